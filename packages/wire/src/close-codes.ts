@@ -1,0 +1,23 @@
+/**
+ * WebSocket close codes that shardcast sends. 3000–3499 invite the client to come back, 3500–3999 tell it not to
+ * (Centrifuge client protocol); 1001–1013 are RFC 6455 and the IANA registry.
+ */
+export const CloseCode = {
+	/** The shard is draining and the client speaks no sub-protocol of ours: come back at once, another shard serves. */
+	goingAway: 1001,
+	/** A frame was longer than `--max-payload`. */
+	messageTooBig: 1009,
+	/** The bus stayed full for longer than this client's publish could be held: come back later. */
+	tryAgainLater: 1013,
+	/** The client read more slowly than `--max-buffered` allows. */
+	slow: 3008,
+} as const;
+export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
+
+/** One sentence per code, sent as the close reason (≤ 123 bytes) and shown in the docs. */
+export const closeReasons: Readonly<Record<CloseCode, string>> = {
+	[CloseCode.goingAway]: "shutdown",
+	[CloseCode.messageTooBig]: "message too big",
+	[CloseCode.tryAgainLater]: "try again later",
+	[CloseCode.slow]: "slow",
+};

@@ -1,0 +1,2 @@
+export * from "./bus-record.ts";
+export * from "./close-codes.ts";

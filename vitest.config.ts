@@ -1,0 +1,49 @@
+import { defineConfig } from "vitest/config";
+
+const shared = { environment: "node" as const, globals: false };
+const source = { resolve: { conditions: ["source"] }, ssr: { resolve: { conditions: ["source"] } } };
+const process_ = "**/*.process.test.ts";
+const cluster = "**/*.cluster.test.ts";
+
+export default defineConfig({
+	test: {
+		projects: [
+			{
+				...source,
+				test: {
+					...shared,
+					name: "unit",
+					include: ["**/test/**/*.test.ts"],
+					exclude: ["**/node_modules/**", "**/dist/**", process_, cluster],
+					testTimeout: 10_000,
+				},
+			},
+			{
+				...source,
+				test: {
+					...shared,
+					name: "process",
+					include: [`**/test/${process_}`],
+					exclude: ["**/node_modules/**"],
+					testTimeout: 60_000,
+					hookTimeout: 60_000,
+					fileParallelism: false,
+					sequence: { groupOrder: 1 },
+				},
+			},
+			{
+				...source,
+				test: {
+					...shared,
+					name: "cluster",
+					include: [`**/test/${cluster}`],
+					exclude: ["**/node_modules/**"],
+					testTimeout: 120_000,
+					hookTimeout: 120_000,
+					fileParallelism: false,
+					sequence: { groupOrder: 2 },
+				},
+			},
+		],
+	},
+});
