@@ -7,6 +7,7 @@ const cluster = "**/*.cluster.test.ts";
 
 export default defineConfig({
 	test: {
+		reporters: ["default", "./packages/testkit/src/closing-line-reporter.ts"],
 		projects: [
 			{
 				...source,

@@ -1,0 +1,157 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+import { describe, expect, it } from "vitest";
+
+/**
+ * The rules of the house as tests: what may import what, which library has its one door where, what must never be committed.
+ * Each rule names the file and line that breaks it.
+ */
+const root = join(import.meta.dirname, "../../..");
+
+/** package or app → what it may import of ours. Imports point down. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+	"packages/ring": [],
+	"packages/wire": [],
+	"packages/native": [],
+	"packages/service": ["wire"],
+	"packages/bus": ["ring", "native", "wire"],
+	"packages/testkit": ["ring", "native", "wire", "bus", "service"],
+	"apps/shard": ["ring", "native", "wire", "bus", "service"],
+	"apps/balancer": ["ring", "native", "wire", "bus", "service"],
+	"apps/supervisor": ["ring", "native", "wire", "bus", "service"],
+	loadtest: ["ring", "native", "wire", "bus", "testkit", "service"],
+};
+
+/** Library → the only files that may import it. */
+const doors: Readonly<Record<string, RegExp>> = {
+	"uWebSockets.js": /^apps\/shard\/src\/sockets[^/]*(\/.*)?$|^loadtest\/src\/bench\//,
+	koffi: /^packages\/native\/src\//,
+	kafkajs: /^apps\/shard\/src\/ingest\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
+	piscina: /^apps\/shard\/src\/ingest\/|^loadtest\/src\//,
+	commander: /^packages\/service\/src\/config|^apps\/supervisor\/src\/(cli|commands)|^loadtest\/src\//,
+	zod: /^packages\/service\/src\/config/,
+	yaml: /^packages\/service\/src\/config/,
+	pino: /^packages\/service\/src\/log/,
+	"pino-pretty": /^packages\/service\/src\/log/,
+	"prom-client": /^packages\/service\/src\/metrics/,
+	"hdr-histogram-js": /^loadtest\/src\//,
+	ws: /\/test\/|^packages\/testkit\/src\//,
+};
+
+interface Source {
+	readonly path: string;
+	readonly text: string;
+	readonly lines: readonly string[];
+}
+
+function walk(directory: string, into: string[] = []): string[] {
+	for (const entry of readdirSync(directory, { withFileTypes: true })) {
+		if (["node_modules", "dist", ".git", "results", ".cache"].includes(entry.name)) continue;
+		const path = join(directory, entry.name);
+		if (entry.isDirectory()) walk(path, into);
+		else into.push(path);
+	}
+	return into;
+}
+
+const files: Source[] = walk(root)
+	.map((path) => relative(root, path).split(sep).join("/"))
+	.filter((path) => /\.(ts|mjs|js|json|ya?ml|md|sh|html|css)$/.test(path) && path !== "package-lock.json")
+	.filter((path) => statSync(join(root, path)).size < 1_000_000)
+	.map((path) => {
+		const text = readFileSync(join(root, path), "utf8");
+		return { path, text, lines: text.split("\n") };
+	});
+const code = files.filter(({ path }) => /\.(ts|mjs)$/.test(path));
+const production = code.filter(({ path }) => path.includes("/src/"));
+
+const importPattern = /(?:\bfrom\s+|\bimport\s+|\bimport\(\s*)["']([^"']+)["']/g;
+function importsOf(source: Source): string[] {
+	return [...source.text.matchAll(importPattern)].map((match) => match[1]!);
+}
+const homeOf = (path: string): string => (path.startsWith("loadtest/") ? "loadtest" : path.split("/").slice(0, 2).join("/"));
+
+describe("tidy", () => {
+	it("imports point down: a package imports only what the table allows, and apps never import apps (M14)", () => {
+		const broken: string[] = [];
+		for (const source of production) {
+			const allowed = mayImport[homeOf(source.path)];
+			if (allowed === undefined) broken.push(`${source.path}: ${homeOf(source.path)} is not in the table of this test`);
+			for (const name of importsOf(source)) {
+				const ours = /^@shardcast\/([^/]+)/.exec(name)?.[1];
+				if (ours && !allowed?.includes(ours)) broken.push(`${source.path} imports ${name}`);
+				if (name.startsWith(".")) {
+					const target = join(source.path, "..", name).split(sep).join("/");
+					if (!target.startsWith(`${homeOf(source.path)}/`)) broken.push(`${source.path} reaches into ${target}`);
+				}
+			}
+		}
+		expect(broken).toEqual([]);
+	});
+
+	it("one library, one door", () => {
+		const broken: string[] = [];
+		for (const source of production)
+			for (const name of importsOf(source)) {
+				const door = doors[name.startsWith("@") ? name : name.split("/")[0]!];
+				if (door && !door.test(source.path)) broken.push(`${source.path} imports ${name}, whose door is ${door}`);
+			}
+		expect(broken).toEqual([]);
+	});
+
+	it("every import of a library is declared by the package that makes it", () => {
+		const broken: string[] = [];
+		for (const source of production) {
+			const manifest = JSON.parse(readFileSync(join(root, homeOf(source.path), "package.json"), "utf8")) as { dependencies?: object };
+			const declared = new Set(Object.keys(manifest.dependencies ?? {}));
+			for (const name of importsOf(source)) {
+				if (name.startsWith(".") || name.startsWith("node:")) continue;
+				const library = name
+					.split("/")
+					.slice(0, name.startsWith("@") ? 2 : 1)
+					.join("/");
+				if (!declared.has(library))
+					broken.push(`${source.path} imports ${library}, which ${homeOf(source.path)}/package.json does not list`);
+			}
+		}
+		expect(broken).toEqual([]);
+	});
+
+	it("no file has 1,000 lines", () => {
+		expect(files.filter(({ path, lines }) => lines.length >= 1000 && !path.endsWith(".json")).map(({ path }) => path)).toEqual([]);
+	});
+
+	it("no reminder is left in the code, no test is skipped or singled out without a reason", () => {
+		const marks = new RegExp(["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"].map((word) => `\\b${word}\\b`).join("|"));
+		const broken: string[] = [];
+		for (const { path, lines } of code)
+			lines.forEach((line, index) => {
+				if (marks.test(line)) broken.push(`${path}:${index + 1}: ${line.trim()}`);
+				if (/\b(it|test|describe)\.only\(/.test(line)) broken.push(`${path}:${index + 1}: .only`);
+			});
+		expect(broken).toEqual([]);
+	});
+
+	it("no empty catch swallows an error without saying why", () => {
+		const broken: string[] = [];
+		for (const { path, text } of production)
+			for (const match of text.matchAll(/catch\s*(\([^)]*\))?\s*\{\s*\}/g))
+				broken.push(`${path}:${text.slice(0, match.index).split("\n").length}`);
+		expect(broken).toEqual([]);
+	});
+
+	it("every source file is used: an entry of its package, or imported by another file", () => {
+		const imported = new Set<string>();
+		for (const source of code)
+			for (const name of importsOf(source)) if (name.startsWith(".")) imported.add(join(source.path, "..", name).split(sep).join("/"));
+		// Workers and child programs are started by path, so a file name in a string counts as a use.
+		const mentioned = (path: string): boolean => {
+			const file = path.split("/").at(-1)!.replace(/\.ts$/, "");
+			return files.some((other) => other.path !== path && new RegExp(`["'/\`]${file}\\.(js|ts)["'\`]|/${file}\\.js`).test(other.text));
+		};
+		const orphans = production
+			.map(({ path }) => path)
+			.filter((path) => !/\/(index|main)\.ts$/.test(path) && !/\.d\.ts$/.test(path) && !imported.has(path) && !mentioned(path));
+		expect(orphans).toEqual([]);
+	});
+});
