@@ -1,0 +1,151 @@
+import { checkSlot, closeSlot, openSlot, slotIsLive } from "./reader-slots.ts";
+import type { Ring } from "./ring.ts";
+import { RingLayout, readerLineOffset } from "./ring-descriptor.ts";
+import { RingError, RingErrorCode } from "./ring-error.ts";
+
+const tailWord = RingLayout.tailOffset >> 2;
+
+/** Gets one record: `u8[start] … u8[end - 1]`, the same bytes in `view`. They are the writer's again once `drain` returns. */
+export type VisitRecord = (u8: Uint8Array, view: DataView, start: number, end: number) => void;
+
+/**
+ * A reading end of a ring. **One per slot, used by one thread**; each reader gets every record from where it joined, in the
+ * order of writing. A reader that joins and then stops reading stops the writer: whoever watches it frees its slot with
+ * `releaseReader` once it is dead.
+ *
+ * Cost per batch: the tail is read once, the own head is moved once. Nothing is allocated.
+ */
+export class RingReader {
+	readonly #ring: Ring;
+	readonly #slot: number;
+	readonly #headWord: number;
+	readonly #highWaterWord: number;
+	readonly #capacityUnits: number;
+	#head = 0;
+	#highWaterUnits = 0;
+	#live = false;
+	#draining = false;
+
+	constructor(ring: Ring, slot: number) {
+		checkSlot(ring, slot);
+		this.#ring = ring;
+		this.#slot = slot;
+		this.#headWord = (readerLineOffset(slot) + RingLayout.headOffset) >> 2;
+		this.#highWaterWord = (readerLineOffset(slot) + RingLayout.highWaterUnitsOffset) >> 2;
+		this.#capacityUnits = ring.capacityBytes / RingLayout.unitBytes;
+	}
+
+	/** Reads what is written from now on. */
+	join(): void {
+		this.#refuseWithinDrain("join");
+		this.#head = openSlot(this.#ring, this.#slot);
+		this.#highWaterUnits = 0;
+		this.#live = true;
+	}
+
+	/**
+	 * Goes on where the slot stands, if it is live: registered in advance, or left by a reader that is certainly dead.
+	 * False, and nothing done, when the slot is free.
+	 */
+	resume(): boolean {
+		this.#refuseWithinDrain("resume");
+		if (!slotIsLive(this.#ring, this.#slot)) return false;
+		this.#head = Atomics.load(this.#ring.words, this.#headWord);
+		this.#highWaterUnits = Atomics.load(this.#ring.words, this.#highWaterWord);
+		this.#live = true;
+		return true;
+	}
+
+	/** Frees the slot; the writer no longer waits for this reader. Within a drain, the current record is the last. */
+	leave(): void {
+		if (!this.#live) return;
+		this.#live = false;
+		closeSlot(this.#ring, this.#slot);
+	}
+
+	/**
+	 * Visits up to `max` records and returns how many. Without `join` there are none.
+	 *
+	 * When `visit` throws, the batch ends there and the error goes through; the record that it threw on counts as read, so
+	 * one bad record cannot hold up the rest.
+	 * @throws RingError when the shared bytes contradict themselves. They stay where they are, so every further drain throws
+	 * as well: leave, or join anew at the tail.
+	 */
+	drain(max: number, visit: VisitRecord): number {
+		if (!this.#live) return 0;
+		this.#refuseWithinDrain("drain");
+		const { words, u8, view, dataOffset, recordBytesMax } = this.#ring;
+		const capacityUnits = this.#capacityUnits;
+		const tail = Atomics.load(words, tailWord);
+		let head = this.#head;
+		let unitsLeft = (tail - head) >>> 0;
+		if (unitsLeft === 0) return 0;
+		if (unitsLeft > capacityUnits) throw this.#corrupt(head, `the tail ${tail} is more than a lap ahead`);
+		if (unitsLeft > this.#highWaterUnits) this.#raiseHighWater(unitsLeft);
+		let count = 0;
+		this.#draining = true;
+		try {
+			while (unitsLeft > 0 && count < max && this.#live) {
+				const index = head & (capacityUnits - 1);
+				const unitsToEnd = capacityUnits - index;
+				const start = dataOffset + (index << RingLayout.unitShift);
+				// Each word is read once: what was checked is what is used, whatever happens to the memory meanwhile.
+				const length = words[(start + RingLayout.lengthOffset) >> 2];
+				const stamp = words[(start + RingLayout.stampOffset) >> 2];
+				if (stamp !== head) throw this.#corrupt(head, `the record is stamped ${stamp}`);
+				if (length === RingLayout.paddingLength) {
+					if (unitsToEnd > unitsLeft) throw this.#corrupt(head, "padding reaches past the tail");
+					head = (head + unitsToEnd) | 0;
+					unitsLeft -= unitsToEnd;
+					continue;
+				}
+				if (length < 0 || length > recordBytesMax) throw this.#corrupt(head, `the record is ${length} bytes long`);
+				const units = (length + RingLayout.recordHeaderBytes + RingLayout.unitBytes - 1) >>> RingLayout.unitShift;
+				if (units > unitsLeft || units > unitsToEnd)
+					throw this.#corrupt(head, `a record of ${length} bytes reaches past the ${units > unitsLeft ? "tail" : "end"}`);
+				head = (head + units) | 0;
+				unitsLeft -= units;
+				count++;
+				const payload = start + RingLayout.recordHeaderBytes;
+				visit(u8, view, payload, payload + length);
+			}
+		} finally {
+			this.#draining = false;
+			this.#head = head;
+			if (this.#live) Atomics.store(words, this.#headWord, head);
+		}
+		return count;
+	}
+
+	hasRecords(): boolean {
+		return this.#live && Atomics.load(this.#ring.words, tailWord) !== this.#head;
+	}
+
+	/** Bytes not read yet, headers and padding included. */
+	backlogBytes(): number {
+		if (!this.#live) return 0;
+		return ((Atomics.load(this.#ring.words, tailWord) - this.#head) >>> 0) * RingLayout.unitBytes;
+	}
+
+	#raiseHighWater(units: number): void {
+		this.#highWaterUnits = units;
+		Atomics.store(this.#ring.words, this.#highWaterWord, units);
+	}
+
+	#refuseWithinDrain(what: string): void {
+		if (this.#draining)
+			throw new RingError(
+				RingErrorCode.misuse,
+				`${what} within a drain`,
+				"do it after drain has returned; only leave is allowed within visit",
+			);
+	}
+
+	#corrupt(position: number, what: string): RingError {
+		return new RingError(
+			RingErrorCode.corrupt,
+			`reader ${this.#slot} at position ${position}: ${what}`,
+			"something else writes to this memory, or the slot was released under a running reader; restart the reader",
+		);
+	}
+}

@@ -1,0 +1,122 @@
+import { dataOffset, RingLayout } from "./ring-descriptor.ts";
+import { RingError, RingErrorCode } from "./ring-error.ts";
+
+/**
+ * A mapped ring: the views and the numbers that writer and readers need. It holds no state of its own, so any number of
+ * threads and processes may have one over the same bytes.
+ */
+export interface Ring {
+	readonly capacityBytes: number;
+	readonly readersMax: number;
+	/** Longest payload of one record: an eighth of the capacity. */
+	readonly recordBytesMax: number;
+	/** Where the data begins in `u8`. */
+	readonly dataOffset: number;
+	/** The whole ring; `claim` and `visit` give offsets into it. */
+	readonly u8: Uint8Array;
+	/** The same bytes. */
+	readonly view: DataView;
+	/** The same bytes as i32 words, for Atomics. */
+	readonly words: Int32Array;
+	/** The same bytes as f64 counters; unlike a DataView's, an element's store is never torn. */
+	readonly counters: Float64Array;
+}
+
+export interface RingOptions {
+	/** A power of two, 64 bytes to 1 GiB. */
+	readonly capacityBytes: number;
+	/** Reader slots, 1 to 256. */
+	readonly readersMax: number;
+	/** Where in the buffer the ring begins: a multiple of 8, 0 by default. */
+	readonly byteOffset?: number;
+	/** The position of the first record, 0 by default. Tests begin just below 2^31 to see positions wrap. */
+	readonly startPosition?: number;
+}
+
+/** Bytes to set aside for a ring. */
+export function ringBytes(capacityBytes: number, readersMax: number): number {
+	checkSizes(capacityBytes, readersMax);
+	return dataOffset(readersMax) + capacityBytes;
+}
+
+/** Formats the bytes as an empty ring without readers. Nobody else may use them yet. */
+export function createRing(buffer: ArrayBufferLike, options: RingOptions): Ring {
+	const { capacityBytes, readersMax, byteOffset = 0, startPosition = 0 } = options;
+	const bytes = ringBytes(capacityBytes, readersMax);
+	checkRoom(buffer, byteOffset, bytes, RingErrorCode.badArgument);
+	const ring = mapRing(buffer, byteOffset, capacityBytes, readersMax);
+	ring.u8.fill(0, 0, ring.dataOffset);
+	ring.words[RingLayout.versionOffset >> 2] = RingLayout.version;
+	ring.words[RingLayout.capacityOffset >> 2] = capacityBytes;
+	ring.words[RingLayout.readersMaxOffset >> 2] = readersMax;
+	Atomics.store(ring.words, RingLayout.tailOffset >> 2, startPosition | 0);
+	// The magic last: whoever attaches too early finds no ring rather than half of one.
+	Atomics.store(ring.words, RingLayout.magicOffset >> 2, RingLayout.magic);
+	return ring;
+}
+
+/**
+ * Maps a ring that somebody else has formatted.
+ * @throws RingError that says what the bytes hold instead.
+ */
+export function attachRing(buffer: ArrayBufferLike, byteOffset = 0): Ring {
+	checkRoom(buffer, byteOffset, RingLayout.readersOffset, RingErrorCode.notARing);
+	const words = new Int32Array(buffer, byteOffset, RingLayout.readersOffset >> 2);
+	const magic = Atomics.load(words, RingLayout.magicOffset >> 2);
+	if (magic !== RingLayout.magic)
+		throw new RingError(
+			RingErrorCode.notARing,
+			`no ring here (magic 0x${(magic >>> 0).toString(16)} instead of 0x${RingLayout.magic.toString(16)})`,
+			"map the file that createRing has formatted, after it has finished",
+		);
+	const version = words[RingLayout.versionOffset >> 2];
+	if (version !== RingLayout.version)
+		throw new RingError(
+			RingErrorCode.notARing,
+			`the ring has version ${version}, this program reads version ${RingLayout.version}`,
+			"run the same build in all processes of a cluster",
+		);
+	const capacityBytes = words[RingLayout.capacityOffset >> 2];
+	const readersMax = words[RingLayout.readersMaxOffset >> 2];
+	const bytes = ringBytes(capacityBytes, readersMax);
+	checkRoom(buffer, byteOffset, bytes, RingErrorCode.notARing);
+	return mapRing(buffer, byteOffset, capacityBytes, readersMax);
+}
+
+function mapRing(buffer: ArrayBufferLike, byteOffset: number, capacityBytes: number, readersMax: number): Ring {
+	const bytes = dataOffset(readersMax) + capacityBytes;
+	return {
+		capacityBytes,
+		readersMax,
+		recordBytesMax: capacityBytes / RingLayout.recordsPerCapacityMin,
+		dataOffset: dataOffset(readersMax),
+		u8: new Uint8Array(buffer, byteOffset, bytes),
+		view: new DataView(buffer, byteOffset, bytes),
+		words: new Int32Array(buffer, byteOffset, bytes >> 2),
+		counters: new Float64Array(buffer, byteOffset, bytes >> 3),
+	};
+}
+
+function checkSizes(capacityBytes: number, readersMax: number): void {
+	const { capacityBytesMin, capacityBytesMax, readersMaxMax } = RingLayout;
+	const powerOfTwo = Number.isInteger(capacityBytes) && (capacityBytes & (capacityBytes - 1)) === 0;
+	if (!powerOfTwo || capacityBytes < capacityBytesMin || capacityBytes > capacityBytesMax)
+		throw new RingError(
+			RingErrorCode.badArgument,
+			`a ring of ${capacityBytes} bytes`,
+			`the capacity is a power of two from ${capacityBytesMin} to ${capacityBytesMax}`,
+		);
+	if (!Number.isInteger(readersMax) || readersMax < 1 || readersMax > readersMaxMax)
+		throw new RingError(RingErrorCode.badArgument, `a ring for ${readersMax} readers`, `it can have 1 to ${readersMaxMax}`);
+}
+
+function checkRoom(buffer: ArrayBufferLike, byteOffset: number, bytes: number, code: RingErrorCode): void {
+	if (!Number.isInteger(byteOffset) || byteOffset < 0 || byteOffset % RingLayout.unitBytes !== 0)
+		throw new RingError(RingErrorCode.badArgument, `a ring at byte ${byteOffset}`, `it begins at a multiple of ${RingLayout.unitBytes}`);
+	if (buffer.byteLength - byteOffset < bytes)
+		throw new RingError(
+			code,
+			`${buffer.byteLength - byteOffset} bytes of memory for a ring that takes ${bytes}`,
+			"set aside ringBytes(capacityBytes, readersMax)",
+		);
+}
