@@ -1,0 +1,100 @@
+import uPlot from "/console/uplot.js";
+import { byId } from "./dom.js";
+import { count, ms } from "./format.js";
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function chart(id, labels, format) {
+	const host = byId(id);
+	let plot = null;
+	let data = [[], [], []];
+	const make = () => {
+		plot?.destroy();
+		const axis = {
+			stroke: colour("--soft"),
+			grid: { stroke: colour("--line"), width: 1 },
+			ticks: { stroke: colour("--line"), width: 1 },
+			font: "12px system-ui",
+		};
+		plot = new uPlot(
+			{
+				width: host.clientWidth,
+				height: host.clientHeight - 28,
+				padding: [8, 8, 0, 0],
+				cursor: { y: false },
+				scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.15 : 1] } },
+				axes: [
+					{
+						...axis,
+						values: (_plot, splits) => splits.map((at) => new Date(at * 1000).toLocaleTimeString("en-GB").slice(0, 8)),
+						space: 90,
+					},
+					{ ...axis, size: 62, values: (_plot, splits) => splits.map((value) => format(value)) },
+				],
+				series: [
+					{ label: "time", value: (_plot, at) => (at ? new Date(at * 1000).toLocaleTimeString("en-GB") : "–") },
+					{
+						label: labels[0],
+						stroke: colour("--accent"),
+						width: 2,
+						points: { show: false },
+						value: (_plot, value) => (value === null ? "–" : format(value)),
+					},
+					{
+						label: labels[1],
+						stroke: colour("--second"),
+						width: 2,
+						points: { show: false },
+						value: (_plot, value) => (value === null ? "–" : format(value)),
+					},
+				],
+			},
+			data,
+			host,
+		);
+	};
+	make();
+	new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: host.clientHeight - 28 })).observe(host);
+	return {
+		set(next) {
+			data = next;
+			plot.setData(data);
+		},
+		/** Colours are read once when a plot is made: a new theme needs a new plot. */
+		repaint: make,
+	};
+}
+
+const rates = chart("chart-rate", ["messages/s", "deliveries/s"], count);
+const latency = chart("chart-latency", ["p50", "p99"], ms);
+
+export function drawCharts(series) {
+	rates.set([series.times, series.messages, series.deliveries]);
+	latency.set([series.times, series.p50, series.p99]);
+}
+
+export function repaintCharts() {
+	rates.repaint();
+	latency.repaint();
+}
+
+const svg = "http://www.w3.org/2000/svg";
+
+/** A sparkline of the newest values, as wide as two minutes so that all rows share one time axis. */
+export function sparkline(values, slots, label) {
+	const node = document.createElementNS(svg, "svg");
+	node.setAttribute("class", "spark");
+	node.setAttribute("viewBox", `0 0 ${slots - 1} 24`);
+	node.setAttribute("preserveAspectRatio", "none");
+	node.setAttribute("role", "img");
+	node.setAttribute("aria-label", label);
+	const top = Math.max(...values, 1);
+	const first = slots - values.length;
+	const path = document.createElementNS(svg, "path");
+	path.setAttribute(
+		"d",
+		values.map((value, index) => `${index === 0 ? "M" : "L"}${first + index} ${(23 - (value / top) * 22).toFixed(1)}`).join(""),
+	);
+	node.append(path);
+	return node;
+}

@@ -1,0 +1,29 @@
+/** Numbers and times as people read them. */
+
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+
+export const count = (value) => (Math.abs(value) < 100_000 ? whole.format(value) : short.format(value));
+export const exact = (value) => whole.format(value);
+export const rate = (value) => (value > 0 && value < 10 ? value.toFixed(1) : count(value));
+export const percent = (share) => `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+
+export function ms(value) {
+	if (value === null || !Number.isFinite(value)) return "–";
+	if (value < 1) return `${value.toFixed(2)} ms`;
+	return value < 100 ? `${value.toFixed(1)} ms` : `${whole.format(value)} ms`;
+}
+
+export function bytes(value) {
+	if (value < 1024) return `${whole.format(value)} B`;
+	if (value < 1024 * 1024) return `${(value / 1024).toFixed(1)} KiB`;
+	return `${(value / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+export function duration(seconds) {
+	if (seconds < 90) return `${Math.floor(seconds)} s`;
+	if (seconds < 5400) return `${Math.floor(seconds / 60)} min`;
+	return seconds < 172_800 ? `${(seconds / 3600).toFixed(1)} h` : `${Math.floor(seconds / 86_400)} days`;
+}
+
+export const clock = (at) => new Date(at).toLocaleTimeString("en-GB");
