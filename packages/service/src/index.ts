@@ -1,1 +1,14 @@
-export {};
+export * from "./config/config-error.ts";
+export * from "./config/options.ts";
+export * from "./control/child-end.ts";
+export * from "./control/messages.ts";
+export * from "./cpus/available-cpus.ts";
+export * from "./deadline.ts";
+export * from "./lifecycle.ts";
+export * from "./log.ts";
+export * from "./monitor.ts";
+export * from "./startup-error.ts";
+export * from "./units/address.ts";
+export * from "./units/bytes.ts";
+export * from "./units/cpu-list.ts";
+export * from "./units/duration.ts";

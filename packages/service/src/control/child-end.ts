@@ -1,0 +1,92 @@
+import { StartupError } from "../startup-error.ts";
+import type { FromChild, StartMessage, ToChild } from "./messages.ts";
+
+/** What a child does when its supervisor asks. */
+export interface ChildHandlers {
+	/** Resolves once the child serves; a rejection is reported as fatal (a StartupError with its own exit status) and ends the process. */
+	start(message: StartMessage): Promise<{ readonly port?: number }>;
+	/** Works off what is there within `deadlineMs` from now. After it has resolved the process exits with status 0. */
+	drain(deadlineMs: number): Promise<{ readonly cutOff: number; readonly detail?: string }>;
+	membership?(): void;
+	request?(what: "metrics"): Promise<unknown>;
+}
+
+export interface ChildControl {
+	/** Reports why this child cannot go on and exits. */
+	fatal(error: unknown): void;
+}
+
+/**
+ * The child's end of the fork IPC: one call per process, from its `main.ts`.
+ *
+ * When the channel closes the supervisor is gone, and the child leaves at once: nobody would restart, drain or bury it.
+ * SIGINT and SIGTERM are ignored: a terminal and systemd send them to the whole group, but the order of a stop is the supervisor's.
+ */
+export function connectToParent(handlers: ChildHandlers): ChildControl {
+	if (process.send === undefined) {
+		throw new StartupError("this program is started by the supervisor; run `shardcast multi` or `shardcast single`", { exitStatus: 2 });
+	}
+	let started = false;
+	let draining = false;
+
+	const tell = (message: FromChild): Promise<void> =>
+		new Promise((resolve) => {
+			// A closed channel is no error here: its "disconnect" ends the process.
+			if (!process.connected) return resolve();
+			process.send!(message, undefined, undefined, () => resolve());
+		});
+	const leaveAfter = (message: FromChild, exitStatus: number): void => {
+		void tell(message).then(() => process.exit(exitStatus));
+	};
+	const fatal = (error: unknown): void => {
+		const { message, exitStatus, flag } = describe(error);
+		leaveAfter({ type: "fatal", message, exitStatus, ...(flag === undefined ? {} : { flag }) }, exitStatus);
+	};
+
+	const handle = async (message: ToChild): Promise<void> => {
+		switch (message.type) {
+			case "start": {
+				if (started) return;
+				started = true;
+				const { port } = await handlers.start(message);
+				await tell(port === undefined ? { type: "ready" } : { type: "ready", port });
+				return;
+			}
+			case "drain": {
+				if (draining) return;
+				draining = true;
+				const outcome = await handlers.drain(message.deadlineMs);
+				leaveAfter({ type: "drained", ...outcome }, 0);
+				return;
+			}
+			case "membership":
+				handlers.membership?.();
+				return;
+			case "request": {
+				const data = (await handlers.request?.(message.what)) ?? null;
+				await tell({ type: "reply", id: message.id, data });
+				return;
+			}
+			default:
+				// A newer supervisor may say more than this child knows.
+				message satisfies never;
+		}
+	};
+
+	process.on("message", (message) => {
+		handle(message as ToChild).catch(fatal);
+	});
+	process.once("disconnect", () => process.exit(0));
+	process.on("SIGINT", ignore);
+	process.on("SIGTERM", ignore);
+	return { fatal };
+}
+
+function ignore(): void {}
+
+function describe(error: unknown): { message: string; exitStatus: number; flag: string | undefined } {
+	if (error instanceof StartupError) return { message: error.message, exitStatus: error.exitStatus, flag: error.flag };
+	// Not an operating error that someone foresaw: the stack is what helps.
+	const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+	return { message, exitStatus: 1, flag: undefined };
+}

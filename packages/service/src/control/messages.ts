@@ -1,0 +1,37 @@
+import type { Config } from "../config/options.ts";
+
+/** What a child needs to know to begin. Sent once, right after the fork. */
+export interface StartMessage {
+	readonly type: "start";
+	readonly role: "shard" | "balancer";
+	readonly slot: number;
+	/** Counts the starts of this slot, from 1. */
+	readonly incarnation: number;
+	/** The CPU that it is pinned to; null = not pinned. */
+	readonly core: number | null;
+	/** Path of the cluster directory. */
+	readonly cluster: string;
+	readonly config: Config;
+	readonly mode: "handoff" | "proxy";
+	readonly shardsTotal: number;
+	/** This child's share of `--max-connections`. */
+	readonly connectionsMax: number;
+}
+
+/** Supervisor to child. Payloads never go this way. */
+export type ToChild =
+	| StartMessage
+	/** Work off what is there, for at most `deadlineMs` from now. */
+	| { readonly type: "drain"; readonly deadlineMs: number }
+	/** The table of members has changed: look at the scoreboard. */
+	| { readonly type: "membership" }
+	| { readonly type: "request"; readonly id: number; readonly what: "metrics" };
+
+/** Child to supervisor. */
+export type FromChild =
+	| { readonly type: "ready"; readonly port?: number }
+	/** It cannot start; it exits with `exitStatus` right after. */
+	| { readonly type: "fatal"; readonly message: string; readonly flag?: string; readonly exitStatus: number }
+	/** It has worked off everything but `cutOff` things and exits right after. */
+	| { readonly type: "drained"; readonly cutOff: number; readonly detail?: string }
+	| { readonly type: "reply"; readonly id: number; readonly data: unknown };

@@ -1,0 +1,34 @@
+/** A wait that took longer than it may. */
+export class DeadlineError extends Error {
+	constructor(what: string, deadlineMs: number) {
+		super(`${what} took longer than ${Math.round(deadlineMs)} ms`);
+		this.name = "DeadlineError";
+	}
+}
+
+/** Settles like `work`, or rejects with DeadlineError after `deadlineMs`. The work itself is not cancelled. */
+export async function withDeadline<T>(work: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(new DeadlineError(what, deadlineMs)), deadlineMs);
+	});
+	try {
+		return await Promise.race([work, late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+/** A budget of time that several steps share. */
+export class Deadline {
+	readonly #endsMs: number;
+
+	constructor(durationMs: number) {
+		this.#endsMs = performance.now() + durationMs;
+	}
+
+	/** What is left, at least 0. */
+	leftMs(): number {
+		return Math.max(0, this.#endsMs - performance.now());
+	}
+}

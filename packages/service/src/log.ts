@@ -1,0 +1,47 @@
+import { pino } from "pino";
+import pretty from "pino-pretty";
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+export type LogFormat = "auto" | "json" | "pretty";
+
+interface LogMethod {
+	(message: string): void;
+	(fields: object, message: string): void;
+}
+
+/** What code in shardcast logs through; `fields` first, then one sentence. */
+export interface Log {
+	readonly debug: LogMethod;
+	readonly info: LogMethod;
+	readonly warn: LogMethod;
+	readonly error: LogMethod;
+	level: string;
+	child(fields: object): Log;
+}
+
+/**
+ * Log lines go to stderr, since stdout belongs to what a command prints. They are written synchronously, so that the last line
+ * before a crash is not lost; hot paths count instead of logging.
+ */
+export function createLog(options: { name: string; level: LogLevel; format: LogFormat }): Log {
+	const format = options.format === "auto" ? (process.stderr.isTTY ? "pretty" : "json") : options.format;
+	const destination =
+		format === "pretty"
+			? pretty({ destination: 2, sync: true, colorize: process.stderr.isTTY, translateTime: "SYS:HH:MM:ss.l", ignore: "pid,hostname" })
+			: pino.destination({ dest: 2, sync: true });
+	return pino(
+		{
+			name: options.name,
+			level: options.level,
+			base: { pid: process.pid },
+			timestamp: pino.stdTimeFunctions.isoTime,
+			formatters: { level: (label) => ({ level: label }) },
+		},
+		destination,
+	);
+}
+
+/** For tests and for library use: takes everything, writes nothing. */
+export function silentLog(): Log {
+	return pino({ level: "silent" });
+}

@@ -1,0 +1,16 @@
+/**
+ * What keeps a process from starting, told in one line that names the setting and the mend.
+ * Exit status 2 when another setting would mend it, else 1.
+ */
+export class StartupError extends Error {
+	readonly exitStatus: number;
+	/** The flag to change, such as "--lb-addr", when there is one. */
+	readonly flag: string | undefined;
+
+	constructor(message: string, options: { exitStatus?: number; flag?: string; cause?: unknown } = {}) {
+		super(message, options.cause === undefined ? undefined : { cause: options.cause });
+		this.name = "StartupError";
+		this.exitStatus = options.exitStatus ?? (options.flag === undefined ? 1 : 2);
+		this.flag = options.flag;
+	}
+}

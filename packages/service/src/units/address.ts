@@ -1,0 +1,30 @@
+import { isIPv4, isIPv6 } from "node:net";
+
+/** Where to listen; no host means every interface, IPv4 and IPv6. Can be spread into the options of `net.Server.listen`. */
+export interface Address {
+	readonly host?: string;
+	readonly port: number;
+}
+
+/**
+ * ":3005", "0.0.0.0:80", "localhost:80" or "[::1]:80". Port 0 lets the kernel choose.
+ * @throws RangeError whose message completes the sentence `"<text>" …`.
+ */
+export function parseAddress(text: string): Address {
+	const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text.trim());
+	if (match === null) throw new RangeError("is not an address; write :3005, 127.0.0.1:3005 or [::1]:3005");
+	const [, bracketed, plain, digits] = match;
+	const port = Number(digits);
+	if (port > 65_535) throw new RangeError(`has the port ${port}; ports end at 65535`);
+	if (bracketed !== undefined && !isIPv6(bracketed)) throw new RangeError(`has no IPv6 address between its brackets`);
+	const host = bracketed ?? plain;
+	if (/^[\d.]+$/.test(host) && !isIPv4(host)) throw new RangeError(`has the host "${host}", which is no IPv4 address`);
+	return host === "" ? { port } : { host, port };
+}
+
+/** The address as a client on this machine would write it in a URL: every interface becomes 127.0.0.1. */
+export function urlHost(address: Address): string {
+	const host = address.host ?? "127.0.0.1";
+	if (host === "0.0.0.0" || host === "::") return `127.0.0.1:${address.port}`;
+	return isIPv6(host) ? `[${host}]:${address.port}` : `${host}:${address.port}`;
+}

@@ -1,0 +1,29 @@
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/**
+ * "250ms", "30s", "1.5m" or "2h" in milliseconds; a bare "0" is allowed, any other bare number is not: a forgotten unit
+ * would be wrong by a factor of 1000 in one direction or the other.
+ * @throws RangeError whose message completes the sentence `"<text>" …`.
+ */
+export function parseDuration(text: string): number {
+	const match = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text.trim());
+	if (match === null) throw new RangeError("is not a duration; write 250ms, 30s or 2m");
+	const [, digits, unit] = match;
+	const number = Number(digits);
+	if (unit === "") {
+		if (number === 0) return 0;
+		throw new RangeError(`has no unit; write ${digits}s or ${digits}ms`);
+	}
+	const factor = unitMs[unit];
+	if (factor === undefined) throw new RangeError(`has the unknown unit "${unit}"; use ms, s, m or h`);
+	return number * factor;
+}
+
+/** The shortest spelling that `parseDuration` reads back as the same number. */
+export function formatDuration(ms: number): string {
+	if (ms === 0) return "0";
+	for (const unit of ["h", "m", "s"]) {
+		if (ms % unitMs[unit] === 0) return `${ms / unitMs[unit]}${unit}`;
+	}
+	return `${ms}ms`;
+}
