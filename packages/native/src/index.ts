@@ -1,1 +1,7 @@
-export {};
+export { Bell, BellRinger } from "./bell.ts";
+export { DescriptorChannel } from "./descriptor-channel.ts";
+export { type NativeSupport, nativeSupport } from "./libc.ts";
+export { NativeError } from "./native-error.ts";
+export { dieWithParent, pidNamespace, processStartTicks } from "./processes.ts";
+export { SharedFile } from "./shared-file.ts";
+export { closeDescriptor, duplicate, peek, setDeferAccept, setTcpNoDelay } from "./sockets.ts";

@@ -1,0 +1,180 @@
+import { renameSync, rmSync } from "node:fs";
+import { Linux } from "./constants.ts";
+import { libc, throwErrno } from "./libc.ts";
+import { NativeError } from "./native-error.ts";
+import { type SocketLayout, socketPathBytesMax } from "./socket-layout.ts";
+import { closeDescriptor } from "./sockets.ts";
+
+/**
+ * Passes open descriptors from one process to another: SCM_RIGHTS over a Unix datagram socket.
+ *
+ * One receiver binds the path; any number of senders send to it. A sender holds no connection but addresses every
+ * message by path, so when the receiver dies and its successor binds the same path, the next send reaches the successor.
+ * The kernel queues about ten messages (net.unix.max_dgram_qlen) and refuses more: `send` then returns false, nothing is
+ * lost, the sender tries again. What lies in the queue of a receiver that dies is closed by the kernel.
+ *
+ * All buffers are made once; a call allocates only the array it returns. Node cannot poll the socket: ring a `Bell`.
+ */
+export class DescriptorChannel {
+	/** Most descriptors of one message. The kernel would take 253. */
+	static readonly descriptorsMax = 64;
+
+	readonly path: string;
+	readonly #fd: number;
+	#open = true;
+	readonly #places: Places;
+	/** All that the kernel reads and writes, in one buffer: the parts point to each other, so they live and die together. */
+	readonly #memory: Buffer;
+
+	private constructor(path: string, fd: number, address: Buffer | null) {
+		const layout = libc().sockets;
+		const places = placesOf(layout);
+		const memory = Buffer.alloc(places.bytes);
+		const base = libc().address(memory);
+		const pointTo = (place: number) => base + BigInt(place);
+		memory.writeBigUInt64LE(pointTo(places.payload), places.vector + layout.vectorBase);
+		memory.writeBigUInt64LE(1n, places.vector + layout.vectorLength);
+		memory.writeBigUInt64LE(pointTo(places.vector), layout.messageVectors);
+		memory.writeBigUInt64LE(1n, layout.messageVectorCount);
+		memory.writeBigUInt64LE(pointTo(places.control), layout.messageControl);
+		if (address !== null) {
+			address.copy(memory, places.address);
+			memory.writeBigUInt64LE(pointTo(places.address), layout.messageName);
+			memory.writeUInt32LE(address.length, layout.messageNameBytes);
+		}
+		this.path = path;
+		this.#fd = fd;
+		this.#places = places;
+		this.#memory = memory;
+	}
+
+	/** The receiver's end. Takes the path over from a predecessor in one step: a sender always finds the one or the other. */
+	static bind(path: string): DescriptorChannel {
+		const temporary = `${path}.${process.pid}`;
+		const address = socketAddress(temporary);
+		rmSync(temporary, { force: true });
+		const fd = datagramSocket();
+		try {
+			if (libc().bind(fd, address, address.length) === -1) throwErrno("bind", temporary);
+			renameSync(temporary, path);
+			return new DescriptorChannel(path, fd, null);
+		} catch (error) {
+			closeDescriptor(fd);
+			rmSync(temporary, { force: true });
+			throw error;
+		}
+	}
+
+	/** A sender's end. The receiver need not be there yet. */
+	static connect(path: string): DescriptorChannel {
+		const address = socketAddress(path);
+		return new DescriptorChannel(path, datagramSocket(), address);
+	}
+
+	/**
+	 * Sends up to `descriptorsMax` descriptors in one message, all or none. They stay open here: the caller closes them.
+	 * @returns false when the receiver's queue is full: try again later.
+	 * @throws NativeError ECONNREFUSED or ENOENT while there is no receiver; the channel stays usable.
+	 */
+	send(descriptors: readonly number[]): boolean {
+		const count = descriptors.length;
+		if (count === 0 || count > DescriptorChannel.descriptorsMax)
+			throw new RangeError(`${count} descriptors in one message; 1 to ${DescriptorChannel.descriptorsMax} can be sent`);
+		const { sockets: layout, sendmsg, errno: lastErrno } = libc();
+		const { control, payload } = this.#places;
+		const memory = this.#memory;
+		const bytes = layout.controlHeaderBytes + 4 * count;
+		memory.writeBigUInt64LE(BigInt(bytes), control + layout.controlLength);
+		memory.writeInt32LE(Linux.SOL_SOCKET, control + layout.controlLevel);
+		memory.writeInt32LE(Linux.SCM_RIGHTS, control + layout.controlType);
+		for (let i = 0; i < count; i++) memory.writeInt32LE(descriptors[i], control + layout.controlHeaderBytes + 4 * i);
+		memory.writeBigUInt64LE(BigInt(align8(bytes)), layout.messageControlBytes);
+		memory[payload] = count;
+		if (sendmsg(this.#fd, memory, Linux.MSG_DONTWAIT | Linux.MSG_NOSIGNAL) !== -1) return true;
+		const errno = lastErrno();
+		// ETOOMANYREFS: as many descriptors are under way as this process may open. They are taken out of the queue in time.
+		if (errno === Linux.EAGAIN || errno === Linux.ENOBUFS || errno === Linux.ETOOMANYREFS || errno === Linux.EINTR) return false;
+		throw NativeError.fromErrno(errno, "sendmsg", this.path);
+	}
+
+	/**
+	 * Takes one message out of the queue. The descriptors are the caller's to close.
+	 * @returns [] when the queue is empty.
+	 * @throws NativeError when descriptors were lost on the way, after closing those that were not.
+	 */
+	receive(): number[] {
+		const { sockets: layout, recvmsg, errno: lastErrno } = libc();
+		const { control, controlBytes, payload } = this.#places;
+		this.#memory.writeBigUInt64LE(BigInt(controlBytes), layout.messageControlBytes);
+		if (recvmsg(this.#fd, this.#memory, Linux.MSG_DONTWAIT | Linux.MSG_CMSG_CLOEXEC) === -1) {
+			const errno = lastErrno();
+			if (errno === Linux.EAGAIN || errno === Linux.EINTR) return [];
+			throw NativeError.fromErrno(errno, "recvmsg", this.path);
+		}
+		const descriptors = this.#received(layout, control);
+		const truncated = (this.#memory.readInt32LE(layout.messageFlags) & Linux.MSG_CTRUNC) !== 0;
+		const sent = this.#memory[payload];
+		if (!truncated && descriptors.length === sent) return descriptors;
+		for (const fd of descriptors) closeDescriptor(fd);
+		const lost = `${sent} descriptors were sent, ${descriptors.length} came`;
+		// The control buffer holds the most that `send` sends: what did not come found no free descriptor in this process.
+		if (sent > 0 && sent <= DescriptorChannel.descriptorsMax) throw new NativeError("EMFILE", "recvmsg", lost);
+		throw new NativeError("MSG_CTRUNC", "recvmsg", lost, `send at most ${DescriptorChannel.descriptorsMax} in a message`);
+	}
+
+	/** A receiver's path stays: its successor may have bound it already. */
+	close(): void {
+		if (!this.#open) return;
+		this.#open = false;
+		closeDescriptor(this.#fd);
+	}
+
+	#received(layout: SocketLayout, control: number): number[] {
+		if (this.#memory.readBigUInt64LE(layout.messageControlBytes) < BigInt(layout.controlHeaderBytes)) return [];
+		const bytes = Number(this.#memory.readBigUInt64LE(control + layout.controlLength)) - layout.controlHeaderBytes;
+		const descriptors = new Array<number>(bytes >> 2);
+		for (let i = 0; i < descriptors.length; i++) descriptors[i] = this.#memory.readInt32LE(control + layout.controlHeaderBytes + 4 * i);
+		return descriptors;
+	}
+}
+
+/** Where the parts lie in a channel's buffer: the message header comes first, then these. */
+interface Places {
+	readonly vector: number;
+	readonly control: number;
+	readonly controlBytes: number;
+	/** One byte must go along with the descriptors; it says how many there are. */
+	readonly payload: number;
+	readonly address: number;
+	readonly bytes: number;
+}
+
+function placesOf(layout: SocketLayout): Places {
+	const vector = align8(layout.messageBytes);
+	const control = align8(vector + layout.vectorBytes);
+	const controlBytes = align8(layout.controlHeaderBytes + 4 * DescriptorChannel.descriptorsMax);
+	const payload = control + controlBytes;
+	const address = payload + 8;
+	return { vector, control, controlBytes, payload, address, bytes: address + layout.addressBytes };
+}
+
+function align8(bytes: number): number {
+	return (bytes + 7) & ~7;
+}
+
+function datagramSocket(): number {
+	const fd = libc().socket(Linux.AF_UNIX, Linux.SOCK_DGRAM | Linux.SOCK_NONBLOCK | Linux.SOCK_CLOEXEC, 0);
+	if (fd === -1) throwErrno("socket");
+	return fd;
+}
+
+function socketAddress(path: string): Buffer {
+	const layout = libc().sockets;
+	const bytes = Buffer.byteLength(path);
+	if (bytes > socketPathBytesMax)
+		throw new NativeError("ENAMETOOLONG", "bind", `${path} is ${bytes} bytes long; a Unix socket's path has at most ${socketPathBytesMax}`);
+	const address = Buffer.alloc(layout.addressBytes);
+	address.writeUInt16LE(Linux.AF_UNIX, 0);
+	address.write(path, layout.addressPath);
+	return address;
+}

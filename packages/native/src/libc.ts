@@ -1,0 +1,89 @@
+import { createRequire } from "node:module";
+import { NativeError } from "./native-error.ts";
+import { type SocketLayout, socketLayout } from "./socket-layout.ts";
+
+/** The calls of the C library that shardcast makes, and what koffi adds. `bytes`, `offset` and pointers are 64 bits wide. */
+export interface Libc {
+	mmap(address: number, bytes: number, protection: number, flags: number, fd: number, offset: number): number;
+	munmap(address: number, bytes: number): number;
+	/** Returns the error number itself; `errno` is not set. */
+	posix_fallocate(fd: number, offset: number, bytes: number): number;
+	socket(domain: number, type: number, protocol: number): number;
+	bind(fd: number, address: Buffer, addressBytes: number): number;
+	sendmsg(fd: number, message: Buffer, flags: number): number;
+	recvmsg(fd: number, message: Buffer, flags: number): number;
+	recv(fd: number, into: Uint8Array, bytes: number, flags: number): number;
+	setsockopt(fd: number, level: number, option: number, value: Int32Array, valueBytes: number): number;
+	fcntl(fd: number, command: number, argument: number): number;
+	close(fd: number): number;
+	mkfifo(path: string, mode: number): number;
+	prctl(operation: number, argument2: number, argument3: number, argument4: number, argument5: number): number;
+
+	/** The error number of the last call, if that call failed. */
+	errno(): number;
+	/** An ArrayBuffer over foreign memory, no copy. */
+	view(address: number, bytes: number): ArrayBuffer;
+	/** Where a buffer lies. It must be kept alive, and unmoved, for as long as the address is used. */
+	address(buffer: Uint8Array): bigint;
+	readonly sockets: SocketLayout;
+}
+
+export type NativeSupport = { readonly available: true } | { readonly available: false; readonly reason: string };
+
+/** Constants and struct layouts have been checked on these, both 64-bit and little-endian. */
+const architectures: readonly string[] = ["x64", "arm64"];
+
+let loaded: Libc | { readonly reason: string } | undefined;
+
+/** Tells whether the native corner works on this machine, and if not, why. Never throws; the answer does not change. */
+export function nativeSupport(): NativeSupport {
+	loaded ??= load();
+	return "reason" in loaded ? { available: false, reason: loaded.reason } : { available: true };
+}
+
+/** @throws NativeError with code ENOSYS where `nativeSupport()` says why not. */
+export function libc(): Libc {
+	loaded ??= load();
+	if ("reason" in loaded) throw new NativeError("ENOSYS", "load", loaded.reason, "use Linux on x64 or arm64, or run with --lb-mode proxy");
+	return loaded;
+}
+
+export function throwErrno(syscall: string, subject = ""): never {
+	throw NativeError.fromErrno(libc().errno(), syscall, subject);
+}
+
+function load(): Libc | { reason: string } {
+	if (process.platform !== "linux") return { reason: `needs Linux, this is ${process.platform}` };
+	if (!architectures.includes(process.arch)) return { reason: `needs ${architectures.join(" or ")}, this is ${process.arch}` };
+	try {
+		return bind(createRequire(import.meta.url)("koffi") as typeof import("koffi"));
+	} catch (error) {
+		return { reason: `koffi does not load: ${error instanceof Error ? error.message : String(error)}` };
+	}
+}
+
+function bind(koffi: typeof import("koffi")): Libc {
+	// The process itself: Node has the C library loaded, whichever it is (glibc, musl).
+	const library = koffi.load(null);
+	const sockets = socketLayout(koffi);
+	return {
+		mmap: library.func("intptr_t mmap(intptr_t address, size_t bytes, int protection, int flags, int fd, int64_t offset)"),
+		munmap: library.func("int munmap(intptr_t address, size_t bytes)"),
+		posix_fallocate: library.func("int posix_fallocate(int fd, int64_t offset, int64_t bytes)"),
+		socket: library.func("int socket(int domain, int type, int protocol)"),
+		bind: library.func("int bind(int fd, void *address, uint32_t bytes)"),
+		sendmsg: library.func("int64_t sendmsg(int fd, void *message, int flags)"),
+		recvmsg: library.func("int64_t recvmsg(int fd, void *message, int flags)"),
+		recv: library.func("int64_t recv(int fd, void *into, size_t bytes, int flags)"),
+		setsockopt: library.func("int setsockopt(int fd, int level, int option, void *value, uint32_t bytes)"),
+		// fcntl and prctl are variadic in C; on both architectures Linux passes such integers like any others.
+		fcntl: library.func("int fcntl(int fd, int command, long argument)"),
+		close: library.func("int close(int fd)"),
+		mkfifo: library.func("int mkfifo(const char *path, uint32_t mode)"),
+		prctl: library.func("int prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d)"),
+		errno: () => koffi.errno(),
+		view: (address, bytes) => koffi.view(address, bytes),
+		address: (buffer) => koffi.address(buffer),
+		sockets,
+	};
+}

@@ -1,0 +1,37 @@
+import { getSystemErrorMap } from "node:util";
+
+/** What a person can do about an errno, where there is something. One sentence per code. */
+const mends: Readonly<Record<string, string>> = {
+	EACCES: "check who owns the file and that all processes of the cluster run as one user",
+	ECONNREFUSED: "the process on the other end has gone; send again once it is back",
+	EMFILE: "raise the limit of open files (ulimit -n, LimitNOFILE=)",
+	ENAMETOOLONG: "use a shorter --cluster-directory",
+	ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",
+	ENOENT: "the process on the other end is not there yet, or its cluster directory was removed",
+	ENOMEM: "give the machine or the container more memory",
+	ENOSPC: "free space there, or give it more (docker run --shm-size=…, or mount -o remount,size=… for /dev/shm)",
+	EPERM: "allow the call (container security profile) or run as the user who owns the cluster",
+};
+
+const descriptions = new Map([...getSystemErrorMap()].map(([number, entry]) => [-number, entry]));
+
+/** An operating system call that failed: which call, why, and what to do about it. */
+export class NativeError extends Error {
+	readonly code: string;
+	readonly syscall: string;
+	readonly mend: string;
+
+	constructor(code: string, syscall: string, what: string, mend: string = mends[code] ?? "") {
+		super(`${syscall}: ${what} (${code})${mend === "" ? "" : `: ${mend}`}`);
+		this.name = "NativeError";
+		this.code = code;
+		this.syscall = syscall;
+		this.mend = mend;
+	}
+
+	/** `subject` is what the call was about: a path, a size. */
+	static fromErrno(errno: number, syscall: string, subject = ""): NativeError {
+		const [code, description] = descriptions.get(errno) ?? [`errno ${errno}`, "unknown error"];
+		return new NativeError(code, syscall, subject === "" ? description : `${subject}: ${description}`);
+	}
+}

@@ -1,0 +1,103 @@
+import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, unlinkSync } from "node:fs";
+import { Linux } from "./constants.ts";
+import { libc, throwErrno } from "./libc.ts";
+import { NativeError } from "./native-error.ts";
+
+/**
+ * A file mapped into memory, shared by every process that opens it.
+ *
+ * Its whole size is reserved at creation, so a full /dev/shm is an error here and never a SIGBUS later. It appears under
+ * its name only once it is complete: a process that opens it never maps a half-made one.
+ */
+export class SharedFile {
+	readonly path: string;
+	readonly buffer: ArrayBuffer;
+	readonly bytes: number;
+	#address: number;
+
+	private constructor(path: string, bytes: number, address: number) {
+		this.path = path;
+		this.bytes = bytes;
+		this.#address = address;
+		this.buffer = libc().view(address, bytes);
+	}
+
+	/**
+	 * Makes the file, zeroed, mode 0600, in place of any of that name.
+	 * @param format fills it in before it gets its name.
+	 * @throws NativeError ENOSPC when the file system has no room for all of it.
+	 */
+	static create(path: string, bytes: number, format?: (buffer: ArrayBuffer) => void): SharedFile {
+		libc();
+		const temporary = `${path}.${process.pid}.new`;
+		let file: SharedFile | undefined;
+		try {
+			const fd = open(temporary, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC, path);
+			try {
+				const errno = libc().posix_fallocate(fd, 0, bytes);
+				if (errno !== 0) throw NativeError.fromErrno(errno, "posix_fallocate", `reserving ${bytes} bytes for ${path}`);
+				file = new SharedFile(path, bytes, map(fd, bytes, path));
+			} finally {
+				closeSync(fd);
+			}
+			format?.(file.buffer);
+			renameSync(temporary, path);
+			return file;
+		} catch (error) {
+			file?.close();
+			rmSync(temporary, { force: true });
+			throw error;
+		}
+	}
+
+	/** @throws NativeError ENOENT when there is none. */
+	static open(path: string): SharedFile {
+		libc();
+		const fd = open(path, constants.O_RDWR, path);
+		try {
+			const bytes = fstatSync(fd).size;
+			if (bytes === 0) throw new NativeError("EINVAL", "mmap", `${path} is empty`, "remove it and start the cluster again");
+			return new SharedFile(path, bytes, map(fd, bytes, path));
+		} finally {
+			closeSync(fd);
+		}
+	}
+
+	/**
+	 * Takes the mapping away. The caller promises that nothing uses the buffer or a view of it any more:
+	 * touching one afterwards kills the process. Harmless when called again.
+	 */
+	close(): void {
+		if (this.#address === 0) return;
+		libc().munmap(this.#address, this.bytes);
+		this.#address = 0;
+	}
+
+	/** Removes the name. Those who have the file mapped keep it. */
+	unlink(): void {
+		try {
+			unlinkSync(this.path);
+		} catch (error) {
+			throw fromSystemError(error, this.path);
+		}
+	}
+}
+
+function map(fd: number, bytes: number, path: string): number {
+	const address = libc().mmap(0, bytes, Linux.PROT_READ_WRITE, Linux.MAP_SHARED, fd, 0);
+	if (address === -1) throwErrno("mmap", path);
+	return address;
+}
+
+function open(path: string, flags: number, subject: string): number {
+	try {
+		return openSync(path, flags, 0o600);
+	} catch (error) {
+		throw fromSystemError(error, subject);
+	}
+}
+
+function fromSystemError(error: unknown, subject: string): unknown {
+	const { errno, syscall } = error as NodeJS.ErrnoException;
+	return errno === undefined ? error : NativeError.fromErrno(-errno, syscall ?? "open", subject);
+}

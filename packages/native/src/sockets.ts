@@ -1,0 +1,46 @@
+import { Linux } from "./constants.ts";
+import { libc, throwErrno } from "./libc.ts";
+
+const value = new Int32Array(1);
+
+/**
+ * Looks at what has arrived on a socket without taking it.
+ * @returns bytes put into `into`; 0: the peer has closed; -1: nothing has arrived yet.
+ * @throws NativeError, ECONNRESET for one when the peer broke the connection.
+ */
+export function peek(fd: number, into: Uint8Array): number {
+	const bytes = libc().recv(fd, into, into.length, Linux.MSG_PEEK | Linux.MSG_DONTWAIT);
+	if (bytes >= 0) return bytes;
+	const errno = libc().errno();
+	if (errno === Linux.EAGAIN || errno === Linux.EINTR) return -1;
+	throwErrno("recv");
+}
+
+/**
+ * Connections come to `accept` only once their first bytes have come, or at the latest after about `seconds`: then the
+ * request's head can be looked at without waiting for it.
+ */
+export function setDeferAccept(listenFd: number, seconds: number): void {
+	setOption(listenFd, Linux.TCP_DEFER_ACCEPT, seconds);
+}
+
+export function setTcpNoDelay(fd: number, on: boolean): void {
+	setOption(fd, Linux.TCP_NODELAY, on ? 1 : 0);
+}
+
+/** A second descriptor of the same file or socket, closed on exec like all of Node's. */
+export function duplicate(fd: number): number {
+	const copy = libc().fcntl(fd, Linux.F_DUPFD_CLOEXEC, 0);
+	if (copy === -1) throwErrno("fcntl");
+	return copy;
+}
+
+/** Closes a descriptor that no library owns. EINTR counts as closed: on Linux the descriptor is gone then. */
+export function closeDescriptor(fd: number): void {
+	if (libc().close(fd) === -1 && libc().errno() !== Linux.EINTR) throwErrno("close", `descriptor ${fd}`);
+}
+
+function setOption(fd: number, option: number, setting: number): void {
+	value[0] = setting;
+	if (libc().setsockopt(fd, Linux.IPPROTO_TCP, option, value, value.byteLength) === -1) throwErrno("setsockopt", `TCP option ${option}`);
+}
