@@ -73,4 +73,11 @@ export const connectionOptions = {
 		charactersMin: 8,
 		help: "Key that publishers over HTTP must show; better given in the environment, where ps does not show it; none = open mode.",
 	}),
+	consoleToken: secret({
+		flag: "console-token",
+		default: undefined,
+		argument: "<token>",
+		charactersMin: 8,
+		help: "Token that opens /console from anywhere (/console?token=…); none = the console answers this machine only.",
+	}),
 } as const;

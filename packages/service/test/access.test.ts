@@ -1,0 +1,32 @@
+import { describe, expect, it } from "vitest";
+import { isLoopback, mayUseConsole, secretMatches } from "../src/access.ts";
+
+describe("access", () => {
+	it("knows this machine's own addresses in every spelling that a socket gives", () => {
+		for (const address of [
+			"127.0.0.1",
+			"127.3.2.1",
+			"::1",
+			"::ffff:127.0.0.1",
+			"0000:0000:0000:0000:0000:0000:0000:0001",
+			"0000:0000:0000:0000:0000:ffff:7f00:0001",
+		])
+			expect(isLoopback(address), address).toBe(true);
+		for (const address of ["10.0.0.1", "128.127.0.1", "::2", "fe80::1", "", "1270.0.0.1", "0000:0000:0000:0000:0000:ffff:0a00:0001"])
+			expect(isLoopback(address), address).toBe(false);
+	});
+
+	it("compares secrets of any two lengths", () => {
+		expect(secretMatches("abcdefgh", "abcdefgh")).toBe(true);
+		expect(secretMatches("abcdefg", "abcdefgh")).toBe(false);
+		expect(secretMatches("", "abcdefgh")).toBe(false);
+	});
+
+	it("the console: with a token only the token counts, without one only the machine itself", () => {
+		expect(mayUseConsole("127.0.0.1", null, undefined)).toBe(true);
+		expect(mayUseConsole("10.0.0.9", null, undefined)).toBe(false);
+		expect(mayUseConsole("10.0.0.9", "correct horse", "correct horse")).toBe(true);
+		expect(mayUseConsole("127.0.0.1", "wrong", "correct horse")).toBe(false);
+		expect(mayUseConsole("127.0.0.1", null, "correct horse")).toBe(false);
+	});
+});
