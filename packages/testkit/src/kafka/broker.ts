@@ -1,0 +1,185 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { selfSignedStore } from "./certificate.ts";
+import { formatStorage, KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";
+import { type BrokerPorts, scramCredentials, serverProperties } from "./properties.ts";
+
+export interface BrokerOptions {
+	/** Adds a SASL listener (PLAIN and SCRAM; user alice) and a TLS listener. */
+	readonly secure?: boolean;
+	/** The port to listen on; a free one when left out. */
+	readonly port?: number;
+	/** Further lines of `server.properties`. */
+	readonly properties?: Record<string, string>;
+	/** Leaves the broker running when this process ends (`npm run kafka:up`). */
+	readonly detached?: boolean;
+}
+
+const startedLine = "Kafka Server started";
+const setpriv = "/usr/bin/setpriv";
+const startTimeoutMs = 60_000;
+const stopTimeoutMs = 15_000;
+
+async function freePorts(count: number): Promise<number[]> {
+	const servers = await Promise.all(
+		Array.from({ length: count }, () => {
+			const server = createServer();
+			return new Promise<typeof server>((resolve, reject) => {
+				server.on("error", reject);
+				server.listen(0, "127.0.0.1", () => resolve(server));
+			});
+		}),
+	);
+	const ports = servers.map((server) => (server.address() as { port: number }).port);
+	await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+	return ports;
+}
+
+/**
+ * One Apache Kafka node (KRaft, broker and controller in one process) on loopback, with a fresh log directory of its own.
+ * It keeps its ports and its log over `kill` and `start`, so a client meets the same broker again.
+ */
+export class KafkaBroker {
+	readonly brokers: string;
+	readonly ports: BrokerPorts;
+	readonly directory: string;
+	/** The TLS listener's certificate, for clients that trust it. */
+	readonly caPath: string | null;
+	readonly #jars: string;
+	readonly #detached: boolean;
+	#child: ChildProcess | null = null;
+
+	private constructor(jars: string, directory: string, ports: BrokerPorts, caPath: string | null, detached: boolean) {
+		this.#jars = jars;
+		this.#detached = detached;
+		this.directory = directory;
+		this.ports = ports;
+		this.caPath = caPath;
+		this.brokers = `127.0.0.1:${ports.plain}`;
+	}
+
+	/** @throws KafkaUnavailable without Java 17 or the jars. */
+	static async create(options: BrokerOptions = {}): Promise<KafkaBroker> {
+		await requireJava();
+		const jars = await kafkaJars();
+		const directory = mkdtempSync(join(tmpdir(), "shardcast-kafka-"));
+		try {
+			mkdirSync(join(directory, "log"));
+			const free = await freePorts(4);
+			const secure = options.secure === true;
+			const ports: BrokerPorts = {
+				plain: options.port ?? free[0]!,
+				controller: free[1]!,
+				...(secure ? { sasl: free[2]!, ssl: free[3]! } : {}),
+			};
+			const store = secure ? await selfSignedStore(directory) : null;
+			const path = join(directory, "server.properties");
+			writeFileSync(path, serverProperties(directory, ports, store, options.properties ?? {}));
+			await formatStorage(jars, path, randomBytes(16).toString("base64url"), secure ? scramCredentials : []);
+			return new KafkaBroker(jars, directory, ports, store?.caPath ?? null, options.detached === true);
+		} catch (error) {
+			rmSync(directory, { recursive: true, force: true });
+			throw error;
+		}
+	}
+
+	/** A running broker: `create` and `start`. */
+	static async run(options: BrokerOptions = {}): Promise<KafkaBroker> {
+		const broker = await KafkaBroker.create(options);
+		try {
+			await broker.start();
+			return broker;
+		} catch (error) {
+			await broker.remove();
+			throw error;
+		}
+	}
+
+	get pid(): number | undefined {
+		return this.#child?.pid;
+	}
+
+	get #outputPath(): string {
+		return join(this.directory, "broker.log");
+	}
+
+	/** Resolves once the broker takes requests; rejects with the end of its log when it ends or takes longer than a minute. */
+	async start(): Promise<void> {
+		if (this.#child !== null) throw new Error("the broker is already running");
+		const output = openSync(this.#outputPath, "w");
+		// A broker for tests goes down with the test process, however that ends.
+		const leash = this.#detached || !existsSync(setpriv) ? [] : [setpriv, "--pdeathsig", "KILL"];
+		const [command, ...before] = [...leash, "java"];
+		const child = spawn(
+			command!,
+			[
+				...before,
+				"-Xmx512m",
+				"-Xms128m",
+				"-XX:+UseSerialGC",
+				"-cp",
+				join(this.#jars, "*"),
+				"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+				"-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+				"kafka.Kafka",
+				join(this.directory, "server.properties"),
+			],
+			{ stdio: ["ignore", output, output], detached: this.#detached },
+		);
+		closeSync(output);
+		this.#child = child;
+		const ended = new Promise<never>((_, reject) => {
+			child.once("error", (error) => reject(new KafkaUnavailable(`java cannot be started (${error.message})`, "Install Java 17")));
+			child.once("exit", (status, signal) =>
+				reject(new Error(`the broker ended at start (${status ?? signal}):\n${readFileSync(this.#outputPath, "utf8").slice(-4000)}`)),
+			);
+		});
+		try {
+			await Promise.race([this.#untilStarted(), ended]);
+		} catch (error) {
+			await this.kill();
+			throw error;
+		}
+		ended.catch(() => {});
+		if (this.#detached) child.unref();
+	}
+
+	async #untilStarted(): Promise<void> {
+		const deadline = Date.now() + startTimeoutMs;
+		while (!readFileSync(this.#outputPath, "utf8").includes(startedLine)) {
+			if (Date.now() > deadline) throw new Error(`the broker did not start in ${startTimeoutMs} ms; see ${this.#outputPath}`);
+			await new Promise((resolve) => setTimeout(resolve, 50));
+		}
+	}
+
+	/** An orderly stop: the log stays for the next `start`. Killed when it takes too long. */
+	async stop(): Promise<void> {
+		await this.#end("SIGTERM");
+	}
+
+	/** SIGKILL, as a crash would. The log stays for the next `start`. */
+	async kill(): Promise<void> {
+		await this.#end("SIGKILL");
+	}
+
+	async #end(signal: NodeJS.Signals): Promise<void> {
+		const child = this.#child;
+		this.#child = null;
+		if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+		const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+		child.kill(signal);
+		const force = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
+		await gone;
+		clearTimeout(force);
+	}
+
+	/** Ends the broker and removes all that it wrote. */
+	async remove(): Promise<void> {
+		await this.kill();
+		rmSync(this.directory, { recursive: true, force: true });
+	}
+}

@@ -1,0 +1,33 @@
+import { type Admin, Kafka, logLevel, type Producer } from "kafkajs";
+
+/** What suites do to a broker from outside: topics, records, commits. Closed by `close()`. */
+export interface KafkaClient {
+	readonly admin: Admin;
+	readonly producer: Producer;
+	createTopic(topic: string, partitions: number, config?: Record<string, string>): Promise<void>;
+	close(): Promise<void>;
+}
+
+export async function connectKafka(brokers: string): Promise<KafkaClient> {
+	process.env.KAFKAJS_NO_PARTITIONER_WARNING = "1";
+	const kafka = new Kafka({
+		clientId: "shardcast-testkit",
+		brokers: brokers.split(","),
+		logLevel: logLevel.NOTHING,
+		retry: { retries: 10 },
+	});
+	const admin = kafka.admin();
+	const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, metadataMaxAge: 500 });
+	await Promise.all([admin.connect(), producer.connect()]);
+	return {
+		admin,
+		producer,
+		createTopic: async (topic, numPartitions, config = {}) => {
+			const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+			await admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }], waitForLeaders: true });
+		},
+		close: async () => {
+			await Promise.all([admin.disconnect(), producer.disconnect()]);
+		},
+	};
+}

@@ -1,0 +1,101 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const pom = fileURLToPath(new URL("../../../../deploy/kafka/pom.xml", import.meta.url));
+
+/** The broker's version, as `deploy/kafka/pom.xml` pins it. */
+export const kafkaVersion = /<kafka\.version>([^<]+)</.exec(readFileSync(pom, "utf8"))![1]!;
+
+/** Why there can be no broker on this machine. `mend` is what to do about it. */
+export class KafkaUnavailable extends Error {
+	override readonly name = "KafkaUnavailable";
+	readonly mend: string;
+	constructor(message: string, mend: string) {
+		super(`${message}. ${mend}`);
+		this.mend = mend;
+	}
+}
+
+/** Outside the repository, so that a clean clone on the same machine finds the 43 MB again. */
+function cacheDirectory(): string {
+	return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "shardcast", `kafka-${kafkaVersion}`);
+}
+
+export function runTool(command: string, args: readonly string[], timeoutMs: number): Promise<{ status: number | null; output: string }> {
+	return new Promise((resolve, reject) => {
+		const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+		const deadline = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+		let output = "";
+		const keep = (chunk: Buffer) => {
+			output = (output + chunk.toString()).slice(-4000);
+		};
+		child.stdout.on("data", keep);
+		child.stderr.on("data", keep);
+		child.on("error", (error) => {
+			clearTimeout(deadline);
+			reject(error);
+		});
+		child.on("close", (status) => {
+			clearTimeout(deadline);
+			resolve({ status, output });
+		});
+	});
+}
+
+async function mustRun(command: string, args: readonly string[], timeoutMs: number, mend: string): Promise<string> {
+	const { status, output } = await runTool(command, args, timeoutMs).catch((error: NodeJS.ErrnoException) => {
+		throw new KafkaUnavailable(`${command} cannot be started (${error.code ?? error.message})`, mend);
+	});
+	if (status !== 0) throw new KafkaUnavailable(`${command} ended with status ${status}:\n${output}`, mend);
+	return output;
+}
+
+/**
+ * The directory with the broker's jars; fetched by Maven the first time. Two processes that fetch at once do no harm:
+ * each fills a directory of its own and the first rename wins.
+ */
+export async function kafkaJars(): Promise<string> {
+	const directory = cacheDirectory();
+	if (existsSync(directory) && readdirSync(directory).some((name) => name.startsWith("kafka_"))) return directory;
+	const half = `${directory}.${process.pid}`;
+	mkdirSync(half, { recursive: true });
+	try {
+		await mustRun(
+			"mvn",
+			["-q", "-B", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${half}`],
+			300_000,
+			"Install Maven 3 with access to a Maven repository, or set KAFKA_TEST_BROKERS to a running broker",
+		);
+		try {
+			renameSync(half, directory);
+		} catch (error) {
+			if (!existsSync(directory)) throw error;
+		}
+	} finally {
+		rmSync(half, { recursive: true, force: true });
+	}
+	return directory;
+}
+
+/** @throws KafkaUnavailable unless there is a Java that Kafka 4 accepts (17 or newer). */
+export async function requireJava(): Promise<void> {
+	const mend = "Install Java 17, or set KAFKA_TEST_BROKERS to a running broker";
+	const output = await mustRun("java", ["-version"], 20_000, mend);
+	const major = Number(/version "(\d+)/.exec(output)?.[1] ?? 0);
+	if (major < 17) throw new KafkaUnavailable(`Kafka ${kafkaVersion} needs Java 17, and this is Java ${major}`, mend);
+}
+
+/** Formats a log directory by the broker's own tool. */
+export async function formatStorage(jars: string, propertiesPath: string, clusterId: string, scram: readonly string[]): Promise<void> {
+	const args = ["-cp", join(jars, "*"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"];
+	const users = scram.flatMap((user) => ["--add-scram", user]);
+	await mustRun(
+		"java",
+		[...args, "kafka.tools.StorageTool", "format", "-t", clusterId, "-c", propertiesPath, ...users],
+		60_000,
+		"Look at what the storage tool says above",
+	);
+}

@@ -1,0 +1,24 @@
+import { existsSync } from "node:fs";
+import { connectKafka, KafkaBroker, kafkaForTests } from "@shardcast/testkit/kafka";
+import { describe, expect, it } from "vitest";
+
+describe.skipIf(!(await kafkaForTests()))("a broker for tests", () => {
+	it("keeps its log over a kill and leaves nothing behind", async () => {
+		const broker = await KafkaBroker.run();
+		try {
+			const first = await connectKafka(broker.brokers);
+			await first.createTopic("kept", 2);
+			await first.producer.send({ topic: "kept", messages: [{ value: "one", partition: 1 }] });
+			await first.close();
+			await broker.kill();
+			await broker.start();
+			const second = await connectKafka(broker.brokers);
+			const offsets = await second.admin.fetchTopicOffsets("kept");
+			await second.close();
+			expect(offsets.find((of) => of.partition === 1)?.high).toBe("1");
+		} finally {
+			await broker.remove();
+		}
+		expect(existsSync(broker.directory)).toBe(false);
+	});
+});
