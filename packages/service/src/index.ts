@@ -8,6 +8,7 @@ export * from "./config/print.ts";
 export * from "./config/source.ts";
 export * from "./control/child-end.ts";
 export * from "./control/messages.ts";
+export * from "./control/parent-end.ts";
 export * from "./cpus/available-cpus.ts";
 export * from "./deadline.ts";
 export * from "./lifecycle.ts";

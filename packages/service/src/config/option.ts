@@ -19,7 +19,7 @@ export interface Option<T> {
 	/** One sentence, which says what zero means where zero is special. */
 	readonly help: string;
 	readonly schema: z.ZodType<T>;
-	/** The value as a user would write it. */
+	/** The value as a user would write it, on the command line or in the file. */
 	readonly show: (value: T) => string;
 	/** Never printed. */
 	readonly secret: boolean;
@@ -159,7 +159,7 @@ export function list(common: Common<readonly string[]> & { argument: string }): 
 	const split = (value: string) => value.split(",").map((item) => item.trim());
 	return option(common, {
 		argument,
-		show: (values) => values.join(",") || "(none)",
+		show: (values) => values.join(",") || "[]",
 		schema: listOr(parsedBy((value) => split(value).filter((item) => item !== ""))),
 	});
 }
@@ -167,7 +167,7 @@ export function list(common: Common<readonly string[]> & { argument: string }): 
 export function cpuList(common: Common<readonly number[]>): Option<readonly number[]> {
 	return option(common, {
 		argument: "<list>",
-		show: (cpus) => formatCpuList(cpus) || "(all available)",
+		show: (cpus) => formatCpuList(cpus) || "[]",
 		schema: listOr(parsedBy(parseCpuList)),
 	});
 }

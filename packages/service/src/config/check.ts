@@ -1,0 +1,42 @@
+import { parseAddress } from "../units/address.ts";
+import { formatBytes } from "../units/bytes.ts";
+import { formatDuration } from "../units/duration.ts";
+import type { Config, ConfigKey } from "./options.ts";
+
+/** Names a setting by where its value came from, such as "--base-port". */
+export type NameOf = (key: ConfigKey) => string;
+
+/** What must hold between settings: each rule returns one line, or null. */
+type Rule = (config: Config, name: NameOf) => string | null;
+
+const rules: readonly Rule[] = [
+	function lastPortExists(config, name) {
+		const last = config.basePort + Math.max(config.shards, 1) - 1;
+		if (last <= 65_535) return null;
+		return `${name("basePort")}: ${config.shards} shards from port ${config.basePort} would end at ${last}; choose at most ${65_536 - config.shards}`;
+	},
+	function balancerBesideShards(config, name) {
+		const { port } = parseAddress(config.lbAddr);
+		const shard = port - config.basePort;
+		if (port === 0 || shard < 0 || shard >= config.shards) return null;
+		return `${name("lbAddr")}: port ${port} is the one of shard ${shard}; choose one outside of ${config.basePort} to ${config.basePort + config.shards - 1}`;
+	},
+	function connectionsForEachShard(config, name) {
+		if (config.maxConnections >= config.shards) return null;
+		return `${name("maxConnections")}: ${config.maxConnections} connections leave none for some of ${config.shards} shards; give at least ${config.shards}`;
+	},
+	function bufferHoldsAMessage(config, name) {
+		if (config.maxBufferedBytes >= config.maxPayloadBytes) return null;
+		return `${name("maxBufferedBytes")}: a message of ${formatBytes(config.maxPayloadBytes)} (${name("maxPayloadBytes")}) would not fit; give at least that`;
+	},
+	function backoffGrows(config, name) {
+		if (config.restartBackoffMinMs <= config.restartBackoffMaxMs) return null;
+		const maximum = formatDuration(config.restartBackoffMaxMs);
+		return `${name("restartBackoffMinMs")}: ${formatDuration(config.restartBackoffMinMs)} is longer than the longest pause, ${maximum} (${name("restartBackoffMaxMs")}); give at most that`;
+	},
+];
+
+/** One line for each rule that is broken. */
+export function checkAcross(config: Config, name: NameOf): string[] {
+	return rules.map((rule) => rule(config, name)).filter((line) => line !== null);
+}

@@ -1,0 +1,19 @@
+import type { Config } from "./options.ts";
+
+/** `--ring` counts records of this size. */
+const ringRecordBytes = 1024;
+/** A record's head and its channels, beside the payload. */
+const recordOverheadBytes = 16_384;
+/** The ring refuses records above an eighth of its capacity. */
+const largestRecordsPerRing = 8;
+
+/** Bytes of each member's ring: `--ring` KiB, at least eight of the largest records, rounded up to a power of two. */
+export function ringCapacityBytes(config: Pick<Config, "ring" | "maxPayloadBytes">): number {
+	const least = Math.max(config.ring * ringRecordBytes, largestRecordsPerRing * (config.maxPayloadBytes + recordOverheadBytes));
+	return 2 ** Math.ceil(Math.log2(least));
+}
+
+/** Each shard's share of `--max-connections`, rounded up, so that together they take at least all. */
+export function connectionsPerShard(config: Pick<Config, "maxConnections">, shards: number): number {
+	return Math.ceil(config.maxConnections / shards);
+}
