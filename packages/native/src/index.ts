@@ -1,3 +1,4 @@
+export { acceptDescriptor, hasHungUp } from "./accept.ts";
 export { Bell, BellRinger } from "./bell.ts";
 export { DescriptorChannel } from "./descriptor-channel.ts";
 export { type NativeSupport, nativeSupport } from "./libc.ts";

@@ -12,6 +12,8 @@ export interface Libc {
 	bind(fd: number, address: Buffer, addressBytes: number): number;
 	sendmsg(fd: number, message: Buffer, flags: number): number;
 	recvmsg(fd: number, message: Buffer, flags: number): number;
+	accept4(fd: number, address: null, addressBytes: null, flags: number): number;
+	poll(descriptors: Int32Array, count: number, timeoutMs: number): number;
 	recv(fd: number, into: Uint8Array, bytes: number, flags: number): number;
 	setsockopt(fd: number, level: number, option: number, value: Int32Array, valueBytes: number): number;
 	fcntl(fd: number, command: number, argument: number): number;
@@ -74,6 +76,8 @@ function bind(koffi: typeof import("koffi")): Libc {
 		bind: library.func("int bind(int fd, void *address, uint32_t bytes)"),
 		sendmsg: library.func("int64_t sendmsg(int fd, void *message, int flags)"),
 		recvmsg: library.func("int64_t recvmsg(int fd, void *message, int flags)"),
+		accept4: library.func("int accept4(int fd, void *address, void *addressBytes, int flags)"),
+		poll: library.func("int poll(void *descriptors, unsigned long count, int timeoutMs)"),
 		recv: library.func("int64_t recv(int fd, void *into, size_t bytes, int flags)"),
 		setsockopt: library.func("int setsockopt(int fd, int level, int option, void *value, uint32_t bytes)"),
 		// fcntl and prctl are variadic in C; on both architectures Linux passes such integers like any others.
