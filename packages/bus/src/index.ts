@@ -1,1 +1,21 @@
+export { BalancerBlock, type BalancerSnapshot } from "./balancer-block.ts";
+export { BoardRow, type RowSnapshot } from "./board-row.ts";
+export { BusError, BusErrorCode } from "./bus-error.ts";
+export type { BusLink, VisitOrigin } from "./bus-link.ts";
+export { ClusterDirectory } from "./cluster-directory.ts";
+export { Doorbells } from "./doorbells.ts";
+export {
+	type HealthOptions,
+	type HealthReport,
+	type HealthStatus,
+	healthReport,
+	type MemberStatus,
+	type Readiness,
+	readiness,
+	type ShardHealth,
+} from "./health.ts";
+export { buryMember, createMemberFiles, removeMemberFiles } from "./member-files.ts";
+export { MemoryBus, type MemoryBusOptions } from "./memory-bus.ts";
+export { Scoreboard } from "./scoreboard.ts";
 export * from "./scoreboard-descriptor.ts";
+export { SharedMemoryBus } from "./shared-memory-bus.ts";

@@ -3,40 +3,68 @@
  *
  * ```
  * 0       header      magic, version, slots, supervisor pid, membership epoch, cluster state   (supervisor writes)
- * 1024    balancer    the balancer's own block                                               (balancer writes)
- * 2048    row 0       1024 bytes: four parts, each with its own writer on its own cache lines
- * 3072    row 1 …
+ * 1024    balancer    the balancer's own block: words, counters at + 512, histograms at + 1024 (balancer writes)
+ * 3072    row 0       2048 bytes: four parts, each with its own writer on its own cache lines
+ * 5120    row 1 …
  *
  * row + 0     supervisor's part: incarnation, core, limit, port, pid, restarts
  * row + 128   balancer's part:   handoffs sent, proxied connections open
- * row + 256   bell:              sleeping word (the shard sets it, whoever wakes the shard clears it)
- * row + 384   shard's part:      words (i32), then counters (f64) at row + 512
+ * row + 256   bell:              sleeping word (the shard sets it; it or whoever wakes it clears it)
+ * row + 384   shard's part:      words (i32), then counters (f64) at row + 512, histograms (f64) at row + 1024
  * ```
  * Parts lie 128 bytes apart because hardware prefetches cache lines in pairs. Words are read and written with Atomics;
  * counters are 8-byte aligned float64 with one writer each: exact up to 2^53, never torn on x86-64 and arm64.
  */
 export const BoardLayout = {
 	magic: 0x53434231, // "SCB1"
-	version: 1,
+	version: 2,
 	slotsMax: 64,
 	headerBytes: 1024,
-	balancerBytes: 1024,
-	rowBytes: 1024,
+	balancerBytes: 2048,
+	rowBytes: 2048,
 	supervisorPart: 0,
 	balancerPart: 128,
 	bellPart: 256,
 	shardPart: 384,
 	shardCounters: 512,
 	balancerCounters: 512,
+	countersMax: 64,
+	/** From the start of a row, and from the start of the balancer's block. */
+	histograms: 1024,
+	histogramBytes: 256,
+	histogramsMax: 4,
 } as const;
 
 /** i32 words of the header, in words from the start of the file. */
-export const HeaderWord = { magic: 0, version: 1, slots: 2, supervisorPid: 3, membershipEpoch: 4, clusterState: 5 } as const;
-/** i32 words of a row's supervisor part. */
-export const SupervisorWord = { incarnation: 0, core: 1, connectionsMax: 2, port: 3, pid: 4, restarts: 5, present: 6 } as const;
-/** i32 words of a row's balancer part. */
-export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1 } as const;
-/** i32 words of a row's bell part. */
+export const HeaderWord = {
+	magic: 0,
+	version: 1,
+	slots: 2,
+	supervisorPid: 3,
+	membershipEpoch: 4,
+	clusterState: 5,
+	balancerRestarts: 6,
+} as const;
+/**
+ * i32 words of a row's supervisor part. `ringGeneration` counts how often the slot's ring was made anew: it names the
+ * ring's file, so a slot that was removed and added again is never taken for the old one.
+ */
+export const SupervisorWord = {
+	incarnation: 0,
+	core: 1,
+	connectionsMax: 2,
+	port: 3,
+	pid: 4,
+	restarts: 5,
+	present: 6,
+	ringGeneration: 7,
+} as const;
+/** i32 words of a row's balancer part. `handoffBatches` counts messages put into the shard's handoff socket: see `BusLink.sleep`. */
+export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches: 2 } as const;
+/**
+ * i32 words of a row's bell part. `sleeping` is 0 while the shard is awake, else the number of its sleep: whoever wakes it
+ * rings first and then swaps that number for 0, so that a waker who dies in between, or comes late, wipes no later sleep.
+ */
 export const BellWord = { sleeping: 0 } as const;
 /** i32 words of a row's shard part. */
 export const ShardWord = { state: 0, connections: 1, handoffsReceived: 2, webSockets: 3, proxiedSeen: 4 } as const;
@@ -75,12 +103,20 @@ export const shardCounters = [
 	["rateLimited", "publishes refused with 429 because of a rate limit"],
 	["startedMs", "monotonicMs() at which the process began to serve"],
 	["droppedMessages", "messages not delivered to clients that were being closed as slow"],
+	["closedNormal", "clients that closed with 1000"],
+	["closedGoingAway", "clients closed with 1001, by either side: a drain, or a browser that left the page"],
+	["closedAbnormal", "clients gone without a close frame (1006): their connection broke, or they were idle for too long"],
+	["closedOther", "clients closed with any other code"],
+	["busDepthBytes", "bytes in this shard's own ring that its slowest reader has not read (now)"],
+	["busBacklogBytes", "bytes in all rings that this shard has not read (now)"],
+	["ringBytes", "capacity of this shard's own ring (now)"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 
 /** i32 words of the balancer block (from byte 1024). */
 export const BalancerWord = { state: 0, pid: 1, mode: 2, pending: 3 } as const;
 export const BalancerMode = { none: 0, handoff: 1, proxy: 2 } as const;
+export type BalancerMode = (typeof BalancerMode)[keyof typeof BalancerMode];
 
 /** f64 counters of the balancer block, by index from byte 1024 + 512. */
 export const balancerCounters = [
@@ -102,3 +138,26 @@ export const balancerCounters = [
 	["loopLagP99Ms", "event-loop delay, 99th percentile of the last second (now)"],
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];
+
+/** Upper bounds of the buckets of a time, in milliseconds: fine where users feel it, coarse where it only says that something is wrong. */
+const timeBoundsMs = [0.1, 0.2, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10000] as const;
+/** Upper bounds of the buckets of a count: powers of two. */
+const countBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const;
+
+/** A histogram in shared memory: name, sentence, bounds. At most 30 bounds: with the last bucket and the sum they fill 256 bytes. */
+export type HistogramDescriptor = readonly [name: string, sentence: string, bounds: readonly number[]];
+
+/** Histograms of a row, by index from row + 1024. At most 4; they survive the shard like the counters. */
+export const shardHistograms = [
+	["publishToSendMs", "time from a message's publication to its hand-over to a client's socket, once per delivery", timeBoundsMs],
+	["ingestToSendMs", "time from a record's receipt from Kafka to its hand-over to a client's socket, once per delivery", timeBoundsMs],
+	["flushRecords", "records that one flush took together", countBounds],
+	["flushDurationMs", "time that one flush took", timeBoundsMs],
+] as const satisfies readonly HistogramDescriptor[];
+export type ShardHistogram = (typeof shardHistograms)[number][0];
+
+/** Histograms of the balancer's block, by index from its start + 1024. At most 4. */
+export const balancerHistograms = [
+	["handoffMs", "time from accepting a connection to handing it to a shard, waiting for its head included", timeBoundsMs],
+] as const satisfies readonly HistogramDescriptor[];
+export type BalancerHistogram = (typeof balancerHistograms)[number][0];

@@ -1,0 +1,73 @@
+import { BoardLayout, type HistogramDescriptor } from "./scoreboard-descriptor.ts";
+
+/** A histogram as Prometheus counts: `counts[i]` values were ≤ `bounds[i]`, `count` of any size, `sum` of them all. */
+export interface HistogramReading {
+	readonly bounds: readonly number[];
+	readonly counts: readonly number[];
+	readonly count: number;
+	readonly sum: number;
+}
+
+/**
+ * A histogram with fixed bounds over float64 words in shared memory: one word per bucket, one for what exceeds the last
+ * bound, one for the sum. One writer; anybody reads at any time. Nothing is ever full: words count exactly up to 2^53.
+ *
+ * A bucket holds its own count and is cumulated on reading, so that an observation touches two words, and a reader that
+ * comes in between sees a sum that is at most one observation off, never a bucket that exceeds the one above it.
+ */
+export class HistogramWords {
+	readonly #words: Float64Array;
+	readonly #bounds: readonly number[];
+	readonly #sumAt: number;
+
+	/** @param byteOffset of the first word in `buffer`, a multiple of 8. */
+	constructor(buffer: ArrayBufferLike, byteOffset: number, bounds: readonly number[]) {
+		if ((bounds.length + 2) * 8 > BoardLayout.histogramBytes)
+			throw new RangeError(`${bounds.length} bounds; the most is ${BoardLayout.histogramBytes / 8 - 2}`);
+		this.#bounds = bounds;
+		this.#sumAt = bounds.length + 1;
+		this.#words = new Float64Array(buffer, byteOffset, bounds.length + 2);
+	}
+
+	/** Counts `value` `count` times. A value below zero (a clock read before the publisher's) counts as zero. No allocation. */
+	observe(value: number, count = 1): void {
+		const bounds = this.#bounds;
+		const at = value > 0 ? value : 0;
+		let low = 0;
+		let high = bounds.length;
+		while (low < high) {
+			const middle = (low + high) >>> 1;
+			if (at <= bounds[middle]!) high = middle;
+			else low = middle + 1;
+		}
+		this.#words[low]! += count;
+		this.#words[this.#sumAt]! += at * count;
+	}
+
+	read(): HistogramReading {
+		let count = 0;
+		const counts = this.#bounds.map((_, index) => {
+			count += this.#words[index]!;
+			return count;
+		});
+		count += this.#words[this.#bounds.length]!;
+		return { bounds: this.#bounds, counts, count, sum: this.#words[this.#sumAt]! };
+	}
+}
+
+/** The histograms of one row or of the balancer's block, by name. */
+export type Histograms<Name extends string> = Readonly<Record<Name, HistogramWords>>;
+
+/** @param byteOffset of the row or of the balancer's block. */
+export function histogramsAt<Name extends string>(
+	table: readonly (HistogramDescriptor & readonly [Name, ...unknown[]])[],
+	buffer: ArrayBufferLike,
+	byteOffset: number,
+): Histograms<Name> {
+	if (table.length > BoardLayout.histogramsMax)
+		throw new RangeError(`${table.length} histograms; the most is ${BoardLayout.histogramsMax}`);
+	const first = byteOffset + BoardLayout.histograms;
+	return Object.fromEntries(
+		table.map(([name, , bounds], index) => [name, new HistogramWords(buffer, first + index * BoardLayout.histogramBytes, bounds)]),
+	) as Histograms<Name>;
+}
