@@ -1,0 +1,212 @@
+import {
+	BalancerRowWord,
+	BellWord,
+	BoardLayout,
+	type ShardCounter,
+	type ShardState,
+	ShardWord,
+	SupervisorWord,
+	shardCounters,
+} from "./scoreboard-descriptor.ts";
+
+const counterIndex = new Map<ShardCounter, number>(shardCounters.map(([name], index) => [name, index]));
+
+const supervisor = BoardLayout.supervisorPart >> 2;
+const balancer = BoardLayout.balancerPart >> 2;
+const bell = BoardLayout.bellPart >> 2;
+const shard = BoardLayout.shardPart >> 2;
+
+/** A row as a plain object, for reports. Each number is read on its own: they need not be of one instant. */
+export interface RowSnapshot {
+	readonly slot: number;
+	readonly incarnation: number;
+	readonly core: number;
+	readonly connectionsMax: number;
+	readonly port: number;
+	readonly pid: number;
+	readonly restarts: number;
+	readonly state: ShardState;
+	readonly connections: number;
+	readonly webSockets: number;
+	readonly handoffsSent: number;
+	readonly handoffsReceived: number;
+	readonly proxiedOpen: number;
+	readonly proxiedSeen: number;
+	readonly sleeping: boolean;
+	readonly counters: Readonly<Record<ShardCounter, number>>;
+}
+
+/**
+ * One shard's row of the scoreboard. Anybody may read all of it; each part has one writer, given with its properties.
+ * Reads and writes are single atomic loads and stores: cheap enough for every loop turn.
+ */
+export class BoardRow {
+	readonly slot: number;
+	readonly #words: Int32Array;
+	readonly #counters: Float64Array;
+
+	/** `byteOffset` is where the row begins in the scoreboard. */
+	constructor(buffer: ArrayBufferLike, slot: number, byteOffset: number) {
+		this.slot = slot;
+		this.#words = new Int32Array(buffer, byteOffset, BoardLayout.rowBytes >> 2);
+		this.#counters = new Float64Array(buffer, byteOffset + BoardLayout.shardCounters, shardCounters.length);
+	}
+
+	// Written by the supervisor.
+
+	/** Counts the processes that this slot has had. */
+	get incarnation(): number {
+		return Atomics.load(this.#words, supervisor + SupervisorWord.incarnation);
+	}
+	set incarnation(value: number) {
+		Atomics.store(this.#words, supervisor + SupervisorWord.incarnation, value);
+	}
+
+	/** The CPU it is pinned to, -1 for none. */
+	get core(): number {
+		return Atomics.load(this.#words, supervisor + SupervisorWord.core);
+	}
+	set core(value: number) {
+		Atomics.store(this.#words, supervisor + SupervisorWord.core, value);
+	}
+
+	get connectionsMax(): number {
+		return Atomics.load(this.#words, supervisor + SupervisorWord.connectionsMax);
+	}
+	set connectionsMax(value: number) {
+		Atomics.store(this.#words, supervisor + SupervisorWord.connectionsMax, value);
+	}
+
+	get port(): number {
+		return Atomics.load(this.#words, supervisor + SupervisorWord.port);
+	}
+	set port(value: number) {
+		Atomics.store(this.#words, supervisor + SupervisorWord.port, value);
+	}
+
+	get pid(): number {
+		return Atomics.load(this.#words, supervisor + SupervisorWord.pid);
+	}
+	set pid(value: number) {
+		Atomics.store(this.#words, supervisor + SupervisorWord.pid, value);
+	}
+
+	get restarts(): number {
+		return Atomics.load(this.#words, supervisor + SupervisorWord.restarts);
+	}
+	set restarts(value: number) {
+		Atomics.store(this.#words, supervisor + SupervisorWord.restarts, value);
+	}
+
+	/** Whether the slot is a member: its ring and bell exist. */
+	get present(): boolean {
+		return Atomics.load(this.#words, supervisor + SupervisorWord.present) !== 0;
+	}
+	set present(value: boolean) {
+		Atomics.store(this.#words, supervisor + SupervisorWord.present, value ? 1 : 0);
+	}
+
+	get ringGeneration(): number {
+		return Atomics.load(this.#words, supervisor + SupervisorWord.ringGeneration);
+	}
+	set ringGeneration(value: number) {
+		Atomics.store(this.#words, supervisor + SupervisorWord.ringGeneration, value);
+	}
+
+	// Written by the balancer.
+
+	get handoffsSent(): number {
+		return Atomics.load(this.#words, balancer + BalancerRowWord.handoffsSent);
+	}
+	set handoffsSent(value: number) {
+		Atomics.store(this.#words, balancer + BalancerRowWord.handoffsSent, value);
+	}
+
+	get proxiedOpen(): number {
+		return Atomics.load(this.#words, balancer + BalancerRowWord.proxiedOpen);
+	}
+	set proxiedOpen(value: number) {
+		Atomics.store(this.#words, balancer + BalancerRowWord.proxiedOpen, value);
+	}
+
+	get handoffBatches(): number {
+		return Atomics.load(this.#words, balancer + BalancerRowWord.handoffBatches);
+	}
+	set handoffBatches(value: number) {
+		Atomics.store(this.#words, balancer + BalancerRowWord.handoffBatches, value);
+	}
+
+	// The bell: set by the shard, cleared by the shard or by whoever wakes it.
+
+	/** 0 while awake, else the number of this sleep. */
+	get sleeping(): number {
+		return Atomics.load(this.#words, bell + BellWord.sleeping);
+	}
+	set sleeping(value: number) {
+		Atomics.store(this.#words, bell + BellWord.sleeping, value);
+	}
+
+	/** Ends the sleep of that number, and no later one. */
+	clearSleeping(sleepNumber: number): void {
+		Atomics.compareExchange(this.#words, bell + BellWord.sleeping, sleepNumber, 0);
+	}
+
+	// Written by the shard, and by the supervisor once the shard's process is certainly dead.
+
+	get state(): ShardState {
+		return Atomics.load(this.#words, shard + ShardWord.state) as ShardState;
+	}
+	set state(value: ShardState) {
+		Atomics.store(this.#words, shard + ShardWord.state, value);
+	}
+
+	get connections(): number {
+		return Atomics.load(this.#words, shard + ShardWord.connections);
+	}
+	set connections(value: number) {
+		Atomics.store(this.#words, shard + ShardWord.connections, value);
+	}
+
+	get handoffsReceived(): number {
+		return Atomics.load(this.#words, shard + ShardWord.handoffsReceived);
+	}
+	set handoffsReceived(value: number) {
+		Atomics.store(this.#words, shard + ShardWord.handoffsReceived, value);
+	}
+
+	get webSockets(): number {
+		return Atomics.load(this.#words, shard + ShardWord.webSockets);
+	}
+	set webSockets(value: number) {
+		Atomics.store(this.#words, shard + ShardWord.webSockets, value);
+	}
+
+	get proxiedSeen(): number {
+		return Atomics.load(this.#words, shard + ShardWord.proxiedSeen);
+	}
+	set proxiedSeen(value: number) {
+		Atomics.store(this.#words, shard + ShardWord.proxiedSeen, value);
+	}
+
+	get(counter: ShardCounter): number {
+		return this.#counters[counterIndex.get(counter)!];
+	}
+
+	set(counter: ShardCounter, value: number): void {
+		this.#counters[counterIndex.get(counter)!] = value;
+	}
+
+	add(counter: ShardCounter, amount: number): void {
+		this.#counters[counterIndex.get(counter)!] += amount;
+	}
+
+	snapshot(): RowSnapshot {
+		const counters = Object.fromEntries(shardCounters.map(([name]) => [name, this.get(name)])) as Record<ShardCounter, number>;
+		const { slot, incarnation, core, connectionsMax, port, pid, restarts, state, connections, webSockets } = this;
+		const { handoffsSent, handoffsReceived, proxiedOpen, proxiedSeen } = this;
+		const sleeping = this.sleeping !== 0;
+		const processPart = { slot, incarnation, core, connectionsMax, port, pid, restarts, state };
+		const loadPart = { connections, webSockets, handoffsSent, handoffsReceived, proxiedOpen, proxiedSeen, sleeping };
+		return { ...processPart, ...loadPart, counters };
+	}
+}

@@ -1,0 +1,25 @@
+/** Why the bus refused. A full ring is no error: `claim` answers -1. */
+export const BusErrorCode = {
+	/** The file is no scoreboard, or one of another version. */
+	notABoard: "BUS_NOT_A_BOARD",
+	/** The slot is outside the scoreboard, or nobody made its files. */
+	noSuchMember: "BUS_NO_SUCH_MEMBER",
+	/** The directory is no cluster directory, or cannot be made. */
+	badDirectory: "BUS_BAD_DIRECTORY",
+	/** A call at a time when it makes no sense. */
+	misuse: "BUS_MISUSE",
+} as const;
+export type BusErrorCode = (typeof BusErrorCode)[keyof typeof BusErrorCode];
+
+/** `message` says what is wrong and how to mend it; `code` is for programs. */
+export class BusError extends Error {
+	override readonly name = "BusError";
+	readonly code: BusErrorCode;
+	readonly mend: string;
+
+	constructor(code: BusErrorCode, what: string, mend: string) {
+		super(`${what}: ${mend}`);
+		this.code = code;
+		this.mend = mend;
+	}
+}

@@ -1,0 +1,144 @@
+import { monotonicMs } from "@shardcast/wire";
+import type { BoardRow } from "./board-row.ts";
+import type { Scoreboard } from "./scoreboard.ts";
+import { BalancerMode, ClusterState, ShardState } from "./scoreboard-descriptor.ts";
+
+export type HealthStatus = "healthy" | "degraded" | "unhealthy";
+export type MemberStatus = HealthStatus | "starting" | "draining";
+
+/** What `GET /health` answers, as JSON. */
+export interface HealthReport {
+	readonly status: HealthStatus;
+	/** Why it is not "healthy": one sentence each. */
+	readonly reasons: readonly string[];
+	readonly mode: "handoff" | "proxy" | "none";
+	readonly connections: number;
+	readonly maxConnections: number;
+	/** Connections in use, 0 to 1. */
+	readonly utilisation: number;
+	readonly shards: readonly ShardHealth[];
+	readonly balancer: { readonly pid: number; readonly status: MemberStatus | "none" };
+}
+
+export interface ShardHealth {
+	readonly id: number;
+	readonly pid: number;
+	/** Null when it is not pinned. */
+	readonly core: number | null;
+	readonly port: number;
+	readonly status: MemberStatus;
+	/** Why it is not "healthy". */
+	readonly reason?: string;
+	readonly connections: number;
+	readonly max: number;
+	readonly utilisation: number;
+	readonly restarts: number;
+}
+
+export interface HealthOptions {
+	/** A process that serves and has given no sign of life for so long is taken for hung. */
+	readonly heartbeatTimeoutMs: number;
+	/** `monotonicMs()` by default. */
+	readonly nowMs?: number;
+}
+
+/** What `GET /ready` answers, as JSON. */
+export interface Readiness {
+	readonly ready: boolean;
+	readonly reasons: readonly string[];
+}
+
+/** Above this part of the connections in use, a shard or the cluster is "degraded". */
+const utilisationMax = 0.9;
+
+const modeNames = { [BalancerMode.none]: "none", [BalancerMode.handoff]: "handoff", [BalancerMode.proxy]: "proxy" } as const;
+
+/** The state of the whole cluster, read off the scoreboard by whichever process is asked. */
+export function healthReport(board: Scoreboard, { heartbeatTimeoutMs, nowMs = monotonicMs() }: HealthOptions): HealthReport {
+	const shards = board.rows().map((row) => shardHealth(row, heartbeatTimeoutMs, nowMs));
+	const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
+	const maxConnections = shards.reduce((sum, shard) => sum + shard.max, 0);
+	const balancer = balancerHealth(board, heartbeatTimeoutMs, nowMs);
+	const reasons: string[] = [];
+	if (board.clusterState === ClusterState.stopping) reasons.push("the cluster is stopping");
+	if (connections > utilisationMax * maxConnections) reasons.push(`${percent(connections, maxConnections)} of all connections are in use`);
+	for (const shard of shards) if (shard.status !== "healthy") reasons.push(`shard ${shard.id}: ${shard.reason}`);
+	if (balancer.reason !== undefined) reasons.push(`balancer: ${balancer.reason}`);
+	const serves = shards.some(({ status }) => status === "healthy" || status === "degraded");
+	if (!serves) reasons.push("no shard serves");
+	return {
+		status: !serves ? "unhealthy" : reasons.length > 0 ? "degraded" : "healthy",
+		reasons,
+		mode: modeNames[board.balancer.mode],
+		connections,
+		maxConnections,
+		utilisation: ratio(connections, maxConnections),
+		shards,
+		balancer: { pid: board.balancer.pid, status: balancer.status },
+	};
+}
+
+/** Whether a client that comes now finds every shard serving. Asked by orchestrators before they send traffic. */
+export function readiness(board: Scoreboard, { heartbeatTimeoutMs, nowMs = monotonicMs() }: HealthOptions): Readiness {
+	const shards = board.rows().map((row) => shardHealth(row, heartbeatTimeoutMs, nowMs));
+	const reasons = shards
+		.filter(({ status }) => status !== "healthy" && status !== "degraded")
+		.map(({ id, reason }) => `shard ${id}: ${reason}`);
+	if (shards.length === 0) reasons.push("there are no shards yet");
+	if (board.clusterState === ClusterState.stopping) reasons.push("the cluster is stopping");
+	return { ready: reasons.length === 0, reasons };
+}
+
+function shardHealth(row: BoardRow, heartbeatTimeoutMs: number, nowMs: number): ShardHealth {
+	const { slot: id, pid, port, connections, connectionsMax: max, restarts } = row;
+	const core = row.core < 0 ? null : row.core;
+	let { status, reason } = memberHealth(row.state, row.get("heartbeatMs"), heartbeatTimeoutMs, nowMs);
+	if (status === "healthy" && connections > utilisationMax * max) {
+		status = "degraded";
+		reason = `${percent(connections, max)} of its connections are in use`;
+	}
+	const utilisation = ratio(connections, max);
+	return { id, pid, core, port, status, ...(reason === undefined ? {} : { reason }), connections, max, utilisation, restarts };
+}
+
+function balancerHealth(board: Scoreboard, heartbeatTimeoutMs: number, nowMs: number): { status: MemberStatus | "none"; reason?: string } {
+	const { balancer } = board;
+	if (balancer.state === ShardState.empty) return { status: "none" };
+	return memberHealth(balancer.state, balancer.get("heartbeatMs"), heartbeatTimeoutMs, nowMs);
+}
+
+function memberHealth(
+	state: ShardState,
+	heartbeatMs: number,
+	heartbeatTimeoutMs: number,
+	nowMs: number,
+): { status: MemberStatus; reason?: string } {
+	switch (state) {
+		case ShardState.empty:
+		case ShardState.starting:
+			return { status: "starting", reason: "starting" };
+		case ShardState.draining:
+			return { status: "draining", reason: "draining" };
+		case ShardState.dead:
+			return { status: "unhealthy", reason: "down, to be restarted" };
+		case ShardState.serving: {
+			const silentMs = nowMs - heartbeatMs;
+			if (silentMs <= heartbeatTimeoutMs) return { status: "healthy" };
+			return { status: "unhealthy", reason: `no heartbeat for ${Math.round(silentMs / 1000)} s` };
+		}
+		default:
+			return unknownState(state);
+	}
+}
+
+function unknownState(state: never): never {
+	throw new RangeError(`the scoreboard holds the state ${state}`);
+}
+
+function ratio(part: number, whole: number): number {
+	return whole === 0 ? 0 : Math.round((part / whole) * 1e4) / 1e4;
+}
+
+function percent(part: number, whole: number): string {
+	return `${Math.floor(ratio(part, whole) * 100)} %`;
+}

@@ -1,0 +1,86 @@
+import { rmSync } from "node:fs";
+import { Bell, SharedFile } from "@shardcast/native";
+import { attachRing, createRing, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
+import type { ClusterDirectory } from "./cluster-directory.ts";
+import { Doorbells } from "./doorbells.ts";
+import type { Scoreboard } from "./scoreboard.ts";
+import { BoardLayout, ShardState } from "./scoreboard-descriptor.ts";
+
+// What the supervisor does to the bus. One process, one thread: these never run beside each other.
+
+/**
+ * Makes slot a member: its ring, with every running member registered as a reader from the first record on, and its bell.
+ * Do it before its process starts; members that run take the ring up the next time they look.
+ * @throws NativeError ENOSPC when shared memory has no room for the ring.
+ */
+export function createMemberFiles(
+	directory: ClusterDirectory,
+	board: Scoreboard,
+	slot: number,
+	options: { readonly capacityBytes: number },
+): void {
+	const row = board.row(slot);
+	const generation = row.ringGeneration + 1;
+	const readersMax = BoardLayout.slotsMax;
+	const file = SharedFile.create(directory.ringPath(slot, generation), ringBytes(options.capacityBytes, readersMax));
+	const ring = createRing(file.buffer, { capacityBytes: options.capacityBytes, readersMax });
+	Bell.create(directory.bellPath(slot));
+	row.state = ShardState.empty;
+	row.ringGeneration = generation;
+	row.present = true;
+	// Only those who run. A dead one would hold the ring up until it is back, and joins at the tail then anyway. One that
+	// is starting at this very moment has either stored its state before we read it, or reads `present` after we stored it.
+	for (const reader of board.rows()) if (isRunning(reader.state)) registerReader(ring, reader.slot);
+	file.close();
+	board.bumpMembership();
+	wakeAll(directory, board);
+}
+
+/**
+ * Ends slot's membership, once its process is certainly dead. Its ring stays mapped where it is being read, until it has
+ * been read to its end.
+ */
+export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard, slot: number): void {
+	const row = board.row(slot);
+	if (!row.present) return;
+	buryMember(directory, board, slot);
+	row.state = ShardState.empty;
+	row.present = false;
+	board.bumpMembership();
+	wakeAll(directory, board);
+	for (const path of [directory.ringPath(slot, row.ringGeneration), directory.bellPath(slot), directory.handoffPath(slot)])
+		rmSync(path, { force: true });
+}
+
+/**
+ * Clears up after a member's process, once it is certainly dead: no writer waits for it any more, and its row says so.
+ * Its ring stays, with all that it had published; its successor goes on there. Counters stay: they count over restarts.
+ */
+export function buryMember(directory: ClusterDirectory, board: Scoreboard, slot: number): void {
+	const row = board.row(slot);
+	row.state = ShardState.dead;
+	row.sleeping = 0;
+	row.connections = 0;
+	row.webSockets = 0;
+	row.proxiedSeen = 0;
+	for (const writer of board.rows()) {
+		const file = SharedFile.open(directory.ringPath(writer.slot, writer.ringGeneration));
+		releaseReader(attachRing(file.buffer), slot);
+		file.close();
+	}
+	// It may have died after it had published and before it could wake the readers.
+	wakeAll(directory, board);
+}
+
+function isRunning(state: ShardState): boolean {
+	return state === ShardState.starting || state === ShardState.serving || state === ShardState.draining;
+}
+
+function wakeAll(directory: ClusterDirectory, board: Scoreboard): void {
+	const doorbells = new Doorbells(directory, board);
+	try {
+		doorbells.wakeAll();
+	} finally {
+		doorbells.close();
+	}
+}

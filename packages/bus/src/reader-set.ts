@@ -1,0 +1,111 @@
+import { type Ring, RingReader, type VisitRecord } from "@shardcast/ring";
+import { BusError, BusErrorCode } from "./bus-error.ts";
+import type { VisitOrigin } from "./bus-link.ts";
+
+interface Entry {
+	readonly origin: number;
+	readonly generation: number;
+	readonly reader: RingReader;
+	/** Made once, so that draining allocates nothing. */
+	readonly visit: VisitRecord;
+	/** Unmaps the ring. */
+	readonly release: () => void;
+	/** The origin is gone: dropped once it has been read to its end. */
+	retired: boolean;
+}
+
+const nobody: VisitOrigin = () => {};
+
+/** The rings that one member reads, drained by turns. Used on one thread. */
+export class ReaderSet {
+	readonly #slot: number;
+	#entries: Entry[] = [];
+	#first = 0;
+	#retiredCount = 0;
+	#visit = nobody;
+
+	/** `slot` is this member's reader slot in every ring. */
+	constructor(slot: number) {
+		this.#slot = slot;
+	}
+
+	has(origin: number, generation: number): boolean {
+		return this.#entries.some((entry) => entry.origin === origin && entry.generation === generation);
+	}
+
+	/**
+	 * Reads a ring from now on.
+	 * @param resume from where the slot was registered in advance, if it was; else from what is written next.
+	 */
+	add(origin: number, generation: number, ring: Ring, resume: boolean, release: () => void): void {
+		const reader = new RingReader(ring, this.#slot);
+		if (!resume || !reader.resume()) reader.join();
+		const visit: VisitRecord = (u8, view, start, end) => this.#visit(origin, u8, view, start, end);
+		this.#entries.push({ origin, generation, reader, visit, release, retired: false });
+	}
+
+	/** Retires all but those that `isPresent` knows. */
+	retain(isPresent: (origin: number, generation: number) => boolean): void {
+		for (const entry of this.#entries) {
+			if (entry.retired || isPresent(entry.origin, entry.generation)) continue;
+			entry.retired = true;
+			this.#retiredCount++;
+		}
+		this.#dropRetired();
+	}
+
+	drain(max: number, visit: VisitOrigin): number {
+		if (this.#visit !== nobody)
+			throw new BusError(BusErrorCode.misuse, "drain within a drain", "note what there is to do and do it after drain has returned");
+		const entries = this.#entries;
+		const count = entries.length;
+		if (count === 0) return 0;
+		let at = this.#first < count ? this.#first : 0;
+		this.#first = at + 1;
+		let left = max;
+		this.#visit = visit;
+		try {
+			for (let turn = 0; turn < count && left > 0; turn++) {
+				const entry = entries[at];
+				left -= entry.reader.drain(left, entry.visit);
+				at = at + 1 < count ? at + 1 : 0;
+			}
+		} finally {
+			this.#visit = nobody;
+		}
+		if (this.#retiredCount > 0) this.#dropRetired();
+		return max - left;
+	}
+
+	hasRecords(): boolean {
+		for (const entry of this.#entries) if (entry.reader.hasRecords()) return true;
+		return false;
+	}
+
+	backlogBytes(): number {
+		let bytes = 0;
+		for (const entry of this.#entries) bytes += entry.reader.backlogBytes();
+		return bytes;
+	}
+
+	close(): void {
+		for (const entry of this.#entries) {
+			entry.reader.leave();
+			entry.release();
+		}
+		this.#entries = [];
+		this.#retiredCount = 0;
+	}
+
+	/** A retired ring has no writer any more: once it is empty it stays so. */
+	#dropRetired(): void {
+		if (this.#retiredCount === 0) return;
+		this.#entries = this.#entries.filter((entry) => {
+			if (!entry.retired || entry.reader.hasRecords()) return true;
+			entry.reader.leave();
+			entry.release();
+			this.#retiredCount--;
+			return false;
+		});
+	}
+}

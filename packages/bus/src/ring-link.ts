@@ -1,0 +1,71 @@
+import { type Ring, RingWriter } from "@shardcast/ring";
+import { BusError, BusErrorCode } from "./bus-error.ts";
+import type { BusLink, VisitOrigin } from "./bus-link.ts";
+import { ReaderSet } from "./reader-set.ts";
+
+/** What every link does, wherever the rings lie: writes the own ring, drains all rings. How members wake and change is left open. */
+export abstract class RingLink implements BusLink {
+	readonly member: number;
+	readonly u8: Uint8Array;
+	readonly view: DataView;
+	readonly recordBytesMax: number;
+	protected readonly readers: ReaderSet;
+	readonly #writer: RingWriter;
+	#closed = false;
+
+	protected constructor(member: number, ownRing: Ring) {
+		this.member = member;
+		this.u8 = ownRing.u8;
+		this.view = ownRing.view;
+		this.recordBytesMax = ownRing.recordBytesMax;
+		this.readers = new ReaderSet(member);
+		this.#writer = new RingWriter(ownRing);
+	}
+
+	claim(bytes: number): number {
+		if (this.#closed) throw new BusError(BusErrorCode.misuse, `member ${this.member} has left the bus`, "join again to publish");
+		return this.#writer.claim(bytes);
+	}
+
+	commit(): void {
+		this.#writer.commit();
+	}
+
+	drain(max: number, visit: VisitOrigin): number {
+		this.refreshMembers();
+		return this.readers.drain(max, visit);
+	}
+
+	hasRecords(): boolean {
+		this.refreshMembers();
+		return this.readers.hasRecords();
+	}
+
+	depthBytes(): number {
+		return this.#closed ? 0 : this.#writer.depthBytes();
+	}
+
+	backlogBytes(): number {
+		return this.readers.backlogBytes();
+	}
+
+	get backpressuredCount(): number {
+		return this.#closed ? 0 : this.#writer.backpressuredCount;
+	}
+
+	/** Once closed, the memory may be gone: nothing must touch it. */
+	protected get closed(): boolean {
+		return this.#closed;
+	}
+
+	close(): void {
+		if (this.#closed) return;
+		this.#closed = true;
+		this.readers.close();
+	}
+
+	abstract ringWaiters(): void;
+	abstract sleep(): boolean;
+	abstract onWake(callback: () => void): void;
+	abstract refreshMembers(): void;
+}

@@ -1,0 +1,133 @@
+import { Bell, NativeError, SharedFile } from "@shardcast/native";
+import { attachRing, type Ring } from "@shardcast/ring";
+import type { BoardRow } from "./board-row.ts";
+import { BusError, BusErrorCode } from "./bus-error.ts";
+import type { ClusterDirectory } from "./cluster-directory.ts";
+import { Doorbells } from "./doorbells.ts";
+import { RingLink } from "./ring-link.ts";
+import type { Scoreboard } from "./scoreboard.ts";
+import { ShardState } from "./scoreboard-descriptor.ts";
+
+/**
+ * The bus between processes: one ring per member in shared memory, a FIFO as doorbell. One per process and slot, on one
+ * thread. The supervisor makes the files (`createMemberFiles`) before the member joins, and buries it when it has died.
+ *
+ * A member that dies at any instruction holds nothing: its ring's tail tells what it had published, its reader slots are
+ * freed by the supervisor, and its successor joins under the same slot.
+ */
+export class SharedMemoryBus extends RingLink {
+	readonly #directory: ClusterDirectory;
+	readonly #board: Scoreboard;
+	readonly #row: BoardRow;
+	readonly #ownFile: SharedFile;
+	readonly #bell: Bell;
+	readonly #doorbells: Doorbells;
+	#others: readonly number[] = [];
+	#epoch: number;
+	#sleepNumber = (Math.random() * 2 ** 31) | 0;
+	#handoffBatchesSeen: number;
+	#wake: () => void = () => {};
+
+	/**
+	 * Joins as `slot`: from now on this member gets what is published.
+	 * @throws BusError when the slot is no member; NativeError when its files cannot be mapped.
+	 */
+	static join(directory: ClusterDirectory, board: Scoreboard, slot: number): SharedMemoryBus {
+		const row = board.row(slot);
+		if (!row.present)
+			throw new BusError(BusErrorCode.noSuchMember, `slot ${slot} is not a member`, "the supervisor calls createMemberFiles first");
+		// The state before the look at who is present: see createMemberFiles.
+		if (row.state === ShardState.empty || row.state === ShardState.dead) row.state = ShardState.starting;
+		const file = SharedFile.open(directory.ringPath(slot, row.ringGeneration));
+		return new SharedMemoryBus(directory, board, row, file, attachRing(file.buffer));
+	}
+
+	private constructor(directory: ClusterDirectory, board: Scoreboard, row: BoardRow, ownFile: SharedFile, ownRing: Ring) {
+		super(row.slot, ownRing);
+		this.#directory = directory;
+		this.#board = board;
+		this.#row = row;
+		this.#ownFile = ownFile;
+		this.#doorbells = new Doorbells(directory, board);
+		this.#handoffBatchesSeen = row.handoffBatches;
+		this.#epoch = board.membershipEpoch;
+		this.#takeUpMembers(false);
+		this.#bell = Bell.open(directory.bellPath(row.slot));
+		this.#bell.listen(() => this.#woken());
+	}
+
+	override ringWaiters(): void {
+		if (this.closed) return;
+		this.refreshMembers();
+		for (const slot of this.#others) this.#doorbells.wake(slot);
+		// The own ring is read by this member as well. It cannot hear its bell while it runs, so no system call is needed.
+		const sleepNumber = this.#row.sleeping;
+		if (sleepNumber === 0) return;
+		this.#row.clearSleeping(sleepNumber);
+		setImmediate(() => this.#woken());
+	}
+
+	override sleep(): boolean {
+		if (this.closed) return true;
+		this.#sleepNumber = (this.#sleepNumber + 1) | 0 || 1;
+		this.#row.sleeping = this.#sleepNumber;
+		const handoffBatches = this.#row.handoffBatches;
+		const handedOver = handoffBatches !== this.#handoffBatchesSeen;
+		// The caller looks at its handoff socket after we said so, and so finds all batches that have been counted until now.
+		this.#handoffBatchesSeen = handoffBatches;
+		if (!handedOver && !this.hasRecords()) return true;
+		this.#row.sleeping = 0;
+		return false;
+	}
+
+	override onWake(callback: () => void): void {
+		this.#wake = callback;
+	}
+
+	override refreshMembers(): void {
+		if (this.closed) return;
+		const epoch = this.#board.membershipEpoch;
+		if (epoch === this.#epoch) return;
+		this.#epoch = epoch;
+		this.#takeUpMembers(true);
+	}
+
+	override close(): void {
+		if (this.closed) return;
+		this.#bell.close();
+		this.#row.sleeping = 0;
+		this.#doorbells.close();
+		super.close();
+		this.#ownFile.close();
+	}
+
+	#woken(): void {
+		if (this.closed) return;
+		this.#row.sleeping = 0;
+		this.#wake();
+	}
+
+	/** @param resume false when this member joins: what was published before is not for it. */
+	#takeUpMembers(resume: boolean): void {
+		const rows = this.#board.rows();
+		const present = new Map(rows.map((row) => [row.slot, row.ringGeneration]));
+		this.readers.retain((origin, generation) => present.get(origin) === generation);
+		for (const [slot, generation] of present) {
+			if (this.readers.has(slot, generation)) continue;
+			const file = this.#openRing(slot, generation);
+			if (file === null) continue;
+			this.readers.add(slot, generation, attachRing(file.buffer), resume, () => file.close());
+		}
+		this.#others = rows.map((row) => row.slot).filter((slot) => slot !== this.member);
+	}
+
+	/** Null when the member was removed this instant: the epoch has changed again, or is about to. */
+	#openRing(slot: number, generation: number): SharedFile | null {
+		try {
+			return SharedFile.open(this.#directory.ringPath(slot, generation));
+		} catch (error) {
+			if (error instanceof NativeError && error.code === "ENOENT") return null;
+			throw error;
+		}
+	}
+}
