@@ -1,4 +1,14 @@
-import { type BalancerCounter, BalancerMode, BalancerWord, BoardLayout, balancerCounters, ShardState } from "./scoreboard-descriptor.ts";
+import { type Histograms, histogramsAt } from "./histogram-words.ts";
+import {
+	type BalancerCounter,
+	type BalancerHistogram,
+	BalancerMode,
+	BalancerWord,
+	BoardLayout,
+	balancerCounters,
+	balancerHistograms,
+	ShardState,
+} from "./scoreboard-descriptor.ts";
 
 const counterIndex = new Map<BalancerCounter, number>(balancerCounters.map(([name], index) => [name, index]));
 
@@ -12,6 +22,7 @@ export interface BalancerSnapshot {
 
 /** The balancer's block of the scoreboard. The balancer writes it, anybody reads it. */
 export class BalancerBlock {
+	readonly histograms: Histograms<BalancerHistogram>;
 	readonly #words: Int32Array;
 	readonly #counters: Float64Array;
 
@@ -19,6 +30,7 @@ export class BalancerBlock {
 		this.#words = new Int32Array(buffer, BoardLayout.headerBytes, BoardLayout.balancerBytes >> 2);
 		const countersOffset = BoardLayout.headerBytes + BoardLayout.balancerCounters;
 		this.#counters = new Float64Array(buffer, countersOffset, balancerCounters.length);
+		this.histograms = histogramsAt(balancerHistograms, buffer, BoardLayout.headerBytes);
 	}
 
 	/** The same life as a shard's. */

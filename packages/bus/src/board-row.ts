@@ -1,12 +1,15 @@
+import { type Histograms, histogramsAt } from "./histogram-words.ts";
 import {
 	BalancerRowWord,
 	BellWord,
 	BoardLayout,
 	type ShardCounter,
+	type ShardHistogram,
 	type ShardState,
 	ShardWord,
 	SupervisorWord,
 	shardCounters,
+	shardHistograms,
 } from "./scoreboard-descriptor.ts";
 
 const counterIndex = new Map<ShardCounter, number>(shardCounters.map(([name], index) => [name, index]));
@@ -42,6 +45,8 @@ export interface RowSnapshot {
  */
 export class BoardRow {
 	readonly slot: number;
+	/** Written by the shard, like its counters. */
+	readonly histograms: Histograms<ShardHistogram>;
 	readonly #words: Int32Array;
 	readonly #counters: Float64Array;
 
@@ -50,6 +55,7 @@ export class BoardRow {
 		this.slot = slot;
 		this.#words = new Int32Array(buffer, byteOffset, BoardLayout.rowBytes >> 2);
 		this.#counters = new Float64Array(buffer, byteOffset + BoardLayout.shardCounters, shardCounters.length);
+		this.histograms = histogramsAt(shardHistograms, buffer, byteOffset);
 	}
 
 	// Written by the supervisor.

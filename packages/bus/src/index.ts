@@ -14,6 +14,7 @@ export {
 	readiness,
 	type ShardHealth,
 } from "./health.ts";
+export { type HistogramReading, type Histograms, HistogramWords, histogramsAt } from "./histogram-words.ts";
 export { buryMember, createMemberFiles, removeMemberFiles } from "./member-files.ts";
 export { MemoryBus, type MemoryBusOptions } from "./memory-bus.ts";
 export { Scoreboard } from "./scoreboard.ts";

@@ -61,6 +61,14 @@ export class Scoreboard {
 		Atomics.store(this.#words, HeaderWord.clusterState, value);
 	}
 
+	/** How often the balancer was started again. Written by the supervisor. */
+	get balancerRestarts(): number {
+		return Atomics.load(this.#words, HeaderWord.balancerRestarts);
+	}
+	set balancerRestarts(value: number) {
+		Atomics.store(this.#words, HeaderWord.balancerRestarts, value);
+	}
+
 	/** Changes whenever a member came or went. */
 	get membershipEpoch(): number {
 		return Atomics.load(this.#words, HeaderWord.membershipEpoch);

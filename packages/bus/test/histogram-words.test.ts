@@ -6,6 +6,7 @@ import {
 	balancerHistograms,
 	HistogramWords,
 	histogramsAt,
+	Scoreboard,
 	shardCounters,
 	shardHistograms,
 } from "../src/index.ts";
@@ -73,5 +74,17 @@ describe("layout of the histograms", () => {
 			for (const [name, , bounds] of table)
 				expect([...bounds], name).toEqual([...new Set(bounds)].sort((one, other) => Number(one) - Number(other)));
 		}
+	});
+
+	it("each row of a scoreboard and the balancer's block have their own", () => {
+		const board = Scoreboard.inMemory(2);
+		board.row(0).histograms.publishToSendMs.observe(1);
+		board.balancer.histograms.handoffMs.observe(2);
+		board.row(1).histograms.flushRecords.observe(64, 3);
+		expect(board.row(0).histograms.publishToSendMs.read().sum).toBe(1);
+		expect(board.row(1).histograms.publishToSendMs.read().count).toBe(0);
+		expect(board.row(1).histograms.flushRecords.read().sum).toBe(192);
+		expect(board.balancer.histograms.handoffMs.read().count).toBe(1);
+		expect(Object.values(board.row(0).snapshot().counters).every((value) => value === 0)).toBe(true);
 	});
 });
