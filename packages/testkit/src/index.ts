@@ -1,1 +1,12 @@
-export {};
+export * from "./cluster.ts";
+export * from "./delivery-checker.ts";
+export * from "./http.ts";
+export * from "./managed-process.ts";
+export * from "./ports.ts";
+export * from "./proc.ts";
+export * from "./wait.ts";
+export * from "./websocket/frame-parser.ts";
+export * from "./websocket/frames.ts";
+export * from "./websocket/handshake.ts";
+export * from "./websocket/raw-socket.ts";
+export * from "./websocket/test-client.ts";

@@ -1,0 +1,144 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { getJson, httpRequest } from "./http.ts";
+import { type ExitStatus, ManagedProcess } from "./managed-process.ts";
+import { freePorts } from "./ports.ts";
+import { identify, isAlive } from "./proc.ts";
+import { waitFor } from "./wait.ts";
+
+export interface ClusterOptions {
+	/** 2 */
+	readonly shards?: number;
+	/** Further flags of `shardcast multi`, as on a command line. */
+	readonly flags?: readonly string[];
+	readonly env?: Readonly<Record<string, string | undefined>>;
+	/** How long until every shard must serve (20 s). */
+	readonly readyMs?: number;
+}
+
+/** What a test needs of GET /health. */
+export interface ClusterHealth {
+	readonly status: "healthy" | "degraded" | "unhealthy";
+	readonly reasons: readonly string[];
+	readonly mode: "handoff" | "proxy";
+	readonly connections: number;
+	readonly maxConnections: number;
+	readonly shards: readonly ShardHealth[];
+	readonly balancer: { readonly pid: number; readonly status: string };
+}
+
+export interface ShardHealth {
+	readonly id: number;
+	readonly pid: number;
+	readonly core: number | null;
+	readonly port: number;
+	readonly status: string;
+	readonly connections: number;
+	readonly max: number;
+	readonly restarts: number;
+}
+
+const bin = join(import.meta.dirname, "../../../apps/supervisor/dist/main.js");
+const sharedMemory = "/dev/shm";
+/** Ports kept free behind the shards', so that a test can add some. */
+const sparePorts = 4;
+
+/** The real cluster, started by its own command on ports of its own; `stop` must be called. */
+export class Cluster {
+	readonly process: ManagedProcess;
+	/** Where clients connect: the balancer. */
+	readonly url: string;
+	readonly httpUrl: string;
+	readonly basePort: number;
+
+	constructor(process: ManagedProcess, basePort: number, balancerPort: number) {
+		this.process = process;
+		this.basePort = basePort;
+		this.url = `ws://127.0.0.1:${balancerPort}`;
+		this.httpUrl = `http://127.0.0.1:${balancerPort}`;
+	}
+
+	/** A shard's own port, past the balancer. */
+	shardUrl(shard: number): string {
+		return `ws://127.0.0.1:${this.basePort + shard}`;
+	}
+
+	health(): Promise<ClusterHealth> {
+		return getJson<ClusterHealth>(`${this.httpUrl}/health`);
+	}
+
+	log(): string {
+		return this.process.log();
+	}
+
+	/** Waits for /ready: every shard serves. */
+	async ready(deadlineMs = 20_000): Promise<void> {
+		await this.process.waitUntil(
+			async () => {
+				const answer = await httpRequest(`${this.httpUrl}/ready`, { deadlineMs: 2_000 });
+				if (answer.status !== 200) throw new Error(answer.body);
+				return true;
+			},
+			"GET /ready of the cluster",
+			deadlineMs,
+		);
+	}
+
+	/** The processes of the cluster by name, supervisor first. */
+	async pids(): Promise<Map<string, number>> {
+		const health = await this.health();
+		const pids = new Map([["supervisor", this.process.pid]]);
+		pids.set("balancer", health.balancer.pid);
+		for (const shard of health.shards) pids.set(`shard ${shard.id}`, shard.pid);
+		return pids;
+	}
+
+	/** `kill -9` of one process; resolves with its pid once the kernel has it no more. */
+	async kill9(target: number | "balancer" | "supervisor"): Promise<number> {
+		const name = typeof target === "number" ? `shard ${target}` : target;
+		const pid = target === "supervisor" ? this.process.pid : (await this.pids()).get(name);
+		if (pid === undefined) throw new Error(`the cluster has no ${name}`);
+		const identity = identify(pid);
+		process.kill(pid, "SIGKILL");
+		await waitFor(() => !isAlive(identity), { deadlineMs: 5_000, what: `the death of ${name} (${pid})` });
+		return pid;
+	}
+
+	/**
+	 * Stops the cluster (SIGTERM) and checks what it leaves: @throws when it does not end in time, when a child of its is
+	 * still there, or a directory in /dev/shm. The exit status is the caller's to judge.
+	 */
+	async stop(deadlineMs = 20_000): Promise<ExitStatus> {
+		const status = await this.process.stop("SIGTERM", deadlineMs);
+		const left = this.sharedDirectories();
+		if (left.length > 0) throw new Error(`the cluster left ${left.join(", ")}\n${this.log()}`);
+		return status;
+	}
+
+	/** Directories in /dev/shm that belong to this cluster. */
+	sharedDirectories(): string[] {
+		const own = new RegExp(`^shardcast-\\d+-${this.process.pid}-`);
+		return readdirSync(sharedMemory)
+			.filter((name) => own.test(name))
+			.map((name) => join(sharedMemory, name));
+	}
+}
+
+/** Starts `shardcast multi` from apps/supervisor/dist and waits until every shard serves. */
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+	const shards = options.shards ?? 2;
+	const basePort = await freePorts(shards + sparePorts + 1);
+	const balancerPort = basePort + shards + sparePorts;
+	const ports = ["--base-port", String(basePort), "--lb-addr", `127.0.0.1:${balancerPort}`];
+	const args = ["multi", "--shards", String(shards), ...ports, ...(options.flags ?? [])];
+	const process = await ManagedProcess.start(bin, args, options.env === undefined ? {} : { env: options.env });
+	const cluster = new Cluster(process, basePort, balancerPort);
+	try {
+		await cluster.ready(options.readyMs ?? 20_000);
+	} catch (error) {
+		process.signal("SIGKILL");
+		await process.exited;
+		throw error;
+	}
+	return cluster;
+}

@@ -1,0 +1,47 @@
+import { type IncomingHttpHeaders, request } from "node:http";
+
+export interface HttpAnswer {
+	readonly status: number;
+	readonly headers: IncomingHttpHeaders;
+	readonly body: string;
+}
+
+export interface HttpOptions {
+	readonly method?: string;
+	readonly headers?: Readonly<Record<string, string>>;
+	readonly body?: string | Uint8Array;
+	readonly deadlineMs?: number;
+}
+
+/** One request on a connection of its own: no pool that would keep it with the process that answered the last one. */
+export function httpRequest(url: string, options: HttpOptions = {}): Promise<HttpAnswer> {
+	const deadlineMs = options.deadlineMs ?? 5_000;
+	return new Promise((resolve, reject) => {
+		const outgoing = request(url, { method: options.method ?? "GET", headers: { ...options.headers, connection: "close" }, agent: false });
+		const timer = setTimeout(() => outgoing.destroy(new Error(`${url}: no answer within ${deadlineMs} ms`)), deadlineMs);
+		outgoing.on("error", (error) => {
+			clearTimeout(timer);
+			reject(error);
+		});
+		outgoing.on("response", (incoming) => {
+			const chunks: Buffer[] = [];
+			incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+			incoming.on("error", reject);
+			incoming.on("end", () => {
+				clearTimeout(timer);
+				resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks).toString("utf8") });
+			});
+		});
+		outgoing.end(options.body);
+	});
+}
+
+/** The JSON that `url` answers with, whatever its status. */
+export async function getJson<T>(url: string, deadlineMs?: number): Promise<T> {
+	const answer = await httpRequest(url, deadlineMs === undefined ? {} : { deadlineMs });
+	return JSON.parse(answer.body) as T;
+}
+
+export function postJson(url: string, value: unknown): Promise<HttpAnswer> {
+	return httpRequest(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(value) });
+}

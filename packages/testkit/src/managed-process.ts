@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { descendantsOf, isAlive, type ProcessIdentity } from "./proc.ts";
+import { waitFor } from "./wait.ts";
+
+export interface ExitStatus {
+	readonly code: number | null;
+	readonly signal: NodeJS.Signals | null;
+}
+
+export interface ProcessOptions {
+	/** Added to this process's environment, from which SHARDCAST_… is taken out; undefined removes a variable. */
+	readonly env?: Readonly<Record<string, string | undefined>>;
+	readonly cwd?: string;
+	readonly nodeArguments?: readonly string[];
+}
+
+/** How much of the end of the output is kept; what was before is dropped. */
+const logCharactersMax = 1 << 20;
+
+/** Started and not yet ended; killed when this process leaves, so that a failed test leaves nothing running. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+	for (const child of running) child.kill("SIGKILL");
+});
+
+/** A Node program under test: its output is collected, its end is observed, and it cannot outlive the test run. */
+export class ManagedProcess {
+	readonly pid: number;
+	readonly exited: Promise<ExitStatus>;
+	readonly #child: ChildProcess;
+	readonly #name: string;
+	#log = "";
+	#status: ExitStatus | null = null;
+
+	private constructor(child: ChildProcess, name: string) {
+		this.#child = child;
+		this.#name = name;
+		this.pid = child.pid!;
+		running.add(child);
+		for (const stream of [child.stdout!, child.stderr!]) {
+			stream.setEncoding("utf8");
+			stream.on("data", (text: string) => {
+				this.#log = (this.#log + text).slice(-logCharactersMax);
+			});
+		}
+		this.exited = new Promise((resolve) => {
+			// "close" comes after the last output, "exit" may come before.
+			child.once("close", (code, signal) => {
+				running.delete(child);
+				this.#status = { code, signal };
+				resolve(this.#status);
+			});
+		});
+	}
+
+	static async start(entry: string, args: readonly string[] = [], options: ProcessOptions = {}): Promise<ManagedProcess> {
+		const env: NodeJS.ProcessEnv = {};
+		for (const [name, value] of Object.entries(process.env)) if (!name.startsWith("SHARDCAST_")) env[name] = value;
+		Object.assign(env, options.env);
+		const child = spawn(process.execPath, [...(options.nodeArguments ?? []), entry, ...args], {
+			env,
+			stdio: ["ignore", "pipe", "pipe"],
+			...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+		});
+		await new Promise<void>((resolve, reject) => {
+			child.once("spawn", resolve);
+			child.once("error", reject);
+		});
+		return new ManagedProcess(child, [entry, ...args].join(" "));
+	}
+
+	/** Everything written to stdout and stderr so far (the last MiB of it). */
+	log(): string {
+		return this.#log;
+	}
+
+	/** Null while it runs. */
+	status(): ExitStatus | null {
+		return this.#status;
+	}
+
+	signal(signal: NodeJS.Signals): void {
+		this.#child.kill(signal);
+	}
+
+	/** The first match in the output, waited for; an end of the program before is an error that shows its output. */
+	waitForOutput(pattern: RegExp, deadlineMs: number): Promise<RegExpExecArray> {
+		return this.waitUntil(() => pattern.exec(this.#log), `${pattern} in the output of ${this.#name}`, deadlineMs);
+	}
+
+	/** Waits for any condition as long as the program runs. */
+	async waitUntil<T>(condition: () => T | Promise<T>, what: string, deadlineMs: number): Promise<NonNullable<T>> {
+		const ended = this.exited.then((status) => {
+			throw new Error(`${this.#name} ended (${describeExit(status)}) before: ${what}\n${this.#log}`);
+		});
+		ended.catch(() => {}); // the race below may be over by then
+		const abandoned = { yes: false };
+		try {
+			return await Promise.race([
+				waitFor(() => abandoned.yes || condition(), { deadlineMs, what, everyMs: 20 }) as Promise<NonNullable<T>>,
+				ended,
+			]);
+		} catch (error) {
+			throw this.#log.length === 0 || String(error).includes(this.#log)
+				? error
+				: new Error(`${(error as Error).message}\n${this.#log}`, { cause: error });
+		} finally {
+			abandoned.yes = true;
+		}
+	}
+
+	/**
+	 * Sends `signal` and waits for the end. @throws when it does not end in time (it is killed then) or when a process
+	 * that it had started is still there afterwards (killed as well).
+	 */
+	async stop(signal: NodeJS.Signals = "SIGTERM", deadlineMs = 20_000): Promise<ExitStatus> {
+		const family = this.#status === null ? descendantsOf(this.pid) : [];
+		this.signal(signal);
+		try {
+			await waitFor(() => this.#status !== null, { deadlineMs, what: `the end of ${this.#name} after ${signal}` });
+		} catch (error) {
+			this.signal("SIGKILL");
+			throw new Error(`${(error as Error).message}\n${this.#log}`);
+		}
+		const status = this.#status!;
+		await leaveNone(family, this.#name, this.#log);
+		return status;
+	}
+}
+
+async function leaveNone(family: readonly ProcessIdentity[], name: string, log: string): Promise<void> {
+	try {
+		await waitFor(() => family.every((member) => !isAlive(member)), { deadlineMs: 3_000, what: `the end of all children of ${name}` });
+	} catch (error) {
+		const left = family.filter(isAlive);
+		for (const { pid } of left) process.kill(pid, "SIGKILL");
+		throw new Error(`${(error as Error).message}; left: ${left.map(({ pid }) => pid).join(", ")}\n${log}`);
+	}
+}
+
+export function describeExit({ code, signal }: ExitStatus): string {
+	return signal === null ? `exit status ${code}` : `signal ${signal}`;
+}

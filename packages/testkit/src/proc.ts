@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/**
+ * What the kernel says of a process, read from /proc. Each reader throws (ENOENT, ESRCH) when the process is gone, except
+ * `isAlive`. Linux only.
+ */
+
+/** Clock ticks in /proc/<pid>/stat: USER_HZ, 100 on every Linux that Node runs on. */
+const ticksPerSecond = 100;
+
+/** A process that cannot be mistaken for a later one with the same number. */
+export interface ProcessIdentity {
+	readonly pid: number;
+	readonly startTicks: number;
+}
+
+/** Fields of /proc/<pid>/stat from `state` on; the name before them may contain spaces and brackets. */
+function statFields(pid: number): string[] {
+	const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+	return text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+export function identify(pid: number): ProcessIdentity {
+	return { pid, startTicks: Number(statFields(pid)[19]) };
+}
+
+/** False for a zombie as well: it has ended, only its parent has not looked. */
+export function isAlive(identity: ProcessIdentity): boolean {
+	try {
+		const fields = statFields(identity.pid);
+		return Number(fields[19]) === identity.startTicks && fields[0] !== "Z" && fields[0] !== "X";
+	} catch {
+		return false; // no such process
+	}
+}
+
+export function parentOf(pid: number): number {
+	return Number(statFields(pid)[1]);
+}
+
+/** Children, their children and so on, without `pid` itself. */
+export function descendantsOf(pid: number): ProcessIdentity[] {
+	const childrenOf = new Map<number, ProcessIdentity[]>();
+	for (const name of readdirSync("/proc")) {
+		if (!/^\d+$/.test(name)) continue;
+		try {
+			const fields = statFields(Number(name));
+			const parent = Number(fields[1]);
+			const siblings = childrenOf.get(parent) ?? [];
+			siblings.push({ pid: Number(name), startTicks: Number(fields[19]) });
+			childrenOf.set(parent, siblings);
+		} catch {
+			// it ended while the list was read
+		}
+	}
+	const found: ProcessIdentity[] = [];
+	const queue = [pid];
+	for (let at = 0; at < queue.length; at++) {
+		const children = childrenOf.get(queue[at]) ?? [];
+		found.push(...children);
+		queue.push(...children.map((child) => child.pid));
+	}
+	return found;
+}
+
+/** User and system time of the whole process, ended threads included, in steps of 10 ms. */
+export function cpuTicksMs(pid: number): number {
+	const fields = statFields(pid);
+	return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond;
+}
+
+/**
+ * Time on a CPU of the threads that live now, from the scheduler, in nanosecond steps (up to one timer tick stale for a
+ * thread that is running). The difference of two readings is right as long as no thread ended between them; where the
+ * kernel keeps no schedstat, the 10 ms steps of /proc/<pid>/stat.
+ */
+export function cpuMs(pid: number): number {
+	let nanoseconds = 0;
+	for (const thread of readdirSync(`/proc/${pid}/task`)) {
+		let text: string;
+		try {
+			text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8");
+		} catch (error) {
+			if (thread === String(pid)) {
+				if ((error as NodeJS.ErrnoException).code === "ENOENT") return cpuTicksMs(pid);
+				throw error;
+			}
+			continue; // the thread ended between the listing and the read
+		}
+		nanoseconds += Number(text.slice(0, text.indexOf(" ")));
+	}
+	return nanoseconds / 1e6;
+}
+
+/** Proportional set size: each shared page counted by its share, so the sum over processes is what they really take. */
+export function pssBytes(pid: number): number {
+	const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
+	if (match === null) throw new Error(`/proc/${pid}/smaps_rollup has no line "Pss"`);
+	return Number(match[1]) * 1024;
+}
+
+export function openDescriptors(pid: number): number {
+	return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** CPUs that the process's first thread may run on, in the kernel's list format ("0", "0-1,3"). */
+export function allowedCpus(pid: number): string {
+	return /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
+}

@@ -1,0 +1,31 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface WaitOptions {
+	readonly deadlineMs: number;
+	/** What is waited for, for the message when it does not come. */
+	readonly what: string;
+	readonly everyMs?: number;
+}
+
+/**
+ * Waits until `condition` is true (or any truthy value, which is returned). A condition that throws counts as "not yet";
+ * its last error is the cause of the one thrown at the deadline. The only way that tests wait: never for a fixed time.
+ */
+export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<NonNullable<T>> {
+	const endsMs = performance.now() + options.deadlineMs;
+	let cause: unknown;
+	for (;;) {
+		try {
+			const value = await condition();
+			if (value) return value;
+			cause = undefined;
+		} catch (error) {
+			cause = error;
+		}
+		if (performance.now() >= endsMs) {
+			const why = cause instanceof Error ? `: ${cause.message}` : "";
+			throw new Error(`${options.what}: not within ${options.deadlineMs} ms${why}`, { cause });
+		}
+		await sleep(options.everyMs ?? 10);
+	}
+}

@@ -1,0 +1,190 @@
+import { connect, type Socket } from "node:net";
+import { FrameParser } from "./frame-parser.ts";
+import { decodeClose, encodeClose, encodeFrame, Opcode } from "./frames.ts";
+import { type HandshakeKey, parseResponseHead, type ResponseHead, upgradeRequest } from "./handshake.ts";
+
+export interface RawSocketOptions {
+	readonly host: string;
+	readonly port: number;
+	/** With the query ("/ws?channels=a"). */
+	readonly path: string;
+	readonly key: HandshakeKey;
+	/** Reads of every socket that is given the same buffer land in it, one after the other: none is kept between reads. */
+	readonly readBuffer: Buffer;
+	/** Source address; without it the kernel's choice, which has 28,000 ports per target. */
+	readonly localAddress?: string;
+	readonly headers?: Readonly<Record<string, string>>;
+	readonly messageBytesMax?: number;
+}
+
+/** How a connection ended; exactly one is reported for each socket. */
+export type SocketEnd =
+	/** The server answered the upgrade with something else than 101. */
+	| { readonly kind: "refused"; readonly status: number; readonly body: string }
+	/** There never was a WebSocket, nor an answer: refused by the kernel, reset, broken off. */
+	| { readonly kind: "failed"; readonly message: string }
+	/** A WebSocket was closed: by the code of the other side's close frame; 1006 when none came. */
+	| { readonly kind: "closed"; readonly code: number; readonly reason: string };
+
+/** Owner of sockets; one may own thousands. `bytes` is valid only during the call. */
+export interface RawSocketHandler {
+	opened(socket: RawSocket): void;
+	message(socket: RawSocket, opcode: number, bytes: Buffer, start: number, end: number): void;
+	ended(socket: RawSocket, end: SocketEnd): void;
+}
+
+const refusalBytesMax = 16_384;
+
+/**
+ * A WebSocket client on a bare TCP socket: for load (no allocation per read, a few hundred bytes per connection of its own)
+ * and for tests that must do what a well-behaved library will not: half a frame, no pong, a reset, an end to reading.
+ * Pings are answered and a close frame is echoed, unless `passive` is set.
+ */
+export class RawSocket {
+	/** The owner's number for it. */
+	readonly id: number;
+	/** The TCP socket below, for faults. */
+	readonly tcp: Socket;
+	/** Set to true, control frames are not answered. */
+	passive = false;
+	readonly #handler: RawSocketHandler;
+	readonly #options: RawSocketOptions;
+	readonly #parser: FrameParser;
+	/** The answer to the upgrade while it is incomplete, or that of a refusal; null once the WebSocket is open. */
+	#answer: Buffer | null = Buffer.alloc(0);
+	#refusal: ResponseHead | null = null;
+	#close: { code: number; reason: string } | null = null;
+	#closeSent = false;
+	#error = "";
+	#ended = false;
+
+	constructor(id: number, options: RawSocketOptions, handler: RawSocketHandler) {
+		this.id = id;
+		this.#options = options;
+		this.#handler = handler;
+		this.#parser = new FrameParser(
+			{
+				message: (opcode, bytes, start, end) => handler.message(this, opcode, bytes, start, end),
+				control: (opcode, bytes, start, end) => this.#control(opcode, bytes, start, end),
+			},
+			options.messageBytesMax,
+		);
+		const buffer = options.readBuffer;
+		this.tcp = connect({
+			host: options.host,
+			port: options.port,
+			noDelay: true,
+			...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+			onread: {
+				buffer,
+				callback: (length) => {
+					this.#read(buffer, length);
+					return true;
+				},
+			},
+		});
+		this.tcp.on("connect", () => {
+			const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+			this.tcp.write(upgradeRequest(options.path, `${host}:${options.port}`, options.key.key, options.headers));
+		});
+		this.tcp.on("error", (error) => {
+			this.#error = error.message;
+		});
+		this.tcp.on("close", () => this.#finish());
+	}
+
+	get isOpen(): boolean {
+		return this.#answer === null && !this.#ended && !this.#closeSent;
+	}
+
+	/** Sends one message. Copied to the kernel at once while there is room, else kept by the socket (`tcp.writableLength`). */
+	send(opcode: typeof Opcode.text | typeof Opcode.binary, payload: Uint8Array): void {
+		this.tcp.write(encodeFrame(opcode, payload, { masked: true }));
+	}
+
+	/** Any bytes at all. */
+	sendBytes(bytes: Uint8Array): void {
+		this.tcp.write(bytes);
+	}
+
+	/** Starts the closing handshake; the other side's end of it ends the socket. */
+	close(code = 1000, reason = ""): void {
+		if (this.#closeSent || this.#ended) return;
+		this.#closeSent = true;
+		this.tcp.write(encodeClose(code, reason, { masked: true }));
+	}
+
+	/** Ends at once with RST: no closing handshake, and no port left in TIME_WAIT on this side. */
+	reset(): void {
+		this.tcp.resetAndDestroy();
+	}
+
+	#read(bytes: Buffer, length: number): void {
+		try {
+			if (this.#answer === null) this.#parser.push(bytes, 0, length);
+			else this.#readAnswer(bytes, length);
+		} catch (error) {
+			this.#error = (error as Error).message;
+			this.#close ??= { code: 1002, reason: this.#error };
+			this.tcp.destroy();
+		}
+	}
+
+	#readAnswer(bytes: Buffer, length: number): void {
+		const answer = this.#answer!.length === 0 ? bytes.subarray(0, length) : Buffer.concat([this.#answer!, bytes.subarray(0, length)]);
+		if (this.#refusal === null) {
+			const head = parseResponseHead(answer, answer.length);
+			if (head?.status === 101) {
+				if (head.headers.get("sec-websocket-accept") !== this.#options.key.accept)
+					throw new Error("the answer has the wrong Sec-WebSocket-Accept");
+				this.#answer = null;
+				this.#handler.opened(this);
+				this.#parser.push(answer, head.bytes, answer.length);
+				return;
+			}
+			this.#refusal = head;
+		}
+		if (this.#refusal !== null) {
+			const bodyBytes = Number(this.#refusal.headers.get("content-length") ?? refusalBytesMax);
+			if (answer.length >= Math.min(this.#refusal.bytes + bodyBytes, refusalBytesMax)) this.tcp.destroy();
+		}
+		this.#answer = Buffer.from(answer);
+	}
+
+	#control(opcode: number, bytes: Buffer, start: number, end: number): void {
+		if (opcode === Opcode.close) {
+			this.#close ??= decodeClose(bytes, start, end);
+			if (this.passive) return;
+			if (!this.#closeSent) this.close(this.#close.code);
+			this.tcp.end();
+		} else if (opcode === Opcode.ping && !this.passive && this.isOpen) {
+			this.sendBytes(encodeFrame(Opcode.pong, bytes.subarray(start, end), { masked: true }));
+		}
+	}
+
+	#finish(): void {
+		this.#ended = true;
+		if (this.#refusal !== null) {
+			const body = this.#answer!.toString("utf8", this.#refusal.bytes);
+			this.#handler.ended(this, { kind: "refused", status: this.#refusal.status, body });
+		} else if (this.#answer !== null) {
+			this.#handler.ended(this, { kind: "failed", message: this.#error || "closed by the server without an answer" });
+		} else {
+			this.#handler.ended(this, { kind: "closed", ...(this.#close ?? { code: 1006, reason: this.#error }) });
+		}
+	}
+}
+
+/** For people: "refused with 503: …", "closed with 3008 slow". */
+export function describeEnd(end: SocketEnd): string {
+	switch (end.kind) {
+		case "refused":
+			return `refused with ${end.status}: ${end.body.slice(0, 200)}`;
+		case "failed":
+			return `failed: ${end.message}`;
+		case "closed":
+			return `closed with ${end.code}${end.reason === "" ? "" : ` ${end.reason}`}`;
+		default:
+			return end satisfies never;
+	}
+}

@@ -1,0 +1,75 @@
+import { createServer } from "node:net";
+import { describe, expect, it } from "vitest";
+import {
+	cpuMs,
+	cpuTicksMs,
+	descendantsOf,
+	freePorts,
+	identify,
+	isAlive,
+	openDescriptors,
+	parentOf,
+	pssBytes,
+	waitFor,
+} from "../src/index.ts";
+
+describe("waitFor", () => {
+	it("returns the first truthy value, polling on", async () => {
+		let asked = 0;
+		expect(await waitFor(() => ++asked >= 3 && "there", { deadlineMs: 1_000, what: "the third", everyMs: 1 })).toBe("there");
+	});
+
+	it("takes a throw for not yet, and shows the last one at the deadline", async () => {
+		const never = waitFor(
+			() => {
+				throw new Error("connection refused");
+			},
+			{ deadlineMs: 30, what: "the server", everyMs: 1 },
+		);
+		await expect(never).rejects.toThrow("the server: not within 30 ms: connection refused");
+	});
+});
+
+describe("freePorts", () => {
+	it("finds a consecutive run in which every port can be bound", async () => {
+		const first = await freePorts(5);
+		const servers = await Promise.all(
+			[0, 1, 2, 3, 4].map(
+				(offset) =>
+					new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+						const server = createServer();
+						server.once("error", reject);
+						server.listen(first + offset, () => resolve(server));
+					}),
+			),
+		);
+		await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+	});
+});
+
+describe("/proc", () => {
+	it("tells CPU time that agrees with the process's own account", () => {
+		const before = { own: process.cpuUsage(), schedule: cpuMs(process.pid), ticks: cpuTicksMs(process.pid) };
+		const endsMs = performance.now() + 300;
+		while (performance.now() < endsMs);
+		const own = process.cpuUsage(before.own);
+		const ownMs = (own.user + own.system) / 1000;
+		expect(Math.abs(cpuMs(process.pid) - before.schedule - ownMs)).toBeLessThan(30);
+		expect(Math.abs(cpuTicksMs(process.pid) - before.ticks - ownMs)).toBeLessThan(40);
+	});
+
+	it("tells memory, descriptors, parent and identity of this process", () => {
+		const resident = process.memoryUsage.rss();
+		expect(pssBytes(process.pid)).toBeGreaterThan(resident / 20);
+		expect(pssBytes(process.pid)).toBeLessThan(resident * 1.5);
+		expect(openDescriptors(process.pid)).toBeGreaterThan(3);
+		expect(parentOf(process.pid)).toBe(process.ppid);
+		expect(isAlive(identify(process.pid))).toBe(true);
+		expect(descendantsOf(process.ppid).map(({ pid }) => pid)).toContain(process.pid);
+	});
+
+	it("does not take a later process with the same number for an earlier one", () => {
+		expect(isAlive({ pid: process.pid, startTicks: identify(process.pid).startTicks - 1 })).toBe(false);
+		expect(() => cpuMs(2 ** 22 + 1)).toThrow();
+	});
+});
