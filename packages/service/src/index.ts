@@ -1,4 +1,5 @@
 export * from "./access.ts";
+export type { NameOf } from "./config/check.ts";
 export * from "./config/command-line.ts";
 export * from "./config/config-error.ts";
 export * from "./config/derive.ts";
@@ -13,6 +14,7 @@ export * from "./cpus/available-cpus.ts";
 export * from "./deadline.ts";
 export * from "./lifecycle.ts";
 export * from "./log.ts";
+export * from "./metrics/index.ts";
 export * from "./monitor.ts";
 export * from "./startup-error.ts";
 export * from "./units/address.ts";

@@ -1,5 +1,6 @@
 import { StartupError } from "../startup-error.ts";
 import type { FromChild, StartMessage, ToChild } from "./messages.ts";
+import { PendingReplies } from "./pending-replies.ts";
 
 /** What a child does when its supervisor asks. */
 export interface ChildHandlers {
@@ -14,6 +15,8 @@ export interface ChildHandlers {
 export interface ChildControl {
 	/** Reports why this child cannot go on and exits. */
 	fatal(error: unknown): void;
+	/** Asks the supervisor for what it collects from all processes. Rejects when no answer comes within the deadline. */
+	ask(what: "metrics", deadlineMs: number): Promise<unknown>;
 }
 
 /**
@@ -28,6 +31,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	}
 	let started = false;
 	let draining = false;
+	const asked = new PendingReplies("the supervisor");
 
 	const tell = (message: FromChild): Promise<void> =>
 		new Promise((resolve) => {
@@ -63,10 +67,14 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				handlers.membership?.();
 				return;
 			case "request": {
-				const data = (await handlers.request?.(message.what)) ?? null;
+				// A question that cannot be answered costs the answer, not the process.
+				const data = (await handlers.request?.(message.what).catch(() => null)) ?? null;
 				await tell({ type: "reply", id: message.id, data });
 				return;
 			}
+			case "answer":
+				asked.settle(message.id, message.data);
+				return;
 			default:
 				// A newer supervisor may say more than this child knows.
 				message satisfies never;
@@ -79,7 +87,12 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	process.once("disconnect", () => process.exit(0));
 	process.on("SIGINT", ignore);
 	process.on("SIGTERM", ignore);
-	return { fatal };
+	const ask = (what: "metrics", deadlineMs: number): Promise<unknown> =>
+		asked.wait(what, deadlineMs, (id) => {
+			void tell({ type: "ask", id, what });
+			return process.connected;
+		});
+	return { fatal, ask };
 }
 
 function ignore(): void {}

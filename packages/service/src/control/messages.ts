@@ -25,7 +25,10 @@ export type ToChild =
 	| { readonly type: "drain"; readonly deadlineMs: number }
 	/** The table of members has changed: look at the scoreboard. */
 	| { readonly type: "membership" }
-	| { readonly type: "request"; readonly id: number; readonly what: "metrics" };
+	/** Give your own part: answered by `reply`. */
+	| { readonly type: "request"; readonly id: number; readonly what: "metrics" }
+	/** To the child's `ask`. */
+	| { readonly type: "answer"; readonly id: number; readonly data: unknown };
 
 /** Child to supervisor. */
 export type FromChild =
@@ -34,4 +37,6 @@ export type FromChild =
 	| { readonly type: "fatal"; readonly message: string; readonly flag?: string; readonly exitStatus: number }
 	/** It has worked off everything but `cutOff` things and exits right after. */
 	| { readonly type: "drained"; readonly cutOff: number; readonly detail?: string }
-	| { readonly type: "reply"; readonly id: number; readonly data: unknown };
+	| { readonly type: "reply"; readonly id: number; readonly data: unknown }
+	/** Give me what only you can put together, of all processes: answered by `answer`. */
+	| { readonly type: "ask"; readonly id: number; readonly what: "metrics" };

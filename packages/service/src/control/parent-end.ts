@@ -1,24 +1,35 @@
 import type { ChildProcess } from "node:child_process";
-import { withDeadline } from "../deadline.ts";
 import type { FromChild, ToChild } from "./messages.ts";
+import { PendingReplies } from "./pending-replies.ts";
 
-/** Requests that may wait for an answer at once; more are refused. A supervisor asks once per scrape. */
-const pendingMax = 16;
+/** What a child may say on its own account: everything but its side of questions and answers, which the link sees to. */
+export type ChildReport = Exclude<FromChild, { type: "reply" | "ask" }>;
 
 /** The supervisor's end of the fork IPC, one per child. */
 export class ChildLink {
 	readonly #child: ChildProcess;
-	readonly #pending = new Map<number, (data: unknown) => void>();
-	#nextId = 1;
+	readonly #requests = new PendingReplies("a child");
 
-	/** @param onMessage gets everything but the replies to `request`. */
-	constructor(child: ChildProcess, onMessage: (message: Exclude<FromChild, { type: "reply" }>) => void) {
+	/**
+	 * @param answer makes the answer to a child's `ask`; while it cannot (it rejects, or there is none) the child's own
+	 * deadline ends the waiting.
+	 */
+	constructor(child: ChildProcess, onMessage: (message: ChildReport) => void, answer?: (what: "metrics") => Promise<unknown>) {
 		this.#child = child;
 		child.on("message", (raw) => {
 			const message = raw as FromChild;
-			if (message.type !== "reply") return onMessage(message);
-			this.#pending.get(message.id)?.(message.data);
-			this.#pending.delete(message.id);
+			switch (message.type) {
+				case "reply":
+					return this.#requests.settle(message.id, message.data);
+				case "ask":
+					answer?.(message.what).then(
+						(data) => this.send({ type: "answer", id: message.id, data }),
+						() => undefined,
+					);
+					return;
+				default:
+					return onMessage(message);
+			}
 		});
 	}
 
@@ -31,15 +42,7 @@ export class ChildLink {
 	}
 
 	/** Rejects when the child is gone, does not answer within the deadline, or too many requests are waiting. */
-	async request(what: "metrics", deadlineMs: number): Promise<unknown> {
-		if (this.#pending.size >= pendingMax) throw new Error(`${pendingMax} requests are waiting for this child already`);
-		const id = this.#nextId++;
-		const reply = new Promise<unknown>((resolve) => this.#pending.set(id, resolve));
-		try {
-			if (!this.send({ type: "request", id, what })) throw new Error("the child is gone");
-			return await withDeadline(reply, deadlineMs, `the ${what} of a child`);
-		} finally {
-			this.#pending.delete(id);
-		}
+	request(what: "metrics", deadlineMs: number): Promise<unknown> {
+		return this.#requests.wait(what, deadlineMs, (id) => this.send({ type: "request", id, what }));
 	}
 }

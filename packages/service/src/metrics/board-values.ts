@@ -1,0 +1,23 @@
+import type { BoardMetric, BoardReading, HistogramReading, MetricValues } from "./metric.ts";
+
+/** Reads the metrics of a table off the scoreboard. No state, and nothing that grows: the cost is the number of values. */
+export function boardValues(table: readonly BoardMetric[], reading: BoardReading): MetricValues[] {
+	return table.map((metric) => {
+		const values: MetricValues["values"][number][] = [];
+		for (const { labels, value } of metric.sample(reading)) {
+			if (typeof value === "number") values.push({ labels, value });
+			else values.push(...histogramValues(metric.name, labels, value));
+		}
+		return { name: metric.name, help: metric.help, type: metric.type, aggregator: "first", values };
+	});
+}
+
+function histogramValues(name: string, labels: Readonly<Record<string, string>>, reading: HistogramReading): MetricValues["values"] {
+	const metricName = `${name}_bucket`;
+	return [
+		...reading.bounds.map((bound, index) => ({ metricName, labels: { le: String(bound), ...labels }, value: reading.counts[index]! })),
+		{ metricName, labels: { le: "+Inf", ...labels }, value: reading.count },
+		{ metricName: `${name}_sum`, labels, value: reading.sum },
+		{ metricName: `${name}_count`, labels, value: reading.count },
+	];
+}

@@ -1,0 +1,84 @@
+/** A metric as its table describes it. Names follow Prometheus' conventions: base units, `_total` on counters. */
+export interface MetricDescriptor {
+	readonly name: string;
+	readonly type: "counter" | "gauge" | "histogram";
+	/** One sentence. */
+	readonly help: string;
+	readonly unit: "seconds" | "bytes" | "records" | "messages" | "connections" | "none";
+	/** Names of the labels, without `le`. */
+	readonly labels: readonly string[];
+}
+
+/** A metric that is read off the scoreboard at the moment of a scrape, by whichever process renders the answer. */
+export interface BoardMetric extends MetricDescriptor {
+	readonly sample: (reading: BoardReading) => Iterable<Sample>;
+}
+
+/** A metric that one process keeps in its own memory (see ProcessMetrics). It begins at zero when that process begins. */
+export interface ProcessMetric extends MetricDescriptor {
+	readonly type: "counter" | "gauge";
+}
+
+export interface Sample {
+	readonly labels: Readonly<Record<string, string>>;
+	readonly value: number | HistogramReading;
+}
+
+/** `counts[i]` values were ≤ `bounds[i]`, `count` of any size. */
+export interface HistogramReading {
+	readonly bounds: readonly number[];
+	readonly counts: readonly number[];
+	readonly count: number;
+	readonly sum: number;
+}
+
+/** What the metrics need to know of the scoreboard. Times are in milliseconds here and become seconds in the tables. */
+export interface BoardReading {
+	readonly nowMs: number;
+	/** One of `clusterStates`. */
+	readonly clusterState: string;
+	/** Null when there is none: a single shard without a balancer. */
+	readonly balancer: BalancerReading | null;
+	readonly shards: readonly ShardReading[];
+}
+
+export interface ShardReading {
+	readonly slot: number;
+	/** One of `memberStates`. */
+	readonly state: string;
+	readonly core: number;
+	readonly port: number;
+	readonly connections: number;
+	readonly connectionsMax: number;
+	readonly webSockets: number;
+	readonly restarts: number;
+	readonly handoffsSent: number;
+	readonly handoffsReceived: number;
+	readonly proxiedOpen: number;
+	readonly counters: Readonly<Record<string, number>>;
+	readonly histograms: Readonly<Record<string, HistogramReading>>;
+}
+
+export interface BalancerReading {
+	readonly state: string;
+	/** One of `balancerModes`. */
+	readonly mode: string;
+	readonly pending: number;
+	readonly restarts: number;
+	readonly counters: Readonly<Record<string, number>>;
+	readonly histograms: Readonly<Record<string, HistogramReading>>;
+}
+
+/** A metric with its values, as prom-client writes it into JSON: what goes over the fork IPC. */
+export interface MetricValues {
+	readonly name: string;
+	readonly help: string;
+	readonly type: string;
+	readonly aggregator: string;
+	readonly values: readonly {
+		readonly labels: Readonly<Record<string, string | number>>;
+		readonly value: number;
+		/** Of a histogram's parts: `…_bucket`, `…_sum`, `…_count`. */
+		readonly metricName?: string;
+	}[];
+}

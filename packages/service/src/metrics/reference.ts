@@ -1,0 +1,38 @@
+import { clusterMetrics } from "./cluster-table.ts";
+import { collectorMetrics } from "./collector.ts";
+import type { MetricDescriptor } from "./metric.ts";
+import { defaultMetrics } from "./process-metrics.ts";
+import { shardMetrics } from "./shard-table.ts";
+
+/** All metrics of shardcast's own, in the order of the reference. */
+export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>> = {
+	Shards: shardMetrics,
+	"Balancer and cluster": clusterMetrics,
+	"The scrape itself": Object.values(collectorMetrics),
+};
+
+/** The reference of the metrics as Markdown, a table per group: what `npm run docs:metrics` writes. */
+export function metricsReference(): string {
+	const own = Object.entries(metricTables).map(([title, table]) =>
+		section(
+			title,
+			["name", "type", "unit", "labels", "what it tells"],
+			table.map(({ name, type, unit, labels, help }) => [
+				`\`${name}\``,
+				type,
+				unit === "none" ? "" : unit,
+				labels.map((label) => `\`${label}\``).join(", "),
+				help,
+			]),
+		),
+	);
+	const defaults = defaultMetrics().map(({ name, type, help }) => [`\`${name}\``, type, help]);
+	return [...own, section("Each process, from prom-client's defaults, label `process`", ["name", "type", "what it tells"], defaults)].join(
+		"\n",
+	);
+}
+
+function section(title: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
+	const line = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+	return [`## ${title}`, "", line(head), line(head.map(() => "---")), ...rows.map(line), ""].join("\n");
+}

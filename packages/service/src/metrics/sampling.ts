@@ -1,0 +1,91 @@
+import type { BalancerReading, BoardMetric, BoardReading, HistogramReading, MetricDescriptor, Sample, ShardReading } from "./metric.ts";
+
+// What the tables are made of: how a value is taken from the scoreboard, and for which labels.
+
+type Numbers = Readonly<Record<string, number>>;
+
+/** Where a metric's values come from, and the labels that tell them apart. */
+export interface Sampler {
+	readonly labels: readonly string[];
+	readonly sample: (reading: BoardReading) => Sample[];
+}
+
+const metric =
+	(type: MetricDescriptor["type"]) =>
+	(name: string, unit: MetricDescriptor["unit"], help: string, { labels, sample }: Sampler): BoardMetric => ({
+		name,
+		type,
+		help,
+		unit,
+		labels,
+		sample,
+	});
+export const counter = metric("counter");
+export const gauge = metric("gauge");
+export const histogram = metric("histogram");
+
+export const seconds = (ms: number): number => ms / 1000;
+
+const shardLabel = (shard: ShardReading) => ({ shard: String(shard.slot) });
+
+/** One value per shard, label `shard`. */
+export function perShard(read: (shard: ShardReading, reading: BoardReading) => number): Sampler {
+	return {
+		labels: ["shard"],
+		sample: (reading) => reading.shards.map((shard) => ({ labels: shardLabel(shard), value: read(shard, reading) })),
+	};
+}
+
+/** Several values per shard that differ in `label`. The set of its values is fixed by the table. */
+export function perShardBy(label: string, read: (shard: ShardReading) => Numbers): Sampler {
+	const of = (shard: ShardReading): Sample[] => labelled(label, read(shard), shardLabel(shard));
+	return { labels: ["shard", label], sample: ({ shards }) => shards.flatMap(of) };
+}
+
+/** A histogram of each shard's row; `scale` turns its unit into the metric's. */
+export function perShardHistogram(name: string, scale: (value: number) => number = (value) => value): Sampler {
+	return {
+		labels: ["shard"],
+		sample: ({ shards }) => shards.map((shard) => ({ labels: shardLabel(shard), value: scaled(shard.histograms[name]!, scale) })),
+	};
+}
+
+/** One value of the balancer, none when there is no balancer. */
+export function ofBalancer(read: (balancer: BalancerReading, reading: BoardReading) => number): Sampler {
+	return {
+		labels: [],
+		sample: (reading) => (reading.balancer === null ? [] : [{ labels: {}, value: read(reading.balancer, reading) }]),
+	};
+}
+
+export function ofBalancerBy(label: string, read: (balancer: BalancerReading) => Numbers): Sampler {
+	return { labels: [label], sample: ({ balancer }) => (balancer === null ? [] : labelled(label, read(balancer))) };
+}
+
+export function ofBalancerHistogram(name: string, scale: (value: number) => number): Sampler {
+	return {
+		labels: [],
+		sample: ({ balancer }) => (balancer === null ? [] : [{ labels: {}, value: scaled(balancer.histograms[name]!, scale) }]),
+	};
+}
+
+export function ofCluster(read: (reading: BoardReading) => number): Sampler {
+	return { labels: [], sample: (reading) => [{ labels: {}, value: read(reading) }] };
+}
+
+export function ofClusterBy(label: string, read: (reading: BoardReading) => Numbers): Sampler {
+	return { labels: [label], sample: (reading) => labelled(label, read(reading)) };
+}
+
+/** 1 for the one that holds, 0 for the others: so that a query may ask for a state by name, and sees it end. */
+export function oneOf(names: readonly string[], holds: string): Numbers {
+	return Object.fromEntries(names.map((name) => [name, name === holds ? 1 : 0]));
+}
+
+function labelled(label: string, values: Numbers, more: Readonly<Record<string, string>> = {}): Sample[] {
+	return Object.entries(values).map(([name, value]) => ({ labels: { ...more, [label]: name }, value }));
+}
+
+function scaled(reading: HistogramReading, scale: (value: number) => number): HistogramReading {
+	return { ...reading, bounds: reading.bounds.map(scale), sum: scale(reading.sum) };
+}
