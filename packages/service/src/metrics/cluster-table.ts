@@ -69,6 +69,12 @@ export const clusterMetrics: readonly BoardMetric[] = [
 		ofBalancer(({ counters }) => counters.sendRetries),
 	),
 	counter(
+		"shardcast_balancer_errors_total",
+		"none",
+		"Connections that could not be accepted (descriptors or memory ran out), and those to a shard that failed (proxy mode).",
+		ofBalancerBy("kind", ({ counters }) => ({ accept: counters.acceptErrors, dial: counters.dialErrors })),
+	),
+	counter(
 		"shardcast_balancer_restarts_total",
 		"none",
 		"Times that the balancer was started again after it had died or hung.",

@@ -1,11 +1,10 @@
 import { readFileSync } from "node:fs";
 import { withDeadline } from "../deadline.ts";
+import { boardMetrics } from "./board-metrics.ts";
 import { boardValues } from "./board-values.ts";
-import { clusterMetrics } from "./cluster-table.ts";
 import { renderMetrics } from "./exposition.ts";
 import type { BoardReading, MetricValues, ProcessMetric } from "./metric.ts";
 import type { CounterHandle, GaugeHandle, ProcessMetrics } from "./process-metrics.ts";
-import { shardMetrics } from "./shard-table.ts";
 
 /** A process that is asked for its part of the answer. */
 export interface MetricsSource {
@@ -82,9 +81,7 @@ export class MetricsCollector {
 		const { sources, board, own } = this.#options;
 		const parts = await Promise.all(sources().map((source) => this.#part(source)));
 		this.#scrapes.add(1);
-		const reading = board();
-		const shared = [...boardValues(shardMetrics, reading), ...boardValues(clusterMetrics, reading)];
-		const text = await renderMetrics([shared, await own.values(), ...parts]);
+		const text = await renderMetrics([boardValues(boardMetrics, board()), await own.values(), ...parts]);
 		this.#scrapeSeconds.set((performance.now() - beganMs) / 1000);
 		return text;
 	}

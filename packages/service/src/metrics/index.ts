@@ -1,9 +1,11 @@
 // The only door to prom-client.
+export * from "./board-metrics.ts";
 
-export { balancerModes, clusterMetrics, clusterStates } from "./cluster-table.ts";
+export { balancerModes, clusterStates } from "./cluster-table.ts";
 export * from "./collector.ts";
 export * from "./exposition.ts";
+export * from "./ingest-table.ts";
 export * from "./metric.ts";
 export * from "./process-metrics.ts";
 export * from "./reference.ts";
-export { memberStates, shardMetrics } from "./shard-table.ts";
+export { memberStates } from "./shard-table.ts";

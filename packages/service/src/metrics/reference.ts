@@ -1,5 +1,6 @@
 import { clusterMetrics } from "./cluster-table.ts";
 import { collectorMetrics } from "./collector.ts";
+import { ingestMetrics, kafkaMetrics } from "./ingest-table.ts";
 import type { MetricDescriptor } from "./metric.ts";
 import { defaultMetrics } from "./process-metrics.ts";
 import { shardMetrics } from "./shard-table.ts";
@@ -8,6 +9,7 @@ import { shardMetrics } from "./shard-table.ts";
 export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>> = {
 	Shards: shardMetrics,
 	"Balancer and cluster": clusterMetrics,
+	"Kafka ingest": [...ingestMetrics, ...Object.values(kafkaMetrics)],
 	"The scrape itself": Object.values(collectorMetrics),
 };
 

@@ -1,0 +1,73 @@
+import { monotonicMs } from "@shardcast/wire";
+import type { BalancerSnapshot } from "./balancer-block.ts";
+import type { RowSnapshot } from "./board-row.ts";
+import type { HistogramReading, Histograms } from "./histogram-words.ts";
+import type { Scoreboard } from "./scoreboard.ts";
+import {
+	type BalancerHistogram,
+	BalancerMode,
+	balancerHistograms,
+	ClusterState,
+	type ShardHistogram,
+	ShardState,
+	shardHistograms,
+} from "./scoreboard-descriptor.ts";
+
+/** The whole scoreboard as a plain object with names for its states. Each number is read on its own: they need not be of one instant. */
+export interface BoardReading {
+	readonly nowMs: number;
+	readonly clusterState: keyof typeof ClusterState;
+	/** Null when no balancer has ever run. */
+	readonly balancer: BalancerReading | null;
+	/** Those that are members, ascending. */
+	readonly shards: readonly ShardReading[];
+}
+
+export type ShardReading = Omit<RowSnapshot, "state"> & {
+	readonly state: keyof typeof ShardState;
+	readonly histograms: Readonly<Record<ShardHistogram, HistogramReading>>;
+};
+
+export type BalancerReading = Omit<BalancerSnapshot, "state" | "mode"> & {
+	readonly state: keyof typeof ShardState;
+	readonly mode: keyof typeof BalancerMode;
+	readonly restarts: number;
+	readonly histograms: Readonly<Record<BalancerHistogram, HistogramReading>>;
+};
+
+/** For reports and metrics, in whichever process is asked. Some ten microseconds per shard. */
+export function readBoard(board: Scoreboard, nowMs = monotonicMs()): BoardReading {
+	return {
+		nowMs,
+		clusterState: nameOf(ClusterState, board.clusterState),
+		balancer: board.balancer.state === ShardState.empty ? null : readBalancer(board),
+		shards: board.rows().map((row) => ({
+			...row.snapshot(),
+			state: nameOf(ShardState, row.state),
+			histograms: readHistograms(shardHistograms, row.histograms),
+		})),
+	};
+}
+
+function readBalancer(board: Scoreboard): BalancerReading {
+	const { balancer } = board;
+	return {
+		...balancer.snapshot(),
+		state: nameOf(ShardState, balancer.state),
+		mode: nameOf(BalancerMode, balancer.mode),
+		restarts: board.balancerRestarts,
+		histograms: readHistograms(balancerHistograms, balancer.histograms),
+	};
+}
+
+function readHistograms<Name extends string>(
+	table: readonly (readonly [Name, ...unknown[]])[],
+	histograms: Histograms<Name>,
+): Readonly<Record<Name, HistogramReading>> {
+	return Object.fromEntries(table.map(([name]) => [name, histograms[name].read()])) as Record<Name, HistogramReading>;
+}
+
+function nameOf<Names extends Readonly<Record<string, number>>>(names: Names, value: number): keyof Names {
+	for (const [name, number] of Object.entries(names)) if (number === value) return name;
+	throw new RangeError(`the scoreboard holds the state ${value}`);
+}
