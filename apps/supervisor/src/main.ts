@@ -1,1 +1,16 @@
-export {};
+#!/usr/bin/env node
+import { unsupportedNode } from "./node-version.ts";
+
+const problem = unsupportedNode(process.versions.node);
+if (problem !== null) {
+	process.stderr.write(`shardcast: ${problem}\n`);
+	process.exit(2);
+}
+
+// Only now, since on another Node the imports themselves may fail.
+const { complain, runCommandLine } = await import("@shardcast/service");
+const { commandLine } = await import("./cli.ts");
+const outcome = await runCommandLine(commandLine, process.argv.slice(2), process.env).catch((error: unknown) =>
+	complain("shardcast", error),
+);
+if (outcome !== "serving") process.exit(outcome);

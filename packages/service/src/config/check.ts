@@ -1,4 +1,3 @@
-import { parseAddress } from "../units/address.ts";
 import { formatBytes } from "../units/bytes.ts";
 import { formatDuration } from "../units/duration.ts";
 import type { Config, ConfigKey } from "./options.ts";
@@ -14,12 +13,6 @@ const rules: readonly Rule[] = [
 		const last = config.basePort + Math.max(config.shards, 1) - 1;
 		if (last <= 65_535) return null;
 		return `${name("basePort")}: ${config.shards} shards from port ${config.basePort} would end at ${last}; choose at most ${65_536 - config.shards}`;
-	},
-	function balancerBesideShards(config, name) {
-		const { port } = parseAddress(config.lbAddr);
-		const shard = port - config.basePort;
-		if (port === 0 || shard < 0 || shard >= config.shards) return null;
-		return `${name("lbAddr")}: port ${port} is the one of shard ${shard}; choose one outside of ${config.basePort} to ${config.basePort + config.shards - 1}`;
 	},
 	function connectionsForEachShard(config, name) {
 		if (config.maxConnections >= config.shards) return null;

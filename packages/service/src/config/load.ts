@@ -1,4 +1,4 @@
-import { checkAcross } from "./check.ts";
+import { checkAcross, type NameOf } from "./check.ts";
 import { ConfigError } from "./config-error.ts";
 import { environmentWarnings, fromEnvironment } from "./environment.ts";
 import { fromFile } from "./file.ts";
@@ -47,7 +47,7 @@ export function loadConfig(input: ConfigInput = {}): LoadedConfig {
 	if (mistakes.length > 0) throw new ConfigError(mistakes);
 
 	const config = derive(values as Config, sources);
-	const broken = checkAcross(config, (key) => nameOf(key, sources[key]));
+	const broken = checkAcross(config, settingNames(sources));
 	if (broken.length > 0) throw new ConfigError(broken);
 	return { config: freeze(config), sources, file, warnings: environmentWarnings(environment) };
 }
@@ -72,9 +72,12 @@ function derive(config: Config, sources: Record<ConfigKey, Source>): Config {
 	return { ...config, logLevel: "debug" };
 }
 
-/** A default is named by its flag: that is what would mend it. */
-function nameOf(key: ConfigKey, source: Source): string {
-	return source.kind === "default" ? `--${optionOf(key).flag}` : describeSource(source);
+/**
+ * How a message names a setting: by where its value came from, since that is the place to mend it. A default is named by its
+ * flag.
+ */
+export function settingNames(sources: LoadedConfig["sources"]): NameOf {
+	return (key) => (sources[key].kind === "default" ? `--${optionOf(key).flag}` : describeSource(sources[key]));
 }
 
 function oneLine(raw: unknown): string {

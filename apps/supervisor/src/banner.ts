@@ -1,0 +1,38 @@
+import { type Address, connectionsPerShard, formatCpuList, urlHost } from "@shardcast/service";
+import type { Plan } from "./preflight/preflight.ts";
+
+export interface BannerFacts {
+	readonly version: string;
+	readonly plan: Plan;
+	/** Where the balancer listens, with the port that it really got. */
+	readonly balancer: Address;
+}
+
+/** What `multi` prints on stdout once the cluster serves. */
+export function banner({ version, plan, balancer }: BannerFacts): string {
+	const { config, topology, mode, pin } = plan;
+	const http = `http://${urlHost(balancer)}`;
+	const perShard = connectionsPerShard(config, topology.shards.length);
+	const rows: [string, string][] = [
+		["clients", `ws://${urlHost(balancer)}`],
+		["publish", `POST ${http}/api/publish`],
+		["health", `${http}/health  ${http}/ready`],
+		["mode", `${mode.mode}: ${mode.why}`],
+		...topology.shards.map(({ slot, core }): [string, string] => {
+			const url = `ws://${urlHost({ host: config.host, port: config.basePort + slot })}`;
+			const where = pin(core).kind === "none" ? "not pinned" : `CPU ${core}`;
+			return [`shard ${slot}`, `${url}  ${where}  up to ${perShard} clients`];
+		}),
+	];
+	const lines = [`shardcast ${version} on Node ${process.versions.node}, pid ${process.pid}`, ""];
+	lines.push(...rows.map(([label, text]) => `  ${label.padEnd(9)} ${text}`), "", `  ${shardsAndCpus(plan)}`);
+	if (config.apiKey === undefined) lines.push("  open mode: there is no --api-key, so everyone who reaches these ports can publish");
+	return `${lines.join("\n")}\n`;
+}
+
+function shardsAndCpus({ topology }: Plan): string {
+	const { shards, cpus, cpuCount, source, wraps } = topology;
+	const counted = (number: number, noun: string) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+	const basis = `${counted(shards.length, "shard")} on ${counted(cpuCount, "CPU")} of ${formatCpuList(cpus)} (${source})`;
+	return wraps ? `${basis}; pins wrap around: some shards share a CPU` : basis;
+}

@@ -1,0 +1,38 @@
+import { type ChildProcess, fork } from "node:child_process";
+
+/** How a child is tied to CPUs and memory. */
+export type Pinning =
+	| { readonly kind: "none" }
+	| { readonly kind: "taskset"; readonly core: number }
+	| { readonly kind: "numactl"; readonly core: number | null; readonly node: number };
+
+/**
+ * Forks `entry` with IPC, pinned before its first instruction so that all its memory is touched first on its own core. taskset and
+ * numactl replace themselves by node, so the child's pid is that of the fork.
+ *
+ * The child gets a process group of its own: Ctrl-C in a terminal then reaches the supervisor only, which orders the stop.
+ */
+export function launch(entry: string, pinning: Pinning): ChildProcess {
+	const [execPath, ...execArgv] = [...pinCommand(pinning), process.execPath, ...inheritedExecArgv()];
+	return fork(entry, [], { execPath, execArgv, stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true });
+}
+
+function pinCommand(pinning: Pinning): string[] {
+	switch (pinning.kind) {
+		case "none":
+			return [];
+		case "taskset":
+			return ["taskset", "-c", String(pinning.core)];
+		case "numactl": {
+			const cpus = pinning.core === null ? `--cpunodebind=${pinning.node}` : `--physcpubind=${pinning.core}`;
+			return ["numactl", `--membind=${pinning.node}`, cpus];
+		}
+		default:
+			return pinning satisfies never;
+	}
+}
+
+/** What the supervisor's node was told, such as heap sizes; a debugger's port can't be shared. */
+function inheritedExecArgv(): string[] {
+	return process.execArgv.filter((argument) => !argument.startsWith("--inspect"));
+}

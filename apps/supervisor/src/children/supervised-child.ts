@@ -1,0 +1,228 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { ChildLink, type ChildReport, type FromChild, type Log, type StartMessage, StartupError, type ToChild } from "@shardcast/service";
+import { monotonicMs } from "@shardcast/wire";
+import type { RestartPolicy } from "./restart-policy.ts";
+
+/** What is particular to one child; the supervisor provides it. */
+export interface ChildSpec {
+	/** "shard 0" or "balancer". */
+	readonly name: string;
+	readonly readyTimeoutMs: number;
+	readonly heartbeatTimeoutMs: number;
+	readonly policy: RestartPolicy;
+	launch(): ChildProcess;
+	/** Called when the process exists and before it is told to start. */
+	prepare(incarnation: number, pid: number): StartMessage;
+	/** `monotonicMs()` of its last heartbeat in the scoreboard. */
+	lastBeatMs(): number;
+	/** It serves. */
+	onReady(port: number | undefined): void;
+	/** The process is certainly dead. */
+	onDeath(): void;
+	/** It can't be kept alive: the cluster has to stop. */
+	onFailure(error: StartupError): void;
+}
+
+export interface ChildDrained {
+	readonly cutOff: number;
+	readonly detail?: string;
+}
+
+/** After a process has exited, what it said last may still be in the channel. */
+const lastWordsMs = 500;
+
+type State =
+	| { readonly kind: "idle" }
+	| { readonly kind: "starting"; readonly life: Life; readonly readyTimer: NodeJS.Timeout }
+	| { readonly kind: "serving"; readonly life: Life; readonly readyMs: number }
+	| { readonly kind: "waiting"; readonly restartTimer: NodeJS.Timeout }
+	| { readonly kind: "leaving"; readonly life: Life }
+	| { readonly kind: "gone" };
+
+/** One process, from fork to exit. */
+interface Life {
+	readonly process: ChildProcess;
+	readonly link: ChildLink;
+	readonly exited: Promise<void>;
+	fatal: Extract<FromChild, { type: "fatal" }> | null;
+	drained: ChildDrained | null;
+}
+
+/**
+ * Keeps one child alive through all its incarnations: starts it, restarts it when it dies or hangs, drains it at the end. One owner,
+ * the supervisor.
+ */
+export class SupervisedChild {
+	readonly #spec: ChildSpec;
+	readonly #log: Log;
+	#state: State = { kind: "idle" };
+	#incarnation = 0;
+	#everReady = false;
+
+	constructor(spec: ChildSpec, log: Log) {
+		this.#spec = spec;
+		this.#log = log;
+	}
+
+	get name(): string {
+		return this.#spec.name;
+	}
+
+	get serving(): boolean {
+		return this.#state.kind === "serving";
+	}
+
+	start(): void {
+		this.#incarnation += 1;
+		const life = this.#fork();
+		const { readyTimeoutMs, name } = this.#spec;
+		const readyTimer = setTimeout(() => {
+			this.#log.error({ childPid: life.process.pid }, `${name} did not become ready within ${readyTimeoutMs} ms; killing it`);
+			life.process.kill("SIGKILL");
+		}, readyTimeoutMs);
+		this.#state = { kind: "starting", life, readyTimer };
+		// Without a pid the fork failed, and the exit says so.
+		if (life.process.pid !== undefined) life.link.send(this.#spec.prepare(this.#incarnation, life.process.pid));
+	}
+
+	/** Kills the child when it has not given a heartbeat for too long; to be called at intervals. */
+	checkHeartbeat(nowMs: number): void {
+		if (this.#state.kind !== "serving") return;
+		const silentMs = nowMs - Math.max(this.#spec.lastBeatMs(), this.#state.readyMs);
+		if (silentMs <= this.#spec.heartbeatTimeoutMs) return;
+		const { process } = this.#state.life;
+		this.#log.error({ childPid: process.pid }, `${this.name} hangs: no heartbeat for ${Math.round(silentMs)} ms; killing it`);
+		process.kill("SIGKILL");
+	}
+
+	/** False when there is no process that could hear it. */
+	send(message: ToChild): boolean {
+		return this.#state.kind === "serving" && this.#state.life.link.send(message);
+	}
+
+	/**
+	 * Lets the child work off what it has and waits until it has exited; kills it after the deadline. It is not started again.
+	 * A child that does not serve has nothing to work off and is killed at once.
+	 */
+	async drain(deadlineMs: number): Promise<ChildDrained> {
+		if (this.#state.kind !== "serving") {
+			await this.kill();
+			return { cutOff: 0 };
+		}
+		const { life } = this.#state;
+		this.#state = { kind: "leaving", life };
+		// Its own deadline is a little shorter, so that it can still say what it cut off.
+		life.link.send({ type: "drain", deadlineMs: deadlineMs - Math.min(500, deadlineMs / 10) });
+		const timer = setTimeout(() => life.process.kill("SIGKILL"), deadlineMs);
+		await life.exited;
+		clearTimeout(timer);
+		if (life.drained !== null) return life.drained;
+		const { exitCode, signalCode } = life.process;
+		return { cutOff: 1, detail: `${this.name} did not finish (${signalCode ?? `exit status ${exitCode}`})` };
+	}
+
+	/** Ends the child at once, and for good. Resolves when the process is gone. */
+	async kill(): Promise<void> {
+		const state = this.#state;
+		switch (state.kind) {
+			case "idle":
+			case "gone":
+				this.#state = { kind: "gone" };
+				return;
+			case "waiting":
+				clearTimeout(state.restartTimer);
+				this.#state = { kind: "gone" };
+				return;
+			case "starting":
+				clearTimeout(state.readyTimer);
+				break;
+			case "serving":
+			case "leaving":
+				break;
+			default:
+				state satisfies never;
+		}
+		this.#state = { kind: "leaving", life: state.life };
+		state.life.process.kill("SIGKILL");
+		await state.life.exited;
+	}
+
+	#fork(): Life {
+		const process = this.#spec.launch();
+		const link = new ChildLink(process, (message) => this.#onMessage(life, message));
+		const life: Life = { process, link, exited: exitOf(process), fatal: null, drained: null };
+		void life.exited.then(() => this.#onExit(life));
+		return life;
+	}
+
+	#onMessage(life: Life, message: ChildReport): void {
+		switch (message.type) {
+			case "ready":
+				if (this.#state.kind !== "starting" || this.#state.life !== life) return;
+				clearTimeout(this.#state.readyTimer);
+				this.#state = { kind: "serving", life, readyMs: monotonicMs() };
+				this.#everReady = true;
+				this.#spec.onReady(message.port);
+				return;
+			case "fatal":
+				life.fatal = message;
+				return;
+			case "drained":
+				life.drained = message;
+				return;
+			default:
+				message satisfies never;
+		}
+	}
+
+	#onExit(life: Life): void {
+		const state = this.#state;
+		if (state.kind === "starting") clearTimeout(state.readyTimer);
+		this.#spec.onDeath();
+		if (state.kind !== "starting" && state.kind !== "serving") {
+			this.#state = { kind: "gone" };
+			return;
+		}
+		const { fatal } = life;
+		if (fatal !== null && !this.#everReady) {
+			this.#fail(
+				new StartupError(fatal.message, { exitStatus: fatal.exitStatus, ...(fatal.flag === undefined ? {} : { flag: fatal.flag }) }),
+			);
+			return;
+		}
+		const nowMs = monotonicMs();
+		const verdict = this.#spec.policy.died(nowMs, state.kind === "serving" ? nowMs - state.readyMs : null);
+		const fields = { childPid: life.process.pid, incarnation: this.#incarnation };
+		if (verdict.kind === "giveUp") {
+			const when = verdict.withinMs === null ? "in a row before it was ready" : `within ${verdict.withinMs / 1000} s`;
+			const why = `${this.name} died ${verdict.deaths} times ${when}, last by ${causeOf(life)}`;
+			this.#log.error(fields, `${why}; giving up`);
+			this.#fail(new StartupError(`crash loop: ${why}; see its log lines above`, { exitStatus: 1 }));
+			return;
+		}
+		const afterMs = Math.round(verdict.afterMs);
+		this.#log.warn(fields, `${this.name} died by ${causeOf(life)}; restarting it in ${afterMs} ms`);
+		this.#state = { kind: "waiting", restartTimer: setTimeout(() => this.start(), afterMs) };
+	}
+
+	#fail(error: StartupError): void {
+		this.#state = { kind: "gone" };
+		this.#spec.onFailure(error);
+	}
+}
+
+function causeOf(life: Life): string {
+	if (life.fatal !== null) return `its own choice (${life.fatal.message.split("\n")[0]})`;
+	return life.process.signalCode ?? `exit status ${life.process.exitCode}`;
+}
+
+/** Resolves once the process is gone and its channel has been read to the end. */
+async function exitOf(child: ChildProcess): Promise<void> {
+	// "error" without a pid: the fork itself failed, and no exit follows.
+	await new Promise<void>((resolve) => {
+		child.once("exit", () => resolve());
+		child.on("error", () => child.pid === undefined && resolve());
+	});
+	if (child.connected) await once(child, "disconnect", { signal: AbortSignal.timeout(lastWordsMs) }).catch(() => {});
+}

@@ -1,0 +1,88 @@
+import { buryMember, ClusterDirectory, type ClusterState, createMemberFiles, Scoreboard, ShardState } from "@shardcast/bus";
+
+/**
+ * The supervisor's part of the cluster's shared memory: makes the directory, the scoreboard and the members' files, keeps the rows' own
+ * words true, clears up after dead processes. One instance, one writer.
+ */
+export class ClusterMemory {
+	readonly #directory: ClusterDirectory;
+	readonly #board: Scoreboard;
+
+	private constructor(directory: ClusterDirectory, board: Scoreboard) {
+		this.#directory = directory;
+		this.#board = board;
+	}
+
+	/** @throws NativeError or BusError when the shared memory can't be made; nothing is left behind then. */
+	static create(base: string, shards: number, ringCapacityBytes: number): ClusterMemory {
+		const directory = ClusterDirectory.create(base);
+		try {
+			const board = Scoreboard.create(directory.boardPath, shards);
+			for (let slot = 0; slot < shards; slot++) createMemberFiles(directory, board, slot, { capacityBytes: ringCapacityBytes });
+			return new ClusterMemory(directory, board);
+		} catch (error) {
+			directory.remove();
+			throw error;
+		}
+	}
+
+	get path(): string {
+		return this.#directory.path;
+	}
+
+	/** A new process of this shard exists and is about to be told to start. */
+	shardStarts(
+		slot: number,
+		process: { incarnation: number; pid: number; core: number | null; port: number; connectionsMax: number },
+	): void {
+		const row = this.#board.row(slot);
+		row.incarnation = process.incarnation;
+		row.restarts = process.incarnation - 1;
+		row.core = process.core ?? -1;
+		row.port = process.port;
+		row.connectionsMax = process.connectionsMax;
+		row.pid = process.pid;
+		row.state = ShardState.starting;
+	}
+
+	shardDied(slot: number): void {
+		buryMember(this.#directory, this.#board, slot);
+		this.#board.row(slot).pid = 0;
+	}
+
+	shardBeatMs(slot: number): number {
+		return this.#board.row(slot).get("heartbeatMs");
+	}
+
+	balancerStarts(incarnation: number): void {
+		this.#board.balancerRestarts = incarnation - 1;
+	}
+
+	balancerDied(): void {
+		this.#board.balancer.bury();
+	}
+
+	balancerBeatMs(): number {
+		return this.#board.balancer.get("heartbeatMs");
+	}
+
+	/** Its listener is closed, though it may still carry connections. */
+	get balancerDrains(): boolean {
+		return this.#board.balancer.state === ShardState.draining;
+	}
+
+	set state(state: ClusterState) {
+		this.#board.clusterState = state;
+	}
+
+	/** Clients that are connected now. */
+	connections(): number {
+		return this.#board.rows().reduce((sum, row) => sum + row.connections, 0);
+	}
+
+	/** The last thing: unmaps and removes it all. */
+	remove(): void {
+		this.#board.close();
+		this.#directory.remove();
+	}
+}

@@ -1,0 +1,63 @@
+import { BusError, ClusterDirectory } from "@shardcast/bus";
+import { NativeError } from "@shardcast/native";
+import {
+	type CommandInput,
+	complain,
+	createLog,
+	type LoadedConfig,
+	parseAddress,
+	ringCapacityBytes,
+	StartupError,
+	settingNames,
+} from "@shardcast/service";
+import { banner } from "../banner.ts";
+import { entries } from "../children/entries.ts";
+import { ClusterMemory } from "../cluster-memory.ts";
+import { type Plan, preflight } from "../preflight/preflight.ts";
+import { stopOnSignals } from "../signals.ts";
+import { Supervisor } from "../supervisor.ts";
+import { version } from "../version.ts";
+
+/** Runs a cluster until it is told to stop. */
+export async function multi({ loaded }: CommandInput): Promise<number> {
+	process.title = "shardcast supervisor";
+	const { logLevel, logFormat, clusterDirectory } = loaded.config;
+	const log = createLog({ name: "supervisor", level: logLevel, format: logFormat });
+
+	// First, since dead clusters hold memory that the check counts.
+	for (const path of ClusterDirectory.removeStale(clusterDirectory)) log.warn(`removed ${path}, left behind by a killed cluster`);
+	const plan = await preflight(loaded);
+	const { config } = plan;
+	for (const warning of plan.warnings) log.warn(warning);
+
+	const memory = createMemory(loaded, plan);
+	const supervisor = new Supervisor({
+		config,
+		topology: plan.topology,
+		mode: plan.mode.mode,
+		memory,
+		log,
+		entries: entries(),
+		pin: plan.pin,
+	});
+	const forgetSignals = stopOnSignals(supervisor);
+	supervisor.start();
+	if (await supervisor.ready) {
+		const { port, ...host } = parseAddress(config.lbAddr);
+		process.stdout.write(banner({ version, plan, balancer: { ...host, port: supervisor.balancerPort ?? port } }));
+	}
+	const { status, failure } = await supervisor.finished;
+	forgetSignals();
+	if (failure !== null) complain("shardcast", failure);
+	return status;
+}
+
+/** The checks have looked whether there is room; what fails here has changed since, or could not be foreseen. */
+function createMemory({ config, sources }: LoadedConfig, plan: Plan): ClusterMemory {
+	try {
+		return ClusterMemory.create(config.clusterDirectory, plan.topology.shards.length, ringCapacityBytes(config));
+	} catch (error) {
+		if (!(error instanceof NativeError || error instanceof BusError)) throw error;
+		throw new StartupError(`${settingNames(sources)("clusterDirectory")}: ${error.message}`, { exitStatus: 2, cause: error });
+	}
+}

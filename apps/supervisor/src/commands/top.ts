@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
+import type { CommandInput } from "@shardcast/service";
+import { chooseCluster, runningClusters } from "../top/running-clusters.ts";
+import { type Sample, takeSample } from "../top/sample.ts";
+import { Screen } from "../top/screen.ts";
+import { formatTable } from "../top/table.ts";
+
+const refreshMs = 1000;
+
+/** Shows a running cluster, read off its scoreboard: the cluster itself does nothing for it. */
+export async function top({ loaded, own }: CommandInput): Promise<number> {
+	const base = loaded.config.clusterDirectory;
+	const pid = typeof own.pid === "string" ? own.pid : undefined;
+	const cluster = chooseCluster(runningClusters(base), base, pid);
+	const board = Scoreboard.open(ClusterDirectory.open(cluster.path).boardPath);
+	if (own.once === true || !process.stdout.isTTY) return printOnce(board);
+	return watch(board, () => runningClusters(base).some(({ path }) => path === cluster.path));
+}
+
+async function printOnce(board: Scoreboard): Promise<number> {
+	const before = takeSample(board);
+	await sleep(refreshMs);
+	process.stdout.write(`${formatTable(before, takeSample(board)).join("\n")}\n`);
+	return 0;
+}
+
+async function watch(board: Scoreboard, stillRuns: () => boolean): Promise<number> {
+	const screen = new Screen({ input: process.stdin, output: process.stdout });
+	const stop = new AbortController();
+	void screen.quit.then(() => stop.abort());
+	const onSignal = () => stop.abort();
+	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, onSignal);
+	try {
+		let before: Sample = takeSample(board);
+		for (;;) {
+			// The scoreboard stays mapped here when the cluster is gone; nothing in it would move any more.
+			if (!stillRuns()) break;
+			const now = takeSample(board);
+			screen.draw([...formatTable(before, now), "", "q leaves"]);
+			before = now;
+			await sleep(refreshMs, undefined, { signal: stop.signal });
+		}
+	} catch (error) {
+		if (!stop.signal.aborted) throw error;
+		return 0;
+	} finally {
+		screen.leave();
+	}
+	process.stdout.write("the cluster has stopped\n");
+	return 0;
+}

@@ -1,0 +1,45 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { closeDescriptor, DescriptorChannel } from "@shardcast/native";
+import { type Config, ConfigError, type NameOf } from "@shardcast/service";
+
+export interface ModeChoice {
+	readonly mode: "handoff" | "proxy";
+	/** Why, for the banner. */
+	readonly why: string;
+}
+
+/**
+ * Settles `--lb-mode`. Handoff is tried rather than guessed: some sandboxes and container runtimes refuse to pass descriptors.
+ * @throws ConfigError when handoff is asked for and impossible.
+ */
+export function chooseMode(config: Pick<Config, "lbMode" | "clusterDirectory">, name: NameOf, probe = handoffProblem): ModeChoice {
+	if (config.lbMode === "proxy") return { mode: "proxy", why: `asked for by ${name("lbMode")}` };
+	const problem = probe(config.clusterDirectory);
+	if (problem === null) return { mode: "handoff", why: "connections are passed to the shards, no byte goes through the balancer" };
+	if (config.lbMode === "auto") return { mode: "proxy", why: `descriptors can't be passed here: ${problem}` };
+	throw new ConfigError([`${name("lbMode")}: handoff is not possible here (${problem}); use proxy or auto`]);
+}
+
+/** Passes a descriptor to this very process. Null = it works. */
+function handoffProblem(base: string): string | null {
+	const folder = mkdtempSync(join(base, "shardcast-probe-"));
+	try {
+		const path = join(folder, "handoff.sock");
+		const receiver = DescriptorChannel.bind(path);
+		const sender = DescriptorChannel.connect(path);
+		try {
+			if (!sender.send([process.stderr.fd])) return "a first descriptor was refused";
+			const received = receiver.receive();
+			received.forEach(closeDescriptor);
+			return received.length === 1 ? null : "a descriptor got lost";
+		} finally {
+			sender.close();
+			receiver.close();
+		}
+	} catch (error) {
+		return (error as Error).message;
+	} finally {
+		rmSync(folder, { recursive: true, force: true });
+	}
+}

@@ -1,0 +1,25 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ConfigError, formatCpuList, type NameOf, parseCpuList } from "@shardcast/service";
+
+/**
+ * CPUs of a NUMA node. `root` stands in for "/" in tests.
+ * @throws ConfigError when there is no such node.
+ */
+export function cpusOfNode(node: number, name: NameOf, root = "/"): number[] {
+	const folder = join(root, "sys/devices/system/node");
+	try {
+		return parseCpuList(readFileSync(join(folder, `node${node}`, "cpulist"), "utf8"));
+	} catch {
+		throw new ConfigError([`${name("numa")}: node ${node} does not exist; this machine has ${nodes(folder)}`]);
+	}
+}
+
+function nodes(folder: string): string {
+	try {
+		const numbers = readdirSync(folder).flatMap((name) => /^node(\d+)$/.exec(name)?.[1] ?? []);
+		return `node ${formatCpuList(numbers.map(Number).sort((a, b) => a - b))}`;
+	} catch {
+		return "no NUMA nodes, leave the setting out";
+	}
+}

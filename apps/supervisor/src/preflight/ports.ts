@@ -1,0 +1,30 @@
+import { createServer } from "node:net";
+import type { Address } from "@shardcast/service";
+
+const mends: Readonly<Record<string, string>> = {
+	EADDRINUSE: "is taken; choose another or stop the program that has it",
+	EACCES: "may not be used by this user; choose one above 1023 or grant CAP_NET_BIND_SERVICE",
+	EADDRNOTAVAIL: "belongs to an address that this machine does not have; name one of its own",
+	ENOTFOUND: "belongs to a host name that is not known; name an address of this machine",
+};
+
+/**
+ * Tries to listen there. Between this look and the child's own listening another program may take the port; the child then says so.
+ * @returns what is wrong, as the rest of the sentence `port <n> …`; null = nothing.
+ */
+export function portProblem(address: Address): Promise<string | null> {
+	return new Promise((resolve) => {
+		const server = createServer();
+		server.once("error", (error: NodeJS.ErrnoException) => resolve(mends[error.code ?? ""] ?? `can't be listened on (${error.code})`));
+		// exclusive: as the children listen, and past a cluster module's primary.
+		server.listen({ ...address, exclusive: true }, () => server.close(() => resolve(null)));
+	});
+}
+
+/** One line for each of these that can't be listened on. `name` is the setting that chose the port. */
+export async function portMistakes(wanted: readonly { readonly name: string; readonly address: Address }[]): Promise<string[]> {
+	const problems = await Promise.all(wanted.map(({ address }) => portProblem(address)));
+	return wanted.flatMap(({ name, address }, index) =>
+		problems[index] === null ? [] : [`${name}: port ${address.port} ${problems[index]}`],
+	);
+}

@@ -1,0 +1,82 @@
+import { nativeSupport } from "@shardcast/native";
+import {
+	availableCpus,
+	type Config,
+	ConfigError,
+	connectionsPerShard,
+	type LoadedConfig,
+	type NameOf,
+	parseAddress,
+	StartupError,
+	settingNames,
+} from "@shardcast/service";
+import type { Pinning } from "../children/launch.ts";
+import { planTopology, type Topology } from "../topology.ts";
+import { chooseMode, type ModeChoice } from "./handoff.ts";
+import { cpusOfNode } from "./numa.ts";
+import { openFilesWarning } from "./open-files.ts";
+import { portMistakes } from "./ports.ts";
+import { hasProgram } from "./programs.ts";
+import { firstShardPort } from "./shard-ports.ts";
+import { sharedMemoryProblem } from "./shared-memory.ts";
+
+/** What a cluster will look like on this machine. */
+export interface Plan {
+	/** The settings with what the machine decides filled in: the number of shards and their first port. */
+	readonly config: Config;
+	readonly topology: Topology;
+	readonly mode: ModeChoice;
+	readonly pin: (core: number | null) => Pinning;
+	/** What will work less well than it could, one line each. */
+	readonly warnings: readonly string[];
+}
+
+/**
+ * Looks at the machine before anything is started, so that a wrong setting is one line and no half-started cluster.
+ * @throws ConfigError or StartupError with one line per problem.
+ */
+export async function preflight({ config, sources, warnings }: LoadedConfig): Promise<Plan> {
+	const support = nativeSupport();
+	if (!support.available) {
+		const mend = "run `shardcast single`, which needs none";
+		throw new StartupError(`several processes need shared memory, which is not available here: ${support.reason}; ${mend}`, {
+			exitStatus: 2,
+		});
+	}
+	const name = settingNames(sources);
+	const topology = planTopology(config, availableCpus(), config.numa >= 0 ? cpusOfNode(config.numa, name) : null, name);
+	const pinner = choosePinner(config.numa, name);
+	const shards = topology.shards.length;
+
+	const sharedMemory = sharedMemoryProblem(config, shards, name);
+	if (sharedMemory !== null) throw new ConfigError([sharedMemory]);
+
+	const basePort = firstShardPort(config, shards, sources.basePort.kind !== "default", name);
+	const mistakes = await portMistakes([
+		{ name: name("lbAddr"), address: parseAddress(config.lbAddr) },
+		...topology.shards.map(({ slot }) => ({
+			name: name("basePort"),
+			address: { host: config.host, port: basePort + slot },
+		})),
+	]);
+	if (mistakes.length > 0) throw new ConfigError(mistakes);
+
+	const openFiles = openFilesWarning(connectionsPerShard(config, shards));
+	return {
+		config: Object.freeze({ ...config, shards, basePort }),
+		topology,
+		mode: chooseMode(config, name),
+		pin: pinner.pin,
+		warnings: [...warnings, ...pinner.warnings, ...(openFiles === null ? [] : [openFiles])],
+	};
+}
+
+/** @throws ConfigError when `--numa` can't be done. */
+function choosePinner(node: number, name: NameOf): Pick<Plan, "pin" | "warnings"> {
+	if (node >= 0) {
+		if (!hasProgram("numactl")) throw new ConfigError([`${name("numa")}: numactl is not installed; install it or leave the setting out`]);
+		return { pin: (core) => ({ kind: "numactl", core, node }), warnings: [] };
+	}
+	if (hasProgram("taskset")) return { pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }), warnings: [] };
+	return { pin: () => ({ kind: "none" }), warnings: ["taskset is not installed, so shards are not pinned; install util-linux"] };
+}

@@ -1,0 +1,22 @@
+import { type BalancerSnapshot, ClusterState, type RowSnapshot, type Scoreboard } from "@shardcast/bus";
+import { monotonicMs } from "@shardcast/wire";
+
+/** What `top` reads off the scoreboard at one moment; two of them make the rates. */
+export interface Sample {
+	readonly atMs: number;
+	readonly supervisorPid: number;
+	readonly state: keyof typeof ClusterState;
+	readonly rows: readonly RowSnapshot[];
+	readonly balancer: BalancerSnapshot;
+}
+
+export function takeSample(board: Scoreboard): Sample {
+	const states = Object.keys(ClusterState) as (keyof typeof ClusterState)[];
+	return {
+		atMs: monotonicMs(),
+		supervisorPid: board.supervisorPid,
+		state: states.find((name) => ClusterState[name] === board.clusterState) ?? "starting",
+		rows: board.rows().map((row) => row.snapshot()),
+		balancer: board.balancer.snapshot(),
+	};
+}

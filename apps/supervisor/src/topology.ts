@@ -1,0 +1,58 @@
+import type { AvailableCpus, Config, NameOf } from "@shardcast/service";
+import { ConfigError, formatCpuList } from "@shardcast/service";
+
+/** Which shard runs on which CPU. */
+export interface Topology {
+	readonly shards: readonly { readonly slot: number; readonly core: number }[];
+	/** CPUs to choose from. */
+	readonly cpus: readonly number[];
+	/** How many CPUs the cluster may keep busy, by quota as well; fewer than `cpus` means that shards are throttled. */
+	readonly cpuCount: number;
+	/** Why that many, for the banner. */
+	readonly source: string;
+	/** More shards than CPUs: some share one. */
+	readonly wraps: boolean;
+}
+
+/**
+ * Plans shards and pins. A shard per available CPU unless `--shards` says otherwise; when there are more, pins wrap around.
+ *
+ * Where a quota and no cpuset limits the process, the machine has more CPUs than we may keep busy, and usually other containers
+ * that plan just like us. If each began with CPU 0 they would all pile up there, so the first core is then drawn at random.
+ *
+ * @param nodeCpus CPUs of the chosen NUMA node; null = all nodes.
+ * @param name how a message names a setting.
+ * @throws ConfigError when `--cpus` names a CPU that is not available.
+ */
+export function planTopology(
+	config: Pick<Config, "shards" | "cpus" | "numa">,
+	available: AvailableCpus,
+	nodeCpus: readonly number[] | null,
+	name: NameOf,
+	random: () => number = Math.random,
+): Topology {
+	const wanted = config.cpus.length > 0 ? config.cpus : available.cpus;
+	const missing = wanted.filter((cpu) => !available.cpus.includes(cpu));
+	if (missing.length > 0) {
+		const one = missing.length === 1;
+		throw new ConfigError([
+			`${name("cpus")}: CPU ${formatCpuList(missing)} ${one ? "does" : "do"} not exist or may not be used; available: ${formatCpuList(available.cpus)}`,
+		]);
+	}
+	const cpus = nodeCpus === null ? wanted : wanted.filter((cpu) => nodeCpus.includes(cpu));
+	if (cpus.length === 0) {
+		const list = formatCpuList(wanted);
+		throw new ConfigError([`${name("numa")}: node ${config.numa} has none of the CPUs ${list}; choose another node or other --cpus`]);
+	}
+
+	const cpuCount = Math.min(cpus.length, available.count);
+	const shards = config.shards > 0 ? config.shards : cpuCount;
+	const first = config.cpus.length === 0 && cpuCount < cpus.length ? Math.floor(random() * cpus.length) : 0;
+	return {
+		shards: Array.from({ length: shards }, (_, slot) => ({ slot, core: cpus[(first + slot) % cpus.length] })),
+		cpus,
+		cpuCount,
+		source: config.cpus.length > 0 ? "--cpus" : config.numa >= 0 ? `NUMA node ${config.numa}` : available.source,
+		wraps: shards > cpus.length,
+	};
+}

@@ -1,0 +1,51 @@
+import { ClusterDirectory, Scoreboard, ShardState } from "@shardcast/bus";
+import { dieWithParent } from "@shardcast/native";
+import { connectToParent, StartupError } from "@shardcast/service";
+import { monotonicMs } from "@shardcast/wire";
+
+/**
+ * Speaks the children's protocol and does nothing else. FAKE_CHILD, a JSON object by name ("shard 0", "balancer"), says how it
+ * misbehaves. What happens to it is told on stdout, one JSON object per line.
+ */
+dieWithParent();
+const faults = JSON.parse(process.env.FAKE_CHILD ?? "{}");
+let name = "?";
+let fault = {};
+let seat;
+
+const tell = (event, more = {}) => process.stdout.write(`${JSON.stringify({ name, event, pid: process.pid, ...more })}\n`);
+
+const control = connectToParent({
+	async start({ role, slot, incarnation, core, cluster, mode, connectionsMax, shardsTotal }) {
+		name = role === "shard" ? `shard ${slot}` : role;
+		fault = faults[name] ?? {};
+		process.title = `fake ${name}`;
+		tell("started", { incarnation, core, mode, connectionsMax, shardsTotal });
+		if (fault.fatal === true || fault.fatalFrom <= incarnation)
+			throw new StartupError("port 1 is taken; choose another", { flag: "--base-port" });
+		if (fault.neverReady) await new Promise(() => {});
+		if (fault.dieBeforeReady) process.exit(3);
+		const board = Scoreboard.open(ClusterDirectory.open(cluster).boardPath);
+		const row = role === "shard" ? board.row(slot) : board.balancer;
+		seat = row;
+		row.state = ShardState.serving;
+		if (role === "balancer") row.pid = process.pid;
+		else row.connections = fault.connections ?? 0;
+		const beat = () => row.set("heartbeatMs", monotonicMs());
+		if (!fault.mute) setInterval(beat, 20);
+		if (fault.dieAfterMs !== undefined) setTimeout(() => process.exit(4), fault.dieAfterMs);
+		return role === "balancer" ? { port: 4711 } : {};
+	},
+	async drain(deadlineMs) {
+		tell("drain", { deadlineMs, atMs: monotonicMs() });
+		seat.state = ShardState.draining;
+		if (fault.neverDrained) await new Promise(() => {});
+		await new Promise((resolve) => setTimeout(resolve, fault.drainMs ?? 0));
+		tell("drained", { atMs: monotonicMs() });
+		return { cutOff: fault.cutOff ?? 0 };
+	},
+	membership() {
+		tell("membership");
+	},
+});
+process.on("uncaughtException", (error) => control.fatal(error));

@@ -1,0 +1,26 @@
+import { createLog, defaultConfig } from "@shardcast/service";
+import { ClusterMemory } from "../../dist/cluster-memory.js";
+import { stopOnSignals } from "../../dist/signals.js";
+import { Supervisor } from "../../dist/supervisor.js";
+
+/** A supervisor over fake children. Arguments: number of shards, cluster directory's base, mode, settings as JSON. */
+const [shards, base, mode, settings] = process.argv.slice(2);
+const config = defaultConfig({ ...JSON.parse(settings), clusterDirectory: base, logFormat: "json" });
+const slots = Array.from({ length: Number(shards) }, (_, slot) => ({ slot, core: 0 }));
+const program = new URL("./fake-child.mjs", import.meta.url).pathname;
+const supervisor = new Supervisor({
+	config,
+	topology: { shards: slots, cpus: [0], cpuCount: 1, source: "test", wraps: false },
+	mode,
+	memory: ClusterMemory.create(base, slots.length, 65_536),
+	log: createLog({ name: "supervisor", level: "debug", format: "json" }),
+	entries: { shard: program, balancer: program },
+	pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }),
+});
+stopOnSignals(supervisor);
+supervisor.start();
+const ready = await supervisor.ready;
+process.stdout.write(`${JSON.stringify({ name: "supervisor", event: ready ? "ready" : "never ready", port: supervisor.balancerPort })}\n`);
+const { status, failure } = await supervisor.finished;
+if (failure !== null) process.stderr.write(`failure: ${failure.message}\n`);
+process.exit(status);

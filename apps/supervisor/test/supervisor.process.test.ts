@@ -1,0 +1,206 @@
+import { identify, isAlive, waitFor } from "@shardcast/testkit";
+import { afterEach, describe, expect, it } from "vitest";
+import { FakeCluster, type FakeEvent } from "./fake-cluster.ts";
+
+let cluster: FakeCluster;
+afterEach(() => cluster.clean());
+
+const pidsOf = (events: FakeEvent[]) => events.map(({ pid }) => identify(pid));
+
+describe("restart", () => {
+	it("starts a child that died again, pinned and counted, and leaves the others alone", async () => {
+		cluster = await FakeCluster.start();
+		await cluster.ready();
+		const first = await cluster.event("shard 1", "started");
+		process.kill(first.pid, "SIGKILL");
+		const second = await cluster.event("shard 1", "started", 2);
+		expect(second).toMatchObject({ incarnation: 2, core: 0 });
+		expect(cluster.events("shard 0", "started")).toHaveLength(1);
+		// Both the others learn that the table of members has changed.
+		await cluster.event("shard 0", "membership");
+		await cluster.event("balancer", "membership");
+		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
+	});
+
+	it("starts the balancer again", async () => {
+		cluster = await FakeCluster.start();
+		await cluster.ready();
+		process.kill((await cluster.event("balancer", "started")).pid, "SIGKILL");
+		expect(await cluster.event("balancer", "started", 2)).toMatchObject({ incarnation: 2 });
+	});
+
+	it("kills and restarts a child that hangs", async () => {
+		cluster = await FakeCluster.start({ settings: { heartbeatTimeoutMs: 400 } });
+		await cluster.ready();
+		const { pid } = await cluster.event("shard 0", "started");
+		process.kill(pid, "SIGSTOP");
+		await cluster.event("shard 0", "started", 2);
+		expect(cluster.process.log()).toMatch(/shard 0 hangs: no heartbeat for \d+ ms; killing it/);
+	});
+
+	it("kills and restarts a child whose loop runs but whose heart does not beat", async () => {
+		cluster = await FakeCluster.start({ settings: { heartbeatTimeoutMs: 400 }, faults: { balancer: { mute: true } } });
+		await cluster.ready();
+		await cluster.event("balancer", "started", 2);
+	});
+
+	it("does not take children for hung when the whole machine stood still", async () => {
+		cluster = await FakeCluster.start({ settings: { heartbeatTimeoutMs: 1000 } });
+		await cluster.ready();
+		const children = cluster.events(undefined, "started");
+		const all = [cluster.process.pid, ...children.map(({ pid }) => pid)];
+		for (const pid of all) process.kill(pid, "SIGSTOP");
+		const stoppedMs = performance.now();
+		await waitFor(() => performance.now() - stoppedMs > 1600, { what: "a pause longer than the time-out", deadlineMs: 5000 });
+		// The supervisor first: it sees old heartbeats everywhere.
+		for (const pid of all) process.kill(pid, "SIGCONT");
+		await cluster.process.stop();
+		expect(cluster.process.log()).not.toMatch(/hangs/);
+		expect(cluster.events(undefined, "started")).toHaveLength(3);
+	});
+
+	it("kills and restarts a child that does not become ready, and gives up when it never does", async () => {
+		cluster = await FakeCluster.start({
+			settings: { readyTimeoutMs: 1500, crashLimit: 1, crashWindowMs: 100 },
+			faults: { "shard 1": { neverReady: true } },
+		});
+		expect((await cluster.process.exited).code).toBe(1);
+		expect(cluster.events("shard 1", "started")).toHaveLength(2);
+		expect(cluster.process.log()).toMatch(/failure: crash loop: shard 1 died 2 times in a row before it was ready/);
+		expect(cluster.events("supervisor", "never ready")).toHaveLength(1);
+	});
+
+	it("ends a crash loop with a clear message, an ordered stop of the others and status 1", async () => {
+		cluster = await FakeCluster.start({ settings: { crashLimit: 2 }, faults: { "shard 0": { dieAfterMs: 100 } } });
+		expect((await cluster.process.exited).code).toBe(1);
+		expect(cluster.events("shard 0", "started")).toHaveLength(3);
+		expect(cluster.process.log()).toMatch(/failure: crash loop: shard 0 died 3 times within 30 s, last by exit status 4/);
+		expect(cluster.events("shard 1", "drained")).toHaveLength(1);
+		expect(cluster.directories()).toEqual([]);
+	});
+});
+
+describe("a child that cannot start", () => {
+	it("ends the cluster at its first start, with its own line and status", async () => {
+		cluster = await FakeCluster.start({ faults: { "shard 1": { fatal: true } } });
+		expect((await cluster.process.exited).code).toBe(2);
+		expect(cluster.process.log()).toMatch(/^failure: port 1 is taken; choose another$/m);
+		expect(cluster.events("shard 1", "started")).toHaveLength(1);
+		expect(cluster.directories()).toEqual([]);
+	});
+
+	it("is tried again when it has served before", async () => {
+		cluster = await FakeCluster.start({ settings: { crashLimit: 3 }, faults: { "shard 1": { fatalFrom: 2 } } });
+		await cluster.ready();
+		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
+		await cluster.event("shard 1", "started", 3);
+		expect(cluster.process.log()).toMatch(/shard 1 died by its own choice \(port 1 is taken; choose another\); restarting it/);
+	});
+});
+
+describe("B11: stop", () => {
+	it("drains the balancer first and then all shards side by side, and waits no longer than needed", async () => {
+		cluster = await FakeCluster.start({
+			shards: 3,
+			faults: { balancer: { drainMs: 200 }, "shard 0": { drainMs: 300 }, "shard 1": { drainMs: 300 } },
+		});
+		await cluster.ready();
+		const beganMs = performance.now();
+		expect(await cluster.process.stop("SIGINT")).toEqual({ code: 0, signal: null });
+		expect(performance.now() - beganMs).toBeLessThan(3000);
+		const balancerDone = (await cluster.event("balancer", "drained")).atMs!;
+		const began = ["shard 0", "shard 1", "shard 2"].map((name) => cluster.events(name, "drain")[0].atMs!);
+		for (const atMs of began) expect(atMs).toBeGreaterThanOrEqual(balancerDone);
+		expect(Math.max(...began)).toBeLessThan(cluster.events("shard 0", "drained")[0].atMs!);
+		expect(cluster.process.log()).toMatch(/shutting down: SIGINT; 0 connections on 3 shards[\s\S]*shutdown complete: nothing was cut off/);
+		expect(cluster.directories()).toEqual([]);
+	});
+
+	it("in proxy mode waits for the balancer's listener only, since its connections end with the shards", async () => {
+		cluster = await FakeCluster.start({ mode: "proxy", faults: { balancer: { drainMs: 500 } } });
+		await cluster.ready();
+		expect((await cluster.process.stop()).code).toBe(0);
+		const balancer = cluster.events("balancer");
+		const shardBegan = (await cluster.event("shard 0", "drain")).atMs!;
+		expect(shardBegan).toBeGreaterThanOrEqual(balancer.find(({ event }) => event === "drain")!.atMs!);
+		expect(shardBegan).toBeLessThan(balancer.find(({ event }) => event === "drained")!.atMs!);
+	});
+
+	it("ends with status 1 when something was cut off", async () => {
+		cluster = await FakeCluster.start({ faults: { "shard 1": { cutOff: 3 } } });
+		await cluster.ready();
+		expect((await cluster.process.stop()).code).toBe(1);
+		expect(cluster.process.log()).toMatch(/shutdown complete: 3 cut off/);
+	});
+
+	it("kills a shard that does not finish within the time for the stop", async () => {
+		cluster = await FakeCluster.start({ settings: { shutdownTimeoutMs: 600 }, faults: { "shard 0": { neverDrained: true } } });
+		await cluster.ready();
+		const beganMs = performance.now();
+		expect((await cluster.process.stop()).code).toBe(1);
+		expect(performance.now() - beganMs).toBeLessThan(2500);
+		// It was told a shorter time, in which it could have said what it cut off.
+		expect(cluster.events("shard 0", "drain")[0].deadlineMs).toBeLessThan(600);
+		expect(cluster.process.log()).toMatch(/shard 0 did not finish \(SIGKILL\)/);
+		expect(cluster.directories()).toEqual([]);
+	});
+
+	it("does not let a hung balancer take the shards' time", async () => {
+		cluster = await FakeCluster.start({ settings: { shutdownTimeoutMs: 2000 }, faults: { balancer: { neverDrained: true } } });
+		await cluster.ready();
+		expect((await cluster.process.stop()).code).toBe(1);
+		for (const name of ["shard 0", "shard 1"]) expect(cluster.events(name, "drained")).toHaveLength(1);
+	});
+
+	it("does not wait for a child that is between two lives", async () => {
+		cluster = await FakeCluster.start({ settings: { restartBackoffMinMs: 60_000, restartBackoffMaxMs: 60_000 } });
+		await cluster.ready();
+		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
+		await cluster.process.waitForOutput(/shard 1 died by SIGKILL/, 5000);
+		const beganMs = performance.now();
+		expect((await cluster.process.stop()).code).toBe(0);
+		expect(performance.now() - beganMs).toBeLessThan(2000);
+	});
+
+	it("can be told to stop before the cluster is ready", async () => {
+		cluster = await FakeCluster.start({ faults: { "shard 0": { neverReady: true } } });
+		await cluster.event("shard 0", "started");
+		expect((await cluster.process.stop()).code).toBe(0);
+		expect(cluster.events("supervisor", "never ready")).toHaveLength(1);
+		expect(cluster.directories()).toEqual([]);
+	});
+
+	it("a second signal kills everything at once, status 1", async () => {
+		cluster = await FakeCluster.start({ faults: { "shard 0": { neverDrained: true }, "shard 1": { neverDrained: true } } });
+		await cluster.ready();
+		const children = pidsOf(cluster.events(undefined, "started"));
+		cluster.process.signal("SIGTERM");
+		await cluster.event("shard 0", "drain");
+		const beganMs = performance.now();
+		expect((await cluster.process.stop("SIGTERM")).code).toBe(1);
+		expect(performance.now() - beganMs).toBeLessThan(2000);
+		expect(children.filter(isAlive)).toEqual([]);
+		expect(cluster.directories()).toEqual([]);
+	});
+
+	it("Ctrl-C in a terminal, which reaches only the supervisor's process group, does not kill the children", async () => {
+		cluster = await FakeCluster.start({ faults: { "shard 0": { drainMs: 100 } } });
+		await cluster.ready();
+		// Even when a signal does reach them, they leave the order of the stop to the supervisor.
+		for (const { pid } of cluster.events(undefined, "started")) process.kill(pid, "SIGINT");
+		expect((await cluster.process.stop("SIGINT")).code).toBe(0);
+		expect(cluster.events(undefined, "drained")).toHaveLength(3);
+	});
+});
+
+it("orphans are impossible: children leave when the supervisor is killed", async () => {
+	cluster = await FakeCluster.start({ shards: 3 });
+	await cluster.ready();
+	const children = pidsOf(cluster.events(undefined, "started"));
+	// One that hangs cannot see that its channel is closed; the kernel kills it all the same.
+	process.kill(children[1].pid, "SIGSTOP");
+	process.kill(cluster.process.pid, "SIGKILL");
+	await waitFor(() => children.every((child) => !isAlive(child)), { what: "the end of all children", deadlineMs: 3000 });
+	// Nobody was left to remove it; the next start does.
+	expect(cluster.directories()).toHaveLength(1);
+});
