@@ -32,7 +32,8 @@ export class SharedFile {
 		const temporary = `${path}.${process.pid}.new`;
 		let file: SharedFile | undefined;
 		try {
-			const fd = open(temporary, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC, path);
+			rmSync(temporary, { force: true });
+			const fd = open(temporary, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, path);
 			try {
 				const errno = libc().posix_fallocate(fd, 0, bytes);
 				if (errno !== 0) throw NativeError.fromErrno(errno, "posix_fallocate", `reserving ${bytes} bytes for ${path}`);

@@ -1,0 +1,104 @@
+import { execFileSync } from "node:child_process";
+import { statSync } from "node:fs";
+import { afterEach, describe, expect, it } from "vitest";
+import { Bell, NativeError } from "../src/index.ts";
+import { openDescriptors, useTemporaryDirectory } from "./temporary.ts";
+
+describe("Bell", () => {
+	const directory = useTemporaryDirectory();
+	const open: { close(): void }[] = [];
+
+	function made<T extends { close(): void }>(it: T): T {
+		open.push(it);
+		return it;
+	}
+
+	afterEach(() => {
+		for (const it of open.splice(0)) it.close();
+	});
+
+	it("is a FIFO that only its owner may use, and may be made twice", () => {
+		Bell.create(directory.file("bell"));
+		Bell.create(directory.file("bell"));
+		const status = statSync(directory.file("bell"));
+		expect(status.isFIFO()).toBe(true);
+		expect(status.mode & 0o777).toBe(0o600);
+	});
+
+	it("wakes its listener at every ring, again and again", async () => {
+		const bell = made(Bell.create(directory.file("bell")));
+		let heard = 0;
+		bell.listen(() => heard++);
+		const ringer = made(Bell.ringer(bell.path));
+		for (let round = 1; round <= 100; round++) {
+			ringer.ring();
+			await expect.poll(() => heard, { interval: 1 }).toBe(round);
+		}
+	});
+
+	it("hears what was rung before it listened", async () => {
+		const bell = made(Bell.create(directory.file("bell")));
+		// A FIFO keeps its bytes only while somebody has it open: the ringer does.
+		made(Bell.ringer(bell.path)).ring();
+		await new Promise<void>((resolve) => bell.listen(resolve));
+	});
+
+	it("may be rung any number of times while nobody listens: a full FIFO has been rung", async () => {
+		const bell = made(Bell.create(directory.file("bell")));
+		const ringer = made(Bell.ringer(bell.path));
+		for (let ring = 0; ring < 100_000; ring++) ringer.ring();
+		let heard = 0;
+		bell.listen(() => heard++);
+		await expect.poll(() => heard).toBeGreaterThan(0);
+	});
+
+	it("survives its listener: the next one goes on with the same file and the same ringers", async () => {
+		Bell.create(directory.file("bell"));
+		const ringer = made(Bell.ringer(directory.file("bell")));
+		for (let incarnation = 0; incarnation < 3; incarnation++) {
+			const bell = made(Bell.open(directory.file("bell")));
+			const heard = new Promise<void>((resolve) => bell.listen(resolve));
+			ringer.ring();
+			await heard;
+			bell.close();
+		}
+	});
+
+	it("survives a ringer that dies, and is rung by several", async () => {
+		const bell = made(Bell.create(directory.file("bell")));
+		let heard = 0;
+		bell.listen(() => heard++);
+		execFileSync("sh", ["-c", `printf x > ${bell.path}`]);
+		await expect.poll(() => heard).toBe(1);
+		const ringers = [made(Bell.ringer(bell.path)), made(Bell.ringer(bell.path))];
+		ringers[0].close();
+		ringers[1].ring();
+		await expect.poll(() => heard).toBe(2);
+	});
+
+	it("ringer of a bell that is not there says so", () => {
+		expect(() => Bell.ringer(directory.file("none"))).toThrow(NativeError);
+	});
+
+	it("is listened to once at a time", () => {
+		const bell = made(Bell.create(directory.file("bell")));
+		bell.listen(() => {});
+		expect(() => bell.listen(() => {})).toThrow("is being listened to already");
+	});
+
+	it("leaves no descriptor open", async () => {
+		Bell.create(directory.file("bell"));
+		const before = openDescriptors();
+		for (let round = 0; round < 20; round++) {
+			const bell = Bell.open(directory.file("bell"));
+			const ringer = Bell.ringer(bell.path);
+			const heard = new Promise<void>((resolve) => bell.listen(resolve));
+			ringer.ring();
+			await heard;
+			bell.close();
+			ringer.close();
+			ringer.close();
+		}
+		await expect.poll(openDescriptors).toBe(before);
+	});
+});

@@ -1,0 +1,49 @@
+import { describe, expect, it, vi } from "vitest";
+import { NativeError } from "../src/index.ts";
+
+// Each test loads the package anew, since the answer is found out once.
+async function onPlatform(platform: string, arch: string): Promise<typeof import("../src/index.ts")> {
+	vi.resetModules();
+	vi.spyOn(process, "platform", "get").mockReturnValue(platform as NodeJS.Platform);
+	vi.spyOn(process, "arch", "get").mockReturnValue(arch as NodeJS.Architecture);
+	return import("../src/index.ts");
+}
+
+describe("nativeSupport", () => {
+	it("is there on this machine", async () => {
+		vi.resetModules();
+		const { nativeSupport } = await import("../src/index.ts");
+		expect(nativeSupport()).toEqual({ available: true });
+	});
+
+	it.each([
+		["darwin", "arm64", "needs Linux, this is darwin"],
+		["win32", "x64", "needs Linux, this is win32"],
+		["linux", "riscv64", "needs x64 or arm64, this is riscv64"],
+	])("on %s %s the package loads, says why not, and every call fails with that reason", async (platform, arch, reason) => {
+		try {
+			const { DescriptorChannel, nativeSupport, SharedFile } = await onPlatform(platform, arch);
+			expect(nativeSupport()).toEqual({ available: false, reason });
+			for (const call of [() => SharedFile.create("/tmp/x", 4096), () => DescriptorChannel.bind("/tmp/x.sock")])
+				expect(call).toThrow(reason);
+		} finally {
+			vi.restoreAllMocks();
+			vi.resetModules();
+		}
+	});
+});
+
+describe("NativeError", () => {
+	it("names the call, the subject, the code and the mend", () => {
+		const error = NativeError.fromErrno(28, "posix_fallocate", "reserving 4096 bytes for /dev/shm/x");
+		expect(error.code).toBe("ENOSPC");
+		expect(error.syscall).toBe("posix_fallocate");
+		expect(error.message).toMatch(
+			/^posix_fallocate: reserving 4096 bytes for \/dev\/shm\/x: no space left on device \(ENOSPC\): free space/,
+		);
+	});
+
+	it("does not invent a name for a number it does not know", () => {
+		expect(NativeError.fromErrno(3333, "recv").message).toBe("recv: unknown error (errno 3333)");
+	});
+});

@@ -1,0 +1,107 @@
+import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { NativeError, SharedFile } from "../src/index.ts";
+import { openDescriptors, useTemporaryDirectory } from "./temporary.ts";
+
+describe("SharedFile", () => {
+	const directory = useTemporaryDirectory();
+
+	it("is seen by whoever opens it, through Atomics and in the file", () => {
+		const made = SharedFile.create(directory.file("shared"), 8192);
+		const opened = SharedFile.open(made.path);
+		expect(opened.bytes).toBe(8192);
+		const writer = new Int32Array(made.buffer);
+		const reader = new Int32Array(opened.buffer);
+		Atomics.store(writer, 5, 42);
+		expect(Atomics.load(reader, 5)).toBe(42);
+		Atomics.add(reader, 5, 1);
+		expect(writer[5]).toBe(43);
+		expect(readFileSync(made.path).readInt32LE(20)).toBe(43);
+		made.close();
+		opened.close();
+	});
+
+	it("is zeroed, readable by its owner only, and all of it is reserved", () => {
+		const file = SharedFile.create(directory.file("shared"), 100_000);
+		const { mode, size, blocks } = statSync(file.path);
+		expect(mode & 0o777).toBe(0o600);
+		expect(size).toBe(100_000);
+		expect(blocks * 512).toBeGreaterThanOrEqual(100_000);
+		expect(new Uint8Array(file.buffer).every((byte) => byte === 0)).toBe(true);
+		file.close();
+	});
+
+	it("gets its name when it is formatted, and none when formatting fails", () => {
+		const file = SharedFile.create(directory.file("whole"), 4096, (buffer) => {
+			expect(readdirSync(directory.path)).not.toContain("whole");
+			new Uint8Array(buffer)[0] = 9;
+		});
+		expect(readFileSync(file.path)[0]).toBe(9);
+		file.close();
+		const fail = () => {
+			throw new Error("no");
+		};
+		expect(() => SharedFile.create(directory.file("half"), 4096, fail)).toThrow("no");
+		expect(readdirSync(directory.path)).toEqual(["whole"]);
+	});
+
+	it("takes the place of an older file without disturbing those who have that mapped", () => {
+		const older = SharedFile.create(directory.file("shared"), 4096);
+		new Uint8Array(older.buffer)[0] = 1;
+		const newer = SharedFile.create(directory.file("shared"), 4096);
+		expect(new Uint8Array(newer.buffer)[0]).toBe(0);
+		expect(new Uint8Array(older.buffer)[0]).toBe(1);
+		older.close();
+		newer.close();
+	});
+
+	it("says how much did not fit, where, and what to do, and leaves nothing behind", () => {
+		const before = openDescriptors();
+		const create = () => SharedFile.create(directory.file("huge"), 2 ** 50);
+		expect(create).toThrow(NativeError);
+		expect(create).toThrow(/1125899906842624 bytes for .*huge/);
+		expect(readdirSync(directory.path)).toEqual([]);
+		expect(openDescriptors()).toBe(before);
+	});
+
+	it("full /dev/shm is ENOSPC at creation, with the way to get more", () => {
+		const { code, mend } = caught(() => SharedFile.create(`/dev/shm/shardcast-native-test-${process.pid}`, 2 ** 45));
+		expect(code).toBe("ENOSPC");
+		expect(mend).toContain("--shm-size");
+	});
+
+	it("tells a missing file from an empty one", () => {
+		expect(caught(() => SharedFile.open(directory.file("none"))).code).toBe("ENOENT");
+		writeFileSync(directory.file("empty"), "");
+		expect(caught(() => SharedFile.open(directory.file("empty"))).message).toContain("is empty");
+	});
+
+	it("does not follow a link that somebody has put where its temporary file goes", () => {
+		writeFileSync(directory.file("precious"), "precious");
+		symlinkSync(directory.file("precious"), directory.file(`shared.${process.pid}.new`));
+		SharedFile.create(directory.file("shared"), 4096).close();
+		expect(readFileSync(directory.file("precious"), "utf8")).toBe("precious");
+	});
+
+	it("returns memory and descriptors when it is closed, once", () => {
+		const before = openDescriptors();
+		for (let round = 0; round < 100; round++) {
+			const file = SharedFile.create(directory.file("shared"), 1 << 20);
+			file.close();
+			file.close();
+		}
+		expect(openDescriptors()).toBe(before);
+		const mapped = readFileSync("/proc/self/maps", "utf8").split("\n");
+		expect(mapped.filter((line) => line.includes(directory.path))).toEqual([]);
+	});
+});
+
+function caught(action: () => unknown): NativeError {
+	try {
+		action();
+	} catch (error) {
+		expect(error).toBeInstanceOf(NativeError);
+		return error as NativeError;
+	}
+	throw new Error("nothing was thrown");
+}

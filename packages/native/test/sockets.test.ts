@@ -1,0 +1,113 @@
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { closeDescriptor, duplicate, NativeError, peek, setDeferAccept, setTcpNoDelay } from "../src/index.ts";
+import { openDescriptors } from "./temporary.ts";
+
+type WithHandle = { _handle: { fd: number } };
+
+describe("sockets", () => {
+	let server: Server;
+	const clients: Socket[] = [];
+	const accepted: Socket[] = [];
+
+	beforeEach(async () => {
+		server = createServer({ pauseOnConnect: true }, (socket) => accepted.push(socket)).listen(0, "127.0.0.1");
+		await once(server, "listening");
+	});
+
+	afterEach(() => {
+		for (const socket of [...clients.splice(0), ...accepted.splice(0)]) socket.destroy();
+		server.close();
+	});
+
+	function call(): Socket {
+		const client = connect((server.address() as { port: number }).port, "127.0.0.1");
+		client.on("error", () => {});
+		clients.push(client);
+		return client;
+	}
+
+	async function connection(): Promise<[Socket, number]> {
+		const client = call();
+		await expect.poll(() => accepted.length).toBe(1);
+		return [client, (accepted[0] as unknown as WithHandle)._handle.fd];
+	}
+
+	it("peek leaves the bytes where they are, and sees more of them as they come", async () => {
+		const [client, fd] = await connection();
+		const into = Buffer.alloc(64);
+		expect(peek(fd, into)).toBe(-1);
+		client.write("GET / ");
+		await expect.poll(() => peek(fd, into)).toBe(6);
+		client.write("HTTP/1.1");
+		await expect.poll(() => peek(fd, into)).toBe(14);
+		expect(into.toString("latin1", 0, 14)).toBe("GET / HTTP/1.1");
+		expect(peek(fd, into.subarray(0, 3))).toBe(3);
+		accepted[0].resume();
+		expect(String((await once(accepted[0], "data"))[0])).toBe("GET / HTTP/1.1");
+	});
+
+	it("peek says 0 for a peer that has closed", async () => {
+		const [client, fd] = await connection();
+		client.end();
+		await expect.poll(() => peek(fd, Buffer.alloc(8))).toBe(0);
+	});
+
+	it("peek throws for a peer that broke the connection", async () => {
+		const [client, fd] = await connection();
+		client.resetAndDestroy();
+		await expect.poll(() => codeOf(() => peek(fd, Buffer.alloc(8)))).toBe("ECONNRESET");
+	});
+
+	it("peek on a descriptor that is not open is EBADF", () => {
+		const fd = duplicate(0);
+		closeDescriptor(fd);
+		expect(codeOf(() => peek(fd, Buffer.alloc(8)))).toBe("EBADF");
+		expect(codeOf(() => closeDescriptor(fd))).toBe("EBADF");
+	});
+
+	it("deferred accept holds back a connection that has sent nothing, and lets those pass that have", async () => {
+		setDeferAccept((server as unknown as WithHandle)._handle.fd, 5);
+		const silent = call();
+		await once(silent, "connect");
+		const talking = call();
+		talking.write("x");
+		await expect.poll(() => accepted.length).toBe(1);
+		expect(accepted[0].remotePort).toBe(talking.localPort);
+		silent.write("y");
+		await expect.poll(() => accepted.length).toBe(2);
+	});
+
+	it("sets TCP_NODELAY, and refuses on what is no TCP socket", async () => {
+		const [, fd] = await connection();
+		setTcpNoDelay(fd, true);
+		setTcpNoDelay(fd, false);
+		const file = openSync("/dev/null", "r");
+		expect(codeOf(() => setTcpNoDelay(file, true))).toBe("ENOTSOCK");
+		closeSync(file);
+	});
+
+	it("a duplicate outlives the original; closing both ends the connection", async () => {
+		const before = openDescriptors();
+		const [client, fd] = await connection();
+		const copy = duplicate(fd);
+		accepted[0].destroy();
+		client.write("still there");
+		await expect.poll(() => peek(copy, Buffer.alloc(64))).toBe(11);
+		client.destroy();
+		closeDescriptor(copy);
+		await expect.poll(openDescriptors).toBe(before);
+	});
+});
+
+function codeOf(action: () => unknown): string {
+	try {
+		action();
+	} catch (error) {
+		expect(error).toBeInstanceOf(NativeError);
+		return (error as NativeError).code;
+	}
+	return "nothing was thrown";
+}
