@@ -20,8 +20,8 @@ export const signalBytes: number = RingLayout.lineBytes;
  * As all four are sequentially consistent, either the sleeper sees the change or the waker sees the sleeper. Under load
  * nobody sleeps, and a wake costs one load.
  *
- * A pending `sleep` does not keep its thread alive: Atomics.waitAsync holds no reference to the event loop, so a process
- * with nothing else to do exits in the middle of it. Servers and message ports hold one; otherwise keep a timer.
+ * Atomics.waitAsync by itself does not keep its thread alive: Node would exit in the middle of it when nothing else is open.
+ * The timer behind `sleep`'s deadline does, so a sleeper lives at least until then.
  */
 export class RingSignal {
 	readonly #words: Int32Array<SharedArrayBuffer>;
@@ -46,7 +46,7 @@ export class RingSignal {
 
 	/**
 	 * Sleeps until woken, but not when `isThere()` already holds, and `timeoutMs` at most. True when there was something or
-	 * somebody woke us, false when the time was up. The event loop runs meanwhile.
+	 * somebody woke us, false when the time was up. The event loop runs meanwhile. To end a sleep early, wake it.
 	 */
 	async sleep(isThere: () => boolean, timeoutMs: number): Promise<boolean> {
 		Atomics.store(this.#words, 0, sleeping);
@@ -54,24 +54,18 @@ export class RingSignal {
 			Atomics.store(this.#words, 0, awake);
 			return true;
 		}
-		// "not-equal" comes at once: somebody woke us between the look and here.
-		const wait = Atomics.waitAsync(this.#words, 0, sleeping, timeoutMs);
-		const outcome = wait.async ? await wait.value : wait.value;
-		return outcome !== "timed-out" || this.#stopSleeping();
-	}
-
-	/** As `sleep`, for a worker thread that may block. The main thread of a browser may not; Node's may, but should not. */
-	sleepBlocking(isThere: () => boolean, timeoutMs: number): boolean {
-		Atomics.store(this.#words, 0, sleeping);
-		if (isThere()) {
-			Atomics.store(this.#words, 0, awake);
-			return true;
-		}
-		return Atomics.wait(this.#words, 0, sleeping, timeoutMs) !== "timed-out" || this.#stopSleeping();
-	}
-
-	/** True when a wake-up came just after the time was up. */
-	#stopSleeping(): boolean {
-		return Atomics.compareExchange(this.#words, 0, sleeping, awake) !== sleeping;
+		const wait = Atomics.waitAsync(this.#words, 0, sleeping);
+		// "not-equal" at once: somebody woke us between the look and here.
+		if (!wait.async) return true;
+		// A timer of our own, because one given to waitAsync is kept (some 300 bytes) until its time is up, even when the wait
+		// ended long before: a busy sleeper would pile them up.
+		let timeIsUp = false;
+		const timer = setTimeout(() => {
+			timeIsUp = Atomics.compareExchange(this.#words, 0, sleeping, awake) === sleeping;
+			if (timeIsUp) Atomics.notify(this.#words, 0);
+		}, timeoutMs);
+		await wait.value;
+		clearTimeout(timer);
+		return !timeIsUp;
 	}
 }

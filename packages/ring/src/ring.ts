@@ -35,7 +35,7 @@ export interface RingOptions {
 
 /** Bytes to set aside for a ring. */
 export function ringBytes(capacityBytes: number, readersMax: number): number {
-	checkSizes(capacityBytes, readersMax);
+	checkSizes(capacityBytes, readersMax, RingErrorCode.badArgument);
 	return dataOffset(readersMax) + capacityBytes;
 }
 
@@ -78,8 +78,9 @@ export function attachRing(buffer: ArrayBufferLike, byteOffset = 0): Ring {
 		);
 	const capacityBytes = words[RingLayout.capacityOffset >> 2];
 	const readersMax = words[RingLayout.readersMaxOffset >> 2];
-	const bytes = ringBytes(capacityBytes, readersMax);
-	checkRoom(buffer, byteOffset, bytes, RingErrorCode.notARing);
+	// Before anything is computed from them: a damaged header must not lead to views of another size.
+	checkSizes(capacityBytes, readersMax, RingErrorCode.notARing);
+	checkRoom(buffer, byteOffset, ringBytes(capacityBytes, readersMax), RingErrorCode.notARing);
 	return mapRing(buffer, byteOffset, capacityBytes, readersMax);
 }
 
@@ -97,17 +98,17 @@ function mapRing(buffer: ArrayBufferLike, byteOffset: number, capacityBytes: num
 	};
 }
 
-function checkSizes(capacityBytes: number, readersMax: number): void {
+function checkSizes(capacityBytes: number, readersMax: number, code: RingErrorCode): void {
 	const { capacityBytesMin, capacityBytesMax, readersMaxMax } = RingLayout;
 	const powerOfTwo = Number.isInteger(capacityBytes) && (capacityBytes & (capacityBytes - 1)) === 0;
 	if (!powerOfTwo || capacityBytes < capacityBytesMin || capacityBytes > capacityBytesMax)
 		throw new RingError(
-			RingErrorCode.badArgument,
+			code,
 			`a ring of ${capacityBytes} bytes`,
 			`the capacity is a power of two from ${capacityBytesMin} to ${capacityBytesMax}`,
 		);
 	if (!Number.isInteger(readersMax) || readersMax < 1 || readersMax > readersMaxMax)
-		throw new RingError(RingErrorCode.badArgument, `a ring for ${readersMax} readers`, `it can have 1 to ${readersMaxMax}`);
+		throw new RingError(code, `a ring for ${readersMax} readers`, `it can have 1 to ${readersMaxMax}`);
 }
 
 function checkRoom(buffer: ArrayBufferLike, byteOffset: number, bytes: number, code: RingErrorCode): void {

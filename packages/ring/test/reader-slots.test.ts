@@ -1,0 +1,117 @@
+import { type Ring, RingReader, RingWriter, registerReader, releaseReader } from "@shardcast/ring";
+import { describe, expect, it } from "vitest";
+import { joined, newRing, payload, take } from "./fixtures.ts";
+import { interleaved } from "./interleave.ts";
+
+/**
+ * One legal outcome: whatever the writer does between two steps of a join, the reader gets an unbroken run of records that
+ * ends with the last one written, and the writer never overtakes it.
+ */
+describe("a reader that joins while the writer writes", () => {
+	// 16 bytes a record, 16 to a lap.
+	const lap = 16;
+	const capacityBytes = lap * 16;
+	const record = (n: number) => Uint8Array.from([n, n >> 8, 0, 0, 0, 0, 0, 0]);
+	const numberOf = (bytes: Uint8Array) => bytes[0] | (bytes[1] << 8);
+
+	/** Writes up to `count` records and returns how many found room. */
+	const write = (writer: RingWriter, from: number, count: number): number => {
+		let written = 0;
+		while (written < count && writer.write(record(from + written))) written++;
+		return written;
+	};
+
+	const expectUnbrokenEnd = (reader: RingReader, writer: RingWriter, next: number): void => {
+		const more = write(writer, next, 10 * lap);
+		expect(more).toBeLessThanOrEqual(lap);
+		const numbers = take(reader).map(numberOf);
+		expect(numbers.length).toBeGreaterThanOrEqual(more);
+		expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, at) => next + more - numbers.length + at));
+		expect(write(writer, next + more, 10 * lap)).toBe(lap);
+	};
+
+	const joins: Record<string, (ring: Ring) => RingReader> = {
+		join: (ring) => joined(ring, 2),
+		"register and resume": (ring) => {
+			registerReader(ring, 2);
+			const reader = new RingReader(ring, 2);
+			expect(reader.resume()).toBe(true);
+			return reader;
+		},
+	};
+	const befores: Record<string, (ring: Ring) => void> = {
+		"first in its slot": () => {},
+		"after another was released": (ring) => {
+			joined(ring, 2);
+			releaseReader(ring, 2);
+		},
+	};
+	const others: Record<string, (ring: Ring) => RingReader | undefined> = {
+		alone: () => undefined,
+		"next to another reader": (ring) => joined(ring, 0),
+	};
+
+	for (const [joinName, join] of Object.entries(joins))
+		for (const [beforeName, before] of Object.entries(befores))
+			for (const [otherName, other] of Object.entries(others))
+				it(`misses nothing from then on: ${joinName}, ${beforeName}, ${otherName}`, () => {
+					let tried = 0;
+					for (const writtenBefore of [0, 1, lap - 1, lap, lap + 5])
+						for (const writtenWithin of [0, 1, lap - 1, lap, lap + 1, 3 * lap])
+							for (let step = 0; ; step++) {
+								const ring = newRing({ capacityBytes, startPosition: 2 ** 31 - 2 * lap });
+								before(ring);
+								const beside = other(ring);
+								const writer = new RingWriter(ring);
+								let next = write(writer, 0, writtenBefore);
+								if (beside) take(beside);
+								const { result: reader, reached } = interleaved(
+									() => join(ring),
+									step,
+									() => {
+										for (let n = 0; n < writtenWithin; n++) {
+											next += write(writer, next, 1);
+											if (beside) take(beside);
+										}
+									},
+								);
+								if (!reached) break;
+								beside?.leave();
+								expectUnbrokenEnd(reader, writer, next);
+								tried++;
+							}
+					expect(tried).toBeGreaterThan(100);
+				});
+
+	it("misses nothing when it joins between two steps of the writer", () => {
+		let tried = 0;
+		for (const writtenBefore of [0, 1, lap - 1, lap, lap + 1, 2 * lap + 3])
+			for (let step = 0; ; step++) {
+				const ring = newRing({ capacityBytes, startPosition: -lap });
+				const writer = new RingWriter(ring);
+				const next = write(writer, 0, writtenBefore);
+				const reader = new RingReader(ring, 3);
+				const { result: written, reached } = interleaved(
+					() => write(writer, next, 1),
+					step,
+					() => reader.join(),
+				);
+				if (!reached) break;
+				expect(written).toBe(1);
+				expectUnbrokenEnd(reader, writer, next + written);
+				tried++;
+			}
+		expect(tried).toBeGreaterThanOrEqual(10);
+	});
+
+	it("loses what it had not read when its live slot is registered again", () => {
+		const ring = newRing();
+		const reader = joined(ring, 1);
+		const writer = new RingWriter(ring);
+		writer.write(payload(1, 8));
+		registerReader(ring, 1);
+		writer.write(payload(2, 8));
+		expect(reader.resume()).toBe(true);
+		expect(take(reader)).toEqual([payload(2, 8)]);
+	});
+});
