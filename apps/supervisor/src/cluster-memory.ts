@@ -1,4 +1,13 @@
-import { buryMember, ClusterDirectory, type ClusterState, createMemberFiles, Scoreboard, ShardState } from "@shardcast/bus";
+import {
+	type BoardReading,
+	buryMember,
+	ClusterDirectory,
+	type ClusterState,
+	createMemberFiles,
+	readBoard,
+	Scoreboard,
+	ShardState,
+} from "@shardcast/bus";
 
 /**
  * The supervisor's part of the cluster's shared memory: makes the directory, the scoreboard and the members' files, keeps the rows' own
@@ -73,6 +82,11 @@ export class ClusterMemory {
 
 	set state(state: ClusterState) {
 		this.#board.clusterState = state;
+	}
+
+	/** Everything, for the metrics. */
+	reading(): BoardReading {
+		return readBoard(this.#board);
 	}
 
 	/** Clients that are connected now. */

@@ -11,6 +11,7 @@ export interface FakeEvent {
 	readonly incarnation?: number;
 	readonly atMs?: number;
 	readonly deadlineMs?: number;
+	readonly text?: string;
 }
 
 /** A real supervisor over fake children. */

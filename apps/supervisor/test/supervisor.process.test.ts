@@ -193,6 +193,18 @@ describe("B11: stop", () => {
 	});
 });
 
+it("M7: answers a child that asks for the metrics with those of all processes that give theirs in time", async () => {
+	cluster = await FakeCluster.start({ shards: 3, faults: { balancer: { asks: true }, "shard 1": { noMetrics: true } } });
+	await cluster.ready();
+	const given = ["shard 0", "shard 2", "balancer"].map((name) => `fake_total{process="${name}"} 7`);
+	// The first answers may have been made before the others were ready; a late part is counted in the answer after it.
+	given.push('shardcast_scrape_errors_total{source="shard-1",process="supervisor"}');
+	const complete = (text: string) => given.every((line) => text.includes(line));
+	const answered = () => cluster.events("balancer", "answer").some(({ text }) => complete(text!));
+	await waitFor(answered, { what: "an answer with all parts", deadlineMs: 10_000 });
+	expect(cluster.events("balancer", "answer").at(-1)!.text).not.toContain('process="shard 1"');
+});
+
 it("orphans are impossible: children leave when the supervisor is killed", async () => {
 	cluster = await FakeCluster.start({ shards: 3 });
 	await cluster.ready();

@@ -20,6 +20,8 @@ export interface ChildSpec {
 	onReady(port: number | undefined): void;
 	/** The process is certainly dead. */
 	onDeath(): void;
+	/** What the child may ask for: what is put together from all processes. */
+	answer(what: "metrics"): Promise<unknown>;
 	/** It can't be kept alive: the cluster has to stop. */
 	onFailure(error: StartupError): void;
 }
@@ -101,6 +103,12 @@ export class SupervisedChild {
 		return this.#state.kind === "serving" && this.#state.life.link.send(message);
 	}
 
+	/** Rejects when it does not serve, or does not answer within the deadline. */
+	async request(what: "metrics", deadlineMs: number): Promise<unknown> {
+		if (this.#state.kind !== "serving") throw new Error(`${this.name} does not serve`);
+		return this.#state.life.link.request(what, deadlineMs);
+	}
+
 	/**
 	 * Lets the child work off what it has and waits until it has exited; kills it after the deadline. It is not started again.
 	 * A child that does not serve has nothing to work off and is killed at once.
@@ -150,7 +158,11 @@ export class SupervisedChild {
 
 	#fork(): Life {
 		const process = this.#spec.launch();
-		const link = new ChildLink(process, (message) => this.#onMessage(life, message));
+		const link = new ChildLink(
+			process,
+			(message) => this.#onMessage(life, message),
+			(what) => this.#spec.answer(what),
+		);
 		const life: Life = { process, link, exited: exitOf(process), fatal: null, drained: null };
 		void life.exited.then(() => this.#onExit(life));
 		return life;

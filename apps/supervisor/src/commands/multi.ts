@@ -31,15 +31,8 @@ export async function multi({ loaded }: CommandInput): Promise<number> {
 	for (const warning of plan.warnings) log.warn(warning);
 
 	const memory = createMemory(loaded, plan);
-	const supervisor = new Supervisor({
-		config,
-		topology: plan.topology,
-		mode: plan.mode.mode,
-		memory,
-		log,
-		entries: entries(),
-		pin: plan.pin,
-	});
+	const { topology, pin } = plan;
+	const supervisor = new Supervisor({ config, topology, mode: plan.mode.mode, memory, entries: entries(), pin }, log);
 	const forgetSignals = stopOnSignals(supervisor);
 	supervisor.start();
 	if (await supervisor.ready) {

@@ -33,6 +33,7 @@ const control = connectToParent({
 		else row.connections = fault.connections ?? 0;
 		const beat = () => row.set("heartbeatMs", monotonicMs());
 		if (!fault.mute) setInterval(beat, 20);
+		if (fault.asks) setInterval(() => control.ask("metrics", 3000).then((text) => tell("answer", { text })), 200);
 		if (fault.dieAfterMs !== undefined) setTimeout(() => process.exit(4), fault.dieAfterMs);
 		return role === "balancer" ? { port: 4711 } : {};
 	},
@@ -46,6 +47,11 @@ const control = connectToParent({
 	},
 	membership() {
 		tell("membership");
+	},
+	async request(what) {
+		return fault.noMetrics
+			? new Promise(() => {})
+			: [{ name: "fake_total", help: what, type: "counter", values: [{ labels: { process: name }, value: 7 }] }];
 	},
 });
 process.on("uncaughtException", (error) => control.fatal(error));

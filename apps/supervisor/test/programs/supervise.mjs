@@ -8,15 +8,17 @@ const [shards, base, mode, settings] = process.argv.slice(2);
 const config = defaultConfig({ ...JSON.parse(settings), clusterDirectory: base, logFormat: "json" });
 const slots = Array.from({ length: Number(shards) }, (_, slot) => ({ slot, core: 0 }));
 const program = new URL("./fake-child.mjs", import.meta.url).pathname;
-const supervisor = new Supervisor({
-	config,
-	topology: { shards: slots, cpus: [0], cpuCount: 1, source: "test", wraps: false },
-	mode,
-	memory: ClusterMemory.create(base, slots.length, 65_536),
-	log: createLog({ name: "supervisor", level: "debug", format: "json" }),
-	entries: { shard: program, balancer: program },
-	pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }),
-});
+const supervisor = new Supervisor(
+	{
+		config,
+		topology: { shards: slots, cpus: [0], cpuCount: 1, source: "test", wraps: false },
+		mode,
+		memory: ClusterMemory.create(base, slots.length, 65_536),
+		entries: { shard: program, balancer: program },
+		pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }),
+	},
+	createLog({ name: "supervisor", level: "debug", format: "json" }),
+);
 stopOnSignals(supervisor);
 supervisor.start();
 const ready = await supervisor.ready;

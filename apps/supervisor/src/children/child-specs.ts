@@ -1,0 +1,89 @@
+import { type Config, connectionsPerShard, type StartMessage, type StartupError } from "@shardcast/service";
+import type { ClusterMemory } from "../cluster-memory.ts";
+import type { Topology } from "../topology.ts";
+import { launch, type Pinning } from "./launch.ts";
+import { RestartPolicy } from "./restart-policy.ts";
+import type { ChildSpec } from "./supervised-child.ts";
+
+/** What the processes of one cluster have in common. */
+export interface ClusterFacts {
+	readonly config: Config;
+	readonly topology: Topology;
+	readonly mode: "handoff" | "proxy";
+	readonly memory: ClusterMemory;
+	/** Paths of the programs. */
+	readonly entries: { readonly shard: string; readonly balancer: string };
+	/** How a process is pinned; `core` is null for the balancer, which may run on any. */
+	readonly pin: (core: number | null) => Pinning;
+}
+
+/** Where children report to. */
+export interface ChildHooks {
+	onReady(name: string, port: number | undefined): void;
+	onFailure(error: StartupError): void;
+	/** A shard has come or gone. */
+	onMembership(): void;
+	answer(what: "metrics"): Promise<unknown>;
+}
+
+export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, core: number): ChildSpec {
+	const { config, memory, topology } = facts;
+	const name = `shard ${slot}`;
+	const pinning = facts.pin(core);
+	const pinnedTo = pinning.kind === "none" ? null : core;
+	const connectionsMax = connectionsPerShard(config, topology.shards.length);
+	return {
+		...common(name, facts, hooks),
+		launch: () => launch(facts.entries.shard, pinning),
+		prepare: (incarnation, pid) => {
+			memory.shardStarts(slot, { incarnation, pid, core: pinnedTo, port: config.basePort + slot, connectionsMax });
+			return startMessage(facts, { role: "shard", slot, incarnation, core: pinnedTo, connectionsMax });
+		},
+		lastBeatMs: () => memory.shardBeatMs(slot),
+		onReady: (port) => {
+			hooks.onReady(name, port);
+			hooks.onMembership();
+		},
+		onDeath: () => {
+			memory.shardDied(slot);
+			hooks.onMembership();
+		},
+	};
+}
+
+export const balancerName = "balancer";
+
+export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec {
+	const { config, memory } = facts;
+	const pinning = facts.pin(null);
+	return {
+		...common(balancerName, facts, hooks),
+		launch: () => launch(facts.entries.balancer, pinning),
+		prepare: (incarnation) => {
+			memory.balancerStarts(incarnation);
+			// It is no member of the bus, so it has no slot.
+			return startMessage(facts, { role: "balancer", slot: -1, incarnation, core: null, connectionsMax: config.maxConnections });
+		},
+		lastBeatMs: () => memory.balancerBeatMs(),
+		onReady: (port) => hooks.onReady(balancerName, port),
+		onDeath: () => memory.balancerDied(),
+	};
+}
+
+function common(name: string, { config }: ClusterFacts, hooks: ChildHooks) {
+	return {
+		name,
+		readyTimeoutMs: config.readyTimeoutMs,
+		heartbeatTimeoutMs: config.heartbeatTimeoutMs,
+		policy: new RestartPolicy(config),
+		answer: (what: "metrics") => hooks.answer(what),
+		onFailure: (error: StartupError) => hooks.onFailure(error),
+	};
+}
+
+function startMessage(
+	{ config, memory, mode, topology }: ClusterFacts,
+	own: Pick<StartMessage, "role" | "slot" | "incarnation" | "core" | "connectionsMax">,
+): StartMessage {
+	return { type: "start", ...own, cluster: memory.path, config, mode, shardsTotal: topology.shards.length };
+}
