@@ -1,0 +1,148 @@
+import { describe, expect, it } from "vitest";
+import { BalancerMode, ClusterState, type HealthReport, healthReport, readiness, Scoreboard, ShardState } from "../src/index.ts";
+
+const nowMs = 1_000_000;
+const options = { heartbeatTimeoutMs: 10_000, nowMs };
+
+/** Two shards that serve, 100 connections each, and a balancer. */
+function board(): Scoreboard {
+	const made = Scoreboard.inMemory(4);
+	made.clusterState = ClusterState.serving;
+	for (const slot of [0, 1]) {
+		const row = made.row(slot);
+		row.present = true;
+		row.state = ShardState.serving;
+		row.pid = 100 + slot;
+		row.core = slot;
+		row.port = 3002 + slot;
+		row.connectionsMax = 100;
+		row.set("heartbeatMs", nowMs - 500);
+	}
+	made.balancer.state = ShardState.serving;
+	made.balancer.pid = 99;
+	made.balancer.mode = BalancerMode.handoff;
+	made.balancer.set("heartbeatMs", nowMs - 500);
+	return made;
+}
+
+const report = (made: Scoreboard): HealthReport => healthReport(made, options);
+
+describe("M6: healthReport", () => {
+	it("a cluster that is well", () => {
+		const made = board();
+		made.row(0).connections = 30;
+		made.row(1).connections = 31;
+		made.row(1).restarts = 2;
+		expect(report(made)).toEqual({
+			status: "healthy",
+			reasons: [],
+			mode: "handoff",
+			connections: 61,
+			maxConnections: 200,
+			utilisation: 0.305,
+			shards: [
+				{ id: 0, pid: 100, core: 0, port: 3002, status: "healthy", connections: 30, max: 100, utilisation: 0.3, restarts: 0 },
+				{ id: 1, pid: 101, core: 1, port: 3003, status: "healthy", connections: 31, max: 100, utilisation: 0.31, restarts: 2 },
+			],
+			balancer: { pid: 99, status: "healthy" },
+		});
+	});
+
+	it("a shard over 90 % is degraded, and so is the cluster; at 90 % it is not", () => {
+		const made = board();
+		made.row(0).connections = 90;
+		expect(report(made).status).toBe("healthy");
+		made.row(0).connections = 91;
+		expect(report(made).shards[0]).toMatchObject({ status: "degraded", reason: "91 % of its connections are in use", utilisation: 0.91 });
+		expect(report(made)).toMatchObject({ status: "degraded", reasons: ["shard 0: 91 % of its connections are in use"] });
+	});
+
+	it("a cluster over 90 % says so", () => {
+		const made = board();
+		made.row(0).connections = 95;
+		made.row(1).connections = 95;
+		expect(report(made)).toMatchObject({ status: "degraded", utilisation: 0.95 });
+		expect(report(made).reasons).toContain("95 % of all connections are in use");
+	});
+
+	it.each([
+		["down", ShardState.dead, "unhealthy", "down, to be restarted"],
+		["starting", ShardState.starting, "starting", "starting"],
+		["not started", ShardState.empty, "starting", "starting"],
+		["draining", ShardState.draining, "draining", "draining"],
+	])("a shard that is %s while another serves: degraded, with the reason", (_, state, status, reason) => {
+		const made = board();
+		made.row(1).state = state;
+		expect(report(made).status).toBe("degraded");
+		expect(report(made).reasons).toEqual([`shard 1: ${reason}`]);
+		expect(report(made).shards[1]).toMatchObject({ status, reason });
+		expect(readiness(made, options)).toEqual({ ready: false, reasons: [`shard 1: ${reason}`] });
+	});
+
+	it("a shard without a heartbeat for longer than the timeout is unhealthy, and the cluster degraded", () => {
+		const made = board();
+		made.row(0).set("heartbeatMs", nowMs - 10_000);
+		expect(report(made).status).toBe("healthy");
+		made.row(0).set("heartbeatMs", nowMs - 12_400);
+		expect(report(made).shards[0]).toMatchObject({ status: "unhealthy", reason: "no heartbeat for 12 s" });
+		expect(report(made).status).toBe("degraded");
+		expect(readiness(made, options)).toEqual({ ready: false, reasons: ["shard 0: no heartbeat for 12 s"] });
+	});
+
+	it("no shard serves: unhealthy", () => {
+		const made = board();
+		made.row(0).state = ShardState.dead;
+		made.row(1).set("heartbeatMs", 0);
+		expect(report(made)).toMatchObject({ status: "unhealthy" });
+		expect(report(made).reasons).toContain("no shard serves");
+		expect(report(Scoreboard.inMemory(2))).toMatchObject({ status: "unhealthy", utilisation: 0, mode: "none", shards: [] });
+	});
+
+	it("a balancer that is down or hung degrades the cluster; one that does not exist is none", () => {
+		const made = board();
+		made.balancer.state = ShardState.dead;
+		expect(report(made)).toMatchObject({ status: "degraded", reasons: ["balancer: down, to be restarted"] });
+		made.balancer.state = ShardState.serving;
+		made.balancer.set("heartbeatMs", nowMs - 60_000);
+		expect(report(made).reasons).toEqual(["balancer: no heartbeat for 60 s"]);
+		made.balancer.state = ShardState.empty;
+		expect(report(made)).toMatchObject({ status: "healthy", balancer: { status: "none" } });
+	});
+
+	it("an unpinned shard has no core", () => {
+		const made = board();
+		made.row(0).core = -1;
+		expect(report(made).shards[0].core).toBeNull();
+	});
+
+	it("a full shard with no limit at all is not taken for a division by zero", () => {
+		const made = board();
+		made.row(0).connectionsMax = 0;
+		expect(report(made).shards[0]).toMatchObject({ status: "healthy", utilisation: 0 });
+	});
+
+	it("is plain JSON", () => {
+		const made = report(board());
+		expect(JSON.parse(JSON.stringify(made))).toEqual(made);
+	});
+});
+
+describe("readiness", () => {
+	it("is there once every shard serves, busy or not", () => {
+		const made = board();
+		expect(readiness(made, options)).toEqual({ ready: true, reasons: [] });
+		made.row(0).connections = 100;
+		expect(readiness(made, options).ready).toBe(true);
+	});
+
+	it("is gone as soon as the cluster stops", () => {
+		const made = board();
+		made.clusterState = ClusterState.stopping;
+		expect(readiness(made, options)).toEqual({ ready: false, reasons: ["the cluster is stopping"] });
+		expect(report(made).reasons).toEqual(["the cluster is stopping"]);
+	});
+
+	it("is not there without shards", () => {
+		expect(readiness(Scoreboard.inMemory(1), options)).toEqual({ ready: false, reasons: ["there are no shards yet"] });
+	});
+});

@@ -1,0 +1,241 @@
+import { existsSync, readdirSync } from "node:fs";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { buryMember, createMemberFiles, Doorbells, removeMemberFiles, ShardState, SharedMemoryBus } from "../src/index.ts";
+import { contractCapacityBytes, describeBusContract, publish, takeAll } from "./bus-contract.ts";
+import { makeCluster, mappedUnder, type TestCluster } from "./cluster.ts";
+
+describeBusContract("SharedMemoryBus", () => ({ members: 4, ...makeCluster(4, contractCapacityBytes) }));
+
+function cluster(members: number): TestCluster {
+	const made = makeCluster(members, contractCapacityBytes);
+	onTestFinished(() => made.close());
+	return made;
+}
+
+const options = { capacityBytes: contractCapacityBytes };
+
+describe("members come", () => {
+	it("those who run get the new member's records from its first one on, at their next drain", () => {
+		const { directory, board, join } = cluster(1);
+		const running = join(0);
+		createMemberFiles(directory, board, 3, options);
+		const joined = join(3);
+		publish(joined, "first");
+		publish(joined, "second");
+		expect(takeAll(running)).toEqual(["3: first", "3: second"]);
+		publish(running, "welcome");
+		expect(takeAll(joined)).toEqual(["3: first", "3: second", "0: welcome"].sort());
+	});
+
+	it("the new member waits for those who run, even before they have seen it", () => {
+		const { directory, board, join } = cluster(1);
+		const running = join(0);
+		createMemberFiles(directory, board, 1, options);
+		const joined = join(1);
+		let published = 0;
+		while (publish(joined, `${published}`)) published++;
+		takeAll(joined);
+		expect(publish(joined, "refused")).toBe(false);
+		expect(takeAll(running)).toHaveLength(published);
+		expect(publish(joined, "taken")).toBe(true);
+	});
+
+	it("the new member does not wait for one that is down or was never started", () => {
+		const { directory, board, join } = cluster(2);
+		join(0).close();
+		buryMember(directory, board, 0);
+		createMemberFiles(directory, board, 2, options);
+		const joined = join(2);
+		for (let i = 0; i < 1000; i++) {
+			expect(publish(joined, "to nobody but myself")).toBe(true);
+			takeAll(joined);
+		}
+	});
+
+	it("a member that comes wakes those who sleep, so that they take up its ring", async () => {
+		const { directory, board, join } = cluster(1);
+		const sleeper = join(0);
+		const woken = new Promise<void>((resolve) => sleeper.onWake(resolve));
+		expect(sleeper.sleep()).toBe(true);
+		createMemberFiles(directory, board, 1, options);
+		await woken;
+	});
+
+	it("a sleeper notices a member that came between its drain and its sleep", () => {
+		const { directory, board, join } = cluster(1);
+		const running = join(0);
+		takeAll(running);
+		createMemberFiles(directory, board, 1, options);
+		publish(join(1), "unseen");
+		expect(running.sleep()).toBe(false);
+		expect(takeAll(running)).toEqual(["1: unseen"]);
+	});
+
+	it("a slot that is no member cannot be joined, nor one outside the scoreboard", () => {
+		const { directory, board } = cluster(1);
+		expect(() => SharedMemoryBus.join(directory, board, 1)).toThrow(/slot 1 is not a member: .*createMemberFiles/);
+		expect(() => SharedMemoryBus.join(directory, board, 8)).toThrow("slots 0 to 7");
+	});
+});
+
+describe("members go", () => {
+	it("a removed member's ring is read to its end, then dropped and unmapped", () => {
+		const { base, directory, board, join } = cluster(2);
+		const [staying, leaving] = [join(0), join(1)];
+		takeAll(staying);
+		for (let i = 0; i < 10; i++) publish(leaving, `${i}`);
+		leaving.close();
+		removeMemberFiles(directory, board, 1);
+		expect(readdirSync(directory.path).filter((name) => name.includes("-1"))).toEqual([]);
+		expect(staying.drain(4, () => {})).toBe(4);
+		expect(takeAll(staying)).toHaveLength(6);
+		const maps = mappedUnder(base);
+		expect(maps.filter((line) => line.includes("ring-1"))).toEqual([]);
+		for (let i = 0; i < 1000; i++) {
+			expect(publish(staying, "alone")).toBe(true);
+			takeAll(staying);
+		}
+	});
+
+	it("a slot that is added again has a new ring; what was left in the old one is not lost", () => {
+		const { directory, board, join } = cluster(2);
+		const [staying, leaving] = [join(0), join(1)];
+		publish(leaving, "old");
+		leaving.close();
+		removeMemberFiles(directory, board, 1);
+		createMemberFiles(directory, board, 1, options);
+		const successor = join(1);
+		publish(successor, "new");
+		expect(takeAll(staying).sort()).toEqual(["1: new", "1: old"]);
+		expect(takeAll(successor)).toEqual(["1: new"]);
+	});
+
+	it("does not matter to remove what is not there", () => {
+		const { directory, board } = cluster(1);
+		const epoch = board.membershipEpoch;
+		removeMemberFiles(directory, board, 5);
+		expect(board.membershipEpoch).toBe(epoch);
+	});
+});
+
+describe("buryMember", () => {
+	it("frees the dead member's slot in every ring, so that nobody waits for it", () => {
+		const { directory, board, join } = cluster(3);
+		const [first, second] = [join(0), join(1)];
+		// Joined, and dead without a word.
+		join(2);
+		for (const link of [first, second]) while (publish(link, "filling"));
+		for (const link of [first, second]) takeAll(link);
+		expect(publish(first, "refused")).toBe(false);
+		buryMember(directory, board, 2);
+		expect(publish(first, "taken")).toBe(true);
+		expect(publish(second, "taken")).toBe(true);
+	});
+
+	it("clears the dead member's words and keeps its counters", () => {
+		const { directory, board, join } = cluster(2);
+		join(1).sleep();
+		const row = board.row(1);
+		row.connections = 12;
+		row.webSockets = 11;
+		row.proxiedSeen = 3;
+		row.handoffsSent = 20;
+		row.handoffsReceived = 17;
+		row.add("messagesIn", 5);
+		buryMember(directory, board, 1);
+		expect(row.snapshot()).toMatchObject({
+			state: ShardState.dead,
+			connections: 0,
+			webSockets: 0,
+			proxiedSeen: 0,
+			sleeping: false,
+			handoffsSent: 20,
+			// What was under way died with it.
+			handoffsReceived: 20,
+			counters: { messagesIn: 5 },
+		});
+	});
+
+	it("wakes those who sleep: the dead one may have published and died before it rang", async () => {
+		const { directory, board, join } = cluster(2);
+		const [sleeper, dying] = [join(0), join(1)];
+		const woken = new Promise<void>((resolve) => sleeper.onWake(resolve));
+		expect(sleeper.sleep()).toBe(true);
+		publish(dying, "last words");
+		buryMember(directory, board, 1);
+		await woken;
+		expect(takeAll(sleeper)).toEqual(["1: last words"]);
+	});
+});
+
+describe("sleep", () => {
+	it("a waker that comes late wipes no later sleep", () => {
+		const { board, join } = cluster(1);
+		const link = join(0);
+		const row = board.row(0);
+		link.sleep();
+		const first = row.sleeping;
+		link.sleep();
+		const second = row.sleeping;
+		expect(second).not.toBe(first);
+		row.clearSleeping(first);
+		expect(row.sleeping).toBe(second);
+		row.clearSleeping(second);
+		expect(row.sleeping).toBe(0);
+	});
+
+	it("does not sleep over a connection that was handed over, and not twice because of the same one", () => {
+		const { directory, board, join } = cluster(1);
+		const link = join(0);
+		const doorbells = new Doorbells(directory, board);
+		onTestFinished(() => doorbells.close());
+		doorbells.announceHandoff(0);
+		expect(link.sleep()).toBe(false);
+		expect(board.row(0).sleeping).toBe(0);
+		expect(link.sleep()).toBe(true);
+	});
+
+	it("a handed-over connection wakes a sleeper", async () => {
+		const { directory, board, join } = cluster(1);
+		const link = join(0);
+		const woken = new Promise<void>((resolve) => link.onWake(resolve));
+		const doorbells = new Doorbells(directory, board);
+		onTestFinished(() => doorbells.close());
+		expect(link.sleep()).toBe(true);
+		doorbells.announceHandoff(0);
+		await woken;
+	});
+
+	it("ringing for a member that was removed does nothing", () => {
+		const { directory, board } = cluster(2);
+		const doorbells = new Doorbells(directory, board);
+		onTestFinished(() => doorbells.close());
+		removeMemberFiles(directory, board, 1);
+		board.row(1).sleeping = 7;
+		expect(doorbells.wake(1)).toBe(false);
+	});
+});
+
+describe("resources", () => {
+	it("joining and leaving leaks neither memory mappings nor descriptors", () => {
+		const { base, join } = cluster(3);
+		const before = readdirSync("/proc/self/fd").length;
+		const mapsBefore = mappedUnder(base).length;
+		for (let round = 0; round < 50; round++) {
+			const links = [join(0), join(1), join(2)];
+			for (const link of links) link.sleep();
+			publish(links[0], "x");
+			links[0].ringWaiters();
+			for (const link of links) link.close();
+		}
+		expect(mappedUnder(base)).toHaveLength(mapsBefore);
+		return expect.poll(() => readdirSync("/proc/self/fd").length).toBe(before);
+	});
+
+	it("removing the directory leaves nothing in shared memory", () => {
+		const { directory, join } = cluster(2);
+		join(0);
+		directory.remove();
+		expect(existsSync(directory.path)).toBe(false);
+	});
+});
