@@ -5,6 +5,8 @@
 export const CloseCode = {
 	/** The shard is draining and the client speaks no sub-protocol of ours: come back at once, another shard serves. */
 	goingAway: 1001,
+	/** It sent more messages per second than `--message-rate` allows. */
+	policyViolation: 1008,
 	/** A frame was longer than `--max-payload`. */
 	messageTooBig: 1009,
 	/** The bus stayed full for longer than this client's publish could be held: come back later. */
@@ -17,6 +19,7 @@ export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 /** One sentence per code, sent as the close reason (≤ 123 bytes) and shown in the docs. */
 export const closeReasons: Readonly<Record<CloseCode, string>> = {
 	[CloseCode.goingAway]: "shutdown",
+	[CloseCode.policyViolation]: "too many messages",
 	[CloseCode.messageTooBig]: "message too big",
 	[CloseCode.tryAgainLater]: "try again later",
 	[CloseCode.slow]: "slow",

@@ -1,2 +1,3 @@
 export * from "./bus-record.ts";
 export * from "./close-codes.ts";
+export * from "./record-head.ts";

@@ -1,0 +1,16 @@
+/** What a request says about the proxy that it came through. Values are as sent, "" when absent. */
+export interface ForwardedHead {
+	/** X-Shardcast-Proxy: the cluster's secret token, when it was our balancer. */
+	readonly proxyToken: string;
+	readonly realIp: string;
+	readonly forwardedFor: string;
+}
+
+/**
+ * The client's address as our own balancer told it in proxy mode; null when the request did not come through it. Anybody can
+ * write X-Real-IP, only the balancer knows the token.
+ */
+export function proxiedAddress(head: ForwardedHead, isToken: ((given: string) => boolean) | null): string | null {
+	if (isToken === null || head.proxyToken === "" || !isToken(head.proxyToken)) return null;
+	return head.realIp || head.forwardedFor.split(",", 1)[0].trim() || null;
+}

@@ -1,0 +1,216 @@
+import type { BusLink, VisitOrigin } from "@shardcast/bus";
+import type { Counters } from "./counters.ts";
+import type { FlushPolicy } from "./flush-policy.ts";
+
+/** Another ring to be drained in the same turns as the bus, such as the one that a Kafka worker fills. */
+export interface RecordSource {
+	/** Visits up to `max` records and returns how many. */
+	drain(max: number, visit: VisitOrigin): number;
+	hasRecords(): boolean;
+	/** Asks to be woken (by `FlushEngine.wake`) when a record comes. False = one is there already. */
+	sleep(): boolean;
+}
+
+/** Node's loop, or a fake of it. */
+export interface Scheduler {
+	nowMs(): number;
+	/** After the loop's next look at its sockets. */
+	soon(callback: () => void): void;
+	later(callback: () => void, afterMs: number): void;
+}
+
+export const nodeScheduler: Scheduler = {
+	nowMs: () => performance.now(),
+	soon: (callback) => void setImmediate(callback),
+	later: (callback, afterMs) => void setTimeout(callback, afterMs),
+};
+
+export interface FlushEngineParts {
+	readonly bus: Pick<BusLink, "drain" | "hasRecords" | "sleep" | "ringWaiters">;
+	readonly policy: FlushPolicy;
+	readonly counters: Counters;
+	/** Brings a record of the bus to the clients. */
+	readonly deliver: VisitOrigin;
+	/** Brings a record of one of the sources to the clients. */
+	readonly deliverIngested: VisitOrigin;
+	/** Called at the start of each turn, before anything is delivered. */
+	readonly beforeTurn: () => void;
+	/** Called once per flush. */
+	readonly afterFlush: () => void;
+	/** Messages wait for room in the own ring: they are retried at each flush, and nobody rings when there is room. */
+	readonly holds: () => boolean;
+	/** Most records per turn (`--batch`). */
+	readonly batch: number;
+	readonly scheduler?: Scheduler;
+}
+
+/** `asleep`: the doorbell wakes us. `pausing`: a timer does. `due`: a turn is scheduled. `settling`: the last turn's writes are under way. */
+type State = "asleep" | "pausing" | "due" | "settling";
+
+/** How soon to try again to put held messages into a ring that is full. */
+const holdRetryMs = 1;
+
+/**
+ * The shard's heart: takes records out of all rings and brings them to the clients, in flushes (see `FlushPolicy`).
+ *
+ * A flush is one or more turns of at most `batch` records each; between turns the loop looks at its sockets, so that accepting,
+ * closing and pings go on. A turn always runs as an immediate or a timer, never within a socket's callback: uWebSockets.js
+ * writes what was published before it next looks at sockets, so between a message that a slow client could not take and the
+ * close of that client nothing else can be written to it.
+ *
+ * One owner, the shard's loop. After a flush that found records it looks again after the pause, without asking to be rung:
+ * under load there is no system call per message. When a look finds nothing it sleeps until the doorbell.
+ */
+export class FlushEngine {
+	readonly #parts: FlushEngineParts;
+	readonly #scheduler: Scheduler;
+	readonly #sources: RecordSource[] = [];
+	#state: State = "asleep";
+	#beganMs = 0;
+	#records = 0;
+	#mustRing = false;
+	#ringScheduled = false;
+	#whenEmpty: (() => void)[] = [];
+	#started = false;
+	#stopped = false;
+
+	constructor(parts: FlushEngineParts) {
+		this.#parts = parts;
+		this.#scheduler = parts.scheduler ?? nodeScheduler;
+	}
+
+	/** Begins to look; before, nothing wakes it. */
+	start(): void {
+		this.#started = true;
+		this.wake();
+	}
+
+	/** Adds a ring to drain. */
+	addSource(source: RecordSource): void {
+		this.#sources.push(source);
+		this.wake();
+	}
+
+	removeSource(source: RecordSource): void {
+		const place = this.#sources.indexOf(source);
+		if (place >= 0) this.#sources.splice(place, 1);
+	}
+
+	/** There may be records: someone rang, or wrote. Cheap, and may be called as often as one likes. */
+	wake(): void {
+		if (this.#state !== "asleep" || !this.#started || this.#stopped) return;
+		this.#schedule(this.#parts.policy.waitMs(this.#scheduler.nowMs()));
+	}
+
+	/** A record was put into the own ring: this shard and all others have something to read. */
+	committed(): void {
+		this.#mustRing = true;
+		this.wake();
+		// The others do not wait for our pause. One look at who sleeps, at the end of this turn of the loop, for all its records.
+		if (this.#state === "due" || this.#ringScheduled) return;
+		this.#ringScheduled = true;
+		this.#scheduler.soon(this.#ringSoon);
+	}
+
+	/** Resolves when all rings are empty and nothing is held. */
+	whenEmpty(): Promise<void> {
+		if (this.#state === "asleep" || this.#stopped) return Promise.resolve();
+		return new Promise((resolve) => this.#whenEmpty.push(resolve));
+	}
+
+	/** No further turn runs. */
+	stop(): void {
+		this.#stopped = true;
+		this.#releaseWaiting();
+	}
+
+	readonly #turn = (): void => {
+		if (this.#stopped) return;
+		const { bus, batch, deliver, deliverIngested } = this.#parts;
+		if (this.#state !== "due") {
+			this.#state = "due";
+			this.#beganMs = this.#scheduler.nowMs();
+			this.#records = 0;
+		}
+		this.#parts.beforeTurn();
+		let count = bus.drain(batch, deliver);
+		for (const source of this.#sources) if (count < batch) count += source.drain(batch - count, deliverIngested);
+		this.#ring();
+		this.#records += count;
+		if (count >= batch) {
+			this.#scheduler.soon(this.#turn);
+			return;
+		}
+		this.#state = "settling";
+		this.#scheduler.soon(this.#settle);
+	};
+
+	/** The loop has come round: what the flush published has been written. */
+	readonly #settle = (): void => {
+		if (this.#stopped) return;
+		const { policy, counters } = this.#parts;
+		if (this.#records > 0) {
+			const nowMs = this.#scheduler.nowMs();
+			policy.flushed(this.#beganMs, nowMs);
+			counters.add("recordsDrained", this.#records);
+			counters.add("flushes", 1);
+			counters.set("flushMs", nowMs - this.#beganMs);
+			counters.histograms.flushDurationMs.observe(nowMs - this.#beganMs);
+			counters.histograms.flushRecords.observe(this.#records);
+			counters.set("flushIntervalMs", policy.pauseMs);
+		}
+		this.#parts.afterFlush();
+		const pauseMs = Math.max(this.#records > 0 ? policy.pauseMs : 0, this.#parts.holds() ? holdRetryMs : 0);
+		if (pauseMs > 0) this.#schedule(pauseMs);
+		else this.#look();
+	};
+
+	readonly #look = (): void => {
+		if (this.#stopped) return;
+		if (this.#parts.holds() || this.#hasRecords() || !this.#sleep()) this.#turn();
+		else {
+			this.#state = "asleep";
+			this.#releaseWaiting();
+		}
+	};
+
+	readonly #ringSoon = (): void => {
+		this.#ringScheduled = false;
+		if (!this.#stopped) this.#ring();
+	};
+
+	#schedule(waitMs: number): void {
+		if (waitMs > 0) {
+			this.#state = "pausing";
+			this.#scheduler.later(this.#look, waitMs);
+			return;
+		}
+		this.#state = "due";
+		this.#beganMs = this.#scheduler.nowMs();
+		this.#records = 0;
+		this.#scheduler.soon(this.#turn);
+	}
+
+	#ring(): void {
+		if (!this.#mustRing) return;
+		this.#mustRing = false;
+		this.#parts.bus.ringWaiters();
+	}
+
+	#hasRecords(): boolean {
+		return this.#parts.bus.hasRecords() || this.#sources.some((source) => source.hasRecords());
+	}
+
+	/** Every ring is asked to wake us, so all of them must be asked. */
+	#sleep(): boolean {
+		let sleeps = this.#parts.bus.sleep();
+		for (const source of this.#sources) sleeps = source.sleep() && sleeps;
+		return sleeps;
+	}
+
+	#releaseWaiting(): void {
+		const waiting = this.#whenEmpty;
+		this.#whenEmpty = [];
+		for (const resolve of waiting) resolve();
+	}
+}

@@ -1,0 +1,55 @@
+import { ClusterDirectory, Scoreboard, SharedMemoryBus } from "@shardcast/bus";
+import { DescriptorChannel, dieWithParent } from "@shardcast/native";
+import { connectToParent, createLog, ProcessMonitor, type StartMessage, withDeadline } from "@shardcast/service";
+import { cannotListen } from "./cannot-listen.ts";
+import { proxyTokenCheck } from "./proxy-token.ts";
+import { Shard } from "./shard.ts";
+import { StatusLine } from "./status-line.ts";
+
+/** A shard as a child of the supervisor, which starts, drains and restarts it. */
+export function runForked(): void {
+	dieWithParent();
+	let shard: Shard | null = null;
+	connectToParent({
+		start: async (message) => {
+			shard = await startShard(message);
+			return { port: shard.port };
+		},
+		drain: async (deadlineMs) => {
+			if (shard === null) return { cutOff: 0 };
+			const cutOff = await withDeadline(shard.drain(deadlineMs), deadlineMs, "draining");
+			await shard.stop();
+			return { cutOff };
+		},
+	});
+}
+
+async function startShard({ slot, cluster, config, mode, connectionsMax }: StartMessage): Promise<Shard> {
+	process.title = `shardcast shard ${slot}`;
+	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
+	const directory = ClusterDirectory.open(cluster);
+	const board = Scoreboard.open(directory.boardPath);
+	const row = board.row(slot);
+	const monitor = new ProcessMonitor();
+	monitor.start();
+	const port = config.basePort + slot;
+	const shard = new Shard({
+		config,
+		board,
+		row,
+		bus: SharedMemoryBus.join(directory, board, slot),
+		address: { host: config.host, port },
+		connectionsMax,
+		handoff: mode === "handoff" ? DescriptorChannel.bind(directory.handoffPath(slot)) : null,
+		isProxy: mode === "proxy" ? proxyTokenCheck(directory.path) : null,
+		log,
+		sample: () => monitor.sample(),
+	});
+	await shard.start().catch((error: unknown) => {
+		throw cannotListen(error, `${config.host}:${port}`, "--base-port");
+	});
+	if (log.level === "debug") {
+		new StatusLine({ connections: () => row.webSockets, messages: () => row.get("messagesIn"), print: (line) => log.debug(line) }).start();
+	}
+	return shard;
+}

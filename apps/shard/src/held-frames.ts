@@ -1,0 +1,83 @@
+import type { ChannelList, RecordKind } from "@shardcast/wire";
+
+/** A client's message that found the ring full. `payload` is a copy: the socket's bytes are gone once its callback returns. */
+export interface HeldFrame {
+	readonly kind: RecordKind;
+	readonly sender: number;
+	readonly channels: ChannelList;
+	readonly payload: Uint8Array;
+}
+
+export interface HeldFramesLimits {
+	/** Bytes of all clients together. */
+	readonly bytesMax: number;
+	/** Bytes of one client, so that one that floods the shard is refused before it takes the room of the others. */
+	readonly clientBytesMax: number;
+}
+
+/** What a held frame costs besides its payload, so that a flood of empty frames is bounded as well. */
+const overheadBytes = 128;
+
+/**
+ * Client messages that wait for room in the ring, first in, first out: the order of each sender is kept, and a large message
+ * is not passed for ever by small ones. A client cannot be told to wait (uWebSockets.js has no way to stop reading from one
+ * WebSocket), so the choice is between holding its message and closing it.
+ *
+ * One owner. When a bound is reached `hold` answers false; the caller closes that client with 1013, counted as `closedBusFull`.
+ */
+export class HeldFrames {
+	readonly #limits: HeldFramesLimits;
+	readonly #bytesOfSender = new Map<number, number>();
+	#frames: HeldFrame[] = [];
+	/** Frames before this one have gone; the array is cut when all have. */
+	#first = 0;
+	#bytes = 0;
+
+	constructor(limits: HeldFramesLimits) {
+		this.#limits = limits;
+	}
+
+	get count(): number {
+		return this.#frames.length - this.#first;
+	}
+
+	get bytes(): number {
+		return this.#bytes;
+	}
+
+	hold(frame: HeldFrame): boolean {
+		const bytes = frame.payload.length + overheadBytes;
+		const ofSender = (this.#bytesOfSender.get(frame.sender) ?? 0) + bytes;
+		if (this.#bytes + bytes > this.#limits.bytesMax || ofSender > this.#limits.clientBytesMax) return false;
+		this.#frames.push(frame);
+		this.#bytes += bytes;
+		this.#bytesOfSender.set(frame.sender, ofSender);
+		return true;
+	}
+
+	/** Offers the frames to `write` in order until it answers false; returns how many went. */
+	release(write: (frame: HeldFrame) => boolean): number {
+		const before = this.#first;
+		while (this.#first < this.#frames.length && write(this.#frames[this.#first])) {
+			this.#forget(this.#frames[this.#first]);
+			this.#first++;
+		}
+		const released = this.#first - before;
+		if (this.#first === this.#frames.length) {
+			this.#frames = [];
+			this.#first = 0;
+		} else if (this.#first > 1024) {
+			this.#frames = this.#frames.slice(this.#first);
+			this.#first = 0;
+		}
+		return released;
+	}
+
+	#forget(frame: HeldFrame): void {
+		const bytes = frame.payload.length + overheadBytes;
+		const left = this.#bytesOfSender.get(frame.sender)! - bytes;
+		if (left > 0) this.#bytesOfSender.set(frame.sender, left);
+		else this.#bytesOfSender.delete(frame.sender);
+		this.#bytes -= bytes;
+	}
+}

@@ -1,0 +1,47 @@
+/** An answer to an HTTP request. `close`: the connection ends with it. */
+export interface HttpReply {
+	readonly status: number;
+	/** JSON. */
+	readonly body: string;
+	readonly headers: Readonly<Record<string, string>>;
+	readonly close: boolean;
+}
+
+const retryAfterSeconds = 1;
+
+/** What can go wrong with a request: status and, in the body, code. The message is for people. */
+const refusals = {
+	badRequest: 400,
+	unauthorized: 401,
+	forbidden: 403,
+	notFound: 404,
+	methodNotAllowed: 405,
+	tooLarge: 413,
+	upgradeRequired: 426,
+	tooManyRequests: 429,
+	internal: 500,
+	unavailable: 503,
+} as const;
+export type RefusalCode = keyof typeof refusals;
+
+export interface RefusalOptions {
+	/** Leave the connection open: the request was whole, the next one may be right. */
+	readonly keepOpen?: boolean;
+	readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** `{"error":{"code":…,"message":…}}`; those that will be over soon carry Retry-After. */
+export function refusal(code: RefusalCode, message: string, options: RefusalOptions = {}): HttpReply {
+	const status = refusals[code];
+	const retry: Record<string, string> = status === 429 || status === 503 ? { "Retry-After": String(retryAfterSeconds) } : {};
+	return {
+		status,
+		body: JSON.stringify({ error: { code, message } }),
+		headers: { ...retry, ...options.headers },
+		close: options.keepOpen !== true,
+	};
+}
+
+export function json(status: number, value: unknown, options: { readonly close: boolean }): HttpReply {
+	return { status, body: JSON.stringify(value), headers: {}, close: options.close };
+}

@@ -1,0 +1,102 @@
+import { type ChannelList, CloseCode, RecordKind } from "@shardcast/wire";
+import { addressOf, type Client } from "./client.ts";
+import type { Clients } from "./clients.ts";
+import type { Counters } from "./counters.ts";
+import type { MessageContext, MiddlewareChain } from "./middleware.ts";
+import type { Publisher } from "./publisher.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import type { SenderIds } from "./sender-ids.ts";
+
+export interface IncomingParts {
+	readonly clients: Clients;
+	readonly senders: SenderIds<Client>;
+	readonly publisher: Publisher;
+	readonly middleware: MiddlewareChain;
+	readonly rate: RateLimit<Client>;
+	readonly counters: Counters;
+	readonly payloadBytesMax: number;
+	readonly nowMs: () => number;
+	/** Told about an exception of a handler. */
+	readonly onHandlerError: (error: unknown) => void;
+}
+
+/** What came of an HTTP publish. `stopped`: a handler did not let it through. */
+export type PublishOutcome = "taken" | "full" | "stopped" | "failed";
+
+/**
+ * What comes in: a frame of a client, or a message over HTTP, through the handlers into the ring.
+ *
+ * One owner, the shard's loop. Each refusal has a code and a counter: a frame that is too long closes its client with 1009, one
+ * above the rate with 1008, one that found neither room in the ring nor among the held with 1013.
+ */
+export class Incoming {
+	readonly #parts: IncomingParts;
+
+	constructor(parts: IncomingParts) {
+		this.#parts = parts;
+	}
+
+	/** A frame of a client; the bytes are gone when this returns. */
+	frame(client: Client, message: ArrayBuffer, isBinary: boolean): void {
+		const { clients, senders, rate, counters, middleware } = this.#parts;
+		// A client that is being closed has been told, or is being told, that it is not heard any more.
+		if (client.leaving !== 0 || client.room === null) return;
+		if (message.byteLength > this.#parts.payloadBytesMax) {
+			clients.close(client, CloseCode.messageTooBig);
+			return;
+		}
+		if (!rate.isOff && !rate.take(client, this.#parts.nowMs())) {
+			counters.add("rateLimited", 1);
+			clients.close(client, CloseCode.policyViolation);
+			return;
+		}
+		if (client.sender === 0) client.sender = senders.assign(client);
+		const kind = isBinary ? RecordKind.binary : RecordKind.text;
+		const payload = new Uint8Array(message);
+		const { channels } = client.room;
+		if (middleware.isEmpty) {
+			this.#fromClient(client, kind, channels, payload);
+			return;
+		}
+		this.#handle({ source: "websocket", kind, channels: channels.names, address: addressOf(client), payload }, (handled) =>
+			this.#fromClient(client, kind, channels, handled),
+		);
+	}
+
+	/** The client is gone. */
+	closed(client: Client): void {
+		this.#parts.rate.forget(client);
+	}
+
+	/** A message over HTTP. */
+	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array, address: string): PublishOutcome {
+		const { publisher, middleware } = this.#parts;
+		if (middleware.isEmpty) return publisher.publish(kind, 0, channels, payload) ? "taken" : "full";
+		let outcome: PublishOutcome = "stopped";
+		const ran = this.#handle({ source: "http", kind, channels: channels.names, address, payload }, (handled) => {
+			outcome = publisher.publish(kind, 0, channels, handled) ? "taken" : "full";
+		});
+		return ran ? outcome : "failed";
+	}
+
+	#fromClient(client: Client, kind: RecordKind, channels: ChannelList, payload: Uint8Array): void {
+		if (this.#parts.publisher.publishOrHold(kind, client.sender, channels, payload)) return;
+		this.#parts.clients.close(client, CloseCode.tryAgainLater);
+	}
+
+	#handle(context: MessageContext, last: (payload: Uint8Array) => void): boolean {
+		try {
+			this.#parts.middleware.run(context, () => {
+				// What a handler puts in goes out, so it is held to the same limit as what came in.
+				if (context.payload.length > this.#parts.payloadBytesMax)
+					throw new RangeError(`a handler made a message of ${context.payload.length} bytes`);
+				last(context.payload);
+			});
+			return true;
+		} catch (error) {
+			this.#parts.counters.add("handlerErrors", 1);
+			this.#parts.onHandlerError(error);
+			return false;
+		}
+	}
+}

@@ -1,0 +1,126 @@
+import type { Counters } from "./counters.ts";
+import { type HttpReply, json, refusal } from "./http-reply.ts";
+import type { Incoming } from "./incoming.ts";
+import { originAllowed } from "./origin.ts";
+import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
+import type { RateLimit } from "./rate-limit.ts";
+
+/** The head of a request to `/api/publish`. Header values are as sent, "" when absent. */
+export interface PublishHead {
+	readonly method: string;
+	readonly query: string;
+	readonly contentType: string;
+	readonly contentLength: string;
+	readonly authorization: string;
+	readonly apiKey: string;
+	readonly origin: string;
+	/** Of the client, behind a trusted proxy as well. */
+	readonly address: string;
+}
+
+export interface PublishApiParts {
+	readonly incoming: Pick<Incoming, "publish">;
+	readonly rate: RateLimit<string>;
+	readonly counters: Counters;
+	readonly payloadBytesMax: number;
+	readonly allowedOrigins: readonly string[];
+	/** Null = open: anybody may publish. */
+	readonly isKey: ((given: string) => boolean) | null;
+	readonly nowMs: () => number;
+}
+
+/** How long JSON can get around one payload byte: a control character is written \\u0000. */
+const jsonBytesPerPayloadByte = 6;
+const jsonEnvelopeBytes = 4096;
+
+/**
+ * `POST /api/publish`: whether a message is taken (200) or why not (400, 401, 403, 405, 413, 429, 503). Knows nothing of sockets:
+ * a head goes in, then a body, an answer comes out. Bounds of size and rate are looked at before a body is read.
+ */
+export class PublishApi {
+	/** Longest body that can carry a payload that is allowed. */
+	readonly bodyBytesMax: number;
+	readonly #parts: PublishApiParts;
+	#draining = false;
+
+	constructor(parts: PublishApiParts) {
+		this.#parts = parts;
+		this.bodyBytesMax = parts.payloadBytesMax * jsonBytesPerPayloadByte + jsonEnvelopeBytes;
+	}
+
+	/** From now on nothing is taken. */
+	drain(): void {
+		this.#draining = true;
+	}
+
+	/** Why a body is not even read; null = read it. */
+	judge(head: PublishHead): HttpReply | null {
+		const { allowedOrigins, isKey } = this.#parts;
+		if (head.method !== "post") return refusal("methodNotAllowed", "publish with POST", { headers: { Allow: "POST" } });
+		if (this.#draining) return this.#shuttingDown();
+		if (!originAllowed(head.origin, allowedOrigins)) return refusal("forbidden", "pages of this origin may not publish here");
+		if (isKey !== null && !isKey(keyFrom(head)))
+			return refusal("unauthorized", "publishing needs the key: send it as X-API-Key or Authorization: Bearer", {
+				keepOpen: true,
+				headers: { "WWW-Authenticate": "Bearer" },
+			});
+		if (Number(head.contentLength) > this.bodyBytesMax) return this.bodyTooLarge();
+		return null;
+	}
+
+	/** The whole body is there. */
+	publish(head: PublishHead, body: Uint8Array): HttpReply {
+		if (this.#draining) return this.#shuttingDown();
+		const { rate, nowMs, counters, payloadBytesMax, incoming } = this.#parts;
+		if (!rate.take(head.address, nowMs())) {
+			counters.add("rateLimited", 1);
+			return refusal("tooManyRequests", "more messages per second than one client may publish", { keepOpen: true });
+		}
+		let request: PublishRequest;
+		try {
+			request = parsePublish(head.contentType, head.query, body);
+		} catch (error) {
+			if (!(error instanceof PublishRequestError)) throw error;
+			return refusal("badRequest", error.message, { keepOpen: true });
+		}
+		if (request.payload.length > payloadBytesMax) return this.#payloadTooLarge(request.payload.length);
+		const outcome = incoming.publish(request.kind, request.channels, request.payload, head.address);
+		switch (outcome) {
+			case "taken":
+				return taken;
+			case "full":
+				return refusal("tooManyRequests", "the bus is full; try again", { keepOpen: true });
+			case "stopped":
+				return refusal("forbidden", "a handler did not let this message through", { keepOpen: true });
+			case "failed":
+				return refusal("internal", "a handler failed on this message", { keepOpen: true });
+			default:
+				return outcome satisfies never;
+		}
+	}
+
+	/** The body turned out to be longer than any that could be taken. */
+	bodyTooLarge(): HttpReply {
+		const { payloadBytesMax } = this.#parts;
+		return refusal("tooLarge", `the body is longer than ${this.bodyBytesMax} bytes; a message has at most ${payloadBytesMax}`);
+	}
+
+	/** More bodies are being read than there is room for. */
+	busy(): HttpReply {
+		return refusal("unavailable", "too many publishes at once; try again");
+	}
+
+	#payloadTooLarge(bytes: number): HttpReply {
+		return refusal("tooLarge", `the message is ${bytes} bytes; the most is ${this.#parts.payloadBytesMax}`, { keepOpen: true });
+	}
+
+	#shuttingDown(): HttpReply {
+		return refusal("unavailable", "this server is shutting down; publish again");
+	}
+}
+
+const taken = json(200, { result: {} }, { close: false });
+
+function keyFrom({ apiKey, authorization }: PublishHead): string {
+	return apiKey !== "" ? apiKey : authorization.replace(/^(bearer|apikey)\s+/i, "");
+}

@@ -1,0 +1,282 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { type BoardRow, type BusLink, healthReport, readiness, type Scoreboard, ShardState } from "@shardcast/bus";
+import type { DescriptorChannel } from "@shardcast/native";
+import {
+	type Address,
+	type Component,
+	type Config,
+	Deadline,
+	type Log,
+	type ProcessSample,
+	secretMatches,
+	withDeadline,
+} from "@shardcast/service";
+import { everybody } from "@shardcast/wire";
+import { addressOf, type Client } from "./client.ts";
+import { proxiedAddress } from "./client-address.ts";
+import { Clients } from "./clients.ts";
+import { closeAll, lingered, openDescriptors } from "./drain.ts";
+import { FanOut } from "./fan-out.ts";
+import { FlushEngine } from "./flush.ts";
+import { FlushPolicy } from "./flush-policy.ts";
+import { HandoffIntake } from "./handoff-intake.ts";
+import { HeldFrames } from "./held-frames.ts";
+import { type HttpReply, json, refusal } from "./http-reply.ts";
+import { Incoming } from "./incoming.ts";
+import { LeavingClients } from "./leaving-clients.ts";
+import { type Middleware, MiddlewareChain } from "./middleware.ts";
+import { normalizeOrigins } from "./origin.ts";
+import { PublishApi } from "./publish-api.ts";
+import { Publisher } from "./publisher.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { Rooms } from "./rooms.ts";
+import { SenderIds } from "./sender-ids.ts";
+import { type SocketHandlers, Sockets } from "./sockets.ts";
+import { judgeUpgrade } from "./upgrade-request.ts";
+import { Vitals } from "./vitals.ts";
+
+export interface ShardOptions {
+	readonly config: Config;
+	readonly board: Scoreboard;
+	readonly row: BoardRow;
+	/** This shard's end of the bus; closed with it. */
+	readonly bus: BusLink;
+	/** Where it listens; null = it only gets connections handed over. */
+	readonly address: Address | null;
+	readonly connectionsMax: number;
+	/** Through which connections are handed over; null = there is no balancer that could. */
+	readonly handoff: Pick<DescriptorChannel, "receive" | "close"> | null;
+	/** Knows our own balancer by what it shows when it forwards; null = nobody forwards. */
+	readonly isProxy: ((given: string) => boolean) | null;
+	readonly log: Log;
+	/** CPU, memory and loop of the process that hosts this shard. */
+	readonly sample: () => ProcessSample;
+}
+
+/** Share of the drain's time that work already taken may use up, before clients are told to go. */
+const workShare = 0.25;
+/** How long connections may take to end after their last byte was written. */
+const lingerMsMax = 250;
+/** A client that reads slowly is cut if it has not made room for its close frame by then. */
+const leavingDeadlineMs = 5000;
+/** Frames held for a full ring: of all clients together as much as a ring, of one an eighth of that. */
+const heldShareOfClient = 8;
+
+/**
+ * One shard: clients, their channels, its end of the bus, and the flushes that join them. Knows neither in which process it runs
+ * nor who its bus goes to; several fit into one process.
+ */
+export class Shard implements Component {
+	readonly name = "shard";
+	readonly engine: FlushEngine;
+	readonly clients: Clients;
+	readonly #options: ShardOptions;
+	readonly #sockets: Sockets;
+	readonly #rooms: Rooms;
+	readonly #middleware = new MiddlewareChain();
+	readonly #publisher: Publisher;
+	readonly #held: HeldFrames;
+	readonly #incoming: Incoming;
+	readonly #publish: PublishApi;
+	readonly #leaving: LeavingClients;
+	readonly #intake: HandoffIntake | null;
+	readonly #vitals: Vitals;
+	readonly #origins: readonly string[];
+	#draining = false;
+	#port = 0;
+	#openAtStart = 0;
+
+	constructor(options: ShardOptions) {
+		const { config, row, bus, handoff, connectionsMax, log } = options;
+		const nowMs = () => performance.now();
+		this.#options = options;
+		this.#origins = normalizeOrigins(config.allowedOrigins);
+		this.#rooms = new Rooms(everybody, connectionsMax);
+		const senders = new SenderIds<Client>();
+		this.#leaving = new LeavingClients({ bufferedBytesMax: config.maxBufferedBytes, deadlineMs: leavingDeadlineMs, nowMs });
+		this.clients = new Clients({ rooms: this.#rooms, senders, leaving: this.#leaving, counters: row, words: row, soon: setImmediate });
+		const heldBytesMax = bus.recordBytesMax * heldShareOfClient;
+		this.#held = new HeldFrames({ bytesMax: heldBytesMax, clientBytesMax: heldBytesMax / heldShareOfClient });
+		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit: () => this.engine.committed() });
+		this.#incoming = new Incoming({
+			clients: this.clients,
+			senders,
+			publisher: this.#publisher,
+			middleware: this.#middleware,
+			rate: new RateLimit<Client>(config.messageRate, connectionsMax),
+			counters: row,
+			payloadBytesMax: config.maxPayloadBytes,
+			nowMs,
+			onHandlerError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
+		});
+		const { apiKey } = config;
+		this.#publish = new PublishApi({
+			incoming: this.#incoming,
+			rate: new RateLimit<string>(config.messageRate, publishersMax),
+			counters: row,
+			payloadBytesMax: config.maxPayloadBytes,
+			allowedOrigins: this.#origins,
+			isKey: apiKey === undefined ? null : (given) => secretMatches(given, apiKey),
+			nowMs,
+		});
+		this.#sockets = new Sockets({
+			payloadBytesMax: config.maxPayloadBytes,
+			bufferedBytesMax: config.maxBufferedBytes,
+			idleTimeoutMs: config.idleTimeoutMs,
+			publish: this.#publish,
+			handlers: this.#handlers(),
+		});
+		const fanOut = new FanOut({ member: bus.member, rooms: this.#rooms, senders, topics: this.#sockets, counters: row });
+		this.#intake =
+			handoff === null
+				? null
+				: new HandoffIntake({
+						channel: handoff,
+						adopt: (descriptor) => this.#sockets.adopt(descriptor),
+						counters: row,
+						words: row,
+						onError: (error) => log.error({ error }, "a connection that was handed over is lost"),
+					});
+		this.engine = new FlushEngine({
+			bus,
+			policy: new FlushPolicy({ pauseMsMax: config.flushMaxMs, pauseRatio }),
+			counters: row,
+			deliver: fanOut.deliver,
+			deliverIngested: fanOut.deliverIngested,
+			beforeTurn: () => {
+				this.clients.closeSlow();
+				this.#intake?.take();
+				this.#publisher.retry();
+			},
+			afterFlush: () => fanOut.count(),
+			holds: () => this.#publisher.holds,
+			batch: config.batch,
+		});
+		this.#vitals = new Vitals({ counters: row, bus, sample: options.sample, onBeat: () => this.#leaving.expire() });
+	}
+
+	/** Where it listens; 0 = nowhere. */
+	get port(): number {
+		return this.#port;
+	}
+
+	/** Adds a handler for all messages from now on. */
+	use(middleware: Middleware): void {
+		this.#middleware.use(middleware);
+	}
+
+	async start(): Promise<void> {
+		const { address, bus, row } = this.#options;
+		row.state = ShardState.starting;
+		this.#openAtStart = openDescriptors();
+		row.set("ringBytes", bus.recordBytesMax * ringBytesPerRecordMax);
+		if (address !== null) this.#port = await this.#sockets.listen(address);
+		bus.onWake(() => {
+			row.add("doorbells", 1);
+			this.engine.wake();
+		});
+		this.#vitals.start();
+		this.engine.start();
+		row.state = ShardState.serving;
+	}
+
+	/**
+	 * Takes nothing new, works off what it has, tells the clients to go. Resolves with what was cut off: messages that found no room,
+	 * publishes whose body had not come, clients that did not read what they had to get.
+	 */
+	async drain(deadlineMs: number): Promise<number> {
+		const { row, config, log } = this.#options;
+		const deadline = new Deadline(deadlineMs);
+		this.#draining = true;
+		row.state = ShardState.draining;
+		this.#sockets.stopListening();
+		this.#publish.drain();
+		const workMs = deadlineMs * workShare;
+		await inTime(this.#sockets.bodies.whenNone(), workMs);
+		await inTime(this.engine.whenEmpty(), workMs);
+		const unpublished = this.#held.count + this.#sockets.bodies.count;
+		const clock = { nowMs: () => performance.now(), pause };
+		const unread = await closeAll({
+			clients: () => this.clients.snapshot(),
+			close: (client, code) => this.clients.close(client, code),
+			clientsPerSecond: config.drainRate,
+			deadlineMs: deadline.leftMs(),
+			random: Math.random,
+			...clock,
+		});
+		const leaving = this.#leaving.count;
+		await lingered(this.#openAtStart, { deadlineMs: Math.min(lingerMsMax, deadline.leftMs()), open: openDescriptors, ...clock });
+		log.debug({ unpublished, unread, leaving }, "drained");
+		return unpublished + unread + leaving;
+	}
+
+	async stop(): Promise<void> {
+		this.#draining = true;
+		this.#vitals.stop();
+		this.engine.stop();
+		this.#intake?.close();
+		this.#sockets.close();
+		this.#options.bus.close();
+	}
+
+	#handlers(): SocketHandlers {
+		const { row, log, connectionsMax } = this.#options;
+		return {
+			upgrade: (head, forwarded) => {
+				const judged = judgeUpgrade(head, { allowedOrigins: this.#origins, draining: this.#draining });
+				if ("refused" in judged) return judged;
+				const room = this.clients.count < connectionsMax ? this.#rooms.enter(judged.channels) : null;
+				if (room !== null) return { data: this.clients.dataFor(room, this.#proxiedAddress(forwarded)) };
+				row.add("refused", 1);
+				return { refused: refusal("unavailable", `this shard has its ${connectionsMax} connections; try again`) };
+			},
+			opened: (client) => {
+				this.clients.opened(client);
+				if (log.level === "debug") log.debug({ address: addressOf(client) }, "client connected");
+			},
+			message: (client, message, isBinary) => this.#incoming.frame(client, message, isBinary),
+			dropped: (client) => this.clients.dropped(client),
+			drained: (client) => this.#leaving.drained(client),
+			closed: (client, code, tooBig) => {
+				this.clients.closed(client, code, tooBig);
+				this.#incoming.closed(client);
+			},
+			connections: (count) => {
+				row.connections = count;
+			},
+			request: (method, path) => this.#request(method, path),
+			requested: () => row.add("httpRequests", 1),
+			proxiedAddress: (head) => this.#proxiedAddress(head),
+		};
+	}
+
+	#proxiedAddress(head: Parameters<typeof proxiedAddress>[0]): string | null {
+		return proxiedAddress(head, this.#options.isProxy);
+	}
+
+	#request(method: string, path: string): HttpReply {
+		const { board, config } = this.#options;
+		const reads = method === "get" || method === "head";
+		if (reads && path === "/health") {
+			const report = healthReport(board, config);
+			return json(report.status === "unhealthy" ? 503 : 200, report, { close: true });
+		}
+		if (reads && path === "/ready") {
+			const report = readiness(board, config);
+			return json(report.ready ? 200 : 503, report, { close: true });
+		}
+		return refusal("notFound", `there is nothing at ${method.toUpperCase()} ${path.slice(0, 200)}`);
+	}
+}
+
+/** Publishers over HTTP whose rate is remembered. */
+const publishersMax = 10_000;
+/** See FlushPolicy. */
+const pauseRatio = 1;
+/** A ring takes records up to this part of it. */
+const ringBytesPerRecordMax = 8;
+
+/** Waits for the work, but no longer than that; whether it was done shows elsewhere. */
+async function inTime(work: Promise<void>, deadlineMs: number): Promise<void> {
+	await withDeadline(work, deadlineMs, "draining").catch(() => {});
+}

@@ -1,0 +1,132 @@
+import type { HttpResponse } from "./sockets-native.ts";
+
+export interface BodyReaderLimits {
+	/** Longest single body. */
+	readonly bodyBytesMax: number;
+	/** Bodies that may be read at once. */
+	readonly bodiesMax: number;
+	/** Bytes of all bodies that may be held at once. */
+	readonly bytesMax: number;
+}
+
+export interface BodyHandlers {
+	/** The whole body; the bytes are gone when this returns. */
+	whole(body: Uint8Array): void;
+	/** It got longer than `bodyBytesMax`. */
+	tooLong(): void;
+	/** There is no room for it now. */
+	busy(): void;
+}
+
+/**
+ * How much of a body that nobody wants is read and thrown away before the answer: a client that is still sending when the
+ * connection is closed gets a reset, which can wipe out the answer before it is read.
+ */
+const discardedBytesMax = 1024 * 1024;
+
+/**
+ * Collects request bodies. One owner, the shard's loop. Bounds: `bodiesMax` at once and `bytesMax` in all; beyond either a
+ * request is answered `busy`. A client that sends slowly is cut by uWebSockets.js (10 s without 16 KiB/s).
+ */
+export class BodyReader {
+	readonly #limits: BodyReaderLimits;
+	#count = 0;
+	#bytes = 0;
+	#whenNone: (() => void)[] = [];
+
+	constructor(limits: BodyReaderLimits) {
+		this.#limits = limits;
+	}
+
+	/** Bodies of which a part is still to come. */
+	get count(): number {
+		return this.#count;
+	}
+
+	/** Exactly one of the handlers is called, or none when the client goes away. */
+	read(response: HttpResponse, handlers: BodyHandlers): void {
+		const { bodyBytesMax, bodiesMax, bytesMax } = this.#limits;
+		if (this.#count >= bodiesMax) {
+			this.discard(response, handlers.busy);
+			return;
+		}
+		this.#count++;
+		let chunks: Uint8Array[] = [];
+		let bytes = 0;
+		const release = (): void => {
+			chunks = [];
+			this.#bytes -= bytes;
+			bytes = 0;
+			if (--this.#count === 0) this.#tellNone();
+		};
+		collect(response, {
+			chunk: (chunk) => {
+				if (bytes + chunk.byteLength > bodyBytesMax) return handlers.tooLong;
+				if (this.#bytes + chunk.byteLength > bytesMax) return handlers.busy;
+				// The chunk's memory is the library's again when this returns.
+				chunks.push(new Uint8Array(chunk.slice(0)));
+				bytes += chunk.byteLength;
+				this.#bytes += chunk.byteLength;
+				return null;
+			},
+			last: (chunk) => {
+				if (bytes + chunk.byteLength > bodyBytesMax) handlers.tooLong();
+				else handlers.whole(chunks.length === 0 ? new Uint8Array(chunk) : Buffer.concat([...chunks, new Uint8Array(chunk)]));
+			},
+			release,
+		});
+	}
+
+	/** Reads what is left of a body, keeps none of it, then answers; at once when there is too much of it. */
+	discard(response: HttpResponse, answer: () => void): void {
+		collect(response, { chunk: () => answer, last: answer, release: () => {} });
+	}
+
+	/** Resolves when no body is being read. */
+	whenNone(): Promise<void> {
+		if (this.#count === 0) return Promise.resolve();
+		return new Promise((resolve) => this.#whenNone.push(resolve));
+	}
+
+	#tellNone(): void {
+		const waiting = this.#whenNone;
+		this.#whenNone = [];
+		for (const resolve of waiting) resolve();
+	}
+}
+
+interface Collector {
+	/** A part, not the last; what to answer when no more is wanted. */
+	chunk(chunk: ArrayBuffer): (() => void) | null;
+	last(chunk: ArrayBuffer): void;
+	/** Nothing more is kept. Called once, in every case. */
+	release(): void;
+}
+
+/** The library's handlers are set once and never again: it would free the one that is running. */
+function collect(response: HttpResponse, collector: Collector): void {
+	let open = true;
+	let answer: (() => void) | null = null;
+	let discardedBytes = 0;
+	response.onAborted(() => {
+		open = false;
+		if (answer === null) collector.release();
+	});
+	response.onData((chunk, isLast) => {
+		if (!open) return;
+		if (answer === null) {
+			if (isLast) {
+				open = false;
+				collector.last(chunk);
+				return collector.release();
+			}
+			answer = collector.chunk(chunk);
+			if (answer !== null) collector.release();
+		}
+		if (answer === null) return;
+		discardedBytes += chunk.byteLength;
+		if (!isLast && discardedBytes <= discardedBytesMax) return;
+		open = false;
+		answer();
+	});
+}

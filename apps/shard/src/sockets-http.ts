@@ -1,0 +1,15 @@
+import { STATUS_CODES } from "node:http";
+import type { HttpReply } from "./http-reply.ts";
+import type { HttpResponse } from "./sockets-native.ts";
+
+/** Sends a whole answer. @param head the request was a HEAD: the same answer without its body. */
+export function sendReply(response: HttpResponse, reply: HttpReply, head = false): void {
+	// Corked, so that status, headers and body leave in one write, also when the request's own callback is over.
+	response.cork(() => {
+		response.writeStatus(`${reply.status} ${STATUS_CODES[reply.status]}`);
+		response.writeHeader("Content-Type", "application/json; charset=utf-8");
+		for (const name of Object.keys(reply.headers)) response.writeHeader(name, reply.headers[name]);
+		if (head) response.endWithoutBody(Buffer.byteLength(reply.body), reply.close);
+		else response.end(reply.body, reply.close);
+	});
+}

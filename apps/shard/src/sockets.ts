@@ -1,0 +1,238 @@
+import { createServer } from "node:net";
+import type { Address } from "@shardcast/service";
+import type { Client, ClientData } from "./client.ts";
+import type { ForwardedHead } from "./client-address.ts";
+import type { TopicPublisher } from "./fan-out.ts";
+import type { HttpReply } from "./http-reply.ts";
+import type { PublishApi } from "./publish-api.ts";
+import { BodyReader } from "./sockets-bodies.ts";
+import { sendReply } from "./sockets-http.ts";
+import {
+	App,
+	DISABLED,
+	type HttpRequest,
+	type HttpResponse,
+	LIBUS_LISTEN_EXCLUSIVE_PORT,
+	type TemplatedApp,
+	type us_listen_socket,
+	us_listen_socket_close,
+	us_socket_local_port,
+	type WebSocketBehavior,
+} from "./sockets-native.ts";
+import { type UpgradeHead, upgradeRequired } from "./upgrade-request.ts";
+
+/** What the shard does with its connections. */
+export interface SocketHandlers {
+	/** The fields of the new client, or why it may not connect. Upgraded at once when it may. */
+	upgrade(head: UpgradeHead, forwarded: ForwardedHead): { readonly data: ClientData } | { readonly refused: HttpReply };
+	opened(client: Client): void;
+	/** The bytes are gone when this returns. */
+	message(client: Client, message: ArrayBuffer, isBinary: boolean): void;
+	/** A message was not written to a client that reads too slowly. */
+	dropped(client: Client): void;
+	/** Some of what waited for a client has been written. */
+	drained(client: Client): void;
+	closed(client: Client, code: number, tooBig: boolean): void;
+	/** Connections that are open now, WebSockets and others. */
+	connections(count: number): void;
+	/** An HTTP request that is neither an upgrade nor a publish. */
+	request(method: string, path: string): HttpReply;
+	/** One more HTTP request, whichever. */
+	requested(): void;
+	/** The address of a client behind our own proxy; null when it came directly. */
+	proxiedAddress(head: ForwardedHead): string | null;
+}
+
+export interface SocketOptions {
+	readonly payloadBytesMax: number;
+	readonly bufferedBytesMax: number;
+	readonly idleTimeoutMs: number;
+	readonly publish: PublishApi;
+	readonly handlers: SocketHandlers;
+}
+
+/** Paths of the raw endpoint. */
+const webSocketPaths = ["/", "/ws"] as const;
+const publishPath = "/api/publish";
+
+/**
+ * A frame longer than this cuts the connection before it is read. Up to it a frame that is too long is read, so that the client
+ * can be told 1009: the library itself only cuts. No more than a client may have unread on its way out by default.
+ */
+const cutBytesMin = 1024 * 1024;
+
+const bodiesMax = 256;
+const bodyBytesAllMin = 64 * 1024 * 1024;
+
+/** How uWebSockets.js explains the cut. */
+const tooBigReason = /^Received too big message/;
+
+/**
+ * The only door to uWebSockets.js: listens, adopts connections that the balancer hands over, upgrades, and hands all that happens
+ * to the shard's parts. One per shard, on its loop.
+ *
+ * A connection that is not upgraded ends with its answer, but for `/api/publish`: one that was kept would bring the browser's
+ * next request, for the console say, to this shard.
+ */
+export class Sockets implements TopicPublisher {
+	readonly bodies: BodyReader;
+	readonly #app: TemplatedApp;
+	readonly #options: SocketOptions;
+	#listening: us_listen_socket | null = null;
+	/** Opened minus closed; the library does not count an upgrade as closed, nor the end of a WebSocket. */
+	#filtered = 0;
+	#webSocketsClosed = 0;
+
+	constructor(options: SocketOptions) {
+		this.#options = options;
+		const { bodyBytesMax } = options.publish;
+		this.bodies = new BodyReader({ bodyBytesMax, bodiesMax, bytesMax: Math.max(bodyBytesAllMin, bodyBytesMax) });
+		this.#app = App();
+		this.#app.filter(this.#onConnection);
+		const behavior = this.#behavior();
+		for (const path of webSocketPaths) {
+			this.#app.ws(path, behavior);
+			this.#app.any(path, (response, request) => this.#answer(response, request, upgradeRequired()));
+		}
+		this.#app.any(publishPath, (response, request) => this.#publish(response, request));
+		this.#app.any("/*", (response, request) =>
+			this.#answer(response, request, options.handlers.request(request.getMethod(), request.getUrl())),
+		);
+	}
+
+	/**
+	 * Listens on a port that nobody else listens on; port 0 lets the kernel choose. Returns the port.
+	 * @throws Error with the reason as its code, such as EADDRINUSE.
+	 */
+	async listen(address: Address): Promise<number> {
+		let listening: us_listen_socket | false = false;
+		this.#app.listen(address.host ?? "", address.port, LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
+			listening = socket;
+		});
+		if (listening === false) throw await reasonNotToListen(address);
+		this.#listening = listening;
+		return us_socket_local_port(listening as never);
+	}
+
+	/** Serves a connection whose descriptor was handed over. It is the library's from now on. */
+	adopt(descriptor: number): void {
+		this.#app.adoptSocket(descriptor);
+	}
+
+	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
+		return this.#app.publish(topic, message, isBinary);
+	}
+
+	/** No new connections come from the port any more. */
+	stopListening(): void {
+		if (this.#listening !== null) us_listen_socket_close(this.#listening);
+		this.#listening = null;
+	}
+
+	/** Cuts whatever is still open. */
+	close(): void {
+		this.#listening = null;
+		this.#app.close();
+	}
+
+	#behavior(): WebSocketBehavior<ClientData> {
+		const { handlers, payloadBytesMax, bufferedBytesMax, idleTimeoutMs } = this.#options;
+		return {
+			compression: DISABLED,
+			maxPayloadLength: Math.max(cutBytesMin, payloadBytesMax * 2),
+			maxBackpressure: bufferedBytesMax,
+			closeOnBackpressureLimit: false,
+			idleTimeout: Math.ceil(idleTimeoutMs / 1000),
+			sendPingsAutomatically: true,
+			upgrade: (response, request, context) => {
+				const outcome = handlers.upgrade(upgradeHead(request), forwardedHead(request));
+				if ("refused" in outcome) return this.#answer(response, request, outcome.refused);
+				response.upgrade(
+					outcome.data,
+					request.getHeader("sec-websocket-key"),
+					// A program that offers a sub-protocol insists on being given one; the raw endpoint speaks whichever.
+					request.getHeader("sec-websocket-protocol"),
+					request.getHeader("sec-websocket-extensions"),
+					context,
+				);
+			},
+			open: (ws) => handlers.opened(ws as unknown as Client),
+			message: (ws, message, isBinary) => handlers.message(ws as unknown as Client, message, isBinary),
+			dropped: (ws) => handlers.dropped(ws as unknown as Client),
+			drain: (ws) => handlers.drained(ws as unknown as Client),
+			close: (ws, code, reason) => {
+				const tooBig = code === 1006 && tooBigReason.test(Buffer.from(reason).toString("latin1"));
+				this.#webSocketsClosed++;
+				handlers.closed(ws as unknown as Client, code, tooBig);
+				this.#tellConnections();
+			},
+		};
+	}
+
+	readonly #onConnection = (_response: HttpResponse, change: number): void => {
+		this.#filtered += change;
+		this.#tellConnections();
+	};
+
+	#tellConnections(): void {
+		this.#options.handlers.connections(this.#filtered - this.#webSocketsClosed);
+	}
+
+	#answer(response: HttpResponse, request: HttpRequest, reply: HttpReply): void {
+		this.#options.handlers.requested();
+		sendReply(response, reply, request.getMethod() === "head");
+	}
+
+	#publish(response: HttpResponse, request: HttpRequest): void {
+		const { publish, handlers } = this.#options;
+		const head = {
+			method: request.getMethod(),
+			query: request.getQuery() ?? "",
+			contentType: request.getHeader("content-type"),
+			contentLength: request.getHeader("content-length"),
+			authorization: request.getHeader("authorization"),
+			apiKey: request.getHeader("x-api-key"),
+			origin: request.getHeader("origin"),
+			address: handlers.proxiedAddress(forwardedHead(request)) ?? Buffer.from(response.getRemoteAddressAsText()).toString("latin1"),
+		};
+		const refused = publish.judge(head);
+		handlers.requested();
+		if (refused !== null) {
+			this.bodies.discard(response, () => sendReply(response, refused, head.method === "head"));
+			return;
+		}
+		this.bodies.read(response, {
+			whole: (body) => sendReply(response, publish.publish(head, body)),
+			tooLong: () => sendReply(response, publish.bodyTooLarge()),
+			busy: () => sendReply(response, publish.busy()),
+		});
+	}
+}
+
+function upgradeHead(request: HttpRequest): UpgradeHead {
+	return {
+		query: request.getQuery() ?? "",
+		origin: request.getHeader("origin"),
+		upgrade: request.getHeader("upgrade"),
+		version: request.getHeader("sec-websocket-version"),
+	};
+}
+
+function forwardedHead(request: HttpRequest): ForwardedHead {
+	return {
+		proxyToken: request.getHeader("x-shardcast-proxy"),
+		realIp: request.getHeader("x-real-ip"),
+		forwardedFor: request.getHeader("x-forwarded-for"),
+	};
+}
+
+/** The library says only that it could not; Node says why. */
+function reasonNotToListen(address: Address): Promise<Error> {
+	return new Promise((resolve) => {
+		const probe = createServer();
+		probe.once("error", resolve);
+		probe.listen({ ...address, exclusive: true }, () => {
+			probe.close(() => resolve(new Error("the address was taken for a moment; try again")));
+		});
+	});
+}
