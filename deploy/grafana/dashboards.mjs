@@ -1,0 +1,313 @@
+// The dashboards, as the questions that they answer. `node deploy/grafana/dashboards.mjs` writes dashboards/*.json, which Grafana
+// reads; a test sees that they are up to date, and that every metric in them is one that a cluster exports.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { argv } from "node:process";
+import { bars, dashboard, heatMap, lines, numbers, query, row, states } from "./panels.mjs";
+
+const on = '{instance=~"$instance"}';
+const by = (labels) => `{instance=~"$instance",${labels}}`;
+const rate = (metric, labels = "") => `rate(${metric}${labels === "" ? on : by(labels)}[$__rate_interval])`;
+const sumRate = (metric, labels = "") => `sum(${rate(metric, labels)})`;
+const quantile = (q, metric, more = "") => `histogram_quantile(${q}, sum by (le${more}) (${rate(`${metric}_bucket`)}))`;
+const serving = `shardcast_shard_state${by('state="serving"')}`;
+const good = [[0, "green"]];
+
+const overview = dashboard("shardcast-overview", "shardcast: overview", "Is it well, how much does it do, how long does it take.", [
+	numbers("Shards serving", "Shards that serve, of those that there are.", "none", [
+		query(`sum(${serving})`, "serving"),
+		query(`sum(shardcast_shards${on})`, "of"),
+	]),
+	numbers("Clients", "WebSockets open now.", "none", [query(`sum(websocket_active_connections${on})`)]),
+	numbers(
+		"Connections used",
+		"Share of --max-connections; above 90 % health says degraded.",
+		"percentunit",
+		[query(`max(shardcast:connection_utilisation:ratio${on})`)],
+		{
+			thresholds: [
+				[0, "green"],
+				[0.75, "yellow"],
+				[0.9, "red"],
+			],
+		},
+	),
+	numbers("Events per second", "Taken from clients and over HTTP.", "short", [query(`sum(shardcast:events:rate1m${on})`)]),
+	numbers("Deliveries per second", "Messages handed to client sockets, once per client.", "short", [
+		query(`sum(shardcast:deliveries:rate1m${on})`),
+	]),
+	numbers("Latency p99", "From publication to the client's socket.", "s", [query(`max(shardcast:publish_to_send_seconds:p99_1m${on})`)], {
+		thresholds: [
+			[0, "green"],
+			[0.1, "yellow"],
+			[0.25, "red"],
+		],
+	}),
+	lines("Clients by shard", "The balancer picks the shard with the fewest: the lines should lie on each other.", "none", [
+		query(`websocket_active_connections${on}`, "shard {{shard}}"),
+	]),
+	lines(
+		"Events in",
+		"Events published to the cluster, by the shard that took them.",
+		"short",
+		[query(rate("events_processed_total"), "shard {{shard}}")],
+		{ stack: true },
+	),
+	lines(
+		"Deliveries",
+		"Messages handed to client sockets, by shard.",
+		"short",
+		[query(rate("shardcast_deliveries_total"), "shard {{shard}}")],
+		{ stack: true },
+	),
+	lines("Latency", "From publication to the client's socket, all shards together.", "s", [
+		query(quantile(0.5, "shardcast_publish_to_send_seconds"), "p50"),
+		query(quantile(0.9, "shardcast_publish_to_send_seconds"), "p90"),
+		query(quantile(0.99, "shardcast_publish_to_send_seconds"), "p99"),
+	]),
+	lines("Bytes", "Payload bytes taken and handed out.", "Bps", [
+		query(sumRate("shardcast_received_bytes_total"), "in"),
+		query(sumRate("shardcast_delivered_bytes_total"), "out"),
+	]),
+	lines(
+		"Connections accepted",
+		"What became of the connections that the balancer accepted.",
+		"short",
+		[query(`sum by (outcome) (${rate("shardcast_balancer_connections_total")}) > 0`, "{{outcome}}")],
+		{ stack: true },
+	),
+	lines(
+		"Disconnects",
+		"WebSockets closed, by close code.",
+		"short",
+		[query(`sum by (code) (${rate("shardcast_disconnects_total")})`, "{{code}}")],
+		{ stack: true },
+	),
+	lines("Handing over", "From accepting a connection to handing it to a shard, waiting for its HTTP head included.", "s", [
+		query(quantile(0.5, "shardcast_handoff_seconds"), "p50"),
+		query(quantile(0.99, "shardcast_handoff_seconds"), "p99"),
+	]),
+	lines(
+		"Drops",
+		"Messages not delivered or not published, by reason.",
+		"short",
+		[query(`sum by (reason) (${rate("shardcast_drops_total")})`, "{{reason}}")],
+		{ stack: true },
+	),
+]);
+
+const shards = dashboard("shardcast-shards", "shardcast: shards and CPU", "How the work is spread over the cores.", [
+	bars(
+		"CPU now",
+		"Share of its core that each process uses.",
+		"percentunit",
+		[query(`shardcast:shard_cpu:rate1m${on}`, "shard {{shard}}"), query(`rate(shardcast_balancer_cpu_seconds_total${on}[1m])`, "balancer")],
+		{
+			max: 1,
+			thresholds: [
+				[0, "green"],
+				[0.75, "yellow"],
+				[0.9, "red"],
+			],
+		},
+	),
+	bars("Clients now", "WebSockets open on each shard.", "none", [query(`websocket_active_connections${on}`, "shard {{shard}}")], {
+		thresholds: good,
+	}),
+	bars("Core", "CPU that each shard is pinned to; -1 means not pinned.", "none", [query(`shardcast_shard_core${on}`, "shard {{shard}}")], {
+		thresholds: good,
+	}),
+	lines(
+		"CPU by shard",
+		"Share of one core. Shards do the same work when each has the same number of clients.",
+		"percentunit",
+		[query(rate("shardcast_shard_cpu_seconds_total"), "shard {{shard}}")],
+		{ max: 1, width: 12, height: 9 },
+	),
+	lines(
+		"CPU of everything",
+		"All processes of the cluster, in cores.",
+		"none",
+		[
+			query(rate("shardcast_shard_cpu_seconds_total"), "shard {{shard}}"),
+			query(rate("shardcast_balancer_cpu_seconds_total"), "balancer"),
+			query(rate("process_cpu_seconds_total", 'process="supervisor"'), "supervisor"),
+		],
+		{ stack: true, width: 12, height: 9 },
+	),
+	lines("CPU per delivery", "CPU time of a shard for one message to one client.", "s", [
+		query(`${rate("shardcast_shard_cpu_seconds_total")} / (${rate("shardcast_deliveries_total")} > 0)`, "shard {{shard}}"),
+	]),
+	lines("Loop delay", "How late the event loops ran their timers, 99th percentile of a second.", "s", [
+		query(`shardcast_shard_loop_lag_p99_seconds${on}`, "shard {{shard}}"),
+		query(`shardcast_balancer_loop_lag_p99_seconds${on}`, "balancer"),
+	]),
+	lines("Memory", "Resident memory of each process.", "bytes", [
+		query(`shardcast_shard_resident_bytes${on}`, "shard {{shard}}"),
+		query(`shardcast_balancer_resident_bytes${on}`, "balancer"),
+	]),
+	row("Flushes and bus"),
+	lines("Pause between flushes", "0 while messages go out as they come; grows with the load up to --flush-max.", "s", [
+		query(`shardcast_flush_interval_seconds${on}`, "shard {{shard}}"),
+	]),
+	lines("Records per flush", "How much the flushes merge: the mean.", "short", [
+		query(`${rate("shardcast_flush_records_sum")} / (${rate("shardcast_flush_records_count")} > 0)`, "shard {{shard}}"),
+	]),
+	lines("Flush duration", "Time that a flush took, 99th percentile.", "s", [
+		query(quantile(0.99, "shardcast_flush_duration_seconds", ", shard"), "shard {{shard}}"),
+	]),
+	lines(
+		"Own ring",
+		"Part of each shard's ring that its slowest reader has yet to read.",
+		"percentunit",
+		[query(`shardcast_bus_depth_bytes${on} / (shardcast_ring_capacity_bytes${on} > 0)`, "shard {{shard}}")],
+		{ max: 1 },
+	),
+	lines("Backlog", "Bytes in all rings that each shard has yet to read.", "bytes", [
+		query(`shardcast_bus_backlog_bytes${on}`, "shard {{shard}}"),
+	]),
+	lines("Doorbells", "Times per second that a shard was woken from sleep; none under load.", "short", [
+		query(rate("shardcast_doorbells_total"), "shard {{shard}}"),
+	]),
+]);
+
+const latency = dashboard("shardcast-latency", "shardcast: latency", "Where the time goes between publishing and sending.", [
+	heatMap(
+		"Publication to socket",
+		"Every delivery of all shards, by how long it took.",
+		"s",
+		`sum by (le) (${rate("shardcast_publish_to_send_seconds_bucket")})`,
+	),
+	heatMap(
+		"Kafka to socket",
+		"Every delivery of a record from Kafka, from its receipt to the client's socket.",
+		"s",
+		`sum by (le) (${rate("shardcast_ingest_to_send_seconds_bucket")})`,
+	),
+	lines(
+		"Publication to socket, p99 by shard",
+		"One shard above the others has too much to do, or a core that it shares.",
+		"s",
+		[query(quantile(0.99, "shardcast_publish_to_send_seconds", ", shard"), "shard {{shard}}")],
+		{ width: 12 },
+	),
+	lines(
+		"Flush duration by shard",
+		"p50 and p99: a message waits for the flush before its own.",
+		"s",
+		[
+			query(quantile(0.5, "shardcast_flush_duration_seconds", ", shard"), "p50 shard {{shard}}"),
+			query(quantile(0.99, "shardcast_flush_duration_seconds", ", shard"), "p99 shard {{shard}}"),
+		],
+		{ width: 12 },
+	),
+	heatMap("Records per flush", "How many records the flushes merge.", "none", `sum by (le) (${rate("shardcast_flush_records_bucket")})`),
+]);
+
+const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps up.", [
+	lines("Records", "Records consumed, by topic. In per-shard mode every shard consumes each.", "short", [
+		query(`sum by (topic, shard) (${rate("shardcast_kafka_records_total")})`, "{{topic}} shard {{shard}}"),
+	]),
+	lines("Bytes", "Bytes of the values consumed, by topic.", "Bps", [
+		query(`sum by (topic) (${rate("shardcast_kafka_bytes_total")})`, "{{topic}}"),
+	]),
+	lines("Lag by shard", "Records in Kafka that have not reached the shard's clients yet.", "short", [
+		query(`shardcast:kafka_lag_records:sum${on}`, "shard {{shard}}"),
+	]),
+	lines(
+		"Lag by partition",
+		"The worst partitions.",
+		"short",
+		[query(`topk(10, shardcast_kafka_lag_records${on})`, "{{topic}}/{{partition}} shard {{shard}}")],
+		{ width: 12 },
+	),
+	lines(
+		"Receipt to socket",
+		"From the record's receipt to the client's socket.",
+		"s",
+		[query(quantile(0.5, "shardcast_ingest_to_send_seconds"), "p50"), query(quantile(0.99, "shardcast_ingest_to_send_seconds"), "p99")],
+		{ width: 12 },
+	),
+	lines(
+		"Paused",
+		"Share of the time for which consuming was paused because the loop could take no more.",
+		"percentunit",
+		[query(rate("shardcast_kafka_paused_seconds_total"), "shard {{shard}}")],
+		{ max: 1 },
+	),
+	lines("Pauses", "Times per second that consuming was paused.", "short", [query(rate("shardcast_kafka_pauses_total"), "shard {{shard}}")]),
+	lines("Ingest ring", "Bytes between the ingest thread and the loop, now and at most.", "bytes", [
+		query(`shardcast_kafka_ring_depth_bytes${on}`, "now, shard {{shard}}"),
+		query(`shardcast_kafka_ring_high_water_bytes${on}`, "most, shard {{shard}}"),
+	]),
+	lines("Time since the last commit", "Grows for ever when commits fail.", "s", [
+		query(`shardcast_kafka_commit_age_seconds${on}`, "shard {{shard}}"),
+	]),
+	lines("Rebalances", "Times that partitions were shared out anew.", "short", [
+		query(`increase(shardcast_kafka_rebalances_total${on}[$__rate_interval])`, "shard {{shard}}"),
+	]),
+	lines("Errors", "What went wrong, by kind.", "short", [query(`sum by (kind) (${rate("shardcast_kafka_errors_total")})`, "{{kind}}")], {
+		stack: true,
+	}),
+]);
+
+const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, when, and what it cost.", [
+	states("Shards", "When each shard served.", [query(serving, "shard {{shard}}")]),
+	lines("Restarts", "Processes started again after they died or hung.", "none", [
+		query(`increase(shardcast_shard_restarts_total${on}[$__rate_interval])`, "shard {{shard}}"),
+		query(`increase(shardcast_balancer_restarts_total${on}[$__rate_interval])`, "balancer"),
+	]),
+	lines("Heartbeats", "Time since the last one. A process that stays silent for --heartbeat-timeout is killed and restarted.", "s", [
+		query(`shardcast_shard_heartbeat_age_seconds${on}`, "shard {{shard}}"),
+		query(`shardcast_balancer_heartbeat_age_seconds${on}`, "balancer"),
+	]),
+	lines("Uptime", "Time that each shard's process has served.", "s", [query(`shardcast_shard_uptime_seconds${on}`, "shard {{shard}}")]),
+	lines(
+		"Disconnects by code",
+		"1001 drain or page left, 1006 broken, 1009 too big, 1013 bus full, 3008 too slow.",
+		"short",
+		[query(`sum by (code) (${rate("shardcast_disconnects_total")})`, "{{code}}")],
+		{ stack: true },
+	),
+	lines(
+		"Refused",
+		"Connections that got no place, by reason.",
+		"short",
+		[
+			query(`sum by (outcome) (${rate("shardcast_balancer_connections_total", 'outcome=~"refused_.*|send_error"')})`, "{{outcome}}"),
+			query(sumRate("shardcast_connections_refused_total"), "shard full"),
+		],
+		{ stack: true },
+	),
+	lines(
+		"Drops",
+		"Messages not delivered or not published, by reason.",
+		"short",
+		[query(`sum by (reason) (${rate("shardcast_drops_total")})`, "{{reason}}")],
+		{ stack: true },
+	),
+	lines("Back-pressure", "Publishes that found the bus full, by the shard whose ring it was.", "short", [
+		query(rate("shardcast_bus_backpressured_total"), "shard {{shard}}"),
+	]),
+	lines("Hand-over troubles", "Connections that could not be handed over or taken, and batches sent again.", "short", [
+		query(sumRate("shardcast_handoff_errors_total"), "not taken"),
+		query(sumRate("shardcast_handoff_retries_total"), "sent again"),
+		query(`sum by (kind) (${rate("shardcast_balancer_errors_total")})`, "{{kind}}"),
+	]),
+	lines("Metrics incomplete", "Processes that did not answer the supervisor in time.", "none", [
+		query(`sum by (source) (increase(shardcast_scrape_errors_total${on}[$__rate_interval]))`, "{{source}}"),
+	]),
+]);
+
+export const dashboards = { overview, shards, latency, kafka, faults };
+
+/** The file of each dashboard as it should be. */
+export const files = Object.fromEntries(
+	Object.entries(dashboards).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, "\t")}\n`]),
+);
+
+if (argv[1] === import.meta.filename) {
+	const directory = join(import.meta.dirname, "dashboards");
+	mkdirSync(directory, { recursive: true });
+	for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+}
