@@ -1,8 +1,8 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { type Machine, machineFacts } from "../machine.ts";
 import { number, table } from "../table.ts";
-import { type Machine, machineFacts } from "./machine.ts";
 import { type Spread, spreadOf } from "./spread.ts";
 
 /**

@@ -1,0 +1,72 @@
+export interface AudienceOptions {
+	readonly connections: number;
+	readonly senders: number;
+	/** The senders are the first of the connections, and do not get their own messages back (WebSocket source). */
+	readonly sendersListen: boolean;
+	/** 0 = broadcast: everybody gets everything. */
+	readonly channels: number;
+}
+
+/**
+ * Who is to get what. Clients and senders are numbered over the whole load test; with channels each client listens to one
+ * and each sender sends to one. The senders that one client may hear are its *slots* 0, 1, …: with 1,000 channels of one
+ * sender each, a client's checker needs one slot, not 1,000.
+ */
+export class Audience {
+	readonly connections: number;
+	readonly senders: number;
+	readonly channels: number;
+	/** Most senders that one client hears. */
+	readonly slots: number;
+	readonly #sendersListen: boolean;
+
+	constructor({ connections, senders, sendersListen, channels }: AudienceOptions) {
+		this.connections = connections;
+		this.senders = senders;
+		this.channels = channels;
+		this.slots = channels === 0 ? senders : Math.ceil(senders / channels);
+		this.#sendersListen = sendersListen;
+	}
+
+	/** How many of the clients, from 0 on, are the senders. */
+	get senderClients(): number {
+		return this.#sendersListen ? this.senders : 0;
+	}
+
+	/** The channel that a client listens to; -1 = to everything. */
+	channelOfClient(client: number): number {
+		if (this.channels === 0) return -1;
+		return client < this.senderClients ? this.channelOfSender(client) : (client - this.senderClients) % this.channels;
+	}
+
+	channelOfSender(sender: number): number {
+		return this.channels === 0 ? -1 : sender % this.channels;
+	}
+
+	/** Where `client` notes messages of `sender`; -1 when it must not get them. */
+	slotOf(client: number, sender: number): number {
+		if (sender >= this.senders || (this.#sendersListen && client === sender)) return -1;
+		if (this.channels === 0) return sender;
+		return sender % this.channels === this.channelOfClient(client) ? Math.floor(sender / this.channels) : -1;
+	}
+
+	/** How many messages `client` should have got in `slot`, given how many each sender has sent. */
+	expected(client: number, slot: number, sent: ArrayLike<number>): number {
+		const sender = this.channels === 0 ? slot : slot * this.channels + this.channelOfClient(client);
+		return this.slotOf(client, sender) === slot ? sent[sender] : 0;
+	}
+
+	/** How many clients get a message of `sender`. */
+	listenersOf(sender: number): number {
+		const own = this.#sendersListen ? 1 : 0;
+		if (this.channels === 0) return this.connections - own;
+		const channel = this.channelOfSender(sender);
+		const inChannel = (count: number): number => Math.floor(count / this.channels) + (channel < count % this.channels ? 1 : 0);
+		return inChannel(this.senderClients) + inChannel(this.connections - this.senderClients) - own;
+	}
+}
+
+/** Channel names as the clients and senders spell them. */
+export function channelName(channel: number): string {
+	return `load.${channel}`;
+}

@@ -1,0 +1,177 @@
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { parseBytes, parseDuration } from "@shardcast/service";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { payloadBytesMin } from "./payload.ts";
+import { parseTarget, type Target } from "./target.ts";
+import { type SourceKind, sourceKinds } from "./thread/protocol.ts";
+
+export const scenarios = ["broadcast", "channels"] as const;
+export type Scenario = (typeof scenarios)[number];
+
+export interface LoadTestOptions {
+	readonly target: Target;
+	readonly connections: number;
+	readonly scenario: Scenario;
+	/** 0 in the broadcast scenario. */
+	readonly channels: number;
+	readonly senders: number;
+	readonly source: SourceKind;
+	readonly rate: number;
+	readonly bytes: number;
+	readonly durationMs: number;
+	readonly holdMs: number;
+	readonly settleMs: number;
+	readonly rampMs: number;
+	readonly inFlight: number;
+	readonly receivers: number;
+	/** Flags of `shardcast multi` for a cluster of the test's own; null = load what runs at the target. */
+	readonly start: readonly string[] | null;
+	readonly jsonPath: string | null;
+}
+
+/** A command line that can not be run: `message` is for the user, 0 is for --help. */
+export class UsageError extends Error {
+	readonly exitStatus: 0 | 2;
+
+	constructor(message: string, exitStatus: 0 | 2 = 2) {
+		super(message);
+		this.name = "UsageError";
+		this.exitStatus = exitStatus;
+	}
+}
+
+/** Descriptors that the load generator itself needs beside its connections. */
+const descriptorsKept = 300;
+const messageBytesMax = 1 << 20;
+
+function checked<T>(parse: (text: string) => T): (text: string) => T {
+	return (text) => {
+		try {
+			return parse(text);
+		} catch (error) {
+			throw new InvalidArgumentError(`It ${(error as Error).message}.`);
+		}
+	};
+}
+
+function whole(min: number, max: number): (text: string) => number {
+	return checked((text) => {
+		const value = Number(text);
+		if (!/^\d+$/.test(text) || value < min || value > max) throw new RangeError(`is not a whole number from ${min} to ${max}`);
+		return value;
+	});
+}
+
+const rate = checked((text) => {
+	const value = Number(text);
+	if (!(value > 0 && value <= 1_000_000)) throw new RangeError("is not a number of messages per second above 0, at most 1000000");
+	return value;
+});
+
+interface Flags {
+	url: Target;
+	connections: number;
+	scenario: Scenario;
+	channelSize: number;
+	senders?: number;
+	source: SourceKind;
+	rate: number;
+	size: number;
+	duration: number;
+	hold: number;
+	settle: number;
+	rampTimeout: number;
+	inFlight: number;
+	threads: number;
+	start?: string;
+	json?: string;
+}
+
+/** @throws UsageError with one line that names the flag and what to write instead. */
+export function parseOptions(argv: readonly string[], descriptorsMax = descriptorLimit()): LoadTestOptions {
+	let output = "";
+	const duration = checked(parseDuration);
+	const command = new Command("loadtest")
+		.description(
+			"Opens WebSockets to a cluster on this machine, sends messages and checks that every client gets each exactly once, in order.",
+		)
+		.option("--url <url>", "server to load, on this machine", checked(parseTarget), parseTarget("ws://127.0.0.1:3005"))
+		.option("--start <flags>", 'start a cluster with these flags of `shardcast multi` ("--shards 2"), load it, stop it')
+		.option("--connections <n>", "clients, senders included", whole(2, 1_000_000), 12_000)
+		.addOption(
+			new Option("--scenario <name>", "broadcast: each message to all; channels: each to the clients of one channel")
+				.choices(scenarios)
+				.default("broadcast"),
+		)
+		.option("--channel-size <n>", "channels scenario: clients that get each message", whole(1, 100_000), 10)
+		.option("--senders <n>", "clients that send (broadcast: 1, channels: one per channel)", whole(1, 100_000))
+		.addOption(new Option("--source <kind>", "where messages come from").choices(sourceKinds).default("ws"))
+		.option("--rate <n>", "messages per second, over all senders", rate, 5)
+		.option("--size <bytes>", "payload of a message (128, 4KiB)", checked(parseBytes), 128)
+		.option("--duration <time>", "how long to send (30s)", duration, 30_000)
+		.option("--hold <time>", "pause between opening and sending", duration, 2_000)
+		.option("--settle <time>", "how long to wait for missing messages while none arrives", duration, 5_000)
+		.option("--ramp-timeout <time>", "how long opening all connections may take", duration, 60_000)
+		.option("--in-flight <n>", "connections being opened at the same time", whole(1, 10_000), 256)
+		.option("--threads <n>", "threads that receive", whole(1, 64), Math.min(4, availableParallelism()))
+		.option("--json <file>", "write the result there as JSON")
+		.allowExcessArguments(false)
+		.exitOverride()
+		.configureOutput({ writeOut: (text) => (output += text), writeErr: (text) => (output += text) });
+	try {
+		command.parse([...argv], { from: "user" });
+	} catch (error) {
+		if (!(error instanceof CommanderError)) throw error;
+		throw new UsageError((output || error.message).trim(), error.exitCode === 0 ? 0 : 2);
+	}
+	return conclude(command.opts<Flags>(), descriptorsMax);
+}
+
+/** What no flag alone can tell. */
+function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
+	const { connections, channelSize } = flags;
+	const refuse = (problem: string): never => {
+		throw new UsageError(`error: ${problem}`);
+	};
+	const channels = flags.scenario === "broadcast" ? 0 : Math.floor(connections / (channelSize + 1));
+	if (flags.scenario === "channels" && channels === 0)
+		refuse(`--connections ${connections} fill no channel: at least ${channelSize + 1} are needed for --channel-size ${channelSize}`);
+	const senders = flags.senders ?? Math.max(1, channels);
+	if (senders >= connections) refuse(`--senders ${senders} leaves no client that only receives; give fewer, or more --connections`);
+	if (flags.size < payloadBytesMin || flags.size > messageBytesMax)
+		refuse(`--size ${flags.size}: a message has ${payloadBytesMin} to ${messageBytesMax} bytes`);
+	if (flags.duration <= 0) refuse("--duration 0: nothing would be sent; give 1s or more");
+	if (connections + descriptorsKept > descriptorsMax)
+		refuse(
+			`--connections ${connections}: this process may open ${descriptorsMax} files; raise the limit (ulimit -n) or give at most ${descriptorsMax - descriptorsKept}`,
+		);
+	return {
+		target: flags.url,
+		connections,
+		scenario: flags.scenario,
+		channels,
+		senders,
+		source: flags.source,
+		rate: flags.rate,
+		bytes: flags.size,
+		durationMs: flags.duration,
+		holdMs: flags.hold,
+		settleMs: flags.settle,
+		rampMs: flags.rampTimeout,
+		inFlight: flags.inFlight,
+		receivers: flags.threads,
+		start: flags.start === undefined ? null : flags.start.split(/\s+/).filter((flag) => flag !== ""),
+		jsonPath: flags.json ?? null,
+	};
+}
+
+/** Node raises its soft limit to the hard one at start, so the hard one counts. */
+function descriptorLimit(): number {
+	try {
+		const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+		return hard === undefined || hard === "unlimited" ? Number.POSITIVE_INFINITY : Number(hard);
+	} catch {
+		return Number.POSITIVE_INFINITY; // no /proc: the kernel will tell
+	}
+}

@@ -1,0 +1,31 @@
+/** What is counted, by position in a row. */
+export const Progress = { opened: 0, ended: 1, received: 2, sent: 3 } as const;
+export type Progress = (typeof Progress)[keyof typeof Progress];
+
+/** A row is a cache-line pair of its own. */
+const rowLength = 16;
+
+/**
+ * What each thread has done so far, in shared memory: the main thread shows it and waits on it without a message per step.
+ * One row per thread, which alone writes it; 8-byte aligned float64, so a read is never torn, only a moment old.
+ */
+export class ProgressCounters {
+	readonly buffer: SharedArrayBuffer;
+	readonly #values: Float64Array;
+
+	constructor(source: { readonly threads: number } | SharedArrayBuffer) {
+		this.buffer = source instanceof SharedArrayBuffer ? source : new SharedArrayBuffer(source.threads * rowLength * 8);
+		this.#values = new Float64Array(this.buffer);
+	}
+
+	add(thread: number, counter: Progress, count: number): void {
+		this.#values[thread * rowLength + counter] += count;
+	}
+
+	/** Sum over all threads. */
+	total(counter: Progress): number {
+		let sum = 0;
+		for (let at: number = counter; at < this.#values.length; at += rowLength) sum += this.#values[at];
+		return sum;
+	}
+}

@@ -1,0 +1,90 @@
+import { generatorWarnings, type LoadTestResult } from "./result.ts";
+import { number, table } from "./table.ts";
+
+const mib = (bytes: number): string => number(bytes / 1024 ** 2);
+const percent = (share: number): string => `${number(share)} %`;
+
+/** The result for people: one paragraph per phase, as far as the test got. */
+export function renderResult(result: LoadTestResult): string {
+	const parts = [machine(result), ramp(result), hold(result), send(result), servers(result), verdict(result)];
+	return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function machine({ machine, options }: LoadTestResult): string {
+	const what = options.scenario === "broadcast" ? "broadcast" : `${number(options.channels)} channels`;
+	return [
+		`${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, Node ${machine.node}, ${machine.date}`,
+		`${number(options.connections)} connections, ${what}, ${number(options.senders)} senders, ${number(options.rate)} messages/s of ${options.bytes} bytes`,
+	].join("\n");
+}
+
+function ramp({ ramp, shards, options }: LoadTestResult): string {
+	if (ramp === undefined) return "";
+	const lines = [
+		`connect  ${number(ramp.opened)} of ${number(options.connections)} in ${number(ramp.seconds)} s: ${number(Math.round(ramp.connectsPerSecond))}/s`,
+	];
+	if (shards !== undefined && shards.connections.length > 0) {
+		const list = shards.connections.map(({ id, connections }) => `${id}: ${number(connections)}`).join(", ");
+		lines.push(`shards   ${list}; spread ${percent(shards.spreadPercent)}`);
+	}
+	return lines.join("\n");
+}
+
+function hold({ hold }: LoadTestResult): string {
+	if (hold === undefined) return "";
+	return `idle     ${percent(hold.cpuPercent)} of a core; ${mib(hold.pssBytesAfter)} MiB, ${number(hold.pssBytesPerConnection / 1024)} KiB per connection`;
+}
+
+function send({ send, interrupted }: LoadTestResult): string {
+	if (send === undefined)
+		return interrupted === undefined
+			? ""
+			: `interrupted with ${number(interrupted.open)} connections open, ${number(interrupted.sent)} messages sent, ${number(interrupted.received)} deliveries received`;
+	const { latency } = send;
+	const perSecond = Math.round(send.deliveries / send.seconds);
+	return [
+		`send     ${number(send.sent)} messages, ${number(send.deliveries)} of ${number(send.expected)} deliveries in ${number(send.seconds)} s: ${number(perSecond)}/s`,
+		table(
+			["latency", "p50", "p90", "p99", "p99.9", "max"],
+			[["ms", ...[latency.p50Ms, latency.p90Ms, latency.p99Ms, latency.p999Ms, latency.maxMs].map(number)]],
+		),
+	].join("\n");
+}
+
+function servers({ servers, send, cpuUsPerDelivery }: LoadTestResult): string {
+	if (send === undefined) return "";
+	const seconds = send.seconds;
+	const share = (cpuMs: number): string => percent(cpuMs / (seconds * 10));
+	const rows = (servers ?? []).map(({ name, pid, cpuMs, pssBytes }) => [
+		name,
+		String(pid),
+		number(Math.round(cpuMs)),
+		share(cpuMs),
+		number((cpuMs * 1000) / send.deliveries),
+		mib(pssBytes),
+	]);
+	if (servers !== undefined && servers.length > 0) {
+		const cpuMs = servers.reduce((sum, server) => sum + server.cpuMs, 0);
+		const pssBytes = servers.reduce((sum, server) => sum + server.pssBytes, 0);
+		rows.push(["all of the server", "", number(Math.round(cpuMs)), share(cpuMs), number(cpuUsPerDelivery ?? 0), mib(pssBytes)]);
+	}
+	rows.push([
+		"load generator",
+		String(process.pid),
+		number(Math.round(send.cpuMs)),
+		share(send.cpuMs),
+		number((send.cpuMs * 1000) / send.deliveries),
+		"",
+	]);
+	return table(["process", "pid", "CPU ms", "of a core", "µs/delivery", "Pss MiB"], rows);
+}
+
+function verdict({ problems, send, interrupted }: LoadTestResult): string {
+	const lines = send === undefined ? [] : generatorWarnings(send).map((warning) => `warning: ${warning}`);
+	if (problems.length > 0) {
+		lines.push("FAILED", ...problems.map((problem) => `  ${problem}`));
+		for (const example of send?.delivery.examples ?? []) lines.push(`    ${example}`);
+	} else if (send !== undefined) lines.push("passed: every client got every message exactly once, in order");
+	else if (interrupted !== undefined) lines.push("interrupted: nothing is proved");
+	return lines.join("\n");
+}

@@ -1,0 +1,49 @@
+import { isIPv4 } from "node:net";
+
+/** A server to load. */
+export interface Target {
+	readonly host: string;
+	readonly port: number;
+	readonly path: string;
+	readonly httpUrl: string;
+}
+
+/**
+ * Reads a ws:// URL and refuses everything that is not this machine: a tool that opens 12,000 connections must not be aimed
+ * at somebody else's server by a typing error.
+ * @throws RangeError whose message completes the sentence `"<text>" …`.
+ */
+export function parseTarget(text: string): Target {
+	let url: URL;
+	try {
+		url = new URL(text);
+	} catch {
+		throw new RangeError("is not a URL; write ws://127.0.0.1:3005");
+	}
+	if (url.protocol !== "ws:") throw new RangeError(`has the scheme ${url.protocol}//; only ws:// is supported`);
+	const name = url.hostname.replace(/^\[|\]$/g, "");
+	const loopback = name === "localhost" || name === "::1" || (isIPv4(name) && name.startsWith("127."));
+	if (!loopback) throw new RangeError(`is not on this machine; the load test only loads 127.0.0.0/8, ::1 and localhost`);
+	const host = name === "localhost" ? "127.0.0.1" : name;
+	const port = Number(url.port || 80);
+	return { host, port, path: url.pathname + url.search, httpUrl: `http://${host.includes(":") ? `[${host}]` : host}:${port}` };
+}
+
+/** The client's path with the channel that it listens to. */
+export function pathWithChannel(path: string, channel: string): string {
+	return `${path}${path.includes("?") ? "&" : "?"}channels=${encodeURIComponent(channel)}`;
+}
+
+const connectionsPerAddress = 5_000;
+const addressesMax = 250;
+
+/**
+ * Source addresses to spread `connections` over: 127.0.0.2, .3, …. One address has 28,000 ports for one target; far fewer
+ * are used of each, because the kernel's search for a free port gets slow long before that and because connections of the
+ * run before still hold theirs for a minute. Empty for a target that is not IPv4: then the kernel's choice.
+ */
+export function sourceAddresses(target: Target, connections: number): string[] {
+	if (!isIPv4(target.host)) return [];
+	const count = Math.min(addressesMax, Math.max(1, Math.ceil(connections / connectionsPerAddress)));
+	return Array.from({ length: count }, (_, index) => `127.0.0.${index + 2}`);
+}

@@ -1,0 +1,208 @@
+import {
+	DeliveryChecker,
+	type DeliveryReport,
+	describeEnd,
+	handshakeKey,
+	Opcode,
+	RawSocket,
+	type RawSocketHandler,
+	type SocketEnd,
+} from "@shardcast/testkit";
+import { monotonicMs } from "@shardcast/wire";
+import { type Audience, channelName } from "../audience.ts";
+import { LatencyRecorder } from "../latency.ts";
+import { isPayload, numberOf, senderOf, sentMsOf } from "../payload.ts";
+import { Progress, type ProgressCounters } from "../progress-counters.ts";
+import { pathWithChannel, type Target } from "../target.ts";
+
+export interface FleetOptions {
+	/** Number of this thread among the threads of the load test. */
+	readonly thread: number;
+	/** This fleet's clients are `firstClient … firstClient + clients - 1` of the audience. */
+	readonly firstClient: number;
+	readonly clients: number;
+	readonly target: Target;
+	readonly sourceAddresses: readonly string[];
+	readonly audience: Audience;
+	readonly progress: ProgressCounters;
+}
+
+export interface RampPart {
+	readonly startedMs: number;
+	/** When the last connection of this fleet was open (or given up). */
+	readonly endedMs: number;
+	readonly opened: number;
+	/** How those ended that did not open, and how often each. */
+	readonly failures: Readonly<Record<string, number>>;
+}
+
+const failuresMax = 50;
+
+/**
+ * The clients of one thread: opens them, receives, checks and times every message. All sockets read into one buffer, one
+ * after the other, and nothing is allocated per read or message.
+ */
+export class Fleet implements RawSocketHandler {
+	readonly #options: FleetOptions;
+	readonly #checker: DeliveryChecker;
+	readonly #latency = new LatencyRecorder();
+	readonly #readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
+	readonly #key = handshakeKey();
+	readonly #sockets: (RawSocket | null)[];
+	/** How connections ended without being asked to, and how often each: a bounded number of kinds. */
+	readonly #failures = new Map<string, number>();
+	#next = 0;
+	#connecting = 0;
+	#inFlight = 0;
+	#open = 0;
+	#corrupted = 0;
+	#closing = false;
+	#changed: () => void = () => {};
+
+	constructor(options: FleetOptions) {
+		this.#options = options;
+		this.#sockets = new Array<RawSocket | null>(options.clients).fill(null);
+		this.#checker = new DeliveryChecker(options.clients, options.audience.slots, options.firstClient);
+	}
+
+	/** Opens all clients, at most `inFlight` at a time; those that have no answer at the deadline are given up. */
+	async ramp(inFlight: number, deadlineMs: number): Promise<RampPart> {
+		const startedMs = monotonicMs();
+		this.#inFlight = inFlight;
+		await this.#until(
+			() => this.#next === this.#options.clients && this.#connecting === 0,
+			deadlineMs,
+			() => this.#connectMore(),
+		);
+		const endedMs = monotonicMs();
+		const late = this.#connecting + (this.#options.clients - this.#next);
+		if (late > 0) {
+			this.#note(`no answer within ${deadlineMs} ms`, late);
+			this.#next = this.#options.clients;
+			this.#inFlight = 0;
+			for (const socket of this.#sockets) if (socket !== null && !socket.isOpen) socket.reset();
+		}
+		const failures = Object.fromEntries(this.#failures);
+		this.#failures.clear();
+		return { startedMs, endedMs, opened: this.#open, failures };
+	}
+
+	/** The socket of a client of this fleet, by its number in the audience; null when it is not open. */
+	socketOf(client: number): RawSocket | null {
+		const socket = this.#sockets[client - this.#options.firstClient] ?? null;
+		return socket?.isOpen ? socket : null;
+	}
+
+	/** What has been received since the fleet began, given what each sender has sent. */
+	report(sent: ArrayLike<number>): DeliveryReport {
+		const { audience, firstClient } = this.#options;
+		const report = this.#checker.report((client, slot) => audience.expected(firstClient + client, slot, sent));
+		if (this.#corrupted === 0) return report;
+		return {
+			...report,
+			unexpected: report.unexpected + this.#corrupted,
+			examples: [...report.examples, `${this.#corrupted} messages were not what was sent`],
+		};
+	}
+
+	/** Latencies since the last call. */
+	takeLatency(): string {
+		return this.#latency.take();
+	}
+
+	/** Connections that ended since the ramp although nobody here closed them. */
+	brokenOff(): Readonly<Record<string, number>> {
+		return Object.fromEntries(this.#failures);
+	}
+
+	/** Closes every connection, with the closing handshake or with RST; what is not gone at the deadline is reset. */
+	async close(how: "handshake" | "reset", deadlineMs: number): Promise<void> {
+		this.#closing = true;
+		for (const socket of this.#sockets) {
+			if (how === "reset") socket?.reset();
+			else socket?.close();
+		}
+		await this.#until(() => this.#open === 0, deadlineMs);
+		for (const socket of this.#sockets) socket?.reset();
+	}
+
+	opened(): void {
+		this.#open++;
+		this.#connecting--;
+		this.#options.progress.add(this.#options.thread, Progress.opened, 1);
+		this.#connectMore();
+		this.#changed();
+	}
+
+	message(socket: RawSocket, opcode: number, bytes: Buffer, start: number, end: number): void {
+		const { audience, firstClient, progress, thread } = this.#options;
+		progress.add(thread, Progress.received, 1);
+		if (opcode !== Opcode.binary || !isPayload(bytes, start, end)) {
+			this.#corrupted++;
+			return;
+		}
+		const sender = senderOf(bytes, start);
+		const slot = audience.slotOf(firstClient + socket.id, sender);
+		if (slot < 0) this.#checker.stray(socket.id, `a message of sender ${sender}, which was not meant for it`);
+		else this.#checker.saw(socket.id, slot, numberOf(bytes, start));
+		this.#latency.record(monotonicMs() - sentMsOf(bytes, start));
+	}
+
+	ended(socket: RawSocket, end: SocketEnd): void {
+		this.#sockets[socket.id] = null;
+		if (end.kind === "closed") {
+			this.#open--;
+			this.#options.progress.add(this.#options.thread, Progress.ended, 1);
+			if (!this.#closing) this.#note(describeEnd(end), 1);
+		} else {
+			this.#connecting--;
+			if (this.#inFlight > 0) this.#note(describeEnd(end), 1);
+			this.#connectMore();
+		}
+		this.#changed();
+	}
+
+	#connectMore(): void {
+		const { target, sourceAddresses, audience, firstClient, clients } = this.#options;
+		while (this.#connecting < this.#inFlight && this.#next < clients) {
+			const id = this.#next++;
+			const client = firstClient + id;
+			const channel = audience.channelOfClient(client);
+			this.#connecting++;
+			this.#sockets[id] = new RawSocket(
+				id,
+				{
+					host: target.host,
+					port: target.port,
+					path: channel < 0 ? target.path : pathWithChannel(target.path, channelName(channel)),
+					key: this.#key,
+					readBuffer: this.#readBuffer,
+					...(sourceAddresses.length === 0 ? {} : { localAddress: sourceAddresses[client % sourceAddresses.length] }),
+				},
+				this,
+			);
+		}
+	}
+
+	#note(what: string, count: number): void {
+		// Node adds the local port to some messages, which would make each of them one of a kind.
+		const kind = what.replace(/ - Local \(.*\)$/, "");
+		const name = this.#failures.has(kind) || this.#failures.size < failuresMax ? kind : "other";
+		this.#failures.set(name, (this.#failures.get(name) ?? 0) + count);
+	}
+
+	/** Resolves when `done` or at the deadline, asked after every change of a socket's state. */
+	async #until(done: () => boolean, deadlineMs: number, begin: () => void = () => {}): Promise<void> {
+		let timer: NodeJS.Timeout | undefined;
+		await new Promise<void>((resolve) => {
+			timer = setTimeout(resolve, deadlineMs);
+			this.#changed = () => {
+				if (done()) resolve();
+			};
+			begin();
+			this.#changed();
+		});
+		clearTimeout(timer);
+		this.#changed = () => {};
+	}
+}

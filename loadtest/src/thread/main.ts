@@ -1,0 +1,77 @@
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
+import { Audience } from "../audience.ts";
+import { ProgressCounters } from "../progress-counters.ts";
+import { Fleet } from "./fleet.ts";
+import type { MessageSource } from "./message-source.ts";
+import { Pacer } from "./pacer.ts";
+import type { CallMessage, ReplyMessage, SourceKind, ThreadCalls, ThreadTask } from "./protocol.ts";
+import { WebSocketSource } from "./websocket-source.ts";
+
+const flushMs = 5_000;
+
+function openSource(kind: SourceKind, fleet: Fleet, senders: number): MessageSource {
+	switch (kind) {
+		case "ws":
+			return new WebSocketSource(fleet, senders);
+		default:
+			return kind satisfies never;
+	}
+}
+
+/** One thread of the load generator, run as a single long task of the pool: serves calls until it is told to close. */
+export default function serve(task: ThreadTask): Promise<void> {
+	const audience = new Audience(task.audience);
+	const progress = new ProgressCounters(task.progress);
+	const fleet = new Fleet({ ...task, audience, progress });
+	const source = task.source === null ? null : openSource(task.source, fleet, audience.senders);
+	const pacer = source && new Pacer(source, audience.senders, progress, task.thread);
+	const lag = monitorEventLoopDelay({ resolution: 5 });
+	let idleBase = performance.eventLoopUtilization();
+
+	const calls: ThreadCalls = {
+		ramp: ({ inFlight, deadlineMs }) => fleet.ramp(inFlight, deadlineMs),
+		begin: () => {
+			fleet.takeLatency();
+			lag.enable();
+			lag.reset();
+			idleBase = performance.eventLoopUtilization();
+		},
+		send: async (load) => {
+			if (source === null || pacer === null) throw new Error("this thread has no source");
+			await source.open();
+			const report = await pacer.run(load);
+			await source.flush(flushMs);
+			return report;
+		},
+		collect: ({ sentBySender }) => {
+			const { utilization } = performance.eventLoopUtilization(idleBase);
+			const lagP99Ms = Math.max(0, lag.percentile(99) / 1e6 - 5);
+			lag.disable();
+			return {
+				delivery: fleet.report(sentBySender),
+				latency: fleet.takeLatency(),
+				brokenOff: fleet.brokenOff(),
+				load: { utilization, lagP99Ms },
+			};
+		},
+		close: async ({ how, deadlineMs }) => {
+			await source?.close();
+			await fleet.close(how, deadlineMs);
+		},
+	};
+
+	return new Promise((resolve) => {
+		task.port.on("message", async ({ call, argument }: CallMessage) => {
+			let reply: ReplyMessage;
+			try {
+				reply = { value: await (calls[call] as (argument: unknown) => unknown)(argument) };
+			} catch (error) {
+				reply = { error: (error as Error).message };
+			}
+			if (call === "close") {
+				task.port.close();
+				resolve();
+			} else task.port.postMessage(reply);
+		});
+	});
+}

@@ -1,0 +1,53 @@
+import type { DeliveryReport } from "@shardcast/testkit";
+import type { AudienceOptions } from "../audience.ts";
+import type { Target } from "../target.ts";
+import type { RampPart } from "./fleet.ts";
+import type { Load, PaceReport } from "./pacer.ts";
+
+/** Kinds of message source, as `--source` spells them. */
+export const sourceKinds = ["ws"] as const;
+export type SourceKind = (typeof sourceKinds)[number];
+
+/** What a thread is started with. */
+export interface ThreadTask {
+	readonly thread: number;
+	readonly firstClient: number;
+	readonly clients: number;
+	readonly target: Target;
+	readonly sourceAddresses: readonly string[];
+	readonly audience: AudienceOptions;
+	readonly progress: SharedArrayBuffer;
+	/** The one thread that sends has a source, the others null. */
+	readonly source: SourceKind | null;
+	/** The thread's end of its message channel. */
+	readonly port: import("node:worker_threads").MessagePort;
+}
+
+/** How busy a thread was between `begin` and `collect`. */
+export interface ThreadLoad {
+	/** Share of the time that its event loop was not idle, 0 … 1. */
+	readonly utilization: number;
+	readonly lagP99Ms: number;
+}
+
+export interface Collected {
+	readonly delivery: DeliveryReport;
+	readonly latency: string;
+	readonly brokenOff: Readonly<Record<string, number>>;
+	readonly load: ThreadLoad;
+}
+
+/** Calls from the main thread, one at a time per thread. */
+export interface ThreadCalls {
+	ramp(argument: { inFlight: number; deadlineMs: number }): Promise<RampPart>;
+	/** Forgets latencies and busyness so far. */
+	begin(): void;
+	send(load: Load): Promise<PaceReport>;
+	collect(argument: { sentBySender: Uint32Array }): Collected;
+	/** Ends the thread's task as well. */
+	close(argument: { how: "handshake" | "reset"; deadlineMs: number }): Promise<void>;
+}
+
+export type ThreadCall = keyof ThreadCalls;
+export type CallMessage = { readonly call: ThreadCall; readonly argument: unknown };
+export type ReplyMessage = { readonly value: unknown } | { readonly error: string };

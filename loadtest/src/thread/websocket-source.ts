@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Opcode } from "@shardcast/testkit";
+import type { Fleet } from "./fleet.ts";
+import type { MessageSource } from "./message-source.ts";
+
+/** What may wait in one sender's socket for the server to read on; then that sender pauses. */
+const waitingBytesMax = 1 << 20;
+
+/** Sends through the fleet's own clients: sender n is client n, with the channel that it was opened with. */
+export class WebSocketSource implements MessageSource {
+	readonly #fleet: Fleet;
+	readonly #senders: number;
+
+	constructor(fleet: Fleet, senders: number) {
+		this.#fleet = fleet;
+		this.#senders = senders;
+	}
+
+	async open(): Promise<void> {
+		for (let sender = 0; sender < this.#senders; sender++) {
+			if (this.#fleet.socketOf(sender) === null) throw new Error(`sender ${sender} has no connection`);
+		}
+	}
+
+	send(sender: number, payload: Buffer): boolean {
+		const socket = this.#fleet.socketOf(sender);
+		if (socket === null || socket.tcp.writableLength > waitingBytesMax) return false;
+		socket.send(Opcode.binary, payload);
+		return true;
+	}
+
+	async flush(deadlineMs: number): Promise<void> {
+		const waiting = (sender: number): number => this.#fleet.socketOf(sender)?.tcp.writableLength ?? 0;
+		const endsMs = performance.now() + deadlineMs;
+		for (let sender = 0; sender < this.#senders; sender++) while (waiting(sender) > 0 && performance.now() < endsMs) await sleep(5);
+	}
+
+	/** The fleet closes its clients. */
+	async close(): Promise<void> {}
+}

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { Audience } from "../src/audience.ts";
+
+const clientsOf = (audience: Audience) => Array.from({ length: audience.connections }, (_, client) => client);
+
+describe.each([
+	["broadcast, one sender", { connections: 20, senders: 1, sendersListen: true, channels: 0 }],
+	["broadcast, three senders", { connections: 20, senders: 3, sendersListen: true, channels: 0 }],
+	["broadcast from outside", { connections: 20, senders: 3, sendersListen: false, channels: 0 }],
+	["channels, one sender each", { connections: 50, senders: 4, sendersListen: true, channels: 4 }],
+	["channels, some with two senders", { connections: 50, senders: 6, sendersListen: true, channels: 4 }],
+	["channels, some without a sender", { connections: 50, senders: 3, sendersListen: true, channels: 4 }],
+	["channels from outside", { connections: 50, senders: 6, sendersListen: false, channels: 4 }],
+])("Audience: %s", (_name, options) => {
+	const audience = new Audience(options);
+	const sent = Array.from({ length: options.senders }, (_, sender) => 100 + sender);
+
+	it("expects at each client what its senders sent, slot by slot", () => {
+		for (const client of clientsOf(audience))
+			for (let sender = 0; sender < options.senders; sender++) {
+				const slot = audience.slotOf(client, sender);
+				const own = options.sendersListen && client === sender;
+				const hears = !own && (options.channels === 0 || audience.channelOfClient(client) === audience.channelOfSender(sender));
+				expect(slot >= 0, `client ${client}, sender ${sender}`).toBe(hears);
+				if (slot >= 0) expect(audience.expected(client, slot, sent)).toBe(sent[sender]);
+			}
+	});
+
+	it("expects nothing in slots that no sender fills", () => {
+		for (const client of clientsOf(audience)) {
+			const total = Array.from({ length: audience.slots }, (_, slot) => audience.expected(client, slot, sent)).reduce((a, b) => a + b, 0);
+			const heard = sent.filter((_, sender) => audience.slotOf(client, sender) >= 0).reduce((a, b) => a + b, 0);
+			expect(total).toBe(heard);
+		}
+	});
+
+	it("counts listeners as the clients that hear a sender", () => {
+		for (let sender = 0; sender < options.senders; sender++) {
+			expect(audience.listenersOf(sender)).toBe(clientsOf(audience).filter((client) => audience.slotOf(client, sender) >= 0).length);
+		}
+	});
+
+	it("knows no sender beyond the last", () => {
+		expect(audience.slotOf(19, options.senders)).toBe(-1);
+	});
+});

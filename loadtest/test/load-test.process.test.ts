@@ -1,0 +1,172 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePorts, ManagedProcess } from "@shardcast/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { LoadTestResult } from "../src/result.ts";
+
+const program = join(import.meta.dirname, "../dist/main.js");
+const bareServer = join(import.meta.dirname, "../dist/bench/bare-server.js");
+const faultyServer = join(import.meta.dirname, "programs/faulty-server.mjs");
+
+let directory: string;
+beforeAll(() => {
+	directory = mkdtempSync(join(tmpdir(), "load-test-"));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+interface Run {
+	readonly status: number | null;
+	readonly output: string;
+	readonly result: LoadTestResult;
+}
+
+async function withServer<T>(
+	entry: string,
+	args: readonly string[],
+	work: (port: number, server: ManagedProcess) => Promise<T>,
+): Promise<T> {
+	const port = await freePorts();
+	const server = await ManagedProcess.start(entry, [String(port), ...args]);
+	try {
+		await server.waitForOutput(/listening on/, 10_000);
+		return await work(port, server);
+	} finally {
+		await server.stop();
+	}
+}
+
+let runs = 0;
+async function loadTest(port: number, flags: readonly string[], disturb?: (run: ManagedProcess) => Promise<void>): Promise<Run> {
+	const json = join(directory, `${runs++}.json`);
+	const run = await ManagedProcess.start(program, [
+		"--url",
+		`ws://127.0.0.1:${port}`,
+		"--hold",
+		"50ms",
+		"--threads",
+		"2",
+		"--json",
+		json,
+		...flags,
+	]);
+	await disturb?.(run);
+	const { code } = await run.exited;
+	return { status: code, output: run.log(), result: JSON.parse(readFileSync(json, "utf8")) as LoadTestResult };
+}
+
+describe("load test against the bare server", () => {
+	it("M12: counts every broadcast at each of 200 clients and passes", async () => {
+		const { status, output, result } = await withServer(bareServer, [], (port) =>
+			loadTest(port, ["--connections", "200", "--rate", "100", "--duration", "1s", "--senders", "3"]),
+		);
+		expect(output).toContain("passed: every client got every message exactly once, in order");
+		expect(status).toBe(0);
+		expect(result.ramp).toMatchObject({ opened: 200, failures: {} });
+		// Each message goes to all but the client that sent it.
+		expect(result.send).toMatchObject({ sent: 100, planned: 100, expected: 100 * 199, deliveries: 100 * 199 });
+		expect(result.send!.delivery).toEqual({ received: 19_900, lost: 0, duplicated: 0, reordered: 0, unexpected: 0, examples: [] });
+		expect(result.send!.latency.count).toBe(19_900);
+		expect(result.send!.latency.p50Ms).toBeGreaterThan(0);
+		expect(result.shards!.connections).toEqual([{ id: 0, connections: 200 }]);
+		expect(result.servers).toHaveLength(1);
+		expect(result.cpuUsPerDelivery).toBeGreaterThan(0);
+		expect(output).toMatch(/connect\s+200 of 200 connections/);
+	});
+
+	it("sends each message of the channels scenario to its channel alone", async () => {
+		const { status, result } = await withServer(bareServer, [], (port) =>
+			loadTest(port, ["--connections", "220", "--scenario", "channels", "--rate", "200", "--duration", "1s"]),
+		);
+		expect(result.options).toMatchObject({ channels: 20, senders: 20 });
+		expect(result.send).toMatchObject({ sent: 200, expected: 2_000, deliveries: 2_000 });
+		expect(status).toBe(0);
+	});
+
+	it("shows what it has when it is interrupted", async () => {
+		const { status, output, result } = await withServer(bareServer, [], (port) =>
+			loadTest(port, ["--connections", "20", "--rate", "100", "--duration", "60s"], async (run) => {
+				await run.waitForOutput(/send\s+0 of/, 10_000);
+				run.signal("SIGINT");
+			}),
+		);
+		expect(status).toBe(130);
+		expect(output).toMatch(/interrupted with 20 connections open/);
+		expect(result.interrupted).toMatchObject({ open: 20 });
+		expect(result.ramp!.opened).toBe(20);
+	});
+
+	it("fails, and does not wait, when the server dies under it", async () => {
+		const startedMs = performance.now();
+		await withServer(bareServer, [], async (port, server) => {
+			const { status, output } = await loadTest(
+				port,
+				["--connections", "20", "--rate", "100", "--duration", "2s", "--settle", "500ms"],
+				async (run) => {
+					await run.waitForOutput(/send\s+0 of/, 10_000);
+					server.signal("SIGKILL");
+				},
+			);
+			expect(status).toBe(1);
+			expect(output).toMatch(/20 connections ended during the test: 20 × closed with 1006/);
+		});
+		expect(performance.now() - startedMs).toBeLessThan(15_000);
+	});
+
+	it("fails when nobody listens", async () => {
+		const port = await freePorts();
+		const { status, output } = await loadTest(port, ["--connections", "10"]);
+		expect(status).toBe(1);
+		expect(output).toContain("10 of 10 connections did not open: 10 × failed: connect ECONNREFUSED");
+	});
+});
+
+describe("load test against a faulty server", () => {
+	const twentyClients = ["--connections", "20", "--rate", "50", "--duration", "200ms", "--settle", "300ms"];
+	const clean = { lost: 0, duplicated: 0, reordered: 0, unexpected: 0 };
+
+	it.each([
+		["drop", { ...clean, lost: 1 }, "1 deliveries lost"],
+		["duplicate", { ...clean, duplicated: 2 }, "2 deliveries doubled"],
+		["reorder", { ...clean, reordered: 1 }, "1 deliveries out of order"],
+		["corrupt", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
+		["text", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
+		["echo", { ...clean, unexpected: 10 }, "a message of sender 0, which was not meant for it"],
+		["hang-up", { ...clean, lost: 6 }, "1 × closed with 3008 slow"],
+	])("%s: exit status 1 and the right counts", async (fault, counts, told) => {
+		const { status, output, result } = await withServer(faultyServer, [fault], (port) => loadTest(port, twentyClients));
+		expect(result.send!.delivery, output).toMatchObject(counts);
+		expect(output).toContain("FAILED");
+		expect(output).toContain(told);
+		expect(status).toBe(1);
+	});
+
+	it("none: passes, so it is the fault that is found and not the server", async () => {
+		const { status, result } = await withServer(faultyServer, ["none"], (port) => loadTest(port, twentyClients));
+		expect(result.send!.delivery).toMatchObject({ ...clean, received: 190 });
+		expect(status).toBe(0);
+	});
+
+	it("refuse: exit status 1, the reason, and no messages sent", async () => {
+		const { status, output, result } = await withServer(faultyServer, ["refuse"], (port) => loadTest(port, ["--connections", "25"]));
+		expect(result.ramp).toMatchObject({ opened: 20 });
+		expect(output).toMatch(/5 of 25 connections did not open: 5 × refused with 503/);
+		expect(result.send).toBeUndefined();
+		expect(status).toBe(1);
+	});
+});
+
+describe("load test command line", () => {
+	it.each([
+		[["--url", "ws://192.0.2.1:3005"], "--url", "not on this machine"],
+		[["--rate", "many"], "--rate", "not a number of messages per second"],
+		[["--duration", "30"], "--duration", "has no unit; write 30s or 30ms"],
+		[["--what"], "--what", "unknown option"],
+	])("%j: one clear line and exit status 2", async (flags, flag, what) => {
+		const run = await ManagedProcess.start(program, flags);
+		expect(await run.exited).toEqual({ code: 2, signal: null });
+		expect(run.log()).toContain(flag);
+		expect(run.log()).toContain(what);
+		expect(run.log().trim().split("\n")).toHaveLength(1);
+	});
+});

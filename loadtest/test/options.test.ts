@@ -1,0 +1,99 @@
+import { describe, expect, it } from "vitest";
+import { parseOptions, UsageError } from "../src/options.ts";
+import { parseTarget, pathWithChannel, sourceAddresses } from "../src/target.ts";
+
+const parse = (...argv: string[]) => parseOptions(argv, 20_000);
+const refusal = (...argv: string[]): string => {
+	try {
+		parse(...argv);
+	} catch (error) {
+		if (error instanceof UsageError && error.exitStatus === 2) return error.message;
+		throw error;
+	}
+	throw new Error(`${argv.join(" ")} was accepted`);
+};
+
+describe("options", () => {
+	it("M11: is the 12,000-connection broadcast by default", () => {
+		expect(parse()).toMatchObject({
+			connections: 12_000,
+			channels: 0,
+			senders: 1,
+			rate: 5,
+			bytes: 128,
+			durationMs: 30_000,
+			source: "ws",
+			start: null,
+		});
+		expect(parse().target).toMatchObject({ host: "127.0.0.1", port: 3005, path: "/" });
+	});
+
+	it("makes channels of which each message reaches --channel-size clients", () => {
+		expect(parse("--scenario", "channels")).toMatchObject({ channels: 1_090, senders: 1_090 });
+		expect(parse("--scenario", "channels", "--channel-size", "99", "--senders", "7")).toMatchObject({ channels: 120, senders: 7 });
+	});
+
+	it("takes units and the flags of a cluster to start", () => {
+		const options = parse("--size", "4KiB", "--duration", "1.5m", "--start", "--shards 2  --lb-mode proxy");
+		expect(options).toMatchObject({ bytes: 4096, durationMs: 90_000, start: ["--shards", "2", "--lb-mode", "proxy"] });
+	});
+
+	it.each([
+		[["--connections", "1"], "--connections"],
+		[["--connections", "12e3"], "--connections"],
+		[["--connections", "19800"], "ulimit -n"],
+		[["--connections", "10", "--senders", "10"], "--senders 10"],
+		[["--connections", "10", "--scenario", "channels"], "at least 11"],
+		[["--size", "27"], "28 to"],
+		[["--size", "2MiB"], "28 to"],
+		[["--duration", "0"], "--duration 0"],
+		[["--rate", "0"], "--rate"],
+		[["--rate", "Infinity"], "--rate"],
+		[["--scenario", "chaos"], "--scenario"],
+		[["--source", "carrier-pigeon"], "--source"],
+		[["extra"], "too many arguments"],
+	])("refuses %j and says why", (argv, told) => {
+		expect(refusal(...argv)).toContain(told);
+	});
+
+	it("shows help with exit status 0", () => {
+		expect(() => parse("--help")).toThrow(expect.objectContaining({ exitStatus: 0, message: expect.stringContaining("--connections") }));
+	});
+});
+
+describe("target", () => {
+	it.each(["ws://127.0.0.1:3005", "ws://127.8.9.10:1/ws?x=1", "ws://localhost:80", "ws://[::1]:3005"])("accepts %s", (text) => {
+		expect(() => parseTarget(text)).not.toThrow();
+	});
+
+	it.each([
+		"ws://example.org:3005",
+		"ws://10.0.0.1:3005",
+		"ws://0.0.0.0:3005",
+		"ws://127.0.0.1.example.org",
+		"ws://127.evil.example",
+		"ws://[::ffff:10.0.0.1]:1",
+		"ws://localhost.example",
+		"ws://user@8.8.8.8/127.0.0.1",
+	])("refuses %s: only this machine is loaded", (text) => {
+		expect(() => parseTarget(text)).toThrow("is not on this machine");
+	});
+
+	it("refuses what is no ws:// URL", () => {
+		expect(() => parseTarget("http://127.0.0.1")).toThrow("only ws://");
+		expect(() => parseTarget("wss://127.0.0.1")).toThrow("only ws://");
+		expect(() => parseTarget("127.0.0.1")).toThrow("is not a URL");
+	});
+
+	it("spreads clients over source addresses, none of which comes near its 28,000 ports", () => {
+		const target = parseTarget("ws://127.0.0.1:3005");
+		expect(sourceAddresses(target, 12_000)).toEqual(["127.0.0.2", "127.0.0.3", "127.0.0.4"]);
+		expect(100_000 / sourceAddresses(target, 100_000).length).toBeLessThanOrEqual(28_000);
+		expect(sourceAddresses(parseTarget("ws://[::1]:3005"), 12_000)).toEqual([]);
+	});
+
+	it("adds the channel to a path with and without a query", () => {
+		expect(pathWithChannel("/ws", "a b")).toBe("/ws?channels=a%20b");
+		expect(pathWithChannel("/?x=1", "load.7")).toBe("/?x=1&channels=load.7");
+	});
+});

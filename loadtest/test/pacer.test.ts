@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { numberOf, senderOf } from "../src/payload.ts";
+import { Progress, ProgressCounters } from "../src/progress-counters.ts";
+import type { MessageSource } from "../src/thread/message-source.ts";
+import { Pacer } from "../src/thread/pacer.ts";
+
+/** Takes everything, except while `full` says no. */
+class FakeSource implements MessageSource {
+	readonly taken: [sender: number, number: number][] = [];
+	full: (offered: number) => boolean = () => false;
+	#offered = 0;
+	async open(): Promise<void> {}
+	send(sender: number, payload: Buffer): boolean {
+		if (this.full(this.#offered++)) return false;
+		expect(senderOf(payload, 0)).toBe(sender);
+		this.taken.push([sender, numberOf(payload, 0)]);
+		return true;
+	}
+	async flush(): Promise<void> {}
+	async close(): Promise<void> {}
+}
+
+describe("Pacer", () => {
+	it("sends rate × duration messages round the senders, each numbered from 0, going on in the next load", async () => {
+		const [source, progress] = [new FakeSource(), new ProgressCounters({ threads: 1 })];
+		const pacer = new Pacer(source, 3, progress, 0);
+		const first = await pacer.run({ rate: 1000, bytes: 64, durationMs: 50 });
+		expect(first.sent).toBe(50);
+		expect([...first.sentBySender]).toEqual([17, 17, 16]);
+		expect(first.endedMs - first.startedMs).toBeGreaterThan(45);
+		const second = await pacer.run({ rate: 1000, bytes: 64, durationMs: 10 });
+		expect([...second.sentBySender]).toEqual([20, 20, 20]);
+		for (let sender = 0; sender < 3; sender++) {
+			expect(source.taken.filter(([by]) => by === sender).map(([, number]) => number)).toEqual(
+				Array.from({ length: 20 }, (_, number) => number),
+			);
+		}
+		expect(progress.total(Progress.sent)).toBe(60);
+	});
+
+	it("offers the same message again when the source is full, and sends late what it could not send in time", async () => {
+		const source = new FakeSource();
+		source.full = (offered) => offered >= 10 && offered < 40;
+		const report = await new Pacer(source, 1, new ProgressCounters({ threads: 1 }), 0).run({ rate: 1000, bytes: 64, durationMs: 100 });
+		expect(report.sent).toBe(100);
+		expect(source.taken.map(([, number]) => number)).toEqual(Array.from({ length: 100 }, (_, number) => number));
+		expect(report.lateMsMax).toBeGreaterThan(20);
+	});
+
+	it("gives up when the source never takes anything again, and says how many it sent", async () => {
+		const source = new FakeSource();
+		source.full = (offered) => offered >= 5;
+		const report = await new Pacer(source, 1, new ProgressCounters({ threads: 1 }), 0).run({ rate: 1000, bytes: 64, durationMs: 20 });
+		expect(report.sent).toBe(5);
+		expect(report.endedMs - report.startedMs).toBeLessThan(4_000);
+	});
+});
