@@ -1,6 +1,14 @@
 import { ClusterDirectory, Scoreboard, SharedMemoryBus } from "@shardcast/bus";
 import { DescriptorChannel, dieWithParent } from "@shardcast/native";
-import { connectToParent, createLog, ProcessMonitor, type StartMessage, withDeadline } from "@shardcast/service";
+import {
+	askForMetrics,
+	connectToParent,
+	createLog,
+	ProcessMetrics,
+	ProcessMonitor,
+	type StartMessage,
+	withDeadline,
+} from "@shardcast/service";
 import { cannotListen } from "./cannot-listen.ts";
 import { proxyTokenCheck } from "./proxy-token.ts";
 import { Shard } from "./shard.ts";
@@ -10,11 +18,14 @@ import { StatusLine } from "./status-line.ts";
 export function runForked(): void {
 	dieWithParent();
 	let shard: Shard | null = null;
-	connectToParent({
+	let metrics: ProcessMetrics | null = null;
+	const control = connectToParent({
 		start: async (message) => {
-			shard = await startShard(message);
+			metrics = new ProcessMetrics(`shard-${message.slot}`, message.slot);
+			shard = await startShard(message, () => askForMetrics(control));
 			return { port: shard.port };
 		},
+		request: async () => metrics?.values() ?? null,
 		drain: async (deadlineMs) => {
 			if (shard === null) return { cutOff: 0 };
 			const cutOff = await withDeadline(shard.drain(deadlineMs), deadlineMs, "draining");
@@ -24,7 +35,7 @@ export function runForked(): void {
 	});
 }
 
-async function startShard({ slot, cluster, config, mode, connectionsMax }: StartMessage): Promise<Shard> {
+async function startShard({ slot, cluster, config, mode, connectionsMax }: StartMessage, metrics: () => Promise<string>): Promise<Shard> {
 	process.title = `shardcast shard ${slot}`;
 	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
 	const directory = ClusterDirectory.open(cluster);
@@ -44,6 +55,7 @@ async function startShard({ slot, cluster, config, mode, connectionsMax }: Start
 		isProxy: mode === "proxy" ? proxyTokenCheck(directory.path) : null,
 		log,
 		sample: () => monitor.sample(),
+		metrics,
 	});
 	await shard.start().catch((error: unknown) => {
 		throw cannotListen(error, `${config.host}:${port}`, "--base-port");

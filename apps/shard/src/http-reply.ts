@@ -1,8 +1,9 @@
 /** An answer to an HTTP request. `close`: the connection ends with it. */
 export interface HttpReply {
 	readonly status: number;
-	/** JSON. */
+	/** JSON unless `type` says otherwise. */
 	readonly body: string;
+	readonly type?: string;
 	readonly headers: Readonly<Record<string, string>>;
 	readonly close: boolean;
 }

@@ -7,6 +7,7 @@ import {
 	type Config,
 	Deadline,
 	type Log,
+	metricsContentType,
 	type ProcessSample,
 	secretMatches,
 	withDeadline,
@@ -51,6 +52,8 @@ export interface ShardOptions {
 	readonly log: Log;
 	/** CPU, memory and loop of the process that hosts this shard. */
 	readonly sample: () => ProcessSample;
+	/** The metrics of the whole cluster, as GET /metrics gives them. */
+	readonly metrics: () => Promise<string>;
 }
 
 /** Share of the drain's time that work already taken may use up, before clients are told to go. */
@@ -254,8 +257,8 @@ export class Shard implements Component {
 		return proxiedAddress(head, this.#options.isProxy);
 	}
 
-	#request(method: string, path: string): HttpReply {
-		const { board, config } = this.#options;
+	#request(method: string, path: string): HttpReply | Promise<HttpReply> {
+		const { board, config, metrics } = this.#options;
 		const reads = method === "get" || method === "head";
 		if (reads && path === "/health") {
 			const report = healthReport(board, config);
@@ -265,7 +268,16 @@ export class Shard implements Component {
 			const report = readiness(board, config);
 			return json(report.ready ? 200 : 503, report, { close: true });
 		}
+		if (reads && path === "/metrics") return metricsReply(metrics);
 		return refusal("notFound", `there is nothing at ${method.toUpperCase()} ${path.slice(0, 200)}`);
+	}
+}
+
+async function metricsReply(metrics: () => Promise<string>): Promise<HttpReply> {
+	try {
+		return { status: 200, type: metricsContentType, body: await metrics(), headers: {}, close: true };
+	} catch (error) {
+		return refusal("unavailable", (error as Error).message);
 	}
 }
 

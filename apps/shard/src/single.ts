@@ -1,9 +1,11 @@
-import { ClusterState, MemoryBus, Scoreboard } from "@shardcast/bus";
+import { ClusterState, MemoryBus, readBoard, Scoreboard } from "@shardcast/bus";
 import {
 	type Address,
 	type Config,
 	createLog,
 	type Log,
+	MetricsCollector,
+	ProcessMetrics,
 	ProcessMonitor,
 	parseAddress,
 	ringCapacityBytes,
@@ -29,6 +31,8 @@ export async function runSingle(config: Config): Promise<void> {
 	row.connectionsMax = config.maxConnections;
 	const monitor = new ProcessMonitor();
 	monitor.start();
+	const own = new ProcessMetrics("shard-0", 0);
+	const metrics = new MetricsCollector({ sources: () => [], board: () => readBoard(board), own });
 	const address = parseAddress(config.addr);
 	const shard = new Shard({
 		config,
@@ -41,6 +45,7 @@ export async function runSingle(config: Config): Promise<void> {
 		isProxy: null,
 		log,
 		sample: () => monitor.sample(),
+		metrics: () => metrics.collect(),
 	});
 	await shard.start().catch((error: unknown) => {
 		throw cannotListen(error, config.addr, "--addr");

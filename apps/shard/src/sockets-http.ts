@@ -7,9 +7,20 @@ export function sendReply(response: HttpResponse, reply: HttpReply, head = false
 	// Corked, so that status, headers and body leave in one write, also when the request's own callback is over.
 	response.cork(() => {
 		response.writeStatus(`${reply.status} ${STATUS_CODES[reply.status]}`);
-		response.writeHeader("Content-Type", "application/json; charset=utf-8");
+		response.writeHeader("Content-Type", reply.type ?? "application/json; charset=utf-8");
 		for (const name of Object.keys(reply.headers)) response.writeHeader(name, reply.headers[name]);
 		if (head) response.endWithoutBody(Buffer.byteLength(reply.body), reply.close);
 		else response.end(reply.body, reply.close);
+	});
+}
+
+/** The same once the answer is there; nothing when the client has gone by then. */
+export function sendReplyLater(response: HttpResponse, promised: Promise<HttpReply>, head: boolean): void {
+	let gone = false;
+	response.onAborted(() => {
+		gone = true;
+	});
+	void promised.then((reply) => {
+		if (!gone) sendReply(response, reply, head);
 	});
 }

@@ -6,7 +6,7 @@ import type { TopicPublisher } from "./fan-out.ts";
 import type { HttpReply } from "./http-reply.ts";
 import type { PublishApi } from "./publish-api.ts";
 import { BodyReader } from "./sockets-bodies.ts";
-import { sendReply } from "./sockets-http.ts";
+import { sendReply, sendReplyLater } from "./sockets-http.ts";
 import {
 	App,
 	DISABLED,
@@ -36,7 +36,7 @@ export interface SocketHandlers {
 	/** Connections that are open now, WebSockets and others. */
 	connections(count: number): void;
 	/** An HTTP request that is neither an upgrade nor a publish. */
-	request(method: string, path: string): HttpReply;
+	request(method: string, path: string): HttpReply | Promise<HttpReply>;
 	/** One more HTTP request, whichever. */
 	requested(): void;
 	/** The address of a client behind our own proxy; null when it came directly. */
@@ -178,9 +178,12 @@ export class Sockets implements TopicPublisher {
 		this.#options.handlers.connections(this.#filtered - this.#webSocketsClosed);
 	}
 
-	#answer(response: HttpResponse, request: HttpRequest, reply: HttpReply): void {
+	/** @param reply one that is promised must not be rejected. */
+	#answer(response: HttpResponse, request: HttpRequest, reply: HttpReply | Promise<HttpReply>): void {
 		this.#options.handlers.requested();
-		sendReply(response, reply, request.getMethod() === "head");
+		const head = request.getMethod() === "head";
+		if (reply instanceof Promise) sendReplyLater(response, reply, head);
+		else sendReply(response, reply, head);
 	}
 
 	#publish(response: HttpResponse, request: HttpRequest): void {

@@ -95,6 +95,14 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	return { fatal, ask };
 }
 
+/** Longer than the supervisor gives the processes to answer, so that an answer without a hung one still comes. */
+const askForMetricsMs = 2000;
+
+/** The metrics of the whole cluster, as GET /metrics gives them. Rejects when the supervisor does not answer in time. */
+export async function askForMetrics(control: ChildControl): Promise<string> {
+	return String(await control.ask("metrics", askForMetricsMs));
+}
+
 function ignore(): void {}
 
 function describe(error: unknown): { message: string; exitStatus: number; flag: string | undefined } {
