@@ -1,0 +1,53 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { makeCluster } from "./cluster.ts";
+
+const program = fileURLToPath(new URL("./programs/token.mjs", import.meta.url));
+const durationMs = 5000;
+/** Nothing moves for so long: the token is lost. A busy machine may well take a second for a turn. */
+const stuckMs = 4000;
+
+describe("members that do nothing but sleep and wake each other", () => {
+	it.each([
+		["two members, rings", 2, "ring"],
+		["three members, rings: two sleepers to wake, two wakers for each", 3, "ring"],
+		["two members, descriptors one way and a ring the other", 2, "handoff"],
+	])(
+		"%s: the token never stops",
+		async (_, members, way) => {
+			const cluster = makeCluster(members, 4096);
+			const children: ChildProcess[] = [];
+			onTestFinished(() => {
+				for (const child of children) child.kill("SIGKILL");
+				cluster.close();
+			});
+			for (let slot = 0; slot < members; slot++) {
+				const child = fork(program, [cluster.directory.path, String(slot), String(members), way], { execArgv: [] });
+				children.push(child);
+				await once(child, "message");
+			}
+			for (const child of children.toReversed()) child.send("go");
+			const rows = cluster.board.rows();
+			const passes = () => rows.reduce((sum, row) => sum + row.get("recordsDrained"), 0);
+			let last = 0;
+			let movedMs = performance.now();
+			for (const endMs = performance.now() + durationMs; performance.now() < endMs; await delay(50)) {
+				const count = passes();
+				if (count !== last) {
+					last = count;
+					movedMs = performance.now();
+				}
+				if (performance.now() - movedMs > stuckMs)
+					throw new Error(`the token stopped after ${last} passes, sleeping: ${rows.map((row) => row.sleeping)}`);
+			}
+			const wakes = rows.reduce((sum, row) => sum + row.get("doorbells"), 0);
+			expect(last).toBeGreaterThan(2000);
+			expect(wakes).toBeGreaterThan(1000);
+			console.log(`${last} passes, ${wakes} wake-ups`);
+		},
+		30_000,
+	);
+});
