@@ -9,7 +9,7 @@ import { type LatencySummary, summariseLatency } from "./latency.ts";
 import { Progress, ProgressCounters } from "./progress-counters.ts";
 import { sourceAddresses, type Target } from "./target.ts";
 import type { Load } from "./thread/pacer.ts";
-import type { SourceKind, ThreadLoad, ThreadTask } from "./thread/protocol.ts";
+import type { Disconnection, SourceKind, ThreadLoad, ThreadTask } from "./thread/protocol.ts";
 import { RemoteThread } from "./thread/remote.ts";
 
 export interface GeneratorOptions {
@@ -178,8 +178,13 @@ export class LoadGenerator {
 		};
 	}
 
+	/** Ends all connections; `ramp` opens them again. */
+	async disconnect(how: Disconnection["how"]): Promise<void> {
+		await Promise.all(this.#threads.map((thread) => thread.call("disconnect", { how, deadlineMs: closeMs })));
+	}
+
 	/** Ends all connections and threads. */
-	async close(how: "handshake" | "reset" = "handshake"): Promise<void> {
+	async close(how: Disconnection["how"] = "handshake"): Promise<void> {
 		await Promise.allSettled(this.#threads.map((thread) => thread.close({ how, deadlineMs: closeMs })));
 		await this.#pool.destroy();
 	}

@@ -65,9 +65,14 @@ export class Fleet implements RawSocketHandler {
 		this.#checker = new DeliveryChecker(options.clients, options.audience.slots, options.firstClient);
 	}
 
-	/** Opens all clients, at most `inFlight` at a time; those that have no answer at the deadline are given up. */
+	/**
+	 * Opens all clients, at most `inFlight` at a time; those that have no answer at the deadline are given up. Can be done
+	 * again after `close`.
+	 */
 	async ramp(inFlight: number, deadlineMs: number): Promise<RampPart> {
 		const startedMs = monotonicMs();
+		this.#closing = false;
+		this.#next = 0;
 		this.#inFlight = inFlight;
 		await this.#until(
 			() => this.#next === this.#options.clients && this.#connecting === 0,
@@ -124,6 +129,7 @@ export class Fleet implements RawSocketHandler {
 		}
 		await this.#until(() => this.#open === 0, deadlineMs);
 		for (const socket of this.#sockets) socket?.reset();
+		await this.#until(() => this.#open === 0, deadlineMs);
 	}
 
 	opened(): void {

@@ -54,6 +54,7 @@ export default function serve(task: ThreadTask): Promise<void> {
 				load: { utilization, lagP99Ms },
 			};
 		},
+		disconnect: ({ how, deadlineMs }) => fleet.close(how, deadlineMs),
 		close: async ({ how, deadlineMs }) => {
 			await source?.close();
 			await fleet.close(how, deadlineMs);

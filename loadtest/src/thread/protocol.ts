@@ -37,6 +37,12 @@ export interface Collected {
 	readonly load: ThreadLoad;
 }
 
+/** Ends connections with the closing handshake or with RST, which leaves no port in TIME_WAIT. */
+export interface Disconnection {
+	readonly how: "handshake" | "reset";
+	readonly deadlineMs: number;
+}
+
 /** Calls from the main thread, one at a time per thread. */
 export interface ThreadCalls {
 	ramp(argument: { inFlight: number; deadlineMs: number }): Promise<RampPart>;
@@ -44,8 +50,10 @@ export interface ThreadCalls {
 	begin(): void;
 	send(load: Load): Promise<PaceReport>;
 	collect(argument: { sentBySender: Uint32Array }): Collected;
-	/** Ends the thread's task as well. */
-	close(argument: { how: "handshake" | "reset"; deadlineMs: number }): Promise<void>;
+	/** Closes all connections; `ramp` opens them again. */
+	disconnect(argument: Disconnection): Promise<void>;
+	/** Closes all connections and ends the thread's task. */
+	close(argument: Disconnection): Promise<void>;
 }
 
 export type ThreadCall = keyof ThreadCalls;

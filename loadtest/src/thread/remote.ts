@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import type { CallMessage, ReplyMessage, ThreadCalls } from "./protocol.ts";
+import type { CallMessage, Disconnection, ReplyMessage, ThreadCalls } from "./protocol.ts";
 
 type AnsweredCall = Exclude<keyof ThreadCalls, "close">;
 
@@ -36,7 +36,7 @@ export class RemoteThread {
 	}
 
 	/** Closes all connections and ends the thread's task. */
-	async close(argument: Parameters<ThreadCalls["close"]>[0]): Promise<void> {
+	async close(argument: Disconnection): Promise<void> {
 		this.#port.postMessage({ call: "close", argument } satisfies CallMessage);
 		await this.#task;
 		this.#port.close();

@@ -7,7 +7,7 @@ const [port, fault] = [Number(process.argv[2]), process.argv[3]];
 const http = createServer((_request, response) => response.writeHead(404).end());
 const server = new WebSocketServer({
 	server: http,
-	verifyClient: ({ req }, answer) => answer(fault !== "refuse" || server.clients.size < 20, 503, "full"),
+	verifyClient: (_client, answer) => answer(fault !== "refuse" || server.clients.size < 20, 503, "full"),
 });
 const clients = [];
 let held = null;
