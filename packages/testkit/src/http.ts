@@ -17,7 +17,7 @@ export interface HttpOptions {
 export function httpRequest(url: string, options: HttpOptions = {}): Promise<HttpAnswer> {
 	const deadlineMs = options.deadlineMs ?? 5_000;
 	return new Promise((resolve, reject) => {
-		const outgoing = request(url, { method: options.method ?? "GET", headers: { ...options.headers, connection: "close" }, agent: false });
+		const outgoing = request(url, { method: options.method ?? "GET", headers: { connection: "close", ...options.headers }, agent: false });
 		const timer = setTimeout(() => outgoing.destroy(new Error(`${url}: no answer within ${deadlineMs} ms`)), deadlineMs);
 		outgoing.on("error", (error) => {
 			clearTimeout(timer);

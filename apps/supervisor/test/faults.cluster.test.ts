@@ -1,0 +1,142 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Cluster, descendantsOf, identify, isAlive, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { describe, expect, it } from "vitest";
+import { Fleet, flawless } from "./fleet.ts";
+
+/** Sends 10 messages of each sender every few milliseconds until told to stop. */
+function keepSending(fleet: Fleet): { stop(): Promise<void> } {
+	let going = true;
+	const done = (async () => {
+		while (going) {
+			fleet.send(5);
+			await sleep(5);
+		}
+	})();
+	return {
+		async stop() {
+			going = false;
+			await done;
+		},
+	};
+}
+
+async function servedAgain(cluster: Cluster, restarts: number[]): Promise<void> {
+	await waitFor(
+		async () => {
+			const health = await cluster.health();
+			return health.status === "healthy" && health.shards.every((shard, index) => shard.restarts === restarts[index]);
+		},
+		{ deadlineMs: 10_000, what: `a healthy cluster with restarts ${restarts}` },
+	);
+	const [one, other] = [await RawClient.open(cluster.url), await RawClient.open(cluster.shardUrl(0))];
+	one.send("after the fault");
+	await waitFor(() => other.texts().includes("after the fault"), { deadlineMs: 5_000, what: "a message between new clients" });
+	await Promise.all([one.close(), other.close()]);
+}
+
+describe("faults under load", () => {
+	it("a shard is killed: clients of the others miss nothing and get nothing twice, and it serves again", { timeout: 60_000 }, async () => {
+		const cluster = await startCluster({ shards: 2 });
+		try {
+			const fleet = new Fleet();
+			await fleet.listen(Array.from({ length: 40 }, () => cluster.shardUrl(1)));
+			const doomed = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(cluster.shardUrl(0))));
+			await fleet.addSender(cluster.shardUrl(1));
+			await fleet.addSender(cluster.shardUrl(1));
+			const load = keepSending(fleet);
+			for (let kill = 1; kill <= 3; kill++) {
+				await sleep(150);
+				await cluster.kill9(0);
+				await waitFor(async () => (await cluster.health()).shards[0]!.restarts === kill && (await cluster.health()).status === "healthy", {
+					deadlineMs: 10_000,
+					what: `restart ${kill}`,
+				});
+			}
+			await load.stop();
+			await fleet.settle();
+			expect(fleet.report()).toMatchObject(flawless);
+			expect((await Promise.all(doomed.map(({ closed }) => closed))).every(({ code }) => code === 1006)).toBe(true);
+			await fleet.close();
+			await servedAgain(cluster, [3, 0]);
+		} finally {
+			await cluster.stop();
+		}
+	});
+
+	it("what a shard had published before it was killed still reaches the others", { timeout: 60_000 }, async () => {
+		const cluster = await startCluster({ shards: 2 });
+		try {
+			const fleet = new Fleet();
+			await fleet.listen([cluster.shardUrl(1), cluster.shardUrl(0)]);
+			await fleet.addSender(cluster.shardUrl(0));
+			fleet.send(200);
+			// The listener on the same shard has them all, so all are in the ring.
+			await fleet.settle([fleet.listeners[1]!]);
+			await cluster.kill9(0);
+			await fleet.settle([fleet.listeners[0]!]);
+			expect(fleet.report([fleet.listeners[0]!])).toMatchObject(flawless);
+		} finally {
+			await cluster.stop();
+		}
+	});
+
+	it("the balancer is killed: nobody connected notices, and new clients are served again", { timeout: 60_000 }, async () => {
+		const cluster = await startCluster({ shards: 2, flags: ["--lb-mode", "handoff"] });
+		try {
+			const fleet = new Fleet();
+			await fleet.listen(Array.from({ length: 40 }, () => cluster.url));
+			await fleet.addSender(cluster.url);
+			const load = keepSending(fleet);
+			await sleep(150);
+			const before = (await cluster.health()).balancer.pid;
+			await cluster.kill9("balancer");
+			const health = await waitFor(() => cluster.health().catch(() => null), { deadlineMs: 10_000, what: "the balancer to answer again" });
+			expect(health.balancer.pid).not.toBe(before);
+			expect(health.connections).toBe(41);
+			await load.stop();
+			await fleet.settle();
+			expect(fleet.report()).toMatchObject(flawless);
+			await fleet.close();
+			await servedAgain(cluster, [0, 0]);
+			// Counts at pick time start anew with the new balancer: they must still be true.
+			const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(cluster.url)));
+			await waitFor(async () => (await cluster.health()).shards.every(({ connections }) => connections === 10), {
+				deadlineMs: 5_000,
+				what: "10 connections on each shard",
+			});
+			await Promise.all(clients.map((client) => client.close()));
+		} finally {
+			await cluster.stop();
+		}
+	});
+
+	it("the supervisor is killed -9: every child leaves, ports are free, and the next start clears what it left", {
+		timeout: 60_000,
+	}, async () => {
+		const cluster = await startCluster({ shards: 2 });
+		const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.open(cluster.url)));
+		const children = descendantsOf(cluster.process.pid);
+		expect(children.length).toBeGreaterThanOrEqual(3);
+		await cluster.kill9("supervisor");
+		await waitFor(() => children.every((child) => !isAlive(child)), { deadlineMs: 5_000, what: "the children to leave" });
+		await Promise.all(clients.map(({ closed }) => closed));
+		expect(cluster.sharedDirectories().length).toBe(1);
+		const next = await startCluster({ shards: 2, flags: ["--base-port", String(cluster.basePort)] });
+		expect(cluster.sharedDirectories()).toEqual([]);
+		await next.stop();
+	});
+
+	it("a shard that hangs is killed and restarted", { timeout: 60_000 }, async () => {
+		const cluster = await startCluster({ shards: 2, flags: ["--heartbeat-timeout", "2s"] });
+		try {
+			const { pid } = (await cluster.health()).shards[0]!;
+			const stopped = identify(pid);
+			process.kill(pid, "SIGSTOP");
+			await waitFor(() => !isAlive(stopped), { deadlineMs: 15_000, what: "the end of the hung shard" });
+			await servedAgain(cluster, [1, 0]);
+			expect(cluster.log()).toMatch(/hung|heartbeat|no sign of life/i);
+		} finally {
+			await cluster.stop();
+		}
+	});
+});

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { RawClient, startCluster } from "@shardcast/testkit";
+import { describe, expect, it } from "vitest";
+import { Fleet, flawless } from "./fleet.ts";
+
+for (const mode of ["handoff", "proxy"] as const)
+	describe(`graceful stop, ${mode}`, () => {
+		it("B11 M7: what was sent before the stop arrives, clients are closed with 1001, exit status 0, no waiting", {
+			timeout: 60_000,
+		}, async () => {
+			const cluster = await startCluster({ shards: 2, flags: ["--lb-mode", mode] });
+			const fleet = new Fleet();
+			await fleet.listen(Array.from({ length: 60 }, () => cluster.url));
+			await fleet.addSender(cluster.shardUrl(0));
+			fleet.send(100);
+			// The server has them all once a client of the sender's own shard has them; the stop comes while the rest is under way.
+			await fleet.settle(fleet.listeners.slice(0, 1));
+			const beganMs = performance.now();
+			const status = await cluster.stop();
+			const tookMs = performance.now() - beganMs;
+			expect(status, cluster.log()).toEqual({ code: 0, signal: null });
+			expect(fleet.report()).toMatchObject(flawless);
+			const ends = await Promise.all([...fleet.listeners, ...fleet.senders].map(({ closed }) => closed));
+			expect(new Set(ends.map(({ code }) => code))).toEqual(new Set([1001]));
+			expect(tookMs, "a stop with nothing to wait for").toBeLessThan(10_000);
+			expect(cluster.log()).toMatch(/shutting down/);
+			expect(cluster.log()).toMatch(/shutdown complete/);
+		});
+	});
+
+describe("stop, forced", () => {
+	it("B11: a second signal ends it at once, with status 1", { timeout: 60_000 }, async () => {
+		// A shard that is stopped cannot drain, so the stop would take its whole time-out.
+		const cluster = await startCluster({ shards: 2, flags: ["--shutdown-timeout", "60s"] });
+		const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.open(cluster.url)));
+		process.kill((await cluster.health()).shards[0]!.pid, "SIGSTOP");
+		cluster.process.signal("SIGTERM");
+		await sleep(500);
+		expect(cluster.process.status()).toBe(null);
+		const status = await cluster.stop(5_000);
+		expect(status.code).toBe(1);
+		await Promise.all(clients.map(({ closed }) => closed));
+	});
+});
