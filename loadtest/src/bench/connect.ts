@@ -3,7 +3,7 @@ import type { LoadGenerator } from "../generator.ts";
 import type { Servers } from "../servers.ts";
 import { parseTarget } from "../target.ts";
 import { roundsFrom, runBench } from "./report.ts";
-import { benchClients, benchShards, connectAll, startBenchCluster, withEnds } from "./subject.ts";
+import { benchClients, benchProgram, benchShards, connectAll, startBenchCluster } from "./subject.ts";
 
 /**
  * How fast WebSockets open (TCP, upgrade, answer) through the balancer, against connecting to one shard's own port. Clients
@@ -13,7 +13,7 @@ const connections = 5_000;
 
 const rounds = roundsFrom(process.argv.slice(2), 7);
 
-await withEnds(async (ends) => {
+await benchProgram(async (ends) => {
 	const { cluster, target, servers, stop } = await startBenchCluster("handoff");
 	ends.push(stop);
 	const through = benchClients(target, connections);

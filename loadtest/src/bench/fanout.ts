@@ -1,7 +1,16 @@
 import { sendProblems } from "../result.ts";
 import { number } from "../table.ts";
 import { roundsFrom, runBench, type Target } from "./report.ts";
-import { benchClients, benchShards, connectAll, type Subject, startBareServer, startBenchCluster, withEnds } from "./subject.ts";
+import {
+	benchClients,
+	benchProgram,
+	benchShards,
+	connectAll,
+	type Subject,
+	startBareServer,
+	startBenchCluster,
+	withEnds,
+} from "./subject.ts";
 
 /**
  * What a delivery costs: CPU of all server processes, two shards behind the balancer, against one bare uWebSockets.js process
@@ -28,7 +37,7 @@ const loads: readonly {
 
 const rounds = roundsFrom(process.argv.slice(2), 5);
 
-await withEnds(async (ends) => {
+await benchProgram(async (ends) => {
 	const started = async <S extends Subject>(starting: Promise<S>): Promise<S> => {
 		const subject = await starting;
 		ends.push(subject.stop);

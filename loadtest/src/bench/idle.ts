@@ -13,9 +13,8 @@ const windowMs = 10_000;
 
 const rounds = roundsFrom(process.argv.slice(2), 3);
 
-async function measure(starting: Promise<Subject>): Promise<{ bytesPerConnection: number; cpuPercent: number; emptyMiB: number }> {
-	let figures = { bytesPerConnection: 0, cpuPercent: 0, emptyMiB: 0 };
-	await withEnds(async (ends) => {
+function measure(starting: Promise<Subject>): Promise<{ bytesPerConnection: number; cpuPercent: number; emptyMiB: number }> {
+	return withEnds(async (ends) => {
 		const { target, servers, stop } = await starting;
 		ends.push(stop);
 		await sleep(quietMs);
@@ -29,24 +28,29 @@ async function measure(starting: Promise<Subject>): Promise<{ bytesPerConnection
 		await sleep(windowMs);
 		const cpuPercent = ((servers.cpuMs() - cpuMsBefore) / (performance.now() - startedMs)) * 100;
 		if (generator.open !== connections) throw new Error(`${connections - generator.open} connections ended while idle`);
-		figures = { bytesPerConnection: (fullBytes - emptyBytes) / connections, cpuPercent, emptyMiB: emptyBytes / 1024 ** 2 };
+		return { bytesPerConnection: (fullBytes - emptyBytes) / connections, cpuPercent, emptyMiB: emptyBytes / 1024 ** 2 };
 	});
-	return figures;
 }
 
-await runBench({
-	name: "idle",
-	rounds,
-	figures: {
-		bytesPerConnection: { unit: "B", better: "lower", help: "growth of the Pss of all server processes, from before the first connection" },
-		cpuPercent: { unit: "% of a core", better: "lower", help: `all server processes, over ${windowMs / 1000} s without a message` },
-		emptyMiB: { unit: "MiB", better: "lower", help: "Pss of all server processes before the first connection" },
-	},
-	baseline: "bare",
-	variants: { bare: () => measure(startBareServer()), cluster: () => measure(startBenchCluster("handoff")) },
-	targets: [
-		{ variant: "cluster", figure: "bytesPerConnection", atMost: 3_000 },
-		{ variant: "cluster", figure: "cpuPercent", atMost: 1 },
-	],
-	setup: { connections, shards: benchShards },
+await benchProgram(async () => {
+	await runBench({
+		name: "idle",
+		rounds,
+		figures: {
+			bytesPerConnection: {
+				unit: "B",
+				better: "lower",
+				help: "growth of the Pss of all server processes, from before the first connection",
+			},
+			cpuPercent: { unit: "% of a core", better: "lower", help: `all server processes, over ${windowMs / 1000} s without a message` },
+			emptyMiB: { unit: "MiB", better: "lower", help: "Pss of all server processes before the first connection" },
+		},
+		baseline: "bare",
+		variants: { bare: () => measure(startBareServer()), cluster: () => measure(startBenchCluster("handoff")) },
+		targets: [
+			{ variant: "cluster", figure: "bytesPerConnection", atMost: 3_000 },
+			{ variant: "cluster", figure: "cpuPercent", atMost: 1 },
+		],
+		setup: { connections, shards: benchShards },
+	});
 });

@@ -51,11 +51,21 @@ export async function connectAll(generator: LoadGenerator, connections: number):
 }
 
 /** Runs `work` and then every `end`, in reverse order, even when one of them fails. */
-export async function withEnds(work: (ends: (() => Promise<void>)[]) => Promise<void>): Promise<void> {
+export async function withEnds<T>(work: (ends: (() => Promise<void>)[]) => Promise<T>): Promise<T> {
 	const ends: (() => Promise<void>)[] = [];
 	try {
-		await work(ends);
+		return await work(ends);
 	} finally {
 		for (const end of ends.reverse()) await end().catch((error: unknown) => console.error(`while ending: ${(error as Error).message}`));
+	}
+}
+
+/** A bench as a program: what stops it is told in its own words, with exit status 1. */
+export async function benchProgram(work: (ends: (() => Promise<void>)[]) => Promise<void>): Promise<void> {
+	try {
+		await withEnds(work);
+	} catch (error) {
+		console.error(`bench: ${(error as Error).message}`);
+		process.exitCode = 1;
 	}
 }

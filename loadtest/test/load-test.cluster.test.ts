@@ -1,0 +1,68 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ManagedProcess } from "@shardcast/testkit";
+import { describe, expect, it } from "vitest";
+import type { LoadTestResult } from "../src/result.ts";
+
+const program = join(import.meta.dirname, "../dist/main.js");
+
+async function loadCluster(
+	start: string,
+	flags: readonly string[],
+): Promise<{ status: number | null; output: string; result: LoadTestResult }> {
+	const directory = mkdtempSync(join(tmpdir(), "load-test-"));
+	try {
+		const json = join(directory, "result.json");
+		const run = await ManagedProcess.start(program, ["--start", start, "--hold", "50ms", "--json", json, ...flags]);
+		const { code } = await run.exited;
+		return { status: code, output: run.log(), result: JSON.parse(readFileSync(json, "utf8")) as LoadTestResult };
+	} finally {
+		rmSync(directory, { recursive: true, force: true });
+	}
+}
+
+describe("load test of a cluster that it starts itself", () => {
+	it.each([2, 3])("M12: every client of %d shards gets each broadcast exactly once, and the shards are evenly filled", async (shards) => {
+		const { status, output, result } = await loadCluster(`--shards ${shards}`, [
+			"--connections",
+			"300",
+			"--rate",
+			"50",
+			"--duration",
+			"1s",
+			"--senders",
+			"4",
+		]);
+		expect(output).toContain("passed");
+		expect(status).toBe(0);
+		expect(result.send).toMatchObject({ sent: 50, expected: 50 * 299, deliveries: 50 * 299 });
+		expect(result.shards!.connections).toHaveLength(shards);
+		expect(result.shards!.spreadPercent).toBeLessThanOrEqual(1);
+		expect(result.servers!.map(({ name }) => name).slice(0, 2)).toEqual(["supervisor", "balancer"]);
+		expect(result.servers).toHaveLength(shards + 2);
+		expect(result.cpuUsPerDelivery).toBeGreaterThan(0);
+	});
+
+	it("each message of a channel goes to the clients of that channel, on whichever shard they are", async () => {
+		const { status, result } = await loadCluster("--shards 2", [
+			"--connections",
+			"330",
+			"--scenario",
+			"channels",
+			"--rate",
+			"300",
+			"--duration",
+			"1s",
+		]);
+		expect(result.send).toMatchObject({ sent: 300, expected: 3_000, deliveries: 3_000 });
+		expect(result.send!.delivery).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, unexpected: 0 });
+		expect(status).toBe(0);
+	});
+
+	it("tells how many connections a cluster that is too small refused", async () => {
+		const { status, output } = await loadCluster("--shards 2 --max-connections 50", ["--connections", "60"]);
+		expect(status).toBe(1);
+		expect(output).toMatch(/10 of 60 connections did not open: 10 × refused with 503/);
+	});
+});
