@@ -27,7 +27,14 @@ export function createLog(options: { name: string; level: LogLevel; format: LogF
 	const format = options.format === "auto" ? (process.stderr.isTTY ? "pretty" : "json") : options.format;
 	const destination =
 		format === "pretty"
-			? pretty({ destination: 2, sync: true, colorize: process.stderr.isTTY, translateTime: "SYS:HH:MM:ss.l", ignore: "pid,hostname" })
+			? pretty({
+					destination: 2,
+					sync: true,
+					colorize: process.stderr.isTTY,
+					translateTime: "SYS:HH:MM:ss.l",
+					ignore: "pid,hostname",
+					singleLine: true,
+				})
 			: pino.destination({ dest: 2, sync: true });
 	return pino(
 		{

@@ -10,11 +10,13 @@ export type Pinning =
  * Forks `entry` with IPC, pinned before its first instruction so that all its memory is touched first on its own core. taskset and
  * numactl replace themselves by node, so the child's pid is that of the fork.
  *
+ * SHARDCAST_SINGLE, left over in someone's environment, would turn a shard into a single server.
  * The child gets a process group of its own: Ctrl-C in a terminal then reaches the supervisor only, which orders the stop.
  */
 export function launch(entry: string, pinning: Pinning): ChildProcess {
 	const [execPath, ...execArgv] = [...pinCommand(pinning), process.execPath, ...inheritedExecArgv()];
-	return fork(entry, [], { execPath, execArgv, stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true });
+	const { SHARDCAST_SINGLE: _, ...env } = process.env;
+	return fork(entry, [], { env, execPath, execArgv, stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true });
 }
 
 function pinCommand(pinning: Pinning): string[] {

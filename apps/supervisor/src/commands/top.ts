@@ -7,6 +7,7 @@ import { Screen } from "../top/screen.ts";
 import { formatTable } from "../top/table.ts";
 
 const refreshMs = 1000;
+const firstMs = 250;
 
 /** Shows a running cluster, read off its scoreboard: the cluster itself does nothing for it. */
 export async function top({ loaded, own }: CommandInput): Promise<number> {
@@ -33,6 +34,8 @@ async function watch(board: Scoreboard, stillRuns: () => boolean): Promise<numbe
 	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, onSignal);
 	try {
 		let before: Sample = takeSample(board);
+		// Rates need two samples; the first table must not take a whole second to come.
+		await sleep(firstMs, undefined, { signal: stop.signal });
 		for (;;) {
 			// The scoreboard stays mapped here when the cluster is gone; nothing in it would move any more.
 			if (!stillRuns()) break;

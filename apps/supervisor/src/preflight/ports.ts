@@ -21,10 +21,12 @@ export function portProblem(address: Address): Promise<string | null> {
 	});
 }
 
-/** One line for each of these that can't be listened on. `name` is the setting that chose the port. */
+/** One line for each setting that chose a port which can't be listened on; of several, the first. */
 export async function portMistakes(wanted: readonly { readonly name: string; readonly address: Address }[]): Promise<string[]> {
 	const problems = await Promise.all(wanted.map(({ address }) => portProblem(address)));
-	return wanted.flatMap(({ name, address }, index) =>
-		problems[index] === null ? [] : [`${name}: port ${address.port} ${problems[index]}`],
-	);
+	const lines = new Map<string, string>();
+	wanted.forEach(({ name, address }, index) => {
+		if (problems[index] !== null && !lines.has(name)) lines.set(name, `${name}: port ${address.port} ${problems[index]}`);
+	});
+	return [...lines.values()];
 }

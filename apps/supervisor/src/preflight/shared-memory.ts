@@ -1,4 +1,4 @@
-import { accessSync, constants, statfsSync } from "node:fs";
+import { accessSync, constants, statfsSync, statSync } from "node:fs";
 import { BoardLayout } from "@shardcast/bus";
 import { type Config, formatBytes, type NameOf, ringCapacityBytes } from "@shardcast/service";
 
@@ -8,16 +8,17 @@ const perShardBytes = 65_536;
 /** What is wrong with the place for the shared memory, in one line; null = nothing. */
 export function sharedMemoryProblem(config: Config, shards: number, name: NameOf): string | null {
 	const path = config.clusterDirectory;
+	const mend = "name a writable directory in a memory file system";
 	try {
+		if (!statSync(path).isDirectory()) return `${name("clusterDirectory")}: ${path} is no directory; ${mend}`;
 		accessSync(path, constants.W_OK | constants.X_OK);
 	} catch (error) {
 		const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-		return `${name("clusterDirectory")}: ${path} ${missing ? "does not exist" : "can't be written to"}; name a writable directory in a memory file system`;
+		return `${name("clusterDirectory")}: ${path} ${missing ? "does not exist" : "can't be written to"}; ${mend}`;
 	}
 	const { bavail, bsize } = statfsSync(path);
 	const needed = BoardLayout.headerBytes + shards * (ringCapacityBytes(config) + perShardBytes);
 	if (bavail * bsize >= needed) return null;
 	const free = formatBytes(Math.floor((bavail * bsize) / 1024) * 1024);
-	const mend = "give a smaller --ring or more shared memory (docker run --shm-size=…)";
-	return `${name("ring")}: ${shards} rings need ${Math.ceil(needed / 1_048_576)}MiB and ${path} has ${free} free; ${mend}`;
+	return `${name("ring")}: ${shards} rings need ${Math.ceil(needed / 1_048_576)}MiB and ${path} has ${free} free; give a smaller --ring or more shared memory (docker run --shm-size=…)`;
 }

@@ -42,9 +42,12 @@ export class Screen {
 
 	/** Cuts what does not fit. */
 	draw(lines: readonly string[]): void {
-		const { columns, rows } = this.#terminal.output;
+		const { output } = this.#terminal;
+		// A terminal that does not know its size says 0.
+		const columns = output.columns || 80;
+		const rows = output.rows || 24;
 		const visible = lines.slice(0, rows).map((line) => line.slice(0, columns) + clearLine);
-		this.#terminal.output.write(home + visible.join("\r\n") + clearBelow);
+		output.write(home + visible.join("\r\n") + clearBelow);
 	}
 
 	leave(): void {

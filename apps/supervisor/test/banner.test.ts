@@ -1,0 +1,39 @@
+import { type Config, defaultConfig } from "@shardcast/service";
+import { expect, it } from "vitest";
+import { banner } from "../src/banner.ts";
+import type { Plan } from "../src/preflight/preflight.ts";
+
+function text(changes: Partial<Config>, plan: Partial<Plan> = {}): string {
+	const config = defaultConfig({ shards: 3, basePort: 4000, maxConnections: 100, ...changes });
+	const shards = [0, 1, 0].map((core, slot) => ({ slot, core }));
+	const topology = { shards, cpus: [0, 1], cpuCount: 2, source: "CPU affinity", wraps: true };
+	const whole: Plan = {
+		config,
+		topology,
+		mode: { mode: "handoff", why: "it works" },
+		pin: (core) => ({ kind: "taskset", core: core! }),
+		warnings: [],
+		...plan,
+	};
+	return banner({ version: "1.2.3", plan: whole, balancer: { port: 5000 } });
+}
+
+it("tells the URLs, the shards with their cores, the mode and why, and that pins wrap around", () => {
+	const lines = text({});
+	expect(lines).toContain("shardcast 1.2.3 on Node ");
+	expect(lines).toMatch(/clients +ws:\/\/127\.0\.0\.1:5000$/m);
+	expect(lines).toMatch(/health +http:\/\/127\.0\.0\.1:5000\/health/);
+	expect(lines).toMatch(/shard 2 +ws:\/\/127\.0\.0\.1:4002 +CPU 0 +up to 34 clients/);
+	expect(lines).toMatch(/mode +handoff: it works/);
+	expect(lines).toContain("3 shards on 2 CPUs of 0-1 (CPU affinity); pins wrap around");
+});
+
+it("warns of open mode, and only then", () => {
+	expect(text({})).toContain("open mode");
+	expect(text({ apiKey: "swordfish" })).not.toContain("open mode");
+	expect(text({ apiKey: "swordfish" })).not.toContain("swordfish");
+});
+
+it("says when shards are not pinned", () => {
+	expect(text({}, { pin: () => ({ kind: "none" }) })).toMatch(/shard 0 .* not pinned/);
+});

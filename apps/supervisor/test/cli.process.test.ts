@@ -1,0 +1,122 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { ManagedProcess } from "@shardcast/testkit";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const main = join(import.meta.dirname, "../dist/main.js");
+let folder: string;
+beforeEach(() => {
+	folder = mkdtempSync("/dev/shm/shardcast-test-");
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+async function run(
+	args: readonly string[],
+	env: Record<string, string> = {},
+	nodeArguments: string[] = [],
+): Promise<{ code: number | null; lines: string[] }> {
+	const child = await ManagedProcess.start(main, args, { env, nodeArguments });
+	const { code } = await child.exited;
+	return { code, lines: child.log().trimEnd().split("\n") };
+}
+
+describe("every wrong value ends with status 2 and exactly one line", () => {
+	it.each<[string[], Record<string, string>, string]>([
+		[["multi", "--shards", "many"], {}, 'shardcast: --shards: "many" is not a whole number from 0 to 64'],
+		[["multi"], { SHARDCAST_SHUTDOWN_TIMEOUT: "30" }, 'shardcast: SHARDCAST_SHUTDOWN_TIMEOUT: "30" has no unit; write 30s or 30ms'],
+		[["multi", "--shrads", "3"], {}, "shardcast: unknown option '--shrads' (Did you mean --shards?); see shardcast --help"],
+		[["mutli"], {}, "shardcast: unknown command 'mutli' (Did you mean multi?); see shardcast --help"],
+		[["multi", "--shards"], {}, "shardcast: option '--shards <n>' argument missing; see shardcast --help"],
+		[["multi", "extra"], {}, "shardcast: too many arguments for 'multi'. Expected 0 arguments but got 1; see shardcast --help"],
+		[["single", "--shards", "2"], {}, "shardcast: unknown option '--shards'; see shardcast --help"],
+		[
+			["multi", "--config", "/missing.yaml"],
+			{},
+			"shardcast: --config: the config file /missing.yaml does not exist; name another or leave it out",
+		],
+		[
+			["multi", "--cluster-directory", "/missing"],
+			{},
+			"shardcast: --cluster-directory: /missing does not exist; name a writable directory in a memory file system",
+		],
+		[
+			["multi", "--lb-addr", "192.0.2.1:80"],
+			{},
+			"shardcast: --lb-addr: port 80 belongs to an address that this machine does not have; name one of its own",
+		],
+		[
+			["multi"],
+			{ SHARDCAST_CPUS: "0,4000" },
+			expect.stringMatching(/^shardcast: SHARDCAST_CPUS: CPU 4000 does not exist or may not be used; available: /),
+		],
+		[["multi", "--numa", "200"], {}, expect.stringMatching(/^shardcast: --numa: node 200 does not exist; this machine has /)],
+		[["top", "--pid", "1"], {}, "shardcast: --pid: no cluster has the supervisor 1; none runs"],
+	])("%j %j", async (args, env, line) => {
+		expect(await run(args, { SHARDCAST_CLUSTER_DIRECTORY: folder, ...env })).toEqual({ code: 2, lines: [line] });
+		expect(readdirSync(folder)).toEqual([]);
+	});
+
+	it("names file and line", async () => {
+		const file = join(folder, "shardcast.yaml");
+		writeFileSync(file, "batch: 3\nshards: none\n");
+		expect(await run(["config", "check", "--config", file])).toEqual({
+			code: 2,
+			lines: [`shardcast: ${file}:2: shards: "none" is not a whole number from 0 to 64`],
+		});
+	});
+
+	it.each(["multi", "single"])("%s: a port that is taken", async (command) => {
+		const server = createServer();
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		const { port } = server.address() as { port: number };
+		const flag = command === "multi" ? "--lb-addr" : "--addr";
+		const args = [command, flag, `127.0.0.1:${port}`, ...(command === "multi" ? ["--shards", "1", "--base-port", "1025"] : [])];
+		const { code, lines } = await run(args);
+		await new Promise((resolve) => server.close(resolve));
+		expect({ code, lines }).toEqual({
+			code: 2,
+			lines: [`shardcast: ${flag}: port ${port} is taken; choose another or stop the program that has it`],
+		});
+	});
+
+	it("a Node that is not supported", async () => {
+		const pretender = join(folder, "pretend.cjs");
+		writeFileSync(pretender, 'Object.defineProperty(process.versions, "node", { value: "18.20.4" });');
+		const { code, lines } = await run(["--version"], {}, ["--require", pretender]);
+		expect({ code, lines }).toEqual({
+			code: 2,
+			lines: [expect.stringMatching(/^shardcast: Node 18\.20\.4 is not supported, .* install Node 20 or 22$/)],
+		});
+	});
+});
+
+it("help lists every setting with its default, and is no error", async () => {
+	const { code, lines } = await run(["multi", "--help"]);
+	expect(code).toBe(0);
+	expect(lines.join("\n")).toMatch(/--shutdown-timeout <duration> [\s\S]*\(default:\s+30s\)/);
+	expect((await run(["--help"])).code).toBe(0);
+});
+
+it("config print tells where each value came from, and hides secrets", async () => {
+	const { code, lines } = await run(["config", "print", "--batch", "7"], { SHARDCAST_RING: "64", SHARDCAST_API_KEY: "swordfish" });
+	expect(code).toBe(0);
+	expect(lines.join("\n")).toMatch(
+		/^batch: +7 +# --batch$[\s\S]*^ring: +64 +# SHARDCAST_RING$[\s\S]*^# apiKey: +set \(hidden\) +# SHARDCAST_API_KEY$/m,
+	);
+	expect(lines.join("\n")).not.toContain("swordfish");
+});
+
+it("config check warns of a variable that was probably meant to be a setting", async () => {
+	const { code, lines } = await run(["config", "check"], { SHARDCAST_BATHC: "7" });
+	expect(code).toBe(0);
+	expect(lines.sort()).toEqual([
+		"all settings are right",
+		"shardcast: SHARDCAST_BATHC: unknown environment variable; did you mean SHARDCAST_BATCH?",
+	]);
+});
+
+it("top without a cluster says how to start one, status 1", async () => {
+	const { code, lines } = await run(["top", "--cluster-directory", folder]);
+	expect({ code, lines }).toEqual({ code: 1, lines: [`shardcast: no cluster runs in ${folder}; start one with \`shardcast multi\``] });
+});

@@ -1,0 +1,159 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { defaultConfig, type NameOf } from "@shardcast/service";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { unsupportedNode } from "../src/node-version.ts";
+import { chooseMode } from "../src/preflight/handoff.ts";
+import { cpusOfNode } from "../src/preflight/numa.ts";
+import { openFilesWarning } from "../src/preflight/open-files.ts";
+import { portMistakes, portProblem } from "../src/preflight/ports.ts";
+import { hasProgram } from "../src/preflight/programs.ts";
+import { firstShardPort } from "../src/preflight/shard-ports.ts";
+import { sharedMemoryProblem } from "../src/preflight/shared-memory.ts";
+
+const name: NameOf = (key) => `--${key}`;
+let folder: string;
+beforeEach(() => {
+	folder = mkdtempSync("/tmp/shardcast-preflight-");
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+it("Node 20 and 22 are supported, any other is one clear line", () => {
+	for (const version of ["20.11.0", "20.20.2", "22.1.0"]) expect(unsupportedNode(version)).toBeNull();
+	for (const version of ["18.20.0", "21.7.0", "24.0.0", "2.0.0"])
+		expect(unsupportedNode(version)).toBe(
+			`Node ${version} is not supported, since the WebSocket library has no binary for it; install Node 20 or 22`,
+		);
+});
+
+describe("M1: the shards' ports", () => {
+	const ports = { basePort: 3002, lbAddr: ":3005" };
+
+	it("are the described ones for up to three shards", () => {
+		expect(firstShardPort(ports, 3, false, name)).toBe(3002);
+	});
+
+	it("move behind the balancer's when a fourth shard would take it and nobody has chosen them", () => {
+		expect(firstShardPort(ports, 4, false, name)).toBe(3006);
+		expect(firstShardPort(ports, 64, false, name)).toBe(3006);
+	});
+
+	it("are an error when somebody has", () => {
+		expect(() => firstShardPort(ports, 4, true, name)).toThrow(
+			"--lbAddr: port 3005 is the one of shard 3; choose one outside of 3002 to 3005",
+		);
+	});
+
+	it("must exist", () => {
+		expect(() => firstShardPort({ ...ports, basePort: 65_534 }, 3, true, name)).toThrow(
+			"--basePort: 3 shards from port 65534 would end at 65536; choose at most 65533",
+		);
+	});
+});
+
+describe("ports", () => {
+	it("that are taken, or not of this machine, are told; others are free again after the look", async () => {
+		const server = createServer();
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		const { port } = server.address() as { port: number };
+		const taken = { host: "127.0.0.1", port };
+		expect(
+			await portMistakes([
+				{ name: "--a", address: taken },
+				{ name: "--a", address: taken },
+				{ name: "--b", address: { host: "192.0.2.1", port } },
+			]),
+		).toEqual([
+			`--a: port ${port} is taken; choose another or stop the program that has it`,
+			`--b: port ${port} belongs to an address that this machine does not have; name one of its own`,
+		]);
+		await new Promise((resolve) => server.close(resolve));
+		expect(await portProblem(taken)).toBeNull();
+		expect(await portProblem(taken)).toBeNull();
+	});
+});
+
+describe("shared memory", () => {
+	const config = (changes: object) => defaultConfig({ clusterDirectory: folder, ...changes });
+
+	it("that is there, writable and large enough is no problem", () => {
+		expect(sharedMemoryProblem(config({}), 3, name)).toBeNull();
+	});
+
+	it("that is missing, or is none, is one line", () => {
+		const mend = "name a writable directory in a memory file system";
+		expect(sharedMemoryProblem(config({ clusterDirectory: join(folder, "no") }), 3, name)).toBe(
+			`--clusterDirectory: ${folder}/no does not exist; ${mend}`,
+		);
+		writeFileSync(join(folder, "file"), "");
+		expect(sharedMemoryProblem(config({ clusterDirectory: join(folder, "file") }), 3, name)).toBe(
+			`--clusterDirectory: ${folder}/file is no directory; ${mend}`,
+		);
+		expect(sharedMemoryProblem(config({ clusterDirectory: "/proc/self" }), 3, name)).toBe(
+			`--clusterDirectory: /proc/self can't be written to; ${mend}`,
+		);
+	});
+
+	it("that is too small names the ring", () => {
+		const rings = config({ ring: 1_048_576, maxPayloadBytes: 65_536 });
+		expect(sharedMemoryProblem(rings, 64_000, name)).toMatch(
+			/^--ring: 64000 rings need \d+MiB and .* has \d+\w+ free; give a smaller --ring or more shared memory/,
+		);
+	});
+});
+
+describe("--lb-mode", () => {
+	const works = () => null;
+	const fails = () => "not permitted";
+	const choose = (lbMode: "auto" | "handoff" | "proxy", probe: () => string | null) =>
+		chooseMode({ lbMode, clusterDirectory: folder }, name, probe);
+
+	it("auto is handoff where that works, else proxy with the reason", () => {
+		expect(choose("auto", works).mode).toBe("handoff");
+		expect(choose("auto", fails)).toEqual({ mode: "proxy", why: "descriptors can't be passed here: not permitted" });
+	});
+
+	it("is what was asked for, or an error", () => {
+		expect(choose("proxy", works)).toEqual({ mode: "proxy", why: "asked for by --lbMode" });
+		expect(choose("handoff", works).mode).toBe("handoff");
+		expect(() => choose("handoff", fails)).toThrow("--lbMode: handoff is not possible here (not permitted); use proxy or auto");
+	});
+
+	it("really passes a descriptor on this machine, and leaves nothing behind", () => {
+		expect(chooseMode({ lbMode: "handoff", clusterDirectory: folder }, name).mode).toBe("handoff");
+	});
+});
+
+describe("--numa", () => {
+	it("reads the node's CPUs", () => {
+		mkdirSync(join(folder, "sys/devices/system/node/node1"), { recursive: true });
+		writeFileSync(join(folder, "sys/devices/system/node/node1/cpulist"), "2-3,6\n");
+		expect(cpusOfNode(1, name, folder)).toEqual([2, 3, 6]);
+		expect(() => cpusOfNode(3, name, folder)).toThrow("--numa: node 3 does not exist; this machine has node 1");
+		expect(() => cpusOfNode(0, name, join(folder, "none"))).toThrow(
+			"--numa: node 0 does not exist; this machine has no NUMA nodes, leave the setting out",
+		);
+	});
+});
+
+it("warns when a shard may run out of descriptors before it is full", () => {
+	const limits = join(folder, "limits");
+	writeFileSync(
+		limits,
+		"Limit   Soft Limit   Hard Limit   Units\nMax open files            1024                 4096                 files\n",
+	);
+	expect(openFilesWarning(3896, limits)).toBeNull();
+	expect(openFilesWarning(4000, limits)).toBe(
+		"a process may open 4096 files, and a shard wants 4000 connections; raise it (ulimit -n, LimitNOFILE=) or give more --shards",
+	);
+	expect(openFilesWarning(1e9, join(folder, "none"))).toBeNull();
+});
+
+it("finds programs in PATH", () => {
+	writeFileSync(join(folder, "tool"), "", { mode: 0o755 });
+	writeFileSync(join(folder, "text"), "", { mode: 0o644 });
+	expect(hasProgram("tool", `/nowhere:${folder}`)).toBe(true);
+	expect(hasProgram("text", folder)).toBe(false);
+	expect(hasProgram("tool", "")).toBe(false);
+});

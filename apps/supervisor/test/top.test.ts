@@ -1,0 +1,142 @@
+import { EventEmitter } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { BalancerMode, ClusterState, Scoreboard, ShardState } from "@shardcast/bus";
+import { describe, expect, it } from "vitest";
+import { chooseCluster, runningClusters } from "../src/top/running-clusters.ts";
+import { takeSample } from "../src/top/sample.ts";
+import { Screen, type Terminal } from "../src/top/screen.ts";
+import { formatTable } from "../src/top/table.ts";
+
+function board(): Scoreboard {
+	const made = Scoreboard.inMemory(2);
+	for (const slot of [0, 1]) {
+		const row = made.row(slot);
+		row.present = true;
+		row.state = ShardState.serving;
+		Object.assign(row, { pid: 100 + slot, core: slot === 0 ? 3 : -1, connections: 10 + slot, connectionsMax: 6000, restarts: slot });
+		row.set("ringBytes", 1000);
+		row.set("busDepthBytes", 250);
+		row.set("residentBytes", 50 * 1_048_576);
+	}
+	made.clusterState = ClusterState.serving;
+	Object.assign(made.balancer, { state: ShardState.serving, mode: BalancerMode.handoff, pid: 99, pending: 4 });
+	return made;
+}
+
+describe("the table", () => {
+	it("shows what happened per second between two samples", () => {
+		const scoreboard = board();
+		const before = { ...takeSample(scoreboard), atMs: 1000 };
+		scoreboard.row(0).add("messagesIn", 200);
+		scoreboard.row(0).add("deliveries", 4_000_000);
+		scoreboard.row(0).add("cpuMs", 500);
+		scoreboard.balancer.add("handedOff", 60);
+		scoreboard.balancer.add("refusedBusy", 8);
+		scoreboard.balancer.add("refusedHeadTimeout", 2);
+		const lines = formatTable(before, { ...takeSample(scoreboard), atMs: 3000 });
+		expect(lines[0]).toMatch(/serving {2}21 of 12000 connections, 100 messages\/s in, 2000\.0k deliveries\/s out/);
+		expect(lines[2].trim().split(/ {2,}/)).toEqual([
+			"SHARD",
+			"PID",
+			"CORE",
+			"STATE",
+			"CONNS",
+			"MAX",
+			"IN/S",
+			"OUT/S",
+			"CPU%",
+			"LAG ms",
+			"RSS",
+			"BUS DEPTH",
+			"RESTARTS",
+		]);
+		expect(lines[3].trim().split(/\s+/)).toEqual("0 100 3 serving 10 6000 100 2000.0k 25.0 0.0 50M 25% 0".split(" "));
+		expect(lines[4].trim().split(/\s+/)).toEqual("1 101 - serving 11 6000 0 0 0.0 0.0 50M 25% 1".split(" "));
+		expect(lines[7].trim().split(/\s+/)).toEqual("99 serving handoff 4 0 30 0 5 0.0 0.0 0M".split(" "));
+		// Columns are aligned.
+		expect(new Set(lines.slice(2, 5).map((line) => line.length)).size).toBe(1);
+	});
+
+	it("gives no rate for a counter that began anew, nor for a shard that was not there before", () => {
+		const scoreboard = board();
+		scoreboard.row(0).set("cpuMs", 9000);
+		const before = { ...takeSample(scoreboard), atMs: 1000 };
+		scoreboard.row(0).set("cpuMs", 100);
+		scoreboard.row(1).set("messagesIn", 500);
+		const lines = formatTable({ ...before, rows: before.rows.slice(0, 1) }, { ...takeSample(scoreboard), atMs: 2000 });
+		expect(lines[3]).toMatch(/ 0\.0 +0\.0 /);
+		expect(lines[4].trim().split(/\s+/)[6]).toBe("0");
+	});
+});
+
+describe("the screen", () => {
+	function terminal(size: { columns: number; rows: number }) {
+		const written: string[] = [];
+		const modes: boolean[] = [];
+		const input = Object.assign(new EventEmitter(), {
+			isTTY: true,
+			setRawMode: (mode: boolean) => modes.push(mode),
+			resume: () => undefined,
+			pause: () => undefined,
+		});
+		const output = { write: (text: string) => written.push(text), ...size };
+		return { written, modes, input, screen: new Screen({ input, output } as unknown as Terminal) };
+	}
+
+	it.each(["q", "Q", "\u0003", "\u001b"])("%j leaves", async (key) => {
+		const { screen, input } = terminal({ columns: 80, rows: 24 });
+		input.emit("data", Buffer.from("x"));
+		input.emit("data", Buffer.from("\u001b[A"));
+		let left = false;
+		void screen.quit.then(() => {
+			left = true;
+		});
+		await Promise.resolve();
+		expect(left).toBe(false);
+		input.emit("data", Buffer.from(key));
+		await screen.quit;
+	});
+
+	it("gives the terminal back as it was, once", () => {
+		const { screen, written, modes, input } = terminal({ columns: 80, rows: 24 });
+		screen.leave();
+		screen.leave();
+		expect(written).toEqual(["\u001b[?1049h\u001b[?25l", "\u001b[?25h\u001b[?1049l"]);
+		expect(modes).toEqual([true, false]);
+		expect(input.listenerCount("data")).toBe(0);
+	});
+
+	it("cuts what does not fit, and bears a terminal that does not know its size", () => {
+		const small = terminal({ columns: 3, rows: 2 });
+		small.screen.draw(["abcdef", "b", "c"]);
+		expect(small.written[1]).toBe("\u001b[Habc\u001b[K\r\nb\u001b[K\u001b[J");
+		const unknown = terminal({ columns: 0, rows: 0 });
+		unknown.screen.draw(["abcdef"]);
+		expect(unknown.written[1]).toContain("abcdef");
+	});
+});
+
+describe("which cluster", () => {
+	it("finds those whose supervisor lives", () => {
+		const base = mkdtempSync("/tmp/shardcast-top-");
+		const running = `shardcast-0-${process.pid}-0123abcd`;
+		for (const name of [running, "shardcast-0-4194305-0123abcd", "shardcast-test-1", "other"]) mkdirSync(join(base, name));
+		expect(runningClusters(base)).toEqual([{ supervisorPid: process.pid, path: join(base, running) }]);
+		expect(runningClusters(join(base, "missing"))).toEqual([]);
+		rmSync(base, { recursive: true });
+	});
+
+	const clusters = [11, 22].map((supervisorPid) => ({ supervisorPid, path: `/x/${supervisorPid}` }));
+
+	it("takes the only one, or the one that was asked for", () => {
+		expect(chooseCluster([clusters[0]], "/x", undefined).path).toBe("/x/11");
+		expect(chooseCluster(clusters, "/x", "22").path).toBe("/x/22");
+	});
+
+	it("says what to do otherwise", () => {
+		expect(() => chooseCluster([], "/x", undefined)).toThrow("no cluster runs in /x; start one with `shardcast multi`");
+		expect(() => chooseCluster(clusters, "/x", undefined)).toThrow("2 clusters run; choose one with --pid 11 or 22");
+		expect(() => chooseCluster(clusters, "/x", "7")).toThrow("--pid: no cluster has the supervisor 7; running: 11, 22");
+	});
+});
