@@ -1,6 +1,7 @@
 import type { HistogramWords, VisitOrigin } from "@shardcast/bus";
 import { createRecordHead, monotonicMs, RecordKind, readRecordHead } from "@shardcast/wire";
 import type { Client } from "./client.ts";
+import type { ConsoleFeed } from "./console/console-feed.ts";
 import type { Counters } from "./counters.ts";
 import type { Rooms } from "./rooms.ts";
 import type { SenderIds } from "./sender-ids.ts";
@@ -17,6 +18,8 @@ export interface FanOutParts {
 	readonly senders: SenderIds<Client>;
 	readonly topics: TopicPublisher;
 	readonly counters: Counters;
+	/** Sees every record while somebody watches the console. */
+	readonly console: Pick<ConsoleFeed, "watching" | "onRecord">;
 }
 
 /**
@@ -58,6 +61,7 @@ export class FanOut {
 		const { member, rooms, senders, topics } = this.#parts;
 		const head = this.#head;
 		readRecordHead(view, start, end, head);
+		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
 		const audiences = rooms.select(u8, view, head);
 		if (audiences.length === 0) return;
 		// A view per record, not per delivery. What publishes copies the bytes before it returns.

@@ -157,8 +157,6 @@ export class FlushEngine {
 			counters.set("flushMs", nowMs - this.#beganMs);
 			counters.histograms.flushDurationMs.observe(nowMs - this.#beganMs);
 			counters.histograms.flushRecords.observe(this.#records);
-			counters.histograms.flushDurationMs.observe(nowMs - this.#beganMs);
-			counters.histograms.flushRecords.observe(this.#records);
 			counters.set("flushIntervalMs", policy.pauseMs);
 		}
 		this.#parts.afterFlush();

@@ -2,6 +2,8 @@ import { ClusterDirectory, Scoreboard, SharedMemoryBus } from "@shardcast/bus";
 import { DescriptorChannel, dieWithParent } from "@shardcast/native";
 import {
 	askForMetrics,
+	type ChildControl,
+	type ConsoleAnswer,
 	connectToParent,
 	createLog,
 	ProcessMetrics,
@@ -14,6 +16,9 @@ import { proxyTokenCheck } from "./proxy-token.ts";
 import { Shard } from "./shard.ts";
 import { StatusLine } from "./status-line.ts";
 
+/** Longer than the supervisor gives the other shards to answer. */
+const consoleAnswerMs = 1000;
+
 /** A shard as a child of the supervisor, which starts, drains and restarts it. */
 export function runForked(): void {
 	dieWithParent();
@@ -22,10 +27,17 @@ export function runForked(): void {
 	const control = connectToParent({
 		start: async (message) => {
 			metrics = new ProcessMetrics(`shard-${message.slot}`, message.slot);
-			shard = await startShard(message, () => askForMetrics(control));
+			shard = await startShard(message, control);
 			return { port: shard.port };
 		},
-		request: async () => metrics?.values() ?? null,
+		request: async (question) => {
+			switch (question.what) {
+				case "metrics":
+					return metrics?.values() ?? null;
+				case "subscribers":
+					return shard?.subscribers(question.channels) ?? null;
+			}
+		},
 		drain: async (deadlineMs) => {
 			if (shard === null) return { cutOff: 0 };
 			const cutOff = await withDeadline(shard.drain(deadlineMs), deadlineMs, "draining");
@@ -35,7 +47,7 @@ export function runForked(): void {
 	});
 }
 
-async function startShard({ slot, cluster, config, mode, connectionsMax }: StartMessage, metrics: () => Promise<string>): Promise<Shard> {
+async function startShard({ slot, cluster, config, mode, connectionsMax }: StartMessage, control: ChildControl): Promise<Shard> {
 	process.title = `shardcast shard ${slot}`;
 	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
 	const directory = ClusterDirectory.open(cluster);
@@ -55,7 +67,8 @@ async function startShard({ slot, cluster, config, mode, connectionsMax }: Start
 		isProxy: mode === "proxy" ? proxyTokenCheck(directory.path) : null,
 		log,
 		sample: () => monitor.sample(),
-		metrics,
+		metrics: () => askForMetrics(control),
+		consoleAnswer: async (channels) => (await control.ask({ what: "console", channels }, consoleAnswerMs)) as ConsoleAnswer,
 	});
 	await shard.start().catch((error: unknown) => {
 		throw cannotListen(error, `${config.host}:${port}`, "--base-port");

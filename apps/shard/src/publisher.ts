@@ -36,7 +36,7 @@ export class Publisher {
 	/** As `publish`, but holds the message when there is no room; false when it cannot be held either. */
 	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): boolean {
 		if (this.publish(kind, sender, channels, payload)) return true;
-		if (!this.#held.hold({ kind, sender, channels, payload: payload.slice() })) return false;
+		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload) })) return false;
 		this.#taken(payload);
 		return true;
 	}

@@ -1,4 +1,4 @@
-import { ChannelEntry, type ChannelList, channelEntryIs, nextChannelEntry, type RecordHead } from "@shardcast/wire";
+import { ChannelEntry, type ChannelList, channelEntryIs, channelHash, nextChannelEntry, type RecordHead } from "@shardcast/wire";
 
 /** A topic of uWebSockets.js and how many clients it reaches. */
 export interface Audience {
@@ -119,6 +119,16 @@ export class Rooms {
 			at = nextChannelEntry(u8, at);
 		}
 		return audiences;
+	}
+
+	/** Clients that get a message of this channel; "" = one to everybody. For people, not for the hot path. */
+	reach(name: string): number {
+		if (name === "") return this.unfiltered.size + this.filtered.size;
+		const bytes = Buffer.from(name, "utf8");
+		const rooms = find(this.#byChannel.get(channelHash(bytes)), bytes)?.rooms ?? [];
+		let reached = this.unfiltered.size;
+		for (const room of rooms) reached += room.size;
+		return reached;
 	}
 
 	#index(room: Room): void {

@@ -5,6 +5,7 @@ import {
 	type Address,
 	type Component,
 	type Config,
+	type ConsoleAnswer,
 	Deadline,
 	type Log,
 	metricsContentType,
@@ -12,10 +13,14 @@ import {
 	secretMatches,
 	withDeadline,
 } from "@shardcast/service";
-import { everybody } from "@shardcast/wire";
+import { everybody, monotonicMs } from "@shardcast/wire";
 import { addressOf, type Client } from "./client.ts";
 import { proxiedAddress } from "./client-address.ts";
 import { Clients } from "./clients.ts";
+import type { BusyChannel } from "./console/channel-activity.ts";
+import { consoleForbidden, mayWatch } from "./console/console-access.ts";
+import { ConsoleFeed } from "./console/console-feed.ts";
+import { type ConsoleSnapshot, consoleSnapshot } from "./console/console-snapshot.ts";
 import { closeAll, lingered, openDescriptors } from "./drain.ts";
 import { FanOut } from "./fan-out.ts";
 import { FlushEngine } from "./flush.ts";
@@ -34,6 +39,7 @@ import { Rooms } from "./rooms.ts";
 import { SenderIds } from "./sender-ids.ts";
 import { type SocketHandlers, Sockets } from "./sockets.ts";
 import { judgeUpgrade } from "./upgrade-request.ts";
+import { version } from "./version.ts";
 import { Vitals } from "./vitals.ts";
 
 export interface ShardOptions {
@@ -52,6 +58,8 @@ export interface ShardOptions {
 	readonly log: Log;
 	/** CPU, memory and loop of the process that hosts this shard. */
 	readonly sample: () => ProcessSample;
+	/** What the console shows that this shard does not know alone. */
+	readonly consoleAnswer: (channels: readonly string[]) => Promise<ConsoleAnswer>;
 	/** The metrics of the whole cluster, as GET /metrics gives them. */
 	readonly metrics: () => Promise<string>;
 }
@@ -84,6 +92,7 @@ export class Shard implements Component {
 	readonly #leaving: LeavingClients;
 	readonly #intake: HandoffIntake | null;
 	readonly #vitals: Vitals;
+	readonly #console: ConsoleFeed;
 	readonly #origins: readonly string[];
 	#draining = false;
 	#port = 0;
@@ -129,7 +138,15 @@ export class Shard implements Component {
 			publish: this.#publish,
 			handlers: this.#handlers(),
 		});
-		const fanOut = new FanOut({ member: bus.member, rooms: this.#rooms, senders, topics: this.#sockets, counters: row });
+		this.#console = new ConsoleFeed({ nowMs: monotonicMs, snapshot: (busiest) => this.#consoleSnapshot(busiest) });
+		const fanOut = new FanOut({
+			member: bus.member,
+			rooms: this.#rooms,
+			senders,
+			topics: this.#sockets,
+			counters: row,
+			console: this.#console,
+		});
 		this.#intake =
 			handoff === null
 				? null
@@ -161,6 +178,11 @@ export class Shard implements Component {
 	/** Where it listens; 0 = nowhere. */
 	get port(): number {
 		return this.#port;
+	}
+
+	/** For each channel, how many clients of this shard get its messages; "" = messages to everybody. */
+	subscribers(channels: readonly string[]): number[] {
+		return channels.map((channel) => this.#rooms.reach(channel));
 	}
 
 	/** Adds a handler for all messages from now on. */
@@ -199,6 +221,7 @@ export class Shard implements Component {
 		await inTime(this.engine.whenEmpty(), workMs);
 		const unpublished = this.#held.count + this.#sockets.bodies.count;
 		const clock = { nowMs: () => performance.now(), pause };
+		this.#console.close();
 		const unread = await closeAll({
 			clients: () => this.clients.snapshot(),
 			close: (client, code) => this.clients.close(client, code),
@@ -249,12 +272,34 @@ export class Shard implements Component {
 			},
 			request: (method, path) => this.#request(method, path),
 			requested: () => row.add("httpRequests", 1),
+			watch: (head) => {
+				if (this.#draining) return refusal("unavailable", "this server is shutting down; connect again");
+				return mayWatch(head, this.#options.config.consoleToken) ? null : refusal("forbidden", consoleForbidden);
+			},
+			watching: (viewer) => this.#console.add(viewer),
+			watchRequest: (viewer, message) => this.#console.request(viewer, message),
+			unwatched: (viewer) => this.#console.remove(viewer),
 			proxiedAddress: (head) => this.#proxiedAddress(head),
 		};
 	}
 
 	#proxiedAddress(head: Parameters<typeof proxiedAddress>[0]): string | null {
 		return proxiedAddress(head, this.#options.isProxy);
+	}
+
+	async #consoleSnapshot(busiest: readonly BusyChannel[]): Promise<ConsoleSnapshot> {
+		const { board, config, consoleAnswer } = this.#options;
+		const { events, subscribers } = await consoleAnswer(busiest.map(({ name }) => name));
+		return consoleSnapshot(board, {
+			version,
+			open: config.apiKey === undefined,
+			heartbeatTimeoutMs: config.heartbeatTimeoutMs,
+			atMs: Date.now(),
+			monotonicMs: monotonicMs(),
+			channels: busiest.map((channel, index) => ({ ...channel, subscribers: subscribers[index] ?? 0 })),
+			events,
+			kafka: null,
+		});
 	}
 
 	#request(method: string, path: string): HttpReply | Promise<HttpReply> {

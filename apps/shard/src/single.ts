@@ -34,7 +34,7 @@ export async function runSingle(config: Config): Promise<void> {
 	const own = new ProcessMetrics("shard-0", 0);
 	const metrics = new MetricsCollector({ sources: () => [], board: () => readBoard(board), own });
 	const address = parseAddress(config.addr);
-	const shard = new Shard({
+	const shard: Shard = new Shard({
 		config,
 		board,
 		row,
@@ -46,6 +46,7 @@ export async function runSingle(config: Config): Promise<void> {
 		log,
 		sample: () => monitor.sample(),
 		metrics: () => metrics.collect(),
+		consoleAnswer: async (channels) => ({ events: [], subscribers: shard.subscribers(channels) }),
 	});
 	await shard.start().catch((error: unknown) => {
 		throw cannotListen(error, config.addr, "--addr");

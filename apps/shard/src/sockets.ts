@@ -1,7 +1,10 @@
 import { createServer } from "node:net";
 import type { Address } from "@shardcast/service";
+import { CloseCode } from "@shardcast/wire";
 import type { Client, ClientData } from "./client.ts";
 import type { ForwardedHead } from "./client-address.ts";
+import type { ConsoleHead } from "./console/console-access.ts";
+import { type ConsoleViewer, noWatch } from "./console/console-feed.ts";
 import type { TopicPublisher } from "./fan-out.ts";
 import type { HttpReply } from "./http-reply.ts";
 import type { PublishApi } from "./publish-api.ts";
@@ -39,6 +42,12 @@ export interface SocketHandlers {
 	request(method: string, path: string): HttpReply | Promise<HttpReply>;
 	/** One more HTTP request, whichever. */
 	requested(): void;
+	/** A page that wants the console's feed: whether it may. */
+	watch(head: ConsoleHead): HttpReply | null;
+	/** False when there are too many already. */
+	watching(viewer: ConsoleViewer): boolean;
+	watchRequest(viewer: ConsoleViewer, message: ArrayBuffer): void;
+	unwatched(viewer: ConsoleViewer): void;
 	/** The address of a client behind our own proxy; null when it came directly. */
 	proxiedAddress(head: ForwardedHead): string | null;
 }
@@ -54,12 +63,17 @@ export interface SocketOptions {
 /** Paths of the raw endpoint. */
 const webSocketPaths = ["/", "/ws"] as const;
 const publishPath = "/api/publish";
+const consolePath = "/console/feed";
 
 /**
  * A frame longer than this cuts the connection before it is read. Up to it a frame that is too long is read, so that the client
  * can be told 1009: the library itself only cuts. No more than a client may have unread on its way out by default.
  */
 const cutBytesMin = 1024 * 1024;
+
+/** A request of the console's page is a channel name in JSON. */
+const consoleMessageBytesMax = 4096;
+const consoleBufferedBytesMax = 4 * 1024 * 1024;
 
 const bodiesMax = 256;
 const bodyBytesAllMin = 64 * 1024 * 1024;
@@ -94,6 +108,7 @@ export class Sockets implements TopicPublisher {
 			this.#app.ws(path, behavior);
 			this.#app.any(path, (response, request) => this.#answer(response, request, upgradeRequired()));
 		}
+		this.#app.ws(consolePath, this.#consoleBehavior());
 		this.#app.any(publishPath, (response, request) => this.#publish(response, request));
 		this.#app.any("/*", (response, request) =>
 			this.#answer(response, request, options.handlers.request(request.getMethod(), request.getUrl())),
@@ -169,6 +184,44 @@ export class Sockets implements TopicPublisher {
 		};
 	}
 
+	/** Pages that show the console: few, and none of the clients' rules but the ends of connections apply to them. */
+	#consoleBehavior(): WebSocketBehavior<ConsoleViewer> {
+		const { handlers } = this.#options;
+		return {
+			compression: DISABLED,
+			maxPayloadLength: consoleMessageBytesMax,
+			maxBackpressure: consoleBufferedBytesMax,
+			idleTimeout: 60,
+			sendPingsAutomatically: true,
+			upgrade: (response, request, context) => {
+				const address = handlers.proxiedAddress(forwardedHead(request)) ?? remoteAddress(response);
+				const refused = handlers.watch({
+					query: request.getQuery() ?? "",
+					origin: request.getHeader("origin"),
+					host: request.getHeader("host"),
+					address,
+				});
+				if (refused !== null) return this.#answer(response, request, refused);
+				response.upgrade(
+					{ ...noWatch } as ConsoleViewer,
+					request.getHeader("sec-websocket-key"),
+					request.getHeader("sec-websocket-protocol"),
+					request.getHeader("sec-websocket-extensions"),
+					context,
+				);
+			},
+			open: (ws) => {
+				if (!handlers.watching(ws as unknown as ConsoleViewer)) ws.end(CloseCode.tryAgainLater, "too many consoles are open");
+			},
+			message: (ws, message) => handlers.watchRequest(ws as unknown as ConsoleViewer, message),
+			close: (ws) => {
+				this.#webSocketsClosed++;
+				handlers.unwatched(ws as unknown as ConsoleViewer);
+				this.#tellConnections();
+			},
+		};
+	}
+
 	readonly #onConnection = (_response: HttpResponse, change: number): void => {
 		this.#filtered += change;
 		this.#tellConnections();
@@ -196,7 +249,7 @@ export class Sockets implements TopicPublisher {
 			authorization: request.getHeader("authorization"),
 			apiKey: request.getHeader("x-api-key"),
 			origin: request.getHeader("origin"),
-			address: handlers.proxiedAddress(forwardedHead(request)) ?? Buffer.from(response.getRemoteAddressAsText()).toString("latin1"),
+			address: handlers.proxiedAddress(forwardedHead(request)) ?? remoteAddress(response),
 		};
 		const refused = publish.judge(head);
 		handlers.requested();
@@ -210,6 +263,10 @@ export class Sockets implements TopicPublisher {
 			busy: () => sendReply(response, publish.busy()),
 		});
 	}
+}
+
+function remoteAddress(response: HttpResponse): string {
+	return Buffer.from(response.getRemoteAddressAsText()).toString("latin1");
 }
 
 function upgradeHead(request: HttpRequest): UpgradeHead {

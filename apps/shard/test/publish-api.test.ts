@@ -1,0 +1,160 @@
+import { Scoreboard } from "@shardcast/bus";
+import { type ChannelList, RecordKind } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
+import type { PublishOutcome } from "../src/incoming.ts";
+import { PublishApi, type PublishApiParts, type PublishHead } from "../src/publish-api.ts";
+import { parsePublish } from "../src/publish-request.ts";
+import { RateLimit } from "../src/rate-limit.ts";
+
+const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+const parse = (value: unknown) => {
+	const { kind, channels, payload } = parsePublish("application/json", "", json(value));
+	return { kind, channels: channels.names, text: Buffer.from(payload).toString() };
+};
+
+describe("a publish request", () => {
+	it("carries a string as that text, anything else as its JSON", () => {
+		expect(parse({ data: "héllo" })).toEqual({ kind: RecordKind.text, channels: [], text: "héllo" });
+		expect(parse({ channel: "news", data: { a: [1, null] } })).toEqual({
+			kind: RecordKind.text,
+			channels: ["news"],
+			text: '{"a":[1,null]}',
+		});
+		for (const data of [null, 0, false, [], ""]) expect(parse({ data }).text).toBe(typeof data === "string" ? data : JSON.stringify(data));
+	});
+
+	it("carries bytes as a binary message for ?channel=", () => {
+		const bytes = Buffer.from([0, 255, 10]);
+		for (const type of ["application/octet-stream", "Application/Octet-Stream; x=y"]) {
+			const request = parsePublish(type, "channel=a%2Cb", bytes);
+			expect(request.kind).toBe(RecordKind.binary);
+			expect(request.channels.names).toEqual(["a,b"]);
+			expect(request.payload).toEqual(bytes);
+		}
+		expect(parsePublish("application/octet-stream", "", bytes).channels.count).toBe(0);
+	});
+
+	it.each([
+		["no JSON", Buffer.from("{"), /no JSON/],
+		["no UTF-8", Buffer.from([0x22, 0xff, 0x22]), /no JSON/],
+		["an array", json([1]), /must be an object/],
+		["null", json(null), /must be an object/],
+		["no data", json({ channel: "a" }), /"data" is missing/],
+		["a misspelt channel, which would go to everybody", json({ chanel: "a", data: 1 }), /"chanel" is not known/],
+		["a channel that is no string", json({ channel: 1, data: 1 }), /must be a string/],
+		["an empty channel", json({ channel: "", data: 1 }), /empty/],
+		["a channel that is too long", json({ channel: "x".repeat(256), data: 1 }), /256 bytes/],
+		["half a character", Buffer.from('{"data":"\\ud800"}'), /well-formed/],
+	])("is refused with %s", (_what, body, message) => {
+		expect(() => parsePublish("application/json", "", body)).toThrow(message);
+	});
+});
+
+function setup(changes: Partial<PublishApiParts> = {}, outcome: PublishOutcome = "taken") {
+	const published: { kind: RecordKind; channels: ChannelList; text: string; address: string }[] = [];
+	const row = Scoreboard.inMemory(1).row(0);
+	const clock = { ms: 0 };
+	const api = new PublishApi({
+		incoming: {
+			publish: (kind, channels, payload, address) => {
+				if (outcome === "taken") published.push({ kind, channels, text: Buffer.from(payload).toString(), address });
+				return outcome;
+			},
+		},
+		rate: new RateLimit<string>(0, 10),
+		counters: row,
+		payloadBytesMax: 100,
+		allowedOrigins: [],
+		isKey: null,
+		nowMs: () => clock.ms,
+		...changes,
+	});
+	return { api, published, row, clock };
+}
+
+const head: PublishHead = {
+	method: "post",
+	query: "",
+	contentType: "application/json",
+	contentLength: "20",
+	authorization: "",
+	apiKey: "",
+	origin: "",
+	address: "10.0.0.1",
+};
+const error = (body: string) => (JSON.parse(body) as { error: { code: string; message: string } }).error;
+
+describe("POST /api/publish", () => {
+	it("200: takes a message and keeps the connection", () => {
+		const { api, published } = setup();
+		expect(api.judge(head)).toBeNull();
+		const reply = api.publish(head, json({ channel: "a", data: "x" }));
+		expect(reply).toMatchObject({ status: 200, close: false });
+		expect(JSON.parse(reply.body)).toEqual({ result: {} });
+		expect(published).toMatchObject([{ kind: RecordKind.text, text: "x", address: "10.0.0.1" }]);
+	});
+
+	it("400: says what is wrong with the body", () => {
+		const { api, published } = setup();
+		const reply = api.publish(head, json({ nothing: 1 }));
+		expect(reply.status).toBe(400);
+		expect(error(reply.body)).toMatchObject({ code: "badRequest", message: expect.stringContaining('"nothing"') });
+		expect(published).toEqual([]);
+	});
+
+	it("401: wants the key when there is one, in any of three ways", () => {
+		const { api } = setup({ isKey: (given) => given === "secret-key" });
+		for (const wrong of [{}, { apiKey: "other" }, { authorization: "Bearer other" }, { authorization: "Bearer" }])
+			expect(api.judge({ ...head, ...wrong })?.status).toBe(401);
+		for (const right of [{ apiKey: "secret-key" }, { authorization: "Bearer secret-key" }, { authorization: "apikey secret-key" }])
+			expect(api.judge({ ...head, ...right })).toBeNull();
+	});
+
+	it("403: keeps out pages of other origins", () => {
+		const { api } = setup({ allowedOrigins: ["https://ours.example"] });
+		expect(api.judge({ ...head, origin: "https://theirs.example" })?.status).toBe(403);
+		expect(api.judge({ ...head, origin: "https://ours.example" })).toBeNull();
+		expect(api.judge(head), "a program sends no origin").toBeNull();
+	});
+
+	it("405: takes nothing but POST", () => {
+		const { api } = setup();
+		expect(api.judge({ ...head, method: "get" })).toMatchObject({ status: 405, headers: { Allow: "POST" } });
+	});
+
+	it("413: by the announced length before a byte is read, by the message's own length afterwards", () => {
+		const { api, published } = setup();
+		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax + 1) })?.status).toBe(413);
+		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax) })).toBeNull();
+		expect(api.publish(head, json({ data: "x".repeat(101) })).status).toBe(413);
+		expect(api.publish(head, json({ data: "x".repeat(100) })).status).toBe(200);
+		// The longest way to write a message that is allowed still fits into a body that is allowed.
+		const escaped = Buffer.from(`{"channel":"c","data":"${"\\u0001".repeat(100)}"}`);
+		expect(escaped.length).toBeLessThanOrEqual(api.bodyBytesMax);
+		expect(api.publish(head, escaped).status).toBe(200);
+		expect(published).toHaveLength(2);
+	});
+
+	it("429: above the rate of one client, and when the bus is full; both say when to come back", () => {
+		const { api, row, clock } = setup({ rate: new RateLimit<string>(2, 10) });
+		const statuses = [1, 2, 3].map(() => api.publish(head, json({ data: 1 })).status);
+		expect(statuses).toEqual([200, 200, 429]);
+		expect(api.publish({ ...head, address: "10.0.0.2" }, json({ data: 1 })).status).toBe(200);
+		expect(row.get("rateLimited")).toBe(1);
+		clock.ms = 500;
+		expect(api.publish(head, json({ data: 1 })).status).toBe(200);
+		expect(setup({}, "full").api.publish(head, json({ data: 1 }))).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });
+	});
+
+	it("503: when it drains, before and after the body", () => {
+		const { api } = setup();
+		api.drain();
+		expect(api.judge(head)).toMatchObject({ status: 503, close: true, headers: { "Retry-After": "1" } });
+		expect(api.publish(head, json({ data: 1 })).status).toBe(503);
+	});
+
+	it("tells a handler's refusal from its failure", () => {
+		expect(setup({}, "stopped").api.publish(head, json({ data: 1 })).status).toBe(403);
+		expect(setup({}, "failed").api.publish(head, json({ data: 1 })).status).toBe(500);
+	});
+});

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { proxiedAddress } from "../src/client-address.ts";
+import { normalizeOrigins } from "../src/origin.ts";
+import { channelsOf, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../src/upgrade-request.ts";
+
+const head: UpgradeHead = { query: "", origin: "", upgrade: "websocket", version: "13" };
+const rules: UpgradeRules = { allowedOrigins: [], draining: false };
+const statusOf = (changes: Partial<UpgradeHead>, more: Partial<UpgradeRules> = {}) => {
+	const outcome = judgeUpgrade({ ...head, ...changes }, { ...rules, ...more });
+	return "refused" in outcome ? outcome.refused.status : 101;
+};
+
+describe("an upgrade request", () => {
+	it("is let through with the channels that it asks for", () => {
+		expect(channelsOf("").count).toBe(0);
+		expect(channelsOf("x=1").count).toBe(0);
+		expect(channelsOf("channels=a,b").names).toEqual(["a", "b"]);
+		expect(channelsOf("channels=a&y&channels=b,a").names).toEqual(["a", "b"]);
+		expect(channelsOf("channels=a%20b,%C3%A9,x/y:z").names).toEqual(["a b", "é", "x/y:z"]);
+		expect(statusOf({ query: "channels=a" })).toBe(101);
+	});
+
+	it.each([
+		["an empty name", { query: "channels=" }, {}, 400],
+		["an empty name among others", { query: "channels=a,,b" }, {}, 400],
+		["a name that is too long", { query: `channels=${"x".repeat(256)}` }, {}, 400],
+		["too many channels", { query: `channels=${Array.from({ length: 33 }, (_, index) => `c${index}`).join(",")}` }, {}, 400],
+		["a page of another origin", { origin: "https://theirs.example" }, { allowedOrigins: ["https://ours.example"] }, 403],
+		["no wish to upgrade", { upgrade: "" }, {}, 426],
+		["another version", { version: "8" }, {}, 426],
+		["a shard that drains", {}, { draining: true }, 503],
+	])("is refused with %s", (_what, changes, more, status) => {
+		expect(statusOf(changes, more)).toBe(status);
+	});
+
+	it("lets pages of allowed origins through, however they are written in the settings", () => {
+		const allowedOrigins = normalizeOrigins(["https://Ours.example/", "http://localhost:3000"]);
+		for (const origin of ["https://ours.example", "https://OURS.example", "http://localhost:3000", ""])
+			expect(statusOf({ origin }, { allowedOrigins })).toBe(101);
+		for (const origin of ["http://ours.example", "https://ours.example.evil", "null"])
+			expect(statusOf({ origin }, { allowedOrigins })).toBe(403);
+	});
+});
+
+describe("the address of a client behind a proxy", () => {
+	const isToken = (given: string) => given === "token";
+
+	it("is believed only with the cluster's token", () => {
+		const forged = { proxyToken: "", realIp: "1.2.3.4", forwardedFor: "1.2.3.4" };
+		expect(proxiedAddress(forged, isToken)).toBeNull();
+		expect(proxiedAddress({ ...forged, proxyToken: "guess" }, isToken)).toBeNull();
+		expect(proxiedAddress({ ...forged, proxyToken: "token" }, null)).toBeNull();
+		expect(proxiedAddress({ ...forged, proxyToken: "token" }, isToken)).toBe("1.2.3.4");
+	});
+
+	it("is the first one of X-Forwarded-For without X-Real-IP", () => {
+		expect(proxiedAddress({ proxyToken: "token", realIp: "", forwardedFor: " 5.6.7.8 , 9.9.9.9" }, isToken)).toBe("5.6.7.8");
+		expect(proxiedAddress({ proxyToken: "token", realIp: "", forwardedFor: "" }, isToken)).toBeNull();
+	});
+});
