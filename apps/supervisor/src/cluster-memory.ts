@@ -35,6 +35,11 @@ export class ClusterMemory {
 		}
 	}
 
+	/** For those that only read it. */
+	get board(): Scoreboard {
+		return this.#board;
+	}
+
 	get path(): string {
 		return this.#directory.path;
 	}

@@ -1,9 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterState } from "@shardcast/bus";
-import { Deadline, type Log, MetricsCollector, type MetricsSource, ProcessMetrics, type StartupError } from "@shardcast/service";
+import {
+	Deadline,
+	type Log,
+	MetricsCollector,
+	type MetricsSource,
+	ProcessMetrics,
+	type StartupError,
+	type WholeQuestion,
+} from "@shardcast/service";
+import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
+import { consoleAnswer } from "./console-answer.ts";
+import { EventLog } from "./event-log.ts";
 
 export interface Ended {
 	readonly status: number;
@@ -27,6 +38,9 @@ export class Supervisor {
 	readonly #balancer: SupervisedChild;
 	readonly #children: readonly SupervisedChild[];
 	readonly #watchdog: Watchdog;
+	readonly #metrics: MetricsCollector;
+	readonly #events = new EventLog();
+	readonly #boardWatch: BoardWatch;
 	/** Names of the children that have never been ready. */
 	readonly #awaited: Set<string>;
 	readonly #ready = withResolvers<boolean>();
@@ -38,7 +52,7 @@ export class Supervisor {
 	constructor(facts: ClusterFacts, log: Log) {
 		this.#facts = facts;
 		this.#log = log;
-		const metrics = new MetricsCollector({
+		this.#metrics = new MetricsCollector({
 			sources: () => this.#children.filter(({ serving }) => serving).map(metricsSource),
 			board: () => facts.memory.reading(),
 			own: new ProcessMetrics("supervisor"),
@@ -47,13 +61,15 @@ export class Supervisor {
 			onReady: (name, port) => this.#onReady(name, port),
 			onFailure: (error) => this.#onFailure(error),
 			onMembership: () => this.#announceMembership(),
-			answer: () => metrics.collect(),
+			onDeath: (name) => this.#onDeath(name),
+			answer: (question) => this.#answer(question),
 		};
 		this.#shards = facts.topology.shards.map(({ slot, core }) => new SupervisedChild(shardSpec(facts, hooks, slot, core), log));
 		this.#balancer = new SupervisedChild(balancerSpec(facts, hooks), log);
 		this.#children = [...this.#shards, this.#balancer];
 		this.#awaited = new Set(this.#children.map(({ name }) => name));
 		this.#watchdog = new Watchdog(this.#children, facts.config.heartbeatTimeoutMs);
+		this.#boardWatch = new BoardWatch(facts.memory.board, this.#events);
 	}
 
 	/** True once every child serves; false when the cluster ends before. */
@@ -74,6 +90,7 @@ export class Supervisor {
 	start(): void {
 		for (const child of this.#children) child.start();
 		this.#watchdog.start();
+		this.#boardWatch.start();
 	}
 
 	/**
@@ -91,6 +108,7 @@ export class Supervisor {
 		this.#log.info(fields, `shutting down: ${reason}; ${connections} connections on ${this.#shards.length} shards`);
 		memory.state = ClusterState.stopping;
 		this.#watchdog.stop();
+		this.#boardWatch.stop();
 
 		const firstStepMs = deadline.leftMs() * balancerShare;
 		const balancerDrained = this.#balancer.drain(mode === "handoff" ? firstStepMs : deadline.leftMs());
@@ -123,6 +141,7 @@ export class Supervisor {
 	async #killAll(status: number): Promise<void> {
 		this.#ending = "killing";
 		this.#watchdog.stop();
+		this.#boardWatch.stop();
 		await Promise.all(this.#children.map((child) => child.kill()));
 		this.#end(status);
 	}
@@ -153,9 +172,24 @@ export class Supervisor {
 	#onReady(name: string, port: number | undefined): void {
 		if (name === balancerName) this.#balancerPort = port;
 		this.#awaited.delete(name);
-		if (this.#awaited.size > 0 || this.#ending !== "no") return;
+		if (this.#ending !== "no") return;
+		this.#events.add("info", `${name} serves`);
+		if (this.#awaited.size > 0) return;
 		this.#facts.memory.state = ClusterState.serving;
 		this.#ready.resolve(true);
+	}
+
+	#onDeath(name: string): void {
+		if (this.#ending === "no") this.#events.add("bad", `${name} died; it is started again`);
+	}
+
+	#answer(question: WholeQuestion): Promise<unknown> {
+		switch (question.what) {
+			case "metrics":
+				return this.#metrics.collect();
+			case "console":
+				return consoleAnswer(question.channels, this.#shards, this.#events.events);
+		}
 	}
 
 	/** A cluster that serves is stopped in order, for its clients' sake; one that never did has none. */
@@ -172,7 +206,7 @@ export class Supervisor {
 }
 
 function metricsSource(child: SupervisedChild): MetricsSource {
-	return { name: child.name.replace(" ", "-"), request: (deadlineMs) => child.request("metrics", deadlineMs) };
+	return { name: child.name.replace(" ", "-"), request: (deadlineMs) => child.request({ what: "metrics" }, deadlineMs) };
 }
 
 function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void } {

@@ -1,4 +1,4 @@
-import { type Config, connectionsPerShard, type StartMessage, type StartupError } from "@shardcast/service";
+import { type Config, connectionsPerShard, type StartMessage, type StartupError, type WholeQuestion } from "@shardcast/service";
 import type { ClusterMemory } from "../cluster-memory.ts";
 import type { Topology } from "../topology.ts";
 import { launch, type Pinning } from "./launch.ts";
@@ -23,7 +23,9 @@ export interface ChildHooks {
 	onFailure(error: StartupError): void;
 	/** A shard has come or gone. */
 	onMembership(): void;
-	answer(what: "metrics"): Promise<unknown>;
+	/** A process has died. */
+	onDeath(name: string): void;
+	answer(question: WholeQuestion): Promise<unknown>;
 }
 
 export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, core: number): ChildSpec {
@@ -46,6 +48,7 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 		},
 		onDeath: () => {
 			memory.shardDied(slot);
+			hooks.onDeath(name);
 			hooks.onMembership();
 		},
 	};
@@ -66,7 +69,10 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 		},
 		lastBeatMs: () => memory.balancerBeatMs(),
 		onReady: (port) => hooks.onReady(balancerName, port),
-		onDeath: () => memory.balancerDied(),
+		onDeath: () => {
+			memory.balancerDied();
+			hooks.onDeath(balancerName);
+		},
 	};
 }
 
@@ -76,7 +82,7 @@ function common(name: string, { config }: ClusterFacts, hooks: ChildHooks) {
 		readyTimeoutMs: config.readyTimeoutMs,
 		heartbeatTimeoutMs: config.heartbeatTimeoutMs,
 		policy: new RestartPolicy(config),
-		answer: (what: "metrics") => hooks.answer(what),
+		answer: (question: WholeQuestion) => hooks.answer(question),
 		onFailure: (error: StartupError) => hooks.onFailure(error),
 	};
 }

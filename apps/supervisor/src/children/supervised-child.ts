@@ -1,6 +1,16 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { ChildLink, type ChildReport, type FromChild, type Log, type StartMessage, StartupError, type ToChild } from "@shardcast/service";
+import {
+	ChildLink,
+	type ChildReport,
+	type FromChild,
+	type Log,
+	type PartQuestion,
+	type StartMessage,
+	StartupError,
+	type ToChild,
+	type WholeQuestion,
+} from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
 import type { RestartPolicy } from "./restart-policy.ts";
 
@@ -21,7 +31,7 @@ export interface ChildSpec {
 	/** The process is certainly dead. */
 	onDeath(): void;
 	/** What the child may ask for: what is put together from all processes. */
-	answer(what: "metrics"): Promise<unknown>;
+	answer(question: WholeQuestion): Promise<unknown>;
 	/** It can't be kept alive: the cluster has to stop. */
 	onFailure(error: StartupError): void;
 }
@@ -104,9 +114,9 @@ export class SupervisedChild {
 	}
 
 	/** Rejects when it does not serve, or does not answer within the deadline. */
-	async request(what: "metrics", deadlineMs: number): Promise<unknown> {
+	async request(question: PartQuestion, deadlineMs: number): Promise<unknown> {
 		if (this.#state.kind !== "serving") throw new Error(`${this.name} does not serve`);
-		return this.#state.life.link.request(what, deadlineMs);
+		return this.#state.life.link.request(question, deadlineMs);
 	}
 
 	/**

@@ -33,7 +33,7 @@ const control = connectToParent({
 		else row.connections = fault.connections ?? 0;
 		const beat = () => row.set("heartbeatMs", monotonicMs());
 		if (!fault.mute) setInterval(beat, 20);
-		if (fault.asks) setInterval(() => control.ask("metrics", 3000).then((text) => tell("answer", { text })), 200);
+		if (fault.asks) setInterval(() => control.ask({ what: "metrics" }, 3000).then((text) => tell("answer", { text })), 200);
 		if (fault.dieAfterMs !== undefined) setTimeout(() => process.exit(4), fault.dieAfterMs);
 		return role === "balancer" ? { port: 4711 } : {};
 	},

@@ -1,5 +1,5 @@
 import { StartupError } from "../startup-error.ts";
-import type { FromChild, StartMessage, ToChild } from "./messages.ts";
+import type { FromChild, PartQuestion, StartMessage, ToChild, WholeQuestion } from "./messages.ts";
 import { PendingReplies } from "./pending-replies.ts";
 
 /** What a child does when its supervisor asks. */
@@ -9,14 +9,14 @@ export interface ChildHandlers {
 	/** Works off what is there within `deadlineMs` from now. After it has resolved the process exits with status 0. */
 	drain(deadlineMs: number): Promise<{ readonly cutOff: number; readonly detail?: string }>;
 	membership?(): void;
-	request?(what: "metrics"): Promise<unknown>;
+	request?(question: PartQuestion): Promise<unknown>;
 }
 
 export interface ChildControl {
 	/** Reports why this child cannot go on and exits. */
 	fatal(error: unknown): void;
 	/** Asks the supervisor for what it collects from all processes. Rejects when no answer comes within the deadline. */
-	ask(what: "metrics", deadlineMs: number): Promise<unknown>;
+	ask(question: WholeQuestion, deadlineMs: number): Promise<unknown>;
 }
 
 /**
@@ -68,7 +68,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				return;
 			case "request": {
 				// A question that cannot be answered costs the answer, not the process.
-				const data = (await handlers.request?.(message.what).catch(() => null)) ?? null;
+				const data = (await handlers.request?.(message.question).catch(() => null)) ?? null;
 				await tell({ type: "reply", id: message.id, data });
 				return;
 			}
@@ -87,9 +87,9 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	process.once("disconnect", () => process.exit(0));
 	process.on("SIGINT", ignore);
 	process.on("SIGTERM", ignore);
-	const ask = (what: "metrics", deadlineMs: number): Promise<unknown> =>
-		asked.wait(what, deadlineMs, (id) => {
-			void tell({ type: "ask", id, what });
+	const ask = (question: WholeQuestion, deadlineMs: number): Promise<unknown> =>
+		asked.wait(question.what, deadlineMs, (id) => {
+			void tell({ type: "ask", id, question });
 			return process.connected;
 		});
 	return { fatal, ask };
@@ -100,7 +100,7 @@ const askForMetricsMs = 2000;
 
 /** The metrics of the whole cluster, as GET /metrics gives them. Rejects when the supervisor does not answer in time. */
 export async function askForMetrics(control: ChildControl): Promise<string> {
-	return String(await control.ask("metrics", askForMetricsMs));
+	return String(await control.ask({ what: "metrics" }, askForMetricsMs));
 }
 
 function ignore(): void {}

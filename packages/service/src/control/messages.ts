@@ -18,6 +18,32 @@ export interface StartMessage {
 	readonly connectionsMax: number;
 }
 
+/** What the supervisor asks a child for: its own part. */
+export type PartQuestion =
+	| { readonly what: "metrics" }
+	/** How many clients listen to each of these channels; "" stands for clients that hear everything. */
+	| { readonly what: "subscribers"; readonly channels: readonly string[] };
+
+/** What a child asks the supervisor for: what is put together from all processes. */
+export type WholeQuestion =
+	| { readonly what: "metrics" }
+	/** Answered by a `ConsoleAnswer`. */
+	| { readonly what: "console"; readonly channels: readonly string[] };
+
+/** Something that people should know of, as the console lists it. */
+export interface ClusterEvent {
+	/** Milliseconds since 1970. */
+	readonly at: number;
+	readonly level: "info" | "warn" | "bad";
+	readonly text: string;
+}
+
+export interface ConsoleAnswer {
+	readonly events: readonly ClusterEvent[];
+	/** For each channel of the question, clients on all shards that answered in time. */
+	readonly subscribers: readonly number[];
+}
+
 /** Supervisor to child. Payloads never go this way. */
 export type ToChild =
 	| StartMessage
@@ -26,7 +52,7 @@ export type ToChild =
 	/** The table of members has changed: look at the scoreboard. */
 	| { readonly type: "membership" }
 	/** Give your own part: answered by `reply`. */
-	| { readonly type: "request"; readonly id: number; readonly what: "metrics" }
+	| { readonly type: "request"; readonly id: number; readonly question: PartQuestion }
 	/** To the child's `ask`. */
 	| { readonly type: "answer"; readonly id: number; readonly data: unknown };
 
@@ -39,4 +65,4 @@ export type FromChild =
 	| { readonly type: "drained"; readonly cutOff: number; readonly detail?: string }
 	| { readonly type: "reply"; readonly id: number; readonly data: unknown }
 	/** Give me what only you can put together, of all processes: answered by `answer`. */
-	| { readonly type: "ask"; readonly id: number; readonly what: "metrics" };
+	| { readonly type: "ask"; readonly id: number; readonly question: WholeQuestion };

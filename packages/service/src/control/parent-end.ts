@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import type { FromChild, ToChild } from "./messages.ts";
+import type { FromChild, PartQuestion, ToChild, WholeQuestion } from "./messages.ts";
 import { PendingReplies } from "./pending-replies.ts";
 
 /** What a child may say on its own account: everything but its side of questions and answers, which the link sees to. */
@@ -14,7 +14,7 @@ export class ChildLink {
 	 * @param answer makes the answer to a child's `ask`; while it cannot (it rejects, or there is none) the child's own
 	 * deadline ends the waiting.
 	 */
-	constructor(child: ChildProcess, onMessage: (message: ChildReport) => void, answer?: (what: "metrics") => Promise<unknown>) {
+	constructor(child: ChildProcess, onMessage: (message: ChildReport) => void, answer?: (question: WholeQuestion) => Promise<unknown>) {
 		this.#child = child;
 		child.on("message", (raw) => {
 			const message = raw as FromChild;
@@ -22,7 +22,7 @@ export class ChildLink {
 				case "reply":
 					return this.#requests.settle(message.id, message.data);
 				case "ask":
-					answer?.(message.what).then(
+					answer?.(message.question).then(
 						(data) => this.send({ type: "answer", id: message.id, data }),
 						() => undefined,
 					);
@@ -42,7 +42,7 @@ export class ChildLink {
 	}
 
 	/** Rejects when the child is gone, does not answer within the deadline, or too many requests are waiting. */
-	request(what: "metrics", deadlineMs: number): Promise<unknown> {
-		return this.#requests.wait(what, deadlineMs, (id) => this.send({ type: "request", id, what }));
+	request(question: PartQuestion, deadlineMs: number): Promise<unknown> {
+		return this.#requests.wait(question.what, deadlineMs, (id) => this.send({ type: "request", id, question }));
 	}
 }

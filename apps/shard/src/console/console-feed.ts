@@ -1,0 +1,172 @@
+import {
+	ChannelEntry,
+	CloseCode,
+	channelEntryIs,
+	channelHash,
+	closeReasons,
+	nextChannelEntry,
+	type RecordHead,
+	RecordKind,
+} from "@shardcast/wire";
+import { type BusyChannel, ChannelActivity } from "./channel-activity.ts";
+import type { ConsoleSnapshot } from "./console-snapshot.ts";
+
+/** A browser that shows the console: the WebSocket, as far as the feed needs it. */
+export interface ConsoleViewer {
+	/** The channel it watches; null = none, "" = messages to everybody. */
+	watched: string | null;
+	/** That channel's name in UTF-8 and its hash, made once. */
+	watchedBytes: Uint8Array;
+	watchedHash: number;
+	/** Messages shown in the current second. */
+	shown: number;
+	send(text: string): void;
+	getBufferedAmount(): number;
+	end(code: number, reason: string): void;
+}
+
+export interface ConsoleFeedParts {
+	/** Gathers the snapshot; may take its time, and may reject: then this second is left out. */
+	snapshot(channels: readonly BusyChannel[]): Promise<ConsoleSnapshot>;
+	nowMs(): number;
+}
+
+/** Messages of the watched channel shown per second and viewer; a person cannot read more. */
+const shownPerSecondMax = 20;
+/** Characters of a message that are shown. */
+const shownCharactersMax = 500;
+const busiestMax = 20;
+/** A viewer that has more than this waiting gets nothing until it has read: the feed is worth nothing late. */
+const bufferedBytesMax = 1_048_576;
+/** Longest message that a viewer may send: a channel name in JSON. */
+const requestBytesMax = 2048;
+
+export const noWatch = { watched: null, watchedBytes: new Uint8Array(0), watchedHash: 0, shown: 0 } as const;
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/**
+ * Feeds the consoles that are open on this shard: a snapshot of the cluster once a second, and the messages of the channel that each of them
+ * watches. Without viewers it costs nothing: no timer runs and `onRecord` is not called (see `watching`).
+ *
+ * One owner, the shard's loop. Bound: the viewers are WebSockets and count as such; `viewersMax` of them.
+ */
+export class ConsoleFeed {
+	readonly #parts: ConsoleFeedParts;
+	readonly #viewers = new Set<ConsoleViewer>();
+	#activity: ChannelActivity | null = null;
+	#timer: NodeJS.Timeout | undefined;
+	#busy = false;
+
+	static readonly viewersMax = 16;
+
+	constructor(parts: ConsoleFeedParts) {
+		this.#parts = parts;
+	}
+
+	/** Whether records are to be shown to `onRecord`. */
+	get watching(): boolean {
+		return this.#activity !== null;
+	}
+
+	/** False when there are too many already. */
+	add(viewer: ConsoleViewer): boolean {
+		if (this.#viewers.size >= ConsoleFeed.viewersMax) return false;
+		this.#viewers.add(viewer);
+		if (this.#activity === null) {
+			this.#activity = new ChannelActivity(this.#parts.nowMs());
+			this.#timer = setInterval(() => void this.#tick(), 1000);
+		}
+		void this.#tick();
+		return true;
+	}
+
+	remove(viewer: ConsoleViewer): void {
+		this.#viewers.delete(viewer);
+		if (this.#viewers.size > 0) return;
+		clearInterval(this.#timer);
+		this.#activity = null;
+	}
+
+	/** A viewer's request: `{"tail": "channel" | null}`. Anything else is ignored: the page sends nothing else. */
+	request(viewer: ConsoleViewer, message: ArrayBuffer): void {
+		if (message.byteLength > requestBytesMax) return;
+		const tail = tailOf(decoder.decode(message));
+		if (tail === undefined) return;
+		viewer.watched = tail;
+		viewer.watchedBytes = encoder.encode(tail ?? "");
+		viewer.watchedHash = channelHash(viewer.watchedBytes);
+		viewer.shown = 0;
+	}
+
+	/** Each record that this shard drains, while `watching`. */
+	onRecord(u8: Uint8Array, view: DataView, head: RecordHead): void {
+		this.#activity?.count(u8, view, head);
+		let text: string | undefined;
+		for (const viewer of this.#viewers) {
+			if (viewer.watched === null || viewer.shown >= shownPerSecondMax || !isFor(viewer, u8, view, head)) continue;
+			viewer.shown++;
+			text ??= shownText(u8, head);
+			this.#send(viewer, {
+				type: "tail",
+				channel: viewer.watched,
+				at: Date.now(),
+				binary: head.kind === RecordKind.binary,
+				bytes: head.payloadEnd - head.payloadStart,
+				text,
+			});
+		}
+	}
+
+	/** Sends the viewers away; their pages come back by themselves. */
+	close(): void {
+		for (const viewer of [...this.#viewers]) viewer.end(CloseCode.goingAway, closeReasons[CloseCode.goingAway]);
+	}
+
+	async #tick(): Promise<void> {
+		const activity = this.#activity;
+		if (activity === null || this.#busy) return;
+		for (const viewer of this.#viewers) viewer.shown = 0;
+		this.#busy = true;
+		try {
+			const snapshot = JSON.stringify(await this.#parts.snapshot(activity.take(this.#parts.nowMs(), busiestMax).channels));
+			for (const viewer of this.#viewers) if (viewer.getBufferedAmount() < bufferedBytesMax) viewer.send(snapshot);
+		} catch {
+			// The supervisor did not answer in time, or is gone: the page says that it is stale by the time of its last snapshot.
+		} finally {
+			this.#busy = false;
+		}
+	}
+
+	#send(viewer: ConsoleViewer, message: object): void {
+		if (viewer.getBufferedAmount() < bufferedBytesMax) viewer.send(JSON.stringify(message));
+	}
+}
+
+function isFor(viewer: ConsoleViewer, u8: Uint8Array, view: DataView, head: RecordHead): boolean {
+	if (head.channelCount === 0) return viewer.watched === "";
+	let at = head.channelsStart;
+	for (let index = 0; index < head.channelCount; index++) {
+		if (view.getUint32(at + ChannelEntry.hashOffset, true) === viewer.watchedHash && channelEntryIs(u8, at, viewer.watchedBytes))
+			return true;
+		at = nextChannelEntry(u8, at);
+	}
+	return false;
+}
+
+function shownText(u8: Uint8Array, head: RecordHead): string {
+	if (head.kind === RecordKind.binary) return "";
+	const text = decoder.decode(u8.slice(head.payloadStart, Math.min(head.payloadEnd, head.payloadStart + shownCharactersMax * 4)));
+	return text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}…` : text;
+}
+
+/** Undefined when the message is not a request for a tail. */
+function tailOf(text: string): string | null | undefined {
+	try {
+		const { tail } = JSON.parse(text) as { tail?: unknown };
+		return tail === null || typeof tail === "string" ? tail : undefined;
+	} catch {
+		return undefined;
+	}
+}

@@ -1,0 +1,95 @@
+import type { Scoreboard } from "@shardcast/bus";
+import type { EventLog } from "./event-log.ts";
+
+const everyMs = 1000;
+/** One kind of event of one shard is told at most this often; what comes in between is summed up in the next. */
+const quietMs = 10_000;
+/** Lost connections within one look that are worth an event: this many, or this part of those that were open. */
+const stormMin = 20;
+const stormShare = 0.1;
+
+/** A counter of a shard whose growth people should know of. */
+const watched = [
+	["closedSlow", "warn", (count: number) => `closed ${count} clients that read too slowly`],
+	["backpressured", "warn", (count: number) => `${count} publishes found the bus full and were held or refused`],
+	["closedBusFull", "bad", (count: number) => `closed ${count} clients whose messages the full bus could not take`],
+	["refused", "warn", (count: number) => `refused ${count} connections: it was full`],
+	["handoffErrors", "bad", (count: number) => `lost ${count} connections that were handed over`],
+	["handlerErrors", "bad", (count: number) => `${count} messages lost to exceptions in handlers`],
+] as const;
+
+interface Seen {
+	readonly counts: number[];
+	readonly toldMs: number[];
+	closedAbnormal: number;
+	connections: number;
+}
+
+/**
+ * Turns what the scoreboard's counters say into events: clients that were too slow, a bus that is full, storms of disconnects. Reads
+ * one row per shard and second; nothing is reported to it.
+ */
+export class BoardWatch {
+	readonly #board: Scoreboard;
+	readonly #log: EventLog;
+	readonly #nowMs: () => number;
+	readonly #seen = new Map<number, Seen>();
+	#refusedBusy: number;
+	#refusedToldMs = Number.NEGATIVE_INFINITY;
+	#timer: NodeJS.Timeout | undefined;
+
+	constructor(board: Scoreboard, log: EventLog, nowMs: () => number = () => performance.now()) {
+		this.#board = board;
+		this.#log = log;
+		this.#nowMs = nowMs;
+		this.#refusedBusy = board.balancer.get("refusedBusy");
+	}
+
+	start(): void {
+		this.#timer = setInterval(() => this.look(), everyMs);
+	}
+
+	stop(): void {
+		clearInterval(this.#timer);
+	}
+
+	/** To be called at intervals. */
+	look(): void {
+		const nowMs = this.#nowMs();
+		for (const row of this.#board.rows()) {
+			const counts = watched.map(([counter]) => row.get(counter));
+			const closedAbnormal = row.get("closedAbnormal");
+			const seen = this.#seen.get(row.slot);
+			if (seen === undefined) {
+				this.#seen.set(row.slot, {
+					counts,
+					toldMs: counts.map(() => Number.NEGATIVE_INFINITY),
+					closedAbnormal,
+					connections: row.webSockets,
+				});
+				continue;
+			}
+			watched.forEach(([, level, sentence], index) => {
+				const grown = counts[index]! - seen.counts[index]!;
+				if (grown <= 0 || nowMs - seen.toldMs[index]! < quietMs) return;
+				this.#log.add(level, `shard ${row.slot}: ${sentence(grown)}`);
+				seen.counts[index] = counts[index]!;
+				seen.toldMs[index] = nowMs;
+			});
+			const lost = closedAbnormal - seen.closedAbnormal;
+			if (lost >= stormMin && lost >= seen.connections * stormShare)
+				this.#log.add("warn", `shard ${row.slot}: disconnect storm, ${lost} connections broke within a second`);
+			seen.closedAbnormal = closedAbnormal;
+			seen.connections = row.webSockets;
+		}
+		this.#lookAtBalancer(nowMs);
+	}
+
+	#lookAtBalancer(nowMs: number): void {
+		const refused = this.#board.balancer.get("refusedBusy");
+		if (refused <= this.#refusedBusy || nowMs - this.#refusedToldMs < quietMs) return;
+		this.#log.add("warn", `balancer: refused ${refused - this.#refusedBusy} connections with 503: no shard had room`);
+		this.#refusedBusy = refused;
+		this.#refusedToldMs = nowMs;
+	}
+}
