@@ -99,9 +99,8 @@ export class ClusterMemory {
 		return this.#board.rows().reduce((sum, row) => sum + row.connections, 0);
 	}
 
-	/** The last thing: unmaps and removes it all. */
+	/** The last thing. The scoreboard stays mapped until this process ends: someone may be about to read it. */
 	remove(): void {
-		this.#board.close();
 		this.#directory.remove();
 	}
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { ManagedProcess } from "@shardcast/testkit";
@@ -89,6 +89,17 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 			lines: [expect.stringMatching(/^shardcast: Node 18\.20\.4 is not supported, .* install Node 20 or 22$/)],
 		});
 	});
+});
+
+it("removes what a killed cluster left behind, before it looks whether there is room", async () => {
+	// Above the highest pid that there can be.
+	const stale = `shardcast-${process.getuid!()}-4194305-0123abcd`;
+	mkdirSync(join(folder, stale));
+	writeFileSync(join(folder, stale, "ring-0.1"), "");
+	const { code, lines } = await run(["multi", "--cluster-directory", folder, "--lb-addr", "192.0.2.1:80"]);
+	expect(code).toBe(2);
+	expect(lines[0]).toContain(`removed ${join(folder, stale)}, left behind by a killed cluster`);
+	expect(readdirSync(folder)).toEqual([]);
 });
 
 it("help lists every setting with its default, and is no error", async () => {

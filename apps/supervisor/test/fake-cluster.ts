@@ -1,5 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
 import { ManagedProcess, waitFor } from "@shardcast/testkit";
 
 const program = join(import.meta.dirname, "programs/supervise.mjs");
@@ -60,6 +61,11 @@ export class FakeCluster {
 	/** Cluster directories that are there now. */
 	directories(): string[] {
 		return readdirSync(this.#base);
+	}
+
+	/** The scoreboard of the cluster, mapped; close it. */
+	board(): Scoreboard {
+		return Scoreboard.open(ClusterDirectory.open(join(this.#base, this.directories()[0])).boardPath);
 	}
 
 	/** Ends what still runs and removes what is left; tells what was left. */

@@ -1,3 +1,4 @@
+import { ClusterState, ShardState } from "@shardcast/bus";
 import { identify, isAlive, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { FakeCluster, type FakeEvent } from "./fake-cluster.ts";
@@ -61,11 +62,11 @@ describe("restart", () => {
 
 	it("kills and restarts a child that does not become ready, and gives up when it never does", async () => {
 		cluster = await FakeCluster.start({
-			settings: { readyTimeoutMs: 1500, crashLimit: 1, crashWindowMs: 100 },
+			settings: { readyTimeoutMs: 2500, crashLimit: 1, crashWindowMs: 100 },
 			faults: { "shard 1": { neverReady: true } },
 		});
 		expect((await cluster.process.exited).code).toBe(1);
-		expect(cluster.events("shard 1", "started")).toHaveLength(2);
+		expect(cluster.process.log().match(/shard 1 did not become ready within 2500 ms; killing it/g)).toHaveLength(2);
 		expect(cluster.process.log()).toMatch(/failure: crash loop: shard 1 died 2 times in a row before it was ready/);
 		expect(cluster.events("supervisor", "never ready")).toHaveLength(1);
 	});
@@ -77,6 +78,39 @@ describe("restart", () => {
 		expect(cluster.process.log()).toMatch(/failure: crash loop: shard 0 died 3 times within 30 s, last by exit status 4/);
 		expect(cluster.events("shard 1", "drained")).toHaveLength(1);
 		expect(cluster.directories()).toEqual([]);
+	});
+});
+
+describe("the scoreboard", () => {
+	it("says who serves, who is dead and how often it was restarted", async () => {
+		const settings = { restartBackoffMinMs: 1000, restartBackoffMaxMs: 1000 };
+		cluster = await FakeCluster.start({ settings, faults: { "shard 1": { connections: 5 } } });
+		await cluster.ready();
+		const { pid } = await cluster.event("shard 1", "started");
+		const board = cluster.board();
+		const row = board.row(1);
+		expect(board.clusterState).toBe(ClusterState.serving);
+		expect(row.snapshot()).toMatchObject({
+			state: ShardState.serving,
+			pid,
+			incarnation: 1,
+			restarts: 0,
+			connections: 5,
+			connectionsMax: 6000,
+			core: 0,
+		});
+
+		process.kill(pid, "SIGKILL");
+		await waitFor(() => row.state === ShardState.dead, { what: "the burial of shard 1", deadlineMs: 5000 });
+		expect(row.snapshot()).toMatchObject({ pid: 0, connections: 0 });
+		process.kill(board.balancer.pid, "SIGKILL");
+		await waitFor(() => board.balancer.state === ShardState.dead, { what: "the burial of the balancer", deadlineMs: 5000 });
+
+		const second = await cluster.event("shard 1", "started", 2);
+		await cluster.event("balancer", "started", 2);
+		expect(row.snapshot()).toMatchObject({ pid: second.pid, incarnation: 2, restarts: 1 });
+		expect(board.balancerRestarts).toBe(1);
+		board.close();
 	});
 });
 
