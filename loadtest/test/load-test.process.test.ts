@@ -108,7 +108,7 @@ describe("load test against the bare server", () => {
 				},
 			);
 			expect(status).toBe(1);
-			expect(output).toMatch(/20 connections ended during the test: 20 × closed with 1006/);
+			expect(output).toMatch(/20 connections ended during the test: .*closed with 1006/);
 		});
 		expect(performance.now() - startedMs).toBeLessThan(15_000);
 	});

@@ -1,7 +1,16 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { roundsFrom, runBench } from "./report.ts";
-import { benchClients, benchShards, connectAll, type Subject, startBareServer, startBenchCluster, withEnds } from "./subject.ts";
+import {
+	benchClients,
+	benchProgram,
+	benchShards,
+	connectAll,
+	type Subject,
+	startBareServer,
+	startBenchCluster,
+	withEnds,
+} from "./subject.ts";
 
 /**
  * What idle connections cost: memory of all server processes (what they grew by since they started, as the kernel accounts
