@@ -20,6 +20,9 @@ export const signalBytes: number = RingLayout.lineBytes;
  * As all four are sequentially consistent, either the sleeper sees the change or the waker sees the sleeper. Under load
  * nobody sleeps, and a wake costs one load.
  *
+ * With two signals, one each way, a side wakes the other before it goes to sleep itself: else a writer may wait for room
+ * while the reader has not been told of what fills the ring.
+ *
  * Atomics.waitAsync by itself does not keep its thread alive: Node would exit in the middle of it when nothing else is open.
  * The timer behind `sleep`'s deadline does, so a sleeper lives at least until then.
  */

@@ -43,3 +43,22 @@ export function checkRecord(words, u8, start, end, seed, bytesMax) {
 		if (u8[byte] !== ((value >>> ((byte & 3) * 8)) & 255)) return new Error(`record ${n}: byte ${byte - start} is ${u8[byte]}`);
 	return n;
 }
+
+/** The sequence number that ends a test. */
+export const endNumber = -1;
+
+/** Writer number `incarnation` numbers its records from here. */
+export function firstNumber(incarnation) {
+	return incarnation << 22;
+}
+
+/** i32 words that the threads of a test share beside the ring. */
+export const Control = {
+	/** Set to 1 by the test: stop writing, or stop joining. */
+	stop: 0,
+	/** Records that the writer knows it has published. */
+	acknowledged: 1,
+	/** First and last record that a reader has been shown, plus 1; 0 = none. */
+	firstSeen: 2,
+	lastSeen: 3,
+};
