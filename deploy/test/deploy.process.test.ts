@@ -1,0 +1,89 @@
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { deploy } from "./metric-names.ts";
+
+interface Ended {
+	readonly status: number | null;
+	readonly output: string;
+}
+
+function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+	return new Promise((resolve, reject) => {
+		const child = spawn(command, args, { cwd: join(deploy, ".."), env: { ...process.env, ...env }, timeout: 30_000 });
+		let output = "";
+		child.stdout.on("data", (part) => {
+			output += part;
+		});
+		child.stderr.on("data", (part) => {
+			output += part;
+		});
+		child.once("error", reject);
+		child.once("close", (status) => resolve({ status, output }));
+	});
+}
+
+/** Whether a command is there. If not, says so in one loud line; in CI that is a failure, so that a skip never looks like a pass. */
+async function available(command: string, debianPackage: string): Promise<boolean> {
+	const there = await run(command, ["--version"]).then(
+		() => true,
+		() => false,
+	);
+	if (there) return true;
+	const line = `${command} is not installed (Debian: apt-get install ${debianPackage})`;
+	if (process.env.CI === "true") throw new Error(line);
+	process.stderr.write(`\n!!! SKIPPED: ${line} !!!\n\n`);
+	return false;
+}
+const promtool = await available("promtool", "prometheus");
+const dockerCompose = await available("docker-compose", "docker-compose");
+
+describe.skipIf(!promtool)("promtool", () => {
+	it.each([
+		["takes the configuration and the rules that it names", ["check", "config", "deploy/prometheus/prometheus.yml"]],
+		["finds the alerts to fire when they must, and not before", ["test", "rules", "deploy/prometheus/rules.test.yml"]],
+	])("%s", async (_, args) => {
+		const { status, output } = await run("promtool", args);
+		expect(output).toContain("SUCCESS");
+		expect(output).not.toContain("FAILED");
+		expect(status, output).toBe(0);
+	});
+});
+
+describe.skipIf(!dockerCompose)("docker-compose", () => {
+	it("takes docker-compose.multi.yml", async () => {
+		const { status, output } = await run("docker-compose", ["-f", "docker-compose.multi.yml", "config", "--quiet"]);
+		expect(status, output).toBe(0);
+	});
+});
+
+describe("deploy/healthcheck.mjs", () => {
+	const check = (address: string): Promise<Ended> => run(process.execPath, ["deploy/healthcheck.mjs"], { SHARDCAST_LB_ADDR: address });
+
+	it.each([
+		[200, { status: "healthy", reasons: [] }, 0],
+		[200, { status: "degraded", reasons: ["shard 1: down, to be restarted"] }, 0],
+		[503, { status: "unhealthy", reasons: ["no shard serves"] }, 1],
+	])("/health answers %i %j: exit status %i", async (code, body, expected) => {
+		const server = createServer((request, response) => {
+			expect(request.url).toBe("/health");
+			response.writeHead(code, { "Content-Type": "application/json", Connection: "close" }).end(JSON.stringify(body));
+		});
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		try {
+			const { status, output } = await check(`0.0.0.0:${(server.address() as AddressInfo).port}`);
+			expect(status, output).toBe(expected);
+			if (expected === 1) expect(output).toContain("unhealthy: no shard serves");
+		} finally {
+			server.close();
+		}
+	});
+
+	it("nobody answers: exit status 1, and why", async () => {
+		const { status, output } = await check("127.0.0.1:1");
+		expect(status).toBe(1);
+		expect(output).toContain("no answer from 127.0.0.1:1: ");
+	});
+});

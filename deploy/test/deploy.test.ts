@@ -1,0 +1,164 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { configKeys, environmentName, metricsReference, metricTables } from "@shardcast/service";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { dashboards, files } from "../grafana/dashboards.mjs";
+import { deploy, family, metricsOf, queries, rules } from "./metric-names.ts";
+
+const root = join(deploy, "..");
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+
+interface Service {
+	readonly image: string;
+	readonly environment?: Readonly<Record<string, string>>;
+	readonly ports?: readonly string[];
+	readonly healthcheck?: unknown;
+	readonly read_only?: boolean;
+	readonly cap_drop?: readonly string[];
+	readonly user?: string;
+	readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+	readonly [other: string]: unknown;
+}
+const compose = parse(read("docker-compose.multi.yml"), { merge: true }) as { services: Readonly<Record<string, Service>> };
+const services = Object.entries(compose.services);
+
+describe("Dockerfile", () => {
+	const text = read("deploy/Dockerfile");
+
+	it("copies the manifest of every workspace before it installs", () => {
+		const workspaces = ["apps", "packages"].flatMap((home) => readdirSync(join(root, home)).map((name) => `${home}/${name}`));
+		for (const path of [...workspaces, "loadtest"])
+			if (existsSync(join(root, path, "package.json"))) expect(text).toContain(`COPY ${path}/package.json ${path}/`);
+	});
+
+	it("keeps tests, results and history out of what is built", () => {
+		const ignored = read(".dockerignore").split("\n");
+		for (const pattern of [".git", "**/node_modules", "**/dist", "**/test", "**/results"]) expect(ignored).toContain(pattern);
+	});
+});
+
+describe("docker-compose.multi.yml", () => {
+	it("M11: gives shardcast 3 CPUs, 14 GB, three shards and 12,000 connections", () => {
+		const { cpus, mem_limit, environment } = compose.services.shardcast!;
+		expect({ cpus, mem_limit }).toEqual({ cpus: 3, mem_limit: "14g" });
+		expect(environment).toMatchObject({ SHARDCAST_SHARDS: "3", SHARDCAST_MAX_CONNECTIONS: "12000" });
+	});
+
+	it("pins every image that is pulled to a version", () => {
+		for (const [name, { image, build }] of services)
+			expect(image, name).toMatch(build === undefined ? /^[a-z/]+:v?\d+\.\d+\.\d+$/ : /^shardcast(-tools)?:local$/);
+	});
+
+	it("starts in order, each part once that before it is healthy", () => {
+		for (const [name, { depends_on, healthcheck }] of services) {
+			for (const [on, { condition }] of Object.entries(depends_on ?? {})) {
+				expect(condition, `${name} on ${on}`).toBe("service_healthy");
+				// shardcast's own check is in its image.
+				if (on !== "shardcast") expect(compose.services[on]!.healthcheck, on).toBeDefined();
+			}
+			if (healthcheck === undefined) expect(["shardcast", "demo"]).toContain(name);
+		}
+	});
+
+	it("runs everything but Kafka without privilege, as nobody special, on a read-only root", () => {
+		for (const [name, { read_only, cap_drop, user, security_opt }] of services) {
+			if (name === "kafka") continue;
+			expect({ read_only, cap_drop, security_opt }, name).toEqual({
+				read_only: true,
+				cap_drop: ["ALL"],
+				security_opt: ["no-new-privileges:true"],
+			});
+			expect(user, name).toMatch(/^[1-9]\d*:\d+$/);
+		}
+	});
+
+	it("publishes ports on the loopback alone", () => {
+		for (const [name, { ports }] of services)
+			for (const port of ports ?? []) expect(port, name).toMatch(/^(127\.0\.0\.1|\$\{SHARDCAST_PUBLISH:-127\.0\.0\.1\}):/);
+	});
+
+	it("waits longer for a stop than the cluster takes at most, and gives it the files and the shared memory", () => {
+		const { stop_grace_period, environment, ulimits, shm_size } = compose.services.shardcast!;
+		const seconds = (text: unknown): number => Number.parseInt(String(text), 10);
+		expect(seconds(stop_grace_period)).toBeGreaterThan(seconds(environment!.SHARDCAST_SHUTDOWN_TIMEOUT));
+		expect(ulimits).toEqual({ nofile: { soft: 65536, hard: 65536 } });
+		expect(shm_size).toBe("512m");
+	});
+
+	it("names only settings that there are", () => {
+		const known = configKeys.map(environmentName);
+		for (const name of Object.keys(compose.services.shardcast!.environment!)) expect(known).toContain(name);
+		for (const [, name] of read("deploy/Dockerfile").matchAll(/ENV (SHARDCAST_\w+)=/g)) expect(known).toContain(name);
+	});
+
+	it("mounts only what there is", () => {
+		for (const [name, { volumes }] of services)
+			for (const volume of (volumes as string[] | undefined) ?? []) {
+				const path = volume.split(":")[0]!;
+				if (path.startsWith("./")) expect(existsSync(join(root, path)), `${name}: ${path}`).toBe(true);
+			}
+	});
+});
+
+describe("dashboards and rules", () => {
+	const own = Object.values(metricTables).flat();
+	const defaults = [...metricsReference().matchAll(/^\| `((?:process|nodejs)_\w+)`/gm)].map((match) => match[1]!);
+	const known = new Set([...own.map(({ name }) => name), ...defaults, "up"]);
+	const recorded = new Set(rules().flatMap(({ record }) => record ?? []));
+
+	it("M7: every metric of a panel or rule is one that shardcast exports, or that a rule records", () => {
+		const unknown: string[] = [];
+		for (const [where, expr] of queries(dashboards)) {
+			const names = metricsOf(expr);
+			expect(names.length, where).toBeGreaterThan(0);
+			for (const name of names) if (!known.has(family(name)) && !recorded.has(name)) unknown.push(`${where}: ${name}`);
+		}
+		expect(unknown).toEqual([]);
+	});
+
+	it("every recorded series is used, and every metric of shardcast's own is in a panel or rule, or left out with a reason", () => {
+		const used = new Set([...queries(dashboards).values()].flatMap(metricsOf).flatMap((name) => [name, family(name)]));
+		expect([...recorded].filter((name) => !used.has(name))).toEqual([]);
+		expect(own.map(({ name }) => name).filter((name) => !used.has(name) && !notShown.has(name))).toEqual([]);
+	});
+
+	it("the files that Grafana reads are what dashboards.mjs makes; if not: node deploy/grafana/dashboards.mjs", () => {
+		for (const [name, text] of Object.entries(files)) expect(read(`deploy/grafana/dashboards/${name}`) === text, name).toBe(true);
+		expect(readdirSync(join(deploy, "grafana/dashboards")).sort()).toEqual(Object.keys(files).sort());
+	});
+
+	it("every panel says in a sentence what it shows, and panels do not overlap", () => {
+		for (const [name, { panels }] of Object.entries(dashboards)) {
+			const taken = new Set<string>();
+			for (const { title, description, type, gridPos } of panels) {
+				if (type !== "row") expect(description, `${name} / ${title}`).toMatch(/\.$/);
+				for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
+					for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+						expect(taken.has(`${x},${y}`), `${name} / ${title}`).toBe(false);
+						taken.add(`${x},${y}`);
+					}
+				expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
+			}
+		}
+	});
+});
+
+/** Metrics that no panel shows, with why. */
+const notShown = new Set([
+	"shardcast_cluster_state", // the shards' states say more
+	"shardcast_balancer_state", // the target is down when it is not serving
+	"shardcast_balancer_mode", // does not change while a cluster runs
+	"shardcast_balancer_accepted_total", // shown by outcome
+	"shardcast_balancer_pending", // gone within milliseconds
+	"shardcast_proxied_connections", // equal to the connections in proxy mode
+	"shardcast_handoffs_sent_total", // compared with the next by tests
+	"shardcast_handoffs_received_total",
+	"shardcast_websockets_opened_total", // the gauge is shown
+	"shardcast_flushes_total", // shown as records per flush
+	"shardcast_bus_records_total", // shown as events and deliveries
+	"shardcast_http_requests_total", // of little interest
+	"shardcast_build_info",
+	"shardcast_scrapes_total",
+	"shardcast_scrape_duration_seconds",
+]);
