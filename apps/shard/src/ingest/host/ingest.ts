@@ -1,0 +1,258 @@
+import { IngestMemory } from "../ingest-memory.ts";
+import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
+import type { IngestOptions } from "../ingest-options.ts";
+import type { PositionTable } from "../positions/position-table.ts";
+import type { SourcePartition } from "../source.ts";
+import { Assignment } from "./assignment.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import { IngestDrain } from "./drain.ts";
+import { IngestStatus } from "./ingest-status.ts";
+import type { Outlet } from "./outlet.ts";
+import { PublishQueue } from "./publish-queue.ts";
+import { RouteWatch } from "./route-watch.ts";
+import { WorkerThread } from "./worker-thread.ts";
+
+/** What the ingest logs through. */
+export interface IngestLog {
+	info(fields: object, message: string): void;
+	warn(fields: object, message: string): void;
+}
+
+export interface IngestParts {
+	readonly options: IngestOptions;
+	readonly slot: number;
+	readonly incarnation: number;
+	readonly table: PositionTable;
+	readonly cluster: ClusterView;
+	readonly outlet: Outlet;
+	readonly ringCapacityBytes: number;
+	/** There is something to drain. */
+	readonly wake: () => void;
+	readonly log: IngestLog;
+	/** Null = all is well with Kafka. */
+	readonly onStatus: (reason: string | null) => void;
+	/** The worker's compiled module, when this is run from its source. */
+	readonly workerEntry?: URL;
+}
+
+/** How often members, offsets to be found and the worker are looked at. */
+const reconcileMs = 100;
+const unresolvedRetryMs = 1000;
+const workerRestartMs = 1000;
+/** Poisoned records are remembered over restarts of the worker; a route function that hangs on more is hopeless. */
+const poisonedMax = 1000;
+
+/**
+ * Kafka in a shard: hosts the worker, drains its ring, decides which partitions it reads. **One per shard, on its loop.**
+ *
+ * A worker that dies, or is killed for a route function that does not come back, costs nothing but time: its ring is drained
+ * to the end, and its successor reads on from there.
+ */
+export class Ingest {
+	readonly memory: IngestMemory;
+	readonly drain: IngestDrain;
+	readonly assignment: Assignment;
+	readonly publishing: PublishQueue;
+	readonly status: IngestStatus;
+	readonly #parts: IngestParts;
+	readonly #watch: RouteWatch;
+	#worker: WorkerThread | null = null;
+	#poisoned: { row: number; offset: number }[] = [];
+	#timer: NodeJS.Timeout | null = null;
+	#whenHalted: (() => void) | null = null;
+	#stopping = false;
+	#replacing = false;
+
+	constructor(parts: IngestParts) {
+		const { options, slot, incarnation, table, cluster, outlet, wake } = parts;
+		this.#parts = parts;
+		this.memory = IngestMemory.create(table.rowsMax, parts.ringCapacityBytes);
+		this.status = new IngestStatus(() => parts.onStatus(this.status.reason));
+		this.assignment = new Assignment({
+			...options,
+			slot,
+			incarnation,
+			table,
+			cluster,
+			memory: this.memory,
+			send: (message) => this.#worker?.send(message),
+			onTableFull: (topic, partition) => this.status.begin("partitionLimit", `${topic} partition ${partition} is not read`),
+		});
+		this.drain = new IngestDrain({
+			memory: this.memory,
+			table,
+			slot,
+			outlet,
+			wake,
+			onRevoked: (row) => this.assignment.revoked(row),
+			onReset: (row, position) => this.#reset(row, position),
+		});
+		this.publishing = new PublishQueue((messages) => this.#worker?.send({ type: "publish", messages }));
+		this.#watch = new RouteWatch(this.memory, options.routeBudgetMs, () => void this.#routeHung());
+	}
+
+	start(): void {
+		const { slot, table, cluster } = this.#parts;
+		// Before anything of this life goes onto the bus: what the life before had begun is either out or not, for ever.
+		table.intent(slot).settle(() => cluster.ringTail(slot));
+		this.status.begin("starting", "the brokers have not answered yet");
+		this.#startWorker();
+		this.#timer = setInterval(() => this.#reconcile(), reconcileMs);
+	}
+
+	/** Members may have changed. */
+	reconcile(): void {
+		this.#reconcile();
+	}
+
+	/** Resolves once positions are settled: what is produced from now on is delivered. False when the time is up before. */
+	async live(timeoutMs: number): Promise<boolean> {
+		const deadline = performance.now() + timeoutMs;
+		while (!this.assignment.settled) {
+			if (performance.now() > deadline) return false;
+			await new Promise((resolve) => setTimeout(resolve, 20));
+		}
+		return true;
+	}
+
+	/** Stops reading; resolves when all that was read is delivered, committed and handed over. Called while the loop still drains. */
+	async stop(deadlineMs: number): Promise<void> {
+		if (this.#stopping) return;
+		this.#stopping = true;
+		const deadline = performance.now() + deadlineMs;
+		const left = () => Math.max(deadline - performance.now(), 0);
+		if (this.#timer !== null) clearInterval(this.#timer);
+		this.#watch.stop();
+		const worker = this.#worker;
+		if (worker !== null) {
+			await within(
+				left(),
+				new Promise<void>((resolve) => {
+					this.#whenHalted = resolve;
+					worker.send({ type: "halt" });
+				}),
+			);
+			while (!this.drain.empty && left() > 0) {
+				this.#parts.wake();
+				await new Promise((resolve) => setTimeout(resolve, 1));
+			}
+			this.assignment.release();
+			worker.send({ type: "finish" });
+			await within(left(), worker.ended);
+			await worker.kill();
+		}
+		this.drain.stop();
+		this.publishing.fail("the shard is stopping");
+	}
+
+	/** @returns false when too much waits already; otherwise `done` is called once, with null or what went wrong. */
+	publish(message: Omit<OutgoingMessage, "id" | "sender">, sender: number, done: (error: string | null) => void): boolean {
+		const { senderPrefix } = this.#parts.options;
+		return this.publishing.send({ ...message, sender: sender === 0 ? "" : `${senderPrefix}${sender}` }, done);
+	}
+
+	#startWorker(): void {
+		const { options, workerEntry } = this.#parts;
+		const worker = WorkerThread.start(
+			{ options, memory: this.memory.buffer, rowsMax: this.memory.rowsMax, poisoned: this.#poisoned },
+			(message) => this.#receive(message),
+			workerEntry,
+		);
+		this.#worker = worker;
+		if (options.routePath !== null) this.#watch.start();
+		void worker.ended.then((error) => {
+			if (this.#worker === worker && !this.#stopping && !this.#replacing)
+				void this.#replace(error?.message ?? "it ended by itself", workerRestartMs);
+		});
+	}
+
+	/** Ends the worker, drains what it left, starts another. */
+	async #replace(why: string, pauseMs: number): Promise<void> {
+		this.#replacing = true;
+		this.#watch.stop();
+		this.status.begin("worker", why);
+		this.#parts.log.warn({ why }, "kafka: the ingest worker is started anew");
+		this.memory.host.add("workerRestarts");
+		await this.#worker?.kill();
+		const hung = this.memory.routeCall() === null ? null : this.memory.routedRecord();
+		if (hung !== null) {
+			this.memory.forgetRouteCall();
+			this.#poisoned = [...this.#poisoned, hung].slice(-poisonedMax);
+		}
+		this.publishing.fail("the ingest worker was started anew");
+		while (!this.drain.empty && !this.#stopping) {
+			this.#parts.wake();
+			await new Promise((resolve) => setTimeout(resolve, 1));
+		}
+		this.assignment.forgetWorker();
+		await new Promise((resolve) => setTimeout(resolve, pauseMs));
+		this.#replacing = false;
+		if (!this.#stopping) this.#startWorker();
+	}
+
+	async #routeHung(): Promise<void> {
+		if (!this.#replacing && !this.#stopping) await this.#replace("the route function did not come back", 0);
+	}
+
+	#receive(message: FromWorker): void {
+		switch (message.type) {
+			case "topics":
+				this.status.end("starting");
+				this.status.end("worker");
+				this.assignment.topicsFound(message.topics);
+				break;
+			case "resolved":
+				this.assignment.resolved(message.partitions);
+				break;
+			case "unresolved":
+				this.#parts.log.warn({ error: message.message }, "kafka: where to begin could not be found out; trying again");
+				setTimeout(() => this.assignment.unresolved(message.rows), unresolvedRetryMs);
+				break;
+			case "trouble":
+				this.status.begin(message.kind, message.message);
+				break;
+			case "healed":
+				this.status.end(message.kind);
+				break;
+			case "log":
+				this.#parts.log[message.level](message.fields, message.message);
+				break;
+			case "published":
+				for (const id of message.ids) this.publishing.settle(id, message.error);
+				break;
+			case "halted":
+				this.#whenHalted?.();
+				break;
+			default:
+				message satisfies never;
+		}
+	}
+
+	#reconcile(): void {
+		if (!this.#replacing && !this.#stopping && this.assignment.hasTopics) this.assignment.reconcile();
+	}
+
+	#reset(row: number, position: number): void {
+		const { table, slot, options } = this.#parts;
+		if (options.mode === "shared") table.restartAt(row, position);
+		table.setDelivered(row, slot, position);
+		this.memory.setCell(row, "drained", position);
+	}
+
+	/** Lag of each partition that this shard reads: records in Kafka that are not with the clients. */
+	lag(): readonly (SourcePartition & { readonly records: number })[] {
+		return this.assignment.assigned.map((partition) => ({
+			...partition,
+			records: Math.max(this.memory.cell(partition.row, "logEnd") - this.memory.cell(partition.row, "drained"), 0),
+		}));
+	}
+}
+
+async function within(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
+	let timer: NodeJS.Timeout | undefined;
+	const deadline = new Promise((resolve) => {
+		timer = setTimeout(resolve, timeoutMs);
+	});
+	await Promise.race([promise, deadline]);
+	clearTimeout(timer);
+}

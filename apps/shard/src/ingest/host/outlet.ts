@@ -1,0 +1,66 @@
+import type { BusLink } from "@shardcast/bus";
+import { RingLayout } from "@shardcast/ring";
+import type { PositionTable } from "../positions/position-table.ts";
+
+/** Where drained records go. */
+export interface Outlet {
+	readonly mayBeFull: boolean;
+	/** `u8[start] … u8[end - 1]` is a bus record. False = full; the same record comes again. */
+	take(row: number, position: number, u8: Uint8Array, view: DataView, start: number, end: number): boolean;
+	/** The taken record's position is written down. */
+	settled(): void;
+}
+
+/** Per-shard mode: to this shard's own clients. The record never comes near the bus. */
+export class LocalOutlet implements Outlet {
+	readonly mayBeFull = false;
+	readonly #slot: number;
+	readonly #deliver: (origin: number, u8: Uint8Array, view: DataView, start: number, end: number) => void;
+
+	constructor(slot: number, deliver: (origin: number, u8: Uint8Array, view: DataView, start: number, end: number) => void) {
+		this.#slot = slot;
+		this.#deliver = deliver;
+	}
+
+	take(_row: number, _position: number, u8: Uint8Array, view: DataView, start: number, end: number): boolean {
+		this.#deliver(this.#slot, u8, view, start, end);
+		return true;
+	}
+
+	settled(): void {}
+}
+
+/**
+ * Shared mode: onto the bus, to all shards. Before each record the intent is written down, so that a shard which dies between
+ * publishing and noting the position leaves no doubt: see Intent.
+ */
+export class BusOutlet implements Outlet {
+	readonly mayBeFull = true;
+	readonly #bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
+	readonly #intent: ReturnType<PositionTable["intent"]>;
+	readonly #onCommit: () => void;
+	readonly #words: Int32Array;
+
+	/** @param onCommit is called after each record that is on the bus. */
+	constructor(bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">, intent: ReturnType<PositionTable["intent"]>, onCommit: () => void) {
+		this.#bus = bus;
+		this.#intent = intent;
+		this.#onCommit = onCommit;
+		this.#words = new Int32Array(bus.u8.buffer, bus.u8.byteOffset, bus.u8.byteLength >> 2);
+	}
+
+	take(row: number, position: number, u8: Uint8Array, _view: DataView, start: number, end: number): boolean {
+		const bus = this.#bus;
+		const at = bus.claim(end - start);
+		if (at < 0) return false;
+		bus.u8.set(u8.subarray(start, end), at);
+		this.#intent.declare(row, position, Atomics.load(this.#words, RingLayout.tailOffset >> 2));
+		bus.commit();
+		this.#onCommit();
+		return true;
+	}
+
+	settled(): void {
+		this.#intent.done();
+	}
+}

@@ -1,0 +1,56 @@
+import { fileURLToPath } from "node:url";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { Piscina } from "piscina";
+import type { FromWorker, IngestTask, ToWorker } from "../ingest-messages.ts";
+
+/**
+ * One ingest worker on a thread of its own: a single task that runs for as long as the shard does. It is stopped by message;
+ * `kill` ends the thread, whatever it is in the middle of.
+ */
+export class WorkerThread {
+	readonly #pool: Piscina;
+	readonly #port: MessagePort;
+	readonly #ended: Promise<Error | null>;
+	#over = false;
+
+	private constructor(pool: Piscina, port: MessagePort, ended: Promise<Error | null>) {
+		this.#pool = pool;
+		this.#port = port;
+		this.#ended = ended;
+		void ended.then(() => {
+			this.#over = true;
+		});
+	}
+
+	/** @param entry the worker's compiled module; the default is right unless this is run from its source. */
+	static start(
+		task: Omit<IngestTask, "port">,
+		onMessage: (message: FromWorker) => void,
+		entry = new URL("../worker/ingest-worker.js", import.meta.url),
+	): WorkerThread {
+		// A task that never ends needs its messages between turns of its loop: without this piscina blocks the thread in Atomics.wait.
+		const pool = new Piscina({ filename: fileURLToPath(entry), minThreads: 1, maxThreads: 1, atomics: "disabled" });
+		const { port1, port2 } = new MessageChannel();
+		port1.on("message", onMessage);
+		const ended = pool.run({ ...task, port: port2 }, { transferList: [port2] }).then(
+			() => null,
+			(error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+		);
+		return new WorkerThread(pool, port1, ended);
+	}
+
+	send(message: ToWorker): void {
+		if (!this.#over) this.#port.postMessage(message);
+	}
+
+	/** Resolves when the task has ended: null, or the error that ended it. */
+	get ended(): Promise<Error | null> {
+		return this.#ended;
+	}
+
+	/** Resolves when the thread is gone. What it had published in the ring is there to be drained. */
+	async kill(): Promise<void> {
+		await this.#pool.destroy();
+		this.#port.close();
+	}
+}

@@ -1,0 +1,51 @@
+import { troubleKinds } from "./source.ts";
+
+/** Counted by the ingest worker; read by the loop at any time. Monotonic unless the sentence says "now". */
+export const workerCounters = [
+	["records", "records taken from Kafka, whatever became of them"],
+	["bytes", "bytes of their values"],
+	["delivered", "records handed to the event loop"],
+	["tombstones", "records without a value, which are not delivered"],
+	["tooLarge", "records longer than --max-payload, which are not delivered"],
+	["invalidText", "records that are no valid UTF-8 though --kafka-format wants text or JSON, which are not delivered"],
+	["invalidJson", "records that are no valid JSON though --kafka-format wants it, which are not delivered"],
+	[
+		"badChannel",
+		"records for which --kafka-channel gives no channel name (a key or header is missing, or too long), which are not delivered",
+	],
+	["routeSkipped", "records that the route function chose not to deliver"],
+	["routeErrors", "records on which the route function threw or rejected, which are not delivered"],
+	["routeNonsense", "records for which the route function returned what it may not, which are not delivered"],
+	["routeTimeouts", "records on which the route function took longer than its budget, which are not delivered"],
+	["deadLetters", "records written to --kafka-dead-letter"],
+	["deadLettersLost", "records that could not be written to --kafka-dead-letter"],
+	["pauses", "times that reading stopped because the loop had not made room"],
+	["pausedMs", "time that reading stood still for that"],
+	["commits", "commits of offsets"],
+	["committedMs", "monotonicMs() of the last commit (now)"],
+	["produced", "client messages written to Kafka and acknowledged"],
+	["produceErrors", "client messages that Kafka did not take"],
+	...troubleKinds.map(([kind, sentence]) => [kind, `trouble: ${sentence}`] as const),
+] as const;
+export type WorkerCounter = (typeof workerCounters)[number][0];
+
+/** Counted by the event loop of the shard. */
+export const hostCounters = [
+	["drained", "records taken out of the ingest ring and delivered or put on the bus"],
+	["assignments", "partitions that this shard began to read"],
+	["revocations", "partitions that this shard gave up to another"],
+	["workerRestarts", "times that the ingest worker was started anew, after a hung route function or a crash"],
+	["busFull", "times that a record had to wait because the bus was full"],
+] as const;
+export type HostCounter = (typeof hostCounters)[number][0];
+
+/** f64 cells of one partition. `drained` is written by the loop, the others by the worker. */
+export const partitionCells = [
+	["drained", "offset from which this shard goes on: all before it is delivered (now)"],
+	["offered", "offset up to which records were looked at (now)"],
+	["logEnd", "offset of the end of the partition (now)"],
+	["committed", "offset last committed (now)"],
+	["records", "records taken"],
+	["bytes", "bytes of their values"],
+] as const;
+export type PartitionCell = (typeof partitionCells)[number][0];

@@ -1,0 +1,140 @@
+import { attachRing, createRing, type Ring, RingSignal, ringBytes, signalBytes } from "@shardcast/ring";
+import {
+	type HostCounter,
+	hostCounters,
+	type PartitionCell,
+	partitionCells,
+	type WorkerCounter,
+	workerCounters,
+} from "./ingest-counters.ts";
+
+/**
+ * ```
+ *   0  signal: the worker wakes the loop     128  signal: the loop wakes the worker
+ * 256  watch: call i32 | row f64 at +8 | offset f64 at +16
+ * 384  worker's counters f64                 then the loop's counters f64, on lines of their own
+ *      cells of the partitions: rowsMax × cells f64
+ *      ring
+ * ```
+ */
+const watchOffset = 2 * signalBytes;
+const countersOffset = watchOffset + 128;
+const lineBytes = 128;
+const upToLine = (bytes: number): number => Math.ceil(bytes / lineBytes) * lineBytes;
+const hostCountersOffset = countersOffset + upToLine(workerCounters.length * 8);
+const cellsOffset = hostCountersOffset + upToLine(hostCounters.length * 8);
+const cellsPerRow = partitionCells.length;
+
+type Index<Name extends string> = Readonly<Record<Name, number>>;
+const indexOf = <N extends string>(table: readonly (readonly [N, string])[]): Index<N> =>
+	Object.fromEntries(table.map(([name], index) => [name, index])) as Index<N>;
+const workerIndex = indexOf<WorkerCounter>(workerCounters);
+const hostIndex = indexOf<HostCounter>(hostCounters);
+const cellIndex = indexOf<PartitionCell>(partitionCells);
+
+/** Counters of one writer, anybody reads. */
+export class CounterBlock<Name extends string> {
+	readonly #words: Float64Array;
+	readonly #index: Index<Name>;
+
+	constructor(words: Float64Array, index: Index<Name>) {
+		this.#words = words;
+		this.#index = index;
+	}
+
+	add(name: Name, amount = 1): void {
+		this.#words[this.#index[name]]! += amount;
+	}
+
+	set(name: Name, value: number): void {
+		this.#words[this.#index[name]] = value;
+	}
+
+	get(name: Name): number {
+		return this.#words[this.#index[name]]!;
+	}
+}
+
+/**
+ * The memory that a shard's event loop and its ingest worker share. It belongs to the loop and outlives the worker: when a
+ * worker is killed, what it had published in the ring is still drained, and its successor goes on in the same memory.
+ */
+export class IngestMemory {
+	readonly buffer: SharedArrayBuffer;
+	readonly rowsMax: number;
+	readonly ring: Ring;
+	/** The loop sleeps on it, the worker wakes. */
+	readonly recordSignal: RingSignal;
+	/** The worker sleeps on it, the loop wakes. */
+	readonly roomSignal: RingSignal;
+	readonly worker: CounterBlock<WorkerCounter>;
+	readonly host: CounterBlock<HostCounter>;
+	/** Odd while a route function runs. */
+	readonly #calls: Int32Array;
+	readonly #callOf: Float64Array;
+	readonly #cells: Float64Array;
+
+	private constructor(buffer: SharedArrayBuffer, rowsMax: number, ring: Ring) {
+		this.buffer = buffer;
+		this.rowsMax = rowsMax;
+		this.ring = ring;
+		this.recordSignal = new RingSignal(buffer, 0);
+		this.roomSignal = new RingSignal(buffer, signalBytes);
+		this.worker = new CounterBlock(new Float64Array(buffer, countersOffset, workerCounters.length), workerIndex);
+		this.host = new CounterBlock(new Float64Array(buffer, hostCountersOffset, hostCounters.length), hostIndex);
+		this.#calls = new Int32Array(buffer, watchOffset, 1);
+		this.#callOf = new Float64Array(buffer, watchOffset + 8, 2);
+		this.#cells = new Float64Array(buffer, cellsOffset, rowsMax * cellsPerRow);
+	}
+
+	static create(rowsMax: number, ringCapacityBytes: number): IngestMemory {
+		const ringOffset = cellsOffset + rowsMax * cellsPerRow * 8;
+		const buffer = new SharedArrayBuffer(ringOffset + ringBytes(ringCapacityBytes, 1));
+		const ring = createRing(buffer, { capacityBytes: ringCapacityBytes, readersMax: 1, byteOffset: ringOffset });
+		return new IngestMemory(buffer, rowsMax, ring);
+	}
+
+	static attach(buffer: SharedArrayBuffer, rowsMax: number): IngestMemory {
+		return new IngestMemory(buffer, rowsMax, attachRing(buffer, cellsOffset + rowsMax * cellsPerRow * 8));
+	}
+
+	cell(row: number, name: PartitionCell): number {
+		return this.#cells[row * cellsPerRow + cellIndex[name]]!;
+	}
+
+	setCell(row: number, name: PartitionCell, value: number): void {
+		this.#cells[row * cellsPerRow + cellIndex[name]] = value;
+	}
+
+	addCell(row: number, name: PartitionCell, amount: number): void {
+		this.#cells[row * cellsPerRow + cellIndex[name]]! += amount;
+	}
+
+	/** Worker: a route function begins on this record. */
+	enterRoute(row: number, offset: number): void {
+		this.#callOf[0] = row;
+		this.#callOf[1] = offset;
+		Atomics.add(this.#calls, 0, 1);
+	}
+
+	/** Worker: it has come back. */
+	leaveRoute(): void {
+		Atomics.add(this.#calls, 0, 1);
+	}
+
+	/** Loop: the call that is under way, by a number that never comes twice in a row; null when there is none. */
+	routeCall(): number | null {
+		const call = Atomics.load(this.#calls, 0);
+		return (call & 1) === 1 ? call : null;
+	}
+
+	/** Loop: the record of the call under way. Certain only when the worker is stopped. */
+	routedRecord(): { readonly row: number; readonly offset: number } {
+		return { row: this.#callOf[0]!, offset: this.#callOf[1]! };
+	}
+
+	/** Loop: the worker was killed within a call. */
+	forgetRouteCall(): void {
+		if (this.routeCall() !== null) Atomics.add(this.#calls, 0, 1);
+	}
+}

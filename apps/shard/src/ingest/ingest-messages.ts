@@ -1,0 +1,43 @@
+import type { MessagePort } from "node:worker_threads";
+import type { IngestOptions } from "./ingest-options.ts";
+import type { PartitionWithOffset, SourcePartition, StartPolicy, TopicFound, TroubleKind } from "./source.ts";
+
+/** What the worker is started with. */
+export interface IngestTask {
+	readonly options: IngestOptions;
+	readonly memory: SharedArrayBuffer;
+	readonly rowsMax: number;
+	readonly port: MessagePort;
+	/** Records that are not to be routed again: the route function hung on them. */
+	readonly poisoned: readonly { readonly row: number; readonly offset: number }[];
+}
+
+/** A client's message on its way to Kafka. */
+export interface OutgoingMessage {
+	readonly id: number;
+	readonly kind: number;
+	readonly channels: readonly string[];
+	readonly payload: Uint8Array;
+	/** Who sent it, so that it is left out when the record comes back; also orders its messages. */
+	readonly sender: string;
+}
+
+export type ToWorker =
+	| { readonly type: "resolve"; readonly partitions: readonly (SourcePartition & { readonly from: StartPolicy })[] }
+	| { readonly type: "assign"; readonly partitions: readonly PartitionWithOffset[] }
+	| { readonly type: "revoke"; readonly rows: readonly number[] }
+	| { readonly type: "publish"; readonly messages: readonly OutgoingMessage[] }
+	/** Read no further; answered by `halted`. */
+	| { readonly type: "halt" }
+	/** Commit what was drained, close everything, end the task. */
+	| { readonly type: "finish" };
+
+export type FromWorker =
+	| { readonly type: "topics"; readonly topics: readonly TopicFound[] }
+	| { readonly type: "resolved"; readonly partitions: readonly PartitionWithOffset[] }
+	| { readonly type: "unresolved"; readonly rows: readonly number[]; readonly message: string }
+	| { readonly type: "trouble"; readonly kind: TroubleKind; readonly message: string }
+	| { readonly type: "healed"; readonly kind: TroubleKind }
+	| { readonly type: "log"; readonly level: "info" | "warn"; readonly fields: object; readonly message: string }
+	| { readonly type: "published"; readonly ids: readonly number[]; readonly error: string | null }
+	| { readonly type: "halted" };

@@ -1,0 +1,26 @@
+/**
+ * What lies in the ring between the ingest worker and the loop: a head, then (for `record` only) the event as it goes on the
+ * bus, see BusRecord in @shardcast/wire.
+ *
+ * ```
+ *  0           4      5             8                      16
+ *  +-----------+------+-------------+----------------------+------------------
+ *  | row u32   | mark | not used    | position f64         | bus record
+ *  +-----------+------+-------------+----------------------+------------------
+ * ```
+ * `row` is the partition's row in the position table. `position` is the offset to go on from once this is drained. In the order
+ * of the ring, marks reach the loop after all records before them: that is how it knows a partition to be finished with.
+ */
+export const IngestLayout = { rowOffset: 0, markOffset: 4, positionOffset: 8, headBytes: 16 } as const;
+
+export const IngestMark = {
+	/** A record to deliver. */
+	record: 1,
+	/** All up to `position` was looked at, and the last of it gave nothing to deliver. */
+	passed: 2,
+	/** The log lost what we wanted; it goes on at `position`, which may be lower than before. */
+	reset: 3,
+	/** Nothing more of this partition follows. */
+	revoked: 4,
+} as const;
+export type IngestMark = (typeof IngestMark)[keyof typeof IngestMark];

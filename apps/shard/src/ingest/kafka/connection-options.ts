@@ -1,0 +1,40 @@
+import { readFileSync } from "node:fs";
+
+export type SaslMechanism = "plain" | "scram-sha-256" | "scram-sha-512";
+
+/** How to reach the brokers: plain data, so that it can be sent to a worker. */
+export interface KafkaConnectionOptions {
+	readonly brokers: readonly string[];
+	readonly clientId: string;
+	readonly ssl: null | {
+		readonly caPath: string | null;
+		readonly certPath: string | null;
+		readonly keyPath: string | null;
+		readonly rejectUnauthorized: boolean;
+	};
+	readonly sasl: null | { readonly mechanism: SaslMechanism; readonly username: string; readonly password: string };
+	readonly connectionTimeoutMs: number;
+}
+
+/** The same in kafkajs' words. Reads the certificate files, so a missing one is told when the worker starts. */
+export function kafkajsConnection(options: KafkaConnectionOptions) {
+	const { ssl, sasl } = options;
+	const read = (path: string | null) => (path === null ? {} : { value: readFileSync(path) });
+	return {
+		brokers: [...options.brokers],
+		clientId: options.clientId,
+		connectionTimeout: options.connectionTimeoutMs,
+		authenticationTimeout: options.connectionTimeoutMs,
+		...(ssl === null
+			? {}
+			: {
+					ssl: {
+						rejectUnauthorized: ssl.rejectUnauthorized,
+						ca: read(ssl.caPath).value,
+						cert: read(ssl.certPath).value,
+						key: read(ssl.keyPath).value,
+					},
+				}),
+		...(sasl === null ? {} : { sasl }),
+	};
+}

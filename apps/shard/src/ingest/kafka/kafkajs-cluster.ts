@@ -1,0 +1,88 @@
+import { Kafka, type KafkaConfig, logLevel } from "kafkajs";
+import { type KafkaConnectionOptions, kafkajsConnection } from "./connection-options.ts";
+import type { ProtocolRequest } from "./fetch-protocol.ts";
+
+interface PartitionMetadata {
+	readonly partitionId: number;
+	readonly leader: number;
+	readonly partitionErrorCode: number;
+}
+
+interface TopicMetadata {
+	readonly topic: string;
+	readonly topicErrorCode: number;
+	readonly partitionMetadata: readonly PartitionMetadata[];
+}
+
+interface TopicOffsets {
+	readonly topic: string;
+	readonly partitions: readonly { readonly partition: number; readonly offset: string }[];
+}
+
+export interface KafkajsBroker {
+	readonly connectionPool: { send<T>(request: ProtocolRequest<T>): Promise<T> };
+	metadata(topics: readonly string[]): Promise<{ topicMetadata: readonly TopicMetadata[] }>;
+	offsetFetch(request: { groupId: string; topics: { topic: string; partitions: { partition: number }[] }[] }): Promise<{
+		responses: readonly TopicOffsets[];
+	}>;
+	offsetCommit(request: {
+		groupId: string;
+		groupGenerationId: number;
+		memberId: string;
+		topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
+	}): Promise<unknown>;
+}
+
+/** The part of kafkajs' own Cluster class that we use: connections, metadata, coordinators, offsets of the log. */
+export interface KafkajsCluster {
+	targetTopics: Set<string>;
+	connect(): Promise<void>;
+	disconnect(): Promise<void>;
+	isConnected(): boolean;
+	refreshMetadata(): Promise<void>;
+	findBroker(of: { nodeId: string }): Promise<KafkajsBroker>;
+	findTopicPartitionMetadata(topic: string): readonly PartitionMetadata[];
+	findGroupCoordinator(of: { groupId: string }): Promise<KafkajsBroker>;
+	fetchTopicsOffset(
+		topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
+	): Promise<readonly TopicOffsets[]>;
+	readonly brokerPool: {
+		readonly metadata: { readonly topicMetadata: readonly TopicMetadata[] } | null;
+		findConnectedBroker(): Promise<KafkajsBroker>;
+	};
+}
+
+const createClusterSymbol = "private:Kafka:createCluster";
+
+/** A client whose retries are ours: kafkajs tries twice and then tells. */
+export function createKafka(options: KafkaConnectionOptions): Kafka {
+	return new Kafka({
+		...(kafkajsConnection(options) as KafkaConfig),
+		logLevel: logLevel.NOTHING,
+		retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 500 },
+	});
+}
+
+/**
+ * kafkajs 2.2.4 can consume only as a member of a group: it has no `assign`. Its Cluster, one floor below, has all that a
+ * consumer without a group needs, and `new Kafka()` keeps the way to make one under a private symbol. The version is pinned;
+ * should another one come without the symbol, this says so at start.
+ */
+export function createCluster(options: KafkaConnectionOptions): KafkajsCluster {
+	const kafka = createKafka(options);
+	const symbol = Object.getOwnPropertySymbols(kafka).find((each) => each.description === createClusterSymbol);
+	const create = symbol === undefined ? undefined : (kafka as unknown as Record<symbol, unknown>)[symbol];
+	if (typeof create !== "function") throw new Error("this kafkajs has no createCluster; version 2.2.4 is needed");
+	return create({ metadataMaxAge: 0, allowAutoTopicCreation: false, maxInFlightRequests: null }) as KafkajsCluster;
+}
+
+/** kafkajs wraps errors in errors when it has tried several times; the innermost tells most. */
+export function innermost(error: unknown): Error & { type?: string; code?: unknown } {
+	let inner = error as Error & { cause?: unknown; originalError?: unknown };
+	for (let depth = 0; depth < 5; depth++) {
+		const next = (inner.cause ?? inner.originalError) as typeof inner | undefined;
+		if (!(next instanceof Error)) break;
+		inner = next;
+	}
+	return inner;
+}

@@ -1,0 +1,129 @@
+import type { SourceSink } from "../source.ts";
+import { type FetchedPartition, type FetchLimits, fetchRequest } from "./fetch-protocol.ts";
+import type { KafkajsCluster } from "./kafkajs-cluster.ts";
+import { type PartitionState, partitionKey } from "./partition-state.ts";
+import { CorruptBatch, nextOffsetOf, RecordReader } from "./record-reader.ts";
+
+/** What the fetcher asks of the source that owns it. */
+export interface FetcherOwner {
+	/** Live partitions led by this node. */
+	partitionsOf(nodeId: string): PartitionState[];
+	/** Resolves when the trouble is dealt with: the loop goes on, with other partitions perhaps. */
+	partitionTrouble(state: PartitionState, errorCode: number): Promise<void>;
+	stopping(): boolean;
+}
+
+/** An answer with what was asked, and of which generation each partition was then: see `PartitionState.rewind`. */
+interface Answer {
+	readonly asked: ReadonlyMap<string, { readonly state: PartitionState; readonly generation: number }>;
+	readonly fetched: readonly FetchedPartition[];
+}
+
+const nothing: Answer = { asked: new Map(), fetched: [] };
+
+/** A batch that cannot be read and cannot be stepped over is looked at again after this time. */
+const corruptRetryMs = 5000;
+
+/**
+ * Reads from one broker: one fetch is under way while the answer before it is offered to the sink, so at most two answers
+ * (`limits.bytesMax` each) are in memory. When the sink has no room the loop waits in `sink.room()`, and the broker is not asked
+ * for more: that is what "the consumer is paused" means here.
+ */
+export class NodeFetcher {
+	readonly #nodeId: string;
+	readonly #cluster: KafkajsCluster;
+	readonly #owner: FetcherOwner;
+	readonly #sink: SourceSink;
+	readonly #limits: FetchLimits;
+	readonly #reader = new RecordReader();
+	#turn = 0;
+
+	constructor(nodeId: string, cluster: KafkajsCluster, owner: FetcherOwner, sink: SourceSink, limits: FetchLimits) {
+		this.#nodeId = nodeId;
+		this.#cluster = cluster;
+		this.#owner = owner;
+		this.#sink = sink;
+		this.#limits = limits;
+	}
+
+	/** Resolves when this node leads nothing of ours any more, rejects when it cannot be reached. */
+	async run(): Promise<void> {
+		let ahead = this.#fetch();
+		try {
+			for (;;) {
+				const answer = await ahead;
+				if (answer === null || this.#owner.stopping()) return;
+				ahead = this.#fetch();
+				// Its error is thrown where it is awaited; without this a failure during `offer` would count as unhandled.
+				ahead.catch(() => undefined);
+				await this.#offer(answer);
+			}
+		} finally {
+			await ahead.catch(() => undefined);
+			for (const state of this.#owner.partitionsOf(this.#nodeId)) state.rewind();
+		}
+	}
+
+	/** Null when this node leads nothing of ours. */
+	async #fetch(): Promise<Answer | null> {
+		const now = performance.now();
+		const all = this.#owner.partitionsOf(this.#nodeId);
+		const ready = all.filter((state) => state.retryAtMs <= now);
+		if (all.length === 0) return null;
+		if (ready.length === 0) {
+			await new Promise((resolve) => setTimeout(resolve, this.#limits.waitMsMax));
+			return nothing;
+		}
+		const asked = new Map(ready.map((state) => [state.key, { state, generation: state.generation }]));
+		const broker = await this.#cluster.findBroker({ nodeId: this.#nodeId });
+		// The broker fills the answer in the order of the request: a rotating start keeps one busy partition from starving the rest.
+		this.#turn = (this.#turn + 1) % ready.length;
+		const rotated = [...ready.slice(this.#turn), ...ready.slice(0, this.#turn)];
+		const targets = rotated.map(({ topic, partition, fetchOffset }) => ({ topic, partition, offset: fetchOffset }));
+		const fetched = await broker.connectionPool.send(fetchRequest(targets, this.#limits));
+		for (const { topic, partition, records } of fetched) {
+			const of = asked.get(partitionKey(topic, partition));
+			if (of !== undefined && of.state.generation === of.generation) of.state.fetchOffset = nextOffsetOf(records, of.state.fetchOffset);
+		}
+		return { asked, fetched };
+	}
+
+	async #offer(answer: Answer): Promise<void> {
+		for (const part of answer.fetched) {
+			const of = answer.asked.get(partitionKey(part.topic, part.partition));
+			if (of === undefined || !of.state.live || of.state.generation !== of.generation) continue;
+			if (part.errorCode !== 0) await this.#owner.partitionTrouble(of.state, part.errorCode);
+			else await this.#offerPartition(of.state, part);
+		}
+	}
+
+	async #offerPartition(state: PartitionState, part: FetchedPartition): Promise<void> {
+		const reader = this.#reader;
+		const sink = this.#sink;
+		const from = state.position;
+		reader.reset(part.records, from, part.aborted);
+		for (;;) {
+			try {
+				if (!reader.next()) break;
+			} catch (error) {
+				if (!(error instanceof CorruptBatch)) throw error;
+				const where = { topic: state.topic, partition: state.partition, offset: error.offset };
+				sink.trouble("corrupt", error.message, where);
+				continue;
+			}
+			for (;;) {
+				if (!state.live || this.#owner.stopping()) return;
+				const taken = sink.take(state, reader);
+				if (taken === true || (taken !== false && (await state.whileTaking(taken)))) break;
+				await sink.room();
+			}
+			state.position = reader.nextOffset;
+		}
+		if (reader.nextOffset > state.position) state.position = reader.nextOffset;
+		if (state.position === from && part.records.length > 0) {
+			// Not one batch that can be read, or stepped over: no use in asking again at once.
+			state.retryAtMs = performance.now() + corruptRetryMs;
+		}
+		while (state.live && !this.#owner.stopping() && !sink.offered(state, state.position, part.logEnd)) await sink.room();
+	}
+}

@@ -1,0 +1,48 @@
+/**
+ * The position table: how far each shard has delivered each partition, in memory that all shards share. It outlives any one of
+ * them, so a shard that comes back goes on where its siblings are, and a partition that changes hands goes on after the last
+ * record that its former owner put on the bus.
+ *
+ * ```
+ * 0            header: magic | version | rowsMax | scanned (the first list of topics has been taken up)
+ * 128          slot 0's intent: sequence i32 | row i32 | ring tail before i32 | … | position f64 at +16
+ * 256          slot 1's intent …                                                                  64 slots
+ * 8320         row 0: state i32 | partition i32 | claimer i32 | owner i32 | topic bytes i32 | start f64 at +24 | topic at +32
+ *                     delivered f64 × 64 at +512, one cell per slot
+ * 9344         row 1 …
+ * ```
+ * A row is claimed once and never freed: rows are as many as partitions were ever seen. `owner` is 0 or the shard that reads the
+ * partition in shared mode: its incarnation × 64 + its slot + 1.
+ */
+export const PositionLayout = {
+	magic: 0x53435031, // "SCP1"
+	version: 1,
+	slotsMax: 64,
+	headerBytes: 128,
+	slotBytes: 128,
+	rowsOffset: 128 + 64 * 128,
+	rowBytes: 1024,
+	topicOffset: 32,
+	topicBytesMax: 249,
+	deliveredOffset: 512,
+} as const;
+
+/** i32 words. */
+export const TableWord = { magic: 0, version: 1, rowsMax: 2, scanned: 3 } as const;
+export const IntentWord = { sequence: 0, row: 1, tailBefore: 2 } as const;
+export const RowWord = { state: 0, partition: 1, claimer: 2, owner: 3, topicBytes: 4 } as const;
+/** f64 words, counted from the start of the intent or the row. */
+export const IntentFloat = { position: 2 } as const;
+export const RowFloat = { start: 3 } as const;
+
+export const RowState = {
+	free: 0,
+	/** Somebody writes the name. */
+	claimed: 1,
+	/** Named; where to start is not known yet. */
+	named: 2,
+	/** Somebody writes the start. */
+	starting: 3,
+	started: 4,
+} as const;
+export type RowState = (typeof RowState)[keyof typeof RowState];

@@ -1,0 +1,83 @@
+/** A partition as the ingest numbers it: `row` is its place in the position table and in every counter. */
+export interface SourcePartition {
+	readonly row: number;
+	readonly topic: string;
+	readonly partition: number;
+}
+
+/** Where to begin when nobody of this cluster has delivered anything from a partition yet. */
+export type StartPolicy = "latest" | "earliest" | "committed";
+
+export interface PartitionWithOffset extends SourcePartition {
+	readonly offset: number;
+}
+
+export interface TopicFound {
+	readonly topic: string;
+	readonly partitions: number;
+}
+
+/** One record while it is being looked at: key and value lie in `bytes`; a start of -1 means null. Good only within the call. */
+export interface SourceRecord {
+	readonly bytes: Buffer;
+	readonly offset: number;
+	readonly timestampMs: number;
+	readonly keyStart: number;
+	readonly keyEnd: number;
+	readonly valueStart: number;
+	readonly valueEnd: number;
+	header(name: string): Buffer | null | undefined;
+	eachHeader(visit: (name: string, value: Buffer | null) => void): void;
+}
+
+/** What went wrong, as counted and as shown by health. */
+export const troubleKinds = [
+	["connection", "the broker could not be reached, or the connection broke"],
+	["credentials", "the broker refused our credentials or our certificate"],
+	["authorization", "we may not read a topic or use the group"],
+	["topicMissing", "a topic that was asked for by name does not exist"],
+	["offsetReset", "the next offset was gone from the log (retention, or the topic was made anew)"],
+	["corrupt", "a batch could not be read"],
+	["commit", "offsets could not be committed"],
+	["partitionLimit", "there are more partitions than the position table holds"],
+	["protocol", "the broker answered something else that was unexpected"],
+] as const;
+export type TroubleKind = (typeof troubleKinds)[number][0];
+
+/** Where the records go. Called by a source on its own thread, one partition at a time in order of offset. */
+export interface SourceSink {
+	/** All topics that the subscription matches, whenever the list has changed. */
+	topicsFound(topics: readonly TopicFound[]): void;
+	/** False = no room: the same record is offered again after `room()`. */
+	take(partition: SourcePartition, record: SourceRecord): boolean | Promise<boolean>;
+	/** Resolves once it is worth offering again, or when the source has been told to stop. */
+	room(): Promise<void>;
+	/** All up to `nextOffset` was offered; `logEnd` is where the partition ends now. False = no room, as with `take`. */
+	offered(partition: SourcePartition, nextOffset: number, logEnd: number): boolean;
+	/** The partition goes on at `offset`, which is not behind the last one. False = no room. */
+	reset(partition: SourcePartition, offset: number): boolean;
+	/** Nothing more of this partition follows. False = no room. */
+	revoked(partition: SourcePartition): boolean;
+	trouble(kind: TroubleKind, message: string, where?: { topic: string; partition: number; offset: number }): void;
+	/** The kind of trouble is over. */
+	healed(kind: TroubleKind): void;
+}
+
+/**
+ * A Kafka client as the ingest sees it: it follows topics, fetches what it is assigned, and stops fetching while there is no
+ * room. It keeps no group membership; who reads which partition, and from where, is told to it. Whatever goes wrong is
+ * reported to the sink and tried again with back-off; no method but `resolve` and `commit` fails.
+ */
+export interface Source {
+	start(): void;
+	/** Offsets to start from. Rejects while the broker cannot be asked. */
+	resolve(partitions: readonly (SourcePartition & { readonly from: StartPolicy })[]): Promise<readonly PartitionWithOffset[]>;
+	assign(partitions: readonly PartitionWithOffset[]): void;
+	/** `sink.revoked` follows once nothing more of the partition comes. */
+	revoke(rows: readonly number[]): void;
+	commit(offsets: readonly PartitionWithOffset[]): Promise<void>;
+	/** Stops reading: nothing is offered once this resolves. Offsets can still be committed. */
+	halt(): Promise<void>;
+	/** Halts and closes all connections. */
+	close(): Promise<void>;
+}

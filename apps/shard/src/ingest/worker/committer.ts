@@ -1,0 +1,77 @@
+import { monotonicMs } from "@shardcast/wire";
+import type { IngestMemory } from "../ingest-memory.ts";
+import type { PartitionWithOffset, SourcePartition } from "../source.ts";
+
+export interface CommitterParts {
+	readonly memory: IngestMemory;
+	readonly intervalMs: number;
+	readonly commit: (offsets: readonly PartitionWithOffset[]) => Promise<void>;
+	readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Commits what the event loop has drained, never more, at an interval. A commit that fails is not repeated for its own sake: the
+ * next one says more.
+ */
+export class Committer {
+	readonly #parts: CommitterParts;
+	readonly #partitions = new Map<number, SourcePartition>();
+	#timer: NodeJS.Timeout | null = null;
+	#committing: Promise<void> | null = null;
+
+	constructor(parts: CommitterParts) {
+		this.#parts = parts;
+	}
+
+	start(): void {
+		this.#timer ??= setInterval(() => void this.commit(), this.#parts.intervalMs);
+	}
+
+	assign(partitions: readonly SourcePartition[]): void {
+		for (const partition of partitions) {
+			this.#partitions.set(partition.row, partition);
+			// Not committed by us: also an idle partition's start is written down once.
+			this.#parts.memory.setCell(partition.row, "committed", Number.NaN);
+		}
+	}
+
+	revoke(rows: readonly number[]): void {
+		for (const row of rows) this.#partitions.delete(row);
+	}
+
+	/** Resolves when all that was drained before is committed, or has failed. */
+	async commit(): Promise<void> {
+		await this.#committing;
+		this.#committing ??= this.#commitDrained().finally(() => {
+			this.#committing = null;
+		});
+		await this.#committing;
+	}
+
+	/** The last commit. */
+	async stop(): Promise<void> {
+		if (this.#timer !== null) clearInterval(this.#timer);
+		await this.commit();
+	}
+
+	async #commitDrained(): Promise<void> {
+		const { memory } = this.#parts;
+		const offsets: PartitionWithOffset[] = [];
+		for (const partition of this.#partitions.values()) {
+			const offset = memory.cell(partition.row, "drained");
+			if (offset !== memory.cell(partition.row, "committed")) offsets.push({ ...partition, offset });
+		}
+		if (offsets.length === 0) {
+			memory.worker.set("committedMs", monotonicMs());
+			return;
+		}
+		try {
+			await this.#parts.commit(offsets);
+			for (const { row, offset } of offsets) memory.setCell(row, "committed", offset);
+			memory.worker.add("commits");
+			memory.worker.set("committedMs", monotonicMs());
+		} catch (error) {
+			this.#parts.onError(error);
+		}
+	}
+}

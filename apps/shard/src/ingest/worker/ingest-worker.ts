@@ -1,0 +1,132 @@
+import type { MessagePort } from "node:worker_threads";
+import { IngestMemory } from "../ingest-memory.ts";
+import type { FromWorker, IngestTask, OutgoingMessage, ToWorker } from "../ingest-messages.ts";
+import { KafkaProducer } from "../kafka/kafka-producer.ts";
+import { KafkaSource } from "../kafka/kafka-source.ts";
+import { innermost } from "../kafka/kafkajs-cluster.ts";
+import { ChannelTemplate } from "../route/channel-template.ts";
+import { loadRouteFunction } from "../route/route-function.ts";
+import type { Source } from "../source.ts";
+import { Committer } from "./committer.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { publishedHeaders } from "./published-headers.ts";
+import { RecordRouter } from "./record-router.ts";
+import { Reporter } from "./reporter.ts";
+import { RingFeed } from "./ring-feed.ts";
+import { IngestSink } from "./sink.ts";
+
+/** What may wait for acknowledgement: client messages and dead letters. */
+const producerRecordsMax = 10_000;
+const producerBytesMax = 16 * 1024 * 1024;
+
+/**
+ * The ingest worker: one long-lived task of a worker thread. It ends by message (`halt`, then `finish`), or with its thread.
+ * It rejects only when it cannot even begin, over a route module that cannot be loaded or a certificate that cannot be read.
+ */
+export default async function ingest(task: IngestTask): Promise<void> {
+	const { options, port } = task;
+	const route = options.routePath === null ? null : await loadRouteFunction(options.routePath);
+	const memory = IngestMemory.attach(task.memory, task.rowsMax);
+	memory.forgetRouteCall();
+	const send = (message: FromWorker) => port.postMessage(message);
+	const reporter = new Reporter((level, fields, message) => send({ type: "log", level, fields, message }));
+	const feed = new RingFeed(memory);
+	const { publishTopic, deadLetterTopic } = options;
+	const producer =
+		publishTopic === null && deadLetterTopic === null
+			? null
+			: new KafkaProducer({ connection: options.connection, recordsMax: producerRecordsMax, bytesMax: producerBytesMax });
+	const poisoned = new Set(task.poisoned.map(({ row, offset }) => `${row}/${offset}`));
+	const router = new RecordRouter({
+		...options,
+		template: new ChannelTemplate(options.channel),
+		route,
+		memory,
+		senderOf: senderOn(options.senderPrefix),
+		isPoisoned: (row, offset) => poisoned.size > 0 && poisoned.has(`${row}/${offset}`),
+		onError: (kind, error, { topic, partition }, { offset }) =>
+			reporter.warn(`${kind}Detail`, `route function: ${error instanceof Error ? error.message : String(error)}`, {
+				topic,
+				partition,
+				offset,
+			}),
+	});
+	const letters =
+		producer === null || deadLetterTopic === null ? null : new DeadLetters({ topic: deadLetterTopic, producer, memory, reporter });
+	const sink = new IngestSink({ memory, feed, router, reporter, send, deadLetter: letters?.write ?? null });
+	const source: Source = new KafkaSource(options, sink);
+	const committer = new Committer({
+		memory,
+		intervalMs: options.commitIntervalMs,
+		commit: async (offsets) => {
+			await source.commit(offsets);
+			sink.healed("commit");
+		},
+		onError: (error) => sink.trouble("commit", innermost(error).message),
+	});
+
+	source.start();
+	committer.start();
+	await new Promise<void>((resolve, reject) => {
+		port.on("message", (message: ToWorker) => {
+			switch (message.type) {
+				case "resolve":
+					source.resolve(message.partitions).then(
+						(partitions) => send({ type: "resolved", partitions }),
+						(error: unknown) =>
+							send({ type: "unresolved", rows: message.partitions.map(({ row }) => row), message: innermost(error).message }),
+					);
+					break;
+				case "assign":
+					committer.assign(message.partitions);
+					source.assign(message.partitions);
+					break;
+				case "revoke":
+					committer.revoke(message.rows);
+					source.revoke(message.rows);
+					break;
+				case "publish":
+					for (const outgoing of message.messages) produce(producer!, publishTopic!, outgoing, memory, send);
+					break;
+				case "halt":
+					feed.close();
+					source.halt().then(() => send({ type: "halted" }), reject);
+					break;
+				case "finish":
+					finish(source, committer, producer, port).then(resolve, reject);
+					break;
+				default:
+					message satisfies never;
+			}
+		});
+	});
+}
+
+async function finish(source: Source, committer: Committer, producer: KafkaProducer | null, port: MessagePort): Promise<void> {
+	await committer.stop();
+	await Promise.all([source.close(), producer?.close()]);
+	port.close();
+}
+
+function produce(
+	producer: KafkaProducer,
+	topic: string,
+	message: OutgoingMessage,
+	memory: IngestMemory,
+	send: (message: FromWorker) => void,
+): void {
+	const { id, kind, channels, payload, sender } = message;
+	const done = (error: string | null) => {
+		memory.worker.add(error === null ? "produced" : "produceErrors");
+		send({ type: "published", ids: [id], error });
+	};
+	// By channel, so that every channel has one order; what goes to everybody by sender, so that each sender's messages keep theirs.
+	const key = channels.length > 0 ? channels.join(",") : sender;
+	const taken = producer.send({ topic, key, value: payload, headers: publishedHeaders(kind, channels, sender) }, done);
+	if (!taken) done("too many messages wait for Kafka");
+}
+
+/** `sender` is the prefix of this shard's present life and the connection's number. */
+function senderOn(prefix: string): (sender: string) => number {
+	return (sender) => (prefix !== "" && sender.startsWith(prefix) ? Number(sender.slice(prefix.length)) >>> 0 : 0);
+}

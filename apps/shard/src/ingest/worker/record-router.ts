@@ -1,0 +1,186 @@
+import { isUtf8 } from "node:buffer";
+import { type ChannelList, channelList, everybody, RecordKind } from "@shardcast/wire";
+import type { WorkerCounter } from "../ingest-counters.ts";
+import type { IngestMemory } from "../ingest-memory.ts";
+import type { PayloadFormat } from "../ingest-options.ts";
+import type { ChannelTemplate } from "../route/channel-template.ts";
+import { parseAnswer, type RouteAnswer, type RouteFunction } from "../route/route-function.ts";
+import type { SourcePartition, SourceRecord } from "../source.ts";
+import { PublishedHeader, parsePublished } from "./published-headers.ts";
+
+/** Why a record is not delivered: the counter that says so. */
+export type Refusal = Extract<
+	WorkerCounter,
+	| "tombstones"
+	| "tooLarge"
+	| "invalidText"
+	| "invalidJson"
+	| "badChannel"
+	| "routeSkipped"
+	| "routeErrors"
+	| "routeNonsense"
+	| "routeTimeouts"
+>;
+
+export interface RouterParts {
+	readonly template: ChannelTemplate;
+	readonly route: RouteFunction | null;
+	readonly routeBudgetMs: number;
+	readonly format: PayloadFormat;
+	readonly payloadBytesMax: number;
+	/** Records of this topic say themselves where they go: they were published by clients. */
+	readonly publishTopic: string | null;
+	/** The number of the sender on this shard, 0 when it is not ours. */
+	readonly senderOf: (sender: string) => number;
+	readonly memory: Pick<IngestMemory, "enterRoute" | "leaveRoute">;
+	/** Records that are not to be routed again. */
+	readonly isPoisoned: (row: number, offset: number) => boolean;
+	readonly onError: (kind: Refusal, error: unknown, partition: SourcePartition, record: SourceRecord) => void;
+}
+
+const decoder = new TextDecoder();
+
+/** Takes the decision; null = deliver what the router's fields say. They are good only until it returns. */
+export type Decided = (refusal: Refusal | null, partition: SourcePartition, record: SourceRecord) => boolean | Promise<boolean>;
+
+/**
+ * Decides what becomes of a record: its channels and the payload to deliver, or why none. **One thread; calls of several
+ * partitions may overlap while a route function's promise is waited for**, which is why the decision is handed over within the
+ * same turn. No allocation for a record that goes by the template, but a view.
+ */
+export class RecordRouter {
+	channels: ChannelList = everybody;
+	kind: RecordKind = RecordKind.text;
+	sender = 0;
+	bytes: Uint8Array = new Uint8Array(0);
+	start = 0;
+	end = 0;
+
+	readonly #parts: RouterParts;
+	readonly #plainKind: RecordKind;
+
+	constructor(parts: RouterParts) {
+		this.#parts = parts;
+		this.#plainKind = parts.format === "binary" ? RecordKind.binary : RecordKind.text;
+	}
+
+	/** What `decided` says; a promise of it when the route function gave one. */
+	decide(partition: SourcePartition, record: SourceRecord, decided: Decided): boolean | Promise<boolean> {
+		const refusal = this.#decide(partition, record);
+		if (refusal instanceof Promise) return this.#whenAnswered(refusal, partition, record, decided);
+		return decided(refusal, partition, record);
+	}
+
+	#decide(partition: SourcePartition, record: SourceRecord): Refusal | null | Promise<RouteAnswer> {
+		if (record.valueStart < 0) return "tombstones";
+		this.#begin(record);
+		if (partition.topic === this.#parts.publishTopic && record.header(PublishedHeader.kind) !== undefined) return this.#published(record);
+		if (this.#parts.route !== null) return this.#byFunction(this.#parts.route, partition, record);
+		const channels = this.#parts.template.channelsOf(partition, record);
+		if (channels === null) return "badChannel";
+		this.channels = channels;
+		return this.#check();
+	}
+
+	#begin(record: SourceRecord): void {
+		this.bytes = record.bytes;
+		this.start = record.valueStart;
+		this.end = record.valueEnd;
+		this.kind = this.#plainKind;
+		this.sender = 0;
+	}
+
+	#check(): Refusal | null {
+		if (this.end - this.start > this.#parts.payloadBytesMax) return "tooLarge";
+		if (this.kind === RecordKind.binary) return null;
+		// A text frame that is no UTF-8 makes every client close its connection.
+		const payload = this.bytes.subarray(this.start, this.end);
+		if (!isUtf8(payload)) return "invalidText";
+		if (this.#parts.format !== "json") return null;
+		try {
+			JSON.parse(decoder.decode(payload));
+			return null;
+		} catch {
+			return "invalidJson";
+		}
+	}
+
+	#published(record: SourceRecord): Refusal | null {
+		const published = parsePublished(record);
+		if (published === null) return "badChannel";
+		this.channels = published.channels;
+		this.kind = published.kind;
+		this.sender = published.sender === null ? 0 : this.#parts.senderOf(published.sender);
+		// What a client sent was checked when it was taken.
+		return this.end - this.start > this.#parts.payloadBytesMax ? "tooLarge" : null;
+	}
+
+	#byFunction(route: RouteFunction, partition: SourcePartition, record: SourceRecord): Refusal | null | Promise<RouteAnswer> {
+		const { memory, isPoisoned, onError } = this.#parts;
+		if (isPoisoned(partition.row, record.offset)) return "routeTimeouts";
+		const headers: Record<string, Uint8Array | null> = {};
+		record.eachHeader((name, value) => {
+			headers[name] = value;
+		});
+		// A call that never comes back is seen by the loop, which watches these two marks, and ends the worker.
+		memory.enterRoute(partition.row, record.offset);
+		let answer: RouteAnswer | Promise<RouteAnswer>;
+		try {
+			answer = route({
+				topic: partition.topic,
+				partition: partition.partition,
+				offset: record.offset,
+				timestampMs: record.timestampMs,
+				key: record.keyStart < 0 ? null : record.bytes.toString("utf8", record.keyStart, record.keyEnd),
+				value: record.bytes.subarray(record.valueStart, record.valueEnd),
+				headers,
+			});
+		} catch (error) {
+			onError("routeErrors", error, partition, record);
+			return "routeErrors";
+		} finally {
+			memory.leaveRoute();
+		}
+		return answer instanceof Promise ? answer : this.#take(answer, partition, record);
+	}
+
+	async #whenAnswered(answer: Promise<RouteAnswer>, partition: SourcePartition, record: SourceRecord, decided: Decided): Promise<boolean> {
+		const tooLate = Symbol();
+		let timer: NodeJS.Timeout | undefined;
+		const deadline = new Promise<typeof tooLate>((resolve) => {
+			timer = setTimeout(() => resolve(tooLate), this.#parts.routeBudgetMs);
+		});
+		let refusal: Refusal | null;
+		try {
+			const first = await Promise.race([answer, deadline]);
+			// Other partitions' records may have passed through the fields meanwhile.
+			this.#begin(record);
+			refusal = first === tooLate ? "routeTimeouts" : this.#take(first, partition, record);
+			if (first === tooLate) answer.catch(() => undefined);
+		} catch (error) {
+			this.#parts.onError("routeErrors", error, partition, record);
+			refusal = "routeErrors";
+		} finally {
+			clearTimeout(timer);
+		}
+		return decided(refusal, partition, record);
+	}
+
+	#take(answer: RouteAnswer, partition: SourcePartition, record: SourceRecord): Refusal | null {
+		try {
+			const parsed = parseAnswer(answer);
+			if (parsed === null) return "routeSkipped";
+			this.channels = channelList(parsed.channels);
+			if (parsed.binary !== null) this.kind = parsed.binary ? RecordKind.binary : RecordKind.text;
+			if (parsed.payload !== null) {
+				this.bytes = parsed.payload;
+				this.start = 0;
+				this.end = parsed.payload.length;
+			}
+		} catch (error) {
+			this.#parts.onError("routeNonsense", error, partition, record);
+			return "routeNonsense";
+		}
+		return this.#check();
+	}
+}

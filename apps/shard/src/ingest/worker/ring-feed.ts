@@ -1,0 +1,106 @@
+import { RingWriter } from "@shardcast/ring";
+import { type ChannelList, monotonicMs, type RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
+import type { IngestMemory } from "../ingest-memory.ts";
+import { IngestLayout, IngestMark } from "../ingest-record.ts";
+
+/** The loop wakes us once no more than this part of the ring is taken. */
+export const lowWaterRatio = 0.5;
+/** Every wait has an end; a worker that has waited for so long merely looks again. */
+const roomWaitMsMax = 1000;
+
+/**
+ * The worker's end of the ingest ring. **One per worker.** A full ring refuses: the caller waits in `room()`, which counts as a
+ * pause, until the loop has emptied half of it. Nothing is kept on the side.
+ */
+export class RingFeed {
+	readonly #memory: IngestMemory;
+	readonly #writer: RingWriter;
+	readonly #lowWaterBytes: number;
+	#waiting: Promise<void> | null = null;
+	#closed = false;
+
+	constructor(memory: IngestMemory) {
+		this.#memory = memory;
+		this.#writer = new RingWriter(memory.ring);
+		this.#lowWaterBytes = memory.ring.capacityBytes * lowWaterRatio;
+	}
+
+	/** Whether a record of so many bytes, with as many channels as there can be, fits now. */
+	fits(payloadBytes: number, channelBytesMax: number): boolean {
+		return this.#writer.claim(IngestLayout.headBytes + channelBytesMax + recordBytes(noChannels, payloadBytes)) >= 0;
+	}
+
+	/** False = no room. The payload is `bytes[start] … bytes[end - 1]`: one copy, from the fetched batch into the ring. */
+	write(
+		row: number,
+		position: number,
+		kind: RecordKind,
+		sender: number,
+		channels: ChannelList,
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+	): boolean {
+		const { u8, view } = this.#memory.ring;
+		const at = this.#writer.claim(IngestLayout.headBytes + recordBytes(channels, end - start));
+		if (at < 0) return false;
+		this.#head(at, row, IngestMark.record, position);
+		const payload = writeRecordHead(view, u8, at + IngestLayout.headBytes, kind, sender, monotonicMs(), channels, end - start);
+		copy(bytes, start, end, u8, payload);
+		this.#writer.commit();
+		this.#memory.recordSignal.wake();
+		return true;
+	}
+
+	/** False = no room. */
+	mark(row: number, mark: IngestMark, position: number): boolean {
+		const at = this.#writer.claim(IngestLayout.headBytes);
+		if (at < 0) return false;
+		this.#head(at, row, mark, position);
+		this.#writer.commit();
+		this.#memory.recordSignal.wake();
+		return true;
+	}
+
+	/** Resolves when half of the ring is free, or when the feed is closed. All who wait share one wait, one pause. */
+	room(): Promise<void> {
+		this.#waiting ??= this.#awaitRoom().finally(() => {
+			this.#waiting = null;
+		});
+		return this.#waiting;
+	}
+
+	/** Ends all waiting for room. */
+	close(): void {
+		this.#closed = true;
+		this.#memory.roomSignal.wake();
+	}
+
+	async #awaitRoom(): Promise<void> {
+		const { worker, roomSignal } = this.#memory;
+		const beganMs = performance.now();
+		worker.add("pauses");
+		const hasRoom = () => this.#closed || this.#writer.depthBytes() <= this.#lowWaterBytes;
+		while (!hasRoom()) await roomSignal.sleep(hasRoom, roomWaitMsMax);
+		worker.add("pausedMs", performance.now() - beganMs);
+		// A turn of the loop for everybody else, messages from the shard above all, even when there was room at once.
+		await new Promise((resolve) => setImmediate(resolve));
+	}
+
+	#head(at: number, row: number, mark: IngestMark, position: number): void {
+		const { u8, view } = this.#memory.ring;
+		view.setUint32(at + IngestLayout.rowOffset, row, true);
+		u8[at + IngestLayout.markOffset] = mark;
+		view.setFloat64(at + IngestLayout.positionOffset, position, true);
+	}
+}
+
+const noChannels: ChannelList = { count: 0, bytes: new Uint8Array(0), names: [] };
+
+/** Below this, a loop is faster than making a view and calling `set`. */
+const loopBytesMax = 48;
+
+function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+	if (end - start > loopBytesMax) to.set(from.subarray(start, end), at);
+	else for (let index = start, target = at; index < end; index++, target++) to[target] = from[index]!;
+}

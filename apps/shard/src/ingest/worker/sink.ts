@@ -1,0 +1,131 @@
+import { BusRecord } from "@shardcast/wire";
+import type { IngestMemory } from "../ingest-memory.ts";
+import type { FromWorker } from "../ingest-messages.ts";
+import { IngestMark } from "../ingest-record.ts";
+import type { SourcePartition, SourceRecord, SourceSink, TopicFound, TroubleKind } from "../source.ts";
+import type { Decided, RecordRouter, Refusal } from "./record-router.ts";
+import type { Reporter } from "./reporter.ts";
+import type { RingFeed } from "./ring-feed.ts";
+
+export interface SinkParts {
+	readonly memory: IngestMemory;
+	readonly feed: RingFeed;
+	readonly router: RecordRouter;
+	readonly reporter: Reporter;
+	readonly send: (message: FromWorker) => void;
+	/** Takes what is not delivered, or null. */
+	readonly deadLetter: ((partition: SourcePartition, record: SourceRecord, reason: Refusal) => void) | null;
+}
+
+/** Refusals that are part of normal operation: counted, but neither logged nor sent to the dead letters. */
+const normal: readonly Refusal[] = ["tombstones", "routeSkipped"];
+const channelBytesMax = BusRecord.channelsMax * (BusRecord.channelNameBytesMax + 5);
+
+/** Where the source's records go in the worker: through the router into the ring. See SourceSink for who calls what. */
+export class IngestSink implements SourceSink {
+	readonly #parts: SinkParts;
+	/** Position of the last ring record of each row: what `offered` need not say again. */
+	readonly #written = new Map<number, number>();
+	readonly #troubles = new Set<TroubleKind>();
+
+	constructor(parts: SinkParts) {
+		this.#parts = parts;
+	}
+
+	topicsFound(topics: readonly TopicFound[]): void {
+		this.#parts.send({ type: "topics", topics });
+	}
+
+	take(partition: SourcePartition, record: SourceRecord): boolean | Promise<boolean> {
+		const { feed, router } = this.#parts;
+		// Room first, so that a record is routed once, however often it has to wait.
+		if (!feed.fits(Math.max(record.valueEnd - record.valueStart, 0), channelBytesMax)) return false;
+		return router.decide(partition, record, this.#decided);
+	}
+
+	readonly #decided: Decided = (refusal, partition, record) => {
+		this.#count(partition, record);
+		if (refusal === null) return this.#write(partition, record) || this.#writeLater(partition, record);
+		this.#refuse(refusal, partition, record);
+		return true;
+	};
+
+	room(): Promise<void> {
+		return this.#parts.feed.room();
+	}
+
+	offered(partition: SourcePartition, nextOffset: number, logEnd: number): boolean {
+		const { row } = partition;
+		const { memory, feed } = this.#parts;
+		if (this.#written.get(row) !== nextOffset && memory.cell(row, "drained") < nextOffset) {
+			if (!feed.mark(row, IngestMark.passed, nextOffset)) return false;
+			this.#written.set(row, nextOffset);
+		}
+		memory.setCell(row, "offered", nextOffset);
+		memory.setCell(row, "logEnd", logEnd);
+		return true;
+	}
+
+	reset(partition: SourcePartition, offset: number): boolean {
+		if (!this.#parts.feed.mark(partition.row, IngestMark.reset, offset)) return false;
+		this.#written.set(partition.row, offset);
+		return true;
+	}
+
+	revoked(partition: SourcePartition): boolean {
+		if (!this.#parts.feed.mark(partition.row, IngestMark.revoked, 0)) return false;
+		this.#written.delete(partition.row);
+		return true;
+	}
+
+	trouble(kind: TroubleKind, message: string, where: object = {}): void {
+		const { memory, reporter, send } = this.#parts;
+		memory.worker.add(kind);
+		reporter.warn(kind, message, where);
+		this.#troubles.add(kind);
+		send({ type: "trouble", kind, message });
+	}
+
+	healed(kind: TroubleKind): void {
+		if (this.#troubles.delete(kind)) this.#parts.send({ type: "healed", kind });
+	}
+
+	#write(partition: SourcePartition, record: SourceRecord): boolean {
+		const { feed, router, memory } = this.#parts;
+		const position = record.offset + 1;
+		const { kind, sender, channels, bytes, start, end } = router;
+		if (!feed.write(partition.row, position, kind, sender, channels, bytes, start, end)) return false;
+		this.#written.set(partition.row, position);
+		memory.worker.add("delivered");
+		return true;
+	}
+
+	/** Only for a payload of the route function's own, longer than the record's: what was there for the record is too little. */
+	async #writeLater(partition: SourcePartition, record: SourceRecord): Promise<boolean> {
+		const { feed, router, memory } = this.#parts;
+		const position = record.offset + 1;
+		const { kind, sender, channels, bytes, start, end } = router;
+		while (!feed.write(partition.row, position, kind, sender, channels, bytes, start, end)) await feed.room();
+		this.#written.set(partition.row, position);
+		memory.worker.add("delivered");
+		return true;
+	}
+
+	#count(partition: SourcePartition, record: SourceRecord): void {
+		const { memory } = this.#parts;
+		const bytes = Math.max(record.valueEnd - record.valueStart, 0);
+		memory.worker.add("records");
+		memory.worker.add("bytes", bytes);
+		memory.addCell(partition.row, "records", 1);
+		memory.addCell(partition.row, "bytes", bytes);
+	}
+
+	#refuse(refusal: Refusal, partition: SourcePartition, record: SourceRecord): void {
+		const { memory, reporter, deadLetter } = this.#parts;
+		memory.worker.add(refusal);
+		if (normal.includes(refusal)) return;
+		const where = { topic: partition.topic, partition: partition.partition, offset: record.offset };
+		reporter.warn(refusal, `a record is not delivered (${refusal})`, where);
+		deadLetter?.(partition, record, refusal);
+	}
+}
