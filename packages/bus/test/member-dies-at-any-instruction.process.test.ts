@@ -4,7 +4,9 @@ import { gaps, MemberProcesses, randomFrom, testSeed } from "./member-processes.
 
 // Small rings: writers wrap all the time and are back-pressured often, by readers that are about to die as well.
 const capacityBytes = 32_768;
+/** As many kills as a quiet machine finds time for; a busy one does fewer. */
 const durationMs = 12_000;
+const killsMin = 10;
 const seed = testSeed();
 
 describe(`members killed with -9 at random instructions (SHARDCAST_TEST_SEED=${seed})`, () => {
@@ -17,7 +19,7 @@ describe(`members killed with -9 at random instructions (SHARDCAST_TEST_SEED=${s
 		for (const slot of [...victims, survivor]) await members.start(slot, slot !== 1);
 		members.go(...victims, survivor);
 		let kills = 0;
-		for (const deadline = performance.now() + durationMs; performance.now() < deadline; kills++) {
+		for (const endMs = performance.now() + durationMs; kills < killsMin || performance.now() < endMs; kills++) {
 			await delay(5 + random() * 200);
 			const victim = victims[Math.floor(random() * victims.length)];
 			await members.kill(victim);
@@ -25,6 +27,12 @@ describe(`members killed with -9 at random instructions (SHARDCAST_TEST_SEED=${s
 			await members.start(victim, victim === 0);
 			members.go(victim);
 		}
+		// A reader that stays dead holds nobody up: the survivor laps its ring often after that.
+		await members.kill(1);
+		const survivorsRow = members.cluster.board.row(survivor);
+		const published = survivorsRow.get("messagesIn");
+		await expect.poll(() => survivorsRow.get("messagesIn"), { timeout: 10_000 }).toBeGreaterThan(published + 10_000);
+		await members.start(1, false);
 		for (const slot of [...victims, survivor]) await members.stop(slot);
 		const reports = [];
 		for (const slot of [...victims, survivor]) reports.push(await members.finish(slot));
@@ -33,8 +41,7 @@ describe(`members killed with -9 at random instructions (SHARDCAST_TEST_SEED=${s
 		expect(gaps(members.lives, witness.seen)).toEqual([]);
 		// The last lives of the victims have read to the end as well.
 		for (const report of reports) expect(report.seen.get(survivor)!.get(1)![1]).toBe(witness.published);
-		expect(kills).toBeGreaterThan(20);
-		expect(witness.drained).toBeGreaterThan(200_000);
+		expect(witness.drained).toBeGreaterThan(100_000);
 		console.log(`${kills} kills, ${witness.drained} records checked by the survivor, ${witness.wakes} wake-ups`);
 	});
 });

@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { gaps, MemberProcesses, randomFrom, testSeed } from "./member-processes.ts";
 
 const capacityBytes = 65_536;
+/** As many visits as a quiet machine finds time for; a busy one sees fewer. */
 const durationMs = 8000;
+const visitsMin = 5;
 const seed = testSeed();
 
 describe(`members that come and go under load (SHARDCAST_TEST_SEED=${seed})`, () => {
@@ -14,7 +16,7 @@ describe(`members that come and go under load (SHARDCAST_TEST_SEED=${seed})`, ()
 		for (const slot of staying) await members.start(slot, true);
 		members.go(...staying);
 		let visits = 0;
-		for (const deadline = performance.now() + durationMs; performance.now() < deadline; visits++) {
+		for (const endMs = performance.now() + durationMs; visits < visitsMin || performance.now() < endMs; visits++) {
 			const slot = 2 + Math.floor(random() * 3);
 			await members.start(slot, true);
 			members.go(slot);
@@ -31,7 +33,6 @@ describe(`members that come and go under load (SHARDCAST_TEST_SEED=${seed})`, ()
 		for (const slot of staying) reports.push(await members.finish(slot));
 		members.check();
 		for (const report of reports) expect(gaps(members.lives, report.seen)).toEqual([]);
-		expect(visits).toBeGreaterThan(10);
 		console.log(`${visits} members came and went; ${reports.map(({ drained }) => drained).join(" and ")} records checked`);
 	});
 });

@@ -1,0 +1,57 @@
+import { type BusLink, ClusterDirectory, Scoreboard, SharedMemoryBus, type VisitOrigin } from "@shardcast/bus";
+import { bench, type Role } from "./bus-process.ts";
+import { clockMs, type Phase, publishAt, type ReaderResult, RecordSink, RecordSource, recordBytes } from "./bus-records.ts";
+
+/** A publisher or a reader on the shared-memory bus. */
+export interface RingTask {
+	readonly role: Extract<Role, "publish" | "read">;
+	readonly directory: string;
+	readonly slot: number;
+}
+
+/** Records visited before the event loop has its turn. */
+const drainMax = 4096;
+
+await bench<RingTask>(async (task, pace) => {
+	const directory = ClusterDirectory.open(task.directory);
+	const link = SharedMemoryBus.join(directory, Scoreboard.open(directory.boardPath), task.slot);
+	const sink = new RecordSink(pace.kind === "ticks");
+	const visit = (_origin: number, _u8: Uint8Array, view: DataView, start: number): void => sink.read(view, start);
+
+	if (task.role === "read") return { run: () => new Promise((resolve) => read(link, sink, visit, resolve)) };
+
+	const source = new RecordSource();
+	const publish = (count: number, phase: Phase): number => {
+		const publishedMs = clockMs();
+		let taken = 0;
+		for (; taken < count; taken++) {
+			const at = link.claim(recordBytes);
+			if (at < 0) break;
+			source.write(link.u8, link.view, at, phase, publishedMs);
+			link.commit();
+		}
+		link.ringWaiters();
+		// A member reads its own ring as well: part of the cost.
+		link.drain(drainMax, visit);
+		return taken;
+	};
+	return { run: () => publishAt(pace, { publish, whenFree: setImmediate }) };
+});
+
+function read(link: BusLink, sink: RecordSink, visit: VisitOrigin, done: (result: ReaderResult) => void): void {
+	const turn = (): void => {
+		do {
+			const count = link.drain(drainMax, visit);
+			if (sink.result !== null) {
+				done(sink.result);
+				return;
+			}
+			if (count > 0) {
+				setImmediate(turn);
+				return;
+			}
+		} while (!link.sleep());
+	};
+	link.onWake(turn);
+	turn();
+}
