@@ -4,6 +4,9 @@ import { count, ms } from "./format.js";
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+/** Pixels; the legend comes below it, on as many lines as it needs. */
+const plotHeight = 182;
+
 function chart(id, labels, format) {
 	const host = byId(id);
 	let plot = null;
@@ -19,7 +22,7 @@ function chart(id, labels, format) {
 		plot = new uPlot(
 			{
 				width: host.clientWidth,
-				height: host.clientHeight - 28,
+				height: plotHeight,
 				padding: [8, 8, 0, 0],
 				cursor: { y: false },
 				scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.15 : 1] } },
@@ -53,12 +56,13 @@ function chart(id, labels, format) {
 			host,
 		);
 	};
-	make();
-	new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: host.clientHeight - 28 })).observe(host);
+	new ResizeObserver(() => plot?.setSize({ width: host.clientWidth, height: plotHeight })).observe(host);
 	return {
 		set(next) {
 			data = next;
-			plot.setData(data);
+			// Made with the first data: by then the theme, whose colours it takes, has been set.
+			if (plot === null) make();
+			else plot.setData(data);
 		},
 		/** Colours are read once when a plot is made: a new theme needs a new plot. */
 		repaint: make,

@@ -10,6 +10,7 @@ export const percent = (share) => `${(share * 100).toFixed(share > 0 && share < 
 
 export function ms(value) {
 	if (value === null || !Number.isFinite(value)) return "–";
+	if (value === 0) return "0 ms";
 	if (value < 1) return `${value.toFixed(2)} ms`;
 	return value < 100 ? `${value.toFixed(1)} ms` : `${whole.format(value)} ms`;
 }

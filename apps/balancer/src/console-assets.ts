@@ -53,5 +53,5 @@ export const consoleHeaders: Readonly<Record<string, string>> = {
 		"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	"referrer-policy": "no-referrer",
 	"x-content-type-options": "nosniff",
-	"cache-control": "no-cache",
+	"Cache-Control": "no-cache",
 };

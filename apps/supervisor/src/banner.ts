@@ -17,6 +17,7 @@ export function banner({ version, plan, balancer }: BannerFacts): string {
 		["clients", `ws://${urlHost(balancer)}`],
 		["publish", `POST ${http}/api/publish`],
 		["health", `${http}/health  ${http}/ready`],
+		["console", `${http}/console`],
 		["mode", `${mode.mode}: ${mode.why}`],
 		...topology.shards.map(({ slot, core }): [string, string] => {
 			const url = `ws://${urlHost({ host: config.host, port: config.basePort + slot })}`;

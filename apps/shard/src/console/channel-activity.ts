@@ -12,6 +12,8 @@ interface Tally {
 }
 
 const decoder = new TextDecoder();
+/** "lobby.2" before "lobby.10". */
+const byName = new Intl.Collator("en", { numeric: true });
 /** The key of messages without a channel; hashes are 32 bits wide and never negative. */
 const everybodyKey = -1;
 
@@ -51,7 +53,7 @@ export class ChannelActivity {
 	take(nowMs: number, most: number): { readonly channels: readonly BusyChannel[]; readonly othersPerSecond: number } {
 		const seconds = Math.max(0.001, (nowMs - this.#sinceMs) / 1000);
 		const channels = [...this.#tallies.values()]
-			.sort((one, other) => other.count - one.count || (one.name < other.name ? -1 : 1))
+			.sort((one, other) => other.count - one.count || byName.compare(one.name, other.name))
 			.slice(0, most)
 			.map(({ name, count }) => ({ name, perSecond: count / seconds }));
 		const othersPerSecond = this.#others / seconds;

@@ -35,7 +35,7 @@ export interface ConsoleFeedParts {
 const shownPerSecondMax = 20;
 /** Characters of a message that are shown. */
 const shownCharactersMax = 500;
-const busiestMax = 20;
+const busiestMax = 10;
 /** A viewer that has more than this waiting gets nothing until it has read: the feed is worth nothing late. */
 const bufferedBytesMax = 1_048_576;
 /** Longest message that a viewer may send: a channel name in JSON. */

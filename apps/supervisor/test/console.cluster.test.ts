@@ -1,0 +1,222 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Cluster, httpRequest, LibraryClient, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const browserPath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
+const missing = !existsSync(browserPath);
+if (missing) {
+	const message = `SKIPPED: the console's browser tests need Chromium at ${browserPath} (apt-get install chromium, or set CHROMIUM_PATH)`;
+	if (process.env.CI === "true") throw new Error(message);
+	console.warn(message);
+}
+
+/** With SCREENSHOTS=<folder> the pictures of the documentation are made anew. */
+const screenshots = process.env.SCREENSHOTS;
+
+async function openConsole(
+	browser: Browser,
+	cluster: Cluster,
+	options: BrowserContextOptions = {},
+): Promise<{ page: Page; problems: string[] }> {
+	const context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, ...options });
+	const page = await context.newPage();
+	const problems: string[] = [];
+	page.on("console", (message) => {
+		if (message.type() === "error" || message.type() === "warning") problems.push(message.text());
+	});
+	page.on("pageerror", (error) => problems.push(error.message));
+	page.on("requestfailed", (request) => problems.push(`${request.url()} failed`));
+	page.on("request", (request) => {
+		if (new URL(request.url()).hostname !== "127.0.0.1") problems.push(`${request.url()} is not ours`);
+	});
+	await page.goto(`${cluster.httpUrl}/console`);
+	await page.locator("#shard-rows tr").first().waitFor({ timeout: 15_000 });
+	return { page, problems };
+}
+
+const number = async (page: Page, selector: string): Promise<number> =>
+	Number((await page.locator(selector).innerText()).replace(/[^\d.]/g, ""));
+
+async function picture(page: Page, name: string): Promise<void> {
+	if (screenshots === undefined) return;
+	mkdirSync(screenshots, { recursive: true });
+	await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+}
+
+describe.skipIf(missing)("the console in a real browser", () => {
+	let cluster: Cluster;
+	let browser: Browser;
+	const clients: RawClient[] = [];
+	beforeAll(async () => {
+		cluster = await startCluster({ shards: 2 });
+		browser = await chromium.launch({
+			executablePath: browserPath,
+			args: [
+				"--no-sandbox",
+				"--disable-gpu",
+				"--disable-quic",
+				"--no-first-run",
+				"--disable-background-networking",
+				"--disable-component-update",
+				"--disable-sync",
+			],
+		});
+		clients.push(
+			...(await Promise.all(
+				["BTC.trade", "BTC.trade", "ETH.trade", "BTC.book", ""].map((channel) =>
+					RawClient.open(`${cluster.url}/ws${channel === "" ? "" : `?channels=${channel}`}`),
+				),
+			)),
+		);
+	});
+	afterAll(async () => {
+		await browser?.close();
+		await Promise.all(clients.map((client) => client.close()));
+		await cluster.stop();
+	});
+
+	it("shows the same numbers as /metrics and /health", async () => {
+		const { page, problems } = await openConsole(browser, cluster);
+		for (let message = 0; message < 50; message++) clients[message % 3]!.send(`{"n":${message}}`);
+		await waitFor(async () => (await page.locator("#tile-messages-sub").innerText()).startsWith("50 "), {
+			deadlineMs: 10_000,
+			what: "50 messages on the page",
+		});
+		const metrics = (await httpRequest(`${cluster.httpUrl}/metrics`)).body;
+		const sum = (name: string): number =>
+			metrics
+				.split("\n")
+				.filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+				.reduce((total, line) => total + Number(line.split(" ").at(-1)), 0);
+		expect(await number(page, "#tile-connections")).toBe(sum("shardcast_connections"));
+		expect(sum("websocket_active_connections")).toBe(clients.length);
+		expect(await number(page, "#tile-deliveries-sub")).toBe(sum("shardcast_deliveries_total"));
+		expect(await page.locator("#shard-rows tr").count()).toBe(2);
+		expect(await page.locator("#status").innerText()).toBe("healthy");
+		expect(await page.locator("#events").innerText()).toMatch(/shard 0 serves/);
+		expect(problems).toEqual([]);
+		await page.context().close();
+	});
+
+	it("the try-it panel sends and receives, through two shards and over HTTP", async () => {
+		const { page, problems } = await openConsole(browser, cluster);
+		const { page: other } = await openConsole(browser, cluster);
+		const connect = async (where: Page, shard: number): Promise<void> => {
+			await where.selectOption("#try-target", { index: shard + 1 });
+			await where.click("#try-connect");
+			await where.locator("#frames", { hasText: "open" }).waitFor();
+		};
+		await connect(page, 0);
+		await connect(other, 1);
+		await page.fill("#try-message", "across the bus");
+		await page.click("#try-send");
+		await other.locator("#frames li.in", { hasText: "across the bus" }).waitFor();
+		expect(await page.locator("#frames li.in", { hasText: "across the bus" }).count()).toBe(0);
+		await other.fill("#try-http-data", '{"over": "http"}');
+		await other.click("#try-publish");
+		await page.locator("#frames li.in", { hasText: '{"over":"http"}' }).waitFor();
+		await other.locator("#frames", { hasText: "answered 200" }).waitFor();
+		await page.click("#try-connect");
+		await page.locator("#frames", { hasText: "closed, 1000" }).waitFor();
+		expect(problems).toEqual([]);
+		await page.context().close();
+		await other.context().close();
+	});
+
+	it("lists busy channels with their subscribers on all shards, and tails the one that is chosen, by keyboard alone", async () => {
+		const { page, problems } = await openConsole(browser, cluster);
+		let going = true;
+		const sending = (async () => {
+			for (let tick = 0; going; tick++) {
+				clients[0]!.send(JSON.stringify({ symbol: "BTC", price: 64_000 + tick }));
+				await new Promise((resolve) => setTimeout(resolve, 50));
+			}
+		})();
+		try {
+			const row = page.locator("#channel-rows tr", { hasText: "BTC.trade" });
+			await row.waitFor({ timeout: 10_000 });
+			// Two that listen to it and one that hears everything.
+			await waitFor(async () => (await row.locator("td").nth(1).innerText()) === "3", { deadlineMs: 10_000, what: "3 subscribers" });
+			await row.locator("button").focus();
+			await page.keyboard.press("Enter");
+			await page.locator("#tail li", { hasText: '"symbol":"BTC"' }).first().waitFor({ timeout: 10_000 });
+			expect(await row.locator("button").getAttribute("aria-pressed")).toBe("true");
+			// Two snapshots later the keyboard is still where it was.
+			await waitFor(async () => (await page.locator("#tail li").count()) > 20, { deadlineMs: 10_000, what: "more of the tail" });
+			expect(await page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset.channel)).toBe("BTC.trade");
+			if (screenshots !== undefined) await page.waitForTimeout(30_000);
+			await picture(page, "console-light");
+			await page.click("#theme");
+			expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
+			await page.waitForTimeout(300);
+			await picture(page, "console-dark");
+			expect(problems).toEqual([]);
+		} finally {
+			going = false;
+			await sending;
+			await page.context().close();
+		}
+	});
+
+	it("follows the system's theme and fits a phone", async () => {
+		const { page, problems } = await openConsole(browser, cluster, {
+			viewport: { width: 390, height: 844 },
+			colorScheme: "dark",
+			isMobile: true,
+			hasTouch: true,
+		});
+		expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
+		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+		if (screenshots !== undefined) await page.waitForTimeout(6_000);
+		await picture(page, "console-phone");
+		expect(problems).toEqual([]);
+		await page.context().close();
+	});
+
+	it("says that its feed is gone and takes it up again when a shard is restarted", async () => {
+		const { page } = await openConsole(browser, cluster);
+		await cluster.kill9(0);
+		await cluster.kill9(1);
+		await waitFor(async () => (await page.locator("#events").innerText()).includes("shard 1 died"), {
+			deadlineMs: 20_000,
+			what: "the death on the page",
+		});
+		await waitFor(async () => (await page.locator("#status").innerText()) === "healthy", {
+			deadlineMs: 20_000,
+			what: "a healthy cluster on the page",
+		});
+		expect(await page.locator('#shard-rows tr[data-shard="1"] td').last().innerText()).toBe("1");
+		await page.context().close();
+	});
+});
+
+describe("who may see the console", () => {
+	it("with a token only who has it; a foreign page or name never without one", { timeout: 60_000 }, async () => {
+		const upgrade = (origin: string, host: string) => ({ origin, host });
+		const open = await startCluster({ shards: 1 });
+		try {
+			const authority = new URL(open.httpUrl).host;
+			const feed = `${open.url}/console/feed`;
+			const own = await LibraryClient.open(feed, upgrade(open.httpUrl, authority));
+			expect(JSON.parse((await own.waitForMessages(1))[0]!.bytes.toString())).toMatchObject({ type: "snapshot" });
+			await own.close();
+			await expect(LibraryClient.open(feed, upgrade("http://evil.example", authority))).rejects.toThrow(/403/);
+			await expect(LibraryClient.open(feed, upgrade("http://evil.example", "evil.example"))).rejects.toThrow(/403/);
+		} finally {
+			await open.stop();
+		}
+		const guarded = await startCluster({ shards: 1, env: { SHARDCAST_CONSOLE_TOKEN: "correct-horse" } });
+		try {
+			expect((await httpRequest(`${guarded.httpUrl}/console`)).status).toBe(403);
+			expect((await httpRequest(`${guarded.httpUrl}/console?token=correct-horse`)).status).toBe(200);
+			await expect(RawClient.open(`${guarded.url}/console/feed`)).rejects.toThrow(/403/);
+			await expect(RawClient.open(`${guarded.url}/console/feed?token=wrong-horse`)).rejects.toThrow(/403/);
+			await (await RawClient.open(`${guarded.url}/console/feed?token=correct-horse`)).close();
+			expect(guarded.log()).not.toContain("correct-horse");
+		} finally {
+			await guarded.stop();
+		}
+	});
+});
