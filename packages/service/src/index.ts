@@ -12,7 +12,6 @@ export * from "./control/messages.ts";
 export * from "./control/parent-end.ts";
 export * from "./cpus/available-cpus.ts";
 export * from "./deadline.ts";
-export * from "./lifecycle.ts";
 export * from "./log.ts";
 export * from "./metrics/index.ts";
 export * from "./monitor.ts";
