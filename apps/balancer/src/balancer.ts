@@ -1,0 +1,180 @@
+import type { IncomingMessage } from "node:http";
+import { BalancerMode, type ClusterDirectory, Doorbells, healthReport, readiness, type Scoreboard, ShardState } from "@shardcast/bus";
+import { closeDescriptor, DescriptorChannel } from "@shardcast/native";
+import { type Component, type Config, metricsContentType, ProcessMonitor, parseAddress, StartupError } from "@shardcast/service";
+import { monotonicMs } from "@shardcast/wire";
+import { type Answer, Answers, json, type Routes } from "./answers.ts";
+import { consoleRoutes } from "./console-routes.ts";
+import { descriptorLimit } from "./descriptor-limit.ts";
+import type { Door } from "./door.ts";
+import { Handoff, laneDescriptorsMax } from "./handoff.ts";
+import { HandoffDoor } from "./handoff-door.ts";
+import { measureHandoff, measureProxy, Picker, type PickerOptions } from "./pick.ts";
+import { ProxyDoor } from "./proxy-door.ts";
+import { proxyToken } from "./proxy-token.ts";
+import { Reception } from "./reception.ts";
+
+export interface BalancerOptions {
+	readonly board: Scoreboard;
+	readonly directory: ClusterDirectory;
+	readonly mode: "handoff" | "proxy";
+	/** The text of GET /metrics, which the supervisor puts together from all processes. */
+	readonly collectMetrics: () => Promise<string>;
+	readonly config: Pick<
+		Config,
+		"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "heartbeatTimeoutMs" | "allowedOrigins" | "consoleToken"
+	>;
+}
+
+const beatMs = 1000;
+
+/** After three heartbeats that did not come, a shard is taken only when no other has room. */
+const silentMs = 3 * beatMs;
+
+/** The balancer without its process: the door, and its block of the scoreboard, of which it is the writer. */
+export class Balancer implements Component {
+	readonly name = "balancer";
+	readonly #options: BalancerOptions;
+	readonly #monitor = new ProcessMonitor();
+	readonly #doorbells: Doorbells;
+	readonly #door: Door;
+	#beat: NodeJS.Timeout | null = null;
+	#port = 0;
+
+	constructor(options: BalancerOptions) {
+		const { board, directory, mode, config } = options;
+		this.#options = options;
+		this.#doorbells = new Doorbells(directory, board);
+		const reception = new Reception({
+			count: (counter, amount) => board.balancer.add(counter, amount),
+			answers: new Answers(routes(options), config.headBytesMax),
+			allowedOrigins: config.allowedOrigins,
+		});
+		const shared = { reception, headBytesMax: config.headBytesMax, headTimeoutMs: config.headTimeoutMs, descriptorsMax: descriptorLimit() };
+		this.#door = mode === "handoff" ? this.#handoffDoor(shared) : this.#proxyDoor(shared);
+	}
+
+	/** Where it listens, once started: the kernel's choice when the configuration says 0. */
+	get port(): number {
+		return this.#port;
+	}
+
+	async start(): Promise<void> {
+		const { board, mode, config } = this.#options;
+		board.balancer.state = ShardState.starting;
+		board.balancer.pid = process.pid;
+		board.balancer.mode = mode === "handoff" ? BalancerMode.handoff : BalancerMode.proxy;
+		this.#monitor.start();
+		this.#onBeat();
+		this.#beat = setInterval(() => this.#onBeat(), beatMs);
+		this.#port = await this.#door.open(parseAddress(config.lbAddr)).catch((error: NodeJS.ErrnoException) => {
+			throw cannotListen(config.lbAddr, error);
+		});
+		board.balancer.state = ShardState.serving;
+	}
+
+	async drain(deadlineMs: number): Promise<number> {
+		// It has closed its listener when it returns; the supervisor waits for this word before it drains the shards.
+		const drained = this.#door.drain(deadlineMs);
+		this.#options.board.balancer.state = ShardState.draining;
+		return drained;
+	}
+
+	async stop(): Promise<void> {
+		if (this.#beat !== null) clearInterval(this.#beat);
+		this.#beat = null;
+		this.#door.close();
+		this.#monitor.stop();
+		this.#doorbells.close();
+	}
+
+	#handoffDoor(shared: SharedOptions): Door {
+		const { board, directory } = this.#options;
+		const handoff = new Handoff({
+			openChannel: (slot) => DescriptorChannel.connect(directory.handoffPath(slot)),
+			announce: (slot) => this.#doorbells.announceHandoff(slot),
+			closeDescriptor,
+			count: shared.reception.count,
+			handoffMs: board.balancer.histograms.handoffMs,
+			onReturn: (fd, sinceMs) => door.takeBack(fd, sinceMs),
+			onGone: (candidate) => picker.shun(candidate),
+		});
+		const picker = this.#picker({
+			measure: measureHandoff,
+			ownMax: laneDescriptorsMax,
+			onRestart: (candidate) => handoff.restarted(candidate),
+		});
+		const door = new HandoffDoor({ ...shared, picker, handoff });
+		return door;
+	}
+
+	#proxyDoor(shared: SharedOptions): Door {
+		const { directory, config } = this.#options;
+		const picker = this.#picker({ measure: measureProxy, ownMax: Number.POSITIVE_INFINITY });
+		return new ProxyDoor({ ...shared, picker, shardHost: dialHost(config.host), token: proxyToken(directory.path) });
+	}
+
+	#picker(options: Pick<PickerOptions, "measure" | "ownMax" | "onRestart">): Picker {
+		return new Picker(this.#options.board, { ...options, silentMs, nowMs: monotonicMs });
+	}
+
+	#onBeat(): void {
+		const { balancer } = this.#options.board;
+		const { cpuMs, residentBytes, loopLagP99Ms } = this.#monitor.sample();
+		balancer.set("heartbeatMs", monotonicMs());
+		balancer.set("cpuMs", cpuMs);
+		balancer.set("residentBytes", residentBytes);
+		balancer.set("loopLagP99Ms", loopLagP99Ms);
+		balancer.pending = this.#door.pending;
+		this.#door.tick();
+	}
+}
+
+interface SharedOptions {
+	readonly reception: Reception;
+	readonly headBytesMax: number;
+	readonly headTimeoutMs: number;
+	readonly descriptorsMax: number;
+}
+
+function routes({ board, config, collectMetrics }: BalancerOptions): Routes {
+	return new Map<string, (request: IncomingMessage) => Answer | Promise<Answer>>([
+		...consoleRoutes(config.consoleToken),
+		[
+			"/health",
+			() => {
+				const report = healthReport(board, config);
+				return json(report.status === "unhealthy" ? 503 : 200, report);
+			},
+		],
+		[
+			"/ready",
+			() => {
+				const { ready, reasons } = readiness(board, config);
+				return ready ? json(200, { ready }) : json(503, { ready, reasons });
+			},
+		],
+		["/metrics", async () => ({ status: 200, type: metricsContentType, body: await collectMetrics() })],
+	]);
+}
+
+/** A shard that listens on every interface is reached on this machine's own. */
+function dialHost(host: string): string {
+	if (host === "0.0.0.0") return "127.0.0.1";
+	return host === "::" ? "::1" : host;
+}
+
+function cannotListen(lbAddr: string, error: NodeJS.ErrnoException): StartupError {
+	const options = { flag: "--lb-addr", cause: error };
+	switch (error.code) {
+		case "EADDRINUSE":
+			return new StartupError(`--lb-addr ${lbAddr}: the port is taken; stop who has it, or choose another with --lb-addr`, options);
+		case "EACCES":
+			return new StartupError(`--lb-addr ${lbAddr}: this user may not listen there; choose a port from 1024 on with --lb-addr`, options);
+		case "EADDRNOTAVAIL":
+		case "ENOTFOUND":
+			return new StartupError(`--lb-addr ${lbAddr}: this machine has no such address; choose one of its own with --lb-addr`, options);
+		default:
+			return new StartupError(`--lb-addr ${lbAddr}: ${error.message}; choose another with --lb-addr`, options);
+	}
+}

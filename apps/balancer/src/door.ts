@@ -1,0 +1,27 @@
+import type { Address } from "@shardcast/service";
+import { settleMs } from "./pick.ts";
+
+/** How connections come in and reach a shard: by handoff or by proxy. Both pass one contract suite. */
+export interface Door {
+	/** @returns the port, once it listens. */
+	open(address: Address): Promise<number>;
+	/** Connections that are here and neither handed on nor answered. */
+	readonly pending: number;
+	/** Once a second. */
+	tick(): void;
+	/** Takes no new ones and works off those that are here, for at most `deadlineMs`; returns how many were cut off. */
+	drain(deadlineMs: number): Promise<number>;
+	/** Cuts all off, at once; returns how many. */
+	close(): number;
+}
+
+/** Bounds that both doors keep. */
+export const DoorLimits = {
+	/** Connections whose head is not complete. */
+	headsMax: 4096,
+	/** Connections that wait for room in a shard, and for how long: until what has just arrived there has settled. */
+	roomMax: 1024,
+	roomMs: settleMs + 50,
+	/** Descriptors that are kept free for files, logs and the like. */
+	descriptorsSpare: 128,
+} as const;

@@ -1,0 +1,242 @@
+import { Socket } from "node:net";
+import { acceptDescriptor, closeDescriptor, duplicate, hasHungUp, NativeError, peek } from "@shardcast/native";
+import type { Address } from "@shardcast/service";
+import { monotonicMs } from "@shardcast/wire";
+import { type Door, DoorLimits } from "./door.ts";
+import type { Handoff } from "./handoff.ts";
+import { HeadParser, HeadStatus } from "./head.ts";
+import { type Accepted, backlog, Listener } from "./listener.ts";
+import type { Picker } from "./pick.ts";
+import { type Reception, Verdict, whyNoRoom } from "./reception.ts";
+import { because, type Refusal, Refusals } from "./refusal.ts";
+import { RoomQueue } from "./room-queue.ts";
+import { until } from "./until.ts";
+import { WaitingHeads } from "./waiting-heads.ts";
+
+/** Connections taken in one turn, so that a storm of them leaves the loop time for those that are here. */
+const acceptBatchMax = 128;
+
+export interface HandoffDoorOptions {
+	readonly reception: Reception;
+	readonly picker: Picker;
+	readonly handoff: Handoff;
+	readonly headBytesMax: number;
+	readonly headTimeoutMs: number;
+	/** Descriptors that this process may have open. */
+	readonly descriptorsMax: number;
+}
+
+/** A connection that waits for room in a shard. */
+interface Homeless {
+	readonly fd: number;
+	readonly sinceMs: number;
+	readonly isUpgrade: boolean;
+}
+
+/**
+ * Accept, peek, pick, hand over. A connection is a number here, its descriptor, until it is handed over or turns out to need
+ * an answer. What has been peeked at stays unread for the shard. One per process.
+ */
+export class HandoffDoor implements Door {
+	readonly #options: HandoffDoorOptions;
+	readonly #reception: Reception;
+	readonly #picker: Picker;
+	readonly #handoff: Handoff;
+	readonly #heads: WaitingHeads;
+	readonly #room: RoomQueue<Homeless>;
+	/** Descriptors that may be held at once. */
+	readonly #heldMax: number;
+	/** What was peeked at last. */
+	readonly #bytes: Buffer;
+	/** For heads that are there in one piece, as nearly all are. */
+	#parser = new HeadParser();
+	#listener: Listener | null = null;
+	#isStopping = false;
+
+	constructor(options: HandoffDoorOptions) {
+		this.#options = options;
+		this.#reception = options.reception;
+		this.#picker = options.picker;
+		this.#handoff = options.handoff;
+		this.#heldMax = options.descriptorsMax - DoorLimits.descriptorsSpare;
+		this.#bytes = Buffer.allocUnsafeSlow(options.headBytesMax);
+		this.#heads = new WaitingHeads({
+			headsMax: DoorLimits.headsMax,
+			timeoutMs: options.headTimeoutMs,
+			nowMs: monotonicMs,
+			begin: () => this.#picker.look(),
+			look: (head) => {
+				head.seen = this.#examine(head.fd, head.sinceMs, head.parser, head.seen);
+				return head.seen >= 0;
+			},
+			end: () => this.#handoff.flush(),
+			expire: (head) => this.#refuse(head.fd, Refusals.headTimeout),
+		});
+		this.#room = new RoomQueue({
+			waitMs: DoorLimits.roomMs,
+			itemsMax: DoorLimits.roomMax,
+			look: () => this.#picker.look(),
+			place: ({ fd, sinceMs, isUpgrade }) => this.#place(fd, sinceMs, isUpgrade),
+			placed: () => this.#handoff.flush(),
+			refuse: ({ fd }) => this.#refuse(fd, whyNoRoom(this.#picker, this.#isStopping)),
+		});
+	}
+
+	get pending(): number {
+		return this.#heads.size + this.#room.size + this.#handoff.waiting + this.#reception.leaving;
+	}
+
+	async open(address: Address): Promise<number> {
+		this.#listener = await Listener.open(address, (listenFd, connection) => this.#onConnection(listenFd, connection));
+		return this.#listener.port;
+	}
+
+	/** Takes back a connection whose shard has gone. */
+	takeBack(fd: number, sinceMs: number): void {
+		this.#room.add({ fd, sinceMs, isUpgrade: true });
+	}
+
+	tick(): void {
+		this.#picker.look();
+		this.#handoff.settle(this.#picker.candidates);
+	}
+
+	async drain(deadlineMs: number): Promise<number> {
+		this.#isStopping = true;
+		if (this.#listener !== null) {
+			// They have connected and would otherwise be reset.
+			this.#picker.look();
+			this.#acceptUpTo(backlog, this.#listener.fd);
+			this.#handoff.flush();
+			this.#listener.close();
+			this.#listener = null;
+		}
+		// Who has not sent a byte has asked for nothing.
+		for (const { fd } of this.#heads.take((head) => head.seen === 0)) closeDescriptor(fd);
+		await until(() => this.pending === 0, deadlineMs);
+		return this.close();
+	}
+
+	close(): number {
+		this.#isStopping = true;
+		this.#listener?.close();
+		this.#listener = null;
+		const fds = [...this.#heads.take(), ...this.#room.take()].map(({ fd }) => fd);
+		for (const fd of fds) closeDescriptor(fd);
+		return fds.length + this.#handoff.close() + this.#reception.close();
+	}
+
+	#onConnection(listenFd: number, connection: Accepted | null): void {
+		this.#picker.look();
+		if (connection === null) this.#reception.count("acceptErrors", 1);
+		else this.#takeOver(connection);
+		this.#acceptUpTo(acceptBatchMax, listenFd);
+		this.#handoff.flush();
+	}
+
+	/** From here on it is a bare descriptor like the others. */
+	#takeOver(connection: Accepted): void {
+		let fd: number;
+		try {
+			fd = duplicate(connection.fd);
+		} catch (error) {
+			if (!(error instanceof NativeError)) throw error;
+			this.#reception.count("acceptErrors", 1);
+			return;
+		} finally {
+			connection.close();
+		}
+		this.#admit(fd, monotonicMs());
+	}
+
+	#acceptUpTo(most: number, listenFd: number): void {
+		const nowMs = monotonicMs();
+		for (let taken = 0; taken < most; taken++) {
+			let fd: number;
+			try {
+				fd = acceptDescriptor(listenFd);
+			} catch (error) {
+				if (!(error instanceof NativeError)) throw error;
+				this.#reception.count("acceptErrors", 1);
+				return;
+			}
+			if (fd === -1) return;
+			this.#admit(fd, nowMs);
+		}
+	}
+
+	#admit(fd: number, sinceMs: number): void {
+		this.#reception.count("accepted", 1);
+		// Descriptors are given out from the lowest, so this one tells how many are open.
+		if (fd > this.#heldMax) {
+			this.#refuse(fd, Refusals.descriptors);
+			return;
+		}
+		const parser = this.#parser;
+		parser.reset();
+		const seen = this.#examine(fd, sinceMs, parser, 0);
+		if (seen < 0) return;
+		this.#parser = new HeadParser();
+		this.#heads.add(fd, sinceMs, parser, seen);
+	}
+
+	/** @returns how many bytes of an incomplete head are there; -1 when the connection has been dealt with. */
+	#examine(fd: number, sinceMs: number, parser: HeadParser, seen: number): number {
+		const length = this.#peek(fd);
+		if (length === 0) return this.#closedEarly(fd);
+		if (length === -1) return seen;
+		if (length === seen) return hasHungUp(fd) ? this.#closedEarly(fd) : seen;
+		switch (parser.parse(this.#bytes, length)) {
+			case HeadStatus.complete:
+				this.#settle(fd, sinceMs, parser);
+				return -1;
+			case HeadStatus.malformed:
+				return this.#refuse(fd, because(Refusals.badRequest, `this is not an HTTP/1.1 request: ${parser.problem}`));
+			default:
+				return length < this.#options.headBytesMax ? length : this.#refuse(fd, Refusals.headTooLong);
+		}
+	}
+
+	/** Like `peek`, and 0 when the peer has broken the connection. */
+	#peek(fd: number): number {
+		try {
+			return peek(fd, this.#bytes);
+		} catch (error) {
+			if (error instanceof NativeError) return 0;
+			throw error;
+		}
+	}
+
+	#closedEarly(fd: number): -1 {
+		this.#reception.count("closedEarly", 1);
+		closeDescriptor(fd);
+		return -1;
+	}
+
+	#settle(fd: number, sinceMs: number, head: HeadParser): void {
+		switch (this.#reception.judge(head, this.#bytes)) {
+			case Verdict.answer:
+				this.#reception.answer(new Socket({ fd }));
+				break;
+			case Verdict.forbidden:
+				this.#refuse(fd, Refusals.forbidden);
+				break;
+			default: {
+				const { isUpgrade } = head;
+				if (!this.#place(fd, sinceMs, isUpgrade)) this.#room.add({ fd, sinceMs, isUpgrade });
+			}
+		}
+	}
+
+	#place(fd: number, sinceMs: number, isUpgrade: boolean): boolean {
+		const candidate = this.#picker.pick(isUpgrade);
+		if (candidate === null) return false;
+		this.#handoff.put(candidate, fd, sinceMs);
+		return true;
+	}
+
+	#refuse(fd: number, refusal: Refusal): -1 {
+		this.#reception.refuse(new Socket({ fd }), refusal);
+		return -1;
+	}
+}

@@ -1,0 +1,70 @@
+import { createServer, type Server } from "node:net";
+import { setDeferAccept, setTcpNoDelay } from "@shardcast/native";
+import type { Address } from "@shardcast/service";
+
+/** What Node keeps behind a listening `net.Server` and an accepted socket (libuv's stream). Not public: only this file knows it. */
+interface Stream {
+	readonly fd: number;
+	close(): void;
+}
+interface ListeningStream extends Stream {
+	onconnection: (status: number, connection: Stream | undefined) => void;
+}
+
+/** Longest queue of connections that the kernel holds for us; it cuts it to net.core.somaxconn. */
+export const backlog = 4096;
+
+/** A client that sends nothing comes to `accept` after about this time; until then it costs the kernel a few hundred bytes and us nothing. */
+const deferSeconds = 1;
+
+/**
+ * A listening socket that hands out bare connections: no `net.Socket` is made for them, which would cost three times what
+ * all the rest of a handoff costs (measured with 200 clients connecting at once: 31 µs of CPU per connection against 10).
+ *
+ * libuv accepts one connection per turn and tells us; the callback takes the rest of the kernel's queue with `accept`.
+ */
+export class Listener {
+	readonly #server: Server;
+	readonly #stream: ListeningStream;
+
+	private constructor(server: Server, stream: ListeningStream) {
+		this.#server = server;
+		this.#stream = stream;
+	}
+
+	/**
+	 * @param onConnection gets the connection that libuv has accepted, or null when accepting failed for want of descriptors or
+	 * memory.
+	 */
+	static open(address: Address, onConnection: (listenFd: number, connection: Accepted | null) => void): Promise<Listener> {
+		return new Promise((resolve, reject) => {
+			const server = createServer();
+			server.once("error", reject);
+			server.listen({ ...address, backlog }, () => {
+				const stream = (server as unknown as { _handle: ListeningStream })._handle;
+				// Accepted sockets inherit it.
+				setTcpNoDelay(stream.fd, true);
+				setDeferAccept(stream.fd, deferSeconds);
+				stream.onconnection = (status, connection) => onConnection(stream.fd, status === 0 && connection ? connection : null);
+				resolve(new Listener(server, stream));
+			});
+		});
+	}
+
+	get fd(): number {
+		return this.#stream.fd;
+	}
+
+	get port(): number {
+		const address = this.#server.address();
+		return address !== null && typeof address === "object" ? address.port : 0;
+	}
+
+	/** What still waits in the kernel's queue is reset. */
+	close(): void {
+		this.#server.close();
+	}
+}
+
+/** A connection that libuv has accepted: take a duplicate of its descriptor, then close it. */
+export type Accepted = Stream;

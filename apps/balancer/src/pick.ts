@@ -1,0 +1,202 @@
+import { type BoardRow, ShardState } from "@shardcast/bus";
+
+/** What picking needs of a scoreboard row; `BoardRow` fulfils it. */
+export type ShardRow = Pick<
+	BoardRow,
+	| "slot"
+	| "state"
+	| "incarnation"
+	| "port"
+	| "connections"
+	| "webSockets"
+	| "connectionsMax"
+	| "handoffsSent"
+	| "handoffsReceived"
+	| "proxiedOpen"
+	| "proxiedSeen"
+	| "get"
+>;
+
+/** What picking needs of the scoreboard. */
+export interface ShardTable {
+	readonly membershipEpoch: number;
+	rows(): ShardRow[];
+}
+
+/** A shard as the balancer sees it: its row, and what the balancer alone knows. One object per slot for as long as the slot is a member. */
+export interface Candidate {
+	readonly row: ShardRow;
+	/** The process that the rest is about. */
+	incarnation: number;
+	/** Connections given to it that its row does not show (handoff: not sent yet; proxy: open through this balancer). */
+	own: number;
+	/** Those of them that are to become WebSockets. */
+	ownUpgrades: number;
+	/** WebSockets given to it lately, which it may not have counted yet: in the period that runs, and in the one before. */
+	young: number;
+	youngBefore: number;
+	/** Its socket or port did not answer: not picked before this time. */
+	shunnedUntilMs: number;
+	/** Connections, those on the way to it included, as of the last look and what has been picked since: the fewest wins. */
+	load: number;
+	/** The part of them that holds, or may come to hold, the seat of a WebSocket: what is bounded by `max`. */
+	seats: number;
+	max: number;
+	serving: boolean;
+	/** Serving, but without a recent sign of life: picked only when nobody else has room. */
+	silent: boolean;
+}
+
+export interface PickerOptions {
+	/** Sets the candidate's `load` and `seats` from its row and what is its own. */
+	readonly measure: (candidate: Candidate) => void;
+	/** Silence after which a shard is taken last. */
+	readonly silentMs: number;
+	/** `Candidate.own` at which a shard gets no more; Infinity for no bound. */
+	readonly ownMax: number;
+	/** A slot's process was replaced, and the new one serves now. */
+	readonly onRestart?: (candidate: Candidate) => void;
+	readonly nowMs: () => number;
+}
+
+/**
+ * A request that is no WebSocket leaves soon and holds no seat, so it may go to a shard that is full: otherwise nobody could
+ * publish to a full cluster. This bounds how many of them a shard has beyond its limit.
+ */
+export const requestAllowance = 64;
+
+/** How long a shard that did not answer is left alone. */
+const shunMs = 100;
+
+/** Within one to two of these a shard has turned a connection that it has received into a WebSocket, or not. */
+const youngMs = 100;
+
+/** Longest time for which a shard that has room may look full. */
+export const settleMs = 2 * youngMs;
+
+/**
+ * Least connections, counted at pick time: `look` reads the rows once per turn, and each pick counts at once, so a burst
+ * spreads evenly though the shards report later. One owner.
+ *
+ * Full is a shard whose WebSockets, with those that may become some, fill its limit. A request that is no WebSocket takes no
+ * seat, however long its connection is kept.
+ */
+export class Picker {
+	readonly #table: ShardTable;
+	readonly #options: PickerOptions;
+	#epoch = Number.NaN;
+	#candidates: Candidate[] = [];
+	/** Where the search begins, so that ties rotate. */
+	#next = 0;
+	#agedMs = 0;
+
+	constructor(table: ShardTable, options: PickerOptions) {
+		this.#table = table;
+		this.#options = options;
+	}
+
+	get candidates(): readonly Candidate[] {
+		return this.#candidates;
+	}
+
+	/** Reads the rows. Call it at the start of a turn that picks. */
+	look(): void {
+		const epoch = this.#table.membershipEpoch;
+		if (epoch !== this.#epoch) this.#takeUp(epoch);
+		const nowMs = this.#options.nowMs();
+		const ages = this.#age(nowMs);
+		for (const candidate of this.#candidates) {
+			const { row } = candidate;
+			if (ages > 0) {
+				candidate.youngBefore = ages === 1 ? candidate.young : 0;
+				candidate.young = 0;
+			}
+			candidate.serving = row.state === ShardState.serving;
+			if (!candidate.serving) continue;
+			if (candidate.incarnation !== row.incarnation) this.#replaced(candidate);
+			candidate.serving = candidate.shunnedUntilMs <= nowMs;
+			candidate.silent = nowMs - row.get("heartbeatMs") > this.#options.silentMs;
+			candidate.max = row.connectionsMax;
+			this.#options.measure(candidate);
+		}
+	}
+
+	/** @returns the shard with the fewest connections, counted in already; null when none has room. */
+	pick(isUpgrade: boolean): Candidate | null {
+		const candidates = this.#candidates;
+		const count = candidates.length;
+		let best: Candidate | null = null;
+		for (let i = 0, at = this.#next; i < count; i++, at++) {
+			const candidate = candidates[at < count ? at : at - count];
+			if (!candidate.serving || candidate.own >= this.#options.ownMax || isFull(candidate, isUpgrade)) continue;
+			if (best === null || candidate.silent < best.silent || (candidate.silent === best.silent && candidate.load < best.load))
+				best = candidate;
+		}
+		this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
+		if (best === null) return null;
+		best.load++;
+		if (isUpgrade) {
+			best.seats++;
+			best.young++;
+		}
+		return best;
+	}
+
+	/** Its socket or port did not answer. */
+	shun(candidate: Candidate): void {
+		candidate.shunnedUntilMs = this.#options.nowMs() + shunMs;
+		candidate.serving = false;
+	}
+
+	/** How many periods have begun since the last look, 2 for more. */
+	#age(nowMs: number): number {
+		const periods = Math.floor((nowMs - this.#agedMs) / youngMs);
+		if (periods < 1) return 0;
+		this.#agedMs = periods === 1 ? this.#agedMs + youngMs : nowMs;
+		return Math.min(periods, 2);
+	}
+
+	#takeUp(epoch: number): void {
+		this.#epoch = epoch;
+		const known = new Map(this.#candidates.map((candidate) => [candidate.row.slot, candidate]));
+		this.#candidates = this.#table.rows().map((row) => known.get(row.slot) ?? newCandidate(row));
+	}
+
+	#replaced(candidate: Candidate): void {
+		const isFirstSight = candidate.incarnation < 0;
+		candidate.incarnation = candidate.row.incarnation;
+		candidate.shunnedUntilMs = 0;
+		candidate.young = 0;
+		candidate.youngBefore = 0;
+		// At first sight what a balancer before this one has handed over may still be on its way: it arrives, and is counted then.
+		if (!isFirstSight) this.#options.onRestart?.(candidate);
+	}
+}
+
+function isFull(candidate: Candidate, isUpgrade: boolean): boolean {
+	return isUpgrade ? candidate.seats >= candidate.max : candidate.load >= candidate.max + requestAllowance;
+}
+
+function newCandidate(row: ShardRow): Candidate {
+	const unknown = { shunnedUntilMs: 0, load: 0, seats: 0, max: 0, serving: false, silent: false };
+	return { row, incarnation: -1, own: 0, ownUpgrades: 0, young: 0, youngBefore: 0, ...unknown };
+}
+
+/**
+ * Handoff. What is under way is read before what has arrived, so that a connection that arrives just now is counted twice rather
+ * than not. Of one that has arrived only the shard knows what it is; so the young ones count as if they were not yet WebSockets.
+ */
+export function measureHandoff(candidate: Candidate): void {
+	const { row, own, young, youngBefore } = candidate;
+	const underWay = Math.max(0, (row.handoffsSent - row.handoffsReceived) | 0) + own;
+	candidate.load = row.connections + underWay;
+	candidate.seats = Math.min(candidate.load, row.webSockets + underWay + young + youngBefore);
+}
+
+/** Proxy: what goes through this balancer it knows itself; the rest are WebSockets that came to the shard's own port past it. */
+export function measureProxy(candidate: Candidate): void {
+	const { row, own, ownUpgrades } = candidate;
+	const direct = Math.max(0, row.webSockets - row.proxiedSeen);
+	candidate.load = direct + own;
+	candidate.seats = direct + ownUpgrades;
+}

@@ -1,0 +1,98 @@
+import type { Socket } from "node:net";
+import type { BalancerCounter } from "@shardcast/bus";
+import type { Answers } from "./answers.ts";
+import { DeadlineSet } from "./deadline-set.ts";
+import type { HeadParser } from "./head.ts";
+import type { Picker } from "./pick.ts";
+import { because, type Refusal, Refusals, refusalAnswer } from "./refusal.ts";
+
+/** What becomes of a connection whose head is complete. */
+export const Verdict = { forward: 0, answer: 1, forbidden: 2 } as const;
+export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+
+/** Most connections that the balancer itself is answering; beyond, the one that has been there longest is cut. */
+const answeringMax = 1024;
+/** Time for a client to take its answer and close: a client that does not is cut. */
+const answerMs = 5000;
+
+/** What both doors, handoff and proxy, do alike: judge a head, answer, refuse. One owner, the balancer's loop. */
+export class Reception {
+	readonly count: (counter: BalancerCounter, amount: number) => void;
+	/** Connections that get an answer from the balancer and then close. Whoever is cut here did not read it. */
+	readonly #leaving = new DeadlineSet<Socket>({ lifetimeMs: answerMs, itemsMax: answeringMax, expire: (socket) => socket.destroy() });
+	readonly #answers: Answers;
+	readonly #allowedOrigins: ReadonlySet<string>;
+
+	constructor(options: {
+		readonly count: (counter: BalancerCounter, amount: number) => void;
+		readonly answers: Answers;
+		readonly allowedOrigins: readonly string[];
+	}) {
+		this.count = options.count;
+		this.#answers = options.answers;
+		this.#allowedOrigins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase().replace(/\/+$/, "")));
+	}
+
+	/** Connections that are being answered. */
+	get leaving(): number {
+		return this.#leaving.size;
+	}
+
+	judge(head: HeadParser, bytes: Buffer): Verdict {
+		if (this.#answers.has(bytes, head.targetStart, head.targetEnd)) return Verdict.answer;
+		if (this.#allowedOrigins.size > 0 && head.originStart >= 0) {
+			const origin = bytes.toString("latin1", head.originStart, head.originEnd).toLowerCase();
+			if (!this.#allowedOrigins.has(origin)) return Verdict.forbidden;
+		}
+		return Verdict.forward;
+	}
+
+	/** Takes over a socket with the request still to be read. */
+	answer(socket: Socket): void {
+		this.count("answered", 1);
+		this.#see(socket);
+		this.#answers.take(socket);
+	}
+
+	/** Takes over a socket; what the client has sent is read and thrown away, since closing with bytes unread would cut the answer off. */
+	refuse(socket: Socket, refusal: Refusal): void {
+		this.count(refusal.counter, 1);
+		this.#see(socket);
+		// An error means that the client is gone, and "close" follows.
+		socket.on("error", () => {});
+		socket.resume();
+		socket.end(refusalAnswer(refusal));
+	}
+
+	/** A connection that is at its end may take its last bytes along, for a while. */
+	seeOff(socket: Socket): void {
+		this.#see(socket);
+	}
+
+	/** Cuts those that are left; returns how many had not been told all of their answer. */
+	close(): number {
+		let cutOff = 0;
+		for (const socket of this.#leaving.take()) {
+			if (!socket.writableFinished) cutOff++;
+			socket.destroy();
+		}
+		return cutOff;
+	}
+
+	#see(socket: Socket): void {
+		this.#leaving.add(socket);
+		socket.once("close", () => this.#leaving.delete(socket));
+	}
+}
+
+/** Why no shard takes a connection. */
+export function whyNoRoom(picker: Picker, isStopping: boolean): Refusal {
+	if (isStopping) return Refusals.stopping;
+	const { candidates } = picker;
+	const serving = candidates.filter((candidate) => candidate.serving);
+	if (serving.length === 0) return because(Refusals.noShard, `none of ${candidates.length} shards serves now`);
+	const seats = serving.reduce((sum, candidate) => sum + candidate.seats, 0);
+	const max = serving.reduce((sum, candidate) => sum + candidate.max, 0);
+	if (seats < max) return Refusals.behind;
+	return because(Refusals.full, `${serving.length} of ${candidates.length} shards serve, all full: ${seats}/${max} connections`);
+}

@@ -1,0 +1,3 @@
+import { doorContract } from "./door-contract.ts";
+
+doorContract("proxy");

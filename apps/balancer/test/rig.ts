@@ -1,0 +1,163 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type BoardRow, buryMember, ClusterDirectory, createMemberFiles, Scoreboard, ShardState } from "@shardcast/bus";
+import { ChildLink, type ChildReport, type Config, defaultConfig } from "@shardcast/service";
+import { freePorts } from "@shardcast/testkit";
+
+export type Mode = "handoff" | "proxy";
+
+export interface RigOptions {
+	readonly mode: Mode;
+	readonly shards?: number;
+	readonly connectionsMax?: number;
+	readonly config?: Partial<Config>;
+}
+
+const balancerEntry = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const shardEntry = fileURLToPath(new URL("./programs/fake-shard.mjs", import.meta.url));
+
+/** The real balancer process with fake shards, and this process in the supervisor's place. `close` must be called. */
+export class Rig {
+	readonly directory: ClusterDirectory;
+	readonly board: Scoreboard;
+	readonly mode: Mode;
+	/** What the balancer has told its supervisor. */
+	readonly reports: ChildReport[] = [];
+	port = 0;
+	readonly #base: string;
+	readonly #config: Config;
+	readonly #shards = new Map<number, ChildProcess>();
+	#balancer: ChildProcess | null = null;
+	#link: ChildLink | null = null;
+
+	private constructor(options: RigOptions, base: string, basePort: number) {
+		this.mode = options.mode;
+		this.#base = base;
+		this.directory = ClusterDirectory.create(base);
+		this.#config = defaultConfig({ lbAddr: "127.0.0.1:0", basePort, host: "127.0.0.1", ...options.config });
+		const shards = options.shards ?? 2;
+		this.board = Scoreboard.create(this.directory.boardPath, shards);
+		for (let slot = 0; slot < shards; slot++) {
+			createMemberFiles(this.directory, this.board, slot, { capacityBytes: 65_536 });
+			const row = this.board.row(slot);
+			row.port = basePort + slot;
+			row.connectionsMax = options.connectionsMax ?? 1000;
+		}
+	}
+
+	static async open(options: RigOptions): Promise<Rig> {
+		const base = mkdtempSync(join(tmpdir(), "balancer-"));
+		const rig = new Rig(options, base, await freePorts(options.shards ?? 2));
+		try {
+			await Promise.all(rig.board.slots().map((slot) => rig.startShard(slot)));
+			await rig.startBalancer();
+			return rig;
+		} catch (error) {
+			await rig.close();
+			throw error;
+		}
+	}
+
+	get url(): string {
+		return `http://127.0.0.1:${this.port}`;
+	}
+
+	get balancerPid(): number {
+		return this.#balancer!.pid!;
+	}
+
+	row(slot: number): BoardRow {
+		return this.board.row(slot);
+	}
+
+	async startShard(slot: number): Promise<void> {
+		const row = this.row(slot);
+		row.incarnation++;
+		row.state = ShardState.starting;
+		const argument = JSON.stringify({ cluster: this.directory.path, slot, mode: this.mode });
+		const child = fork(shardEntry, [argument], { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: [] });
+		row.pid = child.pid!;
+		this.#shards.set(slot, child);
+		const message = await Promise.race([
+			once(child, "message").then(([first]) => first as unknown),
+			once(child, "exit").then(() => "ended"),
+		]);
+		if (message !== "serving") throw new Error(`shard ${slot}: ${JSON.stringify(message)}`);
+	}
+
+	/** Kills it and, as the supervisor does, clears up after it, unless told not to. */
+	async killShard(slot: number, options: { readonly bury?: boolean } = {}): Promise<void> {
+		const child = this.#shards.get(slot);
+		if (child === undefined) return;
+		this.#shards.delete(slot);
+		await kill(child);
+		if (options.bury ?? true) buryMember(this.directory, this.board, slot);
+	}
+
+	tellShard(slot: number, what: "stall" | "resume"): void {
+		this.#shards.get(slot)!.send(what);
+	}
+
+	signalShard(slot: number, signal: NodeJS.Signals): void {
+		this.#shards.get(slot)!.kill(signal);
+	}
+
+	async startBalancer(config: Partial<Config> = {}): Promise<ChildReport> {
+		const child = fork(balancerEntry, [], { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: balancerArguments() });
+		this.#balancer = child;
+		const report = new Promise<ChildReport>((resolve, reject) => {
+			const onReport = (message: ChildReport) => {
+				this.reports.push(message);
+				resolve(message);
+			};
+			this.#link = new ChildLink(child, onReport, async () => "# the metrics\n");
+			child.once("exit", (code) => reject(new Error(`the balancer ended with status ${code}`)));
+		});
+		const whole = { ...this.#config, ...config };
+		const { mode } = this;
+		const place = { slot: -1, incarnation: 1, core: null, shardsTotal: this.board.slotsMax, connectionsMax: 0 };
+		this.#link!.send({ type: "start", role: "balancer", cluster: this.directory.path, config: whole, mode, ...place });
+		const first = await report;
+		if (first.type === "ready") this.port = first.port ?? 0;
+		return first;
+	}
+
+	async killBalancer(): Promise<void> {
+		if (this.#balancer !== null) await kill(this.#balancer);
+		this.#balancer = null;
+		this.board.balancer.bury();
+	}
+
+	/** @returns what was cut off, and the exit status. */
+	async drainBalancer(deadlineMs: number): Promise<{ readonly cutOff: number; readonly status: number | null }> {
+		const child = this.#balancer!;
+		this.#balancer = null;
+		this.#link!.send({ type: "drain", deadlineMs });
+		const [status] = (await once(child, "exit")) as [number | null];
+		const drained = this.reports.findLast((report) => report.type === "drained");
+		return { cutOff: drained?.type === "drained" ? drained.cutOff : -1, status };
+	}
+
+	async close(): Promise<void> {
+		await this.killBalancer();
+		for (const slot of [...this.#shards.keys()]) await this.killShard(slot, { bury: false });
+		this.board.close();
+		rmSync(this.#base, { recursive: true, force: true });
+	}
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+	if (child.exitCode !== null || child.signalCode !== null) return;
+	const exited = once(child, "exit");
+	child.kill("SIGKILL");
+	await exited;
+}
+
+/** For a look at what the balancer does: BALANCER_NODE_ARGUMENTS="--cpu-prof --cpu-prof-dir=/tmp/profile". */
+function balancerArguments(): string[] {
+	return process.env.BALANCER_NODE_ARGUMENTS?.split(" ") ?? [];
+}
