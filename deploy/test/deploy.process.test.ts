@@ -1,42 +1,8 @@
-import { spawn } from "node:child_process";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { deploy } from "./metric-names.ts";
+import { available, type Ended, run } from "./commands.ts";
 
-interface Ended {
-	readonly status: number | null;
-	readonly output: string;
-}
-
-function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-	return new Promise((resolve, reject) => {
-		const child = spawn(command, args, { cwd: join(deploy, ".."), env: { ...process.env, ...env }, timeout: 30_000 });
-		let output = "";
-		child.stdout.on("data", (part) => {
-			output += part;
-		});
-		child.stderr.on("data", (part) => {
-			output += part;
-		});
-		child.once("error", reject);
-		child.once("close", (status) => resolve({ status, output }));
-	});
-}
-
-/** Whether a command is there. If not, says so in one loud line; in CI that is a failure, so that a skip never looks like a pass. */
-async function available(command: string, debianPackage: string): Promise<boolean> {
-	const there = await run(command, ["--version"]).then(
-		() => true,
-		() => false,
-	);
-	if (there) return true;
-	const line = `${command} is not installed (Debian: apt-get install ${debianPackage})`;
-	if (process.env.CI === "true") throw new Error(line);
-	process.stderr.write(`\n!!! SKIPPED: ${line} !!!\n\n`);
-	return false;
-}
 const promtool = await available("promtool", "prometheus");
 const dockerCompose = await available("docker-compose", "docker-compose");
 
@@ -60,7 +26,8 @@ describe.skipIf(!dockerCompose)("docker-compose", () => {
 });
 
 describe("deploy/healthcheck.mjs", () => {
-	const check = (address: string): Promise<Ended> => run(process.execPath, ["deploy/healthcheck.mjs"], { SHARDCAST_LB_ADDR: address });
+	const check = (address: string): Promise<Ended> =>
+		run(process.execPath, ["deploy/healthcheck.mjs"], { env: { SHARDCAST_LB_ADDR: address } });
 
 	it.each([
 		[200, { status: "healthy", reasons: [] }, 0],

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -6,6 +5,7 @@ import { join } from "node:path";
 import { freePorts, getJson, httpRequest } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { type Ended, run } from "./commands.ts";
 import { deploy } from "./metric-names.ts";
 
 const root = join(deploy, "..");
@@ -21,21 +21,11 @@ afterAll(async () => {
 	rmSync(state, { recursive: true });
 });
 
-function local(...args: string[]): Promise<{ status: number | null; output: string }> {
-	return new Promise((resolve) => {
-		const child = spawn(process.execPath, [join(deploy, "local-multi.mjs"), ...args], {
-			env: { ...process.env, SHARDCAST_LOCAL_STATE: state, SHARDCAST_BASE_PORT: String(base) },
-		});
-		let output = "";
-		const take = (part: Buffer): void => {
-			output += part;
-		};
-		child.stdout.on("data", take);
-		child.stderr.on("data", take);
-		child.once("close", (status) => resolve({ status, output }));
+const local = (...args: string[]): Promise<Ended> =>
+	run(process.execPath, [join(deploy, "local-multi.mjs"), ...args], {
+		env: { SHARDCAST_LOCAL_STATE: state, SHARDCAST_BASE_PORT: String(base) },
 	});
-}
-const up = (): Promise<{ status: number | null; output: string }> => local("up", "--shards", "1", "--lb-addr", `127.0.0.1:${base + 2}`);
+const up = (): Promise<Ended> => local("up", "--shards", "1", "--lb-addr", `127.0.0.1:${base + 2}`);
 const url = (): string => `http://127.0.0.1:${base + 2}`;
 
 describe("local-multi.mjs", () => {

@@ -1,5 +1,6 @@
 export * from "./cluster.ts";
 export * from "./delivery-checker.ts";
+export * from "./exposition.ts";
 export * from "./http.ts";
 export * from "./managed-process.ts";
 export * from "./ports.ts";

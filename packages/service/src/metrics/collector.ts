@@ -88,6 +88,8 @@ export class MetricsCollector {
 
 	async #part(source: MetricsSource): Promise<readonly MetricValues[]> {
 		const { name } = source;
+		// A counter that is not there at 0 hides its first step from every rate.
+		this.#scrapeErrors.add(0, { source: name });
 		const deadlineMs = this.#options.deadlineMs ?? 1000;
 		try {
 			const part = await withDeadline(source.request(deadlineMs), deadlineMs, `the metrics of ${name}`);

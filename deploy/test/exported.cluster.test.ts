@@ -1,0 +1,33 @@
+import { type Cluster, Scrape, startCluster } from "@shardcast/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { dashboards } from "../grafana/dashboards.mjs";
+import { available, run } from "./commands.ts";
+import { metricsOf, queries, rules } from "./metric-names.ts";
+
+const promtool = await available("promtool", "prometheus");
+
+describe("what a running cluster exports", () => {
+	let cluster: Cluster;
+	let scrape: Scrape;
+	beforeAll(async () => {
+		cluster = await startCluster({ shards: 2 });
+		scrape = await Scrape.of(cluster.httpUrl);
+	});
+	afterAll(() => cluster?.stop());
+
+	it("M7: has every metric of every panel and rule", () => {
+		// `up` is Prometheus' own. Kafka's metrics are there once a shard consumes; the Kafka suites look at them.
+		const exported = new Set([...scrape.names(), ...rules().flatMap(({ record }) => record ?? []), "up"]);
+		const missing: string[] = [];
+		for (const [where, expr] of queries(dashboards))
+			for (const name of metricsOf(expr))
+				if (!exported.has(name) && !name.startsWith("shardcast_kafka_")) missing.push(`${where}: ${name}`);
+		expect(missing).toEqual([]);
+	});
+
+	it.skipIf(!promtool)("is what promtool takes for good metrics", async () => {
+		const { status, output } = await run("promtool", ["check", "metrics"], { input: scrape.text });
+		expect(status, output).toBe(0);
+		expect(output).toBe("");
+	});
+});

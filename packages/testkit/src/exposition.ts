@@ -1,0 +1,44 @@
+import { httpRequest } from "./http.ts";
+
+/** An answer of GET /metrics, read for a test. */
+export class Scrape {
+	readonly text: string;
+	readonly #values = new Map<string, { readonly labels: Readonly<Record<string, string>>; readonly value: number }[]>();
+
+	constructor(text: string) {
+		this.text = text;
+		for (const line of text.split("\n")) {
+			const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);
+			if (match === null) continue;
+			const labels = Object.fromEntries([...(match[2] ?? "").matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]));
+			const values = this.#values.get(match[1]!) ?? [];
+			values.push({ labels, value: Number(match[3]) });
+			this.#values.set(match[1]!, values);
+		}
+	}
+
+	/** @param url such as "http://127.0.0.1:3005". */
+	static async of(url: string, deadlineMs = 5_000): Promise<Scrape> {
+		const { status, headers, body } = await httpRequest(`${url}/metrics`, { deadlineMs });
+		if (status !== 200) throw new Error(`GET /metrics: ${status} ${body}`);
+		if (!headers["content-type"]?.startsWith("text/plain; version=0.0.4")) throw new Error(`GET /metrics is ${headers["content-type"]}`);
+		return new Scrape(body);
+	}
+
+	/** Families and their parts (`…_bucket`), each once. */
+	names(): string[] {
+		return [...this.#values.keys()];
+	}
+
+	/** The sum over all values whose labels include these. @throws when there is none. */
+	sum(name: string, labels: Readonly<Record<string, string>> = {}): number {
+		const values = this.#values.get(name)?.filter((value) => Object.entries(labels).every(([key, wanted]) => value.labels[key] === wanted));
+		if (values === undefined || values.length === 0) throw new Error(`no value of ${name} ${JSON.stringify(labels)}`);
+		return values.reduce((sum, { value }) => sum + value, 0);
+	}
+
+	/** Values of one label, in the order of the answer. */
+	labels(name: string, label: string): string[] {
+		return (this.#values.get(name) ?? []).flatMap(({ labels }) => labels[label] ?? []);
+	}
+}
