@@ -12,6 +12,8 @@ export * from "./control/messages.ts";
 export * from "./control/parent-end.ts";
 export * from "./cpus/available-cpus.ts";
 export * from "./deadline.ts";
+export * from "./kafka/channel-template.ts";
+export * from "./kafka/subscription.ts";
 export * from "./log.ts";
 export * from "./metrics/index.ts";
 export * from "./monitor.ts";

@@ -1,7 +1,8 @@
+import { resolve } from "node:path";
+import { type Config, parseSubscription, type Subscription } from "@shardcast/service";
 import type { KafkaConnectionOptions } from "./kafka/connection-options.ts";
 import type { FetchLimits } from "./kafka/fetch-protocol.ts";
 import type { StartPolicy } from "./source.ts";
-import type { Subscription } from "./subscription.ts";
 
 export type KafkaMode = "per-shard" | "shared";
 export type PayloadFormat = "text" | "json" | "binary";
@@ -31,4 +32,69 @@ export interface IngestOptions {
 	readonly publishTopic: string | null;
 	/** Begins the sender of each message that this shard produces in its present life: cluster, slot, incarnation. */
 	readonly senderPrefix: string;
+}
+
+const connectionTimeoutMs = 3000;
+const backoffMsMax = 5000;
+/** A fetch waits this long for something to come: also how soon a partition that was just assigned is asked for. */
+const fetchWaitMs = 250;
+const partitionBytesMax = 1024 * 1024;
+const answerBytesMax = 4 * 1024 * 1024;
+
+/** Which shard of which cluster asks, and in which of its lives. */
+export interface ShardIdentity {
+	readonly slot: number;
+	readonly incarnation: number;
+	readonly shardsTotal: number;
+	/** Unlike any other cluster's. */
+	readonly cluster: string;
+}
+
+/** What the settings say of Kafka; null = it is not used. */
+export function ingestOptions(config: Config, { slot, incarnation, shardsTotal, cluster }: ShardIdentity): IngestOptions | null {
+	if (config.kafkaBrokers.length === 0) return null;
+	const { names, patterns } = parseSubscription(config.kafkaTopics);
+	const publishTopic = orNull(config.kafkaPublishTopic);
+	const groups = Array.from({ length: shardsTotal }, (_, index) => `${config.kafkaGroup}-${index}`);
+	const shared = config.kafkaMode === "shared";
+	return {
+		connection: {
+			brokers: config.kafkaBrokers,
+			clientId: `shardcast-${slot}`,
+			ssl: config.kafkaSsl
+				? {
+						caPath: orNull(config.kafkaSslCa),
+						certPath: orNull(config.kafkaSslCert),
+						keyPath: orNull(config.kafkaSslKey),
+						rejectUnauthorized: config.kafkaSslVerify,
+					}
+				: null,
+			sasl:
+				config.kafkaSasl === "none"
+					? null
+					: { mechanism: config.kafkaSasl, username: config.kafkaUsername, password: config.kafkaPassword ?? "" },
+			connectionTimeoutMs,
+		},
+		subscription: { names: publishTopic === null ? names : [...new Set([...names, publishTopic])], patterns },
+		mode: config.kafkaMode,
+		from: config.kafkaFrom,
+		group: shared ? config.kafkaGroup : `${config.kafkaGroup}-${slot}`,
+		groupsToStartFrom: shared ? [config.kafkaGroup] : groups,
+		metadataAgeMs: config.kafkaMetadataAgeMs,
+		commitIntervalMs: config.kafkaCommitIntervalMs,
+		backoffMsMax,
+		limits: { waitMsMax: fetchWaitMs, bytesMax: answerBytesMax, partitionBytesMax },
+		channel: config.kafkaChannel,
+		routePath: config.kafkaRoute === "" ? null : resolve(config.kafkaRoute),
+		routeBudgetMs: config.kafkaRouteBudgetMs,
+		format: config.kafkaFormat,
+		payloadBytesMax: config.maxPayloadBytes,
+		deadLetterTopic: orNull(config.kafkaDeadLetter),
+		publishTopic,
+		senderPrefix: `${cluster}/${slot}/${incarnation}/`,
+	};
+}
+
+function orNull(text: string): string | null {
+	return text === "" ? null : text;
 }

@@ -1,5 +1,6 @@
 import { formatBytes } from "../units/bytes.ts";
 import { formatDuration } from "../units/duration.ts";
+import { kafkaRules } from "./check-kafka.ts";
 import type { Config, ConfigKey } from "./options.ts";
 
 /** Names a setting by where its value came from, such as "--base-port". */
@@ -31,5 +32,5 @@ const rules: readonly Rule[] = [
 
 /** One line for each rule that is broken. */
 export function checkAcross(config: Config, name: NameOf): string[] {
-	return rules.map((rule) => rule(config, name)).filter((line) => line !== null);
+	return [...rules, ...kafkaRules].map((rule) => rule(config, name)).filter((line) => line !== null);
 }

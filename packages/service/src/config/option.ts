@@ -134,6 +134,21 @@ export function text(common: Common<string> & { argument: string; matches: RegEx
 	});
 }
 
+/** Text that a parser understands; it throws RangeError with the rest of the sentence. Kept as text: whoever uses it parses it. */
+export function checkedText(common: Common<string> & { argument: string; check: (value: string) => unknown }): Option<string> {
+	const { argument, check } = common;
+	return option(common, {
+		argument,
+		show: String,
+		schema: listOr(
+			parsedBy((value) => {
+				check(value);
+				return value;
+			}),
+		),
+	});
+}
+
 export function secret(common: Common<string | undefined> & { argument: string; charactersMin: number }): Option<string | undefined> {
 	const { argument, charactersMin } = common;
 	return option<string | undefined>(common, {

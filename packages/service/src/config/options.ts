@@ -1,6 +1,7 @@
 import type { Option, ServingCommand } from "./option.ts";
 import { clusterOptions } from "./options-cluster.ts";
 import { connectionOptions } from "./options-connections.ts";
+import { kafkaOptions } from "./options-kafka.ts";
 import { logOptions } from "./options-log.ts";
 import { supervisionOptions } from "./options-supervision.ts";
 
@@ -8,12 +9,13 @@ import { supervisionOptions } from "./options-supervision.ts";
 export const sections = {
 	Cluster: clusterOptions,
 	Connections: connectionOptions,
+	Kafka: kafkaOptions,
 	Supervision: supervisionOptions,
 	Log: logOptions,
 } as const;
 
 /** Every setting by its property in `Config`. */
-export const options = { ...clusterOptions, ...connectionOptions, ...supervisionOptions, ...logOptions } as const;
+export const options = { ...clusterOptions, ...connectionOptions, ...kafkaOptions, ...supervisionOptions, ...logOptions } as const;
 
 type Options = typeof options;
 export type ConfigKey = keyof Options;

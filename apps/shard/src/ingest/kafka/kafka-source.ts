@@ -1,6 +1,6 @@
+import { matcherOf, type Subscription } from "@shardcast/service";
 import { backoffMs, Pause } from "../backoff.ts";
 import type { PartitionWithOffset, Source, SourcePartition, SourceSink, StartPolicy, TopicFound, TroubleKind } from "../source.ts";
-import { matcherOf, type Subscription } from "../subscription.ts";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
 import type { FetchLimits } from "./fetch-protocol.ts";
 import { createCluster, innermost, type KafkajsCluster } from "./kafkajs-cluster.ts";

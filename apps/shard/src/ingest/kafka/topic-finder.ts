@@ -1,5 +1,5 @@
+import type { Subscription } from "@shardcast/service";
 import type { TopicFound } from "../source.ts";
-import type { Subscription } from "../subscription.ts";
 import { innermost, type KafkajsCluster } from "./kafkajs-cluster.ts";
 
 /** Errors that one topic brings upon the whole metadata request. */

@@ -1,0 +1,45 @@
+import { existsSync } from "node:fs";
+import type { NameOf } from "./check.ts";
+import type { Config } from "./options.ts";
+
+type Rule = (config: Config, name: NameOf) => string | null;
+
+/** What must hold between the settings of Kafka. */
+export const kafkaRules: readonly Rule[] = [
+	function brokersForTopics(config, name) {
+		const user = (["kafkaTopics", "kafkaPublishTopic", "kafkaDeadLetter"] as const).find((key) => config[key] !== "");
+		if (user === undefined || config.kafkaBrokers.length > 0) return null;
+		return `${name(user)}: there are no brokers; name them with ${name("kafkaBrokers")}`;
+	},
+	function topicsForBrokers(config, name) {
+		if (config.kafkaBrokers.length === 0 || config.kafkaTopics !== "" || config.kafkaPublishTopic !== "") return null;
+		return `${name("kafkaBrokers")}: there is nothing to read; name topics with ${name("kafkaTopics")}`;
+	},
+	function topicToPublish(config, name) {
+		if ((config.publishVia === "kafka") === (config.kafkaPublishTopic !== "")) return null;
+		if (config.publishVia === "kafka") return `${name("publishVia")}: to which topic? Name it with ${name("kafkaPublishTopic")}`;
+		return `${name("kafkaPublishTopic")}: nothing is published to it without ${name("publishVia")} kafka`;
+	},
+	function credentials(config, name) {
+		const { kafkaSasl, kafkaUsername, kafkaPassword } = config;
+		const given = kafkaUsername !== "" && kafkaPassword !== undefined;
+		if (kafkaSasl !== "none" && !given)
+			return `${name("kafkaSasl")}: ${kafkaSasl} needs ${name("kafkaUsername")} and ${name("kafkaPassword")}`;
+		if (kafkaSasl === "none" && kafkaUsername !== "") return `${name("kafkaUsername")}: how to log in? Say it with ${name("kafkaSasl")}`;
+		return null;
+	},
+	function certificateAndKey(config, name) {
+		if ((config.kafkaSslCert === "") === (config.kafkaSslKey === "")) return null;
+		return `${name("kafkaSslCert")} and ${name("kafkaSslKey")}: one without the other; give both`;
+	},
+	function sslForCertificates(config, name) {
+		const given = (["kafkaSslCa", "kafkaSslCert"] as const).find((key) => config[key] !== "");
+		if (given === undefined || config.kafkaSsl) return null;
+		return `${name(given)}: TLS is off; switch it on with ${name("kafkaSsl")}`;
+	},
+	function filesExist(config, name) {
+		const keys = ["kafkaSslCa", "kafkaSslCert", "kafkaSslKey", "kafkaRoute"] as const;
+		const missing = keys.find((key) => config[key] !== "" && !existsSync(config[key]));
+		return missing === undefined ? null : `${name(missing)}: ${config[missing]} does not exist; name a file that does`;
+	},
+];

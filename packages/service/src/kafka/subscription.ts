@@ -1,0 +1,51 @@
+/** The topics to read: names, and regular expressions between slashes. */
+export interface Subscription {
+	readonly names: readonly string[];
+	/** Sources of regular expressions that match a whole topic name. */
+	readonly patterns: readonly string[];
+}
+
+const topicName = /^[A-Za-z0-9._-]{1,249}$/;
+
+/** At the commas that are not within a /pattern/. */
+function split(list: string): string[] {
+	const items: string[] = [];
+	for (const match of list.matchAll(/\s*(\/(?:\\.|[^/\\])+\/|[^,]*)\s*(?:,|$)/g)) {
+		const item = match[1]!.trim();
+		if (item !== "") items.push(item);
+	}
+	return items;
+}
+
+/**
+ * `orders,/ticks\..+/`.
+ * @throws RangeError with the rest of the sentence that begins with the list.
+ */
+export function parseSubscription(list: string): Subscription {
+	const names = new Set<string>();
+	const patterns: string[] = [];
+	for (const item of split(list)) {
+		if (item.length > 2 && item.startsWith("/") && item.endsWith("/")) {
+			const source = item.slice(1, -1);
+			try {
+				new RegExp(source);
+			} catch (error) {
+				throw new RangeError(`has a pattern that is no regular expression: ${(error as Error).message}`);
+			}
+			patterns.push(source);
+		} else if (isTopicName(item)) names.add(item);
+		else throw new RangeError(`has "${item}", which is neither a topic name nor a /pattern/`);
+	}
+	return { names: [...names], patterns };
+}
+
+export function isTopicName(name: string): boolean {
+	return topicName.test(name) && name !== "." && name !== "..";
+}
+
+/** Kafka's own topics (`__consumer_offsets`) match no pattern. */
+export function matcherOf({ names, patterns }: Subscription): (topic: string) => boolean {
+	const named = new Set(names);
+	const expressions = patterns.map((source) => new RegExp(`^(?:${source})$`));
+	return (topic) => named.has(topic) || (!topic.startsWith("__") && expressions.some((expression) => expression.test(topic)));
+}
