@@ -45,6 +45,10 @@ export class BusProcess {
 		this.#child.send({ type: "go" } satisfies ToProgram<never>);
 	}
 
+	get pid(): number {
+		return this.#child.pid!;
+	}
+
 	async result(): Promise<ReaderResult> {
 		const message = await this.#message("result");
 		return (message as FromProgram & { type: "result" }).result;

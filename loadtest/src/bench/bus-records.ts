@@ -11,6 +11,8 @@ export const Phase = { warmUp: 0, measured: 1, end: 2 } as const;
 export type Phase = (typeof Phase)[keyof typeof Phase];
 
 export interface ReaderResult {
+	/** All that came, warm-up and end included. */
+	readonly records: number;
 	readonly recordsPerSecond: number;
 	/** From publication to receipt, of each measured record when they were asked for. */
 	readonly latenciesMs: readonly number[];
@@ -62,6 +64,7 @@ export class RecordSink {
 			return;
 		}
 		this.result ??= {
+			records: sequence,
 			recordsPerSecond: (sequence - this.#firstSequence) / ((performance.now() - this.#firstMs) / 1000),
 			latenciesMs: this.#latenciesMs,
 		};

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ClusterDirectory, createMemberFiles, Scoreboard } from "@shardcast/bus";
+import { cpuMs } from "@shardcast/testkit";
 import { BusProcess } from "./bus-process.ts";
 import { type Pace, type ReaderResult, recordBytes } from "./bus-records.ts";
 import type { RingTask } from "./bus-ring-program.ts";
@@ -20,15 +21,24 @@ const flood: Pace = { kind: "flood", warmUpMs: 400, measuredMs: 1500, batch: 64 
 const ticks: Pace = { kind: "ticks", warmUp: 50, measured: 1000, everyMs: 1.2 };
 
 await benchProgram(async () => {
-	const throughput = async (readers: Promise<readonly ReaderResult[]>) => ({
-		recordsPerSecond: Math.min(...(await readers).map((reader) => reader.recordsPerSecond)),
-	});
+	const throughput = async (trial: Promise<Trial>) => {
+		const { readers, cpuMs } = await trial;
+		return {
+			recordsPerSecond: Math.min(...readers.map((reader) => reader.recordsPerSecond)),
+			cpuNsPerRecord: (cpuMs * 1e6) / readers[0].records,
+		};
+	};
 	await runBench({
 		name: "bus",
 		rounds,
 		warmups: 1,
 		figures: {
 			recordsPerSecond: { unit: "records/s", better: "higher", help: "as the slower of the two readers got them" },
+			cpuNsPerRecord: {
+				unit: "ns",
+				better: "lower",
+				help: "CPU of all processes per record: publisher, two readers, and the hub if there is one",
+			},
 		},
 		baseline: "socketHub",
 		variants: { socketHub: () => throughput(overHub(2, flood)), ring: () => throughput(overBus(2, flood)) },
@@ -36,8 +46,8 @@ await benchProgram(async () => {
 		setup: { recordBytes, readers: 2, batch: flood.batch, ringBytes },
 	});
 
-	const latency = async (readers: Promise<readonly ReaderResult[]>) => {
-		const sorted = [...(await readers)[0].latenciesMs].sort((one, other) => one - other);
+	const latency = async (trial: Promise<Trial>) => {
+		const sorted = [...(await trial).readers[0].latenciesMs].sort((one, other) => one - other);
 		return { p50Ms: sorted[sorted.length >> 1], p99Ms: sorted[Math.floor(sorted.length * 0.99)] };
 	};
 	await runBench({
@@ -54,8 +64,14 @@ await benchProgram(async () => {
 	});
 });
 
+interface Trial {
+	readonly readers: readonly ReaderResult[];
+	/** Of all processes, from start to end. */
+	readonly cpuMs: number;
+}
+
 /** One publisher and `readers` readers on the shared-memory bus. */
-function overBus(readers: number, pace: Pace): Promise<readonly ReaderResult[]> {
+function overBus(readers: number, pace: Pace): Promise<Trial> {
 	return withEnds(async (ends) => {
 		const directory = ClusterDirectory.create();
 		ends.push(async () => directory.remove());
@@ -65,12 +81,12 @@ function overBus(readers: number, pace: Pace): Promise<readonly ReaderResult[]> 
 			createMemberFiles(directory, board, slot, { capacityBytes: ringBytes });
 			return BusProcess.start<RingTask>("bus-ring-program.js", { role, directory: directory.path, slot }, pace);
 		};
-		return trial(ends, readers, start);
+		return runTrial(ends, readers, start);
 	});
 }
 
 /** The same over a hub. */
-function overHub(readers: number, pace: Pace): Promise<readonly ReaderResult[]> {
+function overHub(readers: number, pace: Pace): Promise<Trial> {
 	return withEnds(async (ends) => {
 		const directory = mkdtempSync(join(tmpdir(), "shardcast-bench-"));
 		ends.push(async () => rmSync(directory, { recursive: true, force: true }));
@@ -79,23 +95,27 @@ function overHub(readers: number, pace: Pace): Promise<readonly ReaderResult[]> 
 			BusProcess.start<SocketTask>("bus-socket-program.js", { role, ...paths, readers }, pace);
 		const hub = await start("hub");
 		ends.push(() => hub.stop());
-		return trial(ends, readers, start);
+		return runTrial(ends, readers, start, [hub.pid]);
 	});
 }
 
-/** Readers first, so that they miss nothing. */
-async function trial(
+/** Readers first, so that they miss nothing. `others` are processes whose CPU counts as well. */
+async function runTrial(
 	ends: (() => Promise<void>)[],
 	readers: number,
 	start: (role: "publish" | "read", slot: number) => Promise<BusProcess>,
-): Promise<readonly ReaderResult[]> {
+	others: readonly number[] = [],
+): Promise<Trial> {
 	const processes: BusProcess[] = [];
 	for (let slot = 0; slot <= readers; slot++) {
 		const process = await start(slot < readers ? "read" : "publish", slot);
 		ends.push(() => process.stop());
 		processes.push(process);
 	}
+	const pids = [...others, ...processes.map(({ pid }) => pid)];
+	const cpuOfAllMs = (): number => pids.reduce((sum, pid) => sum + cpuMs(pid), 0);
+	const cpuMsBefore = cpuOfAllMs();
 	const results = processes.slice(0, readers).map((reader) => reader.result());
 	for (const process of processes) process.go();
-	return Promise.all(results);
+	return { readers: await Promise.all(results), cpuMs: cpuOfAllMs() - cpuMsBefore };
 }

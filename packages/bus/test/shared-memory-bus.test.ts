@@ -110,6 +110,25 @@ describe("members go", () => {
 		expect(takeAll(successor)).toEqual(["1: new"]);
 	});
 
+	it("may go, and others come, while a batch is being visited", () => {
+		const { directory, board, join } = cluster(3);
+		const [staying, first, second] = [join(0), join(1), join(2)];
+		for (const link of [first, second]) for (let i = 0; i < 3; i++) publish(link, `${i}`);
+		second.close();
+		let visits = 0;
+		const visit = () => {
+			if (visits++ > 0) return;
+			first.close();
+			for (const slot of [1, 2]) removeMemberFiles(directory, board, slot);
+			createMemberFiles(directory, board, 2, options);
+			publish(join(2), "new");
+			staying.ringWaiters();
+		};
+		while (staying.drain(10, visit) > 0);
+		expect(visits).toBe(7);
+		expect(staying.backlogBytes()).toBe(0);
+	});
+
 	it("does not matter to remove what is not there", () => {
 		const { directory, board } = cluster(1);
 		const epoch = board.membershipEpoch;
