@@ -1,4 +1,5 @@
 export * from "./access.ts";
+export * from "./component.ts";
 export type { NameOf } from "./config/check.ts";
 export * from "./config/command-line.ts";
 export * from "./config/config-error.ts";
