@@ -48,7 +48,7 @@ const control = connectToParent({
 	membership() {
 		tell("membership");
 	},
-	async request(what) {
+	async request({ what }) {
 		return fault.noMetrics
 			? new Promise(() => {})
 			: [{ name: "fake_total", help: what, type: "counter", values: [{ labels: { process: name }, value: 7 }] }];
