@@ -12,6 +12,7 @@ import {
 	withDeadline,
 } from "@shardcast/service";
 import { cannotListen } from "./cannot-listen.ts";
+import { ShardIngest } from "./ingest/shard-ingest.ts";
 import { proxyTokenCheck } from "./proxy-token.ts";
 import { Shard } from "./shard.ts";
 import { StatusLine } from "./status-line.ts";
@@ -47,7 +48,8 @@ export function runForked(): void {
 	});
 }
 
-async function startShard({ slot, cluster, config, mode, connectionsMax }: StartMessage, control: ChildControl): Promise<Shard> {
+async function startShard(message: StartMessage, control: ChildControl): Promise<Shard> {
+	const { slot, incarnation, shardsTotal, cluster, config, mode, connectionsMax } = message;
 	process.title = `shardcast shard ${slot}`;
 	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
 	const directory = ClusterDirectory.open(cluster);
@@ -56,11 +58,13 @@ async function startShard({ slot, cluster, config, mode, connectionsMax }: Start
 	const monitor = new ProcessMonitor();
 	monitor.start();
 	const port = config.basePort + slot;
+	const bus = SharedMemoryBus.join(directory, board, slot);
 	const shard = new Shard({
 		config,
 		board,
 		row,
-		bus: SharedMemoryBus.join(directory, board, slot),
+		bus,
+		ingest: ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row }),
 		address: { host: config.host, port },
 		connectionsMax,
 		handoff: mode === "handoff" ? DescriptorChannel.bind(directory.handoffPath(slot)) : null,

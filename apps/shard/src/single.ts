@@ -13,6 +13,7 @@ import {
 	withDeadline,
 } from "@shardcast/service";
 import { cannotListen } from "./cannot-listen.ts";
+import { ShardIngest } from "./ingest/shard-ingest.ts";
 import { Shard } from "./shard.ts";
 import { StatusLine } from "./status-line.ts";
 
@@ -34,11 +35,13 @@ export async function runSingle(config: Config): Promise<void> {
 	const own = new ProcessMetrics("shard-0", 0);
 	const metrics = new MetricsCollector({ sources: () => [], board: () => readBoard(board), own });
 	const address = parseAddress(config.addr);
+	const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
 	const shard: Shard = new Shard({
 		config,
 		board,
 		row,
-		bus: new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0),
+		bus,
+		ingest: ShardIngest.create({ config, slot: 0, incarnation: 1, shardsTotal: 1, cluster: null, bus, log, row }),
 		address,
 		connectionsMax: config.maxConnections,
 		handoff: null,

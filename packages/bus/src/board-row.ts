@@ -6,10 +6,12 @@ import {
 	type ShardCounter,
 	type ShardHistogram,
 	type ShardState,
+	type ShardTrouble,
 	ShardWord,
 	SupervisorWord,
 	shardCounters,
 	shardHistograms,
+	shardTroubles,
 } from "./scoreboard-descriptor.ts";
 
 const counterIndex = new Map<ShardCounter, number>(shardCounters.map(([name], index) => [name, index]));
@@ -192,6 +194,16 @@ export class BoardRow {
 	}
 	set proxiedSeen(value: number) {
 		Atomics.store(this.#words, shard + ShardWord.proxiedSeen, value);
+	}
+
+	/** What is wrong though the shard serves. */
+	get troubles(): readonly ShardTrouble[] {
+		const bits = Atomics.load(this.#words, shard + ShardWord.troubles);
+		return shardTroubles.filter((_, index) => bits & (1 << index)).map(([name]) => name);
+	}
+	set troubles(names: readonly ShardTrouble[]) {
+		const bits = shardTroubles.reduce((sum, [name], index) => (names.includes(name) ? sum | (1 << index) : sum), 0);
+		Atomics.store(this.#words, shard + ShardWord.troubles, bits);
 	}
 
 	get(counter: ShardCounter): number {

@@ -1,7 +1,7 @@
 import { monotonicMs } from "@shardcast/wire";
 import type { BoardRow } from "./board-row.ts";
 import type { Scoreboard } from "./scoreboard.ts";
-import { BalancerMode, ClusterState, ShardState } from "./scoreboard-descriptor.ts";
+import { BalancerMode, ClusterState, ShardState, type ShardTrouble, shardTroubles } from "./scoreboard-descriptor.ts";
 
 export type HealthStatus = "healthy" | "degraded" | "unhealthy";
 export type MemberStatus = HealthStatus | "starting" | "draining";
@@ -51,6 +51,7 @@ export interface Readiness {
 /** Above this part of the connections in use, a shard or the cluster is "degraded". */
 const utilisationMax = 0.9;
 
+const troubleSentences = new Map<ShardTrouble, string>(shardTroubles);
 const modeNames = { [BalancerMode.none]: "none", [BalancerMode.handoff]: "handoff", [BalancerMode.proxy]: "proxy" } as const;
 
 /** The state of the whole cluster, read off the scoreboard by whichever process is asked. */
@@ -96,6 +97,11 @@ function shardHealth(row: BoardRow, heartbeatTimeoutMs: number, nowMs: number): 
 	if (status === "healthy" && connections > utilisationMax * max) {
 		status = "degraded";
 		reason = `${percent(connections, max)} of its connections are in use`;
+	}
+	const { troubles } = row;
+	if (status === "healthy" && troubles.length > 0) {
+		status = "degraded";
+		reason = troubles.map((name) => troubleSentences.get(name)!).join("; ");
 	}
 	const utilisation = ratio(connections, max);
 	return { id, pid, core, port, status, ...(reason === undefined ? {} : { reason }), connections, max, utilisation, restarts };

@@ -1,4 +1,6 @@
+import type { VisitOrigin } from "@shardcast/bus";
 import { type Ring, RingReader } from "@shardcast/ring";
+import type { RecordSource } from "../../flush.ts";
 import type { IngestMemory } from "../ingest-memory.ts";
 import { IngestLayout, IngestMark } from "../ingest-record.ts";
 import type { PositionTable } from "../positions/position-table.ts";
@@ -28,7 +30,7 @@ const fullRetryMs = 1;
  *
  * An outlet that is full keeps one record waiting; nothing behind it is taken, the ring fills, and the worker stops reading.
  */
-export class IngestDrain {
+export class IngestDrain implements RecordSource {
 	readonly #parts: DrainParts;
 	readonly #ring: Ring;
 	readonly #reader: RingReader;
@@ -37,6 +39,7 @@ export class IngestDrain {
 	#held: Uint8Array | null = null;
 	#heldView: DataView | null = null;
 	#retrying = false;
+	#deliver: VisitOrigin = () => {};
 	#sleeping = false;
 	#stopped = false;
 
@@ -48,7 +51,8 @@ export class IngestDrain {
 		if (!this.#reader.resume()) this.#reader.join();
 	}
 
-	drain(max: number): number {
+	drain(max: number, deliver: VisitOrigin): number {
+		this.#deliver = deliver;
 		if (this.#stopped || !this.#releaseHeld()) return 0;
 		let count = 0;
 		// One at a time where the outlet may be full, since a record once visited has left the ring.
@@ -98,7 +102,8 @@ export class IngestDrain {
 		const position = view.getFloat64(start + IngestLayout.positionOffset, true);
 		switch (u8[start + IngestLayout.markOffset]) {
 			case IngestMark.record:
-				if (this.#parts.outlet.take(row, position, u8, view, start + IngestLayout.headBytes, end)) this.#moved(row, position);
+				if (this.#parts.outlet.take(row, position, u8, view, start + IngestLayout.headBytes, end, this.#deliver))
+					this.#moved(row, position);
 				else this.#hold(u8, start, end);
 				break;
 			case IngestMark.passed:
@@ -135,7 +140,7 @@ export class IngestDrain {
 		const view = this.#heldView!;
 		const row = view.getUint32(IngestLayout.rowOffset, true);
 		const position = view.getFloat64(IngestLayout.positionOffset, true);
-		if (!this.#parts.outlet.take(row, position, held, view, IngestLayout.headBytes, held.length)) {
+		if (!this.#parts.outlet.take(row, position, held, view, IngestLayout.headBytes, held.length, this.#deliver)) {
 			this.#retrySoon();
 			return false;
 		}

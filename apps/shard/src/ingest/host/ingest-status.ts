@@ -1,30 +1,41 @@
+import type { ShardTrouble } from "@shardcast/bus";
 import type { TroubleKind } from "../source.ts";
 
-/** Kinds that end by themselves with the record or batch that they befell: counted and logged, but no state of health. */
-const passing: readonly TroubleKind[] = ["offsetReset", "corrupt"];
+/** Troubles as health shows them. The others end with the record or batch that they befell: they are counted and logged. */
+const shown = {
+	starting: "kafkaStarting",
+	connection: "kafkaConnection",
+	credentials: "kafkaCredentials",
+	authorization: "kafkaAuthorization",
+	topicMissing: "kafkaTopicMissing",
+	commit: "kafkaCommit",
+	partitionLimit: "kafkaPartitionLimit",
+	protocol: "kafkaProtocol",
+	worker: "kafkaWorker",
+} as const satisfies Partial<Record<TroubleKind | "starting" | "worker", ShardTrouble>>;
+type Shown = keyof typeof shown;
 
-/** What of Kafka is wrong at present, for health: one sentence for each kind. */
+/** What of Kafka is wrong at present, for health. */
 export class IngestStatus {
-	readonly #troubles = new Map<TroubleKind | "worker" | "starting", string>();
-	readonly #onChange: () => void;
+	readonly #troubles = new Set<ShardTrouble>();
+	readonly #onChange: (troubles: readonly ShardTrouble[]) => void;
 
-	constructor(onChange: () => void) {
+	constructor(onChange: (troubles: readonly ShardTrouble[]) => void) {
 		this.#onChange = onChange;
 	}
 
-	begin(kind: TroubleKind | "worker" | "starting", message: string): void {
-		if ((passing as readonly string[]).includes(kind) || this.#troubles.get(kind) === message) return;
-		this.#troubles.set(kind, message);
-		this.#onChange();
+	begin(kind: TroubleKind | Shown): void {
+		const trouble = shown[kind as Shown];
+		if (trouble === undefined || this.#troubles.has(trouble)) return;
+		this.#troubles.add(trouble);
+		this.#onChange([...this.#troubles]);
 	}
 
-	end(kind: TroubleKind | "worker" | "starting"): void {
-		if (this.#troubles.delete(kind)) this.#onChange();
+	end(kind: TroubleKind | Shown): void {
+		if (this.#troubles.delete(shown[kind as Shown])) this.#onChange([...this.#troubles]);
 	}
 
-	/** Null when all is well. */
-	get reason(): string | null {
-		if (this.#troubles.size === 0) return null;
-		return `kafka: ${[...this.#troubles].map(([kind, message]) => `${kind} (${message})`).join("; ")}`;
+	get any(): boolean {
+		return this.#troubles.size > 0;
 	}
 }

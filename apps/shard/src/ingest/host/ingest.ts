@@ -1,3 +1,4 @@
+import type { ShardTrouble } from "@shardcast/bus";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
 import type { IngestOptions } from "../ingest-options.ts";
@@ -29,8 +30,8 @@ export interface IngestParts {
 	/** There is something to drain. */
 	readonly wake: () => void;
 	readonly log: IngestLog;
-	/** Null = all is well with Kafka. */
-	readonly onStatus: (reason: string | null) => void;
+	/** What is wrong with Kafka at present. */
+	readonly onStatus: (troubles: readonly ShardTrouble[]) => void;
 	/** The worker's compiled module, when this is run from its source. */
 	readonly workerEntry?: URL;
 }
@@ -67,7 +68,7 @@ export class Ingest {
 		const { options, slot, incarnation, table, cluster, outlet, wake } = parts;
 		this.#parts = parts;
 		this.memory = IngestMemory.create(table.rowsMax, parts.ringCapacityBytes);
-		this.status = new IngestStatus(() => parts.onStatus(this.status.reason));
+		this.status = new IngestStatus(parts.onStatus);
 		this.assignment = new Assignment({
 			...options,
 			slot,
@@ -76,7 +77,10 @@ export class Ingest {
 			cluster,
 			memory: this.memory,
 			send: (message) => this.#worker?.send(message),
-			onTableFull: (topic, partition) => this.status.begin("partitionLimit", `${topic} partition ${partition} is not read`),
+			onTableFull: (topic, partition) => {
+				this.status.begin("partitionLimit");
+				parts.log.warn({ topic, partition }, "kafka: a partition is not read: the position table is full");
+			},
 		});
 		this.drain = new IngestDrain({
 			memory: this.memory,
@@ -95,7 +99,7 @@ export class Ingest {
 		const { slot, table, cluster } = this.#parts;
 		// Before anything of this life goes onto the bus: what the life before had begun is either out or not, for ever.
 		table.intent(slot).settle(() => cluster.ringTail(slot));
-		this.status.begin("starting", "the brokers have not answered yet");
+		this.status.begin("starting");
 		this.#startWorker();
 		this.#timer = setInterval(() => this.#reconcile(), reconcileMs);
 	}
@@ -170,7 +174,7 @@ export class Ingest {
 	async #replace(why: string, pauseMs: number): Promise<void> {
 		this.#replacing = true;
 		this.#watch.stop();
-		this.status.begin("worker", why);
+		this.status.begin("worker");
 		this.#parts.log.warn({ why }, "kafka: the ingest worker is started anew");
 		this.memory.host.add("workerRestarts");
 		await this.#worker?.kill();
@@ -209,7 +213,7 @@ export class Ingest {
 				setTimeout(() => this.assignment.unresolved(message.rows), unresolvedRetryMs);
 				break;
 			case "trouble":
-				this.status.begin(message.kind, message.message);
+				this.status.begin(message.kind);
 				break;
 			case "healed":
 				this.status.end(message.kind);

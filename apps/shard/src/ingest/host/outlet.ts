@@ -1,12 +1,15 @@
-import type { BusLink } from "@shardcast/bus";
+import type { BusLink, VisitOrigin } from "@shardcast/bus";
 import { RingLayout } from "@shardcast/ring";
 import type { PositionTable } from "../positions/position-table.ts";
 
 /** Where drained records go. */
 export interface Outlet {
 	readonly mayBeFull: boolean;
-	/** `u8[start] … u8[end - 1]` is a bus record. False = full; the same record comes again. */
-	take(row: number, position: number, u8: Uint8Array, view: DataView, start: number, end: number): boolean;
+	/**
+	 * `u8[start] … u8[end - 1]` is a bus record. False = full; the same record comes again.
+	 * @param deliver brings a record to this shard's own clients.
+	 */
+	take(row: number, position: number, u8: Uint8Array, view: DataView, start: number, end: number, deliver: VisitOrigin): boolean;
 	/** The taken record's position is written down. */
 	settled(): void;
 }
@@ -15,15 +18,13 @@ export interface Outlet {
 export class LocalOutlet implements Outlet {
 	readonly mayBeFull = false;
 	readonly #slot: number;
-	readonly #deliver: (origin: number, u8: Uint8Array, view: DataView, start: number, end: number) => void;
 
-	constructor(slot: number, deliver: (origin: number, u8: Uint8Array, view: DataView, start: number, end: number) => void) {
+	constructor(slot: number) {
 		this.#slot = slot;
-		this.#deliver = deliver;
 	}
 
-	take(_row: number, _position: number, u8: Uint8Array, view: DataView, start: number, end: number): boolean {
-		this.#deliver(this.#slot, u8, view, start, end);
+	take(_row: number, _position: number, u8: Uint8Array, view: DataView, start: number, end: number, deliver: VisitOrigin): boolean {
+		deliver(this.#slot, u8, view, start, end);
 		return true;
 	}
 

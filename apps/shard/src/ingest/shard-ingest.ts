@@ -1,0 +1,101 @@
+import { randomBytes } from "node:crypto";
+import { basename } from "node:path";
+import type { BoardRow, BusLink, ClusterDirectory, Scoreboard } from "@shardcast/bus";
+import { type Config, ringCapacityBytes } from "@shardcast/service";
+import type { FlushEngine } from "../flush.ts";
+import { BoardView } from "./host/board-view.ts";
+import { alone } from "./host/cluster-view.ts";
+import { Ingest, type IngestLog } from "./host/ingest.ts";
+import { BusOutlet, LocalOutlet } from "./host/outlet.ts";
+import { type IngestOptions, ingestOptions } from "./ingest-options.ts";
+import { openPositionFile, positionsInMemory } from "./positions/position-file.ts";
+
+export interface ShardIngestParts {
+	readonly config: Config;
+	readonly slot: number;
+	readonly incarnation: number;
+	readonly shardsTotal: number;
+	/** Null = there are no other shards, and no files. */
+	readonly cluster: { readonly directory: ClusterDirectory; readonly board: Scoreboard } | null;
+	readonly bus: BusLink;
+	readonly log: IngestLog;
+	/** Where health reads what is wrong. */
+	readonly row: Pick<BoardRow, "troubles">;
+}
+
+/** Clients are let in once it is known where reading begins, or after this time without Kafka. */
+const liveMsMax = 2000;
+
+/** Kafka as the shard sees it: started before the shard serves, stopped before its clients are told to go. */
+export class ShardIngest {
+	readonly options: IngestOptions;
+	readonly #parts: ShardIngestParts;
+	#ingest: Ingest | null = null;
+	#close: () => void = () => {};
+	#engine: FlushEngine | null = null;
+
+	private constructor(parts: ShardIngestParts, options: IngestOptions) {
+		this.#parts = parts;
+		this.options = options;
+	}
+
+	/** Null when the settings name no brokers. */
+	static create(parts: ShardIngestParts): ShardIngest | null {
+		const { config, slot, incarnation, shardsTotal, cluster } = parts;
+		const name = cluster === null ? `single-${randomBytes(6).toString("hex")}` : basename(cluster.directory.path);
+		const options = ingestOptions(config, { slot, incarnation, shardsTotal, cluster: name });
+		return options === null ? null : new ShardIngest(parts, options);
+	}
+
+	/** Null before `start`. */
+	get running(): Ingest | null {
+		return this.#ingest;
+	}
+
+	async start(engine: FlushEngine): Promise<void> {
+		const { config, slot, incarnation, cluster, bus, log, row } = this.#parts;
+		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
+		this.#close = file.close;
+		const { table } = file;
+		const outlet =
+			this.options.mode === "shared" ? new BusOutlet(bus, table.intent(slot), () => engine.committed()) : new LocalOutlet(slot);
+		const ingest = new Ingest({
+			options: this.options,
+			slot,
+			incarnation,
+			table,
+			cluster: cluster === null ? alone : new BoardView(cluster.directory, cluster.board),
+			outlet,
+			ringCapacityBytes: ringCapacityBytes(config),
+			wake: () => engine.wake(),
+			log,
+			onStatus: (troubles) => {
+				row.troubles = troubles;
+			},
+		});
+		this.#ingest = ingest;
+		this.#engine = engine;
+		engine.addSource(ingest.drain);
+		ingest.start();
+		await ingest.live(liveMsMax);
+	}
+
+	/** The shard serves: it takes its share of the partitions now, not at the next look. */
+	serving(): void {
+		this.#ingest?.reconcile();
+	}
+
+	/** Reads no further; resolves when what was read is delivered and committed. */
+	async drain(deadlineMs: number): Promise<void> {
+		await this.#ingest?.stop(deadlineMs);
+	}
+
+	async stop(): Promise<void> {
+		if (this.#ingest === null) return;
+		await this.#ingest.stop(0);
+		this.#parts.row.troubles = [];
+		this.#engine?.removeSource(this.#ingest.drain);
+		this.#ingest = null;
+		this.#close();
+	}
+}
