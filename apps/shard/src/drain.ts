@@ -30,10 +30,14 @@ export async function closeAll(parts: ClosingParts): Promise<number> {
 	const endsMs = nowMs() + deadlineMs;
 	let waiting = shuffled(parts.clients(), random);
 	const perMs = Math.max(parts.clientsPerSecond / 1000, waiting.length / (deadlineMs / 2));
-	let sinceMs = nowMs() - tickMs;
+	let sinceMs = nowMs();
+	// What the rate allows and has not been used; the first may go at once.
+	let credit = Math.max(1, tickMs * perMs);
 	while (waiting.length > 0) {
-		const allowed = Math.max(1, Math.ceil((nowMs() - sinceMs) * perMs));
-		sinceMs = nowMs();
+		const tickAtMs = nowMs();
+		credit += (tickAtMs - sinceMs) * perMs;
+		sinceMs = tickAtMs;
+		const allowed = Math.floor(credit);
 		const rest: Client[] = [];
 		let told = 0;
 		for (const client of waiting) {
@@ -43,6 +47,8 @@ export async function closeAll(parts: ClosingParts): Promise<number> {
 				told++;
 			} else rest.push(client);
 		}
+		// Clients that read slowly leave credit behind; it must not become a burst.
+		credit = Math.min(credit - told, Math.max(1, tickMs * perMs));
 		waiting = rest;
 		if (waiting.length === 0 || nowMs() >= endsMs) break;
 		await pause(Math.min(tickMs * (0.5 + random()), Math.max(1, endsMs - nowMs())));

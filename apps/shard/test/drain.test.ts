@@ -57,6 +57,14 @@ describe("telling all clients to go", () => {
 		expect(inOrder).toBeLessThan(50);
 	});
 
+	it("keeps to a rate of less than one client per tick", async () => {
+		const { run, now } = setup(10, { rate: 2, deadlineMs: 60_000 });
+		expect(await run).toBe(0);
+		// The first at once, then one each half second.
+		expect(now()).toBeGreaterThan(4400);
+		expect(now()).toBeLessThan(4700);
+	});
+
 	it("goes faster than the drain rate when half of the deadline asks for it", async () => {
 		const { run, told, now } = setup(12_000, { rate: 100, deadlineMs: 2000 });
 		expect(await run).toBe(0);
