@@ -3,7 +3,6 @@ import { type BoardRow, type BusLink, healthReport, readiness, type Scoreboard, 
 import type { DescriptorChannel } from "@shardcast/native";
 import {
 	type Address,
-	type Component,
 	type Config,
 	type ConsoleAnswer,
 	Deadline,
@@ -29,6 +28,7 @@ import { HandoffIntake } from "./handoff-intake.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { type HttpReply, json, refusal } from "./http-reply.ts";
 import { Incoming } from "./incoming.ts";
+import type { ShardIngest } from "./ingest/shard-ingest.ts";
 import { LeavingClients } from "./leaving-clients.ts";
 import { type Middleware, MiddlewareChain } from "./middleware.ts";
 import { normalizeOrigins } from "./origin.ts";
@@ -55,6 +55,8 @@ export interface ShardOptions {
 	readonly handoff: Pick<DescriptorChannel, "receive" | "close"> | null;
 	/** Knows our own balancer by what it shows when it forwards; null = nobody forwards. */
 	readonly isProxy: ((given: string) => boolean) | null;
+	/** Kafka; null = it is not used. */
+	readonly ingest: ShardIngest | null;
 	readonly log: Log;
 	/** CPU, memory and loop of the process that hosts this shard. */
 	readonly sample: () => ProcessSample;
@@ -70,15 +72,14 @@ const workShare = 0.25;
 const lingerMsMax = 250;
 /** A client that reads slowly is cut if it has not made room for its close frame by then. */
 const leavingDeadlineMs = 5000;
-/** Frames held for a full ring: of all clients together as much as a ring, of one an eighth of that. */
-const heldShareOfClient = 8;
+/** Client messages held for a full ring. One client's share is what it can send over a fast network while a flush goes on. */
+const heldLimits = { bytesMax: 32 * 1024 * 1024, clientBytesMax: 4 * 1024 * 1024 };
 
 /**
  * One shard: clients, their channels, its end of the bus, and the flushes that join them. Knows neither in which process it runs
  * nor who its bus goes to; several fit into one process.
  */
-export class Shard implements Component {
-	readonly name = "shard";
+export class Shard {
 	readonly engine: FlushEngine;
 	readonly clients: Clients;
 	readonly #options: ShardOptions;
@@ -107,9 +108,14 @@ export class Shard implements Component {
 		const senders = new SenderIds<Client>();
 		this.#leaving = new LeavingClients({ bufferedBytesMax: config.maxBufferedBytes, deadlineMs: leavingDeadlineMs, nowMs });
 		this.clients = new Clients({ rooms: this.#rooms, senders, leaving: this.#leaving, counters: row, words: row, soon: setImmediate });
-		const heldBytesMax = bus.recordBytesMax * heldShareOfClient;
-		this.#held = new HeldFrames({ bytesMax: heldBytesMax, clientBytesMax: heldBytesMax / heldShareOfClient });
-		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit: () => this.engine.committed() });
+		this.#held = new HeldFrames(heldLimits);
+		this.#publisher = new Publisher({
+			ring: bus,
+			held: this.#held,
+			counters: row,
+			onCommit: () => this.engine.committed(),
+			onFull: () => this.engine.hurry(),
+		});
 		this.#incoming = new Incoming({
 			clients: this.clients,
 			senders,
@@ -202,7 +208,9 @@ export class Shard implements Component {
 		});
 		this.#vitals.start();
 		this.engine.start();
+		await this.#options.ingest?.start(this.engine);
 		row.state = ShardState.serving;
+		this.#options.ingest?.serving();
 	}
 
 	/**
@@ -217,6 +225,7 @@ export class Shard implements Component {
 		this.#sockets.stopListening();
 		this.#publish.drain();
 		const workMs = deadlineMs * workShare;
+		await this.#options.ingest?.drain(workMs);
 		await inTime(this.#sockets.bodies.whenNone(), workMs);
 		await inTime(this.engine.whenEmpty(), workMs);
 		const unpublished = this.#held.count + this.#sockets.bodies.count;
@@ -239,6 +248,7 @@ export class Shard implements Component {
 	async stop(): Promise<void> {
 		this.#draining = true;
 		this.#vitals.stop();
+		await this.#options.ingest?.stop();
 		this.engine.stop();
 		this.#intake?.close();
 		this.#sockets.close();

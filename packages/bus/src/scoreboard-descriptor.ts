@@ -67,7 +67,24 @@ export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches
  */
 export const BellWord = { sleeping: 0 } as const;
 /** i32 words of a row's shard part. */
-export const ShardWord = { state: 0, connections: 1, handoffsReceived: 2, webSockets: 3, proxiedSeen: 4 } as const;
+export const ShardWord = { state: 0, connections: 1, handoffsReceived: 2, webSockets: 3, proxiedSeen: 4, troubles: 5 } as const;
+
+/**
+ * What can be wrong with a shard that serves nevertheless: health calls it degraded and says the sentence. One bit each in the
+ * word `troubles`, so at most 31.
+ */
+export const shardTroubles = [
+	["kafkaStarting", "Kafka: the brokers have not answered yet"],
+	["kafkaConnection", "Kafka: a broker can't be reached"],
+	["kafkaCredentials", "Kafka: the brokers refuse our credentials or certificate"],
+	["kafkaAuthorization", "Kafka: a topic or the group may not be used"],
+	["kafkaTopicMissing", "Kafka: a topic does not exist"],
+	["kafkaCommit", "Kafka: offsets can't be committed"],
+	["kafkaPartitionLimit", "Kafka: there are more partitions than can be followed"],
+	["kafkaProtocol", "Kafka: a broker gives unexpected answers"],
+	["kafkaWorker", "Kafka: the ingest worker is being started anew"],
+] as const;
+export type ShardTrouble = (typeof shardTroubles)[number][0];
 
 export const ShardState = { empty: 0, starting: 1, serving: 2, draining: 3, dead: 4 } as const;
 export type ShardState = (typeof ShardState)[keyof typeof ShardState];
@@ -136,6 +153,8 @@ export const balancerCounters = [
 	["cpuMs", "user and system CPU time of the process, in milliseconds"],
 	["residentBytes", "resident memory of the process (now)"],
 	["loopLagP99Ms", "event-loop delay, 99th percentile of the last second (now)"],
+	["acceptErrors", "connections that could not be accepted for want of descriptors or memory"],
+	["dialErrors", "connections to a shard's own port that failed; another shard was tried (proxy mode)"],
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];
 
