@@ -145,11 +145,11 @@ describe.skipIf(missing)("the console in a real browser", () => {
 			expect(await row.locator("button").getAttribute("aria-pressed")).toBe("true");
 			// Two snapshots later the keyboard is still where it was.
 			await waitFor(async () => (await page.locator("#tail li").count()) > 20, { deadlineMs: 10_000, what: "more of the tail" });
-			expect(await page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset.channel)).toBe("BTC.trade");
+			expect(await page.evaluate("document.activeElement?.dataset.channel")).toBe("BTC.trade");
 			if (screenshots !== undefined) await page.waitForTimeout(30_000);
 			await picture(page, "console-light");
 			await page.click("#theme");
-			expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
+			expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("dark");
 			await page.waitForTimeout(300);
 			await picture(page, "console-dark");
 			expect(problems).toEqual([]);
@@ -167,8 +167,8 @@ describe.skipIf(missing)("the console in a real browser", () => {
 			isMobile: true,
 			hasTouch: true,
 		});
-		expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
-		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+		expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("dark");
+		expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
 		if (screenshots !== undefined) await page.waitForTimeout(6_000);
 		await picture(page, "console-phone");
 		expect(problems).toEqual([]);
