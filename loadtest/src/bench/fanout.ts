@@ -1,5 +1,7 @@
+import { performance } from "node:perf_hooks";
+import { machineBusyMs } from "@shardcast/testkit";
+import type { LoadGenerator } from "../generator.ts";
 import { sendProblems } from "../result.ts";
-import { number } from "../table.ts";
 import { roundsFrom, runBench, type Target } from "./report.ts";
 import {
 	benchClients,
@@ -14,16 +16,19 @@ import {
 
 /**
  * What a delivery costs: CPU of all server processes, two shards behind the balancer, against one bare uWebSockets.js process
- * that publishes each message as it comes; same clients, same load. All servers run and stay connected throughout, and are
+ * that publishes each message as it comes; same clients, same load. All servers run and stay connected throughout and are
  * loaded in turn; the idle ones cost next to nothing, which the idle bench shows.
  */
 const bytes = 128;
 const durationMs = 4_000;
-const loads: readonly {
+
+interface Load {
 	readonly connections: number;
 	readonly rate: number;
-	readonly targets: readonly Target<"cpuUsPerDelivery" | "p99Ms", "handoff">[];
-}[] = [
+	readonly targets: readonly Target<Figure, "handoff">[];
+}
+
+const loads: readonly Load[] = [
 	{ connections: 5_000, rate: 20, targets: [{ variant: "handoff", figure: "cpuUsPerDelivery", ratioAtMost: 1.1 }] },
 	{
 		connections: 1_000,
@@ -35,75 +40,98 @@ const loads: readonly {
 	},
 ];
 
+const figures = {
+	cpuUsPerDelivery: {
+		unit: "µs",
+		better: "lower",
+		help: "CPU of all server processes (supervisor, balancer, shards) per message received by a client",
+	},
+	p50Ms: { unit: "ms", better: "lower" },
+	p99Ms: {
+		unit: "ms",
+		better: "lower",
+		help: "from the sender's write to the receiver's read, on the machine that servers and clients share",
+	},
+	clientBusyPercent: { unit: "%", better: "lower", help: "busiest thread of the load generator: above 90 the latencies are its own" },
+	othersPercent: {
+		unit: "% of a core",
+		better: "lower",
+		help: "CPU that programs outside the bench took meanwhile: above 10 no figure is to be trusted",
+	},
+} as const;
+type Figure = keyof typeof figures;
+
+/** Sends the load once and measures what it cost. @throws when a message was lost, doubled or out of order. */
+async function measure({ servers }: Subject, generator: LoadGenerator, rate: number): Promise<Record<Figure, number>> {
+	const startedMs = performance.now();
+	const [machineMs, serversMs] = [machineBusyMs(), servers.cpuMs()];
+	let [machineTakenMs, cpuMs, tookMs] = [0, 0, 0];
+	const send = await generator.send({
+		rate,
+		bytes,
+		durationMs,
+		settleMs: 5_000,
+		onArrived: () => {
+			cpuMs = servers.cpuMs() - serversMs;
+			machineTakenMs = machineBusyMs() - machineMs;
+			tookMs = performance.now() - startedMs;
+		},
+	});
+	const problems = sendProblems(send);
+	if (problems.length > 0) throw new Error(problems.join("; "));
+	return {
+		cpuUsPerDelivery: (cpuMs * 1000) / send.deliveries,
+		p50Ms: send.latency.p50Ms,
+		p99Ms: send.latency.p99Ms,
+		clientBusyPercent: Math.max(...send.threads.map(({ utilization }) => utilization)) * 100,
+		othersPercent: (Math.max(0, machineTakenMs - cpuMs - send.cpuMs) / tookMs) * 100,
+	};
+}
+
+/** Connects the same clients to each server, loads one after the other, round by round. */
+function compare(
+	subjects: Readonly<Record<"bare" | "handoff" | "proxy", Subject>>,
+	{ connections, rate, targets }: Load,
+): Promise<unknown> {
+	return withEnds(async (ends) => {
+		const clientsOf = async (subject: Subject): Promise<() => Promise<Record<Figure, number>>> => {
+			const generator = benchClients(subject.target, connections);
+			ends.push(() => generator.close("reset"));
+			await connectAll(generator, connections);
+			return () => measure(subject, generator, rate);
+		};
+		return runBench({
+			name: `fanout-${rate}x${connections}`,
+			rounds,
+			warmups: 1,
+			figures,
+			baseline: "bare",
+			variants: {
+				bare: await clientsOf(subjects.bare),
+				handoff: await clientsOf(subjects.handoff),
+				proxy: await clientsOf(subjects.proxy),
+			},
+			targets,
+			setup: { connections, messagesPerSecond: rate, deliveriesPerSecond: rate * (connections - 1), bytes, shards: benchShards },
+		});
+	});
+}
+
 const rounds = roundsFrom(process.argv.slice(2), 5);
 
 await benchProgram(async (ends) => {
-	const started = async <S extends Subject>(starting: Promise<S>): Promise<S> => {
+	const started = async (starting: Promise<Subject>): Promise<Subject> => {
 		const subject = await starting;
 		ends.push(subject.stop);
 		return subject;
 	};
-	const bare = await started(startBareServer());
-	const handoff = await started(startBenchCluster("handoff"));
-	const proxy = await started(startBenchCluster("proxy"));
-
-	for (const { connections, rate, targets } of loads) {
-		await withEnds(async (loadEnds) => {
-			const loaded = async (subject: Subject) => {
-				const generator = benchClients(subject.target, connections);
-				loadEnds.push(() => generator.close("reset"));
-				await connectAll(generator, connections);
-				return async () => {
-					const cpuMsBefore = subject.servers.cpuMs();
-					let cpuMs = 0;
-					const send = await generator.send({
-						rate,
-						bytes,
-						durationMs,
-						settleMs: 5_000,
-						onArrived: () => {
-							cpuMs = subject.servers.cpuMs() - cpuMsBefore;
-						},
-					});
-					const problems = sendProblems(send);
-					if (problems.length > 0) throw new Error(problems.join("; "));
-					const busiest = Math.max(...send.threads.map(({ utilization }) => utilization));
-					return {
-						cpuUsPerDelivery: (cpuMs * 1000) / send.deliveries,
-						p50Ms: send.latency.p50Ms,
-						p99Ms: send.latency.p99Ms,
-						clientBusyPercent: busiest * 100,
-					};
-				};
-			};
-			await runBench({
-				name: `fanout-${rate}x${connections}`,
-				rounds,
-				warmups: 1,
-				figures: {
-					cpuUsPerDelivery: {
-						unit: "µs",
-						better: "lower",
-						help: "CPU of all server processes (supervisor, balancer, shards) per message received by a client",
-					},
-					p50Ms: { unit: "ms", better: "lower" },
-					p99Ms: {
-						unit: "ms",
-						better: "lower",
-						help: "from the sender's write to the receiver's read, on the machine that servers and clients share",
-					},
-					clientBusyPercent: {
-						unit: "%",
-						better: "lower",
-						help: "busiest thread of the load generator: above 90 the latencies are its own",
-					},
-				},
-				baseline: "bare",
-				variants: { bare: await loaded(bare), handoff: await loaded(handoff), proxy: await loaded(proxy) },
-				targets,
-				setup: { connections, messagesPerSecond: rate, deliveriesPerSecond: number(rate * (connections - 1)), bytes, shards: benchShards },
-			});
-		});
+	const subjects = {
+		bare: await started(startBareServer()),
+		handoff: await started(startBenchCluster("handoff")),
+		proxy: await started(startBenchCluster("proxy")),
+	};
+	for (const load of loads) {
+		await compare(subjects, load);
 		console.log("");
 	}
 });

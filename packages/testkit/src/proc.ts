@@ -107,3 +107,14 @@ export function openDescriptors(pid: number): number {
 export function allowedCpus(pid: number): string {
 	return /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
 }
+
+/** CPU time that the whole machine has spent on anything, in steps of 10 ms: what is more than one's own is others' work. */
+export function machineBusyMs(): number {
+	const [user, nice, system, , , irq, softirq] = readFileSync("/proc/stat", "utf8")
+		.split("\n", 1)[0]
+		.trim()
+		.split(/\s+/)
+		.slice(1)
+		.map(Number);
+	return ((user + nice + system + irq + softirq) * 1000) / ticksPerSecond;
+}
