@@ -32,10 +32,14 @@ export class FlushPolicy {
 		return this.#pauseMs;
 	}
 
-	/** A flush has begun and ended; what uWebSockets.js wrote at the end of the turn is part of it. */
-	flushed(beganMs: number, endedMs: number): void {
+	/**
+	 * A flush has begun and ended; what uWebSockets.js wrote at the end of the turn is part of it.
+	 * @param crowded the rings had filled up so far before it that they might be full after another pause: then there is none,
+	 * since a full ring slows down whoever publishes.
+	 */
+	flushed(beganMs: number, endedMs: number, crowded = false): void {
 		const pauseMs = Math.min(this.#options.pauseMsMax, (endedMs - beganMs) * this.#options.pauseRatio);
-		this.#pauseMs = pauseMs < pauseMsMin ? 0 : pauseMs;
+		this.#pauseMs = crowded || pauseMs < pauseMsMin ? 0 : pauseMs;
 		this.#notBeforeMs = endedMs + this.#pauseMs;
 	}
 

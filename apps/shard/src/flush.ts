@@ -26,7 +26,7 @@ export const nodeScheduler: Scheduler = {
 };
 
 export interface FlushEngineParts {
-	readonly bus: Pick<BusLink, "drain" | "hasRecords" | "sleep" | "ringWaiters">;
+	readonly bus: Pick<BusLink, "drain" | "hasRecords" | "sleep" | "ringWaiters" | "backlogBytes" | "recordBytesMax">;
 	readonly policy: FlushPolicy;
 	readonly counters: Counters;
 	/** Brings a record of the bus to the clients. */
@@ -41,11 +41,22 @@ export interface FlushEngineParts {
 	readonly holds: () => boolean;
 	/** Most records per turn (`--batch`). */
 	readonly batch: number;
+	/**
+	 * Bytes of records after which a turn ends as well. What a turn publishes is written before the loop next looks at its sockets,
+	 * so a turn that exceeded `--max-buffered` would make slow clients of those that read as fast as they can.
+	 */
+	readonly turnBytesMax: number;
 	readonly scheduler?: Scheduler;
 }
 
 /** `asleep`: the doorbell wakes us. `pausing`: a timer does. `due`: a turn is scheduled. `settling`: the last turn's writes are under way. */
 type State = "asleep" | "pausing" | "due" | "settling";
+
+/** Records between two looks at how many bytes a turn has come to. */
+const recordsPerLook = 4;
+
+/** Backlog at the start of a flush, in largest records (eighths of a ring), from which on no pause follows. */
+const crowdedRecords = 2;
 
 /** How soon to try again to put held messages into a ring that is full. */
 const holdRetryMs = 1;
@@ -67,7 +78,13 @@ export class FlushEngine {
 	readonly #sources: RecordSource[] = [];
 	#state: State = "asleep";
 	#beganMs = 0;
+	/** Of this flush. */
 	#records = 0;
+	#turnRecords = 0;
+	#turnBytes = 0;
+	#crowded = false;
+	/** Tells the timer of this pause from those of pauses that were cut short. */
+	#pauseNumber = 0;
 	#mustRing = false;
 	#ringScheduled = false;
 	#whenEmpty: (() => void)[] = [];
@@ -112,6 +129,11 @@ export class FlushEngine {
 		this.#scheduler.soon(this.#ringSoon);
 	}
 
+	/** The own ring is full: what pauses goes on at once. */
+	hurry(): void {
+		if (this.#state === "pausing" && !this.#stopped) this.#schedule(0);
+	}
+
 	/** Resolves when all rings are empty and nothing is held. */
 	whenEmpty(): Promise<void> {
 		if (this.#state === "asleep" || this.#stopped) return Promise.resolve();
@@ -126,23 +148,42 @@ export class FlushEngine {
 
 	readonly #turn = (): void => {
 		if (this.#stopped) return;
-		const { bus, batch, deliver, deliverIngested } = this.#parts;
-		if (this.#state !== "due") {
-			this.#state = "due";
-			this.#beganMs = this.#scheduler.nowMs();
-			this.#records = 0;
-		}
+		if (this.#state !== "due") this.#begin();
 		this.#parts.beforeTurn();
-		let count = bus.drain(batch, deliver);
-		for (const source of this.#sources) if (count < batch) count += source.drain(batch - count, deliverIngested);
+		this.#turnBytes = 0;
+		this.#turnRecords = 0;
+		this.#drain(this.#parts.bus, this.#deliver);
+		for (const source of this.#sources) this.#drain(source, this.#deliverIngested);
 		this.#ring();
-		this.#records += count;
-		if (count >= batch) {
-			this.#scheduler.soon(this.#turn);
-			return;
+		this.#records += this.#turnRecords;
+		if (this.#turnHasRoom) {
+			this.#state = "settling";
+			this.#scheduler.soon(this.#settle);
+		} else this.#scheduler.soon(this.#turn);
+	};
+
+	/** Drains one ring, or several, until it is empty or the turn is full. */
+	#drain(ring: Pick<RecordSource, "drain">, visit: VisitOrigin): void {
+		while (this.#turnHasRoom) {
+			const max = Math.min(recordsPerLook, this.#parts.batch - this.#turnRecords);
+			const count = ring.drain(max, visit);
+			this.#turnRecords += count;
+			if (count < max) return;
 		}
-		this.#state = "settling";
-		this.#scheduler.soon(this.#settle);
+	}
+
+	get #turnHasRoom(): boolean {
+		return this.#turnRecords < this.#parts.batch && this.#turnBytes < this.#parts.turnBytesMax;
+	}
+
+	readonly #deliver: VisitOrigin = (origin, u8, view, start, end) => {
+		this.#turnBytes += end - start;
+		this.#parts.deliver(origin, u8, view, start, end);
+	};
+
+	readonly #deliverIngested: VisitOrigin = (origin, u8, view, start, end) => {
+		this.#turnBytes += end - start;
+		this.#parts.deliverIngested(origin, u8, view, start, end);
 	};
 
 	/** The loop has come round: what the flush published has been written. */
@@ -151,7 +192,7 @@ export class FlushEngine {
 		const { policy, counters } = this.#parts;
 		if (this.#records > 0) {
 			const nowMs = this.#scheduler.nowMs();
-			policy.flushed(this.#beganMs, nowMs);
+			policy.flushed(this.#beganMs, nowMs, this.#crowded);
 			counters.add("recordsDrained", this.#records);
 			counters.add("flushes", 1);
 			counters.set("flushMs", nowMs - this.#beganMs);
@@ -182,13 +223,22 @@ export class FlushEngine {
 	#schedule(waitMs: number): void {
 		if (waitMs > 0) {
 			this.#state = "pausing";
-			this.#scheduler.later(this.#look, waitMs);
+			const pauseNumber = ++this.#pauseNumber;
+			this.#scheduler.later(() => {
+				if (this.#state === "pausing" && this.#pauseNumber === pauseNumber) this.#look();
+			}, waitMs);
 			return;
 		}
+		this.#begin();
+		this.#scheduler.soon(this.#turn);
+	}
+
+	#begin(): void {
+		const { bus } = this.#parts;
 		this.#state = "due";
 		this.#beganMs = this.#scheduler.nowMs();
 		this.#records = 0;
-		this.#scheduler.soon(this.#turn);
+		this.#crowded = bus.backlogBytes() >= crowdedRecords * bus.recordBytesMax;
 	}
 
 	#ring(): void {

@@ -20,7 +20,7 @@ export interface IncomingParts {
 	readonly onHandlerError: (error: unknown) => void;
 }
 
-/** What came of an HTTP publish. `stopped`: a handler did not let it through. */
+/** What came of a publish. `stopped`: a handler did not let it through. */
 export type PublishOutcome = "taken" | "full" | "stopped" | "failed";
 
 /**
@@ -68,12 +68,18 @@ export class Incoming {
 		this.#parts.rate.forget(client);
 	}
 
-	/** A message over HTTP. */
-	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array, address: string): PublishOutcome {
+	/** A message over HTTP, or of the program that runs the server. */
+	publish(
+		kind: RecordKind,
+		channels: ChannelList,
+		payload: Uint8Array,
+		address: string,
+		source: MessageContext["source"] = "http",
+	): PublishOutcome {
 		const { publisher, middleware } = this.#parts;
 		if (middleware.isEmpty) return publisher.publish(kind, 0, channels, payload) ? "taken" : "full";
 		let outcome: PublishOutcome = "stopped";
-		const ran = this.#handle({ source: "http", kind, channels: channels.names, address, payload }, (handled) => {
+		const ran = this.#handle({ source, kind, channels: channels.names, address, payload }, (handled) => {
 			outcome = publisher.publish(kind, 0, channels, handled) ? "taken" : "full";
 		});
 		return ran ? outcome : "failed";

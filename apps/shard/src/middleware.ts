@@ -2,7 +2,8 @@ import type { RecordKind } from "@shardcast/wire";
 
 /** A message on its way in. Valid until the last handler has returned: `payload` lies in the socket's own buffer. */
 export interface MessageContext {
-	readonly source: "websocket" | "http";
+	/** `host`: the program that runs the server, by `server.publish`. */
+	readonly source: "websocket" | "http" | "host";
 	readonly kind: RecordKind;
 	/** None = to everybody. */
 	readonly channels: readonly string[];

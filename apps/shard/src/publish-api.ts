@@ -48,7 +48,7 @@ export class PublishApi {
 		this.bodyBytesMax = parts.payloadBytesMax * jsonBytesPerPayloadByte + jsonEnvelopeBytes;
 	}
 
-	/** From now on nothing is taken. */
+	/** From now on no new request is taken. */
 	drain(): void {
 		this.#draining = true;
 	}
@@ -57,7 +57,7 @@ export class PublishApi {
 	judge(head: PublishHead): HttpReply | null {
 		const { allowedOrigins, isKey } = this.#parts;
 		if (head.method !== "post") return refusal("methodNotAllowed", "publish with POST", { headers: { Allow: "POST" } });
-		if (this.#draining) return this.#shuttingDown();
+		if (this.#draining) return refusal("unavailable", "this server is shutting down; publish again");
 		if (!originAllowed(head.origin, allowedOrigins)) return refusal("forbidden", "pages of this origin may not publish here");
 		if (isKey !== null && !isKey(keyFrom(head)))
 			return refusal("unauthorized", "publishing needs the key: send it as X-API-Key or Authorization: Bearer", {
@@ -68,9 +68,8 @@ export class PublishApi {
 		return null;
 	}
 
-	/** The whole body is there. */
+	/** The whole body is there. One that was on its way when the drain began is still taken. */
 	publish(head: PublishHead, body: Uint8Array): HttpReply {
-		if (this.#draining) return this.#shuttingDown();
 		const { rate, nowMs, counters, payloadBytesMax, incoming } = this.#parts;
 		if (!rate.take(head.address, nowMs())) {
 			counters.add("rateLimited", 1);
@@ -112,10 +111,6 @@ export class PublishApi {
 
 	#payloadTooLarge(bytes: number): HttpReply {
 		return refusal("tooLarge", `the message is ${bytes} bytes; the most is ${this.#parts.payloadBytesMax}`, { keepOpen: true });
-	}
-
-	#shuttingDown(): HttpReply {
-		return refusal("unavailable", "this server is shutting down; publish again");
 	}
 }
 

@@ -6,6 +6,16 @@ import type { HeldFrame, HeldFrames } from "./held-frames.ts";
 /** What the publisher needs of the bus. */
 export type RingEnd = Pick<BusLink, "claim" | "commit" | "u8" | "view">;
 
+export interface PublisherParts {
+	readonly ring: RingEnd;
+	readonly held: HeldFrames;
+	readonly counters: Counters;
+	/** Called after each record that is in the ring: wake whoever reads it. */
+	readonly onCommit: () => void;
+	/** Called when a message found no room: this shard reads the ring as well, and should not wait with it. */
+	readonly onFull: () => void;
+}
+
 /**
  * Puts messages of clients and of HTTP into this shard's own ring, from where every shard, this one included, takes them. One
  * copy per message and no allocation.
@@ -17,13 +27,14 @@ export class Publisher {
 	readonly #held: HeldFrames;
 	readonly #counters: Counters;
 	readonly #onCommit: () => void;
+	readonly #onFull: () => void;
 
-	/** @param onCommit is called after each record that is in the ring: wake whoever reads it. */
-	constructor(parts: { ring: RingEnd; held: HeldFrames; counters: Counters; onCommit: () => void }) {
+	constructor(parts: PublisherParts) {
 		this.#ring = parts.ring;
 		this.#held = parts.held;
 		this.#counters = parts.counters;
 		this.#onCommit = parts.onCommit;
+		this.#onFull = parts.onFull;
 	}
 
 	/** False when the ring is full, or when held messages come first. */
@@ -71,6 +82,7 @@ export class Publisher {
 
 	#backpressured(): false {
 		this.#counters.add("backpressured", 1);
+		this.#onFull();
 		return false;
 	}
 }

@@ -11,13 +11,19 @@ interface Bucket {
  * a full bucket again. Zero messages per second = no limit, and nothing is kept.
  */
 export class RateLimit<Key> {
-	readonly #perSecond: number;
+	#perSecond: number;
 	readonly #clientsMax: number;
 	readonly #buckets = new Map<Key, Bucket>();
 
 	constructor(perSecond: number, clientsMax: number) {
 		this.#perSecond = perSecond;
 		this.#clientsMax = clientsMax;
+	}
+
+	/** Holds from the next message on; a bucket that has more than the new rate allows is cut down to it. */
+	set perSecond(value: number) {
+		this.#perSecond = value;
+		if (value === 0) this.#buckets.clear();
 	}
 
 	get isOff(): boolean {

@@ -9,10 +9,9 @@ import {
 	type Log,
 	metricsContentType,
 	type ProcessSample,
-	secretMatches,
 	withDeadline,
 } from "@shardcast/service";
-import { everybody, monotonicMs } from "@shardcast/wire";
+import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind } from "@shardcast/wire";
 import { addressOf, type Client } from "./client.ts";
 import { proxiedAddress } from "./client-address.ts";
 import { Clients } from "./clients.ts";
@@ -27,11 +26,11 @@ import { FlushPolicy } from "./flush-policy.ts";
 import { HandoffIntake } from "./handoff-intake.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { type HttpReply, json, refusal } from "./http-reply.ts";
-import { Incoming } from "./incoming.ts";
+import { Incoming, type PublishOutcome } from "./incoming.ts";
 import type { ShardIngest } from "./ingest/shard-ingest.ts";
 import { LeavingClients } from "./leaving-clients.ts";
+import { LiveSettings } from "./live-settings.ts";
 import { type Middleware, MiddlewareChain } from "./middleware.ts";
-import { normalizeOrigins } from "./origin.ts";
 import { PublishApi } from "./publish-api.ts";
 import { Publisher } from "./publisher.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -64,6 +63,15 @@ export interface ShardOptions {
 	readonly consoleAnswer: (channels: readonly string[]) => Promise<ConsoleAnswer>;
 	/** The metrics of the whole cluster, as GET /metrics gives them. */
 	readonly metrics: () => Promise<string>;
+	/** Told as clients come and go. */
+	readonly events?: ClientEvents;
+}
+
+/** Must not throw: it is called out of the library's own callbacks. */
+export interface ClientEvents {
+	opened(client: Client): void;
+	/** @param code as the client sent it, or as we did. */
+	closed(client: Client, code: number): void;
 }
 
 /** Share of the drain's time that work already taken may use up, before clients are told to go. */
@@ -72,8 +80,11 @@ const workShare = 0.25;
 const lingerMsMax = 250;
 /** A client that reads slowly is cut if it has not made room for its close frame by then. */
 const leavingDeadlineMs = 5000;
-/** Client messages held for a full ring. One client's share is what it can send over a fast network while a flush goes on. */
-const heldLimits = { bytesMax: 32 * 1024 * 1024, clientBytesMax: 4 * 1024 * 1024 };
+/**
+ * Client messages held for a full ring. uWebSockets.js reads some 5 MB from one socket before the loop goes on, so that a client's
+ * share is a few such gulps.
+ */
+const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 1024 };
 
 /**
  * One shard: clients, their channels, its end of the bus, and the flushes that join them. Knows neither in which process it runs
@@ -94,7 +105,9 @@ export class Shard {
 	readonly #intake: HandoffIntake | null;
 	readonly #vitals: Vitals;
 	readonly #console: ConsoleFeed;
-	readonly #origins: readonly string[];
+	readonly #live: LiveSettings;
+	readonly #clientRate: RateLimit<Client>;
+	readonly #publisherRate: RateLimit<string>;
 	#draining = false;
 	#port = 0;
 	#openAtStart = 0;
@@ -103,7 +116,10 @@ export class Shard {
 		const { config, row, bus, handoff, connectionsMax, log } = options;
 		const nowMs = () => performance.now();
 		this.#options = options;
-		this.#origins = normalizeOrigins(config.allowedOrigins);
+		const live = new LiveSettings(config);
+		this.#live = live;
+		this.#clientRate = new RateLimit(config.messageRate, connectionsMax);
+		this.#publisherRate = new RateLimit(config.messageRate, publishersMax);
 		this.#rooms = new Rooms(everybody, connectionsMax);
 		const senders = new SenderIds<Client>();
 		this.#leaving = new LeavingClients({ bufferedBytesMax: config.maxBufferedBytes, deadlineMs: leavingDeadlineMs, nowMs });
@@ -121,20 +137,23 @@ export class Shard {
 			senders,
 			publisher: this.#publisher,
 			middleware: this.#middleware,
-			rate: new RateLimit<Client>(config.messageRate, connectionsMax),
+			rate: this.#clientRate,
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
 			nowMs,
 			onHandlerError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
 		});
-		const { apiKey } = config;
 		this.#publish = new PublishApi({
 			incoming: this.#incoming,
-			rate: new RateLimit<string>(config.messageRate, publishersMax),
+			rate: this.#publisherRate,
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
-			allowedOrigins: this.#origins,
-			isKey: apiKey === undefined ? null : (given) => secretMatches(given, apiKey),
+			get allowedOrigins() {
+				return live.allowedOrigins;
+			},
+			get isKey() {
+				return live.isKey;
+			},
 			nowMs,
 		});
 		this.#sockets = new Sockets({
@@ -165,7 +184,12 @@ export class Shard {
 					});
 		this.engine = new FlushEngine({
 			bus,
-			policy: new FlushPolicy({ pauseMsMax: config.flushMaxMs, pauseRatio }),
+			policy: new FlushPolicy({
+				pauseRatio,
+				get pauseMsMax() {
+					return live.flushMaxMs;
+				},
+			}),
 			counters: row,
 			deliver: fanOut.deliver,
 			deliverIngested: fanOut.deliverIngested,
@@ -177,6 +201,7 @@ export class Shard {
 			afterFlush: () => fanOut.count(),
 			holds: () => this.#publisher.holds,
 			batch: config.batch,
+			turnBytesMax: config.maxBufferedBytes * turnShareOfBuffer,
 		});
 		this.#vitals = new Vitals({ counters: row, bus, sample: options.sample, onBeat: () => this.#leaving.expire() });
 	}
@@ -194,6 +219,18 @@ export class Shard {
 	/** Adds a handler for all messages from now on. */
 	use(middleware: Middleware): void {
 		this.#middleware.use(middleware);
+	}
+
+	/** A message of the program that runs this shard, through the handlers like any other. */
+	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array): PublishOutcome {
+		return this.#incoming.publish(kind, channels, payload, "", "host");
+	}
+
+	/** Takes over those settings that may change while it serves; all others are left as they were. */
+	reload(config: Config): void {
+		this.#live.change(config);
+		this.#clientRate.perSecond = config.messageRate;
+		this.#publisherRate.perSecond = config.messageRate;
 	}
 
 	async start(): Promise<void> {
@@ -234,7 +271,7 @@ export class Shard {
 		const unread = await closeAll({
 			clients: () => this.clients.snapshot(),
 			close: (client, code) => this.clients.close(client, code),
-			clientsPerSecond: config.drainRate,
+			clientsPerSecond: this.#live.drainRate,
 			deadlineMs: deadline.leftMs(),
 			random: Math.random,
 			...clock,
@@ -256,10 +293,10 @@ export class Shard {
 	}
 
 	#handlers(): SocketHandlers {
-		const { row, log, connectionsMax } = this.#options;
+		const { row, log, connectionsMax, events } = this.#options;
 		return {
 			upgrade: (head, forwarded) => {
-				const judged = judgeUpgrade(head, { allowedOrigins: this.#origins, draining: this.#draining });
+				const judged = judgeUpgrade(head, { allowedOrigins: this.#live.allowedOrigins, draining: this.#draining });
 				if ("refused" in judged) return judged;
 				const room = this.clients.count < connectionsMax ? this.#rooms.enter(judged.channels) : null;
 				if (room !== null) return { data: this.clients.dataFor(room, this.#proxiedAddress(forwarded)) };
@@ -268,6 +305,7 @@ export class Shard {
 			},
 			opened: (client) => {
 				this.clients.opened(client);
+				events?.opened(client);
 				if (log.level === "debug") log.debug({ address: addressOf(client) }, "client connected");
 			},
 			message: (client, message, isBinary) => this.#incoming.frame(client, message, isBinary),
@@ -276,6 +314,7 @@ export class Shard {
 			closed: (client, code, tooBig) => {
 				this.clients.closed(client, code, tooBig);
 				this.#incoming.closed(client);
+				events?.closed(client, tooBig ? CloseCode.messageTooBig : client.leaving || code);
 			},
 			connections: (count) => {
 				row.connections = count;
@@ -338,6 +377,8 @@ async function metricsReply(metrics: () => Promise<string>): Promise<HttpReply> 
 
 /** Publishers over HTTP whose rate is remembered. */
 const publishersMax = 10_000;
+/** A turn's bytes as a share of what may wait for one client. */
+const turnShareOfBuffer = 0.25;
 /** See FlushPolicy. */
 const pauseRatio = 1;
 /** A ring takes records up to this part of it. */

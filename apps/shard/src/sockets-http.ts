@@ -9,8 +9,14 @@ export function sendReply(response: HttpResponse, reply: HttpReply, head = false
 		response.writeStatus(`${reply.status} ${STATUS_CODES[reply.status]}`);
 		response.writeHeader("Content-Type", reply.type ?? "application/json; charset=utf-8");
 		for (const name of Object.keys(reply.headers)) response.writeHeader(name, reply.headers[name]);
-		if (head) response.endWithoutBody(Buffer.byteLength(reply.body), reply.close);
-		else response.end(reply.body, reply.close);
+		if (!head) {
+			response.end(reply.body, reply.close);
+			return;
+		}
+		// endWithoutBody with a length aborts the process (20.x), so both headers are written here; the client does the closing.
+		response.writeHeader("Content-Length", String(Buffer.byteLength(reply.body)));
+		if (reply.close) response.writeHeader("Connection", "close");
+		response.endWithoutBody();
 	});
 }
 

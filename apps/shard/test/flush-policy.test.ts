@@ -33,6 +33,12 @@ describe("the flush policy", () => {
 		expect(policy.waitMs(2005.5)).toBe(0);
 	});
 
+	it("does not pause when the rings fill up faster than it empties them", () => {
+		const policy = new FlushPolicy({ pauseMsMax: 10, pauseRatio: 1 });
+		policy.flushed(1000, 1006, true);
+		expect(policy.waitMs(1006)).toBe(0);
+	});
+
 	it("never pauses when --flush-max is 0", () => {
 		const policy = new FlushPolicy({ pauseMsMax: 0, pauseRatio: 1 });
 		policy.flushed(0, 500);

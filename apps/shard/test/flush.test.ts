@@ -41,12 +41,13 @@ class FakeLoop implements Scheduler {
 
 interface Setup {
 	readonly batch?: number;
+	readonly turnBytesMax?: number;
 	readonly flushTakesMs?: number;
 	readonly pauseMsMax?: number;
 	readonly holds?: () => boolean;
 }
 
-function setup({ batch = 64, flushTakesMs = 0, pauseMsMax = 10, holds = () => false }: Setup = {}) {
+function setup({ batch = 64, turnBytesMax = 1e6, flushTakesMs = 0, pauseMsMax = 10, holds = () => false }: Setup = {}) {
 	const loop = new FakeLoop();
 	const bus = new MemoryBus({ members: 2, capacityBytes: 65_536 });
 	const link = bus.link(0);
@@ -62,6 +63,8 @@ function setup({ batch = 64, flushTakesMs = 0, pauseMsMax = 10, holds = () => fa
 			drain: (max, visit) => link.drain(max, visit),
 			hasRecords: () => link.hasRecords(),
 			sleep: () => link.sleep(),
+			backlogBytes: () => link.backlogBytes(),
+			recordBytesMax: link.recordBytesMax,
 			ringWaiters: () => {
 				rings++;
 				link.ringWaiters();
@@ -83,6 +86,7 @@ function setup({ batch = 64, flushTakesMs = 0, pauseMsMax = 10, holds = () => fa
 		afterFlush: () => {},
 		holds,
 		batch,
+		turnBytesMax,
 		scheduler: loop,
 	});
 	const put = (text: string, from = link): void => {
@@ -149,6 +153,15 @@ describe("the flush engine", () => {
 		expect(loop.turns - turnsBefore).toBeGreaterThanOrEqual(4);
 	});
 
+	it("ends a turn after so many bytes, so that they are written before there are more", () => {
+		const { loop, put, engine, delivered, turns } = setup({ turnBytesMax: 10_000 });
+		for (let count = 0; count < 30; count++) put("x".repeat(1500));
+		engine.committed();
+		loop.settle();
+		expect(delivered).toHaveLength(30);
+		expect(Math.max(...turns)).toBe(8);
+	});
+
 	it("hears the other members' records when they ring, and rings them once per turn for all it published", () => {
 		const { loop, put, other, delivered, publish, rings } = setup();
 		put("from the other", other);
@@ -171,6 +184,34 @@ describe("the flush engine", () => {
 		publish("second");
 		loop.turn();
 		expect(rings() - before).toBe(1);
+	});
+
+	it("cuts its pause short when the ring is full, once", () => {
+		const { loop, engine, publish, delivered } = setup({ flushTakesMs: 8 });
+		publish("first");
+		loop.settle();
+		publish("second");
+		engine.hurry();
+		engine.hurry();
+		loop.turn();
+		expect(delivered).toEqual(["first", "second"]);
+		publish("third");
+		loop.settle();
+		loop.pass(7);
+		expect(delivered, "the timer of the pause that was cut short does not end the next one").toHaveLength(2);
+		loop.pass(3);
+		expect(delivered).toHaveLength(3);
+	});
+
+	it("does not pause when a quarter of a ring had come together", () => {
+		const { loop, put, engine, publish, delivered } = setup({ flushTakesMs: 1 });
+		const large = "x".repeat(4000);
+		for (let count = 0; count < 5; count++) put(large);
+		engine.committed();
+		loop.settle();
+		publish("next");
+		loop.turn();
+		expect(delivered.at(-1)).toBe("next");
 	});
 
 	it("drains other sources in the same turns, and asks all of them before it sleeps", () => {

@@ -55,7 +55,7 @@ function incoming(payloadBytesMax = 100) {
 	const row = Scoreboard.inMemory(1).row(0);
 	const middleware = new MiddlewareChain();
 	const held = new HeldFrames({ bytesMax: 0, clientBytesMax: 0 });
-	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => {} });
+	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => {}, onFull: () => {} });
 	const closed: number[] = [];
 	const clients = { close: (_client: Client, code: number) => closed.push(code) } as unknown as Clients;
 	const senders = new SenderIds<Client>();

@@ -146,11 +146,11 @@ describe("POST /api/publish", () => {
 		expect(setup({}, "full").api.publish(head, json({ data: 1 }))).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });
 	});
 
-	it("503: when it drains, before and after the body", () => {
+	it("503: when it drains; a body that was on its way is still taken", () => {
 		const { api } = setup();
 		api.drain();
 		expect(api.judge(head)).toMatchObject({ status: 503, close: true, headers: { "Retry-After": "1" } });
-		expect(api.publish(head, json({ data: 1 })).status).toBe(503);
+		expect(api.publish(head, json({ data: 1 })).status).toBe(200);
 	});
 
 	it("tells a handler's refusal from its failure", () => {

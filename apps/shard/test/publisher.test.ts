@@ -11,7 +11,7 @@ function setup(capacityBytes = 8192) {
 	const row = Scoreboard.inMemory(1).row(0);
 	const held = new HeldFrames({ bytesMax: 100_000, clientBytesMax: 50_000 });
 	let commits = 0;
-	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => commits++ });
+	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => commits++, onFull: () => {} });
 	const head = createRecordHead();
 	const read = (from = link): string[] => {
 		const texts: string[] = [];

@@ -1,0 +1,62 @@
+import { RawClient as Raw, type RawClient, waitFor } from "@shardcast/testkit";
+import { kafkaForTests } from "@shardcast/testkit/kafka";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { flawless, KafkaRig } from "./ingest-rig.ts";
+
+const clientsPerShard = 5;
+const modes = ["per-shard", "shared"] as const;
+
+describe.skipIf(!(await kafkaForTests()))("M4 M12: produced once, received exactly once, in order of the partition", () => {
+	let rig: KafkaRig;
+	let topics = 0;
+	beforeAll(async () => {
+		rig = await KafkaRig.create();
+	});
+	afterEach(() => rig.reset());
+	afterAll(() => rig.close());
+
+	async function freshTopic(partitions: number): Promise<string> {
+		const topic = `t${topics++}`;
+		await rig.client.createTopic(topic, partitions);
+		return topic;
+	}
+
+	async function clientsOn(shards: number): Promise<RawClient[]> {
+		const urls = Array.from({ length: shards * clientsPerShard }, (_, index) => rig.cluster.shardUrl(index % shards));
+		return rig.listen([...urls, rig.cluster.url]);
+	}
+
+	async function stopCleanly(): Promise<void> {
+		expect((await rig.cluster.stop()).code, rig.cluster.log()).toBe(0);
+	}
+
+	for (const mode of modes)
+		for (const shards of [1, 2, 4])
+			it(`${mode}, ${shards} shards: steady, and while a shard is killed and comes back`, async () => {
+				const topic = await freshTopic(4);
+				await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-group", `g-${topic}`]);
+				const clients = await clientsOn(shards);
+				await rig.produce(topic, 4, 500);
+				await Promise.all(clients.map((client) => rig.caughtUp(client)));
+				expect(rig.report(clients)).toMatchObject({ ...flawless, received: clients.length * 4 * 500 });
+
+				const stop = rig.produceSteadily(topic, () => 4);
+				const victim = shards - 1;
+				const survivors = clients.filter((_, index) => index % shards !== victim && index < shards * clientsPerShard);
+				await rig.cluster.kill9(victim);
+				const killedMs = performance.now();
+				const back = await waitFor(() => Raw.open(rig.cluster.shardUrl(victim)), { deadlineMs: 10_000, what: "the shard to be back" });
+				const served = await back.waitForMessages(1, 10_000);
+				expect(performance.now() - killedMs).toBeLessThan(3000);
+				expect(served.length).toBeGreaterThan(0);
+				await new Promise((resolve) => setTimeout(resolve, 500));
+				await stop();
+				await Promise.all([...survivors, back].map((client) => rig.caughtUp(client)));
+				expect(rig.report(survivors), "those on other shards noticed nothing").toMatchObject(flawless);
+				expect(rig.report([back], "first seen"), "a client of the shard that came back").toMatchObject(flawless);
+				// It joined where its siblings are: what had been delivered before the kill does not come again.
+				const first = Number(back.texts()[0]!.split(":")[1]);
+				expect(first).toBeGreaterThanOrEqual(500);
+				await stopCleanly();
+			});
+});

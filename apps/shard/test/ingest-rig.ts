@@ -1,0 +1,137 @@
+import { type Cluster, DeliveryChecker, type DeliveryReport, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { acquireKafka, connectKafka, type KafkaClient, type TestKafka } from "@shardcast/testkit/kafka";
+
+export const flawless = { lost: 0, duplicated: 0, reordered: 0, unexpected: 0, examples: [] };
+
+/** A broker, a cluster that reads from it, numbered records per partition, and clients that count them. */
+export class KafkaRig {
+	readonly kafka: TestKafka;
+	readonly client: KafkaClient;
+	cluster!: Cluster;
+	/** Records produced so far, by topic and partition. */
+	readonly produced = new Map<string, number>();
+
+	private constructor(kafka: TestKafka, client: KafkaClient) {
+		this.kafka = kafka;
+		this.client = client;
+	}
+
+	static async create(): Promise<KafkaRig> {
+		const kafka = await acquireKafka();
+		return new KafkaRig(kafka, await connectKafka(kafka.brokers));
+	}
+
+	/** Starts the cluster and waits until Kafka is no trouble to it. */
+	async start(shards: number, flags: readonly string[]): Promise<void> {
+		const common = ["--kafka-brokers", this.kafka.brokers, "--kafka-metadata-age", "300ms", "--kafka-commit-interval", "200ms"];
+		this.cluster = await startCluster({ shards, flags: [...common, ...flags] });
+		await this.healthy();
+	}
+
+	async healthy(deadlineMs = 15_000): Promise<void> {
+		await waitFor(
+			async () => {
+				const { status, reasons } = await this.cluster.health();
+				if (status !== "healthy") throw new Error(reasons.join("; "));
+				return true;
+			},
+			{ deadlineMs, what: "a healthy cluster" },
+		);
+	}
+
+	/** Produces the next `count` records of each partition, in rounds, each `topic/partition:sequence`. */
+	async produce(topic: string, partitions: number, count: number): Promise<void> {
+		const messages: { partition: number; value: string }[] = [];
+		for (let round = 0; round < count; round++)
+			for (let partition = 0; partition < partitions; partition++) {
+				const key = `${topic}/${partition}`;
+				const sequence = this.produced.get(key) ?? 0;
+				this.produced.set(key, sequence + 1);
+				messages.push({ partition, value: `${key}:${sequence}` });
+			}
+		await this.client.producer.send({ topic, acks: -1, messages });
+	}
+
+	/** Produces a few records every few milliseconds until the returned function is called. */
+	produceSteadily(topic: string, partitions: () => number): () => Promise<void> {
+		let stop = false;
+		const running = (async () => {
+			while (!stop) {
+				await this.produce(topic, partitions(), 2);
+				await new Promise((resolve) => setTimeout(resolve, 10));
+			}
+		})();
+		this.#stopProducing = async () => {
+			stop = true;
+			await running;
+		};
+		return this.#stopProducing;
+	}
+
+	#stopProducing: () => Promise<void> = async () => {};
+
+	/** After each test, whatever came of it. */
+	async reset(): Promise<void> {
+		await this.#stopProducing();
+		if (this.cluster?.process.status() === null) await this.cluster.stop();
+		this.produced.clear();
+	}
+
+	/** Waits until the client has the last record of every partition. */
+	async caughtUp(client: RawClient, deadlineMs = 20_000): Promise<void> {
+		await waitFor(
+			() => {
+				const last = new Map<string, number>();
+				for (const text of client.texts()) {
+					const { partition, sequence } = parse(text);
+					last.set(partition, Math.max(last.get(partition) ?? -1, sequence));
+				}
+				for (const [partition, count] of this.produced)
+					if ((last.get(partition) ?? -1) < count - 1) throw new Error(`${partition}: has ${last.get(partition)}, not ${count - 1}`);
+				return true;
+			},
+			{ deadlineMs, what: "the last records", everyMs: 50 },
+		);
+	}
+
+	/** Exactly once and in order of the partition, from the first record of each partition, or from the first that it got. */
+	report(clients: readonly RawClient[], from: "start" | "first seen" = "start"): DeliveryReport {
+		const partitions = [...this.produced.keys()];
+		const checker = new DeliveryChecker(clients.length, partitions.length);
+		const offsets = clients.map((client) => {
+			const first = new Map<string, number>();
+			for (const text of client.texts()) {
+				const { partition, sequence } = parse(text);
+				if (!first.has(partition)) first.set(partition, from === "start" ? 0 : sequence);
+			}
+			return first;
+		});
+		clients.forEach((client, index) => {
+			for (const text of client.texts()) {
+				const { partition, sequence } = parse(text);
+				const shifted = sequence - offsets[index]!.get(partition)!;
+				// Below what it saw first: the past, or an order that is wrong.
+				if (shifted < 0) checker.stray(index, text);
+				else checker.saw(index, partitions.indexOf(partition), shifted);
+			}
+		});
+		return checker.report((client, sender) => {
+			const partition = partitions[sender]!;
+			return this.produced.get(partition)! - (offsets[client]!.get(partition) ?? 0);
+		});
+	}
+
+	listen(urls: readonly string[]): Promise<RawClient[]> {
+		return Promise.all(urls.map((url) => RawClient.open(url)));
+	}
+
+	async close(): Promise<void> {
+		await this.client.close();
+		await this.kafka.release();
+	}
+}
+
+function parse(text: string): { partition: string; sequence: number } {
+	const at = text.lastIndexOf(":");
+	return { partition: text.slice(0, at), sequence: Number(text.slice(at + 1)) };
+}

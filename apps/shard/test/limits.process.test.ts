@@ -1,0 +1,114 @@
+import { LibraryClient, RawClient, waitFor } from "@shardcast/testkit";
+import { afterEach, describe, expect, it } from "vitest";
+import { startShards, type TestShards, type TestShardsOptions } from "./harness.ts";
+
+let running: TestShards | undefined;
+const start = async (options: TestShardsOptions = {}): Promise<TestShards> => {
+	running = await startShards(1, options);
+	return running;
+};
+afterEach(async () => {
+	await running?.stop();
+	running = undefined;
+});
+
+describe("what one client may do", () => {
+	it("1009: a frame above --max-payload closes its sender with a reason; one at the limit does not", async () => {
+		const cluster = await start();
+		const { row } = cluster.shards[0];
+		const listener = await cluster.client();
+		for (const bytes of [65_537, 300_000]) {
+			const sender = await cluster.client();
+			sender.send(Buffer.alloc(65_536));
+			sender.send(Buffer.alloc(bytes));
+			expect(await sender.closed).toEqual({ code: 1009, reason: "message too big" });
+		}
+		// So long that it is not even read: the connection is cut, and counted the same.
+		const huge = await cluster.client();
+		huge.send(Buffer.alloc(5_000_000));
+		expect((await huge.closed).code).toBe(1006);
+		await listener.waitForMessages(2);
+		expect(listener.messages.map(({ bytes }) => bytes.length)).toEqual([65_536, 65_536]);
+		await waitFor(() => row.get("closedTooBig") === 3, { deadlineMs: 2000, what: "three counted" });
+		expect(row.get("closed")).toBe(3);
+	});
+
+	it("1009: fragments count together", async () => {
+		const cluster = await start({ config: { maxPayloadBytes: 1000 } });
+		const client = await cluster.rawClient();
+		const fragment = (opcode: number, final: boolean) =>
+			Buffer.concat([Buffer.from([(final ? 0x80 : 0) | opcode, 0xfe, 0x02, 0x58, 0, 0, 0, 0]), Buffer.alloc(600)]);
+		client.socket.sendBytes(fragment(2, false));
+		client.socket.sendBytes(fragment(0, true));
+		expect(await client.closed).toEqual({ code: 1009, reason: "message too big" });
+	});
+
+	it("1008: above --message-rate", async () => {
+		const cluster = await start({ config: { messageRate: 10 } });
+		const [sender, listener] = [await cluster.client(), await cluster.client()];
+		for (let count = 0; count < 50; count++) sender.send(`${count}`);
+		expect((await sender.closed).code).toBe(1008);
+		await listener.waitForMessages(10);
+		expect(listener.texts().slice(0, 10)).toEqual(Array.from({ length: 10 }, (_, count) => `${count}`));
+		expect(cluster.shards[0].row.get("rateLimited")).toBe(1);
+	});
+
+	it("1013: when the bus stays full for longer than its messages can be held; others are not touched, nothing is lost", async () => {
+		const cluster = await start({ members: 2, capacityBytes: 1 << 20, config: { maxPayloadBytes: 100_000 } });
+		const { row } = cluster.shards[0];
+		const stuck = cluster.bus.link(1);
+		const [flood, other, listener] = [await cluster.client(), await cluster.client(), await cluster.client()];
+		const bytes = 60_000;
+		for (let sequence = 0; sequence < 350; sequence++) flood.send(Buffer.alloc(bytes, sequence));
+		expect(await flood.closed).toEqual({ code: 1013, reason: "try again later" });
+		const published = row.get("messagesIn") + 1;
+		expect(published).toBeLessThan(350);
+		other.send("patient");
+		await waitFor(() => row.get("messagesIn") === published, { deadlineMs: 2000, what: "the other's message to be held" });
+		// Everything that was taken comes, in order, then the other's.
+		await waitFor(() => stuck.drain(10_000, () => {}) >= 0 && listener.messages.length >= published, { deadlineMs: 10_000, what: "all" });
+		expect(listener.messages.at(-1)!.bytes.toString()).toBe("patient");
+		expect(listener.messages.slice(0, -1).map(({ bytes: [first] }) => first)).toEqual(
+			Array.from({ length: published - 1 }, (_, index) => index & 255),
+		);
+		expect(row.get("closedBusFull")).toBe(1);
+		expect(row.webSockets).toBe(2);
+	});
+
+	it("503: one connection more than the shard may have; room again when one leaves", async () => {
+		const cluster = await start({ connectionsMax: 2 });
+		const first = await cluster.client();
+		await cluster.client();
+		await expect(cluster.client()).rejects.toThrow(/503/);
+		const answer = await fetch(cluster.shards[0].httpUrl, {
+			headers: { upgrade: "websocket" },
+		}).catch(() => null);
+		expect(answer === null || answer.status === 426).toBe(true);
+		expect(cluster.shards[0].row.get("refused")).toBe(1);
+		await first.close();
+		await waitFor(() => cluster.shards[0].row.webSockets === 1, { deadlineMs: 2000, what: "one less" });
+		await cluster.client();
+	});
+
+	it("refuses an upgrade with JSON that says why", async () => {
+		const cluster = await start({ config: { allowedOrigins: ["https://ours.example"] } });
+		const { url } = cluster.shards[0];
+		await expect(RawClient.open(`${url}/?channels=`)).rejects.toThrow(/400.*"code":"badRequest".*empty/);
+		await expect(LibraryClient.open(url, { origin: "https://theirs.example" })).rejects.toThrow(/403/);
+		await expect(RawClient.open(`${url}/nowhere`)).rejects.toThrow(/404/);
+		const ours = await LibraryClient.open(url, { origin: "https://ours.example" });
+		await ours.close();
+		await waitFor(() => cluster.shards[0].row.connections === 0, { deadlineMs: 2000, what: "no connections" });
+	});
+
+	it("closes a client that answers no ping within --idle-timeout, and no other", async () => {
+		const cluster = await start({ config: { idleTimeoutMs: 8000 } });
+		const alive = await cluster.rawClient();
+		const dead = await cluster.rawClient();
+		dead.socket.passive = true;
+		expect((await dead.closed).code).toBe(1006);
+		expect(cluster.shards[0].row.get("closedAbnormal")).toBe(1);
+		alive.send("still there");
+		await waitFor(() => cluster.shards[0].row.get("messagesIn") === 1, { deadlineMs: 2000, what: "the other client" });
+	}, 40_000);
+});

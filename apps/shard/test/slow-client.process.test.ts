@@ -1,0 +1,68 @@
+import { waitFor } from "@shardcast/testkit";
+import { afterEach, describe, expect, it } from "vitest";
+import { startShards, type TestShards } from "./harness.ts";
+
+let running: TestShards | undefined;
+afterEach(async () => {
+	await running?.stop();
+	running = undefined;
+});
+
+const maxBufferedBytes = 200_000;
+const messageBytes = 10_000;
+
+function message(sequence: number): Buffer {
+	const bytes = Buffer.alloc(messageBytes);
+	bytes.writeUInt32LE(sequence);
+	return bytes;
+}
+
+describe("a client that reads too slowly", () => {
+	it("3008: gets everything up to the first message that it could not take, then the close, never anything after a gap", async () => {
+		const cluster = await startShards(1, { config: { maxBufferedBytes } });
+		running = cluster;
+		const { row } = cluster.shards[0];
+		const [sender, fast] = [await cluster.client(), await cluster.client()];
+		const slow = await cluster.rawClient();
+		slow.socket.tcp.pause();
+		let sent = 0;
+		const sendSome = async (count: number) => {
+			for (let index = 0; index < count; index++) sender.send(message(sent++));
+			await fast.waitForMessages(sent, 10_000);
+		};
+		// The kernel buffers some megabytes before ours begins to fill.
+		while (row.get("droppedMessages") === 0 && sent < 5000) await sendSome(20);
+		expect(row.get("droppedMessages")).toBeGreaterThan(0);
+		// It reads again while others still publish: what it then has room for must not reach it.
+		slow.socket.tcp.resume();
+		for (let round = 0; round < 15; round++) await sendSome(20);
+		expect(await slow.closed).toEqual({ code: 3008, reason: "slow" });
+		const received = slow.messages.map(({ bytes }) => bytes.readUInt32LE());
+		expect(received).toEqual(Array.from({ length: received.length }, (_, index) => index));
+		expect(received.length).toBeLessThan(sent);
+		expect(fast.messages.map(({ bytes }) => bytes.readUInt32LE())).toEqual(Array.from({ length: sent }, (_, index) => index));
+		expect(row.get("closedSlow")).toBe(1);
+		expect(row.webSockets).toBe(2);
+	}, 60_000);
+
+	it("is cut after a while when it reads nothing at all, and takes nobody with it", async () => {
+		const cluster = await startShards(1, { config: { maxBufferedBytes } });
+		running = cluster;
+		const { row } = cluster.shards[0];
+		const [sender, fast] = [await cluster.client(), await cluster.client()];
+		const dead = await Promise.all([cluster.rawClient(), cluster.rawClient(0, "/?channels=a")]);
+		for (const { socket } of dead) socket.tcp.pause();
+		let sent = 0;
+		while (row.webSockets === 4 && sent < 5000) {
+			for (let index = 0; index < 20; index++) sender.send(message(sent++));
+			await fast.waitForMessages(sent, 10_000);
+			if (row.get("droppedMessages") > 0) break;
+		}
+		await waitFor(() => row.webSockets === 2, { deadlineMs: 15_000, what: "both cut" });
+		expect(row.get("closedSlow")).toBe(2);
+		await waitFor(() => row.connections === 2, { deadlineMs: 2000, what: "their connections closed" });
+		sender.send("and on");
+		await fast.waitForMessages(sent + 1);
+		expect(fast.texts().at(-1)).toBe("and on");
+	}, 60_000);
+});
