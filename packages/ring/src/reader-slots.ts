@@ -28,8 +28,8 @@ export function releaseReader(ring: Ring, slot: number): void {
  * The tail is read twice because the writer caches the slowest head. Let it look at the slots just before this one becomes
  * live, when its tail is at `seen`: from then on it writes up to `seen + capacity` without looking again. The second read
  * happens after the slot has become live, hence after that look, so it yields `seen` or more, and nothing from there on
- * can be overwritten. The first head may be older than that; it only makes a writer that looks in between more careful. It is needed
- * all the same: what an earlier reader left there may lie so far back that it looks as if it were ahead.
+ * can be overwritten. The first head may be older than that, which only makes a writer that looks in between more careful;
+ * but what an earlier reader left there may be so old that it looks as if it were ahead.
  */
 export function openSlot(ring: Ring, slot: number): number {
 	const { words } = ring;

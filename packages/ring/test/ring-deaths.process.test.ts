@@ -29,7 +29,7 @@ describe(`a ring whose threads are terminated at random points (seed ${seed})`, 
 		for (let incarnation = 0; incarnation < writers; incarnation++) {
 			const controlBuffer = newControl();
 			const control = new Int32Array(controlBuffer);
-			const { worker } = startThread("writer", { buffer, controlBuffer, seed, incarnation });
+			const { worker } = startThread("writer", { buffer, controlBuffer, seed, deadlineMs, incarnation });
 			await until(() => Atomics.load(control, Control.acknowledged) > 0, `writer ${incarnation} begins`);
 			await delay((mix(seed, incarnation) >>> 0) % 20);
 			await worker.terminate();
@@ -56,7 +56,7 @@ describe(`a ring whose threads are terminated at random points (seed ${seed})`, 
 		registerReader(ring, 0);
 		registerReader(ring, 1);
 		const staying = startThread<ReaderReport>("reader", { buffer, slot: 0, seed, deadlineMs });
-		const writing = startThread<{ written: number }>("writer", { buffer, controlBuffer: writerControl, seed });
+		const writing = startThread<{ written: number }>("writer", { buffer, controlBuffer: writerControl, seed, deadlineMs });
 		let lastSeen = 0;
 		const takeOver = () => {
 			const controlBuffer = newControl();
@@ -95,7 +95,7 @@ describe(`a ring whose threads are terminated at random points (seed ${seed})`, 
 		registerReader(ring, 1);
 		const staying = startThread<ReaderReport>("reader", { buffer, slot: 0, seed, deadlineMs });
 		const mortal = startThread("reader", { buffer, slot: 1, seed, deadlineMs });
-		const writing = startThread<{ written: number }>("writer", { buffer, controlBuffer, seed });
+		const writing = startThread<{ written: number }>("writer", { buffer, controlBuffer, seed, deadlineMs });
 		await until(() => Atomics.load(control, Control.acknowledged) > 1000, "both read");
 		await mortal.worker.terminate();
 		let written = -1;

@@ -32,7 +32,7 @@ describe(`a ring between threads (seed ${seed})`, () => {
 		const buffer = ring.u8.buffer;
 		for (let slot = 0; slot < readers; slot++) registerReader(ring, slot);
 		const reading = Array.from({ length: readers }, (_, slot) => startThread<ReaderReport>("reader", { buffer, slot, seed, deadlineMs }));
-		const writing = startThread<WriterReport>("writer", { buffer, controlBuffer: newControl(), seed, count });
+		const writing = startThread<WriterReport>("writer", { buffer, controlBuffer: newControl(), seed, deadlineMs, count });
 		const { written, backpressured } = await writing.report;
 		expect(written).toBe(count);
 		await writeEnd(ring, seed);
@@ -52,7 +52,7 @@ describe(`a ring between threads (seed ${seed})`, () => {
 		const hoppers = [1, 2].map((slot) =>
 			startThread<{ stays: number; records: number }>("hopper", { buffer, controlBuffer, slot, seed, deadlineMs }),
 		);
-		const writing = startThread<WriterReport>("writer", { buffer, controlBuffer, seed, count });
+		const writing = startThread<WriterReport>("writer", { buffer, controlBuffer, seed, deadlineMs, count });
 		expect((await writing.report).written).toBe(count);
 		Atomics.store(new Int32Array(controlBuffer), Control.stop, 1);
 		const hops = await Promise.all(hoppers.map(({ report }) => report));

@@ -14,7 +14,15 @@ export interface Thread<Report> {
 }
 
 const started = new Set<Worker>();
+/** What rejects the reports that are still awaited. */
+const awaited = new Set<(error: Error) => void>();
 let failure: Error | undefined;
+
+/** When one thread fails, the others may wait for it for ever: all reports end with its error, which is the one to read. */
+function fail(error: Error): void {
+	failure ??= error;
+	for (const reject of awaited) reject(failure);
+}
 
 /** Starts `test/programs/<program>.mjs` as a thread; it loads the ring from `dist`, as all threads do in production. */
 export function startThread<Report>(program: string, data: object): Thread<Report> {
@@ -22,13 +30,12 @@ export function startThread<Report>(program: string, data: object): Thread<Repor
 	const worker = new Worker(join(import.meta.dirname, "programs", `${program}.mjs`), { workerData: data, execArgv: [] });
 	started.add(worker);
 	const report = new Promise<Report>((resolve, reject) => {
+		awaited.add(reject);
 		worker.once("message", resolve);
-		worker.once("error", (error) => {
-			failure ??= error;
-			reject(error);
-		});
+		worker.once("error", fail);
 		worker.once("exit", (status) => {
 			started.delete(worker);
+			awaited.delete(reject);
 			reject(new Error(`${program} exited with ${status} before it reported`));
 		});
 	});
@@ -39,8 +46,8 @@ export function startThread<Report>(program: string, data: object): Thread<Repor
 
 /** After each test: what failed half-way leaves no thread behind. */
 export async function terminateThreads(): Promise<void> {
-	failure = undefined;
 	await Promise.all([...started].map((worker) => worker.terminate()));
+	failure = undefined;
 }
 
 /** Fails as soon as a thread does, and after the deadline. */

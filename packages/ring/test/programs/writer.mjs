@@ -6,19 +6,21 @@ import { parentPort, workerData } from "node:worker_threads";
 import { attachRing, RingWriter } from "@shardcast/ring";
 import { Control, fillRecord, firstNumber, sizeOf } from "./pattern.mjs";
 
-const { buffer, controlBuffer, seed, incarnation = 0, count = Number.POSITIVE_INFINITY } = workerData;
+const { buffer, controlBuffer, seed, deadlineMs, incarnation = 0, count = Number.POSITIVE_INFINITY } = workerData;
 const ring = attachRing(buffer);
 const control = new Int32Array(controlBuffer);
 const pause = new Int32Array(new SharedArrayBuffer(4));
 const writer = new RingWriter(ring);
 const first = firstNumber(incarnation);
 
+const deadline = performance.now() + deadlineMs;
 let written = 0;
 while (written < count && Atomics.load(control, Control.stop) === 0) {
 	const n = first + written;
 	const bytes = sizeOf(seed, n, ring.recordBytesMax);
 	const at = writer.claim(bytes);
 	if (at < 0) {
+		if (performance.now() > deadline) throw new Error(`still full after ${deadlineMs} ms, at record ${n}`);
 		Atomics.wait(pause, 0, 0, 0.05);
 		continue;
 	}
