@@ -243,12 +243,33 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 	lines("Time since the last commit", "Grows for ever when commits fail.", "s", [
 		query(`shardcast_kafka_commit_age_seconds${on}`, "shard {{shard}}"),
 	]),
-	lines("Rebalances", "Times that partitions were shared out anew.", "short", [
-		query(`increase(shardcast_kafka_rebalances_total${on}[$__rate_interval])`, "shard {{shard}}"),
+	lines("Partitions", "Partitions per second that a shard began to read, and that it gave up.", "short", [
+		query(`sum by (change, shard) (${rate("shardcast_kafka_rebalances_total")})`, "{{change}} shard {{shard}}"),
 	]),
-	lines("Errors", "What went wrong, by kind.", "short", [query(`sum by (kind) (${rate("shardcast_kafka_errors_total")})`, "{{kind}}")], {
-		stack: true,
-	}),
+	lines(
+		"Not delivered",
+		"Records taken and not delivered, by reason.",
+		"short",
+		[query(`sum by (reason) (${rate("shardcast_kafka_skipped_total")})`, "{{reason}}")],
+		{ stack: true },
+	),
+	lines("Dead letters", "Records for --kafka-dead-letter: written there, or lost.", "short", [
+		query(`sum by (outcome) (${rate("shardcast_kafka_dead_letters_total")})`, "{{outcome}}"),
+	]),
+	lines("Published", "Messages of clients written to Kafka, with --publish-via kafka.", "short", [
+		query(`sum by (outcome) (${rate("shardcast_kafka_produced_total")})`, "{{outcome}}"),
+	]),
+	lines(
+		"Errors",
+		"What went wrong with the broker, by kind.",
+		"short",
+		[query(`sum by (kind) (${rate("shardcast_kafka_errors_total")})`, "{{kind}}")],
+		{ stack: true },
+	),
+	lines("Held up", "Records that had to wait for the bus, and ingest threads started anew, per second.", "short", [
+		query(rate("shardcast_kafka_bus_full_total"), "bus full, shard {{shard}}"),
+		query(rate("shardcast_kafka_worker_restarts_total"), "thread restarted, shard {{shard}}"),
+	]),
 ]);
 
 const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, when, and what it cost.", [

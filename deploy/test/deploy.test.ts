@@ -101,9 +101,9 @@ describe("docker-compose.multi.yml", () => {
 	});
 });
 
-describe("dashboards and rules", () => {
+describe("dashboards and rules", async () => {
 	const own = Object.values(metricTables).flat();
-	const defaults = [...metricsReference().matchAll(/^\| `((?:process|nodejs)_\w+)`/gm)].map((match) => match[1]!);
+	const defaults = [...(await metricsReference()).matchAll(/^\| `((?:process|nodejs)_\w+)`/gm)].map((match) => match[1]!);
 	const known = new Set([...own.map(({ name }) => name), ...defaults, "up"]);
 	const recorded = new Set(rules().flatMap(({ record }) => record ?? []));
 
@@ -158,6 +158,8 @@ const notShown = new Set([
 	"shardcast_flushes_total", // shown as records per flush
 	"shardcast_bus_records_total", // shown as events and deliveries
 	"shardcast_http_requests_total", // of little interest
+	"shardcast_kafka_drained_total", // shown as records and lag
+	"shardcast_kafka_commits_total", // shown as the time since the last
 	"shardcast_build_info",
 	"shardcast_scrapes_total",
 	"shardcast_scrape_duration_seconds",

@@ -28,7 +28,7 @@ export function runForked(): void {
 	const control = connectToParent({
 		start: async (message) => {
 			metrics = new ProcessMetrics(`shard-${message.slot}`, message.slot);
-			shard = await startShard(message, control);
+			shard = await startShard(message, control, metrics);
 			return { port: shard.port };
 		},
 		request: async (question) => {
@@ -48,7 +48,7 @@ export function runForked(): void {
 	});
 }
 
-async function startShard(message: StartMessage, control: ChildControl): Promise<Shard> {
+async function startShard(message: StartMessage, control: ChildControl, metrics: ProcessMetrics): Promise<Shard> {
 	const { slot, incarnation, shardsTotal, cluster, config, mode, connectionsMax } = message;
 	process.title = `shardcast shard ${slot}`;
 	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
@@ -64,7 +64,7 @@ async function startShard(message: StartMessage, control: ChildControl): Promise
 		board,
 		row,
 		bus,
-		ingest: ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row }),
+		ingest: ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row, metrics }),
 		address: { host: config.host, port },
 		connectionsMax,
 		handoff: mode === "handoff" ? DescriptorChannel.bind(directory.handoffPath(slot)) : null,

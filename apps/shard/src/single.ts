@@ -41,7 +41,7 @@ export async function runSingle(config: Config): Promise<void> {
 		board,
 		row,
 		bus,
-		ingest: ShardIngest.create({ config, slot: 0, incarnation: 1, shardsTotal: 1, cluster: null, bus, log, row }),
+		ingest: ShardIngest.create({ config, slot: 0, incarnation: 1, shardsTotal: 1, cluster: null, bus, log, row, metrics: own }),
 		address,
 		connectionsMax: config.maxConnections,
 		handoff: null,

@@ -2,6 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import {
 	type BoardReading,
+	type KafkaReading,
 	kafkaMetrics,
 	MetricsCollector,
 	type MetricsSource,
@@ -10,6 +11,12 @@ import {
 	ProcessMetrics,
 	renderMetrics,
 } from "../src/index.ts";
+
+const zeroNames = ["tombstones", "tooLarge", "invalidText", "badChannel", "deadLetters", "deadLettersLost", "pauses", "commits", "drained"];
+const routeNames = ["routeSkipped", "routeErrors", "routeNonsense", "routeTimeouts", "produced", "produceErrors"];
+const hostNames = ["revocations", "workerRestarts", "busFull", "ringHighWaterBytes"];
+/** Every counter that the table asks for. */
+const zeros = Object.fromEntries([...zeroNames, ...routeNames, ...hostNames].map((name) => [name, 0]));
 
 const nobody: BoardReading = { nowMs: 0, clusterState: "serving", balancer: null, shards: [] };
 
@@ -76,20 +83,33 @@ describe("MetricsCollector", () => {
 });
 
 describe("ProcessMetrics", () => {
-	it("takes the counters and gauges of the process's parts, with the label shard", async () => {
+	it("reads what a part keeps in memory of its own at each scrape, with the label shard", async () => {
 		const metrics = new ProcessMetrics("shard-3", 3);
-		metrics.counter(kafkaMetrics.records).add(5, { topic: "market" });
-		metrics.counter(kafkaMetrics.pauses).add(2);
-		const lag = metrics.gauge(kafkaMetrics.lag);
-		lag.set(7, { topic: "market", partition: "0" });
-		lag.set(9, { topic: "market", partition: "1" });
-		lag.remove({ topic: "market", partition: "1" });
-		const text = await renderMetrics([await metrics.values()]);
-		expect(text).toContain('shardcast_kafka_records_total{topic="market",shard="3"} 5');
-		expect(text).toContain('shardcast_kafka_pauses_total{shard="3"} 2');
-		expect(linesOf(text, "shardcast_kafka_lag_records{")).toEqual([
+		const partition = { topic: "market", partition: 0, records: 5, bytes: 500, lagRecords: 7 };
+		let reading: KafkaReading = {
+			nowMs: 4000,
+			worker: { ...zeros, pausedMs: 1500, committedMs: 1000, invalidJson: 2, connection: 3 },
+			host: { ...zeros, assignments: 2 },
+			troubles: ["connection"],
+			ringDepthBytes: 64,
+			partitions: [partition, { ...partition, partition: 1, records: 6, lagRecords: null }],
+		};
+		metrics.addReading(kafkaMetrics, () => reading);
+		const lines = (await renderMetrics([await metrics.values()])).split("\n");
+		expect(lines).toContain('shardcast_kafka_records_total{topic="market",shard="3"} 11');
+		expect(lines).toContain('shardcast_kafka_paused_seconds_total{shard="3"} 1.5');
+		expect(lines).toContain('shardcast_kafka_commit_age_seconds{shard="3"} 3');
+		expect(lines).toContain('shardcast_kafka_skipped_total{reason="invalid_json",shard="3"} 2');
+		expect(lines).toContain('shardcast_kafka_errors_total{kind="connection",shard="3"} 3');
+		expect(lines).toContain('shardcast_kafka_rebalances_total{change="assigned",shard="3"} 2');
+		// Of a partition that another shard reads, the lag is not ours to tell.
+		expect(lines.filter((line) => line.startsWith("shardcast_kafka_lag_records{"))).toEqual([
 			'shardcast_kafka_lag_records{topic="market",partition="0",shard="3"} 7',
 		]);
+		reading = { ...reading, ringDepthBytes: 128, worker: { ...reading.worker, committedMs: 0 } };
+		const later = await renderMetrics([await metrics.values()]);
+		expect(later).toContain('shardcast_kafka_ring_depth_bytes{shard="3"} 128');
+		expect(later, "nothing was committed yet").not.toContain("shardcast_kafka_commit_age_seconds{");
 	});
 
 	it("survives the way through JSON, as over the fork IPC", async () => {
@@ -113,10 +133,10 @@ describe("ProcessMetrics", () => {
 });
 
 describe("reference of the metrics", () => {
-	it("has a line for every metric, no name twice, each with one sentence", () => {
+	it("has a line for every metric, no name twice, each with one sentence", async () => {
 		const rows = Object.values(metricTables).flat();
 		expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
-		const lines = metricsReference().split("\n");
+		const lines = (await metricsReference()).split("\n");
 		for (const { name, help } of rows) {
 			expect(help).toMatch(/^[A-Z0-9].*\.$/);
 			expect(lines.filter((line) => line.startsWith(`| \`${name}\` |`))).toHaveLength(1);

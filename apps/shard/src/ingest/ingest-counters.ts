@@ -36,6 +36,7 @@ export const hostCounters = [
 	["revocations", "partitions that this shard gave up to another"],
 	["workerRestarts", "times that the ingest worker was started anew, after a hung route function or a crash"],
 	["busFull", "times that a record had to wait because the bus was full"],
+	["ringHighWaterBytes", "most bytes that the loop has found in the ingest ring"],
 ] as const;
 export type HostCounter = (typeof hostCounters)[number][0];
 

@@ -1,14 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
 import type { BoardRow, BusLink, ClusterDirectory, Scoreboard } from "@shardcast/bus";
-import { type Config, ringCapacityBytes } from "@shardcast/service";
+import { type Config, kafkaMetrics, type ProcessMetrics, ringCapacityBytes } from "@shardcast/service";
 import type { FlushEngine } from "../flush.ts";
-import { BoardView } from "./host/board-view.ts";
-import { alone } from "./host/cluster-view.ts";
-import { Ingest, type IngestLog } from "./host/ingest.ts";
-import { BusOutlet, LocalOutlet } from "./host/outlet.ts";
+import type { Ingest, IngestLog } from "./host/ingest.ts";
+import { kafkaReading } from "./ingest-metrics.ts";
 import { type IngestOptions, ingestOptions } from "./ingest-options.ts";
-import { openPositionFile, positionsInMemory } from "./positions/position-file.ts";
 
 export interface ShardIngestParts {
 	readonly config: Config;
@@ -21,6 +18,7 @@ export interface ShardIngestParts {
 	readonly log: IngestLog;
 	/** Where health reads what is wrong. */
 	readonly row: Pick<BoardRow, "troubles">;
+	readonly metrics: ProcessMetrics;
 }
 
 /** Clients are let in once it is known where reading begins, or after this time without Kafka. */
@@ -53,7 +51,9 @@ export class ShardIngest {
 	}
 
 	async start(engine: FlushEngine): Promise<void> {
-		const { config, slot, incarnation, cluster, bus, log, row } = this.#parts;
+		// Loaded here, so that a shard without Kafka does not carry it in its memory.
+		const { alone, BoardView, BusOutlet, Ingest, LocalOutlet, openPositionFile, positionsInMemory } = await import("./host/index.ts");
+		const { config, slot, incarnation, cluster, bus, log, row, metrics } = this.#parts;
 		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
 		this.#close = file.close;
 		const { table } = file;
@@ -75,6 +75,7 @@ export class ShardIngest {
 		});
 		this.#ingest = ingest;
 		this.#engine = engine;
+		metrics.addReading(kafkaMetrics, () => kafkaReading(ingest));
 		engine.addSource(ingest.drain);
 		ingest.start();
 		await ingest.live(liveMsMax);

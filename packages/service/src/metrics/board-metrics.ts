@@ -1,5 +1,5 @@
 import { clusterMetrics } from "./cluster-table.ts";
-import { ingestMetrics } from "./ingest-table.ts";
+import { ingestMetrics } from "./kafka-table.ts";
 import type { BoardMetric } from "./metric.ts";
 import { shardMetrics } from "./shard-table.ts";
 

@@ -1,16 +1,5 @@
 import type { BoardMetric } from "./metric.ts";
-import {
-	counter,
-	gauge,
-	histogram,
-	ofBalancer,
-	ofBalancerBy,
-	ofBalancerHistogram,
-	ofCluster,
-	ofClusterBy,
-	oneOf,
-	seconds,
-} from "./sampling.ts";
+import { counter, gauge, histogram, ofBalancer, ofBalancerBy, ofBalancerHistogram, oneOf, seconds, single, singleBy } from "./sampling.ts";
 import { memberStates } from "./shard-table.ts";
 
 /** In the order of the scoreboard's `ClusterState`. */
@@ -115,12 +104,12 @@ export const clusterMetrics: readonly BoardMetric[] = [
 		"shardcast_cluster_state",
 		"none",
 		"1 for the state that the cluster is in, 0 for the others.",
-		ofClusterBy("state", ({ clusterState }) => oneOf(clusterStates, clusterState)),
+		singleBy("state", ({ clusterState }) => oneOf(clusterStates, clusterState)),
 	),
 	gauge(
 		"shardcast_shards",
 		"none",
 		"Shards that the cluster has, running or not.",
-		ofCluster(({ shards }) => shards.length),
+		single(({ shards }) => shards.length),
 	),
 ];

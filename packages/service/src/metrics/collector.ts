@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { withDeadline } from "../deadline.ts";
 import { boardMetrics } from "./board-metrics.ts";
-import { boardValues } from "./board-values.ts";
+import { collectorMetrics } from "./collector-table.ts";
 import { renderMetrics } from "./exposition.ts";
-import type { BoardReading, MetricValues, ProcessMetric } from "./metric.ts";
-import type { CounterHandle, GaugeHandle, ProcessMetrics } from "./process-metrics.ts";
+import type { BoardReading, MetricValues } from "./metric.ts";
+import type { ProcessMetrics } from "./process-metrics.ts";
+import { readValues } from "./read-values.ts";
 
 /** A process that is asked for its part of the answer. */
 export interface MetricsSource {
@@ -21,32 +22,6 @@ export interface MetricsCollectorOptions {
 	readonly deadlineMs?: number;
 }
 
-/** What the collecting process keeps about the cluster and about the collecting itself. */
-export const collectorMetrics = {
-	build: {
-		name: "shardcast_build_info",
-		type: "gauge",
-		unit: "none",
-		help: "Always 1; its labels tell the version of shardcast and of Node.",
-		labels: ["version", "node"],
-	},
-	scrapes: { name: "shardcast_scrapes_total", type: "counter", unit: "none", help: "Answers to GET /metrics.", labels: [] },
-	scrapeErrors: {
-		name: "shardcast_scrape_errors_total",
-		type: "counter",
-		unit: "none",
-		help: "Processes that did not give their part of an answer in time; the answer went out without it.",
-		labels: ["source"],
-	},
-	scrapeSeconds: {
-		name: "shardcast_scrape_duration_seconds",
-		type: "gauge",
-		unit: "seconds",
-		help: "Time that the answer before this one took to collect.",
-		labels: [],
-	},
-} as const satisfies Record<string, ProcessMetric>;
-
 /**
  * Makes the answer to GET /metrics: the scoreboard's values, and those that each process keeps for itself. One per cluster,
  * in the supervisor (in single mode, in the shard). Callers that come while an answer is being made get the same one, so
@@ -54,18 +29,21 @@ export const collectorMetrics = {
  */
 export class MetricsCollector {
 	readonly #options: MetricsCollectorOptions;
-	readonly #scrapes: CounterHandle;
-	readonly #scrapeErrors: CounterHandle;
-	readonly #scrapeSeconds: GaugeHandle;
+	/** By source; as many as there have been processes by that name. */
+	readonly #scrapeErrors = new Map<string, number>();
+	#scrapes = 0;
+	#lastScrapeSeconds = 0;
 	#underWay: Promise<string> | null = null;
 
 	constructor(options: MetricsCollectorOptions) {
 		this.#options = options;
-		const { own } = options;
-		own.gauge(collectorMetrics.build).set(1, { version: ownVersion(), node: process.version });
-		this.#scrapes = own.counter(collectorMetrics.scrapes);
-		this.#scrapeErrors = own.counter(collectorMetrics.scrapeErrors);
-		this.#scrapeSeconds = own.gauge(collectorMetrics.scrapeSeconds);
+		const version = ownVersion();
+		options.own.addReading(collectorMetrics, () => ({
+			version,
+			scrapes: this.#scrapes,
+			scrapeErrors: this.#scrapeErrors,
+			lastScrapeSeconds: this.#lastScrapeSeconds,
+		}));
 	}
 
 	/** Resolves within little more than the deadline. */
@@ -80,16 +58,17 @@ export class MetricsCollector {
 		const beganMs = performance.now();
 		const { sources, board, own } = this.#options;
 		const parts = await Promise.all(sources().map((source) => this.#part(source)));
-		this.#scrapes.add(1);
-		const text = await renderMetrics([boardValues(boardMetrics, board()), await own.values(), ...parts]);
-		this.#scrapeSeconds.set((performance.now() - beganMs) / 1000);
+		this.#scrapes++;
+		const text = await renderMetrics([readValues(boardMetrics, board()), await own.values(), ...parts]);
+		this.#lastScrapeSeconds = (performance.now() - beganMs) / 1000;
 		return text;
 	}
 
 	async #part(source: MetricsSource): Promise<readonly MetricValues[]> {
 		const { name } = source;
 		// A counter that is not there at 0 hides its first step from every rate.
-		this.#scrapeErrors.add(0, { source: name });
+		const errors = this.#scrapeErrors.get(name) ?? 0;
+		this.#scrapeErrors.set(name, errors);
 		const deadlineMs = this.#options.deadlineMs ?? 1000;
 		try {
 			const part = await withDeadline(source.request(deadlineMs), deadlineMs, `the metrics of ${name}`);
@@ -97,7 +76,7 @@ export class MetricsCollector {
 			return part;
 		} catch {
 			// Late, gone, or without metrics: the counter tells, and the supervisor watches the process by its heartbeat.
-			this.#scrapeErrors.add(1, { source: name });
+			this.#scrapeErrors.set(name, errors + 1);
 			return [];
 		}
 	}

@@ -1,10 +1,12 @@
 // The only door to prom-client.
 export * from "./board-metrics.ts";
+export * from "./board-values.ts";
 
 export { balancerModes, clusterStates } from "./cluster-table.ts";
 export * from "./collector.ts";
+export * from "./collector-table.ts";
 export * from "./exposition.ts";
-export * from "./ingest-table.ts";
+export * from "./kafka-table.ts";
 export * from "./metric.ts";
 export * from "./process-metrics.ts";
 export * from "./reference.ts";

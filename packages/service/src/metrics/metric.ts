@@ -9,15 +9,13 @@ export interface MetricDescriptor {
 	readonly labels: readonly string[];
 }
 
-/** A metric that is read off the scoreboard at the moment of a scrape, by whichever process renders the answer. */
-export interface BoardMetric extends MetricDescriptor {
-	readonly sample: (reading: BoardReading) => Iterable<Sample>;
+/** A metric whose values are read off counters kept elsewhere, at the moment of a scrape. */
+export interface ReadMetric<Reading> extends MetricDescriptor {
+	readonly sample: (reading: Reading) => Iterable<Sample>;
 }
 
-/** A metric that one process keeps in its own memory (see ProcessMetrics). It begins at zero when that process begins. */
-export interface ProcessMetric extends MetricDescriptor {
-	readonly type: "counter" | "gauge";
-}
+/** Read off the scoreboard, by the process that makes the answer. */
+export type BoardMetric = ReadMetric<BoardReading>;
 
 export interface Sample {
 	readonly labels: Readonly<Record<string, string>>;

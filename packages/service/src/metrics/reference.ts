@@ -1,6 +1,6 @@
 import { clusterMetrics } from "./cluster-table.ts";
-import { collectorMetrics } from "./collector.ts";
-import { ingestMetrics, kafkaMetrics } from "./ingest-table.ts";
+import { collectorMetrics } from "./collector-table.ts";
+import { ingestMetrics, kafkaMetrics } from "./kafka-table.ts";
 import type { MetricDescriptor } from "./metric.ts";
 import { defaultMetrics } from "./process-metrics.ts";
 import { shardMetrics } from "./shard-table.ts";
@@ -9,12 +9,12 @@ import { shardMetrics } from "./shard-table.ts";
 export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>> = {
 	Shards: shardMetrics,
 	"Balancer and cluster": clusterMetrics,
-	"Kafka ingest": [...ingestMetrics, ...Object.values(kafkaMetrics)],
-	"The scrape itself": Object.values(collectorMetrics),
+	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
+	"The scrape itself": collectorMetrics,
 };
 
 /** The reference of the metrics as Markdown, a table per group: what `npm run docs:metrics` writes. */
-export function metricsReference(): string {
+export async function metricsReference(): Promise<string> {
 	const own = Object.entries(metricTables).map(([title, table]) =>
 		section(
 			title,
@@ -28,7 +28,7 @@ export function metricsReference(): string {
 			]),
 		),
 	);
-	const defaults = defaultMetrics().map(({ name, type, help }) => [`\`${name}\``, type, help]);
+	const defaults = (await defaultMetrics()).map(({ name, type, help }) => [`\`${name}\``, type, help]);
 	return [...own, section("Each process, from prom-client's defaults, label `process`", ["name", "type", "what it tells"], defaults)].join(
 		"\n",
 	);

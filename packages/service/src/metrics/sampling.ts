@@ -1,18 +1,18 @@
-import type { BalancerReading, BoardMetric, BoardReading, HistogramReading, MetricDescriptor, Sample, ShardReading } from "./metric.ts";
+import type { BalancerReading, BoardReading, HistogramReading, MetricDescriptor, ReadMetric, Sample, ShardReading } from "./metric.ts";
 
 // What the tables are made of: how a value is taken from the scoreboard, and for which labels.
 
 type Numbers = Readonly<Record<string, number>>;
 
 /** Where a metric's values come from, and the labels that tell them apart. */
-export interface Sampler {
+export interface Sampler<Reading = BoardReading> {
 	readonly labels: readonly string[];
-	readonly sample: (reading: BoardReading) => Sample[];
+	readonly sample: (reading: Reading) => Sample[];
 }
 
 const metric =
 	(type: MetricDescriptor["type"]) =>
-	(name: string, unit: MetricDescriptor["unit"], help: string, { labels, sample }: Sampler): BoardMetric => ({
+	<Reading>(name: string, unit: MetricDescriptor["unit"], help: string, { labels, sample }: Sampler<Reading>): ReadMetric<Reading> => ({
 		name,
 		type,
 		help,
@@ -69,11 +69,13 @@ export function ofBalancerHistogram(name: string, scale: (value: number) => numb
 	};
 }
 
-export function ofCluster(read: (reading: BoardReading) => number): Sampler {
+/** One value of the whole that is read. */
+export function single<Reading>(read: (reading: Reading) => number): Sampler<Reading> {
 	return { labels: [], sample: (reading) => [{ labels: {}, value: read(reading) }] };
 }
 
-export function ofClusterBy(label: string, read: (reading: BoardReading) => Numbers): Sampler {
+/** Several values of the whole that differ in `label`. */
+export function singleBy<Reading>(label: string, read: (reading: Reading) => Numbers): Sampler<Reading> {
 	return { labels: [label], sample: (reading) => labelled(label, read(reading)) };
 }
 

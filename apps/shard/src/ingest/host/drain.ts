@@ -54,6 +54,7 @@ export class IngestDrain implements RecordSource {
 	drain(max: number, deliver: VisitOrigin): number {
 		this.#deliver = deliver;
 		if (this.#stopped || !this.#releaseHeld()) return 0;
+		this.#noteHighWater();
 		let count = 0;
 		// One at a time where the outlet may be full, since a record once visited has left the ring.
 		if (this.#parts.outlet.mayBeFull) while (count < max && this.#held === null && this.#reader.drain(1, this.#visit) > 0) count++;
@@ -86,6 +87,12 @@ export class IngestDrain implements RecordSource {
 	stop(): void {
 		this.#stopped = true;
 		this.#parts.memory.recordSignal.wake();
+	}
+
+	#noteHighWater(): void {
+		const { host } = this.#parts.memory;
+		const backlog = this.#reader.backlogBytes();
+		if (backlog > host.get("ringHighWaterBytes")) host.set("ringHighWaterBytes", backlog);
 	}
 
 	async #untilWoken(): Promise<void> {

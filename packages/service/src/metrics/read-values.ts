@@ -1,7 +1,7 @@
-import type { BoardMetric, BoardReading, HistogramReading, MetricValues } from "./metric.ts";
+import type { HistogramReading, MetricValues, ReadMetric } from "./metric.ts";
 
-/** Reads the metrics of a table off the scoreboard. No state, and nothing that grows: the cost is the number of values. */
-export function boardValues(table: readonly BoardMetric[], reading: BoardReading): MetricValues[] {
+/** The metrics of a table as they are in this reading. No state, and nothing that grows: the cost is the number of values. */
+export function readValues<Reading>(table: readonly ReadMetric<Reading>[], reading: Reading): MetricValues[] {
 	return table.map((metric) => {
 		const values: MetricValues["values"][number][] = [];
 		for (const { labels, value } of metric.sample(reading)) {

@@ -1,0 +1,5 @@
+export { openPositionFile, positionsInMemory } from "../positions/position-file.ts";
+export { BoardView } from "./board-view.ts";
+export { alone } from "./cluster-view.ts";
+export { Ingest } from "./ingest.ts";
+export { BusOutlet, LocalOutlet } from "./outlet.ts";

@@ -1,0 +1,25 @@
+import type { KafkaReading } from "@shardcast/service";
+import { monotonicMs } from "@shardcast/wire";
+import type { Ingest } from "./host/ingest.ts";
+import { hostCounters, workerCounters } from "./ingest-counters.ts";
+import { troubleKinds } from "./source.ts";
+
+/** What GET /metrics tells of this shard's ingest. Reads memory only: some microseconds per partition. */
+export function kafkaReading({ memory, drain, assignment }: Pick<Ingest, "memory" | "drain" | "assignment">): KafkaReading {
+	const assigned = new Set(assignment.assigned.map(({ row }) => row));
+	return {
+		nowMs: monotonicMs(),
+		worker: Object.fromEntries(workerCounters.map(([name]) => [name, memory.worker.get(name)])),
+		host: Object.fromEntries(hostCounters.map(([name]) => [name, memory.host.get(name)])),
+		troubles: troubleKinds.map(([kind]) => kind),
+		ringDepthBytes: drain.backlogBytes(),
+		// A partition that was given up keeps what it counted, so that the sum of its topic never falls.
+		partitions: assignment.known.map(({ row, topic, partition }) => ({
+			topic,
+			partition,
+			records: memory.cell(row, "records"),
+			bytes: memory.cell(row, "bytes"),
+			lagRecords: assigned.has(row) ? Math.max(0, memory.cell(row, "logEnd") - memory.cell(row, "drained")) : null,
+		})),
+	};
+}
