@@ -1,7 +1,5 @@
 // The only door to prom-client.
 export * from "./board-metrics.ts";
-export * from "./board-values.ts";
-
 export { balancerModes, clusterStates } from "./cluster-table.ts";
 export * from "./collector.ts";
 export * from "./collector-table.ts";
@@ -9,5 +7,6 @@ export * from "./exposition.ts";
 export * from "./kafka-table.ts";
 export * from "./metric.ts";
 export * from "./process-metrics.ts";
+export * from "./read-values.ts";
 export * from "./reference.ts";
 export { memberStates } from "./shard-table.ts";
