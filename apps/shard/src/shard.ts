@@ -234,9 +234,11 @@ export class Shard {
 	}
 
 	async start(): Promise<void> {
-		const { address, bus, row } = this.#options;
+		const { address, bus, row, ingest } = this.#options;
 		row.state = ShardState.starting;
 		this.#openAtStart = openDescriptors();
+		// A thread and its connections take a while, which the rest need not wait for.
+		const ingesting = ingest?.start(this.engine);
 		row.set("ringBytes", bus.recordBytesMax * ringBytesPerRecordMax);
 		if (address !== null) this.#port = await this.#sockets.listen(address);
 		bus.onWake(() => {
@@ -245,9 +247,9 @@ export class Shard {
 		});
 		this.#vitals.start();
 		this.engine.start();
-		await this.#options.ingest?.start(this.engine);
+		await ingesting;
 		row.state = ShardState.serving;
-		this.#options.ingest?.serving();
+		ingest?.serving();
 	}
 
 	/**
@@ -255,7 +257,7 @@ export class Shard {
 	 * publishes whose body had not come, clients that did not read what they had to get.
 	 */
 	async drain(deadlineMs: number): Promise<number> {
-		const { row, config, log } = this.#options;
+		const { row, log } = this.#options;
 		const deadline = new Deadline(deadlineMs);
 		this.#draining = true;
 		row.state = ShardState.draining;
@@ -341,7 +343,7 @@ export class Shard {
 		const { events, subscribers } = await consoleAnswer(busiest.map(({ name }) => name));
 		return consoleSnapshot(board, {
 			version,
-			open: config.apiKey === undefined,
+			open: this.#live.isKey === null,
 			heartbeatTimeoutMs: config.heartbeatTimeoutMs,
 			atMs: Date.now(),
 			monotonicMs: monotonicMs(),

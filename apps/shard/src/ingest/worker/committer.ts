@@ -6,8 +6,12 @@ export interface CommitterParts {
 	readonly memory: IngestMemory;
 	readonly intervalMs: number;
 	readonly commit: (offsets: readonly PartitionWithOffset[]) => Promise<void>;
+	/** Told about an error that lasts. */
 	readonly onError: (error: unknown) => void;
 }
+
+/** A broker that has just started answers "coordinator is loading" for a while; that is no news unless it goes on. */
+const patienceMs = 10_000;
 
 /**
  * Commits what the event loop has drained, never more, at an interval. A commit that fails is not repeated for its own sake: the
@@ -18,6 +22,7 @@ export class Committer {
 	readonly #partitions = new Map<number, SourcePartition>();
 	#timer: NodeJS.Timeout | null = null;
 	#committing: Promise<void> | null = null;
+	#failingSinceMs: number | null = null;
 
 	constructor(parts: CommitterParts) {
 		this.#parts = parts;
@@ -69,9 +74,12 @@ export class Committer {
 			await this.#parts.commit(offsets);
 			for (const { row, offset } of offsets) memory.setCell(row, "committed", offset);
 			memory.worker.add("commits");
+			this.#failingSinceMs = null;
 			memory.worker.set("committedMs", monotonicMs());
 		} catch (error) {
-			this.#parts.onError(error);
+			const nowMs = performance.now();
+			this.#failingSinceMs ??= nowMs;
+			if (nowMs - this.#failingSinceMs >= patienceMs) this.#parts.onError(error);
 		}
 	}
 }

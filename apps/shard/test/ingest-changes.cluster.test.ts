@@ -1,0 +1,100 @@
+import { waitFor } from "@shardcast/testkit";
+import { kafkaForTests } from "@shardcast/testkit/kafka";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { flawless, KafkaRig } from "./ingest-rig.ts";
+
+const shards = 2;
+const modes = ["per-shard", "shared"] as const;
+
+describe.skipIf(!(await kafkaForTests()))("M4: exactly once while Kafka changes", () => {
+	let rig: KafkaRig;
+	let topics = 0;
+	beforeAll(async () => {
+		rig = await KafkaRig.create();
+	});
+	afterEach(() => rig.reset());
+	afterAll(() => rig.close());
+
+	const urls = () => [rig.cluster.shardUrl(0), rig.cluster.shardUrl(0), rig.cluster.shardUrl(1), rig.cluster.url];
+
+	for (const mode of modes) {
+		it(`${mode}: partitions that are added under load are read from their first record`, async () => {
+			const topic = `grow${topics++}`;
+			await rig.client.createTopic(topic, 2);
+			await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode]);
+			const clients = await rig.listen(urls());
+			const stop = rig.produceSteadily(topic, () => 2);
+			await rig.client.admin.createPartitions({ topicPartitions: [{ topic, count: 5 }] });
+			await waitFor(async () => (await rig.client.admin.fetchTopicOffsets(topic)).length === 5, { deadlineMs: 5000, what: "5 partitions" });
+			await stop();
+			await rig.renewProducer();
+			const stopGrown = rig.produceSteadily(topic, () => 5);
+			await Promise.all(
+				clients.map((client) => waitFor(() => client.texts().includes(`${topic}/4:10`), { deadlineMs: 10_000, what: "the new partition" })),
+			);
+			await stopGrown();
+			await Promise.all(clients.map((client) => rig.caughtUp(client)));
+			expect(rig.report(clients)).toMatchObject(flawless);
+		});
+
+		it(`${mode}: topics that come to match a pattern are read from their first record, topics of others are not`, async () => {
+			const prefix = `pattern${topics++}`;
+			await rig.client.createTopic(`${prefix}.a`, 1);
+			await rig.client.createTopic(`other-${prefix}.b`, 1);
+			await rig.start(shards, ["--kafka-topics", `/${prefix}\\..+/`, "--kafka-mode", mode]);
+			const clients = await rig.listen(urls());
+			await rig.produce(`${prefix}.a`, 1, 50);
+			await rig.client.createTopic(`${prefix}.b`, 2);
+			await rig.produce(`${prefix}.b`, 2, 50);
+			await rig.client.producer.send({ topic: `other-${prefix}.b`, messages: [{ value: "not for us" }] });
+			await Promise.all(clients.map((client) => rig.caughtUp(client)));
+			expect(rig.report(clients)).toMatchObject({ ...flawless, received: clients.length * 150 });
+			for (const client of clients) expect(client.texts()).not.toContain("not for us");
+		});
+
+		it(`${mode}: a broker that is killed under load and comes back costs time, no record`, async () => {
+			const { broker } = rig.kafka;
+			if (broker === null) return;
+			const topic = `restart${topics++}`;
+			await rig.client.createTopic(topic, 3);
+			await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode]);
+			const clients = await rig.listen(urls());
+			await rig.produce(topic, 3, 200);
+			await Promise.all(clients.map((client) => rig.caughtUp(client)));
+			await broker.kill();
+			await waitFor(async () => (await rig.cluster.health()).reasons.some((reason) => reason.includes("Kafka")), {
+				deadlineMs: 10_000,
+				what: "health to say that Kafka is gone",
+			});
+			expect((await rig.cluster.health()).status).toBe("degraded");
+			await broker.start();
+			await rig.produce(topic, 3, 200);
+			await Promise.all(clients.map((client) => rig.caughtUp(client, 30_000)));
+			expect(rig.report(clients)).toMatchObject(flawless);
+			await rig.healthy();
+		});
+	}
+
+	it("begins where the group has committed, when it is told so, with what was produced meanwhile", async () => {
+		const topic = `committed${topics++}`;
+		await rig.client.createTopic(topic, 2);
+		const flags = ["--kafka-topics", topic, "--kafka-from", "committed", "--kafka-group", topic];
+		await rig.start(shards, flags);
+		const before = await rig.listen(urls());
+		await rig.produce(topic, 2, 100);
+		await Promise.all(before.map((client) => rig.caughtUp(client)));
+		expect((await rig.cluster.stop()).code).toBe(0);
+		for (const slot of [0, 1]) {
+			const [committed] = await rig.client.admin.fetchOffsets({ groupId: `${topic}-${slot}`, topics: [topic] });
+			expect(committed!.partitions.map(({ offset }) => offset)).toEqual(["100", "100"]);
+		}
+		await rig.produce(topic, 2, 7);
+		await rig.start(shards, flags);
+		const after = await rig.listen(urls());
+		await rig.produce(topic, 2, 5);
+		await Promise.all(after.map((client) => rig.caughtUp(client)));
+		// Clients that come after the start may miss what was read before they were there, but never see what was committed.
+		for (const client of after) for (const text of client.texts()) expect(Number(text.split(":")[1])).toBeGreaterThanOrEqual(100);
+		expect(rig.report(after, "first seen")).toMatchObject(flawless);
+	});
+});
