@@ -1,0 +1,114 @@
+import { ClusterState, MemoryBus, readBoard, Scoreboard } from "@shardcast/bus";
+import {
+	boardMetrics,
+	type Config,
+	type Log,
+	MetricsCollector,
+	type MetricValues,
+	ProcessMetrics,
+	ProcessMonitor,
+	parseAddress,
+	readValues,
+	ringCapacityBytes,
+	withDeadline,
+} from "@shardcast/service";
+import { cannotListen } from "../cannot-listen.ts";
+import { ShardIngest } from "../ingest/shard-ingest.ts";
+import { type ClientEvents, Shard } from "../shard.ts";
+
+export interface HostParts {
+	readonly config: Config;
+	readonly log: Log;
+	readonly events: ClientEvents;
+}
+
+/**
+ * What a shard needs around it when there is no supervisor: a scoreboard and a bus in this process's memory, with nobody else
+ * on them. Several hosts in one process know nothing of each other.
+ */
+export class Host {
+	readonly shard: Shard;
+	readonly metrics: MetricsCollector;
+	readonly #parts: HostParts;
+	readonly #board = Scoreboard.inMemory(1);
+	readonly #monitor = new ProcessMonitor();
+	readonly #own = new ProcessMetrics("shard-0", 0);
+
+	constructor(parts: HostParts) {
+		const { config, log, events } = parts;
+		this.#parts = parts;
+		const row = this.#board.row(0);
+		row.present = true;
+		row.core = -1;
+		row.incarnation = 1;
+		row.pid = process.pid;
+		row.connectionsMax = config.maxConnections;
+		this.metrics = new MetricsCollector({ sources: () => [], board: () => readBoard(this.#board), own: this.#own });
+		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
+		this.shard = new Shard({
+			config,
+			board: this.#board,
+			row,
+			bus,
+			ingest: ShardIngest.create({
+				config,
+				slot: 0,
+				incarnation: 1,
+				shardsTotal: 1,
+				cluster: null,
+				bus,
+				log,
+				row,
+				metrics: this.#own,
+			}),
+			address: parseAddress(config.addr),
+			connectionsMax: config.maxConnections,
+			handoff: null,
+			isProxy: null,
+			log,
+			sample: () => this.#monitor.sample(),
+			metrics: () => this.metrics.collect(),
+			consoleAnswer: async (channels) => ({ events: [], subscribers: this.shard.subscribers(channels) }),
+			events,
+		});
+	}
+
+	get connections(): number {
+		return this.#board.row(0).webSockets;
+	}
+
+	/** Messages taken in since the start. */
+	get messages(): number {
+		return this.#board.row(0).get("messagesIn");
+	}
+
+	/** @throws StartupError when it cannot listen. */
+	async start(): Promise<void> {
+		const { addr } = this.#parts.config;
+		this.#monitor.start();
+		try {
+			await this.shard.start();
+		} catch (error) {
+			this.#monitor.stop();
+			await this.shard.stop();
+			throw cannotListen(error, addr, "--addr");
+		}
+		this.#board.row(0).port = this.shard.port;
+		this.#board.clusterState = ClusterState.serving;
+	}
+
+	/** Stops in order and resolves with what was cut off: messages and clients that could not be served to the end. */
+	async stop(timeoutMs: number): Promise<number> {
+		this.#board.clusterState = ClusterState.stopping;
+		// A drain that is late has cut off something, if we cannot say how much.
+		const cutOff = await withDeadline(this.shard.drain(timeoutMs), timeoutMs, "draining").catch(() => 1);
+		await this.shard.stop();
+		this.#monitor.stop();
+		return cutOff;
+	}
+
+	/** All metrics as values. */
+	async values(): Promise<MetricValues[]> {
+		return [...readValues(boardMetrics, readBoard(this.#board)), ...(await this.#own.values())];
+	}
+}

@@ -1,0 +1,12 @@
+/** shardcast as a library: one server in the program's own process. `import { createServer } from "shardcast"`. */
+export { type Config, defaultConfig, type Log } from "@shardcast/service";
+export type { PublishOutcome } from "../incoming.ts";
+export type { MessageContext, Middleware } from "../middleware.ts";
+export type { Connection } from "./connections.ts";
+export type { Control } from "./control.ts";
+export type { DebugProbe } from "./debug-probes.ts";
+export type { MetricSample, MetricSink } from "./metric-sink.ts";
+export { type LoggingOptions, logging } from "./middleware-logging.ts";
+export { type RecoveryOptions, recovery } from "./middleware-recovery.ts";
+export { reloadableKeys } from "./reload.ts";
+export { createServer, type MessageHandler, type PublishTarget, type Server, type ServerEvents, type ServerOptions } from "./server.ts";
