@@ -14,6 +14,8 @@ export interface TopicPublisher {
 export interface FanOutParts {
 	/** This shard's number on the bus. */
 	readonly member: number;
+	/** This shard in its present life, see `shardLife`. */
+	readonly life: number;
 	readonly rooms: Rooms;
 	readonly senders: SenderIds<Client>;
 	readonly topics: TopicPublisher;
@@ -58,7 +60,7 @@ export class FanOut {
 	}
 
 	#deliver(origin: number, u8: Uint8Array, view: DataView, start: number, end: number, waited: HistogramWords): void {
-		const { member, rooms, senders, topics } = this.#parts;
+		const { member, life, rooms, senders, topics } = this.#parts;
 		const head = this.#head;
 		readRecordHead(view, start, end, head);
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
@@ -68,7 +70,8 @@ export class FanOut {
 		const payload = u8.subarray(head.payloadStart, head.payloadEnd);
 		const isBinary = head.kind === RecordKind.binary;
 		// Only at its origin does the sender's number mean one of our own clients.
-		const sender = origin === member && head.sender !== 0 ? senders.find(head.sender) : undefined;
+		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;
+		const sender = isOurs && head.sender !== 0 ? senders.find(head.sender) : undefined;
 		let reached = 0;
 		for (const { topic, size } of audiences) {
 			reached += size;

@@ -3,14 +3,13 @@ import { addressOf, type Client } from "./client.ts";
 import type { Clients } from "./clients.ts";
 import type { Counters } from "./counters.ts";
 import type { MessageContext, MiddlewareChain } from "./middleware.ts";
-import type { Publisher } from "./publisher.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { SenderIds } from "./sender-ids.ts";
 
 export interface IncomingParts {
 	readonly clients: Clients;
 	readonly senders: SenderIds<Client>;
-	readonly publisher: Publisher;
+	readonly publisher: MessageSink;
 	readonly middleware: MiddlewareChain;
 	readonly rate: RateLimit<Client>;
 	readonly counters: Counters;
@@ -20,8 +19,24 @@ export interface IncomingParts {
 	readonly onHandlerError: (error: unknown) => void;
 }
 
-/** What came of a publish. `stopped`: a handler did not let it through. */
-export type PublishOutcome = "taken" | "full" | "stopped" | "failed";
+/** What came of a publish. `stopped`: a handler did not let it through; `pending`: it is on its way to Kafka, which has not said. */
+export type PublishOutcome = "taken" | "full" | "stopped" | "failed" | "pending";
+
+/** Hears once what became of a pending message: null, or why it is lost. */
+export type Settled = (error: string | null) => void;
+
+/** Where messages go: the bus, or Kafka first. */
+export interface MessageSink {
+	/** Whether `settled` is ever called. */
+	readonly answersLater: boolean;
+	/** False = no room. "pending": `settled` is called later. */
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, settled: Settled): boolean | "pending";
+	/** As `publish`, but holds the message while there is no room, if it can. */
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, settled: Settled): boolean | "pending";
+}
+
+const nobodyWaits: Settled = () => {};
+const outcomeOf = (taken: boolean | "pending"): PublishOutcome => (taken === "pending" ? taken : taken ? "taken" : "full");
 
 /**
  * What comes in: a frame of a client, or a message over HTTP, through the handlers into the ring.
@@ -75,19 +90,27 @@ export class Incoming {
 		payload: Uint8Array,
 		address: string,
 		source: MessageContext["source"] = "http",
+		settled: Settled = nobodyWaits,
 	): PublishOutcome {
 		const { publisher, middleware } = this.#parts;
-		if (middleware.isEmpty) return publisher.publish(kind, 0, channels, payload) ? "taken" : "full";
+		if (middleware.isEmpty) return outcomeOf(publisher.publish(kind, 0, channels, payload, settled));
 		let outcome: PublishOutcome = "stopped";
 		const ran = this.#handle({ source, kind, channels: channels.names, address, payload }, (handled) => {
-			outcome = publisher.publish(kind, 0, channels, handled) ? "taken" : "full";
+			outcome = outcomeOf(publisher.publish(kind, 0, channels, handled, settled));
 		});
 		return ran ? outcome : "failed";
 	}
 
 	#fromClient(client: Client, kind: RecordKind, channels: ChannelList, payload: Uint8Array): void {
-		if (this.#parts.publisher.publishOrHold(kind, client.sender, channels, payload)) return;
-		this.#parts.clients.close(client, CloseCode.tryAgainLater);
+		const { publisher, clients } = this.#parts;
+		const lost = publisher.answersLater ? this.#closeWhenLost(client) : nobodyWaits;
+		if (publisher.publishOrHold(kind, client.sender, channels, payload, lost) === false) clients.close(client, CloseCode.tryAgainLater);
+	}
+
+	#closeWhenLost(client: Client): Settled {
+		return (error) => {
+			if (error !== null && client.leaving === 0) this.#parts.clients.close(client, CloseCode.tryAgainLater);
+		};
 	}
 
 	#handle(context: MessageContext, last: (payload: Uint8Array) => void): boolean {

@@ -1,6 +1,6 @@
 import type { Counters } from "./counters.ts";
 import { type HttpReply, json, refusal } from "./http-reply.ts";
-import type { Incoming } from "./incoming.ts";
+import type { Incoming, Settled } from "./incoming.ts";
 import { originAllowed } from "./origin.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -69,7 +69,7 @@ export class PublishApi {
 	}
 
 	/** The whole body is there. One that was on its way when the drain began is still taken. */
-	publish(head: PublishHead, body: Uint8Array): HttpReply {
+	publish(head: PublishHead, body: Uint8Array): HttpReply | Promise<HttpReply> {
 		const { rate, nowMs, counters, payloadBytesMax, incoming } = this.#parts;
 		if (!rate.take(head.address, nowMs())) {
 			counters.add("rateLimited", 1);
@@ -83,10 +83,16 @@ export class PublishApi {
 			return refusal("badRequest", error.message, { keepOpen: true });
 		}
 		if (request.payload.length > payloadBytesMax) return this.#payloadTooLarge(request.payload.length);
-		const outcome = incoming.publish(request.kind, request.channels, request.payload, head.address);
+		let settle: Settled = () => {};
+		const outcome = incoming.publish(request.kind, request.channels, request.payload, head.address, "http", (error) => settle(error));
 		switch (outcome) {
 			case "taken":
 				return taken;
+			case "pending":
+				return new Promise((resolve) => {
+					settle = (error) =>
+						resolve(error === null ? taken : refusal("unavailable", `Kafka did not take it: ${error}`, { keepOpen: true }));
+				});
 			case "full":
 				return refusal("tooManyRequests", "the bus is full; try again", { keepOpen: true });
 			case "stopped":

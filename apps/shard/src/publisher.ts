@@ -2,6 +2,7 @@ import type { BusLink } from "@shardcast/bus";
 import { type ChannelList, monotonicMs, type RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
 import type { Counters } from "./counters.ts";
 import type { HeldFrame, HeldFrames } from "./held-frames.ts";
+import type { MessageSink } from "./incoming.ts";
 
 /** What the publisher needs of the bus. */
 export type RingEnd = Pick<BusLink, "claim" | "commit" | "u8" | "view">;
@@ -22,7 +23,8 @@ export interface PublisherParts {
  *
  * One owner, the shard's loop. A full ring: an HTTP publish is refused (429, the caller tries again), a client's message is held.
  */
-export class Publisher {
+export class Publisher implements MessageSink {
+	readonly answersLater = false;
 	readonly #ring: RingEnd;
 	readonly #held: HeldFrames;
 	readonly #counters: Counters;

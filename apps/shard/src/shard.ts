@@ -11,7 +11,7 @@ import {
 	type ProcessSample,
 	withDeadline,
 } from "@shardcast/service";
-import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind } from "@shardcast/wire";
+import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind, shardLife } from "@shardcast/wire";
 import { addressOf, type Client } from "./client.ts";
 import { proxiedAddress } from "./client-address.ts";
 import { Clients } from "./clients.ts";
@@ -135,7 +135,7 @@ export class Shard {
 		this.#incoming = new Incoming({
 			clients: this.clients,
 			senders,
-			publisher: this.#publisher,
+			publisher: options.ingest?.publisher ?? this.#publisher,
 			middleware: this.#middleware,
 			rate: this.#clientRate,
 			counters: row,
@@ -166,6 +166,7 @@ export class Shard {
 		this.#console = new ConsoleFeed({ nowMs: monotonicMs, snapshot: (busiest) => this.#consoleSnapshot(busiest) });
 		const fanOut = new FanOut({
 			member: bus.member,
+			life: shardLife(bus.member, row.incarnation),
 			rooms: this.#rooms,
 			senders,
 			topics: this.#sockets,
@@ -264,8 +265,8 @@ export class Shard {
 		this.#sockets.stopListening();
 		this.#publish.drain();
 		const workMs = deadlineMs * workShare;
-		await this.#options.ingest?.drain(workMs);
 		await inTime(this.#sockets.bodies.whenNone(), workMs);
+		await this.#options.ingest?.drain(workMs);
 		await inTime(this.engine.whenEmpty(), workMs);
 		const unpublished = this.#held.count + this.#sockets.bodies.count;
 		const clock = { nowMs: () => performance.now(), pause };

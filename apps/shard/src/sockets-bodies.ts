@@ -10,8 +10,8 @@ export interface BodyReaderLimits {
 }
 
 export interface BodyHandlers {
-	/** The whole body; the bytes are gone when this returns. */
-	whole(body: Uint8Array): void;
+	/** The whole body; the bytes are gone when this returns. `isGone` tells, at any later time, whether the client is. */
+	whole(body: Uint8Array, isGone: () => boolean): void;
 	/** It got longer than `bodyBytesMax`. */
 	tooLong(): void;
 	/** There is no room for it now. */
@@ -69,9 +69,9 @@ export class BodyReader {
 				this.#bytes += chunk.byteLength;
 				return null;
 			},
-			last: (chunk) => {
+			last: (chunk, isGone) => {
 				if (bytes + chunk.byteLength > bodyBytesMax) handlers.tooLong();
-				else handlers.whole(chunks.length === 0 ? new Uint8Array(chunk) : Buffer.concat([...chunks, new Uint8Array(chunk)]));
+				else handlers.whole(chunks.length === 0 ? new Uint8Array(chunk) : Buffer.concat([...chunks, new Uint8Array(chunk)]), isGone);
 			},
 			release,
 		});
@@ -98,7 +98,7 @@ export class BodyReader {
 interface Collector {
 	/** A part, not the last; what to answer when no more is wanted. */
 	chunk(chunk: ArrayBuffer): (() => void) | null;
-	last(chunk: ArrayBuffer): void;
+	last(chunk: ArrayBuffer, isGone: () => boolean): void;
 	/** Nothing more is kept. Called once, in every case. */
 	release(): void;
 }
@@ -106,18 +106,21 @@ interface Collector {
 /** The library's handlers are set once and never again: it would free the one that is running. */
 function collect(response: HttpResponse, collector: Collector): void {
 	let open = true;
+	let gone = false;
+	const isGone = () => gone;
 	let answer: (() => void) | null = null;
 	let discardedBytes = 0;
 	response.onAborted(() => {
+		gone = true;
+		if (open && answer === null) collector.release();
 		open = false;
-		if (answer === null) collector.release();
 	});
 	response.onData((chunk, isLast) => {
 		if (!open) return;
 		if (answer === null) {
 			if (isLast) {
 				open = false;
-				collector.last(chunk);
+				collector.last(chunk, isGone);
 				return collector.release();
 			}
 			answer = collector.chunk(chunk);

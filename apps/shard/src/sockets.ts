@@ -258,7 +258,13 @@ export class Sockets implements TopicPublisher {
 			return;
 		}
 		this.bodies.read(response, {
-			whole: (body) => sendReply(response, publish.publish(head, body)),
+			whole: (body, isGone) => {
+				const reply = publish.publish(head, body);
+				if (!(reply instanceof Promise)) return sendReply(response, reply);
+				void reply.then((later) => {
+					if (!isGone()) sendReply(response, later);
+				});
+			},
 			tooLong: () => sendReply(response, publish.bodyTooLarge()),
 			busy: () => sendReply(response, publish.busy()),
 		});

@@ -54,6 +54,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				connectionsMax: row.connectionsMax,
 				handoff: null,
 				isProxy: null,
+				ingest: null,
 				log: silentLog(),
 				sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),
 				metrics: async () => "",

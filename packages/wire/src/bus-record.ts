@@ -4,14 +4,17 @@
  * ```
  *  0        1        2                4                8               12                16
  *  +--------+--------+----------------+----------------+----------------+-----------------+
- *  | kind   |channels| channel bytes  | sender id      | payload bytes  | published, f64  |
- *  | u8     | u8     | u16 LE         | u32 LE         | u32 LE         | at +16, 8 bytes |
+ *  | kind   |channels| channel bytes  | sender id      | payload bytes  | sender's shard  |
+ *  | u8     | u8     | u16 LE         | u32 LE         | u32 LE         | u32 LE          |
  *  +--------+--------+----------------+----------------+----------------+-----------------+
+ *  16: published, f64 LE
  *  24: channel entries, each  hash u32 LE | length u8 | name, UTF-8   (back to back, `channel bytes` in all)
  *  24 + channel bytes: payload
  * ```
  * Little-endian throughout; entries are unaligned, so they are read through a DataView. Zero channels = to everybody.
- * `sender id` is the connection's number within the publishing member (0 = nobody to leave out).
+ * `sender id` is the connection's number within the publishing member (0 = nobody to leave out). A message that went through
+ * Kafka is put on the bus by another member than its sender's: `sender's shard` then says whose number it is (`shardLife`), and is
+ * 0 otherwise.
  * `published` is CLOCK_MONOTONIC in milliseconds (`performance.timeOrigin`-free, see `monotonicMs`), the same in every
  * process of the machine, so a reader can tell how long the event has waited.
  */
@@ -21,6 +24,7 @@ export const BusRecord = {
 	channelBytesOffset: 2,
 	senderOffset: 4,
 	payloadBytesOffset: 8,
+	senderShardOffset: 12,
 	publishedOffset: 16,
 	headerBytes: 24,
 	/** Longest channel name in UTF-8 bytes. */
@@ -98,10 +102,21 @@ export function writeRecordHead(
 	view.setUint16(at + BusRecord.channelBytesOffset, channels.bytes.length, true);
 	view.setUint32(at + BusRecord.senderOffset, sender, true);
 	view.setUint32(at + BusRecord.payloadBytesOffset, payloadBytes, true);
+	view.setUint32(at + BusRecord.senderShardOffset, 0, true);
 	view.setFloat64(at + BusRecord.publishedOffset, publishedMs, true);
 	const body = at + BusRecord.headerBytes;
 	if (channels.bytes.length > 0) u8.set(channels.bytes, body);
 	return body + channels.bytes.length;
+}
+
+/** A shard in one of its lives, never 0: connections are numbered anew in each. */
+export function shardLife(slot: number, incarnation: number): number {
+	return (((slot + 1) << 16) | (incarnation & 0xffff)) >>> 0;
+}
+
+/** Says whose connection the sender of the record at `at` is, when it is not the publishing member's own. */
+export function setSenderShard(view: DataView, at: number, life: number): void {
+	view.setUint32(at + BusRecord.senderShardOffset, life, true);
 }
 
 /**

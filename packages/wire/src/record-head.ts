@@ -5,6 +5,8 @@ export interface RecordHead {
 	kind: RecordKind;
 	/** The connection within the publishing member that must not get it back; 0 = nobody. */
 	sender: number;
+	/** Whose connection that is (`shardLife`); 0 = the publishing member's. */
+	senderShard: number;
 	channelCount: number;
 	channelsStart: number;
 	payloadStart: number;
@@ -14,7 +16,16 @@ export interface RecordHead {
 
 /** To be made once per reader and filled again for each record: a head per record would be garbage on the hot path. */
 export function createRecordHead(): RecordHead {
-	return { kind: RecordKind.text, sender: 0, channelCount: 0, channelsStart: 0, payloadStart: 0, payloadEnd: 0, publishedMs: 0 };
+	return {
+		kind: RecordKind.text,
+		sender: 0,
+		senderShard: 0,
+		channelCount: 0,
+		channelsStart: 0,
+		payloadStart: 0,
+		payloadEnd: 0,
+		publishedMs: 0,
+	};
 }
 
 /**
@@ -31,6 +42,7 @@ export function readRecordHead(view: DataView, start: number, end: number, head:
 	if (payloadEnd !== end) throw new RangeError(`a record of ${end - start} bytes whose head says ${payloadEnd - start}`);
 	head.kind = kind;
 	head.sender = view.getUint32(start + BusRecord.senderOffset, true);
+	head.senderShard = view.getUint32(start + BusRecord.senderShardOffset, true);
 	head.channelCount = view.getUint8(start + BusRecord.channelCountOffset);
 	head.channelsStart = channelsStart;
 	head.payloadStart = payloadStart;

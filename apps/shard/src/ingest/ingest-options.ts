@@ -30,8 +30,8 @@ export interface IngestOptions {
 	readonly deadLetterTopic: string | null;
 	/** Topic to which clients' messages are produced, or null. */
 	readonly publishTopic: string | null;
-	/** Begins the sender of each message that this shard produces in its present life: cluster, slot, incarnation. */
-	readonly senderPrefix: string;
+	/** Name of this cluster, unlike any other's. */
+	readonly cluster: string;
 }
 
 const connectionTimeoutMs = 3000;
@@ -41,17 +41,16 @@ const fetchWaitMs = 250;
 const partitionBytesMax = 1024 * 1024;
 const answerBytesMax = 4 * 1024 * 1024;
 
-/** Which shard of which cluster asks, and in which of its lives. */
+/** Which shard of which cluster asks. */
 export interface ShardIdentity {
 	readonly slot: number;
-	readonly incarnation: number;
 	readonly shardsTotal: number;
 	/** Unlike any other cluster's. */
 	readonly cluster: string;
 }
 
 /** What the settings say of Kafka; null = it is not used. */
-export function ingestOptions(config: Config, { slot, incarnation, shardsTotal, cluster }: ShardIdentity): IngestOptions | null {
+export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: ShardIdentity): IngestOptions | null {
 	if (config.kafkaBrokers.length === 0) return null;
 	const { names, patterns } = parseSubscription(config.kafkaTopics);
 	const publishTopic = orNull(config.kafkaPublishTopic);
@@ -91,7 +90,7 @@ export function ingestOptions(config: Config, { slot, incarnation, shardsTotal, 
 		payloadBytesMax: config.maxPayloadBytes,
 		deadLetterTopic: orNull(config.kafkaDeadLetter),
 		publishTopic,
-		senderPrefix: `${cluster}/${slot}/${incarnation}/`,
+		cluster,
 	};
 }
 

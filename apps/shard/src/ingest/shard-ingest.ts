@@ -6,6 +6,7 @@ import type { FlushEngine } from "../flush.ts";
 import type { Ingest, IngestLog } from "./host/ingest.ts";
 import { kafkaReading } from "./ingest-metrics.ts";
 import { type IngestOptions, ingestOptions } from "./ingest-options.ts";
+import { KafkaPublisher } from "./kafka-publisher.ts";
 
 export interface ShardIngestParts {
 	readonly config: Config;
@@ -17,7 +18,7 @@ export interface ShardIngestParts {
 	readonly bus: BusLink;
 	readonly log: IngestLog;
 	/** Where health reads what is wrong. */
-	readonly row: Pick<BoardRow, "troubles">;
+	readonly row: Pick<BoardRow, "troubles" | "add">;
 	readonly metrics: ProcessMetrics;
 }
 
@@ -35,15 +36,19 @@ export class ShardIngest {
 	private constructor(parts: ShardIngestParts, options: IngestOptions) {
 		this.#parts = parts;
 		this.options = options;
+		this.publisher = options.publishTopic === null ? null : new KafkaPublisher(() => this.#ingest, parts.row);
 	}
 
 	/** Null when the settings name no brokers. */
 	static create(parts: ShardIngestParts): ShardIngest | null {
-		const { config, slot, incarnation, shardsTotal, cluster } = parts;
+		const { config, slot, shardsTotal, cluster } = parts;
 		const name = cluster === null ? `single-${randomBytes(6).toString("hex")}` : basename(cluster.directory.path);
-		const options = ingestOptions(config, { slot, incarnation, shardsTotal, cluster: name });
+		const options = ingestOptions(config, { slot, shardsTotal, cluster: name });
 		return options === null ? null : new ShardIngest(parts, options);
 	}
+
+	/** Takes messages on their way to Kafka; null when they go onto the bus. */
+	readonly publisher: KafkaPublisher | null;
 
 	/** Null before `start`. */
 	get running(): Ingest | null {

@@ -3,7 +3,7 @@ import { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
 import type { IngestOptions } from "../ingest-options.ts";
 import type { PositionTable } from "../positions/position-table.ts";
-import type { SourcePartition } from "../source.ts";
+import { senderText } from "../worker/published-headers.ts";
 import { Assignment } from "./assignment.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { IngestDrain } from "./drain.ts";
@@ -129,6 +129,8 @@ export class Ingest {
 		this.#watch.stop();
 		const worker = this.#worker;
 		if (worker !== null) {
+			// Whoever published is told, while there is still somebody to ask.
+			while (this.publishing.waiting > 0 && left() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
 			await within(
 				left(),
 				new Promise<void>((resolve) => {
@@ -151,8 +153,8 @@ export class Ingest {
 
 	/** @returns false when too much waits already; otherwise `done` is called once, with null or what went wrong. */
 	publish(message: Omit<OutgoingMessage, "id" | "sender">, sender: number, done: (error: string | null) => void): boolean {
-		const { senderPrefix } = this.#parts.options;
-		return this.publishing.send({ ...message, sender: sender === 0 ? "" : `${senderPrefix}${sender}` }, done);
+		const { slot, incarnation, options } = this.#parts;
+		return this.publishing.send({ ...message, sender: sender === 0 ? "" : senderText(options.cluster, slot, incarnation, sender) }, done);
 	}
 
 	#startWorker(): void {
@@ -241,14 +243,6 @@ export class Ingest {
 		if (options.mode === "shared") table.restartAt(row, position);
 		table.setDelivered(row, slot, position);
 		this.memory.setCell(row, "drained", position);
-	}
-
-	/** Lag of each partition that this shard reads: records in Kafka that are not with the clients. */
-	lag(): readonly (SourcePartition & { readonly records: number })[] {
-		return this.assignment.assigned.map((partition) => ({
-			...partition,
-			records: Math.max(this.memory.cell(partition.row, "logEnd") - this.memory.cell(partition.row, "drained"), 0),
-		}));
 	}
 }
 

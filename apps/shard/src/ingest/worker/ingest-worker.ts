@@ -42,7 +42,6 @@ export default async function ingest(task: IngestTask): Promise<void> {
 		template: new ChannelTemplate(options.channel),
 		route,
 		memory,
-		senderOf: senderOn(options.senderPrefix),
 		isPoisoned: (row, offset) => poisoned.size > 0 && poisoned.has(`${row}/${offset}`),
 		onError: (kind, error, { topic, partition }, { offset }) =>
 			reporter.warn(`${kind}Detail`, `route function: ${error instanceof Error ? error.message : String(error)}`, {
@@ -124,9 +123,4 @@ function produce(
 	const key = channels.length > 0 ? channels.join(",") : sender;
 	const taken = producer.send({ topic, key, value: payload, headers: publishedHeaders(kind, channels, sender) }, done);
 	if (!taken) done("too many messages wait for Kafka");
-}
-
-/** `sender` is the prefix of this shard's present life and the connection's number. */
-function senderOn(prefix: string): (sender: string) => number {
-	return (sender) => (prefix !== "" && sender.startsWith(prefix) ? Number(sender.slice(prefix.length)) >>> 0 : 0);
 }

@@ -1,4 +1,4 @@
-import { type ChannelList, channelList, RecordKind } from "@shardcast/wire";
+import { type ChannelList, channelList, RecordKind, shardLife } from "@shardcast/wire";
 import type { SourceRecord } from "../source.ts";
 
 /** Headers of a client's message that went through Kafka. Anybody may produce such records by hand. */
@@ -23,6 +23,22 @@ export function publishedHeaders(kind: number, channels: readonly string[], send
 		...(channels.length === 0 ? {} : { [PublishedHeader.channels]: JSON.stringify(channels) }),
 		...(sender === "" ? {} : { [PublishedHeader.sender]: sender }),
 	};
+}
+
+/** A connection of a shard of a cluster, as a header says it. */
+export function senderText(cluster: string, slot: number, incarnation: number, connection: number): string {
+	return `${cluster}/${slot}/${incarnation}/${connection}`;
+}
+
+/** Null when it is of another cluster, or no sender at all. */
+export function parseSender(text: string, cluster: string): { readonly life: number; readonly connection: number } | null {
+	if (!text.startsWith(`${cluster}/`)) return null;
+	const [slot, incarnation, connection] = text
+		.slice(cluster.length + 1)
+		.split("/")
+		.map(Number);
+	if (![slot, incarnation, connection].every(Number.isSafeInteger)) return null;
+	return { life: shardLife(slot!, incarnation!), connection: connection! >>> 0 };
 }
 
 /** Channel lists of client messages repeat; beyond this many all are forgotten. */

@@ -6,7 +6,7 @@ import type { PayloadFormat } from "../ingest-options.ts";
 import type { ChannelTemplate } from "../route/channel-template.ts";
 import { parseAnswer, type RouteAnswer, type RouteFunction } from "../route/route-function.ts";
 import type { SourcePartition, SourceRecord } from "../source.ts";
-import { PublishedHeader, parsePublished } from "./published-headers.ts";
+import { PublishedHeader, parsePublished, parseSender } from "./published-headers.ts";
 
 /** Why a record is not delivered: the counter that says so. */
 export type Refusal = Extract<
@@ -30,8 +30,8 @@ export interface RouterParts {
 	readonly payloadBytesMax: number;
 	/** Records of this topic say themselves where they go: they were published by clients. */
 	readonly publishTopic: string | null;
-	/** The number of the sender on this shard, 0 when it is not ours. */
-	readonly senderOf: (sender: string) => number;
+	/** Name of this cluster: senders of other clusters mean nothing here. */
+	readonly cluster: string;
 	readonly memory: Pick<IngestMemory, "enterRoute" | "leaveRoute">;
 	/** Records that are not to be routed again. */
 	readonly isPoisoned: (row: number, offset: number) => boolean;
@@ -51,7 +51,9 @@ export type Decided = (refusal: Refusal | null, partition: SourcePartition, reco
 export class RecordRouter {
 	channels: ChannelList = everybody;
 	kind: RecordKind = RecordKind.text;
+	/** Which connection of which shard must not get it back; 0 = nobody. */
 	sender = 0;
+	senderShard = 0;
 	bytes: Uint8Array = new Uint8Array(0);
 	start = 0;
 	end = 0;
@@ -88,6 +90,7 @@ export class RecordRouter {
 		this.end = record.valueEnd;
 		this.kind = this.#plainKind;
 		this.sender = 0;
+		this.senderShard = 0;
 	}
 
 	#check(): Refusal | null {
@@ -110,7 +113,11 @@ export class RecordRouter {
 		if (published === null) return "badChannel";
 		this.channels = published.channels;
 		this.kind = published.kind;
-		this.sender = published.sender === null ? 0 : this.#parts.senderOf(published.sender);
+		const sender = published.sender === null ? null : parseSender(published.sender, this.#parts.cluster);
+		if (sender !== null) {
+			this.sender = sender.connection;
+			this.senderShard = sender.life;
+		}
 		// What a client sent was checked when it was taken.
 		return this.end - this.start > this.#parts.payloadBytesMax ? "tooLarge" : null;
 	}

@@ -1,5 +1,5 @@
 import { RingWriter } from "@shardcast/ring";
-import { type ChannelList, monotonicMs, type RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
+import { type ChannelList, monotonicMs, type RecordKind, recordBytes, setSenderShard, writeRecordHead } from "@shardcast/wire";
 import type { IngestMemory } from "../ingest-memory.ts";
 import { IngestLayout, IngestMark } from "../ingest-record.ts";
 
@@ -36,6 +36,7 @@ export class RingFeed {
 		position: number,
 		kind: RecordKind,
 		sender: number,
+		senderShard: number,
 		channels: ChannelList,
 		bytes: Uint8Array,
 		start: number,
@@ -46,6 +47,7 @@ export class RingFeed {
 		if (at < 0) return false;
 		this.#head(at, row, IngestMark.record, position);
 		const payload = writeRecordHead(view, u8, at + IngestLayout.headBytes, kind, sender, monotonicMs(), channels, end - start);
+		if (senderShard !== 0) setSenderShard(view, at + IngestLayout.headBytes, senderShard);
 		copy(bytes, start, end, u8, payload);
 		this.#writer.commit();
 		this.#memory.recordSignal.wake();
