@@ -20,6 +20,8 @@ finish() {
 	if [ -n "$engine" ]; then
 		kill "$engine" 2>/dev/null || true
 		wait "$engine" 2>/dev/null || true
+		# The network of the host, which an engine that ends leaves mounted.
+		umount "$work"/exec/netns/* 2>/dev/null || true
 	fi
 	rm -rf "$work"
 }
@@ -51,8 +53,9 @@ docker network inspect bridge >/dev/null 2>&1 || network=(--network host)
 base="${NODE_IMAGE:-node:22-bookworm-slim}"
 docker image inspect "$base" >/dev/null 2>&1 || docker pull -q "$base" >/dev/null 2>&1 || deploy/local-base-image.sh "$base"
 say "building $image"
+revision="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 build() {
-	docker build "${network[@]}" --build-arg "NODE_IMAGE=$base" --build-arg "REVISION=$(git rev-parse --short HEAD)" \
+	docker build "${network[@]}" --build-arg "NODE_IMAGE=$base" --build-arg "REVISION=$revision" \
 		-f deploy/Dockerfile --target "$1" -t "$2" . >"$work/build.log" 2>&1 || { tail -40 "$work/build.log" >&2; fail "$2 was not built"; }
 }
 build shardcast "$image"

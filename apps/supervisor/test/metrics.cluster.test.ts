@@ -1,4 +1,16 @@
-import { type Cluster, cpuMs, httpRequest, LibraryClient, postJson, Scrape, startCluster, waitFor } from "@shardcast/testkit";
+import { join } from "node:path";
+import {
+	type Cluster,
+	cpuMs,
+	freePorts,
+	httpRequest,
+	LibraryClient,
+	ManagedProcess,
+	postJson,
+	Scrape,
+	startCluster,
+	waitFor,
+} from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 /** Waits until a scrape shows it; @throws with the last difference. */
@@ -127,5 +139,40 @@ describe("GET /metrics of a cluster", () => {
 			expect(now.sum("shardcast_deliveries_total", { shard: "0" })).toBe(before.sum("shardcast_deliveries_total", { shard: "0" }) + 1),
 		);
 		await fresh.close();
+	});
+});
+
+describe("GET /metrics elsewhere", () => {
+	it("proxy mode: counts what the balancer carries", async () => {
+		const cluster = await startCluster({ shards: 2, flags: ["--lb-mode", "proxy"] });
+		try {
+			const clients = await Promise.all([0, 1, 2].map(() => LibraryClient.open(cluster.url)));
+			const scrape = await scrapeUntil(cluster, (now) => expect(now.sum("shardcast_proxied_connections")).toBe(3));
+			expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "proxied" })).toBe(3);
+			expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "handed_off" })).toBe(0);
+			expect(scrape.sum("shardcast_balancer_mode", { mode: "proxy" })).toBe(1);
+			expect(scrape.sum("websocket_active_connections")).toBe(3);
+			await Promise.all(clients.map((client) => client.close()));
+			await scrapeUntil(cluster, (now) => expect(now.sum("shardcast_proxied_connections")).toBe(0));
+		} finally {
+			await cluster.stop();
+		}
+	});
+
+	it("single: the one shard gives its own, and none of a balancer that there is not", async () => {
+		const port = await freePorts(1);
+		const bin = join(import.meta.dirname, "../dist/main.js");
+		const single = await ManagedProcess.start(bin, ["single", "--addr", `127.0.0.1:${port}`]);
+		try {
+			const url = `http://127.0.0.1:${port}`;
+			const client = await waitFor(() => LibraryClient.open(`ws://127.0.0.1:${port}`), { deadlineMs: 10_000, what: "the shard to serve" });
+			const scrape = await Scrape.of(url);
+			expect(scrape.sum("websocket_active_connections", { shard: "0" })).toBe(1);
+			expect(scrape.labels("process_resident_memory_bytes", "process")).toEqual(["shard-0"]);
+			expect(scrape.names().filter((name) => name.startsWith("shardcast_balancer_"))).toEqual([]);
+			await client.close();
+		} finally {
+			await single.stop("SIGTERM", 10_000);
+		}
 	});
 });
