@@ -9,8 +9,9 @@ import { type LatencySummary, summariseLatency } from "./latency.ts";
 import { Progress, ProgressCounters } from "./progress-counters.ts";
 import { sourceAddresses, type Target } from "./target.ts";
 import type { Load } from "./thread/pacer.ts";
-import type { Disconnection, SourceKind, ThreadLoad, ThreadTask } from "./thread/protocol.ts";
+import type { Disconnection, ThreadLoad, ThreadTask } from "./thread/protocol.ts";
 import { RemoteThread } from "./thread/remote.ts";
+import { type SourceKind, sourceKinds } from "./thread/source-kinds.ts";
 
 export interface GeneratorOptions {
 	readonly target: Target;
@@ -44,6 +45,8 @@ export interface SendReport {
 	readonly latency: LatencySummary;
 	/** From the first message sent to the last one received. */
 	readonly seconds: number;
+	/** Messages that the server refused, by reason, since the connections were opened. */
+	readonly refusals: Readonly<Record<string, number>>;
 	/** How late the generator sent its messages, at worst. */
 	readonly lateMsMax: number;
 	/** Connections that ended by themselves since the ramp. */
@@ -79,7 +82,12 @@ export class LoadGenerator {
 
 	constructor(options: GeneratorOptions) {
 		this.#options = options;
-		const audience = { connections: options.connections, senders: options.senders, sendersListen: true, channels: options.channels };
+		const audience = {
+			connections: options.connections,
+			senders: options.senders,
+			sendersListen: sourceKinds[options.source].sendersListen,
+			channels: options.channels,
+		};
 		this.#audience = new Audience(audience);
 		const threads = options.receivers + 1;
 		this.#progress = new ProgressCounters({ threads });
@@ -171,6 +179,7 @@ export class LoadGenerator {
 			deliveries: this.received - receivedBefore,
 			latency: summariseLatency(parts.map((part) => part.latency)),
 			seconds,
+			refusals: pace.refusals,
 			lateMsMax: pace.lateMsMax,
 			brokenOff: addUp(parts.map((part) => part.brokenOff)),
 			threads: parts.map((part) => part.load),

@@ -4,7 +4,7 @@ import { parseBytes, parseDuration } from "@shardcast/service";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { payloadBytesMin } from "./payload.ts";
 import { parseTarget, type Target } from "./target.ts";
-import { type SourceKind, sourceKinds } from "./thread/protocol.ts";
+import { type SourceKind, sourceKinds } from "./thread/source-kinds.ts";
 
 export const scenarios = ["broadcast", "channels"] as const;
 export type Scenario = (typeof scenarios)[number];
@@ -69,6 +69,10 @@ const rate = checked((text) => {
 	return value;
 });
 
+const sourceHelp = Object.entries(sourceKinds)
+	.map(([kind, { help }]) => `${kind}: ${help}`)
+	.join("; ");
+
 interface Flags {
 	url: Target;
 	connections: number;
@@ -97,16 +101,20 @@ export function parseOptions(argv: readonly string[], descriptorsMax = descripto
 			"Opens WebSockets to a cluster on this machine, sends messages and checks that every client gets each exactly once, in order.",
 		)
 		.option("--url <url>", "server to load, on this machine", checked(parseTarget), parseTarget("ws://127.0.0.1:3005"))
-		.option("--start <flags>", 'start a cluster with these flags of `shardcast multi` ("--shards 2"), load it, stop it')
-		.option("--connections <n>", "clients, senders included", whole(2, 1_000_000), 12_000)
+		.addOption(
+			new Option("--start <flags>", 'start a cluster with these flags of `shardcast multi` ("--shards 2"), load it, stop it').conflicts(
+				"url",
+			),
+		)
+		.option("--connections <n>", "clients", whole(2, 1_000_000), 12_000)
 		.addOption(
 			new Option("--scenario <name>", "broadcast: each message to all; channels: each to the clients of one channel")
 				.choices(scenarios)
 				.default("broadcast"),
 		)
 		.option("--channel-size <n>", "channels scenario: clients that get each message", whole(1, 100_000), 10)
-		.option("--senders <n>", "clients that send (broadcast: 1, channels: one per channel)", whole(1, 100_000))
-		.addOption(new Option("--source <kind>", "where messages come from").choices(sourceKinds).default("ws"))
+		.option("--senders <n>", "senders, which take turns (broadcast: 1, channels: one per channel)", whole(1, 100_000))
+		.addOption(new Option("--source <kind>", sourceHelp).choices(Object.keys(sourceKinds)).default("ws"))
 		.option("--rate <n>", "messages per second, over all senders", rate, 5)
 		.option("--size <bytes>", "payload of a message (128, 4KiB)", checked(parseBytes), 128)
 		.option("--duration <time>", "how long to send (30s)", duration, 30_000)
@@ -138,7 +146,8 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 	if (flags.scenario === "channels" && channels === 0)
 		refuse(`--connections ${connections} fill no channel: at least ${channelSize + 1} are needed for --channel-size ${channelSize}`);
 	const senders = flags.senders ?? Math.max(1, channels);
-	if (senders >= connections) refuse(`--senders ${senders} leaves no client that only receives; give fewer, or more --connections`);
+	if (sourceKinds[flags.source].sendersListen && senders >= connections)
+		refuse(`--senders ${senders} leaves no client that only receives; give fewer, or more --connections`);
 	if (flags.size < payloadBytesMin || flags.size > messageBytesMax)
 		refuse(`--size ${flags.size}: a message has ${payloadBytesMin} to ${messageBytesMax} bytes`);
 	if (flags.duration <= 0) refuse("--duration 0: nothing would be sent; give 1s or more");

@@ -45,6 +45,8 @@ export function sendProblems(send: SendReport): string[] {
 	found(delivery.duplicated, "deliveries doubled");
 	found(delivery.reordered, "deliveries out of order");
 	found(delivery.unexpected, "deliveries that should not have been made");
+	const refused = Object.values(send.refusals).reduce((sum, count) => sum + count, 0);
+	if (refused > 0) problems.push(`${refused} messages refused${listed(send.refusals)}`);
 	const broken = Object.values(send.brokenOff).reduce((sum, count) => sum + count, 0);
 	if (broken > 0) problems.push(`${broken} connections ended during the test${listed(send.brokenOff)}`);
 	return problems;

@@ -60,6 +60,16 @@ describe("load test of a cluster that it starts itself", () => {
 		expect(status).toBe(0);
 	});
 
+	it("senders of their own publish over HTTP, each in order, to everybody and to channels", async () => {
+		const http = ["--source", "http", "--connections", "200", "--rate", "200", "--duration", "1s"];
+		const all = await loadCluster("--shards 2", [...http, "--senders", "8"]);
+		expect(all.output).toContain("passed");
+		expect(all.result.send).toMatchObject({ sent: 200, expected: 200 * 200, deliveries: 200 * 200, refusals: {} });
+		const channels = await loadCluster("--shards 2", [...http, "--scenario", "channels", "--channel-size", "9"]);
+		expect(channels.output).toContain("passed");
+		expect(channels.result.send).toMatchObject({ sent: 200, expected: 2_000, deliveries: 2_000 });
+	});
+
 	it("tells how many connections a cluster that is too small refused", async () => {
 		const { status, output } = await loadCluster("--shards 2 --max-connections 50", ["--connections", "60"]);
 		expect(status).toBe(1);

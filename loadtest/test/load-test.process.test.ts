@@ -113,6 +113,15 @@ describe("load test against the bare server", () => {
 		expect(performance.now() - startedMs).toBeLessThan(15_000);
 	});
 
+	it("fails with the reason when the server refuses what is published", async () => {
+		const { status, output } = await withServer(bareServer, [], (port) =>
+			loadTest(port, ["--connections", "5", "--source", "http", "--rate", "20", "--duration", "200ms", "--settle", "200ms"]),
+		);
+		expect(status).toBe(1);
+		expect(output).toMatch(/4 messages refused: 4 ×/);
+		expect(output).toContain("20 deliveries lost");
+	});
+
 	it("fails when nobody listens", async () => {
 		const port = await freePorts();
 		const { status, output } = await loadTest(port, ["--connections", "10"]);

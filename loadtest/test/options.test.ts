@@ -51,6 +51,7 @@ describe("options", () => {
 		[["--rate", "Infinity"], "--rate"],
 		[["--scenario", "chaos"], "--scenario"],
 		[["--source", "carrier-pigeon"], "--source"],
+		[["--start", "--shards 2", "--url", "ws://127.0.0.1:1"], "--start"],
 		[["extra"], "too many arguments"],
 	])("refuses %j and says why", (argv, told) => {
 		expect(refusal(...argv)).toContain(told);

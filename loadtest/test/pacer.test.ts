@@ -17,6 +17,9 @@ class FakeSource implements MessageSource {
 		return true;
 	}
 	async flush(): Promise<void> {}
+	refusals(): Record<string, number> {
+		return {};
+	}
 	async close(): Promise<void> {}
 }
 

@@ -12,6 +12,7 @@ const good: SendReport = {
 	deliveries: 100,
 	latency: { count: 100, meanMs: 1, p50Ms: 1, p90Ms: 1, p99Ms: 1, p999Ms: 1, maxMs: 1 },
 	seconds: 1,
+	refusals: {},
 	lateMsMax: 1,
 	brokenOff: {},
 	threads: [{ utilization: 0.5, lagP99Ms: 1 }],
@@ -30,6 +31,7 @@ describe("verdict", () => {
 		[{ ...good, delivery: { ...good.delivery, duplicated: 2 } }, "2 deliveries doubled"],
 		[{ ...good, delivery: { ...good.delivery, reordered: 3 } }, "3 deliveries out of order"],
 		[{ ...good, delivery: { ...good.delivery, unexpected: 4 } }, "4 deliveries that should not have been made"],
+		[{ ...good, refusals: { "status 503": 2 } }, "2 messages refused: 2 × status 503"],
 		[{ ...good, brokenOff: { "closed with 1006": 5 } }, "5 connections ended during the test: 5 × closed with 1006"],
 	] satisfies [SendReport, string][])("fails on each kind of problem alone (%#)", (send, told) => {
 		expect(sendProblems(send)).toEqual([expect.stringContaining(told)]);

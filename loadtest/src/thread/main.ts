@@ -1,18 +1,23 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { Audience } from "../audience.ts";
 import { ProgressCounters } from "../progress-counters.ts";
+import type { Target } from "../target.ts";
 import { Fleet } from "./fleet.ts";
+import { HttpSource } from "./http-source.ts";
 import type { MessageSource } from "./message-source.ts";
 import { Pacer } from "./pacer.ts";
-import type { CallMessage, ReplyMessage, SourceKind, ThreadCalls, ThreadTask } from "./protocol.ts";
+import type { CallMessage, ReplyMessage, ThreadCalls, ThreadTask } from "./protocol.ts";
+import type { SourceKind } from "./source-kinds.ts";
 import { WebSocketSource } from "./websocket-source.ts";
 
 const flushMs = 5_000;
 
-function openSource(kind: SourceKind, fleet: Fleet, senders: number): MessageSource {
+function createSource(kind: SourceKind, fleet: Fleet, target: Target, audience: Audience): MessageSource {
 	switch (kind) {
 		case "ws":
-			return new WebSocketSource(fleet, senders);
+			return new WebSocketSource(fleet, audience.senders);
+		case "http":
+			return new HttpSource(target, audience);
 		default:
 			return kind satisfies never;
 	}
@@ -23,7 +28,7 @@ export default function serve(task: ThreadTask): Promise<void> {
 	const audience = new Audience(task.audience);
 	const progress = new ProgressCounters(task.progress);
 	const fleet = new Fleet({ ...task, audience, progress });
-	const source = task.source === null ? null : openSource(task.source, fleet, audience.senders);
+	const source = task.source === null ? null : createSource(task.source, fleet, task.target, audience);
 	const pacer = source && new Pacer(source, audience.senders, progress, task.thread);
 	const lag = monitorEventLoopDelay({ resolution: 5 });
 	let idleBase = performance.eventLoopUtilization();
@@ -41,7 +46,7 @@ export default function serve(task: ThreadTask): Promise<void> {
 			await source.open();
 			const report = await pacer.run(load);
 			await source.flush(flushMs);
-			return report;
+			return { ...report, refusals: source.refusals() };
 		},
 		collect: ({ sentBySender }) => {
 			const { utilization } = performance.eventLoopUtilization(idleBase);

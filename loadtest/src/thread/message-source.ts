@@ -12,5 +12,7 @@ export interface MessageSource {
 	send(sender: number, payload: Buffer): boolean;
 	/** Resolves when all that was taken has left this process, or at the deadline: what is stuck then will show as lost. */
 	flush(deadlineMs: number): Promise<void>;
+	/** Messages that were taken and then refused by the server, by reason. */
+	refusals(): Readonly<Record<string, number>>;
 	close(): Promise<void>;
 }

@@ -3,10 +3,7 @@ import type { AudienceOptions } from "../audience.ts";
 import type { Target } from "../target.ts";
 import type { RampPart } from "./fleet.ts";
 import type { Load, PaceReport } from "./pacer.ts";
-
-/** Kinds of message source, as `--source` spells them. */
-export const sourceKinds = ["ws"] as const;
-export type SourceKind = (typeof sourceKinds)[number];
+import type { SourceKind } from "./source-kinds.ts";
 
 /** What a thread is started with. */
 export interface ThreadTask {
@@ -30,6 +27,11 @@ export interface ThreadLoad {
 	readonly lagP99Ms: number;
 }
 
+export interface SourceReport extends PaceReport {
+	/** What the server refused after all, by reason, since the source was opened. */
+	readonly refusals: Readonly<Record<string, number>>;
+}
+
 export interface Collected {
 	readonly delivery: DeliveryReport;
 	readonly latency: string;
@@ -48,7 +50,7 @@ export interface ThreadCalls {
 	ramp(argument: { inFlight: number; deadlineMs: number }): Promise<RampPart>;
 	/** Forgets latencies and busyness so far. */
 	begin(): void;
-	send(load: Load): Promise<PaceReport>;
+	send(load: Load): Promise<SourceReport>;
 	collect(argument: { sentBySender: Uint32Array }): Collected;
 	/** Closes all connections; `ramp` opens them again. */
 	disconnect(argument: Disconnection): Promise<void>;

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket } from "node:net";
 import { descendantsOf, isAlive, type ProcessIdentity } from "./proc.ts";
 import { waitFor } from "./wait.ts";
 
@@ -17,12 +18,6 @@ export interface ProcessOptions {
 /** How much of the end of the output is kept; what was before is dropped. */
 const logCharactersMax = 1 << 20;
 
-/** Started and not yet ended; killed when this process leaves, so that a failed test leaves nothing running. */
-const running = new Set<ChildProcess>();
-process.on("exit", () => {
-	for (const child of running) child.kill("SIGKILL");
-});
-
 /** A Node program under test: its output is collected, its end is observed, and it cannot outlive the test run. */
 export class ManagedProcess {
 	readonly pid: number;
@@ -36,7 +31,7 @@ export class ManagedProcess {
 		this.#child = child;
 		this.#name = name;
 		this.pid = child.pid!;
-		running.add(child);
+		const guard = guardOf(this.pid);
 		for (const stream of [child.stdout!, child.stderr!]) {
 			stream.setEncoding("utf8");
 			stream.on("data", (text: string) => {
@@ -46,7 +41,7 @@ export class ManagedProcess {
 		this.exited = new Promise((resolve) => {
 			// "close" comes after the last output, "exit" may come before.
 			child.once("close", (code, signal) => {
-				running.delete(child);
+				guard.kill("SIGKILL");
 				this.#status = { code, signal };
 				resolve(this.#status);
 			});
@@ -126,6 +121,18 @@ export class ManagedProcess {
 		await leaveNone(family, this.#name, this.#log);
 		return status;
 	}
+}
+
+/**
+ * A shell that waits for the end of *this* process and then kills `pid`: however a test run ends, by kill -9 of the runner
+ * too, nothing that it started stays. In a process group of its own, or what kills the runner's group would kill it first.
+ */
+function guardOf(pid: number): ChildProcess {
+	const guard = spawn("/bin/sh", ["-c", 'read -r _; kill -9 "$0"', String(pid)], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+	guard.on("error", () => {}); // no /bin/sh: the tests run all the same
+	guard.unref();
+	(guard.stdin as Socket).unref();
+	return guard;
 }
 
 async function leaveNone(family: readonly ProcessIdentity[], name: string, log: string): Promise<void> {

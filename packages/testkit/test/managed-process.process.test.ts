@@ -42,4 +42,12 @@ describe("ManagedProcess", () => {
 		await expect(child.stop()).rejects.toThrow(`left: ${pid}`);
 		await waitFor(() => !isAlive(orphan), { deadlineMs: 2_000, what: "the end of the orphan" });
 	});
+
+	it("does not let a program outlive the process that started it, even when that one is killed", async () => {
+		const starter = await ManagedProcess.start(join(import.meta.dirname, "programs/starter.mjs"));
+		const [, pid] = await starter.waitForOutput(/started (\d+)/, 10_000);
+		const started = identify(Number(pid));
+		starter.signal("SIGKILL");
+		await waitFor(() => !isAlive(started), { deadlineMs: 5_000, what: "the end of the program that it had started" });
+	});
 });
