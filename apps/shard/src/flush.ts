@@ -136,6 +136,8 @@ export class FlushEngine {
 
 	/** Resolves when all rings are empty and nothing is held. */
 	whenEmpty(): Promise<void> {
+		// The ring of the doorbell may be on its way.
+		if (this.#state === "asleep" && this.#hasRecords()) this.wake();
 		if (this.#state === "asleep" || this.#stopped) return Promise.resolve();
 		return new Promise((resolve) => this.#whenEmpty.push(resolve));
 	}

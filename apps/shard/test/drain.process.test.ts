@@ -1,4 +1,5 @@
 import { httpRequest, waitFor } from "@shardcast/testkit";
+import { everybody, monotonicMs, RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
 import { afterEach, describe, expect, it } from "vitest";
 import { startShards, type TestShards } from "./harness.ts";
 
@@ -41,6 +42,24 @@ describe("B11: a shard that drains", () => {
 		const health = JSON.parse((await httpRequest(`${staying.httpUrl}/health`)).body);
 		expect(health.status).toBe("degraded");
 		expect(health.shards[0].status).toBe("draining");
+	});
+
+	it("delivers all that the rings hold, the others' too, before it tells its clients to go", async () => {
+		const cluster = await startShards(1, { members: 2, config: { batch: 1 } });
+		running = cluster;
+		const client = await cluster.client();
+		const other = cluster.bus.link(1);
+		const payload = Buffer.from("from the other member");
+		const count = 500;
+		for (let sequence = 0; sequence < count; sequence++) {
+			const at = other.claim(recordBytes(everybody, payload.length));
+			other.u8.set(payload, writeRecordHead(other.view, other.u8, at, RecordKind.text, 0, monotonicMs(), everybody, payload.length));
+			other.commit();
+		}
+		other.ringWaiters();
+		expect(await cluster.shards[0].shard.drain(10_000)).toBe(0);
+		expect((await client.closed).code).toBe(1001);
+		expect(client.messages).toHaveLength(count);
 	});
 
 	it("waits for a publish whose body is on its way", async () => {

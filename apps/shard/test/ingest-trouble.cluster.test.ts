@@ -1,0 +1,175 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { httpRequest, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { KafkaBroker, kafkaForTests, saslUsers } from "@shardcast/testkit/kafka";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { KafkaRig } from "./ingest-rig.ts";
+
+describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befalls, and nothing else", () => {
+	let rig: KafkaRig;
+	let scratch: string;
+	let topics = 0;
+	beforeAll(async () => {
+		rig = await KafkaRig.create();
+		scratch = mkdtempSync(join(tmpdir(), "shardcast-route-"));
+	});
+	afterEach(() => rig.reset());
+	afterAll(async () => {
+		await rig.close();
+		rmSync(scratch, { recursive: true, force: true });
+	});
+
+	async function metric(name: string, labels: string): Promise<number> {
+		const { body } = await httpRequest(`${rig.cluster.httpUrl}/metrics`);
+		return body
+			.split("\n")
+			.filter((line) => line.startsWith(`${name}{`) && line.includes(labels))
+			.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+	}
+
+	const degraded = (sentence: string, deadlineMs = 10_000) =>
+		waitFor(
+			async () => {
+				const { status, reasons } = await rig.cluster.health();
+				if (status !== "degraded" || !reasons.some((reason) => reason.includes(sentence)))
+					throw new Error(`${status}: ${reasons.join("; ")}`);
+				return true;
+			},
+			{ deadlineMs, what: `health to say "${sentence}"` },
+		);
+
+	it("no broker at start: the cluster serves, says so, and reads once there is one", async () => {
+		const broker = await KafkaBroker.create();
+		try {
+			rig.cluster = await startCluster({
+				shards: 2,
+				flags: ["--kafka-brokers", broker.brokers, "--kafka-topics", "late", "--kafka-metadata-age", "300ms"],
+			});
+			await degraded("can't be reached");
+			const [one, two] = await rig.listen([rig.cluster.shardUrl(0), rig.cluster.shardUrl(1)]);
+			one!.send("clients talk all the same");
+			await two!.waitForMessages(1);
+			await broker.start();
+			await degraded("a topic does not exist", 20_000);
+			const { connectKafka } = await import("@shardcast/testkit/kafka");
+			const client = await connectKafka(broker.brokers);
+			await client.createTopic("late", 1);
+			await client.producer.send({ topic: "late", messages: [{ value: "at last" }] });
+			await client.close();
+			await waitFor(() => one!.texts().includes("at last") && two!.texts().includes("at last"), { deadlineMs: 10_000, what: "the record" });
+			await rig.healthy();
+		} finally {
+			await rig.cluster.stop();
+			await broker.remove();
+		}
+	});
+
+	it("credentials: plain, SCRAM and TLS are taken; wrong ones are said to be wrong", async () => {
+		const broker = await KafkaBroker.run({ secure: true });
+		try {
+			const { connectKafka } = await import("@shardcast/testkit/kafka");
+			const client = await connectKafka(broker.brokers);
+			await client.createTopic("secret", 1);
+			const sasl = `127.0.0.1:${broker.ports.sasl}`;
+			const login = (mechanism: string, password: string) => [
+				...["--kafka-brokers", sasl, "--kafka-topics", "secret", "--kafka-sasl", mechanism],
+				...["--kafka-username", "alice", "--kafka-password", password],
+			];
+			const tls = ["--kafka-brokers", `127.0.0.1:${broker.ports.ssl}`, "--kafka-topics", "secret", "--kafka-ssl"];
+			const good = [
+				...["plain", "scram-sha-256", "scram-sha-512"].map((mechanism) => login(mechanism, saslUsers.alice)),
+				[...tls, "--kafka-ssl-ca", broker.caPath!],
+			];
+			for (const flags of good) {
+				rig.cluster = await startCluster({ shards: 1, flags });
+				await rig.healthy();
+				const listener = await RawClient.open(rig.cluster.url);
+				await client.producer.send({ topic: "secret", messages: [{ value: flags.join(" ") }] });
+				await listener.waitForMessages(1);
+				await rig.cluster.stop();
+			}
+			for (const flags of [login("plain", "wrong"), login("scram-sha-512", "wrong"), tls]) {
+				rig.cluster = await startCluster({ shards: 1, flags });
+				await degraded("refuse our credentials or certificate");
+				await rig.cluster.stop();
+			}
+			await client.close();
+		} finally {
+			await broker.remove();
+		}
+	}, 180_000);
+
+	it("records that can't be delivered are counted, go to the dead letters, and hold up no other", async () => {
+		const topic = `bad${topics++}`;
+		await rig.client.createTopic(topic, 1);
+		await rig.client.createTopic(`${topic}.dead`, 1);
+		await rig.start(1, [
+			"--kafka-topics",
+			topic,
+			"--kafka-format",
+			"json",
+			"--max-payload",
+			"1KiB",
+			"--kafka-channel",
+			"{key}.{topic}",
+			"--kafka-dead-letter",
+			`${topic}.dead`,
+		]);
+		const listener = await RawClient.open(`${rig.cluster.url}/?channels=k.${topic}`);
+		await rig.client.producer.send({
+			topic,
+			messages: [
+				{ key: "k", value: '"first"' },
+				{ key: "k", value: null },
+				{ key: "k", value: "no json" },
+				{ key: "k", value: Buffer.from([0x22, 0xff, 0x22]) },
+				{ key: "k", value: JSON.stringify("x".repeat(2000)), headers: { kept: "yes" } },
+				{ key: null, value: '"without a key"' },
+				{ key: "other", value: '"on another channel"' },
+				{ key: "k", value: '"last"' },
+			],
+		});
+		await listener.waitForMessages(2);
+		expect(listener.texts()).toEqual(['"first"', '"last"']);
+		const errors = (kind: string) => metric("shardcast_kafka_errors_total", `kind="${kind}"`);
+		await waitFor(async () => (await errors("badChannel")) === 1, { deadlineMs: 5000, what: "the counters" });
+		expect([await errors("tooLarge"), await errors("invalidText"), await errors("invalidJson")]).toEqual([1, 1, 1]);
+		const high = async () => Number((await rig.client.admin.fetchTopicOffsets(`${topic}.dead`))[0]!.high);
+		await waitFor(async () => (await high()) === 4, { deadlineMs: 5000, what: "the dead letters" });
+		expect(rig.cluster.log()).toContain(`"topic":"${topic}","partition":0,"offset":4`);
+	});
+
+	it("a route function that throws, hangs or answers nonsense costs that record", async () => {
+		const topic = `routed${topics++}`;
+		await rig.client.createTopic(topic, 1);
+		const path = join(scratch, "route.mjs");
+		writeFileSync(
+			path,
+			`export default ({ value }) => {
+				const text = Buffer.from(value).toString();
+				if (text === "throw") throw new Error("thrown on purpose");
+				if (text === "hang") for (;;);
+				if (text === "never") return new Promise(() => {});
+				if (text === "reject") return Promise.reject(new Error("rejected on purpose"));
+				if (text === "nonsense") return 42;
+				if (text === "nowhere") return null;
+				if (text === "later") return new Promise((resolve) => setTimeout(resolve, 20, "routed"));
+				if (text === "changed") return { channels: ["routed"], payload: "made anew" };
+				return "routed";
+			};\n`,
+		);
+		await rig.start(2, ["--kafka-topics", topic, "--kafka-route", path, "--kafka-route-budget", "200ms"]);
+		const listener = await RawClient.open(`${rig.cluster.shardUrl(0)}/?channels=routed`);
+		const values = ["1", "throw", "2", "hang", "3", "never", "4", "reject", "nonsense", "nowhere", "later", "changed", "hang", "5"];
+		await rig.client.producer.send({ topic, messages: values.map((value) => ({ value })) });
+		await listener.waitForMessages(7, 20_000);
+		expect(listener.texts()).toEqual(["1", "2", "3", "4", "later", "made anew", "5"]);
+		const errors = (kind: string) => metric("shardcast_kafka_errors_total", `kind="${kind}",shard="0"`);
+		await waitFor(async () => (await errors("routeTimeouts")) === 3, { deadlineMs: 5000, what: "the counters" });
+		expect([await errors("routeErrors"), await errors("routeNonsense")]).toEqual([2, 1]);
+		// The shard itself noticed nothing: same process as before.
+		expect((await rig.cluster.health()).shards.map(({ restarts }) => restarts)).toEqual([0, 0]);
+		await rig.healthy();
+	});
+});
