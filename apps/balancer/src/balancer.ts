@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { BalancerMode, type ClusterDirectory, Doorbells, healthReport, readiness, type Scoreboard, ShardState } from "@shardcast/bus";
 import { closeDescriptor, DescriptorChannel } from "@shardcast/native";
-import { type Component, type Config, metricsContentType, ProcessMonitor, parseAddress, StartupError } from "@shardcast/service";
+import { type Config, metricsContentType, ProcessMonitor, parseAddress, StartupError } from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
 import { type Answer, Answers, json, type Routes } from "./answers.ts";
 import { consoleRoutes } from "./console-routes.ts";
@@ -32,8 +32,7 @@ const beatMs = 1000;
 const silentMs = 3 * beatMs;
 
 /** The balancer without its process: the door, and its block of the scoreboard, of which it is the writer. */
-export class Balancer implements Component {
-	readonly name = "balancer";
+export class Balancer {
 	readonly #options: BalancerOptions;
 	readonly #monitor = new ProcessMonitor();
 	readonly #doorbells: Doorbells;
@@ -154,8 +153,16 @@ function routes({ board, config, collectMetrics }: BalancerOptions): Routes {
 				return ready ? json(200, { ready }) : json(503, { ready, reasons });
 			},
 		],
-		["/metrics", async () => ({ status: 200, type: metricsContentType, body: await collectMetrics() })],
+		["/metrics", () => metricsAnswer(collectMetrics)],
 	]);
+}
+
+async function metricsAnswer(collect: () => Promise<string>): Promise<Answer> {
+	try {
+		return { status: 200, type: metricsContentType, body: await collect() };
+	} catch (error) {
+		return json(503, { error: { code: "unavailable", message: (error as Error).message } });
+	}
 }
 
 /** A shard that listens on every interface is reached on this machine's own. */

@@ -1,10 +1,7 @@
 import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
 import { dieWithParent, nativeSupport } from "@shardcast/native";
-import { connectToParent, ProcessMetrics } from "@shardcast/service";
+import { askForMetrics, connectToParent, ProcessMetrics } from "@shardcast/service";
 import { Balancer } from "./balancer.ts";
-
-/** The supervisor gives up a slow process's part of the metrics before this. */
-const collectMs = 4000;
 
 process.title = "shardcast balancer";
 if (nativeSupport().available) dieWithParent();
@@ -15,7 +12,7 @@ let balancer: Balancer | null = null;
 const control = connectToParent({
 	async start({ cluster, config, mode }) {
 		const directory = ClusterDirectory.open(cluster);
-		const collectMetrics = async () => String(await control.ask({ what: "metrics" }, collectMs));
+		const collectMetrics = () => askForMetrics(control);
 		balancer = new Balancer({ board: Scoreboard.open(directory.boardPath), directory, mode, config, collectMetrics });
 		await balancer.start();
 		return { port: balancer.port };

@@ -192,7 +192,10 @@ export class ProxyDoor implements Door {
 	}
 
 	#place(guest: Guest): boolean {
-		if (guest.socket.destroyed) return true;
+		if (guest.socket.destroyed) {
+			this.#reception.count("closedEarly", 1);
+			return true;
+		}
 		const candidate = this.#picker.pick(guest.head.isUpgrade);
 		if (candidate === null) return false;
 		this.#dial(guest, candidate);
@@ -215,15 +218,18 @@ export class ProxyDoor implements Door {
 			onShardClosed: (wasConnected) => {
 				open(-1);
 				this.#splices.delete(splice);
-				if (socket.destroyed) return;
-				if (wasConnected) this.#reception.seeOff(socket);
-				else this.#onDialFailed(guest, candidate);
+				if (!wasConnected) this.#onDialFailed(guest, candidate);
+				else if (!socket.destroyed) this.#reception.seeOff(socket);
 			},
 		});
 		this.#splices.add(splice);
 	}
 
 	#onDialFailed(guest: Guest, candidate: Candidate): void {
+		if (guest.socket.destroyed) {
+			this.#reception.count("closedEarly", 1);
+			return;
+		}
 		this.#reception.count("dialErrors", 1);
 		this.#picker.shun(candidate);
 		if (--guest.dialsLeft === 0) {

@@ -66,7 +66,7 @@ export function doorContract(mode: Mode): void {
 			waitFor(() => counter(name) === value, { deadlineMs: 5000, what: `${name} = ${value}` });
 		/** All that was on its way has arrived, and the shards have said so. */
 		const settled = (connections: number) =>
-			waitFor(() => rig.board.rows().reduce((sum, row) => sum + row.connections, 0) === connections, {
+			waitFor(() => rig.connections() === connections, {
 				deadlineMs: 5000,
 				what: `${connections} connections on all shards`,
 			});

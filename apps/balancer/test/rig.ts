@@ -15,9 +15,12 @@ export interface RigOptions {
 	readonly shards?: number;
 	readonly connectionsMax?: number;
 	readonly config?: Partial<Config>;
+	/** Lets `balancerHeapBytes` look. */
+	readonly probeHeap?: boolean;
 }
 
 const balancerEntry = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const heapProbe = fileURLToPath(new URL("./programs/heap-probe.mjs", import.meta.url));
 const shardEntry = fileURLToPath(new URL("./programs/fake-shard.mjs", import.meta.url));
 
 /** The real balancer process with fake shards, and this process in the supervisor's place. `close` must be called. */
@@ -30,6 +33,7 @@ export class Rig {
 	port = 0;
 	readonly #base: string;
 	readonly #config: Config;
+	readonly #balancerArguments: readonly string[];
 	readonly #shards = new Map<number, ChildProcess>();
 	#balancer: ChildProcess | null = null;
 	#link: ChildLink | null = null;
@@ -37,6 +41,7 @@ export class Rig {
 	private constructor(options: RigOptions, base: string, basePort: number) {
 		this.mode = options.mode;
 		this.#base = base;
+		this.#balancerArguments = [...profilerArguments(), ...(options.probeHeap ? ["--expose-gc", "--import", heapProbe] : [])];
 		this.directory = ClusterDirectory.create(base);
 		this.#config = defaultConfig({ lbAddr: "127.0.0.1:0", basePort, host: "127.0.0.1", ...options.config });
 		const shards = options.shards ?? 2;
@@ -102,12 +107,17 @@ export class Rig {
 		this.#shards.get(slot)!.send(what);
 	}
 
+	/** Connections that its shards have, together. */
+	connections(): number {
+		return this.board.rows().reduce((sum, row) => sum + row.connections, 0);
+	}
+
 	signalShard(slot: number, signal: NodeJS.Signals): void {
 		this.#shards.get(slot)!.kill(signal);
 	}
 
 	async startBalancer(config: Partial<Config> = {}): Promise<ChildReport> {
-		const child = fork(balancerEntry, [], { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: balancerArguments() });
+		const child = fork(balancerEntry, [], { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: this.#balancerArguments });
 		this.#balancer = child;
 		const report = new Promise<ChildReport>((resolve, reject) => {
 			const onReport = (message: ChildReport) => {
@@ -124,6 +134,20 @@ export class Rig {
 		const first = await report;
 		if (first.type === "ready") this.port = first.port ?? 0;
 		return first;
+	}
+
+	/** Bytes of the balancer's heap that are in use once all garbage has been collected. Needs `probeHeap`. */
+	async balancerHeapBytes(): Promise<number> {
+		const reply = new Promise<number>((resolve) => {
+			const onMessage = (message: { readonly type: string; readonly bytes: number }) => {
+				if (message.type !== "heap") return;
+				this.#balancer!.off("message", onMessage);
+				resolve(message.bytes);
+			};
+			this.#balancer!.on("message", onMessage);
+		});
+		this.#balancer!.kill("SIGUSR2");
+		return reply;
 	}
 
 	async killBalancer(): Promise<void> {
@@ -158,6 +182,6 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 /** For a look at what the balancer does: BALANCER_NODE_ARGUMENTS="--cpu-prof --cpu-prof-dir=/tmp/profile". */
-function balancerArguments(): string[] {
+function profilerArguments(): string[] {
 	return process.env.BALANCER_NODE_ARGUMENTS?.split(" ") ?? [];
 }

@@ -1,0 +1,241 @@
+import { Scoreboard, ShardState } from "@shardcast/bus";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type Candidate, measureHandoff, measureProxy, Picker, type PickerOptions, requestAllowance, settleMs } from "../src/pick.ts";
+
+const clock = { nowMs: 1_000_000 };
+
+function boardOf(connectionsMax: readonly number[]): Scoreboard {
+	const board = Scoreboard.inMemory(connectionsMax.length);
+	connectionsMax.forEach((max, slot) => {
+		const row = board.row(slot);
+		row.present = true;
+		row.incarnation = 1;
+		row.connectionsMax = max;
+		row.state = ShardState.serving;
+		row.set("heartbeatMs", clock.nowMs);
+	});
+	board.bumpMembership();
+	return board;
+}
+
+function pickerOf(board: Scoreboard, options: Partial<PickerOptions> = {}): Picker {
+	const picker = new Picker(board, {
+		measure: measureHandoff,
+		silentMs: 3000,
+		ownMax: Number.POSITIVE_INFINITY,
+		nowMs: () => clock.nowMs,
+		...options,
+	});
+	picker.look();
+	return picker;
+}
+
+const slotOf = (candidate: Candidate | null) => candidate?.row.slot ?? null;
+const pickSlots = (picker: Picker, count: number, isUpgrade = true) => Array.from({ length: count }, () => slotOf(picker.pick(isUpgrade)));
+
+describe("picker", () => {
+	it("M5: takes the shard with the fewest connections", () => {
+		const board = boardOf([10, 10, 10]);
+		board.row(0).connections = 3;
+		board.row(1).connections = 1;
+		board.row(2).connections = 2;
+		expect(slotOf(pickerOf(board).pick(true))).toBe(1);
+	});
+
+	it("M5: counts at pick time: a burst before any report spreads evenly", () => {
+		const picks = pickSlots(pickerOf(boardOf([100, 100, 100])), 90);
+		expect([0, 1, 2].map((slot) => picks.filter((pick) => pick === slot).length)).toEqual([30, 30, 30]);
+	});
+
+	it("rotates ties: one client after the other, all shards get their turn", () => {
+		const picker = pickerOf(boardOf([10, 10, 10]));
+		const picks = [1, 2, 3, 4, 5, 6].map(() => {
+			picker.look(); // each has come and gone: all are at zero again
+			return slotOf(picker.pick(true));
+		});
+		expect(picks).toEqual([0, 1, 2, 0, 1, 2]);
+	});
+
+	it("M5: passes over full shards, and over those that do not serve", () => {
+		const board = boardOf([5, 5, 5]);
+		board.row(0).connections = 5;
+		board.row(0).webSockets = 5;
+		board.row(1).state = ShardState.draining;
+		board.row(2).connections = 4;
+		board.row(2).webSockets = 4;
+		expect(pickSlots(pickerOf(board), 2)).toEqual([2, null]);
+	});
+
+	it("counts what has been sent and not received, over the wrap of the counts as well", () => {
+		const board = boardOf([10, 10]);
+		const row = board.row(0);
+		row.handoffsSent = (0x7fffffff + 2) | 0;
+		row.handoffsReceived = 0x7fffffff - 1;
+		board.row(1).connections = 2;
+		const picker = pickerOf(board);
+		expect(picker.candidates.map(({ load }) => load)).toEqual([3, 2]);
+		expect(slotOf(picker.pick(true))).toBe(1);
+	});
+
+	it("never counts less than nothing under way", () => {
+		const board = boardOf([10]);
+		board.row(0).handoffsReceived = 5;
+		expect(pickerOf(board).candidates[0].load).toBe(0);
+	});
+
+	it("keeps the seat of a connection that has arrived and is not a WebSocket yet, for as long as it may become one", () => {
+		const board = boardOf([1]);
+		const row = board.row(0);
+		const picker = pickerOf(board);
+		expect(slotOf(picker.pick(true))).toBe(0);
+		row.connections = 1;
+		picker.look();
+		expect(picker.pick(true)).toBeNull();
+		// It was an ordinary request after all.
+		clock.nowMs += settleMs;
+		picker.look();
+		expect(slotOf(picker.pick(true))).toBe(0);
+	});
+
+	it("keeps the seat of a connection that is under way for as long as that takes", () => {
+		const board = boardOf([1]);
+		const picker = pickerOf(board);
+		picker.pick(true);
+		board.row(0).handoffsSent = 1;
+		clock.nowMs += 10 * settleMs;
+		board.row(0).set("heartbeatMs", clock.nowMs);
+		picker.look();
+		expect(picker.pick(true)).toBeNull();
+	});
+
+	it("lets requests go to a full shard, a bounded number of them", () => {
+		const board = boardOf([2]);
+		board.row(0).connections = 2;
+		board.row(0).webSockets = 2;
+		const picker = pickerOf(board);
+		expect(picker.pick(true)).toBeNull();
+		const picks = pickSlots(picker, requestAllowance + 1, false);
+		expect(picks.filter((slot) => slot === 0)).toHaveLength(requestAllowance);
+	});
+
+	it("gives a shard no more while too many wait for it in the balancer", () => {
+		const picker = pickerOf(boardOf([100, 100]), { ownMax: 2 });
+		picker.candidates[0].own = 2;
+		expect(pickSlots(picker, 2)).toEqual([1, 1]);
+	});
+
+	it("takes a silent shard only when no other has room", () => {
+		const board = boardOf([5, 1]);
+		board.row(0).set("heartbeatMs", clock.nowMs - 5000);
+		expect(pickSlots(pickerOf(board), 3)).toEqual([1, 0, 0]);
+	});
+
+	it("leaves a shard that did not answer alone for a moment, or until another process serves", () => {
+		const board = boardOf([5, 5]);
+		const picker = pickerOf(board);
+		picker.shun(picker.candidates[0]);
+		expect(pickSlots(picker, 2)).toEqual([1, 1]);
+		picker.look();
+		expect(slotOf(picker.pick(true))).toBe(1);
+		board.row(0).incarnation = 2;
+		picker.look();
+		expect(pickSlots(picker, 2).sort()).toEqual([0, 1]);
+		picker.shun(picker.candidates[0]);
+		clock.nowMs += 1000;
+		picker.look();
+		expect(picker.candidates[0].serving).toBe(true);
+	});
+
+	it("tells when a slot's process was replaced, once the new one serves, and not at first sight", () => {
+		const board = boardOf([5]);
+		const restarted: number[] = [];
+		const picker = pickerOf(board, { onRestart: ({ row, incarnation }) => restarted.push(row.slot, incarnation) });
+		board.row(0).incarnation = 2;
+		board.row(0).state = ShardState.starting;
+		picker.look();
+		expect(restarted).toEqual([]);
+		board.row(0).state = ShardState.serving;
+		picker.look();
+		picker.look();
+		expect(restarted).toEqual([0, 2]);
+	});
+
+	it("takes up new members and forgets those that have left", () => {
+		const board = boardOf([5, 5, 5]);
+		board.row(2).present = false;
+		board.bumpMembership();
+		const picker = pickerOf(board);
+		expect(picker.candidates.map(({ row }) => row.slot)).toEqual([0, 1]);
+		const known = picker.candidates[1];
+		board.row(2).present = true;
+		board.row(0).present = false;
+		board.bumpMembership();
+		picker.look();
+		expect(picker.candidates.map(({ row }) => row.slot)).toEqual([1, 2]);
+		expect(picker.candidates[0]).toBe(known);
+	});
+
+	it("proxy: counts its own connections itself, and those that came past it from the row", () => {
+		const board = boardOf([10]);
+		const row = board.row(0);
+		const picker = pickerOf(board, { measure: measureProxy });
+		const [candidate] = picker.candidates;
+		candidate.own = 4;
+		candidate.ownUpgrades = 3;
+		row.connections = 6;
+		row.webSockets = 5;
+		row.proxiedSeen = 3;
+		picker.look();
+		expect(candidate).toMatchObject({ load: 6, seats: 5 });
+	});
+
+	it("refuses only when every shard is full, and overfills none, whatever happens", () => {
+		// A model of shards that report late: picks become connections, connections become WebSockets, WebSockets leave.
+		const step = fc.constantFrom("pick", "arrive", "upgrade", "leave", "look");
+		fc.assert(
+			fc.property(
+				fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }),
+				fc.array(step, { maxLength: 80 }),
+				(limits, steps) => {
+					clock.nowMs += 10 * settleMs;
+					const board = boardOf(limits);
+					const picker = pickerOf(board);
+					const given = limits.map(() => 0);
+					steps.forEach((what, index) => {
+						const slot = index % limits.length;
+						const row = board.row(slot);
+						if (what === "look") picker.look();
+						else if (what === "arrive" && row.handoffsReceived < row.handoffsSent) {
+							row.connections++;
+							row.handoffsReceived++;
+						} else if (what === "upgrade" && row.webSockets < row.connections) row.webSockets++;
+						else if (what === "leave" && row.webSockets > 0) {
+							row.webSockets--;
+							row.connections--;
+							given[slot]--;
+						} else if (what === "pick") {
+							picker.look();
+							const picked = slotOf(picker.pick(true));
+							if (picked === null) return;
+							given[picked]++;
+							board.row(picked).handoffsSent++;
+							expect(given[picked]).toBeLessThanOrEqual(limits[picked]);
+						}
+					});
+					// When all has settled there is room exactly where it is.
+					for (const row of limits.map((_, slot) => board.row(slot))) {
+						row.connections += row.handoffsSent - row.handoffsReceived;
+						row.handoffsReceived = row.handoffsSent;
+						row.webSockets = row.connections;
+					}
+					clock.nowMs += 3 * settleMs;
+					picker.look();
+					const room = limits.reduce((sum, limit, slot) => sum + limit - given[slot], 0);
+					expect(pickSlots(picker, room + 1).filter((slot) => slot !== null)).toHaveLength(room);
+				},
+			),
+			{ numRuns: 1000 },
+		);
+	});
+});

@@ -1,0 +1,35 @@
+import { balancerCounters } from "@shardcast/bus";
+import { describe, expect, it } from "vitest";
+import { because, Refusals, refusalAnswer } from "../src/refusal.ts";
+
+const entries = Object.entries(Refusals);
+
+describe("refusals", () => {
+	it.each(entries)("%s is a whole HTTP answer with a JSON body, after which the connection closes", (_, refusal) => {
+		const text = refusalAnswer(refusal).toString();
+		const [head, body] = text.split("\r\n\r\n");
+		const [status, ...lines] = head.split("\r\n");
+		expect(status).toBe(`HTTP/1.1 ${refusal.status}`);
+		expect(lines).toContain("Connection: close");
+		expect(lines).toContain("Content-Type: application/json");
+		expect(lines).toContain(`Content-Length: ${Buffer.byteLength(body)}`);
+		expect(JSON.parse(body)).toEqual({ error: { code: refusal.code, message: refusal.message } });
+	});
+
+	it("tells when to come back exactly where that helps", () => {
+		for (const [, refusal] of entries)
+			expect(/^Retry-After: \d+\r$/m.test(refusalAnswer(refusal).toString())).toBe(refusal.status.startsWith("503"));
+	});
+
+	it("has a code of its own for each, and a counter that exists", () => {
+		expect(new Set(entries.map(([, { code }]) => code)).size).toBe(entries.length);
+		const counters = balancerCounters.map(([name]) => name);
+		for (const [, { counter }] of entries) expect(counters).toContain(counter);
+	});
+
+	it("escapes what a client had a part in", () => {
+		const answer = refusalAnswer(because(Refusals.badRequest, 'a "quoted"\r\nline')).toString();
+		expect(answer.split("\r\n\r\n")).toHaveLength(2);
+		expect(JSON.parse(answer.split("\r\n\r\n")[1]).error.message).toBe('a "quoted"\r\nline');
+	});
+});
