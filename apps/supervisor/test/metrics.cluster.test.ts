@@ -119,6 +119,21 @@ describe("GET /metrics of a cluster", () => {
 		}
 	});
 
+	it("when the supervisor hangs there is an answer as well: 503, in JSON", async () => {
+		const { pid } = cluster.process;
+		process.kill(pid, "SIGSTOP");
+		try {
+			const urls = [cluster.httpUrl, cluster.shardUrl(0).replace("ws:", "http:")];
+			for (const { status, body } of await Promise.all(urls.map((url) => httpRequest(`${url}/metrics`)))) {
+				expect(status).toBe(503);
+				expect(JSON.parse(body)).toMatchObject({ error: { code: "unavailable", message: expect.stringContaining("the supervisor") } });
+			}
+		} finally {
+			process.kill(pid, "SIGCONT");
+		}
+		await Scrape.of(cluster.httpUrl);
+	});
+
 	it("M7: counters count on when a shard is killed and restarted, gauges do not", async () => {
 		const counters = ["shardcast_deliveries_total", "events_processed_total", "shardcast_publish_to_send_seconds_count"];
 		const before = await Scrape.of(cluster.httpUrl);
