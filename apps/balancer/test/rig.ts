@@ -117,7 +117,7 @@ export class Rig {
 	}
 
 	async startBalancer(config: Partial<Config> = {}): Promise<ChildReport> {
-		const child = fork(balancerEntry, [], { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: this.#balancerArguments });
+		const child = fork(balancerEntry, [], { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: [...this.#balancerArguments] });
 		this.#balancer = child;
 		const report = new Promise<ChildReport>((resolve, reject) => {
 			const onReport = (message: ChildReport) => {

@@ -85,18 +85,18 @@ const head: PublishHead = {
 const error = (body: string) => (JSON.parse(body) as { error: { code: string; message: string } }).error;
 
 describe("POST /api/publish", () => {
-	it("200: takes a message and keeps the connection", () => {
+	it("200: takes a message and keeps the connection", async () => {
 		const { api, published } = setup();
 		expect(api.judge(head)).toBeNull();
-		const reply = api.publish(head, json({ channel: "a", data: "x" }));
+		const reply = await api.publish(head, json({ channel: "a", data: "x" }));
 		expect(reply).toMatchObject({ status: 200, close: false });
 		expect(JSON.parse(reply.body)).toEqual({ result: {} });
 		expect(published).toMatchObject([{ kind: RecordKind.text, text: "x", address: "10.0.0.1" }]);
 	});
 
-	it("400: says what is wrong with the body", () => {
+	it("400: says what is wrong with the body", async () => {
 		const { api, published } = setup();
-		const reply = api.publish(head, json({ nothing: 1 }));
+		const reply = await api.publish(head, json({ nothing: 1 }));
 		expect(reply.status).toBe(400);
 		expect(error(reply.body)).toMatchObject({ code: "badRequest", message: expect.stringContaining('"nothing"') });
 		expect(published).toEqual([]);
@@ -122,39 +122,40 @@ describe("POST /api/publish", () => {
 		expect(api.judge({ ...head, method: "get" })).toMatchObject({ status: 405, headers: { Allow: "POST" } });
 	});
 
-	it("413: by the announced length before a byte is read, by the message's own length afterwards", () => {
+	it("413: by the announced length before a byte is read, by the message's own length afterwards", async () => {
 		const { api, published } = setup();
 		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax + 1) })?.status).toBe(413);
 		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax) })).toBeNull();
-		expect(api.publish(head, json({ data: "x".repeat(101) })).status).toBe(413);
-		expect(api.publish(head, json({ data: "x".repeat(100) })).status).toBe(200);
+		expect((await api.publish(head, json({ data: "x".repeat(101) }))).status).toBe(413);
+		expect((await api.publish(head, json({ data: "x".repeat(100) }))).status).toBe(200);
 		// The longest way to write a message that is allowed still fits into a body that is allowed.
 		const escaped = Buffer.from(`{"channel":"c","data":"${"\\u0001".repeat(100)}"}`);
 		expect(escaped.length).toBeLessThanOrEqual(api.bodyBytesMax);
-		expect(api.publish(head, escaped).status).toBe(200);
+		expect((await api.publish(head, escaped)).status).toBe(200);
 		expect(published).toHaveLength(2);
 	});
 
-	it("429: above the rate of one client, and when the bus is full; both say when to come back", () => {
+	it("429: above the rate of one client, and when the bus is full; both say when to come back", async () => {
 		const { api, row, clock } = setup({ rate: new RateLimit<string>(2, 10) });
-		const statuses = [1, 2, 3].map(() => api.publish(head, json({ data: 1 })).status);
+		const statuses = [];
+		for (let time = 0; time < 3; time++) statuses.push((await api.publish(head, json({ data: 1 }))).status);
 		expect(statuses).toEqual([200, 200, 429]);
-		expect(api.publish({ ...head, address: "10.0.0.2" }, json({ data: 1 })).status).toBe(200);
+		expect((await api.publish({ ...head, address: "10.0.0.2" }, json({ data: 1 }))).status).toBe(200);
 		expect(row.get("rateLimited")).toBe(1);
 		clock.ms = 500;
-		expect(api.publish(head, json({ data: 1 })).status).toBe(200);
-		expect(setup({}, "full").api.publish(head, json({ data: 1 }))).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });
+		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
+		expect(await setup({}, "full").api.publish(head, json({ data: 1 }))).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });
 	});
 
-	it("503: when it drains; a body that was on its way is still taken", () => {
+	it("503: when it drains; a body that was on its way is still taken", async () => {
 		const { api } = setup();
 		api.drain();
 		expect(api.judge(head)).toMatchObject({ status: 503, close: true, headers: { "Retry-After": "1" } });
-		expect(api.publish(head, json({ data: 1 })).status).toBe(200);
+		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
 	});
 
-	it("tells a handler's refusal from its failure", () => {
-		expect(setup({}, "stopped").api.publish(head, json({ data: 1 })).status).toBe(403);
-		expect(setup({}, "failed").api.publish(head, json({ data: 1 })).status).toBe(500);
+	it("tells a handler's refusal from its failure", async () => {
+		expect((await setup({}, "stopped").api.publish(head, json({ data: 1 }))).status).toBe(403);
+		expect((await setup({}, "failed").api.publish(head, json({ data: 1 }))).status).toBe(500);
 	});
 });
