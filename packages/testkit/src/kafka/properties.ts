@@ -29,6 +29,7 @@ export function serverProperties(directory: string, ports: BrokerPorts, ssl: Ssl
 		listeners: [...listeners, `CONTROLLER://127.0.0.1:${ports.controller}`].join(","),
 		"advertised.listeners": listeners.join(","),
 		"controller.listener.names": "CONTROLLER",
+		"listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL",
 		"controller.quorum.voters": `1@127.0.0.1:${ports.controller}`,
 		"log.dirs": `${directory}/log`,
 		"auto.create.topics.enable": "false",

@@ -1,3 +1,4 @@
+import { monotonicMs } from "@shardcast/wire";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { ToWorker } from "../ingest-messages.ts";
 import type { KafkaMode } from "../ingest-options.ts";
@@ -45,6 +46,8 @@ export class Assignment {
 	/** Rows that this shard has read in this life: what it delivered counts, not what its siblings have. */
 	readonly #begun = new Set<number>();
 	#retryResolve = false;
+	/** When this shard's life began. */
+	readonly #sinceMs = monotonicMs();
 
 	constructor(parts: AssignmentParts) {
 		this.#parts = parts;
@@ -89,7 +92,7 @@ export class Assignment {
 	resolved(partitions: readonly PartitionWithOffset[]): void {
 		for (const { row, offset } of partitions) {
 			this.#resolving.delete(row);
-			this.#parts.table.startAt(row, offset);
+			this.#parts.table.startAt(row, offset, monotonicMs());
 		}
 		this.reconcile();
 	}
@@ -149,10 +152,10 @@ export class Assignment {
 	}
 
 	#assign(rows: readonly number[]): void {
-		const { table, memory, send } = this.#parts;
+		const { mode, table, memory, send } = this.#parts;
 		const partitions: PartitionWithOffset[] = [];
 		for (const row of rows) {
-			const position = table.position(row);
+			const position = mode === "shared" ? table.position(row) : table.positionSince(row, this.#sinceMs);
 			if (position === null) continue;
 			const offset = this.#begun.has(row) ? memory.cell(row, "drained") : position;
 			memory.setCell(row, "drained", offset);

@@ -8,7 +8,7 @@
  * 128          slot 0's intent: sequence i32 | row i32 | ring tail before i32 | … | position f64 at +16
  * 256          slot 1's intent …                                                                  64 slots
  * 8320         row 0: state i32 | partition i32 | claimer i32 | owner i32 | topic bytes i32 | start f64 at +24 | topic at +32
- *                     delivered f64 × 64 at +512, one cell per slot
+ *                     when the start was settled, f64 at +504 | delivered f64 × 64 at +512, one cell per slot
  * 9344         row 1 …
  * ```
  * A row is claimed once and never freed: rows are as many as partitions were ever seen. `owner` is 0 or the shard that reads the
@@ -33,7 +33,7 @@ export const IntentWord = { sequence: 0, row: 1, tailBefore: 2 } as const;
 export const RowWord = { state: 0, partition: 1, claimer: 2, owner: 3, topicBytes: 4 } as const;
 /** f64 words, counted from the start of the intent or the row. */
 export const IntentFloat = { position: 2 } as const;
-export const RowFloat = { start: 3 } as const;
+export const RowFloat = { start: 3, startedMs: 63 } as const;
 
 export const RowState = {
 	free: 0,

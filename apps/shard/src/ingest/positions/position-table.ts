@@ -109,17 +109,18 @@ export class PositionTable {
 		return this.#words[firstRowWord + row * rowWords + RowWord.partition]!;
 	}
 
-	/** Settles where the partition begins, once for the whole cluster: the first to say so wins. The answer is what holds. */
-	startAt(row: number, offset: number): number {
+	/** Settles where the partition begins, once for the whole cluster: the first to say so wins. */
+	startAt(row: number, offset: number, nowMs: number): void {
 		const words = this.#words;
 		const state = firstRowWord + row * rowWords + RowWord.state;
 		const deadline = performance.now() + claimMsMax;
 		for (;;) {
 			if (Atomics.compareExchange(words, state, RowState.named, RowState.starting) === RowState.named) {
 				this.#floats[firstRowFloat + row * rowFloats + RowFloat.start] = offset;
+				this.#floats[firstRowFloat + row * rowFloats + RowFloat.startedMs] = nowMs;
 				Atomics.store(words, state, RowState.started);
 			}
-			if (Atomics.load(words, state) === RowState.started) return this.position(row)!;
+			if (Atomics.load(words, state) === RowState.started) return;
 			if (performance.now() > deadline) Atomics.compareExchange(words, state, RowState.starting, RowState.named);
 		}
 	}
@@ -131,6 +132,16 @@ export class PositionTable {
 		let highest = this.#floats[at + RowFloat.start]!;
 		for (let slot = 0; slot < PositionLayout.slotsMax; slot++) highest = Math.max(highest, this.#floats[at + deliveredFloat + slot]!);
 		return highest;
+	}
+
+	/**
+	 * Where a shard that came to life at `sinceMs` (`monotonicMs`) begins: where its siblings are, unless the partition is younger than
+	 * it. Then its clients were there before the first record, however late it has heard of the partition.
+	 */
+	positionSince(row: number, sinceMs: number): number | null {
+		const at = firstRowFloat + row * rowFloats;
+		const position = this.position(row);
+		return position !== null && this.#floats[at + RowFloat.startedMs]! >= sinceMs ? this.#floats[at + RowFloat.start]! : position;
 	}
 
 	delivered(row: number, slot: number): number {
