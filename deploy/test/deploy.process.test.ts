@@ -1,7 +1,13 @@
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { available, type Ended, run } from "./commands.ts";
+
+interface Compose {
+	readonly services: { readonly shardcast: { readonly environment: Readonly<Record<string, string>> } };
+}
 
 const promtool = await available("promtool", "prometheus");
 const dockerCompose = await available("docker-compose", "docker-compose");
@@ -21,6 +27,21 @@ describe.skipIf(!promtool)("promtool", () => {
 describe.skipIf(!dockerCompose)("docker-compose", () => {
 	it("takes docker-compose.multi.yml", async () => {
 		const { status, output } = await run("docker-compose", ["-f", "docker-compose.multi.yml", "config", "--quiet"]);
+		expect(status, output).toBe(0);
+	});
+});
+
+describe("docker-compose.multi.yml", () => {
+	it("gives shardcast settings that it takes", async () => {
+		const file = parse(readFileSync("docker-compose.multi.yml", "utf8"), { merge: true }) as Compose;
+		const settings = Object.entries(file.services.shardcast.environment).map(([name, value]) => [
+			name,
+			value.replace(/\$\{\w+:-([^}]*)\}/g, "$1"),
+		]);
+		expect(settings.length).toBeGreaterThan(5);
+		const { status, output } = await run(process.execPath, ["apps/supervisor/dist/main.js", "config", "check"], {
+			env: Object.fromEntries(settings),
+		});
 		expect(status, output).toBe(0);
 	});
 });
