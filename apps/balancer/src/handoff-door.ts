@@ -216,7 +216,8 @@ export class HandoffDoor implements Door {
 	#settle(fd: number, sinceMs: number, head: HeadParser): void {
 		switch (this.#reception.judge(head, this.#bytes)) {
 			case Verdict.answer:
-				this.#reception.answer(new Socket({ fd }));
+				// A client may close its sending side after the request and still wait for the answer.
+				this.#reception.answer(new Socket({ fd, allowHalfOpen: true }));
 				break;
 			case Verdict.forbidden:
 				this.#refuse(fd, Refusals.forbidden);

@@ -41,6 +41,7 @@ export class Listener {
 			const server = createServer();
 			server.once("error", reject);
 			server.listen({ ...address, backlog }, () => {
+				server.off("error", reject);
 				const stream = (server as unknown as { _handle: ListeningStream })._handle;
 				// Accepted sockets inherit it.
 				setTcpNoDelay(stream.fd, true);

@@ -113,10 +113,10 @@ export function doorContract(mode: Mode): void {
 			connection.socket.destroy();
 		});
 
-		it("answers a client that closes its sending side after the request", async () => {
+		it.each(["/where", "/health"])("answers a client that closes its sending side after the request for %s", async (path) => {
 			await share();
 			const connection = await RawConnection.open(rig.port, { allowHalfOpen: true });
-			connection.socket.end(getHead);
+			connection.socket.end(getHead.replace("/where", path));
 			expect(await connection.reply()).toMatchObject({ status: 200 });
 		});
 

@@ -143,8 +143,9 @@ describe.each(["handoff", "proxy"] as const)("leaks, %s", (mode: Mode) => {
 		await quiet();
 		const heapBytes = await rig.balancerHeapBytes();
 		expect(openDescriptors(rig.balancerPid)).toBe(before.descriptors);
-		// A leak of one small object for each connection that takes one of the twelve ways would be more than this.
-		expect(heapBytes - before.heapBytes).toBeLessThan(512 * 1024);
+		// Compiled code still grows by some 300 to 600 KB, whether there are 10,000 connections or 100,000. A socket kept for each
+		// that took one of the twelve ways is more than this at 10,000, any object at all at 100,000.
+		expect(heapBytes - before.heapBytes).toBeLessThan(1024 * 1024);
 		expect(balancer.get("accepted")).toBeGreaterThan(0.9 * connectionsTotal);
 		if (process.env.LEAK_CONNECTIONS !== undefined) {
 			const { counters } = balancer.snapshot();
