@@ -8,6 +8,7 @@ import { Audience } from "./audience.ts";
 import { type LatencySummary, summariseLatency } from "./latency.ts";
 import { Progress, ProgressCounters } from "./progress-counters.ts";
 import { sourceAddresses, type Target } from "./target.ts";
+import type { KafkaTarget } from "./thread/kafka-source.ts";
 import type { Load } from "./thread/pacer.ts";
 import type { Disconnection, ThreadLoad, ThreadTask } from "./thread/protocol.ts";
 import { RemoteThread } from "./thread/remote.ts";
@@ -20,6 +21,8 @@ export interface GeneratorOptions {
 	/** 0 = broadcast. */
 	readonly channels: number;
 	readonly source: SourceKind;
+	/** For the source of that kind. */
+	readonly kafka?: KafkaTarget | null;
 	/** Threads that receive; one more sends. */
 	readonly receivers: number;
 	/** Connections being opened at the same time. */
@@ -117,6 +120,7 @@ export class LoadGenerator {
 				audience,
 				progress: this.#progress.buffer,
 				source: thread === 0 ? options.source : null,
+				kafka: options.kafka ?? null,
 				port: port2,
 			};
 			firstClient += clients;

@@ -2,12 +2,14 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Cluster, describeExit, startCluster } from "@shardcast/testkit";
 import { LoadGenerator } from "./generator.ts";
+import { type KafkaSubject, prepareKafka } from "./kafka-subject.ts";
 import { machineFacts } from "./machine.ts";
 import type { LoadTestOptions } from "./options.ts";
 import type { ProgressView } from "./progress-view.ts";
 import { type LoadTestResult, rampProblems, sendProblems } from "./result.ts";
 import { Servers, spreadPercent } from "./servers.ts";
 import { parseTarget } from "./target.ts";
+import type { KafkaTarget } from "./thread/kafka-source.ts";
 
 /**
  * The whole test: start (when asked), ramp, hold, send, stop. Fills `result` as it goes, so that an interrupted test can show
@@ -19,9 +21,26 @@ export async function runLoadTest(
 	result: LoadTestResult,
 	signal: AbortSignal,
 ): Promise<void> {
-	const cluster = options.start === null ? null : await startOwnCluster(options.start);
+	const { source, kafkaBrokers, kafkaTopic, channels } = options;
+	const kafka = source === "kafka" ? await prepareKafka(kafkaBrokers, kafkaTopic, channels > 0) : null;
 	try {
-		await runOn(cluster === null ? options : { ...options, target: parseTarget(cluster.url) }, view, result, signal);
+		await runWith(kafka, options, view, result, signal);
+	} finally {
+		await kafka?.stop();
+	}
+}
+
+async function runWith(
+	kafka: KafkaSubject | null,
+	options: LoadTestOptions,
+	view: ProgressView,
+	result: LoadTestResult,
+	signal: AbortSignal,
+): Promise<void> {
+	const cluster = options.start === null ? null : await startOwnCluster([...options.start, ...(kafka?.clusterFlags ?? [])]);
+	try {
+		const target = cluster === null ? options.target : parseTarget(cluster.url);
+		await runOn({ ...options, target }, kafka?.target ?? null, view, result, signal);
 	} finally {
 		if (cluster !== null) {
 			const status = await cluster.stop();
@@ -41,11 +60,17 @@ async function startOwnCluster(flags: readonly string[]): Promise<Cluster> {
 	return startCluster({ shards: Number(flags[at + 1]), flags: flags.toSpliced(at, 2) });
 }
 
-async function runOn(options: LoadTestOptions, view: ProgressView, result: LoadTestResult, signal: AbortSignal): Promise<void> {
+async function runOn(
+	options: LoadTestOptions,
+	kafka: KafkaTarget | null,
+	view: ProgressView,
+	result: LoadTestResult,
+	signal: AbortSignal,
+): Promise<void> {
 	const { target, connections } = options;
 	const servers = await Servers.find(target.httpUrl);
 	const pssBytesBefore = servers.pssBytes();
-	const generator = new LoadGenerator(options);
+	const generator = new LoadGenerator({ ...options, kafka });
 	const interrupted = new Promise<never>((_, reject) => {
 		signal.addEventListener("abort", () => reject(new Interrupted()), { once: true });
 	});

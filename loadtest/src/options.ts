@@ -17,6 +17,9 @@ export interface LoadTestOptions {
 	readonly channels: number;
 	readonly senders: number;
 	readonly source: SourceKind;
+	/** Kafka source: brokers that run already; null = one of the test's own, which takes --start as well. */
+	readonly kafkaBrokers: string | null;
+	readonly kafkaTopic: string;
 	readonly rate: number;
 	readonly bytes: number;
 	readonly durationMs: number;
@@ -80,6 +83,8 @@ interface Flags {
 	channelSize: number;
 	senders?: number;
 	source: SourceKind;
+	kafkaBrokers?: string;
+	kafkaTopic: string;
 	rate: number;
 	size: number;
 	duration: number;
@@ -115,6 +120,11 @@ export function parseOptions(argv: readonly string[], descriptorsMax = descripto
 		.option("--channel-size <n>", "channels scenario: clients that get each message", whole(1, 100_000), 10)
 		.option("--senders <n>", "senders, which take turns (broadcast: 1, channels: one per channel)", whole(1, 100_000))
 		.addOption(new Option("--source <kind>", sourceHelp).choices(Object.keys(sourceKinds)).default("ws"))
+		.option(
+			"--kafka-brokers <list>",
+			"kafka source: brokers that the loaded cluster reads from; none = with --start, a broker of the test's own",
+		)
+		.option("--kafka-topic <name>", "kafka source: topic to produce to, read by the cluster with --kafka-format binary", "loadtest")
 		.option("--rate <n>", "messages per second, over all senders", rate, 5)
 		.option("--size <bytes>", "payload of a message (128, 4KiB)", checked(parseBytes), 128)
 		.option("--duration <time>", "how long to send (30s)", duration, 30_000)
@@ -150,6 +160,8 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 		refuse(`--senders ${senders} leaves no client that only receives; give fewer, or more --connections`);
 	if (flags.size < payloadBytesMin || flags.size > messageBytesMax)
 		refuse(`--size ${flags.size}: a message has ${payloadBytesMin} to ${messageBytesMax} bytes`);
+	if (flags.source === "kafka" && flags.kafkaBrokers === undefined && flags.start === undefined)
+		refuse("--source kafka: name the brokers of the loaded cluster with --kafka-brokers, or start a cluster with --start");
 	if (flags.duration <= 0) refuse("--duration 0: nothing would be sent; give 1s or more");
 	if (connections + descriptorsKept > descriptorsMax)
 		refuse(
@@ -162,6 +174,8 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 		channels,
 		senders,
 		source: flags.source,
+		kafkaBrokers: flags.kafkaBrokers ?? null,
+		kafkaTopic: flags.kafkaTopic,
 		rate: flags.rate,
 		bytes: flags.size,
 		durationMs: flags.duration,

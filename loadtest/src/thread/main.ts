@@ -1,9 +1,9 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { Audience } from "../audience.ts";
 import { ProgressCounters } from "../progress-counters.ts";
-import type { Target } from "../target.ts";
 import { Fleet } from "./fleet.ts";
 import { HttpSource } from "./http-source.ts";
+import { KafkaMessageSource } from "./kafka-source.ts";
 import type { MessageSource } from "./message-source.ts";
 import { Pacer } from "./pacer.ts";
 import type { CallMessage, ReplyMessage, ThreadCalls, ThreadTask } from "./protocol.ts";
@@ -12,12 +12,15 @@ import { WebSocketSource } from "./websocket-source.ts";
 
 const flushMs = 5_000;
 
-function createSource(kind: SourceKind, fleet: Fleet, target: Target, audience: Audience): MessageSource {
+function createSource(kind: SourceKind, fleet: Fleet, { target, kafka }: ThreadTask, audience: Audience): MessageSource {
 	switch (kind) {
 		case "ws":
 			return new WebSocketSource(fleet, audience.senders);
 		case "http":
 			return new HttpSource(target, audience);
+		case "kafka":
+			if (kafka === null) throw new Error("the kafka source needs a broker");
+			return new KafkaMessageSource(kafka, audience);
 		default:
 			return kind satisfies never;
 	}
@@ -28,7 +31,7 @@ export default function serve(task: ThreadTask): Promise<void> {
 	const audience = new Audience(task.audience);
 	const progress = new ProgressCounters(task.progress);
 	const fleet = new Fleet({ ...task, audience, progress });
-	const source = task.source === null ? null : createSource(task.source, fleet, task.target, audience);
+	const source = task.source === null ? null : createSource(task.source, fleet, task, audience);
 	const pacer = source && new Pacer(source, audience.senders, progress, task.thread);
 	const lag = monitorEventLoopDelay({ resolution: 5 });
 	let idleBase = performance.eventLoopUtilization();

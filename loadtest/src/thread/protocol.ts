@@ -2,6 +2,7 @@ import type { DeliveryReport } from "@shardcast/testkit";
 import type { AudienceOptions } from "../audience.ts";
 import type { Target } from "../target.ts";
 import type { RampPart } from "./fleet.ts";
+import type { KafkaTarget } from "./kafka-source.ts";
 import type { Load, PaceReport } from "./pacer.ts";
 import type { SourceKind } from "./source-kinds.ts";
 
@@ -16,6 +17,8 @@ export interface ThreadTask {
 	readonly progress: SharedArrayBuffer;
 	/** The one thread that sends has a source, the others null. */
 	readonly source: SourceKind | null;
+	/** For the source of that kind. */
+	readonly kafka: KafkaTarget | null;
 	/** The thread's end of its message channel. */
 	readonly port: import("node:worker_threads").MessagePort;
 }

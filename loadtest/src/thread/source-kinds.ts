@@ -9,5 +9,6 @@ export interface SourceKindMeaning {
 export const sourceKinds = {
 	ws: { sendersListen: true, help: "clients send over their WebSockets" },
 	http: { sendersListen: false, help: "senders of their own use POST /api/publish" },
+	kafka: { sendersListen: false, help: "senders of their own produce to Kafka, from which the cluster reads" },
 } as const satisfies Readonly<Record<string, SourceKindMeaning>>;
 export type SourceKind = keyof typeof sourceKinds;

@@ -37,7 +37,7 @@ export interface IngestOptions {
 const connectionTimeoutMs = 3000;
 const backoffMsMax = 5000;
 /** A fetch waits this long for something to come: also how soon a partition that was just assigned is asked for. */
-const fetchWaitMs = 250;
+const fetchWaitMs = 500;
 const partitionBytesMax = 1024 * 1024;
 const answerBytesMax = 4 * 1024 * 1024;
 
