@@ -35,8 +35,8 @@ export function runForked(): void {
 			switch (question.what) {
 				case "metrics":
 					return metrics?.values() ?? null;
-				case "subscribers":
-					return shard?.subscribers(question.channels) ?? null;
+				case "console":
+					return shard?.consolePart(question.channels) ?? null;
 			}
 		},
 		drain: async (deadlineMs) => {

@@ -5,6 +5,7 @@ import {
 	type Address,
 	type Config,
 	type ConsoleAnswer,
+	type ConsolePart,
 	Deadline,
 	type Log,
 	metricsContentType,
@@ -212,9 +213,13 @@ export class Shard {
 		return this.#port;
 	}
 
-	/** For each channel, how many clients of this shard get its messages; "" = messages to everybody. */
-	subscribers(channels: readonly string[]): number[] {
-		return channels.map((channel) => this.#rooms.reach(channel));
+	/** What only this shard knows of what the console shows. */
+	consolePart(channels: readonly string[]): ConsolePart {
+		return {
+			slot: this.#options.row.slot,
+			subscribers: channels.map((channel) => this.#rooms.reach(channel)),
+			kafka: this.#options.ingest?.glance() ?? null,
+		};
 	}
 
 	/** Adds a handler for all messages from now on. */
@@ -341,16 +346,17 @@ export class Shard {
 
 	async #consoleSnapshot(busiest: readonly BusyChannel[]): Promise<ConsoleSnapshot> {
 		const { board, config, consoleAnswer } = this.#options;
-		const { events, subscribers } = await consoleAnswer(busiest.map(({ name }) => name));
+		const { events, parts } = await consoleAnswer(busiest.map(({ name }) => name));
 		return consoleSnapshot(board, {
 			version,
 			open: this.#live.isKey === null,
 			heartbeatTimeoutMs: config.heartbeatTimeoutMs,
 			atMs: Date.now(),
 			monotonicMs: monotonicMs(),
-			channels: busiest.map((channel, index) => ({ ...channel, subscribers: subscribers[index] ?? 0 })),
+			channels: busiest,
+			kafkaMode: config.kafkaMode,
 			events,
-			kafka: null,
+			parts,
 		});
 	}
 

@@ -58,7 +58,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				log: silentLog(),
 				sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),
 				metrics: async () => "",
-				consoleAnswer: async () => ({ events: [], subscribers: [] }),
+				consoleAnswer: async () => ({ events: [], parts: [] }),
 				...options.parts,
 			});
 			await shard.start();

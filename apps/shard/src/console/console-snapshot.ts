@@ -1,5 +1,5 @@
 import { type BoardRow, type HealthReport, healthReport, type RowSnapshot, type Scoreboard } from "@shardcast/bus";
-import type { ClusterEvent } from "@shardcast/service";
+import type { ClusterEvent, ConsolePart } from "@shardcast/service";
 import type { BusyChannel } from "./channel-activity.ts";
 
 /** Kafka at a glance; absent when no broker is configured. */
@@ -48,9 +48,10 @@ export interface SnapshotFacts {
 	readonly heartbeatTimeoutMs: number;
 	readonly atMs: number;
 	readonly monotonicMs: number;
-	readonly channels: readonly ConsoleChannel[];
+	readonly channels: readonly BusyChannel[];
+	readonly kafkaMode: "per-shard" | "shared";
 	readonly events: readonly ClusterEvent[];
-	readonly kafka: ConsoleKafka | null;
+	readonly parts: readonly ConsolePart[];
 }
 
 /** Reads the whole cluster off the scoreboard: any shard can make it. */
@@ -73,14 +74,16 @@ export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): Consol
 		shards: shards.map((shard) => ({ ...shard, counters: snapshots.get(shard.id)!.counters })),
 		balancer: { ...balancer, counters: board.balancer.snapshot().counters },
 		latency: latencyOf([...rows.values()]),
-		rings: [...snapshots.values()].map(({ slot, counters }) => ({
-			name: `bus ${slot}`,
-			depthBytes: counters.busDepthBytes,
-			capacityBytes: Math.max(1, counters.ringBytes),
-		})),
-		kafka: facts.kafka,
+		rings: [
+			...[...snapshots.values()].map(({ slot, counters }) => ring(`bus ${slot}`, counters.busDepthBytes, counters.ringBytes)),
+			...facts.parts.flatMap(({ slot, kafka }) => (kafka === null ? [] : [ring(`ingest ${slot}`, kafka.ringDepthBytes, kafka.ringBytes)])),
+		],
+		kafka: kafkaOf(shards, facts),
 		events: facts.events,
-		channels: facts.channels,
+		channels: facts.channels.map((channel, index) => ({
+			...channel,
+			subscribers: sum(facts.parts.map(({ subscribers }) => subscribers[index] ?? 0)),
+		})),
 	};
 }
 
@@ -93,4 +96,27 @@ function latencyOf(rows: readonly BoardRow[]): ConsoleSnapshot["latency"] {
 		readings.reduce((sum, { count }) => sum + count, 0),
 	];
 	return { uppersMs: [...bounds, null], counts: cumulated.map((count, index) => count - (index === 0 ? 0 : cumulated[index - 1]!)) };
+}
+
+/** In per-shard mode each shard reads every record, so the one that is furthest, or most behind, speaks for all; in shared mode each has its part. */
+function kafkaOf(shards: HealthReport["shards"], { parts, kafkaMode }: SnapshotFacts): ConsoleKafka | null {
+	const readers = parts.flatMap(({ kafka }) => kafka ?? []);
+	if (readers.length === 0) return null;
+	const all = kafkaMode === "shared" ? sum : (values: readonly number[]) => Math.max(...values);
+	const reason = shards.map((shard) => shard.reason).find((why) => why !== undefined && /kafka/i.test(why));
+	return {
+		status: `${kafkaMode}, ${readers.length} ${readers.length === 1 ? "shard reads" : "shards read"}`,
+		...(reason === undefined ? {} : { reason }),
+		records: all(readers.map(({ records }) => records)),
+		lag: all(readers.map(({ lag }) => lag)),
+		pauses: sum(readers.map(({ pauses }) => pauses)),
+		pausedSeconds: sum(readers.map(({ pausedMs }) => pausedMs)) / 1000,
+		errors: sum(readers.map(({ errors }) => errors)),
+	};
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+function ring(name: string, depthBytes: number, capacityBytes: number): ConsoleSnapshot["rings"][number] {
+	return { name, depthBytes, capacityBytes: Math.max(1, capacityBytes) };
 }

@@ -1,4 +1,4 @@
-import type { KafkaReading } from "@shardcast/service";
+import type { KafkaGlance, KafkaReading } from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
 import type { Ingest } from "./host/ingest.ts";
 import { hostCounters, workerCounters } from "./ingest-counters.ts";
@@ -21,5 +21,34 @@ export function kafkaReading({ memory, drain, assignment }: Pick<Ingest, "memory
 			bytes: memory.cell(row, "bytes"),
 			lagRecords: assigned.has(row) ? Math.max(0, memory.cell(row, "logEnd") - memory.cell(row, "drained")) : null,
 		})),
+	};
+}
+
+/** Records that were not delivered, each for a reason of its own, and messages that Kafka did not take. */
+const lossCounters = [
+	"tooLarge",
+	"invalidText",
+	"invalidJson",
+	"badChannel",
+	"routeErrors",
+	"routeNonsense",
+	"routeTimeouts",
+	"deadLettersLost",
+	"produceErrors",
+] as const;
+
+/** What the console shows of this shard's ingest. */
+export function kafkaGlance(ingest: Pick<Ingest, "memory" | "drain" | "assignment">): KafkaGlance {
+	const { memory, drain } = ingest;
+	const { partitions } = kafkaReading(ingest);
+	const counters = [...lossCounters, ...troubleKinds.map(([kind]) => kind)];
+	return {
+		records: memory.worker.get("records"),
+		lag: partitions.reduce((sum, { lagRecords }) => sum + (lagRecords ?? 0), 0),
+		pauses: memory.worker.get("pauses"),
+		pausedMs: memory.worker.get("pausedMs"),
+		errors: counters.reduce((sum, name) => sum + memory.worker.get(name), 0),
+		ringDepthBytes: drain.backlogBytes(),
+		ringBytes: memory.ring.capacityBytes,
 	};
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
 import type { BoardRow, BusLink, ClusterDirectory, Scoreboard } from "@shardcast/bus";
-import { type Config, kafkaMetrics, type ProcessMetrics, ringCapacityBytes } from "@shardcast/service";
+import { type Config, type KafkaGlance, kafkaMetrics, type ProcessMetrics, ringCapacityBytes } from "@shardcast/service";
 import type { FlushEngine } from "../flush.ts";
 import type { Ingest, IngestLog } from "./host/ingest.ts";
-import { kafkaReading } from "./ingest-metrics.ts";
+import { kafkaGlance, kafkaReading } from "./ingest-metrics.ts";
 import { type IngestOptions, ingestOptions } from "./ingest-options.ts";
 import { KafkaPublisher } from "./kafka-publisher.ts";
 
@@ -84,6 +84,11 @@ export class ShardIngest {
 		engine.addSource(ingest.drain);
 		ingest.start();
 		await ingest.live(liveMsMax);
+	}
+
+	/** Null before `start`. */
+	glance(): KafkaGlance | null {
+		return this.#ingest === null ? null : kafkaGlance(this.#ingest);
 	}
 
 	/** The shard serves: it takes its share of the partitions now, not at the next look. */

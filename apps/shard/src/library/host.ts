@@ -68,7 +68,7 @@ export class Host {
 			log,
 			sample: () => this.#monitor.sample(),
 			metrics: () => this.metrics.collect(),
-			consoleAnswer: async (channels) => ({ events: [], subscribers: this.shard.subscribers(channels) }),
+			consoleAnswer: async (channels) => ({ events: [], parts: [this.shard.consolePart(channels)] }),
 			events,
 		});
 	}

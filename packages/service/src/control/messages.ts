@@ -21,8 +21,8 @@ export interface StartMessage {
 /** What the supervisor asks a child for: its own part. */
 export type PartQuestion =
 	| { readonly what: "metrics" }
-	/** How many clients listen to each of these channels; "" stands for clients that hear everything. */
-	| { readonly what: "subscribers"; readonly channels: readonly string[] };
+	/** Answered by a `ConsolePart`. */
+	| { readonly what: "console"; readonly channels: readonly string[] };
 
 /** What a child asks the supervisor for: what is put together from all processes. */
 export type WholeQuestion =
@@ -38,10 +38,32 @@ export interface ClusterEvent {
 	readonly text: string;
 }
 
+/** One shard's Kafka ingest at a glance. Counts since its process began. */
+export interface KafkaGlance {
+	readonly records: number;
+	/** Records that are in its partitions and not yet with its clients. */
+	readonly lag: number;
+	readonly pauses: number;
+	readonly pausedMs: number;
+	/** Troubles and records that were not delivered, of any kind. */
+	readonly errors: number;
+	readonly ringDepthBytes: number;
+	readonly ringBytes: number;
+}
+
+/** What one shard knows for the console. */
+export interface ConsolePart {
+	readonly slot: number;
+	/** For each channel of the question, how many clients of this shard get its messages; "" = messages to everybody. */
+	readonly subscribers: readonly number[];
+	/** Null = it reads no Kafka. */
+	readonly kafka: KafkaGlance | null;
+}
+
 export interface ConsoleAnswer {
 	readonly events: readonly ClusterEvent[];
-	/** For each channel of the question, clients on all shards that answered in time. */
-	readonly subscribers: readonly number[];
+	/** Of all shards that answered in time. */
+	readonly parts: readonly ConsolePart[];
 }
 
 /** Supervisor to child. Payloads never go this way. */
