@@ -132,7 +132,8 @@ export class Server extends EventEmitter<ServerEvents> {
 
 	/**
 	 * Sends a message to clients; text as a text frame, bytes as a binary one. It passes through the handlers like any other.
-	 * @returns "taken", or why not: "full" = the ring has no room now, "stopped" = a handler did not let it through, "failed" = one threw.
+	 * @returns "taken", or why not: "full" = the ring has no room now, "stopped" = a handler did not let it through, "failed" = one
+	 * threw; "pending" = it is on its way to Kafka (`publishVia`).
 	 * @throws RangeError when it is longer than `maxPayloadBytes`, or for a bad channel name.
 	 */
 	publish(

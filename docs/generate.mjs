@@ -1,0 +1,101 @@
+// Writes the generated parts of the documentation: `node docs/generate.mjs write`; with `check` it only tells which are stale.
+// A part lies in any docs/*.md between `<!-- generated: name -->` and `<!-- /generated -->`.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { environmentName, fileKey, metricsReference, optionOf, sections } from "@shardcast/service";
+import { CloseCode, closeReasons } from "@shardcast/wire";
+
+const docs = import.meta.dirname;
+
+function table(head, rows) {
+	const line = (cells) => `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |`;
+	return [line(head), line(head.map(() => "---")), ...rows.map(line), ""].join("\n");
+}
+
+/** Every option with its four names, from the table that the command line itself is made of. */
+function options() {
+	return Object.entries(sections)
+		.map(([title, section]) => {
+			const rows = Object.keys(section).map((key) => {
+				const option = optionOf(key);
+				const flag = option.argument === null ? `--${option.flag}` : `--${option.flag} ${option.argument}`;
+				const shown = option.show(option.default);
+				const only = option.commands.length === 1 ? ` (\`${option.commands[0]}\` only)` : "";
+				return [
+					`\`${flag}\``,
+					`\`${fileKey(key)}\``,
+					`\`${environmentName(key)}\``,
+					shown === "" ? "" : `\`${shown}\``,
+					option.help + only,
+				];
+			});
+			return `## ${title}\n\n${table(["flag", "file", "environment", "default", "what it does"], rows)}`;
+		})
+		.join("\n");
+}
+
+/** When each close code is sent; a code without a line here stops the generator. */
+const closeMeanings = {
+	goingAway: "The server stops or is updated. Come back at once, after a random pause.",
+	policyViolation: "The client sent more messages per second than `--message-rate` allows.",
+	messageTooBig: "A frame was longer than `--max-payload`.",
+	tryAgainLater: "The bus stayed full for longer than this client's message could be held; or too many consoles are open.",
+	slow: "The client reads more slowly than its messages come: more than `--max-buffered` bytes waited for it.",
+};
+
+function closeCodes() {
+	const rows = Object.entries(CloseCode).map(([name, code]) => {
+		if (closeMeanings[name] === undefined) throw new Error(`docs/generate.mjs: say what close code ${code} (${name}) means`);
+		return [code, `\`${closeReasons[code]}\``, closeMeanings[name]];
+	});
+	return table(["code", "reason", "when"], rows);
+}
+
+/** Measured by docs/capacity.mjs, which leaves its numbers in capacity.json. */
+function capacity() {
+	const { machine, rows } = JSON.parse(readFileSync(join(docs, "capacity.json"), "utf8"));
+	const number = (value) => value.toLocaleString("en");
+	return `${machine}\n\n${table(
+		["clients", "messages/s", "deliveries/s", "p50 ms", "p99 ms", "CPU µs per delivery", "cores in use", "memory MB (Pss)", "verdict"],
+		rows.map((row) => [
+			number(row.connections),
+			number(row.rate),
+			number(row.deliveriesPerSecond),
+			row.p50Ms,
+			row.p99Ms,
+			row.cpuUsPerDelivery,
+			row.cores,
+			row.memoryMb,
+			row.verdict,
+		]),
+	)}`;
+}
+
+const parts = { options, metrics: metricsReference, "close codes": closeCodes, capacity };
+
+async function regenerated(name, page) {
+	let result = page;
+	for (const [whole, begin, part, end] of page.matchAll(/(<!-- generated: ([\w ]+) -->\n)[\s\S]*?(<!-- \/generated -->)/g)) {
+		if (parts[part] === undefined) throw new Error(`${name}: there is no generated part "${part}"`);
+		const text = `${begin}\n${await parts[part]()}\n${end}`;
+		result = result.replace(whole, () => text);
+	}
+	return result;
+}
+
+const mode = process.argv[2];
+if (mode !== "write" && mode !== "check") {
+	console.error("node docs/generate.mjs write|check");
+	process.exit(2);
+}
+let stale = 0;
+for (const name of readdirSync(docs).filter((file) => file.endsWith(".md"))) {
+	const path = join(docs, name);
+	const before = readFileSync(path, "utf8");
+	const after = await regenerated(name, before);
+	if (after === before) continue;
+	stale++;
+	if (mode === "write") writeFileSync(path, after);
+	console.log(mode === "write" ? `wrote docs/${name}` : `docs/${name} is stale; npm run docs:config and docs:metrics write it`);
+}
+process.exit(mode === "check" && stale > 0 ? 1 : 0);
