@@ -18,7 +18,9 @@ const control = connectToParent({
 		return { port: balancer.port };
 	},
 	async drain(deadlineMs) {
-		return { cutOff: (await balancer?.drain(deadlineMs)) ?? 0 };
+		const cutOff = (await balancer?.drain(deadlineMs)) ?? 0;
+		await balancer?.stop();
+		return { cutOff };
 	},
 	request: () => metrics.values(),
 });
