@@ -87,7 +87,9 @@ export class FlushEngine {
 	#pauseNumber = 0;
 	#mustRing = false;
 	#ringScheduled = false;
-	#whenEmpty: (() => void)[] = [];
+	/** Those who wait for the rings to be empty, and of them those who have waited since before the last turn. */
+	#waiting: (() => void)[] = [];
+	#covered: (() => void)[] = [];
 	#started = false;
 	#stopped = false;
 
@@ -134,23 +136,25 @@ export class FlushEngine {
 		if (this.#state === "pausing" && !this.#stopped) this.#schedule(0);
 	}
 
-	/** Resolves when all rings are empty and nothing is held. */
+	/** Resolves when all rings have been empty and nothing held, if only for a moment: what was there before has been delivered. */
 	whenEmpty(): Promise<void> {
 		// The ring of the doorbell may be on its way.
 		if (this.#state === "asleep" && this.#hasRecords()) this.wake();
 		if (this.#state === "asleep" || this.#stopped) return Promise.resolve();
-		return new Promise((resolve) => this.#whenEmpty.push(resolve));
+		return new Promise((resolve) => this.#waiting.push(resolve));
 	}
 
 	/** No further turn runs. */
 	stop(): void {
 		this.#stopped = true;
-		this.#releaseWaiting();
+		release(this.#waiting);
+		release(this.#covered);
 	}
 
 	readonly #turn = (): void => {
 		if (this.#stopped) return;
 		if (this.#state !== "due") this.#begin();
+		this.#covered.push(...this.#waiting.splice(0));
 		this.#parts.beforeTurn();
 		this.#turnBytes = 0;
 		this.#turnRecords = 0;
@@ -203,6 +207,7 @@ export class FlushEngine {
 			counters.set("flushIntervalMs", policy.pauseMs);
 		}
 		this.#parts.afterFlush();
+		if (!this.#parts.holds()) release(this.#covered);
 		const pauseMs = Math.max(this.#records > 0 ? policy.pauseMs : 0, this.#parts.holds() ? holdRetryMs : 0);
 		if (pauseMs > 0) this.#schedule(pauseMs);
 		else this.#look();
@@ -213,7 +218,7 @@ export class FlushEngine {
 		if (this.#parts.holds() || this.#hasRecords() || !this.#sleep()) this.#turn();
 		else {
 			this.#state = "asleep";
-			this.#releaseWaiting();
+			release(this.#waiting);
 		}
 	};
 
@@ -259,10 +264,8 @@ export class FlushEngine {
 		for (const source of this.#sources) sleeps = source.sleep() && sleeps;
 		return sleeps;
 	}
+}
 
-	#releaseWaiting(): void {
-		const waiting = this.#whenEmpty;
-		this.#whenEmpty = [];
-		for (const resolve of waiting) resolve();
-	}
+function release(waiting: (() => void)[]): void {
+	for (const resolve of waiting.splice(0)) resolve();
 }

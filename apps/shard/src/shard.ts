@@ -1,17 +1,5 @@
-import { setTimeout as pause } from "node:timers/promises";
-import { type BoardRow, type BusLink, healthReport, readiness, type Scoreboard, ShardState } from "@shardcast/bus";
-import type { DescriptorChannel } from "@shardcast/native";
-import {
-	type Address,
-	type Config,
-	type ConsoleAnswer,
-	type ConsolePart,
-	Deadline,
-	type Log,
-	metricsContentType,
-	type ProcessSample,
-	withDeadline,
-} from "@shardcast/service";
+import { ShardState } from "@shardcast/bus";
+import type { Config, ConsolePart } from "@shardcast/service";
 import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind, shardLife } from "@shardcast/wire";
 import { addressOf, type Client } from "./client.ts";
 import { proxiedAddress } from "./client-address.ts";
@@ -20,15 +8,14 @@ import type { BusyChannel } from "./console/channel-activity.ts";
 import { consoleForbidden, mayWatch } from "./console/console-access.ts";
 import { ConsoleFeed } from "./console/console-feed.ts";
 import { type ConsoleSnapshot, consoleSnapshot } from "./console/console-snapshot.ts";
-import { closeAll, lingered, openDescriptors } from "./drain.ts";
+import { openDescriptors } from "./drain.ts";
 import { FanOut } from "./fan-out.ts";
 import { FlushEngine } from "./flush.ts";
 import { FlushPolicy } from "./flush-policy.ts";
 import { HandoffIntake } from "./handoff-intake.ts";
 import { HeldFrames } from "./held-frames.ts";
-import { type HttpReply, json, refusal } from "./http-reply.ts";
+import { refusal } from "./http-reply.ts";
 import { Incoming, type PublishOutcome } from "./incoming.ts";
-import type { ShardIngest } from "./ingest/shard-ingest.ts";
 import { LeavingClients } from "./leaving-clients.ts";
 import { LiveSettings } from "./live-settings.ts";
 import { type Middleware, MiddlewareChain } from "./middleware.ts";
@@ -36,49 +23,15 @@ import { PublishApi } from "./publish-api.ts";
 import { Publisher } from "./publisher.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { Rooms } from "./rooms.ts";
+import { answerRequest } from "./routes.ts";
 import { SenderIds } from "./sender-ids.ts";
+import { drainShard } from "./shard-drain.ts";
+import type { ShardOptions } from "./shard-options.ts";
 import { type SocketHandlers, Sockets } from "./sockets.ts";
 import { judgeUpgrade } from "./upgrade-request.ts";
 import { version } from "./version.ts";
 import { Vitals } from "./vitals.ts";
 
-export interface ShardOptions {
-	readonly config: Config;
-	readonly board: Scoreboard;
-	readonly row: BoardRow;
-	/** This shard's end of the bus; closed with it. */
-	readonly bus: BusLink;
-	/** Where it listens; null = it only gets connections handed over. */
-	readonly address: Address | null;
-	readonly connectionsMax: number;
-	/** Through which connections are handed over; null = there is no balancer that could. */
-	readonly handoff: Pick<DescriptorChannel, "receive" | "close"> | null;
-	/** Knows our own balancer by what it shows when it forwards; null = nobody forwards. */
-	readonly isProxy: ((given: string) => boolean) | null;
-	/** Kafka; null = it is not used. */
-	readonly ingest: ShardIngest | null;
-	readonly log: Log;
-	/** CPU, memory and loop of the process that hosts this shard. */
-	readonly sample: () => ProcessSample;
-	/** What the console shows that this shard does not know alone. */
-	readonly consoleAnswer: (channels: readonly string[]) => Promise<ConsoleAnswer>;
-	/** The metrics of the whole cluster, as GET /metrics gives them. */
-	readonly metrics: () => Promise<string>;
-	/** Told as clients come and go. */
-	readonly events?: ClientEvents;
-}
-
-/** Must not throw: it is called out of the library's own callbacks. */
-export interface ClientEvents {
-	opened(client: Client): void;
-	/** @param code as the client sent it, or as we did. */
-	closed(client: Client, code: number): void;
-}
-
-/** Share of the drain's time that work already taken may use up, before clients are told to go. */
-const workShare = 0.25;
-/** How long connections may take to end after their last byte was written. */
-const lingerMsMax = 250;
 /** A client that reads slowly is cut if it has not made room for its close frame by then. */
 const leavingDeadlineMs = 5000;
 /**
@@ -263,31 +216,28 @@ export class Shard {
 	 * publishes whose body had not come, clients that did not read what they had to get.
 	 */
 	async drain(deadlineMs: number): Promise<number> {
-		const { row, log } = this.#options;
-		const deadline = new Deadline(deadlineMs);
+		const { row, log, ingest } = this.#options;
 		this.#draining = true;
 		row.state = ShardState.draining;
 		this.#sockets.stopListening();
 		this.#publish.drain();
-		const workMs = deadlineMs * workShare;
-		await inTime(this.#sockets.bodies.whenNone(), workMs);
-		await this.#options.ingest?.drain(workMs);
-		await inTime(this.engine.whenEmpty(), workMs);
-		const unpublished = this.#held.count + this.#sockets.bodies.count;
-		const clock = { nowMs: () => performance.now(), pause };
-		this.#console.close();
-		const unread = await closeAll({
-			clients: () => this.clients.snapshot(),
-			close: (client, code) => this.clients.close(client, code),
-			clientsPerSecond: this.#live.drainRate,
-			deadlineMs: deadline.leftMs(),
-			random: Math.random,
-			...clock,
-		});
-		const leaving = this.#leaving.count;
-		await lingered(this.#openAtStart, { deadlineMs: Math.min(lingerMsMax, deadline.leftMs()), open: openDescriptors, ...clock });
-		log.debug({ unpublished, unread, leaving }, "drained");
-		return unpublished + unread + leaving;
+		const { bodies } = this.#sockets;
+		const drained = await drainShard(
+			{
+				engine: this.engine,
+				clients: this.clients,
+				leaving: this.#leaving,
+				unfinished: () => this.#held.count + bodies.count,
+				bodiesRead: () => bodies.whenNone(),
+				ingestDrained: async (workMs) => ingest?.drain(workMs),
+				consoleClosed: () => this.#console.close(),
+				clientsPerSecond: this.#live.drainRate,
+				openAtStart: this.#openAtStart,
+			},
+			deadlineMs,
+		);
+		log.debug(drained, "drained");
+		return drained.unfinished + drained.unread;
 	}
 
 	async stop(): Promise<void> {
@@ -327,7 +277,7 @@ export class Shard {
 			connections: (count) => {
 				row.connections = count;
 			},
-			request: (method, path) => this.#request(method, path),
+			request: (method, path) => answerRequest(method, path, this.#options),
 			requested: () => row.add("httpRequests", 1),
 			watch: (head) => {
 				if (this.#draining) return refusal("unavailable", "this server is shutting down; connect again");
@@ -359,29 +309,6 @@ export class Shard {
 			parts,
 		});
 	}
-
-	#request(method: string, path: string): HttpReply | Promise<HttpReply> {
-		const { board, config, metrics } = this.#options;
-		const reads = method === "get" || method === "head";
-		if (reads && path === "/health") {
-			const report = healthReport(board, config);
-			return json(report.status === "unhealthy" ? 503 : 200, report, { close: true });
-		}
-		if (reads && path === "/ready") {
-			const report = readiness(board, config);
-			return json(report.ready ? 200 : 503, report, { close: true });
-		}
-		if (reads && path === "/metrics") return metricsReply(metrics);
-		return refusal("notFound", `there is nothing at ${method.toUpperCase()} ${path.slice(0, 200)}`);
-	}
-}
-
-async function metricsReply(metrics: () => Promise<string>): Promise<HttpReply> {
-	try {
-		return { status: 200, type: metricsContentType, body: await metrics(), headers: {}, close: true };
-	} catch (error) {
-		return refusal("unavailable", (error as Error).message);
-	}
 }
 
 /** Publishers over HTTP whose rate is remembered. */
@@ -392,8 +319,3 @@ const turnShareOfBuffer = 0.25;
 const pauseRatio = 1;
 /** A ring takes records up to this part of it. */
 const ringBytesPerRecordMax = 8;
-
-/** Waits for the work, but no longer than that; whether it was done shows elsewhere. */
-async function inTime(work: Promise<void>, deadlineMs: number): Promise<void> {
-	await withDeadline(work, deadlineMs, "draining").catch(() => {});
-}

@@ -1,7 +1,8 @@
 import { type BoardRow, MemoryBus, Scoreboard } from "@shardcast/bus";
 import { type Config, defaultConfig, ringCapacityBytes, silentLog } from "@shardcast/service";
 import { freePorts, LibraryClient, RawClient } from "@shardcast/testkit";
-import { Shard, type ShardOptions } from "../src/shard.ts";
+import { Shard } from "../src/shard.ts";
+import type { ShardOptions } from "../src/shard-options.ts";
 
 export interface TestShard {
 	readonly shard: Shard;

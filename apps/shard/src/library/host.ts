@@ -14,7 +14,8 @@ import {
 } from "@shardcast/service";
 import { cannotListen } from "../cannot-listen.ts";
 import { ShardIngest } from "../ingest/shard-ingest.ts";
-import { type ClientEvents, Shard } from "../shard.ts";
+import { Shard } from "../shard.ts";
+import type { ClientEvents } from "../shard-options.ts";
 
 export interface HostParts {
 	readonly config: Config;

@@ -1,0 +1,39 @@
+import type { BoardRow, BusLink, Scoreboard } from "@shardcast/bus";
+import type { DescriptorChannel } from "@shardcast/native";
+import type { Address, Config, ConsoleAnswer, Log, ProcessSample } from "@shardcast/service";
+import type { Client } from "./client.ts";
+import type { ShardIngest } from "./ingest/shard-ingest.ts";
+
+/** What a shard gets from whoever hosts it. */
+export interface ShardOptions {
+	readonly config: Config;
+	readonly board: Scoreboard;
+	readonly row: BoardRow;
+	/** This shard's end of the bus; closed with it. */
+	readonly bus: BusLink;
+	/** Where it listens; null = it only gets connections handed over. */
+	readonly address: Address | null;
+	readonly connectionsMax: number;
+	/** Through which connections are handed over; null = there is no balancer that could. */
+	readonly handoff: Pick<DescriptorChannel, "receive" | "close"> | null;
+	/** Knows our own balancer by what it shows when it forwards; null = nobody forwards. */
+	readonly isProxy: ((given: string) => boolean) | null;
+	/** Kafka; null = it is not used. */
+	readonly ingest: ShardIngest | null;
+	readonly log: Log;
+	/** CPU, memory and loop of the process that hosts this shard. */
+	readonly sample: () => ProcessSample;
+	/** What the console shows that this shard does not know alone. */
+	readonly consoleAnswer: (channels: readonly string[]) => Promise<ConsoleAnswer>;
+	/** The metrics of the whole cluster, as GET /metrics gives them. */
+	readonly metrics: () => Promise<string>;
+	/** Told as clients come and go. */
+	readonly events?: ClientEvents;
+}
+
+/** Must not throw: it is called out of the library's own callbacks. */
+export interface ClientEvents {
+	opened(client: Client): void;
+	/** @param code as the client sent it, or as we did. */
+	closed(client: Client, code: number): void;
+}
