@@ -66,8 +66,10 @@ const code = files.filter(({ path }) => /\.(ts|mjs)$/.test(path));
 const production = code.filter(({ path }) => path.includes("/src/"));
 
 const importPattern = /(?:\bfrom\s+|\bimport\s+|\bimport\(\s*)["']([^"']+)["']/g;
+/** What stands in a comment is an example, not an import. */
+const comments = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm;
 function importsOf(source: Source): string[] {
-	return [...source.text.matchAll(importPattern)].map((match) => match[1]!);
+	return [...source.text.replace(comments, "").matchAll(importPattern)].map((match) => match[1]!);
 }
 const homeOf = (path: string): string => (path.startsWith("loadtest/") ? "loadtest" : path.split("/").slice(0, 2).join("/"));
 
