@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -21,6 +21,8 @@ export interface BrokerOptions {
 
 const startedLine = "Kafka Server started";
 const setpriv = "/usr/bin/setpriv";
+/** Kafka takes 16 bytes in base64; hexadecimal digits are such, and never look like a flag to its tools. */
+const clusterIdCharacters = 22;
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 15_000;
 
@@ -79,7 +81,7 @@ export class KafkaBroker {
 			const store = secure ? await selfSignedStore(directory) : null;
 			const path = join(directory, "server.properties");
 			writeFileSync(path, serverProperties(directory, ports, store, options.properties ?? {}));
-			await formatStorage(jars, path, randomBytes(16).toString("base64url"), secure ? scramCredentials : []);
+			await formatStorage(jars, path, randomUUID().replaceAll("-", "").slice(0, clusterIdCharacters), secure ? scramCredentials : []);
 			return new KafkaBroker(jars, directory, ports, store?.caPath ?? null, options.detached === true);
 		} catch (error) {
 			rmSync(directory, { recursive: true, force: true });

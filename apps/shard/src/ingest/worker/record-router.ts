@@ -54,9 +54,8 @@ export class RecordRouter {
 	/** Which connection of which shard must not get it back; 0 = nobody. */
 	sender = 0;
 	senderShard = 0;
-	bytes: Uint8Array = new Uint8Array(0);
-	start = 0;
-	end = 0;
+	/** One view per record; what it shows is copied once, into the ring. */
+	payload: Uint8Array = new Uint8Array(0);
 
 	readonly #parts: RouterParts;
 	readonly #plainKind: RecordKind;
@@ -85,19 +84,18 @@ export class RecordRouter {
 	}
 
 	#begin(record: SourceRecord): void {
-		this.bytes = record.bytes;
-		this.start = record.valueStart;
-		this.end = record.valueEnd;
+		const { bytes, valueStart, valueEnd } = record;
+		this.payload = new Uint8Array(bytes.buffer, bytes.byteOffset + valueStart, valueEnd - valueStart);
 		this.kind = this.#plainKind;
 		this.sender = 0;
 		this.senderShard = 0;
 	}
 
 	#check(): Refusal | null {
-		if (this.end - this.start > this.#parts.payloadBytesMax) return "tooLarge";
+		const { payload } = this;
+		if (payload.length > this.#parts.payloadBytesMax) return "tooLarge";
 		if (this.kind === RecordKind.binary) return null;
 		// A text frame that is no UTF-8 makes every client close its connection.
-		const payload = this.bytes.subarray(this.start, this.end);
 		if (!isUtf8(payload)) return "invalidText";
 		if (this.#parts.format !== "json") return null;
 		try {
@@ -119,7 +117,7 @@ export class RecordRouter {
 			this.senderShard = sender.life;
 		}
 		// What a client sent was checked when it was taken.
-		return this.end - this.start > this.#parts.payloadBytesMax ? "tooLarge" : null;
+		return this.payload.length > this.#parts.payloadBytesMax ? "tooLarge" : null;
 	}
 
 	#byFunction(route: RouteFunction, partition: SourcePartition, record: SourceRecord): Refusal | null | Promise<RouteAnswer> {
@@ -139,7 +137,7 @@ export class RecordRouter {
 				offset: record.offset,
 				timestampMs: record.timestampMs,
 				key: record.keyStart < 0 ? null : record.bytes.toString("utf8", record.keyStart, record.keyEnd),
-				value: record.bytes.subarray(record.valueStart, record.valueEnd),
+				value: this.payload,
 				headers,
 			});
 		} catch (error) {
@@ -179,11 +177,7 @@ export class RecordRouter {
 			if (parsed === null) return "routeSkipped";
 			this.channels = channelList(parsed.channels);
 			if (parsed.binary !== null) this.kind = parsed.binary ? RecordKind.binary : RecordKind.text;
-			if (parsed.payload !== null) {
-				this.bytes = parsed.payload;
-				this.start = 0;
-				this.end = parsed.payload.length;
-			}
+			if (parsed.payload !== null) this.payload = parsed.payload;
 		} catch (error) {
 			this.#parts.onError("routeNonsense", error, partition, record);
 			return "routeNonsense";

@@ -30,7 +30,7 @@ export class RingFeed {
 		return this.#writer.claim(IngestLayout.headBytes + channelBytesMax + recordBytes(noChannels, payloadBytes)) >= 0;
 	}
 
-	/** False = no room. The payload is `bytes[start] … bytes[end - 1]`: one copy, from the fetched batch into the ring. */
+	/** False = no room. The payload is copied once, from the fetched batch into the ring. */
 	write(
 		row: number,
 		position: number,
@@ -38,17 +38,16 @@ export class RingFeed {
 		sender: number,
 		senderShard: number,
 		channels: ChannelList,
-		bytes: Uint8Array,
-		start: number,
-		end: number,
+		payload: Uint8Array,
 	): boolean {
 		const { u8, view } = this.#memory.ring;
-		const at = this.#writer.claim(IngestLayout.headBytes + recordBytes(channels, end - start));
+		const at = this.#writer.claim(IngestLayout.headBytes + recordBytes(channels, payload.length));
 		if (at < 0) return false;
 		this.#head(at, row, IngestMark.record, position);
-		const payload = writeRecordHead(view, u8, at + IngestLayout.headBytes, kind, sender, monotonicMs(), channels, end - start);
-		if (senderShard !== 0) setSenderShard(view, at + IngestLayout.headBytes, senderShard);
-		copy(bytes, start, end, u8, payload);
+		const record = at + IngestLayout.headBytes;
+		const body = writeRecordHead(view, u8, record, kind, sender, monotonicMs(), channels, payload.length);
+		if (senderShard !== 0) setSenderShard(view, record, senderShard);
+		u8.set(payload, body);
 		this.#writer.commit();
 		this.#memory.recordSignal.wake();
 		return true;
@@ -98,11 +97,3 @@ export class RingFeed {
 }
 
 const noChannels: ChannelList = { count: 0, bytes: new Uint8Array(0), names: [] };
-
-/** Below this, a loop is faster than making a view and calling `set`. */
-const loopBytesMax = 48;
-
-function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
-	if (end - start > loopBytesMax) to.set(from.subarray(start, end), at);
-	else for (let index = start, target = at; index < end; index++, target++) to[target] = from[index]!;
-}

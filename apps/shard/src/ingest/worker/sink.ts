@@ -93,8 +93,8 @@ export class IngestSink implements SourceSink {
 	#write(partition: SourcePartition, record: SourceRecord): boolean {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
-		const { kind, sender, senderShard, channels, bytes, start, end } = router;
-		if (!feed.write(partition.row, position, kind, sender, senderShard, channels, bytes, start, end)) return false;
+		const { kind, sender, senderShard, channels, payload } = router;
+		if (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload)) return false;
 		this.#written.set(partition.row, position);
 		memory.worker.add("delivered");
 		return true;
@@ -104,8 +104,8 @@ export class IngestSink implements SourceSink {
 	async #writeLater(partition: SourcePartition, record: SourceRecord): Promise<boolean> {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
-		const { kind, sender, senderShard, channels, bytes, start, end } = router;
-		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, bytes, start, end)) await feed.room();
+		const { kind, sender, senderShard, channels, payload } = router;
+		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload)) await feed.room();
 		this.#written.set(partition.row, position);
 		memory.worker.add("delivered");
 		return true;
