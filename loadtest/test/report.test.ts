@@ -46,9 +46,12 @@ describe("bench report", () => {
 		const result = await runBench({
 			name: "ratio",
 			rounds: 3,
-			figures: { us: { unit: "µs", better: "lower", help: "time." } },
+			figures: { us: { unit: "µs", better: "lower", help: "time." }, noise: { unit: "%", better: "lower", compared: false } },
 			baseline: "bare",
-			variants: { bare: (round) => ({ us: slow[round]! }), ours: (round) => ({ us: slow[round]! * (round === 1 ? 0.5 : 2) }) },
+			variants: {
+				bare: (round) => ({ us: slow[round]!, noise: 3 }),
+				ours: (round) => ({ us: slow[round]! * (round === 1 ? 0.5 : 2), noise: 51 }),
+			},
 			targets: [
 				{ variant: "ours", figure: "us", ratioAtMost: 1.1 },
 				{ variant: "ours", figure: "us", ratioAtLeast: 1.1 },
@@ -65,6 +68,8 @@ describe("bench report", () => {
 		expect(text).toContain("MISSED  ours us ratio ≤ 1.1: median 2");
 		expect(text).toContain("clients 5,000");
 		expect(text).toContain("us: time.");
+		expect(text).toMatch(/^us .* ours .*0\.5\s+2\s+2$/m);
+		expect(text).toMatch(/^noise .* ours\s+51\s+51\s+51$/m);
 
 		const [file] = readdirSync(directory);
 		expect(file).toMatch(/^ratio-\d{4}-.*\.json$/);

@@ -52,10 +52,16 @@ const figures = {
 		better: "lower",
 		help: "from the sender's write to the receiver's read, on the machine that servers and clients share",
 	},
-	clientBusyPercent: { unit: "%", better: "lower", help: "busiest thread of the load generator: above 90 the latencies are its own" },
+	clientBusyPercent: {
+		unit: "%",
+		better: "lower",
+		compared: false,
+		help: "busiest thread of the load generator: above 90 the latencies are its own",
+	},
 	othersPercent: {
 		unit: "% of a core",
 		better: "lower",
+		compared: false,
 		help: "CPU that programs outside the bench took meanwhile: above 10 no figure is to be trusted",
 	},
 } as const;

@@ -45,6 +45,8 @@ export interface FigureMeaning {
 	readonly better: "lower" | "higher";
 	/** One sentence, printed under the table. */
 	readonly help?: string;
+	/** False = describes the conditions of a round; its ratio means nothing and is not printed. */
+	readonly compared?: boolean;
 }
 
 /** Judged by the median: of the ratios to the baseline when a ratio is given, else of the figure itself. */
@@ -168,7 +170,7 @@ export function renderReport(result: BenchResult): string {
 		for (const [variant, figures] of Object.entries(result.summary)) {
 			const spread = figures[figure]!;
 			const row = [`${figure} (${meaning.unit}, ${meaning.better} is better)`, variant, ...three(spread)];
-			if (result.baseline !== null) row.push(...(spread.ratio ? three(spread.ratio) : ["", "", ""]));
+			if (result.baseline !== null) row.push(...(spread.ratio && meaning.compared !== false ? three(spread.ratio) : ["", "", ""]));
 			rows.push(row);
 		}
 	lines.push("", table(head, rows));
