@@ -1,0 +1,172 @@
+import { describe, expect, it } from "vitest";
+import { Assignment } from "../src/ingest/host/assignment.ts";
+import type { ClusterView } from "../src/ingest/host/cluster-view.ts";
+import { IngestMemory } from "../src/ingest/ingest-memory.ts";
+import type { ToWorker } from "../src/ingest/ingest-messages.ts";
+import type { KafkaMode } from "../src/ingest/ingest-options.ts";
+import { positionsInMemory } from "../src/ingest/positions/position-file.ts";
+import type { PositionTable } from "../src/ingest/positions/position-table.ts";
+
+/** Shards in one process, over one table; `alive` is what the scoreboard would say. */
+class FakeCluster implements ClusterView {
+	readonly table: PositionTable = positionsInMemory();
+	readonly alive = new Map<number, number>();
+	readonly shards = new Map<number, FakeShard>();
+
+	members(): readonly number[] {
+		return [...this.alive.keys()].toSorted((a, b) => a - b);
+	}
+	isGone(slot: number, incarnation: number): boolean {
+		return this.alive.get(slot) !== incarnation;
+	}
+	ringTail(): number {
+		return 0;
+	}
+
+	start(slot: number, incarnation: number, mode: KafkaMode): FakeShard {
+		this.alive.set(slot, incarnation);
+		const shard = new FakeShard(this, slot, incarnation, mode);
+		this.shards.set(slot, shard);
+		return shard;
+	}
+	kill(slot: number): void {
+		this.alive.delete(slot);
+		this.shards.delete(slot);
+	}
+	/** Lets every shard look until nothing changes. */
+	settle(): void {
+		for (let round = 0; round < 5; round++) for (const shard of this.shards.values()) shard.assignment.reconcile();
+	}
+	/** Who reads each row. */
+	readers(): Map<number, number[]> {
+		const readers = new Map<number, number[]>();
+		for (const [slot, shard] of this.shards)
+			for (const { row } of shard.assignment.assigned) readers.set(row, [...(readers.get(row) ?? []), slot]);
+		return readers;
+	}
+}
+
+class FakeShard {
+	readonly assignment: Assignment;
+	readonly memory: IngestMemory;
+	readonly assigned = new Map<number, number>();
+	/** Rows that it was told to give up. */
+	readonly told: number[] = [];
+	/** Answers revokes with the mark at once; a slow worker does not. */
+	slow = false;
+
+	constructor(cluster: FakeCluster, slot: number, incarnation: number, mode: KafkaMode) {
+		this.memory = IngestMemory.create(cluster.table.rowsMax, 1024);
+		const send = (message: ToWorker): void => {
+			if (message.type === "resolve") {
+				const resolved = message.partitions.map((partition) => ({ ...partition, offset: partition.from === "earliest" ? 0 : 100 }));
+				this.assignment.resolved(resolved);
+			} else if (message.type === "assign") for (const { row, offset } of message.partitions) this.assigned.set(row, offset);
+			else if (message.type === "revoke") {
+				this.told.push(...message.rows);
+				if (!this.slow) for (const row of message.rows) this.assignment.revoked(row);
+			}
+		};
+		const { table } = cluster;
+		const onTableFull = () => expect.unreachable();
+		this.assignment = new Assignment({ mode, from: "latest", slot, incarnation, table, memory: this.memory, cluster, send, onTableFull });
+	}
+}
+
+const topic = (partitions: number) => [{ topic: "t", partitions }];
+
+describe("Assignment", () => {
+	it("per-shard: everybody reads everything; who comes back joins where its siblings are", () => {
+		const cluster = new FakeCluster();
+		const shards = [cluster.start(0, 1, "per-shard"), cluster.start(1, 1, "per-shard")];
+		for (const shard of shards) shard.assignment.topicsFound(topic(3));
+		cluster.settle();
+		expect([...cluster.readers().values()]).toEqual([
+			[0, 1],
+			[0, 1],
+			[0, 1],
+		]);
+		for (const shard of shards) expect([...shard.assigned.values()]).toEqual([100, 100, 100]);
+		const row = cluster.table.rowOf("t", 0);
+		cluster.table.setDelivered(row, 0, 250);
+		cluster.kill(1);
+		const back = cluster.start(1, 2, "per-shard");
+		back.assignment.topicsFound(topic(3));
+		expect(back.assigned.get(row)).toBe(250);
+	});
+
+	it("partitions that come later begin at their first record, those of the start where the policy says", () => {
+		const cluster = new FakeCluster();
+		const shard = cluster.start(0, 1, "per-shard");
+		shard.assignment.topicsFound(topic(1));
+		cluster.settle();
+		shard.assignment.topicsFound(topic(2));
+		expect([...shard.assigned.values()]).toEqual([100, 0]);
+	});
+
+	it("a worker that is started anew goes on where this shard is, not where its siblings are", () => {
+		const cluster = new FakeCluster();
+		const shard = cluster.start(0, 1, "per-shard");
+		shard.assignment.topicsFound(topic(1));
+		const row = cluster.table.rowOf("t", 0);
+		shard.memory.setCell(row, "drained", 120);
+		cluster.table.setDelivered(row, 5, 500);
+		shard.assignment.forgetWorker();
+		shard.assigned.clear();
+		shard.assignment.topicsFound(topic(1));
+		expect(shard.assigned.get(row)).toBe(120);
+	});
+
+	it("shared: one reader per partition, evenly, through comings and goings", () => {
+		const cluster = new FakeCluster();
+		const join = (slot: number, incarnation: number) => cluster.start(slot, incarnation, "shared").assignment.topicsFound(topic(12));
+		const check = (members: number) => {
+			cluster.settle();
+			const readers = cluster.readers();
+			expect(readers.size).toBe(12);
+			for (const slots of readers.values()) expect(slots.length).toBe(1);
+			for (const shard of cluster.shards.values()) expect(shard.assignment.assigned.length).toBe(12 / members);
+		};
+		join(0, 1);
+		check(1);
+		join(1, 1);
+		join(2, 1);
+		check(3);
+		cluster.kill(1);
+		check(2);
+		join(1, 2);
+		check(3);
+		join(3, 1);
+		check(4);
+	});
+
+	it("shared: nobody takes a partition while its owner still has records of it under way, however long that takes", () => {
+		const cluster = new FakeCluster();
+		const first = cluster.start(0, 1, "shared");
+		first.assignment.topicsFound(topic(2));
+		first.slow = true;
+		cluster.start(1, 1, "shared").assignment.topicsFound(topic(2));
+		cluster.settle();
+		// It was told what to give up, and still has records of it: nobody else reads it.
+		expect(first.told).toHaveLength(1);
+		expect([...cluster.readers().values()]).toEqual([[0], [0]]);
+		// The last of its records is out: now, and from there, the other goes on.
+		for (const row of first.told) {
+			cluster.table.setDelivered(row, 0, 777);
+			first.assignment.revoked(row);
+		}
+		cluster.settle();
+		expect([...cluster.shards.get(1)!.assigned]).toEqual(first.told.map((row) => [row, 777]));
+	});
+
+	it("shared: what is new to all begins at its start even for a shard that hears of it late", () => {
+		const cluster = new FakeCluster();
+		const shards = [cluster.start(0, 1, "shared"), cluster.start(1, 1, "shared")];
+		for (const shard of shards) shard.assignment.topicsFound(topic(2));
+		cluster.settle();
+		for (const shard of shards) shard.assignment.topicsFound(topic(4));
+		cluster.settle();
+		const starts = shards.flatMap((shard) => [...shard.assigned.values()]);
+		expect(starts.toSorted((a, b) => a - b)).toEqual([0, 0, 100, 100]);
+	});
+});
