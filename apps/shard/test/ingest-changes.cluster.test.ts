@@ -75,6 +75,30 @@ describe.skipIf(!(await kafkaForTests()))("M4: exactly once while Kafka changes"
 		});
 	}
 
+	it("batches that the broker keeps as gzip, snappy, lz4 and zstd are all read, and records of an aborted transaction are not", async () => {
+		const prefix = `codec${topics++}`;
+		const codecs = ["gzip", "snappy", "lz4", "zstd", "uncompressed"];
+		for (const codec of codecs) await rig.client.createTopic(`${prefix}.${codec}`, 1, { "compression.type": codec });
+		await rig.start(1, ["--kafka-topics", `/${prefix}\\..+/`]);
+		const [client] = await rig.listen([rig.cluster.url]);
+		for (const codec of codecs) {
+			await rig.produce(`${prefix}.${codec}`, 1, 300);
+			await rig.produce(`${prefix}.${codec}`, 1, 1);
+		}
+		const transactions = rig.client.transactional(`${prefix}-writer`);
+		await transactions.connect();
+		for (const commits of [false, true]) {
+			const transaction = await transactions.transaction();
+			await transaction.send({ topic: `${prefix}.gzip`, messages: [{ value: commits ? `${prefix}.gzip/0:301` : "void" }] });
+			await (commits ? transaction.commit() : transaction.abort());
+		}
+		await transactions.disconnect();
+		rig.produced.set(`${prefix}.gzip/0`, 302);
+		await rig.caughtUp(client!);
+		expect(rig.report([client!])).toMatchObject({ ...flawless, received: 5 * 301 + 1 });
+		expect(client!.texts()).not.toContain("void");
+	});
+
 	it("begins where the group has committed, when it is told so, with what was produced meanwhile", async () => {
 		const topic = `committed${topics++}`;
 		await rig.client.createTopic(topic, 2);

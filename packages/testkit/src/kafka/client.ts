@@ -4,6 +4,8 @@ import { type Admin, Kafka, logLevel, type Producer } from "kafkajs";
 export interface KafkaClient {
 	readonly admin: Admin;
 	readonly producer: Producer;
+	/** A producer of transactions, to be connected and disconnected by the caller. */
+	transactional(id: string): Producer;
 	createTopic(topic: string, partitions: number, config?: Record<string, string>): Promise<void>;
 	close(): Promise<void>;
 }
@@ -22,6 +24,7 @@ export async function connectKafka(brokers: string): Promise<KafkaClient> {
 	return {
 		admin,
 		producer,
+		transactional: (transactionalId) => kafka.producer({ idempotent: true, maxInFlightRequests: 1, transactionalId }),
 		createTopic: async (topic, numPartitions, config = {}) => {
 			const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
 			await admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }], waitForLeaders: true });

@@ -1,0 +1,100 @@
+import { MemoryBus } from "@shardcast/bus";
+import { everybody, RecordKind } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
+import { IngestDrain } from "../src/ingest/host/drain.ts";
+import { BusOutlet, LocalOutlet, type Outlet } from "../src/ingest/host/outlet.ts";
+import { IngestMemory } from "../src/ingest/ingest-memory.ts";
+import { IngestMark } from "../src/ingest/ingest-record.ts";
+import { positionsInMemory } from "../src/ingest/positions/position-file.ts";
+import { RingFeed } from "../src/ingest/worker/ring-feed.ts";
+
+const payload = new Uint8Array(1000);
+const row = 5;
+
+function setup(outletOf: (table: ReturnType<typeof positionsInMemory>) => Outlet, capacityBytes = 65_536) {
+	const table = positionsInMemory();
+	const memory = IngestMemory.create(table.rowsMax, capacityBytes);
+	const revoked: number[] = [];
+	let wakes = 0;
+	const drain = new IngestDrain({
+		memory,
+		table,
+		slot: 0,
+		outlet: outletOf(table),
+		wake: () => wakes++,
+		onRevoked: (each) => revoked.push(each),
+		onReset: () => {},
+	});
+	const feed = new RingFeed(memory);
+	const write = (position: number) => feed.write(row, position, RecordKind.text, 0, 0, everybody, payload);
+	return { table, memory, drain, feed, write, revoked, wakes: () => wakes };
+}
+
+describe("the ring between ingest worker and loop", () => {
+	it("M8: full means paused, until half of it is free again; nothing is lost or kept on the side", async () => {
+		const delivered: number[] = [];
+		const { memory, drain, feed, write } = setup(() => new LocalOutlet(0));
+		let position = 0;
+		while (write(position + 1)) position++;
+		expect(position).toBeGreaterThan(40);
+		let resumed = false;
+		const paused = feed.room().then(() => {
+			resumed = true;
+		});
+		const visit = () => delivered.push(delivered.length + 1);
+		drain.drain(5, visit);
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		expect(resumed).toBe(false);
+		while (drain.backlogBytes() > memory.ring.capacityBytes / 2) drain.drain(1, visit);
+		await paused;
+		expect(drain.backlogBytes()).toBeGreaterThan(memory.ring.capacityBytes / 4);
+		expect(write(position + 1)).toBe(true);
+		drain.drain(1000, visit);
+		expect(delivered).toHaveLength(position + 1);
+		expect(memory.worker.get("pauses")).toBe(1);
+		expect(memory.worker.get("pausedMs")).toBeGreaterThan(10);
+		expect(memory.cell(row, "drained")).toBe(position + 1);
+	});
+
+	it("closing ends the wait for room", async () => {
+		const { feed, write } = setup(() => new LocalOutlet(0));
+		for (let position = 1; write(position); position++);
+		const waiting = feed.room();
+		feed.close();
+		await waiting;
+	});
+
+	it("a full bus holds one record and leaves the others in the ring, in order, until there is room", () => {
+		const bus = new MemoryBus({ members: 2, capacityBytes: 16_384 });
+		const [writer, reader] = [bus.link(0), bus.link(1)];
+		const { table, memory, drain, write, feed, revoked } = setup((positions) => new BusOutlet(writer!, positions.intent(0), () => {}));
+		for (let position = 1; position <= 40; position++) expect(write(position)).toBe(true);
+		feed.mark(row, IngestMark.revoked, 0);
+		const read = (): number => reader!.drain(1000, () => {}) + writer!.drain(1000, () => {}) / 1e9;
+		drain.drain(100, () => {});
+		const first = table.delivered(row, 0);
+		expect(first).toBeGreaterThan(5);
+		expect(first).toBeLessThan(40);
+		expect([memory.host.get("busFull"), drain.hasRecords(), drain.empty]).toEqual([1, false, false]);
+		expect(revoked).toEqual([]);
+		let total = Math.floor(read());
+		while (!drain.empty) {
+			drain.drain(100, () => {});
+			total += Math.floor(read());
+		}
+		expect(total).toBe(40);
+		expect(table.delivered(row, 0)).toBe(40);
+		// Behind all of its records, and only then.
+		expect(revoked).toEqual([row]);
+	});
+
+	it("wakes the loop for a record that comes while it sleeps", async () => {
+		const { drain, write, wakes } = setup(() => new LocalOutlet(0));
+		expect(drain.sleep()).toBe(true);
+		write(1);
+		await new Promise((resolve) => setTimeout(resolve, 50));
+		expect(wakes()).toBe(1);
+		expect(drain.sleep()).toBe(false);
+		drain.stop();
+	});
+});
