@@ -13,7 +13,7 @@ export interface FlushPolicyOptions {
  * flushes the better, as long as nobody notices the wait:
  *
  *   idle → the last flush is long past, the next begins at once: no delay is added
- *   busy → it waits about as long as the last one took, so flushing takes at most about half of the loop's time, and the slower
+ *   busy → it waits in proportion to what the last one took, so flushing takes a bounded share of the loop's time, and the slower
  *          the flushes get the more messages each of them carries
  *
  * Pure: times go in, a pause comes out.

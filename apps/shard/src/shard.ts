@@ -315,7 +315,10 @@ export class Shard {
 const publishersMax = 10_000;
 /** A turn's bytes as a share of what may wait for one client. */
 const turnShareOfBuffer = 0.25;
-/** See FlushPolicy. */
-const pauseRatio = 1;
+/**
+ * A pause as a multiple of the flush before it. Measured at 500 messages/s to 500 clients of one shard, CPU per delivery: no pause
+ * 1.2 µs, once 1.0, twice 0.85, four times 0.83, with the same p99; twice keeps flushing at a third of the loop's time at most.
+ */
+const pauseRatio = 2;
 /** A ring takes records up to this part of it. */
 const ringBytesPerRecordMax = 8;

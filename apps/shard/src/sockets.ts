@@ -121,9 +121,13 @@ export class Sockets implements TopicPublisher {
 	 */
 	async listen(address: Address): Promise<number> {
 		let listening: us_listen_socket | false = false;
-		this.#app.listen(address.host ?? "", address.port, LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
+		const onListen = (socket: us_listen_socket | false): void => {
 			listening = socket;
-		});
+		};
+		const { host, port } = address;
+		// Given an empty host, the library takes it for the port.
+		if (host === undefined) this.#app.listen(port, LIBUS_LISTEN_EXCLUSIVE_PORT, onListen);
+		else this.#app.listen(host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, onListen);
 		if (listening === false) throw await reasonNotToListen(address);
 		this.#listening = listening;
 		return us_socket_local_port(listening as never);

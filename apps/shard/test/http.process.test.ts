@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import { connect, type Socket } from "node:net";
-import { httpRequest, waitFor } from "@shardcast/testkit";
+import { freePorts, httpRequest, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { startShards, type TestShards, type TestShardsOptions } from "./harness.ts";
 
@@ -228,6 +228,12 @@ describe("other HTTP requests", () => {
 			expect(kept.received()).toMatch(/\r\nconnection: close\r\n/i);
 		},
 	);
+
+	it("listens on every interface, IPv4 and IPv6, when no host is given", async () => {
+		const port = await freePorts();
+		await start({ parts: { address: { port } } });
+		for (const host of ["127.0.0.1", "127.0.0.2", "[::1]"]) expect((await httpRequest(`http://${host}:${port}/ready`)).status).toBe(200);
+	});
 
 	it("takes a head as long as the balancer does", async () => {
 		const cluster = await start();
