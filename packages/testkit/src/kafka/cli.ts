@@ -15,7 +15,7 @@ async function up(): Promise<void> {
 	const broker = await KafkaBroker.run({ port, detached: true });
 	writeNote({ pid: broker.pid!, directory: broker.directory, brokers: broker.brokers });
 	console.log(`Kafka ${kafkaVersion} runs: ${broker.brokers} (pid ${broker.pid}, data in ${broker.directory})`);
-	console.log(`  npm start -- --kafka-brokers ${broker.brokers} --kafka-topics ticks`);
+	console.log(`  npm run demo:market -- --kafka-brokers ${broker.brokers}   writes events to it and says how to see them`);
 	console.log("  npm run kafka:down   ends it and removes its data");
 }
 
