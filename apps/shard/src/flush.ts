@@ -80,6 +80,7 @@ export class FlushEngine {
 	#beganMs = 0;
 	/** Of this flush. */
 	#records = 0;
+	#turnNumber = 0;
 	#turnRecords = 0;
 	#turnBytes = 0;
 	#crowded = false;
@@ -158,8 +159,10 @@ export class FlushEngine {
 		this.#parts.beforeTurn();
 		this.#turnBytes = 0;
 		this.#turnRecords = 0;
-		this.#drain(this.#parts.bus, this.#deliver);
-		for (const source of this.#sources) this.#drain(source, this.#deliverIngested);
+		// Another ring comes first each time: a busy one may fill the turn, but not every turn.
+		const rings = this.#sources.length + 1;
+		const first = this.#turnNumber++ % rings;
+		for (let place = first; place < first + rings; place++) this.#drain(place % rings);
 		this.#ring();
 		this.#records += this.#turnRecords;
 		if (this.#turnHasRoom) {
@@ -168,8 +171,10 @@ export class FlushEngine {
 		} else this.#scheduler.soon(this.#turn);
 	};
 
-	/** Drains one ring, or several, until it is empty or the turn is full. */
-	#drain(ring: Pick<RecordSource, "drain">, visit: VisitOrigin): void {
+	/** Drains the bus (place 0) or a source until it is empty or the turn is full. */
+	#drain(place: number): void {
+		const ring = place === 0 ? this.#parts.bus : this.#sources[place - 1];
+		const visit = place === 0 ? this.#deliver : this.#deliverIngested;
 		while (this.#turnHasRoom) {
 			const max = Math.min(recordsPerLook, this.#parts.batch - this.#turnRecords);
 			const count = ring.drain(max, visit);

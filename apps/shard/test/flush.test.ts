@@ -248,6 +248,29 @@ describe("the flush engine", () => {
 		expect(waiting).toHaveLength(1);
 	});
 
+	it("lets no ring starve another: a source is drained though the bus alone could fill every turn", () => {
+		const { loop, engine, put, delivered } = setup({ batch: 4 });
+		let waiting = 3;
+		engine.addSource({
+			drain: (max, visit) => {
+				const count = Math.min(max, waiting);
+				waiting -= count;
+				const bytes = new Uint8Array(Buffer.from("x"));
+				for (let index = 0; index < count; index++) visit(-1, bytes, new DataView(bytes.buffer), 0, 1);
+				return count;
+			},
+			hasRecords: () => waiting > 0,
+			sleep: () => waiting === 0,
+		});
+		for (let turns = 0; turns < 5; turns++) {
+			for (let index = 0; index < 8; index++) put("bus");
+			engine.committed();
+			loop.turn();
+		}
+		expect(delivered.filter((text) => text === "ingested x")).toHaveLength(3);
+		expect(delivered.filter((text) => text === "bus").length).toBeGreaterThan(8);
+	});
+
 	it("tries held messages again about every millisecond, since nobody rings when there is room", () => {
 		let holds = true;
 		const { loop, turns, publish } = setup({ holds: () => holds });
