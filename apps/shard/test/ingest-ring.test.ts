@@ -1,6 +1,8 @@
 import { MemoryBus } from "@shardcast/bus";
 import { everybody, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
+import { CpuGuard } from "../src/ingest/host/cpu-guard.ts";
+import { cpuTimes } from "../src/ingest/host/cpu-load.ts";
 import { IngestDrain } from "../src/ingest/host/drain.ts";
 import { BusOutlet, LocalOutlet, type Outlet } from "../src/ingest/host/outlet.ts";
 import { IngestMemory } from "../src/ingest/ingest-memory.ts";
@@ -96,5 +98,42 @@ describe("the ring between ingest worker and loop", () => {
 		expect(wakes()).toBe(1);
 		expect(drain.sleep()).toBe(false);
 		drain.stop();
+	});
+});
+
+describe("CpuGuard", () => {
+	it("M8: pauses above the limit, and goes on only well below it", () => {
+		let times = { busyMs: 0, totalMs: 0 };
+		const changes: boolean[] = [];
+		const guard = new CpuGuard({ limitPercent: 80, times: () => times, onChange: (paused) => changes.push(paused) });
+		const second = (percent: number) => {
+			times = { busyMs: times.busyMs + percent * 20, totalMs: times.totalMs + 2000 };
+			guard.look();
+			return changes.length;
+		};
+		expect([70, 79, 81, 75, 90, 71].map(second)).toEqual([0, 0, 1, 1, 1, 1]);
+		expect([69, 79].map(second)).toEqual([2, 2]);
+		expect(changes).toEqual([true, false]);
+	});
+
+	it("M8: what is paused offers no room, and does when it goes on", async () => {
+		const { memory, feed } = setup(() => new LocalOutlet(0));
+		memory.setPaused(true);
+		expect(feed.fits(10, 100)).toBe(false);
+		let resumed = false;
+		const waiting = feed.room().then(() => {
+			resumed = true;
+		});
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		expect(resumed).toBe(false);
+		memory.setPaused(false);
+		await waiting;
+		expect(feed.fits(10, 100)).toBe(true);
+	});
+
+	it("knows the load of this machine", () => {
+		const { busyMs, totalMs } = cpuTimes({ cpus: [0, 1], quota: null });
+		expect(busyMs).toBeGreaterThan(0);
+		expect(totalMs).toBeGreaterThan(busyMs);
 	});
 });

@@ -11,13 +11,14 @@ import {
 /**
  * ```
  *   0  signal: the worker wakes the loop     128  signal: the loop wakes the worker
- * 256  watch: call i32 | row f64 at +8 | offset f64 at +16
+ * 256  watch: call i32 | paused i32 | row f64 at +8 | offset f64 at +16
  * 384  worker's counters f64                 then the loop's counters f64, on lines of their own
  *      cells of the partitions: rowsMax × cells f64
  *      ring
  * ```
  */
 const watchOffset = 2 * signalBytes;
+const pausedWord = 1;
 const countersOffset = watchOffset + 128;
 const lineBytes = 128;
 const upToLine = (bytes: number): number => Math.ceil(bytes / lineBytes) * lineBytes;
@@ -69,7 +70,7 @@ export class IngestMemory {
 	readonly roomSignal: RingSignal;
 	readonly worker: CounterBlock<WorkerCounter>;
 	readonly host: CounterBlock<HostCounter>;
-	/** Odd while a route function runs. */
+	/** Odd while a route function runs; then 1 while reading is to pause. */
 	readonly #calls: Int32Array;
 	readonly #callOf: Float64Array;
 	readonly #cells: Float64Array;
@@ -82,7 +83,7 @@ export class IngestMemory {
 		this.roomSignal = new RingSignal(buffer, signalBytes);
 		this.worker = new CounterBlock(new Float64Array(buffer, countersOffset, workerCounters.length), workerIndex);
 		this.host = new CounterBlock(new Float64Array(buffer, hostCountersOffset, hostCounters.length), hostIndex);
-		this.#calls = new Int32Array(buffer, watchOffset, 1);
+		this.#calls = new Int32Array(buffer, watchOffset, 2);
 		this.#callOf = new Float64Array(buffer, watchOffset + 8, 2);
 		this.#cells = new Float64Array(buffer, cellsOffset, rowsMax * cellsPerRow);
 	}
@@ -120,6 +121,17 @@ export class IngestMemory {
 	/** Worker: it has come back. */
 	leaveRoute(): void {
 		Atomics.add(this.#calls, 0, 1);
+	}
+
+	/** Loop: the worker reads no further until told. */
+	setPaused(paused: boolean): void {
+		Atomics.store(this.#calls, pausedWord, paused ? 1 : 0);
+		this.roomSignal.wake();
+	}
+
+	/** Worker: no room, whatever the ring says. */
+	get paused(): boolean {
+		return Atomics.load(this.#calls, pausedWord) === 1;
 	}
 
 	/** Loop: the call that is under way, by a number that never comes twice in a row; null when there is none. */

@@ -28,6 +28,8 @@ export interface IngestOptions {
 	readonly format: PayloadFormat;
 	readonly payloadBytesMax: number;
 	readonly deadLetterTopic: string | null;
+	/** CPU load in percent at which reading pauses; 0 = never. */
+	readonly pauseCpuPercent: number;
 	/** Topic to which clients' messages are produced, or null. */
 	readonly publishTopic: string | null;
 	/** Name of this cluster, unlike any other's. */
@@ -89,6 +91,7 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 		format: config.kafkaFormat,
 		payloadBytesMax: config.maxPayloadBytes,
 		deadLetterTopic: orNull(config.kafkaDeadLetter),
+		pauseCpuPercent: config.kafkaPauseCpu,
 		publishTopic,
 		cluster,
 	};

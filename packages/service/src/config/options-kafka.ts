@@ -1,6 +1,6 @@
 import { parseTemplate } from "../kafka/channel-template.ts";
 import { isTopicName, parseSubscription } from "../kafka/subscription.ts";
-import { checkedText, choice, duration, list, secret, text, toggle } from "./option.ts";
+import { checkedText, choice, duration, integer, list, secret, text, toggle } from "./option.ts";
 
 const anything = /^/;
 const topic = (value: string) => {
@@ -142,6 +142,13 @@ export const kafkaOptions = {
 		minMs: 50,
 		maxMs: 300_000,
 		help: "How often offsets are committed, up to what was delivered.",
+	}),
+	kafkaPauseCpu: integer({
+		flag: "kafka-pause-cpu",
+		default: 0,
+		min: 0,
+		max: 100,
+		help: "CPU load in percent (of the container's quota, else of the CPUs) above which reading from Kafka pauses, until it is 10 lower; 0 = never.",
 	}),
 	publishVia: choice({
 		flag: "publish-via",

@@ -1,4 +1,6 @@
 import type { ShardTrouble } from "@shardcast/bus";
+import { availableCpus } from "@shardcast/service";
+import { backoffMs } from "../backoff.ts";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
 import type { IngestOptions } from "../ingest-options.ts";
@@ -6,6 +8,8 @@ import type { PositionTable } from "../positions/position-table.ts";
 import { senderText } from "../worker/published-headers.ts";
 import { Assignment } from "./assignment.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { CpuGuard } from "./cpu-guard.ts";
+import { cpuTimes } from "./cpu-load.ts";
 import { IngestDrain } from "./drain.ts";
 import { IngestStatus } from "./ingest-status.ts";
 import type { Outlet } from "./outlet.ts";
@@ -39,7 +43,7 @@ export interface IngestParts {
 /** How often members, offsets to be found and the worker are looked at. */
 const reconcileMs = 100;
 const unresolvedRetryMs = 1000;
-const workerRestartMs = 1000;
+const workerBackoffMsMax = 10_000;
 /** Poisoned records are remembered over restarts of the worker; a route function that hangs on more is hopeless. */
 const poisonedMax = 1000;
 
@@ -57,12 +61,15 @@ export class Ingest {
 	readonly status: IngestStatus;
 	readonly #parts: IngestParts;
 	readonly #watch: RouteWatch;
+	readonly #guard: CpuGuard | null;
 	#worker: WorkerThread | null = null;
 	#poisoned: { row: number; offset: number }[] = [];
 	#timer: NodeJS.Timeout | null = null;
 	#whenHalted: (() => void) | null = null;
 	#stopping = false;
 	#replacing = false;
+	/** Restarts of the worker since one last found its topics. */
+	#failures = 0;
 
 	constructor(parts: IngestParts) {
 		const { options, slot, incarnation, table, cluster, outlet, wake } = parts;
@@ -92,6 +99,7 @@ export class Ingest {
 			onReset: (row, position) => this.#reset(row, position),
 		});
 		this.publishing = new PublishQueue((messages) => this.#worker?.send({ type: "publish", messages }));
+		this.#guard = options.pauseCpuPercent === 0 ? null : this.#cpuGuard(options.pauseCpuPercent);
 		this.#watch = new RouteWatch(this.memory, options.routeBudgetMs, () => void this.#routeHung());
 	}
 
@@ -101,6 +109,7 @@ export class Ingest {
 		table.intent(slot).settle(() => cluster.ringTail(slot));
 		this.status.begin("starting");
 		this.#startWorker();
+		this.#guard?.start();
 		this.#timer = setInterval(() => this.#reconcile(), reconcileMs);
 	}
 
@@ -127,6 +136,7 @@ export class Ingest {
 		const left = () => Math.max(deadline - performance.now(), 0);
 		if (this.#timer !== null) clearInterval(this.#timer);
 		this.#watch.stop();
+		this.#guard?.stop();
 		const worker = this.#worker;
 		if (worker !== null) {
 			// Whoever published is told, while there is still somebody to ask.
@@ -157,6 +167,20 @@ export class Ingest {
 		return this.publishing.send({ ...message, sender: sender === 0 ? "" : senderText(options.cluster, slot, incarnation, sender) }, done);
 	}
 
+	#cpuGuard(limitPercent: number): CpuGuard {
+		const available = availableCpus();
+		return new CpuGuard({
+			limitPercent,
+			times: () => cpuTimes(available),
+			onChange: (paused, loadPercent) => {
+				this.memory.setPaused(paused);
+				const fields = { loadPercent: Math.round(loadPercent), limitPercent };
+				if (paused) this.#parts.log.warn(fields, "kafka: reading pauses, the CPUs are overloaded");
+				else this.#parts.log.info(fields, "kafka: reading goes on");
+			},
+		});
+	}
+
 	#startWorker(): void {
 		const { options, workerEntry } = this.#parts;
 		const worker = WorkerThread.start(
@@ -167,14 +191,14 @@ export class Ingest {
 		this.#worker = worker;
 		if (options.routePath !== null) this.#watch.start();
 		void worker.ended.then((error) => {
-			if (this.#worker === worker && !this.#stopping && !this.#replacing)
-				void this.#replace(error?.message ?? "it ended by itself", workerRestartMs);
+			if (this.#worker === worker && !this.#stopping && !this.#replacing) void this.#replace(error?.message ?? "it ended by itself");
 		});
 	}
 
 	/** Ends the worker, drains what it left, starts another. */
-	async #replace(why: string, pauseMs: number): Promise<void> {
+	async #replace(why: string): Promise<void> {
 		this.#replacing = true;
+		const pauseMs = backoffMs(this.#failures++, workerBackoffMsMax);
 		this.#watch.stop();
 		this.status.begin("worker");
 		this.#parts.log.warn({ why }, "kafka: the ingest worker is started anew");
@@ -197,7 +221,7 @@ export class Ingest {
 	}
 
 	async #routeHung(): Promise<void> {
-		if (!this.#replacing && !this.#stopping) await this.#replace("the route function did not come back", 0);
+		if (!this.#replacing && !this.#stopping) await this.#replace("the route function did not come back");
 	}
 
 	#receive(message: FromWorker): void {
@@ -205,6 +229,7 @@ export class Ingest {
 			case "topics":
 				this.status.end("starting");
 				this.status.end("worker");
+				this.#failures = 0;
 				this.assignment.topicsFound(message.topics);
 				break;
 			case "resolved":

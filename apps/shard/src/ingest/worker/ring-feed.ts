@@ -25,9 +25,11 @@ export class RingFeed {
 		this.#lowWaterBytes = memory.ring.capacityBytes * lowWaterRatio;
 	}
 
-	/** Whether a record of so many bytes, with as many channels as there can be, fits now. */
+	/** Whether a record of so many bytes, with as many channels as there can be, fits now, and reading is not to pause. */
 	fits(payloadBytes: number, channelBytesMax: number): boolean {
-		return this.#writer.claim(IngestLayout.headBytes + channelBytesMax + recordBytes(noChannels, payloadBytes)) >= 0;
+		return (
+			!this.#memory.paused && this.#writer.claim(IngestLayout.headBytes + channelBytesMax + recordBytes(noChannels, payloadBytes)) >= 0
+		);
 	}
 
 	/** False = no room. The payload is copied once, from the fetched batch into the ring. */
@@ -81,7 +83,7 @@ export class RingFeed {
 		const { worker, roomSignal } = this.#memory;
 		const beganMs = performance.now();
 		worker.add("pauses");
-		const hasRoom = () => this.#closed || this.#writer.depthBytes() <= this.#lowWaterBytes;
+		const hasRoom = () => this.#closed || (!this.#memory.paused && this.#writer.depthBytes() <= this.#lowWaterBytes);
 		while (!hasRoom()) await roomSignal.sleep(hasRoom, roomWaitMsMax);
 		worker.add("pausedMs", performance.now() - beganMs);
 		// A turn of the loop for everybody else, messages from the shard above all, even when there was room at once.

@@ -1,0 +1,50 @@
+import type { CpuTimes } from "./cpu-load.ts";
+
+/** It goes on only this far below the limit, so that it does not flutter. */
+const hysteresisPercent = 10;
+const lookMs = 1000;
+
+export interface CpuGuardParts {
+	/** Above this load it pauses. */
+	readonly limitPercent: number;
+	readonly times: () => CpuTimes;
+	readonly onChange: (paused: boolean, loadPercent: number) => void;
+}
+
+/**
+ * Pauses reading from Kafka while the CPUs are overloaded: what is in Kafka can wait there, clients' messages and pings cannot.
+ * Looks once a second. **On the shard's loop.**
+ */
+export class CpuGuard {
+	readonly #parts: CpuGuardParts;
+	#before: CpuTimes;
+	#paused = false;
+	#timer: NodeJS.Timeout | null = null;
+
+	constructor(parts: CpuGuardParts) {
+		this.#parts = parts;
+		this.#before = parts.times();
+	}
+
+	start(): void {
+		this.#timer ??= setInterval(() => this.look(), lookMs);
+	}
+
+	stop(): void {
+		if (this.#timer !== null) clearInterval(this.#timer);
+		this.#timer = null;
+	}
+
+	look(): void {
+		const now = this.#parts.times();
+		const totalMs = now.totalMs - this.#before.totalMs;
+		if (totalMs <= 0) return;
+		const loadPercent = ((now.busyMs - this.#before.busyMs) / totalMs) * 100;
+		this.#before = now;
+		const { limitPercent, onChange } = this.#parts;
+		const paused = loadPercent > (this.#paused ? limitPercent - hysteresisPercent : limitPercent);
+		if (paused === this.#paused) return;
+		this.#paused = paused;
+		onChange(paused, loadPercent);
+	}
+}
