@@ -1,14 +1,14 @@
 // Chooses the channels of each Kafka record, in place of --kafka-channel:
-//   npm start -- --kafka-brokers 127.0.0.1:9092 --kafka-topics ticks --kafka-route ./examples/kafka-route.mjs
+//   npm start -- --kafka-brokers 127.0.0.1:9092 --kafka-topics trade --kafka-route ./examples/kafka-route.mjs
 // It runs on the ingest worker, for each record in order, and has --kafka-route-budget for each.
 
 /** @param record { topic, partition, offset, timestampMs, key, value, headers }; `value` is gone after the call: copy what is kept. */
 export default function route({ topic, key, value }) {
 	// null = this record goes to nobody.
 	if (key === null) return null;
-	const tick = JSON.parse(Buffer.from(value).toString());
+	const trade = JSON.parse(Buffer.from(value).toString());
 	// Several channels: a client that listens to both still gets it once. An exception costs this record, and is counted.
-	const channels = [`${key}.${topic}`, tick.price > 10_000 ? "big" : "small"];
+	const channels = [`${key}.${topic}`, trade.price > 10_000 ? "big" : "small"];
 	// A payload of its own; without one the record's value goes out.
-	return { channels, payload: JSON.stringify({ symbol: key, price: tick.price }) };
+	return { channels, payload: JSON.stringify({ symbol: key, price: trade.price }) };
 }
