@@ -18,6 +18,8 @@ import {
  */
 const connections = 12_000;
 const quietMs = 3_000;
+/** A process that has just started holds garbage of its start; only after some seconds of idleness does V8 give it back. */
+const settleMs = 15_000;
 const windowMs = 10_000;
 
 const rounds = roundsFrom(process.argv.slice(2), 3);
@@ -26,7 +28,7 @@ function measure(starting: Promise<Subject>): Promise<{ bytesPerConnection: numb
 	return withEnds(async (ends) => {
 		const { target, servers, stop } = await starting;
 		ends.push(stop);
-		await sleep(quietMs);
+		await sleep(settleMs);
 		const emptyBytes = servers.pssBytes();
 		const generator = benchClients(target, connections);
 		ends.push(() => generator.close("reset"));
