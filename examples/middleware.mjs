@@ -1,6 +1,6 @@
 // Middleware of your own: what every message goes through before it is published.
 //   npm run build && node examples/middleware.mjs [address]
-import { createServer, recovery } from "shardcast";
+import { createServer, RecordKind, recovery } from "shardcast";
 
 /** Tracking: how many messages and bytes came in for each channel. Bounded, since clients choose the names. */
 function tracking(channelsMax = 1000) {
@@ -23,7 +23,7 @@ function tracking(channelsMax = 1000) {
 
 /** Checking: only JSON objects pass. An exception costs the message, is counted, and answers an HTTP publisher 500. */
 const onlyObjects = ({ kind, payload }, next) => {
-	if (kind !== 1) throw new TypeError("binary messages are not taken here");
+	if (kind !== RecordKind.text) throw new TypeError("binary messages are not taken here");
 	const value = JSON.parse(Buffer.from(payload).toString());
 	if (typeof value !== "object" || value === null) throw new TypeError("a message must be a JSON object");
 	next();

@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Cluster, freePorts, httpRequest, LibraryClient, ManagedProcess, postJson, startCluster, waitFor } from "@shardcast/testkit";
 import { chromium } from "playwright-core";
@@ -145,6 +145,13 @@ describe("examples: clients", () => {
 			await browser.close();
 		}
 	});
+});
+
+it("each file of examples/ is run by a test", () => {
+	const tests = ["docs-examples.cluster.test.ts", "docs-kafka.cluster.test.ts"].map((name) =>
+		readFileSync(join(import.meta.dirname, name), "utf8"),
+	);
+	expect(readdirSync(examples).filter((name) => !tests.some((test) => test.includes(name)))).toEqual([]);
 });
 
 describe("examples: servers", () => {

@@ -1,5 +1,6 @@
 /** shardcast as a library: one server in the program's own process. `import { createServer } from "shardcast"`. */
 export { type Config, defaultConfig, type Log } from "@shardcast/service";
+export { RecordKind } from "@shardcast/wire";
 export type { PublishOutcome } from "../incoming.ts";
 export type { MessageContext, Middleware } from "../middleware.ts";
 export type { Connection } from "./connections.ts";
