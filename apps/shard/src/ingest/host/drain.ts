@@ -109,8 +109,7 @@ export class IngestDrain implements RecordSource {
 		const position = view.getFloat64(start + IngestLayout.positionOffset, true);
 		switch (u8[start + IngestLayout.markOffset]) {
 			case IngestMark.record:
-				if (this.#parts.outlet.take(row, position, u8, view, start + IngestLayout.headBytes, end, this.#deliver))
-					this.#moved(row, position);
+				if (this.#parts.outlet.take(row, position, u8, view, recordStart(u8, start), end, this.#deliver)) this.#moved(row, position);
 				else this.#hold(u8, start, end);
 				break;
 			case IngestMark.passed:
@@ -147,7 +146,7 @@ export class IngestDrain implements RecordSource {
 		const view = this.#heldView!;
 		const row = view.getUint32(IngestLayout.rowOffset, true);
 		const position = view.getFloat64(IngestLayout.positionOffset, true);
-		if (!this.#parts.outlet.take(row, position, held, view, IngestLayout.headBytes, held.length, this.#deliver)) {
+		if (!this.#parts.outlet.take(row, position, held, view, recordStart(held, 0), held.length, this.#deliver)) {
 			this.#retrySoon();
 			return false;
 		}
@@ -165,4 +164,8 @@ export class IngestDrain implements RecordSource {
 			if (!this.#stopped) this.#parts.wake();
 		}, fullRetryMs);
 	}
+}
+
+function recordStart(u8: Uint8Array, start: number): number {
+	return start + IngestLayout.headBytes + u8[start + IngestLayout.padOffset]!;
 }

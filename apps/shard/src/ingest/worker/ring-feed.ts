@@ -28,7 +28,8 @@ export class RingFeed {
 	/** Whether a record of so many bytes, with as many channels as there can be, fits now, and reading is not to pause. */
 	fits(payloadBytes: number, channelBytesMax: number): boolean {
 		return (
-			!this.#memory.paused && this.#writer.claim(IngestLayout.headBytes + channelBytesMax + recordBytes(noChannels, payloadBytes)) >= 0
+			!this.#memory.paused &&
+			this.#writer.claim(IngestLayout.headBytes + IngestLayout.padMax + channelBytesMax + recordBytes(noChannels, payloadBytes)) >= 0
 		);
 	}
 
@@ -43,10 +44,13 @@ export class RingFeed {
 		payload: Uint8Array,
 	): boolean {
 		const { u8, view } = this.#memory.ring;
-		const at = this.#writer.claim(IngestLayout.headBytes + recordBytes(channels, payload.length));
+		const before = IngestLayout.headBytes + recordBytes(channels, 0);
+		const pad = (payload.byteOffset - before) & IngestLayout.padMax;
+		const at = this.#writer.claim(before + pad + payload.length);
 		if (at < 0) return false;
 		this.#head(at, row, IngestMark.record, position);
-		const record = at + IngestLayout.headBytes;
+		u8[at + IngestLayout.padOffset] = pad;
+		const record = at + IngestLayout.headBytes + pad;
 		const body = writeRecordHead(view, u8, record, kind, sender, monotonicMs(), channels, payload.length);
 		if (senderShard !== 0) setSenderShard(view, record, senderShard);
 		u8.set(payload, body);
