@@ -38,9 +38,10 @@ function clusterFor(page: DocPage): Promise<Cluster> {
 }
 
 afterAll(async () => {
-	for (const cluster of clusters.values()) await (await cluster).process.stop();
+	// One that did not start has failed its tests already, and must not keep the others from being stopped.
+	for (const started of await Promise.allSettled(clusters.values())) if (started.status === "fulfilled") await started.value.stop();
 	rmSync(scratch, { recursive: true });
-	rmSync(sharedMemory, { recursive: true });
+	rmSync(sharedMemory, { recursive: true, force: true });
 });
 
 interface Ran {
