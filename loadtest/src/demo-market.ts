@@ -10,17 +10,35 @@ const topics = ["trade", "quote"];
 const partitions = 4;
 const tickMs = 20;
 
-const { values } = parseArgs({
-	options: {
-		"kafka-brokers": { type: "string", default: "127.0.0.1:9092" },
-		rate: { type: "string", default: "200" },
-		seconds: { type: "string", default: "0" },
-	},
-});
+const usage = `usage: npm run demo:market -- [--kafka-brokers 127.0.0.1:9092] [--rate 200] [--seconds 0]
+  --rate     events per second, at most 100000
+  --seconds  how long, 0 = until Ctrl-C`;
+
+function flags() {
+	try {
+		return parseArgs({
+			options: {
+				"kafka-brokers": { type: "string", default: "127.0.0.1:9092" },
+				rate: { type: "string", default: "200" },
+				seconds: { type: "string", default: "0" },
+				help: { type: "boolean", default: false },
+			},
+		}).values;
+	} catch (error) {
+		console.error(`demo:market: ${(error as Error).message}\n${usage}`);
+		process.exit(2);
+	}
+}
+
+const values = flags();
+if (values.help) {
+	console.log(usage);
+	process.exit(0);
+}
 const rate = Number(values.rate);
 const seconds = Number(values.seconds);
 if (!(rate > 0 && rate <= 100_000) || !(seconds >= 0)) {
-	console.error("demo:market: --rate is a number of events per second, at most 100000; --seconds how long, 0 = until Ctrl-C");
+	console.error(`demo:market: --rate must be from 1 to 100000 and --seconds 0 or more\n${usage}`);
 	process.exit(2);
 }
 

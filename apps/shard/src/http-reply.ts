@@ -12,14 +12,15 @@ const retryAfterSeconds = 1;
 
 /** What can go wrong with a request: status and, in the body, code. The message is for people. */
 const refusals = {
-	badRequest: 400,
+	bad_request: 400,
 	unauthorized: 401,
 	forbidden: 403,
-	notFound: 404,
-	methodNotAllowed: 405,
-	tooLarge: 413,
-	upgradeRequired: 426,
-	tooManyRequests: 429,
+	origin_not_allowed: 403,
+	not_found: 404,
+	method_not_allowed: 405,
+	too_large: 413,
+	upgrade_required: 426,
+	too_many_requests: 429,
 	internal: 500,
 	unavailable: 503,
 } as const;

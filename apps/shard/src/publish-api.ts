@@ -56,9 +56,9 @@ export class PublishApi {
 	/** Why a body is not even read; null = read it. */
 	judge(head: PublishHead): HttpReply | null {
 		const { allowedOrigins, isKey } = this.#parts;
-		if (head.method !== "post") return refusal("methodNotAllowed", "publish with POST", { headers: { Allow: "POST" } });
+		if (head.method !== "post") return refusal("method_not_allowed", "publish with POST", { headers: { Allow: "POST" } });
 		if (this.#draining) return refusal("unavailable", "this server is shutting down; publish again");
-		if (!originAllowed(head.origin, allowedOrigins)) return refusal("forbidden", "pages of this origin may not publish here");
+		if (!originAllowed(head.origin, allowedOrigins)) return refusal("origin_not_allowed", "pages of this origin may not publish here");
 		if (isKey !== null && !isKey(keyFrom(head)))
 			return refusal("unauthorized", "publishing needs the key: send it as X-API-Key or Authorization: Bearer", {
 				keepOpen: true,
@@ -73,14 +73,14 @@ export class PublishApi {
 		const { rate, nowMs, counters, payloadBytesMax, incoming } = this.#parts;
 		if (!rate.take(head.address, nowMs())) {
 			counters.add("rateLimited", 1);
-			return refusal("tooManyRequests", "more messages per second than one client may publish", { keepOpen: true });
+			return refusal("too_many_requests", "more messages per second than one client may publish", { keepOpen: true });
 		}
 		let request: PublishRequest;
 		try {
 			request = parsePublish(head.contentType, head.query, body);
 		} catch (error) {
 			if (!(error instanceof PublishRequestError)) throw error;
-			return refusal("badRequest", error.message, { keepOpen: true });
+			return refusal("bad_request", error.message, { keepOpen: true });
 		}
 		if (request.payload.length > payloadBytesMax) return this.#payloadTooLarge(request.payload.length);
 		let settle: Settled = () => {};
@@ -94,7 +94,7 @@ export class PublishApi {
 						resolve(error === null ? taken : refusal("unavailable", `Kafka did not take it: ${error}`, { keepOpen: true }));
 				});
 			case "full":
-				return refusal("tooManyRequests", "the bus is full; try again", { keepOpen: true });
+				return refusal("too_many_requests", "the bus is full; try again", { keepOpen: true });
 			case "stopped":
 				return refusal("forbidden", "a handler did not let this message through", { keepOpen: true });
 			case "failed":
@@ -107,7 +107,7 @@ export class PublishApi {
 	/** The body turned out to be longer than any that could be taken. */
 	bodyTooLarge(): HttpReply {
 		const { payloadBytesMax } = this.#parts;
-		return refusal("tooLarge", `the body is longer than ${this.bodyBytesMax} bytes; a message has at most ${payloadBytesMax}`);
+		return refusal("too_large", `the body is longer than ${this.bodyBytesMax} bytes; a message has at most ${payloadBytesMax}`);
 	}
 
 	/** More bodies are being read than there is room for. */
@@ -116,7 +116,7 @@ export class PublishApi {
 	}
 
 	#payloadTooLarge(bytes: number): HttpReply {
-		return refusal("tooLarge", `the message is ${bytes} bytes; the most is ${this.#parts.payloadBytesMax}`, { keepOpen: true });
+		return refusal("too_large", `the message is ${bytes} bytes; the most is ${this.#parts.payloadBytesMax}`, { keepOpen: true });
 	}
 }
 

@@ -18,14 +18,14 @@ export function answerRequest(method: string, path: string, { board, config, met
 				return json(report.status === "unhealthy" ? 503 : 200, report, { close: true });
 			}
 			case "/ready": {
-				const report = readiness(board, config);
-				return json(report.ready ? 200 : 503, report, { close: true });
+				const { ready, reasons } = readiness(board, config);
+				return ready ? json(200, { ready }, { close: true }) : json(503, { ready, reasons }, { close: true });
 			}
 			case "/metrics":
 				return metricsReply(metrics);
 		}
 	}
-	return refusal("notFound", `there is nothing at ${method.toUpperCase()} ${path.slice(0, 200)}`);
+	return refusal("not_found", `there is nothing at ${method.toUpperCase()} ${path.slice(0, 200)}`);
 }
 
 async function metricsReply(metrics: () => Promise<string>): Promise<HttpReply> {

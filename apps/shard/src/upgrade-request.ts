@@ -19,19 +19,19 @@ export interface UpgradeRules {
 export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): { readonly channels: ChannelList } | { readonly refused: HttpReply } {
 	if (rules.draining) return { refused: refusal("unavailable", "this server is shutting down; connect again") };
 	if (!originAllowed(head.origin, rules.allowedOrigins))
-		return { refused: refusal("forbidden", `pages of ${head.origin.slice(0, 200)} may not connect here`) };
+		return { refused: refusal("origin_not_allowed", `pages of ${head.origin.slice(0, 200)} may not connect here`) };
 	if (head.upgrade.toLowerCase() !== "websocket" || head.version !== "13") return { refused: upgradeRequired() };
 	try {
 		return { channels: channelsOf(head.query) };
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
-		return { refused: refusal("badRequest", `channels: ${error.message}`) };
+		return { refused: refusal("bad_request", `channels: ${error.message}`) };
 	}
 }
 
 /** To whoever asks for a WebSocket's path by plain HTTP. */
 export function upgradeRequired(): HttpReply {
-	return refusal("upgradeRequired", "this is a WebSocket endpoint: connect with ws://", {
+	return refusal("upgrade_required", "this is a WebSocket endpoint: connect with ws://", {
 		headers: { Upgrade: "websocket", "Sec-WebSocket-Version": "13" },
 	});
 }

@@ -89,7 +89,7 @@ describe("what one client may do", () => {
 	it("refuses an upgrade with JSON that says why", async () => {
 		const cluster = await start({ config: { allowedOrigins: ["https://ours.example"] } });
 		const { url } = cluster.shards[0];
-		await expect(RawClient.open(`${url}/?channels=`)).rejects.toThrow(/400.*"code":"badRequest".*empty/);
+		await expect(RawClient.open(`${url}/?channels=`)).rejects.toThrow(/400.*"code":"bad_request".*empty/);
 		await expect(LibraryClient.open(url, { origin: "https://theirs.example" })).rejects.toThrow(/403/);
 		await expect(RawClient.open(`${url}/nowhere`)).rejects.toThrow(/404/);
 		const ours = await LibraryClient.open(url, { origin: "https://ours.example" });

@@ -98,7 +98,7 @@ describe("POST /api/publish", () => {
 		const { api, published } = setup();
 		const reply = await api.publish(head, json({ nothing: 1 }));
 		expect(reply.status).toBe(400);
-		expect(error(reply.body)).toMatchObject({ code: "badRequest", message: expect.stringContaining('"nothing"') });
+		expect(error(reply.body)).toMatchObject({ code: "bad_request", message: expect.stringContaining('"nothing"') });
 		expect(published).toEqual([]);
 	});
 

@@ -87,6 +87,11 @@ describe("shared memory", () => {
 			`--clusterDirectory: ${folder}/no does not exist; ${mend}`,
 		);
 		writeFileSync(join(folder, "file"), "");
+		const long = join(folder, "a-folder-whose-name-is-too-long-for-sockets");
+		mkdirSync(long);
+		expect(sharedMemoryProblem(config({ clusterDirectory: long }), 3, name)).toMatch(
+			/^--clusterDirectory: the path is \d+ bytes; the most is 51/,
+		);
 		expect(sharedMemoryProblem(config({ clusterDirectory: join(folder, "file") }), 3, name)).toBe(
 			`--clusterDirectory: ${folder}/file is no directory; ${mend}`,
 		);

@@ -5,6 +5,9 @@ import { type Config, formatBytes, type NameOf, ringCapacityBytes } from "@shard
 /** Ring heads, bells, sockets and the like, per shard, with room to spare. */
 const perShardBytes = 65_536;
 
+/** A Unix socket's path has 107 bytes at most; ours take up to 56 of them: `/shardcast-<uid>-<pid>-<random>/handoff-<slot>.sock`. */
+const pathBytesMax = 107 - 56;
+
 /** What is wrong with the place for the shared memory, in one line; null = nothing. */
 export function sharedMemoryProblem(config: Config, shards: number, name: NameOf): string | null {
 	const path = config.clusterDirectory;
@@ -16,6 +19,8 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 		const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
 		return `${name("clusterDirectory")}: ${path} ${missing ? "does not exist" : "can't be written to"}; ${mend}`;
 	}
+	if (Buffer.byteLength(path) > pathBytesMax)
+		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;
 	const { bavail, bsize } = statfsSync(path);
 	const needed = BoardLayout.headerBytes + shards * (ringCapacityBytes(config) + perShardBytes);
 	if (bavail * bsize >= needed) return null;
