@@ -29,3 +29,5 @@ lag.disable();
 const recordsPerSecond = ((records - first) * 1000) / (endedMs - beganMs);
 process.stdout.write(`${JSON.stringify({ recordsPerSecond, loopLagP99Ms: lag.percentile(99) / 1e6 - 5 })}\n`);
 await consumer.disconnect();
+// Whoever started it has read the line, and ends it.
+setInterval(() => {}, 60_000);
