@@ -30,7 +30,7 @@ export const connectionOptions = {
 		minMs: 1,
 		maxMs: 1000,
 		zero: true,
-		help: "Longest that a delivery waits to be merged with others under load; 0 = write each message at once.",
+		help: "Longest that a delivery waits under load to be merged with others, half of it before the flush and half within; 0 = write each message at once.",
 	}),
 	messageRate: integer({
 		flag: "message-rate",
