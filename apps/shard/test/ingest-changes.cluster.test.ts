@@ -75,6 +75,30 @@ describe.skipIf(!(await kafkaForTests()))("M4: exactly once while Kafka changes"
 		});
 	}
 
+	for (const mode of modes)
+		it(`${mode}: a topic that is deleted and made anew is read from its first record, and the reset is counted`, async () => {
+			const topic = `anew${topics++}`;
+			await rig.client.createTopic(topic, 1);
+			await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode]);
+			const clients = await rig.listen(urls());
+			await rig.produce(topic, 1, 100);
+			await Promise.all(clients.map((client) => rig.caughtUp(client)));
+			await rig.client.admin.deleteTopics({ topics: [topic] });
+			await waitFor(async () => (await rig.cluster.health()).reasons.some((reason) => reason.includes("does not exist")), {
+				deadlineMs: 10_000,
+				what: "health to say that the topic is gone",
+			});
+			await rig.client.createTopic(topic, 1);
+			await rig.renewProducer();
+			await rig.client.producer.send({ topic, messages: [{ value: "anew 0" }, { value: "anew 1" }] });
+			for (const client of clients) {
+				await client.waitForMessages(102, 20_000);
+				expect(client.texts().slice(100)).toEqual(["anew 0", "anew 1"]);
+			}
+			await rig.healthy();
+			expect(rig.cluster.log()).toContain("is not in the log any more; going on at 0");
+		});
+
 	it("batches that the broker keeps as gzip, snappy, lz4 and zstd are all read, and records of an aborted transaction are not", async () => {
 		const prefix = `codec${topics++}`;
 		const codecs = ["gzip", "snappy", "lz4", "zstd", "uncompressed"];
