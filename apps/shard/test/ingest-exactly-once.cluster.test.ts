@@ -60,4 +60,24 @@ describe.skipIf(!(await kafkaForTests()))("M4 M12: produced once, received exact
 				expect(first).toBeGreaterThanOrEqual(500);
 				await stopCleanly();
 			});
+
+	it("shared, 3 shards: readers die again and again under load, at any instruction, and the survivor's clients notice nothing", async () => {
+		const topic = await freshTopic(6);
+		await rig.start(3, ["--kafka-topics", topic, "--kafka-mode", "shared", "--crash-limit", "50", "--restart-backoff-max", "500ms"]);
+		const clients = await rig.listen([rig.cluster.shardUrl(0), rig.cluster.shardUrl(0)]);
+		const stop = rig.produceSteadily(topic, () => 6);
+		for (let kill = 0; kill < 6; kill++) {
+			const victim = 1 + (kill % 2);
+			await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 500));
+			await rig.cluster.kill9(victim);
+			await waitFor(async () => (await rig.cluster.health()).shards[victim]!.status === "healthy", {
+				deadlineMs: 15_000,
+				what: "the shard to be back",
+			});
+		}
+		await stop();
+		await Promise.all(clients.map((client) => rig.caughtUp(client)));
+		expect(rig.report(clients)).toMatchObject(flawless);
+		await stopCleanly();
+	});
 });
