@@ -60,8 +60,9 @@ export class ClusterMemory {
 	}
 
 	shardDied(slot: number): void {
-		buryMember(this.#directory, this.#board, slot);
+		// First, so that whoever sees the state "dead" sees no pid that may soon be somebody else's.
 		this.#board.row(slot).pid = 0;
+		buryMember(this.#directory, this.#board, slot);
 	}
 
 	shardBeatMs(slot: number): number {

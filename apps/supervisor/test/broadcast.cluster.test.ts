@@ -60,7 +60,8 @@ for (const mode of ["handoff", "proxy"] as const)
 				deadlineMs: 5_000,
 				what: "60 connections in /health",
 			});
-			expect(health.shards.map(({ connections }) => connections)).toEqual([20, 20, 20]);
+			// One that arrives just while the balancer looks is counted twice rather than not at all, and the next goes elsewhere.
+			for (const { connections } of health.shards) expect(Math.abs(connections - 20)).toBeLessThanOrEqual(1);
 			expect(health.mode).toBe(mode);
 			await Promise.all(clients.map((client) => client.close()));
 			await waitFor(async () => (await cluster.health()).connections === 0, { deadlineMs: 5_000, what: "no connections in /health" });
