@@ -72,6 +72,27 @@ const rate = checked((text) => {
 	return value;
 });
 
+/** Flags of `shardcast multi` that the load test gives its own cluster. */
+const portFlags = ["--lb-addr", "--base-port"];
+
+/** The cluster's flags. Its ports are found free by the load test, which waits there until it serves. */
+const startFlags = checked((text) => {
+	const words = text.split(/\s+/).filter((word) => word !== "");
+	// "--shards=2" as "--shards", "2".
+	const flags = words.flatMap((word) => /^(--[a-z-]+)=(.*)$/.exec(word)?.slice(1) ?? [word]);
+	const port = flags.find((flag) => portFlags.includes(flag));
+	if (port !== undefined)
+		throw new RangeError(
+			`has ${port}, but the load test finds free ports itself; leave it out, or start that cluster and name it with --url`,
+		);
+	return flags;
+});
+
+/** An option with a default, which the help shows as one would write it. */
+function defaulted<T>(flags: string, description: string, parse: (text: string) => T, value: string): Option {
+	return new Option(flags, description).argParser(parse).default(parse(value), value);
+}
+
 const sourceHelp = Object.entries(sourceKinds)
 	.map(([kind, { help }]) => `${kind}: ${help}`)
 	.join("; ");
@@ -93,7 +114,7 @@ interface Flags {
 	rampTimeout: number;
 	inFlight: number;
 	threads: number;
-	start?: string;
+	start?: string[];
 	json?: string;
 }
 
@@ -105,19 +126,19 @@ export function parseOptions(argv: readonly string[], descriptorsMax = descripto
 		.description(
 			"Opens WebSockets to a cluster on this machine, sends messages and checks that every client gets each exactly once, in order.",
 		)
-		.option("--url <url>", "server to load, on this machine", checked(parseTarget), parseTarget("ws://127.0.0.1:3005"))
+		.addOption(defaulted("--url <url>", "server to load, on this machine", checked(parseTarget), "ws://127.0.0.1:3005"))
 		.addOption(
-			new Option("--start <flags>", 'start a cluster with these flags of `shardcast multi` ("--shards 2"), load it, stop it').conflicts(
-				"url",
-			),
+			new Option("--start <flags>", 'start a cluster with these flags of `shardcast multi` ("--shards 2"), load it, stop it')
+				.argParser(startFlags)
+				.conflicts("url"),
 		)
-		.option("--connections <n>", "clients", whole(2, 1_000_000), 12_000)
+		.addOption(defaulted("--connections <n>", "clients", whole(2, 1_000_000), "12000"))
 		.addOption(
 			new Option("--scenario <name>", "broadcast: each message to all; channels: each to the clients of one channel")
 				.choices(scenarios)
 				.default("broadcast"),
 		)
-		.option("--channel-size <n>", "channels scenario: clients that get each message", whole(1, 100_000), 10)
+		.addOption(defaulted("--channel-size <n>", "channels scenario: clients that get each message", whole(1, 100_000), "10"))
 		.option("--senders <n>", "senders, which take turns (broadcast: 1, channels: one per channel)", whole(1, 100_000))
 		.addOption(new Option("--source <kind>", sourceHelp).choices(Object.keys(sourceKinds)).default("ws"))
 		.option(
@@ -125,14 +146,14 @@ export function parseOptions(argv: readonly string[], descriptorsMax = descripto
 			"kafka source: brokers that the loaded cluster reads from; none = with --start, a broker of the test's own",
 		)
 		.option("--kafka-topic <name>", "kafka source: topic to produce to, read by the cluster with --kafka-format binary", "loadtest")
-		.option("--rate <n>", "messages per second, over all senders", rate, 5)
-		.option("--size <bytes>", "payload of a message (128, 4KiB)", checked(parseBytes), 128)
-		.option("--duration <time>", "how long to send (30s)", duration, 30_000)
-		.option("--hold <time>", "pause between opening and sending", duration, 2_000)
-		.option("--settle <time>", "how long to wait for missing messages while none arrives", duration, 5_000)
-		.option("--ramp-timeout <time>", "how long opening all connections may take", duration, 60_000)
-		.option("--in-flight <n>", "connections being opened at the same time", whole(1, 10_000), 256)
-		.option("--threads <n>", "threads that receive", whole(1, 64), Math.min(4, availableParallelism()))
+		.addOption(defaulted("--rate <n>", "messages per second, over all senders", rate, "5"))
+		.addOption(defaulted("--size <bytes>", "payload of a message (128, 4KiB)", checked(parseBytes), "128"))
+		.addOption(defaulted("--duration <time>", "how long to send", duration, "30s"))
+		.addOption(defaulted("--hold <time>", "pause between opening and sending", duration, "2s"))
+		.addOption(defaulted("--settle <time>", "how long to wait for missing messages while none arrives", duration, "5s"))
+		.addOption(defaulted("--ramp-timeout <time>", "how long opening all connections may take", duration, "60s"))
+		.addOption(defaulted("--in-flight <n>", "connections being opened at the same time", whole(1, 10_000), "256"))
+		.addOption(defaulted("--threads <n>", "threads that receive", whole(1, 64), String(Math.min(4, availableParallelism()))))
 		.option("--json <file>", "write the result there as JSON")
 		.allowExcessArguments(false)
 		.exitOverride()
@@ -184,7 +205,7 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 		rampMs: flags.rampTimeout,
 		inFlight: flags.inFlight,
 		receivers: flags.threads,
-		start: flags.start === undefined ? null : flags.start.split(/\s+/).filter((flag) => flag !== ""),
+		start: flags.start ?? null,
 		jsonPath: flags.json ?? null,
 	};
 }

@@ -44,10 +44,12 @@ export class Servers {
 		} catch {
 			return new Servers(httpUrl, []); // another kind of server: load it all the same
 		}
+		const balancerPid = health.balancer?.pid ?? 0;
+		const balancer = { name: "balancer", pid: balancerPid };
 		const shards = (health.shards ?? []).map(({ id, pid }) => ({ name: `shard ${id}`, pid }));
-		if (health.balancer === undefined) return new Servers(httpUrl, shards);
-		const balancer = { name: "balancer", pid: health.balancer.pid };
-		return new Servers(httpUrl, [...supervisorOf(health.balancer.pid), balancer, ...shards]);
+		// Pid 0 stands for no process: one that is down, or the balancer that a single shard does without.
+		const processes = [...supervisorOf(balancerPid), balancer, ...shards].filter(({ pid }) => pid > 0);
+		return new Servers(httpUrl, processes);
 	}
 
 	async shardConnections(): Promise<ShardConnections[]> {

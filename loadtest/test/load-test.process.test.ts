@@ -7,6 +7,7 @@ import type { LoadTestResult } from "../src/result.ts";
 
 const program = join(import.meta.dirname, "../dist/main.js");
 const bareServer = join(import.meta.dirname, "../dist/bench/bare-server.js");
+const shardcast = join(import.meta.dirname, "../../apps/supervisor/dist/main.js");
 const faultyServer = join(import.meta.dirname, "programs/faulty-server.mjs");
 
 let directory: string;
@@ -128,6 +129,20 @@ describe("load test against the bare server", () => {
 		expect(status).toBe(1);
 		expect(output).toContain("10 of 10 connections did not open: 10 × failed: connect ECONNREFUSED");
 	});
+});
+
+it("a single server, which has no balancer, is loaded and its cost is told", async () => {
+	const port = await freePorts();
+	const server = await ManagedProcess.start(shardcast, ["single", "--addr", `127.0.0.1:${port}`]);
+	try {
+		await server.waitForOutput(/ws:/, 10_000);
+		const { status, output, result } = await loadTest(port, ["--connections", "20", "--rate", "50", "--duration", "200ms"]);
+		expect(output).toContain("passed");
+		expect(status).toBe(0);
+		expect(result.servers).toEqual([expect.objectContaining({ name: "shard 0", pid: server.pid })]);
+	} finally {
+		await server.stop();
+	}
 });
 
 describe("load test against a faulty server", () => {

@@ -36,6 +36,7 @@ describe("options", () => {
 	it("takes units and the flags of a cluster to start", () => {
 		const options = parse("--size", "4KiB", "--duration", "1.5m", "--start", "--shards 2  --lb-mode proxy");
 		expect(options).toMatchObject({ bytes: 4096, durationMs: 90_000, start: ["--shards", "2", "--lb-mode", "proxy"] });
+		expect(parse("--start", "--shards=3 --kafka-route=a=b").start).toEqual(["--shards", "3", "--kafka-route", "a=b"]);
 	});
 
 	it.each([
@@ -52,6 +53,8 @@ describe("options", () => {
 		[["--scenario", "chaos"], "--scenario"],
 		[["--source", "carrier-pigeon"], "--source"],
 		[["--start", "--shards 2", "--url", "ws://127.0.0.1:1"], "--start"],
+		[["--start", "--shards 2 --lb-addr :4005"], "--start <flags>' argument '--shards 2 --lb-addr :4005' is invalid. It has --lb-addr, but"],
+		[["--start", "--base-port=4002"], "It has --base-port, but the load test finds free ports itself; leave it out, or"],
 		[["extra"], "too many arguments"],
 	])("refuses %j and says why", (argv, told) => {
 		expect(refusal(...argv)).toContain(told);
@@ -59,6 +62,19 @@ describe("options", () => {
 
 	it("shows help with exit status 0", () => {
 		expect(() => parse("--help")).toThrow(expect.objectContaining({ exitStatus: 0, message: expect.stringContaining("--connections") }));
+	});
+
+	it("shows each default in help as one would write it", () => {
+		let help = "";
+		try {
+			parse("--help");
+		} catch (error) {
+			help = (error as Error).message;
+		}
+		const defaults = [...help.matchAll(/\(default:\s+([^)]+)\)/g)].map(([, value]) => value);
+		expect(defaults).toContain("ws://127.0.0.1:3005");
+		expect(defaults).toContain("30s");
+		expect(defaults.filter((value) => /[{}]|\d0{3}$/.test(value))).toEqual(["12000"]);
 	});
 });
 
