@@ -79,8 +79,16 @@ export class ManagedProcess {
 	}
 
 	/** The first match in the output, waited for; an end of the program before is an error that shows its output. */
-	waitForOutput(pattern: RegExp, deadlineMs: number): Promise<RegExpExecArray> {
-		return this.waitUntil(() => pattern.exec(this.#log), `${pattern} in the output of ${this.#name}`, deadlineMs);
+	async waitForOutput(pattern: RegExp, deadlineMs: number): Promise<RegExpExecArray> {
+		const look = (): RegExpExecArray | null => pattern.exec(this.#log);
+		try {
+			return await this.waitUntil(look, `${pattern} in the output of ${this.#name}`, deadlineMs);
+		} catch (error) {
+			// A program's last words come with its end, after the look before.
+			const match = look();
+			if (match !== null) return match;
+			throw error;
+		}
 	}
 
 	/** Waits for any condition as long as the program runs. */

@@ -1,9 +1,12 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { connectKafka, KafkaBroker, kafkaForTests } from "@shardcast/testkit/kafka";
 import { describe, expect, it } from "vitest";
 
 describe.skipIf(!(await kafkaForTests()))("a broker for tests", () => {
-	it("keeps its log over a kill and leaves nothing behind", async () => {
+	it("keeps its log over a kill and leaves nothing behind, nor what a killed run has left", async () => {
+		const leftover = mkdtempSync(join(tmpdir(), "shardcast-kafka-1-1-"));
 		const broker = await KafkaBroker.run();
 		try {
 			const first = await connectKafka(broker.brokers);
@@ -20,5 +23,6 @@ describe.skipIf(!(await kafkaForTests()))("a broker for tests", () => {
 			await broker.remove();
 		}
 		expect(existsSync(broker.directory)).toBe(false);
+		expect(existsSync(leftover)).toBe(false);
 	});
 });

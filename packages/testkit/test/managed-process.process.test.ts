@@ -21,6 +21,13 @@ describe("ManagedProcess", () => {
 		expect(await child.exited).toEqual({ code: 3, signal: null });
 	});
 
+	it("finds the last words of a program that ends at once, whether it has ended or is about to", async () => {
+		const child = await ManagedProcess.start(program, ["crash"]);
+		expect((await child.waitForOutput(/it broke/, 5_000))[0]).toBe("it broke");
+		await child.exited;
+		expect((await child.waitForOutput(/it broke/, 5_000))[0]).toBe("it broke");
+	});
+
 	it("shows the output when a wait runs out", async () => {
 		const child = await ManagedProcess.start(program, ["polite"]);
 		await child.waitForOutput(/polite/, 5_000);

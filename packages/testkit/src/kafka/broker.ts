@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { selfSignedStore } from "./certificate.ts";
 import { formatStorage, KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";
+import { ownedPrefix, removeLeftovers } from "./leftovers.ts";
 import { type BrokerPorts, scramCredentials, serverProperties } from "./properties.ts";
 
 export interface BrokerOptions {
@@ -68,7 +69,8 @@ export class KafkaBroker {
 	static async create(options: BrokerOptions = {}): Promise<KafkaBroker> {
 		await requireJava();
 		const jars = await kafkaJars();
-		const directory = mkdtempSync(join(tmpdir(), "shardcast-kafka-"));
+		removeLeftovers(tmpdir());
+		const directory = mkdtempSync(join(tmpdir(), ownedPrefix()));
 		try {
 			mkdirSync(join(directory, "log"));
 			const free = await freePorts(4);
