@@ -34,7 +34,6 @@ export function releaseReader(ring: Ring, slot: number): void {
 export function openSlot(ring: Ring, slot: number): number {
 	const { words } = ring;
 	const line = readerLineOffset(slot) >> 2;
-	Atomics.store(words, line + (RingLayout.highWaterUnitsOffset >> 2), 0);
 	Atomics.store(words, line + (RingLayout.headOffset >> 2), Atomics.load(words, RingLayout.tailOffset >> 2));
 	Atomics.store(words, line + (RingLayout.stateOffset >> 2), ReaderState.live);
 	const position = Atomics.load(words, RingLayout.tailOffset >> 2);

@@ -4,8 +4,8 @@
  * ```
  *      0  header       magic | version | capacityBytes | readersMax                     written once, by createRing
  *    128  tail         tail                                                             the writer, once per record
- *    256  counters     backpressured f64 | highWaterBytes f64                           the writer, when it finds the ring full
- *    384  reader 0     head | state | highWaterUnits                                    reader 0, once per batch
+ *    256  counters     backpressured f64                                                the writer, when it finds the ring full
+ *    384  reader 0     head | state                                                     reader 0, once per batch
  *    512  reader 1     …
  *  384 + 128 × readersMax
  *         data         capacityBytes, a power of two
@@ -36,13 +36,11 @@ export const RingLayout = {
 	tailOffset: 128,
 
 	backpressuredOffset: 256,
-	highWaterOffset: 264,
 
 	readersOffset: 384,
 	/** Within a reader's line. */
 	headOffset: 0,
 	stateOffset: 4,
-	highWaterUnitsOffset: 8,
 
 	unitBytes: 8,
 	unitShift: 3,

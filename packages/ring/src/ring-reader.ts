@@ -20,10 +20,8 @@ export class RingReader {
 	readonly #ring: Ring;
 	readonly #slot: number;
 	readonly #headWord: number;
-	readonly #highWaterWord: number;
 	readonly #capacityUnits: number;
 	#head = 0;
-	#highWaterUnits = 0;
 	#live = false;
 	#draining = false;
 
@@ -32,7 +30,6 @@ export class RingReader {
 		this.#ring = ring;
 		this.#slot = slot;
 		this.#headWord = (readerLineOffset(slot) + RingLayout.headOffset) >> 2;
-		this.#highWaterWord = (readerLineOffset(slot) + RingLayout.highWaterUnitsOffset) >> 2;
 		this.#capacityUnits = ring.capacityBytes / RingLayout.unitBytes;
 	}
 
@@ -40,7 +37,6 @@ export class RingReader {
 	join(): void {
 		this.#refuseWithinDrain("join");
 		this.#head = openSlot(this.#ring, this.#slot);
-		this.#highWaterUnits = 0;
 		this.#live = true;
 	}
 
@@ -52,7 +48,6 @@ export class RingReader {
 		this.#refuseWithinDrain("resume");
 		if (!slotIsLive(this.#ring, this.#slot)) return false;
 		this.#head = Atomics.load(this.#ring.words, this.#headWord);
-		this.#highWaterUnits = Atomics.load(this.#ring.words, this.#highWaterWord);
 		this.#live = true;
 		return true;
 	}
@@ -82,7 +77,6 @@ export class RingReader {
 		let unitsLeft = (tail - head) >>> 0;
 		if (unitsLeft === 0) return 0;
 		if (unitsLeft > capacityUnits) throw this.#corrupt(head, `the tail ${tail} is more than a lap ahead`);
-		if (unitsLeft > this.#highWaterUnits) this.#raiseHighWater(unitsLeft);
 		let count = 0;
 		this.#draining = true;
 		try {
@@ -126,11 +120,6 @@ export class RingReader {
 	backlogBytes(): number {
 		if (!this.#live) return 0;
 		return ((Atomics.load(this.#ring.words, tailWord) - this.#head) >>> 0) * RingLayout.unitBytes;
-	}
-
-	#raiseHighWater(units: number): void {
-		this.#highWaterUnits = units;
-		Atomics.store(this.#ring.words, this.#highWaterWord, units);
 	}
 
 	#refuseWithinDrain(what: string): void {

@@ -4,7 +4,6 @@ import { RingError, RingErrorCode } from "./ring-error.ts";
 
 const tailWord = RingLayout.tailOffset >> 2;
 const backpressuredCounter = RingLayout.backpressuredOffset >> 3;
-const highWaterCounter = RingLayout.highWaterOffset >> 3;
 
 /**
  * The writing end of a ring. **One at a time per ring, used by one thread.** A writer that dies leaves the tail where it
@@ -91,16 +90,6 @@ export class RingWriter {
 		return this.#usedUnits() * RingLayout.unitBytes;
 	}
 
-	/** Deepest that the ring is known to have been: as readers found it, and as the writer did when it had to look. */
-	highWaterBytes(): number {
-		let highest = Math.max(this.#ring.counters[highWaterCounter], this.depthBytes());
-		for (let slot = 0; slot < this.#ring.readersMax; slot++) {
-			const units = Atomics.load(this.#words, (readerLineOffset(slot) + RingLayout.highWaterUnitsOffset) >> 2);
-			highest = Math.max(highest, units * RingLayout.unitBytes);
-		}
-		return highest;
-	}
-
 	/** Claims that found the ring full, over all writers that this ring has had. */
 	get backpressuredCount(): number {
 		return this.#ring.counters[backpressuredCounter];
@@ -110,10 +99,8 @@ export class RingWriter {
 	#findRoom(neededUnits: number): boolean {
 		const usedUnits = this.#usedUnits();
 		this.#slowestHead = (this.#tail - usedUnits) | 0;
-		const { counters } = this.#ring;
-		if (usedUnits * RingLayout.unitBytes > counters[highWaterCounter]) counters[highWaterCounter] = usedUnits * RingLayout.unitBytes;
 		if (usedUnits + neededUnits <= this.#capacityUnits) return true;
-		counters[backpressuredCounter]++;
+		this.#ring.counters[backpressuredCounter]++;
 		return false;
 	}
 

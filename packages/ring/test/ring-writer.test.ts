@@ -1,4 +1,4 @@
-import { RingErrorCode, RingLayout, RingReader, RingWriter, registerReader, releaseReader } from "@shardcast/ring";
+import { RingErrorCode, RingLayout, RingReader, RingWriter, releaseReader } from "@shardcast/ring";
 import { describe, expect, it } from "vitest";
 import { checkPayload, joined, newRing, payload, recordUnitsBytes, take } from "./fixtures.ts";
 
@@ -159,23 +159,6 @@ describe("RingWriter", () => {
 		for (let n = 100; successor.write(payload(n, 20)); n++) written.push(payload(n, 20));
 		expect(take(reader)).toEqual(written);
 		expect(successor.backpressuredCount).toBe(2);
-	});
-
-	it("knows how deep the ring has been, by what readers found and by what it found itself when full", () => {
-		const ring = newRing({ capacityBytes: 1024 });
-		registerReader(ring, 1);
-		const reader = joined(ring, 0);
-		const writer = new RingWriter(ring);
-		expect(writer.highWaterBytes()).toBe(0);
-		for (let n = 0; n < 10; n++) writer.write(payload(n, 8));
-		expect(writer.highWaterBytes()).toBe(160);
-		take(reader);
-		releaseReader(ring, 1);
-		expect(writer.depthBytes()).toBe(0);
-		expect(writer.highWaterBytes()).toBe(160);
-		while (writer.write(payload(0, 8)));
-		reader.leave();
-		expect(writer.highWaterBytes()).toBe(1024);
 	});
 
 	it("goes on at once when the slot of the reader that blocked it is released", () => {
