@@ -20,9 +20,12 @@ const zeros = Object.fromEntries([...zeroNames, ...routeNames, ...hostNames].map
 
 const nobody: BoardReading = { nowMs: 0, clusterState: "serving", balancer: null, shards: [] };
 
-function collectorOf(sources: readonly MetricsSource[], deadlineMs = 50): MetricsCollector {
-	return new MetricsCollector({ sources: () => sources, board: () => nobody, own: new ProcessMetrics("supervisor"), deadlineMs });
+function collectorOf(sources: readonly MetricsSource[], deadlineMs = 50, tell: (text: string) => void = () => {}): MetricsCollector {
+	const log = { warn: (first: unknown) => tell(String(first)) };
+	return new MetricsCollector({ sources: () => sources, board: () => nobody, own: new ProcessMetrics("supervisor"), log, deadlineMs });
 }
+const value = { labels: { a: "b" }, value: 1 };
+const good = { name: "good_total", help: "Good.", type: "counter", aggregator: "first", values: [value] };
 const answering = (name: string, metrics = new ProcessMetrics(name)): MetricsSource => ({ name, request: () => metrics.values() });
 const linesOf = (text: string, name: string): string[] => text.split("\n").filter((line) => line.startsWith(name));
 
@@ -49,10 +52,35 @@ describe("MetricsCollector", () => {
 		["that is gone", () => Promise.reject(new Error("the child is gone"))],
 		["that answers nonsense", () => Promise.resolve("nonsense")],
 		["that has no metrics", () => Promise.resolve(null)],
-	])("a process %s costs its own part and is counted", async (_, request) => {
-		const text = await collectorOf([{ name: "balancer", request }]).collect();
+		["that sends null for a metric", () => Promise.resolve([null])],
+		["that sends a metric without values", () => Promise.resolve([{ ...good, values: undefined }])],
+		["that sends a metric of no type", () => Promise.resolve([{ ...good, type: "riddle" }])],
+		["that sends a metric without help", () => Promise.resolve([{ ...good, help: null }])],
+		["that sends a name that is none", () => Promise.resolve([good, { ...good, name: "a b" }])],
+		["that sends null as a value", () => Promise.resolve([{ ...good, values: [null] }])],
+		["that sends no number", () => Promise.resolve([{ ...good, values: [{ labels: {}, value: null }] }])],
+		["that sends a value without labels", () => Promise.resolve([{ ...good, values: [{ value: 1 }] }])],
+		["that sends a label name that is none", () => Promise.resolve([{ ...good, values: [{ labels: { "a-b": "x" }, value: 1 }] }])],
+		["that sends a label that is an object", () => Promise.resolve([{ ...good, values: [{ labels: { a: {} }, value: 1 }] }])],
+		["that sends a histogram's part without a name", () => Promise.resolve([{ ...good, values: [{ ...value, metricName: 7 }] }])],
+	])("a process %s costs its own part, is counted and told once", async (_, request) => {
+		const told: string[] = [];
+		const collector = collectorOf([{ name: "balancer", request }, answering("shard-0")], 50, (text) => told.push(text));
+		const text = await collector.collect();
 		expect(text).toContain('shardcast_scrape_errors_total{source="balancer",process="supervisor"} 1');
-		expect(linesOf(text, "process_resident_memory_bytes{")).toHaveLength(1);
+		expect(linesOf(text, "process_resident_memory_bytes{")).toHaveLength(2);
+		expect(text).not.toContain("good_total");
+		await collector.collect();
+		expect(told).toEqual([expect.stringMatching(/^\/metrics goes out without balancer: /)]);
+	});
+
+	it("what is told once is told again after an answer that was whole", async () => {
+		const told: string[] = [];
+		const answers = [null, [], null, null];
+		const source: MetricsSource = { name: "balancer", request: async () => answers.shift() };
+		const collector = collectorOf([source], 50, (text) => told.push(text));
+		for (let scrape = 0; scrape < 4; scrape++) await collector.collect();
+		expect(told).toHaveLength(2);
 	});
 
 	it("callers that come while an answer is being made share it", async () => {

@@ -23,7 +23,7 @@ export const collectorMetrics: readonly ReadMetric<CollectorReading>[] = [
 	counter(
 		"shardcast_scrape_errors_total",
 		"none",
-		"Times that a process did not give its part of an answer in time, which then went out without it.",
+		"Times that a process did not give its part of an answer, or not in time, or not as metrics; the answer then went out without it.",
 		{ labels: ["source"], sample: ({ scrapeErrors }) => [...scrapeErrors].map(([source, value]) => ({ labels: { source }, value })) },
 	),
 	gauge(

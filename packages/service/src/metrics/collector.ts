@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { withDeadline } from "../deadline.ts";
+import type { Log } from "../log.ts";
 import { boardMetrics } from "./board-metrics.ts";
+import { checkValues } from "./check-values.ts";
 import { collectorMetrics } from "./collector-table.ts";
 import { renderMetrics } from "./exposition.ts";
 import type { BoardReading, MetricValues } from "./metric.ts";
@@ -19,6 +21,8 @@ export interface MetricsCollectorOptions {
 	readonly sources: () => readonly MetricsSource[];
 	readonly board: () => BoardReading;
 	readonly own: ProcessMetrics;
+	/** Told when a process's part begins to be missing; needed where there are sources. */
+	readonly log?: Pick<Log, "warn">;
 	readonly deadlineMs?: number;
 }
 
@@ -31,6 +35,8 @@ export class MetricsCollector {
 	readonly #options: MetricsCollectorOptions;
 	/** By source; as many as there have been processes by that name. */
 	readonly #scrapeErrors = new Map<string, number>();
+	/** Sources whose part was missing in the last answer: told once, not at each scrape. */
+	readonly #missing = new Set<string>();
 	#scrapes = 0;
 	#lastScrapeSeconds = 0;
 	#underWay: Promise<string> | null = null;
@@ -71,12 +77,14 @@ export class MetricsCollector {
 		this.#scrapeErrors.set(name, errors);
 		const deadlineMs = this.#options.deadlineMs ?? 1000;
 		try {
-			const part = await withDeadline(source.request(deadlineMs), deadlineMs, `the metrics of ${name}`);
-			if (!Array.isArray(part)) throw new TypeError(`${name} answered with something else`);
+			const part = checkValues(await withDeadline(source.request(deadlineMs), deadlineMs, `the metrics of ${name}`));
+			this.#missing.delete(name);
 			return part;
-		} catch {
-			// Late, gone, or without metrics: the counter tells, and the supervisor watches the process by its heartbeat.
+		} catch (error) {
+			// Late, gone, or no metrics. Whether the process is well, the supervisor sees by its heartbeat.
 			this.#scrapeErrors.set(name, errors + 1);
+			if (!this.#missing.has(name)) this.#options.log?.warn(`/metrics goes out without ${name}: ${(error as Error).message}`);
+			this.#missing.add(name);
 			return [];
 		}
 	}
