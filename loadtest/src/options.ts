@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { parseBytes, parseDuration } from "@shardcast/service";
+import { openFilesLimit, parseBytes, parseDuration } from "@shardcast/service";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { payloadBytesMin } from "./payload.ts";
 import { parseTarget, type Target } from "./target.ts";
@@ -119,7 +118,10 @@ interface Flags {
 }
 
 /** @throws UsageError with one line that names the flag and what to write instead. */
-export function parseOptions(argv: readonly string[], descriptorsMax = descriptorLimit()): LoadTestOptions {
+export function parseOptions(
+	argv: readonly string[],
+	descriptorsMax = openFilesLimit()?.soft ?? Number.POSITIVE_INFINITY,
+): LoadTestOptions {
 	let output = "";
 	const duration = checked(parseDuration);
 	const command = new Command("loadtest")
@@ -208,14 +210,4 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 		start: flags.start ?? null,
 		jsonPath: flags.json ?? null,
 	};
-}
-
-/** Node raises its soft limit to the hard one at start, so the hard one counts. */
-function descriptorLimit(): number {
-	try {
-		const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-		return hard === undefined || hard === "unlimited" ? Number.POSITIVE_INFINITY : Number(hard);
-	} catch {
-		return Number.POSITIVE_INFINITY; // no /proc: the kernel will tell
-	}
 }

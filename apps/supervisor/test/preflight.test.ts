@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { unsupportedNode } from "../src/node-version.ts";
 import { chooseMode } from "../src/preflight/handoff.ts";
 import { cpusOfNode } from "../src/preflight/numa.ts";
-import { openFilesWarning } from "../src/preflight/open-files.ts";
+import { openFilesWarnings } from "../src/preflight/open-files.ts";
 import { portMistakes, portProblem } from "../src/preflight/ports.ts";
 import { hasProgram } from "../src/preflight/programs.ts";
 import { firstShardPort } from "../src/preflight/shard-ports.ts";
@@ -142,17 +142,39 @@ describe("--numa", () => {
 	});
 });
 
-it("warns when a shard may run out of descriptors before it is full", () => {
-	const limits = join(folder, "limits");
-	writeFileSync(
-		limits,
-		"Limit   Soft Limit   Hard Limit   Units\nMax open files            1024                 4096                 files\n",
-	);
-	expect(openFilesWarning(3896, limits)).toBeNull();
-	expect(openFilesWarning(4000, limits)).toBe(
-		"a process may open 4096 files, and a shard wants 4000 connections; raise it (ulimit -n, LimitNOFILE=) or give more --shards",
-	);
-	expect(openFilesWarning(1e9, join(folder, "none"))).toBeNull();
+describe("open files", () => {
+	const limit = (hard: number | string): string => {
+		const path = join(folder, "limits");
+		writeFileSync(
+			path,
+			`Limit   Soft Limit   Hard Limit   Units\nMax open files            1024                 ${hard}                 files\n`,
+		);
+		return path;
+	};
+
+	it("that a shard may run out of before it is full are a warning with the number that it needs", () => {
+		const wanted = { connections: 8000, connectionsPerShard: 4000, mode: "handoff" } as const;
+		expect(openFilesWarnings(wanted, limit(4200))).toEqual([]);
+		expect(openFilesWarnings(wanted, limit(4199))).toEqual([
+			"a process may open 4199 files, and a shard with 4000 connections needs 4200; raise it (ulimit -n, LimitNOFILE=) or give more --shards",
+		]);
+	});
+
+	it("of the balancer in proxy mode count twice, for it holds both ends of every connection", () => {
+		const wanted = { connections: 12_000, connectionsPerShard: 6000, mode: "proxy" } as const;
+		expect(openFilesWarnings(wanted, limit(24_200))).toEqual([]);
+		expect(openFilesWarnings(wanted, limit(20_000))).toEqual([
+			"a process may open 20000 files, and the balancer, which in proxy mode holds both ends of 12000 connections, needs 24200; raise it (ulimit -n, LimitNOFILE=) or lower --max-connections to 9900: from there on it answers 503",
+		]);
+		expect(openFilesWarnings({ ...wanted, mode: "handoff" }, limit(20_000))).toEqual([]);
+		expect(openFilesWarnings(wanted, limit(4096))).toHaveLength(2);
+	});
+
+	it("without a limit, or without one that is known, are no matter", () => {
+		const wanted = { connections: 1e9, connectionsPerShard: 1e9, mode: "proxy" } as const;
+		expect(openFilesWarnings(wanted, limit("unlimited"))).toEqual([]);
+		expect(openFilesWarnings(wanted, join(folder, "none"))).toEqual([]);
+	});
 });
 
 it("finds programs in PATH", () => {

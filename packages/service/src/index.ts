@@ -18,6 +18,7 @@ export * from "./kafka/subscription.ts";
 export * from "./log.ts";
 export * from "./metrics/index.ts";
 export * from "./monitor.ts";
+export * from "./open-files-limit.ts";
 export * from "./startup-error.ts";
 export * from "./units/address.ts";
 export * from "./units/bytes.ts";

@@ -1,20 +1,30 @@
-import { readFileSync } from "node:fs";
+import { openFilesLimit } from "@shardcast/service";
 
-/** Descriptors of a process beside its connections: files, pipes, rings, the listener. */
+/** Descriptors of a process beside its connections: files, pipes, rings, the listener, requests that come and go. */
 const otherFiles = 200;
 
-/** A warning when a shard may run out of descriptors before it is full; null = it will not. */
-export function openFilesWarning(connectionsPerShard: number, limitsPath = "/proc/self/limits"): string | null {
-	let limits: string;
-	try {
-		limits = readFileSync(limitsPath, "utf8");
-	} catch {
-		// No such limit is known outside of Linux.
-		return null;
-	}
+export interface FilesWanted {
+	/** Of the cluster. */
+	readonly connections: number;
+	readonly connectionsPerShard: number;
+	readonly mode: "handoff" | "proxy";
+}
+
+/** A warning for each kind of process that may run out of descriptors before the cluster is full. */
+export function openFilesWarnings(wanted: FilesWanted, limitsPath?: string): string[] {
 	// Node raises its own limit to the hard one when it starts, and so will the children.
-	const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits);
-	if (hard === null || Number(hard[1]) >= connectionsPerShard + otherFiles) return null;
-	const mend = "raise it (ulimit -n, LimitNOFILE=) or give more --shards";
-	return `a process may open ${hard[1]} files, and a shard wants ${connectionsPerShard} connections; ${mend}`;
+	const most = openFilesLimit(limitsPath)?.hard ?? Number.POSITIVE_INFINITY;
+	const warnings: string[] = [];
+	const check = (needed: number, who: string, orElse: string): void => {
+		if (needed <= most) return;
+		warnings.push(`a process may open ${most} files, and ${who} needs ${needed}; raise it (ulimit -n, LimitNOFILE=) or ${orElse}`);
+	};
+	const { connections, connectionsPerShard, mode } = wanted;
+	check(connectionsPerShard + otherFiles, `a shard with ${connectionsPerShard} connections`, "give more --shards");
+	if (mode === "proxy") {
+		const fits = Math.max(0, Math.floor((most - otherFiles) / 2));
+		const who = `the balancer, which in proxy mode holds both ends of ${connections} connections,`;
+		check(2 * connections + otherFiles, who, `lower --max-connections to ${fits}: from there on it answers 503`);
+	}
+	return warnings;
 }

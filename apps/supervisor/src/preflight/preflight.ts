@@ -14,7 +14,7 @@ import type { Pinning } from "../children/launch.ts";
 import { planTopology, type Topology } from "../topology.ts";
 import { chooseMode, type ModeChoice } from "./handoff.ts";
 import { cpusOfNode } from "./numa.ts";
-import { openFilesWarning } from "./open-files.ts";
+import { openFilesWarnings } from "./open-files.ts";
 import { portMistakes } from "./ports.ts";
 import { hasProgram } from "./programs.ts";
 import { firstShardPort } from "./shard-ports.ts";
@@ -61,13 +61,14 @@ export async function preflight({ config, sources, warnings }: LoadedConfig): Pr
 	]);
 	if (mistakes.length > 0) throw new ConfigError(mistakes);
 
-	const openFiles = openFilesWarning(connectionsPerShard(config, shards));
+	const mode = chooseMode(config, name);
+	const files = { connections: config.maxConnections, connectionsPerShard: connectionsPerShard(config, shards), mode: mode.mode };
 	return {
 		config: Object.freeze({ ...config, shards, basePort }),
 		topology,
-		mode: chooseMode(config, name),
+		mode,
 		pin: pinner.pin,
-		warnings: [...warnings, ...pinner.warnings, ...(openFiles === null ? [] : [openFiles])],
+		warnings: [...warnings, ...pinner.warnings, ...openFilesWarnings(files)],
 	};
 }
 
