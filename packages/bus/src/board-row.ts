@@ -121,6 +121,13 @@ export class BoardRow {
 		Atomics.store(this.#words, supervisor + SupervisorWord.ringGeneration, value);
 	}
 
+	get addedEpoch(): number {
+		return Atomics.load(this.#words, supervisor + SupervisorWord.addedEpoch);
+	}
+	set addedEpoch(value: number) {
+		Atomics.store(this.#words, supervisor + SupervisorWord.addedEpoch, value);
+	}
+
 	// Written by the balancer.
 
 	get handoffsSent(): number {
@@ -194,6 +201,13 @@ export class BoardRow {
 	}
 	set proxiedSeen(value: number) {
 		Atomics.store(this.#words, shard + ShardWord.proxiedSeen, value);
+	}
+
+	get epochSeen(): number {
+		return Atomics.load(this.#words, shard + ShardWord.epochSeen);
+	}
+	set epochSeen(value: number) {
+		Atomics.store(this.#words, shard + ShardWord.epochSeen, value);
 	}
 
 	/** What is wrong though the shard serves. */

@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { Bell, SharedFile } from "@shardcast/native";
 import { attachRing, createRing, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
+import type { BoardRow } from "./board-row.ts";
 import type { ClusterDirectory } from "./cluster-directory.ts";
 import { Doorbells } from "./doorbells.ts";
 import type { Scoreboard } from "./scoreboard.ts";
@@ -27,6 +28,7 @@ export function createMemberFiles(
 	Bell.create(directory.bellPath(slot));
 	row.state = ShardState.empty;
 	row.ringGeneration = generation;
+	row.addedEpoch = (board.membershipEpoch + 1) | 0;
 	row.present = true;
 	// Only those who run. A dead one would hold the ring up until it is back, and joins at the tail then anyway. One that
 	// is starting at this very moment has either stored its state before we read it, or reads `present` after we stored it.
@@ -39,10 +41,14 @@ export function createMemberFiles(
 /**
  * Ends slot's membership, once its process is certainly dead. Its ring stays mapped where it is being read, until it has
  * been read to its end.
+ * @returns false, and has done nothing, while a member that runs has not taken up that ring yet: what it holds would be lost
+ * for that member. It has been woken when the slot was added, so try again in a moment.
  */
-export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard, slot: number): void {
+export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard, slot: number): boolean {
 	const row = board.row(slot);
-	if (!row.present) return;
+	if (!row.present) return true;
+	const isBehind = (other: BoardRow) => isRunning(other.state) && ((other.epochSeen - row.addedEpoch) | 0) < 0;
+	if (board.rows().some((other) => other.slot !== slot && isBehind(other))) return false;
 	buryMember(directory, board, slot);
 	row.state = ShardState.empty;
 	row.present = false;
@@ -50,6 +56,7 @@ export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard
 	wakeAll(directory, board);
 	for (const path of [directory.ringPath(slot, row.ringGeneration), directory.bellPath(slot), directory.handoffPath(slot)])
 		rmSync(path, { force: true });
+	return true;
 }
 
 /**

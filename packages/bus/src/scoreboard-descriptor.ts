@@ -47,7 +47,8 @@ export const HeaderWord = {
 } as const;
 /**
  * i32 words of a row's supervisor part. `ringGeneration` counts how often the slot's ring was made anew: it names the
- * ring's file, so a slot that was removed and added again is never taken for the old one.
+ * ring's file, so a slot that was removed and added again is never taken for the old one. `addedEpoch` is the membership epoch
+ * from which on it is a member.
  */
 export const SupervisorWord = {
 	incarnation: 0,
@@ -58,6 +59,7 @@ export const SupervisorWord = {
 	restarts: 5,
 	present: 6,
 	ringGeneration: 7,
+	addedEpoch: 8,
 } as const;
 /** i32 words of a row's balancer part. `handoffBatches` counts messages put into the shard's handoff socket: see `BusLink.sleep`. */
 export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches: 2 } as const;
@@ -66,8 +68,16 @@ export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches
  * rings first and then swaps that number for 0, so that a waker who dies in between, or comes late, wipes no later sleep.
  */
 export const BellWord = { sleeping: 0 } as const;
-/** i32 words of a row's shard part. */
-export const ShardWord = { state: 0, connections: 1, handoffsReceived: 2, webSockets: 3, proxiedSeen: 4, troubles: 5 } as const;
+/** i32 words of a row's shard part. `epochSeen` is the membership epoch up to which the shard has taken up the others' rings. */
+export const ShardWord = {
+	state: 0,
+	connections: 1,
+	handoffsReceived: 2,
+	webSockets: 3,
+	proxiedSeen: 4,
+	troubles: 5,
+	epochSeen: 6,
+} as const;
 
 /**
  * What can be wrong with a shard that serves nevertheless: health calls it degraded and says the sentence. One bit each in the

@@ -119,6 +119,7 @@ export class SharedMemoryBus extends RingLink {
 			this.readers.add(slot, generation, attachRing(file.buffer), resume, () => file.close());
 		}
 		this.#others = rows.map((row) => row.slot).filter((slot) => slot !== this.member);
+		this.#row.epochSeen = this.#epoch;
 	}
 
 	/** Null when the member was removed this instant: the epoch has changed again, or is about to. */

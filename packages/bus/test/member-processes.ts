@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { buryMember, createMemberFiles, removeMemberFiles } from "../src/index.ts";
@@ -100,8 +101,11 @@ export class MemberProcesses {
 		return { ...report, seen: new Map(report.seen.map(([origin, incarnations]) => [origin, new Map(incarnations)])) };
 	}
 
-	remove(slot: number): void {
-		removeMemberFiles(this.cluster.directory, this.cluster.board, slot);
+	/** Waits until the others have taken up the slot's ring, as a supervisor would. */
+	async remove(slot: number): Promise<void> {
+		const { directory, board } = this.cluster;
+		for (const endMs = performance.now() + 5_000; !removeMemberFiles(directory, board, slot); await delay(1))
+			if (performance.now() > endMs) throw new Error(`member ${slot} could not be removed within 5 s`);
 	}
 
 	/** Throws when a member has found something wrong. */

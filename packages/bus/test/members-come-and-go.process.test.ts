@@ -25,7 +25,7 @@ describe(`members that come and go under load (SHARDCAST_TEST_SEED=${seed})`, ()
 				await members.stop(slot);
 				await members.finish(slot);
 			} else await members.kill(slot);
-			members.remove(slot);
+			await members.remove(slot);
 			members.check();
 		}
 		for (const slot of staying) await members.stop(slot);

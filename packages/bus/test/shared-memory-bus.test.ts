@@ -129,10 +129,34 @@ describe("members go", () => {
 		expect(staying.backlogBytes()).toBe(0);
 	});
 
+	it("cannot go before every running member has taken up its ring, so nothing is lost that was added and removed in between", () => {
+		const { directory, board, join } = cluster(1);
+		const staying = join(0);
+		createMemberFiles(directory, board, 1, options);
+		const brief = join(1);
+		publish(brief, "last words");
+		brief.close();
+		buryMember(directory, board, 1);
+		expect(removeMemberFiles(directory, board, 1)).toBe(false);
+		expect(board.slots()).toEqual([0, 1]);
+		staying.refreshMembers();
+		expect(removeMemberFiles(directory, board, 1)).toBe(true);
+		expect(board.slots()).toEqual([0]);
+		expect(takeAll(staying)).toEqual(["1: last words"]);
+	});
+
+	it("does not wait for members that do not run", () => {
+		const { directory, board, join } = cluster(2);
+		join(0);
+		buryMember(directory, board, 0);
+		createMemberFiles(directory, board, 2, options);
+		expect(removeMemberFiles(directory, board, 2)).toBe(true);
+	});
+
 	it("does not matter to remove what is not there", () => {
 		const { directory, board } = cluster(1);
 		const epoch = board.membershipEpoch;
-		removeMemberFiles(directory, board, 5);
+		expect(removeMemberFiles(directory, board, 5)).toBe(true);
 		expect(board.membershipEpoch).toBe(epoch);
 	});
 });
