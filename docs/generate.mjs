@@ -26,10 +26,11 @@ function options() {
 					`\`${fileKey(key)}\``,
 					`\`${environmentName(key)}\``,
 					shown === "" ? "" : `\`${shown}\``,
+					option.live ? "live" : "restart",
 					option.help + only,
 				];
 			});
-			return `## ${title}\n\n${table(["flag", "file", "environment", "default", "what it does"], rows)}`;
+			return `## ${title}\n\n${table(["flag", "file", "environment", "default", "change", "what it does"], rows)}`;
 		})
 		.join("\n");
 }

@@ -20,11 +20,13 @@ export interface BalancerOptions {
 	readonly mode: "handoff" | "proxy";
 	/** The text of GET /metrics, which the supervisor puts together from all processes. */
 	readonly collectMetrics: () => Promise<string>;
-	readonly config: Pick<
-		Config,
-		"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "heartbeatTimeoutMs" | "allowedOrigins" | "consoleToken"
-	>;
+	readonly config: BalancerConfig;
 }
+
+export type BalancerConfig = Pick<
+	Config,
+	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "heartbeatTimeoutMs" | "allowedOrigins" | "consoleToken"
+>;
 
 const beatMs = 1000;
 
@@ -36,19 +38,26 @@ export class Balancer {
 	readonly #options: BalancerOptions;
 	readonly #monitor = new ProcessMonitor();
 	readonly #doorbells: Doorbells;
+	readonly #reception: Reception;
 	readonly #door: Door;
+	#config: BalancerConfig;
 	#beat: NodeJS.Timeout | null = null;
 	#port = 0;
 
 	constructor(options: BalancerOptions) {
 		const { board, directory, mode, config } = options;
 		this.#options = options;
+		this.#config = config;
 		this.#doorbells = new Doorbells(directory, board);
 		const reception = new Reception({
 			count: (counter, amount) => board.balancer.add(counter, amount),
-			answers: new Answers(routes(options), config.headBytesMax),
+			answers: new Answers(
+				routes(options, () => this.#config),
+				config.headBytesMax,
+			),
 			allowedOrigins: config.allowedOrigins,
 		});
+		this.#reception = reception;
 		const shared = { reception, headBytesMax: config.headBytesMax, headTimeoutMs: config.headTimeoutMs, descriptorsMax: descriptorLimit() };
 		this.#door = mode === "handoff" ? this.#handoffDoor(shared) : this.#proxyDoor(shared);
 	}
@@ -70,6 +79,13 @@ export class Balancer {
 			throw cannotListen(config.lbAddr, error);
 		});
 		board.balancer.state = ShardState.serving;
+	}
+
+	/** Takes over those settings that may change while it serves. */
+	reload(config: BalancerConfig): void {
+		this.#config = config;
+		this.#reception.allowedOrigins = config.allowedOrigins;
+		this.#door.headTimeoutMs = config.headTimeoutMs;
 	}
 
 	async drain(deadlineMs: number): Promise<number> {
@@ -136,20 +152,20 @@ interface SharedOptions {
 	readonly descriptorsMax: number;
 }
 
-function routes({ board, config, collectMetrics }: BalancerOptions): Routes {
+function routes({ board, collectMetrics }: BalancerOptions, config: () => BalancerConfig): Routes {
 	return new Map<string, (request: IncomingMessage) => Answer | Promise<Answer>>([
-		...consoleRoutes(config.consoleToken),
+		...consoleRoutes(() => config().consoleToken),
 		[
 			"/health",
 			() => {
-				const report = healthReport(board, config);
+				const report = healthReport(board, config());
 				return json(report.status === "unhealthy" ? 503 : 200, report);
 			},
 		],
 		[
 			"/ready",
 			() => {
-				const { ready, reasons } = readiness(board, config);
+				const { ready, reasons } = readiness(board, config());
 				return ready ? json(200, { ready }) : json(503, { ready, reasons });
 			},
 		],

@@ -7,10 +7,10 @@ import { type Asset, consoleHeaders, loadConsoleAssets } from "./console-assets.
  * The console's page and what it loads. The page itself is guarded like its feed: without a token it is for this machine only. What the page loads (code and
  * styles, the same for everybody and in the public sources) is not, because a browser does not pass the page's token on.
  */
-export function consoleRoutes(token: string | undefined): [string, (request: IncomingMessage) => Answer][] {
+export function consoleRoutes(token: () => string | undefined): [string, (request: IncomingMessage) => Answer][] {
 	return [...loadConsoleAssets()].map(([path, asset]) => [
 		path,
-		(request) => (path === "/console" ? page(request, asset, token) : give(request, asset)),
+		(request) => (path === "/console" ? page(request, asset, token()) : give(request, asset)),
 	]);
 }
 

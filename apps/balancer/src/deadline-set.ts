@@ -3,11 +3,11 @@
  * One timer for all of them, and none while the set is empty.
  */
 export class DeadlineSet<T> {
-	readonly #lifetimeMs: number;
+	#lifetimeMs: number;
 	readonly #itemsMax: number;
 	readonly #expire: (item: T) => void;
-	/** In the order of their deadlines, since all have the same lifetime. */
-	readonly #deadlines = new Map<T, number>();
+	/** When each came: in the order of their deadlines, since all have the same lifetime. */
+	readonly #since = new Map<T, number>();
 	#timer: NodeJS.Timeout | null = null;
 
 	/** @param options.expire gets an item that has been taken out, its time over or its place needed. */
@@ -17,25 +17,32 @@ export class DeadlineSet<T> {
 		this.#expire = options.expire;
 	}
 
+	/** Holds for those that are here as well. */
+	set lifetimeMs(value: number) {
+		this.#lifetimeMs = value;
+		this.#stopTimer();
+		if (this.#since.size > 0) this.#timer = setTimeout(this.#onTimer, 0);
+	}
+
 	get size(): number {
-		return this.#deadlines.size;
+		return this.#since.size;
 	}
 
 	add(item: T): void {
-		if (this.#deadlines.size >= this.#itemsMax) this.#expireOldest();
-		this.#deadlines.set(item, performance.now() + this.#lifetimeMs);
+		if (this.#since.size >= this.#itemsMax) this.#expireOldest();
+		this.#since.set(item, performance.now());
 		this.#timer ??= setTimeout(this.#onTimer, this.#lifetimeMs);
 	}
 
 	delete(item: T): boolean {
-		const wasThere = this.#deadlines.delete(item);
-		if (this.#deadlines.size === 0) this.#stopTimer();
+		const wasThere = this.#since.delete(item);
+		if (this.#since.size === 0) this.#stopTimer();
 		return wasThere;
 	}
 
 	/** Takes out those that `which` chooses, all by default. */
 	take(which: (item: T) => boolean = () => true): T[] {
-		const taken = [...this.#deadlines.keys()].filter(which);
+		const taken = [...this.#since.keys()].filter(which);
 		for (const item of taken) this.delete(item);
 		return taken;
 	}
@@ -43,7 +50,8 @@ export class DeadlineSet<T> {
 	readonly #onTimer = (): void => {
 		this.#timer = null;
 		const nowMs = performance.now();
-		for (const deadlineMs of this.#deadlines.values()) {
+		for (const sinceMs of this.#since.values()) {
+			const deadlineMs = sinceMs + this.#lifetimeMs;
 			if (deadlineMs > nowMs) {
 				this.#timer ??= setTimeout(this.#onTimer, deadlineMs - nowMs);
 				return;
@@ -53,7 +61,7 @@ export class DeadlineSet<T> {
 	};
 
 	#expireOldest(): void {
-		for (const item of this.#deadlines.keys()) {
+		for (const item of this.#since.keys()) {
 			this.delete(item);
 			this.#expire(item);
 			return;

@@ -7,6 +7,8 @@ export interface Door {
 	open(address: Address): Promise<number>;
 	/** Connections that are here and neither handed on nor answered. */
 	readonly pending: number;
+	/** Time that clients have for their heads; for those that are here as well. */
+	set headTimeoutMs(value: number);
 	/** Once a second. */
 	tick(): void;
 	/** Takes no new ones and works off those that are here, for at most `deadlineMs`; returns how many were cut off. */

@@ -39,6 +39,7 @@ interface Homeless {
  */
 export class HandoffDoor implements Door {
 	readonly #options: HandoffDoorOptions;
+	headTimeoutMs: number;
 	readonly #reception: Reception;
 	readonly #picker: Picker;
 	readonly #handoff: Handoff;
@@ -55,6 +56,7 @@ export class HandoffDoor implements Door {
 
 	constructor(options: HandoffDoorOptions) {
 		this.#options = options;
+		this.headTimeoutMs = options.headTimeoutMs;
 		this.#reception = options.reception;
 		this.#picker = options.picker;
 		this.#handoff = options.handoff;
@@ -62,7 +64,7 @@ export class HandoffDoor implements Door {
 		this.#bytes = Buffer.allocUnsafeSlow(options.headBytesMax);
 		this.#heads = new WaitingHeads({
 			headsMax: DoorLimits.headsMax,
-			timeoutMs: options.headTimeoutMs,
+			timeoutMs: () => this.headTimeoutMs,
 			nowMs: monotonicMs,
 			begin: () => this.#picker.look(),
 			look: (head) => {

@@ -17,6 +17,7 @@ const control = connectToParent({
 		await balancer.start();
 		return { port: balancer.port };
 	},
+	reload: (config) => balancer?.reload(config),
 	async drain(deadlineMs) {
 		const cutOff = (await balancer?.drain(deadlineMs)) ?? 0;
 		await balancer?.stop();

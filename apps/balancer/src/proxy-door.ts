@@ -73,6 +73,10 @@ export class ProxyDoor implements Door {
 		this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#admit(socket));
 	}
 
+	set headTimeoutMs(value: number) {
+		this.#waiting.lifetimeMs = value;
+	}
+
 	get pending(): number {
 		return this.#waiting.size + this.#room.size + this.#reception.leaving;
 	}

@@ -21,7 +21,7 @@ export class Reception {
 	/** Connections that get an answer from the balancer and then close. Whoever is cut here did not read it. */
 	readonly #leaving = new DeadlineSet<Socket>({ lifetimeMs: answerMs, itemsMax: answeringMax, expire: (socket) => socket.destroy() });
 	readonly #answers: Answers;
-	readonly #allowedOrigins: ReadonlySet<string>;
+	#allowedOrigins: ReadonlySet<string> = new Set();
 
 	constructor(options: {
 		readonly count: (counter: BalancerCounter, amount: number) => void;
@@ -30,7 +30,11 @@ export class Reception {
 	}) {
 		this.count = options.count;
 		this.#answers = options.answers;
-		this.#allowedOrigins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase().replace(/\/+$/, "")));
+		this.allowedOrigins = options.allowedOrigins;
+	}
+
+	set allowedOrigins(origins: readonly string[]) {
+		this.#allowedOrigins = new Set(origins.map((origin) => origin.toLowerCase().replace(/\/+$/, "")));
 	}
 
 	/** Connections that are being answered. */

@@ -16,7 +16,8 @@ export interface WaitingHead {
 
 export interface WaitingHeadsOptions {
 	readonly headsMax: number;
-	readonly timeoutMs: number;
+	/** Looked up at each look. */
+	readonly timeoutMs: () => number;
 	readonly nowMs: () => number;
 	/** Looks once more; false when the head is settled, one way or the other. */
 	readonly look: (head: WaitingHead) => boolean;
@@ -73,7 +74,8 @@ export class WaitingHeads {
 
 	readonly #onTimer = (): void => {
 		this.#timer = null;
-		const { nowMs, timeoutMs, look, begin, end, expire } = this.#options;
+		const { nowMs, look, begin, end, expire } = this.#options;
+		const timeoutMs = this.#options.timeoutMs();
 		const now = nowMs();
 		let nextDueMs = Number.POSITIVE_INFINITY;
 		begin();

@@ -17,7 +17,7 @@ describe("waiting heads", () => {
 		onLook = () => true;
 		heads = new WaitingHeads({
 			headsMax: 3,
-			timeoutMs: 1000,
+			timeoutMs: () => 1000,
 			nowMs: () => performance.now(),
 			look: (head) => {
 				looks.push({ fd: head.fd, atMs: performance.now() });

@@ -3,6 +3,7 @@ import { DescriptorChannel, dieWithParent } from "@shardcast/native";
 import {
 	askForMetrics,
 	type ChildControl,
+	type Config,
 	type ConsoleAnswer,
 	connectToParent,
 	createLog,
@@ -23,24 +24,26 @@ const consoleAnswerMs = 1000;
 /** A shard as a child of the supervisor, which starts, drains and restarts it. */
 export function runForked(): void {
 	dieWithParent();
-	let shard: Shard | null = null;
+	let started: { readonly shard: Shard; reload(config: Config): void } | null = null;
 	let metrics: ProcessMetrics | null = null;
 	const control = connectToParent({
 		start: async (message) => {
 			metrics = new ProcessMetrics(`shard-${message.slot}`, message.slot);
-			shard = await startShard(message, control, metrics);
-			return { port: shard.port };
+			started = await startShard(message, control, metrics);
+			return { port: started.shard.port };
 		},
+		reload: (config) => started?.reload(config),
 		request: async (question) => {
 			switch (question.what) {
 				case "metrics":
 					return metrics?.values() ?? null;
 				case "console":
-					return shard?.consolePart(question.channels) ?? null;
+					return started?.shard.consolePart(question.channels) ?? null;
 			}
 		},
 		drain: async (deadlineMs) => {
-			if (shard === null) return { cutOff: 0 };
+			if (started === null) return { cutOff: 0 };
+			const { shard } = started;
 			const cutOff = await withDeadline(shard.drain(deadlineMs), deadlineMs, "draining");
 			await shard.stop();
 			return { cutOff };
@@ -48,8 +51,8 @@ export function runForked(): void {
 	});
 }
 
-async function startShard(message: StartMessage, control: ChildControl, metrics: ProcessMetrics): Promise<Shard> {
-	const { slot, incarnation, shardsTotal, cluster, config, mode, connectionsMax } = message;
+async function startShard(message: StartMessage, control: ChildControl, metrics: ProcessMetrics) {
+	const { slot, incarnation, shardsTotal, cluster, config, mode } = message;
 	process.title = `shardcast shard ${slot}`;
 	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
 	const directory = ClusterDirectory.open(cluster);
@@ -66,7 +69,6 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 		bus,
 		ingest: ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row, metrics }),
 		address: { host: config.host, port },
-		connectionsMax,
 		handoff: mode === "handoff" ? DescriptorChannel.bind(directory.handoffPath(slot)) : null,
 		isProxy: mode === "proxy" ? proxyTokenCheck(directory.path) : null,
 		log,
@@ -77,8 +79,17 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 	await shard.start().catch((error: unknown) => {
 		throw cannotListen(error, `${config.host}:${port}`, "--base-port");
 	});
-	if (log.level === "debug") {
-		new StatusLine({ connections: () => row.webSockets, messages: () => row.get("messagesIn"), print: (line) => log.debug(line) }).start();
-	}
-	return shard;
+	const statusLine = new StatusLine({
+		connections: () => row.webSockets,
+		messages: () => row.get("messagesIn"),
+		print: (line) => log.debug(line),
+	});
+	const talk = () => (log.level === "debug" ? statusLine.start() : statusLine.stop());
+	talk();
+	const reload = (settings: Config) => {
+		log.level = settings.logLevel;
+		shard.reload(settings);
+		talk();
+	};
+	return { shard, reload };
 }

@@ -1,9 +1,9 @@
+import type { RateLimit } from "@shardcast/service";
 import { type ChannelList, CloseCode, RecordKind } from "@shardcast/wire";
 import { addressOf, type Client } from "./client.ts";
 import type { Clients } from "./clients.ts";
 import type { Counters } from "./counters.ts";
 import type { MessageContext, MiddlewareChain } from "./middleware.ts";
-import type { RateLimit } from "./rate-limit.ts";
 import type { SenderIds } from "./sender-ids.ts";
 
 export interface IncomingParts {

@@ -3,7 +3,7 @@ import type { Client } from "./client.ts";
 
 export interface LeavingClientsOptions {
 	/** `--max-buffered`: above it uWebSockets.js sends nothing to a client any more, not even a close frame. */
-	readonly bufferedBytesMax: number;
+	readonly bufferedBytesMax: () => number;
 	/** How long a client may take to read so much that a close frame fits behind what it already has. */
 	readonly deadlineMs: number;
 	readonly nowMs: () => number;
@@ -54,7 +54,7 @@ export class LeavingClients {
 	}
 
 	#tell(client: Client): boolean {
-		if (client.getBufferedAmount() + closeFrameBytes > this.#options.bufferedBytesMax) return false;
+		if (client.getBufferedAmount() + closeFrameBytes > this.#options.bufferedBytesMax()) return false;
 		const code = client.leaving || CloseCode.goingAway;
 		client.end(code, closeReasons[code]);
 		return true;

@@ -7,17 +7,21 @@ import { normalizeOrigins } from "./origin.ts";
  */
 export class LiveSettings {
 	#config: Config;
+	/** The least that any client that may still be here was let in with. */
+	#bufferedBytesLeast: number;
 	#allowedOrigins: readonly string[] = [];
 	#isKey: ((given: string) => boolean) | null = null;
 
 	constructor(config: Config) {
 		this.#config = config;
+		this.#bufferedBytesLeast = config.maxBufferedBytes;
 		this.change(config);
 	}
 
 	change(config: Config): void {
 		const { apiKey, allowedOrigins } = config;
 		this.#config = config;
+		this.#bufferedBytesLeast = Math.min(this.#bufferedBytesLeast, config.maxBufferedBytes);
 		this.#allowedOrigins = normalizeOrigins(allowedOrigins);
 		this.#isKey = apiKey === undefined ? null : (given) => secretMatches(given, apiKey);
 	}
@@ -31,11 +35,13 @@ export class LiveSettings {
 		return this.#isKey;
 	}
 
-	get flushMaxMs(): number {
-		return this.#config.flushMaxMs;
+	/** What may wait for any client at least: uWebSockets.js keeps a client to the limit that it came under. */
+	get bufferedBytesLeast(): number {
+		return this.#bufferedBytesLeast;
 	}
 
-	get drainRate(): number {
-		return this.#config.drainRate;
+	/** Everything else, as it is. */
+	get config(): Config {
+		return this.#config;
 	}
 }

@@ -1,12 +1,12 @@
-import { type Config, complain } from "@shardcast/service";
+import { complain, decodeSingle, singleVariable } from "@shardcast/service";
 import { runForked } from "./forked.ts";
 import { runSingle } from "./single.ts";
 
 // `shardcast single` runs this program in its own process and leaves the checked settings here.
-const single = process.env.SHARDCAST_SINGLE;
+const single = process.env[singleVariable];
 try {
 	if (single === undefined) runForked();
-	else await runSingle(JSON.parse(single) as Config);
+	else await runSingle(decodeSingle(single, process.env));
 } catch (error) {
 	process.exit(complain("shardcast", error));
 }

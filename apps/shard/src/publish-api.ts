@@ -1,9 +1,9 @@
+import type { RateLimit } from "@shardcast/service";
 import type { Counters } from "./counters.ts";
 import { type HttpReply, json, refusal } from "./http-reply.ts";
 import type { Incoming, Settled } from "./incoming.ts";
 import { originAllowed } from "./origin.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
-import type { RateLimit } from "./rate-limit.ts";
 
 /** The head of a request to `/api/publish`. Header values are as sent, "" when absent. */
 export interface PublishHead {

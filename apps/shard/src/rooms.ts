@@ -39,7 +39,7 @@ export class Rooms {
 	readonly filtered: Audience = { topic: "filtered", size: 0 };
 	/** The result of `select`, valid until the next call. */
 	readonly audiences: Audience[] = [];
-	readonly #roomsMax: number;
+	#roomsMax: number;
 	readonly #bySet = new Map<string, Room>();
 	readonly #byChannel = new Map<number, ChannelRooms>();
 	#roomsMade = 0;
@@ -48,6 +48,11 @@ export class Rooms {
 	constructor(everybody: ChannelList, roomsMax: number) {
 		this.#roomsMax = roomsMax;
 		this.unfiltered = { topic: "unfiltered", size: 0, channels: everybody, selected: 0 };
+	}
+
+	/** Holds for sets that come from now on. */
+	set roomsMax(value: number) {
+		this.#roomsMax = value;
 	}
 
 	/** Distinct sets of channels at present. */
@@ -97,7 +102,8 @@ export class Rooms {
 	/** Fills `audiences` with those that get the record, disjoint and none of them empty. No allocation. */
 	select(u8: Uint8Array, view: DataView, head: RecordHead): readonly Audience[] {
 		const audiences = this.audiences;
-		audiences.length = 0;
+		// Setting the length to 0 would give the array's memory away, and the next push ask for new: garbage for every record.
+		while (audiences.length > 0) audiences.pop();
 		if (this.unfiltered.size > 0) audiences.push(this.unfiltered);
 		if (this.filtered.size === 0) return audiences;
 		if (head.channelCount === 0) {

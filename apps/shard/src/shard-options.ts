@@ -8,12 +8,12 @@ import type { ShardIngest } from "./ingest/shard-ingest.ts";
 export interface ShardOptions {
 	readonly config: Config;
 	readonly board: Scoreboard;
+	/** Its `connectionsMax` is how many WebSockets this shard takes; whoever hosts it may change it at any time. */
 	readonly row: BoardRow;
 	/** This shard's end of the bus; closed with it. */
 	readonly bus: BusLink;
 	/** Where it listens; null = it only gets connections handed over. */
 	readonly address: Address | null;
-	readonly connectionsMax: number;
 	/** Through which connections are handed over; null = there is no balancer that could. */
 	readonly handoff: Pick<DescriptorChannel, "receive" | "close"> | null;
 	/** Knows our own balancer by what it shows when it forwards; null = nobody forwards. */

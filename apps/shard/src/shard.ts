@@ -1,5 +1,5 @@
 import { ShardState } from "@shardcast/bus";
-import type { Config, ConsolePart } from "@shardcast/service";
+import { type Config, type ConsolePart, RateLimit } from "@shardcast/service";
 import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind, shardLife } from "@shardcast/wire";
 import { addressOf, type Client } from "./client.ts";
 import { proxiedAddress } from "./client-address.ts";
@@ -21,7 +21,6 @@ import { LiveSettings } from "./live-settings.ts";
 import { type Middleware, MiddlewareChain } from "./middleware.ts";
 import { PublishApi } from "./publish-api.ts";
 import { Publisher } from "./publisher.ts";
-import { RateLimit } from "./rate-limit.ts";
 import { Rooms } from "./rooms.ts";
 import { answerRequest } from "./routes.ts";
 import { SenderIds } from "./sender-ids.ts";
@@ -67,7 +66,8 @@ export class Shard {
 	#openAtStart = 0;
 
 	constructor(options: ShardOptions) {
-		const { config, row, bus, handoff, connectionsMax, log } = options;
+		const { config, row, bus, handoff, log } = options;
+		const { connectionsMax } = row;
 		const nowMs = () => performance.now();
 		this.#options = options;
 		const live = new LiveSettings(config);
@@ -76,7 +76,7 @@ export class Shard {
 		this.#publisherRate = new RateLimit(config.messageRate, publishersMax);
 		this.#rooms = new Rooms(everybody, connectionsMax);
 		const senders = new SenderIds<Client>();
-		this.#leaving = new LeavingClients({ bufferedBytesMax: config.maxBufferedBytes, deadlineMs: leavingDeadlineMs, nowMs });
+		this.#leaving = new LeavingClients({ bufferedBytesMax: () => live.bufferedBytesLeast, deadlineMs: leavingDeadlineMs, nowMs });
 		this.clients = new Clients({ rooms: this.#rooms, senders, leaving: this.#leaving, counters: row, words: row, soon: setImmediate });
 		this.#held = new HeldFrames(heldLimits);
 		this.#publisher = new Publisher({
@@ -112,8 +112,7 @@ export class Shard {
 		});
 		this.#sockets = new Sockets({
 			payloadBytesMax: config.maxPayloadBytes,
-			bufferedBytesMax: config.maxBufferedBytes,
-			idleTimeoutMs: config.idleTimeoutMs,
+			limits: config,
 			publish: this.#publish,
 			handlers: this.#handlers(),
 		});
@@ -142,7 +141,7 @@ export class Shard {
 			policy: new FlushPolicy({
 				pauseRatio,
 				get pauseMsMax() {
-					return live.flushMaxMs * pauseShare;
+					return live.config.flushMaxMs * pauseShare;
 				},
 			}),
 			counters: row,
@@ -155,8 +154,12 @@ export class Shard {
 			},
 			afterFlush: () => fanOut.count(),
 			holds: () => this.#publisher.holds,
-			batch: config.batch,
-			turnBytesMax: config.maxBufferedBytes * turnShareOfBuffer,
+			get batch() {
+				return live.config.batch;
+			},
+			get turnBytesMax() {
+				return live.bufferedBytesLeast * turnShareOfBuffer;
+			},
 		});
 		this.#vitals = new Vitals({ counters: row, bus, sample: options.sample, onBeat: () => this.#leaving.expire() });
 	}
@@ -187,9 +190,13 @@ export class Shard {
 
 	/** Takes over those settings that may change while it serves; all others are left as they were. */
 	reload(config: Config): void {
+		const { connectionsMax } = this.#options.row;
 		this.#live.change(config);
 		this.#clientRate.perSecond = config.messageRate;
+		this.#clientRate.clientsMax = connectionsMax;
 		this.#publisherRate.perSecond = config.messageRate;
+		this.#rooms.roomsMax = connectionsMax;
+		this.#sockets.limit(config);
 	}
 
 	async start(): Promise<void> {
@@ -231,7 +238,7 @@ export class Shard {
 				bodiesRead: () => bodies.whenNone(),
 				ingestDrained: async (workMs) => ingest?.drain(workMs),
 				consoleClosed: () => this.#console.close(),
-				clientsPerSecond: this.#live.drainRate,
+				clientsPerSecond: this.#live.config.drainRate,
 				openAtStart: this.#openAtStart,
 			},
 			deadlineMs,
@@ -251,11 +258,12 @@ export class Shard {
 	}
 
 	#handlers(): SocketHandlers {
-		const { row, log, connectionsMax, events } = this.#options;
+		const { row, log, events } = this.#options;
 		return {
 			upgrade: (head, forwarded) => {
 				const judged = judgeUpgrade(head, { allowedOrigins: this.#live.allowedOrigins, draining: this.#draining });
 				if ("refused" in judged) return judged;
+				const { connectionsMax } = row;
 				const room = this.clients.count < connectionsMax ? this.#rooms.enter(judged.channels) : null;
 				if (room !== null) return { data: this.clients.dataFor(room, this.#proxiedAddress(forwarded)) };
 				row.add("refused", 1);
@@ -277,11 +285,11 @@ export class Shard {
 			connections: (count) => {
 				row.connections = count;
 			},
-			request: (method, path) => answerRequest(method, path, this.#options),
+			request: (method, path) => answerRequest(method, path, { ...this.#options, config: this.#live.config }),
 			requested: () => row.add("httpRequests", 1),
 			watch: (head) => {
 				if (this.#draining) return refusal("unavailable", "this server is shutting down; connect again");
-				return mayWatch(head, this.#options.config.consoleToken) ? null : refusal("forbidden", consoleForbidden);
+				return mayWatch(head, this.#live.config.consoleToken) ? null : refusal("forbidden", consoleForbidden);
 			},
 			watching: (viewer) => this.#console.add(viewer),
 			watchRequest: (viewer, message) => this.#console.request(viewer, message),
@@ -295,7 +303,8 @@ export class Shard {
 	}
 
 	async #consoleSnapshot(busiest: readonly BusyChannel[]): Promise<ConsoleSnapshot> {
-		const { board, config, consoleAnswer } = this.#options;
+		const { board, consoleAnswer } = this.#options;
+		const { config } = this.#live;
 		const { events, parts } = await consoleAnswer(busiest.map(({ name }) => name));
 		return consoleSnapshot(board, {
 			version,

@@ -1,18 +1,22 @@
-import { type Config, createLog, type Log, parseAddress, urlHost } from "@shardcast/service";
+import { type Config, type ConfigInput, createLog, type Log, onHangUp, parseAddress, urlHost } from "@shardcast/service";
 import { createServer } from "./library/index.ts";
 
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const signals = ["SIGINT", "SIGTERM"] as const;
 
-/** One shard as a program of its own: no supervisor, no balancer, no shared memory; it stops on a signal. */
-export async function runSingle(config: Config): Promise<void> {
+/**
+ * One shard as a program of its own: no supervisor, no balancer, no shared memory; it stops on a signal, and reads its settings again on
+ * SIGHUP. @param given.input what they were read from.
+ */
+export async function runSingle({ config, input }: { readonly config: Config; readonly input: ConfigInput }): Promise<void> {
 	process.title = "shardcast single";
 	const log = createLog({ name: "shardcast", level: config.logLevel, format: config.logFormat });
 	const server = createServer(config, { log, statusLine: (line) => log.info(line) });
 	await server.run();
 	process.stdout.write(banner(config, server.port));
-	stopOnSignals(log, async (reason) => {
+	const reloader = server.reloader(input);
+	const stopInOrder = async (reason: string): Promise<number> => {
 		const { connections } = server.control.stats();
-		const timeoutMs = config.shutdownTimeoutMs;
+		const timeoutMs = server.config.shutdownTimeoutMs;
 		log.info({ connections, timeoutMs }, `shutting down: ${reason}; ${connections} connections`);
 		const beganMs = performance.now();
 		const cutOff = await server.shutdown();
@@ -20,22 +24,24 @@ export async function runSingle(config: Config): Promise<void> {
 		if (cutOff === 0) log.info({ cutOff }, `shutdown complete: nothing was cut off, ${took}`);
 		else log.warn({ cutOff }, `shutdown complete: ${cutOff} cut off, ${took}`);
 		return cutOff === 0 ? 0 : 1;
-	});
+	};
+	stopOnSignals(log, stopInOrder, () => reloader.reload());
 }
 
-/** The first signal stops in order, the second forces. */
-function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number>): void {
+/** The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP stops as well if it says that the terminal is gone. */
+function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number>, reload: () => void): void {
 	let stopping = false;
-	for (const signal of signals) {
-		process.on(signal, () => {
-			if (stopping) {
-				log.warn(`forced to stop: second signal (${signal})`);
-				process.exit(1);
-			}
-			stopping = true;
-			void stopInOrder(signal).then((status) => process.exit(status));
-		});
-	}
+	const onSignal = (signal: NodeJS.Signals) => {
+		if (stopping) {
+			log.warn(`forced to stop: second signal (${signal})`);
+			process.exit(1);
+		}
+		stopping = true;
+		void stopInOrder(signal).then((status) => process.exit(status));
+	};
+	for (const signal of signals) process.on(signal, onSignal);
+	// One that is stopping needs no new settings.
+	onHangUp({ reload: () => !stopping && reload(), leave: () => onSignal("SIGHUP") });
 }
 
 function banner(config: Config, port: number): string {

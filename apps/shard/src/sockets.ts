@@ -52,10 +52,16 @@ export interface SocketHandlers {
 	proxiedAddress(head: ForwardedHead): string | null;
 }
 
+/** To which uWebSockets.js keeps a client. */
+export interface ClientLimits {
+	/** Bytes that may wait for it. */
+	readonly maxBufferedBytes: number;
+	readonly idleTimeoutMs: number;
+}
+
 export interface SocketOptions {
 	readonly payloadBytesMax: number;
-	readonly bufferedBytesMax: number;
-	readonly idleTimeoutMs: number;
+	readonly limits: ClientLimits;
 	readonly publish: PublishApi;
 	readonly handlers: SocketHandlers;
 }
@@ -92,6 +98,7 @@ export class Sockets implements TopicPublisher {
 	readonly bodies: BodyReader;
 	readonly #app: TemplatedApp;
 	readonly #options: SocketOptions;
+	#limits: ClientLimits;
 	#listening: us_listen_socket | null = null;
 	/** Opened minus closed; the library does not count an upgrade as closed, nor the end of a WebSocket. */
 	#filtered = 0;
@@ -99,13 +106,13 @@ export class Sockets implements TopicPublisher {
 
 	constructor(options: SocketOptions) {
 		this.#options = options;
+		this.#limits = options.limits;
 		const { bodyBytesMax } = options.publish;
 		this.bodies = new BodyReader({ bodyBytesMax, bodiesMax, bytesMax: Math.max(bodyBytesAllMin, bodyBytesMax) });
 		this.#app = App();
 		this.#app.filter(this.#onConnection);
-		const behavior = this.#behavior();
+		this.#serveClients();
 		for (const path of webSocketPaths) {
-			this.#app.ws(path, behavior);
 			this.#app.any(path, (response, request) => this.#answer(response, request, upgradeRequired()));
 		}
 		this.#app.ws(consolePath, this.#consoleBehavior());
@@ -133,6 +140,17 @@ export class Sockets implements TopicPublisher {
 		return us_socket_local_port(listening as never);
 	}
 
+	/**
+	 * Holds for clients that connect from now on: the library keeps each to the limits that it came under. A change leaves some hundred
+	 * bytes behind in it; the same limits change nothing.
+	 */
+	limit(limits: ClientLimits): void {
+		const { maxBufferedBytes, idleTimeoutMs } = this.#limits;
+		if (limits.maxBufferedBytes === maxBufferedBytes && limits.idleTimeoutMs === idleTimeoutMs) return;
+		this.#limits = limits;
+		this.#serveClients();
+	}
+
 	/** Serves a connection whose descriptor was handed over. It is the library's from now on. */
 	adopt(descriptor: number): void {
 		this.#app.adoptSocket(descriptor);
@@ -154,12 +172,19 @@ export class Sockets implements TopicPublisher {
 		this.#app.close();
 	}
 
+	/** The last one that was given to the library for a path counts. */
+	#serveClients(): void {
+		const behavior = this.#behavior();
+		for (const path of webSocketPaths) this.#app.ws(path, behavior);
+	}
+
 	#behavior(): WebSocketBehavior<ClientData> {
-		const { handlers, payloadBytesMax, bufferedBytesMax, idleTimeoutMs } = this.#options;
+		const { handlers, payloadBytesMax } = this.#options;
+		const { maxBufferedBytes, idleTimeoutMs } = this.#limits;
 		return {
 			compression: DISABLED,
 			maxPayloadLength: Math.max(cutBytesMin, payloadBytesMax * 2),
-			maxBackpressure: bufferedBytesMax,
+			maxBackpressure: maxBufferedBytes,
 			closeOnBackpressureLimit: false,
 			idleTimeout: Math.ceil(idleTimeoutMs / 1000),
 			sendPingsAutomatically: true,

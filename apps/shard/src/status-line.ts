@@ -17,7 +17,7 @@ export class StatusLine {
 	}
 
 	start(): void {
-		this.#timer = setInterval(() => {
+		this.#timer ??= setInterval(() => {
 			const { connections, messages, print } = this.#parts;
 			print(`[${new Date().toISOString()}] Conns: ${connections()}, Msgs: ${messages()}`);
 		}, everyMs);

@@ -52,7 +52,6 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				row,
 				bus: bus.link(slot),
 				address: { host: "127.0.0.1", port },
-				connectionsMax: row.connectionsMax,
 				handoff: null,
 				isProxy: null,
 				ingest: null,

@@ -5,7 +5,7 @@ import { LeavingClients } from "../src/leaving-clients.ts";
 
 function setup() {
 	const clock = { ms: 0 };
-	const leaving = new LeavingClients({ bufferedBytesMax: 1000, deadlineMs: 5000, nowMs: () => clock.ms });
+	const leaving = new LeavingClients({ bufferedBytesMax: () => 1000, deadlineMs: 5000, nowMs: () => clock.ms });
 	const ends: string[] = [];
 	let buffered = 0;
 	const client = {

@@ -1,4 +1,5 @@
 import { MemoryBus, Scoreboard } from "@shardcast/bus";
+import { RateLimit } from "@shardcast/service";
 import { createRecordHead, everybody, RecordKind, readRecordHead } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { Client } from "../src/client.ts";
@@ -7,7 +8,6 @@ import { HeldFrames } from "../src/held-frames.ts";
 import { Incoming } from "../src/incoming.ts";
 import { type MessageContext, type Middleware, MiddlewareChain } from "../src/middleware.ts";
 import { Publisher } from "../src/publisher.ts";
-import { RateLimit } from "../src/rate-limit.ts";
 import { SenderIds } from "../src/sender-ids.ts";
 
 const context = (): MessageContext => ({ source: "http", kind: RecordKind.text, channels: [], address: "", payload: Buffer.from("x") });

@@ -1,10 +1,10 @@
 import { Scoreboard } from "@shardcast/bus";
+import { RateLimit } from "@shardcast/service";
 import { type ChannelList, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { PublishOutcome } from "../src/incoming.ts";
 import { PublishApi, type PublishApiParts, type PublishHead } from "../src/publish-api.ts";
 import { parsePublish } from "../src/publish-request.ts";
-import { RateLimit } from "../src/rate-limit.ts";
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 const parse = (value: unknown) => {

@@ -17,7 +17,7 @@ afterEach(async () => {
 async function startSingle(changes: Partial<Config> = {}): Promise<{ program: ManagedProcess; port: number }> {
 	const port = await freePorts();
 	const config = defaultConfig({ addr: `127.0.0.1:${port}`, logFormat: "json", ...changes });
-	running = await ManagedProcess.start(entry, [], { env: { SHARDCAST_SINGLE: JSON.stringify(config) } });
+	running = await ManagedProcess.start(entry, [], { env: { SHARDCAST_SINGLE: JSON.stringify({ config, flags: [], file: null }) } });
 	await running.waitForOutput(/shardcast single/, 10_000);
 	return { program: running, port };
 }
@@ -91,7 +91,7 @@ describe("shardcast single", () => {
 		await new Promise<void>((resolve) => server.listen({ port: 0, host: "127.0.0.1" }, resolve));
 		const { port } = server.address() as { port: number };
 		const config = defaultConfig({ addr: `127.0.0.1:${port}` });
-		const program = await ManagedProcess.start(entry, [], { env: { SHARDCAST_SINGLE: JSON.stringify(config) } });
+		const program = await ManagedProcess.start(entry, [], { env: { SHARDCAST_SINGLE: JSON.stringify({ config, flags: [], file: null }) } });
 		expect((await program.exited).code).toBe(2);
 		expect(program.log().trim().split("\n")).toHaveLength(1);
 		expect(program.log()).toMatch(/--addr: 127\.0\.0\.1:\d+ is taken/);

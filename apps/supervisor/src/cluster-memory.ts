@@ -59,6 +59,11 @@ export class ClusterMemory {
 		row.state = ShardState.starting;
 	}
 
+	/** Holds at once, for the balancer that picks and the shard that takes. */
+	limitShards(connectionsMax: number): void {
+		for (const row of this.#board.rows()) row.connectionsMax = connectionsMax;
+	}
+
 	shardDied(slot: number): void {
 		// First, so that whoever sees the state "dead" sees no pid that may soon be somebody else's.
 		this.#board.row(slot).pid = 0;

@@ -1,13 +1,17 @@
-/** SIGHUP as well: it says that the terminal is gone. */
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+import { onHangUp } from "@shardcast/service";
+
+const signals = ["SIGINT", "SIGTERM"] as const;
 
 export interface Stoppable {
 	stop(reason: string): Promise<void>;
 	kill(reason: string): Promise<void>;
 }
 
-/** The first signal stops in order, the second forces. @returns how to take the handlers away again. */
-export function stopOnSignals(stoppable: Stoppable): () => void {
+/**
+ * The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP reads the settings again, unless it says that the terminal is
+ * gone: then it stops as well. @returns how to take the handlers away again.
+ */
+export function stopOnSignals(stoppable: Stoppable, reload: () => void): () => void {
 	let first = true;
 	const onSignal = (signal: NodeJS.Signals) => {
 		const told = first ? stoppable.stop(signal) : stoppable.kill(`second signal (${signal})`);
@@ -20,7 +24,10 @@ export function stopOnSignals(stoppable: Stoppable): () => void {
 		});
 	};
 	for (const signal of signals) process.on(signal, onSignal);
+	// One that is stopping needs no new settings.
+	const forgetHangUp = onHangUp({ reload: () => first && reload(), leave: () => onSignal("SIGHUP") });
 	return () => {
 		for (const signal of signals) process.off(signal, onSignal);
+		forgetHangUp();
 	};
 }

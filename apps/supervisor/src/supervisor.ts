@@ -1,11 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterState } from "@shardcast/bus";
 import {
+	type ClusterEvent,
+	type Config,
+	connectionsPerShard,
 	Deadline,
+	EventLog,
 	type Log,
 	MetricsCollector,
 	type MetricsSource,
+	noReloads,
 	ProcessMetrics,
+	reloadMetrics,
 	type StartupError,
 	type WholeQuestion,
 } from "@shardcast/service";
@@ -14,7 +20,6 @@ import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSp
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
 import { consoleAnswer } from "./console-answer.ts";
-import { EventLog } from "./event-log.ts";
 
 export interface Ended {
 	readonly status: number;
@@ -39,6 +44,8 @@ export class Supervisor {
 	readonly #children: readonly SupervisedChild[];
 	readonly #watchdog: Watchdog;
 	readonly #metrics: MetricsCollector;
+	/** Attempts to change settings. */
+	readonly reloads = noReloads();
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
 	/** Names of the children that have never been ready. */
@@ -52,10 +59,13 @@ export class Supervisor {
 	constructor(facts: ClusterFacts, log: Log) {
 		this.#facts = facts;
 		this.#log = log;
+		const own = new ProcessMetrics("supervisor");
+		own.addReading(reloadMetrics, () => this.reloads);
 		this.#metrics = new MetricsCollector({
 			sources: () => this.#children.filter(({ serving }) => serving).map(metricsSource),
 			board: () => facts.memory.reading(),
-			own: new ProcessMetrics("supervisor"),
+			own,
+			log,
 		});
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),
@@ -87,10 +97,30 @@ export class Supervisor {
 		return this.#balancerPort;
 	}
 
+	/** The settings as they are now. */
+	get config(): Config {
+		return this.#facts.config;
+	}
+
 	start(): void {
 		for (const child of this.#children) child.start();
 		this.#watchdog.start();
 		this.#boardWatch.start();
+	}
+
+	/** Brings the settings that can change while a cluster runs into force in all processes, and in those that are started from now on. */
+	reload(config: Config): void {
+		if (this.#ending !== "no") return;
+		this.#facts.config = config;
+		this.#log.level = config.logLevel;
+		this.#watchdog.heartbeatTimeoutMs = config.heartbeatTimeoutMs;
+		this.#facts.memory.limitShards(connectionsPerShard(config, this.#shards.length));
+		for (const child of this.#children) child.reload(config);
+	}
+
+	/** What people should know of, for the console. */
+	tell(level: ClusterEvent["level"], text: string): void {
+		this.#events.add(level, text);
 	}
 
 	/**

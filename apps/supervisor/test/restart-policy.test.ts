@@ -9,21 +9,24 @@ const served = 1;
 
 describe("back-off", () => {
 	it("doubles with each death up to the longest pause", () => {
-		const policy = new RestartPolicy({ ...config, crashLimit: 1000 }, longest);
+		const policy = new RestartPolicy(() => ({ ...config, crashLimit: 1000 }), longest);
 		const pauses = Array.from({ length: 6 }, (_, death) => policy.died(death, served));
 		expect(pauses.map((verdict) => verdict.kind === "restart" && verdict.afterMs)).toEqual([100, 200, 400, 800, 1000, 1000]);
 	});
 
 	it("draws half of each pause, so that children that died together come back apart", () => {
-		const shortest = new RestartPolicy(config, () => 0).died(0, served);
-		const some = new RestartPolicy(config).died(0, served);
+		const shortest = new RestartPolicy(
+			() => config,
+			() => 0,
+		).died(0, served);
+		const some = new RestartPolicy(() => config).died(0, served);
 		expect(shortest).toEqual({ kind: "restart", afterMs: 50 });
 		expect(some.kind === "restart" && some.afterMs).toBeGreaterThanOrEqual(50);
 		expect(some.kind === "restart" && some.afterMs).toBeLessThan(100);
 	});
 
 	it("begins anew for a child that had lived for a whole window", () => {
-		const policy = new RestartPolicy(config, longest);
+		const policy = new RestartPolicy(() => config, longest);
 		policy.died(0, served);
 		policy.died(1000, served);
 		expect(policy.died(40_000, 30_000)).toEqual({ kind: "restart", afterMs: 100 });
@@ -32,24 +35,24 @@ describe("back-off", () => {
 
 describe("crash loop", () => {
 	it("is one death more than the limit within the window", () => {
-		const policy = new RestartPolicy(config, longest);
+		const policy = new RestartPolicy(() => config, longest);
 		for (let death = 0; death < 5; death++) expect(policy.died(death * 1000, served).kind).toBe("restart");
 		expect(policy.died(5000, served)).toEqual({ kind: "giveUp", deaths: 6, withinMs: 30_000 });
 	});
 
 	it("is none when the deaths are spread out", () => {
-		const policy = new RestartPolicy(config, longest);
+		const policy = new RestartPolicy(() => config, longest);
 		for (let death = 0; death < 100; death++) expect(policy.died(death * 6001, served).kind).toBe("restart");
 	});
 
 	it("is also a child that never becomes ready, however long each try takes", () => {
-		const policy = new RestartPolicy(config, longest);
+		const policy = new RestartPolicy(() => config, longest);
 		for (let start = 0; start < 5; start++) expect(policy.died(start * 60_000, null).kind).toBe("restart");
 		expect(policy.died(300_000, null)).toEqual({ kind: "giveUp", deaths: 6, withinMs: null });
 	});
 
 	it("forgets failed starts once the child has served", () => {
-		const policy = new RestartPolicy(config, longest);
+		const policy = new RestartPolicy(() => config, longest);
 		for (let start = 0; start < 5; start++) policy.died(start * 60_000, null);
 		policy.died(300_000, served);
 		expect(policy.died(360_000, null).kind).toBe("restart");
@@ -60,7 +63,7 @@ it("never waits longer than the longest pause nor shorter than half of the short
 	const death = fc.record({ afterMs: fc.nat(100_000), servedMs: fc.option(fc.nat(100_000)) });
 	fc.assert(
 		fc.property(fc.array(death), (deaths) => {
-			const policy = new RestartPolicy(config);
+			const policy = new RestartPolicy(() => config);
 			let nowMs = 0;
 			for (const { afterMs, servedMs } of deaths) {
 				nowMs += afterMs;

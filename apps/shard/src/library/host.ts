@@ -2,13 +2,16 @@ import { ClusterState, MemoryBus, readBoard, Scoreboard } from "@shardcast/bus";
 import {
 	boardMetrics,
 	type Config,
+	EventLog,
 	type Log,
 	MetricsCollector,
 	type MetricValues,
+	noReloads,
 	ProcessMetrics,
 	ProcessMonitor,
 	parseAddress,
 	readValues,
+	reloadMetrics,
 	ringCapacityBytes,
 	withDeadline,
 } from "@shardcast/service";
@@ -30,6 +33,10 @@ export interface HostParts {
 export class Host {
 	readonly shard: Shard;
 	readonly metrics: MetricsCollector;
+	/** What has happened to the server, for its console. */
+	readonly events = new EventLog();
+	/** Attempts to change settings. */
+	readonly reloads = noReloads();
 	readonly #parts: HostParts;
 	readonly #board = Scoreboard.inMemory(1);
 	readonly #monitor = new ProcessMonitor();
@@ -45,6 +52,7 @@ export class Host {
 		row.pid = process.pid;
 		row.connectionsMax = config.maxConnections;
 		this.metrics = new MetricsCollector({ sources: () => [], board: () => readBoard(this.#board), own: this.#own });
+		this.#own.addReading(reloadMetrics, () => this.reloads);
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
 		this.shard = new Shard({
 			config,
@@ -63,15 +71,20 @@ export class Host {
 				metrics: this.#own,
 			}),
 			address: parseAddress(config.addr),
-			connectionsMax: config.maxConnections,
 			handoff: null,
 			isProxy: null,
 			log,
 			sample: () => this.#monitor.sample(),
 			metrics: () => this.metrics.collect(),
-			consoleAnswer: async (channels) => ({ events: [], parts: [this.shard.consolePart(channels)] }),
+			consoleAnswer: async (channels) => ({ events: this.events.events, parts: [this.shard.consolePart(channels)] }),
 			events,
 		});
+	}
+
+	/** Brings the settings into force that can change while it runs. */
+	reload(config: Config): void {
+		this.#board.row(0).connectionsMax = config.maxConnections;
+		this.shard.reload(config);
 	}
 
 	get connections(): number {

@@ -1,5 +1,5 @@
+import { BoundedLines } from "@shardcast/service";
 import type { Middleware } from "../middleware.ts";
-import { BoundedLines } from "./bounded-lines.ts";
 
 export interface LoggingOptions {
 	/** Where a line goes; stderr if not given. */

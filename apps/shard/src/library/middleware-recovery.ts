@@ -1,5 +1,5 @@
+import { BoundedLines } from "@shardcast/service";
 import type { MessageContext, Middleware } from "../middleware.ts";
-import { BoundedLines } from "./bounded-lines.ts";
 
 export interface RecoveryOptions {
 	/** Where a line goes; stderr if not given. */

@@ -1,10 +1,19 @@
 import { EventEmitter } from "node:events";
-import { type Config, createLog, type Log, parseAddress, urlHost } from "@shardcast/service";
+import {
+	BoundedLines,
+	type Config,
+	type ConfigInput,
+	ConfigReloader,
+	createLog,
+	type Log,
+	parseAddress,
+	sameSetting,
+	urlHost,
+} from "@shardcast/service";
 import { channelList, RecordKind } from "@shardcast/wire";
 import type { PublishOutcome } from "../incoming.ts";
 import { type MessageContext, type Middleware, MiddlewareChain } from "../middleware.ts";
 import { StatusLine } from "../status-line.ts";
-import { BoundedLines } from "./bounded-lines.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
 import { DebugProbes } from "./debug-probes.ts";
@@ -108,6 +117,21 @@ export class Server extends EventEmitter<ServerEvents> {
 		return `ws://${urlHost({ ...parseAddress(this.#config.addr), port: this.port })}`;
 	}
 
+	/** Reads the settings again from where they came from, as `shardcast single` does on SIGHUP. */
+	reloader(input: ConfigInput): ConfigReloader {
+		const { reloads, events } = this.#host;
+		return new ConfigReloader({
+			command: "single",
+			input,
+			started: this.#config,
+			running: () => this.#config,
+			apply: (config) => this.#apply(config),
+			counts: reloads,
+			log: this.#log,
+			tell: (level, text) => events.add(level, text),
+		});
+	}
+
 	/** Adds a handler inside those that are there, for all messages from now on. */
 	use(middleware: Middleware): this {
 		this.#chain.use(middleware);
@@ -179,9 +203,21 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	#reload(changes: Partial<Config>): void {
-		this.#config = reloadedConfig(this.#config, changes);
-		this.#log.level = this.#config.logLevel;
-		this.#host.shard.reload(this.#config);
+		const { reloads } = this.#host;
+		try {
+			const config = reloadedConfig(this.#config, changes);
+			reloads[sameSetting(config, this.#config) ? "unchanged" : "applied"]++;
+			this.#apply(config);
+		} catch (error) {
+			reloads.rejected++;
+			throw error;
+		}
+	}
+
+	#apply(config: Config): void {
+		this.#config = config;
+		this.#log.level = config.logLevel;
+		this.#host.reload(config);
 	}
 
 	/** Joins the handlers to the shard when the first one comes: without any, a message costs no call. */

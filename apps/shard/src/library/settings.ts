@@ -1,4 +1,4 @@
-import { type Config, ConfigError, type ConfigKey, defaultConfig, type Found, loadConfig, optionOf } from "@shardcast/service";
+import { type Config, ConfigError, type ConfigKey, defaultConfig, type Found, loadConfig, optionOf, sameSetting } from "@shardcast/service";
 
 /**
  * Settings given as a JavaScript object, checked like those of the command line, each and all across.
@@ -11,7 +11,7 @@ export function checkedConfig(given: Partial<Config>): Config {
 	for (const [key, value] of Object.entries(given) as [ConfigKey, unknown][]) {
 		if (!(key in known)) unknown.push(`${key}: there is no such setting`);
 		// What is as it would be anyway needs no check; "no key", which no text can say, is among it.
-		else if (value !== undefined && !alike(value, known[key]))
+		else if (value !== undefined && !sameSetting(value, known[key]))
 			found.set(key, { raw: spelt(key, value), source: { kind: "flag", name: key } });
 	}
 	if (unknown.length > 0) throw new ConfigError(unknown);
@@ -21,8 +21,4 @@ export function checkedConfig(given: Partial<Config>): Config {
 /** As the option's own parser reads it: a duration needs its unit there. */
 function spelt(key: ConfigKey, value: unknown): unknown {
 	return optionOf(key).argument === "<duration>" && typeof value === "number" ? `${value}ms` : value;
-}
-
-export function alike(one: unknown, other: unknown): boolean {
-	return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -7,7 +7,8 @@ import type { ChildSpec } from "./supervised-child.ts";
 
 /** What the processes of one cluster have in common. */
 export interface ClusterFacts {
-	readonly config: Config;
+	/** Replaced as a whole by a reload: look it up at each use. */
+	config: Config;
 	readonly topology: Topology;
 	readonly mode: "handoff" | "proxy";
 	readonly memory: ClusterMemory;
@@ -29,15 +30,16 @@ export interface ChildHooks {
 }
 
 export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, core: number): ChildSpec {
-	const { config, memory, topology } = facts;
+	const { memory, topology } = facts;
 	const name = `shard ${slot}`;
 	const pinning = facts.pin(core);
 	const pinnedTo = pinning.kind === "none" ? null : core;
-	const connectionsMax = connectionsPerShard(config, topology.shards.length);
 	return {
 		...common(name, facts, hooks),
 		launch: () => launch(facts.entries.shard, pinning),
 		prepare: (incarnation, pid) => {
+			const { config } = facts;
+			const connectionsMax = connectionsPerShard(config, topology.shards.length);
 			memory.shardStarts(slot, { incarnation, pid, core: pinnedTo, port: config.basePort + slot, connectionsMax });
 			return startMessage(facts, { role: "shard", slot, incarnation, core: pinnedTo, connectionsMax });
 		},
@@ -57,7 +59,7 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 export const balancerName = "balancer";
 
 export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec {
-	const { config, memory } = facts;
+	const { memory } = facts;
 	const pinning = facts.pin(null);
 	return {
 		...common(balancerName, facts, hooks),
@@ -65,7 +67,7 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 		prepare: (incarnation) => {
 			memory.balancerStarts(incarnation);
 			// It is no member of the bus, so it has no slot.
-			return startMessage(facts, { role: "balancer", slot: -1, incarnation, core: null, connectionsMax: config.maxConnections });
+			return startMessage(facts, { role: "balancer", slot: -1, incarnation, core: null, connectionsMax: facts.config.maxConnections });
 		},
 		lastBeatMs: () => memory.balancerBeatMs(),
 		onReady: (port) => hooks.onReady(balancerName, port),
@@ -76,12 +78,11 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 	};
 }
 
-function common(name: string, { config }: ClusterFacts, hooks: ChildHooks) {
+function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {
 	return {
 		name,
-		readyTimeoutMs: config.readyTimeoutMs,
-		heartbeatTimeoutMs: config.heartbeatTimeoutMs,
-		policy: new RestartPolicy(config),
+		timeouts: () => facts.config,
+		policy: new RestartPolicy(() => facts.config),
 		answer: (question: WholeQuestion) => hooks.answer(question),
 		onFailure: (error: StartupError) => hooks.onFailure(error),
 	};

@@ -1,5 +1,7 @@
 import type { Config } from "@shardcast/service";
 
+export type RestartSettings = Pick<Config, "restartBackoffMinMs" | "restartBackoffMaxMs" | "crashLimit" | "crashWindowMs">;
+
 export type Verdict =
 	| { readonly kind: "restart"; readonly afterMs: number }
 	| { readonly kind: "giveUp"; readonly deaths: number; readonly withinMs: number | null };
@@ -12,23 +14,21 @@ export type Verdict =
  * having become ready may take longer for each try than the window is (`--ready-timeout`), so such deaths are counted in a row as well.
  */
 export class RestartPolicy {
-	readonly #config: Pick<Config, "restartBackoffMinMs" | "restartBackoffMaxMs" | "crashLimit" | "crashWindowMs">;
+	readonly #config: () => RestartSettings;
 	readonly #random: () => number;
 	#deathsMs: number[] = [];
 	#deathsInARow = 0;
 	#failedStartsInARow = 0;
 
-	constructor(
-		config: Pick<Config, "restartBackoffMinMs" | "restartBackoffMaxMs" | "crashLimit" | "crashWindowMs">,
-		random: () => number = Math.random,
-	) {
+	/** @param config looked up at each death, since they may change meanwhile. */
+	constructor(config: () => RestartSettings, random: () => number = Math.random) {
 		this.#config = config;
 		this.#random = random;
 	}
 
 	/** @param servedMs how long the child had been ready; null = it never was. */
 	died(nowMs: number, servedMs: number | null): Verdict {
-		const { crashLimit, crashWindowMs, restartBackoffMinMs, restartBackoffMaxMs } = this.#config;
+		const { crashLimit, crashWindowMs, restartBackoffMinMs, restartBackoffMaxMs } = this.#config();
 		if (servedMs !== null && servedMs >= crashWindowMs) this.#deathsInARow = 0;
 		this.#deathsInARow += 1;
 		this.#failedStartsInARow = servedMs === null ? this.#failedStartsInARow + 1 : 0;

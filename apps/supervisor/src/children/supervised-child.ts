@@ -3,6 +3,7 @@ import { once } from "node:events";
 import {
 	ChildLink,
 	type ChildReport,
+	type Config,
 	type FromChild,
 	type Log,
 	type PartQuestion,
@@ -18,8 +19,8 @@ import type { RestartPolicy } from "./restart-policy.ts";
 export interface ChildSpec {
 	/** "shard 0" or "balancer". */
 	readonly name: string;
-	readonly readyTimeoutMs: number;
-	readonly heartbeatTimeoutMs: number;
+	/** Looked up at each use, since they may change. */
+	timeouts(): Pick<Config, "readyTimeoutMs" | "heartbeatTimeoutMs">;
 	readonly policy: RestartPolicy;
 	launch(): ChildProcess;
 	/** Called when the process exists and before it is told to start. */
@@ -88,7 +89,8 @@ export class SupervisedChild {
 	start(): void {
 		this.#incarnation += 1;
 		const life = this.#fork();
-		const { readyTimeoutMs, name } = this.#spec;
+		const { name } = this.#spec;
+		const { readyTimeoutMs } = this.#spec.timeouts();
 		const readyTimer = setTimeout(() => {
 			this.#log.error({ childPid: life.process.pid }, `${name} did not become ready within ${readyTimeoutMs} ms; killing it`);
 			life.process.kill("SIGKILL");
@@ -102,7 +104,7 @@ export class SupervisedChild {
 	checkHeartbeat(nowMs: number): void {
 		if (this.#state.kind !== "serving") return;
 		const silentMs = nowMs - Math.max(this.#spec.lastBeatMs(), this.#state.readyMs);
-		if (silentMs <= this.#spec.heartbeatTimeoutMs) return;
+		if (silentMs <= this.#spec.timeouts().heartbeatTimeoutMs) return;
 		const { process } = this.#state.life;
 		this.#log.error({ childPid: process.pid }, `${this.name} hangs: no heartbeat for ${Math.round(silentMs)} ms; killing it`);
 		process.kill("SIGKILL");
@@ -111,6 +113,14 @@ export class SupervisedChild {
 	/** False when there is no process that could hear it. */
 	send(message: ToChild): boolean {
 		return this.#state.kind === "serving" && this.#state.life.link.send(message);
+	}
+
+	/**
+	 * Settings that hold from now on. A child that is still starting hears of them as well, since it was started with those before; one
+	 * that will be started gets them then.
+	 */
+	reload(config: Config): void {
+		if (this.#state.kind === "starting" || this.#state.kind === "serving") this.#state.life.link.send({ type: "config", config });
 	}
 
 	/** Rejects when it does not serve, or does not answer within the deadline. */

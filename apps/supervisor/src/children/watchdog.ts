@@ -15,15 +15,23 @@ const everyMsMax = 1000;
  */
 export class Watchdog {
 	readonly #watched: readonly Watched[];
-	readonly #everyMs: number;
+	#everyMs = 0;
 	readonly #now: () => number;
 	#timer: NodeJS.Timeout | undefined;
 	#lookedMs = 0;
 
 	constructor(watched: readonly Watched[], heartbeatTimeoutMs: number, now: () => number = monotonicMs) {
 		this.#watched = watched;
-		this.#everyMs = Math.min(everyMsMax, heartbeatTimeoutMs / 4);
 		this.#now = now;
+		this.heartbeatTimeoutMs = heartbeatTimeoutMs;
+	}
+
+	/** How often it looks follows from it. */
+	set heartbeatTimeoutMs(value: number) {
+		this.#everyMs = Math.min(everyMsMax, value / 4);
+		if (this.#timer === undefined) return;
+		this.stop();
+		this.start();
 	}
 
 	start(): void {
@@ -33,6 +41,7 @@ export class Watchdog {
 
 	stop(): void {
 		clearInterval(this.#timer);
+		this.#timer = undefined;
 	}
 
 	#look(): void {

@@ -2,9 +2,13 @@ import { BusError, ClusterDirectory } from "@shardcast/bus";
 import { NativeError } from "@shardcast/native";
 import {
 	type CommandInput,
+	type Config,
+	ConfigReloader,
 	complain,
+	connectionsPerShard,
 	createLog,
 	type LoadedConfig,
+	type Log,
 	parseAddress,
 	ringCapacityBytes,
 	StartupError,
@@ -13,13 +17,14 @@ import {
 import { banner } from "../banner.ts";
 import { entries } from "../children/entries.ts";
 import { ClusterMemory } from "../cluster-memory.ts";
+import { openFilesWarnings } from "../preflight/open-files.ts";
 import { type Plan, preflight } from "../preflight/preflight.ts";
 import { stopOnSignals } from "../signals.ts";
 import { Supervisor } from "../supervisor.ts";
 import { version } from "../version.ts";
 
 /** Runs a cluster until it is told to stop. */
-export async function multi({ loaded }: CommandInput): Promise<number> {
+export async function multi({ loaded, input }: CommandInput): Promise<number> {
 	process.title = "shardcast supervisor";
 	const { logLevel, logFormat, clusterDirectory } = loaded.config;
 	const log = createLog({ name: "supervisor", level: logLevel, format: logFormat });
@@ -33,7 +38,20 @@ export async function multi({ loaded }: CommandInput): Promise<number> {
 	const memory = createMemory(loaded, plan);
 	const { topology, pin } = plan;
 	const supervisor = new Supervisor({ config, topology, mode: plan.mode.mode, memory, entries: entries(), pin }, log);
-	const forgetSignals = stopOnSignals(supervisor);
+	const reloader = new ConfigReloader({
+		command: "multi",
+		input,
+		started: loaded.config,
+		running: () => supervisor.config,
+		apply: (settings) => {
+			if (settings.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(settings, plan, log);
+			supervisor.reload(settings);
+		},
+		counts: supervisor.reloads,
+		log,
+		tell: (level, text) => supervisor.tell(level, text),
+	});
+	const forgetSignals = stopOnSignals(supervisor, () => reloader.reload());
 	supervisor.start();
 	if (await supervisor.ready) {
 		const { port, ...host } = parseAddress(config.lbAddr);
@@ -43,6 +61,12 @@ export async function multi({ loaded }: CommandInput): Promise<number> {
 	forgetSignals();
 	if (failure !== null) complain("shardcast", failure);
 	return status;
+}
+
+function warnOfOpenFiles(config: Config, { topology, mode }: Plan, log: Log): void {
+	const perShard = connectionsPerShard(config, topology.shards.length);
+	const wanted = { connections: config.maxConnections, connectionsPerShard: perShard, mode: mode.mode };
+	for (const warning of openFilesWarnings(wanted)) log.warn(warning);
 }
 
 /** The checks have looked whether there is room; what fails here has changed since, or could not be foreseen. */

@@ -1,8 +1,16 @@
-import { type CommandInput, type CommandOutcome, ConfigError, parseAddress, settingNames } from "@shardcast/service";
+import {
+	type CommandInput,
+	type CommandOutcome,
+	ConfigError,
+	encodeSingle,
+	parseAddress,
+	settingNames,
+	singleVariable,
+} from "@shardcast/service";
 import { portProblem } from "../preflight/ports.ts";
 
 /** Runs one shard in this process: no balancer, no fork. The shard's program takes over and leaves by itself. */
-export async function single({ loaded }: CommandInput): Promise<CommandOutcome> {
+export async function single({ loaded, input }: CommandInput): Promise<CommandOutcome> {
 	const { config, sources } = loaded;
 	const address = parseAddress(config.addr);
 	const problem = await portProblem(address);
@@ -10,7 +18,7 @@ export async function single({ loaded }: CommandInput): Promise<CommandOutcome> 
 		throw new ConfigError([`${settingNames(sources)("addr")}: port ${address.port} ${problem}`]);
 	}
 	for (const warning of loaded.warnings) process.stderr.write(`shardcast: ${warning}\n`);
-	process.env.SHARDCAST_SINGLE = JSON.stringify(config);
+	process.env[singleVariable] = encodeSingle(loaded, input);
 	await import(import.meta.resolve("@shardcast/shard"));
 	return "serving";
 }

@@ -19,7 +19,7 @@ const supervisor = new Supervisor(
 	},
 	createLog({ name: "supervisor", level: "debug", format: "json" }),
 );
-stopOnSignals(supervisor);
+stopOnSignals(supervisor, () => {});
 supervisor.start();
 const ready = await supervisor.ready;
 process.stdout.write(`${JSON.stringify({ name: "supervisor", event: ready ? "ready" : "never ready", port: supervisor.balancerPort })}\n`);

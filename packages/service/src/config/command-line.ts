@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option as Flag } from "commander";
 import { StartupError } from "../startup-error.ts";
-import { type LoadedConfig, loadConfig } from "./load.ts";
+import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
 import { type ConfigKey, optionOf, sections } from "./options.ts";
 import type { Found } from "./source.ts";
 
@@ -13,6 +13,8 @@ export interface OwnFlag {
 
 export interface CommandInput {
 	readonly loaded: LoadedConfig;
+	/** What they were loaded from, to be loaded again. */
+	readonly input: ConfigInput;
 	/** The command's own flags, by name without dashes; those not given are missing. */
 	readonly own: Readonly<Record<string, string | true>>;
 }
@@ -70,8 +72,8 @@ export async function runCommandLine(
 		addFlags(target, command);
 		target.action(async () => {
 			const given = target.opts<Record<string, string | boolean | undefined>>();
-			const loaded = loadConfig({ flags: settingsOf(command, given), file: given.config as string | undefined, environment });
-			outcome = await command.run({ loaded, own: ownFlagsOf(command, given) });
+			const input = { flags: settingsOf(command, given), file: given.config as string | undefined, environment };
+			outcome = await command.run({ loaded: loadConfig(input), input, own: ownFlagsOf(command, given) });
 		});
 	}
 	try {

@@ -1,9 +1,10 @@
 import { nearest } from "./nearest.ts";
 import { type ConfigKey, configKeys, environmentName } from "./options.ts";
+import { singleVariable } from "./single-start.ts";
 import type { Found, FoundByKey } from "./source.ts";
 
 /** Variables of ours that are no settings. */
-const reserved = ["SHARDCAST_CONFIG", "SHARDCAST_SINGLE"];
+const reserved = ["SHARDCAST_CONFIG", singleVariable];
 
 /** An empty variable counts as not set: Compose files pass on `${NAME:-}`. */
 export function fromEnvironment(environment: NodeJS.ProcessEnv): FoundByKey {

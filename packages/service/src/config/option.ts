@@ -23,6 +23,8 @@ export interface Option<T> {
 	readonly show: (value: T) => string;
 	/** Never printed. */
 	readonly secret: boolean;
+	/** A new value takes effect while a process runs (SIGHUP, `control.reload`); any other is fixed by then in a socket, a ring or a port. */
+	readonly live: boolean;
 	/** The commands that use it. */
 	readonly commands: readonly ServingCommand[];
 }
@@ -32,12 +34,13 @@ interface Common<T> {
 	readonly default: T;
 	readonly help: string;
 	readonly commands?: readonly ServingCommand[];
+	readonly live?: boolean;
 }
 
 const everywhere: readonly ServingCommand[] = ["multi", "single"];
 
 function option<T>(common: Common<T>, rest: Pick<Option<T>, "argument" | "schema" | "show"> & { secret?: boolean }): Option<T> {
-	return { secret: false, commands: everywhere, ...common, ...rest };
+	return { secret: false, live: false, commands: everywhere, ...common, ...rest };
 }
 
 const scalar = z.union([z.string(), z.number()], { error: "is neither text nor a number" }).transform(String);

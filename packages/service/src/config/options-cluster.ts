@@ -46,6 +46,7 @@ export const clusterOptions = {
 		default: 12_000,
 		min: 1,
 		max: 10_000_000,
+		live: true,
 		help: "WebSockets of the whole cluster; each shard takes an equal part.",
 	}),
 	cpus: cpuList({
@@ -69,7 +70,14 @@ export const clusterOptions = {
 		max: 256,
 		help: "Ingest worker threads per shard; 0 = as many as the shard has CPUs.",
 	}),
-	batch: integer({ flag: "batch", default: 64, min: 1, max: 65_536, help: "Most events that a shard takes in one turn of its loop." }),
+	batch: integer({
+		flag: "batch",
+		default: 64,
+		min: 1,
+		max: 65_536,
+		live: true,
+		help: "Most events that a shard takes in one turn of its loop.",
+	}),
 	ring: integer({
 		flag: "ring",
 		default: 2048,
@@ -91,7 +99,8 @@ export const clusterOptions = {
 		default: 30_000,
 		minMs: 1,
 		maxMs: 3_600_000,
+		live: true,
 		help: "Most time that a graceful stop may take before what is left is cut off.",
 	}),
-	debug: toggle({ flag: "debug", default: false, help: "Log at level debug." }),
+	debug: toggle({ flag: "debug", default: false, live: true, help: "Log at level debug." }),
 } as const;

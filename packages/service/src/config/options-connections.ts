@@ -14,6 +14,7 @@ export const connectionOptions = {
 		default: 1_048_576,
 		minBytes: 1024,
 		maxBytes: 1_073_741_824,
+		live: true,
 		help: "Most bytes that may wait for one slow client before it is closed with 3008.",
 	}),
 	idleTimeoutMs: duration({
@@ -22,6 +23,7 @@ export const connectionOptions = {
 		minMs: 8000,
 		maxMs: 960_000,
 		zero: true,
+		live: true,
 		help: "Silence, pings unanswered, after which a client is closed; 0 = never.",
 	}),
 	flushMaxMs: duration({
@@ -30,6 +32,7 @@ export const connectionOptions = {
 		minMs: 1,
 		maxMs: 1000,
 		zero: true,
+		live: true,
 		help: "Longest that a delivery waits under load to be merged with others, half of it before the flush and half within; 0 = write each message at once.",
 	}),
 	messageRate: integer({
@@ -37,6 +40,7 @@ export const connectionOptions = {
 		default: 0,
 		min: 0,
 		max: 1_000_000,
+		live: true,
 		help: "Messages per second that one client may send; 0 = no limit.",
 	}),
 	headTimeoutMs: duration({
@@ -44,6 +48,7 @@ export const connectionOptions = {
 		default: 5000,
 		minMs: 100,
 		maxMs: 300_000,
+		live: true,
 		help: "Time that a client has to send its request head before it is answered 408.",
 	}),
 	headBytesMax: size({
@@ -58,12 +63,14 @@ export const connectionOptions = {
 		default: 5000,
 		min: 1,
 		max: 1_000_000,
+		live: true,
 		help: "Clients per second and shard that are told to reconnect during a graceful stop.",
 	}),
 	allowedOrigins: list({
 		flag: "allowed-origins",
 		default: [],
 		argument: "<list>",
+		live: true,
 		help: "Origins whose pages may connect, such as https://example.com; none = all.",
 	}),
 	apiKey: secret({
@@ -71,6 +78,7 @@ export const connectionOptions = {
 		default: undefined,
 		argument: "<key>",
 		charactersMin: 8,
+		live: true,
 		help: "Key that publishers over HTTP must show; better given in the environment, where ps does not show it; none = open mode.",
 	}),
 	consoleToken: secret({
@@ -78,6 +86,7 @@ export const connectionOptions = {
 		default: undefined,
 		argument: "<token>",
 		charactersMin: 8,
+		live: true,
 		help: "Token that opens /console from anywhere (/console?token=…); none = the console answers this machine only.",
 	}),
 } as const;

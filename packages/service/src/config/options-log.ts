@@ -6,6 +6,7 @@ export const logOptions = {
 		flag: "log-level",
 		default: "info",
 		choices: ["debug", "info", "warn", "error", "silent"],
+		live: true,
 		help: "Least serious log lines that are written.",
 	}),
 	logFormat: choice({

@@ -8,6 +8,7 @@ export const supervisionOptions = {
 		minMs: 1,
 		maxMs: 3_600_000,
 		commands: ["multi"],
+		live: true,
 		help: "Pause before the first restart of a process that died; it doubles with each further death.",
 	}),
 	restartBackoffMaxMs: duration({
@@ -16,6 +17,7 @@ export const supervisionOptions = {
 		minMs: 1,
 		maxMs: 3_600_000,
 		commands: ["multi"],
+		live: true,
 		help: "Longest pause before a restart.",
 	}),
 	crashLimit: integer({
@@ -24,6 +26,7 @@ export const supervisionOptions = {
 		min: 1,
 		max: 1000,
 		commands: ["multi"],
+		live: true,
 		help: "Deaths of one process within --crash-window that are borne; one more stops the cluster with exit status 1.",
 	}),
 	crashWindowMs: duration({
@@ -32,6 +35,7 @@ export const supervisionOptions = {
 		minMs: 100,
 		maxMs: 3_600_000,
 		commands: ["multi"],
+		live: true,
 		help: "Time over which deaths are counted, and after which a process that lives counts as stable.",
 	}),
 	heartbeatTimeoutMs: duration({
@@ -40,6 +44,7 @@ export const supervisionOptions = {
 		minMs: 200,
 		maxMs: 3_600_000,
 		commands: ["multi"],
+		live: true,
 		help: "Silence after which a process counts as hung, is killed and restarted.",
 	}),
 	readyTimeoutMs: duration({
@@ -48,6 +53,7 @@ export const supervisionOptions = {
 		minMs: 100,
 		maxMs: 3_600_000,
 		commands: ["multi"],
+		live: true,
 		help: "Time that a process has to become ready before it is killed and restarted.",
 	}),
 } as const;

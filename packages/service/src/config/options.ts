@@ -39,6 +39,11 @@ export function fileKey(key: ConfigKey): string {
 	return optionOf(key).flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** The settings of this command that may change while it runs. */
+export function liveKeysOf(command: ServingCommand): ConfigKey[] {
+	return keysOf(command).filter((key) => optionOf(key).live);
+}
+
 export function keysOf(command: ServingCommand): ConfigKey[] {
 	return configKeys.filter((key) => optionOf(key).commands.includes(command));
 }

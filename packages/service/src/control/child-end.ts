@@ -1,3 +1,4 @@
+import type { Config } from "../config/options.ts";
 import { StartupError } from "../startup-error.ts";
 import type { FromChild, PartQuestion, StartMessage, ToChild, WholeQuestion } from "./messages.ts";
 import { PendingReplies } from "./pending-replies.ts";
@@ -8,6 +9,8 @@ export interface ChildHandlers {
 	start(message: StartMessage): Promise<{ readonly port?: number }>;
 	/** Works off what is there within `deadlineMs` from now. After it has resolved the process exits with status 0. */
 	drain(deadlineMs: number): Promise<{ readonly cutOff: number; readonly detail?: string }>;
+	/** Settings that hold from now on. Called once the child serves, in the order in which they came. */
+	reload?(config: Config): void;
 	membership?(): void;
 	request?(question: PartQuestion): Promise<unknown>;
 }
@@ -23,13 +26,14 @@ export interface ChildControl {
  * The child's end of the fork IPC: one call per process, from its `main.ts`.
  *
  * When the channel closes the supervisor is gone, and the child leaves at once: nobody would restart, drain or bury it.
- * SIGINT and SIGTERM are ignored: a terminal and systemd send them to the whole group, but the order of a stop is the supervisor's.
+ * SIGINT, SIGTERM and SIGHUP are ignored: a terminal and systemd send them to the whole group, but the order of a stop is the supervisor's,
+ * and so is the reading of settings.
  */
 export function connectToParent(handlers: ChildHandlers): ChildControl {
 	if (process.send === undefined) {
 		throw new StartupError("this program is started by the supervisor; run `shardcast multi` or `shardcast single`", { exitStatus: 2 });
 	}
-	let started = false;
+	let starting: Promise<unknown> | null = null;
 	let draining = false;
 	const asked = new PendingReplies("the supervisor");
 
@@ -50,9 +54,10 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	const handle = async (message: ToChild): Promise<void> => {
 		switch (message.type) {
 			case "start": {
-				if (started) return;
-				started = true;
-				const { port } = await handlers.start(message);
+				if (starting !== null) return;
+				const start = handlers.start(message);
+				starting = start;
+				const { port } = await start;
 				await tell(port === undefined ? { type: "ready" } : { type: "ready", port });
 				return;
 			}
@@ -63,6 +68,10 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				leaveAfter({ type: "drained", ...outcome }, 0);
 				return;
 			}
+			case "config":
+				// A start that fails says so itself.
+				if (await succeeds(starting)) handlers.reload?.(message.config);
+				return;
 			case "membership":
 				handlers.membership?.();
 				return;
@@ -87,6 +96,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	process.once("disconnect", () => process.exit(0));
 	process.on("SIGINT", ignore);
 	process.on("SIGTERM", ignore);
+	process.on("SIGHUP", ignore);
 	const ask = (question: WholeQuestion, deadlineMs: number): Promise<unknown> =>
 		asked.wait(question.what, deadlineMs, (id) => {
 			void tell({ type: "ask", id, question });
@@ -104,6 +114,15 @@ export async function askForMetrics(control: ChildControl): Promise<string> {
 }
 
 function ignore(): void {}
+
+async function succeeds(promise: Promise<unknown> | null): Promise<boolean> {
+	return promise === null
+		? false
+		: promise.then(
+				() => true,
+				() => false,
+			);
+}
 
 function describe(error: unknown): { message: string; exitStatus: number; flag: string | undefined } {
 	if (error instanceof StartupError) return { message: error.message, exitStatus: error.exitStatus, flag: error.flag };

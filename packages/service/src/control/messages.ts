@@ -71,6 +71,8 @@ export type ToChild =
 	| StartMessage
 	/** Work off what is there, for at most `deadlineMs` from now. */
 	| { readonly type: "drain"; readonly deadlineMs: number }
+	/** These settings hold from now on; those that can't change while a process runs are as they were at its start. */
+	| { readonly type: "config"; readonly config: Config }
 	/** The table of members has changed: look at the scoreboard. */
 	| { readonly type: "membership" }
 	/** Give your own part: answered by `reply`. */

@@ -9,4 +9,5 @@ export * from "./metric.ts";
 export * from "./process-metrics.ts";
 export * from "./read-values.ts";
 export * from "./reference.ts";
+export * from "./reload-table.ts";
 export { memberStates } from "./shard-table.ts";

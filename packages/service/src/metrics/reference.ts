@@ -3,6 +3,7 @@ import { collectorMetrics } from "./collector-table.ts";
 import { ingestMetrics, kafkaMetrics } from "./kafka-table.ts";
 import type { MetricDescriptor } from "./metric.ts";
 import { defaultMetrics } from "./process-metrics.ts";
+import { reloadMetrics } from "./reload-table.ts";
 import { shardMetrics } from "./shard-table.ts";
 
 /** All metrics of shardcast's own, in the order of the reference. */
@@ -10,6 +11,7 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	Shards: shardMetrics,
 	"Balancer and cluster": clusterMetrics,
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
+	Settings: reloadMetrics,
 	"The scrape itself": collectorMetrics,
 };
 

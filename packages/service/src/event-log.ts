@@ -1,4 +1,4 @@
-import type { ClusterEvent } from "@shardcast/service";
+import type { ClusterEvent } from "./control/messages.ts";
 
 /** Events kept; the oldest goes when another comes. */
 const eventsMax = 100;

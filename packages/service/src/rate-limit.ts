@@ -12,7 +12,7 @@ interface Bucket {
  */
 export class RateLimit<Key> {
 	#perSecond: number;
-	readonly #clientsMax: number;
+	#clientsMax: number;
 	readonly #buckets = new Map<Key, Bucket>();
 
 	constructor(perSecond: number, clientsMax: number) {
@@ -24,6 +24,11 @@ export class RateLimit<Key> {
 	set perSecond(value: number) {
 		this.#perSecond = value;
 		if (value === 0) this.#buckets.clear();
+	}
+
+	/** Buckets that may be kept from now on; what is beyond goes as others come. */
+	set clientsMax(value: number) {
+		this.#clientsMax = value;
 	}
 
 	get isOff(): boolean {
@@ -40,7 +45,7 @@ export class RateLimit<Key> {
 		const bucket = this.#buckets.get(key) ?? { tokens: this.#perSecond, atMs: nowMs };
 		// Taken out and put in again: a Map keeps the order of insertion, so the first is the one used longest ago.
 		this.#buckets.delete(key);
-		if (this.#buckets.size >= this.#clientsMax) this.#buckets.delete(this.#buckets.keys().next().value as Key);
+		while (this.#buckets.size >= this.#clientsMax) this.#buckets.delete(this.#buckets.keys().next().value as Key);
 		this.#buckets.set(key, bucket);
 		bucket.tokens = Math.min(this.#perSecond, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * this.#perSecond);
 		bucket.atMs = nowMs;

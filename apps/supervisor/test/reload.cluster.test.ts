@@ -1,0 +1,212 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+	type Cluster,
+	freePorts,
+	httpRequest,
+	LibraryClient,
+	ManagedProcess,
+	RawClient,
+	Scrape,
+	startCluster,
+	waitFor,
+} from "@shardcast/testkit";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const main = join(import.meta.dirname, "../dist/main.js");
+let folder: string;
+let file: string;
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), "reload-"));
+	file = join(folder, "shardcast.yaml");
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Rewrites the file, sends SIGHUP and waits for the line that answers it. */
+async function reload(program: ManagedProcess, settings: string): Promise<string> {
+	const before = program.log().length;
+	writeFileSync(file, settings);
+	program.signal("SIGHUP");
+	const line = await program.waitUntil(
+		() => /configuration (not )?reloaded[^"\n]*/.exec(program.log().slice(before)),
+		"the answer to SIGHUP",
+		5_000,
+	);
+	return line[0];
+}
+
+const limitOf = async (cluster: Cluster) => (await cluster.health()).shards.map(({ max }) => max);
+
+/** The status of an upgrade from a page of that origin, or 101. */
+async function upgradeFrom(url: string, origin: string): Promise<number> {
+	try {
+		await (await LibraryClient.open(url, { origin })).close();
+		return 101;
+	} catch (error) {
+		return Number(/\b(\d{3})\b/.exec((error as Error).message)?.[1]);
+	}
+}
+
+async function closedAboveRate(url: string): Promise<number> {
+	const client = await LibraryClient.open(url);
+	for (let count = 0; count < 20; count++) client.send("x");
+	return (await client.closed).code;
+}
+
+describe("B9: SIGHUP on a running cluster", () => {
+	it.each(["handoff", "proxy"] as const)(
+		"brings new limits into force everywhere, drops nobody, and holds for a shard that is started later (%s)",
+		{ timeout: 60_000 },
+		async (mode) => {
+			writeFileSync(file, "maxConnections: 4\nconsoleToken: correct-horse\n");
+			const cluster = await startCluster({ shards: 2, flags: ["--config", file, "--lb-mode", mode] });
+			try {
+				const clients = await Promise.all(Array.from({ length: 4 }, () => RawClient.open(cluster.url)));
+				let closed = 0;
+				for (const client of clients) void client.closed.then(() => closed++);
+				await expect(RawClient.open(cluster.url)).rejects.toThrow(/503/);
+
+				const settings = [
+					"maxConnections: 20",
+					"consoleToken: correct-horse",
+					"messageRate: 5",
+					"allowedOrigins: https://ours.example",
+					"maxBuffered: 128KiB",
+					"ring: 4096",
+				].join("\n");
+				const line = await reload(cluster.process, settings);
+				expect(line).toContain("maxConnections 4 → 20");
+				expect(line).toContain("messageRate 0 → 5");
+				expect(line).toContain("; only a restart brings ring 2048 → 4096: stop shardcast and start it again");
+
+				// Balancer.
+				expect(await limitOf(cluster)).toEqual([10, 10]);
+				expect((await cluster.health()).maxConnections).toBe(20);
+				await waitFor(async () => (await upgradeFrom(cluster.url, "https://theirs.example")) === 403, {
+					deadlineMs: 2_000,
+					what: "the balancer to refuse a foreign page",
+				});
+				// Shards.
+				for (const shard of [0, 1]) {
+					expect(await upgradeFrom(cluster.shardUrl(shard), "https://theirs.example")).toBe(403);
+					expect(await closedAboveRate(cluster.shardUrl(shard))).toBe(1008);
+				}
+				const more = await Promise.all(Array.from({ length: 4 }, () => RawClient.open(cluster.url)));
+				more[0]!.send("after the reload");
+				for (const client of clients)
+					await waitFor(() => client.texts().includes("after the reload"), {
+						deadlineMs: 5_000,
+						what: "a message to those that were there",
+					});
+				expect(closed, "clients that were dropped").toBe(0);
+
+				// A shard that comes later.
+				await cluster.kill9(0);
+				await waitFor(async () => (await cluster.health()).shards[0]!.restarts === 1 && (await cluster.health()).status === "healthy", {
+					deadlineMs: 10_000,
+					what: "shard 0 to serve again",
+				});
+				expect(await limitOf(cluster)).toEqual([10, 10]);
+				expect(await upgradeFrom(cluster.shardUrl(0), "https://theirs.example")).toBe(403);
+				expect(await closedAboveRate(cluster.shardUrl(0))).toBe(1008);
+
+				const scrape = await Scrape.of(cluster.httpUrl);
+				expect(scrape.sum("shardcast_config_reloads_total", { result: "applied" })).toBe(1);
+				expect(scrape.sum("shardcast_connections_limit", { shard: "0" })).toBe(10);
+				const console = await LibraryClient.open(`${cluster.url}/console/feed?token=correct-horse`);
+				await waitFor(() => console.texts().some((text) => text.includes("configuration reloaded from")), {
+					deadlineMs: 5_000,
+					what: "the event in the console",
+				});
+				await console.close();
+				await Promise.all([...clients, ...more].map((client) => client.close()));
+			} finally {
+				await cluster.stop();
+			}
+		},
+	);
+
+	it("a bad file changes nothing; a lower limit drops nobody; log level and back", { timeout: 60_000 }, async () => {
+		writeFileSync(file, "maxConnections: 4\n");
+		const cluster = await startCluster({ shards: 2, flags: ["--config", file] });
+		try {
+			const clients = await Promise.all(Array.from({ length: 4 }, () => RawClient.open(cluster.url)));
+			expect(await reload(cluster.process, "maxConnections: 8\nbatch: none\n")).toContain(
+				`configuration not reloaded, the settings stay as they were: ${file}:2: batch: \\`,
+			);
+			expect(await limitOf(cluster)).toEqual([2, 2]);
+			await expect(RawClient.open(cluster.url)).rejects.toThrow(/503/);
+
+			expect(await reload(cluster.process, "maxConnections: 2\nlogLevel: debug\n")).toContain("maxConnections 4 → 2");
+			expect(await limitOf(cluster)).toEqual([1, 1]);
+			await expect(RawClient.open(cluster.url)).rejects.toThrow(/503/);
+			await cluster.process.waitForOutput(/Conns: \d+, Msgs: \d+/, 5_000);
+			clients[0]!.send("still here");
+			await waitFor(() => clients[3]!.texts().includes("still here"), { deadlineMs: 5_000, what: "a message between the old clients" });
+
+			const scrape = await Scrape.of(cluster.httpUrl);
+			expect(scrape.sum("shardcast_config_reloads_total", { result: "rejected" })).toBe(1);
+			expect(scrape.sum("shardcast_config_reloads_total", { result: "applied" })).toBe(1);
+			await Promise.all(clients.map((client) => client.close()));
+		} finally {
+			expect((await cluster.stop()).code).toBe(0);
+		}
+	});
+
+	it("a shard that is starting just then gets the new settings as well", { timeout: 60_000 }, async () => {
+		writeFileSync(file, "messageRate: 0\nrestartBackoffMin: 1ms\n");
+		const cluster = await startCluster({ shards: 2, flags: ["--config", file] });
+		try {
+			for (const rate of [1, 2, 3]) {
+				await cluster.kill9(0);
+				// Somewhere between its fork and its first answer.
+				await new Promise((resolve) => setTimeout(resolve, 40 * rate));
+				await reload(cluster.process, `messageRate: ${rate}\nrestartBackoffMin: 1ms\n`);
+				await waitFor(async () => (await cluster.health()).status === "healthy" && (await cluster.health()).shards[0]!.restarts === rate, {
+					deadlineMs: 10_000,
+					what: `restart ${rate}`,
+				});
+				await waitFor(async () => (await closedAboveRate(cluster.shardUrl(0))) === 1008, { deadlineMs: 5_000, what: "the rate in force" });
+			}
+		} finally {
+			await cluster.stop();
+		}
+	});
+});
+
+describe("B9: SIGHUP on shardcast single", () => {
+	const start = async (flags: readonly string[]) => {
+		const port = await freePorts();
+		const program = await ManagedProcess.start(main, ["single", "--addr", `127.0.0.1:${port}`, "--log-format", "json", ...flags]);
+		await program.waitForOutput(/shardcast single/, 10_000);
+		return { program, url: `ws://127.0.0.1:${port}`, httpUrl: `http://127.0.0.1:${port}` };
+	};
+
+	it("reloads as well", { timeout: 30_000 }, async () => {
+		writeFileSync(file, "maxConnections: 1\n");
+		const { program, url, httpUrl } = await start(["--config", file]);
+		const client = await RawClient.open(url);
+		await expect(RawClient.open(url)).rejects.toThrow(/503/);
+		expect(await reload(program, "maxConnections: 3\nidleTimeout: 30s\nmaxPayload: 1KiB\n")).toMatch(
+			/maxConnections 1 → 3, .*idleTimeout 2m → 30s; only a restart brings maxPayload 64KiB → 1KiB/,
+		);
+		const other = await RawClient.open(url);
+		other.send("hello");
+		await waitFor(() => client.texts().includes("hello"), { deadlineMs: 2_000, what: "a message to the old client" });
+		await reload(program, "maxConnections: many\n");
+		const metrics = (await httpRequest(`${httpUrl}/metrics`)).body;
+		expect(metrics).toMatch(/shardcast_config_reloads_total\{result="applied",shard="0"\} 1/);
+		expect(metrics).toMatch(/shardcast_config_reloads_total\{result="rejected",shard="0"\} 1/);
+		await Promise.all([client.close(), other.close()]);
+		expect(await program.stop()).toEqual({ code: 0, signal: null });
+	});
+
+	it("without a config file it says so and goes on", { timeout: 30_000 }, async () => {
+		const { program, url } = await start([]);
+		program.signal("SIGHUP");
+		await program.waitForOutput(/SIGHUP: there is no config file to read again; start with --config/, 5_000);
+		await (await RawClient.open(url)).close();
+		expect(await program.stop()).toEqual({ code: 0, signal: null });
+	});
+});

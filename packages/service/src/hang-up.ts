@@ -1,0 +1,32 @@
+import { closeSync, openSync } from "node:fs";
+
+export interface HangUpHandlers {
+	/** Somebody asks for the settings to be read again. */
+	readonly reload: () => void;
+	/** The terminal that the process was started from is gone. */
+	readonly leave: () => void;
+	/** Whether this process has a terminal now. */
+	readonly hasTerminal?: () => boolean;
+}
+
+/**
+ * SIGHUP has two meanings: to a service it says "read your settings again", to a program in a terminal that its terminal is gone. The
+ * kernel takes the terminal away before it sends the signal, so they can be told apart: a process that had one and has it no more is to
+ * leave. @returns how to take the handler away again.
+ */
+export function onHangUp({ reload, leave, hasTerminal = terminalIsThere }: HangUpHandlers): () => void {
+	const hadTerminal = hasTerminal();
+	const onSignal = () => (hadTerminal && !hasTerminal() ? leave() : reload());
+	process.on("SIGHUP", onSignal);
+	return () => void process.off("SIGHUP", onSignal);
+}
+
+function terminalIsThere(): boolean {
+	try {
+		closeSync(openSync("/dev/tty", "r"));
+		return true;
+	} catch {
+		// ENXIO: no terminal controls this process.
+		return false;
+	}
+}
