@@ -43,8 +43,8 @@ describe("metrics of the ingest", () => {
 		memory.setCell(3, "logEnd", 120);
 		memory.setCell(3, "drained", 100);
 		memory.setCell(4, "logEnd", 50);
-		memory.addCell(3, "records", 30);
-		memory.addCell(4, "records", 12);
+		memory.setCell(3, "records", 30);
+		memory.setCell(4, "records", 12);
 		const { partitions, ringDepthBytes } = ingestWith(memory);
 		expect(partitions.map(({ lagRecords }) => lagRecords)).toEqual([20, null]);
 		expect(partitions.map(({ records }) => records)).toEqual([30, 12]);

@@ -148,8 +148,8 @@ function modes(broker: KafkaBroker, mode: string, shards: number): Promise<{ cpu
 
 await benchProgram(async () => {
 	for (const { bytes, records } of [
-		{ bytes: 128, records: 600_000 },
-		{ bytes: 1024, records: 200_000 },
+		{ bytes: 128, records: 1_200_000 },
+		{ bytes: 1024, records: 600_000 },
 	])
 		await withEnds(async (ends) => {
 			const broker = await brokerWith(records, bytes);

@@ -32,6 +32,9 @@ const indexOf = <N extends string>(table: readonly (readonly [N, string])[]): In
 const workerIndex = indexOf<WorkerCounter>(workerCounters);
 const hostIndex = indexOf<HostCounter>(hostCounters);
 const cellIndex = indexOf<PartitionCell>(partitionCells);
+const { records: recordsWord, bytes: bytesWord, delivered: deliveredWord } = workerIndex;
+const { drained: drainedWord } = hostIndex;
+const { records: recordsCell, bytes: bytesCell, drained: drainedCell } = cellIndex;
 
 /** Counters of one writer, anybody reads. */
 export class CounterBlock<Name extends string> {
@@ -74,6 +77,8 @@ export class IngestMemory {
 	readonly #calls: Int32Array;
 	readonly #callOf: Float64Array;
 	readonly #cells: Float64Array;
+	readonly #workerWords: Float64Array;
+	readonly #hostWords: Float64Array;
 
 	private constructor(buffer: SharedArrayBuffer, rowsMax: number, ring: Ring) {
 		this.buffer = buffer;
@@ -81,8 +86,10 @@ export class IngestMemory {
 		this.ring = ring;
 		this.recordSignal = new RingSignal(buffer, 0);
 		this.roomSignal = new RingSignal(buffer, signalBytes);
-		this.worker = new CounterBlock(new Float64Array(buffer, countersOffset, workerCounters.length), workerIndex);
-		this.host = new CounterBlock(new Float64Array(buffer, hostCountersOffset, hostCounters.length), hostIndex);
+		this.#workerWords = new Float64Array(buffer, countersOffset, workerCounters.length);
+		this.#hostWords = new Float64Array(buffer, hostCountersOffset, hostCounters.length);
+		this.worker = new CounterBlock(this.#workerWords, workerIndex);
+		this.host = new CounterBlock(this.#hostWords, hostIndex);
 		this.#calls = new Int32Array(buffer, watchOffset, 2);
 		this.#callOf = new Float64Array(buffer, watchOffset + 8, 2);
 		this.#cells = new Float64Array(buffer, cellsOffset, rowsMax * cellsPerRow);
@@ -107,8 +114,24 @@ export class IngestMemory {
 		this.#cells[row * cellsPerRow + cellIndex[name]] = value;
 	}
 
-	addCell(row: number, name: PartitionCell, amount: number): void {
-		this.#cells[row * cellsPerRow + cellIndex[name]]! += amount;
+	/** Worker: a record was taken. By itself, as is `moved`, since looking counters up by name costs as much as the rest per record. */
+	taken(row: number, valueBytes: number): void {
+		const at = row * cellsPerRow;
+		this.#cells[at + recordsCell]! += 1;
+		this.#cells[at + bytesCell]! += valueBytes;
+		this.#workerWords[recordsWord]! += 1;
+		this.#workerWords[bytesWord]! += valueBytes;
+	}
+
+	/** Worker: it was handed to the loop. */
+	handedOver(): void {
+		this.#workerWords[deliveredWord]! += 1;
+	}
+
+	/** Loop: it is delivered; its partition goes on at `position`. */
+	moved(row: number, position: number): void {
+		this.#cells[row * cellsPerRow + drainedCell] = position;
+		this.#hostWords[drainedWord]! += 1;
 	}
 
 	/** Worker: a route function begins on this record. */

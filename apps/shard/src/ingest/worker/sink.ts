@@ -24,12 +24,13 @@ const channelBytesMax = BusRecord.channelsMax * (BusRecord.channelNameBytesMax +
 /** Where the source's records go in the worker: through the router into the ring. See SourceSink for who calls what. */
 export class IngestSink implements SourceSink {
 	readonly #parts: SinkParts;
-	/** Position of the last ring record of each row: what `offered` need not say again. */
-	readonly #written = new Map<number, number>();
+	/** Position of the last ring record of each row, or -1: what `offered` need not say again. */
+	readonly #written: Float64Array;
 	readonly #troubles = new Set<TroubleKind>();
 
 	constructor(parts: SinkParts) {
 		this.#parts = parts;
+		this.#written = new Float64Array(parts.memory.rowsMax).fill(-1);
 	}
 
 	topicsFound(topics: readonly TopicFound[]): void {
@@ -44,7 +45,7 @@ export class IngestSink implements SourceSink {
 	}
 
 	readonly #decided: Decided = (refusal, partition, record) => {
-		this.#count(partition, record);
+		this.#parts.memory.taken(partition.row, Math.max(record.valueEnd - record.valueStart, 0));
 		if (refusal === null) return this.#write(partition, record) || this.#writeLater(partition, record);
 		this.#refuse(refusal, partition, record);
 		return true;
@@ -57,9 +58,9 @@ export class IngestSink implements SourceSink {
 	offered(partition: SourcePartition, nextOffset: number, logEnd: number): boolean {
 		const { row } = partition;
 		const { memory, feed } = this.#parts;
-		if (this.#written.get(row) !== nextOffset && memory.cell(row, "drained") < nextOffset) {
+		if (this.#written[row] !== nextOffset && memory.cell(row, "drained") < nextOffset) {
 			if (!feed.mark(row, IngestMark.passed, nextOffset)) return false;
-			this.#written.set(row, nextOffset);
+			this.#written[row] = nextOffset;
 		}
 		memory.setCell(row, "offered", nextOffset);
 		memory.setCell(row, "logEnd", logEnd);
@@ -68,13 +69,13 @@ export class IngestSink implements SourceSink {
 
 	reset(partition: SourcePartition, offset: number): boolean {
 		if (!this.#parts.feed.mark(partition.row, IngestMark.reset, offset)) return false;
-		this.#written.set(partition.row, offset);
+		this.#written[partition.row] = offset;
 		return true;
 	}
 
 	revoked(partition: SourcePartition): boolean {
 		if (!this.#parts.feed.mark(partition.row, IngestMark.revoked, 0)) return false;
-		this.#written.delete(partition.row);
+		this.#written[partition.row] = -1;
 		return true;
 	}
 
@@ -95,8 +96,8 @@ export class IngestSink implements SourceSink {
 		const position = record.offset + 1;
 		const { kind, sender, senderShard, channels, payload } = router;
 		if (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload)) return false;
-		this.#written.set(partition.row, position);
-		memory.worker.add("delivered");
+		this.#written[partition.row] = position;
+		memory.handedOver();
 		return true;
 	}
 
@@ -106,18 +107,9 @@ export class IngestSink implements SourceSink {
 		const position = record.offset + 1;
 		const { kind, sender, senderShard, channels, payload } = router;
 		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload)) await feed.room();
-		this.#written.set(partition.row, position);
-		memory.worker.add("delivered");
+		this.#written[partition.row] = position;
+		memory.handedOver();
 		return true;
-	}
-
-	#count(partition: SourcePartition, record: SourceRecord): void {
-		const { memory } = this.#parts;
-		const bytes = Math.max(record.valueEnd - record.valueStart, 0);
-		memory.worker.add("records");
-		memory.worker.add("bytes", bytes);
-		memory.addCell(partition.row, "records", 1);
-		memory.addCell(partition.row, "bytes", bytes);
 	}
 
 	#refuse(refusal: Refusal, partition: SourcePartition, record: SourceRecord): void {
