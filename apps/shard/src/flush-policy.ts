@@ -1,5 +1,9 @@
 /** Below this a pause costs more than it saves: a timer fires no earlier than a millisecond later anyway. */
 const pauseMsMin = 1;
+/** A pause is to leave the rings no fuller than this: who fills them must not have to wait for it to be over. */
+const fillMax = 0.25;
+/** How much longer than the last pause the next may be, after one that had to be cut. */
+const growth = 1.25;
 
 export interface FlushPolicyOptions {
 	/** Longest pause (`--flush-max`); 0 = never pause. */
@@ -14,13 +18,15 @@ export interface FlushPolicyOptions {
  *
  *   idle → the last flush is long past, the next begins at once: no delay is added
  *   busy → it waits in proportion to what the last one took, so flushing takes a bounded share of the loop's time, and the slower
- *          the flushes get the more messages each of them carries
+ *          the flushes get the more messages each of them carries; but never so long that a ring fills up meanwhile
  *
  * Pure: times go in, a pause comes out.
  */
 export class FlushPolicy {
 	readonly #options: FlushPolicyOptions;
 	#pauseMs = 0;
+	/** What the rings allow, learned from how full they were after a pause. */
+	#limitMs = Number.POSITIVE_INFINITY;
 	#notBeforeMs = Number.NEGATIVE_INFINITY;
 
 	constructor(options: FlushPolicyOptions) {
@@ -34,12 +40,14 @@ export class FlushPolicy {
 
 	/**
 	 * A flush has begun and ended; what uWebSockets.js wrote at the end of the turn is part of it.
-	 * @param crowded the rings had filled up so far before it that they might be full after another pause: then there is none,
-	 * since a full ring slows down whoever publishes.
+	 * @param fill how full the rings were when it began, as a share of one: a pause that let them fill up is shortened in
+	 * proportion, since a full ring slows down whoever publishes, and grows again by steps.
 	 */
-	flushed(beganMs: number, endedMs: number, crowded = false): void {
-		const pauseMs = Math.min(this.#options.pauseMsMax, (endedMs - beganMs) * this.#options.pauseRatio);
-		this.#pauseMs = crowded || pauseMs < pauseMsMin ? 0 : pauseMs;
+	flushed(beganMs: number, endedMs: number, fill = 0): void {
+		const { pauseMsMax, pauseRatio } = this.#options;
+		this.#limitMs = fill > fillMax ? (this.#pauseMs * fillMax) / fill : Math.max(this.#limitMs * growth, pauseMsMin);
+		const pauseMs = Math.min(pauseMsMax, (endedMs - beganMs) * pauseRatio, this.#limitMs);
+		this.#pauseMs = pauseMs < pauseMsMin ? 0 : pauseMs;
 		this.#notBeforeMs = endedMs + this.#pauseMs;
 	}
 

@@ -7,6 +7,8 @@ export interface RecordSource {
 	/** Visits up to `max` records and returns how many. */
 	drain(max: number, visit: VisitOrigin): number;
 	hasRecords(): boolean;
+	/** How full the ring is, from 0 to 1. */
+	fill(): number;
 	/** Asks to be woken (by `FlushEngine.wake`) when a record comes. False = one is there already. */
 	sleep(): boolean;
 }
@@ -55,8 +57,8 @@ type State = "asleep" | "pausing" | "due" | "settling";
 /** Records between two looks at how many bytes a turn has come to. */
 const recordsPerLook = 4;
 
-/** Backlog at the start of a flush, in largest records (eighths of a ring), from which on no pause follows. */
-const crowdedRecords = 2;
+/** A ring takes records up to this part of it. */
+const largestRecordsPerRing = 8;
 
 /** How soon to try again to put held messages into a ring that is full. */
 const holdRetryMs = 1;
@@ -83,7 +85,8 @@ export class FlushEngine {
 	#turnNumber = 0;
 	#turnRecords = 0;
 	#turnBytes = 0;
-	#crowded = false;
+	/** Of the fullest ring when this flush began. */
+	#fill = 0;
 	/** Tells the timer of this pause from those of pauses that were cut short. */
 	#pauseNumber = 0;
 	#mustRing = false;
@@ -203,7 +206,7 @@ export class FlushEngine {
 		const { policy, counters } = this.#parts;
 		if (this.#records > 0) {
 			const nowMs = this.#scheduler.nowMs();
-			policy.flushed(this.#beganMs, nowMs, this.#crowded);
+			policy.flushed(this.#beganMs, nowMs, this.#fill);
 			counters.add("recordsDrained", this.#records);
 			counters.add("flushes", 1);
 			counters.set("flushMs", nowMs - this.#beganMs);
@@ -250,7 +253,8 @@ export class FlushEngine {
 		this.#state = "due";
 		this.#beganMs = this.#scheduler.nowMs();
 		this.#records = 0;
-		this.#crowded = bus.backlogBytes() >= crowdedRecords * bus.recordBytesMax;
+		this.#fill = bus.backlogBytes() / (largestRecordsPerRing * bus.recordBytesMax);
+		for (const source of this.#sources) this.#fill = Math.max(this.#fill, source.fill());
 	}
 
 	#ring(): void {

@@ -33,10 +33,28 @@ describe("the flush policy", () => {
 		expect(policy.waitMs(2005.5)).toBe(0);
 	});
 
-	it("does not pause when the rings fill up faster than it empties them", () => {
+	it("shortens a pause that lets the rings fill up, as far as it must, and tries longer ones again by steps", () => {
 		const policy = new FlushPolicy({ pauseMsMax: 10, pauseRatio: 1 });
-		policy.flushed(1000, 1006, true);
-		expect(policy.waitMs(1006)).toBe(0);
+		// The rings fill by a tenth each millisecond: a quarter is full after 2.5.
+		const pauses = Array.from({ length: 12 }, () => {
+			const fill = policy.pauseMs / 10;
+			policy.flushed(1000, 1010, fill);
+			return policy.pauseMs;
+		});
+		expect(pauses[0]).toBe(10);
+		expect(pauses[1]).toBeCloseTo(2.5);
+		expect(Math.max(...pauses.slice(1))).toBeLessThan(4);
+		expect(Math.min(...pauses)).toBeGreaterThan(2);
+	});
+
+	it("does not pause at all when the rings are full without any pause", () => {
+		const policy = new FlushPolicy({ pauseMsMax: 10, pauseRatio: 1 });
+		policy.flushed(1000, 1006, 1);
+		policy.flushed(1006, 1012, 1);
+		policy.flushed(1012, 1018, 1);
+		expect(policy.waitMs(1018)).toBe(0);
+		policy.flushed(2000, 2006, 0);
+		expect(policy.waitMs(2006)).toBe(1);
 	});
 
 	it("never pauses when --flush-max is 0", () => {

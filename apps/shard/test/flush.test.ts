@@ -228,6 +228,7 @@ describe("the flush engine", () => {
 				return now.length;
 			},
 			hasRecords: () => waiting.length > 0,
+			fill: () => 0,
 			sleep: () => {
 				slept++;
 				return waiting.length === 0;
@@ -248,6 +249,20 @@ describe("the flush engine", () => {
 		expect(waiting).toHaveLength(1);
 	});
 
+	it("does not pause while a source is full: who fills it would stand still meanwhile", () => {
+		const { loop, engine, publish, row } = setup({ flushTakesMs: 4 });
+		let fill = 1;
+		engine.addSource({ drain: () => 0, hasRecords: () => false, fill: () => fill, sleep: () => true });
+		loop.settle();
+		publish("first");
+		loop.settle();
+		expect(row.get("flushIntervalMs")).toBe(0);
+		fill = 0;
+		publish("second");
+		loop.settle();
+		expect(row.get("flushIntervalMs")).toBeGreaterThan(0);
+	});
+
 	it("lets no ring starve another: a source is drained though the bus alone could fill every turn", () => {
 		const { loop, engine, put, delivered } = setup({ batch: 4 });
 		let waiting = 3;
@@ -260,6 +275,7 @@ describe("the flush engine", () => {
 				return count;
 			},
 			hasRecords: () => waiting > 0,
+			fill: () => 0,
 			sleep: () => waiting === 0,
 		});
 		for (let turns = 0; turns < 5; turns++) {

@@ -73,6 +73,10 @@ export class IngestDrain implements RecordSource {
 		return this.#held === null && !this.#reader.hasRecords();
 	}
 
+	fill(): number {
+		return this.#reader.backlogBytes() / this.#ring.capacityBytes;
+	}
+
 	backlogBytes(): number {
 		return this.#reader.backlogBytes();
 	}
@@ -128,8 +132,7 @@ export class IngestDrain implements RecordSource {
 	#moved(row: number, position: number): void {
 		const { memory, table, slot } = this.#parts;
 		table.setDelivered(row, slot, position);
-		memory.setCell(row, "drained", position);
-		memory.host.add("drained");
+		memory.moved(row, position);
 		this.#parts.outlet.settled();
 	}
 
