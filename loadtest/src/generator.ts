@@ -27,6 +27,8 @@ export interface GeneratorOptions {
 	readonly receivers: number;
 	/** Connections being opened at the same time. */
 	readonly inFlight: number;
+	/** Loopback addresses to connect from; the usual ones for that many connections when not given. */
+	readonly addresses?: readonly string[];
 }
 
 export interface RampReport {
@@ -102,7 +104,7 @@ export class LoadGenerator {
 			// A task lasts as long as the generator and lives on its event loop; the pool's blocking wait would stop that loop.
 			atomics: "disabled",
 		});
-		const addresses = sourceAddresses(options.target, options.connections);
+		const addresses = options.addresses ?? sourceAddresses(options.target, options.connections);
 		// The sending thread has the senders' connections and no others, so that receiving does not disturb its pace.
 		let firstClient = 0;
 		this.#threads = Array.from({ length: threads }, (_, thread) => {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Cluster, describeExit, freePorts, ManagedProcess, startCluster } from "@shardcast/testkit";
-import { LoadGenerator } from "../generator.ts";
+import { type GeneratorOptions, LoadGenerator } from "../generator.ts";
 import { Servers } from "../servers.ts";
 import { parseTarget, type Target } from "../target.ts";
 
@@ -39,8 +39,12 @@ export async function startBenchCluster(mode: "handoff" | "proxy"): Promise<Subj
 }
 
 /** Broadcast clients for a bench, not yet connected. */
-export function benchClients(target: Target, connections: number): LoadGenerator {
-	return new LoadGenerator({ target, connections, senders: 1, channels: 0, source: "ws", receivers: 2, inFlight: 256 });
+export function benchClients(
+	target: Target,
+	connections: number,
+	others: Partial<Pick<GeneratorOptions, "senders" | "source" | "inFlight" | "addresses">> = {},
+): LoadGenerator {
+	return new LoadGenerator({ target, connections, senders: 1, channels: 0, source: "ws", receivers: 2, inFlight: 256, ...others });
 }
 
 /** Opens all connections. @throws unless every one opened: a bench on half the clients would flatter. */

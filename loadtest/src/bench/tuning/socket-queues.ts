@@ -1,0 +1,35 @@
+import { readFileSync } from "node:fs";
+
+/** What the kernel holds of one TCP socket. */
+export interface SocketQueue {
+	readonly localPort: number;
+	readonly remotePort: number;
+	/** Written and not yet acknowledged by the other side. */
+	readonly unsentBytes: number;
+	/** Received and not yet read. */
+	readonly unreadBytes: number;
+}
+
+/** Reads the text of /proc/net/tcp. */
+export function parseSocketQueues(text: string): SocketQueue[] {
+	const queues: SocketQueue[] = [];
+	for (const line of text.split("\n").slice(1)) {
+		const [, local, remote, , both] = line.trim().split(/\s+/);
+		if (both === undefined) continue;
+		const port = (address: string): number => Number.parseInt(address.slice(address.indexOf(":") + 1), 16);
+		const [unsent, unread] = both.split(":").map((hex) => Number.parseInt(hex, 16));
+		queues.push({ localPort: port(local!), remotePort: port(remote!), unsentBytes: unsent!, unreadBytes: unread! });
+	}
+	return queues;
+}
+
+/** Bytes that the kernel holds at both ends of connections of this machine to itself, by the clients' ports: the mean of one connection. */
+export function heldByKernel(clientPorts: readonly number[], text = readFileSync("/proc/net/tcp", "latin1")): number {
+	const clients = new Set(clientPorts);
+	let bytes = 0;
+	for (const { localPort, remotePort, unsentBytes, unreadBytes } of parseSocketQueues(text)) {
+		if (clients.has(remotePort)) bytes += unsentBytes;
+		if (clients.has(localPort)) bytes += unreadBytes;
+	}
+	return bytes / clients.size;
+}
