@@ -35,7 +35,7 @@ export interface Leased<T> {
 export class FetchAnswers {
 	readonly #buffers: AnswerBuffers;
 	readonly #parked = new Map<number, Parked>();
-	#connections = 0;
+	#tokens = 0;
 
 	/** @param answerBytesMax what is asked for in one fetch. */
 	constructor(answerBytesMax: number) {
@@ -45,7 +45,7 @@ export class FetchAnswers {
 
 	/** For kafkajs' `socketFactory`. */
 	readonly socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
-		const token = this.#connections++;
+		const token = this.#tokens++;
 		const fetches = new Set<number>();
 		const frames = new AnswerFrames(this.#buffers, (frame, buffer) => {
 			const correlation = frame.readInt32BE(Layout.answerCorrelation);
@@ -72,7 +72,11 @@ export class FetchAnswers {
 		const name = isIP(host) ? {} : { servername: host };
 		const socket: Socket = ssl ? connectTls({ ...to, ...name, ...ssl }, onConnect) : connect(to, onConnect);
 		socket.setKeepAlive(true, keepAliveMs);
-		socket.once("close", () => this.#parked.delete(token));
+		this.#buffers.connections++;
+		socket.once("close", () => {
+			this.#buffers.connections--;
+			this.#parked.delete(token);
+		});
 		const write = socket.write.bind(socket) as (chunk: Buffer, ...rest: unknown[]) => boolean;
 		socket.write = (chunk: Buffer | Uint8Array | string, ...rest: unknown[]) => {
 			const request = chunk as Buffer;
