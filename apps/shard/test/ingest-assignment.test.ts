@@ -54,11 +54,13 @@ class FakeShard {
 	readonly told: number[] = [];
 	/** Answers revokes with the mark at once; a slow worker does not. */
 	slow = false;
+	/** The broker cannot be asked where to begin. */
+	unanswered = false;
 
 	constructor(cluster: FakeCluster, slot: number, incarnation: number, mode: KafkaMode) {
 		this.memory = IngestMemory.create(cluster.table.rowsMax, 1024);
 		const send = (message: ToWorker): void => {
-			if (message.type === "resolve") {
+			if (message.type === "resolve" && !this.unanswered) {
 				const resolved = message.partitions.map((partition) => ({ ...partition, offset: partition.from === "earliest" ? 0 : 100 }));
 				this.assignment.resolved(resolved);
 			} else if (message.type === "assign") for (const { row, offset } of message.partitions) this.assigned.set(row, offset);
@@ -73,7 +75,8 @@ class FakeShard {
 	}
 }
 
-const topic = (partitions: number) => [{ topic: "t", partitions }];
+const idOf = (byte: number) => Buffer.alloc(16, byte).toString("base64url");
+const topic = (partitions: number, made = 1) => [{ topic: "t", topicId: idOf(made), partitions }];
 
 describe("Assignment", () => {
 	it("per-shard: everybody reads everything; who comes back joins where its siblings are", () => {
@@ -87,7 +90,7 @@ describe("Assignment", () => {
 			[0, 1],
 		]);
 		for (const shard of shards) expect([...shard.assigned.values()]).toEqual([100, 100, 100]);
-		const row = cluster.table.rowOf("t", 0);
+		const row = cluster.table.rowOf({ topic: "t", topicId: idOf(1), partition: 0 }, 0);
 		cluster.table.setDelivered(row, 0, 250);
 		cluster.kill(1);
 		const back = cluster.start(1, 2, "per-shard");
@@ -108,7 +111,7 @@ describe("Assignment", () => {
 		const cluster = new FakeCluster();
 		const shard = cluster.start(0, 1, "per-shard");
 		shard.assignment.topicsFound(topic(1));
-		const row = cluster.table.rowOf("t", 0);
+		const row = cluster.table.rowOf({ topic: "t", topicId: idOf(1), partition: 0 }, 0);
 		shard.memory.setCell(row, "drained", 120);
 		cluster.table.setDelivered(row, 5, 500);
 		shard.assignment.forgetWorker();
@@ -168,5 +171,58 @@ describe("Assignment", () => {
 		cluster.settle();
 		const starts = shards.flatMap((shard) => [...shard.assigned.values()]);
 		expect(starts.toSorted((a, b) => a - b)).toEqual([0, 0, 100, 100]);
+	});
+
+	for (const mode of ["per-shard", "shared"] as const)
+		it(`${mode}: a topic that was made anew begins at its first record, whatever the old one's position and whoever has heard of it`, () => {
+			const cluster = new FakeCluster();
+			const shards = [cluster.start(0, 1, mode), cluster.start(1, 1, mode)];
+			for (const shard of shards) shard.assignment.topicsFound(topic(2));
+			cluster.settle();
+			const old = cluster.table.rowOf({ topic: "t", topicId: idOf(1), partition: 0 }, 0);
+			for (const shard of shards) shard.assigned.clear();
+			cluster.table.setDelivered(old, 0, 5000);
+			// One has heard, the other still reads what is left of the old one.
+			shards[0]!.assignment.topicsFound(topic(2, 2));
+			cluster.table.setDelivered(old, 1, 6000);
+			cluster.settle();
+			shards[1]!.assignment.topicsFound(topic(2, 2));
+			cluster.settle();
+			const starts = shards.flatMap((shard) => [...shard.assigned.values()]);
+			expect(starts).toEqual(mode === "shared" ? [0, 0] : [0, 0, 0, 0]);
+			expect(shards.flatMap((shard) => shard.told)).toContain(old);
+			// A shard that comes back joins where its siblings are in the new one.
+			const made = cluster.table.rowOf({ topic: "t", topicId: idOf(2), partition: 0 }, 0);
+			cluster.table.setDelivered(made, 0, 7);
+			cluster.kill(1);
+			const back = cluster.start(1, 2, mode);
+			back.assignment.topicsFound(topic(2, 2));
+			cluster.settle();
+			if (mode === "per-shard") expect(back.assigned.get(made)).toBe(7);
+			for (const offset of back.assigned.values()) expect(offset).toBeLessThan(10);
+		});
+
+	it("shared: a partition whose reader's worker died goes to whoever is to have it by then", () => {
+		const cluster = new FakeCluster();
+		const first = cluster.start(0, 1, "shared");
+		first.assignment.topicsFound(topic(2));
+		cluster.settle();
+		first.assignment.forgetWorker();
+		cluster.start(1, 1, "shared").assignment.topicsFound(topic(2));
+		first.assignment.topicsFound(topic(2));
+		cluster.settle();
+		expect([...cluster.readers().values()].flat().toSorted()).toEqual([0, 1]);
+	});
+
+	it("a topic that was deleted before its start was found keeps no later one from being read from its first record", () => {
+		const cluster = new FakeCluster();
+		const shard = cluster.start(0, 1, "per-shard");
+		shard.unanswered = true;
+		shard.assignment.topicsFound(topic(1));
+		shard.unanswered = false;
+		shard.assignment.topicsFound([]);
+		shard.assignment.reconcile();
+		shard.assignment.topicsFound([{ topic: "later", topicId: idOf(3), partitions: 1 }]);
+		expect([...shard.assigned.values()]).toEqual([0]);
 	});
 });

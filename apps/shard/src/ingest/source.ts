@@ -2,6 +2,8 @@
 export interface SourcePartition {
 	readonly row: number;
 	readonly topic: string;
+	/** Unlike that of any other topic, also of one that had the same name before. Null where brokers do not tell. */
+	readonly topicId: string | null;
 	readonly partition: number;
 }
 
@@ -14,6 +16,7 @@ export interface PartitionWithOffset extends SourcePartition {
 
 export interface TopicFound {
 	readonly topic: string;
+	readonly topicId: string | null;
 	readonly partitions: number;
 }
 
@@ -36,7 +39,8 @@ export const troubleKinds = [
 	["credentials", "the broker refused our credentials or our certificate"],
 	["authorization", "we may not read a topic or use the group"],
 	["topicMissing", "a topic that was asked for by name does not exist"],
-	["offsetReset", "the next offset was gone from the log (retention, or the topic was made anew)"],
+	["offsetReset", "the next offset was not in the log (retention; records that a failed leader took with it; the topic was made anew)"],
+	["topicAnew", "a topic was deleted and made anew: it is read from its first record"],
 	["corrupt", "a batch could not be read"],
 	["commit", "offsets could not be committed"],
 	["partitionLimit", "there are more partitions than the position table holds"],

@@ -1,4 +1,5 @@
 import { monotonicMs } from "@shardcast/wire";
+import { partitionCells } from "../ingest-counters.ts";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { ToWorker } from "../ingest-messages.ts";
 import type { KafkaMode } from "../ingest-options.ts";
@@ -20,6 +21,8 @@ export interface AssignmentParts {
 }
 
 const noOwner = 0;
+/** How often rows are said to be in use. */
+const useMs = 5000;
 
 /**
  * Which partitions this shard reads, and from where. The cluster is its own group coordinator: what Kafka's group protocol finds
@@ -46,6 +49,11 @@ export class Assignment {
 	/** Rows that this shard has read in this life: what it delivered counts, not what its siblings have. */
 	readonly #begun = new Set<number>();
 	#retryResolve = false;
+	/** `#partitions` is what the worker has found, not what is left of a worker that is gone. */
+	#listed = false;
+	/** What each row is of, as far as this shard knows: a row may become another partition's when nobody has use for it. */
+	readonly #keys = new Map<number, string>();
+	#usedMs = 0;
 	/** When this shard's life began. */
 	readonly #sinceMs = monotonicMs();
 
@@ -77,16 +85,28 @@ export class Assignment {
 	topicsFound(topics: readonly TopicFound[]): void {
 		const { table, onTableFull } = this.#parts;
 		const found = new Map<number, SourcePartition>();
-		for (const { topic, partitions } of topics)
+		for (const { topic, topicId, partitions } of topics)
 			for (let partition = 0; partition < partitions; partition++) {
-				const row = table.rowOf(topic, partition);
+				const row = table.rowOf({ topic, topicId, partition }, monotonicMs());
 				if (row < 0) onTableFull(topic, partition);
-				else found.set(row, { row, topic, partition });
+				else found.set(row, this.#known({ row, topic, topicId, partition }));
 			}
 		this.#partitions = found;
+		this.#listed = true;
 		this.#firstScan ??= table.scanned ? new Set() : new Set(found.keys());
 		this.#resolve();
 		this.reconcile();
+	}
+
+	#known(partition: SourcePartition): SourcePartition {
+		const { row, topic, topicId } = partition;
+		const key = `${topic}/${topicId}/${partition.partition}`;
+		if (this.#keys.get(row) !== key) {
+			this.#keys.set(row, key);
+			this.#begun.delete(row);
+			for (const [cell] of partitionCells) this.#parts.memory.setCell(row, cell, 0);
+		}
+		return partition;
 	}
 
 	resolved(partitions: readonly PartitionWithOffset[]): void {
@@ -106,9 +126,11 @@ export class Assignment {
 	reconcile(): void {
 		if (this.#retryResolve) this.#resolve();
 		this.#noteScanned();
+		this.#noteUse();
+		// First what is over: a topic that was made anew is never read as both.
+		this.#revoke([...this.#assigned].filter((row) => !this.#partitions.has(row)));
 		if (this.#parts.mode === "per-shard") this.#assign([...this.#partitions.keys()].filter((row) => !this.#assigned.has(row)));
 		else this.#share();
-		this.#revoke([...this.#assigned].filter((row) => !this.#partitions.has(row)));
 	}
 
 	/** Nothing more of the row comes, and all of it that came is delivered. */
@@ -121,12 +143,16 @@ export class Assignment {
 		}
 	}
 
-	/** The worker is gone: what it read is to be assigned anew, from where the loop is. */
+	/**
+	 * The worker is gone and all that it read is out: it is to be assigned anew, from where the loop is. In shared mode to anybody:
+	 * who is to have a partition may be another shard by the time the next worker has found it.
+	 */
 	forgetWorker(): void {
-		this.#assigned.clear();
+		this.release();
 		this.#resolving.clear();
-		for (const row of [...this.#revoking]) this.revoked(row);
+		this.#revoking.clear();
 		this.#partitions.clear();
+		this.#listed = false;
 	}
 
 	/** Gives up every partition, when all that was fetched is delivered. The others take them up at once. */
@@ -137,18 +163,27 @@ export class Assignment {
 	#resolve(): void {
 		this.#retryResolve = false;
 		const { table, from, send } = this.#parts;
-		const policy = table.scanned ? "earliest" : from;
 		const asked = [...this.#partitions.values()].filter(({ row }) => table.position(row) === null && !this.#resolving.has(row));
 		if (asked.length === 0) return;
 		for (const { row } of asked) this.#resolving.add(row);
-		send({ type: "resolve", partitions: asked.map((partition) => ({ ...partition, from: policy })) });
+		// What came while we were there, or after another topic of the name, is wanted from its first record on.
+		const isNew = (partition: SourcePartition) => table.scanned || (partition.topicId !== null && table.knowsOther(partition));
+		send({ type: "resolve", partitions: asked.map((partition) => ({ ...partition, from: isNew(partition) ? "earliest" : from })) });
 	}
 
 	#noteScanned(): void {
 		const { table } = this.#parts;
-		if (table.scanned || this.#firstScan === null) return;
-		for (const row of this.#firstScan) if (table.position(row) === null) return;
+		if (table.scanned || this.#firstScan === null || !this.#listed) return;
+		// A topic that was deleted before its start was found is not waited for.
+		for (const row of this.#firstScan) if (this.#partitions.has(row) && table.position(row) === null) return;
 		table.setScanned();
+	}
+
+	#noteUse(): void {
+		const nowMs = monotonicMs();
+		if (nowMs - this.#usedMs < useMs) return;
+		this.#usedMs = nowMs;
+		for (const row of new Set([...this.#partitions.keys(), ...this.#assigned])) this.#parts.table.use(row, nowMs);
 	}
 
 	#assign(rows: readonly number[]): void {

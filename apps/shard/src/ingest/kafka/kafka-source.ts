@@ -16,6 +16,8 @@ export interface KafkaSourceOptions {
 	readonly group: string;
 	/** Whose commits count for `committed`: the lowest wins. */
 	readonly groupsToStartFrom: readonly string[];
+	/** Name of this cluster of shards, unlike any other's. */
+	readonly cluster: string;
 	/** How often topics, partitions and leaders are looked up anew. */
 	readonly metadataAgeMs: number;
 	readonly limits: FetchLimits;
@@ -24,6 +26,12 @@ export interface KafkaSourceOptions {
 
 /** Kafka's error codes that a fetch can carry for one partition. */
 const KafkaError = { offsetOutOfRange: 1, topicAuthorizationFailed: 29 } as const;
+/** Looks after which a partition without a leader is trouble: with the pauses between them, after a second and a half. */
+const looksForLeader = 5;
+/** How soon a partition that may not be read is tried again. */
+const deniedRetryMs = 2000;
+/** Trouble that has not come again for so long is over. */
+const quietMs = 10_000;
 
 /**
  * Kafka by way of kafkajs' connections, without its consumer: no consumer group protocol, so no session to expire, no
@@ -46,15 +54,20 @@ export class KafkaSource implements Source, FetcherOwner {
 	#attempt = 0;
 	/** A leader has changed or a broker is gone: look at the metadata again soon. */
 	#unsettled = false;
+	/** Times in a row that a partition was found to have no leader. */
+	#looks = 0;
 	#told = "";
+	/** When there was last trouble of a kind of which no success tells the end. */
+	readonly #troubledMs = new Map<TroubleKind, number>();
 
 	constructor(options: KafkaSourceOptions, sink: SourceSink) {
 		this.#options = options;
 		this.#sink = sink;
 		this.#cluster = createCluster(options.connection);
-		this.#topics = new TopicFinder(this.#cluster, matcherOf(options.subscription), options.subscription, (topic) =>
-			sink.trouble("topicMissing", `topic ${topic} does not exist`),
-		);
+		this.#topics = new TopicFinder(this.#cluster, matcherOf(options.subscription), options.subscription, {
+			onMissing: (topic) => sink.trouble("topicMissing", `topic ${topic} does not exist, or we may not see it`),
+			onAnew: (topic) => sink.trouble("topicAnew", `topic ${topic} was deleted and made anew; reading it from its first record`),
+		});
 	}
 
 	start(): void {
@@ -82,7 +95,7 @@ export class KafkaSource implements Source, FetcherOwner {
 	}
 
 	commit(offsets: readonly PartitionWithOffset[]): Promise<void> {
-		return commitOffsets(this.#cluster, this.#options.group, offsets);
+		return commitOffsets(this.#cluster, this.#options.group, this.#options.cluster, offsets);
 	}
 
 	assign(partitions: readonly PartitionWithOffset[]): void {
@@ -118,18 +131,41 @@ export class KafkaSource implements Source, FetcherOwner {
 		const where = { topic: state.topic, partition: state.partition, offset: state.position };
 		state.rewind();
 		if (errorCode === KafkaError.offsetOutOfRange) {
-			const [found] = await findOffsets(this.#cluster, [], [{ ...where, row: state.row, from: "earliest" }]);
-			this.#sink.trouble("offsetReset", `offset ${state.position} is not in the log any more; going on at ${found!.offset}`, where);
-			state.rewind(found!.offset);
-			while (state.live && !this.#stopping && !this.#sink.reset(state, found!.offset)) await this.#sink.room();
+			const to = await this.#inRange(state);
+			if (to === null) {
+				state.retryAtMs = performance.now() + backoffMs(0, this.#options.backoffMsMax);
+				return;
+			}
+			this.#sink.trouble("offsetReset", `offset ${state.position} is not in the log; going on at ${to}`, where);
+			state.rewind(to);
+			while (state.live && !this.#stopping && !this.#sink.reset(state, to)) await this.#sink.room();
 			return;
 		}
-		if (errorCode === KafkaError.topicAuthorizationFailed)
+		if (errorCode === KafkaError.topicAuthorizationFailed) {
 			this.#sink.trouble("authorization", `topic ${state.topic} may not be read`, where);
+			this.#troubledMs.set("authorization", performance.now());
+			state.retryAtMs = performance.now() + deniedRetryMs;
+			return;
+		}
 		// Anything else means that leader or topic has moved; the metadata tells where to.
-		state.leader = null;
+		state.ledBy(null);
 		this.#unsettled = true;
 		this.#pause.cut();
+	}
+
+	/**
+	 * Where to go on when `position` is not in the log. Before its start: the records are gone, so at the start. Behind its end, in the same
+	 * topic: a leader has failed and taken the last records with it (or a commit was set by hand), so at the end, since all before was
+	 * delivered. Without topic ids the latter may just as well be another topic of that name, of which nothing was. Null = it is in the log after all.
+	 */
+	async #inRange(state: PartitionState): Promise<number | null> {
+		const { row, topic, topicId, partition, position } = state;
+		const ask = async (from: StartPolicy) =>
+			(await findOffsets(this.#cluster, [], [{ row, topic, topicId, partition, from }])).at(0)?.offset ?? position;
+		const start = await ask("earliest");
+		if (position < start || topicId === null) return start;
+		const end = await ask("latest");
+		return position > end ? end : null;
 	}
 
 	async #follow(): Promise<void> {
@@ -146,7 +182,7 @@ export class KafkaSource implements Source, FetcherOwner {
 			if (this.#unsettled) {
 				// At least this pause between two looks, however often leaders complain.
 				this.#unsettled = false;
-				await new Promise((resolve) => setTimeout(resolve, backoffMs(0, this.#options.backoffMsMax)));
+				await new Promise((resolve) => setTimeout(resolve, backoffMs(this.#looks, this.#options.metadataAgeMs)));
 			} else await this.#pause.sleep(this.#options.metadataAgeMs);
 		}
 	}
@@ -154,12 +190,26 @@ export class KafkaSource implements Source, FetcherOwner {
 	async #refresh(): Promise<void> {
 		if (!this.#cluster.isConnected()) await this.#cluster.connect();
 		const { found, missing } = await this.#topics.find();
-		this.#sink.healed("connection");
 		this.#sink.healed("credentials");
+		for (const [kind, sinceMs] of this.#troubledMs) {
+			if (performance.now() - sinceMs < quietMs) continue;
+			this.#troubledMs.delete(kind);
+			this.#sink.healed(kind);
+		}
 		if (missing.length === 0) this.#sink.healed("topicMissing");
 		this.#tell(found);
 		for (const state of this.#states.values()) this.#findLeader(state);
+		this.#tellLeaderless(found);
 		this.#startFetchers();
+	}
+
+	/** An election is over in a moment, and no news; a partition that stays without a leader is. */
+	#tellLeaderless(found: readonly TopicFound[]): void {
+		const isThere = ({ topic, topicId }: PartitionState) => found.some((each) => each.topic === topic && each.topicId === topicId);
+		const leaderless = [...this.#states.values()].filter((state) => state.leader === null && isThere(state));
+		this.#looks = leaderless.length === 0 ? 0 : this.#looks + 1;
+		if (this.#looks < looksForLeader) this.#sink.healed("connection");
+		else this.#sink.trouble("connection", `${leaderless.length} partitions have no leader, such as ${leaderless[0]!.name}`);
 	}
 
 	#tell(found: readonly TopicFound[]): void {
@@ -170,11 +220,12 @@ export class KafkaSource implements Source, FetcherOwner {
 	}
 
 	#findLeader(state: PartitionState): void {
-		// Before the first metadata this throws; the refresh that follows asks again.
-		const metadata = this.#cluster.brokerPool.metadata === null ? [] : this.#cluster.findTopicPartitionMetadata(state.topic);
-		const leader = metadata.find(({ partitionId }) => partitionId === state.partition)?.leader;
-		state.leader = leader === undefined || leader < 0 ? null : String(leader);
-		if (state.leader === null) this.#unsettled = this.#cluster.brokerPool.metadata !== null;
+		const { metadata } = this.#cluster.brokerPool;
+		const topic = metadata?.topicMetadata.find((found) => found.topic === state.topic && isSame(found.topicId, state.topicId));
+		const leader = topic?.partitionMetadata.find(({ partitionId }) => partitionId === state.partition)?.leader;
+		state.ledBy(leader === undefined || leader < 0 ? null : String(leader));
+		// Before the first metadata there is no need to hurry.
+		if (state.leader === null && metadata !== null) this.#unsettled = true;
 	}
 
 	#startFetchers(): void {
@@ -200,7 +251,7 @@ export class KafkaSource implements Source, FetcherOwner {
 			return;
 		}
 		this.#report(error);
-		for (const state of this.partitionsOf(nodeId)) state.leader = null;
+		for (const state of this.partitionsOf(nodeId)) state.ledBy(null);
 		this.#unsettled = true;
 		this.#pause.cut();
 	}
@@ -208,8 +259,15 @@ export class KafkaSource implements Source, FetcherOwner {
 	#report(error: unknown): void {
 		if (this.#stopping) return;
 		const inner = innermost(error);
-		this.#sink.trouble(kindOf(inner), inner.message);
+		const kind = kindOf(inner);
+		if (kind === "protocol" || kind === "authorization") this.#troubledMs.set(kind, performance.now());
+		this.#sink.trouble(kind, inner.message);
 	}
+}
+
+/** An id that is not told may be any. */
+function isSame(one: string | null | undefined, other: string | null): boolean {
+	return one === other || one === null || one === undefined || other === null;
 }
 
 function kindOf(error: Error & { type?: string; code?: unknown }): TroubleKind {

@@ -1,27 +1,19 @@
 import { Kafka, type KafkaConfig, logLevel } from "kafkajs";
 import { type KafkaConnectionOptions, kafkajsConnection } from "./connection-options.ts";
 import type { ProtocolRequest } from "./fetch-protocol.ts";
-
-interface PartitionMetadata {
-	readonly partitionId: number;
-	readonly leader: number;
-	readonly partitionErrorCode: number;
-}
-
-interface TopicMetadata {
-	readonly topic: string;
-	readonly topicErrorCode: number;
-	readonly partitionMetadata: readonly PartitionMetadata[];
-}
+import { type ClusterMetadata, metadataRequest, tellsTopicIds } from "./metadata-protocol.ts";
 
 interface TopicOffsets {
 	readonly topic: string;
-	readonly partitions: readonly { readonly partition: number; readonly offset: string }[];
+	readonly partitions: readonly { readonly partition: number; readonly offset: string; readonly metadata?: string | null }[];
 }
 
 export interface KafkajsBroker {
 	readonly connectionPool: { send<T>(request: ProtocolRequest<T>): Promise<T> };
-	metadata(topics: readonly string[]): Promise<{ topicMetadata: readonly TopicMetadata[] }>;
+	/** By number of the request. Null before it has connected. */
+	readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
+	metadata(topics: readonly string[]): Promise<ClusterMetadata>;
+	disconnect(): Promise<void>;
 	offsetFetch(request: { groupId: string; topics: { topic: string; partitions: { partition: number }[] }[] }): Promise<{
 		responses: readonly TopicOffsets[];
 	}>;
@@ -29,7 +21,7 @@ export interface KafkajsBroker {
 		groupId: string;
 		groupGenerationId: number;
 		memberId: string;
-		topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
+		topics: { topic: string; partitions: { partition: number; offset: string; metadata: string }[] }[];
 	}): Promise<unknown>;
 }
 
@@ -41,13 +33,14 @@ export interface KafkajsCluster {
 	isConnected(): boolean;
 	refreshMetadata(): Promise<void>;
 	findBroker(of: { nodeId: string }): Promise<KafkajsBroker>;
-	findTopicPartitionMetadata(topic: string): readonly PartitionMetadata[];
 	findGroupCoordinator(of: { groupId: string }): Promise<KafkajsBroker>;
 	fetchTopicsOffset(
 		topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
 	): Promise<readonly TopicOffsets[]>;
 	readonly brokerPool: {
-		readonly metadata: { readonly topicMetadata: readonly TopicMetadata[] } | null;
+		readonly metadata: ClusterMetadata | null;
+		/** Makes the object that stands for a broker; a property of each pool, not of its class. */
+		createBroker(options: object): KafkajsBroker;
 		findConnectedBroker(): Promise<KafkajsBroker>;
 	};
 }
@@ -55,8 +48,9 @@ export interface KafkajsCluster {
 const createClusterSymbol = "private:Kafka:createCluster";
 
 /** A client whose retries are ours: kafkajs tries twice and then tells. */
-export function createKafka(options: KafkaConnectionOptions): Kafka {
+export function createKafka(options: KafkaConnectionOptions, more: Pick<KafkaConfig, "requestTimeout"> = {}): Kafka {
 	return new Kafka({
+		...more,
 		...(kafkajsConnection(options) as KafkaConfig),
 		logLevel: logLevel.NOTHING,
 		retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 500 },
@@ -73,7 +67,29 @@ export function createCluster(options: KafkaConnectionOptions): KafkajsCluster {
 	const symbol = Object.getOwnPropertySymbols(kafka).find((each) => each.description === createClusterSymbol);
 	const create = symbol === undefined ? undefined : (kafka as unknown as Record<symbol, unknown>)[symbol];
 	if (typeof create !== "function") throw new Error("this kafkajs has no createCluster; version 2.2.4 is needed");
-	return create({ metadataMaxAge: 0, allowAutoTopicCreation: false, maxInFlightRequests: null }) as KafkajsCluster;
+	const cluster = create({ metadataMaxAge: 0, allowAutoTopicCreation: false, maxInFlightRequests: null }) as KafkajsCluster;
+	const { brokerPool } = cluster;
+	const { createBroker } = brokerPool;
+	brokerPool.createBroker = (options) => withTopicIds(createBroker(options));
+	return cluster;
+}
+
+const metadataTimeoutMs = 10_000;
+
+/** A broker of kafkajs whose metadata tells the ids of topics, if the broker knows them. */
+function withTopicIds(broker: KafkajsBroker): KafkajsBroker {
+	const older = broker.metadata.bind(broker);
+	broker.metadata = async (topics) => {
+		if (!tellsTopicIds(broker.versions)) return older(topics);
+		try {
+			return await broker.connectionPool.send(metadataRequest(topics, metadataTimeoutMs));
+		} catch (error) {
+			// As kafkajs does for its own requests: so the next one connects anew.
+			if ((error as Error).name === "KafkaJSConnectionClosedError") await broker.disconnect();
+			throw error;
+		}
+	};
+	return broker;
 }
 
 /** kafkajs wraps errors in errors when it has tried several times; the innermost tells most. */

@@ -1,5 +1,5 @@
 import type { SourceSink } from "../source.ts";
-import { type FetchedPartition, type FetchLimits, fetchRequest } from "./fetch-protocol.ts";
+import { type FetchedPartition, type FetchLimits, fetchesById, fetchRequest } from "./fetch-protocol.ts";
 import type { KafkajsCluster } from "./kafkajs-cluster.ts";
 import { type PartitionState, partitionKey } from "./partition-state.ts";
 import { CorruptBatch, nextOffsetOf, RecordReader } from "./record-reader.ts";
@@ -68,7 +68,8 @@ export class NodeFetcher {
 	async #fetch(): Promise<Answer | null> {
 		const now = performance.now();
 		const all = this.#owner.partitionsOf(this.#nodeId);
-		const ready = all.filter((state) => state.retryAtMs <= now);
+		// One that has changed its leader waits until the fetcher of the one before has let go of it.
+		const ready = all.filter((state) => state.retryAtMs <= now && (state.offeredBy ?? this.#nodeId) === this.#nodeId);
 		if (all.length === 0) return null;
 		if (ready.length === 0) {
 			await new Promise((resolve) => setTimeout(resolve, this.#limits.waitMsMax));
@@ -79,21 +80,27 @@ export class NodeFetcher {
 		// The broker fills the answer in the order of the request: a rotating start keeps one busy partition from starving the rest.
 		this.#turn = (this.#turn + 1) % ready.length;
 		const rotated = [...ready.slice(this.#turn), ...ready.slice(0, this.#turn)];
-		const targets = rotated.map(({ topic, partition, fetchOffset }) => ({ topic, partition, offset: fetchOffset }));
-		const fetched = await broker.connectionPool.send(fetchRequest(targets, this.#limits));
-		for (const { topic, partition, records } of fetched) {
-			const of = asked.get(partitionKey(topic, partition));
-			if (of !== undefined && of.state.generation === of.generation) of.state.fetchOffset = nextOffsetOf(records, of.state.fetchOffset);
+		const targets = rotated.map(({ topic, topicId, partition, fetchOffset }) => ({ topic, topicId, partition, offset: fetchOffset }));
+		const fetched = await broker.connectionPool.send(fetchRequest(targets, this.#limits, fetchesById(broker.versions)));
+		for (const part of fetched) {
+			const of = asked.get(partitionKey(part));
+			if (of !== undefined && of.state.generation === of.generation)
+				of.state.fetchOffset = nextOffsetOf(part.records, of.state.fetchOffset);
 		}
 		return { asked, fetched };
 	}
 
 	async #offer(answer: Answer): Promise<void> {
 		for (const part of answer.fetched) {
-			const of = answer.asked.get(partitionKey(part.topic, part.partition));
+			const of = answer.asked.get(partitionKey(part));
 			if (of === undefined || !of.state.live || of.state.generation !== of.generation) continue;
-			if (part.errorCode !== 0) await this.#owner.partitionTrouble(of.state, part.errorCode);
-			else await this.#offerPartition(of.state, part);
+			of.state.offeredBy = this.#nodeId;
+			try {
+				if (part.errorCode !== 0) await this.#owner.partitionTrouble(of.state, part.errorCode);
+				else await this.#offerPartition(of.state, part);
+			} finally {
+				of.state.letGo();
+			}
 		}
 	}
 
@@ -101,6 +108,8 @@ export class NodeFetcher {
 		const reader = this.#reader;
 		const sink = this.#sink;
 		const from = state.position;
+		const { generation } = state;
+		const isVoid = () => !state.live || state.generation !== generation || this.#owner.stopping();
 		reader.reset(part.records, from, part.aborted);
 		for (;;) {
 			try {
@@ -112,7 +121,7 @@ export class NodeFetcher {
 				continue;
 			}
 			for (;;) {
-				if (!state.live || this.#owner.stopping()) return;
+				if (isVoid()) return;
 				const taken = sink.take(state, reader);
 				if (taken === true || (taken !== false && (await state.whileTaking(taken)))) break;
 				await sink.room();
@@ -124,6 +133,6 @@ export class NodeFetcher {
 			// Not one batch that can be read, or stepped over: no use in asking again at once.
 			state.retryAtMs = performance.now() + corruptRetryMs;
 		}
-		while (state.live && !this.#owner.stopping() && !sink.offered(state, state.position, part.logEnd)) await sink.room();
+		while (!isVoid() && !sink.offered(state, state.position, part.logEnd)) await sink.room();
 	}
 }

@@ -1,3 +1,4 @@
+import { topicIdBytes, topicIdLength } from "../topic-id.ts";
 import { IntentFloat, IntentWord, PositionLayout, RowFloat, RowState, RowWord, TableWord } from "./position-descriptor.ts";
 
 const encoder = new TextEncoder();
@@ -10,6 +11,23 @@ const deliveredFloat = PositionLayout.deliveredOffset >> 3;
 
 /** A claim takes a few microseconds; whoever takes longer has died in it. */
 const claimMsMax = 200;
+/** A row that no shard has had use for so long may become another partition's. Shards say so every few seconds; one that hangs is killed sooner. */
+const unusedMsMin = 60_000;
+
+/** Of which partition of which topic a row is. */
+export interface RowKey {
+	readonly topic: string;
+	/** Null = brokers do not tell ids. */
+	readonly topicId: string | null;
+	readonly partition: number;
+}
+
+interface KeyBytes {
+	readonly name: Uint8Array;
+	readonly id: Uint8Array;
+	readonly partition: number;
+	readonly nowMs: number;
+}
 
 /** A shard's identity over its lives: what `owner` holds. */
 export function ownerOf(slot: number, incarnation: number): number {
@@ -21,8 +39,8 @@ export function slotOfOwner(owner: number): number {
 
 /**
  * The position table over any shared bytes. **Each cell has one writer, as the descriptor says; anybody reads. Used on one
- * thread per process.** Rows are found by open addressing. When the table is full `rowOf` answers -1, and that partition is not
- * read (health says so).
+ * thread per process.** Rows are found by open addressing. When the table is full a row is taken that nobody has had use for in the last
+ * minute; when there is none either, `rowOf` answers -1, and that partition is not read (health says so).
  */
 export class PositionTable {
 	readonly rowsMax: number;
@@ -60,18 +78,45 @@ export class PositionTable {
 		Atomics.store(this.#words, TableWord.scanned, 1);
 	}
 
-	/** The partition's row, made when there is none; -1 when the table is full. */
-	rowOf(topic: string, partition: number): number {
+	/** The partition's row, made when there is none; -1 when the table is full. Counts as use. */
+	rowOf({ topic, topicId, partition }: RowKey, nowMs: number): number {
+		const key = { name: encoder.encode(topic), id: topicIdBytes(topicId), partition, nowMs };
+		const row = this.#find(key);
+		if (row >= 0) this.use(row, nowMs);
+		return row >= 0 ? row : this.#recycle(key);
+	}
+
+	/** A shard has use for the row: it is not given to another partition within the next minute. */
+	use(row: number, nowMs: number): void {
+		this.#floats[firstRowFloat + row * rowFloats + RowFloat.usedMs] = nowMs;
+	}
+
+	/** Whether there is a row of another topic of that name: one that was there before, or that follows. */
+	knowsOther({ topic, topicId, partition }: RowKey): boolean {
 		const name = encoder.encode(topic);
-		let row = hash(name, partition) % this.rowsMax;
-		for (let probe = 0; probe < this.rowsMax; probe++, row = (row + 1) % this.rowsMax) {
-			if (this.#take(row, name, partition)) return row;
+		const id = topicIdBytes(topicId);
+		for (let probe = 0, row = this.#firstProbe(name, partition); probe < this.rowsMax; probe++, row = (row + 1) % this.rowsMax) {
+			const state = Atomics.load(this.#words, firstRowWord + row * rowWords + RowWord.state);
+			if (state === RowState.free) return false;
+			if (state === RowState.claimed || !this.#isOf(row, name, partition)) continue;
+			if (!this.#hasId(row, id) && !this.#hasId(row, topicIdBytes(null))) return true;
 		}
+		return false;
+	}
+
+	#firstProbe(name: Uint8Array, partition: number): number {
+		return hash(name, partition) % this.rowsMax;
+	}
+
+	/** -1 = every row is another's. */
+	#find(key: KeyBytes): number {
+		let row = this.#firstProbe(key.name, key.partition);
+		for (let probe = 0; probe < this.rowsMax; probe++, row = (row + 1) % this.rowsMax) if (this.#take(row, key)) return row;
 		return -1;
 	}
 
 	/** True when the row is this partition's, now or already. */
-	#take(row: number, name: Uint8Array, partition: number): boolean {
+	#take(row: number, key: KeyBytes): boolean {
 		const words = this.#words;
 		const at = firstRowWord + row * rowWords;
 		const deadline = performance.now() + claimMsMax;
@@ -79,21 +124,65 @@ export class PositionTable {
 			const state = Atomics.load(words, at + RowWord.state);
 			if (state === RowState.free) {
 				if (Atomics.compareExchange(words, at + RowWord.state, RowState.free, RowState.claimed) !== RowState.free) continue;
-				this.#bytes.set(name, PositionLayout.rowsOffset + row * PositionLayout.rowBytes + PositionLayout.topicOffset);
-				words[at + RowWord.topicBytes] = name.length;
-				words[at + RowWord.partition] = partition;
-				Atomics.store(words, at + RowWord.state, RowState.named);
+				this.#write(row, key);
 				return true;
 			}
-			if (state !== RowState.claimed) return words[at + RowWord.partition] === partition && this.#hasName(row, name);
+			// A row made when the brokers did not tell ids stays the topic's when they begin to: nothing of it is read twice.
+			if (state !== RowState.claimed)
+				return this.#isOf(row, key.name, key.partition) && (this.#hasId(row, key.id) || this.#hasId(row, topicIdBytes(null)));
 			// Its claimer died half-way: give the row back, one of those who wait takes it.
 			if (performance.now() > deadline) Atomics.compareExchange(words, at + RowWord.state, RowState.claimed, RowState.free);
 		}
 	}
 
-	#hasName(row: number, name: Uint8Array): boolean {
-		const bytes = this.#name(row);
-		return bytes.length === name.length && bytes.every((byte, index) => byte === name[index]);
+	/** Names a row that is claimed. */
+	#write(row: number, { name, id, partition, nowMs }: KeyBytes): void {
+		const words = this.#words;
+		const at = firstRowWord + row * rowWords;
+		const byte = PositionLayout.rowsOffset + row * PositionLayout.rowBytes;
+		this.#bytes.set(name, byte + PositionLayout.topicOffset);
+		this.#bytes.set(id, byte + PositionLayout.topicIdOffset);
+		words[at + RowWord.topicBytes] = name.length;
+		words[at + RowWord.partition] = partition;
+		words[at + RowWord.owner] = 0;
+		this.use(row, nowMs);
+		const float = firstRowFloat + row * rowFloats;
+		this.#floats.fill(0, float + deliveredFloat, float + deliveredFloat + PositionLayout.slotsMax);
+		Atomics.store(words, at + RowWord.state, RowState.named);
+	}
+
+	/** One shard at a time, since two that look for the same partition must find the same row. */
+	#recycle(key: KeyBytes): number {
+		const words = this.#words;
+		const deadline = performance.now() + claimMsMax;
+		while (Atomics.compareExchange(words, TableWord.recycling, 0, 1) !== 0)
+			if (performance.now() > deadline) Atomics.compareExchange(words, TableWord.recycling, 1, 0);
+		try {
+			const made = this.#find(key);
+			if (made >= 0) return made;
+			for (let row = 0; row < this.rowsMax; row++) {
+				if (key.nowMs - this.#floats[firstRowFloat + row * rowFloats + RowFloat.usedMs]! < unusedMsMin) continue;
+				const state = firstRowWord + row * rowWords + RowWord.state;
+				const was = Atomics.load(words, state);
+				if (was !== RowState.named && was !== RowState.started) continue;
+				if (Atomics.compareExchange(words, state, was, RowState.claimed) !== was) continue;
+				for (let slot = 0; slot < PositionLayout.slotsMax; slot++) this.intent(slot).forget(row);
+				this.#write(row, key);
+				return row;
+			}
+			return -1;
+		} finally {
+			Atomics.store(words, TableWord.recycling, 0);
+		}
+	}
+
+	#isOf(row: number, name: Uint8Array, partition: number): boolean {
+		return this.partition(row) === partition && equal(this.#name(row), name);
+	}
+
+	#hasId(row: number, id: Uint8Array): boolean {
+		const at = PositionLayout.rowsOffset + row * PositionLayout.rowBytes + PositionLayout.topicIdOffset;
+		return equal(this.#bytes.subarray(at, at + topicIdLength), id);
 	}
 
 	#name(row: number): Uint8Array {
@@ -214,6 +303,14 @@ export class Intent {
 		Atomics.store(this.#words, at, (this.#words[at]! + 1) | 0);
 	}
 
+	/** The row is becoming another's: what its former life had begun on it means nothing any more. */
+	forget(row: number): void {
+		const words = this.#words;
+		const sequence = Atomics.load(words, this.#word + IntentWord.sequence);
+		if ((sequence & 1) === 0 || words[this.#word + IntentWord.row] !== row) return;
+		Atomics.compareExchange(words, this.#word + IntentWord.sequence, sequence, (sequence + 1) | 0);
+	}
+
 	/**
 	 * Finishes what a dead shard had begun. By its successors, any of them, and by its own next life before it publishes anything.
 	 * @param tail of the dead shard's ring.
@@ -237,4 +334,8 @@ function hash(name: Uint8Array, partition: number): number {
 	let value = 0x811c9dc5;
 	for (const byte of name) value = Math.imul(value ^ byte, 0x01000193);
 	return Math.imul(value ^ partition, 0x01000193) >>> 0;
+}
+
+function equal(one: Uint8Array, other: Uint8Array): boolean {
+	return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }

@@ -27,10 +27,9 @@ export class RingFeed {
 
 	/** Whether a record of so many bytes, with as many channels as there can be, fits now, and reading is not to pause. */
 	fits(payloadBytes: number, channelBytesMax: number): boolean {
-		return (
-			!this.#memory.paused &&
-			this.#writer.claim(IngestLayout.headBytes + IngestLayout.padMax + channelBytesMax + recordBytes(noChannels, payloadBytes)) >= 0
-		);
+		const bytes = IngestLayout.headBytes + IngestLayout.padMax + channelBytesMax + recordBytes(noChannels, payloadBytes);
+		// One that the ring can never take is refused for its length; it must not hold up those behind it.
+		return !this.#memory.paused && this.#writer.claim(Math.min(bytes, this.#memory.ring.recordBytesMax)) >= 0;
 	}
 
 	/** False = no room. The payload is copied once, from the fetched batch into the ring. */

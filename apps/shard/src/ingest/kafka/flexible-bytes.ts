@@ -1,0 +1,130 @@
+import { topicIdBytes, topicIdLength, topicIdText } from "../topic-id.ts";
+
+/**
+ * Kafka's flexible encoding, which newer versions of its requests have: lengths are unsigned varints of length + 1 (0 = null), and
+ * each structure ends with tagged fields, of which we send and understand none.
+ */
+
+/** Puts a request together. **One user.** */
+export class FlexibleWriter {
+	readonly #parts: Uint8Array[] = [];
+
+	int8(value: number): this {
+		return this.#number(1, (part) => part.writeInt8(value));
+	}
+	int32(value: number): this {
+		return this.#number(4, (part) => part.writeInt32BE(value));
+	}
+	int64(value: number): this {
+		return this.#number(8, (part) => part.writeBigInt64BE(BigInt(value)));
+	}
+	id(id: string): this {
+		this.#parts.push(topicIdBytes(id));
+		return this;
+	}
+	/** Null is written as such, which for some fields means "all". */
+	list<T>(items: readonly T[] | null, write: (item: T) => void): this {
+		this.#uvarint(items === null ? 0 : items.length + 1);
+		for (const item of items ?? []) write(item);
+		return this;
+	}
+	text(text: string): this {
+		const bytes = Buffer.from(text);
+		this.#uvarint(bytes.length + 1);
+		this.#parts.push(bytes);
+		return this;
+	}
+	/** Ends a structure. */
+	noTags(): this {
+		return this.int8(0);
+	}
+
+	bytes(): Buffer {
+		return Buffer.concat(this.#parts);
+	}
+
+	#number(bytes: number, write: (part: Buffer) => void): this {
+		const part = Buffer.alloc(bytes);
+		write(part);
+		this.#parts.push(part);
+		return this;
+	}
+
+	#uvarint(value: number): void {
+		const bytes: number[] = [];
+		let rest = value;
+		for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+		bytes.push(rest);
+		this.#parts.push(Buffer.from(bytes));
+	}
+}
+
+/** Walks through an answer. **One user.** Throws a RangeError for an answer that ends too early. */
+export class FlexibleReader {
+	readonly #bytes: Buffer;
+	#at = 0;
+
+	constructor(bytes: Buffer) {
+		this.#bytes = bytes;
+	}
+
+	int8(): number {
+		return this.#bytes.readInt8(this.#take(1));
+	}
+	int16(): number {
+		return this.#bytes.readInt16BE(this.#take(2));
+	}
+	int32(): number {
+		return this.#bytes.readInt32BE(this.#take(4));
+	}
+	/** As a number: offsets stay far below 2^53. */
+	int64(): number {
+		return Number(this.bigInt64());
+	}
+	bigInt64(): bigint {
+		return this.#bytes.readBigInt64BE(this.#take(8));
+	}
+	id(): string | null {
+		return topicIdText(this.#slice(topicIdLength));
+	}
+	text(): string | null {
+		const length = this.#uvarint() - 1;
+		return length < 0 ? null : this.#slice(length).toString();
+	}
+	/** A view, not a copy; empty for null. */
+	blob(): Buffer {
+		return this.#slice(Math.max(this.#uvarint() - 1, 0));
+	}
+	list<T>(read: () => T): T[] {
+		const items: T[] = [];
+		for (let left = this.#uvarint() - 1; left > 0; left--) items.push(read());
+		return items;
+	}
+	skipTags(): void {
+		for (let left = this.#uvarint(); left > 0; left--) {
+			this.#uvarint();
+			this.#slice(this.#uvarint());
+		}
+	}
+
+	#slice(length: number): Buffer {
+		const at = this.#take(length);
+		return this.#bytes.subarray(at, at + length);
+	}
+
+	#take(length: number): number {
+		const at = this.#at;
+		if (at + length > this.#bytes.length) throw new RangeError("the broker's answer is cut off");
+		this.#at = at + length;
+		return at;
+	}
+
+	#uvarint(): number {
+		let value = 0;
+		for (let scale = 1; ; scale *= 0x80) {
+			const byte = this.#bytes.readUInt8(this.#take(1));
+			value += (byte & 0x7f) * scale;
+			if (byte <= 0x7f) return value;
+		}
+	}
+}

@@ -1,0 +1,113 @@
+import type { ProtocolRequest } from "./fetch-protocol.ts";
+import { FlexibleReader, FlexibleWriter } from "./flexible-bytes.ts";
+
+export interface PartitionMetadata {
+	readonly partitionId: number;
+	/** -1 = there is none at present. */
+	readonly leader: number;
+	readonly partitionErrorCode: number;
+}
+
+export interface TopicMetadata {
+	readonly topic: string;
+	/** Unlike that of any other topic, also of one that had the same name before. Null where the broker does not tell. */
+	readonly topicId?: string | null;
+	readonly topicErrorCode: number;
+	readonly partitionMetadata: readonly PartitionMetadata[];
+}
+
+/** As kafkajs has it, with the topics' ids. */
+export interface ClusterMetadata {
+	readonly throttleTime: number;
+	readonly brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number; readonly rack: string | null }[];
+	readonly clusterId: string | null;
+	readonly controllerId: number;
+	readonly topicMetadata: readonly TopicMetadata[];
+}
+
+/** Metadata, version 12: brokers from 3.1 on take it, those that can also fetch by topic id. */
+const apiKey = 3;
+const apiVersion = 12;
+/** Unknown topic, name that no topic may have, not for us to see: there is no such topic as far as we are concerned. */
+const absent: readonly number[] = [3, 17, 29];
+
+class MetadataFailed extends Error {
+	override readonly name = "MetadataFailed";
+}
+
+/** Whether a broker that answered ApiVersions so takes this request. */
+export function tellsTopicIds(versions: Readonly<Record<number, { readonly maxVersion: number }>> | null): boolean {
+	return (versions?.[apiKey]?.maxVersion ?? 0) >= apiVersion;
+}
+
+/**
+ * Metadata with topic ids, which kafkajs' own (version 6) does not have. Topics that do not exist are left out of the answer, where
+ * kafkajs fails the whole request. No names = all topics.
+ */
+export function metadataRequest(topics: readonly string[], timeoutMs: number): ProtocolRequest<ClusterMetadata> {
+	return {
+		request: {
+			apiKey,
+			apiVersion,
+			apiName: "Metadata",
+			encode: async () => {
+				const buffer = encode(topics);
+				return { buf: buffer, buffer };
+			},
+		},
+		response: { decode: async (payload) => decode(payload), parse: async (decoded) => decoded },
+		requestTimeout: timeoutMs,
+	};
+}
+
+function encode(topics: readonly string[]): Buffer {
+	// The end of the request's header, which kafkajs writes without tagged fields.
+	const writer = new FlexibleWriter().noTags();
+	writer.list(topics.length === 0 ? null : topics, (topic) => {
+		writer.int64(0).int64(0); // no id: we ask by name
+		writer.text(topic).noTags();
+	});
+	return writer
+		.int8(0) // no topic is to be made
+		.int8(0) // nor authorisations to be told
+		.noTags()
+		.bytes();
+}
+
+function decode(payload: Buffer): ClusterMetadata {
+	const reader = new FlexibleReader(payload);
+	reader.skipTags(); // of the header
+	const throttleTime = reader.int32();
+	const brokers = reader.list(() => {
+		const broker = { nodeId: reader.int32(), host: reader.text() ?? "", port: reader.int32(), rack: reader.text() };
+		reader.skipTags();
+		return broker;
+	});
+	const clusterId = reader.text();
+	const controllerId = reader.int32();
+	const all = reader.list(() => topicFrom(reader));
+	const topicMetadata = all.filter(({ topicErrorCode }) => !absent.includes(topicErrorCode));
+	const failed = topicMetadata.find(({ topicErrorCode }) => topicErrorCode !== 0);
+	if (failed !== undefined) throw new MetadataFailed(`topic ${failed.topic} cannot be looked up (error ${failed.topicErrorCode})`);
+	return { throttleTime, brokers, clusterId, controllerId, topicMetadata };
+}
+
+function topicFrom(reader: FlexibleReader): TopicMetadata {
+	const topicErrorCode = reader.int16();
+	const topic = reader.text() ?? "";
+	const topicId = reader.id();
+	reader.int8(); // internal
+	const partitionMetadata = reader.list(() => {
+		const partitionErrorCode = reader.int16();
+		const partitionId = reader.int32();
+		const leader = reader.int32();
+		reader.int32(); // leader epoch
+		// Replicas, those in sync, those that are away.
+		for (let list = 0; list < 3; list++) reader.list(() => reader.int32());
+		reader.skipTags();
+		return { partitionErrorCode, partitionId, leader };
+	});
+	reader.int32(); // authorised operations
+	reader.skipTags();
+	return { topic, topicId, topicErrorCode, partitionMetadata };
+}

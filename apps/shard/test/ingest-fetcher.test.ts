@@ -1,0 +1,98 @@
+import { waitFor } from "@shardcast/testkit";
+import { describe, expect, it } from "vitest";
+import type { FetchedPartition } from "../src/ingest/kafka/fetch-protocol.ts";
+import type { KafkajsCluster } from "../src/ingest/kafka/kafkajs-cluster.ts";
+import { type FetcherOwner, NodeFetcher } from "../src/ingest/kafka/node-fetcher.ts";
+import { PartitionState } from "../src/ingest/kafka/partition-state.ts";
+import { RecordBatchLayout } from "../src/ingest/kafka/record-batch-descriptor.ts";
+import type { SourceSink } from "../src/ingest/source.ts";
+
+/** A batch of `count` records of one byte each. */
+function batch(baseOffset: number, count: number): Buffer {
+	// Length 7, attributes, time delta, offset delta, no key, a value of one byte, no headers; lengths as zigzag varints.
+	const records = Array.from({ length: count }, (_, delta) => Buffer.from([14, 0, 0, delta * 2, 1, 2, 0x78, 0]));
+	const head = Buffer.alloc(RecordBatchLayout.headerBytes);
+	head.writeBigInt64BE(BigInt(baseOffset), RecordBatchLayout.baseOffset);
+	head.writeInt32BE(head.length - RecordBatchLayout.logOverheadBytes + count * 8, RecordBatchLayout.lengthOffset);
+	head[RecordBatchLayout.magicOffset] = RecordBatchLayout.magic;
+	head.writeInt32BE(count - 1, RecordBatchLayout.lastOffsetDeltaOffset);
+	head.writeInt32BE(count, RecordBatchLayout.recordCountOffset);
+	return Buffer.concat([head, ...records]);
+}
+
+/** Two brokers with the same log of `logEnd` records; each answers with what comes behind `asked`, ten at a time. */
+class FakeBrokers {
+	readonly state = new PartitionState({ row: 0, topic: "t", topicId: null, partition: 0, offset: 0 });
+	readonly taken: number[] = [];
+	readonly #logEnd: number;
+	hasRoom = false;
+	stopping = false;
+	fetches: string[] = [];
+	#roomFor: (() => void)[] = [];
+
+	constructor(logEnd: number) {
+		this.#logEnd = logEnd;
+	}
+
+	readonly owner: FetcherOwner = {
+		partitionsOf: (nodeId) => (this.state.leader === nodeId ? [this.state] : []),
+		partitionTrouble: async () => {},
+		stopping: () => this.stopping,
+	};
+
+	readonly sink = {
+		take: (_partition: unknown, record: { offset: number }) => {
+			if (!this.hasRoom) return false;
+			this.taken.push(record.offset);
+			return true;
+		},
+		room: () => new Promise<void>((resolve) => this.#roomFor.push(resolve)),
+		offered: () => true,
+	} as unknown as SourceSink;
+
+	readonly cluster = {
+		findBroker: async ({ nodeId }: { nodeId: string }) => ({
+			versions: null,
+			connectionPool: {
+				send: async (): Promise<FetchedPartition[]> => {
+					const offset = this.state.fetchOffset;
+					this.fetches.push(`${nodeId}:${offset}`);
+					await new Promise((resolve) => setTimeout(resolve, 2));
+					const records = offset < this.#logEnd ? batch(offset, Math.min(10, this.#logEnd - offset)) : Buffer.alloc(0);
+					const common = { topic: "t", topicId: null, partition: 0, errorCode: 0, logStart: 0, aborted: [] };
+					return [{ ...common, logEnd: this.#logEnd, records }];
+				},
+			},
+		}),
+	} as unknown as KafkajsCluster;
+
+	makeRoom(): void {
+		this.hasRoom = true;
+		for (const resolve of this.#roomFor.splice(0)) resolve();
+	}
+
+	fetcher(nodeId: string): Promise<void> {
+		const limits = { waitMsMax: 5, bytesMax: 1000, partitionBytesMax: 1000 };
+		return new NodeFetcher(nodeId, this.cluster, this.owner, this.sink, limits).run();
+	}
+}
+
+describe("NodeFetcher", () => {
+	it("a partition whose leader moves while its records wait for room is read on without a gap, an overlap or a change of order", async () => {
+		const brokers = new FakeBrokers(60);
+		brokers.state.ledBy("1");
+		const first = brokers.fetcher("1");
+		// One answer waits for room, the next one is there already.
+		await waitFor(() => brokers.fetches.length >= 2, { deadlineMs: 2000, what: "two fetches" });
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		brokers.state.ledBy("2");
+		const second = brokers.fetcher("2");
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		brokers.makeRoom();
+		await waitFor(() => brokers.state.position >= 60, { deadlineMs: 2000, what: "the end" });
+		await first;
+		brokers.stopping = true;
+		await second;
+		expect(brokers.taken).toEqual(Array.from({ length: 60 }, (_, offset) => offset));
+	});
+});
