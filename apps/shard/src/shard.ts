@@ -15,7 +15,7 @@ import { FlushPolicy } from "./flush-policy.ts";
 import { HandoffIntake } from "./handoff-intake.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { refusal } from "./http-reply.ts";
-import { Incoming, type PublishOutcome } from "./incoming.ts";
+import { Incoming, type PublishOutcome, type Settled } from "./incoming.ts";
 import { LeavingClients } from "./leaving-clients.ts";
 import { LiveSettings } from "./live-settings.ts";
 import { type Middleware, MiddlewareChain } from "./middleware.ts";
@@ -184,8 +184,8 @@ export class Shard {
 	}
 
 	/** A message of the program that runs this shard, through the handlers like any other. */
-	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array): PublishOutcome {
-		return this.#incoming.publish(kind, channels, payload, "", "host");
+	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array, settled?: Settled): PublishOutcome {
+		return this.#incoming.publish(kind, channels, payload, "", "host", settled);
 	}
 
 	/** Takes over those settings that may change while it serves; all others are left as they were. */

@@ -75,4 +75,44 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 		await waitFor(() => listener!.texts().includes("3"), { deadlineMs: 20_000, what: "the message" });
 		expect(new Set(listener!.texts()).size).toBe(listener!.texts().length);
 	});
+
+	it("a WebSocket learns by 1013 that Kafka is away, within a bound; one that floods is refused first, and nobody hears anything twice", async () => {
+		const { broker } = rig.kafka;
+		if (broker === null) return;
+		await start("per-shard");
+		const url = rig.cluster.shardUrl(0);
+		const [listener, flooder, other, late] = await Promise.all([url, url, url, url].map((each) => RawClient.open(each)));
+		other!.send("before");
+		await listener!.waitForMessages(1);
+		// A broker that does not even refuse: connections stand, no answer comes.
+		process.kill(broker.pid!, "SIGSTOP");
+		try {
+			for (let sent = 0; sent < 3000; sent++) flooder!.send(`flood ${sent}`);
+			expect((await within(flooder!.closed, 5000)).code).toBe(1013);
+			const sentMs = performance.now();
+			other!.send("while it is away");
+			expect((await within(other!.closed, 20_000)).code).toBe(1013);
+			expect(performance.now() - sentMs).toBeGreaterThan(5000);
+			expect((await publish({ data: "too" })).status).toBe(503);
+		} finally {
+			process.kill(broker.pid!, "SIGCONT");
+		}
+		await waitFor(async () => (await publish({ data: "works again" })).status === 200, {
+			deadlineMs: 40_000,
+			what: "Kafka to take messages again",
+		});
+		late!.send("after");
+		await waitFor(() => listener!.texts().includes("after"), { deadlineMs: 10_000, what: "the message" });
+		expect(new Set(listener!.texts()).size).toBe(listener!.texts().length);
+		const metrics = (await httpRequest(`${rig.cluster.httpUrl}/metrics`)).body;
+		expect(metrics).toMatch(/shardcast_kafka_produced_total\{.*outcome="unanswered".*\} [1-9]/);
+	}, 120_000);
 });
+
+async function within<T>(promise: Promise<T>, deadlineMs: number): Promise<T> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms`)), deadlineMs);
+	});
+	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}

@@ -20,6 +20,8 @@ export interface OutgoingMessage {
 	readonly payload: Uint8Array;
 	/** Who sent it, so that it is left out when the record comes back; also orders its messages. */
 	readonly sender: string;
+	/** By `monotonicMs`. Who sent it is told then that it is lost, so it is not begun to be written any more. */
+	readonly expiresAtMs: number;
 }
 
 export type ToWorker =

@@ -1,7 +1,7 @@
 import type { KafkaGlance, KafkaReading } from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
 import type { Ingest } from "./host/ingest.ts";
-import { hostCounters, workerCounters } from "./ingest-counters.ts";
+import { hostCounters, type WorkerCounter, workerCounters } from "./ingest-counters.ts";
 import { troubleKinds } from "./source.ts";
 
 /** What GET /metrics tells of this shard's ingest. Reads memory only: some microseconds per partition. */
@@ -41,13 +41,13 @@ const lossCounters = [
 export function kafkaGlance(ingest: Pick<Ingest, "memory" | "drain" | "assignment">): KafkaGlance {
 	const { memory, drain } = ingest;
 	const { partitions } = kafkaReading(ingest);
-	const counters = [...lossCounters, ...troubleKinds.map(([kind]) => kind)];
+	const counters: readonly WorkerCounter[] = [...lossCounters, ...troubleKinds.map(([kind]) => kind)];
 	return {
 		records: memory.worker.get("records"),
 		lag: partitions.reduce((sum, { lagRecords }) => sum + (lagRecords ?? 0), 0),
 		pauses: memory.worker.get("pauses"),
 		pausedMs: memory.worker.get("pausedMs"),
-		errors: counters.reduce((sum, name) => sum + memory.worker.get(name), 0),
+		errors: counters.reduce((sum, name) => sum + memory.worker.get(name), memory.host.get("publishUnanswered")),
 		ringDepthBytes: drain.backlogBytes(),
 		ringBytes: memory.ring.capacityBytes,
 	};

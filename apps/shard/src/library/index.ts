@@ -9,5 +9,6 @@ export type { DebugProbe } from "./debug-probes.ts";
 export type { MetricSample, MetricSink } from "./metric-sink.ts";
 export { type LoggingOptions, logging } from "./middleware-logging.ts";
 export { type RecoveryOptions, recovery } from "./middleware-recovery.ts";
+export { PublishError, type PublishFailure } from "./publish-error.ts";
 export { reloadableKeys } from "./reload.ts";
 export { createServer, type MessageHandler, type PublishTarget, type Server, type ServerEvents, type ServerOptions } from "./server.ts";

@@ -11,7 +11,7 @@ import {
 	urlHost,
 } from "@shardcast/service";
 import { channelList, RecordKind } from "@shardcast/wire";
-import type { PublishOutcome } from "../incoming.ts";
+import type { PublishOutcome, Settled } from "../incoming.ts";
 import { type MessageContext, type Middleware, MiddlewareChain } from "../middleware.ts";
 import { StatusLine } from "../status-line.ts";
 import { type Connection, Connections } from "./connections.ts";
@@ -19,6 +19,7 @@ import { Control } from "./control.ts";
 import { DebugProbes } from "./debug-probes.ts";
 import { Host } from "./host.ts";
 import { type MetricSink, SinkFeed } from "./metric-sink.ts";
+import { PublishError } from "./publish-error.ts";
 import { reloadedConfig } from "./reload.ts";
 import { checkedConfig } from "./settings.ts";
 
@@ -157,19 +158,41 @@ export class Server extends EventEmitter<ServerEvents> {
 	/**
 	 * Sends a message to clients; text as a text frame, bytes as a binary one. It passes through the handlers like any other.
 	 * @returns "taken", or why not: "full" = the ring has no room now, "stopped" = a handler did not let it through, "failed" = one
-	 * threw; "pending" = it is on its way to Kafka (`publishVia`).
+	 * threw; "pending" = it is on its way to Kafka (`publishVia`): see `publishConfirmed`.
 	 * @throws RangeError when it is longer than `maxPayloadBytes`, or for a bad channel name.
 	 */
-	publish(
+	publish(message: string | Uint8Array, target: PublishTarget = {}): PublishOutcome {
+		return this.#publish(message, target);
+	}
+
+	/**
+	 * As `publish`, for who must know: resolves when the message is on its way to the clients or, through Kafka, when all replicas in
+	 * sync have it. Settles within some 15 s; the bytes may be reused at once.
+	 * @throws PublishError when it is not taken, or Kafka did not acknowledge it (which does not prove that it was not written).
+	 * @throws RangeError as `publish`.
+	 */
+	async publishConfirmed(message: string | Uint8Array, target: PublishTarget = {}): Promise<void> {
+		await new Promise<void>((resolve, reject) => {
+			const outcome = this.#publish(message, target, (error) => {
+				if (error === null) resolve();
+				else reject(new PublishError("unacknowledged", error));
+			});
+			if (outcome === "taken") resolve();
+			else if (outcome !== "pending") reject(new PublishError(outcome));
+		});
+	}
+
+	#publish(
 		message: string | Uint8Array,
-		{ channel, channels = channel === undefined ? [] : [channel] }: PublishTarget = {},
+		{ channel, channels = channel === undefined ? [] : [channel] }: PublishTarget,
+		settled?: Settled,
 	): PublishOutcome {
 		if (this.#ended !== null) throw new Error(endedByThen);
 		const payload = typeof message === "string" ? Buffer.from(message) : message;
 		const { maxPayloadBytes } = this.#config;
 		if (payload.length > maxPayloadBytes) throw new RangeError(`the message is ${payload.length} bytes; the most is ${maxPayloadBytes}`);
 		const kind = typeof message === "string" ? RecordKind.text : RecordKind.binary;
-		return this.#host.shard.publish(kind, channelList(channels), payload);
+		return this.#host.shard.publish(kind, channelList(channels), payload, settled);
 	}
 
 	/**

@@ -156,7 +156,11 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_produced_total",
 		"messages",
-		"Messages of clients written to Kafka (--publish-via kafka): acknowledged, or not taken.",
-		singleBy("outcome", ({ worker }) => ({ acknowledged: worker.produced, failed: worker.produceErrors })),
+		"Messages of clients for Kafka (--publish-via kafka): acknowledged, not taken, or without an answer in time.",
+		singleBy("outcome", ({ worker, host }) => ({
+			acknowledged: worker.produced,
+			failed: worker.produceErrors,
+			unanswered: host.publishUnanswered,
+		})),
 	),
 ];

@@ -98,7 +98,10 @@ export class Ingest {
 			onRevoked: (row) => this.assignment.revoked(row),
 			onReset: (row, position) => this.#reset(row, position),
 		});
-		this.publishing = new PublishQueue((messages) => this.#worker?.send({ type: "publish", messages }));
+		this.publishing = new PublishQueue({
+			post: (messages) => !this.#replacing && this.#worker?.send({ type: "publish", messages }) === true,
+			onUnanswered: (count) => this.memory.host.add("publishUnanswered", count),
+		});
 		this.#guard = options.pauseCpuPercent === 0 ? null : this.#cpuGuard(options.pauseCpuPercent);
 		this.#watch = new RouteWatch(this.memory, options.routeBudgetMs, () => void this.#routeHung());
 	}
@@ -138,20 +141,27 @@ export class Ingest {
 		this.#watch.stop();
 		this.#guard?.stop();
 		const worker = this.#worker;
+		this.publishing.close();
 		if (worker !== null) {
 			// Whoever published is told, while there is still somebody to ask.
+			if (this.#replacing) this.publishing.fail("the shard is stopping");
 			while (this.publishing.waiting > 0 && left() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
 			await within(
 				left(),
-				new Promise<void>((resolve) => {
-					this.#whenHalted = resolve;
-					worker.send({ type: "halt" });
-				}),
+				Promise.race([
+					worker.ended,
+					new Promise<void>((resolve) => {
+						this.#whenHalted = resolve;
+						worker.send({ type: "halt" });
+					}),
+				]),
 			);
 			while (!this.drain.empty && left() > 0) {
 				this.#parts.wake();
 				await new Promise((resolve) => setTimeout(resolve, 1));
 			}
+			// What is still there when the time is up is for the next owner: not one record more may go out from here.
+			this.drain.stop();
 			this.assignment.release();
 			worker.send({ type: "finish" });
 			await within(left(), worker.ended);
@@ -161,8 +171,8 @@ export class Ingest {
 		this.publishing.fail("the shard is stopping");
 	}
 
-	/** @returns false when too much waits already; otherwise `done` is called once, with null or what went wrong. */
-	publish(message: Omit<OutgoingMessage, "id" | "sender">, sender: number, done: (error: string | null) => void): boolean {
+	/** @returns false when too much waits already, or when it stops; otherwise `done` is called once, with null or what went wrong. */
+	publish(message: Omit<OutgoingMessage, "id" | "sender" | "expiresAtMs">, sender: number, done: (error: string | null) => void): boolean {
 		const { slot, incarnation, options } = this.#parts;
 		return this.publishing.send({ ...message, sender: sender === 0 ? "" : senderText(options.cluster, slot, incarnation, sender) }, done);
 	}
@@ -189,6 +199,7 @@ export class Ingest {
 			workerEntry,
 		);
 		this.#worker = worker;
+		this.publishing.resume();
 		if (options.routePath !== null) this.#watch.start();
 		void worker.ended.then((error) => {
 			if (this.#worker === worker && !this.#stopping && !this.#replacing) void this.#replace(error?.message ?? "it ended by itself");
@@ -214,6 +225,8 @@ export class Ingest {
 			this.#parts.wake();
 			await new Promise((resolve) => setTimeout(resolve, 1));
 		}
+		// Stopping is on its way already, and knows best what is still to be delivered.
+		if (this.#stopping) return;
 		this.assignment.forgetWorker();
 		await new Promise((resolve) => setTimeout(resolve, pauseMs));
 		this.#replacing = false;

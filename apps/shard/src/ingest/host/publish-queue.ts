@@ -1,37 +1,70 @@
+import { monotonicMs } from "@shardcast/wire";
 import type { OutgoingMessage } from "../ingest-messages.ts";
 
 /** Messages that may wait for Kafka's answer. */
 const waitingMax = 8192;
 const waitingBytesMax = 16 * 1024 * 1024;
+/** Share of it that one client may take, so that one who floods the shard is refused before it takes the room of the others. */
+const clientShare = 0.25;
+/** Longest wait for an answer. The producer gives up after some ten seconds when the broker is away; it takes longer if it does not even refuse. */
+export const answerMsMax = 15_000;
+const lookMs = 500;
+
+interface Waiting {
+	readonly done: (error: string | null) => void;
+	readonly bytes: number;
+	readonly sender: string;
+	readonly expiresAtMs: number;
+}
+
+export interface PublishQueueParts {
+	/** False = there is nobody to take them now; the queue keeps them until `resume`. */
+	readonly post: (messages: readonly OutgoingMessage[]) => boolean;
+	/** Counts messages that had no answer in time, or will have none. */
+	readonly onUnanswered: (count: number) => void;
+	readonly nowMs?: () => number;
+}
 
 /**
  * Clients' messages on their way to Kafka: remembers who waits for which answer, and sends those of one turn of the loop
- * together. **On the shard's loop.** Full: `send` says false, the caller refuses its caller.
+ * together. **On the shard's loop.** Full, or closed: `send` says false, the caller refuses its caller. Every message that was taken is
+ * answered once, within `answerMsMax`.
  */
 export class PublishQueue {
-	readonly #post: (messages: readonly OutgoingMessage[]) => void;
-	readonly #waiting = new Map<number, { readonly done: (error: string | null) => void; readonly bytes: number }>();
+	readonly #parts: PublishQueueParts;
+	readonly #nowMs: () => number;
+	/** In the order in which they expire. */
+	readonly #waiting = new Map<number, Waiting>();
+	readonly #ofClient = new Map<string, { messages: number; bytes: number }>();
 	#batch: OutgoingMessage[] = [];
+	#flushing = false;
 	#bytes = 0;
 	#lastId = 0;
+	#timer: NodeJS.Timeout | null = null;
+	#closed = false;
 
-	constructor(post: (messages: readonly OutgoingMessage[]) => void) {
-		this.#post = post;
+	constructor(parts: PublishQueueParts) {
+		this.#parts = parts;
+		this.#nowMs = parts.nowMs ?? monotonicMs;
 	}
 
 	get waiting(): number {
 		return this.#waiting.size;
 	}
 
-	send(message: Omit<OutgoingMessage, "id">, done: (error: string | null) => void): boolean {
+	/** `sender` is "" for what is not a client's, and then has no share of its own. */
+	send(message: Omit<OutgoingMessage, "id" | "expiresAtMs">, done: (error: string | null) => void): boolean {
 		const bytes = message.payload.length;
-		if (this.#waiting.size >= waitingMax || this.#bytes + bytes > waitingBytesMax) return false;
+		if (this.#closed || this.#waiting.size >= waitingMax || this.#bytes + bytes > waitingBytesMax) return false;
+		if (!this.#takeShare(message.sender, bytes)) return false;
 		const id = ++this.#lastId;
+		const expiresAtMs = this.#nowMs() + answerMsMax;
 		this.#bytes += bytes;
-		this.#waiting.set(id, { done, bytes });
+		this.#waiting.set(id, { done, bytes, sender: message.sender, expiresAtMs });
 		// A copy, since sending clones the whole memory that a view is of: a ring, at worst.
-		this.#batch.push({ ...message, id, payload: message.payload.slice() });
-		if (this.#batch.length === 1) setImmediate(() => this.#flush());
+		this.#batch.push({ ...message, id, expiresAtMs, payload: message.payload.slice() });
+		this.#flushSoon();
+		this.#timer ??= setInterval(() => this.expire(), lookMs);
 		return true;
 	}
 
@@ -40,17 +73,70 @@ export class PublishQueue {
 		if (waiting === undefined) return;
 		this.#waiting.delete(id);
 		this.#bytes -= waiting.bytes;
+		this.#giveShareBack(waiting);
+		if (this.#waiting.size === 0 && this.#timer !== null) {
+			clearInterval(this.#timer);
+			this.#timer = null;
+		}
 		waiting.done(error);
 	}
 
-	/** Nobody will answer any more. */
-	fail(error: string): void {
-		for (const id of [...this.#waiting.keys()]) this.settle(id, error);
+	/** There is somebody again to take messages. */
+	resume(): void {
+		if (this.#batch.length > 0) this.#flushSoon();
 	}
 
-	#flush(): void {
-		const batch = this.#batch;
+	/** Nobody will answer what waits. */
+	fail(error: string): void {
 		this.#batch = [];
-		this.#post(batch);
+		const ids = [...this.#waiting.keys()];
+		if (ids.length > 0) this.#parts.onUnanswered(ids.length);
+		for (const id of ids) this.settle(id, error);
+	}
+
+	/** Takes nothing any more; what waits may still be answered. */
+	close(): void {
+		this.#closed = true;
+	}
+
+	/** Tells those who have waited for too long. Called now and then while anybody waits. */
+	expire(): void {
+		const nowMs = this.#nowMs();
+		const late: number[] = [];
+		for (const [id, { expiresAtMs }] of this.#waiting) {
+			if (expiresAtMs > nowMs) break;
+			late.push(id);
+		}
+		if (late.length === 0) return;
+		this.#batch = this.#batch.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
+		this.#parts.onUnanswered(late.length);
+		for (const id of late) this.settle(id, `no answer within ${answerMsMax / 1000} s`);
+	}
+
+	#takeShare(sender: string, bytes: number): boolean {
+		if (sender === "") return true;
+		const of = this.#ofClient.get(sender) ?? { messages: 0, bytes: 0 };
+		if (of.messages >= waitingMax * clientShare || of.bytes + bytes > waitingBytesMax * clientShare) return false;
+		of.messages++;
+		of.bytes += bytes;
+		this.#ofClient.set(sender, of);
+		return true;
+	}
+
+	#giveShareBack({ sender, bytes }: Waiting): void {
+		const of = this.#ofClient.get(sender);
+		if (of === undefined) return;
+		of.messages--;
+		of.bytes -= bytes;
+		if (of.messages === 0) this.#ofClient.delete(sender);
+	}
+
+	#flushSoon(): void {
+		if (this.#flushing) return;
+		this.#flushing = true;
+		setImmediate(() => {
+			this.#flushing = false;
+			if (this.#batch.length > 0 && this.#parts.post(this.#batch)) this.#batch = [];
+		});
 	}
 }

@@ -39,8 +39,10 @@ export class WorkerThread {
 		return new WorkerThread(pool, port1, ended);
 	}
 
-	send(message: ToWorker): void {
+	/** False when the task has ended. */
+	send(message: ToWorker): boolean {
 		if (!this.#over) this.#port.postMessage(message);
+		return !this.#over;
 	}
 
 	/** Resolves when the task has ended: null, or the error that ended it. */

@@ -1,3 +1,4 @@
+import { monotonicMs } from "@shardcast/wire";
 import type { Message, Producer } from "kafkajs";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
 import { createKafka, innermost } from "./kafkajs-cluster.ts";
@@ -8,6 +9,8 @@ export interface ProducerRecord {
 	readonly key: Uint8Array | string | null;
 	readonly value: Uint8Array | null;
 	readonly headers: Readonly<Record<string, string | Uint8Array>>;
+	/** By `monotonicMs`: what has not been begun to be written by then is not written any more. */
+	readonly expiresAtMs?: number;
 }
 
 /** Called once with null when the broker has acknowledged the record, or with why it will not be written. */
@@ -28,6 +31,9 @@ interface Waiting {
 
 const batchRecordsMax = 1000;
 const allInSync = -1;
+/** A broker that takes longer over a request, its replicas included, counts as away. */
+const requestTimeoutMs = 5000;
+const expired = "too late: those before it took too long";
 /** Ten seconds in all: 0.1 + 0.2 + 0.4 + 0.8 + 8 × 1. */
 const retry = { initialRetryTime: 100, multiplier: 2, factor: 0, maxRetryTime: 1000, retries: 12 };
 
@@ -77,13 +83,20 @@ export class KafkaProducer {
 		// A turn of the loop, so that what is sent together goes together.
 		await new Promise((resolve) => setImmediate(resolve));
 		while (this.#waiting.length > 0) {
-			const batch = this.#waiting.splice(0, batchRecordsMax);
-			const error = await this.#sendBatch(batch);
-			for (const { done, bytes } of batch) {
-				this.#records--;
-				this.#bytes -= bytes;
-				done(error);
-			}
+			const next = this.#waiting.splice(0, batchRecordsMax);
+			const nowMs = monotonicMs();
+			const isLate = ({ record }: Waiting) => (record.expiresAtMs ?? Number.POSITIVE_INFINITY) <= nowMs;
+			this.#settle(next.filter(isLate), expired);
+			const batch = next.filter((waiting) => !isLate(waiting));
+			if (batch.length > 0) this.#settle(batch, await this.#sendBatch(batch));
+		}
+	}
+
+	#settle(batch: readonly Waiting[], error: string | null): void {
+		for (const { done, bytes } of batch) {
+			this.#records--;
+			this.#bytes -= bytes;
+			done(error);
 		}
 	}
 
@@ -109,6 +122,7 @@ export class KafkaProducer {
 			this.#producer ??= await this.#connect();
 			await this.#producer.sendBatch({
 				acks: allInSync,
+				timeout: requestTimeoutMs,
 				topicMessages: [...topicMessages].map(([topic, messages]) => ({ topic, messages })),
 			});
 			return null;
@@ -122,7 +136,7 @@ export class KafkaProducer {
 
 	async #connect(): Promise<Producer> {
 		process.env.KAFKAJS_NO_PARTITIONER_WARNING = "1";
-		const producer = createKafka(this.#options.connection).producer({
+		const producer = createKafka(this.#options.connection, { requestTimeout: requestTimeoutMs }).producer({
 			idempotent: true,
 			// More than one would let a repeated batch be overtaken by the one after it.
 			maxInFlightRequests: 1,

@@ -71,7 +71,11 @@ export default async function ingest(task: IngestTask): Promise<void> {
 			switch (message.type) {
 				case "resolve":
 					source.resolve(message.partitions).then(
-						(partitions) => send({ type: "resolved", partitions }),
+						(partitions) => {
+							send({ type: "resolved", partitions });
+							const rows = message.partitions.map(({ row }) => row).filter((row) => !partitions.some((found) => found.row === row));
+							if (rows.length > 0) send({ type: "unresolved", rows, message: "partitions without a leader" });
+						},
 						(error: unknown) =>
 							send({ type: "unresolved", rows: message.partitions.map(({ row }) => row), message: innermost(error).message }),
 					);
@@ -114,13 +118,13 @@ function produce(
 	memory: IngestMemory,
 	send: (message: FromWorker) => void,
 ): void {
-	const { id, kind, channels, payload, sender } = message;
+	const { id, kind, channels, payload, sender, expiresAtMs } = message;
 	const done = (error: string | null) => {
 		memory.worker.add(error === null ? "produced" : "produceErrors");
 		send({ type: "published", ids: [id], error });
 	};
 	// By channel, so that every channel has one order; what goes to everybody by sender, so that each sender's messages keep theirs.
 	const key = channels.length > 0 ? channels.join(",") : sender;
-	const taken = producer.send({ topic, key, value: payload, headers: publishedHeaders(kind, channels, sender) }, done);
+	const taken = producer.send({ topic, key, value: payload, headers: publishedHeaders(kind, channels, sender), expiresAtMs }, done);
 	if (!taken) done("too many messages wait for Kafka");
 }
