@@ -32,6 +32,16 @@ describe("Dockerfile", () => {
 			if (existsSync(join(root, path, "package.json"))) expect(text).toContain(`COPY ${path}/package.json ${path}/`);
 	});
 
+	it("is given what its programs read of deploy/ when they start", () => {
+		const kept = read(".dockerignore").split("\n");
+		const wanted = ["apps", "packages", "loadtest"]
+			.flatMap((home) => readdirSync(join(root, home), { recursive: true, encoding: "utf8" }).map((path) => join(home, path)))
+			.filter((path) => /\/src\/[^.]+\.ts$/.test(path) && !path.includes("node_modules"))
+			.flatMap((path) => [...read(path).matchAll(/"(?:\.\.\/)+(deploy\/[^/"]+)/g)].map(([, name]) => name!));
+		expect(wanted).toContain("deploy/kafka");
+		for (const name of wanted) expect(kept).toContain(`!${name}`);
+	});
+
 	it("keeps tests, results and history out of what is built", () => {
 		const ignored = read(".dockerignore").split("\n");
 		for (const pattern of [".git", "**/node_modules", "**/dist", "**/test", "**/results"]) expect(ignored).toContain(pattern);
@@ -61,14 +71,11 @@ describe("docker-compose.multi.yml", () => {
 		}
 	});
 
-	it("runs everything but Kafka without privilege, as nobody special, on a read-only root", () => {
+	it("runs everything without privilege, and all but Kafka as nobody special on a read-only root", () => {
 		for (const [name, { read_only, cap_drop, user, security_opt }] of services) {
+			expect({ cap_drop, security_opt }, name).toEqual({ cap_drop: ["ALL"], security_opt: ["no-new-privileges:true"] });
 			if (name === "kafka") continue;
-			expect({ read_only, cap_drop, security_opt }, name).toEqual({
-				read_only: true,
-				cap_drop: ["ALL"],
-				security_opt: ["no-new-privileges:true"],
-			});
+			expect(read_only, name).toBe(true);
 			expect(user, name).toMatch(/^[1-9]\d*:\d+$/);
 		}
 	});
@@ -90,6 +97,12 @@ describe("docker-compose.multi.yml", () => {
 		const known = configKeys.map(environmentName);
 		for (const name of Object.keys(compose.services.shardcast!.environment!)) expect(known).toContain(name);
 		for (const [, name] of read("deploy/Dockerfile").matchAll(/ENV (SHARDCAST_\w+)=/g)) expect(known).toContain(name);
+	});
+
+	it("a stand-in can be made of every image that is pulled", () => {
+		const targets = [...read("deploy/stand-ins/Dockerfile").matchAll(/^FROM \S+ AS (\w+)$/gm)].map(([, target]) => target);
+		const pulled = services.flatMap(([, { image, build }]) => (build === undefined ? [/(\w+):/.exec(image)![1]!] : []));
+		expect(targets.sort()).toEqual(pulled.sort());
 	});
 
 	it("mounts only what there is", () => {
