@@ -11,47 +11,25 @@ cd "$(dirname "$0")/.."
 connections="${CONNECTIONS:-1000}"
 quotas="${CPUS:-1 2}"
 image="${IMAGE:-shardcast:test}"
-work="$(mktemp -d)"
 container="shardcast-test-$$"
-engine=""
+name="container test"
+. deploy/engine.sh
 
+explain() { docker logs "$container" 2>&1 | tail -20; }
 finish() {
 	docker rm -f "$container" >/dev/null 2>&1 || true
-	if [ -n "$engine" ]; then
-		kill "$engine" 2>/dev/null || true
-		wait "$engine" 2>/dev/null || true
-		# The network of the host, which an engine that ends leaves mounted.
-		umount "$work"/exec/netns/* 2>/dev/null || true
-	fi
-	rm -rf "$work"
+	end_engine
 }
 trap finish EXIT
-fail() {
-	echo "container test: FAILED: $*" >&2
-	docker logs "$container" 2>&1 | tail -20 >&2 || true
-	exit 1
-}
-say() { echo "container test: $*"; }
 
-# --- an engine -----------------------------------------------------------------------------------------------------------
-if ! docker info >/dev/null 2>&1; then
-	command -v dockerd >/dev/null || fail "there is no Docker engine; install docker.io, or start one and set DOCKER_HOST"
-	[ "$(id -u)" = 0 ] || fail "there is no Docker engine, and only root can start one; set DOCKER_HOST"
-	say "starting a Docker engine of our own"
-	export DOCKER_HOST="unix://$work/docker.sock"
-	dockerd --host "$DOCKER_HOST" --data-root "${DOCKER_DATA:-$work/data}" --exec-root "$work/exec" --pidfile "$work/pid" \
-		--iptables=false --ip6tables=false --bridge=none --exec-opt native.cgroupdriver=cgroupfs >"$work/dockerd.log" 2>&1 &
-	engine=$!
-	for _ in $(seq 100); do docker info >/dev/null 2>&1 && break; sleep 0.2; done
-	docker info >/dev/null 2>&1 || { tail -20 "$work/dockerd.log" >&2; fail "the engine did not come up"; }
-fi
+start_engine --iptables=false --ip6tables=false --bridge=none
 # An engine without a bridge: what a build fetches, it fetches as this machine does.
 network=()
 docker network inspect bridge >/dev/null 2>&1 || network=(--network host)
 
 # --- the image -------------------------------------------------------------------------------------------------------------
 base="${NODE_IMAGE:-node:22-bookworm-slim}"
-docker image inspect "$base" >/dev/null 2>&1 || docker pull -q "$base" >/dev/null 2>&1 || deploy/local-base-image.sh "$base"
+here_or "$base" deploy/local-base-image.sh "$base"
 say "building $image"
 revision="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 build() {
@@ -67,14 +45,7 @@ read -r user stop_signal bytes base_bytes < <(echo "$(docker image inspect -f '{
 say "image of $((bytes / 1000000)) MB, $(((bytes - base_bytes) / 1000000)) MB of them on top of $base"
 
 # --- the cluster in it -------------------------------------------------------------------------------------------------------
-free_port() {
-	node -e 'const server = require("net").createServer().listen(0, "127.0.0.1", () => server.close(console.log(server.address().port)))'
-}
-
-# As many as the 12,000 connections of a full cluster want, or what this machine allows.
-files="$(ulimit -Hn)"
-[ "$files" != unlimited ] && [ "$files" -lt 65536 ] || files=65536
-
+files="$(files_limit)"
 for cpus in $quotas; do
 	port="$(free_port)"
 	base_port=$((port > 40000 ? port - 2000 : port + 2000))
