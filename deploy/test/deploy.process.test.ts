@@ -1,6 +1,8 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { available, type Ended, run } from "./commands.ts";
@@ -11,6 +13,7 @@ interface Compose {
 
 const promtool = await available("promtool", "prometheus");
 const dockerCompose = await available("docker-compose", "docker-compose");
+const systemdAnalyze = await available("systemd-analyze", "systemd");
 
 describe.skipIf(!promtool)("promtool", () => {
 	it.each([
@@ -28,6 +31,23 @@ describe.skipIf(!dockerCompose)("docker-compose", () => {
 	it("takes docker-compose.multi.yml", async () => {
 		const { status, output } = await run("docker-compose", ["-f", "docker-compose.multi.yml", "config", "--quiet"]);
 		expect(status, output).toBe(0);
+	});
+});
+
+describe.skipIf(!systemdAnalyze)("systemd", () => {
+	it("takes the unit of docs/operations.md", async () => {
+		const unit = /^```ini [^\n]*\n(.*?)^```$/ms.exec(readFileSync("docs/operations.md", "utf8"))![1]!;
+		const directory = mkdtempSync(join(tmpdir(), "shardcast-unit-"));
+		try {
+			const path = join(directory, "shardcast.service");
+			writeFileSync(path, unit.replace("/usr/bin/node", process.execPath));
+			const { status, output } = await run("systemd-analyze", ["verify", "--recursive-errors=no", path]);
+			// An unknown key is only a line, not always a status.
+			expect(output).toBe("");
+			expect(status).toBe(0);
+		} finally {
+			rmSync(directory, { recursive: true });
+		}
 	});
 });
 
