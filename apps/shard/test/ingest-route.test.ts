@@ -9,7 +9,7 @@ import { parseSender, publishedHeaders, senderText } from "../src/ingest/worker/
 import { RecordRouter, type Refusal } from "../src/ingest/worker/record-router.ts";
 import { Reporter } from "../src/ingest/worker/reporter.ts";
 
-const partition = { row: 3, topic: "trade", partition: 2 };
+const partition = { row: 3, topic: "trade", topicId: null, partition: 2 };
 
 function recordOf({
 	key = null,
