@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../ports.ts";
 import { selfSignedStore } from "./certificate.ts";
 import { formatStorage, KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";
 import { ownedPrefix, removeLeftovers } from "./leftovers.ts";
@@ -26,21 +26,6 @@ const setpriv = "/usr/bin/setpriv";
 const clusterIdCharacters = 22;
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 15_000;
-
-async function freePorts(count: number): Promise<number[]> {
-	const servers = await Promise.all(
-		Array.from({ length: count }, () => {
-			const server = createServer();
-			return new Promise<typeof server>((resolve, reject) => {
-				server.on("error", reject);
-				server.listen(0, "127.0.0.1", () => resolve(server));
-			});
-		}),
-	);
-	const ports = servers.map((server) => (server.address() as { port: number }).port);
-	await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-	return ports;
-}
 
 /**
  * One Apache Kafka node (KRaft, broker and controller in one process) on loopback, with a fresh log directory of its own.
@@ -76,9 +61,9 @@ export class KafkaBroker {
 			const free = await freePorts(4);
 			const secure = options.secure === true;
 			const ports: BrokerPorts = {
-				plain: options.port ?? free[0]!,
-				controller: free[1]!,
-				...(secure ? { sasl: free[2]!, ssl: free[3]! } : {}),
+				plain: options.port ?? free,
+				controller: free + 1,
+				...(secure ? { sasl: free + 2, ssl: free + 3 } : {}),
 			};
 			const store = secure ? await selfSignedStore(directory) : null;
 			const path = join(directory, "server.properties");

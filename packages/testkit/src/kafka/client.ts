@@ -10,6 +10,28 @@ export interface KafkaClient {
 	close(): Promise<void>;
 }
 
+const servedTimeoutMs = 30_000;
+const servedPollMs = 50;
+
+/**
+ * Until the broker knows the leader of each partition. The controller answers a creation before the broker has learnt of it, and a
+ * busy one takes a second; kafkajs' own wait gives up at the first "does not host this topic" in between.
+ */
+async function untilServed(admin: Admin, topic: string, partitions: number): Promise<void> {
+	const endMs = performance.now() + servedTimeoutMs;
+	for (;;) {
+		try {
+			const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+			const served = topics.flatMap((found) => found.partitions).filter(({ leader }) => leader >= 0);
+			if (served.length === partitions) return;
+		} catch (error) {
+			if (!(error as { retriable?: boolean }).retriable || performance.now() > endMs) throw error;
+		}
+		if (performance.now() > endMs) throw new Error(`topic ${topic} has no leaders after ${servedTimeoutMs} ms`);
+		await new Promise((resolve) => setTimeout(resolve, servedPollMs));
+	}
+}
+
 export async function connectKafka(brokers: string): Promise<KafkaClient> {
 	process.env.KAFKAJS_NO_PARTITIONER_WARNING = "1";
 	const kafka = new Kafka({
@@ -27,7 +49,8 @@ export async function connectKafka(brokers: string): Promise<KafkaClient> {
 		transactional: (transactionalId) => kafka.producer({ idempotent: true, maxInFlightRequests: 1, transactionalId }),
 		createTopic: async (topic, numPartitions, config = {}) => {
 			const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
-			await admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }], waitForLeaders: true });
+			await admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }], waitForLeaders: false });
+			await untilServed(admin, topic, numPartitions);
 		},
 		close: async () => {
 			await Promise.all([admin.disconnect(), producer.disconnect()]);
