@@ -1,85 +1,92 @@
-import { silentLog } from "@shardcast/service";
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { LibraryClient, waitFor } from "@shardcast/testkit";
 import { acquireKafka, connectKafka, type KafkaClient, kafkaForTests, type TestKafka } from "@shardcast/testkit/kafka";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Server } from "../src/library/index.ts";
 
-// Compiled, since its ingest runs on a worker thread.
-const { createServer, PublishError } = (await import(
-	new URL("../dist/library/index.js", import.meta.url).href
-)) as typeof import("../src/library/index.ts");
+/** The program in its own process, as compiled: its ingest runs on a worker thread. It ends with its channel. */
+class Host {
+	readonly #child: ChildProcess;
+	readonly #waiting = new Map<number, (result: unknown) => void>();
+	#lastId = 0;
+
+	constructor() {
+		this.#child = fork(fileURLToPath(new URL("programs/publishing-host.mjs", import.meta.url)), { execArgv: [] });
+		this.#child.on("message", ({ id, result }: { id: number; result: unknown }) => this.#waiting.get(id)?.(result));
+	}
+
+	call<T>(call: string, argument?: unknown): Promise<T> {
+		const id = ++this.#lastId;
+		this.#child.send({ id, call, argument });
+		return new Promise<T>((resolve) => this.#waiting.set(id, resolve as (result: unknown) => void));
+	}
+
+	async end(): Promise<void> {
+		const gone = new Promise((resolve) => this.#child.once("exit", resolve));
+		this.#child.kill("SIGKILL");
+		await gone;
+	}
+}
 
 describe.skipIf(!(await kafkaForTests()))("B12: a program's own messages through Kafka", () => {
 	let kafka: TestKafka;
 	let client: KafkaClient;
-	let server: Server;
+	let host: Host;
+	let url: string;
 	let topics = 0;
 	beforeAll(async () => {
 		kafka = await acquireKafka();
 		client = await connectKafka(kafka.brokers);
 	});
-	afterEach(() => server.shutdown(2000));
+	afterEach(() => host.end());
 	afterAll(async () => {
 		await client.close();
 		await kafka.release();
 	});
 
 	async function start(): Promise<string> {
-		const topic = `host${topics++}`;
+		const topic = `host-${process.pid}-${topics++}`;
 		await client.createTopic(topic, 1);
-		server = createServer(
-			{ addr: "127.0.0.1:0", kafkaBrokers: kafka.brokers.split(","), publishVia: "kafka", kafkaPublishTopic: topic },
-			{ log: silentLog(), statusLine: false },
-		);
-		await server.run();
+		host = new Host();
+		url = await host.call("start", {
+			addr: "127.0.0.1:0",
+			kafkaBrokers: kafka.brokers.split(","),
+			publishVia: "kafka",
+			kafkaPublishTopic: topic,
+		});
 		return topic;
 	}
 	const written = async (topic: string) => Number((await client.admin.fetchTopicOffsets(topic))[0]!.high);
-	const why = (published: Promise<void>) =>
-		published.then(
-			() => "published",
-			(error: unknown) => (error instanceof PublishError ? error.outcome : String(error)),
-		);
 
 	it("publishConfirmed resolves once Kafka has the message; publish says that it is on its way", async () => {
 		const topic = await start();
-		const listener = await LibraryClient.open(server.url);
-		const bytes = new Uint8Array([1, 2, 3]);
-		const published = server.publishConfirmed(bytes);
-		bytes.fill(0);
-		await published;
+		const listener = await LibraryClient.open(url);
+		expect(await host.call("confirmedBytes", [1, 2, 3])).toBe("published");
 		expect(await written(topic)).toBe(1);
-		await Promise.all(Array.from({ length: 200 }, (_, index) => server.publishConfirmed(`${index}`)));
+		const texts = Array.from({ length: 200 }, (_, index) => `${index}`);
+		expect(new Set(await host.call<string[]>("confirmed", texts))).toEqual(new Set(["published"]));
 		expect(await written(topic)).toBe(201);
 		await listener.waitForMessages(201);
 		expect(listener.messages[0]).toEqual({ binary: true, bytes: Buffer.from([1, 2, 3]) });
-		expect(listener.texts().slice(1)).toEqual(Array.from({ length: 200 }, (_, index) => `${index}`));
-		expect(server.publish("and one more")).toBe("pending");
+		expect(listener.texts().slice(1)).toEqual(texts);
+		expect(await host.call("publish", "and one more")).toBe("pending");
 		await waitFor(() => listener.texts().includes("and one more"), { deadlineMs: 5000, what: "the message" });
-		await expect(server.publishConfirmed("x".repeat(100_000))).rejects.toThrow(RangeError);
+		expect(await host.call("confirmed", ["x".repeat(100_000)])).toEqual(["RangeError"]);
+		await listener.close();
 	});
 
 	it("a handler that stops or breaks a message is told as such", async () => {
 		const topic = await start();
-		server.use(({ payload }, next) => {
-			const text = Buffer.from(payload).toString();
-			if (text === "broken") throw new Error("broken on purpose");
-			if (text !== "stopped") next();
-		});
-		expect(await Promise.all(["stopped", "broken", "fine"].map((text) => why(server.publishConfirmed(text))))).toEqual([
-			"stopped",
-			"failed",
-			"published",
-		]);
+		await host.call("useHandler");
+		expect(await host.call("confirmed", ["stopped", "broken", "fine"])).toEqual(["stopped", "failed", "published"]);
 		expect(await written(topic)).toBe(1);
 	});
 
 	it("what is under way when the server is shut down is settled", async () => {
 		await start();
-		const published = Array.from({ length: 500 }, () => why(server.publishConfirmed("x")));
-		await server.shutdown(5000);
-		expect(new Set(await Promise.all(published))).toEqual(new Set(["published"]));
-		await expect(server.publishConfirmed("too late")).rejects.toThrow("shut down");
+		const outcomes = await host.call<string[]>("confirmedThenShutdown", { count: 500 });
+		expect([outcomes.length, new Set(outcomes)]).toEqual([500, new Set(["published"])]);
+		expect(await host.call("confirmed", ["too late"])).toEqual(["Error"]);
 	});
 
 	for (const [how, stop, resume] of [
@@ -89,19 +96,21 @@ describe.skipIf(!(await kafkaForTests()))("B12: a program's own messages through
 		it(`a broker that ${how} is an error within 20 s, and bounds what may wait; afterwards all goes on`, async () => {
 			if (kafka.broker === null) return;
 			await start();
-			await server.publishConfirmed("before");
+			expect(await host.call("confirmed", ["before"])).toEqual(["published"]);
 			await stop();
 			try {
 				const beganMs = performance.now();
-				const lost = why(server.publishConfirmed("lost"));
-				const flood = Array.from({ length: 9000 }, () => why(server.publishConfirmed("flood")));
-				const outcomes = await Promise.all(flood);
-				expect(await lost).toBe("unacknowledged");
+				const lost = host.call("confirmed", ["lost"]);
+				const outcomes = await host.call<string[]>("confirmedMany", { count: 9000, text: "flood" });
+				expect(await lost).toEqual(["unacknowledged"]);
 				expect(performance.now() - beganMs).toBeLessThan(20_000);
 				expect([outcomes.filter((each) => each === "full").length, new Set(outcomes)]).toEqual([809, new Set(["unacknowledged", "full"])]);
 			} finally {
 				await resume();
 			}
-			await waitFor(async () => (await why(server.publishConfirmed("after"))) === "published", { deadlineMs: 60_000, what: "Kafka" });
+			await waitFor(async () => (await host.call<string[]>("confirmed", ["after"]))[0] === "published", {
+				deadlineMs: 60_000,
+				what: "Kafka",
+			});
 		}, 120_000);
 });
