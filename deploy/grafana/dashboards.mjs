@@ -296,8 +296,25 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 		"short",
 		[
 			query(`sum by (outcome) (${rate("shardcast_balancer_connections_total", 'outcome=~"refused_.*|send_error"')})`, "{{outcome}}"),
-			query(sumRate("shardcast_connections_refused_total"), "shard full"),
+			query(`sum by (reason) (${rate("shardcast_connections_refused_total")})`, "shard: {{reason}}"),
 		],
+		{ stack: true },
+	),
+	lines(
+		"Addresses not followed",
+		"More client addresses than there is room to follow: the limits per address are less exact.",
+		"short",
+		[
+			query(sumRate("shardcast_balancer_addresses_forgotten_total"), "balancer: forgotten"),
+			query(`sum by (kind) (${rate("shardcast_addresses_lost_total")})`, "shards: {{kind}}"),
+		],
+		{ stack: true },
+	),
+	lines(
+		"Configuration reloads",
+		"Attempts to change settings while running (SIGHUP), by result; rejected = the file was wrong, nothing changed.",
+		"short",
+		[query(`sum by (result) (${rate("shardcast_config_reloads_total")})`, "{{result}}")],
 		{ stack: true },
 	),
 	lines(

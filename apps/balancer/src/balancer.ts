@@ -1,7 +1,17 @@
 import type { IncomingMessage } from "node:http";
 import { BalancerMode, type ClusterDirectory, Doorbells, healthReport, readiness, type Scoreboard, ShardState } from "@shardcast/bus";
 import { closeDescriptor, DescriptorChannel } from "@shardcast/native";
-import { type Config, metricsContentType, ProcessMonitor, parseAddress, StartupError } from "@shardcast/service";
+import {
+	type Config,
+	type ConnectionRateSettings,
+	ConnectionRates,
+	LimitAudit,
+	type Log,
+	metricsContentType,
+	ProcessMonitor,
+	parseAddress,
+	StartupError,
+} from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
 import { type Answer, Answers, json, type Routes } from "./answers.ts";
 import { consoleRoutes } from "./console-routes.ts";
@@ -21,12 +31,14 @@ export interface BalancerOptions {
 	/** The text of GET /metrics, which the supervisor puts together from all processes. */
 	readonly collectMetrics: () => Promise<string>;
 	readonly config: BalancerConfig;
+	readonly log: Log;
 }
 
 export type BalancerConfig = Pick<
 	Config,
 	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "heartbeatTimeoutMs" | "allowedOrigins" | "consoleToken"
->;
+> &
+	ConnectionRateSettings;
 
 const beatMs = 1000;
 
@@ -45,7 +57,7 @@ export class Balancer {
 	#port = 0;
 
 	constructor(options: BalancerOptions) {
-		const { board, directory, mode, config } = options;
+		const { board, directory, mode, config, log } = options;
 		this.#options = options;
 		this.#config = config;
 		this.#doorbells = new Doorbells(directory, board);
@@ -56,6 +68,8 @@ export class Balancer {
 				config.headBytesMax,
 			),
 			allowedOrigins: config.allowedOrigins,
+			rates: new ConnectionRates(config),
+			audit: new LimitAudit(log),
 		});
 		this.#reception = reception;
 		const shared = { reception, headBytesMax: config.headBytesMax, headTimeoutMs: config.headTimeoutMs, descriptorsMax: descriptorLimit() };
@@ -85,6 +99,7 @@ export class Balancer {
 	reload(config: BalancerConfig): void {
 		this.#config = config;
 		this.#reception.allowedOrigins = config.allowedOrigins;
+		this.#reception.rates.change(config);
 		this.#door.headTimeoutMs = config.headTimeoutMs;
 	}
 

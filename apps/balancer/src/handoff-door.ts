@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
-import { acceptDescriptor, closeDescriptor, duplicate, hasHungUp, NativeError, peek } from "@shardcast/native";
-import type { Address } from "@shardcast/service";
+import { acceptDescriptor, closeDescriptor, duplicate, hasHungUp, NativeError, peek, peerAddress } from "@shardcast/native";
+import { type Address, addressKey } from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
 import { type Door, DoorLimits } from "./door.ts";
 import type { Handoff } from "./handoff.ts";
@@ -226,6 +226,13 @@ export class HandoffDoor implements Door {
 				break;
 			default: {
 				const { isUpgrade } = head;
+				if (isUpgrade && !this.#reception.rates.isOff) {
+					const refusal = this.#reception.overRate(addressKey(peerAddress(fd)));
+					if (refusal !== null) {
+						this.#refuse(fd, refusal);
+						break;
+					}
+				}
 				if (!this.#place(fd, sinceMs, isUpgrade)) this.#room.add({ fd, sinceMs, isUpgrade });
 			}
 		}

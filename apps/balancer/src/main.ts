@@ -1,6 +1,6 @@
 import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
 import { dieWithParent, nativeSupport } from "@shardcast/native";
-import { askForMetrics, connectToParent, ProcessMetrics } from "@shardcast/service";
+import { askForMetrics, connectToParent, createLog, type Log, ProcessMetrics } from "@shardcast/service";
 import { Balancer } from "./balancer.ts";
 
 process.title = "shardcast balancer";
@@ -8,16 +8,21 @@ if (nativeSupport().available) dieWithParent();
 
 const metrics = new ProcessMetrics("balancer");
 let balancer: Balancer | null = null;
+let log: Log | null = null;
 
 const control = connectToParent({
 	async start({ cluster, config, mode }) {
 		const directory = ClusterDirectory.open(cluster);
 		const collectMetrics = () => askForMetrics(control);
-		balancer = new Balancer({ board: Scoreboard.open(directory.boardPath), directory, mode, config, collectMetrics });
+		log = createLog({ name: "balancer", level: config.logLevel, format: config.logFormat });
+		balancer = new Balancer({ board: Scoreboard.open(directory.boardPath), directory, mode, config, log, collectMetrics });
 		await balancer.start();
 		return { port: balancer.port };
 	},
-	reload: (config) => balancer?.reload(config),
+	reload(config) {
+		if (log !== null) log.level = config.logLevel;
+		balancer?.reload(config);
+	},
 	async drain(deadlineMs) {
 		const cutOff = (await balancer?.drain(deadlineMs)) ?? 0;
 		await balancer?.stop();

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
-import type { Address } from "@shardcast/service";
+import { type Address, addressKeyOf } from "@shardcast/service";
 import { DeadlineSet } from "./deadline-set.ts";
 import { type Door, DoorLimits } from "./door.ts";
 import { GrowingBytes } from "./growing-bytes.ts";
@@ -12,6 +12,9 @@ import { because, type Refusal, Refusals } from "./refusal.ts";
 import { RoomQueue } from "./room-queue.ts";
 import { Splice } from "./splice.ts";
 import { until } from "./until.ts";
+
+/** Resolves once the loop has looked at all its sockets. */
+const turnOfLoop = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
 
 export interface ProxyDoorOptions {
 	readonly reception: Reception;
@@ -103,7 +106,8 @@ export class ProxyDoor implements Door {
 	async drain(deadlineMs: number): Promise<number> {
 		this.#isStopping = true;
 		this.#server.close();
-		// Who has not sent a byte has asked for nothing.
+		// What has come and lies in the kernel is read now, since who has not sent a byte has asked for nothing.
+		await turnOfLoop();
 		for (const { socket } of this.#waiting.take(({ bytes }) => bytes.length === 0)) socket.destroy();
 		await until(() => this.pending === 0 && this.#splices.size === 0, deadlineMs);
 		return this.close();
@@ -176,10 +180,17 @@ export class ProxyDoor implements Door {
 			case Verdict.forbidden:
 				this.#refuse(guest, Refusals.forbidden);
 				break;
-			default:
+			default: {
+				const { rates } = this.#reception;
+				const refusal = head.isUpgrade && !rates.isOff ? this.#reception.overRate(addressKeyOf(socket.remoteAddress ?? "")) : null;
+				if (refusal !== null) {
+					this.#refuse(guest, refusal);
+					break;
+				}
 				this.#letGo(guest);
 				this.#picker.look();
 				if (!this.#place(guest)) this.#room.add(guest);
+			}
 		}
 	}
 

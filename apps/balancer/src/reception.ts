@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { BalancerCounter } from "@shardcast/bus";
+import type { AddressKey, ConnectionRates, LimitAudit } from "@shardcast/service";
 import type { Answers } from "./answers.ts";
 import { DeadlineSet } from "./deadline-set.ts";
 import type { HeadParser } from "./head.ts";
@@ -20,16 +21,23 @@ export class Reception {
 	readonly count: (counter: BalancerCounter, amount: number) => void;
 	/** Connections that get an answer from the balancer and then close. Whoever is cut here did not read it. */
 	readonly #leaving = new DeadlineSet<Socket>({ lifetimeMs: answerMs, itemsMax: answeringMax, expire: (socket) => socket.destroy() });
+	readonly rates: ConnectionRates;
 	readonly #answers: Answers;
+	readonly #audit: Pick<LimitAudit, "refused">;
+	#forgotten = 0;
 	#allowedOrigins: ReadonlySet<string> = new Set();
 
 	constructor(options: {
 		readonly count: (counter: BalancerCounter, amount: number) => void;
 		readonly answers: Answers;
 		readonly allowedOrigins: readonly string[];
+		readonly rates: ConnectionRates;
+		readonly audit: Pick<LimitAudit, "refused">;
 	}) {
 		this.count = options.count;
 		this.#answers = options.answers;
+		this.rates = options.rates;
+		this.#audit = options.audit;
 		this.allowedOrigins = options.allowedOrigins;
 	}
 
@@ -49,6 +57,18 @@ export class Reception {
 			if (!this.#allowedOrigins.has(origin)) return Verdict.forbidden;
 		}
 		return Verdict.forward;
+	}
+
+	/** Takes one new WebSocket, or says why not. Not to be called while the rates are off. */
+	overRate(address: AddressKey): Refusal | null {
+		const limit = this.rates.take(address, performance.now());
+		if (this.rates.forgotten > this.#forgotten) {
+			this.count("addressesForgotten", this.rates.forgotten - this.#forgotten);
+			this.#forgotten = this.rates.forgotten;
+		}
+		if (limit === null) return null;
+		this.#audit.refused(limit, address);
+		return Refusals[limit];
 	}
 
 	/** Takes over a socket with the request still to be read. */

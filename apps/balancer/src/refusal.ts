@@ -1,4 +1,5 @@
 import type { BalancerCounter } from "@shardcast/bus";
+import { connectionLimits } from "@shardcast/service";
 
 /** A way to turn a client away: the status line, the code and the sentence of the JSON body, the counter. */
 export interface Refusal {
@@ -11,6 +12,8 @@ export interface Refusal {
 }
 
 const unavailable = { status: "503 Service Unavailable", counter: "refusedBusy" } as const;
+
+const tooMany = { status: "429 Too Many Requests", retryAfterSeconds: 1 } as const;
 
 export const Refusals = {
 	badRequest: {
@@ -45,6 +48,18 @@ export const Refusals = {
 	noShard: { ...unavailable, code: "no_shard_serves", message: "no shard serves now", retryAfterSeconds: 1 },
 	behind: { ...unavailable, code: "shards_behind", message: "the shards do not keep up with new connections", retryAfterSeconds: 1 },
 	stopping: { ...unavailable, code: "shutting_down", message: "the cluster is shutting down", retryAfterSeconds: 5 },
+	connection_rate: {
+		...tooMany,
+		code: "connection_rate",
+		message: connectionLimits.connection_rate.message,
+		counter: "refusedRate",
+	},
+	connection_rate_per_ip: {
+		...tooMany,
+		code: "connection_rate_per_ip",
+		message: connectionLimits.connection_rate_per_ip.message,
+		counter: "refusedRatePerIp",
+	},
 	descriptors: {
 		...unavailable,
 		code: "balancer_full",

@@ -14,6 +14,8 @@ export interface ClientData {
 	place: number;
 	/** The code that it is being closed with; 0 = it is served. */
 	leaving: CloseCode | 0;
+	/** Its place in the count of its address's connections, -1 = not counted; see `Admission`. */
+	seat: number;
 	/** As a trusted proxy told it; null = the socket's own remote address. */
 	proxiedAddress: string | null;
 }

@@ -43,8 +43,8 @@ export class Clients {
 	}
 
 	/** The fields of a client that is about to be upgraded into a room that it has entered. */
-	dataFor(room: Room, proxiedAddress: string | null): ClientData {
-		return { room, sender: 0, place: -1, leaving: 0, proxiedAddress };
+	dataFor(room: Room, proxiedAddress: string | null, seat: number): ClientData {
+		return { room, sender: 0, place: -1, leaving: 0, seat, proxiedAddress };
 	}
 
 	opened(client: Client): void {

@@ -1,5 +1,5 @@
-import { ClusterDirectory, Scoreboard, SharedMemoryBus } from "@shardcast/bus";
-import { DescriptorChannel, dieWithParent } from "@shardcast/native";
+import { AddressTable, ClusterDirectory, Scoreboard, SharedMemoryBus } from "@shardcast/bus";
+import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native";
 import {
 	askForMetrics,
 	type ChildControl,
@@ -70,6 +70,7 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 		ingest: ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row, metrics }),
 		address: { host: config.host, port },
 		handoff: mode === "handoff" ? DescriptorChannel.bind(directory.handoffPath(slot)) : null,
+		openAddresses: () => new AddressTable(SharedFile.open(directory.addressesPath).buffer),
 		isProxy: mode === "proxy" ? proxyTokenCheck(directory.path) : null,
 		log,
 		sample: () => monitor.sample(),

@@ -21,6 +21,9 @@ const refusals = {
 	too_large: 413,
 	upgrade_required: 426,
 	too_many_requests: 429,
+	connection_rate: 429,
+	connection_rate_per_ip: 429,
+	connections_per_ip: 429,
 	internal: 500,
 	unavailable: 503,
 } as const;

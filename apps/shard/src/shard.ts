@@ -1,6 +1,7 @@
 import { ShardState } from "@shardcast/bus";
-import { type Config, type ConsolePart, RateLimit } from "@shardcast/service";
+import { addressKey, addressKeyOf, type Config, type ConsolePart, connectionLimits, LimitAudit, RateLimit } from "@shardcast/service";
 import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind, shardLife } from "@shardcast/wire";
+import { Admission, noSeat } from "./admission.ts";
 import { addressOf, type Client } from "./client.ts";
 import { proxiedAddress } from "./client-address.ts";
 import { Clients } from "./clients.ts";
@@ -59,6 +60,7 @@ export class Shard {
 	readonly #vitals: Vitals;
 	readonly #console: ConsoleFeed;
 	readonly #live: LiveSettings;
+	readonly #admission: Admission;
 	readonly #clientRate: RateLimit<Client>;
 	readonly #publisherRate: RateLimit<string>;
 	#draining = false;
@@ -72,6 +74,14 @@ export class Shard {
 		this.#options = options;
 		const live = new LiveSettings(config);
 		this.#live = live;
+		this.#admission = new Admission({
+			config,
+			slot: row.slot,
+			openAddresses: options.openAddresses,
+			audit: new LimitAudit(log),
+			counters: row,
+			nowMs,
+		});
 		this.#clientRate = new RateLimit(config.messageRate, connectionsMax);
 		this.#publisherRate = new RateLimit(config.messageRate, publishersMax);
 		this.#rooms = new Rooms(everybody, connectionsMax);
@@ -161,7 +171,12 @@ export class Shard {
 				return live.bufferedBytesLeast * turnShareOfBuffer;
 			},
 		});
-		this.#vitals = new Vitals({ counters: row, bus, sample: options.sample, onBeat: () => this.#leaving.expire() });
+		this.#vitals = new Vitals({ counters: row, bus, sample: options.sample, onBeat: () => this.#beat() });
+	}
+
+	#beat(): void {
+		this.#leaving.expire();
+		this.#admission.tick();
 	}
 
 	/** Where it listens; 0 = nowhere. */
@@ -197,6 +212,7 @@ export class Shard {
 		this.#publisherRate.perSecond = config.messageRate;
 		this.#rooms.roomsMax = connectionsMax;
 		this.#sockets.limit(config);
+		this.#admission.change(config, this.clients.snapshot());
 	}
 
 	async start(): Promise<void> {
@@ -259,15 +275,26 @@ export class Shard {
 
 	#handlers(): SocketHandlers {
 		const { row, log, events } = this.#options;
+		const admission = this.#admission;
+		const full = (connectionsMax: number) => {
+			row.add("refused", 1);
+			return { refused: refusal("unavailable", `this shard has its ${connectionsMax} connections; try again`) };
+		};
 		return {
-			upgrade: (head, forwarded) => {
+			upgrade: (head, forwarded, remote) => {
 				const judged = judgeUpgrade(head, { allowedOrigins: this.#live.allowedOrigins, draining: this.#draining });
 				if ("refused" in judged) return judged;
 				const { connectionsMax } = row;
-				const room = this.clients.count < connectionsMax ? this.#rooms.enter(judged.channels) : null;
-				if (room !== null) return { data: this.clients.dataFor(room, this.#proxiedAddress(forwarded)) };
-				row.add("refused", 1);
-				return { refused: refusal("unavailable", `this shard has its ${connectionsMax} connections; try again`) };
+				if (this.clients.count >= connectionsMax) return full(connectionsMax);
+				const proxied = this.#proxiedAddress(forwarded);
+				const seat = admission.isOff
+					? noSeat
+					: admission.admit(proxied === null ? addressKey(remote()) : addressKeyOf(proxied), proxied !== null);
+				if (typeof seat === "string") return { refused: refusal(seat, connectionLimits[seat].message) };
+				const room = this.#rooms.enter(judged.channels);
+				if (room !== null) return { data: this.clients.dataFor(room, proxied, seat) };
+				admission.left(seat);
+				return full(connectionsMax);
 			},
 			opened: (client) => {
 				this.clients.opened(client);
@@ -280,6 +307,8 @@ export class Shard {
 			closed: (client, code, tooBig) => {
 				this.clients.closed(client, code, tooBig);
 				this.#incoming.closed(client);
+				admission.left(client.seat);
+				client.seat = noSeat;
 				events?.closed(client, tooBig ? CloseCode.messageTooBig : client.leaving || code);
 			},
 			connections: (count) => {
@@ -291,6 +320,9 @@ export class Shard {
 				if (this.#draining) return refusal("unavailable", "this server is shutting down; connect again");
 				return mayWatch(head, this.#live.config.consoleToken) ? null : refusal("forbidden", consoleForbidden);
 			},
+			tellsOwnPort: () => admission.tellsOwnPort,
+			handedOver: (remote) => admission.handedOver(addressKey(remote())),
+			plainRequest: (remote) => admission.requested(addressKey(remote())),
 			watching: (viewer) => this.#console.add(viewer),
 			watchRequest: (viewer, message) => this.#console.request(viewer, message),
 			unwatched: (viewer) => this.#console.remove(viewer),

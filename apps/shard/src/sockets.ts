@@ -24,10 +24,17 @@ import {
 } from "./sockets-native.ts";
 import { type UpgradeHead, upgradeRequired } from "./upgrade-request.ts";
 
+/** The address at the other end, 4 or 16 bytes. */
+export type RemoteAddress = () => Uint8Array;
+
 /** What the shard does with its connections. */
 export interface SocketHandlers {
 	/** The fields of the new client, or why it may not connect. Upgraded at once when it may. */
-	upgrade(head: UpgradeHead, forwarded: ForwardedHead): { readonly data: ClientData } | { readonly refused: HttpReply };
+	upgrade(
+		head: UpgradeHead,
+		forwarded: ForwardedHead,
+		remote: RemoteAddress,
+	): { readonly data: ClientData } | { readonly refused: HttpReply };
 	opened(client: Client): void;
 	/** The bytes are gone when this returns. */
 	message(client: Client, message: ArrayBuffer, isBinary: boolean): void;
@@ -48,6 +55,12 @@ export interface SocketHandlers {
 	watching(viewer: ConsoleViewer): boolean;
 	watchRequest(viewer: ConsoleViewer, message: ArrayBuffer): void;
 	unwatched(viewer: ConsoleViewer): void;
+	/** Whether `handedOver` and `plainRequest` are to be called. */
+	readonly tellsOwnPort: () => boolean;
+	/** A connection was handed over, and is not heard yet. */
+	handedOver(remote: RemoteAddress): void;
+	/** A request that asks for no WebSocket. */
+	plainRequest(remote: RemoteAddress): void;
 	/** The address of a client behind our own proxy; null when it came directly. */
 	proxiedAddress(head: ForwardedHead): string | null;
 }
@@ -100,6 +113,7 @@ export class Sockets implements TopicPublisher {
 	readonly #options: SocketOptions;
 	#limits: ClientLimits;
 	#listening: us_listen_socket | null = null;
+	#adopting = false;
 	/** Opened minus closed; the library does not count an upgrade as closed, nor the end of a WebSocket. */
 	#filtered = 0;
 	#webSocketsClosed = 0;
@@ -113,13 +127,17 @@ export class Sockets implements TopicPublisher {
 		this.#app.filter(this.#onConnection);
 		this.#serveClients();
 		for (const path of webSocketPaths) {
-			this.#app.any(path, (response, request) => this.#answer(response, request, upgradeRequired()));
+			this.#app.any(path, (response, request) => {
+				this.#plain(response);
+				this.#answer(response, request, upgradeRequired());
+			});
 		}
 		this.#app.ws(consolePath, this.#consoleBehavior());
 		this.#app.any(publishPath, (response, request) => this.#publish(response, request));
-		this.#app.any("/*", (response, request) =>
-			this.#answer(response, request, options.handlers.request(request.getMethod(), request.getUrl())),
-		);
+		this.#app.any("/*", (response, request) => {
+			this.#plain(response);
+			this.#answer(response, request, options.handlers.request(request.getMethod(), request.getUrl()));
+		});
 	}
 
 	/**
@@ -153,7 +171,12 @@ export class Sockets implements TopicPublisher {
 
 	/** Serves a connection whose descriptor was handed over. It is the library's from now on. */
 	adopt(descriptor: number): void {
-		this.#app.adoptSocket(descriptor);
+		this.#adopting = true;
+		try {
+			this.#app.adoptSocket(descriptor);
+		} finally {
+			this.#adopting = false;
+		}
 	}
 
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
@@ -189,7 +212,7 @@ export class Sockets implements TopicPublisher {
 			idleTimeout: Math.ceil(idleTimeoutMs / 1000),
 			sendPingsAutomatically: true,
 			upgrade: (response, request, context) => {
-				const outcome = handlers.upgrade(upgradeHead(request), forwardedHead(request));
+				const outcome = handlers.upgrade(upgradeHead(request), forwardedHead(request), remoteOf(response));
 				if ("refused" in outcome) return this.#answer(response, request, outcome.refused);
 				response.upgrade(
 					outcome.data,
@@ -251,7 +274,9 @@ export class Sockets implements TopicPublisher {
 		};
 	}
 
-	readonly #onConnection = (_response: HttpResponse, change: number): void => {
+	readonly #onConnection = (response: HttpResponse, change: number): void => {
+		const { handlers } = this.#options;
+		if (change > 0 && this.#adopting && handlers.tellsOwnPort()) handlers.handedOver(remoteOf(response));
 		this.#filtered += change;
 		this.#tellConnections();
 	};
@@ -268,7 +293,13 @@ export class Sockets implements TopicPublisher {
 		else sendReply(response, reply, head);
 	}
 
+	#plain(response: HttpResponse): void {
+		const { handlers } = this.#options;
+		if (handlers.tellsOwnPort()) handlers.plainRequest(remoteOf(response));
+	}
+
 	#publish(response: HttpResponse, request: HttpRequest): void {
+		this.#plain(response);
 		const { publish, handlers } = this.#options;
 		const head = {
 			method: request.getMethod(),
@@ -298,6 +329,10 @@ export class Sockets implements TopicPublisher {
 			busy: () => sendReply(response, publish.busy()),
 		});
 	}
+}
+
+function remoteOf(response: HttpResponse): RemoteAddress {
+	return () => new Uint8Array(response.getRemoteAddress());
 }
 
 function remoteAddress(response: HttpResponse): string {

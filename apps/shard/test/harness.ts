@@ -1,4 +1,4 @@
-import { type BoardRow, MemoryBus, Scoreboard } from "@shardcast/bus";
+import { AddressTable, type BoardRow, MemoryBus, Scoreboard } from "@shardcast/bus";
 import { type Config, defaultConfig, ringCapacityBytes, silentLog } from "@shardcast/service";
 import { freePorts, LibraryClient, RawClient } from "@shardcast/testkit";
 import { Shard } from "../src/shard.ts";
@@ -38,6 +38,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 	const members = options.members ?? count;
 	const board = Scoreboard.inMemory(members);
 	const bus = new MemoryBus({ members, capacityBytes: options.capacityBytes ?? ringCapacityBytes(config) });
+	const addresses = AddressTable.inMemory(1000, members);
 	const basePort = await freePorts(count);
 	const shards = await Promise.all(
 		Array.from({ length: count }, async (_, slot): Promise<TestShard> => {
@@ -54,6 +55,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				address: { host: "127.0.0.1", port },
 				handoff: null,
 				isProxy: null,
+				openAddresses: () => addresses,
 				ingest: null,
 				log: silentLog(),
 				sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),

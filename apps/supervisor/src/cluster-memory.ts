@@ -1,4 +1,5 @@
 import {
+	AddressTable,
 	type BoardReading,
 	buryMember,
 	ClusterDirectory,
@@ -8,6 +9,10 @@ import {
 	Scoreboard,
 	ShardState,
 } from "@shardcast/bus";
+import { SharedFile } from "@shardcast/native";
+
+/** The table is laid out once, and the limit of connections may rise later. */
+const addressesLeast = 4096;
 
 /**
  * The supervisor's part of the cluster's shared memory: makes the directory, the scoreboard and the members' files, keeps the rows' own
@@ -16,6 +21,8 @@ import {
 export class ClusterMemory {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
+	/** Null while nobody limits the connections of an address. */
+	#addresses: AddressTable | null = null;
 
 	private constructor(directory: ClusterDirectory, board: Scoreboard) {
 		this.#directory = directory;
@@ -64,9 +71,24 @@ export class ClusterMemory {
 		for (const row of this.#board.rows()) row.connectionsMax = connectionsMax;
 	}
 
+	/**
+	 * Makes the table in which shards count the connections of each address, if there is none yet. Before a shard is told of the limit.
+	 * @throws NativeError ENOSPC when the shared memory has no room for it.
+	 */
+	countAddresses(connectionsPerShard: number): void {
+		if (this.#addresses !== null) return;
+		const slots = this.#board.slotsMax;
+		const connections = Math.max(connectionsPerShard, addressesLeast);
+		const file = SharedFile.create(this.#directory.addressesPath, AddressTable.bytes(slots, connections), (buffer) =>
+			AddressTable.format(buffer, slots, connections),
+		);
+		this.#addresses = new AddressTable(file.buffer);
+	}
+
 	shardDied(slot: number): void {
 		// First, so that whoever sees the state "dead" sees no pid that may soon be somebody else's.
 		this.#board.row(slot).pid = 0;
+		this.#addresses?.clear(slot);
 		buryMember(this.#directory, this.#board, slot);
 	}
 

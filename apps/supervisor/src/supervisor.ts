@@ -108,13 +108,18 @@ export class Supervisor {
 		this.#boardWatch.start();
 	}
 
-	/** Brings the settings that can change while a cluster runs into force in all processes, and in those that are started from now on. */
+	/**
+	 * Brings the settings that can change while a cluster runs into force in all processes, and in those that are started from now on.
+	 * @throws NativeError when they need shared memory that there is not; nothing has changed then.
+	 */
 	reload(config: Config): void {
 		if (this.#ending !== "no") return;
+		const perShard = connectionsPerShard(config, this.#shards.length);
+		if (config.maxConnectionsPerIp > 0) this.#facts.memory.countAddresses(perShard);
 		this.#facts.config = config;
 		this.#log.level = config.logLevel;
 		this.#watchdog.heartbeatTimeoutMs = config.heartbeatTimeoutMs;
-		this.#facts.memory.limitShards(connectionsPerShard(config, this.#shards.length));
+		this.#facts.memory.limitShards(perShard);
 		for (const child of this.#children) child.reload(config);
 	}
 

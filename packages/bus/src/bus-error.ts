@@ -2,6 +2,8 @@
 export const BusErrorCode = {
 	/** The file is no scoreboard, or one of another version. */
 	notABoard: "BUS_NOT_A_BOARD",
+	/** The file is no table of addresses. */
+	notAnAddressTable: "BUS_NOT_AN_ADDRESS_TABLE",
 	/** The slot is outside the scoreboard, or nobody made its files. */
 	noSuchMember: "BUS_NO_SUCH_MEMBER",
 	/** The directory is no cluster directory, or cannot be made. */

@@ -30,10 +30,13 @@ const namePattern = /^shardcast-(\d+)-(\d+)-[0-9a-f]{8}$/;
 export class ClusterDirectory {
 	readonly path: string;
 	readonly boardPath: string;
+	/** There once the connections of each address have been limited. */
+	readonly addressesPath: string;
 
 	private constructor(path: string) {
 		this.path = path;
 		this.boardPath = join(path, "board");
+		this.addressesPath = join(path, "addresses");
 	}
 
 	/** @throws BusError when `base` is not a directory that we may write to. */

@@ -1,3 +1,4 @@
+export { AddressTable } from "./address-table.ts";
 export { BalancerBlock, type BalancerSnapshot } from "./balancer-block.ts";
 export { type BalancerReading, type BoardReading, readBoard, type ShardReading } from "./board-reading.ts";
 export { BoardRow, type RowSnapshot } from "./board-row.ts";

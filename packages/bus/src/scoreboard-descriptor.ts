@@ -137,6 +137,11 @@ export const shardCounters = [
 	["busDepthBytes", "bytes in this shard's own ring that its slowest reader has not read (now)"],
 	["busBacklogBytes", "bytes in all rings that this shard has not read (now)"],
 	["ringBytes", "capacity of this shard's own ring (now)"],
+	["refusedRate", "connections to its own port answered 429 because of --connection-rate"],
+	["refusedRatePerIp", "connections to its own port answered 429 because of --connection-rate-per-ip"],
+	["refusedPerIp", "connections answered 429 because of --max-connections-per-ip"],
+	["addressesForgotten", "addresses forgotten for others before their share of --connection-rate-per-ip was full again"],
+	["addressesUncounted", "WebSockets not counted towards --max-connections-per-ip because the table of addresses was full"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 
@@ -165,6 +170,9 @@ export const balancerCounters = [
 	["loopLagP99Ms", "event-loop delay, 99th percentile of the last second (now)"],
 	["acceptErrors", "connections that could not be accepted for want of descriptors or memory"],
 	["dialErrors", "connections to a shard's own port that failed; another shard was tried (proxy mode)"],
+	["refusedRate", "connections answered 429 because of --connection-rate"],
+	["refusedRatePerIp", "connections answered 429 because of --connection-rate-per-ip"],
+	["addressesForgotten", "addresses forgotten for others before their share of --connection-rate-per-ip was full again"],
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];
 

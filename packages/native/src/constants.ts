@@ -1,6 +1,8 @@
 /** Numbers of the Linux ABI, equal on x64 and arm64. */
 export const Linux = {
 	AF_UNIX: 1,
+	AF_INET: 2,
+	AF_INET6: 10,
 	SOCK_DGRAM: 2,
 	SOCK_NONBLOCK: 0x800,
 	SOCK_CLOEXEC: 0x80000,

@@ -5,4 +5,4 @@ export { type NativeSupport, nativeSupport } from "./libc.ts";
 export { NativeError } from "./native-error.ts";
 export { dieWithParent, pidNamespace, processStartTicks } from "./processes.ts";
 export { SharedFile } from "./shared-file.ts";
-export { closeDescriptor, duplicate, peek, setDeferAccept, setTcpNoDelay } from "./sockets.ts";
+export { closeDescriptor, duplicate, peek, peerAddress, setDeferAccept, setTcpNoDelay } from "./sockets.ts";

@@ -12,6 +12,7 @@ export interface Libc {
 	bind(fd: number, address: Buffer, addressBytes: number): number;
 	sendmsg(fd: number, message: Buffer, flags: number): number;
 	recvmsg(fd: number, message: Buffer, flags: number): number;
+	getpeername(fd: number, address: Uint8Array, addressBytes: Uint32Array): number;
 	accept4(fd: number, address: null, addressBytes: null, flags: number): number;
 	poll(descriptors: Int32Array, count: number, timeoutMs: number): number;
 	recv(fd: number, into: Uint8Array, bytes: number, flags: number): number;
@@ -76,6 +77,7 @@ function bind(koffi: typeof import("koffi")): Libc {
 		bind: library.func("int bind(int fd, void *address, uint32_t bytes)"),
 		sendmsg: library.func("int64_t sendmsg(int fd, void *message, int flags)"),
 		recvmsg: library.func("int64_t recvmsg(int fd, void *message, int flags)"),
+		getpeername: library.func("int getpeername(int fd, void *address, void *addressBytes)"),
 		accept4: library.func("int accept4(int fd, void *address, void *addressBytes, int flags)"),
 		poll: library.func("int poll(void *descriptors, unsigned long count, int timeoutMs)"),
 		recv: library.func("int64_t recv(int fd, void *into, size_t bytes, int flags)"),

@@ -16,6 +16,24 @@ export function peek(fd: number, into: Uint8Array): number {
 	throwErrno("recv");
 }
 
+/** A `struct sockaddr_in` or `sockaddr_in6`: family u16, port, then the address at 4 or, behind the flow label, at 8. */
+const socketAddress = new Uint8Array(28);
+const socketAddressBytes = new Uint32Array(1);
+
+/** The IP address at the other end of a connection, 4 or 16 bytes, valid until the next call; none when it is gone. */
+export function peerAddress(fd: number): Uint8Array {
+	socketAddressBytes[0] = socketAddress.length;
+	if (libc().getpeername(fd, socketAddress, socketAddressBytes) === -1) return socketAddress.subarray(0, 0);
+	switch (socketAddress[0] | (socketAddress[1] << 8)) {
+		case Linux.AF_INET:
+			return socketAddress.subarray(4, 8);
+		case Linux.AF_INET6:
+			return socketAddress.subarray(8, 24);
+		default:
+			return socketAddress.subarray(0, 0);
+	}
+}
+
 /**
  * Connections come to `accept` only once their first bytes have come, or at the latest after about `seconds`: then the
  * request's head can be looked at without waiting for it.

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { closeDescriptor, duplicate, NativeError, peek, setDeferAccept, setTcpNoDelay } from "../src/index.ts";
+import { closeDescriptor, duplicate, NativeError, peek, peerAddress, setDeferAccept, setTcpNoDelay } from "../src/index.ts";
 import { openDescriptors } from "./temporary.ts";
 
 type WithHandle = { _handle: { fd: number } };
@@ -34,6 +34,29 @@ describe("sockets", () => {
 		await expect.poll(() => accepted.length).toBe(1);
 		return [client, (accepted[0] as unknown as WithHandle)._handle.fd];
 	}
+
+	it("peerAddress gives the address at the other end, IPv4 or IPv6, and none when it is gone", async () => {
+		const [client, fd] = await connection();
+		expect([...peerAddress(fd)]).toEqual([127, 0, 0, 1]);
+		client.resetAndDestroy();
+		await expect.poll(() => [...peerAddress(fd)]).toEqual([]);
+		expect([...peerAddress(0x7fff_ffff)]).toEqual([]);
+
+		const dual = createServer({ pauseOnConnect: true }).listen(0, "::");
+		await once(dual, "listening");
+		const { port } = dual.address() as { port: number };
+		for (const [host, bytes] of [
+			["::1", [...Array<number>(15).fill(0), 1]],
+			["127.0.0.1", [...Array<number>(10).fill(0), 255, 255, 127, 0, 0, 1]],
+		] as const) {
+			const taken = once(dual, "connection");
+			clients.push(connect(port, host));
+			const [socket] = (await taken) as [Socket & WithHandle];
+			accepted.push(socket);
+			expect([...peerAddress(socket._handle.fd)]).toEqual(bytes);
+		}
+		dual.close();
+	});
 
 	it("peek leaves the bytes where they are, and sees more of them as they come", async () => {
 		const [client, fd] = await connection();

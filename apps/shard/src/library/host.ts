@@ -1,4 +1,4 @@
-import { ClusterState, MemoryBus, readBoard, Scoreboard } from "@shardcast/bus";
+import { AddressTable, ClusterState, MemoryBus, readBoard, Scoreboard } from "@shardcast/bus";
 import {
 	boardMetrics,
 	type Config,
@@ -73,6 +73,7 @@ export class Host {
 			address: parseAddress(config.addr),
 			handoff: null,
 			isProxy: null,
+			openAddresses: () => AddressTable.inMemory(config.maxConnections),
 			log,
 			sample: () => this.#monitor.sample(),
 			metrics: () => this.metrics.collect(),

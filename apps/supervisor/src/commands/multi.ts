@@ -3,6 +3,7 @@ import { NativeError } from "@shardcast/native";
 import {
 	type CommandInput,
 	type Config,
+	ConfigError,
 	ConfigReloader,
 	complain,
 	connectionsPerShard,
@@ -45,7 +46,12 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		running: () => supervisor.config,
 		apply: (settings) => {
 			if (settings.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(settings, plan, log);
-			supervisor.reload(settings);
+			try {
+				supervisor.reload(settings);
+			} catch (error) {
+				if (!(error instanceof NativeError)) throw error;
+				throw new ConfigError([`maxConnectionsPerIp: ${error.message}`]);
+			}
 		},
 		counts: supervisor.reloads,
 		log,
@@ -71,9 +77,14 @@ function warnOfOpenFiles(config: Config, { topology, mode }: Plan, log: Log): vo
 
 /** The checks have looked whether there is room; what fails here has changed since, or could not be foreseen. */
 function createMemory({ config, sources }: LoadedConfig, plan: Plan): ClusterMemory {
+	let memory: ClusterMemory | null = null;
 	try {
-		return ClusterMemory.create(config.clusterDirectory, plan.topology.shards.length, ringCapacityBytes(config));
+		const shards = plan.topology.shards.length;
+		memory = ClusterMemory.create(config.clusterDirectory, shards, ringCapacityBytes(config));
+		if (config.maxConnectionsPerIp > 0) memory.countAddresses(connectionsPerShard(config, shards));
+		return memory;
 	} catch (error) {
+		memory?.remove();
 		if (!(error instanceof NativeError || error instanceof BusError)) throw error;
 		throw new StartupError(`${settingNames(sources)("clusterDirectory")}: ${error.message}`, { exitStatus: 2, cause: error });
 	}

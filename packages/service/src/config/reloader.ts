@@ -21,7 +21,7 @@ export interface ConfigReloaderParts {
 	/** As settled from it at the start. */
 	readonly started: Config;
 	readonly running: () => Config;
-	/** Brings the settings into force, everywhere. */
+	/** Brings the settings into force, everywhere. @throws ConfigError when that can't be; nothing has changed then. */
 	readonly apply: (config: Config) => void;
 	readonly counts: ReloadCounts;
 	readonly log: Log;
@@ -51,7 +51,8 @@ export class ConfigReloader {
 	}
 
 	#reload(): ReloadResult {
-		const { command, input, started, running, log, tell } = this.#parts;
+		const { command, input, started, running, apply, log, tell } = this.#parts;
+		const levelBefore = log.level;
 		let next: LoadedConfig;
 		let plan: ReloadPlan;
 		try {
@@ -61,6 +62,7 @@ export class ConfigReloader {
 				return "no_file";
 			}
 			plan = planReload({ command, started, running: running(), next });
+			if (plan.applied.length > 0) apply(plan.config);
 		} catch (error) {
 			if (!(error instanceof ConfigError)) throw error;
 			log.error({ problems: error.lines }, `configuration not reloaded, the settings stay as they were: ${error.lines.join("; ")}`);
@@ -68,15 +70,13 @@ export class ConfigReloader {
 			return "rejected";
 		}
 		for (const warning of next.warnings) log.warn(warning);
-		this.#apply(plan, next.file);
+		this.#say(plan, next.file, levelBefore);
 		return plan.applied.length > 0 ? "applied" : "unchanged";
 	}
 
-	#apply(plan: ReloadPlan, file: string): void {
-		const { apply, log, tell } = this.#parts;
+	#say(plan: ReloadPlan, file: string, before: string): void {
+		const { log, tell } = this.#parts;
 		const { applied, waiting } = plan;
-		const before = log.level;
-		if (applied.length > 0) apply(plan.config);
 		const sentence = reloadSentence(plan, file);
 		// Said at the more talkative of the two levels, or the change of the level itself might go unsaid.
 		const after = log.level;

@@ -29,9 +29,17 @@ export const clusterMetrics: readonly BoardMetric[] = [
 			refused_head_timeout: counters.refusedHeadTimeout,
 			refused_head_too_long: counters.refusedHeadTooLong,
 			refused_forbidden: counters.refusedForbidden,
+			refused_rate: counters.refusedRate,
+			refused_rate_per_ip: counters.refusedRatePerIp,
 			closed_early: counters.closedEarly,
 			send_error: counters.sendErrors,
 		})),
+	),
+	counter(
+		"shardcast_balancer_addresses_forgotten_total",
+		"none",
+		"Addresses that the balancer forgot for others before their share of --connection-rate-per-ip was full again.",
+		ofBalancer(({ counters }) => counters.addressesForgotten),
 	),
 	gauge(
 		"shardcast_balancer_pending",

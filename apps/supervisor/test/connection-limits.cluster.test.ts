@@ -1,0 +1,182 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Cluster, httpRequest, Scrape, startCluster, waitFor } from "@shardcast/testkit";
+import { afterEach, describe, expect, it } from "vitest";
+
+interface Answer {
+	readonly status: number;
+	readonly head: string;
+	readonly body: string;
+	readonly socket: Socket;
+}
+
+const sockets: Socket[] = [];
+
+/** Asks for a WebSocket from that address of this machine. */
+function upgrade(port: number, localAddress = "127.0.0.1"): Promise<Answer> {
+	return new Promise((resolve, reject) => {
+		const socket = connect({ port, host: "127.0.0.1", localAddress });
+		sockets.push(socket);
+		let text = "";
+		const answered = () => {
+			const [head = "", body = ""] = text.split("\r\n\r\n");
+			const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]);
+			resolve({ status, head, body, socket });
+		};
+		socket.on("error", reject);
+		socket.on("data", (chunk: Buffer) => {
+			text += chunk.toString("latin1");
+			if (/^HTTP\/1\.1 101[\s\S]*\r\n\r\n/.test(text)) answered();
+		});
+		socket.on("close", answered);
+		const key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+		socket.write(`GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}\r\n\r\n`);
+	});
+}
+
+const statuses = async (port: number, times: number, localAddress?: string) => {
+	const answers: number[] = [];
+	for (let count = 0; count < times; count++) answers.push((await upgrade(port, localAddress)).status);
+	return answers;
+};
+const admitted = (answers: readonly number[]) => answers.filter((status) => status === 101).length;
+const balancerPort = (cluster: Cluster) => Number(new URL(cluster.url).port);
+const shardPort = (cluster: Cluster, shard: number) => cluster.basePort + shard;
+
+afterEach(() => {
+	for (const socket of sockets.splice(0)) socket.destroy();
+});
+
+describe.each(["handoff", "proxy"] as const)("M8: rates of new connections, %s", (mode) => {
+	const start = (...flags: string[]) => startCluster({ shards: 2, flags: ["--lb-mode", mode, ...flags] });
+
+	it("per address: 429 with a reason above it; other addresses, requests and probes go on; the shards' own ports count for themselves", {
+		timeout: 60_000,
+	}, async () => {
+		const cluster = await start("--connection-rate-per-ip", "5");
+		try {
+			const answers = await statuses(balancerPort(cluster), 12);
+			// Some come back while the test runs.
+			expect(admitted(answers)).toBeGreaterThanOrEqual(5);
+			expect(admitted(answers)).toBeLessThanOrEqual(8);
+			expect(new Set(answers)).toEqual(new Set([101, 429]));
+			const refused = await waitFor(
+				async () => {
+					const answer = await upgrade(balancerPort(cluster));
+					return answer.status === 429 ? answer : null;
+				},
+				{ deadlineMs: 5_000, what: "a refusal", everyMs: 1 },
+			);
+			expect(refused.head).toMatch(/^HTTP\/1\.1 429 Too Many Requests\r\n/);
+			expect(refused.head).toMatch(/\r\nRetry-After: 1\r\n/);
+			expect(JSON.parse(refused.body)).toEqual({
+				error: { code: "connection_rate_per_ip", message: expect.stringMatching(/one address/) },
+			});
+			expect((await upgrade(balancerPort(cluster), "127.0.0.2")).status).toBe(101);
+			for (let count = 0; count < 10; count++) {
+				expect((await httpRequest(`${cluster.httpUrl}/health`)).status).toBe(200);
+				expect((await httpRequest(`${cluster.httpUrl}/api/publish`, { method: "POST", body: '{"data":1}' })).status).toBe(200);
+			}
+
+			for (const shard of [0, 1]) {
+				const direct = await statuses(shardPort(cluster, shard), 12, "127.0.0.9");
+				expect(admitted(direct), `shard ${shard}`).toBeGreaterThanOrEqual(5);
+				expect(admitted(direct), `shard ${shard}`).toBeLessThanOrEqual(8);
+			}
+			const direct = await waitFor(
+				async () => {
+					const answer = await upgrade(shardPort(cluster, 0), "127.0.0.9");
+					return answer.status === 429 ? answer : null;
+				},
+				{ deadlineMs: 5_000, what: "a refusal of the shard", everyMs: 1 },
+			);
+			expect(direct.head).toMatch(/\r\nRetry-After: 1\r\n/);
+			expect(JSON.parse(direct.body).error.code).toBe("connection_rate_per_ip");
+
+			const scrape = await Scrape.of(cluster.httpUrl);
+			expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate_per_ip" })).toBeGreaterThanOrEqual(5);
+			expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate" })).toBe(0);
+			expect(scrape.sum("shardcast_connections_refused_total", { shard: "1", reason: "rate_per_ip" })).toBeGreaterThanOrEqual(4);
+			// Of all these refusals, one line each.
+			expect(cluster.log().match(/--connection-rate-per-ip bites: refused a connection from 127\.0\.0\.1\b/g)).toHaveLength(1);
+			expect(cluster.log().match(/--connection-rate-per-ip bites: refused a connection from 127\.0\.0\.9\b/g)).toHaveLength(2);
+		} finally {
+			await cluster.stop();
+		}
+	});
+
+	it("global: a burst of a second's worth, whoever asks; what the balancer lets in the shards do not refuse", {
+		timeout: 60_000,
+	}, async () => {
+		const cluster = await start("--connection-rate", "20");
+		try {
+			const beganMs = performance.now();
+			const answers = await Promise.all(
+				Array.from({ length: 60 }, (_, index) => upgrade(balancerPort(cluster), `127.0.0.${2 + (index % 20)}`)),
+			);
+			const tookMs = performance.now() - beganMs;
+			const count = admitted(answers.map(({ status }) => status));
+			expect(count).toBeGreaterThanOrEqual(20);
+			expect(count).toBeLessThanOrEqual(20 + Math.ceil((tookMs / 1000) * 20));
+			expect(JSON.parse(answers.find(({ status }) => status === 429)!.body).error.code).toBe("connection_rate");
+			const scrape = await Scrape.of(cluster.httpUrl);
+			expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate" })).toBe(60 - count);
+			expect(scrape.sum("shardcast_connections_refused_total")).toBe(0);
+			// The own port of a shard still has all of its share, though it has just been given its part of those.
+			expect(admitted(await statuses(shardPort(cluster, 0), 20))).toBe(20);
+		} finally {
+			await cluster.stop();
+		}
+	});
+
+	it("connections of one address at once: exact over all shards and ports, over closing, a reload and the death of a shard", {
+		timeout: 60_000,
+	}, async () => {
+		const folder = mkdtempSync(join(tmpdir(), "limits-"));
+		const file = join(folder, "shardcast.yaml");
+		writeFileSync(file, "maxConnections: 100\n");
+		const cluster = await start("--config", file);
+		try {
+			const before = [(await upgrade(shardPort(cluster, 0))).socket, (await upgrade(shardPort(cluster, 1))).socket];
+			writeFileSync(file, "maxConnections: 100\nmaxConnectionsPerIp: 6\n");
+			cluster.process.signal("SIGHUP");
+			await cluster.process.waitForOutput(/maxConnectionsPerIp 0 → 6/, 5_000);
+			// The shards have heard of it when one refuses what would be too many.
+			const answers = await Promise.all(Array.from({ length: 40 }, () => upgrade(balancerPort(cluster))));
+			const late = admitted(answers.map(({ status }) => status));
+			expect(late, "those that were there count").toBeLessThanOrEqual(4);
+			const code = JSON.parse(answers.find(({ status }) => status === 429)!.body).error.code;
+			expect(code).toBe("connections_per_ip");
+			// Two shards that refuse one another's last may leave a place free; then one at a time gets it.
+			const one = async () => (await upgrade(balancerPort(cluster))).status;
+			for (let count = late; count < 4; count++) expect(await one()).toBe(101);
+			expect([await one(), (await upgrade(shardPort(cluster, 1))).status]).toEqual([429, 429]);
+			expect((await upgrade(balancerPort(cluster), "127.0.0.2")).status).toBe(101);
+
+			// Who closes makes room for one.
+			before[0]!.destroy();
+			await waitFor(async () => (await one()) === 101, { deadlineMs: 5_000, what: "room after a close" });
+			expect(await one()).toBe(429);
+
+			// What a dead shard had is forgotten, what the other has is not.
+			const open = (await cluster.health()).shards.map(({ connections }) => connections);
+			await cluster.kill9(0);
+			await waitFor(async () => (await cluster.health()).shards[0]!.restarts === 1 && (await cluster.health()).status === "healthy", {
+				deadlineMs: 10_000,
+				what: "shard 0 to serve again",
+			});
+			// 127.0.0.2's connection is on one of the two.
+			const again = admitted(await statuses(shardPort(cluster, 1), 10));
+			expect(again).toBeGreaterThanOrEqual(open[0]! - 1);
+			expect(again).toBeLessThanOrEqual(open[0]!);
+			const scrape = await Scrape.of(cluster.httpUrl);
+			expect(scrape.sum("shardcast_connections_refused_total", { reason: "per_ip" })).toBeGreaterThanOrEqual(30);
+			expect(scrape.sum("shardcast_addresses_lost_total")).toBe(0);
+		} finally {
+			await cluster.stop();
+			rmSync(folder, { recursive: true });
+		}
+	});
+});

@@ -1,0 +1,46 @@
+/**
+ * Whom an address stands for, in 64 bits: an IPv4 address, or the first 64 bits of an IPv6 address, since a single customer or machine is
+ * given at least a /64 and can take any address in it.
+ */
+export type AddressKey = bigint;
+
+const ipv4Bytes = 4;
+const ipv6Bytes = 16;
+const mappedPrefix = Buffer.from("00000000000000000000ffff", "hex");
+
+/** @param bytes as they stand in a packet: 4, or 16, of which an IPv4 address may be mapped into the last 4. */
+export function addressKey(bytes: Uint8Array): AddressKey {
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	if (bytes.length === ipv4Bytes) return BigInt(view.getUint32(0));
+	if (bytes.length !== ipv6Bytes) return 0n;
+	return isMapped(bytes) ? BigInt(view.getUint32(ipv6Bytes - ipv4Bytes)) : view.getBigUint64(0);
+}
+
+/** @param text such as "192.0.2.1", "::ffff:192.0.2.1" or "2001:db8::1"; anything else is all one. */
+export function addressKeyOf(text: string): AddressKey {
+	const ipv4 = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(text);
+	if (ipv4 !== null) return addressKey(Uint8Array.from(ipv4.slice(1), Number));
+	const [head = "", tail] = text.replace(/%.*$/, "").split("::");
+	const groups = (part: string) => (part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16)));
+	const [first, last] = [groups(head), groups(tail ?? "")];
+	const between = tail === undefined ? [] : new Array<number>(Math.max(0, 8 - first.length - last.length)).fill(0);
+	const all = [...first, ...between, ...last];
+	if (all.length !== 8 || !all.every((group) => group >= 0 && group <= 0xffff)) return 0n;
+	const bytes = new Uint8Array(ipv6Bytes);
+	all.forEach((group, index) => {
+		bytes[2 * index] = group >> 8;
+		bytes[2 * index + 1] = group & 255;
+	});
+	return addressKey(bytes);
+}
+
+/** For people: "192.0.2.1" or "2001:db8:0:0::/64". */
+export function formatAddressKey(key: AddressKey): string {
+	const bits = (count: bigint, from: bigint) => Number((key >> from) & ((1n << count) - 1n));
+	if (key <= 0xffff_ffffn) return [24n, 16n, 8n, 0n].map((from) => bits(8n, from)).join(".");
+	return `${[48n, 32n, 16n, 0n].map((from) => bits(16n, from).toString(16)).join(":")}::/64`;
+}
+
+function isMapped(bytes: Uint8Array): boolean {
+	return mappedPrefix.compare(bytes, 0, mappedPrefix.length) === 0;
+}
