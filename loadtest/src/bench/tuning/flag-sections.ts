@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
 import { runBench } from "../report.ts";
 import { measureStalls, stallFigures, stallLoad } from "./buffers.ts";
 import { type Burst, burstFigures, measureBursts } from "./bursts.ts";
@@ -32,16 +30,10 @@ function knobSection(rate: number): Section {
 	};
 }
 
-/** The search path without taskset: the kernel then moves shards as it likes. */
-function pathWithoutTaskset(): string {
-	const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => !existsSync(join(folder, "taskset")));
-	return [dirname(process.execPath), ...folders].join(delimiter);
-}
-
 function pinningSection(name: string, help: string, neighbours: number): Section {
 	const variants: Readonly<Record<string, FlaggedCluster>> = {
 		pinned: {},
-		"not pinned": { env: { PATH: pathWithoutTaskset() } },
+		"not pinned": { unpinned: true },
 		"both on one CPU": { flags: ["--cpus", "0"] },
 	};
 	return {

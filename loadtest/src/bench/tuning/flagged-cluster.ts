@@ -1,14 +1,17 @@
-import { type Cluster, describeExit, startCluster } from "@shardcast/testkit";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { allowedCpus, type Cluster, describeExit, startCluster } from "@shardcast/testkit";
 import { Servers } from "../../servers.ts";
 import { parseTarget } from "../../target.ts";
 import { benchShards, type Subject } from "../subject.ts";
 
-/** A cluster as the command line says, and what else its process is to be given. */
+/** A cluster as the command line says. */
 export interface FlaggedCluster {
 	/** The usual number of a bench when not given. */
 	readonly shards?: number;
 	readonly flags?: readonly string[];
-	readonly env?: Readonly<Record<string, string>>;
+	/** Started without taskset, so that the kernel moves the shards as it likes. */
+	readonly unpinned?: boolean;
 }
 
 /** Supervisor and balancer. */
@@ -17,17 +20,25 @@ const otherProcesses = 2;
 export async function startFlagged({
 	shards = benchShards,
 	flags = [],
-	env = {},
+	unpinned = false,
 }: FlaggedCluster): Promise<Subject & { readonly cluster: Cluster }> {
-	const cluster = await startCluster({ shards, flags, env });
+	const cluster = await startCluster({ shards, flags, ...(unpinned ? { env: { PATH: pathWithoutTaskset() } } : {}) });
 	const target = parseTarget(cluster.url);
 	const servers = await Servers.find(target.httpUrl);
 	// A process that is not found would make the variant look cheaper than it is.
 	if (servers.processes.length !== shards + otherProcesses)
 		throw new Error(`found ${servers.processes.length} of ${shards + otherProcesses} processes of the cluster`);
+	// The variant must be what it is called.
+	if (unpinned && servers.processes.some(({ name, pid }) => name.startsWith("shard ") && /^\d+$/.test(allowedCpus(pid))))
+		throw new Error("the shards are pinned although taskset was hidden from them, or there is only one CPU");
 	const stop = async (): Promise<void> => {
 		const status = await cluster.stop();
 		if (status.code !== 0) throw new Error(`the cluster ended with ${describeExit(status)}\n${cluster.log()}`);
 	};
 	return { target, servers, cluster, stop };
+}
+
+function pathWithoutTaskset(): string {
+	const folders = (process.env.PATH ?? "").split(delimiter);
+	return folders.filter((folder) => !existsSync(join(folder, "taskset"))).join(delimiter);
 }

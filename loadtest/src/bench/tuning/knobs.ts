@@ -33,7 +33,7 @@ const figures = {
 		unit: "% of a core",
 		better: "lower",
 		compared: false,
-		help: "CPU that programs other than servers and clients took meanwhile",
+		help: "CPU that all else took meanwhile, the idle clusters of the other variants too",
 	},
 } as const;
 type Figure = keyof typeof figures;
