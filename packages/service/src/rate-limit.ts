@@ -23,32 +23,44 @@ export class TokenBucket {
 	}
 }
 
+/** A client's bucket in the order of use: the list's ends are those used longest ago and last. */
+interface Entry<Key> {
+	readonly key: Key;
+	readonly bucket: TokenBucket;
+	older: Entry<Key> | null;
+	newer: Entry<Key> | null;
+}
+
 /**
  * So many per second and client, by a token bucket that holds one second's worth: a client may have that many at once, and in
  * the long run no more per second.
  *
  * One owner. Bound: `clientsMax` buckets; the one that was used longest ago is forgotten for a new one, which gives that client
  * a full bucket again (`forgotten` counts those that would not have been full by then). Zero per second = no limit, and nothing is kept.
+ *
+ * The order of use is a list of its own. A Map keeps an order as well, but taking a key out and putting it in again leaves a hole
+ * each time, in the chain of that very key: with 20,000 clients the busiest one's lookup then takes 50 µs.
  */
 export class RateLimit<Key> {
 	forgotten = 0;
 	#perSecond: number;
 	#clientsMax: number;
-	readonly #buckets = new Map<Key, TokenBucket>();
+	readonly #entries = new Map<Key, Entry<Key>>();
+	#oldest: Entry<Key> | null = null;
+	#newest: Entry<Key> | null = null;
 
 	constructor(perSecond: number, clientsMax: number) {
 		this.#perSecond = perSecond;
 		this.#clientsMax = clientsMax;
 	}
 
-	get perSecond(): number {
-		return this.#perSecond;
-	}
-
 	/** Holds from the next take on; a bucket that has more than the new rate allows is cut down to it. */
 	set perSecond(value: number) {
 		this.#perSecond = value;
-		if (value === 0) this.#buckets.clear();
+		if (value > 0) return;
+		this.#entries.clear();
+		this.#oldest = null;
+		this.#newest = null;
 	}
 
 	/** Buckets that may be kept from now on; what is beyond goes as others come. */
@@ -61,29 +73,47 @@ export class RateLimit<Key> {
 	}
 
 	get count(): number {
-		return this.#buckets.size;
+		return this.#entries.size;
 	}
 
 	/** Whether this client may have one more now. */
 	take(key: Key, nowMs: number): boolean {
 		if (this.isOff) return true;
-		const bucket = this.#buckets.get(key) ?? new TokenBucket(this.#perSecond, nowMs);
-		// Taken out and put in again: a Map keeps the order of insertion, so the first is the one used longest ago.
-		this.#buckets.delete(key);
-		while (this.#buckets.size >= this.#clientsMax) this.#forgetOldest(nowMs);
-		this.#buckets.set(key, bucket);
-		return bucket.take(this.#perSecond, nowMs);
+		let entry = this.#entries.get(key);
+		if (entry === undefined) {
+			while (this.#oldest !== null && this.#entries.size >= this.#clientsMax) {
+				if (!this.#oldest.bucket.isFull(nowMs)) this.forgotten++;
+				this.forget(this.#oldest.key);
+			}
+			entry = { key, bucket: new TokenBucket(this.#perSecond, nowMs), older: null, newer: null };
+			this.#entries.set(key, entry);
+			this.#append(entry);
+		} else if (entry !== this.#newest) {
+			this.#unlink(entry);
+			this.#append(entry);
+		}
+		return entry.bucket.take(this.#perSecond, nowMs);
 	}
 
 	forget(key: Key): void {
-		this.#buckets.delete(key);
+		const entry = this.#entries.get(key);
+		if (entry === undefined) return;
+		this.#entries.delete(key);
+		this.#unlink(entry);
 	}
 
-	#forgetOldest(nowMs: number): void {
-		for (const [key, bucket] of this.#buckets) {
-			if (!bucket.isFull(nowMs)) this.forgotten++;
-			this.#buckets.delete(key);
-			return;
-		}
+	#append(entry: Entry<Key>): void {
+		entry.older = this.#newest;
+		entry.newer = null;
+		if (this.#newest === null) this.#oldest = entry;
+		else this.#newest.newer = entry;
+		this.#newest = entry;
+	}
+
+	#unlink(entry: Entry<Key>): void {
+		if (entry.older === null) this.#oldest = entry.newer;
+		else entry.older.newer = entry.newer;
+		if (entry.newer === null) this.#newest = entry.older;
+		else entry.newer.older = entry.older;
 	}
 }
