@@ -44,7 +44,7 @@ describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and made 
 		it(`${mode}: also when it outgrows the old one before anybody has looked`, async () => {
 			const topic = `anew-${process.pid}-${topics++}`;
 			await rig.client.createTopic(topic, 2);
-			await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-metadata-age", "30s", "--kafka-group", topic]);
+			await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-metadata-age", "5s", "--kafka-group", topic]);
 			const clients = await rig.listen(urls());
 			await rig.produce(topic, 2, 100);
 			await Promise.all(clients.map((client) => rig.caughtUp(client)));
