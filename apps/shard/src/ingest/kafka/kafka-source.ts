@@ -2,6 +2,7 @@ import { matcherOf, type Subscription } from "@shardcast/service";
 import { backoffMs, Pause } from "../backoff.ts";
 import type { PartitionWithOffset, Source, SourcePartition, SourceSink, StartPolicy, TopicFound, TroubleKind } from "../source.ts";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
+import { FetchAnswers } from "./fetch-answers.ts";
 import type { FetchLimits } from "./fetch-protocol.ts";
 import { createCluster, innermost, type KafkajsCluster } from "./kafkajs-cluster.ts";
 import { type FetcherOwner, NodeFetcher } from "./node-fetcher.ts";
@@ -44,6 +45,7 @@ const quietMs = 10_000;
 export class KafkaSource implements Source, FetcherOwner {
 	readonly #options: KafkaSourceOptions;
 	readonly #sink: SourceSink;
+	readonly #answers: FetchAnswers;
 	readonly #cluster: KafkajsCluster;
 	readonly #topics: TopicFinder;
 	readonly #states = new Map<number, PartitionState>();
@@ -63,7 +65,8 @@ export class KafkaSource implements Source, FetcherOwner {
 	constructor(options: KafkaSourceOptions, sink: SourceSink) {
 		this.#options = options;
 		this.#sink = sink;
-		this.#cluster = createCluster(options.connection);
+		this.#answers = new FetchAnswers(options.limits.bytesMax);
+		this.#cluster = createCluster(options.connection, this.#answers.socketFactory);
 		this.#topics = new TopicFinder(this.#cluster, matcherOf(options.subscription), options.subscription, {
 			onMissing: (topic) => sink.trouble("topicMissing", `topic ${topic} does not exist, or we may not see it`),
 			onAnew: (topic) => sink.trouble("topicAnew", `topic ${topic} was deleted and made anew; reading it from its first record`),
@@ -233,7 +236,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		const leaders = new Set([...this.#states.values()].map((state) => state.leader));
 		for (const nodeId of leaders) {
 			if (nodeId === null || this.#fetchers.has(nodeId)) continue;
-			const fetcher = new NodeFetcher(nodeId, this.#cluster, this, this.#sink, this.#options.limits);
+			const fetcher = new NodeFetcher(nodeId, this.#cluster, this.#answers, this, this.#sink, this.#options.limits);
 			const running = fetcher.run().then(
 				() => this.#fetcherEnded(nodeId, null),
 				(error: unknown) => this.#fetcherEnded(nodeId, error),

@@ -1,4 +1,4 @@
-import { Kafka, type KafkaConfig, logLevel } from "kafkajs";
+import { type ISocketFactory, Kafka, type KafkaConfig, logLevel } from "kafkajs";
 import { type KafkaConnectionOptions, kafkajsConnection } from "./connection-options.ts";
 import type { ProtocolRequest } from "./fetch-protocol.ts";
 import { type ClusterMetadata, metadataRequest, tellsTopicIds } from "./metadata-protocol.ts";
@@ -48,7 +48,7 @@ export interface KafkajsCluster {
 const createClusterSymbol = "private:Kafka:createCluster";
 
 /** A client whose retries are ours: kafkajs tries twice and then tells. */
-export function createKafka(options: KafkaConnectionOptions, more: Pick<KafkaConfig, "requestTimeout"> = {}): Kafka {
+export function createKafka(options: KafkaConnectionOptions, more: Pick<KafkaConfig, "requestTimeout" | "socketFactory"> = {}): Kafka {
 	return new Kafka({
 		...more,
 		...(kafkajsConnection(options) as KafkaConfig),
@@ -62,8 +62,8 @@ export function createKafka(options: KafkaConnectionOptions, more: Pick<KafkaCon
  * consumer without a group needs, and `new Kafka()` keeps the way to make one under a private symbol. The version is pinned;
  * should another one come without the symbol, this says so at start.
  */
-export function createCluster(options: KafkaConnectionOptions): KafkajsCluster {
-	const kafka = createKafka(options);
+export function createCluster(options: KafkaConnectionOptions, socketFactory: ISocketFactory): KafkajsCluster {
+	const kafka = createKafka(options, { socketFactory });
 	const symbol = Object.getOwnPropertySymbols(kafka).find((each) => each.description === createClusterSymbol);
 	const create = symbol === undefined ? undefined : (kafka as unknown as Record<symbol, unknown>)[symbol];
 	if (typeof create !== "function") throw new Error("this kafkajs has no createCluster; version 2.2.4 is needed");

@@ -1,4 +1,5 @@
 import type { SourceSink } from "../source.ts";
+import type { FetchAnswers } from "./fetch-answers.ts";
 import { type FetchedPartition, type FetchLimits, fetchesById, fetchRequest } from "./fetch-protocol.ts";
 import type { KafkajsCluster } from "./kafkajs-cluster.ts";
 import { type PartitionState, partitionKey } from "./partition-state.ts";
@@ -17,9 +18,11 @@ export interface FetcherOwner {
 interface Answer {
 	readonly asked: ReadonlyMap<string, { readonly state: PartitionState; readonly generation: number }>;
 	readonly fetched: readonly FetchedPartition[];
+	/** Nothing of `fetched` is looked at any more. */
+	release(): void;
 }
 
-const nothing: Answer = { asked: new Map(), fetched: [] };
+const nothing: Answer = { asked: new Map(), fetched: [], release: () => {} };
 
 /** A batch that cannot be read and cannot be stepped over is looked at again after this time. */
 const corruptRetryMs = 5000;
@@ -32,15 +35,17 @@ const corruptRetryMs = 5000;
 export class NodeFetcher {
 	readonly #nodeId: string;
 	readonly #cluster: KafkajsCluster;
+	readonly #answers: FetchAnswers;
 	readonly #owner: FetcherOwner;
 	readonly #sink: SourceSink;
 	readonly #limits: FetchLimits;
 	readonly #reader = new RecordReader();
 	#turn = 0;
 
-	constructor(nodeId: string, cluster: KafkajsCluster, owner: FetcherOwner, sink: SourceSink, limits: FetchLimits) {
+	constructor(nodeId: string, cluster: KafkajsCluster, answers: FetchAnswers, owner: FetcherOwner, sink: SourceSink, limits: FetchLimits) {
 		this.#nodeId = nodeId;
 		this.#cluster = cluster;
+		this.#answers = answers;
 		this.#owner = owner;
 		this.#sink = sink;
 		this.#limits = limits;
@@ -57,6 +62,7 @@ export class NodeFetcher {
 				// Its error is thrown where it is awaited; without this a failure during `offer` would count as unhandled.
 				ahead.catch(() => undefined);
 				await this.#offer(answer);
+				answer.release();
 			}
 		} finally {
 			await ahead.catch(() => undefined);
@@ -81,13 +87,14 @@ export class NodeFetcher {
 		this.#turn = (this.#turn + 1) % ready.length;
 		const rotated = [...ready.slice(this.#turn), ...ready.slice(0, this.#turn)];
 		const targets = rotated.map(({ topic, topicId, partition, fetchOffset }) => ({ topic, topicId, partition, offset: fetchOffset }));
-		const fetched = await broker.connectionPool.send(fetchRequest(targets, this.#limits, fetchesById(broker.versions)));
+		const request = fetchRequest(targets, this.#limits, fetchesById(broker.versions));
+		const { answer: fetched, release } = await this.#answers.send(broker.connectionPool, request);
 		for (const part of fetched) {
 			const of = asked.get(partitionKey(part));
 			if (of !== undefined && of.state.generation === of.generation)
 				of.state.fetchOffset = nextOffsetOf(part.records, of.state.fetchOffset);
 		}
-		return { asked, fetched };
+		return { asked, fetched, release };
 	}
 
 	async #offer(answer: Answer): Promise<void> {
