@@ -38,10 +38,17 @@ export async function connectKafka(brokers: string): Promise<KafkaClient> {
 		clientId: "shardcast-testkit",
 		brokers: brokers.split(","),
 		logLevel: logLevel.NOTHING,
-		retry: { retries: 10 },
+		// kafkajs would double its pauses up to half a minute: a missing broker is said late, and one that is back is found late.
+		retry: { retries: 10, maxRetryTime: 1000 },
 	});
 	const admin = kafka.admin();
-	const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, metadataMaxAge: 500 });
+	// What was connected once outlives a broker's slow restart.
+	const producer = kafka.producer({
+		idempotent: true,
+		maxInFlightRequests: 1,
+		metadataMaxAge: 500,
+		retry: { retries: 120, maxRetryTime: 1000 },
+	});
 	await Promise.all([admin.connect(), producer.connect()]);
 	return {
 		admin,
