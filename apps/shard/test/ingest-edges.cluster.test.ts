@@ -1,6 +1,7 @@
 import { Scrape, waitFor } from "@shardcast/testkit";
 import { kafkaForTests } from "@shardcast/testkit/kafka";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { FetchAnswers } from "../src/ingest/kafka/fetch-answers.ts";
 import { fetchesById, fetchRequest } from "../src/ingest/kafka/fetch-protocol.ts";
 import { createCluster, type KafkajsCluster } from "../src/ingest/kafka/kafkajs-cluster.ts";
 import { type ClusterMetadata, tellsTopicIds } from "../src/ingest/kafka/metadata-protocol.ts";
@@ -11,11 +12,13 @@ import { flawless, KafkaRig } from "./ingest-rig.ts";
 describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 	let rig: KafkaRig;
 	let cluster: KafkajsCluster;
+	const answers = new FetchAnswers(1 << 20);
 	let topics = 0;
 	beforeAll(async () => {
 		rig = await KafkaRig.create();
 		const { brokers } = rig.kafka;
-		cluster = createCluster({ brokers: brokers.split(","), clientId: "test", ssl: null, sasl: null, connectionTimeoutMs: 3000 });
+		const connection = { brokers: brokers.split(","), clientId: "test", ssl: null, sasl: null, connectionTimeoutMs: 3000 };
+		cluster = createCluster(connection, answers.socketFactory);
 		await cluster.connect();
 		await cluster.refreshMetadata();
 	});
@@ -56,8 +59,10 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		const broker = await cluster.brokerPool.findConnectedBroker();
 		expect([fetchesById(broker.versions), tellsTopicIds(broker.versions)]).toEqual([true, true]);
 		const limits = { waitMsMax: 100, bytesMax: 1 << 20, partitionBytesMax: 1 << 20 };
-		const fetch = (id: string | null, byId: boolean, offset = 0) =>
-			broker.connectionPool.send(fetchRequest([{ topic, topicId: id, partition: 0, offset }], limits, byId));
+		const fetch = async (id: string | null, byId: boolean, offset = 0) => {
+			const request = fetchRequest([{ topic, topicId: id, partition: 0, offset }], limits, byId);
+			return (await answers.send(broker.connectionPool, request)).answer;
+		};
 		const [byName] = await fetch(topicId, false);
 		const [byId] = await fetch(topicId, true);
 		expect(byName).toMatchObject({ topic, topicId, partition: 0, errorCode: 0, logEnd: 50, logStart: 0 });

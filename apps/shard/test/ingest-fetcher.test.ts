@@ -1,5 +1,6 @@
 import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
+import type { FetchAnswers } from "../src/ingest/kafka/fetch-answers.ts";
 import type { FetchedPartition } from "../src/ingest/kafka/fetch-protocol.ts";
 import type { KafkajsCluster } from "../src/ingest/kafka/kafkajs-cluster.ts";
 import { type FetcherOwner, NodeFetcher } from "../src/ingest/kafka/node-fetcher.ts";
@@ -73,7 +74,13 @@ class FakeBrokers {
 
 	fetcher(nodeId: string): Promise<void> {
 		const limits = { waitMsMax: 5, bytesMax: 1000, partitionBytesMax: 1000 };
-		return new NodeFetcher(nodeId, this.cluster, this.owner, this.sink, limits).run();
+		const answers = {
+			send: async (connections: { send(request: unknown): Promise<unknown> }, request: unknown) => ({
+				answer: await connections.send(request),
+				release: () => {},
+			}),
+		} as unknown as FetchAnswers;
+		return new NodeFetcher(nodeId, this.cluster, answers, this.owner, this.sink, limits).run();
 	}
 }
 
