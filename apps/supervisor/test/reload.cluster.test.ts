@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -171,6 +172,29 @@ describe("B9: SIGHUP on a running cluster", () => {
 			}
 		} finally {
 			await cluster.stop();
+		}
+	});
+});
+
+const hasScript = spawnSync("script", ["--version"]).status === 0;
+
+describe("a terminal that goes away", () => {
+	it.skipIf(!hasScript)("stops the cluster that was started in it, in order", { timeout: 60_000 }, async () => {
+		const base = mkdtempSync("/dev/shm/shardcast-test-");
+		const basePort = await freePorts(3);
+		const url = `http://127.0.0.1:${basePort + 2}`;
+		const flags = `--shards 2 --base-port ${basePort} --lb-addr 127.0.0.1:${basePort + 2} --cluster-directory ${base}`;
+		// `script` gives the program a terminal of its own, which ends with it.
+		const terminal = spawn("script", ["-qec", `${process.execPath} ${main} multi ${flags}`, "/dev/null"], { stdio: "pipe" });
+		try {
+			await waitFor(async () => (await httpRequest(`${url}/ready`)).status === 200, { deadlineMs: 20_000, what: "the cluster" });
+			const client = await LibraryClient.open(url.replace("http", "ws"));
+			terminal.kill("SIGKILL");
+			expect(await client.closed).toEqual({ code: 1001, reason: "shutdown" });
+			await waitFor(() => readdirSync(base).length === 0, { deadlineMs: 10_000, what: "its shared memory to go" });
+		} finally {
+			terminal.kill("SIGKILL");
+			rmSync(base, { recursive: true });
 		}
 	});
 });

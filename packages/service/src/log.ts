@@ -1,8 +1,11 @@
+import { Writable } from "node:stream";
 import { pino } from "pino";
 import pretty from "pino-pretty";
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 export type LogFormat = "auto" | "json" | "pretty";
+
+const waitingBytesMax = 1_048_576;
 
 interface LogMethod {
 	(message: string): void;
@@ -25,17 +28,17 @@ export interface Log {
  */
 export function createLog(options: { name: string; level: LogLevel; format: LogFormat }): Log {
 	const format = options.format === "auto" ? (process.stderr.isTTY ? "pretty" : "json") : options.format;
+	const stderr = standardError();
 	const destination =
 		format === "pretty"
 			? pretty({
-					destination: 2,
-					sync: true,
+					destination: new Writable({ decodeStrings: false, write: (line, _, done) => done(void stderr.write(line)) }),
 					colorize: process.stderr.isTTY,
 					translateTime: "SYS:HH:MM:ss.l",
 					ignore: "pid,hostname",
 					singleLine: true,
 				})
-			: pino.destination({ dest: 2, sync: true });
+			: stderr;
 	return pino(
 		{
 			name: options.name,
@@ -46,6 +49,16 @@ export function createLog(options: { name: string; level: LogLevel; format: LogF
 		},
 		destination,
 	);
+}
+
+/**
+ * A terminal that is gone (EIO) or a reader that has left (EPIPE) costs the lines, not the process, which has clients to see off.
+ * What can't be written waits, up to a bound, and is dropped beyond.
+ */
+function standardError(): ReturnType<typeof pino.destination> {
+	const stderr = pino.destination({ dest: 2, sync: true, maxLength: waitingBytesMax });
+	stderr.on("error", () => {});
+	return stderr;
 }
 
 /** For tests and for library use: takes everything, writes nothing. */
