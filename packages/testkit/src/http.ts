@@ -13,7 +13,7 @@ export interface HttpOptions {
 	readonly deadlineMs?: number;
 }
 
-/** One request on a connection of its own: no pool that would keep it with the process that answered the last one. */
+/** One request on a connection of its own: no pool that would keep it with the process that answered the last one. An upgrade is cut. */
 export function httpRequest(url: string, options: HttpOptions = {}): Promise<HttpAnswer> {
 	const deadlineMs = options.deadlineMs ?? 5_000;
 	return new Promise((resolve, reject) => {
@@ -22,6 +22,11 @@ export function httpRequest(url: string, options: HttpOptions = {}): Promise<Htt
 		outgoing.on("error", (error) => {
 			clearTimeout(timer);
 			reject(error);
+		});
+		outgoing.on("upgrade", ({ headers }, socket) => {
+			clearTimeout(timer);
+			socket.destroy();
+			resolve({ status: 101, headers, body: "" });
 		});
 		outgoing.on("response", (incoming) => {
 			const chunks: Buffer[] = [];

@@ -5,6 +5,7 @@ import {
 	cpuTicksMs,
 	descendantsOf,
 	freePorts,
+	httpRequest,
 	identify,
 	isAlive,
 	machineBusyMs,
@@ -45,6 +46,19 @@ describe("freePorts", () => {
 			),
 		);
 		await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+	});
+});
+
+describe("httpRequest", () => {
+	it("takes an upgrade for an answer", async () => {
+		const server = createServer((socket) => {
+			socket.once("data", () => socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+			socket.on("error", () => {});
+		});
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+		expect((await httpRequest(url, { headers: { connection: "Upgrade", upgrade: "websocket" }, deadlineMs: 1_000 })).status).toBe(101);
+		server.close();
 	});
 });
 
