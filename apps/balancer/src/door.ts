@@ -24,6 +24,6 @@ export const DoorLimits = {
 	/** Connections that wait for room in a shard, and for how long: until what has just arrived there has settled. */
 	roomMax: 1024,
 	roomMs: settleMs + 50,
-	/** Descriptors that are kept free for files, logs and the like. */
+	/** Descriptors that are kept free for files, logs and the like; when proxying, half of them for requests that are answered here. */
 	descriptorsSpare: 128,
 } as const;

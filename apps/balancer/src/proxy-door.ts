@@ -133,7 +133,8 @@ export class ProxyDoor implements Door {
 			onData: (piece) => this.#onData(guest, piece),
 			onEnd: () => this.#onEarlyEnd(guest),
 		};
-		if (this.#descriptorsNeeded() > this.#options.descriptorsMax - DoorLimits.descriptorsSpare) {
+		// Who is one too many hears so once its request is known: /health is to be answered when no client fits any more.
+		if (this.#descriptorsNeeded() >= this.#options.descriptorsMax - DoorLimits.descriptorsSpare / 2) {
 			this.#refuse(guest, Refusals.descriptors);
 			return;
 		}
@@ -145,8 +146,9 @@ export class ProxyDoor implements Door {
 		socket.on("error", () => {});
 	}
 
+	/** Descriptors once those that have been let through have their second one. */
 	#descriptorsNeeded(): number {
-		return 2 * (this.#splices.size + this.#waiting.size + this.#room.size) + this.#reception.leaving;
+		return 2 * (this.#splices.size + this.#room.size) + this.#waiting.size + this.#reception.leaving;
 	}
 
 	/** The client has closed before its head was complete. */
@@ -181,6 +183,10 @@ export class ProxyDoor implements Door {
 				this.#refuse(guest, Refusals.forbidden);
 				break;
 			default: {
+				if (this.#descriptorsNeeded() + 1 > this.#options.descriptorsMax - DoorLimits.descriptorsSpare) {
+					this.#refuse(guest, Refusals.descriptors);
+					break;
+				}
 				const { rates } = this.#reception;
 				const refusal = head.isUpgrade && !rates.isOff ? this.#reception.overRate(addressKeyOf(socket.remoteAddress ?? "")) : null;
 				if (refusal !== null) {

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -111,6 +113,45 @@ describe("what troubleshooting says of clients", () => {
 			expect(cluster.log()).toMatch(/shard 0 died by SIGKILL; restarting it in \d+ ms/);
 			expect(page).toMatch(/shard 0 died by SIGKILL; restarting it in \d+ ms/);
 		});
+	});
+
+	it("that find the balancer out of files: the start has warned, and /health is answered all the same", { timeout: 60_000 }, async () => {
+		const basePort = await freePorts(3);
+		const httpUrl = `http://127.0.0.1:${basePort + 2}`;
+		const ports = ["--base-port", String(basePort), "--lb-addr", `127.0.0.1:${basePort + 2}`];
+		const args = [main, "multi", "--shards", "2", "--lb-mode", "proxy", "--max-connections", "200", "--shutdown-timeout", "5s", ...ports];
+		const limited = spawn("/bin/sh", ["-c", 'ulimit -n 300; exec "$0" "$@"', process.execPath, ...args], {
+			stdio: ["ignore", "ignore", "pipe"],
+		});
+		let log = "";
+		limited.stderr.setEncoding("utf8").on("data", (text: string) => {
+			log += text;
+		});
+		try {
+			await waitFor(async () => (await httpRequest(`${httpUrl}/ready`)).status === 200, {
+				deadlineMs: 20_000,
+				what: "a cluster that is ready",
+			});
+			expect(log).toContain("in proxy mode holds both ends of 200 connections, needs 600; raise it (ulimit -n, LimitNOFILE=)");
+			const clients: RawClient[] = [];
+			const fill = async (): Promise<never> => {
+				for (;;) clients.push(await RawClient.open(httpUrl));
+			};
+			await expect(fill()).rejects.toThrow(/503[^]*balancer_full/);
+			expect(clients.length).toBeGreaterThan(80);
+			for (let more = 0; more < 40; more++) expect(await refusal(httpUrl)).toEqual({ status: 503, code: "balancer_full" });
+			expect(symptoms).toContain("503 `balancer_full`");
+			expect((await httpRequest(`${httpUrl}/health`)).status).toBe(200);
+			await clients.pop()!.close();
+			await waitFor(() => RawClient.open(httpUrl).then((client) => clients.push(client)), {
+				deadlineMs: 5_000,
+				what: "a place after one has left",
+			});
+		} finally {
+			const ended = once(limited, "exit");
+			limited.kill();
+			await ended;
+		}
 	});
 
 	it.each([
