@@ -40,7 +40,7 @@ for (const [symbol, from] of first)
 	for (let number = from; number <= last.get(symbol); number++)
 		if (!seen.get(symbol).has(number)) {
 			missing++;
-			if (missing <= 10) console.error(`${symbol} ${number} of ${from} to ${last.get(symbol)} is missing`);
+			if (missing <= 10 && query === "") console.error(`${symbol} ${number} of ${from} to ${last.get(symbol)} is missing`);
 		}
 console.log(JSON.stringify({ ticks: came, missing, doubled, closed }));
 process.exit(0);
