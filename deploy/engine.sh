@@ -18,6 +18,7 @@ start_engine() {
 	[ "$(id -u)" = 0 ] || fail "there is no Docker engine, and only root can start one; set DOCKER_HOST"
 	say "starting a Docker engine of our own"
 	export DOCKER_HOST="unix://$work/docker.sock"
+	ip link show docker0 >/dev/null 2>&1 || iptables-save >"$work/iptables" 2>/dev/null || true
 	dockerd --host "$DOCKER_HOST" --data-root "${DOCKER_DATA:-$work/data}" --exec-root "$work/exec" --pidfile "$work/pid" \
 		--exec-opt native.cgroupdriver=cgroupfs "$@" >"$work/dockerd.log" 2>&1 &
 	engine=$!
@@ -32,6 +33,8 @@ end_engine() {
 		wait "$engine" 2>/dev/null || true
 		# The network of the host, which an engine that ends leaves mounted.
 		umount "$work"/exec/netns/* 2>/dev/null || true
+		# So with its bridge and rules, if there were none before.
+		if [ -e "$work/iptables" ] && ip link delete docker0 2>/dev/null; then iptables-restore <"$work/iptables" || true; fi
 	fi
 	rm -rf "$work"
 }
