@@ -36,7 +36,10 @@ export class Servers {
 		this.processes = processes;
 	}
 
-	/** Without processes when the server has no /health of this form: then nothing is known of its cost. */
+	/**
+	 * Without processes when the server has no /health of this form, or runs elsewhere (in a container its pids are those of another
+	 * namespace): then nothing is known of its cost.
+	 */
 	static async find(httpUrl: string): Promise<Servers> {
 		let health: Health;
 		try {
@@ -49,7 +52,7 @@ export class Servers {
 		const shards = (health.shards ?? []).map(({ id, pid }) => ({ name: `shard ${id}`, pid }));
 		// Pid 0 stands for no process: one that is down, or the balancer that a single shard does without.
 		const processes = [...supervisorOf(balancerPid), balancer, ...shards].filter(({ pid }) => pid > 0);
-		return new Servers(httpUrl, processes);
+		return new Servers(httpUrl, processes.every(isHere) ? processes : []);
 	}
 
 	async shardConnections(): Promise<ShardConnections[]> {
@@ -83,6 +86,15 @@ export class Servers {
 			}
 		}
 		return { usage, gone };
+	}
+}
+
+/** Whether this pid is a program of this machine: in another namespace it may be none, or here a thread of the kernel. */
+function isHere({ pid }: ServerProcess): boolean {
+	try {
+		return pssBytes(pid) > 0;
+	} catch {
+		return false;
 	}
 }
 

@@ -29,6 +29,12 @@ describe("the server's processes", () => {
 		]);
 	});
 
+	it("are unknown where the pids mean nothing here, as those of a container do", async () => {
+		const kernelThread = 2;
+		expect((await findWith({ shards: [shard(0, process.pid), shard(1, kernelThread)] })).processes).toEqual([]);
+		expect((await findWith({ shards: [shard(0, 2 ** 30)] })).processes).toEqual([]);
+	});
+
 	it("are unknown where /health is of another kind", async () => {
 		expect((await findWith({ ok: true })).processes).toEqual([]);
 	});

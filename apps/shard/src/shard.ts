@@ -1,5 +1,14 @@
 import { ShardState } from "@shardcast/bus";
-import { addressKey, addressKeyOf, type Config, type ConsolePart, connectionLimits, LimitAudit, RateLimit } from "@shardcast/service";
+import {
+	addressKey,
+	addressKeyOf,
+	BoundedLines,
+	type Config,
+	type ConsolePart,
+	connectionLimits,
+	LimitAudit,
+	RateLimit,
+} from "@shardcast/service";
 import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind, shardLife } from "@shardcast/wire";
 import { Admission, noSeat } from "./admission.ts";
 import { addressOf, type Client } from "./client.ts";
@@ -32,6 +41,8 @@ import { judgeUpgrade } from "./upgrade-request.ts";
 import { version } from "./version.ts";
 import { Vitals } from "./vitals.ts";
 
+/** Out of files, every connection is lost: a line each would fill the disk as well. */
+const lostLineEveryMs = 1000;
 /** A client that reads slowly is cut if it has not made room for its close frame by then. */
 const leavingDeadlineMs = 5000;
 /**
@@ -136,6 +147,7 @@ export class Shard {
 			counters: row,
 			console: this.#console,
 		});
+		const lostLines = new BoundedLines(lostLineEveryMs);
 		this.#intake =
 			handoff === null
 				? null
@@ -144,7 +156,7 @@ export class Shard {
 						adopt: (descriptor) => this.#sockets.adopt(descriptor),
 						counters: row,
 						words: row,
-						onError: (error) => log.error({ error }, "a connection that was handed over is lost"),
+						onError: (error) => lostLines.offer((leftOut) => log.error({ error, leftOut }, "a connection that was handed over is lost")),
 					});
 		this.engine = new FlushEngine({
 			bus,

@@ -87,7 +87,8 @@ export class KafkaRig {
 					last.set(partition, Math.max(last.get(partition) ?? -1, sequence));
 				}
 				for (const [partition, count] of this.produced)
-					if ((last.get(partition) ?? -1) < count - 1) throw new Error(`${partition}: has ${last.get(partition)}, not ${count - 1}`);
+					if ((last.get(partition) ?? -1) < count - 1)
+						throw new Error(`${partition}: has ${last.get(partition)}, not ${count - 1}${client.ending}`);
 				return true;
 			},
 			{ deadlineMs, what: "the last records", everyMs: 50 },

@@ -137,7 +137,7 @@ describe("what troubleshooting says of clients", () => {
 			const fill = async (): Promise<never> => {
 				for (;;) clients.push(await RawClient.open(httpUrl));
 			};
-			await expect(fill()).rejects.toThrow(/503[^]*balancer_full/);
+			await expect(fill()).rejects.toThrow(/503[\s\S]*balancer_full/);
 			expect(clients.length).toBeGreaterThan(80);
 			for (let more = 0; more < 40; more++) expect(await refusal(httpUrl)).toEqual({ status: 503, code: "balancer_full" });
 			expect(symptoms).toContain("503 `balancer_full`");

@@ -32,6 +32,9 @@ abstract class CountingClient implements TestClient {
 	abstract send(data: string | Uint8Array): void;
 	abstract close(code?: number): Promise<void>;
 
+	/** For an error's end: how the connection was closed, or nothing while it is open. */
+	ending = "";
+
 	texts(): string[] {
 		return this.messages.map(({ bytes }) => bytes.toString("utf8"));
 	}
@@ -40,7 +43,7 @@ abstract class CountingClient implements TestClient {
 		await waitFor(
 			() => {
 				if (this.messages.length >= count) return true;
-				throw new Error(`${this.messages.length} came`);
+				throw new Error(`${this.messages.length} came${this.ending}`);
 			},
 			{ deadlineMs, what: `${count} messages` },
 		);
@@ -58,7 +61,10 @@ export class LibraryClient extends CountingClient {
 		this.#socket = socket;
 		socket.on("message", (data: Buffer, binary: boolean) => this.messages.push({ binary, bytes: data }));
 		this.closed = new Promise((resolve) => {
-			socket.once("close", (code, reason) => resolve({ code, reason: reason.toString("utf8") }));
+			socket.once("close", (code, reason) => {
+				this.ending = `; closed with ${code}`;
+				resolve({ code, reason: reason.toString("utf8") });
+			});
 		});
 	}
 
@@ -116,6 +122,7 @@ export class RawClient extends CountingClient {
 				this.messages.push({ binary: opcode === Opcode.binary, bytes: Buffer.from(bytes.subarray(start, end)) });
 			},
 			ended: (_socket, end: SocketEnd) => {
+				this.ending = `; ${describeEnd(end)}`;
 				rejectOpened(new Error(`${url}: ${describeEnd(end)}`));
 				resolveClosed(end.kind === "closed" ? { code: end.code, reason: end.reason } : { code: 1006, reason: describeEnd(end) });
 			},
