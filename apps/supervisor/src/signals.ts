@@ -9,9 +9,10 @@ export interface Stoppable {
 
 /**
  * The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP reads the settings again, unless it says that the terminal is
- * gone: then it stops as well. @returns how to take the handlers away again.
+ * gone: then it stops as well. For the rest of the process's life: a signal that came between the end of the cluster and that of
+ * the process would otherwise take the exit status away.
  */
-export function stopOnSignals(stoppable: Stoppable, reload: () => void): () => void {
+export function stopOnSignals(stoppable: Stoppable, reload: () => void): void {
 	let first = true;
 	const onSignal = (signal: NodeJS.Signals) => {
 		const told = first ? stoppable.stop(signal) : stoppable.kill(`second signal (${signal})`);
@@ -25,9 +26,5 @@ export function stopOnSignals(stoppable: Stoppable, reload: () => void): () => v
 	};
 	for (const signal of signals) process.on(signal, onSignal);
 	// One that is stopping needs no new settings.
-	const forgetHangUp = onHangUp({ reload: () => first && reload(), leave: () => onSignal("SIGHUP") });
-	return () => {
-		for (const signal of signals) process.off(signal, onSignal);
-		forgetHangUp();
-	};
+	onHangUp({ reload: () => first && reload(), leave: () => onSignal("SIGHUP") });
 }

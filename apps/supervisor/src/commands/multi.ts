@@ -57,14 +57,13 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		log,
 		tell: (level, text) => supervisor.tell(level, text),
 	});
-	const forgetSignals = stopOnSignals(supervisor, () => reloader.reload());
+	stopOnSignals(supervisor, () => reloader.reload());
 	supervisor.start();
 	if (await supervisor.ready) {
 		const { port, ...host } = parseAddress(config.lbAddr);
 		process.stdout.write(banner({ version, plan, balancer: { ...host, port: supervisor.balancerPort ?? port } }));
 	}
 	const { status, failure } = await supervisor.finished;
-	forgetSignals();
 	if (failure !== null) complain("shardcast", failure);
 	return status;
 }
