@@ -6,6 +6,8 @@ const source = { resolve: { conditions: ["source"] }, ssr: { resolve: { conditio
 const retry = process.env.CI === "true" ? 1 : 0;
 const process_ = "**/*.process.test.ts";
 const cluster = "**/*.cluster.test.ts";
+/** Those that read from Kafka wait most of their time for brokers that are away; each file has its own cluster, on free ports. */
+const kafka = "apps/shard/test/*.cluster.test.ts";
 
 export default defineConfig({
 	test: {
@@ -41,12 +43,25 @@ export default defineConfig({
 					...shared,
 					name: "cluster",
 					include: [`**/test/${cluster}`],
-					exclude: ["**/node_modules/**"],
+					exclude: ["**/node_modules/**", kafka],
 					testTimeout: 120_000,
 					hookTimeout: 120_000,
 					fileParallelism: false,
 					retry,
 					sequence: { groupOrder: 2 },
+				},
+			},
+			{
+				...source,
+				test: {
+					...shared,
+					name: "kafka",
+					include: [kafka],
+					testTimeout: 120_000,
+					hookTimeout: 120_000,
+					maxWorkers: 2,
+					retry,
+					sequence: { groupOrder: 3 },
 				},
 			},
 		],

@@ -34,8 +34,12 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		await rig.produce(topic, 1, records);
 		return topic;
 	}
+	/** A broker that has just started answers the first commits with "coordinator is loading". */
 	const commit = (topic: string, offset: number, group = `${topic}-0`, topicId: string | null = null, run = "run") =>
-		commitOffsets(cluster, group, run, [{ row: 0, topic, topicId, partition: 0, offset }]);
+		waitFor(() => commitOffsets(cluster, group, run, [{ row: 0, topic, topicId, partition: 0, offset }]).then(() => true), {
+			deadlineMs: 15_000,
+			what: "a commit",
+		});
 	const idOf = async (topic: string) => {
 		await cluster.refreshMetadata();
 		return cluster.brokerPool.metadata!.topicMetadata.find((each) => each.topic === topic)!.topicId!;

@@ -5,7 +5,7 @@ import { gaps, MemberProcesses, randomFrom, testSeed } from "./member-processes.
 // Small rings: writers wrap all the time and are back-pressured often, by readers that are about to die as well.
 const capacityBytes = 32_768;
 /** As many kills as a quiet machine finds time for; a busy one does fewer. */
-const durationMs = 12_000;
+const durationMs = 8000;
 const killsMin = 10;
 const seed = testSeed();
 

@@ -4,7 +4,7 @@ import { gaps, MemberProcesses, randomFrom, testSeed } from "./member-processes.
 
 const capacityBytes = 65_536;
 /** As many visits as a quiet machine finds time for; a busy one sees fewer. */
-const durationMs = 8000;
+const durationMs = 6000;
 const visitsMin = 5;
 const seed = testSeed();
 

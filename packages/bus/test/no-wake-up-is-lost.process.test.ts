@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { makeCluster } from "./cluster.ts";
 
 const program = fileURLToPath(new URL("./programs/token.mjs", import.meta.url));
-const durationMs = 5000;
+const durationMs = 3000;
 /** Nothing moves for so long: the token is lost. A busy machine may well take a second for a turn. */
 const stuckMs = 4000;
 
