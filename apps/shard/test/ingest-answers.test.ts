@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { AnswerBuffers } from "../src/ingest/kafka/answer-buffers.ts";
 import { AnswerFrames, frameBytesMax } from "../src/ingest/kafka/answer-frames.ts";
+import { plainSockets } from "../src/ingest/kafka/broker-socket.ts";
 import { FetchAnswers } from "../src/ingest/kafka/fetch-answers.ts";
 import type { ProtocolRequest } from "../src/ingest/kafka/fetch-protocol.ts";
 
@@ -52,6 +53,24 @@ describe("answers of a broker", () => {
 			head.writeInt32BE(size, 0);
 			expect(() => feed(frames, head, 4)).toThrow(`an answer of ${size} bytes`);
 		}
+	});
+});
+
+describe("a socket to a broker", () => {
+	it("gathers nothing once it is closed, however often kafkajs ends it", async () => {
+		const server = createServer((socket) => void socket.end()).listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as { port: number };
+		const socket = plainSockets({ host: "127.0.0.1", port, ssl: undefined as never, onConnect: () => {} }) as Socket;
+		socket.resume();
+		await once(socket, "close");
+		const before = socket.listenerCount("connect");
+		for (let attempt = 0; attempt < 20; attempt++) {
+			socket.end();
+			socket.unref();
+		}
+		expect(socket.listenerCount("connect")).toBe(before);
+		server.close();
 	});
 });
 

@@ -1,11 +1,9 @@
-import { connect, isIP, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
 import type { ISocketFactory } from "kafkajs";
 import { AnswerBuffers } from "./answer-buffers.ts";
 import { AnswerFrames } from "./answer-frames.ts";
+import { openBrokerSocket } from "./broker-socket.ts";
 import type { ProtocolRequest } from "./fetch-protocol.ts";
 
-const keepAliveMs = 60_000;
 /** Request: `size(4) | api key(2) | version(2) | correlation id(4)`; answer: `size(4) | correlation id(4) | body`. */
 const Layout = { apiKey: 4, requestCorrelation: 8, requestHeadBytes: 12, answerCorrelation: 4, body: 8 } as const;
 const fetchApiKey = 1;
@@ -44,7 +42,7 @@ export class FetchAnswers {
 	}
 
 	/** For kafkajs' `socketFactory`. */
-	readonly socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
+	readonly socketFactory: ISocketFactory = (options) => {
 		const token = this.#tokens++;
 		const fetches = new Set<number>();
 		const frames = new AnswerFrames(this.#buffers, (frame, buffer) => {
@@ -56,7 +54,7 @@ export class FetchAnswers {
 				this.#buffers.give(buffer);
 			}
 		});
-		const onread = {
+		const socket = openBrokerSocket(options, {
 			buffer: () => frames.room(),
 			callback: (bytes: number) => {
 				try {
@@ -67,11 +65,7 @@ export class FetchAnswers {
 				}
 				return true;
 			},
-		};
-		const to = { host, port, onread };
-		const name = isIP(host) ? {} : { servername: host };
-		const socket: Socket = ssl ? connectTls({ ...to, ...name, ...ssl }, onConnect) : connect(to, onConnect);
-		socket.setKeepAlive(true, keepAliveMs);
+		});
 		this.#buffers.connections++;
 		socket.once("close", () => {
 			this.#buffers.connections--;

@@ -1,4 +1,5 @@
 import { type ISocketFactory, Kafka, type KafkaConfig, logLevel } from "kafkajs";
+import { plainSockets } from "./broker-socket.ts";
 import { type KafkaConnectionOptions, kafkajsConnection } from "./connection-options.ts";
 import type { ProtocolRequest } from "./fetch-protocol.ts";
 import { type ClusterMetadata, metadataRequest, tellsTopicIds } from "./metadata-protocol.ts";
@@ -50,6 +51,7 @@ const createClusterSymbol = "private:Kafka:createCluster";
 /** A client whose retries are ours: kafkajs tries twice and then tells. */
 export function createKafka(options: KafkaConnectionOptions, more: Pick<KafkaConfig, "requestTimeout" | "socketFactory"> = {}): Kafka {
 	return new Kafka({
+		socketFactory: plainSockets,
 		...more,
 		...(kafkajsConnection(options) as KafkaConfig),
 		logLevel: logLevel.NOTHING,
