@@ -1,6 +1,7 @@
 import { MemoryBus } from "@shardcast/bus";
+import { RingReader } from "@shardcast/ring";
 import { everybody, RecordKind } from "@shardcast/wire";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CpuGuard } from "../src/ingest/host/cpu-guard.ts";
 import { cpuTimes } from "../src/ingest/host/cpu-load.ts";
 import { IngestDrain } from "../src/ingest/host/drain.ts";
@@ -33,6 +34,25 @@ function setup(outletOf: (table: ReturnType<typeof positionsInMemory>) => Outlet
 }
 
 describe("the ring between ingest worker and loop", () => {
+	it("does not let the loop sleep when a record comes between its last look and its falling asleep", () => {
+		const { drain, write } = setup(() => new LocalOutlet(0));
+		const look = RingReader.prototype.hasRecords;
+		// The worker is another thread: it may write at any instruction.
+		const spy = vi.spyOn(RingReader.prototype, "hasRecords").mockImplementationOnce(function (this: RingReader) {
+			const found = look.call(this);
+			write(1);
+			return found;
+		});
+		try {
+			expect(drain.sleep()).toBe(false);
+		} finally {
+			spy.mockRestore();
+		}
+		expect(drain.drain(1, () => {})).toBe(1);
+		expect(drain.sleep()).toBe(true);
+		drain.stop();
+	});
+
 	it("M8: full means paused, until half of it is free again; nothing is lost or kept on the side", async () => {
 		const delivered: number[] = [];
 		const { memory, drain, feed, write } = setup(() => new LocalOutlet(0));

@@ -85,7 +85,8 @@ export class IngestDrain implements RecordSource {
 		if (this.#stopped || this.#held !== null) return true;
 		if (this.#reader.hasRecords()) return false;
 		if (!this.#sleeping) void this.#untilWoken();
-		return true;
+		// A record that came since that look has ended the sleep at once, and its wake went to an engine that was not asleep yet.
+		return this.#sleeping;
 	}
 
 	stop(): void {
