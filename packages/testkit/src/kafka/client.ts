@@ -14,7 +14,7 @@ const servedTimeoutMs = 30_000;
 const servedPollMs = 50;
 
 /**
- * Until the broker knows the leader of each partition. The controller answers a creation before the broker has learnt of it, and a
+ * Until the leader of each partition answers for it. The controller answers a creation before the broker has learnt of it, and a
  * busy one takes a second; kafkajs' own wait gives up at the first "does not host this topic" in between.
  */
 async function untilServed(admin: Admin, topic: string, partitions: number): Promise<void> {
@@ -23,13 +23,20 @@ async function untilServed(admin: Admin, topic: string, partitions: number): Pro
 		try {
 			const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
 			const served = topics.flatMap((found) => found.partitions).filter(({ leader }) => leader >= 0);
-			if (served.length === partitions) return;
+			// The leader may have been chosen and not know of it yet: only its own answer tells.
+			if (served.length === partitions && (await admin.fetchTopicOffsets(topic)).length === partitions) return;
 		} catch (error) {
-			if (!(error as { retriable?: boolean }).retriable || performance.now() > endMs) throw error;
+			if (!mayPass(error) || performance.now() > endMs) throw error;
 		}
 		if (performance.now() > endMs) throw new Error(`topic ${topic} has no leaders after ${servedTimeoutMs} ms`);
 		await new Promise((resolve) => setTimeout(resolve, servedPollMs));
 	}
+}
+
+/** kafkajs marks errors as retriable, and wraps them in one that is not when it has retried itself. */
+function mayPass(error: unknown): boolean {
+	const { retriable, cause } = error as { retriable?: boolean; cause?: { retriable?: boolean } };
+	return retriable === true || cause?.retriable === true;
 }
 
 export async function connectKafka(brokers: string): Promise<KafkaClient> {
