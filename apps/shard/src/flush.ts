@@ -28,7 +28,7 @@ export const nodeScheduler: Scheduler = {
 };
 
 export interface FlushEngineParts {
-	readonly bus: Pick<BusLink, "drain" | "hasRecords" | "sleep" | "ringWaiters" | "backlogBytes" | "recordBytesMax">;
+	readonly bus: Pick<BusLink, "drain" | "hasRecords" | "sleep" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
 	readonly policy: FlushPolicy;
 	readonly counters: Counters;
 	/** Brings a record of the bus to the clients. */
@@ -56,9 +56,6 @@ type State = "asleep" | "pausing" | "due" | "settling";
 
 /** Records between two looks at how many bytes a turn has come to. */
 const recordsPerLook = 4;
-
-/** A ring takes records up to this part of it. */
-const largestRecordsPerRing = 8;
 
 /** How soon to try again to put held messages into a ring that is full. */
 const holdRetryMs = 1;
@@ -253,7 +250,7 @@ export class FlushEngine {
 		this.#state = "due";
 		this.#beganMs = this.#scheduler.nowMs();
 		this.#records = 0;
-		this.#fill = bus.backlogBytes() / (largestRecordsPerRing * bus.recordBytesMax);
+		this.#fill = bus.backlogBytes() / bus.capacityBytes;
 		for (const source of this.#sources) this.#fill = Math.max(this.#fill, source.fill());
 	}
 

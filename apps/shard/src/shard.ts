@@ -233,7 +233,7 @@ export class Shard {
 		this.#openAtStart = openDescriptors();
 		// A thread and its connections take a while, which the rest need not wait for.
 		const ingesting = ingest?.start(this.engine);
-		row.set("ringBytes", bus.recordBytesMax * ringBytesPerRecordMax);
+		row.set("ringBytes", bus.capacityBytes);
 		if (address !== null) this.#port = await this.#sockets.listen(address);
 		bus.onWake(() => {
 			row.add("doorbells", 1);
@@ -379,5 +379,3 @@ const pauseRatio = 3;
  * is preempted takes long and asks for a long pause: measured with the whole of it, p99 was 1.17 of the bare server's, with half of it 0.97.
  */
 const pauseShare = 0.5;
-/** A ring takes records up to this part of it. */
-const ringBytesPerRecordMax = 8;

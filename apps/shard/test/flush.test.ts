@@ -64,7 +64,7 @@ function setup({ batch = 64, turnBytesMax = 1e6, flushTakesMs = 0, pauseMsMax = 
 			hasRecords: () => link.hasRecords(),
 			sleep: () => link.sleep(),
 			backlogBytes: () => link.backlogBytes(),
-			recordBytesMax: link.recordBytesMax,
+			capacityBytes: link.capacityBytes,
 			ringWaiters: () => {
 				rings++;
 				link.ringWaiters();

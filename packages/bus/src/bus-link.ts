@@ -23,6 +23,8 @@ export interface BusLink {
 	readonly view: DataView;
 	/** Longest record; `claim` throws for a longer one, since it would never fit. */
 	readonly recordBytesMax: number;
+	/** Of one ring; all are alike. */
+	readonly capacityBytes: number;
 
 	/** Where to write a record of `bytes` bytes in `u8`, or -1 when the own ring is full. One claim at a time. */
 	claim(bytes: number): number;

@@ -9,6 +9,7 @@ export abstract class RingLink implements BusLink {
 	readonly u8: Uint8Array;
 	readonly view: DataView;
 	readonly recordBytesMax: number;
+	readonly capacityBytes: number;
 	protected readonly readers: ReaderSet;
 	readonly #writer: RingWriter;
 	#closed = false;
@@ -18,6 +19,7 @@ export abstract class RingLink implements BusLink {
 		this.u8 = ownRing.u8;
 		this.view = ownRing.view;
 		this.recordBytesMax = ownRing.recordBytesMax;
+		this.capacityBytes = ownRing.capacityBytes;
 		this.readers = new ReaderSet(member);
 		this.#writer = new RingWriter(ownRing);
 	}

@@ -1,4 +1,5 @@
 import { FlexibleReader, FlexibleWriter } from "./flexible-bytes.ts";
+import { grouped } from "./grouped.ts";
 import { type AbortedTransaction, readI64 } from "./record-reader.ts";
 
 /** One partition of a fetch request. */
@@ -89,16 +90,6 @@ export function fetchRequest(
 		// The broker may hold the answer back for as long as waitMsMax.
 		requestTimeout: limits.waitMsMax + 10_000,
 	};
-}
-
-function grouped(targets: readonly FetchTarget[], by: (target: FetchTarget) => string): Map<string, FetchTarget[]> {
-	const groups = new Map<string, FetchTarget[]>();
-	for (const target of targets) {
-		const same = groups.get(by(target));
-		if (same === undefined) groups.set(by(target), [target]);
-		else same.push(target);
-	}
-	return groups;
 }
 
 function encodeById(targets: readonly FetchTarget[], limits: FetchLimits): Buffer {

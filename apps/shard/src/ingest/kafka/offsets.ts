@@ -1,5 +1,6 @@
 import type { PartitionWithOffset, SourcePartition, StartPolicy } from "../source.ts";
 import { type Commit, commitText, parseCommitText, validCommit } from "./commit-text.ts";
+import { grouped } from "./grouped.ts";
 import type { KafkajsCluster } from "./kafkajs-cluster.ts";
 
 /** What Kafka calls a simple consumer: it commits under a group's name without being a member of it. */
@@ -13,13 +14,7 @@ function nameOf({ topic, partition }: NamedPartition): string {
 }
 
 function byTopic<T extends { topic: string }, P>(items: readonly T[], each: (item: T) => P): { topic: string; partitions: P[] }[] {
-	const topics = new Map<string, P[]>();
-	for (const item of items) {
-		const same = topics.get(item.topic);
-		if (same === undefined) topics.set(item.topic, [each(item)]);
-		else same.push(each(item));
-	}
-	return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
+	return [...grouped(items, ({ topic }) => topic)].map(([topic, same]) => ({ topic, partitions: same.map(each) }));
 }
 
 /** The commits of each partition, in the order of the groups. */
