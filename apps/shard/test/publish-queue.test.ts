@@ -38,6 +38,18 @@ describe("PublishQueue", () => {
 		expect(rig.queue.waiting).toBe(0);
 	});
 
+	it("keeps a message as it was when it was sent, also when the caller uses its buffer again at once", async () => {
+		const rig = new Rig();
+		const reused = Buffer.from("hello");
+		rig.queue.send({ kind: 1, channels: [], payload: reused, sender: "" }, () => {});
+		reused.fill("X");
+		await turn();
+		expect(Buffer.from(rig.posted[0]!.payload).toString()).toBe("hello");
+		// Posting to the worker clones all the memory behind a view, so the copy has memory of its own.
+		expect(rig.posted[0]!.payload.buffer.byteLength).toBe(5);
+		rig.queue.fail("over");
+	});
+
 	it("answers everybody within the time, whatever Kafka does, and does not send what is too late", async () => {
 		const rig = new Rig();
 		rig.taking = false;

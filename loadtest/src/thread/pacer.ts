@@ -60,7 +60,7 @@ export class Pacer {
 					setTimeout(tick, Math.max(1, startedMs + (sent * 1000) / rate - monotonicMs()));
 					return;
 				}
-				resolve({ sentBySender: this.#sentBySender.slice(), sent, startedMs, endedMs: monotonicMs(), lateMsMax });
+				resolve({ sentBySender: new Uint32Array(this.#sentBySender), sent, startedMs, endedMs: monotonicMs(), lateMsMax });
 			};
 			tick();
 		});

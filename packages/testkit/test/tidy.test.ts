@@ -134,6 +134,15 @@ describe("tidy", () => {
 		expect(broken).toEqual([]);
 	});
 
+	it("bytes are copied by `new Uint8Array(bytes)`: `slice()` of a Buffer is a view of the same memory", () => {
+		const broken: string[] = [];
+		for (const { path, lines } of production)
+			lines.forEach((line, index) => {
+				if (/\.slice\(\)/.test(line)) broken.push(`${path}:${index + 1}: ${line.trim()}`);
+			});
+		expect(broken).toEqual([]);
+	});
+
 	it("no empty catch swallows an error without saying why", () => {
 		const broken: string[] = [];
 		for (const { path, text } of production)

@@ -61,8 +61,8 @@ export class PublishQueue {
 		const expiresAtMs = this.#nowMs() + answerMsMax;
 		this.#bytes += bytes;
 		this.#waiting.set(id, { done, bytes, sender: message.sender, expiresAtMs });
-		// A copy, since sending clones the whole memory that a view is of: a ring, at worst.
-		this.#batch.push({ ...message, id, expiresAtMs, payload: message.payload.slice() });
+		// A copy: the caller may use its bytes again at once, and posting clones all the memory behind a view, such as a ring.
+		this.#batch.push({ ...message, id, expiresAtMs, payload: new Uint8Array(message.payload) });
 		this.#flushSoon();
 		this.#timer ??= setInterval(() => this.expire(), lookMs);
 		return true;

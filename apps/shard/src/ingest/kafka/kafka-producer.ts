@@ -3,7 +3,7 @@ import type { Message, Producer } from "kafkajs";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
 import { createKafka, innermost } from "./kafkajs-cluster.ts";
 
-/** What is written to a topic. Records of one key go to one partition, in order. */
+/** What is written to a topic. Records of one key go to one partition, in order. Its bytes stay as they are until it is settled. */
 export interface ProducerRecord {
 	readonly topic: string;
 	readonly key: Uint8Array | string | null;

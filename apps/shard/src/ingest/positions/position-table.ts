@@ -191,7 +191,7 @@ export class PositionTable {
 	}
 
 	topic(row: number): string {
-		return decoder.decode(this.#name(row).slice());
+		return decoder.decode(new Uint8Array(this.#name(row)));
 	}
 
 	partition(row: number): number {

@@ -1,4 +1,4 @@
-/** What a route function gets. `value` and headers lie in memory of the ingest: copy what is kept beyond the call. */
+/** What a route function gets. `value` and headers are copies, which it may keep. */
 export interface RoutedRecord {
 	readonly topic: string;
 	readonly partition: number;

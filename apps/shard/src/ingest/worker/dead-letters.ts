@@ -24,15 +24,15 @@ export class DeadLetters {
 
 	readonly write = (partition: SourcePartition, record: SourceRecord, reason: Refusal): void => {
 		const { topic, producer } = this.#parts;
+		// Copies: the record's bytes are only good within this call.
 		const headers: Record<string, string | Uint8Array> = {};
 		record.eachHeader((name, value) => {
-			if (value !== null) headers[name] = value.slice();
+			if (value !== null) headers[name] = new Uint8Array(value);
 		});
 		headers["shardcast-reason"] = reason;
 		headers["shardcast-source"] = `${partition.topic}-${partition.partition}-${record.offset}`;
-		// Copies: the record's bytes are only good within this call.
-		const key = record.keyStart < 0 ? null : record.bytes.subarray(record.keyStart, record.keyEnd).slice();
-		const value = record.valueStart < 0 ? null : record.bytes.subarray(record.valueStart, record.valueEnd).slice();
+		const key = record.keyStart < 0 ? null : new Uint8Array(record.bytes.subarray(record.keyStart, record.keyEnd));
+		const value = record.valueStart < 0 ? null : new Uint8Array(record.bytes.subarray(record.valueStart, record.valueEnd));
 		const sent = producer.send({ topic, key, value, headers }, this.#done);
 		if (!sent) this.#lost("the queue is full");
 	};

@@ -125,7 +125,7 @@ export class RecordRouter {
 		if (isPoisoned(partition.row, record.offset)) return "routeTimeouts";
 		const headers: Record<string, Uint8Array | null> = {};
 		record.eachHeader((name, value) => {
-			headers[name] = value === null ? null : Uint8Array.prototype.slice.call(value);
+			headers[name] = value === null ? null : new Uint8Array(value);
 		});
 		// A call that never comes back is seen by the loop, which watches these two marks, and ends the worker.
 		memory.enterRoute(partition.row, record.offset);
@@ -138,7 +138,7 @@ export class RecordRouter {
 				timestampMs: record.timestampMs,
 				key: record.keyStart < 0 ? null : record.bytes.toString("utf8", record.keyStart, record.keyEnd),
 				// A copy, as are the headers: the function may keep it, and the record's bytes are soon others.
-				value: this.payload.slice(),
+				value: new Uint8Array(this.payload),
 				headers,
 			});
 		} catch (error) {

@@ -105,7 +105,9 @@ export class IngestSink implements SourceSink {
 	async #writeLater(partition: SourcePartition, record: SourceRecord): Promise<boolean> {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
-		const { kind, sender, senderShard, channels, payload } = router;
+		const { kind, sender, senderShard, channels } = router;
+		// A copy: the function may use its bytes again for another partition's record meanwhile.
+		const payload = new Uint8Array(router.payload);
 		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload)) await feed.room();
 		this.#written[partition.row] = position;
 		memory.handedOver();
