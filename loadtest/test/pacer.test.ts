@@ -53,8 +53,10 @@ describe("Pacer", () => {
 	it("gives up when the source never takes anything again, and says how many it sent", async () => {
 		const source = new FakeSource();
 		source.full = (offered) => offered >= 5;
-		const report = await new Pacer(source, 1, new ProgressCounters({ threads: 1 }), 0).run({ rate: 1000, bytes: 64, durationMs: 20 });
+		const pacer = new Pacer(source, 1, new ProgressCounters({ threads: 1 }), 0, 100);
+		const report = await pacer.run({ rate: 1000, bytes: 64, durationMs: 20 });
 		expect(report.sent).toBe(5);
-		expect(report.endedMs - report.startedMs).toBeLessThan(4_000);
+		expect(report.endedMs - report.startedMs).toBeGreaterThanOrEqual(120);
+		expect(report.endedMs - report.startedMs).toBeLessThan(2_000);
 	});
 });

@@ -22,7 +22,7 @@ export interface PaceReport {
 }
 
 /** How far past its planned end a load may run when the source takes no more. */
-const overrunMs = 2_000;
+const overrunMsDefault = 2_000;
 
 /**
  * Sends messages at a fixed rate, whatever happens to them: what is not sent in time is sent late, not left out, so a slow
@@ -33,13 +33,15 @@ export class Pacer {
 	readonly #progress: ProgressCounters;
 	readonly #thread: number;
 	readonly #sentBySender: Uint32Array;
+	readonly #overrunMs: number;
 	#turn = 0;
 
-	constructor(source: MessageSource, senders: number, progress: ProgressCounters, thread: number) {
+	constructor(source: MessageSource, senders: number, progress: ProgressCounters, thread: number, overrunMs = overrunMsDefault) {
 		this.#source = source;
 		this.#sentBySender = new Uint32Array(senders);
 		this.#progress = progress;
 		this.#thread = thread;
+		this.#overrunMs = overrunMs;
 	}
 
 	/** Resolves when the last message was taken by the source, or when time is up. */
@@ -56,7 +58,7 @@ export class Pacer {
 					lateMsMax = Math.max(lateMsMax, now - startedMs - (sent * 1000) / rate);
 					sent++;
 				}
-				if (sent < planned && now < startedMs + durationMs + overrunMs) {
+				if (sent < planned && now < startedMs + durationMs + this.#overrunMs) {
 					setTimeout(tick, Math.max(1, startedMs + (sent * 1000) / rate - monotonicMs()));
 					return;
 				}

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
+import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { buryMember, createMemberFiles, Doorbells, removeMemberFiles, ShardState, SharedMemoryBus } from "../src/index.ts";
 import { contractCapacityBytes, describeBusContract, publish, takeAll } from "./bus-contract.ts";
@@ -262,7 +263,7 @@ describe("sleep", () => {
 describe("resources", () => {
 	it("joining and leaving leaks neither memory mappings nor descriptors", () => {
 		const { base, join } = cluster(3);
-		const before = readdirSync("/proc/self/fd").length;
+		const before = descriptorsOf(process.pid);
 		const mapsBefore = mappedUnder(base).length;
 		for (let round = 0; round < 50; round++) {
 			const links = [join(0), join(1), join(2)];
@@ -272,7 +273,7 @@ describe("resources", () => {
 			for (const link of links) link.close();
 		}
 		expect(mappedUnder(base)).toHaveLength(mapsBefore);
-		return expect.poll(() => readdirSync("/proc/self/fd").length).toBe(before);
+		return expect.poll(() => openedSince(before)).toEqual([]);
 	});
 
 	it("removing the directory leaves nothing in shared memory", () => {

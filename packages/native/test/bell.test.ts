@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
+import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { Bell, NativeError } from "../src/index.ts";
-import { openDescriptors, useTemporaryDirectory } from "./temporary.ts";
+import { useTemporaryDirectory } from "./temporary.ts";
 
 describe("Bell", () => {
 	const directory = useTemporaryDirectory();
@@ -88,7 +89,7 @@ describe("Bell", () => {
 
 	it("leaves no descriptor open", async () => {
 		Bell.create(directory.file("bell"));
-		const before = openDescriptors();
+		const before = descriptorsOf(process.pid);
 		for (let round = 0; round < 20; round++) {
 			const bell = Bell.open(directory.file("bell"));
 			const ringer = Bell.ringer(bell.path);
@@ -99,6 +100,6 @@ describe("Bell", () => {
 			ringer.close();
 			ringer.close();
 		}
-		await expect.poll(openDescriptors).toBe(before);
+		await expect.poll(() => openedSince(before)).toEqual([]);
 	});
 });

@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { closeDescriptor, DescriptorChannel, duplicate, NativeError } from "../src/index.ts";
-import { openDescriptors, useTemporaryDirectory } from "./temporary.ts";
+import { useTemporaryDirectory } from "./temporary.ts";
 
 describe("DescriptorChannel", () => {
 	const directory = useTemporaryDirectory();
@@ -60,7 +61,7 @@ describe("DescriptorChannel", () => {
 	it("takes 64 in a message and refuses more, or none", () => {
 		const receiver = bind();
 		const sender = connectTo();
-		const before = openDescriptors();
+		const before = descriptorsOf(process.pid);
 		expect(sender.send(new Array(64).fill(0))).toBe(true);
 		const received = receiver.receive();
 		expect(received).toHaveLength(64);
@@ -69,13 +70,13 @@ describe("DescriptorChannel", () => {
 		expect(() => sender.send(new Array(65).fill(0))).toThrow("65 descriptors in one message; 1 to 64 can be sent");
 		expect(() => sender.send([])).toThrow(RangeError);
 		expect(receiver.receive()).toEqual([]);
-		expect(openDescriptors()).toBe(before);
+		expect(openedSince(before)).toEqual([]);
 	});
 
 	it("says false when the queue is full, loses nothing, and goes on when there is room", () => {
 		const receiver = bind();
 		const sender = connectTo();
-		const before = openDescriptors();
+		const before = descriptorsOf(process.pid);
 		let sent = 0;
 		while (sender.send([0, 0, 0])) {
 			sent++;
@@ -92,7 +93,7 @@ describe("DescriptorChannel", () => {
 		}
 		expect(sizes).toEqual([...new Array(sent - 1).fill(3), 2]);
 		for (const fd of first) closeDescriptor(fd);
-		expect(openDescriptors()).toBe(before);
+		expect(openedSince(before)).toEqual([]);
 	});
 
 	it("received descriptors are closed on exec", () => {
@@ -140,14 +141,14 @@ describe("DescriptorChannel", () => {
 		const receiver = bind();
 		Object.defineProperty(DescriptorChannel, "descriptorsMax", { value: 100 });
 		const rogue = connectTo();
-		const before = openDescriptors();
+		const before = descriptorsOf(process.pid);
 		try {
 			expect(rogue.send(new Array(100).fill(0))).toBe(true);
 		} finally {
 			Object.defineProperty(DescriptorChannel, "descriptorsMax", { value: 64 });
 		}
 		expect(codeOf(() => receiver.receive())).toBe("MSG_CTRUNC");
-		expect(openDescriptors()).toBe(before);
+		expect(openedSince(before)).toEqual([]);
 		expect(receiver.receive()).toEqual([]);
 	});
 
@@ -167,7 +168,7 @@ describe("DescriptorChannel", () => {
 	});
 
 	it("leaks no descriptor over 2,000 messages and when channels close", () => {
-		const before = openDescriptors();
+		const before = descriptorsOf(process.pid);
 		const receiver = bind();
 		const sender = connectTo();
 		for (let round = 0; round < 2000; round++) {
@@ -177,7 +178,7 @@ describe("DescriptorChannel", () => {
 		receiver.close();
 		receiver.close();
 		sender.close();
-		expect(openDescriptors()).toBe(before);
+		expect(openedSince(before)).toEqual([]);
 	});
 });
 

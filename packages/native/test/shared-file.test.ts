@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { NativeError, SharedFile } from "../src/index.ts";
-import { openDescriptors, useTemporaryDirectory } from "./temporary.ts";
+import { useTemporaryDirectory } from "./temporary.ts";
 
 const { blocks, bsize } = statfsSync("/dev/shm");
 const sharedMemoryBytes = blocks * bsize;
@@ -60,14 +61,14 @@ describe("SharedFile", () => {
 
 	// tmpfs compares with its size before it takes a page; one without a limit would take all memory.
 	it.skipIf(sharedMemoryBytes === 0)("full /dev/shm: says how much did not fit, where and what to do, and leaves nothing behind", () => {
-		const before = openDescriptors();
+		const before = descriptorsOf(process.pid);
 		const name = `shardcast-native-test-${process.pid}`;
 		const { code, syscall, mend, message } = caught(() => SharedFile.create(`/dev/shm/${name}`, sharedMemoryBytes + 4096));
 		expect([code, syscall]).toEqual(["ENOSPC", "posix_fallocate"]);
 		expect(message).toContain(`reserving ${sharedMemoryBytes + 4096} bytes for /dev/shm/${name}`);
 		expect(mend).toContain("--shm-size");
 		expect(readdirSync("/dev/shm").filter((entry) => entry.startsWith(name))).toEqual([]);
-		expect(openDescriptors()).toBe(before);
+		expect(openedSince(before)).toEqual([]);
 	});
 
 	it("tells a missing file from an empty one", () => {
@@ -84,13 +85,13 @@ describe("SharedFile", () => {
 	});
 
 	it("returns memory and descriptors when it is closed, once", () => {
-		const before = openDescriptors();
+		const before = descriptorsOf(process.pid);
 		for (let round = 0; round < 100; round++) {
 			const file = SharedFile.create(directory.file("shared"), 1 << 20);
 			file.close();
 			file.close();
 		}
-		expect(openDescriptors()).toBe(before);
+		expect(openedSince(before)).toEqual([]);
 		const mapped = readFileSync("/proc/self/maps", "utf8").split("\n");
 		expect(mapped.filter((line) => line.includes(directory.path))).toEqual([]);
 	});

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { closeDescriptor, duplicate, NativeError, peek, peerAddress, setDeferAccept, setTcpNoDelay } from "../src/index.ts";
-import { openDescriptors } from "./temporary.ts";
 
 type WithHandle = { _handle: { fd: number } };
 
@@ -113,7 +113,7 @@ describe("sockets", () => {
 	});
 
 	it("a duplicate outlives the original; closing both ends the connection", async () => {
-		const before = openDescriptors();
+		const before = descriptorsOf(process.pid);
 		const [client, fd] = await connection();
 		const copy = duplicate(fd);
 		accepted[0].destroy();
@@ -121,7 +121,7 @@ describe("sockets", () => {
 		await expect.poll(() => peek(copy, Buffer.alloc(64))).toBe(11);
 		client.destroy();
 		closeDescriptor(copy);
-		await expect.poll(openDescriptors).toBe(before);
+		await expect.poll(() => openedSince(before)).toEqual([]);
 	});
 });
 

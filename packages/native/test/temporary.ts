@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "vitest";
@@ -16,9 +16,4 @@ export function useTemporaryDirectory(): { readonly path: string; file(name: str
 		},
 		file: (name) => join(path, name),
 	};
-}
-
-/** Descriptors that this process has open. Listing them opens one itself, each time. */
-export function openDescriptors(): number {
-	return readdirSync("/proc/self/fd").length;
 }

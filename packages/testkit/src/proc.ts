@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /**
  * What the kernel says of a process, read from /proc. Each reader throws (ENOENT, ESRCH) when the process is gone, except
@@ -101,6 +101,24 @@ export function pssBytes(pid: number): number {
 
 export function openDescriptors(pid: number): number {
 	return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** What the process has open, each by its number and what it is: `12 socket:[4711]`. */
+export function descriptorsOf(pid: number): Set<string> {
+	const open = new Set<string>();
+	for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+		try {
+			open.add(`${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`);
+		} catch {
+			// closed since they were listed, as is the one that this process lists its own with
+		}
+	}
+	return open;
+}
+
+/** What this process has open and had not `before`. What else it closes meanwhile, as other tests' sockets, does not count. */
+export function openedSince(before: ReadonlySet<string>): string[] {
+	return [...descriptorsOf(process.pid)].filter((descriptor) => !before.has(descriptor));
 }
 
 /** CPUs that the process's first thread may run on, in the kernel's list format ("0", "0-1,3"). */

@@ -11,7 +11,7 @@ function parse(pieces: readonly Buffer[], messageBytesMax?: number): { seen: See
 	};
 	const parser = new FrameParser({ message: note, control: note }, messageBytesMax);
 	// One buffer for all reads, as a socket does it: what the parser keeps without copying is overwritten by the next read.
-	const shared = Buffer.alloc(1 << 20);
+	const shared = Buffer.alloc(Math.max(0, ...pieces.map(({ length }) => length)) + 17);
 	for (const piece of pieces) {
 		shared.fill(0xee);
 		piece.copy(shared, 17);

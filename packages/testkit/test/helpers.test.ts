@@ -1,15 +1,18 @@
+import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import {
 	cpuMs,
 	cpuTicksMs,
 	descendantsOf,
+	descriptorsOf,
 	freePorts,
 	httpRequest,
 	identify,
 	isAlive,
 	machineBusyMs,
 	openDescriptors,
+	openedSince,
 	parentOf,
 	pssBytes,
 	waitFor,
@@ -83,6 +86,16 @@ describe("/proc", () => {
 		expect(parentOf(process.pid)).toBe(process.ppid);
 		expect(isAlive(identify(process.pid))).toBe(true);
 		expect(descendantsOf(process.ppid).map(({ pid }) => pid)).toContain(process.pid);
+	});
+
+	it("names the descriptors that this process has opened since, and no others", () => {
+		const early = openSync("/dev/null", "r");
+		const before = descriptorsOf(process.pid);
+		const late = openSync("/dev/zero", "r");
+		expect(openedSince(before)).toEqual([`${late} /dev/zero`]);
+		closeSync(early);
+		closeSync(late);
+		expect(openedSince(before)).toEqual([]);
 	});
 
 	it("does not take a later process with the same number for an earlier one", () => {
