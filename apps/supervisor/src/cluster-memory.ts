@@ -96,6 +96,10 @@ export class ClusterMemory {
 		return this.#board.row(slot).get("heartbeatMs");
 	}
 
+	shardConnections(slot: number): number {
+		return this.#board.row(slot).connections;
+	}
+
 	balancerStarts(incarnation: number): void {
 		this.#board.balancerRestarts = incarnation - 1;
 	}
@@ -106,6 +110,11 @@ export class ClusterMemory {
 
 	balancerBeatMs(): number {
 		return this.#board.balancer.get("heartbeatMs");
+	}
+
+	/** Connections that it has neither handed on nor answered; those that it proxies count at their shards. */
+	balancerPending(): number {
+		return this.#board.balancer.pending;
 	}
 
 	/** Its listener is closed, though it may still carry connections. */

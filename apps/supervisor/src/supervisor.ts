@@ -158,19 +158,21 @@ export class Supervisor {
 	/** Kills everything at once; what was under way is lost. */
 	async kill(reason: string): Promise<void> {
 		if (this.#ending === "killing") return;
-		this.#log.warn(`forced to stop: ${reason}; killing all processes`);
+		const connections = this.#facts.memory.connections();
+		this.#log.warn({ connections }, `forced to stop: ${reason}; killing all processes, which cuts off ${connections} connections`);
 		await this.#killAll(1);
 	}
 
 	/** Tells how an ordered stop went. @returns the exit status. */
 	#conclude(outcomes: readonly ChildDrained[], tookMs: number): number {
 		const cutOff = outcomes.reduce((sum, outcome) => sum + outcome.cutOff, 0);
+		const finished = outcomes.every((outcome) => outcome.finished);
 		const details = outcomes.flatMap((outcome) => outcome.detail ?? []);
 		const fields = { cutOff, details, tookMs: Math.round(tookMs) };
 		const took = `${(tookMs / 1000).toFixed(1)} s`;
-		if (cutOff === 0) this.#log.info(fields, `shutdown complete: nothing was cut off, ${took}`);
-		else this.#log.warn(fields, `shutdown complete: ${cutOff} cut off, ${took}`);
-		return cutOff === 0 ? 0 : 1;
+		if (cutOff === 0 && finished) this.#log.info(fields, `shutdown complete: nothing was cut off, ${took}`);
+		else this.#log.warn(fields, `shutdown complete: ${cutOff} cut off, ${finished ? "" : "not all processes finished, "}${took}`);
+		return cutOff === 0 && finished ? 0 : 1;
 	}
 
 	async #killAll(status: number): Promise<void> {

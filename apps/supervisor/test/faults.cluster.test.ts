@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Cluster, descendantsOf, identify, isAlive, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, descendantsOf, identify, isAlive, RawClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { Fleet, flawless } from "./fleet.ts";
 
@@ -56,6 +56,10 @@ describe("faults under load", () => {
 			await fleet.settle();
 			expect(fleet.report()).toMatchObject(flawless);
 			expect((await Promise.all(doomed.map(({ closed }) => closed))).every(({ code }) => code === 1006)).toBe(true);
+			const scrape = await Scrape.of(cluster.httpUrl);
+			const dead = { shard: "0" };
+			expect(scrape.sum("shardcast_disconnects_total", { ...dead, code: "crash" })).toBe(doomed.length);
+			expect(scrape.sum("shardcast_websockets_opened_total", dead) - scrape.sum("shardcast_websockets_closed_total", dead)).toBe(0);
 			await fleet.close();
 			await servedAgain(cluster, [3, 0]);
 		} finally {

@@ -167,15 +167,19 @@ describe("B11: stop", () => {
 		expect(cluster.process.log()).toMatch(/shutdown complete: 3 cut off/);
 	});
 
-	it("kills a shard that does not finish within the time for the stop", async () => {
-		cluster = await FakeCluster.start({ settings: { shutdownTimeoutMs: 600 }, faults: { "shard 0": { neverDrained: true } } });
+	it("kills a shard that does not finish within the time for the stop, and counts its clients as cut off", async () => {
+		cluster = await FakeCluster.start({
+			settings: { shutdownTimeoutMs: 600 },
+			faults: { "shard 0": { neverDrained: true, connections: 100 }, "shard 1": { cutOff: 3 } },
+		});
 		await cluster.ready();
 		const beganMs = performance.now();
 		expect((await cluster.process.stop()).code).toBe(1);
 		expect(performance.now() - beganMs).toBeLessThan(2500);
 		// It was told a shorter time, in which it could have said what it cut off.
 		expect(cluster.events("shard 0", "drain")[0].deadlineMs).toBeLessThan(600);
-		expect(cluster.process.log()).toMatch(/shard 0 did not finish \(SIGKILL\)/);
+		expect(cluster.process.log()).toMatch(/shard 0 did not finish \(SIGKILL\) and had 100 connections/);
+		expect(cluster.process.log()).toMatch(/shutdown complete: 103 cut off, not all processes finished/);
 		expect(cluster.directories()).toEqual([]);
 	});
 

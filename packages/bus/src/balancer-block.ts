@@ -7,6 +7,7 @@ import {
 	BoardLayout,
 	balancerCounters,
 	balancerHistograms,
+	balancerOutcomes,
 	ShardState,
 } from "./scoreboard-descriptor.ts";
 
@@ -86,5 +87,8 @@ export class BalancerBlock {
 		this.mode = BalancerMode.none;
 		this.pending = 0;
 		this.pid = 0;
+		// What it held has died with it.
+		const settled = balancerOutcomes.reduce((sum, outcome) => sum + this.get(outcome), 0);
+		this.add("lost", Math.max(0, this.get("accepted") - settled));
 	}
 }

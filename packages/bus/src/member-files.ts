@@ -67,6 +67,10 @@ export function buryMember(directory: ClusterDirectory, board: Scoreboard, slot:
 	const row = board.row(slot);
 	row.state = ShardState.dead;
 	row.sleeping = 0;
+	// The dead process could not count them, and what was opened must not stay open for ever in the books.
+	const lost = row.get("opened") - row.get("closed");
+	row.add("closed", lost);
+	row.add("closedCrash", lost);
 	row.connections = 0;
 	row.webSockets = 0;
 	row.proxiedSeen = 0;

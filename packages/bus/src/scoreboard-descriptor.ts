@@ -134,6 +134,7 @@ export const shardCounters = [
 	["closedGoingAway", "clients closed with 1001, by either side: a drain, or a browser that left the page"],
 	["closedAbnormal", "clients gone without a close frame (1006): their connection broke, or they were idle for too long"],
 	["closedOther", "clients closed with any other code"],
+	["closedCrash", "clients lost because their shard's process died; the supervisor counts them"],
 	["busDepthBytes", "bytes in this shard's own ring that its slowest reader has not read (now)"],
 	["busBacklogBytes", "bytes in all rings that this shard has not read (now)"],
 	["ringBytes", "capacity of this shard's own ring (now)"],
@@ -173,8 +174,26 @@ export const balancerCounters = [
 	["refusedRate", "connections answered 429 because of --connection-rate"],
 	["refusedRatePerIp", "connections answered 429 because of --connection-rate-per-ip"],
 	["addressesForgotten", "addresses forgotten for others before their share of --connection-rate-per-ip was full again"],
+	["lost", "connections that died with the balancer's process; the supervisor counts them"],
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];
+
+/** Of these counters each accepted connection is counted in one, once it is settled. */
+export const balancerOutcomes = [
+	"handedOff",
+	"proxied",
+	"answered",
+	"refusedBusy",
+	"refusedBadRequest",
+	"refusedHeadTimeout",
+	"refusedHeadTooLong",
+	"refusedForbidden",
+	"refusedRate",
+	"refusedRatePerIp",
+	"closedEarly",
+	"sendErrors",
+	"lost",
+] as const satisfies readonly BalancerCounter[];
 
 /** Upper bounds of the buckets of a time, in milliseconds: fine where users feel it, coarse where it only says that something is wrong. */
 const timeBoundsMs = [0.1, 0.2, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10000] as const;

@@ -112,6 +112,8 @@ describe("Scoreboard", () => {
 		balancer.pending = 5;
 		balancer.set("accepted", 10);
 		balancer.add("accepted", 2.5);
+		balancer.add("handedOff", 7);
+		balancer.add("refusedBusy", 2);
 		expect(read.balancer.snapshot()).toMatchObject({
 			state: ShardState.serving,
 			pid: 77,
@@ -120,7 +122,15 @@ describe("Scoreboard", () => {
 			counters: { accepted: 12.5 },
 		});
 		balancer.bury();
-		expect(read.balancer.snapshot()).toMatchObject({ state: ShardState.dead, pid: 0, mode: 0, pending: 0, counters: { accepted: 12.5 } });
+		expect(read.balancer.snapshot()).toMatchObject({
+			state: ShardState.dead,
+			pid: 0,
+			mode: 0,
+			pending: 0,
+			counters: { accepted: 12.5, lost: 3.5 },
+		});
+		balancer.bury();
+		expect(read.balancer.get("lost"), "each is counted once").toBe(3.5);
 		written.close();
 		read.close();
 	});

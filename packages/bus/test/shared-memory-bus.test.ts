@@ -200,6 +200,22 @@ describe("buryMember", () => {
 		});
 	});
 
+	it("counts the clients of the dead member as closed, and those that had closed before only once", () => {
+		const { directory, board, join } = cluster(2);
+		join(1);
+		const row = board.row(1);
+		row.add("opened", 800);
+		row.add("closed", 100);
+		row.add("closedNormal", 100);
+		row.webSockets = 700;
+		buryMember(directory, board, 1);
+		expect(row.snapshot().counters).toMatchObject({ opened: 800, closed: 800, closedNormal: 100, closedCrash: 700 });
+		// The next life of the slot begins with nobody.
+		row.add("opened", 3);
+		buryMember(directory, board, 1);
+		expect(row.snapshot().counters).toMatchObject({ opened: 803, closed: 803, closedCrash: 703 });
+	});
+
 	it("wakes those who sleep: the dead one may have published and died before it rang", async () => {
 		const { directory, board, join } = cluster(2);
 		const [sleeper, dying] = [join(0), join(1)];

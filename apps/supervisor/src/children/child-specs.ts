@@ -44,6 +44,7 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 			return startMessage(facts, { role: "shard", slot, incarnation, core: pinnedTo, connectionsMax });
 		},
 		lastBeatMs: () => memory.shardBeatMs(slot),
+		connections: () => memory.shardConnections(slot),
 		onReady: (port) => {
 			hooks.onReady(name, port);
 			hooks.onMembership();
@@ -70,6 +71,7 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 			return startMessage(facts, { role: "balancer", slot: -1, incarnation, core: null, connectionsMax: facts.config.maxConnections });
 		},
 		lastBeatMs: () => memory.balancerBeatMs(),
+		connections: () => memory.balancerPending(),
 		onReady: (port) => hooks.onReady(balancerName, port),
 		onDeath: () => {
 			memory.balancerDied();

@@ -27,6 +27,8 @@ export interface ChildSpec {
 	prepare(incarnation: number, pid: number): StartMessage;
 	/** `monotonicMs()` of its last heartbeat in the scoreboard. */
 	lastBeatMs(): number;
+	/** Connections that it has now, as its part of the scoreboard says; asked before `onDeath` as well. */
+	connections(): number;
 	/** It serves. */
 	onReady(port: number | undefined): void;
 	/** The process is certainly dead. */
@@ -38,8 +40,11 @@ export interface ChildSpec {
 }
 
 export interface ChildDrained {
+	/** What was cut off: clients, publishes, messages. */
 	readonly cutOff: number;
 	readonly detail?: string;
+	/** False when the process had to be killed or died: whether it had worked off all else nobody knows. */
+	readonly finished: boolean;
 }
 
 /** After a process has exited, what it said last may still be in the channel. */
@@ -59,7 +64,9 @@ interface Life {
 	readonly link: ChildLink;
 	readonly exited: Promise<void>;
 	fatal: Extract<FromChild, { type: "fatal" }> | null;
-	drained: ChildDrained | null;
+	drained: Omit<ChildDrained, "finished"> | null;
+	/** Connections that it had when it was found dead. */
+	connectionsLost: number;
 }
 
 /**
@@ -136,7 +143,7 @@ export class SupervisedChild {
 	async drain(deadlineMs: number): Promise<ChildDrained> {
 		if (this.#state.kind !== "serving") {
 			await this.kill();
-			return { cutOff: 0 };
+			return { cutOff: 0, finished: true };
 		}
 		const { life } = this.#state;
 		this.#state = { kind: "leaving", life };
@@ -145,9 +152,10 @@ export class SupervisedChild {
 		const timer = setTimeout(() => life.process.kill("SIGKILL"), deadlineMs);
 		await life.exited;
 		clearTimeout(timer);
-		if (life.drained !== null) return life.drained;
-		const { exitCode, signalCode } = life.process;
-		return { cutOff: 1, detail: `${this.name} did not finish (${signalCode ?? `exit status ${exitCode}`})` };
+		if (life.drained !== null) return { ...life.drained, finished: true };
+		const { connectionsLost } = life;
+		const detail = `${this.name} did not finish (${causeOf(life)}) and had ${connectionsLost} connections`;
+		return { cutOff: connectionsLost, detail, finished: false };
 	}
 
 	/** Ends the child at once, and for good. Resolves when the process is gone. */
@@ -183,7 +191,7 @@ export class SupervisedChild {
 			(message) => this.#onMessage(life, message),
 			(what) => this.#spec.answer(what),
 		);
-		const life: Life = { process, link, exited: exitOf(process), fatal: null, drained: null };
+		const life: Life = { process, link, exited: exitOf(process), fatal: null, drained: null, connectionsLost: 0 };
 		void life.exited.then(() => this.#onExit(life));
 		return life;
 	}
@@ -211,6 +219,7 @@ export class SupervisedChild {
 	#onExit(life: Life): void {
 		const state = this.#state;
 		if (state.kind === "starting") clearTimeout(state.readyTimer);
+		life.connectionsLost = this.#spec.connections();
 		this.#spec.onDeath();
 		if (state.kind !== "starting" && state.kind !== "serving") {
 			this.#state = { kind: "gone" };
@@ -225,7 +234,8 @@ export class SupervisedChild {
 		}
 		const nowMs = monotonicMs();
 		const verdict = this.#spec.policy.died(nowMs, state.kind === "serving" ? nowMs - state.readyMs : null);
-		const fields = { childPid: life.process.pid, incarnation: this.#incarnation };
+		const { connectionsLost } = life;
+		const fields = { childPid: life.process.pid, incarnation: this.#incarnation, connectionsLost };
 		if (verdict.kind === "giveUp") {
 			const when = verdict.withinMs === null ? "in a row before it was ready" : `within ${verdict.withinMs / 1000} s`;
 			const why = `${this.name} died ${verdict.deaths} times ${when}, last by ${causeOf(life)}`;
@@ -234,7 +244,8 @@ export class SupervisedChild {
 			return;
 		}
 		const afterMs = Math.round(verdict.afterMs);
-		this.#log.warn(fields, `${this.name} died by ${causeOf(life)}; restarting it in ${afterMs} ms`);
+		const lost = connectionsLost === 0 ? "" : ` with ${connectionsLost} connections`;
+		this.#log.warn(fields, `${this.name} died by ${causeOf(life)}${lost}; restarting it in ${afterMs} ms`);
 		this.#state = { kind: "waiting", restartTimer: setTimeout(() => this.start(), afterMs) };
 	}
 

@@ -19,7 +19,7 @@ export const clusterMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_balancer_connections_total",
 		"connections",
-		"What became of the connections that the balancer accepted.",
+		"What became of the connections that the balancer accepted; lost are those that died with its process.",
 		ofBalancerBy("outcome", ({ counters }) => ({
 			handed_off: counters.handedOff,
 			proxied: counters.proxied,
@@ -33,6 +33,7 @@ export const clusterMetrics: readonly BoardMetric[] = [
 			refused_rate_per_ip: counters.refusedRatePerIp,
 			closed_early: counters.closedEarly,
 			send_error: counters.sendErrors,
+			lost: counters.lost,
 		})),
 	),
 	counter(

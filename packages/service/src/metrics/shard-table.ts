@@ -43,7 +43,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_disconnects_total",
 		"connections",
-		"WebSockets closed, by close code; 1006 is a connection that broke or fell idle, other is any code not listed.",
+		"WebSockets closed, by close code; 1006 is a connection that broke or fell idle, crash one that was lost with its shard's process, other is any code not listed.",
 		perShardBy("code", ({ counters }) => ({
 			1000: counters.closedNormal,
 			1001: counters.closedGoingAway,
@@ -51,6 +51,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 			1009: counters.closedTooBig,
 			1013: counters.closedBusFull,
 			3008: counters.closedSlow,
+			crash: counters.closedCrash,
 			other: counters.closedOther,
 		})),
 	),
