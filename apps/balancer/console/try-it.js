@@ -69,12 +69,13 @@ byId("try-message").addEventListener("keydown", (event) => {
 	send();
 });
 
-/** What is JSON goes as JSON, anything else as a text: the same rule that a reader of the docs would try. */
+/** What is JSON goes as it was typed, anything else as a text: the same rule that a reader of the docs would try. */
 const asData = (typed) => {
 	try {
-		return JSON.parse(typed);
-	} catch {
+		JSON.parse(typed);
 		return typed;
+	} catch {
+		return JSON.stringify(typed);
 	}
 };
 
@@ -82,14 +83,14 @@ byId("try-http").addEventListener("submit", async (event) => {
 	event.preventDefault();
 	const channel = byId("try-http-channel").value.trim();
 	const key = byId("try-http-key").value;
-	const body = { ...(channel === "" ? {} : { channel }), data: asData(byId("try-http-data").value) };
+	const body = `{${channel === "" ? "" : `"channel": ${JSON.stringify(channel)}, `}"data": ${asData(byId("try-http-data").value)}}`;
 	try {
 		const answer = await fetch("/api/publish", {
 			method: "POST",
 			headers: { "content-type": "application/json", ...(key === "" ? {} : { "x-api-key": key }) },
-			body: JSON.stringify(body),
+			body,
 		});
-		log("note", `POST /api/publish ${JSON.stringify(body)} answered ${answer.status} ${await answer.text()}`, answer.ok ? "" : "bad");
+		log("note", `POST /api/publish ${body} answered ${answer.status} ${await answer.text()}`, answer.ok ? "" : "bad");
 	} catch (error) {
 		log("note", `POST /api/publish failed: ${error.message}`, "bad");
 	}

@@ -35,7 +35,7 @@ function raw(
 }
 
 describe("POST /api/publish", () => {
-	it("200: a string goes out as that text, other data as its JSON, octets as a binary frame", async () => {
+	it("200: a string goes out as that text, other data as it was written, octets as a binary frame", async () => {
 		const cluster = await start();
 		const client = await cluster.client();
 		for (const body of ['{"data":"plain"}', '{"channel":"x","data":{"b":[1,2]}}', '{"data":null}']) {
@@ -51,6 +51,16 @@ describe("POST /api/publish", () => {
 		expect(messages.map(({ binary }) => binary)).toEqual([false, false, false, true, true]);
 		expect([...messages[3].bytes]).toEqual([1, 0, 2]);
 		expect(messages[4].bytes).toHaveLength(0);
+	});
+
+	it("200: data goes out byte for byte, however deep and whatever the numbers; a page can send it as text/plain", async () => {
+		const cluster = await start();
+		const client = await cluster.client();
+		const plain = { "content-type": "text/plain" };
+		const all = [`${"[".repeat(15_000)}${"]".repeat(15_000)}`, '{"id":9007199254740993, "x":1e400}'];
+		for (const data of all) expect((await post(cluster, `{"data":${data}}`, plain)).status).toBe(200);
+		await client.waitForMessages(2);
+		expect(client.texts()).toEqual(all);
 	});
 
 	it("keeps the connection, so that one publisher needs one connection", async () => {

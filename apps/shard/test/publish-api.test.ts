@@ -4,52 +4,8 @@ import { type ChannelList, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { PublishOutcome } from "../src/incoming.ts";
 import { PublishApi, type PublishApiParts, type PublishHead } from "../src/publish-api.ts";
-import { parsePublish } from "../src/publish-request.ts";
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
-const parse = (value: unknown) => {
-	const { kind, channels, payload } = parsePublish("application/json", "", json(value));
-	return { kind, channels: channels.names, text: Buffer.from(payload).toString() };
-};
-
-describe("a publish request", () => {
-	it("carries a string as that text, anything else as its JSON", () => {
-		expect(parse({ data: "héllo" })).toEqual({ kind: RecordKind.text, channels: [], text: "héllo" });
-		expect(parse({ channel: "news", data: { a: [1, null] } })).toEqual({
-			kind: RecordKind.text,
-			channels: ["news"],
-			text: '{"a":[1,null]}',
-		});
-		for (const data of [null, 0, false, [], ""]) expect(parse({ data }).text).toBe(typeof data === "string" ? data : JSON.stringify(data));
-	});
-
-	it("carries bytes as a binary message for ?channel=", () => {
-		const bytes = Buffer.from([0, 255, 10]);
-		for (const type of ["application/octet-stream", "Application/Octet-Stream; x=y"]) {
-			const request = parsePublish(type, "channel=a%2Cb", bytes);
-			expect(request.kind).toBe(RecordKind.binary);
-			expect(request.channels.names).toEqual(["a,b"]);
-			expect(request.payload).toEqual(bytes);
-		}
-		expect(parsePublish("application/octet-stream", "", bytes).channels.count).toBe(0);
-	});
-
-	it.each([
-		["no JSON", Buffer.from("{"), /no JSON/],
-		["no UTF-8", Buffer.from([0x22, 0xff, 0x22]), /no JSON/],
-		["an array", json([1]), /must be an object/],
-		["null", json(null), /must be an object/],
-		["no data", json({ channel: "a" }), /"data" is missing/],
-		["a misspelt channel, which would go to everybody", json({ chanel: "a", data: 1 }), /"chanel" is not known/],
-		["a channel that is no string", json({ channel: 1, data: 1 }), /must be a string/],
-		["an empty channel", json({ channel: "", data: 1 }), /empty/],
-		["a channel that is too long", json({ channel: "x".repeat(256), data: 1 }), /256 bytes/],
-		["half a character", Buffer.from('{"data":"\\ud800"}'), /well-formed/],
-	])("is refused with %s", (_what, body, message) => {
-		expect(() => parsePublish("application/json", "", body)).toThrow(message);
-	});
-});
-
 function setup(changes: Partial<PublishApiParts> = {}, outcome: PublishOutcome = "taken") {
 	const published: { kind: RecordKind; channels: ChannelList; text: string; address: string }[] = [];
 	const row = Scoreboard.inMemory(1).row(0);

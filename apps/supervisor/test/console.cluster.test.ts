@@ -116,7 +116,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		expect(await page.locator("#frames li.in", { hasText: "across the bus" }).count()).toBe(0);
 		await other.fill("#try-http-data", '{"over": "http"}');
 		await other.click("#try-publish");
-		await page.locator("#frames li.in", { hasText: '{"over":"http"}' }).waitFor();
+		await page.locator("#frames li.in", { hasText: '{"over": "http"}' }).waitFor();
 		await other.locator("#frames", { hasText: "answered 200" }).waitFor();
 		await page.click("#try-connect");
 		await page.locator("#frames", { hasText: "closed, 1000" }).waitFor();
