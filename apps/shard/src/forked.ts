@@ -12,6 +12,7 @@ import {
 	type StartMessage,
 	withDeadline,
 } from "@shardcast/service";
+import { useChannelHashKey } from "@shardcast/wire";
 import { cannotListen } from "./cannot-listen.ts";
 import { ShardIngest } from "./ingest/shard-ingest.ts";
 import { proxyTokenCheck } from "./proxy-token.ts";
@@ -57,6 +58,7 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
 	const directory = ClusterDirectory.open(cluster);
 	const board = Scoreboard.open(directory.boardPath);
+	useChannelHashKey(board.channelHashKey);
 	const row = board.row(slot);
 	const monitor = new ProcessMonitor();
 	monitor.start();

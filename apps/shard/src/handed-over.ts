@@ -1,4 +1,4 @@
-import type { AddressKey } from "@shardcast/service";
+import { type AddressKey, addressMapKey } from "@shardcast/service";
 
 /** Addresses remembered at once; a connection beyond is taken for one that came to the own port. */
 const addressesMax = 20_000;
@@ -11,16 +11,19 @@ const addressesMax = 20_000;
  * One owner, the shard's loop. Used only while there is a limit for the own port.
  */
 export class HandedOver {
-	#credits = new Map<AddressKey, number>();
-	#before = new Map<AddressKey, number>();
+	#credits = new Map<string, number>();
+	#before = new Map<string, number>();
 
 	arrived(address: AddressKey): void {
-		if (this.#credits.size < addressesMax) this.#credits.set(address, (this.#credits.get(address) ?? 0) + 1);
+		if (this.#credits.size >= addressesMax) return;
+		const key = addressMapKey(address);
+		this.#credits.set(key, (this.#credits.get(key) ?? 0) + 1);
 	}
 
 	/** Whether a connection of this address has been handed over and not redeemed yet. */
 	redeem(address: AddressKey): boolean {
-		return take(this.#before, address) || take(this.#credits, address);
+		const key = addressMapKey(address);
+		return take(this.#before, key) || take(this.#credits, key);
 	}
 
 	/** About once a second. */
@@ -31,10 +34,10 @@ export class HandedOver {
 	}
 }
 
-function take(credits: Map<AddressKey, number>, address: AddressKey): boolean {
-	const count = credits.get(address);
+function take(credits: Map<string, number>, key: string): boolean {
+	const count = credits.get(key);
 	if (count === undefined) return false;
-	if (count === 1) credits.delete(address);
-	else credits.set(address, count - 1);
+	if (count === 1) credits.delete(key);
+	else credits.set(key, count - 1);
 	return true;
 }

@@ -2,7 +2,7 @@
  * The scoreboard: one row per shard slot and one block for the balancer, in shared memory.
  *
  * ```
- * 0       header      magic, version, slots, supervisor pid, membership epoch, cluster state   (supervisor writes)
+ * 0       header      magic, version, slots, supervisor pid, membership epoch, cluster state, key of channel hashes   (supervisor writes)
  * 1024    balancer    the balancer's own block: words, counters at + 512, histograms at + 1024 (balancer writes)
  * 3072    row 0       2048 bytes: four parts, each with its own writer on its own cache lines
  * 5120    row 1 …
@@ -17,7 +17,7 @@
  */
 export const BoardLayout = {
 	magic: 0x53434231, // "SCB1"
-	version: 2,
+	version: 3,
 	slotsMax: 64,
 	headerBytes: 1024,
 	balancerBytes: 2048,
@@ -44,6 +44,8 @@ export const HeaderWord = {
 	membershipEpoch: 4,
 	clusterState: 5,
 	balancerRestarts: 6,
+	channelHashKey0: 7,
+	channelHashKey1: 8,
 } as const;
 /**
  * i32 words of a row's supervisor part. `ringGeneration` counts how often the slot's ring was made anew: it names the

@@ -1,4 +1,5 @@
 import { SharedFile } from "@shardcast/native";
+import { type ChannelHashKey, randomChannelHashKey } from "@shardcast/wire";
 import { BalancerBlock } from "./balancer-block.ts";
 import { BoardRow } from "./board-row.ts";
 import { BusError, BusErrorCode } from "./bus-error.ts";
@@ -69,6 +70,11 @@ export class Scoreboard {
 		Atomics.store(this.#words, HeaderWord.balancerRestarts, value);
 	}
 
+	/** The secret by which all members hash channel names: see `useChannelHashKey`. Chosen with the scoreboard, the same for its whole life. */
+	get channelHashKey(): ChannelHashKey {
+		return [this.#words[HeaderWord.channelHashKey0]!, this.#words[HeaderWord.channelHashKey1]!];
+	}
+
 	/** Changes whenever a member came or went. */
 	get membershipEpoch(): number {
 		return Atomics.load(this.#words, HeaderWord.membershipEpoch);
@@ -119,6 +125,7 @@ function format(buffer: ArrayBufferLike, slots: number): void {
 	words[HeaderWord.slots] = slots;
 	words[HeaderWord.supervisorPid] = process.pid;
 	words[HeaderWord.clusterState] = ClusterState.starting;
+	[words[HeaderWord.channelHashKey0], words[HeaderWord.channelHashKey1]] = randomChannelHashKey();
 	Atomics.store(words, HeaderWord.magic, BoardLayout.magic);
 }
 

@@ -42,6 +42,26 @@ describe("the key of an address", () => {
 	it("takes no bytes for no address in particular", () => expect(addressKey(new Uint8Array(0))).toBe(0n));
 });
 
+const word = (value: bigint) => BigInt.asUintN(64, value);
+
+/** The 64-bit number that V8's hash of bigints (`ComputeLongHash`) takes to this one, of which it then uses the lower 30 bits. */
+function addressWithHash(hash: bigint): bigint {
+	const unshift = (value: bigint, bits: bigint) => {
+		let result = value;
+		for (let done = bits; done < 64n; done += bits) result = value ^ (result >> bits);
+		return result;
+	};
+	const inverse = (odd: bigint) => {
+		let result = odd;
+		for (let step = 0; step < 6; step++) result = word(result * (2n - odd * result));
+		return result;
+	};
+	let value = unshift(hash, 22n);
+	value = unshift(word(value * inverse(65n)), 11n);
+	value = unshift(word(value * inverse(21n)), 31n);
+	return word((value + 1n) * inverse((1n << 18n) - 1n));
+}
+
 describe("a token bucket", () => {
 	it("gives a second's worth at once, then so many per second, and no more than a second's worth after a long time", () => {
 		const bucket = new TokenBucket(10, 0);
@@ -73,6 +93,21 @@ describe("M8: rates of new connections", () => {
 		expect(outcomes(limits, one, 0, 10).filter((outcome) => outcome === "in")).toHaveLength(2);
 		expect(outcomes(limits, one, 0, 1)).toEqual(["connection_rate_per_ip"]);
 		expect(outcomes(limits, other, 0, 3)).toEqual(["in", "in", "connection_rate_per_ip"]);
+	});
+
+	it("14: addresses chosen to share a bucket of V8's hash table cost no more than others", () => {
+		const cpuUs = (addresses: readonly bigint[]): number => {
+			const limits = rates(0, 1);
+			for (const address of addresses) limits.take(address, 0);
+			const before = process.cpuUsage();
+			for (const address of addresses) limits.take(address, 0);
+			const { user, system } = process.cpuUsage(before);
+			return user + system;
+		};
+		const numbers = Array.from({ length: 8000 }, (_, index) => BigInt(index) << 14n);
+		const spread = cpuUs(numbers.map((number) => number * 7919n));
+		// Keyed by bigint it is some hundred times as much.
+		expect(cpuUs(numbers.map(addressWithHash))).toBeLessThan(5 * spread + 20_000);
 	});
 
 	it("can be changed and switched off", () => {

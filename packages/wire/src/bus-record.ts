@@ -1,3 +1,5 @@
+import { channelHash } from "./channel-hash.ts";
+
 /**
  * One event as it lies in a ring: the bus between processes and the ingest ring between threads carry the same bytes.
  *
@@ -37,13 +39,6 @@ export const RecordKind = { text: 1, binary: 2 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 
 const encoder = new TextEncoder();
-
-/** FNV-1a over UTF-8 bytes, 32 bits: a reader looks a channel up by it before it compares names. */
-export function channelHash(name: Uint8Array, start = 0, end = name.length): number {
-	let hash = 0x811c9dc5;
-	for (let at = start; at < end; at++) hash = Math.imul(hash ^ name[at], 0x01000193);
-	return hash >>> 0;
-}
 
 /** The channel part of a record, made once per client or request and then only copied. */
 export interface ChannelList {

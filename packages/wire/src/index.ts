@@ -1,3 +1,4 @@
 export * from "./bus-record.ts";
+export * from "./channel-hash.ts";
 export * from "./close-codes.ts";
 export * from "./record-head.ts";

@@ -1,4 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
+import type { ChannelHashKey } from "@shardcast/wire";
 import type { IngestOptions } from "./ingest-options.ts";
 import type { PartitionWithOffset, SourcePartition, StartPolicy, TopicFound, TroubleKind } from "./source.ts";
 
@@ -8,6 +9,8 @@ export interface IngestTask {
 	readonly memory: SharedArrayBuffer;
 	readonly rowsMax: number;
 	readonly port: MessagePort;
+	/** By which the shard hashes channel names. */
+	readonly channelHashKey: ChannelHashKey;
 	/** Records that are not to be routed again: the route function hung on them. */
 	readonly poisoned: readonly { readonly row: number; readonly offset: number }[];
 }

@@ -1,6 +1,6 @@
 import type { Config } from "../config/options.ts";
 import { RateLimit, TokenBucket } from "../rate-limit.ts";
-import type { AddressKey } from "./address-key.ts";
+import { type AddressKey, addressMapKey } from "./address-key.ts";
 
 export type ConnectionRateSettings = Pick<Config, "connectionRate" | "connectionRatePerIp">;
 
@@ -19,7 +19,7 @@ const addressesMax = 20_000;
 export class ConnectionRates {
 	#perSecond = 0;
 	#all: TokenBucket | null = null;
-	readonly #perAddress = new RateLimit<AddressKey>(0, addressesMax);
+	readonly #perAddress = new RateLimit<string>(0, addressesMax);
 
 	constructor(settings: ConnectionRateSettings) {
 		this.change(settings);
@@ -42,7 +42,7 @@ export class ConnectionRates {
 
 	/** Takes one connection, or says why not. The address comes first, so that one that is above its share takes nothing from all others. */
 	take(address: AddressKey, nowMs: number): ConnectionRateRefusal | null {
-		if (!this.#perAddress.take(address, nowMs)) return "connection_rate_per_ip";
+		if (!this.#perAddress.take(addressMapKey(address), nowMs)) return "connection_rate_per_ip";
 		if (this.#perSecond === 0) return null;
 		this.#all ??= new TokenBucket(this.#perSecond, nowMs);
 		return this.#all.take(this.#perSecond, nowMs) ? null : "connection_rate";

@@ -1,5 +1,6 @@
 import type { ShardTrouble } from "@shardcast/bus";
 import { availableCpus } from "@shardcast/service";
+import { channelHashKey } from "@shardcast/wire";
 import { backoffMs } from "../backoff.ts";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
@@ -194,7 +195,13 @@ export class Ingest {
 	#startWorker(): void {
 		const { options, workerEntry } = this.#parts;
 		const worker = WorkerThread.start(
-			{ options, memory: this.memory.buffer, rowsMax: this.memory.rowsMax, poisoned: this.#poisoned },
+			{
+				options,
+				memory: this.memory.buffer,
+				rowsMax: this.memory.rowsMax,
+				channelHashKey: channelHashKey(),
+				poisoned: this.#poisoned,
+			},
 			(message) => this.#receive(message),
 			workerEntry,
 		);

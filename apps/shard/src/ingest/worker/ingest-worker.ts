@@ -1,4 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
+import { useChannelHashKey } from "@shardcast/wire";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, IngestTask, OutgoingMessage, ToWorker } from "../ingest-messages.ts";
 import { KafkaProducer } from "../kafka/kafka-producer.ts";
@@ -25,6 +26,7 @@ const producerBytesMax = 16 * 1024 * 1024;
  */
 export default async function ingest(task: IngestTask): Promise<void> {
 	const { options, port } = task;
+	useChannelHashKey(task.channelHashKey);
 	const route = options.routePath === null ? null : await loadRouteFunction(options.routePath);
 	const memory = IngestMemory.attach(task.memory, task.rowsMax);
 	memory.forgetRouteCall();
