@@ -137,6 +137,10 @@ describe("B9: SIGHUP on a running cluster", () => {
 				`configuration not reloaded, the settings stay as they were: ${file}:2: batch: \\`,
 			);
 			expect(await limitOf(cluster)).toEqual([2, 2]);
+			expect(await reload(cluster.process, "maxConnections: 8\nmessageRate: *fast\n")).toContain(
+				`${file}:2: messageRate: Unresolved alias`,
+			);
+			expect(await limitOf(cluster)).toEqual([2, 2]);
 			await expect(RawClient.open(cluster.url)).rejects.toThrow(/503/);
 
 			expect(await reload(cluster.process, "maxConnections: 2\nlogLevel: debug\n")).toContain("maxConnections 4 → 2");
@@ -147,7 +151,7 @@ describe("B9: SIGHUP on a running cluster", () => {
 			await waitFor(() => clients[3]!.texts().includes("still here"), { deadlineMs: 5_000, what: "a message between the old clients" });
 
 			const scrape = await Scrape.of(cluster.httpUrl);
-			expect(scrape.sum("shardcast_config_reloads_total", { result: "rejected" })).toBe(1);
+			expect(scrape.sum("shardcast_config_reloads_total", { result: "rejected" })).toBe(2);
 			expect(scrape.sum("shardcast_config_reloads_total", { result: "applied" })).toBe(1);
 			await Promise.all(clients.map((client) => client.close()));
 		} finally {
@@ -218,7 +222,7 @@ describe("B9: SIGHUP on shardcast single", () => {
 		const other = await RawClient.open(url);
 		other.send("hello");
 		await waitFor(() => client.texts().includes("hello"), { deadlineMs: 2_000, what: "a message to the old client" });
-		await reload(program, "maxConnections: many\n");
+		await reload(program, "maxConnections: many\nmessageRate: *fast\n");
 		const metrics = (await httpRequest(`${httpUrl}/metrics`)).body;
 		expect(metrics).toMatch(/shardcast_config_reloads_total\{result="applied",shard="0"\} 1/);
 		expect(metrics).toMatch(/shardcast_config_reloads_total\{result="rejected",shard="0"\} 1/);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -11,7 +11,7 @@ beforeEach(() => {
 	folder = mkdtempSync(join(tmpdir(), "reload-"));
 	file = join(folder, "shardcast.yaml");
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("B9: reading the settings again", () => {
 	const plan = (before: string, after: string, running = {}) => {
@@ -55,7 +55,7 @@ describe("B9: reading the settings again", () => {
 });
 
 describe("B9: an attempt to reload", () => {
-	const setup = (input: ConfigInput) => {
+	const setup = (input: ConfigInput, apply?: () => void) => {
 		const lines: { level: string; fields: unknown; text: string }[] = [];
 		const say = (level: string) => (fields: unknown, text?: string) =>
 			void lines.push(text === undefined ? { level, fields: null, text: fields as string } : { level, fields, text });
@@ -70,6 +70,7 @@ describe("B9: an attempt to reload", () => {
 			started,
 			running: () => state.config,
 			apply: (config) => {
+				apply?.();
 				state.config = config;
 				log.level = config.logLevel;
 			},
@@ -119,6 +120,89 @@ describe("B9: an attempt to reload", () => {
 		rmSync(file);
 		expect(reloader.reload()).toBe("rejected");
 		expect(counts.rejected).toBe(2);
+	});
+
+	const bomb = [
+		"batch: &a [x,x,x,x,x,x,x,x,x]",
+		...[..."bcdefgh"].map((name, i) => `k${i}: &${name} [${Array(9).fill(`*${"abcdefg"[i]}`)}]`),
+	];
+	it.each<[string, () => void, RegExp]>([
+		["an alias without its anchor", () => writeFileSync(file, "messageRate: *fast\n"), /shardcast\.yaml:1: messageRate: .*alias/],
+		["a bomb of aliases", () => writeFileSync(file, bomb.join("\n")), /shardcast\.yaml:\d+: /],
+		["an anchor within itself", () => writeFileSync(file, "batch: &x [*x]\n"), /shardcast\.yaml:1: batch: /],
+		["deep brackets", () => writeFileSync(file, `batch: ${"[".repeat(50_000)}`), /shardcast\.yaml:1: /],
+		["deep brackets that close", () => writeFileSync(file, `batch: ${"[".repeat(500)}${"]".repeat(500)}\n`), /shardcast\.yaml:1: batch: /],
+		[
+			"bytes that are no text",
+			() => writeFileSync(file, Buffer.from(Array.from({ length: 60_000 }, (_, i) => (i * 7919) % 251))),
+			/shardcast\.yaml/,
+		],
+		["a file that is too long", () => writeFileSync(file, `# ${"x".repeat(300_000)}\n`), /longer than 256KiB/],
+		["a key twice", () => writeFileSync(file, "batch: 1\nring: 64\nbatch: 2\n"), /shardcast\.yaml:3: "batch" is there twice/],
+		["a loop of links", () => symlinkSync(file, file), /ELOOP/],
+		["a directory", () => mkdirSync(file), /no regular file/],
+		[
+			"a file in what is no directory",
+			() => {
+				rmSync(folder, { recursive: true });
+				writeFileSync(folder, "");
+			},
+			/ENOTDIR/,
+		],
+		["nothing there", () => {}, /does not exist/],
+	])("whatever is wrong with the file, the settings stay: %s", (_, spoil, reason) => {
+		writeFileSync(file, "messageRate: 5\n");
+		const { reloader, lines, counts, state } = setup({ file });
+		const before = state.config;
+		rmSync(file);
+		spoil();
+		expect(reloader.reload()).toBe("rejected");
+		expect(state.config).toBe(before);
+		expect(counts).toEqual({ ...noReloads(), rejected: 1 });
+		expect(lines).toEqual([{ level: "error", fields: expect.anything(), text: expect.stringMatching(reason) }]);
+		// One line in a log, not a copy of the file.
+		expect(lines[0]!.text.length).toBeLessThan(6000);
+		expect(lines[0]!.text).not.toMatch(/[\n\r]/);
+	});
+
+	it("many keys cost time in proportion to their number", () => {
+		writeFileSync(file, "messageRate: 5\n");
+		const { reloader, lines } = setup({ file });
+		writeFileSync(file, Array.from({ length: 20_000 }, (_, i) => `key${i}: 1`).join("\n"));
+		const before = process.cpuUsage();
+		expect(reloader.reload()).toBe("rejected");
+		// A second; with time in proportion to the square of the number it would be ten.
+		expect(process.cpuUsage(before).user).toBeLessThan(5_000_000);
+		expect(lines[0]!.text).toContain("and 19980 more");
+	});
+
+	it("a file that may not be read", () => {
+		writeFileSync(file, "messageRate: 5\n");
+		const { reloader, lines } = setup({ file });
+		chmodSync(file, 0);
+		const user = process.geteuid!();
+		// Root may read everything.
+		if (user === 0) process.seteuid!(65_534);
+		try {
+			expect(reloader.reload()).toBe("rejected");
+		} finally {
+			if (user === 0) process.seteuid!(user);
+		}
+		expect(lines[0]!.text).toContain("may not be read");
+	});
+
+	it("settings that can't be brought into force are a rejection too, whatever the error", () => {
+		writeFileSync(file, "messageRate: 5\n");
+		const { reloader, lines, counts } = setup({ file }, () => {
+			throw new TypeError("a bug");
+		});
+		writeFileSync(file, "messageRate: 6\n");
+		expect(reloader.reload()).toBe("rejected");
+		expect(counts.rejected).toBe(1);
+		// Nobody foresaw it, so where it comes from is said.
+		expect(lines).toEqual([
+			{ level: "error", fields: { problems: ["a bug"], err: expect.any(TypeError) }, text: expect.stringContaining("a bug") },
+		]);
 	});
 
 	it("a file that was a pipe is not taken for an empty one", () => {

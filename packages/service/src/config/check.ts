@@ -30,7 +30,23 @@ const rules: readonly Rule[] = [
 	},
 ];
 
-/** One line for each rule that is broken. */
-export function checkAcross(config: Config, name: NameOf): string[] {
-	return [...rules, ...kafkaRules].map((rule) => rule(config, name)).filter((line) => line !== null);
+/**
+ * One line for each rule that is broken.
+ * @param open the settings whose value is not known, since it is wrong itself: what depends on one of them is not judged.
+ */
+export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<ConfigKey> = new Set()): string[] {
+	const watched = { touched: false };
+	const readable = new Proxy(config, {
+		get(target, key) {
+			if (open.has(key as ConfigKey)) watched.touched = true;
+			return target[key as ConfigKey];
+		},
+	});
+	const lines: string[] = [];
+	for (const rule of [...rules, ...kafkaRules]) {
+		watched.touched = false;
+		const line = rule(readable, name);
+		if (line !== null && !watched.touched) lines.push(line);
+	}
+	return lines;
 }

@@ -1,4 +1,3 @@
-import { statSync } from "node:fs";
 import type { ClusterEvent } from "../control/messages.ts";
 import type { Log } from "../log.ts";
 import { ConfigError } from "./config-error.ts";
@@ -21,7 +20,7 @@ export interface ConfigReloaderParts {
 	/** As settled from it at the start. */
 	readonly started: Config;
 	readonly running: () => Config;
-	/** Brings the settings into force, everywhere. @throws ConfigError when that can't be; nothing has changed then. */
+	/** Brings the settings into force, everywhere. @throws when that can't be; nothing has changed then. */
 	readonly apply: (config: Config) => void;
 	readonly counts: ReloadCounts;
 	readonly log: Log;
@@ -56,7 +55,7 @@ export class ConfigReloader {
 		let next: LoadedConfig;
 		let plan: ReloadPlan;
 		try {
-			next = readAgain(input);
+			next = loadConfig(input, { again: true });
 			if (next.file === null) {
 				log.warn("SIGHUP: there is no config file to read again; start with --config or SHARDCAST_CONFIG, then SIGHUP reads it");
 				return "no_file";
@@ -64,9 +63,12 @@ export class ConfigReloader {
 			plan = planReload({ command, started, running: running(), next });
 			if (plan.applied.length > 0) apply(plan.config);
 		} catch (error) {
-			if (!(error instanceof ConfigError)) throw error;
-			log.error({ problems: error.lines }, `configuration not reloaded, the settings stay as they were: ${error.lines.join("; ")}`);
-			tell("bad", `configuration not reloaded: ${error.lines.join("; ")}`);
+			// Whatever it is, a process that serves goes on. An error that nobody foresaw also says where it comes from.
+			const foreseen = error instanceof ConfigError;
+			const problems = foreseen ? error.lines : [error instanceof Error ? error.message : String(error)];
+			const fields = foreseen ? { problems } : { problems, err: error };
+			log.error(fields, `configuration not reloaded, the settings stay as they were: ${problems.join("; ")}`);
+			tell("bad", `configuration not reloaded: ${problems.join("; ")}`);
 			return "rejected";
 		}
 		for (const warning of next.warnings) log.warn(warning);
@@ -96,12 +98,4 @@ function reloadSentence({ applied, waiting }: ReloadPlan, file: string): string 
 
 function byKey(changes: ReloadPlan["applied"]): Record<string, string> {
 	return Object.fromEntries(changes.map(({ key, from, to }) => [key, `${from} → ${to}`]));
-}
-
-/** A pipe (`--config <(…)`) has been read to its end: a second look at it would find no settings at all, and take that for defaults. */
-function readAgain(input: ConfigInput): LoadedConfig {
-	const file = input.file ?? input.environment?.SHARDCAST_CONFIG;
-	if (file && statSync(file, { throwIfNoEntry: false })?.isFile() === false)
-		throw new ConfigError([`${file}: is no regular file, so it can't be read again; write the settings to one and restart`]);
-	return loadConfig(input);
 }
