@@ -42,7 +42,8 @@ export class Reception {
 	}
 
 	set allowedOrigins(origins: readonly string[]) {
-		this.#allowedOrigins = new Set(origins.map((origin) => origin.toLowerCase().replace(/\/+$/, "")));
+		const listed = origins.includes("*") ? [] : origins;
+		this.#allowedOrigins = new Set(listed.map((origin) => origin.toLowerCase().replace(/\/+$/, "")));
 	}
 
 	/** Connections that are being answered. */

@@ -101,7 +101,9 @@ describe("B12: a server in the program's own process", () => {
 	it("is told what is wrong with its settings, by key", () => {
 		expect(() => createServer({ messageRate: -1 })).toThrow(/^messageRate: "-1" is not a whole number/);
 		expect(() => createServer({ idleTimeoutMs: 10 })).toThrow(/^idleTimeoutMs: "10ms" is not 0 or between 8s and 16m/);
-		expect(() => createServer({ colour: "red" } as Partial<Config>)).toThrow(/^colour: there is no such setting/);
+		expect(() => createServer({ colour: "red", batch: 0 } as Partial<Config>)).toThrow(
+			/^colour: there is no such setting\nbatch: "0" is not/,
+		);
 		expect(() => createServer({ maxPayloadBytes: 2_000_000 })).toThrow(ConfigError);
 		expect(createServer(defaultConfig()).config).toEqual(defaultConfig());
 		expect(createServer({ idleTimeoutMs: 30_000, allowedOrigins: ["https://a.example"] }).config).toMatchObject({

@@ -39,6 +39,7 @@ describe("an upgrade request", () => {
 			expect(statusOf({ origin }, { allowedOrigins })).toBe(101);
 		for (const origin of ["http://ours.example", "https://ours.example.evil", "null"])
 			expect(statusOf({ origin }, { allowedOrigins })).toBe(403);
+		expect(statusOf({ origin: "https://theirs.example" }, { allowedOrigins: ["https://ours.example", "*"] })).toBe(101);
 	});
 });
 

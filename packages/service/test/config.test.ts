@@ -179,7 +179,7 @@ describe("the file", () => {
 				'./shardcast.yaml:2: unknown key "b"; `shardcast config print` shows all keys',
 			],
 		],
-		["shards: 2\n\nshards: 3\n", ["./shardcast.yaml:3: Map keys must be unique"]],
+		["shards: 2\n\nshards: 3\n", ['./shardcast.yaml:3: "shards" is there twice; leave one of them out']],
 		["- 1\n", ['./shardcast.yaml:1: not a table of settings; write lines such as "shards: 3"']],
 		["shards: [1\nx", ["./shardcast.yaml:2: Flow sequence in block collection must be sufficiently indented and end with a ]"]],
 	])("%j", (yaml, lines) => {
@@ -193,11 +193,12 @@ describe("the file", () => {
 	});
 
 	it("must be one: a device that never ends, a directory, a secret in a line with bad syntax", () => {
-		expect(mistakesOf(() => loadConfig({ file: "/dev/zero" }))).toEqual(["--config: /dev/zero is longer than 1 MiB; name a config file"]);
+		expect(mistakesOf(() => loadConfig({ file: "/dev/zero" }))).toEqual(["--config: /dev/zero is longer than 256KiB; name a config file"]);
 		expect(mistakesOf(() => loadConfig({ file: folder }))).toEqual([
 			"--config: the config file . can't be read (EISDIR); name another or leave it out",
 		]);
-		expect(mistakesOf(() => load({}, {}, 'apiKey: "swordfish\n')).join()).not.toContain("swordfish");
+		for (const value of ['"swordfish', "*swordfish", "!swordfish", "|swordfish", "@swordfish", "{swordfish", "[*swordfish]"])
+			expect(mistakesOf(() => load({}, {}, `apiKey: ${value}\n`)).join()).not.toContain("swordfish");
 	});
 });
 
@@ -209,6 +210,76 @@ it("a variable that looks like a misspelt setting is a warning; those that Kuber
 		SHARDCAST_CONFIG: "",
 	};
 	expect(loadConfig({ environment }).warnings).toEqual(["SHARDCAST_SHRADS: unknown environment variable; did you mean SHARDCAST_SHARDS?"]);
+});
+
+describe("all mistakes are told at once", () => {
+	it("unknown keys, wrong values from everywhere, and what does not go together", () => {
+		const yaml = [
+			"shrads: 3",
+			"batch: none",
+			"apiKey: *swordfish",
+			"allowedOrigins: trade.example",
+			"restartBackoffMin: 1m",
+			"maxPayload: 2MiB",
+		];
+		expect(mistakesOf(() => load({ workers: "y" }, { SHARDCAST_RING: "z" }, yaml.join("\n")))).toEqual([
+			'./shardcast.yaml:1: unknown key "shrads"; did you mean "shards"?',
+			"./shardcast.yaml:3: apiKey: Unresolved alias (the anchor must be set before the alias); write the value itself",
+			'--workers: "y" is not a whole number from 0 to 256',
+			'./shardcast.yaml:2: batch: "none" is not a whole number from 1 to 65536',
+			'SHARDCAST_RING: "z" is not a whole number from 16 to 1048576',
+			'./shardcast.yaml:4: allowedOrigins: "trade.example" has an origin without a scheme, trade.example; write https://trade.example',
+			"--max-buffered: a message of 2MiB (./shardcast.yaml:6: maxPayload) would not fit; give at least that",
+			"./shardcast.yaml:5: restartBackoffMin: 1m is longer than the longest pause, 30s (--restart-backoff-max); give at most that",
+		]);
+	});
+
+	it("what depends on a wrong value is not judged", () => {
+		// 30 MiB is no length of a message, so nobody knows whether it fits; nor how many shards there are to be.
+		const yaml = "maxPayload: 30MiB\nshrads: 3\nmaxConnections: 2\nmaxBuffered: 2KiB\n";
+		expect(mistakesOf(() => load({}, {}, yaml))).toEqual([
+			expect.stringContaining('unknown key "shrads"'),
+			expect.stringContaining('maxPayload: "30MiB"'),
+		]);
+	});
+
+	it("a file that can't be read hides no wrong flag, and leaves open what it may say", () => {
+		expect(
+			mistakesOf(() => loadConfig({ file: "/missing.yaml", environment: { SHARDCAST_RING: "z", SHARDCAST_KAFKA_TOPICS: "a" } })),
+		).toEqual([
+			"--config: the config file /missing.yaml does not exist; name another or leave it out",
+			'SHARDCAST_RING: "z" is not a whole number from 16 to 1048576',
+		]);
+	});
+});
+
+describe("allowed origins", () => {
+	it.each([
+		["https://trade.example", ["https://trade.example"]],
+		["https://Trade.Example:443/, http://localhost:3000", ["https://trade.example", "http://localhost:3000"]],
+		["https://[::1]:8443", ["https://[::1]:8443"]],
+		["*", ["*"]],
+		["null", ["null"]],
+		["capacitor://localhost,chrome-extension://abcdef", ["capacitor://localhost", "chrome-extension://abcdef"]],
+		["", []],
+	])("%s is kept as browsers send it", (text, origins) => {
+		expect(load({ allowedOrigins: text }).config.allowedOrigins).toEqual(origins);
+	});
+
+	it.each([
+		["trade.example", "has an origin without a scheme, trade.example; write https://trade.example"],
+		["https://a.example,localhost:3000", "has an origin without a scheme, localhost:3000; write http://localhost:3000"],
+		["127.0.0.1", "has an origin without a scheme, 127.0.0.1; write http://127.0.0.1"],
+		["https://a.example/page", "has more than an origin, https://a.example/page; write https://a.example"],
+		["https://a.example?x=1", "has more than an origin, https://a.example?x=1; write https://a.example"],
+		["wss://a.example", "has the address of a WebSocket, wss://a.example; write its page's origin, such as https://a.example"],
+		["https://*.a.example", "has a pattern, https://*.a.example; name each origin, or * for all"],
+		["https://", "has no valid host in https://; write such as https://trade.example"],
+		["https://user@a.example", "has more than an origin, https://user@a.example; write https://a.example"],
+		["//a.example", "has an origin without a scheme, //a.example; write https://a.example"],
+	])("%s is refused, with what to write", (text, why) => {
+		expect(mistakesOf(() => load({ allowedOrigins: text }))).toEqual([`--allowed-origins: "${text}" ${why}`]);
+	});
 });
 
 describe("config print", () => {

@@ -1,4 +1,4 @@
-import { type Config, ConfigError, type ConfigKey, defaultConfig, type Found, loadConfig, optionOf, sameSetting } from "@shardcast/service";
+import { type Config, type ConfigKey, defaultConfig, type Found, loadConfig, optionOf, sameSetting } from "@shardcast/service";
 
 /**
  * Settings given as a JavaScript object, checked like those of the command line, each and all across.
@@ -14,8 +14,7 @@ export function checkedConfig(given: Partial<Config>): Config {
 		else if (value !== undefined && !sameSetting(value, known[key]))
 			found.set(key, { raw: spelt(key, value), source: { kind: "flag", name: key } });
 	}
-	if (unknown.length > 0) throw new ConfigError(unknown);
-	return loadConfig({ flags: found }).config;
+	return loadConfig({ flags: found }, { mistakes: unknown }).config;
 }
 
 /** As the option's own parser reads it: a duration needs its unit there. */

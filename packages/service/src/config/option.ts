@@ -171,14 +171,20 @@ function listOr<T>(schema: z.ZodType<T>): z.ZodType<T> {
 	return z.preprocess((value) => (Array.isArray(value) ? value.join(",") : value), schema);
 }
 
-/** "a,b" or a YAML list. */
-export function list(common: Common<readonly string[]> & { argument: string }): Option<readonly string[]> {
-	const { argument } = common;
-	const split = (value: string) => value.split(",").map((item) => item.trim());
+/** "a,b" or a YAML list. @param common.item reads one item; it throws RangeError with the rest of the sentence. */
+export function list(common: Common<readonly string[]> & { argument: string; item?: (text: string) => string }): Option<readonly string[]> {
+	const { argument, item = String } = common;
+	const split = (value: string) => value.split(",").map((each) => each.trim());
 	return option(common, {
 		argument,
 		show: (values) => values.join(",") || "[]",
-		schema: listOr(parsedBy((value) => split(value).filter((item) => item !== ""))),
+		schema: listOr(
+			parsedBy((value) =>
+				split(value)
+					.filter((each) => each !== "")
+					.map((each) => item(each)),
+			),
+		),
 	});
 }
 

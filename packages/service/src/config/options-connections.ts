@@ -1,3 +1,4 @@
+import { parseOrigin } from "../units/origin.ts";
 import { duration, integer, list, secret, size } from "./option.ts";
 
 /** What one client may do, and how long the server bears with it. */
@@ -94,8 +95,9 @@ export const connectionOptions = {
 		flag: "allowed-origins",
 		default: [],
 		argument: "<list>",
+		item: parseOrigin,
 		live: true,
-		help: "Origins whose pages may connect, such as https://example.com; none = all.",
+		help: "Origins whose pages may connect, such as https://example.com; * or none = all.",
 	}),
 	apiKey: secret({
 		flag: "api-key",
