@@ -94,7 +94,7 @@ function showTiles(snapshot) {
 	text(byId("tile-latency-sub"), `p99; p50 is ${ms(newest(series.p50))}`);
 	const slow = total(snapshot, "closedSlow");
 	const refused = snapshot.balancer.counters.refusedBusy + total(snapshot, "refused");
-	const others = total(snapshot, "closedTooBig") + total(snapshot, "closedBusFull");
+	const others = total(snapshot, "closedTooBig") + total(snapshot, "closedBusFull") + total(snapshot, "closedRateLimited");
 	text(byId("tile-trouble"), exact(slow + refused + others));
 	text(byId("tile-trouble-sub"), `${exact(slow)} slow · ${exact(refused)} refused full · ${exact(others)} other`);
 }

@@ -128,8 +128,12 @@ function closedCounter(code: number) {
 			return "closedNormal";
 		case CloseCode.goingAway:
 			return "closedGoingAway";
+		case 1005:
+			return "closedNoCode";
 		case 1006:
 			return "closedAbnormal";
+		case CloseCode.policyViolation:
+			return "closedRateLimited";
 		case CloseCode.messageTooBig:
 			return "closedTooBig";
 		case CloseCode.tryAgainLater:

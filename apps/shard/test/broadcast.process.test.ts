@@ -112,17 +112,22 @@ describe("the raw endpoint", () => {
 	it("B8: the registry follows clients that come and go, however they go", async () => {
 		const cluster = await start(1);
 		const { row } = cluster.shards[0];
-		const clients = await Promise.all(Array.from({ length: 6 }, () => cluster.rawClient()));
-		expect({ webSockets: row.webSockets, connections: row.connections }).toEqual({ webSockets: 6, connections: 6 });
+		const clients = await Promise.all(Array.from({ length: 8 }, () => cluster.rawClient()));
+		expect({ webSockets: row.webSockets, connections: row.connections }).toEqual({ webSockets: 8, connections: 8 });
 		await clients[0].close(1000);
 		await clients[1].close(4000);
 		clients[2].socket.reset();
 		clients[3].socket.tcp.destroy();
 		clients[4].socket.sendBytes(Buffer.alloc(32, 0xff));
+		// A close frame without a code, as `socket.close()` in a browser sends it: masked, no payload.
+		clients[6].socket.sendBytes(Buffer.from([0x88, 0x80, 0, 0, 0, 0]));
+		await clients[7].close(1008);
 		await waitFor(() => row.webSockets === 1 && row.connections === 1, { deadlineMs: 5000, what: "one client left" });
-		expect(row.get("opened")).toBe(6);
-		expect(row.get("closed")).toBe(5);
+		expect(row.get("opened")).toBe(8);
+		expect(row.get("closed")).toBe(7);
 		expect(row.get("closedNormal")).toBe(1);
+		expect(row.get("closedNoCode")).toBe(1);
+		expect(row.get("closedRateLimited")).toBe(1);
 		expect(row.get("closedOther")).toBe(1);
 		expect(row.get("closedAbnormal")).toBe(3);
 		clients[5].send("to nobody");

@@ -50,7 +50,10 @@ describe("what one client may do", () => {
 		expect((await sender.closed).code).toBe(1008);
 		await listener.waitForMessages(10);
 		expect(listener.texts().slice(0, 10)).toEqual(Array.from({ length: 10 }, (_, count) => `${count}`));
-		expect(cluster.shards[0].row.get("rateLimited")).toBe(1);
+		const { row } = cluster.shards[0];
+		expect(row.get("rateLimited")).toBe(1);
+		await waitFor(() => row.get("closed") === 1, { deadlineMs: 2000, what: "the end to be counted" });
+		expect([row.get("closedRateLimited"), row.get("closedOther")]).toEqual([1, 0]);
 	});
 
 	it("1013: when the bus stays full for longer than its messages can be held; others are not touched, nothing is lost", async () => {

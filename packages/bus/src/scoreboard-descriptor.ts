@@ -145,6 +145,8 @@ export const shardCounters = [
 	["refusedPerIp", "connections answered 429 because of --max-connections-per-ip"],
 	["addressesForgotten", "addresses forgotten for others before their share of --connection-rate-per-ip was full again"],
 	["addressesUncounted", "WebSockets not counted towards --max-connections-per-ip because the table of addresses was full"],
+	["closedRateLimited", "clients closed with 1008 because they sent more messages per second than --message-rate allows"],
+	["closedNoCode", "clients that closed without saying why (1005), as a browser does that is told to close"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

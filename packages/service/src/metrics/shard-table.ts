@@ -43,11 +43,13 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_disconnects_total",
 		"connections",
-		"WebSockets closed, by close code; 1006 is a connection that broke or fell idle, crash one that was lost with its shard's process, other is any code not listed.",
+		"WebSockets closed, by close code; 1005 is a close frame without a code, 1006 a connection that broke or fell idle, crash one that was lost with its shard's process, other any code not listed.",
 		perShardBy("code", ({ counters }) => ({
 			1000: counters.closedNormal,
 			1001: counters.closedGoingAway,
+			1005: counters.closedNoCode,
 			1006: counters.closedAbnormal,
+			1008: counters.closedRateLimited,
 			1009: counters.closedTooBig,
 			1013: counters.closedBusFull,
 			3008: counters.closedSlow,
