@@ -25,8 +25,12 @@ export interface HandoffOptions {
 /** Connections that wait because a shard's socket is full. Its socket holds 640 more; a shard so far behind gets no more for now. */
 export const laneDescriptorsMax = 1024;
 
-/** Pause before a full socket is tried again: about a turn of a busy shard's loop. */
-const retryMs = 1;
+/**
+ * Pause before a full socket is tried again: first about a turn of a busy shard's loop, then doubled each time, so that a shard that
+ * takes nothing for seconds costs some 30 attempts per second.
+ */
+const retryMsMin = 1;
+const retryMsMax = 32;
 
 /** Over this time without a handoff, a shard whose heart beats has taken all there was to take out of its socket. */
 const settledMs = 1000;
@@ -40,6 +44,9 @@ interface Lane {
 	/** When each of them was accepted (`monotonicMs`, the clock of the shards' heartbeats as well). */
 	sinceMs: number[];
 	lastSentMs: number;
+	/** Set while its socket is full and nothing is tried. */
+	retryTimer: NodeJS.Timeout | null;
+	retryMs: number;
 }
 
 /**
@@ -55,7 +62,6 @@ export class Handoff {
 	readonly #lanes = new Map<number, Lane>();
 	/** Lanes with something to send. */
 	readonly #dirty = new Set<Lane>();
-	#timer: NodeJS.Timeout | null = null;
 
 	constructor(options: HandoffOptions) {
 		this.#options = options;
@@ -80,7 +86,6 @@ export class Handoff {
 	/** Sends what it can. Call it at the end of a turn that puts. */
 	flush(): void {
 		for (const lane of this.#dirty) this.#flush(lane);
-		if (this.#dirty.size > 0) this.#timer ??= setTimeout(this.#onTimer, retryMs);
 	}
 
 	/** A new process serves in this slot: nothing has been sent to it yet. */
@@ -100,10 +105,10 @@ export class Handoff {
 
 	/** Closes what has not been sent, and the channels; returns how many connections that cut off. */
 	close(): number {
-		if (this.#timer !== null) clearTimeout(this.#timer);
-		this.#timer = null;
 		let cutOff = 0;
-		for (const lane of this.#lanes.values()) {
+		// A lane whose shard was replaced is only among the dirty ones.
+		for (const lane of new Set([...this.#lanes.values(), ...this.#dirty])) {
+			stopRetry(lane);
 			cutOff += lane.fds.length;
 			lane.candidate.own -= lane.fds.length;
 			for (const fd of lane.fds) this.#options.closeDescriptor(fd);
@@ -114,17 +119,12 @@ export class Handoff {
 		return cutOff;
 	}
 
-	readonly #onTimer = (): void => {
-		this.#timer = null;
-		this.flush();
-	};
-
 	#laneOf(candidate: Candidate): Lane {
 		const { row, incarnation } = candidate;
 		let lane = this.#lanes.get(row.slot);
 		if (lane === undefined || lane.candidate !== candidate) {
 			lane?.channel?.close();
-			lane = { candidate, incarnation, channel: null, fds: [], sinceMs: [], lastSentMs: 0 };
+			lane = { candidate, incarnation, channel: null, fds: [], sinceMs: [], lastSentMs: 0, retryTimer: null, retryMs: retryMsMin };
 			this.#lanes.set(row.slot, lane);
 		}
 		if (lane.fds.length === 0) lane.incarnation = incarnation;
@@ -140,20 +140,31 @@ export class Handoff {
 				this.#return(lane);
 				return;
 			}
+			if (lane.retryTimer !== null) return;
 			const batch = lane.fds.length <= DescriptorChannel.descriptorsMax ? lane.fds : lane.fds.slice(0, DescriptorChannel.descriptorsMax);
 			try {
 				lane.channel ??= this.#options.openChannel(row.slot);
 				if (!lane.channel.send(batch)) {
 					this.#options.count("sendRetries", 1);
+					this.#retryLater(lane);
 					return;
 				}
 			} catch (error) {
 				this.#failed(lane, batch, error);
 				continue;
 			}
+			lane.retryMs = retryMsMin;
 			this.#sent(lane, batch);
 		}
 		this.#dirty.delete(lane);
+	}
+
+	#retryLater(lane: Lane): void {
+		lane.retryTimer = setTimeout(() => {
+			lane.retryTimer = null;
+			this.#flush(lane);
+		}, lane.retryMs);
+		lane.retryMs = Math.min(2 * lane.retryMs, retryMsMax);
 	}
 
 	#sent(lane: Lane, batch: readonly number[]): void {
@@ -202,6 +213,13 @@ export class Handoff {
 		const { fds, sinceMs } = lane;
 		this.#drop(lane, fds.length);
 		this.#dirty.delete(lane);
+		stopRetry(lane);
 		for (let i = 0; i < fds.length; i++) this.#options.onReturn(fds[i], sinceMs[i]);
 	}
+}
+
+function stopRetry(lane: Lane): void {
+	if (lane.retryTimer !== null) clearTimeout(lane.retryTimer);
+	lane.retryTimer = null;
+	lane.retryMs = retryMsMin;
 }

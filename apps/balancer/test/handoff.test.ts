@@ -116,6 +116,33 @@ describe("handoff", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
+	it("tries a socket that stays full less and less often, whatever comes meanwhile, and sends soon after there is room", () => {
+		channels[0].room = 0;
+		put(0, 10);
+		handoff.flush();
+		for (let ms = 0; ms < 10_000; ms++) {
+			if (ms % 100 === 0) {
+				put(0, 100 + ms);
+				put(1, 20_000 + ms);
+				handoff.flush();
+			}
+			vi.advanceTimersByTime(1);
+		}
+		expect(counts.sendRetries).toBeLessThan(400);
+		expect(channels[1].messages).toHaveLength(100);
+		channels[0].room = 9;
+		vi.advanceTimersByTime(32);
+		expect(channels[0].messages.flat()).toHaveLength(101);
+		expect(vi.getTimerCount()).toBe(0);
+		// The next full socket is tried again at once.
+		channels[0].room = channels[0].messages.length;
+		put(0, 11);
+		handoff.flush();
+		channels[0].room = 99;
+		vi.advanceTimersByTime(1);
+		expect(handoff.waiting).toBe(0);
+	});
+
 	it.each(["ECONNREFUSED", "ENOENT"])("gives connections back when nobody receives them: %s", (code) => {
 		channels[0].error = new NativeError(code, "sendmsg", "gone");
 		put(0, 10, 11);
