@@ -1,5 +1,5 @@
 import type { BalancerCounter } from "@shardcast/bus";
-import { connectionLimits } from "@shardcast/service";
+import { connectionLimits, shuttingDown } from "@shardcast/service";
 
 /** A way to turn a client away: the status line, the code and the sentence of the JSON body, the counter. */
 export interface Refusal {
@@ -47,7 +47,7 @@ export const Refusals = {
 	full: { ...unavailable, code: "cluster_full", message: "all shards are full", retryAfterSeconds: 5 },
 	noShard: { ...unavailable, code: "no_shard_serves", message: "no shard serves now", retryAfterSeconds: 1 },
 	behind: { ...unavailable, code: "shards_behind", message: "the shards do not keep up with new connections", retryAfterSeconds: 1 },
-	stopping: { ...unavailable, code: "shutting_down", message: "the cluster is shutting down", retryAfterSeconds: 5 },
+	stopping: { ...unavailable, ...shuttingDown },
 	connection_rate: {
 		...tooMany,
 		code: "connection_rate",

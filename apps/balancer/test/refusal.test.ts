@@ -1,4 +1,5 @@
 import { balancerCounters } from "@shardcast/bus";
+import { shuttingDown } from "@shardcast/service";
 import { describe, expect, it } from "vitest";
 import { because, Refusals, refusalAnswer } from "../src/refusal.ts";
 
@@ -25,6 +26,10 @@ describe("refusals", () => {
 		expect(new Set(entries.map(([, { code }]) => code)).size).toBe(entries.length);
 		const counters = balancerCounters.map(([name]) => name);
 		for (const [, { counter }] of entries) expect(counters).toContain(counter);
+	});
+
+	it("tells of a stop as a shard tells it", () => {
+		expect(Refusals.stopping).toMatchObject({ status: expect.stringMatching(/^503 /), ...shuttingDown });
 	});
 
 	it("escapes what a client had a part in", () => {

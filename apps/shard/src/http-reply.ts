@@ -1,3 +1,5 @@
+import { shuttingDown } from "@shardcast/service";
+
 /** An answer to an HTTP request. `close`: the connection ends with it. */
 export interface HttpReply {
 	readonly status: number;
@@ -8,6 +10,7 @@ export interface HttpReply {
 	readonly close: boolean;
 }
 
+/** When to come back, for what does not last. */
 const retryAfterSeconds = 1;
 
 /** What can go wrong with a request: status and, in the body, code. The message is for people. */
@@ -25,6 +28,8 @@ const refusals = {
 	connection_rate_per_ip: 429,
 	connections_per_ip: 429,
 	internal: 500,
+	shard_full: 503,
+	shutting_down: 503,
 	unavailable: 503,
 } as const;
 export type RefusalCode = keyof typeof refusals;
@@ -38,15 +43,26 @@ export interface RefusalOptions {
 /** `{"error":{"code":…,"message":…}}`; those that will be over soon carry Retry-After. */
 export function refusal(code: RefusalCode, message: string, options: RefusalOptions = {}): HttpReply {
 	const status = refusals[code];
-	const retry: Record<string, string> = status === 429 || status === 503 ? { "Retry-After": String(retryAfterSeconds) } : {};
+	const retrySeconds = code === shuttingDown.code ? shuttingDown.retryAfterSeconds : retryAfterSeconds;
+	const retry: Record<string, string> = status === 429 || status === 503 ? { "Retry-After": String(retrySeconds) } : {};
 	return {
 		status,
-		body: JSON.stringify({ error: { code, message } }),
+		body: jsonText({ error: { code, message } }),
 		headers: { ...retry, ...options.headers },
 		close: options.keepOpen !== true,
 	};
 }
 
 export function json(status: number, value: unknown, options: { readonly close: boolean }): HttpReply {
-	return { status, body: JSON.stringify(value), headers: {}, close: options.close };
+	return { status, body: jsonText(value), headers: {}, close: options.close };
+}
+
+/** To a request that comes during a stop: as the balancer answers it. */
+export function stopping(): HttpReply {
+	return refusal(shuttingDown.code, shuttingDown.message);
+}
+
+/** One line, so that answers of several requests stand below each other in a terminal. */
+function jsonText(value: unknown): string {
+	return `${JSON.stringify(value)}\n`;
 }

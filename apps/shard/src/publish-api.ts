@@ -1,6 +1,6 @@
 import type { RateLimit } from "@shardcast/service";
 import type { Counters } from "./counters.ts";
-import { type HttpReply, json, refusal } from "./http-reply.ts";
+import { type HttpReply, json, refusal, stopping } from "./http-reply.ts";
 import type { Incoming, Settled } from "./incoming.ts";
 import { originAllowed } from "./origin.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
@@ -57,7 +57,7 @@ export class PublishApi {
 	judge(head: PublishHead): HttpReply | null {
 		const { allowedOrigins, isKey } = this.#parts;
 		if (head.method !== "post") return refusal("method_not_allowed", "publish with POST", { headers: { Allow: "POST" } });
-		if (this.#draining) return refusal("unavailable", "this server is shutting down; publish again");
+		if (this.#draining) return stopping();
 		if (!originAllowed(head.origin, allowedOrigins)) return refusal("origin_not_allowed", "pages of this origin may not publish here");
 		if (isKey !== null && !isKey(keyFrom(head)))
 			return refusal("unauthorized", "publishing needs the key: send it as X-API-Key or Authorization: Bearer", {

@@ -10,27 +10,43 @@ export interface RoutesParts {
 }
 
 /** Answers what is about the cluster and not about this shard, the same as the balancer does. Every answer ends its connection. */
-export function answerRequest(method: string, path: string, { board, config, metrics }: RoutesParts): HttpReply | Promise<HttpReply> {
-	if (method === "get" || method === "head") {
-		switch (path) {
-			case "/health": {
-				const report = healthReport(board, config);
-				return json(report.status === "unhealthy" ? 503 : 200, report, { close: true });
-			}
-			case "/ready": {
-				const { ready, reasons } = readiness(board, config);
-				return ready ? json(200, { ready }, { close: true }) : json(503, { ready, reasons }, { close: true });
-			}
-			case "/metrics":
-				return metricsReply(metrics);
-		}
-	}
-	return refusal("not_found", `there is nothing at ${method.toUpperCase()} ${path.slice(0, 200)}`);
+export function answerRequest(method: string, path: string, parts: RoutesParts): HttpReply | Promise<HttpReply> {
+	const answer = answers.get(path);
+	if (answer === undefined) return refusal("not_found", `there is nothing at ${method.toUpperCase()} ${path.slice(0, 200)}`);
+	if (method === "get" || method === "head") return answer(parts);
+	return refusal("method_not_allowed", "use GET", { headers: { Allow: "GET, HEAD" } });
+}
+
+type Answer = (parts: RoutesParts) => HttpReply | Promise<HttpReply>;
+
+const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
+	[
+		"/health",
+		({ board, config }) => {
+			const report = healthReport(board, config);
+			return now(report.status === "unhealthy" ? 503 : 200, report);
+		},
+	],
+	[
+		"/ready",
+		({ board, config }) => {
+			const { ready, reasons } = readiness(board, config);
+			return ready ? now(200, { ready }) : now(503, { ready, reasons });
+		},
+	],
+	["/metrics", ({ metrics }) => metricsReply(metrics)],
+]);
+
+const notStored = { "Cache-Control": "no-store" };
+
+/** What holds at this moment only. */
+function now(status: number, value: unknown): HttpReply {
+	return { ...json(status, value, { close: true }), headers: notStored };
 }
 
 async function metricsReply(metrics: () => Promise<string>): Promise<HttpReply> {
 	try {
-		return { status: 200, type: metricsContentType, body: await metrics(), headers: {}, close: true };
+		return { status: 200, type: metricsContentType, body: await metrics(), headers: notStored, close: true };
 	} catch (error) {
 		return refusal("unavailable", (error as Error).message);
 	}

@@ -24,7 +24,7 @@ import { FlushEngine } from "./flush.ts";
 import { FlushPolicy } from "./flush-policy.ts";
 import { HandoffIntake } from "./handoff-intake.ts";
 import { HeldFrames } from "./held-frames.ts";
-import { refusal } from "./http-reply.ts";
+import { refusal, stopping } from "./http-reply.ts";
 import { Incoming, type PublishOutcome, type Settled } from "./incoming.ts";
 import { LeavingClients } from "./leaving-clients.ts";
 import { LiveSettings } from "./live-settings.ts";
@@ -290,7 +290,7 @@ export class Shard {
 		const admission = this.#admission;
 		const full = (connectionsMax: number) => {
 			row.add("refused", 1);
-			return { refused: refusal("unavailable", `this shard has its ${connectionsMax} connections; try again`) };
+			return { refused: refusal("shard_full", `this shard has its ${connectionsMax} connections; try again`) };
 		};
 		return {
 			upgrade: (head, forwarded, remote) => {
@@ -329,7 +329,7 @@ export class Shard {
 			request: (method, path) => answerRequest(method, path, { ...this.#options, config: this.#live.config }),
 			requested: () => row.add("httpRequests", 1),
 			watch: (head) => {
-				if (this.#draining) return refusal("unavailable", "this server is shutting down; connect again");
+				if (this.#draining) return stopping();
 				return mayWatch(head, this.#live.config.consoleToken) ? null : refusal("forbidden", consoleForbidden);
 			},
 			tellsOwnPort: () => admission.tellsOwnPort,

@@ -7,7 +7,7 @@ export function sendReply(response: HttpResponse, reply: HttpReply, head = false
 	// Corked, so that status, headers and body leave in one write, also when the request's own callback is over.
 	response.cork(() => {
 		response.writeStatus(`${reply.status} ${STATUS_CODES[reply.status]}`);
-		response.writeHeader("Content-Type", reply.type ?? "application/json; charset=utf-8");
+		response.writeHeader("Content-Type", reply.type ?? "application/json");
 		for (const name of Object.keys(reply.headers)) response.writeHeader(name, reply.headers[name]);
 		if (!head) {
 			response.end(reply.body, reply.close);

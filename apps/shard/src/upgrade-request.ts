@@ -1,5 +1,5 @@
 import { type ChannelList, channelList, everybody } from "@shardcast/wire";
-import { type HttpReply, refusal } from "./http-reply.ts";
+import { type HttpReply, refusal, stopping } from "./http-reply.ts";
 import { originAllowed } from "./origin.ts";
 
 /** What a WebSocket upgrade is judged by. Header values are as sent, "" when absent. */
@@ -17,7 +17,7 @@ export interface UpgradeRules {
 
 /** The channels that the client asks for, or why it may not connect. Whether there is room for it is not looked at here. */
 export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): { readonly channels: ChannelList } | { readonly refused: HttpReply } {
-	if (rules.draining) return { refused: refusal("unavailable", "this server is shutting down; connect again") };
+	if (rules.draining) return { refused: stopping() };
 	if (!originAllowed(head.origin, rules.allowedOrigins))
 		return { refused: refusal("origin_not_allowed", `pages of ${head.origin.slice(0, 200)} may not connect here`) };
 	if (head.upgrade.toLowerCase() !== "websocket" || head.version !== "13") return { refused: upgradeRequired() };

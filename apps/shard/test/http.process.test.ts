@@ -219,7 +219,7 @@ describe("other HTTP requests", () => {
 		["POST", "/", 426],
 		["GET", "/ws", 426],
 		["GET", "/nowhere", 404],
-		["POST", "/health", 404],
+		["POST", "/health", 405],
 		["GET", "/api/publish", 405],
 		["PUT", "/api/publish", 405],
 	])("%s %s → %i in JSON", async (method, path, status) => {

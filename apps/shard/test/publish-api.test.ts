@@ -1,5 +1,5 @@
 import { Scoreboard } from "@shardcast/bus";
-import { RateLimit } from "@shardcast/service";
+import { RateLimit, shuttingDown } from "@shardcast/service";
 import { type ChannelList, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { PublishOutcome } from "../src/incoming.ts";
@@ -106,7 +106,10 @@ describe("POST /api/publish", () => {
 	it("503: when it drains; a body that was on its way is still taken", async () => {
 		const { api } = setup();
 		api.drain();
-		expect(api.judge(head)).toMatchObject({ status: 503, close: true, headers: { "Retry-After": "1" } });
+		const reply = api.judge(head)!;
+		expect(reply).toMatchObject({ status: 503, close: true, headers: { "Retry-After": String(shuttingDown.retryAfterSeconds) } });
+		const { code, message } = shuttingDown;
+		expect(JSON.parse(reply.body), "as the balancer says it").toEqual({ error: { code, message } });
 		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
 	});
 

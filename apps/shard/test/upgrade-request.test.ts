@@ -1,3 +1,4 @@
+import { shuttingDown } from "@shardcast/service";
 import { describe, expect, it } from "vitest";
 import { proxiedAddress } from "../src/client-address.ts";
 import { normalizeOrigins } from "../src/origin.ts";
@@ -31,6 +32,14 @@ describe("an upgrade request", () => {
 		["a shard that drains", {}, { draining: true }, 503],
 	])("is refused with %s", (_what, changes, more, status) => {
 		expect(statusOf(changes, more)).toBe(status);
+	});
+
+	it("is told of a stop as the balancer tells it", () => {
+		const outcome = judgeUpgrade(head, { ...rules, draining: true });
+		if (!("refused" in outcome)) throw new Error("it was let through");
+		const { code, message, retryAfterSeconds } = shuttingDown;
+		expect(JSON.parse(outcome.refused.body)).toEqual({ error: { code, message } });
+		expect(outcome.refused.headers["Retry-After"]).toBe(String(retryAfterSeconds));
 	});
 
 	it("lets pages of allowed origins through, however they are written in the settings", () => {

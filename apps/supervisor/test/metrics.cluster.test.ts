@@ -95,6 +95,33 @@ describe("GET /metrics of a cluster", () => {
 		expect((await httpRequest(`${urls[1]}/metrics`, { method: "HEAD" })).status).toBe(200);
 	});
 
+	it.each([
+		["GET", "/ready"],
+		["HEAD", "/health"],
+		["POST", "/health"],
+		["DELETE", "/metrics"],
+		["GET", "/api/publish"],
+		["GET", "/nowhere"],
+		["GET", "/ws"],
+	])("%s %s is answered alike on the balancer's port and on each shard's", async (method, path) => {
+		const urls = [cluster.httpUrl, ...[0, 1].map((shard) => cluster.shardUrl(shard).replace("ws:", "http:"))];
+		const answers = await Promise.all(
+			urls.map(async (url) => {
+				const { status, headers, body } = await httpRequest(`${url}${path}`, { method, headers: { connection: "keep-alive" } });
+				return {
+					status,
+					type: headers["content-type"],
+					allow: headers.allow,
+					closes: headers.connection,
+					body,
+				};
+			}),
+		);
+		expect(answers[1]).toEqual(answers[0]);
+		expect(answers[2]).toEqual(answers[0]);
+		expect(answers[0]!.closes).toBe("close");
+	});
+
 	it("a scrape costs a shard's process far less than 20 ms", async () => {
 		const pids = await cluster.pids();
 		const rounds = 20;

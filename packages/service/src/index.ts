@@ -29,6 +29,7 @@ export * from "./metrics/index.ts";
 export * from "./monitor.ts";
 export * from "./open-files-limit.ts";
 export * from "./rate-limit.ts";
+export * from "./shutting-down.ts";
 export * from "./startup-error.ts";
 export * from "./units/address.ts";
 export * from "./units/bytes.ts";
