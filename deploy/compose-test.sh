@@ -2,12 +2,13 @@
 # Starts docker-compose.multi.yml as a whole and looks at it as its user would: order and health, no privilege, demo ticks at a
 # client, console, Prometheus and the panels' queries; load; then a shard is killed, Kafka restarted, all stopped and started again.
 #
-#   deploy/compose-test.sh                        with the Docker engine at hand, or one of its own (root, Debian's docker.io)
-#   COMPOSE=docker-compose deploy/compose-test.sh       that Compose instead of `docker compose`
+# usage: deploy/compose-test.sh                           with the Docker engine at hand, or one of its own (root, Debian's docker.io)
+#        COMPOSE=docker-compose deploy/compose-test.sh    that Compose instead of `docker compose`
 #
 # Images that can neither be found nor pulled get stand-ins (local-compose-images.sh); Grafana's is not Grafana. Ports are free
 # ones, containers and volumes of a project of their own; the last line is "compose test: passed". Needs Node on the host.
 set -euo pipefail
+. "$(dirname "$0")/help.sh"
 cd "$(dirname "$0")/.."
 name="compose test"
 . deploy/engine.sh

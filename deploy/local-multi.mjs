@@ -1,9 +1,5 @@
 // The cluster in the background of this machine, for `task local:multi:up` and `local:multi:down`: plain Node, no Docker.
 //
-//   node deploy/local-multi.mjs up [flags of `shardcast multi`]     starts it, waits until every shard serves
-//   node deploy/local-multi.mjs down                                stops it in order, waits until it has ended
-//   node deploy/local-multi.mjs status
-//
 // Process id and log lie in $XDG_STATE_HOME/shardcast, or ~/.local/state/shardcast; SHARDCAST_LOCAL_STATE names another place.
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +7,10 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
+
+const usage = `usage: node deploy/local-multi.mjs up [flags of "shardcast multi"]   starts it, waits until every shard serves
+       node deploy/local-multi.mjs down                              stops it in order, waits until it has ended
+       node deploy/local-multi.mjs status`;
 
 const directory = process.env.SHARDCAST_LOCAL_STATE ?? join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local/state"), "shardcast");
 const pidPath = join(directory, "multi.json");
@@ -62,11 +62,15 @@ async function up(flags) {
 	closeSync(log);
 	const noted = { pid: child.pid, startTime: startTime(child.pid), url: balancerUrl(flags) };
 	writeFileSync(pidPath, JSON.stringify(noted));
+	let status = null;
+	child.once("exit", (code) => {
+		status = code;
+	});
 	child.unref();
 	for (const endMs = performance.now() + upMs; performance.now() < endMs; await pause(100)) {
 		if (!alive(noted)) {
 			rmSync(pidPath, { force: true });
-			return fail(`the cluster did not start:\n${logTail()}`);
+			return fail(`the cluster did not start:\n${logTail()}`, status ?? 1);
 		}
 		const ready = await fetch(`${noted.url}/ready`, { signal: AbortSignal.timeout(1000) }).catch(() => null);
 		if (ready?.ok) return say(`pid ${noted.pid}, log ${logPath}\n${logTail()}`);
@@ -96,13 +100,15 @@ function status() {
 }
 
 const say = (text) => console.log(`local cluster: ${text}`);
-function fail(text) {
+function fail(text, status = 1) {
 	console.error(`local cluster: ${text}`);
-	process.exitCode = 1;
+	process.exitCode = status;
 }
 
 const [command, ...flags] = process.argv.slice(2);
-if (command === "up") await up(flags);
+if (process.argv.includes("--help")) console.log(usage);
+else if (command === "up") await up(flags);
+else if (flags.length > 0 || (command !== "down" && command !== "status"))
+	fail(`unexpected "${process.argv.slice(2).join(" ")}"\n${usage}`, 2);
 else if (command === "down") await down();
-else if (command === "status") status();
-else fail("say up, down or status");
+else status();

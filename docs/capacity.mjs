@@ -4,13 +4,23 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 
 const docs = import.meta.dirname;
 const loadtest = join(docs, "../loadtest/dist/main.js");
-const [durationFlag, duration = "10s"] = process.argv.slice(2);
-if (durationFlag !== undefined && durationFlag !== "--duration") {
-	console.error("npm run docs:capacity [-- --duration 10s]");
-	process.exit(2);
+const usage = "usage: npm run docs:capacity -- [--duration 10s]";
+function flags() {
+	try {
+		return parseArgs({ options: { duration: { type: "string", default: "10s" }, help: { type: "boolean", short: "h" } } }).values;
+	} catch (error) {
+		console.error(`docs:capacity: ${error.message}\n${usage}`);
+		process.exit(2);
+	}
+}
+const { duration, help } = flags();
+if (help) {
+	console.log(usage);
+	process.exit(0);
 }
 
 /** Connections and messages per second, 128 bytes each, to everybody. */
@@ -31,7 +41,12 @@ for (const [connections, rate] of loads) {
 	const start = `--shards 2 --max-connections ${connections + 100} --log-level error`;
 	const args = ["--start", start, "--connections", connections, "--rate", rate, "--duration", duration, "--json", json];
 	console.error(`${connections} connections, ${rate} messages/s`);
-	spawnSync(process.execPath, [loadtest, ...args.map(String)], { stdio: ["ignore", "ignore", "inherit"] });
+	const { status } = spawnSync(process.execPath, [loadtest, ...args.map(String)], { stdio: ["ignore", "ignore", "inherit"] });
+	if (status === 2) {
+		// The load test has said what is wrong with the duration.
+		rmSync(scratch, { recursive: true });
+		process.exit(2);
+	}
 	const result = JSON.parse(readFileSync(json, "utf8"));
 	machine = result.machine;
 	const { send, servers = [], problems, cpuUsPerDelivery = 0 } = result;

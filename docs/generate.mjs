@@ -84,9 +84,14 @@ async function regenerated(name, page) {
 	return result;
 }
 
-const mode = process.argv[2];
-if (mode !== "write" && mode !== "check") {
-	console.error("node docs/generate.mjs write|check");
+const usage = "usage: node docs/generate.mjs write|check";
+const [mode, ...more] = process.argv.slice(2);
+if ([mode, ...more].includes("--help")) {
+	console.log(usage);
+	process.exit(0);
+}
+if ((mode !== "write" && mode !== "check") || more.length > 0) {
+	console.error(`docs: unexpected "${process.argv.slice(2).join(" ")}"\n${usage}`);
 	process.exit(2);
 }
 let stale = 0;

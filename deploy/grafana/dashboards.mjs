@@ -2,7 +2,7 @@
 // reads; a test sees that they are up to date, and that every metric in them is one that a cluster exports.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { argv } from "node:process";
+import { argv, exit } from "node:process";
 import { bars, dashboard, heatMap, lines, numbers, query, row, states } from "./panels.mjs";
 
 const on = '{instance=~"$instance"}';
@@ -345,6 +345,13 @@ export const files = Object.fromEntries(
 );
 
 if (argv[1] === import.meta.filename) {
+	const given = argv.slice(2);
+	if (given.length > 0) {
+		const usage = "usage: npm run docs:dashboards    writes deploy/grafana/dashboards/*.json";
+		if (!given.includes("--help")) console.error(`dashboards: unexpected "${given.join(" ")}"`);
+		console.log(usage);
+		exit(given.includes("--help") ? 0 : 2);
+	}
 	const directory = join(import.meta.dirname, "dashboards");
 	mkdirSync(directory, { recursive: true });
 	for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);

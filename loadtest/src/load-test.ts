@@ -6,7 +6,7 @@ import { type KafkaSubject, prepareKafka } from "./kafka-subject.ts";
 import { machineFacts } from "./machine.ts";
 import type { LoadTestOptions } from "./options.ts";
 import type { ProgressView } from "./progress-view.ts";
-import { type LoadTestResult, rampProblems, sendProblems } from "./result.ts";
+import { generatorWarnings, type LoadTestResult, rampProblems, sendProblems } from "./result.ts";
 import { Servers, spreadPercent } from "./servers.ts";
 import { parseTarget } from "./target.ts";
 import type { KafkaTarget } from "./thread/kafka-source.ts";
@@ -51,7 +51,7 @@ async function runWith(
 }
 
 export function emptyResult(options: LoadTestOptions): LoadTestResult {
-	return { machine: machineFacts(), options, problems: [] };
+	return { machine: machineFacts(), options, warnings: [], problems: [] };
 }
 
 async function startOwnCluster(flags: readonly string[]): Promise<Cluster> {
@@ -114,6 +114,7 @@ async function runOn(
 				}),
 			),
 		);
+		result.warnings.push(...generatorWarnings(result.send, result.machine.cores));
 		result.problems.push(...sendProblems(result.send));
 		const cpuMs = (result.servers ?? []).reduce((sum, server) => sum + server.cpuMs, 0);
 		if (cpuMs > 0) result.cpuUsPerDelivery = (cpuMs * 1000) / result.send.deliveries;

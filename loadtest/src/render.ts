@@ -1,4 +1,4 @@
-import { generatorWarnings, type LoadTestResult } from "./result.ts";
+import type { LoadTestResult } from "./result.ts";
 import { number, table } from "./table.ts";
 
 const mib = (bytes: number): string => number(bytes / 1024 ** 2);
@@ -79,8 +79,8 @@ function servers({ servers, send, cpuUsPerDelivery }: LoadTestResult): string {
 	return table(["process", "pid", "CPU ms", "of a core", "µs/delivery", "Pss MiB"], rows);
 }
 
-function verdict({ problems, send, interrupted }: LoadTestResult): string {
-	const lines = send === undefined ? [] : generatorWarnings(send).map((warning) => `warning: ${warning}`);
+function verdict({ problems, warnings, send, interrupted }: LoadTestResult): string {
+	const lines = warnings.map((warning) => `warning: ${warning}`);
 	if (problems.length > 0) {
 		lines.push("FAILED", ...problems.map((problem) => `  ${problem}`));
 		for (const example of send?.delivery.examples ?? []) lines.push(`    ${example}`);

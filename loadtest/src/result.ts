@@ -16,6 +16,8 @@ export interface LoadTestResult {
 	cpuUsPerDelivery?: number;
 	/** Where an interrupted send phase was. */
 	interrupted?: { readonly open: number; readonly sent: number; readonly received: number };
+	/** Why the figures may be the load generator's and not the server's; empty = they are the server's. */
+	readonly warnings: string[];
 	/** Why the test failed; empty = passed. */
 	readonly problems: string[];
 }
@@ -61,9 +63,24 @@ function listed(kinds: Readonly<Record<string, number>>): string {
 const busyUtilization = 0.9;
 const lateLagMs = 30;
 
-/** Why the figures may be the load generator's and not the server's; empty = they are the server's. */
-export function generatorWarnings(send: SendReport): string[] {
+/**
+ * CPU that the load generator may use, in cores: one per thread, and at most half of the machine's, since the server needs
+ * the others. One core is never too much by itself.
+ */
+const coresFor = (threads: number, cores: number): number => Math.max(1, Math.min(threads, cores / 2));
+
+/**
+ * Why the figures may be the load generator's and not the server's; empty = they are the server's.
+ *
+ * @param cores that the machine has, which generator and server share.
+ */
+export function generatorWarnings(send: SendReport, cores: number): string[] {
 	const warnings: string[] = [];
+	const usedCores = send.cpuMs / 1000 / send.seconds;
+	if (usedCores > busyUtilization * coresFor(send.threads.length, cores))
+		warnings.push(
+			`the load generator used ${Math.round(usedCores * 100)} % of a core on a machine with ${cores}: its own CPU is the likely bottleneck, so the figures say little about the server; give it fewer --connections, a lower --rate, or a machine with more cores`,
+		);
 	const busiest = Math.max(...send.threads.map(({ utilization }) => utilization));
 	const laggiest = Math.max(...send.threads.map(({ lagP99Ms }) => lagP99Ms));
 	if (busiest > busyUtilization)

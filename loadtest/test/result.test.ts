@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { SendReport } from "../src/generator.ts";
+import { emptyResult } from "../src/load-test.ts";
+import { parseOptions } from "../src/options.ts";
 import { ProgressView } from "../src/progress-view.ts";
+import { renderResult } from "../src/render.ts";
 import { generatorWarnings, rampProblems, sendProblems } from "../src/result.ts";
 import { spreadPercent } from "../src/servers.ts";
 
@@ -38,12 +41,35 @@ describe("verdict", () => {
 	});
 
 	it("warns when the load generator was the bottleneck", () => {
-		expect(generatorWarnings(good)).toEqual([]);
-		expect(generatorWarnings({ ...good, threads: [...good.threads, { utilization: 0.97, lagP99Ms: 1 }] })).toEqual([
+		expect(generatorWarnings(good, 2)).toEqual([]);
+		expect(generatorWarnings({ ...good, threads: [...good.threads, { utilization: 0.97, lagP99Ms: 1 }] }, 2)).toEqual([
 			expect.stringContaining("busy 97 %"),
 		]);
-		expect(generatorWarnings({ ...good, threads: [{ utilization: 0.2, lagP99Ms: 80 }] })).toEqual([expect.stringContaining("80 ms late")]);
-		expect(generatorWarnings({ ...good, lateMsMax: 500 })).toEqual([expect.stringContaining("500 ms later than planned")]);
+		expect(generatorWarnings({ ...good, threads: [{ utilization: 0.2, lagP99Ms: 80 }] }, 2)).toEqual([
+			expect.stringContaining("80 ms late"),
+		]);
+		expect(generatorWarnings({ ...good, lateMsMax: 500 }, 2)).toEqual([expect.stringContaining("500 ms later than planned")]);
+	});
+
+	it.each([
+		[1, 3, 990],
+		[2, 3, 990],
+		[2, 1, 990],
+		[8, 2, 1900],
+		[8, 5, 3700],
+	])("warns when, of %i cores, its %i threads used %i ms of CPU in a second", (cores, threads, cpuMs) => {
+		const send = { ...good, threads: Array.from({ length: threads }, () => good.threads[0]!), seconds: 1 };
+		expect(generatorWarnings({ ...send, cpuMs }, cores)).toEqual([
+			expect.stringMatching(new RegExp(`^the load generator used ${cpuMs / 10} % of a core`)),
+		]);
+		expect(generatorWarnings({ ...send, cpuMs: cpuMs * 0.8 }, cores)).toEqual([]);
+	});
+
+	it("has the warnings in the result, and shows them", () => {
+		const options = parseOptions(["--connections", "10"], 1000);
+		const result = { ...emptyResult(options), send: good, warnings: ["the load generator used 99 % of a core"] };
+		expect(emptyResult(options).warnings).toEqual([]);
+		expect(renderResult(result)).toContain("\nwarning: the load generator used 99 % of a core\npassed: ");
 	});
 
 	it("measures the spread between shards against their mean", () => {

@@ -115,8 +115,9 @@ describe("the command line", () => {
 	const known = ["a", "b", "c"];
 
 	it("names sections, all when it names none, and the rounds", () => {
-		expect(parseTuningOptions([], known)).toEqual({ names: known, named: false, rounds: null });
-		expect(parseTuningOptions(["c", "--rounds", "2", "a"], known)).toEqual({ names: ["a", "c"], named: true, rounds: 2 });
+		expect(parseTuningOptions([], known)).toEqual({ names: known, named: false, rounds: null, help: false });
+		expect(parseTuningOptions(["c", "--rounds", "2", "a"], known)).toEqual({ names: ["a", "c"], named: true, rounds: 2, help: false });
+		expect(parseTuningOptions(["--help"], known).help).toBe(true);
 	});
 
 	it("refuses what it does not know", () => {

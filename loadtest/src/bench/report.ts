@@ -1,5 +1,5 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Machine, machineFacts } from "../machine.ts";
 import { number, table } from "../table.ts";
@@ -193,10 +193,17 @@ function saveResult(result: BenchResult, directory = join(import.meta.dirname, "
 	return path;
 }
 
-/** The one flag that every bench has. Anything else ends the process with a clear line and exit status 2. */
+/** The one flag that every bench has, besides --help. Anything else ends the process with a clear line and exit status 2. */
 export function roundsFrom(argv: readonly string[], usual: number): number {
 	try {
-		const { values } = parseArgs({ args: [...argv], options: { rounds: { type: "string", default: String(usual) } } });
+		const { values } = parseArgs({
+			args: [...argv],
+			options: { rounds: { type: "string", default: String(usual) }, help: { type: "boolean", short: "h" } },
+		});
+		if (values.help) {
+			console.log(`usage: npm run bench:${basename(process.argv[1] ?? "", ".js")} -- [--rounds ${usual}]`);
+			process.exit(0);
+		}
 		const rounds = Number(values.rounds);
 		if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000)
 			throw new RangeError(`--rounds ${values.rounds}: give a whole number from 1 to 1000`);

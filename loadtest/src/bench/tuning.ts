@@ -13,11 +13,15 @@ import { variantTable } from "./tuning/variant-table.ts";
 const sections: Readonly<Record<string, Section>> = { ...flagSections, ...kernelSections };
 
 function options(): TuningOptions<string> {
+	const list = Object.entries(sections).map(([name, { help, isolated }]) => `  ${name.padEnd(14)}${help}${isolated ? " (root)" : ""}`);
+	const usage = `usage: npm run bench:tuning -- [section …] [--rounds n]\n${list.join("\n")}`;
 	try {
-		return parseTuningOptions(process.argv.slice(2), Object.keys(sections));
+		const options = parseTuningOptions(process.argv.slice(2), Object.keys(sections));
+		if (!options.help) return options;
+		console.log(usage);
+		process.exit(0);
 	} catch (error) {
-		const list = Object.entries(sections).map(([name, { help, isolated }]) => `  ${name.padEnd(14)}${help}${isolated ? " (root)" : ""}`);
-		console.error(`bench: ${(error as Error).message}\n${list.join("\n")}`);
+		console.error(`bench: ${(error as Error).message}\n${usage}`);
 		process.exit(2);
 	}
 }

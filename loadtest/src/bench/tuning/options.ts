@@ -6,6 +6,8 @@ export interface TuningOptions<Name extends string> {
 	readonly named: boolean;
 	/** Null = as many as each section says. */
 	readonly rounds: number | null;
+	/** Only the list of sections was asked for. */
+	readonly help: boolean;
 }
 
 /** @throws Error with one line for the user. */
@@ -13,7 +15,7 @@ export function parseTuningOptions<Name extends string>(argv: readonly string[],
 	const { values, positionals } = parseArgs({
 		args: [...argv],
 		allowPositionals: true,
-		options: { rounds: { type: "string" } },
+		options: { rounds: { type: "string" }, help: { type: "boolean", short: "h", default: false } },
 	});
 	const rounds = values.rounds === undefined ? null : Number(values.rounds);
 	if (rounds !== null && (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000))
@@ -21,5 +23,5 @@ export function parseTuningOptions<Name extends string>(argv: readonly string[],
 	const unknown = positionals.find((name) => !(known as readonly string[]).includes(name));
 	if (unknown !== undefined) throw new RangeError(`${unknown} is none of ${known.join(", ")}`);
 	const named = positionals.length > 0;
-	return { names: named ? known.filter((name) => positionals.includes(name)) : known, named, rounds };
+	return { names: named ? known.filter((name) => positionals.includes(name)) : known, named, rounds, help: values.help };
 }

@@ -1,9 +1,13 @@
 import { rmSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { KafkaBroker } from "./broker.ts";
-import { KafkaUnavailable, kafkaVersion } from "./jars.ts";
+import { kafkaVersion } from "./jars.ts";
 import { isAlive, readNote, removeNote, writeNote } from "./running.ts";
 
 const portDefault = 9092;
+
+const usage = `usage: npm run kafka:up      starts a broker on 127.0.0.1:${portDefault} in the background; KAFKA_PORT names another port
+       npm run kafka:down    stops it and removes its data`;
 
 async function up(): Promise<void> {
 	const running = readNote();
@@ -34,11 +38,26 @@ async function down(): Promise<void> {
 	removeNote();
 }
 
-const command = process.argv[2];
+/** Only `up` or `down`, so that no mistyped or unknown flag starts or stops a broker. */
+function commandOf(argv: string[]): "up" | "down" {
+	try {
+		const { values, positionals } = parseArgs({ args: argv, allowPositionals: true, options: { help: { type: "boolean", short: "h" } } });
+		if (values.help) {
+			console.log(usage);
+			process.exit(0);
+		}
+		const [command, ...more] = positionals;
+		if ((command === "up" || command === "down") && more.length === 0) return command;
+		throw new Error(`unexpected "${positionals.join(" ")}"`);
+	} catch (error) {
+		console.error(`kafka: ${(error as Error).message}\n${usage}`);
+		process.exit(2);
+	}
+}
+
+const command = commandOf(process.argv.slice(2));
 try {
-	if (command === "up") await up();
-	else if (command === "down") await down();
-	else throw new KafkaUnavailable(`unknown command ${command ?? "(none)"}`, "Say up or down");
+	await (command === "up" ? up() : down());
 } catch (error) {
 	console.error(error instanceof Error ? error.message : error);
 	process.exitCode = 1;
