@@ -1,6 +1,6 @@
 // The cluster in the background of this machine, for `task local:multi:up` and `local:multi:down`: plain Node, no Docker.
 //
-// Process id and log lie in $XDG_STATE_HOME/shardcast, or ~/.local/state/shardcast; SHARDCAST_LOCAL_STATE names another place.
+// A cluster that does not start gives `up` its exit status. Process id and log lie in $XDG_STATE_HOME/shardcast, or ~/.local/state/shardcast; SHARDCAST_LOCAL_STATE names another place.
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -62,20 +62,19 @@ async function up(flags) {
 	closeSync(log);
 	const noted = { pid: child.pid, startTime: startTime(child.pid), url: balancerUrl(flags) };
 	writeFileSync(pidPath, JSON.stringify(noted));
-	let status = null;
-	child.once("exit", (code) => {
-		status = code;
-	});
-	child.unref();
+	const ended = new Promise((resolve) => child.once("exit", resolve));
 	for (const endMs = performance.now() + upMs; performance.now() < endMs; await pause(100)) {
 		if (!alive(noted)) {
 			rmSync(pidPath, { force: true });
-			return fail(`the cluster did not start:\n${logTail()}`, status ?? 1);
+			return fail(`the cluster did not start:\n${logTail()}`, (await ended) ?? 1);
 		}
 		const ready = await fetch(`${noted.url}/ready`, { signal: AbortSignal.timeout(1000) }).catch(() => null);
-		if (ready?.ok) return say(`pid ${noted.pid}, log ${logPath}\n${logTail()}`);
+		if (!ready?.ok) continue;
+		child.unref();
+		return say(`pid ${noted.pid}, log ${logPath}\n${logTail()}`);
 	}
 	process.kill(noted.pid, "SIGTERM");
+	child.unref();
 	fail(`not every shard serves after ${upMs / 1000} s; stopped it again:\n${logTail()}`);
 }
 

@@ -47,12 +47,12 @@ describe("local-multi.mjs", () => {
 		expect((await local("down")).output).toContain("does not run");
 	});
 
-	it("a cluster that cannot start says why, and leaves nothing that looks like one", async () => {
+	it("a cluster that cannot start says why, ends with its exit status, and leaves nothing that looks like one", async () => {
 		const taken = createServer().listen(base + 2, "127.0.0.1");
 		try {
 			await new Promise((resolve) => taken.once("listening", resolve));
 			const { status, output } = await up();
-			expect(status).toBe(1);
+			expect(status).toBe(2);
 			expect(output).toMatch(/did not start[\s\S]*--lb-addr/);
 			expect((await local("status")).status).toBe(1);
 		} finally {
