@@ -1,11 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { Assignment } from "../src/ingest/host/assignment.ts";
 import type { ClusterView } from "../src/ingest/host/cluster-view.ts";
 import { IngestMemory } from "../src/ingest/ingest-memory.ts";
 import type { ToWorker } from "../src/ingest/ingest-messages.ts";
 import type { KafkaMode } from "../src/ingest/ingest-options.ts";
 import { positionsInMemory } from "../src/ingest/positions/position-file.ts";
-import type { PositionTable } from "../src/ingest/positions/position-table.ts";
+import { ownerOf, type PositionTable } from "../src/ingest/positions/position-table.ts";
 
 /** Shards in one process, over one table; `alive` is what the scoreboard would say. */
 class FakeCluster implements ClusterView {
@@ -33,6 +33,10 @@ class FakeCluster implements ClusterView {
 		this.alive.delete(slot);
 		this.shards.delete(slot);
 	}
+	/** The row of a partition, as a shard without a part in all this finds it. */
+	row(key: { topic: string; topicId: string; partition: number }): number {
+		return this.table.claimed({ self: ownerOf(63, 1), isGone: () => false }, (rows) => rows.rowOf(key, 63, 0))!;
+	}
 	/** Lets every shard look until nothing changes. */
 	settle(): void {
 		for (let round = 0; round < 5; round++) for (const shard of this.shards.values()) shard.assignment.reconcile();
@@ -54,6 +58,8 @@ class FakeShard {
 	readonly told: number[] = [];
 	/** Answers revokes with the mark at once; a slow worker does not. */
 	slow = false;
+	/** Shards that it complained of for holding the table. */
+	readonly heldBy: number[] = [];
 	/** The broker cannot be asked where to begin. */
 	unanswered = false;
 
@@ -70,8 +76,12 @@ class FakeShard {
 			}
 		};
 		const { table } = cluster;
-		const onTableFull = () => expect.unreachable();
-		this.assignment = new Assignment({ mode, from: "latest", slot, incarnation, table, memory: this.memory, cluster, send, onTableFull });
+		const { memory } = this;
+		this.assignment = new Assignment({
+			...{ mode, from: "latest", slot, incarnation, table, memory, cluster, send },
+			onTableFull: () => expect.unreachable(),
+			onTableHeld: (holder) => this.heldBy.push(holder),
+		});
 	}
 }
 
@@ -90,7 +100,7 @@ describe("Assignment", () => {
 			[0, 1],
 		]);
 		for (const shard of shards) expect([...shard.assigned.values()]).toEqual([100, 100, 100]);
-		const row = cluster.table.rowOf({ topic: "t", topicId: idOf(1), partition: 0 }, 0);
+		const row = cluster.row({ topic: "t", topicId: idOf(1), partition: 0 });
 		cluster.table.setDelivered(row, 0, 250);
 		cluster.kill(1);
 		const back = cluster.start(1, 2, "per-shard");
@@ -111,7 +121,7 @@ describe("Assignment", () => {
 		const cluster = new FakeCluster();
 		const shard = cluster.start(0, 1, "per-shard");
 		shard.assignment.topicsFound(topic(1));
-		const row = cluster.table.rowOf({ topic: "t", topicId: idOf(1), partition: 0 }, 0);
+		const row = cluster.row({ topic: "t", topicId: idOf(1), partition: 0 });
 		shard.memory.setCell(row, "drained", 120);
 		cluster.table.setDelivered(row, 5, 500);
 		shard.assignment.forgetWorker();
@@ -179,7 +189,7 @@ describe("Assignment", () => {
 			const shards = [cluster.start(0, 1, mode), cluster.start(1, 1, mode)];
 			for (const shard of shards) shard.assignment.topicsFound(topic(2));
 			cluster.settle();
-			const old = cluster.table.rowOf({ topic: "t", topicId: idOf(1), partition: 0 }, 0);
+			const old = cluster.row({ topic: "t", topicId: idOf(1), partition: 0 });
 			for (const shard of shards) shard.assigned.clear();
 			cluster.table.setDelivered(old, 0, 5000);
 			// One has heard, the other still reads what is left of the old one.
@@ -192,7 +202,7 @@ describe("Assignment", () => {
 			expect(starts).toEqual(mode === "shared" ? [0, 0] : [0, 0, 0, 0]);
 			expect(shards.flatMap((shard) => shard.told)).toContain(old);
 			// A shard that comes back joins where its siblings are in the new one.
-			const made = cluster.table.rowOf({ topic: "t", topicId: idOf(2), partition: 0 }, 0);
+			const made = cluster.row({ topic: "t", topicId: idOf(2), partition: 0 });
 			cluster.table.setDelivered(made, 0, 7);
 			cluster.kill(1);
 			const back = cluster.start(1, 2, mode);
@@ -224,5 +234,48 @@ describe("Assignment", () => {
 		shard.assignment.reconcile();
 		shard.assignment.topicsFound([{ topic: "later", topicId: idOf(3), partitions: 1 }]);
 		expect([...shard.assigned.values()]).toEqual([0]);
+	});
+
+	it("a shard that is stopped in the middle of changing the table holds up new partitions only, and nobody takes the table from it while it lives", () => {
+		vi.useFakeTimers();
+		onTestFinished(() => void vi.useRealTimers());
+		const cluster = new FakeCluster();
+		const shard = cluster.start(0, 1, "per-shard");
+		shard.assignment.topicsFound(topic(1));
+		cluster.start(1, 4, "per-shard");
+		const holder = { self: ownerOf(1, 4), isGone: () => false };
+		const looks = 20;
+		cluster.table.claimed(holder, () => {
+			shard.assignment.topicsFound(topic(2));
+			for (let look = 1; look < looks; look++) {
+				vi.advanceTimersByTime(100);
+				shard.assignment.reconcile();
+			}
+			expect([shard.assignment.settled, shard.assigned.size, shard.memory.host.get("tableBusy")]).toEqual([false, 1, looks]);
+			expect(shard.heldBy).toEqual([1]);
+			// Its process is reaped: what it had claimed is free now, and not before.
+			cluster.kill(1);
+			shard.assignment.reconcile();
+			expect([shard.assignment.settled, [...shard.assigned.values()]]).toEqual([true, [100, 0]]);
+			return true;
+		});
+		// The dead one's release, if it came at all, would change nothing.
+		expect(cluster.table.claimedBy).toBe(0);
+	});
+
+	it("where to begin is written down late, but not lost, when another shard is at the table", () => {
+		const cluster = new FakeCluster();
+		const shard = cluster.start(0, 1, "per-shard");
+		shard.unanswered = true;
+		shard.assignment.topicsFound(topic(1));
+		const [partition] = shard.assignment.known;
+		cluster.start(1, 1, "per-shard");
+		cluster.table.claimed({ self: ownerOf(1, 1), isGone: () => false }, () => {
+			shard.assignment.resolved([{ ...partition!, offset: 42 }]);
+			return true;
+		});
+		expect(shard.assigned.size).toBe(0);
+		shard.assignment.reconcile();
+		expect([...shard.assigned.values()]).toEqual([42]);
 	});
 });

@@ -14,7 +14,7 @@ import {
 
 const zeroNames = ["tombstones", "tooLarge", "invalidText", "badChannel", "deadLetters", "deadLettersLost", "pauses", "commits", "drained"];
 const routeNames = ["routeSkipped", "routeErrors", "routeNonsense", "routeTimeouts", "produced", "produceErrors"];
-const hostNames = ["revocations", "workerRestarts", "busFull", "ringHighWaterBytes", "publishUnanswered"];
+const hostNames = ["revocations", "workerRestarts", "busFull", "ringHighWaterBytes", "publishUnanswered", "tableBusy"];
 /** Every counter that the table asks for. */
 const zeros = Object.fromEntries([...zeroNames, ...routeNames, ...hostNames].map((name) => [name, 0]));
 

@@ -7,6 +7,8 @@ import type { Ingest, IngestLog } from "./host/ingest.ts";
 import { kafkaGlance, kafkaReading } from "./ingest-metrics.ts";
 import { type IngestOptions, ingestOptions } from "./ingest-options.ts";
 import { KafkaPublisher } from "./kafka-publisher.ts";
+import { OwnTail } from "./own-tail.ts";
+import { openPositionFile, positionsInMemory } from "./positions/position-file.ts";
 
 export interface ShardIngestParts {
 	readonly config: Config;
@@ -56,12 +58,15 @@ export class ShardIngest {
 	}
 
 	async start(engine: FlushEngine): Promise<void> {
-		// Loaded here, so that a shard without Kafka does not carry it in its memory.
-		const { alone, BoardView, BusOutlet, Ingest, LocalOutlet, openPositionFile, positionsInMemory } = await import("./host/index.ts");
 		const { config, slot, incarnation, cluster, bus, log, row, metrics } = this.#parts;
 		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
 		this.#close = file.close;
 		const { table } = file;
+		// Before this life puts anything onto the bus: what the life before it had begun is either out or not, for ever.
+		const { position: tail } = new OwnTail(bus);
+		table.intent(slot).settle(() => tail, slot);
+		// Loaded here, so that a shard without Kafka does not carry it in its memory.
+		const { alone, BoardView, BusOutlet, Ingest, LocalOutlet } = await import("./host/index.ts");
 		const outlet =
 			this.options.mode === "shared" ? new BusOutlet(bus, table.intent(slot), () => engine.committed()) : new LocalOutlet(slot);
 		const ingest = new Ingest({

@@ -125,6 +125,12 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 		single(({ host }) => host.busFull),
 	),
 	counter(
+		"shardcast_kafka_position_table_busy_total",
+		"none",
+		"Looks at the table of positions that found another shard at it; they are repeated. More than a few: that shard is stopped.",
+		single(({ host }) => host.tableBusy),
+	),
+	counter(
 		"shardcast_kafka_commits_total",
 		"none",
 		"Commits of offsets.",

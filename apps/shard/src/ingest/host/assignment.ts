@@ -3,8 +3,8 @@ import { partitionCells } from "../ingest-counters.ts";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { ToWorker } from "../ingest-messages.ts";
 import type { KafkaMode } from "../ingest-options.ts";
-import { PositionLayout } from "../positions/position-descriptor.ts";
-import { ownerOf, type PositionTable, slotOfOwner } from "../positions/position-table.ts";
+import type { PositionRows } from "../positions/position-rows.ts";
+import { type Claimant, incarnationOfOwner, ownerOf, type PositionTable, slotOfOwner } from "../positions/position-table.ts";
 import type { PartitionWithOffset, SourcePartition, StartPolicy, TopicFound } from "../source.ts";
 import type { ClusterView } from "./cluster-view.ts";
 
@@ -18,11 +18,15 @@ export interface AssignmentParts {
 	readonly cluster: ClusterView;
 	readonly send: (message: ToWorker) => void;
 	readonly onTableFull: (topic: string, partition: number) => void;
+	/** Another shard has held the table for so long that its process must be paused: new partitions wait for it. */
+	readonly onTableHeld: (slot: number, heldMs: number) => void;
 }
 
 const noOwner = 0;
 /** How often rows are said to be in use. */
 const useMs = 5000;
+/** A claim takes microseconds. */
+const heldMsMax = 1000;
 
 /**
  * Which partitions this shard reads, and from where. The cluster is its own group coordinator: what Kafka's group protocol finds
@@ -39,6 +43,7 @@ const useMs = 5000;
 export class Assignment {
 	readonly #parts: AssignmentParts;
 	readonly #self: number;
+	readonly #claimant: Claimant;
 	#partitions = new Map<number, SourcePartition>();
 	/** Rows of which the broker is being asked where to begin. */
 	readonly #resolving = new Set<number>();
@@ -49,6 +54,17 @@ export class Assignment {
 	/** Rows that this shard has read in this life: what it delivered counts, not what its siblings have. */
 	readonly #begun = new Set<number>();
 	#retryResolve = false;
+	/** What waits for the table: the newest list of topics, and starts that the broker has told. At most one of each row. */
+	#topics: readonly TopicFound[] | null = null;
+	readonly #starts = new Map<number, number>();
+	/** Since when the table has been another shard's whenever we looked. */
+	#heldSinceMs: number | null = null;
+	#heldTold = false;
+	#joined = false;
+	/** Rows found without a start, and whether they were new then: those begin at their first record, the others where the policy says. */
+	readonly #isNew = new Map<number, boolean>();
+	/** Rows that the table knows to be in use here. */
+	readonly #using = new Set<number>();
 	/** `#partitions` is what the worker has found, not what is left of a worker that is gone. */
 	#listed = false;
 	/** What each row is of, as far as this shard knows: a row may become another partition's when nobody has use for it. */
@@ -60,6 +76,7 @@ export class Assignment {
 	constructor(parts: AssignmentParts) {
 		this.#parts = parts;
 		this.#self = ownerOf(parts.slot, parts.incarnation);
+		this.#claimant = { self: this.#self, isGone: (owner) => this.#isGone(owner) };
 	}
 
 	/** Rows that are read now, with their partitions. */
@@ -72,48 +89,95 @@ export class Assignment {
 		return [...this.#partitions.values()];
 	}
 
-	/** Null before the first list of topics. */
+	/** False before the first list of topics. */
 	get hasTopics(): boolean {
 		return this.#firstScan !== null;
 	}
 
 	/** Every known partition has a place to begin. */
 	get settled(): boolean {
-		return this.hasTopics && this.known.every(({ row }) => this.#parts.table.position(row) !== null);
+		return this.hasTopics && this.#topics === null && this.known.every(({ row }) => this.#parts.table.position(row) !== null);
 	}
 
 	topicsFound(topics: readonly TopicFound[]): void {
-		const { table, onTableFull } = this.#parts;
+		this.#topics = topics;
+		this.reconcile();
+	}
+
+	/** Writes into the table what waits for it; while another shard is at the table it waits for the next call. */
+	#changeTable(): void {
+		if (this.#topics === null && this.#starts.size === 0) return;
+		const { table, memory } = this.#parts;
+		const changed = table.claimed(this.#claimant, (rows) => {
+			if (!this.#joined) rows.forgetUser(this.#parts.slot);
+			this.#joined = true;
+			for (const [row, offset] of this.#starts) rows.startAt(row, offset, monotonicMs());
+			if (this.#topics !== null) this.#list(rows, this.#topics);
+			return true;
+		});
+		if (changed === null) {
+			memory.host.add("tableBusy");
+			this.#noteHeld();
+			return;
+		}
+		this.#heldSinceMs = null;
+		this.#heldTold = false;
+		for (const row of this.#starts.keys()) this.#resolving.delete(row);
+		this.#starts.clear();
+		if (this.#topics !== null) {
+			this.#topics = null;
+			this.#resolve();
+		}
+	}
+
+	#noteHeld(): void {
+		const nowMs = monotonicMs();
+		this.#heldSinceMs ??= nowMs;
+		const heldMs = nowMs - this.#heldSinceMs;
+		if (heldMs < heldMsMax || this.#heldTold) return;
+		this.#heldTold = true;
+		this.#parts.onTableHeld(slotOfOwner(this.#parts.table.claimedBy), heldMs);
+	}
+
+	#list(rows: PositionRows, topics: readonly TopicFound[]): void {
+		const { table, slot, onTableFull } = this.#parts;
 		const found = new Map<number, SourcePartition>();
 		for (const { topic, topicId, partitions } of topics)
 			for (let partition = 0; partition < partitions; partition++) {
-				const row = table.rowOf({ topic, topicId, partition }, monotonicMs());
-				if (row < 0) onTableFull(topic, partition);
-				else found.set(row, this.#known({ row, topic, topicId, partition }));
+				const key = { topic, topicId, partition };
+				const row = rows.rowOf(key, slot, monotonicMs());
+				if (row < 0) {
+					onTableFull(topic, partition);
+					continue;
+				}
+				found.set(row, this.#known({ row, ...key }));
+				this.#using.add(row);
+				// What came while we were there, or after another topic of the name, is wanted from its first record on.
+				if (table.position(row) === null && !this.#isNew.has(row))
+					this.#isNew.set(row, table.scanned || (topicId !== null && rows.knowsOther(key)));
 			}
 		this.#partitions = found;
 		this.#listed = true;
 		this.#firstScan ??= table.scanned ? new Set() : new Set(found.keys());
-		this.#resolve();
-		this.reconcile();
 	}
 
 	#known(partition: SourcePartition): SourcePartition {
 		const { row, topic, topicId } = partition;
+		const { table, memory, slot } = this.#parts;
 		const key = `${topic}/${topicId}/${partition.partition}`;
-		if (this.#keys.get(row) !== key) {
-			this.#keys.set(row, key);
-			this.#begun.delete(row);
-			for (const [cell] of partitionCells) this.#parts.memory.setCell(row, cell, 0);
-		}
+		const isSame = this.#keys.get(row) === key;
+		// One that we let go of may have been another partition's in between, and begins anew then.
+		if (isSame && (this.#using.has(row) || table.delivered(row, slot) > 0)) return partition;
+		this.#begun.delete(row);
+		this.#isNew.delete(row);
+		if (isSame) return partition;
+		this.#keys.set(row, key);
+		for (const [cell] of partitionCells) memory.setCell(row, cell, 0);
 		return partition;
 	}
 
 	resolved(partitions: readonly PartitionWithOffset[]): void {
-		for (const { row, offset } of partitions) {
-			this.#resolving.delete(row);
-			this.#parts.table.startAt(row, offset, monotonicMs());
-		}
+		for (const { row, offset } of partitions) this.#starts.set(row, offset);
 		this.reconcile();
 	}
 
@@ -124,6 +188,8 @@ export class Assignment {
 
 	/** Brings what is read in line with what should be. Call when members may have changed, and now and then. */
 	reconcile(): void {
+		this.#changeTable();
+		if (!this.hasTopics) return;
 		if (this.#retryResolve) this.#resolve();
 		this.#noteScanned();
 		this.#noteUse();
@@ -166,9 +232,8 @@ export class Assignment {
 		const asked = [...this.#partitions.values()].filter(({ row }) => table.position(row) === null && !this.#resolving.has(row));
 		if (asked.length === 0) return;
 		for (const { row } of asked) this.#resolving.add(row);
-		// What came while we were there, or after another topic of the name, is wanted from its first record on.
-		const isNew = (partition: SourcePartition) => table.scanned || (partition.topicId !== null && table.knowsOther(partition));
-		send({ type: "resolve", partitions: asked.map((partition) => ({ ...partition, from: isNew(partition) ? "earliest" : from })) });
+		const policy = (row: number) => (this.#isNew.get(row) ? "earliest" : from);
+		send({ type: "resolve", partitions: asked.map((partition) => ({ ...partition, from: policy(partition.row) })) });
 	}
 
 	#noteScanned(): void {
@@ -183,7 +248,14 @@ export class Assignment {
 		const nowMs = monotonicMs();
 		if (nowMs - this.#usedMs < useMs) return;
 		this.#usedMs = nowMs;
-		for (const row of new Set([...this.#partitions.keys(), ...this.#assigned])) this.#parts.table.use(row, nowMs);
+		const { table, slot } = this.#parts;
+		for (const row of this.#using) {
+			if (this.#partitions.has(row) || this.#assigned.has(row)) table.use(row, nowMs);
+			else {
+				this.#using.delete(row);
+				table.drop(row, slot);
+			}
+		}
 	}
 
 	#assign(rows: readonly number[]): void {
@@ -226,10 +298,14 @@ export class Assignment {
 		const owner = table.owner(row);
 		if (owner === this.#self) return true;
 		if (owner !== noOwner) {
+			if (!this.#isGone(owner)) return false;
 			const slot = slotOfOwner(owner);
-			if (!cluster.isGone(slot, (owner - 1 - slot) / PositionLayout.slotsMax)) return false;
-			table.intent(slot).settle(() => cluster.ringTail(slot));
+			table.intent(slot).settle(() => cluster.ringTail(slot), this.#parts.slot);
 		}
 		return table.changeOwner(row, owner, this.#self);
+	}
+
+	#isGone(owner: number): boolean {
+		return this.#parts.cluster.isGone(slotOfOwner(owner), incarnationOfOwner(owner));
 	}
 }

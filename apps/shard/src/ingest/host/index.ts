@@ -1,4 +1,3 @@
-export { openPositionFile, positionsInMemory } from "../positions/position-file.ts";
 export { BoardView } from "./board-view.ts";
 export { alone } from "./cluster-view.ts";
 export { Ingest } from "./ingest.ts";

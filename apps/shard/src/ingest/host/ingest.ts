@@ -89,6 +89,11 @@ export class Ingest {
 				this.status.begin("partitionLimit");
 				parts.log.warn({ topic, partition }, "kafka: a partition is not read: the position table is full");
 			},
+			onTableHeld: (holder, heldMs) =>
+				parts.log.warn(
+					{ holder, heldMs: Math.round(heldMs) },
+					`kafka: new partitions wait: shard ${holder} was stopped while it changed the table of positions; they go on when it does, or when it is restarted`,
+				),
 		});
 		this.drain = new IngestDrain({
 			memory: this.memory,
@@ -108,9 +113,6 @@ export class Ingest {
 	}
 
 	start(): void {
-		const { slot, table, cluster } = this.#parts;
-		// Before anything of this life goes onto the bus: what the life before had begun is either out or not, for ever.
-		table.intent(slot).settle(() => cluster.ringTail(slot));
 		this.status.begin("starting");
 		this.#startWorker();
 		this.#guard?.start();
@@ -280,7 +282,7 @@ export class Ingest {
 	}
 
 	#reconcile(): void {
-		if (!this.#replacing && !this.#stopping && this.assignment.hasTopics) this.assignment.reconcile();
+		if (!this.#replacing && !this.#stopping) this.assignment.reconcile();
 	}
 
 	#reset(row: number, position: number): void {

@@ -1,5 +1,5 @@
 import type { BusLink, VisitOrigin } from "@shardcast/bus";
-import { RingLayout } from "@shardcast/ring";
+import { OwnTail } from "../own-tail.ts";
 import type { PositionTable } from "../positions/position-table.ts";
 
 /** Where drained records go. */
@@ -40,14 +40,14 @@ export class BusOutlet implements Outlet {
 	readonly #bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
 	readonly #intent: ReturnType<PositionTable["intent"]>;
 	readonly #onCommit: () => void;
-	readonly #words: Int32Array;
+	readonly #tail: OwnTail;
 
 	/** @param onCommit is called after each record that is on the bus. */
 	constructor(bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">, intent: ReturnType<PositionTable["intent"]>, onCommit: () => void) {
 		this.#bus = bus;
 		this.#intent = intent;
 		this.#onCommit = onCommit;
-		this.#words = new Int32Array(bus.u8.buffer, bus.u8.byteOffset, bus.u8.byteLength >> 2);
+		this.#tail = new OwnTail(bus);
 	}
 
 	take(row: number, position: number, u8: Uint8Array, _view: DataView, start: number, end: number): boolean {
@@ -55,7 +55,7 @@ export class BusOutlet implements Outlet {
 		const at = bus.claim(end - start);
 		if (at < 0) return false;
 		bus.u8.set(u8.subarray(start, end), at);
-		this.#intent.declare(row, position, Atomics.load(this.#words, RingLayout.tailOffset >> 2));
+		this.#intent.declare(row, position, this.#tail.position);
 		bus.commit();
 		this.#onCommit();
 		return true;

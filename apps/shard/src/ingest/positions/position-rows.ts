@@ -1,0 +1,170 @@
+import { topicIdBytes, topicIdLength } from "../topic-id.ts";
+import { PositionLayout, RowFloat, RowState, RowWord } from "./position-descriptor.ts";
+
+const encoder = new TextEncoder();
+const rowWords = PositionLayout.rowBytes >> 2;
+const rowFloats = PositionLayout.rowBytes >> 3;
+const firstRowWord = PositionLayout.rowsOffset >> 2;
+const firstRowFloat = PositionLayout.rowsOffset >> 3;
+const deliveredFloat = PositionLayout.deliveredOffset >> 3;
+
+/** A row that no shard has had use for so long may become another partition's. Shards say so every few seconds. */
+const unusedMsMin = 60_000;
+
+/** Of which partition of which topic a row is. */
+export interface RowKey {
+	readonly topic: string;
+	/** Null = brokers do not tell ids. */
+	readonly topicId: string | null;
+	readonly partition: number;
+}
+
+interface KeyBytes {
+	readonly name: Uint8Array;
+	readonly id: Uint8Array;
+	readonly partition: number;
+}
+
+/**
+ * The rows of the table, for the one shard that has claimed it (`PositionTable.claimed`): finding, naming and starting them. Rows are
+ * found by open addressing. When the table is full, a row is taken that no shard has had use for in the last minute.
+ *
+ * A shard that dies in here leaves at most one row half-written; the next claimant uses that one again.
+ */
+export class PositionRows {
+	readonly #rowsMax: number;
+	readonly #words: Int32Array;
+	readonly #floats: Float64Array;
+	readonly #bytes: Uint8Array;
+
+	constructor(buffer: ArrayBufferLike, rowsMax: number) {
+		this.#rowsMax = rowsMax;
+		this.#words = new Int32Array(buffer);
+		this.#floats = new Float64Array(buffer);
+		this.#bytes = new Uint8Array(buffer);
+	}
+
+	/** The partition's row, made when there is none; -1 when the table is full. It stays this partition's until `slot` drops it. */
+	rowOf({ topic, topicId, partition }: RowKey, slot: number, nowMs: number): number {
+		const key = { name: encoder.encode(topic), id: topicIdBytes(topicId), partition };
+		const row = this.#find(key, nowMs);
+		if (row < 0) return -1;
+		Atomics.or(this.#words, firstRowWord + row * rowWords + usersWord(slot), userBit(slot));
+		this.#floats[firstRowFloat + row * rowFloats + RowFloat.usedMs] = nowMs;
+		return row;
+	}
+
+	/** A new life of the slot's shard begins: it holds no row yet, whatever the one before it held. */
+	forgetUser(slot: number): void {
+		for (let row = 0; row < this.#rowsMax; row++) dropUser(this.#words, row, slot);
+	}
+
+	/** Whether there is a row of another topic of that name: one that was there before, or that follows. */
+	knowsOther({ topic, topicId, partition }: RowKey): boolean {
+		const name = encoder.encode(topic);
+		const id = topicIdBytes(topicId);
+		for (let probe = 0, row = this.#firstProbe(name, partition); probe < this.#rowsMax; probe++, row = (row + 1) % this.#rowsMax) {
+			const state = this.#state(row);
+			if (state === RowState.free) return false;
+			if (state === RowState.writing || !this.#isOf(row, name, partition)) continue;
+			if (!this.#hasId(row, id) && !this.#hasId(row, topicIdBytes(null))) return true;
+		}
+		return false;
+	}
+
+	/** Settles where the partition begins, once for the whole cluster: the first to say so wins. */
+	startAt(row: number, offset: number, nowMs: number): void {
+		if (this.#state(row) !== RowState.named) return;
+		const float = firstRowFloat + row * rowFloats;
+		this.#floats[float + RowFloat.start] = offset;
+		this.#floats[float + RowFloat.startedMs] = nowMs;
+		Atomics.store(this.#words, firstRowWord + row * rowWords + RowWord.state, RowState.started);
+	}
+
+	#firstProbe(name: Uint8Array, partition: number): number {
+		return hash(name, partition) % this.#rowsMax;
+	}
+
+	#find(key: KeyBytes, nowMs: number): number {
+		let usable = -1;
+		for (let probe = 0, row = this.#firstProbe(key.name, key.partition); probe < this.#rowsMax; probe++, row = (row + 1) % this.#rowsMax) {
+			const state = this.#state(row);
+			// Nothing of this key lies behind a free row.
+			if (state === RowState.free) return this.#write(usable < 0 ? row : usable, key);
+			if (state === RowState.writing) {
+				if (usable < 0) usable = row;
+				continue;
+			}
+			if (!this.#isOf(row, key.name, key.partition)) continue;
+			// A row made when the brokers did not tell ids stays the topic's when they begin to: nothing of it is read twice.
+			if (this.#hasId(row, key.id) || this.#hasId(row, topicIdBytes(null))) return row;
+		}
+		if (usable < 0) usable = this.#unused(nowMs);
+		return usable < 0 ? -1 : this.#write(usable, key);
+	}
+
+	/** A row that may be given to another partition; -1 = none. */
+	#unused(nowMs: number): number {
+		for (let row = 0; row < this.#rowsMax; row++) {
+			const word = firstRowWord + row * rowWords;
+			// A shard that is only paused goes on writing into its rows when it wakes up, however long that takes.
+			if (Atomics.load(this.#words, word + RowWord.users) !== 0 || Atomics.load(this.#words, word + RowWord.moreUsers) !== 0) continue;
+			if (nowMs - this.#floats[firstRowFloat + row * rowFloats + RowFloat.usedMs]! >= unusedMsMin) return row;
+		}
+		return -1;
+	}
+
+	#write(row: number, { name, id, partition }: KeyBytes): number {
+		const words = this.#words;
+		const word = firstRowWord + row * rowWords;
+		Atomics.store(words, word + RowWord.state, RowState.writing);
+		const byte = PositionLayout.rowsOffset + row * PositionLayout.rowBytes;
+		this.#bytes.set(name, byte + PositionLayout.topicOffset);
+		this.#bytes.set(id, byte + PositionLayout.topicIdOffset);
+		words[word + RowWord.topicBytes] = name.length;
+		words[word + RowWord.partition] = partition;
+		words[word + RowWord.owner] = 0;
+		const float = firstRowFloat + row * rowFloats;
+		this.#floats.fill(0, float + deliveredFloat, float + deliveredFloat + PositionLayout.slotsMax);
+		Atomics.store(words, word + RowWord.state, RowState.named);
+		return row;
+	}
+
+	#state(row: number): number {
+		return Atomics.load(this.#words, firstRowWord + row * rowWords + RowWord.state);
+	}
+
+	#isOf(row: number, name: Uint8Array, partition: number): boolean {
+		const word = firstRowWord + row * rowWords;
+		if (this.#words[word + RowWord.partition] !== partition) return false;
+		const at = PositionLayout.rowsOffset + row * PositionLayout.rowBytes + PositionLayout.topicOffset;
+		return equal(this.#bytes.subarray(at, at + this.#words[word + RowWord.topicBytes]!), name);
+	}
+
+	#hasId(row: number, id: Uint8Array): boolean {
+		const at = PositionLayout.rowsOffset + row * PositionLayout.rowBytes + PositionLayout.topicIdOffset;
+		return equal(this.#bytes.subarray(at, at + topicIdLength), id);
+	}
+}
+
+/** The slot's shard has no more use for the row. */
+export function dropUser(words: Int32Array, row: number, slot: number): void {
+	Atomics.and(words, firstRowWord + row * rowWords + usersWord(slot), ~userBit(slot));
+}
+
+function usersWord(slot: number): number {
+	return slot < 32 ? RowWord.users : RowWord.moreUsers;
+}
+function userBit(slot: number): number {
+	return 1 << (slot & 31);
+}
+
+function hash(name: Uint8Array, partition: number): number {
+	let value = 0x811c9dc5;
+	for (const byte of name) value = Math.imul(value ^ byte, 0x01000193);
+	return Math.imul(value ^ partition, 0x01000193) >>> 0;
+}
+
+function equal(one: Uint8Array, other: Uint8Array): boolean {
+	return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}
