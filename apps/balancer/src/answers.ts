@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { OneRequest } from "./one-request.ts";
 
 export interface Answer {
 	readonly status: number;
@@ -41,15 +42,16 @@ export class Answers {
 		return false;
 	}
 
-	/** Takes over a socket whose request has not been read. */
-	take(socket: Socket): void {
-		this.#server.emit("connection", socket);
+	/**
+	 * Takes over a socket.
+	 * @param head the first request's, whole. What is unread in the socket is thrown away, be it this head once more.
+	 */
+	take(socket: Socket, head: Buffer): void {
+		this.#server.emit("connection", new OneRequest(socket, head));
 	}
 
 	async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
 		response.setHeader("Connection", "close");
-		// A body is of no interest here; unread, it would cut the answer off.
-		request.resume();
 		try {
 			send(request, response, await this.#choose(request));
 		} catch (error) {

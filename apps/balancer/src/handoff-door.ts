@@ -219,7 +219,7 @@ export class HandoffDoor implements Door {
 		switch (this.#reception.judge(head, this.#bytes)) {
 			case Verdict.answer:
 				// A client may close its sending side after the request and still wait for the answer.
-				this.#reception.answer(new Socket({ fd, allowHalfOpen: true }));
+				this.#reception.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)));
 				break;
 			case Verdict.forbidden:
 				this.#refuse(fd, Refusals.forbidden);

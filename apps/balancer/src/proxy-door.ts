@@ -175,9 +175,7 @@ export class ProxyDoor implements Door {
 		switch (this.#reception.judge(head, bytes.buffer)) {
 			case Verdict.answer:
 				this.#letGo(guest);
-				socket.unshift(bytes.all());
-				this.#reception.answer(socket);
-				socket.resume();
+				this.#reception.answer(socket, Buffer.from(bytes.buffer.subarray(0, head.bytes)));
 				break;
 			case Verdict.forbidden:
 				this.#refuse(guest, Refusals.forbidden);

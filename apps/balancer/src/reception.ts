@@ -72,11 +72,14 @@ export class Reception {
 		return Refusals[limit];
 	}
 
-	/** Takes over a socket with the request still to be read. */
-	answer(socket: Socket): void {
+	/**
+	 * Takes over a socket.
+	 * @param head of its request. What is still unread is thrown away.
+	 */
+	answer(socket: Socket, head: Buffer): void {
 		this.count("answered", 1);
 		this.#see(socket);
-		this.#answers.take(socket);
+		this.#answers.take(socket, head);
 	}
 
 	/** Takes over a socket; what the client has sent is read and thrown away, since closing with bytes unread would cut the answer off. */

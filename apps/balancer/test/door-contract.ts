@@ -291,6 +291,16 @@ export function doorContract(mode: Mode): void {
 			expect(counter(mode === "handoff" ? "handedOff" : "proxied")).toBe(0);
 		});
 
+		it("answers the first of many requests that come at once, and reads no further", async () => {
+			await share();
+			const asked = rig.metricsAsked;
+			const many = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1800);
+			const replies = [await exchange(rig.port, many), await exchange(rig.port, many.slice(0, 20), many.slice(20))];
+			for (const { status, body } of replies) expect({ status, body }).toEqual({ status: 200, body: "# the metrics\n" });
+			expect(rig.metricsAsked - asked).toBe(2);
+			expect(counter("answered")).toBe(2);
+		});
+
 		it("M6: says what is wrong when a shard is away, and that it is not ready", async () => {
 			await share();
 			rig.row(1).state = ShardState.dead;

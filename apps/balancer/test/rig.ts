@@ -31,6 +31,8 @@ export class Rig {
 	/** What the balancer has told its supervisor. */
 	readonly reports: ChildReport[] = [];
 	port = 0;
+	/** How often the balancer has asked for the text of the metrics. */
+	metricsAsked = 0;
 	readonly #base: string;
 	readonly #config: Config;
 	readonly #balancerArguments: readonly string[];
@@ -124,7 +126,10 @@ export class Rig {
 				this.reports.push(message);
 				resolve(message);
 			};
-			this.#link = new ChildLink(child, onReport, async () => "# the metrics\n");
+			this.#link = new ChildLink(child, onReport, async () => {
+				this.metricsAsked++;
+				return "# the metrics\n";
+			});
 			child.once("exit", (code) => reject(new Error(`the balancer ended with status ${code}`)));
 		});
 		const whole = { ...this.#config, ...config };
