@@ -11,7 +11,7 @@ async function main(argv: readonly string[]): Promise<number> {
 		options = parseOptions(argv);
 	} catch (error) {
 		if (!(error instanceof UsageError)) throw error;
-		(error.exitStatus === 0 ? process.stdout : process.stderr).write(`${error.message}\n`);
+		(error.exitStatus === 0 ? console.log : console.error)(error.message);
 		return error.exitStatus;
 	}
 	const interruption = new AbortController();
@@ -27,10 +27,12 @@ async function main(argv: readonly string[]): Promise<number> {
 	} catch (error) {
 		result.problems.push((error as Error).message);
 	}
-	process.stdout.write(`\n${renderResult(result)}\n`);
+	console.log(`\n${renderResult(result)}`);
 	if (options.jsonPath !== null) writeFileSync(options.jsonPath, `${JSON.stringify(result, null, "\t")}\n`);
 	if (result.problems.length > 0) return 1;
 	return result.interrupted === undefined ? 0 : 130;
 }
 
+// Whoever stops reading the progress still wants to know how it ends.
+process.stderr.on("error", () => {});
 process.exitCode = await main(process.argv.slice(2));

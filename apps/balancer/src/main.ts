@@ -1,9 +1,10 @@
 import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
 import { dieWithParent, nativeSupport } from "@shardcast/native";
-import { askForMetrics, connectToParent, createLog, type Log, ProcessMetrics } from "@shardcast/service";
+import { askForMetrics, connectToParent, createLog, type Log, ProcessMetrics, surviveClosedOutput } from "@shardcast/service";
 import { Balancer } from "./balancer.ts";
 
 process.title = "shardcast balancer";
+surviveClosedOutput();
 if (nativeSupport().available) dieWithParent();
 
 const metrics = new ProcessMetrics("balancer");

@@ -10,7 +10,7 @@ export interface LoggingOptions {
 
 /** Tells what comes in: from where, for which channels, how long, and how long the handlers inside and the publishing took. */
 export function logging(options: LoggingOptions = {}): Middleware {
-	const print = options.print ?? ((line) => process.stderr.write(`${line}\n`));
+	const print = options.print ?? ((line) => console.error(line));
 	const lines = new BoundedLines(options.everyMs ?? 100);
 	return (context, next) => {
 		const beganMs = performance.now();

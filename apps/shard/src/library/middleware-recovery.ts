@@ -15,7 +15,7 @@ export interface RecoveryOptions {
  * (`shardcast_drops_total`, reason `handler_error`) and answers an HTTP publisher 500; that is why the exception goes on from here.
  */
 export function recovery(options: RecoveryOptions = {}): Middleware {
-	const print = options.print ?? ((line) => process.stderr.write(`${line}\n`));
+	const print = options.print ?? ((line) => console.error(line));
 	const lines = new BoundedLines(options.everyMs ?? 1000);
 	return (context, next) => {
 		try {

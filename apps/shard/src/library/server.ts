@@ -90,7 +90,7 @@ export class Server extends EventEmitter<ServerEvents> {
 				},
 			},
 		});
-		const { statusLine = (line) => process.stdout.write(`${line}\n`), metricSink } = options;
+		const { statusLine = (line) => console.log(line), metricSink } = options;
 		const connections = () => this.#host.connections;
 		const messages = () => this.#host.messages;
 		this.#statusLine = statusLine === false ? null : new StatusLine({ connections, messages, print: statusLine });

@@ -1,14 +1,14 @@
-import { type CommandInput, formatConfig } from "@shardcast/service";
+import { type CommandInput, formatConfig, print } from "@shardcast/service";
 
 /** All settings, where each came from, in the shape of a config file. */
 export async function configPrint({ loaded }: CommandInput): Promise<number> {
-	process.stdout.write(`${formatConfig(loaded)}\n`);
+	await print(`${formatConfig(loaded)}\n`);
 	return 0;
 }
 
 /** Wrong settings have ended the program before it comes here, one line each. */
 export async function configCheck({ loaded }: CommandInput): Promise<number> {
 	for (const warning of loaded.warnings) process.stderr.write(`shardcast: ${warning}\n`);
-	process.stdout.write(`all settings are right${loaded.file === null ? "" : ` (config file ${loaded.file})`}\n`);
+	await print(`all settings are right${loaded.file === null ? "" : ` (config file ${loaded.file})`}\n`);
 	return 0;
 }

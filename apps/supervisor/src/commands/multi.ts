@@ -37,6 +37,8 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 	for (const warning of plan.warnings) log.warn(warning);
 
 	const memory = createMemory(loaded, plan);
+	// However this process ends short of a kill: an error that nobody foresaw leaves no files either.
+	process.once("exit", () => memory.remove());
 	const { topology, pin } = plan;
 	const supervisor = new Supervisor({ config, topology, mode: plan.mode.mode, memory, entries: entries(), pin }, log);
 	const reloader = new ConfigReloader({

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
-import type { CommandInput } from "@shardcast/service";
+import { type CommandInput, print } from "@shardcast/service";
 import { chooseCluster, runningClusters } from "../top/running-clusters.ts";
 import { type Sample, takeSample } from "../top/sample.ts";
 import { Screen } from "../top/screen.ts";
@@ -22,7 +22,7 @@ export async function top({ loaded, own }: CommandInput): Promise<number> {
 async function printOnce(board: Scoreboard): Promise<number> {
 	const before = takeSample(board);
 	await sleep(refreshMs);
-	process.stdout.write(`${formatTable(before, takeSample(board)).join("\n")}\n`);
+	await print(`${formatTable(before, takeSample(board)).join("\n")}\n`);
 	return 0;
 }
 
@@ -31,6 +31,8 @@ async function watch(board: Scoreboard, stillRuns: () => boolean): Promise<numbe
 	const stop = new AbortController();
 	void screen.quit.then(() => stop.abort());
 	const onSignal = () => stop.abort();
+	// The terminal is gone, and its SIGHUP may have gone to somebody else.
+	process.stdout.once("error", onSignal);
 	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, onSignal);
 	try {
 		let before: Sample = takeSample(board);
@@ -50,6 +52,6 @@ async function watch(board: Scoreboard, stillRuns: () => boolean): Promise<numbe
 	} finally {
 		screen.leave();
 	}
-	process.stdout.write("the cluster has stopped\n");
+	await print("the cluster has stopped\n");
 	return 0;
 }

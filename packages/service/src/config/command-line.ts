@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option as Flag } from "commander";
+import { OutputClosed, print } from "../output.ts";
 import { StartupError } from "../startup-error.ts";
 import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
 import { type ConfigKey, optionOf, sections } from "./options.ts";
@@ -57,10 +58,16 @@ export async function runCommandLine(
 ): Promise<CommandOutcome> {
 	let outcome: CommandOutcome = 2;
 	const program = new Command(spec.name).description(spec.description).version(spec.version);
+	let help = "";
 	// Commander's own error output takes two lines; `complain` writes it in one.
 	program
 		.exitOverride()
-		.configureOutput({ outputError: () => {} })
+		.configureOutput({
+			outputError: () => {},
+			writeOut: (text) => {
+				help += text;
+			},
+		})
 		.configureHelp({ showGlobalOptions: false });
 	const groups = new Map<string, Command>();
 	for (const [name, summary] of Object.entries(spec.groups)) groups.set(name, program.command(name).description(summary));
@@ -79,13 +86,18 @@ export async function runCommandLine(
 	try {
 		await program.parseAsync([...argv], { from: "user" });
 	} catch (error) {
-		return complain(spec.name, error);
+		if (help === "") return complain(spec.name, error);
 	}
-	return outcome;
+	if (help === "") return outcome;
+	return print(help).then(
+		() => 0,
+		(error: unknown) => complain(spec.name, error),
+	);
 }
 
 /** Writes what kept a command from running. Errors that nobody foresaw are thrown on. */
 export function complain(name: string, error: unknown): number {
+	if (error instanceof OutputClosed) return error.exitStatus;
 	if (error instanceof StartupError) {
 		for (const line of error.message.split("\n")) process.stderr.write(`${name}: ${line}\n`);
 		return error.exitStatus;
