@@ -171,6 +171,7 @@ const notShown = new Set([
 	"shardcast_flushes_total", // shown as records per flush
 	"shardcast_bus_records_total", // shown as events and deliveries
 	"shardcast_http_requests_total", // of little interest
+	"shardcast_kafka_dead_letters_waiting", // written or lost soon
 	"shardcast_kafka_drained_total", // shown as records and lag
 	"shardcast_kafka_commits_total", // shown as the time since the last
 	"shardcast_kafka_position_table_busy_total", // a shard that is stopped is in health and in the alerts

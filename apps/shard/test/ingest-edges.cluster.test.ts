@@ -6,7 +6,7 @@ import { fetchesById, fetchRequest } from "../src/ingest/kafka/fetch-protocol.ts
 import { createCluster, type KafkajsCluster } from "../src/ingest/kafka/kafkajs-cluster.ts";
 import { type ClusterMetadata, tellsTopicIds } from "../src/ingest/kafka/metadata-protocol.ts";
 import { commitOffsets } from "../src/ingest/kafka/offsets.ts";
-import { nextOffsetOf } from "../src/ingest/kafka/record-reader.ts";
+import { nextOffsetOf, RecordReader } from "../src/ingest/kafka/record-reader.ts";
 import { flawless, KafkaRig } from "./ingest-rig.ts";
 
 describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
@@ -44,6 +44,25 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		await cluster.refreshMetadata();
 		return cluster.brokerPool.metadata!.topicMetadata.find((each) => each.topic === topic)!.topicId!;
 	};
+	/** All that a topic's only partition has. */
+	async function readAll(topic: string) {
+		const limits = { waitMsMax: 100, bytesMax: 1 << 20, partitionBytesMax: 1 << 20 };
+		await cluster.refreshMetadata();
+		const broker = await cluster.brokerPool.findConnectedBroker();
+		const reader = new RecordReader();
+		const records: { key: string; value: string; mark: string; source: string }[] = [];
+		for (let offset = 0; ; offset = reader.nextOffset) {
+			const request = fetchRequest([{ topic, topicId: null, partition: 0, offset }], limits, false);
+			const [part] = (await answers.send(broker.connectionPool, request)).answer;
+			reader.reset(part!.records, offset, []);
+			while (reader.next()) {
+				const key = reader.bytes.toString("utf8", reader.keyStart, reader.keyEnd);
+				const value = reader.bytes.toString("utf8", reader.valueStart, reader.valueEnd);
+				records.push({ key, value, mark: `${reader.header("mark")}`, source: `${reader.header("shardcast-source")}` });
+			}
+			if (reader.nextOffset >= part!.logEnd) return records;
+		}
+	}
 	const fromCommitted = (topic: string) => ["--kafka-topics", topic, "--kafka-from", "committed", "--kafka-group", topic];
 	/** What a client hears that is there before any record can come: produced once it is connected. */
 	async function heard(topic: string, from: number, until: number): Promise<void> {
@@ -124,6 +143,29 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		await rig.start(3, fromCommitted(topic));
 		await heard(topic, 80, 104);
 		expect(await drained()).toBe(25);
+	});
+
+	it("24,000 dead letters of 1 KB at once all arrive, each with its own bytes, and hold up no good record for long", async () => {
+		const topic = `edge-${process.pid}-${topics++}`;
+		const dead = `${topic}.dead`;
+		await rig.client.createTopic(topic, 1);
+		await rig.client.createTopic(dead, 1);
+		const [count, perSend] = [24_000, 800];
+		const letterValue = (index: number) => `${index}`.padEnd(1024, "x");
+		const letter = (index: number) => ({ key: `${index}`, value: letterValue(index), headers: { mark: `${index}` } });
+		for (let from = 0; from < count; from += perSend)
+			await rig.client.producer.send({ topic, messages: Array.from({ length: perSend }, (_, at) => letter(from + at)) });
+		await rig.client.producer.send({ topic, messages: [{ value: '"good"' }] });
+		await rig.start(1, ["--kafka-topics", topic, "--kafka-from", "earliest", "--kafka-format", "json", "--kafka-dead-letter", dead]);
+		await waitFor(async () => (await drained()) === 1, { deadlineMs: 20_000, what: "the good record" });
+		const written = async () => Number((await rig.client.admin.fetchTopicOffsets(dead))[0]!.high);
+		await waitFor(async () => (await written()) >= count, { deadlineMs: 20_000, what: "all dead letters" });
+		const letters = await readAll(dead);
+		expect(letters.length).toBe(count);
+		const isWrong = ({ key, value, mark, source }: (typeof letters)[number]) =>
+			value !== letterValue(Number(key)) || mark !== key || source !== `${topic}-0-${key}`;
+		expect(letters.filter(isWrong)).toEqual([]);
+		expect(new Set(letters.map(({ key }) => key)).size).toBe(count);
 	});
 
 	it("a record larger than a whole answer may be is skipped and counted, and holds up no other", async () => {

@@ -14,10 +14,10 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 	afterEach(() => rig.reset());
 	afterAll(() => rig.close());
 
-	async function start(mode: string): Promise<string> {
+	async function start(mode: string, ...flags: string[]): Promise<string> {
 		const topic = `published${topics++}`;
 		await rig.client.createTopic(topic, 3);
-		await rig.start(shards, ["--publish-via", "kafka", "--kafka-publish-topic", topic, "--kafka-mode", mode]);
+		await rig.start(shards, ["--publish-via", "kafka", "--kafka-publish-topic", topic, "--kafka-mode", mode, ...flags]);
 		return topic;
 	}
 
@@ -51,7 +51,7 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 		});
 
 	it("POST /api/publish answers once Kafka has it, with 503 when Kafka has not", async () => {
-		const topic = await start("per-shard");
+		const topic = await start("per-shard", "--max-payload", "2MiB", "--max-buffered", "8MiB");
 		const [listener, other] = await Promise.all(["a", "b"].map((channel) => RawClient.open(`${rig.cluster.url}/?channels=${channel}`)));
 		const taken = await publish({ channel: "a", data: { price: 1 } });
 		expect(taken.status).toBe(200);
@@ -60,6 +60,14 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 		await listener!.waitForMessages(1);
 		expect(listener!.texts()).toEqual(['{"price":1}']);
 		expect(other!.messages).toEqual([]);
+
+		// Together more than Kafka takes in one batch; one is more than it takes at all.
+		const large = await Promise.all(Array.from({ length: 60 }, () => publish({ channel: "b", data: "x".repeat(60 * 1024) })));
+		expect(large.map(({ status }) => status)).toEqual(Array(60).fill(200));
+		const tooLarge = await publish({ channel: "b", data: "x".repeat(1_100_000) });
+		expect(tooLarge.status).toBe(503);
+		expect(tooLarge.body).toContain(`topic ${topic} takes at most 1048588 (max.message.bytes)`);
+		await other!.waitForMessages(60);
 
 		const { broker } = rig.kafka;
 		if (broker === null) return;

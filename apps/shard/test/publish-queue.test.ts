@@ -97,14 +97,29 @@ describe("PublishQueue", () => {
 		while (rig.send("flooder")) flood++;
 		expect(flood).toBe(2048);
 		expect(rig.send("other")).toBe(true);
-		expect(rig.send("large", 5 * 1024 * 1024)).toBe(false);
+		expect(rig.send("large", 3 * 1024 * 1024)).toBe(true);
+		expect(rig.send("large", 2 * 1024 * 1024)).toBe(false);
 		let rest = 0;
 		while (rig.send()) rest++;
-		expect(flood + 1 + rest).toBe(8192);
+		expect(flood + 2 + rest).toBe(8192);
 		expect(rig.send("other")).toBe(false);
 		rig.queue.fail("over");
 		expect(rig.answers.length).toBe(8192);
 		expect(rig.send("flooder")).toBe(true);
+		rig.queue.fail("over");
+	});
+
+	it("counts the names of channels, and takes the longest message when nothing else waits", async () => {
+		const rig = new Rig();
+		const names = Array.from({ length: 32 }, (_, index) => `${index}`.padStart(255, "x"));
+		const send = (sender: string, bytes: number, channels: readonly string[]) =>
+			rig.queue.send({ kind: 1, channels, payload: new Uint8Array(bytes), sender }, () => {});
+		let taken = 0;
+		while (send("", 0, names)) taken++;
+		expect(taken * 32 * 255).toBeLessThan(16 * 1024 * 1024);
+		rig.queue.fail("over");
+		expect(send("client", 16 * 1024 * 1024, [])).toBe(true);
+		expect(send("client", 1, [])).toBe(false);
 		rig.queue.fail("over");
 	});
 

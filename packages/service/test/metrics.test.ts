@@ -13,7 +13,7 @@ import {
 } from "../src/index.ts";
 
 const zeroNames = ["tombstones", "tooLarge", "invalidText", "badChannel", "deadLetters", "deadLettersLost", "pauses", "commits", "drained"];
-const routeNames = ["routeSkipped", "routeErrors", "routeNonsense", "routeTimeouts", "produced", "produceErrors"];
+const routeNames = ["deadLettersWaiting", "routeSkipped", "routeErrors", "routeNonsense", "routeTimeouts", "produced", "produceErrors"];
 const hostNames = ["revocations", "workerRestarts", "busFull", "ringHighWaterBytes", "publishUnanswered", "tableBusy"];
 /** Every counter that the table asks for. */
 const zeros = Object.fromEntries([...zeroNames, ...routeNames, ...hostNames].map((name) => [name, 0]));

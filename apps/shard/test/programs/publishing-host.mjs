@@ -27,7 +27,7 @@ const calls = {
 	confirmed,
 	confirmedMany: ({ count, text }) => confirmed(Array.from({ length: count }, () => text)),
 	async confirmedBytes(bytes) {
-		const message = new Uint8Array(bytes);
+		const message = Buffer.from(bytes);
 		const outcome = outcomeOf(server.publishConfirmed(message));
 		message.fill(0);
 		return outcome;

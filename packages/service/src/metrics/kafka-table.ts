@@ -93,6 +93,12 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 		"Records for --kafka-dead-letter: written there, or lost because Kafka did not take them.",
 		singleBy("outcome", ({ worker }) => ({ written: worker.deadLetters, lost: worker.deadLettersLost })),
 	),
+	gauge(
+		"shardcast_kafka_dead_letters_waiting",
+		"records",
+		"Records for --kafka-dead-letter that Kafka has not acknowledged there yet.",
+		single(({ worker }) => worker.deadLettersWaiting),
+	),
 	gauge("shardcast_kafka_lag_records", "records", "Records of the partition in Kafka that this shard has yet to deliver.", lagByPartition),
 	gauge(
 		"shardcast_kafka_ring_depth_bytes",
@@ -109,7 +115,7 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_pauses_total",
 		"none",
-		"Times that reading stopped because the event loop had not made room.",
+		"Times that reading stopped because the event loop, or the topic of dead letters, had not made room.",
 		single(({ worker }) => worker.pauses),
 	),
 	counter(

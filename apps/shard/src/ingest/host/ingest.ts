@@ -224,6 +224,7 @@ export class Ingest {
 		this.#parts.log.warn({ why }, "kafka: the ingest worker is started anew");
 		this.memory.host.add("workerRestarts");
 		await this.#worker?.kill();
+		this.#countLostLetters();
 		const hung = this.memory.routeCall() === null ? null : this.memory.routedRecord();
 		if (hung !== null) {
 			this.memory.forgetRouteCall();
@@ -240,6 +241,13 @@ export class Ingest {
 		await new Promise((resolve) => setTimeout(resolve, pauseMs));
 		this.#replacing = false;
 		if (!this.#stopping) this.#startWorker();
+	}
+
+	/** Dead letters that Kafka had not acknowledged died with the worker. */
+	#countLostLetters(): void {
+		const { worker } = this.memory;
+		worker.add("deadLettersLost", worker.get("deadLettersWaiting"));
+		worker.set("deadLettersWaiting", 0);
 	}
 
 	async #routeHung(): Promise<void> {

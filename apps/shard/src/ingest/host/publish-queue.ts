@@ -1,7 +1,7 @@
 import { monotonicMs } from "@shardcast/wire";
 import type { OutgoingMessage } from "../ingest-messages.ts";
 
-/** Messages that may wait for Kafka's answer. */
+/** Messages that may wait for Kafka's answer, and bytes of them with the names of their channels. */
 const waitingMax = 8192;
 const waitingBytesMax = 16 * 1024 * 1024;
 /** Share of it that one client may take, so that one who floods the shard is refused before it takes the room of the others. */
@@ -9,6 +9,8 @@ const clientShare = 0.25;
 /** Longest wait for an answer. The producer gives up after some ten seconds when the broker is away; it takes longer if it does not even refuse. */
 export const answerMsMax = 15_000;
 const lookMs = 500;
+/** What a message costs besides its payload and the names of its channels. */
+const overheadBytes = 128;
 
 interface Waiting {
 	readonly done: (error: string | null) => void;
@@ -54,8 +56,10 @@ export class PublishQueue {
 
 	/** `sender` is "" for what is not a client's, and then has no share of its own. */
 	send(message: Omit<OutgoingMessage, "id" | "expiresAtMs">, done: (error: string | null) => void): boolean {
-		const bytes = message.payload.length;
-		if (this.#closed || this.#waiting.size >= waitingMax || this.#bytes + bytes > waitingBytesMax) return false;
+		const bytes = queuedBytes(message);
+		// The longest message goes through by itself, however long it is.
+		const isFull = this.#waiting.size >= waitingMax || (this.#bytes > 0 && this.#bytes + bytes > waitingBytesMax);
+		if (this.#closed || isFull) return false;
 		if (!this.#takeShare(message.sender, bytes)) return false;
 		const id = ++this.#lastId;
 		const expiresAtMs = this.#nowMs() + answerMsMax;
@@ -116,7 +120,7 @@ export class PublishQueue {
 	#takeShare(sender: string, bytes: number): boolean {
 		if (sender === "") return true;
 		const of = this.#ofClient.get(sender) ?? { messages: 0, bytes: 0 };
-		if (of.messages >= waitingMax * clientShare || of.bytes + bytes > waitingBytesMax * clientShare) return false;
+		if (of.messages >= waitingMax * clientShare || (of.messages > 0 && of.bytes + bytes > waitingBytesMax * clientShare)) return false;
 		of.messages++;
 		of.bytes += bytes;
 		this.#ofClient.set(sender, of);
@@ -139,4 +143,11 @@ export class PublishQueue {
 			if (this.#batch.length > 0 && this.#parts.post(this.#batch)) this.#batch = [];
 		});
 	}
+}
+
+/** Channel names count twice: they go into the record's key and into its headers. */
+function queuedBytes({ payload, channels, sender }: Omit<OutgoingMessage, "id" | "expiresAtMs">): number {
+	let names = 0;
+	for (const channel of channels) names += channel.length;
+	return payload.length + 2 * names + sender.length + overheadBytes;
 }

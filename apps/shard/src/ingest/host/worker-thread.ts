@@ -32,11 +32,13 @@ export class WorkerThread {
 		const pool = new Piscina({ filename: fileURLToPath(entry), minThreads: 1, maxThreads: 1, atomics: "disabled" });
 		const { port1, port2 } = new MessageChannel();
 		port1.on("message", onMessage);
-		const ended = pool.run({ ...task, port: port2 }, { transferList: [port2] }).then(
+		// What goes wrong before the task has begun is told here, and without a listener it would end the process.
+		const failed = new Promise<Error>((resolve) => pool.on("error", resolve));
+		const ran = pool.run({ ...task, port: port2 }, { transferList: [port2] }).then(
 			() => null,
 			(error: unknown) => (error instanceof Error ? error : new Error(String(error))),
 		);
-		return new WorkerThread(pool, port1, ended);
+		return new WorkerThread(pool, port1, Promise.race([ran, failed]));
 	}
 
 	/** False when the task has ended. */

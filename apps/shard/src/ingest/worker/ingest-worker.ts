@@ -1,24 +1,25 @@
 import type { MessagePort } from "node:worker_threads";
 import { useChannelHashKey } from "@shardcast/wire";
 import { IngestMemory } from "../ingest-memory.ts";
-import type { FromWorker, IngestTask, OutgoingMessage, ToWorker } from "../ingest-messages.ts";
+import type { FromWorker, IngestTask, ToWorker } from "../ingest-messages.ts";
 import { KafkaProducer } from "../kafka/kafka-producer.ts";
 import { KafkaSource } from "../kafka/kafka-source.ts";
 import { innermost } from "../kafka/kafkajs-cluster.ts";
+import { connectProducer } from "../kafka/producer-link.ts";
 import { ChannelTemplate } from "../route/channel-template.ts";
 import { loadRouteFunction } from "../route/route-function.ts";
 import type { Source } from "../source.ts";
+import { ClientMessages } from "./client-messages.ts";
 import { Committer } from "./committer.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import { publishedHeaders } from "./published-headers.ts";
 import { RecordRouter } from "./record-router.ts";
 import { Reporter } from "./reporter.ts";
 import { RingFeed } from "./ring-feed.ts";
 import { IngestSink } from "./sink.ts";
 
-/** What may wait for acknowledgement: client messages and dead letters. */
-const producerRecordsMax = 10_000;
-const producerBytesMax = 16 * 1024 * 1024;
+/** What may wait for acknowledgement. Client messages: all that the loop's own queue takes, with their heads. */
+const clientMessagesMax = { recordsMax: 10_000, bytesMax: 24 * 1024 * 1024 };
+const deadLettersMax = { recordsMax: 10_000, bytesMax: 8 * 1024 * 1024 };
 
 /**
  * The ingest worker: one long-lived task of a worker thread. It ends by message (`halt`, then `finish`), or with its thread.
@@ -34,10 +35,11 @@ export default async function ingest(task: IngestTask): Promise<void> {
 	const reporter = new Reporter((level, fields, message) => send({ type: "log", level, fields, message }));
 	const feed = new RingFeed(memory);
 	const { publishTopic, deadLetterTopic } = options;
-	const producer =
-		publishTopic === null && deadLetterTopic === null
-			? null
-			: new KafkaProducer({ connection: options.connection, recordsMax: producerRecordsMax, bytesMax: producerBytesMax });
+	// One each: a dead-letter topic that is missing, or slow, must not hold up or fail what clients publish.
+	const producerOf = (topic: string | null, bounds: { recordsMax: number; bytesMax: number }) =>
+		topic === null ? null : new KafkaProducer({ topic, ...bounds, connect: () => connectProducer(options.connection, topic) });
+	const publishing = producerOf(publishTopic, clientMessagesMax);
+	const letterProducer = producerOf(deadLetterTopic, deadLettersMax);
 	const poisoned = new Set(task.poisoned.map(({ row, offset }) => `${row}/${offset}`));
 	const router = new RecordRouter({
 		...options,
@@ -52,8 +54,11 @@ export default async function ingest(task: IngestTask): Promise<void> {
 				offset,
 			}),
 	});
+	const messages = publishing === null ? null : new ClientMessages({ producer: publishing, memory, send });
 	const letters =
-		producer === null || deadLetterTopic === null ? null : new DeadLetters({ topic: deadLetterTopic, producer, memory, reporter });
+		letterProducer === null || deadLetterTopic === null
+			? null
+			: new DeadLetters({ topic: deadLetterTopic, producer: letterProducer, memory, reporter });
 	const sink = new IngestSink({ memory, feed, router, reporter, send, deadLetter: letters?.write ?? null });
 	const source: Source = new KafkaSource(options, sink);
 	const committer = new Committer({
@@ -91,14 +96,14 @@ export default async function ingest(task: IngestTask): Promise<void> {
 					source.revoke(message.rows);
 					break;
 				case "publish":
-					for (const outgoing of message.messages) produce(producer!, publishTopic!, outgoing, memory, send);
+					for (const outgoing of message.messages) messages!.produce(outgoing);
 					break;
 				case "halt":
 					feed.close();
 					source.halt().then(() => send({ type: "halted" }), reject);
 					break;
 				case "finish":
-					finish(source, committer, producer, port).then(resolve, reject);
+					finish(source, committer, [publishing, letterProducer], port).then(resolve, reject);
 					break;
 				default:
 					message satisfies never;
@@ -107,26 +112,13 @@ export default async function ingest(task: IngestTask): Promise<void> {
 	});
 }
 
-async function finish(source: Source, committer: Committer, producer: KafkaProducer | null, port: MessagePort): Promise<void> {
+async function finish(
+	source: Source,
+	committer: Committer,
+	producers: readonly (KafkaProducer | null)[],
+	port: MessagePort,
+): Promise<void> {
 	await committer.stop();
-	await Promise.all([source.close(), producer?.close()]);
+	await Promise.all([source.close(), ...producers.map((producer) => producer?.close())]);
 	port.close();
-}
-
-function produce(
-	producer: KafkaProducer,
-	topic: string,
-	message: OutgoingMessage,
-	memory: IngestMemory,
-	send: (message: FromWorker) => void,
-): void {
-	const { id, kind, channels, payload, sender, expiresAtMs } = message;
-	const done = (error: string | null) => {
-		memory.worker.add(error === null ? "produced" : "produceErrors");
-		send({ type: "published", ids: [id], error });
-	};
-	// By channel, so that every channel has one order; what goes to everybody by sender, so that each sender's messages keep theirs.
-	const key = channels.length > 0 ? channels.join(",") : sender;
-	const taken = producer.send({ topic, key, value: payload, headers: publishedHeaders(kind, channels, sender), expiresAtMs }, done);
-	if (!taken) done("too many messages wait for Kafka");
 }

@@ -14,7 +14,7 @@ export interface SinkParts {
 	readonly reporter: Reporter;
 	readonly send: (message: FromWorker) => void;
 	/** Takes what is not delivered, or null. */
-	readonly deadLetter: ((partition: SourcePartition, record: SourceRecord, reason: Refusal) => void) | null;
+	readonly deadLetter: ((partition: SourcePartition, record: SourceRecord, reason: Refusal) => Promise<void> | null) | null;
 }
 
 /** Refusals that are part of normal operation: counted, but neither logged nor sent to the dead letters. */
@@ -47,8 +47,8 @@ export class IngestSink implements SourceSink {
 	readonly #decided: Decided = (refusal, partition, record) => {
 		this.#parts.memory.taken(partition.row, Math.max(record.valueEnd - record.valueStart, 0));
 		if (refusal === null) return this.#write(partition, record) || this.#writeLater(partition, record);
-		this.#refuse(refusal, partition, record);
-		return true;
+		const waits = this.#refuse(refusal, partition, record);
+		return waits === null || waits.then(() => true);
 	};
 
 	room(): Promise<void> {
@@ -114,12 +114,13 @@ export class IngestSink implements SourceSink {
 		return true;
 	}
 
-	#refuse(refusal: Refusal, partition: SourcePartition, record: SourceRecord): void {
+	/** A promise when the dead letters have no room now. */
+	#refuse(refusal: Refusal, partition: SourcePartition, record: SourceRecord): Promise<void> | null {
 		const { memory, reporter, deadLetter } = this.#parts;
 		memory.worker.add(refusal);
-		if (normal.includes(refusal)) return;
+		if (normal.includes(refusal)) return null;
 		const where = { topic: partition.topic, partition: partition.partition, offset: record.offset };
 		reporter.warn(refusal, `a record is not delivered (${refusal})`, where);
-		deadLetter?.(partition, record, refusal);
+		return deadLetter?.(partition, record, refusal) ?? null;
 	}
 }
