@@ -5,6 +5,7 @@ import {
 	type Config,
 	type ConnectionRateSettings,
 	ConnectionRates,
+	HeartbeatTimer,
 	LimitAudit,
 	type Log,
 	metricsContentType,
@@ -34,16 +35,8 @@ export interface BalancerOptions {
 	readonly log: Log;
 }
 
-export type BalancerConfig = Pick<
-	Config,
-	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "heartbeatTimeoutMs" | "allowedOrigins" | "consoleToken"
-> &
+export type BalancerConfig = Pick<Config, "lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "consoleToken"> &
 	ConnectionRateSettings;
-
-const beatMs = 1000;
-
-/** After three heartbeats that did not come, a shard is taken only when no other has room. */
-const silentMs = 3 * beatMs;
 
 /** The balancer without its process: the door, and its block of the scoreboard, of which it is the writer. */
 export class Balancer {
@@ -52,8 +45,8 @@ export class Balancer {
 	readonly #doorbells: Doorbells;
 	readonly #reception: Reception;
 	readonly #door: Door;
+	readonly #heartbeat: HeartbeatTimer;
 	#config: BalancerConfig;
-	#beat: NodeJS.Timeout | null = null;
 	#port = 0;
 
 	constructor(options: BalancerOptions) {
@@ -74,6 +67,7 @@ export class Balancer {
 		this.#reception = reception;
 		const shared = { reception, headBytesMax: config.headBytesMax, headTimeoutMs: config.headTimeoutMs, descriptorsMax: descriptorLimit() };
 		this.#door = mode === "handoff" ? this.#handoffDoor(shared) : this.#proxyDoor(shared);
+		this.#heartbeat = new HeartbeatTimer({ counters: board.balancer, sample: () => this.#monitor.sample(), onBeat: () => this.#onBeat() });
 	}
 
 	/** Where it listens, once started: the kernel's choice when the configuration says 0. */
@@ -87,8 +81,7 @@ export class Balancer {
 		board.balancer.pid = process.pid;
 		board.balancer.mode = mode === "handoff" ? BalancerMode.handoff : BalancerMode.proxy;
 		this.#monitor.start();
-		this.#onBeat();
-		this.#beat = setInterval(() => this.#onBeat(), beatMs);
+		this.#heartbeat.start();
 		this.#port = await this.#door.open(parseAddress(config.lbAddr)).catch((error: NodeJS.ErrnoException) => {
 			throw cannotListen(config.lbAddr, error);
 		});
@@ -111,9 +104,8 @@ export class Balancer {
 	}
 
 	async stop(): Promise<void> {
-		if (this.#beat !== null) clearInterval(this.#beat);
-		this.#beat = null;
 		this.#door.close();
+		this.#heartbeat.stop();
 		this.#monitor.stop();
 		this.#doorbells.close();
 	}
@@ -145,17 +137,11 @@ export class Balancer {
 	}
 
 	#picker(options: Pick<PickerOptions, "measure" | "ownMax" | "onRestart">): Picker {
-		return new Picker(this.#options.board, { ...options, silentMs, nowMs: monotonicMs });
+		return new Picker(this.#options.board, { ...options, nowMs: monotonicMs });
 	}
 
 	#onBeat(): void {
-		const { balancer } = this.#options.board;
-		const { cpuMs, residentBytes, loopLagP99Ms } = this.#monitor.sample();
-		balancer.set("heartbeatMs", monotonicMs());
-		balancer.set("cpuMs", cpuMs);
-		balancer.set("residentBytes", residentBytes);
-		balancer.set("loopLagP99Ms", loopLagP99Ms);
-		balancer.pending = this.#door.pending;
+		this.#options.board.balancer.pending = this.#door.pending;
 		this.#door.tick();
 	}
 }
@@ -173,14 +159,14 @@ function routes({ board, collectMetrics }: BalancerOptions, config: () => Balanc
 		[
 			"/health",
 			() => {
-				const report = healthReport(board, config());
+				const report = healthReport(board);
 				return json(report.status === "unhealthy" ? 503 : 200, report);
 			},
 		],
 		[
 			"/ready",
 			() => {
-				const { ready, reasons } = readiness(board, config());
+				const { ready, reasons } = readiness(board);
 				return ready ? json(200, { ready }) : json(503, { ready, reasons });
 			},
 		],

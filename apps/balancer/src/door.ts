@@ -9,7 +9,7 @@ export interface Door {
 	readonly pending: number;
 	/** Time that clients have for their heads; for those that are here as well. */
 	set headTimeoutMs(value: number);
-	/** Once a second. */
+	/** At each heartbeat. */
 	tick(): void;
 	/** Takes no new ones and works off those that are here, for at most `deadlineMs`; returns how many were cut off. */
 	drain(deadlineMs: number): Promise<number>;
@@ -24,6 +24,8 @@ export const DoorLimits = {
 	/** Connections that wait for room in a shard, and for how long: until what has just arrived there has settled. */
 	roomMax: 1024,
 	roomMs: settleMs + 50,
+	/** The same while shards serve but none of them responds: most such pauses are short, and an error helps nobody. */
+	heldUpMs: 2000,
 	/** Descriptors that are kept free for files, logs and the like; when proxying, half of them for requests that are answered here. */
 	descriptorsSpare: 128,
 } as const;

@@ -76,6 +76,8 @@ export class HandoffDoor implements Door {
 		});
 		this.#room = new RoomQueue({
 			waitMs: DoorLimits.roomMs,
+			heldUpMs: DoorLimits.heldUpMs,
+			areHeldUp: () => this.#picker.allSilent,
 			itemsMax: DoorLimits.roomMax,
 			look: () => this.#picker.look(),
 			place: ({ fd, sinceMs, isUpgrade }) => this.#place(fd, sinceMs, isUpgrade),

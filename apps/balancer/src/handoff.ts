@@ -93,7 +93,7 @@ export class Handoff {
 		row.handoffsSent = row.handoffsReceived;
 	}
 
-	/** Once a second: see the class. */
+	/** Several times a second: see the class. */
 	settle(candidates: readonly Candidate[]): void {
 		const nowMs = monotonicMs();
 		for (const { row, serving } of candidates) {

@@ -1,4 +1,5 @@
 import { type BoardRow, ShardState } from "@shardcast/bus";
+import { Heartbeat } from "@shardcast/wire";
 
 /** What picking needs of a scoreboard row; `BoardRow` fulfils it. */
 export type ShardRow = Pick<
@@ -43,15 +44,13 @@ export interface Candidate {
 	seats: number;
 	max: number;
 	serving: boolean;
-	/** Serving, but without a recent sign of life: picked only when nobody else has room. */
+	/** Serving, but without a recent heartbeat: not picked. */
 	silent: boolean;
 }
 
 export interface PickerOptions {
 	/** Sets the candidate's `load` and `seats` from its row and what is its own. */
 	readonly measure: (candidate: Candidate) => void;
-	/** Silence after which a shard is taken last. */
-	readonly silentMs: number;
 	/** `Candidate.own` at which a shard gets no more; Infinity for no bound. */
 	readonly ownMax: number;
 	/** A slot's process was replaced, and the new one serves now. */
@@ -95,6 +94,12 @@ export class Picker {
 		this.#options = options;
 	}
 
+	/** Shards serve, and none of them responds: they may only be held up. As of the last look. */
+	get allSilent(): boolean {
+		const serving = this.#candidates.filter((candidate) => candidate.serving);
+		return serving.length > 0 && serving.every((candidate) => candidate.silent);
+	}
+
 	get candidates(): readonly Candidate[] {
 		return this.#candidates;
 	}
@@ -115,7 +120,7 @@ export class Picker {
 			if (!candidate.serving) continue;
 			if (candidate.incarnation !== row.incarnation) this.#replaced(candidate);
 			candidate.serving = candidate.shunnedUntilMs <= nowMs;
-			candidate.silent = nowMs - row.get("heartbeatMs") > this.#options.silentMs;
+			candidate.silent = nowMs - row.get("heartbeatMs") > Heartbeat.silentMs;
 			candidate.max = row.connectionsMax;
 			this.#options.measure(candidate);
 		}
@@ -128,9 +133,8 @@ export class Picker {
 		let best: Candidate | null = null;
 		for (let i = 0, at = this.#next; i < count; i++, at++) {
 			const candidate = candidates[at < count ? at : at - count];
-			if (!candidate.serving || candidate.own >= this.#options.ownMax || isFull(candidate, isUpgrade)) continue;
-			if (best === null || candidate.silent < best.silent || (candidate.silent === best.silent && candidate.load < best.load))
-				best = candidate;
+			if (!candidate.serving || candidate.silent || candidate.own >= this.#options.ownMax || isFull(candidate, isUpgrade)) continue;
+			if (best === null || candidate.load < best.load) best = candidate;
 		}
 		this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
 		if (best === null) return null;

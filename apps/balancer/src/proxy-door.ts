@@ -67,6 +67,8 @@ export class ProxyDoor implements Door {
 		});
 		this.#room = new RoomQueue({
 			waitMs: DoorLimits.roomMs,
+			heldUpMs: DoorLimits.heldUpMs,
+			areHeldUp: () => this.#picker.allSilent,
 			itemsMax: DoorLimits.roomMax,
 			look: () => this.#picker.look(),
 			place: (guest) => this.#place(guest),

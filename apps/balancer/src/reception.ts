@@ -119,6 +119,7 @@ export function whyNoRoom(picker: Picker, isStopping: boolean): Refusal {
 	const { candidates } = picker;
 	const serving = candidates.filter((candidate) => candidate.serving);
 	if (serving.length === 0) return because(Refusals.noShard, `none of ${candidates.length} shards serves now`);
+	if (picker.allSilent) return because(Refusals.noShard, `none of the ${serving.length} shards that serve responds now`);
 	const seats = serving.reduce((sum, candidate) => sum + candidate.seats, 0);
 	const max = serving.reduce((sum, candidate) => sum + candidate.max, 0);
 	if (seats < max) return Refusals.behind;

@@ -4,6 +4,9 @@ const lookMs = 2;
 export interface RoomQueueOptions<T> {
 	/** How long a connection waits for room before it is refused. */
 	readonly waitMs: number;
+	/** How long it waits while the shards are only held up, as `areHeldUp` says after each look. */
+	readonly heldUpMs: number;
+	readonly areHeldUp: () => boolean;
 	readonly itemsMax: number;
 	/** Reads the shards' rows again; called before a run of `place`. */
 	readonly look: () => void;
@@ -20,7 +23,7 @@ export interface RoomQueueOptions<T> {
  */
 export class RoomQueue<T> {
 	readonly #options: RoomQueueOptions<T>;
-	#waiting: { readonly item: T; readonly deadlineMs: number }[] = [];
+	#waiting: { readonly item: T; readonly sinceMs: number }[] = [];
 	#timer: NodeJS.Timeout | null = null;
 
 	constructor(options: RoomQueueOptions<T>) {
@@ -36,7 +39,7 @@ export class RoomQueue<T> {
 			this.#options.refuse(item);
 			return;
 		}
-		this.#waiting.push({ item, deadlineMs: performance.now() + this.#options.waitMs });
+		this.#waiting.push({ item, sinceMs: performance.now() });
 		this.#timer ??= setTimeout(this.#onTimer, lookMs);
 	}
 
@@ -61,9 +64,11 @@ export class RoomQueue<T> {
 		this.#waiting = [];
 		const left: typeof waiting = [];
 		this.#options.look();
+		const { waitMs, heldUpMs, areHeldUp } = this.#options;
+		const overMs = nowMs - (areHeldUp() ? heldUpMs : waitMs);
 		for (const entry of waiting) {
 			if (this.#options.place(entry.item)) continue;
-			if (entry.deadlineMs <= nowMs) this.#options.refuse(entry.item);
+			if (entry.sinceMs <= overMs) this.#options.refuse(entry.item);
 			else left.push(entry);
 		}
 		this.#options.placed();

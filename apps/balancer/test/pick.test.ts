@@ -22,7 +22,6 @@ function boardOf(connectionsMax: readonly number[]): Scoreboard {
 function pickerOf(board: Scoreboard, options: Partial<PickerOptions> = {}): Picker {
 	const picker = new Picker(board, {
 		measure: measureHandoff,
-		silentMs: 3000,
 		ownMax: Number.POSITIVE_INFINITY,
 		nowMs: () => clock.nowMs,
 		...options,
@@ -125,10 +124,22 @@ describe("picker", () => {
 		expect(pickSlots(picker, 2)).toEqual([1, 1]);
 	});
 
-	it("takes a silent shard only when no other has room", () => {
+	it("gives a silent shard nobody, not even when no other has room, and takes it again once it responds", () => {
 		const board = boardOf([5, 1]);
-		board.row(0).set("heartbeatMs", clock.nowMs - 5000);
-		expect(pickSlots(pickerOf(board), 3)).toEqual([1, 0, 0]);
+		board.row(0).set("heartbeatMs", clock.nowMs - 900);
+		const picker = pickerOf(board);
+		expect(pickSlots(picker, 3)).toEqual([1, null, null]);
+		expect(picker.allSilent).toBe(false);
+		board.row(1).set("heartbeatMs", clock.nowMs - 900);
+		picker.look();
+		expect(picker.allSilent).toBe(true);
+		for (const row of board.rows()) row.set("heartbeatMs", clock.nowMs - 700);
+		picker.look();
+		expect(picker.allSilent).toBe(false);
+		expect(picker.pick(true)).not.toBeNull();
+		for (const row of board.rows()) row.state = ShardState.dead;
+		picker.look();
+		expect(picker.allSilent, "those that do not serve are not silent").toBe(false);
 	});
 
 	it("leaves a shard that did not answer alone for a moment, or until another process serves", () => {

@@ -6,16 +6,20 @@ describe("room queue", () => {
 	let placed: string[];
 	let refused: string[];
 	let steps: string[];
+	let heldUp: boolean;
 	let queue: RoomQueue<string>;
 
 	beforeEach(() => {
 		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
 		room = 0;
+		heldUp = false;
 		placed = [];
 		refused = [];
 		steps = [];
 		queue = new RoomQueue<string>({
 			waitMs: 20,
+			heldUpMs: 200,
+			areHeldUp: () => heldUp,
 			itemsMax: 3,
 			look: () => steps.push("look"),
 			place: (item) => {
@@ -57,6 +61,24 @@ describe("room queue", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
+	it("waits longer while the shards are only held up, and not for ever", () => {
+		heldUp = true;
+		queue.add("a");
+		queue.add("b");
+		vi.advanceTimersByTime(190);
+		expect(refused).toEqual([]);
+		room = 1;
+		vi.advanceTimersByTime(2);
+		expect(placed).toEqual(["a"]);
+		vi.advanceTimersByTime(10);
+		expect(refused).toEqual(["b"]);
+		queue.add("c");
+		vi.advanceTimersByTime(30);
+		heldUp = false;
+		vi.advanceTimersByTime(2);
+		expect(refused).toEqual(["b", "c"]);
+	});
+
 	it("refuses at once when too many wait", () => {
 		for (const item of ["a", "b", "c", "d"]) queue.add(item);
 		expect(refused).toEqual(["d"]);
@@ -66,6 +88,8 @@ describe("room queue", () => {
 	it("keeps what comes back while it places", () => {
 		const again = new RoomQueue<string>({
 			waitMs: 20,
+			heldUpMs: 20,
+			areHeldUp: () => false,
 			itemsMax: 9,
 			look: () => {},
 			place: () => true,

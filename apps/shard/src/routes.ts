@@ -1,10 +1,9 @@
 import { healthReport, readiness, type Scoreboard } from "@shardcast/bus";
-import { type Config, metricsContentType } from "@shardcast/service";
+import { metricsContentType } from "@shardcast/service";
 import { type HttpReply, json, refusal } from "./http-reply.ts";
 
 export interface RoutesParts {
 	readonly board: Scoreboard;
-	readonly config: Pick<Config, "heartbeatTimeoutMs">;
 	/** The metrics of the whole cluster. */
 	readonly metrics: () => Promise<string>;
 }
@@ -22,15 +21,15 @@ type Answer = (parts: RoutesParts) => HttpReply | Promise<HttpReply>;
 const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
 	[
 		"/health",
-		({ board, config }) => {
-			const report = healthReport(board, config);
+		({ board }) => {
+			const report = healthReport(board);
 			return now(report.status === "unhealthy" ? 503 : 200, report);
 		},
 	],
 	[
 		"/ready",
-		({ board, config }) => {
-			const { ready, reasons } = readiness(board, config);
+		({ board }) => {
+			const { ready, reasons } = readiness(board);
 			return ready ? now(200, { ready }) : now(503, { ready, reasons });
 		},
 	],

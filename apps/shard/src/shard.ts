@@ -183,10 +183,10 @@ export class Shard {
 				return live.bufferedBytesLeast * turnShareOfBuffer;
 			},
 		});
-		this.#vitals = new Vitals({ counters: row, bus, sample: options.sample, onBeat: () => this.#beat() });
+		this.#vitals = new Vitals({ counters: row, bus, sample: options.sample, onSecond: () => this.#everySecond() });
 	}
 
-	#beat(): void {
+	#everySecond(): void {
 		this.#leaving.expire();
 		this.#admission.tick();
 	}
@@ -277,12 +277,13 @@ export class Shard {
 
 	async stop(): Promise<void> {
 		this.#draining = true;
-		this.#vitals.stop();
 		await this.#options.ingest?.stop();
 		this.engine.stop();
 		this.#intake?.close();
 		this.#sockets.close();
 		this.#options.bus.close();
+		// Last: whoever waits for this process to leave must see whether it still works on it.
+		this.#vitals.stop();
 	}
 
 	#handlers(): SocketHandlers {
@@ -326,7 +327,7 @@ export class Shard {
 			connections: (count) => {
 				row.connections = count;
 			},
-			request: (method, path) => answerRequest(method, path, { ...this.#options, config: this.#live.config }),
+			request: (method, path) => answerRequest(method, path, this.#options),
 			requested: () => row.add("httpRequests", 1),
 			watch: (head) => {
 				if (this.#draining) return stopping();
@@ -353,7 +354,6 @@ export class Shard {
 		return consoleSnapshot(board, {
 			version,
 			open: this.#live.isKey === null,
-			heartbeatTimeoutMs: config.heartbeatTimeoutMs,
 			atMs: Date.now(),
 			monotonicMs: monotonicMs(),
 			channels: busiest,

@@ -142,7 +142,6 @@ export class Supervisor {
 		const fields = { connections, timeoutMs: config.shutdownTimeoutMs };
 		this.#log.info(fields, `shutting down: ${reason}; ${connections} connections on ${this.#shards.length} shards`);
 		memory.state = ClusterState.stopping;
-		this.#watchdog.stop();
 		this.#boardWatch.stop();
 
 		const firstStepMs = deadline.leftMs() * balancerShare;
@@ -177,7 +176,6 @@ export class Supervisor {
 
 	async #killAll(status: number): Promise<void> {
 		this.#ending = "killing";
-		this.#watchdog.stop();
 		this.#boardWatch.stop();
 		await Promise.all(this.#children.map((child) => child.kill()));
 		this.#end(status);
@@ -185,6 +183,7 @@ export class Supervisor {
 
 	/** No child is left. */
 	#end(status: number): void {
+		this.#watchdog.stop();
 		this.#facts.memory.remove();
 		this.#ready.resolve(false);
 		this.#finished.resolve({ status: this.#failure?.exitStatus ?? status, failure: this.#failure });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { Watchdog } from "../src/children/watchdog.ts";
+import { Watchdog, type Watched } from "../src/children/watchdog.ts";
 
 beforeEach(() => {
 	vi.useFakeTimers();
@@ -8,47 +8,99 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
+/** A child whose heartbeat the test sets, and what the watchdog has told it. */
+class Child implements Watched {
+	beatMs: number | null = 1;
+	readonly told: string[] = [];
+	onSilent(): void {
+		this.told.push("silent");
+	}
+	onRecovered(): void {
+		this.told.push("recovered");
+	}
+	onHung(): void {
+		if (this.told.at(-1) !== "hung") this.told.push("hung");
+	}
+}
+
 function watched(timeoutMs: number) {
-	const looks: number[] = [];
+	const child = new Child();
 	const clock = { nowMs: 0 };
-	const watchdog = new Watchdog([{ checkHeartbeat: (nowMs) => looks.push(nowMs) }], timeoutMs, () => clock.nowMs);
-	/** The machine runs for so long, and its clock with it. */
-	const run = (ms: number) => {
+	const watchdog = new Watchdog([child], timeoutMs, () => clock.nowMs);
+	watchdog.start();
+	/** The machine runs for so long, and its clock with it; the child beats, or not. */
+	const run = (ms: number, beats: boolean) => {
 		for (let passed = 0; passed < ms; passed += 10) {
 			clock.nowMs += 10;
+			if (beats && clock.nowMs % 200 === 0) child.beatMs = clock.nowMs;
 			vi.advanceTimersByTime(10);
 		}
 	};
-	return { looks, clock, watchdog, run };
+	return { child, clock, watchdog, run };
 }
 
-it("looks every second, or four times per time-out when that is shorter", () => {
-	const slow = watched(10_000);
-	slow.watchdog.start();
-	slow.run(3000);
-	expect(slow.looks).toEqual([1000, 2000, 3000]);
-	slow.watchdog.stop();
-	const quick = watched(400);
-	quick.watchdog.start();
-	quick.run(300);
-	expect(quick.looks).toEqual([100, 200, 300]);
-	quick.watchdog.stop();
+it("says within a second that a child does not respond, and has it killed a little after the time-out", () => {
+	const { child, run } = watched(2500);
+	run(5000, true);
+	expect(child.told).toEqual([]);
+	run(1000, false);
+	expect(child.told).toEqual(["silent"]);
+	run(1400, false);
+	expect(child.told).toEqual(["silent"]);
+	run(300, false);
+	expect(child.told).toEqual(["silent", "hung"]);
 });
 
-it("lets one look pass after the machine stood still, and only one", () => {
-	const { looks, clock, watchdog, run } = watched(10_000);
-	watchdog.start();
-	run(1000);
+it("leaves a child alone that was only held up, and says that it is back", () => {
+	const { child, run } = watched(2500);
+	run(1000, true);
+	run(2000, false);
+	run(1000, true);
+	run(2000, false);
+	run(200, true);
+	expect(child.told).toEqual(["silent", "recovered", "silent", "recovered"]);
+});
+
+it("does not count the time in which the whole machine stood still", () => {
+	const { child, clock, run } = watched(2500);
+	run(1000, true);
 	clock.nowMs += 60_000;
-	run(2000);
-	expect(looks).toEqual([1000, 63_000]);
-	watchdog.stop();
+	// Children have as much time to beat again as if nothing had been.
+	run(2000, false);
+	expect(child.told).toEqual(["silent"]);
+	run(600, false);
+	expect(child.told).toEqual(["silent", "hung"]);
 });
 
-it("looks no more once it has been stopped", () => {
-	const { looks, watchdog, run } = watched(10_000);
-	watchdog.start();
+it("counts a little of each look when the machine is so slow that all of them come late", () => {
+	const { child, clock, run } = watched(2500);
+	for (let look = 0; look < 20; look++) {
+		clock.nowMs += 900;
+		run(100, false);
+	}
+	expect(child.told).toEqual(["silent", "hung"]);
+});
+
+it("does not look at a child that has no reason to beat, and gives it the whole time once it has", () => {
+	const { child, run } = watched(1000);
+	child.beatMs = null;
+	run(5000, false);
+	child.beatMs = 1;
+	run(700, false);
+	expect(child.told).toEqual([]);
+	run(500, false);
+	expect(child.told).toEqual(["silent", "hung"]);
+});
+
+it("takes up another time-out while it runs, and looks no more once it has been stopped", () => {
+	const { child, watchdog, run } = watched(10_000);
+	run(2000, false);
+	expect(child.told).toEqual(["silent"]);
+	watchdog.heartbeatTimeoutMs = 1000;
+	run(200, false);
+	expect(child.told).toEqual(["silent", "hung"]);
 	watchdog.stop();
-	run(5000);
-	expect(looks).toEqual([]);
+	child.beatMs = 2;
+	run(5000, false);
+	expect(child.told).toEqual(["silent", "hung"]);
 });

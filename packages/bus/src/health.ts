@@ -1,4 +1,4 @@
-import { monotonicMs } from "@shardcast/wire";
+import { Heartbeat, monotonicMs } from "@shardcast/wire";
 import type { BoardRow } from "./board-row.ts";
 import type { Scoreboard } from "./scoreboard.ts";
 import { BalancerMode, ClusterState, ShardState, type ShardTrouble, shardTroubles } from "./scoreboard-descriptor.ts";
@@ -36,8 +36,6 @@ export interface ShardHealth {
 }
 
 export interface HealthOptions {
-	/** A process that serves and has given no sign of life for so long is taken for hung. */
-	readonly heartbeatTimeoutMs: number;
 	/** `monotonicMs()` by default. */
 	readonly nowMs?: number;
 }
@@ -55,11 +53,11 @@ const troubleSentences = new Map<ShardTrouble, string>(shardTroubles);
 const modeNames = { [BalancerMode.none]: "none", [BalancerMode.handoff]: "handoff", [BalancerMode.proxy]: "proxy" } as const;
 
 /** The state of the whole cluster, read off the scoreboard by whichever process is asked. */
-export function healthReport(board: Scoreboard, { heartbeatTimeoutMs, nowMs = monotonicMs() }: HealthOptions): HealthReport {
-	const shards = board.rows().map((row) => shardHealth(row, heartbeatTimeoutMs, nowMs));
+export function healthReport(board: Scoreboard, { nowMs = monotonicMs() }: HealthOptions = {}): HealthReport {
+	const shards = board.rows().map((row) => shardHealth(row, nowMs));
 	const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
 	const maxConnections = shards.reduce((sum, shard) => sum + shard.max, 0);
-	const balancer = balancerHealth(board, heartbeatTimeoutMs, nowMs);
+	const balancer = balancerHealth(board, nowMs);
 	const reasons: string[] = [];
 	if (board.clusterState === ClusterState.stopping) reasons.push("the cluster is stopping");
 	if (connections > utilisationMax * maxConnections) reasons.push(`${percent(connections, maxConnections)} of all connections are in use`);
@@ -80,8 +78,8 @@ export function healthReport(board: Scoreboard, { heartbeatTimeoutMs, nowMs = mo
 }
 
 /** Whether a client that comes now finds every shard serving. Asked by orchestrators before they send traffic. */
-export function readiness(board: Scoreboard, { heartbeatTimeoutMs, nowMs = monotonicMs() }: HealthOptions): Readiness {
-	const shards = board.rows().map((row) => shardHealth(row, heartbeatTimeoutMs, nowMs));
+export function readiness(board: Scoreboard, { nowMs = monotonicMs() }: HealthOptions = {}): Readiness {
+	const shards = board.rows().map((row) => shardHealth(row, nowMs));
 	const reasons = shards
 		.filter(({ status }) => status !== "healthy" && status !== "degraded")
 		.map(({ id, reason }) => `shard ${id}: ${reason}`);
@@ -90,10 +88,10 @@ export function readiness(board: Scoreboard, { heartbeatTimeoutMs, nowMs = monot
 	return { ready: reasons.length === 0, reasons };
 }
 
-function shardHealth(row: BoardRow, heartbeatTimeoutMs: number, nowMs: number): ShardHealth {
+function shardHealth(row: BoardRow, nowMs: number): ShardHealth {
 	const { slot: id, pid, port, connections, connectionsMax: max, restarts } = row;
 	const core = row.core < 0 ? null : row.core;
-	let { status, reason } = memberHealth(row.state, row.get("heartbeatMs"), heartbeatTimeoutMs, nowMs);
+	let { status, reason } = memberHealth(row.state, row.get("heartbeatMs"), nowMs);
 	if (status === "healthy" && connections > utilisationMax * max) {
 		status = "degraded";
 		reason = `${percent(connections, max)} of its connections are in use`;
@@ -107,18 +105,13 @@ function shardHealth(row: BoardRow, heartbeatTimeoutMs: number, nowMs: number): 
 	return { id, pid, core, port, status, ...(reason === undefined ? {} : { reason }), connections, max, utilisation, restarts };
 }
 
-function balancerHealth(board: Scoreboard, heartbeatTimeoutMs: number, nowMs: number): { status: MemberStatus | "none"; reason?: string } {
+function balancerHealth(board: Scoreboard, nowMs: number): { status: MemberStatus | "none"; reason?: string } {
 	const { balancer } = board;
 	if (balancer.state === ShardState.empty) return { status: "none" };
-	return memberHealth(balancer.state, balancer.get("heartbeatMs"), heartbeatTimeoutMs, nowMs);
+	return memberHealth(balancer.state, balancer.get("heartbeatMs"), nowMs);
 }
 
-function memberHealth(
-	state: ShardState,
-	heartbeatMs: number,
-	heartbeatTimeoutMs: number,
-	nowMs: number,
-): { status: MemberStatus; reason?: string } {
+function memberHealth(state: ShardState, heartbeatMs: number, nowMs: number): { status: MemberStatus; reason?: string } {
 	switch (state) {
 		case ShardState.empty:
 		case ShardState.starting:
@@ -129,8 +122,8 @@ function memberHealth(
 			return { status: "unhealthy", reason: "down, to be restarted" };
 		case ShardState.serving: {
 			const silentMs = nowMs - heartbeatMs;
-			if (silentMs <= heartbeatTimeoutMs) return { status: "healthy" };
-			return { status: "unhealthy", reason: `no heartbeat for ${Math.round(silentMs / 1000)} s` };
+			if (silentMs <= Heartbeat.silentMs) return { status: "healthy" };
+			return { status: "unhealthy", reason: `not responding: no heartbeat for ${(silentMs / 1000).toFixed(1)} s` };
 		}
 		default:
 			return unknownState(state);

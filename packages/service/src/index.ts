@@ -22,6 +22,7 @@ export * from "./cpus/available-cpus.ts";
 export * from "./deadline.ts";
 export * from "./event-log.ts";
 export * from "./hang-up.ts";
+export * from "./heartbeat-timer.ts";
 export * from "./kafka/channel-template.ts";
 export * from "./kafka/subscription.ts";
 export * from "./log.ts";

@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Heartbeat } from "@shardcast/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
 	ConfigError,
@@ -117,6 +118,9 @@ describe("values", () => {
 			idleTimeoutMs: 0,
 			messageRate: 0,
 		});
+		// Five heartbeats: with less, a late one would kill a healthy process.
+		expect(mistakesOf(() => load({ heartbeatTimeoutMs: "999ms" }))).toEqual(['--heartbeat-timeout: "999ms" is not between 1s and 1h']);
+		expect(load({ heartbeatTimeoutMs: "1s" }).config.heartbeatTimeoutMs).toBeGreaterThanOrEqual(5 * Heartbeat.everyMs);
 		expect(mistakesOf(() => load({ headTimeoutMs: "0" }))).toEqual(['--head-timeout: "0" is not between 100ms and 5m']);
 	});
 });

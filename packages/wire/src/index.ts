@@ -1,4 +1,5 @@
 export * from "./bus-record.ts";
 export * from "./channel-hash.ts";
 export * from "./close-codes.ts";
+export * from "./heartbeat.ts";
 export * from "./record-head.ts";

@@ -45,7 +45,6 @@ export interface ConsoleSnapshot {
 export interface SnapshotFacts {
 	readonly version: string;
 	readonly open: boolean;
-	readonly heartbeatTimeoutMs: number;
 	readonly atMs: number;
 	readonly monotonicMs: number;
 	readonly channels: readonly BusyChannel[];
@@ -56,7 +55,7 @@ export interface SnapshotFacts {
 
 /** Reads the whole cluster off the scoreboard: any shard can make it. */
 export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): ConsoleSnapshot {
-	const { shards, balancer, ...cluster } = healthReport(board, { heartbeatTimeoutMs: facts.heartbeatTimeoutMs, nowMs: facts.monotonicMs });
+	const { shards, balancer, ...cluster } = healthReport(board, { nowMs: facts.monotonicMs });
 	const rows = new Map(board.rows().map((row) => [row.slot, row]));
 	const snapshots = new Map([...rows].map(([slot, row]) => [slot, row.snapshot()]));
 	const started = [...snapshots.values()].map(({ counters }) => counters.startedMs).filter((ms) => ms > 0);

@@ -14,6 +14,7 @@ import {
 } from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
 import type { RestartPolicy } from "./restart-policy.ts";
+import type { Watched } from "./watchdog.ts";
 
 /** What is particular to one child; the supervisor provides it. */
 export interface ChildSpec {
@@ -67,13 +68,15 @@ interface Life {
 	drained: Omit<ChildDrained, "finished"> | null;
 	/** Connections that it had when it was found dead. */
 	connectionsLost: number;
+	/** It hung, and has been sent SIGKILL. */
+	killed: boolean;
 }
 
 /**
  * Keeps one child alive through all its incarnations: starts it, restarts it when it dies or hangs, drains it at the end. One owner,
  * the supervisor.
  */
-export class SupervisedChild {
+export class SupervisedChild implements Watched {
 	readonly #spec: ChildSpec;
 	readonly #log: Log;
 	#state: State = { kind: "idle" };
@@ -107,14 +110,29 @@ export class SupervisedChild {
 		if (life.process.pid !== undefined) life.link.send(this.#spec.prepare(this.#incarnation, life.process.pid));
 	}
 
-	/** Kills the child when it has not given a heartbeat for too long; to be called at intervals. */
-	checkHeartbeat(nowMs: number): void {
-		if (this.#state.kind !== "serving") return;
-		const silentMs = nowMs - Math.max(this.#spec.lastBeatMs(), this.#state.readyMs);
-		if (silentMs <= this.#spec.timeouts().heartbeatTimeoutMs) return;
-		const { process } = this.#state.life;
-		this.#log.error({ childPid: process.pid }, `${this.name} hangs: no heartbeat for ${Math.round(silentMs)} ms; killing it`);
-		process.kill("SIGKILL");
+	/** A child that works off what it has beats as one that serves. */
+	get beatMs(): number | null {
+		return this.#state.kind === "serving" || this.#state.kind === "leaving" ? this.#spec.lastBeatMs() : null;
+	}
+
+	onSilent(silentMs: number): void {
+		const { heartbeatTimeoutMs } = this.#spec.timeouts();
+		const whatFollows = `it gets no new clients, and is killed after ${heartbeatTimeoutMs} ms`;
+		this.#log.warn(`${this.name} does not respond: no heartbeat for ${Math.round(silentMs)} ms; ${whatFollows}`);
+	}
+
+	onRecovered(silentMs: number): void {
+		this.#log.info(`${this.name} responds again, after ${Math.round(silentMs)} ms`);
+	}
+
+	/** Its siblings wait for it: until it is dead and reaped nobody may take away what it may still touch. */
+	onHung(silentMs: number): void {
+		if (this.#state.kind !== "serving" && this.#state.kind !== "leaving") return;
+		const { life } = this.#state;
+		if (life.killed) return;
+		life.killed = true;
+		this.#log.error({ childPid: life.process.pid }, `${this.name} hangs: no heartbeat for ${Math.round(silentMs)} ms; killing it`);
+		life.process.kill("SIGKILL");
 	}
 
 	/** False when there is no process that could hear it. */
@@ -191,7 +209,7 @@ export class SupervisedChild {
 			(message) => this.#onMessage(life, message),
 			(what) => this.#spec.answer(what),
 		);
-		const life: Life = { process, link, exited: exitOf(process), fatal: null, drained: null, connectionsLost: 0 };
+		const life: Life = { process, link, exited: exitOf(process), fatal: null, drained: null, connectionsLost: 0, killed: false };
 		void life.exited.then(() => this.#onExit(life));
 		return life;
 	}

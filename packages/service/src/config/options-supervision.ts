@@ -1,3 +1,4 @@
+import { Heartbeat } from "@shardcast/wire";
 import { duration, integer } from "./option.ts";
 
 /** When children are restarted, and when the supervisor gives up. */
@@ -40,12 +41,12 @@ export const supervisionOptions = {
 	}),
 	heartbeatTimeoutMs: duration({
 		flag: "heartbeat-timeout",
-		default: 10_000,
-		minMs: 200,
+		default: 2500,
+		minMs: Heartbeat.timeoutMsMin,
 		maxMs: 3_600_000,
 		commands: ["multi"],
 		live: true,
-		help: "Silence after which a process counts as hung, is killed and restarted.",
+		help: "Silence after which a process counts as hung, is killed and restarted; heartbeats come five times a second.",
 	}),
 	readyTimeoutMs: duration({
 		flag: "ready-timeout",
