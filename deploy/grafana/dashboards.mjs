@@ -324,6 +324,10 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 		[query(`sum by (reason) (${rate("shardcast_drops_total")})`, "{{reason}}")],
 		{ stack: true },
 	),
+	lines("Slow clients", "Clients closed because they read too slowly, and connections reset because nothing was read even then.", "short", [
+		query(sumRate("shardcast_disconnects_total", 'code="3008"'), "closed with 3008"),
+		query(sumRate("shardcast_clients_reset_total"), "reset"),
+	]),
 	lines("Back-pressure", "Publishes that found the bus full, by the shard whose ring it was.", "short", [
 		query(rate("shardcast_bus_backpressured_total"), "shard {{shard}}"),
 	]),

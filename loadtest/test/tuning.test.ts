@@ -1,13 +1,13 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { heldByKernel, parseSocketQueues } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runBench } from "../src/bench/report.ts";
 import { grown, parseCounters, readCounters } from "../src/bench/tuning/kernel-counters.ts";
 import { withSettings } from "../src/bench/tuning/kernel-settings.ts";
 import { isInOwnNamespace, setLoopbackMtu } from "../src/bench/tuning/namespace.ts";
 import { parseTuningOptions } from "../src/bench/tuning/options.ts";
-import { heldByKernel, parseSocketQueues } from "../src/bench/tuning/socket-queues.ts";
 import { variantTable } from "../src/bench/tuning/variant-table.ts";
 
 let directory: string;
@@ -64,7 +64,7 @@ describe("what the kernel holds of a socket", () => {
 	});
 
 	it("is summed over both ends of a client's connection, the mean over the clients", () => {
-		expect(heldByKernel([0xc001, 0xc002], text)).toBe((1024 + 256 + 2048) / 2);
+		expect(heldByKernel([0xc001, 0xc002], parseSocketQueues(text))).toBe((1024 + 256 + 2048) / 2);
 	});
 });
 

@@ -1,5 +1,6 @@
 import { CloseCode, closeReasons } from "@shardcast/wire";
 import type { Client } from "./client.ts";
+import type { Counters } from "./counters.ts";
 
 export interface LeavingClientsOptions {
 	/** `--max-buffered`: above it uWebSockets.js sends nothing to a client any more, not even a close frame. */
@@ -7,6 +8,9 @@ export interface LeavingClientsOptions {
 	/** How long a client may take to read so much that a close frame fits behind what it already has. */
 	readonly deadlineMs: number;
 	readonly nowMs: () => number;
+	/** Runs the callback and resets the connections that it closes; returns how many. */
+	readonly resetting: (close: () => void) => number;
+	readonly counters: Pick<Counters, "add">;
 }
 
 /** Room for the close frame itself. */
@@ -15,7 +19,8 @@ const closeFrameBytes = 256;
 /**
  * Clients that are being closed but have too much unread to be told why. What they have stays contiguous: they are out of all
  * topics, so after the first message that they could not take comes nothing but the close frame, once there is room for it.
- * A client that does not even read that far is cut when its time is up.
+ * A client that does not even read that far is cut when its time is up: its connection is reset, or the kernel would keep what is unsent,
+ * some MB, for a minute or more.
  *
  * One owner, the shard's loop. Bound: the number of clients; each stays `deadlineMs` at most.
  */
@@ -50,7 +55,18 @@ export class LeavingClients {
 	/** Cuts those whose time is up. About once a second. */
 	expire(): void {
 		const nowMs = this.#options.nowMs();
-		for (const [client, deadlineMs] of this.#deadlines) if (deadlineMs <= nowMs) client.close();
+		const expired: Client[] = [];
+		for (const [client, deadlineMs] of this.#deadlines) if (deadlineMs <= nowMs) expired.push(client);
+		this.cut(expired);
+	}
+
+	/** Resets the connections of clients that do not read. Many in one call: each looks at every descriptor of the process. */
+	cut(clients: readonly Client[]): void {
+		if (clients.length === 0) return;
+		const reset = this.#options.resetting(() => {
+			for (const client of clients) client.close();
+		});
+		this.#options.counters.add("clientsReset", reset);
 	}
 
 	#tell(client: Client): boolean {

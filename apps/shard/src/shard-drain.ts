@@ -59,7 +59,10 @@ export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Pr
 	await inTime(engine.whenEmpty(), deadline.leftMs());
 	const lingerMs = Math.min(lingerMsMax, deadline.leftMs());
 	await lingered(parts.openAtStart, { deadlineMs: lingerMs, open: openDescriptors, ...clock });
-	return { unfinished: parts.unfinished(), unread: untold + leaving.count };
+	const unread = untold + leaving.count;
+	// Their connections would outlive this process, with all that they did not read.
+	leaving.cut(clients.snapshot());
+	return { unfinished: parts.unfinished(), unread };
 }
 
 /** Waits for the work, but no longer than that; what was not done is counted at the end. */

@@ -1,4 +1,5 @@
 import { ShardState } from "@shardcast/bus";
+import { closeWithReset } from "@shardcast/native";
 import {
 	addressKey,
 	addressKeyOf,
@@ -97,7 +98,13 @@ export class Shard {
 		this.#publisherRate = new RateLimit(config.messageRate, publishersMax);
 		this.#rooms = new Rooms(everybody, connectionsMax);
 		const senders = new SenderIds<Client>();
-		this.#leaving = new LeavingClients({ bufferedBytesMax: () => live.bufferedBytesLeast, deadlineMs: leavingDeadlineMs, nowMs });
+		this.#leaving = new LeavingClients({
+			bufferedBytesMax: () => live.bufferedBytesLeast,
+			deadlineMs: leavingDeadlineMs,
+			nowMs,
+			resetting: closeWithReset,
+			counters: row,
+		});
 		this.clients = new Clients({ rooms: this.#rooms, senders, leaving: this.#leaving, counters: row, words: row, soon: setImmediate });
 		this.#held = new HeldFrames(heldLimits);
 		this.#publisher = new Publisher({

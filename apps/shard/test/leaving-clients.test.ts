@@ -5,8 +5,19 @@ import { LeavingClients } from "../src/leaving-clients.ts";
 
 function setup() {
 	const clock = { ms: 0 };
-	const leaving = new LeavingClients({ bufferedBytesMax: () => 1000, deadlineMs: 5000, nowMs: () => clock.ms });
 	const ends: string[] = [];
+	const counted: [string, number][] = [];
+	const leaving = new LeavingClients({
+		bufferedBytesMax: () => 1000,
+		deadlineMs: 5000,
+		nowMs: () => clock.ms,
+		resetting: (close) => {
+			const before = ends.length;
+			close();
+			return ends.length - before;
+		},
+		counters: { add: (name, count) => counted.push([name, count]) },
+	});
 	let buffered = 0;
 	const client = {
 		leaving: 0,
@@ -23,7 +34,7 @@ function setup() {
 	const buffer = (bytes: number) => {
 		buffered = bytes;
 	};
-	return { clock, leaving, ends, client, buffer };
+	return { clock, leaving, ends, client, buffer, counted };
 }
 
 describe("clients that leave", () => {
@@ -49,7 +60,7 @@ describe("clients that leave", () => {
 	});
 
 	it("are cut when their time is up", () => {
-		const { leaving, client, ends, buffer, clock } = setup();
+		const { leaving, client, ends, buffer, clock, counted } = setup();
 		buffer(2000);
 		leaving.close(client, CloseCode.slow);
 		clock.ms = 4999;
@@ -59,5 +70,7 @@ describe("clients that leave", () => {
 		leaving.expire();
 		expect(ends).toEqual(["cut"]);
 		expect(leaving.count).toBe(0);
+		leaving.expire();
+		expect(counted).toEqual([["clientsReset", 1]]);
 	});
 });

@@ -147,6 +147,7 @@ export const shardCounters = [
 	["addressesUncounted", "WebSockets not counted towards --max-connections-per-ip because the table of addresses was full"],
 	["closedRateLimited", "clients closed with 1008 because they sent more messages per second than --message-rate allows"],
 	["closedNoCode", "clients that closed without saying why (1005), as a browser does that is told to close"],
+	["clientsReset", "connections of clients reset because they did not read what waited for them, not even after their close was decided"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

@@ -18,6 +18,7 @@ export interface Libc {
 	recv(fd: number, into: Uint8Array, bytes: number, flags: number): number;
 	setsockopt(fd: number, level: number, option: number, value: Int32Array, valueBytes: number): number;
 	fcntl(fd: number, command: number, argument: number): number;
+	ioctl(fd: number, request: number, value: Int32Array): number;
 	close(fd: number): number;
 	mkfifo(path: string, mode: number): number;
 	prctl(operation: number, argument2: number, argument3: number, argument4: number, argument5: number): number;
@@ -82,8 +83,9 @@ function bind(koffi: typeof import("koffi")): Libc {
 		poll: library.func("int poll(void *descriptors, unsigned long count, int timeoutMs)"),
 		recv: library.func("int64_t recv(int fd, void *into, size_t bytes, int flags)"),
 		setsockopt: library.func("int setsockopt(int fd, int level, int option, void *value, uint32_t bytes)"),
-		// fcntl and prctl are variadic in C; on both architectures Linux passes such integers like any others.
+		// fcntl, ioctl and prctl are variadic in C; on both architectures Linux passes such arguments like any others.
 		fcntl: library.func("int fcntl(int fd, int command, long argument)"),
+		ioctl: library.func("int ioctl(int fd, unsigned long request, void *value)"),
 		close: library.func("int close(int fd)"),
 		mkfifo: library.func("int mkfifo(const char *path, uint32_t mode)"),
 		prctl: library.func("int prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d)"),

@@ -5,6 +5,7 @@ export * from "./http.ts";
 export * from "./managed-process.ts";
 export * from "./ports.ts";
 export * from "./proc.ts";
+export * from "./socket-queues.ts";
 export * from "./wait.ts";
 export * from "./websocket/frame-parser.ts";
 export * from "./websocket/frames.ts";

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Scrape } from "@shardcast/testkit";
+import { heldByKernel, Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
 import { sendProblems } from "../../result.ts";
 import { spreadOf } from "../spread.ts";
 import { benchClients, connectAll, type Subject, withEnds } from "../subject.ts";
 import { startFlagged } from "./flagged-cluster.ts";
 import { SlowClients } from "./slow-clients.ts";
-import { heldByKernel } from "./socket-queues.ts";
 
 /**
  * What a client that stops reading costs, and how long it is borne with: some clients read as fast as they can, others stop, and

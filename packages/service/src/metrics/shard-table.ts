@@ -58,6 +58,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 		})),
 	),
 	counter(
+		"shardcast_clients_reset_total",
+		"connections",
+		"Connections that were reset because the client did not read on after its close was decided; the kernel frees at once what was unsent.",
+		perShard(({ counters }) => counters.clientsReset),
+	),
+	counter(
 		"shardcast_connections_refused_total",
 		"connections",
 		"Connections that a shard refused, by the limit that they met: full is its own, per_ip --max-connections-per-ip, rate and rate_per_ip those of its own port.",

@@ -23,11 +23,16 @@ export function parseSocketQueues(text: string): SocketQueue[] {
 	return queues;
 }
 
+/** All TCP sockets over IPv4 in this network namespace, those without a process included. */
+export function socketQueues(): SocketQueue[] {
+	return parseSocketQueues(readFileSync("/proc/net/tcp", "latin1"));
+}
+
 /** Bytes that the kernel holds at both ends of connections of this machine to itself, by the clients' ports: the mean of one connection. */
-export function heldByKernel(clientPorts: readonly number[], text = readFileSync("/proc/net/tcp", "latin1")): number {
+export function heldByKernel(clientPorts: readonly number[], queues = socketQueues()): number {
 	const clients = new Set(clientPorts);
 	let bytes = 0;
-	for (const { localPort, remotePort, unsentBytes, unreadBytes } of parseSocketQueues(text)) {
+	for (const { localPort, remotePort, unsentBytes, unreadBytes } of queues) {
 		if (clients.has(remotePort)) bytes += unsentBytes;
 		if (clients.has(localPort)) bytes += unreadBytes;
 	}

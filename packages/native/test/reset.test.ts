@@ -1,0 +1,100 @@
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { descriptorsOf, openedSince, socketQueues, waitFor } from "@shardcast/testkit";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { closeWithReset } from "../src/index.ts";
+
+interface Connection {
+	readonly client: Socket;
+	readonly accepted: Socket;
+}
+
+/** More than the kernel's buffers at both ends hold. */
+const tooMuch = Buffer.alloc(48 * 1024 * 1024);
+
+describe("closeWithReset", () => {
+	let server: Server;
+	const sockets: Socket[] = [];
+	beforeEach(async () => {
+		server = createServer().listen(0, "127.0.0.1");
+		await once(server, "listening");
+	});
+	afterEach(() => {
+		for (const socket of sockets.splice(0)) socket.destroy();
+		server.close();
+	});
+
+	/** A client that reads nothing until it is told to. */
+	async function connection(): Promise<Connection> {
+		const taken = once(server, "connection");
+		const client = connect((server.address() as { port: number }).port, "127.0.0.1");
+		client.pause();
+		const [accepted] = (await taken) as [Socket];
+		for (const socket of [client, accepted]) {
+			socket.on("error", () => {});
+			sockets.push(socket);
+		}
+		return { client, accepted };
+	}
+	const unsent = ({ client }: Connection) => socketQueues().find(({ remotePort }) => remotePort === client.localPort)?.unsentBytes ?? 0;
+	async function stuckConnection(): Promise<Connection> {
+		const made = await connection();
+		made.accepted.write(tooMuch);
+		await waitFor(() => unsent(made) > 1024 * 1024, { deadlineMs: 5000, what: "a full send buffer" });
+		return made;
+	}
+	/** All that comes. Node does not tell a reset from an end when there was something left to read. */
+	async function bytesRead({ client }: Connection): Promise<number> {
+		let bytes = 0;
+		client.on("data", (data) => {
+			bytes += data.length;
+		});
+		client.resume();
+		await once(client, "close");
+		return bytes;
+	}
+
+	it("36: frees what could not be sent; other connections and other kinds of descriptors are left alone", async () => {
+		const [cut, stays] = [await stuckConnection(), await stuckConnection()];
+		const idle = await connection();
+		const before = descriptorsOf(process.pid);
+		expect(
+			closeWithReset(() => {
+				cut.accepted.destroy();
+				idle.accepted.destroy();
+				// A descriptor that is given out again at once is not taken for the one that was closed.
+				closeSync(openSync("/dev/null", "r"));
+			}),
+		).toBe(1);
+		expect(openedSince(before)).toEqual([]);
+		expect(unsent(cut)).toBe(0);
+		expect(await bytesRead(cut)).toBeLessThan(tooMuch.length / 2);
+		expect(await bytesRead(idle)).toBe(0);
+		stays.accepted.end();
+		expect(await bytesRead(stays)).toBe(tooMuch.length);
+	});
+
+	it("a socket whose descriptor is another file's afterwards counts as closed", async () => {
+		const cut = await stuckConnection();
+		let opened = -1;
+		const reset = closeWithReset(() => {
+			cut.accepted.destroy();
+			opened = openSync("/dev/null", "r");
+		});
+		closeSync(opened);
+		expect([reset, unsent(cut)]).toEqual([1, 0]);
+	});
+
+	it("lets an error of the callback through and leaves no descriptor behind", async () => {
+		const stays = await stuckConnection();
+		const before = descriptorsOf(process.pid);
+		expect(() =>
+			closeWithReset(() => {
+				throw new Error("no");
+			}),
+		).toThrow("no");
+		expect(openedSince(before)).toEqual([]);
+		expect(unsent(stays)).toBeGreaterThan(0);
+	});
+});
