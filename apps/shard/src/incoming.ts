@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { RateLimit } from "@shardcast/service";
 import { type ChannelList, CloseCode, RecordKind } from "@shardcast/wire";
 import { addressOf, type Client } from "./client.ts";
@@ -119,6 +120,9 @@ export class Incoming {
 				// What a handler puts in goes out, so it is held to the same limit as what came in.
 				if (context.payload.length > this.#parts.payloadBytesMax)
 					throw new RangeError(`a handler made a message of ${context.payload.length} bytes`);
+				// A text frame that is no UTF-8 would make every client close its connection.
+				if (context.kind === RecordKind.text && !isUtf8(context.payload))
+					throw new TypeError("a handler made a text message that is no UTF-8; change strings, not bytes");
 				last(context.payload);
 			});
 			return true;

@@ -16,11 +16,11 @@ function recordOf({
 	value = "v",
 	headers = {},
 }: {
-	key?: string | null;
+	key?: string | Buffer | null;
 	value?: string | Buffer | null;
 	headers?: Record<string, string>;
 }) {
-	const keyBytes = Buffer.from(key ?? "");
+	const keyBytes = Buffer.from((key ?? "") as string);
 	const valueBytes = Buffer.from((value ?? "") as string);
 	const record: SourceRecord = {
 		bytes: Buffer.concat([keyBytes, valueBytes]),
@@ -46,6 +46,30 @@ describe("ChannelTemplate", () => {
 		expect(channels("{topic}", {})).toEqual(["trade"]);
 		expect(channels("{key}.{topic}", { key: "BTC" })).toEqual(["BTC.trade"]);
 		expect(channels("p{partition}-{header:kind}", { headers: { kind: "tick" } })).toEqual(["p2-tick"]);
+	});
+
+	it("gives no name to a key that is too long or no UTF-8, whatever its length, and keeps only so many", () => {
+		const template = new ChannelTemplate("{key}");
+		const of = (key: string | Buffer) => template.channelsOf(partition, recordOf({ key }))?.names;
+		expect(of("x".repeat(255))).toEqual(["x".repeat(255)]);
+		expect(of("€".repeat(86))).toBeUndefined();
+		expect(of(Buffer.from([0x61, 0xff]))).toBeUndefined();
+		const header = new ChannelTemplate("{key}.{header:h}.{key}");
+		const byHeader = (key: string, h: string) => header.channelsOf(partition, recordOf({ key, headers: { h } }))?.names;
+		expect(byHeader("k", "h")).toEqual(["k.h.k"]);
+		expect(byHeader("k", "h".repeat(100_000))).toBeUndefined();
+
+		const before = template.keptBytes;
+		for (let key = 0; key < 300; key++) of(`${key}`.padEnd(100_000, "x"));
+		expect(template.keptBytes).toBe(before);
+		let most = 0;
+		for (let key = 0; key < 18_000; key++) {
+			of(`${key}`.padEnd(255, "x"));
+			most = Math.max(most, template.keptBytes);
+		}
+		expect(most).toBeGreaterThan(1 << 20);
+		expect(most).toBeLessThanOrEqual(16 << 20);
+		expect(of("17999".padEnd(255, "x"))).toEqual(["17999".padEnd(255, "x")]);
 	});
 
 	it("goes to everybody for *, and to nobody without what it asks for", () => {
@@ -122,8 +146,24 @@ describe("RecordRouter", () => {
 		expect(ours.router.senderShard).toBe(parseSender("here/1/2/77", "here")!.life);
 		expect((await decide(published("elsewhere"), { publishTopic: "trade" })).router.sender).toBe(0);
 		expect(parseSender("here/1/2", "here")).toBeNull();
+		for (const channels of ["5", '"ab"', "[1]", '[["a"]]', "null"]) {
+			const odd = recordOf({ headers: { "shardcast-kind": "text", "shardcast-channels": channels } });
+			expect([channels, (await decide(odd, { publishTopic: "trade" })).refused]).toEqual([channels, "badChannel"]);
+		}
 		const nonsense = recordOf({ headers: { "shardcast-kind": "text", "shardcast-channels": "no json" } });
 		expect((await decide(nonsense, { publishTopic: "trade" })).refused).toBe("badChannel");
+	});
+
+	it("lets no text that is no UTF-8 reach a text frame, also when a record claims to come from a client", async () => {
+		const claiming = (kind: RecordKind, value: Buffer) =>
+			decide(recordOf({ value, headers: publishedHeaders(kind, [], "") }), { publishTopic: "trade" });
+		const [broken, cut] = [Buffer.from([0x61, 0xff]), Buffer.from("€").subarray(0, 2)];
+		expect((await claiming(RecordKind.text, broken)).refused).toBe("invalidText");
+		expect((await claiming(RecordKind.text, cut)).refused).toBe("invalidText");
+		expect((await claiming(RecordKind.text, Buffer.from("€"))).refused).toBe(null);
+		expect((await claiming(RecordKind.binary, broken)).refused).toBe(null);
+		const route: RouteFunction = () => ({ payload: new Uint8Array(broken), binary: false });
+		expect((await decide(recordOf({}), { route })).refused).toBe("invalidText");
 	});
 
 	it("parses what a function may return", () => {

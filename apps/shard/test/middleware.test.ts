@@ -98,6 +98,22 @@ describe("what comes in", () => {
 		expect(row.get("handlerErrors")).toBe(2);
 	});
 
+	it("a handler that makes a text message no UTF-8 breaks that message, not the clients", () => {
+		const { make, middleware, client, published, frame, row } = incoming();
+		const all = make();
+		middleware.use((message, next) => {
+			if (message.payload.length === 1) message.payload = new Uint8Array([0xff]);
+			else message.payload[0] = 0xff;
+			next();
+		});
+		all.frame(client, frame("a"), false);
+		all.frame(client, frame("ab"), false);
+		expect(all.publish(RecordKind.text, everybody, Buffer.from("a"), "")).toBe("failed");
+		expect(published()).toEqual([]);
+		expect(row.get("handlerErrors")).toBe(3);
+		expect(all.publish(RecordKind.binary, everybody, Buffer.from("a"), "")).toBe("taken");
+	});
+
 	it("lets handlers stop and change messages, within the limit of their size", () => {
 		const { make, middleware, client, published, frame, row } = incoming(10);
 		const all = make();

@@ -7,11 +7,11 @@ export const workerCounters = [
 	["delivered", "records handed to the event loop"],
 	["tombstones", "records without a value, which are not delivered"],
 	["tooLarge", "records longer than --max-payload, which are not delivered"],
-	["invalidText", "records that are no valid UTF-8 though --kafka-format wants text or JSON, which are not delivered"],
+	["invalidText", "records that are no valid UTF-8 though they are to go out as text, which are not delivered"],
 	["invalidJson", "records that are no valid JSON though --kafka-format wants it, which are not delivered"],
 	[
 		"badChannel",
-		"records for which --kafka-channel gives no channel name (a key or header is missing, or too long), which are not delivered",
+		"records for which --kafka-channel gives no channel name (a key or header is missing, too long, or no UTF-8), which are not delivered",
 	],
 	["routeSkipped", "records that the route function chose not to deliver"],
 	["routeErrors", "records on which the route function threw or rejected, which are not delivered"],

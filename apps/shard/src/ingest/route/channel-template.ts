@@ -1,19 +1,21 @@
 import { everybodyTemplate, parseTemplate, type TemplatePart } from "@shardcast/service";
-import { type ChannelList, channelList, everybody } from "@shardcast/wire";
+import { BusRecord, type ChannelList, channelList, everybody } from "@shardcast/wire";
 import type { SourcePartition, SourceRecord } from "../source.ts";
+import { KeptChannels } from "./kept-channels.ts";
 
-/** Most names kept; beyond it all are forgotten, and made again as they come. */
-const cachedNamesMax = 65_536;
+const { channelNameBytesMax } = BusRecord;
+/** What stands for bytes that are no UTF-8: keys that differ in them would share a channel. */
+const replacement = "\ufffd";
 
 /**
  * Gives a record's channel by a template such as `{key}.{topic}`. Names are kept, so a record of a known name costs one
- * look-up; a template of `{topic}` alone does not even make the name.
+ * look-up; a template of `{topic}` alone does not even make the name. A key or header that is longer than any name is not read.
  */
 export class ChannelTemplate {
 	readonly #parts: readonly TemplatePart[];
 	readonly #onlyTopic: boolean;
 	readonly #everybody: boolean;
-	readonly #lists = new Map<string, ChannelList | null>();
+	readonly #kept = new KeptChannels(listOf);
 
 	constructor(template: string) {
 		this.#everybody = template === everybodyTemplate;
@@ -21,17 +23,16 @@ export class ChannelTemplate {
 		this.#onlyTopic = this.#parts.length === 1 && this.#parts[0]!.kind === "topic";
 	}
 
-	/** Null when the record has no key or no header that the template asks for, or the name is empty or too long. */
+	/** About what the names take that are kept, in bytes. */
+	get keptBytes(): number {
+		return this.#kept.bytes;
+	}
+
+	/** Null when the record has no key or no header that the template asks for, or the name is empty, too long, or no UTF-8. */
 	channelsOf(partition: SourcePartition, record: SourceRecord): ChannelList | null {
 		if (this.#everybody) return everybody;
 		const name = this.#onlyTopic ? partition.topic : this.#render(partition, record);
-		if (name === null) return null;
-		const known = this.#lists.get(name);
-		if (known !== undefined) return known;
-		if (this.#lists.size >= cachedNamesMax) this.#lists.clear();
-		const list = listOf(name);
-		this.#lists.set(name, list);
-		return list;
+		return name === null || name.length > channelNameBytesMax ? null : this.#kept.of(name);
 	}
 
 	#render(partition: SourcePartition, record: SourceRecord): string | null {
@@ -48,12 +49,12 @@ export class ChannelTemplate {
 					name += partition.partition;
 					break;
 				case "key":
-					if (record.keyStart < 0) return null;
+					if (record.keyStart < 0 || record.keyEnd - record.keyStart > channelNameBytesMax) return null;
 					name += record.bytes.toString("utf8", record.keyStart, record.keyEnd);
 					break;
 				case "header": {
 					const value = record.header(part.name);
-					if (value === undefined || value === null) return null;
+					if (value === undefined || value === null || value.length > channelNameBytesMax) return null;
 					name += value.toString();
 					break;
 				}
@@ -66,6 +67,7 @@ export class ChannelTemplate {
 }
 
 function listOf(name: string): ChannelList | null {
+	if (name.includes(replacement)) return null;
 	try {
 		return channelList([name]);
 	} catch (error) {

@@ -1,4 +1,5 @@
-import { type ChannelList, channelList, RecordKind, shardLife } from "@shardcast/wire";
+import { BusRecord, type ChannelList, channelList, everybody, RecordKind, shardLife } from "@shardcast/wire";
+import { KeptChannels } from "../route/kept-channels.ts";
 import type { SourceRecord } from "../source.ts";
 
 /** Headers of a client's message that went through Kafka. Anybody may produce such records by hand. */
@@ -41,25 +42,30 @@ export function parseSender(text: string, cluster: string): { readonly life: num
 	return { life: shardLife(slot!, incarnation!), connection: connection! >>> 0 };
 }
 
-/** Channel lists of client messages repeat; beyond this many all are forgotten. */
-const cachedListsMax = 10_000;
-const lists = new Map<string, ChannelList>();
+/** 32 names of 255 bytes, each byte written as \u0000. */
+const channelsHeaderBytesMax = BusRecord.channelsMax * (BusRecord.channelNameBytesMax * 6 + 3) + 2;
+/** Channel lists of client messages repeat. */
+const lists = new KeptChannels(listOf);
 
 /** Null for headers that make no sense. */
 export function parsePublished(record: SourceRecord): Published | null {
 	const kind = record.header(PublishedHeader.kind)?.toString();
 	if (kind !== "text" && kind !== "binary") return null;
+	const names = record.header(PublishedHeader.channels) ?? null;
+	if (names !== null && names.length > channelsHeaderBytesMax) return null;
+	const channels = names === null ? everybody : lists.of(names.toString());
+	if (channels === null) return null;
 	const sender = record.header(PublishedHeader.sender)?.toString() ?? null;
-	const names = record.header(PublishedHeader.channels)?.toString() ?? "[]";
-	let channels = lists.get(names);
-	if (channels === undefined) {
-		try {
-			channels = channelList(JSON.parse(names) as string[]);
-		} catch {
-			return null;
-		}
-		if (lists.size >= cachedListsMax) lists.clear();
-		lists.set(names, channels);
-	}
 	return { kind: kind === "binary" ? RecordKind.binary : RecordKind.text, channels, sender };
+}
+
+function listOf(json: string): ChannelList | null {
+	try {
+		const names: unknown = JSON.parse(json);
+		if (!Array.isArray(names) || names.some((name) => typeof name !== "string")) return null;
+		return channelList(names);
+	} catch {
+		// No JSON, or no channels: whoever wrote the record is not here to be told.
+		return null;
+	}
 }

@@ -91,15 +91,18 @@ export class RecordRouter {
 		this.senderShard = 0;
 	}
 
-	#check(): Refusal | null {
-		const { payload } = this;
-		if (payload.length > this.#parts.payloadBytesMax) return "tooLarge";
-		if (this.kind === RecordKind.binary) return null;
+	/** Whether it can go out as a frame at all. */
+	#checkFrame(): Refusal | null {
+		if (this.payload.length > this.#parts.payloadBytesMax) return "tooLarge";
 		// A text frame that is no UTF-8 makes every client close its connection.
-		if (!isUtf8(payload)) return "invalidText";
-		if (this.#parts.format !== "json") return null;
+		return this.kind === RecordKind.text && !isUtf8(this.payload) ? "invalidText" : null;
+	}
+
+	#check(): Refusal | null {
+		const refusal = this.#checkFrame();
+		if (refusal !== null || this.kind === RecordKind.binary || this.#parts.format !== "json") return refusal;
 		try {
-			JSON.parse(decoder.decode(payload));
+			JSON.parse(decoder.decode(this.payload));
 			return null;
 		} catch {
 			return "invalidJson";
@@ -116,8 +119,8 @@ export class RecordRouter {
 			this.sender = sender.connection;
 			this.senderShard = sender.life;
 		}
-		// What a client sent was checked when it was taken.
-		return this.payload.length > this.#parts.payloadBytesMax ? "tooLarge" : null;
+		// Not by who sent it: anybody who may write to the topic can write such a record.
+		return this.#checkFrame();
 	}
 
 	#byFunction(route: RouteFunction, partition: SourcePartition, record: SourceRecord): Refusal | null | Promise<RouteAnswer> {
