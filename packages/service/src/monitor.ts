@@ -1,4 +1,5 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+import { ResidentMemory } from "./resident-memory.ts";
 
 export interface ProcessSample {
 	/** User and system CPU time of the process since it began. */
@@ -18,10 +19,15 @@ export class ProcessMonitor {
 	static readonly #resolutionMs = 50;
 	readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: ProcessMonitor.#resolutionMs });
 
+	#memory: ResidentMemory | null = null;
+
+	/** Opens what it needs, so that no `sample` needs a free descriptor. */
 	start(): void {
+		this.#memory ??= new ResidentMemory();
 		this.#delay.enable();
 	}
 
+	/** Never throws. To be called between `start` and `stop`. */
 	sample(): ProcessSample {
 		const { user, system } = process.cpuUsage();
 		// The histogram holds the time between two firings; what exceeds the resolution is the delay.
@@ -29,12 +35,14 @@ export class ProcessMonitor {
 		this.#delay.reset();
 		return {
 			cpuMs: (user + system) / 1000,
-			residentBytes: process.memoryUsage.rss(),
+			residentBytes: this.#memory?.read() ?? 0,
 			loopLagP99Ms: Math.max(0, p99Ms - ProcessMonitor.#resolutionMs),
 		};
 	}
 
 	stop(): void {
 		this.#delay.disable();
+		this.#memory?.close();
+		this.#memory = null;
 	}
 }

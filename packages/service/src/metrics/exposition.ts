@@ -1,5 +1,6 @@
 import type { MetricObject } from "prom-client";
 import type { MetricValues } from "./metric.ts";
+import { loadPromClient } from "./prom-client.ts";
 
 /** Prometheus' text format. */
 export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
@@ -9,7 +10,7 @@ export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
  * do not, the first is taken: a process that is replaced may be reported twice.
  */
 export async function renderMetrics(parts: readonly (readonly MetricValues[])[]): Promise<string> {
-	const { AggregatorRegistry } = await import("prom-client");
+	const { AggregatorRegistry } = loadPromClient();
 	const alike = parts.map((part) => part.map((metric) => ({ ...metric, aggregator: "first" })));
 	return AggregatorRegistry.aggregate(alike as unknown as MetricObject[]).metrics();
 }

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import type { Registry } from "prom-client";
 import type { MetricDescriptor, MetricValues, ReadMetric } from "./metric.ts";
+import { loadPromClient } from "./prom-client.ts";
 import { readValues } from "./read-values.ts";
 
 /**
@@ -44,7 +45,11 @@ export class ProcessMetrics {
 
 	/** Everything, now. What goes wrong with a metric costs the answer, so the caller decides what that costs. */
 	async values(): Promise<MetricValues[]> {
-		this.#defaults ??= defaultRegistry(this.#process);
+		// What could not be loaded, for want of descriptors say, is tried again at the next scrape.
+		this.#defaults ??= defaultRegistry(this.#process).catch((error: unknown) => {
+			this.#defaults = null;
+			throw error;
+		});
 		const defaults = (await (await this.#defaults).getMetricsAsJSON()) as unknown as MetricValues[];
 		return [...defaults, ...this.#readings.flatMap((read) => read())];
 	}
@@ -56,7 +61,7 @@ export async function defaultMetrics(): Promise<readonly Pick<MetricDescriptor, 
 }
 
 async function defaultRegistry(process: string): Promise<Registry> {
-	const { collectDefaultMetrics, Gauge, Registry } = await import("prom-client");
+	const { collectDefaultMetrics, Gauge, Registry } = loadPromClient();
 	const registry = new Registry();
 	registry.setDefaultLabels({ process });
 	collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: delayResolutionMs });
