@@ -40,6 +40,7 @@ const closeMeanings = {
 	goingAway: "The server stops or is updated. Come back at once, after a random pause.",
 	policyViolation: "The client sent more messages per second than `--message-rate` allows.",
 	messageTooBig: "A frame was longer than `--max-payload`.",
+	internalError: "The server failed on something that this client did; its log says why, `shardcast_callback_errors_total` counts it.",
 	tryAgainLater: "The bus stayed full for longer than this client's message could be held; or too many consoles are open.",
 	slow: "The client reads more slowly than its messages come: more than `--max-buffered` bytes waited for it.",
 };

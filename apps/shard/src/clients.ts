@@ -58,12 +58,7 @@ export class Clients {
 	/** @param code as the client sent it or as we did; @param tooBig the socket was cut because of a frame's length. */
 	closed(client: Client, code: number, tooBig: boolean): void {
 		const { rooms, senders, leaving, counters } = this.#parts;
-		const last = this.#all.pop()!;
-		if (last !== client) {
-			last.place = client.place;
-			this.#all[client.place] = last;
-		}
-		client.place = -1;
+		this.#remove(client);
 		if (client.room !== null) rooms.leave(client.room);
 		if (client.sender !== 0) senders.release(client.sender);
 		if (client.leaving !== 0) leaving.closed(client);
@@ -113,6 +108,17 @@ export class Clients {
 			client.sender = 0;
 		}
 		leaving.close(client, code);
+	}
+
+	/** Nothing for one whose opening failed before it was in the list. */
+	#remove(client: Client): void {
+		if (client.place < 0) return;
+		const last = this.#all.pop()!;
+		if (last !== client) {
+			last.place = client.place;
+			this.#all[client.place] = last;
+		}
+		client.place = -1;
 	}
 
 	#changed(): void {

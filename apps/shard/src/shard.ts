@@ -44,6 +44,8 @@ import { Vitals } from "./vitals.ts";
 
 /** Out of files, every connection is lost: a line each would fill the disk as well. */
 const lostLineEveryMs = 1000;
+/** One defect may show with every frame. */
+const failureLineEveryMs = 1000;
 /** A client that reads slowly is cut if it has not made room for its close frame by then. */
 const leavingDeadlineMs = 5000;
 /**
@@ -296,6 +298,7 @@ export class Shard {
 	#handlers(): SocketHandlers {
 		const { row, log, events } = this.#options;
 		const admission = this.#admission;
+		const failures = new BoundedLines(failureLineEveryMs);
 		const full = (connectionsMax: number) => {
 			row.add("refused", 1);
 			return { refused: refusal("shard_full", `this shard has its ${connectionsMax} connections; try again`) };
@@ -347,6 +350,12 @@ export class Shard {
 			watchRequest: (viewer, message) => this.#console.request(viewer, message),
 			unwatched: (viewer) => this.#console.remove(viewer),
 			proxiedAddress: (head) => this.#proxiedAddress(head),
+			failed: (callback, error) => {
+				row.add("callbackErrors", 1);
+				failures.offer((leftOut) =>
+					log.error({ error, callback, leftOut }, "a request or a connection failed in this shard; it was ended"),
+				);
+			},
 		};
 	}
 

@@ -1,4 +1,4 @@
-import type { HttpResponse } from "./sockets-native.ts";
+import type { GuardedApp, Response } from "./sockets-app.ts";
 
 export interface BodyReaderLimits {
 	/** Longest single body. */
@@ -29,12 +29,14 @@ const discardedBytesMax = 1024 * 1024;
  * request is answered `busy`. A client that sends slowly is cut by uWebSockets.js (10 s without 16 KiB/s).
  */
 export class BodyReader {
+	readonly #app: Pick<GuardedApp, "receive">;
 	readonly #limits: BodyReaderLimits;
 	#count = 0;
 	#bytes = 0;
 	#whenNone: (() => void)[] = [];
 
-	constructor(limits: BodyReaderLimits) {
+	constructor(app: Pick<GuardedApp, "receive">, limits: BodyReaderLimits) {
+		this.#app = app;
 		this.#limits = limits;
 	}
 
@@ -44,7 +46,7 @@ export class BodyReader {
 	}
 
 	/** Exactly one of the handlers is called, or none when the client goes away. */
-	read(response: HttpResponse, handlers: BodyHandlers): void {
+	read(response: Response, handlers: BodyHandlers): void {
 		const { bodyBytesMax, bodiesMax, bytesMax } = this.#limits;
 		if (this.#count >= bodiesMax) {
 			this.discard(response, handlers.busy);
@@ -59,7 +61,7 @@ export class BodyReader {
 			bytes = 0;
 			if (--this.#count === 0) this.#tellNone();
 		};
-		collect(response, {
+		collect(this.#app, response, {
 			chunk: (chunk) => {
 				if (bytes + chunk.byteLength > bodyBytesMax) return handlers.tooLong;
 				if (this.#bytes + chunk.byteLength > bytesMax) return handlers.busy;
@@ -78,8 +80,8 @@ export class BodyReader {
 	}
 
 	/** Reads what is left of a body, keeps none of it, then answers; at once when there is too much of it. */
-	discard(response: HttpResponse, answer: () => void): void {
-		collect(response, { chunk: () => answer, last: answer, release: () => {} });
+	discard(response: Response, answer: () => void): void {
+		collect(this.#app, response, { chunk: () => answer, last: answer, release: () => {} });
 	}
 
 	/** Resolves when no body is being read. */
@@ -103,33 +105,38 @@ interface Collector {
 	release(): void;
 }
 
-/** The library's handlers are set once and never again: it would free the one that is running. */
-function collect(response: HttpResponse, collector: Collector): void {
+function collect(app: Pick<GuardedApp, "receive">, response: Response, collector: Collector): void {
 	let open = true;
 	let gone = false;
 	const isGone = () => gone;
 	let answer: (() => void) | null = null;
 	let discardedBytes = 0;
-	response.onAborted(() => {
-		gone = true;
-		if (open && answer === null) collector.release();
-		open = false;
-	});
-	response.onData((chunk, isLast) => {
-		if (!open) return;
-		if (answer === null) {
-			if (isLast) {
-				open = false;
-				collector.last(chunk, isGone);
-				return collector.release();
+	app.receive(response, {
+		aborted: () => {
+			gone = true;
+			if (open && answer === null) collector.release();
+			open = false;
+		},
+		data: (chunk, isLast) => {
+			if (!open) return;
+			if (answer === null) {
+				if (isLast) {
+					open = false;
+					try {
+						collector.last(chunk, isGone);
+					} finally {
+						collector.release();
+					}
+					return;
+				}
+				answer = collector.chunk(chunk);
+				if (answer !== null) collector.release();
 			}
-			answer = collector.chunk(chunk);
-			if (answer !== null) collector.release();
-		}
-		if (answer === null) return;
-		discardedBytes += chunk.byteLength;
-		if (!isLast && discardedBytes <= discardedBytesMax) return;
-		open = false;
-		answer();
+			if (answer === null) return;
+			discardedBytes += chunk.byteLength;
+			if (!isLast && discardedBytes <= discardedBytesMax) return;
+			open = false;
+			answer();
+		},
 	});
 }

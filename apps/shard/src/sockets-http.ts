@@ -1,9 +1,9 @@
 import { STATUS_CODES } from "node:http";
 import type { HttpReply } from "./http-reply.ts";
-import type { HttpResponse } from "./sockets-native.ts";
+import type { Response } from "./sockets-app.ts";
 
 /** Sends a whole answer. @param head the request was a HEAD: the same answer without its body. */
-export function sendReply(response: HttpResponse, reply: HttpReply, head = false): void {
+export function sendReply(response: Response, reply: HttpReply, head = false): void {
 	// Corked, so that status, headers and body leave in one write, also when the request's own callback is over.
 	response.cork(() => {
 		response.writeStatus(`${reply.status} ${STATUS_CODES[reply.status]}`);
@@ -17,16 +17,5 @@ export function sendReply(response: HttpResponse, reply: HttpReply, head = false
 		response.writeHeader("Content-Length", String(Buffer.byteLength(reply.body)));
 		if (reply.close) response.writeHeader("Connection", "close");
 		response.endWithoutBody();
-	});
-}
-
-/** The same once the answer is there; nothing when the client has gone by then. */
-export function sendReplyLater(response: HttpResponse, promised: Promise<HttpReply>, head: boolean): void {
-	let gone = false;
-	response.onAborted(() => {
-		gone = true;
-	});
-	void promised.then((reply) => {
-		if (!gone) sendReply(response, reply, head);
 	});
 }

@@ -8,19 +8,16 @@ import { type ConsoleViewer, noWatch } from "./console/console-feed.ts";
 import type { TopicPublisher } from "./fan-out.ts";
 import type { HttpReply } from "./http-reply.ts";
 import type { PublishApi } from "./publish-api.ts";
+import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, type SocketSettings } from "./sockets-app.ts";
 import { BodyReader } from "./sockets-bodies.ts";
-import { sendReply, sendReplyLater } from "./sockets-http.ts";
+import { sendReply } from "./sockets-http.ts";
 import {
-	App,
 	DISABLED,
 	type HttpRequest,
-	type HttpResponse,
 	LIBUS_LISTEN_EXCLUSIVE_PORT,
-	type TemplatedApp,
 	type us_listen_socket,
 	us_listen_socket_close,
 	us_socket_local_port,
-	type WebSocketBehavior,
 } from "./sockets-native.ts";
 import { type UpgradeHead, upgradeRequired } from "./upgrade-request.ts";
 
@@ -63,6 +60,8 @@ export interface SocketHandlers {
 	plainRequest(remote: RemoteAddress): void;
 	/** The address of a client behind our own proxy; null when it came directly. */
 	proxiedAddress(head: ForwardedHead): string | null;
+	/** One of these handlers threw, or something else within a callback of the library. */
+	failed(callback: GuardedCallback, error: unknown): void;
 }
 
 /** To which uWebSockets.js keeps a client. */
@@ -93,6 +92,13 @@ const cutBytesMin = 1024 * 1024;
 /** A request of the console's page is a channel name in JSON. */
 const consoleMessageBytesMax = 4096;
 const consoleBufferedBytesMax = 4 * 1024 * 1024;
+const consoleSettings: SocketSettings = {
+	compression: DISABLED,
+	maxPayloadLength: consoleMessageBytesMax,
+	maxBackpressure: consoleBufferedBytesMax,
+	idleTimeout: 60,
+	sendPingsAutomatically: true,
+};
 
 const bodiesMax = 256;
 const bodyBytesAllMin = 64 * 1024 * 1024;
@@ -109,7 +115,7 @@ const tooBigReason = /^Received too big message/;
  */
 export class Sockets implements TopicPublisher {
 	readonly bodies: BodyReader;
-	readonly #app: TemplatedApp;
+	readonly #app: GuardedApp;
 	readonly #options: SocketOptions;
 	#limits: ClientLimits;
 	#listening: us_listen_socket | null = null;
@@ -122,8 +128,8 @@ export class Sockets implements TopicPublisher {
 		this.#options = options;
 		this.#limits = options.limits;
 		const { bodyBytesMax } = options.publish;
-		this.bodies = new BodyReader({ bodyBytesMax, bodiesMax, bytesMax: Math.max(bodyBytesAllMin, bodyBytesMax) });
-		this.#app = App();
+		this.#app = new GuardedApp((callback, error) => options.handlers.failed(callback, error));
+		this.bodies = new BodyReader(this.#app, { bodyBytesMax, bodiesMax, bytesMax: Math.max(bodyBytesAllMin, bodyBytesMax) });
 		this.#app.filter(this.#onConnection);
 		this.#serveClients();
 		for (const path of webSocketPaths) {
@@ -132,7 +138,7 @@ export class Sockets implements TopicPublisher {
 				this.#answer(response, request, upgradeRequired());
 			});
 		}
-		this.#app.ws(consolePath, this.#consoleBehavior());
+		this.#app.ws(consolePath, consoleSettings, this.#consoleCallbacks());
 		this.#app.any(publishPath, (response, request) => this.#publish(response, request));
 		this.#app.any("/*", (response, request) => {
 			this.#plain(response);
@@ -149,10 +155,7 @@ export class Sockets implements TopicPublisher {
 		const onListen = (socket: us_listen_socket | false): void => {
 			listening = socket;
 		};
-		const { host, port } = address;
-		// Given an empty host, the library takes it for the port.
-		if (host === undefined) this.#app.listen(port, LIBUS_LISTEN_EXCLUSIVE_PORT, onListen);
-		else this.#app.listen(host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, onListen);
+		this.#app.listen(address.host, address.port, LIBUS_LISTEN_EXCLUSIVE_PORT, onListen);
 		if (listening === false) throw await reasonNotToListen(address);
 		this.#listening = listening;
 		return us_socket_local_port(listening as never);
@@ -173,7 +176,7 @@ export class Sockets implements TopicPublisher {
 	adopt(descriptor: number): void {
 		this.#adopting = true;
 		try {
-			this.#app.adoptSocket(descriptor);
+			this.#app.adopt(descriptor);
 		} finally {
 			this.#adopting = false;
 		}
@@ -197,20 +200,22 @@ export class Sockets implements TopicPublisher {
 
 	/** The last one that was given to the library for a path counts. */
 	#serveClients(): void {
-		const behavior = this.#behavior();
-		for (const path of webSocketPaths) this.#app.ws(path, behavior);
-	}
-
-	#behavior(): WebSocketBehavior<ClientData> {
-		const { handlers, payloadBytesMax } = this.#options;
 		const { maxBufferedBytes, idleTimeoutMs } = this.#limits;
-		return {
+		const settings: SocketSettings = {
 			compression: DISABLED,
-			maxPayloadLength: Math.max(cutBytesMin, payloadBytesMax * 2),
+			maxPayloadLength: Math.max(cutBytesMin, this.#options.payloadBytesMax * 2),
 			maxBackpressure: maxBufferedBytes,
 			closeOnBackpressureLimit: false,
 			idleTimeout: Math.ceil(idleTimeoutMs / 1000),
 			sendPingsAutomatically: true,
+		};
+		const callbacks = this.#clientCallbacks();
+		for (const path of webSocketPaths) this.#app.ws(path, settings, callbacks);
+	}
+
+	#clientCallbacks(): SocketCallbacks<Client> {
+		const { handlers } = this.#options;
+		return {
 			upgrade: (response, request, context) => {
 				const outcome = handlers.upgrade(upgradeHead(request), forwardedHead(request), remoteOf(response));
 				if ("refused" in outcome) return this.#answer(response, request, outcome.refused);
@@ -223,28 +228,23 @@ export class Sockets implements TopicPublisher {
 					context,
 				);
 			},
-			open: (ws) => handlers.opened(ws as unknown as Client),
-			message: (ws, message, isBinary) => handlers.message(ws as unknown as Client, message, isBinary),
-			dropped: (ws) => handlers.dropped(ws as unknown as Client),
-			drain: (ws) => handlers.drained(ws as unknown as Client),
-			close: (ws, code, reason) => {
+			open: (client) => handlers.opened(client),
+			message: (client, message, isBinary) => handlers.message(client, message, isBinary),
+			dropped: (client) => handlers.dropped(client),
+			drain: (client) => handlers.drained(client),
+			close: (client, code, reason) => {
 				const tooBig = code === 1006 && tooBigReason.test(Buffer.from(reason).toString("latin1"));
 				this.#webSocketsClosed++;
-				handlers.closed(ws as unknown as Client, code, tooBig);
+				handlers.closed(client, code, tooBig);
 				this.#tellConnections();
 			},
 		};
 	}
 
 	/** Pages that show the console: few, and none of the clients' rules but the ends of connections apply to them. */
-	#consoleBehavior(): WebSocketBehavior<ConsoleViewer> {
+	#consoleCallbacks(): SocketCallbacks<ConsoleViewer> {
 		const { handlers } = this.#options;
 		return {
-			compression: DISABLED,
-			maxPayloadLength: consoleMessageBytesMax,
-			maxBackpressure: consoleBufferedBytesMax,
-			idleTimeout: 60,
-			sendPingsAutomatically: true,
 			upgrade: (response, request, context) => {
 				const address = handlers.proxiedAddress(forwardedHead(request)) ?? remoteAddress(response);
 				const refused = handlers.watch({
@@ -262,19 +262,19 @@ export class Sockets implements TopicPublisher {
 					context,
 				);
 			},
-			open: (ws) => {
-				if (!handlers.watching(ws as unknown as ConsoleViewer)) ws.end(CloseCode.tryAgainLater, "too many consoles are open");
+			open: (viewer) => {
+				if (!handlers.watching(viewer)) viewer.end(CloseCode.tryAgainLater, "too many consoles are open");
 			},
-			message: (ws, message) => handlers.watchRequest(ws as unknown as ConsoleViewer, message),
-			close: (ws) => {
+			message: (viewer, message) => handlers.watchRequest(viewer, message),
+			close: (viewer) => {
 				this.#webSocketsClosed++;
-				handlers.unwatched(ws as unknown as ConsoleViewer);
+				handlers.unwatched(viewer);
 				this.#tellConnections();
 			},
 		};
 	}
 
-	readonly #onConnection = (response: HttpResponse, change: number): void => {
+	readonly #onConnection = (response: Response, change: number): void => {
 		const { handlers } = this.#options;
 		if (change > 0 && this.#adopting && handlers.tellsOwnPort()) handlers.handedOver(remoteOf(response));
 		this.#filtered += change;
@@ -285,20 +285,36 @@ export class Sockets implements TopicPublisher {
 		this.#options.handlers.connections(this.#filtered - this.#webSocketsClosed);
 	}
 
-	/** @param reply one that is promised must not be rejected. */
-	#answer(response: HttpResponse, request: HttpRequest, reply: HttpReply | Promise<HttpReply>): void {
+	#answer(response: Response, request: HttpRequest, reply: HttpReply | Promise<HttpReply>): void {
 		this.#options.handlers.requested();
 		const head = request.getMethod() === "head";
-		if (reply instanceof Promise) sendReplyLater(response, reply, head);
+		if (reply instanceof Promise) this.#answerLater(response, reply, head);
 		else sendReply(response, reply, head);
 	}
 
-	#plain(response: HttpResponse): void {
+	/** Nothing when the client has gone by then. */
+	#answerLater(response: Response, promised: Promise<HttpReply>, head: boolean): void {
+		let gone = false;
+		this.#app.receive(response, {
+			data: () => {},
+			aborted: () => {
+				gone = true;
+			},
+		});
+		void this.#app.later(
+			response,
+			promised,
+			() => gone,
+			(reply) => sendReply(response, reply, head),
+		);
+	}
+
+	#plain(response: Response): void {
 		const { handlers } = this.#options;
 		if (handlers.tellsOwnPort()) handlers.plainRequest(remoteOf(response));
 	}
 
-	#publish(response: HttpResponse, request: HttpRequest): void {
+	#publish(response: Response, request: HttpRequest): void {
 		this.#plain(response);
 		const { publish, handlers } = this.#options;
 		const head = {
@@ -320,10 +336,8 @@ export class Sockets implements TopicPublisher {
 		this.bodies.read(response, {
 			whole: (body, isGone) => {
 				const reply = publish.publish(head, body);
-				if (!(reply instanceof Promise)) return sendReply(response, reply);
-				void reply.then((later) => {
-					if (!isGone()) sendReply(response, later);
-				});
+				if (reply instanceof Promise) void this.#app.later(response, reply, isGone, (later) => sendReply(response, later));
+				else sendReply(response, reply);
 			},
 			tooLong: () => sendReply(response, publish.bodyTooLarge()),
 			busy: () => sendReply(response, publish.busy()),
@@ -331,11 +345,11 @@ export class Sockets implements TopicPublisher {
 	}
 }
 
-function remoteOf(response: HttpResponse): RemoteAddress {
+function remoteOf(response: Response): RemoteAddress {
 	return () => new Uint8Array(response.getRemoteAddress());
 }
 
-function remoteAddress(response: HttpResponse): string {
+function remoteAddress(response: Response): string {
 	return Buffer.from(response.getRemoteAddressAsText()).toString("latin1");
 }
 

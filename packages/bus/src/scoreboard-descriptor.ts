@@ -129,6 +129,7 @@ export const shardCounters = [
 	["handoffErrors", "descriptors that could not be adopted"],
 	["httpRequests", "HTTP requests other than upgrades"],
 	["handlerErrors", "exceptions thrown by a handler or middleware; each cost one message"],
+	["callbackErrors", "exceptions caught in callbacks of uWebSockets.js; each cost one request or one connection"],
 	["rateLimited", "publishes refused with 429 because of a rate limit"],
 	["startedMs", "monotonicMs() at which the process began to serve"],
 	["droppedMessages", "messages not delivered to clients that were being closed as slow"],

@@ -45,6 +45,8 @@ export function createLog(options: { name: string; level: LogLevel; format: LogF
 			level: options.level,
 			base: { pid: process.pid },
 			timestamp: pino.stdTimeFunctions.isoTime,
+			// By itself pino shows an Error as {}: it has no property of its own.
+			serializers: { error: pino.stdSerializers.err },
 			formatters: { level: (label) => ({ level: label }) },
 		},
 		destination,

@@ -101,6 +101,14 @@ describe("tidy", () => {
 		expect(broken).toEqual([]);
 	});
 
+	it("nobody but the guard gives uWebSockets.js a callback: an exception that leaves one ends the process", () => {
+		const guard = "apps/shard/src/sockets-app.ts";
+		const registers = /\bimport \{[^}]*\bApp\b[^}]*\} from "\.\/sockets-native\.ts"|\.on(Aborted|Data|Writable)\(/;
+		expect(registers.test(files.find(({ path }) => path === guard)!.text), "the rule knows the guard").toBe(true);
+		const broken = production.filter(({ path, text }) => path.startsWith("apps/shard/src/") && path !== guard && registers.test(text));
+		expect(broken.map(({ path }) => path)).toEqual([]);
+	});
+
 	it("every import of a library is declared by the package that makes it", () => {
 		const broken: string[] = [];
 		for (const source of production) {

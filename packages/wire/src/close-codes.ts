@@ -9,6 +9,8 @@ export const CloseCode = {
 	policyViolation: 1008,
 	/** A frame was longer than `--max-payload`. */
 	messageTooBig: 1009,
+	/** The server failed on something that this client did: a defect, which the log describes. */
+	internalError: 1011,
 	/** The bus stayed full for longer than this client's publish could be held: come back later. */
 	tryAgainLater: 1013,
 	/** The client read more slowly than `--max-buffered` allows. */
@@ -21,6 +23,7 @@ export const closeReasons: Readonly<Record<CloseCode, string>> = {
 	[CloseCode.goingAway]: "shutdown",
 	[CloseCode.policyViolation]: "too many messages",
 	[CloseCode.messageTooBig]: "message too big",
+	[CloseCode.internalError]: "internal error",
 	[CloseCode.tryAgainLater]: "try again later",
 	[CloseCode.slow]: "slow",
 };

@@ -127,6 +127,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 		"HTTP requests to a shard other than WebSocket upgrades.",
 		perShard(({ counters }) => counters.httpRequests),
 	),
+	counter(
+		"shardcast_callback_errors_total",
+		"none",
+		"Exceptions while a shard handled a request or a connection, answered 500 or closed with 1011. Each is a defect: the log describes it.",
+		perShard(({ counters }) => counters.callbackErrors),
+	),
 	// Flushes.
 	counter(
 		"shardcast_flushes_total",
