@@ -328,6 +328,9 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 		query(sumRate("shardcast_disconnects_total", 'code="3008"'), "closed with 3008"),
 		query(sumRate("shardcast_clients_reset_total"), "reset"),
 	]),
+	lines("Errors caught", "Requests and connections that a shard failed on, each a defect: the shard's log has the stack.", "short", [
+		query(rate("shardcast_callback_errors_total"), "shard {{shard}}"),
+	]),
 	lines("Back-pressure", "Publishes that found the bus full, by the shard whose ring it was.", "short", [
 		query(rate("shardcast_bus_backpressured_total"), "shard {{shard}}"),
 	]),
