@@ -1,13 +1,15 @@
 import uPlot from "/console/uplot.js";
 import { byId } from "./dom.js";
-import { count, ms } from "./format.js";
+import { count, ms, msTick } from "./format.js";
+import { axisTicks, axisTop } from "./scale.js";
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** Pixels; the legend comes below it, on as many lines as it needs. */
 const plotHeight = 182;
 
-function chart(id, labels, format) {
+/** @param tick writes a value of the vertical axis; `least` is the smallest step that it tells apart. */
+function chart(id, labels, format, { tick, least }) {
 	const host = byId(id);
 	let plot = null;
 	let data = [[], [], []];
@@ -23,16 +25,22 @@ function chart(id, labels, format) {
 			{
 				width: host.clientWidth,
 				height: plotHeight,
-				padding: [8, 8, 0, 0],
+				// Half of the newest time's label is to the right of the plot.
+				padding: [8, 28, 0, 0],
 				cursor: { y: false },
-				scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.15 : 1] } },
+				scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, axisTop(high, least)] } },
 				axes: [
 					{
 						...axis,
 						values: (_plot, splits) => splits.map((at) => new Date(at * 1000).toLocaleTimeString("en-GB").slice(0, 8)),
 						space: 90,
 					},
-					{ ...axis, size: 62, values: (_plot, splits) => splits.map((value) => format(value)) },
+					{
+						...axis,
+						size: 62,
+						splits: (_plot, _axis, _low, top) => axisTicks(top, least),
+						values: (_plot, splits) => splits.map(tick),
+					},
 				],
 				series: [
 					{ label: "time", value: (_plot, at) => (at ? new Date(at * 1000).toLocaleTimeString("en-GB") : "–") },
@@ -69,8 +77,8 @@ function chart(id, labels, format) {
 	};
 }
 
-const rates = chart("chart-rate", ["messages/s", "deliveries/s"], count);
-const latency = chart("chart-latency", ["p50", "p99"], ms);
+const rates = chart("chart-rate", ["messages/s", "deliveries/s"], count, { tick: count, least: 1 });
+const latency = chart("chart-latency", ["p50", "p99"], ms, { tick: msTick, least: 0.2 });
 
 export function drawCharts(series) {
 	rates.set([series.times, series.messages, series.deliveries]);

@@ -91,7 +91,7 @@ function showTiles(snapshot) {
 	text(byId("tile-deliveries"), deliveries === null ? "–" : `${rate(deliveries)}/s`);
 	text(byId("tile-deliveries-sub"), `${exact(total(snapshot, "deliveries"))} in all`);
 	text(byId("tile-latency"), ms(newest(series.p99)));
-	text(byId("tile-latency-sub"), `p99; p50 is ${ms(newest(series.p50))}`);
+	text(byId("tile-latency-sub"), `p99 over 10 s; p50 is ${ms(newest(series.p50))}`);
 	const slow = total(snapshot, "closedSlow");
 	const refused = snapshot.balancer.counters.refusedBusy + total(snapshot, "refused");
 	const others = total(snapshot, "closedTooBig") + total(snapshot, "closedBusFull") + total(snapshot, "closedRateLimited");

@@ -1,6 +1,7 @@
 /** Numbers and times as people read them. */
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const tenths = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
 export const count = (value) => (Math.abs(value) < 100_000 ? whole.format(value) : short.format(value));
@@ -14,6 +15,9 @@ export function ms(value) {
 	if (value < 1) return `${value.toFixed(2)} ms`;
 	return value < 100 ? `${value.toFixed(1)} ms` : `${whole.format(value)} ms`;
 }
+
+/** On an axis, whose values are round ones. */
+export const msTick = (value) => `${tenths.format(value)} ms`;
 
 export function bytes(value) {
 	if (value < 1024) return `${whole.format(value)} B`;

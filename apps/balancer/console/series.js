@@ -4,11 +4,21 @@ import { quantile } from "./quantile.js";
 export const pointsMax = 120;
 
 /**
+ * What a latency quantile is taken over. In one second of a quiet cluster there are fewer than a hundred deliveries, and the p99
+ * of those would be the slowest of them.
+ */
+const latencyWindowMs = 10_000;
+/** The window's snapshots; more than this only if they come faster than once a second, and then the window is shorter. */
+const windowMax = 20;
+
+/**
  * Turns the feed's growing counters into rates. A counter never falls while a cluster lives (the scoreboard outlives a
  * shard's process), so a fall means another cluster: the series starts anew.
  */
 export class Series {
 	#last = null;
+	/** The snapshots of the last ten seconds, oldest first: their moments and histograms. */
+	#window = [];
 	times = [];
 	messages = [];
 	deliveries = [];
@@ -22,12 +32,13 @@ export class Series {
 	add(snapshot) {
 		const last = this.#last;
 		this.#last = snapshot;
-		if (last === null) return;
+		if (last === null) return this.#widen(snapshot);
 		const seconds = (snapshot.monotonicMs - last.monotonicMs) / 1000;
 		if (seconds <= 0) return;
-		if (total(snapshot, "deliveries") < total(last, "deliveries")) return this.#restart();
+		if (total(snapshot, "deliveries") < total(last, "deliveries")) return this.#restart(snapshot);
 		const per = (name) => Math.max(0, total(snapshot, name) - total(last, name)) / seconds;
-		const latency = snapshot.latency.counts.map((value, index) => value - (last.latency.counts[index] ?? 0));
+		this.#widen(snapshot);
+		const latency = snapshot.latency.counts.map((value, index) => value - (this.#window[0].counts[index] ?? 0));
 		this.#push(this.times, snapshot.at / 1000);
 		this.#push(this.messages, per("messagesIn") + ingestRate(snapshot, last, seconds));
 		this.#push(this.deliveries, per("deliveries"));
@@ -48,7 +59,16 @@ export class Series {
 		if (list.length > pointsMax) list.shift();
 	}
 
-	#restart() {
+	/** Takes a snapshot into the window, and lets go those that are not needed to look back ten seconds. */
+	#widen({ monotonicMs, latency }) {
+		this.#window.push({ monotonicMs, counts: latency.counts });
+		while (this.#window.length > windowMax || (this.#window.length > 1 && monotonicMs - this.#window[1].monotonicMs >= latencyWindowMs))
+			this.#window.shift();
+	}
+
+	#restart(snapshot) {
+		this.#window = [];
+		this.#widen(snapshot);
 		for (const list of [this.times, this.messages, this.deliveries, this.p50, this.p99]) list.length = 0;
 		this.perShard.clear();
 	}

@@ -29,7 +29,7 @@ const files: Readonly<Record<string, string>> = {
 	"/console/uplot.js": join(uplot, "uPlot.esm.js"),
 	"/console/uplot.css": join(uplot, "uPlot.min.css"),
 	...Object.fromEntries(
-		["console", "charts", "dom", "format", "quantile", "series", "try-it"].map((name) => [
+		["console", "charts", "dom", "format", "quantile", "scale", "series", "try-it"].map((name) => [
 			`/console/${name}.js`,
 			join(folder, `${name}.js`),
 		]),

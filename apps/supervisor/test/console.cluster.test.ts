@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { type Cluster, httpRequest, LibraryClient, RawClient, startCluster, waitFor } from "@shardcast/testkit";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,9 +10,6 @@ if (missing) {
 	if (process.env.CI === "true") throw new Error(message);
 	console.warn(message);
 }
-
-/** With SCREENSHOTS=<folder> the pictures of the documentation are made anew. */
-const screenshots = process.env.SCREENSHOTS;
 
 async function openConsole(
 	browser: Browser,
@@ -38,12 +34,6 @@ async function openConsole(
 
 const number = async (page: Page, selector: string): Promise<number> =>
 	Number((await page.locator(selector).innerText()).replace(/[^\d.]/g, ""));
-
-async function picture(page: Page, name: string): Promise<void> {
-	if (screenshots === undefined) return;
-	mkdirSync(screenshots, { recursive: true });
-	await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
-}
 
 describe.skipIf(missing)("the console in a real browser", () => {
 	let cluster: Cluster;
@@ -146,12 +136,8 @@ describe.skipIf(missing)("the console in a real browser", () => {
 			// Two snapshots later the keyboard is still where it was.
 			await waitFor(async () => (await page.locator("#tail li").count()) > 20, { deadlineMs: 10_000, what: "more of the tail" });
 			expect(await page.evaluate("document.activeElement?.dataset.channel")).toBe("BTC.trade");
-			if (screenshots !== undefined) await page.waitForTimeout(30_000);
-			await picture(page, "console-light");
 			await page.click("#theme");
 			expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("dark");
-			await page.waitForTimeout(300);
-			await picture(page, "console-dark");
 			expect(problems).toEqual([]);
 		} finally {
 			going = false;
@@ -169,8 +155,6 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		});
 		expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("dark");
 		expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
-		if (screenshots !== undefined) await page.waitForTimeout(6_000);
-		await picture(page, "console-phone");
 		expect(problems).toEqual([]);
 		await page.context().close();
 	});
