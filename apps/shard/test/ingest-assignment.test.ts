@@ -22,6 +22,9 @@ class FakeCluster implements ClusterView {
 	ringTail(): number {
 		return 0;
 	}
+	hasBeenRead(): boolean {
+		return true;
+	}
 
 	start(slot: number, incarnation: number, mode: KafkaMode): FakeShard {
 		this.alive.set(slot, incarnation);

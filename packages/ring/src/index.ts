@@ -1,4 +1,4 @@
-export { registerReader, releaseReader } from "./reader-slots.ts";
+export { hasBeenRead, registerReader, releaseReader } from "./reader-slots.ts";
 export { attachRing, createRing, type Ring, type RingOptions, ringBytes } from "./ring.ts";
 export { ReaderState, RingLayout } from "./ring-descriptor.ts";
 export { RingError, RingErrorCode } from "./ring-error.ts";

@@ -23,6 +23,20 @@ export function releaseReader(ring: Ring, slot: number): void {
 }
 
 /**
+ * Whether every live reader has read all that lies before `position`, a tail of this ring not longer ago than 2^31 units. Anybody
+ * may ask. A reader counts its records when its drain ends, so what is read has been visited. One that is just joining may be
+ * taken for one that is behind; ask again.
+ */
+export function hasBeenRead(ring: Ring, position: number): boolean {
+	for (let slot = 0; slot < ring.readersMax; slot++) {
+		const line = readerLineOffset(slot) >> 2;
+		if (Atomics.load(ring.words, line + (RingLayout.stateOffset >> 2)) !== ReaderState.live) continue;
+		if (((Atomics.load(ring.words, line + (RingLayout.headOffset >> 2)) - position) | 0) < 0) return false;
+	}
+	return true;
+}
+
+/**
  * Live at the tail; returns the position.
  *
  * The tail is read twice because the writer caches the slowest head. Let it look at the slots just before this one becomes

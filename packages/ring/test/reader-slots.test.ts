@@ -1,4 +1,4 @@
-import { type Ring, RingLayout, RingReader, RingWriter, registerReader, releaseReader } from "@shardcast/ring";
+import { hasBeenRead, type Ring, RingLayout, RingReader, RingWriter, registerReader, releaseReader } from "@shardcast/ring";
 import { describe, expect, it } from "vitest";
 import { joined, newRing, payload, take } from "./fixtures.ts";
 import { interleaved } from "./interleave.ts";
@@ -118,5 +118,28 @@ describe("a reader that joins while the writer writes", () => {
 		writer.write(payload(2, 8));
 		expect(reader.resume()).toBe(true);
 		expect(take(reader)).toEqual([payload(2, 8)]);
+	});
+});
+
+describe("what has been read", () => {
+	it("is known once every live reader has passed it, also where positions wrap", () => {
+		const ring = newRing({ startPosition: 2 ** 31 - 2 });
+		const [quick, slow, dead] = [joined(ring, 0), joined(ring, 1), joined(ring, 2)];
+		const writer = new RingWriter(ring);
+		const tail = () => Atomics.load(ring.words, RingLayout.tailOffset >> 2);
+		for (let n = 0; n < 3; n++) writer.write(payload(n, 8));
+		const position = tail();
+		expect(hasBeenRead(ring, position)).toBe(false);
+		for (const reader of [quick, dead]) take(reader);
+		writer.write(payload(3, 8));
+		take(slow, 2);
+		expect(hasBeenRead(ring, position)).toBe(false);
+		// Within the visit of a record it does not count as read yet.
+		slow.drain(1, () => expect(hasBeenRead(ring, position)).toBe(false));
+		expect([hasBeenRead(ring, position), hasBeenRead(ring, tail())]).toEqual([true, false]);
+		for (const reader of [quick, slow]) take(reader);
+		expect(hasBeenRead(ring, tail())).toBe(false);
+		releaseReader(ring, 2);
+		expect(hasBeenRead(ring, tail())).toBe(true);
 	});
 });

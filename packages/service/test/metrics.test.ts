@@ -14,7 +14,7 @@ import {
 
 const zeroNames = ["tombstones", "tooLarge", "invalidText", "badChannel", "deadLetters", "deadLettersLost", "pauses", "commits", "drained"];
 const routeNames = ["deadLettersWaiting", "routeSkipped", "routeErrors", "routeNonsense", "routeTimeouts", "produced", "produceErrors"];
-const hostNames = ["revocations", "workerRestarts", "busFull", "ringHighWaterBytes", "publishUnanswered", "tableBusy"];
+const hostNames = ["revocations", "workerRestarts", "busFull", "ringHighWaterBytes", "publishUnanswered", "tableBusy", "readerWaits"];
 /** Every counter that the table asks for. */
 const zeros = Object.fromEntries([...zeroNames, ...routeNames, ...hostNames].map((name) => [name, 0]));
 

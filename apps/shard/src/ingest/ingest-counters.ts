@@ -38,6 +38,7 @@ export const hostCounters = [
 	["workerRestarts", "times that the ingest worker was started anew, after a hung route function or a crash"],
 	["publishUnanswered", "client messages on which Kafka did not answer in time, or whose ingest thread died"],
 	["tableBusy", "looks at the position table that found another shard at it"],
+	["readerWaits", "looks at partitions that could not change hands yet: some shard had not read what their former owner put on the bus"],
 	["busFull", "times that a record had to wait because the bus was full"],
 	["ringHighWaterBytes", "most bytes that the loop has found in the ingest ring"],
 ] as const;

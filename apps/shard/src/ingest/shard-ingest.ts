@@ -69,12 +69,17 @@ export class ShardIngest {
 		const { alone, BoardView, BusOutlet, Ingest, LocalOutlet } = await import("./host/index.ts");
 		const outlet =
 			this.options.mode === "shared" ? new BusOutlet(bus, table.intent(slot), () => engine.committed()) : new LocalOutlet(slot);
+		const view = cluster === null ? null : new BoardView(cluster.directory, cluster.board);
+		this.#close = () => {
+			view?.close();
+			file.close();
+		};
 		const ingest = new Ingest({
 			options: this.options,
 			slot,
 			incarnation,
 			table,
-			cluster: cluster === null ? alone : new BoardView(cluster.directory, cluster.board),
+			cluster: view ?? alone,
 			outlet,
 			ringCapacityBytes: ringCapacityBytes(config),
 			wake: () => engine.wake(),

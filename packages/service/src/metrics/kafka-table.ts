@@ -154,6 +154,12 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 		singleBy("change", ({ host }) => ({ assigned: host.assignments, revoked: host.revocations })),
 	),
 	counter(
+		"shardcast_kafka_handover_waits_total",
+		"none",
+		"Looks at partitions that could not change hands yet, since some shard had not read what their former owner put on the bus; repeated every 100 ms.",
+		single(({ host }) => host.readerWaits),
+	),
+	counter(
 		"shardcast_kafka_errors_total",
 		"none",
 		"What went wrong with the broker, by kind.",

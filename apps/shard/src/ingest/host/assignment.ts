@@ -35,8 +35,12 @@ const heldMsMax = 1000;
  * per-shard: all partitions. One that this shard has not read in its present life begins where its siblings are.
  *
  * shared: each partition has one owner, kept in the position table; partition number i (by row) belongs to member i modulo
- * members. A shard gives up what is no longer its own once all of it that it fetched is on the bus, and takes what is free or
- * whose owner is gone, from the position behind the last record that came onto the bus.
+ * members. A shard gives up what is no longer its own once all of it that it fetched has been read off the bus, and takes what is
+ * free or whose owner is gone, from the position behind the last record that came onto the bus.
+ *
+ * The order of a partition across a change of owner: each owner writes into a ring of its own, and readers take from all rings by
+ * turns. So the next owner begins only when every shard has read the ring of the one before up to the partition's last record. That
+ * costs nothing per record; a shard that does not read holds changes of owner up until it is detached or dead.
  *
  * **One per shard, on its loop.** `reconcile` may be called as often as one likes.
  */
@@ -51,8 +55,13 @@ export class Assignment {
 	#firstScan: Set<number> | null = null;
 	readonly #assigned = new Set<number>();
 	readonly #revoking = new Set<number>();
+	/** Shared mode: rows that we read no more, and the tail of our ring behind the last record of each. Ours until all have read that far. */
+	readonly #leaving = new Map<number, number>();
+	/** The tail of a dead owner's ring when we found it dead, by slot; null = all have read that far. */
+	readonly #left = new Map<number, { readonly owner: number; readonly tail: number | null }>();
 	/** Rows that this shard has read in this life: what it delivered counts, not what its siblings have. */
 	readonly #begun = new Set<number>();
+	#waits = false;
 	#retryResolve = false;
 	/** What waits for the table: the newest list of topics, and starts that the broker has told. At most one of each row. */
 	#topics: readonly TopicFound[] | null = null;
@@ -189,6 +198,8 @@ export class Assignment {
 	/** Brings what is read in line with what should be. Call when members may have changed, and now and then. */
 	reconcile(): void {
 		this.#changeTable();
+		this.#handOver();
+		this.#waits = this.#leaving.size > 0;
 		if (!this.hasTopics) return;
 		if (this.#retryResolve) this.#resolve();
 		this.#noteScanned();
@@ -199,13 +210,32 @@ export class Assignment {
 		else this.#share();
 	}
 
-	/** Nothing more of the row comes, and all of it that came is delivered. */
+	/** Nothing more of the row comes, and all of it that came is delivered, or on the bus. */
 	revoked(row: number): void {
+		const { mode, cluster, slot } = this.#parts;
 		this.#revoking.delete(row);
 		this.#assigned.delete(row);
-		if (this.#parts.mode === "shared") {
-			this.#begun.delete(row);
-			this.#parts.table.changeOwner(row, this.#self, noOwner);
+		if (mode === "per-shard") return;
+		this.#begun.delete(row);
+		this.#leaving.set(row, cluster.ringTail(slot));
+		this.#waits = true;
+	}
+
+	/** A partition changes hands, or is about to, once the other shards have read what its former owner put on the bus: look again soon. */
+	get waitsForReaders(): boolean {
+		return this.#waits;
+	}
+
+	/** Frees what we gave up, if all have read the last of it. */
+	#handOver(): void {
+		const { table, cluster, memory, slot } = this.#parts;
+		for (const [row, tail] of this.#leaving) {
+			if (!cluster.hasBeenRead(slot, tail)) {
+				memory.host.add("readerWaits");
+				continue;
+			}
+			this.#leaving.delete(row);
+			table.changeOwner(row, this.#self, noOwner);
 		}
 	}
 
@@ -221,9 +251,15 @@ export class Assignment {
 		this.#listed = false;
 	}
 
-	/** Gives up every partition, when all that was fetched is delivered. The others take them up at once. */
+	/** Gives up every partition, when all that was fetched is delivered. */
 	release(): void {
 		for (const row of [...this.#assigned]) this.revoked(row);
+	}
+
+	/** After `release`: true once the others may take everything up. */
+	handedOver(): boolean {
+		this.#handOver();
+		return this.#leaving.size === 0;
 	}
 
 	#resolve(): void {
@@ -296,16 +332,38 @@ export class Assignment {
 	#claim(row: number): boolean {
 		const { table, cluster } = this.#parts;
 		const owner = table.owner(row);
-		if (owner === this.#self) return true;
+		if (owner === this.#self) {
+			// Given up, and wanted again before it was anybody else's.
+			this.#leaving.delete(row);
+			return true;
+		}
 		if (owner !== noOwner) {
 			if (!this.#isGone(owner)) return false;
 			const slot = slotOfOwner(owner);
 			table.intent(slot).settle(() => cluster.ringTail(slot), this.#parts.slot);
+			if (!this.#isReadToItsEnd(owner)) {
+				this.#waits = true;
+				this.#parts.memory.host.add("readerWaits");
+				return false;
+			}
 		}
 		return table.changeOwner(row, owner, this.#self);
 	}
 
 	#isGone(owner: number): boolean {
 		return this.#parts.cluster.isGone(slotOfOwner(owner), incarnationOfOwner(owner));
+	}
+
+	/** All have read what the dead owner had put on the bus. Its ring may be its next life's by now: what that one writes is not waited for. */
+	#isReadToItsEnd(owner: number): boolean {
+		const { cluster, slot: own } = this.#parts;
+		const slot = slotOfOwner(owner);
+		// Our records lie behind those of our own former life.
+		if (slot === own) return true;
+		let left = this.#left.get(slot);
+		if (left?.owner !== owner) left = { owner, tail: cluster.ringTail(slot) };
+		if (left.tail !== null && cluster.hasBeenRead(slot, left.tail)) left = { owner, tail: null };
+		this.#left.set(slot, left);
+		return left.tail === null;
 	}
 }

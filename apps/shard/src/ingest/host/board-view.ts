@@ -1,12 +1,14 @@
 import { type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/bus";
 import { NativeError, SharedFile } from "@shardcast/native";
-import { attachRing, RingLayout } from "@shardcast/ring";
+import { attachRing, hasBeenRead, type Ring, RingLayout } from "@shardcast/ring";
 import type { ClusterView } from "./cluster-view.ts";
 
 /** The other shards, as the scoreboard tells. */
 export class BoardView implements ClusterView {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
+	/** At most one of each slot. */
+	readonly #rings = new Map<number, { readonly generation: number; readonly file: SharedFile; readonly ring: Ring }>();
 
 	constructor(directory: ClusterDirectory, board: Scoreboard) {
 		this.#directory = directory;
@@ -25,16 +27,35 @@ export class BoardView implements ClusterView {
 	}
 
 	ringTail(slot: number): number {
+		const ring = this.#ring(slot);
+		return ring === null ? Number.NaN : Atomics.load(ring.words, RingLayout.tailOffset >> 2);
+	}
+
+	hasBeenRead(slot: number, tail: number): boolean {
+		const ring = this.#ring(slot);
+		return ring === null || hasBeenRead(ring, tail);
+	}
+
+	/** Unmaps the rings that were looked at. */
+	close(): void {
+		for (const { file } of this.#rings.values()) file.close();
+		this.#rings.clear();
+	}
+
+	/** Mapped when first asked for. Null = the slot was removed, which the supervisor does only when its ring has been read to the end. */
+	#ring(slot: number): Ring | null {
+		const { ringGeneration: generation } = this.#board.row(slot);
+		const mapped = this.#rings.get(slot);
+		if (mapped?.generation === generation) return mapped.ring;
+		mapped?.file.close();
+		this.#rings.delete(slot);
 		try {
-			const file = SharedFile.open(this.#directory.ringPath(slot, this.#board.row(slot).ringGeneration));
-			try {
-				return Atomics.load(attachRing(file.buffer).words, RingLayout.tailOffset >> 2);
-			} finally {
-				file.close();
-			}
+			const file = SharedFile.open(this.#directory.ringPath(slot, generation));
+			const ring = attachRing(file.buffer);
+			this.#rings.set(slot, { generation, file, ring });
+			return ring;
 		} catch (error) {
-			// A slot that was removed: whatever it had published was read to the end before.
-			if (error instanceof NativeError && error.code === "ENOENT") return Number.NaN;
+			if (error instanceof NativeError && error.code === "ENOENT") return null;
 			throw error;
 		}
 	}

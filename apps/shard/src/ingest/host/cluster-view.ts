@@ -6,6 +6,8 @@ export interface ClusterView {
 	isGone(slot: number, incarnation: number): boolean;
 	/** Tail of the slot's bus ring. */
 	ringTail(slot: number): number;
+	/** Every shard that reads the slot's bus ring has read, and handed to its clients, all that lies before `tail`. */
+	hasBeenRead(slot: number, tail: number): boolean;
 }
 
 /** For a shard without siblings. */
@@ -13,4 +15,5 @@ export const alone: ClusterView = {
 	members: () => [0],
 	isGone: (slot, incarnation) => slot !== 0 || incarnation !== 1,
 	ringTail: () => 0,
+	hasBeenRead: () => true,
 };

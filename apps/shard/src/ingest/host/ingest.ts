@@ -43,6 +43,10 @@ export interface IngestParts {
 
 /** How often members, offsets to be found and the worker are looked at. */
 const reconcileMs = 100;
+/** The first look whether readers have caught up, so that a partition may change hands; each further one after twice the time. */
+const firstLookMs = 5;
+/** A stop waits no longer for readers that do not catch up; their partitions are taken over when this process has ended. */
+const handOverMsMax = 1000;
 const unresolvedRetryMs = 1000;
 const workerBackoffMsMax = 10_000;
 /** Poisoned records are remembered over restarts of the worker; a route function that hangs on more is hopeless. */
@@ -67,6 +71,8 @@ export class Ingest {
 	#poisoned: { row: number; offset: number }[] = [];
 	#timer: NodeJS.Timeout | null = null;
 	#whenHalted: (() => void) | null = null;
+	#lookMs = firstLookMs;
+	#looksSoon = false;
 	#stopping = false;
 	#replacing = false;
 	/** Restarts of the worker since one last found its topics. */
@@ -101,7 +107,10 @@ export class Ingest {
 			slot,
 			outlet,
 			wake,
-			onRevoked: (row) => this.assignment.revoked(row),
+			onRevoked: (row) => {
+				this.assignment.revoked(row);
+				if (this.assignment.waitsForReaders) this.#lookSoon();
+			},
 			onReset: (row, position) => this.#reset(row, position),
 		});
 		this.publishing = new PublishQueue({
@@ -166,6 +175,8 @@ export class Ingest {
 			// What is still there when the time is up is for the next owner: not one record more may go out from here.
 			this.drain.stop();
 			this.assignment.release();
+			const handOverBy = Math.min(performance.now() + handOverMsMax, deadline);
+			while (!this.assignment.handedOver() && performance.now() < handOverBy) await new Promise((resolve) => setTimeout(resolve, 1));
 			worker.send({ type: "finish" });
 			await within(left(), worker.ended);
 			await worker.kill();
@@ -290,7 +301,21 @@ export class Ingest {
 	}
 
 	#reconcile(): void {
-		if (!this.#replacing && !this.#stopping) this.assignment.reconcile();
+		if (this.#replacing || this.#stopping) return;
+		this.assignment.reconcile();
+		if (this.assignment.waitsForReaders) this.#lookSoon();
+		else this.#lookMs = firstLookMs;
+	}
+
+	/** Readers need some milliseconds; a partition that waits for them is read again without a noticeable pause. */
+	#lookSoon(): void {
+		if (this.#looksSoon || this.#lookMs >= reconcileMs) return;
+		this.#looksSoon = true;
+		setTimeout(() => {
+			this.#looksSoon = false;
+			this.#reconcile();
+		}, this.#lookMs);
+		this.#lookMs *= 2;
 	}
 
 	#reset(row: number, position: number): void {
