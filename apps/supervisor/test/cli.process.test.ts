@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { ManagedProcess } from "@shardcast/testkit";
+import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
+import { asAnotherUser, canBeAnotherUser, ManagedProcess } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const main = join(import.meta.dirname, "../dist/main.js");
@@ -94,7 +95,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 it("removes what a killed cluster left behind, before it looks whether there is room", async () => {
 	// Above the highest pid that there can be.
 	const stale = `shardcast-${process.getuid!()}-4194305-0123abcd`;
-	mkdirSync(join(folder, stale));
+	mkdirSync(join(folder, stale), { mode: 0o700 });
 	writeFileSync(join(folder, stale, "ring-0.1"), "");
 	const { code, lines } = await run(["multi", "--cluster-directory", folder, "--lb-addr", "192.0.2.1:80"]);
 	expect(code).toBe(2);
@@ -125,6 +126,24 @@ it("config check warns of a variable that was probably meant to be a setting", a
 		"all settings are right",
 		"shardcast: SHARDCAST_BATHC: unknown environment variable; did you mean SHARDCAST_BATCH?",
 	]);
+});
+
+it.skipIf(!canBeAnotherUser())("top shows nothing that another user has put beside the clusters", async () => {
+	chmodSync(folder, 0o1777);
+	const made = ClusterDirectory.create(folder);
+	Scoreboard.create(made.boardPath, 1).close();
+	const theirs = join(folder, `shardcast-${process.getuid!()}-${process.pid}-01234567`);
+	// A true copy, down to the name that says whose it is.
+	chmodSync(made.path, 0o755);
+	for (const file of readdirSync(made.path)) chmodSync(join(made.path, file), 0o644);
+	const { uid } = asAnotherUser(`umask 077; cp -r ${made.path} ${theirs}; chmod 700 ${theirs}; chmod 600 ${theirs}/*`);
+	made.remove();
+	expect(await run(["top", "--once", "--cluster-directory", folder])).toEqual({
+		code: 1,
+		lines: [
+			`shardcast: no cluster of this user runs in ${folder}; one belongs to user ${uid}; look at it as that user, such as with sudo -u '#${uid}' shardcast top`,
+		],
+	});
 });
 
 it("top without a cluster says how to start one, status 1", async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { defaultConfig, type NameOf } from "@shardcast/service";
@@ -10,7 +10,7 @@ import { openFilesWarnings } from "../src/preflight/open-files.ts";
 import { portMistakes, portProblem } from "../src/preflight/ports.ts";
 import { hasProgram } from "../src/preflight/programs.ts";
 import { firstShardPort } from "../src/preflight/shard-ports.ts";
-import { sharedMemoryProblem } from "../src/preflight/shared-memory.ts";
+import { sharedMemoryProblem, sharedMemoryWarnings } from "../src/preflight/shared-memory.ts";
 
 const name: NameOf = (key) => `--${key}`;
 let folder: string;
@@ -98,6 +98,17 @@ describe("shared memory", () => {
 		expect(sharedMemoryProblem(config({ clusterDirectory: "/proc/self" }), 3, name)).toBe(
 			`--clusterDirectory: /proc/self can't be written to; ${mend}`,
 		);
+	});
+
+	it("where others may remove it is a warning", () => {
+		const warnings = () => sharedMemoryWarnings(config({}), name);
+		expect(warnings()).toEqual([]);
+		chmodSync(folder, 0o1777);
+		expect(warnings()).toEqual([]);
+		chmodSync(folder, 0o777);
+		expect(warnings()).toEqual([
+			`--clusterDirectory: other users may rename and remove what is in ${folder}, this cluster too; chmod +t ${folder}`,
+		]);
 	});
 
 	it("that is too small names the ring", () => {

@@ -1,9 +1,7 @@
 import { EventEmitter } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { BalancerMode, ClusterState, Scoreboard, ShardState } from "@shardcast/bus";
 import { describe, expect, it } from "vitest";
-import { chooseCluster, runningClusters } from "../src/top/running-clusters.ts";
+import { chooseCluster } from "../src/top/running-clusters.ts";
 import { takeSample } from "../src/top/sample.ts";
 import { Screen, type Terminal } from "../src/top/screen.ts";
 import { formatTable } from "../src/top/table.ts";
@@ -118,25 +116,25 @@ describe("the screen", () => {
 });
 
 describe("which cluster", () => {
-	it("finds those whose supervisor lives", () => {
-		const base = mkdtempSync("/tmp/shardcast-top-");
-		const running = `shardcast-0-${process.pid}-0123abcd`;
-		for (const name of [running, "shardcast-0-4194305-0123abcd", "shardcast-test-1", "other"]) mkdirSync(join(base, name));
-		expect(runningClusters(base)).toEqual([{ supervisorPid: process.pid, path: join(base, running) }]);
-		expect(runningClusters(join(base, "missing"))).toEqual([]);
-		rmSync(base, { recursive: true });
-	});
-
-	const clusters = [11, 22].map((supervisorPid) => ({ supervisorPid, path: `/x/${supervisorPid}` }));
+	const clusters = [11, 22].map((supervisorPid) => ({ supervisorPid, path: `/x/${supervisorPid}`, uid: 7, isOwn: true }));
+	const own = (...found: typeof clusters) => ({ own: found, others: [] });
 
 	it("takes the only one, or the one that was asked for", () => {
-		expect(chooseCluster([clusters[0]], "/x", undefined).path).toBe("/x/11");
-		expect(chooseCluster(clusters, "/x", "22").path).toBe("/x/22");
+		expect(chooseCluster(own(clusters[0]!), "/x", undefined).path).toBe("/x/11");
+		expect(chooseCluster(own(...clusters), "/x", "22").path).toBe("/x/22");
 	});
 
 	it("says what to do otherwise", () => {
-		expect(() => chooseCluster([], "/x", undefined)).toThrow("no cluster runs in /x; start one with `shardcast multi`");
-		expect(() => chooseCluster(clusters, "/x", undefined)).toThrow("2 clusters run; choose one with --pid 11 or 22");
-		expect(() => chooseCluster(clusters, "/x", "7")).toThrow("--pid: no cluster has the supervisor 7; running: 11, 22");
+		expect(() => chooseCluster(own(), "/x", undefined)).toThrow("no cluster runs in /x; start one with `shardcast multi`");
+		expect(() => chooseCluster(own(...clusters), "/x", undefined)).toThrow("2 clusters run; choose one with --pid 11 or 22");
+		expect(() => chooseCluster(own(...clusters), "/x", "7")).toThrow("--pid: no cluster has the supervisor 7; running: 11, 22");
+	});
+
+	it("never takes another user's, but says who may look at it", () => {
+		const others = [{ ...clusters[0]!, uid: 65_534, isOwn: false }];
+		const who = "belongs to user 65534; look at it as that user, such as with sudo -u '#65534' shardcast top";
+		expect(() => chooseCluster({ own: [], others }, "/x", undefined)).toThrow(`no cluster of this user runs in /x; one ${who}`);
+		expect(() => chooseCluster({ own: [], others }, "/x", "11")).toThrow(`--pid: the cluster 11 ${who}`);
+		expect(chooseCluster({ own: [clusters[1]!], others }, "/x", undefined).path).toBe("/x/22");
 	});
 });

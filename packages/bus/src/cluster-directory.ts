@@ -1,18 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pidNamespace, processStartTicks } from "@shardcast/native";
+import { isOwn, ownUser, pidNamespace, processStartTicks } from "@shardcast/native";
 import { BusError, BusErrorCode } from "./bus-error.ts";
+import { type FoundCluster, findClusters, isAlive, isDead, type Owner } from "./cluster-list.ts";
 
-/** What the file `owner` holds, as JSON. A pid alone would be given to another process some day. */
-interface Owner {
-	readonly pid: number;
-	readonly startTicks: number | null;
-	readonly pidNamespace: string;
+export interface RunningClusters {
+	readonly own: readonly FoundCluster[];
+	readonly others: readonly FoundCluster[];
 }
-
-const userId = process.getuid?.() ?? 0;
-const namePattern = /^shardcast-(\d+)-(\d+)-[0-9a-f]{8}$/;
 
 /**
  * The directory of one running cluster: `shardcast-<uid>-<supervisor's pid>-<random>`, mode 0700, in shared memory.
@@ -41,7 +37,7 @@ export class ClusterDirectory {
 
 	/** @throws BusError when `base` is not a directory that we may write to. */
 	static create(base = "/dev/shm"): ClusterDirectory {
-		const path = join(base, `shardcast-${userId}-${process.pid}-${randomBytes(4).toString("hex")}`);
+		const path = join(base, `shardcast-${ownUser()}-${process.pid}-${randomBytes(4).toString("hex")}`);
 		const owner: Owner = { pid: process.pid, startTicks: processStartTicks(process.pid), pidNamespace: pidNamespace() };
 		try {
 			mkdirSync(path, { mode: 0o700 });
@@ -56,28 +52,39 @@ export class ClusterDirectory {
 		return new ClusterDirectory(path);
 	}
 
-	/** Opens the directory that the supervisor has made. */
+	/**
+	 * Opens the directory that the supervisor has made.
+	 * @throws BusError when it is none, another user's, or open to others: its files may then be made up, or taken away while they are mapped.
+	 */
 	static open(path: string): ClusterDirectory {
+		const status = lstatSync(path, { throwIfNoEntry: false });
+		const mend = "name a directory that a cluster of this user has made";
+		if (!status?.isDirectory()) throw new BusError(BusErrorCode.badDirectory, `${path} is no directory`, mend);
+		if (!isOwn(status)) {
+			const why =
+				status.uid === ownUser() ? `is open to others (mode ${(status.mode & 0o777).toString(8)})` : `belongs to user ${status.uid}`;
+			throw new BusError(BusErrorCode.badDirectory, `${path} ${why}`, mend);
+		}
 		return new ClusterDirectory(path);
 	}
 
 	/**
-	 * Removes the directories of clusters that are certainly dead and returns their paths: ours by user id, and their
-	 * supervisor's process gone, or its pid now another process's. Whatever cannot be told is left alone.
+	 * Removes the directories of clusters that are certainly dead and returns their paths: this user's, and their supervisor's process
+	 * gone, or its pid now another process's. Whatever cannot be told is left alone.
 	 */
 	static removeStale(base = "/dev/shm"): string[] {
-		const removed: string[] = [];
-		for (const name of namesIn(base)) {
-			const match = namePattern.exec(name);
-			if (match === null) continue;
-			const path = join(base, name);
-			const status = lstatSync(path, { throwIfNoEntry: false });
-			if (status === undefined || !status.isDirectory() || status.uid !== userId) continue;
-			if (!isDead(readOwner(path), Number(match[2]))) continue;
-			rmSync(path, { recursive: true, force: true });
-			removed.push(path);
-		}
-		return removed;
+		const stale = findClusters(base).filter((cluster) => cluster.isOwn && isDead(cluster));
+		return stale.map(({ path }) => path).filter(removed);
+	}
+
+	/** The clusters that run: this user's, which may be opened, and how many look like other users'. */
+	static running(base = "/dev/shm"): RunningClusters {
+		const found = findClusters(base);
+		return {
+			own: found.filter((cluster) => cluster.isOwn && isAlive(cluster)),
+			// Whether they really run is theirs to know.
+			others: found.filter(({ uid, supervisorPid }) => uid !== ownUser() && processStartTicks(supervisorPid) !== null),
+		};
 	}
 
 	ringPath(slot: number, generation: number): string {
@@ -98,31 +105,12 @@ export class ClusterDirectory {
 	}
 }
 
-/** A directory without a readable owner was abandoned, or is being made: its name tells whose process to look for. */
-function isDead(owner: Owner | null, pidInName: number): boolean {
-	if (owner === null) return processStartTicks(pidInName) === null;
-	// Of a process in another container with which we share the directory we know nothing.
-	if (owner.pidNamespace !== pidNamespace()) return false;
-	return processStartTicks(owner.pid) !== owner.startTicks;
-}
-
-function readOwner(path: string): Owner | null {
+function removed(path: string): boolean {
 	try {
-		const owner: unknown = JSON.parse(readFileSync(join(path, "owner"), "utf8"));
-		return isOwner(owner) ? owner : null;
+		rmSync(path, { recursive: true, force: true });
+		return true;
 	} catch {
-		return null;
-	}
-}
-
-function isOwner(value: unknown): value is Owner {
-	return typeof value === "object" && value !== null && "pid" in value && "startTicks" in value && "pidNamespace" in value;
-}
-
-function namesIn(base: string): string[] {
-	try {
-		return readdirSync(base);
-	} catch {
-		return [];
+		// Not worth a start that fails; the next one tries again.
+		return false;
 	}
 }

@@ -4,7 +4,8 @@ export { type BalancerReading, type BoardReading, readBoard, type ShardReading }
 export { BoardRow, type RowSnapshot } from "./board-row.ts";
 export { BusError, BusErrorCode } from "./bus-error.ts";
 export type { BusLink, VisitOrigin } from "./bus-link.ts";
-export { ClusterDirectory } from "./cluster-directory.ts";
+export { ClusterDirectory, type RunningClusters } from "./cluster-directory.ts";
+export type { FoundCluster } from "./cluster-list.ts";
 export { Doorbells } from "./doorbells.ts";
 export {
 	type HealthOptions,

@@ -1,7 +1,20 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+	chmodSync,
+	chownSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { asAnotherUser, canBeAnotherUser } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { BusError, ClusterDirectory } from "../src/index.ts";
 
@@ -18,9 +31,10 @@ describe("ClusterDirectory", () => {
 	/** A directory as a cluster of another process would have left it. */
 	function leave(pid: number, owner: object | string | null): string {
 		const path = join(base, `shardcast-${userId}-${pid}-0123abcd`);
-		mkdirSync(path);
+		mkdirSync(path, { mode: 0o700 });
 		writeFileSync(join(path, "board"), "");
-		if (owner !== null) writeFileSync(join(path, "owner"), typeof owner === "string" ? owner : JSON.stringify(owner));
+		const mode = 0o600;
+		if (owner !== null) writeFileSync(join(path, "owner"), typeof owner === "string" ? owner : JSON.stringify(owner), { mode });
 		return path;
 	}
 
@@ -103,14 +117,58 @@ describe("ClusterDirectory", () => {
 		expect(existsSync(join(target, "precious"))).toBe(true);
 	});
 
-	it.runIf(userId === 0)("leaves alone a directory with our name that belongs to another user", () => {
+	it.skipIf(!canBeAnotherUser())("leaves alone a directory with our name that belongs to another user", () => {
 		const path = leave(deadPid(), null);
-		execFileSync("chown", ["12345", path]);
+		chownSync(path, 12_345, 12_345);
 		expect(ClusterDirectory.removeStale(base)).toEqual([]);
 		expect(existsSync(path)).toBe(true);
 	});
 
-	it("a base that is not there holds nothing stale", () => {
+	it("a base that is not there holds nothing", () => {
 		expect(ClusterDirectory.removeStale(join(base, "none"))).toEqual([]);
+		expect(ClusterDirectory.running(join(base, "none"))).toEqual({ own: [], others: [] });
+	});
+
+	it("finds those that run, by what their owner says of himself", () => {
+		const own = ClusterDirectory.create(base);
+		const owner = ownerOf(own);
+		leave(deadPid(), null);
+		// The pid is another process's by now, or one of another container.
+		leave(process.pid, { ...owner, startTicks: owner.startTicks - 1 });
+		leave(process.ppid, { ...owner, pidNamespace: "pid:[1]" });
+		expect(ClusterDirectory.running(base)).toEqual({
+			own: [{ path: own.path, supervisorPid: process.pid, uid: userId, isOwn: true }],
+			others: [],
+		});
+	});
+
+	it("a directory that others may write to, or read, is not believed", () => {
+		const own = ClusterDirectory.create(base);
+		chmodSync(own.path, 0o770);
+		expect(ClusterDirectory.running(base).own).toEqual([]);
+		expect(() => ClusterDirectory.open(own.path)).toThrow(/is open to others \(mode 770\)/);
+		const stale = leave(deadPid(), null);
+		chmodSync(stale, 0o701);
+		expect(ClusterDirectory.removeStale(base)).toEqual([]);
+	});
+
+	it("nor is a link to one, nor a link in one", () => {
+		const own = ClusterDirectory.create(base);
+		const link = join(base, `shardcast-${userId}-${process.pid}-89abcdef`);
+		symlinkSync(own.path, link);
+		expect(() => ClusterDirectory.open(link)).toThrow(/is no directory/);
+		expect(ClusterDirectory.running(base).own.map(({ path }) => path)).toEqual([own.path]);
+		renameSync(join(own.path, "owner"), join(base, "owner"));
+		symlinkSync(join(base, "owner"), join(own.path, "owner"));
+		expect(ClusterDirectory.running(base).own).toEqual([]);
+	});
+
+	it.skipIf(!canBeAnotherUser())("another user's is not opened, whatever its name says", () => {
+		chmodSync(base, 0o1777);
+		const path = join(base, `shardcast-${userId}-${process.pid}-0123abcd`);
+		const owner = JSON.stringify(ownerOf(ClusterDirectory.create(base)));
+		const { uid } = asAnotherUser(`umask 077; mkdir ${path}; echo '${owner}' > ${path}/owner`);
+		expect(ClusterDirectory.running(base)).toMatchObject({ own: [{}], others: [{ path, uid, isOwn: false }] });
+		expect(() => ClusterDirectory.open(path)).toThrow(new RegExp(`belongs to user ${uid}`));
 	});
 });

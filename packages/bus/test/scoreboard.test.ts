@@ -155,7 +155,7 @@ describe("Scoreboard", () => {
 	});
 
 	it("opens nothing but a whole scoreboard of its own version", () => {
-		writeFileSync(path, Buffer.alloc(8192));
+		writeFileSync(path, Buffer.alloc(8192), { mode: 0o600 });
 		expect(() => Scoreboard.open(path)).toThrow("is no scoreboard");
 		writeFileSync(path, "short");
 		expect(() => Scoreboard.open(path)).toThrow("is no scoreboard");

@@ -3,6 +3,7 @@ import { Socket } from "node:net";
 import { Linux } from "./constants.ts";
 import { libc } from "./libc.ts";
 import { NativeError } from "./native-error.ts";
+import { openWarily, requireOwn } from "./own-file.ts";
 
 /**
  * A doorbell between processes: a FIFO of which the listener's event loop hears when a byte comes. It carries no
@@ -87,9 +88,17 @@ export class BellRinger {
 }
 
 function openFifo(path: string): number {
+	let fd: number;
 	try {
-		return openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+		fd = openSync(path, constants.O_RDWR | openWarily);
 	} catch (error) {
 		throw NativeError.fromErrno(-((error as NodeJS.ErrnoException).errno ?? 0), "open", path);
+	}
+	try {
+		requireOwn(fd, path, "fifo");
+		return fd;
+	} catch (error) {
+		closeSync(fd);
+		throw error;
 	}
 }

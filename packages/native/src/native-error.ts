@@ -4,6 +4,7 @@ import { getSystemErrorMap } from "node:util";
 const mends: Readonly<Record<string, string>> = {
 	EACCES: "check who owns the file and that all processes of the cluster run as one user",
 	ECONNREFUSED: "the process on the other end has gone; send again once it is back",
+	ELOOP: "no file of a cluster is a symbolic link; remove it",
 	EMFILE: "raise the limit of open files (ulimit -n, LimitNOFILE=)",
 	ENAMETOOLONG: "use a shorter --cluster-directory",
 	ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",

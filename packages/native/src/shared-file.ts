@@ -1,7 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, unlinkSync } from "node:fs";
+import { closeSync, constants, openSync, renameSync, rmSync, unlinkSync } from "node:fs";
 import { Linux } from "./constants.ts";
 import { libc, throwErrno } from "./libc.ts";
 import { NativeError } from "./native-error.ts";
+import { openWarily, requireOwn } from "./own-file.ts";
 
 /**
  * A file mapped into memory, shared by every process that opens it.
@@ -51,12 +52,12 @@ export class SharedFile {
 		}
 	}
 
-	/** @throws NativeError ENOENT when there is none. */
+	/** @throws NativeError ENOENT when there is none, EACCES when it is another user's or open to others. */
 	static open(path: string): SharedFile {
 		libc();
-		const fd = open(path, constants.O_RDWR, path);
+		const fd = open(path, constants.O_RDWR | openWarily, path);
 		try {
-			const bytes = fstatSync(fd).size;
+			const bytes = requireOwn(fd, path, "file").size;
 			if (bytes === 0) throw new NativeError("EINVAL", "mmap", `${path} is empty`, "remove it and start the cluster again");
 			return new SharedFile(path, bytes, map(fd, bytes, path));
 		} finally {

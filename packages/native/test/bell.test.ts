@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { statSync } from "node:fs";
+import { chmodSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { Bell, NativeError } from "../src/index.ts";
@@ -24,6 +24,18 @@ describe("Bell", () => {
 		const status = statSync(directory.file("bell"));
 		expect(status.isFIFO()).toBe(true);
 		expect(status.mode & 0o777).toBe(0o600);
+	});
+
+	it("is no link, no regular file and not open to others", () => {
+		const before = descriptorsOf(process.pid);
+		Bell.create(directory.file("bell"));
+		symlinkSync(directory.file("bell"), directory.file("link"));
+		expect(() => Bell.ringer(directory.file("link"))).toThrow(/ELOOP/);
+		writeFileSync(directory.file("file"), "", { mode: 0o600 });
+		expect(() => Bell.ringer(directory.file("file"))).toThrow(/is no pipe/);
+		chmodSync(directory.file("bell"), 0o602);
+		expect(() => Bell.ringer(directory.file("bell"))).toThrow(/is open to other users/);
+		expect(openedSince(before)).toEqual([]);
 	});
 
 	it("wakes its listener at every ring, again and again", async () => {

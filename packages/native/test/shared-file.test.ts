@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { descriptorsOf, openedSince } from "@shardcast/testkit";
+import { execFileSync } from "node:child_process";
+import { chmodSync, readdirSync, readFileSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { asAnotherUser, canBeAnotherUser, descriptorsOf, openedSince } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { NativeError, SharedFile } from "../src/index.ts";
 import { useTemporaryDirectory } from "./temporary.ts";
@@ -73,7 +74,7 @@ describe("SharedFile", () => {
 
 	it("tells a missing file from an empty one", () => {
 		expect(caught(() => SharedFile.open(directory.file("none"))).code).toBe("ENOENT");
-		writeFileSync(directory.file("empty"), "");
+		writeFileSync(directory.file("empty"), "", { mode: 0o600 });
 		expect(caught(() => SharedFile.open(directory.file("empty"))).message).toContain("is empty");
 	});
 
@@ -82,6 +83,24 @@ describe("SharedFile", () => {
 		symlinkSync(directory.file("precious"), directory.file(`shared.${process.pid}.new`));
 		SharedFile.create(directory.file("shared"), 4096).close();
 		expect(readFileSync(directory.file("precious"), "utf8")).toBe("precious");
+	});
+
+	it("opens no link, no pipe, nothing that others may write to or that belongs to them, and keeps no descriptor", () => {
+		SharedFile.create(directory.file("shared"), 4096).close();
+		symlinkSync(directory.file("shared"), directory.file("link"));
+		execFileSync("mkfifo", ["-m", "600", directory.file("pipe")]);
+		const before = descriptorsOf(process.pid);
+		expect(caught(() => SharedFile.open(directory.file("link"))).message).toMatch(/ELOOP.*symbolic link/);
+		expect(caught(() => SharedFile.open(directory.file("pipe"))).message).toContain("is no regular file");
+		chmodSync(directory.file("shared"), 0o620);
+		expect(caught(() => SharedFile.open(directory.file("shared"))).message).toContain("is open to other users (mode 620)");
+		expect(openedSince(before)).toEqual([]);
+	});
+
+	it.skipIf(!canBeAnotherUser())("opens no file of another user", () => {
+		chmodSync(directory.path, 0o777);
+		const { uid } = asAnotherUser(`umask 077; head -c 4096 /dev/zero > ${directory.file("theirs")}`);
+		expect(caught(() => SharedFile.open(directory.file("theirs"))).message).toContain(`theirs belongs to user ${uid}`);
 	});
 
 	it("returns memory and descriptors when it is closed, once", () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
 import { type CommandInput, print } from "@shardcast/service";
-import { chooseCluster, runningClusters } from "../top/running-clusters.ts";
+import { chooseCluster } from "../top/running-clusters.ts";
 import { type Sample, takeSample } from "../top/sample.ts";
 import { Screen } from "../top/screen.ts";
 import { formatTable } from "../top/table.ts";
@@ -13,10 +13,10 @@ const firstMs = 250;
 export async function top({ loaded, own }: CommandInput): Promise<number> {
 	const base = loaded.config.clusterDirectory;
 	const pid = typeof own.pid === "string" ? own.pid : undefined;
-	const cluster = chooseCluster(runningClusters(base), base, pid);
+	const cluster = chooseCluster(ClusterDirectory.running(base), base, pid);
 	const board = Scoreboard.open(ClusterDirectory.open(cluster.path).boardPath);
 	if (own.once === true || !process.stdout.isTTY) return printOnce(board);
-	return watch(board, () => runningClusters(base).some(({ path }) => path === cluster.path));
+	return watch(board, () => ClusterDirectory.running(base).own.some(({ path }) => path === cluster.path));
 }
 
 async function printOnce(board: Scoreboard): Promise<number> {

@@ -23,8 +23,9 @@ export function chooseMode(config: Pick<Config, "lbMode" | "clusterDirectory">, 
 
 /** Passes a descriptor to this very process. Null = it works. */
 function handoffProblem(base: string): string | null {
-	const folder = mkdtempSync(join(base, "shardcast-probe-"));
+	let folder: string | null = null;
 	try {
+		folder = mkdtempSync(join(base, "shardcast-probe-"));
 		const path = join(folder, "handoff.sock");
 		const receiver = DescriptorChannel.bind(path);
 		const sender = DescriptorChannel.connect(path);
@@ -40,6 +41,6 @@ function handoffProblem(base: string): string | null {
 	} catch (error) {
 		return (error as Error).message;
 	} finally {
-		rmSync(folder, { recursive: true, force: true });
+		if (folder !== null) rmSync(folder, { recursive: true, force: true });
 	}
 }

@@ -18,7 +18,7 @@ import { openFilesWarnings } from "./open-files.ts";
 import { portMistakes } from "./ports.ts";
 import { hasProgram } from "./programs.ts";
 import { firstShardPort } from "./shard-ports.ts";
-import { sharedMemoryProblem } from "./shared-memory.ts";
+import { sharedMemoryProblem, sharedMemoryWarnings } from "./shared-memory.ts";
 
 /** What a cluster will look like on this machine. */
 export interface Plan {
@@ -68,7 +68,7 @@ export async function preflight({ config, sources, warnings }: LoadedConfig): Pr
 		topology,
 		mode,
 		pin: pinner.pin,
-		warnings: [...warnings, ...pinner.warnings, ...openFilesWarnings(files)],
+		warnings: [...warnings, ...sharedMemoryWarnings(config, name), ...pinner.warnings, ...openFilesWarnings(files)],
 	};
 }
 

@@ -8,6 +8,10 @@ const perShardBytes = 65_536;
 /** A Unix socket's path has 107 bytes at most; ours take up to 56 of them: `/shardcast-<uid>-<pid>-<random>/handoff-<slot>.sock`. */
 const pathBytesMax = 107 - 56;
 
+const othersMayWrite = 0o022;
+/** Each file may be removed by its owner only, as in /dev/shm. */
+const sticky = 0o1000;
+
 /** What is wrong with the place for the shared memory, in one line; null = nothing. */
 export function sharedMemoryProblem(config: Config, shards: number, name: NameOf): string | null {
 	const path = config.clusterDirectory;
@@ -26,4 +30,12 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 	if (bavail * bsize >= needed) return null;
 	const free = formatBytes(Math.floor((bavail * bsize) / 1024) * 1024);
 	return `${name("ring")}: ${shards} rings need ${Math.ceil(needed / 1_048_576)}MiB and ${path} has ${free} free; give a smaller --ring or more shared memory (docker run --shm-size=…)`;
+}
+
+/** What is not safe about the place, one line each. */
+export function sharedMemoryWarnings(config: Pick<Config, "clusterDirectory">, name: NameOf): string[] {
+	const path = config.clusterDirectory;
+	const { mode } = statSync(path);
+	if ((mode & othersMayWrite) === 0 || (mode & sticky) !== 0) return [];
+	return [`${name("clusterDirectory")}: other users may rename and remove what is in ${path}, this cluster too; chmod +t ${path}`];
 }

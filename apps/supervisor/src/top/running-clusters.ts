@@ -1,58 +1,30 @@
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import type { FoundCluster, RunningClusters } from "@shardcast/bus";
 import { StartupError } from "@shardcast/service";
-
-export interface RunningCluster {
-	readonly supervisorPid: number;
-	/** Its cluster directory. */
-	readonly path: string;
-}
-
-/** The clusters that run on this machine and whose directories this user may read. */
-export function runningClusters(base: string): RunningCluster[] {
-	const found: RunningCluster[] = [];
-	for (const name of namesIn(base)) {
-		const match = /^shardcast-\d+-(\d+)-[0-9a-f]+$/.exec(name);
-		if (match !== null && isAlive(Number(match[1]))) found.push({ supervisorPid: Number(match[1]), path: join(base, name) });
-	}
-	return found;
-}
 
 /**
  * The one cluster to look at.
- * @throws StartupError when there is none, or several and no pid says which.
+ * @throws StartupError when there is none of this user's, or several and no pid says which.
  */
-export function chooseCluster(clusters: readonly RunningCluster[], base: string, pid: string | undefined): RunningCluster {
+export function chooseCluster({ own, others }: RunningClusters, base: string, pid: string | undefined): FoundCluster {
 	if (pid !== undefined) {
-		const chosen = clusters.find(({ supervisorPid }) => String(supervisorPid) === pid);
+		const chosen = own.find(({ supervisorPid }) => String(supervisorPid) === pid);
 		if (chosen !== undefined) return chosen;
-		const others = clusters.length === 0 ? "none runs" : `running: ${listed(clusters)}`;
-		throw new StartupError(`--pid: no cluster has the supervisor ${pid}; ${others}`, { flag: "--pid" });
+		const other = others.find(({ supervisorPid }) => String(supervisorPid) === pid);
+		if (other !== undefined) throw new StartupError(`--pid: the cluster ${pid} ${whose(other)}`, { flag: "--pid" });
+		const running = own.length === 0 ? "none runs" : `running: ${listed(own)}`;
+		throw new StartupError(`--pid: no cluster has the supervisor ${pid}; ${running}`, { flag: "--pid" });
 	}
-	if (clusters.length === 1) return clusters[0];
-	if (clusters.length > 1)
-		throw new StartupError(`${clusters.length} clusters run; choose one with --pid ${listed(clusters, " or ")}`, { flag: "--pid" });
+	if (own.length === 1) return own[0];
+	if (own.length > 1) throw new StartupError(`${own.length} clusters run; choose one with --pid ${listed(own, " or ")}`, { flag: "--pid" });
+	if (others.length > 0) throw new StartupError(`no cluster of this user runs in ${base}; one ${whose(others[0])}`, { exitStatus: 1 });
 	throw new StartupError(`no cluster runs in ${base}; start one with \`shardcast multi\``, { exitStatus: 1 });
 }
 
-function listed(clusters: readonly RunningCluster[], separator = ", "): string {
+/** What other users' files say is not to be believed, not even by root. */
+function whose({ uid }: FoundCluster): string {
+	return `belongs to user ${uid}; look at it as that user, such as with sudo -u '#${uid}' shardcast top`;
+}
+
+function listed(clusters: readonly FoundCluster[], separator = ", "): string {
 	return clusters.map(({ supervisorPid }) => supervisorPid).join(separator);
-}
-
-function namesIn(base: string): string[] {
-	try {
-		return readdirSync(base);
-	} catch {
-		return [];
-	}
-}
-
-function isAlive(pid: number): boolean {
-	try {
-		process.kill(pid, 0);
-		return true;
-	} catch (error) {
-		// Another user's.
-		return (error as NodeJS.ErrnoException).code === "EPERM";
-	}
 }
