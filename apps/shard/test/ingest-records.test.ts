@@ -212,6 +212,42 @@ describe("RecordReader", () => {
 		expect(nextOffsetOf(old, 3)).toBe(3);
 	});
 
+	it("says of a batch that would grow without bound what it would become, and steps over it", () => {
+		const bomb = encodeBatch([plain("x")], {
+			baseOffset: 0,
+			attributes: Codec.snappy,
+			compress: () => Buffer.from("ffffffff0f0001", "hex"),
+		});
+		const reader = new RecordReader();
+		reader.reset(Buffer.concat([bomb, encodeBatch([plain("found")], { baseOffset: 1 })]), 0, []);
+		expect(() => reader.next()).toThrow(
+			"the batch cannot be uncompressed (codec 2): it would become 4294967295 bytes; the most is 134217728",
+		);
+		expect(reader.next()).toBe(true);
+		expect(reader.offset).toBe(1);
+	});
+
+	it("ends at the end of a record, whatever number of headers it claims, and whatever their lengths", () => {
+		const record = { ...plain("v"), headers: [["name", Buffer.from("value")]] as const };
+		const bytes = encodeBatch([record], { baseOffset: 0 });
+		const at = bytes.indexOf("name") - 2;
+		const visits = (change: (bytes: Buffer) => void) => {
+			const changed = Buffer.concat([bytes, Buffer.from("other records")]);
+			change(changed);
+			const reader = new RecordReader();
+			reader.reset(changed, 0, []);
+			expect(reader.next()).toBe(true);
+			const seen: string[] = [];
+			reader.eachHeader((name, value) => seen.push(`${name}=${value}`));
+			return seen;
+		};
+		expect(visits(() => {})).toEqual(["name=value"]);
+		expect(visits((changed) => changed.writeUInt8(0x7e, at))).toEqual(["name=value"]);
+		expect(visits((changed) => changed.writeUInt8(0x7f, at))).toEqual([]);
+		expect(visits((changed) => changed.writeUInt8(0x7f, at + 1))).toEqual([]);
+		expect(visits((changed) => changed.writeUInt8(0x7e, at + 6))).toEqual([]);
+	});
+
 	it("never reads outside of a batch, whatever its bytes are", () => {
 		fc.assert(
 			fc.property(

@@ -2,12 +2,13 @@ import * as zlib from "node:zlib";
 import { decompress as zstdDecompress } from "fzstd";
 import { decompressFrameSync } from "lz4-napi";
 import { uncompressSync } from "snappy";
+import { gzipBytes, lz4Bytes, snappyBytes, zstdBytes } from "./declared-size.ts";
 
 /** Kafka's numbers for how a batch is compressed. */
 export const Codec = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
 
-/** No honest batch grows beyond this; a broker takes batches of 1 MB unless it is told otherwise. */
-const uncompressedBytesMax = 256 * 1024 * 1024;
+/** No honest batch grows beyond this; a broker takes batches of 1 MiB unless it is told otherwise. */
+export const uncompressedBytesMax: number = 128 * 1024 * 1024;
 
 /** Node has zstd of its own from 22.15 on, several times as fast as the one in JavaScript. */
 const nativeZstd = (zlib as { zstdDecompressSync?: (bytes: Buffer, options: object) => Buffer }).zstdDecompressSync;
@@ -16,36 +17,54 @@ const nativeZstd = (zlib as { zstdDecompressSync?: (bytes: Buffer, options: obje
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const xerialHeaderBytes = 16;
 
+/** @throws RangeError for what would grow beyond the bound. Called before anything is allocated for it. */
+function check(bytes: number): void {
+	if (bytes > uncompressedBytesMax) throw new RangeError(`it would become ${bytes} bytes; the most is ${uncompressedBytesMax}`);
+}
+
 function unsnappy(bytes: Buffer): Buffer {
-	if (!bytes.subarray(0, xerialMagic.length).equals(xerialMagic)) return uncompressSync(bytes) as Buffer;
+	if (!bytes.subarray(0, xerialMagic.length).equals(xerialMagic)) {
+		check(snappyBytes(bytes));
+		return uncompressSync(bytes) as Buffer;
+	}
 	const blocks: Buffer[] = [];
 	let total = 0;
 	for (let at = xerialHeaderBytes; at < bytes.length; ) {
 		const length = bytes.readInt32BE(at);
 		at += 4;
-		const block = uncompressSync(bytes.subarray(at, at + length)) as Buffer;
-		total += block.length;
-		if (total > uncompressedBytesMax) throw new RangeError(`a batch of more than ${uncompressedBytesMax} bytes`);
+		if (length <= 0 || at + length > bytes.length) throw new RangeError(`a snappy block of ${length} bytes in ${bytes.length - at}`);
+		const block = bytes.subarray(at, at + length);
+		total += snappyBytes(block);
 		blocks.push(block);
 		at += length;
 	}
-	return Buffer.concat(blocks, total);
+	check(total);
+	return Buffer.concat(
+		blocks.map((block) => uncompressSync(block) as Buffer),
+		total,
+	);
 }
 
 function unzstd(bytes: Buffer): Buffer {
+	check(zstdBytes(bytes));
 	if (nativeZstd !== undefined) return nativeZstd(bytes, { maxOutputLength: uncompressedBytesMax });
 	const plain = zstdDecompress(bytes);
 	return Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
 }
 
-/** The records of a compressed batch. Synchronous: it runs on the ingest worker, which has nothing else to do meanwhile. */
+/**
+ * The records of a compressed batch. Synchronous: it runs on the ingest worker, which has nothing else to do meanwhile.
+ * @throws for bytes that are no such batch, and for one that would grow beyond `uncompressedBytesMax`.
+ */
 export function uncompress(codec: number, bytes: Buffer): Buffer {
 	switch (codec) {
 		case Codec.gzip:
+			check(gzipBytes(bytes));
 			return zlib.gunzipSync(bytes, { maxOutputLength: uncompressedBytesMax });
 		case Codec.snappy:
 			return unsnappy(bytes);
 		case Codec.lz4:
+			check(lz4Bytes(bytes));
 			return decompressFrameSync(bytes);
 		case Codec.zstd:
 			return unzstd(bytes);

@@ -112,18 +112,24 @@ export class RecordReader {
 		return found;
 	}
 
+	/** One that reaches past its record is the end of them, whatever their number is said to be. */
 	eachHeader(visit: (name: string, value: Buffer | null) => void): void {
+		const end = this.#recordEnd;
 		this.#at = this.headersStart;
 		const count = this.#varint();
-		for (let index = 0; index < count; index++) {
+		for (let index = 0; index < count && this.#at < end; index++) {
 			const nameBytes = this.#varint();
-			const name = this.bytes.toString("utf8", this.#at, this.#at + nameBytes);
-			this.#at += nameBytes;
+			const nameEnd = this.#at + nameBytes;
+			if (nameBytes < 0 || nameEnd > end) break;
+			const name = this.bytes.toString("utf8", this.#at, nameEnd);
+			this.#at = nameEnd;
 			const valueBytes = this.#varint();
-			visit(name, valueBytes < 0 ? null : this.bytes.subarray(this.#at, this.#at + valueBytes));
-			if (valueBytes > 0) this.#at += valueBytes;
+			const valueEnd = this.#at + Math.max(valueBytes, 0);
+			if (valueEnd > end) break;
+			visit(name, valueBytes < 0 ? null : this.bytes.subarray(this.#at, valueEnd));
+			this.#at = valueEnd;
 		}
-		this.#at = this.#recordEnd;
+		this.#at = end;
 	}
 
 	#openBatch(): boolean {
@@ -165,7 +171,8 @@ export class RecordReader {
 			try {
 				this.bytes = uncompress(codec, source.subarray(body, end));
 			} catch (error) {
-				throw new CorruptBatch(this.#baseOffset, `the batch cannot be uncompressed (codec ${codec})`, { cause: error });
+				const why = error instanceof Error ? error.message : String(error);
+				throw new CorruptBatch(this.#baseOffset, `the batch cannot be uncompressed (codec ${codec}): ${why}`, { cause: error });
 			}
 			this.#at = 0;
 			this.#end = this.bytes.length;

@@ -1,0 +1,118 @@
+/**
+ * How many bytes a compressed batch becomes at most, read from its headers alone: nothing is allocated, nothing uncompressed. Each
+ * throws a RangeError for bytes that are cut off or of another format. Cost: one step per block, which is 64 KB or more of what
+ * comes out in an honest batch.
+ */
+
+/** The last four bytes tell, of a single gzip stream; a stream that lies is cut off while it is uncompressed. */
+export function gzipBytes(bytes: Buffer): number {
+	return bytes.readUInt32LE(bytes.length - 4);
+}
+
+/** A raw snappy block begins with its length, a varint of 32 bits. */
+export function snappyBytes(block: Buffer): number {
+	let length = 0;
+	for (let at = 0; at < 5; at++) {
+		const byte = block.readUInt8(at);
+		length += (byte & 0x7f) * 2 ** (7 * at);
+		if (byte <= 0x7f) return length;
+	}
+	throw new RangeError("a snappy block without a length");
+}
+
+const skippableFrame = 0x184d2a5;
+const isSkippable = (magic: number): boolean => magic >>> 4 === skippableFrame;
+
+const Lz4 = {
+	magic: 0x184d2204,
+	flag: { blockChecksum: 0x10, contentSize: 0x08, contentChecksum: 0x04, dictionary: 0x01 },
+	uncompressed: 0x8000_0000,
+	/** What a byte of compressed input can become at most. */
+	ratioMax: 255,
+} as const;
+
+/** lz4 frames, one after the other: each block becomes at most the frame's block size. */
+export function lz4Bytes(bytes: Buffer): number {
+	const { flag } = Lz4;
+	let total = 0;
+	for (let at = 0; at < bytes.length; ) {
+		const magic = bytes.readUInt32LE(at);
+		if (isSkippable(magic)) {
+			at += 8 + bytes.readUInt32LE(at + 4);
+			continue;
+		}
+		if (magic !== Lz4.magic) throw new RangeError("no lz4 frame");
+		const flags = bytes.readUInt8(at + 4);
+		const sizeId = (bytes.readUInt8(at + 5) >> 4) & 7;
+		if (sizeId < 4) throw new RangeError("an lz4 frame without a block size");
+		const blockBytesMax = 2 ** (8 + 2 * sizeId);
+		at += 7 + (flags & flag.contentSize ? 8 : 0) + (flags & flag.dictionary ? 4 : 0);
+		for (;;) {
+			const word = bytes.readUInt32LE(at);
+			at += 4;
+			if (word === 0) break;
+			const length = word % Lz4.uncompressed;
+			total += Math.min(blockBytesMax, word >= Lz4.uncompressed ? length : length * Lz4.ratioMax);
+			at += length + (flags & flag.blockChecksum ? 4 : 0);
+		}
+		if (flags & flag.contentChecksum) at += 4;
+	}
+	return total;
+}
+
+const Zstd = {
+	magic: 0xfd2fb528,
+	flag: { singleSegment: 0x20, contentChecksum: 0x04, dictionaryMask: 0x03 },
+	dictionaryBytes: [0, 1, 2, 4],
+	contentSizeBytes: [0, 2, 4, 8],
+	block: { raw: 0, repeated: 1, compressed: 2 },
+	blockBytesMax: 128 * 1024,
+} as const;
+
+/** zstd frames, one after the other: of each its blocks, the size that it declares, or its window, whichever is the most. */
+export function zstdBytes(bytes: Buffer): number {
+	const { flag, block } = Zstd;
+	let total = 0;
+	for (let at = 0; at < bytes.length; ) {
+		const magic = bytes.readUInt32LE(at);
+		if (isSkippable(magic)) {
+			at += 8 + bytes.readUInt32LE(at + 4);
+			continue;
+		}
+		if (magic !== Zstd.magic) throw new RangeError("no zstd frame");
+		const flags = bytes.readUInt8(at + 4);
+		const single = (flags & flag.singleSegment) !== 0;
+		at += 5;
+		const window = single ? 0 : windowBytes(bytes.readUInt8(at++));
+		at += Zstd.dictionaryBytes[flags & flag.dictionaryMask]!;
+		const sizeBytes = Zstd.contentSizeBytes[flags >> 6]! || (single ? 1 : 0);
+		const declared = sizeBytes === 0 ? 0 : contentBytes(bytes, at, sizeBytes);
+		at += sizeBytes;
+		const blockBytesMax = Math.min(Zstd.blockBytesMax, single ? declared : window);
+		let ofBlocks = 0;
+		for (let last = 0; last === 0; ) {
+			const head = bytes.readUIntLE(at, 3);
+			at += 3;
+			last = head & 1;
+			const type = (head >> 1) & 3;
+			const length = head >>> 3;
+			if (type > block.compressed) throw new RangeError("a zstd block of no known type");
+			ofBlocks += type === block.compressed ? blockBytesMax : length;
+			at += type === block.repeated ? 1 : length;
+		}
+		if (flags & flag.contentChecksum) at += 4;
+		// A decoder allocates what the frame declares, or its window, whatever then comes.
+		total += Math.max(ofBlocks, declared, window);
+	}
+	return total;
+}
+
+function windowBytes(descriptor: number): number {
+	const base = 2 ** (10 + (descriptor >> 3));
+	return base + (base / 8) * (descriptor & 7);
+}
+
+function contentBytes(bytes: Buffer, at: number, sizeBytes: number): number {
+	if (sizeBytes === 8) return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;
+	return bytes.readUIntLE(at, sizeBytes) + (sizeBytes === 2 ? 256 : 0);
+}
