@@ -1,6 +1,7 @@
 // Building blocks of the dashboards: what a panel needs to say, and nothing of Grafana's JSON. Used by dashboards.mjs.
 
-const datasource = { type: "prometheus", uid: "prometheus" };
+/** The one that is chosen at the top of the dashboard. */
+const datasource = { type: "prometheus", uid: `\${datasource}` };
 const columns = 24;
 
 /** A query and how its lines are called, such as `query("sum(up)", "up")`. */
@@ -143,6 +144,14 @@ export function dashboard(uid, title, description, panels) {
 		graphTooltip: 1,
 		templating: {
 			list: [
+				{
+					name: "datasource",
+					label: "Data source",
+					type: "datasource",
+					query: "prometheus",
+					current: {},
+					refresh: 1,
+				},
 				{
 					name: "instance",
 					label: "Cluster",

@@ -141,6 +141,29 @@ describe("dashboards and rules", async () => {
 		expect(readdirSync(join(deploy, "grafana/dashboards")).sort()).toEqual(Object.keys(files).sort());
 	});
 
+	it("every alert links to its row in docs/operations.md, and every row is of an alert", () => {
+		const alerts = rules().filter(({ alert }) => alert !== undefined);
+		const anchors = [...read("docs/operations.md").matchAll(/^\| <a id="([^"]+)"><\/a>`(\w+)` \|/gm)].map(([, anchor, alert]) => ({
+			anchor,
+			alert,
+		}));
+		expect(anchors).toEqual(alerts.map(({ alert }) => ({ anchor: alert!.toLowerCase(), alert })));
+		for (const { alert, annotations } of alerts)
+			expect(annotations?.runbook_url, `runbook_url of ${alert}`).toBe(`docs/operations.md#${alert!.toLowerCase()}`);
+	});
+
+	it("dashboards take the data source that is chosen in Grafana, whatever its uid", () => {
+		for (const [name, text] of Object.entries(files)) {
+			const uids = [...text.matchAll(/"datasource": \{\s*"type": "prometheus",\s*"uid": "([^"]*)"/g)].map(([, uid]) => uid);
+			expect(uids.length, name).toBeGreaterThan(1);
+			expect(new Set(uids), name).toEqual(new Set([`\${datasource}`]));
+			const { templating } = JSON.parse(text) as { templating: { list: { name: string; type: string; query: unknown }[] } };
+			// Before the variables that ask it.
+			expect(templating.list[0], name).toMatchObject({ name: "datasource", type: "datasource", query: "prometheus" });
+		}
+		expect(read("deploy/grafana/provisioning/datasources/prometheus.yml")).not.toMatch(/\buid:/);
+	});
+
 	it("every panel says in a sentence what it shows, and panels do not overlap", () => {
 		for (const [name, { panels }] of Object.entries(dashboards)) {
 			const taken = new Set<string>();

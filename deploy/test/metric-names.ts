@@ -8,6 +8,7 @@ interface Rule {
 	readonly record?: string;
 	readonly alert?: string;
 	readonly expr: string;
+	readonly annotations?: Readonly<Record<string, string>>;
 }
 interface Panel {
 	readonly title: string;

@@ -1,5 +1,7 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { missingLine, parseDocPage } from "./doc-blocks.ts";
+import { brokenLinks, missingLine, parseDocPage, readDocPage, root } from "./doc-blocks.ts";
 
 const page = (...lines: string[]) => parseDocPage("page.md", lines.join("\n"));
 
@@ -36,5 +38,32 @@ describe("blocks of the documentation", () => {
 		expect(missingLine("last\na", "a\nlast")).toBe("a");
 		expect(missingLine("a.c", "abc")).toBe("a.c");
 		expect(missingLine("a … c", "a\nc")).toBe("a … c");
+	});
+
+	it("links name a file that exists, and a heading or anchor on it", () => {
+		const text = [
+			"# It's `x`, (1) Über",
+			"```sh",
+			"# no heading",
+			"```",
+			'| <a id="row"></a>`Row` |',
+			"",
+			"[a](#its-x-1-über) [b](page.md#row)",
+		];
+		expect([...page(...text).anchors]).toEqual(["its-x-1-über", "row"]);
+		expect(brokenLinks([page(...text)])).toEqual([]);
+		expect(brokenLinks([page("[a](#none) [b](README.md#start) [c](none.md) [d](docs/operations.md#none) [e](https://a.b/c)")])).toEqual([
+			"page.md: #none",
+			"page.md: none.md",
+			"page.md: docs/operations.md#none",
+		]);
+	});
+
+	it("no page of the project has a broken link", () => {
+		const folders = [".", "docs"];
+		const names = folders.flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(root, folder, name)));
+		const pages = names.filter((name) => name.endsWith(".md")).map(readDocPage);
+		expect(pages.length).toBeGreaterThan(10);
+		expect(brokenLinks(pages)).toEqual([]);
 	});
 });

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 
-const root = join(import.meta.dirname, "../../..");
+export const root = join(import.meta.dirname, "../../..");
 
 /**
  * Fenced blocks of the documentation. Each one in a language that can be run or checked says behind the language what a test
@@ -32,8 +32,10 @@ export interface DocPage {
 	readonly blocks: readonly DocBlock[];
 	/** One line for each fence that breaks the rules above. */
 	readonly mistakes: readonly string[];
-	/** Files that the page links to, relative to its folder. */
+	/** What the page links to, relative to its folder: `security.md#limits`, or `#limits` on the page itself. */
 	readonly links: readonly string[];
+	/** What links can point at within it: its headings, as GitHub names them, and `<a id="…">`. */
+	readonly anchors: ReadonlySet<string>;
 }
 
 const markers: Readonly<Record<string, readonly string[]>> = {
@@ -67,8 +69,18 @@ export function parseDocPage(file: string, text: string): DocPage {
 		}
 	});
 	if (open !== null) mistakes.push(`${file}: a fence is not closed`);
-	const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link]) => link!);
-	return { file, clusterFlags: flags.split(/\s+/).filter((flag) => flag !== ""), blocks, mistakes, links };
+	const links = [...text.matchAll(/\]\((?!https?:)([^)\s]+)/g)].map(([, link]) => link!);
+	return { file, clusterFlags: flags.split(/\s+/).filter((flag) => flag !== ""), blocks, mistakes, links, anchors: anchorsOf(text) };
+}
+
+function anchorsOf(text: string): Set<string> {
+	const headings = [...text.replace(/^```.*?^```/gms, "").matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+		heading!
+			.toLowerCase()
+			.replace(/[^\p{L}\p{N} _-]/gu, "")
+			.replaceAll(" ", "-"),
+	);
+	return new Set([...headings, ...[...text.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id!)]);
 }
 
 function parseInfo(file: string, line: number, info: string, code: string): DocBlock {
@@ -89,6 +101,22 @@ function mistakeOf({ language, marker, options }: DocBlock): string | null {
 	const allowed = markers[language];
 	if (allowed === undefined) return `${language} can't be tested; say no-test reason="…"`;
 	return allowed.includes(marker) ? null : `${language} needs ${allowed.join(" or ")} or no-test reason="…", not "${marker}"`;
+}
+
+/** `file: link` for each link that leads nowhere: no such file, or on a Markdown page no such heading. */
+export function brokenLinks(pages: readonly DocPage[]): string[] {
+	const known = new Map(pages.map((page) => [page.file, page]));
+	return pages.flatMap(({ file, links }) =>
+		links
+			.filter((link) => {
+				const [path = "", anchor] = link.split("#");
+				const target = path === "" ? file : join(file, "..", path);
+				if (!known.has(target) && !existsSync(join(root, target))) return true;
+				if (anchor === undefined || !target.endsWith(".md")) return false;
+				return !(known.get(target) ?? readDocPage(join(root, target))).anchors.has(anchor);
+			})
+			.map((link) => `${file}: ${link}`),
+	);
 }
 
 /** Whether each line of the expected text is, in this order, in the output; `…` stands for anything within a line. */
