@@ -1,4 +1,4 @@
-import { type Config, type ConfigInput, createLog, type Log, onHangUp, parseAddress, urlHost } from "@shardcast/service";
+import { type Config, type ConfigInput, createLog, type Log, onHangUp, parseAddress, shapeOf, urlHost } from "@shardcast/service";
 import { createServer } from "./library/index.ts";
 
 const signals = ["SIGINT", "SIGTERM"] as const;
@@ -10,7 +10,7 @@ const signals = ["SIGINT", "SIGTERM"] as const;
 export async function runSingle({ config, input }: { readonly config: Config; readonly input: ConfigInput }): Promise<void> {
 	process.title = "shardcast single";
 	const log = createLog({ name: "shardcast", level: config.logLevel, format: config.logFormat });
-	const server = createServer(config, { log, statusLine: (line) => log.info(line) });
+	const server = createServer(config, { log, statusLine: statusLine(config, log) });
 	await server.run();
 	process.stdout.write(banner(config, server.port));
 	const reloader = server.reloader(input);
@@ -26,6 +26,14 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 		return cutOff === 0 ? 0 : 1;
 	};
 	stopOnSignals(log, stopInOrder, () => reloader.reload());
+}
+
+/** Where the status line goes: to people who read text, unless they asked for less; among JSON lines it is for debugging. */
+function statusLine({ logFormat }: Config, log: Log): (line: string) => void {
+	if (shapeOf(logFormat) === "json") return (line) => log.debug(line);
+	return (line) => {
+		if (log.level === "info" || log.level === "debug") process.stdout.write(`${line}\n`);
+	};
 }
 
 /** The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP stops as well if it says that the terminal is gone. */

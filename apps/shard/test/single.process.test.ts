@@ -8,18 +8,18 @@ import { afterEach, describe, expect, it } from "vitest";
 const entry = join(import.meta.dirname, "../dist/main.js");
 const wscat = join(import.meta.dirname, "../../../node_modules/wscat/bin/wscat");
 
-let running: ManagedProcess | undefined;
+const running: ManagedProcess[] = [];
 afterEach(async () => {
-	if (running?.status() === null) await running.stop("SIGKILL");
-	running = undefined;
+	for (const program of running.splice(0)) if (program.status() === null) await program.stop("SIGKILL");
 });
 
 async function startSingle(changes: Partial<Config> = {}): Promise<{ program: ManagedProcess; port: number }> {
 	const port = await freePorts();
 	const config = defaultConfig({ addr: `127.0.0.1:${port}`, logFormat: "json", ...changes });
-	running = await ManagedProcess.start(entry, [], { env: { SHARDCAST_SINGLE: JSON.stringify({ config, flags: [], file: null }) } });
-	await running.waitForOutput(/shardcast single/, 10_000);
-	return { program: running, port };
+	const program = await ManagedProcess.start(entry, [], { env: { SHARDCAST_SINGLE: JSON.stringify({ config, flags: [], file: null }) } });
+	running.push(program);
+	await program.waitForOutput(/shardcast single/, 10_000);
+	return { program, port };
 }
 
 describe("shardcast single", () => {
@@ -43,12 +43,18 @@ describe("shardcast single", () => {
 		await listener.close();
 	});
 
-	it("B10: prints a status line every two seconds; B9: its numbers are true", async () => {
-		const { program, port } = await startSingle();
+	it("B10: prints a status line every two seconds where people read it, and not among JSON lines; B9: its numbers are true", async () => {
+		const { program: json } = await startSingle({ logFormat: "json" });
+		const { program: debug } = await startSingle({ logFormat: "json", logLevel: "debug" });
+		const { program: quiet } = await startSingle({ logFormat: "pretty", logLevel: "warn" });
+		const { program, port } = await startSingle({ logFormat: "pretty" });
 		const clients = [await LibraryClient.open(`ws://127.0.0.1:${port}`), await LibraryClient.open(`ws://127.0.0.1:${port}`)];
 		for (let count = 0; count < 7; count++) clients[0].send("x");
 		await clients[1].waitForMessages(7);
-		await program.waitForOutput(/\[\d{4}-\d\d-\d\dT[\d:.]+Z\] Conns: 2, Msgs: 7/, 5000);
+		await program.waitForOutput(/^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] Conns: 2, Msgs: 7$/m, 5000);
+		await debug.waitForOutput(/^\{"level":"debug".*\] Conns: 0, Msgs: 0"/m, 5000);
+		// These two were started before those that have said it.
+		for (const silent of [json, quiet]) expect(silent.log()).not.toContain("Conns:");
 		for (const client of clients) await client.close();
 	});
 

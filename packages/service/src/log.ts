@@ -22,12 +22,18 @@ export interface Log {
 	child(fields: object): Log;
 }
 
+/** What log lines look like: `auto` means for people on a terminal, for programs elsewhere. */
+export function shapeOf(format: LogFormat): Exclude<LogFormat, "auto"> {
+	if (format !== "auto") return format;
+	return process.stderr.isTTY ? "pretty" : "json";
+}
+
 /**
  * Log lines go to stderr, since stdout belongs to what a command prints. They are written synchronously, so that the last line
  * before a crash is not lost; hot paths count instead of logging.
  */
 export function createLog(options: { name: string; level: LogLevel; format: LogFormat }): Log {
-	const format = options.format === "auto" ? (process.stderr.isTTY ? "pretty" : "json") : options.format;
+	const format = shapeOf(options.format);
 	const stderr = standardError();
 	const destination =
 		format === "pretty"

@@ -13,6 +13,6 @@ export const logOptions = {
 		flag: "log-format",
 		default: "auto",
 		choices: ["auto", "json", "pretty"],
-		help: "Shape of log lines; auto = pretty on a terminal, json elsewhere.",
+		help: "Shape of log lines; auto = pretty on a terminal, json elsewhere. With pretty, single prints a status line every two seconds.",
 	}),
 } as const;
