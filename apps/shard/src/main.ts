@@ -1,13 +1,17 @@
-import { complain, decodeSingle, singleVariable, surviveClosedOutput } from "@shardcast/service";
-import { runForked } from "./forked.ts";
-import { runSingle } from "./single.ts";
+import { complain, connectToParent, decodeSingle, singleVariable, surviveClosedOutput } from "@shardcast/service";
 
-// `shardcast single` runs this program in its own process and leaves the checked settings here.
 surviveClosedOutput();
+// `shardcast single` runs this program in its own process and leaves the checked settings here.
 const single = process.env[singleVariable];
 try {
-	if (single === undefined) runForked();
-	else await runSingle(decodeSingle(single, process.env));
+	// Only now, since the library for WebSockets may not load.
+	if (single === undefined) (await import("./forked.ts")).runForked();
+	else await (await import("./single.ts")).runSingle(decodeSingle(single, process.env));
 } catch (error) {
-	process.exit(complain("shardcast", error));
+	if (single !== undefined || process.send === undefined) process.exit(complain("shardcast", error));
+	// The supervisor says it: for all its shards, once.
+	connectToParent({
+		start: () => Promise.reject(error),
+		drain: async () => ({ cutOff: 0 }),
+	});
 }

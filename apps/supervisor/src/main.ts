@@ -1,13 +1,13 @@
 #!/usr/bin/env node
-import { unsupportedNode } from "./node-version.ts";
+import { tooOldNode } from "./node-version.ts";
 
-const problem = unsupportedNode(process.versions.node);
+const problem = tooOldNode(process.versions.node);
 if (problem !== null) {
 	process.stderr.write(`shardcast: ${problem}\n`);
 	process.exit(2);
 }
 
-// Only now, since on another Node the imports themselves may fail.
+// Only now, since on an older Node the imports themselves may fail.
 const { complain, runCommandLine, surviveClosedOutput } = await import("@shardcast/service");
 surviveClosedOutput();
 const { commandLine } = await import("./cli.ts");

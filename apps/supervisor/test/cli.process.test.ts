@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
-import { asAnotherUser, canBeAnotherUser, ManagedProcess } from "@shardcast/testkit";
+import { asAnotherUser, canBeAnotherUser, freePorts, ManagedProcess } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const main = join(import.meta.dirname, "../dist/main.js");
@@ -81,14 +81,37 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		});
 	});
 
-	it("a Node that is not supported", async () => {
+	it("a Node that is too old", async () => {
 		const pretender = join(folder, "pretend.cjs");
 		writeFileSync(pretender, 'Object.defineProperty(process.versions, "node", { value: "18.20.4" });');
 		const { code, lines } = await run(["--version"], {}, ["--require", pretender]);
 		expect({ code, lines }).toEqual({
 			code: 2,
-			lines: [expect.stringMatching(/^shardcast: Node 18\.20\.4 is not supported, .* install Node 20 or 22$/)],
+			lines: [expect.stringMatching(/^shardcast: Node 18\.20\.4 is too old, .* npx -y -p node@22 npm start$/)],
 		});
+	});
+
+	it.each(["multi", "single"])("%s: a Node for which the library for WebSockets has no binary", async (command) => {
+		const pretender = join(folder, "pretend.cjs");
+		// The number of the binary interface is what the name of the binary is made of.
+		const values = { node: "24.1.0", modules: "137" };
+		const defined = Object.entries(values).map(
+			([name, value]) => `Object.defineProperty(process.versions, "${name}", { value: "${value}" });`,
+		);
+		writeFileSync(pretender, defined.join("\n"));
+		const port = await freePorts(3);
+		const flags = command === "multi" ? ["--shards", "2", "--base-port", `${port + 1}`, "--lb-addr"] : ["--addr"];
+		const args = [command, ...flags, `127.0.0.1:${port}`, "--log-level", "error"];
+		const { code, lines } = await run(args, { SHARDCAST_CLUSTER_DIRECTORY: folder }, ["--require", pretender]);
+		expect({ code, lines }).toEqual({
+			code: 2,
+			lines: [
+				expect.stringMatching(/^shardcast: uWebSockets\.js has no binary for Node 24\.1\.0; run it with Node 22: npx -y -p node@22 /),
+			],
+		});
+		expect(readdirSync(folder)).toEqual(["pretend.cjs"]);
+		// All else needs no WebSocket.
+		expect((await run(["config", "check"], {}, ["--require", pretender])).code).toBe(0);
 	});
 });
 

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { defaultConfig, type NameOf } from "@shardcast/service";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { unsupportedNode } from "../src/node-version.ts";
+import { tooOldNode } from "../src/node-version.ts";
 import { chooseMode } from "../src/preflight/handoff.ts";
 import { cpusOfNode } from "../src/preflight/numa.ts";
 import { openFilesWarnings } from "../src/preflight/open-files.ts";
@@ -19,11 +19,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-it("Node 20 and 22 are supported, any other is one clear line", () => {
-	for (const version of ["20.11.0", "20.20.2", "22.1.0"]) expect(unsupportedNode(version)).toBeNull();
-	for (const version of ["18.20.0", "21.7.0", "24.0.0", "2.0.0"])
-		expect(unsupportedNode(version)).toBe(
-			`Node ${version} is not supported, since the WebSocket library has no binary for it; install Node 20 or 22`,
+it("a Node is too old or not judged by its number", () => {
+	for (const version of ["20.11.0", "20.20.2", "21.7.0", "22.1.0", "24.0.0", "26.0.0"]) expect(tooOldNode(version)).toBeNull();
+	for (const version of ["18.20.0", "20.10.0", "2.0.0"])
+		expect(tooOldNode(version)).toBe(
+			`Node ${version} is too old, it must be 20.11 or later; run it with Node 22: npx -y -p node@22 npm start`,
 		);
 });
 
