@@ -337,6 +337,7 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	lines("Hand-over troubles", "Connections that could not be handed over or taken, and batches sent again.", "short", [
 		query(sumRate("shardcast_handoff_errors_total"), "not taken"),
 		query(sumRate("shardcast_handoff_retries_total"), "sent again"),
+		query(sumRate("shardcast_handoffs_taken_back_total"), "taken back"),
 		query(`sum by (kind) (${rate("shardcast_balancer_errors_total")})`, "{{kind}}"),
 	]),
 	lines("Metrics incomplete", "Processes that did not answer the supervisor in time.", "none", [

@@ -29,6 +29,8 @@ export interface BalancerOptions {
 	readonly board: Scoreboard;
 	readonly directory: ClusterDirectory;
 	readonly mode: "handoff" | "proxy";
+	/** The shards' ends of their handoff sockets, by slot; empty in proxy mode. */
+	readonly handoffDescriptors: readonly number[];
 	/** The text of GET /metrics, which the supervisor puts together from all processes. */
 	readonly collectMetrics: () => Promise<string>;
 	readonly config: BalancerConfig;
@@ -111,9 +113,12 @@ export class Balancer {
 	}
 
 	#handoffDoor(shared: SharedOptions): Door {
-		const { board, directory } = this.#options;
+		const { board, directory, handoffDescriptors } = this.#options;
 		const handoff = new Handoff({
 			openChannel: (slot) => DescriptorChannel.connect(directory.handoffPath(slot)),
+			returns: handoffDescriptors.map((descriptor, slot) => DescriptorChannel.inherited(descriptor, directory.handoffPath(slot))),
+			someRespond: () => picker.someRespond,
+			mayReturn: () => door.mayTakeBack,
 			announce: (slot) => this.#doorbells.announceHandoff(slot),
 			closeDescriptor,
 			count: shared.reception.count,
@@ -124,7 +129,6 @@ export class Balancer {
 		const picker = this.#picker({
 			measure: measureHandoff,
 			ownMax: laneDescriptorsMax,
-			onRestart: (candidate) => handoff.restarted(candidate),
 		});
 		const door = new HandoffDoor({ ...shared, picker, handoff });
 		return door;
@@ -136,7 +140,7 @@ export class Balancer {
 		return new ProxyDoor({ ...shared, picker, shardHost: dialHost(config.host), token: proxyToken(directory.path) });
 	}
 
-	#picker(options: Pick<PickerOptions, "measure" | "ownMax" | "onRestart">): Picker {
+	#picker(options: Pick<PickerOptions, "measure" | "ownMax">): Picker {
 		return new Picker(this.#options.board, { ...options, nowMs: monotonicMs });
 	}
 

@@ -1,5 +1,14 @@
 import { Socket } from "node:net";
-import { acceptDescriptor, closeDescriptor, duplicate, hasHungUp, NativeError, peek, peerAddress } from "@shardcast/native";
+import {
+	acceptDescriptor,
+	closeDescriptor,
+	DescriptorChannel,
+	duplicate,
+	hasHungUp,
+	NativeError,
+	peek,
+	peerAddress,
+} from "@shardcast/native";
 import { type Address, addressKey } from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
 import { type Door, DoorLimits } from "./door.ts";
@@ -95,14 +104,21 @@ export class HandoffDoor implements Door {
 		return this.#listener.port;
 	}
 
-	/** Takes back a connection whose shard has gone. */
+	/** Takes back a connection that its shard has not taken. */
 	takeBack(fd: number, sinceMs: number): void {
 		this.#room.add({ fd, sinceMs, isUpgrade: true });
 	}
 
+	/** Whether `takeBack` has room for as many connections as a message may carry. */
+	get mayTakeBack(): boolean {
+		return !this.#isStopping && this.#room.size + DescriptorChannel.descriptorsMax <= DoorLimits.roomMax;
+	}
+
 	tick(): void {
 		this.#picker.look();
-		this.#handoff.settle(this.#picker.candidates);
+		const { candidates } = this.#picker;
+		this.#handoff.settle(candidates);
+		this.#handoff.takeBack(candidates);
 	}
 
 	async drain(deadlineMs: number): Promise<number> {

@@ -1,22 +1,27 @@
 import { type BalancerCounter, type HistogramWords, ShardState } from "@shardcast/bus";
-import { DescriptorChannel, NativeError } from "@shardcast/native";
+import { DescriptorChannel, isOutOfDescriptors, LostDescriptors, NativeError } from "@shardcast/native";
 import { monotonicMs } from "@shardcast/wire";
-import type { Candidate } from "./pick.ts";
+import { type Candidate, onTheWay, type ShardRow } from "./pick.ts";
 
 /** The end of a `DescriptorChannel` that handing over needs. */
-export interface DescriptorSender {
-	send(descriptors: readonly number[]): boolean;
-	close(): void;
-}
+export type DescriptorSender = Pick<DescriptorChannel, "send" | "close">;
+/** The shard's end of it, of which the balancer has a copy. */
+export type DescriptorReturn = Pick<DescriptorChannel, "receive">;
 
 export interface HandoffOptions {
 	readonly openChannel: (slot: number) => DescriptorSender;
+	/** Where a shard's connections lie until it takes them, by slot. */
+	readonly returns: readonly DescriptorReturn[];
+	/** Whether any shard could have a connection that is taken from another. */
+	readonly someRespond: () => boolean;
+	/** Whether `onReturn` has room for another message's connections. */
+	readonly mayReturn: () => boolean;
 	/** Tells the shard that a batch is in its socket, and wakes it if it sleeps. */
 	readonly announce: (slot: number) => void;
 	readonly closeDescriptor: (fd: number) => void;
 	readonly count: (counter: BalancerCounter, amount: number) => void;
 	readonly handoffMs: Pick<HistogramWords, "observe">;
-	/** Gets back a connection whose shard has gone before it could be sent, to give it to another. */
+	/** Gets back a connection that its shard has not taken, to give it to another. */
 	readonly onReturn: (fd: number, sinceMs: number) => void;
 	/** The shard does not answer. */
 	readonly onGone: (candidate: Candidate) => void;
@@ -53,15 +58,22 @@ interface Lane {
  * Hands connections over to shards: descriptors collected during a turn go out in messages of up to 64 at its end. One
  * owner. Bound: `laneDescriptorsMax` per shard, kept by the picker, which gives a shard no more then.
  *
- * What the row counts as sent and the shard as received must stay in step over the death of either. The balancer alone
- * writes `handoffsSent`, so it also sets it right: when a new process serves (`restarted`), and when a shard has caught up
- * and the two still differ (`settle`), as after a balancer that died between sending and counting.
+ * A shard's socket belongs to the cluster and not to its process: what the shard has not taken waits there for it, for its successor, or
+ * for the balancer, which takes it back (`takeBack`) when the shard does not respond. Each connection is taken by exactly one of them,
+ * since the kernel gives each message away once; so a shard that resumes at any moment serves what it has taken and nothing else.
+ *
+ * What the row counts as sent must stay in step with what was received or undone, over the death of any process. The balancer counts as
+ * undone what it takes back, and (`settle`) what is still missing when a shard has caught up: lost on the way, or never counted.
  */
 export class Handoff {
 	readonly #options: HandoffOptions;
 	readonly #lanes = new Map<number, Lane>();
 	/** Lanes with something to send. */
 	readonly #dirty = new Set<Lane>();
+	/** As of the last `takeBack`. */
+	#someResponded = false;
+	/** At the last two of them: after a pause of the whole machine the first shard to wake up would else get everything. */
+	#othersRespond = false;
 
 	constructor(options: HandoffOptions) {
 		this.#options = options;
@@ -88,18 +100,30 @@ export class Handoff {
 		for (const lane of this.#dirty) this.#flush(lane);
 	}
 
-	/** A new process serves in this slot: nothing has been sent to it yet. */
-	restarted({ row }: Candidate): void {
-		row.handoffsSent = row.handoffsReceived;
-	}
-
 	/** Several times a second: see the class. */
 	settle(candidates: readonly Candidate[]): void {
 		const nowMs = monotonicMs();
 		for (const { row, serving } of candidates) {
-			if (!serving || row.handoffsSent === row.handoffsReceived) continue;
+			if (!serving || onTheWay(row) === 0) continue;
 			const lastSentMs = this.#lanes.get(row.slot)?.lastSentMs ?? 0;
-			if (nowMs - lastSentMs > settledMs && row.get("heartbeatMs") > lastSentMs + settledMs / 2) row.handoffsSent = row.handoffsReceived;
+			if (nowMs - lastSentMs > settledMs && row.get("heartbeatMs") > lastSentMs + settledMs / 2)
+				row.handoffsUndone = (row.handoffsUndone + onTheWay(row)) | 0;
+		}
+	}
+
+	/**
+	 * Several times a second: takes back what lies in the sockets of shards that are down or do not respond, as long as another one could
+	 * have it. If none could, it waits there for the shard or its successor.
+	 */
+	takeBack(candidates: readonly Candidate[]): void {
+		const someRespond = this.#options.someRespond();
+		this.#othersRespond = someRespond && this.#someResponded;
+		this.#someResponded = someRespond;
+		if (!this.#othersRespond) return;
+		for (const { row, silent } of candidates) {
+			// One that drains takes its own.
+			if (row.state === ShardState.draining || (row.state === ShardState.serving && !silent)) continue;
+			while (onTheWay(row) > 0 && this.#options.mayReturn() && this.#takeBackMessage(row)) {}
 		}
 	}
 
@@ -140,6 +164,10 @@ export class Handoff {
 				this.#return(lane);
 				return;
 			}
+			if (candidate.silent && this.#othersRespond) {
+				this.#return(lane);
+				return;
+			}
 			if (lane.retryTimer !== null) return;
 			const batch = lane.fds.length <= DescriptorChannel.descriptorsMax ? lane.fds : lane.fds.slice(0, DescriptorChannel.descriptorsMax);
 			try {
@@ -157,6 +185,25 @@ export class Handoff {
 			this.#sent(lane, batch);
 		}
 		this.#dirty.delete(lane);
+	}
+
+	/** False when there is none. */
+	#takeBackMessage(row: ShardRow): boolean {
+		let fds: readonly number[];
+		try {
+			fds = this.#options.returns[row.slot]!.receive();
+		} catch (error) {
+			if (!(error instanceof NativeError)) throw error;
+			const lost = error instanceof LostDescriptors ? error.count : 0;
+			row.handoffsUndone = (row.handoffsUndone + lost) | 0;
+			this.#options.count("sendErrors", lost);
+			return false;
+		}
+		row.handoffsUndone = (row.handoffsUndone + fds.length) | 0;
+		this.#options.count("takenBack", fds.length);
+		const nowMs = monotonicMs();
+		for (const fd of fds) this.#options.onReturn(fd, nowMs);
+		return fds.length > 0;
 	}
 
 	#retryLater(lane: Lane): void {
@@ -190,6 +237,11 @@ export class Handoff {
 		if (error instanceof NativeError && (error.code === "ECONNREFUSED" || error.code === "ENOENT")) {
 			this.#options.onGone(lane.candidate);
 			this.#return(lane);
+			return;
+		}
+		if (isOutOfDescriptors(error)) {
+			this.#options.count("sendRetries", 1);
+			this.#retryLater(lane);
 			return;
 		}
 		// Nothing that another attempt would mend: these are lost, the next ones need not be.

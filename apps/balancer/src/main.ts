@@ -12,11 +12,12 @@ let balancer: Balancer | null = null;
 let log: Log | null = null;
 
 const control = connectToParent({
-	async start({ cluster, config, mode }) {
+	async start({ cluster, config, mode, handoffDescriptors }) {
 		const directory = ClusterDirectory.open(cluster);
 		const collectMetrics = () => askForMetrics(control);
 		log = createLog({ name: "balancer", level: config.logLevel, format: config.logFormat });
-		balancer = new Balancer({ board: Scoreboard.open(directory.boardPath), directory, mode, config, log, collectMetrics });
+		const board = Scoreboard.open(directory.boardPath);
+		balancer = new Balancer({ board, directory, mode, handoffDescriptors, config, log, collectMetrics });
 		await balancer.start();
 		return { port: balancer.port };
 	},

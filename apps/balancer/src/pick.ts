@@ -13,6 +13,7 @@ export type ShardRow = Pick<
 	| "connectionsMax"
 	| "handoffsSent"
 	| "handoffsReceived"
+	| "handoffsUndone"
 	| "proxiedOpen"
 	| "proxiedSeen"
 	| "get"
@@ -53,8 +54,6 @@ export interface PickerOptions {
 	readonly measure: (candidate: Candidate) => void;
 	/** `Candidate.own` at which a shard gets no more; Infinity for no bound. */
 	readonly ownMax: number;
-	/** A slot's process was replaced, and the new one serves now. */
-	readonly onRestart?: (candidate: Candidate) => void;
 	readonly nowMs: () => number;
 }
 
@@ -94,10 +93,14 @@ export class Picker {
 		this.#options = options;
 	}
 
+	/** A shard serves and responds, as of the last look. */
+	get someRespond(): boolean {
+		return this.#candidates.some(({ serving, silent }) => serving && !silent);
+	}
+
 	/** Shards serve, and none of them responds: they may only be held up. As of the last look. */
 	get allSilent(): boolean {
-		const serving = this.#candidates.filter((candidate) => candidate.serving);
-		return serving.length > 0 && serving.every((candidate) => candidate.silent);
+		return !this.someRespond && this.#candidates.some(({ serving }) => serving);
 	}
 
 	get candidates(): readonly Candidate[] {
@@ -167,13 +170,10 @@ export class Picker {
 	}
 
 	#replaced(candidate: Candidate): void {
-		const isFirstSight = candidate.incarnation < 0;
 		candidate.incarnation = candidate.row.incarnation;
 		candidate.shunnedUntilMs = 0;
 		candidate.young = 0;
 		candidate.youngBefore = 0;
-		// At first sight what a balancer before this one has handed over may still be on its way: it arrives, and is counted then.
-		if (!isFirstSight) this.#options.onRestart?.(candidate);
 	}
 }
 
@@ -186,13 +186,18 @@ function newCandidate(row: ShardRow): Candidate {
 	return { row, incarnation: -1, own: 0, ownUpgrades: 0, young: 0, youngBefore: 0, ...unknown };
 }
 
+/** Connections in the shard's socket, or lost: sent to it, and neither received nor taken back. */
+export function onTheWay({ handoffsSent, handoffsReceived, handoffsUndone }: ShardRow): number {
+	return (handoffsSent - handoffsReceived - handoffsUndone) | 0;
+}
+
 /**
  * Handoff. What is under way is read before what has arrived, so that a connection that arrives just now is counted twice rather
  * than not. Of one that has arrived only the shard knows what it is; so the young ones count as if they were not yet WebSockets.
  */
 export function measureHandoff(candidate: Candidate): void {
 	const { row, own, young, youngBefore } = candidate;
-	const underWay = Math.max(0, (row.handoffsSent - row.handoffsReceived) | 0) + own;
+	const underWay = Math.max(0, onTheWay(row)) + own;
 	candidate.load = row.connections + underWay;
 	candidate.seats = Math.min(candidate.load, row.webSockets + underWay + young + youngBefore);
 }

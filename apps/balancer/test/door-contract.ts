@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BalancerCounter, type BalancerSnapshot, type HealthReport, ShardState } from "@shardcast/bus";
 import { getJson, httpRequest, LibraryClient, openDescriptors, RawClient, waitFor } from "@shardcast/testkit";
+import { monotonicMs } from "@shardcast/wire";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { errorOf, exchange, RawConnection } from "./raw-exchange.ts";
 import { type Mode, Rig, type RigOptions } from "./rig.ts";
@@ -361,6 +362,28 @@ export function doorContract(mode: Mode): void {
 			const slots = (await Promise.all(waiting)).map(({ seen }) => seen.slot);
 			expectSpread(perShard(slots), [700, 700], 7);
 			expect(counter("refusedBusy")).toBe(0);
+		});
+
+		it.runIf(mode === "handoff")("gives a shard that stands still nobody, and what it has not taken to another, at most once", async () => {
+			await start();
+			rig.signalShard(0, "SIGSTOP");
+			const beganMs = performance.now();
+			const opened = await Promise.all(Array.from({ length: 60 }, () => open()));
+			expect(performance.now() - beganMs).toBeLessThan(2500);
+			expect(perShard(opened.map(({ seen }) => seen.slot))).toEqual([0, 60]);
+			expect(counter("refusedBusy")).toBe(0);
+			expect(counter("takenBack")).toBeGreaterThan(10);
+			expect(counter("handedOff") - counter("takenBack")).toBe(60);
+			expect(await getJson(`${rig.url}/health`)).toMatchObject({
+				reasons: [expect.stringMatching(/^shard 0: not responding: no heartbeat for \d\.\d s$/)],
+			});
+			// It resumes: it has none of them, and gets the next.
+			rig.signalShard(0, "SIGCONT");
+			await waitFor(() => (rig.row(0).get("heartbeatMs") > monotonicMs() - 200 ? true : null), { deadlineMs: 5000, what: "a heartbeat" });
+			await settled(60);
+			expect(perShard(await openMany(10))).toEqual([10, 0]);
+			await settled(70);
+			expect(rig.board.rows().map(({ webSockets }) => webSockets)).toEqual([10, 60]);
 		});
 
 		it("B11: stops at once when nobody is here, and takes nobody new", async () => {

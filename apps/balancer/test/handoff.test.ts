@@ -1,5 +1,5 @@
 import { Scoreboard, ShardState } from "@shardcast/bus";
-import { NativeError } from "@shardcast/native";
+import { LostDescriptors, NativeError } from "@shardcast/native";
 import { monotonicMs } from "@shardcast/wire";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Handoff } from "../src/handoff.ts";
@@ -33,6 +33,10 @@ describe("handoff", () => {
 	let gone: number[];
 	let counts: Record<string, number>;
 	let announced: { slot: number; sentByThen: number }[];
+	/** What lies in each shard's socket, as the balancer takes it out. */
+	let queues: (number[] | Error)[][];
+	let someRespond: boolean;
+	let roomForMessages: number;
 	let handoff: Handoff;
 
 	beforeEach(() => {
@@ -44,6 +48,9 @@ describe("handoff", () => {
 		gone = [];
 		counts = {};
 		announced = [];
+		queues = [[], []];
+		someRespond = true;
+		roomForMessages = Number.POSITIVE_INFINITY;
 		candidates = [0, 1].map((slot) => {
 			const row = board.row(slot);
 			row.state = ShardState.serving;
@@ -53,6 +60,15 @@ describe("handoff", () => {
 		});
 		handoff = new Handoff({
 			openChannel: (slot) => channels[slot],
+			returns: queues.map((queue) => ({
+				receive() {
+					const message = queue.shift() ?? [];
+					if (message instanceof Error) throw message;
+					return message;
+				},
+			})),
+			someRespond: () => someRespond,
+			mayReturn: () => roomForMessages-- > 0,
 			announce: (slot) => announced.push({ slot, sentByThen: board.row(slot).handoffsSent }),
 			closeDescriptor: (fd) => closed.push(fd),
 			count: (counter, amount) => {
@@ -182,22 +198,116 @@ describe("handoff", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("begins a new process's account even: what was sent to the one before is not under way", () => {
-		const row = board.row(0);
-		row.handoffsSent = 100;
-		row.handoffsReceived = 90;
-		handoff.restarted(candidates[0]);
-		expect(row.handoffsSent).toBe(90);
+	describe("takes back", () => {
+		// Others have responded for a while.
+		beforeEach(() => handoff.takeBack(candidates));
+
+		/** What lies in the first shard's socket has been sent and not received. */
+		function lies(...messages: (number[] | Error)[]): void {
+			queues[0].push(...messages);
+			board.row(0).handoffsSent = messages.reduce((sum, message) => sum + (message instanceof Error ? 64 : message.length), 0);
+		}
+
+		it("what a shard has not taken that does not respond, and that it was sent counts as undone", () => {
+			lies([10, 11], [12]);
+			queues[1].push([20]);
+			board.row(1).handoffsSent = 1;
+			handoff.takeBack(candidates);
+			expect(returned, "all respond").toEqual([]);
+			candidates[0].silent = true;
+			handoff.takeBack(candidates);
+			expect(returned).toEqual([10, 11, 12]);
+			expect(board.row(0).snapshot()).toMatchObject({ handoffsSent: 3, handoffsReceived: 0 });
+			expect(board.row(0).handoffsUndone).toBe(3);
+			expect(counts).toEqual({ takenBack: 3 });
+		});
+
+		it.each([
+			["is down", ShardState.dead, true],
+			["is being started", ShardState.starting, true],
+			["drains, and takes its own", ShardState.draining, false],
+		])("from a shard that %s", (_, state, takes) => {
+			lies([10]);
+			board.row(0).state = state;
+			handoff.takeBack(candidates);
+			expect(returned).toEqual(takes ? [10] : []);
+		});
+
+		it("nothing while no other could have it: the shard or its successor may still come", () => {
+			lies([10]);
+			candidates[0].silent = true;
+			someRespond = false;
+			handoff.takeBack(candidates);
+			expect(returned).toEqual([]);
+			someRespond = true;
+			handoff.takeBack(candidates);
+			expect(returned, "the first to wake up after a pause of all").toEqual([]);
+			handoff.takeBack(candidates);
+			expect(returned).toEqual([10]);
+		});
+
+		it("only as much as there is room for, and the rest later", () => {
+			lies([10], [11], [12]);
+			candidates[0].silent = true;
+			roomForMessages = 2;
+			handoff.takeBack(candidates);
+			expect(returned).toEqual([10, 11]);
+			roomForMessages = 2;
+			handoff.takeBack(candidates);
+			expect(returned).toEqual([10, 11, 12]);
+		});
+
+		it("and counts what is lost on the way back for want of descriptors", () => {
+			lies(new LostDescriptors(64, "EMFILE", "64 descriptors were sent, 3 came"), [12]);
+			candidates[0].silent = true;
+			handoff.takeBack(candidates);
+			handoff.takeBack(candidates);
+			expect(returned).toEqual([12]);
+			expect(counts).toEqual({ sendErrors: 64, takenBack: 1 });
+			expect(board.row(0).handoffsUndone).toBe(65);
+		});
+
+		it("what has not even been sent, from a shard that does not respond", () => {
+			channels[0].room = 0;
+			put(0, 10);
+			handoff.flush();
+			candidates[0].silent = true;
+			someRespond = false;
+			handoff.takeBack(candidates);
+			vi.advanceTimersByTime(1);
+			expect(returned).toEqual([]);
+			someRespond = true;
+			for (let tick = 0; tick < 2; tick++) handoff.takeBack(candidates);
+			vi.advanceTimersByTime(2);
+			expect(returned).toEqual([10]);
+			expect(candidates[0].serving, "it is not gone").toBe(true);
+		});
+	});
+
+	it("keeps what cannot be sent for want of a descriptor, and tries again", () => {
+		channels[0].error = new NativeError("EMFILE", "socket", "too many open files");
+		put(0, 10);
+		handoff.flush();
+		expect(closed).toEqual([]);
+		channels[0].error = null;
+		vi.advanceTimersByTime(1);
+		expect(channels[0].messages).toEqual([[10]]);
+		expect(counts).toEqual({ sendRetries: 1, handedOff: 1 });
 	});
 
 	it("sets the account right when a shard has caught up and it still does not add up", () => {
 		const row = board.row(0);
 		row.handoffsSent = 64;
 		handoff.settle(candidates);
-		expect(row.handoffsSent).toBe(64); // the shard has not shown a sign of life: it may still take them
+		expect(row.handoffsUndone).toBe(0); // the shard has not shown a sign of life: it may still take them
 		row.set("heartbeatMs", monotonicMs());
 		handoff.settle(candidates);
-		expect(row.handoffsSent).toBe(0);
+		expect(row.handoffsUndone).toBe(64);
+		// They came after all, or were never counted as sent.
+		row.handoffsReceived = 70;
+		handoff.settle(candidates);
+		expect(row.handoffsUndone).toBe(-6);
+		expect(row.handoffsSent, "a counter of the metrics never falls").toBe(64);
 	});
 
 	it("leaves the account alone while something was sent lately", () => {
@@ -206,7 +316,7 @@ describe("handoff", () => {
 		handoff.flush();
 		row.set("heartbeatMs", monotonicMs() + 800);
 		handoff.settle(candidates);
-		expect(row.handoffsSent).toBe(1);
+		expect(row.handoffsUndone).toBe(0);
 	});
 
 	it("closes what it still has, and its channels", () => {

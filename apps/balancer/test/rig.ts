@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BoardRow, buryMember, ClusterDirectory, createMemberFiles, Scoreboard, ShardState } from "@shardcast/bus";
+import { DescriptorChannel } from "@shardcast/native";
 import { ChildLink, type ChildReport, type Config, defaultConfig } from "@shardcast/service";
 import { freePorts } from "@shardcast/testkit";
 
@@ -21,6 +22,7 @@ export interface RigOptions {
 
 const balancerEntry = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const heapProbe = fileURLToPath(new URL("./programs/heap-probe.mjs", import.meta.url));
+const stdio = ["ignore", "inherit", "inherit", "ipc"] as const;
 const shardEntry = fileURLToPath(new URL("./programs/fake-shard.mjs", import.meta.url));
 
 /** The real balancer process with fake shards, and this process in the supervisor's place. `close` must be called. */
@@ -37,6 +39,8 @@ export class Rig {
 	readonly #config: Config;
 	readonly #balancerArguments: readonly string[];
 	readonly #shards = new Map<number, ChildProcess>();
+	/** As the supervisor has them. */
+	readonly #handoffs: readonly DescriptorChannel[];
 	#balancer: ChildProcess | null = null;
 	#link: ChildLink | null = null;
 
@@ -54,6 +58,8 @@ export class Rig {
 			row.port = basePort + slot;
 			row.connectionsMax = options.connectionsMax ?? 1000;
 		}
+		const slots = options.mode === "handoff" ? this.board.slots() : [];
+		this.#handoffs = slots.map((slot) => DescriptorChannel.bind(this.directory.handoffPath(slot)));
 	}
 
 	static async open(options: RigOptions): Promise<Rig> {
@@ -86,7 +92,8 @@ export class Rig {
 		row.incarnation++;
 		row.state = ShardState.starting;
 		const argument = JSON.stringify({ cluster: this.directory.path, slot, mode: this.mode });
-		const child = fork(shardEntry, [argument], { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: [] });
+		const inherited = this.#handoffs.slice(slot, slot + 1).map(({ descriptor }) => descriptor);
+		const child = fork(shardEntry, [argument], { stdio: [...stdio, ...inherited], execArgv: [] });
 		row.pid = child.pid!;
 		this.#shards.set(slot, child);
 		const message = await Promise.race([
@@ -119,7 +126,8 @@ export class Rig {
 	}
 
 	async startBalancer(config: Partial<Config> = {}): Promise<ChildReport> {
-		const child = fork(balancerEntry, [], { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: [...this.#balancerArguments] });
+		const inherited = this.#handoffs.map(({ descriptor }) => descriptor);
+		const child = fork(balancerEntry, [], { stdio: [...stdio, ...inherited], execArgv: [...this.#balancerArguments] });
 		this.#balancer = child;
 		const report = new Promise<ChildReport>((resolve, reject) => {
 			const onReport = (message: ChildReport) => {
@@ -134,8 +142,9 @@ export class Rig {
 		});
 		const whole = { ...this.#config, ...config };
 		const { mode } = this;
+		const handoffDescriptors = inherited.map((_, slot) => stdio.length + slot);
 		const place = { slot: -1, incarnation: 1, core: null, shardsTotal: this.board.slotsMax, connectionsMax: 0 };
-		this.#link!.send({ type: "start", role: "balancer", cluster: this.directory.path, config: whole, mode, ...place });
+		this.#link!.send({ type: "start", role: "balancer", cluster: this.directory.path, config: whole, mode, handoffDescriptors, ...place });
 		const first = await report;
 		if (first.type === "ready") this.port = first.port ?? 0;
 		return first;
@@ -174,6 +183,7 @@ export class Rig {
 	async close(): Promise<void> {
 		await this.killBalancer();
 		for (const slot of [...this.#shards.keys()]) await this.killShard(slot, { bury: false });
+		for (const channel of this.#handoffs) channel.close();
 		this.board.close();
 		rmSync(this.#base, { recursive: true, force: true });
 	}

@@ -53,7 +53,7 @@ export function runForked(): void {
 }
 
 async function startShard(message: StartMessage, control: ChildControl, metrics: ProcessMetrics) {
-	const { slot, incarnation, shardsTotal, cluster, config, mode } = message;
+	const { slot, incarnation, shardsTotal, cluster, config, mode, handoffDescriptors } = message;
 	process.title = `shardcast shard ${slot}`;
 	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
 	const directory = ClusterDirectory.open(cluster);
@@ -63,6 +63,7 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 	const monitor = new ProcessMonitor();
 	monitor.start();
 	const port = config.basePort + slot;
+	const [handoff] = handoffDescriptors;
 	const bus = SharedMemoryBus.join(directory, board, slot);
 	const shard = new Shard({
 		config,
@@ -71,7 +72,7 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 		bus,
 		ingest: ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row, metrics }),
 		address: { host: config.host, port },
-		handoff: mode === "handoff" ? DescriptorChannel.bind(directory.handoffPath(slot)) : null,
+		handoff: handoff === undefined ? null : DescriptorChannel.inherited(handoff, directory.handoffPath(slot)),
 		openAddresses: () => new AddressTable(SharedFile.open(directory.addressesPath).buffer),
 		isProxy: mode === "proxy" ? proxyTokenCheck(directory.path) : null,
 		log,

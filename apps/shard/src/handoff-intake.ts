@@ -1,4 +1,4 @@
-import { closeDescriptor, type DescriptorChannel } from "@shardcast/native";
+import { closeDescriptor, type DescriptorChannel, LostDescriptors } from "@shardcast/native";
 import type { Counters } from "./counters.ts";
 
 export interface HandoffIntakeParts {
@@ -60,7 +60,7 @@ export class HandoffIntake {
 		try {
 			return this.#parts.channel.receive();
 		} catch (error) {
-			this.#parts.counters.add("handoffErrors", 1);
+			this.#parts.counters.add("handoffErrors", error instanceof LostDescriptors ? error.count : 1);
 			this.#parts.onError(error);
 			return null;
 		}

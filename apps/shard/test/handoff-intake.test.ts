@@ -1,4 +1,5 @@
 import { Scoreboard } from "@shardcast/bus";
+import { LostDescriptors } from "@shardcast/native";
 import { describe, expect, it } from "vitest";
 import { HandoffIntake } from "../src/handoff-intake.ts";
 
@@ -31,6 +32,12 @@ describe("taking in connections that were handed over", () => {
 		intake.take();
 		expect(adopted).toEqual([10, 11, 12]);
 		expect(row.handoffsReceived).toBe(8);
+	});
+
+	it("counts each connection of a message that was lost", () => {
+		const { row, intake } = setup([new LostDescriptors(40, "EMFILE", "40 descriptors were sent, 3 came"), []]);
+		intake.take();
+		expect(row.get("handoffErrors")).toBe(40);
 	});
 
 	it("goes on after a message whose descriptors were lost", () => {

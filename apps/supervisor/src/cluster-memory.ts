@@ -9,7 +9,7 @@ import {
 	Scoreboard,
 	ShardState,
 } from "@shardcast/bus";
-import { SharedFile } from "@shardcast/native";
+import { DescriptorChannel, SharedFile } from "@shardcast/native";
 
 /** The table is laid out once, and the limit of connections may rise later. */
 const addressesLeast = 4096;
@@ -21,6 +21,8 @@ const addressesLeast = 4096;
 export class ClusterMemory {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
+	/** Where each shard's connections lie until it takes them, by slot; none in proxy mode. */
+	#handoffs: readonly DescriptorChannel[] = [];
 	/** Null while nobody limits the connections of an address. */
 	#addresses: AddressTable | null = null;
 
@@ -85,6 +87,20 @@ export class ClusterMemory {
 		this.#addresses = new AddressTable(file.buffer);
 	}
 
+	/**
+	 * Makes the sockets over which connections are handed to the shards. They are the cluster's, and not the shards': what a shard has not
+	 * taken when it dies waits for its successor, or is taken back by the balancer.
+	 */
+	openHandoffs(): void {
+		this.#handoffs = this.#board.slots().map((slot) => DescriptorChannel.bind(this.#directory.handoffPath(slot)));
+	}
+
+	/** The ends of these sockets that a shard is to inherit; without a slot all of them, for the balancer. */
+	handoffDescriptors(slot?: number): readonly number[] {
+		const channels = slot === undefined ? this.#handoffs : this.#handoffs.slice(slot, slot + 1);
+		return channels.map(({ descriptor }) => descriptor);
+	}
+
 	shardDied(slot: number): void {
 		// First, so that whoever sees the state "dead" sees no pid that may soon be somebody else's.
 		this.#board.row(slot).pid = 0;
@@ -138,6 +154,7 @@ export class ClusterMemory {
 
 	/** The last thing. The scoreboard stays mapped until this process ends: someone may be about to read it. */
 	remove(): void {
+		for (const channel of this.#handoffs) channel.close();
 		this.#directory.remove();
 	}
 }

@@ -130,18 +130,22 @@ describe("faults under load", () => {
 		await next.stop();
 	});
 
-	it("a shard that stands still is seen within a second, and holds up publishing for three at most, until it is killed and reaped", {
+	it("a shard that stands still is seen within a second, keeps no new client, and holds up publishing for three at most", {
 		timeout: 60_000,
 	}, async () => {
 		const cluster = await startCluster({ shards: 2 });
 		try {
 			const listener = await RawClient.open(cluster.shardUrl(1));
+			// Three that its end will cut off.
+			const doomed = await Promise.all([1, 2, 3].map(() => RawClient.open(cluster.shardUrl(0))));
 			const { pid } = (await cluster.health()).shards[0]!;
 			const stopped = identify(pid);
 			process.kill(pid, "SIGSTOP");
 			const stoppedMs = performance.now();
 			const publishing = publishUntilTaken(`${cluster.httpUrl.replace(/\d+$/, String(cluster.basePort + 1))}/api/publish`);
 			publishing.catch(() => {}); // what comes first tells more
+			const newcomers = Promise.all(Array.from({ length: 60 }, () => RawClient.open(cluster.url)));
+			newcomers.catch(() => {});
 			await waitFor(
 				async () => {
 					const { shards, reasons } = await cluster.health();
@@ -150,6 +154,8 @@ describe("faults under load", () => {
 				{ deadlineMs: 10_000, what: "/health to say that shard 0 does not respond" },
 			);
 			expect(performance.now() - stoppedMs, "detected").toBeLessThan(1_000 + slackMs);
+			const clients = await newcomers;
+			expect(performance.now() - stoppedMs, "60 new clients served").toBeLessThan(2_000 + slackMs);
 			const { refused, taken, resumedMs } = await publishing;
 			expect(refused, "the ring was full").toBeGreaterThan(0);
 			expect(resumedMs - stoppedMs, "publishing again").toBeLessThan(3_000 + slackMs);
@@ -159,6 +165,11 @@ describe("faults under load", () => {
 			expect(cluster.log()).toMatch(/shard 0 does not respond: no heartbeat for \d+ ms/);
 			expect(cluster.log()).toMatch(/shard 0 hangs: no heartbeat for \d+ ms; killing it/);
 			expect(listener.messages.length).toBe(taken + 1);
+			expect(await Promise.all(doomed.map(({ closed }) => closed))).toMatchObject(doomed.map(() => ({ code: 1006 })));
+			const scrape = await Scrape.of(cluster.httpUrl);
+			expect(scrape.sum("shardcast_handoffs_taken_back_total")).toBeGreaterThan(0);
+			expect(scrape.sum("shardcast_disconnects_total", { code: "crash" }), "none of the new ones").toBe(doomed.length);
+			for (const client of clients) expect(client.texts().at(-1)).toBe("after the fault");
 		} finally {
 			await cluster.stop();
 		}

@@ -89,6 +89,6 @@ export class BalancerBlock {
 		this.pid = 0;
 		// What it held has died with it.
 		const settled = balancerOutcomes.reduce((sum, outcome) => sum + this.get(outcome), 0);
-		this.add("lost", Math.max(0, this.get("accepted") - settled));
+		this.add("lost", Math.max(0, this.get("accepted") + this.get("takenBack") - settled));
 	}
 }

@@ -151,6 +151,13 @@ export class BoardRow {
 		Atomics.store(this.#words, balancer + BalancerRowWord.handoffBatches, value);
 	}
 
+	get handoffsUndone(): number {
+		return Atomics.load(this.#words, balancer + BalancerRowWord.handoffsUndone);
+	}
+	set handoffsUndone(value: number) {
+		Atomics.store(this.#words, balancer + BalancerRowWord.handoffsUndone, value);
+	}
+
 	// The bell: set by the shard, cleared by the shard or by whoever wakes it.
 
 	/** 0 while awake, else the number of this sleep. */

@@ -74,8 +74,6 @@ export function buryMember(directory: ClusterDirectory, board: Scoreboard, slot:
 	row.connections = 0;
 	row.webSockets = 0;
 	row.proxiedSeen = 0;
-	// What was on its way to it has died with it.
-	row.handoffsReceived = row.handoffsSent;
 	for (const writer of board.rows()) {
 		const file = SharedFile.open(directory.ringPath(writer.slot, writer.ringGeneration));
 		releaseReader(attachRing(file.buffer), slot);

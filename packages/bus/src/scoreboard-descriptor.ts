@@ -63,8 +63,12 @@ export const SupervisorWord = {
 	ringGeneration: 7,
 	addedEpoch: 8,
 } as const;
-/** i32 words of a row's balancer part. `handoffBatches` counts messages put into the shard's handoff socket: see `BusLink.sleep`. */
-export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches: 2 } as const;
+/**
+ * i32 words of a row's balancer part. `handoffBatches` counts messages put into the shard's handoff socket: see `BusLink.sleep`.
+ * `handoffsUndone` counts connections that were sent and are not on their way any more, though the shard did not receive them: taken
+ * back, or lost.
+ */
+export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches: 2, handoffsUndone: 3 } as const;
 /**
  * i32 words of a row's bell part. `sleeping` is 0 while the shard is awake, else the number of its sleep: whoever wakes it
  * rings first and then swaps that number for 0, so that a waker who dies in between, or comes late, wipes no later sleep.
@@ -180,6 +184,7 @@ export const balancerCounters = [
 	["refusedRate", "connections answered 429 because of --connection-rate"],
 	["refusedRatePerIp", "connections answered 429 because of --connection-rate-per-ip"],
 	["addressesForgotten", "addresses forgotten for others before their share of --connection-rate-per-ip was full again"],
+	["takenBack", "connections taken back from a shard that did not respond or was down, to be given to another"],
 	["lost", "connections that died with the balancer's process; the supervisor counts them"],
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];

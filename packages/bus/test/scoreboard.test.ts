@@ -75,6 +75,7 @@ describe("Scoreboard", () => {
 		"handoffsSent",
 		"proxiedOpen",
 		"handoffBatches",
+		"handoffsUndone",
 		"sleeping",
 		"state",
 		"connections",
@@ -112,7 +113,8 @@ describe("Scoreboard", () => {
 		balancer.pending = 5;
 		balancer.set("accepted", 10);
 		balancer.add("accepted", 2.5);
-		balancer.add("handedOff", 7);
+		balancer.add("handedOff", 8);
+		balancer.add("takenBack", 1);
 		balancer.add("refusedBusy", 2);
 		expect(read.balancer.snapshot()).toMatchObject({
 			state: ShardState.serving,

@@ -8,10 +8,13 @@ import { closeDescriptor } from "./sockets.ts";
 /**
  * Passes open descriptors from one process to another: SCM_RIGHTS over a Unix datagram socket.
  *
- * One receiver binds the path; any number of senders send to it. A sender holds no connection but addresses every
- * message by path, so when the receiver dies and its successor binds the same path, the next send reaches the successor.
- * The kernel queues about ten messages (net.unix.max_dgram_qlen) and refuses more: `send` then returns false, nothing is
- * lost, the sender tries again. What lies in the queue of a receiver that dies is closed by the kernel.
+ * One process binds the path; any number of senders send to it. A sender holds no connection but addresses every message by path, so
+ * when the receiver dies and its successor binds the same path, the next send reaches the successor. The receiver's end can also be
+ * inherited (`descriptor`, `inherited`): then several processes take from one queue, each message goes to exactly one of them, and the
+ * queue lives as long as any of them. What lies in the queue when the last of them is gone is closed by the kernel.
+ *
+ * The kernel queues about ten messages (net.unix.max_dgram_qlen) and refuses more: `send` then returns false, nothing is lost, the sender
+ * tries again.
  *
  * All buffers are made once; a call allocates only the array it returns. Node cannot poll the socket: ring a `Bell`.
  */
@@ -65,6 +68,16 @@ export class DescriptorChannel {
 		}
 	}
 
+	/** The receiver's end that another process has bound and passed on as an open descriptor. */
+	static inherited(descriptor: number, path: string): DescriptorChannel {
+		return new DescriptorChannel(path, descriptor, null);
+	}
+
+	/** To be passed on to a child, open as long as this end is. */
+	get descriptor(): number {
+		return this.#fd;
+	}
+
 	/** A sender's end. The receiver need not be there yet. */
 	static connect(path: string): DescriptorChannel {
 		const address = socketAddress(path);
@@ -100,7 +113,7 @@ export class DescriptorChannel {
 	/**
 	 * Takes one message out of the queue. The descriptors are the caller's to close.
 	 * @returns [] when the queue is empty.
-	 * @throws NativeError when descriptors were lost on the way, after closing those that were not.
+	 * @throws LostDescriptors when descriptors were lost on the way, after closing those that were not.
 	 */
 	receive(): number[] {
 		const { sockets: layout, recvmsg, errno: lastErrno } = libc();
@@ -118,8 +131,8 @@ export class DescriptorChannel {
 		for (const fd of descriptors) closeDescriptor(fd);
 		const lost = `${sent} descriptors were sent, ${descriptors.length} came`;
 		// The control buffer holds the most that `send` sends: what did not come found no free descriptor in this process.
-		if (sent > 0 && sent <= DescriptorChannel.descriptorsMax) throw new NativeError("EMFILE", "recvmsg", lost);
-		throw new NativeError("MSG_CTRUNC", "recvmsg", lost, `send at most ${DescriptorChannel.descriptorsMax} in a message`);
+		if (sent > 0 && sent <= DescriptorChannel.descriptorsMax) throw new LostDescriptors(sent, "EMFILE", lost);
+		throw new LostDescriptors(sent, "MSG_CTRUNC", lost, `send at most ${DescriptorChannel.descriptorsMax} in a message`);
 	}
 
 	/** A receiver's path stays: its successor may have bound it already. */
@@ -135,6 +148,17 @@ export class DescriptorChannel {
 		const descriptors = new Array<number>(bytes >> 2);
 		for (let i = 0; i < descriptors.length; i++) descriptors[i] = this.#memory.readInt32LE(control + layout.controlHeaderBytes + 4 * i);
 		return descriptors;
+	}
+}
+
+/** A message came without all of its descriptors; what it was about is closed. */
+export class LostDescriptors extends NativeError {
+	readonly count: number;
+
+	constructor(count: number, code: string, what: string, mend?: string) {
+		super(code, "recvmsg", what, mend);
+		this.name = "LostDescriptors";
+		this.count = count;
 	}
 }
 

@@ -1,8 +1,8 @@
 export { acceptDescriptor, hasHungUp } from "./accept.ts";
 export { Bell, BellRinger } from "./bell.ts";
-export { DescriptorChannel } from "./descriptor-channel.ts";
+export { DescriptorChannel, LostDescriptors } from "./descriptor-channel.ts";
 export { type NativeSupport, nativeSupport } from "./libc.ts";
-export { NativeError } from "./native-error.ts";
+export { isOutOfDescriptors, NativeError } from "./native-error.ts";
 export { isOwn, openWarily, ownUser } from "./own-file.ts";
 export { dieWithParent, pidNamespace, processStartTicks } from "./processes.ts";
 export { closeWithReset } from "./reset.ts";

@@ -36,3 +36,9 @@ export class NativeError extends Error {
 		return new NativeError(code, syscall, subject === "" ? description : `${subject}: ${description}`);
 	}
 }
+
+/** Whether a call failed because this process or this machine may open no more files: it may succeed later, and is no reason to give up. */
+export function isOutOfDescriptors(error: unknown): boolean {
+	const code = (error as { readonly code?: unknown } | null)?.code;
+	return code === "EMFILE" || code === "ENFILE";
+}

@@ -128,6 +128,26 @@ describe("DescriptorChannel", () => {
 		for (const fd of second.receive()) closeDescriptor(fd);
 	});
 
+	it("gives each message to exactly one of those who share the receiver's end, and keeps it until the last of them is gone", () => {
+		const first = bind();
+		const second = DescriptorChannel.inherited(duplicate(first.descriptor), first.path);
+		channels.push(second);
+		const sender = connectTo();
+		sender.send([0, 0]);
+		sender.send([0]);
+		sender.send([0, 0, 0]);
+		const taken = [second.receive(), first.receive()];
+		expect(taken.map(({ length }) => length)).toEqual([2, 1]);
+		first.close();
+		expect(sender.send([0, 0, 0, 0])).toBe(true);
+		taken.push(second.receive(), second.receive());
+		expect(taken.map(({ length }) => length)).toEqual([2, 1, 3, 4]);
+		expect(second.receive()).toEqual([]);
+		second.close();
+		expect(codeOf(() => sender.send([0]))).toBe("ECONNREFUSED");
+		for (const fd of taken.flat()) closeDescriptor(fd);
+	});
+
 	it("kernel closes what a dead receiver had not taken", async () => {
 		const [client, fd] = await acceptedConnection();
 		const receiver = bind();

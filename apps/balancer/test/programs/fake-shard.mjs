@@ -63,7 +63,7 @@ setInterval(beat, 100);
 beat();
 
 if (mode === "handoff") {
-	const channel = DescriptorChannel.bind(directory.handoffPath(slot));
+	const channel = DescriptorChannel.inherited(4, directory.handoffPath(slot));
 	const take = () => {
 		if (stalled) return;
 		for (let fds = channel.receive(); fds.length > 0; fds = channel.receive()) {

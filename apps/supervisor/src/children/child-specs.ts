@@ -1,7 +1,7 @@
 import { type Config, connectionsPerShard, type StartMessage, type StartupError, type WholeQuestion } from "@shardcast/service";
 import type { ClusterMemory } from "../cluster-memory.ts";
 import type { Topology } from "../topology.ts";
-import { launch, type Pinning } from "./launch.ts";
+import { inheritedDescriptors, launch, type Pinning } from "./launch.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 import type { ChildSpec } from "./supervised-child.ts";
 
@@ -36,7 +36,7 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 	const pinnedTo = pinning.kind === "none" ? null : core;
 	return {
 		...common(name, facts, hooks),
-		launch: () => launch(facts.entries.shard, pinning),
+		launch: () => launch(facts.entries.shard, pinning, memory.handoffDescriptors(slot)),
 		prepare: (incarnation, pid) => {
 			const { config } = facts;
 			const connectionsMax = connectionsPerShard(config, topology.shards.length);
@@ -64,7 +64,7 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 	const pinning = facts.pin(null);
 	return {
 		...common(balancerName, facts, hooks),
-		launch: () => launch(facts.entries.balancer, pinning),
+		launch: () => launch(facts.entries.balancer, pinning, memory.handoffDescriptors()),
 		prepare: (incarnation) => {
 			memory.balancerStarts(incarnation);
 			// It is no member of the bus, so it has no slot.
@@ -94,5 +94,6 @@ function startMessage(
 	{ config, memory, mode, topology }: ClusterFacts,
 	own: Pick<StartMessage, "role" | "slot" | "incarnation" | "core" | "connectionsMax">,
 ): StartMessage {
-	return { type: "start", ...own, cluster: memory.path, config, mode, shardsTotal: topology.shards.length };
+	const handoffDescriptors = inheritedDescriptors(memory.handoffDescriptors(own.role === "shard" ? own.slot : undefined).length);
+	return { type: "start", ...own, cluster: memory.path, config, mode, handoffDescriptors, shardsTotal: topology.shards.length };
 }

@@ -11,12 +11,20 @@ export type Pinning =
  * numactl replace themselves by node, so the child's pid is that of the fork.
  *
  * SHARDCAST_SINGLE, left over in someone's environment, would turn a shard into a single server.
+ * @param inherited open descriptors that the child gets: see `inheritedDescriptors`.
  * The child gets a process group of its own: Ctrl-C in a terminal then reaches the supervisor only, which orders the stop.
  */
-export function launch(entry: string, pinning: Pinning): ChildProcess {
+export function launch(entry: string, pinning: Pinning, inherited: readonly number[] = []): ChildProcess {
 	const [execPath, ...execArgv] = [...pinCommand(pinning), process.execPath, ...inheritedExecArgv()];
 	const { SHARDCAST_SINGLE: _, ...env } = process.env;
-	return fork(entry, [], { env, execPath, execArgv, stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true });
+	return fork(entry, [], { env, execPath, execArgv, stdio: [...ownStdio, ...inherited], detached: true });
+}
+
+const ownStdio = ["ignore", "inherit", "inherit", "ipc"] as const;
+
+/** The descriptors that `count` inherited ones have in the child, in their order. */
+export function inheritedDescriptors(count: number): number[] {
+	return Array.from({ length: count }, (_, index) => ownStdio.length + index);
 }
 
 function pinCommand(pinning: Pinning): string[] {

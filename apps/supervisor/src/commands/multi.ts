@@ -82,6 +82,7 @@ function createMemory({ config, sources }: LoadedConfig, plan: Plan): ClusterMem
 	try {
 		const shards = plan.topology.shards.length;
 		memory = ClusterMemory.create(config.clusterDirectory, shards, ringCapacityBytes(config));
+		if (plan.mode.mode === "handoff") memory.openHandoffs();
 		if (config.maxConnectionsPerIp > 0) memory.countAddresses(connectionsPerShard(config, shards));
 		return memory;
 	} catch (error) {

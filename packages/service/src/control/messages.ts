@@ -14,6 +14,11 @@ export interface StartMessage {
 	readonly config: Config;
 	readonly mode: "handoff" | "proxy";
 	readonly shardsTotal: number;
+	/**
+	 * The open descriptors, in this child, of the ends of the handoff sockets from which connections are taken: a shard has its own, the
+	 * balancer all, by slot. None in proxy mode.
+	 */
+	readonly handoffDescriptors: readonly number[];
 	/** This child's share of `--max-connections`. */
 	readonly connectionsMax: number;
 }

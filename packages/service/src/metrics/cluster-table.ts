@@ -67,6 +67,12 @@ export const clusterMetrics: readonly BoardMetric[] = [
 		ofBalancer(({ counters }) => counters.sendRetries),
 	),
 	counter(
+		"shardcast_handoffs_taken_back_total",
+		"connections",
+		"Connections that the balancer took back from a shard that did not respond or was down; handed over again they count as handed off again.",
+		ofBalancer(({ counters }) => counters.takenBack),
+	),
+	counter(
 		"shardcast_balancer_errors_total",
 		"none",
 		"Connections that could not be accepted (descriptors or memory ran out), and those to a shard that failed (proxy mode).",
