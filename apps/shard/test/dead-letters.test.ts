@@ -4,6 +4,7 @@ import type { Produced } from "../src/ingest/kafka/kafka-producer.ts";
 import type { ProducerRecord } from "../src/ingest/kafka/produced-record.ts";
 import type { SourceRecord } from "../src/ingest/source.ts";
 import { DeadLetters } from "../src/ingest/worker/dead-letters.ts";
+import { HeldLetters, type HeldLettersLimits } from "../src/ingest/worker/held-letters.ts";
 import { Reporter } from "../src/ingest/worker/reporter.ts";
 
 const partition = { row: 0, topic: "orders", topicId: null, partition: 3 };
@@ -29,10 +30,11 @@ function recordIn(bytes: Buffer, key: string, value: string, header: string): So
 	};
 }
 
-function rig(send: (record: ProducerRecord, done: Produced) => boolean, room: () => Promise<void> = async () => {}) {
+function rig(send: (record: ProducerRecord, done: Produced) => boolean, room: () => Promise<void> = async () => {}, writes = true) {
 	const memory = IngestMemory.create(1, 65_536);
 	const producer = { send, room, waiting: 0 };
-	return { memory, letters: new DeadLetters({ topic: "dead", producer, memory, reporter: new Reporter(() => {}), roomWaitMsMax: 30 }) };
+	const reporter = new Reporter(() => {});
+	return { memory, letters: new DeadLetters({ topic: "dead", producer, memory, reporter, writes, holdMs: 1000, roomWaitMsMax: 30 }) };
 }
 
 describe("DeadLetters", () => {
@@ -92,5 +94,58 @@ describe("DeadLetters", () => {
 		expect(memory.worker.get("deadLettersLost")).toBe(2);
 		takes = false;
 		expect(letters.write(partition, record, "tooLarge")).toBeInstanceOf(Promise);
+	});
+
+	it("leaves them to the shard that writes them, and writes what it holds when it takes over", () => {
+		const sent: ProducerRecord[] = [];
+		const { letters, memory } = rig((record) => sent.push(record) > 0, undefined, false);
+		const bytes = Buffer.alloc(64);
+		for (const value of ["1", "2"]) letters.write(partition, recordIn(bytes, "k", value, ""), "invalidJson");
+		bytes.fill("X");
+		expect(sent).toEqual([]);
+		expect(memory.worker.get("deadLettersLeft")).toBe(2);
+		letters.takeOver();
+		letters.write(partition, recordIn(bytes, "k", "3", ""), "invalidJson");
+		expect(sent.map(({ value }) => Buffer.from(value!).toString())).toEqual(["1", "2", "3"]);
+	});
+
+	it("does not write what has been a dead letter before", () => {
+		const sent: ProducerRecord[] = [];
+		const { letters, memory } = rig((record) => sent.push(record) > 0);
+		const record = { ...recordIn(Buffer.alloc(64), "k", "v", ""), header: () => Buffer.from("tooLarge") };
+		expect(letters.write(partition, record, "tooLarge")).toBeNull();
+		expect([sent.length, memory.worker.get("deadLettersAgain")]).toEqual([0, 1]);
+	});
+});
+
+describe("HeldLetters", () => {
+	const letter = (value: string): ProducerRecord => ({ key: null, value: Buffer.from(value), headers: {} });
+	const held = (limits: Partial<HeldLettersLimits>) => {
+		const clock = { nowMs: 0 };
+		return { clock, letters: new HeldLetters({ lettersMax: 100, bytesMax: 10_000, ageMsMax: 1000, ...limits }, () => clock.nowMs) };
+	};
+	const values = (letters: HeldLetters) => letters.take().map(({ value }) => Buffer.from(value!).toString());
+
+	it("keeps the newest, so many and so many bytes, and tells how many gave way", () => {
+		const byCount = held({ lettersMax: 3 }).letters;
+		expect(["1", "2", "3", "4", "5"].map((value) => byCount.add(letter(value)))).toEqual([0, 0, 0, 1, 1]);
+		expect(values(byCount)).toEqual(["3", "4", "5"]);
+		expect(values(byCount)).toEqual([]);
+		const byBytes = held({ bytesMax: 1000 }).letters;
+		expect([byBytes.add(letter("a".repeat(900))), byBytes.add(letter("b".repeat(900))), byBytes.add(letter("c".repeat(2000)))]).toEqual([
+			0, 1, 2,
+		]);
+		expect(byBytes.add(letter("d"))).toBe(0);
+		expect(values(byBytes)).toEqual(["d"]);
+	});
+
+	it("forgets what is old", () => {
+		const { clock, letters } = held({});
+		letters.add(letter("old"));
+		clock.nowMs = 600;
+		letters.add(letter("young"));
+		clock.nowMs = 1200;
+		expect(letters.add(letter("new"))).toBe(0);
+		expect(values(letters)).toEqual(["young", "new"]);
 	});
 });

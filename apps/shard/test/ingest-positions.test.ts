@@ -51,6 +51,21 @@ describe("PositionTable", () => {
 		expect(rowOf(one, key("a", 3))).toBeGreaterThanOrEqual(0);
 	});
 
+	it("has one writer of dead letters, until that shard's life is certainly over", () => {
+		const [one, two] = tables(1);
+		expect([one.claimDeadLetters(shardOf(0)), two.claimDeadLetters(shardOf(1)), one.claimDeadLetters(shardOf(0))]).toEqual([
+			true,
+			false,
+			true,
+		]);
+		expect([two.claimDeadLetters(shardOf(1, [ownerOf(0, 1)])), one.claimDeadLetters(shardOf(0)), two.claimDeadLetters(shardOf(1))]).toEqual(
+			[true, false, true],
+		);
+		// Its own next life is another shard.
+		const next = { self: ownerOf(1, 2), isGone: (owner: number) => owner === ownerOf(1, 1) };
+		expect([two.claimDeadLetters({ ...next, isGone: () => false }), two.claimDeadLetters(next)]).toEqual([false, true]);
+	});
+
 	it("gives a topic that was made anew rows of its own, and keeps those of the one before apart", () => {
 		const [one, two] = tables(8);
 		const before = rowOf(one, key("t", 0, idOf(1)));

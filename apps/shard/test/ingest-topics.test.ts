@@ -28,7 +28,7 @@ class Rig {
 		this.finder = new TopicFinder(
 			cluster as unknown as KafkajsCluster,
 			(topic) => names.includes(topic),
-			{ names, patterns: [] },
+			{ names, patterns: [], excluded: [] },
 			{
 				onMissing: () => {},
 				onAnew: (topic) => this.anew.push(topic),

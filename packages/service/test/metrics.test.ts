@@ -13,7 +13,18 @@ import {
 } from "../src/index.ts";
 
 const zeroNames = ["tombstones", "tooLarge", "invalidText", "badChannel", "deadLetters", "deadLettersLost", "pauses", "commits", "drained"];
-const routeNames = ["deadLettersWaiting", "routeSkipped", "routeErrors", "routeNonsense", "routeTimeouts", "produced", "produceErrors"];
+const routeNames = [
+	"deadLettersWaiting",
+	"deadLettersLeft",
+	"deadLettersUnheld",
+	"deadLettersAgain",
+	"routeSkipped",
+	"routeErrors",
+	"routeNonsense",
+	"routeTimeouts",
+	"produced",
+	"produceErrors",
+];
 const hostNames = ["revocations", "workerRestarts", "busFull", "ringHighWaterBytes", "publishUnanswered", "tableBusy", "readerWaits"];
 /** Every counter that the table asks for. */
 const zeros = Object.fromEntries([...zeroNames, ...routeNames, ...hostNames].map((name) => [name, 0]));

@@ -11,6 +11,8 @@ export interface IngestTask {
 	readonly port: MessagePort;
 	/** By which the shard hashes channel names. */
 	readonly channelHashKey: ChannelHashKey;
+	/** Whether this shard writes dead letters; see DeadLetters. */
+	readonly writesDeadLetters: boolean;
 	/** Records that are not to be routed again: the route function hung on them. */
 	readonly poisoned: readonly { readonly row: number; readonly offset: number }[];
 }
@@ -32,6 +34,8 @@ export type ToWorker =
 	| { readonly type: "assign"; readonly partitions: readonly PartitionWithOffset[] }
 	| { readonly type: "revoke"; readonly rows: readonly number[] }
 	| { readonly type: "publish"; readonly messages: readonly OutgoingMessage[] }
+	/** From now on this shard writes dead letters. */
+	| { readonly type: "writeDeadLetters" }
 	/** Read no further; answered by `halted`. */
 	| { readonly type: "halt" }
 	/** Commit what was drained, close everything, end the task. */

@@ -28,6 +28,8 @@ export interface IngestOptions {
 	readonly format: PayloadFormat;
 	readonly payloadBytesMax: number;
 	readonly deadLetterTopic: string | null;
+	/** How long a shard keeps copies of the dead letters that another one writes. */
+	readonly deadLetterHoldMs: number;
 	/** CPU load in percent at which reading pauses; 0 = never. */
 	readonly pauseCpuPercent: number;
 	/** Topic to which clients' messages are produced, or null. */
@@ -40,6 +42,8 @@ const connectionTimeoutMs = 3000;
 const backoffMsMax = 5000;
 /** A fetch waits this long for something to come: also how soon a partition that was just assigned is asked for. */
 const fetchWaitMs = 500;
+/** A shard that hangs is killed after the heartbeat's timeout; then its own writing may have been stuck for a while, and its successor looks. */
+const deadLetterMarginMs = 20_000;
 const partitionBytesMax = 1024 * 1024;
 const answerBytesMax = 4 * 1024 * 1024;
 
@@ -56,6 +60,7 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 	if (config.kafkaBrokers.length === 0) return null;
 	const { names, patterns } = parseSubscription(config.kafkaTopics);
 	const publishTopic = orNull(config.kafkaPublishTopic);
+	const deadLetterTopic = orNull(config.kafkaDeadLetter);
 	const groups = Array.from({ length: shardsTotal }, (_, index) => `${config.kafkaGroup}-${index}`);
 	const shared = config.kafkaMode === "shared";
 	return {
@@ -76,7 +81,11 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 					: { mechanism: config.kafkaSasl, username: config.kafkaUsername, password: config.kafkaPassword ?? "" },
 			connectionTimeoutMs,
 		},
-		subscription: { names: publishTopic === null ? names : [...new Set([...names, publishTopic])], patterns },
+		subscription: {
+			names: publishTopic === null ? names : [...new Set([...names, publishTopic])],
+			patterns,
+			excluded: deadLetterTopic === null ? [] : [deadLetterTopic],
+		},
 		mode: config.kafkaMode,
 		from: config.kafkaFrom,
 		group: shared ? config.kafkaGroup : `${config.kafkaGroup}-${slot}`,
@@ -90,7 +99,8 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 		routeBudgetMs: config.kafkaRouteBudgetMs,
 		format: config.kafkaFormat,
 		payloadBytesMax: config.maxPayloadBytes,
-		deadLetterTopic: orNull(config.kafkaDeadLetter),
+		deadLetterTopic,
+		deadLetterHoldMs: config.heartbeatTimeoutMs + deadLetterMarginMs,
 		pauseCpuPercent: config.kafkaPauseCpu,
 		publishTopic,
 		cluster,

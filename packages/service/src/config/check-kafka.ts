@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { parseSubscription } from "../kafka/subscription.ts";
 import type { NameOf } from "./check.ts";
 import type { Config } from "./options.ts";
 
@@ -14,6 +15,13 @@ export const kafkaRules: readonly Rule[] = [
 	function topicsForBrokers(config, name) {
 		if (config.kafkaBrokers.length === 0 || config.kafkaTopics !== "" || config.kafkaPublishTopic !== "") return null;
 		return `${name("kafkaBrokers")}: there is nothing to read; name topics with ${name("kafkaTopics")}`;
+	},
+	function deadLettersAreNotRead(config, name) {
+		const { kafkaDeadLetter: topic, kafkaPublishTopic } = config;
+		if (topic === "") return null;
+		const reads = topic === kafkaPublishTopic ? "kafkaPublishTopic" : "kafkaTopics";
+		if (reads === "kafkaTopics" && !parseSubscription(config.kafkaTopics).names.includes(topic)) return null;
+		return `${name("kafkaDeadLetter")}: ${topic} is read as well (${name(reads)}), so a bad record would come back for ever; name another topic`;
 	},
 	function topicToPublish(config, name) {
 		if ((config.publishVia === "kafka") === (config.kafkaPublishTopic !== "")) return null;

@@ -127,7 +127,7 @@ export const kafkaOptions = {
 		default: "",
 		argument: "<topic>",
 		check: topic,
-		help: "Topic for records that can't be delivered; none = they are only counted and logged.",
+		help: "Topic for records that can't be delivered, which is itself never read; none = they are only counted and logged.",
 	}),
 	kafkaMetadataAgeMs: duration({
 		flag: "kafka-metadata-age",

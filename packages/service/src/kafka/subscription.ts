@@ -3,6 +3,8 @@ export interface Subscription {
 	readonly names: readonly string[];
 	/** Sources of regular expressions that match a whole topic name. */
 	readonly patterns: readonly string[];
+	/** Names that are not read, whatever a pattern matches. */
+	readonly excluded: readonly string[];
 }
 
 const topicName = /^[A-Za-z0-9._-]{1,249}$/;
@@ -36,7 +38,7 @@ export function parseSubscription(list: string): Subscription {
 		} else if (isTopicName(item)) names.add(item);
 		else throw new RangeError(`has "${item}", which is neither a topic name nor a /pattern/`);
 	}
-	return { names: [...names], patterns };
+	return { names: [...names], patterns, excluded: [] };
 }
 
 export function isTopicName(name: string): boolean {
@@ -44,8 +46,10 @@ export function isTopicName(name: string): boolean {
 }
 
 /** Kafka's own topics (`__consumer_offsets`) match no pattern. */
-export function matcherOf({ names, patterns }: Subscription): (topic: string) => boolean {
+export function matcherOf({ names, patterns, excluded }: Subscription): (topic: string) => boolean {
 	const named = new Set(names);
+	const refused = new Set(excluded);
 	const expressions = patterns.map((source) => new RegExp(`^(?:${source})$`));
-	return (topic) => named.has(topic) || (!topic.startsWith("__") && expressions.some((expression) => expression.test(topic)));
+	const isMatched = (topic: string) => !topic.startsWith("__") && expressions.some((expression) => expression.test(topic));
+	return (topic) => !refused.has(topic) && (named.has(topic) || isMatched(topic));
 }

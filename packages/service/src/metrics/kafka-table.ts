@@ -90,8 +90,14 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_dead_letters_total",
 		"records",
-		"Records for --kafka-dead-letter: written there, or lost because Kafka did not take them.",
-		singleBy("outcome", ({ worker }) => ({ written: worker.deadLetters, lost: worker.deadLettersLost })),
+		"Records for --kafka-dead-letter: written there; lost because Kafka did not take them; left to the shard that writes them for all; copies of those dropped for want of room; or not written again, since they were dead letters before.",
+		singleBy("outcome", ({ worker }) => ({
+			written: worker.deadLetters,
+			lost: worker.deadLettersLost,
+			left_to_sibling: worker.deadLettersLeft,
+			copy_dropped: worker.deadLettersUnheld,
+			dead_before: worker.deadLettersAgain,
+		})),
 	),
 	gauge(
 		"shardcast_kafka_dead_letters_waiting",

@@ -5,7 +5,7 @@ import { backoffMs } from "../backoff.ts";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
 import type { IngestOptions } from "../ingest-options.ts";
-import type { PositionTable } from "../positions/position-table.ts";
+import { incarnationOfOwner, ownerOf, type PositionTable, slotOfOwner } from "../positions/position-table.ts";
 import { senderText } from "../worker/published-headers.ts";
 import { Assignment } from "./assignment.ts";
 import type { ClusterView } from "./cluster-view.ts";
@@ -74,6 +74,7 @@ export class Ingest {
 	#lookMs = firstLookMs;
 	#looksSoon = false;
 	#stopping = false;
+	#writesDeadLetters = false;
 	#replacing = false;
 	/** Restarts of the worker since one last found its topics. */
 	#failures = 0;
@@ -123,6 +124,7 @@ export class Ingest {
 
 	start(): void {
 		this.status.begin("starting");
+		this.#claimDeadLetters();
 		this.#startWorker();
 		this.#guard?.start();
 		this.#timer = setInterval(() => this.#reconcile(), reconcileMs);
@@ -205,6 +207,15 @@ export class Ingest {
 		});
 	}
 
+	/** A shard that does not read what the others read writes its own dead letters. */
+	#claimDeadLetters(): void {
+		const { options, slot, incarnation, table, cluster } = this.#parts;
+		if (options.deadLetterTopic === null || this.#writesDeadLetters) return;
+		const isGone = (owner: number) => cluster.isGone(slotOfOwner(owner), incarnationOfOwner(owner));
+		this.#writesDeadLetters = options.mode === "shared" || table.claimDeadLetters({ self: ownerOf(slot, incarnation), isGone });
+		if (this.#writesDeadLetters) this.#worker?.send({ type: "writeDeadLetters" });
+	}
+
 	#startWorker(): void {
 		const { options, workerEntry } = this.#parts;
 		const worker = WorkerThread.start(
@@ -213,6 +224,7 @@ export class Ingest {
 				memory: this.memory.buffer,
 				rowsMax: this.memory.rowsMax,
 				channelHashKey: channelHashKey(),
+				writesDeadLetters: this.#writesDeadLetters,
 				poisoned: this.#poisoned,
 			},
 			(message) => this.#receive(message),
@@ -301,6 +313,7 @@ export class Ingest {
 	}
 
 	#reconcile(): void {
+		if (!this.#stopping) this.#claimDeadLetters();
 		if (this.#replacing || this.#stopping) return;
 		this.assignment.reconcile();
 		if (this.assignment.waitsForReaders) this.#lookSoon();

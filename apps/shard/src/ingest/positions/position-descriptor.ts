@@ -4,7 +4,7 @@
  * record that its former owner put on the bus. A topic that was deleted and created again has another id, and so rows of its own.
  *
  * ```
- * 0            header: magic | version | rowsMax | scanned (the first list of topics has been taken up) | claim
+ * 0            header: magic | version | rowsMax | scanned (the first list of topics has been taken up) | claim | dead-letter writer
  * 128          slot 0's intent: sequence i32 | row i32 | ring tail before i32 | … | position f64 at +16
  * 256          slot 1's intent …                                                                  64 slots
  * 8320         row 0: state i32 | partition i32 | users i32 | owner i32 | topic bytes i32 | more users i32 | start f64 at +24
@@ -14,7 +14,7 @@
  * ```
  * `claim` is 0 or the shard that changes rows at this moment; only it writes states, names and starts (`PositionRows`). A shard is
  * its incarnation × 64 + its slot + 1, so that a dead one is never taken for its successor. `owner` is 0 or the shard that reads the
- * partition in shared mode. `users` has a bit per slot whose shard holds the row's number: only a row without users may become another's.
+ * partition in shared mode. `dead-letter writer` is 0 or the shard that writes dead letters where all read everything. `users` has a bit per slot whose shard holds the row's number: only a row without users may become another's.
  */
 export const PositionLayout = {
 	magic: 0x53435031, // "SCP1"
@@ -31,7 +31,7 @@ export const PositionLayout = {
 } as const;
 
 /** i32 words. */
-export const TableWord = { magic: 0, version: 1, rowsMax: 2, scanned: 3, claim: 4 } as const;
+export const TableWord = { magic: 0, version: 1, rowsMax: 2, scanned: 3, claim: 4, deadLetterWriter: 5 } as const;
 export const IntentWord = { sequence: 0, row: 1, tailBefore: 2 } as const;
 export const RowWord = { state: 0, partition: 1, users: 2, owner: 3, topicBytes: 4, moreUsers: 5 } as const;
 /** f64 words, counted from the start of the intent or the row. */

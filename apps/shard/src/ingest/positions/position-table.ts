@@ -90,6 +90,14 @@ export class PositionTable {
 		}
 	}
 
+	/** Makes this shard the one that writes dead letters, unless one does that is not gone. True from then on, for as long as it lives. */
+	claimDeadLetters({ self, isGone }: Claimant): boolean {
+		const writer = Atomics.load(this.#words, TableWord.deadLetterWriter);
+		if (writer === self) return true;
+		if (writer !== 0 && !isGone(writer)) return false;
+		return Atomics.compareExchange(this.#words, TableWord.deadLetterWriter, writer, self) === writer;
+	}
+
 	/** A shard still has use for the row: it is not given to another partition within the next minute. */
 	use(row: number, nowMs: number): void {
 		this.#floats[firstRowFloat + row * rowFloats + RowFloat.usedMs] = nowMs;

@@ -58,7 +58,14 @@ export default async function ingest(task: IngestTask): Promise<void> {
 	const letters =
 		letterProducer === null || deadLetterTopic === null
 			? null
-			: new DeadLetters({ topic: deadLetterTopic, producer: letterProducer, memory, reporter });
+			: new DeadLetters({
+					topic: deadLetterTopic,
+					producer: letterProducer,
+					memory,
+					reporter,
+					writes: task.writesDeadLetters,
+					holdMs: options.deadLetterHoldMs,
+				});
 	const sink = new IngestSink({ memory, feed, router, reporter, send, deadLetter: letters?.write ?? null });
 	const source: Source = new KafkaSource(options, sink);
 	const committer = new Committer({
@@ -97,6 +104,9 @@ export default async function ingest(task: IngestTask): Promise<void> {
 					break;
 				case "publish":
 					for (const outgoing of message.messages) messages!.produce(outgoing);
+					break;
+				case "writeDeadLetters":
+					letters?.takeOver();
 					break;
 				case "halt":
 					feed.close();
