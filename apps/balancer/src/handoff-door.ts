@@ -14,10 +14,11 @@ import { monotonicMs } from "@shardcast/wire";
 import { type Door, DoorLimits } from "./door.ts";
 import type { Handoff } from "./handoff.ts";
 import { HeadParser, HeadStatus } from "./head.ts";
+import { headRefusal } from "./head-refusal.ts";
 import { type Accepted, backlog, Listener } from "./listener.ts";
 import type { Picker } from "./pick.ts";
-import { type Reception, Verdict, whyNoRoom } from "./reception.ts";
-import { because, type Refusal, Refusals } from "./refusal.ts";
+import { type Reception, whyNoRoom } from "./reception.ts";
+import { type Refusal, Refusals } from "./refusal.ts";
 import { RoomQueue } from "./room-queue.ts";
 import { until } from "./until.ts";
 import { WaitingHeads } from "./waiting-heads.ts";
@@ -206,15 +207,12 @@ export class HandoffDoor implements Door {
 		if (length === 0) return this.#closedEarly(fd);
 		if (length === -1) return seen;
 		if (length === seen) return hasHungUp(fd) ? this.#closedEarly(fd) : seen;
-		switch (parser.parse(this.#bytes, length)) {
-			case HeadStatus.complete:
-				this.#settle(fd, sinceMs, parser);
-				return -1;
-			case HeadStatus.malformed:
-				return this.#refuse(fd, because(Refusals.badRequest, `this is not an HTTP/1.1 request: ${parser.problem}`));
-			default:
-				return length < this.#options.headBytesMax ? length : this.#refuse(fd, Refusals.headTooLong);
-		}
+		parser.parse(this.#bytes, length);
+		const refusal = headRefusal(parser, length, this.#options.headBytesMax);
+		if (refusal !== null) return this.#refuse(fd, refusal);
+		if (parser.status !== HeadStatus.complete) return length;
+		this.#settle(fd, sinceMs, parser);
+		return -1;
 	}
 
 	/** Like `peek`, and 0 when the peer has broken the connection. */
@@ -234,26 +232,18 @@ export class HandoffDoor implements Door {
 	}
 
 	#settle(fd: number, sinceMs: number, head: HeadParser): void {
-		switch (this.#reception.judge(head, this.#bytes)) {
-			case Verdict.answer:
-				// A client may close its sending side after the request and still wait for the answer.
-				this.#reception.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)));
-				break;
-			case Verdict.forbidden:
-				this.#refuse(fd, Refusals.forbidden);
-				break;
-			default: {
-				const { isUpgrade } = head;
-				if (isUpgrade && !this.#reception.rates.isOff) {
-					const refusal = this.#reception.overRate(addressKey(peerAddress(fd)));
-					if (refusal !== null) {
-						this.#refuse(fd, refusal);
-						break;
-					}
-				}
-				if (!this.#place(fd, sinceMs, isUpgrade)) this.#room.add({ fd, sinceMs, isUpgrade });
-			}
+		if (this.#reception.isOurs(head, this.#bytes)) {
+			// A client may close its sending side after the request and still wait for the answer.
+			this.#reception.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)));
+			return;
 		}
+		const refusal = this.#reception.judge(head, this.#bytes, () => addressKey(peerAddress(fd)));
+		if (refusal !== null) {
+			this.#refuse(fd, refusal);
+			return;
+		}
+		const { isUpgrade } = head;
+		if (!this.#place(fd, sinceMs, isUpgrade)) this.#room.add({ fd, sinceMs, isUpgrade });
 	}
 
 	#place(fd: number, sinceMs: number, isUpgrade: boolean): boolean {

@@ -2,19 +2,40 @@
  * The head of an HTTP/1 request, read from bytes that stay where they are: one pass, strict, resumable at any byte.
  *
  * The grammar is RFC 9112's without its leniences: CRLF only, no folded lines, no space before a colon, no control
- * characters, one Host. What two parsers could understand differently, the balancer's and the shard's, is refused here.
+ * characters, one Host, a target that is a path, one length of the body at most. What two parsers could understand differently, the
+ * balancer's and the shard's, is refused here; `head-differential.process.test.ts` holds both against each other.
  * One byte is enough to tell most of what is not HTTP: a TLS hello, a binary protocol.
  */
 
-export const HeadStatus = { incomplete: 0, complete: 1, malformed: 2 } as const;
+/** `tooLong`: more lines than a shard takes. How many bytes are too many is for the caller to say. */
+export const HeadStatus = { incomplete: 0, complete: 1, malformed: 2, tooLong: 3 } as const;
 export type HeadStatus = (typeof HeadStatus)[keyof typeof HeadStatus];
 
 /** Methods are short; a longer first word is some other protocol. */
 const methodBytesMax = 32;
 
-const State = { method: 0, target: 1, version: 2, lineEnd: 3, lineStart: 4, name: 5, value: 6, headEnd: 7, done: 8, broken: 9 } as const;
+/** uWebSockets.js answers 431 to more than 98, and the balancer adds three when it proxies. */
+const linesMax = 95;
+/** More digits than any body may have. */
+const lengthDigitsMax = 15;
+/** Of a Sec-WebSocket-Key: 16 bytes in base64. uWebSockets.js takes a GET with such a header for an upgrade. */
+const keyBytes = 24;
 
-const Byte = { tab: 9, lf: 10, cr: 13, space: 32, colon: 58 } as const;
+const State = {
+	method: 0,
+	target: 1,
+	version: 2,
+	lineEnd: 3,
+	lineStart: 4,
+	name: 5,
+	value: 6,
+	headEnd: 7,
+	targetStart: 8,
+	done: 9,
+	broken: 10,
+} as const;
+
+const Byte = { tab: 9, lf: 10, cr: 13, space: 32, comma: 44, slash: 47, colon: 58 } as const;
 
 const version = latin1("HTTP/1.");
 
@@ -35,14 +56,22 @@ runs[State.name] = Class.token;
 runs[State.value] = Class.value;
 
 /** The few fields that the balancer looks at; all others are only checked. */
-const Field = { other: 0, host: 1, origin: 2, upgrade: 3, connection: 4 } as const;
+const Field = { other: 0, host: 1, origin: 2, upgrade: 3, connection: 4, length: 5, coding: 6, key: 7, version: 8 } as const;
 type Field = (typeof Field)[keyof typeof Field];
-const fields: readonly (readonly [Uint8Array, Field])[] = [
-	[latin1("host"), Field.host],
-	[latin1("origin"), Field.origin],
-	[latin1("upgrade"), Field.upgrade],
-	[latin1("connection"), Field.connection],
-];
+/** By the length of their names, since most names have another one. */
+const fields: (readonly (readonly [Uint8Array, Field])[])[] = [];
+for (const [name, field] of [
+	["host", Field.host],
+	["origin", Field.origin],
+	["upgrade", Field.upgrade],
+	["connection", Field.connection],
+	["content-length", Field.length],
+	["transfer-encoding", Field.coding],
+	["sec-websocket-key", Field.key],
+	["sec-websocket-version", Field.version],
+] as const)
+	fields[name.length] = [...(fields[name.length] ?? []), [latin1(name), field]];
+for (let length = 0; length < fields.length; length++) fields[length] ??= [];
 
 /**
  * Parses one head. Give it the same bytes again with more behind them, and it goes on where it stopped; `reset` makes it
@@ -60,6 +89,10 @@ export class HeadParser {
 	/** The Origin's value, without white space around it; -1 when there is none. */
 	originStart = -1;
 	originEnd = -1;
+	/** -1 when there is no Content-Length. */
+	contentLength = -1;
+	/** The body comes in chunks. */
+	isChunked = false;
 	/** One phrase, once malformed. */
 	problem = "";
 
@@ -68,26 +101,44 @@ export class HeadParser {
 	/** Where the word or line began that is being read. */
 	#mark = 0;
 	#field: Field = Field.other;
+	#lines = 0;
 	#hosts = 0;
 	#upgrade = false;
 	#connection = false;
+	/** Of the first key and the first version, the only ones that a shard looks at: whether they are right. */
+	#key: boolean | null = null;
+	#version: boolean | null = null;
+	#isGet = false;
 
-	/** Asks for a WebSocket: it will stay, and needs room in a shard. */
+	/** Asks for a WebSocket, in the way that a shard grants: it will stay, and needs room in a shard. */
 	get isUpgrade(): boolean {
-		return this.#upgrade && this.#connection;
+		return this.#isGet && this.#upgrade && this.#connection && this.#key === true && this.#version === true;
+	}
+
+	/** @param bytes as parsed. */
+	isMethod(bytes: Uint8Array, method: string): boolean {
+		if (this.methodEnd !== method.length) return false;
+		for (let at = 0; at < method.length; at++) if (bytes[at] !== method.charCodeAt(at)) return false;
+		return true;
 	}
 
 	reset(): void {
 		this.status = HeadStatus.incomplete;
 		this.originStart = -1;
 		this.originEnd = -1;
+		this.contentLength = -1;
+		this.isChunked = false;
 		this.problem = "";
 		this.#state = State.method;
 		this.#at = 0;
 		this.#mark = 0;
+		this.#lines = 0;
 		this.#hosts = 0;
 		this.#upgrade = false;
 		this.#connection = false;
+		this.#key = null;
+		this.#version = null;
+		this.#isGet = false;
 	}
 
 	/** @param length how many of `bytes` are there; at least as many as at the call before. */
@@ -107,16 +158,20 @@ export class HeadParser {
 				case State.method:
 					if (byte === Byte.space && at > 0) {
 						this.methodEnd = at;
+						this.#isGet = this.isMethod(bytes, "GET");
 						this.targetStart = at + 1;
-						state = State.target;
+						state = State.targetStart;
 					} else state = this.#broken("it does not begin with a method");
 					break;
+				case State.targetStart:
+					state = byte === Byte.slash ? State.target : this.#broken("the request target does not begin with a slash");
+					break;
 				case State.target:
-					if (byte === Byte.space && at > this.targetStart) {
+					if (byte === Byte.space) {
 						this.targetEnd = at;
 						this.#mark = at + 1;
 						state = State.version;
-					} else state = this.#broken("the request target is not one");
+					} else state = this.#broken("the request target has a character that it may not have");
 					break;
 				case State.version: {
 					const index = at - this.#mark;
@@ -135,7 +190,7 @@ export class HeadParser {
 					if (byte === Byte.cr) state = State.headEnd;
 					else if (classes[byte] & Class.token) {
 						this.#mark = at;
-						state = State.name;
+						state = ++this.#lines <= linesMax ? State.name : State.broken;
 					} else state = this.#broken("a header line does not begin with a name");
 					break;
 				case State.name:
@@ -154,6 +209,7 @@ export class HeadParser {
 				default:
 					if (byte !== Byte.lf) state = this.#broken("a line does not end in CR LF");
 					else if (this.#hosts === 0 && this.minorVersion === 1) state = this.#broken("there is no Host");
+					else if (this.isUpgrade && (this.isChunked || this.contentLength > 0)) state = this.#broken("an upgrade has no body");
 					else state = State.done;
 			}
 			at++;
@@ -163,7 +219,7 @@ export class HeadParser {
 		if (state === State.done) {
 			this.bytes = at;
 			this.status = HeadStatus.complete;
-		} else if (state === State.broken) this.status = HeadStatus.malformed;
+		} else if (state === State.broken) this.status = this.#lines > linesMax ? HeadStatus.tooLong : HeadStatus.malformed;
 		return this.status;
 	}
 
@@ -185,8 +241,27 @@ export class HeadParser {
 			case Field.upgrade:
 				this.#upgrade ||= hasWord(bytes, from, to, websocketWord);
 				break;
-			default:
+			case Field.connection:
 				this.#connection ||= hasWord(bytes, from, to, upgradeWord);
+				break;
+			case Field.length:
+				if (this.contentLength >= 0) this.#broken("there is more than one Content-Length");
+				else if (this.isChunked) this.#broken(twoLengths);
+				this.contentLength = wholeNumber(bytes, from, to);
+				if (this.contentLength < 0) this.#broken("the Content-Length is not a number of bytes");
+				break;
+			case Field.coding:
+				if (this.isChunked) this.#broken("there is more than one Transfer-Encoding");
+				else if (this.contentLength >= 0) this.#broken(twoLengths);
+				else if (to - from !== chunkedWord.length || !equalsIgnoringCase(bytes, from, chunkedWord))
+					this.#broken("the Transfer-Encoding is not chunked");
+				this.isChunked = true;
+				break;
+			case Field.key:
+				this.#key ??= to - from === keyBytes;
+				break;
+			default:
+				this.#version ??= to - from === 2 && bytes[from] === 49 && bytes[from + 1] === 51;
 		}
 		return this.problem === "";
 	}
@@ -197,25 +272,45 @@ export class HeadParser {
 	}
 }
 
+const twoLengths = "there are both a Content-Length and a Transfer-Encoding";
 const websocketWord = latin1("websocket");
 const upgradeWord = latin1("upgrade");
+const chunkedWord = latin1("chunked");
 
 function fieldAt(bytes: Uint8Array, start: number, end: number): Field {
-	for (const [name, field] of fields) if (end - start === name.length && equalsIgnoringCase(bytes, start, name)) return field;
+	const length = end - start;
+	if (length >= fields.length) return Field.other;
+	for (const [name, field] of fields[length]) if (equalsIgnoringCase(bytes, start, name)) return field;
 	return Field.other;
 }
 
 /** Whether a comma-separated list holds the word, in any case. */
 function hasWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
-	for (let at = start; at + word.length <= end; at++) {
-		const before = at === start || isSeparator(bytes[at - 1]);
-		const after = at + word.length === end || isSeparator(bytes[at + word.length]);
-		if (before && after && equalsIgnoringCase(bytes, at, word)) return true;
+	for (let from = start; from < end; ) {
+		let comma = from;
+		while (comma < end && bytes[comma] !== Byte.comma) comma++;
+		let to = comma;
+		while (from < to && isBlank(bytes[from])) from++;
+		while (to > from && isBlank(bytes[to - 1])) to--;
+		if (to - from === word.length && equalsIgnoringCase(bytes, from, word)) return true;
+		from = comma + 1;
 	}
 	return false;
 }
 
-/** `lower` holds letters a–z only: for others, setting bit 5 would compare unlike bytes as equal. */
+/** -1 when it is none, or a very large one. */
+function wholeNumber(bytes: Uint8Array, start: number, end: number): number {
+	if (start === end || end - start > lengthDigitsMax) return -1;
+	let value = 0;
+	for (let at = start; at < end; at++) {
+		const digit = bytes[at] - 48;
+		if (digit < 0 || digit > 9) return -1;
+		value = value * 10 + digit;
+	}
+	return value;
+}
+
+/** `lower` holds letters a–z and dashes only: for others, setting bit 5 would compare unlike bytes as equal. `bytes` holds no control characters. */
 function equalsIgnoringCase(bytes: Uint8Array, at: number, lower: Uint8Array): boolean {
 	for (let i = 0; i < lower.length; i++) if ((bytes[at + i] | 0x20) !== lower[i]) return false;
 	return true;
@@ -223,10 +318,6 @@ function equalsIgnoringCase(bytes: Uint8Array, at: number, lower: Uint8Array): b
 
 function isBlank(byte: number): boolean {
 	return byte === Byte.space || byte === Byte.tab;
-}
-
-function isSeparator(byte: number): boolean {
-	return isBlank(byte) || byte === 44;
 }
 
 function latin1(text: string): Uint8Array {

@@ -4,10 +4,11 @@ import { DeadlineSet } from "./deadline-set.ts";
 import { type Door, DoorLimits } from "./door.ts";
 import { GrowingBytes } from "./growing-bytes.ts";
 import { HeadParser, HeadStatus } from "./head.ts";
+import { headRefusal } from "./head-refusal.ts";
 import { backlog } from "./listener.ts";
 import type { Candidate, Picker } from "./pick.ts";
 import { proxyHead } from "./proxy-head.ts";
-import { type Reception, Verdict, whyNoRoom } from "./reception.ts";
+import { type Reception, whyNoRoom } from "./reception.ts";
 import { because, type Refusal, Refusals } from "./refusal.ts";
 import { RoomQueue } from "./room-queue.ts";
 import { Splice } from "./splice.ts";
@@ -31,6 +32,8 @@ export interface ProxyDoorOptions {
 /** A client on its way to a shard. */
 interface Guest {
 	readonly socket: Socket;
+	/** As it was when the connection was accepted: of one that is broken there is none to be had, and what a client writes must not take its place. */
+	readonly address: string;
 	readonly head: HeadParser;
 	readonly bytes: GrowingBytes;
 	/** Shards that may still be dialled for it. */
@@ -127,8 +130,15 @@ export class ProxyDoor implements Door {
 
 	#admit(socket: Socket): void {
 		this.#reception.count("accepted", 1);
+		const address = socket.remoteAddress;
+		if (address === undefined) {
+			this.#reception.count("closedEarly", 1);
+			socket.destroy();
+			return;
+		}
 		const guest: Guest = {
 			socket,
+			address,
 			head: new HeadParser(),
 			bytes: new GrowingBytes(),
 			dialsLeft: dialsMax,
@@ -164,40 +174,36 @@ export class ProxyDoor implements Door {
 		const { head, bytes } = guest;
 		const { headBytesMax } = this.#options;
 		bytes.append(piece);
-		const status = head.parse(bytes.buffer, bytes.length);
-		const isTooLong = status === HeadStatus.complete ? head.bytes > headBytesMax : bytes.length >= headBytesMax;
-		if (status === HeadStatus.malformed)
-			this.#refuse(guest, because(Refusals.badRequest, `this is not an HTTP/1.1 request: ${head.problem}`));
-		else if (isTooLong) this.#refuse(guest, Refusals.headTooLong);
-		else if (status === HeadStatus.complete) this.#settle(guest);
+		head.parse(bytes.buffer, bytes.length);
+		const refusal = headRefusal(head, bytes.length, headBytesMax);
+		if (refusal !== null) this.#refuse(guest, refusal);
+		else if (head.status === HeadStatus.complete) this.#settle(guest);
 	}
 
 	#settle(guest: Guest): void {
 		const { socket, head, bytes } = guest;
-		switch (this.#reception.judge(head, bytes.buffer)) {
-			case Verdict.answer:
-				this.#letGo(guest);
-				this.#reception.answer(socket, Buffer.from(bytes.buffer.subarray(0, head.bytes)));
-				break;
-			case Verdict.forbidden:
-				this.#refuse(guest, Refusals.forbidden);
-				break;
-			default: {
-				if (this.#descriptorsNeeded() + 1 > this.#options.descriptorsMax - DoorLimits.descriptorsSpare) {
-					this.#refuse(guest, Refusals.descriptors);
-					break;
-				}
-				const { rates } = this.#reception;
-				const refusal = head.isUpgrade && !rates.isOff ? this.#reception.overRate(addressKeyOf(socket.remoteAddress ?? "")) : null;
-				if (refusal !== null) {
-					this.#refuse(guest, refusal);
-					break;
-				}
-				this.#letGo(guest);
-				this.#picker.look();
-				if (!this.#place(guest)) this.#room.add(guest);
-			}
+		if (this.#reception.isOurs(head, bytes.buffer)) {
+			this.#letGo(guest);
+			this.#reception.answer(socket, Buffer.from(bytes.buffer.subarray(0, head.bytes)));
+			return;
 		}
+		const refusal = this.#hasDescriptors() ? this.#judge(guest, bytes.buffer, head) : Refusals.descriptors;
+		if (refusal !== null) {
+			this.#refuse(guest, refusal);
+			return;
+		}
+		this.#letGo(guest);
+		this.#picker.look();
+		if (!this.#place(guest)) this.#room.add(guest);
+	}
+
+	#judge(guest: Guest, bytes: Buffer, head: HeadParser): Refusal | null {
+		return this.#reception.judge(head, bytes, () => addressKeyOf(guest.address));
+	}
+
+	/** For one more proxied connection. */
+	#hasDescriptors(): boolean {
+		return this.#descriptorsNeeded() + 1 <= this.#options.descriptorsMax - DoorLimits.descriptorsSpare;
 	}
 
 	/** Its head is no longer waited for, and nothing more is read from it for now. */
@@ -225,22 +231,37 @@ export class ProxyDoor implements Door {
 
 	#dial(guest: Guest, candidate: Candidate): void {
 		const { socket, head, bytes } = guest;
-		const first = proxyHead(bytes.buffer, head, socket.remoteAddress ?? "", this.#options.token);
-		const body = bytes.all().subarray(head.bytes);
-		const open = (change: number) => {
-			candidate.own += change;
-			if (head.isUpgrade) candidate.ownUpgrades += change;
+		const { token, shardHost, headBytesMax } = this.#options;
+		let upgrades = 0;
+		const count = (connections: number, webSockets: number) => {
+			candidate.own += connections;
+			candidate.ownUpgrades += webSockets;
+			upgrades += webSockets;
 			candidate.row.proxiedOpen = candidate.own;
 		};
-		open(1);
-		const target = { host: this.#options.shardHost, port: candidate.row.port };
-		const splice = new Splice(socket, target, body.length === 0 ? [first] : [first, body], {
+		count(1, head.isUpgrade ? 1 : 0);
+		let isRefused = false;
+		const splice = new Splice(socket, {
+			target: { host: shardHost, port: candidate.row.port },
+			head,
+			bytes: bytes.all(),
+			headBytesMax,
+			rewrite: (all, request) => proxyHead(all, request, guest.address, token),
+			judge: (all, request) => {
+				const refusal = this.#judge(guest, all, request);
+				if (refusal === null && request.isUpgrade) count(0, 1);
+				return refusal;
+			},
 			onConnected: () => this.#reception.count("proxied", 1),
+			onRefused: (refusal) => {
+				isRefused = true;
+				this.#reception.refuse(socket, refusal);
+			},
 			onShardClosed: (wasConnected) => {
-				open(-1);
+				count(-1, -upgrades);
 				this.#splices.delete(splice);
 				if (!wasConnected) this.#onDialFailed(guest, candidate);
-				else if (!socket.destroyed) this.#reception.seeOff(socket);
+				else if (!socket.destroyed && !isRefused) this.#reception.seeOff(socket);
 			},
 		});
 		this.#splices.add(splice);

@@ -7,10 +7,6 @@ import type { HeadParser } from "./head.ts";
 import type { Picker } from "./pick.ts";
 import { because, type Refusal, Refusals, refusalAnswer } from "./refusal.ts";
 
-/** What becomes of a connection whose head is complete. */
-export const Verdict = { forward: 0, answer: 1, forbidden: 2 } as const;
-export type Verdict = (typeof Verdict)[keyof typeof Verdict];
-
 /** Most connections that the balancer itself is answering; beyond, the one that has been there longest is cut. */
 const answeringMax = 1024;
 /** Time for a client to take its answer and close: a client that does not is cut. */
@@ -51,17 +47,26 @@ export class Reception {
 		return this.#leaving.size;
 	}
 
-	judge(head: HeadParser, bytes: Buffer): Verdict {
-		if (this.#answers.has(bytes, head.targetStart, head.targetEnd)) return Verdict.answer;
-		if (this.#allowedOrigins.size > 0 && head.originStart >= 0) {
-			const origin = bytes.toString("latin1", head.originStart, head.originEnd).toLowerCase();
-			if (!this.#allowedOrigins.has(origin)) return Verdict.forbidden;
-		}
-		return Verdict.forward;
+	/** Whether the balancer itself answers this request. */
+	isOurs(head: HeadParser, bytes: Buffer): boolean {
+		return this.#answers.has(bytes, head.targetStart, head.targetEnd);
 	}
 
-	/** Takes one new WebSocket, or says why not. Not to be called while the rates are off. */
-	overRate(address: AddressKey): Refusal | null {
+	/**
+	 * Why a request that is not ours goes to no shard; null when it may.
+	 * @param address of the client; asked for only while there is a rate for new connections.
+	 */
+	judge(head: HeadParser, bytes: Buffer, address: () => AddressKey): Refusal | null {
+		if (head.minorVersion === 0) return Refusals.oldVersion;
+		if (this.#allowedOrigins.size > 0 && head.originStart >= 0) {
+			const origin = bytes.toString("latin1", head.originStart, head.originEnd).toLowerCase();
+			if (!this.#allowedOrigins.has(origin)) return Refusals.forbidden;
+		}
+		return head.isUpgrade && !this.rates.isOff ? this.#overRate(address()) : null;
+	}
+
+	/** Takes one new WebSocket, or says why not. */
+	#overRate(address: AddressKey): Refusal | null {
 		const limit = this.rates.take(address, performance.now());
 		if (this.rates.forgotten > this.#forgotten) {
 			this.count("addressesForgotten", this.rates.forgotten - this.#forgotten);

@@ -23,6 +23,13 @@ export const Refusals = {
 		counter: "refusedBadRequest",
 		retryAfterSeconds: 0,
 	},
+	oldVersion: {
+		status: "505 HTTP Version Not Supported",
+		code: "http_version_not_supported",
+		message: "shards speak HTTP/1.1; HTTP/1.0 is for /health, /ready and /metrics",
+		counter: "refusedBadRequest",
+		retryAfterSeconds: 0,
+	},
 	forbidden: {
 		status: "403 Forbidden",
 		code: "origin_not_allowed",

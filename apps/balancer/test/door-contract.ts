@@ -18,6 +18,8 @@ interface Seen {
 	readonly remoteAddress: string;
 }
 
+const upgradeHead =
+	"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const getHead = "GET /where HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 /** What both ways to a shard, handoff and proxy, do for clients. Each implementation passes it. */
@@ -148,7 +150,7 @@ export function doorContract(mode: Mode): void {
 		it("M5: fills the shards to the last place, then says that they are full, then takes the next when one has left", async () => {
 			await start({ connectionsMax: 25 });
 			expectSpread(perShard(await openMany(50)), [25, 25]);
-			const refused = await exchange(rig.port, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+			const refused = await exchange(rig.port, upgradeHead);
 			expect(refused.status).toBe(503);
 			expect(refused.head).toMatch(/^Retry-After: [1-9]\d*$/m);
 			expect(refused.head).toMatch(/^Content-Type: application\/json\r?$/m);
@@ -333,6 +335,65 @@ export function doorContract(mode: Mode): void {
 				"x-shardcast-proxy",
 			]);
 			expect(seen.headers["x-shardcast-proxy"]).toBe(token);
+		});
+
+		it("tells the shard so for each request of a connection, however they come and whatever the client says", async () => {
+			await share();
+			const connection = await RawConnection.open(rig.port, { localAddress: "127.0.0.78" });
+			const forged = "X-Real-IP: 6.6.6.6\r\nx-forwarded-for: 7.7.7.7\r\nX-SHARDCAST-PROXY: guess\r\n";
+			const get = `GET /get HTTP/1.1\r\nHost: a\r\n${forged}\r\n`;
+			const post = `POST /length HTTP/1.1\r\nHost: a\r\n${forged}Content-Length: ${get.length}\r\n\r\n${get}`;
+			const size = get.length.toString(16);
+			const chunked = `POST /chunked HTTP/1.1\r\n${forged}Host: a\r\nTransfer-Encoding: chunked\r\n\r\n${size}\r\n${get}\r\n0\r\n\r\n`;
+			const round = get + post + chunked + get.replace("GET", "HEAD");
+			// In one write, then in pieces that end anywhere, then request by request.
+			await connection.write(round + round);
+			for (let at = 0; at < round.length; at += 37) await connection.write(round.slice(at, at + 37));
+			await connection.write(get);
+			const answers = () =>
+				connection.received
+					.toString("latin1")
+					.match(/\{"slot".*?"remoteAddress":"[^"]*"\}/g)
+					?.map((text) => JSON.parse(text) as Seen) ?? [];
+			await waitFor(() => answers().length === 10, { deadlineMs: 5000, what: "ten answers" });
+			expect(answers().map(({ url }) => url)).toEqual([
+				...["/get", "/length", "/chunked"],
+				...["/get", "/length", "/chunked"],
+				...["/get", "/length", "/chunked"],
+				"/get",
+			]);
+			const token = mode === "proxy" ? readFileSync(join(rig.directory.path, "proxy-token"), "latin1") : "guess";
+			for (const seen of answers()) {
+				expect(seen.body).toBe(seen.method === "GET" ? "" : get);
+				if (mode === "handoff") {
+					expect(seen.remoteAddress).toBe("127.0.0.78");
+					continue;
+				}
+				expect(seen.headers).toMatchObject({
+					"x-real-ip": "127.0.0.78",
+					"x-forwarded-for": "7.7.7.7, 127.0.0.78",
+					"x-shardcast-proxy": token,
+				});
+			}
+			connection.socket.destroy();
+		});
+
+		it("lets a WebSocket begin on a connection that has carried requests", async () => {
+			await share();
+			const connection = await RawConnection.open(rig.port, { localAddress: "127.0.0.79" });
+			const text = () => connection.received.toString("latin1");
+			await connection.write("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+			// The fake shard, which is node:http, drops its answer if the upgrade comes sooner.
+			if (mode === "handoff") await waitFor(() => text() !== "", { deadlineMs: 5000, what: "an answer" });
+			await connection.write(upgradeHead);
+			await waitFor(() => /"url":"\/ws"/.test(text()), { deadlineMs: 5000, what: "the greeting" });
+			expect(text()).toMatch(/^HTTP\/1\.1 200 [\s\S]*HTTP\/1\.1 101 /);
+			if (mode === "proxy") expect(JSON.parse(/\{"slot":\d,"url".*$/.exec(text())![0]).headers["x-real-ip"]).toBe("127.0.0.79");
+			// A masked frame with "hi", which the shard sends back.
+			await connection.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
+			await waitFor(() => text().endsWith("\x81\x02hi"), { deadlineMs: 5000, what: "the echo" });
+			connection.socket.destroy();
+			await settled(0);
 		});
 
 		it.each([

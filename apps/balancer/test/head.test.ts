@@ -21,6 +21,8 @@ function describeHead(parser: HeadParser, bytes: Buffer, status: HeadStatus) {
 		minorVersion: parser.minorVersion,
 		origin: parser.originStart < 0 ? null : bytes.toString("latin1", parser.originStart, parser.originEnd),
 		isUpgrade: parser.isUpgrade,
+		contentLength: parser.contentLength,
+		isChunked: parser.isChunked,
 	};
 }
 
@@ -31,6 +33,7 @@ const upgrade = [
 	"Upgrade: WebSocket",
 	"Origin:  https://example.com\t",
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+	"Sec-WebSocket-Version: 13",
 	"",
 	"",
 ].join("\r\n");
@@ -45,6 +48,8 @@ describe("request head", () => {
 			minorVersion: 1,
 			origin: "https://example.com",
 			isUpgrade: true,
+			contentLength: -1,
+			isChunked: false,
 		});
 	});
 
@@ -53,26 +58,53 @@ describe("request head", () => {
 		expect(parse(`${head}{}`)).toMatchObject({ status: HeadStatus.complete, bytes: head.length, isUpgrade: false, origin: null });
 	});
 
-	it("asks both Connection and Upgrade before it takes a request for a WebSocket", () => {
-		const head = (...lines: string[]) => parse(["GET / HTTP/1.1", "Host: a", ...lines, "", ""].join("\r\n"));
-		expect(head("Connection: Upgrade")).toMatchObject({ isUpgrade: false });
-		expect(head("Upgrade: websocket")).toMatchObject({ isUpgrade: false });
-		expect(head("Upgrade: h2c", "Connection: Upgrade")).toMatchObject({ isUpgrade: false });
-		expect(head("Upgrade: websockets", "Connection: Upgrade")).toMatchObject({ isUpgrade: false });
-		expect(head("Upgrade: h2c, websocket", "Connection: upgrade")).toMatchObject({ isUpgrade: true });
+	it("takes for a WebSocket's exactly what a shard upgrades", () => {
+		const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+		const version = "Sec-WebSocket-Version: 13";
+		const isUpgrade = (...lines: string[]) => parse(["GET / HTTP/1.1", "Host: a", ...lines, "", ""].join("\r\n")).isUpgrade;
+		expect(isUpgrade("Connection: Upgrade", "Upgrade: websocket", key, version)).toBe(true);
+		expect(isUpgrade("Connection: keep-alive,\tupgrade ", "UPGRADE: h2c , WebSocket", version, key)).toBe(true);
+		expect(isUpgrade("Connection: close", "Connection: Upgrade", "Upgrade: websocket", key, version)).toBe(true);
+		expect(isUpgrade("Connection: Upgrade", key, version)).toBe(false);
+		expect(isUpgrade("Upgrade: websocket", key, version)).toBe(false);
+		expect(isUpgrade("Connection: keep alive upgrade", "Upgrade: websocket", key, version)).toBe(false);
+		for (const upgrade of ["h2c", "websockets", "web socket", "websocket/13", ""])
+			expect(isUpgrade(`Upgrade: ${upgrade}`, "Connection: Upgrade", key, version), upgrade).toBe(false);
+		expect(isUpgrade("Connection: Upgrade", "Upgrade: websocket", version)).toBe(false);
+		expect(isUpgrade("Connection: Upgrade", "Upgrade: websocket", `${key}=`, version)).toBe(false);
+		expect(isUpgrade("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: short", key, version)).toBe(false);
+		expect(isUpgrade("Connection: Upgrade", "Upgrade: websocket", key)).toBe(false);
+		expect(isUpgrade("Connection: Upgrade", "Upgrade: websocket", key, "Sec-WebSocket-Version: 8", version)).toBe(false);
+		expect(parse(upgrade.replace("GET", "POST"))).toMatchObject({ isUpgrade: false });
+		expect(parse(upgrade.replace("GET", "get"))).toMatchObject({ isUpgrade: false });
+	});
+
+	it("reads how long the body is", () => {
+		const head = (...lines: string[]) => parse(["POST / HTTP/1.1", "Host: a", ...lines, "", ""].join("\r\n"));
+		expect(head()).toMatchObject({ contentLength: -1, isChunked: false });
+		expect(head("content-length: 0042 ")).toMatchObject({ contentLength: 42, isChunked: false });
+		expect(head("Transfer-Encoding: Chunked")).toMatchObject({ contentLength: -1, isChunked: true });
+	});
+
+	it("has at most 95 lines", () => {
+		const head = (lines: number) => parse(`GET / HTTP/1.1\r\nHost: a\r\n${"X: a\r\n".repeat(lines - 1)}\r\n`);
+		expect(head(95).status).toBe(HeadStatus.complete);
+		expect(head(96)).toMatchObject({ status: HeadStatus.tooLong, problem: "" });
 	});
 
 	it.each([
 		["a TLS hello", "\x16", 1],
 		["a binary protocol", "\x00\x01", 1],
 		["a line feed before the request", "\nGET", 1],
-		["HTTP/2's preface", "PRI * HTTP/2", 12],
+		["HTTP/2's preface", "PRI * HTTP/2", 5],
 		["an endless first word", "A".repeat(40), 33],
 		["an SSH banner", "SSH-2.0-OpenSSH_9.2\r\n", 20],
 		["HTTP/0.9", "GET /\r\n", 6],
 		["two spaces", "GET  / HTTP/1.1\r\n", 5],
 		["a target with a control character", "GET /\x7f", 6],
 		["a target beyond ASCII", "GET /\xe4", 6],
+		["a target with a scheme", "GET http://a/ HTTP/1.1", 5],
+		["a target that is a star", "OPTIONS * HTTP/1.1", 9],
 		["a version that does not exist", "GET / HTTP/1.2", 14],
 		["a bare line feed", "GET / HTTP/1.1\n", 15],
 		["a bare carriage return", "GET / HTTP/1.1\rH", 16],
@@ -83,6 +115,17 @@ describe("request head", () => {
 		["a null in a value", "GET / HTTP/1.1\r\nHost: a\0", 24],
 		["two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r", 33],
 		["two Origins", "GET / HTTP/1.1\r\nOrigin: a\r\nOrigin: a\r", 37],
+		["two lengths", "POST / HTTP/1.1\r\nContent-Length: 1\r\ncontent-length: 1\r", 54],
+		["a negative length", "POST / HTTP/1.1\r\nContent-Length: -1\r", 36],
+		["a length with a plus", "POST / HTTP/1.1\r\nContent-Length: +1\r", 36],
+		["a list of lengths", "POST / HTTP/1.1\r\nContent-Length: 1, 1\r", 38],
+		["an empty length", "POST / HTTP/1.1\r\nContent-Length: \r", 34],
+		["a length beyond all bounds", "POST / HTTP/1.1\r\nContent-Length: 1000000000000000\r", 50],
+		["a coding other than chunks", "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r", 50],
+		["two codings", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r", 72],
+		["chunks and a length", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r", 63],
+		["a length and chunks", "POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r", 63],
+		["an upgrade with a body", upgrade.replace("Host", "Content-Length: 1\r\nHost"), upgrade.length + 19],
 		["no Host", "GET / HTTP/1.1\r\nAccept: */*\r\n\r\n", 31],
 	])("refuses %s, at the first byte that shows it", (_, text, bytes) => {
 		expect(parse(text)).toMatchObject({ status: HeadStatus.malformed, problem: expect.stringMatching(/\w/) });
@@ -133,7 +176,7 @@ describe("request head", () => {
 
 	it("takes as complete exactly what the grammar allows", () => {
 		// The grammar spelt once more as a regular expression, which is slow and needs the whole text.
-		const grammar = /^[\w!#$%&'*+.^`|~-]{1,32} [!-~]+ HTTP\/1\.[01]\r\n(?:[\w!#$%&'*+.^`|~-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n/;
+		const grammar = /^[\w!#$%&'*+.^`|~-]{1,32} \/[!-~]* HTTP\/1\.[01]\r\n(?:[\w!#$%&'*+.^`|~-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n/;
 		const piece = fc.constantFrom(
 			"GET",
 			" ",

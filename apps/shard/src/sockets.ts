@@ -366,7 +366,6 @@ function forwardedHead(request: HttpRequest): ForwardedHead {
 	return {
 		proxyToken: request.getHeader("x-shardcast-proxy"),
 		realIp: request.getHeader("x-real-ip"),
-		forwardedFor: request.getHeader("x-forwarded-for"),
 	};
 }
 

@@ -1,0 +1,139 @@
+/** What a head says of the body behind it; `HeadParser` fulfils it. */
+export interface BodyLength {
+	/** -1 when there is no Content-Length. */
+	readonly contentLength: number;
+	readonly isChunked: boolean;
+}
+
+const State = {
+	fixed: 0,
+	size: 1,
+	extension: 2,
+	sizeEnd: 3,
+	data: 4,
+	dataCr: 5,
+	dataLf: 6,
+	line: 7,
+	trailer: 8,
+	trailerLf: 9,
+	lastLf: 10,
+	done: 11,
+} as const;
+type State = (typeof State)[keyof typeof State];
+
+/** Eight hex digits are 4 GiB. */
+const sizeDigitsMax = 8;
+/** Bytes of extensions and trailers that one body may have. They are dropped. */
+const extrasMax = 8192;
+
+const Byte = { tab: 9, lf: 10, cr: 13, space: 32, semicolon: 59 } as const;
+
+/**
+ * Finds the end of one request's body and passes it on. One per request.
+ *
+ * A body of known length passes as it is. A chunked one is checked, cut into chunks anew, and loses extensions and trailers: a shard
+ * takes a trailer for the head of another request, and that one would be without the balancer's headers.
+ */
+export class RequestBody {
+	#state: State;
+	/** Bytes to come of the body, or of the chunk. */
+	#left: number;
+	#digits = 0;
+	#extras = 0;
+
+	constructor({ contentLength, isChunked }: BodyLength) {
+		this.#left = isChunked ? 0 : Math.max(0, contentLength);
+		if (isChunked) this.#state = State.size;
+		else this.#state = this.#left > 0 ? State.fixed : State.done;
+	}
+
+	get isDone(): boolean {
+		return this.#state === State.done;
+	}
+
+	/**
+	 * Passes on what of `bytes` belongs to the body, from `start` on.
+	 * @returns where the next request begins, `bytes.length` at most; -1 when the body is malformed.
+	 */
+	take(bytes: Buffer, start: number, pass: (part: Buffer) => void): number {
+		let at = start;
+		while (at < bytes.length && this.#state !== State.done) {
+			if (this.#state === State.fixed || this.#state === State.data) {
+				const part = bytes.subarray(at, at + this.#left);
+				at += part.length;
+				this.#left -= part.length;
+				this.#pass(part, pass);
+				continue;
+			}
+			const next = this.#step(bytes[at]);
+			if (next === null) return -1;
+			this.#state = next;
+			at++;
+			if (next === State.done) pass(lastChunk);
+		}
+		return at;
+	}
+
+	#pass(part: Buffer, pass: (part: Buffer) => void): void {
+		if (this.#state === State.fixed) {
+			pass(part);
+			if (this.#left === 0) this.#state = State.done;
+			return;
+		}
+		pass(Buffer.from(`${part.length.toString(16)}\r\n`, "latin1"));
+		pass(part);
+		pass(lineEnd);
+		if (this.#left === 0) this.#state = State.dataCr;
+	}
+
+	/** @returns the state behind this byte of a chunked body's frame; null when it may not stand here. */
+	#step(byte: number): State | null {
+		switch (this.#state) {
+			case State.size: {
+				const digit = hexDigit(byte);
+				if (digit >= 0) {
+					this.#left = this.#left * 16 + digit;
+					return ++this.#digits <= sizeDigitsMax ? State.size : null;
+				}
+				if (this.#digits === 0) return null;
+				if (byte === Byte.cr) return State.sizeEnd;
+				return byte === Byte.semicolon ? State.extension : null;
+			}
+			case State.extension:
+				if (byte === Byte.cr) return State.sizeEnd;
+				return this.#isExtra(byte) ? State.extension : null;
+			case State.sizeEnd:
+				if (byte !== Byte.lf) return null;
+				this.#digits = 0;
+				return this.#left === 0 ? State.line : State.data;
+			case State.dataCr:
+				return byte === Byte.cr ? State.dataLf : null;
+			case State.dataLf:
+				return byte === Byte.lf ? State.size : null;
+			case State.line:
+				if (byte === Byte.cr) return State.lastLf;
+				return this.#isExtra(byte) ? State.trailer : null;
+			case State.trailer:
+				if (byte === Byte.cr) return State.trailerLf;
+				return this.#isExtra(byte) ? State.trailer : null;
+			case State.trailerLf:
+				return byte === Byte.lf ? State.line : null;
+			default:
+				return byte === Byte.lf ? State.done : null;
+		}
+	}
+
+	#isExtra(byte: number): boolean {
+		const isText = byte === Byte.tab || (byte >= Byte.space && byte !== 0x7f);
+		return isText && ++this.#extras <= extrasMax;
+	}
+}
+
+const lineEnd = Buffer.from("\r\n", "latin1");
+const lastChunk = Buffer.from("0\r\n\r\n", "latin1");
+
+function hexDigit(byte: number): number {
+	if (byte >= 48 && byte <= 57) return byte - 48;
+	const letter = byte | 0x20;
+	return letter >= 97 && letter <= 102 ? letter - 87 : -1;
+}

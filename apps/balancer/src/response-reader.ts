@@ -1,0 +1,65 @@
+import { GrowingBytes } from "./growing-bytes.ts";
+
+/** How far an answer is. `switched`: the shard has taken the connection for a WebSocket, and HTTP is over. */
+export type Progress = "more" | "complete" | "switched";
+
+/** A shard's heads have a few hundred bytes. */
+const headBytesMax = 65_536;
+
+/**
+ * Finds the end of a shard's answers, of which there is one at a time. Changes nothing and keeps nothing but a head that has not come
+ * in full. An answer that it does not understand never ends: the connection carries no further request then.
+ */
+export class ResponseReader {
+	#state: "none" | "head" | "body" | "endless" = "none";
+	#head = new GrowingBytes();
+	#isHeadRequest = false;
+	#bodyLeft = 0;
+
+	/** A request has been passed on. */
+	expect(isHeadRequest: boolean): void {
+		this.#isHeadRequest = isHeadRequest;
+		if (this.#state === "none") this.#state = "head";
+	}
+
+	/** Looks at what the shard has sent. */
+	take(bytes: Buffer): Progress {
+		let rest = bytes;
+		while (this.#state === "head") {
+			this.#head.append(rest);
+			const end = this.#head.all().indexOf("\r\n\r\n");
+			if (end < 0) {
+				if (this.#head.length > headBytesMax) this.#state = "endless";
+				return "more";
+			}
+			const all = this.#head.all();
+			this.#head = new GrowingBytes();
+			rest = all.subarray(end + 4);
+			const status = this.#begin(all.toString("latin1", 0, end));
+			if (status === 101) return "switched";
+		}
+		if (this.#state === "body") {
+			this.#bodyLeft -= rest.length;
+			if (this.#bodyLeft === 0) {
+				this.#state = "none";
+				return "complete";
+			}
+			if (this.#bodyLeft > 0) return "more";
+		}
+		this.#state = "endless";
+		return "more";
+	}
+
+	/** A head has come in full. @returns its status. */
+	#begin(head: string): number {
+		const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
+		// An interim answer, such as 100 Continue: the answer itself follows.
+		if (status >= 100 && status < 200) return status;
+		const hasBody = !this.#isHeadRequest && status !== 204 && status !== 304;
+		const length = /\r\ncontent-length: *(\d+) *(?:\r\n|$)/i.exec(head)?.[1];
+		const isKnown = status !== 0 && !/\r\ntransfer-encoding:/i.test(head) && (!hasBody || length !== undefined);
+		this.#state = isKnown ? "body" : "endless";
+		this.#bodyLeft = hasBody ? Number(length) : 0;
+		return status;
+	}
+}
