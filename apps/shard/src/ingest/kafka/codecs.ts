@@ -2,7 +2,7 @@ import * as zlib from "node:zlib";
 import { decompress as zstdDecompress } from "fzstd";
 import { decompressFrameSync } from "lz4-napi";
 import { uncompressSync } from "snappy";
-import { gzipBytes, lz4Bytes, snappyBytes, zstdBytes } from "./declared-size.ts";
+import { gzipBytes, lz4Bytes, snappyBytes, zstdFrames } from "./declared-size.ts";
 
 /** Kafka's numbers for how a batch is compressed. */
 export const Codec = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
@@ -46,8 +46,13 @@ function unsnappy(bytes: Buffer): Buffer {
 }
 
 function unzstd(bytes: Buffer): Buffer {
-	check(zstdBytes(bytes));
-	if (nativeZstd !== undefined) return nativeZstd(bytes, { maxOutputLength: uncompressedBytesMax });
+	const frames = zstdFrames(bytes);
+	check(frames.reduce((sum, frame) => sum + frame.bytes, 0));
+	if (nativeZstd !== undefined) {
+		// It would stop at the end of the first frame, without a word.
+		const plain = frames.map(({ start, end }) => nativeZstd(bytes.subarray(start, end), { maxOutputLength: uncompressedBytesMax }));
+		return plain.length === 1 ? plain[0]! : Buffer.concat(plain);
+	}
 	const plain = zstdDecompress(bytes);
 	return Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
 }

@@ -69,10 +69,21 @@ const Zstd = {
 	blockBytesMax: 128 * 1024,
 } as const;
 
-/** zstd frames, one after the other: of each its blocks, the size that it declares, or its window, whichever is the most. */
+export interface ZstdFrame {
+	readonly start: number;
+	readonly end: number;
+	/** Its blocks, the size that it declares, or its window, whichever is the most. */
+	readonly bytes: number;
+}
+
 export function zstdBytes(bytes: Buffer): number {
+	return zstdFrames(bytes).reduce((sum, frame) => sum + frame.bytes, 0);
+}
+
+/** The frames of zstd data, one after the other, without those that hold no data. */
+export function zstdFrames(bytes: Buffer): readonly ZstdFrame[] {
 	const { flag, block } = Zstd;
-	let total = 0;
+	const frames: ZstdFrame[] = [];
 	for (let at = 0; at < bytes.length; ) {
 		const magic = bytes.readUInt32LE(at);
 		if (isSkippable(magic)) {
@@ -80,6 +91,7 @@ export function zstdBytes(bytes: Buffer): number {
 			continue;
 		}
 		if (magic !== Zstd.magic) throw new RangeError("no zstd frame");
+		const start = at;
 		const flags = bytes.readUInt8(at + 4);
 		const single = (flags & flag.singleSegment) !== 0;
 		at += 5;
@@ -102,9 +114,9 @@ export function zstdBytes(bytes: Buffer): number {
 		}
 		if (flags & flag.contentChecksum) at += 4;
 		// A decoder allocates what the frame declares, or its window, whatever then comes.
-		total += Math.max(ofBlocks, declared, window);
+		frames.push({ start, end: at, bytes: Math.max(ofBlocks, declared, window) });
 	}
-	return total;
+	return frames;
 }
 
 function windowBytes(descriptor: number): number {
