@@ -25,7 +25,7 @@ const consoleAnswerMs = 1000;
 /** A shard as a child of the supervisor, which starts, drains and restarts it. */
 export function runForked(): void {
 	dieWithParent();
-	let started: { readonly shard: Shard; reload(config: Config): void } | null = null;
+	let started: { readonly shard: Shard; reload(config: Config): void; reloadRoute(): void } | null = null;
 	let metrics: ProcessMetrics | null = null;
 	const control = connectToParent({
 		start: async (message) => {
@@ -34,6 +34,7 @@ export function runForked(): void {
 			return { port: started.shard.port };
 		},
 		reload: (config) => started?.reload(config),
+		reloadRoute: () => started?.reloadRoute(),
 		request: async (question) => {
 			switch (question.what) {
 				case "metrics":
@@ -65,12 +66,13 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 	const port = config.basePort + slot;
 	const [handoff] = handoffDescriptors;
 	const bus = SharedMemoryBus.join(directory, board, slot);
+	const ingest = ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row, metrics });
 	const shard = new Shard({
 		config,
 		board,
 		row,
 		bus,
-		ingest: ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row, metrics }),
+		ingest,
 		address: { host: config.host, port },
 		handoff: handoff === undefined ? null : DescriptorChannel.inherited(handoff, directory.handoffPath(slot)),
 		openAddresses: () => new AddressTable(SharedFile.open(directory.addressesPath).buffer),
@@ -95,5 +97,5 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 		shard.reload(settings);
 		talk();
 	};
-	return { shard, reload };
+	return { shard, reload, reloadRoute: () => ingest?.reloadRoute() };
 }

@@ -25,7 +25,11 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 		else log.warn({ cutOff }, `shutdown complete: ${cutOff} cut off, ${took}`);
 		return cutOff === 0 ? 0 : 1;
 	};
-	stopOnSignals(log, stopInOrder, () => reloader.reload());
+	stopOnSignals(log, stopInOrder, () => {
+		reloader.reload();
+		// It has told what is wrong by itself.
+		server.control.reloadRoute().catch(() => undefined);
+	});
 }
 
 /** Where the status line goes: to people who read text, unless they asked for less; among JSON lines it is for debugging. */

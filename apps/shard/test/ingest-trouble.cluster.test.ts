@@ -171,5 +171,30 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		// The shard itself noticed nothing: same process as before.
 		expect((await rig.cluster.health()).shards.map(({ restarts }) => restarts)).toEqual([0, 0]);
 		await rig.healthy();
+
+		// SIGHUP reads the module again. One that is broken is told, and the one before stays.
+		const hangUp = async (source: string, said: string) => {
+			writeFileSync(path, source);
+			process.kill(rig.cluster.process.pid!, "SIGHUP");
+			await waitFor(() => rig.cluster.log().includes(said), { deadlineMs: 10_000, what: `"${said}" in the log` });
+		};
+		const next = async (value: string) => {
+			const before = listener.messages.length;
+			await rig.client.producer.send({ topic, messages: [{ value }] });
+			await listener.waitForMessages(before + 1, 10_000);
+			return listener.texts().at(-1);
+		};
+		await hangUp("const a = 1;\nexport default ( => a;\n", `the one before stays: ${path}:2: SyntaxError`);
+		expect(await next("by the one before")).toBe("by the one before");
+		await hangUp('export default ({ value }) => ({ channels: "routed", payload: "new: " + Buffer.from(value) });\n', "is read again");
+		await waitFor(async () => (await next("x")) === "new: x", { deadlineMs: 10_000, what: "the new route" });
+
+		// A shard that has to load a broken one says which, in health; the other goes on.
+		writeFileSync(path, "connect();\nexport default () => null;\n");
+		await rig.cluster.kill9(1);
+		await degraded(`the route module can't be loaded: ${path}:1: ReferenceError: connect is not defined`, 20_000);
+		expect(await next("y")).toBe("new: y");
+		writeFileSync(path, "export default () => null;\n");
+		await rig.healthy(30_000);
 	});
 });

@@ -112,6 +112,14 @@ describe("B12: a server in the program's own process", () => {
 		});
 	});
 
+	it("does not start with a route module that cannot be loaded", async () => {
+		const kafka = { kafkaBrokers: ["127.0.0.1:1"], kafkaTopics: "t" };
+		const server = create({ ...kafka, kafkaRoute: import.meta.filename.replace("library.process.test.ts", "harness.ts") });
+		const problem = /^kafkaRoute: the module cannot be loaded: .*harness\.ts/;
+		await expect(server.run()).rejects.toThrow(problem);
+		await expect(server.control.reloadRoute()).rejects.toBeInstanceOf(ConfigError);
+	});
+
 	it("says so when it cannot listen, runs once, and ends once", async () => {
 		const other = createTcpServer();
 		await new Promise<void>((resolve) => other.listen({ port: 0, host: "127.0.0.1" }, resolve));

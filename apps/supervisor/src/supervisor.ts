@@ -123,6 +123,11 @@ export class Supervisor {
 		for (const child of this.#children) child.reload(config);
 	}
 
+	/** Lets the shards load the route module anew. */
+	reloadRoute(): void {
+		if (this.#ending === "no") for (const shard of this.#shards) shard.send({ type: "reloadRoute" });
+	}
+
 	/** What people should know of, for the console. */
 	tell(level: ClusterEvent["level"], text: string): void {
 		this.#events.add(level, text);

@@ -67,6 +67,17 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		});
 	});
 
+	it("a route module that cannot be loaded, by file and line, in whichever way it is started", async () => {
+		const route = join(folder, "route.mjs");
+		writeFileSync(route, 'const channel = "a";\nexport default ( => channel;\n');
+		const settings = ["--kafka-brokers", "127.0.0.1:1", "--kafka-topics", "t", "--kafka-route", route];
+		const line = `shardcast: --kafka-route: the module cannot be loaded: ${route}:2: SyntaxError: Unexpected token '=>'`;
+		const commands = [["config", "check"], ["multi", "--cluster-directory", folder], ["single"]];
+		for (const command of commands) expect(await run([...command, ...settings])).toEqual({ code: 2, lines: [line] });
+		writeFileSync(route, 'export default () => "a";\n');
+		expect((await run(["config", "check", ...settings])).code).toBe(0);
+	});
+
 	it.each(["multi", "single"])("%s: a port that is taken", async (command) => {
 		const server = createServer();
 		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

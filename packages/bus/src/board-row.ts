@@ -1,3 +1,4 @@
+import { BoardText } from "./board-text.ts";
 import { type Histograms, histogramsAt } from "./histogram-words.ts";
 import {
 	BalancerRowWord,
@@ -51,12 +52,14 @@ export class BoardRow {
 	readonly histograms: Histograms<ShardHistogram>;
 	readonly #words: Int32Array;
 	readonly #counters: Float64Array;
+	readonly #troubleText: BoardText;
 
 	/** `byteOffset` is where the row begins in the scoreboard. */
 	constructor(buffer: ArrayBufferLike, slot: number, byteOffset: number) {
 		this.slot = slot;
 		this.#words = new Int32Array(buffer, byteOffset, BoardLayout.rowBytes >> 2);
 		this.#counters = new Float64Array(buffer, byteOffset + BoardLayout.shardCounters, shardCounters.length);
+		this.#troubleText = new BoardText(buffer, byteOffset + BoardLayout.troubleText, BoardLayout.troubleTextBytes);
 		this.histograms = histogramsAt(shardHistograms, buffer, byteOffset);
 	}
 
@@ -225,6 +228,19 @@ export class BoardRow {
 	set troubles(names: readonly ShardTrouble[]) {
 		const bits = shardTroubles.reduce((sum, [name], index) => (names.includes(name) ? sum | (1 << index) : sum), 0);
 		Atomics.store(this.#words, shard + ShardWord.troubles, bits);
+	}
+
+	/** What there is to say about each trouble, such as the name of a file. The text of all of them has an end: see BoardText. */
+	get troubleDetails(): ReadonlyMap<ShardTrouble, string> {
+		const details = new Map<ShardTrouble, string>();
+		for (const line of this.#troubleText.text.split("\n")) {
+			const at = line.indexOf(" ");
+			if (at > 0) details.set(line.slice(0, at) as ShardTrouble, line.slice(at + 1));
+		}
+		return details;
+	}
+	set troubleDetails(details: ReadonlyMap<ShardTrouble, string>) {
+		this.#troubleText.text = [...details].map(([name, detail]) => `${name} ${detail.replace(/\s+/g, " ")}`).join("\n");
 	}
 
 	get(counter: ShardCounter): number {

@@ -98,8 +98,11 @@ function shardHealth(row: BoardRow, nowMs: number): ShardHealth {
 	}
 	const { troubles } = row;
 	if (status === "healthy" && troubles.length > 0) {
+		const details = row.troubleDetails;
+		const sentence = (name: ShardTrouble) =>
+			[troubleSentences.get(name)!, details.get(name)].filter((part) => part !== undefined).join(": ");
 		status = "degraded";
-		reason = troubles.map((name) => troubleSentences.get(name)!).join("; ");
+		reason = troubles.map(sentence).join("; ");
 	}
 	const utilisation = ratio(connections, max);
 	return { id, pid, core, port, status, ...(reason === undefined ? {} : { reason }), connections, max, utilisation, restarts };

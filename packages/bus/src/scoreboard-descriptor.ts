@@ -4,24 +4,25 @@
  * ```
  * 0       header      magic, version, slots, supervisor pid, membership epoch, cluster state, key of channel hashes   (supervisor writes)
  * 1024    balancer    the balancer's own block: words, counters at + 512, histograms at + 1024 (balancer writes)
- * 3072    row 0       2048 bytes: four parts, each with its own writer on its own cache lines
- * 5120    row 1 …
+ * 3072    row 0       2560 bytes: four parts, each with its own writer on its own cache lines
+ * 5632    row 1 …
  *
  * row + 0     supervisor's part: incarnation, core, limit, port, pid, restarts
  * row + 128   balancer's part:   handoffs sent, proxied connections open
  * row + 256   bell:              sleeping word (the shard sets it; it or whoever wakes it clears it)
- * row + 384   shard's part:      words (i32), then counters (f64) at row + 512, histograms (f64) at row + 1024
+ * row + 384   shard's part:      words (i32), then counters (f64) at row + 512, histograms (f64) at row + 1024,
+ *                                text about its troubles at row + 2048
  * ```
  * Parts lie 128 bytes apart because hardware prefetches cache lines in pairs. Words are read and written with Atomics;
  * counters are 8-byte aligned float64 with one writer each: exact up to 2^53, never torn on x86-64 and arm64.
  */
 export const BoardLayout = {
 	magic: 0x53434231, // "SCB1"
-	version: 3,
+	version: 4,
 	slotsMax: 64,
 	headerBytes: 1024,
 	balancerBytes: 2048,
-	rowBytes: 2048,
+	rowBytes: 2560,
 	supervisorPart: 0,
 	balancerPart: 128,
 	bellPart: 256,
@@ -33,6 +34,9 @@ export const BoardLayout = {
 	histograms: 1024,
 	histogramBytes: 256,
 	histogramsMax: 4,
+	/** From the start of a row: see BoardText. */
+	troubleText: 2048,
+	troubleTextBytes: 512,
 } as const;
 
 /** i32 words of the header, in words from the start of the file. */
@@ -86,7 +90,8 @@ export const ShardWord = {
 } as const;
 
 /**
- * What can be wrong with a shard that serves nevertheless: health calls it degraded and says the sentence. One bit each in the
+ * What can be wrong with a shard that serves nevertheless: health calls it degraded and says the sentence, with what the shard has to
+ * add (a name, an error). One bit each in the
  * word `troubles`, so at most 31.
  */
 export const shardTroubles = [
@@ -99,6 +104,7 @@ export const shardTroubles = [
 	["kafkaPartitionLimit", "Kafka: there are more partitions than can be followed"],
 	["kafkaProtocol", "Kafka: a broker gives unexpected answers"],
 	["kafkaWorker", "Kafka: the ingest worker is being started anew"],
+	["kafkaRoute", "Kafka: the route module can't be loaded"],
 ] as const;
 export type ShardTrouble = (typeof shardTroubles)[number][0];
 

@@ -122,6 +122,17 @@ describe("M6: healthReport", () => {
 		expect(report(made).shards[0]).toMatchObject({ status: "healthy", utilisation: 0 });
 	});
 
+	it("says what a shard has to add to a trouble: the name of a file, an error", () => {
+		const made = board();
+		made.row(0).troubles = ["kafkaRoute", "kafkaConnection"];
+		made.row(0).troubleDetails = new Map([["kafkaRoute", "/srv/route.mjs:3: SyntaxError:\nUnexpected token"]]);
+		const reason =
+			"Kafka: a broker can't be reached; Kafka: the route module can't be loaded: /srv/route.mjs:3: SyntaxError: Unexpected token";
+		expect(report(made).shards[0]).toMatchObject({ status: "degraded", reason });
+		made.row(0).troubleDetails = new Map();
+		expect(report(made).shards[0]!.reason).toBe("Kafka: a broker can't be reached; Kafka: the route module can't be loaded");
+	});
+
 	it("is plain JSON", () => {
 		const made = report(board());
 		expect(JSON.parse(JSON.stringify(made))).toEqual(made);

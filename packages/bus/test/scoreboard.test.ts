@@ -51,6 +51,9 @@ describe("layout of the scoreboard", () => {
 		for (const start of [supervisorPart, balancerPart, bellPart, shardPart, counters, rowBytes, BoardLayout.headerBytes])
 			expect(start % 128).toBe(0);
 		expect(counters + 8 * BoardLayout.countersMax).toBeLessThanOrEqual(rowBytes);
+		const { histograms, histogramsMax, histogramBytes, troubleText, troubleTextBytes } = BoardLayout;
+		expect(histograms + histogramsMax * histogramBytes).toBeLessThanOrEqual(troubleText);
+		expect(troubleText + troubleTextBytes).toBeLessThanOrEqual(rowBytes);
 	});
 });
 

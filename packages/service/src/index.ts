@@ -24,6 +24,8 @@ export * from "./event-log.ts";
 export * from "./hang-up.ts";
 export * from "./heartbeat-timer.ts";
 export * from "./kafka/channel-template.ts";
+export * from "./kafka/route-problem.ts";
+export * from "./kafka/route-reloader.ts";
 export * from "./kafka/subscription.ts";
 export * from "./log.ts";
 export * from "./metrics/index.ts";

@@ -20,7 +20,7 @@ export interface ShardIngestParts {
 	readonly bus: BusLink;
 	readonly log: IngestLog;
 	/** Where health reads what is wrong. */
-	readonly row: Pick<BoardRow, "troubles" | "add">;
+	readonly row: Pick<BoardRow, "troubles" | "troubleDetails" | "add">;
 	readonly metrics: ProcessMetrics;
 }
 
@@ -85,7 +85,8 @@ export class ShardIngest {
 			wake: () => engine.wake(),
 			log,
 			onStatus: (troubles) => {
-				row.troubles = troubles;
+				row.troubleDetails = new Map([...troubles].filter(([, detail]) => detail !== ""));
+				row.troubles = [...troubles.keys()];
 			},
 		});
 		this.#ingest = ingest;
@@ -104,6 +105,11 @@ export class ShardIngest {
 	/** The shard serves: it takes its share of the partitions now, not at the next look. */
 	serving(): void {
 		this.#ingest?.reconcile();
+	}
+
+	/** The route module has changed, and can be loaded. */
+	reloadRoute(): void {
+		this.#ingest?.reloadRoute();
 	}
 
 	/** Reads no further; resolves when what was read is delivered and committed. */

@@ -44,6 +44,7 @@ export const troubleKinds = [
 	["corrupt", "a batch could not be read"],
 	["commit", "offsets could not be committed"],
 	["partitionLimit", "there are more partitions than the position table holds"],
+	["route", "the route module could not be loaded"],
 	["protocol", "the broker answered something else that was unexpected"],
 ] as const;
 export type TroubleKind = (typeof troubleKinds)[number][0];

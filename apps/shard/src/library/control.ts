@@ -4,6 +4,7 @@ import type { DebugProbe, DebugProbes } from "./debug-probes.ts";
 export interface ControlParts {
 	readonly probes: DebugProbes;
 	readonly reload: (changes: Partial<Config>) => void;
+	readonly reloadRoute: () => Promise<void>;
 	readonly metrics: () => Promise<string>;
 }
 
@@ -31,6 +32,14 @@ export class Control {
 	 */
 	reload(changes: Partial<Config>): void {
 		this.#parts.reload(changes);
+	}
+
+	/**
+	 * Reads the route module (`kafkaRoute`) again; what it imports itself is not read again.
+	 * @throws ConfigError with file and line when it cannot be loaded; then the one before stays.
+	 */
+	reloadRoute(): Promise<void> {
+		return this.#parts.reloadRoute();
 	}
 
 	/** What `GET /metrics` answers: Prometheus' text format. */

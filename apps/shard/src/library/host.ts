@@ -2,6 +2,7 @@ import { AddressTable, ClusterState, MemoryBus, readBoard, Scoreboard } from "@s
 import {
 	boardMetrics,
 	type Config,
+	checkRoute,
 	EventLog,
 	type Log,
 	MetricsCollector,
@@ -31,6 +32,7 @@ export interface HostParts {
  * on them. Several hosts in one process know nothing of each other.
  */
 export class Host {
+	readonly #ingest: ShardIngest | null;
 	readonly shard: Shard;
 	readonly metrics: MetricsCollector;
 	/** What has happened to the server, for its console. */
@@ -54,22 +56,23 @@ export class Host {
 		this.metrics = new MetricsCollector({ sources: () => [], board: () => readBoard(this.#board), own: this.#own });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
+		this.#ingest = ShardIngest.create({
+			config,
+			slot: 0,
+			incarnation: 1,
+			shardsTotal: 1,
+			cluster: null,
+			bus,
+			log,
+			row,
+			metrics: this.#own,
+		});
 		this.shard = new Shard({
 			config,
 			board: this.#board,
 			row,
 			bus,
-			ingest: ShardIngest.create({
-				config,
-				slot: 0,
-				incarnation: 1,
-				shardsTotal: 1,
-				cluster: null,
-				bus,
-				log,
-				row,
-				metrics: this.#own,
-			}),
+			ingest: this.#ingest,
 			address: parseAddress(config.addr),
 			handoff: null,
 			isProxy: null,
@@ -97,9 +100,16 @@ export class Host {
 		return this.#board.row(0).get("messagesIn");
 	}
 
-	/** @throws StartupError when it cannot listen. */
+	/** The route module has changed, and can be loaded. */
+	reloadRoute(): void {
+		this.#ingest?.reloadRoute();
+	}
+
+	/** @throws StartupError when it cannot listen, ConfigError when the route module cannot be loaded. */
 	async start(): Promise<void> {
-		const { addr } = this.#parts.config;
+		const { config } = this.#parts;
+		const { addr } = config;
+		await checkRoute(config, (key) => key);
 		this.#monitor.start();
 		try {
 			await this.shard.start();

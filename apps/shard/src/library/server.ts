@@ -1,12 +1,15 @@
 import { EventEmitter } from "node:events";
 import {
 	BoundedLines,
+	type ClusterEvent,
 	type Config,
+	ConfigError,
 	type ConfigInput,
 	ConfigReloader,
 	createLog,
 	type Log,
 	parseAddress,
+	RouteReloader,
 	sameSetting,
 	urlHost,
 } from "@shardcast/service";
@@ -99,7 +102,12 @@ export class Server extends EventEmitter<ServerEvents> {
 		const probes = new DebugProbes();
 		probes.register("connections", connections);
 		probes.register("total_messages", messages);
-		this.control = new Control({ probes, reload: (changes) => this.#reload(changes), metrics: () => this.#host.metrics.collect() });
+		this.control = new Control({
+			probes,
+			reload: (changes) => this.#reload(changes),
+			reloadRoute: () => this.#reloadRoute(),
+			metrics: () => this.#host.metrics.collect(),
+		});
 		for (const middleware of options.middleware ?? []) this.use(middleware);
 	}
 
@@ -235,6 +243,13 @@ export class Server extends EventEmitter<ServerEvents> {
 			reloads.rejected++;
 			throw error;
 		}
+	}
+
+	async #reloadRoute(): Promise<void> {
+		const tell = (level: ClusterEvent["level"], text: string) => this.#host.events.add(level, text);
+		const apply = () => this.#host.reloadRoute();
+		const problem = await new RouteReloader({ path: this.#config.kafkaRoute, apply, log: this.#log, tell }).reload();
+		if (problem !== null) throw new ConfigError([`kafkaRoute: ${problem}`]);
 	}
 
 	#apply(config: Config): void {

@@ -1,4 +1,4 @@
-import { type CommandInput, formatConfig, print } from "@shardcast/service";
+import { type CommandInput, checkRoute, formatConfig, print, settingNames } from "@shardcast/service";
 
 /** All settings, where each came from, in the shape of a config file. */
 export async function configPrint({ loaded }: CommandInput): Promise<number> {
@@ -6,8 +6,9 @@ export async function configPrint({ loaded }: CommandInput): Promise<number> {
 	return 0;
 }
 
-/** Wrong settings have ended the program before it comes here, one line each. */
+/** Wrong settings have ended the program before it comes here, one line each; what they name is tried out here. */
 export async function configCheck({ loaded }: CommandInput): Promise<number> {
+	await checkRoute(loaded.config, settingNames(loaded.sources));
 	for (const warning of loaded.warnings) process.stderr.write(`shardcast: ${warning}\n`);
 	await print(`all settings are right${loaded.file === null ? "" : ` (config file ${loaded.file})`}\n`);
 	return 0;

@@ -11,6 +11,7 @@ import {
 	type LoadedConfig,
 	type Log,
 	parseAddress,
+	RouteReloader,
 	ringCapacityBytes,
 	StartupError,
 	settingNames,
@@ -59,7 +60,16 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		log,
 		tell: (level, text) => supervisor.tell(level, text),
 	});
-	stopOnSignals(supervisor, () => reloader.reload());
+	const routeReloader = new RouteReloader({
+		path: config.kafkaRoute,
+		apply: () => supervisor.reloadRoute(),
+		log,
+		tell: (level, text) => supervisor.tell(level, text),
+	});
+	stopOnSignals(supervisor, () => {
+		reloader.reload();
+		void routeReloader.reload();
+	});
 	supervisor.start();
 	if (await supervisor.ready) {
 		const { port, ...host } = parseAddress(config.lbAddr);

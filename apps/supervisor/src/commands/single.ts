@@ -2,6 +2,7 @@ import {
 	type CommandInput,
 	type CommandOutcome,
 	ConfigError,
+	checkRoute,
 	encodeSingle,
 	parseAddress,
 	settingNames,
@@ -12,6 +13,7 @@ import { portProblem } from "../preflight/ports.ts";
 /** Runs one shard in this process: no balancer, no fork. The shard's program takes over and leaves by itself. */
 export async function single({ loaded, input }: CommandInput): Promise<CommandOutcome> {
 	const { config, sources } = loaded;
+	await checkRoute(config, settingNames(sources));
 	const address = parseAddress(config.addr);
 	const problem = await portProblem(address);
 	if (problem !== null) {

@@ -3,6 +3,7 @@ import {
 	availableCpus,
 	type Config,
 	ConfigError,
+	checkRoute,
 	connectionsPerShard,
 	type LoadedConfig,
 	type NameOf,
@@ -44,6 +45,7 @@ export async function preflight({ config, sources, warnings }: LoadedConfig): Pr
 		});
 	}
 	const name = settingNames(sources);
+	await checkRoute(config, name);
 	const topology = planTopology(config, availableCpus(), config.numa >= 0 ? cpusOfNode(config.numa, name) : null, name);
 	const pinner = choosePinner(config.numa, name);
 	const shards = topology.shards.length;

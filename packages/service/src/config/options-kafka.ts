@@ -107,7 +107,7 @@ export const kafkaOptions = {
 		argument: "<module>",
 		matches: anything,
 		expected: "a file",
-		help: "JavaScript module whose default export chooses the channels of each record, in place of the template.",
+		help: "JavaScript module whose default export chooses the channels of each record, in place of the template; SIGHUP reads it again.",
 	}),
 	kafkaRouteBudgetMs: duration({
 		flag: "kafka-route-budget",

@@ -11,6 +11,8 @@ export interface ChildHandlers {
 	drain(deadlineMs: number): Promise<{ readonly cutOff: number; readonly detail?: string }>;
 	/** Settings that hold from now on. Called once the child serves, in the order in which they came. */
 	reload?(config: Config): void;
+	/** The route module is to be loaded anew. */
+	reloadRoute?(): void;
 	membership?(): void;
 	request?(question: PartQuestion): Promise<unknown>;
 }
@@ -71,6 +73,9 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 			case "config":
 				// A start that fails says so itself.
 				if (await succeeds(starting)) handlers.reload?.(message.config);
+				return;
+			case "reloadRoute":
+				if (await succeeds(starting)) handlers.reloadRoute?.();
 				return;
 			case "membership":
 				handlers.membership?.();

@@ -1,4 +1,3 @@
-import type { ShardTrouble } from "@shardcast/bus";
 import { availableCpus } from "@shardcast/service";
 import { channelHashKey } from "@shardcast/wire";
 import { backoffMs } from "../backoff.ts";
@@ -12,7 +11,7 @@ import type { ClusterView } from "./cluster-view.ts";
 import { CpuGuard } from "./cpu-guard.ts";
 import { cpuTimes } from "./cpu-load.ts";
 import { IngestDrain } from "./drain.ts";
-import { IngestStatus } from "./ingest-status.ts";
+import { IngestStatus, type Troubles } from "./ingest-status.ts";
 import type { Outlet } from "./outlet.ts";
 import { PublishQueue } from "./publish-queue.ts";
 import { RouteWatch } from "./route-watch.ts";
@@ -36,7 +35,7 @@ export interface IngestParts {
 	readonly wake: () => void;
 	readonly log: IngestLog;
 	/** What is wrong with Kafka at present. */
-	readonly onStatus: (troubles: readonly ShardTrouble[]) => void;
+	readonly onStatus: (troubles: Troubles) => void;
 	/** The worker's compiled module, when this is run from its source. */
 	readonly workerEntry?: URL;
 }
@@ -128,6 +127,11 @@ export class Ingest {
 		this.#startWorker();
 		this.#guard?.start();
 		this.#timer = setInterval(() => this.#reconcile(), reconcileMs);
+	}
+
+	/** The route module has changed, and can be loaded. */
+	reloadRoute(): void {
+		this.#worker?.send({ type: "reloadRoute" });
 	}
 
 	/** Members may have changed. */
@@ -293,7 +297,9 @@ export class Ingest {
 				setTimeout(() => this.assignment.unresolved(message.rows), unresolvedRetryMs);
 				break;
 			case "trouble":
-				this.status.begin(message.kind);
+				// A worker without its route has not asked the brokers yet: that they have not answered is not what is wrong.
+				if (message.kind === "route") this.status.end("starting");
+				this.status.begin(message.kind, message.message);
 				break;
 			case "healed":
 				this.status.end(message.kind);

@@ -1,3 +1,6 @@
+import { pathToFileURL } from "node:url";
+import { routeProblem } from "@shardcast/service";
+
 /** What a route function gets. `value` and headers are copies, which it may keep. */
 export interface RoutedRecord {
 	readonly topic: string;
@@ -23,12 +26,21 @@ export type RouteAnswer =
  */
 export type RouteFunction = (record: RoutedRecord) => RouteAnswer | Promise<RouteAnswer>;
 
-/** @throws when the module cannot be loaded or has no function as its default export. */
-export async function loadRouteFunction(path: string): Promise<RouteFunction> {
-	const { pathToFileURL } = await import("node:url");
-	const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
-	if (typeof module.default !== "function") throw new Error(`${path} has no function as its default export`);
-	return module.default as RouteFunction;
+/**
+ * @param times how often this thread has loaded it before: a module that has changed is another one only under another name. What it
+ * imports itself is not read again.
+ * @throws with file and line, where they can be found out, when the module cannot be loaded or has no function as its default export.
+ */
+export async function loadRouteFunction(path: string, times = 0): Promise<RouteFunction> {
+	const { href } = pathToFileURL(path);
+	try {
+		const module = (await import(times === 0 ? href : `${href}?reload=${times}`)) as { default?: unknown };
+		if (typeof module.default !== "function") throw new Error("its default export is not a function");
+		return module.default as RouteFunction;
+	} catch (error) {
+		const what = error instanceof Error ? error.message : String(error);
+		throw new Error((await routeProblem(path)) ?? `${path}: ${what}`, { cause: error });
+	}
 }
 
 /** An answer in one form: null = nowhere, no channels = everybody, no payload = the record's own. */

@@ -7,7 +7,7 @@ import { KafkaSource } from "../kafka/kafka-source.ts";
 import { innermost } from "../kafka/kafkajs-cluster.ts";
 import { connectProducer } from "../kafka/producer-link.ts";
 import { ChannelTemplate } from "../route/channel-template.ts";
-import { loadRouteFunction } from "../route/route-function.ts";
+import { loadRouteFunction, type RouteFunction } from "../route/route-function.ts";
 import type { Source } from "../source.ts";
 import { ClientMessages } from "./client-messages.ts";
 import { Committer } from "./committer.ts";
@@ -28,10 +28,11 @@ const deadLettersMax = { recordsMax: 10_000, bytesMax: 8 * 1024 * 1024 };
 export default async function ingest(task: IngestTask): Promise<void> {
 	const { options, port } = task;
 	useChannelHashKey(task.channelHashKey);
-	const route = options.routePath === null ? null : await loadRouteFunction(options.routePath);
 	const memory = IngestMemory.attach(task.memory, task.rowsMax);
 	memory.forgetRouteCall();
 	const send = (message: FromWorker) => port.postMessage(message);
+	const route = options.routePath === null ? null : await firstRoute(options.routePath, memory, send);
+	let routesLoaded = 1;
 	const reporter = new Reporter((level, fields, message) => send({ type: "log", level, fields, message }));
 	const feed = new RingFeed(memory);
 	const { publishTopic, deadLetterTopic } = options;
@@ -108,6 +109,16 @@ export default async function ingest(task: IngestTask): Promise<void> {
 				case "writeDeadLetters":
 					letters?.takeOver();
 					break;
+				case "reloadRoute":
+					if (options.routePath !== null)
+						loadRouteFunction(options.routePath, routesLoaded++).then(
+							(function_) => router.useRoute(function_),
+							(error: Error) => {
+								memory.worker.add("route");
+								reporter.warn("route", `the route module is not read again, the one before stays: ${error.message}`);
+							},
+						);
+					break;
 				case "halt":
 					feed.close();
 					source.halt().then(() => send({ type: "halted" }), reject);
@@ -120,6 +131,19 @@ export default async function ingest(task: IngestTask): Promise<void> {
 			}
 		});
 	});
+}
+
+/** Tells what is wrong with the module before the task ends over it. */
+async function firstRoute(path: string, memory: IngestMemory, send: (message: FromWorker) => void): Promise<RouteFunction> {
+	try {
+		const route = await loadRouteFunction(path);
+		send({ type: "healed", kind: "route" });
+		return route;
+	} catch (error) {
+		memory.worker.add("route");
+		send({ type: "trouble", kind: "route", message: (error as Error).message });
+		throw error;
+	}
 }
 
 async function finish(

@@ -59,10 +59,17 @@ export class RecordRouter {
 
 	readonly #parts: RouterParts;
 	readonly #plainKind: RecordKind;
+	#route: RouteFunction | null;
 
 	constructor(parts: RouterParts) {
 		this.#parts = parts;
+		this.#route = parts.route;
 		this.#plainKind = parts.format === "binary" ? RecordKind.binary : RecordKind.text;
+	}
+
+	/** For the records from now on. */
+	useRoute(route: RouteFunction): void {
+		this.#route = route;
 	}
 
 	/** What `decided` says; a promise of it when the route function gave one. */
@@ -76,7 +83,7 @@ export class RecordRouter {
 		if (record.valueStart < 0) return "tombstones";
 		this.#begin(record);
 		if (partition.topic === this.#parts.publishTopic && record.header(PublishedHeader.kind) !== undefined) return this.#published(record);
-		if (this.#parts.route !== null) return this.#byFunction(this.#parts.route, partition, record);
+		if (this.#route !== null) return this.#byFunction(this.#route, partition, record);
 		const channels = this.#parts.template.channelsOf(partition, record);
 		if (channels === null) return "badChannel";
 		this.channels = channels;

@@ -1,0 +1,40 @@
+import type { ClusterEvent } from "../control/messages.ts";
+import type { Log } from "../log.ts";
+import { routeProblem } from "./route-problem.ts";
+
+export interface RouteReloaderParts {
+	/** "" = there is no route module. */
+	readonly path: string;
+	/** Lets whoever uses the module load it anew. */
+	readonly apply: () => void;
+	readonly log: Pick<Log, "info" | "error">;
+	/** Keeps it for the console. */
+	readonly tell: (level: ClusterEvent["level"], text: string) => void;
+}
+
+/** SIGHUP: the module of `--kafka-route` is read again. One that cannot be loaded is told with file and line, and the one before stays. */
+export class RouteReloader {
+	readonly #parts: RouteReloaderParts;
+
+	constructor(parts: RouteReloaderParts) {
+		this.#parts = parts;
+	}
+
+	/** Why the one before stays; null when there is nothing wrong. */
+	async reload(): Promise<string | null> {
+		const { path, apply, log, tell } = this.#parts;
+		if (path === "") return null;
+		const problem = await routeProblem(path);
+		if (problem === null) {
+			apply();
+			const text = `route module ${path} is read again`;
+			log.info(text);
+			tell("info", text);
+		} else {
+			const text = `route module not reloaded, the one before stays: ${problem}`;
+			log.error(text);
+			tell("bad", text);
+		}
+		return problem;
+	}
+}
