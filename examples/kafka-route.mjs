@@ -2,7 +2,7 @@
 //   npm start -- --kafka-brokers 127.0.0.1:9092 --kafka-topics trade --kafka-route ./examples/kafka-route.mjs
 // It runs on the ingest worker, for each record in order, and has --kafka-route-budget for each.
 
-/** @param record { topic, partition, offset, timestampMs, key, value, headers }; `value` is gone after the call: copy what is kept. */
+/** @param record { topic, partition, offset, timestampMs, key, value, headers }; `value` and headers are copies, which may be kept. */
 export default function route({ topic, key, value }) {
 	// null = this record goes to nobody.
 	if (key === null) return null;

@@ -96,6 +96,8 @@ describe("B12: a server in the program's own process", () => {
 		expect(a.texts().slice(3)).toEqual(["end"]);
 		expect(() => server.publish("x".repeat(101))).toThrow(/101 bytes; the most is 100/);
 		expect(() => server.publish("x", { channel: "" })).toThrow(/channel name is empty/);
+		// A list that happens to be empty must not reach everybody.
+		expect(() => server.publish("x", { channels: [] })).toThrow(/channels is an empty list/);
 	});
 
 	it("is told what is wrong with its settings, by key", () => {

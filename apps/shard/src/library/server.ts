@@ -42,7 +42,7 @@ export type MessageHandler = (message: MessageContext) => void;
 export interface PublishTarget {
 	/** To the clients of this channel; to everybody if neither is given. */
 	readonly channel?: string;
-	/** To the clients of any of these. */
+	/** To the clients of any of these, each once; not empty. */
 	readonly channels?: readonly string[];
 }
 
@@ -167,7 +167,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	 * Sends a message to clients; text as a text frame, bytes as a binary one. It passes through the handlers like any other.
 	 * @returns "taken", or why not: "full" = the ring has no room now, "stopped" = a handler did not let it through, "failed" = one
 	 * threw; "pending" = it is on its way to Kafka (`publishVia`): see `publishConfirmed`.
-	 * @throws RangeError when it is longer than `maxPayloadBytes`, or for a bad channel name.
+	 * @throws RangeError when it is longer than `maxPayloadBytes`, for a bad channel name, or for a list without any.
 	 */
 	publish(message: string | Uint8Array, target: PublishTarget = {}): PublishOutcome {
 		return this.#publish(message, target);
@@ -190,17 +190,15 @@ export class Server extends EventEmitter<ServerEvents> {
 		});
 	}
 
-	#publish(
-		message: string | Uint8Array,
-		{ channel, channels = channel === undefined ? [] : [channel] }: PublishTarget,
-		settled?: Settled,
-	): PublishOutcome {
+	#publish(message: string | Uint8Array, { channel, channels }: PublishTarget, settled?: Settled): PublishOutcome {
+		if (channels?.length === 0) throw new RangeError("channels is an empty list; leave it out to send to everybody");
 		if (this.#ended !== null) throw new Error(endedByThen);
 		const payload = typeof message === "string" ? Buffer.from(message) : message;
 		const { maxPayloadBytes } = this.#config;
 		if (payload.length > maxPayloadBytes) throw new RangeError(`the message is ${payload.length} bytes; the most is ${maxPayloadBytes}`);
 		const kind = typeof message === "string" ? RecordKind.text : RecordKind.binary;
-		return this.#host.shard.publish(kind, channelList(channels), payload, settled);
+		const names = [...(channel === undefined ? [] : [channel]), ...(channels ?? [])];
+		return this.#host.shard.publish(kind, channelList(names), payload, settled);
 	}
 
 	/**
