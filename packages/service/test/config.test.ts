@@ -247,6 +247,22 @@ describe("all mistakes are told at once", () => {
 		]);
 	});
 
+	it("each file that a setting names and that can't be read", () => {
+		const flags = {
+			kafkaBrokers: "a:1",
+			kafkaTopics: "a",
+			kafkaSsl: "true",
+			kafkaSslCa: "/missing",
+			kafkaSslCert: folder,
+			kafkaSslKey: "/dev/null/x",
+		};
+		expect(mistakesOf(() => load(flags))).toEqual([
+			"--kafka-ssl-ca: /missing does not exist; name a file that does",
+			"--kafka-ssl-cert: . is no regular file; name one",
+			"--kafka-ssl-key: /dev/null/x can't be read (ENOTDIR); change its mode or name another",
+		]);
+	});
+
 	it("a file that can't be read hides no wrong flag, and leaves open what it may say", () => {
 		expect(
 			mistakesOf(() => loadConfig({ file: "/missing.yaml", environment: { SHARDCAST_RING: "z", SHARDCAST_KAFKA_TOPICS: "a" } })),

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { parseSubscription } from "../kafka/subscription.ts";
 import type { NameOf } from "./check.ts";
 import type { Config } from "./options.ts";
@@ -45,9 +45,23 @@ export const kafkaRules: readonly Rule[] = [
 		if (given === undefined || config.kafkaSsl) return null;
 		return `${name(given)}: TLS is off; switch it on with ${name("kafkaSsl")}`;
 	},
-	function filesExist(config, name) {
-		const keys = ["kafkaSslCa", "kafkaSslCert", "kafkaSslKey", "kafkaRoute"] as const;
-		const missing = keys.find((key) => config[key] !== "" && !existsSync(config[key]));
-		return missing === undefined ? null : `${name(missing)}: ${config[missing]} does not exist; name a file that does`;
-	},
+	...(["kafkaSslCa", "kafkaSslCert", "kafkaSslKey", "kafkaRoute"] as const).map(
+		(key): Rule =>
+			function fileCanBeRead(config, name) {
+				const problem = config[key] === "" ? null : fileProblem(config[key]);
+				return problem === null ? null : `${name(key)}: ${config[key]} ${problem}`;
+			},
+	),
 ];
+
+function fileProblem(path: string): string | null {
+	try {
+		if (!statSync(path).isFile()) return "is no regular file; name one";
+		accessSync(path, constants.R_OK);
+		return null;
+	} catch (error) {
+		const { code, message } = error as NodeJS.ErrnoException;
+		if (code === "ENOENT") return "does not exist; name a file that does";
+		return `${code === "EACCES" ? "may not be read by this user" : `can't be read (${code ?? message})`}; change its mode or name another`;
+	}
+}
