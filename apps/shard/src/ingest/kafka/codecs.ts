@@ -2,7 +2,7 @@ import * as zlib from "node:zlib";
 import { decompress as zstdDecompress } from "fzstd";
 import { decompressFrameSync } from "lz4-napi";
 import { uncompressSync } from "snappy";
-import { gzipBytes, lz4Bytes, snappyBytes, zstdFrames } from "./declared-size.ts";
+import { type Frame, gzipBytes, lz4Frames, snappyBytes, zstdFrames } from "./declared-size.ts";
 
 /** Kafka's numbers for how a batch is compressed. */
 export const Codec = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
@@ -45,15 +45,16 @@ function unsnappy(bytes: Buffer): Buffer {
 	);
 }
 
-function unzstd(bytes: Buffer): Buffer {
-	const frames = zstdFrames(bytes);
+/** Frame by frame: given several, lz4-napi and Node's zstd stop at the end of the first, without a word. */
+function eachFrame(bytes: Buffer, frames: readonly Frame[], decode: (frame: Buffer) => Buffer): Buffer {
 	check(frames.reduce((sum, frame) => sum + frame.bytes, 0));
-	if (nativeZstd !== undefined) {
-		// It would stop at the end of the first frame, without a word.
-		const plain = frames.map(({ start, end }) => nativeZstd(bytes.subarray(start, end), { maxOutputLength: uncompressedBytesMax }));
-		return plain.length === 1 ? plain[0]! : Buffer.concat(plain);
-	}
-	const plain = zstdDecompress(bytes);
+	const plain = frames.map(({ start, end }) => decode(bytes.subarray(start, end)));
+	return plain.length === 1 ? plain[0]! : Buffer.concat(plain);
+}
+
+function unzstd(frame: Buffer): Buffer {
+	if (nativeZstd !== undefined) return nativeZstd(frame, { maxOutputLength: uncompressedBytesMax });
+	const plain = zstdDecompress(frame);
 	return Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
 }
 
@@ -69,10 +70,9 @@ export function uncompress(codec: number, bytes: Buffer): Buffer {
 		case Codec.snappy:
 			return unsnappy(bytes);
 		case Codec.lz4:
-			check(lz4Bytes(bytes));
-			return decompressFrameSync(bytes);
+			return eachFrame(bytes, lz4Frames(bytes), decompressFrameSync);
 		case Codec.zstd:
-			return unzstd(bytes);
+			return eachFrame(bytes, zstdFrames(bytes), unzstd);
 		default:
 			throw new RangeError(`compression codec ${codec} is not known`);
 	}

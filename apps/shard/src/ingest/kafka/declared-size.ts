@@ -20,6 +20,14 @@ export function snappyBytes(block: Buffer): number {
 	throw new RangeError("a snappy block without a length");
 }
 
+/** A part that is compressed by itself. */
+export interface Frame {
+	readonly start: number;
+	readonly end: number;
+	/** What it becomes at most. */
+	readonly bytes: number;
+}
+
 const skippableFrame = 0x184d2a5;
 const isSkippable = (magic: number): boolean => magic >>> 4 === skippableFrame;
 
@@ -31,10 +39,10 @@ const Lz4 = {
 	ratioMax: 255,
 } as const;
 
-/** lz4 frames, one after the other: each block becomes at most the frame's block size. */
-export function lz4Bytes(bytes: Buffer): number {
+/** The frames of lz4 data, one after the other, without those that hold no data. Each block becomes at most the frame's block size. */
+export function lz4Frames(bytes: Buffer): readonly Frame[] {
 	const { flag } = Lz4;
-	let total = 0;
+	const frames: Frame[] = [];
 	for (let at = 0; at < bytes.length; ) {
 		const magic = bytes.readUInt32LE(at);
 		if (isSkippable(magic)) {
@@ -42,6 +50,8 @@ export function lz4Bytes(bytes: Buffer): number {
 			continue;
 		}
 		if (magic !== Lz4.magic) throw new RangeError("no lz4 frame");
+		const start = at;
+		let ofBlocks = 0;
 		const flags = bytes.readUInt8(at + 4);
 		const sizeId = (bytes.readUInt8(at + 5) >> 4) & 7;
 		if (sizeId < 4) throw new RangeError("an lz4 frame without a block size");
@@ -52,12 +62,13 @@ export function lz4Bytes(bytes: Buffer): number {
 			at += 4;
 			if (word === 0) break;
 			const length = word % Lz4.uncompressed;
-			total += Math.min(blockBytesMax, word >= Lz4.uncompressed ? length : length * Lz4.ratioMax);
+			ofBlocks += Math.min(blockBytesMax, word >= Lz4.uncompressed ? length : length * Lz4.ratioMax);
 			at += length + (flags & flag.blockChecksum ? 4 : 0);
 		}
 		if (flags & flag.contentChecksum) at += 4;
+		frames.push({ start, end: at, bytes: ofBlocks });
 	}
-	return total;
+	return frames;
 }
 
 const Zstd = {
@@ -69,21 +80,10 @@ const Zstd = {
 	blockBytesMax: 128 * 1024,
 } as const;
 
-export interface ZstdFrame {
-	readonly start: number;
-	readonly end: number;
-	/** Its blocks, the size that it declares, or its window, whichever is the most. */
-	readonly bytes: number;
-}
-
-export function zstdBytes(bytes: Buffer): number {
-	return zstdFrames(bytes).reduce((sum, frame) => sum + frame.bytes, 0);
-}
-
-/** The frames of zstd data, one after the other, without those that hold no data. */
-export function zstdFrames(bytes: Buffer): readonly ZstdFrame[] {
+/** The frames of zstd data, likewise: the blocks, the size that a frame declares, or its window, whichever is the most. */
+export function zstdFrames(bytes: Buffer): readonly Frame[] {
 	const { flag, block } = Zstd;
-	const frames: ZstdFrame[] = [];
+	const frames: Frame[] = [];
 	for (let at = 0; at < bytes.length; ) {
 		const magic = bytes.readUInt32LE(at);
 		if (isSkippable(magic)) {
