@@ -70,7 +70,11 @@ class FakeShard {
 		this.memory = IngestMemory.create(cluster.table.rowsMax, 1024);
 		const send = (message: ToWorker): void => {
 			if (message.type === "resolve" && !this.unanswered) {
-				const resolved = message.partitions.map((partition) => ({ ...partition, offset: partition.from === "earliest" ? 0 : 100 }));
+				const resolved = message.partitions.map((partition) => ({
+					...partition,
+					offset: partition.from === "earliest" ? 0 : 100,
+					epoch: -1,
+				}));
 				this.assignment.resolved(resolved);
 			} else if (message.type === "assign") for (const { row, offset } of message.partitions) this.assigned.set(row, offset);
 			else if (message.type === "revoke") {
@@ -274,11 +278,22 @@ describe("Assignment", () => {
 		const [partition] = shard.assignment.known;
 		cluster.start(1, 1, "per-shard");
 		cluster.table.claimed({ self: ownerOf(1, 1), isGone: () => false }, () => {
-			shard.assignment.resolved([{ ...partition!, offset: 42 }]);
+			shard.assignment.resolved([{ ...partition!, offset: 42, epoch: 3 }]);
 			return true;
 		});
 		expect(shard.assigned.size).toBe(0);
 		shard.assignment.reconcile();
 		expect([...shard.assigned.values()]).toEqual([42]);
+		// Whoever goes on from there knows who wrote what lies before, until the log is found to be another.
+		const { row } = partition!;
+		expect([41, 42, 50].map((position) => cluster.table.epochAt(row, position))).toEqual([-1, 3, 3]);
+		shard.assignment.epochFound(row, 5, 60);
+		shard.assignment.epochFound(row, 4, 55);
+		shard.assignment.reconcile();
+		shard.assignment.epochFound(row, 5, 70);
+		shard.assignment.reconcile();
+		expect([59, 60].map((position) => cluster.table.epochAt(row, position))).toEqual([-1, 5]);
+		cluster.table.restartAt(row, 50);
+		expect(cluster.table.epochAt(row, 60)).toBe(-1);
 	});
 });

@@ -6,7 +6,7 @@ import { fetchesById, fetchRequest } from "../src/ingest/kafka/fetch-protocol.ts
 import { createCluster, type KafkajsCluster } from "../src/ingest/kafka/kafkajs-cluster.ts";
 import { type ClusterMetadata, tellsTopicIds } from "../src/ingest/kafka/metadata-protocol.ts";
 import { commitOffsets } from "../src/ingest/kafka/offsets.ts";
-import { nextOffsetOf, RecordReader } from "../src/ingest/kafka/record-reader.ts";
+import { lastBatchOf, RecordReader } from "../src/ingest/kafka/record-reader.ts";
 import { flawless, KafkaRig } from "./ingest-rig.ts";
 
 describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
@@ -36,7 +36,7 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 	}
 	/** A broker that has just started answers the first commits with "coordinator is loading". */
 	const commit = (topic: string, offset: number, group = `${topic}-0`, topicId: string | null = null, run = "run") =>
-		waitFor(() => commitOffsets(cluster, group, run, [{ row: 0, topic, topicId, partition: 0, offset }]).then(() => true), {
+		waitFor(() => commitOffsets(cluster, group, run, [{ row: 0, topic, topicId, partition: 0, offset, epoch: -1 }]).then(() => true), {
 			deadlineMs: 15_000,
 			what: "a commit",
 		});
@@ -44,6 +44,7 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		await cluster.refreshMetadata();
 		return cluster.brokerPool.metadata!.topicMetadata.find((each) => each.topic === topic)!.topicId!;
 	};
+	const unknown = { leaderEpoch: -1, lastEpoch: -1 };
 	/** All that a topic's only partition has from an offset on. */
 	async function readAll(topic: string, from = 0) {
 		const limits = { waitMsMax: 100, bytesMax: 1 << 20, partitionBytesMax: 1 << 20 };
@@ -52,7 +53,7 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		const reader = new RecordReader();
 		const records: { key: string; value: string; mark: string; source: string }[] = [];
 		for (let offset = from; ; offset = reader.nextOffset) {
-			const request = fetchRequest([{ topic, topicId: null, partition: 0, offset }], limits, false);
+			const request = fetchRequest([{ topic, topicId: null, partition: 0, offset, ...unknown }], limits, false);
 			const [part] = (await answers.send(broker.connectionPool, request)).answer;
 			reader.reset(part!.records, offset, []);
 			while (reader.next()) {
@@ -83,13 +84,13 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		expect([fetchesById(broker.versions), tellsTopicIds(broker.versions)]).toEqual([true, true]);
 		const limits = { waitMsMax: 100, bytesMax: 1 << 20, partitionBytesMax: 1 << 20 };
 		const fetch = async (id: string | null, byId: boolean, offset = 0) => {
-			const request = fetchRequest([{ topic, topicId: id, partition: 0, offset }], limits, byId);
+			const request = fetchRequest([{ topic, topicId: id, partition: 0, offset, ...unknown }], limits, byId);
 			return (await answers.send(broker.connectionPool, request)).answer;
 		};
 		const [byName] = await fetch(topicId, false);
 		const [byId] = await fetch(topicId, true);
 		expect(byName).toMatchObject({ topic, topicId, partition: 0, errorCode: 0, logEnd: 50, logStart: 0 });
-		expect(nextOffsetOf(byName!.records, 0)).toBe(50);
+		expect(lastBatchOf(byName!.records)).toEqual({ nextOffset: 50, leaderEpoch: 0 });
 		expect(byId).toEqual(byName);
 		// Not all ids known: by name.
 		expect(await fetch(null, true)).toEqual([{ ...byName, topicId: null }]);

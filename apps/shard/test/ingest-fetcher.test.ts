@@ -5,25 +5,12 @@ import type { FetchedPartition } from "../src/ingest/kafka/fetch-protocol.ts";
 import type { KafkajsCluster } from "../src/ingest/kafka/kafkajs-cluster.ts";
 import { type FetcherOwner, NodeFetcher } from "../src/ingest/kafka/node-fetcher.ts";
 import { PartitionState } from "../src/ingest/kafka/partition-state.ts";
-import { RecordBatchLayout } from "../src/ingest/kafka/record-batch-descriptor.ts";
 import type { SourceSink } from "../src/ingest/source.ts";
-
-/** A batch of `count` records of one byte each. */
-function batch(baseOffset: number, count: number): Buffer {
-	// Length 7, attributes, time delta, offset delta, no key, a value of one byte, no headers; lengths as zigzag varints.
-	const records = Array.from({ length: count }, (_, delta) => Buffer.from([14, 0, 0, delta * 2, 1, 2, 0x78, 0]));
-	const head = Buffer.alloc(RecordBatchLayout.headerBytes);
-	head.writeBigInt64BE(BigInt(baseOffset), RecordBatchLayout.baseOffset);
-	head.writeInt32BE(head.length - RecordBatchLayout.logOverheadBytes + count * 8, RecordBatchLayout.lengthOffset);
-	head[RecordBatchLayout.magicOffset] = RecordBatchLayout.magic;
-	head.writeInt32BE(count - 1, RecordBatchLayout.lastOffsetDeltaOffset);
-	head.writeInt32BE(count, RecordBatchLayout.recordCountOffset);
-	return Buffer.concat([head, ...records]);
-}
+import { batchOf } from "./record-batches.ts";
 
 /** Two brokers with the same log of `logEnd` records; each answers with what comes behind `asked`, ten at a time. */
 class FakeBrokers {
-	readonly state = new PartitionState({ row: 0, topic: "t", topicId: null, partition: 0, offset: 0 });
+	readonly state = new PartitionState({ row: 0, topic: "t", topicId: null, partition: 0, offset: 0, epoch: -1 });
 	readonly taken: number[] = [];
 	readonly #logEnd: number;
 	hasRoom = false;
@@ -38,6 +25,7 @@ class FakeBrokers {
 	readonly owner: FetcherOwner = {
 		partitionsOf: (nodeId) => (this.state.leader === nodeId ? [this.state] : []),
 		partitionTrouble: async () => {},
+		partitionDiverged: async () => {},
 		stopping: () => this.stopping,
 	};
 
@@ -49,6 +37,7 @@ class FakeBrokers {
 		},
 		room: () => new Promise<void>((resolve) => this.#roomFor.push(resolve)),
 		offered: () => true,
+		epoch: () => {},
 	} as unknown as SourceSink;
 
 	readonly cluster = {
@@ -59,8 +48,8 @@ class FakeBrokers {
 					const offset = this.state.fetchOffset;
 					this.fetches.push(`${nodeId}:${offset}`);
 					await new Promise((resolve) => setTimeout(resolve, 2));
-					const records = offset < this.#logEnd ? batch(offset, Math.min(10, this.#logEnd - offset)) : Buffer.alloc(0);
-					const common = { topic: "t", topicId: null, partition: 0, errorCode: 0, logStart: 0, aborted: [] };
+					const records = offset < this.#logEnd ? batchOf(offset, Array(Math.min(10, this.#logEnd - offset)).fill("x")) : Buffer.alloc(0);
+					const common = { topic: "t", topicId: null, partition: 0, errorCode: 0, logStart: 0, aborted: [], divergence: null };
 					return [{ ...common, logEnd: this.#logEnd, records }];
 				},
 			},

@@ -128,7 +128,8 @@ class TestShard {
 
 	/** What its worker would do, at once. */
 	#receive(message: ToWorker): void {
-		if (message.type === "resolve") this.assignment.resolved(message.partitions.map((partition) => ({ ...partition, offset: 0 })));
+		if (message.type === "resolve")
+			this.assignment.resolved(message.partitions.map((partition) => ({ ...partition, offset: 0, epoch: -1 })));
 		if (message.type === "assign")
 			for (const { row, partition, offset } of message.partitions) this.#read.set(row, { partition, next: offset });
 		if (message.type === "revoke")

@@ -46,6 +46,7 @@ export type ToWorker =
 export type FromWorker =
 	| { readonly type: "topics"; readonly topics: readonly TopicFound[] }
 	| { readonly type: "resolved"; readonly partitions: readonly PartitionWithOffset[] }
+	| { readonly type: "epoch"; readonly row: number; readonly epoch: number; readonly from: number }
 	| { readonly type: "unresolved"; readonly rows: readonly number[]; readonly message: string }
 	| { readonly type: "trouble"; readonly kind: TroubleKind; readonly message: string }
 	| { readonly type: "healed"; readonly kind: TroubleKind }

@@ -12,6 +12,8 @@ export type StartPolicy = "latest" | "earliest" | "committed";
 
 export interface PartitionWithOffset extends SourcePartition {
 	readonly offset: number;
+	/** Epoch of the leader that wrote the record before `offset`; -1 = not known. */
+	readonly epoch: number;
 }
 
 export interface TopicFound {
@@ -40,6 +42,7 @@ export const troubleKinds = [
 	["authorization", "we may not read a topic or use the group"],
 	["topicMissing", "a topic that was asked for by name does not exist"],
 	["offsetReset", "the next offset was not in the log (retention; records that a failed leader took with it; the topic was made anew)"],
+	["truncated", "a leader failed and took records with it that no other broker had; reading goes on where the logs part"],
 	["topicAnew", "a topic was deleted and made anew: it is read from its first record"],
 	["corrupt", "a batch could not be read"],
 	["commit", "offsets could not be committed"],
@@ -59,8 +62,10 @@ export interface SourceSink {
 	room(): Promise<void>;
 	/** All up to `nextOffset` was offered; `logEnd` is where the partition ends now. False = no room, as with `take`. */
 	offered(partition: SourcePartition, nextOffset: number, logEnd: number): boolean;
-	/** The partition goes on at `offset`, which is not behind the last one. False = no room. */
+	/** The partition goes on at `offset`, which is not where the last record ended; it may lie before that. False = no room. */
 	reset(partition: SourcePartition, offset: number): boolean;
+	/** The record before `from`, and those behind it until further notice, were written by the leader of that epoch. */
+	epoch(partition: SourcePartition, epoch: number, from: number): void;
 	/** Nothing more of this partition follows. False = no room. */
 	revoked(partition: SourcePartition): boolean;
 	trouble(kind: TroubleKind, message: string, where?: { topic: string; partition: number; offset: number }): void;
@@ -80,7 +85,8 @@ export interface Source {
 	assign(partitions: readonly PartitionWithOffset[]): void;
 	/** `sink.revoked` follows once nothing more of the partition comes. */
 	revoke(rows: readonly number[]): void;
-	commit(offsets: readonly PartitionWithOffset[]): Promise<void>;
+	/** The source knows the epochs. */
+	commit(offsets: readonly (SourcePartition & { readonly offset: number })[]): Promise<void>;
 	/** Stops reading: nothing is offered once this resolves. Offsets can still be committed. */
 	halt(): Promise<void>;
 	/** Halts and closes all connections. */

@@ -63,9 +63,10 @@ export class Assignment {
 	readonly #begun = new Set<number>();
 	#waits = false;
 	#retryResolve = false;
-	/** What waits for the table: the newest list of topics, and starts that the broker has told. At most one of each row. */
+	/** What waits for the table: the newest list of topics, and starts and epochs that the broker has told. At most one of each row. */
 	#topics: readonly TopicFound[] | null = null;
-	readonly #starts = new Map<number, number>();
+	readonly #starts = new Map<number, { readonly offset: number; readonly epoch: number }>();
+	readonly #epochs = new Map<number, { readonly epoch: number; readonly from: number }>();
 	/** Since when the table has been another shard's whenever we looked. */
 	#heldSinceMs: number | null = null;
 	#heldTold = false;
@@ -115,12 +116,16 @@ export class Assignment {
 
 	/** Writes into the table what waits for it; while another shard is at the table it waits for the next call. */
 	#changeTable(): void {
-		if (this.#topics === null && this.#starts.size === 0) return;
+		if (this.#topics === null && this.#starts.size === 0 && this.#epochs.size === 0) return;
 		const { table, memory } = this.#parts;
 		const changed = table.claimed(this.#claimant, (rows) => {
 			if (!this.#joined) rows.forgetUser(this.#parts.slot);
 			this.#joined = true;
-			for (const [row, offset] of this.#starts) rows.startAt(row, offset, monotonicMs());
+			for (const [row, { offset, epoch }] of this.#starts) {
+				rows.startAt(row, offset, monotonicMs());
+				if (epoch >= 0) rows.noteEpoch(row, epoch, offset);
+			}
+			for (const [row, { epoch, from }] of this.#epochs) rows.noteEpoch(row, epoch, from);
 			if (this.#topics !== null) this.#list(rows, this.#topics);
 			return true;
 		});
@@ -133,6 +138,7 @@ export class Assignment {
 		this.#heldTold = false;
 		for (const row of this.#starts.keys()) this.#resolving.delete(row);
 		this.#starts.clear();
+		this.#epochs.clear();
 		if (this.#topics !== null) {
 			this.#topics = null;
 			this.#resolve();
@@ -186,8 +192,13 @@ export class Assignment {
 	}
 
 	resolved(partitions: readonly PartitionWithOffset[]): void {
-		for (const { row, offset } of partitions) this.#starts.set(row, offset);
+		for (const { row, offset, epoch } of partitions) this.#starts.set(row, { offset, epoch });
 		this.reconcile();
+	}
+
+	/** The source has read what a leader of that epoch wrote. */
+	epochFound(row: number, epoch: number, from: number): void {
+		if (this.#using.has(row) && epoch > (this.#epochs.get(row)?.epoch ?? -1)) this.#epochs.set(row, { epoch, from });
 	}
 
 	unresolved(rows: readonly number[]): void {
@@ -305,7 +316,7 @@ export class Assignment {
 			this.#begun.add(row);
 			this.#assigned.add(row);
 			memory.host.add("assignments");
-			partitions.push({ ...this.#partitions.get(row)!, offset });
+			partitions.push({ ...this.#partitions.get(row)!, offset, epoch: table.epochAt(row, offset) });
 		}
 		if (partitions.length > 0) send({ type: "assign", partitions });
 	}

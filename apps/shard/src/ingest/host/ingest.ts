@@ -292,6 +292,9 @@ export class Ingest {
 			case "resolved":
 				this.assignment.resolved(message.partitions);
 				break;
+			case "epoch":
+				this.assignment.epochFound(message.row, message.epoch, message.from);
+				break;
 			case "unresolved":
 				this.#parts.log.warn({ error: message.message }, "kafka: where to begin could not be found out; trying again");
 				setTimeout(() => this.assignment.unresolved(message.rows), unresolvedRetryMs);
@@ -338,8 +341,9 @@ export class Ingest {
 	}
 
 	#reset(row: number, position: number): void {
-		const { table, slot, options } = this.#parts;
-		if (options.mode === "shared") table.restartAt(row, position);
+		const { table, slot } = this.#parts;
+		// In per-shard mode too: a shard that comes back must not begin where the others were before, which may lie far ahead.
+		table.restartAt(row, position);
 		table.setDelivered(row, slot, position);
 		this.memory.setCell(row, "drained", position);
 	}

@@ -1,6 +1,6 @@
-import { FlexibleReader, FlexibleWriter } from "./flexible-bytes.ts";
 import { grouped } from "./grouped.ts";
-import { type AbortedTransaction, readI64 } from "./record-reader.ts";
+import { ProtocolReader, ProtocolWriter } from "./protocol-bytes.ts";
+import type { AbortedTransaction } from "./record-reader.ts";
 
 /** One partition of a fetch request. */
 export interface FetchTarget {
@@ -8,6 +8,16 @@ export interface FetchTarget {
 	readonly topicId: string | null;
 	readonly partition: number;
 	readonly offset: number;
+	/** Of the leader that we take the broker for, -1 = not known. A broker whose own is another refuses: then one of us is behind. */
+	readonly leaderEpoch: number;
+	/** Of the record before `offset`, -1 = not known. A leader whose log has another one there says where the logs part. */
+	readonly lastEpoch: number;
+}
+
+/** Up to where a leader's log agrees with what we have read: -1 where it cannot tell. */
+export interface Divergence {
+	readonly epoch: number;
+	readonly endOffset: number;
 }
 
 /** One partition of the answer; `records` are its batches as they came. */
@@ -20,6 +30,8 @@ export interface FetchedPartition {
 	readonly logEnd: number;
 	readonly logStart: number;
 	readonly aborted: readonly AbortedTransaction[];
+	/** What was read before is not in this leader's log, which therefore sent no records. Null also from brokers that are asked by name. */
+	readonly divergence: Divergence | null;
 	readonly records: Buffer;
 }
 
@@ -39,7 +51,10 @@ const noReplica = -1;
 /** Answer as soon as there is anything. */
 const bytesMin = 1;
 const noSession = { id: 0, epoch: -1 } as const;
-const unknownEpoch = -1;
+/** For followers only. */
+const noLogStart = -1;
+/** Tagged field of a partition in an answer. */
+const divergingEpochTag = 0;
 
 /** A request as kafkajs' connection takes it. */
 export interface ProtocolRequest<T> {
@@ -92,17 +107,19 @@ export function fetchRequest(
 	};
 }
 
+function head(writer: ProtocolWriter, limits: FetchLimits): ProtocolWriter {
+	writer.int32(noReplica).int32(limits.waitMsMax).int32(bytesMin).int32(limits.bytesMax).int8(readCommitted);
+	return writer.int32(noSession.id).int32(noSession.epoch);
+}
+
 function encodeById(targets: readonly FetchTarget[], limits: FetchLimits): Buffer {
 	// The end of the request's header, which kafkajs writes without tagged fields.
-	const writer = new FlexibleWriter().noTags();
-	writer.int32(noReplica).int32(limits.waitMsMax).int32(bytesMin).int32(limits.bytesMax).int8(readCommitted);
-	writer.int32(noSession.id).int32(noSession.epoch);
+	const writer = head(new ProtocolWriter().noTags(), limits);
 	writer.list([...grouped(targets, ({ topicId }) => topicId!)], ([topicId, partitions]) => {
 		writer.id(topicId);
-		writer.list(partitions, ({ partition, offset }) => {
-			writer.int32(partition).int32(unknownEpoch).int64(offset);
-			// Last fetched epoch and start of the log are for followers.
-			writer.int32(unknownEpoch).int64(-1).int32(limits.partitionBytesMax).noTags();
+		writer.list(partitions, ({ partition, leaderEpoch, offset, lastEpoch }) => {
+			writer.int32(partition).int32(leaderEpoch).int64(offset);
+			writer.int32(lastEpoch).int64(noLogStart).int32(limits.partitionBytesMax).noTags();
 		});
 		writer.noTags();
 	});
@@ -113,8 +130,8 @@ function encodeById(targets: readonly FetchTarget[], limits: FetchLimits): Buffe
 
 function decodeById(payload: Buffer, targets: readonly FetchTarget[]): readonly FetchedPartition[] {
 	const names = new Map(targets.map(({ topic, topicId }) => [topicId, topic]));
-	const reader = new FlexibleReader(payload);
-	reader.skipTags(); // of the header
+	const reader = new ProtocolReader(payload);
+	reader.tags(); // of the header
 	reader.int32(); // throttle time: the broker delays by itself
 	const refused = reader.int16();
 	if (refused !== 0) throw new FetchFailed(refused);
@@ -130,96 +147,64 @@ function decodeById(payload: Buffer, targets: readonly FetchTarget[]): readonly 
 			const logStart = reader.int64();
 			const aborted = reader.list((): AbortedTransaction => {
 				const transaction = { producerId: reader.bigInt64(), firstOffset: reader.int64() };
-				reader.skipTags();
+				reader.tags();
 				return transaction;
 			});
 			reader.int32(); // preferred read replica
 			const records = reader.blob();
-			reader.skipTags();
-			fetched.push({ topic: names.get(topicId) ?? "", topicId, partition, errorCode, logEnd, logStart, aborted, records });
+			let divergence: Divergence | null = null;
+			reader.tags((tag) => {
+				if (tag !== divergingEpochTag) return;
+				const epoch = reader.int32();
+				const endOffset = reader.int64();
+				reader.tags();
+				// What is not there has -1 for both, where a broker sends it at all.
+				if (epoch >= 0 || endOffset >= 0) divergence = { epoch, endOffset };
+			});
+			fetched.push({ topic: names.get(topicId) ?? "", topicId, partition, errorCode, logEnd, logStart, aborted, divergence, records });
 		});
-		reader.skipTags();
+		reader.tags();
 	});
 	return fetched;
 }
 
 function encodeByName(targets: readonly FetchTarget[], limits: FetchLimits): Buffer {
-	const byTopic = grouped(targets, ({ topic }) => topic);
-	const head = Buffer.alloc(29);
-	head.writeInt32BE(noReplica, 0);
-	head.writeInt32BE(limits.waitMsMax, 4);
-	head.writeInt32BE(bytesMin, 8);
-	head.writeInt32BE(limits.bytesMax, 12);
-	head.writeInt8(readCommitted, 16);
-	head.writeInt32BE(noSession.id, 17);
-	head.writeInt32BE(noSession.epoch, 21);
-	head.writeInt32BE(byTopic.size, 25);
-	const parts: Buffer[] = [head];
-	for (const [topic, partitions] of byTopic) {
-		const name = Buffer.from(topic);
-		const part = Buffer.alloc(2 + name.length + 4 + partitions.length * 28);
-		part.writeInt16BE(name.length, 0);
-		name.copy(part, 2);
-		let at = 2 + name.length;
-		part.writeInt32BE(partitions.length, at);
-		at += 4;
-		for (const { partition, offset } of partitions) {
-			part.writeInt32BE(partition, at);
-			part.writeInt32BE(unknownEpoch, at + 4);
-			part.writeBigInt64BE(BigInt(offset), at + 8);
-			part.writeBigInt64BE(-1n, at + 16); // log start: for followers
-			part.writeInt32BE(limits.partitionBytesMax, at + 24);
-			at += 28;
-		}
-		parts.push(part);
-	}
-	parts.push(Buffer.alloc(6)); // no forgotten topics, no rack
-	return Buffer.concat(parts);
+	const writer = head(new ProtocolWriter(), limits);
+	writer.fixedList([...grouped(targets, ({ topic }) => topic)], ([topic, partitions]) => {
+		writer.fixedText(topic);
+		writer.fixedList(partitions, ({ partition, leaderEpoch, offset }) => {
+			writer.int32(partition).int32(leaderEpoch).int64(offset).int64(noLogStart).int32(limits.partitionBytesMax);
+		});
+	});
+	// No forgotten topics, no rack.
+	return writer
+		.fixedList([], () => {})
+		.fixedText("")
+		.bytes();
 }
 
 function decodeByName(payload: Buffer, targets: readonly FetchTarget[]): readonly FetchedPartition[] {
 	const ids = new Map(targets.map(({ topic, topicId }) => [topic, topicId]));
-	let at = 4; // throttle time: the broker delays by itself
-	const errorCode = payload.readInt16BE(at);
-	if (errorCode !== 0) throw new FetchFailed(errorCode);
-	at += 6; // error, session id
+	const reader = new ProtocolReader(payload);
+	reader.int32(); // throttle time: the broker delays by itself
+	const refused = reader.int16();
+	if (refused !== 0) throw new FetchFailed(refused);
+	reader.int32(); // session id
 	const fetched: FetchedPartition[] = [];
-	const topics = payload.readInt32BE(at);
-	at += 4;
-	for (let topicIndex = 0; topicIndex < topics; topicIndex++) {
-		const nameBytes = payload.readInt16BE(at);
-		const topic = payload.toString("utf8", at + 2, at + 2 + nameBytes);
-		at += 2 + nameBytes;
-		const partitions = payload.readInt32BE(at);
-		at += 4;
-		for (let index = 0; index < partitions; index++) {
-			const partition = payload.readInt32BE(at);
-			const partitionError = payload.readInt16BE(at + 4);
-			const lastStable = readI64(payload, at + 14);
-			const logStart = readI64(payload, at + 22);
-			at += 30;
-			const abortedCount = payload.readInt32BE(at);
-			at += 4;
-			const aborted: AbortedTransaction[] = [];
-			for (let each = 0; each < abortedCount; each++) {
-				aborted.push({ producerId: payload.readBigInt64BE(at), firstOffset: readI64(payload, at + 8) });
-				at += 16;
-			}
-			at += 4; // preferred read replica
-			const recordBytes = Math.max(payload.readInt32BE(at), 0);
-			at += 4;
-			fetched.push({
-				topic,
-				topicId: ids.get(topic) ?? null,
-				partition,
-				errorCode: partitionError,
-				logEnd: lastStable,
-				logStart,
-				aborted,
-				records: payload.subarray(at, at + recordBytes),
-			});
-			at += recordBytes;
-		}
-	}
+	reader.fixedList(() => {
+		const topic = reader.fixedText() ?? "";
+		const topicId = ids.get(topic) ?? null;
+		reader.fixedList(() => {
+			const partition = reader.int32();
+			const errorCode = reader.int16();
+			reader.int64(); // high watermark
+			const logEnd = reader.int64();
+			const logStart = reader.int64();
+			const aborted = reader.fixedList((): AbortedTransaction => ({ producerId: reader.bigInt64(), firstOffset: reader.int64() }));
+			reader.int32(); // preferred read replica
+			const records = reader.fixedBlob();
+			fetched.push({ topic, topicId, partition, errorCode, logEnd, logStart, aborted, divergence: null, records });
+		});
+	});
 	return fetched;
 }

@@ -3,7 +3,7 @@ import { backoffMs, Pause } from "../backoff.ts";
 import type { PartitionWithOffset, Source, SourcePartition, SourceSink, StartPolicy, TopicFound, TroubleKind } from "../source.ts";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
 import { FetchAnswers } from "./fetch-answers.ts";
-import type { FetchLimits } from "./fetch-protocol.ts";
+import type { Divergence, FetchLimits } from "./fetch-protocol.ts";
 import { createCluster, innermost, type KafkajsCluster } from "./kafkajs-cluster.ts";
 import { type FetcherOwner, NodeFetcher } from "./node-fetcher.ts";
 import { commitOffsets, findOffsets } from "./offsets.ts";
@@ -94,11 +94,14 @@ export class KafkaSource implements Source, FetcherOwner {
 	}
 
 	resolve(partitions: readonly (SourcePartition & { readonly from: StartPolicy })[]): Promise<readonly PartitionWithOffset[]> {
-		return findOffsets(this.#cluster, this.#options.groupsToStartFrom, partitions);
+		return findOffsets(this.#cluster, this.#options.groupsToStartFrom, partitions, ({ topic, partition }, committed, to) =>
+			this.#sink.trouble("offsetReset", outOfLog(committed, to), { topic, partition, offset: committed }),
+		);
 	}
 
-	commit(offsets: readonly PartitionWithOffset[]): Promise<void> {
-		return commitOffsets(this.#cluster, this.#options.group, this.#options.cluster, offsets);
+	commit(offsets: readonly (SourcePartition & { readonly offset: number })[]): Promise<void> {
+		const withEpochs = offsets.map((each) => ({ ...each, epoch: this.#states.get(each.row)?.epochAt(each.offset) ?? -1 }));
+		return commitOffsets(this.#cluster, this.#options.group, this.#options.cluster, withEpochs);
 	}
 
 	assign(partitions: readonly PartitionWithOffset[]): void {
@@ -136,12 +139,13 @@ export class KafkaSource implements Source, FetcherOwner {
 		if (errorCode === KafkaError.offsetOutOfRange) {
 			const to = await this.#inRange(state);
 			if (to === null) {
+				// Also what a leader answers that cannot say where the epoch of our last record ended.
+				state.rewind(state.position, -1);
 				state.retryAtMs = performance.now() + backoffMs(0, this.#options.backoffMsMax);
 				return;
 			}
-			this.#sink.trouble("offsetReset", `offset ${state.position} is not in the log; going on at ${to}`, where);
-			state.rewind(to);
-			while (state.live && !this.#stopping && !this.#sink.reset(state, to)) await this.#sink.room();
+			this.#sink.trouble("offsetReset", outOfLog(state.position, to), where);
+			await this.#goOnAt(state, to, -1);
 			return;
 		}
 		if (errorCode === KafkaError.topicAuthorizationFailed) {
@@ -154,6 +158,27 @@ export class KafkaSource implements Source, FetcherOwner {
 		state.ledBy(null);
 		this.#unsettled = true;
 		this.#pause.cut();
+	}
+
+	/**
+	 * The new leader's log parts from the old one's before `position`: records that only the old one had are lost, and others stand in
+	 * their place, which nobody has delivered. What agrees in both was delivered, and does not come again.
+	 */
+	async partitionDiverged(state: PartitionState, { epoch, endOffset }: Divergence): Promise<void> {
+		const { topic, partition, position } = state;
+		// It cannot tell where; so it is asked without the epoch, and says whether the offset is there at all.
+		if (endOffset < 0) return state.rewind(position, -1);
+		// Of what was only read ahead nobody has seen anything.
+		if (endOffset >= position) return state.rewind();
+		const lost = position - endOffset;
+		const message = `a leader failed and took ${lost} records with it that no other broker had (unclean election); going on at ${endOffset}, where the logs part`;
+		this.#sink.trouble("truncated", message, { topic, partition, offset: position });
+		await this.#goOnAt(state, endOffset, epoch);
+	}
+
+	async #goOnAt(state: PartitionState, offset: number, epoch: number): Promise<void> {
+		state.rewind(offset, epoch);
+		while (state.live && !this.#stopping && !this.#sink.reset(state, offset)) await this.#sink.room();
 	}
 
 	/**
@@ -225,8 +250,8 @@ export class KafkaSource implements Source, FetcherOwner {
 	#findLeader(state: PartitionState): void {
 		const { metadata } = this.#cluster.brokerPool;
 		const topic = metadata?.topicMetadata.find((found) => found.topic === state.topic && isSame(found.topicId, state.topicId));
-		const leader = topic?.partitionMetadata.find(({ partitionId }) => partitionId === state.partition)?.leader;
-		state.ledBy(leader === undefined || leader < 0 ? null : String(leader));
+		const { leader = -1, leaderEpoch } = topic?.partitionMetadata.find(({ partitionId }) => partitionId === state.partition) ?? {};
+		state.ledBy(leader < 0 ? null : String(leader), leaderEpoch);
 		// Before the first metadata there is no need to hurry.
 		if (state.leader === null && metadata !== null) this.#unsettled = true;
 	}
@@ -266,6 +291,10 @@ export class KafkaSource implements Source, FetcherOwner {
 		if (kind === "protocol" || kind === "authorization") this.#troubledMs.set(kind, performance.now());
 		this.#sink.trouble(kind, inner.message);
 	}
+}
+
+function outOfLog(offset: number, to: number): string {
+	return `offset ${offset} is not in the log; going on at ${to}`;
 }
 
 /** An id that is not told may be any. */

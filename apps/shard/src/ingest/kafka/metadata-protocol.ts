@@ -1,10 +1,12 @@
 import type { ProtocolRequest } from "./fetch-protocol.ts";
-import { FlexibleReader, FlexibleWriter } from "./flexible-bytes.ts";
+import { ProtocolReader, ProtocolWriter } from "./protocol-bytes.ts";
 
 export interface PartitionMetadata {
 	readonly partitionId: number;
 	/** -1 = there is none at present. */
 	readonly leader: number;
+	/** Counts the partition's leaders. Not there where the broker does not tell. */
+	readonly leaderEpoch?: number;
 	readonly partitionErrorCode: number;
 }
 
@@ -62,7 +64,7 @@ export function metadataRequest(topics: readonly string[], timeoutMs: number): P
 
 function encode(topics: readonly string[]): Buffer {
 	// The end of the request's header, which kafkajs writes without tagged fields.
-	const writer = new FlexibleWriter().noTags();
+	const writer = new ProtocolWriter().noTags();
 	writer.list(topics.length === 0 ? null : topics, (topic) => {
 		writer.int64(0).int64(0); // no id: we ask by name
 		writer.text(topic).noTags();
@@ -75,12 +77,12 @@ function encode(topics: readonly string[]): Buffer {
 }
 
 function decode(payload: Buffer): ClusterMetadata {
-	const reader = new FlexibleReader(payload);
-	reader.skipTags(); // of the header
+	const reader = new ProtocolReader(payload);
+	reader.tags(); // of the header
 	const throttleTime = reader.int32();
 	const brokers = reader.list(() => {
 		const broker = { nodeId: reader.int32(), host: reader.text() ?? "", port: reader.int32(), rack: reader.text() };
-		reader.skipTags();
+		reader.tags();
 		return broker;
 	});
 	const clusterId = reader.text();
@@ -92,7 +94,7 @@ function decode(payload: Buffer): ClusterMetadata {
 	return { throttleTime, brokers, clusterId, controllerId, topicMetadata };
 }
 
-function topicFrom(reader: FlexibleReader): TopicMetadata {
+function topicFrom(reader: ProtocolReader): TopicMetadata {
 	const topicErrorCode = reader.int16();
 	const topic = reader.text() ?? "";
 	const topicId = reader.id();
@@ -101,13 +103,13 @@ function topicFrom(reader: FlexibleReader): TopicMetadata {
 		const partitionErrorCode = reader.int16();
 		const partitionId = reader.int32();
 		const leader = reader.int32();
-		reader.int32(); // leader epoch
+		const leaderEpoch = reader.int32();
 		// Replicas, those in sync, those that are away.
 		for (let list = 0; list < 3; list++) reader.list(() => reader.int32());
-		reader.skipTags();
-		return { partitionErrorCode, partitionId, leader };
+		reader.tags();
+		return { partitionErrorCode, partitionId, leader, leaderEpoch };
 	});
 	reader.int32(); // authorised operations
-	reader.skipTags();
+	reader.tags();
 	return { topic, topicId, topicErrorCode, partitionMetadata };
 }

@@ -1,9 +1,9 @@
 import type { SourceSink } from "../source.ts";
 import type { FetchAnswers } from "./fetch-answers.ts";
-import { type FetchedPartition, type FetchLimits, fetchesById, fetchRequest } from "./fetch-protocol.ts";
+import { type Divergence, type FetchedPartition, type FetchLimits, fetchesById, fetchRequest } from "./fetch-protocol.ts";
 import type { KafkajsCluster } from "./kafkajs-cluster.ts";
 import { type PartitionState, partitionKey } from "./partition-state.ts";
-import { CorruptBatch, nextOffsetOf, RecordReader } from "./record-reader.ts";
+import { CorruptBatch, lastBatchOf, RecordReader } from "./record-reader.ts";
 
 /** What the fetcher asks of the source that owns it. */
 export interface FetcherOwner {
@@ -11,6 +11,8 @@ export interface FetcherOwner {
 	partitionsOf(nodeId: string): PartitionState[];
 	/** Resolves when the trouble is dealt with: the loop goes on, with other partitions perhaps. */
 	partitionTrouble(state: PartitionState, errorCode: number): Promise<void>;
+	/** The same for records that we have read and this leader has not. */
+	partitionDiverged(state: PartitionState, divergence: Divergence): Promise<void>;
 	stopping(): boolean;
 }
 
@@ -86,13 +88,13 @@ export class NodeFetcher {
 		// The broker fills the answer in the order of the request: a rotating start keeps one busy partition from starving the rest.
 		this.#turn = (this.#turn + 1) % ready.length;
 		const rotated = [...ready.slice(this.#turn), ...ready.slice(0, this.#turn)];
-		const targets = rotated.map(({ topic, topicId, partition, fetchOffset }) => ({ topic, topicId, partition, offset: fetchOffset }));
+		const targets = rotated.map((state) => state.target);
 		const request = fetchRequest(targets, this.#limits, fetchesById(broker.versions));
 		const { answer: fetched, release } = await this.#answers.send(broker.connectionPool, request);
 		for (const part of fetched) {
 			const of = asked.get(partitionKey(part));
-			if (of !== undefined && of.state.generation === of.generation)
-				of.state.fetchOffset = nextOffsetOf(part.records, of.state.fetchOffset);
+			const last = of !== undefined && of.state.generation === of.generation ? lastBatchOf(part.records) : null;
+			if (last !== null) of!.state.fetchFrom(last.nextOffset, last.leaderEpoch);
 		}
 		return { asked, fetched, release };
 	}
@@ -104,6 +106,7 @@ export class NodeFetcher {
 			of.state.offeredBy = this.#nodeId;
 			try {
 				if (part.errorCode !== 0) await this.#owner.partitionTrouble(of.state, part.errorCode);
+				else if (part.divergence !== null) await this.#owner.partitionDiverged(of.state, part.divergence);
 				else await this.#offerPartition(of.state, part);
 			} finally {
 				of.state.letGo();
@@ -133,9 +136,10 @@ export class NodeFetcher {
 				if (taken === true || (taken !== false && (await state.whileTaking(taken)))) break;
 				await sink.room();
 			}
-			state.position = reader.nextOffset;
+			state.advance(reader.nextOffset, reader.leaderEpoch);
 		}
-		if (reader.nextOffset > state.position) state.position = reader.nextOffset;
+		if (reader.nextOffset > state.position) state.advance(reader.nextOffset, reader.leaderEpoch);
+		if (state.noteEpoch()) sink.epoch(state, state.epoch, state.position);
 		if (state.position === from && part.records.length > 0) {
 			// Not one batch that can be read, or stepped over: no use in asking again at once.
 			state.retryAtMs = performance.now() + corruptRetryMs;

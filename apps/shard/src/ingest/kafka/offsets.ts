@@ -33,38 +33,74 @@ async function commitsOf(cluster: KafkajsCluster, groups: readonly string[], par
 	return commits;
 }
 
+/** The first offset of each partition's log, or the one behind its last; those that have no leader at present are missing. */
+async function logOffsets(cluster: KafkajsCluster, partitions: readonly NamedPartition[], fromBeginning: boolean) {
+	const offsets = new Map<string, number>();
+	const led = partitions.filter((partition) => hasLeader(cluster, partition));
+	if (led.length === 0) return offsets;
+	const topics = byTopic(led, ({ partition }) => ({ partition })).map((of) => ({ ...of, fromBeginning }));
+	for (const { topic, partitions: answers } of await cluster.fetchTopicsOffset(topics))
+		for (const { partition, offset } of answers) offsets.set(nameOf({ topic, partition }), Number(offset));
+	return offsets;
+}
+
+/**
+ * The commit, moved into the log if it lies outside: what is gone by retention cannot be read, and what is behind the end was set by
+ * hand or is gone with a failed leader. Here and not at the first fetch, so that all shards begin at the same offset. A commit
+ * of which the leader is known is left alone behind the end: the broker says then where the logs part.
+ */
+function inLog(commit: Commit, start: number, end: number): StartFound {
+	const { offset, epoch } = commit;
+	if (offset >= start && (offset <= end || epoch >= 0)) return { offset, epoch };
+	return { offset: offset < start ? start : end, epoch: -1 };
+}
+
+interface StartFound {
+	readonly offset: number;
+	readonly epoch: number;
+}
+
 /**
  * Where each partition begins by its policy; those that have no leader at present are missing. `committed` without a commit begins at
  * the latest, unless other partitions of the topic have one, or this one has one from another topic of that name: then it was made
  * since, and all of it is new.
+ * @param onMoved told of each commit that is not in the log.
  */
 export async function findOffsets(
 	cluster: KafkajsCluster,
 	groups: readonly string[],
 	partitions: readonly (SourcePartition & { readonly from: StartPolicy })[],
+	onMoved: (partition: SourcePartition, committed: number, to: number) => void = () => {},
 ): Promise<PartitionWithOffset[]> {
-	const offsets = new Map<string, number>();
+	const found = new Map<string, StartFound>();
 	const fromCommit = partitions.filter(({ from }) => from === "committed");
 	const commits = fromCommit.length === 0 ? new Map<string, Commit[]>() : await commitsOf(cluster, groups, fromCommit);
-	for (const partition of fromCommit) {
-		const offset = validCommit(commits.get(nameOf(partition)) ?? [], partition.topicId);
-		if (offset !== null) offsets.set(nameOf(partition), offset);
+	const committed = fromCommit.flatMap((partition) => {
+		const commit = validCommit(commits.get(nameOf(partition)) ?? [], partition.topicId);
+		return commit === null ? [] : [{ ...partition, commit }];
+	});
+	const [starts, ends] = [await logOffsets(cluster, committed, true), await logOffsets(cluster, committed, false)];
+	for (const { commit, ...partition } of committed) {
+		const name = nameOf(partition);
+		const [start, end] = [starts.get(name), ends.get(name)];
+		if (start === undefined || end === undefined) continue;
+		const at = inLog(commit, start, end);
+		if (at.offset !== commit.offset) onMoved(partition, commit.offset, at.offset);
+		found.set(name, at);
 	}
 	const known = new Set(fromCommit.filter((partition) => commits.has(nameOf(partition))).map(({ topic }) => topic));
+	const isCommitted = new Set(committed.map(nameOf));
 
 	for (const fromBeginning of [true, false]) {
 		const wanted = partitions.filter((partition) => {
-			if (offsets.has(nameOf(partition)) || !hasLeader(cluster, partition)) return false;
+			if (isCommitted.has(nameOf(partition))) return false;
 			return (partition.from === "earliest" || (partition.from === "committed" && known.has(partition.topic))) === fromBeginning;
 		});
-		if (wanted.length === 0) continue;
-		const topics = byTopic(wanted, ({ partition }) => ({ partition })).map((of) => ({ ...of, fromBeginning }));
-		for (const { topic, partitions: answers } of await cluster.fetchTopicsOffset(topics))
-			for (const { partition, offset } of answers) offsets.set(nameOf({ topic, partition }), Number(offset));
+		for (const [name, offset] of await logOffsets(cluster, wanted, fromBeginning)) found.set(name, { offset, epoch: -1 });
 	}
 	return partitions.flatMap(({ row, topic, topicId, partition }) => {
-		const offset = offsets.get(nameOf({ topic, partition }));
-		return offset === undefined ? [] : [{ row, topic, topicId, partition, offset }];
+		const at = found.get(nameOf({ topic, partition }));
+		return at === undefined ? [] : [{ row, topic, topicId, partition, ...at }];
 	});
 }
 
@@ -81,10 +117,10 @@ export async function commitOffsets(
 ): Promise<void> {
 	if (offsets.length === 0) return;
 	const coordinator = await cluster.findGroupCoordinator({ groupId });
-	const topics = byTopic(offsets, ({ partition, offset, topicId }) => ({
+	const topics = byTopic(offsets, ({ partition, offset, topicId, epoch }) => ({
 		partition,
 		offset: String(offset),
-		metadata: commitText({ topicId, run }),
+		metadata: commitText({ topicId, run, epoch }),
 	}));
 	await coordinator.offsetCommit({ groupId, ...simpleConsumer, topics });
 }

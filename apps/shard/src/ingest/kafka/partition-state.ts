@@ -1,4 +1,5 @@
 import type { PartitionWithOffset, SourcePartition } from "../source.ts";
+import type { FetchTarget } from "./fetch-protocol.ts";
 
 /** One assigned partition while it is read. Belongs to the source; `live` turns false once, on revoke. */
 export class PartitionState implements SourcePartition {
@@ -8,8 +9,16 @@ export class PartitionState implements SourcePartition {
 	readonly partition: number;
 	/** The next record to offer. */
 	position: number;
+	/** Epoch of the leader that wrote the record before `position`; -1 = not known. */
+	epoch: number;
 	/** The next record to ask the broker for: ahead of `position` by what is being read ahead. */
 	fetchOffset: number;
+	/** As `epoch`, of the record before `fetchOffset`. */
+	fetchEpoch: number;
+	/** Epoch of the partition's present leader; -1 = not known. */
+	leaderEpoch = -1;
+	/** Of all that we have heard of. */
+	#newestLeaderEpoch = -1;
 	/** The node whose fetcher has records of it in hand; no other may offer any meanwhile. */
 	offeredBy: string | null = null;
 	/** Not asked for before this time (`performance.now()`), after trouble with this partition alone. */
@@ -24,7 +33,27 @@ export class PartitionState implements SourcePartition {
 		this.topicId = from.topicId;
 		this.partition = from.partition;
 		this.position = from.offset;
+		this.epoch = from.epoch;
 		this.fetchOffset = from.offset;
+		this.fetchEpoch = from.epoch;
+		this.#notedEpoch = from.epoch;
+		this.#notedFrom = from.epoch < 0 ? Number.POSITIVE_INFINITY : from.offset;
+	}
+
+	#notedEpoch: number;
+	#notedFrom: number;
+
+	/** True when the last record that was offered is the first seen of a new leader: somebody should write it down. */
+	noteEpoch(): boolean {
+		if (this.epoch <= this.#notedEpoch) return false;
+		this.#notedEpoch = this.epoch;
+		this.#notedFrom = this.position;
+		return true;
+	}
+
+	/** As `epoch`, of an offset up to `position`; -1 also for one that lies far behind. */
+	epochAt(offset: number): number {
+		return offset >= this.#notedFrom ? this.#notedEpoch : -1;
 	}
 
 	#leader: string | null = null;
@@ -35,8 +64,16 @@ export class PartitionState implements SourcePartition {
 		return this.#leader;
 	}
 
-	/** What the node before has sent is void: its successor is asked from `position` on. */
-	ledBy(leader: string | null): void {
+	/**
+	 * What the node before has sent is void: its successor is asked from `position` on. Who is behind the others may still tell of a
+	 * leader before the one that we know; that one is not asked again.
+	 */
+	ledBy(leader: string | null, leaderEpoch = -1): void {
+		if (leader !== null) {
+			if (leaderEpoch >= 0 && leaderEpoch < this.#newestLeaderEpoch) return;
+			this.#newestLeaderEpoch = Math.max(this.#newestLeaderEpoch, leaderEpoch);
+			this.leaderEpoch = leaderEpoch;
+		}
 		if (leader === this.#leader) return;
 		this.#leader = leader;
 		this.rewind();
@@ -65,16 +102,35 @@ export class PartitionState implements SourcePartition {
 		return `${this.topic} partition ${this.partition}`;
 	}
 
+	/** What to ask the broker for. */
+	get target(): FetchTarget {
+		const { topic, topicId, partition, leaderEpoch, fetchOffset: offset, fetchEpoch: lastEpoch } = this;
+		return { topic, topicId, partition, leaderEpoch, offset, lastEpoch };
+	}
+
+	/** All before `position` was offered; who wrote the last of it. */
+	advance(position: number, epoch: number): void {
+		this.position = position;
+		this.epoch = epoch;
+	}
+
 	/** No record of it is in anybody's hand; what was taken since a rewind need not be asked for again. */
 	letGo(): void {
 		this.offeredBy = null;
-		this.fetchOffset = Math.max(this.fetchOffset, this.position);
+		if (this.position > this.fetchOffset) this.fetchFrom(this.position, this.epoch);
+	}
+
+	/** The next fetch asks from here on. */
+	fetchFrom(offset: number, epoch: number): void {
+		this.fetchOffset = offset;
+		this.fetchEpoch = epoch;
 	}
 
 	/** Forgets what was read ahead, answers that are still under way included. */
-	rewind(to = this.position): void {
+	rewind(to = this.position, epoch = this.epoch): void {
 		this.position = to;
-		this.fetchOffset = to;
+		this.epoch = epoch;
+		this.fetchFrom(to, epoch);
 		this.generation++;
 	}
 }

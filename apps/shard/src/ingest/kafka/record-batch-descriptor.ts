@@ -16,6 +16,7 @@ export const RecordBatchLayout = {
 	lengthOffset: 8,
 	/** Bytes of base offset and length, which the length does not count. */
 	logOverheadBytes: 12,
+	leaderEpochOffset: 12,
 	magicOffset: 16,
 	attributesOffset: 21,
 	lastOffsetDeltaOffset: 23,

@@ -22,17 +22,21 @@ export function readI64(bytes: Buffer, at: number): number {
 	return bytes.readInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4);
 }
 
-/** The offset behind the last whole batch in `bytes`, or `otherwise` when there is none: found without reading any record. */
-export function nextOffsetOf(bytes: Buffer, otherwise: number): number {
-	const { headerBytes, lengthOffset, logOverheadBytes, lastOffsetDeltaOffset, magicOffset, magic } = RecordBatchLayout;
-	let next = otherwise;
+/** Where the last whole batch in `bytes` ends, and under which leader it was written; null when there is none. Found without reading any record. */
+export function lastBatchOf(bytes: Buffer): { readonly nextOffset: number; readonly leaderEpoch: number } | null {
+	const { headerBytes, lengthOffset, logOverheadBytes, lastOffsetDeltaOffset, leaderEpochOffset, magicOffset, magic } = RecordBatchLayout;
+	let last = -1;
 	for (let at = 0; at + headerBytes <= bytes.length; ) {
 		const end = at + logOverheadBytes + bytes.readInt32BE(at + lengthOffset);
 		if (end > bytes.length || end < at + headerBytes || bytes[at + magicOffset] !== magic) break;
-		next = readI64(bytes, at) + bytes.readInt32BE(at + lastOffsetDeltaOffset) + 1;
+		last = at;
 		at = end;
 	}
-	return next;
+	if (last < 0) return null;
+	return {
+		nextOffset: readI64(bytes, last) + bytes.readInt32BE(last + lastOffsetDeltaOffset) + 1,
+		leaderEpoch: bytes.readInt32BE(last + leaderEpochOffset),
+	};
 }
 
 /**
@@ -58,6 +62,8 @@ export class RecordReader {
 	headersStart = 0;
 	/** Offset behind all that was walked through so far, skipped records and compacted gaps included. */
 	nextOffset = 0;
+	/** Epoch of the leader that wrote what lies before `nextOffset`; -1 = nothing was walked through yet. */
+	leaderEpoch = -1;
 
 	#source: Buffer = this.bytes;
 	#nextBatch = 0;
@@ -74,6 +80,7 @@ export class RecordReader {
 	#baseTimestampMs = 0;
 	#appendTimestampMs = -1;
 	#batchNextOffset = 0;
+	#batchEpoch = -1;
 
 	/** Records before `fromOffset` are skipped: a broker answers with whole batches. */
 	reset(source: Buffer, fromOffset: number, aborted: readonly AbortedTransaction[]): void {
@@ -81,6 +88,7 @@ export class RecordReader {
 		this.#nextBatch = 0;
 		this.#fromOffset = fromOffset;
 		this.nextOffset = fromOffset;
+		this.leaderEpoch = -1;
 		this.#recordsLeft = 0;
 		this.#batchNextOffset = fromOffset;
 		this.#aborted = aborted.length < 2 ? aborted : aborted.toSorted((a, b) => a.firstOffset - b.firstOffset);
@@ -93,12 +101,16 @@ export class RecordReader {
 		for (;;) {
 			while (this.#recordsLeft === 0) {
 				// The end of a batch counts as read: with compaction its last record may be long gone.
-				if (this.#batchNextOffset > this.nextOffset) this.nextOffset = this.#batchNextOffset;
+				if (this.#batchNextOffset > this.nextOffset) {
+					this.nextOffset = this.#batchNextOffset;
+					this.leaderEpoch = this.#batchEpoch;
+				}
 				if (!this.#openBatch()) return false;
 			}
 			this.#readRecord();
 			if (this.offset < this.#fromOffset) continue;
 			this.nextOffset = this.offset + 1;
+			this.leaderEpoch = this.#batchEpoch;
 			return true;
 		}
 	}
@@ -152,6 +164,7 @@ export class RecordReader {
 		}
 		if (end > source.length) return false;
 		this.#nextBatch = end;
+		this.#batchEpoch = source.readInt32BE(at + layout.leaderEpochOffset);
 		this.#batchNextOffset = this.#baseOffset + source.readInt32BE(at + layout.lastOffsetDeltaOffset) + 1;
 		if (this.#batchNextOffset <= this.#fromOffset) return true;
 

@@ -81,6 +81,17 @@ export class PositionRows {
 		Atomics.store(this.#words, firstRowWord + row * rowWords + RowWord.state, RowState.started);
 	}
 
+	/** The record before `from`, and those behind it until further notice, were written by the leader of that epoch. Older news is ignored. */
+	noteEpoch(row: number, epoch: number, from: number): void {
+		const word = firstRowWord + row * rowWords + RowWord.epoch;
+		if (epoch <= this.#words[word]!) return;
+		const float = firstRowFloat + row * rowFloats + RowFloat.epochFrom;
+		// Readers do not claim the table: between these they find no offset that the epoch holds for.
+		this.#floats[float] = Number.POSITIVE_INFINITY;
+		Atomics.store(this.#words, word, epoch);
+		this.#floats[float] = from;
+	}
+
 	#firstProbe(name: Uint8Array, partition: number): number {
 		return hash(name, partition) % this.#rowsMax;
 	}
@@ -124,7 +135,9 @@ export class PositionRows {
 		words[word + RowWord.topicBytes] = name.length;
 		words[word + RowWord.partition] = partition;
 		words[word + RowWord.owner] = 0;
+		words[word + RowWord.epoch] = -1;
 		const float = firstRowFloat + row * rowFloats;
+		this.#floats[float + RowFloat.epochFrom] = Number.POSITIVE_INFINITY;
 		this.#floats.fill(0, float + deliveredFloat, float + deliveredFloat + PositionLayout.slotsMax);
 		Atomics.store(words, word + RowWord.state, RowState.named);
 		return row;

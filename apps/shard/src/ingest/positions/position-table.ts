@@ -138,6 +138,14 @@ export class PositionTable {
 		return position !== null && this.#floats[at + RowFloat.startedMs]! >= sinceMs ? this.#floats[at + RowFloat.start]! : position;
 	}
 
+	/** Epoch of the leader that wrote the record before `position`; -1 = not known. Lock-free: while it is being changed it is not known. */
+	epochAt(row: number, position: number): number {
+		const float = firstRowFloat + row * rowFloats + RowFloat.epochFrom;
+		const from = this.#floats[float]!;
+		const epoch = Atomics.load(this.#words, firstRowWord + row * rowWords + RowWord.epoch);
+		return this.#floats[float] === from && position >= from ? epoch : -1;
+	}
+
 	delivered(row: number, slot: number): number {
 		return this.#floats[firstRowFloat + row * rowFloats + deliveredFloat + slot]!;
 	}
@@ -146,11 +154,15 @@ export class PositionTable {
 		this.#floats[firstRowFloat + row * rowFloats + deliveredFloat + slot] = position;
 	}
 
-	/** The log was lost or created again: what was delivered before counts no more. For the one shard that reads the partition. */
+	/**
+	 * The log was lost or created again, or its end was: what was delivered before counts no more. For a shard that reads the partition.
+	 * Where several do, each finds out by itself; the cells of those that were faster are right again with their next record.
+	 */
 	restartAt(row: number, position: number): void {
 		const at = firstRowFloat + row * rowFloats;
 		this.#floats.fill(0, at + deliveredFloat, at + deliveredFloat + PositionLayout.slotsMax);
 		this.#floats[at + RowFloat.start] = position;
+		this.#floats[at + RowFloat.epochFrom] = Number.POSITIVE_INFINITY;
 	}
 
 	owner(row: number): number {

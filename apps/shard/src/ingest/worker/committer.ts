@@ -1,11 +1,14 @@
 import { monotonicMs } from "@shardcast/wire";
 import type { IngestMemory } from "../ingest-memory.ts";
-import type { PartitionWithOffset, SourcePartition } from "../source.ts";
+import type { SourcePartition } from "../source.ts";
+
+/** All before `offset` was drained. */
+type Drained = SourcePartition & { readonly offset: number };
 
 export interface CommitterParts {
 	readonly memory: IngestMemory;
 	readonly intervalMs: number;
-	readonly commit: (offsets: readonly PartitionWithOffset[]) => Promise<void>;
+	readonly commit: (offsets: readonly Drained[]) => Promise<void>;
 	/** Told about an error that lasts. */
 	readonly onError: (error: unknown) => void;
 }
@@ -61,7 +64,7 @@ export class Committer {
 
 	async #commitDrained(): Promise<void> {
 		const { memory } = this.#parts;
-		const offsets: PartitionWithOffset[] = [];
+		const offsets: Drained[] = [];
 		for (const partition of this.#partitions.values()) {
 			const offset = memory.cell(partition.row, "drained");
 			if (offset !== memory.cell(partition.row, "committed")) offsets.push({ ...partition, offset });

@@ -73,6 +73,10 @@ export class IngestSink implements SourceSink {
 		return true;
 	}
 
+	epoch({ row }: SourcePartition, epoch: number, from: number): void {
+		this.#parts.send({ type: "epoch", row, epoch, from });
+	}
+
 	revoked(partition: SourcePartition): boolean {
 		if (!this.#parts.feed.mark(partition.row, IngestMark.revoked, 0)) return false;
 		this.#written[partition.row] = -1;

@@ -1,16 +1,20 @@
 import { topicIdBytes, topicIdLength, topicIdText } from "../topic-id.ts";
 
 /**
- * Kafka's flexible encoding, which newer versions of its requests have: lengths are unsigned varints of length + 1 (0 = null), and
- * each structure ends with tagged fields, of which we send and understand none.
+ * Kafka's two encodings. The flexible one, which newer versions of its requests have: lengths are unsigned varints of length + 1
+ * (0 = null), and each structure ends with tagged fields, of which we send none. The older one, here with the word "fixed":
+ * lengths are i16 for text and i32 for lists and blobs (-1 = null).
  */
 
 /** Puts a request together. **One user.** */
-export class FlexibleWriter {
+export class ProtocolWriter {
 	readonly #parts: Uint8Array[] = [];
 
 	int8(value: number): this {
 		return this.#number(1, (part) => part.writeInt8(value));
+	}
+	int16(value: number): this {
+		return this.#number(2, (part) => part.writeInt16BE(value));
 	}
 	int32(value: number): this {
 		return this.#number(4, (part) => part.writeInt32BE(value));
@@ -31,6 +35,17 @@ export class FlexibleWriter {
 	text(text: string): this {
 		const bytes = Buffer.from(text);
 		this.#uvarint(bytes.length + 1);
+		this.#parts.push(bytes);
+		return this;
+	}
+	fixedList<T>(items: readonly T[], write: (item: T) => void): this {
+		this.int32(items.length);
+		for (const item of items) write(item);
+		return this;
+	}
+	fixedText(text: string): this {
+		const bytes = Buffer.from(text);
+		this.int16(bytes.length);
 		this.#parts.push(bytes);
 		return this;
 	}
@@ -59,8 +74,11 @@ export class FlexibleWriter {
 	}
 }
 
-/** Walks through an answer. **One user.** Throws a RangeError for an answer that ends too early. */
-export class FlexibleReader {
+/**
+ * Walks through an answer. **One user.** @throws RangeError for one that ends too early or announces what cannot be: every step
+ * takes bytes that are there, and nothing is allocated for what is only announced.
+ */
+export class ProtocolReader {
 	readonly #bytes: Buffer;
 	#at = 0;
 
@@ -96,15 +114,37 @@ export class FlexibleReader {
 		return this.#slice(Math.max(this.#uvarint() - 1, 0));
 	}
 	list<T>(read: () => T): T[] {
-		const items: T[] = [];
-		for (let left = this.#uvarint() - 1; left > 0; left--) items.push(read());
-		return items;
+		return this.#items(this.#uvarint() - 1, read);
 	}
-	skipTags(): void {
+	fixedText(): string | null {
+		const length = this.int16();
+		return length < 0 ? null : this.#slice(length).toString();
+	}
+	fixedBlob(): Buffer {
+		return this.#slice(Math.max(this.int32(), 0));
+	}
+	fixedList<T>(read: () => T): T[] {
+		return this.#items(this.int32(), read);
+	}
+	/** The tagged fields that end a structure: `visit` reads those that it knows, all others are passed over. */
+	tags(visit?: (tag: number) => void): void {
 		for (let left = this.#uvarint(); left > 0; left--) {
-			this.#uvarint();
-			this.#slice(this.#uvarint());
+			const tag = this.#uvarint();
+			const length = this.#uvarint();
+			const end = this.#at + length;
+			if (end > this.#bytes.length) throw cutOff();
+			visit?.(tag);
+			if (this.#at > end) throw new RangeError(`the broker's tagged field ${tag} is too short`);
+			this.#at = end;
 		}
+	}
+
+	/** `read` takes at least a byte, so what there is bounds how many there can be. */
+	#items<T>(count: number, read: () => T): T[] {
+		if (count > this.#bytes.length - this.#at) throw cutOff();
+		const items: T[] = [];
+		for (let left = count; left > 0; left--) items.push(read());
+		return items;
 	}
 
 	#slice(length: number): Buffer {
@@ -114,17 +154,25 @@ export class FlexibleReader {
 
 	#take(length: number): number {
 		const at = this.#at;
-		if (at + length > this.#bytes.length) throw new RangeError("the broker's answer is cut off");
+		if (at + length > this.#bytes.length) throw cutOff();
 		this.#at = at + length;
 		return at;
 	}
 
+	/** At most 32 bits, as Kafka has them. */
 	#uvarint(): number {
 		let value = 0;
-		for (let scale = 1; ; scale *= 0x80) {
+		for (let scale = 1; scale <= uvarintScaleMax; scale *= 0x80) {
 			const byte = this.#bytes.readUInt8(this.#take(1));
 			value += (byte & 0x7f) * scale;
 			if (byte <= 0x7f) return value;
 		}
+		throw new RangeError("the broker's answer holds a length that is none");
 	}
+}
+
+const uvarintScaleMax = 0x80 ** 4;
+
+function cutOff(): RangeError {
+	return new RangeError("the broker's answer is cut off");
 }
