@@ -126,7 +126,7 @@ describe("HeldLetters", () => {
 	};
 	const values = (letters: HeldLetters) => letters.take().map(({ value }) => Buffer.from(value!).toString());
 
-	it("keeps the newest, so many and so many bytes, and tells how many gave way", () => {
+	it("keeps the newest, up to a number and a number of bytes, and returns how many were dropped", () => {
 		const byCount = held({ lettersMax: 3 }).letters;
 		expect(["1", "2", "3", "4", "5"].map((value) => byCount.add(letter(value)))).toEqual([0, 0, 0, 1, 1]);
 		expect(values(byCount)).toEqual(["3", "4", "5"]);

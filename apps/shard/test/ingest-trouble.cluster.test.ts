@@ -172,7 +172,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		expect((await rig.cluster.health()).shards.map(({ restarts }) => restarts)).toEqual([0, 0]);
 		await rig.healthy();
 
-		// SIGHUP reads the module again. One that is broken is told, and the one before stays.
+		// SIGHUP reads the module again. If it is broken, the log says so and the old one stays.
 		const hangUp = async (source: string, said: string) => {
 			writeFileSync(path, source);
 			process.kill(rig.cluster.process.pid!, "SIGHUP");
@@ -184,8 +184,8 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 			await listener.waitForMessages(before + 1, 10_000);
 			return listener.texts().at(-1);
 		};
-		await hangUp("const a = 1;\nexport default ( => a;\n", `the one before stays: ${path}:2: SyntaxError`);
-		expect(await next("by the one before")).toBe("by the one before");
+		await hangUp("const a = 1;\nexport default ( => a;\n", `the old one stays: ${path}:2: SyntaxError`);
+		expect(await next("by the old one")).toBe("by the old one");
 		await hangUp('export default ({ value }) => ({ channels: "routed", payload: "new: " + Buffer.from(value) });\n', "is read again");
 		await waitFor(async () => (await next("x")) === "new: x", { deadlineMs: 10_000, what: "the new route" });
 

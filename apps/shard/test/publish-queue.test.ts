@@ -45,7 +45,7 @@ describe("PublishQueue", () => {
 		reused.fill("X");
 		await turn();
 		expect(Buffer.from(rig.posted[0]!.payload).toString()).toBe("hello");
-		// Posting to the worker clones all the memory behind a view, so the copy has memory of its own.
+		// Posting to the worker clones all the memory behind a view, so the copy has its own memory.
 		expect(rig.posted[0]!.payload.buffer.byteLength).toBe(5);
 		rig.queue.fail("over");
 	});

@@ -123,7 +123,7 @@ export class Supervisor {
 		for (const child of this.#children) child.reload(config);
 	}
 
-	/** Lets the shards load the route module anew. */
+	/** Tells the shards to load the route module again. */
 	reloadRoute(): void {
 		if (this.#ending === "no") for (const shard of this.#shards) shard.send({ type: "reloadRoute" });
 	}

@@ -33,7 +33,7 @@ export class BoardText {
 	}
 
 	set text(text: string) {
-		// Into memory of its own first: an encoder writes into no shared memory.
+		// Into private memory first: an encoder does not write into shared memory.
 		const whole = new Uint8Array(this.#bytes.length);
 		const { written } = encoder.encodeInto(text, whole);
 		const sequence = Atomics.load(this.#words, Word.sequence) | 1;

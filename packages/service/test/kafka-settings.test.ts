@@ -15,9 +15,9 @@ function mistakes(flags: Partial<Record<ConfigKey, unknown>>): readonly string[]
 }
 
 describe("settings of Kafka", () => {
-	it("a topic of dead letters that is read by its name is refused: a bad record would come back for ever", () => {
+	it("a topic of dead letters that is read by its name is refused: a bad record would be written again without end", () => {
 		const line = (reads: string) =>
-			`--kafka-dead-letter: dead is read as well (${reads}), so a bad record would come back for ever; name another topic`;
+			`--kafka-dead-letter: dead is read as well (${reads}), so a bad record would be read and written again without end; name another topic`;
 		expect(mistakes({ kafkaTopics: "orders,dead", kafkaDeadLetter: "dead" })).toEqual([line("--kafka-topics")]);
 		const publishing = { publishVia: "kafka", kafkaPublishTopic: "dead", kafkaDeadLetter: "dead" };
 		expect(mistakes(publishing)).toEqual([line("--kafka-publish-topic")]);

@@ -34,7 +34,7 @@ export type ToWorker =
 	| { readonly type: "assign"; readonly partitions: readonly PartitionWithOffset[] }
 	| { readonly type: "revoke"; readonly rows: readonly number[] }
 	| { readonly type: "publish"; readonly messages: readonly OutgoingMessage[] }
-	/** Read the route module again; keep the one before if that fails. */
+	/** Read the route module again; keep the old one if that fails. */
 	| { readonly type: "reloadRoute" }
 	/** From now on this shard writes dead letters. */
 	| { readonly type: "writeDeadLetters" }

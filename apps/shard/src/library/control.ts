@@ -36,7 +36,7 @@ export class Control {
 
 	/**
 	 * Reads the route module (`kafkaRoute`) again; what it imports itself is not read again.
-	 * @throws ConfigError with file and line when it cannot be loaded; then the one before stays.
+	 * @throws ConfigError with file and line when it cannot be loaded; then the old one stays.
 	 */
 	reloadRoute(): Promise<void> {
 		return this.#parts.reloadRoute();

@@ -21,7 +21,7 @@ export const kafkaRules: readonly Rule[] = [
 		if (topic === "") return null;
 		const reads = topic === kafkaPublishTopic ? "kafkaPublishTopic" : "kafkaTopics";
 		if (reads === "kafkaTopics" && !parseSubscription(config.kafkaTopics).names.includes(topic)) return null;
-		return `${name("kafkaDeadLetter")}: ${topic} is read as well (${name(reads)}), so a bad record would come back for ever; name another topic`;
+		return `${name("kafkaDeadLetter")}: ${topic} is read as well (${name(reads)}), so a bad record would be read and written again without end; name another topic`;
 	},
 	function topicToPublish(config, name) {
 		if ((config.publishVia === "kafka") === (config.kafkaPublishTopic !== "")) return null;

@@ -11,7 +11,7 @@ export interface ChildHandlers {
 	drain(deadlineMs: number): Promise<{ readonly cutOff: number; readonly detail?: string }>;
 	/** Settings that hold from now on. Called once the child serves, in the order in which they came. */
 	reload?(config: Config): void;
-	/** The route module is to be loaded anew. */
+	/** Load the route module again. */
 	reloadRoute?(): void;
 	membership?(): void;
 	request?(question: PartQuestion): Promise<unknown>;

@@ -78,7 +78,7 @@ export type ToChild =
 	| { readonly type: "drain"; readonly deadlineMs: number }
 	/** These settings hold from now on; those that can't change while a process runs are as they were at its start. */
 	| { readonly type: "config"; readonly config: Config }
-	/** The module of `--kafka-route` has changed, and can be loaded: load it anew. */
+	/** Load the module of `--kafka-route` again; it has been checked. */
 	| { readonly type: "reloadRoute" }
 	/** The table of members has changed: look at the scoreboard. */
 	| { readonly type: "membership" }

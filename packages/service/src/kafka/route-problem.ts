@@ -10,7 +10,7 @@ const loadMsMax = 10_000;
 const outputBytesMax = 64 * 1024;
 const messageLengthMax = 300;
 
-/** Loads the module in a process of its own and tells what its default export is. It ends at once, whatever the module has started. */
+/** Loads the module in a separate process and reports the type of its default export. It exits at once, even if the module has started timers. */
 const program = `
 const { pathToFileURL } = await import("node:url");
 const module = await import(pathToFileURL(process.argv[1]).href);

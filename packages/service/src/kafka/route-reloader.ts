@@ -5,14 +5,14 @@ import { routeProblem } from "./route-problem.ts";
 export interface RouteReloaderParts {
 	/** "" = there is no route module. */
 	readonly path: string;
-	/** Lets whoever uses the module load it anew. */
+	/** Makes the users of the module load it again. */
 	readonly apply: () => void;
 	readonly log: Pick<Log, "info" | "error">;
 	/** Keeps it for the console. */
 	readonly tell: (level: ClusterEvent["level"], text: string) => void;
 }
 
-/** SIGHUP: the module of `--kafka-route` is read again. One that cannot be loaded is told with file and line, and the one before stays. */
+/** SIGHUP: the module of `--kafka-route` is read again. If it cannot be loaded, the log says why with file and line, and the old one stays. */
 export class RouteReloader {
 	readonly #parts: RouteReloaderParts;
 
@@ -20,7 +20,7 @@ export class RouteReloader {
 		this.#parts = parts;
 	}
 
-	/** Why the one before stays; null when there is nothing wrong. */
+	/** @returns why the old one stays; null when the new one is in use. */
 	async reload(): Promise<string | null> {
 		const { path, apply, log, tell } = this.#parts;
 		if (path === "") return null;
@@ -31,7 +31,7 @@ export class RouteReloader {
 			log.info(text);
 			tell("info", text);
 		} else {
-			const text = `route module not reloaded, the one before stays: ${problem}`;
+			const text = `route module not reloaded, the old one stays: ${problem}`;
 			log.error(text);
 			tell("bad", text);
 		}

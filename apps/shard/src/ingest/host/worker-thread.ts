@@ -32,7 +32,7 @@ export class WorkerThread {
 		const pool = new Piscina({ filename: fileURLToPath(entry), minThreads: 1, maxThreads: 1, atomics: "disabled" });
 		const { port1, port2 } = new MessageChannel();
 		port1.on("message", onMessage);
-		// What goes wrong before the task has begun is told here, and without a listener it would end the process.
+		// An error before the task has begun is an event here; without a listener it would end the process.
 		const failed = new Promise<Error>((resolve) => pool.on("error", resolve));
 		const ran = pool.run({ ...task, port: port2 }, { transferList: [port2] }).then(
 			() => null,

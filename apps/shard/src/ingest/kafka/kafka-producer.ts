@@ -8,7 +8,7 @@ export type Produced = (error: string | null) => void;
 
 export interface KafkaProducerOptions {
 	readonly topic: string;
-	/** Connects anew; called again after a batch that failed. */
+	/** Opens a connection; called again after a batch that failed. */
 	readonly connect: () => Promise<ProducerLink>;
 	/** Most records that wait or are under way. */
 	readonly recordsMax: number;

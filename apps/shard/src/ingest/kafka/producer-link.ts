@@ -64,7 +64,7 @@ async function messageBytesMax(kafka: Kafka, topic: string): Promise<number | nu
 		const bytes = Number(resources[0]?.configEntries[0]?.configValue);
 		return bytes > 0 ? bytes : null;
 	} catch {
-		// Not to know it costs a failed batch at worst; a topic that does not exist is told by the first record for it.
+		// Not knowing it costs a failed batch at worst; a topic that does not exist is reported by the first record for it.
 		return null;
 	} finally {
 		await admin.disconnect().catch(() => undefined);

@@ -33,7 +33,7 @@ const LetterHeader = { reason: "shardcast-reason", source: "shardcast-source" } 
  *
  * Where every shard reads all records, one of them writes the dead letters. The others keep copies for a while; when the one dies, its
  * successor writes those, so a letter may come twice and is not lost. A record that comes from a topic of dead letters is not
- * written again: two clusters that read each other's would do so for ever.
+ * written again: two clusters that read each other's would never stop.
  */
 export class DeadLetters {
 	readonly #parts: DeadLetterParts;

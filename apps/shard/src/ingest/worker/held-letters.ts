@@ -13,12 +13,12 @@ export interface HeldLettersLimits {
 	readonly ageMsMax: number;
 }
 
-/** Copies of the dead letters that another shard writes, for the case that it dies before it has. When full, the oldest give way. */
+/** Copies of the dead letters that another shard writes, in case it dies first. When full, the oldest are dropped. */
 export class HeldLetters {
 	readonly #limits: HeldLettersLimits;
 	readonly #nowMs: () => number;
 	#held: Held[] = [];
-	/** Those before this one have given way; the array is cut now and then. */
+	/** Those before this one have been dropped; the array is cut now and then. */
 	#first = 0;
 	#bytes = 0;
 
@@ -27,7 +27,7 @@ export class HeldLetters {
 		this.#nowMs = nowMs;
 	}
 
-	/** How many gave way before their time. */
+	/** @returns how many were dropped before their time. */
 	add(letter: ProducerRecord): number {
 		const nowMs = this.#nowMs();
 		const { lettersMax, bytesMax, ageMsMax } = this.#limits;

@@ -115,7 +115,7 @@ export default async function ingest(task: IngestTask): Promise<void> {
 							(function_) => router.useRoute(function_),
 							(error: Error) => {
 								memory.worker.add("route");
-								reporter.warn("route", `the route module is not read again, the one before stays: ${error.message}`);
+								reporter.warn("route", `the route module is not read again, the old one stays: ${error.message}`);
 							},
 						);
 					break;
