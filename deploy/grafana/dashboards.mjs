@@ -304,10 +304,7 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 		"Addresses not followed",
 		"More client addresses than there is room to follow: the limits per address are less exact.",
 		"short",
-		[
-			query(sumRate("shardcast_balancer_addresses_forgotten_total"), "balancer: forgotten"),
-			query(`sum by (kind) (${rate("shardcast_addresses_lost_total")})`, "shards: {{kind}}"),
-		],
+		[query(`sum by (kind) (${rate("shardcast_addresses_lost_total")})`, "shards: {{kind}}")],
 		{ stack: true },
 	),
 	lines(

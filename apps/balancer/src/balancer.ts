@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { BalancerMode, type ClusterDirectory, Doorbells, healthReport, readiness, type Scoreboard, ShardState } from "@shardcast/bus";
-import { closeDescriptor, DescriptorChannel } from "@shardcast/native";
+import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
 import {
 	type Config,
 	type ConnectionRateSettings,
@@ -11,6 +11,7 @@ import {
 	metricsContentType,
 	ProcessMonitor,
 	parseAddress,
+	RateTable,
 	StartupError,
 } from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
@@ -63,7 +64,7 @@ export class Balancer {
 				config.headBytesMax,
 			),
 			allowedOrigins: config.allowedOrigins,
-			rates: new ConnectionRates(config),
+			rates: new ConnectionRates(config, new RateTable(SharedFile.open(directory.ratesPath).buffer)),
 			audit: new LimitAudit(log),
 		});
 		this.#reception = reception;

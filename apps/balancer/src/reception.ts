@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { BalancerCounter } from "@shardcast/bus";
 import type { AddressKey, ConnectionRates, LimitAudit } from "@shardcast/service";
+import { monotonicMs } from "@shardcast/wire";
 import type { Answers } from "./answers.ts";
 import { DeadlineSet } from "./deadline-set.ts";
 import type { HeadParser } from "./head.ts";
@@ -20,7 +21,6 @@ export class Reception {
 	readonly rates: ConnectionRates;
 	readonly #answers: Answers;
 	readonly #audit: Pick<LimitAudit, "refused">;
-	#forgotten = 0;
 	#allowedOrigins: ReadonlySet<string> = new Set();
 
 	constructor(options: {
@@ -65,13 +65,8 @@ export class Reception {
 		return head.isUpgrade && !this.rates.isOff ? this.#overRate(address()) : null;
 	}
 
-	/** Takes one new WebSocket, or says why not. */
 	#overRate(address: AddressKey): Refusal | null {
-		const limit = this.rates.take(address, performance.now());
-		if (this.rates.forgotten > this.#forgotten) {
-			this.count("addressesForgotten", this.rates.forgotten - this.#forgotten);
-			this.#forgotten = this.rates.forgotten;
-		}
+		const limit = this.rates.check(address, monotonicMs());
 		if (limit === null) return null;
 		this.#audit.refused(limit, address);
 		return Refusals[limit];

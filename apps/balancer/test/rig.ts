@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BoardRow, buryMember, ClusterDirectory, createMemberFiles, Scoreboard, ShardState } from "@shardcast/bus";
-import { DescriptorChannel } from "@shardcast/native";
-import { ChildLink, type ChildReport, type Config, defaultConfig } from "@shardcast/service";
+import { DescriptorChannel, SharedFile } from "@shardcast/native";
+import { ChildLink, type ChildReport, type Config, defaultConfig, RateTable } from "@shardcast/service";
 import { freePorts } from "@shardcast/testkit";
 
 export type Mode = "handoff" | "proxy";
@@ -50,6 +50,7 @@ export class Rig {
 		this.#balancerArguments = [...profilerArguments(), ...(options.probeHeap ? ["--expose-gc", "--import", heapProbe] : [])];
 		this.directory = ClusterDirectory.create(base);
 		this.#config = defaultConfig({ lbAddr: "127.0.0.1:0", basePort, host: "127.0.0.1", ...options.config });
+		SharedFile.create(this.directory.ratesPath, RateTable.bytes, RateTable.format);
 		const shards = options.shards ?? 2;
 		this.board = Scoreboard.create(this.directory.boardPath, shards);
 		for (let slot = 0; slot < shards; slot++) {

@@ -1,18 +1,27 @@
 import type { AddressTable, ShardCounter } from "@shardcast/bus";
-import { type AddressKey, addressKeyOf, type Config, type ConnectionLimit, ConnectionRates, type LimitAudit } from "@shardcast/service";
+import {
+	type AddressKey,
+	addressKeyOf,
+	type Config,
+	type ConnectionLimit,
+	ConnectionRates,
+	type LimitAudit,
+	type RateTable,
+} from "@shardcast/service";
 import { addressOf, type Client } from "./client.ts";
 import type { Counters } from "./counters.ts";
-import { HandedOver } from "./handed-over.ts";
 
 type AdmissionSettings = Pick<Config, "connectionRate" | "connectionRatePerIp" | "maxConnectionsPerIp">;
 
 export interface AdmissionParts {
 	readonly config: AdmissionSettings;
 	readonly slot: number;
+	readonly rates: RateTable;
 	/** Opened when the limit per address is first in force. */
 	readonly openAddresses: () => AddressTable;
 	readonly audit: Pick<LimitAudit, "refused">;
 	readonly counters: Counters;
+	/** `monotonicMs`. */
 	readonly nowMs: () => number;
 }
 
@@ -26,22 +35,22 @@ const counterOf = {
 export const noSeat = -1;
 
 /**
- * Limits on who may connect, looked at before an upgrade: how many WebSockets an address has, over all shards, and how fast new ones
- * come to this shard's own port. Those that the balancer has let in have met its rates already.
+ * Limits on who may connect, looked at before an upgrade: how many WebSockets an address has, and how fast new ones come, over all
+ * shards. Here they hold for certain: whatever way a connection took, and however many requests it has carried, it becomes a WebSocket
+ * in a shard.
  *
  * One owner, the shard's loop. While all limits are off no address is looked at.
  */
 export class Admission {
 	readonly #parts: AdmissionParts;
 	readonly #rates: ConnectionRates;
-	readonly #handedOver = new HandedOver();
 	#addresses: AddressTable | null = null;
 	#perAddressMax = 0;
 	#forgotten = 0;
 
 	constructor(parts: AdmissionParts) {
 		this.#parts = parts;
-		this.#rates = new ConnectionRates(parts.config);
+		this.#rates = new ConnectionRates(parts.config, parts.rates);
 		this.change(parts.config, []);
 	}
 
@@ -58,30 +67,19 @@ export class Admission {
 		return this.#rates.isOff && this.#perAddressMax === 0;
 	}
 
-	/** Connections that are handed over must be told of. */
-	get tellsOwnPort(): boolean {
-		return !this.#rates.isOff;
-	}
-
-	handedOver(address: AddressKey): void {
-		this.#handedOver.arrived(address);
-	}
-
-	/** A request that asks for no WebSocket has come. */
-	requested(address: AddressKey): void {
-		this.#handedOver.redeem(address);
+	/** Takes one new WebSocket from the rates; the limit that it is above, or null. */
+	overRate(address: AddressKey): ConnectionLimit | null {
+		const limit = this.#rates.take(address, this.#parts.nowMs());
+		return limit === null ? null : this.#refused(limit, address);
 	}
 
 	/**
 	 * Lets a new WebSocket in, or says why not.
-	 * @param proxied it came through the balancer, which copies its bytes.
 	 * @returns its seat, to be given back by `left`.
 	 */
-	admit(address: AddressKey, proxied: boolean): number | ConnectionLimit {
-		if (!this.#rates.isOff && !proxied && !this.#handedOver.redeem(address)) {
-			const limit = this.#rates.take(address, this.#parts.nowMs());
-			if (limit !== null) return this.#refused(limit, address);
-		}
+	admit(address: AddressKey): number | ConnectionLimit {
+		const limit = this.overRate(address);
+		if (limit !== null) return limit;
 		if (this.#perAddressMax === 0 || this.#addresses === null) return noSeat;
 		// Counted before the others are looked at, which do the same: so no two let in the last one.
 		const seat = this.#enter(this.#addresses, address);
@@ -96,8 +94,7 @@ export class Admission {
 
 	/** About once a second. */
 	tick(): void {
-		this.#handedOver.age();
-		const { forgotten } = this.#rates;
+		const { forgotten } = this.#parts.rates;
 		if (forgotten > this.#forgotten) this.#parts.counters.add("addressesForgotten", forgotten - this.#forgotten);
 		this.#forgotten = forgotten;
 	}

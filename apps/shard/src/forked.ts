@@ -9,6 +9,7 @@ import {
 	createLog,
 	ProcessMetrics,
 	ProcessMonitor,
+	RateTable,
 	type StartMessage,
 	withDeadline,
 } from "@shardcast/service";
@@ -75,6 +76,7 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 		ingest,
 		address: { host: config.host, port },
 		handoff: handoff === undefined ? null : DescriptorChannel.inherited(handoff, directory.handoffPath(slot)),
+		rates: new RateTable(SharedFile.open(directory.ratesPath).buffer),
 		openAddresses: () => new AddressTable(SharedFile.open(directory.addressesPath).buffer),
 		isProxy: mode === "proxy" ? proxyTokenCheck(directory.path) : null,
 		log,

@@ -1,8 +1,8 @@
-import type { RateLimit } from "@shardcast/service";
 import type { Counters } from "./counters.ts";
 import { type HttpReply, json, refusal, stopping } from "./http-reply.ts";
 import type { Incoming, Settled } from "./incoming.ts";
 import { originAllowed } from "./origin.ts";
+import type { PublishRate } from "./publish-rate.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
 
 /** The head of a request to `/api/publish`. Header values are as sent, "" when absent. */
@@ -20,12 +20,13 @@ export interface PublishHead {
 
 export interface PublishApiParts {
 	readonly incoming: Pick<Incoming, "publish">;
-	readonly rate: RateLimit<string>;
+	readonly rate: Pick<PublishRate, "take">;
 	readonly counters: Counters;
 	readonly payloadBytesMax: number;
 	readonly allowedOrigins: readonly string[];
 	/** Null = open: anybody may publish. */
 	readonly isKey: ((given: string) => boolean) | null;
+	/** `monotonicMs`. */
 	readonly nowMs: () => number;
 }
 

@@ -1,6 +1,6 @@
 import type { AddressTable, BoardRow, BusLink, Scoreboard } from "@shardcast/bus";
 import type { DescriptorChannel } from "@shardcast/native";
-import type { Address, Config, ConsoleAnswer, Log, ProcessSample } from "@shardcast/service";
+import type { Address, Config, ConsoleAnswer, Log, ProcessSample, RateTable } from "@shardcast/service";
 import type { Client } from "./client.ts";
 import type { ShardIngest } from "./ingest/shard-ingest.ts";
 
@@ -18,6 +18,8 @@ export interface ShardOptions {
 	readonly handoff: Pick<DescriptorChannel, "receive" | "close"> | null;
 	/** Knows our own balancer by what it shows when it forwards; null = nobody forwards. */
 	readonly isProxy: ((given: string) => boolean) | null;
+	/** What addresses may still do this second, over all shards. */
+	readonly rates: RateTable;
 	/** Counts the connections of each address, over all shards; asked for when that is limited first. */
 	readonly openAddresses: () => AddressTable;
 	/** Kafka; null = it is not used. */

@@ -31,6 +31,7 @@ import { LeavingClients } from "./leaving-clients.ts";
 import { LiveSettings } from "./live-settings.ts";
 import { type Middleware, MiddlewareChain } from "./middleware.ts";
 import { PublishApi } from "./publish-api.ts";
+import { PublishRate } from "./publish-rate.ts";
 import { Publisher } from "./publisher.ts";
 import { Rooms } from "./rooms.ts";
 import { answerRequest } from "./routes.ts";
@@ -76,7 +77,7 @@ export class Shard {
 	readonly #live: LiveSettings;
 	readonly #admission: Admission;
 	readonly #clientRate: RateLimit<Client>;
-	readonly #publisherRate: RateLimit<string>;
+	readonly #publisherRate: PublishRate;
 	#draining = false;
 	#port = 0;
 	#openAtStart = 0;
@@ -91,13 +92,14 @@ export class Shard {
 		this.#admission = new Admission({
 			config,
 			slot: row.slot,
+			rates: options.rates,
 			openAddresses: options.openAddresses,
 			audit: new LimitAudit(log),
 			counters: row,
-			nowMs,
+			nowMs: monotonicMs,
 		});
 		this.#clientRate = new RateLimit(config.messageRate, connectionsMax);
-		this.#publisherRate = new RateLimit(config.messageRate, publishersMax);
+		this.#publisherRate = new PublishRate(options.rates, config.messageRate);
 		this.#rooms = new Rooms(everybody, connectionsMax);
 		const senders = new SenderIds<Client>();
 		this.#leaving = new LeavingClients({
@@ -138,7 +140,7 @@ export class Shard {
 			get isKey() {
 				return live.isKey;
 			},
-			nowMs,
+			nowMs: monotonicMs,
 		});
 		this.#sockets = new Sockets({
 			payloadBytesMax: config.maxPayloadBytes,
@@ -310,9 +312,7 @@ export class Shard {
 				const { connectionsMax } = row;
 				if (this.clients.count >= connectionsMax) return full(connectionsMax);
 				const proxied = this.#proxiedAddress(forwarded);
-				const seat = admission.isOff
-					? noSeat
-					: admission.admit(proxied === null ? addressKey(remote()) : addressKeyOf(proxied), proxied !== null);
+				const seat = admission.isOff ? noSeat : admission.admit(proxied === null ? addressKey(remote()) : addressKeyOf(proxied));
 				if (typeof seat === "string") return { refused: refusal(seat, connectionLimits[seat].message) };
 				const room = this.#rooms.enter(judged.channels);
 				if (room !== null) return { data: this.clients.dataFor(room, proxied, seat) };
@@ -341,11 +341,10 @@ export class Shard {
 			requested: () => row.add("httpRequests", 1),
 			watch: (head) => {
 				if (this.#draining) return stopping();
-				return mayWatch(head, this.#live.config.consoleToken) ? null : refusal("forbidden", consoleForbidden);
+				if (!mayWatch(head, this.#live.config.consoleToken)) return refusal("forbidden", consoleForbidden);
+				const limit = admission.isOff ? null : admission.overRate(addressKeyOf(head.address));
+				return limit === null ? null : refusal(limit, connectionLimits[limit].message);
 			},
-			tellsOwnPort: () => admission.tellsOwnPort,
-			handedOver: (remote) => admission.handedOver(addressKey(remote())),
-			plainRequest: (remote) => admission.requested(addressKey(remote())),
 			watching: (viewer) => this.#console.add(viewer),
 			watchRequest: (viewer, message) => this.#console.request(viewer, message),
 			unwatched: (viewer) => this.#console.remove(viewer),
@@ -380,8 +379,6 @@ export class Shard {
 	}
 }
 
-/** Publishers over HTTP whose rate is remembered. */
-const publishersMax = 10_000;
 /** A turn's bytes as a share of what may wait for one client. */
 const turnShareOfBuffer = 0.25;
 /**

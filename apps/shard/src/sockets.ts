@@ -10,6 +10,7 @@ import type { HttpReply } from "./http-reply.ts";
 import type { PublishApi } from "./publish-api.ts";
 import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, type SocketSettings } from "./sockets-app.ts";
 import { BodyReader } from "./sockets-bodies.ts";
+import { forwardedHead, handshake, upgradeHead } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
 import {
 	DISABLED,
@@ -19,7 +20,7 @@ import {
 	us_listen_socket_close,
 	us_socket_local_port,
 } from "./sockets-native.ts";
-import { type UpgradeHead, upgradeRequired } from "./upgrade-request.ts";
+import { judgeHandshake, type UpgradeHead, upgradeRequired } from "./upgrade-request.ts";
 
 /** The address at the other end, 4 or 16 bytes. */
 export type RemoteAddress = () => Uint8Array;
@@ -52,12 +53,6 @@ export interface SocketHandlers {
 	watching(viewer: ConsoleViewer): boolean;
 	watchRequest(viewer: ConsoleViewer, message: ArrayBuffer): void;
 	unwatched(viewer: ConsoleViewer): void;
-	/** Whether `handedOver` and `plainRequest` are to be called. */
-	readonly tellsOwnPort: () => boolean;
-	/** A connection was handed over, and is not heard yet. */
-	handedOver(remote: RemoteAddress): void;
-	/** A request that asks for no WebSocket. */
-	plainRequest(remote: RemoteAddress): void;
 	/** The address of a client behind our own proxy; null when it came directly. */
 	proxiedAddress(head: ForwardedHead): string | null;
 	/** One of these handlers threw, or something else within a callback of the library. */
@@ -119,7 +114,6 @@ export class Sockets implements TopicPublisher {
 	readonly #options: SocketOptions;
 	#limits: ClientLimits;
 	#listening: us_listen_socket | null = null;
-	#adopting = false;
 	/** Opened minus closed; the library does not count an upgrade as closed, nor the end of a WebSocket. */
 	#filtered = 0;
 	#webSocketsClosed = 0;
@@ -134,14 +128,12 @@ export class Sockets implements TopicPublisher {
 		this.#serveClients();
 		for (const path of webSocketPaths) {
 			this.#app.any(path, (response, request) => {
-				this.#plain(response);
 				this.#answer(response, request, upgradeRequired());
 			});
 		}
 		this.#app.ws(consolePath, consoleSettings, this.#consoleCallbacks());
 		this.#app.any(publishPath, (response, request) => this.#publish(response, request));
 		this.#app.any("/*", (response, request) => {
-			this.#plain(response);
 			this.#answer(response, request, options.handlers.request(request.getMethod(), request.getUrl()));
 		});
 	}
@@ -174,12 +166,7 @@ export class Sockets implements TopicPublisher {
 
 	/** Serves a connection whose descriptor was handed over. It is the library's from now on. */
 	adopt(descriptor: number): void {
-		this.#adopting = true;
-		try {
-			this.#app.adopt(descriptor);
-		} finally {
-			this.#adopting = false;
-		}
+		this.#app.adopt(descriptor);
 	}
 
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
@@ -247,12 +234,8 @@ export class Sockets implements TopicPublisher {
 		return {
 			upgrade: (response, request, context) => {
 				const address = handlers.proxiedAddress(forwardedHead(request)) ?? remoteAddress(response);
-				const refused = handlers.watch({
-					query: request.getQuery() ?? "",
-					origin: request.getHeader("origin"),
-					host: request.getHeader("host"),
-					address,
-				});
+				const head = { query: request.getQuery() ?? "", origin: request.getHeader("origin"), host: request.getHeader("host"), address };
+				const refused = judgeHandshake(handshake(request)) ?? handlers.watch(head);
 				if (refused !== null) return this.#answer(response, request, refused);
 				response.upgrade(
 					{ ...noWatch } as ConsoleViewer,
@@ -274,9 +257,7 @@ export class Sockets implements TopicPublisher {
 		};
 	}
 
-	readonly #onConnection = (response: Response, change: number): void => {
-		const { handlers } = this.#options;
-		if (change > 0 && this.#adopting && handlers.tellsOwnPort()) handlers.handedOver(remoteOf(response));
+	readonly #onConnection = (_response: Response, change: number): void => {
 		this.#filtered += change;
 		this.#tellConnections();
 	};
@@ -309,13 +290,7 @@ export class Sockets implements TopicPublisher {
 		);
 	}
 
-	#plain(response: Response): void {
-		const { handlers } = this.#options;
-		if (handlers.tellsOwnPort()) handlers.plainRequest(remoteOf(response));
-	}
-
 	#publish(response: Response, request: HttpRequest): void {
-		this.#plain(response);
 		const { publish, handlers } = this.#options;
 		const head = {
 			method: request.getMethod(),
@@ -351,22 +326,6 @@ function remoteOf(response: Response): RemoteAddress {
 
 function remoteAddress(response: Response): string {
 	return Buffer.from(response.getRemoteAddressAsText()).toString("latin1");
-}
-
-function upgradeHead(request: HttpRequest): UpgradeHead {
-	return {
-		query: request.getQuery() ?? "",
-		origin: request.getHeader("origin"),
-		upgrade: request.getHeader("upgrade"),
-		version: request.getHeader("sec-websocket-version"),
-	};
-}
-
-function forwardedHead(request: HttpRequest): ForwardedHead {
-	return {
-		proxyToken: request.getHeader("x-shardcast-proxy"),
-		realIp: request.getHeader("x-real-ip"),
-	};
 }
 
 /** The library says only that it could not; Node says why. */

@@ -2,12 +2,19 @@ import { type ChannelList, channelList, everybody } from "@shardcast/wire";
 import { type HttpReply, refusal, stopping } from "./http-reply.ts";
 import { originAllowed } from "./origin.ts";
 
-/** What a WebSocket upgrade is judged by. Header values are as sent, "" when absent. */
-export interface UpgradeHead {
+/** What makes a request one for a WebSocket. Header values are as sent, "" when absent. */
+export interface Handshake {
+	/** Lists, the values of all lines with commas between them. */
+	readonly upgrade: string;
+	readonly connection: string;
+	readonly version: string;
+	readonly hasBody: boolean;
+}
+
+/** What a WebSocket upgrade is judged by. */
+export interface UpgradeHead extends Handshake {
 	readonly query: string;
 	readonly origin: string;
-	readonly upgrade: string;
-	readonly version: string;
 }
 
 export interface UpgradeRules {
@@ -20,13 +27,34 @@ export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): { readonly
 	if (rules.draining) return { refused: stopping() };
 	if (!originAllowed(head.origin, rules.allowedOrigins))
 		return { refused: refusal("origin_not_allowed", `pages of ${head.origin.slice(0, 200)} may not connect here`) };
-	if (head.upgrade.toLowerCase() !== "websocket" || head.version !== "13") return { refused: upgradeRequired() };
+	const refused = judgeHandshake(head);
+	if (refused !== null) return { refused };
 	try {
 		return { channels: channelsOf(head.query) };
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
 		return { refused: refusal("bad_request", `channels: ${error.message}`) };
 	}
+}
+
+/**
+ * Why a request with a Sec-WebSocket-Key asks for no WebSocket; the library itself looks at nothing else. The balancer's head parser judges
+ * by the same: what is no WebSocket to the one must be none to the other.
+ */
+export function judgeHandshake(head: Handshake): HttpReply | null {
+	if (!hasWord(head.upgrade, "websocket") || !hasWord(head.connection, "upgrade") || head.version !== "13") return upgradeRequired();
+	return head.hasBody ? refusal("bad_request", "an upgrade has no body") : null;
+}
+
+/** Whether a comma-separated list holds the word, in any case. @param word in lower case. */
+export function hasWord(list: string, word: string): boolean {
+	const lower = list.toLowerCase();
+	return lower === word || lower.split(",").some((item) => trimBlanks(item) === word);
+}
+
+/** Without the spaces and tabs around it, which is all that HTTP calls white space. */
+function trimBlanks(text: string): string {
+	return text.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 /** To whoever asks for a WebSocket's path by plain HTTP. */

@@ -1,5 +1,5 @@
 import { AddressTable, type BoardRow, MemoryBus, Scoreboard } from "@shardcast/bus";
-import { type Config, defaultConfig, ringCapacityBytes, silentLog } from "@shardcast/service";
+import { type Config, defaultConfig, RateTable, ringCapacityBytes, silentLog } from "@shardcast/service";
 import { freePorts, LibraryClient, RawClient } from "@shardcast/testkit";
 import { Shard } from "../src/shard.ts";
 import type { ShardOptions } from "../src/shard-options.ts";
@@ -39,6 +39,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 	const board = Scoreboard.inMemory(members);
 	const bus = new MemoryBus({ members, capacityBytes: options.capacityBytes ?? ringCapacityBytes(config) });
 	const addresses = AddressTable.inMemory(1000, members);
+	const rates = RateTable.inMemory();
 	const basePort = await freePorts(count);
 	const shards = await Promise.all(
 		Array.from({ length: count }, async (_, slot): Promise<TestShard> => {
@@ -55,6 +56,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				address: { host: "127.0.0.1", port },
 				handoff: null,
 				isProxy: null,
+				rates,
 				openAddresses: () => addresses,
 				ingest: null,
 				log: silentLog(),

@@ -1,9 +1,10 @@
 import { Scoreboard } from "@shardcast/bus";
-import { RateLimit, shuttingDown } from "@shardcast/service";
+import { RateTable, shuttingDown } from "@shardcast/service";
 import { type ChannelList, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { PublishOutcome } from "../src/incoming.ts";
 import { PublishApi, type PublishApiParts, type PublishHead } from "../src/publish-api.ts";
+import { PublishRate } from "../src/publish-rate.ts";
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 function setup(changes: Partial<PublishApiParts> = {}, outcome: PublishOutcome = "taken") {
@@ -17,7 +18,7 @@ function setup(changes: Partial<PublishApiParts> = {}, outcome: PublishOutcome =
 				return outcome;
 			},
 		},
-		rate: new RateLimit<string>(0, 10),
+		rate: new PublishRate(RateTable.inMemory(), 0),
 		counters: row,
 		payloadBytesMax: 100,
 		allowedOrigins: [],
@@ -92,7 +93,7 @@ describe("POST /api/publish", () => {
 	});
 
 	it("429: above the rate of one client, and when the bus is full; both say when to come back", async () => {
-		const { api, row, clock } = setup({ rate: new RateLimit<string>(2, 10) });
+		const { api, row, clock } = setup({ rate: new PublishRate(RateTable.inMemory(), 2) });
 		const statuses = [];
 		for (let time = 0; time < 3; time++) statuses.push((await api.publish(head, json({ data: 1 }))).status);
 		expect(statuses).toEqual([200, 200, 429]);
@@ -101,6 +102,23 @@ describe("POST /api/publish", () => {
 		clock.ms = 500;
 		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
 		expect(await setup({}, "full").api.publish(head, json({ data: 1 }))).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });
+	});
+
+	it("429: above it on all shards together, and for a whole IPv6 /64", async () => {
+		const table = RateTable.inMemory();
+		const shards = [0, 1].map(() => setup({ rate: new PublishRate(table, 5) }));
+		const taken = async (address: (index: number) => string) => {
+			const statuses = await Promise.all(
+				Array.from(
+					{ length: 20 },
+					async (_, index) => (await shards[index % 2].api.publish({ ...head, address: address(index) }, json({ data: 1 }))).status,
+				),
+			);
+			return statuses.filter((status) => status === 200).length;
+		};
+		expect(await taken(() => "10.0.0.1")).toBe(5);
+		expect(await taken((index) => `2001:0db8:0000:0007:0000:0000:0000:${index.toString(16).padStart(4, "0")}`)).toBe(5);
+		expect(await taken((index) => `2001:db8:1:${index}::1`)).toBe(20);
 	});
 
 	it("503: when it drains; a body that was on its way is still taken", async () => {

@@ -4,7 +4,7 @@ import { proxiedAddress } from "../src/client-address.ts";
 import { normalizeOrigins } from "../src/origin.ts";
 import { channelsOf, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../src/upgrade-request.ts";
 
-const head: UpgradeHead = { query: "", origin: "", upgrade: "websocket", version: "13" };
+const head: UpgradeHead = { query: "", origin: "", upgrade: "websocket", connection: "Upgrade", version: "13", hasBody: false };
 const rules: UpgradeRules = { allowedOrigins: [], draining: false };
 const statusOf = (changes: Partial<UpgradeHead>, more: Partial<UpgradeRules> = {}) => {
 	const outcome = judgeUpgrade({ ...head, ...changes }, { ...rules, ...more });
@@ -28,10 +28,17 @@ describe("an upgrade request", () => {
 		["too many channels", { query: `channels=${Array.from({ length: 33 }, (_, index) => `c${index}`).join(",")}` }, {}, 400],
 		["a page of another origin", { origin: "https://theirs.example" }, { allowedOrigins: ["https://ours.example"] }, 403],
 		["no wish to upgrade", { upgrade: "" }, {}, 426],
+		["another wish", { upgrade: "websockets, h2c" }, {}, 426],
+		["no word of it in Connection", { connection: "keep-alive" }, {}, 426],
+		["a body", { hasBody: true }, {}, 400],
 		["another version", { version: "8" }, {}, 426],
 		["a shard that drains", {}, { draining: true }, 503],
 	])("is refused with %s", (_what, changes, more, status) => {
 		expect(statusOf(changes, more)).toBe(status);
+	});
+
+	it("may wish for more than that", () => {
+		expect(statusOf({ upgrade: "h2c ,\tWebSocket", connection: "keep-alive, UPGRADE" })).toBe(101);
 	});
 
 	it("is told of a stop as the balancer tells it", () => {

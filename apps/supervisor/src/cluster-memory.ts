@@ -10,6 +10,7 @@ import {
 	ShardState,
 } from "@shardcast/bus";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
+import { RateTable } from "@shardcast/service";
 
 /** The table is laid out once, and the limit of connections may rise later. */
 const addressesLeast = 4096;
@@ -36,6 +37,7 @@ export class ClusterMemory {
 		const directory = ClusterDirectory.create(base);
 		try {
 			const board = Scoreboard.create(directory.boardPath, shards);
+			SharedFile.create(directory.ratesPath, RateTable.bytes, RateTable.format);
 			for (let slot = 0; slot < shards; slot++) createMemberFiles(directory, board, slot, { capacityBytes: ringCapacityBytes });
 			return new ClusterMemory(directory, board);
 		} catch (error) {

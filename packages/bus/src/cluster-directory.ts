@@ -18,6 +18,8 @@ export interface RunningClusters {
  * board                the scoreboard
  * ring-<slot>.<n>      a member's ring, made for the n-th time
  * bell-<slot>          its doorbell
+ * rates                what addresses may still do this second
+ * addresses            connections of each address, once they are limited
  * handoff-<slot>.sock  where the balancer hands connections to it
  * ```
  * The supervisor makes and removes it, everyone else opens it. One that a killed supervisor left behind is removed by
@@ -26,12 +28,14 @@ export interface RunningClusters {
 export class ClusterDirectory {
 	readonly path: string;
 	readonly boardPath: string;
+	readonly ratesPath: string;
 	/** There once the connections of each address have been limited. */
 	readonly addressesPath: string;
 
 	private constructor(path: string) {
 		this.path = path;
 		this.boardPath = join(path, "board");
+		this.ratesPath = join(path, "rates");
 		this.addressesPath = join(path, "addresses");
 	}
 

@@ -15,6 +15,7 @@ export * from "./config/source.ts";
 export * from "./connections/address-key.ts";
 export * from "./connections/connection-rates.ts";
 export * from "./connections/limit-audit.ts";
+export * from "./connections/rate-table.ts";
 export * from "./control/child-end.ts";
 export * from "./control/messages.ts";
 export * from "./control/parent-end.ts";

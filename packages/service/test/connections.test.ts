@@ -7,7 +7,7 @@ import {
 	formatAddressKey,
 	LimitAudit,
 	type Log,
-	RateLimit,
+	RateTable,
 	silentLog,
 	TokenBucket,
 } from "../src/index.ts";
@@ -71,13 +71,14 @@ describe("a token bucket", () => {
 });
 
 describe("M8: rates of new connections", () => {
-	const rates = (all: number, perIp: number) => new ConnectionRates(defaultConfig({ connectionRate: all, connectionRatePerIp: perIp }));
+	const rates = (all: number, perIp: number) =>
+		new ConnectionRates(defaultConfig({ connectionRate: all, connectionRatePerIp: perIp }), RateTable.inMemory());
 	const [one, other] = [addressKeyOf("192.0.2.1"), addressKeyOf("192.0.2.2")];
 	const outcomes = (limits: ConnectionRates, address: bigint, nowMs: number, times: number) =>
 		Array.from({ length: times }, () => limits.take(address, nowMs) ?? "in");
 
 	it("are off by default, and then nobody asks", () => {
-		expect(new ConnectionRates(defaultConfig()).isOff).toBe(true);
+		expect(new ConnectionRates(defaultConfig(), RateTable.inMemory()).isOff).toBe(true);
 		expect(rates(1, 0).isOff).toBe(false);
 		expect(rates(0, 1).isOff).toBe(false);
 	});
@@ -119,16 +120,17 @@ describe("M8: rates of new connections", () => {
 		expect(limits.isOff).toBe(true);
 	});
 
-	it("remember a bounded number of addresses, and count those that were forgotten too early", () => {
-		const limit = new RateLimit<number>(2, 100);
-		for (let key = 0; key < 250; key++) limit.take(key, 0);
-		expect({ count: limit.count, forgotten: limit.forgotten }).toEqual({ count: 100, forgotten: 150 });
-		// A second later all of them are full again: forgetting them gives nothing away.
-		for (let key = 1000; key < 1100; key++) limit.take(key, 1000);
-		expect({ count: limit.count, forgotten: limit.forgotten }).toEqual({ count: 100, forgotten: 150 });
-		const limits = rates(0, 1);
-		for (let key = 0n; key < 20_010n; key++) limits.take(key, 0);
-		expect(limits.forgotten).toBe(10);
+	it("tell without taking", () => {
+		const limits = rates(3, 1);
+		expect([limits.check(one, 0), limits.check(one, 0), limits.take(one, 0), limits.check(one, 0)]).toEqual([
+			null,
+			null,
+			null,
+			"connection_rate_per_ip",
+		]);
+		for (const address of [other, addressKeyOf("192.0.2.3")]) limits.take(address, 0);
+		expect(limits.check(addressKeyOf("192.0.2.4"), 0)).toBe("connection_rate");
+		expect(rates(0, 0).check(one, 0)).toBe(null);
 	});
 });
 

@@ -42,7 +42,7 @@ export const connectionOptions = {
 		min: 0,
 		max: 1_000_000,
 		live: true,
-		help: "Messages per second that one client may send; 0 = no limit.",
+		help: "Messages per second that one client may send, over HTTP one address (IPv6: one /64) to all shards together; 0 = no limit.",
 	}),
 	connectionRate: integer({
 		flag: "connection-rate",
@@ -50,7 +50,7 @@ export const connectionOptions = {
 		min: 0,
 		max: 1_000_000,
 		live: true,
-		help: "New WebSockets per second that the balancer's port takes, and as many a shard's own port, at most a second's worth at once; above it 429; 0 = no limit.",
+		help: "New WebSockets per second that the whole cluster takes, a second's worth at once; above it 429; 0 = no limit.",
 	}),
 	connectionRatePerIp: integer({
 		flag: "connection-rate-per-ip",

@@ -34,14 +34,6 @@ export function addressKeyOf(text: string): AddressKey {
 	return addressKey(bytes);
 }
 
-/**
- * The address as the key of a Map or Set. V8 hashes a bigint without a secret, so whoever has a large IPv6 network can choose addresses that
- * share one bucket: a look-up took 180 µs among 20,000 of them. Strings are hashed with a secret of the process.
- */
-export function addressMapKey(key: AddressKey): string {
-	return key.toString(36);
-}
-
 /** For people: "192.0.2.1" or "2001:db8:0:0::/64". */
 export function formatAddressKey(key: AddressKey): string {
 	const bits = (count: bigint, from: bigint) => Number((key >> from) & ((1n << count) - 1n));

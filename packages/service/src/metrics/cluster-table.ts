@@ -36,12 +36,6 @@ export const clusterMetrics: readonly BoardMetric[] = [
 			lost: counters.lost,
 		})),
 	),
-	counter(
-		"shardcast_balancer_addresses_forgotten_total",
-		"none",
-		"Addresses that the balancer forgot for others before their share of --connection-rate-per-ip was full again.",
-		ofBalancer(({ counters }) => counters.addressesForgotten),
-	),
 	gauge(
 		"shardcast_balancer_pending",
 		"connections",

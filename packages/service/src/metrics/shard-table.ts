@@ -66,7 +66,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_connections_refused_total",
 		"connections",
-		"Connections that a shard refused, by the limit that they met: full is its own, per_ip --max-connections-per-ip, rate and rate_per_ip those of its own port.",
+		"Connections that a shard refused, by the limit that they met: full is its own, per_ip --max-connections-per-ip, rate and rate_per_ip --connection-rate and --connection-rate-per-ip.",
 		perShardBy("reason", ({ counters }) => ({
 			full: counters.refused,
 			rate: counters.refusedRate,
@@ -77,7 +77,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_addresses_lost_total",
 		"none",
-		"Times that a shard could not keep count of a client's address, since there were too many: forgotten too early for --connection-rate-per-ip, or uncounted for --max-connections-per-ip.",
+		"Times that a shard could not keep count of a client's address, since there were too many: forgotten too early for --connection-rate-per-ip or --message-rate, or uncounted for --max-connections-per-ip.",
 		perShardBy("kind", ({ counters }) => ({ forgotten: counters.addressesForgotten, uncounted: counters.addressesUncounted })),
 	),
 	// Messages.
