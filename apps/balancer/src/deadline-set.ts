@@ -40,6 +40,22 @@ export class DeadlineSet<T> {
 		return wasThere;
 	}
 
+	/** The one that has been there longest; null when there is none. */
+	get oldest(): T | null {
+		for (const item of this.#since.keys()) return item;
+		return null;
+	}
+
+	/** Takes out the one that has been there longest, if that is as long as this; else null. */
+	takeOldest(leastMs = 0): T | null {
+		for (const [item, sinceMs] of this.#since) {
+			if (performance.now() - sinceMs < leastMs) return null;
+			this.delete(item);
+			return item;
+		}
+		return null;
+	}
+
 	/** Takes out those that `which` chooses, all by default. */
 	take(which: (item: T) => boolean = () => true): T[] {
 		const taken = [...this.#since.keys()].filter(which);
@@ -61,11 +77,8 @@ export class DeadlineSet<T> {
 	};
 
 	#expireOldest(): void {
-		for (const item of this.#since.keys()) {
-			this.delete(item);
-			this.#expire(item);
-			return;
-		}
+		const oldest = this.takeOldest();
+		if (oldest !== null) this.#expire(oldest);
 	}
 
 	#stopTimer(): void {

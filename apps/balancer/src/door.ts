@@ -21,11 +21,11 @@ export interface Door {
 export const DoorLimits = {
 	/** Connections whose head is not complete. */
 	headsMax: 4096,
+	/** A connection that has not sent its request for so long may be displaced by others when there are no descriptors left. */
+	displacedMs: 100,
 	/** Connections that wait for room in a shard, and for how long: until what has just arrived there has settled. */
 	roomMax: 1024,
 	roomMs: settleMs + 50,
 	/** The same while shards serve but none of them responds: most such pauses are short, and an error helps nobody. */
-	heldUpMs: 2000,
-	/** Descriptors that are kept free for files, logs and the like; when proxying, half of them for requests that are answered here. */
-	descriptorsSpare: 128,
+	heldUpMs: 5000,
 } as const;

@@ -8,9 +8,11 @@ import {
 	NativeError,
 	peek,
 	peerAddress,
+	sayAndClose,
 } from "@shardcast/native";
 import { type Address, addressKey } from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
+import { DescriptorBudget } from "./descriptor-budget.ts";
 import { type Door, DoorLimits } from "./door.ts";
 import type { Handoff } from "./handoff.ts";
 import { HeadParser, HeadStatus } from "./head.ts";
@@ -18,7 +20,7 @@ import { headRefusal } from "./head-refusal.ts";
 import { type Accepted, backlog, Listener } from "./listener.ts";
 import type { Picker } from "./pick.ts";
 import { type Reception, whyNoRoom } from "./reception.ts";
-import { type Refusal, Refusals } from "./refusal.ts";
+import { displaced, type Refusal, Refusals, refusalAnswer } from "./refusal.ts";
 import { RoomQueue } from "./room-queue.ts";
 import { until } from "./until.ts";
 import { WaitingHeads } from "./waiting-heads.ts";
@@ -55,8 +57,7 @@ export class HandoffDoor implements Door {
 	readonly #handoff: Handoff;
 	readonly #heads: WaitingHeads;
 	readonly #room: RoomQueue<Homeless>;
-	/** Descriptors that may be held at once. */
-	readonly #heldMax: number;
+	readonly #budget: DescriptorBudget;
 	/** What was peeked at last. */
 	readonly #bytes: Buffer;
 	/** For heads that are there in one piece, as nearly all are. */
@@ -70,7 +71,7 @@ export class HandoffDoor implements Door {
 		this.#reception = options.reception;
 		this.#picker = options.picker;
 		this.#handoff = options.handoff;
-		this.#heldMax = options.descriptorsMax - DoorLimits.descriptorsSpare;
+		this.#budget = new DescriptorBudget(options.descriptorsMax);
 		this.#bytes = Buffer.allocUnsafeSlow(options.headBytesMax);
 		this.#heads = new WaitingHeads({
 			headsMax: DoorLimits.headsMax,
@@ -107,6 +108,10 @@ export class HandoffDoor implements Door {
 
 	/** Takes back a connection that its shard has not taken. */
 	takeBack(fd: number, sinceMs: number): void {
+		if (fd > this.#budget.answeredMax) {
+			this.#turnAway(fd, Refusals.descriptors);
+			return;
+		}
 		this.#room.add({ fd, sinceMs, isUpgrade: true });
 	}
 
@@ -183,22 +188,36 @@ export class HandoffDoor implements Door {
 			}
 			if (fd === -1) return;
 			this.#admit(fd, nowMs);
+			// What has been placed is sent at the end of the turn and leaves; the rest of the queue waits for that.
+			if (fd > this.#budget.answeredMax) return;
 		}
 	}
 
 	#admit(fd: number, sinceMs: number): void {
 		this.#reception.count("accepted", 1);
-		// Descriptors are given out from the lowest, so this one tells how many are open.
-		if (fd > this.#heldMax) {
-			this.#refuse(fd, Refusals.descriptors);
-			return;
-		}
 		const parser = this.#parser;
 		parser.reset();
 		const seen = this.#examine(fd, sinceMs, parser, 0);
 		if (seen < 0) return;
+		const kept = fd > this.#budget.heldMax ? this.#inPlaceOfTheOldest(fd) : fd;
+		if (kept < 0) return;
 		this.#parser = new HeadParser();
-		this.#heads.add(fd, sinceMs, parser, seen);
+		this.#heads.add(kept, sinceMs, parser, seen);
+	}
+
+	/**
+	 * Makes room for a connection that is to wait for its head: the one that has waited longest goes. So whoever opens connections and sends
+	 * nothing displaces its own. @returns its new descriptor, one that may be kept; -1 when it was turned away.
+	 */
+	#inPlaceOfTheOldest(fd: number): number {
+		const oldest = this.#heads.takeOldest(DoorLimits.displacedMs);
+		if (oldest === null) return this.#turnAway(fd, Refusals.descriptors);
+		// It may have come since the last look.
+		if (this.#examine(oldest.fd, oldest.sinceMs, oldest.parser, oldest.seen) >= 0) this.#turnAway(oldest.fd, displaced);
+		// The lowest number that is free: the oldest's, or one below.
+		const kept = duplicate(fd);
+		closeDescriptor(fd);
+		return kept;
 	}
 
 	/** @returns how many bytes of an incomplete head are there; -1 when the connection has been dealt with. */
@@ -233,6 +252,10 @@ export class HandoffDoor implements Door {
 
 	#settle(fd: number, sinceMs: number, head: HeadParser): void {
 		if (this.#reception.isOurs(head, this.#bytes)) {
+			if (fd > this.#budget.answeredMax) {
+				this.#turnAway(fd, Refusals.descriptors);
+				return;
+			}
 			// A client may close its sending side after the request and still wait for the answer.
 			this.#reception.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)));
 			return;
@@ -243,7 +266,13 @@ export class HandoffDoor implements Door {
 			return;
 		}
 		const { isUpgrade } = head;
-		if (!this.#place(fd, sinceMs, isUpgrade)) this.#room.add({ fd, sinceMs, isUpgrade });
+		// One that is sent on at once needs no place here; one that has to wait does.
+		const mayWait = fd <= this.#budget.heldMax;
+		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors);
+		else if (!this.#place(fd, sinceMs, isUpgrade)) {
+			if (mayWait) this.#room.add({ fd, sinceMs, isUpgrade });
+			else this.#turnAway(fd, whyNoRoom(this.#picker, this.#isStopping));
+		}
 	}
 
 	#place(fd: number, sinceMs: number, isUpgrade: boolean): boolean {
@@ -254,7 +283,15 @@ export class HandoffDoor implements Door {
 	}
 
 	#refuse(fd: number, refusal: Refusal): -1 {
+		if (fd > this.#budget.heldMax) return this.#turnAway(fd, refusal);
 		this.#reception.refuse(new Socket({ fd }), refusal);
+		return -1;
+	}
+
+	/** Refuses without waiting for the client to leave: there is no descriptor for that. */
+	#turnAway(fd: number, refusal: Refusal): -1 {
+		this.#reception.count(refusal.counter, 1);
+		sayAndClose(fd, refusalAnswer(refusal), this.#bytes);
 		return -1;
 	}
 }

@@ -86,6 +86,12 @@ export class Handoff {
 		return waiting;
 	}
 
+	/** A shard's socket is full, and connections wait for it. */
+	get isBehind(): boolean {
+		for (const lane of this.#dirty) if (lane.retryTimer !== null) return true;
+		return false;
+	}
+
 	/** Takes over `fd`. It leaves with the next `flush`. */
 	put(candidate: Candidate, fd: number, sinceMs: number): void {
 		const lane = this.#laneOf(candidate);

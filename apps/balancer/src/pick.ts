@@ -1,4 +1,4 @@
-import { type BoardRow, ShardState } from "@shardcast/bus";
+import { type BoardRow, requestAllowance, ShardState } from "@shardcast/bus";
 import { Heartbeat } from "@shardcast/wire";
 
 /** What picking needs of a scoreboard row; `BoardRow` fulfils it. */
@@ -11,6 +11,7 @@ export type ShardRow = Pick<
 	| "connections"
 	| "webSockets"
 	| "connectionsMax"
+	| "socketsMax"
 	| "handoffsSent"
 	| "handoffsReceived"
 	| "handoffsUndone"
@@ -44,6 +45,8 @@ export interface Candidate {
 	/** The part of them that holds, or may come to hold, the seat of a WebSocket: what is bounded by `max`. */
 	seats: number;
 	max: number;
+	/** Bounds `load`: more connections of any kind its open files do not allow. */
+	socketsMax: number;
 	serving: boolean;
 	/** Serving, but without a recent heartbeat: not picked. */
 	silent: boolean;
@@ -56,12 +59,6 @@ export interface PickerOptions {
 	readonly ownMax: number;
 	readonly nowMs: () => number;
 }
-
-/**
- * A request that is no WebSocket leaves soon and holds no seat, so it may go to a shard that is full: otherwise nobody could
- * publish to a full cluster. This bounds how many of them a shard has beyond its limit.
- */
-export const requestAllowance = 64;
 
 /** How long a shard that did not answer is left alone. */
 const shunMs = 100;
@@ -125,6 +122,7 @@ export class Picker {
 			candidate.serving = candidate.shunnedUntilMs <= nowMs;
 			candidate.silent = nowMs - row.get("heartbeatMs") > Heartbeat.silentMs;
 			candidate.max = row.connectionsMax;
+			candidate.socketsMax = row.socketsMax;
 			this.#options.measure(candidate);
 		}
 	}
@@ -178,11 +176,12 @@ export class Picker {
 }
 
 function isFull(candidate: Candidate, isUpgrade: boolean): boolean {
-	return isUpgrade ? candidate.seats >= candidate.max : candidate.load >= candidate.max + requestAllowance;
+	const { load, seats, max, socketsMax } = candidate;
+	return load >= socketsMax || (isUpgrade ? seats >= max : load >= max + requestAllowance);
 }
 
 function newCandidate(row: ShardRow): Candidate {
-	const unknown = { shunnedUntilMs: 0, load: 0, seats: 0, max: 0, serving: false, silent: false };
+	const unknown = { shunnedUntilMs: 0, load: 0, seats: 0, max: 0, socketsMax: 0, serving: false, silent: false };
 	return { row, incarnation: -1, own: 0, ownUpgrades: 0, young: 0, youngBefore: 0, ...unknown };
 }
 

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { type Address, addressKeyOf } from "@shardcast/service";
+import { type Address, addressKeyOf, openFiles } from "@shardcast/service";
 import { DeadlineSet } from "./deadline-set.ts";
+import { DescriptorBudget } from "./descriptor-budget.ts";
 import { type Door, DoorLimits } from "./door.ts";
 import { GrowingBytes } from "./growing-bytes.ts";
 import { HeadParser, HeadStatus } from "./head.ts";
@@ -9,7 +10,7 @@ import { backlog } from "./listener.ts";
 import type { Candidate, Picker } from "./pick.ts";
 import { proxyHead } from "./proxy-head.ts";
 import { type Reception, whyNoRoom } from "./reception.ts";
-import { because, type Refusal, Refusals } from "./refusal.ts";
+import { because, displaced, type Refusal, Refusals } from "./refusal.ts";
 import { RoomQueue } from "./room-queue.ts";
 import { Splice } from "./splice.ts";
 import { until } from "./until.ts";
@@ -36,6 +37,8 @@ interface Guest {
 	readonly address: string;
 	readonly head: HeadParser;
 	readonly bytes: GrowingBytes;
+	/** The turn of the loop in which it was accepted. */
+	readonly turn: number;
 	/** Shards that may still be dialled for it. */
 	dialsLeft: number;
 	readonly onData: (piece: Buffer) => void;
@@ -57,12 +60,19 @@ export class ProxyDoor implements Door {
 	readonly #room: RoomQueue<Guest>;
 	readonly #splices = new Set<Splice>();
 	readonly #server: Server;
+	readonly #budget: DescriptorBudget;
+	/** Counts the loop's turns in which a connection was accepted. */
+	#turn = 0;
+	#turnEnds = false;
+	/** Descriptors that are no client's. */
+	#openAtStart = 0;
 	#isStopping = false;
 
 	constructor(options: ProxyDoorOptions) {
 		this.#options = options;
 		this.#reception = options.reception;
 		this.#picker = options.picker;
+		this.#budget = new DescriptorBudget(options.descriptorsMax);
 		this.#waiting = new DeadlineSet({
 			lifetimeMs: options.headTimeoutMs,
 			itemsMax: DoorLimits.headsMax,
@@ -97,6 +107,7 @@ export class ProxyDoor implements Door {
 			this.#server.once("error", reject);
 			this.#server.listen({ ...address, backlog }, () => {
 				this.#server.removeListener("error", reject);
+				this.#openAtStart = openFiles() ?? 0;
 				this.#server.on("error", () => this.#reception.count("acceptErrors", 1));
 				const bound = this.#server.address();
 				resolve(bound !== null && typeof bound === "object" ? bound.port : 0);
@@ -141,13 +152,15 @@ export class ProxyDoor implements Door {
 			address,
 			head: new HeadParser(),
 			bytes: new GrowingBytes(),
+			turn: this.#currentTurn(),
 			dialsLeft: dialsMax,
 			onData: (piece) => this.#onData(guest, piece),
 			onEnd: () => this.#onEarlyEnd(guest),
 		};
 		// Who is one too many hears so once its request is known: /health is to be answered when no client fits any more.
-		if (this.#descriptorsNeeded() >= this.#options.descriptorsMax - DoorLimits.descriptorsSpare / 2) {
-			this.#refuse(guest, Refusals.descriptors);
+		if (this.#isFull() && !this.#displaceOldest()) this.#reception.cutOldest();
+		if (this.#isFull()) {
+			this.#reception.turnAway(socket, Refusals.descriptors);
 			return;
 		}
 		this.#waiting.add(guest);
@@ -158,9 +171,37 @@ export class ProxyDoor implements Door {
 		socket.on("error", () => {});
 	}
 
+	/**
+	 * Makes place: the connection goes that has waited longest without sending its request. So whoever opens connections and sends nothing
+	 * displaces its own. False when all have come just now, and when the loop has not yet looked at what they have sent.
+	 */
+	#displaceOldest(): boolean {
+		const { oldest } = this.#waiting;
+		if (oldest === null || this.#turn - oldest.turn < 2 || this.#waiting.takeOldest(DoorLimits.displacedMs) === null) return false;
+		this.#letGo(oldest);
+		this.#reception.turnAway(oldest.socket, displaced);
+		return true;
+	}
+
+	#currentTurn(): number {
+		if (!this.#turnEnds) {
+			this.#turnEnds = true;
+			setImmediate(() => {
+				this.#turnEnds = false;
+				this.#turn++;
+			});
+		}
+		return this.#turn;
+	}
+
+	/** Not even a request could be taken that is answered here. */
+	#isFull(): boolean {
+		return this.#descriptorsNeeded() >= this.#budget.answeredMax;
+	}
+
 	/** Descriptors once those that have been let through have their second one. */
 	#descriptorsNeeded(): number {
-		return 2 * (this.#splices.size + this.#room.size) + this.#waiting.size + this.#reception.leaving;
+		return this.#openAtStart + 2 * (this.#splices.size + this.#room.size) + this.#waiting.size + this.#reception.leaving;
 	}
 
 	/** The client has closed before its head was complete. */
@@ -187,12 +228,12 @@ export class ProxyDoor implements Door {
 			this.#reception.answer(socket, Buffer.from(bytes.buffer.subarray(0, head.bytes)));
 			return;
 		}
+		this.#letGo(guest);
 		const refusal = this.#hasDescriptors() ? this.#judge(guest, bytes.buffer, head) : Refusals.descriptors;
 		if (refusal !== null) {
 			this.#refuse(guest, refusal);
 			return;
 		}
-		this.#letGo(guest);
 		this.#picker.look();
 		if (!this.#place(guest)) this.#room.add(guest);
 	}
@@ -201,9 +242,11 @@ export class ProxyDoor implements Door {
 		return this.#reception.judge(head, bytes, () => addressKeyOf(guest.address));
 	}
 
-	/** For one more proxied connection. */
+	/** For one more proxied connection, which needs two; whoever has sent no request yet makes place for it. */
 	#hasDescriptors(): boolean {
-		return this.#descriptorsNeeded() + 1 <= this.#options.descriptorsMax - DoorLimits.descriptorsSpare;
+		const enough = () => this.#descriptorsNeeded() + 2 <= this.#budget.heldMax;
+		while (!enough() && this.#displaceOldest());
+		return enough();
 	}
 
 	/** Its head is no longer waited for, and nothing more is read from it for now. */

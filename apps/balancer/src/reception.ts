@@ -92,6 +92,20 @@ export class Reception {
 		socket.end(refusalAnswer(refusal));
 	}
 
+	/** Refuses without waiting for the client to leave: there is no descriptor for that. What has not been read of it resets the connection, behind the answer. */
+	turnAway(socket: Socket, refusal: Refusal): void {
+		this.count(refusal.counter, 1);
+		socket.on("error", () => {});
+		// As much as the socket takes is written at once, and a refusal is short.
+		socket.write(refusalAnswer(refusal));
+		socket.destroy();
+	}
+
+	/** Cuts the connection that has been leaving for the longest time, if there is one: its answer has been written. */
+	cutOldest(): void {
+		this.#leaving.takeOldest()?.destroy();
+	}
+
 	/** A connection that is at its end may take its last bytes along, for a while. */
 	seeOff(socket: Socket): void {
 		this.#see(socket);

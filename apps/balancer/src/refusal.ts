@@ -80,6 +80,9 @@ export function because(refusal: Refusal, message: string): Refusal {
 	return { ...refusal, message };
 }
 
+/** To a connection that waits with its head, when there are no descriptors left. */
+export const displaced = because(Refusals.headTimeout, "the request head did not come, and others need this connection's place");
+
 /** The whole answer, after which the connection is closed. */
 export function refusalAnswer({ status, code, message, retryAfterSeconds }: Refusal): Buffer {
 	const body = `${JSON.stringify({ error: { code, message } })}\n`;

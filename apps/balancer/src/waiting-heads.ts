@@ -64,6 +64,17 @@ export class WaitingHeads {
 		this.#wakeAt(head.dueMs);
 	}
 
+	/** Takes out the one that has been there longest, if that is as long as this; else null. */
+	takeOldest(leastMs: number): WaitingHead | null {
+		for (const oldest of this.#heads) {
+			if (this.#options.nowMs() - oldest.sinceMs < leastMs) return null;
+			this.#heads.delete(oldest);
+			if (this.#heads.size === 0) this.#stopTimer();
+			return oldest;
+		}
+		return null;
+	}
+
 	/** Takes out those that `which` chooses, all by default. */
 	take(which: (head: WaitingHead) => boolean = () => true): WaitingHead[] {
 		const taken = [...this.#heads].filter(which);

@@ -55,7 +55,17 @@ describe("handoff", () => {
 			const row = board.row(slot);
 			row.state = ShardState.serving;
 			row.incarnation = 1;
-			const rest = { young: 0, youngBefore: 0, shunnedUntilMs: 0, load: 0, seats: 0, max: 10, serving: true, silent: false };
+			const rest = {
+				young: 0,
+				youngBefore: 0,
+				shunnedUntilMs: 0,
+				load: 0,
+				seats: 0,
+				max: 10,
+				socketsMax: 10,
+				serving: true,
+				silent: false,
+			};
 			return { row, incarnation: 1, own: 0, ownUpgrades: 0, ...rest };
 		});
 		handoff = new Handoff({

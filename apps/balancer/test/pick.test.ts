@@ -1,7 +1,7 @@
-import { Scoreboard, ShardState } from "@shardcast/bus";
+import { requestAllowance, Scoreboard, ShardState } from "@shardcast/bus";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Candidate, measureHandoff, measureProxy, Picker, type PickerOptions, requestAllowance, settleMs } from "../src/pick.ts";
+import { type Candidate, measureHandoff, measureProxy, Picker, type PickerOptions, settleMs } from "../src/pick.ts";
 
 const clock = { nowMs: 1_000_000 };
 
@@ -11,7 +11,7 @@ function boardOf(connectionsMax: readonly number[]): Scoreboard {
 		const row = board.row(slot);
 		row.present = true;
 		row.incarnation = 1;
-		row.connectionsMax = max;
+		row.connectionsGiven = max;
 		row.state = ShardState.serving;
 		row.set("heartbeatMs", clock.nowMs);
 	});
@@ -121,6 +121,21 @@ describe("picker", () => {
 		expect(picker.pick(true)).toBeNull();
 		const picks = pickSlots(picker, requestAllowance + 1, false);
 		expect(picks.filter((slot) => slot === 0)).toHaveLength(requestAllowance);
+	});
+
+	it("fills a shard only as far as its open files allow, with whatever it is full", () => {
+		const board = boardOf([100, 100]);
+		board.row(0).connectionsFit = 2;
+		board.row(1).state = ShardState.draining;
+		const picker = pickerOf(board);
+		expect(pickSlots(picker, 3)).toEqual([0, 0, null]);
+		// Idle connections, which came to its own port.
+		board.row(0).connections = 2 + requestAllowance - 1;
+		clock.nowMs += settleMs;
+		board.row(0).set("heartbeatMs", clock.nowMs);
+		picker.look();
+		expect(pickSlots(picker, 2)).toEqual([0, null]);
+		expect(picker.pick(false)).toBeNull();
 	});
 
 	it("gives a shard no more while too many wait for it in the balancer", () => {

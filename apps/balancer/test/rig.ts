@@ -16,6 +16,8 @@ export interface RigOptions {
 	readonly shards?: number;
 	readonly connectionsMax?: number;
 	readonly config?: Partial<Config>;
+	/** Files that the balancer may have open. */
+	readonly openFiles?: number;
 	/** Lets `balancerHeapBytes` look. */
 	readonly probeHeap?: boolean;
 }
@@ -38,6 +40,7 @@ export class Rig {
 	readonly #base: string;
 	readonly #config: Config;
 	readonly #balancerArguments: readonly string[];
+	readonly #openFiles: number | undefined;
 	readonly #shards = new Map<number, ChildProcess>();
 	/** As the supervisor has them. */
 	readonly #handoffs: readonly DescriptorChannel[];
@@ -47,6 +50,7 @@ export class Rig {
 	private constructor(options: RigOptions, base: string, basePort: number) {
 		this.mode = options.mode;
 		this.#base = base;
+		this.#openFiles = options.openFiles;
 		this.#balancerArguments = [...profilerArguments(), ...(options.probeHeap ? ["--expose-gc", "--import", heapProbe] : [])];
 		this.directory = ClusterDirectory.create(base);
 		this.#config = defaultConfig({ lbAddr: "127.0.0.1:0", basePort, host: "127.0.0.1", ...options.config });
@@ -57,7 +61,7 @@ export class Rig {
 			createMemberFiles(this.directory, this.board, slot, { capacityBytes: 65_536 });
 			const row = this.board.row(slot);
 			row.port = basePort + slot;
-			row.connectionsMax = options.connectionsMax ?? 1000;
+			row.connectionsGiven = options.connectionsMax ?? 1000;
 		}
 		const slots = options.mode === "handoff" ? this.board.slots() : [];
 		this.#handoffs = slots.map((slot) => DescriptorChannel.bind(this.directory.handoffPath(slot)));
@@ -128,7 +132,9 @@ export class Rig {
 
 	async startBalancer(config: Partial<Config> = {}): Promise<ChildReport> {
 		const inherited = this.#handoffs.map(({ descriptor }) => descriptor);
-		const child = fork(balancerEntry, [], { stdio: [...stdio, ...inherited], execArgv: [...this.#balancerArguments] });
+		const limited = this.#openFiles === undefined ? [] : ["/bin/sh", "-c", `ulimit -n ${this.#openFiles}; exec "$0" "$@"`];
+		const [execPath, ...execArgv] = [...limited, process.execPath, ...this.#balancerArguments];
+		const child = fork(balancerEntry, [], { stdio: [...stdio, ...inherited], execPath: execPath!, execArgv });
 		this.#balancer = child;
 		const report = new Promise<ChildReport>((resolve, reject) => {
 			const onReport = (message: ChildReport) => {

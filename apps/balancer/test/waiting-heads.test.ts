@@ -82,6 +82,18 @@ describe("waiting heads", () => {
 		expect(looks.map(({ fd }) => fd)).toEqual([6]);
 	});
 
+	it("gives out the one that has been there longest, if that is long enough", () => {
+		expect(heads.takeOldest(0)).toBeNull();
+		add(1);
+		vi.advanceTimersByTime(100);
+		add(2);
+		expect(heads.takeOldest(200)).toBeNull();
+		vi.advanceTimersByTime(150);
+		expect([heads.takeOldest(200)?.fd, heads.takeOldest(200), heads.takeOldest(100)?.fd, heads.takeOldest(0)]).toEqual([1, null, 2, null]);
+		expect(expired).toEqual([]);
+		expect(vi.getTimerCount()).toBe(0);
+	});
+
 	it("hands out those that are asked for", () => {
 		add(5, 0);
 		add(6, 3);

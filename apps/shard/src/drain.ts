@@ -1,4 +1,3 @@
-import { readdirSync } from "node:fs";
 import { CloseCode } from "@shardcast/wire";
 import type { Client } from "./client.ts";
 
@@ -54,11 +53,6 @@ export async function closeAll(parts: ClosingParts): Promise<number> {
 		await pause(Math.min(tickMs * (0.5 + random()), Math.max(1, endsMs - nowMs())));
 	}
 	return waiting.length;
-}
-
-/** Files and connections that this process has open, told clients included whose connection has not ended yet. */
-export function openDescriptors(): number {
-	return readdirSync(process.platform === "linux" ? "/proc/self/fd" : "/dev/fd").length;
 }
 
 /**

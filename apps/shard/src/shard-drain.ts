@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { Deadline, withDeadline } from "@shardcast/service";
+import { Deadline, openFiles, withDeadline } from "@shardcast/service";
 import type { Clients } from "./clients.ts";
-import { closeAll, lingered, openDescriptors } from "./drain.ts";
+import { closeAll, lingered } from "./drain.ts";
 import type { FlushEngine } from "./flush.ts";
 import type { LeavingClients } from "./leaving-clients.ts";
 
@@ -58,7 +58,7 @@ export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Pr
 	});
 	await inTime(engine.whenEmpty(), deadline.leftMs());
 	const lingerMs = Math.min(lingerMsMax, deadline.leftMs());
-	await lingered(parts.openAtStart, { deadlineMs: lingerMs, open: openDescriptors, ...clock });
+	await lingered(parts.openAtStart, { deadlineMs: lingerMs, open: () => openFiles() ?? 0, ...clock });
 	const unread = untold + leaving.count;
 	// Their connections would outlive this process, with all that they did not read.
 	leaving.cut(clients.snapshot());

@@ -8,8 +8,10 @@ import type { ShardIngest } from "./ingest/shard-ingest.ts";
 export interface ShardOptions {
 	readonly config: Config;
 	readonly board: Scoreboard;
-	/** Its `connectionsMax` is how many WebSockets this shard takes; whoever hosts it may change it at any time. */
+	/** Its `connectionsMax` is how many WebSockets this shard takes; whoever hosts it may change what it gives at any time. */
 	readonly row: BoardRow;
+	/** Clients that the open files of the process allow; Infinity = any number. */
+	readonly connectionsFit: number;
 	/** This shard's end of the bus; closed with it. */
 	readonly bus: BusLink;
 	/** Where it listens; null = it only gets connections handed over. */

@@ -8,6 +8,7 @@ import {
 	type ConsolePart,
 	connectionLimits,
 	LimitAudit,
+	openFiles,
 	RateLimit,
 } from "@shardcast/service";
 import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind, shardLife } from "@shardcast/wire";
@@ -19,7 +20,6 @@ import type { BusyChannel } from "./console/channel-activity.ts";
 import { consoleForbidden, mayWatch } from "./console/console-access.ts";
 import { ConsoleFeed } from "./console/console-feed.ts";
 import { type ConsoleSnapshot, consoleSnapshot } from "./console/console-snapshot.ts";
-import { openDescriptors } from "./drain.ts";
 import { FanOut } from "./fan-out.ts";
 import { FlushEngine } from "./flush.ts";
 import { FlushPolicy } from "./flush-policy.ts";
@@ -241,10 +241,11 @@ export class Shard {
 	async start(): Promise<void> {
 		const { address, bus, row, ingest } = this.#options;
 		row.state = ShardState.starting;
-		this.#openAtStart = openDescriptors();
+		this.#openAtStart = openFiles() ?? 0;
 		// A thread and its connections take a while, which the rest need not wait for.
 		const ingesting = ingest?.start(this.engine);
 		row.set("ringBytes", bus.capacityBytes);
+		this.#limitByFiles();
 		if (address !== null) this.#port = await this.#sockets.listen(address);
 		bus.onWake(() => {
 			row.add("doorbells", 1);
@@ -255,6 +256,19 @@ export class Shard {
 		await ingesting;
 		row.state = ShardState.serving;
 		ingest?.serving();
+	}
+
+	/** Before anybody can connect: a process that runs out of descriptors fails at whatever needs the next one. */
+	#limitByFiles(): void {
+		const { row, log, connectionsFit } = this.#options;
+		row.connectionsFit = Number.isFinite(connectionsFit) ? connectionsFit : 0;
+		const { connectionsGiven, connectionsMax } = row;
+		if (connectionsMax === connectionsGiven) return;
+		const fields = { connectionsMax, connectionsGiven };
+		log.warn(
+			fields,
+			`takes ${connectionsMax} clients instead of ${connectionsGiven}: it may not open more files (ulimit -n, LimitNOFILE=)`,
+		);
 	}
 
 	/**
@@ -337,6 +351,8 @@ export class Shard {
 			connections: (count) => {
 				row.connections = count;
 			},
+			socketsMax: () => row.socketsMax,
+			overfull: () => full(row.connectionsMax).refused,
 			request: (method, path) => answerRequest(method, path, this.#options),
 			requested: () => row.add("httpRequests", 1),
 			watch: (head) => {

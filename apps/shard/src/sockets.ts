@@ -43,6 +43,10 @@ export interface SocketHandlers {
 	closed(client: Client, code: number, tooBig: boolean): void;
 	/** Connections that are open now, WebSockets and others. */
 	connections(count: number): void;
+	/** How many of them there may be at once. */
+	readonly socketsMax: () => number;
+	/** One more than that has come: what to tell it. */
+	overfull(): HttpReply;
 	/** An HTTP request that is neither an upgrade nor a publish. */
 	request(method: string, path: string): HttpReply | Promise<HttpReply>;
 	/** One more HTTP request, whichever. */
@@ -97,6 +101,9 @@ const consoleSettings: SocketSettings = {
 
 const bodiesMax = 256;
 const bodyBytesAllMin = 64 * 1024 * 1024;
+
+/** Connections that have been told that there are too many and have not closed yet; the next one is cut. */
+const turnedAwayMax = 32;
 
 /** How uWebSockets.js explains the cut. */
 const tooBigReason = /^Received too big message/;
@@ -257,13 +264,31 @@ export class Sockets implements TopicPublisher {
 		};
 	}
 
-	readonly #onConnection = (_response: Response, change: number): void => {
+	readonly #onConnection = (response: Response, change: number): void => {
 		this.#filtered += change;
 		this.#tellConnections();
+		if (change > 0) this.#bound(response);
 	};
 
+	/**
+	 * Keeps within what the process may open. Idle connections count as well, so this cannot wait for a request: one too many is answered at
+	 * once, and when too many of those do not leave, cut. The balancer hands none over to a shard that is so full.
+	 */
+	#bound(response: Response): void {
+		const { socketsMax, overfull } = this.#options.handlers;
+		const excess = this.#open - socketsMax();
+		if (excess <= 0) return;
+		const reply = overfull();
+		if (excess <= turnedAwayMax) sendReply(response, reply);
+		else response.close();
+	}
+
+	get #open(): number {
+		return this.#filtered - this.#webSocketsClosed;
+	}
+
 	#tellConnections(): void {
-		this.#options.handlers.connections(this.#filtered - this.#webSocketsClosed);
+		this.#options.handlers.connections(this.#open);
 	}
 
 	#answer(response: Response, request: HttpRequest, reply: HttpReply | Promise<HttpReply>): void {

@@ -25,6 +25,8 @@ class Parts implements SocketHandlers {
 	drained = (_client: Client): void => {};
 	closed = (_client: Client): void => {};
 	connections = (_count: number): void => {};
+	socketsMax = (): number => Number.POSITIVE_INFINITY;
+	overfull = (): HttpReply => fine;
 	request = (_method: string, _path: string): HttpReply | Promise<HttpReply> => fine;
 	requested = (): void => {};
 	watch = (): HttpReply | null => null;

@@ -47,11 +47,12 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 			const port = basePort + slot;
 			row.present = true;
 			row.port = port;
-			row.connectionsMax = options.connectionsMax ?? 1000;
+			row.connectionsGiven = options.connectionsMax ?? 1000;
 			const shard = new Shard({
 				config,
 				board,
 				row,
+				connectionsFit: Number.POSITIVE_INFINITY,
 				bus: bus.link(slot),
 				address: { host: "127.0.0.1", port },
 				handoff: null,

@@ -1,4 +1,7 @@
-import { LibraryClient, RawClient, waitFor } from "@shardcast/testkit";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { requestAllowance } from "@shardcast/bus";
+import { httpRequest, LibraryClient, RawClient, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { startShards, type TestShards, type TestShardsOptions } from "./harness.ts";
 
@@ -11,6 +14,58 @@ afterEach(async () => {
 	await running?.stop();
 	running = undefined;
 });
+
+describe("what the open files of the process allow", () => {
+	it("bounds clients, and connections that send nothing: one too many is told so at once, then cut, and there is room again when they go", async () => {
+		const cluster = await start({ parts: { connectionsFit: 3 } });
+		const { row, httpUrl } = cluster.shards[0];
+		expect([row.connectionsMax, row.socketsMax]).toEqual([3, 3 + requestAllowance]);
+		const clients = [await cluster.rawClient(), await cluster.rawClient(), await cluster.rawClient()];
+		await expect(cluster.rawClient()).rejects.toThrow(/503[\s\S]*shard_full/);
+		expect((await httpRequest(`${httpUrl}/api/publish`, { method: "POST", body: '{"data":1}' })).status).toBe(200);
+
+		const idle: Idle[] = [];
+		const fill = async (count: number) => idle.push(...(await Promise.all(Array.from({ length: count }, () => connectIdle(row.port)))));
+		await fill(requestAllowance);
+		expect(row.connections).toBe(row.socketsMax);
+		expect(idle.map(({ received }) => received())).toEqual(idle.map(() => ""));
+		// They stay, though they have been told.
+		await fill(32);
+		await waitFor(() => idle.filter(({ received }) => received().includes("shard_full")).length === 32, {
+			deadlineMs: 2000,
+			what: "32 that are told without having asked",
+		});
+		await fill(50);
+		await waitFor(() => idle.slice(-50).every(({ socket }) => socket.readableEnded || socket.destroyed), {
+			deadlineMs: 2000,
+			what: "the rest to be cut",
+		});
+		expect(row.connections).toBeLessThanOrEqual(row.socketsMax + 32);
+		expect(row.get("refused")).toBe(1 + 32 + 50);
+
+		for (const { socket } of idle) socket.destroy();
+		await clients[0]!.close();
+		await waitFor(() => row.connections === 2, { deadlineMs: 2000, what: "the two clients that are left" });
+		await cluster.rawClient();
+	});
+});
+
+interface Idle {
+	readonly socket: Socket;
+	received(): string;
+}
+
+/** A connection that sends nothing, and does not close when it is told to go. */
+async function connectIdle(port: number): Promise<Idle> {
+	const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+	let text = "";
+	socket.on("data", (chunk: Buffer) => {
+		text += chunk.toString("latin1");
+	});
+	socket.on("error", () => {});
+	await once(socket, "connect");
+	return { socket, received: () => text };
+}
 
 describe("what one client may do", () => {
 	it("1009: a frame above --max-payload closes its sender with a reason; one at the limit does not", async () => {

@@ -65,14 +65,14 @@ export class ClusterMemory {
 		row.restarts = process.incarnation - 1;
 		row.core = process.core ?? -1;
 		row.port = process.port;
-		row.connectionsMax = process.connectionsMax;
+		row.connectionsGiven = process.connectionsMax;
 		row.pid = process.pid;
 		row.state = ShardState.starting;
 	}
 
 	/** Holds at once, for the balancer that picks and the shard that takes. */
 	limitShards(connectionsMax: number): void {
-		for (const row of this.#board.rows()) row.connectionsMax = connectionsMax;
+		for (const row of this.#board.rows()) row.connectionsGiven = connectionsMax;
 	}
 
 	/**

@@ -174,6 +174,55 @@ describe("faults under load", () => {
 			await cluster.stop();
 		}
 	});
+
+	it("1,500 descriptors and 2,954 clients: as many as fit are served, the others answered 503, and a storm of reconnects kills nobody", {
+		timeout: 90_000,
+	}, async () => {
+		const cluster = await startCluster({ shards: 2, openFiles: 1500 });
+		const pids = await cluster.pids();
+		try {
+			// 200 descriptors of each shard are kept for all that is no client.
+			const fit = 2 * (1500 - 200);
+			const open = new Set<RawClient>();
+			const knock = async (count: number): Promise<number> => {
+				let refused = 0;
+				const one = async () => {
+					try {
+						open.add(await RawClient.open(cluster.url));
+					} catch (error) {
+						if (!/refused with 503/.test((error as Error).message)) throw error;
+						refused++;
+					}
+				};
+				for (let left = count; left > 0; left -= 200) await Promise.all(Array.from({ length: Math.min(200, left) }, one));
+				return refused;
+			};
+			expect(await knock(2954)).toBe(2954 - fit);
+			expect(open.size).toBe(fit);
+			expect(await cluster.health()).toMatchObject({ status: "degraded", connections: fit, maxConnections: fit });
+
+			// Those that were refused come again and again, while a third of the others lose their connections and come back.
+			for (let round = 0; round < 3; round++) {
+				for (const client of [...open].slice(0, 800)) {
+					client.socket.reset();
+					open.delete(client);
+				}
+				expect(await knock(1200), "400 too many").toBeGreaterThanOrEqual(400);
+			}
+			await knock(300);
+			expect(open.size).toBe(fit);
+			const scrape = await Scrape.of(cluster.httpUrl);
+			expect(scrape.sum("websocket_active_connections")).toBe(fit);
+			expect(scrape.sum("shardcast_shard_resident_bytes")).toBeGreaterThan(50_000_000);
+			expect(scrape.labels("process_open_fds", "process").sort()).toEqual(["balancer", "shard-0", "shard-1", "supervisor"]);
+			expect(scrape.sum("shardcast_websockets_opened_total") - scrape.sum("shardcast_websockets_closed_total")).toBe(fit);
+			expect(await cluster.pids(), "all of them live").toEqual(pids);
+			expect(cluster.log()).toMatch(/takes 1300 clients instead of 6000: it may not open more files/);
+			for (const client of open) client.socket.reset();
+		} finally {
+			await cluster.stop();
+		}
+	});
 });
 
 /** What a busy machine may add to a time. */

@@ -167,7 +167,7 @@ describe("open files", () => {
 		const wanted = { connections: 8000, connectionsPerShard: 4000, mode: "handoff" } as const;
 		expect(openFilesWarnings(wanted, limit(4200))).toEqual([]);
 		expect(openFilesWarnings(wanted, limit(4199))).toEqual([
-			"a process may open 4199 files, and a shard with 4000 connections needs 4200; raise it (ulimit -n, LimitNOFILE=) or give more --shards",
+			"a process may open 4199 files, and a shard with 4000 connections needs 4200; raise it (ulimit -n, LimitNOFILE=) or give more --shards; as it is, each takes 3999 clients and answers 503 to the others",
 		]);
 	});
 

@@ -12,7 +12,7 @@ function board(): Scoreboard {
 		const row = made.row(slot);
 		row.present = true;
 		row.state = ShardState.serving;
-		Object.assign(row, { pid: 100 + slot, core: slot === 0 ? 3 : -1, connections: 10 + slot, connectionsMax: 6000, restarts: slot });
+		Object.assign(row, { pid: 100 + slot, core: slot === 0 ? 3 : -1, connections: 10 + slot, connectionsGiven: 6000, restarts: slot });
 		row.set("ringBytes", 1000);
 		row.set("busDepthBytes", 250);
 		row.set("residentBytes", 50 * 1_048_576);

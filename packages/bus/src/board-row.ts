@@ -15,6 +15,12 @@ import {
 	shardTroubles,
 } from "./scoreboard-descriptor.ts";
 
+/**
+ * A request that is no WebSocket leaves soon and takes no client's place, so it may go to a shard that is full: otherwise nobody could
+ * publish to a full cluster. This bounds how many of them a shard has beyond its limit.
+ */
+export const requestAllowance = 64;
+
 const counterIndex = new Map<ShardCounter, number>(shardCounters.map(([name], index) => [name, index]));
 
 const supervisor = BoardLayout.supervisorPart >> 2;
@@ -81,10 +87,17 @@ export class BoardRow {
 		Atomics.store(this.#words, supervisor + SupervisorWord.core, value);
 	}
 
+	/** WebSockets that it takes: its part of `--max-connections`, or what its open files allow if that is less. */
 	get connectionsMax(): number {
+		const { connectionsGiven, connectionsFit } = this;
+		return connectionsFit > 0 && connectionsFit < connectionsGiven ? connectionsFit : connectionsGiven;
+	}
+
+	/** Its part of `--max-connections`. */
+	get connectionsGiven(): number {
 		return Atomics.load(this.#words, supervisor + SupervisorWord.connectionsMax);
 	}
-	set connectionsMax(value: number) {
+	set connectionsGiven(value: number) {
 		Atomics.store(this.#words, supervisor + SupervisorWord.connectionsMax, value);
 	}
 
@@ -218,6 +231,20 @@ export class BoardRow {
 	}
 	set epochSeen(value: number) {
 		Atomics.store(this.#words, shard + ShardWord.epochSeen, value);
+	}
+
+	/** Clients that the open files of its process allow; 0 = any number. */
+	get connectionsFit(): number {
+		return Atomics.load(this.#words, shard + ShardWord.connectionsFit);
+	}
+	set connectionsFit(value: number) {
+		Atomics.store(this.#words, shard + ShardWord.connectionsFit, value);
+	}
+
+	/** Connections of any kind that it may have open at once; Infinity = any number. */
+	get socketsMax(): number {
+		const { connectionsFit } = this;
+		return connectionsFit === 0 ? Number.POSITIVE_INFINITY : connectionsFit + requestAllowance;
 	}
 
 	/** What is wrong though the shard serves. */

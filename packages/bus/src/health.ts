@@ -94,7 +94,8 @@ function shardHealth(row: BoardRow, nowMs: number): ShardHealth {
 	let { status, reason } = memberHealth(row.state, row.get("heartbeatMs"), nowMs);
 	if (status === "healthy" && connections > utilisationMax * max) {
 		status = "degraded";
-		reason = `${percent(connections, max)} of its connections are in use`;
+		const why = max < row.connectionsGiven ? `; it could have ${row.connectionsGiven}, but may not open the files for them` : "";
+		reason = `${percent(connections, max)} of its connections are in use${why}`;
 	}
 	const { troubles } = row;
 	if (status === "healthy" && troubles.length > 0) {

@@ -1,7 +1,7 @@
 export { AddressTable } from "./address-table.ts";
 export { BalancerBlock, type BalancerSnapshot } from "./balancer-block.ts";
 export { type BalancerReading, type BoardReading, readBoard, type ShardReading } from "./board-reading.ts";
-export { BoardRow, type RowSnapshot } from "./board-row.ts";
+export { BoardRow, type RowSnapshot, requestAllowance } from "./board-row.ts";
 export { BusError, BusErrorCode } from "./bus-error.ts";
 export type { BusLink, VisitOrigin } from "./bus-link.ts";
 export { ClusterDirectory, type RunningClusters } from "./cluster-directory.ts";

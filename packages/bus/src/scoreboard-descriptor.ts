@@ -78,7 +78,10 @@ export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches
  * rings first and then swaps that number for 0, so that a waker who dies in between, or comes late, wipes no later sleep.
  */
 export const BellWord = { sleeping: 0 } as const;
-/** i32 words of a row's shard part. `epochSeen` is the membership epoch up to which the shard has taken up the others' rings. */
+/**
+ * i32 words of a row's shard part. `epochSeen` is the membership epoch up to which the shard has taken up the others' rings.
+ * `connectionsFit` is how many clients its process's limit of open files allows; 0 = there is no such limit.
+ */
 export const ShardWord = {
 	state: 0,
 	connections: 1,
@@ -87,6 +90,7 @@ export const ShardWord = {
 	proxiedSeen: 4,
 	troubles: 5,
 	epochSeen: 6,
+	connectionsFit: 7,
 } as const;
 
 /**

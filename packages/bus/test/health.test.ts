@@ -15,7 +15,7 @@ function board(): Scoreboard {
 		row.pid = 100 + slot;
 		row.core = slot;
 		row.port = 3002 + slot;
-		row.connectionsMax = 100;
+		row.connectionsGiven = 100;
 		row.set("heartbeatMs", nowMs - 500);
 	}
 	made.balancer.state = ShardState.serving;
@@ -55,6 +55,16 @@ describe("M6: healthReport", () => {
 		made.row(0).connections = 91;
 		expect(report(made).shards[0]).toMatchObject({ status: "degraded", reason: "91 % of its connections are in use", utilisation: 0.91 });
 		expect(report(made)).toMatchObject({ status: "degraded", reasons: ["shard 0: 91 % of its connections are in use"] });
+	});
+
+	it("a shard that may not open enough files has the limit that they allow, and says so when it is near", () => {
+		const made = board();
+		made.row(0).connectionsFit = 40;
+		made.row(0).connections = 36;
+		expect(report(made)).toMatchObject({ status: "healthy", maxConnections: 140 });
+		made.row(0).connections = 37;
+		const reason = "92 % of its connections are in use; it could have 100, but may not open the files for them";
+		expect(report(made).shards[0]).toMatchObject({ status: "degraded", max: 40, reason });
 	});
 
 	it("a cluster over 90 % says so", () => {
@@ -118,7 +128,7 @@ describe("M6: healthReport", () => {
 
 	it("a full shard with no limit at all is not taken for a division by zero", () => {
 		const made = board();
-		made.row(0).connectionsMax = 0;
+		made.row(0).connectionsGiven = 0;
 		expect(report(made).shards[0]).toMatchObject({ status: "healthy", utilisation: 0 });
 	});
 

@@ -12,6 +12,7 @@ import {
 	balancerCounters,
 	ClusterState,
 	HeaderWord,
+	requestAllowance,
 	Scoreboard,
 	ShardState,
 	ShardWord,
@@ -70,7 +71,7 @@ describe("Scoreboard", () => {
 	const rowWords: (keyof BoardRow & string)[] = [
 		"incarnation",
 		"core",
-		"connectionsMax",
+		"connectionsGiven",
 		"port",
 		"pid",
 		"restarts",
@@ -85,6 +86,7 @@ describe("Scoreboard", () => {
 		"handoffsReceived",
 		"webSockets",
 		"proxiedSeen",
+		"connectionsFit",
 	];
 
 	it("what one process writes to any word or counter, another one reads, and nothing else changes", () => {
@@ -104,6 +106,16 @@ describe("Scoreboard", () => {
 		for (const histogram of Object.values(read.row(63).histograms)) expect(histogram.read().count).toBe(0);
 		written.close();
 		read.close();
+	});
+
+	it("a row's limit is its part of --max-connections, or what its open files allow if that is less", () => {
+		const row = Scoreboard.inMemory(1).row(0);
+		row.connectionsGiven = 6000;
+		expect([row.connectionsMax, row.socketsMax]).toEqual([6000, Number.POSITIVE_INFINITY]);
+		row.connectionsFit = 1300;
+		expect([row.connectionsMax, row.socketsMax]).toEqual([1300, 1300 + requestAllowance]);
+		row.connectionsGiven = 1000;
+		expect([row.connectionsMax, row.socketsMax]).toEqual([1000, 1300 + requestAllowance]);
 	});
 
 	it("the balancer's block is read by all", () => {

@@ -16,6 +16,7 @@ export interface Libc {
 	accept4(fd: number, address: null, addressBytes: null, flags: number): number;
 	poll(descriptors: Int32Array, count: number, timeoutMs: number): number;
 	recv(fd: number, into: Uint8Array, bytes: number, flags: number): number;
+	send(fd: number, from: Uint8Array, bytes: number, flags: number): number;
 	setsockopt(fd: number, level: number, option: number, value: Int32Array, valueBytes: number): number;
 	fcntl(fd: number, command: number, argument: number): number;
 	ioctl(fd: number, request: number, value: Int32Array): number;
@@ -82,6 +83,7 @@ function bind(koffi: typeof import("koffi")): Libc {
 		accept4: library.func("int accept4(int fd, void *address, void *addressBytes, int flags)"),
 		poll: library.func("int poll(void *descriptors, unsigned long count, int timeoutMs)"),
 		recv: library.func("int64_t recv(int fd, void *into, size_t bytes, int flags)"),
+		send: library.func("int64_t send(int fd, void *from, size_t bytes, int flags)"),
 		setsockopt: library.func("int setsockopt(int fd, int level, int option, void *value, uint32_t bytes)"),
 		// fcntl, ioctl and prctl are variadic in C; on both architectures Linux passes such arguments like any others.
 		fcntl: library.func("int fcntl(int fd, int command, long argument)"),

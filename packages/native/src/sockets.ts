@@ -16,6 +16,17 @@ export function peek(fd: number, into: Uint8Array): number {
 	throwErrno("recv");
 }
 
+/**
+ * Says a last word on a connection and closes it at once, without waiting for the peer: for a process that has no descriptor to spare.
+ * What has arrived is read and thrown away first (as much as `scratch` holds), since closing with bytes unread would reset the connection
+ * and might cut the word off. What the socket does not take at once is lost.
+ */
+export function sayAndClose(fd: number, word: Uint8Array, scratch: Uint8Array): void {
+	libc().recv(fd, scratch, scratch.length, Linux.MSG_DONTWAIT);
+	libc().send(fd, word, word.length, Linux.MSG_DONTWAIT | Linux.MSG_NOSIGNAL);
+	closeDescriptor(fd);
+}
+
 /** A `struct sockaddr_in` or `sockaddr_in6`: family u16, port, then the address at 4 or, behind the flow label, at 8. */
 const socketAddress = new Uint8Array(28);
 const socketAddressBytes = new Uint32Array(1);

@@ -12,6 +12,8 @@ export interface ClusterOptions {
 	/** Further flags of `shardcast multi`, as on a command line. */
 	readonly flags?: readonly string[];
 	readonly env?: Readonly<Record<string, string | undefined>>;
+	/** Files that each of its processes may have open. */
+	readonly openFiles?: number;
 	/** How long until every shard must serve (20 s). */
 	readonly readyMs?: number;
 }
@@ -131,7 +133,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 	const balancerPort = basePort + shards + sparePorts;
 	const ports = ["--base-port", String(basePort), "--lb-addr", `127.0.0.1:${balancerPort}`];
 	const args = ["multi", "--shards", String(shards), ...ports, ...(options.flags ?? [])];
-	const process = await ManagedProcess.start(bin, args, options.env === undefined ? {} : { env: options.env });
+	const { env, openFiles } = options;
+	const process = await ManagedProcess.start(bin, args, {
+		...(env === undefined ? {} : { env }),
+		...(openFiles === undefined ? {} : { openFiles }),
+	});
 	const cluster = new Cluster(process, basePort, balancerPort);
 	try {
 		await cluster.ready(options.readyMs ?? 20_000);

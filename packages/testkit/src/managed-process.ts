@@ -13,6 +13,8 @@ export interface ProcessOptions {
 	readonly env?: Readonly<Record<string, string | undefined>>;
 	readonly cwd?: string;
 	readonly nodeArguments?: readonly string[];
+	/** Files that it, and each of its children, may have open. */
+	readonly openFiles?: number;
 }
 
 /** How much of the end of the output is kept; what was before is dropped. */
@@ -52,7 +54,9 @@ export class ManagedProcess {
 		const env: NodeJS.ProcessEnv = {};
 		for (const [name, value] of Object.entries(process.env)) if (!name.startsWith("SHARDCAST_")) env[name] = value;
 		Object.assign(env, options.env);
-		const child = spawn(process.execPath, [...(options.nodeArguments ?? []), entry, ...args], {
+		const limited = options.openFiles === undefined ? [] : ["/bin/sh", "-c", `ulimit -n ${options.openFiles}; exec "$0" "$@"`];
+		const [command, ...rest] = [...limited, process.execPath, ...(options.nodeArguments ?? []), entry, ...args];
+		const child = spawn(command!, rest, {
 			env,
 			stdio: ["ignore", "pipe", "pipe"],
 			...(options.cwd === undefined ? {} : { cwd: options.cwd }),

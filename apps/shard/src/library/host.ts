@@ -3,6 +3,7 @@ import {
 	boardMetrics,
 	type Config,
 	checkRoute,
+	clientsThatFit,
 	EventLog,
 	type Log,
 	MetricsCollector,
@@ -53,7 +54,7 @@ export class Host {
 		row.core = -1;
 		row.incarnation = 1;
 		row.pid = process.pid;
-		row.connectionsMax = config.maxConnections;
+		row.connectionsGiven = config.maxConnections;
 		this.metrics = new MetricsCollector({ sources: () => [], board: () => readBoard(this.#board), own: this.#own });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
@@ -72,6 +73,7 @@ export class Host {
 			config,
 			board: this.#board,
 			row,
+			connectionsFit: clientsThatFit(),
 			bus,
 			ingest: this.#ingest,
 			address: parseAddress(config.addr),
@@ -89,7 +91,7 @@ export class Host {
 
 	/** Brings the settings into force that can change while it runs. */
 	reload(config: Config): void {
-		this.#board.row(0).connectionsMax = config.maxConnections;
+		this.#board.row(0).connectionsGiven = config.maxConnections;
 		this.shard.reload(config);
 	}
 

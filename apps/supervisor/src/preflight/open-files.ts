@@ -1,7 +1,4 @@
-import { openFilesLimit } from "@shardcast/service";
-
-/** Descriptors of a process beside its connections: files, pipes, rings, the listener, requests that come and go. */
-const otherFiles = 200;
+import { openFilesLimit, reservedDescriptors } from "@shardcast/service";
 
 export interface FilesWanted {
 	/** Of the cluster. */
@@ -20,11 +17,13 @@ export function openFilesWarnings(wanted: FilesWanted, limitsPath?: string): str
 		warnings.push(`a process may open ${most} files, and ${who} needs ${needed}; raise it (ulimit -n, LimitNOFILE=) or ${orElse}`);
 	};
 	const { connections, connectionsPerShard, mode } = wanted;
-	check(connectionsPerShard + otherFiles, `a shard with ${connectionsPerShard} connections`, "give more --shards");
+	const clients = Math.max(1, most - reservedDescriptors);
+	const orElse = `give more --shards; as it is, each takes ${clients} clients and answers 503 to the others`;
+	check(connectionsPerShard + reservedDescriptors, `a shard with ${connectionsPerShard} connections`, orElse);
 	if (mode === "proxy") {
-		const fits = Math.max(0, Math.floor((most - otherFiles) / 2));
+		const fits = Math.max(0, Math.floor((most - reservedDescriptors) / 2));
 		const who = `the balancer, which in proxy mode holds both ends of ${connections} connections,`;
-		check(2 * connections + otherFiles, who, `lower --max-connections to ${fits}: from there on it answers 503`);
+		check(2 * connections + reservedDescriptors, who, `lower --max-connections to ${fits}: from there on it answers 503`);
 	}
 	return warnings;
 }

@@ -1,5 +1,5 @@
-import { statSync } from "node:fs";
 import type { Registry } from "prom-client";
+import { openFiles } from "../open-files-limit.ts";
 import type { MetricDescriptor, MetricValues, ReadMetric } from "./metric.ts";
 import { loadPromClient } from "./prom-client.ts";
 import { readValues } from "./read-values.ts";
@@ -66,20 +66,15 @@ async function defaultRegistry(process: string): Promise<Registry> {
 	registry.setDefaultLabels({ process });
 	collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: delayResolutionMs });
 	for (const { name } of registry.getMetricsAsArray()) if (leftOut.some((pattern) => pattern.test(name))) registry.removeSingleMetric(name);
-	if (openFiles() > 0) {
+	if (openFiles() !== null) {
 		new Gauge({
 			name: "process_open_fds",
 			help: "Number of open file descriptors.",
 			registers: [registry],
 			collect() {
-				this.set(openFiles());
+				this.set(openFiles() ?? 0);
 			},
 		});
 	}
 	return registry;
-}
-
-/** Linux 6.2 and later count them in the directory's size: one system call, where prom-client lists them all. Before that 0. */
-function openFiles(): number {
-	return statSync("/proc/self/fd", { throwIfNoEntry: false })?.size ?? 0;
 }
