@@ -89,6 +89,9 @@ export class HeadParser {
 	/** The Origin's value, without white space around it; -1 when there is none. */
 	originStart = -1;
 	originEnd = -1;
+	/** The same of the Host. */
+	hostStart = -1;
+	hostEnd = -1;
 	/** -1 when there is no Content-Length. */
 	contentLength = -1;
 	/** The body comes in chunks. */
@@ -102,7 +105,6 @@ export class HeadParser {
 	#mark = 0;
 	#field: Field = Field.other;
 	#lines = 0;
-	#hosts = 0;
 	#upgrade = false;
 	#connection = false;
 	/** Of the first key and the first version, the only ones that a shard looks at: whether they are right. */
@@ -126,6 +128,8 @@ export class HeadParser {
 		this.status = HeadStatus.incomplete;
 		this.originStart = -1;
 		this.originEnd = -1;
+		this.hostStart = -1;
+		this.hostEnd = -1;
 		this.contentLength = -1;
 		this.isChunked = false;
 		this.problem = "";
@@ -133,7 +137,6 @@ export class HeadParser {
 		this.#at = 0;
 		this.#mark = 0;
 		this.#lines = 0;
-		this.#hosts = 0;
 		this.#upgrade = false;
 		this.#connection = false;
 		this.#key = null;
@@ -208,7 +211,7 @@ export class HeadParser {
 					break;
 				default:
 					if (byte !== Byte.lf) state = this.#broken("a line does not end in CR LF");
-					else if (this.#hosts === 0 && this.minorVersion === 1) state = this.#broken("there is no Host");
+					else if (this.hostStart < 0 && this.minorVersion === 1) state = this.#broken("there is no Host");
 					else if (this.isUpgrade && (this.isChunked || this.contentLength > 0)) state = this.#broken("an upgrade has no body");
 					else state = State.done;
 			}
@@ -231,7 +234,9 @@ export class HeadParser {
 		while (to > from && isBlank(bytes[to - 1])) to--;
 		switch (this.#field) {
 			case Field.host:
-				if (++this.#hosts > 1) this.#broken("there is more than one Host");
+				if (this.hostStart >= 0) this.#broken("there is more than one Host");
+				this.hostStart = from;
+				this.hostEnd = to;
 				break;
 			case Field.origin:
 				if (this.originStart >= 0) this.#broken("there is more than one Origin");

@@ -1,6 +1,13 @@
 import type { Socket } from "node:net";
 import type { BalancerCounter } from "@shardcast/bus";
-import type { AddressKey, ConnectionRates, LimitAudit } from "@shardcast/service";
+import {
+	type AddressKey,
+	type AllowedOrigins,
+	allowedOrigins,
+	type ConnectionRates,
+	type LimitAudit,
+	originAllowed,
+} from "@shardcast/service";
 import { monotonicMs } from "@shardcast/wire";
 import type { Answers } from "./answers.ts";
 import { DeadlineSet } from "./deadline-set.ts";
@@ -21,7 +28,7 @@ export class Reception {
 	readonly rates: ConnectionRates;
 	readonly #answers: Answers;
 	readonly #audit: Pick<LimitAudit, "refused">;
-	#allowedOrigins: ReadonlySet<string> = new Set();
+	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
 
 	constructor(options: {
 		readonly count: (counter: BalancerCounter, amount: number) => void;
@@ -38,8 +45,7 @@ export class Reception {
 	}
 
 	set allowedOrigins(origins: readonly string[]) {
-		const listed = origins.includes("*") ? [] : origins;
-		this.#allowedOrigins = new Set(listed.map((origin) => origin.toLowerCase().replace(/\/+$/, "")));
+		this.#allowedOrigins = allowedOrigins(origins);
 	}
 
 	/** Connections that are being answered. */
@@ -58,9 +64,10 @@ export class Reception {
 	 */
 	judge(head: HeadParser, bytes: Buffer, address: () => AddressKey): Refusal | null {
 		if (head.minorVersion === 0) return Refusals.oldVersion;
-		if (this.#allowedOrigins.size > 0 && head.originStart >= 0) {
-			const origin = bytes.toString("latin1", head.originStart, head.originEnd).toLowerCase();
-			if (!this.#allowedOrigins.has(origin)) return Refusals.forbidden;
+		if (head.originStart >= 0) {
+			const origin = bytes.toString("latin1", head.originStart, head.originEnd);
+			const host = bytes.toString("latin1", head.hostStart, head.hostEnd);
+			if (!originAllowed(origin, host, this.#allowedOrigins)) return Refusals.forbidden;
 		}
 		return head.isUpgrade && !this.rates.isOff ? this.#overRate(address()) : null;
 	}

@@ -33,7 +33,7 @@ export const Refusals = {
 	forbidden: {
 		status: "403 Forbidden",
 		code: "origin_not_allowed",
-		message: "pages of this origin may not connect",
+		message: "pages of this origin may not connect here: it is not this server's own, and not in --allowed-origins",
 		counter: "refusedForbidden",
 		retryAfterSeconds: 0,
 	},

@@ -258,14 +258,32 @@ export function doorContract(mode: Mode): void {
 			expect(counter("refusedBadRequest")).toBe(1);
 		});
 
-		it("answers 403 to pages of other origins, and lets programs in, which have none", async () => {
-			await start({ config: { allowedOrigins: ["https://Good.example/"] } });
-			const get = (origin: string | null) =>
-				httpRequest(`${rig.url}/`, { headers: origin === null ? {} : { Origin: origin } }).then(({ status }) => status);
-			expect(await Promise.all([get("https://good.example"), get(null), get("https://evil.example"), get("null")])).toEqual([
-				200, 200, 403, 403,
-			]);
-			expect(counter("refusedForbidden")).toBe(2);
+		it("answers 403 to pages of other origins, and lets its own pages, those listed and programs in, which have none", async () => {
+			await start({ config: { allowedOrigins: ["https://good.example"] } });
+			const get = (origin: string | null, host = new URL(rig.url).host) =>
+				httpRequest(`${rig.url}/`, { headers: { Host: host, ...(origin === null ? {} : { Origin: origin }) } }).then(
+					({ status }) => status,
+				);
+			const letIn = [
+				get(null),
+				get("https://good.example"),
+				get("https://GOOD.example"),
+				get("http://localhost:5173"),
+				get(rig.url),
+				get("https://trade.example", "trade.example"),
+				get("http://trade.example", "Trade.example:80"),
+				get("http://[2001:db8::1]:81", "[2001:db8::1]:81"),
+			];
+			expect(await Promise.all(letIn)).toEqual(letIn.map(() => 200));
+			const refused = [
+				get("https://evil.example"),
+				get("null"),
+				get("http://127.evil.example"),
+				get("http://trade.example:8080", "trade.example"),
+				get("http://localhost:5173", "trade.example"),
+			];
+			expect(await Promise.all(refused)).toEqual(refused.map(() => 403));
+			expect(counter("refusedForbidden")).toBe(refused.length);
 		});
 
 		it("M6: answers /health, /ready and /metrics itself, and closes, since the next request may be a shard's", async () => {

@@ -53,6 +53,12 @@ export function refusal(code: RefusalCode, message: string, options: RefusalOpti
 	};
 }
 
+/** To a page of another site, with what its owner can do about it. */
+export function originRefused({ origin, host }: { readonly origin: string; readonly host: string }): HttpReply {
+	const page = `pages of ${origin.slice(0, 200)} may not use ${host === "" ? "this server" : host.slice(0, 200)}`;
+	return refusal("origin_not_allowed", `${page}: list the origin in --allowed-origins`);
+}
+
 export function json(status: number, value: unknown, options: { readonly close: boolean }): HttpReply {
 	return { status, body: jsonText(value), headers: {}, close: options.close };
 }

@@ -1,5 +1,4 @@
-import { type Config, secretMatches } from "@shardcast/service";
-import { normalizeOrigins } from "./origin.ts";
+import { type AllowedOrigins, allowedOrigins, type Config, secretMatches } from "@shardcast/service";
 
 /**
  * The settings of a shard that may change while it serves. Its parts look them up at each use, so that a new one holds from the
@@ -9,7 +8,7 @@ export class LiveSettings {
 	#config: Config;
 	/** The least that any client that may still be here was let in with. */
 	#bufferedBytesLeast: number;
-	#allowedOrigins: readonly string[] = [];
+	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
 	#isKey: ((given: string) => boolean) | null = null;
 
 	constructor(config: Config) {
@@ -19,14 +18,15 @@ export class LiveSettings {
 	}
 
 	change(config: Config): void {
-		const { apiKey, allowedOrigins } = config;
+		const { apiKey } = config;
 		this.#config = config;
 		this.#bufferedBytesLeast = Math.min(this.#bufferedBytesLeast, config.maxBufferedBytes);
-		this.#allowedOrigins = normalizeOrigins(allowedOrigins);
+		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
 		this.#isKey = apiKey === undefined ? null : (given) => secretMatches(given, apiKey);
 	}
 
-	get allowedOrigins(): readonly string[] {
+	/** Beside the server's own. */
+	get allowedOrigins(): AllowedOrigins {
 		return this.#allowedOrigins;
 	}
 

@@ -1,7 +1,8 @@
+import { type AllowedOrigins, originAllowed } from "@shardcast/service";
 import type { Counters } from "./counters.ts";
-import { type HttpReply, json, refusal, stopping } from "./http-reply.ts";
+import { preflight, readableBy } from "./cross-origin.ts";
+import { type HttpReply, json, originRefused, refusal, stopping } from "./http-reply.ts";
 import type { Incoming, Settled } from "./incoming.ts";
-import { originAllowed } from "./origin.ts";
 import type { PublishRate } from "./publish-rate.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
 
@@ -14,6 +15,7 @@ export interface PublishHead {
 	readonly authorization: string;
 	readonly apiKey: string;
 	readonly origin: string;
+	readonly host: string;
 	/** Of the client, behind a trusted proxy as well. */
 	readonly address: string;
 }
@@ -23,7 +25,7 @@ export interface PublishApiParts {
 	readonly rate: Pick<PublishRate, "take">;
 	readonly counters: Counters;
 	readonly payloadBytesMax: number;
-	readonly allowedOrigins: readonly string[];
+	readonly allowedOrigins: AllowedOrigins;
 	/** Null = open: anybody may publish. */
 	readonly isKey: ((given: string) => boolean) | null;
 	/** `monotonicMs`. */
@@ -54,23 +56,44 @@ export class PublishApi {
 		this.#draining = true;
 	}
 
-	/** Why a body is not even read; null = read it. */
+	/** The answer for which no body is needed; null = read it. */
 	judge(head: PublishHead): HttpReply | null {
-		const { allowedOrigins, isKey } = this.#parts;
-		if (head.method !== "post") return refusal("method_not_allowed", "publish with POST", { headers: { Allow: "POST" } });
+		if (!originAllowed(head.origin, head.host, this.#parts.allowedOrigins)) return originRefused(head);
+		const reply = this.#judge(head);
+		return reply === null ? null : readableBy(head.origin, reply);
+	}
+
+	#judge(head: PublishHead): HttpReply | null {
+		const { isKey } = this.#parts;
+		if (head.method === "options") return preflight();
+		if (head.method !== "post") return refusal("method_not_allowed", "publish with POST", { headers: { Allow: "POST, OPTIONS" } });
 		if (this.#draining) return stopping();
-		if (!originAllowed(head.origin, allowedOrigins)) return refusal("origin_not_allowed", "pages of this origin may not publish here");
 		if (isKey !== null && !isKey(keyFrom(head)))
 			return refusal("unauthorized", "publishing needs the key: send it as X-API-Key or Authorization: Bearer", {
 				keepOpen: true,
 				headers: { "WWW-Authenticate": "Bearer" },
 			});
-		if (Number(head.contentLength) > this.bodyBytesMax) return this.bodyTooLarge();
+		if (Number(head.contentLength) > this.bodyBytesMax) return this.#bodyTooLarge();
 		return null;
 	}
 
 	/** The whole body is there. One that was on its way when the drain began is still taken. */
 	publish(head: PublishHead, body: Uint8Array): HttpReply | Promise<HttpReply> {
+		const reply = this.#publish(head, body);
+		return reply instanceof Promise ? reply.then((later) => readableBy(head.origin, later)) : readableBy(head.origin, reply);
+	}
+
+	/** The body turned out to be longer than any that could be taken. */
+	bodyTooLarge(head: PublishHead): HttpReply {
+		return readableBy(head.origin, this.#bodyTooLarge());
+	}
+
+	/** More bodies are being read than there is room for. */
+	busy(head: PublishHead): HttpReply {
+		return readableBy(head.origin, refusal("unavailable", "too many publishes at once; try again"));
+	}
+
+	#publish(head: PublishHead, body: Uint8Array): HttpReply | Promise<HttpReply> {
 		const { rate, nowMs, counters, payloadBytesMax, incoming } = this.#parts;
 		if (!rate.take(head.address, nowMs())) {
 			counters.add("rateLimited", 1);
@@ -105,15 +128,9 @@ export class PublishApi {
 		}
 	}
 
-	/** The body turned out to be longer than any that could be taken. */
-	bodyTooLarge(): HttpReply {
+	#bodyTooLarge(): HttpReply {
 		const { payloadBytesMax } = this.#parts;
 		return refusal("too_large", `the body is longer than ${this.bodyBytesMax} bytes; a message has at most ${payloadBytesMax}`);
-	}
-
-	/** More bodies are being read than there is room for. */
-	busy(): HttpReply {
-		return refusal("unavailable", "too many publishes at once; try again");
 	}
 
 	#payloadTooLarge(bytes: number): HttpReply {

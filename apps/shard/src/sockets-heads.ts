@@ -7,6 +7,7 @@ export function upgradeHead(request: HttpRequest): UpgradeHead {
 	return {
 		query: request.getQuery() ?? "",
 		origin: request.getHeader("origin"),
+		host: request.getHeader("host"),
 		...handshake(request),
 	};
 }

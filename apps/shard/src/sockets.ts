@@ -325,6 +325,7 @@ export class Sockets implements TopicPublisher {
 			authorization: request.getHeader("authorization"),
 			apiKey: request.getHeader("x-api-key"),
 			origin: request.getHeader("origin"),
+			host: request.getHeader("host"),
 			address: handlers.proxiedAddress(forwardedHead(request)) ?? remoteAddress(response),
 		};
 		const refused = publish.judge(head);
@@ -339,8 +340,8 @@ export class Sockets implements TopicPublisher {
 				if (reply instanceof Promise) void this.#app.later(response, reply, isGone, (later) => sendReply(response, later));
 				else sendReply(response, reply);
 			},
-			tooLong: () => sendReply(response, publish.bodyTooLarge()),
-			busy: () => sendReply(response, publish.busy()),
+			tooLong: () => sendReply(response, publish.bodyTooLarge(head)),
+			busy: () => sendReply(response, publish.busy(head)),
 		});
 	}
 }

@@ -1,6 +1,6 @@
+import { type AllowedOrigins, originAllowed } from "@shardcast/service";
 import { type ChannelList, channelList, everybody } from "@shardcast/wire";
-import { type HttpReply, refusal, stopping } from "./http-reply.ts";
-import { originAllowed } from "./origin.ts";
+import { type HttpReply, originRefused, refusal, stopping } from "./http-reply.ts";
 
 /** What makes a request one for a WebSocket. Header values are as sent, "" when absent. */
 export interface Handshake {
@@ -15,18 +15,18 @@ export interface Handshake {
 export interface UpgradeHead extends Handshake {
 	readonly query: string;
 	readonly origin: string;
+	readonly host: string;
 }
 
 export interface UpgradeRules {
-	readonly allowedOrigins: readonly string[];
+	readonly allowedOrigins: AllowedOrigins;
 	readonly draining: boolean;
 }
 
 /** The channels that the client asks for, or why it may not connect. Whether there is room for it is not looked at here. */
 export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): { readonly channels: ChannelList } | { readonly refused: HttpReply } {
 	if (rules.draining) return { refused: stopping() };
-	if (!originAllowed(head.origin, rules.allowedOrigins))
-		return { refused: refusal("origin_not_allowed", `pages of ${head.origin.slice(0, 200)} may not connect here`) };
+	if (!originAllowed(head.origin, head.host, rules.allowedOrigins)) return { refused: originRefused(head) };
 	const refused = judgeHandshake(head);
 	if (refused !== null) return { refused };
 	try {

@@ -38,7 +38,7 @@ beforeAll(() => {
 	app = App();
 	app.ws("/*", {
 		upgrade: (response, request) => {
-			const judged = judgeUpgrade(upgradeHead(request), { allowedOrigins: [], draining: false });
+			const judged = judgeUpgrade(upgradeHead(request), { allowedOrigins: new Set(["*"]), draining: false });
 			response.end(describeRequest(request, !("refused" in judged) ? "upgrade" : judged.refused.status === 426 ? "plain" : "refused"));
 		},
 	});

@@ -100,6 +100,27 @@ describe("POST /api/publish", () => {
 		expect(client.texts()).toEqual(["header", "bearer"]);
 	});
 
+	it("204: OPTIONS for a page whose origin is allowed; 403 for others, which may not publish either", async () => {
+		const cluster = await start({ config: { allowedOrigins: ["https://ours.example"] } });
+		const one = (method: string, origin: string, body = "") =>
+			`${method} /api/publish HTTP/1.1\r\nHost: a\r\nOrigin: ${origin}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+		const page = raw(cluster, one("OPTIONS", "https://ours.example"));
+		await waitFor(() => page.received().endsWith("\r\n\r\n"), { deadlineMs: 2000, what: "the first answer" });
+		expect(page.received()).toMatch(/^HTTP\/1.1 204 No Content\r\n/);
+		expect(page.received()).toMatch(/\r\nAccess-Control-Allow-Origin: https:\/\/ours.example\r\n/);
+		expect(page.received()).not.toMatch(/^Content-/m);
+		page.socket.write(one("POST", "https://ours.example", '{"data":1}'));
+		await waitFor(() => page.received().includes('{"result":{}}'), { deadlineMs: 2000, what: "the answer on the same connection" });
+		page.socket.destroy();
+		for (const method of ["OPTIONS", "POST"]) {
+			const other = raw(cluster, one(method, "https://theirs.example", '{"data":1}'));
+			await other.ended;
+			expect(other.received()).toMatch(/^HTTP\/1.1 403 /);
+			expect(other.received()).not.toMatch(/Access-Control/);
+		}
+		expect(cluster.shards[0].row.get("messagesIn")).toBe(1);
+	});
+
 	it("413: a message that is too long, a body that is announced too long, a body that turns out too long", async () => {
 		const cluster = await start({ config: { maxPayloadBytes: 1000 } });
 		expect((await post(cluster, `{"data":"${"x".repeat(1000)}"}`)).status).toBe(200);

@@ -1,5 +1,5 @@
 import { Scoreboard } from "@shardcast/bus";
-import { RateTable, shuttingDown } from "@shardcast/service";
+import { allowedOrigins, RateTable, shuttingDown } from "@shardcast/service";
 import { type ChannelList, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { PublishOutcome } from "../src/incoming.ts";
@@ -21,7 +21,7 @@ function setup(changes: Partial<PublishApiParts> = {}, outcome: PublishOutcome =
 		rate: new PublishRate(RateTable.inMemory(), 0),
 		counters: row,
 		payloadBytesMax: 100,
-		allowedOrigins: [],
+		allowedOrigins: allowedOrigins([]),
 		isKey: null,
 		nowMs: () => clock.ms,
 		...changes,
@@ -37,6 +37,7 @@ const head: PublishHead = {
 	authorization: "",
 	apiKey: "",
 	origin: "",
+	host: "trade.example",
 	address: "10.0.0.1",
 };
 const error = (body: string) => (JSON.parse(body) as { error: { code: string; message: string } }).error;
@@ -68,15 +69,56 @@ describe("POST /api/publish", () => {
 	});
 
 	it("403: keeps out pages of other origins", () => {
-		const { api } = setup({ allowedOrigins: ["https://ours.example"] });
+		const open = setup().api;
+		expect(open.judge(head), "a program sends no origin").toBeNull();
+		for (const origin of ["http://trade.example", "https://trade.example"]) expect(open.judge({ ...head, origin }), origin).toBeNull();
+		// As text/plain a browser sends it without asking first.
+		for (const origin of ["https://theirs.example", "null", "http://trade.example:8080"])
+			expect(open.judge({ ...head, origin, contentType: "text/plain" })?.status, origin).toBe(403);
+		const { api } = setup({ allowedOrigins: allowedOrigins(["https://ours.example"]) });
 		expect(api.judge({ ...head, origin: "https://theirs.example" })?.status).toBe(403);
 		expect(api.judge({ ...head, origin: "https://ours.example" })).toBeNull();
-		expect(api.judge(head), "a program sends no origin").toBeNull();
+	});
+
+	it("204: a browser that asks for an allowed page may send JSON and a key; every answer to the page says that it may be read", async () => {
+		const origin = "https://ours.example";
+		const { api } = setup({ allowedOrigins: allowedOrigins([origin]), isKey: (given) => given === "secret-key" });
+		expect(api.judge({ ...head, method: "options", origin })).toEqual({
+			status: 204,
+			body: "",
+			close: false,
+			headers: {
+				Allow: "POST, OPTIONS",
+				"Access-Control-Allow-Methods": "POST",
+				"Access-Control-Allow-Headers": "Content-Type, X-API-Key, Authorization",
+				"Access-Control-Max-Age": "600",
+				"Access-Control-Allow-Origin": origin,
+				"Access-Control-Expose-Headers": "Retry-After",
+				Vary: "Origin",
+			},
+		});
+		const page = { ...head, origin };
+		const answers = [
+			api.judge(page),
+			api.judge({ ...page, method: "get" }),
+			api.judge({ ...page, apiKey: "secret-key", contentLength: "1e9" }),
+			await api.publish(page, json({ data: 1 })),
+			await api.publish(page, json({})),
+			api.bodyTooLarge(page),
+			api.busy(page),
+		];
+		expect(answers.map((answer) => answer?.status)).toEqual([401, 405, 413, 200, 400, 413, 503]);
+		for (const answer of answers) expect(answer?.headers).toMatchObject({ "Access-Control-Allow-Origin": origin, Vary: "Origin" });
+		// Not to others, nor to programs.
+		const foreign = api.judge({ ...page, method: "options", origin: "https://theirs.example" });
+		for (const reply of [foreign, await api.publish(head, json({ data: 1 }))])
+			expect(Object.keys(reply!.headers)).not.toContain("Access-Control-Allow-Origin");
+		expect(api.judge({ ...head, method: "options" })).toMatchObject({ status: 204, headers: { Allow: "POST, OPTIONS" } });
 	});
 
 	it("405: takes nothing but POST", () => {
 		const { api } = setup();
-		expect(api.judge({ ...head, method: "get" })).toMatchObject({ status: 405, headers: { Allow: "POST" } });
+		expect(api.judge({ ...head, method: "get" })).toMatchObject({ status: 405, headers: { Allow: "POST, OPTIONS" } });
 	});
 
 	it("413: by the announced length before a byte is read, by the message's own length afterwards", async () => {

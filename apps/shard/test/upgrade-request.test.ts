@@ -1,11 +1,19 @@
-import { shuttingDown } from "@shardcast/service";
+import { allowedOrigins, shuttingDown } from "@shardcast/service";
 import { describe, expect, it } from "vitest";
 import { proxiedAddress } from "../src/client-address.ts";
-import { normalizeOrigins } from "../src/origin.ts";
 import { channelsOf, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../src/upgrade-request.ts";
 
-const head: UpgradeHead = { query: "", origin: "", upgrade: "websocket", connection: "Upgrade", version: "13", hasBody: false };
-const rules: UpgradeRules = { allowedOrigins: [], draining: false };
+const head: UpgradeHead = {
+	query: "",
+	origin: "",
+	host: "trade.example:3005",
+	upgrade: "websocket",
+	connection: "Upgrade",
+	version: "13",
+	hasBody: false,
+};
+const rules: UpgradeRules = { allowedOrigins: allowedOrigins([]), draining: false };
+const listed = allowedOrigins(["https://ours.example"]);
 const statusOf = (changes: Partial<UpgradeHead>, more: Partial<UpgradeRules> = {}) => {
 	const outcome = judgeUpgrade({ ...head, ...changes }, { ...rules, ...more });
 	return "refused" in outcome ? outcome.refused.status : 101;
@@ -26,7 +34,8 @@ describe("an upgrade request", () => {
 		["an empty name among others", { query: "channels=a,,b" }, {}, 400],
 		["a name that is too long", { query: `channels=${"x".repeat(256)}` }, {}, 400],
 		["too many channels", { query: `channels=${Array.from({ length: 33 }, (_, index) => `c${index}`).join(",")}` }, {}, 400],
-		["a page of another origin", { origin: "https://theirs.example" }, { allowedOrigins: ["https://ours.example"] }, 403],
+		["a page of another origin", { origin: "https://theirs.example" }, {}, 403],
+		["a page of another origin than those listed", { origin: "https://theirs.example" }, { allowedOrigins: listed }, 403],
 		["no wish to upgrade", { upgrade: "" }, {}, 426],
 		["another wish", { upgrade: "websockets, h2c" }, {}, 426],
 		["no word of it in Connection", { connection: "keep-alive" }, {}, 426],
@@ -49,13 +58,16 @@ describe("an upgrade request", () => {
 		expect(outcome.refused.headers["Retry-After"]).toBe(String(retryAfterSeconds));
 	});
 
-	it("lets pages of allowed origins through, however they are written in the settings", () => {
-		const allowedOrigins = normalizeOrigins(["https://Ours.example/", "http://localhost:3000"]);
-		for (const origin of ["https://ours.example", "https://OURS.example", "http://localhost:3000", ""])
-			expect(statusOf({ origin }, { allowedOrigins })).toBe(101);
-		for (const origin of ["http://ours.example", "https://ours.example.evil", "null"])
-			expect(statusOf({ origin }, { allowedOrigins })).toBe(403);
-		expect(statusOf({ origin: "https://theirs.example" }, { allowedOrigins: ["https://ours.example", "*"] })).toBe(101);
+	it("lets programs, its own pages and those that are listed through, and says to the others what to do", () => {
+		for (const origin of ["", "http://trade.example:3005"]) expect(statusOf({ origin })).toBe(101);
+		for (const origin of ["https://ours.example", "https://OURS.example", "http://trade.example:3005", ""])
+			expect(statusOf({ origin }, { allowedOrigins: listed })).toBe(101);
+		for (const origin of ["http://ours.example", "https://ours.example.evil", "null", "http://trade.example"])
+			expect(statusOf({ origin }, { allowedOrigins: listed })).toBe(403);
+		expect(statusOf({ origin: "https://theirs.example" }, { allowedOrigins: allowedOrigins(["https://ours.example", "*"]) })).toBe(101);
+		expect(judgeUpgrade({ ...head, origin: "null" }, rules)).toMatchObject({
+			refused: { body: expect.stringContaining("pages of null may not use trade.example:3005: list the origin in --allowed-origins") },
+		});
 	});
 });
 

@@ -188,6 +188,12 @@ describe("who may see the console", () => {
 			await own.close();
 			await expect(LibraryClient.open(feed, upgrade("http://evil.example", authority))).rejects.toThrow(/403/);
 			await expect(LibraryClient.open(feed, upgrade("http://evil.example", "evil.example"))).rejects.toThrow(/403/);
+			// Names that look like this machine and that anybody can make point at it.
+			for (const name of ["127.evil.example", "127.0.0.1.evil.example"])
+				await expect(LibraryClient.open(feed, upgrade(`http://${name}`, name)), name).rejects.toThrow(/403/);
+			await expect(LibraryClient.open(feed, upgrade("http://localhost:1", authority)), "another page of this machine").rejects.toThrow(
+				/403/,
+			);
 		} finally {
 			await open.stop();
 		}

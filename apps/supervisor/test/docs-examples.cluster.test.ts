@@ -68,7 +68,8 @@ describe("examples: clients", () => {
 	let cluster: Cluster;
 	let listener: LibraryClient;
 	beforeAll(async () => {
-		cluster = await startCluster({ shards: 1 });
+		// For the page that is opened as a file.
+		cluster = await startCluster({ shards: 1, flags: ["--allowed-origins", "null"] });
 	});
 	afterAll(() => cluster.stop());
 

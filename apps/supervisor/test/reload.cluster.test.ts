@@ -67,6 +67,7 @@ describe("B9: SIGHUP on a running cluster", () => {
 				let closed = 0;
 				for (const client of clients) void client.closed.then(() => closed++);
 				await expect(RawClient.open(cluster.url)).rejects.toThrow(/503/);
+				expect(await upgradeFrom(cluster.url, "https://ours.example")).toBe(403);
 
 				const settings = [
 					"maxConnections: 20",
@@ -84,12 +85,13 @@ describe("B9: SIGHUP on a running cluster", () => {
 				// Balancer.
 				expect(await limitOf(cluster)).toEqual([10, 10]);
 				expect((await cluster.health()).maxConnections).toBe(20);
-				await waitFor(async () => (await upgradeFrom(cluster.url, "https://theirs.example")) === 403, {
+				await waitFor(async () => (await upgradeFrom(cluster.url, "https://ours.example")) === 101, {
 					deadlineMs: 2_000,
-					what: "the balancer to refuse a foreign page",
+					what: "the balancer to let in a page that is listed now",
 				});
 				// Shards.
 				for (const shard of [0, 1]) {
+					expect(await upgradeFrom(cluster.shardUrl(shard), "https://ours.example")).toBe(101);
 					expect(await upgradeFrom(cluster.shardUrl(shard), "https://theirs.example")).toBe(403);
 					expect(await closedAboveRate(cluster.shardUrl(shard))).toBe(1008);
 				}

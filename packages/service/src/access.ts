@@ -7,11 +7,25 @@ export function secretMatches(given: string, expected: string): boolean {
 	return timingSafeEqual(digest(given), digest(expected));
 }
 
+const loopbackIpv4 = /^127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/;
+
 /** An address of this machine itself, as a socket gives it: IPv4, IPv6, or IPv4 mapped into IPv6. */
 export function isLoopback(address: string): boolean {
 	return (
-		/^(::ffff:)?127\./i.test(address) || address === "::1" || /^(0{1,4}:){7}0{0,3}1$/.test(address) || /^(0000:){5}ffff:7f/i.test(address)
+		loopbackIpv4.test(address.replace(/^::ffff:/i, "")) ||
+		address === "::1" ||
+		/^(0{1,4}:){7}0{0,3}1$/.test(address) ||
+		/^(0{4}:){5}ffff:7f[\da-f]{2}:[\da-f]{4}$/i.test(address)
 	);
+}
+
+/**
+ * Whether a host name, as a Host header or an origin has it, is this machine whatever a name server says: "localhost" or a literal
+ * address. Anybody can have `127.evil.example` point anywhere.
+ * @param name in lower case, an IPv6 address in its brackets.
+ */
+export function isLoopbackName(name: string): boolean {
+	return name === "localhost" || name === "[::1]" || loopbackIpv4.test(name);
 }
 
 /**

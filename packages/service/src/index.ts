@@ -32,7 +32,7 @@ export * from "./log.ts";
 export * from "./metrics/index.ts";
 export * from "./monitor.ts";
 export * from "./open-files-limit.ts";
-export * from "./output.ts";
+export * from "./origin.ts";
 export * from "./output.ts";
 export * from "./rate-limit.ts";
 export * from "./shutting-down.ts";

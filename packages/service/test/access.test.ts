@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isLoopback, mayUseConsole, secretMatches } from "../src/access.ts";
+import { isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "../src/access.ts";
 
 describe("access", () => {
 	it("knows this machine's own addresses in every spelling that a socket gives", () => {
@@ -12,8 +12,38 @@ describe("access", () => {
 			"0000:0000:0000:0000:0000:ffff:7f00:0001",
 		])
 			expect(isLoopback(address), address).toBe(true);
-		for (const address of ["10.0.0.1", "128.127.0.1", "::2", "fe80::1", "", "1270.0.0.1", "0000:0000:0000:0000:0000:ffff:0a00:0001"])
+		for (const address of [
+			"10.0.0.1",
+			"128.127.0.1",
+			"::2",
+			"fe80::1",
+			"",
+			"1270.0.0.1",
+			"0000:0000:0000:0000:0000:ffff:0a00:0001",
+			"127.evil.example",
+			"::ffff:127.evil.example",
+			"127.0.0.1.evil.example",
+			"127.0.0.256",
+		])
 			expect(isLoopback(address), address).toBe(false);
+	});
+
+	it("takes a host name for this machine only if no name server has a say in it", () => {
+		for (const name of ["localhost", "127.0.0.1", "127.255.0.9", "[::1]"]) expect(isLoopbackName(name), name).toBe(true);
+		for (const name of [
+			"127.evil.example",
+			"127.0.0.1.evil.example",
+			"127.0.0.256",
+			"127.0.1",
+			"127.0.0.01",
+			"localhost.evil.example",
+			"evil.localhost",
+			"localhost.",
+			"::1",
+			"[::ffff:7f00:1]",
+			"",
+		])
+			expect(isLoopbackName(name), name).toBe(false);
 	});
 
 	it("compares secrets of any two lengths", () => {

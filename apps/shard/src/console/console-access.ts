@@ -1,4 +1,4 @@
-import { isLoopback, mayUseConsole } from "@shardcast/service";
+import { hostName, isLoopbackName, isOwnPage, mayUseConsole } from "@shardcast/service";
 
 /** What an upgrade of the console's feed is judged by. Header values are as sent, "" when absent. */
 export interface ConsoleHead {
@@ -9,28 +9,14 @@ export interface ConsoleHead {
 }
 
 /**
- * Whether a page may be fed. Without a token the connection must come from this machine *and* the page must be our own: a browser here would
- * otherwise let any page of the web read along. The host is looked at because a name that is made to point at 127.0.0.1
- * would make a foreign page look like ours.
+ * Whether a page may be fed. It must be our own, loaded under the name and port that it connects to: neither --allowed-origins nor another
+ * page of this machine opens the console. Without a token the connection must also come from this machine, for a name that is this
+ * machine's whatever a name server says: a browser here would otherwise let any page read along whose name is made to point at 127.0.0.1.
  */
 export function mayWatch(head: ConsoleHead, token: string | undefined): boolean {
 	if (!mayUseConsole(head.address, new URLSearchParams(head.query).get("token"), token)) return false;
-	if (head.origin !== "" && hostOf(head.origin) !== head.host.toLowerCase()) return false;
-	return token !== undefined || isOwnName(head.host);
-}
-
-function hostOf(origin: string): string | null {
-	try {
-		return new URL(origin).host;
-	} catch {
-		// Not an origin at all, such as "null" of a sandboxed frame.
-		return null;
-	}
-}
-
-function isOwnName(host: string): boolean {
-	const name = host.toLowerCase().replace(/:\d+$/, "");
-	return name === "localhost" || isLoopback(name.replace(/^\[|\]$/g, ""));
+	if (head.origin !== "" && !isOwnPage(head.origin, head.host)) return false;
+	return token !== undefined || isLoopbackName(hostName(head.host) ?? "");
 }
 
 export const consoleForbidden =

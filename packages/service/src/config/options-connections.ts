@@ -97,7 +97,7 @@ export const connectionOptions = {
 		argument: "<list>",
 		item: parseOrigin,
 		live: true,
-		help: "Origins whose pages may connect, such as https://example.com; * or none = all.",
+		help: "Origins of other sites whose pages may connect and publish, such as https://example.com; * = all, null = files and sandboxed frames; the server's own pages, and on this machine those of any port, always may.",
 	}),
 	apiKey: secret({
 		flag: "api-key",
