@@ -57,6 +57,7 @@ export class Balancer {
 		this.#options = options;
 		this.#config = config;
 		this.#doorbells = new Doorbells(directory, board);
+		this.#doorbells.openAll();
 		const reception = new Reception({
 			count: (counter, amount) => board.balancer.add(counter, amount),
 			answers: new Answers(

@@ -194,7 +194,13 @@ export class Shard {
 				return live.bufferedBytesLeast * turnShareOfBuffer;
 			},
 		});
-		this.#vitals = new Vitals({ counters: row, bus, sample: options.sample, onSecond: () => this.#everySecond() });
+		this.#vitals = new Vitals({
+			counters: row,
+			bus,
+			onOverslept: () => this.engine.wake(),
+			sample: options.sample,
+			onSecond: () => this.#everySecond(),
+		});
 	}
 
 	#everySecond(): void {

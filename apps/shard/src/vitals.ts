@@ -5,7 +5,9 @@ import type { Counters } from "./counters.ts";
 
 export interface VitalsParts {
 	readonly counters: Counters;
-	readonly bus: Pick<BusLink, "depthBytes" | "backlogBytes">;
+	readonly bus: Pick<BusLink, "depthBytes" | "backlogBytes" | "overslept">;
+	/** There is something that nobody could ring for. */
+	readonly onOverslept: () => void;
 	/** CPU, memory and loop of the process that hosts this shard. */
 	readonly sample: () => ProcessSample;
 	/** What else is due about once a second. */
@@ -17,11 +19,14 @@ export class Vitals {
 	readonly #counters: Counters;
 	readonly #heartbeat: HeartbeatTimer;
 
-	constructor({ counters, bus, sample, onSecond }: VitalsParts) {
+	constructor({ counters, bus, onOverslept, sample, onSecond }: VitalsParts) {
 		this.#counters = counters;
 		this.#heartbeat = new HeartbeatTimer({
 			counters,
 			sample,
+			onBeat: () => {
+				if (bus.overslept()) onOverslept();
+			},
 			onSecond: () => {
 				counters.set("busDepthBytes", bus.depthBytes());
 				counters.set("busBacklogBytes", bus.backlogBytes());

@@ -5,6 +5,8 @@ import {
 	ClusterDirectory,
 	type ClusterState,
 	createMemberFiles,
+	type OpenMemberFiles,
+	openMemberFiles,
 	readBoard,
 	Scoreboard,
 	ShardState,
@@ -22,6 +24,7 @@ const addressesLeast = 4096;
 export class ClusterMemory {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
+	readonly #members: OpenMemberFiles;
 	/** Where each shard's connections lie until it takes them, by slot; none in proxy mode. */
 	#handoffs: readonly DescriptorChannel[] = [];
 	/** Null while nobody limits the connections of an address. */
@@ -30,6 +33,7 @@ export class ClusterMemory {
 	private constructor(directory: ClusterDirectory, board: Scoreboard) {
 		this.#directory = directory;
 		this.#board = board;
+		this.#members = openMemberFiles(directory, board);
 	}
 
 	/** @throws NativeError or BusError when the shared memory can't be made; nothing is left behind then. */
@@ -107,7 +111,7 @@ export class ClusterMemory {
 		// First, so that whoever sees the state "dead" sees no pid that may soon be somebody else's.
 		this.#board.row(slot).pid = 0;
 		this.#addresses?.clear(slot);
-		buryMember(this.#directory, this.#board, slot);
+		buryMember(this.#directory, this.#board, slot, this.#members);
 	}
 
 	shardBeatMs(slot: number): number {

@@ -47,6 +47,11 @@ export interface BusLink {
 	 * No wake-up is lost, because each side writes before it looks: the sleeper its word, the writer its tail.
 	 */
 	sleep(): boolean;
+	/**
+	 * This member sleeps though there is something: whoever should have rung could not, for want of descriptors. Asked at each heartbeat, so
+	 * that such a ring costs a moment and not the message. May also be true while the ring is under way.
+	 */
+	overslept(): boolean;
 	/** Called on the event loop when somebody has woken this member. May come without need. */
 	onWake(callback: () => void): void;
 	/** Takes up rings of new members, lets go of those of removed ones. `drain`, `sleep` and `hasRecords` do it by themselves. */

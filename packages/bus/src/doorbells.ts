@@ -1,4 +1,4 @@
-import { Bell, type BellRinger, NativeError } from "@shardcast/native";
+import { Bell, type BellRinger, isOutOfDescriptors, NativeError } from "@shardcast/native";
 import type { BoardRow } from "./board-row.ts";
 import type { ClusterDirectory } from "./cluster-directory.ts";
 import type { Scoreboard } from "./scoreboard.ts";
@@ -26,8 +26,14 @@ export class Doorbells {
 		if (sleepNumber === 0) return false;
 		// Ring first: a waker that is killed after it had cleared the word would leave a sleeper whom nobody wakes any more.
 		const rung = this.#ring(row);
-		row.clearSleeping(sleepNumber);
+		// One that could not be rung still sleeps, for the next waker; until then it looks by itself at each heartbeat.
+		if (rung) row.clearSleeping(sleepNumber);
 		return rung;
+	}
+
+	/** Opens the members' bells before they are needed, when there may be no descriptor left. */
+	openAll(): void {
+		for (const row of this.#board.rows()) this.#ringer(row);
 	}
 
 	wakeAll(): void {
@@ -52,7 +58,7 @@ export class Doorbells {
 		return ringer !== null;
 	}
 
-	/** Null when the member has been removed. A bell lives as long as its ring, over any number of restarts. */
+	/** Null when the member has been removed, and while this process may open no more files. A bell lives as long as its ring. */
 	#ringer(row: BoardRow): BellRinger | null {
 		const generation = row.ringGeneration;
 		const known = this.#ringers.get(row.slot);
@@ -64,7 +70,7 @@ export class Doorbells {
 			this.#ringers.set(row.slot, { generation, ringer });
 			return ringer;
 		} catch (error) {
-			if (error instanceof NativeError && error.code === "ENOENT") return null;
+			if (error instanceof NativeError && (error.code === "ENOENT" || isOutOfDescriptors(error))) return null;
 			throw error;
 		}
 	}

@@ -18,7 +18,7 @@ export {
 	type ShardHealth,
 } from "./health.ts";
 export { type HistogramReading, type Histograms, HistogramWords, histogramsAt } from "./histogram-words.ts";
-export { buryMember, createMemberFiles, removeMemberFiles } from "./member-files.ts";
+export { buryMember, createMemberFiles, type OpenMemberFiles, openMemberFiles, removeMemberFiles } from "./member-files.ts";
 export { MemoryBus, type MemoryBusOptions } from "./memory-bus.ts";
 export { Scoreboard } from "./scoreboard.ts";
 export * from "./scoreboard-descriptor.ts";

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { Bell, SharedFile } from "@shardcast/native";
-import { attachRing, createRing, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
+import { attachRing, createRing, type Ring, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
 import type { BoardRow } from "./board-row.ts";
 import type { ClusterDirectory } from "./cluster-directory.ts";
 import { Doorbells } from "./doorbells.ts";
@@ -59,11 +59,29 @@ export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard
 	return true;
 }
 
+/** What clearing up after a member needs, opened in advance: a machine that is out of descriptors is when members die. */
+export interface OpenMemberFiles {
+	/** The members' rings, by slot. */
+	readonly rings: readonly Ring[];
+	readonly doorbells: Doorbells;
+}
+
+/** For a supervisor whose members stay the same. They stay open as long as it lives. */
+export function openMemberFiles(directory: ClusterDirectory, board: Scoreboard): OpenMemberFiles {
+	const doorbells = new Doorbells(directory, board);
+	doorbells.openAll();
+	const rings = board
+		.rows()
+		.map(({ slot, ringGeneration }) => attachRing(SharedFile.open(directory.ringPath(slot, ringGeneration)).buffer));
+	return { rings, doorbells };
+}
+
 /**
  * Clears up after a member's process, once it is certainly dead: no writer waits for it any more, and its row says so.
  * Its ring stays, with all that it had published; its successor goes on there. Counters stay: they count over restarts.
+ * @param open with these it needs no descriptor.
  */
-export function buryMember(directory: ClusterDirectory, board: Scoreboard, slot: number): void {
+export function buryMember(directory: ClusterDirectory, board: Scoreboard, slot: number, open?: OpenMemberFiles): void {
 	const row = board.row(slot);
 	row.state = ShardState.dead;
 	row.sleeping = 0;
@@ -74,13 +92,19 @@ export function buryMember(directory: ClusterDirectory, board: Scoreboard, slot:
 	row.connections = 0;
 	row.webSockets = 0;
 	row.proxiedSeen = 0;
+	if (open === undefined) releaseEverywhere(directory, board, slot);
+	else for (const ring of open.rings) releaseReader(ring, slot);
+	// It may have died after it had published and before it could wake the readers.
+	if (open === undefined) wakeAll(directory, board);
+	else open.doorbells.wakeAll();
+}
+
+function releaseEverywhere(directory: ClusterDirectory, board: Scoreboard, slot: number): void {
 	for (const writer of board.rows()) {
 		const file = SharedFile.open(directory.ringPath(writer.slot, writer.ringGeneration));
 		releaseReader(attachRing(file.buffer), slot);
 		file.close();
 	}
-	// It may have died after it had published and before it could wake the readers.
-	wakeAll(directory, board);
 }
 
 function isRunning(state: ShardState): boolean {

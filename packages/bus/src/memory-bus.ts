@@ -59,6 +59,10 @@ class MemoryLink extends RingLink {
 		return this.#sleeping;
 	}
 
+	override overslept(): boolean {
+		return this.#sleeping && this.hasRecords();
+	}
+
 	override onWake(callback: () => void): void {
 		this.#wake = callback;
 	}

@@ -68,6 +68,7 @@ export abstract class RingLink implements BusLink {
 
 	abstract ringWaiters(): void;
 	abstract sleep(): boolean;
+	abstract overslept(): boolean;
 	abstract onWake(callback: () => void): void;
 	abstract refreshMembers(): void;
 }

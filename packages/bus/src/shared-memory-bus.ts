@@ -1,4 +1,4 @@
-import { Bell, NativeError, SharedFile } from "@shardcast/native";
+import { Bell, isOutOfDescriptors, NativeError, SharedFile } from "@shardcast/native";
 import { attachRing, type Ring } from "@shardcast/ring";
 import type { BoardRow } from "./board-row.ts";
 import { BusError, BusErrorCode } from "./bus-error.ts";
@@ -51,7 +51,7 @@ export class SharedMemoryBus extends RingLink {
 		this.#doorbells = new Doorbells(directory, board);
 		this.#handoffBatchesSeen = row.handoffBatches;
 		this.#epoch = board.membershipEpoch;
-		this.#takeUpMembers(false);
+		this.#takeUpMembers(false, this.#epoch);
 		this.#bell = Bell.open(directory.bellPath(row.slot));
 		this.#bell.listen(() => this.#woken());
 	}
@@ -80,6 +80,11 @@ export class SharedMemoryBus extends RingLink {
 		return false;
 	}
 
+	override overslept(): boolean {
+		if (this.closed || this.#row.sleeping === 0) return false;
+		return this.#row.handoffBatches !== this.#handoffBatchesSeen || this.hasRecords();
+	}
+
 	override onWake(callback: () => void): void {
 		this.#wake = callback;
 	}
@@ -88,8 +93,12 @@ export class SharedMemoryBus extends RingLink {
 		if (this.closed) return;
 		const epoch = this.#board.membershipEpoch;
 		if (epoch === this.#epoch) return;
-		this.#epoch = epoch;
-		this.#takeUpMembers(true);
+		try {
+			this.#takeUpMembers(true, epoch);
+		} catch (error) {
+			// What was published there waits for us, so the next look is soon enough.
+			if (!isOutOfDescriptors(error)) throw error;
+		}
 	}
 
 	override close(): void {
@@ -108,7 +117,7 @@ export class SharedMemoryBus extends RingLink {
 	}
 
 	/** @param resume false when this member joins: what was published before is not for it. */
-	#takeUpMembers(resume: boolean): void {
+	#takeUpMembers(resume: boolean, epoch: number): void {
 		const rows = this.#board.rows();
 		const present = new Map(rows.map((row) => [row.slot, row.ringGeneration]));
 		this.readers.retain((origin, generation) => present.get(origin) === generation);
@@ -119,7 +128,9 @@ export class SharedMemoryBus extends RingLink {
 			this.readers.add(slot, generation, attachRing(file.buffer), resume, () => file.close());
 		}
 		this.#others = rows.map((row) => row.slot).filter((slot) => slot !== this.member);
-		this.#row.epochSeen = this.#epoch;
+		this.#doorbells.openAll();
+		this.#epoch = epoch;
+		this.#row.epochSeen = epoch;
 	}
 
 	/** Null when the member was removed this instant: the epoch has changed again, or is about to. */

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync } from "node:fs";
+import fs, { existsSync, readdirSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { buryMember, createMemberFiles, Doorbells, removeMemberFiles, ShardState, SharedMemoryBus } from "../src/index.ts";
+import { buryMember, createMemberFiles, Doorbells, openMemberFiles, removeMemberFiles, ShardState, SharedMemoryBus } from "../src/index.ts";
 import { contractCapacityBytes, describeBusContract, publish, takeAll } from "./bus-contract.ts";
 import { makeCluster, mappedUnder, type TestCluster } from "./cluster.ts";
 
@@ -273,6 +274,81 @@ describe("sleep", () => {
 		removeMemberFiles(directory, board, 1);
 		board.row(1).sleeping = 7;
 		expect(doorbells.wake(1)).toBe(false);
+	});
+});
+
+/** Runs it in a process that may open no more files. */
+function withoutDescriptors<T>(run: () => T): T {
+	const { openSync } = fs;
+	fs.openSync = () => {
+		throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE", errno: -24, syscall: "open" });
+	};
+	syncBuiltinESMExports();
+	try {
+		return run();
+	} finally {
+		fs.openSync = openSync;
+		syncBuiltinESMExports();
+	}
+}
+
+describe("33: out of descriptors", () => {
+	it("members wake each other all the same: their bells have been opened in advance", async () => {
+		const { join } = cluster(2);
+		const [sleeper, publisher] = [join(0), join(1)];
+		const woken = new Promise<void>((resolve) => sleeper.onWake(resolve));
+		expect(sleeper.sleep()).toBe(true);
+		withoutDescriptors(() => {
+			publish(publisher, "x");
+			publisher.ringWaiters();
+		});
+		await woken;
+	});
+
+	it("one whose bell cannot be rung still sleeps, knows that it has overslept, and is rung by the next waker", async () => {
+		const { directory, board, join } = cluster(2);
+		const [sleeper, publisher] = [join(0), join(1)];
+		const doorbells = new Doorbells(directory, board);
+		onTestFinished(() => doorbells.close());
+		const woken = new Promise<void>((resolve) => sleeper.onWake(resolve));
+		expect(sleeper.sleep()).toBe(true);
+		expect(sleeper.overslept()).toBe(false);
+		publish(publisher, "x");
+		expect(withoutDescriptors(() => doorbells.wake(0))).toBe(false);
+		expect(sleeper.overslept()).toBe(true);
+		takeAll(sleeper);
+		expect(sleeper.overslept()).toBe(false);
+		withoutDescriptors(() => doorbells.announceHandoff(0));
+		expect(sleeper.overslept(), "connections lie in its socket").toBe(true);
+		expect(doorbells.wake(0)).toBe(true);
+		await woken;
+		expect(sleeper.overslept(), "it is awake").toBe(false);
+	});
+
+	it("a new member's ring is taken up at the next look that can, and nothing of it is missed", () => {
+		const { directory, board, join } = cluster(1);
+		const link = join(0);
+		createMemberFiles(directory, board, 1, options);
+		withoutDescriptors(() => link.refreshMembers());
+		expect(removeMemberFiles(directory, board, 1), "it has not been taken up").toBe(false);
+		publish(join(1), "first");
+		expect(takeAll(link)).toEqual(["1: first"]);
+	});
+
+	it("a supervisor that has its files open clears up after a member, and one that has not says what is missing", async () => {
+		const { directory, board, join } = cluster(3);
+		const [first, sleeper] = [join(0), join(1)];
+		join(2);
+		const open = openMemberFiles(directory, board);
+		onTestFinished(() => open.doorbells.close());
+		while (publish(first, "filling"));
+		for (const link of [first, sleeper]) takeAll(link);
+		const woken = new Promise<void>((resolve) => sleeper.onWake(resolve));
+		expect(sleeper.sleep()).toBe(true);
+		expect(() => withoutDescriptors(() => buryMember(directory, board, 2))).toThrow(/EMFILE.*ulimit -n/);
+		withoutDescriptors(() => buryMember(directory, board, 2, open));
+		expect(publish(first, "taken")).toBe(true);
+		await woken;
 	});
 });
 
