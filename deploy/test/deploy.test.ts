@@ -88,7 +88,9 @@ describe("docker-compose.multi.yml", () => {
 	it("waits longer for a stop than the cluster takes at most, and gives it the files and the shared memory", () => {
 		const { stop_grace_period, environment, ulimits, shm_size } = compose.services.shardcast!;
 		const seconds = (text: unknown): number => Number.parseInt(String(text), 10);
-		expect(seconds(stop_grace_period)).toBeGreaterThan(seconds(environment!.SHARDCAST_SHUTDOWN_TIMEOUT));
+		const { SHARDCAST_SHUTDOWN_TIMEOUT, SHARDCAST_DRAIN_DELAY } = environment!;
+		expect(seconds(SHARDCAST_DRAIN_DELAY)).toBeGreaterThan(0);
+		expect(seconds(stop_grace_period)).toBeGreaterThan(seconds(SHARDCAST_SHUTDOWN_TIMEOUT) + seconds(SHARDCAST_DRAIN_DELAY));
 		expect(ulimits).toEqual({ nofile: { soft: 65536, hard: 65536 } });
 		expect(shm_size).toBe("512m");
 	});

@@ -1,4 +1,14 @@
-import { type Config, type ConfigInput, createLog, type Log, onHangUp, parseAddress, shapeOf, urlHost } from "@shardcast/service";
+import {
+	type Config,
+	type ConfigInput,
+	createLog,
+	formatDuration,
+	type Log,
+	onHangUp,
+	parseAddress,
+	shapeOf,
+	urlHost,
+} from "@shardcast/service";
 import { createServer } from "./library/index.ts";
 
 const signals = ["SIGINT", "SIGTERM"] as const;
@@ -16,8 +26,10 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 	const reloader = server.reloader(input);
 	const stopInOrder = async (reason: string): Promise<number> => {
 		const { connections } = server.control.stats();
-		const timeoutMs = server.config.shutdownTimeoutMs;
-		log.info({ connections, timeoutMs }, `shutting down: ${reason}; ${connections} connections`);
+		const { drainDelayMs, shutdownTimeoutMs } = server.config;
+		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are taken for ${formatDuration(drainDelayMs)} more`;
+		const fields = { connections, drainDelayMs, timeoutMs: shutdownTimeoutMs };
+		log.info(fields, `shutting down: ${reason}; ${connections} connections${stillTaken}`);
 		const beganMs = performance.now();
 		const cutOff = await server.shutdown();
 		const took = `${((performance.now() - beganMs) / 1000).toFixed(1)} s`;

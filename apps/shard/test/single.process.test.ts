@@ -73,6 +73,17 @@ describe("shardcast single", () => {
 		},
 	);
 
+	it("29: --drain-delay holds for it, and a second signal does not wait for its end", async () => {
+		const { program, port } = await startSingle({ drainDelayMs: 60_000 });
+		program.signal("SIGTERM");
+		const ready = () => httpRequest(`http://127.0.0.1:${port}/ready`);
+		await waitFor(async () => (await ready()).status === 503, { deadlineMs: 2000, what: "503" });
+		const late = await RawClient.open(`ws://127.0.0.1:${port}`);
+		program.signal("SIGTERM");
+		expect(await program.exited).toMatchObject({ code: 1 });
+		expect((await late.closed).code).toBe(1006);
+	});
+
 	it("B11: a second signal forces", async () => {
 		const { program, port } = await startSingle({ maxBufferedBytes: 1 << 28 });
 		const dead = await RawClient.open(`ws://127.0.0.1:${port}`);

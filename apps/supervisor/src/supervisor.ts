@@ -6,6 +6,7 @@ import {
 	connectionsPerShard,
 	Deadline,
 	EventLog,
+	formatDuration,
 	type Log,
 	MetricsCollector,
 	type MetricsSource,
@@ -54,7 +55,10 @@ export class Supervisor {
 	readonly #finished = withResolvers<Ended>();
 	#balancerPort: number | undefined;
 	#failure: StartupError | null = null;
-	#ending: "no" | "draining" | "killing" = "no";
+	/** `announced`: /ready says so, and all goes on as before for `--drain-delay`. */
+	#ending: "no" | "announced" | "draining" | "killing" = "no";
+	/** Ends the delay early. */
+	readonly #drainDelay = new AbortController();
 
 	constructor(facts: ClusterFacts, log: Log) {
 		this.#facts = facts;
@@ -134,19 +138,26 @@ export class Supervisor {
 	}
 
 	/**
-	 * Stops in order: the balancer takes nobody new, then the shards drain beside each other, then the shared memory goes. All within
-	 * `--shutdown-timeout`, and no longer than needed.
+	 * Stops in order. First only /ready says so, for `--drain-delay`. Then the balancer takes nobody new, then the shards drain beside
+	 * each other, then the shared memory goes: all within `--shutdown-timeout`, and no longer than needed.
 	 */
 	async stop(reason: string): Promise<void> {
 		if (this.#ending !== "no") return;
-		this.#ending = "draining";
+		this.#ending = "announced";
 		const { config, memory, mode } = this.#facts;
+		// Nobody has been told yet of a cluster that is still starting, and one that failed had better go.
+		const drainDelayMs = this.#awaited.size > 0 || this.#failure !== null ? 0 : config.drainDelayMs;
+		memory.state = ClusterState.stopping;
+		const connections = memory.connections();
+		const fields = { connections, drainDelayMs, timeoutMs: config.shutdownTimeoutMs };
+		const on = `${connections} connections on ${this.#shards.length} shards`;
+		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are taken for ${formatDuration(drainDelayMs)} more`;
+		this.#log.info(fields, `shutting down: ${reason}; ${on}${stillTaken}`);
+		if (drainDelayMs > 0) await this.#delay(drainDelayMs);
+		if (this.#ending !== "announced") return;
+		this.#ending = "draining";
 		const beganMs = performance.now();
 		const deadline = new Deadline(config.shutdownTimeoutMs);
-		const connections = memory.connections();
-		const fields = { connections, timeoutMs: config.shutdownTimeoutMs };
-		this.#log.info(fields, `shutting down: ${reason}; ${connections} connections on ${this.#shards.length} shards`);
-		memory.state = ClusterState.stopping;
 		this.#boardWatch.stop();
 
 		const firstStepMs = deadline.leftMs() * balancerShare;
@@ -157,6 +168,14 @@ export class Supervisor {
 		// A second signal has come in between; it ends the matter.
 		if (this.#ending !== "draining") return;
 		this.#end(this.#conclude(outcomes, performance.now() - beganMs));
+	}
+
+	async #delay(ms: number): Promise<void> {
+		try {
+			await sleep(ms, undefined, { signal: this.#drainDelay.signal });
+		} catch (error) {
+			if (!this.#drainDelay.signal.aborted) throw error;
+		}
 	}
 
 	/** Kills everything at once; what was under way is lost. */
@@ -181,6 +200,7 @@ export class Supervisor {
 
 	async #killAll(status: number): Promise<void> {
 		this.#ending = "killing";
+		this.#drainDelay.abort();
 		this.#boardWatch.stop();
 		await Promise.all(this.#children.map((child) => child.kill()));
 		this.#end(status);
@@ -236,6 +256,7 @@ export class Supervisor {
 	/** A cluster that serves is stopped in order, for its clients' sake; one that never did has none. */
 	#onFailure(error: StartupError): void {
 		this.#failure ??= error;
+		if (this.#ending === "announced") this.#drainDelay.abort();
 		if (this.#ending !== "no") return;
 		void (this.#awaited.size === 0 ? this.stop(error.message) : this.#killAll(error.exitStatus));
 	}

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { RawClient, startCluster } from "@shardcast/testkit";
+import { httpRequest, RawClient, startCluster, waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { Fleet, flawless } from "./fleet.ts";
 
@@ -27,6 +27,35 @@ for (const mode of ["handoff", "proxy"] as const)
 			expect(cluster.log()).toMatch(/shutdown complete/);
 		});
 	});
+
+describe("stop, announced", () => {
+	it("29: with --drain-delay /ready answers 503 at once, and new clients are served until it is over", { timeout: 60_000 }, async () => {
+		const cluster = await startCluster({ shards: 2, flags: ["--drain-delay", "1500ms"] });
+		const before = await RawClient.open(cluster.url);
+		const beganMs = performance.now();
+		cluster.process.signal("SIGTERM");
+		const urls = [cluster.httpUrl, cluster.shardUrl(1).replace("ws:", "http:")];
+		for (const url of urls)
+			await waitFor(async () => (await httpRequest(`${url}/ready`)).status === 503, { deadlineMs: 1000, what: `503 of ${url}` });
+		expect(JSON.parse((await httpRequest(`${urls[0]}/ready`)).body)).toEqual({ ready: false, reasons: ["the cluster is stopping"] });
+		expect((await httpRequest(`${urls[0]}/health`)).status).toBe(200);
+		const late = await Promise.all([RawClient.open(cluster.url), RawClient.open(cluster.shardUrl(0))]);
+		expect((await httpRequest(`${urls[0]}/api/publish`, { method: "POST", body: '{"data":"late"}' })).status).toBe(200);
+		for (const client of [before, ...late]) expect((await client.waitForMessages(1)).map(({ bytes }) => `${bytes}`)).toEqual(["late"]);
+		expect(performance.now() - beganMs, "all that was within the delay").toBeLessThan(1500);
+		for (const client of [before, ...late]) expect(await client.closed).toMatchObject({ code: 1001 });
+		expect(performance.now() - beganMs).toBeGreaterThan(1450);
+		expect(await cluster.process.exited).toEqual({ code: 0, signal: null });
+		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connections on 2 shards; new clients are taken for 1500ms more/);
+	});
+
+	it("29: a second signal does not wait for the end of --drain-delay, nor for its timer", { timeout: 60_000 }, async () => {
+		const cluster = await startCluster({ shards: 1, flags: ["--drain-delay", "60s"] });
+		cluster.process.signal("SIGTERM");
+		await waitFor(async () => (await httpRequest(`${cluster.httpUrl}/ready`)).status === 503, { deadlineMs: 2000, what: "503" });
+		expect((await cluster.stop(5_000)).code).toBe(1);
+	});
+});
 
 describe("stop, forced", () => {
 	it("B11: a second signal ends it at once, with status 1", { timeout: 60_000 }, async () => {

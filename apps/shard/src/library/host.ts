@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { AddressTable, ClusterState, MemoryBus, readBoard, Scoreboard } from "@shardcast/bus";
 import {
 	boardMetrics,
@@ -126,9 +127,13 @@ export class Host {
 		this.#board.clusterState = ClusterState.serving;
 	}
 
-	/** Stops in order and resolves with what was cut off: messages and clients that could not be served to the end. */
-	async stop(timeoutMs: number): Promise<number> {
+	/**
+	 * Stops in order and resolves with what was cut off: messages and clients that could not be served to the end.
+	 * @param drainDelayMs for which only /ready says so.
+	 */
+	async stop(drainDelayMs: number, timeoutMs: number): Promise<number> {
 		this.#board.clusterState = ClusterState.stopping;
+		if (drainDelayMs > 0) await sleep(drainDelayMs);
 		// A drain that is late has cut off something, if we cannot say how much.
 		const cutOff = await withDeadline(this.shard.drain(timeoutMs), timeoutMs, "draining").catch(() => 1);
 		await this.shard.stop();

@@ -202,7 +202,8 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	/**
-	 * Stops in order: nothing new, what is in flight goes out, clients are told to go. A second call waits for the same end.
+	 * Stops in order: nothing new, what is in flight goes out, clients are told to go. A second call waits for the same end. With
+	 * `drainDelayMs` it serves on for so long first, while /ready answers 503.
 	 * @param timeoutMs after which the rest is cut off; `shutdownTimeoutMs` if not given.
 	 * @returns how many messages and clients were cut off.
 	 */
@@ -224,7 +225,7 @@ export class Server extends EventEmitter<ServerEvents> {
 		);
 		if (started !== true) return 0;
 		this.#statusLine?.stop();
-		const cutOff = await this.#host.stop(timeoutMs);
+		const cutOff = await this.#host.stop(this.#config.drainDelayMs, timeoutMs);
 		this.#sinkFeed?.stop();
 		// The last numbers, which would be lost otherwise.
 		await this.#sinkFeed?.write();

@@ -94,6 +94,15 @@ export const clusterOptions = {
 		commands: ["multi"],
 		help: "Where the shared memory files are made; it must be a memory file system.",
 	}),
+	drainDelayMs: duration({
+		flag: "drain-delay",
+		default: 0,
+		minMs: 1,
+		maxMs: 3_600_000,
+		zero: true,
+		live: true,
+		help: "Time after the signal to stop during which /ready answers 503 and new clients are still taken, for a load balancer in front to notice; comes before --shutdown-timeout; 0 = none.",
+	}),
 	shutdownTimeoutMs: duration({
 		flag: "shutdown-timeout",
 		default: 30_000,
