@@ -6,12 +6,16 @@ import type { ToWorker } from "../src/ingest/ingest-messages.ts";
 import type { KafkaMode } from "../src/ingest/ingest-options.ts";
 import { positionsInMemory } from "../src/ingest/positions/position-file.ts";
 import { ownerOf, type PositionTable } from "../src/ingest/positions/position-table.ts";
+import type { StartRule } from "../src/ingest/source.ts";
+import { listOf } from "./topic-lists.ts";
 
 /** Shards in one process, over one table; `alive` is what the scoreboard would say. */
 class FakeCluster implements ClusterView {
 	readonly table: PositionTable = positionsInMemory();
 	readonly alive = new Map<number, number>();
 	readonly shards = new Map<number, FakeShard>();
+	/** When the first record of all partitions was produced. */
+	firstRecordMs = 0;
 
 	members(): readonly number[] {
 		return [...this.alive.keys()].toSorted((a, b) => a - b);
@@ -70,11 +74,9 @@ class FakeShard {
 		this.memory = IngestMemory.create(cluster.table.rowsMax, 1024);
 		const send = (message: ToWorker): void => {
 			if (message.type === "resolve" && !this.unanswered) {
-				const resolved = message.partitions.map((partition) => ({
-					...partition,
-					offset: partition.from === "earliest" ? 0 : 100,
-					epoch: -1,
-				}));
+				const isFirst = ({ from, newIfSinceMs }: StartRule) =>
+					from === "earliest" || (newIfSinceMs !== null && cluster.firstRecordMs >= newIfSinceMs);
+				const resolved = message.partitions.map((partition) => ({ ...partition, offset: isFirst(partition) ? 0 : 100, epoch: -1 }));
 				this.assignment.resolved(resolved);
 			} else if (message.type === "assign") for (const { row, offset } of message.partitions) this.assigned.set(row, offset);
 			else if (message.type === "revoke") {
@@ -86,6 +88,7 @@ class FakeShard {
 		const { memory } = this;
 		this.assignment = new Assignment({
 			...{ mode, from: "latest", slot, incarnation, table, memory, cluster, send },
+			isNamed: (name) => !name.startsWith("matched"),
 			onTableFull: () => expect.unreachable(),
 			onTableHeld: (holder) => this.heldBy.push(holder),
 		});
@@ -93,7 +96,7 @@ class FakeShard {
 }
 
 const idOf = (byte: number) => Buffer.alloc(16, byte).toString("base64url");
-const topic = (partitions: number, made = 1) => [{ topic: "t", topicId: idOf(made), partitions }];
+const topic = (partitions: number, made = 1) => listOf([{ topic: "t", topicId: idOf(made), partitions }]);
 
 describe("Assignment", () => {
 	it("per-shard: everybody reads everything; who comes back joins where its siblings are", () => {
@@ -237,9 +240,9 @@ describe("Assignment", () => {
 		shard.unanswered = true;
 		shard.assignment.topicsFound(topic(1));
 		shard.unanswered = false;
-		shard.assignment.topicsFound([]);
+		shard.assignment.topicsFound(listOf([]));
 		shard.assignment.reconcile();
-		shard.assignment.topicsFound([{ topic: "later", topicId: idOf(3), partitions: 1 }]);
+		shard.assignment.topicsFound(listOf([{ topic: "later", topicId: idOf(3), partitions: 1 }]));
 		expect([...shard.assigned.values()]).toEqual([0]);
 	});
 
@@ -295,5 +298,79 @@ describe("Assignment", () => {
 		expect([59, 60].map((position) => cluster.table.epochAt(row, position))).toEqual([-1, 5]);
 		cluster.table.restartAt(row, 50);
 		expect(cluster.table.epochAt(row, 60)).toBe(-1);
+	});
+
+	describe("a topic that appears while the cluster runs", () => {
+		const old = listOf([{ topic: "t", topicId: idOf(1), partitions: 1 }]);
+		const withTopic = (name: string, partitions: number, made = 2, more = {}) =>
+			listOf([...old.topics, { topic: name, topicId: idOf(made), partitions }], more);
+		const startsOf = (shard: FakeShard, cluster: FakeCluster, name: string, made = 2) =>
+			[0, 1, 2].flatMap((partition) => shard.assigned.get(cluster.row({ topic: name, topicId: idOf(made), partition })) ?? []);
+
+		it("was missing: all of it is new", () => {
+			const cluster = new FakeCluster();
+			const shard = cluster.start(0, 1, "per-shard");
+			shard.assignment.topicsFound({ ...old, missing: ["named"] });
+			shard.assignment.topicsFound(withTopic("named", 2));
+			expect(startsOf(shard, cluster, "named")).toEqual([0, 0]);
+		});
+
+		it("was denied: it begins where the policy says, also for a shard that starts later; partitions that are added then are new", () => {
+			const cluster = new FakeCluster();
+			const first = cluster.start(0, 1, "per-shard");
+			first.assignment.topicsFound({ ...old, denied: ["hidden"] });
+			// Its own first look shows the topic; that it had been denied it can only know from the table.
+			const second = cluster.start(1, 1, "per-shard");
+			second.assignment.topicsFound(withTopic("hidden", 2));
+			first.assignment.topicsFound(withTopic("hidden", 2));
+			for (const shard of [first, second]) expect(startsOf(shard, cluster, "hidden")).toEqual([100, 100]);
+			for (const shard of [second, first]) shard.assignment.topicsFound(withTopic("hidden", 3));
+			for (const shard of [first, second]) expect(startsOf(shard, cluster, "hidden")).toEqual([100, 100, 0]);
+		});
+
+		it("was denied and then missing: it is new after all", () => {
+			const cluster = new FakeCluster();
+			const shard = cluster.start(0, 1, "per-shard");
+			shard.assignment.topicsFound({ ...old, denied: ["hidden"] });
+			shard.assignment.topicsFound({ ...old, missing: ["hidden"] });
+			shard.assignment.topicsFound(withTopic("hidden", 2));
+			expect(startsOf(shard, cluster, "hidden")).toEqual([0, 0]);
+		});
+
+		it("was read, denied, and is allowed again: it goes on where it was; one of its name that was created meanwhile is no news to replay", () => {
+			const cluster = new FakeCluster();
+			const shard = cluster.start(0, 1, "per-shard");
+			shard.assignment.topicsFound(withTopic("named", 1));
+			const row = cluster.row({ topic: "named", topicId: idOf(2), partition: 0 });
+			cluster.table.setDelivered(row, 0, 130);
+			shard.memory.setCell(row, "drained", 130);
+			shard.assignment.topicsFound({ ...old, denied: ["named"] });
+			shard.assignment.topicsFound(withTopic("named", 1));
+			expect(startsOf(shard, cluster, "named")).toEqual([130]);
+			shard.assignment.topicsFound({ ...old, denied: ["named"] });
+			shard.assignment.topicsFound(withTopic("named", 1, 3));
+			expect(startsOf(shard, cluster, "named", 3)).toEqual([100]);
+		});
+
+		it("under a pattern: it is new if its first record is not older than the last look without it, less a minute", () => {
+			const lookedMs = 1_000_000;
+			for (const [firstRecordMs, start] of [
+				[lookedMs - 59_000, 0],
+				[lookedMs - 61_000, 100],
+			] as const) {
+				const cluster = new FakeCluster();
+				const shard = cluster.start(0, 1, "per-shard");
+				shard.memory.worker.set("lookedMs", lookedMs);
+				shard.assignment.topicsFound(old);
+				cluster.firstRecordMs = firstRecordMs;
+				shard.assignment.topicsFound(withTopic("matched.a", 2, 2, { previousLookMs: lookedMs }));
+				expect(startsOf(shard, cluster, "matched.a")).toEqual([start, start]);
+				// A shard that has just started has had no look before; the table tells of one.
+				const late = cluster.start(1, 1, "per-shard");
+				late.assignment.topicsFound(listOf([...withTopic("matched.a", 3).topics, { topic: "matched.b", topicId: idOf(4), partitions: 1 }]));
+				expect(startsOf(late, cluster, "matched.a")).toEqual([start, start, 0]);
+				expect(startsOf(late, cluster, "matched.b", 4)).toEqual([start]);
+			}
+		});
 	});
 });

@@ -2,72 +2,10 @@ import { waitFor } from "@shardcast/testkit";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { fetchRequest } from "../src/ingest/kafka/fetch-protocol.ts";
-import { KafkaSource } from "../src/ingest/kafka/kafka-source.ts";
 import { metadataRequest } from "../src/ingest/kafka/metadata-protocol.ts";
 import { PartitionState } from "../src/ingest/kafka/partition-state.ts";
-import type { SourceSink, TopicFound, TroubleKind } from "../src/ingest/source.ts";
 import { FakeKafka, type FakePartition } from "./fake-kafka.ts";
-
-/** A source that reads from brokers of the test's own, and all that it gives away. */
-class Rig {
-	readonly source: KafkaSource;
-	/** `offset:value`, and `reset:offset`, in the order of the ring. */
-	readonly got: string[] = [];
-	readonly troubles: { kind: TroubleKind; message: string; where: object | undefined }[] = [];
-	readonly epochs: [epoch: number, from: number][] = [];
-	topics: readonly TopicFound[] = [];
-	hasRoom = true;
-	#waiting: (() => void)[] = [];
-
-	constructor(kafka: FakeKafka, names: readonly string[]) {
-		const sink: SourceSink = {
-			topicsFound: (topics) => {
-				this.topics = topics;
-			},
-			take: (_partition, record) => {
-				if (!this.hasRoom) return false;
-				this.got.push(`${record.offset}:${record.bytes.toString("utf8", record.valueStart, record.valueEnd)}`);
-				return true;
-			},
-			room: () => new Promise((resolve) => this.#waiting.push(resolve)),
-			offered: () => true,
-			reset: (_partition, offset) => {
-				this.got.push(`reset:${offset}`);
-				return true;
-			},
-			epoch: (_partition, epoch, from) => void this.epochs.push([epoch, from]),
-			revoked: () => true,
-			trouble: (kind, message, where) => void this.troubles.push({ kind, message, where }),
-			healed: () => {},
-		};
-		const connection = { brokers: kafka.brokers, clientId: "test", ssl: null, sasl: null, connectionTimeoutMs: 1000 };
-		this.source = new KafkaSource(
-			{
-				connection,
-				subscription: { names, patterns: [], excluded: [] },
-				...{ group: "g", groupsToStartFrom: ["g"], cluster: "c", metadataAgeMs: 50, backoffMsMax: 50 },
-				limits: { waitMsMax: 20, bytesMax: 1 << 20, partitionBytesMax: 1 << 20 },
-			},
-			sink,
-		);
-	}
-
-	makeRoom(): void {
-		this.hasRoom = true;
-		for (const resolve of this.#waiting.splice(0)) resolve();
-	}
-
-	async read(topic: string, offset = 0, epoch = -1): Promise<void> {
-		this.source.start();
-		await waitFor(() => this.topics.some((each) => each.topic === topic), { deadlineMs: 5000, what: "the topic" });
-		const { topicId } = this.topics.find((each) => each.topic === topic)!;
-		this.source.assign([{ row: 0, topic, topicId, partition: 0, offset, epoch }]);
-	}
-
-	has(last: string): Promise<unknown> {
-		return waitFor(() => this.got.includes(last), { deadlineMs: 5000, what: `${last}, after ${this.got.slice(-3)}` });
-	}
-}
+import { SourceRig } from "./source-rig.ts";
 
 const values = (prefix: string, from: number, until: number) =>
 	Array.from({ length: until - from }, (_, index) => `${prefix}${from + index}`);
@@ -80,11 +18,11 @@ describe("a leader that fails and takes records with it", () => {
 		for (const each of open.splice(0).toReversed()) await each.close();
 	});
 
-	async function setup(): Promise<{ kafka: FakeKafka; partition: FakePartition; rig: Rig }> {
+	async function setup(): Promise<{ kafka: FakeKafka; partition: FakePartition; rig: SourceRig }> {
 		const kafka = await FakeKafka.start(2);
 		open.push(kafka);
 		const topic = kafka.create("t");
-		const rig = new Rig(kafka, ["t"]);
+		const rig = new SourceRig(kafka, { names: ["t"] });
 		open.push(rig.source);
 		return { kafka, partition: topic.partitions[0]!, rig };
 	}

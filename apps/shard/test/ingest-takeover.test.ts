@@ -13,6 +13,7 @@ import type { ToWorker } from "../src/ingest/ingest-messages.ts";
 import { IngestMark } from "../src/ingest/ingest-record.ts";
 import { positionsInMemory } from "../src/ingest/positions/position-file.ts";
 import { RingFeed } from "../src/ingest/worker/ring-feed.ts";
+import { listOf } from "./topic-lists.ts";
 
 /** Immediates and timers of one shard's loop, run when told. */
 class Loop implements Scheduler {
@@ -113,6 +114,7 @@ class TestShard {
 		this.assignment = new Assignment({
 			...{ mode: "shared", from: "latest", slot, incarnation: row.incarnation, table, memory, cluster: view },
 			send: (message) => this.#receive(message),
+			isNamed: () => true,
 			onTableFull: () => expect.unreachable(),
 			onTableHeld: () => expect.unreachable(),
 		});
@@ -155,7 +157,7 @@ class TestShard {
 }
 
 const partitions = 2;
-const topics = [{ topic: "t", topicId: null, partitions }];
+const topics = listOf([{ topic: "t", topicId: null, partitions }]);
 const all = (count: number) => Array.from({ length: count }, (_, offset) => offset);
 
 /** The offsets of a partition in the order in which the shard's clients got them. */

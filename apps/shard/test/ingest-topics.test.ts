@@ -30,15 +30,14 @@ class Rig {
 			(topic) => names.includes(topic),
 			{ names, patterns: [], excluded: [] },
 			{
-				onMissing: () => {},
 				onAnew: (topic) => this.anew.push(topic),
 			},
 		);
 	}
 
 	async ids(): Promise<Record<string, string | null>> {
-		const { found } = await this.finder.find();
-		return Object.fromEntries(found.map(({ topic, topicId }) => [topic, topicId]));
+		const { topics } = await this.finder.find();
+		return Object.fromEntries(topics.map(({ topic, topicId }) => [topic, topicId]));
 	}
 }
 

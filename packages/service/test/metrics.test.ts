@@ -25,7 +25,16 @@ const routeNames = [
 	"produced",
 	"produceErrors",
 ];
-const hostNames = ["revocations", "workerRestarts", "busFull", "ringHighWaterBytes", "publishUnanswered", "tableBusy", "readerWaits"];
+const hostNames = [
+	"revocations",
+	"workerRestarts",
+	"busFull",
+	"ringHighWaterBytes",
+	"publishUnanswered",
+	"tableBusy",
+	"readerWaits",
+	"lookedMs",
+];
 /** Every counter that the table asks for. */
 const zeros = Object.fromEntries([...zeroNames, ...routeNames, ...hostNames].map((name) => [name, 0]));
 

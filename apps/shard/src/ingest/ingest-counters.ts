@@ -27,6 +27,7 @@ export const workerCounters = [
 	["pausedMs", "time that reading stood still for that"],
 	["commits", "commits of offsets"],
 	["committedMs", "monotonicMs() of the last commit (now)"],
+	["lookedMs", "Date.now() of the last look at the topics (now)"],
 	["produced", "client messages written to Kafka and acknowledged"],
 	["produceErrors", "client messages that Kafka did not take"],
 	...troubleKinds.map(([kind, sentence]) => [kind, `trouble: ${sentence}`] as const),

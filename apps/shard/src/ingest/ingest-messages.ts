@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ChannelHashKey } from "@shardcast/wire";
 import type { IngestOptions } from "./ingest-options.ts";
-import type { PartitionWithOffset, SourcePartition, StartPolicy, TopicFound, TroubleKind } from "./source.ts";
+import type { PartitionWithOffset, SourcePartition, StartRule, TopicList, TroubleKind } from "./source.ts";
 
 /** What the worker is started with. */
 export interface IngestTask {
@@ -30,7 +30,7 @@ export interface OutgoingMessage {
 }
 
 export type ToWorker =
-	| { readonly type: "resolve"; readonly partitions: readonly (SourcePartition & { readonly from: StartPolicy })[] }
+	| { readonly type: "resolve"; readonly partitions: readonly (SourcePartition & StartRule)[] }
 	| { readonly type: "assign"; readonly partitions: readonly PartitionWithOffset[] }
 	| { readonly type: "revoke"; readonly rows: readonly number[] }
 	| { readonly type: "publish"; readonly messages: readonly OutgoingMessage[] }
@@ -44,7 +44,7 @@ export type ToWorker =
 	| { readonly type: "finish" };
 
 export type FromWorker =
-	| { readonly type: "topics"; readonly topics: readonly TopicFound[] }
+	| { readonly type: "topics"; readonly list: TopicList }
 	| { readonly type: "resolved"; readonly partitions: readonly PartitionWithOffset[] }
 	| { readonly type: "epoch"; readonly row: number; readonly epoch: number; readonly from: number }
 	| { readonly type: "unresolved"; readonly rows: readonly number[]; readonly message: string }

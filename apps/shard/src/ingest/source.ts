@@ -10,6 +10,13 @@ export interface SourcePartition {
 /** Where to begin when nobody of this cluster has delivered anything from a partition yet. */
 export type StartPolicy = "latest" | "earliest" | "committed";
 
+/** Where a partition without a position begins. */
+export interface StartRule {
+	readonly from: StartPolicy;
+	/** Begins at its first record after all if that is not older than this (`Date.now()`), or is yet to come. Null = it does not matter. */
+	readonly newIfSinceMs: number | null;
+}
+
 export interface PartitionWithOffset extends SourcePartition {
 	readonly offset: number;
 	/** Epoch of the leader that wrote the record before `offset`; -1 = not known. */
@@ -20,6 +27,17 @@ export interface TopicFound {
 	readonly topic: string;
 	readonly topicId: string | null;
 	readonly partitions: number;
+}
+
+/** What the brokers tell of the topics that we want. */
+export interface TopicList {
+	readonly topics: readonly TopicFound[];
+	/** Names that we may not read, or not even know of: whether there are such topics may be hidden. */
+	readonly denied: readonly string[];
+	/** Names asked for of which the brokers say that there is no such topic. */
+	readonly missing: readonly string[];
+	/** `Date.now()` at the look before this one; null = this is the first. */
+	readonly previousLookMs: number | null;
 }
 
 /** One record while it is being looked at: key and value lie in `bytes`; a start of -1 means null. Good only within the call. */
@@ -54,8 +72,10 @@ export type TroubleKind = (typeof troubleKinds)[number][0];
 
 /** Where the records go. Called by a source on its own thread, one partition at a time in order of offset. */
 export interface SourceSink {
-	/** All topics that the subscription matches, whenever the list has changed. */
-	topicsFound(topics: readonly TopicFound[]): void;
+	/** Whenever the list has changed. */
+	topicsFound(list: TopicList): void;
+	/** The topics were looked at, at that time (`Date.now()`). */
+	looked(atMs: number): void;
 	/** False = no room: the same record is offered again after `room()`. */
 	take(partition: SourcePartition, record: SourceRecord): boolean | Promise<boolean>;
 	/** Resolves once it is worth offering again, or when the source has been told to stop. */
@@ -81,7 +101,7 @@ export interface SourceSink {
 export interface Source {
 	start(): void;
 	/** Offsets to start from. Rejects while the broker cannot be asked. */
-	resolve(partitions: readonly (SourcePartition & { readonly from: StartPolicy })[]): Promise<readonly PartitionWithOffset[]>;
+	resolve(partitions: readonly (SourcePartition & StartRule)[]): Promise<readonly PartitionWithOffset[]>;
 	assign(partitions: readonly PartitionWithOffset[]): void;
 	/** `sink.revoked` follows once nothing more of the partition comes. */
 	revoke(rows: readonly number[]): void;

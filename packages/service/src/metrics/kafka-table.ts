@@ -153,6 +153,10 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 		sample: ({ nowMs, worker }) =>
 			worker.committedMs === 0 ? [] : [{ labels: {}, value: seconds(Math.max(0, nowMs - worker.committedMs)) }],
 	}),
+	gauge("shardcast_kafka_metadata_age_seconds", "seconds", "Time since the brokers last told of topics, partitions and leaders.", {
+		labels: [],
+		sample: ({ worker }) => (worker.lookedMs === 0 ? [] : [{ labels: {}, value: seconds(Math.max(0, Date.now() - worker.lookedMs!)) }]),
+	}),
 	counter(
 		"shardcast_kafka_rebalances_total",
 		"none",

@@ -5,12 +5,16 @@ import type { ToWorker } from "../ingest-messages.ts";
 import type { KafkaMode } from "../ingest-options.ts";
 import type { PositionRows } from "../positions/position-rows.ts";
 import { type Claimant, incarnationOfOwner, ownerOf, type PositionTable, slotOfOwner } from "../positions/position-table.ts";
-import type { PartitionWithOffset, SourcePartition, StartPolicy, TopicFound } from "../source.ts";
+import type { PartitionWithOffset, SourcePartition, StartPolicy, TopicList } from "../source.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { HandOver } from "./hand-over.ts";
+import { StartRules } from "./start-rules.ts";
 
 export interface AssignmentParts {
 	readonly mode: KafkaMode;
 	readonly from: StartPolicy;
+	/** Whether the subscription asks for the topic by its name. */
+	readonly isNamed: (topic: string) => boolean;
 	readonly slot: number;
 	readonly incarnation: number;
 	readonly table: PositionTable;
@@ -36,11 +40,7 @@ const heldMsMax = 1000;
  *
  * shared: each partition has one owner, kept in the position table; partition number i (by row) belongs to member i modulo
  * members. A shard gives up what is no longer its own once all of it that it fetched has been read off the bus, and takes what is
- * free or whose owner is gone, from the position behind the last record that came onto the bus.
- *
- * The order of a partition across a change of owner: each owner writes into a ring of its own, and readers take from all rings by
- * turns. So the next owner begins only when every shard has read the ring of the one before up to the partition's last record. That
- * costs nothing per record; a shard that does not read holds changes of owner up until it is detached or dead.
+ * free or whose owner is gone, from the position behind the last record that came onto the bus. See HandOver.
  *
  * **One per shard, on its loop.** `reconcile` may be called as often as one likes.
  */
@@ -48,6 +48,8 @@ export class Assignment {
 	readonly #parts: AssignmentParts;
 	readonly #self: number;
 	readonly #claimant: Claimant;
+	readonly #rules: StartRules;
+	readonly #handOver: HandOver;
 	#partitions = new Map<number, SourcePartition>();
 	/** Rows of which the broker is being asked where to begin. */
 	readonly #resolving = new Set<number>();
@@ -55,24 +57,17 @@ export class Assignment {
 	#firstScan: Set<number> | null = null;
 	readonly #assigned = new Set<number>();
 	readonly #revoking = new Set<number>();
-	/** Shared mode: rows that we read no more, and the tail of our ring behind the last record of each. Ours until all have read that far. */
-	readonly #leaving = new Map<number, number>();
-	/** The tail of a dead owner's ring when we found it dead, by slot; null = all have read that far. */
-	readonly #left = new Map<number, { readonly owner: number; readonly tail: number | null }>();
 	/** Rows that this shard has read in this life: what it delivered counts, not what its siblings have. */
 	readonly #begun = new Set<number>();
-	#waits = false;
 	#retryResolve = false;
 	/** What waits for the table: the newest list of topics, and starts and epochs that the broker has told. At most one of each row. */
-	#topics: readonly TopicFound[] | null = null;
+	#topics: TopicList | null = null;
 	readonly #starts = new Map<number, { readonly offset: number; readonly epoch: number }>();
 	readonly #epochs = new Map<number, { readonly epoch: number; readonly from: number }>();
 	/** Since when the table has been another shard's whenever we looked. */
 	#heldSinceMs: number | null = null;
 	#heldTold = false;
 	#joined = false;
-	/** Rows found without a start, and whether they were new then: those begin at their first record, the others where the policy says. */
-	readonly #isNew = new Map<number, boolean>();
 	/** Rows that the table knows to be in use here. */
 	readonly #using = new Set<number>();
 	/** `#partitions` is what the worker has found, not what is left of a worker that is gone. */
@@ -87,6 +82,8 @@ export class Assignment {
 		this.#parts = parts;
 		this.#self = ownerOf(parts.slot, parts.incarnation);
 		this.#claimant = { self: this.#self, isGone: (owner) => this.#isGone(owner) };
+		this.#rules = new StartRules(parts);
+		this.#handOver = new HandOver({ ...parts, self: this.#self });
 	}
 
 	/** Rows that are read now, with their partitions. */
@@ -109,8 +106,8 @@ export class Assignment {
 		return this.hasTopics && this.#topics === null && this.known.every(({ row }) => this.#parts.table.position(row) !== null);
 	}
 
-	topicsFound(topics: readonly TopicFound[]): void {
-		this.#topics = topics;
+	topicsFound(list: TopicList): void {
+		this.#topics = list;
 		this.reconcile();
 	}
 
@@ -136,7 +133,10 @@ export class Assignment {
 		}
 		this.#heldSinceMs = null;
 		this.#heldTold = false;
-		for (const row of this.#starts.keys()) this.#resolving.delete(row);
+		for (const row of this.#starts.keys()) {
+			this.#resolving.delete(row);
+			this.#rules.forget(row);
+		}
 		this.#starts.clear();
 		this.#epochs.clear();
 		if (this.#topics !== null) {
@@ -154,10 +154,12 @@ export class Assignment {
 		this.#parts.onTableHeld(slotOfOwner(this.#parts.table.claimedBy), heldMs);
 	}
 
-	#list(rows: PositionRows, topics: readonly TopicFound[]): void {
+	#list(rows: PositionRows, list: TopicList): void {
 		const { table, slot, onTableFull } = this.#parts;
+		this.#rules.list(rows, list, monotonicMs());
+		for (const note of this.#rules.notes) this.#using.add(note);
 		const found = new Map<number, SourcePartition>();
-		for (const { topic, topicId, partitions } of topics)
+		for (const { topic, topicId, partitions } of list.topics)
 			for (let partition = 0; partition < partitions; partition++) {
 				const key = { topic, topicId, partition };
 				const row = rows.rowOf(key, slot, monotonicMs());
@@ -165,11 +167,10 @@ export class Assignment {
 					onTableFull(topic, partition);
 					continue;
 				}
-				found.set(row, this.#known({ row, ...key }));
+				const known = this.#known({ row, ...key });
+				found.set(row, known);
 				this.#using.add(row);
-				// What came while we were there, or after another topic of the name, is wanted from its first record on.
-				if (table.position(row) === null && !this.#isNew.has(row))
-					this.#isNew.set(row, table.scanned || (topicId !== null && rows.knowsOther(key)));
+				if (table.position(row) === null) this.#rules.decide(rows, known);
 			}
 		this.#partitions = found;
 		this.#listed = true;
@@ -184,7 +185,7 @@ export class Assignment {
 		// One that we let go of may have been another partition's in between, and begins anew then.
 		if (isSame && (this.#using.has(row) || table.delivered(row, slot) > 0)) return partition;
 		this.#begun.delete(row);
-		this.#isNew.delete(row);
+		this.#rules.forget(row);
 		if (isSame) return partition;
 		this.#keys.set(row, key);
 		for (const [cell] of partitionCells) memory.setCell(row, cell, 0);
@@ -209,8 +210,7 @@ export class Assignment {
 	/** Brings what is read in line with what should be. Call when members may have changed, and now and then. */
 	reconcile(): void {
 		this.#changeTable();
-		this.#handOver();
-		this.#waits = this.#leaving.size > 0;
+		this.#handOver.look();
 		if (!this.hasTopics) return;
 		if (this.#retryResolve) this.#resolve();
 		this.#noteScanned();
@@ -223,31 +223,17 @@ export class Assignment {
 
 	/** Nothing more of the row comes, and all of it that came is delivered, or on the bus. */
 	revoked(row: number): void {
-		const { mode, cluster, slot } = this.#parts;
+		const { mode } = this.#parts;
 		this.#revoking.delete(row);
 		this.#assigned.delete(row);
 		if (mode === "per-shard") return;
 		this.#begun.delete(row);
-		this.#leaving.set(row, cluster.ringTail(slot));
-		this.#waits = true;
+		this.#handOver.leave(row);
 	}
 
 	/** A partition changes hands, or is about to, once the other shards have read what its former owner put on the bus: look again soon. */
 	get waitsForReaders(): boolean {
-		return this.#waits;
-	}
-
-	/** Frees what we gave up, if all have read the last of it. */
-	#handOver(): void {
-		const { table, cluster, memory, slot } = this.#parts;
-		for (const [row, tail] of this.#leaving) {
-			if (!cluster.hasBeenRead(slot, tail)) {
-				memory.host.add("readerWaits");
-				continue;
-			}
-			this.#leaving.delete(row);
-			table.changeOwner(row, this.#self, noOwner);
-		}
+		return this.#handOver.waits;
 	}
 
 	/**
@@ -269,18 +255,17 @@ export class Assignment {
 
 	/** After `release`: true once the others may take everything up. */
 	handedOver(): boolean {
-		this.#handOver();
-		return this.#leaving.size === 0;
+		this.#handOver.look();
+		return !this.#handOver.waits;
 	}
 
 	#resolve(): void {
 		this.#retryResolve = false;
-		const { table, from, send } = this.#parts;
+		const { table, send } = this.#parts;
 		const asked = [...this.#partitions.values()].filter(({ row }) => table.position(row) === null && !this.#resolving.has(row));
 		if (asked.length === 0) return;
 		for (const { row } of asked) this.#resolving.add(row);
-		const policy = (row: number) => (this.#isNew.get(row) ? "earliest" : from);
-		send({ type: "resolve", partitions: asked.map((partition) => ({ ...partition, from: policy(partition.row) })) });
+		send({ type: "resolve", partitions: asked.map((partition) => ({ ...partition, ...this.#rules.of(partition.row) })) });
 	}
 
 	#noteScanned(): void {
@@ -295,9 +280,10 @@ export class Assignment {
 		const nowMs = monotonicMs();
 		if (nowMs - this.#usedMs < useMs) return;
 		this.#usedMs = nowMs;
-		const { table, slot } = this.#parts;
+		const { table, slot, memory } = this.#parts;
+		table.looked(memory.worker.get("lookedMs"));
 		for (const row of this.#using) {
-			if (this.#partitions.has(row) || this.#assigned.has(row)) table.use(row, nowMs);
+			if (this.#partitions.has(row) || this.#assigned.has(row) || this.#rules.notes.has(row)) table.use(row, nowMs);
 			else {
 				this.#using.delete(row);
 				table.drop(row, slot);
@@ -345,36 +331,19 @@ export class Assignment {
 		const owner = table.owner(row);
 		if (owner === this.#self) {
 			// Given up, and wanted again before it was anybody else's.
-			this.#leaving.delete(row);
+			this.#handOver.keep(row);
 			return true;
 		}
 		if (owner !== noOwner) {
 			if (!this.#isGone(owner)) return false;
 			const slot = slotOfOwner(owner);
 			table.intent(slot).settle(() => cluster.ringTail(slot), this.#parts.slot);
-			if (!this.#isReadToItsEnd(owner)) {
-				this.#waits = true;
-				this.#parts.memory.host.add("readerWaits");
-				return false;
-			}
+			if (!this.#handOver.isReadToItsEnd(owner)) return false;
 		}
 		return table.changeOwner(row, owner, this.#self);
 	}
 
 	#isGone(owner: number): boolean {
 		return this.#parts.cluster.isGone(slotOfOwner(owner), incarnationOfOwner(owner));
-	}
-
-	/** All have read what the dead owner had put on the bus. Its ring may be its next life's by now: what that one writes is not waited for. */
-	#isReadToItsEnd(owner: number): boolean {
-		const { cluster, slot: own } = this.#parts;
-		const slot = slotOfOwner(owner);
-		// Our records lie behind those of our own former life.
-		if (slot === own) return true;
-		let left = this.#left.get(slot);
-		if (left?.owner !== owner) left = { owner, tail: cluster.ringTail(slot) };
-		if (left.tail !== null && cluster.hasBeenRead(slot, left.tail)) left = { owner, tail: null };
-		this.#left.set(slot, left);
-		return left.tail === null;
 	}
 }

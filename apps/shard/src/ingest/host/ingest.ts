@@ -85,6 +85,7 @@ export class Ingest {
 		this.status = new IngestStatus(parts.onStatus);
 		this.assignment = new Assignment({
 			...options,
+			isNamed: (topic) => options.subscription.names.includes(topic),
 			slot,
 			incarnation,
 			table,
@@ -287,7 +288,7 @@ export class Ingest {
 				this.status.end("starting");
 				this.status.end("worker");
 				this.#failures = 0;
-				this.assignment.topicsFound(message.topics);
+				this.assignment.topicsFound(message.list);
 				break;
 			case "resolved":
 				this.assignment.resolved(message.partitions);

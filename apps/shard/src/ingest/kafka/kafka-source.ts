@@ -1,6 +1,16 @@
 import { matcherOf, type Subscription } from "@shardcast/service";
 import { backoffMs, Pause } from "../backoff.ts";
-import type { PartitionWithOffset, Source, SourcePartition, SourceSink, StartPolicy, TopicFound, TroubleKind } from "../source.ts";
+import type {
+	PartitionWithOffset,
+	Source,
+	SourcePartition,
+	SourceSink,
+	StartPolicy,
+	StartRule,
+	TopicFound,
+	TopicList,
+	TroubleKind,
+} from "../source.ts";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
 import { FetchAnswers } from "./fetch-answers.ts";
 import type { Divergence, FetchLimits } from "./fetch-protocol.ts";
@@ -61,6 +71,9 @@ export class KafkaSource implements Source, FetcherOwner {
 	#told = "";
 	/** When there was last trouble of a kind of which no success tells the end. */
 	readonly #troubledMs = new Map<TroubleKind, number>();
+	#someDenied = false;
+	/** Topics whose records we may not fetch, and when we last tried. At most those that are assigned. */
+	readonly #unfetchable = new Map<string, number>();
 
 	constructor(options: KafkaSourceOptions, sink: SourceSink) {
 		this.#options = options;
@@ -68,7 +81,6 @@ export class KafkaSource implements Source, FetcherOwner {
 		this.#answers = new FetchAnswers(options.limits.bytesMax);
 		this.#cluster = createCluster(options.connection, this.#answers.socketFactory);
 		this.#topics = new TopicFinder(this.#cluster, matcherOf(options.subscription), options.subscription, {
-			onMissing: (topic) => sink.trouble("topicMissing", `topic ${topic} does not exist, or we may not see it`),
 			onAnew: (topic) => sink.trouble("topicAnew", `topic ${topic} was deleted and made anew; reading it from its first record`),
 		});
 	}
@@ -93,7 +105,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		await this.#cluster.disconnect();
 	}
 
-	resolve(partitions: readonly (SourcePartition & { readonly from: StartPolicy })[]): Promise<readonly PartitionWithOffset[]> {
+	resolve(partitions: readonly (SourcePartition & StartRule)[]): Promise<readonly PartitionWithOffset[]> {
 		return findOffsets(this.#cluster, this.#options.groupsToStartFrom, partitions, ({ topic, partition }, committed, to) =>
 			this.#sink.trouble("offsetReset", outOfLog(committed, to), { topic, partition, offset: committed }),
 		);
@@ -149,8 +161,8 @@ export class KafkaSource implements Source, FetcherOwner {
 			return;
 		}
 		if (errorCode === KafkaError.topicAuthorizationFailed) {
-			this.#sink.trouble("authorization", `topic ${state.topic} may not be read`, where);
-			this.#troubledMs.set("authorization", performance.now());
+			this.#unfetchable.set(state.topic, performance.now());
+			this.#tellDenied([state.topic], where);
 			state.retryAtMs = performance.now() + deniedRetryMs;
 			return;
 		}
@@ -189,7 +201,7 @@ export class KafkaSource implements Source, FetcherOwner {
 	async #inRange(state: PartitionState): Promise<number | null> {
 		const { row, topic, topicId, partition, position } = state;
 		const ask = async (from: StartPolicy) =>
-			(await findOffsets(this.#cluster, [], [{ row, topic, topicId, partition, from }])).at(0)?.offset ?? position;
+			(await findOffsets(this.#cluster, [], [{ row, topic, topicId, partition, from, newIfSinceMs: null }])).at(0)?.offset ?? position;
 		const start = await ask("earliest");
 		if (position < start || topicId === null) return start;
 		const end = await ask("latest");
@@ -217,17 +229,17 @@ export class KafkaSource implements Source, FetcherOwner {
 
 	async #refresh(): Promise<void> {
 		if (!this.#cluster.isConnected()) await this.#cluster.connect();
-		const { found, missing } = await this.#topics.find();
+		const list = await this.#topics.find();
 		this.#sink.healed("credentials");
 		for (const [kind, sinceMs] of this.#troubledMs) {
 			if (performance.now() - sinceMs < quietMs) continue;
 			this.#troubledMs.delete(kind);
 			this.#sink.healed(kind);
 		}
-		if (missing.length === 0) this.#sink.healed("topicMissing");
-		this.#tell(found);
+		this.#sink.looked(Date.now());
+		this.#tell(list);
 		for (const state of this.#states.values()) this.#findLeader(state);
-		this.#tellLeaderless(found);
+		this.#tellLeaderless(list.topics);
 		this.#startFetchers();
 	}
 
@@ -240,11 +252,35 @@ export class KafkaSource implements Source, FetcherOwner {
 		else this.#sink.trouble("connection", `${leaderless.length} partitions have no leader, such as ${leaderless[0]!.name}`);
 	}
 
-	#tell(found: readonly TopicFound[]): void {
-		const told = JSON.stringify(found);
+	#tell(list: TopicList): void {
+		const { topics, denied, missing } = list;
+		if (missing.length === 0) this.#sink.healed("topicMissing");
+		else
+			this.#sink.trouble(
+				"topicMissing",
+				`${namesOf("topic", missing)} ${missing.length === 1 ? "does" : "do"} not exist; create what is missing, or correct --kafka-topics`,
+			);
+		for (const [topic, triedMs] of this.#unfetchable) if (performance.now() - triedMs > quietMs) this.#unfetchable.delete(topic);
+		if (denied.length > 0) this.#tellDenied(denied);
+		else if (this.#someDenied && this.#unfetchable.size === 0) {
+			this.#troubledMs.delete("authorization");
+			this.#sink.healed("authorization");
+		}
+		this.#someDenied = denied.length > 0;
+		const told = JSON.stringify([topics, denied, missing]);
 		if (told === this.#told) return;
 		this.#told = told;
-		this.#sink.topicsFound(found);
+		this.#sink.topicsFound(list);
+	}
+
+	#tellDenied(topics: readonly string[], where?: { topic: string; partition: number; offset: number }): void {
+		const all = [...new Set([...topics, ...this.#unfetchable.keys()])].toSorted();
+		this.#sink.trouble(
+			"authorization",
+			`${namesOf("topic", all)} may not be read: grant Read to our user (or create it: brokers also say so of what does not exist)`,
+			where,
+		);
+		this.#troubledMs.set("authorization", performance.now());
 	}
 
 	#findLeader(state: PartitionState): void {
@@ -291,6 +327,15 @@ export class KafkaSource implements Source, FetcherOwner {
 		if (kind === "protocol" || kind === "authorization") this.#troubledMs.set(kind, performance.now());
 		this.#sink.trouble(kind, inner.message);
 	}
+}
+
+const namesShown = 5;
+
+/** "topic a", "topics a, b and 3 more". */
+function namesOf(noun: string, names: readonly string[]): string {
+	const shown = names.slice(0, namesShown).join(", ");
+	const more = names.length > namesShown ? ` and ${names.length - namesShown} more` : "";
+	return `${noun}${names.length === 1 ? "" : "s"} ${shown}${more}`;
 }
 
 function outOfLog(offset: number, to: number): string {

@@ -36,7 +36,7 @@ export interface KafkajsCluster {
 	findBroker(of: { nodeId: string }): Promise<KafkajsBroker>;
 	findGroupCoordinator(of: { groupId: string }): Promise<KafkajsBroker>;
 	fetchTopicsOffset(
-		topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
+		topics: { topic: string; partitions: { partition: number }[]; fromBeginning?: boolean; fromTimestamp?: number }[],
 	): Promise<readonly TopicOffsets[]>;
 	readonly brokerPool: {
 		readonly metadata: ClusterMetadata | null;

@@ -1,4 +1,4 @@
-import type { PartitionWithOffset, SourcePartition, StartPolicy } from "../source.ts";
+import type { PartitionWithOffset, SourcePartition, StartRule } from "../source.ts";
 import { type Commit, commitText, parseCommitText, validCommit } from "./commit-text.ts";
 import { grouped } from "./grouped.ts";
 import type { KafkajsCluster } from "./kafkajs-cluster.ts";
@@ -33,12 +33,17 @@ async function commitsOf(cluster: KafkajsCluster, groups: readonly string[], par
 	return commits;
 }
 
-/** The first offset of each partition's log, or the one behind its last; those that have no leader at present are missing. */
-async function logOffsets(cluster: KafkajsCluster, partitions: readonly NamedPartition[], fromBeginning: boolean) {
+/** Which offset of a log: the first, the one behind the last, or that of the first record not older than that time (-1 = there is none). */
+type LogPlace = { readonly fromBeginning: boolean } | { readonly fromTimestamp: number };
+const first: LogPlace = { fromBeginning: true };
+const end: LogPlace = { fromBeginning: false };
+
+/** Offsets of the partitions' logs; those that have no leader at present are missing. */
+async function logOffsets(cluster: KafkajsCluster, partitions: readonly NamedPartition[], place: LogPlace) {
 	const offsets = new Map<string, number>();
 	const led = partitions.filter((partition) => hasLeader(cluster, partition));
 	if (led.length === 0) return offsets;
-	const topics = byTopic(led, ({ partition }) => ({ partition })).map((of) => ({ ...of, fromBeginning }));
+	const topics = byTopic(led, ({ partition }) => ({ partition })).map((of) => ({ ...of, ...place }));
 	for (const { topic, partitions: answers } of await cluster.fetchTopicsOffset(topics))
 		for (const { partition, offset } of answers) offsets.set(nameOf({ topic, partition }), Number(offset));
 	return offsets;
@@ -60,6 +65,21 @@ interface StartFound {
 	readonly epoch: number;
 }
 
+/** Of those that have appeared, the new ones: with no record yet, or a first one that is young enough. */
+async function newOnes(cluster: KafkajsCluster, partitions: readonly (NamedPartition & StartRule)[]): Promise<ReadonlySet<string>> {
+	const isNew = new Set<string>();
+	for (const [sinceMs, same] of grouped(
+		partitions.filter(({ newIfSinceMs }) => newIfSinceMs !== null),
+		({ newIfSinceMs }) => String(newIfSinceMs),
+	)) {
+		const starts = await logOffsets(cluster, same, first);
+		const ends = await logOffsets(cluster, same, end);
+		const young = await logOffsets(cluster, same, { fromTimestamp: Number(sinceMs) });
+		for (const [name, start] of starts) if (start === ends.get(name) || start === young.get(name)) isNew.add(name);
+	}
+	return isNew;
+}
+
 /**
  * Where each partition begins by its policy; those that have no leader at present are missing. `committed` without a commit begins at
  * the latest, unless other partitions of the topic have one, or this one has one from another topic of that name: then it was made
@@ -69,7 +89,7 @@ interface StartFound {
 export async function findOffsets(
 	cluster: KafkajsCluster,
 	groups: readonly string[],
-	partitions: readonly (SourcePartition & { readonly from: StartPolicy })[],
+	partitions: readonly (SourcePartition & StartRule)[],
 	onMoved: (partition: SourcePartition, committed: number, to: number) => void = () => {},
 ): Promise<PartitionWithOffset[]> {
 	const found = new Map<string, StartFound>();
@@ -79,24 +99,28 @@ export async function findOffsets(
 		const commit = validCommit(commits.get(nameOf(partition)) ?? [], partition.topicId);
 		return commit === null ? [] : [{ ...partition, commit }];
 	});
-	const [starts, ends] = [await logOffsets(cluster, committed, true), await logOffsets(cluster, committed, false)];
+	const [starts, ends] = [await logOffsets(cluster, committed, first), await logOffsets(cluster, committed, end)];
 	for (const { commit, ...partition } of committed) {
 		const name = nameOf(partition);
-		const [start, end] = [starts.get(name), ends.get(name)];
-		if (start === undefined || end === undefined) continue;
-		const at = inLog(commit, start, end);
+		const [start, behind] = [starts.get(name), ends.get(name)];
+		if (start === undefined || behind === undefined) continue;
+		const at = inLog(commit, start, behind);
 		if (at.offset !== commit.offset) onMoved(partition, commit.offset, at.offset);
 		found.set(name, at);
 	}
 	const known = new Set(fromCommit.filter((partition) => commits.has(nameOf(partition))).map(({ topic }) => topic));
 	const isCommitted = new Set(committed.map(nameOf));
 
-	for (const fromBeginning of [true, false]) {
+	const isNew = await newOnes(cluster, partitions);
+
+	for (const place of [first, end]) {
 		const wanted = partitions.filter((partition) => {
 			if (isCommitted.has(nameOf(partition))) return false;
-			return (partition.from === "earliest" || (partition.from === "committed" && known.has(partition.topic))) === fromBeginning;
+			const { from, topic } = partition;
+			const isFirst = from === "earliest" || isNew.has(nameOf(partition)) || (from === "committed" && known.has(topic));
+			return isFirst === (place === first);
 		});
-		for (const [name, offset] of await logOffsets(cluster, wanted, fromBeginning)) found.set(name, { offset, epoch: -1 });
+		for (const [name, offset] of await logOffsets(cluster, wanted, place)) found.set(name, { offset, epoch: -1 });
 	}
 	return partitions.flatMap(({ row, topic, topicId, partition }) => {
 		const at = found.get(nameOf({ topic, partition }));

@@ -5,6 +5,7 @@
  *
  * ```
  * 0            header: magic | version | rowsMax | scanned (the first list of topics has been taken up) | claim | dead-letter writer
+ *              looked (when a shard looked at the topics) f64 at +24
  * 128          slot 0's intent: sequence i32 | row i32 | ring tail before i32 | … | position f64 at +16
  * 256          slot 1's intent …                                                                  64 slots
  * 8320         row 0: state i32 | partition i32 | users i32 | owner i32 | topic bytes i32 | more users i32 | start f64 at +24
@@ -31,12 +32,16 @@ export const PositionLayout = {
 	topicBytesMax: 249,
 	topicIdOffset: 288,
 	deliveredOffset: 512,
+	/** Stands for the topic as a whole: its start is how many partitions were hidden from us, and so are not new. See StartRules. */
+	notePartition: -1,
 } as const;
 
 /** i32 words. */
 export const TableWord = { magic: 0, version: 1, rowsMax: 2, scanned: 3, claim: 4, deadLetterWriter: 5 } as const;
 export const IntentWord = { sequence: 0, row: 1, tailBefore: 2 } as const;
 export const RowWord = { state: 0, partition: 1, users: 2, owner: 3, topicBytes: 4, moreUsers: 5, epoch: 76 } as const;
+/** f64 words of the header. */
+export const TableFloat = { lookedMs: 3 } as const;
 /** f64 words, counted from the start of the intent or the row. */
 export const IntentFloat = { position: 2 } as const;
 export const RowFloat = { start: 3, epochFrom: 39, usedMs: 62, startedMs: 63 } as const;

@@ -54,6 +54,29 @@ export class PositionRows {
 		return row;
 	}
 
+	/** The partition's row, -1 when there is none. */
+	existing({ topic, topicId, partition }: RowKey): number {
+		const name = encoder.encode(topic);
+		const id = topicIdBytes(topicId);
+		for (const row of this.#probes(name, partition)) {
+			const state = this.#state(row);
+			if (state === RowState.free) break;
+			if (state !== RowState.writing && this.#isOf(row, name, partition) && this.#hasId(row, id)) return row;
+		}
+		return -1;
+	}
+
+	/** Whether the partition has a row with a start. */
+	isStarted(key: RowKey): boolean {
+		const row = this.existing(key);
+		return row >= 0 && this.#state(row) === RowState.started;
+	}
+
+	/** Forgets the start: it is to be settled once more. Only of rows that nobody reads by. */
+	reopen(row: number): void {
+		Atomics.store(this.#words, firstRowWord + row * rowWords + RowWord.state, RowState.named);
+	}
+
 	/** A new life of the slot's shard begins: it holds no row yet, whatever the one before it held. */
 	forgetUser(slot: number): void {
 		for (let row = 0; row < this.#rowsMax; row++) dropUser(this.#words, row, slot);
@@ -63,7 +86,7 @@ export class PositionRows {
 	knowsOther({ topic, topicId, partition }: RowKey): boolean {
 		const name = encoder.encode(topic);
 		const id = topicIdBytes(topicId);
-		for (let probe = 0, row = this.#firstProbe(name, partition); probe < this.#rowsMax; probe++, row = (row + 1) % this.#rowsMax) {
+		for (const row of this.#probes(name, partition)) {
 			const state = this.#state(row);
 			if (state === RowState.free) return false;
 			if (state === RowState.writing || !this.#isOf(row, name, partition)) continue;
@@ -92,13 +115,15 @@ export class PositionRows {
 		this.#floats[float] = from;
 	}
 
-	#firstProbe(name: Uint8Array, partition: number): number {
-		return hash(name, partition) % this.#rowsMax;
+	/** The rows to look at, in order: up to the first free one. */
+	*#probes(name: Uint8Array, partition: number): Iterable<number> {
+		const first = hash(name, partition) % this.#rowsMax;
+		for (let probe = 0; probe < this.#rowsMax; probe++) yield (first + probe) % this.#rowsMax;
 	}
 
 	#find(key: KeyBytes, nowMs: number): number {
 		let usable = -1;
-		for (let probe = 0, row = this.#firstProbe(key.name, key.partition); probe < this.#rowsMax; probe++, row = (row + 1) % this.#rowsMax) {
+		for (const row of this.#probes(key.name, key.partition)) {
 			const state = this.#state(row);
 			// Nothing of this key lies behind a free row.
 			if (state === RowState.free) return this.#write(usable < 0 ? row : usable, key);

@@ -1,4 +1,4 @@
-import { PositionLayout, RowFloat, RowState, RowWord, TableWord } from "./position-descriptor.ts";
+import { PositionLayout, RowFloat, RowState, RowWord, TableFloat, TableWord } from "./position-descriptor.ts";
 import { PositionIntent } from "./position-intent.ts";
 import { dropUser, PositionRows } from "./position-rows.ts";
 
@@ -68,6 +68,14 @@ export class PositionTable {
 	}
 	setScanned(): void {
 		Atomics.store(this.#words, TableWord.scanned, 1);
+	}
+
+	/** `Date.now()` of a look at the topics, not long before the last that any shard has had. */
+	get lookedMs(): number {
+		return this.#floats[TableFloat.lookedMs]!;
+	}
+	looked(atMs: number): void {
+		if (atMs > this.lookedMs) this.#floats[TableFloat.lookedMs] = atMs;
 	}
 
 	/** Who changes rows at this moment; 0 = nobody. */

@@ -2,7 +2,7 @@ import { BusRecord } from "@shardcast/wire";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker } from "../ingest-messages.ts";
 import { IngestMark } from "../ingest-record.ts";
-import type { SourcePartition, SourceRecord, SourceSink, TopicFound, TroubleKind } from "../source.ts";
+import type { SourcePartition, SourceRecord, SourceSink, TopicList, TroubleKind } from "../source.ts";
 import type { Decided, RecordRouter, Refusal } from "./record-router.ts";
 import type { Reporter } from "./reporter.ts";
 import type { RingFeed } from "./ring-feed.ts";
@@ -33,8 +33,12 @@ export class IngestSink implements SourceSink {
 		this.#written = new Float64Array(parts.memory.rowsMax).fill(-1);
 	}
 
-	topicsFound(topics: readonly TopicFound[]): void {
-		this.#parts.send({ type: "topics", topics });
+	topicsFound(list: TopicList): void {
+		this.#parts.send({ type: "topics", list });
+	}
+
+	looked(atMs: number): void {
+		this.#parts.memory.worker.set("lookedMs", atMs);
 	}
 
 	take(partition: SourcePartition, record: SourceRecord): boolean | Promise<boolean> {
