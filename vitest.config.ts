@@ -4,10 +4,19 @@ const shared = { environment: "node" as const, globals: false };
 const source = { resolve: { conditions: ["source"] }, ssr: { resolve: { conditions: ["source"] } } };
 /** Tests with real processes on a busy CI machine may miss a deadline; a second miss in a row is a failure. At a desk, the first one is. */
 const retry = process.env.CI === "true" ? 1 : 0;
-const process_ = "**/*.process.test.ts";
-const cluster = "**/*.cluster.test.ts";
-/** Those that read from Kafka wait most of their time for brokers that are away; each file has its own cluster, on free ports. */
-const kafka = "apps/shard/test/*.cluster.test.ts";
+/** See packages/testkit/src/stress.ts. */
+const stress = Number(process.env.SHARDCAST_STRESS ?? 1);
+const processes = ["**/test/**/*.process.test.ts", "**/test/**/*.cluster.test.ts"];
+const neverTests = ["**/node_modules/**", "**/dist/**"];
+/** Tests that measure how long something takes, or how much CPU it needs: one after the other, while nothing else runs. */
+const serial = [
+	"apps/shard/test/drain.process.test.ts",
+	"apps/shard/test/ingest-positions.process.test.ts",
+	"apps/shard/test/single.process.test.ts",
+	"apps/supervisor/test/faults.cluster.test.ts",
+	"apps/supervisor/test/metrics.cluster.test.ts",
+];
+const withProcesses = { ...shared, testTimeout: 120_000 * stress, hookTimeout: 120_000, retry };
 
 export default defineConfig({
 	test: {
@@ -19,8 +28,8 @@ export default defineConfig({
 					...shared,
 					name: "unit",
 					include: ["**/test/**/*.test.ts"],
-					exclude: ["**/node_modules/**", "**/dist/**", process_, cluster],
-					testTimeout: 10_000,
+					exclude: [...neverTests, ...processes],
+					testTimeout: 10_000 * stress,
 					// Starting a process and loading the sources again for each file took three times as long as the tests. So a file shares its
 					// process with those before it: what it changes (timers, mocks, the environment), it puts back.
 					isolate: false,
@@ -30,44 +39,19 @@ export default defineConfig({
 			},
 			{
 				...source,
+				// Processes, clusters and brokers, each file with its own on free ports. They mostly wait, so two files go side by side.
 				test: {
-					...shared,
-					name: "process",
-					include: [`**/test/${process_}`],
-					exclude: ["**/node_modules/**"],
-					testTimeout: 60_000,
-					hookTimeout: 60_000,
-					fileParallelism: false,
-					retry,
+					...withProcesses,
+					name: "processes",
+					include: processes,
+					exclude: [...neverTests, ...serial],
+					maxWorkers: 2,
 					sequence: { groupOrder: 1 },
 				},
 			},
 			{
 				...source,
-				test: {
-					...shared,
-					name: "cluster",
-					include: [`**/test/${cluster}`],
-					exclude: ["**/node_modules/**", kafka],
-					testTimeout: 120_000,
-					hookTimeout: 120_000,
-					fileParallelism: false,
-					retry,
-					sequence: { groupOrder: 2 },
-				},
-			},
-			{
-				...source,
-				test: {
-					...shared,
-					name: "kafka",
-					include: [kafka],
-					testTimeout: 120_000,
-					hookTimeout: 120_000,
-					maxWorkers: 2,
-					retry,
-					sequence: { groupOrder: 3 },
-				},
+				test: { ...withProcesses, name: "serial", include: serial, fileParallelism: false, sequence: { groupOrder: 2 } },
 			},
 		],
 	},

@@ -1,3 +1,4 @@
+import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HeadParser, HeadStatus } from "../src/head.ts";
@@ -172,7 +173,7 @@ describe("request head", () => {
 				const everySplit = Array.from({ length: text.length }, (_, at) => at);
 				expect(parse(text, everySplit)).toEqual(parse(text));
 			}),
-			{ numRuns: 2000 },
+			{ numRuns: stressed(2000) },
 		);
 	});
 
@@ -204,7 +205,7 @@ describe("request head", () => {
 				if (result.status === HeadStatus.complete) expect(result.bytes).toBe(match?.[0].length);
 				else if (match !== null) expect(result.problem).toMatch(/Host|Origin/);
 			}),
-			{ numRuns: 5000 },
+			{ numRuns: stressed(5000) },
 		);
 	});
 

@@ -1,3 +1,4 @@
+import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HeadParser } from "../src/head.ts";
@@ -157,7 +158,7 @@ describe("requests of a proxied connection", () => {
 				expect(seen).toEqual(requests.map(({ head, body: data }) => ({ head, body: data })));
 				expect(rig.refusals).toEqual([]);
 			}),
-			{ numRuns: 500 },
+			{ numRuns: stressed(500) },
 		);
 	});
 });

@@ -1,4 +1,5 @@
 import { requestAllowance, Scoreboard, ShardState } from "@shardcast/bus";
+import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Candidate, measureHandoff, measureProxy, Picker, type PickerOptions, settleMs } from "../src/pick.ts";
@@ -252,7 +253,7 @@ describe("picker", () => {
 					expect(pickSlots(picker, room + 1).filter((slot) => slot !== null)).toHaveLength(room);
 				},
 			),
-			{ numRuns: 1000 },
+			{ numRuns: stressed(1000) },
 		);
 	});
 });

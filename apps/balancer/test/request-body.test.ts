@@ -1,3 +1,4 @@
+import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { RequestBody } from "../src/request-body.ts";
@@ -68,7 +69,7 @@ describe("a request's body on its way through the proxy", () => {
 				expect(result).toMatchObject({ taken: text.length, isDone: true });
 				expect(decodeChunks(result!.passed)).toBe(parts.map(([data]) => data).join(""));
 			}),
-			{ numRuns: 500 },
+			{ numRuns: stressed(500) },
 		);
 	});
 });

@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { compressFrameSync } from "lz4-napi";
 import { compressSync } from "snappy";
@@ -83,7 +84,7 @@ describe("uncompress", () => {
 				expect(sizeOf(lz4Frames(lz4))).toBeGreaterThanOrEqual(plain.length);
 				expect(sizeOf(lz4Frames(lz4))).toBeLessThanOrEqual(plain.length + (4 << 20));
 			}),
-			{ numRuns: 50 },
+			{ numRuns: stressed(50) },
 		);
 	});
 
@@ -112,7 +113,7 @@ describe("uncompress", () => {
 					expect(error).toBeInstanceOf(Error);
 				}
 			}),
-			{ numRuns: 2000 },
+			{ numRuns: stressed(2000) },
 		);
 	});
 });

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { stressed } from "@shardcast/testkit";
 import { RecordKind } from "@shardcast/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -170,7 +171,7 @@ describe("our scanner and JSON.parse agree", () => {
 		const property = fc.property(document, (body) => {
 			if (agree(Buffer.from(body))) taken++;
 		});
-		fc.assert(property, { numRuns: 4000 });
+		fc.assert(property, { numRuns: stressed(4000) });
 		expect(taken, "documents that both take").toBeGreaterThan(400);
 	});
 
@@ -184,7 +185,7 @@ describe("our scanner and JSON.parse agree", () => {
 			for (const [at, how, put] of changes) bytes.splice(at % (bytes.length + 1), how === "in" ? 0 : 1, ...(how === "out" ? [] : [put]));
 			if (agree(Uint8Array.from(bytes))) taken++;
 		});
-		fc.assert(property, { numRuns: 4000 });
+		fc.assert(property, { numRuns: stressed(4000) });
 		expect(taken, "documents that both take").toBeGreaterThan(400);
 	});
 

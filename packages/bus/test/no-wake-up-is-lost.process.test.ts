@@ -2,11 +2,12 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { stressed } from "@shardcast/testkit";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { makeCluster } from "./cluster.ts";
 
 const program = fileURLToPath(new URL("./programs/token.mjs", import.meta.url));
-const durationMs = 3000;
+const passesTotal = stressed(50_000);
 /** Nothing moves for so long: the token is lost. A busy machine may well take a second for a turn. */
 const stuckMs = 4000;
 
@@ -33,8 +34,7 @@ describe("members that do nothing but sleep and wake each other", () => {
 			const rows = cluster.board.rows();
 			const passes = () => rows.reduce((sum, row) => sum + row.get("recordsDrained"), 0);
 			let last = 0;
-			let movedMs = performance.now();
-			for (const endMs = performance.now() + durationMs; performance.now() < endMs; await delay(50)) {
+			for (let movedMs = performance.now(); last < passesTotal; await delay(50)) {
 				const count = passes();
 				if (count !== last) {
 					last = count;
@@ -44,10 +44,9 @@ describe("members that do nothing but sleep and wake each other", () => {
 					throw new Error(`the token stopped after ${last} passes, sleeping: ${rows.map((row) => row.sleeping)}`);
 			}
 			const wakes = rows.reduce((sum, row) => sum + row.get("doorbells"), 0);
-			expect(last).toBeGreaterThan(2000);
 			expect(wakes).toBeGreaterThan(1000);
 			console.log(`${last} passes, ${wakes} wake-ups`);
 		},
-		30_000,
+		stressed(30_000),
 	);
 });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { registerReader, releaseReader } from "@shardcast/ring";
+import { stressed } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { newRing, seed } from "./fixtures.ts";
 import { Control, firstNumber, mix } from "./programs/pattern.mjs";
@@ -19,7 +20,7 @@ describe(`a ring whose threads are terminated at random points (seed ${seed})`, 
 	 * between publishing and knowing); gap-free from its first record on; the same for every reader; then its successor's.
 	 */
 	it("goes on with a new writer each time, and readers see an unbroken prefix of what each has written", async () => {
-		const writers = 25;
+		const writers = stressed(15);
 		const readers = 2;
 		const ring = newRing({ capacityBytes: 2 ** 14, readersMax: readers, startPosition: 2 ** 31 - 2 ** 18 });
 		const buffer = ring.u8.buffer;
@@ -67,7 +68,7 @@ describe(`a ring whose threads are terminated at random points (seed ${seed})`, 
 			expect(control[Control.firstSeen]).toBeLessThanOrEqual(lastSeen + 1);
 			expect(control[Control.firstSeen]).toBeGreaterThanOrEqual(lastSeen + 1 - batchMax);
 		};
-		for (let death = 0; death < 20; death++) {
+		for (let death = 0; death < stressed(12); death++) {
 			const { control, thread } = takeOver();
 			await until(() => Atomics.load(control, Control.lastSeen) > 0, `reader ${death} begins`);
 			await delay((mix(seed, death) >>> 0) % 20);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Ring, RingError, RingErrorCode, RingReader, RingWriter, registerReader, releaseReader } from "@shardcast/ring";
+import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkPayload, newRing, payload, recordUnitsBytes, seed, take } from "./fixtures.ts";
@@ -170,7 +171,7 @@ describe("ring fuzz", () => {
 			fc.property(startPosition, memory, fc.array(step, { maxLength: 300, size: "max" }), (start, kind, steps) => {
 				follow(newRing({ capacityBytes, readersMax, startPosition: start, memory: kind }), start, steps);
 			}),
-			{ seed, numRuns: 300 },
+			{ seed, numRuns: stressed(300) },
 		);
 	});
 
@@ -209,7 +210,7 @@ describe("ring fuzz", () => {
 					assert(visits <= capacityBytes / 8);
 				},
 			),
-			{ seed, numRuns: 2000 },
+			{ seed, numRuns: stressed(2000) },
 		);
 		expect(corrupt).toBeGreaterThan(100);
 		expect(clean).toBeGreaterThan(0);

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { RingReader, RingSignal, registerReader, signalBytes } from "@shardcast/ring";
+import { stressed } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { newRing, seed } from "./fixtures.ts";
 import { Control, checkRecord, endNumber } from "./programs/pattern.mjs";
@@ -23,9 +24,9 @@ describe(`a ring between threads (seed ${seed})`, () => {
 
 	// The one legal outcome for a reader that was registered before the first record: all of them, once, in order, intact.
 	it.each([
-		{ readers: 1, count: 2_000_000, capacityBytes: 2 ** 18, startPosition: 0 },
-		{ readers: 3, count: 1_000_000, capacityBytes: 2 ** 16, startPosition: 2 ** 31 - 2 ** 20 },
-		{ readers: 2, count: 200_000, capacityBytes: 2 ** 10, startPosition: -(2 ** 16) },
+		{ readers: 1, count: stressed(500_000), capacityBytes: 2 ** 18, startPosition: 0 },
+		{ readers: 3, count: stressed(300_000), capacityBytes: 2 ** 16, startPosition: 2 ** 31 - 2 ** 20 },
+		{ readers: 2, count: stressed(100_000), capacityBytes: 2 ** 10, startPosition: -(2 ** 16) },
 	])("brings $count records of random sizes to $readers readers through $capacityBytes bytes", async (setup) => {
 		const { readers, count, capacityBytes, startPosition } = setup;
 		const ring = newRing({ capacityBytes, readersMax: 4, startPosition });
@@ -43,7 +44,7 @@ describe(`a ring between threads (seed ${seed})`, () => {
 
 	// A hopper's legal outcome is checked by itself: each stay is one unbroken run of intact records.
 	it("lets readers come and go at any moment, and keeps everything for the one that stays", async () => {
-		const count = 400_000;
+		const count = stressed(200_000);
 		const ring = newRing({ capacityBytes: 2 ** 11, readersMax: 4 });
 		const buffer = ring.u8.buffer;
 		const controlBuffer = newControl();
@@ -66,7 +67,7 @@ describe(`a ring between threads (seed ${seed})`, () => {
 
 	// Legal: each sleep, on either side, ends by a wake-up or finds something. One that ends by its deadline was lost.
 	it("loses no wake-up between a worker that writes and an event loop that reads", async () => {
-		const count = 200_000;
+		const count = stressed(100_000);
 		const ring = newRing({ capacityBytes: 2 ** 12, readersMax: 1 });
 		const reader = new RingReader(ring, 0);
 		reader.join();

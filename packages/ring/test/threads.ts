@@ -2,10 +2,11 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { type Ring, RingWriter } from "@shardcast/ring";
+import { stressed } from "@shardcast/testkit";
 import { endNumber, fillRecord, sizeOf } from "./programs/pattern.mjs";
 
 /** Far longer than any test here takes, and shorter than Vitest's own limit, which would not say who hangs. */
-export const deadlineMs = 20_000;
+export const deadlineMs = stressed(20_000);
 
 export interface Thread<Report> {
 	readonly worker: Worker;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeClose, encodeClose, encodeFrame, FrameError, FrameParser, Opcode } from "../src/index.ts";
+import { decodeClose, encodeClose, encodeFrame, FrameError, FrameParser, Opcode, stressed } from "../src/index.ts";
 
 type Seen = [opcode: number, text: string];
 
@@ -87,7 +87,7 @@ describe("FrameParser", () => {
 				const pieces = points.slice(1).map((end, at) => bytes.subarray(points[at], end));
 				expect(parse(pieces).seen).toEqual(expected);
 			}),
-			{ numRuns: 200 },
+			{ numRuns: stressed(200) },
 		);
 	});
 
