@@ -42,6 +42,8 @@ const closeMeanings = {
 	messageTooBig: "A frame was longer than `--max-payload`.",
 	internalError: "The server failed on something that this client did; its log says why, `shardcast_callback_errors_total` counts it.",
 	tryAgainLater: "The bus stayed full for longer than this client's message could be held; or too many consoles are open.",
+	receiveOnly:
+		"The client sent a message, and clients may only receive: `--api-key` is set, or `--client-publish off`. It would be closed again.",
 	slow: "The client reads more slowly than its messages come: more than `--max-buffered` bytes waited for it.",
 };
 

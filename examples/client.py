@@ -89,6 +89,9 @@ class Connection:
             elif opcode == CLOSE:
                 self.send(payload, CLOSE)
                 code = struct.unpack("!H", payload[:2])[0] if len(payload) >= 2 else 1005
+                # 3500 to 3999: the same would only happen again, such as 3507 to a client that sends where clients only receive.
+                if 3500 <= code <= 3999:
+                    sys.exit(f"closed: {code} {payload[2:].decode()}")
                 raise ConnectionError(f"closed: {code} {payload[2:].decode()}")
 
 

@@ -285,7 +285,7 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	lines("Uptime", "Time that each shard's process has served.", "s", [query(`shardcast_shard_uptime_seconds${on}`, "shard {{shard}}")]),
 	lines(
 		"Disconnects by code",
-		"1001 drain or page left, 1006 broken, 1009 too big, 1013 bus full, 3008 too slow.",
+		"1001 drain or page left, 1006 broken, 1009 too big, 1011 error in the server, 1013 bus full, 3008 too slow, 3507 sent where clients only receive.",
 		"short",
 		[query(`sum by (code) (${rate("shardcast_disconnects_total")})`, "{{code}}")],
 		{ stack: true },

@@ -68,7 +68,7 @@ function showHead({ cluster, at }) {
 	text(pill, cluster.status);
 	text(
 		byId("facts"),
-		`${cluster.mode} · up ${duration(cluster.uptimeSeconds)} · shardcast ${cluster.version} · Node ${cluster.node}${cluster.open ? " · open mode" : ""}`,
+		`${cluster.mode} · up ${duration(cluster.uptimeSeconds)} · shardcast ${cluster.version} · Node ${cluster.node} · ${publishers(cluster.mayPublish)}`,
 	);
 	text(byId("feed"), `updated ${clock(at)}`);
 	const reasons = byId("reasons");
@@ -97,6 +97,15 @@ function showTiles(snapshot) {
 	const others = total(snapshot, "closedTooBig") + total(snapshot, "closedBusFull") + total(snapshot, "closedRateLimited");
 	text(byId("tile-trouble"), exact(slow + refused + others));
 	text(byId("tile-trouble-sub"), `${exact(slow)} slow · ${exact(refused)} refused full · ${exact(others)} other`);
+}
+
+/** Who may publish, in a few words. */
+function publishers({ http, webSocket }) {
+	if (http === "everyone")
+		return webSocket === "everyone" ? "open mode: everyone may publish" : "open mode over HTTP, clients only receive";
+	return webSocket === "everyone"
+		? "publishing needs the key over HTTP, clients need none"
+		: "publishing needs the key, clients only receive";
 }
 
 function showShards({ shards }) {

@@ -8,6 +8,7 @@ import {
 	HeartbeatTimer,
 	LimitAudit,
 	type Log,
+	mayPublish,
 	metricsContentType,
 	ProcessMonitor,
 	parseAddress,
@@ -38,7 +39,10 @@ export interface BalancerOptions {
 	readonly log: Log;
 }
 
-export type BalancerConfig = Pick<Config, "lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "consoleToken"> &
+export type BalancerConfig = Pick<
+	Config,
+	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "consoleToken" | "apiKey" | "clientPublish"
+> &
 	ConnectionRateSettings;
 
 /** The balancer without its process: the door, and its block of the scoreboard, of which it is the writer. */
@@ -165,7 +169,7 @@ function routes({ board, collectMetrics }: BalancerOptions, config: () => Balanc
 		[
 			"/health",
 			() => {
-				const report = healthReport(board);
+				const report = healthReport(board, { mayPublish: mayPublish(config()) });
 				return json(report.status === "unhealthy" ? 503 : 200, report);
 			},
 		],

@@ -142,6 +142,10 @@ function closedCounter(code: number) {
 			return "closedRateLimited";
 		case CloseCode.messageTooBig:
 			return "closedTooBig";
+		case CloseCode.internalError:
+			return "closedInternal";
+		case CloseCode.receiveOnly:
+			return "closedReceiveOnly";
 		case CloseCode.tryAgainLater:
 			return "closedBusFull";
 		case CloseCode.slow:

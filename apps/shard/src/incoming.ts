@@ -15,6 +15,8 @@ export interface IncomingParts {
 	readonly rate: RateLimit<Client>;
 	readonly counters: Counters;
 	readonly payloadBytesMax: number;
+	/** Looked up at each frame. */
+	readonly clientsMayPublish: boolean;
 	readonly nowMs: () => number;
 	/** Told about an exception of a handler. */
 	readonly onHandlerError: (error: unknown) => void;
@@ -43,7 +45,7 @@ const outcomeOf = (taken: boolean | "pending"): PublishOutcome => (taken === "pe
  * What comes in: a frame of a client, or a message over HTTP, through the handlers into the ring.
  *
  * One owner, the shard's loop. Each refusal has a code and a counter: a frame that is too long closes its client with 1009, one
- * above the rate with 1008, one that found neither room in the ring nor among the held with 1013.
+ * above the rate with 1008, one of a client that may only receive with 3507, one that found neither room in the ring nor among the held with 1013.
  */
 export class Incoming {
 	readonly #parts: IncomingParts;
@@ -57,6 +59,10 @@ export class Incoming {
 		const { clients, senders, rate, counters, middleware } = this.#parts;
 		// A client that is being closed has been told, or is being told, that it is not heard any more.
 		if (client.leaving !== 0 || client.room === null) return;
+		if (!this.#parts.clientsMayPublish) {
+			clients.close(client, CloseCode.receiveOnly);
+			return;
+		}
 		if (message.byteLength > this.#parts.payloadBytesMax) {
 			clients.close(client, CloseCode.messageTooBig);
 			return;

@@ -1,4 +1,4 @@
-import { type AllowedOrigins, allowedOrigins, type Config, secretMatches } from "@shardcast/service";
+import { type AllowedOrigins, allowedOrigins, type Config, type MayPublish, mayPublish, secretMatches } from "@shardcast/service";
 
 /**
  * The settings of a shard that may change while it serves. Its parts look them up at each use, so that a new one holds from the
@@ -10,10 +10,12 @@ export class LiveSettings {
 	#bufferedBytesLeast: number;
 	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
 	#isKey: ((given: string) => boolean) | null = null;
+	#mayPublish: MayPublish;
 
 	constructor(config: Config) {
 		this.#config = config;
 		this.#bufferedBytesLeast = config.maxBufferedBytes;
+		this.#mayPublish = mayPublish(config);
 		this.change(config);
 	}
 
@@ -22,6 +24,7 @@ export class LiveSettings {
 		this.#config = config;
 		this.#bufferedBytesLeast = Math.min(this.#bufferedBytesLeast, config.maxBufferedBytes);
 		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
+		this.#mayPublish = mayPublish(config);
 		this.#isKey = apiKey === undefined ? null : (given) => secretMatches(given, apiKey);
 	}
 
@@ -33,6 +36,10 @@ export class LiveSettings {
 	/** Null = open: anybody may publish. */
 	get isKey(): ((given: string) => boolean) | null {
 		return this.#isKey;
+	}
+
+	get mayPublish(): MayPublish {
+		return this.#mayPublish;
 	}
 
 	/** What may wait for any client at least: uWebSockets.js keeps a client to the limit that it came under. */

@@ -1,9 +1,10 @@
 import { healthReport, readiness, type Scoreboard } from "@shardcast/bus";
-import { metricsContentType } from "@shardcast/service";
+import { type MayPublish, metricsContentType } from "@shardcast/service";
 import { type HttpReply, json, refusal } from "./http-reply.ts";
 
 export interface RoutesParts {
 	readonly board: Scoreboard;
+	readonly mayPublish: MayPublish;
 	/** The metrics of the whole cluster. */
 	readonly metrics: () => Promise<string>;
 }
@@ -21,8 +22,8 @@ type Answer = (parts: RoutesParts) => HttpReply | Promise<HttpReply>;
 const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
 	[
 		"/health",
-		({ board }) => {
-			const report = healthReport(board);
+		({ board, mayPublish }) => {
+			const report = healthReport(board, { mayPublish });
 			return now(report.status === "unhealthy" ? 503 : 200, report);
 		},
 	],

@@ -126,6 +126,9 @@ export class Shard {
 			rate: this.#clientRate,
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
+			get clientsMayPublish() {
+				return live.mayPublish.webSocket === "everyone";
+			},
 			nowMs,
 			onHandlerError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
 		});
@@ -359,7 +362,7 @@ export class Shard {
 			},
 			socketsMax: () => row.socketsMax,
 			overfull: () => full(row.connectionsMax).refused,
-			request: (method, path) => answerRequest(method, path, this.#options),
+			request: (method, path) => answerRequest(method, path, { ...this.#options, mayPublish: this.#live.mayPublish }),
 			requested: () => row.add("httpRequests", 1),
 			watch: (head) => {
 				if (this.#draining) return stopping();
@@ -390,7 +393,7 @@ export class Shard {
 		const { events, parts } = await consoleAnswer(busiest.map(({ name }) => name));
 		return consoleSnapshot(board, {
 			version,
-			open: this.#live.isKey === null,
+			mayPublish: this.#live.mayPublish,
 			atMs: Date.now(),
 			monotonicMs: monotonicMs(),
 			channels: busiest,

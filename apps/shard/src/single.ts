@@ -8,6 +8,7 @@ import {
 	parseAddress,
 	shapeOf,
 	urlHost,
+	whoPublishes,
 } from "@shardcast/service";
 import { createServer } from "./library/index.ts";
 
@@ -70,6 +71,6 @@ function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number
 
 function banner(config: Config, port: number): string {
 	const host = urlHost({ ...parseAddress(config.addr), port });
-	const open = config.apiKey === undefined ? "; open mode: there is no --api-key, so everyone who reaches this port can publish" : "";
-	return `shardcast single, pid ${process.pid}: ws://${host}, POST http://${host}/api/publish, http://${host}/health${open}\n`;
+	const urls = `ws://${host}, POST http://${host}/api/publish, http://${host}/health`;
+	return `shardcast single, pid ${process.pid}: ${urls}; ${whoPublishes(config)}\n`;
 }

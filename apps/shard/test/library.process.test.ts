@@ -258,7 +258,16 @@ describe("B9: control", () => {
 				body: '{"data":1}',
 			}).then(({ status }) => status);
 		expect(await publish("second-key")).toBe(401);
-		server.control.reload({ apiKey: "second-key", messageRate: 2, logLevel: "warn", allowedOrigins: ["https://a.example/"] });
+		const receiver = await connect(server);
+		receiver.send("x");
+		expect(await receiver.closed).toEqual({ code: 3507, reason: "clients only receive here; publish over HTTP" });
+		server.control.reload({
+			apiKey: "second-key",
+			clientPublish: "on",
+			messageRate: 2,
+			logLevel: "warn",
+			allowedOrigins: ["https://a.example/"],
+		});
 		expect([await publish("second-key"), await publish("first-key")]).toEqual([200, 401]);
 		expect(await publish("second-key", "https://b.example")).toBe(403);
 		expect(log.level).toBe("warn");

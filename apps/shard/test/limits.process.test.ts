@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import type { HealthReport } from "@shardcast/bus";
 import { requestAllowance } from "@shardcast/bus";
-import { httpRequest, LibraryClient, RawClient, waitFor } from "@shardcast/testkit";
+import { defaultConfig } from "@shardcast/service";
+import { getJson, httpRequest, LibraryClient, RawClient, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { startShards, type TestShards, type TestShardsOptions } from "./harness.ts";
 
@@ -109,6 +111,32 @@ describe("what one client may do", () => {
 		expect(row.get("rateLimited")).toBe(1);
 		await waitFor(() => row.get("closed") === 1, { deadlineMs: 2000, what: "the end to be counted" });
 		expect([row.get("closedRateLimited"), row.get("closedOther")]).toEqual([1, 0]);
+	});
+
+	it("3507: with a key set clients only receive, and a forged message reaches nobody; --client-publish says otherwise", async () => {
+		const apiKey = "a-secret-key";
+		const cluster = await start({ config: { apiKey } });
+		const { row, httpUrl, shard } = cluster.shards[0];
+		const mayPublish = async () => (await getJson<HealthReport>(`${httpUrl}/health`)).mayPublish;
+		const [listener, forger] = [await cluster.client(), await cluster.client()];
+		forger.send("forged");
+		expect(await forger.closed).toEqual({ code: 3507, reason: "clients only receive here; publish over HTTP" });
+		expect(await mayPublish()).toEqual({ http: "key", webSocket: "nobody" });
+		await httpRequest(`${httpUrl}/api/publish`, { method: "POST", headers: { "x-api-key": apiKey }, body: '{"data":"with the key"}' });
+		await listener.waitForMessages(1);
+		await waitFor(() => row.get("closedReceiveOnly") === 1, { deadlineMs: 2000, what: "one counted" });
+
+		// Live, for those that are here already.
+		shard.reload(defaultConfig({ apiKey, clientPublish: "on" }));
+		(await cluster.client()).send("allowed");
+		await listener.waitForMessages(2);
+		expect(await mayPublish()).toEqual({ http: "key", webSocket: "everyone" });
+		shard.reload(defaultConfig({ clientPublish: "off" }));
+		expect(await mayPublish()).toEqual({ http: "everyone", webSocket: "nobody" });
+		listener.send("refused");
+		expect((await listener.closed).code).toBe(3507);
+		expect(listener.texts()).toEqual(["with the key", "allowed"]);
+		expect(row.get("messagesIn")).toBe(2);
 	});
 
 	it("1013: when the bus stays full for longer than its messages can be held; others are not touched, nothing is lost", async () => {

@@ -59,7 +59,8 @@ function incoming(payloadBytesMax = 100) {
 	const closed: number[] = [];
 	const clients = { close: (_client: Client, code: number) => closed.push(code) } as unknown as Clients;
 	const senders = new SenderIds<Client>();
-	const parts = { clients, senders, publisher, middleware, counters: row, payloadBytesMax, nowMs: () => 0, onHandlerError: () => {} };
+	const settings = { payloadBytesMax, clientsMayPublish: true };
+	const parts = { clients, senders, publisher, middleware, counters: row, nowMs: () => 0, onHandlerError: () => {} };
 	const client = { room: { channels: everybody }, sender: 0, leaving: 0, proxiedAddress: "1.1.1.1" } as unknown as Client;
 	const published = (): string[] => {
 		const head = createRecordHead();
@@ -78,7 +79,8 @@ function incoming(payloadBytesMax = 100) {
 		client,
 		published,
 		frame,
-		make: (rate = 0) => new Incoming({ ...parts, rate: new RateLimit<Client>(rate, 10) }),
+		settings,
+		make: (rate = 0) => new Incoming(Object.assign(settings, { ...parts, rate: new RateLimit<Client>(rate, 10) })),
 	};
 }
 
@@ -96,6 +98,24 @@ describe("what comes in", () => {
 		expect(all.publish(RecordKind.text, everybody, Buffer.from("bad"), "")).toBe("failed");
 		expect(all.publish(RecordKind.text, everybody, Buffer.from("good"), "")).toBe("taken");
 		expect(row.get("handlerErrors")).toBe(2);
+	});
+
+	it("3507: a client that may only receive is closed at its first frame, and no handler sees it; others may publish", () => {
+		const { make, middleware, client, published, frame, closed, settings } = incoming();
+		const all = make();
+		let handled = 0;
+		middleware.use((_message, next) => {
+			handled++;
+			next();
+		});
+		all.frame(client, frame("while it may"), false);
+		settings.clientsMayPublish = false;
+		all.frame(client, frame("forged"), false);
+		all.frame(client, frame("x".repeat(10_000)), true);
+		expect(closed).toEqual([3507, 3507]);
+		expect(all.publish(RecordKind.text, everybody, Buffer.from("over HTTP"), "")).toBe("taken");
+		expect(published()).toEqual(["while it may", "over HTTP"]);
+		expect(handled).toBe(2);
 	});
 
 	it("a handler that makes a text message no UTF-8 breaks that message, not the clients", () => {

@@ -1,4 +1,4 @@
-import { type Address, connectionsPerShard, formatCpuList, urlHost } from "@shardcast/service";
+import { type Address, connectionsPerShard, formatCpuList, urlHost, whoPublishes } from "@shardcast/service";
 import type { Plan } from "./preflight/preflight.ts";
 
 export interface BannerFacts {
@@ -26,8 +26,7 @@ export function banner({ version, plan, balancer }: BannerFacts): string {
 		}),
 	];
 	const lines = [`shardcast ${version} on Node ${process.versions.node}, pid ${process.pid}`, ""];
-	lines.push(...rows.map(([label, text]) => `  ${label.padEnd(9)} ${text}`), "", `  ${shardsAndCpus(plan)}`);
-	if (config.apiKey === undefined) lines.push("  open mode: there is no --api-key, so everyone who reaches these ports can publish");
+	lines.push(...rows.map(([label, text]) => `  ${label.padEnd(9)} ${text}`), "", `  ${shardsAndCpus(plan)}`, `  ${whoPublishes(config)}`);
 	return `${lines.join("\n")}\n`;
 }
 

@@ -14,6 +14,7 @@ const watched = [
 	["backpressured", "warn", (count: number) => `${count} publishes found the bus full and were held or refused`],
 	["closedBusFull", "bad", (count: number) => `closed ${count} clients whose messages the full bus could not take`],
 	["closedRateLimited", "warn", (count: number) => `closed ${count} clients that sent more messages than --message-rate allows`],
+	["closedReceiveOnly", "warn", (count: number) => `closed ${count} clients that sent a message though clients only receive`],
 	["refused", "warn", (count: number) => `refused ${count} connections: it was full`],
 	["handoffErrors", "bad", (count: number) => `lost ${count} connections that were handed over`],
 	["handlerErrors", "bad", (count: number) => `${count} messages lost to exceptions in handlers`],

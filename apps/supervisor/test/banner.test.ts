@@ -28,8 +28,10 @@ it("tells the URLs, the shards with their cores, the mode and why, and that pins
 	expect(lines).toContain("3 shards on 2 CPUs of 0-1 (CPU affinity); pins wrap around");
 });
 
-it("warns of open mode, and only then", () => {
-	expect(text({})).toContain("open mode");
+it("says who may publish, and warns of open mode", () => {
+	expect(text({})).toMatch(/open mode: .*over HTTP and as a WebSocket client$/m);
+	expect(text({ apiKey: "swordfish" })).toMatch(/^ {2}publishing needs the key, over HTTP; WebSocket clients only receive/m);
+	expect(text({ apiKey: "swordfish", clientPublish: "on" })).toMatch(/every WebSocket client can publish without it/);
 	expect(text({ apiKey: "swordfish" })).not.toContain("open mode");
 	expect(text({ apiKey: "swordfish" })).not.toContain("swordfish");
 });

@@ -85,6 +85,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		expect(await number(page, "#tile-deliveries-sub")).toBe(sum("shardcast_deliveries_total"));
 		expect(await page.locator("#shard-rows tr").count()).toBe(2);
 		expect(await page.locator("#status").innerText()).toBe("healthy");
+		expect(await page.locator("#facts").innerText()).toContain("open mode: everyone may publish");
 		expect(await page.locator("#events").innerText()).toMatch(/shard 0 serves/);
 		expect(problems).toEqual([]);
 		await page.context().close();

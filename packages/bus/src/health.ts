@@ -12,6 +12,8 @@ export interface HealthReport {
 	/** Why it is not "healthy": one sentence each. */
 	readonly reasons: readonly string[];
 	readonly mode: "handoff" | "proxy" | "none";
+	/** By the settings, as every process has them. */
+	readonly mayPublish: { readonly http: "everyone" | "key"; readonly webSocket: "everyone" | "nobody" };
 	readonly connections: number;
 	readonly maxConnections: number;
 	/** Connections in use, 0 to 1. */
@@ -35,10 +37,12 @@ export interface ShardHealth {
 	readonly restarts: number;
 }
 
-export interface HealthOptions {
+export interface ReadinessOptions {
 	/** `monotonicMs()` by default. */
 	readonly nowMs?: number;
 }
+
+export interface HealthOptions extends ReadinessOptions, Pick<HealthReport, "mayPublish"> {}
 
 /** What `GET /ready` answers, as JSON. */
 export interface Readiness {
@@ -53,7 +57,7 @@ const troubleSentences = new Map<ShardTrouble, string>(shardTroubles);
 const modeNames = { [BalancerMode.none]: "none", [BalancerMode.handoff]: "handoff", [BalancerMode.proxy]: "proxy" } as const;
 
 /** The state of the whole cluster, read off the scoreboard by whichever process is asked. */
-export function healthReport(board: Scoreboard, { nowMs = monotonicMs() }: HealthOptions = {}): HealthReport {
+export function healthReport(board: Scoreboard, { mayPublish, nowMs = monotonicMs() }: HealthOptions): HealthReport {
 	const shards = board.rows().map((row) => shardHealth(row, nowMs));
 	const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
 	const maxConnections = shards.reduce((sum, shard) => sum + shard.max, 0);
@@ -69,6 +73,7 @@ export function healthReport(board: Scoreboard, { nowMs = monotonicMs() }: Healt
 		status: !serves ? "unhealthy" : reasons.length > 0 ? "degraded" : "healthy",
 		reasons,
 		mode: modeNames[board.balancer.mode],
+		mayPublish,
 		connections,
 		maxConnections,
 		utilisation: ratio(connections, maxConnections),
@@ -78,7 +83,7 @@ export function healthReport(board: Scoreboard, { nowMs = monotonicMs() }: Healt
 }
 
 /** Whether a client that comes now finds every shard serving. Asked by orchestrators before they send traffic. */
-export function readiness(board: Scoreboard, { nowMs = monotonicMs() }: HealthOptions = {}): Readiness {
+export function readiness(board: Scoreboard, { nowMs = monotonicMs() }: ReadinessOptions = {}): Readiness {
 	const shards = board.rows().map((row) => shardHealth(row, nowMs));
 	const reasons = shards
 		.filter(({ status }) => status !== "healthy" && status !== "degraded")

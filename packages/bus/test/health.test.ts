@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { BalancerMode, ClusterState, type HealthReport, healthReport, readiness, Scoreboard, ShardState } from "../src/index.ts";
 
 const nowMs = 1_000_000;
-const options = { nowMs };
+const mayPublish = { http: "key", webSocket: "nobody" } as const;
+const options = { nowMs, mayPublish };
 
 /** Two shards that serve, 100 connections each, and a balancer. */
 function board(): Scoreboard {
@@ -37,6 +38,7 @@ describe("M6: healthReport", () => {
 			status: "healthy",
 			reasons: [],
 			mode: "handoff",
+			mayPublish,
 			connections: 61,
 			maxConnections: 200,
 			utilisation: 0.305,

@@ -29,6 +29,7 @@ export * from "./kafka/route-problem.ts";
 export * from "./kafka/route-reloader.ts";
 export * from "./kafka/subscription.ts";
 export * from "./log.ts";
+export * from "./may-publish.ts";
 export * from "./metrics/index.ts";
 export * from "./monitor.ts";
 export * from "./open-files-limit.ts";

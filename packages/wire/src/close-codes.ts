@@ -15,6 +15,8 @@ export const CloseCode = {
 	tryAgainLater: 1013,
 	/** The client read more slowly than `--max-buffered` allows. */
 	slow: 3008,
+	/** It sent a message though clients may only receive (`--client-publish`). It would be closed again: it should not come back unchanged. */
+	receiveOnly: 3507,
 } as const;
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
@@ -26,4 +28,5 @@ export const closeReasons: Readonly<Record<CloseCode, string>> = {
 	[CloseCode.internalError]: "internal error",
 	[CloseCode.tryAgainLater]: "try again later",
 	[CloseCode.slow]: "slow",
+	[CloseCode.receiveOnly]: "clients only receive here; publish over HTTP",
 };

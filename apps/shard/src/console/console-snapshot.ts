@@ -1,5 +1,5 @@
 import { type BoardRow, type HealthReport, healthReport, type RowSnapshot, type Scoreboard } from "@shardcast/bus";
-import type { ClusterEvent, ConsolePart } from "@shardcast/service";
+import type { ClusterEvent, ConsolePart, MayPublish } from "@shardcast/service";
 import type { BusyChannel } from "./channel-activity.ts";
 
 /** Kafka at a glance; absent when no broker is configured. */
@@ -29,8 +29,6 @@ export interface ConsoleSnapshot {
 		readonly version: string;
 		readonly node: string;
 		readonly uptimeSeconds: number;
-		/** Nobody needs a key to publish. */
-		readonly open: boolean;
 	};
 	readonly shards: readonly (HealthReport["shards"][number] & { readonly counters: RowSnapshot["counters"] })[];
 	readonly balancer: HealthReport["balancer"] & { readonly counters: Readonly<Record<string, number>> };
@@ -44,7 +42,7 @@ export interface ConsoleSnapshot {
 
 export interface SnapshotFacts {
 	readonly version: string;
-	readonly open: boolean;
+	readonly mayPublish: MayPublish;
 	readonly atMs: number;
 	readonly monotonicMs: number;
 	readonly channels: readonly BusyChannel[];
@@ -55,7 +53,7 @@ export interface SnapshotFacts {
 
 /** Reads the whole cluster off the scoreboard: any shard can make it. */
 export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): ConsoleSnapshot {
-	const { shards, balancer, ...cluster } = healthReport(board, { nowMs: facts.monotonicMs });
+	const { shards, balancer, ...cluster } = healthReport(board, { mayPublish: facts.mayPublish, nowMs: facts.monotonicMs });
 	const rows = new Map(board.rows().map((row) => [row.slot, row]));
 	const snapshots = new Map([...rows].map(([slot, row]) => [slot, row.snapshot()]));
 	const started = [...snapshots.values()].map(({ counters }) => counters.startedMs).filter((ms) => ms > 0);
@@ -68,7 +66,6 @@ export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): Consol
 			version: facts.version,
 			node: process.versions.node,
 			uptimeSeconds: started.length === 0 ? 0 : Math.max(0, (facts.monotonicMs - Math.min(...started)) / 1000),
-			open: facts.open,
 		},
 		shards: shards.map((shard) => ({ ...shard, counters: snapshots.get(shard.id)!.counters })),
 		balancer: { ...balancer, counters: board.balancer.snapshot().counters },

@@ -1,5 +1,5 @@
 import { parseOrigin } from "../units/origin.ts";
-import { duration, integer, list, secret, size } from "./option.ts";
+import { choice, duration, integer, list, secret, size } from "./option.ts";
 
 /** What one client may do, and how long the server bears with it. */
 export const connectionOptions = {
@@ -105,7 +105,14 @@ export const connectionOptions = {
 		argument: "<key>",
 		charactersMin: 8,
 		live: true,
-		help: "Key that publishers over HTTP must show; better given in the environment, where ps does not show it; none = open mode.",
+		help: "Key that publishers over HTTP must show, at least 8 characters; better given in the environment, where ps does not show it; none = open mode.",
+	}),
+	clientPublish: choice({
+		flag: "client-publish",
+		default: "auto",
+		choices: ["auto", "on", "off"],
+		live: true,
+		help: "Whether WebSocket clients may publish, or only receive: a frame of one that may not closes it with 3507; auto = they may as long as there is no --api-key.",
 	}),
 	consoleToken: secret({
 		flag: "console-token",
@@ -113,6 +120,6 @@ export const connectionOptions = {
 		argument: "<token>",
 		charactersMin: 8,
 		live: true,
-		help: "Token that opens /console from anywhere (/console?token=…); none = the console answers this machine only.",
+		help: "Token, at least 8 characters, that opens /console from anywhere (/console?token=…); none = the console answers this machine only.",
 	}),
 } as const;

@@ -51,8 +51,10 @@ export const shardMetrics: readonly BoardMetric[] = [
 			1006: counters.closedAbnormal,
 			1008: counters.closedRateLimited,
 			1009: counters.closedTooBig,
+			1011: counters.closedInternal,
 			1013: counters.closedBusFull,
 			3008: counters.closedSlow,
+			3507: counters.closedReceiveOnly,
 			crash: counters.closedCrash,
 			other: counters.closedOther,
 		})),
@@ -112,6 +114,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 		perShardBy("reason", ({ counters }) => ({
 			slow_client: counters.droppedMessages,
 			rate_limited: counters.rateLimited,
+			receive_only: counters.closedReceiveOnly,
 			handler_error: counters.handlerErrors,
 		})),
 	),
