@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { ChildProcess, fork } from "node:child_process";
 
 /** How a child is tied to CPUs and memory. */
 export type Pinning =
@@ -17,7 +17,21 @@ export type Pinning =
 export function launch(entry: string, pinning: Pinning, inherited: readonly number[] = []): ChildProcess {
 	const [execPath, ...execArgv] = [...pinCommand(pinning), process.execPath, ...inheritedExecArgv()];
 	const { SHARDCAST_SINGLE: _, ...env } = process.env;
-	return fork(entry, [], { env, execPath, execArgv, stdio: [...ownStdio, ...inherited], detached: true });
+	try {
+		return fork(entry, [], { env, execPath, execArgv, stdio: [...ownStdio, ...inherited], detached: true });
+	} catch (error) {
+		return failed(error);
+	}
+}
+
+/**
+ * Node tells most reasons for which there is no new process by the event "error", but throws for some, such as ENOMEM. Here all are
+ * told alike, since a restart that fails must not end the supervisor.
+ */
+function failed(error: unknown): ChildProcess {
+	const child = new ChildProcess();
+	process.nextTick(() => child.emit("error", error));
+	return child;
 }
 
 const ownStdio = ["ignore", "inherit", "inherit", "ipc"] as const;

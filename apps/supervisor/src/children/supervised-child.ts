@@ -70,6 +70,8 @@ interface Life {
 	connectionsLost: number;
 	/** It hung, and has been sent SIGKILL. */
 	killed: boolean;
+	/** Why there is no process. */
+	startError: Error | null;
 }
 
 /**
@@ -209,7 +211,11 @@ export class SupervisedChild implements Watched {
 			(message) => this.#onMessage(life, message),
 			(what) => this.#spec.answer(what),
 		);
-		const life: Life = { process, link, exited: exitOf(process), fatal: null, drained: null, connectionsLost: 0, killed: false };
+		const exited = exitOf(process);
+		const life: Life = { process, link, exited, fatal: null, drained: null, connectionsLost: 0, killed: false, startError: null };
+		process.on("error", (error) => {
+			if (process.pid === undefined) life.startError = error;
+		});
 		void life.exited.then(() => this.#onExit(life));
 		return life;
 	}
@@ -274,6 +280,7 @@ export class SupervisedChild implements Watched {
 }
 
 function causeOf(life: Life): string {
+	if (life.startError !== null) return `a start that failed (${life.startError.message})`;
 	if (life.fatal !== null) return `its own choice (${life.fatal.message.split("\n")[0]})`;
 	return life.process.signalCode ?? `exit status ${life.process.exitCode}`;
 }

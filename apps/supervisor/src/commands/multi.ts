@@ -97,7 +97,12 @@ function createMemory({ config, sources }: LoadedConfig, plan: Plan): ClusterMem
 		return memory;
 	} catch (error) {
 		memory?.remove();
-		if (!(error instanceof NativeError || error instanceof BusError)) throw error;
+		if (!(error instanceof BusError || isSystemError(error))) throw error;
 		throw new StartupError(`${settingNames(sources)("clusterDirectory")}: ${error.message}`, { exitStatus: 2, cause: error });
 	}
+}
+
+/** Of a call of the operating system: a NativeError, or what Node's own file functions throw. */
+function isSystemError(error: unknown): error is Error {
+	return error instanceof Error && "syscall" in error;
 }

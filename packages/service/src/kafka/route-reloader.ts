@@ -24,7 +24,8 @@ export class RouteReloader {
 	async reload(): Promise<string | null> {
 		const { path, apply, log, tell } = this.#parts;
 		if (path === "") return null;
-		const problem = await routeProblem(path);
+		// Whatever it is, a process that serves goes on.
+		const problem = await routeProblem(path).catch((error: Error) => `${path}: ${error.message}`);
 		if (problem === null) {
 			apply();
 			const text = `route module ${path} is read again`;
