@@ -24,7 +24,7 @@ describe("routeProblem", () => {
 		],
 		["no default", "export const route = () => 1;\n", "F: its default export is undefined, not a function"],
 		["throws text", 'throw "no error";\n', "F: no error"],
-		["never settles", "await new Promise(() => {});\n", "F: it ended its process (status 13) while it was loaded"],
+		["never settles", "await new Promise(() => {});\n", "F: its top-level await never settles"],
 	];
 	it("tells file, line and error of a module that cannot be used, and nothing of one that can", async () => {
 		const pathOf = (name: string) => join(folder, `${name.replaceAll(" ", "-")}.mjs`);

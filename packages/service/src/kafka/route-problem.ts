@@ -49,12 +49,16 @@ export async function routeProblem(path: string): Promise<string | null> {
 	return failure === null ? problemIn(output, file, child.exitCode) : `${file}: ${failure}`;
 }
 
+/** With which Node ends when nothing is left that could settle a top-level await. What it writes then depends on its version. */
+const neverSettled = 13;
+
 const location = /^(?:file:\/\/)?(\/.*):(\d+)$/;
 const frame = /(?:\(|\bat (?:async )?)(?:file:\/\/)?(\/[^)]+):(\d+):\d+\)?$/;
 const errorLine = /^(?:Uncaught )?\w*Error\b/;
 
 /** The error in what Node wrote, with the place that it names; else the last thing that was written, or how the process ended. */
 function problemIn(output: string, file: string, exitCode: number | null): string {
+	if (exitCode === neverSettled) return `${file}: its top-level await never settles`;
 	const lines = output.split("\n").map((line) => line.trimEnd());
 	const at = lines.findIndex((line) => errorLine.test(line));
 	const others = lines.filter((line) => line !== "" && !/^Node\.js v|^\(Use `node|^\s+at |^node:/.test(line));
