@@ -2,7 +2,8 @@
 // A part lies in any docs/*.md between `<!-- generated: name -->` and `<!-- /generated -->`.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { environmentName, fileKey, metricsReference, optionOf, sections } from "@shardcast/service";
+import { environmentName, fileKey, optionOf, sections } from "@shardcast/config";
+import { metricsReference } from "@shardcast/control";
 import { CloseCode, closeReasons } from "@shardcast/wire";
 
 const docs = import.meta.dirname;

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { configKeys, environmentName, metricsReference, metricTables } from "@shardcast/service";
+import { configKeys, environmentName } from "@shardcast/config";
+import { metricsReference, metricTables } from "@shardcast/control";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { dashboards, files } from "../grafana/dashboards.mjs";

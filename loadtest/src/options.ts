@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
-import { openFilesLimit, parseBytes, parseDuration } from "@shardcast/service";
+import { parseBytes, parseDuration } from "@shardcast/config";
+import { openFilesLimit } from "@shardcast/process";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { payloadBytesMin } from "./payload.ts";
 import { parseTarget, type Target } from "./target.ts";

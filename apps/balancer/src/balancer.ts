@@ -1,31 +1,23 @@
 import type { IncomingMessage } from "node:http";
-import { BalancerMode, type ClusterDirectory, Doorbells, healthReport, readiness, type Scoreboard, ShardState } from "@shardcast/bus";
+import { Doorbells } from "@shardcast/bus";
+import { type Config, parseAddress } from "@shardcast/config";
+import { mayPublish } from "@shardcast/http";
+import { type ConnectionRateSettings, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
-import {
-	type Config,
-	type ConnectionRateSettings,
-	ConnectionRates,
-	HeartbeatTimer,
-	LimitAudit,
-	type Log,
-	mayPublish,
-	metricsContentType,
-	ProcessMonitor,
-	parseAddress,
-	RateTable,
-	StartupError,
-} from "@shardcast/service";
+import { HeartbeatTimer, ProcessMonitor, StartupError } from "@shardcast/process";
+import { BalancerMode, type ClusterDirectory, healthReport, readiness, type Scoreboard, ShardState } from "@shardcast/scoreboard";
+import { type Log, metricsContentType } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
-import { type Answer, Answers, json, type Routes } from "./answers.ts";
-import { consoleRoutes } from "./console-routes.ts";
+import type { DataPath } from "./data-path.ts";
 import { descriptorLimit } from "./descriptor-limit.ts";
-import type { Door } from "./door.ts";
-import { Handoff, laneDescriptorsMax } from "./handoff.ts";
-import { HandoffDoor } from "./handoff-door.ts";
+import { Handoff, laneDescriptorsMax } from "./handoff/handoff.ts";
+import { HandoffPath } from "./handoff/handoff-path.ts";
+import { type Answer, Answers, json, type Routes } from "./http/answers.ts";
+import { consoleRoutes } from "./http/console-routes.ts";
+import { Responder } from "./http/responder.ts";
 import { measureHandoff, measureProxy, Picker, type PickerOptions } from "./pick.ts";
-import { ProxyDoor } from "./proxy-door.ts";
-import { proxyToken } from "./proxy-token.ts";
-import { Reception } from "./reception.ts";
+import { ProxyPath } from "./proxy/proxy-path.ts";
+import { proxyToken } from "./proxy/proxy-token.ts";
 
 export interface BalancerOptions {
 	readonly board: Scoreboard;
@@ -45,13 +37,13 @@ export type BalancerConfig = Pick<
 > &
 	ConnectionRateSettings;
 
-/** The balancer without its process: the door, and its block of the scoreboard, of which it is the writer. */
+/** The balancer without its process: the dataPath, and its block of the scoreboard, of which it is the writer. */
 export class Balancer {
 	readonly #options: BalancerOptions;
 	readonly #monitor = new ProcessMonitor();
 	readonly #doorbells: Doorbells;
-	readonly #reception: Reception;
-	readonly #door: Door;
+	readonly #responder: Responder;
+	readonly #dataPath: DataPath;
 	readonly #heartbeat: HeartbeatTimer;
 	#config: BalancerConfig;
 	#port = 0;
@@ -62,7 +54,7 @@ export class Balancer {
 		this.#config = config;
 		this.#doorbells = new Doorbells(directory, board);
 		this.#doorbells.openAll();
-		const reception = new Reception({
+		const responder = new Responder({
 			count: (counter, amount) => board.balancer.add(counter, amount),
 			answers: new Answers(
 				routes(options, () => this.#config),
@@ -72,9 +64,9 @@ export class Balancer {
 			rates: new ConnectionRates(config, new RateTable(SharedFile.open(directory.ratesPath).buffer)),
 			audit: new LimitAudit(log),
 		});
-		this.#reception = reception;
-		const shared = { reception, headBytesMax: config.headBytesMax, headTimeoutMs: config.headTimeoutMs, descriptorsMax: descriptorLimit() };
-		this.#door = mode === "handoff" ? this.#handoffDoor(shared) : this.#proxyDoor(shared);
+		this.#responder = responder;
+		const shared = { responder, headBytesMax: config.headBytesMax, headTimeoutMs: config.headTimeoutMs, descriptorsMax: descriptorLimit() };
+		this.#dataPath = mode === "handoff" ? this.#handoffPath(shared) : this.#proxyPath(shared);
 		this.#heartbeat = new HeartbeatTimer({ counters: board.balancer, sample: () => this.#monitor.sample(), onBeat: () => this.#onBeat() });
 	}
 
@@ -90,7 +82,7 @@ export class Balancer {
 		board.balancer.mode = mode === "handoff" ? BalancerMode.handoff : BalancerMode.proxy;
 		this.#monitor.start();
 		this.#heartbeat.start();
-		this.#port = await this.#door.open(parseAddress(config.lbAddr)).catch((error: NodeJS.ErrnoException) => {
+		this.#port = await this.#dataPath.open(parseAddress(config.lbAddr)).catch((error: NodeJS.ErrnoException) => {
 			throw cannotListen(config.lbAddr, error);
 		});
 		board.balancer.state = ShardState.serving;
@@ -99,51 +91,51 @@ export class Balancer {
 	/** Takes over those settings that may change while it serves. */
 	reload(config: BalancerConfig): void {
 		this.#config = config;
-		this.#reception.allowedOrigins = config.allowedOrigins;
-		this.#reception.rates.change(config);
-		this.#door.headTimeoutMs = config.headTimeoutMs;
+		this.#responder.allowedOrigins = config.allowedOrigins;
+		this.#responder.rates.change(config);
+		this.#dataPath.headTimeoutMs = config.headTimeoutMs;
 	}
 
 	async drain(deadlineMs: number): Promise<number> {
 		// It has closed its listener when it returns; the supervisor waits for this word before it drains the shards.
-		const drained = this.#door.drain(deadlineMs);
+		const drained = this.#dataPath.drain(deadlineMs);
 		this.#options.board.balancer.state = ShardState.draining;
 		return drained;
 	}
 
 	async stop(): Promise<void> {
-		this.#door.close();
+		this.#dataPath.close();
 		this.#heartbeat.stop();
 		this.#monitor.stop();
 		this.#doorbells.close();
 	}
 
-	#handoffDoor(shared: SharedOptions): Door {
+	#handoffPath(shared: SharedOptions): DataPath {
 		const { board, directory, handoffDescriptors } = this.#options;
 		const handoff = new Handoff({
 			openChannel: (slot) => DescriptorChannel.connect(directory.handoffPath(slot)),
 			returns: handoffDescriptors.map((descriptor, slot) => DescriptorChannel.inherited(descriptor, directory.handoffPath(slot))),
 			someRespond: () => picker.someRespond,
-			mayReturn: () => door.mayTakeBack,
+			mayReturn: () => dataPath.mayTakeBack,
 			announce: (slot) => this.#doorbells.announceHandoff(slot),
 			closeDescriptor,
-			count: shared.reception.count,
+			count: shared.responder.count,
 			handoffMs: board.balancer.histograms.handoffMs,
-			onReturn: (fd, sinceMs) => door.takeBack(fd, sinceMs),
+			onReturn: (fd, sinceMs) => dataPath.takeBack(fd, sinceMs),
 			onGone: (candidate) => picker.shun(candidate),
 		});
 		const picker = this.#picker({
 			measure: measureHandoff,
 			ownMax: laneDescriptorsMax,
 		});
-		const door = new HandoffDoor({ ...shared, picker, handoff });
-		return door;
+		const dataPath = new HandoffPath({ ...shared, picker, handoff });
+		return dataPath;
 	}
 
-	#proxyDoor(shared: SharedOptions): Door {
+	#proxyPath(shared: SharedOptions): DataPath {
 		const { directory, config } = this.#options;
 		const picker = this.#picker({ measure: measureProxy, ownMax: Number.POSITIVE_INFINITY });
-		return new ProxyDoor({ ...shared, picker, shardHost: dialHost(config.host), token: proxyToken(directory.path) });
+		return new ProxyPath({ ...shared, picker, shardHost: dialHost(config.host), token: proxyToken(directory.path) });
 	}
 
 	#picker(options: Pick<PickerOptions, "measure" | "ownMax">): Picker {
@@ -151,13 +143,13 @@ export class Balancer {
 	}
 
 	#onBeat(): void {
-		this.#options.board.balancer.pending = this.#door.pending;
-		this.#door.tick();
+		this.#options.board.balancer.pending = this.#dataPath.pending;
+		this.#dataPath.tick();
 	}
 }
 
 interface SharedOptions {
-	readonly reception: Reception;
+	readonly responder: Responder;
 	readonly headBytesMax: number;
 	readonly headTimeoutMs: number;
 	readonly descriptorsMax: number;

@@ -1,4 +1,4 @@
-import { openFilesLimit } from "@shardcast/service";
+import { openFilesLimit } from "@shardcast/process";
 
 /** Where the limit cannot be read: what Linux gives a process by default. */
 const usual = 1024;

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:net";
+import type { Address } from "@shardcast/config";
 import { setDeferAccept, setTcpNoDelay } from "@shardcast/native";
-import type { Address } from "@shardcast/service";
 
 /** What Node keeps behind a listening `net.Server` and an accepted socket (libuv's stream). Not public: only this file knows it. */
 interface Stream {

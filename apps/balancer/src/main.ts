@@ -1,6 +1,8 @@
-import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
+import { askForMetrics, connectToParent } from "@shardcast/control";
 import { dieWithParent, nativeSupport } from "@shardcast/native";
-import { askForMetrics, connectToParent, createLog, type Log, ProcessMetrics, surviveClosedOutput } from "@shardcast/service";
+import { surviveClosedOutput } from "@shardcast/process";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { createLog, type Log, ProcessMetrics } from "@shardcast/telemetry";
 import { Balancer } from "./balancer.ts";
 
 process.title = "shardcast balancer";

@@ -1,4 +1,4 @@
-import { type BoardRow, requestAllowance, ShardState } from "@shardcast/bus";
+import { type BoardRow, requestAllowance, ShardState } from "@shardcast/scoreboard";
 import { Heartbeat } from "@shardcast/wire";
 
 /** What picking needs of a scoreboard row; `BoardRow` fulfils it. */
@@ -43,7 +43,7 @@ export interface Candidate {
 	/** Connections, those on the way to it included, as of the last look and what has been picked since: the fewest wins. */
 	load: number;
 	/** The part of them that holds, or may come to hold, the seat of a WebSocket: what is bounded by `max`. */
-	seats: number;
+	taken: number;
 	max: number;
 	/** Bounds `load`: more connections of any kind its open files do not allow. */
 	socketsMax: number;
@@ -141,7 +141,7 @@ export class Picker {
 		if (best === null) return null;
 		best.load++;
 		if (isUpgrade) {
-			best.seats++;
+			best.taken++;
 			best.young++;
 		}
 		return best;
@@ -176,12 +176,12 @@ export class Picker {
 }
 
 function isFull(candidate: Candidate, isUpgrade: boolean): boolean {
-	const { load, seats, max, socketsMax } = candidate;
-	return load >= socketsMax || (isUpgrade ? seats >= max : load >= max + requestAllowance);
+	const { load, taken, max, socketsMax } = candidate;
+	return load >= socketsMax || (isUpgrade ? taken >= max : load >= max + requestAllowance);
 }
 
 function newCandidate(row: ShardRow): Candidate {
-	const unknown = { shunnedUntilMs: 0, load: 0, seats: 0, max: 0, socketsMax: 0, serving: false, silent: false };
+	const unknown = { shunnedUntilMs: 0, load: 0, taken: 0, max: 0, socketsMax: 0, serving: false, silent: false };
 	return { row, incarnation: -1, own: 0, ownUpgrades: 0, young: 0, youngBefore: 0, ...unknown };
 }
 
@@ -198,7 +198,7 @@ export function measureHandoff(candidate: Candidate): void {
 	const { row, own, young, youngBefore } = candidate;
 	const underWay = Math.max(0, onTheWay(row)) + own;
 	candidate.load = row.connections + underWay;
-	candidate.seats = Math.min(candidate.load, row.webSockets + underWay + young + youngBefore);
+	candidate.taken = Math.min(candidate.load, row.webSockets + underWay + young + youngBefore);
 }
 
 /** Proxy: what goes through this balancer it knows itself; the rest are WebSockets that came to the shard's own port past it. */
@@ -206,5 +206,5 @@ export function measureProxy(candidate: Candidate): void {
 	const { row, own, ownUpgrades } = candidate;
 	const direct = Math.max(0, row.webSockets - row.proxiedSeen);
 	candidate.load = direct + own;
-	candidate.seats = direct + ownUpgrades;
+	candidate.taken = direct + ownUpgrades;
 }

@@ -1,8 +1,8 @@
-import { Scoreboard, ShardState } from "@shardcast/bus";
 import { LostDescriptors, NativeError } from "@shardcast/native";
+import { Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Handoff } from "../src/handoff.ts";
+import { Handoff } from "../src/handoff/handoff.ts";
 import type { Candidate } from "../src/pick.ts";
 
 /** A shard's socket with switches for what can go wrong. */
@@ -60,7 +60,7 @@ describe("handoff", () => {
 				youngBefore: 0,
 				shunnedUntilMs: 0,
 				load: 0,
-				seats: 0,
+				taken: 0,
 				max: 10,
 				socketsMax: 10,
 				serving: true,

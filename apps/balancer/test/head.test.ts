@@ -1,7 +1,7 @@
 import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { HeadParser, HeadStatus } from "../src/head.ts";
+import { HeadParser, HeadStatus } from "../src/http/head.ts";
 
 /** Everything that a parse finds out, as plain data. */
 function parse(text: string | Buffer, splits: readonly number[] = []) {

@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { balancerCounters } from "@shardcast/bus";
+import { balancerCounters } from "@shardcast/scoreboard";
 import { openDescriptors, stressed, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Mode, Rig } from "./rig.ts";

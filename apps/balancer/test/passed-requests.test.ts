@@ -1,9 +1,9 @@
 import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { HeadParser } from "../src/head.ts";
-import { PassedRequests } from "../src/passed-requests.ts";
-import { type Refusal, Refusals } from "../src/refusal.ts";
+import { HeadParser } from "../src/http/head.ts";
+import { PassedRequests } from "../src/http/passed-requests.ts";
+import { type Refusal, Refusals } from "../src/http/refusal.ts";
 import { anyBytes, decodeChunks, splitAt } from "./chunks.ts";
 
 /** One client's requests, and what the shard gets of them. */

@@ -1,4 +1,4 @@
-import { requestAllowance, Scoreboard, ShardState } from "@shardcast/bus";
+import { requestAllowance, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -205,7 +205,7 @@ describe("picker", () => {
 		row.webSockets = 5;
 		row.proxiedSeen = 3;
 		picker.look();
-		expect(candidate).toMatchObject({ load: 6, seats: 5 });
+		expect(candidate).toMatchObject({ load: 6, taken: 5 });
 	});
 
 	it("refuses only when every shard is full, and overfills none, whatever happens", () => {

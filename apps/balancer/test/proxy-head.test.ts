@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { HeadParser, HeadStatus } from "../src/head.ts";
-import { proxyHead } from "../src/proxy-head.ts";
+import { HeadParser, HeadStatus } from "../src/http/head.ts";
+import { proxyHead } from "../src/proxy/proxy-head.ts";
 
 function forwarded(head: string, address = "10.0.0.9"): string {
 	const bytes = Buffer.from(head, "latin1");

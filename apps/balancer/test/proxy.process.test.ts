@@ -1,3 +1,3 @@
-import { doorContract } from "./door-contract.ts";
+import { dataPathContract } from "./data-path-contract.ts";
 
-doorContract("proxy");
+dataPathContract("proxy");

@@ -1,7 +1,7 @@
-import { balancerCounters } from "@shardcast/bus";
-import { shuttingDown } from "@shardcast/service";
+import { shuttingDown } from "@shardcast/http";
+import { balancerCounters } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
-import { because, Refusals, refusalAnswer } from "../src/refusal.ts";
+import { because, Refusals, refusalAnswer } from "../src/http/refusal.ts";
 
 const entries = Object.entries(Refusals);
 

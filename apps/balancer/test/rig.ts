@@ -4,9 +4,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type BoardRow, buryMember, ClusterDirectory, createMemberFiles, Scoreboard, ShardState } from "@shardcast/bus";
+import { createMemberFiles, releaseMember } from "@shardcast/bus";
+import { type Config, defaultConfig } from "@shardcast/config";
+import { ChildLink, type ChildReport } from "@shardcast/control";
+import { RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
-import { ChildLink, type ChildReport, type Config, defaultConfig, RateTable } from "@shardcast/service";
+import { type BoardRow, ClusterDirectory, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { freePorts } from "@shardcast/testkit";
 
 export type Mode = "handoff" | "proxy";
@@ -109,12 +112,12 @@ export class Rig {
 	}
 
 	/** Kills it and, as the supervisor does, clears up after it, unless told not to. */
-	async killShard(slot: number, options: { readonly bury?: boolean } = {}): Promise<void> {
+	async killShard(slot: number, options: { readonly release?: boolean } = {}): Promise<void> {
 		const child = this.#shards.get(slot);
 		if (child === undefined) return;
 		this.#shards.delete(slot);
 		await kill(child);
-		if (options.bury ?? true) buryMember(this.directory, this.board, slot);
+		if (options.release ?? true) releaseMember(this.directory, this.board, slot);
 	}
 
 	tellShard(slot: number, what: "stall" | "resume"): void {
@@ -174,7 +177,7 @@ export class Rig {
 	async killBalancer(): Promise<void> {
 		if (this.#balancer !== null) await kill(this.#balancer);
 		this.#balancer = null;
-		this.board.balancer.bury();
+		this.board.balancer.release();
 	}
 
 	/** @returns what was cut off, and the exit status. */
@@ -189,7 +192,7 @@ export class Rig {
 
 	async close(): Promise<void> {
 		await this.killBalancer();
-		for (const slot of [...this.#shards.keys()]) await this.killShard(slot, { bury: false });
+		for (const slot of [...this.#shards.keys()]) await this.killShard(slot, { release: false });
 		for (const channel of this.#handoffs) channel.close();
 		this.board.close();
 		rmSync(this.#base, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { HeadParser } from "../src/head.ts";
-import { type WaitingHead, WaitingHeads } from "../src/waiting-heads.ts";
+import { type WaitingHead, WaitingHeads } from "../src/handoff/waiting-heads.ts";
+import { HeadParser } from "../src/http/head.ts";
 
 describe("waiting heads", () => {
 	let looks: { fd: number; atMs: number }[];

@@ -1,25 +1,14 @@
-import { AddressTable, ClusterDirectory, Scoreboard, SharedMemoryBus } from "@shardcast/bus";
+import { SharedMemoryBus } from "@shardcast/bus";
+import type { Config } from "@shardcast/config";
+import { askForMetrics, type ChildControl, type ConsoleAnswer, connectToParent, type StartMessage } from "@shardcast/control";
+import { ShardIngest } from "@shardcast/kafka";
+import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native";
-import {
-	askForMetrics,
-	type ChildControl,
-	type Config,
-	type ConsoleAnswer,
-	clientsThatFit,
-	connectToParent,
-	createLog,
-	ProcessMetrics,
-	ProcessMonitor,
-	RateTable,
-	type StartMessage,
-	withDeadline,
-} from "@shardcast/service";
+import { clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { cannotListen, proxyTokenCheck, Shard, StatusLine } from "@shardcast/server";
+import { createLog, ProcessMetrics } from "@shardcast/telemetry";
 import { useChannelHashKey } from "@shardcast/wire";
-import { cannotListen } from "./cannot-listen.ts";
-import { ShardIngest } from "./ingest/shard-ingest.ts";
-import { proxyTokenCheck } from "./proxy-token.ts";
-import { Shard } from "./shard.ts";
-import { StatusLine } from "./status-line.ts";
 
 /** Longer than the supervisor gives the other shards to answer. */
 const consoleAnswerMs = 1000;

@@ -1,4 +1,6 @@
-import { type Address, connectionsPerShard, formatCpuList, urlHost, whoPublishes } from "@shardcast/service";
+import { type Address, connectionsPerShard, urlHost } from "@shardcast/config";
+import { whoPublishes } from "@shardcast/http";
+import { formatCpuList } from "@shardcast/process";
 import type { Plan } from "./preflight/preflight.ts";
 
 export interface BannerFacts {

@@ -1,5 +1,5 @@
-import type { Scoreboard } from "@shardcast/bus";
-import type { EventLog } from "@shardcast/service";
+import type { EventLog } from "@shardcast/control";
+import type { Scoreboard } from "@shardcast/scoreboard";
 
 const everyMs = 1000;
 /** One kind of event of one shard is told at most this often; what comes in between is summed up in the next. */

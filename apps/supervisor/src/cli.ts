@@ -1,4 +1,4 @@
-import { type CommandLineSpec, configKeys, keysOf } from "@shardcast/service";
+import { type CommandLineSpec, configKeys, keysOf } from "@shardcast/config";
 import { configCheck, configPrint } from "./commands/config.ts";
 import { multi } from "./commands/multi.ts";
 import { single } from "./commands/single.ts";

@@ -1,18 +1,7 @@
-import {
-	AddressTable,
-	type BoardReading,
-	buryMember,
-	ClusterDirectory,
-	type ClusterState,
-	createMemberFiles,
-	type OpenMemberFiles,
-	openMemberFiles,
-	readBoard,
-	Scoreboard,
-	ShardState,
-} from "@shardcast/bus";
+import { createMemberFiles, type OpenMemberFiles, openMemberFiles, releaseMember } from "@shardcast/bus";
+import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
-import { RateTable } from "@shardcast/service";
+import { type BoardReading, ClusterDirectory, type ClusterState, readBoard, Scoreboard, ShardState } from "@shardcast/scoreboard";
 
 /** The table is laid out once, and the limit of connections may rise later. */
 const addressesLeast = 4096;
@@ -111,7 +100,7 @@ export class ClusterMemory {
 		// First, so that whoever sees the state "dead" sees no pid that may soon be somebody else's.
 		this.#board.row(slot).pid = 0;
 		this.#addresses?.clear(slot);
-		buryMember(this.#directory, this.#board, slot, this.#members);
+		releaseMember(this.#directory, this.#board, slot, this.#members);
 	}
 
 	shardBeatMs(slot: number): number {
@@ -127,7 +116,7 @@ export class ClusterMemory {
 	}
 
 	balancerDied(): void {
-		this.#board.balancer.bury();
+		this.#board.balancer.release();
 	}
 
 	balancerBeatMs(): number {

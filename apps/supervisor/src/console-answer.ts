@@ -1,4 +1,4 @@
-import type { ClusterEvent, ConsoleAnswer, ConsolePart } from "@shardcast/service";
+import type { ClusterEvent, ConsoleAnswer, ConsolePart } from "@shardcast/control";
 import type { SupervisedChild } from "./children/supervised-child.ts";
 
 /** A shard that has not answered by then is left out. */

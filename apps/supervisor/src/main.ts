@@ -8,7 +8,8 @@ if (problem !== null) {
 }
 
 // Only now, since on an older Node the imports themselves may fail.
-const { complain, runCommandLine, surviveClosedOutput } = await import("@shardcast/service");
+const { complain, runCommandLine } = await import("@shardcast/config");
+const { surviveClosedOutput } = await import("@shardcast/process");
 surviveClosedOutput();
 const { commandLine } = await import("./cli.ts");
 const outcome = await runCommandLine(commandLine, process.argv.slice(2), process.env).catch((error: unknown) =>

@@ -1,4 +1,4 @@
-import { onHangUp } from "@shardcast/service";
+import { onHangUp } from "@shardcast/process";
 
 const signals = ["SIGINT", "SIGTERM"] as const;
 

@@ -1,21 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ClusterState } from "@shardcast/bus";
+import { type Config, connectionsPerShard, formatDuration } from "@shardcast/config";
 import {
 	type ClusterEvent,
-	type Config,
-	connectionsPerShard,
-	Deadline,
 	EventLog,
-	formatDuration,
-	type Log,
 	MetricsCollector,
 	type MetricsSource,
 	noReloads,
-	ProcessMetrics,
+	type ReloadCounts,
 	reloadMetrics,
-	type StartupError,
 	type WholeQuestion,
-} from "@shardcast/service";
+} from "@shardcast/control";
+import { Deadline, type StartupError } from "@shardcast/process";
+import { ClusterState } from "@shardcast/scoreboard";
+import { type Log, ProcessMetrics } from "@shardcast/telemetry";
 import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
@@ -46,7 +43,7 @@ export class Supervisor {
 	readonly #watchdog: Watchdog;
 	readonly #metrics: MetricsCollector;
 	/** Attempts to change settings. */
-	readonly reloads = noReloads();
+	readonly reloads: ReloadCounts = noReloads();
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
 	/** Names of the children that have never been ready. */

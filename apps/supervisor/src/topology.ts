@@ -1,5 +1,7 @@
-import type { AvailableCpus, Config, NameOf } from "@shardcast/service";
-import { ConfigError, formatCpuList } from "@shardcast/service";
+import type { Config, NameOf } from "@shardcast/config";
+import { ConfigError } from "@shardcast/config";
+import type { AvailableCpus } from "@shardcast/process";
+import { formatCpuList } from "@shardcast/process";
 
 /** Which shard runs on which CPU. */
 export interface Topology {

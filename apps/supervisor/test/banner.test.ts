@@ -1,4 +1,4 @@
-import { type Config, defaultConfig } from "@shardcast/service";
+import { type Config, defaultConfig } from "@shardcast/config";
 import { expect, it } from "vitest";
 import { banner } from "../src/banner.ts";
 import type { Plan } from "../src/preflight/preflight.ts";

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { asAnotherUser, canBeAnotherUser, freePorts, ManagedProcess } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 

@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { ManagedProcess, waitFor } from "@shardcast/testkit";
 
 const program = join(import.meta.dirname, "programs/supervise.mjs");

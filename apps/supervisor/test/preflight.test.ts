@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { defaultConfig, type NameOf } from "@shardcast/service";
+import { defaultConfig, type NameOf } from "@shardcast/config";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { tooOldNode } from "../src/node-version.ts";
 import { chooseMode } from "../src/preflight/handoff.ts";

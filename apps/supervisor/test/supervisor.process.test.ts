@@ -1,4 +1,4 @@
-import { ClusterState, ShardState } from "@shardcast/bus";
+import { ClusterState, ShardState } from "@shardcast/scoreboard";
 import { identify, isAlive, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { FakeCluster, type FakeEvent } from "./fake-cluster.ts";

@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { BalancerMode, ClusterState, Scoreboard, ShardState } from "@shardcast/bus";
+import { BalancerMode, ClusterState, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
 import { chooseCluster } from "../src/top/running-clusters.ts";
 import { takeSample } from "../src/top/sample.ts";

@@ -1,4 +1,4 @@
-import type { AvailableCpus } from "@shardcast/service";
+import type { AvailableCpus } from "@shardcast/process";
 import { describe, expect, it } from "vitest";
 import { planTopology } from "../src/topology.ts";
 

@@ -1,4 +1,5 @@
-import { type BusLink, ClusterDirectory, Scoreboard, SharedMemoryBus, type VisitOrigin } from "@shardcast/bus";
+import { type BusLink, SharedMemoryBus, type VisitOrigin } from "@shardcast/bus";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { bench, type Role } from "./bus-process.ts";
 import { clockMs, type Phase, publishAt, type ReaderResult, RecordSink, RecordSource, recordBytes } from "./bus-records.ts";
 

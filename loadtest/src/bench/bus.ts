@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ClusterDirectory, createMemberFiles, Scoreboard } from "@shardcast/bus";
+import { createMemberFiles } from "@shardcast/bus";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { cpuMs } from "@shardcast/testkit";
 import { BusProcess } from "./bus-process.ts";
 import { type Pace, type ReaderResult, recordBytes } from "./bus-records.ts";

@@ -1,7 +1,5 @@
 import { Bell, type BellRinger, isOutOfDescriptors, NativeError } from "@shardcast/native";
-import type { BoardRow } from "./board-row.ts";
-import type { ClusterDirectory } from "./cluster-directory.ts";
-import type { Scoreboard } from "./scoreboard.ts";
+import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 
 /**
  * Wakes members that sleep: those who put something where a member will look, then call `wake`. One per thread; the bus

@@ -1,11 +1,9 @@
 import { rmSync } from "node:fs";
 import { Bell, SharedFile } from "@shardcast/native";
 import { attachRing, createRing, type Ring, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
-import type { BoardRow } from "./board-row.ts";
-import type { ClusterDirectory } from "./cluster-directory.ts";
+import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { BoardLayout, ShardState } from "@shardcast/scoreboard";
 import { Doorbells } from "./doorbells.ts";
-import type { Scoreboard } from "./scoreboard.ts";
-import { BoardLayout, ShardState } from "./scoreboard-descriptor.ts";
 
 // What the supervisor does to the bus. One process, one thread: these never run beside each other.
 
@@ -49,7 +47,7 @@ export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard
 	if (!row.present) return true;
 	const isBehind = (other: BoardRow) => isRunning(other.state) && ((other.epochSeen - row.addedEpoch) | 0) < 0;
 	if (board.rows().some((other) => other.slot !== slot && isBehind(other))) return false;
-	buryMember(directory, board, slot);
+	releaseMember(directory, board, slot);
 	row.state = ShardState.empty;
 	row.present = false;
 	board.bumpMembership();
@@ -81,7 +79,7 @@ export function openMemberFiles(directory: ClusterDirectory, board: Scoreboard):
  * Its ring stays, with all that it had published; its successor goes on there. Counters stay: they count over restarts.
  * @param open with these it needs no descriptor.
  */
-export function buryMember(directory: ClusterDirectory, board: Scoreboard, slot: number, open?: OpenMemberFiles): void {
+export function releaseMember(directory: ClusterDirectory, board: Scoreboard, slot: number, open?: OpenMemberFiles): void {
 	const row = board.row(slot);
 	row.state = ShardState.dead;
 	row.sleeping = 0;

@@ -1,5 +1,5 @@
 import { createRing, type Ring, ringBytes } from "@shardcast/ring";
-import { BusError, BusErrorCode } from "./bus-error.ts";
+import { BusError, BusErrorCode } from "@shardcast/scoreboard";
 import type { BusLink } from "./bus-link.ts";
 import { RingLink } from "./ring-link.ts";
 

@@ -1,5 +1,5 @@
 import { type Ring, RingReader, type VisitRecord } from "@shardcast/ring";
-import { BusError, BusErrorCode } from "./bus-error.ts";
+import { BusError, BusErrorCode } from "@shardcast/scoreboard";
 import type { VisitOrigin } from "./bus-link.ts";
 
 interface Entry {

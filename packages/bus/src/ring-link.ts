@@ -1,5 +1,5 @@
 import { type Ring, RingWriter } from "@shardcast/ring";
-import { BusError, BusErrorCode } from "./bus-error.ts";
+import { BusError, BusErrorCode } from "@shardcast/scoreboard";
 import type { BusLink, VisitOrigin } from "./bus-link.ts";
 import { ReaderSet } from "./reader-set.ts";
 

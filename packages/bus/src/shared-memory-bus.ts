@@ -1,12 +1,9 @@
 import { Bell, isOutOfDescriptors, NativeError, SharedFile } from "@shardcast/native";
 import { attachRing, type Ring } from "@shardcast/ring";
-import type { BoardRow } from "./board-row.ts";
-import { BusError, BusErrorCode } from "./bus-error.ts";
-import type { ClusterDirectory } from "./cluster-directory.ts";
+import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { BusError, BusErrorCode, ShardState } from "@shardcast/scoreboard";
 import { Doorbells } from "./doorbells.ts";
 import { RingLink } from "./ring-link.ts";
-import type { Scoreboard } from "./scoreboard.ts";
-import { ShardState } from "./scoreboard-descriptor.ts";
 
 /**
  * The bus between processes: one ring per member in shared memory, a FIFO as doorbell. One per process and slot, on one

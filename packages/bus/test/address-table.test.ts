@@ -1,5 +1,5 @@
+import { AddressTable } from "@shardcast/limits";
 import { describe, expect, it } from "vitest";
-import { AddressTable } from "../src/index.ts";
 
 describe("M8: the table of addresses", () => {
 	it("counts an address over all shards, in and out", () => {

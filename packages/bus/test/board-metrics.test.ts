@@ -1,16 +1,21 @@
-import { balancerModes, boardMetrics, clusterStates, MetricsCollector, memberStates, ProcessMetrics } from "@shardcast/service";
-import { describe, expect, it } from "vitest";
+import { MetricsCollector } from "@shardcast/control";
 import {
 	BalancerMode,
 	type BoardReading,
 	balancerCounters,
+	balancerModes,
+	boardMetrics,
 	ClusterState,
+	clusterStates,
+	memberStates,
 	readBoard,
 	Scoreboard,
 	ShardState,
 	shardCounters,
 	shardHistograms,
-} from "../src/index.ts";
+} from "@shardcast/scoreboard";
+import { ProcessMetrics } from "@shardcast/telemetry";
+import { describe, expect, it } from "vitest";
 
 // The tables of @shardcast/service name the scoreboard's counters by string, since that package knows nothing of the bus.
 // Here the two are held against each other.

@@ -1,5 +1,5 @@
+import { BoardText } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
-import { BoardText } from "../src/board-text.ts";
 
 describe("BoardText", () => {
 	const texts = (bytes = 64) => {

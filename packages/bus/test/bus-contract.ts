@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { BusLink } from "../src/index.ts";
+import type { BusLink } from "../src/bus-link.ts";
 
 /** One bus, made anew for every test. */
 export interface BusHarness {

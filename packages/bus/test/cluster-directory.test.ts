@@ -14,9 +14,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BusError, ClusterDirectory } from "@shardcast/scoreboard";
 import { asAnotherUser, canBeAnotherUser } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { BusError, ClusterDirectory } from "../src/index.ts";
 
 describe("ClusterDirectory", () => {
 	let base: string;

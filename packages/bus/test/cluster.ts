@@ -1,5 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { ClusterDirectory, createMemberFiles, Scoreboard, SharedMemoryBus } from "../src/index.ts";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { createMemberFiles } from "../src/member-files.ts";
+import { SharedMemoryBus } from "../src/shared-memory-bus.ts";
 
 /** A cluster without processes: the supervisor's part, in a directory of its own in shared memory. */
 export interface TestCluster {

@@ -1,5 +1,5 @@
+import { BalancerMode, ClusterState, type HealthReport, healthReport, readiness, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
-import { BalancerMode, ClusterState, type HealthReport, healthReport, readiness, Scoreboard, ShardState } from "../src/index.ts";
 
 const nowMs = 1_000_000;
 const mayPublish = { http: "key", webSocket: "nobody" } as const;

@@ -1,5 +1,3 @@
-import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
 import {
 	BoardLayout,
 	balancerCounters,
@@ -9,7 +7,9 @@ import {
 	Scoreboard,
 	shardCounters,
 	shardHistograms,
-} from "../src/index.ts";
+} from "@shardcast/scoreboard";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
 
 describe("HistogramWords", () => {
 	it("counts a value in the first bucket whose bound is not below it, and cumulates on reading", () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import { buryMember, createMemberFiles, removeMemberFiles } from "../src/index.ts";
+import { createMemberFiles, releaseMember, removeMemberFiles } from "../src/member-files.ts";
 import { makeCluster, type TestCluster } from "./cluster.ts";
 
 /** What a member has seen of one incarnation of another: the first and the last record; those between were complete. */
@@ -79,7 +79,7 @@ export class MemberProcesses {
 		const committed = board.row(slot).get("messagesIn");
 		const publishedMax = committed + (this.#publishes.get(slot) ? 1 : 0);
 		this.lives.push({ slot, incarnation: board.row(slot).incarnation, publishedMin: committed, publishedMax });
-		buryMember(directory, board, slot);
+		releaseMember(directory, board, slot);
 	}
 
 	/** Ends publishing; what was published is known exactly then. */

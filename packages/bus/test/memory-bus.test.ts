@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type BusLink, MemoryBus } from "../src/index.ts";
+import type { BusLink } from "../src/bus-link.ts";
+import { MemoryBus } from "../src/memory-bus.ts";
 import { contractCapacityBytes, describeBusContract } from "./bus-contract.ts";
 
 describeBusContract("MemoryBus", () => {

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
 	BalancerMode,
 	BalancerRowWord,
@@ -18,7 +17,8 @@ import {
 	ShardWord,
 	SupervisorWord,
 	shardCounters,
-} from "../src/index.ts";
+} from "@shardcast/scoreboard";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 describe("layout of the scoreboard", () => {
 	it.each([
@@ -138,7 +138,7 @@ describe("Scoreboard", () => {
 			pending: 5,
 			counters: { accepted: 12.5 },
 		});
-		balancer.bury();
+		balancer.release();
 		expect(read.balancer.snapshot()).toMatchObject({
 			state: ShardState.dead,
 			pid: 0,
@@ -146,7 +146,7 @@ describe("Scoreboard", () => {
 			pending: 0,
 			counters: { accepted: 12.5, lost: 3.5 },
 		});
-		balancer.bury();
+		balancer.release();
 		expect(read.balancer.get("lost"), "each is counted once").toBe(3.5);
 		written.close();
 		read.close();

@@ -1,8 +1,11 @@
 import fs, { existsSync, readdirSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
+import { ShardState } from "@shardcast/scoreboard";
 import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { buryMember, createMemberFiles, Doorbells, openMemberFiles, removeMemberFiles, ShardState, SharedMemoryBus } from "../src/index.ts";
+import { Doorbells } from "../src/doorbells.ts";
+import { createMemberFiles, openMemberFiles, releaseMember, removeMemberFiles } from "../src/member-files.ts";
+import { SharedMemoryBus } from "../src/shared-memory-bus.ts";
 import { contractCapacityBytes, describeBusContract, publish, takeAll } from "./bus-contract.ts";
 import { makeCluster, mappedUnder, type TestCluster } from "./cluster.ts";
 
@@ -45,7 +48,7 @@ describe("members come", () => {
 	it("the new member does not wait for one that is down or was never started", () => {
 		const { directory, board, join } = cluster(2);
 		join(0).close();
-		buryMember(directory, board, 0);
+		releaseMember(directory, board, 0);
 		createMemberFiles(directory, board, 2, options);
 		const joined = join(2);
 		for (let i = 0; i < 1000; i++) {
@@ -138,7 +141,7 @@ describe("members go", () => {
 		const brief = join(1);
 		publish(brief, "last words");
 		brief.close();
-		buryMember(directory, board, 1);
+		releaseMember(directory, board, 1);
 		expect(removeMemberFiles(directory, board, 1)).toBe(false);
 		expect(board.slots()).toEqual([0, 1]);
 		staying.refreshMembers();
@@ -150,7 +153,7 @@ describe("members go", () => {
 	it("does not wait for members that do not run", () => {
 		const { directory, board, join } = cluster(2);
 		join(0);
-		buryMember(directory, board, 0);
+		releaseMember(directory, board, 0);
 		createMemberFiles(directory, board, 2, options);
 		expect(removeMemberFiles(directory, board, 2)).toBe(true);
 	});
@@ -163,7 +166,7 @@ describe("members go", () => {
 	});
 });
 
-describe("buryMember", () => {
+describe("releaseMember", () => {
 	it("frees the dead member's slot in every ring, so that nobody waits for it", () => {
 		const { directory, board, join } = cluster(3);
 		const [first, second] = [join(0), join(1)];
@@ -172,7 +175,7 @@ describe("buryMember", () => {
 		for (const link of [first, second]) while (publish(link, "filling"));
 		for (const link of [first, second]) takeAll(link);
 		expect(publish(first, "refused")).toBe(false);
-		buryMember(directory, board, 2);
+		releaseMember(directory, board, 2);
 		expect(publish(first, "taken")).toBe(true);
 		expect(publish(second, "taken")).toBe(true);
 	});
@@ -187,7 +190,7 @@ describe("buryMember", () => {
 		row.handoffsSent = 20;
 		row.handoffsReceived = 17;
 		row.add("messagesIn", 5);
-		buryMember(directory, board, 1);
+		releaseMember(directory, board, 1);
 		expect(row.snapshot()).toMatchObject({
 			state: ShardState.dead,
 			connections: 0,
@@ -209,11 +212,11 @@ describe("buryMember", () => {
 		row.add("closed", 100);
 		row.add("closedNormal", 100);
 		row.webSockets = 700;
-		buryMember(directory, board, 1);
+		releaseMember(directory, board, 1);
 		expect(row.snapshot().counters).toMatchObject({ opened: 800, closed: 800, closedNormal: 100, closedCrash: 700 });
 		// The next life of the slot begins with nobody.
 		row.add("opened", 3);
-		buryMember(directory, board, 1);
+		releaseMember(directory, board, 1);
 		expect(row.snapshot().counters).toMatchObject({ opened: 803, closed: 803, closedCrash: 703 });
 	});
 
@@ -223,7 +226,7 @@ describe("buryMember", () => {
 		const woken = new Promise<void>((resolve) => sleeper.onWake(resolve));
 		expect(sleeper.sleep()).toBe(true);
 		publish(dying, "last words");
-		buryMember(directory, board, 1);
+		releaseMember(directory, board, 1);
 		await woken;
 		expect(takeAll(sleeper)).toEqual(["1: last words"]);
 	});
@@ -345,8 +348,8 @@ describe("33: out of descriptors", () => {
 		for (const link of [first, sleeper]) takeAll(link);
 		const woken = new Promise<void>((resolve) => sleeper.onWake(resolve));
 		expect(sleeper.sleep()).toBe(true);
-		expect(() => withoutDescriptors(() => buryMember(directory, board, 2))).toThrow(/EMFILE.*ulimit -n/);
-		withoutDescriptors(() => buryMember(directory, board, 2, open));
+		expect(() => withoutDescriptors(() => releaseMember(directory, board, 2))).toThrow(/EMFILE.*ulimit -n/);
+		withoutDescriptors(() => releaseMember(directory, board, 2, open));
 		expect(publish(first, "taken")).toBe(true);
 		await woken;
 	});

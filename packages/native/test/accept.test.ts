@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { acceptDescriptor, closeDescriptor, hasHungUp, peek } from "../src/index.ts";
+import { acceptDescriptor, hasHungUp } from "../src/accept.ts";
+import { closeDescriptor, peek } from "../src/sockets.ts";
 
 describe("accept", () => {
 	let server: Server;

@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
-import { Bell, NativeError } from "../src/index.ts";
+import { Bell } from "../src/bell.ts";
+import { NativeError } from "../src/native-error.ts";
 import { useTemporaryDirectory } from "./temporary.ts";
 
 describe("Bell", () => {

@@ -3,7 +3,9 @@ import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } fro
 import { connect, createServer, type Socket } from "node:net";
 import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
-import { closeDescriptor, DescriptorChannel, duplicate, NativeError } from "../src/index.ts";
+import { DescriptorChannel } from "../src/descriptor-channel.ts";
+import { NativeError } from "../src/native-error.ts";
+import { closeDescriptor, duplicate } from "../src/sockets.ts";
 import { useTemporaryDirectory } from "./temporary.ts";
 
 describe("DescriptorChannel", () => {

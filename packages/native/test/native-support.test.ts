@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { NativeError } from "../src/index.ts";
+import { NativeError } from "../src/native-error.ts";
 
 // Each test loads the package anew, since the answer is found out once.
 async function onPlatform(platform: string, arch: string): Promise<typeof import("../src/index.ts")> {

@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { closeDescriptor, DescriptorChannel, duplicate, pidNamespace, processStartTicks } from "../src/index.ts";
+import { DescriptorChannel } from "../src/descriptor-channel.ts";
+import { pidNamespace, processStartTicks } from "../src/processes.ts";
+import { closeDescriptor, duplicate } from "../src/sockets.ts";
 import { useTemporaryDirectory } from "./temporary.ts";
 
 const program = (name: string) => fileURLToPath(new URL(`./programs/${name}`, import.meta.url));

@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { descriptorsOf, openedSince, socketQueues, waitFor } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { closeWithReset } from "../src/index.ts";
+import { closeWithReset } from "../src/reset.ts";
 
 interface Connection {
 	readonly client: Socket;

@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, readFileSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { asAnotherUser, canBeAnotherUser, descriptorsOf, openedSince } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
-import { NativeError, SharedFile } from "../src/index.ts";
+import { NativeError } from "../src/native-error.ts";
+import { SharedFile } from "../src/shared-file.ts";
 import { useTemporaryDirectory } from "./temporary.ts";
 
 const { blocks, bsize } = statfsSync("/dev/shm");

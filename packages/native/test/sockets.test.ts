@@ -3,7 +3,8 @@ import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { descriptorsOf, openedSince } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { closeDescriptor, duplicate, NativeError, peek, peerAddress, setDeferAccept, setTcpNoDelay } from "../src/index.ts";
+import { NativeError } from "../src/native-error.ts";
+import { closeDescriptor, duplicate, peek, peerAddress, setDeferAccept, setTcpNoDelay } from "../src/sockets.ts";
 
 type WithHandle = { _handle: { fd: number } };
 

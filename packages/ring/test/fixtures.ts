@@ -1,4 +1,5 @@
-import { createRing, type Ring, RingReader, ringBytes } from "@shardcast/ring";
+import { createRing, type Ring, ringBytes } from "../src/ring.ts";
+import { RingReader } from "../src/ring-reader.ts";
 
 export interface RingSetup {
 	readonly capacityBytes?: number;

@@ -1,5 +1,9 @@
-import { hasBeenRead, type Ring, RingLayout, RingReader, RingWriter, registerReader, releaseReader } from "@shardcast/ring";
 import { describe, expect, it } from "vitest";
+import { hasBeenRead, registerReader, releaseReader } from "../src/reader-slots.ts";
+import type { Ring } from "../src/ring.ts";
+import { RingLayout } from "../src/ring-descriptor.ts";
+import { RingReader } from "../src/ring-reader.ts";
+import { RingWriter } from "../src/ring-writer.ts";
 import { joined, newRing, payload, take } from "./fixtures.ts";
 import { interleaved } from "./interleave.ts";
 

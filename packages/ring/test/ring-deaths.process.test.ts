@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { registerReader, releaseReader } from "@shardcast/ring";
 import { stressed } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
+import { registerReader, releaseReader } from "../src/reader-slots.ts";
 import { newRing, seed } from "./fixtures.ts";
 import { Control, firstNumber, mix } from "./programs/pattern.mjs";
 import { deadlineMs, startThread, terminateThreads, until, writeEnd } from "./threads.ts";

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
-import { type Ring, RingError, RingErrorCode, RingReader, RingWriter, registerReader, releaseReader } from "@shardcast/ring";
 import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { registerReader, releaseReader } from "../src/reader-slots.ts";
+import type { Ring } from "../src/ring.ts";
+import { RingError, RingErrorCode } from "../src/ring-error.ts";
+import { RingReader } from "../src/ring-reader.ts";
+import { RingWriter } from "../src/ring-writer.ts";
 import { checkPayload, newRing, payload, recordUnitsBytes, seed, take } from "./fixtures.ts";
 
 const capacityBytes = 512;

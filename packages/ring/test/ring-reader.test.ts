@@ -1,5 +1,9 @@
-import { RingErrorCode, RingLayout, RingReader, RingWriter, registerReader, releaseReader } from "@shardcast/ring";
 import { describe, expect, it } from "vitest";
+import { registerReader, releaseReader } from "../src/reader-slots.ts";
+import { RingLayout } from "../src/ring-descriptor.ts";
+import { RingErrorCode } from "../src/ring-error.ts";
+import { RingReader } from "../src/ring-reader.ts";
+import { RingWriter } from "../src/ring-writer.ts";
 import { joined, newRing, payload, take } from "./fixtures.ts";
 
 const corrupt = expect.objectContaining({ code: RingErrorCode.corrupt });

@@ -1,5 +1,8 @@
-import { RingErrorCode, RingReader, RingSignal, RingWriter, signalBytes } from "@shardcast/ring";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { RingErrorCode } from "../src/ring-error.ts";
+import { RingReader } from "../src/ring-reader.ts";
+import { RingSignal, signalBytes } from "../src/ring-signal.ts";
+import { RingWriter } from "../src/ring-writer.ts";
 import { newRing, payload } from "./fixtures.ts";
 import { interleaved } from "./interleave.ts";
 

@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { RingReader, RingSignal, registerReader, signalBytes } from "@shardcast/ring";
 import { stressed } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
+import { registerReader } from "../src/reader-slots.ts";
+import { RingReader } from "../src/ring-reader.ts";
+import { RingSignal, signalBytes } from "../src/ring-signal.ts";
 import { newRing, seed } from "./fixtures.ts";
 import { Control, checkRecord, endNumber } from "./programs/pattern.mjs";
 import { deadlineMs, startThread, terminateThreads, writeEnd } from "./threads.ts";

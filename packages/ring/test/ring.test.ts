@@ -1,5 +1,9 @@
-import { attachRing, createRing, RingError, RingErrorCode, RingLayout, RingReader, RingWriter, ringBytes } from "@shardcast/ring";
 import { describe, expect, it } from "vitest";
+import { attachRing, createRing, ringBytes } from "../src/ring.ts";
+import { RingLayout } from "../src/ring-descriptor.ts";
+import { RingError, RingErrorCode } from "../src/ring-error.ts";
+import { RingReader } from "../src/ring-reader.ts";
+import { RingWriter } from "../src/ring-writer.ts";
 import { joined, newRing, payload, take } from "./fixtures.ts";
 
 const errorOf = (act: () => unknown): RingError => {

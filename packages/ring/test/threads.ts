@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { type Ring, RingWriter } from "@shardcast/ring";
 import { stressed } from "@shardcast/testkit";
+import type { Ring } from "../src/ring.ts";
+import { RingWriter } from "../src/ring-writer.ts";
 import { endNumber, fillRecord, sizeOf } from "./programs/pattern.mjs";
 
 /** Far longer than any test here takes, and shorter than Vitest's own limit, which would not say who hangs. */

@@ -1,6 +1,9 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { descendantsOf, isAlive, LibraryClient, RawClient, startCluster, waitFor } from "../src/index.ts";
+import { startCluster } from "../src/cluster.ts";
+import { descendantsOf, isAlive } from "../src/proc.ts";
+import { waitFor } from "../src/wait.ts";
+import { LibraryClient, RawClient } from "../src/websocket/test-client.ts";
 
 describe("startCluster", () => {
 	it("starts the real command on ports of its own, tells its processes, and leaves nothing behind", async () => {

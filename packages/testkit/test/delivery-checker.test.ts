@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DeliveryChecker, mergeReports } from "../src/index.ts";
+import { DeliveryChecker, mergeReports } from "../src/delivery-checker.ts";
 
 /** One client, one sender of which `due` messages were sent; what arrived, in this order. */
 function verdict(arrived: readonly number[], due: number) {

@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeClose, encodeClose, encodeFrame, FrameError, FrameParser, Opcode, stressed } from "../src/index.ts";
+import { stressed } from "../src/stress.ts";
+import { FrameError, FrameParser } from "../src/websocket/frame-parser.ts";
+import { decodeClose, encodeClose, encodeFrame, Opcode } from "../src/websocket/frames.ts";
 
 type Seen = [opcode: number, text: string];
 

@@ -1,13 +1,13 @@
 import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
+import { httpRequest } from "../src/http.ts";
+import { freePorts } from "../src/ports.ts";
 import {
 	cpuMs,
 	cpuTicksMs,
 	descendantsOf,
 	descriptorsOf,
-	freePorts,
-	httpRequest,
 	identify,
 	isAlive,
 	machineBusyMs,
@@ -15,8 +15,8 @@ import {
 	openedSince,
 	parentOf,
 	pssBytes,
-	waitFor,
-} from "../src/index.ts";
+} from "../src/proc.ts";
+import { waitFor } from "../src/wait.ts";
 
 describe("waitFor", () => {
 	it("returns the first truthy value, polling on", async () => {

@@ -1,8 +1,10 @@
 import { existsSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connectKafka, KafkaBroker, kafkaForTests } from "@shardcast/testkit/kafka";
 import { describe, expect, it } from "vitest";
+import { KafkaBroker } from "../src/kafka/broker.ts";
+import { connectKafka } from "../src/kafka/client.ts";
+import { kafkaForTests } from "../src/kafka/for-tests.ts";
 
 describe.skipIf(!(await kafkaForTests()))("a broker for tests", () => {
 	it("keeps its log over a kill and leaves nothing behind, nor what a killed run has left", async () => {

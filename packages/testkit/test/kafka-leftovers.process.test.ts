@@ -2,8 +2,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { identify, ManagedProcess } from "../src/index.ts";
 import { ownedPrefix, removeLeftovers } from "../src/kafka/leftovers.ts";
+import { ManagedProcess } from "../src/managed-process.ts";
+import { identify } from "../src/proc.ts";
 
 let base: string;
 beforeEach(() => {

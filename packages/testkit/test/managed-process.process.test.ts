@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { identify, isAlive, ManagedProcess, waitFor } from "../src/index.ts";
+import { ManagedProcess } from "../src/managed-process.ts";
+import { identify, isAlive } from "../src/proc.ts";
+import { waitFor } from "../src/wait.ts";
 
 const program = join(import.meta.dirname, "programs/child.mjs");
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { factorFrom } from "../src/index.ts";
+import { factorFrom } from "../src/stress.ts";
 
 describe("SHARDCAST_STRESS", () => {
 	it("is 1 when it is not given", () => {

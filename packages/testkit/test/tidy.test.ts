@@ -13,27 +13,36 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/ring": [],
 	"packages/wire": [],
 	"packages/native": [],
-	"packages/service": ["wire"],
-	"packages/bus": ["ring", "native", "wire"],
-	"packages/testkit": ["ring", "native", "wire", "bus", "service"],
-	"apps/shard": ["ring", "native", "wire", "bus", "service"],
-	"apps/balancer": ["ring", "native", "wire", "bus", "service"],
-	"apps/supervisor": ["ring", "native", "wire", "bus", "service"],
-	loadtest: ["ring", "native", "wire", "bus", "testkit", "service"],
+
+	"packages/process": ["wire"],
+	"packages/telemetry": ["process"],
+	"packages/config": ["process", "wire"],
+	"packages/scoreboard": ["native", "telemetry", "wire"],
+	"packages/bus": ["native", "ring", "scoreboard", "wire"],
+	"packages/control": ["config", "process", "scoreboard", "telemetry"],
+	"packages/limits": ["config", "scoreboard", "telemetry"],
+	"packages/http": ["config"],
+	"packages/kafka": ["bus", "config", "control", "native", "process", "ring", "scoreboard", "telemetry", "wire"],
+	"packages/server": ["bus", "config", "control", "http", "kafka", "limits", "native", "process", "scoreboard", "telemetry", "wire"],
+	"packages/testkit": ["ring", "native", "wire", "scoreboard", "bus", "config", "process", "telemetry"],
+	"apps/shard": ["bus", "config", "control", "kafka", "limits", "native", "process", "scoreboard", "server", "telemetry", "wire"],
+	"apps/balancer": ["bus", "config", "control", "http", "limits", "native", "process", "scoreboard", "telemetry", "wire"],
+	"apps/supervisor": ["bus", "config", "control", "http", "limits", "native", "process", "scoreboard", "telemetry", "wire", "server"],
+	loadtest: ["ring", "native", "wire", "scoreboard", "bus", "testkit", "config", "process"],
 };
 
 /** Library → the only files that may import it. */
 const doors: Readonly<Record<string, RegExp>> = {
-	"uWebSockets.js": /^apps\/shard\/src\/sockets[^/]*(\/.*)?$|^loadtest\/src\/bench\//,
+	"uWebSockets.js": /^packages\/server\/src\/transports\/sockets|^loadtest\/src\/bench\//,
 	koffi: /^packages\/native\/src\//,
-	kafkajs: /^apps\/shard\/src\/ingest\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
-	piscina: /^apps\/shard\/src\/ingest\/|^loadtest\/src\//,
-	commander: /^packages\/service\/src\/config|^apps\/supervisor\/src\/(cli|commands)|^loadtest\/src\//,
-	zod: /^packages\/service\/src\/config/,
-	yaml: /^packages\/service\/src\/config/,
-	pino: /^packages\/service\/src\/log/,
-	"pino-pretty": /^packages\/service\/src\/log/,
-	"prom-client": /^packages\/service\/src\/metrics/,
+	kafkajs: /^packages\/kafka\/src\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
+	piscina: /^packages\/kafka\/src\/|^loadtest\/src\//,
+	commander: /^packages\/config\/src\/(options|load)|^apps\/supervisor\/src\/(cli|commands)|^loadtest\/src\//,
+	zod: /^packages\/config\/src\/(options|load)/,
+	yaml: /^packages\/config\/src\/(options|load)/,
+	pino: /^packages\/telemetry\/src\/log/,
+	"pino-pretty": /^packages\/telemetry\/src\/log/,
+	"prom-client": /^packages\/telemetry\/src\/metrics/,
 	"hdr-histogram-js": /^loadtest\/src\//,
 	ws: /\/test\/|^packages\/testkit\/src\//,
 };
@@ -102,18 +111,21 @@ describe("tidy", () => {
 	});
 
 	it("nobody but the guard gives uWebSockets.js a callback: an exception that leaves one ends the process", () => {
-		const guard = "apps/shard/src/sockets-app.ts";
+		const guard = "packages/server/src/transports/sockets-app.ts";
 		const registers = /\bimport \{[^}]*\bApp\b[^}]*\} from "\.\/sockets-native\.ts"|\.on(Aborted|Data|Writable)\(/;
 		expect(registers.test(files.find(({ path }) => path === guard)!.text), "the rule knows the guard").toBe(true);
-		const broken = production.filter(({ path, text }) => path.startsWith("apps/shard/src/") && path !== guard && registers.test(text));
+		const broken = production.filter(({ path, text }) => path.startsWith("packages/server/src/") && path !== guard && registers.test(text));
 		expect(broken.map(({ path }) => path)).toEqual([]);
 	});
 
 	it("every import of a library is declared by the package that makes it", () => {
 		const broken: string[] = [];
 		for (const source of production) {
-			const manifest = JSON.parse(readFileSync(join(root, homeOf(source.path), "package.json"), "utf8")) as { dependencies?: object };
-			const declared = new Set(Object.keys(manifest.dependencies ?? {}));
+			const manifest = JSON.parse(readFileSync(join(root, homeOf(source.path), "package.json"), "utf8")) as {
+				dependencies?: object;
+				peerDependencies?: object;
+			};
+			const declared = new Set(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }));
 			for (const name of importsOf(source)) {
 				if (name.startsWith(".") || name.startsWith("node:")) continue;
 				const library = name

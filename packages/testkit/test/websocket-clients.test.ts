@@ -3,7 +3,9 @@ import { createServer, type Server as HttpServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
-import { LibraryClient, Opcode, RawClient, waitFor } from "../src/index.ts";
+import { waitFor } from "../src/wait.ts";
+import { Opcode } from "../src/websocket/frames.ts";
+import { LibraryClient, RawClient } from "../src/websocket/test-client.ts";
 
 let http: HttpServer;
 let server: WebSocketServer;

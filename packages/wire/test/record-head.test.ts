@@ -1,17 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-	BusRecord,
-	channelEntryIs,
-	channelHash,
-	channelList,
-	createRecordHead,
-	nextChannelEntry,
-	RecordKind,
-	readRecordHead,
-	recordBytes,
-	writeRecordHead,
-} from "../src/index.ts";
+import { BusRecord, channelList, RecordKind, recordBytes, writeRecordHead } from "../src/bus-record.ts";
+import { channelHash } from "../src/channel-hash.ts";
+import { channelEntryIs, createRecordHead, nextChannelEntry, readRecordHead } from "../src/record-head.ts";
 
 const channelNames = fc.uniqueArray(fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 }), { maxLength: BusRecord.channelsMax });
 

@@ -2,8 +2,9 @@
 // keeps its row of the scoreboard. Started by fork with a JSON argument; told "stall", "resume" over IPC; leaves with its parent.
 import { createServer } from "node:http";
 import { Socket } from "node:net";
-import { ClusterDirectory, Scoreboard, ShardState, SharedMemoryBus } from "@shardcast/bus";
+import { SharedMemoryBus } from "@shardcast/bus";
 import { DescriptorChannel } from "@shardcast/native";
+import { ClusterDirectory, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 import { WebSocketServer } from "ws";
 

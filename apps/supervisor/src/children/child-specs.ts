@@ -1,4 +1,6 @@
-import { type Config, connectionsPerShard, type StartMessage, type StartupError, type WholeQuestion } from "@shardcast/service";
+import { type Config, connectionsPerShard } from "@shardcast/config";
+import type { StartMessage, WholeQuestion } from "@shardcast/control";
+import type { StartupError } from "@shardcast/process";
 import type { ClusterMemory } from "../cluster-memory.ts";
 import type { Topology } from "../topology.ts";
 import { inheritedDescriptors, launch, type Pinning } from "./launch.ts";

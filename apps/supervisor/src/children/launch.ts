@@ -16,7 +16,7 @@ export type Pinning =
  */
 export function launch(entry: string, pinning: Pinning, inherited: readonly number[] = []): ChildProcess {
 	const [execPath, ...execArgv] = [...pinCommand(pinning), process.execPath, ...inheritedExecArgv()];
-	const { SHARDCAST_SINGLE: _, ...env } = process.env;
+	const env = process.env;
 	try {
 		return fork(entry, [], { env, execPath, execArgv, stdio: [...ownStdio, ...inherited], detached: true });
 	} catch (error) {

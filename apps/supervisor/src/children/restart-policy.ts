@@ -1,4 +1,4 @@
-import type { Config } from "@shardcast/service";
+import type { Config } from "@shardcast/config";
 
 export type RestartSettings = Pick<Config, "restartBackoffMinMs" | "restartBackoffMaxMs" | "crashLimit" | "crashWindowMs">;
 

@@ -1,17 +1,17 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import type { Config } from "@shardcast/config";
 import {
 	ChildLink,
 	type ChildReport,
-	type Config,
 	type FromChild,
-	type Log,
 	type PartQuestion,
 	type StartMessage,
-	StartupError,
 	type ToChild,
 	type WholeQuestion,
-} from "@shardcast/service";
+} from "@shardcast/control";
+import { StartupError } from "@shardcast/process";
+import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { RestartPolicy } from "./restart-policy.ts";
 import type { Watched } from "./watchdog.ts";

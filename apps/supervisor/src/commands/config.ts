@@ -1,4 +1,5 @@
-import { type CommandInput, checkRoute, formatConfig, print, settingNames } from "@shardcast/service";
+import { type CommandInput, checkRoute, formatConfig, settingNames } from "@shardcast/config";
+import { print } from "@shardcast/process";
 
 /** All settings, where each came from, in the shape of a config file. */
 export async function configPrint({ loaded }: CommandInput): Promise<number> {

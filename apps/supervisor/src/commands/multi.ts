@@ -1,21 +1,19 @@
-import { BusError, ClusterDirectory } from "@shardcast/bus";
-import { NativeError } from "@shardcast/native";
 import {
 	type CommandInput,
 	type Config,
 	ConfigError,
-	ConfigReloader,
 	complain,
 	connectionsPerShard,
-	createLog,
 	type LoadedConfig,
-	type Log,
 	parseAddress,
-	RouteReloader,
 	ringCapacityBytes,
-	StartupError,
 	settingNames,
-} from "@shardcast/service";
+} from "@shardcast/config";
+import { ConfigReloader, RouteReloader } from "@shardcast/control";
+import { NativeError } from "@shardcast/native";
+import { StartupError } from "@shardcast/process";
+import { BusError, ClusterDirectory } from "@shardcast/scoreboard";
+import { createLog, type Log } from "@shardcast/telemetry";
 import { banner } from "../banner.ts";
 import { entries } from "../children/entries.ts";
 import { ClusterMemory } from "../cluster-memory.ts";

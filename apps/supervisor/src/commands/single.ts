@@ -1,26 +1,17 @@
-import {
-	type CommandInput,
-	type CommandOutcome,
-	ConfigError,
-	checkRoute,
-	encodeSingle,
-	parseAddress,
-	settingNames,
-	singleVariable,
-} from "@shardcast/service";
+import { type CommandInput, type CommandOutcome, ConfigError, parseAddress, settingNames } from "@shardcast/config";
 import { portProblem } from "../preflight/ports.ts";
 
-/** Runs one shard in this process: no balancer, no fork. The shard's program takes over and leaves by itself. */
+/** Runs one shard in this process: no balancer, no fork, no shared memory. It leaves by itself on a signal. */
 export async function single({ loaded, input }: CommandInput): Promise<CommandOutcome> {
 	const { config, sources } = loaded;
-	await checkRoute(config, settingNames(sources));
 	const address = parseAddress(config.addr);
 	const problem = await portProblem(address);
 	if (problem !== null) {
 		throw new ConfigError([`${settingNames(sources)("addr")}: port ${address.port} ${problem}`]);
 	}
 	for (const warning of loaded.warnings) process.stderr.write(`shardcast: ${warning}\n`);
-	process.env[singleVariable] = encodeSingle(loaded, input);
-	await import(import.meta.resolve("@shardcast/shard"));
+	// Only now, since the library for WebSockets may not load.
+	const { runSingle } = await import("@shardcast/server");
+	await runSingle({ config, input });
 	return "serving";
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ClusterDirectory, Scoreboard } from "@shardcast/bus";
-import { type CommandInput, print } from "@shardcast/service";
+import type { CommandInput } from "@shardcast/config";
+import { print } from "@shardcast/process";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { chooseCluster } from "../top/running-clusters.ts";
 import { type Sample, takeSample } from "../top/sample.ts";
 import { Screen } from "../top/screen.ts";

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { type Config, ConfigError, type NameOf } from "@shardcast/config";
 import { closeDescriptor, DescriptorChannel } from "@shardcast/native";
-import { type Config, ConfigError, type NameOf } from "@shardcast/service";
 
 export interface ModeChoice {
 	readonly mode: "handoff" | "proxy";

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigError, formatCpuList, type NameOf, parseCpuList } from "@shardcast/service";
+import { ConfigError, type NameOf } from "@shardcast/config";
+import { formatCpuList, parseCpuList } from "@shardcast/process";
 
 /**
  * CPUs of a NUMA node. `root` stands in for "/" in tests.

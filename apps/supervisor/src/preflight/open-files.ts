@@ -1,4 +1,4 @@
-import { openFilesLimit, reservedDescriptors } from "@shardcast/service";
+import { openFilesLimit, reservedDescriptors } from "@shardcast/process";
 
 export interface FilesWanted {
 	/** Of the cluster. */

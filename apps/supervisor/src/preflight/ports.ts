@@ -1,5 +1,5 @@
 import { createServer } from "node:net";
-import type { Address } from "@shardcast/service";
+import type { Address } from "@shardcast/config";
 
 const mends: Readonly<Record<string, string>> = {
 	EADDRINUSE: "is taken; choose another or stop the program that has it",

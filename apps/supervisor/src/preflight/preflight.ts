@@ -1,6 +1,4 @@
-import { nativeSupport } from "@shardcast/native";
 import {
-	availableCpus,
 	type Config,
 	ConfigError,
 	checkRoute,
@@ -8,9 +6,10 @@ import {
 	type LoadedConfig,
 	type NameOf,
 	parseAddress,
-	StartupError,
 	settingNames,
-} from "@shardcast/service";
+} from "@shardcast/config";
+import { nativeSupport } from "@shardcast/native";
+import { availableCpus, StartupError } from "@shardcast/process";
 import type { Pinning } from "../children/launch.ts";
 import { planTopology, type Topology } from "../topology.ts";
 import { chooseMode, type ModeChoice } from "./handoff.ts";

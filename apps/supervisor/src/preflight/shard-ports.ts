@@ -1,4 +1,4 @@
-import { type Config, ConfigError, type NameOf, parseAddress } from "@shardcast/service";
+import { type Config, ConfigError, type NameOf, parseAddress } from "@shardcast/config";
 
 /**
  * The port of the first shard. The shards' ports lie in a row and must not hit the balancer's; with the default ports (3002 and on,

@@ -1,6 +1,7 @@
 import { accessSync, constants, statfsSync, statSync } from "node:fs";
-import { BoardLayout } from "@shardcast/bus";
-import { type Config, formatBytes, type NameOf, RateTable, ringCapacityBytes } from "@shardcast/service";
+import { type Config, formatBytes, type NameOf, ringCapacityBytes } from "@shardcast/config";
+import { RateTable } from "@shardcast/limits";
+import { BoardLayout } from "@shardcast/scoreboard";
 
 /** Ring heads, bells, sockets and the like, per shard, with room to spare. */
 const perShardBytes = 65_536;

@@ -1,5 +1,5 @@
-import type { FoundCluster, RunningClusters } from "@shardcast/bus";
-import { StartupError } from "@shardcast/service";
+import { StartupError } from "@shardcast/process";
+import type { FoundCluster, RunningClusters } from "@shardcast/scoreboard";
 
 /**
  * The one cluster to look at.

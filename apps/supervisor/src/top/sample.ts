@@ -1,4 +1,4 @@
-import { type BalancerSnapshot, ClusterState, type RowSnapshot, type Scoreboard } from "@shardcast/bus";
+import { type BalancerSnapshot, ClusterState, type RowSnapshot, type Scoreboard } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 
 /** What `top` reads off the scoreboard at one moment; two of them make the rates. */

@@ -1,4 +1,4 @@
-import { type BalancerCounter, BalancerMode, type RowSnapshot, type ShardCounter, ShardState } from "@shardcast/bus";
+import { type BalancerCounter, BalancerMode, type RowSnapshot, type ShardCounter, ShardState } from "@shardcast/scoreboard";
 import type { Sample } from "./sample.ts";
 
 const stateNames = invert(ShardState);

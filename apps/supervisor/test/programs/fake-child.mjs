@@ -1,6 +1,7 @@
-import { ClusterDirectory, Scoreboard, ShardState } from "@shardcast/bus";
+import { connectToParent } from "@shardcast/control";
 import { dieWithParent } from "@shardcast/native";
-import { connectToParent, StartupError } from "@shardcast/service";
+import { StartupError } from "@shardcast/process";
+import { ClusterDirectory, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 
 /**

@@ -1,4 +1,5 @@
-import { createLog, defaultConfig } from "@shardcast/service";
+import { defaultConfig } from "@shardcast/config";
+import { createLog } from "@shardcast/telemetry";
 import { ClusterMemory } from "../../dist/cluster-memory.js";
 import { stopOnSignals } from "../../dist/signals.js";
 import { Supervisor } from "../../dist/supervisor.js";

@@ -3,8 +3,9 @@
 // from the test: start, go, stop (publish no more), finish (read to the end, report, leave)
 // to the test:   joined, stopped, report, failed
 
-import { ClusterDirectory, Scoreboard, SharedMemoryBus } from "@shardcast/bus";
+import { SharedMemoryBus } from "@shardcast/bus";
 import { dieWithParent } from "@shardcast/native";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { checkRecord, next, recordBytes, writeRecord } from "./records.mjs";
 
 const burstMax = 64;

@@ -4,8 +4,9 @@
 // ring:    whoever sees a token that is his, publishes the next one
 // handoff: slot 0 passes it to slot 1 as a descriptor in a handoff socket, and slot 1 publishes the answer
 import { openSync } from "node:fs";
-import { ClusterDirectory, Doorbells, Scoreboard, SharedMemoryBus } from "@shardcast/bus";
+import { Doorbells, SharedMemoryBus } from "@shardcast/bus";
 import { closeDescriptor, DescriptorChannel, dieWithParent } from "@shardcast/native";
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { next } from "./records.mjs";
 
 dieWithParent();

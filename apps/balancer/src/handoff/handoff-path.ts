@@ -1,0 +1,298 @@
+import { Socket } from "node:net";
+import type { Address } from "@shardcast/config";
+import { addressKey } from "@shardcast/limits";
+import {
+	acceptDescriptor,
+	closeDescriptor,
+	DescriptorChannel,
+	duplicate,
+	hasHungUp,
+	NativeError,
+	peek,
+	peerAddress,
+	sayAndClose,
+} from "@shardcast/native";
+import { monotonicMs } from "@shardcast/wire";
+import { type DataPath, DataPathLimits } from "../data-path.ts";
+import { DescriptorBudget } from "../descriptor-budget.ts";
+import { headRefusal } from "../head-refusal.ts";
+import { HeadParser, HeadStatus } from "../http/head.ts";
+import { displaced, type Refusal, Refusals, refusalAnswer } from "../http/refusal.ts";
+import { type Responder, whyNotPlaced } from "../http/responder.ts";
+import { type Accepted, backlog, Listener } from "../listener.ts";
+import type { Picker } from "../pick.ts";
+import { PlacementQueue } from "../placement-queue.ts";
+import { until } from "../until.ts";
+import type { Handoff } from "./handoff.ts";
+import { WaitingHeads } from "./waiting-heads.ts";
+
+/** Connections taken in one turn, so that a storm of them leaves the loop time for those that are here. */
+const acceptBatchMax = 128;
+
+export interface HandoffPathOptions {
+	readonly responder: Responder;
+	readonly picker: Picker;
+	readonly handoff: Handoff;
+	readonly headBytesMax: number;
+	readonly headTimeoutMs: number;
+	/** Descriptors that this process may have open. */
+	readonly descriptorsMax: number;
+}
+
+/** A connection that waits for room in a shard. */
+interface WaitingConnection {
+	readonly fd: number;
+	readonly sinceMs: number;
+	readonly isUpgrade: boolean;
+}
+
+/**
+ * Accept, peek, pick, hand over. A connection is a number here, its descriptor, until it is handed over or turns out to need
+ * an answer. What has been peeked at stays unread for the shard. One per process.
+ */
+export class HandoffPath implements DataPath {
+	readonly #options: HandoffPathOptions;
+	headTimeoutMs: number;
+	readonly #responder: Responder;
+	readonly #picker: Picker;
+	readonly #handoff: Handoff;
+	readonly #heads: WaitingHeads;
+	readonly #unplaced: PlacementQueue<WaitingConnection>;
+	readonly #budget: DescriptorBudget;
+	/** What was peeked at last. */
+	readonly #bytes: Buffer;
+	/** For heads that are there in one piece, as nearly all are. */
+	#parser = new HeadParser();
+	#listener: Listener | null = null;
+	#isStopping = false;
+
+	constructor(options: HandoffPathOptions) {
+		this.#options = options;
+		this.headTimeoutMs = options.headTimeoutMs;
+		this.#responder = options.responder;
+		this.#picker = options.picker;
+		this.#handoff = options.handoff;
+		this.#budget = new DescriptorBudget(options.descriptorsMax);
+		this.#bytes = Buffer.allocUnsafeSlow(options.headBytesMax);
+		this.#heads = new WaitingHeads({
+			headsMax: DataPathLimits.headsMax,
+			timeoutMs: () => this.headTimeoutMs,
+			nowMs: monotonicMs,
+			begin: () => this.#picker.look(),
+			look: (head) => {
+				head.seen = this.#examine(head.fd, head.sinceMs, head.parser, head.seen);
+				return head.seen >= 0;
+			},
+			end: () => this.#handoff.flush(),
+			expire: (head) => this.#refuse(head.fd, Refusals.headTimeout),
+		});
+		this.#unplaced = new PlacementQueue({
+			waitMs: DataPathLimits.placementMs,
+			heldUpMs: DataPathLimits.heldUpMs,
+			areHeldUp: () => this.#picker.allSilent,
+			itemsMax: DataPathLimits.placementMax,
+			look: () => this.#picker.look(),
+			place: ({ fd, sinceMs, isUpgrade }) => this.#place(fd, sinceMs, isUpgrade),
+			placed: () => this.#handoff.flush(),
+			refuse: ({ fd }) => this.#refuse(fd, whyNotPlaced(this.#picker, this.#isStopping)),
+		});
+	}
+
+	get pending(): number {
+		return this.#heads.size + this.#unplaced.size + this.#handoff.waiting + this.#responder.leaving;
+	}
+
+	async open(address: Address): Promise<number> {
+		this.#listener = await Listener.open(address, (listenFd, connection) => this.#onConnection(listenFd, connection));
+		return this.#listener.port;
+	}
+
+	/** Takes back a connection that its shard has not taken. */
+	takeBack(fd: number, sinceMs: number): void {
+		if (fd > this.#budget.answeredMax) {
+			this.#turnAway(fd, Refusals.descriptors);
+			return;
+		}
+		this.#unplaced.add({ fd, sinceMs, isUpgrade: true });
+	}
+
+	/** Whether `takeBack` has room for as many connections as a message may carry. */
+	get mayTakeBack(): boolean {
+		return !this.#isStopping && this.#unplaced.size + DescriptorChannel.descriptorsMax <= DataPathLimits.placementMax;
+	}
+
+	tick(): void {
+		this.#picker.look();
+		const { candidates } = this.#picker;
+		this.#handoff.settle(candidates);
+		this.#handoff.takeBack(candidates);
+	}
+
+	async drain(deadlineMs: number): Promise<number> {
+		this.#isStopping = true;
+		if (this.#listener !== null) {
+			// They have connected and would otherwise be reset.
+			this.#picker.look();
+			this.#acceptUpTo(backlog, this.#listener.fd);
+			this.#handoff.flush();
+			this.#listener.close();
+			this.#listener = null;
+		}
+		// Who has not sent a byte has asked for nothing.
+		for (const { fd } of this.#heads.take((head) => head.seen === 0)) closeDescriptor(fd);
+		await until(() => this.pending === 0, deadlineMs);
+		return this.close();
+	}
+
+	close(): number {
+		this.#isStopping = true;
+		this.#listener?.close();
+		this.#listener = null;
+		const fds = [...this.#heads.take(), ...this.#unplaced.take()].map(({ fd }) => fd);
+		for (const fd of fds) closeDescriptor(fd);
+		return fds.length + this.#handoff.close() + this.#responder.close();
+	}
+
+	#onConnection(listenFd: number, connection: Accepted | null): void {
+		this.#picker.look();
+		if (connection === null) this.#responder.count("acceptErrors", 1);
+		else this.#takeOver(connection);
+		this.#acceptUpTo(acceptBatchMax, listenFd);
+		this.#handoff.flush();
+	}
+
+	/** From here on it is a bare descriptor like the others. */
+	#takeOver(connection: Accepted): void {
+		let fd: number;
+		try {
+			fd = duplicate(connection.fd);
+		} catch (error) {
+			if (!(error instanceof NativeError)) throw error;
+			this.#responder.count("acceptErrors", 1);
+			return;
+		} finally {
+			connection.close();
+		}
+		this.#admit(fd, monotonicMs());
+	}
+
+	#acceptUpTo(most: number, listenFd: number): void {
+		const nowMs = monotonicMs();
+		for (let taken = 0; taken < most; taken++) {
+			let fd: number;
+			try {
+				fd = acceptDescriptor(listenFd);
+			} catch (error) {
+				if (!(error instanceof NativeError)) throw error;
+				this.#responder.count("acceptErrors", 1);
+				return;
+			}
+			if (fd === -1) return;
+			this.#admit(fd, nowMs);
+			// What has been placed is sent at the end of the turn and leaves; the rest of the queue waits for that.
+			if (fd > this.#budget.answeredMax) return;
+		}
+	}
+
+	#admit(fd: number, sinceMs: number): void {
+		this.#responder.count("accepted", 1);
+		const parser = this.#parser;
+		parser.reset();
+		const seen = this.#examine(fd, sinceMs, parser, 0);
+		if (seen < 0) return;
+		const kept = fd > this.#budget.heldMax ? this.#inPlaceOfTheOldest(fd) : fd;
+		if (kept < 0) return;
+		this.#parser = new HeadParser();
+		this.#heads.add(kept, sinceMs, parser, seen);
+	}
+
+	/**
+	 * Makes room for a connection that is to wait for its head: the one that has waited longest goes. So whoever opens connections and sends
+	 * nothing displaces its own. @returns its new descriptor, one that may be kept; -1 when it was turned away.
+	 */
+	#inPlaceOfTheOldest(fd: number): number {
+		const oldest = this.#heads.takeOldest(DataPathLimits.displacedMs);
+		if (oldest === null) return this.#turnAway(fd, Refusals.descriptors);
+		// It may have come since the last look.
+		if (this.#examine(oldest.fd, oldest.sinceMs, oldest.parser, oldest.seen) >= 0) this.#turnAway(oldest.fd, displaced);
+		// The lowest number that is free: the oldest's, or one below.
+		const kept = duplicate(fd);
+		closeDescriptor(fd);
+		return kept;
+	}
+
+	/** @returns how many bytes of an incomplete head are there; -1 when the connection has been dealt with. */
+	#examine(fd: number, sinceMs: number, parser: HeadParser, seen: number): number {
+		const length = this.#peek(fd);
+		if (length === 0) return this.#closedEarly(fd);
+		if (length === -1) return seen;
+		if (length === seen) return hasHungUp(fd) ? this.#closedEarly(fd) : seen;
+		parser.parse(this.#bytes, length);
+		const refusal = headRefusal(parser, length, this.#options.headBytesMax);
+		if (refusal !== null) return this.#refuse(fd, refusal);
+		if (parser.status !== HeadStatus.complete) return length;
+		this.#settle(fd, sinceMs, parser);
+		return -1;
+	}
+
+	/** Like `peek`, and 0 when the peer has broken the connection. */
+	#peek(fd: number): number {
+		try {
+			return peek(fd, this.#bytes);
+		} catch (error) {
+			if (error instanceof NativeError) return 0;
+			throw error;
+		}
+	}
+
+	#closedEarly(fd: number): -1 {
+		this.#responder.count("closedEarly", 1);
+		closeDescriptor(fd);
+		return -1;
+	}
+
+	#settle(fd: number, sinceMs: number, head: HeadParser): void {
+		if (this.#responder.isOurs(head, this.#bytes)) {
+			if (fd > this.#budget.answeredMax) {
+				this.#turnAway(fd, Refusals.descriptors);
+				return;
+			}
+			// A client may close its sending side after the request and still wait for the answer.
+			this.#responder.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)));
+			return;
+		}
+		const refusal = this.#responder.judge(head, this.#bytes, () => addressKey(peerAddress(fd)));
+		if (refusal !== null) {
+			this.#refuse(fd, refusal);
+			return;
+		}
+		const { isUpgrade } = head;
+		// One that is sent on at once needs no place here; one that has to wait does.
+		const mayWait = fd <= this.#budget.heldMax;
+		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors);
+		else if (!this.#place(fd, sinceMs, isUpgrade)) {
+			if (mayWait) this.#unplaced.add({ fd, sinceMs, isUpgrade });
+			else this.#turnAway(fd, whyNotPlaced(this.#picker, this.#isStopping));
+		}
+	}
+
+	#place(fd: number, sinceMs: number, isUpgrade: boolean): boolean {
+		const candidate = this.#picker.pick(isUpgrade);
+		if (candidate === null) return false;
+		this.#handoff.put(candidate, fd, sinceMs);
+		return true;
+	}
+
+	#refuse(fd: number, refusal: Refusal): -1 {
+		if (fd > this.#budget.heldMax) return this.#turnAway(fd, refusal);
+		this.#responder.refuse(new Socket({ fd }), refusal);
+		return -1;
+	}
+
+	/** Refuses without waiting for the client to leave: there is no descriptor for that. */
+	#turnAway(fd: number, refusal: Refusal): -1 {
+		this.#responder.count(refusal.counter, 1);
+		sayAndClose(fd, refusalAnswer(refusal), this.#bytes);
+		return -1;
+	}
+}

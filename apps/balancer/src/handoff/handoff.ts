@@ -1,0 +1,283 @@
+import { DescriptorChannel, isOutOfDescriptors, LostDescriptors, NativeError } from "@shardcast/native";
+import { type BalancerCounter, type HistogramWords, ShardState } from "@shardcast/scoreboard";
+import { monotonicMs } from "@shardcast/wire";
+import { type Candidate, onTheWay, type ShardRow } from "../pick.ts";
+
+/** The end of a `DescriptorChannel` that handing over needs. */
+export type DescriptorSender = Pick<DescriptorChannel, "send" | "close">;
+/** The shard's end of it, of which the balancer has a copy. */
+export type DescriptorReturn = Pick<DescriptorChannel, "receive">;
+
+export interface HandoffOptions {
+	readonly openChannel: (slot: number) => DescriptorSender;
+	/** Where a shard's connections lie until it takes them, by slot. */
+	readonly returns: readonly DescriptorReturn[];
+	/** Whether any shard could have a connection that is taken from another. */
+	readonly someRespond: () => boolean;
+	/** Whether `onReturn` has room for another message's connections. */
+	readonly mayReturn: () => boolean;
+	/** Tells the shard that a batch is in its socket, and wakes it if it sleeps. */
+	readonly announce: (slot: number) => void;
+	readonly closeDescriptor: (fd: number) => void;
+	readonly count: (counter: BalancerCounter, amount: number) => void;
+	readonly handoffMs: Pick<HistogramWords, "observe">;
+	/** Gets back a connection that its shard has not taken, to give it to another. */
+	readonly onReturn: (fd: number, sinceMs: number) => void;
+	/** The shard does not answer. */
+	readonly onGone: (candidate: Candidate) => void;
+}
+
+/** Connections that wait because a shard's socket is full. Its socket holds 640 more; a shard so far behind gets no more for now. */
+export const laneDescriptorsMax = 1024;
+
+/**
+ * Pause before a full socket is tried again: first about a turn of a busy shard's loop, then doubled each time, so that a shard that
+ * takes nothing for seconds costs some 30 attempts per second.
+ */
+const retryMsMin = 1;
+const retryMsMax = 32;
+
+/** Over this time without a handoff, a shard whose heart beats has taken all there was to take out of its socket. */
+const settledMs = 1000;
+
+/** What waits for one shard. */
+interface Lane {
+	readonly candidate: Candidate;
+	incarnation: number;
+	channel: DescriptorSender | null;
+	fds: number[];
+	/** When each of them was accepted (`monotonicMs`, the clock of the shards' heartbeats as well). */
+	sinceMs: number[];
+	lastSentMs: number;
+	/** Set while its socket is full and nothing is tried. */
+	retryTimer: NodeJS.Timeout | null;
+	retryMs: number;
+}
+
+/**
+ * Hands connections over to shards: descriptors collected during a turn go out in messages of up to 64 at its end. One
+ * owner. Bound: `laneDescriptorsMax` per shard, kept by the picker, which gives a shard no more then.
+ *
+ * A shard's socket belongs to the cluster and not to its process: what the shard has not taken waits there for it, for its successor, or
+ * for the balancer, which takes it back (`takeBack`) when the shard does not respond. Each connection is taken by exactly one of them,
+ * since the kernel gives each message away once; so a shard that resumes at any moment serves what it has taken and nothing else.
+ *
+ * What the row counts as sent must stay in step with what was received or undone, over the death of any process. The balancer counts as
+ * undone what it takes back, and (`settle`) what is still missing when a shard has caught up: lost on the way, or never counted.
+ */
+export class Handoff {
+	readonly #options: HandoffOptions;
+	readonly #lanes = new Map<number, Lane>();
+	/** Lanes with something to send. */
+	readonly #dirty = new Set<Lane>();
+	/** As of the last `takeBack`. */
+	#someResponded = false;
+	/** At the last two of them: after a pause of the whole machine the first shard to wake up would else get everything. */
+	#othersRespond = false;
+
+	constructor(options: HandoffOptions) {
+		this.#options = options;
+	}
+
+	/** Connections that are not sent yet. */
+	get waiting(): number {
+		let waiting = 0;
+		for (const lane of this.#dirty) waiting += lane.fds.length;
+		return waiting;
+	}
+
+	/** A shard's socket is full, and connections wait for it. */
+	get isBehind(): boolean {
+		for (const lane of this.#dirty) if (lane.retryTimer !== null) return true;
+		return false;
+	}
+
+	/** Takes over `fd`. It leaves with the next `flush`. */
+	put(candidate: Candidate, fd: number, sinceMs: number): void {
+		const lane = this.#laneOf(candidate);
+		lane.fds.push(fd);
+		lane.sinceMs.push(sinceMs);
+		candidate.own++;
+		this.#dirty.add(lane);
+	}
+
+	/** Sends what it can. Call it at the end of a turn that puts. */
+	flush(): void {
+		for (const lane of this.#dirty) this.#flush(lane);
+	}
+
+	/** Several times a second: see the class. */
+	settle(candidates: readonly Candidate[]): void {
+		const nowMs = monotonicMs();
+		for (const { row, serving } of candidates) {
+			if (!serving || onTheWay(row) === 0) continue;
+			const lastSentMs = this.#lanes.get(row.slot)?.lastSentMs ?? 0;
+			if (nowMs - lastSentMs > settledMs && row.get("heartbeatMs") > lastSentMs + settledMs / 2)
+				row.handoffsUndone = (row.handoffsUndone + onTheWay(row)) | 0;
+		}
+	}
+
+	/**
+	 * Several times a second: takes back what lies in the sockets of shards that are down or do not respond, as long as another one could
+	 * have it. If none could, it waits there for the shard or its successor.
+	 */
+	takeBack(candidates: readonly Candidate[]): void {
+		const someRespond = this.#options.someRespond();
+		this.#othersRespond = someRespond && this.#someResponded;
+		this.#someResponded = someRespond;
+		if (!this.#othersRespond) return;
+		for (const { row, silent } of candidates) {
+			// One that drains takes its own.
+			if (row.state === ShardState.draining || (row.state === ShardState.serving && !silent)) continue;
+			while (onTheWay(row) > 0 && this.#options.mayReturn() && this.#takeBackMessage(row)) {}
+		}
+	}
+
+	/** Closes what has not been sent, and the channels; returns how many connections that cut off. */
+	close(): number {
+		let cutOff = 0;
+		// A lane whose shard was replaced is only among the dirty ones.
+		for (const lane of new Set([...this.#lanes.values(), ...this.#dirty])) {
+			stopRetry(lane);
+			cutOff += lane.fds.length;
+			lane.candidate.own -= lane.fds.length;
+			for (const fd of lane.fds) this.#options.closeDescriptor(fd);
+			lane.channel?.close();
+		}
+		this.#lanes.clear();
+		this.#dirty.clear();
+		return cutOff;
+	}
+
+	#laneOf(candidate: Candidate): Lane {
+		const { row, incarnation } = candidate;
+		let lane = this.#lanes.get(row.slot);
+		if (lane === undefined || lane.candidate !== candidate) {
+			lane?.channel?.close();
+			lane = { candidate, incarnation, channel: null, fds: [], sinceMs: [], lastSentMs: 0, retryTimer: null, retryMs: retryMsMin };
+			this.#lanes.set(row.slot, lane);
+		}
+		if (lane.fds.length === 0) lane.incarnation = incarnation;
+		return lane;
+	}
+
+	#flush(lane: Lane): void {
+		const { candidate } = lane;
+		const { row } = candidate;
+		while (lane.fds.length > 0) {
+			if (row.state !== ShardState.serving || row.incarnation !== lane.incarnation) {
+				candidate.serving = false;
+				this.#return(lane);
+				return;
+			}
+			if (candidate.silent && this.#othersRespond) {
+				this.#return(lane);
+				return;
+			}
+			if (lane.retryTimer !== null) return;
+			const batch = lane.fds.length <= DescriptorChannel.descriptorsMax ? lane.fds : lane.fds.slice(0, DescriptorChannel.descriptorsMax);
+			try {
+				lane.channel ??= this.#options.openChannel(row.slot);
+				if (!lane.channel.send(batch)) {
+					this.#options.count("sendRetries", 1);
+					this.#retryLater(lane);
+					return;
+				}
+			} catch (error) {
+				this.#failed(lane, batch, error);
+				continue;
+			}
+			lane.retryMs = retryMsMin;
+			this.#sent(lane, batch);
+		}
+		this.#dirty.delete(lane);
+	}
+
+	/** False when there is none. */
+	#takeBackMessage(row: ShardRow): boolean {
+		let fds: readonly number[];
+		try {
+			fds = this.#options.returns[row.slot]!.receive();
+		} catch (error) {
+			if (!(error instanceof NativeError)) throw error;
+			const lost = error instanceof LostDescriptors ? error.count : 0;
+			row.handoffsUndone = (row.handoffsUndone + lost) | 0;
+			this.#options.count("sendErrors", lost);
+			return false;
+		}
+		row.handoffsUndone = (row.handoffsUndone + fds.length) | 0;
+		this.#options.count("takenBack", fds.length);
+		const nowMs = monotonicMs();
+		for (const fd of fds) this.#options.onReturn(fd, nowMs);
+		return fds.length > 0;
+	}
+
+	#retryLater(lane: Lane): void {
+		lane.retryTimer = setTimeout(() => {
+			lane.retryTimer = null;
+			this.#flush(lane);
+		}, lane.retryMs);
+		lane.retryMs = Math.min(2 * lane.retryMs, retryMsMax);
+	}
+
+	#sent(lane: Lane, batch: readonly number[]): void {
+		const { row } = lane.candidate;
+		// Counted before the shard is woken: it looks at the count once more before it goes to sleep.
+		row.handoffsSent = (row.handoffsSent + batch.length) | 0;
+		this.#options.announce(row.slot);
+		// The shard has copies of its own; closing ours sends the client nothing.
+		for (const fd of batch) this.#options.closeDescriptor(fd);
+		this.#options.count("handedOff", batch.length);
+		lane.lastSentMs = this.#observe(lane.sinceMs, batch.length);
+		this.#drop(lane, batch.length);
+	}
+
+	/** @returns the time of now. */
+	#observe(sinceMs: readonly number[], count: number): number {
+		const nowMs = monotonicMs();
+		for (let i = 0; i < count; i++) this.#options.handoffMs.observe(nowMs - sinceMs[i]);
+		return nowMs;
+	}
+
+	#failed(lane: Lane, batch: readonly number[], error: unknown): void {
+		if (error instanceof NativeError && (error.code === "ECONNREFUSED" || error.code === "ENOENT")) {
+			this.#options.onGone(lane.candidate);
+			this.#return(lane);
+			return;
+		}
+		if (isOutOfDescriptors(error)) {
+			this.#options.count("sendRetries", 1);
+			this.#retryLater(lane);
+			return;
+		}
+		// Nothing that another attempt would mend: these are lost, the next ones need not be.
+		this.#options.count("sendErrors", batch.length);
+		for (const fd of batch) this.#options.closeDescriptor(fd);
+		this.#drop(lane, batch.length);
+	}
+
+	#drop(lane: Lane, count: number): void {
+		lane.candidate.own -= count;
+		if (count === lane.fds.length) {
+			lane.fds = [];
+			lane.sinceMs = [];
+		} else {
+			lane.fds.splice(0, count);
+			lane.sinceMs.splice(0, count);
+		}
+	}
+
+	#return(lane: Lane): void {
+		const { fds, sinceMs } = lane;
+		this.#drop(lane, fds.length);
+		this.#dirty.delete(lane);
+		stopRetry(lane);
+		for (let i = 0; i < fds.length; i++) this.#options.onReturn(fds[i], sinceMs[i]);
+	}
+}
+
+function stopRetry(lane: Lane): void {
+	if (lane.retryTimer !== null) clearTimeout(lane.retryTimer);
+	lane.retryTimer = null;
+	lane.retryMs = retryMsMin;
+}

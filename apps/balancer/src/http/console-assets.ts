@@ -1,0 +1,57 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+
+/**
+ * The console's files, read once at start and answered from memory: a page that works offline, with no build step.
+ * The page is fed over `/console/feed`, a WebSocket which a shard serves (the page is only markup and code; the
+ * figures come from there, behind the same guard).
+ */
+export interface Asset {
+	readonly type: string;
+	readonly body: Buffer;
+	readonly etag: string;
+}
+
+const folder = join(import.meta.dirname, "../../console");
+const uplot = dirname(createRequire(import.meta.url).resolve("uplot/dist/uPlot.esm.js"));
+
+const types: Readonly<Record<string, string>> = {
+	html: "text/html; charset=utf-8",
+	css: "text/css; charset=utf-8",
+	js: "text/javascript; charset=utf-8",
+};
+
+const files: Readonly<Record<string, string>> = {
+	"/console": join(folder, "index.html"),
+	"/console/console.css": join(folder, "console.css"),
+	"/console/uplot.js": join(uplot, "uPlot.esm.js"),
+	"/console/uplot.css": join(uplot, "uPlot.min.css"),
+	...Object.fromEntries(
+		["console", "charts", "dom", "format", "quantile", "scale", "series", "try-it"].map((name) => [
+			`/console/${name}.js`,
+			join(folder, `${name}.js`),
+		]),
+	),
+};
+
+/** @throws when a file of the console is missing: the installation is broken, and saying so at start beats a blank page. */
+export function loadConsoleAssets(): ReadonlyMap<string, Asset> {
+	return new Map(
+		Object.entries(files).map(([path, file]) => {
+			const body = readFileSync(file);
+			const type = types[file.slice(file.lastIndexOf(".") + 1)] ?? "application/octet-stream";
+			return [path, { type, body, etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"` }];
+		}),
+	);
+}
+
+/** Headers that keep the page from being framed, sniffed, or from loading anything that is not ours. */
+export const consoleHeaders: Readonly<Record<string, string>> = {
+	"content-security-policy":
+		"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	"referrer-policy": "no-referrer",
+	"x-content-type-options": "nosniff",
+	"Cache-Control": "no-cache",
+};

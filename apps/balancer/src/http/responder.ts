@@ -1,0 +1,142 @@
+import type { Socket } from "node:net";
+import { type AllowedOrigins, allowedOrigins, originAllowed } from "@shardcast/http";
+import type { AddressKey, ConnectionRates, LimitAudit } from "@shardcast/limits";
+import type { BalancerCounter } from "@shardcast/scoreboard";
+import { monotonicMs } from "@shardcast/wire";
+import { DeadlineSet } from "../deadline-set.ts";
+import type { Picker } from "../pick.ts";
+import type { Answers } from "./answers.ts";
+import type { HeadParser } from "./head.ts";
+import { because, type Refusal, Refusals, refusalAnswer } from "./refusal.ts";
+
+/** Most connections that the balancer itself is answering; beyond, the one that has been there longest is cut. */
+const answeringMax = 1024;
+/** Time for a client to take its answer and close: a client that does not is cut. */
+const answerMs = 5000;
+
+/** What both doors, handoff and proxy, do alike: judge a head, answer, refuse. One owner, the balancer's loop. */
+export class Responder {
+	readonly count: (counter: BalancerCounter, amount: number) => void;
+	/** Connections that get an answer from the balancer and then close. Whoever is cut here did not read it. */
+	readonly #leaving = new DeadlineSet<Socket>({ lifetimeMs: answerMs, itemsMax: answeringMax, expire: (socket) => socket.destroy() });
+	readonly rates: ConnectionRates;
+	readonly #answers: Answers;
+	readonly #audit: Pick<LimitAudit, "refused">;
+	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
+
+	constructor(options: {
+		readonly count: (counter: BalancerCounter, amount: number) => void;
+		readonly answers: Answers;
+		readonly allowedOrigins: readonly string[];
+		readonly rates: ConnectionRates;
+		readonly audit: Pick<LimitAudit, "refused">;
+	}) {
+		this.count = options.count;
+		this.#answers = options.answers;
+		this.rates = options.rates;
+		this.#audit = options.audit;
+		this.allowedOrigins = options.allowedOrigins;
+	}
+
+	set allowedOrigins(origins: readonly string[]) {
+		this.#allowedOrigins = allowedOrigins(origins);
+	}
+
+	/** Connections that are being answered. */
+	get leaving(): number {
+		return this.#leaving.size;
+	}
+
+	/** Whether the balancer itself answers this request. */
+	isOurs(head: HeadParser, bytes: Buffer): boolean {
+		return this.#answers.has(bytes, head.targetStart, head.targetEnd);
+	}
+
+	/**
+	 * Why a request that is not ours goes to no shard; null when it may.
+	 * @param address of the client; asked for only while there is a rate for new connections.
+	 */
+	judge(head: HeadParser, bytes: Buffer, address: () => AddressKey): Refusal | null {
+		if (head.minorVersion === 0) return Refusals.oldVersion;
+		if (head.originStart >= 0) {
+			const origin = bytes.toString("latin1", head.originStart, head.originEnd);
+			const host = bytes.toString("latin1", head.hostStart, head.hostEnd);
+			if (!originAllowed(origin, host, this.#allowedOrigins)) return Refusals.forbidden;
+		}
+		return head.isUpgrade && !this.rates.isOff ? this.#overRate(address()) : null;
+	}
+
+	#overRate(address: AddressKey): Refusal | null {
+		const limit = this.rates.check(address, monotonicMs());
+		if (limit === null) return null;
+		this.#audit.refused(limit, address);
+		return Refusals[limit];
+	}
+
+	/**
+	 * Takes over a socket.
+	 * @param head of its request. What is still unread is thrown away.
+	 */
+	answer(socket: Socket, head: Buffer): void {
+		this.count("answered", 1);
+		this.#see(socket);
+		this.#answers.take(socket, head);
+	}
+
+	/** Takes over a socket; what the client has sent is read and thrown away, since closing with bytes unread would cut the answer off. */
+	refuse(socket: Socket, refusal: Refusal): void {
+		this.count(refusal.counter, 1);
+		this.#see(socket);
+		// An error means that the client is gone, and "close" follows.
+		socket.on("error", () => {});
+		socket.resume();
+		socket.end(refusalAnswer(refusal));
+	}
+
+	/** Refuses without waiting for the client to leave: there is no descriptor for that. What has not been read of it resets the connection, behind the answer. */
+	turnAway(socket: Socket, refusal: Refusal): void {
+		this.count(refusal.counter, 1);
+		socket.on("error", () => {});
+		// As much as the socket takes is written at once, and a refusal is short.
+		socket.write(refusalAnswer(refusal));
+		socket.destroy();
+	}
+
+	/** Cuts the connection that has been leaving for the longest time, if there is one: its answer has been written. */
+	cutOldest(): void {
+		this.#leaving.takeOldest()?.destroy();
+	}
+
+	/** A connection that is at its end may take its last bytes along, for a while. */
+	closeGracefully(socket: Socket): void {
+		this.#see(socket);
+	}
+
+	/** Cuts those that are left; returns how many had not been told all of their answer. */
+	close(): number {
+		let cutOff = 0;
+		for (const socket of this.#leaving.take()) {
+			if (!socket.writableFinished) cutOff++;
+			socket.destroy();
+		}
+		return cutOff;
+	}
+
+	#see(socket: Socket): void {
+		this.#leaving.add(socket);
+		socket.once("close", () => this.#leaving.delete(socket));
+	}
+}
+
+/** Why no shard takes a connection. */
+export function whyNotPlaced(picker: Picker, isStopping: boolean): Refusal {
+	if (isStopping) return Refusals.stopping;
+	const { candidates } = picker;
+	const serving = candidates.filter((candidate) => candidate.serving);
+	if (serving.length === 0) return because(Refusals.noShard, `none of ${candidates.length} shards serves now`);
+	if (picker.allSilent) return because(Refusals.noShard, `none of the ${serving.length} shards that serve responds now`);
+	const taken = serving.reduce((sum, candidate) => sum + candidate.taken, 0);
+	const max = serving.reduce((sum, candidate) => sum + candidate.max, 0);
+	if (taken < max) return Refusals.behind;
+	return because(Refusals.full, `${serving.length} of ${candidates.length} shards serve, all full: ${taken}/${max} connections`);
+}

@@ -1,0 +1,329 @@
+import { createServer, type Server, type Socket } from "node:net";
+import type { Address } from "@shardcast/config";
+import { addressKeyOf } from "@shardcast/limits";
+import { openFiles } from "@shardcast/process";
+import { type DataPath, DataPathLimits } from "../data-path.ts";
+import { DeadlineSet } from "../deadline-set.ts";
+import { DescriptorBudget } from "../descriptor-budget.ts";
+import { headRefusal } from "../head-refusal.ts";
+import { HeadParser, HeadStatus } from "../http/head.ts";
+import { because, displaced, type Refusal, Refusals } from "../http/refusal.ts";
+import { type Responder, whyNotPlaced } from "../http/responder.ts";
+import { backlog } from "../listener.ts";
+import type { Candidate, Picker } from "../pick.ts";
+import { PlacementQueue } from "../placement-queue.ts";
+import { until } from "../until.ts";
+import { GrowingBytes } from "./growing-bytes.ts";
+import { proxyHead } from "./proxy-head.ts";
+import { Splice } from "./splice.ts";
+
+/** Resolves once the loop has looked at all its sockets. */
+const turnOfLoop = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
+
+export interface ProxyPathOptions {
+	readonly responder: Responder;
+	readonly picker: Picker;
+	readonly headBytesMax: number;
+	readonly headTimeoutMs: number;
+	/** Where the shards' own ports listen. */
+	readonly shardHost: string;
+	readonly token: string;
+	/** Descriptors that this process may have open. A proxied connection takes two. */
+	readonly descriptorsMax: number;
+}
+
+/** A client on its way to a shard. */
+interface ProxiedConnection {
+	readonly socket: Socket;
+	/** As it was when the connection was accepted: of one that is broken there is none to be had, and what a client writes must not take its place. */
+	readonly address: string;
+	readonly head: HeadParser;
+	readonly bytes: GrowingBytes;
+	/** The turn of the loop in which it was accepted. */
+	readonly turn: number;
+	/** Shards that may still be dialled for it. */
+	dialsLeft: number;
+	readonly onData: (piece: Buffer) => void;
+	readonly onEnd: () => void;
+}
+
+/** A port that does not answer is left alone for a moment, so a client tries few of them. */
+const dialsMax = 4;
+
+/**
+ * Accept, read the head, pick, dial the shard's own port, splice. For platforms without handoff; needs nothing native. One per
+ * process. Bounds: `DataPathLimits`, and as many connections as there are descriptors for.
+ */
+export class ProxyPath implements DataPath {
+	readonly #options: ProxyPathOptions;
+	readonly #responder: Responder;
+	readonly #picker: Picker;
+	readonly #waiting: DeadlineSet<ProxiedConnection>;
+	readonly #unplaced: PlacementQueue<ProxiedConnection>;
+	readonly #splices = new Set<Splice>();
+	readonly #server: Server;
+	readonly #budget: DescriptorBudget;
+	/** Counts the loop's turns in which a connection was accepted. */
+	#turn = 0;
+	#turnEnds = false;
+	/** Descriptors that are no client's. */
+	#openAtStart = 0;
+	#isStopping = false;
+
+	constructor(options: ProxyPathOptions) {
+		this.#options = options;
+		this.#responder = options.responder;
+		this.#picker = options.picker;
+		this.#budget = new DescriptorBudget(options.descriptorsMax);
+		this.#waiting = new DeadlineSet({
+			lifetimeMs: options.headTimeoutMs,
+			itemsMax: DataPathLimits.headsMax,
+			expire: (connection) => this.#refuse(connection, Refusals.headTimeout),
+		});
+		this.#unplaced = new PlacementQueue({
+			waitMs: DataPathLimits.placementMs,
+			heldUpMs: DataPathLimits.heldUpMs,
+			areHeldUp: () => this.#picker.allSilent,
+			itemsMax: DataPathLimits.placementMax,
+			look: () => this.#picker.look(),
+			place: (connection) => this.#place(connection),
+			placed: () => {},
+			refuse: (connection) => this.#refuse(connection, whyNotPlaced(this.#picker, this.#isStopping)),
+		});
+		this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#admit(socket));
+	}
+
+	set headTimeoutMs(value: number) {
+		this.#waiting.lifetimeMs = value;
+	}
+
+	get pending(): number {
+		return this.#waiting.size + this.#unplaced.size + this.#responder.leaving;
+	}
+
+	open(address: Address): Promise<number> {
+		// Those of a balancer before this one died with it.
+		this.#picker.look();
+		for (const { row } of this.#picker.candidates) row.proxiedOpen = 0;
+		return new Promise((resolve, reject) => {
+			this.#server.once("error", reject);
+			this.#server.listen({ ...address, backlog }, () => {
+				this.#server.removeListener("error", reject);
+				this.#openAtStart = openFiles() ?? 0;
+				this.#server.on("error", () => this.#responder.count("acceptErrors", 1));
+				const bound = this.#server.address();
+				resolve(bound !== null && typeof bound === "object" ? bound.port : 0);
+			});
+		});
+	}
+
+	tick(): void {
+		this.#picker.look();
+	}
+
+	async drain(deadlineMs: number): Promise<number> {
+		this.#isStopping = true;
+		this.#server.close();
+		// What has come and lies in the kernel is read now, since who has not sent a byte has asked for nothing.
+		await turnOfLoop();
+		for (const { socket } of this.#waiting.take(({ bytes }) => bytes.length === 0)) socket.destroy();
+		await until(() => this.pending === 0 && this.#splices.size === 0, deadlineMs);
+		return this.close();
+	}
+
+	close(): number {
+		this.#isStopping = true;
+		this.#server.close();
+		const connections = [...this.#waiting.take(), ...this.#unplaced.take()];
+		for (const { socket } of connections) socket.destroy();
+		const splices = [...this.#splices];
+		for (const splice of splices) splice.cut();
+		return connections.length + splices.length + this.#responder.close();
+	}
+
+	#admit(socket: Socket): void {
+		this.#responder.count("accepted", 1);
+		const address = socket.remoteAddress;
+		if (address === undefined) {
+			this.#responder.count("closedEarly", 1);
+			socket.destroy();
+			return;
+		}
+		const connection: ProxiedConnection = {
+			socket,
+			address,
+			head: new HeadParser(),
+			bytes: new GrowingBytes(),
+			turn: this.#currentTurn(),
+			dialsLeft: dialsMax,
+			onData: (piece) => this.#onData(connection, piece),
+			onEnd: () => this.#onEarlyEnd(connection),
+		};
+		// Who is one too many hears so once its request is known: /health is to be answered when no client fits any more.
+		if (this.#isFull() && !this.#displaceOldest()) this.#responder.cutOldest();
+		if (this.#isFull()) {
+			this.#responder.turnAway(socket, Refusals.descriptors);
+			return;
+		}
+		this.#waiting.add(connection);
+		socket.on("data", connection.onData);
+		socket.on("end", connection.onEnd);
+		socket.on("close", connection.onEnd);
+		// Without a listener an error would be the process's; "close" follows it.
+		socket.on("error", () => {});
+	}
+
+	/**
+	 * Makes place: the connection goes that has waited longest without sending its request. So whoever opens connections and sends nothing
+	 * displaces its own. False when all have come just now, and when the loop has not yet looked at what they have sent.
+	 */
+	#displaceOldest(): boolean {
+		const { oldest } = this.#waiting;
+		if (oldest === null || this.#turn - oldest.turn < 2 || this.#waiting.takeOldest(DataPathLimits.displacedMs) === null) return false;
+		this.#letGo(oldest);
+		this.#responder.turnAway(oldest.socket, displaced);
+		return true;
+	}
+
+	#currentTurn(): number {
+		if (!this.#turnEnds) {
+			this.#turnEnds = true;
+			setImmediate(() => {
+				this.#turnEnds = false;
+				this.#turn++;
+			});
+		}
+		return this.#turn;
+	}
+
+	/** Not even a request could be taken that is answered here. */
+	#isFull(): boolean {
+		return this.#descriptorsNeeded() >= this.#budget.answeredMax;
+	}
+
+	/** Descriptors once those that have been let through have their second one. */
+	#descriptorsNeeded(): number {
+		return this.#openAtStart + 2 * (this.#splices.size + this.#unplaced.size) + this.#waiting.size + this.#responder.leaving;
+	}
+
+	/** The client has closed before its head was complete. */
+	#onEarlyEnd(connection: ProxiedConnection): void {
+		if (!this.#waiting.delete(connection)) return;
+		this.#responder.count("closedEarly", 1);
+		connection.socket.destroy();
+	}
+
+	#onData(connection: ProxiedConnection, piece: Buffer): void {
+		const { head, bytes } = connection;
+		const { headBytesMax } = this.#options;
+		bytes.append(piece);
+		head.parse(bytes.buffer, bytes.length);
+		const refusal = headRefusal(head, bytes.length, headBytesMax);
+		if (refusal !== null) this.#refuse(connection, refusal);
+		else if (head.status === HeadStatus.complete) this.#settle(connection);
+	}
+
+	#settle(connection: ProxiedConnection): void {
+		const { socket, head, bytes } = connection;
+		if (this.#responder.isOurs(head, bytes.buffer)) {
+			this.#letGo(connection);
+			this.#responder.answer(socket, Buffer.from(bytes.buffer.subarray(0, head.bytes)));
+			return;
+		}
+		this.#letGo(connection);
+		const refusal = this.#hasDescriptors() ? this.#judge(connection, bytes.buffer, head) : Refusals.descriptors;
+		if (refusal !== null) {
+			this.#refuse(connection, refusal);
+			return;
+		}
+		this.#picker.look();
+		if (!this.#place(connection)) this.#unplaced.add(connection);
+	}
+
+	#judge(connection: ProxiedConnection, bytes: Buffer, head: HeadParser): Refusal | null {
+		return this.#responder.judge(head, bytes, () => addressKeyOf(connection.address));
+	}
+
+	/** For one more proxied connection, which needs two; whoever has sent no request yet makes place for it. */
+	#hasDescriptors(): boolean {
+		const enough = () => this.#descriptorsNeeded() + 2 <= this.#budget.heldMax;
+		while (!enough() && this.#displaceOldest());
+		return enough();
+	}
+
+	/** Its head is no longer waited for, and nothing more is read from it for now. */
+	#letGo(connection: ProxiedConnection): void {
+		this.#waiting.delete(connection);
+		const { socket, onData, onEnd } = connection;
+		socket.off("data", onData).off("end", onEnd).off("close", onEnd).pause();
+	}
+
+	#refuse(connection: ProxiedConnection, refusal: Refusal): void {
+		this.#letGo(connection);
+		this.#responder.refuse(connection.socket, refusal);
+	}
+
+	#place(connection: ProxiedConnection): boolean {
+		if (connection.socket.destroyed) {
+			this.#responder.count("closedEarly", 1);
+			return true;
+		}
+		const candidate = this.#picker.pick(connection.head.isUpgrade);
+		if (candidate === null) return false;
+		this.#dial(connection, candidate);
+		return true;
+	}
+
+	#dial(connection: ProxiedConnection, candidate: Candidate): void {
+		const { socket, head, bytes } = connection;
+		const { token, shardHost, headBytesMax } = this.#options;
+		let upgrades = 0;
+		const count = (connections: number, webSockets: number) => {
+			candidate.own += connections;
+			candidate.ownUpgrades += webSockets;
+			upgrades += webSockets;
+			candidate.row.proxiedOpen = candidate.own;
+		};
+		count(1, head.isUpgrade ? 1 : 0);
+		let isRefused = false;
+		const splice = new Splice(socket, {
+			target: { host: shardHost, port: candidate.row.port },
+			head,
+			bytes: bytes.all(),
+			headBytesMax,
+			rewrite: (all, request) => proxyHead(all, request, connection.address, token),
+			judge: (all, request) => {
+				const refusal = this.#judge(connection, all, request);
+				if (refusal === null && request.isUpgrade) count(0, 1);
+				return refusal;
+			},
+			onConnected: () => this.#responder.count("proxied", 1),
+			onRefused: (refusal) => {
+				isRefused = true;
+				this.#responder.refuse(socket, refusal);
+			},
+			onShardClosed: (wasConnected) => {
+				count(-1, -upgrades);
+				this.#splices.delete(splice);
+				if (!wasConnected) this.#onDialFailed(connection, candidate);
+				else if (!socket.destroyed && !isRefused) this.#responder.closeGracefully(socket);
+			},
+		});
+		this.#splices.add(splice);
+	}
+
+	#onDialFailed(connection: ProxiedConnection, candidate: Candidate): void {
+		if (connection.socket.destroyed) {
+			this.#responder.count("closedEarly", 1);
+			return;
+		}
+		this.#responder.count("dialErrors", 1);
+		this.#picker.shun(candidate);
+		if (--connection.dialsLeft === 0) {
+			this.#refuse(connection, because(Refusals.noShard, "no shard could be reached"));
+			return;
+		}
+		this.#picker.look();
+		if (!this.#place(connection)) this.#unplaced.add(connection);
+	}
+}

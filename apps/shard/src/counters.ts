@@ -1,4 +1,0 @@
-import type { BoardRow } from "@shardcast/bus";
-
-/** The part of this shard's scoreboard row that its parts count in. A test gives a row of a scoreboard in memory. */
-export type Counters = Pick<BoardRow, "add" | "set" | "get" | "histograms">;

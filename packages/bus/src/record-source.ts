@@ -1,0 +1,21 @@
+import type { VisitOrigin } from "./bus-link.ts";
+
+/** Another ring to be drained in the same turns as the bus, such as the one that a Kafka worker fills. */
+export interface RecordSource {
+	/** Visits up to `max` records and returns how many. */
+	drain(max: number, visit: VisitOrigin): number;
+	hasRecords(): boolean;
+	/** How full the ring is, from 0 to 1. */
+	fill(): number;
+	/** Asks to be woken (by `FlushEngine.wake`) when a record comes. False = one is there already. */
+	sleep(): boolean;
+}
+
+/** What a source may ask of the loop that drains it. */
+export interface RecordLoop {
+	addSource(source: RecordSource): void;
+	removeSource(source: RecordSource): void;
+	/** Something was committed onto the bus: readers are told at the end of the turn. */
+	committed(): void;
+	wake(): void;
+}

@@ -1,0 +1,26 @@
+export { everybodyTemplate, parseTemplate, type TemplatePart } from "./kafka/channel-template.ts";
+export { checkRoute, routeProblem } from "./kafka/route-problem.ts";
+export { matcherOf, parseSubscription, type Subscription } from "./kafka/subscription.ts";
+export { type CommandInput, type CommandLineSpec, type CommandOutcome, complain, runCommandLine } from "./load/command-line.ts";
+export { ConfigError } from "./load/config-error.ts";
+export { type ConfigInput, defaultConfig, type LoadedConfig, loadConfig, settingNames } from "./load/load.ts";
+export { formatConfig } from "./load/print.ts";
+export { describeChanges, planReload, type ReloadPlan, sameSetting } from "./load/reload.ts";
+export type { Found } from "./load/source.ts";
+export type { NameOf } from "./options/check.ts";
+export { connectionsPerShard, ringCapacityBytes } from "./options/derive.ts";
+export type { ServingCommand } from "./options/option.ts";
+export {
+	type Config,
+	type ConfigKey,
+	configKeys,
+	environmentName,
+	fileKey,
+	keysOf,
+	liveKeysOf,
+	optionOf,
+	sections,
+} from "./options/options.ts";
+export { type Address, parseAddress, urlHost } from "./units/address.ts";
+export { formatBytes, parseBytes } from "./units/bytes.ts";
+export { formatDuration, parseDuration } from "./units/duration.ts";

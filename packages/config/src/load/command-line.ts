@@ -1,0 +1,166 @@
+import { OutputClosed, print, StartupError } from "@shardcast/process";
+import { Command, CommanderError, Option as Flag } from "commander";
+import { type ConfigKey, optionOf, sections } from "../options/options.ts";
+import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
+import type { Found } from "./source.ts";
+
+/** A flag that is no setting: it belongs to one command only. */
+export interface OwnFlag {
+	readonly name: string;
+	readonly argument?: string;
+	readonly help: string;
+}
+
+export interface CommandInput {
+	readonly loaded: LoadedConfig;
+	/** What they were loaded from, to be loaded again. */
+	readonly input: ConfigInput;
+	/** The command's own flags, by name without dashes; those not given are missing. */
+	readonly own: Readonly<Record<string, string | true>>;
+}
+
+export type CommandOutcome = number | "serving";
+
+export interface CommandSpec {
+	/** "multi" or, for a command of a group, "config print". */
+	readonly name: string;
+	readonly summary: string;
+	/** The settings that it takes as flags. */
+	readonly settings: readonly ConfigKey[];
+	readonly ownFlags?: readonly OwnFlag[];
+	/** Resolves with the exit status, or "serving" when the process goes on and leaves by itself. */
+	run(input: CommandInput): Promise<CommandOutcome>;
+}
+
+export interface CommandLineSpec {
+	readonly name: string;
+	readonly description: string;
+	readonly version: string;
+	readonly commands: readonly CommandSpec[];
+	/** One line each for groups of commands, by their first word. */
+	readonly groups: Readonly<Record<string, string>>;
+}
+
+const settingsNote = `
+Each setting is also an environment variable (--shutdown-timeout: SHARDCAST_SHUTDOWN_TIMEOUT) and a key in the config file
+(shutdownTimeout: 30s). A flag goes before the environment, the environment before the file.`;
+
+/**
+ * Parses `argv` (without node and script), settles the settings and runs the command. Whatever is wrong with the command line or
+ * a setting is told in one line each on stderr.
+ * @returns what the command says; 2 for wrong settings.
+ */
+export async function runCommandLine(
+	spec: CommandLineSpec,
+	argv: readonly string[],
+	environment: NodeJS.ProcessEnv,
+): Promise<CommandOutcome> {
+	let outcome: CommandOutcome = 2;
+	const program = new Command(spec.name).description(spec.description).version(spec.version);
+	let help = "";
+	// Commander's own error output takes two lines; `complain` writes it in one.
+	program
+		.exitOverride()
+		.configureOutput({
+			outputError: () => {},
+			writeOut: (text) => {
+				help += text;
+			},
+		})
+		.configureHelp({ showGlobalOptions: false });
+	const groups = new Map<string, Command>();
+	for (const [name, summary] of Object.entries(spec.groups)) groups.set(name, program.command(name).description(summary));
+
+	for (const command of spec.commands) {
+		const words = command.name.split(" ");
+		const parent = groups.get(words[0]) ?? program;
+		const target = parent.command(words[words.length - 1]).description(command.summary);
+		addFlags(target, command);
+		target.action(async () => {
+			const given = target.opts<Record<string, string | boolean | undefined>>();
+			const input = { flags: settingsOf(command, given), file: given.config as string | undefined, environment };
+			outcome = await command.run({ loaded: loadConfig(input), input, own: ownFlagsOf(command, given) });
+		});
+	}
+	try {
+		await program.parseAsync([...argv], { from: "user" });
+	} catch (error) {
+		if (help === "") return complain(spec.name, error);
+	}
+	if (help === "") return outcome;
+	return print(help).then(
+		() => 0,
+		(error: unknown) => complain(spec.name, error),
+	);
+}
+
+/** Writes what kept a command from running. Errors that nobody foresaw are thrown on. */
+export function complain(name: string, error: unknown): number {
+	if (error instanceof OutputClosed) return error.exitStatus;
+	if (error instanceof StartupError) {
+		for (const line of error.message.split("\n")) process.stderr.write(`${name}: ${line}\n`);
+		return error.exitStatus;
+	}
+	if (error instanceof CommanderError) {
+		if (error.exitCode === 0) return 0;
+		// Help that was not asked for has been written already.
+		if (error.code !== "commander.help")
+			process.stderr.write(
+				`${name}: ${error.message
+					.replace(/^error: /, "")
+					.replace(/\.$/, "")
+					.replaceAll("\n", " ")}; see ${name} --help\n`,
+			);
+		return 2;
+	}
+	throw error;
+}
+
+function addFlags(target: Command, command: CommandSpec): void {
+	for (const own of command.ownFlags ?? [])
+		target.option(own.argument === undefined ? `--${own.name}` : `--${own.name} ${own.argument}`, own.help);
+	if (command.settings.length === 0) return;
+	target.option("--config <file>", "YAML file of settings (environment: SHARDCAST_CONFIG).");
+	for (const [title, section] of Object.entries(sections)) {
+		for (const key of Object.keys(section) as ConfigKey[]) {
+			if (!command.settings.includes(key)) continue;
+			const { flag, argument, help } = optionOf(key);
+			target.addOption(
+				new Flag(argument === null ? `--${flag}` : `--${flag} ${argument}`, `${help}${defaultNote(key)}`).helpGroup(`${title}:`),
+			);
+			// So that a flag can take back what the environment or the file says.
+			if (argument === null) target.addOption(new Flag(`--no-${flag}`).hideHelp());
+		}
+	}
+	target.addHelpText("after", settingsNote);
+}
+
+/** Nothing where the help says already what none means. */
+function defaultNote(key: ConfigKey): string {
+	const { show, default: value } = optionOf(key);
+	return value === undefined || (Array.isArray(value) && value.length === 0) ? "" : ` (default: ${show(value)})`;
+}
+
+function settingsOf(command: CommandSpec, given: Record<string, string | boolean | undefined>): Map<ConfigKey, Found> {
+	const found = new Map<ConfigKey, Found>();
+	for (const key of command.settings) {
+		const { flag } = optionOf(key);
+		const raw = given[camelCase(flag)];
+		if (raw !== undefined) found.set(key, { raw, source: { kind: "flag", name: `--${flag}` } });
+	}
+	return found;
+}
+
+function ownFlagsOf(command: CommandSpec, given: Record<string, string | boolean | undefined>): Record<string, string | true> {
+	const own: Record<string, string | true> = {};
+	for (const { name } of command.ownFlags ?? []) {
+		const value = given[camelCase(name)];
+		if (value !== undefined && value !== false) own[name] = value;
+	}
+	return own;
+}
+
+/** Commander stores flags under their names in camelCase. */
+function camelCase(flag: string): string {
+	return flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}

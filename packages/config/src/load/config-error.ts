@@ -1,0 +1,16 @@
+import { StartupError } from "@shardcast/process";
+
+/** Whoever names the wrong file need not read a line for each of its own. */
+export const linesMax = 20;
+
+/** Wrong settings: one line for each, every line naming where the value came from and the mend. */
+export class ConfigError extends StartupError {
+	readonly lines: readonly string[];
+
+	constructor(lines: readonly string[]) {
+		const shown = lines.length > linesMax ? [...lines.slice(0, linesMax), `and ${lines.length - linesMax} more`] : lines;
+		super(shown.join("\n"), { exitStatus: 2 });
+		this.name = "ConfigError";
+		this.lines = shown;
+	}
+}

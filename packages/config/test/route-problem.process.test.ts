@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { routeProblem } from "../src/kafka/route-problem.ts";
+
+describe("routeProblem", () => {
+	let folder: string;
+	beforeAll(() => {
+		folder = mkdtempSync(join(tmpdir(), "shardcast-route-"));
+	});
+	afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+	const cases: readonly [name: string, source: string, problem: string | null][] = [
+		["a function, whatever else it starts", 'setInterval(() => {}, 1000);\nexport default () => "x";\n', null],
+		["syntax", "const a = 1;\n\nconst = 2;\n", "F:3: SyntaxError: Unexpected token '='"],
+		["throws", 'const a = 1;\nthrow new TypeError("no database");\n', "F:2: TypeError: no database"],
+		["unknown name", "export default () => 1;\nconnect();\n", "F:2: ReferenceError: connect is not defined"],
+		["throws in another file", 'import "./throws.mjs";\n', "D/throws.mjs:2: TypeError: no database"],
+		[
+			"missing package",
+			'import "no-such-package";\n',
+			"F: Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'no-such-package' imported from F",
+		],
+		["no default", "export const route = () => 1;\n", "F: its default export is undefined, not a function"],
+		["throws text", 'throw "no error";\n', "F: no error"],
+		["never settles", "await new Promise(() => {});\n", "F: its top-level await never settles"],
+	];
+	it("tells file, line and error of a module that cannot be used, and nothing of one that can", async () => {
+		const pathOf = (name: string) => join(folder, `${name.replaceAll(" ", "-")}.mjs`);
+		for (const [name, source] of cases) writeFileSync(pathOf(name), source);
+		const problems = await Promise.all(cases.map(([name]) => routeProblem(pathOf(name))));
+		const named = problems.map((problem, index) => problem?.replaceAll(pathOf(cases[index]![0]), "F").replaceAll(folder, "D") ?? null);
+		expect(named).toEqual(cases.map(([, , problem]) => problem));
+	});
+});

@@ -1,0 +1,104 @@
+import { formatCpuList, parseCpuList } from "@shardcast/process";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { parseAddress, urlHost } from "../src/units/address.ts";
+import { formatBytes, parseBytes } from "../src/units/bytes.ts";
+import { formatDuration, parseDuration } from "../src/units/duration.ts";
+
+describe("durations", () => {
+	it.each([
+		["250ms", 250],
+		["30s", 30_000],
+		["2m", 120_000],
+		["1.5h", 5_400_000],
+		[" 10 s ", 10_000],
+		["0", 0],
+	])("%s is %d ms", (text, ms) => expect(parseDuration(text)).toBe(ms));
+
+	it.each([
+		["30", "has no unit; write 30s or 30ms"],
+		["30S", 'has the unknown unit "S"; use ms, s, m or h'],
+		["-1s", "is not a duration; write 250ms, 30s or 2m"],
+		["", "is not a duration; write 250ms, 30s or 2m"],
+		["1s2", "is not a duration; write 250ms, 30s or 2m"],
+	])("%j is refused", (text, message) => expect(() => parseDuration(text)).toThrow(message));
+
+	it("are read back as they were written", () => {
+		fc.assert(fc.property(fc.nat(), (ms) => parseDuration(formatDuration(ms)) === ms));
+	});
+});
+
+describe("sizes", () => {
+	it.each([
+		["64KiB", 65_536],
+		["1MiB", 1_048_576],
+		["1.5kib", 1536],
+		["2GiB", 2 ** 31],
+		["500kB", 500_000],
+		["7B", 7],
+		["4096", 4096],
+	])("%s is %d bytes", (text, bytes) => expect(parseBytes(text)).toBe(bytes));
+
+	it.each([
+		["64K", 'has the unknown unit "K"; use B, KiB, MiB or GiB'],
+		["1.3KiB", "is not a whole number of bytes"],
+		["many", "is not a size; write 64KiB, 1MiB or a number of bytes"],
+		["99999999GiB", "is not a whole number of bytes"],
+	])("%s is refused", (text, message) => expect(() => parseBytes(text)).toThrow(message));
+
+	it("are read back as they were written", () => {
+		fc.assert(fc.property(fc.maxSafeNat(), (bytes) => parseBytes(formatBytes(bytes)) === bytes));
+	});
+});
+
+describe("addresses", () => {
+	it.each([
+		[":3005", { port: 3005 }],
+		["0.0.0.0:80", { host: "0.0.0.0", port: 80 }],
+		["[::1]:80", { host: "::1", port: 80 }],
+		["localhost:0", { host: "localhost", port: 0 }],
+	])("%s is read", (text, address) => expect(parseAddress(text)).toEqual(address));
+
+	it.each([
+		["3005", "is not an address"],
+		["::1:80", "is not an address"],
+		[":70000", "has the port 70000; ports end at 65535"],
+		["[127.0.0.1]:80", "has no IPv6 address between its brackets"],
+		["300.1.2.3:80", 'has the host "300.1.2.3", which is no IPv4 address'],
+		["host:80:90", "is not an address"],
+	])("%s is refused", (text, message) => expect(() => parseAddress(text)).toThrow(message));
+
+	it.each([
+		[":3005", "127.0.0.1:3005"],
+		["0.0.0.0:3005", "127.0.0.1:3005"],
+		["[::]:3005", "127.0.0.1:3005"],
+		["[::1]:3005", "[::1]:3005"],
+		["10.1.2.3:3005", "10.1.2.3:3005"],
+	])("%s is reached at %s", (text, host) => expect(urlHost(parseAddress(text))).toBe(host));
+});
+
+describe("CPU lists", () => {
+	it.each([
+		["0", [0]],
+		["0-3,8", [0, 1, 2, 3, 8]],
+		["8, 2,2-3", [2, 3, 8]],
+		["", []],
+		["0-1\n", [0, 1]],
+	])("%j is read", (text, cpus) => expect(parseCpuList(text)).toEqual(cpus));
+
+	it.each([
+		["3-1", "has the range 3-1, which runs backwards"],
+		["0-4000000000", "names CPU 4000000000; the highest possible is 4095"],
+		["a", "is not a list of CPUs; write 0,1 or 0-3"],
+		["1-", "is not a list of CPUs; write 0,1 or 0-3"],
+	])("%s is refused", (text, message) => expect(() => parseCpuList(text)).toThrow(message));
+
+	it("are read back as they were written", () => {
+		const cpus = fc.uniqueArray(fc.nat(4095)).map((list) => list.sort((a, b) => a - b));
+		fc.assert(
+			fc.property(cpus, (list) => {
+				expect(parseCpuList(formatCpuList(list))).toEqual(list);
+			}),
+		);
+	});
+});

@@ -1,0 +1,35 @@
+import type { ReadMetric } from "@shardcast/telemetry";
+import { counter, gauge, single } from "@shardcast/telemetry";
+
+/** What the collecting process knows of itself and of the collecting. */
+export interface CollectorReading {
+	readonly version: string;
+	readonly scrapes: number;
+	readonly scrapeErrors: ReadonlyMap<string, number>;
+	readonly lastScrapeSeconds: number;
+}
+
+export const collectorMetrics: readonly ReadMetric<CollectorReading>[] = [
+	gauge("shardcast_build_info", "none", "Always 1; its labels tell the version of shardcast and of Node.", {
+		labels: ["version", "node"],
+		sample: ({ version }) => [{ labels: { version, node: process.version }, value: 1 }],
+	}),
+	counter(
+		"shardcast_scrapes_total",
+		"none",
+		"Answers to GET /metrics.",
+		single(({ scrapes }) => scrapes),
+	),
+	counter(
+		"shardcast_scrape_errors_total",
+		"none",
+		"Times that a process did not give its part of an answer, or not in time, or not as metrics; the answer then went out without it.",
+		{ labels: ["source"], sample: ({ scrapeErrors }) => [...scrapeErrors].map(([source, value]) => ({ labels: { source }, value })) },
+	),
+	gauge(
+		"shardcast_scrape_duration_seconds",
+		"seconds",
+		"Time that the answer before this one took to collect.",
+		single(({ lastScrapeSeconds }) => lastScrapeSeconds),
+	),
+];

@@ -1,0 +1,40 @@
+import { clusterMetrics, ingestMetrics, kafkaMetrics, shardMetrics } from "@shardcast/scoreboard";
+import type { MetricDescriptor } from "@shardcast/telemetry";
+import { defaultMetrics } from "@shardcast/telemetry";
+import { collectorMetrics } from "./collector-table.ts";
+import { reloadMetrics } from "./reload-table.ts";
+
+/** All metrics of shardcast's own, in the order of the reference. */
+export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>> = {
+	Shards: shardMetrics,
+	"Balancer and cluster": clusterMetrics,
+	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
+	Settings: reloadMetrics,
+	"The scrape itself": collectorMetrics,
+};
+
+/** The reference of the metrics as Markdown, a table per group: what `npm run docs:metrics` writes. */
+export async function metricsReference(): Promise<string> {
+	const own = Object.entries(metricTables).map(([title, table]) =>
+		section(
+			title,
+			["name", "type", "unit", "labels", "what it tells"],
+			table.map(({ name, type, unit, labels, help }) => [
+				`\`${name}\``,
+				type,
+				unit === "none" ? "" : unit,
+				labels.map((label) => `\`${label}\``).join(", "),
+				help,
+			]),
+		),
+	);
+	const defaults = (await defaultMetrics()).map(({ name, type, help }) => [`\`${name}\``, type, help]);
+	return [...own, section("Each process, from prom-client's defaults, label `process`", ["name", "type", "what it tells"], defaults)].join(
+		"\n",
+	);
+}
+
+function section(title: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
+	const line = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+	return [`## ${title}`, "", line(head), line(head.map(() => "---")), ...rows.map(line), ""].join("\n");
+}

@@ -1,0 +1,106 @@
+import type { Config, ServingCommand } from "@shardcast/config";
+import {
+	ConfigError,
+	type ConfigInput,
+	describeChanges,
+	type LoadedConfig,
+	loadConfig,
+	planReload,
+	type ReloadPlan,
+} from "@shardcast/config";
+import type { Log } from "@shardcast/telemetry";
+import type { ClusterEvent } from "./messages.ts";
+
+/** How an attempt ends. `unchanged`: nothing that can be changed while running is different. */
+export const reloadResults = ["applied", "unchanged", "rejected", "no_file"] as const;
+export type ReloadResult = (typeof reloadResults)[number];
+export type ReloadCounts = Record<ReloadResult, number>;
+
+export const noReloads = (): ReloadCounts => ({ applied: 0, unchanged: 0, rejected: 0, no_file: 0 });
+
+export interface ConfigReloaderParts {
+	readonly command: ServingCommand;
+	/** What the settings were read from at the start, and is read again. */
+	readonly input: ConfigInput;
+	/** As settled from it at the start. */
+	readonly started: Config;
+	readonly running: () => Config;
+	/** Brings the settings into force, everywhere. @throws when that can't be; nothing has changed then. */
+	readonly apply: (config: Config) => void;
+	readonly counts: ReloadCounts;
+	readonly log: Log;
+	/** Keeps it for the console. */
+	readonly tell: (level: ClusterEvent["level"], text: string) => void;
+}
+
+/** From the most to the least that is logged. */
+const verbosity = ["debug", "info", "warn", "error", "silent"];
+
+/**
+ * SIGHUP: reads the settings again, from the same flags, environment and file as at the start, and brings those into force that can
+ * change while the process runs. All or nothing: whatever is wrong with the file, everything stays as it was. Each attempt is counted
+ * and gets one log line. One per process, on its main thread.
+ */
+export class ConfigReloader {
+	readonly #parts: ConfigReloaderParts;
+
+	constructor(parts: ConfigReloaderParts) {
+		this.#parts = parts;
+	}
+
+	reload(): ReloadResult {
+		const result = this.#reload();
+		this.#parts.counts[result]++;
+		return result;
+	}
+
+	#reload(): ReloadResult {
+		const { command, input, started, running, apply, log, tell } = this.#parts;
+		const levelBefore = log.level;
+		let next: LoadedConfig;
+		let plan: ReloadPlan;
+		try {
+			next = loadConfig(input, { again: true });
+			if (next.file === null) {
+				log.warn("SIGHUP: there is no config file to read again; start with --config or SHARDCAST_CONFIG, then SIGHUP reads it");
+				return "no_file";
+			}
+			plan = planReload({ command, started, running: running(), next });
+			if (plan.applied.length > 0) apply(plan.config);
+		} catch (error) {
+			// Whatever it is, a process that serves goes on. An error that nobody foresaw also says where it comes from.
+			const foreseen = error instanceof ConfigError;
+			const problems = foreseen ? error.lines : [error instanceof Error ? error.message : String(error)];
+			const fields = foreseen ? { problems } : { problems, err: error };
+			log.error(fields, `configuration not reloaded, the settings stay as they were: ${problems.join("; ")}`);
+			tell("bad", `configuration not reloaded: ${problems.join("; ")}`);
+			return "rejected";
+		}
+		for (const warning of next.warnings) log.warn(warning);
+		this.#say(plan, next.file, levelBefore);
+		return plan.applied.length > 0 ? "applied" : "unchanged";
+	}
+
+	#say(plan: ReloadPlan, file: string, before: string): void {
+		const { log, tell } = this.#parts;
+		const { applied, waiting } = plan;
+		const sentence = reloadSentence(plan, file);
+		// Said at the more talkative of the two levels, or the change of the level itself might go unsaid.
+		const after = log.level;
+		log.level = verbosity.indexOf(before) < verbosity.indexOf(after) ? before : after;
+		log[waiting.length > 0 ? "warn" : "info"]({ applied: byKey(applied), waiting: byKey(waiting) }, sentence);
+		log.level = after;
+		tell(waiting.length > 0 ? "warn" : "info", sentence);
+	}
+}
+
+/** What happened, in one sentence. */
+function reloadSentence({ applied, waiting }: ReloadPlan, file: string): string {
+	const now = applied.length > 0 ? describeChanges(applied) : "nothing that can change while running is different";
+	const later = waiting.length > 0 ? `; only a restart brings ${describeChanges(waiting)}: stop shardcast and start it again` : "";
+	return `configuration reloaded from ${file}: ${now}${later}`;
+}
+
+function byKey(changes: ReloadPlan["applied"]): Record<string, string> {
+	return Object.fromEntries(changes.map(({ key, from, to }) => [key, `${from} → ${to}`]));
+}

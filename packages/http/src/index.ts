@@ -1,0 +1,4 @@
+export { isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "./access.ts";
+export { type MayPublish, mayPublish, whoPublishes } from "./may-publish.ts";
+export { type AllowedOrigins, allowedOrigins, hostName, isOwnPage, originAllowed } from "./origin.ts";
+export { shuttingDown } from "./shutting-down.ts";

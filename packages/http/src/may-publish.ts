@@ -1,0 +1,30 @@
+import type { Config } from "@shardcast/config";
+
+/** Who may publish, for `/health` and the console as well. */
+export interface MayPublish {
+	readonly http: "everyone" | "key";
+	/** WebSocket clients; all of them may receive. */
+	readonly webSocket: "everyone" | "nobody";
+}
+
+type PublishSettings = Pick<Config, "apiKey" | "clientPublish">;
+
+/** With a key, a client that could send without it would make it worthless: so clients only receive then, unless they are allowed more. */
+export function mayPublish({ apiKey, clientPublish }: PublishSettings): MayPublish {
+	const isOpen = apiKey === undefined;
+	const clients = clientPublish === "auto" ? isOpen : clientPublish === "on";
+	return { http: isOpen ? "everyone" : "key", webSocket: clients ? "everyone" : "nobody" };
+}
+
+/** The line of the banner. */
+export function whoPublishes(config: PublishSettings): string {
+	const { http, webSocket } = mayPublish(config);
+	const option = `--client-publish ${config.clientPublish}`;
+	if (http === "everyone")
+		return webSocket === "everyone"
+			? "open mode: there is no --api-key, so everyone who reaches this can publish, over HTTP and as a WebSocket client"
+			: `open mode: there is no --api-key, so everyone who reaches this can publish over HTTP; WebSocket clients only receive (${option})`;
+	return webSocket === "everyone"
+		? `publishing over HTTP needs the key; every WebSocket client can publish without it (${option})`
+		: `publishing needs the key, over HTTP; WebSocket clients only receive (${option})`;
+}

@@ -1,0 +1,356 @@
+import { matcherOf, type Subscription } from "@shardcast/config";
+import { backoffMs, Pause } from "../backoff.ts";
+import { FetchAnswers } from "../protocol/fetch-answers.ts";
+import type { Divergence, FetchLimits } from "../protocol/fetch-protocol.ts";
+import type {
+	PartitionWithOffset,
+	Source,
+	SourcePartition,
+	SourceSink,
+	StartPolicy,
+	StartRule,
+	TopicFound,
+	TopicList,
+	TroubleKind,
+} from "../source.ts";
+import type { KafkaConnectionOptions } from "./connection-options.ts";
+import { createCluster, innermost, type KafkajsCluster } from "./kafkajs-cluster.ts";
+import { type FetcherOwner, NodeFetcher } from "./node-fetcher.ts";
+import { commitOffsets, findOffsets } from "./offsets.ts";
+import { PartitionState } from "./partition-state.ts";
+import { TopicFinder } from "./topic-finder.ts";
+
+export interface KafkaSourceOptions {
+	readonly connection: KafkaConnectionOptions;
+	readonly subscription: Subscription;
+	/** Where offsets are committed. */
+	readonly group: string;
+	/** Whose commits count for `committed`: the lowest wins. */
+	readonly groupsToStartFrom: readonly string[];
+	/** Name of this cluster of shards, unlike any other's. */
+	readonly cluster: string;
+	/** How often topics, partitions and leaders are looked up anew. */
+	readonly metadataAgeMs: number;
+	readonly limits: FetchLimits;
+	readonly backoffMsMax: number;
+}
+
+/** Kafka's error codes that a fetch can carry for one partition. */
+const KafkaError = { offsetOutOfRange: 1, topicAuthorizationFailed: 29 } as const;
+/** Looks after which a partition without a leader is trouble: with the pauses between them, after a second and a half. */
+const looksForLeader = 5;
+/** How soon a partition that may not be read is tried again. */
+const deniedRetryMs = 2000;
+/** Trouble that has not come again for so long is over. */
+const quietMs = 10_000;
+
+/**
+ * Kafka by way of kafkajs' connections, without its consumer: no consumer group protocol, so no session to expire, no
+ * rebalance to wait for and none to be thrown into. Offsets are still committed under a group's name, where the usual tools
+ * find them. **Used by one thread.**
+ *
+ * Two kinds of loops: one follows the metadata (topics, partitions, leaders), and one per broker fetches (NodeFetcher). A broker
+ * that cannot be reached ends its loop; the metadata loop starts it again after a pause that grows.
+ */
+export class KafkaSource implements Source, FetcherOwner {
+	readonly #options: KafkaSourceOptions;
+	readonly #sink: SourceSink;
+	readonly #answers: FetchAnswers;
+	readonly #cluster: KafkajsCluster;
+	readonly #topics: TopicFinder;
+	readonly #states = new Map<number, PartitionState>();
+	readonly #fetchers = new Map<string, Promise<void>>();
+	readonly #pause = new Pause();
+	#following: Promise<void> | null = null;
+	#stopping = false;
+	#attempt = 0;
+	/** A leader has changed or a broker is gone: look at the metadata again soon. */
+	#unsettled = false;
+	/** Times in a row that a partition was found to have no leader. */
+	#looks = 0;
+	#told = "";
+	/** When there was last trouble of a kind of which no success tells the end. */
+	readonly #troubledMs = new Map<TroubleKind, number>();
+	#someDenied = false;
+	/** Topics whose records we may not fetch, and when we last tried. At most those that are assigned. */
+	readonly #unfetchable = new Map<string, number>();
+
+	constructor(options: KafkaSourceOptions, sink: SourceSink) {
+		this.#options = options;
+		this.#sink = sink;
+		this.#answers = new FetchAnswers(options.limits.bytesMax);
+		this.#cluster = createCluster(options.connection, this.#answers.socketFactory);
+		this.#topics = new TopicFinder(this.#cluster, matcherOf(options.subscription), options.subscription, {
+			onAnew: (topic) => sink.trouble("topicAnew", `topic ${topic} was deleted and made anew; reading it from its first record`),
+		});
+	}
+
+	start(): void {
+		this.#following ??= this.#follow();
+	}
+
+	stopping(): boolean {
+		return this.#stopping;
+	}
+
+	async halt(): Promise<void> {
+		this.#stopping = true;
+		this.#pause.cut();
+		await this.#following;
+		await Promise.all(this.#fetchers.values());
+	}
+
+	async close(): Promise<void> {
+		await this.halt();
+		await this.#cluster.disconnect();
+	}
+
+	resolve(partitions: readonly (SourcePartition & StartRule)[]): Promise<readonly PartitionWithOffset[]> {
+		return findOffsets(this.#cluster, this.#options.groupsToStartFrom, partitions, ({ topic, partition }, committed, to) =>
+			this.#sink.trouble("offsetReset", outOfLog(committed, to), { topic, partition, offset: committed }),
+		);
+	}
+
+	commit(offsets: readonly (SourcePartition & { readonly offset: number })[]): Promise<void> {
+		const withEpochs = offsets.map((each) => ({ ...each, epoch: this.#states.get(each.row)?.epochAt(each.offset) ?? -1 }));
+		return commitOffsets(this.#cluster, this.#options.group, this.#options.cluster, withEpochs);
+	}
+
+	assign(partitions: readonly PartitionWithOffset[]): void {
+		for (const from of partitions) {
+			const state = new PartitionState(from);
+			this.#states.set(from.row, state);
+			this.#findLeader(state);
+		}
+		this.#startFetchers();
+	}
+
+	revoke(rows: readonly number[]): void {
+		for (const row of rows) {
+			const state = this.#states.get(row);
+			if (state === undefined) continue;
+			// Fetchers look at `live` before each record, so nothing of it is offered from here on.
+			state.live = false;
+			this.#states.delete(row);
+			void this.#tellRevoked(state);
+		}
+	}
+
+	async #tellRevoked(state: PartitionState): Promise<void> {
+		await state.settled();
+		while (!this.#sink.revoked(state)) await this.#sink.room();
+	}
+
+	partitionsOf(nodeId: string): PartitionState[] {
+		return [...this.#states.values()].filter((state) => state.leader === nodeId);
+	}
+
+	async partitionTrouble(state: PartitionState, errorCode: number): Promise<void> {
+		const where = { topic: state.topic, partition: state.partition, offset: state.position };
+		state.rewind();
+		if (errorCode === KafkaError.offsetOutOfRange) {
+			const to = await this.#inRange(state);
+			if (to === null) {
+				// Also what a leader answers that cannot say where the epoch of our last record ended.
+				state.rewind(state.position, -1);
+				state.retryAtMs = performance.now() + backoffMs(0, this.#options.backoffMsMax);
+				return;
+			}
+			this.#sink.trouble("offsetReset", outOfLog(state.position, to), where);
+			await this.#goOnAt(state, to, -1);
+			return;
+		}
+		if (errorCode === KafkaError.topicAuthorizationFailed) {
+			this.#unfetchable.set(state.topic, performance.now());
+			this.#tellDenied([state.topic], where);
+			state.retryAtMs = performance.now() + deniedRetryMs;
+			return;
+		}
+		// Anything else means that leader or topic has moved; the metadata tells where to.
+		state.ledBy(null);
+		this.#unsettled = true;
+		this.#pause.cut();
+	}
+
+	/**
+	 * The new leader's log parts from the old one's before `position`: records that only the old one had are lost, and others stand in
+	 * their place, which nobody has delivered. What agrees in both was delivered, and does not come again.
+	 */
+	async partitionDiverged(state: PartitionState, { epoch, endOffset }: Divergence): Promise<void> {
+		const { topic, partition, position } = state;
+		// It cannot tell where; so it is asked without the epoch, and says whether the offset is there at all.
+		if (endOffset < 0) return state.rewind(position, -1);
+		// Of what was only read ahead nobody has seen anything.
+		if (endOffset >= position) return state.rewind();
+		const lost = position - endOffset;
+		const message = `a leader failed and took ${lost} records with it that no other broker had (unclean election); going on at ${endOffset}, where the logs part`;
+		this.#sink.trouble("truncated", message, { topic, partition, offset: position });
+		await this.#goOnAt(state, endOffset, epoch);
+	}
+
+	async #goOnAt(state: PartitionState, offset: number, epoch: number): Promise<void> {
+		state.rewind(offset, epoch);
+		while (state.live && !this.#stopping && !this.#sink.reset(state, offset)) await this.#sink.room();
+	}
+
+	/**
+	 * Where to go on when `position` is not in the log. Before its start: the records are gone, so at the start. Behind its end, in the same
+	 * topic: a leader has failed and taken the last records with it (or a commit was set by hand), so at the end, since all before was
+	 * delivered. Without topic ids the latter may just as well be another topic of that name, of which nothing was. Null = it is in the log after all.
+	 */
+	async #inRange(state: PartitionState): Promise<number | null> {
+		const { row, topic, topicId, partition, position } = state;
+		const ask = async (from: StartPolicy) =>
+			(await findOffsets(this.#cluster, [], [{ row, topic, topicId, partition, from, newIfSinceMs: null }])).at(0)?.offset ?? position;
+		const start = await ask("earliest");
+		if (position < start || topicId === null) return start;
+		const end = await ask("latest");
+		return position > end ? end : null;
+	}
+
+	async #follow(): Promise<void> {
+		while (!this.#stopping) {
+			try {
+				await this.#refresh();
+				this.#attempt = 0;
+			} catch (error) {
+				this.#report(error);
+				this.#attempt++;
+				await this.#pause.sleep(backoffMs(this.#attempt, this.#options.backoffMsMax));
+				continue;
+			}
+			if (this.#unsettled) {
+				// At least this pause between two looks, however often leaders complain.
+				this.#unsettled = false;
+				await new Promise((resolve) => setTimeout(resolve, backoffMs(this.#looks, this.#options.metadataAgeMs)));
+			} else await this.#pause.sleep(this.#options.metadataAgeMs);
+		}
+	}
+
+	async #refresh(): Promise<void> {
+		if (!this.#cluster.isConnected()) await this.#cluster.connect();
+		const list = await this.#topics.find();
+		this.#sink.healed("credentials");
+		for (const [kind, sinceMs] of this.#troubledMs) {
+			if (performance.now() - sinceMs < quietMs) continue;
+			this.#troubledMs.delete(kind);
+			this.#sink.healed(kind);
+		}
+		this.#sink.looked(Date.now());
+		this.#tell(list);
+		for (const state of this.#states.values()) this.#findLeader(state);
+		this.#tellLeaderless(list.topics);
+		this.#startFetchers();
+	}
+
+	/** An election is over in a moment, and no news; a partition that stays without a leader is. */
+	#tellLeaderless(found: readonly TopicFound[]): void {
+		const isThere = ({ topic, topicId }: PartitionState) => found.some((each) => each.topic === topic && each.topicId === topicId);
+		const leaderless = [...this.#states.values()].filter((state) => state.leader === null && isThere(state));
+		this.#looks = leaderless.length === 0 ? 0 : this.#looks + 1;
+		if (this.#looks < looksForLeader) this.#sink.healed("connection");
+		else this.#sink.trouble("connection", `${leaderless.length} partitions have no leader, such as ${leaderless[0]!.name}`);
+	}
+
+	#tell(list: TopicList): void {
+		const { topics, denied, missing } = list;
+		if (missing.length === 0) this.#sink.healed("topicMissing");
+		else
+			this.#sink.trouble(
+				"topicMissing",
+				`${namesOf("topic", missing)} ${missing.length === 1 ? "does" : "do"} not exist; create what is missing, or correct --kafka-topics`,
+			);
+		for (const [topic, triedMs] of this.#unfetchable) if (performance.now() - triedMs > quietMs) this.#unfetchable.delete(topic);
+		if (denied.length > 0) this.#tellDenied(denied);
+		else if (this.#someDenied && this.#unfetchable.size === 0) {
+			this.#troubledMs.delete("authorization");
+			this.#sink.healed("authorization");
+		}
+		this.#someDenied = denied.length > 0;
+		const told = JSON.stringify([topics, denied, missing]);
+		if (told === this.#told) return;
+		this.#told = told;
+		this.#sink.topicsFound(list);
+	}
+
+	#tellDenied(topics: readonly string[], where?: { topic: string; partition: number; offset: number }): void {
+		const all = [...new Set([...topics, ...this.#unfetchable.keys()])].toSorted();
+		this.#sink.trouble(
+			"authorization",
+			`${namesOf("topic", all)} may not be read: grant Read to our user (or create it: brokers also say so of what does not exist)`,
+			where,
+		);
+		this.#troubledMs.set("authorization", performance.now());
+	}
+
+	#findLeader(state: PartitionState): void {
+		const { metadata } = this.#cluster.brokerPool;
+		const topic = metadata?.topicMetadata.find((found) => found.topic === state.topic && isSame(found.topicId, state.topicId));
+		const { leader = -1, leaderEpoch } = topic?.partitionMetadata.find(({ partitionId }) => partitionId === state.partition) ?? {};
+		state.ledBy(leader < 0 ? null : String(leader), leaderEpoch);
+		// Before the first metadata there is no need to hurry.
+		if (state.leader === null && metadata !== null) this.#unsettled = true;
+	}
+
+	#startFetchers(): void {
+		if (this.#stopping) return;
+		const leaders = new Set([...this.#states.values()].map((state) => state.leader));
+		for (const nodeId of leaders) {
+			if (nodeId === null || this.#fetchers.has(nodeId)) continue;
+			const fetcher = new NodeFetcher(nodeId, this.#cluster, this.#answers, this, this.#sink, this.#options.limits);
+			const running = fetcher.run().then(
+				() => this.#fetcherEnded(nodeId, null),
+				(error: unknown) => this.#fetcherEnded(nodeId, error),
+			);
+			this.#fetchers.set(nodeId, running);
+		}
+	}
+
+	#fetcherEnded(nodeId: string, error: unknown): void {
+		this.#fetchers.delete(nodeId);
+		if (this.#stopping) return;
+		if (error === null) {
+			// It saw no partition; one may have been assigned since.
+			if (this.partitionsOf(nodeId).length > 0) this.#startFetchers();
+			return;
+		}
+		this.#report(error);
+		for (const state of this.partitionsOf(nodeId)) state.ledBy(null);
+		this.#unsettled = true;
+		this.#pause.cut();
+	}
+
+	#report(error: unknown): void {
+		if (this.#stopping) return;
+		const inner = innermost(error);
+		const kind = kindOf(inner);
+		if (kind === "protocol" || kind === "authorization") this.#troubledMs.set(kind, performance.now());
+		this.#sink.trouble(kind, inner.message);
+	}
+}
+
+const namesShown = 5;
+
+/** "topic a", "topics a, b and 3 more". */
+function namesOf(noun: string, names: readonly string[]): string {
+	const shown = names.slice(0, namesShown).join(", ");
+	const more = names.length > namesShown ? ` and ${names.length - namesShown} more` : "";
+	return `${noun}${names.length === 1 ? "" : "s"} ${shown}${more}`;
+}
+
+function outOfLog(offset: number, to: number): string {
+	return `offset ${offset} is not in the log; going on at ${to}`;
+}
+
+/** An id that is not told may be any. */
+function isSame(one: string | null | undefined, other: string | null): boolean {
+	return one === other || one === null || one === undefined || other === null;
+}
+
+function kindOf(error: Error & { type?: string; code?: unknown }): TroubleKind {
+	if (error.name === "KafkaJSSASLAuthenticationError" || error.type === "SASL_AUTHENTICATION_FAILED") return "credentials";
+	if (/certificate|self.signed|SSL|TLS/i.test(error.message)) return "credentials";
+	if (error.type?.endsWith("AUTHORIZATION_FAILED")) return "authorization";
+	const names = ["KafkaJSConnectionError", "KafkaJSConnectionClosedError", "KafkaJSRequestTimeoutError", "KafkaJSBrokerNotFound"];
+	return names.includes(error.name) || typeof error.code === "string" ? "connection" : "protocol";
+}

@@ -1,0 +1,106 @@
+import { type ISocketFactory, Kafka, type KafkaConfig, logLevel } from "kafkajs";
+import type { ProtocolRequest } from "../protocol/fetch-protocol.ts";
+import { type ClusterMetadata, metadataRequest, tellsTopicIds } from "../protocol/metadata-protocol.ts";
+import { plainSockets } from "./broker-socket.ts";
+import { type KafkaConnectionOptions, kafkajsConnection } from "./connection-options.ts";
+
+interface TopicOffsets {
+	readonly topic: string;
+	readonly partitions: readonly { readonly partition: number; readonly offset: string; readonly metadata?: string | null }[];
+}
+
+export interface KafkajsBroker {
+	readonly connectionPool: { send<T>(request: ProtocolRequest<T>): Promise<T> };
+	/** By number of the request. Null before it has connected. */
+	readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
+	metadata(topics: readonly string[]): Promise<ClusterMetadata>;
+	disconnect(): Promise<void>;
+	offsetFetch(request: { groupId: string; topics: { topic: string; partitions: { partition: number }[] }[] }): Promise<{
+		responses: readonly TopicOffsets[];
+	}>;
+	offsetCommit(request: {
+		groupId: string;
+		groupGenerationId: number;
+		memberId: string;
+		topics: { topic: string; partitions: { partition: number; offset: string; metadata: string }[] }[];
+	}): Promise<unknown>;
+}
+
+/** The part of kafkajs' own Cluster class that we use: connections, metadata, coordinators, offsets of the log. */
+export interface KafkajsCluster {
+	targetTopics: Set<string>;
+	connect(): Promise<void>;
+	disconnect(): Promise<void>;
+	isConnected(): boolean;
+	refreshMetadata(): Promise<void>;
+	findBroker(of: { nodeId: string }): Promise<KafkajsBroker>;
+	findGroupCoordinator(of: { groupId: string }): Promise<KafkajsBroker>;
+	fetchTopicsOffset(
+		topics: { topic: string; partitions: { partition: number }[]; fromBeginning?: boolean; fromTimestamp?: number }[],
+	): Promise<readonly TopicOffsets[]>;
+	readonly brokerPool: {
+		readonly metadata: ClusterMetadata | null;
+		/** Makes the object that stands for a broker; a property of each pool, not of its class. */
+		createBroker(options: object): KafkajsBroker;
+		findConnectedBroker(): Promise<KafkajsBroker>;
+	};
+}
+
+const createClusterSymbol = "private:Kafka:createCluster";
+
+/** A client whose retries are ours: kafkajs tries twice and then tells. */
+export function createKafka(options: KafkaConnectionOptions, more: Pick<KafkaConfig, "requestTimeout" | "socketFactory"> = {}): Kafka {
+	return new Kafka({
+		socketFactory: plainSockets,
+		...more,
+		...(kafkajsConnection(options) as KafkaConfig),
+		logLevel: logLevel.NOTHING,
+		retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 500 },
+	});
+}
+
+/**
+ * kafkajs 2.2.4 can consume only as a member of a group: it has no `assign`. Its Cluster, one floor below, has all that a
+ * consumer without a group needs, and `new Kafka()` keeps the way to make one under a private symbol. The version is pinned;
+ * should another one come without the symbol, this says so at start.
+ */
+export function createCluster(options: KafkaConnectionOptions, socketFactory: ISocketFactory): KafkajsCluster {
+	const kafka = createKafka(options, { socketFactory });
+	const symbol = Object.getOwnPropertySymbols(kafka).find((each) => each.description === createClusterSymbol);
+	const create = symbol === undefined ? undefined : (kafka as unknown as Record<symbol, unknown>)[symbol];
+	if (typeof create !== "function") throw new Error("this kafkajs has no createCluster; version 2.2.4 is needed");
+	const cluster = create({ metadataMaxAge: 0, allowAutoTopicCreation: false, maxInFlightRequests: null }) as KafkajsCluster;
+	const { brokerPool } = cluster;
+	const { createBroker } = brokerPool;
+	brokerPool.createBroker = (options) => withTopicIds(createBroker(options));
+	return cluster;
+}
+
+const metadataTimeoutMs = 10_000;
+
+/** A broker of kafkajs whose metadata tells the ids of topics, if the broker knows them. */
+function withTopicIds(broker: KafkajsBroker): KafkajsBroker {
+	const older = broker.metadata.bind(broker);
+	broker.metadata = async (topics) => {
+		if (!tellsTopicIds(broker.versions)) return older(topics);
+		try {
+			return await broker.connectionPool.send(metadataRequest(topics, metadataTimeoutMs));
+		} catch (error) {
+			// As kafkajs does for its own requests: so the next one connects anew.
+			if ((error as Error).name === "KafkaJSConnectionClosedError") await broker.disconnect();
+			throw error;
+		}
+	};
+	return broker;
+}
+
+/** kafkajs wraps errors in errors when it has tried several times; the innermost tells most. */
+export function innermost(error: unknown): Error & { type?: string; code?: unknown } {
+	let inner = error as Error & { cause?: unknown; originalError?: unknown };
+	for (let depth = 0; depth < 5; depth++) {
+		const next = (inner.cause ?? inner.originalError) as typeof inner | undefined;
+		if (!(next instanceof Error)) break;
+		inner = next;
+	}
+	return inner;
+}

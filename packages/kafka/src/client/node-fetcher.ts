@@ -1,0 +1,149 @@
+import type { FetchAnswers } from "../protocol/fetch-answers.ts";
+import { type Divergence, type FetchedPartition, type FetchLimits, fetchesById, fetchRequest } from "../protocol/fetch-protocol.ts";
+import { CorruptBatch, lastBatchOf, RecordReader } from "../protocol/record-reader.ts";
+import type { SourceSink } from "../source.ts";
+import type { KafkajsCluster } from "./kafkajs-cluster.ts";
+import { type PartitionState, partitionKey } from "./partition-state.ts";
+
+/** What the fetcher asks of the source that owns it. */
+export interface FetcherOwner {
+	/** Live partitions led by this node. */
+	partitionsOf(nodeId: string): PartitionState[];
+	/** Resolves when the trouble is dealt with: the loop goes on, with other partitions perhaps. */
+	partitionTrouble(state: PartitionState, errorCode: number): Promise<void>;
+	/** The same for records that we have read and this leader has not. */
+	partitionDiverged(state: PartitionState, divergence: Divergence): Promise<void>;
+	stopping(): boolean;
+}
+
+/** An answer with what was asked, and of which generation each partition was then: see `PartitionState.rewind`. */
+interface Answer {
+	readonly asked: ReadonlyMap<string, { readonly state: PartitionState; readonly generation: number }>;
+	readonly fetched: readonly FetchedPartition[];
+	/** Nothing of `fetched` is looked at any more. */
+	release(): void;
+}
+
+const nothing: Answer = { asked: new Map(), fetched: [], release: () => {} };
+
+/** A batch that cannot be read and cannot be stepped over is looked at again after this time. */
+const corruptRetryMs = 5000;
+
+/**
+ * Reads from one broker: one fetch is under way while the answer before it is offered to the sink, so at most two answers
+ * (`limits.bytesMax` each) are in memory. When the sink has no room the loop waits in `sink.room()`, and the broker is not asked
+ * for more: that is what "the consumer is paused" means here.
+ */
+export class NodeFetcher {
+	readonly #nodeId: string;
+	readonly #cluster: KafkajsCluster;
+	readonly #answers: FetchAnswers;
+	readonly #owner: FetcherOwner;
+	readonly #sink: SourceSink;
+	readonly #limits: FetchLimits;
+	readonly #reader = new RecordReader();
+	#turn = 0;
+
+	constructor(nodeId: string, cluster: KafkajsCluster, answers: FetchAnswers, owner: FetcherOwner, sink: SourceSink, limits: FetchLimits) {
+		this.#nodeId = nodeId;
+		this.#cluster = cluster;
+		this.#answers = answers;
+		this.#owner = owner;
+		this.#sink = sink;
+		this.#limits = limits;
+	}
+
+	/** Resolves when this node leads nothing of ours any more, rejects when it cannot be reached. */
+	async run(): Promise<void> {
+		let ahead = this.#fetch();
+		try {
+			for (;;) {
+				const answer = await ahead;
+				if (answer === null || this.#owner.stopping()) return;
+				ahead = this.#fetch();
+				// Its error is thrown where it is awaited; without this a failure during `offer` would count as unhandled.
+				ahead.catch(() => undefined);
+				await this.#offer(answer);
+				answer.release();
+			}
+		} finally {
+			await ahead.catch(() => undefined);
+			for (const state of this.#owner.partitionsOf(this.#nodeId)) state.rewind();
+		}
+	}
+
+	/** Null when this node leads nothing of ours. */
+	async #fetch(): Promise<Answer | null> {
+		const now = performance.now();
+		const all = this.#owner.partitionsOf(this.#nodeId);
+		// One that has changed its leader waits until the fetcher of the one before has let go of it.
+		const ready = all.filter((state) => state.retryAtMs <= now && (state.offeredBy ?? this.#nodeId) === this.#nodeId);
+		if (all.length === 0) return null;
+		if (ready.length === 0) {
+			await new Promise((resolve) => setTimeout(resolve, this.#limits.waitMsMax));
+			return nothing;
+		}
+		const asked = new Map(ready.map((state) => [state.key, { state, generation: state.generation }]));
+		const broker = await this.#cluster.findBroker({ nodeId: this.#nodeId });
+		// The broker fills the answer in the order of the request: a rotating start keeps one busy partition from starving the rest.
+		this.#turn = (this.#turn + 1) % ready.length;
+		const rotated = [...ready.slice(this.#turn), ...ready.slice(0, this.#turn)];
+		const targets = rotated.map((state) => state.target);
+		const request = fetchRequest(targets, this.#limits, fetchesById(broker.versions));
+		const { answer: fetched, release } = await this.#answers.send(broker.connectionPool, request);
+		for (const part of fetched) {
+			const of = asked.get(partitionKey(part));
+			const last = of !== undefined && of.state.generation === of.generation ? lastBatchOf(part.records) : null;
+			if (last !== null) of!.state.fetchFrom(last.nextOffset, last.leaderEpoch);
+		}
+		return { asked, fetched, release };
+	}
+
+	async #offer(answer: Answer): Promise<void> {
+		for (const part of answer.fetched) {
+			const of = answer.asked.get(partitionKey(part));
+			if (of === undefined || !of.state.live || of.state.generation !== of.generation) continue;
+			of.state.offeredBy = this.#nodeId;
+			try {
+				if (part.errorCode !== 0) await this.#owner.partitionTrouble(of.state, part.errorCode);
+				else if (part.divergence !== null) await this.#owner.partitionDiverged(of.state, part.divergence);
+				else await this.#offerPartition(of.state, part);
+			} finally {
+				of.state.letGo();
+			}
+		}
+	}
+
+	async #offerPartition(state: PartitionState, part: FetchedPartition): Promise<void> {
+		const reader = this.#reader;
+		const sink = this.#sink;
+		const from = state.position;
+		const { generation } = state;
+		const isVoid = () => !state.live || state.generation !== generation || this.#owner.stopping();
+		reader.reset(part.records, from, part.aborted);
+		for (;;) {
+			try {
+				if (!reader.next()) break;
+			} catch (error) {
+				if (!(error instanceof CorruptBatch)) throw error;
+				const where = { topic: state.topic, partition: state.partition, offset: error.offset };
+				sink.trouble("corrupt", error.message, where);
+				continue;
+			}
+			for (;;) {
+				if (isVoid()) return;
+				const taken = sink.take(state, reader);
+				if (taken === true || (taken !== false && (await state.whileTaking(taken)))) break;
+				await sink.room();
+			}
+			state.advance(reader.nextOffset, reader.leaderEpoch);
+		}
+		if (reader.nextOffset > state.position) state.advance(reader.nextOffset, reader.leaderEpoch);
+		if (state.noteEpoch()) sink.epoch(state, state.epoch, state.position);
+		if (state.position === from && part.records.length > 0) {
+			// Not one batch that can be read, or stepped over: no use in asking again at once.
+			state.retryAtMs = performance.now() + corruptRetryMs;
+		}
+		while (!isVoid() && !sink.offered(state, state.position, part.logEnd)) await sink.room();
+	}
+}

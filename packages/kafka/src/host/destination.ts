@@ -1,0 +1,67 @@
+import type { BusLink, VisitOrigin } from "@shardcast/bus";
+import { OwnTail } from "../own-tail.ts";
+import type { PositionTable } from "../positions/position-table.ts";
+
+/** Where drained records go. */
+export interface Destination {
+	readonly mayBeFull: boolean;
+	/**
+	 * `u8[start] … u8[end - 1]` is a bus record. False = full; the same record comes again.
+	 * @param deliver brings a record to this shard's own clients.
+	 */
+	take(row: number, position: number, u8: Uint8Array, view: DataView, start: number, end: number, deliver: VisitOrigin): boolean;
+	/** The taken record's position is written down. */
+	settled(): void;
+}
+
+/** Per-shard mode: to this shard's own clients. The record never comes near the bus. */
+export class LocalDestination implements Destination {
+	readonly mayBeFull = false;
+	readonly #slot: number;
+
+	constructor(slot: number) {
+		this.#slot = slot;
+	}
+
+	take(_row: number, _position: number, u8: Uint8Array, view: DataView, start: number, end: number, deliver: VisitOrigin): boolean {
+		deliver(this.#slot, u8, view, start, end);
+		return true;
+	}
+
+	settled(): void {}
+}
+
+/**
+ * Shared mode: onto the bus, to all shards. Before each record the intent is written down, so that a shard which dies between
+ * publishing and noting the position leaves no doubt: see Intent.
+ */
+export class BusDestination implements Destination {
+	readonly mayBeFull = true;
+	readonly #bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
+	readonly #intent: ReturnType<PositionTable["intent"]>;
+	readonly #onCommit: () => void;
+	readonly #tail: OwnTail;
+
+	/** @param onCommit is called after each record that is on the bus. */
+	constructor(bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">, intent: ReturnType<PositionTable["intent"]>, onCommit: () => void) {
+		this.#bus = bus;
+		this.#intent = intent;
+		this.#onCommit = onCommit;
+		this.#tail = new OwnTail(bus);
+	}
+
+	take(row: number, position: number, u8: Uint8Array, _view: DataView, start: number, end: number): boolean {
+		const bus = this.#bus;
+		const at = bus.claim(end - start);
+		if (at < 0) return false;
+		bus.u8.set(u8.subarray(start, end), at);
+		this.#intent.declare(row, position, this.#tail.position);
+		bus.commit();
+		this.#onCommit();
+		return true;
+	}
+
+	settled(): void {
+		this.#intent.done();
+	}
+}

@@ -1,0 +1,360 @@
+import { availableCpus } from "@shardcast/process";
+import { channelHashKey } from "@shardcast/wire";
+import { backoffMs } from "../backoff.ts";
+import { IngestMemory } from "../ingest-memory.ts";
+import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
+import type { IngestOptions } from "../ingest-options.ts";
+import { incarnationOfOwner, ownerOf, type PositionTable, slotOfOwner } from "../positions/position-table.ts";
+import { senderText } from "../worker/published-headers.ts";
+import { Assignment } from "./assignment.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import { CpuGuard } from "./cpu-guard.ts";
+import { cpuTimes } from "./cpu-load.ts";
+import type { Destination } from "./destination.ts";
+import { IngestDrain } from "./drain.ts";
+import { IngestStatus, type Troubles } from "./ingest-status.ts";
+import { PublishQueue } from "./publish-queue.ts";
+import { RouteWatch } from "./route-watch.ts";
+import { WorkerThread } from "./worker-thread.ts";
+
+/** What the ingest logs through. */
+export interface IngestLog {
+	info(fields: object, message: string): void;
+	warn(fields: object, message: string): void;
+}
+
+export interface IngestParts {
+	readonly options: IngestOptions;
+	readonly slot: number;
+	readonly incarnation: number;
+	readonly table: PositionTable;
+	readonly cluster: ClusterView;
+	readonly destination: Destination;
+	readonly ringCapacityBytes: number;
+	/** There is something to drain. */
+	readonly wake: () => void;
+	readonly log: IngestLog;
+	/** What is wrong with Kafka at present. */
+	readonly onStatus: (troubles: Troubles) => void;
+	/** The worker's compiled module, when this is run from its source. */
+	readonly workerEntry?: URL;
+}
+
+/** How often members, offsets to be found and the worker are looked at. */
+const reconcileMs = 100;
+/** The first look whether readers have caught up, so that a partition may change hands; each further one after twice the time. */
+const firstLookMs = 5;
+/** A stop waits no longer for readers that do not catch up; their partitions are taken over when this process has ended. */
+const handOverMsMax = 1000;
+const unresolvedRetryMs = 1000;
+const workerBackoffMsMax = 10_000;
+/** Poisoned records are remembered over restarts of the worker; a route function that hangs on more is hopeless. */
+const poisonedMax = 1000;
+
+/**
+ * Kafka in a shard: hosts the worker, drains its ring, decides which partitions it reads. **One per shard, on its loop.**
+ *
+ * A worker that dies, or is killed for a route function that does not come back, costs nothing but time: its ring is drained
+ * to the end, and its successor reads on from there.
+ */
+export class Ingest {
+	readonly memory: IngestMemory;
+	readonly drain: IngestDrain;
+	readonly assignment: Assignment;
+	readonly publishing: PublishQueue;
+	readonly status: IngestStatus;
+	readonly #parts: IngestParts;
+	readonly #watch: RouteWatch;
+	readonly #guard: CpuGuard | null;
+	#worker: WorkerThread | null = null;
+	#poisoned: { row: number; offset: number }[] = [];
+	#timer: NodeJS.Timeout | null = null;
+	#whenHalted: (() => void) | null = null;
+	#lookMs = firstLookMs;
+	#looksSoon = false;
+	#stopping = false;
+	#writesDeadLetters = false;
+	#replacing = false;
+	/** Restarts of the worker since one last found its topics. */
+	#failures = 0;
+
+	constructor(parts: IngestParts) {
+		const { options, slot, incarnation, table, cluster, destination, wake } = parts;
+		this.#parts = parts;
+		this.memory = IngestMemory.create(table.rowsMax, parts.ringCapacityBytes);
+		this.status = new IngestStatus(parts.onStatus);
+		this.assignment = new Assignment({
+			...options,
+			isNamed: (topic) => options.subscription.names.includes(topic),
+			slot,
+			incarnation,
+			table,
+			cluster,
+			memory: this.memory,
+			send: (message) => this.#worker?.send(message),
+			onTableFull: (topic, partition) => {
+				this.status.begin("partitionLimit");
+				parts.log.warn({ topic, partition }, "kafka: a partition is not read: the position table is full");
+			},
+			onTableHeld: (holder, heldMs) =>
+				parts.log.warn(
+					{ holder, heldMs: Math.round(heldMs) },
+					`kafka: new partitions wait: shard ${holder} was stopped while it changed the table of positions; they go on when it does, or when it is restarted`,
+				),
+		});
+		this.drain = new IngestDrain({
+			memory: this.memory,
+			table,
+			slot,
+			destination,
+			wake,
+			onRevoked: (row) => {
+				this.assignment.revoked(row);
+				if (this.assignment.waitsForReaders) this.#lookSoon();
+			},
+			onReset: (row, position) => this.#reset(row, position),
+		});
+		this.publishing = new PublishQueue({
+			post: (messages) => !this.#replacing && this.#worker?.send({ type: "publish", messages }) === true,
+			onUnanswered: (count) => this.memory.host.add("publishUnanswered", count),
+		});
+		this.#guard = options.pauseCpuPercent === 0 ? null : this.#cpuGuard(options.pauseCpuPercent);
+		this.#watch = new RouteWatch(this.memory, options.routeBudgetMs, () => void this.#routeHung());
+	}
+
+	start(): void {
+		this.status.begin("starting");
+		this.#claimDeadLetters();
+		this.#startWorker();
+		this.#guard?.start();
+		this.#timer = setInterval(() => this.#reconcile(), reconcileMs);
+	}
+
+	/** The route module has changed, and can be loaded. */
+	reloadRoute(): void {
+		this.#worker?.send({ type: "reloadRoute" });
+	}
+
+	/** Members may have changed. */
+	reconcile(): void {
+		this.#reconcile();
+	}
+
+	/** Resolves once positions are settled: what is produced from now on is delivered. False when the time is up before. */
+	async live(timeoutMs: number): Promise<boolean> {
+		const deadline = performance.now() + timeoutMs;
+		while (!this.assignment.settled) {
+			if (performance.now() > deadline) return false;
+			await new Promise((resolve) => setTimeout(resolve, 20));
+		}
+		return true;
+	}
+
+	/** Stops reading; resolves when all that was read is delivered, committed and handed over. Called while the loop still drains. */
+	async stop(deadlineMs: number): Promise<void> {
+		if (this.#stopping) return;
+		this.#stopping = true;
+		const deadline = performance.now() + deadlineMs;
+		const left = () => Math.max(deadline - performance.now(), 0);
+		if (this.#timer !== null) clearInterval(this.#timer);
+		this.#watch.stop();
+		this.#guard?.stop();
+		const worker = this.#worker;
+		this.publishing.close();
+		if (worker !== null) {
+			// Whoever published is told, while there is still somebody to ask.
+			if (this.#replacing) this.publishing.fail("the shard is stopping");
+			while (this.publishing.waiting > 0 && left() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+			await within(
+				left(),
+				Promise.race([
+					worker.ended,
+					new Promise<void>((resolve) => {
+						this.#whenHalted = resolve;
+						worker.send({ type: "halt" });
+					}),
+				]),
+			);
+			while (!this.drain.empty && left() > 0) {
+				this.#parts.wake();
+				await new Promise((resolve) => setTimeout(resolve, 1));
+			}
+			// What is still there when the time is up is for the next owner: not one record more may go out from here.
+			this.drain.stop();
+			this.assignment.release();
+			const handOverBy = Math.min(performance.now() + handOverMsMax, deadline);
+			while (!this.assignment.handedOver() && performance.now() < handOverBy) await new Promise((resolve) => setTimeout(resolve, 1));
+			worker.send({ type: "finish" });
+			await within(left(), worker.ended);
+			await worker.kill();
+		}
+		this.drain.stop();
+		this.publishing.fail("the shard is stopping");
+	}
+
+	/** @returns false when too much waits already, or when it stops; otherwise `done` is called once, with null or what went wrong. */
+	publish(message: Omit<OutgoingMessage, "id" | "sender" | "expiresAtMs">, sender: number, done: (error: string | null) => void): boolean {
+		const { slot, incarnation, options } = this.#parts;
+		return this.publishing.send({ ...message, sender: sender === 0 ? "" : senderText(options.cluster, slot, incarnation, sender) }, done);
+	}
+
+	#cpuGuard(limitPercent: number): CpuGuard {
+		const available = availableCpus();
+		return new CpuGuard({
+			limitPercent,
+			times: () => cpuTimes(available),
+			onChange: (paused, loadPercent) => {
+				this.memory.setPaused(paused);
+				const fields = { loadPercent: Math.round(loadPercent), limitPercent };
+				if (paused) this.#parts.log.warn(fields, "kafka: reading pauses, the CPUs are overloaded");
+				else this.#parts.log.info(fields, "kafka: reading goes on");
+			},
+		});
+	}
+
+	/** A shard that does not read what the others read writes its own dead letters. */
+	#claimDeadLetters(): void {
+		const { options, slot, incarnation, table, cluster } = this.#parts;
+		if (options.deadLetterTopic === null || this.#writesDeadLetters) return;
+		const isGone = (owner: number) => cluster.isGone(slotOfOwner(owner), incarnationOfOwner(owner));
+		this.#writesDeadLetters = options.mode === "shared" || table.claimDeadLetters({ self: ownerOf(slot, incarnation), isGone });
+		if (this.#writesDeadLetters) this.#worker?.send({ type: "writeDeadLetters" });
+	}
+
+	#startWorker(): void {
+		const { options, workerEntry } = this.#parts;
+		const worker = WorkerThread.start(
+			{
+				options,
+				memory: this.memory.buffer,
+				rowsMax: this.memory.rowsMax,
+				channelHashKey: channelHashKey(),
+				writesDeadLetters: this.#writesDeadLetters,
+				poisoned: this.#poisoned,
+			},
+			(message) => this.#receive(message),
+			workerEntry,
+		);
+		this.#worker = worker;
+		this.publishing.resume();
+		if (options.routePath !== null) this.#watch.start();
+		void worker.ended.then((error) => {
+			if (this.#worker === worker && !this.#stopping && !this.#replacing) void this.#replace(error?.message ?? "it ended by itself");
+		});
+	}
+
+	/** Ends the worker, drains what it left, starts another. */
+	async #replace(why: string): Promise<void> {
+		this.#replacing = true;
+		const pauseMs = backoffMs(this.#failures++, workerBackoffMsMax);
+		this.#watch.stop();
+		this.status.begin("worker");
+		this.#parts.log.warn({ why }, "kafka: the ingest worker is started anew");
+		this.memory.host.add("workerRestarts");
+		await this.#worker?.kill();
+		this.#countLostLetters();
+		const hung = this.memory.routeCall() === null ? null : this.memory.routedRecord();
+		if (hung !== null) {
+			this.memory.forgetRouteCall();
+			this.#poisoned = [...this.#poisoned, hung].slice(-poisonedMax);
+		}
+		this.publishing.fail("the ingest worker was started anew");
+		while (!this.drain.empty && !this.#stopping) {
+			this.#parts.wake();
+			await new Promise((resolve) => setTimeout(resolve, 1));
+		}
+		// Stopping is on its way already, and knows best what is still to be delivered.
+		if (this.#stopping) return;
+		this.assignment.forgetWorker();
+		await new Promise((resolve) => setTimeout(resolve, pauseMs));
+		this.#replacing = false;
+		if (!this.#stopping) this.#startWorker();
+	}
+
+	/** Dead letters that Kafka had not acknowledged died with the worker. */
+	#countLostLetters(): void {
+		const { worker } = this.memory;
+		worker.add("deadLettersLost", worker.get("deadLettersWaiting"));
+		worker.set("deadLettersWaiting", 0);
+	}
+
+	async #routeHung(): Promise<void> {
+		if (!this.#replacing && !this.#stopping) await this.#replace("the route function did not come back");
+	}
+
+	#receive(message: FromWorker): void {
+		switch (message.type) {
+			case "topics":
+				this.status.end("starting");
+				this.status.end("worker");
+				this.#failures = 0;
+				this.assignment.topicsFound(message.list);
+				break;
+			case "resolved":
+				this.assignment.resolved(message.partitions);
+				break;
+			case "epoch":
+				this.assignment.epochFound(message.row, message.epoch, message.from);
+				break;
+			case "unresolved":
+				this.#parts.log.warn({ error: message.message }, "kafka: where to begin could not be found out; trying again");
+				setTimeout(() => this.assignment.unresolved(message.rows), unresolvedRetryMs);
+				break;
+			case "trouble":
+				// A worker without its route has not asked the brokers yet: that they have not answered is not what is wrong.
+				if (message.kind === "route") this.status.end("starting");
+				this.status.begin(message.kind, message.message);
+				break;
+			case "healed":
+				this.status.end(message.kind);
+				break;
+			case "log":
+				this.#parts.log[message.level](message.fields, message.message);
+				break;
+			case "published":
+				for (const id of message.ids) this.publishing.settle(id, message.error);
+				break;
+			case "halted":
+				this.#whenHalted?.();
+				break;
+			default:
+				message satisfies never;
+		}
+	}
+
+	#reconcile(): void {
+		if (!this.#stopping) this.#claimDeadLetters();
+		if (this.#replacing || this.#stopping) return;
+		this.assignment.reconcile();
+		if (this.assignment.waitsForReaders) this.#lookSoon();
+		else this.#lookMs = firstLookMs;
+	}
+
+	/** Readers need some milliseconds; a partition that waits for them is read again without a noticeable pause. */
+	#lookSoon(): void {
+		if (this.#looksSoon || this.#lookMs >= reconcileMs) return;
+		this.#looksSoon = true;
+		setTimeout(() => {
+			this.#looksSoon = false;
+			this.#reconcile();
+		}, this.#lookMs);
+		this.#lookMs *= 2;
+	}
+
+	#reset(row: number, position: number): void {
+		const { table, slot } = this.#parts;
+		// In per-shard mode too: a shard that comes back must not begin where the others were before, which may lie far ahead.
+		table.restartAt(row, position);
+		table.setDelivered(row, slot, position);
+		this.memory.setCell(row, "drained", position);
+	}
+}
+
+async function within(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
+	let timer: NodeJS.Timeout | undefined;
+	const deadline = new Promise((resolve) => {
+		timer = setTimeout(resolve, timeoutMs);
+	});
+	await Promise.race([promise, deadline]);
+	clearTimeout(timer);
+}

@@ -1,0 +1,1 @@
+export { ShardIngest } from "./shard-ingest.ts";

@@ -1,0 +1,55 @@
+import type { KafkaGlance } from "@shardcast/control";
+import type { KafkaReading } from "@shardcast/scoreboard";
+import { monotonicMs } from "@shardcast/wire";
+import type { Ingest } from "./host/ingest.ts";
+import { hostCounters, type WorkerCounter, workerCounters } from "./ingest-counters.ts";
+import { troubleKinds } from "./source.ts";
+
+/** What GET /metrics tells of this shard's ingest. Reads memory only: some microseconds per partition. */
+export function kafkaReading({ memory, drain, assignment }: Pick<Ingest, "memory" | "drain" | "assignment">): KafkaReading {
+	const assigned = new Set(assignment.assigned.map(({ row }) => row));
+	return {
+		nowMs: monotonicMs(),
+		worker: Object.fromEntries(workerCounters.map(([name]) => [name, memory.worker.get(name)])),
+		host: Object.fromEntries(hostCounters.map(([name]) => [name, memory.host.get(name)])),
+		troubles: troubleKinds.map(([kind]) => kind),
+		ringDepthBytes: drain.backlogBytes(),
+		// A partition that was given up keeps what it counted, so that the sum of its topic never falls.
+		partitions: assignment.known.map(({ row, topic, partition }) => ({
+			topic,
+			partition,
+			records: memory.cell(row, "records"),
+			bytes: memory.cell(row, "bytes"),
+			lagRecords: assigned.has(row) ? Math.max(0, memory.cell(row, "logEnd") - memory.cell(row, "drained")) : null,
+		})),
+	};
+}
+
+/** Records that were not delivered, each for a reason of its own, and messages that Kafka did not take. */
+const lossCounters = [
+	"tooLarge",
+	"invalidText",
+	"invalidJson",
+	"badChannel",
+	"routeErrors",
+	"routeNonsense",
+	"routeTimeouts",
+	"deadLettersLost",
+	"produceErrors",
+] as const;
+
+/** What the console shows of this shard's ingest. */
+export function kafkaGlance(ingest: Pick<Ingest, "memory" | "drain" | "assignment">): KafkaGlance {
+	const { memory, drain } = ingest;
+	const { partitions } = kafkaReading(ingest);
+	const counters: readonly WorkerCounter[] = [...lossCounters, ...troubleKinds.map(([kind]) => kind)];
+	return {
+		records: memory.worker.get("records"),
+		lag: partitions.reduce((sum, { lagRecords }) => sum + (lagRecords ?? 0), 0),
+		pauses: memory.worker.get("pauses"),
+		pausedMs: memory.worker.get("pausedMs"),
+		errors: counters.reduce((sum, name) => sum + memory.worker.get(name), memory.host.get("publishUnanswered")),
+		ringDepthBytes: drain.backlogBytes(),
+		ringBytes: memory.ring.capacityBytes,
+	};
+}

@@ -1,0 +1,77 @@
+import { everybodyTemplate, parseTemplate, type TemplatePart } from "@shardcast/config";
+import { BusRecord, type ChannelList, channelList, everybody } from "@shardcast/wire";
+import type { SourcePartition, SourceRecord } from "../source.ts";
+import { KeptChannels } from "./kept-channels.ts";
+
+const { channelNameBytesMax } = BusRecord;
+/** What stands for bytes that are no UTF-8: keys that differ in them would share a channel. */
+const replacement = "\ufffd";
+
+/**
+ * Gives a record's channel by a template such as `{key}.{topic}`. Names are kept, so a record of a known name costs one
+ * look-up; a template of `{topic}` alone does not even make the name. A key or header that is longer than any name is not read.
+ */
+export class ChannelTemplate {
+	readonly #parts: readonly TemplatePart[];
+	readonly #onlyTopic: boolean;
+	readonly #everybody: boolean;
+	readonly #kept = new KeptChannels(listOf);
+
+	constructor(template: string) {
+		this.#everybody = template === everybodyTemplate;
+		this.#parts = parseTemplate(template);
+		this.#onlyTopic = this.#parts.length === 1 && this.#parts[0]!.kind === "topic";
+	}
+
+	/** About what the names take that are kept, in bytes. */
+	get keptBytes(): number {
+		return this.#kept.bytes;
+	}
+
+	/** Null when the record has no key or no header that the template asks for, or the name is empty, too long, or no UTF-8. */
+	channelsOf(partition: SourcePartition, record: SourceRecord): ChannelList | null {
+		if (this.#everybody) return everybody;
+		const name = this.#onlyTopic ? partition.topic : this.#render(partition, record);
+		return name === null || name.length > channelNameBytesMax ? null : this.#kept.of(name);
+	}
+
+	#render(partition: SourcePartition, record: SourceRecord): string | null {
+		let name = "";
+		for (const part of this.#parts) {
+			switch (part.kind) {
+				case "text":
+					name += part.text;
+					break;
+				case "topic":
+					name += partition.topic;
+					break;
+				case "partition":
+					name += partition.partition;
+					break;
+				case "key":
+					if (record.keyStart < 0 || record.keyEnd - record.keyStart > channelNameBytesMax) return null;
+					name += record.bytes.toString("utf8", record.keyStart, record.keyEnd);
+					break;
+				case "header": {
+					const value = record.header(part.name);
+					if (value === undefined || value === null || value.length > channelNameBytesMax) return null;
+					name += value.toString();
+					break;
+				}
+				default:
+					part satisfies never;
+			}
+		}
+		return name;
+	}
+}
+
+function listOf(name: string): ChannelList | null {
+	if (name.includes(replacement)) return null;
+	try {
+		return channelList([name]);
+	} catch (error) {
+		if (error instanceof RangeError) return null;
+		throw error;
+	}
+}

@@ -1,0 +1,75 @@
+import { pathToFileURL } from "node:url";
+import { routeProblem } from "@shardcast/config";
+
+/** What a route function gets. `value` and headers are copies, which it may keep. */
+export interface RoutedRecord {
+	readonly topic: string;
+	readonly partition: number;
+	readonly offset: number;
+	readonly timestampMs: number;
+	readonly key: string | null;
+	readonly value: Uint8Array;
+	readonly headers: Readonly<Record<string, Uint8Array | null>>;
+}
+
+/** Where a record goes: a channel, several, or with a payload of its own; null = nowhere. */
+export type RouteAnswer =
+	| string
+	| readonly string[]
+	| null
+	| undefined
+	| { readonly channels?: string | readonly string[]; readonly payload?: string | Uint8Array; readonly binary?: boolean };
+
+/**
+ * The default export of a `--kafka-route` module. It runs on the ingest worker, for every record, in order. A promise is
+ * waited for, and holds that broker's records up meanwhile.
+ */
+export type RouteFunction = (record: RoutedRecord) => RouteAnswer | Promise<RouteAnswer>;
+
+/**
+ * @param times how often this thread has loaded it before: a module that has changed is another one only under another name. What it
+ * imports itself is not read again.
+ * @throws with file and line, where they can be found out, when the module cannot be loaded or has no function as its default export.
+ */
+export async function loadRouteFunction(path: string, times = 0): Promise<RouteFunction> {
+	const { href } = pathToFileURL(path);
+	try {
+		const module = (await import(times === 0 ? href : `${href}?reload=${times}`)) as { default?: unknown };
+		if (typeof module.default !== "function") throw new Error("its default export is not a function");
+		return module.default as RouteFunction;
+	} catch (error) {
+		const what = error instanceof Error ? error.message : String(error);
+		throw new Error((await routeProblem(path)) ?? `${path}: ${what}`, { cause: error });
+	}
+}
+
+/** An answer in one form: null = nowhere, no channels = everybody, no payload = the record's own. */
+export interface ParsedAnswer {
+	readonly channels: readonly string[];
+	readonly payload: Uint8Array | null;
+	readonly binary: boolean | null;
+}
+
+const encoder = new TextEncoder();
+
+/** @throws TypeError for an answer that is none of the allowed ones. */
+export function parseAnswer(answer: unknown): ParsedAnswer | null {
+	if (answer === null || answer === undefined) return null;
+	if (typeof answer === "string" || Array.isArray(answer)) return { channels: channelNames(answer), payload: null, binary: null };
+	if (typeof answer !== "object") throw new TypeError(`returned ${typeof answer}`);
+	const { channels, payload, binary } = answer as { channels?: unknown; payload?: unknown; binary?: unknown };
+	if (payload !== undefined && typeof payload !== "string" && !(payload instanceof Uint8Array))
+		throw new TypeError("returned a payload that is neither text nor bytes");
+	return {
+		channels: channels === undefined ? [] : channelNames(channels),
+		payload: payload === undefined ? null : typeof payload === "string" ? encoder.encode(payload) : payload,
+		binary: typeof binary === "boolean" ? binary : payload instanceof Uint8Array ? true : null,
+	};
+}
+
+function channelNames(value: unknown): readonly string[] {
+	const names = typeof value === "string" ? [value] : value;
+	if (!Array.isArray(names) || names.length === 0 || names.some((name) => typeof name !== "string" || name === ""))
+		throw new TypeError("returned channels that are no names");
+	return names as readonly string[];
+}

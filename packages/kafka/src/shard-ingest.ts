@@ -1,0 +1,131 @@
+import { randomBytes } from "node:crypto";
+import { basename } from "node:path";
+import type { BusLink, RecordLoop } from "@shardcast/bus";
+import { type Config, ringCapacityBytes } from "@shardcast/config";
+import type { KafkaGlance } from "@shardcast/control";
+import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { kafkaMetrics } from "@shardcast/scoreboard";
+import type { ProcessMetrics } from "@shardcast/telemetry";
+import type { Ingest, IngestLog } from "./host/ingest.ts";
+import { kafkaGlance, kafkaReading } from "./ingest-metrics.ts";
+import { type IngestOptions, ingestOptions } from "./ingest-options.ts";
+import { KafkaPublisher } from "./kafka-publisher.ts";
+import { OwnTail } from "./own-tail.ts";
+import { openPositionFile, positionsInMemory } from "./positions/position-file.ts";
+
+export interface ShardIngestParts {
+	readonly config: Config;
+	readonly slot: number;
+	readonly incarnation: number;
+	readonly shardsTotal: number;
+	/** Null = there are no other shards, and no files. */
+	readonly cluster: { readonly directory: ClusterDirectory; readonly board: Scoreboard } | null;
+	readonly bus: BusLink;
+	readonly log: IngestLog;
+	/** Where health reads what is wrong. */
+	readonly row: Pick<BoardRow, "troubles" | "troubleDetails" | "add">;
+	readonly metrics: ProcessMetrics;
+}
+
+/** Clients are let in once it is known where reading begins, or after this time without Kafka. */
+const liveMsMax = 2000;
+
+/** Kafka as the shard sees it: started before the shard serves, stopped before its clients are told to go. */
+export class ShardIngest {
+	readonly options: IngestOptions;
+	readonly #parts: ShardIngestParts;
+	#ingest: Ingest | null = null;
+	#close: () => void = () => {};
+	#engine: RecordLoop | null = null;
+
+	private constructor(parts: ShardIngestParts, options: IngestOptions) {
+		this.#parts = parts;
+		this.options = options;
+		this.publisher = options.publishTopic === null ? null : new KafkaPublisher(() => this.#ingest, parts.row);
+	}
+
+	/** Null when the settings name no brokers. */
+	static create(parts: ShardIngestParts): ShardIngest | null {
+		const { config, slot, shardsTotal, cluster } = parts;
+		const name = cluster === null ? `single-${randomBytes(6).toString("hex")}` : basename(cluster.directory.path);
+		const options = ingestOptions(config, { slot, shardsTotal, cluster: name });
+		return options === null ? null : new ShardIngest(parts, options);
+	}
+
+	/** Takes messages on their way to Kafka; null when they go onto the bus. */
+	readonly publisher: KafkaPublisher | null;
+
+	/** Null before `start`. */
+	get running(): Ingest | null {
+		return this.#ingest;
+	}
+
+	async start(engine: RecordLoop): Promise<void> {
+		const { config, slot, incarnation, cluster, bus, log, row, metrics } = this.#parts;
+		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
+		this.#close = file.close;
+		const { table } = file;
+		// Before this life puts anything onto the bus: what the life before it had begun is either out or not, for ever.
+		const { position: tail } = new OwnTail(bus);
+		table.intent(slot).settle(() => tail, slot);
+		// Loaded here, so that a shard without Kafka does not carry it in its memory.
+		const { alone, BoardView, BusDestination, Ingest, LocalDestination } = await import("./host/index.ts");
+		const destination =
+			this.options.mode === "shared" ? new BusDestination(bus, table.intent(slot), () => engine.committed()) : new LocalDestination(slot);
+		const view = cluster === null ? null : new BoardView(cluster.directory, cluster.board);
+		this.#close = () => {
+			view?.close();
+			file.close();
+		};
+		const ingest = new Ingest({
+			options: this.options,
+			slot,
+			incarnation,
+			table,
+			cluster: view ?? alone,
+			destination,
+			ringCapacityBytes: ringCapacityBytes(config),
+			wake: () => engine.wake(),
+			log,
+			onStatus: (troubles) => {
+				row.troubleDetails = new Map([...troubles].filter(([, detail]) => detail !== ""));
+				row.troubles = [...troubles.keys()];
+			},
+		});
+		this.#ingest = ingest;
+		this.#engine = engine;
+		metrics.addReading(kafkaMetrics, () => kafkaReading(ingest));
+		engine.addSource(ingest.drain);
+		ingest.start();
+		await ingest.live(liveMsMax);
+	}
+
+	/** Null before `start`. */
+	glance(): KafkaGlance | null {
+		return this.#ingest === null ? null : kafkaGlance(this.#ingest);
+	}
+
+	/** The shard serves: it takes its share of the partitions now, not at the next look. */
+	serving(): void {
+		this.#ingest?.reconcile();
+	}
+
+	/** The route module has changed, and can be loaded. */
+	reloadRoute(): void {
+		this.#ingest?.reloadRoute();
+	}
+
+	/** Reads no further; resolves when what was read is delivered and committed. */
+	async drain(deadlineMs: number): Promise<void> {
+		await this.#ingest?.stop(deadlineMs);
+	}
+
+	async stop(): Promise<void> {
+		if (this.#ingest === null) return;
+		await this.#ingest.stop(0);
+		this.#parts.row.troubles = [];
+		this.#engine?.removeSource(this.#ingest.drain);
+		this.#ingest = null;
+		this.#close();
+	}
+}

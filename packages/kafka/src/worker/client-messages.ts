@@ -1,0 +1,31 @@
+import type { KafkaProducer } from "../client/kafka-producer.ts";
+import type { IngestMemory } from "../ingest-memory.ts";
+import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
+import { publishedHeaders } from "./published-headers.ts";
+
+export interface ClientMessagesParts {
+	readonly producer: Pick<KafkaProducer, "send">;
+	readonly memory: Pick<IngestMemory, "worker">;
+	readonly send: (message: FromWorker) => void;
+}
+
+/** Writes clients' messages to Kafka and tells the loop what became of each. Bound: the producer's; beyond it a message is refused. */
+export class ClientMessages {
+	readonly #parts: ClientMessagesParts;
+
+	constructor(parts: ClientMessagesParts) {
+		this.#parts = parts;
+	}
+
+	produce({ id, kind, channels, payload, sender, expiresAtMs }: OutgoingMessage): void {
+		const { producer, memory, send } = this.#parts;
+		const done = (error: string | null) => {
+			memory.worker.add(error === null ? "produced" : "produceErrors");
+			send({ type: "published", ids: [id], error });
+		};
+		// By channel, so that every channel has one order; what goes to everybody by sender, so that each sender's messages keep theirs.
+		const key = channels.length > 0 ? channels.join(",") : sender;
+		const taken = producer.send({ key, value: payload, headers: publishedHeaders(kind, channels, sender), expiresAtMs }, done);
+		if (!taken) done("too many messages wait for Kafka");
+	}
+}

@@ -1,0 +1,133 @@
+import type { KafkaProducer } from "../client/kafka-producer.ts";
+import type { ProducerRecord } from "../client/produced-record.ts";
+import type { IngestMemory } from "../ingest-memory.ts";
+import type { SourcePartition, SourceRecord } from "../source.ts";
+import { HeldLetters } from "./held-letters.ts";
+import type { Refusal } from "./record-router.ts";
+import type { Reporter } from "./reporter.ts";
+
+export interface DeadLetterParts {
+	readonly topic: string;
+	readonly producer: Pick<KafkaProducer, "send" | "room" | "waiting">;
+	readonly memory: Pick<IngestMemory, "worker">;
+	readonly reporter: Reporter;
+	/** False = another shard reads the same records, and writes them: this one keeps copies. */
+	readonly writes: boolean;
+	/** How long they are kept. */
+	readonly holdMs: number;
+	readonly roomWaitMsMax?: number;
+}
+
+/** How long reading waits for a dead-letter topic that takes nothing. */
+const roomWaitMsMax = 5000;
+const queueFull = "the queue is full";
+const heldMax = { lettersMax: 5000, bytesMax: 4 * 1024 * 1024 };
+
+/** Headers that are added to a record. One that has them has been a dead letter before. */
+const LetterHeader = { reason: "shardcast-reason", source: "shardcast-source" } as const;
+
+/**
+ * Writes records that could not be delivered to a topic of their own, as they were, with headers that tell where they came from
+ * and why. When they come faster than the topic takes them, reading waits; a topic that takes nothing holds reading up for five
+ * seconds, and from then on, until it takes some again, they are counted as lost.
+ *
+ * Where every shard reads all records, one of them writes the dead letters. The others keep copies for a while; when the one dies, its
+ * successor writes those, so a letter may come twice and is not lost. A record that comes from a topic of dead letters is not
+ * written again: two clusters that read each other's would never stop.
+ */
+export class DeadLetters {
+	readonly #parts: DeadLetterParts;
+	readonly #roomWaitMsMax: number;
+	readonly #held: HeldLetters;
+	#writes: boolean;
+	/** It took nothing for as long as we wait. */
+	#gaveUp = false;
+
+	constructor(parts: DeadLetterParts) {
+		this.#parts = parts;
+		this.#roomWaitMsMax = parts.roomWaitMsMax ?? roomWaitMsMax;
+		this.#held = new HeldLetters({ ...heldMax, ageMsMax: parts.holdMs });
+		this.#writes = parts.writes;
+	}
+
+	/** From now on this shard writes them, those that it holds first. */
+	takeOver(): void {
+		this.#writes = true;
+		for (const letter of this.#held.take()) if (!this.#send(letter)) this.#lost(queueFull);
+	}
+
+	/** A promise when there is no room now; the record's bytes are copied already. */
+	readonly write = (partition: SourcePartition, record: SourceRecord, reason: Refusal): Promise<void> | null => {
+		const { worker } = this.#parts.memory;
+		if (record.header(LetterHeader.reason) !== undefined) {
+			worker.add("deadLettersAgain");
+			return null;
+		}
+		const letter = letterOf(partition, record, reason);
+		if (!this.#writes) {
+			worker.add("deadLettersLeft");
+			worker.add("deadLettersUnheld", this.#held.add(letter));
+			return null;
+		}
+		if (this.#send(letter)) return null;
+		if (!this.#gaveUp) return this.#whenRoom(letter);
+		this.#lost(queueFull);
+		return null;
+	};
+
+	async #whenRoom(letter: ProducerRecord): Promise<void> {
+		const { producer, memory } = this.#parts;
+		const beganMs = performance.now();
+		memory.worker.add("pauses");
+		let timer: NodeJS.Timeout | undefined;
+		const tooLong = new Promise((resolve) => {
+			timer = setTimeout(resolve, this.#roomWaitMsMax);
+		});
+		await Promise.race([producer.room(), tooLong]);
+		clearTimeout(timer);
+		memory.worker.add("pausedMs", performance.now() - beganMs);
+		if (this.#send(letter)) return;
+		this.#gaveUp = true;
+		this.#lost(queueFull);
+	}
+
+	#send(letter: ProducerRecord): boolean {
+		const sent = this.#parts.producer.send(letter, this.#done);
+		if (sent) this.#gaveUp = false;
+		this.#noteWaiting();
+		return sent;
+	}
+
+	readonly #done = (error: string | null): void => {
+		if (error === null) this.#parts.memory.worker.add("deadLetters");
+		else this.#lost(error);
+		this.#noteWaiting();
+	};
+
+	/** What dies with this thread, should it be killed. */
+	#noteWaiting(): void {
+		this.#parts.memory.worker.set("deadLettersWaiting", this.#parts.producer.waiting);
+	}
+
+	#lost(error: string): void {
+		const { memory, reporter, topic } = this.#parts;
+		memory.worker.add("deadLettersLost");
+		reporter.warn("deadLettersLost", `a record could not be written to ${topic}: ${error}`);
+	}
+}
+
+/** Copies: the record's bytes are only good within this call. */
+function letterOf(partition: SourcePartition, record: SourceRecord, reason: Refusal): ProducerRecord {
+	const headers: Record<string, string | Uint8Array> = {};
+	record.eachHeader((name, value) => {
+		if (value !== null) headers[name] = new Uint8Array(value);
+	});
+	headers[LetterHeader.reason] = reason;
+	headers[LetterHeader.source] = `${partition.topic}-${partition.partition}-${record.offset}`;
+	const { bytes, keyStart, keyEnd, valueStart, valueEnd } = record;
+	return {
+		key: keyStart < 0 ? null : new Uint8Array(bytes.subarray(keyStart, keyEnd)),
+		value: valueStart < 0 ? null : new Uint8Array(bytes.subarray(valueStart, valueEnd)),
+		headers,
+	};
+}

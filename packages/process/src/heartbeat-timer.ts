@@ -1,0 +1,60 @@
+import { Heartbeat, monotonicMs } from "@shardcast/wire";
+import type { ProcessSample } from "./monitor.ts";
+
+type HeartbeatCounter = "heartbeatMs" | keyof ProcessSample;
+
+export interface HeartbeatTimerParts {
+	/** The process's part of the scoreboard. */
+	readonly counters: { set(counter: HeartbeatCounter, value: number): void };
+	/** CPU, memory and loop of the process. */
+	readonly sample: () => ProcessSample;
+	/** What else is due at each heartbeat. */
+	readonly onBeat?: () => void;
+	/** What else is due about once a second. */
+	readonly onSecond?: () => void;
+}
+
+const beatsPerSecond = 1000 / Heartbeat.everyMs;
+
+/**
+ * A process's heartbeat, and once a second what it costs. It runs on the event loop that does the work, so a loop that hangs falls
+ * silent. The heartbeat comes first: nothing that fails afterwards can make a process that works look dead.
+ *
+ * Cost: a timer and a store five times a second, some ten microseconds; one sample a second.
+ */
+export class HeartbeatTimer {
+	readonly #parts: HeartbeatTimerParts;
+	#timer: NodeJS.Timeout | null = null;
+	#beats = 0;
+
+	constructor(parts: HeartbeatTimerParts) {
+		this.#parts = parts;
+	}
+
+	/** Beats at once, and from then on until `stop`. */
+	start(): void {
+		this.#onTimer();
+		this.#timer = setInterval(this.#onTimer, Heartbeat.everyMs);
+	}
+
+	stop(): void {
+		if (this.#timer !== null) clearInterval(this.#timer);
+		this.#timer = null;
+	}
+
+	readonly #onTimer = (): void => {
+		const { counters, onBeat } = this.#parts;
+		counters.set("heartbeatMs", monotonicMs());
+		if (this.#beats++ % beatsPerSecond === 0) this.#second();
+		onBeat?.();
+	};
+
+	#second(): void {
+		const { counters, sample, onSecond } = this.#parts;
+		const { cpuMs, residentBytes, loopLagP99Ms } = sample();
+		counters.set("cpuMs", cpuMs);
+		counters.set("residentBytes", residentBytes);
+		counters.set("loopLagP99Ms", loopLagP99Ms);
+		onSecond?.();
+	}
+}

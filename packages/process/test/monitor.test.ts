@@ -1,0 +1,32 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { ProcessMonitor } from "../src/monitor.ts";
+
+/** Keeps the loop busy for so much CPU time, which on a busy machine takes longer by the clock. */
+function spin(ms: number): void {
+	const began = process.cpuUsage();
+	for (let usedUs = 0; usedUs < ms * 1000; ) {
+		const { user, system } = process.cpuUsage(began);
+		usedUs = user + system;
+	}
+}
+
+it("measures CPU time, memory and how late the loop is, anew with each sample", async () => {
+	const monitor = new ProcessMonitor();
+	monitor.start();
+	await sleep(50);
+	const before = monitor.sample();
+	for (let stall = 0; stall < 2; stall++) {
+		spin(150);
+		// The timer that was due in between fires now.
+		await sleep(1);
+		await nextTurn();
+	}
+	const stalled = monitor.sample();
+	expect(stalled.loopLagP99Ms).toBeGreaterThan(80);
+	expect(stalled.cpuMs - before.cpuMs).toBeGreaterThan(150);
+	expect(stalled.residentBytes).toBeGreaterThan(10_000_000);
+	// A busy machine may stall the loop by itself, but not for this long each time.
+	await expect.poll(() => monitor.sample().loopLagP99Ms, { interval: 300, timeout: 5_000 }).toBeLessThan(stalled.loopLagP99Ms);
+	monitor.stop();
+});

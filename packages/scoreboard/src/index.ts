@@ -1,0 +1,34 @@
+export type { BalancerSnapshot } from "./balancer-block.ts";
+export { type BoardReading, readBoard } from "./board-reading.ts";
+export { BoardRow, type RowSnapshot, requestAllowance } from "./board-row.ts";
+export { BoardText } from "./board-text.ts";
+export { BusError, BusErrorCode } from "./bus-error.ts";
+export { ClusterDirectory, type RunningClusters } from "./cluster-directory.ts";
+export type { FoundCluster } from "./cluster-list.ts";
+export type { Counters } from "./counters.ts";
+export { type HealthReport, healthReport, readiness } from "./health.ts";
+export { HistogramWords, histogramsAt } from "./histogram-words.ts";
+export { boardMetrics } from "./metrics/board-metrics.ts";
+export { balancerModes, clusterMetrics, clusterStates } from "./metrics/cluster-table.ts";
+export { ingestMetrics, type KafkaReading, kafkaMetrics } from "./metrics/kafka-table.ts";
+export { memberStates, shardMetrics } from "./metrics/shard-table.ts";
+export { Scoreboard } from "./scoreboard.ts";
+export {
+	type BalancerCounter,
+	BalancerMode,
+	BalancerRowWord,
+	BalancerWord,
+	BellWord,
+	BoardLayout,
+	balancerCounters,
+	balancerHistograms,
+	ClusterState,
+	HeaderWord,
+	type ShardCounter,
+	ShardState,
+	type ShardTrouble,
+	ShardWord,
+	SupervisorWord,
+	shardCounters,
+	shardHistograms,
+} from "./scoreboard-descriptor.ts";

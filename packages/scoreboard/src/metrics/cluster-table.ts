@@ -1,0 +1,135 @@
+import type { BoardMetric } from "@shardcast/telemetry";
+import {
+	counter,
+	gauge,
+	histogram,
+	ofBalancer,
+	ofBalancerBy,
+	ofBalancerHistogram,
+	oneOf,
+	seconds,
+	single,
+	singleBy,
+} from "@shardcast/telemetry";
+import { memberStates } from "./shard-table.ts";
+
+/** In the order of the scoreboard's `ClusterState`. */
+export const clusterStates = ["starting", "serving", "stopping"] as const;
+/** In the order of the scoreboard's `BalancerMode`. */
+export const balancerModes = ["none", "handoff", "proxy"] as const;
+
+/** What the scoreboard tells of the balancer and of the cluster as a whole. */
+export const clusterMetrics: readonly BoardMetric[] = [
+	// Balancer.
+	counter(
+		"shardcast_balancer_accepted_total",
+		"connections",
+		"Connections that the balancer accepted.",
+		ofBalancer(({ counters }) => counters.accepted),
+	),
+	counter(
+		"shardcast_balancer_connections_total",
+		"connections",
+		"What became of the connections that the balancer accepted; lost are those that died with its process.",
+		ofBalancerBy("outcome", ({ counters }) => ({
+			handed_off: counters.handedOff,
+			proxied: counters.proxied,
+			answered: counters.answered,
+			refused_busy: counters.refusedBusy,
+			refused_bad_request: counters.refusedBadRequest,
+			refused_head_timeout: counters.refusedHeadTimeout,
+			refused_head_too_long: counters.refusedHeadTooLong,
+			refused_forbidden: counters.refusedForbidden,
+			refused_rate: counters.refusedRate,
+			refused_rate_per_ip: counters.refusedRatePerIp,
+			closed_early: counters.closedEarly,
+			send_error: counters.sendErrors,
+			lost: counters.lost,
+		})),
+	),
+	gauge(
+		"shardcast_balancer_pending",
+		"connections",
+		"Connections accepted and neither handed on nor answered yet.",
+		ofBalancer(({ pending }) => pending),
+	),
+	gauge(
+		"shardcast_balancer_mode",
+		"none",
+		"1 for the way in which the balancer passes connections on, 0 for the others.",
+		ofBalancerBy("mode", ({ mode }) => oneOf(balancerModes, mode)),
+	),
+	histogram(
+		"shardcast_handoff_seconds",
+		"seconds",
+		"Time from accepting a connection to handing it to a shard, waiting for its HTTP head included.",
+		ofBalancerHistogram("handoffMs", seconds),
+	),
+	counter(
+		"shardcast_handoff_retries_total",
+		"none",
+		"Batches of connections that found a shard's handoff socket full and were sent again.",
+		ofBalancer(({ counters }) => counters.sendRetries),
+	),
+	counter(
+		"shardcast_handoffs_taken_back_total",
+		"connections",
+		"Connections that the balancer took back from a shard that did not respond or was down; handed over again they count as handed off again.",
+		ofBalancer(({ counters }) => counters.takenBack),
+	),
+	counter(
+		"shardcast_balancer_errors_total",
+		"none",
+		"Connections that could not be accepted (descriptors or memory ran out), and those to a shard that failed (proxy mode).",
+		ofBalancerBy("kind", ({ counters }) => ({ accept: counters.acceptErrors, dial: counters.dialErrors })),
+	),
+	counter(
+		"shardcast_balancer_restarts_total",
+		"none",
+		"Times that the balancer was started again after it had died or hung.",
+		ofBalancer(({ restarts }) => restarts),
+	),
+	gauge(
+		"shardcast_balancer_state",
+		"none",
+		"1 for the state that the balancer is in, 0 for the others.",
+		ofBalancerBy("state", ({ state }) => oneOf(memberStates, state)),
+	),
+	gauge(
+		"shardcast_balancer_heartbeat_age_seconds",
+		"seconds",
+		"Time since the balancer's last heartbeat.",
+		ofBalancer(({ counters }, { nowMs }) => seconds(Math.max(0, nowMs - counters.heartbeatMs))),
+	),
+	counter(
+		"shardcast_balancer_cpu_seconds_total",
+		"seconds",
+		"User and system CPU time of the process of the balancer.",
+		ofBalancer(({ counters }) => seconds(counters.cpuMs)),
+	),
+	gauge(
+		"shardcast_balancer_resident_bytes",
+		"bytes",
+		"Resident memory of the balancer's process.",
+		ofBalancer(({ counters }) => counters.residentBytes),
+	),
+	gauge(
+		"shardcast_balancer_loop_lag_p99_seconds",
+		"seconds",
+		"How late the balancer's event loop ran its timers, 99th percentile of the last second.",
+		ofBalancer(({ counters }) => seconds(counters.loopLagP99Ms)),
+	),
+	// Cluster.
+	gauge(
+		"shardcast_cluster_state",
+		"none",
+		"1 for the state that the cluster is in, 0 for the others.",
+		singleBy("state", ({ clusterState }) => oneOf(clusterStates, clusterState)),
+	),
+	gauge(
+		"shardcast_shards",
+		"none",
+		"Shards that the cluster has, running or not.",
+		single(({ shards }) => shards.length),
+	),
+];

@@ -1,0 +1,194 @@
+import type { BoardMetric, ReadMetric, Sample } from "@shardcast/telemetry";
+import { counter, gauge, histogram, perShardHistogram, type Sampler, seconds, single, singleBy } from "@shardcast/telemetry";
+
+/** What the scoreboard tells of ingest: it survives the shard. */
+export const ingestMetrics: readonly BoardMetric[] = [
+	histogram(
+		"shardcast_ingest_to_send_seconds",
+		"seconds",
+		"Time from a record's receipt from Kafka to its hand-over to a client's socket, counted once per delivery.",
+		perShardHistogram("ingestToSendMs", seconds),
+	),
+];
+
+/** What the metrics need to know of a shard's ingest: the counters of its worker and of its loop, by their names there. */
+export interface KafkaReading {
+	readonly nowMs: number;
+	readonly worker: Readonly<Record<string, number>>;
+	readonly host: Readonly<Record<string, number>>;
+	/** Names of the worker's counters of what can go wrong with the broker. */
+	readonly troubles: readonly string[];
+	readonly ringDepthBytes: number;
+	/** All that this shard knows of; `lagRecords` is null for those that it does not read. */
+	readonly partitions: readonly KafkaPartitionReading[];
+}
+
+export interface KafkaPartitionReading {
+	readonly topic: string;
+	readonly partition: number;
+	readonly records: number;
+	readonly bytes: number;
+	readonly lagRecords: number | null;
+}
+
+const byTopic = (read: (partition: KafkaPartitionReading) => number): Sampler<KafkaReading> => ({
+	labels: ["topic"],
+	sample: ({ partitions }) => {
+		const sums = new Map<string, number>();
+		for (const partition of partitions) sums.set(partition.topic, (sums.get(partition.topic) ?? 0) + read(partition));
+		return [...sums].map(([topic, value]) => ({ labels: { topic }, value }));
+	},
+});
+
+const lagByPartition: Sampler<KafkaReading> = {
+	labels: ["topic", "partition"],
+	sample: ({ partitions }) =>
+		partitions.flatMap(({ topic, partition, lagRecords }): Sample[] =>
+			lagRecords === null ? [] : [{ labels: { topic, partition: String(partition) }, value: lagRecords }],
+		),
+};
+
+/**
+ * What each shard's ingest keeps for itself, label `shard`. These begin at zero with the shard's process: topics and partitions
+ * are not known when the scoreboard is laid out.
+ */
+export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
+	counter(
+		"shardcast_kafka_records_total",
+		"records",
+		"Records taken from Kafka, by topic, whatever became of them.",
+		byTopic(({ records }) => records),
+	),
+	counter(
+		"shardcast_kafka_bytes_total",
+		"bytes",
+		"Bytes of their values, by topic.",
+		byTopic(({ bytes }) => bytes),
+	),
+	counter(
+		"shardcast_kafka_drained_total",
+		"records",
+		"Records that the event loop delivered or put on the bus.",
+		single(({ host }) => host.drained),
+	),
+	counter(
+		"shardcast_kafka_skipped_total",
+		"records",
+		"Records taken and not delivered, by reason.",
+		singleBy("reason", ({ worker }) => ({
+			tombstone: worker.tombstones,
+			too_large: worker.tooLarge,
+			invalid_text: worker.invalidText,
+			invalid_json: worker.invalidJson,
+			bad_channel: worker.badChannel,
+			route_skipped: worker.routeSkipped,
+			route_error: worker.routeErrors,
+			route_nonsense: worker.routeNonsense,
+			route_timeout: worker.routeTimeouts,
+		})),
+	),
+	counter(
+		"shardcast_kafka_dead_letters_total",
+		"records",
+		"Records for --kafka-dead-letter: written there; lost because Kafka did not take them; left to the shard that writes them for all; copies of those dropped for want of room; or not written again, since they were dead letters before.",
+		singleBy("outcome", ({ worker }) => ({
+			written: worker.deadLetters,
+			lost: worker.deadLettersLost,
+			left_to_sibling: worker.deadLettersLeft,
+			copy_dropped: worker.deadLettersUnheld,
+			dead_before: worker.deadLettersAgain,
+		})),
+	),
+	gauge(
+		"shardcast_kafka_dead_letters_waiting",
+		"records",
+		"Records for --kafka-dead-letter that Kafka has not acknowledged there yet.",
+		single(({ worker }) => worker.deadLettersWaiting),
+	),
+	gauge("shardcast_kafka_lag_records", "records", "Records of the partition in Kafka that this shard has yet to deliver.", lagByPartition),
+	gauge(
+		"shardcast_kafka_ring_depth_bytes",
+		"bytes",
+		"Bytes in the ring between the ingest thread and the event loop.",
+		single(({ ringDepthBytes }) => ringDepthBytes),
+	),
+	gauge(
+		"shardcast_kafka_ring_high_water_bytes",
+		"bytes",
+		"Most bytes that the loop has found in that ring since the shard's process began.",
+		single(({ host }) => host.ringHighWaterBytes),
+	),
+	counter(
+		"shardcast_kafka_pauses_total",
+		"none",
+		"Times that reading stopped because the event loop, or the topic of dead letters, had not made room.",
+		single(({ worker }) => worker.pauses),
+	),
+	counter(
+		"shardcast_kafka_paused_seconds_total",
+		"seconds",
+		"Time for which reading stood still for that.",
+		single(({ worker }) => seconds(worker.pausedMs)),
+	),
+	counter(
+		"shardcast_kafka_bus_full_total",
+		"none",
+		"Times that a record had to wait because the bus was full.",
+		single(({ host }) => host.busFull),
+	),
+	counter(
+		"shardcast_kafka_position_table_busy_total",
+		"none",
+		"Looks at the table of positions that found another shard at it; they are repeated. More than a few: that shard is stopped.",
+		single(({ host }) => host.tableBusy),
+	),
+	counter(
+		"shardcast_kafka_commits_total",
+		"none",
+		"Commits of offsets.",
+		single(({ worker }) => worker.commits),
+	),
+	gauge("shardcast_kafka_commit_age_seconds", "seconds", "Time since offsets were last committed.", {
+		labels: [],
+		sample: ({ nowMs, worker }) =>
+			worker.committedMs === 0 ? [] : [{ labels: {}, value: seconds(Math.max(0, nowMs - worker.committedMs)) }],
+	}),
+	gauge("shardcast_kafka_metadata_age_seconds", "seconds", "Time since the brokers last told of topics, partitions and leaders.", {
+		labels: [],
+		sample: ({ worker }) => (worker.lookedMs === 0 ? [] : [{ labels: {}, value: seconds(Math.max(0, Date.now() - worker.lookedMs!)) }]),
+	}),
+	counter(
+		"shardcast_kafka_rebalances_total",
+		"none",
+		"Partitions that this shard began to read, and that it gave up.",
+		singleBy("change", ({ host }) => ({ assigned: host.assignments, revoked: host.revocations })),
+	),
+	counter(
+		"shardcast_kafka_handover_waits_total",
+		"none",
+		"Looks at partitions that could not change hands yet, since some shard had not read what their former owner put on the bus; repeated every 100 ms.",
+		single(({ host }) => host.readerWaits),
+	),
+	counter(
+		"shardcast_kafka_errors_total",
+		"none",
+		"What went wrong with the broker, by kind.",
+		singleBy("kind", ({ worker, troubles }) => Object.fromEntries(troubles.map((kind) => [kind, worker[kind]!]))),
+	),
+	counter(
+		"shardcast_kafka_worker_restarts_total",
+		"none",
+		"Times that the ingest thread was started anew, after a hung route function or a crash.",
+		single(({ host }) => host.workerRestarts),
+	),
+	counter(
+		"shardcast_kafka_produced_total",
+		"messages",
+		"Messages of clients for Kafka (--publish-via kafka): acknowledged, not taken, or without an answer in time.",
+		singleBy("outcome", ({ worker, host }) => ({
+			acknowledged: worker.produced,
+			failed: worker.produceErrors,
+			unanswered: host.publishUnanswered,
+		})),
+	),
+];

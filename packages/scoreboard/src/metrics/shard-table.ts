@@ -1,0 +1,265 @@
+import type { BoardMetric } from "@shardcast/telemetry";
+import { counter, gauge, histogram, oneOf, perShard, perShardBy, perShardHistogram, seconds } from "@shardcast/telemetry";
+
+/** The lives of a shard or balancer process, in the order of the scoreboard's `ShardState`. */
+export const memberStates = ["empty", "starting", "serving", "draining", "dead"] as const;
+
+/**
+ * What each shard's row of the scoreboard tells. A counter counts on when its shard is restarted, unless its sentence says
+ * "of the process". The metrics of Kafka ingest have a table of their own.
+ */
+export const shardMetrics: readonly BoardMetric[] = [
+	// Clients.
+	gauge(
+		"websocket_active_connections",
+		"connections",
+		"WebSockets that are open now.",
+		perShard(({ webSockets }) => webSockets),
+	),
+	gauge(
+		"shardcast_connections",
+		"connections",
+		"Connections that count towards the shard's limit now, WebSocket or not.",
+		perShard(({ connections }) => connections),
+	),
+	gauge(
+		"shardcast_connections_limit",
+		"connections",
+		"Most connections that the shard takes.",
+		perShard(({ connectionsMax }) => connectionsMax),
+	),
+	counter(
+		"shardcast_websockets_opened_total",
+		"connections",
+		"WebSockets opened.",
+		perShard(({ counters }) => counters.opened),
+	),
+	counter(
+		"shardcast_websockets_closed_total",
+		"connections",
+		"WebSockets closed, whoever closed them.",
+		perShard(({ counters }) => counters.closed),
+	),
+	counter(
+		"shardcast_disconnects_total",
+		"connections",
+		"WebSockets closed, by close code; 1005 is a close frame without a code, 1006 a connection that broke or fell idle, crash one that was lost with its shard's process, other any code not listed.",
+		perShardBy("code", ({ counters }) => ({
+			1000: counters.closedNormal,
+			1001: counters.closedGoingAway,
+			1005: counters.closedNoCode,
+			1006: counters.closedAbnormal,
+			1008: counters.closedRateLimited,
+			1009: counters.closedTooBig,
+			1011: counters.closedInternal,
+			1013: counters.closedBusFull,
+			3008: counters.closedSlow,
+			3507: counters.closedReceiveOnly,
+			crash: counters.closedCrash,
+			other: counters.closedOther,
+		})),
+	),
+	counter(
+		"shardcast_clients_reset_total",
+		"connections",
+		"Connections that were reset because the client did not read on after its close was decided; the kernel frees at once what was unsent.",
+		perShard(({ counters }) => counters.clientsReset),
+	),
+	counter(
+		"shardcast_connections_refused_total",
+		"connections",
+		"Connections that a shard refused, by the limit that they met: full is its own, per_ip --max-connections-per-ip, rate and rate_per_ip --connection-rate and --connection-rate-per-ip.",
+		perShardBy("reason", ({ counters }) => ({
+			full: counters.refused,
+			rate: counters.refusedRate,
+			rate_per_ip: counters.refusedRatePerIp,
+			per_ip: counters.refusedPerIp,
+		})),
+	),
+	counter(
+		"shardcast_addresses_lost_total",
+		"none",
+		"Times that a shard could not keep count of a client's address, since there were too many: forgotten too early for --connection-rate-per-ip or --message-rate, or uncounted for --max-connections-per-ip.",
+		perShardBy("kind", ({ counters }) => ({ forgotten: counters.addressesForgotten, uncounted: counters.addressesUncounted })),
+	),
+	// Messages.
+	counter(
+		"events_processed_total",
+		"messages",
+		"Events taken from clients and over HTTP and published to the cluster.",
+		perShard(({ counters }) => counters.messagesIn),
+	),
+	counter(
+		"shardcast_received_bytes_total",
+		"bytes",
+		"Payload bytes taken from clients and over HTTP.",
+		perShard(({ counters }) => counters.bytesIn),
+	),
+	counter(
+		"shardcast_deliveries_total",
+		"messages",
+		"Messages handed to client sockets, counted once per client.",
+		perShard(({ counters }) => counters.deliveries),
+	),
+	counter(
+		"shardcast_delivered_bytes_total",
+		"bytes",
+		"Payload bytes handed to client sockets.",
+		perShard(({ counters }) => counters.deliveredBytes),
+	),
+	counter(
+		"shardcast_drops_total",
+		"messages",
+		"Messages not delivered or not published, by reason.",
+		perShardBy("reason", ({ counters }) => ({
+			slow_client: counters.droppedMessages,
+			rate_limited: counters.rateLimited,
+			receive_only: counters.closedReceiveOnly,
+			handler_error: counters.handlerErrors,
+		})),
+	),
+	histogram(
+		"shardcast_publish_to_send_seconds",
+		"seconds",
+		"Time from a message's publication to its hand-over to a client's socket, counted once per delivery.",
+		perShardHistogram("publishToSendMs", seconds),
+	),
+	counter(
+		"shardcast_http_requests_total",
+		"none",
+		"HTTP requests to a shard other than WebSocket upgrades.",
+		perShard(({ counters }) => counters.httpRequests),
+	),
+	counter(
+		"shardcast_callback_errors_total",
+		"none",
+		"Exceptions while a shard handled a request or a connection, answered 500 or closed with 1011. Each is a defect: the log describes it.",
+		perShard(({ counters }) => counters.callbackErrors),
+	),
+	// Flushes.
+	counter(
+		"shardcast_flushes_total",
+		"none",
+		"Flushes of waiting deliveries.",
+		perShard(({ counters }) => counters.flushes),
+	),
+	histogram("shardcast_flush_records", "records", "Records that one flush took together.", perShardHistogram("flushRecords")),
+	histogram("shardcast_flush_duration_seconds", "seconds", "Time that one flush took.", perShardHistogram("flushDurationMs", seconds)),
+	gauge(
+		"shardcast_flush_interval_seconds",
+		"seconds",
+		"Pause before the next flush; 0 means that messages go out as they come.",
+		perShard(({ counters }) => seconds(counters.flushIntervalMs)),
+	),
+	// Bus.
+	counter(
+		"shardcast_bus_records_total",
+		"records",
+		"Records that a shard read from the bus and from ingest.",
+		perShard(({ counters }) => counters.recordsDrained),
+	),
+	counter(
+		"shardcast_bus_backpressured_total",
+		"none",
+		"Publishes that found the shard's ring full for its slowest reader and were held back at their source.",
+		perShard(({ counters }) => counters.backpressured),
+	),
+	gauge(
+		"shardcast_bus_depth_bytes",
+		"bytes",
+		"Bytes in the shard's own ring that its slowest reader has yet to read.",
+		perShard(({ counters }) => counters.busDepthBytes),
+	),
+	gauge(
+		"shardcast_bus_backlog_bytes",
+		"bytes",
+		"Bytes in all rings that this shard has yet to read.",
+		perShard(({ counters }) => counters.busBacklogBytes),
+	),
+	gauge(
+		"shardcast_ring_capacity_bytes",
+		"bytes",
+		"Capacity of the shard's own ring.",
+		perShard(({ counters }) => counters.ringBytes),
+	),
+	counter(
+		"shardcast_doorbells_total",
+		"none",
+		"Times that a shard was woken from sleep.",
+		perShard(({ counters }) => counters.doorbells),
+	),
+	// Hand-over.
+	counter(
+		"shardcast_handoffs_sent_total",
+		"connections",
+		"Connections that the balancer handed to the shard.",
+		perShard(({ handoffsSent }) => handoffsSent),
+	),
+	counter(
+		"shardcast_handoffs_received_total",
+		"connections",
+		"Handed-over connections that the shard took.",
+		perShard(({ handoffsReceived }) => handoffsReceived),
+	),
+	counter(
+		"shardcast_handoff_errors_total",
+		"connections",
+		"Handed-over connections that the shard could not take.",
+		perShard(({ counters }) => counters.handoffErrors),
+	),
+	gauge(
+		"shardcast_proxied_connections",
+		"connections",
+		"Connections that the balancer carries to the shard itself, in proxy mode.",
+		perShard(({ proxiedOpen }) => proxiedOpen),
+	),
+	// Shard processes.
+	gauge(
+		"shardcast_shard_state",
+		"none",
+		"1 for the state that the shard is in, 0 for the others.",
+		perShardBy("state", ({ state }) => oneOf(memberStates, state)),
+	),
+	gauge(
+		"shardcast_shard_core",
+		"none",
+		"CPU that the shard is pinned to, -1 for none.",
+		perShard(({ core }) => core),
+	),
+	counter(
+		"shardcast_shard_restarts_total",
+		"none",
+		"Times that the shard was started again after it had died or hung.",
+		perShard(({ restarts }) => restarts),
+	),
+	gauge(
+		"shardcast_shard_heartbeat_age_seconds",
+		"seconds",
+		"Time since the shard's last heartbeat.",
+		perShard(({ counters }, { nowMs }) => seconds(Math.max(0, nowMs - counters.heartbeatMs))),
+	),
+	gauge(
+		"shardcast_shard_uptime_seconds",
+		"seconds",
+		"Time that the shard's process has served.",
+		perShard(({ state, counters }, { nowMs }) => (state === "serving" ? seconds(Math.max(0, nowMs - counters.startedMs)) : 0)),
+	),
+	counter(
+		"shardcast_shard_cpu_seconds_total",
+		"seconds",
+		"User and system CPU time of the process of the shard.",
+		perShard(({ counters }) => seconds(counters.cpuMs)),
+	),
+	gauge(
+		"shardcast_shard_resident_bytes",
+		"bytes",
+		"Resident memory of the shard's process.",
+		perShard(({ counters }) => counters.residentBytes),
+	),
+	gauge(
+		"shardcast_shard_loop_lag_p99_seconds",
+		"seconds",
+		"How late the shard's event loop ran its timers, 99th percentile of the last second.",
+		perShard(({ counters }) => seconds(counters.loopLagP99Ms)),
+	),
+];

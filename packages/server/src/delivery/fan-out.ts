@@ -1,0 +1,88 @@
+import type { VisitOrigin } from "@shardcast/bus";
+import type { Counters, HistogramWords } from "@shardcast/scoreboard";
+import { createRecordHead, monotonicMs, RecordKind, readRecordHead } from "@shardcast/wire";
+import type { ConsoleFeed } from "../console/console-feed.ts";
+import type { ChannelSets } from "../sessions/channel-sets.ts";
+import type { Client } from "../sessions/client.ts";
+import type { SenderIds } from "../sessions/sender-ids.ts";
+
+/** What hands a message to all subscribers of a topic: the uWebSockets.js app. */
+export interface TopicPublisher {
+	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean;
+}
+
+export interface FanOutParts {
+	/** This shard's number on the bus. */
+	readonly member: number;
+	/** This shard in its present life, see `shardLife`. */
+	readonly life: number;
+	readonly channelSets: ChannelSets;
+	readonly senders: SenderIds<Client>;
+	readonly topics: TopicPublisher;
+	readonly counters: Counters;
+	/** Sees every record while somebody watches the console. */
+	readonly console: Pick<ConsoleFeed, "watching" | "onRecord">;
+}
+
+/**
+ * Brings one record to this shard's clients. The payload goes to uWebSockets.js straight from the ring that it lies in; between
+ * receipt and fan-out the application copies it once, into that ring.
+ *
+ * One owner, the shard's loop. It holds nothing: what a slow client cannot take is bounded by `--max-buffered`.
+ */
+export class FanOut {
+	readonly #parts: FanOutParts;
+	readonly #head = createRecordHead();
+	#deliveries = 0;
+	#deliveredBytes = 0;
+
+	constructor(parts: FanOutParts) {
+		this.#parts = parts;
+	}
+
+	/** For records of the bus. */
+	readonly deliver: VisitOrigin = (origin, u8, view, start, end) => {
+		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
+	};
+
+	/** For records that this shard took from a source of its own. */
+	readonly deliverIngested: VisitOrigin = (origin, u8, view, start, end) => {
+		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.ingestToSendMs);
+	};
+
+	/** Once per flush: the counters lie in shared memory. */
+	count(): void {
+		if (this.#deliveries === 0) return;
+		this.#parts.counters.add("deliveries", this.#deliveries);
+		this.#parts.counters.add("deliveredBytes", this.#deliveredBytes);
+		this.#deliveries = 0;
+		this.#deliveredBytes = 0;
+	}
+
+	#deliver(origin: number, u8: Uint8Array, view: DataView, start: number, end: number, waited: HistogramWords): void {
+		const { member, life, channelSets, senders, topics } = this.#parts;
+		const head = this.#head;
+		readRecordHead(view, start, end, head);
+		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
+		const audiences = channelSets.select(u8, view, head);
+		if (audiences.length === 0) return;
+		// A view per record, not per delivery. What publishes copies the bytes before it returns.
+		const payload = u8.subarray(head.payloadStart, head.payloadEnd);
+		const isBinary = head.kind === RecordKind.binary;
+		// Only at its origin does the sender's number mean one of our own clients.
+		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;
+		const sender = isOurs && head.sender !== 0 ? senders.find(head.sender) : undefined;
+		let reached = 0;
+		for (const { topic, size } of audiences) {
+			reached += size;
+			if (sender === undefined) topics.publish(topic, payload, isBinary);
+			else sender.publish(topic, payload, isBinary);
+		}
+		// A sender publishes to its own channels, so it is in exactly one of the audiences, and does not get its own message.
+		if (sender !== undefined) reached--;
+		if (reached === 0) return;
+		this.#deliveries += reached;
+		this.#deliveredBytes += reached * payload.length;
+		waited.observe(monotonicMs() - head.publishedMs, reached);
+	}
+}

@@ -1,0 +1,266 @@
+import type { BusLink, RecordSource, VisitOrigin } from "@shardcast/bus";
+import type { Counters } from "@shardcast/scoreboard";
+import type { FlushPolicy } from "./flush-policy.ts";
+
+/** Node's loop, or a fake of it. */
+export interface Scheduler {
+	nowMs(): number;
+	/** After the loop's next look at its sockets. */
+	soon(callback: () => void): void;
+	later(callback: () => void, afterMs: number): void;
+}
+
+export const nodeScheduler: Scheduler = {
+	nowMs: () => performance.now(),
+	soon: (callback) => void setImmediate(callback),
+	later: (callback, afterMs) => void setTimeout(callback, afterMs),
+};
+
+export interface FlushEngineParts {
+	readonly bus: Pick<BusLink, "drain" | "hasRecords" | "sleep" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
+	readonly policy: FlushPolicy;
+	readonly counters: Counters;
+	/** Brings a record of the bus to the clients. */
+	readonly deliver: VisitOrigin;
+	/** Brings a record of one of the sources to the clients. */
+	readonly deliverIngested: VisitOrigin;
+	/** Called at the start of each turn, before anything is delivered. */
+	readonly beforeTurn: () => void;
+	/** Called once per flush. */
+	readonly afterFlush: () => void;
+	/** Messages wait for room in the own ring: they are retried at each flush, and nobody rings when there is room. */
+	readonly holds: () => boolean;
+	/** Most records per turn (`--batch`). */
+	readonly batch: number;
+	/**
+	 * Bytes of records after which a turn ends as well. What a turn publishes is written before the loop next looks at its sockets,
+	 * so a turn that exceeded `--max-buffered` would make slow clients of those that read as fast as they can.
+	 */
+	readonly turnBytesMax: number;
+	readonly scheduler?: Scheduler;
+}
+
+/** `asleep`: the doorbell wakes us. `pausing`: a timer does. `due`: a turn is scheduled. `settling`: the last turn's writes are under way. */
+type State = "asleep" | "pausing" | "due" | "settling";
+
+/** Records between two looks at how many bytes a turn has come to. */
+const recordsPerLook = 4;
+
+/** How soon to try again to put held messages into a ring that is full. */
+const holdRetryMs = 1;
+
+/**
+ * The shard's heart: takes records out of all rings and brings them to the clients, in flushes (see `FlushPolicy`).
+ *
+ * A flush is one or more turns of at most `batch` records each; between turns the loop looks at its sockets, so that accepting,
+ * closing and pings go on. A turn always runs as an immediate or a timer, never within a socket's callback: uWebSockets.js
+ * writes what was published before it next looks at sockets, so between a message that a slow client could not take and the
+ * close of that client nothing else can be written to it.
+ *
+ * One owner, the shard's loop. After a flush that found records it looks again after the pause, without asking to be rung:
+ * under load there is no system call per message. When a look finds nothing it sleeps until the doorbell.
+ */
+export class FlushEngine {
+	readonly #parts: FlushEngineParts;
+	readonly #scheduler: Scheduler;
+	readonly #sources: RecordSource[] = [];
+	#state: State = "asleep";
+	#beganMs = 0;
+	/** Of this flush. */
+	#records = 0;
+	#turnNumber = 0;
+	#turnRecords = 0;
+	#turnBytes = 0;
+	/** Of the fullest ring when this flush began. */
+	#fill = 0;
+	/** Tells the timer of this pause from those of pauses that were cut short. */
+	#pauseNumber = 0;
+	#mustRing = false;
+	#ringScheduled = false;
+	/** Those who wait for the rings to be empty, and of them those who have waited since before the last turn. */
+	#waiting: (() => void)[] = [];
+	#covered: (() => void)[] = [];
+	#started = false;
+	#stopped = false;
+
+	constructor(parts: FlushEngineParts) {
+		this.#parts = parts;
+		this.#scheduler = parts.scheduler ?? nodeScheduler;
+	}
+
+	/** Begins to look; before, nothing wakes it. */
+	start(): void {
+		this.#started = true;
+		this.wake();
+	}
+
+	/** Adds a ring to drain. */
+	addSource(source: RecordSource): void {
+		this.#sources.push(source);
+		this.wake();
+	}
+
+	removeSource(source: RecordSource): void {
+		const place = this.#sources.indexOf(source);
+		if (place >= 0) this.#sources.splice(place, 1);
+	}
+
+	/** There may be records: someone rang, or wrote. Cheap, and may be called as often as one likes. */
+	wake(): void {
+		if (this.#state !== "asleep" || !this.#started || this.#stopped) return;
+		this.#schedule(this.#parts.policy.waitMs(this.#scheduler.nowMs()));
+	}
+
+	/** A record was put into the own ring: this shard and all others have something to read. */
+	committed(): void {
+		this.#mustRing = true;
+		this.wake();
+		// The others do not wait for our pause. One look at who sleeps, at the end of this turn of the loop, for all its records.
+		if (this.#state === "due" || this.#ringScheduled) return;
+		this.#ringScheduled = true;
+		this.#scheduler.soon(this.#ringSoon);
+	}
+
+	/** The own ring is full: what pauses goes on at once. */
+	hurry(): void {
+		if (this.#state === "pausing" && !this.#stopped) this.#schedule(0);
+	}
+
+	/** Resolves when all rings have been empty and nothing held, if only for a moment: what was there before has been delivered. */
+	whenEmpty(): Promise<void> {
+		// The ring of the doorbell may be on its way.
+		if (this.#state === "asleep" && this.#hasRecords()) this.wake();
+		if (this.#state === "asleep" || this.#stopped) return Promise.resolve();
+		return new Promise((resolve) => this.#waiting.push(resolve));
+	}
+
+	/** No further turn runs. */
+	stop(): void {
+		this.#stopped = true;
+		release(this.#waiting);
+		release(this.#covered);
+	}
+
+	readonly #turn = (): void => {
+		if (this.#stopped) return;
+		if (this.#state !== "due") this.#begin();
+		this.#covered.push(...this.#waiting.splice(0));
+		this.#parts.beforeTurn();
+		this.#turnBytes = 0;
+		this.#turnRecords = 0;
+		// Another ring comes first each time: a busy one may fill the turn, but not every turn.
+		const rings = this.#sources.length + 1;
+		const first = this.#turnNumber++ % rings;
+		for (let place = first; place < first + rings; place++) this.#drain(place % rings);
+		this.#ring();
+		this.#records += this.#turnRecords;
+		if (this.#turnHasRoom) {
+			this.#state = "settling";
+			this.#scheduler.soon(this.#settle);
+		} else this.#scheduler.soon(this.#turn);
+	};
+
+	/** Drains the bus (place 0) or a source until it is empty or the turn is full. */
+	#drain(place: number): void {
+		const ring = place === 0 ? this.#parts.bus : this.#sources[place - 1];
+		const visit = place === 0 ? this.#deliver : this.#deliverIngested;
+		while (this.#turnHasRoom) {
+			const max = Math.min(recordsPerLook, this.#parts.batch - this.#turnRecords);
+			const count = ring.drain(max, visit);
+			this.#turnRecords += count;
+			if (count < max) return;
+		}
+	}
+
+	get #turnHasRoom(): boolean {
+		return this.#turnRecords < this.#parts.batch && this.#turnBytes < this.#parts.turnBytesMax;
+	}
+
+	readonly #deliver: VisitOrigin = (origin, u8, view, start, end) => {
+		this.#turnBytes += end - start;
+		this.#parts.deliver(origin, u8, view, start, end);
+	};
+
+	readonly #deliverIngested: VisitOrigin = (origin, u8, view, start, end) => {
+		this.#turnBytes += end - start;
+		this.#parts.deliverIngested(origin, u8, view, start, end);
+	};
+
+	/** The loop has come round: what the flush published has been written. */
+	readonly #settle = (): void => {
+		if (this.#stopped) return;
+		const { policy, counters } = this.#parts;
+		if (this.#records > 0) {
+			const nowMs = this.#scheduler.nowMs();
+			policy.flushed(this.#beganMs, nowMs, this.#fill);
+			counters.add("recordsDrained", this.#records);
+			counters.add("flushes", 1);
+			counters.set("flushMs", nowMs - this.#beganMs);
+			counters.histograms.flushDurationMs.observe(nowMs - this.#beganMs);
+			counters.histograms.flushRecords.observe(this.#records);
+			counters.set("flushIntervalMs", policy.pauseMs);
+		}
+		this.#parts.afterFlush();
+		if (!this.#parts.holds()) release(this.#covered);
+		const pauseMs = Math.max(this.#records > 0 ? policy.pauseMs : 0, this.#parts.holds() ? holdRetryMs : 0);
+		if (pauseMs > 0) this.#schedule(pauseMs);
+		else this.#look();
+	};
+
+	readonly #look = (): void => {
+		if (this.#stopped) return;
+		if (this.#parts.holds() || this.#hasRecords() || !this.#sleep()) this.#turn();
+		else {
+			this.#state = "asleep";
+			release(this.#waiting);
+		}
+	};
+
+	readonly #ringSoon = (): void => {
+		this.#ringScheduled = false;
+		if (!this.#stopped) this.#ring();
+	};
+
+	#schedule(waitMs: number): void {
+		if (waitMs > 0) {
+			this.#state = "pausing";
+			const pauseNumber = ++this.#pauseNumber;
+			this.#scheduler.later(() => {
+				if (this.#state === "pausing" && this.#pauseNumber === pauseNumber) this.#look();
+			}, waitMs);
+			return;
+		}
+		this.#begin();
+		this.#scheduler.soon(this.#turn);
+	}
+
+	#begin(): void {
+		const { bus } = this.#parts;
+		this.#state = "due";
+		this.#beganMs = this.#scheduler.nowMs();
+		this.#records = 0;
+		this.#fill = bus.backlogBytes() / bus.capacityBytes;
+		for (const source of this.#sources) this.#fill = Math.max(this.#fill, source.fill());
+	}
+
+	#ring(): void {
+		if (!this.#mustRing) return;
+		this.#mustRing = false;
+		this.#parts.bus.ringWaiters();
+	}
+
+	#hasRecords(): boolean {
+		return this.#parts.bus.hasRecords() || this.#sources.some((source) => source.hasRecords());
+	}
+
+	/** Every ring is asked to wake us, so all of them must be asked. */
+	#sleep(): boolean {
+		let sleeps = this.#parts.bus.sleep();
+		for (const source of this.#sources) sleeps = source.sleep() && sleeps;
+		return sleeps;
+	}
+}
+
+function release(waiting: (() => void)[]): void {
+	for (const resolve of waiting.splice(0)) resolve();
+}

@@ -1,0 +1,129 @@
+import { isUtf8 } from "node:buffer";
+import type { MessageSink, Settled } from "@shardcast/bus";
+import type { RateLimit } from "@shardcast/limits";
+import type { Counters } from "@shardcast/scoreboard";
+import { type ChannelList, CloseCode, RecordKind } from "@shardcast/wire";
+import { addressOf, type Client } from "../sessions/client.ts";
+import type { Clients } from "../sessions/clients.ts";
+import type { SenderIds } from "../sessions/sender-ids.ts";
+import type { MessageContext, MiddlewareChain } from "./middleware.ts";
+
+export interface IncomingParts {
+	readonly clients: Clients;
+	readonly senders: SenderIds<Client>;
+	readonly publisher: MessageSink;
+	readonly middleware: MiddlewareChain;
+	readonly rate: RateLimit<Client>;
+	readonly counters: Counters;
+	readonly payloadBytesMax: number;
+	/** Looked up at each frame. */
+	readonly clientsMayPublish: boolean;
+	readonly nowMs: () => number;
+	/** Told about an exception of a handler. */
+	readonly onHandlerError: (error: unknown) => void;
+}
+
+/** What came of a publish. `stopped`: a handler did not let it through; `pending`: it is on its way to Kafka, which has not said. */
+export type PublishOutcome = "taken" | "full" | "stopped" | "failed" | "pending";
+
+const nobodyWaits: Settled = () => {};
+const outcomeOf = (taken: boolean | "pending"): PublishOutcome => (taken === "pending" ? taken : taken ? "taken" : "full");
+
+/**
+ * What comes in: a frame of a client, or a message over HTTP, through the handlers into the ring.
+ *
+ * One owner, the shard's loop. Each refusal has a code and a counter: a frame that is too long closes its client with 1009, one
+ * above the rate with 1008, one of a client that may only receive with 3507, one that found neither room in the ring nor among the held with 1013.
+ */
+export class Incoming {
+	readonly #parts: IncomingParts;
+
+	constructor(parts: IncomingParts) {
+		this.#parts = parts;
+	}
+
+	/** A frame of a client; the bytes are gone when this returns. */
+	frame(client: Client, message: ArrayBuffer, isBinary: boolean): void {
+		const { clients, senders, rate, counters, middleware } = this.#parts;
+		// A client that is being closed has been told, or is being told, that it is not heard any more.
+		if (client.leaving !== 0 || client.channelSet === null) return;
+		if (!this.#parts.clientsMayPublish) {
+			clients.close(client, CloseCode.receiveOnly);
+			return;
+		}
+		if (message.byteLength > this.#parts.payloadBytesMax) {
+			clients.close(client, CloseCode.messageTooBig);
+			return;
+		}
+		if (!rate.isOff && !rate.take(client, this.#parts.nowMs())) {
+			counters.add("rateLimited", 1);
+			clients.close(client, CloseCode.policyViolation);
+			return;
+		}
+		if (client.sender === 0) client.sender = senders.assign(client);
+		const kind = isBinary ? RecordKind.binary : RecordKind.text;
+		const payload = new Uint8Array(message);
+		const { channels } = client.channelSet;
+		if (middleware.isEmpty) {
+			this.#fromClient(client, kind, channels, payload);
+			return;
+		}
+		this.#handle({ source: "websocket", kind, channels: channels.names, address: addressOf(client), payload }, (handled) =>
+			this.#fromClient(client, kind, channels, handled),
+		);
+	}
+
+	/** The client is gone. */
+	closed(client: Client): void {
+		this.#parts.rate.forget(client);
+	}
+
+	/** A message over HTTP, or of the program that runs the server. */
+	publish(
+		kind: RecordKind,
+		channels: ChannelList,
+		payload: Uint8Array,
+		address: string,
+		source: MessageContext["source"] = "http",
+		settled: Settled = nobodyWaits,
+	): PublishOutcome {
+		const { publisher, middleware } = this.#parts;
+		if (middleware.isEmpty) return outcomeOf(publisher.publish(kind, 0, channels, payload, settled));
+		let outcome: PublishOutcome = "stopped";
+		const ran = this.#handle({ source, kind, channels: channels.names, address, payload }, (handled) => {
+			outcome = outcomeOf(publisher.publish(kind, 0, channels, handled, settled));
+		});
+		return ran ? outcome : "failed";
+	}
+
+	#fromClient(client: Client, kind: RecordKind, channels: ChannelList, payload: Uint8Array): void {
+		const { publisher, clients } = this.#parts;
+		const lost = publisher.answersLater ? this.#closeWhenLost(client) : nobodyWaits;
+		if (publisher.publishOrHold(kind, client.sender, channels, payload, lost) === false) clients.close(client, CloseCode.tryAgainLater);
+	}
+
+	#closeWhenLost(client: Client): Settled {
+		return (error) => {
+			if (error !== null && client.leaving === 0) this.#parts.clients.close(client, CloseCode.tryAgainLater);
+		};
+	}
+
+	#handle(context: MessageContext, last: (payload: Uint8Array) => void): boolean {
+		try {
+			this.#parts.middleware.run(context, () => {
+				// What a handler puts in goes out, so it is held to the same limit as what came in.
+				if (context.payload.length > this.#parts.payloadBytesMax)
+					throw new RangeError(`a handler made a message of ${context.payload.length} bytes`);
+				// A text frame that is no UTF-8 would make every client close its connection.
+				if (context.kind === RecordKind.text && !isUtf8(context.payload))
+					throw new TypeError("a handler made a text message that is no UTF-8; change strings, not bytes");
+				last(context.payload);
+			});
+			return true;
+		} catch (error) {
+			this.#parts.counters.add("handlerErrors", 1);
+			this.#parts.onHandlerError(error);
+			return false;
+		}
+	}
+}

@@ -1,0 +1,49 @@
+import type { Config } from "@shardcast/config";
+import type { DebugProbe, DebugProbes } from "./debug-probes.ts";
+
+export interface ControlParts {
+	readonly probes: DebugProbes;
+	readonly reload: (changes: Partial<Config>) => void;
+	readonly reloadRoute: () => Promise<void>;
+	readonly metrics: () => Promise<string>;
+}
+
+/** What a program can ask of its running server, and change about it. */
+export class Control {
+	readonly #parts: ControlParts;
+
+	constructor(parts: ControlParts) {
+		this.#parts = parts;
+	}
+
+	/** @throws when the name is taken. `connections` and `total_messages` are there from the start. */
+	registerDebugProbe(name: string, probe: DebugProbe): void {
+		this.#parts.probes.register(name, probe);
+	}
+
+	/** The answers of all probes, by name. */
+	stats(): Record<string, unknown> {
+		return this.#parts.probes.stats();
+	}
+
+	/**
+	 * Changes settings while the server runs: all of them or, when one can't be changed or is wrong, none.
+	 * @throws ConfigError that names the key.
+	 */
+	reload(changes: Partial<Config>): void {
+		this.#parts.reload(changes);
+	}
+
+	/**
+	 * Reads the route module (`kafkaRoute`) again; what it imports itself is not read again.
+	 * @throws ConfigError with file and line when it cannot be loaded; then the old one stays.
+	 */
+	reloadRoute(): Promise<void> {
+		return this.#parts.reloadRoute();
+	}
+
+	/** What `GET /metrics` answers: Prometheus' text format. */
+	metrics(): Promise<string> {
+		return this.#parts.metrics();
+	}
+}

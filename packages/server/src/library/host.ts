@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { MemoryBus } from "@shardcast/bus";
+import { type Config, checkRoute, parseAddress, ringCapacityBytes } from "@shardcast/config";
+import { EventLog, MetricsCollector, noReloads, type ReloadCounts, reloadMetrics } from "@shardcast/control";
+import { ShardIngest } from "@shardcast/kafka";
+import { AddressTable, RateTable } from "@shardcast/limits";
+import { clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
+import { boardMetrics, ClusterState, readBoard, Scoreboard } from "@shardcast/scoreboard";
+import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
+import { cannotListen } from "../lifecycle/cannot-listen.ts";
+import { Shard } from "../lifecycle/shard.ts";
+import type { ClientEvents } from "../lifecycle/shard-options.ts";
+
+export interface HostParts {
+	readonly config: Config;
+	readonly log: Log;
+	readonly events: ClientEvents;
+}
+
+/**
+ * What a shard needs around it when there is no supervisor: a scoreboard and a bus in this process's memory, with nobody else
+ * on them. Several hosts in one process know nothing of each other.
+ */
+export class Host {
+	readonly #ingest: ShardIngest | null;
+	readonly shard: Shard;
+	readonly metrics: MetricsCollector;
+	/** What has happened to the server, for its console. */
+	readonly events = new EventLog();
+	/** Attempts to change settings. */
+	readonly reloads: ReloadCounts = noReloads();
+	readonly #parts: HostParts;
+	readonly #board = Scoreboard.inMemory(1);
+	readonly #monitor = new ProcessMonitor();
+	readonly #own = new ProcessMetrics("shard-0", 0);
+
+	constructor(parts: HostParts) {
+		const { config, log, events } = parts;
+		this.#parts = parts;
+		const row = this.#board.row(0);
+		row.present = true;
+		row.core = -1;
+		row.incarnation = 1;
+		row.pid = process.pid;
+		row.connectionsGiven = config.maxConnections;
+		this.metrics = new MetricsCollector({ sources: () => [], board: () => readBoard(this.#board), own: this.#own });
+		this.#own.addReading(reloadMetrics, () => this.reloads);
+		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
+		this.#ingest = ShardIngest.create({
+			config,
+			slot: 0,
+			incarnation: 1,
+			shardsTotal: 1,
+			cluster: null,
+			bus,
+			log,
+			row,
+			metrics: this.#own,
+		});
+		this.shard = new Shard({
+			config,
+			board: this.#board,
+			row,
+			connectionsFit: clientsThatFit(),
+			bus,
+			ingest: this.#ingest,
+			address: parseAddress(config.addr),
+			handoff: null,
+			isProxy: null,
+			rates: RateTable.inMemory(),
+			openAddresses: () => AddressTable.inMemory(config.maxConnections),
+			log,
+			sample: () => this.#monitor.sample(),
+			metrics: () => this.metrics.collect(),
+			consoleAnswer: async (channels) => ({ events: this.events.events, parts: [this.shard.consolePart(channels)] }),
+			events,
+		});
+	}
+
+	/** Brings the settings into force that can change while it runs. */
+	reload(config: Config): void {
+		this.#board.row(0).connectionsGiven = config.maxConnections;
+		this.shard.reload(config);
+	}
+
+	get connections(): number {
+		return this.#board.row(0).webSockets;
+	}
+
+	/** Messages taken in since the start. */
+	get messages(): number {
+		return this.#board.row(0).get("messagesIn");
+	}
+
+	/** The route module has changed, and can be loaded. */
+	reloadRoute(): void {
+		this.#ingest?.reloadRoute();
+	}
+
+	/** @throws StartupError when it cannot listen, ConfigError when the route module cannot be loaded. */
+	async start(): Promise<void> {
+		const { config } = this.#parts;
+		const { addr } = config;
+		await checkRoute(config, (key) => key);
+		this.#monitor.start();
+		try {
+			await this.shard.start();
+		} catch (error) {
+			this.#monitor.stop();
+			await this.shard.stop();
+			throw cannotListen(error, addr, "--addr");
+		}
+		this.#board.row(0).port = this.shard.port;
+		this.#board.clusterState = ClusterState.serving;
+	}
+
+	/**
+	 * Stops in order and resolves with what was cut off: messages and clients that could not be served to the end.
+	 * @param drainDelayMs for which only /ready says so.
+	 */
+	async stop(drainDelayMs: number, timeoutMs: number): Promise<number> {
+		this.#board.clusterState = ClusterState.stopping;
+		if (drainDelayMs > 0) await sleep(drainDelayMs);
+		// A drain that is late has cut off something, if we cannot say how much.
+		const cutOff = await withDeadline(this.shard.drain(timeoutMs), timeoutMs, "draining").catch(() => 1);
+		await this.shard.stop();
+		this.#monitor.stop();
+		return cutOff;
+	}
+
+	/** All metrics as values. */
+	async values(): Promise<MetricValues[]> {
+		return [...readValues(boardMetrics, readBoard(this.#board)), ...(await this.#own.values())];
+	}
+}

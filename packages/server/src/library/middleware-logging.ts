@@ -1,0 +1,32 @@
+import { BoundedLines } from "@shardcast/telemetry";
+import type { Middleware } from "../delivery/middleware.ts";
+
+export interface LoggingOptions {
+	/** Where a line goes; stderr if not given. */
+	readonly print?: (line: string) => void;
+	/** Time between two lines; the messages in between are counted. 100 if not given. */
+	readonly everyMs?: number;
+}
+
+/** Tells what comes in: from where, for which channels, how long, and how long the handlers inside and the publishing took. */
+export function logging(options: LoggingOptions = {}): Middleware {
+	const print = options.print ?? ((line) => console.error(line));
+	const lines = new BoundedLines(options.everyMs ?? 100);
+	return (context, next) => {
+		const beganMs = performance.now();
+		const { source, address, channels, payload } = context;
+		let outcome = "failed";
+		try {
+			next();
+			outcome = "handled";
+		} finally {
+			const tookUs = Math.round((performance.now() - beganMs) * 1000);
+			lines.offer((leftOut) => {
+				const from = source === "host" ? "host" : `${source} ${address}`;
+				const to = channels.length === 0 ? "everybody" : channels.join(",");
+				const before = leftOut === 0 ? "" : `, ${leftOut} more before it`;
+				print(`${from} -> ${to}: ${payload.length} bytes, ${outcome} in ${tookUs} µs${before}`);
+			});
+		}
+	};
+}

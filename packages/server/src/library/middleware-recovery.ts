@@ -1,0 +1,32 @@
+import { BoundedLines } from "@shardcast/telemetry";
+import type { MessageContext, Middleware } from "../delivery/middleware.ts";
+
+export interface RecoveryOptions {
+	/** Where a line goes; stderr if not given. */
+	readonly print?: (line: string) => void;
+	/** Time between two lines; the failures in between are counted. 1000 if not given. */
+	readonly everyMs?: number;
+	/** Told about each exception. */
+	readonly onError?: (error: unknown, context: MessageContext) => void;
+}
+
+/**
+ * Tells of exceptions in the handlers inside. The server itself already confines each to its one message, counts it
+ * (`shardcast_drops_total`, reason `handler_error`) and answers an HTTP publisher 500; that is why the exception goes on from here.
+ */
+export function recovery(options: RecoveryOptions = {}): Middleware {
+	const print = options.print ?? ((line) => console.error(line));
+	const lines = new BoundedLines(options.everyMs ?? 1000);
+	return (context, next) => {
+		try {
+			next();
+		} catch (error) {
+			options.onError?.(error, context);
+			lines.offer((leftOut) => {
+				const before = leftOut === 0 ? "" : `, ${leftOut} more before it`;
+				print(`a handler failed, its message is lost: ${error instanceof Error ? error.message : String(error)}${before}`);
+			});
+			throw error;
+		}
+	};
+}

@@ -1,0 +1,23 @@
+import { type Config, ConfigError, type ConfigKey, defaultConfig, liveKeysOf, sameSetting } from "@shardcast/config";
+import { checkedConfig } from "./settings.ts";
+
+/** The settings that take effect while a server runs; any other is fixed by then in a socket, a ring or a port. */
+export const reloadableKeys: readonly ConfigKey[] = liveKeysOf("single").sort();
+
+/**
+ * The settings after a change. A key that can't be changed may be given with the value that it has.
+ * @throws ConfigError that names each key that can't be changed, or whose value is wrong.
+ */
+export function reloadedConfig(current: Config, changes: Partial<Config>): Config {
+	const fixed = (Object.keys(changes) as ConfigKey[]).filter(
+		(key) => !reloadableKeys.includes(key) && !sameSetting(changes[key], current[key]),
+	);
+	if (fixed.length > 0)
+		throw new ConfigError(fixed.map((key) => `${key}: can't be changed while the server runs; only ${reloadableKeys.join(", ")} can`));
+	return checkedConfig({ ...current, ...undebugged(current, changes), ...changes });
+}
+
+/** `debug` stands for a log level, which goes with it. */
+function undebugged(current: Config, changes: Partial<Config>): Partial<Config> {
+	return current.debug && changes.debug === false ? { logLevel: defaultConfig().logLevel } : {};
+}

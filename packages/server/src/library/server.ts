@@ -1,0 +1,278 @@
+import { EventEmitter } from "node:events";
+import type { Settled } from "@shardcast/bus";
+import { type Config, ConfigError, type ConfigInput, parseAddress, sameSetting, urlHost } from "@shardcast/config";
+import { type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
+import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
+import { channelList, RecordKind } from "@shardcast/wire";
+import type { PublishOutcome } from "../delivery/incoming.ts";
+import { type MessageContext, type Middleware, MiddlewareChain } from "../delivery/middleware.ts";
+import { StatusLine } from "../lifecycle/status-line.ts";
+import { type Connection, Connections } from "./connections.ts";
+import { Control } from "./control.ts";
+import { DebugProbes } from "./debug-probes.ts";
+import { Host } from "./host.ts";
+import { type MetricSink, SinkFeed } from "./metric-sink.ts";
+import { PublishError } from "./publish-error.ts";
+import { reloadedConfig } from "./reload.ts";
+import { checkedConfig } from "./settings.ts";
+
+export interface ServerOptions {
+	/** Around each message, the first one outermost. */
+	readonly middleware?: readonly Middleware[];
+	/** JSON or pretty lines on stderr if not given. */
+	readonly log?: Log;
+	/** Takes `[<time>] Conns: N, Msgs: M` every two seconds; false = nobody does. stdout if not given. */
+	readonly statusLine?: ((line: string) => void) | false;
+	readonly metricSink?: MetricSink;
+}
+
+/** Sees each message that all middleware let through, just before it goes out. */
+export type MessageHandler = (message: MessageContext) => void;
+
+export interface PublishTarget {
+	/** To the clients of this channel; to everybody if neither is given. */
+	readonly channel?: string;
+	/** To the clients of any of these, each once; not empty. */
+	readonly channels?: readonly string[];
+}
+
+export interface ServerEvents {
+	open: [connection: Connection];
+	/** Of a connection that opened while somebody listened for open or close. */
+	close: [connection: Connection, code: number];
+}
+
+const endedByThen = "the server has been shut down";
+const listenerErrorEveryMs = 1000;
+
+/**
+ * One shard in the program's own process: the same code that a cluster runs, without supervisor, balancer and fork. Any number
+ * of them may run in one process. It handles no signals: that is the program's business.
+ *
+ * Used on one thread. Events: `open` and `close` of connections; a listener that throws costs a log line.
+ */
+export class Server extends EventEmitter<ServerEvents> {
+	readonly control: Control;
+	readonly #log: Log;
+	readonly #host: Host;
+	readonly #chain = new MiddlewareChain();
+	readonly #connections = new Connections();
+	readonly #statusLine: StatusLine | null;
+	readonly #sinkFeed: SinkFeed | null;
+	readonly #listenerErrors = new BoundedLines(listenerErrorEveryMs);
+	#config: Config;
+	#handler: MessageHandler | null = null;
+	#handling = false;
+	#running: Promise<void> | null = null;
+	#ended: Promise<number> | null = null;
+
+	constructor(config: Config, options: ServerOptions) {
+		super();
+		this.#config = config;
+		this.#log = options.log ?? createLog({ name: "shardcast", level: config.logLevel, format: config.logFormat });
+		this.#host = new Host({
+			config,
+			log: this.#log,
+			events: {
+				opened: (client) => {
+					if (this.listenerCount("open") + this.listenerCount("close") > 0) this.#tell("open", this.#connections.add(client));
+				},
+				closed: (client, code) => {
+					const connection = this.#connections.remove(client);
+					if (connection !== undefined) this.#tell("close", connection, code);
+				},
+			},
+		});
+		const { statusLine = (line) => console.log(line), metricSink } = options;
+		const connections = () => this.#host.connections;
+		const messages = () => this.#host.messages;
+		this.#statusLine = statusLine === false ? null : new StatusLine({ connections, messages, print: statusLine });
+		this.#sinkFeed =
+			metricSink === undefined ? null : new SinkFeed({ sink: metricSink, values: () => this.#host.values(), log: this.#log });
+		const probes = new DebugProbes();
+		probes.register("connections", connections);
+		probes.register("total_messages", messages);
+		this.control = new Control({
+			probes,
+			reload: (changes) => this.#reload(changes),
+			reloadRoute: () => this.#reloadRoute(),
+			metrics: () => this.#host.metrics.collect(),
+		});
+		for (const middleware of options.middleware ?? []) this.use(middleware);
+	}
+
+	/** The settings as they are now. */
+	get config(): Config {
+		return this.#config;
+	}
+
+	/** Where it listens; 0 = nowhere. */
+	get port(): number {
+		return this.#host.shard.port;
+	}
+
+	/** Such as "ws://127.0.0.1:9002". */
+	get url(): string {
+		return `ws://${urlHost({ ...parseAddress(this.#config.addr), port: this.port })}`;
+	}
+
+	/** Reads the settings again from where they came from, as `shardcast single` does on SIGHUP. */
+	reloader(input: ConfigInput): ConfigReloader {
+		const { reloads, events } = this.#host;
+		return new ConfigReloader({
+			command: "single",
+			input,
+			started: this.#config,
+			running: () => this.#config,
+			apply: (config) => this.#apply(config),
+			counts: reloads,
+			log: this.#log,
+			tell: (level, text) => events.add(level, text),
+		});
+	}
+
+	/** Adds a handler inside those that are there, for all messages from now on. */
+	use(middleware: Middleware): this {
+		this.#chain.use(middleware);
+		this.#handle();
+		return this;
+	}
+
+	/**
+	 * Starts, once; resolves when it serves.
+	 * @throws StartupError when it cannot listen, such as for a port that is taken.
+	 */
+	run(handler?: MessageHandler): Promise<void> {
+		if (this.#ended !== null) throw new Error(`${endedByThen}; create another one`);
+		if (this.#running !== null) throw new Error("the server runs already");
+		if (handler !== undefined) {
+			this.#handler = handler;
+			this.#handle();
+		}
+		this.#running = this.#start();
+		return this.#running;
+	}
+
+	/**
+	 * Sends a message to clients; text as a text frame, bytes as a binary one. It passes through the handlers like any other.
+	 * @returns "taken", or why not: "full" = the ring has no room now, "stopped" = a handler did not let it through, "failed" = one
+	 * threw; "pending" = it is on its way to Kafka (`publishVia`): see `publishConfirmed`.
+	 * @throws RangeError when it is longer than `maxPayloadBytes`, for a bad channel name, or for a list without any.
+	 */
+	publish(message: string | Uint8Array, target: PublishTarget = {}): PublishOutcome {
+		return this.#publish(message, target);
+	}
+
+	/**
+	 * As `publish`, for who must know: resolves when the message is on its way to the clients or, through Kafka, when all replicas in
+	 * sync have it. Settles within some 15 s; the bytes may be reused at once.
+	 * @throws PublishError when it is not taken, or Kafka did not acknowledge it (which does not prove that it was not written).
+	 * @throws RangeError as `publish`.
+	 */
+	async publishConfirmed(message: string | Uint8Array, target: PublishTarget = {}): Promise<void> {
+		await new Promise<void>((resolve, reject) => {
+			const outcome = this.#publish(message, target, (error) => {
+				if (error === null) resolve();
+				else reject(new PublishError("unacknowledged", error));
+			});
+			if (outcome === "taken") resolve();
+			else if (outcome !== "pending") reject(new PublishError(outcome));
+		});
+	}
+
+	#publish(message: string | Uint8Array, { channel, channels }: PublishTarget, settled?: Settled): PublishOutcome {
+		if (channels?.length === 0) throw new RangeError("channels is an empty list; leave it out to send to everybody");
+		if (this.#ended !== null) throw new Error(endedByThen);
+		const payload = typeof message === "string" ? Buffer.from(message) : message;
+		const { maxPayloadBytes } = this.#config;
+		if (payload.length > maxPayloadBytes) throw new RangeError(`the message is ${payload.length} bytes; the most is ${maxPayloadBytes}`);
+		const kind = typeof message === "string" ? RecordKind.text : RecordKind.binary;
+		const names = [...(channel === undefined ? [] : [channel]), ...(channels ?? [])];
+		return this.#host.shard.publish(kind, channelList(names), payload, settled);
+	}
+
+	/**
+	 * Stops in order: nothing new, what is in flight goes out, clients are told to go. A second call waits for the same end. With
+	 * `drainDelayMs` it serves on for so long first, while /ready answers 503.
+	 * @param timeoutMs after which the rest is cut off; `shutdownTimeoutMs` if not given.
+	 * @returns how many messages and clients were cut off.
+	 */
+	shutdown(timeoutMs = this.#config.shutdownTimeoutMs): Promise<number> {
+		this.#ended ??= this.#stop(timeoutMs);
+		return this.#ended;
+	}
+
+	async #start(): Promise<void> {
+		await this.#host.start();
+		this.#statusLine?.start();
+		this.#sinkFeed?.start();
+	}
+
+	async #stop(timeoutMs: number): Promise<number> {
+		const started = await this.#running?.then(
+			() => true,
+			() => false,
+		);
+		if (started !== true) return 0;
+		this.#statusLine?.stop();
+		const cutOff = await this.#host.stop(this.#config.drainDelayMs, timeoutMs);
+		this.#sinkFeed?.stop();
+		// The last numbers, which would be lost otherwise.
+		await this.#sinkFeed?.write();
+		return cutOff;
+	}
+
+	#reload(changes: Partial<Config>): void {
+		const { reloads } = this.#host;
+		try {
+			const config = reloadedConfig(this.#config, changes);
+			reloads[sameSetting(config, this.#config) ? "unchanged" : "applied"]++;
+			this.#apply(config);
+		} catch (error) {
+			reloads.rejected++;
+			throw error;
+		}
+	}
+
+	async #reloadRoute(): Promise<void> {
+		const tell = (level: ClusterEvent["level"], text: string) => this.#host.events.add(level, text);
+		const apply = () => this.#host.reloadRoute();
+		const problem = await new RouteReloader({ path: this.#config.kafkaRoute, apply, log: this.#log, tell }).reload();
+		if (problem !== null) throw new ConfigError([`kafkaRoute: ${problem}`]);
+	}
+
+	#apply(config: Config): void {
+		this.#config = config;
+		this.#log.level = config.logLevel;
+		this.#host.reload(config);
+	}
+
+	/** Joins the handlers to the shard when the first one comes: without any, a message costs no call. */
+	#handle(): void {
+		if (this.#handling) return;
+		this.#handling = true;
+		this.#host.shard.use((message, next) =>
+			this.#chain.run(message, () => {
+				this.#handler?.(message);
+				next();
+			}),
+		);
+	}
+
+	#tell<Name extends keyof ServerEvents>(name: Name, ...args: ServerEvents[Name]): void {
+		try {
+			(this.emit as (name: Name, ...args: ServerEvents[Name]) => boolean).call(this, name, ...args);
+		} catch (error) {
+			this.#listenerErrors.offer((leftOut) => this.#log.warn({ error, leftOut }, `a listener for "${name}" failed`));
+		}
+	}
+}
+
+/**
+ * A server in this process, not yet started.
+ * @param config what differs from `defaultConfig()`, or all of it.
+ * @throws ConfigError with a line for each setting that is wrong.
+ */
+export function createServer(config: Partial<Config> = {}, options: ServerOptions = {}): Server {
+	return new Server(checkedConfig(config), options);
+}

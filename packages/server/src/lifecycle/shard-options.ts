@@ -1,0 +1,50 @@
+import type { BusLink } from "@shardcast/bus";
+import type { Address, Config } from "@shardcast/config";
+import type { ConsoleAnswer } from "@shardcast/control";
+import type { ShardIngest } from "@shardcast/kafka";
+import type { AddressTable, RateTable } from "@shardcast/limits";
+import type { DescriptorChannel } from "@shardcast/native";
+import type { ProcessSample } from "@shardcast/process";
+import type { BoardRow, Scoreboard } from "@shardcast/scoreboard";
+import type { Log } from "@shardcast/telemetry";
+import type { Client } from "../sessions/client.ts";
+
+/** What a shard gets from whoever hosts it. */
+export interface ShardOptions {
+	readonly config: Config;
+	readonly board: Scoreboard;
+	/** Its `connectionsMax` is how many WebSockets this shard takes; whoever hosts it may change what it gives at any time. */
+	readonly row: BoardRow;
+	/** Clients that the open files of the process allow; Infinity = any number. */
+	readonly connectionsFit: number;
+	/** This shard's end of the bus; closed with it. */
+	readonly bus: BusLink;
+	/** Where it listens; null = it only gets connections handed over. */
+	readonly address: Address | null;
+	/** Through which connections are handed over; null = there is no balancer that could. */
+	readonly handoff: Pick<DescriptorChannel, "receive" | "close"> | null;
+	/** Knows our own balancer by what it shows when it forwards; null = nobody forwards. */
+	readonly isProxy: ((given: string) => boolean) | null;
+	/** What addresses may still do this second, over all shards. */
+	readonly rates: RateTable;
+	/** Counts the connections of each address, over all shards; asked for when that is limited first. */
+	readonly openAddresses: () => AddressTable;
+	/** Kafka; null = it is not used. */
+	readonly ingest: ShardIngest | null;
+	readonly log: Log;
+	/** CPU, memory and loop of the process that hosts this shard. */
+	readonly sample: () => ProcessSample;
+	/** What the console shows that this shard does not know alone. */
+	readonly consoleAnswer: (channels: readonly string[]) => Promise<ConsoleAnswer>;
+	/** The metrics of the whole cluster, as GET /metrics gives them. */
+	readonly metrics: () => Promise<string>;
+	/** Told as clients come and go. */
+	readonly events?: ClientEvents;
+}
+
+/** Must not throw: it is called out of the library's own callbacks. */
+export interface ClientEvents {
+	opened(client: Client): void;
+	/** @param code as the client sent it, or as we did. */
+	closed(client: Client, code: number): void;
+}

@@ -1,0 +1,423 @@
+import type { Settled } from "@shardcast/bus";
+import type { Config } from "@shardcast/config";
+import type { ConsolePart } from "@shardcast/control";
+import { addressKey, addressKeyOf, connectionLimits, LimitAudit, RateLimit } from "@shardcast/limits";
+import { closeWithReset } from "@shardcast/native";
+import { openFiles } from "@shardcast/process";
+import { ShardState } from "@shardcast/scoreboard";
+import { BoundedLines } from "@shardcast/telemetry";
+import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind, shardLife } from "@shardcast/wire";
+import type { BusyChannel } from "../console/channel-activity.ts";
+import { consoleForbidden, mayWatch } from "../console/console-access.ts";
+import { ConsoleFeed } from "../console/console-feed.ts";
+import { type ConsoleSnapshot, consoleSnapshot } from "../console/console-snapshot.ts";
+import { FanOut } from "../delivery/fan-out.ts";
+import { FlushEngine } from "../delivery/flush.ts";
+import { FlushPolicy } from "../delivery/flush-policy.ts";
+import { HeldFrames } from "../delivery/held-frames.ts";
+import { Incoming, type PublishOutcome } from "../delivery/incoming.ts";
+import { type Middleware, MiddlewareChain } from "../delivery/middleware.ts";
+import { Publisher } from "../delivery/publisher.ts";
+import { refusal, stopping } from "../http/http-reply.ts";
+import { PublishApi } from "../http/publish-api.ts";
+import { answerRequest } from "../http/routes.ts";
+import { Admission, noAddressSlot } from "../limits/admission.ts";
+import { PublishRate } from "../limits/publish-rate.ts";
+import { ChannelSets } from "../sessions/channel-sets.ts";
+import { addressOf, type Client } from "../sessions/client.ts";
+import { Clients } from "../sessions/clients.ts";
+import { LeavingClients } from "../sessions/leaving-clients.ts";
+import { SenderIds } from "../sessions/sender-ids.ts";
+import { proxiedAddress } from "../transports/client-address.ts";
+import { HandoffIntake } from "../transports/handoff-intake.ts";
+import { type SocketHandlers, Sockets } from "../transports/sockets.ts";
+import { judgeUpgrade } from "../transports/upgrade-request.ts";
+import { LiveSettings } from "./live-settings.ts";
+import { drainShard } from "./shard-drain.ts";
+import { ShardHeartbeat } from "./shard-heartbeat.ts";
+import type { ShardOptions } from "./shard-options.ts";
+import { version } from "./version.ts";
+
+/** Out of files, every connection is lost: a line each would fill the disk as well. */
+const lostLineEveryMs = 1000;
+/** One defect may show with every frame. */
+const failureLineEveryMs = 1000;
+/** A client that reads slowly is cut if it has not made room for its close frame by then. */
+const leavingDeadlineMs = 5000;
+/**
+ * Client messages held for a full ring. uWebSockets.js reads some 5 MB from one socket before the loop goes on, so that a client's
+ * share is a few such gulps.
+ */
+const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 1024 };
+
+/**
+ * One shard: clients, their channels, its end of the bus, and the flushes that join them. Knows neither in which process it runs
+ * nor who its bus goes to; several fit into one process.
+ */
+export class Shard {
+	readonly engine: FlushEngine;
+	readonly clients: Clients;
+	readonly #options: ShardOptions;
+	readonly #sockets: Sockets;
+	readonly #channelSets: ChannelSets;
+	readonly #middleware = new MiddlewareChain();
+	readonly #publisher: Publisher;
+	readonly #held: HeldFrames;
+	readonly #incoming: Incoming;
+	readonly #publish: PublishApi;
+	readonly #leaving: LeavingClients;
+	readonly #intake: HandoffIntake | null;
+	readonly #heartbeat: ShardHeartbeat;
+	readonly #console: ConsoleFeed;
+	readonly #live: LiveSettings;
+	readonly #admission: Admission;
+	readonly #clientRate: RateLimit<Client>;
+	readonly #publisherRate: PublishRate;
+	#draining = false;
+	#port = 0;
+	#openAtStart = 0;
+
+	constructor(options: ShardOptions) {
+		const { config, row, bus, handoff, log } = options;
+		const { connectionsMax } = row;
+		const nowMs = () => performance.now();
+		this.#options = options;
+		const live = new LiveSettings(config);
+		this.#live = live;
+		this.#admission = new Admission({
+			config,
+			slot: row.slot,
+			rates: options.rates,
+			openAddresses: options.openAddresses,
+			audit: new LimitAudit(log),
+			counters: row,
+			nowMs: monotonicMs,
+		});
+		this.#clientRate = new RateLimit(config.messageRate, connectionsMax);
+		this.#publisherRate = new PublishRate(options.rates, config.messageRate);
+		this.#channelSets = new ChannelSets(everybody, connectionsMax);
+		const senders = new SenderIds<Client>();
+		this.#leaving = new LeavingClients({
+			bufferedBytesMax: () => live.bufferedBytesLeast,
+			deadlineMs: leavingDeadlineMs,
+			nowMs,
+			resetting: closeWithReset,
+			counters: row,
+		});
+		this.clients = new Clients({
+			channelSets: this.#channelSets,
+			senders,
+			leaving: this.#leaving,
+			counters: row,
+			words: row,
+			soon: setImmediate,
+		});
+		this.#held = new HeldFrames(heldLimits);
+		this.#publisher = new Publisher({
+			ring: bus,
+			held: this.#held,
+			counters: row,
+			onCommit: () => this.engine.committed(),
+			onFull: () => this.engine.hurry(),
+		});
+		this.#incoming = new Incoming({
+			clients: this.clients,
+			senders,
+			publisher: options.ingest?.publisher ?? this.#publisher,
+			middleware: this.#middleware,
+			rate: this.#clientRate,
+			counters: row,
+			payloadBytesMax: config.maxPayloadBytes,
+			get clientsMayPublish() {
+				return live.mayPublish.webSocket === "everyone";
+			},
+			nowMs,
+			onHandlerError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
+		});
+		this.#publish = new PublishApi({
+			incoming: this.#incoming,
+			rate: this.#publisherRate,
+			counters: row,
+			payloadBytesMax: config.maxPayloadBytes,
+			get allowedOrigins() {
+				return live.allowedOrigins;
+			},
+			get isKey() {
+				return live.isKey;
+			},
+			nowMs: monotonicMs,
+		});
+		this.#sockets = new Sockets({
+			payloadBytesMax: config.maxPayloadBytes,
+			limits: config,
+			publish: this.#publish,
+			handlers: this.#handlers(),
+		});
+		this.#console = new ConsoleFeed({ nowMs: monotonicMs, snapshot: (busiest) => this.#consoleSnapshot(busiest) });
+		const fanOut = new FanOut({
+			member: bus.member,
+			life: shardLife(bus.member, row.incarnation),
+			channelSets: this.#channelSets,
+			senders,
+			topics: this.#sockets,
+			counters: row,
+			console: this.#console,
+		});
+		const lostLines = new BoundedLines(lostLineEveryMs);
+		this.#intake =
+			handoff === null
+				? null
+				: new HandoffIntake({
+						channel: handoff,
+						adopt: (descriptor) => this.#sockets.adopt(descriptor),
+						counters: row,
+						words: row,
+						onError: (error) => lostLines.offer((leftOut) => log.error({ error, leftOut }, "a connection that was handed over is lost")),
+					});
+		this.engine = new FlushEngine({
+			bus,
+			policy: new FlushPolicy({
+				pauseRatio,
+				get pauseMsMax() {
+					return live.config.flushMaxMs * pauseShare;
+				},
+			}),
+			counters: row,
+			deliver: fanOut.deliver,
+			deliverIngested: fanOut.deliverIngested,
+			beforeTurn: () => {
+				this.clients.closeSlow();
+				this.#intake?.take();
+				this.#publisher.retry();
+			},
+			afterFlush: () => fanOut.count(),
+			holds: () => this.#publisher.holds,
+			get batch() {
+				return live.config.batch;
+			},
+			get turnBytesMax() {
+				return live.bufferedBytesLeast * turnShareOfBuffer;
+			},
+		});
+		this.#heartbeat = new ShardHeartbeat({
+			counters: row,
+			bus,
+			onOverslept: () => this.engine.wake(),
+			sample: options.sample,
+			onSecond: () => this.#everySecond(),
+		});
+	}
+
+	#everySecond(): void {
+		this.#leaving.expire();
+		this.#admission.tick();
+	}
+
+	/** Where it listens; 0 = nowhere. */
+	get port(): number {
+		return this.#port;
+	}
+
+	/** What only this shard knows of what the console shows. */
+	consolePart(channels: readonly string[]): ConsolePart {
+		return {
+			slot: this.#options.row.slot,
+			subscribers: channels.map((channel) => this.#channelSets.reach(channel)),
+			kafka: this.#options.ingest?.glance() ?? null,
+		};
+	}
+
+	/** Adds a handler for all messages from now on. */
+	use(middleware: Middleware): void {
+		this.#middleware.use(middleware);
+	}
+
+	/** A message of the program that runs this shard, through the handlers like any other. */
+	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array, settled?: Settled): PublishOutcome {
+		return this.#incoming.publish(kind, channels, payload, "", "host", settled);
+	}
+
+	/** Takes over those settings that may change while it serves; all others are left as they were. */
+	reload(config: Config): void {
+		const { connectionsMax } = this.#options.row;
+		this.#live.change(config);
+		this.#clientRate.perSecond = config.messageRate;
+		this.#clientRate.clientsMax = connectionsMax;
+		this.#publisherRate.perSecond = config.messageRate;
+		this.#channelSets.channelSetsMax = connectionsMax;
+		this.#sockets.limit(config);
+		this.#admission.change(config, this.clients.snapshot());
+	}
+
+	async start(): Promise<void> {
+		const { address, bus, row, ingest } = this.#options;
+		row.state = ShardState.starting;
+		this.#openAtStart = openFiles() ?? 0;
+		// A thread and its connections take a while, which the rest need not wait for.
+		const ingesting = ingest?.start(this.engine);
+		row.set("ringBytes", bus.capacityBytes);
+		this.#limitByFiles();
+		if (address !== null) this.#port = await this.#sockets.listen(address);
+		bus.onWake(() => {
+			row.add("doorbells", 1);
+			this.engine.wake();
+		});
+		this.#heartbeat.start();
+		this.engine.start();
+		await ingesting;
+		row.state = ShardState.serving;
+		ingest?.serving();
+	}
+
+	/** Before anybody can connect: a process that runs out of descriptors fails at whatever needs the next one. */
+	#limitByFiles(): void {
+		const { row, log, connectionsFit } = this.#options;
+		row.connectionsFit = Number.isFinite(connectionsFit) ? connectionsFit : 0;
+		const { connectionsGiven, connectionsMax } = row;
+		if (connectionsMax === connectionsGiven) return;
+		const fields = { connectionsMax, connectionsGiven };
+		log.warn(
+			fields,
+			`takes ${connectionsMax} clients instead of ${connectionsGiven}: it may not open more files (ulimit -n, LimitNOFILE=)`,
+		);
+	}
+
+	/**
+	 * Takes nothing new, works off what it has, tells the clients to go. Resolves with what was cut off: messages that found no room,
+	 * publishes whose body had not come, clients that did not read what they had to get.
+	 */
+	async drain(deadlineMs: number): Promise<number> {
+		const { row, log, ingest } = this.#options;
+		this.#draining = true;
+		row.state = ShardState.draining;
+		this.#sockets.stopListening();
+		this.#publish.drain();
+		const { bodies } = this.#sockets;
+		const drained = await drainShard(
+			{
+				engine: this.engine,
+				clients: this.clients,
+				leaving: this.#leaving,
+				unfinished: () => this.#held.count + bodies.count,
+				bodiesRead: () => bodies.whenNone(),
+				ingestDrained: async (workMs) => ingest?.drain(workMs),
+				consoleClosed: () => this.#console.close(),
+				clientsPerSecond: this.#live.config.drainRate,
+				openAtStart: this.#openAtStart,
+			},
+			deadlineMs,
+		);
+		log.debug(drained, "drained");
+		return drained.unfinished + drained.unread;
+	}
+
+	async stop(): Promise<void> {
+		this.#draining = true;
+		await this.#options.ingest?.stop();
+		this.engine.stop();
+		this.#intake?.close();
+		this.#sockets.close();
+		this.#options.bus.close();
+		// Last: whoever waits for this process to leave must see whether it still works on it.
+		this.#heartbeat.stop();
+	}
+
+	#handlers(): SocketHandlers {
+		const { row, log, events } = this.#options;
+		const admission = this.#admission;
+		const failures = new BoundedLines(failureLineEveryMs);
+		const full = (connectionsMax: number) => {
+			row.add("refused", 1);
+			return { refused: refusal("shard_full", `this shard has its ${connectionsMax} connections; try again`) };
+		};
+		return {
+			upgrade: (head, forwarded, remote) => {
+				const judged = judgeUpgrade(head, { allowedOrigins: this.#live.allowedOrigins, draining: this.#draining });
+				if ("refused" in judged) return judged;
+				const { connectionsMax } = row;
+				if (this.clients.count >= connectionsMax) return full(connectionsMax);
+				const proxied = this.#proxiedAddress(forwarded);
+				const addressSlot = admission.isOff
+					? noAddressSlot
+					: admission.admit(proxied === null ? addressKey(remote()) : addressKeyOf(proxied));
+				if (typeof addressSlot === "string") return { refused: refusal(addressSlot, connectionLimits[addressSlot].message) };
+				const channelSet = this.#channelSets.enter(judged.channels);
+				if (channelSet !== null) return { data: this.clients.dataFor(channelSet, proxied, addressSlot) };
+				admission.left(addressSlot);
+				return full(connectionsMax);
+			},
+			opened: (client) => {
+				this.clients.opened(client);
+				events?.opened(client);
+				if (log.level === "debug") log.debug({ address: addressOf(client) }, "client connected");
+			},
+			message: (client, message, isBinary) => this.#incoming.frame(client, message, isBinary),
+			dropped: (client) => this.clients.dropped(client),
+			drained: (client) => this.#leaving.drained(client),
+			closed: (client, code, tooBig) => {
+				this.clients.closed(client, code, tooBig);
+				this.#incoming.closed(client);
+				admission.left(client.addressSlot);
+				client.addressSlot = noAddressSlot;
+				events?.closed(client, tooBig ? CloseCode.messageTooBig : client.leaving || code);
+			},
+			connections: (count) => {
+				row.connections = count;
+			},
+			socketsMax: () => row.socketsMax,
+			overfull: () => full(row.connectionsMax).refused,
+			request: (method, path) => answerRequest(method, path, { ...this.#options, mayPublish: this.#live.mayPublish }),
+			requested: () => row.add("httpRequests", 1),
+			watch: (head) => {
+				if (this.#draining) return stopping();
+				if (!mayWatch(head, this.#live.config.consoleToken)) return refusal("forbidden", consoleForbidden);
+				const limit = admission.isOff ? null : admission.overRate(addressKeyOf(head.address));
+				return limit === null ? null : refusal(limit, connectionLimits[limit].message);
+			},
+			watching: (viewer) => this.#console.add(viewer),
+			watchRequest: (viewer, message) => this.#console.request(viewer, message),
+			unwatched: (viewer) => this.#console.remove(viewer),
+			proxiedAddress: (head) => this.#proxiedAddress(head),
+			failed: (callback, error) => {
+				row.add("callbackErrors", 1);
+				failures.offer((leftOut) =>
+					log.error({ error, callback, leftOut }, "a request or a connection failed in this shard; it was ended"),
+				);
+			},
+		};
+	}
+
+	#proxiedAddress(head: Parameters<typeof proxiedAddress>[0]): string | null {
+		return proxiedAddress(head, this.#options.isProxy);
+	}
+
+	async #consoleSnapshot(busiest: readonly BusyChannel[]): Promise<ConsoleSnapshot> {
+		const { board, consoleAnswer } = this.#options;
+		const { config } = this.#live;
+		const { events, parts } = await consoleAnswer(busiest.map(({ name }) => name));
+		return consoleSnapshot(board, {
+			version,
+			mayPublish: this.#live.mayPublish,
+			atMs: Date.now(),
+			monotonicMs: monotonicMs(),
+			channels: busiest,
+			kafkaMode: config.kafkaMode,
+			events,
+			parts,
+		});
+	}
+}
+
+/** A turn's bytes as a share of what may wait for one client. */
+const turnShareOfBuffer = 0.25;
+/**
+ * A pause as a multiple of the flush before it: with three, flushing takes a quarter of the loop's time at most. At 500 messages/s to
+ * 1,000 clients on two shards this costs 0.68 of what a bare server does per delivery, with the same p99; one costs 0.85
+ * (`npm run bench:fanout`).
+ */
+const pauseRatio = 3;
+/**
+ * Of `--flush-max`, what the pause may take. The rest is for the flush that follows, whose writes a message waits for as well. A flush that
+ * is preempted takes long and asks for a long pause: measured with the whole of it, p99 was 1.17 of the bare server's, with half of it 0.97.
+ */
+const pauseShare = 0.5;

@@ -1,0 +1,68 @@
+import { type Config, type ConfigInput, formatDuration, parseAddress, urlHost } from "@shardcast/config";
+import { whoPublishes } from "@shardcast/http";
+import { onHangUp } from "@shardcast/process";
+import { createLog, type Log, shapeOf } from "@shardcast/telemetry";
+import { createServer } from "../library/server.ts";
+
+const signals = ["SIGINT", "SIGTERM"] as const;
+
+/**
+ * One shard as a program of its own: no supervisor, no balancer, no shared memory; it stops on a signal, and reads its settings again on
+ * SIGHUP. @param given.input what they were read from.
+ */
+export async function runSingle({ config, input }: { readonly config: Config; readonly input: ConfigInput }): Promise<void> {
+	process.title = "shardcast single";
+	const log = createLog({ name: "shardcast", level: config.logLevel, format: config.logFormat });
+	const server = createServer(config, { log, statusLine: statusLine(config, log) });
+	await server.run();
+	process.stdout.write(banner(config, server.port));
+	const reloader = server.reloader(input);
+	const stopInOrder = async (reason: string): Promise<number> => {
+		const { connections } = server.control.stats();
+		const { drainDelayMs, shutdownTimeoutMs } = server.config;
+		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are taken for ${formatDuration(drainDelayMs)} more`;
+		const fields = { connections, drainDelayMs, timeoutMs: shutdownTimeoutMs };
+		log.info(fields, `shutting down: ${reason}; ${connections} connections${stillTaken}`);
+		const beganMs = performance.now();
+		const cutOff = await server.shutdown();
+		const took = `${((performance.now() - beganMs) / 1000).toFixed(1)} s`;
+		if (cutOff === 0) log.info({ cutOff }, `shutdown complete: nothing was cut off, ${took}`);
+		else log.warn({ cutOff }, `shutdown complete: ${cutOff} cut off, ${took}`);
+		return cutOff === 0 ? 0 : 1;
+	};
+	stopOnSignals(log, stopInOrder, () => {
+		reloader.reload();
+		// It has told what is wrong by itself.
+		server.control.reloadRoute().catch(() => undefined);
+	});
+}
+
+/** Where the status line goes: to people who read text, unless they asked for less; among JSON lines it is for debugging. */
+function statusLine({ logFormat }: Config, log: Log): (line: string) => void {
+	if (shapeOf(logFormat) === "json") return (line) => log.debug(line);
+	return (line) => {
+		if (log.level === "info" || log.level === "debug") process.stdout.write(`${line}\n`);
+	};
+}
+
+/** The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP stops as well if it says that the terminal is gone. */
+function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number>, reload: () => void): void {
+	let stopping = false;
+	const onSignal = (signal: NodeJS.Signals) => {
+		if (stopping) {
+			log.warn(`forced to stop: second signal (${signal})`);
+			process.exit(1);
+		}
+		stopping = true;
+		void stopInOrder(signal).then((status) => process.exit(status));
+	};
+	for (const signal of signals) process.on(signal, onSignal);
+	// One that is stopping needs no new settings.
+	onHangUp({ reload: () => !stopping && reload(), leave: () => onSignal("SIGHUP") });
+}
+
+function banner(config: Config, port: number): string {
+	const host = urlHost({ ...parseAddress(config.addr), port });
+	const urls = `ws://${host}, POST http://${host}/api/publish, http://${host}/health`;
+	return `shardcast single, pid ${process.pid}: ${urls}; ${whoPublishes(config)}\n`;
+}

@@ -1,0 +1,21 @@
+import { addressKeyOf, RateKind, type RateTable } from "@shardcast/limits";
+
+/**
+ * `--message-rate` for publishers over HTTP: so many per second and address (IPv6: /64), all shards together. While it is 0, no address
+ * is looked at.
+ */
+export class PublishRate {
+	readonly #table: RateTable;
+	/** Holds from the next take on. */
+	perSecond: number;
+
+	constructor(table: RateTable, perSecond: number) {
+		this.#table = table;
+		this.perSecond = perSecond;
+	}
+
+	/** @param nowMs `monotonicMs()`. @returns false when this address has had its messages for now. */
+	take(address: string, nowMs: number): boolean {
+		return this.perSecond === 0 || this.#table.take(RateKind.publishes, addressKeyOf(address), this.perSecond, nowMs);
+	}
+}

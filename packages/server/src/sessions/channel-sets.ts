@@ -1,0 +1,185 @@
+import { ChannelEntry, type ChannelList, channelEntryIs, channelHash, nextChannelEntry, type RecordHead } from "@shardcast/wire";
+
+/** A topic of uWebSockets.js and how many clients it reaches. */
+export interface Audience {
+	readonly topic: string;
+	size: number;
+}
+
+/** All clients with one and the same set of channels. */
+export interface ChannelSet extends Audience {
+	readonly channels: ChannelList;
+	/** Number of the selection that it was last part of: the cheapest way to take a channelSet only once. */
+	selected: number;
+}
+
+/** The channelSets in which one channel is heard. Channels whose hashes are equal form a list. */
+interface SetsOfChannel {
+	readonly name: Uint8Array;
+	readonly channelSets: Set<ChannelSet>;
+	next: SetsOfChannel | null;
+}
+
+/**
+ * Who hears what. Clients are grouped by their *set* of channels, because uWebSockets.js delivers once per topic: with a topic
+ * per channel, a client of two channels would get a record for both of them twice. A client is in exactly one channelSet, so:
+ *
+ *   record without channels → `unfiltered` and `filtered`: all clients, each in one of the two
+ *   record with channels    → `unfiltered` and each channelSet that shares a channel with it: again each client in one of them
+ *
+ * Every client gets every record at most once by construction; no table of what has been sent.
+ *
+ * One owner, the shard's loop. Bound: `roomsMax` distinct sets, and a channelSet goes with its last client; when it is reached
+ * `enter` answers null and the connection is refused.
+ */
+export class ChannelSets {
+	/** Clients without channels: they hear everything. */
+	readonly unfiltered: ChannelSet;
+	/** All clients that have channels, as one audience for records to everybody. */
+	readonly filtered: Audience = { topic: "filtered", size: 0 };
+	/** The result of `select`, valid until the next call. */
+	readonly audiences: Audience[] = [];
+	#channelSetsMax: number;
+	readonly #bySet = new Map<string, ChannelSet>();
+	readonly #byChannel = new Map<number, SetsOfChannel>();
+	#setsMade = 0;
+	#selection = 0;
+
+	constructor(everybody: ChannelList, channelSetsMax: number) {
+		this.#channelSetsMax = channelSetsMax;
+		this.unfiltered = { topic: "unfiltered", size: 0, channels: everybody, selected: 0 };
+	}
+
+	/** Holds for sets that come from now on. */
+	set channelSetsMax(value: number) {
+		this.#channelSetsMax = value;
+	}
+
+	/** Distinct sets of channels at present. */
+	get count(): number {
+		return this.#bySet.size;
+	}
+
+	/** Channels at present, counted by their hashes. */
+	get channelCount(): number {
+		return this.#byChannel.size;
+	}
+
+	/** Counts one client in; null when there are `roomsMax` sets already and this would be another. */
+	enter(channels: ChannelList): ChannelSet | null {
+		if (channels.count === 0) {
+			this.unfiltered.size++;
+			return this.unfiltered;
+		}
+		const key = keyOf(channels);
+		let channelSet = this.#bySet.get(key);
+		if (channelSet === undefined) {
+			if (this.#bySet.size >= this.#channelSetsMax) return null;
+			channelSet = { topic: `set ${++this.#setsMade}`, size: 0, channels, selected: 0 };
+			this.#bySet.set(key, channelSet);
+			this.#index(channelSet);
+		}
+		channelSet.size++;
+		this.filtered.size++;
+		return channelSet;
+	}
+
+	/** Counts one client out. */
+	leave(channelSet: ChannelSet): void {
+		channelSet.size--;
+		if (channelSet === this.unfiltered) return;
+		this.filtered.size--;
+		if (channelSet.size > 0) return;
+		this.#bySet.delete(keyOf(channelSet.channels));
+		this.#forget(channelSet);
+	}
+
+	/** The topics that a client of this channelSet subscribes to. */
+	topicsOf(channelSet: ChannelSet): readonly string[] {
+		return channelSet === this.unfiltered ? [channelSet.topic] : [channelSet.topic, this.filtered.topic];
+	}
+
+	/** Fills `audiences` with those that get the record, disjoint and none of them empty. No allocation. */
+	select(u8: Uint8Array, view: DataView, head: RecordHead): readonly Audience[] {
+		const audiences = this.audiences;
+		// Setting the length to 0 would give the array's memory away, and the next push ask for new: garbage for every record.
+		while (audiences.length > 0) audiences.pop();
+		if (this.unfiltered.size > 0) audiences.push(this.unfiltered);
+		if (this.filtered.size === 0) return audiences;
+		if (head.channelCount === 0) {
+			audiences.push(this.filtered);
+			return audiences;
+		}
+		const selection = ++this.#selection;
+		let at = head.channelsStart;
+		for (let channel = 0; channel < head.channelCount; channel++) {
+			const hash = view.getUint32(at + ChannelEntry.hashOffset, true);
+			for (let entry = this.#byChannel.get(hash) ?? null; entry !== null; entry = entry.next) {
+				if (!channelEntryIs(u8, at, entry.name)) continue;
+				for (const channelSet of entry.channelSets) {
+					if (channelSet.selected === selection) continue;
+					channelSet.selected = selection;
+					audiences.push(channelSet);
+				}
+			}
+			at = nextChannelEntry(u8, at);
+		}
+		return audiences;
+	}
+
+	/** Clients that get a message of this channel; "" = one to everybody. For people, not for the hot path. */
+	reach(name: string): number {
+		if (name === "") return this.unfiltered.size + this.filtered.size;
+		const bytes = Buffer.from(name, "utf8");
+		const channelSets = find(this.#byChannel.get(channelHash(bytes)), bytes)?.channelSets ?? [];
+		let reached = this.unfiltered.size;
+		for (const channelSet of channelSets) reached += channelSet.size;
+		return reached;
+	}
+
+	#index(channelSet: ChannelSet): void {
+		for (const { hash, name } of entriesOf(channelSet.channels)) {
+			const first = this.#byChannel.get(hash);
+			const entry = find(first, name);
+			if (entry !== null) entry.channelSets.add(channelSet);
+			else this.#byChannel.set(hash, { name, channelSets: new Set([channelSet]), next: first ?? null });
+		}
+	}
+
+	#forget(channelSet: ChannelSet): void {
+		for (const { hash, name } of entriesOf(channelSet.channels)) {
+			const first = this.#byChannel.get(hash)!;
+			const entry = find(first, name)!;
+			entry.channelSets.delete(channelSet);
+			if (entry.channelSets.size > 0) continue;
+			if (entry !== first) {
+				let before = first;
+				while (before.next !== entry) before = before.next!;
+				before.next = entry.next;
+			} else if (entry.next !== null) this.#byChannel.set(hash, entry.next);
+			else this.#byChannel.delete(hash);
+		}
+	}
+}
+
+/** Equal for equal sets, whatever the order in which the client named them. JSON, because a name may hold any character. */
+function keyOf(channels: ChannelList): string {
+	return JSON.stringify([...channels.names].sort());
+}
+
+function entriesOf({ bytes, count }: ChannelList): { hash: number; name: Uint8Array }[] {
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const entries: { hash: number; name: Uint8Array }[] = [];
+	for (let index = 0, at = 0; index < count; index++) {
+		const next = nextChannelEntry(bytes, at);
+		entries.push({ hash: view.getUint32(at + ChannelEntry.hashOffset, true), name: bytes.subarray(at + ChannelEntry.nameOffset, next) });
+		at = next;
+	}
+	return entries;
+}
+
+function find(first: SetsOfChannel | undefined, name: Uint8Array): SetsOfChannel | null {
+	let entry = first ?? null;
+	while (entry !== null && Buffer.compare(entry.name, name) !== 0) entry = entry.next;
+	return entry;
+}

@@ -1,0 +1,78 @@
+import type { Counters } from "@shardcast/scoreboard";
+import { CloseCode, closeReasons } from "@shardcast/wire";
+import type { Client } from "./client.ts";
+
+export interface LeavingClientsOptions {
+	/** `--max-buffered`: above it uWebSockets.js sends nothing to a client any more, not even a close frame. */
+	readonly bufferedBytesMax: () => number;
+	/** How long a client may take to read so much that a close frame fits behind what it already has. */
+	readonly deadlineMs: number;
+	readonly nowMs: () => number;
+	/** Runs the callback and resets the connections that it closes; returns how many. */
+	readonly resetting: (close: () => void) => number;
+	readonly counters: Pick<Counters, "add">;
+}
+
+/** ChannelSet for the close frame itself. */
+const closeFrameBytes = 256;
+
+/**
+ * Clients that are being closed but have too much unread to be told why. What they have stays contiguous: they are out of all
+ * topics, so after the first message that they could not take comes nothing but the close frame, once there is room for it.
+ * A client that does not even read that far is cut when its time is up: its connection is reset, or the kernel would keep what is unsent,
+ * some MB, for a minute or more.
+ *
+ * One owner, the shard's loop. Bound: the number of clients; each stays `deadlineMs` at most.
+ */
+export class LeavingClients {
+	readonly #options: LeavingClientsOptions;
+	readonly #deadlines = new Map<Client, number>();
+
+	constructor(options: LeavingClientsOptions) {
+		this.#options = options;
+	}
+
+	get count(): number {
+		return this.#deadlines.size;
+	}
+
+	/** Closes a client that is out of all topics, now or as soon as it can be told the code. */
+	close(client: Client, code: CloseCode): void {
+		client.leaving = code;
+		if (!this.#tell(client)) this.#deadlines.set(client, this.#options.nowMs() + this.#options.deadlineMs);
+	}
+
+	/** The client has read something. */
+	drained(client: Client): void {
+		if (this.#deadlines.has(client)) this.#tell(client);
+	}
+
+	/** The connection is gone. */
+	closed(client: Client): void {
+		this.#deadlines.delete(client);
+	}
+
+	/** Cuts those whose time is up. About once a second. */
+	expire(): void {
+		const nowMs = this.#options.nowMs();
+		const expired: Client[] = [];
+		for (const [client, deadlineMs] of this.#deadlines) if (deadlineMs <= nowMs) expired.push(client);
+		this.cut(expired);
+	}
+
+	/** Resets the connections of clients that do not read. Many in one call: each looks at every descriptor of the process. */
+	cut(clients: readonly Client[]): void {
+		if (clients.length === 0) return;
+		const reset = this.#options.resetting(() => {
+			for (const client of clients) client.close();
+		});
+		this.#options.counters.add("clientsReset", reset);
+	}
+
+	#tell(client: Client): boolean {
+		if (client.getBufferedAmount() + closeFrameBytes > this.#options.bufferedBytesMax()) return false;
+		const code = client.leaving || CloseCode.goingAway;
+		client.end(code, closeReasons[code]);
+		return true;
+	}
+}

@@ -1,0 +1,210 @@
+import { CloseCode, closeReasons } from "@shardcast/wire";
+import { refusal } from "../http/http-reply.ts";
+import { sendReply } from "./sockets-http.ts";
+import {
+	App,
+	type HttpRequest,
+	type HttpResponse,
+	type us_listen_socket,
+	type us_socket_context_t,
+	type WebSocketBehavior,
+} from "./sockets-native.ts";
+
+/** An answer under way. Its events are had from `GuardedApp` only. */
+export type Response = Omit<HttpResponse, "onAborted" | "onData" | "onWritable">;
+
+/** Where an exception was caught, by the library's own names; `later` is an answer that comes when its request's callback is over. */
+export type GuardedCallback =
+	| ("listen" | "filter" | "request" | "onData" | "onAborted" | "later")
+	| ("upgrade" | "open" | "message" | "dropped" | "drain" | "close");
+
+/** What a WebSocket's callbacks do with it when one of them has failed. */
+interface Closable {
+	end(code: number, reason: string): void;
+	close(): void;
+}
+
+/** The callbacks that shardcast uses, with `Socket` for the library's WebSocket and its data. */
+export interface SocketCallbacks<Socket> {
+	upgrade(response: Response, request: HttpRequest, context: us_socket_context_t): void;
+	open(socket: Socket): void;
+	message(socket: Socket, message: ArrayBuffer, isBinary: boolean): void;
+	close(socket: Socket, code: number, reason: ArrayBuffer): void;
+	/** A message was not written. Nothing of the socket may be changed in here. */
+	dropped?(socket: Socket): void;
+	drain?(socket: Socket): void;
+}
+export type SocketSettings = Omit<WebSocketBehavior<unknown>, keyof SocketCallbacks<unknown>>;
+
+export interface RequestCallbacks {
+	/** A part of the body; its memory is the library's again when this returns. */
+	data(chunk: ArrayBuffer, isLast: boolean): void;
+	/** The client is gone: the response may not be used any more. */
+	aborted(): void;
+}
+
+const internalError = refusal("internal", "the server failed on this request; its log says why");
+
+/**
+ * uWebSockets.js with one guard around everything that it calls; no other file gives it a callback. An exception that left a callback
+ * would end the process, and with it every client of the shard, whichever request raised it. Here it costs only what it is about: a
+ * request is answered 500, a WebSocket is closed with 1011, a connection that is neither yet is cut.
+ *
+ * What fails outside of callbacks, in a flush or a timer say, still ends the process: no request raised it, and a restart repairs it.
+ * Cost: one more call and a try block per callback, no allocation.
+ */
+export class GuardedApp {
+	readonly #app = App();
+	readonly #onError: (callback: GuardedCallback, error: unknown) => void;
+
+	/** @param onError is told of each exception, and must not throw. */
+	constructor(onError: (callback: GuardedCallback, error: unknown) => void) {
+		this.#onError = onError;
+	}
+
+	/** Hears of each connection that opens (1) or ends (-1). */
+	filter(handler: (response: Response, change: number) => void): void {
+		const guarded = (response: HttpResponse, change: number): void => {
+			try {
+				handler(response, change);
+			} catch (error) {
+				this.#onError("filter", error);
+				if (change > 0) response.close();
+			}
+		};
+		this.#app.filter(guarded);
+	}
+
+	any(path: string, handler: (response: Response, request: HttpRequest) => void): void {
+		this.#app.any(path, (response, request) => {
+			try {
+				handler(response, request);
+			} catch (error) {
+				this.#giveUp("request", response, error);
+			}
+		});
+	}
+
+	/** Of several for one path the last counts. */
+	ws<Socket>(path: string, settings: SocketSettings, callbacks: SocketCallbacks<Socket>): void {
+		const { dropped, drain } = callbacks;
+		this.#app.ws(path, {
+			...settings,
+			upgrade: (response, request, context) => {
+				try {
+					callbacks.upgrade(response, request, context);
+				} catch (error) {
+					this.#giveUp("upgrade", response, error);
+				}
+			},
+			open: this.#guarded("open", callbacks.open, end),
+			message: this.#guarded("message", callbacks.message, end),
+			close: this.#guarded("close", callbacks.close, nothing),
+			...(dropped && { dropped: this.#guarded("dropped", dropped, cutSoon) }),
+			...(drain && { drain: this.#guarded("drain", drain, end) }),
+		} as WebSocketBehavior<unknown>);
+	}
+
+	/** Sets both callbacks of a request, once: the library would free the one that is running. */
+	receive(response: Response, callbacks: RequestCallbacks): void {
+		const whole = response as HttpResponse;
+		whole.onAborted(() => {
+			try {
+				callbacks.aborted();
+			} catch (error) {
+				this.#onError("onAborted", error);
+			}
+		});
+		whole.onData((chunk, isLast) => {
+			try {
+				callbacks.data(chunk, isLast);
+			} catch (error) {
+				this.#giveUp("onData", response, error);
+			}
+		});
+	}
+
+	/** Hands on what was promised, unless the client has gone by then. */
+	async later<T>(response: Response, promised: Promise<T>, isGone: () => boolean, then: (value: T) => void): Promise<void> {
+		try {
+			const value = await promised;
+			if (!isGone()) then(value);
+		} catch (error) {
+			if (isGone()) this.#onError("later", error);
+			else this.#giveUp("later", response, error);
+		}
+	}
+
+	/** Whether it listens now is told to `onListen` before this returns. An empty host would be taken for the port. */
+	listen(host: string | undefined, port: number, options: number, onListen: (socket: us_listen_socket | false) => void): void {
+		const guarded = (socket: us_listen_socket | false): void => {
+			try {
+				onListen(socket);
+			} catch (error) {
+				this.#onError("listen", error);
+			}
+		};
+		if (host === undefined) this.#app.listen(port, options, guarded);
+		else this.#app.listen(host, port, options, guarded);
+	}
+
+	/** Serves a connection that was accepted elsewhere; the descriptor is the library's from now on. */
+	adopt(descriptor: number): void {
+		this.#app.adoptSocket(descriptor);
+	}
+
+	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
+		return this.#app.publish(topic, message, isBinary);
+	}
+
+	/** Cuts whatever is still open. */
+	close(): void {
+		this.#app.close();
+	}
+
+	/** One closure for all sockets of a path. The callbacks have at most two arguments beside the socket. */
+	#guarded<Socket, First, Second>(
+		name: GuardedCallback,
+		callback: (socket: Socket, first: First, second: Second) => void,
+		giveUp: (socket: Closable) => void,
+	): (socket: Socket, first: First, second: Second) => void {
+		return (socket, first, second) => {
+			try {
+				callback(socket, first, second);
+			} catch (error) {
+				this.#onError(name, error);
+				giveUp(socket as Closable);
+			}
+		};
+	}
+
+	#giveUp(callback: GuardedCallback, response: Response, error: unknown): void {
+		this.#onError(callback, error);
+		try {
+			sendReply(response, internalError);
+		} catch {
+			// It has its answer already, or was upgraded.
+		}
+	}
+}
+
+function end(socket: Closable): void {
+	try {
+		socket.end(CloseCode.internalError, closeReasons[CloseCode.internalError]);
+	} catch {
+		// It was closed before the callback failed.
+	}
+}
+
+/** Not at once, since the library is in the middle of its topics; and without a close frame, for which there is no room. */
+function cutSoon(socket: Closable): void {
+	setImmediate(() => {
+		try {
+			socket.close();
+		} catch {
+			// It was closed meanwhile.
+		}
+	});
+}
+
+function nothing(): void {}

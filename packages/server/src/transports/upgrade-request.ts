@@ -1,0 +1,75 @@
+import { type AllowedOrigins, originAllowed } from "@shardcast/http";
+import { type ChannelList, channelList, everybody } from "@shardcast/wire";
+import { type HttpReply, originRefused, refusal, stopping } from "../http/http-reply.ts";
+
+/** What makes a request one for a WebSocket. Header values are as sent, "" when absent. */
+export interface Handshake {
+	/** Lists, the values of all lines with commas between them. */
+	readonly upgrade: string;
+	readonly connection: string;
+	readonly version: string;
+	readonly hasBody: boolean;
+}
+
+/** What a WebSocket upgrade is judged by. */
+export interface UpgradeHead extends Handshake {
+	readonly query: string;
+	readonly origin: string;
+	readonly host: string;
+}
+
+export interface UpgradeRules {
+	readonly allowedOrigins: AllowedOrigins;
+	readonly draining: boolean;
+}
+
+/** The channels that the client asks for, or why it may not connect. Whether there is room for it is not looked at here. */
+export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): { readonly channels: ChannelList } | { readonly refused: HttpReply } {
+	if (rules.draining) return { refused: stopping() };
+	if (!originAllowed(head.origin, head.host, rules.allowedOrigins)) return { refused: originRefused(head) };
+	const refused = judgeHandshake(head);
+	if (refused !== null) return { refused };
+	try {
+		return { channels: channelsOf(head.query) };
+	} catch (error) {
+		if (!(error instanceof RangeError)) throw error;
+		return { refused: refusal("bad_request", `channels: ${error.message}`) };
+	}
+}
+
+/**
+ * Why a request with a Sec-WebSocket-Key asks for no WebSocket; the library itself looks at nothing else. The balancer's head parser judges
+ * by the same: what is no WebSocket to the one must be none to the other.
+ */
+export function judgeHandshake(head: Handshake): HttpReply | null {
+	if (!hasWord(head.upgrade, "websocket") || !hasWord(head.connection, "upgrade") || head.version !== "13") return upgradeRequired();
+	return head.hasBody ? refusal("bad_request", "an upgrade has no body") : null;
+}
+
+/** Whether a comma-separated list holds the word, in any case. @param word in lower case. */
+export function hasWord(list: string, word: string): boolean {
+	const lower = list.toLowerCase();
+	return lower === word || lower.split(",").some((item) => trimBlanks(item) === word);
+}
+
+/** Without the spaces and tabs around it, which is all that HTTP calls white space. */
+function trimBlanks(text: string): string {
+	return text.replace(/^[ \t]+|[ \t]+$/g, "");
+}
+
+/** To whoever asks for a WebSocket's path by plain HTTP. */
+export function upgradeRequired(): HttpReply {
+	return refusal("upgrade_required", "this is a WebSocket endpoint: connect with ws://", {
+		headers: { Upgrade: "websocket", "Sec-WebSocket-Version": "13" },
+	});
+}
+
+/**
+ * `?channels=a,b`; none without that parameter.
+ * @throws RangeError when a name is empty or too long, or there are too many.
+ */
+export function channelsOf(query: string): ChannelList {
+	if (query === "") return everybody;
+	const values = new URLSearchParams(query).getAll("channels");
+	return channelList(values.flatMap((value) => value.split(",")));
+}

@@ -1,0 +1,203 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+import { duplicate } from "@shardcast/native";
+import { type HttpAnswer, httpRequest, RawClient, waitFor } from "@shardcast/testkit";
+import { afterEach, expect, it } from "vitest";
+import type { ConsoleViewer } from "../src/console/console-feed.ts";
+import { type HttpReply, json } from "../src/http/http-reply.ts";
+import type { PublishApi } from "../src/http/publish-api.ts";
+import type { Client, ClientData } from "../src/sessions/client.ts";
+import { type SocketHandlers, Sockets } from "../src/transports/sockets.ts";
+import { GuardedApp } from "../src/transports/sockets-app.ts";
+import { us_socket_local_port } from "../src/transports/sockets-native.ts";
+
+const fine = json(200, {}, { close: true });
+const noClient: ClientData = { channelSet: null, sender: 0, place: -1, leaving: 0, addressSlot: -1, proxiedAddress: null };
+const maxBufferedBytes = 100_000;
+
+/** Everything that the library's callbacks call. A test puts in something that throws. */
+class Parts implements SocketHandlers {
+	readonly failures: string[] = [];
+	upgrade: SocketHandlers["upgrade"] = () => ({ data: { ...noClient } });
+	opened = (client: Client): void => void client.subscribe("all");
+	message = (client: Client): void => void client.publish("all", Buffer.from("heard"), false);
+	dropped = (_client: Client): void => {};
+	drained = (_client: Client): void => {};
+	closed = (_client: Client): void => {};
+	connections = (_count: number): void => {};
+	socketsMax = (): number => Number.POSITIVE_INFINITY;
+	overfull = (): HttpReply => fine;
+	request = (_method: string, _path: string): HttpReply | Promise<HttpReply> => fine;
+	requested = (): void => {};
+	watch = (): HttpReply | null => null;
+	watching = (_viewer: ConsoleViewer): boolean => true;
+	watchRequest = (_viewer: ConsoleViewer, _message: ArrayBuffer): void => {};
+	unwatched = (_viewer: ConsoleViewer): void => {};
+	proxiedAddress = (): string | null => null;
+	failed: SocketHandlers["failed"] = (callback, error) => void this.failures.push(`${callback}: ${(error as Error).message}`);
+	// Of the publish API.
+	readonly bodyBytesMax = 1000;
+	judge = (): HttpReply | null => null;
+	publish = (): HttpReply | Promise<HttpReply> => fine;
+	bodyTooLarge = (): HttpReply => fine;
+	busy = (): HttpReply => fine;
+}
+
+class Rig {
+	readonly parts = new Parts();
+	readonly sockets: Sockets;
+	readonly #opened = new Set<Client>();
+	port = 0;
+
+	private constructor() {
+		const { parts } = this;
+		const opened = parts.opened;
+		parts.opened = (client) => {
+			this.#opened.add(client);
+			opened(client);
+		};
+		// Looked up at each call, since a test changes them.
+		const live = new Proxy(parts, {
+			get: (target, name: keyof Parts) => {
+				const part = target[name];
+				return typeof part === "function" ? (...args: never[]) => (target[name] as (...args: never[]) => unknown)(...args) : part;
+			},
+		});
+		const publish = live as unknown as PublishApi;
+		this.sockets = new Sockets({ payloadBytesMax: 100_000, limits: { maxBufferedBytes, idleTimeoutMs: 0 }, publish, handlers: live });
+	}
+
+	static async start(): Promise<Rig> {
+		const rig = new Rig();
+		rig.port = await rig.sockets.listen({ host: "127.0.0.1", port: 0 });
+		return rig;
+	}
+
+	get(path = "/health"): Promise<HttpAnswer> {
+		return httpRequest(`http://127.0.0.1:${this.port}${path}`);
+	}
+
+	post(body = '{"data":1}'): Promise<HttpAnswer> {
+		return httpRequest(`http://127.0.0.1:${this.port}/api/publish`, { method: "POST", body });
+	}
+
+	client(path = "/"): Promise<RawClient> {
+		return RawClient.open(`ws://127.0.0.1:${this.port}${path}`);
+	}
+
+	/** A connection that is handed over, as the balancer does it; a reset is as good as an end. */
+	async adopted(): Promise<Socket> {
+		const listener = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+		await once(listener, "listening");
+		const outer = connect((listener.address() as { port: number }).port, "127.0.0.1").on("error", () => {});
+		const [inner] = (await once(listener, "connection")) as [Socket & { _handle: { fd: number } }];
+		this.sockets.adopt(duplicate(inner._handle.fd));
+		inner.destroy();
+		listener.close();
+		return outer;
+	}
+
+	/** A client that reads only once so much was sent to it that some of it waits in this process, or was dropped. */
+	async slowClient(until: () => boolean): Promise<RawClient> {
+		const client = await this.client();
+		client.socket.tcp.pause();
+		await waitFor(
+			() => {
+				for (let message = 0; message < 20 && !until(); message++) this.sockets.publish("all", Buffer.alloc(20_000), true);
+				return until();
+			},
+			{ deadlineMs: 10_000, everyMs: 1, what: "a slow client" },
+		);
+		client.socket.tcp.resume();
+		return client;
+	}
+
+	readonly buffered = (): boolean => [...this.#opened].some((client) => client.getBufferedAmount() > maxBufferedBytes / 2);
+	readonly dropped = (): boolean => this.parts.failures.length > 0;
+}
+
+/** The client's end, after it has sent something. */
+async function endAfter(opening: Promise<RawClient>, message: string): Promise<{ readonly code: number; readonly reason: string }> {
+	const client = await opening;
+	client.send(message);
+	return client.closed;
+}
+
+const throws = (): never => {
+	throw new Error("as the test wants it");
+};
+const rejects = async (): Promise<never> => throws();
+const internal = { code: 1011, reason: "internal error" };
+
+/** The library's callback, our handler that throws in it, and what a client does to meet it and sees of it. */
+type Case = [callback: string, handler: keyof Parts, act: (rig: Rig) => Promise<unknown>, throwing?: () => unknown];
+const cases: Case[] = [
+	["filter", "connections", async (rig) => once((await rig.adopted()).resume(), "close")],
+	["filter", "connections", (rig) => expect(rig.get()).rejects.toThrow(/ECONNRESET|hang up/)],
+	["request", "request", async (rig) => expect((await rig.get()).status).toBe(500)],
+	["request", "requested", async (rig) => expect((await rig.get()).status).toBe(500)],
+	["later", "request", async (rig) => expect((await rig.get()).status).toBe(500), rejects],
+	["request", "judge", async (rig) => expect((await rig.post()).status).toBe(500)],
+	["onData", "publish", async (rig) => expect((await rig.post()).status).toBe(500)],
+	["later", "publish", async (rig) => expect((await rig.post()).status).toBe(500), rejects],
+	["onData", "bodyTooLarge", async (rig) => expect((await rig.post("x".repeat(2000))).status).toBe(500)],
+	["upgrade", "upgrade", (rig) => expect(rig.client()).rejects.toThrow(/500.*"code":"internal"/)],
+	["upgrade", "watch", (rig) => expect(rig.client("/console/feed")).rejects.toThrow(/500/)],
+	["open", "opened", async (rig) => expect(await (await rig.client()).closed).toEqual(internal)],
+	["open", "watching", async (rig) => expect(await (await rig.client("/console/feed")).closed).toEqual(internal)],
+	["message", "message", async (rig) => expect(await endAfter(rig.client(), "x")).toEqual(internal)],
+	["message", "watchRequest", async (rig) => expect(await endAfter(rig.client("/console/feed"), "x")).toEqual(internal)],
+	["close", "closed", async (rig) => (await rig.client()).close()],
+	["close", "unwatched", async (rig) => (await rig.client("/console/feed")).close()],
+	["dropped", "dropped", async (rig) => expect((await (await rig.slowClient(rig.dropped)).closed).code).toBe(1006)],
+	["drain", "drained", async (rig) => expect(await (await rig.slowClient(rig.buffered)).closed).toEqual(internal)],
+];
+
+let rig: Rig;
+afterEach(() => rig.sockets.close());
+
+it.each(cases)(
+	"an exception in %s (%s) costs one request or one connection, and nobody else",
+	async (callback, handler, act, throwing = throws) => {
+		rig = await Rig.start();
+		const witness = await rig.client();
+		const { parts } = rig;
+		const working = parts[handler];
+		Object.assign(parts, { [handler]: throwing });
+		await act(rig);
+		await waitFor(() => parts.failures.length > 0, { deadlineMs: 5000, what: "the exception to be told" });
+		Object.assign(parts, { [handler]: working });
+		expect(new Set(parts.failures)).toEqual(new Set([`${callback}: as the test wants it`]));
+		// The shard goes on as if nothing had been.
+		expect((await rig.get()).status).toBe(200);
+		expect((await rig.post()).status).toBe(200);
+		(await rig.client()).send("x");
+		await waitFor(() => witness.texts().includes("heard"), { deadlineMs: 5000, what: "a message to the client that did nothing" });
+	},
+);
+
+it("holds for a client that goes away, and for the start", async () => {
+	rig = await Rig.start();
+	const failures: string[] = [];
+	const app = new GuardedApp((callback) => failures.push(callback));
+	let port = 0;
+	let arrived = () => {};
+	const request = new Promise<void>((resolve) => {
+		arrived = resolve;
+	});
+	app.any("/*", (response) => {
+		app.receive(response, { data: () => {}, aborted: throws });
+		arrived();
+	});
+	app.listen("127.0.0.1", 0, 0, (socket) => {
+		port = us_socket_local_port(socket as never);
+		throws();
+	});
+	const socket = connect(port, "127.0.0.1");
+	socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	await request;
+	socket.resetAndDestroy();
+	await waitFor(() => failures.length === 2, { deadlineMs: 5000, what: "both exceptions" });
+	expect(failures).toEqual(["listen", "onAborted"]);
+	app.close();
+});

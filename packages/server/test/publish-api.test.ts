@@ -1,0 +1,181 @@
+import { allowedOrigins, shuttingDown } from "@shardcast/http";
+import { RateTable } from "@shardcast/limits";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { type ChannelList, RecordKind } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
+import type { PublishOutcome } from "../src/delivery/incoming.ts";
+import { PublishApi, type PublishApiParts, type PublishHead } from "../src/http/publish-api.ts";
+import { PublishRate } from "../src/limits/publish-rate.ts";
+
+const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+function setup(changes: Partial<PublishApiParts> = {}, outcome: PublishOutcome = "taken") {
+	const published: { kind: RecordKind; channels: ChannelList; text: string; address: string }[] = [];
+	const row = Scoreboard.inMemory(1).row(0);
+	const clock = { ms: 0 };
+	const api = new PublishApi({
+		incoming: {
+			publish: (kind, channels, payload, address) => {
+				if (outcome === "taken") published.push({ kind, channels, text: Buffer.from(payload).toString(), address });
+				return outcome;
+			},
+		},
+		rate: new PublishRate(RateTable.inMemory(), 0),
+		counters: row,
+		payloadBytesMax: 100,
+		allowedOrigins: allowedOrigins([]),
+		isKey: null,
+		nowMs: () => clock.ms,
+		...changes,
+	});
+	return { api, published, row, clock };
+}
+
+const head: PublishHead = {
+	method: "post",
+	query: "",
+	contentType: "application/json",
+	contentLength: "20",
+	authorization: "",
+	apiKey: "",
+	origin: "",
+	host: "trade.example",
+	address: "10.0.0.1",
+};
+const error = (body: string) => (JSON.parse(body) as { error: { code: string; message: string } }).error;
+
+describe("POST /api/publish", () => {
+	it("200: takes a message and keeps the connection", async () => {
+		const { api, published } = setup();
+		expect(api.judge(head)).toBeNull();
+		const reply = await api.publish(head, json({ channel: "a", data: "x" }));
+		expect(reply).toMatchObject({ status: 200, close: false });
+		expect(JSON.parse(reply.body)).toEqual({ result: {} });
+		expect(published).toMatchObject([{ kind: RecordKind.text, text: "x", address: "10.0.0.1" }]);
+	});
+
+	it("400: says what is wrong with the body", async () => {
+		const { api, published } = setup();
+		const reply = await api.publish(head, json({ nothing: 1 }));
+		expect(reply.status).toBe(400);
+		expect(error(reply.body)).toMatchObject({ code: "bad_request", message: expect.stringContaining('"nothing"') });
+		expect(published).toEqual([]);
+	});
+
+	it("401: wants the key when there is one, in any of three ways", () => {
+		const { api } = setup({ isKey: (given) => given === "secret-key" });
+		for (const wrong of [{}, { apiKey: "other" }, { authorization: "Bearer other" }, { authorization: "Bearer" }])
+			expect(api.judge({ ...head, ...wrong })?.status).toBe(401);
+		for (const right of [{ apiKey: "secret-key" }, { authorization: "Bearer secret-key" }, { authorization: "apikey secret-key" }])
+			expect(api.judge({ ...head, ...right })).toBeNull();
+	});
+
+	it("403: keeps out pages of other origins", () => {
+		const open = setup().api;
+		expect(open.judge(head), "a program sends no origin").toBeNull();
+		for (const origin of ["http://trade.example", "https://trade.example"]) expect(open.judge({ ...head, origin }), origin).toBeNull();
+		// As text/plain a browser sends it without asking first.
+		for (const origin of ["https://theirs.example", "null", "http://trade.example:8080"])
+			expect(open.judge({ ...head, origin, contentType: "text/plain" })?.status, origin).toBe(403);
+		const { api } = setup({ allowedOrigins: allowedOrigins(["https://ours.example"]) });
+		expect(api.judge({ ...head, origin: "https://theirs.example" })?.status).toBe(403);
+		expect(api.judge({ ...head, origin: "https://ours.example" })).toBeNull();
+	});
+
+	it("204: a browser that asks for an allowed page may send JSON and a key; every answer to the page says that it may be read", async () => {
+		const origin = "https://ours.example";
+		const { api } = setup({ allowedOrigins: allowedOrigins([origin]), isKey: (given) => given === "secret-key" });
+		expect(api.judge({ ...head, method: "options", origin })).toEqual({
+			status: 204,
+			body: "",
+			close: false,
+			headers: {
+				Allow: "POST, OPTIONS",
+				"Access-Control-Allow-Methods": "POST",
+				"Access-Control-Allow-Headers": "Content-Type, X-API-Key, Authorization",
+				"Access-Control-Max-Age": "600",
+				"Access-Control-Allow-Origin": origin,
+				"Access-Control-Expose-Headers": "Retry-After",
+				Vary: "Origin",
+			},
+		});
+		const page = { ...head, origin };
+		const answers = [
+			api.judge(page),
+			api.judge({ ...page, method: "get" }),
+			api.judge({ ...page, apiKey: "secret-key", contentLength: "1e9" }),
+			await api.publish(page, json({ data: 1 })),
+			await api.publish(page, json({})),
+			api.bodyTooLarge(page),
+			api.busy(page),
+		];
+		expect(answers.map((answer) => answer?.status)).toEqual([401, 405, 413, 200, 400, 413, 503]);
+		for (const answer of answers) expect(answer?.headers).toMatchObject({ "Access-Control-Allow-Origin": origin, Vary: "Origin" });
+		// Not to others, nor to programs.
+		const foreign = api.judge({ ...page, method: "options", origin: "https://theirs.example" });
+		for (const reply of [foreign, await api.publish(head, json({ data: 1 }))])
+			expect(Object.keys(reply!.headers)).not.toContain("Access-Control-Allow-Origin");
+		expect(api.judge({ ...head, method: "options" })).toMatchObject({ status: 204, headers: { Allow: "POST, OPTIONS" } });
+	});
+
+	it("405: takes nothing but POST", () => {
+		const { api } = setup();
+		expect(api.judge({ ...head, method: "get" })).toMatchObject({ status: 405, headers: { Allow: "POST, OPTIONS" } });
+	});
+
+	it("413: by the announced length before a byte is read, by the message's own length afterwards", async () => {
+		const { api, published } = setup();
+		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax + 1) })?.status).toBe(413);
+		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax) })).toBeNull();
+		expect((await api.publish(head, json({ data: "x".repeat(101) }))).status).toBe(413);
+		expect((await api.publish(head, json({ data: "x".repeat(100) }))).status).toBe(200);
+		// The longest way to write a message that is allowed still fits into a body that is allowed.
+		const escaped = Buffer.from(`{"channel":"c","data":"${"\\u0001".repeat(100)}"}`);
+		expect(escaped.length).toBeLessThanOrEqual(api.bodyBytesMax);
+		expect((await api.publish(head, escaped)).status).toBe(200);
+		expect(published).toHaveLength(2);
+	});
+
+	it("429: above the rate of one client, and when the bus is full; both say when to come back", async () => {
+		const { api, row, clock } = setup({ rate: new PublishRate(RateTable.inMemory(), 2) });
+		const statuses = [];
+		for (let time = 0; time < 3; time++) statuses.push((await api.publish(head, json({ data: 1 }))).status);
+		expect(statuses).toEqual([200, 200, 429]);
+		expect((await api.publish({ ...head, address: "10.0.0.2" }, json({ data: 1 }))).status).toBe(200);
+		expect(row.get("rateLimited")).toBe(1);
+		clock.ms = 500;
+		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
+		expect(await setup({}, "full").api.publish(head, json({ data: 1 }))).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });
+	});
+
+	it("429: above it on all shards together, and for a whole IPv6 /64", async () => {
+		const table = RateTable.inMemory();
+		const shards = [0, 1].map(() => setup({ rate: new PublishRate(table, 5) }));
+		const taken = async (address: (index: number) => string) => {
+			const statuses = await Promise.all(
+				Array.from(
+					{ length: 20 },
+					async (_, index) => (await shards[index % 2].api.publish({ ...head, address: address(index) }, json({ data: 1 }))).status,
+				),
+			);
+			return statuses.filter((status) => status === 200).length;
+		};
+		expect(await taken(() => "10.0.0.1")).toBe(5);
+		expect(await taken((index) => `2001:0db8:0000:0007:0000:0000:0000:${index.toString(16).padStart(4, "0")}`)).toBe(5);
+		expect(await taken((index) => `2001:db8:1:${index}::1`)).toBe(20);
+	});
+
+	it("503: when it drains; a body that was on its way is still taken", async () => {
+		const { api } = setup();
+		api.drain();
+		const reply = api.judge(head)!;
+		expect(reply).toMatchObject({ status: 503, close: true, headers: { "Retry-After": String(shuttingDown.retryAfterSeconds) } });
+		const { code, message } = shuttingDown;
+		expect(JSON.parse(reply.body), "as the balancer says it").toEqual({ error: { code, message } });
+		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
+	});
+
+	it("tells a handler's refusal from its failure", async () => {
+		expect((await setup({}, "stopped").api.publish(head, json({ data: 1 }))).status).toBe(403);
+		expect((await setup({}, "failed").api.publish(head, json({ data: 1 }))).status).toBe(500);
+	});
+});

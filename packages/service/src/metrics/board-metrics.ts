@@ -1,7 +1,0 @@
-import { clusterMetrics } from "./cluster-table.ts";
-import { ingestMetrics } from "./kafka-table.ts";
-import type { BoardMetric } from "./metric.ts";
-import { shardMetrics } from "./shard-table.ts";
-
-/** All that an answer takes from the scoreboard. */
-export const boardMetrics: readonly BoardMetric[] = [...shardMetrics, ...clusterMetrics, ...ingestMetrics];

@@ -1,0 +1,23 @@
+export { BoundedLines } from "./bounded-lines.ts";
+export { createLog, type Log, shapeOf, silentLog } from "./log.ts";
+export { checkValues } from "./metrics/check-values.ts";
+export { metricsContentType, renderMetrics } from "./metrics/exposition.ts";
+export type { BoardMetric, BoardReading, MetricDescriptor, MetricValues, ReadMetric, Sample } from "./metrics/metric.ts";
+export { defaultMetrics, ProcessMetrics } from "./metrics/process-metrics.ts";
+export { readValues } from "./metrics/read-values.ts";
+export {
+	counter,
+	gauge,
+	histogram,
+	ofBalancer,
+	ofBalancerBy,
+	ofBalancerHistogram,
+	oneOf,
+	perShard,
+	perShardBy,
+	perShardHistogram,
+	type Sampler,
+	seconds,
+	single,
+	singleBy,
+} from "./metrics/sampling.ts";

@@ -1,0 +1,80 @@
+import { openFiles } from "@shardcast/process";
+import type { Registry } from "prom-client";
+import type { MetricDescriptor, MetricValues, ReadMetric } from "./metric.ts";
+import { loadPromClient } from "./prom-client.ts";
+import { readValues } from "./read-values.ts";
+
+/**
+ * Default metrics of prom-client that are left out: those that walk every handle, request or open file of the process, which
+ * takes long with 10,000 sockets, and the percentiles of a loop delay that the scoreboard has already.
+ */
+const leftOut = [
+	/^nodejs_active_(handles|requests|resources)/,
+	/^nodejs_eventloop_lag_(min|max|mean|stddev|p\d+)_seconds$/,
+	/^process_open_fds$/,
+];
+/** prom-client's own delay histogram cannot be switched off; so rarely it costs nothing. */
+const delayResolutionMs = 1000;
+
+/**
+ * The metrics of one process: Node's defaults, and what its parts keep in memory of their own. One per process, used on its
+ * main thread; they begin at zero with it. prom-client is loaded, and the defaults are set up, at the first scrape: where
+ * nobody scrapes nobody pays.
+ */
+export class ProcessMetrics {
+	readonly #process: string;
+	readonly #label: Readonly<Record<string, string>>;
+	readonly #readings: (() => readonly MetricValues[])[] = [];
+	#defaults: Promise<Registry> | null = null;
+
+	/** @param process such as "shard-0": the label `process` of the defaults. @param shard the label of what its parts add. */
+	constructor(process: string, shard: number | null = null) {
+		this.#process = process;
+		this.#label = shard === null ? { process } : { shard: String(shard) };
+	}
+
+	/** Adds the metrics of a part; `read` is called at each scrape. */
+	addReading<Reading>(table: readonly ReadMetric<Reading>[], read: () => Reading): void {
+		this.#readings.push(() =>
+			readValues(table, read()).map((metric) => ({
+				...metric,
+				values: metric.values.map((value) => ({ ...value, labels: { ...value.labels, ...this.#label } })),
+			})),
+		);
+	}
+
+	/** Everything, now. What goes wrong with a metric costs the answer, so the caller decides what that costs. */
+	async values(): Promise<MetricValues[]> {
+		// What could not be loaded, for want of descriptors say, is tried again at the next scrape.
+		this.#defaults ??= defaultRegistry(this.#process).catch((error: unknown) => {
+			this.#defaults = null;
+			throw error;
+		});
+		const defaults = (await (await this.#defaults).getMetricsAsJSON()) as unknown as MetricValues[];
+		return [...defaults, ...this.#readings.flatMap((read) => read())];
+	}
+}
+
+/** Names, types and sentences of the default metrics, for the reference. */
+export async function defaultMetrics(): Promise<readonly Pick<MetricDescriptor, "name" | "type" | "help">[]> {
+	return (await defaultRegistry("")).getMetricsAsArray() as never;
+}
+
+async function defaultRegistry(process: string): Promise<Registry> {
+	const { collectDefaultMetrics, Gauge, Registry } = loadPromClient();
+	const registry = new Registry();
+	registry.setDefaultLabels({ process });
+	collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: delayResolutionMs });
+	for (const { name } of registry.getMetricsAsArray()) if (leftOut.some((pattern) => pattern.test(name))) registry.removeSingleMetric(name);
+	if (openFiles() !== null) {
+		new Gauge({
+			name: "process_open_fds",
+			help: "Number of open file descriptors.",
+			registers: [registry],
+			collect() {
+				this.set(openFiles() ?? 0);
+			},
+		});
+	}
+	return registry;
+}
