@@ -325,6 +325,9 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 		query(sumRate("shardcast_disconnects_total", 'code="3008"'), "closed with 3008"),
 		query(sumRate("shardcast_clients_reset_total"), "reset"),
 	]),
+	lines("Publishes cut short", "Bodies over HTTP that were evicted because they came slowly (408), or found no room (503).", "short", [
+		query(`sum by (reason) (${rate("shardcast_request_bodies_lost_total")})`, "{{reason}}"),
+	]),
 	lines("Errors caught", "Requests and connections that a shard failed on, each a defect: the shard's log has the stack.", "short", [
 		query(rate("shardcast_callback_errors_total"), "shard {{shard}}"),
 	]),

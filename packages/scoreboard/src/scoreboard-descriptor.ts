@@ -144,6 +144,8 @@ export const shardCounters = [
 	["httpRequests", "HTTP requests other than upgrades"],
 	["handlerErrors", "exceptions thrown by a handler or middleware; each cost one message"],
 	["callbackErrors", "exceptions caught in callbacks of uWebSockets.js; each cost one request or one connection"],
+	["bodiesEvicted", "publishes over HTTP answered 408 because their body came most slowly when another one needed its room"],
+	["bodiesRefused", "publishes over HTTP answered 503 because there was no room for their body"],
 	["closedReceiveOnly", "clients closed with 3507 because they sent a message though clients may only receive"],
 	["closedInternal", "clients closed with 1011 because an exception was caught in one of their callbacks"],
 	["rateLimited", "publishes refused with 429 because of a rate limit"],

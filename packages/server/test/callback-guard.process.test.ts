@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { duplicate } from "@shardcast/native";
+import { Scoreboard } from "@shardcast/scoreboard";
 import { type HttpAnswer, httpRequest, RawClient, waitFor } from "@shardcast/testkit";
 import { afterEach, expect, it } from "vitest";
 import type { ConsoleViewer } from "../src/console/console-feed.ts";
@@ -64,7 +65,13 @@ class Rig {
 			},
 		});
 		const publish = live as unknown as PublishApi;
-		this.sockets = new Sockets({ payloadBytesMax: 100_000, limits: { maxBufferedBytes, idleTimeoutMs: 0 }, publish, handlers: live });
+		this.sockets = new Sockets({
+			payloadBytesMax: 100_000,
+			limits: { maxBufferedBytes, idleTimeoutMs: 0 },
+			publish,
+			handlers: live,
+			counters: Scoreboard.inMemory(1).row(0),
+		});
 	}
 
 	static async start(): Promise<Rig> {

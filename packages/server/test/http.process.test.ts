@@ -22,9 +22,10 @@ const errorOf = (body: string) => (JSON.parse(body) as { error: { code: string; 
 function raw(
 	cluster: TestShards,
 	text: string,
+	localAddress?: string,
 ): { readonly socket: Socket; readonly received: () => string; readonly ended: Promise<void> } {
 	const { port, hostname } = new URL(cluster.shards[0].httpUrl);
-	const socket = connect(Number(port), hostname);
+	const socket = connect({ port: Number(port), host: hostname, ...(localAddress === undefined ? {} : { localAddress }) });
 	let received = "";
 	socket.setEncoding("latin1").on("data", (data: string) => {
 		received += data;
@@ -168,14 +169,34 @@ describe("POST /api/publish", () => {
 		expect(await client.waitForMessages(taken + 1)).toHaveLength(taken + 1);
 	});
 
-	it("503: more bodies at once than there is room for, and while it drains", async () => {
+	it("408: 560 bodies that stall keep no publisher out: the slowest make way, those of an address beyond its share first", async () => {
 		const cluster = await start();
+		const { row } = cluster.shards[0];
 		const half = "POST /api/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
-		const slow = Array.from({ length: 256 }, () => raw(cluster, half));
-		await waitFor(() => cluster.shards[0].row.get("httpRequests") === 256, { deadlineMs: 5000, what: "256 bodies under way" });
-		const busy = await post(cluster, '{"data":1}');
-		expect(busy.status).toBe(503);
-		expect(busy.headers["retry-after"]).toBe("1");
+		const addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6"];
+		const stalled = Array.from({ length: 560 }, (_, index) => raw(cluster, half, addresses[index % addresses.length]));
+		await waitFor(() => row.get("httpRequests") === 560, { deadlineMs: 10_000, what: "560 bodies under way" });
+		await waitFor(async () => (await post(cluster, '{"data":1}')).status === 200, { deadlineMs: 1000, what: "the first publisher" });
+		for (let count = 0; count < 20; count++) expect((await post(cluster, '{"data":1}')).status).toBe(200);
+		const lost = () => row.get("bodiesEvicted") + row.get("bodiesRefused");
+		// A publisher takes the room of one, and the next has it.
+		expect(lost()).toBeGreaterThanOrEqual(560 - 256);
+		expect(row.get("bodiesEvicted")).toBeGreaterThan(0);
+		await waitFor(() => stalled.some(({ received }) => /^HTTP\/1.1 408 [\s\S]*"code":"too_slow"/.test(received())), {
+			deadlineMs: 2000,
+			what: "an answer to one that was evicted",
+		});
+		for (const { socket } of stalled) socket.destroy();
+	});
+
+	it("408 or 503: to one body more than one address may have at once; 503 while it drains", async () => {
+		const cluster = await start();
+		const { row } = cluster.shards[0];
+		const half = "POST /api/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
+		const slow = Array.from({ length: 129 }, () => raw(cluster, half));
+		await waitFor(() => row.get("httpRequests") === 129, { deadlineMs: 5000, what: "129 bodies under way" });
+		// Which one depends on how old the others are by then.
+		expect(row.get("bodiesRefused") + row.get("bodiesEvicted")).toBe(1);
 		for (const { socket } of slow) socket.destroy();
 		await waitFor(async () => (await post(cluster, '{"data":1}')).status === 200, { deadlineMs: 5000, what: "room again" });
 

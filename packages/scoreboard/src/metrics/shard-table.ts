@@ -131,6 +131,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 		perShard(({ counters }) => counters.httpRequests),
 	),
 	counter(
+		"shardcast_request_bodies_lost_total",
+		"none",
+		"Publishes over HTTP whose body was not read to its end: slow was answered 408, since it came most slowly when another needed its room; no_room was answered 503.",
+		perShardBy("reason", ({ counters }) => ({ slow: counters.bodiesEvicted, no_room: counters.bodiesRefused })),
+	),
+	counter(
 		"shardcast_callback_errors_total",
 		"none",
 		"Exceptions while a shard handled a request or a connection, answered 500 or closed with 1011. Each is a defect: the log describes it.",

@@ -21,6 +21,7 @@ const refusals = {
 	origin_not_allowed: 403,
 	not_found: 404,
 	method_not_allowed: 405,
+	too_slow: 408,
 	too_large: 413,
 	upgrade_required: 426,
 	too_many_requests: 429,

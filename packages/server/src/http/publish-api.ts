@@ -94,6 +94,11 @@ export class PublishApi {
 		return readableBy(head.origin, refusal("unavailable", "too many publishes at once; try again"));
 	}
 
+	/** The body came more slowly than any other, and another one needed its room. */
+	tooSlow(head: PublishHead): HttpReply {
+		return readableBy(head.origin, refusal("too_slow", "the body came too slowly while others waited for its room; send it again"));
+	}
+
 	#publish(head: PublishHead, body: Uint8Array): HttpReply | Promise<HttpReply> {
 		const { rate, nowMs, counters, payloadBytesMax, incoming } = this.#parts;
 		if (!rate.take(head.address, nowMs())) {

@@ -152,6 +152,7 @@ export class Shard {
 			limits: config,
 			publish: this.#publish,
 			handlers: this.#handlers(),
+			counters: row,
 		});
 		this.#console = new ConsoleFeed({ nowMs: monotonicMs, snapshot: (busiest) => this.#consoleSnapshot(busiest) });
 		const fanOut = new FanOut({

@@ -1,12 +1,12 @@
+import type { AddressKey } from "@shardcast/limits";
+import type { Counters } from "@shardcast/scoreboard";
+import { BodySlots } from "../limits/body-slots.ts";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 
-export interface BodyReaderLimits {
+export interface BodyReaderOptions {
 	/** Longest single body. */
 	readonly bodyBytesMax: number;
-	/** Bodies that may be read at once. */
-	readonly bodiesMax: number;
-	/** Bytes of all bodies that may be held at once. */
-	readonly bytesMax: number;
+	readonly counters: Pick<Counters, "add">;
 }
 
 export interface BodyHandlers {
@@ -16,6 +16,8 @@ export interface BodyHandlers {
 	tooLong(): void;
 	/** There is no room for it now. */
 	busy(): void;
+	/** It came more slowly than any other, and another body needed its room. */
+	tooSlow(): void;
 }
 
 /**
@@ -24,58 +26,77 @@ export interface BodyHandlers {
  */
 const discardedBytesMax = 1024 * 1024;
 
+const bodiesMax = 256;
+/** Half: an address that stalls what it sends leaves as much to all others. */
+const bodiesPerAddressMax = 128;
+const bytesAllMin = 64 * 1024 * 1024;
+/** A body of 64 KiB has come by then at 2 Mbit/s. */
+const graceMs = 250;
+
 /**
- * Collects request bodies. One owner, the shard's loop. Bounds: `bodiesMax` at once and `bytesMax` in all; beyond either a
- * request is answered `busy`. A client that sends slowly is cut by uWebSockets.js (10 s without 16 KiB/s).
+ * Collects request bodies. One owner, the shard's loop. Bounds: `BodySlots`; when it is full the slowest body is answered `tooSlow`, or the
+ * new one `busy`. A client that sends slowly is cut by uWebSockets.js in any case (10 s without 16 KiB/s).
  */
 export class BodyReader {
 	readonly #app: Pick<GuardedApp, "receive">;
-	readonly #limits: BodyReaderLimits;
-	#count = 0;
-	#bytes = 0;
+	readonly #bodyBytesMax: number;
+	readonly #slots: BodySlots;
 	#whenNone: (() => void)[] = [];
 
-	constructor(app: Pick<GuardedApp, "receive">, limits: BodyReaderLimits) {
+	constructor(app: Pick<GuardedApp, "receive">, options: BodyReaderOptions) {
 		this.#app = app;
-		this.#limits = limits;
+		const { bodyBytesMax, counters } = options;
+		this.#bodyBytesMax = bodyBytesMax;
+		const bytesMax = Math.max(bytesAllMin, bodyBytesMax);
+		this.#slots = new BodySlots({
+			slotsMax: bodiesMax,
+			slotsPerAddressMax: bodiesPerAddressMax,
+			bytesMax,
+			graceMs,
+			nowMs: () => performance.now(),
+			counters,
+		});
 	}
 
 	/** Bodies of which a part is still to come. */
 	get count(): number {
-		return this.#count;
+		return this.#slots.count;
 	}
 
-	/** Exactly one of the handlers is called, or none when the client goes away. */
-	read(response: Response, handlers: BodyHandlers): void {
-		const { bodyBytesMax, bodiesMax, bytesMax } = this.#limits;
-		if (this.#count >= bodiesMax) {
+	/**
+	 * Exactly one of the handlers is called, or none when the client goes away.
+	 * @param address of the client.
+	 */
+	read(response: Response, address: AddressKey, handlers: BodyHandlers): void {
+		let chunks: Uint8Array[] = [];
+		let stop = (): void => {};
+		const slot = this.#slots.take(address, () => {
+			chunks = [];
+			stop();
+			handlers.tooSlow();
+		});
+		if (slot === null) {
 			this.discard(response, handlers.busy);
 			return;
 		}
-		this.#count++;
-		let chunks: Uint8Array[] = [];
-		let bytes = 0;
-		const release = (): void => {
-			chunks = [];
-			this.#bytes -= bytes;
-			bytes = 0;
-			if (--this.#count === 0) this.#tellNone();
-		};
-		collect(this.#app, response, {
+		const bodyBytesMax = this.#bodyBytesMax;
+		stop = collect(this.#app, response, {
 			chunk: (chunk) => {
-				if (bytes + chunk.byteLength > bodyBytesMax) return handlers.tooLong;
-				if (this.#bytes + chunk.byteLength > bytesMax) return handlers.busy;
+				if (slot.bytes + chunk.byteLength > bodyBytesMax) return handlers.tooLong;
+				if (!this.#slots.grow(slot, chunk.byteLength)) return handlers.busy;
 				// The chunk's memory is the library's again when this returns.
 				chunks.push(new Uint8Array(chunk.slice(0)));
-				bytes += chunk.byteLength;
-				this.#bytes += chunk.byteLength;
 				return null;
 			},
 			last: (chunk, isGone) => {
-				if (bytes + chunk.byteLength > bodyBytesMax) handlers.tooLong();
+				if (slot.bytes + chunk.byteLength > bodyBytesMax) handlers.tooLong();
 				else handlers.whole(chunks.length === 0 ? new Uint8Array(chunk) : Buffer.concat([...chunks, new Uint8Array(chunk)]), isGone);
 			},
-			release,
+			release: () => {
+				chunks = [];
+				this.#slots.release(slot);
+				if (this.#slots.count === 0) this.#tellNone();
+			},
 		});
 	}
 
@@ -86,7 +107,7 @@ export class BodyReader {
 
 	/** Resolves when no body is being read. */
 	whenNone(): Promise<void> {
-		if (this.#count === 0) return Promise.resolve();
+		if (this.#slots.count === 0) return Promise.resolve();
 		return new Promise((resolve) => this.#whenNone.push(resolve));
 	}
 
@@ -101,11 +122,12 @@ interface Collector {
 	/** A part, not the last; what to answer when no more is wanted. */
 	chunk(chunk: ArrayBuffer): (() => void) | null;
 	last(chunk: ArrayBuffer, isGone: () => boolean): void;
-	/** Nothing more is kept. Called once, in every case. */
+	/** Nothing more is kept. Called once, unless it was stopped. */
 	release(): void;
 }
 
-function collect(app: Pick<GuardedApp, "receive">, response: Response, collector: Collector): void {
+/** @returns what stops it: from then on nothing is called any more, the collector's release included. */
+function collect(app: Pick<GuardedApp, "receive">, response: Response, collector: Collector): () => void {
 	let open = true;
 	let gone = false;
 	const isGone = () => gone;
@@ -139,4 +161,7 @@ function collect(app: Pick<GuardedApp, "receive">, response: Response, collector
 			answer();
 		},
 	});
+	return () => {
+		open = false;
+	};
 }

@@ -1,5 +1,7 @@
 import { createServer } from "node:net";
 import type { Address } from "@shardcast/config";
+import { addressKeyOf } from "@shardcast/limits";
+import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { ConsoleHead } from "../console/console-access.ts";
 import { type ConsoleViewer, noWatch } from "../console/console-feed.ts";
@@ -75,6 +77,7 @@ export interface SocketOptions {
 	readonly limits: ClientLimits;
 	readonly publish: PublishApi;
 	readonly handlers: SocketHandlers;
+	readonly counters: Counters;
 }
 
 /** Paths of the raw endpoint. */
@@ -98,9 +101,6 @@ const consoleSettings: SocketSettings = {
 	idleTimeout: 60,
 	sendPingsAutomatically: true,
 };
-
-const bodiesMax = 256;
-const bodyBytesAllMin = 64 * 1024 * 1024;
 
 /** Connections that have been told that there are too many and have not closed yet; the next one is cut. */
 const turnedAwayMax = 32;
@@ -130,7 +130,7 @@ export class Sockets implements TopicPublisher {
 		this.#limits = options.limits;
 		const { bodyBytesMax } = options.publish;
 		this.#app = new GuardedApp((callback, error) => options.handlers.failed(callback, error));
-		this.bodies = new BodyReader(this.#app, { bodyBytesMax, bodiesMax, bytesMax: Math.max(bodyBytesAllMin, bodyBytesMax) });
+		this.bodies = new BodyReader(this.#app, { bodyBytesMax, counters: options.counters });
 		this.#app.filter(this.#onConnection);
 		this.#serveClients();
 		for (const path of webSocketPaths) {
@@ -334,7 +334,7 @@ export class Sockets implements TopicPublisher {
 			this.bodies.discard(response, () => sendReply(response, refused, head.method === "head"));
 			return;
 		}
-		this.bodies.read(response, {
+		this.bodies.read(response, addressKeyOf(head.address), {
 			whole: (body, isGone) => {
 				const reply = publish.publish(head, body);
 				if (reply instanceof Promise) void this.#app.later(response, reply, isGone, (later) => sendReply(response, later));
@@ -342,6 +342,7 @@ export class Sockets implements TopicPublisher {
 			},
 			tooLong: () => sendReply(response, publish.bodyTooLarge(head)),
 			busy: () => sendReply(response, publish.busy(head)),
+			tooSlow: () => sendReply(response, publish.tooSlow(head)),
 		});
 	}
 }
