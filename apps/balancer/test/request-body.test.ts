@@ -1,7 +1,7 @@
 import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { RequestBody } from "../src/request-body.ts";
+import { RequestBody } from "../src/http/request-body.ts";
 import { anyBytes, decodeChunks, splitAt } from "./chunks.ts";
 
 const chunked = { contentLength: -1, isChunked: true };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ResponseReader } from "../src/response-reader.ts";
+import { ResponseReader } from "../src/http/response-reader.ts";
 
 const answer = (status: number, lines: string[], body = "") =>
 	`HTTP/1.1 ${status} X\r\n${lines.map((line) => `${line}\r\n`).join("")}\r\n${body}`;
@@ -39,6 +39,7 @@ describe("the end of an answer", () => {
 	});
 
 	it.each([
+		["a word that the connection closes", answer(200, ["Content-Length: 0", "Connection: close"])],
 		["no length", answer(200, [], "x")],
 		["chunks", answer(200, ["Transfer-Encoding: chunked", "Content-Length: 0"])],
 		["more bytes than its length", `${ok}d`],

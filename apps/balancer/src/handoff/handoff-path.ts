@@ -15,8 +15,8 @@ import {
 import { monotonicMs } from "@shardcast/wire";
 import { type DataPath, DataPathLimits } from "../data-path.ts";
 import { DescriptorBudget } from "../descriptor-budget.ts";
-import { headRefusal } from "../head-refusal.ts";
 import { HeadParser, HeadStatus } from "../http/head.ts";
+import { headRefusal } from "../http/head-refusal.ts";
 import { displaced, type Refusal, Refusals, refusalAnswer } from "../http/refusal.ts";
 import { type Responder, whyNotPlaced } from "../http/responder.ts";
 import { type Accepted, backlog, Listener } from "../listener.ts";

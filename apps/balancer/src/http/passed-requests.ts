@@ -1,8 +1,8 @@
-import { headRefusal } from "../head-refusal.ts";
 import { GrowingBytes } from "../proxy/growing-bytes.ts";
-import { RequestBody } from "../request-body.ts";
 import { HeadParser, HeadStatus } from "./head.ts";
+import { headRefusal } from "./head-refusal.ts";
 import { because, type Refusal, Refusals } from "./refusal.ts";
+import { RequestBody } from "./request-body.ts";
 
 export interface PassedRequestsOptions {
 	readonly headBytesMax: number;

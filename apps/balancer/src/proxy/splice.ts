@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import type { HeadParser } from "../http/head.ts";
 import { PassedRequests, type PassedRequestsOptions } from "../http/passed-requests.ts";
 import type { Refusal } from "../http/refusal.ts";
-import { ResponseReader } from "../response-reader.ts";
+import { ResponseReader } from "../http/response-reader.ts";
 
 export interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "rewrite" | "judge"> {
 	/** Where the shard listens. */
@@ -127,6 +127,7 @@ export class Splice {
 		if (rest.length > 0) shard.write(rest);
 		client.pipe(shard);
 		shard.pipe(client);
+		if (this.#clientEnded) shard.end();
 	}
 
 	readonly #onClientEnd = (): void => {

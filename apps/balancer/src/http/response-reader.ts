@@ -1,4 +1,4 @@
-import { GrowingBytes } from "./proxy/growing-bytes.ts";
+import { GrowingBytes } from "../proxy/growing-bytes.ts";
 
 /** How far an answer is. `switched`: the shard has taken the connection for a WebSocket, and HTTP is over. */
 export type Progress = "more" | "complete" | "switched";
@@ -8,7 +8,7 @@ const headBytesMax = 65_536;
 
 /**
  * Finds the end of a shard's answers, of which there is one at a time. Changes nothing and keeps nothing but a head that has not come
- * in full. An answer that it does not understand never ends: the connection carries no further request then.
+ * in full. An answer that it does not understand, or that is the last, never ends: the connection carries no further request then.
  */
 export class ResponseReader {
 	#state: "none" | "head" | "body" | "endless" = "none";
@@ -57,7 +57,9 @@ export class ResponseReader {
 		if (status >= 100 && status < 200) return status;
 		const hasBody = !this.#isHeadRequest && status !== 204 && status !== 304;
 		const length = /\r\ncontent-length: *(\d+) *(?:\r\n|$)/i.exec(head)?.[1];
-		const isKnown = status !== 0 && !/\r\ntransfer-encoding:/i.test(head) && (!hasBody || length !== undefined);
+		// The shard closes behind it: a request that it would not read any more must not be sent, or its reset could overtake the answer.
+		const isLast = /\r\nconnection: *close *(?:\r\n|$)/i.test(head);
+		const isKnown = !isLast && status !== 0 && !/\r\ntransfer-encoding:/i.test(head) && (!hasBody || length !== undefined);
 		this.#state = isKnown ? "body" : "endless";
 		this.#bodyLeft = hasBody ? Number(length) : 0;
 		return status;

@@ -1,5 +1,5 @@
-import { type HeadParser, HeadStatus } from "./http/head.ts";
-import { because, type Refusal, Refusals } from "./http/refusal.ts";
+import { type HeadParser, HeadStatus } from "./head.ts";
+import { because, type Refusal, Refusals } from "./refusal.ts";
 
 /**
  * Why a head is not taken as it stands; null while nothing is wrong with it, complete or not.
