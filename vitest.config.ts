@@ -45,6 +45,7 @@ export default defineConfig({
 					name: "processes",
 					include: processes,
 					exclude: [...neverTests, ...serial],
+					globalSetup: "./packages/testkit/src/kafka/shared-broker.ts",
 					maxWorkers: 2,
 					sequence: { groupOrder: 1 },
 				},

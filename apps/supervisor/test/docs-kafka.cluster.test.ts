@@ -8,7 +8,7 @@ const route = join(root, "examples/kafka-route.mjs");
 /** What `npm run demo:market` runs. */
 const demo = join(root, "loadtest/dist/demo-market.js");
 
-/** The Kafka part of docs/getting-started.md, with a broker of its own. */
+/** The Kafka part of docs/getting-started.md. */
 describe.skipIf(!(await kafkaForTests()))("getting started with Kafka", () => {
 	const topic = `trade-${process.pid}`;
 	let kafka: TestKafka;

@@ -21,7 +21,7 @@ describe.skipIf(!(await kafkaForTests()))("M4: exactly once while Kafka changes"
 	let rig: KafkaRig;
 	let topics = 0;
 	beforeAll(async () => {
-		rig = await KafkaRig.create();
+		rig = await KafkaRig.create({ own: true });
 	});
 	afterEach(() => rig.reset());
 	afterAll(() => rig.close());

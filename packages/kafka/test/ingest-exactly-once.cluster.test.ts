@@ -16,7 +16,7 @@ describe.skipIf(!(await kafkaForTests()))("M4 M12: produced once, received exact
 	afterAll(() => rig.close());
 
 	async function freshTopic(partitions: number): Promise<string> {
-		const topic = `t${topics++}`;
+		const topic = `once${topics++}`;
 		await rig.client.createTopic(topic, partitions);
 		return topic;
 	}

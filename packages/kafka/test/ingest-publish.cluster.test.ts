@@ -9,7 +9,7 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 	let rig: KafkaRig;
 	let topics = 0;
 	beforeAll(async () => {
-		rig = await KafkaRig.create();
+		rig = await KafkaRig.create({ own: true });
 	});
 	afterEach(() => rig.reset());
 	afterAll(() => rig.close());

@@ -1,5 +1,5 @@
 import { type Cluster, DeliveryChecker, type DeliveryReport, RawClient, startCluster, waitFor } from "@shardcast/testkit";
-import { acquireKafka, connectKafka, type KafkaClient, type TestKafka } from "@shardcast/testkit/kafka";
+import { acquireKafka, connectKafka, type KafkaClient, type KafkaNeeds, type TestKafka } from "@shardcast/testkit/kafka";
 
 export const flawless = { lost: 0, duplicated: 0, reordered: 0, unexpected: 0, examples: [] };
 
@@ -16,8 +16,9 @@ export class KafkaRig {
 		this.client = client;
 	}
 
-	static async create(): Promise<KafkaRig> {
-		const kafka = await acquireKafka();
+	/** @param needs `own` for a broker that the suite may stop. */
+	static async create(needs: KafkaNeeds = {}): Promise<KafkaRig> {
+		const kafka = await acquireKafka(needs);
 		return new KafkaRig(kafka, await connectKafka(kafka.brokers));
 	}
 

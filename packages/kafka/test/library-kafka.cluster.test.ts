@@ -35,7 +35,7 @@ describe.skipIf(!(await kafkaForTests()))("B12: a program's own messages through
 	let url: string;
 	let topics = 0;
 	beforeAll(async () => {
-		kafka = await acquireKafka();
+		kafka = await acquireKafka({ own: true });
 		client = await connectKafka(kafka.brokers);
 	});
 	afterEach(() => host.end());

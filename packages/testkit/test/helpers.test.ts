@@ -50,6 +50,15 @@ describe("freePorts", () => {
 		);
 		await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
 	});
+
+	it("gives no port a second time, though nobody has bound it yet", async () => {
+		const ports: number[] = [];
+		for (let call = 0; call < 60; call++) {
+			const port = await freePorts(3);
+			ports.push(port, port + 1, port + 2);
+		}
+		expect(new Set(ports).size).toBe(ports.length);
+	});
 });
 
 describe("httpRequest", () => {

@@ -1,7 +1,8 @@
-import { type BrokerOptions, KafkaBroker } from "./broker.ts";
+import { KafkaBroker } from "./broker.ts";
 import { KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";
+import { sharedBrokers } from "./shared-broker.ts";
 
-/** What a suite tests against. `broker` is null when it is someone else's (KAFKA_TEST_BROKERS), which no test may stop. */
+/** What a suite tests against. `broker` is null when others use it too, so that no test may stop it. */
 export interface TestKafka {
 	readonly brokers: string;
 	readonly broker: KafkaBroker | null;
@@ -25,10 +26,18 @@ export async function kafkaForTests(): Promise<boolean> {
 	}
 }
 
-/** The broker at KAFKA_TEST_BROKERS, or a fresh one for this suite. Release it in `afterAll`. */
-export async function acquireKafka(options: BrokerOptions = {}): Promise<TestKafka> {
-	const given = process.env.KAFKA_TEST_BROKERS;
-	if (given) return { brokers: given, broker: null, release: async () => {} };
-	const broker = await KafkaBroker.run(options);
+export interface KafkaNeeds {
+	/** A broker for this suite alone, which it may stop. Not where KAFKA_TEST_BROKERS names one: then `broker` is null all the same. */
+	readonly own?: boolean;
+}
+
+/**
+ * The broker at KAFKA_TEST_BROKERS, the one that the run's suites share, or a fresh one. Name topics by the suite: others use the
+ * same broker at the same time. Release it in `afterAll`.
+ */
+export async function acquireKafka({ own = false }: KafkaNeeds = {}): Promise<TestKafka> {
+	const others = process.env.KAFKA_TEST_BROKERS || (own ? null : await sharedBrokers());
+	if (others) return { brokers: others, broker: null, release: async () => {} };
+	const broker = await KafkaBroker.run();
 	return { brokers: broker.brokers, broker, release: () => broker.remove() };
 }
