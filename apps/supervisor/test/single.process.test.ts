@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { type Config, type ConfigKey, environmentName } from "@shardcast/config";
+import { type Config, type ConfigKey, environmentName, optionOf } from "@shardcast/config";
 import { freePorts, httpRequest, LibraryClient, ManagedProcess, RawClient, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 
@@ -17,7 +17,9 @@ afterEach(async () => {
 async function startSingle(changes: Partial<Config> = {}): Promise<{ program: ManagedProcess; port: number }> {
 	const port = await freePorts();
 	const settings = { addr: `127.0.0.1:${port}`, logFormat: "json", ...changes } as const;
-	const env = Object.fromEntries(Object.entries(settings).map(([key, value]) => [environmentName(key as ConfigKey), String(value)]));
+	const env = Object.fromEntries(
+		Object.entries(settings).map(([key, value]) => [environmentName(key as ConfigKey), optionOf(key as ConfigKey).show(value)]),
+	);
 	const program = await ManagedProcess.start(main, ["single"], { env });
 	running.push(program);
 	await program.waitForOutput(/shardcast single/, 10_000);

@@ -1,9 +1,10 @@
-import { type CommandInput, type CommandOutcome, ConfigError, parseAddress, settingNames } from "@shardcast/config";
+import { type CommandInput, type CommandOutcome, ConfigError, checkRoute, parseAddress, settingNames } from "@shardcast/config";
 import { portProblem } from "../preflight/ports.ts";
 
 /** Runs one shard in this process: no balancer, no fork, no shared memory. It leaves by itself on a signal. */
 export async function single({ loaded, input }: CommandInput): Promise<CommandOutcome> {
 	const { config, sources } = loaded;
+	await checkRoute(config, settingNames(sources));
 	const address = parseAddress(config.addr);
 	const problem = await portProblem(address);
 	if (problem !== null) {
