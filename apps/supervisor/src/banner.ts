@@ -1,4 +1,4 @@
-import { type Address, connectionsPerShard, urlHost } from "@shardcast/config";
+import { type Address, connectionsPerShard, kafkaLine, urlHost } from "@shardcast/config";
 import { whoPublishes } from "@shardcast/http";
 import { formatCpuList } from "@shardcast/process";
 import type { Plan } from "./preflight/preflight.ts";
@@ -21,6 +21,7 @@ export function banner({ version, plan, balancer }: BannerFacts): string {
 		["health", `${http}/health  ${http}/ready`],
 		["console", `${http}/console`],
 		["mode", `${mode.mode}: ${mode.why}`],
+		...kafkaRow(kafkaLine(config, topology.shards.length)),
 		...topology.shards.map(({ slot, core }): [string, string] => {
 			const url = `ws://${urlHost({ host: config.host, port: config.basePort + slot })}`;
 			const where = pin(core).kind === "none" ? "not pinned" : `CPU ${core}`;
@@ -30,6 +31,10 @@ export function banner({ version, plan, balancer }: BannerFacts): string {
 	const lines = [`shardcast ${version} on Node ${process.versions.node}, pid ${process.pid}`, ""];
 	lines.push(...rows.map(([label, text]) => `  ${label.padEnd(9)} ${text}`), "", `  ${shardsAndCpus(plan)}`, `  ${whoPublishes(config)}`);
 	return `${lines.join("\n")}\n`;
+}
+
+function kafkaRow(line: string | null): [string, string][] {
+	return line === null ? [] : [["kafka", line]];
 }
 
 function shardsAndCpus({ topology }: Plan): string {

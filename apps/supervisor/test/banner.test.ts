@@ -39,3 +39,23 @@ it("says who may publish, and warns of open mode", () => {
 it("says when shards are not pinned", () => {
 	expect(text({}, { pin: () => ({ kind: "none" }) })).toMatch(/shard 0 .* not pinned/);
 });
+
+it("tells what is read from Kafka, from where and how, and only where it is used", () => {
+	expect(text({})).not.toContain("kafka");
+	const kafka = { kafkaBrokers: ["k1:9092", "k2:9092"], kafkaTopics: "ticks,/a\\..+/", kafkaGroup: "g" };
+	expect(text(kafka)).toMatch(
+		/kafka +reads ticks,\/a\\\.\.\+\/ from k1:9092,k2:9092; per-shard; group g-0 to g-2; begins at the latest record$/m,
+	);
+	const more = {
+		kafkaMode: "shared",
+		kafkaFrom: "committed",
+		kafkaPublishTopic: "out",
+		kafkaDeadLetter: "dead",
+		kafkaPassword: "swordfish",
+	} as const;
+	const all = text({ ...kafka, ...more });
+	expect(all).toMatch(
+		/reads .*,out from .*; shared; group g; begins at the committed offsets; clients publish to out; dead letters to dead$/m,
+	);
+	expect(all).not.toContain("swordfish");
+});

@@ -1,4 +1,5 @@
 export { everybodyTemplate, parseTemplate, type TemplatePart } from "./kafka/channel-template.ts";
+export { kafkaLine } from "./kafka/kafka-line.ts";
 export { checkRoute, routeProblem } from "./kafka/route-problem.ts";
 export { matcherOf, parseSubscription, type Subscription } from "./kafka/subscription.ts";
 export { type CommandInput, type CommandLineSpec, type CommandOutcome, complain, runCommandLine } from "./load/command-line.ts";

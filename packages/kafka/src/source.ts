@@ -76,12 +76,14 @@ export interface SourceSink {
 	topicsFound(list: TopicList): void;
 	/** The topics were looked at, at that time (`Date.now()`). */
 	looked(atMs: number): void;
+	/** The partition ends there now; records before that may be under way. */
+	logEnds(partition: SourcePartition, logEnd: number): void;
 	/** False = no room: the same record is offered again after `room()`. */
 	take(partition: SourcePartition, record: SourceRecord): boolean | Promise<boolean>;
 	/** Resolves once it is worth offering again, or when the source has been told to stop. */
 	room(): Promise<void>;
-	/** All up to `nextOffset` was offered; `logEnd` is where the partition ends now. False = no room, as with `take`. */
-	offered(partition: SourcePartition, nextOffset: number, logEnd: number): boolean;
+	/** All up to `nextOffset` was offered. False = no room, as with `take`. */
+	offered(partition: SourcePartition, nextOffset: number): boolean;
 	/** The partition goes on at `offset`, which is not where the last record ended; it may lie before that. False = no room. */
 	reset(partition: SourcePartition, offset: number): boolean;
 	/** The record before `from`, and those behind it until further notice, were written by the leader of that epoch. */

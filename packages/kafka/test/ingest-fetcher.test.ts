@@ -36,6 +36,7 @@ class FakeBrokers {
 			return true;
 		},
 		room: () => new Promise<void>((resolve) => this.#roomFor.push(resolve)),
+		logEnds: () => {},
 		offered: () => true,
 		epoch: () => {},
 	} as unknown as SourceSink;

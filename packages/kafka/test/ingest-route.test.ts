@@ -48,6 +48,21 @@ describe("ChannelTemplate", () => {
 		expect(channels("p{partition}-{header:kind}", { headers: { kind: "tick" } })).toEqual(["p2-tick"]);
 	});
 
+	it("says why a record has no channel, by the part of the template that fails", () => {
+		const why = (template: string, record: Parameters<typeof recordOf>[0]) => {
+			const made = new ChannelTemplate(template);
+			expect(made.channelsOf(partition, recordOf(record))).toBeNull();
+			return made.explain(partition, recordOf(record));
+		};
+		expect(why("{key}.{topic}", {})).toBe("its key is null, and --kafka-channel {key}.{topic} needs one");
+		expect(why("{key}", { key: "x".repeat(300) })).toBe("its key is 300 bytes long, and a channel's name 255 at most");
+		expect(why("{topic}-{header:kind}", {})).toBe("its header kind is missing, and --kafka-channel {topic}-{header:kind} needs it");
+		expect(why("{header:kind}", { headers: { kind: "h".repeat(256) } })).toContain("its header kind is 256 bytes long");
+		expect(why("{key}", { key: Buffer.from([0x61, 0xff]) })).toBe("what --kafka-channel {key} asks for is no valid UTF-8");
+		expect(why("{key}", { key: "" })).toBe("--kafka-channel {key} gives an empty name");
+		expect(why("{key}.{key}", { key: "k".repeat(200) })).toContain("gives a name of 401 bytes");
+	});
+
 	it("gives no name to a key that is too long or no UTF-8, whatever its length, and keeps only so many", () => {
 		const template = new ChannelTemplate("{key}");
 		const of = (key: string | Buffer) => template.channelsOf(partition, recordOf({ key }))?.names;

@@ -47,12 +47,13 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 				shards: 2,
 				flags: ["--kafka-brokers", broker.brokers, "--kafka-topics", "late", "--kafka-metadata-age", "300ms"],
 			});
+			await degraded(`not answered yet: ${broker.brokers}; if they do not soon, check --kafka-brokers`);
 			await degraded("can't be reached");
 			const [one, two] = await rig.listen([rig.cluster.shardUrl(0), rig.cluster.shardUrl(1)]);
 			one!.send("clients talk all the same");
 			await two!.waitForMessages(1);
 			await broker.start();
-			await degraded("a topic does not exist", 20_000);
+			await degraded("a topic does not exist: topic late does not exist; create what is missing", 20_000);
 			const { connectKafka } = await import("@shardcast/testkit/kafka");
 			const client = await connectKafka(broker.brokers);
 			await client.createTopic("late", 1);
@@ -172,6 +173,12 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		const high = async () => Number((await rig.client.admin.fetchTopicOffsets(`${topic}.dead`))[0]!.high);
 		await waitFor(async () => (await high()) === 4, { deadlineMs: 5000, what: "the dead letters" });
 		expect(rig.cluster.log()).toContain(`"topic":"${topic}","partition":0,"offset":4`);
+		expect(rig.cluster.log()).toMatch(
+			/"offset":5.*a record is not delivered \(badChannel\): its key is null, and --kafka-channel \{key\}\.\{topic\} needs one/,
+		);
+		expect(rig.cluster.log()).toMatch(
+			/kafka +reads bad\d+ from 127\.0\.0\.1:\d+; per-shard; group shardcast-0; begins at the latest record; dead letters to bad/,
+		);
 	});
 
 	it("a route function that throws, hangs or answers nonsense costs that record", async () => {

@@ -28,6 +28,7 @@ export class SourceRig {
 				return true;
 			},
 			room: () => new Promise((resolve) => this.#waiting.push(resolve)),
+			logEnds: () => {},
 			offered: () => true,
 			reset: (_partition, offset) => {
 				this.got.push(`reset:${offset}`);

@@ -109,6 +109,7 @@ export const shardTroubles = [
 	["kafkaProtocol", "Kafka: a broker gives unexpected answers"],
 	["kafkaWorker", "Kafka: the ingest worker is being started anew"],
 	["kafkaRoute", "Kafka: the route module can't be loaded"],
+	["kafkaStalled", "Kafka: a partition stands still"],
 ] as const;
 export type ShardTrouble = (typeof shardTroubles)[number][0];
 

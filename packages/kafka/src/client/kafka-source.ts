@@ -249,7 +249,11 @@ export class KafkaSource implements Source, FetcherOwner {
 		const leaderless = [...this.#states.values()].filter((state) => state.leader === null && isThere(state));
 		this.#looks = leaderless.length === 0 ? 0 : this.#looks + 1;
 		if (this.#looks < looksForLeader) this.#sink.healed("connection");
-		else this.#sink.trouble("connection", `${leaderless.length} partitions have no leader, such as ${leaderless[0]!.name}`);
+		else
+			this.#sink.trouble(
+				"connection",
+				`${leaderless.length} partitions have no leader, such as ${leaderless[0]!.name}: a broker that holds them must come back`,
+			);
 	}
 
 	#tell(list: TopicList): void {

@@ -93,8 +93,11 @@ export class NodeFetcher {
 		const { answer: fetched, release } = await this.#answers.send(broker.connectionPool, request);
 		for (const part of fetched) {
 			const of = asked.get(partitionKey(part));
-			const last = of !== undefined && of.state.generation === of.generation ? lastBatchOf(part.records) : null;
-			if (last !== null) of!.state.fetchFrom(last.nextOffset, last.leaderEpoch);
+			if (of === undefined || of.state.generation !== of.generation) continue;
+			// Now, so that the lag is true also while the records wait for room.
+			if (part.errorCode === 0) this.#sink.logEnds(of.state, part.logEnd);
+			const last = lastBatchOf(part.records);
+			if (last !== null) of.state.fetchFrom(last.nextOffset, last.leaderEpoch);
 		}
 		return { asked, fetched, release };
 	}
@@ -144,6 +147,6 @@ export class NodeFetcher {
 			// Not one batch that can be read, or stepped over: no use in asking again at once.
 			state.retryAtMs = performance.now() + corruptRetryMs;
 		}
-		while (!isVoid() && !sink.offered(state, state.position, part.logEnd)) await sink.room();
+		while (!isVoid() && !sink.offered(state, state.position)) await sink.room();
 	}
 }

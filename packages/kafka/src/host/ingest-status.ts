@@ -13,7 +13,8 @@ const shown = {
 	protocol: "kafkaProtocol",
 	worker: "kafkaWorker",
 	route: "kafkaRoute",
-} as const satisfies Partial<Record<TroubleKind | "starting" | "worker", ShardTrouble>>;
+	stalled: "kafkaStalled",
+} as const satisfies Partial<Record<TroubleKind | "starting" | "worker" | "stalled", ShardTrouble>>;
 type Shown = keyof typeof shown;
 
 /** What is wrong at present, and what there is to say about it; "" = nothing. */

@@ -15,6 +15,7 @@ import { IngestDrain } from "./drain.ts";
 import { IngestStatus, type Troubles } from "./ingest-status.ts";
 import { PublishQueue } from "./publish-queue.ts";
 import { RouteWatch } from "./route-watch.ts";
+import { Stalls, stallText } from "./stalls.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
 /** What the ingest logs through. */
@@ -44,6 +45,7 @@ export interface IngestParts {
 const reconcileMs = 100;
 /** The first look whether readers have caught up, so that a partition may change hands; each further one after twice the time. */
 const firstLookMs = 5;
+const stallsEveryMs = 1000;
 /** A stop waits no longer for readers that do not catch up; their partitions are taken over when this process has ended. */
 const handOverMsMax = 1000;
 const unresolvedRetryMs = 1000;
@@ -70,6 +72,9 @@ export class Ingest {
 	#poisoned: { row: number; offset: number }[] = [];
 	#timer: NodeJS.Timeout | null = null;
 	#whenHalted: (() => void) | null = null;
+	readonly #stalls: Stalls;
+	#stallsLookedMs = 0;
+	#stalled = false;
 	#lookMs = firstLookMs;
 	#looksSoon = false;
 	#stopping = false;
@@ -83,6 +88,7 @@ export class Ingest {
 		this.#parts = parts;
 		this.memory = IngestMemory.create(table.rowsMax, parts.ringCapacityBytes);
 		this.status = new IngestStatus(parts.onStatus);
+		this.#stalls = new Stalls(this.memory);
 		this.assignment = new Assignment({
 			...options,
 			isNamed: (topic) => options.subscription.names.includes(topic),
@@ -93,7 +99,10 @@ export class Ingest {
 			memory: this.memory,
 			send: (message) => this.#worker?.send(message),
 			onTableFull: (topic, partition) => {
-				this.status.begin("partitionLimit");
+				this.status.begin(
+					"partitionLimit",
+					`topic ${topic} partition ${partition} is not read; ${table.rowsMax} can be followed: name fewer topics`,
+				);
 				parts.log.warn({ topic, partition }, "kafka: a partition is not read: the position table is full");
 			},
 			onTableHeld: (holder, heldMs) =>
@@ -123,7 +132,11 @@ export class Ingest {
 	}
 
 	start(): void {
-		this.status.begin("starting");
+		const { brokers } = this.#parts.options.connection;
+		this.status.begin(
+			"starting",
+			`${brokers.join(", ")}; if they do not soon, check --kafka-brokers and that they can be reached from here`,
+		);
 		this.#claimDeadLetters();
 		this.#startWorker();
 		this.#guard?.start();
@@ -326,8 +339,23 @@ export class Ingest {
 		if (!this.#stopping) this.#claimDeadLetters();
 		if (this.#replacing || this.#stopping) return;
 		this.assignment.reconcile();
+		this.#lookForStalls();
 		if (this.assignment.waitsForReaders) this.#lookSoon();
 		else this.#lookMs = firstLookMs;
+	}
+
+	#lookForStalls(): void {
+		const nowMs = performance.now();
+		if (nowMs - this.#stallsLookedMs < stallsEveryMs) return;
+		this.#stallsLookedMs = nowMs;
+		const { log, options } = this.#parts;
+		const stalls = this.#stalls.look(this.assignment.assigned, nowMs);
+		if (stalls.length > 0) {
+			const text = stallText(stalls, options.group, this.memory.paused);
+			if (!this.#stalled) log.warn({ ...stalls[0], stillMs: Math.round(stalls[0]!.stillMs), group: options.group }, `kafka: ${text}`);
+			this.status.begin("stalled", text);
+		} else this.status.end("stalled");
+		this.#stalled = stalls.length > 0;
 	}
 
 	/** Readers need some milliseconds; a partition that waits for them is read again without a noticeable pause. */

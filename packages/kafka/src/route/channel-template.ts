@@ -12,12 +12,14 @@ const replacement = "\ufffd";
  * look-up; a template of `{topic}` alone does not even make the name. A key or header that is longer than any name is not read.
  */
 export class ChannelTemplate {
+	readonly #text: string;
 	readonly #parts: readonly TemplatePart[];
 	readonly #onlyTopic: boolean;
 	readonly #everybody: boolean;
 	readonly #kept = new KeptChannels(listOf);
 
 	constructor(template: string) {
+		this.#text = template;
 		this.#everybody = template === everybodyTemplate;
 		this.#parts = parseTemplate(template);
 		this.#onlyTopic = this.#parts.length === 1 && this.#parts[0]!.kind === "topic";
@@ -33,6 +35,26 @@ export class ChannelTemplate {
 		if (this.#everybody) return everybody;
 		const name = this.#onlyTopic ? partition.topic : this.#render(partition, record);
 		return name === null || name.length > channelNameBytesMax ? null : this.#kept.of(name);
+	}
+
+	/** Why there is no channel, for a record that got none. */
+	explain(partition: SourcePartition, record: SourceRecord): string {
+		const asked = `--kafka-channel ${this.#text}`;
+		for (const part of this.#parts) {
+			if (part.kind === "key" && record.keyStart < 0) return `its key is null, and ${asked} needs one`;
+			if (part.kind === "key" && record.keyEnd - record.keyStart > channelNameBytesMax)
+				return `its key is ${record.keyEnd - record.keyStart} bytes long, and a channel's name ${channelNameBytesMax} at most`;
+			if (part.kind !== "header") continue;
+			const value = record.header(part.name);
+			if (value === undefined || value === null)
+				return `its header ${part.name} is ${value === null ? "null" : "missing"}, and ${asked} needs it`;
+			if (value.length > channelNameBytesMax)
+				return `its header ${part.name} is ${value.length} bytes long, and a channel's name ${channelNameBytesMax} at most`;
+		}
+		const name = this.#render(partition, record) ?? "";
+		if (name.includes(replacement)) return `what ${asked} asks for is no valid UTF-8`;
+		if (name === "") return `${asked} gives an empty name`;
+		return `${asked} gives a name of ${Buffer.byteLength(name)} bytes, and a channel's name is ${channelNameBytesMax} at most`;
 	}
 
 	#render(partition: SourcePartition, record: SourceRecord): string | null {

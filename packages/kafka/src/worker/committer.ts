@@ -9,8 +9,8 @@ export interface CommitterParts {
 	readonly memory: IngestMemory;
 	readonly intervalMs: number;
 	readonly commit: (offsets: readonly Drained[]) => Promise<void>;
-	/** Told about an error that lasts. */
-	readonly onError: (error: unknown) => void;
+	/** Told about an error that lasts, and how many records were delivered that are not committed. */
+	readonly onError: (error: unknown, uncommitted: number) => void;
 }
 
 /** A broker that has just started answers "coordinator is loading" for a while; that is no news unless it goes on. */
@@ -82,7 +82,13 @@ export class Committer {
 		} catch (error) {
 			const nowMs = performance.now();
 			this.#failingSinceMs ??= nowMs;
-			if (nowMs - this.#failingSinceMs >= patienceMs) this.#parts.onError(error);
+			if (nowMs - this.#failingSinceMs >= patienceMs) this.#parts.onError(error, this.#uncommitted(offsets));
 		}
+	}
+
+	/** Of a partition that was never committed here nothing is known. */
+	#uncommitted(offsets: readonly Drained[]): number {
+		const behind = ({ row, offset }: Drained) => offset - this.#parts.memory.cell(row, "committed");
+		return offsets.reduce((sum, each) => sum + (behind(each) || 0), 0);
 	}
 }

@@ -76,7 +76,8 @@ export default async function ingest(task: IngestTask): Promise<void> {
 			await source.commit(offsets);
 			sink.healed("commit");
 		},
-		onError: (error) => sink.trouble("commit", innermost(error).message),
+		onError: (error, uncommitted) =>
+			sink.trouble("commit", `group ${options.group}, ${uncommitted} records delivered since the last commit: ${innermost(error).message}`),
 	});
 
 	source.start();

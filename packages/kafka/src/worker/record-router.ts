@@ -72,6 +72,39 @@ export class RecordRouter {
 		this.#route = route;
 	}
 
+	/** Why a record is refused, in words for whoever produces it. Within the call that tells of the refusal. */
+	explain(refusal: Refusal, partition: SourcePartition, record: SourceRecord): string {
+		const { template, payloadBytesMax, format } = this.#parts;
+		switch (refusal) {
+			case "badChannel":
+				if (this.#isPublished(partition, record))
+					return "its headers shardcast-kind and shardcast-channels are not those of a message that was published through Kafka";
+				return template.explain(partition, record);
+			case "tooLarge":
+				return `it is ${this.payload.length} bytes long, more than --max-payload (${payloadBytesMax})`;
+			case "invalidText":
+				return `it is no valid UTF-8${format === "binary" ? "" : `, which --kafka-format ${format} wants`}`;
+			case "invalidJson":
+				return "it is no valid JSON, which --kafka-format json wants";
+			case "routeErrors":
+				return "the route function failed on it";
+			case "routeNonsense":
+				return "the route function answered with something that is no route";
+			case "routeTimeouts":
+				return "the route function took longer than --kafka-route-budget";
+			case "tombstones":
+				return "it has no value";
+			case "routeSkipped":
+				return "the route function chose so";
+			default:
+				return refusal satisfies never;
+		}
+	}
+
+	#isPublished(partition: SourcePartition, record: SourceRecord): boolean {
+		return partition.topic === this.#parts.publishTopic && record.header(PublishedHeader.kind) !== undefined;
+	}
+
 	/** What `decided` says; a promise of it when the route function gave one. */
 	decide(partition: SourcePartition, record: SourceRecord, decided: Decided): boolean | Promise<boolean> {
 		const refusal = this.#decide(partition, record);
@@ -82,7 +115,7 @@ export class RecordRouter {
 	#decide(partition: SourcePartition, record: SourceRecord): Refusal | null | Promise<RouteAnswer> {
 		if (record.valueStart < 0) return "tombstones";
 		this.#begin(record);
-		if (partition.topic === this.#parts.publishTopic && record.header(PublishedHeader.kind) !== undefined) return this.#published(record);
+		if (this.#isPublished(partition, record)) return this.#published(record);
 		if (this.#route !== null) return this.#byFunction(this.#route, partition, record);
 		const channels = this.#parts.template.channelsOf(partition, record);
 		if (channels === null) return "badChannel";

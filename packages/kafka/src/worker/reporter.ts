@@ -18,8 +18,8 @@ export class Reporter {
 		this.#nowMs = nowMs;
 	}
 
-	/** `kind` is one of a fixed set: a window is kept for each. */
-	warn(kind: string, message: string, fields: object = {}): void {
+	/** `kind` is one of a fixed set: a window is kept for each. A message that takes time to make is made only if it is written. */
+	warn(kind: string, message: string | (() => string), fields: object = {}): void {
 		const nowMs = this.#nowMs();
 		let window = this.#windows.get(kind);
 		if (window === undefined || nowMs - window.beganMs >= windowMs) {
@@ -28,7 +28,8 @@ export class Reporter {
 			this.#windows.set(kind, window);
 			if (suppressed > 0) this.#write("warn", { kind, suppressed }, `kafka: ${suppressed} more lines of this kind were left out`);
 		}
-		if (window.lines++ < linesPerWindow) this.#write("warn", { kind, ...fields }, `kafka: ${message}`);
+		if (window.lines++ < linesPerWindow)
+			this.#write("warn", { kind, ...fields }, `kafka: ${typeof message === "string" ? message : message()}`);
 		else window.suppressed++;
 	}
 

@@ -59,7 +59,11 @@ export class IngestSink implements SourceSink {
 		return this.#parts.feed.room();
 	}
 
-	offered(partition: SourcePartition, nextOffset: number, logEnd: number): boolean {
+	logEnds({ row }: SourcePartition, logEnd: number): void {
+		this.#parts.memory.setCell(row, "logEnd", logEnd);
+	}
+
+	offered(partition: SourcePartition, nextOffset: number): boolean {
 		const { row } = partition;
 		const { memory, feed } = this.#parts;
 		if (this.#written[row] !== nextOffset && memory.cell(row, "drained") < nextOffset) {
@@ -67,7 +71,6 @@ export class IngestSink implements SourceSink {
 			this.#written[row] = nextOffset;
 		}
 		memory.setCell(row, "offered", nextOffset);
-		memory.setCell(row, "logEnd", logEnd);
 		return true;
 	}
 
@@ -124,11 +127,11 @@ export class IngestSink implements SourceSink {
 
 	/** A promise when the dead letters have no room now. */
 	#refuse(refusal: Refusal, partition: SourcePartition, record: SourceRecord): Promise<void> | null {
-		const { memory, reporter, deadLetter } = this.#parts;
+		const { memory, reporter, router, deadLetter } = this.#parts;
 		memory.worker.add(refusal);
 		if (normal.includes(refusal)) return null;
 		const where = { topic: partition.topic, partition: partition.partition, offset: record.offset };
-		reporter.warn(refusal, `a record is not delivered (${refusal})`, where);
+		reporter.warn(refusal, () => `a record is not delivered (${refusal}): ${router.explain(refusal, partition, record)}`, where);
 		return deadLetter?.(partition, record, refusal) ?? null;
 	}
 }

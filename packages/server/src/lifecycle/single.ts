@@ -1,4 +1,4 @@
-import { type Config, type ConfigInput, formatDuration, parseAddress, urlHost } from "@shardcast/config";
+import { type Config, type ConfigInput, formatDuration, kafkaLine, parseAddress, urlHost } from "@shardcast/config";
 import { whoPublishes } from "@shardcast/http";
 import { onHangUp } from "@shardcast/process";
 import { createLog, type Log, shapeOf } from "@shardcast/telemetry";
@@ -64,5 +64,6 @@ function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number
 function banner(config: Config, port: number): string {
 	const host = urlHost({ ...parseAddress(config.addr), port });
 	const urls = `ws://${host}, POST http://${host}/api/publish, http://${host}/health`;
-	return `shardcast single, pid ${process.pid}: ${urls}; ${whoPublishes(config)}\n`;
+	const kafka = kafkaLine(config, 1);
+	return `shardcast single, pid ${process.pid}: ${urls}; ${whoPublishes(config)}\n${kafka === null ? "" : `kafka: ${kafka}\n`}`;
 }

@@ -1,0 +1,56 @@
+import type { IngestMemory } from "../ingest-memory.ts";
+import type { SourcePartition } from "../source.ts";
+
+/** A partition that stands still. */
+export interface Stall {
+	readonly topic: string;
+	readonly partition: number;
+	/** Records of it in Kafka that are not delivered. */
+	readonly lagRecords: number;
+	readonly stillMs: number;
+}
+
+/** Longer than a change of leader or of owner takes, and than a route function may. */
+const stillMsMin = 10_000;
+
+/**
+ * Finds partitions that stand still: records of them wait in Kafka, and none has been delivered for ten seconds. Whatever is behind
+ * it, such as a batch that cannot be read, a leader that does not answer or a bus that stays full, shows here. **One per shard, on
+ * its loop; looked at about once a second.** Bound: an entry per partition that is read.
+ */
+export class Stalls {
+	readonly #memory: Pick<IngestMemory, "cell">;
+	#seen = new Map<number, { readonly drained: number; readonly sinceMs: number }>();
+
+	constructor(memory: Pick<IngestMemory, "cell">) {
+		this.#memory = memory;
+	}
+
+	/** @param assigned what is read now. @returns the stalls, the one furthest behind first. */
+	look(assigned: readonly SourcePartition[], nowMs: number): readonly Stall[] {
+		const seen = new Map<number, { readonly drained: number; readonly sinceMs: number }>();
+		const stalls: Stall[] = [];
+		for (const { row, topic, partition } of assigned) {
+			const drained = this.#memory.cell(row, "drained");
+			const lagRecords = this.#memory.cell(row, "logEnd") - drained;
+			if (lagRecords <= 0) continue;
+			const before = this.#seen.get(row);
+			const state = before?.drained === drained ? before : { drained, sinceMs: nowMs };
+			seen.set(row, state);
+			const stillMs = nowMs - state.sinceMs;
+			if (stillMs >= stillMsMin) stalls.push({ topic, partition, lagRecords, stillMs });
+		}
+		this.#seen = seen;
+		return stalls.sort((a, b) => b.lagRecords - a.lagRecords);
+	}
+}
+
+/** The stalls as health says them: the worst by name, the others by number. */
+export function stallText(stalls: readonly Stall[], group: string, paused: boolean): string {
+	const [{ topic, partition, lagRecords, stillMs }] = stalls as [Stall];
+	// By tens, so that the text does not change every second.
+	const seconds = Math.floor(stillMs / 10_000) * 10;
+	const others = stalls.length === 1 ? "" : `, ${stalls.length - 1} more like it`;
+	const why = paused ? "reading pauses while the CPUs are overloaded (--kafka-pause-cpu)" : "the log says what went wrong with it last";
+	return `topic ${topic} partition ${partition} is ${lagRecords} records behind in group ${group}, none delivered for ${seconds} s${others}; ${why}`;
+}
