@@ -1,6 +1,10 @@
+import { createRequire } from "node:module";
 import { Writable } from "node:stream";
 import { pino } from "pino";
-import pretty from "pino-pretty";
+import type pretty from "pino-pretty";
+
+/** Loaded where somebody reads text: in services, whose lines are JSON, it took a twentieth of each process's start. */
+const prettyPrinter = (): typeof pretty => createRequire(import.meta.url)("pino-pretty");
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 export type LogFormat = "auto" | "json" | "pretty";
@@ -37,7 +41,7 @@ export function createLog(options: { name: string; level: LogLevel; format: LogF
 	const stderr = standardError();
 	const destination =
 		format === "pretty"
-			? pretty({
+			? prettyPrinter()({
 					destination: new Writable({ decodeStrings: false, write: (line, _, done) => done(void stderr.write(line)) }),
 					colorize: process.stderr.isTTY,
 					translateTime: "SYS:HH:MM:ss.l",
