@@ -115,8 +115,8 @@ export class Balancer {
 		const handoff = new Handoff({
 			openChannel: (slot) => DescriptorChannel.connect(directory.handoffPath(slot)),
 			returns: handoffDescriptors.map((descriptor, slot) => DescriptorChannel.inherited(descriptor, directory.handoffPath(slot))),
-			someRespond: () => picker.someRespond,
-			mayReturn: () => dataPath.mayTakeBack,
+			mayTakeBack: () => picker.mayTakeBack,
+			hasRoom: () => dataPath.hasRoom,
 			announce: (slot) => this.#doorbells.announceHandoff(slot),
 			closeDescriptor,
 			count: shared.responder.count,

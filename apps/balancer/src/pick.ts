@@ -84,20 +84,29 @@ export class Picker {
 	/** Where the search begins, so that ties rotate. */
 	#next = 0;
 	#agedMs = 0;
+	/** Since when some shard has responded at each look; NaN while none does. */
+	#respondsSinceMs = Number.NaN;
 
 	constructor(table: ShardTable, options: PickerOptions) {
 		this.#table = table;
 		this.#options = options;
 	}
 
-	/** A shard serves and responds, as of the last look. */
-	get someRespond(): boolean {
+	get #someRespond(): boolean {
 		return this.#candidates.some(({ serving, silent }) => serving && !silent);
+	}
+
+	/**
+	 * A shard could have what another one does not take. Only when some have responded for a moment: after a pause of the whole machine the
+	 * first one to wake up would else be given everything.
+	 */
+	get mayTakeBack(): boolean {
+		return this.#options.nowMs() - this.#respondsSinceMs >= Heartbeat.everyMs;
 	}
 
 	/** Shards serve, and none of them responds: they may only be held up. As of the last look. */
 	get allSilent(): boolean {
-		return !this.someRespond && this.#candidates.some(({ serving }) => serving);
+		return !this.#someRespond && this.#candidates.some(({ serving }) => serving);
 	}
 
 	get candidates(): readonly Candidate[] {
@@ -125,6 +134,8 @@ export class Picker {
 			candidate.socketsMax = row.socketsMax;
 			this.#options.measure(candidate);
 		}
+		if (!this.#someRespond) this.#respondsSinceMs = Number.NaN;
+		else if (Number.isNaN(this.#respondsSinceMs)) this.#respondsSinceMs = nowMs;
 	}
 
 	/** @returns the shard with the fewest connections, counted in already; null when none has room. */

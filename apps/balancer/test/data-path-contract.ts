@@ -432,28 +432,32 @@ export function dataPathContract(mode: Mode): void {
 
 		it("loses nobody while the shards do not take their connections", async () => {
 			await share();
-			for (const slot of [0, 1]) rig.signalShard(slot, "SIGSTOP");
-			const waiting = Array.from({ length: 1400 }, () => open());
-			await counts("accepted", 1400);
-			// Ten messages of up to 64 fit into a shard's socket; the rest waits in the balancer.
+			// Handed over, a shard may be too busy to take anything while its heart beats; through the proxy the kernel takes it all.
+			for (const slot of [0, 1]) mode === "handoff" ? rig.tellShard(slot, "stall") : rig.signalShard(slot, "SIGSTOP");
+			const waiting: ReturnType<typeof open>[] = [];
+			for (let round = 1; round <= 20; round++) {
+				waiting.push(...Array.from({ length: 15 }, () => open()));
+				await counts("accepted", 15 * round);
+			}
+			// Ten messages fit into a shard's socket; the rest waits in the balancer.
 			if (mode === "handoff") await waitFor(() => counter("sendRetries") > 0, { deadlineMs: 5000, what: "a full socket" });
-			for (const slot of [0, 1]) rig.signalShard(slot, "SIGCONT");
+			for (const slot of [0, 1]) mode === "handoff" ? rig.tellShard(slot, "resume") : rig.signalShard(slot, "SIGCONT");
 			const slots = (await Promise.all(waiting)).map(({ seen }) => seen.slot);
-			// Whoever is the first to respond again may be given what the other has not taken yet.
-			expectSpread(perShard(slots), [700, 700], 400);
+			// Of those that stood still, the first one to respond again may be given more.
+			expectSpread(perShard(slots), [150, 150], mode === "handoff" ? 7 : 150);
 			expect(counter("refusedBusy")).toBe(0);
 		});
 
-		it.runIf(mode === "handoff")("gives a shard that stands still nobody, and what it has not taken to another, at most once", async () => {
+		it("gives a shard that stands still nobody, and what it has not taken to another, at most once", async () => {
 			await start();
 			rig.signalShard(0, "SIGSTOP");
 			const beganMs = performance.now();
 			const opened = await Promise.all(Array.from({ length: 60 }, () => open()));
-			expect(performance.now() - beganMs).toBeLessThan(2500);
+			expect(performance.now() - beganMs).toBeLessThan(4000);
 			expect(perShard(opened.map(({ seen }) => seen.slot))).toEqual([0, 60]);
 			expect(counter("refusedBusy")).toBe(0);
-			expect(counter("takenBack")).toBeGreaterThan(10);
-			expect(counter("handedOff") - counter("takenBack")).toBe(60);
+			expect(counter("takenBack")).toBeGreaterThan(0);
+			expect(counter(mode === "handoff" ? "handedOff" : "proxied") - counter("takenBack")).toBe(60);
 			expect(await getJson(`${rig.url}/health`)).toMatchObject({
 				reasons: [expect.stringMatching(/^shard 0: not responding: no heartbeat for \d\.\d s$/)],
 			});
@@ -503,9 +507,13 @@ export function dataPathContract(mode: Mode): void {
 					return connection;
 				}),
 			);
-			const answered = () => refused.filter(({ received }) => received.includes("503 Service Unavailable")).length;
+			// A request that takes its time may have been displaced before it came.
+			const isAnswered = ({ received }: RawConnection) => /HTTP\/1\.1 (503|408) /.test(received.toString("latin1"));
+			const answered = () => refused.filter(isAnswered).length;
 			await waitFor(() => answered() === 500, { deadlineMs: 10_000, what: "500 answers" }).catch((error: unknown) => {
-				throw new Error(`${answered()} of 500 are answered`, { cause: error });
+				const others = refused.filter((connection) => !isAnswered(connection));
+				const how = others.map(({ socket, received }) => `${socket.readyState} ${received.toString("latin1").slice(0, 30)}`);
+				throw new Error(`${answered()} of 500 are answered; others: ${[...new Set(how)].join("; ")}`, { cause: error });
 			});
 			expect(openDescriptors(rig.balancerPid)).toBeLessThan(200);
 			expect(rig.connections()).toBe(2);

@@ -163,6 +163,21 @@ describe("picker", () => {
 		expect(picker.allSilent, "those that do not serve are not silent").toBe(false);
 	});
 
+	it("lets connections be taken back only when another shard has responded for a moment", () => {
+		const board = boardOf([5, 5]);
+		const picker = pickerOf(board);
+		const beat = (...slots: number[]) => {
+			clock.nowMs += 100;
+			for (const slot of slots) board.row(slot).set("heartbeatMs", clock.nowMs);
+			picker.look();
+			return picker.mayTakeBack;
+		};
+		expect([beat(0, 1), beat(0), beat(0)]).toEqual([false, true, true]);
+		// The whole machine stands still, and they wake up one after the other.
+		clock.nowMs += 5000;
+		expect([beat(), beat(0), beat(0), beat(0, 1)]).toEqual([false, false, false, true]);
+	});
+
 	it("leaves a shard that did not answer alone for a moment, or until another process serves", () => {
 		const board = boardOf([5, 5]);
 		const picker = pickerOf(board);

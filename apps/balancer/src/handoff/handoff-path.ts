@@ -117,7 +117,7 @@ export class HandoffPath implements DataPath {
 	}
 
 	/** Whether `takeBack` has room for as many connections as a message may carry. */
-	get mayTakeBack(): boolean {
+	get hasRoom(): boolean {
 		return !this.#isStopping && this.#unplaced.size + DescriptorChannel.descriptorsMax <= DataPathLimits.placementMax;
 	}
 

@@ -13,9 +13,9 @@ export interface HandoffOptions {
 	/** Where a shard's connections lie until it takes them, by slot. */
 	readonly returns: readonly DescriptorReturn[];
 	/** Whether any shard could have a connection that is taken from another. */
-	readonly someRespond: () => boolean;
+	readonly mayTakeBack: () => boolean;
 	/** Whether `onReturn` has room for another message's connections. */
-	readonly mayReturn: () => boolean;
+	readonly hasRoom: () => boolean;
 	/** Tells the shard that a batch is in its socket, and wakes it if it sleeps. */
 	readonly announce: (slot: number) => void;
 	readonly closeDescriptor: (fd: number) => void;
@@ -70,10 +70,6 @@ export class Handoff {
 	readonly #lanes = new Map<number, Lane>();
 	/** Lanes with something to send. */
 	readonly #dirty = new Set<Lane>();
-	/** As of the last `takeBack`. */
-	#someResponded = false;
-	/** At the last two of them: after a pause of the whole machine the first shard to wake up would else get everything. */
-	#othersRespond = false;
 
 	constructor(options: HandoffOptions) {
 		this.#options = options;
@@ -122,14 +118,11 @@ export class Handoff {
 	 * have it. If none could, it waits there for the shard or its successor.
 	 */
 	takeBack(candidates: readonly Candidate[]): void {
-		const someRespond = this.#options.someRespond();
-		this.#othersRespond = someRespond && this.#someResponded;
-		this.#someResponded = someRespond;
-		if (!this.#othersRespond) return;
+		if (!this.#options.mayTakeBack()) return;
 		for (const { row, silent } of candidates) {
 			// One that drains takes its own.
 			if (row.state === ShardState.draining || (row.state === ShardState.serving && !silent)) continue;
-			while (onTheWay(row) > 0 && this.#options.mayReturn() && this.#takeBackMessage(row)) {}
+			while (onTheWay(row) > 0 && this.#options.hasRoom() && this.#takeBackMessage(row)) {}
 		}
 	}
 
@@ -170,7 +163,7 @@ export class Handoff {
 				this.#return(lane);
 				return;
 			}
-			if (candidate.silent && this.#othersRespond) {
+			if (candidate.silent && this.#options.mayTakeBack()) {
 				this.#return(lane);
 				return;
 			}

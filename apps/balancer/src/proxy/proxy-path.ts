@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Address } from "@shardcast/config";
 import { addressKeyOf } from "@shardcast/limits";
 import { openFiles } from "@shardcast/process";
+import { ShardState } from "@shardcast/scoreboard";
 import { type DataPath, DataPathLimits } from "../data-path.ts";
 import { DeadlineSet } from "../deadline-set.ts";
 import { DescriptorBudget } from "../descriptor-budget.ts";
@@ -47,6 +48,14 @@ interface ProxiedConnection {
 	readonly onEnd: () => void;
 }
 
+/** Who is joined to which shard. */
+interface Spliced {
+	readonly connection: ProxiedConnection;
+	readonly candidate: Candidate;
+	/** The client's connection is not the splice's any more. */
+	isReleased: boolean;
+}
+
 /** A port that does not answer is left alone for a moment, so a client tries few of them. */
 const dialsMax = 4;
 
@@ -60,7 +69,7 @@ export class ProxyPath implements DataPath {
 	readonly #picker: Picker;
 	readonly #waiting: DeadlineSet<ProxiedConnection>;
 	readonly #unplaced: PlacementQueue<ProxiedConnection>;
-	readonly #splices = new Set<Splice>();
+	readonly #splices = new Map<Splice, Spliced>();
 	readonly #server: Server;
 	readonly #budget: DescriptorBudget;
 	/** Counts the loop's turns in which a connection was accepted. */
@@ -119,6 +128,22 @@ export class ProxyPath implements DataPath {
 
 	tick(): void {
 		this.#picker.look();
+		if (this.#picker.mayTakeBack && this.#picker.candidates.some(isStandingStill)) this.#takeBack();
+	}
+
+	/**
+	 * Gives WebSockets that a shard has not answered to another one: the client has heard nothing, and nothing of its request has had an
+	 * effect. A publish might be repeated, so that one waits.
+	 */
+	#takeBack(): void {
+		const waiting = [...this.#splices].filter(([, { connection, candidate }]) => connection.head.isUpgrade && isStandingStill(candidate));
+		for (const [splice, spliced] of waiting) {
+			if (this.#unplaced.size >= DataPathLimits.placementMax) return;
+			if (!splice.giveBack()) continue;
+			spliced.isReleased = true;
+			this.#responder.count("takenBack", 1);
+			this.#unplaced.add(spliced.connection);
+		}
 	}
 
 	async drain(deadlineMs: number): Promise<number> {
@@ -136,7 +161,7 @@ export class ProxyPath implements DataPath {
 		this.#server.close();
 		const connections = [...this.#waiting.take(), ...this.#unplaced.take()];
 		for (const { socket } of connections) socket.destroy();
-		const splices = [...this.#splices];
+		const splices = [...this.#splices.keys()];
 		for (const splice of splices) splice.cut();
 		return connections.length + splices.length + this.#responder.close();
 	}
@@ -285,7 +310,7 @@ export class ProxyPath implements DataPath {
 			candidate.row.proxiedOpen = candidate.own;
 		};
 		count(1, head.isUpgrade ? 1 : 0);
-		let isRefused = false;
+		const spliced = { connection, candidate, isReleased: false };
 		const splice = new Splice(socket, {
 			target: { host: shardHost, port: candidate.row.port },
 			head,
@@ -299,17 +324,17 @@ export class ProxyPath implements DataPath {
 			},
 			onConnected: () => this.#responder.count("proxied", 1),
 			onRefused: (refusal) => {
-				isRefused = true;
+				spliced.isReleased = true;
 				this.#responder.refuse(socket, refusal);
 			},
 			onShardClosed: (wasConnected) => {
 				count(-1, -upgrades);
 				this.#splices.delete(splice);
 				if (!wasConnected) this.#onDialFailed(connection, candidate);
-				else if (!socket.destroyed && !isRefused) this.#responder.closeGracefully(socket);
+				else if (!socket.destroyed && !spliced.isReleased) this.#responder.closeGracefully(socket);
 			},
 		});
-		this.#splices.add(splice);
+		this.#splices.set(splice, spliced);
 	}
 
 	#onDialFailed(connection: ProxiedConnection, candidate: Candidate): void {
@@ -326,4 +351,9 @@ export class ProxyPath implements DataPath {
 		this.#picker.look();
 		if (!this.#place(connection)) this.#unplaced.add(connection);
 	}
+}
+
+/** It serves, as far as anybody knows, and does not respond. */
+function isStandingStill({ row, silent }: Candidate): boolean {
+	return silent && row.state === ShardState.serving;
 }

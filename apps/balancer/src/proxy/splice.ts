@@ -73,6 +73,16 @@ export class Splice {
 		});
 	}
 
+	/**
+	 * Gives the client's connection back while the shard has not answered: another shard may have it, if its request may be repeated.
+	 * False when that is not so any more.
+	 */
+	giveBack(): boolean {
+		if (this.#answerBegun || this.#isReleased || !this.#isConnected || this.#clientEnded) return false;
+		this.#release();
+		return true;
+	}
+
 	cut(): void {
 		this.#client.destroy();
 		this.#shard.destroy();
