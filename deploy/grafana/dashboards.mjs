@@ -13,7 +13,7 @@ const quantile = (q, metric, more = "") => `histogram_quantile(${q}, sum by (le$
 const serving = `shardcast_shard_state${by('state="serving"')}`;
 const good = [[0, "green"]];
 
-const overview = dashboard("shardcast-overview", "shardcast: overview", "Is it well, how much does it do, how long does it take.", [
+const overview = dashboard("shardcast-overview", "shardcast: overview", "Health, load and latency.", [
 	numbers("Shards serving", "Shards that serve, of those that there are.", "none", [
 		query(`sum(${serving})`, "serving"),
 		query(`sum(shardcast_shards${on})`, "of"),

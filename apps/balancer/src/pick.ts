@@ -42,7 +42,7 @@ export interface Candidate {
 	shunnedUntilMs: number;
 	/** Connections, those on the way to it included, as of the last look and what has been picked since: the fewest wins. */
 	load: number;
-	/** The part of them that holds, or may come to hold, the seat of a WebSocket: what is bounded by `max`. */
+	/** The part of them that holds, or may come to hold, the slot of a WebSocket: what is bounded by `max`. */
 	taken: number;
 	max: number;
 	/** Bounds `load`: more connections of any kind its open files do not allow. */
@@ -53,7 +53,7 @@ export interface Candidate {
 }
 
 export interface PickerOptions {
-	/** Sets the candidate's `load` and `seats` from its row and what is its own. */
+	/** Sets the candidate's `load` and `taken` from its row and what is its own. */
 	readonly measure: (candidate: Candidate) => void;
 	/** `Candidate.own` at which a shard gets no more; Infinity for no bound. */
 	readonly ownMax: number;
@@ -74,7 +74,7 @@ export const settleMs = 2 * youngMs;
  * spreads evenly though the shards report later. One owner.
  *
  * Full is a shard whose WebSockets, with those that may become some, fill its limit. A request that is no WebSocket takes no
- * seat, however long its connection is kept.
+ * slot, however long its connection is kept.
  */
 export class Picker {
 	readonly #table: ShardTable;

@@ -89,7 +89,7 @@ describe("picker", () => {
 		expect(pickerOf(board).candidates[0].load).toBe(0);
 	});
 
-	it("keeps the seat of a connection that has arrived and is not a WebSocket yet, for as long as it may become one", () => {
+	it("keeps the slot of a connection that has arrived and is not a WebSocket yet, for as long as it may become one", () => {
 		const board = boardOf([1]);
 		const row = board.row(0);
 		const picker = pickerOf(board);
@@ -103,7 +103,7 @@ describe("picker", () => {
 		expect(slotOf(picker.pick(true))).toBe(0);
 	});
 
-	it("keeps the seat of a connection that is under way for as long as that takes", () => {
+	it("keeps the slot of a connection that is under way for as long as that takes", () => {
 		const board = boardOf([1]);
 		const picker = pickerOf(board);
 		picker.pick(true);

@@ -9,9 +9,9 @@ const examples = join(import.meta.dirname, "../../../examples");
 const browserPath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 
 /** Whether what an example needs is here; without it the test is skipped in one loud line, and fails in CI. */
-function has(what: string, present: boolean, mend: string): boolean {
+function has(what: string, present: boolean, fix: string): boolean {
 	if (present) return true;
-	const message = `SKIPPED: the example for ${what} is not tested: ${mend}`;
+	const message = `SKIPPED: the example for ${what} is not tested: ${fix}`;
 	if (process.env.CI === "true") throw new Error(message);
 	console.warn(message);
 	return false;

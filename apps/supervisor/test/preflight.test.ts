@@ -82,9 +82,9 @@ describe("shared memory", () => {
 	});
 
 	it("that is missing, or is none, is one line", () => {
-		const mend = "name a writable directory in a memory file system";
+		const fix = "name a writable directory in a memory file system";
 		expect(sharedMemoryProblem(config({ clusterDirectory: join(folder, "no") }), 3, name)).toBe(
-			`--clusterDirectory: ${folder}/no does not exist; ${mend}`,
+			`--clusterDirectory: ${folder}/no does not exist; ${fix}`,
 		);
 		writeFileSync(join(folder, "file"), "");
 		const long = join(folder, "a-folder-whose-name-is-too-long-for-sockets");
@@ -93,10 +93,10 @@ describe("shared memory", () => {
 			/^--clusterDirectory: the path is \d+ bytes; the most is 51/,
 		);
 		expect(sharedMemoryProblem(config({ clusterDirectory: join(folder, "file") }), 3, name)).toBe(
-			`--clusterDirectory: ${folder}/file is no directory; ${mend}`,
+			`--clusterDirectory: ${folder}/file is no directory; ${fix}`,
 		);
 		expect(sharedMemoryProblem(config({ clusterDirectory: "/proc/self" }), 3, name)).toBe(
-			`--clusterDirectory: /proc/self can't be written to; ${mend}`,
+			`--clusterDirectory: /proc/self can't be written to; ${fix}`,
 		);
 	});
 

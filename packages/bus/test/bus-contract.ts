@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { BusLink } from "../src/bus-link.ts";
 
-/** One bus, made anew for every test. */
+/** One bus, recreated for every test. */
 export interface BusHarness {
 	readonly members: number;
 	join(slot: number): BusLink;

@@ -115,7 +115,7 @@ describe("values", () => {
 	});
 });
 
-describe("every wrong value is one line that names its place and the mend", () => {
+describe("every wrong value is one line that names its place and the fix", () => {
 	it.each<[Partial<Record<ConfigKey, unknown>>, NodeJS.ProcessEnv, string | undefined, string]>([
 		[{ shards: "two" }, {}, undefined, '--shards: "two" is not a whole number from 0 to 64'],
 		[{ shards: "65" }, {}, undefined, '--shards: "65" is not a whole number from 0 to 64'],
@@ -325,7 +325,7 @@ describe("the table", () => {
 		}
 	});
 
-	it("names a setting by the place to mend it", () => {
+	it("names a setting by the place to fix it", () => {
 		const name = settingNames(load({}, { SHARDCAST_CPUS: "0,9" }).sources);
 		expect([name("cpus"), name("numa")]).toEqual(["SHARDCAST_CPUS", "--numa"]);
 	});

@@ -27,7 +27,7 @@ export interface ChildControl {
 /**
  * The child's end of the fork IPC: one call per process, from its `main.ts`.
  *
- * When the channel closes the supervisor is gone, and the child leaves at once: nobody would restart, drain or bury it.
+ * When the channel closes the supervisor is gone, and the child leaves at once: nobody would restart, drain or reap it.
  * SIGINT, SIGTERM and SIGHUP are ignored: a terminal and systemd send them to the whole group, but the order of a stop is the supervisor's,
  * and so is the reading of settings.
  */

@@ -5,7 +5,7 @@ import { KafkaRig } from "./ingest-rig.ts";
 
 const shards = 2;
 
-describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and made anew is another topic", () => {
+describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and recreated is another topic", () => {
 	let rig: KafkaRig;
 	let topics = 0;
 	beforeAll(async () => {
@@ -24,7 +24,7 @@ describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and made 
 				await rig.client.createTopic(topic, partitions);
 				return true;
 			},
-			{ deadlineMs: 10_000, what: "the topic to be made anew" },
+			{ deadlineMs: 10_000, what: "the topic to be recreated" },
 		);
 		await rig.renewProducer();
 		const messages = Array.from({ length: count }, (_, index) =>
@@ -56,7 +56,7 @@ describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and made 
 			}
 			await rig.healthy();
 			// Each shard says it once, however many partitions there are.
-			expect(rig.cluster.log().match(/was deleted and made anew; reading it from its first record/g)).toHaveLength(shards);
+			expect(rig.cluster.log().match(/was deleted and recreated; reading it from its first record/g)).toHaveLength(shards);
 			expect(rig.cluster.log()).not.toContain("is not in the log");
 			await waitFor(
 				async () => {

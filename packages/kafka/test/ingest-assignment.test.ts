@@ -194,7 +194,7 @@ describe("Assignment", () => {
 	});
 
 	for (const mode of ["per-shard", "shared"] as const)
-		it(`${mode}: a topic that was made anew begins at its first record, whatever the old one's position and whoever has heard of it`, () => {
+		it(`${mode}: a topic that was recreated begins at its first record, whatever the old one's position and whoever has heard of it`, () => {
 			const cluster = new FakeCluster();
 			const shards = [cluster.start(0, 1, mode), cluster.start(1, 1, mode)];
 			for (const shard of shards) shard.assignment.topicsFound(topic(2));

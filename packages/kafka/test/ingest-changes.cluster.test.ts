@@ -98,7 +98,7 @@ describe.skipIf(!(await kafkaForTests()))("M4: exactly once while Kafka changes"
 	}
 
 	for (const mode of modes)
-		it(`${mode}: a topic that is deleted and made anew is read from its first record, and the reset is counted`, async () => {
+		it(`${mode}: a topic that is deleted and recreated is read from its first record, and the reset is counted`, async () => {
 			const topic = `anew${topics++}`;
 			await rig.client.createTopic(topic, 1);
 			await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode]);
@@ -118,7 +118,7 @@ describe.skipIf(!(await kafkaForTests()))("M4: exactly once while Kafka changes"
 				expect(client.texts().slice(100)).toEqual(["anew 0", "anew 1"]);
 			}
 			await rig.healthy();
-			expect(rig.cluster.log()).toContain("was deleted and made anew; reading it from its first record");
+			expect(rig.cluster.log()).toContain("was deleted and recreated; reading it from its first record");
 		});
 
 	it("batches that the broker keeps as gzip, snappy, lz4 and zstd are all read, and records of an aborted transaction are not", async () => {

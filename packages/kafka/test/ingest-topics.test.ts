@@ -42,7 +42,7 @@ class Rig {
 }
 
 describe("TopicFinder", () => {
-	it("tells once that a topic was made anew, whether or not it was seen to be gone in between", async () => {
+	it("tells once that a topic was recreated, whether or not it was seen to be gone in between", async () => {
 		const rig = new Rig("a", "b");
 		rig.says = { a: "1", b: "2" };
 		expect(await rig.ids()).toEqual({ a: "1", b: "2" });

@@ -196,7 +196,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 				if (text === "nonsense") return 42;
 				if (text === "nowhere") return null;
 				if (text === "later") return new Promise((resolve) => setTimeout(resolve, 20, "routed"));
-				if (text === "changed") return { channels: ["routed"], payload: "made anew" };
+				if (text === "changed") return { channels: ["routed"], payload: "recreated" };
 				return "routed";
 			};\n`,
 		);
@@ -205,7 +205,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		const values = ["1", "throw", "2", "hang", "3", "never", "4", "reject", "nonsense", "nowhere", "later", "changed", "hang", "5"];
 		await rig.client.producer.send({ topic, messages: values.map((value) => ({ value })) });
 		await listener.waitForMessages(7, 20_000);
-		expect(listener.texts()).toEqual(["1", "2", "3", "4", "later", "made anew", "5"]);
+		expect(listener.texts()).toEqual(["1", "2", "3", "4", "later", "recreated", "5"]);
 		const skipped = (reason: string) => metric("shardcast_kafka_skipped_total", `reason="${reason}",shard="0"`);
 		await waitFor(async () => (await skipped("route_timeout")) === 3, { deadlineMs: 5000, what: "the counters" });
 		expect([await skipped("route_error"), await skipped("route_nonsense")]).toEqual([2, 1]);

@@ -155,8 +155,8 @@ export class DescriptorChannel {
 export class LostDescriptors extends NativeError {
 	readonly count: number;
 
-	constructor(count: number, code: string, what: string, mend?: string) {
-		super(code, "recvmsg", what, mend);
+	constructor(count: number, code: string, what: string, fix?: string) {
+		super(code, "recvmsg", what, fix);
 		this.name = "LostDescriptors";
 		this.count = count;
 	}

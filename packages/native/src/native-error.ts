@@ -1,7 +1,7 @@
 import { getSystemErrorMap } from "node:util";
 
 /** What a person can do about an errno, where there is something. One sentence per code. */
-const mends: Readonly<Record<string, string>> = {
+const fixes: Readonly<Record<string, string>> = {
 	EACCES: "check who owns the file and that all processes of the cluster run as one user",
 	ECONNREFUSED: "the process on the other end has gone; send again once it is back",
 	ELOOP: "no file of a cluster is a symbolic link; remove it",
@@ -20,14 +20,14 @@ const descriptions = new Map([...getSystemErrorMap()].map(([number, entry]) => [
 export class NativeError extends Error {
 	readonly code: string;
 	readonly syscall: string;
-	readonly mend: string;
+	readonly fix: string;
 
-	constructor(code: string, syscall: string, what: string, mend: string = mends[code] ?? "") {
-		super(`${syscall}: ${what} (${code})${mend === "" ? "" : `: ${mend}`}`);
+	constructor(code: string, syscall: string, what: string, fix: string = fixes[code] ?? "") {
+		super(`${syscall}: ${what} (${code})${fix === "" ? "" : `: ${fix}`}`);
 		this.name = "NativeError";
 		this.code = code;
 		this.syscall = syscall;
-		this.mend = mend;
+		this.fix = fix;
 	}
 
 	/** `subject` is what the call was about: a path, a size. */

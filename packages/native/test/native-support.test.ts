@@ -34,7 +34,7 @@ describe("nativeSupport", () => {
 });
 
 describe("NativeError", () => {
-	it("names the call, the subject, the code and the mend", () => {
+	it("names the call, the subject, the code and the fix", () => {
 		const error = NativeError.fromErrno(28, "posix_fallocate", "reserving 4096 bytes for /dev/shm/x");
 		expect(error.code).toBe("ENOSPC");
 		expect(error.syscall).toBe("posix_fallocate");

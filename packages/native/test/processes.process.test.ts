@@ -90,7 +90,7 @@ describe("DescriptorChannel between processes", () => {
 		server.close();
 	});
 
-	it("a receiver without free descriptors says EMFILE and the mend, and leaks none", async () => {
+	it("a receiver without free descriptors says EMFILE and the fix, and leaks none", async () => {
 		const receiver = start("receiver.mjs", [directory.file("handoff.sock"), "starve"], 100);
 		const { open } = await message<{ open: number }>(receiver);
 		const sender = DescriptorChannel.connect(directory.file("handoff.sock"));

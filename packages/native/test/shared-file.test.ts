@@ -65,10 +65,10 @@ describe("SharedFile", () => {
 	it.skipIf(sharedMemoryBytes === 0)("full /dev/shm: says how much did not fit, where and what to do, and leaves nothing behind", () => {
 		const before = descriptorsOf(process.pid);
 		const name = `shardcast-native-test-${process.pid}`;
-		const { code, syscall, mend, message } = caught(() => SharedFile.create(`/dev/shm/${name}`, sharedMemoryBytes + 4096));
+		const { code, syscall, fix, message } = caught(() => SharedFile.create(`/dev/shm/${name}`, sharedMemoryBytes + 4096));
 		expect([code, syscall]).toEqual(["ENOSPC", "posix_fallocate"]);
 		expect(message).toContain(`reserving ${sharedMemoryBytes + 4096} bytes for /dev/shm/${name}`);
-		expect(mend).toContain("--shm-size");
+		expect(fix).toContain("--shm-size");
 		expect(readdirSync("/dev/shm").filter((entry) => entry.startsWith(name))).toEqual([]);
 		expect(openedSince(before)).toEqual([]);
 	});

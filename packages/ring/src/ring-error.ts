@@ -13,15 +13,15 @@ export const RingErrorCode = {
 } as const;
 export type RingErrorCode = (typeof RingErrorCode)[keyof typeof RingErrorCode];
 
-/** `message` says what is wrong and how to mend it; `code` is for programs. */
+/** `message` says what is wrong and how to fix it; `code` is for programs. */
 export class RingError extends Error {
 	override readonly name = "RingError";
 	readonly code: RingErrorCode;
-	readonly mend: string;
+	readonly fix: string;
 
-	constructor(code: RingErrorCode, what: string, mend: string) {
-		super(`${what}: ${mend}`);
+	constructor(code: RingErrorCode, what: string, fix: string) {
+		super(`${what}: ${fix}`);
 		this.code = code;
-		this.mend = mend;
+		this.fix = fix;
 	}
 }

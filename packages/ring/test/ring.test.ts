@@ -71,11 +71,11 @@ describe("a ring's memory", () => {
 		expect(new RingReader(ring, 0).resume()).toBe(false);
 	});
 
-	it("is refused with what and mend when it is none, another version, or cut short", () => {
+	it("is refused with what and fix when it is none, another version, or cut short", () => {
 		const none = errorOf(() => attachRing(new ArrayBuffer(4096)));
 		expect(none.code).toBe(RingErrorCode.notARing);
 		expect(none.message).toContain("magic 0x0");
-		expect(none.message).toContain(none.mend);
+		expect(none.message).toContain(none.fix);
 
 		expect(errorOf(() => attachRing(new ArrayBuffer(16))).code).toBe(RingErrorCode.notARing);
 

@@ -13,15 +13,15 @@ export const BusErrorCode = {
 } as const;
 export type BusErrorCode = (typeof BusErrorCode)[keyof typeof BusErrorCode];
 
-/** `message` says what is wrong and how to mend it; `code` is for programs. */
+/** `message` says what is wrong and how to fix it; `code` is for programs. */
 export class BusError extends Error {
 	override readonly name = "BusError";
 	readonly code: BusErrorCode;
-	readonly mend: string;
+	readonly fix: string;
 
-	constructor(code: BusErrorCode, what: string, mend: string) {
-		super(`${what}: ${mend}`);
+	constructor(code: BusErrorCode, what: string, fix: string) {
+		super(`${what}: ${fix}`);
 		this.code = code;
-		this.mend = mend;
+		this.fix = fix;
 	}
 }

@@ -62,12 +62,12 @@ export class ClusterDirectory {
 	 */
 	static open(path: string): ClusterDirectory {
 		const status = lstatSync(path, { throwIfNoEntry: false });
-		const mend = "name a directory that a cluster of this user has made";
-		if (!status?.isDirectory()) throw new BusError(BusErrorCode.badDirectory, `${path} is no directory`, mend);
+		const fix = "name a directory that a cluster of this user has made";
+		if (!status?.isDirectory()) throw new BusError(BusErrorCode.badDirectory, `${path} is no directory`, fix);
 		if (!isOwn(status)) {
 			const why =
 				status.uid === ownUser() ? `is open to others (mode ${(status.mode & 0o777).toString(8)})` : `belongs to user ${status.uid}`;
-			throw new BusError(BusErrorCode.badDirectory, `${path} ${why}`, mend);
+			throw new BusError(BusErrorCode.badDirectory, `${path} ${why}`, fix);
 		}
 		return new ClusterDirectory(path);
 	}

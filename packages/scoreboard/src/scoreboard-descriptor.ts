@@ -52,7 +52,7 @@ export const HeaderWord = {
 	channelHashKey1: 8,
 } as const;
 /**
- * i32 words of a row's supervisor part. `ringGeneration` counts how often the slot's ring was made anew: it names the
+ * i32 words of a row's supervisor part. `ringGeneration` counts how often the slot's ring was recreated: it names the
  * ring's file, so a slot that was removed and added again is never taken for the old one. `addedEpoch` is the membership epoch
  * from which on it is a member.
  */

@@ -243,7 +243,7 @@ export class Handoff {
 			this.#retryLater(lane);
 			return;
 		}
-		// Nothing that another attempt would mend: these are lost, the next ones need not be.
+		// Nothing that another attempt would fix: these are lost, the next ones need not be.
 		this.#options.count("sendErrors", batch.length);
 		for (const fd of batch) this.#options.closeDescriptor(fd);
 		this.#drop(lane, batch.length);

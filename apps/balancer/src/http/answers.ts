@@ -17,7 +17,7 @@ export type Routes = ReadonlyMap<string, (request: IncomingMessage) => Answer | 
  * client would ask next may be a shard's to answer.
  *
  * It is a `node:http` server that does not listen: whoever has accepted a connection gives it the socket. Its timeouts do
- * not run then; the reception bounds how many connections there are, and for how long.
+ * not run then; the responder bounds how many connections there are, and for how long.
  */
 export class Answers {
 	readonly #server: Server;

@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import type { Address } from "@shardcast/config";
 
-const mends: Readonly<Record<string, string>> = {
+const fixes: Readonly<Record<string, string>> = {
 	EADDRINUSE: "is taken; choose another or stop the program that has it",
 	EACCES: "may not be used by this user; choose one above 1023 or grant CAP_NET_BIND_SERVICE",
 	EADDRNOTAVAIL: "belongs to an address that this machine does not have; name one of its own",
@@ -15,7 +15,7 @@ const mends: Readonly<Record<string, string>> = {
 export function portProblem(address: Address): Promise<string | null> {
 	return new Promise((resolve) => {
 		const server = createServer();
-		server.once("error", (error: NodeJS.ErrnoException) => resolve(mends[error.code ?? ""] ?? `can't be listened on (${error.code})`));
+		server.once("error", (error: NodeJS.ErrnoException) => resolve(fixes[error.code ?? ""] ?? `can't be listened on (${error.code})`));
 		// exclusive: as the children listen, and past a cluster module's primary.
 		server.listen({ ...address, exclusive: true }, () => server.close(() => resolve(null)));
 	});

@@ -38,8 +38,8 @@ export interface Plan {
 export async function preflight({ config, sources, warnings }: LoadedConfig): Promise<Plan> {
 	const support = nativeSupport();
 	if (!support.available) {
-		const mend = "run `shardcast single`, which needs none";
-		throw new StartupError(`several processes need shared memory, which is not available here: ${support.reason}; ${mend}`, {
+		const fix = "run `shardcast single`, which needs none";
+		throw new StartupError(`several processes need shared memory, which is not available here: ${support.reason}; ${fix}`, {
 			exitStatus: 2,
 		});
 	}

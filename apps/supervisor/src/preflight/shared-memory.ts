@@ -16,13 +16,13 @@ const sticky = 0o1000;
 /** What is wrong with the place for the shared memory, in one line; null = nothing. */
 export function sharedMemoryProblem(config: Config, shards: number, name: NameOf): string | null {
 	const path = config.clusterDirectory;
-	const mend = "name a writable directory in a memory file system";
+	const fix = "name a writable directory in a memory file system";
 	try {
-		if (!statSync(path).isDirectory()) return `${name("clusterDirectory")}: ${path} is no directory; ${mend}`;
+		if (!statSync(path).isDirectory()) return `${name("clusterDirectory")}: ${path} is no directory; ${fix}`;
 		accessSync(path, constants.W_OK | constants.X_OK);
 	} catch (error) {
 		const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-		return `${name("clusterDirectory")}: ${path} ${missing ? "does not exist" : "can't be written to"}; ${mend}`;
+		return `${name("clusterDirectory")}: ${path} ${missing ? "does not exist" : "can't be written to"}; ${fix}`;
 	}
 	if (Buffer.byteLength(path) > pathBytesMax)
 		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;

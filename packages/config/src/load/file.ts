@@ -53,8 +53,8 @@ function settingsOf(document: Document.Parsed, path: string, lineOf: (offset: nu
 		if (key === undefined) {
 			// To look for what was meant takes time, and the rest of many is only counted.
 			const meant = mistakes.length < linesMax ? nearest(name, [...keys.keys()]) : undefined;
-			const mend = meant === undefined ? "`shardcast config print` shows all keys" : `did you mean "${meant}"?`;
-			mistakes.push(`${path}:${line}: unknown key "${shortened(name)}"; ${mend}`);
+			const fix = meant === undefined ? "`shardcast config print` shows all keys" : `did you mean "${meant}"?`;
+			mistakes.push(`${path}:${line}: unknown key "${shortened(name)}"; ${fix}`);
 			if (meant !== undefined) unread.add(keys.get(meant)!);
 			continue;
 		}

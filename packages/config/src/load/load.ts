@@ -83,7 +83,7 @@ function derive(config: Config, sources: Record<ConfigKey, Source>): Config {
 }
 
 /**
- * How a message names a setting: by where its value came from, since that is the place to mend it. A default is named by its
+ * How a message names a setting: by where its value came from, since that is the place to fix it. A default is named by its
  * flag.
  */
 export function settingNames(sources: LoadedConfig["sources"]): NameOf {

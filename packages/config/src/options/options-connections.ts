@@ -34,7 +34,7 @@ export const connectionOptions = {
 		maxMs: 1000,
 		zero: true,
 		live: true,
-		help: "Longest that a delivery waits under load to be merged with others, half of it before the flush and half within; 0 = write each message at once.",
+		help: "Longest that a delivery waits under load to be merged with others, at most half of it waiting for the flush, the rest for the flush itself; 0 = write each message at once.",
 	}),
 	messageRate: integer({
 		flag: "message-rate",

@@ -81,7 +81,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		this.#answers = new FetchAnswers(options.limits.bytesMax);
 		this.#cluster = createCluster(options.connection, this.#answers.socketFactory);
 		this.#topics = new TopicFinder(this.#cluster, matcherOf(options.subscription), options.subscription, {
-			onAnew: (topic) => sink.trouble("topicAnew", `topic ${topic} was deleted and made anew; reading it from its first record`),
+			onAnew: (topic) => sink.trouble("topicAnew", `topic ${topic} was deleted and recreated; reading it from its first record`),
 		});
 	}
 

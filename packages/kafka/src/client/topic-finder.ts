@@ -7,7 +7,7 @@ import { innermost, type KafkajsCluster } from "./kafkajs-cluster.ts";
 const deniedError = "TOPIC_AUTHORIZATION_FAILED";
 const topicErrors = ["UNKNOWN_TOPIC_OR_PARTITION", "INVALID_TOPIC_EXCEPTION", deniedError];
 
-/** Names of which the ids are remembered, also of topics that are gone. Beyond that all are forgotten, and only not counted as made anew. */
+/** Names of which the ids are remembered, also of topics that are gone. Beyond that all are forgotten, and only not counted as recreated. */
 const namesMax = 10_000;
 
 export interface TopicFinderEvents {

@@ -215,7 +215,7 @@ export class Assignment {
 		if (this.#retryResolve) this.#resolve();
 		this.#noteScanned();
 		this.#noteUse();
-		// First what is over: a topic that was made anew is never read as both.
+		// First what is over: a topic that was recreated is never read as both.
 		this.#revoke([...this.#assigned].filter((row) => !this.#partitions.has(row)));
 		if (this.#parts.mode === "per-shard") this.#assign([...this.#partitions.keys()].filter((row) => !this.#assigned.has(row)));
 		else this.#share();

@@ -20,21 +20,21 @@ export interface DrainParts {
 
 /** A sleep has an end only because every wait has one; nothing depends on it. */
 const sleepMsMax = 60_000;
-/** How soon to try again when the outlet is full. */
+/** How soon to try again when the destination is full. */
 const fullRetryMs = 1;
 
 /**
- * The loop's end of the ingest ring, as the flush engine drains it: takes records in order, hands each to the outlet (this
+ * The loop's end of the ingest ring, as the flush engine drains it: takes records in order, hands each to the destination (this
  * shard's clients, or the bus), and moves the partition's position behind it. **One, on the shard's loop.**
  *
- * An outlet that is full keeps one record waiting; nothing behind it is taken, the ring fills, and the worker stops reading.
+ * A destination that is full keeps one record waiting; nothing behind it is taken, the ring fills, and the worker stops reading.
  */
 export class IngestDrain implements RecordSource {
 	readonly #parts: DrainParts;
 	readonly #ring: Ring;
 	readonly #reader: RingReader;
 	readonly #lowWaterBytes: number;
-	/** A record that the outlet had no room for, with its head. */
+	/** A record that the destination could not take, with its head. */
 	#held: Uint8Array | null = null;
 	#heldView: DataView | null = null;
 	#retrying = false;
@@ -55,7 +55,7 @@ export class IngestDrain implements RecordSource {
 		if (this.#stopped || !this.#releaseHeld()) return 0;
 		this.#noteHighWater();
 		let count = 0;
-		// One at a time where the outlet may be full, since a record once visited has left the ring.
+		// One at a time where the destination may be full, since a record once visited has left the ring.
 		if (this.#parts.destination.mayBeFull) while (count < max && this.#held === null && this.#reader.drain(1, this.#visit) > 0) count++;
 		else count = this.#reader.drain(max, this.#visit);
 		if (this.#reader.backlogBytes() <= this.#lowWaterBytes) this.#parts.memory.roomSignal.wake();

@@ -44,7 +44,7 @@ export interface FetchLimits {
 const apiKey = 1;
 /** By name: brokers from 2.3 to 4.x take it, and it is the newest whose encoding is not the flexible one. */
 const byNameVersion = 11;
-/** By topic id: brokers from 3.1 on. A topic that was made anew under the same name is another one to it. */
+/** By topic id: brokers from 3.1 on. A topic that was recreated under the same name is another one to it. */
 const byIdVersion = 13;
 const readCommitted = 1;
 const noReplica = -1;

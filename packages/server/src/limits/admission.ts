@@ -69,7 +69,7 @@ export class Admission {
 
 	/**
 	 * Lets a new WebSocket in, or says why not.
-	 * @returns its seat, to be given back by `left`.
+	 * @returns its slot, to be given back by `left`.
 	 */
 	admit(address: AddressKey): number | ConnectionLimit {
 		const limit = this.overRate(address);

@@ -109,7 +109,7 @@ const turnedAwayMax = 32;
 const tooBigReason = /^Received too big message/;
 
 /**
- * The only door to uWebSockets.js: listens, adopts connections that the balancer hands over, upgrades, and hands all that happens
+ * The only user of uWebSockets.js: listens, adopts connections that the balancer hands over, upgrades, and hands all that happens
  * to the shard's parts. One per shard, on its loop.
  *
  * A connection that is not upgraded ends with its answer, but for `/api/publish`: one that was kept would bring the browser's

@@ -10,7 +10,7 @@ export interface TestKafka {
 }
 
 /**
- * Whether Kafka suites can run here. When not, says so in one loud line with the mend, and in CI throws instead, so that a
+ * Whether Kafka suites can run here. When not, says so in one loud line with the fix, and in CI throws instead, so that a
  * skipped suite never looks like a passed one. Call it at the top of a suite: `describe.skipIf(!(await kafkaForTests()))`.
  */
 export async function kafkaForTests(): Promise<boolean> {

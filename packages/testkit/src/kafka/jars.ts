@@ -9,13 +9,13 @@ const pom = fileURLToPath(new URL("../../../../deploy/kafka/pom.xml", import.met
 /** The broker's version, as `deploy/kafka/pom.xml` pins it. */
 export const kafkaVersion = /<kafka\.version>([^<]+)</.exec(readFileSync(pom, "utf8"))![1]!;
 
-/** Why there can be no broker on this machine. `mend` is what to do about it. */
+/** Why there can be no broker on this machine. `fix` is what to do about it. */
 export class KafkaUnavailable extends Error {
 	override readonly name = "KafkaUnavailable";
-	readonly mend: string;
-	constructor(message: string, mend: string) {
-		super(`${message}. ${mend}`);
-		this.mend = mend;
+	readonly fix: string;
+	constructor(message: string, fix: string) {
+		super(`${message}. ${fix}`);
+		this.fix = fix;
 	}
 }
 
@@ -45,11 +45,11 @@ export function runTool(command: string, args: readonly string[], timeoutMs: num
 	});
 }
 
-async function mustRun(command: string, args: readonly string[], timeoutMs: number, mend: string): Promise<string> {
+async function mustRun(command: string, args: readonly string[], timeoutMs: number, fix: string): Promise<string> {
 	const { status, output } = await runTool(command, args, timeoutMs).catch((error: NodeJS.ErrnoException) => {
-		throw new KafkaUnavailable(`${command} cannot be started (${error.code ?? error.message})`, mend);
+		throw new KafkaUnavailable(`${command} cannot be started (${error.code ?? error.message})`, fix);
 	});
-	if (status !== 0) throw new KafkaUnavailable(`${command} ended with status ${status}:\n${output}`, mend);
+	if (status !== 0) throw new KafkaUnavailable(`${command} ended with status ${status}:\n${output}`, fix);
 	return output;
 }
 
@@ -82,10 +82,10 @@ export async function kafkaJars(): Promise<string> {
 
 /** @throws KafkaUnavailable unless there is a Java that Kafka 4 accepts (17 or newer). */
 export async function requireJava(): Promise<void> {
-	const mend = "Install Java 17, or set KAFKA_TEST_BROKERS to a running broker";
-	const output = await mustRun("java", ["-version"], 20_000, mend);
+	const fix = "Install Java 17, or set KAFKA_TEST_BROKERS to a running broker";
+	const output = await mustRun("java", ["-version"], 20_000, fix);
 	const major = Number(/version "(\d+)/.exec(output)?.[1] ?? 0);
-	if (major < 17) throw new KafkaUnavailable(`Kafka ${kafkaVersion} needs Java 17, and this is Java ${major}`, mend);
+	if (major < 17) throw new KafkaUnavailable(`Kafka ${kafkaVersion} needs Java 17, and this is Java ${major}`, fix);
 }
 
 /** Formats a log directory by the broker's own tool. */
