@@ -321,10 +321,25 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 		[query(`sum by (reason) (${rate("shardcast_drops_total")})`, "{{reason}}")],
 		{ stack: true },
 	),
-	lines("Slow clients", "Clients closed because they read too slowly, and connections reset because nothing was read even then.", "short", [
-		query(sumRate("shardcast_disconnects_total", 'code="3008"'), "closed with 3008"),
-		query(sumRate("shardcast_clients_reset_total"), "reset"),
-	]),
+	lines(
+		"Slow clients",
+		"Clients closed because they read too slowly, those that delivery waited for in vain, and connections reset because nothing was read even then.",
+		"short",
+		[
+			query(sumRate("shardcast_disconnects_total", 'code="3008"'), "closed with 3008"),
+			query(sumRate("shardcast_clients_given_up_total"), "waited for in vain"),
+			query(sumRate("shardcast_clients_reset_total"), "reset"),
+		],
+	),
+	lines(
+		"Waiting for clients",
+		"Share of the time in which delivery waited for clients to read, in bursts, and how often it did per second.",
+		"short",
+		[
+			query(rate("shardcast_delivery_wait_seconds_total"), "shard {{shard}}: share of the time"),
+			query(rate("shardcast_delivery_waits_total"), "shard {{shard}}: times"),
+		],
+	),
 	lines("Publishes cut short", "Bodies over HTTP that were evicted because they came slowly (408), or found no room (503).", "short", [
 		query(`sum by (reason) (${rate("shardcast_request_bodies_lost_total")})`, "{{reason}}"),
 	]),

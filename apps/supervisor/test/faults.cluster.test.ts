@@ -1,5 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Cluster, descendantsOf, httpRequest, identify, isAlive, RawClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
+import {
+	type Cluster,
+	descendantsOf,
+	httpRequest,
+	identify,
+	isAlive,
+	RawClient,
+	Scrape,
+	SteadyReaders,
+	startCluster,
+	waitFor,
+} from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { Fleet, flawless } from "./fleet.ts";
 
@@ -128,6 +139,36 @@ describe("faults under load", () => {
 		const next = await startCluster({ shards: 2, flags: ["--base-port", String(cluster.basePort)] });
 		expect(cluster.sharedDirectories()).toEqual([]);
 		await next.stop();
+	});
+
+	it("35: catching up after a shard stood still closes nobody who reads, on that shard or on the others", { timeout: 60_000 }, async () => {
+		const cluster = await startCluster({ shards: 2, flags: ["--heartbeat-timeout", "10s"] });
+		const readers = await SteadyReaders.open(
+			Array.from({ length: 8 }, (_, index) => cluster.shardUrl(index % 2)),
+			8_000_000,
+		);
+		try {
+			const sender = await RawClient.open(cluster.shardUrl(0));
+			const { pid } = (await cluster.health()).shards[1]!;
+			process.kill(pid, "SIGSTOP");
+			// Far more than the ring holds: the shard holds it for the sender meanwhile.
+			const messages = 1400;
+			const payload = Buffer.alloc(10_000);
+			for (let sequence = 0; sequence < messages; sequence++) {
+				payload.writeUInt32LE(sequence);
+				sender.send(payload);
+			}
+			await waitFor(async () => (await Scrape.of(cluster.httpUrl)).sum("shardcast_bus_backpressured_total") > 0, {
+				deadlineMs: 10_000,
+				what: "a full ring",
+			});
+			process.kill(pid, "SIGCONT");
+			await readers.haveRead(messages, 30_000);
+			await sender.close();
+		} finally {
+			readers.close();
+			await cluster.stop();
+		}
 	});
 
 	it("a shard that stands still is seen within a second, keeps no new client, and holds up publishing for three at most", {

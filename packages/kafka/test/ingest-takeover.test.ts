@@ -98,7 +98,7 @@ class TestShard {
 			afterFlush: () => {},
 			holds: () => false,
 			batch: 64,
-			turnBytesMax: 1e6,
+			pacing: { turnBytesMax: 1e6, mustWait: () => false, published: () => {} },
 			scheduler: this.#loop,
 		});
 		this.#drain = new IngestDrain({

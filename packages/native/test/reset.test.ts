@@ -41,7 +41,15 @@ describe("closeWithReset", () => {
 	async function stuckConnection(): Promise<Connection> {
 		const made = await connection();
 		made.accepted.write(tooMuch);
-		await waitFor(() => unsent(made) > 1024 * 1024, { deadlineMs: 5000, what: "a full send buffer" });
+		let before = 0;
+		// No more of it is taken on.
+		const isFull = (): boolean => {
+			const now = unsent(made);
+			const wasFull = now > 0 && now === before;
+			before = now;
+			return wasFull;
+		};
+		await waitFor(isFull, { deadlineMs: 20_000, everyMs: 50, what: "a full send buffer" });
 		return made;
 	}
 	/** All that comes. Node does not tell a reset from an end when there was something left to read. */
@@ -55,7 +63,7 @@ describe("closeWithReset", () => {
 		return bytes;
 	}
 
-	it("36: frees what could not be sent; other connections and other kinds of descriptors are left alone", async () => {
+	it("36: frees what could not be sent; other connections and other kinds of descriptors are left alone", { timeout: 60_000 }, async () => {
 		const [cut, stays] = [await stuckConnection(), await stuckConnection()];
 		const idle = await connection();
 		const before = descriptorsOf(process.pid);
@@ -75,7 +83,7 @@ describe("closeWithReset", () => {
 		expect(await bytesRead(stays)).toBe(tooMuch.length);
 	});
 
-	it("a socket whose descriptor is another file's afterwards counts as closed", async () => {
+	it("a socket whose descriptor is another file's afterwards counts as closed", { timeout: 60_000 }, async () => {
 		const cut = await stuckConnection();
 		let opened = -1;
 		const reset = closeWithReset(() => {
@@ -86,7 +94,7 @@ describe("closeWithReset", () => {
 		expect([reset, unsent(cut)]).toEqual([1, 0]);
 	});
 
-	it("lets an error of the callback through and leaves no descriptor behind", async () => {
+	it("lets an error of the callback through and leaves no descriptor behind", { timeout: 60_000 }, async () => {
 		const stays = await stuckConnection();
 		const before = descriptorsOf(process.pid);
 		expect(() =>

@@ -168,6 +168,9 @@ export const shardCounters = [
 	["closedRateLimited", "clients closed with 1008 because they sent more messages per second than --message-rate allows"],
 	["closedNoCode", "clients that closed without saying why (1005), as a browser does that is told to close"],
 	["clientsReset", "connections of clients reset because they did not read what waited for them, not even after their close was decided"],
+	["deliveryWaits", "times that delivery waited for clients to read before it went on"],
+	["deliveryWaitedMs", "how long it did, in milliseconds"],
+	["clientsGivenUp", "clients that delivery waited for in vain"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

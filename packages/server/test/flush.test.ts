@@ -47,9 +47,19 @@ interface Setup {
 	readonly flushTakesMs?: number;
 	readonly pauseMsMax?: number;
 	readonly holds?: () => boolean;
+	/** Whether clients have to read before the next turn. */
+	readonly mustWait?: (backlogBytes: number) => boolean;
 }
 
-function setup({ batch = 64, turnBytesMax = 1e6, flushTakesMs = 0, pauseMsMax = 10, holds = () => false }: Setup = {}) {
+function setup({
+	batch = 64,
+	turnBytesMax = 1e6,
+	flushTakesMs = 0,
+	pauseMsMax = 10,
+	holds = () => false,
+	mustWait = () => false,
+}: Setup = {}) {
+	const published: number[] = [];
 	const loop = new FakeLoop();
 	const bus = new MemoryBus({ members: 2, capacityBytes: 65_536 });
 	const link = bus.link(0);
@@ -88,7 +98,11 @@ function setup({ batch = 64, turnBytesMax = 1e6, flushTakesMs = 0, pauseMsMax = 
 		afterFlush: () => {},
 		holds,
 		batch,
-		turnBytesMax,
+		pacing: {
+			turnBytesMax,
+			mustWait: (backlogBytes) => mustWait(backlogBytes()),
+			published: (bytes) => void published.push(bytes),
+		},
 		scheduler: loop,
 	});
 	const put = (text: string, from = link): void => {
@@ -103,7 +117,7 @@ function setup({ batch = 64, turnBytesMax = 1e6, flushTakesMs = 0, pauseMsMax = 
 	link.onWake(() => engine.wake());
 	engine.start();
 	loop.settle();
-	return { loop, engine, link, other, row, delivered, atMs, turns, put, publish, rings: () => rings };
+	return { loop, engine, link, other, row, delivered, atMs, turns, put, publish, published, rings: () => rings };
 }
 
 describe("the flush engine", () => {
@@ -161,7 +175,38 @@ describe("the flush engine", () => {
 		engine.committed();
 		loop.settle();
 		expect(delivered).toHaveLength(30);
-		expect(Math.max(...turns)).toBe(8);
+		expect(Math.max(...turns)).toBe(7);
+	});
+
+	it("takes large records one by one, so that a turn exceeds its bytes by one of them at most", () => {
+		const { loop, put, engine, turns } = setup({ turnBytesMax: 10_000 });
+		for (let count = 0; count < 14; count++) put("x".repeat(3000));
+		engine.committed();
+		loop.settle();
+		expect(turns.filter((count) => count > 0)).toEqual([4, 4, 4]);
+	});
+
+	it("19: waits while clients have to read: takes nothing out of the rings, but wakes the others and does what is due each turn", () => {
+		const backlogs: number[] = [];
+		let waits = true;
+		const { loop, publish, delivered, published, row, turns, rings } = setup({
+			mustWait: (backlogBytes) => {
+				backlogs.push(backlogBytes);
+				return waits;
+			},
+		});
+		const [before, turnsBefore] = [rings(), turns.length];
+		publish("a");
+		for (let ms = 0; ms < 50; ms++) loop.pass(1);
+		expect({ delivered, rung: rings() - before }).toEqual({ delivered: [], rung: 1 });
+		expect(turns.length - turnsBefore).toBeGreaterThan(40);
+		expect(backlogs.at(-1)).toBeGreaterThan(0);
+		waits = false;
+		loop.pass(1);
+		expect(delivered).toEqual(["a"]);
+		expect(published.reduce((sum, bytes) => sum + bytes, 0)).toBe(1);
+		// What the clients took is not taken for the cost of the flush, or a pause would follow.
+		expect(row.get("flushMs")).toBeLessThan(2);
 	});
 
 	it("hears the other members' records when they ring, and rings them once per turn for all it published", () => {

@@ -1,4 +1,5 @@
-import { socketQueues, waitFor } from "@shardcast/testkit";
+import { SteadyReaders, socketQueues, waitFor } from "@shardcast/testkit";
+import { everybody, monotonicMs, RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
 import { afterEach, describe, expect, it } from "vitest";
 import { startShards, type TestShards } from "./harness.ts";
 
@@ -23,6 +24,47 @@ function unsentBytes(clientPorts: readonly number[]): number {
 		.filter(({ remotePort }) => clientPorts.includes(remotePort))
 		.reduce((sum, { unsentBytes }) => sum + unsentBytes, 0);
 }
+
+describe("a burst", () => {
+	it("19: of more than all buffers hold closes nobody who reads, and whoever does not is closed without holding up the others", async () => {
+		const cluster = await startShards(1, { members: 2 });
+		running = cluster;
+		const { row, url } = cluster.shards[0];
+		const count = 5;
+		const readers = await SteadyReaders.open(
+			Array.from({ length: count }, () => url),
+			8_000_000,
+		);
+		try {
+			const stalled = await cluster.rawClient();
+			stalled.socket.tcp.pause();
+			// As another shard does, or Kafka: as fast as the ring takes it.
+			const publisher = cluster.bus.link(1);
+			const bytes = recordBytes(everybody, messageBytes);
+			const messages = 1600;
+			for (let sequence = 0; sequence < messages; ) {
+				const at = publisher.claim(bytes);
+				if (at < 0) {
+					publisher.drain(messages, () => {});
+					await new Promise((resolve) => setImmediate(resolve));
+					continue;
+				}
+				const payload = writeRecordHead(publisher.view, publisher.u8, at, RecordKind.binary, 0, monotonicMs(), everybody, messageBytes);
+				publisher.u8.set(message(sequence++), payload);
+				publisher.commit();
+				publisher.ringWaiters();
+			}
+			await readers.haveRead(messages, 20_000);
+			expect(row.get("deliveryWaits")).toBeGreaterThan(0);
+			expect(row.get("deliveryWaitedMs")).toBeLessThan(15_000);
+			expect(row.get("clientsGivenUp")).toBeGreaterThan(0);
+			stalled.socket.tcp.resume();
+			expect((await stalled.closed).code).toBe(3008);
+		} finally {
+			readers.close();
+		}
+	}, 60_000);
+});
 
 describe("a client that reads too slowly", () => {
 	it("3008: gets everything up to the first message that it could not take, then the close, never anything after a gap", async () => {

@@ -13,4 +13,5 @@ export * from "./websocket/frame-parser.ts";
 export * from "./websocket/frames.ts";
 export * from "./websocket/handshake.ts";
 export * from "./websocket/raw-socket.ts";
+export * from "./websocket/steady-readers.ts";
 export * from "./websocket/test-client.ts";

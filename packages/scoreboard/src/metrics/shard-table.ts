@@ -157,6 +157,24 @@ export const shardMetrics: readonly BoardMetric[] = [
 		"Pause before the next flush; 0 means that messages go out as they come.",
 		perShard(({ counters }) => seconds(counters.flushIntervalMs)),
 	),
+	counter(
+		"shardcast_delivery_waits_total",
+		"none",
+		"Times that a shard's delivery waited, in a burst, for clients that had half of --max-buffered unread.",
+		perShard(({ counters }) => counters.deliveryWaits),
+	),
+	counter(
+		"shardcast_delivery_wait_seconds_total",
+		"seconds",
+		"How long it did; meanwhile messages wait in the rings, and whoever publishes more than fits there has to wait as well.",
+		perShard(({ counters }) => seconds(counters.deliveryWaitedMs)),
+	),
+	counter(
+		"shardcast_clients_given_up_total",
+		"none",
+		"Clients that delivery waited for in vain; one that does not read on is closed with 3008.",
+		perShard(({ counters }) => counters.clientsGivenUp),
+	),
 	// Bus.
 	counter(
 		"shardcast_bus_records_total",

@@ -32,19 +32,35 @@ export interface FlushEngineParts {
 	readonly holds: () => boolean;
 	/** Most records per turn (`--batch`). */
 	readonly batch: number;
-	/**
-	 * Bytes of records after which a turn ends as well. What a turn publishes is written before the loop next looks at its sockets,
-	 * so a turn that exceeded `--max-buffered` would make slow clients of those that read as fast as they can.
-	 */
-	readonly turnBytesMax: number;
+	readonly pacing: TurnPacing;
 	readonly scheduler?: Scheduler;
 }
 
-/** `asleep`: the doorbell wakes us. `pausing`: a timer does. `due`: a turn is scheduled. `settling`: the last turn's writes are under way. */
+/** What the sockets take. */
+export interface TurnPacing {
+	/**
+	 * Bytes of records after which a turn ends. What a turn publishes is written before the loop next looks at its sockets, so a turn that
+	 * exceeded `--max-buffered` would make slow clients of those that read as fast as they can.
+	 */
+	readonly turnBytesMax: number;
+	/** Whether clients have to read before the next turn. Asked again every millisecond while it says so. */
+	mustWait(backlogBytes: () => number): boolean;
+	/** A turn is over that brought records of so many bytes to the clients. */
+	published(bytes: number): void;
+}
+
+/**
+ * `asleep`: the doorbell wakes us. `pausing`: a timer does. `due`: a turn is scheduled, or waits for clients to read. `settling`: the last
+ * turn's writes are under way.
+ */
 type State = "asleep" | "pausing" | "due" | "settling";
 
-/** Records between two looks at how many bytes a turn has come to. */
+/** Records between two looks at how many bytes a turn has come to; one when a record takes more than this share of a turn. */
 const recordsPerLook = 4;
+const largeRecordShare = 1 / 8;
+
+/** How soon to ask again whether clients have read enough. */
+const pacingRetryMs = 1;
 
 /** How soon to try again to put held messages into a ring that is full. */
 const holdRetryMs = 1;
@@ -55,7 +71,7 @@ const holdRetryMs = 1;
  * A flush is one or more turns of at most `batch` records each; between turns the loop looks at its sockets, so that accepting,
  * closing and pings go on. A turn always runs as an immediate or a timer, never within a socket's callback: uWebSockets.js
  * writes what was published before it next looks at sockets, so between a message that a slow client could not take and the
- * close of that client nothing else can be written to it.
+ * close of that client nothing else can be written to it. How much a turn brings, and whether it has to wait, the sockets say (`Pacing`).
  *
  * One owner, the shard's loop. After a flush that found records it looks again after the pause, without asking to be rung:
  * under load there is no system call per message. When a look finds nothing it sleeps until the doorbell.
@@ -66,11 +82,15 @@ export class FlushEngine {
 	readonly #sources: RecordSource[] = [];
 	#state: State = "asleep";
 	#beganMs = 0;
+	/** Since when the turn waits for clients to read; NaN = it does not. */
+	#waitsSinceMs = Number.NaN;
 	/** Of this flush. */
 	#records = 0;
 	#turnNumber = 0;
 	#turnRecords = 0;
 	#turnBytes = 0;
+	#turnBytesMax = 0;
+	#recordsPerLook = recordsPerLook;
 	/** Of the fullest ring when this flush began. */
 	#fill = 0;
 	/** Tells the timer of this pause from those of pauses that were cut short. */
@@ -143,17 +163,29 @@ export class FlushEngine {
 
 	readonly #turn = (): void => {
 		if (this.#stopped) return;
+		const { pacing } = this.#parts;
 		if (this.#state !== "due") this.#begin();
-		this.#covered.push(...this.#waiting.splice(0));
 		this.#parts.beforeTurn();
+		if (pacing.mustWait(this.#backlogBytes)) {
+			this.#ring();
+			if (Number.isNaN(this.#waitsSinceMs)) this.#waitsSinceMs = this.#scheduler.nowMs();
+			this.#scheduler.later(this.#turn, pacingRetryMs);
+			return;
+		}
+		// What clients take to read is no part of what the flush takes.
+		if (!Number.isNaN(this.#waitsSinceMs)) this.#beganMs += this.#scheduler.nowMs() - this.#waitsSinceMs;
+		this.#waitsSinceMs = Number.NaN;
+		this.#covered.push(...this.#waiting.splice(0));
 		this.#turnBytes = 0;
 		this.#turnRecords = 0;
+		this.#turnBytesMax = pacing.turnBytesMax;
 		// Another ring comes first each time: a busy one may fill the turn, but not every turn.
 		const rings = this.#sources.length + 1;
 		const first = this.#turnNumber++ % rings;
 		for (let place = first; place < first + rings; place++) this.#drain(place % rings);
 		this.#ring();
 		this.#records += this.#turnRecords;
+		pacing.published(this.#turnBytes);
 		if (this.#turnHasRoom) {
 			this.#state = "settling";
 			this.#scheduler.soon(this.#settle);
@@ -165,15 +197,18 @@ export class FlushEngine {
 		const ring = place === 0 ? this.#parts.bus : this.#sources[place - 1];
 		const visit = place === 0 ? this.#deliver : this.#deliverIngested;
 		while (this.#turnHasRoom) {
-			const max = Math.min(recordsPerLook, this.#parts.batch - this.#turnRecords);
+			const max = Math.min(this.#recordsPerLook, this.#parts.batch - this.#turnRecords);
+			const bytesBefore = this.#turnBytes;
 			const count = ring.drain(max, visit);
 			this.#turnRecords += count;
+			const areLarge = this.#turnBytes - bytesBefore > count * this.#turnBytesMax * largeRecordShare;
+			this.#recordsPerLook = areLarge ? 1 : recordsPerLook;
 			if (count < max) return;
 		}
 	}
 
 	get #turnHasRoom(): boolean {
-		return this.#turnRecords < this.#parts.batch && this.#turnBytes < this.#parts.turnBytesMax;
+		return this.#turnRecords < this.#parts.batch && this.#turnBytes < this.#turnBytesMax;
 	}
 
 	readonly #deliver: VisitOrigin = (origin, u8, view, start, end) => {
@@ -248,6 +283,13 @@ export class FlushEngine {
 		this.#mustRing = false;
 		this.#parts.bus.ringWaiters();
 	}
+
+	readonly #backlogBytes = (): number => {
+		const { bus } = this.#parts;
+		let bytes = bus.backlogBytes();
+		for (const source of this.#sources) bytes += source.fill() * bus.capacityBytes;
+		return bytes;
+	};
 
 	#hasRecords(): boolean {
 		return this.#parts.bus.hasRecords() || this.#sources.some((source) => source.hasRecords());

@@ -23,6 +23,7 @@ import { PublishApi } from "../http/publish-api.ts";
 import { answerRequest } from "../http/routes.ts";
 import { Admission, noAddressSlot } from "../limits/admission.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
+import { Pacing } from "../pacing/pacing.ts";
 import { ChannelSets } from "../sessions/channel-sets.ts";
 import { addressOf, type Client } from "../sessions/client.ts";
 import { Clients } from "../sessions/clients.ts";
@@ -66,6 +67,7 @@ export class Shard {
 	readonly #incoming: Incoming;
 	readonly #publish: PublishApi;
 	readonly #leaving: LeavingClients;
+	readonly #pacing: Pacing;
 	readonly #intake: HandoffIntake | null;
 	readonly #heartbeat: ShardHeartbeat;
 	readonly #console: ConsoleFeed;
@@ -104,10 +106,18 @@ export class Shard {
 			resetting: closeWithReset,
 			counters: row,
 		});
+		this.#pacing = new Pacing({
+			clients: () => this.clients.all,
+			bufferedBytesMax: () => live.bufferedBytesLeast,
+			ringBytes: bus.capacityBytes,
+			counters: row,
+			nowMs,
+		});
 		this.clients = new Clients({
 			channelSets: this.#channelSets,
 			senders,
 			leaving: this.#leaving,
+			pacing: this.#pacing,
 			counters: row,
 			words: row,
 			soon: setImmediate,
@@ -196,9 +206,7 @@ export class Shard {
 			get batch() {
 				return live.config.batch;
 			},
-			get turnBytesMax() {
-				return live.bufferedBytesLeast * turnShareOfBuffer;
-			},
+			pacing: this.#pacing,
 		});
 		this.#heartbeat = new ShardHeartbeat({
 			counters: row,
@@ -354,7 +362,10 @@ export class Shard {
 			},
 			message: (client, message, isBinary) => this.#incoming.frame(client, message, isBinary),
 			dropped: (client) => this.clients.dropped(client),
-			drained: (client) => this.#leaving.drained(client),
+			drained: (client) => {
+				this.#leaving.drained(client);
+				this.#pacing.drained(client);
+			},
 			closed: (client, code, tooBig) => {
 				this.clients.closed(client, code, tooBig);
 				this.#incoming.closed(client);
@@ -409,8 +420,6 @@ export class Shard {
 	}
 }
 
-/** A turn's bytes as a share of what may wait for one client. */
-const turnShareOfBuffer = 0.25;
 /**
  * A pause as a multiple of the flush before it: with three, flushing takes a quarter of the loop's time at most. At 500 messages/s to
  * 1,000 clients on two shards this costs 0.68 of what a bare server does per delivery, with the same p99; one costs 0.85

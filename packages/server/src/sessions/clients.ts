@@ -1,5 +1,6 @@
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
+import type { Pacing } from "../pacing/pacing.ts";
 import type { ChannelSet, ChannelSets } from "./channel-sets.ts";
 import type { Client, ClientData } from "./client.ts";
 import type { LeavingClients } from "./leaving-clients.ts";
@@ -15,6 +16,7 @@ export interface ClientsParts {
 	readonly channelSets: ChannelSets;
 	readonly senders: SenderIds<Client>;
 	readonly leaving: LeavingClients;
+	readonly pacing: Pick<Pacing, "forget">;
 	readonly counters: Counters;
 	readonly words: ClientWords;
 	/** Runs the callback in a later phase of the loop, when uWebSockets.js is not in the middle of its topics. */
@@ -42,6 +44,11 @@ export class Clients {
 		return this.#all.length;
 	}
 
+	/** In no order; changes with each client that comes or goes. */
+	get all(): readonly Client[] {
+		return this.#all;
+	}
+
 	/** The fields of a client that is about to be upgraded into a room that it has entered. */
 	dataFor(channelSet: ChannelSet, proxiedAddress: string | null, addressSlot: number): ClientData {
 		return { channelSet, sender: 0, place: -1, leaving: 0, addressSlot, proxiedAddress };
@@ -57,8 +64,9 @@ export class Clients {
 
 	/** @param code as the client sent it or as we did; @param tooBig the socket was cut because of a frame's length. */
 	closed(client: Client, code: number, tooBig: boolean): void {
-		const { channelSets, senders, leaving, counters } = this.#parts;
+		const { channelSets, senders, leaving, pacing, counters } = this.#parts;
 		this.#remove(client);
+		pacing.forget(client);
 		if (client.channelSet !== null) channelSets.leave(client.channelSet);
 		if (client.sender !== 0) senders.release(client.sender);
 		if (client.leaving !== 0) leaving.closed(client);
@@ -98,8 +106,9 @@ export class Clients {
 	}
 
 	#close(client: Client, code: CloseCode): void {
-		const { channelSets, senders, leaving } = this.#parts;
+		const { channelSets, senders, leaving, pacing } = this.#parts;
 		const channelSet = client.channelSet!;
+		pacing.forget(client);
 		for (const topic of channelSets.topicsOf(channelSet)) client.unsubscribe(topic);
 		channelSets.leave(channelSet);
 		client.channelSet = null;
