@@ -37,7 +37,10 @@ describe("closeWithReset", () => {
 		}
 		return { client, accepted };
 	}
-	const unsent = ({ client }: Connection) => socketQueues().find(({ remotePort }) => remotePort === client.localPort)?.unsentBytes ?? 0;
+	/** Other connections of this machine may have the same port at one end, those that have just ended too. */
+	const unsent = ({ client }: Connection) =>
+		socketQueues().find(({ localPort, remotePort }) => localPort === client.remotePort && remotePort === client.localPort)?.unsentBytes ??
+		0;
 	async function stuckConnection(): Promise<Connection> {
 		const made = await connection();
 		made.accepted.write(tooMuch);
