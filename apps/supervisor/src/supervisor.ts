@@ -72,6 +72,7 @@ export class Supervisor {
 			onReady: (name, port) => this.#onReady(name, port),
 			onFailure: (error) => this.#onFailure(error),
 			onMembership: () => this.#announceMembership(),
+			onSilent: (name, silent) => this.#onSilent(name, silent),
 			onDeath: (name) => this.#onDeath(name),
 			answer: (question) => this.#answer(question),
 		};
@@ -235,6 +236,11 @@ export class Supervisor {
 		if (this.#awaited.size > 0) return;
 		this.#facts.memory.state = ClusterState.serving;
 		this.#ready.resolve(true);
+	}
+
+	#onSilent(name: string, silent: boolean): void {
+		if (silent) this.#events.add("warn", `${name} does not respond`);
+		else this.#events.add("info", `${name} responds again`);
 	}
 
 	#onDeath(name: string): void {

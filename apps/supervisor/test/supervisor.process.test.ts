@@ -183,6 +183,22 @@ describe("B11: stop", () => {
 		expect(cluster.directories()).toEqual([]);
 	});
 
+	it("does not wait for a shard that stands still, and counts what it had", async () => {
+		cluster = await FakeCluster.start({
+			settings: { heartbeatTimeoutMs: 1000 },
+			faults: { "shard 0": { neverDrained: true, connections: 7 } },
+		});
+		await cluster.ready();
+		cluster.process.signal("SIGTERM");
+		process.kill((await cluster.event("shard 0", "drain")).pid, "SIGSTOP");
+		const beganMs = performance.now();
+		expect((await cluster.process.exited).code).toBe(1);
+		// It had 30 s for the stop.
+		expect(performance.now() - beganMs).toBeLessThan(5000);
+		expect(cluster.process.log()).toMatch(/shard 0 hangs: no heartbeat for \d+ ms; killing it/);
+		expect(cluster.process.log()).toMatch(/shutdown complete: 7 cut off, not all processes finished/);
+	});
+
 	it("does not let a hung balancer take the shards' time", async () => {
 		cluster = await FakeCluster.start({ settings: { shutdownTimeoutMs: 2000 }, faults: { balancer: { neverDrained: true } } });
 		await cluster.ready();

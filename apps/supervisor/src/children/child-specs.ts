@@ -26,6 +26,8 @@ export interface ChildHooks {
 	onFailure(error: StartupError): void;
 	/** A shard has come or gone. */
 	onMembership(): void;
+	/** A process does not respond, or does again. */
+	onSilent(name: string, silent: boolean): void;
 	/** A process has died. */
 	onDeath(name: string): void;
 	answer(question: WholeQuestion): Promise<unknown>;
@@ -89,6 +91,7 @@ function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {
 		policy: new RestartPolicy(() => facts.config),
 		answer: (question: WholeQuestion) => hooks.answer(question),
 		onFailure: (error: StartupError) => hooks.onFailure(error),
+		onSilent: (silent: boolean) => hooks.onSilent(name, silent),
 	};
 }
 

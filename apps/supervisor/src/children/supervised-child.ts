@@ -32,6 +32,8 @@ export interface ChildSpec {
 	connections(): number;
 	/** It serves. */
 	onReady(port: number | undefined): void;
+	/** It does not respond, or does again. */
+	onSilent(silent: boolean): void;
 	/** The process is certainly dead. */
 	onDeath(): void;
 	/** What the child may ask for: what is put together from all processes. */
@@ -119,12 +121,15 @@ export class SupervisedChild implements Watched {
 
 	onSilent(silentMs: number): void {
 		const { heartbeatTimeoutMs } = this.#spec.timeouts();
-		const whatFollows = `it gets no new clients, and is killed after ${heartbeatTimeoutMs} ms`;
-		this.#log.warn(`${this.name} does not respond: no heartbeat for ${Math.round(silentMs)} ms; ${whatFollows}`);
+		this.#log.warn(
+			`${this.name} does not respond: no heartbeat for ${Math.round(silentMs)} ms; it is killed after ${heartbeatTimeoutMs} ms`,
+		);
+		this.#spec.onSilent(true);
 	}
 
 	onRecovered(silentMs: number): void {
 		this.#log.info(`${this.name} responds again, after ${Math.round(silentMs)} ms`);
+		this.#spec.onSilent(false);
 	}
 
 	/** Its siblings wait for it: until it is dead and reaped nobody may take away what it may still touch. */
