@@ -77,12 +77,9 @@ describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and recre
 			const [client] = await rig.listen([rig.cluster.shardUrl(0)]);
 			await rig.produce(topic, 2, 100);
 			await rig.caughtUp(client!);
-			await rig.cluster.kill9(1);
+			const killed = await rig.cluster.kill9(1);
 			await makeAnew(topic, 2, 300);
-			await waitFor(async () => (await rig.cluster.health()).shards[1]!.status === "healthy", {
-				deadlineMs: 15_000,
-				what: "the shard to be back",
-			});
+			await rig.servesAgain(1, killed);
 			await client!.waitForMessages(800, 20_000);
 			for (const partition of [0, 1]) expect(anewOf(client!, partition)).toEqual(all(300));
 			const back = (await rig.listen([rig.cluster.shardUrl(1)]))[0]!;

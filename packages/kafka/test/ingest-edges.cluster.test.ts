@@ -262,9 +262,9 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		const clients = await rig.listen([rig.cluster.shardUrl(0), rig.cluster.shardUrl(0)]);
 		const stop = rig.produceSteadily(topic, () => 4);
 		for (let round = 0; round < 3; round++) {
-			await rig.cluster.kill9(1);
+			const killed = await rig.cluster.kill9(1);
 			await rig.produce(topic, 4, 2000);
-			await waitFor(async () => (await rig.cluster.health()).shards[1]!.status === "healthy", { deadlineMs: 15_000, what: "the shard" });
+			await rig.servesAgain(1, killed);
 		}
 		await stop();
 		await Promise.all(clients.map((client) => rig.caughtUp(client, 30_000)));

@@ -72,19 +72,17 @@ describe.skipIf(!(await kafkaForTests()))("M4 M12: produced once, received exact
 			// Twice the survivor is behind when partitions change hands: the dead one's last records must come before its successor's first.
 			const isBehind = kill < 2;
 			const survivor = (await rig.cluster.pids()).get("shard 0")!;
+			let killed: number;
 			if (isBehind) process.kill(survivor, "SIGSTOP");
 			try {
 				if (isBehind) await new Promise((resolve) => setTimeout(resolve, 50));
-				await rig.cluster.kill9(victim);
+				killed = await rig.cluster.kill9(victim);
 				// Long enough for the third shard to take over and publish, were it not to wait for the one that is stopped.
 				if (isBehind) await new Promise((resolve) => setTimeout(resolve, 600));
 			} finally {
 				process.kill(survivor, "SIGCONT");
 			}
-			await waitFor(async () => (await rig.cluster.health()).shards[victim]!.status === "healthy", {
-				deadlineMs: 15_000,
-				what: "the shard to be back",
-			});
+			await rig.servesAgain(victim, killed);
 		}
 		await stop();
 		await Promise.all(clients.map((client) => rig.caughtUp(client)));
