@@ -6,15 +6,17 @@ import type { Plan } from "./preflight/preflight.ts";
 export interface BannerFacts {
 	readonly version: string;
 	readonly plan: Plan;
+	/** Clients that a process's open files allow; Infinity = any number. */
+	readonly connectionsFit: number;
 	/** Where the balancer listens, with the port that it really got. */
 	readonly balancer: Address;
 }
 
 /** What `multi` prints on stdout once the cluster serves. */
-export function banner({ version, plan, balancer }: BannerFacts): string {
+export function banner({ version, plan, connectionsFit, balancer }: BannerFacts): string {
 	const { config, topology, mode, pin } = plan;
 	const http = `http://${urlHost(balancer)}`;
-	const perShard = connectionsPerShard(config, topology.shards.length);
+	const perShard = Math.min(connectionsPerShard(config, topology.shards.length), connectionsFit);
 	const rows: [string, string][] = [
 		["clients", `ws://${urlHost(balancer)}`],
 		["publish", `POST ${http}/api/publish`],

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { banner } from "../src/banner.ts";
 import type { Plan } from "../src/preflight/preflight.ts";
 
-function text(changes: Partial<Config>, plan: Partial<Plan> = {}): string {
+function text(changes: Partial<Config>, plan: Partial<Plan> = {}, connectionsFit = Number.POSITIVE_INFINITY): string {
 	const config = defaultConfig({ shards: 3, basePort: 4000, maxConnections: 100, ...changes });
 	const shards = [0, 1, 0].map((core, slot) => ({ slot, core }));
 	const topology = { shards, cpus: [0, 1], cpuCount: 2, source: "CPU affinity", wraps: true };
@@ -15,7 +15,7 @@ function text(changes: Partial<Config>, plan: Partial<Plan> = {}): string {
 		warnings: [],
 		...plan,
 	};
-	return banner({ version: "1.2.3", plan: whole, balancer: { port: 5000 } });
+	return banner({ version: "1.2.3", plan: whole, connectionsFit, balancer: { port: 5000 } });
 }
 
 it("tells the URLs, the shards with their cores, the mode and why, and that pins wrap around", () => {
@@ -24,6 +24,7 @@ it("tells the URLs, the shards with their cores, the mode and why, and that pins
 	expect(lines).toMatch(/clients +ws:\/\/127\.0\.0\.1:5000$/m);
 	expect(lines).toMatch(/health +http:\/\/127\.0\.0\.1:5000\/health/);
 	expect(lines).toMatch(/shard 2 +ws:\/\/127\.0\.0\.1:4002 +CPU 0 +up to 34 clients/);
+	expect(text({}, {}, 20), "what its open files allow").toMatch(/shard 2 .* up to 20 clients/);
 	expect(lines).toMatch(/mode +handoff: it works/);
 	expect(lines).toContain("3 shards on 2 CPUs of 0-1 (CPU affinity); pins wrap around");
 });

@@ -11,7 +11,7 @@ import {
 } from "@shardcast/config";
 import { ConfigReloader, RouteReloader } from "@shardcast/control";
 import { NativeError } from "@shardcast/native";
-import { StartupError } from "@shardcast/process";
+import { clientsThatFit, StartupError } from "@shardcast/process";
 import { BusError, ClusterDirectory } from "@shardcast/scoreboard";
 import { createLog, type Log } from "@shardcast/telemetry";
 import { banner } from "../banner.ts";
@@ -71,7 +71,9 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 	supervisor.start();
 	if (await supervisor.ready) {
 		const { port, ...host } = parseAddress(config.lbAddr);
-		process.stdout.write(banner({ version, plan, balancer: { ...host, port: supervisor.balancerPort ?? port } }));
+		process.stdout.write(
+			banner({ version, plan, connectionsFit: clientsThatFit(), balancer: { ...host, port: supervisor.balancerPort ?? port } }),
+		);
 	}
 	const { status, failure } = await supervisor.finished;
 	if (failure !== null) complain("shardcast", failure);
