@@ -41,7 +41,7 @@ describe("taking in connections that were handed over", () => {
 	});
 
 	it("goes on after a message whose descriptors were lost", () => {
-		const { row, adopted, errors, intake } = setup([[10], new Error("EMFILE"), [11], []]);
+		const { row, adopted, errors, intake } = setup([[10], new LostDescriptors(1, "EMFILE", "1 descriptor was sent, none came"), [11], []]);
 		intake.take();
 		expect(adopted).toEqual([10, 11]);
 		expect(errors).toHaveLength(1);

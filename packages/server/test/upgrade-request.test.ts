@@ -1,7 +1,7 @@
 import { allowedOrigins, shuttingDown } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
 import { proxiedAddress } from "../src/transports/client-address.ts";
-import { channelsOf, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../src/transports/upgrade-request.ts";
+import { channelsOf, hasWord, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../src/transports/upgrade-request.ts";
 
 const head: UpgradeHead = {
 	query: "",
@@ -86,4 +86,10 @@ describe("the address of a client behind a proxy", () => {
 		const head = { proxyToken: "token", realIp: "", forwardedFor: "6.6.6.6" };
 		expect(proxiedAddress(head, isToken)).toBeNull();
 	});
+});
+
+it("a header's word is compared by ASCII letters, as the balancer does: the Kelvin sign is no k", () => {
+	expect(hasWord("WebSocket", "websocket")).toBe(true);
+	expect(hasWord("h2c, WEBSOCKET", "websocket")).toBe(true);
+	expect(hasWord("websoc\u212Aet", "websocket")).toBe(false);
 });

@@ -1,4 +1,4 @@
-import { GrowingBytes } from "../proxy/growing-bytes.ts";
+import { GrowingBytes } from "@shardcast/http";
 import { HeadParser, HeadStatus } from "./head.ts";
 import { headRefusal } from "./head-refusal.ts";
 import { because, type Refusal, Refusals } from "./refusal.ts";

@@ -57,33 +57,28 @@ export class RequestBody {
 	 */
 	take(bytes: Buffer, start: number, pass: (part: Buffer) => void): number {
 		let at = start;
+		const parts: Buffer[] = [];
 		while (at < bytes.length && this.#state !== State.done) {
 			if (this.#state === State.fixed || this.#state === State.data) {
 				const part = bytes.subarray(at, at + this.#left);
 				at += part.length;
 				this.#left -= part.length;
-				this.#pass(part, pass);
+				if (this.#state === State.fixed) pass(part);
+				else parts.push(part);
+				if (this.#left === 0) this.#state = this.#state === State.fixed ? State.done : State.dataCr;
 				continue;
 			}
 			const next = this.#step(bytes[at]);
 			if (next === null) return -1;
 			this.#state = next;
 			at++;
-			if (next === State.done) pass(lastChunk);
+			if (next !== State.done) continue;
+			passChunk(parts, pass);
+			pass(lastChunk);
+			return at;
 		}
+		passChunk(parts, pass);
 		return at;
-	}
-
-	#pass(part: Buffer, pass: (part: Buffer) => void): void {
-		if (this.#state === State.fixed) {
-			pass(part);
-			if (this.#left === 0) this.#state = State.done;
-			return;
-		}
-		pass(Buffer.from(`${part.length.toString(16)}\r\n`, "latin1"));
-		pass(part);
-		pass(lineEnd);
-		if (this.#left === 0) this.#state = State.dataCr;
 	}
 
 	/** @returns the state behind this byte of a chunked body's frame; null when it may not stand here. */
@@ -127,6 +122,15 @@ export class RequestBody {
 		const isText = byte === Byte.tab || (byte >= Byte.space && byte !== 0x7f);
 		return isText && ++this.#extras <= extrasMax;
 	}
+}
+
+/** One chunk for all that came at once: a client may cut its body into chunks of one byte, and each write costs. */
+function passChunk(parts: readonly Buffer[], pass: (part: Buffer) => void): void {
+	if (parts.length === 0) return;
+	const data = parts.length === 1 ? parts[0] : Buffer.concat(parts);
+	pass(Buffer.from(`${data.length.toString(16)}\r\n`, "latin1"));
+	pass(data);
+	pass(lineEnd);
 }
 
 const lineEnd = Buffer.from("\r\n", "latin1");

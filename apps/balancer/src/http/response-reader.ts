@@ -1,4 +1,4 @@
-import { GrowingBytes } from "../proxy/growing-bytes.ts";
+import { GrowingBytes } from "@shardcast/http";
 
 /** How far an answer is. `switched`: the shard has taken the connection for a WebSocket, and HTTP is over. */
 export type Progress = "more" | "complete" | "switched";

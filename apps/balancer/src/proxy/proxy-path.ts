@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Address } from "@shardcast/config";
+import { GrowingBytes } from "@shardcast/http";
 import { addressKeyOf } from "@shardcast/limits";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
@@ -14,7 +15,6 @@ import { backlog } from "../listener.ts";
 import type { Candidate, Picker } from "../pick.ts";
 import { PlacementQueue } from "../placement-queue.ts";
 import { until } from "../until.ts";
-import { GrowingBytes } from "./growing-bytes.ts";
 import { proxyHead } from "./proxy-head.ts";
 import { Splice } from "./splice.ts";
 

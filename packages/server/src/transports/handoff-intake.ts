@@ -62,7 +62,8 @@ export class HandoffIntake {
 		} catch (error) {
 			this.#parts.counters.add("handoffErrors", error instanceof LostDescriptors ? error.count : 1);
 			this.#parts.onError(error);
-			return null;
+			// Any other error may have left the message where it is, and looking again at once would never end.
+			return error instanceof LostDescriptors ? null : [];
 		}
 	}
 

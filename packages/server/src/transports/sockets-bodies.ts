@@ -1,3 +1,4 @@
+import { GrowingBytes } from "@shardcast/http";
 import type { AddressKey } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 import { BodySlots } from "../limits/body-slots.ts";
@@ -68,10 +69,11 @@ export class BodyReader {
 	 * @param address of the client.
 	 */
 	read(response: Response, address: AddressKey, handlers: BodyHandlers): void {
-		let chunks: Uint8Array[] = [];
+		// One buffer, not a list: a client may cut its body into chunks of one byte, and each object costs hundreds.
+		let held = new GrowingBytes();
 		let stop = (): void => {};
 		const slot = this.#slots.take(address, () => {
-			chunks = [];
+			held = new GrowingBytes();
 			stop();
 			handlers.tooSlow();
 		});
@@ -85,15 +87,17 @@ export class BodyReader {
 				if (slot.bytes + chunk.byteLength > bodyBytesMax) return handlers.tooLong;
 				if (!this.#slots.grow(slot, chunk.byteLength)) return handlers.busy;
 				// The chunk's memory is the library's again when this returns.
-				chunks.push(new Uint8Array(chunk.slice(0)));
+				held.append(held.length === 0 ? Buffer.from(new Uint8Array(chunk)) : Buffer.from(chunk));
 				return null;
 			},
 			last: (chunk, isGone) => {
-				if (slot.bytes + chunk.byteLength > bodyBytesMax) handlers.tooLong();
-				else handlers.whole(chunks.length === 0 ? new Uint8Array(chunk) : Buffer.concat([...chunks, new Uint8Array(chunk)]), isGone);
+				if (slot.bytes + chunk.byteLength > bodyBytesMax) return handlers.tooLong();
+				if (held.length === 0) return handlers.whole(new Uint8Array(chunk), isGone);
+				held.append(Buffer.from(chunk));
+				handlers.whole(held.all(), isGone);
 			},
 			release: () => {
-				chunks = [];
+				held = new GrowingBytes();
 				this.#slots.release(slot);
 				if (this.#slots.count === 0) this.#tellNone();
 			},

@@ -46,9 +46,12 @@ export function judgeHandshake(head: Handshake): HttpReply | null {
 	return head.hasBody ? refusal("bad_request", "an upgrade has no body") : null;
 }
 
-/** Whether a comma-separated list holds the word, in any case. @param word in lower case. */
+/**
+ * Whether a comma-separated list holds the word, in any case of ASCII letters: Unicode has others that become a "k". @param word in lower
+ * case.
+ */
 export function hasWord(list: string, word: string): boolean {
-	const lower = list.toLowerCase();
+	const lower = list.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 	return lower === word || lower.split(",").some((item) => trimBlanks(item) === word);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { GrowingBytes } from "../src/proxy/growing-bytes.ts";
+import { GrowingBytes } from "../src/growing-bytes.ts";
 
 describe("growing bytes", () => {
 	it("does not copy a single piece", () => {
