@@ -238,4 +238,18 @@ describe("Intent: how far a dead shard came", () => {
 			dead.intent(1).settle(() => tail, 5);
 			expect(successor.position(row)).toBe(position);
 		});
+
+	it("settling between the beginning and the end of a living shard's record leaves the next one as under way as any", () => {
+		const [living, settler] = tables(4);
+		const row = rowOf(living, key("t", 0));
+		startAt(living, row, 0);
+		const intent = living.intent(1);
+		intent.declare(row, 1, 100);
+		settler.intent(1).settle(() => 100, 5);
+		intent.done();
+		// From here on an even number would mean "under way", and a death at this point would have the record delivered twice.
+		intent.declare(row, 2, 100);
+		settler.intent(1).settle(() => 104, 5);
+		expect(settler.position(row)).toBe(2);
+	});
 });

@@ -110,6 +110,21 @@ describe("the ring between ingest worker and loop", () => {
 		expect(revoked).toEqual([row]);
 	});
 
+	// The loop was not asleep when the one try came, then fell asleep for good: ingest stopped until something else woke it.
+	it("a full bus is tried again and again while the loop sleeps, also after a try that the loop did not hear", async () => {
+		const bus = new MemoryBus({ members: 2, capacityBytes: 16_384 });
+		const writer = bus.link(0);
+		const { drain, write, wakes } = setup((positions) => new BusDestination(writer!, positions.intent(0), () => {}));
+		for (let position = 1; position <= 40; position++) write(position);
+		drain.drain(100, () => {});
+		for (let round = 1; round <= 3; round++) {
+			expect(drain.sleep()).toBe(true);
+			const before = wakes();
+			await vi.waitUntil(() => wakes() > before, { timeout: 5000, interval: 1 });
+		}
+		drain.stop();
+	});
+
 	it("wakes the loop for a record that comes while it sleeps", async () => {
 		const { drain, write, wakes } = setup(() => new LocalDestination(0));
 		expect(drain.sleep()).toBe(true);

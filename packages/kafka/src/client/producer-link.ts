@@ -32,7 +32,13 @@ export async function connectProducer(connection: KafkaConnectionOptions, topic:
 		metadataMaxAge: 30_000,
 		retry,
 	});
-	await producer.connect();
+	try {
+		await producer.connect();
+	} catch (error) {
+		// It connects first and asks for its id then: refused, it would leave its sockets open.
+		await producer.disconnect().catch(() => undefined);
+		throw error;
+	}
 	return {
 		batchBytesMax: await messageBytesMax(kafka, topic),
 		send: async (records) => {

@@ -81,6 +81,8 @@ export class IngestDrain implements RecordSource {
 	}
 
 	sleep(): boolean {
+		// The try that was due may have come while the engine was not asleep, and nobody else wakes it when there is room.
+		if (this.#held !== null && !this.#stopped) this.#retrySoon();
 		if (this.#stopped || this.#held !== null) return true;
 		if (this.#reader.hasRecords()) return false;
 		if (!this.#sleeping) void this.#untilWoken();

@@ -12,6 +12,8 @@ export interface HandOverParts {
 }
 
 const noOwner = 0;
+/** Dead owners remembered. Beyond it all are looked at again, from the present tails: that waits longer and loses nothing. */
+const leftMax = 256;
 
 /**
  * Shared mode: the order of a partition across a change of owner. Each owner writes into a ring of its own, and readers take from all
@@ -24,8 +26,8 @@ export class HandOver {
 	readonly #parts: HandOverParts;
 	/** Rows that we read no more, and the tail of our ring behind the last record of each. Ours until all have read that far. */
 	readonly #leaving = new Map<number, number>();
-	/** The tail of a dead owner's ring when we found it dead, by slot; null = all have read that far. */
-	readonly #left = new Map<number, { readonly owner: number; readonly tail: number | null }>();
+	/** The tail of a dead owner's ring when we found it dead, by owner; null = all have read that far. Bound: `leftMax`. */
+	readonly #left = new Map<number, number | null>();
 	#waitsForDead = false;
 
 	constructor(parts: HandOverParts) {
@@ -67,11 +69,13 @@ export class HandOver {
 		const slot = slotOfOwner(owner);
 		// Our records lie behind those of our own former life.
 		if (slot === own) return true;
-		let left = this.#left.get(slot);
-		if (left?.owner !== owner) left = { owner, tail: cluster.ringTail(slot) };
-		if (left.tail !== null && cluster.hasBeenRead(slot, left.tail)) left = { owner, tail: null };
-		this.#left.set(slot, left);
-		if (left.tail === null) return true;
+		// By owner, not by slot: with two dead lives of one slot, each would start the other's wait again.
+		let tail = this.#left.get(owner);
+		if (tail === undefined) tail = cluster.ringTail(slot);
+		if (tail !== null && cluster.hasBeenRead(slot, tail)) tail = null;
+		if (this.#left.size >= leftMax) this.#left.clear();
+		this.#left.set(owner, tail);
+		if (tail === null) return true;
 		this.#waitsForDead = true;
 		memory.host.add("readerWaits");
 		return false;

@@ -24,19 +24,22 @@ export class PositionIntent {
 		this.#float = bytes >> 3;
 	}
 
-	/** The next commit on the own ring takes `row` to `position`. An odd sequence number means: under way. */
+	/**
+	 * The next commit on the own ring takes `row` to `position`. An odd sequence number means: under way, also after another shard has settled
+	 * what a former life left and so changed the number in between.
+	 */
 	declare(row: number, position: number, tailBefore: number): void {
 		const words = this.#words;
 		words[this.#word + IntentWord.row] = row;
 		words[this.#word + IntentWord.tailBefore] = tailBefore;
 		this.#floats[this.#float + IntentFloat.position] = position;
-		Atomics.store(words, this.#word + IntentWord.sequence, (words[this.#word + IntentWord.sequence]! + 1) | 0);
+		Atomics.store(words, this.#word + IntentWord.sequence, (words[this.#word + IntentWord.sequence]! + 1) | 1);
 	}
 
 	/** The record is out and its position is written. */
 	done(): void {
 		const at = this.#word + IntentWord.sequence;
-		Atomics.store(this.#words, at, (this.#words[at]! + 1) | 0);
+		Atomics.store(this.#words, at, (this.#words[at]! + 1) & ~1);
 	}
 
 	/**
