@@ -45,8 +45,11 @@ function stuckSockets(): Stuck[] {
 		for (const name of readdirSync("/proc/self/fd")) {
 			const fd = Number(name);
 			if (!holdsUnsentBytes(fd)) continue;
-			const inode = inodeOf(fd);
-			if (inode !== null) stuck.push({ fd, inode, copy: duplicate(fd) });
+			// The copy first: a worker thread may give the number to another socket meanwhile.
+			const copy = duplicate(fd);
+			const inode = holdsUnsentBytes(copy) ? inodeOf(copy) : null;
+			if (inode === null) closeDescriptor(copy);
+			else stuck.push({ fd, inode, copy });
 		}
 	} catch {
 		// No descriptor is left for another file or duplicate: those found so far are reset, the others closed as usual.

@@ -215,10 +215,16 @@ export class HandoffPath implements DataPath {
 		if (oldest === null) return this.#turnAway(fd, Refusals.descriptors);
 		// It may have come since the last look.
 		if (this.#examine(oldest.fd, oldest.sinceMs, oldest.parser, oldest.seen) >= 0) this.#turnAway(oldest.fd, displaced);
-		// The lowest number that is free: the oldest's, or one below.
-		const kept = duplicate(fd);
+		// The lowest number that is free: the oldest's, or one below, unless the oldest has just been given to a shard and is still open.
+		let kept: number;
+		try {
+			kept = duplicate(fd);
+		} catch (error) {
+			if (!(error instanceof NativeError)) throw error;
+			return this.#turnAway(fd, Refusals.descriptors);
+		}
 		closeDescriptor(fd);
-		return kept;
+		return kept > this.#budget.heldMax ? this.#turnAway(kept, Refusals.descriptors) : kept;
 	}
 
 	/** @returns how many bytes of an incomplete head are there; -1 when the connection has been dealt with. */

@@ -105,8 +105,9 @@ export class Handoff {
 	/** Several times a second: see the class. */
 	settle(candidates: readonly Candidate[]): void {
 		const nowMs = monotonicMs();
-		for (const { row, serving } of candidates) {
-			if (!serving || onTheWay(row) === 0) continue;
+		for (const { row, serving, silent } of candidates) {
+			// What lies with a silent shard is taken back below; a new balancer has sent nothing yet and would call it settled.
+			if (!serving || silent || onTheWay(row) === 0) continue;
 			const lastSentMs = this.#lanes.get(row.slot)?.lastSentMs ?? 0;
 			if (nowMs - lastSentMs > settledMs && row.get("heartbeatMs") > lastSentMs + settledMs / 2)
 				row.handoffsUndone = (row.handoffsUndone + onTheWay(row)) | 0;
