@@ -13,7 +13,7 @@ const partitions = 4;
 
 /** @param channels whether messages go to channels, by their key, or to everybody. */
 export async function prepareKafka(brokers: string | null, topic: string, channels: boolean): Promise<KafkaSubject> {
-	const broker = brokers === null ? await KafkaBroker.run() : null;
+	const broker = brokers === null ? await KafkaBroker.run({ lasting: true }) : null;
 	const target = { brokers: brokers ?? broker!.brokers, topic, partitions };
 	try {
 		const client = await connectKafka(target.brokers);

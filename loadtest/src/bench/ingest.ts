@@ -79,7 +79,7 @@ async function produce(brokers: string, records: number, bytes: number, perSecon
 }
 
 async function brokerWith(records: number, bytes: number): Promise<KafkaBroker> {
-	const broker = await KafkaBroker.run({ properties: { "log.segment.bytes": "1073741824" } });
+	const broker = await KafkaBroker.run({ lasting: true, properties: { "log.segment.bytes": "1073741824" } });
 	const client = await connectKafka(broker.brokers);
 	await client.createTopic(topic, partitions);
 	await client.close();

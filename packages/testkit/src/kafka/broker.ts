@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../ports.ts";
 import { selfSignedStore } from "./certificate.ts";
+import { archivedClasses } from "./class-archive.ts";
 import { formatStorage, KafkaUnavailable, kafkaJars, requireJava } from "./jars.ts";
 import { ownedPrefix, removeLeftovers } from "./leftovers.ts";
 import { type BrokerPorts, scramCredentials, serverProperties } from "./properties.ts";
@@ -18,6 +19,8 @@ export interface BrokerOptions {
 	readonly properties?: Record<string, string>;
 	/** Leaves the broker running when this process ends (`npm run kafka:up`). */
 	readonly detached?: boolean;
+	/** For benchmarks: compiles what runs often for speed, which a broker of some seconds has nothing of. */
+	readonly lasting?: boolean;
 }
 
 const startedLine = "Kafka Server started";
@@ -26,6 +29,8 @@ const setpriv = "/usr/bin/setpriv";
 const clusterIdCharacters = 22;
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 15_000;
+/** With what it writes down of its classes. */
+const dumpTimeoutMs = 60_000;
 
 /**
  * One Apache Kafka node (KRaft, broker and controller in one process) on loopback, with a fresh log directory of its own.
@@ -38,11 +43,20 @@ export class KafkaBroker {
 	/** The TLS listener's certificate, for clients that trust it. */
 	readonly caPath: string | null;
 	readonly #jars: string;
+	readonly #jvmFlags: readonly string[];
 	readonly #detached: boolean;
 	#child: ChildProcess | null = null;
 
-	private constructor(jars: string, directory: string, ports: BrokerPorts, caPath: string | null, detached: boolean) {
+	private constructor(
+		jars: string,
+		jvmFlags: readonly string[],
+		directory: string,
+		ports: BrokerPorts,
+		caPath: string | null,
+		detached: boolean,
+	) {
 		this.#jars = jars;
+		this.#jvmFlags = jvmFlags;
 		this.#detached = detached;
 		this.directory = directory;
 		this.ports = ports;
@@ -52,8 +66,22 @@ export class KafkaBroker {
 
 	/** @throws KafkaUnavailable without Java 17 or the jars. */
 	static async create(options: BrokerOptions = {}): Promise<KafkaBroker> {
-		await requireJava();
+		const java = await requireJava();
 		const jars = await kafkaJars();
+		if (options.lasting === true) return KafkaBroker.#create(jars, [], options);
+		const flags = await archivedClasses(jars, java, async (dumping) => {
+			const broker = await KafkaBroker.#create(jars, dumping, {});
+			try {
+				await broker.start();
+				await broker.stop(dumpTimeoutMs);
+			} finally {
+				await broker.remove();
+			}
+		});
+		return KafkaBroker.#create(jars, flags, options);
+	}
+
+	static async #create(jars: string, jvmFlags: readonly string[], options: BrokerOptions): Promise<KafkaBroker> {
 		removeLeftovers(tmpdir());
 		const directory = mkdtempSync(join(tmpdir(), ownedPrefix()));
 		try {
@@ -68,8 +96,16 @@ export class KafkaBroker {
 			const store = secure ? await selfSignedStore(directory) : null;
 			const path = join(directory, "server.properties");
 			writeFileSync(path, serverProperties(directory, ports, store, options.properties ?? {}));
-			await formatStorage(jars, path, randomUUID().replaceAll("-", "").slice(0, clusterIdCharacters), secure ? scramCredentials : []);
-			return new KafkaBroker(jars, directory, ports, store?.caPath ?? null, options.detached === true);
+			// The tool is not what an archive would be made of.
+			const toolFlags = jvmFlags.filter((flag) => !flag.includes("ArchiveClassesAtExit"));
+			await formatStorage(
+				jars,
+				toolFlags,
+				path,
+				randomUUID().replaceAll("-", "").slice(0, clusterIdCharacters),
+				secure ? scramCredentials : [],
+			);
+			return new KafkaBroker(jars, jvmFlags, directory, ports, store?.caPath ?? null, options.detached === true);
 		} catch (error) {
 			rmSync(directory, { recursive: true, force: true });
 			throw error;
@@ -110,6 +146,7 @@ export class KafkaBroker {
 				"-Xmx512m",
 				"-Xms128m",
 				"-XX:+UseSerialGC",
+				...this.#jvmFlags,
 				"-cp",
 				join(this.#jars, "*"),
 				"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -146,22 +183,22 @@ export class KafkaBroker {
 	}
 
 	/** An orderly stop: the log stays for the next `start`. Killed when it takes too long. */
-	async stop(): Promise<void> {
-		await this.#end("SIGTERM");
+	async stop(timeoutMs = stopTimeoutMs): Promise<void> {
+		await this.#end("SIGTERM", timeoutMs);
 	}
 
 	/** SIGKILL, as a crash would. The log stays for the next `start`. */
 	async kill(): Promise<void> {
-		await this.#end("SIGKILL");
+		await this.#end("SIGKILL", stopTimeoutMs);
 	}
 
-	async #end(signal: NodeJS.Signals): Promise<void> {
+	async #end(signal: NodeJS.Signals, timeoutMs: number): Promise<void> {
 		const child = this.#child;
 		this.#child = null;
 		if (child === null || child.exitCode !== null || child.signalCode !== null) return;
 		const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
 		child.kill(signal);
-		const force = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
+		const force = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
 		await gone;
 		clearTimeout(force);
 	}

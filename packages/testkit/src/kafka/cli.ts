@@ -16,7 +16,7 @@ async function up(): Promise<void> {
 		return;
 	}
 	const port = Number(process.env.KAFKA_PORT ?? portDefault);
-	const broker = await KafkaBroker.run({ port, detached: true });
+	const broker = await KafkaBroker.run({ port, detached: true, lasting: true });
 	writeNote({ pid: broker.pid!, directory: broker.directory, brokers: broker.brokers });
 	console.log(`Kafka ${kafkaVersion} runs: ${broker.brokers} (pid ${broker.pid}, data in ${broker.directory})`);
 	console.log(`  npm run demo:market -- --kafka-brokers ${broker.brokers}   writes events to it and says how to see them`);

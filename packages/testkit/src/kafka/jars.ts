@@ -80,17 +80,24 @@ export async function kafkaJars(): Promise<string> {
 	return directory;
 }
 
-/** @throws KafkaUnavailable unless there is a Java that Kafka 4 accepts (17 or newer). */
-export async function requireJava(): Promise<void> {
+/** @returns what Java says of its version. @throws KafkaUnavailable unless Kafka 4 accepts it (17 or newer). */
+export async function requireJava(): Promise<string> {
 	const fix = "Install Java 17, or set KAFKA_TEST_BROKERS to a running broker";
 	const output = await mustRun("java", ["-version"], 20_000, fix);
 	const major = Number(/version "(\d+)/.exec(output)?.[1] ?? 0);
 	if (major < 17) throw new KafkaUnavailable(`Kafka ${kafkaVersion} needs Java 17, and this is Java ${major}`, fix);
+	return output;
 }
 
 /** Formats a log directory by the broker's own tool. */
-export async function formatStorage(jars: string, propertiesPath: string, clusterId: string, scram: readonly string[]): Promise<void> {
-	const args = ["-cp", join(jars, "*"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"];
+export async function formatStorage(
+	jars: string,
+	jvmFlags: readonly string[],
+	propertiesPath: string,
+	clusterId: string,
+	scram: readonly string[],
+): Promise<void> {
+	const args = ["-cp", join(jars, "*"), "-XX:+UseSerialGC", ...jvmFlags, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"];
 	const users = scram.flatMap((user) => ["--add-scram", user]);
 	await mustRun(
 		"java",

@@ -33,6 +33,9 @@ export function serverProperties(directory: string, ports: BrokerPorts, ssl: Ssl
 		"controller.quorum.voters": `1@127.0.0.1:${ports.controller}`,
 		"log.dirs": `${directory}/log`,
 		"auto.create.topics.enable": "false",
+		// A broker that was killed may not come back before its session has ended, 9 s by default.
+		"broker.session.timeout.ms": "3000",
+		"broker.heartbeat.interval.ms": "500",
 		// One node: everything is replicated once, and few internal partitions make a quick start.
 		"offsets.topic.replication.factor": "1",
 		"offsets.topic.num.partitions": "4",
