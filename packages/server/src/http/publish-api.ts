@@ -39,7 +39,7 @@ const jsonEnvelopeBytes = 4096;
 
 /**
  * `POST /api/publish`: whether a message is taken (200) or why not (400, 401, 403, 405, 413, 429, 503). Knows nothing of sockets:
- * a head goes in, then a body, an answer comes out. Bounds of size and rate are looked at before a body is read.
+ * a head goes in, then a body, an answer comes out. The size that a head announces is checked before the body is read, the rate once the body is whole.
  */
 export class PublishApi {
 	/** Longest body that can carry a payload that is allowed. */
