@@ -83,8 +83,12 @@ export class KafkaRig {
 				this.produced.set(key, sequence + 1);
 				messages.push({ partition, value: `${key}:${sequence}` });
 			}
-		await this.client.producer.send({ topic, acks: -1, messages });
+		// One send after the other: kafkajs tries again by itself, and a send that follows meanwhile would overtake in the log.
+		const sent = this.#sends.then(() => this.client.producer.send({ topic, acks: -1, messages }));
+		this.#sends = sent.catch(() => {});
+		await sent;
 	}
+	#sends: Promise<unknown> = Promise.resolve();
 
 	/** Produces a few records every few milliseconds until the returned function is called. */
 	produceSteadily(topic: string, partitions: () => number): () => Promise<void> {
