@@ -1,4 +1,4 @@
-import { type Cluster, DeliveryChecker, type DeliveryReport, RawClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, DeliveryChecker, type DeliveryReport, RawClient, startCluster, waitFor } from "@shardcast/testkit";
 import { acquireKafka, connectKafka, type KafkaClient, type KafkaNeeds, type TestKafka } from "@shardcast/testkit/kafka";
 
 export const flawless = { lost: 0, duplicated: 0, reordered: 0, unexpected: 0, examples: [] };
@@ -22,33 +22,11 @@ export class KafkaRig {
 		return new KafkaRig(kafka, await connectKafka(kafka.brokers));
 	}
 
-	/** Starts the cluster and waits until it reads all partitions that there are, and Kafka is no trouble to it. */
+	/** Starts the cluster and waits until Kafka is no trouble to it: it knows where each partition begins, so that what is produced from now on is delivered. */
 	async start(shards: number, flags: readonly string[]): Promise<void> {
 		const common = ["--kafka-brokers", this.kafka.brokers, "--kafka-metadata-age", "300ms", "--kafka-commit-interval", "200ms"];
 		this.cluster = await startCluster({ shards, flags: [...common, ...flags] });
 		await this.healthy();
-		await this.#reads(shards, flags);
-	}
-
-	/** Health knows that the brokers answer. Where each partition begins is found out a moment later: what is produced before is the past. */
-	async #reads(shards: number, flags: readonly string[]): Promise<void> {
-		const given = (flag: string): string | undefined => (flags.includes(flag) ? flags[flags.indexOf(flag) + 1] : undefined);
-		const named = (given("--kafka-topics") ?? given("--kafka-publish-topic"))!;
-		const pattern = /^\/(.*)\/$/.exec(named)?.[1];
-		const isMeant = (name: string) => (pattern === undefined ? named.split(",").includes(name) : new RegExp(`^(?:${pattern})$`).test(name));
-		const { topics } = await this.client.admin.fetchTopicMetadata();
-		const read = topics.filter(({ name }) => isMeant(name) && name !== given("--kafka-dead-letter"));
-		const readers = given("--kafka-mode") === "shared" ? 1 : shards;
-		const wanted = read.reduce((sum, { partitions }) => sum + partitions.length, 0) * readers;
-		await this.cluster.process.waitUntil(
-			async () => {
-				const known = (await Scrape.of(this.cluster.httpUrl)).labels("shardcast_kafka_lag_records", "partition").length;
-				if (known < wanted) throw new Error(`${known} of ${wanted}`);
-				return true;
-			},
-			"a position for each partition",
-			15_000,
-		);
 	}
 
 	async healthy(deadlineMs = 15_000): Promise<void> {

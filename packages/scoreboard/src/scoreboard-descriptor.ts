@@ -100,6 +100,7 @@ export const ShardWord = {
  */
 export const shardTroubles = [
 	["kafkaStarting", "Kafka: the brokers have not answered yet"],
+	["kafkaPositions", "Kafka: where to start reading is not known yet"],
 	["kafkaConnection", "Kafka: a broker can't be reached"],
 	["kafkaCredentials", "Kafka: the brokers refuse our credentials or certificate"],
 	["kafkaAuthorization", "Kafka: a topic or the group may not be used"],

@@ -113,7 +113,16 @@ export class HandoffPath implements DataPath {
 			this.#turnAway(fd, Refusals.descriptors);
 			return;
 		}
-		this.#unplaced.add({ fd, sinceMs, isUpgrade: true });
+		this.#unplaced.add({ fd, sinceMs, isUpgrade: this.#isUpgrade(fd) });
+	}
+
+	/** Its head is unread still. One that has hung up meanwhile is placed like any other, and its shard notices. */
+	#isUpgrade(fd: number): boolean {
+		const parser = this.#parser;
+		parser.reset();
+		const length = this.#peek(fd);
+		if (length > 0) parser.parse(this.#bytes, length);
+		return parser.isUpgrade;
 	}
 
 	/** Whether `takeBack` has room for as many connections as a message may carry. */

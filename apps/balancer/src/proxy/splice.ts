@@ -31,6 +31,8 @@ export class Splice {
 	readonly #answers = new ResponseReader();
 	/** Bytes of the answer to the request under way have come. */
 	#answerBegun = false;
+	/** Bytes of any answer have come. */
+	#wasAnswered = false;
 	#isConnected = false;
 	#clientEnded = false;
 	/** The client's connection is the caller's again. */
@@ -74,11 +76,11 @@ export class Splice {
 	}
 
 	/**
-	 * Gives the client's connection back while the shard has not answered: another shard may have it, if its request may be repeated.
+	 * Gives the client's connection back while the shard has not answered its first request: another shard may have it, if that may be repeated.
 	 * False when that is not so any more.
 	 */
 	giveBack(): boolean {
-		if (this.#answerBegun || this.#isReleased || !this.#isConnected || this.#clientEnded) return false;
+		if (this.#wasAnswered || this.#isReleased || !this.#isConnected || this.#clientEnded) return false;
 		this.#release();
 		return true;
 	}
@@ -103,6 +105,7 @@ export class Splice {
 
 	readonly #onAnswer = (bytes: Buffer): void => {
 		this.#answerBegun = true;
+		this.#wasAnswered = true;
 		if (!this.#client.write(bytes)) this.#shard.pause();
 		const progress = this.#answers.take(bytes);
 		if (progress === "switched") this.#join();

@@ -29,6 +29,8 @@ export interface AssignmentParts {
 const noOwner = 0;
 /** How often rows are said to be in use. */
 const useMs = 5000;
+/** Partitions named at once. */
+const unsettledMax = 8;
 /** A claim takes microseconds. */
 const heldMsMax = 1000;
 
@@ -103,7 +105,16 @@ export class Assignment {
 
 	/** Every known partition has a place to begin. */
 	get settled(): boolean {
-		return this.hasTopics && this.#topics === null && this.known.every(({ row }) => this.#parts.table.position(row) !== null);
+		return this.hasTopics && this.#topics === null && this.known.every((partition) => this.#hasStart(partition));
+	}
+
+	/** Some of the partitions that have no place to begin yet, for people. */
+	get unsettled(): readonly SourcePartition[] {
+		return this.known.filter((partition) => !this.#hasStart(partition)).slice(0, unsettledMax);
+	}
+
+	#hasStart({ row }: SourcePartition): boolean {
+		return this.#parts.table.position(row) !== null;
 	}
 
 	topicsFound(list: TopicList): void {

@@ -4,6 +4,7 @@ import type { TroubleKind } from "../source.ts";
 /** Troubles as health shows them. The others end with the record or batch that they befell: they are counted and logged. */
 const shown = {
 	starting: "kafkaStarting",
+	positions: "kafkaPositions",
 	connection: "kafkaConnection",
 	credentials: "kafkaCredentials",
 	authorization: "kafkaAuthorization",
@@ -14,7 +15,7 @@ const shown = {
 	worker: "kafkaWorker",
 	route: "kafkaRoute",
 	stalled: "kafkaStalled",
-} as const satisfies Partial<Record<TroubleKind | "starting" | "worker" | "stalled", ShardTrouble>>;
+} as const satisfies Partial<Record<TroubleKind | "starting" | "positions" | "worker" | "stalled", ShardTrouble>>;
 type Shown = keyof typeof shown;
 
 /** What is wrong at present, and what there is to say about it; "" = nothing. */

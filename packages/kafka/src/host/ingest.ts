@@ -298,10 +298,10 @@ export class Ingest {
 	#receive(message: FromWorker): void {
 		switch (message.type) {
 			case "topics":
-				this.status.end("starting");
 				this.status.end("worker");
 				this.#failures = 0;
 				this.assignment.topicsFound(message.list);
+				this.#noteStarts();
 				break;
 			case "resolved":
 				this.assignment.resolved(message.partitions);
@@ -339,9 +339,19 @@ export class Ingest {
 		if (!this.#stopping) this.#claimDeadLetters();
 		if (this.#replacing || this.#stopping) return;
 		this.assignment.reconcile();
+		this.#noteStarts();
 		this.#lookForStalls();
 		if (this.assignment.waitsForReaders) this.#lookSoon();
 		else this.#lookMs = firstLookMs;
+	}
+
+	/** A record produced before its partition's start is known may count as the past: health says so until all starts are known. */
+	#noteStarts(): void {
+		if (!this.assignment.hasTopics) return;
+		const { settled, unsettled } = this.assignment;
+		if (settled) this.status.end("positions");
+		else this.status.begin("positions", unsettled.map(({ topic, partition }) => `topic ${topic} partition ${partition}`).join(", "));
+		this.status.end("starting");
 	}
 
 	#lookForStalls(): void {
