@@ -1,18 +1,17 @@
-import type { IncomingMessage } from "node:http";
 import { Doorbells } from "@shardcast/bus";
 import { type Config, parseAddress } from "@shardcast/config";
-import { mayPublish } from "@shardcast/http";
+import { type AnswerRoute, allowedOrigins, clusterRoutes, mayPublish, Router } from "@shardcast/http";
 import { type ConnectionRateSettings, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
 import { HeartbeatTimer, ProcessMonitor, StartupError } from "@shardcast/process";
-import { BalancerMode, type ClusterDirectory, healthReport, readiness, type Scoreboard, ShardState } from "@shardcast/scoreboard";
-import { type Log, metricsContentType } from "@shardcast/telemetry";
+import { BalancerMode, type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/scoreboard";
+import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { DataPath } from "./data-path.ts";
 import { descriptorLimit } from "./descriptor-limit.ts";
 import { Handoff, laneDescriptorsMax } from "./handoff/handoff.ts";
 import { HandoffPath } from "./handoff/handoff-path.ts";
-import { type Answer, Answers, json, type Routes } from "./http/answers.ts";
+import { Answers } from "./http/answers.ts";
 import { consoleRoutes } from "./http/console-routes.ts";
 import { Responder } from "./http/responder.ts";
 import { measureHandoff, measureProxy, Picker, type PickerOptions } from "./pick.ts";
@@ -56,10 +55,7 @@ export class Balancer {
 		this.#doorbells.openAll();
 		const responder = new Responder({
 			count: (counter, amount) => board.balancer.add(counter, amount),
-			answers: new Answers(
-				routes(options, () => this.#config),
-				config.headBytesMax,
-			),
+			answers: new Answers(this.#router(), config.headBytesMax),
 			allowedOrigins: config.allowedOrigins,
 			rates: new ConnectionRates(config, new RateTable(SharedFile.open(directory.ratesPath).buffer)),
 			audit: new LimitAudit(log),
@@ -138,6 +134,16 @@ export class Balancer {
 		return new ProxyPath({ ...shared, picker, shardHost: dialHost(config.host), token: proxyToken(directory.path) });
 	}
 
+	/** None of these is for pages of other origins, so that none is allowed. */
+	#router(): Router<AnswerRoute> {
+		const { board, collectMetrics } = this.#options;
+		const routes = [
+			...consoleRoutes(() => this.#config.consoleToken),
+			...clusterRoutes({ board, mayPublish: () => mayPublish(this.#config), metrics: collectMetrics }),
+		];
+		return new Router(routes, { allowedOrigins: allowedOrigins([]) });
+	}
+
 	#picker(options: Pick<PickerOptions, "measure" | "ownMax">): Picker {
 		return new Picker(this.#options.board, { ...options, nowMs: monotonicMs });
 	}
@@ -153,35 +159,6 @@ interface SharedOptions {
 	readonly headBytesMax: number;
 	readonly headTimeoutMs: number;
 	readonly descriptorsMax: number;
-}
-
-function routes({ board, collectMetrics }: BalancerOptions, config: () => BalancerConfig): Routes {
-	return new Map<string, (request: IncomingMessage) => Answer | Promise<Answer>>([
-		...consoleRoutes(() => config().consoleToken),
-		[
-			"/health",
-			() => {
-				const report = healthReport(board, { mayPublish: mayPublish(config()) });
-				return json(report.status === "unhealthy" ? 503 : 200, report);
-			},
-		],
-		[
-			"/ready",
-			() => {
-				const { ready, reasons } = readiness(board);
-				return ready ? json(200, { ready }) : json(503, { ready, reasons });
-			},
-		],
-		["/metrics", () => metricsAnswer(collectMetrics)],
-	]);
-}
-
-async function metricsAnswer(collect: () => Promise<string>): Promise<Answer> {
-	try {
-		return { status: 200, type: metricsContentType, body: await collect() };
-	} catch (error) {
-		return json(503, { error: { code: "unavailable", message: (error as Error).message } });
-	}
 }
 
 /** A shard that listens on every interface is reached on this machine's own. */

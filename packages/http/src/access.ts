@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { HttpRequest } from "./request.ts";
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
@@ -34,4 +35,10 @@ export function isLoopbackName(name: string): boolean {
  */
 export function mayUseConsole(remoteAddress: string, given: string | null, token: string | undefined): boolean {
 	return token === undefined ? isLoopback(remoteAddress) : given !== null && secretMatches(given, token);
+}
+
+/** The console's token as a request shows it: `?token=` for pages and links, `Authorization: Bearer` for programs; null when it shows none. */
+export function consoleToken(request: Pick<HttpRequest, "query" | "header">): string | null {
+	const given = new URLSearchParams(request.query).get("token");
+	return given ?? /^Bearer (.+)$/i.exec(request.header("authorization"))?.[1] ?? null;
 }

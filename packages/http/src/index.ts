@@ -1,5 +1,23 @@
-export { isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "./access.ts";
+export { consoleToken, isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "./access.ts";
+export { type ClusterRoutesParts, clusterRoutes } from "./cluster-routes.ts";
+export { type ErrorCode, httpErrors } from "./errors.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
 export { type MayPublish, mayPublish, whoPublishes } from "./may-publish.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isOwnPage, originAllowed } from "./origin.ts";
-export { shuttingDown } from "./shutting-down.ts";
+export {
+	headerPairs,
+	isBodiless,
+	json,
+	jsonLine,
+	jsonType,
+	originRefused,
+	type RefusalOptions,
+	type Reply,
+	refusal,
+	replyBytes,
+	statusLine,
+} from "./reply.ts";
+export type { HttpRequest } from "./request.ts";
+export type { AnswerRoute, BodyRoute, Route, StreamRoute, TakeBody } from "./route.ts";
+export { type BodyProblem, BodyWanted, notStored, type Routed, Router, type RouterRules, StreamWanted } from "./router.ts";
+export type { ReplyStream, StreamStart } from "./stream.ts";

@@ -1,4 +1,4 @@
-import { allowedOrigins, shuttingDown } from "@shardcast/http";
+import { allowedOrigins, httpErrors } from "@shardcast/http";
 import { RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { type ChannelList, RecordKind } from "@shardcast/wire";
@@ -168,9 +168,13 @@ describe("POST /api/publish", () => {
 		const { api } = setup();
 		api.drain();
 		const reply = api.judge(head)!;
-		expect(reply).toMatchObject({ status: 503, close: true, headers: { "Retry-After": String(shuttingDown.retryAfterSeconds) } });
-		const { code, message } = shuttingDown;
-		expect(JSON.parse(reply.body), "as the balancer says it").toEqual({ error: { code, message } });
+		expect(reply).toMatchObject({
+			status: 503,
+			close: true,
+			headers: { "Retry-After": String(httpErrors.shutting_down.retryAfterSeconds) },
+		});
+		const { message } = httpErrors.shutting_down;
+		expect(JSON.parse(reply.body), "as the balancer says it").toEqual({ error: { code: "shutting_down", message } });
 		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
 	});
 

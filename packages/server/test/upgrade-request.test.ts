@@ -1,4 +1,4 @@
-import { allowedOrigins, shuttingDown } from "@shardcast/http";
+import { allowedOrigins, httpErrors } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
 import { proxiedAddress } from "../src/transports/client-address.ts";
 import { channelsOf, hasWord, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../src/transports/upgrade-request.ts";
@@ -53,8 +53,8 @@ describe("an upgrade request", () => {
 	it("is told of a stop as the balancer tells it", () => {
 		const outcome = judgeUpgrade(head, { ...rules, draining: true });
 		if (!("refused" in outcome)) throw new Error("it was let through");
-		const { code, message, retryAfterSeconds } = shuttingDown;
-		expect(JSON.parse(outcome.refused.body)).toEqual({ error: { code, message } });
+		const { message, retryAfterSeconds } = httpErrors.shutting_down;
+		expect(JSON.parse(outcome.refused.body)).toEqual({ error: { code: "shutting_down", message } });
 		expect(outcome.refused.headers["Retry-After"]).toBe(String(retryAfterSeconds));
 	});
 

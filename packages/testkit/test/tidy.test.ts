@@ -21,7 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/bus": ["native", "ring", "scoreboard", "wire"],
 	"packages/control": ["config", "process", "scoreboard", "telemetry"],
 	"packages/limits": ["config", "scoreboard", "telemetry"],
-	"packages/http": ["config"],
+	"packages/http": ["config", "scoreboard", "telemetry"],
 	"packages/kafka": ["bus", "config", "control", "native", "process", "ring", "scoreboard", "telemetry", "wire"],
 	"packages/server": ["bus", "config", "control", "http", "kafka", "limits", "native", "process", "scoreboard", "telemetry", "wire"],
 	"packages/testkit": ["ring", "native", "wire", "scoreboard", "bus", "config", "process", "telemetry"],

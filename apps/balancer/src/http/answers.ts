@@ -1,16 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { type AnswerRoute, type HttpRequest, headerPairs, type Reply, type Router, refusal } from "@shardcast/http";
 import { OneRequest } from "./one-request.ts";
-
-export interface Answer {
-	readonly status: number;
-	readonly type: string;
-	readonly body: string | Buffer;
-	readonly headers?: Readonly<Record<string, string>>;
-}
-
-/** By path, such as "/health". The query is not looked at. */
-export type Routes = ReadonlyMap<string, (request: IncomingMessage) => Answer | Promise<Answer>>;
 
 /**
  * The requests that the balancer answers itself, one per connection: after it the connection is closed, because what the
@@ -21,12 +12,12 @@ export type Routes = ReadonlyMap<string, (request: IncomingMessage) => Answer | 
  */
 export class Answers {
 	readonly #server: Server;
-	readonly #routes: Routes;
+	readonly #router: Router<AnswerRoute>;
 	readonly #paths: readonly Buffer[];
 
-	constructor(routes: Routes, headBytesMax: number) {
-		this.#routes = routes;
-		this.#paths = [...routes.keys()].map((path) => Buffer.from(path, "latin1"));
+	constructor(router: Router<AnswerRoute>, headBytesMax: number) {
+		this.#router = router;
+		this.#paths = router.paths.map((path) => Buffer.from(path, "latin1"));
 		this.#server = createServer(
 			{ maxHeaderSize: headBytesMax, keepAlive: false },
 			(request, response) => void this.#answer(request, response),
@@ -51,36 +42,29 @@ export class Answers {
 	}
 
 	async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-		response.setHeader("Connection", "close");
 		try {
-			send(request, response, await this.#choose(request));
+			send(request, response, await this.#router.route(seen(request)));
 		} catch (error) {
-			const message = error instanceof Error ? error.message : String(error);
-			send(request, response, failure(500, "internal", message));
+			send(request, response, refusal("internal", (error as Error).message));
 		}
 	}
-
-	#choose(request: IncomingMessage): Answer | Promise<Answer> {
-		const { method, url = "" } = request;
-		const query = url.indexOf("?");
-		const route = this.#routes.get(query < 0 ? url : url.slice(0, query));
-		if (route === undefined) return failure(404, "not_found", "there is nothing at this path");
-		if (method === "GET" || method === "HEAD") return route(request);
-		return { ...failure(405, "method_not_allowed", "use GET"), headers: { Allow: "GET, HEAD" } };
-	}
 }
 
-export function json(status: number, value: unknown): Answer {
-	return { status, type: "application/json", body: `${JSON.stringify(value)}\n` };
+/** The request as a handler sees it. */
+function seen({ method = "", url = "", headers, socket }: IncomingMessage): HttpRequest {
+	const mark = url.indexOf("?");
+	return {
+		method,
+		path: mark < 0 ? url : url.slice(0, mark),
+		query: mark < 0 ? "" : url.slice(mark + 1),
+		address: socket.remoteAddress ?? "",
+		header: (name) => String(headers[name] ?? ""),
+	};
 }
 
-function failure(status: number, code: string, message: string): Answer {
-	return json(status, { error: { code, message } });
-}
-
-function send(request: IncomingMessage, response: ServerResponse, { status, type, body, headers }: Answer): void {
-	response.writeHead(status, { "Content-Type": type, "Content-Length": Buffer.byteLength(body), "Cache-Control": "no-store", ...headers });
-	response.end(request.method === "HEAD" ? undefined : body);
+function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+	response.writeHead(reply.status, [...headerPairs(reply), ["Connection", "close"]].flat());
+	response.end(request.method === "HEAD" ? undefined : reply.body);
 }
 
 const questionMark = 63;

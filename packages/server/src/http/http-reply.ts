@@ -1,4 +1,4 @@
-import { shuttingDown } from "@shardcast/http";
+import { httpErrors } from "@shardcast/http";
 
 /** An answer to an HTTP request. `close`: the connection ends with it. */
 export interface HttpReply {
@@ -44,7 +44,7 @@ export interface RefusalOptions {
 /** `{"error":{"code":…,"message":…}}`; those that will be over soon carry Retry-After. */
 export function refusal(code: RefusalCode, message: string, options: RefusalOptions = {}): HttpReply {
 	const status = refusals[code];
-	const retrySeconds = code === shuttingDown.code ? shuttingDown.retryAfterSeconds : retryAfterSeconds;
+	const retrySeconds = code === "shutting_down" ? httpErrors.shutting_down.retryAfterSeconds : retryAfterSeconds;
 	const retry: Record<string, string> = status === 429 || status === 503 ? { "Retry-After": String(retrySeconds) } : {};
 	return {
 		status,
@@ -66,7 +66,7 @@ export function json(status: number, value: unknown, options: { readonly close: 
 
 /** To a request that comes during a stop: as the balancer answers it. */
 export function stopping(): HttpReply {
-	return refusal(shuttingDown.code, shuttingDown.message);
+	return refusal("shutting_down", httpErrors.shutting_down.message);
 }
 
 /** One line, so that answers of several requests stand below each other in a terminal. */

@@ -1,0 +1,38 @@
+import { healthReport, readiness, type Scoreboard } from "@shardcast/scoreboard";
+import { metricsContentType } from "@shardcast/telemetry";
+import type { MayPublish } from "./may-publish.ts";
+import { json, type Reply, refusal } from "./reply.ts";
+import type { AnswerRoute } from "./route.ts";
+import { notStored } from "./router.ts";
+
+export interface ClusterRoutesParts {
+	readonly board: Scoreboard;
+	/** Looked up at each request. */
+	readonly mayPublish: () => MayPublish;
+	/** The metrics of the whole cluster. May reject: its message is for the client. */
+	readonly metrics: () => Promise<string>;
+}
+
+/** What is about the cluster and not about one process: the same on the balancer's port and on each shard's. */
+export function clusterRoutes({ board, mayPublish, metrics }: ClusterRoutesParts): AnswerRoute[] {
+	const health = (): Reply => {
+		const report = healthReport(board, { mayPublish: mayPublish() });
+		return json(report.status === "unhealthy" ? 503 : 200, report, notStored);
+	};
+	const ready = (): Reply => {
+		const { ready, reasons } = readiness(board);
+		return ready ? json(200, { ready }, notStored) : json(503, { ready, reasons }, notStored);
+	};
+	const text = async (): Promise<Reply> => {
+		try {
+			return { status: 200, type: metricsContentType, body: await metrics(), headers: notStored, close: false };
+		} catch (error) {
+			return refusal("unavailable", (error as Error).message);
+		}
+	};
+	return [
+		{ kind: "answer", method: "GET", path: "/health", answer: health },
+		{ kind: "answer", method: "GET", path: "/ready", answer: ready },
+		{ kind: "answer", method: "GET", path: "/metrics", answer: text },
+	];
+}

@@ -1,0 +1,84 @@
+/** What can go wrong with a request, and what follows for the client. */
+interface ErrorEntry {
+	readonly status: number;
+	/** For people; a refusal may say more instead. */
+	readonly message: string;
+	/** Seconds after which the same request may succeed; 0 = it would be refused again. */
+	readonly retryAfterSeconds: number;
+	/** The connection ends with it: what follows on it cannot be told apart from the rest of this request. */
+	readonly close: boolean;
+}
+
+/**
+ * Every error that balancer and shard answer with: the code in the body, and all that goes with it. One table, so that a client meets the
+ * same answer to the same problem whichever process it reaches.
+ */
+export const httpErrors = {
+	bad_request: { status: 400, message: "this is not an HTTP/1.1 request", retryAfterSeconds: 0, close: false },
+	unauthorized: { status: 401, message: "this needs a key", retryAfterSeconds: 0, close: false },
+	forbidden: { status: 403, message: "this is not allowed", retryAfterSeconds: 0, close: false },
+	origin_not_allowed: {
+		status: 403,
+		message: "pages of this origin may not connect here: it is not this server's own, and not in --allowed-origins",
+		retryAfterSeconds: 0,
+		close: true,
+	},
+	not_found: { status: 404, message: "there is nothing at this path", retryAfterSeconds: 0, close: true },
+	method_not_allowed: { status: 405, message: "this path does not take this method", retryAfterSeconds: 0, close: true },
+	head_timeout: { status: 408, message: "the request head did not come in time", retryAfterSeconds: 0, close: true },
+	too_slow: {
+		status: 408,
+		message: "the body came too slowly while others waited for its room; send it again",
+		retryAfterSeconds: 0,
+		close: true,
+	},
+	too_large: { status: 413, message: "the body is too long", retryAfterSeconds: 0, close: true },
+	upgrade_required: { status: 426, message: "this is a WebSocket endpoint: connect with ws://", retryAfterSeconds: 0, close: true },
+	too_many_requests: {
+		status: 429,
+		message: "more messages per second than one client may publish",
+		retryAfterSeconds: 1,
+		close: false,
+	},
+	connection_rate: {
+		status: 429,
+		message: "more new connections per second than this server takes; try again",
+		retryAfterSeconds: 1,
+		close: true,
+	},
+	connection_rate_per_ip: {
+		status: 429,
+		message: "more new connections per second than one address may open; try again",
+		retryAfterSeconds: 1,
+		close: true,
+	},
+	connections_per_ip: {
+		status: 429,
+		message: "this address has as many connections as one may have",
+		retryAfterSeconds: 1,
+		close: true,
+	},
+	head_too_long: { status: 431, message: "the request head is too long", retryAfterSeconds: 0, close: true },
+	internal: { status: 500, message: "the server failed on this request; its log says why", retryAfterSeconds: 0, close: true },
+	unavailable: { status: 503, message: "too many requests are under way; try again", retryAfterSeconds: 1, close: true },
+	/** By then another process may serve. */
+	shutting_down: { status: 503, message: "this server is shutting down; try again", retryAfterSeconds: 5, close: true },
+	shard_full: { status: 503, message: "this shard has all the connections that it takes; try again", retryAfterSeconds: 1, close: true },
+	cluster_full: { status: 503, message: "all shards are full", retryAfterSeconds: 5, close: true },
+	no_shard_serves: { status: 503, message: "no shard serves now", retryAfterSeconds: 1, close: true },
+	shards_behind: { status: 503, message: "the shards do not keep up with new connections", retryAfterSeconds: 1, close: true },
+	balancer_full: {
+		status: 503,
+		message: "the balancer has as many connections as it may have open files",
+		retryAfterSeconds: 5,
+		close: true,
+	},
+	http_version_not_supported: {
+		status: 505,
+		message: "shards speak HTTP/1.1; HTTP/1.0 is for /health, /ready and /metrics",
+		retryAfterSeconds: 0,
+		close: true,
+	},
+} as const satisfies Readonly<Record<string, ErrorEntry>>;
+
+export type ErrorCode = keyof typeof httpErrors;

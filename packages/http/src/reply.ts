@@ -1,0 +1,74 @@
+import { STATUS_CODES } from "node:http";
+import { type ErrorCode, httpErrors } from "./errors.ts";
+
+/** An answer to an HTTP request. */
+export interface Reply {
+	readonly status: number;
+	/** JSON unless `type` says otherwise. */
+	readonly body: string | Uint8Array;
+	readonly type?: string;
+	readonly headers: Readonly<Record<string, string>>;
+	/** The connection ends with it. */
+	readonly close: boolean;
+}
+
+export interface RefusalOptions {
+	/** Instead of what the table says: a request that was read to its end leaves the connection usable. */
+	readonly close?: boolean;
+	readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * `{"error":{"code":…,"message":…}}`; those that will be over soon carry Retry-After.
+ * @param message for people; by default the sentence of the table.
+ */
+export function refusal(code: ErrorCode, message: string = httpErrors[code].message, options: RefusalOptions = {}): Reply {
+	const { status, retryAfterSeconds, close } = httpErrors[code];
+	const retry: Record<string, string> = retryAfterSeconds > 0 ? { "Retry-After": String(retryAfterSeconds) } : {};
+	return {
+		status,
+		body: jsonLine({ error: { code, message } }),
+		headers: { ...retry, ...options.headers },
+		close: options.close ?? close,
+	};
+}
+
+/** To a page of another site, with what its owner can do about it. */
+export function originRefused(origin: string, host: string): Reply {
+	const page = `pages of ${origin.slice(0, 200)} may not use ${host === "" ? "this server" : host.slice(0, 200)}`;
+	return refusal("origin_not_allowed", `${page}: list the origin in --allowed-origins`);
+}
+
+export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
+	return { status, body: jsonLine(value), headers, close: false };
+}
+
+/** One line, so that answers to several requests stand below each other in a terminal. */
+export function jsonLine(value: unknown): string {
+	return `${JSON.stringify(value)}\n`;
+}
+
+/** "200 OK" */
+export function statusLine(status: number): string {
+	return `${status} ${STATUS_CODES[status] ?? ""}`;
+}
+
+/** Neither a type nor a length nor a body belongs to such an answer. */
+export function isBodiless(status: number): boolean {
+	return status === 204 || status === 304;
+}
+
+/** A whole answer in bytes, for a connection that no HTTP library serves. It ends with it. */
+export function replyBytes(reply: Reply): Buffer {
+	const lines = [`HTTP/1.1 ${statusLine(reply.status)}`, ...headerPairs(reply).map(([name, value]) => `${name}: ${value}`)];
+	return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\nConnection: close\r\n\r\n`), Buffer.from(reply.body)]);
+}
+
+/** Its headers with Content-Type and Content-Length, without Connection. */
+export function headerPairs({ status, body, type, headers }: Reply): [string, string][] {
+	const own = Object.entries(headers);
+	if (isBodiless(status)) return own;
+	return [["Content-Type", type ?? jsonType], ["Content-Length", String(Buffer.byteLength(body))], ...own];
+}
+
+export const jsonType = "application/json";

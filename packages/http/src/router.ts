@@ -1,0 +1,170 @@
+import { allowed, optionsReply, readableBy } from "./cross-origin.ts";
+import { type AllowedOrigins, originAllowed } from "./origin.ts";
+import { originRefused, type Reply, refusal } from "./reply.ts";
+import type { HttpRequest } from "./request.ts";
+import type { AnswerRoute, BodyRoute, Route, StreamRoute, TakeBody } from "./route.ts";
+import type { StreamStart } from "./stream.ts";
+
+/** Why a body was not read to its end. */
+export type BodyProblem = "too_large" | "too_slow" | "unavailable";
+
+/** What is left to do for a request: nothing when it is a reply. A server without such routes meets none of the others. */
+export type Routed<R extends Route = Route> =
+	| Reply
+	| Promise<Reply>
+	| (R extends BodyRoute ? BodyWanted : never)
+	| (R extends StreamRoute ? StreamWanted : never);
+
+interface PathRoutes {
+	readonly any: Route | undefined;
+	readonly get: Route | undefined;
+	readonly post: Route | undefined;
+	readonly methods: readonly string[];
+	readonly forPages: boolean;
+}
+
+/** Looked up at each request. */
+export interface RouterRules {
+	readonly allowedOrigins: AllowedOrigins;
+}
+
+/**
+ * Finds who answers a request: 404 and 405 with Allow, OPTIONS, and whose pages may ask (CORS) are settled here, for the balancer and the
+ * shards alike. Knows nothing of sockets: whoever serves the connection reads the body, or opens the stream, and sends the reply.
+ *
+ * A request costs one look-up, and allocates nothing but what its handler does.
+ */
+export class Router<R extends Route = Route> {
+	readonly #paths = new Map<string, PathRoutes>();
+	readonly #rules: RouterRules;
+
+	/** @throws Error when two routes are for the same path and method. */
+	constructor(routes: readonly R[], rules: RouterRules) {
+		this.#rules = rules;
+		for (const path of new Set(routes.map((route) => route.path))) {
+			const here = routes.filter((route) => route.path === path);
+			const get = only(here, "GET");
+			const post = only(here, "POST");
+			this.#paths.set(path, {
+				any: only(here, undefined),
+				get,
+				post,
+				methods: [...(get === undefined ? [] : ["GET", "HEAD"]), ...(post === undefined ? [] : ["POST"])],
+				forPages: here.some((route) => route.forPages === true),
+			});
+		}
+	}
+
+	/** Of all routes. */
+	get paths(): string[] {
+		return [...this.#paths.keys()];
+	}
+
+	route(request: HttpRequest): Routed<R> {
+		return this.#route(request) as Routed<R>;
+	}
+
+	#route(request: HttpRequest): Routed {
+		const { method } = request;
+		const here = this.#paths.get(request.path);
+		if (here === undefined) return refusal("not_found", `there is nothing at ${method.slice(0, 20)} ${request.path.slice(0, 200)}`);
+		const origin = here.forPages ? request.header("origin") : "";
+		if (origin !== "") {
+			const host = request.header("host");
+			if (!originAllowed(origin, host, this.#rules.allowedOrigins)) return originRefused(origin, host);
+		}
+		const route = here.any ?? (method === "POST" ? here.post : method === "GET" || method === "HEAD" ? here.get : undefined);
+		if (route === undefined) return readableBy(origin, notFor(method, here));
+		switch (route.kind) {
+			case "answer":
+				return finish(route, origin, route.answer(request));
+			case "body":
+				return readBody(route, origin, request);
+			case "stream":
+				return openStream(route, origin, request);
+			default:
+				return route satisfies never;
+		}
+	}
+}
+
+/** A body is to be read first. */
+export class BodyWanted {
+	readonly #route: BodyRoute;
+	readonly #origin: string;
+	readonly #take: TakeBody;
+
+	constructor(route: BodyRoute, origin: string, take: TakeBody) {
+		this.#route = route;
+		this.#origin = origin;
+		this.#take = take;
+	}
+
+	get bytesMax(): number {
+		return this.#route.bodyBytesMax;
+	}
+
+	/** All of it is there. @param body valid until this returns. */
+	whole(body: Uint8Array): Reply | Promise<Reply> {
+		return finish(this.#route, this.#origin, this.#take(body));
+	}
+
+	/** It did not come. */
+	refuse(problem: BodyProblem): Reply {
+		return readableBy(this.#origin, bodyRefusal(this.#route, problem));
+	}
+}
+
+/** The answer comes in parts: its head is `head`. */
+export class StreamWanted {
+	readonly head: Reply;
+	readonly start: StreamStart;
+
+	constructor(head: Reply, start: StreamStart) {
+		this.head = head;
+		this.start = start;
+	}
+}
+
+function only<R extends Route>(routes: readonly R[], method: Route["method"]): R | undefined {
+	const [first, second] = routes.filter((route) => route.method === method);
+	if (second !== undefined) throw new Error(`two routes for ${method ?? "any method"} ${second.path}`);
+	return first;
+}
+
+function notFor(method: string, { methods, forPages }: PathRoutes): Reply {
+	if (method === "OPTIONS") return optionsReply(methods, forPages);
+	const most = methods.filter((name) => name !== "HEAD").join(" or ");
+	return refusal("method_not_allowed", `use ${most}`, { headers: { Allow: allowed(methods) } });
+}
+
+function readBody(route: BodyRoute, origin: string, request: HttpRequest): Routed {
+	const begun = route.begin(request);
+	if (typeof begun !== "function") return finish(route, origin, begun);
+	if (Number(request.header("content-length")) > route.bodyBytesMax) return readableBy(origin, bodyRefusal(route, "too_large"));
+	return new BodyWanted(route, origin, begun);
+}
+
+function bodyRefusal({ bodyBytesMax, bodyHint }: BodyRoute, problem: BodyProblem): Reply {
+	if (problem !== "too_large") return refusal(problem);
+	const why = bodyHint === undefined ? "" : `; ${bodyHint}`;
+	return refusal(problem, `the body is longer than ${bodyBytesMax} bytes${why}`);
+}
+
+function openStream(route: StreamRoute, origin: string, request: HttpRequest): Routed {
+	const start = route.begin(request);
+	if (!("opened" in start)) return finish(route, origin, start);
+	const head: Reply = { status: 200, body: "", type: start.type, headers: { ...notStored, ...start.headers }, close: true };
+	// A client that wants the head only would leave a stream that nobody reads.
+	if (request.method === "HEAD") return finish(route, origin, head);
+	return new StreamWanted(readableBy(origin, head), start);
+}
+
+/** What a handler answered, as its route has it. */
+function finish(route: AnswerRoute | BodyRoute | StreamRoute, origin: string, reply: Reply | Promise<Reply>): Reply | Promise<Reply> {
+	if (reply instanceof Promise) return reply.then((later) => finish(route, origin, later));
+	const kept = route.keepAlive === true || reply.close ? reply : { ...reply, close: true };
+	return readableBy(origin, kept);
+}
+
+export const notStored = { "Cache-Control": "no-store" } as const;
