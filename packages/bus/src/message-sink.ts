@@ -1,14 +1,8 @@
-import type { ChannelList, RecordKind } from "@shardcast/wire";
+import type { ChannelList, Publishing, RecordKind } from "@shardcast/wire";
 
-/** Hears once what became of a pending message: null, or why it is lost. */
-export type Settled = (error: string | null) => void;
-
-/** Where messages go: the bus, or Kafka first. */
+/** Where messages go: the bus, or Kafka first. The bytes may be reused when a call returns, also while its promise is pending. */
 export interface MessageSink {
-	/** Whether `settled` is ever called. */
-	readonly answersLater: boolean;
-	/** False = no room. "pending": `settled` is called later. */
-	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, settled: Settled): boolean | "pending";
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing;
 	/** As `publish`, but holds the message while there is no room, if it can. */
-	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, settled: Settled): boolean | "pending";
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing;
 }

@@ -1,6 +1,6 @@
-import type { MessageSink, Settled } from "@shardcast/bus";
+import type { MessageSink } from "@shardcast/bus";
 import type { Counters } from "@shardcast/scoreboard";
-import type { ChannelList, RecordKind } from "@shardcast/wire";
+import { type ChannelList, type Publishing, type PublishResult, publishFull, publishTaken, type RecordKind } from "@shardcast/wire";
 import type { Ingest } from "./host/ingest.ts";
 
 /**
@@ -10,7 +10,6 @@ import type { Ingest } from "./host/ingest.ts";
  * One owner, the shard's loop. Bound: that of PublishQueue; beyond it a message is refused.
  */
 export class KafkaPublisher implements MessageSink {
-	readonly answersLater = true;
 	readonly #ingest: () => Pick<Ingest, "publish"> | null;
 	readonly #counters: Pick<Counters, "add">;
 
@@ -19,19 +18,25 @@ export class KafkaPublisher implements MessageSink {
 		this.#counters = counters;
 	}
 
-	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, settled: Settled): false | "pending" {
-		const ingest = this.#ingest();
-		if (ingest === null || !ingest.publish({ kind, channels: channels.names, payload }, sender, settled)) {
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing {
+		let settle!: (result: PublishResult) => void;
+		const settled = new Promise<PublishResult>((resolve) => {
+			settle = resolve;
+		});
+		const taken = this.#ingest()?.publish({ kind, channels: channels.names, payload }, sender, (error) =>
+			settle(error === null ? publishTaken : { outcome: "unacknowledged", detail: error }),
+		);
+		if (taken !== true) {
 			this.#counters.add("backpressured", 1);
-			return false;
+			return publishFull;
 		}
 		this.#counters.add("messagesIn", 1);
 		this.#counters.add("bytesIn", payload.length);
-		return "pending";
+		return settled;
 	}
 
 	/** Nothing is held on this way: what has no room is refused. */
-	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, settled: Settled): false | "pending" {
-		return this.publish(kind, sender, channels, payload, settled);
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing {
+		return this.publish(kind, sender, channels, payload);
 	}
 }

@@ -1,22 +1,21 @@
 import { allowedOrigins, httpErrors } from "@shardcast/http";
 import { RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { type ChannelList, RecordKind } from "@shardcast/wire";
+import { type ChannelList, type PublishResult, publishTaken, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
-import type { PublishOutcome } from "../src/delivery/incoming.ts";
 import { PublishApi, type PublishApiParts, type PublishHead } from "../src/http/publish-api.ts";
 import { PublishRate } from "../src/limits/publish-rate.ts";
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
-function setup(changes: Partial<PublishApiParts> = {}, outcome: PublishOutcome = "taken") {
+function setup(changes: Partial<PublishApiParts> = {}, result: PublishResult | Promise<PublishResult> = publishTaken) {
 	const published: { kind: RecordKind; channels: ChannelList; text: string; address: string }[] = [];
 	const row = Scoreboard.inMemory(1).row(0);
 	const clock = { ms: 0 };
 	const api = new PublishApi({
 		incoming: {
 			publish: (kind, channels, payload, address) => {
-				if (outcome === "taken") published.push({ kind, channels, text: Buffer.from(payload).toString(), address });
-				return outcome;
+				if (result === publishTaken) published.push({ kind, channels, text: Buffer.from(payload).toString(), address });
+				return result;
 			},
 		},
 		rate: new PublishRate(RateTable.inMemory(), 0),
@@ -144,7 +143,10 @@ describe("POST /api/publish", () => {
 		expect(row.get("rateLimited")).toBe(1);
 		clock.ms = 500;
 		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
-		expect(await setup({}, "full").api.publish(head, json({ data: 1 }))).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });
+		expect(await setup({}, { outcome: "full" }).api.publish(head, json({ data: 1 }))).toMatchObject({
+			status: 429,
+			headers: { "Retry-After": "1" },
+		});
 	});
 
 	it("429: above it on all shards together, and for a whole IPv6 /64", async () => {
@@ -178,8 +180,15 @@ describe("POST /api/publish", () => {
 		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
 	});
 
+	it("waits for a result that is not there yet, and passes on what Kafka says", async () => {
+		const later = (result: PublishResult) => setup({}, Promise.resolve(result)).api.publish(head, json({ data: 1 }));
+		expect((await later(publishTaken)).status).toBe(200);
+		const lost = await later({ outcome: "unacknowledged", detail: "too large" });
+		expect([lost.status, error(lost.body).message]).toEqual([503, "Kafka did not take it: too large"]);
+	});
+
 	it("tells a handler's refusal from its failure", async () => {
-		expect((await setup({}, "stopped").api.publish(head, json({ data: 1 }))).status).toBe(403);
-		expect((await setup({}, "failed").api.publish(head, json({ data: 1 }))).status).toBe(500);
+		expect((await setup({}, { outcome: "stopped" }).api.publish(head, json({ data: 1 }))).status).toBe(403);
+		expect((await setup({}, { outcome: "failed" }).api.publish(head, json({ data: 1 }))).status).toBe(500);
 	});
 });

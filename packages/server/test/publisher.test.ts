@@ -1,6 +1,6 @@
 import { MemoryBus } from "@shardcast/bus";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { channelList, createRecordHead, everybody, RecordKind, readRecordHead } from "@shardcast/wire";
+import { channelList, createRecordHead, everybody, publishTaken, RecordKind, readRecordHead } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { HeldFrames } from "../src/delivery/held-frames.ts";
 import { Publisher } from "../src/delivery/publisher.ts";
@@ -28,7 +28,7 @@ function setup(capacityBytes = 8192) {
 describe("the publisher", () => {
 	it("B4: writes head and payload into the ring itself, and wakes its readers", () => {
 		const { publisher, read, row, commits } = setup();
-		expect(publisher.publish(RecordKind.text, 7, channelList(["a"]), Buffer.from("hello"))).toBe(true);
+		expect(publisher.publish(RecordKind.text, 7, channelList(["a"]), Buffer.from("hello"))).toEqual({ outcome: "taken" });
 		expect(read()).toEqual(["7:hello"]);
 		expect(commits()).toBe(1);
 		expect(row.get("messagesIn")).toBe(1);
@@ -39,11 +39,11 @@ describe("the publisher", () => {
 		const { publisher, read, slow, row } = setup();
 		let sent = 0;
 		const payload = () => Buffer.from(`${sent++}`.padEnd(200, "."));
-		while (publisher.publish(RecordKind.text, 1, everybody, payload()));
+		while (publisher.publish(RecordKind.text, 1, everybody, payload()) === publishTaken);
 		const held = sent - 1;
 		sent--;
-		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(true);
-		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(true);
+		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(publishTaken);
+		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(publishTaken);
 		expect(publisher.holds).toBe(true);
 		expect(row.get("backpressured")).toBe(3);
 
@@ -51,7 +51,7 @@ describe("the publisher", () => {
 		publisher.retry();
 		expect(publisher.holds, "the other member has not read yet").toBe(true);
 		// There is room for a small record, but it would overtake what is held.
-		expect(publisher.publish(RecordKind.text, 2, everybody, Buffer.from("small"))).toBe(false);
+		expect(publisher.publish(RecordKind.text, 2, everybody, Buffer.from("small"))).toEqual({ outcome: "full" });
 		read(slow);
 		publisher.retry();
 		expect(publisher.holds).toBe(false);
@@ -62,7 +62,7 @@ describe("the publisher", () => {
 
 	it("copies what it holds: the socket's bytes are gone after its callback", () => {
 		const { publisher, read, slow } = setup();
-		while (publisher.publish(RecordKind.binary, 1, everybody, Buffer.alloc(500)));
+		while (publisher.publish(RecordKind.binary, 1, everybody, Buffer.alloc(500)) === publishTaken);
 		publisher.publishOrHold(RecordKind.binary, 1, everybody, Buffer.alloc(500));
 		const bytes = Buffer.from("mine");
 		publisher.publishOrHold(RecordKind.binary, 1, everybody, bytes);

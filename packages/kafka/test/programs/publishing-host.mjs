@@ -1,15 +1,18 @@
 // A program that publishes through its own server, driven over IPC: `{ id, call, argument }` is answered by `{ id, result }`.
-import { createServer, PublishError } from "../../../server/dist/library/index.js";
+import { createServer } from "../../../server/dist/library/index.js";
 
 const silent = { level: "info", debug() {}, info() {}, warn() {}, error() {} };
 let server;
 
-const outcomeOf = (published) =>
-	published.then(
-		() => "published",
-		(error) => (error instanceof PublishError ? error.outcome : error.name),
-	);
-const confirmed = (messages) => Promise.all(messages.map((message) => outcomeOf(server.publishConfirmed(message))));
+/** A wrong argument is thrown at once. */
+const publish = async (message) => {
+	try {
+		return (await server.publish(message)).outcome;
+	} catch (error) {
+		return error.name;
+	}
+};
+const publishAll = (messages) => Promise.all(messages.map(publish));
 
 const calls = {
 	async start(config) {
@@ -24,17 +27,17 @@ const calls = {
 			if (text !== "stopped") next();
 		});
 	},
-	confirmed,
-	confirmedMany: ({ count, text }) => confirmed(Array.from({ length: count }, () => text)),
-	async confirmedBytes(bytes) {
+	publish: publishAll,
+	publishMany: ({ count, text }) => publishAll(Array.from({ length: count }, () => text)),
+	async publishBytes(bytes) {
 		const message = Buffer.from(bytes);
-		const outcome = outcomeOf(server.publishConfirmed(message));
+		const outcome = publish(message);
 		message.fill(0);
 		return outcome;
 	},
-	publish: (message) => server.publish(message),
-	async confirmedThenShutdown({ count }) {
-		const outcomes = confirmed(Array.from({ length: count }, () => "x"));
+	result: (message) => server.publish(message),
+	async publishThenShutdown({ count }) {
+		const outcomes = publishAll(Array.from({ length: count }, () => "x"));
 		await server.shutdown(5000);
 		return outcomes;
 	},

@@ -1,8 +1,17 @@
 import { isUtf8 } from "node:buffer";
-import type { MessageSink, Settled } from "@shardcast/bus";
+import type { MessageSink } from "@shardcast/bus";
 import type { RateLimit } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
-import { type ChannelList, CloseCode, RecordKind } from "@shardcast/wire";
+import {
+	type ChannelList,
+	CloseCode,
+	type Publishing,
+	type PublishResult,
+	publishFailed,
+	publishStopped,
+	publishTaken,
+	RecordKind,
+} from "@shardcast/wire";
 import { addressOf, type Client } from "../sessions/client.ts";
 import type { Clients } from "../sessions/clients.ts";
 import type { SenderIds } from "../sessions/sender-ids.ts";
@@ -22,12 +31,6 @@ export interface IncomingParts {
 	/** Told about an exception of a handler. */
 	readonly onHandlerError: (error: unknown) => void;
 }
-
-/** What came of a publish. `stopped`: a handler did not let it through; `pending`: it is on its way to Kafka, which has not said. */
-export type PublishOutcome = "taken" | "full" | "stopped" | "failed" | "pending";
-
-const nobodyWaits: Settled = () => {};
-const outcomeOf = (taken: boolean | "pending"): PublishOutcome => (taken === "pending" ? taken : taken ? "taken" : "full");
 
 /**
  * What comes in: a frame of a client, or a message over HTTP, through the handlers into the ring.
@@ -85,27 +88,25 @@ export class Incoming {
 		payload: Uint8Array,
 		address: string,
 		source: MessageContext["source"] = "http",
-		settled: Settled = nobodyWaits,
-	): PublishOutcome {
+	): Publishing {
 		const { publisher, middleware } = this.#parts;
-		if (middleware.isEmpty) return outcomeOf(publisher.publish(kind, 0, channels, payload, settled));
-		let outcome: PublishOutcome = "stopped";
+		if (middleware.isEmpty) return publisher.publish(kind, 0, channels, payload);
+		let result: Publishing = publishStopped;
 		const ran = this.#handle({ source, kind, channels: channels.names, address, payload }, (handled) => {
-			outcome = outcomeOf(publisher.publish(kind, 0, channels, handled, settled));
+			result = publisher.publish(kind, 0, channels, handled);
 		});
-		return ran ? outcome : "failed";
+		return ran ? result : publishFailed;
 	}
 
 	#fromClient(client: Client, kind: RecordKind, channels: ChannelList, payload: Uint8Array): void {
-		const { publisher, clients } = this.#parts;
-		const lost = publisher.answersLater ? this.#closeWhenLost(client) : nobodyWaits;
-		if (publisher.publishOrHold(kind, client.sender, channels, payload, lost) === false) clients.close(client, CloseCode.tryAgainLater);
+		const result = this.#parts.publisher.publishOrHold(kind, client.sender, channels, payload);
+		if (result === publishTaken) return;
+		if (result instanceof Promise) void result.then((later) => this.#closeIfLost(client, later));
+		else this.#closeIfLost(client, result);
 	}
 
-	#closeWhenLost(client: Client): Settled {
-		return (error) => {
-			if (error !== null && client.leaving === 0) this.#parts.clients.close(client, CloseCode.tryAgainLater);
-		};
+	#closeIfLost(client: Client, result: PublishResult): void {
+		if (result.outcome !== "taken") this.#parts.clients.close(client, CloseCode.tryAgainLater);
 	}
 
 	#handle(context: MessageContext, last: (payload: Uint8Array) => void): boolean {

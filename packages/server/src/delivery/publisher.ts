@@ -1,6 +1,16 @@
 import type { BusLink, MessageSink } from "@shardcast/bus";
 import type { Counters } from "@shardcast/scoreboard";
-import { type ChannelList, monotonicMs, type RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
+import {
+	type ChannelList,
+	monotonicMs,
+	type PublishRefused,
+	type PublishResult,
+	publishFull,
+	publishTaken,
+	type RecordKind,
+	recordBytes,
+	writeRecordHead,
+} from "@shardcast/wire";
 import type { HeldFrame, HeldFrames } from "./held-frames.ts";
 
 /** What the publisher needs of the bus. */
@@ -23,7 +33,6 @@ export interface PublisherParts {
  * One owner, the shard's loop. A full ring: an HTTP publish is refused (429, the caller tries again), a client's message is held.
  */
 export class Publisher implements MessageSink {
-	readonly answersLater = false;
 	readonly #ring: RingEnd;
 	readonly #held: HeldFrames;
 	readonly #counters: Counters;
@@ -38,19 +47,17 @@ export class Publisher implements MessageSink {
 		this.#onFull = parts.onFull;
 	}
 
-	/** False when the ring is full, or when held messages come first. */
-	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): boolean {
+	/** `full` when the ring is, or when held messages come first. */
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): PublishResult {
 		if (this.#held.count > 0 || !this.#write(kind, sender, channels, payload)) return this.#backpressured();
-		this.#taken(payload);
-		return true;
+		return this.#taken(payload);
 	}
 
-	/** As `publish`, but holds the message when there is no room; false when it cannot be held either. */
-	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): boolean {
-		if (this.publish(kind, sender, channels, payload)) return true;
-		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload) })) return false;
-		this.#taken(payload);
-		return true;
+	/** As `publish`, but holds the message when there is no room; `full` when it cannot be held either. */
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): PublishResult {
+		if (this.publish(kind, sender, channels, payload) === publishTaken) return publishTaken;
+		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload) })) return publishFull;
+		return this.#taken(payload);
 	}
 
 	/** Whether messages wait for room. */
@@ -76,14 +83,15 @@ export class Publisher implements MessageSink {
 		return true;
 	}
 
-	#taken(payload: Uint8Array): void {
+	#taken(payload: Uint8Array): PublishResult {
 		this.#counters.add("messagesIn", 1);
 		this.#counters.add("bytesIn", payload.length);
+		return publishTaken;
 	}
 
-	#backpressured(): false {
+	#backpressured(): PublishRefused {
 		this.#counters.add("backpressured", 1);
 		this.#onFull();
-		return false;
+		return publishFull;
 	}
 }

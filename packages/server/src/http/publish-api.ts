@@ -1,6 +1,6 @@
-import type { Settled } from "@shardcast/bus";
 import { type AllowedOrigins, originAllowed } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
+import type { PublishResult } from "@shardcast/wire";
 import type { Incoming } from "../delivery/incoming.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
 import { preflight, readableBy } from "./cross-origin.ts";
@@ -113,25 +113,8 @@ export class PublishApi {
 			return refusal("bad_request", error.message, { keepOpen: true });
 		}
 		if (request.payload.length > payloadBytesMax) return this.#payloadTooLarge(request.payload.length);
-		let settle: Settled = () => {};
-		const outcome = incoming.publish(request.kind, request.channels, request.payload, head.address, "http", (error) => settle(error));
-		switch (outcome) {
-			case "taken":
-				return taken;
-			case "pending":
-				return new Promise((resolve) => {
-					settle = (error) =>
-						resolve(error === null ? taken : refusal("unavailable", `Kafka did not take it: ${error}`, { keepOpen: true }));
-				});
-			case "full":
-				return refusal("too_many_requests", "the bus is full; try again", { keepOpen: true });
-			case "stopped":
-				return refusal("forbidden", "a handler did not let this message through", { keepOpen: true });
-			case "failed":
-				return refusal("internal", "a handler failed on this message", { keepOpen: true });
-			default:
-				return outcome satisfies never;
-		}
+		const result = incoming.publish(request.kind, request.channels, request.payload, head.address);
+		return result instanceof Promise ? result.then(replyTo) : replyTo(result);
 	}
 
 	#bodyTooLarge(): HttpReply {
@@ -145,6 +128,21 @@ export class PublishApi {
 }
 
 const taken = json(200, { result: {} }, { close: false });
+
+function replyTo(result: PublishResult): HttpReply {
+	switch (result.outcome) {
+		case "taken":
+			return taken;
+		case "full":
+			return refusal("too_many_requests", "the bus is full; try again", { keepOpen: true });
+		case "stopped":
+			return refusal("forbidden", "a handler did not let this message through", { keepOpen: true });
+		case "failed":
+			return refusal("internal", "a handler failed on this message", { keepOpen: true });
+		case "unacknowledged":
+			return refusal("unavailable", `Kafka did not take it: ${result.detail}`, { keepOpen: true });
+	}
+}
 
 function keyFrom({ apiKey, authorization }: PublishHead): string {
 	return apiKey !== "" ? apiKey : authorization.replace(/^(bearer|apikey)\s+/i, "");

@@ -1,8 +1,7 @@
 /** shardcast as a library: one server in the program's own process. `import { createServer } from "shardcast"`. */
 export { type Config, defaultConfig } from "@shardcast/config";
 export type { Log } from "@shardcast/telemetry";
-export { RecordKind } from "@shardcast/wire";
-export type { PublishOutcome } from "../delivery/incoming.ts";
+export { type Position, type PublishRefused, type PublishResult, type PublishTaken, RecordKind } from "@shardcast/wire";
 export type { MessageContext, Middleware } from "../delivery/middleware.ts";
 export type { Connection } from "./connections.ts";
 export type { Control } from "./control.ts";
@@ -10,6 +9,5 @@ export type { DebugProbe } from "./debug-probes.ts";
 export type { MetricSample, MetricSink } from "./metric-sink.ts";
 export { type LoggingOptions, logging } from "./middleware-logging.ts";
 export { type RecoveryOptions, recovery } from "./middleware-recovery.ts";
-export { PublishError, type PublishFailure } from "./publish-error.ts";
 export { reloadableKeys } from "./reload.ts";
 export { createServer, type MessageHandler, type PublishTarget, type Server, type ServerEvents, type ServerOptions } from "./server.ts";

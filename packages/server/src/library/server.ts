@@ -1,10 +1,8 @@
 import { EventEmitter } from "node:events";
-import type { Settled } from "@shardcast/bus";
 import { type Config, ConfigError, type ConfigInput, parseAddress, sameSetting, urlHost } from "@shardcast/config";
 import { type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
-import { channelList, RecordKind } from "@shardcast/wire";
-import type { PublishOutcome } from "../delivery/incoming.ts";
+import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import { type MessageContext, type Middleware, MiddlewareChain } from "../delivery/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
 import { type Connection, Connections } from "./connections.ts";
@@ -12,7 +10,6 @@ import { Control } from "./control.ts";
 import { DebugProbes } from "./debug-probes.ts";
 import { Host } from "./host.ts";
 import { type MetricSink, SinkFeed } from "./metric-sink.ts";
-import { PublishError } from "./publish-error.ts";
 import { reloadedConfig } from "./reload.ts";
 import { checkedConfig } from "./settings.ts";
 
@@ -154,33 +151,14 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	/**
-	 * Sends a message to clients; text as a text frame, bytes as a binary one. It passes through the handlers like any other.
-	 * @returns "taken", or why not: "full" = the ring has no room now, "stopped" = a handler did not let it through, "failed" = one
-	 * threw; "pending" = it is on its way to Kafka (`publishVia`): see `publishConfirmed`.
-	 * @throws RangeError when it is longer than `maxPayloadBytes`, for a bad channel name, or for a list without any.
+	 * Sends a message to clients; text as a text frame, bytes as a binary one. It passes through the handlers like any other. The bytes may be
+	 * reused at once.
+	 * @returns what came of it: a promise that never rejects, and through Kafka settles within some 15 s. Without Kafka and handlers that wait
+	 * the message is on its way before this returns.
+	 * @throws RangeError, at once, when it is longer than `maxPayloadBytes`, for a bad channel name, or for a list without any; an Error after
+	 * `shutdown`.
 	 */
-	publish(message: string | Uint8Array, target: PublishTarget = {}): PublishOutcome {
-		return this.#publish(message, target);
-	}
-
-	/**
-	 * As `publish`, for who must know: resolves when the message is on its way to the clients or, through Kafka, when all replicas in
-	 * sync have it. Settles within some 15 s; the bytes may be reused at once.
-	 * @throws PublishError when it is not taken, or Kafka did not acknowledge it (which does not prove that it was not written).
-	 * @throws RangeError as `publish`.
-	 */
-	async publishConfirmed(message: string | Uint8Array, target: PublishTarget = {}): Promise<void> {
-		await new Promise<void>((resolve, reject) => {
-			const outcome = this.#publish(message, target, (error) => {
-				if (error === null) resolve();
-				else reject(new PublishError("unacknowledged", error));
-			});
-			if (outcome === "taken") resolve();
-			else if (outcome !== "pending") reject(new PublishError(outcome));
-		});
-	}
-
-	#publish(message: string | Uint8Array, { channel, channels }: PublishTarget, settled?: Settled): PublishOutcome {
+	publish(message: string | Uint8Array, { channel, channels }: PublishTarget = {}): Promise<PublishResult> {
 		if (channels?.length === 0) throw new RangeError("channels is an empty list; leave it out to send to everybody");
 		if (this.#ended !== null) throw new Error(endedByThen);
 		const payload = typeof message === "string" ? Buffer.from(message) : message;
@@ -188,7 +166,7 @@ export class Server extends EventEmitter<ServerEvents> {
 		if (payload.length > maxPayloadBytes) throw new RangeError(`the message is ${payload.length} bytes; the most is ${maxPayloadBytes}`);
 		const kind = typeof message === "string" ? RecordKind.text : RecordKind.binary;
 		const names = [...(channel === undefined ? [] : [channel]), ...(channels ?? [])];
-		return this.#host.shard.publish(kind, channelList(names), payload, settled);
+		return Promise.resolve(this.#host.shard.publish(kind, channelList(names), payload));
 	}
 
 	/**

@@ -1,4 +1,3 @@
-import type { Settled } from "@shardcast/bus";
 import type { Config } from "@shardcast/config";
 import type { ConsolePart } from "@shardcast/control";
 import { addressKey, addressKeyOf, connectionLimits, LimitAudit, RateLimit } from "@shardcast/limits";
@@ -6,7 +5,7 @@ import { closeWithReset } from "@shardcast/native";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
 import { BoundedLines } from "@shardcast/telemetry";
-import { type ChannelList, CloseCode, everybody, monotonicMs, type RecordKind, shardLife } from "@shardcast/wire";
+import { type ChannelList, CloseCode, everybody, monotonicMs, type Publishing, type RecordKind, shardLife } from "@shardcast/wire";
 import type { BusyChannel } from "../console/channel-activity.ts";
 import { consoleForbidden, mayWatch } from "../console/console-access.ts";
 import { ConsoleFeed } from "../console/console-feed.ts";
@@ -15,7 +14,7 @@ import { FanOut } from "../delivery/fan-out.ts";
 import { FlushEngine } from "../delivery/flush.ts";
 import { FlushPolicy } from "../delivery/flush-policy.ts";
 import { HeldFrames } from "../delivery/held-frames.ts";
-import { Incoming, type PublishOutcome } from "../delivery/incoming.ts";
+import { Incoming } from "../delivery/incoming.ts";
 import { type Middleware, MiddlewareChain } from "../delivery/middleware.ts";
 import { Publisher } from "../delivery/publisher.ts";
 import { refusal, stopping } from "../http/http-reply.ts";
@@ -242,8 +241,8 @@ export class Shard {
 	}
 
 	/** A message of the program that runs this shard, through the handlers like any other. */
-	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array, settled?: Settled): PublishOutcome {
-		return this.#incoming.publish(kind, channels, payload, "", "host", settled);
+	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array): Publishing {
+		return this.#incoming.publish(kind, channels, payload, "", "host");
 	}
 
 	/** Takes over those settings that may change while it serves; all others are left as they were. */

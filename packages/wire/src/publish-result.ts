@@ -1,0 +1,35 @@
+/** Where a publication stands in its channel. Only channels that keep history have positions. */
+export interface Position {
+	/** Counts up within an epoch, from 1. */
+	readonly offset: number;
+	/** Names one life of the channel's history; offsets of different epochs cannot be compared. */
+	readonly epoch: string;
+}
+
+/** The message is on its way to the clients or, through Kafka, all replicas in sync have it. */
+export interface PublishTaken {
+	readonly outcome: "taken";
+	readonly position?: Position;
+}
+
+export interface PublishRefused {
+	/**
+	 * `full`: there is no room now, try again. `stopped`: a handler did not let it through. `failed`: a handler threw. `unacknowledged`: Kafka
+	 * said no, or nothing in time, which does not prove that it was not written.
+	 */
+	readonly outcome: "full" | "stopped" | "failed" | "unacknowledged";
+	/** More about it for people, such as what Kafka says. */
+	readonly detail?: string;
+}
+
+/** What came of a publish, the same for WebSockets, HTTP, the library and Kafka. */
+export type PublishResult = PublishTaken | PublishRefused;
+
+/** At once where nothing has to be waited for; a promise otherwise, which never rejects. */
+export type Publishing = PublishResult | Promise<PublishResult>;
+
+/** Results without anything more to say are made once: publishing a message allocates none. */
+export const publishTaken: PublishTaken = Object.freeze({ outcome: "taken" });
+export const publishFull: PublishRefused = Object.freeze({ outcome: "full" });
+export const publishStopped: PublishRefused = Object.freeze({ outcome: "stopped" });
+export const publishFailed: PublishRefused = Object.freeze({ outcome: "failed" });
