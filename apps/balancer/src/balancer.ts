@@ -74,7 +74,6 @@ export class Balancer {
 	async start(): Promise<void> {
 		const { board, mode, config } = this.#options;
 		board.balancer.state = ShardState.starting;
-		board.balancer.pid = process.pid;
 		board.balancer.mode = mode === "handoff" ? BalancerMode.handoff : BalancerMode.proxy;
 		this.#monitor.start();
 		this.#heartbeat.start();

@@ -1,4 +1,4 @@
-import { requestAllowance, Scoreboard, ShardState } from "@shardcast/scoreboard";
+import { Role, requestAllowance, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -10,7 +10,7 @@ function boardOf(connectionsMax: readonly number[]): Scoreboard {
 	const board = Scoreboard.inMemory(connectionsMax.length);
 	connectionsMax.forEach((max, slot) => {
 		const row = board.row(slot);
-		row.present = true;
+		row.role = Role.shard;
 		row.incarnation = 1;
 		row.connectionsGiven = max;
 		row.state = ShardState.serving;
@@ -196,13 +196,13 @@ describe("picker", () => {
 
 	it("takes up new members and forgets those that have left", () => {
 		const board = boardOf([5, 5, 5]);
-		board.row(2).present = false;
+		board.row(2).role = Role.none;
 		board.bumpMembership();
 		const picker = pickerOf(board);
 		expect(picker.candidates.map(({ row }) => row.slot)).toEqual([0, 1]);
 		const known = picker.candidates[1];
-		board.row(2).present = true;
-		board.row(0).present = false;
+		board.row(2).role = Role.shard;
+		board.row(0).role = Role.none;
 		board.bumpMembership();
 		picker.look();
 		expect(picker.candidates.map(({ row }) => row.slot)).toEqual([1, 2]);

@@ -117,7 +117,9 @@ export class Rig {
 		if (child === undefined) return;
 		this.#shards.delete(slot);
 		await kill(child);
-		if (options.release ?? true) releaseMember(this.directory, this.board, slot);
+		if (!(options.release ?? true)) return;
+		this.row(slot).pid = 0;
+		releaseMember(this.directory, this.board, slot);
 	}
 
 	tellShard(slot: number, what: "stall" | "resume"): void {
@@ -139,6 +141,7 @@ export class Rig {
 		const [execPath, ...execArgv] = [...limited, process.execPath, ...this.#balancerArguments];
 		const child = fork(balancerEntry, [], { stdio: [...stdio, ...inherited], execPath: execPath!, execArgv });
 		this.#balancer = child;
+		this.board.balancer.pid = child.pid!;
 		const report = new Promise<ChildReport>((resolve, reject) => {
 			const onReport = (message: ChildReport) => {
 				this.reports.push(message);

@@ -1,7 +1,7 @@
 import { createMemberFiles, type OpenMemberFiles, openMemberFiles, releaseMember } from "@shardcast/bus";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
-import { type BoardReading, ClusterDirectory, type ClusterState, readBoard, Scoreboard, ShardState } from "@shardcast/scoreboard";
+import { type BoardReading, ClusterDirectory, type ClusterState, Role, readBoard, Scoreboard, ShardState } from "@shardcast/scoreboard";
 
 /** The table is laid out once, and the limit of connections may rise later. */
 const addressesLeast = 4096;
@@ -29,9 +29,10 @@ export class ClusterMemory {
 	static create(base: string, shards: number, ringCapacityBytes: number): ClusterMemory {
 		const directory = ClusterDirectory.create(base);
 		try {
-			const board = Scoreboard.create(directory.boardPath, shards);
+			const board = Scoreboard.create(directory.boardPath);
 			SharedFile.create(directory.ratesPath, RateTable.bytes, RateTable.format);
-			for (let slot = 0; slot < shards; slot++) createMemberFiles(directory, board, slot, { capacityBytes: ringCapacityBytes });
+			for (let shard = 0; shard < shards; shard++)
+				createMemberFiles(directory, board, board.freeSlot(), { capacityBytes: ringCapacityBytes, role: Role.shard });
 			return new ClusterMemory(directory, board);
 		} catch (error) {
 			directory.remove();
@@ -75,11 +76,13 @@ export class ClusterMemory {
 	countAddresses(connectionsPerShard: number): void {
 		if (this.#addresses !== null) return;
 		const slots = this.#board.slotsMax;
+		const used = this.#board.slots().length;
 		const connections = Math.max(connectionsPerShard, addressesLeast);
-		const file = SharedFile.create(this.#directory.addressesPath, AddressTable.bytes(slots, connections), (buffer) =>
-			AddressTable.format(buffer, slots, connections),
-		);
+		const bytes = (count: number) => AddressTable.bytes(count, connections);
+		const format = (buffer: ArrayBuffer) => AddressTable.format(buffer, slots, connections);
+		const file = SharedFile.create(this.#directory.addressesPath, bytes(slots), format, bytes(used));
 		this.#addresses = new AddressTable(file.buffer);
+		this.#addresses.useSlots(used);
 	}
 
 	/**
@@ -111,8 +114,9 @@ export class ClusterMemory {
 		return this.#board.row(slot).connections;
 	}
 
-	balancerStarts(incarnation: number): void {
-		this.#board.balancerRestarts = incarnation - 1;
+	balancerStarts(incarnation: number, pid: number): void {
+		this.#board.balancer.restarts = incarnation - 1;
+		this.#board.balancer.pid = pid;
 	}
 
 	balancerDied(): void {

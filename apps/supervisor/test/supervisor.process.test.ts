@@ -109,7 +109,7 @@ describe("the scoreboard", () => {
 		const second = await cluster.event("shard 1", "started", 2);
 		await cluster.event("balancer", "started", 2);
 		expect(row.snapshot()).toMatchObject({ pid: second.pid, incarnation: 2, restarts: 1 });
-		expect(board.balancerRestarts).toBe(1);
+		expect(board.balancer.restarts).toBe(1);
 		board.close();
 	});
 });

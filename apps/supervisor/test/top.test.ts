@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { BalancerMode, ClusterState, Scoreboard, ShardState } from "@shardcast/scoreboard";
+import { BalancerMode, ClusterState, Role, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
 import { chooseCluster } from "../src/top/running-clusters.ts";
 import { takeSample } from "../src/top/sample.ts";
@@ -10,7 +10,7 @@ function board(): Scoreboard {
 	const made = Scoreboard.inMemory(2);
 	for (const slot of [0, 1]) {
 		const row = made.row(slot);
-		row.present = true;
+		row.role = Role.shard;
 		row.state = ShardState.serving;
 		Object.assign(row, { pid: 100 + slot, core: slot === 0 ? 3 : -1, connections: 10 + slot, connectionsGiven: 6000, restarts: slot });
 		row.set("ringBytes", 1000);

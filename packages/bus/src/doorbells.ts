@@ -31,11 +31,11 @@ export class Doorbells {
 
 	/** Opens the members' bells before they are needed, when there may be no descriptor left. */
 	openAll(): void {
-		for (const row of this.#board.rows()) this.#ringer(row);
+		for (const row of this.#board.members()) this.#ringer(row);
 	}
 
 	wakeAll(): void {
-		for (const slot of this.#board.slots()) this.wake(slot);
+		for (const { slot } of this.#board.members()) this.wake(slot);
 	}
 
 	/** For the balancer, after each message of descriptors that it has put into the shard's handoff socket. */

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { Bell, SharedFile } from "@shardcast/native";
 import { attachRing, createRing, type Ring, registerReader, releaseReader, ringBytes } from "@shardcast/ring";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
-import { BoardLayout, ShardState } from "@shardcast/scoreboard";
+import { BoardLayout, BusError, BusErrorCode, Role, ShardState } from "@shardcast/scoreboard";
 import { Doorbells } from "./doorbells.ts";
 
 // What the supervisor does to the bus. One process, one thread: these never run beside each other.
@@ -10,15 +10,19 @@ import { Doorbells } from "./doorbells.ts";
 /**
  * Makes slot a member: its ring, with every running member registered as a reader from the first record on, and its bell.
  * Do it before its process starts; members that run take the ring up the next time they look.
+ * The supervisor alone gives slots: see `Scoreboard.freeSlot`.
+ * @throws BusError when the slot is a member already, or its last process has not been reaped.
  * @throws NativeError ENOSPC when shared memory has no room for the ring.
  */
 export function createMemberFiles(
 	directory: ClusterDirectory,
 	board: Scoreboard,
 	slot: number,
-	options: { readonly capacityBytes: number },
+	options: { readonly capacityBytes: number; readonly role?: Role },
 ): void {
 	const row = board.row(slot);
+	if (row.present) throw new BusError(BusErrorCode.misuse, `slot ${slot} is a member already`, "remove it first, or take a free slot");
+	checkReaped(row);
 	const generation = row.ringGeneration + 1;
 	const readersMax = BoardLayout.slotsMax;
 	const file = SharedFile.create(directory.ringPath(slot, generation), ringBytes(options.capacityBytes, readersMax));
@@ -27,10 +31,10 @@ export function createMemberFiles(
 	row.state = ShardState.empty;
 	row.ringGeneration = generation;
 	row.addedEpoch = (board.membershipEpoch + 1) | 0;
-	row.present = true;
+	row.role = options.role ?? Role.shard;
 	// Only those who run. A dead one would hold the ring up until it is back, and joins at the tail then anyway. One that
 	// is starting at this very moment has either stored its state before we read it, or reads `present` after we stored it.
-	for (const reader of board.rows()) if (isRunning(reader.state)) registerReader(ring, reader.slot);
+	for (const reader of board.members()) if (isRunning(reader.state)) registerReader(ring, reader.slot);
 	file.close();
 	board.bumpMembership();
 	wakeAll(directory, board);
@@ -46,10 +50,10 @@ export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard
 	const row = board.row(slot);
 	if (!row.present) return true;
 	const isBehind = (other: BoardRow) => isRunning(other.state) && ((other.epochSeen - row.addedEpoch) | 0) < 0;
-	if (board.rows().some((other) => other.slot !== slot && isBehind(other))) return false;
+	if (board.members().some((other) => other.slot !== slot && isBehind(other))) return false;
 	releaseMember(directory, board, slot);
 	row.state = ShardState.empty;
-	row.present = false;
+	row.role = Role.none;
 	board.bumpMembership();
 	wakeAll(directory, board);
 	for (const path of [directory.ringPath(slot, row.ringGeneration), directory.bellPath(slot), directory.handoffPath(slot)])
@@ -69,7 +73,7 @@ export function openMemberFiles(directory: ClusterDirectory, board: Scoreboard):
 	const doorbells = new Doorbells(directory, board);
 	doorbells.openAll();
 	const rings = board
-		.rows()
+		.members()
 		.map(({ slot, ringGeneration }) => attachRing(SharedFile.open(directory.ringPath(slot, ringGeneration)).buffer));
 	return { rings, doorbells };
 }
@@ -78,9 +82,11 @@ export function openMemberFiles(directory: ClusterDirectory, board: Scoreboard):
  * Clears up after a member's process, once it is certainly dead: no writer waits for it any more, and its row says so.
  * Its ring stays, with all that it had published; its successor goes on there. Counters stay: they count over restarts.
  * @param open with these it needs no descriptor.
+ * @throws BusError while the row still has a pid: nothing is taken from a process that may go on.
  */
 export function releaseMember(directory: ClusterDirectory, board: Scoreboard, slot: number, open?: OpenMemberFiles): void {
 	const row = board.row(slot);
+	checkReaped(row);
 	row.state = ShardState.dead;
 	row.sleeping = 0;
 	// The dead process could not count them, and what was opened must not stay open for ever in the books.
@@ -98,11 +104,16 @@ export function releaseMember(directory: ClusterDirectory, board: Scoreboard, sl
 }
 
 function releaseEverywhere(directory: ClusterDirectory, board: Scoreboard, slot: number): void {
-	for (const writer of board.rows()) {
+	for (const writer of board.members()) {
 		const file = SharedFile.open(directory.ringPath(writer.slot, writer.ringGeneration));
 		releaseReader(attachRing(file.buffer), slot);
 		file.close();
 	}
+}
+
+/** A process that is only stopped goes on later, and writes where it wrote before. The supervisor clears the pid once it has reaped it. */
+function checkReaped({ slot, pid }: BoardRow): void {
+	if (pid !== 0) throw new BusError(BusErrorCode.misuse, `process ${pid} of slot ${slot} has not been reaped`, "wait for its exit first");
 }
 
 function isRunning(state: ShardState): boolean {

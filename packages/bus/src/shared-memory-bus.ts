@@ -115,7 +115,7 @@ export class SharedMemoryBus extends RingLink {
 
 	/** @param resume false when this member joins: what was published before is not for it. */
 	#takeUpMembers(resume: boolean, epoch: number): void {
-		const rows = this.#board.rows();
+		const rows = this.#board.members();
 		const present = new Map(rows.map((row) => [row.slot, row.ringGeneration]));
 		this.readers.retain((origin, generation) => present.get(origin) === generation);
 		for (const [slot, generation] of present) {

@@ -1,4 +1,5 @@
 import { AddressTable } from "@shardcast/limits";
+import { packVersion } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 
 describe("M8: the table of addresses", () => {
@@ -53,9 +54,32 @@ describe("M8: the table of addresses", () => {
 		const buffer = new SharedArrayBuffer(AddressTable.bytes(2, 10));
 		AddressTable.format(buffer, 2, 10);
 		const [one, other] = [new AddressTable(buffer), new AddressTable(buffer)];
+		one.useSlots(2);
 		one.enter(1, 2n ** 63n + 5n);
 		expect(other.total(2n ** 63n + 5n)).toBe(1);
 		expect(other.total(5n)).toBe(0);
 		expect(() => new AddressTable(new ArrayBuffer(1024))).toThrow(/no table of addresses/);
+		new Int32Array(buffer)[1] = packVersion({ major: 9, minor: 1 });
+		expect(() => new AddressTable(buffer)).toThrow("has layout version 9.1, and this program uses 1.x");
+		new Int32Array(buffer)[1] = packVersion({ major: 1, minor: 7 });
+		expect(new AddressTable(buffer).total(2n ** 63n + 5n)).toBe(1);
+	});
+
+	it("is laid out for 64 slots, and neither reads nor writes those that have no memory yet", () => {
+		const [slots, connections] = [64, 1000];
+		// No more memory than two slots take: whatever lies behind it would be undefined.
+		const buffer = new ArrayBuffer(AddressTable.bytes(2, connections));
+		AddressTable.format(buffer, slots, connections);
+		const table = new AddressTable(buffer);
+		table.useSlots(1);
+		expect(table.enter(0, 7n)).toBeGreaterThan(0);
+		expect(table.enter(1, 7n)).toBe(-1);
+		expect(table.total(7n)).toBe(1);
+		table.useSlots(2);
+		expect(table.enter(1, 7n)).toBeGreaterThan(0);
+		expect(table.total(7n)).toBe(2);
+		table.clear(40);
+		table.useSlots(1);
+		expect(table.total(7n), "slots do not lose their memory again").toBe(2);
 	});
 });

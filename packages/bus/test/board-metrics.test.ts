@@ -8,6 +8,7 @@ import {
 	ClusterState,
 	clusterStates,
 	memberStates,
+	Role,
 	readBoard,
 	Scoreboard,
 	ShardState,
@@ -26,7 +27,7 @@ function boardOfTwo(): Scoreboard {
 	board.balancer.state = ShardState.serving;
 	board.balancer.mode = BalancerMode.handoff;
 	for (const slot of [0, 1]) {
-		board.row(slot).present = true;
+		board.row(slot).role = Role.shard;
 		board.row(slot).state = ShardState.serving;
 	}
 	return board;

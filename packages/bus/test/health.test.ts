@@ -1,4 +1,13 @@
-import { BalancerMode, ClusterState, type HealthReport, healthReport, readiness, Scoreboard, ShardState } from "@shardcast/scoreboard";
+import {
+	BalancerMode,
+	ClusterState,
+	type HealthReport,
+	healthReport,
+	Role,
+	readiness,
+	Scoreboard,
+	ShardState,
+} from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
 
 const nowMs = 1_000_000;
@@ -11,7 +20,7 @@ function board(): Scoreboard {
 	made.clusterState = ClusterState.serving;
 	for (const slot of [0, 1]) {
 		const row = made.row(slot);
-		row.present = true;
+		row.role = Role.shard;
 		row.state = ShardState.serving;
 		row.pid = 100 + slot;
 		row.core = slot;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -10,7 +10,10 @@ import {
 	type BoardRow,
 	balancerCounters,
 	ClusterState,
+	describedFrom,
+	describedLayout,
 	HeaderWord,
+	Role,
 	requestAllowance,
 	Scoreboard,
 	ShardState,
@@ -18,6 +21,7 @@ import {
 	SupervisorWord,
 	shardCounters,
 } from "@shardcast/scoreboard";
+import { packVersion } from "@shardcast/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 describe("layout of the scoreboard", () => {
@@ -35,26 +39,31 @@ describe("layout of the scoreboard", () => {
 	});
 
 	it("every word lies within its part, the parts within the row, each on cache lines of its own", () => {
-		const { supervisorPart, balancerPart, bellPart, shardPart, shardCounters: counters, rowBytes } = BoardLayout;
+		const { supervisorPart, balancerPart, bellPart, ownPart, counters, countersMax, rowBytes, headerBytes } = BoardLayout;
 		const parts: [object, number, number][] = [
 			[SupervisorWord, supervisorPart, balancerPart],
 			[BalancerRowWord, balancerPart, bellPart],
-			[BellWord, bellPart, shardPart],
-			[ShardWord, shardPart, counters],
-			[BalancerWord, 0, BoardLayout.balancerCounters],
-			[HeaderWord, 0, BoardLayout.headerBytes],
+			[BellWord, bellPart, ownPart],
+			[ShardWord, ownPart, counters],
+			[BalancerWord, ownPart, counters],
+			[HeaderWord, 0, 4 * describedFrom],
 		];
 		for (const [words, start, end] of parts) {
 			const offsets = Object.values(words) as number[];
 			expect(new Set(offsets).size).toBe(offsets.length);
 			expect(start + 4 * (Math.max(...offsets) + 1)).toBeLessThanOrEqual(end);
 		}
-		for (const start of [supervisorPart, balancerPart, bellPart, shardPart, counters, rowBytes, BoardLayout.headerBytes])
-			expect(start % 128).toBe(0);
-		expect(counters + 8 * BoardLayout.countersMax).toBeLessThanOrEqual(rowBytes);
 		const { histograms, histogramsMax, histogramBytes, troubleText, troubleTextBytes } = BoardLayout;
+		for (const start of [supervisorPart, balancerPart, bellPart, ownPart, counters, histograms, troubleText, rowBytes, headerBytes])
+			expect(start % 128).toBe(0);
+		expect(counters + 8 * countersMax).toBeLessThanOrEqual(histograms);
 		expect(histograms + histogramsMax * histogramBytes).toBeLessThanOrEqual(troubleText);
 		expect(troubleText + troubleTextBytes).toBeLessThanOrEqual(rowBytes);
+		expect(4 * (describedFrom + describedLayout.length)).toBeLessThanOrEqual(headerBytes);
+	});
+
+	it("a whole scoreboard has 64 rows of 8 KiB and little more", () => {
+		expect(Scoreboard.bytes()).toBe(1024 + 66 * 8192);
 	});
 });
 
@@ -98,7 +107,7 @@ describe("Scoreboard", () => {
 			writable[name] = 100 + index;
 		});
 		for (const [index, [name]] of shardCounters.entries()) row.set(name, 1000.5 + index);
-		row.present = true;
+		row.role = Role.shard;
 		expect(rowWords.map((name) => read.row(63)[name])).toEqual(rowWords.map((_, index) => 100 + index));
 		expect(shardCounters.map(([name]) => read.row(63).get(name))).toEqual(shardCounters.map((_, index) => 1000.5 + index));
 		expect(read.slots()).toEqual([63]);
@@ -118,7 +127,7 @@ describe("Scoreboard", () => {
 		expect([row.connectionsMax, row.socketsMax]).toEqual([1000, 1300 + requestAllowance]);
 	});
 
-	it("the balancer's block is read by all", () => {
+	it("the balancer's row is read by all", () => {
 		const written = Scoreboard.create(path, 2);
 		const read = Scoreboard.open(path);
 		const { balancer } = written;
@@ -161,17 +170,42 @@ describe("Scoreboard", () => {
 		const epoch = board.membershipEpoch;
 		board.bumpMembership();
 		expect(board.membershipEpoch).toBe(epoch + 1);
-		board.balancerRestarts = 3;
-		expect(board.balancerRestarts).toBe(3);
+		board.balancer.restarts = 3;
+		expect(board.balancer.restarts).toBe(3);
 	});
 
 	it("has 1 to 64 slots, and no row outside of them", () => {
 		for (const slots of [0, 65, 1.5, Number.NaN]) expect(() => Scoreboard.inMemory(slots)).toThrow("it can have 1 to 64");
 		const board = Scoreboard.inMemory(3);
 		for (const slot of [-1, 3, 0.5]) expect(() => board.row(slot)).toThrow("this scoreboard has slots 0 to 2");
+		const made = Scoreboard.create(path);
+		expect(made.slotsMax).toBe(64);
+		made.close();
 	});
 
-	it("opens nothing but a whole scoreboard of its own version", () => {
+	it("tells shards from other members of the bus", () => {
+		const board = Scoreboard.inMemory(4);
+		board.row(3).role = Role.shard;
+		board.row(1).role = Role.gateway;
+		board.row(0).role = Role.shard;
+		expect(board.rows().map(({ slot }) => slot)).toEqual([0, 3]);
+		expect(board.members().map(({ slot }) => slot)).toEqual([0, 1, 3]);
+		board.row(0).role = Role.none;
+		expect(board.slots()).toEqual([3]);
+	});
+
+	it("gives the lowest free slot, and none whose process has not been reaped", () => {
+		const board = Scoreboard.inMemory(3);
+		board.row(0).role = Role.shard;
+		board.row(1).pid = 4711;
+		expect(board.freeSlot()).toBe(2);
+		board.row(2).role = Role.gateway;
+		expect(() => board.freeSlot()).toThrow("all 3 slots are taken");
+		board.row(1).pid = 0;
+		expect(board.freeSlot()).toBe(1);
+	});
+
+	it("opens nothing but a whole scoreboard", () => {
 		writeFileSync(path, Buffer.alloc(8192), { mode: 0o600 });
 		expect(() => Scoreboard.open(path)).toThrow("is no scoreboard");
 		writeFileSync(path, "short");
@@ -179,10 +213,70 @@ describe("Scoreboard", () => {
 		Scoreboard.create(path, 4).close();
 		truncateSync(path, 5000);
 		expect(() => Scoreboard.open(path)).toThrow("not enough for 4 slots");
-		const header = Buffer.alloc(8192);
-		header.writeInt32LE(BoardLayout.magic, 4 * HeaderWord.magic);
-		header.writeInt32LE(BoardLayout.version + 1, 4 * HeaderWord.version);
-		writeFileSync(path, header);
-		expect(() => Scoreboard.open(path)).toThrow(`has version ${BoardLayout.version + 1}`);
+	});
+
+	/** Changes header words, and perhaps the whole file, as a program of another version would have written them. */
+	function asWrittenBy(version: { major: number; minor: number }, change: (file: Buffer) => Buffer = (file) => file): void {
+		Scoreboard.create(path, 2).close();
+		const file = readFileSync(path);
+		file.writeInt32LE(packVersion(version), 4 * HeaderWord.version);
+		writeFileSync(path, change(file));
+	}
+	const described = (name: (typeof describedLayout)[number]) => 4 * (describedFrom + describedLayout.indexOf(name));
+	const { major, minor } = BoardLayout.version;
+
+	it("refuses another major version, and says which and what to do", () => {
+		for (const other of [major - 1, major + 1]) {
+			asWrittenBy({ major: other, minor: 3 });
+			expect(() => Scoreboard.open(path)).toThrow(`has layout version ${other}.3, and this program uses ${major}.x: these programs can't`);
+		}
+	});
+
+	it("opens a newer minor version where everything lies elsewhere, and its writers and readers agree", () => {
+		// Rows twice as long, with the counters, histograms and text moved up behind a new part.
+		const [moved, rowBytes] = [2048, 2 * BoardLayout.rowBytes];
+		asWrittenBy({ major, minor: minor + 1 }, (file) => {
+			const longer = Buffer.alloc(BoardLayout.headerBytes + 4 * rowBytes);
+			file.copy(longer, 0, 0, BoardLayout.headerBytes);
+			longer.writeInt32LE(rowBytes, described("rowBytes"));
+			for (const name of ["counters", "histograms", "troubleText"] as const)
+				longer.writeInt32LE(BoardLayout[name] + moved, described(name));
+			return longer;
+		});
+		const [written, read] = [Scoreboard.open(path), Scoreboard.open(path)];
+		const row = written.row(1);
+		row.role = Role.shard;
+		row.set("heartbeatMs", 5.5);
+		row.histograms.flushRecords.observe(3);
+		row.troubleDetails = new Map([["kafkaRoute", "route.mjs"]]);
+		written.balancer.set("accepted", 9);
+		expect(read.row(1).get("heartbeatMs")).toBe(5.5);
+		expect(read.row(1).histograms.flushRecords.read().count).toBe(1);
+		expect([...read.row(1).troubleDetails]).toEqual([["kafkaRoute", "route.mjs"]]);
+		expect(read.balancer.get("accepted")).toBe(9);
+		expect(read.row(0).snapshot()).toEqual(Scoreboard.inMemory(2).row(0).snapshot());
+		written.close();
+		read.close();
+		const bytes = readFileSync(path);
+		const atCounters = BoardLayout.headerBytes + rowBytes + BoardLayout.counters + moved;
+		expect(bytes.readDoubleLE(atCounters), "they lie where the header says").toBe(5.5);
+	});
+
+	it("refuses a scoreboard without room for what this program counts, or whose header can't be right", () => {
+		const cases: [(typeof describedLayout)[number], number, string][] = [
+			["countersMax", shardCounters.length - 1, `this program has ${shardCounters.length}`],
+			["histogramsMax", 0, "has room for 0 histograms"],
+			["rowBytes", 4096, "a layout that can't be"],
+			["counters", 1028, "a layout that can't be"],
+			["ownPart", -4, "a layout that can't be"],
+			["troubleTextBytes", 2 ** 30, "a layout that can't be"],
+		];
+		for (const [name, value, message] of cases) {
+			asWrittenBy({ major, minor }, (file) => {
+				file.writeInt32LE(value, described(name));
+				return file;
+			});
+			expect(() => Scoreboard.open(path), name).toThrow(message);
+		}
 	});
 });

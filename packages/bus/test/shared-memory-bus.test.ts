@@ -167,6 +167,21 @@ describe("members go", () => {
 });
 
 describe("releaseMember", () => {
+	it("takes nothing from a process that has not been reaped: it may only be stopped", () => {
+		const { directory, board, join } = cluster(2);
+		join(1);
+		board.row(1).pid = 4711;
+		expect(() => releaseMember(directory, board, 1)).toThrow("process 4711 of slot 1 has not been reaped");
+		expect(() => removeMemberFiles(directory, board, 1)).toThrow("has not been reaped");
+		expect(() => createMemberFiles(directory, board, 1, options)).toThrow("slot 1 is a member already");
+		expect(board.row(1).state, "nothing has changed").toBe(ShardState.starting);
+		board.row(1).pid = 0;
+		board.row(0).state = ShardState.dead;
+		expect(removeMemberFiles(directory, board, 1)).toBe(true);
+		board.row(1).pid = 4712;
+		expect(() => createMemberFiles(directory, board, 1, options)).toThrow("process 4712 of slot 1 has not been reaped");
+	});
+
 	it("frees the dead member's slot in every ring, so that nobody waits for it", () => {
 		const { directory, board, join } = cluster(3);
 		const [first, second] = [join(0), join(1)];

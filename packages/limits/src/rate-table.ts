@@ -1,7 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { packVersion, versionFix, versionProblem } from "@shardcast/wire";
 import type { AddressKey } from "./address-key.ts";
 
 const magic = 0x5343_5231n; // "SCR1"
+/** Sets, entries and the hash belong to the major version. */
+const version = { major: 1, minor: 0 };
 /** Of a set's entries an address may be in any. */
 const setEntries = 8;
 const setBits = 11n;
@@ -10,7 +13,7 @@ const sets = 1 << Number(setBits);
 const entryWords = 2;
 const regionWords = sets * setEntries * entryWords;
 /** i64 words of the header. `all` is the one bucket of all addresses together. */
-const HeaderWord = { magic: 0, multiplier: 1, summand: 2, all: 3 } as const;
+const HeaderWord = { magic: 0, multiplier: 1, summand: 2, all: 3, version: 4 } as const;
 const headerWords = 8;
 
 /** What is counted by address, each for itself. */
@@ -49,6 +52,8 @@ export class RateTable {
 		if (buffer.byteLength < RateTable.bytes) throw new RangeError("this is no table of rates: start the cluster again");
 		this.#words = new BigInt64Array(buffer, 0, RateTable.bytes / 8);
 		if (this.#words[HeaderWord.magic] !== magic) throw new RangeError("this is no table of rates: start the cluster again");
+		const problem = versionProblem(Number(this.#words[HeaderWord.version]), version);
+		if (problem !== null) throw new RangeError(`the table of rates ${problem}: ${versionFix}`);
 		this.#multiplier = this.#words[HeaderWord.multiplier]!;
 		this.#summand = this.#words[HeaderWord.summand]!;
 	}
@@ -58,6 +63,7 @@ export class RateTable {
 		const words = new BigInt64Array(buffer, 0, headerWords);
 		words[HeaderWord.multiplier] = BigInt.asIntN(64, randomWord() | 1n);
 		words[HeaderWord.summand] = BigInt.asIntN(64, randomWord());
+		words[HeaderWord.version] = BigInt(packVersion(version));
 		words[HeaderWord.magic] = magic;
 	}
 

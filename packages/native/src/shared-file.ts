@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, renameSync, rmSync, unlinkSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, renameSync, rmSync, unlinkSync } from "node:fs";
 import { Linux } from "./constants.ts";
 import { libc, throwErrno } from "./libc.ts";
 import { NativeError } from "./native-error.ts";
@@ -7,7 +7,8 @@ import { openWarily, requireOwn } from "./own-file.ts";
 /**
  * A file mapped into memory, shared by every process that opens it.
  *
- * Its whole size is reserved at creation, so a full /dev/shm is an error here and never a SIGBUS later. It appears under
+ * Its whole size is reserved at creation, or by `reserve` before it is used, so a full /dev/shm is an error here and never a SIGBUS
+ * later. It appears under
  * its name only once it is complete: a process that opens it never maps a half-made one.
  */
 export class SharedFile {
@@ -26,9 +27,10 @@ export class SharedFile {
 	/**
 	 * Makes the file, zeroed, mode 0600, in place of any of that name.
 	 * @param format fills it in before it gets its name.
+	 * @param reservedBytes the part from the start that takes memory now. Nobody may touch the rest, not even to read it, before `reserve`.
 	 * @throws NativeError ENOSPC when the file system has no room for all of it.
 	 */
-	static create(path: string, bytes: number, format?: (buffer: ArrayBuffer) => void): SharedFile {
+	static create(path: string, bytes: number, format?: (buffer: ArrayBuffer) => void, reservedBytes: number = bytes): SharedFile {
 		libc();
 		const temporary = `${path}.${process.pid}.new`;
 		let file: SharedFile | undefined;
@@ -36,8 +38,8 @@ export class SharedFile {
 			rmSync(temporary, { force: true });
 			const fd = open(temporary, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, path);
 			try {
-				const errno = libc().posix_fallocate(fd, 0, bytes);
-				if (errno !== 0) throw NativeError.fromErrno(errno, "posix_fallocate", `reserving ${bytes} bytes for ${path}`);
+				ftruncateSync(fd, bytes);
+				reserve(fd, reservedBytes, path);
 				file = new SharedFile(path, bytes, map(fd, bytes, path));
 			} finally {
 				closeSync(fd);
@@ -66,6 +68,19 @@ export class SharedFile {
 	}
 
 	/**
+	 * Reserves memory for the first `bytes` bytes; what is there stays. Needs a descriptor for the moment.
+	 * @throws NativeError ENOSPC when the file system has no room for them.
+	 */
+	reserve(bytes: number): void {
+		const fd = open(this.path, constants.O_RDWR | openWarily, this.path);
+		try {
+			reserve(fd, bytes, this.path);
+		} finally {
+			closeSync(fd);
+		}
+	}
+
+	/**
 	 * Takes the mapping away. The caller promises that nothing uses the buffer or a view of it any more:
 	 * touching one afterwards kills the process. Harmless when called again.
 	 */
@@ -83,6 +98,11 @@ export class SharedFile {
 			throw fromSystemError(error, this.path);
 		}
 	}
+}
+
+function reserve(fd: number, bytes: number, path: string): void {
+	const errno = libc().posix_fallocate(fd, 0, bytes);
+	if (errno !== 0) throw NativeError.fromErrno(errno, "posix_fallocate", `reserving ${bytes} bytes for ${path}`);
 }
 
 function map(fd: number, bytes: number, path: string): number {

@@ -37,6 +37,19 @@ describe("SharedFile", () => {
 		file.close();
 	});
 
+	it("may be reserved in part, and later more of it: what was there stays", () => {
+		const file = SharedFile.create(directory.file("shared"), 2 ** 30, undefined, 8192);
+		const allocated = () => statSync(file.path).blocks * 512;
+		expect(statSync(file.path).size).toBe(2 ** 30);
+		expect(allocated()).toBeLessThanOrEqual(65_536);
+		new Uint8Array(file.buffer)[8191] = 7;
+		file.reserve(1_000_000);
+		expect(allocated()).toBeGreaterThanOrEqual(1_000_000);
+		expect(allocated()).toBeLessThan(2_000_000);
+		expect(new Uint8Array(file.buffer)[8191]).toBe(7);
+		file.close();
+	});
+
 	it("gets its name when it is formatted, and none when formatting fails", () => {
 		const file = SharedFile.create(directory.file("whole"), 4096, (buffer) => {
 			expect(readdirSync(directory.path)).not.toContain("whole");

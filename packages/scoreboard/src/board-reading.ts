@@ -1,5 +1,5 @@
 import { monotonicMs } from "@shardcast/wire";
-import type { BalancerSnapshot } from "./balancer-block.ts";
+import type { BalancerSnapshot } from "./balancer-row.ts";
 import type { RowSnapshot } from "./board-row.ts";
 import type { HistogramReading, Histograms } from "./histogram-words.ts";
 import type { Scoreboard } from "./scoreboard.ts";
@@ -55,7 +55,7 @@ function readBalancer(board: Scoreboard): BalancerReading {
 		...balancer.snapshot(),
 		state: nameOf(ShardState, balancer.state),
 		mode: nameOf(BalancerMode, balancer.mode),
-		restarts: board.balancerRestarts,
+		restarts: balancer.restarts,
 		histograms: readHistograms(balancerHistograms, balancer.histograms),
 	};
 }

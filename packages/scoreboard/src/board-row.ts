@@ -1,9 +1,11 @@
+import { partBytes } from "./board-layout.ts";
 import { BoardText } from "./board-text.ts";
 import { type Histograms, histogramsAt } from "./histogram-words.ts";
 import {
 	BalancerRowWord,
 	BellWord,
-	BoardLayout,
+	Role,
+	type RowLayout,
 	type ShardCounter,
 	type ShardHistogram,
 	type ShardState,
@@ -22,11 +24,6 @@ import {
 export const requestAllowance = 64;
 
 const counterIndex = new Map<ShardCounter, number>(shardCounters.map(([name], index) => [name, index]));
-
-const supervisor = BoardLayout.supervisorPart >> 2;
-const balancer = BoardLayout.balancerPart >> 2;
-const bell = BoardLayout.bellPart >> 2;
-const shard = BoardLayout.shardPart >> 2;
 
 /** A row as a plain object, for reports. Each number is read on its own: they need not be of one instant. */
 export interface RowSnapshot {
@@ -49,42 +46,49 @@ export interface RowSnapshot {
 }
 
 /**
- * One shard's row of the scoreboard. Anybody may read all of it; each part has one writer, given with its properties.
+ * A row of the scoreboard: that of a shard, or of another member of the bus. Anybody may read all of it; each part has one writer, given with its properties.
  * Reads and writes are single atomic loads and stores: cheap enough for every loop turn.
  */
 export class BoardRow {
 	readonly slot: number;
 	/** Written by the shard, like its counters. */
 	readonly histograms: Histograms<ShardHistogram>;
-	readonly #words: Int32Array;
+	readonly #supervisor: Int32Array;
+	readonly #balancer: Int32Array;
+	readonly #bell: Int32Array;
+	readonly #own: Int32Array;
 	readonly #counters: Float64Array;
 	readonly #troubleText: BoardText;
 
 	/** `byteOffset` is where the row begins in the scoreboard. */
-	constructor(buffer: ArrayBufferLike, slot: number, byteOffset: number) {
+	constructor(buffer: ArrayBufferLike, slot: number, byteOffset: number, layout: RowLayout) {
+		const part = (offset: number) => new Int32Array(buffer, byteOffset + offset, partBytes >> 2);
 		this.slot = slot;
-		this.#words = new Int32Array(buffer, byteOffset, BoardLayout.rowBytes >> 2);
-		this.#counters = new Float64Array(buffer, byteOffset + BoardLayout.shardCounters, shardCounters.length);
-		this.#troubleText = new BoardText(buffer, byteOffset + BoardLayout.troubleText, BoardLayout.troubleTextBytes);
-		this.histograms = histogramsAt(shardHistograms, buffer, byteOffset);
+		this.#supervisor = part(layout.supervisorPart);
+		this.#balancer = part(layout.balancerPart);
+		this.#bell = part(layout.bellPart);
+		this.#own = part(layout.ownPart);
+		this.#counters = new Float64Array(buffer, byteOffset + layout.counters, shardCounters.length);
+		this.#troubleText = new BoardText(buffer, byteOffset + layout.troubleText, layout.troubleTextBytes);
+		this.histograms = histogramsAt(shardHistograms, buffer, byteOffset, layout);
 	}
 
 	// Written by the supervisor.
 
 	/** Counts the processes that this slot has had. */
 	get incarnation(): number {
-		return Atomics.load(this.#words, supervisor + SupervisorWord.incarnation);
+		return Atomics.load(this.#supervisor, SupervisorWord.incarnation);
 	}
 	set incarnation(value: number) {
-		Atomics.store(this.#words, supervisor + SupervisorWord.incarnation, value);
+		Atomics.store(this.#supervisor, SupervisorWord.incarnation, value);
 	}
 
 	/** The CPU it is pinned to, -1 for none. */
 	get core(): number {
-		return Atomics.load(this.#words, supervisor + SupervisorWord.core);
+		return Atomics.load(this.#supervisor, SupervisorWord.core);
 	}
 	set core(value: number) {
-		Atomics.store(this.#words, supervisor + SupervisorWord.core, value);
+		Atomics.store(this.#supervisor, SupervisorWord.core, value);
 	}
 
 	/** WebSockets that it takes: its part of `--max-connections`, or what its open files allow if that is less. */
@@ -95,150 +99,155 @@ export class BoardRow {
 
 	/** Its part of `--max-connections`. */
 	get connectionsGiven(): number {
-		return Atomics.load(this.#words, supervisor + SupervisorWord.connectionsMax);
+		return Atomics.load(this.#supervisor, SupervisorWord.connectionsMax);
 	}
 	set connectionsGiven(value: number) {
-		Atomics.store(this.#words, supervisor + SupervisorWord.connectionsMax, value);
+		Atomics.store(this.#supervisor, SupervisorWord.connectionsMax, value);
 	}
 
 	get port(): number {
-		return Atomics.load(this.#words, supervisor + SupervisorWord.port);
+		return Atomics.load(this.#supervisor, SupervisorWord.port);
 	}
 	set port(value: number) {
-		Atomics.store(this.#words, supervisor + SupervisorWord.port, value);
+		Atomics.store(this.#supervisor, SupervisorWord.port, value);
 	}
 
 	get pid(): number {
-		return Atomics.load(this.#words, supervisor + SupervisorWord.pid);
+		return Atomics.load(this.#supervisor, SupervisorWord.pid);
 	}
 	set pid(value: number) {
-		Atomics.store(this.#words, supervisor + SupervisorWord.pid, value);
+		Atomics.store(this.#supervisor, SupervisorWord.pid, value);
 	}
 
 	get restarts(): number {
-		return Atomics.load(this.#words, supervisor + SupervisorWord.restarts);
+		return Atomics.load(this.#supervisor, SupervisorWord.restarts);
 	}
 	set restarts(value: number) {
-		Atomics.store(this.#words, supervisor + SupervisorWord.restarts, value);
+		Atomics.store(this.#supervisor, SupervisorWord.restarts, value);
 	}
 
-	/** Whether the slot is a member: its ring and bell exist. */
-	get present(): boolean {
-		return Atomics.load(this.#words, supervisor + SupervisorWord.present) !== 0;
+	/** `none` while the slot is no member: else its ring and bell exist. */
+	get role(): Role {
+		return Atomics.load(this.#supervisor, SupervisorWord.role) as Role;
 	}
-	set present(value: boolean) {
-		Atomics.store(this.#words, supervisor + SupervisorWord.present, value ? 1 : 0);
+	set role(value: Role) {
+		Atomics.store(this.#supervisor, SupervisorWord.role, value);
+	}
+
+	/** Whether the slot is a member. */
+	get present(): boolean {
+		return this.role !== Role.none;
 	}
 
 	get ringGeneration(): number {
-		return Atomics.load(this.#words, supervisor + SupervisorWord.ringGeneration);
+		return Atomics.load(this.#supervisor, SupervisorWord.ringGeneration);
 	}
 	set ringGeneration(value: number) {
-		Atomics.store(this.#words, supervisor + SupervisorWord.ringGeneration, value);
+		Atomics.store(this.#supervisor, SupervisorWord.ringGeneration, value);
 	}
 
 	get addedEpoch(): number {
-		return Atomics.load(this.#words, supervisor + SupervisorWord.addedEpoch);
+		return Atomics.load(this.#supervisor, SupervisorWord.addedEpoch);
 	}
 	set addedEpoch(value: number) {
-		Atomics.store(this.#words, supervisor + SupervisorWord.addedEpoch, value);
+		Atomics.store(this.#supervisor, SupervisorWord.addedEpoch, value);
 	}
 
 	// Written by the balancer.
 
 	get handoffsSent(): number {
-		return Atomics.load(this.#words, balancer + BalancerRowWord.handoffsSent);
+		return Atomics.load(this.#balancer, BalancerRowWord.handoffsSent);
 	}
 	set handoffsSent(value: number) {
-		Atomics.store(this.#words, balancer + BalancerRowWord.handoffsSent, value);
+		Atomics.store(this.#balancer, BalancerRowWord.handoffsSent, value);
 	}
 
 	get proxiedOpen(): number {
-		return Atomics.load(this.#words, balancer + BalancerRowWord.proxiedOpen);
+		return Atomics.load(this.#balancer, BalancerRowWord.proxiedOpen);
 	}
 	set proxiedOpen(value: number) {
-		Atomics.store(this.#words, balancer + BalancerRowWord.proxiedOpen, value);
+		Atomics.store(this.#balancer, BalancerRowWord.proxiedOpen, value);
 	}
 
 	get handoffBatches(): number {
-		return Atomics.load(this.#words, balancer + BalancerRowWord.handoffBatches);
+		return Atomics.load(this.#balancer, BalancerRowWord.handoffBatches);
 	}
 	set handoffBatches(value: number) {
-		Atomics.store(this.#words, balancer + BalancerRowWord.handoffBatches, value);
+		Atomics.store(this.#balancer, BalancerRowWord.handoffBatches, value);
 	}
 
 	get handoffsUndone(): number {
-		return Atomics.load(this.#words, balancer + BalancerRowWord.handoffsUndone);
+		return Atomics.load(this.#balancer, BalancerRowWord.handoffsUndone);
 	}
 	set handoffsUndone(value: number) {
-		Atomics.store(this.#words, balancer + BalancerRowWord.handoffsUndone, value);
+		Atomics.store(this.#balancer, BalancerRowWord.handoffsUndone, value);
 	}
 
 	// The bell: set by the shard, cleared by the shard or by whoever wakes it.
 
 	/** 0 while awake, else the number of this sleep. */
 	get sleeping(): number {
-		return Atomics.load(this.#words, bell + BellWord.sleeping);
+		return Atomics.load(this.#bell, BellWord.sleeping);
 	}
 	set sleeping(value: number) {
-		Atomics.store(this.#words, bell + BellWord.sleeping, value);
+		Atomics.store(this.#bell, BellWord.sleeping, value);
 	}
 
 	/** Ends the sleep of that number, and no later one. */
 	clearSleeping(sleepNumber: number): void {
-		Atomics.compareExchange(this.#words, bell + BellWord.sleeping, sleepNumber, 0);
+		Atomics.compareExchange(this.#bell, BellWord.sleeping, sleepNumber, 0);
 	}
 
 	// Written by the shard, and by the supervisor once the shard's process is certainly dead.
 
 	get state(): ShardState {
-		return Atomics.load(this.#words, shard + ShardWord.state) as ShardState;
+		return Atomics.load(this.#own, ShardWord.state) as ShardState;
 	}
 	set state(value: ShardState) {
-		Atomics.store(this.#words, shard + ShardWord.state, value);
+		Atomics.store(this.#own, ShardWord.state, value);
 	}
 
 	get connections(): number {
-		return Atomics.load(this.#words, shard + ShardWord.connections);
+		return Atomics.load(this.#own, ShardWord.connections);
 	}
 	set connections(value: number) {
-		Atomics.store(this.#words, shard + ShardWord.connections, value);
+		Atomics.store(this.#own, ShardWord.connections, value);
 	}
 
 	get handoffsReceived(): number {
-		return Atomics.load(this.#words, shard + ShardWord.handoffsReceived);
+		return Atomics.load(this.#own, ShardWord.handoffsReceived);
 	}
 	set handoffsReceived(value: number) {
-		Atomics.store(this.#words, shard + ShardWord.handoffsReceived, value);
+		Atomics.store(this.#own, ShardWord.handoffsReceived, value);
 	}
 
 	get webSockets(): number {
-		return Atomics.load(this.#words, shard + ShardWord.webSockets);
+		return Atomics.load(this.#own, ShardWord.webSockets);
 	}
 	set webSockets(value: number) {
-		Atomics.store(this.#words, shard + ShardWord.webSockets, value);
+		Atomics.store(this.#own, ShardWord.webSockets, value);
 	}
 
 	get proxiedSeen(): number {
-		return Atomics.load(this.#words, shard + ShardWord.proxiedSeen);
+		return Atomics.load(this.#own, ShardWord.proxiedSeen);
 	}
 	set proxiedSeen(value: number) {
-		Atomics.store(this.#words, shard + ShardWord.proxiedSeen, value);
+		Atomics.store(this.#own, ShardWord.proxiedSeen, value);
 	}
 
 	get epochSeen(): number {
-		return Atomics.load(this.#words, shard + ShardWord.epochSeen);
+		return Atomics.load(this.#own, ShardWord.epochSeen);
 	}
 	set epochSeen(value: number) {
-		Atomics.store(this.#words, shard + ShardWord.epochSeen, value);
+		Atomics.store(this.#own, ShardWord.epochSeen, value);
 	}
 
 	/** Clients that the open files of its process allow; 0 = any number. */
 	get connectionsFit(): number {
-		return Atomics.load(this.#words, shard + ShardWord.connectionsFit);
+		return Atomics.load(this.#own, ShardWord.connectionsFit);
 	}
 	set connectionsFit(value: number) {
-		Atomics.store(this.#words, shard + ShardWord.connectionsFit, value);
+		Atomics.store(this.#own, ShardWord.connectionsFit, value);
 	}
 
 	/** Connections of any kind that it may have open at once; Infinity = any number. */
@@ -249,12 +258,12 @@ export class BoardRow {
 
 	/** What is wrong though the shard serves. */
 	get troubles(): readonly ShardTrouble[] {
-		const bits = Atomics.load(this.#words, shard + ShardWord.troubles);
+		const bits = Atomics.load(this.#own, ShardWord.troubles);
 		return shardTroubles.filter((_, index) => bits & (1 << index)).map(([name]) => name);
 	}
 	set troubles(names: readonly ShardTrouble[]) {
 		const bits = shardTroubles.reduce((sum, [name], index) => (names.includes(name) ? sum | (1 << index) : sum), 0);
-		Atomics.store(this.#words, shard + ShardWord.troubles, bits);
+		Atomics.store(this.#own, ShardWord.troubles, bits);
 	}
 
 	/** What there is to say about each trouble, such as the name of a file. The text of all of them has an end: see BoardText. */

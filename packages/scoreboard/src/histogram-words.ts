@@ -1,4 +1,4 @@
-import { BoardLayout, type HistogramDescriptor } from "./scoreboard-descriptor.ts";
+import { BoardLayout, type HistogramDescriptor, type RowLayout } from "./scoreboard-descriptor.ts";
 
 /** A histogram as Prometheus counts: `counts[i]` values were ≤ `bounds[i]`, `count` of any size, `sum` of them all. */
 export interface HistogramReading {
@@ -55,19 +55,19 @@ export class HistogramWords {
 	}
 }
 
-/** The histograms of one row or of the balancer's block, by name. */
+/** The histograms of one row, by name. */
 export type Histograms<Name extends string> = Readonly<Record<Name, HistogramWords>>;
 
-/** @param byteOffset of the row or of the balancer's block. */
+/** @param byteOffset of the row. */
 export function histogramsAt<Name extends string>(
 	table: readonly (HistogramDescriptor & readonly [Name, ...unknown[]])[],
 	buffer: ArrayBufferLike,
 	byteOffset: number,
+	layout: Pick<RowLayout, "histograms" | "histogramBytes" | "histogramsMax"> = BoardLayout,
 ): Histograms<Name> {
-	if (table.length > BoardLayout.histogramsMax)
-		throw new RangeError(`${table.length} histograms; the most is ${BoardLayout.histogramsMax}`);
-	const first = byteOffset + BoardLayout.histograms;
+	if (table.length > layout.histogramsMax) throw new RangeError(`${table.length} histograms; the most is ${layout.histogramsMax}`);
+	const first = byteOffset + layout.histograms;
 	return Object.fromEntries(
-		table.map(([name, , bounds], index) => [name, new HistogramWords(buffer, first + index * BoardLayout.histogramBytes, bounds)]),
+		table.map(([name, , bounds], index) => [name, new HistogramWords(buffer, first + index * layout.histogramBytes, bounds)]),
 	) as Histograms<Name>;
 }

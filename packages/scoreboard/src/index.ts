@@ -1,4 +1,4 @@
-export type { BalancerSnapshot } from "./balancer-block.ts";
+export type { BalancerSnapshot } from "./balancer-row.ts";
 export { type BoardReading, readBoard } from "./board-reading.ts";
 export { BoardRow, type RowSnapshot, requestAllowance } from "./board-row.ts";
 export { BoardText } from "./board-text.ts";
@@ -23,7 +23,11 @@ export {
 	balancerCounters,
 	balancerHistograms,
 	ClusterState,
+	describedFrom,
+	describedLayout,
 	HeaderWord,
+	Role,
+	ServiceRow,
 	type ShardCounter,
 	ShardState,
 	type ShardTrouble,

@@ -1,71 +1,107 @@
 /**
- * The scoreboard: one row per shard slot and one block for the balancer, in shared memory.
+ * The scoreboard: a row for each process of the cluster, in shared memory.
  *
  * ```
- * 0       header      magic, version, slots, supervisor pid, membership epoch, cluster state, key of channel hashes   (supervisor writes)
- * 1024    balancer    the balancer's own block: words, counters at + 512, histograms at + 1024 (balancer writes)
- * 3072    row 0       2560 bytes: four parts, each with its own writer on its own cache lines
- * 5632    row 1 …
+ * 0        header      magic, version, slots, membership epoch, cluster state, key of channel hashes; from word 32 on where
+ *                      everything else lies (supervisor writes)
+ * 1024     row 0       8 KiB: parts with a writer each, on their own cache lines
+ * 9216     row 1 …     rows 0 to 63 are the slots of the bus's members
+ * 525312   row 64      the balancer
+ * 533504   row 65      the supervisor
  *
- * row + 0     supervisor's part: incarnation, core, limit, port, pid, restarts
- * row + 128   balancer's part:   handoffs sent, proxied connections open
- * row + 256   bell:              sleeping word (the shard sets it; it or whoever wakes it clears it)
- * row + 384   shard's part:      words (i32), then counters (f64) at row + 512, histograms (f64) at row + 1024,
- *                                text about its troubles at row + 2048
+ * row + 0      supervisor's part: role, incarnation, core, limit, port, pid, restarts …
+ * row + 128    balancer's part:   handoffs sent, proxied connections open
+ * row + 256    bell:              sleeping word (the member sets it; it or whoever wakes it clears it)
+ * row + 384    the process's own words (i32), with room for 160
+ * row + 1024   its counters (f64), with room for 256
+ * row + 3072   its histograms (f64), with room for 12
+ * row + 6144   text about its troubles, 1 KiB
+ * row + 7168   free for later parts
  * ```
  * Parts lie 128 bytes apart because hardware prefetches cache lines in pairs. Words are read and written with Atomics;
  * counters are 8-byte aligned float64 with one writer each: exact up to 2^53, never torn on x86-64 and arm64.
+ *
+ * **Versions.** A process may open a scoreboard that a program of another minor version has created, as in a rolling restart. So within
+ * one major version words, counters and histograms are only appended, none changes its meaning, and every process takes offsets and
+ * sizes from the header (`describedLayout`), not from here. Whatever breaks this rule needs a new major version.
  */
 export const BoardLayout = {
 	magic: 0x53434231, // "SCB1"
-	version: 4,
+	version: { major: 5, minor: 0 },
+	/** Members of the bus, of any role. */
 	slotsMax: 64,
 	headerBytes: 1024,
-	balancerBytes: 2048,
-	rowBytes: 2560,
+	rowBytes: 8192,
 	supervisorPart: 0,
 	balancerPart: 128,
 	bellPart: 256,
-	shardPart: 384,
-	shardCounters: 512,
-	balancerCounters: 512,
-	countersMax: 64,
-	/** From the start of a row, and from the start of the balancer's block. */
-	histograms: 1024,
+	ownPart: 384,
+	counters: 1024,
+	countersMax: 256,
+	histograms: 3072,
 	histogramBytes: 256,
-	histogramsMax: 4,
-	/** From the start of a row: see BoardText. */
-	troubleText: 2048,
-	troubleTextBytes: 512,
+	histogramsMax: 12,
+	/** See BoardText. */
+	troubleText: 6144,
+	troubleTextBytes: 1024,
 } as const;
+
+/** Where the header describes the layout: an i32 word for each name from word 32 on. Only appended to. */
+export const describedFrom = 32;
+export const describedLayout = [
+	"headerBytes",
+	"rowBytes",
+	"supervisorPart",
+	"balancerPart",
+	"bellPart",
+	"ownPart",
+	"counters",
+	"countersMax",
+	"histograms",
+	"histogramBytes",
+	"histogramsMax",
+	"troubleText",
+	"troubleTextBytes",
+] as const satisfies readonly (keyof typeof BoardLayout)[];
+
+/** Offsets and sizes as the header of an open scoreboard gives them. */
+export type RowLayout = Readonly<Record<(typeof describedLayout)[number], number>>;
 
 /** i32 words of the header, in words from the start of the file. */
 export const HeaderWord = {
 	magic: 0,
 	version: 1,
 	slots: 2,
-	supervisorPid: 3,
-	membershipEpoch: 4,
-	clusterState: 5,
-	balancerRestarts: 6,
-	channelHashKey0: 7,
-	channelHashKey1: 8,
+	membershipEpoch: 3,
+	clusterState: 4,
+	channelHashKey0: 5,
+	channelHashKey1: 6,
 } as const;
+
+/** Rows behind the slots: processes that are no members of the bus. */
+export const ServiceRow = { balancer: 0, supervisor: 1 } as const;
+export const serviceRows: number = Object.keys(ServiceRow).length;
+
+/** What kind of process a row belongs to. `gateway` is reserved. */
+export const Role = { none: 0, shard: 1, balancer: 2, supervisor: 3, gateway: 4 } as const;
+export type Role = (typeof Role)[keyof typeof Role];
+
 /**
  * i32 words of a row's supervisor part. `ringGeneration` counts how often the slot's ring was recreated: it names the
  * ring's file, so a slot that was removed and added again is never taken for the old one. `addedEpoch` is the membership epoch
  * from which on it is a member.
  */
 export const SupervisorWord = {
-	incarnation: 0,
-	core: 1,
-	connectionsMax: 2,
-	port: 3,
-	pid: 4,
-	restarts: 5,
-	present: 6,
-	ringGeneration: 7,
-	addedEpoch: 8,
+	role: 0,
+	incarnation: 1,
+	core: 2,
+	connectionsMax: 3,
+	port: 4,
+	pid: 5,
+	restarts: 6,
+	present: 7,
+	ringGeneration: 8,
+	addedEpoch: 9,
 } as const;
 /**
  * i32 words of a row's balancer part. `handoffBatches` counts messages put into the shard's handoff socket: see `BusLink.sleep`.
@@ -79,7 +115,7 @@ export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches
  */
 export const BellWord = { sleeping: 0 } as const;
 /**
- * i32 words of a row's shard part. `epochSeen` is the membership epoch up to which the shard has taken up the others' rings.
+ * i32 words of a shard's own part. `epochSeen` is the membership epoch up to which the shard has taken up the others' rings.
  * `connectionsFit` is how many clients its process's limit of open files allows; 0 = there is no such limit.
  */
 export const ShardWord = {
@@ -120,7 +156,7 @@ export type ShardState = (typeof ShardState)[keyof typeof ShardState];
 export const ClusterState = { starting: 0, serving: 1, stopping: 2 } as const;
 export type ClusterState = (typeof ClusterState)[keyof typeof ClusterState];
 
-/** f64 counters of a row, by index from row + 512. Monotonic unless the sentence says "now". At most 64. */
+/** f64 counters of a shard, by index. Monotonic unless the sentence says "now". Only appended to. */
 export const shardCounters = [
 	["heartbeatMs", "monotonicMs() of the shard's last turn of its heartbeat timer (now)"],
 	["messagesIn", "messages taken from clients and HTTP"],
@@ -175,12 +211,12 @@ export const shardCounters = [
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 
-/** i32 words of the balancer block (from byte 1024). */
-export const BalancerWord = { state: 0, pid: 1, mode: 2, pending: 3 } as const;
+/** i32 words of the balancer's own part. */
+export const BalancerWord = { state: 0, mode: 1, pending: 2 } as const;
 export const BalancerMode = { none: 0, handoff: 1, proxy: 2 } as const;
 export type BalancerMode = (typeof BalancerMode)[keyof typeof BalancerMode];
 
-/** f64 counters of the balancer block, by index from byte 1024 + 512. */
+/** f64 counters of the balancer, by index. Only appended to. */
 export const balancerCounters = [
 	["heartbeatMs", "monotonicMs() of the balancer's last heartbeat (now)"],
 	["accepted", "connections accepted"],
@@ -232,7 +268,7 @@ const countBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 81
 /** A histogram in shared memory: name, sentence, bounds. At most 30 bounds: with the last bucket and the sum they fill 256 bytes. */
 export type HistogramDescriptor = readonly [name: string, sentence: string, bounds: readonly number[]];
 
-/** Histograms of a row, by index from row + 1024. At most 4; they survive the shard like the counters. */
+/** Histograms of a shard, by index. They survive the shard like the counters. Only appended to. */
 export const shardHistograms = [
 	["publishToSendMs", "time from a message's publication to its hand-over to a client's socket, once per delivery", timeBoundsMs],
 	["ingestToSendMs", "time from a record's receipt from Kafka to its hand-over to a client's socket, once per delivery", timeBoundsMs],
@@ -241,7 +277,7 @@ export const shardHistograms = [
 ] as const satisfies readonly HistogramDescriptor[];
 export type ShardHistogram = (typeof shardHistograms)[number][0];
 
-/** Histograms of the balancer's block, by index from its start + 1024. At most 4. */
+/** Histograms of the balancer, by index. Only appended to. */
 export const balancerHistograms = [
 	["handoffMs", "time from accepting a connection to handing it to a shard, waiting for its head included", timeBoundsMs],
 ] as const satisfies readonly HistogramDescriptor[];

@@ -1,57 +1,63 @@
 import { SharedFile } from "@shardcast/native";
 import { type ChannelHashKey, randomChannelHashKey } from "@shardcast/wire";
-import { BalancerBlock } from "./balancer-block.ts";
+import { BalancerRow } from "./balancer-row.ts";
+import { boardBytes, describeLayout, readLayout, rowOffset } from "./board-layout.ts";
 import { BoardRow } from "./board-row.ts";
 import { BusError, BusErrorCode } from "./bus-error.ts";
-import { BoardLayout, ClusterState, HeaderWord } from "./scoreboard-descriptor.ts";
+import { BoardLayout, ClusterState, HeaderWord, Role, type RowLayout, ServiceRow, SupervisorWord } from "./scoreboard-descriptor.ts";
 
 /**
- * The scoreboard of a cluster: who is there, how they fare. The supervisor makes it, every process maps it; the balancer
- * picks from it, health and metrics are read off it. See scoreboard-descriptor.ts for who writes what.
+ * The scoreboard of a cluster: which processes there are, and their state. The supervisor creates it, every process maps it; the balancer
+ * picks from it, health and metrics are read from it. See scoreboard-descriptor.ts for who writes what.
  */
 export class Scoreboard {
-	/** Rows that there are, present or not. */
+	/** Slots that there are, members or not. */
 	readonly slotsMax: number;
-	readonly balancer: BalancerBlock;
+	readonly balancer: BalancerRow;
 	readonly #file: SharedFile | null;
 	readonly #words: Int32Array;
-	readonly #rows: readonly BoardRow[];
+	readonly #layout: RowLayout;
+	/** By slot; made when first asked for. */
+	readonly #rows: BoardRow[] = [];
 
-	private constructor(buffer: ArrayBufferLike, file: SharedFile | null) {
+	private constructor(buffer: ArrayBufferLike, file: SharedFile | null, layout: RowLayout) {
 		this.#file = file;
-		this.#words = new Int32Array(buffer, 0, BoardLayout.headerBytes >> 2);
-		this.slotsMax = this.#words[HeaderWord.slots];
-		this.balancer = new BalancerBlock(buffer);
-		this.#rows = Array.from({ length: this.slotsMax }, (_, slot) => new BoardRow(buffer, slot, rowOffset(slot)));
+		this.#words = new Int32Array(buffer);
+		this.#layout = layout;
+		this.slotsMax = this.#words[HeaderWord.slots]!;
+		this.balancer = new BalancerRow(buffer, rowOffset(layout, this.slotsMax + ServiceRow.balancer), layout);
 	}
 
-	/** For the supervisor. The file gets its name when it is complete. */
-	static create(path: string, slots: number): Scoreboard {
-		const file = SharedFile.create(path, rowOffset(checkSlots(slots)), (buffer) => format(buffer, slots));
-		return new Scoreboard(file.buffer, file);
+	static bytes(slots: number = BoardLayout.slotsMax): number {
+		return boardBytes(BoardLayout, slots);
 	}
 
-	/** @throws BusError when the file is no scoreboard of this version. */
+	/** For the supervisor. The file gets its name when it is complete. Rows cost 8 KiB each, whether a process uses them or not. */
+	static create(path: string, slots: number = BoardLayout.slotsMax): Scoreboard {
+		const file = SharedFile.create(path, boardBytes(BoardLayout, checkSlots(slots)), (buffer) => format(buffer, slots));
+		return new Scoreboard(file.buffer, file, BoardLayout);
+	}
+
+	/** @throws BusError when the file is no scoreboard that this program can use: see `readLayout`. */
 	static open(path: string): Scoreboard {
 		const file = SharedFile.open(path);
 		try {
-			checkBoard(file.buffer, path);
+			return new Scoreboard(file.buffer, file, readLayout(file.buffer, path));
 		} catch (error) {
 			file.close();
 			throw error;
 		}
-		return new Scoreboard(file.buffer, file);
 	}
 
 	/** For a cluster within one process, and for tests. */
 	static inMemory(slots: number): Scoreboard {
-		const buffer = new SharedArrayBuffer(rowOffset(checkSlots(slots)));
+		const buffer = new SharedArrayBuffer(boardBytes(BoardLayout, checkSlots(slots)));
 		format(buffer, slots);
-		return new Scoreboard(buffer, null);
+		return new Scoreboard(buffer, null, BoardLayout);
 	}
 
 	get supervisorPid(): number {
-		return Atomics.load(this.#words, HeaderWord.supervisorPid);
+		return this.#supervisorWord(this.slotsMax + ServiceRow.supervisor, SupervisorWord.pid);
 	}
 
 	/** Written by the supervisor. */
@@ -60,14 +66,6 @@ export class Scoreboard {
 	}
 	set clusterState(value: ClusterState) {
 		Atomics.store(this.#words, HeaderWord.clusterState, value);
-	}
-
-	/** How often the balancer was started again. Written by the supervisor. */
-	get balancerRestarts(): number {
-		return Atomics.load(this.#words, HeaderWord.balancerRestarts);
-	}
-	set balancerRestarts(value: number) {
-		Atomics.store(this.#words, HeaderWord.balancerRestarts, value);
 	}
 
 	/** The secret by which all members hash channel names: see `useChannelHashKey`. Chosen with the scoreboard, the same for its whole life. */
@@ -85,32 +83,53 @@ export class Scoreboard {
 		Atomics.add(this.#words, HeaderWord.membershipEpoch, 1);
 	}
 
-	/** @throws BusError when there is no such row. */
+	/** @throws BusError when there is no such slot. */
 	row(slot: number): BoardRow {
-		const row = this.#rows[slot];
-		if (row === undefined)
+		if (!Number.isInteger(slot) || slot < 0 || slot >= this.slotsMax)
 			throw new BusError(BusErrorCode.noSuchMember, `slot ${slot}`, `this scoreboard has slots 0 to ${this.slotsMax - 1}`);
+		const row = this.#rows[slot] ?? new BoardRow(this.#words.buffer, slot, rowOffset(this.#layout, slot), this.#layout);
+		this.#rows[slot] = row;
 		return row;
 	}
 
-	/** The slots that are members now, ascending. */
+	/** The slots that belong to shards now, ascending. */
 	slots(): number[] {
-		return this.rows().map((row) => row.slot);
+		return this.#slotsOf((role) => role === Role.shard);
 	}
 
-	/** The rows of those that are members now. */
+	/** The rows of the shards that are members now, ascending. */
 	rows(): BoardRow[] {
-		return this.#rows.filter((row) => row.present);
+		return this.slots().map((slot) => this.row(slot));
+	}
+
+	/** The rows of all that read the bus now, whatever their role, ascending. */
+	members(): BoardRow[] {
+		return this.#slotsOf((role) => role !== Role.none).map((slot) => this.row(slot));
+	}
+
+	/**
+	 * For the supervisor, which alone gives slots: the lowest one that is free. One whose last process has not been reaped is not.
+	 * @throws BusError when all are taken.
+	 */
+	freeSlot(): number {
+		for (let slot = 0; slot < this.slotsMax; slot++) if (!this.row(slot).present && this.row(slot).pid === 0) return slot;
+		throw new BusError(BusErrorCode.noSuchMember, `all ${this.slotsMax} slots are taken`, "give fewer --shards");
+	}
+
+	#slotsOf(wanted: (role: number) => boolean): number[] {
+		const slots: number[] = [];
+		for (let slot = 0; slot < this.slotsMax; slot++) if (wanted(this.#supervisorWord(slot, SupervisorWord.role))) slots.push(slot);
+		return slots;
+	}
+
+	#supervisorWord(index: number, word: number): number {
+		return Atomics.load(this.#words, ((rowOffset(this.#layout, index) + this.#layout.supervisorPart) >> 2) + word);
 	}
 
 	/** Unmaps it. The caller promises that nobody uses it, or a row of it, any more. */
 	close(): void {
 		this.#file?.close();
 	}
-}
-
-function rowOffset(slot: number): number {
-	return BoardLayout.headerBytes + BoardLayout.balancerBytes + slot * BoardLayout.rowBytes;
 }
 
 function checkSlots(slots: number): number {
@@ -120,26 +139,14 @@ function checkSlots(slots: number): number {
 }
 
 function format(buffer: ArrayBufferLike, slots: number): void {
-	const words = new Int32Array(buffer, 0, BoardLayout.headerBytes >> 2);
-	words[HeaderWord.version] = BoardLayout.version;
+	const words = new Int32Array(buffer);
+	describeLayout(words);
 	words[HeaderWord.slots] = slots;
-	words[HeaderWord.supervisorPid] = process.pid;
 	words[HeaderWord.clusterState] = ClusterState.starting;
 	[words[HeaderWord.channelHashKey0], words[HeaderWord.channelHashKey1]] = randomChannelHashKey();
+	const service = (row: number, word: number) => (rowOffset(BoardLayout, slots + row) + BoardLayout.supervisorPart) / 4 + word;
+	words[service(ServiceRow.balancer, SupervisorWord.role)] = Role.balancer;
+	words[service(ServiceRow.supervisor, SupervisorWord.role)] = Role.supervisor;
+	words[service(ServiceRow.supervisor, SupervisorWord.pid)] = process.pid;
 	Atomics.store(words, HeaderWord.magic, BoardLayout.magic);
-}
-
-function checkBoard(buffer: ArrayBufferLike, path: string): void {
-	const words =
-		buffer.byteLength < BoardLayout.headerBytes
-			? new Int32Array(BoardLayout.headerBytes >> 2)
-			: new Int32Array(buffer, 0, BoardLayout.headerBytes >> 2);
-	const again = "run the same build in all processes of a cluster";
-	if (words[HeaderWord.magic] !== BoardLayout.magic) throw new BusError(BusErrorCode.notABoard, `${path} is no scoreboard`, again);
-	const version = words[HeaderWord.version];
-	if (version !== BoardLayout.version)
-		throw new BusError(BusErrorCode.notABoard, `${path} has version ${version}, this program reads ${BoardLayout.version}`, again);
-	const slots = words[HeaderWord.slots];
-	if (buffer.byteLength < rowOffset(slots))
-		throw new BusError(BusErrorCode.notABoard, `${path} has ${buffer.byteLength} bytes, not enough for ${slots} slots`, again);
 }

@@ -1,7 +1,7 @@
 import { MemoryBus } from "@shardcast/bus";
 import { type Config, defaultConfig, ringCapacityBytes } from "@shardcast/config";
 import { AddressTable, RateTable } from "@shardcast/limits";
-import { type BoardRow, Scoreboard } from "@shardcast/scoreboard";
+import { type BoardRow, Role, Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { freePorts, LibraryClient, RawClient } from "@shardcast/testkit";
 import { Shard } from "../src/lifecycle/shard.ts";
@@ -48,7 +48,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 		Array.from({ length: count }, async (_, slot): Promise<TestShard> => {
 			const row = board.row(slot);
 			const port = basePort + slot;
-			row.present = true;
+			row.role = Role.shard;
 			row.port = port;
 			row.connectionsGiven = options.connectionsMax ?? 1000;
 			const shard = new Shard({

@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/scoreboard": ["native", "telemetry", "wire"],
 	"packages/bus": ["native", "ring", "scoreboard", "wire"],
 	"packages/control": ["config", "process", "scoreboard", "telemetry"],
-	"packages/limits": ["config", "scoreboard", "telemetry"],
+	"packages/limits": ["config", "scoreboard", "telemetry", "wire"],
 	"packages/http": ["config", "scoreboard", "telemetry"],
 	"packages/kafka": ["bus", "config", "control", "native", "process", "ring", "scoreboard", "telemetry", "wire"],
 	"packages/server": ["bus", "config", "control", "http", "kafka", "limits", "native", "process", "scoreboard", "telemetry", "wire"],

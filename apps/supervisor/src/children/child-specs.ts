@@ -69,8 +69,8 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 	return {
 		...common(balancerName, facts, hooks),
 		launch: () => launch(facts.entries.balancer, pinning, memory.handoffDescriptors()),
-		prepare: (incarnation) => {
-			memory.balancerStarts(incarnation);
+		prepare: (incarnation, pid) => {
+			memory.balancerStarts(incarnation, pid);
 			// It is no member of the bus, so it has no slot.
 			return startMessage(facts, { role: "balancer", slot: -1, incarnation, core: null, connectionsMax: facts.config.maxConnections });
 		},

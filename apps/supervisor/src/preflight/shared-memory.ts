@@ -1,7 +1,7 @@
 import { accessSync, constants, statfsSync, statSync } from "node:fs";
 import { type Config, formatBytes, type NameOf, ringCapacityBytes } from "@shardcast/config";
 import { RateTable } from "@shardcast/limits";
-import { BoardLayout } from "@shardcast/scoreboard";
+import { Scoreboard } from "@shardcast/scoreboard";
 
 /** Ring heads, bells, sockets and the like, per shard, with room to spare. */
 const perShardBytes = 65_536;
@@ -27,7 +27,7 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 	if (Buffer.byteLength(path) > pathBytesMax)
 		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;
 	const { bavail, bsize } = statfsSync(path);
-	const needed = BoardLayout.headerBytes + RateTable.bytes + shards * (ringCapacityBytes(config) + perShardBytes);
+	const needed = Scoreboard.bytes() + RateTable.bytes + shards * (ringCapacityBytes(config) + perShardBytes);
 	if (bavail * bsize >= needed) return null;
 	const free = formatBytes(Math.floor((bavail * bsize) / 1024) * 1024);
 	return `${name("ring")}: ${shards} rings need ${Math.ceil(needed / 1_048_576)}MiB and ${path} has ${free} free; give a smaller --ring or more shared memory (docker run --shm-size=…)`;

@@ -5,7 +5,7 @@ import { EventLog, MetricsCollector, noReloads, type ReloadCounts, reloadMetrics
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
-import { boardMetrics, ClusterState, readBoard, Scoreboard } from "@shardcast/scoreboard";
+import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { cannotListen } from "../lifecycle/cannot-listen.ts";
 import { Shard } from "../lifecycle/shard.ts";
@@ -38,7 +38,7 @@ export class Host {
 		const { config, log, events } = parts;
 		this.#parts = parts;
 		const row = this.#board.row(0);
-		row.present = true;
+		row.role = Role.shard;
 		row.core = -1;
 		row.incarnation = 1;
 		row.pid = process.pid;

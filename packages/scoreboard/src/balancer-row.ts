@@ -1,14 +1,16 @@
+import { partBytes } from "./board-layout.ts";
 import { type Histograms, histogramsAt } from "./histogram-words.ts";
 import {
 	type BalancerCounter,
 	type BalancerHistogram,
 	BalancerMode,
 	BalancerWord,
-	BoardLayout,
 	balancerCounters,
 	balancerHistograms,
 	balancerOutcomes,
+	type RowLayout,
 	ShardState,
+	SupervisorWord,
 } from "./scoreboard-descriptor.ts";
 
 const counterIndex = new Map<BalancerCounter, number>(balancerCounters.map(([name], index) => [name, index]));
@@ -21,47 +23,58 @@ export interface BalancerSnapshot {
 	readonly counters: Readonly<Record<BalancerCounter, number>>;
 }
 
-/** The balancer's block of the scoreboard. The balancer writes it, anybody reads it. */
-export class BalancerBlock {
+/** The balancer's row of the scoreboard. The balancer writes it but for its pid and restarts, which the supervisor does; anybody reads it. */
+export class BalancerRow {
 	readonly histograms: Histograms<BalancerHistogram>;
-	readonly #words: Int32Array;
+	readonly #supervisor: Int32Array;
+	readonly #own: Int32Array;
 	readonly #counters: Float64Array;
 
-	constructor(buffer: ArrayBufferLike) {
-		this.#words = new Int32Array(buffer, BoardLayout.headerBytes, BoardLayout.balancerBytes >> 2);
-		const countersOffset = BoardLayout.headerBytes + BoardLayout.balancerCounters;
-		this.#counters = new Float64Array(buffer, countersOffset, balancerCounters.length);
-		this.histograms = histogramsAt(balancerHistograms, buffer, BoardLayout.headerBytes);
+	/** `byteOffset` is where the row begins in the scoreboard. */
+	constructor(buffer: ArrayBufferLike, byteOffset: number, layout: RowLayout) {
+		this.#supervisor = new Int32Array(buffer, byteOffset + layout.supervisorPart, partBytes >> 2);
+		this.#own = new Int32Array(buffer, byteOffset + layout.ownPart, partBytes >> 2);
+		this.#counters = new Float64Array(buffer, byteOffset + layout.counters, balancerCounters.length);
+		this.histograms = histogramsAt(balancerHistograms, buffer, byteOffset, layout);
 	}
 
 	/** The same life as a shard's. */
 	get state(): ShardState {
-		return Atomics.load(this.#words, BalancerWord.state) as ShardState;
+		return Atomics.load(this.#own, BalancerWord.state) as ShardState;
 	}
 	set state(value: ShardState) {
-		Atomics.store(this.#words, BalancerWord.state, value);
+		Atomics.store(this.#own, BalancerWord.state, value);
 	}
 
+	/** 0 when there is no process. Written by the supervisor. */
 	get pid(): number {
-		return Atomics.load(this.#words, BalancerWord.pid);
+		return Atomics.load(this.#supervisor, SupervisorWord.pid);
 	}
 	set pid(value: number) {
-		Atomics.store(this.#words, BalancerWord.pid, value);
+		Atomics.store(this.#supervisor, SupervisorWord.pid, value);
+	}
+
+	/** How often it was started again. Written by the supervisor. */
+	get restarts(): number {
+		return Atomics.load(this.#supervisor, SupervisorWord.restarts);
+	}
+	set restarts(value: number) {
+		Atomics.store(this.#supervisor, SupervisorWord.restarts, value);
 	}
 
 	get mode(): BalancerMode {
-		return Atomics.load(this.#words, BalancerWord.mode) as BalancerMode;
+		return Atomics.load(this.#own, BalancerWord.mode) as BalancerMode;
 	}
 	set mode(value: BalancerMode) {
-		Atomics.store(this.#words, BalancerWord.mode, value);
+		Atomics.store(this.#own, BalancerWord.mode, value);
 	}
 
 	/** Connections accepted and neither handed on nor answered yet. */
 	get pending(): number {
-		return Atomics.load(this.#words, BalancerWord.pending);
+		return Atomics.load(this.#own, BalancerWord.pending);
 	}
 	set pending(value: number) {
-		Atomics.store(this.#words, BalancerWord.pending, value);
+		Atomics.store(this.#own, BalancerWord.pending, value);
 	}
 
 	get(counter: BalancerCounter): number {

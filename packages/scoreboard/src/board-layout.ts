@@ -1,0 +1,71 @@
+import { packVersion, versionFix, versionProblem } from "@shardcast/wire";
+import { BusError, BusErrorCode } from "./bus-error.ts";
+import {
+	BoardLayout,
+	balancerCounters,
+	balancerHistograms,
+	describedFrom,
+	describedLayout,
+	HeaderWord,
+	type RowLayout,
+	serviceRows,
+	shardCounters,
+	shardHistograms,
+} from "./scoreboard-descriptor.ts";
+
+const headerWords = BoardLayout.headerBytes >> 2;
+
+/** Bytes of a whole scoreboard. */
+export function boardBytes({ headerBytes, rowBytes }: RowLayout, slots: number): number {
+	return headerBytes + (slots + serviceRows) * rowBytes;
+}
+
+/** Where a row begins. `index` is a slot, or `slots` + a `ServiceRow`. */
+export function rowOffset({ headerBytes, rowBytes }: RowLayout, index: number): number {
+	return headerBytes + index * rowBytes;
+}
+
+/** Writes down the layout of this program. The magic is still missing: whoever opens the file before that finds no scoreboard. */
+export function describeLayout(words: Int32Array): void {
+	words[HeaderWord.version] = packVersion(BoardLayout.version);
+	describedLayout.forEach((name, index) => {
+		words[describedFrom + index] = BoardLayout[name];
+	});
+}
+
+/**
+ * The layout of a scoreboard that a program of any minor version has created.
+ * @throws BusError when it is no scoreboard, of another major version, not all there, or without room for what this program counts.
+ */
+export function readLayout(buffer: ArrayBufferLike, path: string): RowLayout {
+	const refuse = (what: string, fix: string) => new BusError(BusErrorCode.notABoard, `${path} ${what}`, fix);
+	const words = buffer.byteLength < BoardLayout.headerBytes ? null : new Int32Array(buffer, 0, headerWords);
+	if (words?.[HeaderWord.magic] !== BoardLayout.magic) throw refuse("is no scoreboard", "name the directory of a running cluster");
+	const problem = versionProblem(words[HeaderWord.version]!, BoardLayout.version);
+	if (problem !== null) throw refuse(problem, versionFix);
+	const layout = Object.fromEntries(describedLayout.map((name, index) => [name, words[describedFrom + index]!])) as RowLayout;
+	const slots = words[HeaderWord.slots]!;
+	if (!isPlausible(layout, slots)) throw refuse("describes a layout that can't be", versionFix);
+	if (buffer.byteLength < boardBytes(layout, slots))
+		throw refuse(`has ${buffer.byteLength} bytes, not enough for ${slots} slots`, versionFix);
+	const counters = Math.max(shardCounters.length, balancerCounters.length);
+	if (layout.countersMax < counters) throw refuse(`has room for ${layout.countersMax} counters, this program has ${counters}`, versionFix);
+	const histograms = Math.max(shardHistograms.length, balancerHistograms.length);
+	if (layout.histogramsMax < histograms)
+		throw refuse(`has room for ${layout.histogramsMax} histograms, this program has ${histograms}`, versionFix);
+	return layout;
+}
+
+/** Everything aligned and within a row, before any view is made. */
+function isPlausible(layout: RowLayout, slots: number): boolean {
+	const { headerBytes, rowBytes, counters, countersMax, histograms, histogramBytes, histogramsMax, troubleText, troubleTextBytes } = layout;
+	const aligned = Object.values(layout).every((value) => value >= 0 && value <= 2 ** 20);
+	const eights = [headerBytes, rowBytes, counters, histograms, histogramBytes, troubleText].every((value) => value % 8 === 0);
+	const ends = [counters + 8 * countersMax, histograms + histogramBytes * histogramsMax, troubleText + troubleTextBytes];
+	const parts = [layout.supervisorPart, layout.balancerPart, layout.bellPart, layout.ownPart];
+	const within = ends.every((end) => end <= rowBytes) && parts.every((part) => part % 4 === 0 && part + partBytes <= rowBytes);
+	return aligned && eights && within && histogramBytes >= BoardLayout.histogramBytes && slots >= 1 && slots <= BoardLayout.slotsMax;
+}
+
+/** The least that each part of a row has. */
+export const partBytes = 128;
