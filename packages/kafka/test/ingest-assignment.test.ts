@@ -163,6 +163,21 @@ describe("Assignment", () => {
 		check(4);
 	});
 
+	it("shared: when a shard goes, hardly any partitions of the others change hands, and when it is back all are as before", () => {
+		const cluster = new FakeCluster();
+		const join = (slot: number, incarnation: number) => cluster.start(slot, incarnation, "shared").assignment.topicsFound(topic(24));
+		for (let slot = 0; slot < 4; slot++) join(slot, 1);
+		cluster.settle();
+		const before = cluster.readers();
+		cluster.kill(2);
+		cluster.settle();
+		const moved = [...before].filter(([row, [slot]]) => slot !== 2 && cluster.readers().get(row)![0] !== slot);
+		expect(moved.length).toBeLessThanOrEqual(6);
+		join(2, 2);
+		cluster.settle();
+		expect(cluster.readers()).toEqual(before);
+	});
+
 	it("shared: nobody takes a partition while its owner still has records of it under way, however long that takes", () => {
 		const cluster = new FakeCluster();
 		const first = cluster.start(0, 1, "shared");

@@ -8,6 +8,7 @@ import { type Claimant, incarnationOfOwner, ownerOf, type PositionTable, slotOfO
 import type { PartitionWithOffset, SourcePartition, StartPolicy, TopicList } from "../source.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { HandOver } from "./hand-over.ts";
+import { partitionShares } from "./partition-shares.ts";
 import { StartRules } from "./start-rules.ts";
 
 export interface AssignmentParts {
@@ -40,8 +41,7 @@ const heldMsMax = 1000;
  *
  * per-shard: all partitions. One that this shard has not read in its present life begins where its siblings are.
  *
- * shared: each partition has one owner, kept in the position table; partition number i (by row) belongs to member i modulo
- * members. A shard gives up what is no longer its own once all of it that it fetched has been read off the bus, and takes what is
+ * shared: each partition has one owner, kept in the position table; which member it should be, `partitionShares` says. A shard gives up what is no longer its own once all of it that it fetched has been read off the bus, and takes what is
  * free or whose owner is gone, from the position behind the last record that came onto the bus. See HandOver.
  *
  * **One per shard, on its loop.** `reconcile` may be called as often as one likes.
@@ -77,6 +77,8 @@ export class Assignment {
 	/** What each row is of, as far as this shard knows: a row may become another partition's when nobody has use for it. */
 	readonly #keys = new Map<number, string>();
 	#usedMs = 0;
+	#sharesKey = "";
+	#lastShares: ReadonlyMap<number, number> = new Map();
 	/** When this shard's life began. */
 	readonly #sinceMs = monotonicMs();
 
@@ -331,10 +333,21 @@ export class Assignment {
 		const members = cluster.members();
 		if (members.length === 0) return;
 		const rows = [...this.#partitions.keys()].filter((row) => table.position(row) !== null).toSorted((a, b) => a - b);
-		const mine = rows.filter((_, index) => members[index % members.length] === slot);
+		const shares = this.#shares(rows, members);
+		const mine = rows.filter((row) => shares.get(row) === slot);
 		const wanted = new Set(mine);
 		this.#revoke([...this.#assigned].filter((row) => !wanted.has(row)));
 		this.#assign(mine.filter((row) => !this.#assigned.has(row) && this.#claim(row)));
+	}
+
+	/** Computed again only when rows or members have changed. */
+	#shares(rows: readonly number[], members: readonly number[]): ReadonlyMap<number, number> {
+		const key = `${members.join()}|${rows.join()}`;
+		if (this.#sharesKey !== key) {
+			this.#sharesKey = key;
+			this.#lastShares = partitionShares(rows, members);
+		}
+		return this.#lastShares;
 	}
 
 	#claim(row: number): boolean {

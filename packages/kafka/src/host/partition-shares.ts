@@ -1,0 +1,79 @@
+/**
+ * Which member reads which partition: rendezvous hashing with bounded loads. The weight of each pair of row and member is a hash. Rows
+ * go to the member with the highest weight, members keep the rows with the highest weight, and no member has more than one row more
+ * than another. So each process finds the same answer by itself, and when a member comes or goes few other rows move.
+ *
+ * A row that finds its first choice full takes its second, and so on (Gale and Shapley); the answer does not depend on the order of
+ * rows or members. When a member leaves, 1 to 2.6 times as many rows move as it had. Takes 0.2 ms for 100 rows and 8 members, 17 ms for
+ * 2,048 and 64: not for each turn.
+ */
+export function partitionShares(rows: readonly number[], members: readonly number[]): ReadonlyMap<number, number> {
+	const shares = new Map<number, number>();
+	if (members.length === 0) return shares;
+	const least = Math.floor(rows.length / members.length);
+	const left = least === 0 ? rows : match(rows, members, least, shares);
+	match(left, members, 1, shares);
+	return shares;
+}
+
+interface Proposal {
+	readonly row: number;
+	readonly weight: number;
+}
+
+/** Gives each member up to `most` rows. @returns the rows that nobody took. */
+function match(rows: readonly number[], members: readonly number[], most: number, shares: Map<number, number>): number[] {
+	const kept = new Map<number, Proposal[]>(members.map((member) => [member, []]));
+	const left: number[] = [];
+	for (const row of rows) {
+		let proposal: Proposal | null = { row, weight: Number.POSITIVE_INFINITY };
+		while (proposal !== null) {
+			const member = nextChoice(proposal, members);
+			if (member === null) {
+				left.push(proposal.row);
+				break;
+			}
+			const offer: Proposal = { row: proposal.row, weight: weight(proposal.row, member) };
+			const taken = kept.get(member)!;
+			// The member's weakest row has to try its next choice.
+			if (taken.length === most) proposal = exchange(taken, offer);
+			else {
+				taken.push(offer);
+				proposal = null;
+			}
+		}
+	}
+	for (const [member, proposals] of kept) for (const { row } of proposals) shares.set(row, member);
+	return left;
+}
+
+/** The member with the highest weight of those below the weight at which the row was refused. */
+function nextChoice({ row, weight: refused }: Proposal, members: readonly number[]): number | null {
+	let best: number | null = null;
+	let bestWeight = -1;
+	for (const member of members) {
+		const candidate = weight(row, member);
+		if (candidate >= refused || candidate <= bestWeight) continue;
+		best = member;
+		bestWeight = candidate;
+	}
+	return best;
+}
+
+/** Takes the offer in place of the weakest, if it is stronger. @returns the weaker of the two. */
+function exchange(taken: Proposal[], offer: Proposal): Proposal {
+	let weakest = 0;
+	for (let at = 1; at < taken.length; at++) if (taken[at]!.weight < taken[weakest]!.weight) weakest = at;
+	const other = taken[weakest]!;
+	if (other.weight >= offer.weight) return offer;
+	taken[weakest] = offer;
+	return other;
+}
+
+/** Unlike for each pair: the finisher of MurmurHash3 maps 32 bits one to one, and rows are below 2^26, members below 64. */
+function weight(row: number, member: number): number {
+	let hash = (row << 6) | member;
+	hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+	hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+	return (hash ^ (hash >>> 16)) >>> 0;
+}
