@@ -4,36 +4,31 @@ import { duplicate } from "@shardcast/native";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { type HttpAnswer, httpRequest, RawClient, waitFor } from "@shardcast/testkit";
 import { afterEach, expect, it } from "vitest";
-import type { ConsoleViewer } from "../src/console/console-feed.ts";
 import { type HttpReply, json } from "../src/http/http-reply.ts";
 import type { PublishApi } from "../src/http/publish-api.ts";
-import type { Client, ClientData } from "../src/sessions/client.ts";
+import type { Session, SessionFactory } from "../src/sessions/session.ts";
 import { type SocketHandlers, Sockets } from "../src/transports/sockets.ts";
 import { GuardedApp } from "../src/transports/sockets-app.ts";
 import { us_socket_local_port } from "../src/transports/sockets-native.ts";
+import type { TopicTransport } from "../src/transports/transport.ts";
 
 const fine = json(200, {}, { close: true });
-const noClient: ClientData = { channelSet: null, sender: 0, place: -1, leaving: 0, addressSlot: -1, proxiedAddress: null };
-const maxBufferedBytes = 100_000;
+const bufferedBytesMax = 100_000;
 
 /** Everything that the library's callbacks call. A test puts in something that throws. */
 class Parts implements SocketHandlers {
 	readonly failures: string[] = [];
-	upgrade: SocketHandlers["upgrade"] = () => ({ data: { ...noClient } });
-	opened = (client: Client): void => void client.subscribe("all");
-	message = (client: Client): void => void client.publish("all", Buffer.from("heard"), false);
-	dropped = (_client: Client): void => {};
-	drained = (_client: Client): void => {};
-	closed = (_client: Client): void => {};
+	connect = (): ReturnType<SessionFactory<TopicTransport>["connect"]> => ({ session: this.session() });
+	opened = (transport: TopicTransport): void => void transport.subscribe("all");
+	frame = (transport: TopicTransport): void => void transport.publish("all", Buffer.from("heard"), false);
+	dropped = (): void => {};
+	writable = (): void => {};
+	closed = (): void => {};
 	connections = (_count: number): void => {};
 	socketsMax = (): number => Number.POSITIVE_INFINITY;
 	overfull = (): HttpReply => fine;
 	request = (_method: string, _path: string): HttpReply | Promise<HttpReply> => fine;
 	requested = (): void => {};
-	watch = (): HttpReply | null => null;
-	watching = (_viewer: ConsoleViewer): boolean => true;
-	watchRequest = (_viewer: ConsoleViewer, _message: ArrayBuffer): void => {};
-	unwatched = (_viewer: ConsoleViewer): void => {};
 	proxiedAddress = (): string | null => null;
 	failed: SocketHandlers["failed"] = (callback, error) => void this.failures.push(`${callback}: ${(error as Error).message}`);
 	// Of the publish API.
@@ -42,20 +37,35 @@ class Parts implements SocketHandlers {
 	publish = (): HttpReply | Promise<HttpReply> => fine;
 	bodyTooLarge = (): HttpReply => fine;
 	busy = (): HttpReply => fine;
+
+	/** Each callback is looked up when it is called, since a test changes them. */
+	session(): Session<TopicTransport> {
+		let own: TopicTransport;
+		return {
+			opened: (transport) => {
+				own = transport;
+				this.opened(transport);
+			},
+			frame: () => this.frame(own),
+			dropped: () => this.dropped(),
+			writable: () => this.writable(),
+			closed: () => this.closed(),
+		};
+	}
 }
 
 class Rig {
 	readonly parts = new Parts();
 	readonly sockets: Sockets;
-	readonly #opened = new Set<Client>();
+	readonly #opened = new Set<TopicTransport>();
 	port = 0;
 
 	private constructor() {
 		const { parts } = this;
 		const opened = parts.opened;
-		parts.opened = (client) => {
-			this.#opened.add(client);
-			opened(client);
+		parts.opened = (transport) => {
+			this.#opened.add(transport);
+			opened(transport);
 		};
 		// Looked up at each call, since a test changes them.
 		const live = new Proxy(parts, {
@@ -66,8 +76,13 @@ class Rig {
 		});
 		const publish = live as unknown as PublishApi;
 		this.sockets = new Sockets({
-			payloadBytesMax: 100_000,
-			limits: { maxBufferedBytes, idleTimeoutMs: 0 },
+			sessions: [
+				{
+					paths: ["/"],
+					limits: () => ({ frameBytesMax: 100_000, bufferedBytesMax, idleTimeoutMs: 0 }),
+					connect: () => parts.connect(),
+				},
+			],
 			publish,
 			handlers: live,
 			counters: Scoreboard.inMemory(1).row(0),
@@ -119,7 +134,7 @@ class Rig {
 		return client;
 	}
 
-	readonly buffered = (): boolean => [...this.#opened].some((client) => client.getBufferedAmount() > maxBufferedBytes / 2);
+	readonly buffered = (): boolean => [...this.#opened].some((transport) => transport.getBufferedAmount() > bufferedBytesMax / 2);
 	readonly dropped = (): boolean => this.parts.failures.length > 0;
 }
 
@@ -148,16 +163,12 @@ const cases: Case[] = [
 	["onData", "publish", async (rig) => expect((await rig.post()).status).toBe(500)],
 	["later", "publish", async (rig) => expect((await rig.post()).status).toBe(500), rejects],
 	["onData", "bodyTooLarge", async (rig) => expect((await rig.post("x".repeat(2000))).status).toBe(500)],
-	["upgrade", "upgrade", (rig) => expect(rig.client()).rejects.toThrow(/500.*"code":"internal"/)],
-	["upgrade", "watch", (rig) => expect(rig.client("/console/feed")).rejects.toThrow(/500/)],
+	["upgrade", "connect", (rig) => expect(rig.client()).rejects.toThrow(/500.*"code":"internal"/)],
 	["open", "opened", async (rig) => expect(await (await rig.client()).closed).toEqual(internal)],
-	["open", "watching", async (rig) => expect(await (await rig.client("/console/feed")).closed).toEqual(internal)],
-	["message", "message", async (rig) => expect(await endAfter(rig.client(), "x")).toEqual(internal)],
-	["message", "watchRequest", async (rig) => expect(await endAfter(rig.client("/console/feed"), "x")).toEqual(internal)],
+	["message", "frame", async (rig) => expect(await endAfter(rig.client(), "x")).toEqual(internal)],
 	["close", "closed", async (rig) => (await rig.client()).close()],
-	["close", "unwatched", async (rig) => (await rig.client("/console/feed")).close()],
 	["dropped", "dropped", async (rig) => expect((await (await rig.slowClient(rig.dropped)).closed).code).toBe(1006)],
-	["drain", "drained", async (rig) => expect(await (await rig.slowClient(rig.buffered)).closed).toEqual(internal)],
+	["drain", "writable", async (rig) => expect(await (await rig.slowClient(rig.buffered)).closed).toEqual(internal)],
 ];
 
 let rig: Rig;

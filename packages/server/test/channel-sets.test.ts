@@ -10,7 +10,7 @@ import {
 } from "@shardcast/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type ChannelSet, ChannelSets } from "../src/sessions/channel-sets.ts";
+import { type ChannelSet, ChannelSets } from "../src/sessions/raw/channel-sets.ts";
 
 /** The topics that a record for these channels is published to. */
 function topicsFor(channelSets: ChannelSets, names: readonly string[]): string[] {

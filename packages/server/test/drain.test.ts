@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { closeAll, lingered } from "../src/lifecycle/drain.ts";
-import type { Client } from "../src/sessions/client.ts";
+import type { ClientSession } from "../src/sessions/client-session.ts";
 
 interface Told {
 	readonly id: number;
@@ -11,7 +11,8 @@ function setup(count: number, options: { rate?: number; deadlineMs?: number; buf
 	let nowMs = 0;
 	const told: Told[] = [];
 	const clients = Array.from({ length: count }, (_, id) => {
-		const client = { place: id, getBufferedAmount: () => options.buffered?.(id, nowMs) ?? 0 } as unknown as Client;
+		const transport = { getBufferedAmount: () => options.buffered?.(id, nowMs) ?? 0 };
+		const client = { place: id, transport } as unknown as ClientSession;
 		return { id, client };
 	});
 	const idOf = new Map(clients.map(({ id, client }) => [client, id]));

@@ -39,7 +39,7 @@ beforeAll(() => {
 	app.ws("/*", {
 		upgrade: (response, request) => {
 			const judged = judgeUpgrade(upgradeHead(request), { allowedOrigins: new Set(["*"]), draining: false });
-			response.end(describeRequest(request, !("refused" in judged) ? "upgrade" : judged.refused.status === 426 ? "plain" : "refused"));
+			response.end(describeRequest(request, judged === null ? "upgrade" : judged.status === 426 ? "plain" : "refused"));
 		},
 	});
 	app.any("/*", (response, request) => {

@@ -7,9 +7,8 @@ import { HeldFrames } from "../src/delivery/held-frames.ts";
 import { Incoming } from "../src/delivery/incoming.ts";
 import { type MessageContext, type Middleware, MiddlewareChain } from "../src/delivery/middleware.ts";
 import { Publisher } from "../src/delivery/publisher.ts";
-import type { Client } from "../src/sessions/client.ts";
-import type { Clients } from "../src/sessions/clients.ts";
-import { SenderIds } from "../src/sessions/sender-ids.ts";
+import type { RawSession } from "../src/sessions/raw/raw-session.ts";
+import { SenderIds } from "../src/sessions/raw/sender-ids.ts";
 
 const context = (): MessageContext => ({ source: "http", kind: RecordKind.text, channels: [], address: "", payload: Buffer.from("x") });
 
@@ -58,11 +57,16 @@ function incoming(payloadBytesMax = 100) {
 	const held = new HeldFrames({ bytesMax: 0, clientBytesMax: 0 });
 	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => {}, onFull: () => {} });
 	const closed: number[] = [];
-	const clients = { close: (_client: Client, code: number) => closed.push(code) } as unknown as Clients;
-	const senders = new SenderIds<Client>();
+	const senders = new SenderIds<RawSession>();
 	const settings = { payloadBytesMax, clientsMayPublish: true };
-	const parts = { clients, senders, publisher, middleware, counters: row, nowMs: () => 0, onHandlerError: () => {} };
-	const client = { channelSet: { channels: everybody }, sender: 0, leaving: 0, proxiedAddress: "1.1.1.1" } as unknown as Client;
+	const parts = { senders, publisher, middleware, counters: row, nowMs: () => 0, onHandlerError: () => {} };
+	const client = {
+		channelSet: { channels: everybody },
+		sender: 0,
+		leaving: 0,
+		address: "1.1.1.1",
+		close: (code: number) => closed.push(code),
+	} as unknown as RawSession;
 	const published = (): string[] => {
 		const head = createRecordHead();
 		const texts: string[] = [];
@@ -81,7 +85,7 @@ function incoming(payloadBytesMax = 100) {
 		published,
 		frame,
 		settings,
-		make: (rate = 0) => new Incoming(Object.assign(settings, { ...parts, rate: new RateLimit<Client>(rate, 10) })),
+		make: (rate = 0) => new Incoming(Object.assign(settings, { ...parts, rate: new RateLimit<RawSession>(rate, 10) })),
 	};
 }
 

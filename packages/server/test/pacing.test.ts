@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Allowance } from "../src/pacing/allowance.ts";
 import { Pacing } from "../src/pacing/pacing.ts";
 import { Recently } from "../src/pacing/recently.ts";
-import type { Client } from "../src/sessions/client.ts";
+import type { ClientSession } from "../src/sessions/client-session.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -14,18 +14,19 @@ const recordBytes = 32 * KiB;
 
 /** A client as uWebSockets.js shows it, behind a kernel with large buffers. */
 class FakeClient {
+	readonly transport = this;
 	leaving = 0;
 	received = 0;
 	/** Bytes that it reads in a millisecond, when it has that much. */
 	bytesPerMs: number;
 	#kernel = 0;
 	#buffered = 0;
-	readonly #onDrained: (client: Client) => void;
+	readonly #onWritable: (client: ClientSession) => void;
 	readonly #onDropped: (client: FakeClient) => void;
 
-	constructor(bytesPerMs: number, onDrained: (client: Client) => void, onDropped: (client: FakeClient) => void) {
+	constructor(bytesPerMs: number, onWritable: (client: ClientSession) => void, onDropped: (client: FakeClient) => void) {
 		this.bytesPerMs = bytesPerMs;
-		this.#onDrained = onDrained;
+		this.#onWritable = onWritable;
 		this.#onDropped = onDropped;
 	}
 
@@ -57,7 +58,7 @@ class FakeClient {
 		const written = Math.min(this.#buffered, kernelBytes - this.#kernel);
 		this.#kernel += written;
 		this.#buffered -= written;
-		if (written > 0 && this.leaving === 0) this.#onDrained(this as unknown as Client);
+		if (written > 0 && this.leaving === 0) this.#onWritable(this as unknown as ClientSession);
 	}
 }
 
@@ -75,7 +76,7 @@ class FakeShard {
 	waitedMsMax = 0;
 	readonly row = Scoreboard.inMemory(1).row(0);
 	readonly pacing = new Pacing({
-		clients: () => this.clients as unknown as Client[],
+		clients: () => this.clients as unknown as ClientSession[],
 		bufferedBytesMax: () => bufferedBytesMax,
 		ringBytes: 2 * MiB,
 		counters: this.row,
@@ -95,10 +96,10 @@ class FakeShard {
 		const added = Array.from({ length: count }, () => {
 			return new FakeClient(
 				bytesPerMs,
-				(client) => this.pacing.drained(client),
+				(client) => this.pacing.writable(client),
 				(client) => {
 					this.dropped.push(client);
-					this.pacing.forget(client as unknown as Client);
+					this.pacing.forget(client as unknown as ClientSession);
 				},
 			);
 		});
@@ -266,7 +267,7 @@ describe("what clients that do not read cost the others", () => {
 		one!.send(kernelBytes + bufferedBytesMax);
 		shard.pacing.published(MiB);
 		expect(shard.pacing.mustWait(() => MiB)).toBe(true);
-		shard.pacing.forget(one as unknown as Client);
+		shard.pacing.forget(one as unknown as ClientSession);
 		expect(shard.pacing.mustWait(() => MiB)).toBe(false);
 	});
 

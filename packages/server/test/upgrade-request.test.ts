@@ -1,7 +1,8 @@
 import { allowedOrigins, httpErrors } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
+import { channelsAsked, channelsOf } from "../src/sessions/raw/channels-asked.ts";
 import { proxiedAddress } from "../src/transports/client-address.ts";
-import { channelsOf, hasWord, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../src/transports/upgrade-request.ts";
+import { hasWord, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../src/transports/upgrade-request.ts";
 
 const head: UpgradeHead = {
 	query: "",
@@ -15,7 +16,10 @@ const head: UpgradeHead = {
 const rules: UpgradeRules = { allowedOrigins: allowedOrigins([]), draining: false };
 const listed = allowedOrigins(["https://ours.example"]);
 const statusOf = (changes: Partial<UpgradeHead>, more: Partial<UpgradeRules> = {}) => {
-	const outcome = judgeUpgrade({ ...head, ...changes }, { ...rules, ...more });
+	const asked = { ...head, ...changes };
+	const refused = judgeUpgrade(asked, { ...rules, ...more });
+	if (refused !== null) return refused.status;
+	const outcome = channelsAsked(asked.query);
 	return "refused" in outcome ? outcome.refused.status : 101;
 };
 
@@ -51,11 +55,11 @@ describe("an upgrade request", () => {
 	});
 
 	it("is told of a stop as the balancer tells it", () => {
-		const outcome = judgeUpgrade(head, { ...rules, draining: true });
-		if (!("refused" in outcome)) throw new Error("it was let through");
+		const refused = judgeUpgrade(head, { ...rules, draining: true });
+		if (refused === null) throw new Error("it was let through");
 		const { message, retryAfterSeconds } = httpErrors.shutting_down;
-		expect(JSON.parse(outcome.refused.body)).toEqual({ error: { code: "shutting_down", message } });
-		expect(outcome.refused.headers["Retry-After"]).toBe(String(retryAfterSeconds));
+		expect(JSON.parse(refused.body)).toEqual({ error: { code: "shutting_down", message } });
+		expect(refused.headers["Retry-After"]).toBe(String(retryAfterSeconds));
 	});
 
 	it("lets programs, its own pages and those that are listed through, and says to the others what to do", () => {
@@ -66,7 +70,7 @@ describe("an upgrade request", () => {
 			expect(statusOf({ origin }, { allowedOrigins: listed })).toBe(403);
 		expect(statusOf({ origin: "https://theirs.example" }, { allowedOrigins: allowedOrigins(["https://ours.example", "*"]) })).toBe(101);
 		expect(judgeUpgrade({ ...head, origin: "null" }, rules)).toMatchObject({
-			refused: { body: expect.stringContaining("pages of null may not use trade.example:3005: list the origin in --allowed-origins") },
+			body: expect.stringContaining("pages of null may not use trade.example:3005: list the origin in --allowed-origins"),
 		});
 	});
 });

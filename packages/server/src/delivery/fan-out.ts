@@ -2,9 +2,9 @@ import type { VisitOrigin } from "@shardcast/bus";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
 import { createRecordHead, monotonicMs, RecordKind, readRecordHead } from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
-import type { ChannelSets } from "../sessions/channel-sets.ts";
-import type { Client } from "../sessions/client.ts";
-import type { SenderIds } from "../sessions/sender-ids.ts";
+import type { ChannelSets } from "../sessions/raw/channel-sets.ts";
+import type { RawSession } from "../sessions/raw/raw-session.ts";
+import type { SenderIds } from "../sessions/raw/sender-ids.ts";
 
 /** What hands a message to all subscribers of a topic: the uWebSockets.js app. */
 export interface TopicPublisher {
@@ -17,7 +17,7 @@ export interface FanOutParts {
 	/** This shard in its present life, see `shardLife`. */
 	readonly life: number;
 	readonly channelSets: ChannelSets;
-	readonly senders: SenderIds<Client>;
+	readonly senders: SenderIds<RawSession>;
 	readonly topics: TopicPublisher;
 	readonly counters: Counters;
 	/** Sees every record while somebody watches the console. */
@@ -76,7 +76,7 @@ export class FanOut {
 		for (const { topic, size } of audiences) {
 			reached += size;
 			if (sender === undefined) topics.publish(topic, payload, isBinary);
-			else sender.publish(topic, payload, isBinary);
+			else sender.transport.publish(topic, payload, isBinary);
 		}
 		// A sender publishes to its own channels, so it is in exactly one of the audiences, and does not get its own message.
 		if (sender !== undefined) reached--;

@@ -12,17 +12,15 @@ import {
 	publishTaken,
 	RecordKind,
 } from "@shardcast/wire";
-import { addressOf, type Client } from "../sessions/client.ts";
-import type { Clients } from "../sessions/clients.ts";
-import type { SenderIds } from "../sessions/sender-ids.ts";
+import type { RawSession } from "../sessions/raw/raw-session.ts";
+import type { SenderIds } from "../sessions/raw/sender-ids.ts";
 import type { MessageContext, MiddlewareChain } from "./middleware.ts";
 
 export interface IncomingParts {
-	readonly clients: Clients;
-	readonly senders: SenderIds<Client>;
+	readonly senders: SenderIds<RawSession>;
 	readonly publisher: MessageSink;
 	readonly middleware: MiddlewareChain;
-	readonly rate: RateLimit<Client>;
+	readonly rate: RateLimit<RawSession>;
 	readonly counters: Counters;
 	readonly payloadBytesMax: number;
 	/** Looked up at each frame. */
@@ -46,21 +44,21 @@ export class Incoming {
 	}
 
 	/** A frame of a client; the bytes are gone when this returns. */
-	frame(client: Client, message: ArrayBuffer, isBinary: boolean): void {
-		const { clients, senders, rate, counters, middleware } = this.#parts;
+	frame(client: RawSession, message: ArrayBuffer, isBinary: boolean): void {
+		const { senders, rate, counters, middleware } = this.#parts;
 		// A client that is being closed has been told, or is being told, that it is not heard any more.
 		if (client.leaving !== 0 || client.channelSet === null) return;
 		if (!this.#parts.clientsMayPublish) {
-			clients.close(client, CloseCode.receiveOnly);
+			client.close(CloseCode.receiveOnly);
 			return;
 		}
 		if (message.byteLength > this.#parts.payloadBytesMax) {
-			clients.close(client, CloseCode.messageTooBig);
+			client.close(CloseCode.messageTooBig);
 			return;
 		}
 		if (!rate.isOff && !rate.take(client, this.#parts.nowMs())) {
 			counters.add("rateLimited", 1);
-			clients.close(client, CloseCode.policyViolation);
+			client.close(CloseCode.policyViolation);
 			return;
 		}
 		if (client.sender === 0) client.sender = senders.assign(client);
@@ -71,13 +69,13 @@ export class Incoming {
 			this.#fromClient(client, kind, channels, payload);
 			return;
 		}
-		this.#handle({ source: "websocket", kind, channels: channels.names, address: addressOf(client), payload }, (handled) =>
+		this.#handle({ source: "websocket", kind, channels: channels.names, address: client.address, payload }, (handled) =>
 			this.#fromClient(client, kind, channels, handled),
 		);
 	}
 
 	/** The client is gone. */
-	closed(client: Client): void {
+	closed(client: RawSession): void {
 		this.#parts.rate.forget(client);
 	}
 
@@ -98,15 +96,15 @@ export class Incoming {
 		return ran ? result : publishFailed;
 	}
 
-	#fromClient(client: Client, kind: RecordKind, channels: ChannelList, payload: Uint8Array): void {
+	#fromClient(client: RawSession, kind: RecordKind, channels: ChannelList, payload: Uint8Array): void {
 		const result = this.#parts.publisher.publishOrHold(kind, client.sender, channels, payload);
 		if (result === publishTaken) return;
 		if (result instanceof Promise) void result.then((later) => this.#closeIfLost(client, later));
 		else this.#closeIfLost(client, result);
 	}
 
-	#closeIfLost(client: Client, result: PublishResult): void {
-		if (result.outcome !== "taken") this.#parts.clients.close(client, CloseCode.tryAgainLater);
+	#closeIfLost(client: RawSession, result: PublishResult): void {
+		if (result.outcome !== "taken") client.close(CloseCode.tryAgainLater);
 	}
 
 	#handle(context: MessageContext, last: (payload: Uint8Array) => void): boolean {

@@ -1,4 +1,4 @@
-import { addressOf, type Client } from "../sessions/client.ts";
+import type { ClientSession } from "../sessions/client-session.ts";
 
 /** A client as the program sees it. */
 export interface Connection {
@@ -15,20 +15,20 @@ export interface Connection {
  * nobody asks pays nothing for each client. Bound: `maxConnections`.
  */
 export class Connections {
-	readonly #open = new Map<Client, Connection>();
+	readonly #open = new Map<ClientSession, Connection>();
 	#opened = 0;
 
 	/** The address is read here, since a closed socket has none. */
-	add(client: Client): Connection {
-		const connection = { id: ++this.#opened, address: addressOf(client), channels: client.channelSet?.channels.names ?? [] };
-		this.#open.set(client, connection);
+	add(session: ClientSession): Connection {
+		const connection = { id: ++this.#opened, address: session.address, channels: session.channels };
+		this.#open.set(session, connection);
 		return connection;
 	}
 
 	/** Undefined when it was opened before anybody listened. */
-	remove(client: Client): Connection | undefined {
-		const connection = this.#open.get(client);
-		this.#open.delete(client);
+	remove(session: ClientSession): Connection | undefined {
+		const connection = this.#open.get(session);
+		this.#open.delete(session);
 		return connection;
 	}
 }

@@ -9,12 +9,12 @@ import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardc
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { cannotListen } from "../lifecycle/cannot-listen.ts";
 import { Shard } from "../lifecycle/shard.ts";
-import type { ClientEvents } from "../lifecycle/shard-options.ts";
+import type { SessionEvents } from "../sessions/sessions.ts";
 
 export interface HostParts {
 	readonly config: Config;
 	readonly log: Log;
-	readonly events: ClientEvents;
+	readonly events: SessionEvents;
 }
 
 /**

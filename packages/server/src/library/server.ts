@@ -71,11 +71,11 @@ export class Server extends EventEmitter<ServerEvents> {
 			config,
 			log: this.#log,
 			events: {
-				opened: (client) => {
-					if (this.listenerCount("open") + this.listenerCount("close") > 0) this.#tell("open", this.#connections.add(client));
+				opened: (session) => {
+					if (this.listenerCount("open") + this.listenerCount("close") > 0) this.#tell("open", this.#connections.add(session));
 				},
-				closed: (client, code) => {
-					const connection = this.#connections.remove(client);
+				closed: (session, code) => {
+					const connection = this.#connections.remove(session);
 					if (connection !== undefined) this.#tell("close", connection, code);
 				},
 			},

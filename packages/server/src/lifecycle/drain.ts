@@ -1,11 +1,11 @@
 import { CloseCode } from "@shardcast/wire";
-import type { Client } from "../sessions/client.ts";
+import type { ClientSession } from "../sessions/client-session.ts";
 
 export interface ClosingParts {
 	/** All clients, now. */
-	readonly clients: () => Client[];
+	readonly clients: () => ClientSession[];
 	/** Tells a client to go; it may still take a while to be written. */
-	readonly close: (client: Client, code: CloseCode) => void;
+	readonly close: (client: ClientSession, code: CloseCode) => void;
 	/** Lowest number of clients per second (`--drain-rate`). */
 	readonly clientsPerSecond: number;
 	/** In all; half of it is for the last client to be told, the rest for those that read slowly. */
@@ -37,11 +37,11 @@ export async function closeAll(parts: ClosingParts): Promise<number> {
 		credit += (tickAtMs - sinceMs) * perMs;
 		sinceMs = tickAtMs;
 		const allowed = Math.floor(credit);
-		const rest: Client[] = [];
+		const rest: ClientSession[] = [];
 		let told = 0;
 		for (const client of waiting) {
 			if (client.place < 0) continue;
-			if (told < allowed && client.getBufferedAmount() === 0) {
+			if (told < allowed && client.transport.getBufferedAmount() === 0) {
 				close(client, CloseCode.goingAway);
 				told++;
 			} else rest.push(client);

@@ -1,14 +1,14 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Deadline, openFiles, withDeadline } from "@shardcast/process";
 import type { FlushEngine } from "../delivery/flush.ts";
-import type { Clients } from "../sessions/clients.ts";
-import type { LeavingClients } from "../sessions/leaving-clients.ts";
+import type { LeavingSessions } from "../sessions/leaving-sessions.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import { closeAll, lingered } from "./drain.ts";
 
 export interface ShardDrainParts {
 	readonly engine: FlushEngine;
-	readonly clients: Clients;
-	readonly leaving: LeavingClients;
+	readonly sessions: Sessions;
+	readonly leaving: LeavingSessions;
 	/** Publishes whose body is on its way, and messages that found no room in the ring yet. */
 	readonly unfinished: () => number;
 	readonly bodiesRead: () => Promise<void>;
@@ -39,7 +39,7 @@ const lingerMsMax = 250;
  * delivers, then what those published meanwhile. No step waits longer than it has to; together they keep the deadline.
  */
 export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Promise<DrainedShard> {
-	const { engine, clients, leaving } = parts;
+	const { engine, sessions, leaving } = parts;
 	const deadline = new Deadline(deadlineMs);
 	const work = new Deadline(deadlineMs * workShare);
 	const clock = { nowMs: () => performance.now(), pause };
@@ -49,8 +49,8 @@ export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Pr
 	await inTime(engine.whenEmpty(), work.leftMs());
 	parts.consoleClosed();
 	const untold = await closeAll({
-		clients: () => clients.snapshot(),
-		close: (client, code) => clients.close(client, code),
+		clients: () => sessions.snapshot(),
+		close: (client, code) => client.close(code),
 		clientsPerSecond: parts.clientsPerSecond,
 		deadlineMs: deadline.leftMs(),
 		random: Math.random,
@@ -61,7 +61,7 @@ export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Pr
 	await lingered(parts.openAtStart, { deadlineMs: lingerMs, open: () => openFiles() ?? 0, ...clock });
 	const unread = untold + leaving.count;
 	// Their connections would outlive this process, with all that they did not read.
-	leaving.cut(clients.snapshot());
+	leaving.cut(sessions.snapshot());
 	return { unfinished: parts.unfinished(), unread };
 }
 

@@ -7,7 +7,7 @@ import type { DescriptorChannel } from "@shardcast/native";
 import type { ProcessSample } from "@shardcast/process";
 import type { BoardRow, Scoreboard } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
-import type { Client } from "../sessions/client.ts";
+import type { SessionEvents } from "../sessions/sessions.ts";
 
 /** What a shard gets from whoever hosts it. */
 export interface ShardOptions {
@@ -39,12 +39,5 @@ export interface ShardOptions {
 	/** The metrics of the whole cluster, as GET /metrics gives them. */
 	readonly metrics: () => Promise<string>;
 	/** Told as clients come and go. */
-	readonly events?: ClientEvents;
-}
-
-/** Must not throw: it is called out of the library's own callbacks. */
-export interface ClientEvents {
-	opened(client: Client): void;
-	/** @param code as the client sent it, or as we did. */
-	closed(client: Client, code: number): void;
+	readonly events?: SessionEvents;
 }

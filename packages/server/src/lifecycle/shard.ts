@@ -1,13 +1,13 @@
 import type { Config } from "@shardcast/config";
 import type { ConsolePart } from "@shardcast/control";
-import { addressKey, addressKeyOf, connectionLimits, LimitAudit, RateLimit } from "@shardcast/limits";
+import { LimitAudit, RateLimit } from "@shardcast/limits";
 import { closeWithReset } from "@shardcast/native";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
 import { BoundedLines } from "@shardcast/telemetry";
-import { type ChannelList, CloseCode, everybody, monotonicMs, type Publishing, type RecordKind, shardLife } from "@shardcast/wire";
+import { type ChannelList, everybody, monotonicMs, type Publishing, type RecordKind, shardLife } from "@shardcast/wire";
 import type { BusyChannel } from "../console/channel-activity.ts";
-import { consoleForbidden, mayWatch } from "../console/console-access.ts";
+import { ConsoleEndpoint } from "../console/console-endpoint.ts";
 import { ConsoleFeed } from "../console/console-feed.ts";
 import { type ConsoleSnapshot, consoleSnapshot } from "../console/console-snapshot.ts";
 import { FanOut } from "../delivery/fan-out.ts";
@@ -17,21 +17,20 @@ import { HeldFrames } from "../delivery/held-frames.ts";
 import { Incoming } from "../delivery/incoming.ts";
 import { type Middleware, MiddlewareChain } from "../delivery/middleware.ts";
 import { Publisher } from "../delivery/publisher.ts";
-import { refusal, stopping } from "../http/http-reply.ts";
 import { PublishApi } from "../http/publish-api.ts";
 import { answerRequest } from "../http/routes.ts";
-import { Admission, noAddressSlot } from "../limits/admission.ts";
+import { Admission } from "../limits/admission.ts";
+import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
 import { Pacing } from "../pacing/pacing.ts";
-import { ChannelSets } from "../sessions/channel-sets.ts";
-import { addressOf, type Client } from "../sessions/client.ts";
-import { Clients } from "../sessions/clients.ts";
-import { LeavingClients } from "../sessions/leaving-clients.ts";
-import { SenderIds } from "../sessions/sender-ids.ts";
-import { proxiedAddress } from "../transports/client-address.ts";
+import { LeavingSessions } from "../sessions/leaving-sessions.ts";
+import { ChannelSets } from "../sessions/raw/channel-sets.ts";
+import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
+import type { RawSession } from "../sessions/raw/raw-session.ts";
+import { SenderIds } from "../sessions/raw/sender-ids.ts";
+import { Sessions } from "../sessions/sessions.ts";
 import { HandoffIntake } from "../transports/handoff-intake.ts";
 import { type SocketHandlers, Sockets } from "../transports/sockets.ts";
-import { judgeUpgrade } from "../transports/upgrade-request.ts";
 import { LiveSettings } from "./live-settings.ts";
 import { drainShard } from "./shard-drain.ts";
 import { ShardHeartbeat } from "./shard-heartbeat.ts";
@@ -56,7 +55,7 @@ const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 102
  */
 export class Shard {
 	readonly engine: FlushEngine;
-	readonly clients: Clients;
+	readonly sessions: Sessions;
 	readonly #options: ShardOptions;
 	readonly #sockets: Sockets;
 	readonly #channelSets: ChannelSets;
@@ -65,16 +64,16 @@ export class Shard {
 	readonly #held: HeldFrames;
 	readonly #incoming: Incoming;
 	readonly #publish: PublishApi;
-	readonly #leaving: LeavingClients;
+	readonly #leaving: LeavingSessions;
 	readonly #pacing: Pacing;
 	readonly #intake: HandoffIntake | null;
 	readonly #heartbeat: ShardHeartbeat;
 	readonly #console: ConsoleFeed;
 	readonly #live: LiveSettings;
 	readonly #admission: Admission;
-	readonly #clientRate: RateLimit<Client>;
+	readonly #check: ConnectionCheck;
+	readonly #clientRate: RateLimit<RawSession>;
 	readonly #publisherRate: PublishRate;
-	#draining = false;
 	#port = 0;
 	#openAtStart = 0;
 
@@ -94,11 +93,18 @@ export class Shard {
 			counters: row,
 			nowMs: monotonicMs,
 		});
+		this.#check = new ConnectionCheck({
+			admission: this.#admission,
+			clients: () => this.sessions.count,
+			row,
+			allowedOrigins: () => live.allowedOrigins,
+			isProxy: options.isProxy,
+		});
 		this.#clientRate = new RateLimit(config.messageRate, connectionsMax);
 		this.#publisherRate = new PublishRate(options.rates, config.messageRate);
 		this.#channelSets = new ChannelSets(everybody, connectionsMax);
-		const senders = new SenderIds<Client>();
-		this.#leaving = new LeavingClients({
+		const senders = new SenderIds<RawSession>();
+		this.#leaving = new LeavingSessions({
 			bufferedBytesMax: () => live.bufferedBytesLeast,
 			deadlineMs: leavingDeadlineMs,
 			nowMs,
@@ -106,19 +112,25 @@ export class Shard {
 			counters: row,
 		});
 		this.#pacing = new Pacing({
-			clients: () => this.clients.all,
+			clients: () => this.sessions.all,
 			bufferedBytesMax: () => live.bufferedBytesLeast,
 			ringBytes: bus.capacityBytes,
 			counters: row,
 			nowMs,
 		});
-		this.clients = new Clients({
-			channelSets: this.#channelSets,
-			senders,
+		this.sessions = new Sessions({
 			leaving: this.#leaving,
 			pacing: this.#pacing,
+			check: this.#check,
 			counters: row,
 			words: row,
+			events: {
+				opened: (session) => {
+					options.events?.opened(session);
+					if (log.level === "debug") log.debug({ address: session.address }, "client connected");
+				},
+				closed: (session, code) => options.events?.closed(session, code),
+			},
 			soon: setImmediate,
 		});
 		this.#held = new HeldFrames(heldLimits);
@@ -130,7 +142,6 @@ export class Shard {
 			onFull: () => this.engine.hurry(),
 		});
 		this.#incoming = new Incoming({
-			clients: this.clients,
 			senders,
 			publisher: options.ingest?.publisher ?? this.#publisher,
 			middleware: this.#middleware,
@@ -156,14 +167,24 @@ export class Shard {
 			},
 			nowMs: monotonicMs,
 		});
+		this.#console = new ConsoleFeed({ nowMs: monotonicMs, snapshot: (busiest) => this.#consoleSnapshot(busiest) });
 		this.#sockets = new Sockets({
-			payloadBytesMax: config.maxPayloadBytes,
-			limits: config,
+			sessions: [
+				new RawEndpoint({
+					sessions: this.sessions,
+					channelSets: this.#channelSets,
+					senders,
+					incoming: this.#incoming,
+					check: this.#check,
+					payloadBytesMax: config.maxPayloadBytes,
+					settings: () => live.config,
+				}),
+				new ConsoleEndpoint({ feed: this.#console, check: this.#check, token: () => live.config.consoleToken }),
+			],
 			publish: this.#publish,
 			handlers: this.#handlers(),
 			counters: row,
 		});
-		this.#console = new ConsoleFeed({ nowMs: monotonicMs, snapshot: (busiest) => this.#consoleSnapshot(busiest) });
 		const fanOut = new FanOut({
 			member: bus.member,
 			life: shardLife(bus.member, row.incarnation),
@@ -196,7 +217,7 @@ export class Shard {
 			deliver: fanOut.deliver,
 			deliverIngested: fanOut.deliverIngested,
 			beforeTurn: () => {
-				this.clients.closeSlow();
+				this.sessions.closeSlow();
 				this.#intake?.take();
 				this.#publisher.retry();
 			},
@@ -253,8 +274,8 @@ export class Shard {
 		this.#clientRate.clientsMax = connectionsMax;
 		this.#publisherRate.perSecond = config.messageRate;
 		this.#channelSets.channelSetsMax = connectionsMax;
-		this.#sockets.limit(config);
-		this.#admission.change(config, this.clients.snapshot());
+		this.#sockets.limit();
+		this.#admission.change(config, this.sessions.snapshot());
 	}
 
 	async start(): Promise<void> {
@@ -296,7 +317,7 @@ export class Shard {
 	 */
 	async drain(deadlineMs: number): Promise<number> {
 		const { row, log, ingest } = this.#options;
-		this.#draining = true;
+		this.#check.drain();
 		row.state = ShardState.draining;
 		this.#sockets.stopListening();
 		this.#publish.drain();
@@ -304,7 +325,7 @@ export class Shard {
 		const drained = await drainShard(
 			{
 				engine: this.engine,
-				clients: this.clients,
+				sessions: this.sessions,
 				leaving: this.#leaving,
 				unfinished: () => this.#held.count + bodies.count,
 				bodiesRead: () => bodies.whenNone(),
@@ -320,7 +341,7 @@ export class Shard {
 	}
 
 	async stop(): Promise<void> {
-		this.#draining = true;
+		this.#check.drain();
 		await this.#options.ingest?.stop();
 		this.engine.stop();
 		this.#intake?.close();
@@ -331,64 +352,17 @@ export class Shard {
 	}
 
 	#handlers(): SocketHandlers {
-		const { row, log, events } = this.#options;
-		const admission = this.#admission;
+		const { row, log } = this.#options;
 		const failures = new BoundedLines(failureLineEveryMs);
-		const full = (connectionsMax: number) => {
-			row.add("refused", 1);
-			return { refused: refusal("shard_full", `this shard has its ${connectionsMax} connections; try again`) };
-		};
 		return {
-			upgrade: (head, forwarded, remote) => {
-				const judged = judgeUpgrade(head, { allowedOrigins: this.#live.allowedOrigins, draining: this.#draining });
-				if ("refused" in judged) return judged;
-				const { connectionsMax } = row;
-				if (this.clients.count >= connectionsMax) return full(connectionsMax);
-				const proxied = this.#proxiedAddress(forwarded);
-				const addressSlot = admission.isOff
-					? noAddressSlot
-					: admission.admit(proxied === null ? addressKey(remote()) : addressKeyOf(proxied));
-				if (typeof addressSlot === "string") return { refused: refusal(addressSlot, connectionLimits[addressSlot].message) };
-				const channelSet = this.#channelSets.enter(judged.channels);
-				if (channelSet !== null) return { data: this.clients.dataFor(channelSet, proxied, addressSlot) };
-				admission.left(addressSlot);
-				return full(connectionsMax);
-			},
-			opened: (client) => {
-				this.clients.opened(client);
-				events?.opened(client);
-				if (log.level === "debug") log.debug({ address: addressOf(client) }, "client connected");
-			},
-			message: (client, message, isBinary) => this.#incoming.frame(client, message, isBinary),
-			dropped: (client) => this.clients.dropped(client),
-			drained: (client) => {
-				this.#leaving.drained(client);
-				this.#pacing.drained(client);
-			},
-			closed: (client, code, tooBig) => {
-				this.clients.closed(client, code, tooBig);
-				this.#incoming.closed(client);
-				admission.left(client.addressSlot);
-				client.addressSlot = noAddressSlot;
-				events?.closed(client, tooBig ? CloseCode.messageTooBig : client.leaving || code);
-			},
 			connections: (count) => {
 				row.connections = count;
 			},
 			socketsMax: () => row.socketsMax,
-			overfull: () => full(row.connectionsMax).refused,
+			overfull: () => this.#check.full(),
 			request: (method, path) => answerRequest(method, path, { ...this.#options, mayPublish: this.#live.mayPublish }),
 			requested: () => row.add("httpRequests", 1),
-			watch: (head) => {
-				if (this.#draining) return stopping();
-				if (!mayWatch(head, this.#live.config.consoleToken)) return refusal("forbidden", consoleForbidden);
-				const limit = admission.isOff ? null : admission.overRate(addressKeyOf(head.address));
-				return limit === null ? null : refusal(limit, connectionLimits[limit].message);
-			},
-			watching: (viewer) => this.#console.add(viewer),
-			watchRequest: (viewer, message) => this.#console.request(viewer, message),
-			unwatched: (viewer) => this.#console.remove(viewer),
-			proxiedAddress: (head) => this.#proxiedAddress(head),
+			proxiedAddress: (head) => this.#check.proxiedAddress(head),
 			failed: (callback, error) => {
 				row.add("callbackErrors", 1);
 				failures.offer((leftOut) =>
@@ -396,10 +370,6 @@ export class Shard {
 				);
 			},
 		};
-	}
-
-	#proxiedAddress(head: Parameters<typeof proxiedAddress>[0]): string | null {
-		return proxiedAddress(head, this.#options.isProxy);
 	}
 
 	async #consoleSnapshot(busiest: readonly BusyChannel[]): Promise<ConsoleSnapshot> {

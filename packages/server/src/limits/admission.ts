@@ -2,7 +2,7 @@ import type { Config } from "@shardcast/config";
 import type { AddressTable } from "@shardcast/limits";
 import { type AddressKey, addressKeyOf, type ConnectionLimit, ConnectionRates, type LimitAudit, type RateTable } from "@shardcast/limits";
 import type { Counters, ShardCounter } from "@shardcast/scoreboard";
-import { addressOf, type Client } from "../sessions/client.ts";
+import type { ClientSession } from "../sessions/client-session.ts";
 
 type AdmissionSettings = Pick<Config, "connectionRate" | "connectionRatePerIp" | "maxConnectionsPerIp">;
 
@@ -48,13 +48,13 @@ export class Admission {
 	}
 
 	/** @param clients all that are here, to be counted when the limit per address is switched on. */
-	change(config: AdmissionSettings, clients: readonly Client[]): void {
+	change(config: AdmissionSettings, clients: readonly ClientSession[]): void {
 		this.#rates.change(config);
 		this.#perAddressMax = config.maxConnectionsPerIp;
 		if (this.#perAddressMax === 0) return;
 		this.#addresses ??= this.#parts.openAddresses();
 		for (const client of clients)
-			if (client.addressSlot === noAddressSlot) client.addressSlot = this.#enter(this.#addresses, addressKeyOf(addressOf(client)));
+			if (client.addressSlot === noAddressSlot) client.addressSlot = this.#enter(this.#addresses, addressKeyOf(client.address));
 	}
 
 	get isOff(): boolean {

@@ -1,4 +1,4 @@
-import type { Client } from "../sessions/client.ts";
+import type { ClientSession } from "../sessions/client-session.ts";
 import { Recently } from "./recently.ts";
 
 /** `behind`: it has much unread. `awaited`: so much that delivery waits for it. `givenUp`: it was awaited for too long. */
@@ -25,8 +25,8 @@ const latestShare = 1 / 16;
  */
 export class LaggingClients {
 	readonly #bufferedBytesMax: () => number;
-	readonly #lags = new Map<Client, Lag>();
-	readonly #lately = new Recently<Client>(windowMs);
+	readonly #lags = new Map<ClientSession, Lag>();
+	readonly #lately = new Recently<ClientSession>(windowMs);
 	#awaited = 0;
 	#meanMs = 0;
 
@@ -50,12 +50,12 @@ export class LaggingClients {
 	}
 
 	/** Looks at all clients: about 0.1 µs for each. Returns how many more are awaited than before. */
-	look(clients: readonly Client[], nowMs: number): number {
+	look(clients: readonly ClientSession[], nowMs: number): number {
 		const max = this.#bufferedBytesMax();
 		const before = this.#awaited;
 		this.#lately.advance(nowMs);
 		for (const client of clients) {
-			const buffered = client.leaving === 0 ? client.getBufferedAmount() : 0;
+			const buffered = client.leaving === 0 ? client.transport.getBufferedAmount() : 0;
 			const lag = this.#lags.get(client);
 			if (buffered <= max * behindShare) {
 				if (lag !== undefined) this.#recovered(client, lag, nowMs);
@@ -73,11 +73,11 @@ export class LaggingClients {
 	}
 
 	/** The client has read something. True when it was behind. */
-	drained(client: Client, nowMs: number): boolean {
+	writable(client: ClientSession, nowMs: number): boolean {
 		const lag = this.#lags.get(client);
 		if (lag === undefined) return false;
 		const max = this.#bufferedBytesMax();
-		const buffered = client.getBufferedAmount();
+		const buffered = client.transport.getBufferedAmount();
 		if (buffered <= max * behindShare) this.#recovered(client, lag, nowMs);
 		else if (lag.standing === "awaited" && buffered <= max * awaitedShare) {
 			this.#took(nowMs - lag.sinceMs);
@@ -88,7 +88,7 @@ export class LaggingClients {
 	}
 
 	/** The client gets nothing any more, or is gone. */
-	forget(client: Client): void {
+	forget(client: ClientSession): void {
 		if (this.#lags.get(client)?.standing === "awaited") this.#awaited--;
 		this.#lags.delete(client);
 		this.#lately.forget(client);
@@ -102,7 +102,7 @@ export class LaggingClients {
 		return given;
 	}
 
-	#recovered(client: Client, lag: Lag, nowMs: number): void {
+	#recovered(client: ClientSession, lag: Lag, nowMs: number): void {
 		if (lag.standing === "awaited") this.#awaited--;
 		if (lag.standing !== "behind") this.#took(nowMs - lag.sinceMs);
 		this.#lags.delete(client);

@@ -1,11 +1,11 @@
 import type { Counters } from "@shardcast/scoreboard";
-import type { Client } from "../sessions/client.ts";
+import type { ClientSession } from "../sessions/client-session.ts";
 import { Allowance } from "./allowance.ts";
 import { LaggingClients } from "./lagging-clients.ts";
 
 export interface PacingParts {
 	/** All clients, read in place. */
-	readonly clients: () => readonly Client[];
+	readonly clients: () => readonly ClientSession[];
 	/** `--max-buffered`, the least that any client was let in with. */
 	readonly bufferedBytesMax: () => number;
 	/** Of one ring. */
@@ -103,13 +103,13 @@ export class Pacing {
 	}
 
 	/** The client has read something. */
-	drained(client: Client): void {
+	writable(client: ClientSession): void {
 		const nowMs = this.#parts.nowMs();
-		if (this.#lagging.drained(client, nowMs)) this.#headwayMs = nowMs;
+		if (this.#lagging.writable(client, nowMs)) this.#headwayMs = nowMs;
 	}
 
 	/** The client is being closed, or gone. */
-	forget(client: Client): void {
+	forget(client: ClientSession): void {
 		this.#lagging.forget(client);
 	}
 

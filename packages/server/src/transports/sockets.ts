@@ -1,18 +1,17 @@
 import { createServer } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import type { Address } from "@shardcast/config";
 import { addressKeyOf } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
-import type { ConsoleHead } from "../console/console-access.ts";
-import { type ConsoleViewer, noWatch } from "../console/console-feed.ts";
 import type { TopicPublisher } from "../delivery/fan-out.ts";
 import type { HttpReply } from "../http/http-reply.ts";
 import type { PublishApi } from "../http/publish-api.ts";
-import type { Client, ClientData } from "../sessions/client.ts";
+import type { Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
 import type { ForwardedHead } from "./client-address.ts";
 import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, type SocketSettings } from "./sockets-app.ts";
 import { BodyReader } from "./sockets-bodies.ts";
-import { forwardedHead, handshake, upgradeHead } from "./sockets-heads.ts";
+import { forwardedHead, upgradeHead } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
 import {
 	DISABLED,
@@ -22,27 +21,11 @@ import {
 	us_listen_socket_close,
 	us_socket_local_port,
 } from "./sockets-native.ts";
-import { judgeHandshake, type UpgradeHead, upgradeRequired } from "./upgrade-request.ts";
+import type { TopicTransport } from "./transport.ts";
+import { upgradeRequired } from "./upgrade-request.ts";
 
-/** The address at the other end, 4 or 16 bytes. */
-export type RemoteAddress = () => Uint8Array;
-
-/** What the shard does with its connections. */
+/** What the shard does with what is no session's. */
 export interface SocketHandlers {
-	/** The fields of the new client, or why it may not connect. Upgraded at once when it may. */
-	upgrade(
-		head: UpgradeHead,
-		forwarded: ForwardedHead,
-		remote: RemoteAddress,
-	): { readonly data: ClientData } | { readonly refused: HttpReply };
-	opened(client: Client): void;
-	/** The bytes are gone when this returns. */
-	message(client: Client, message: ArrayBuffer, isBinary: boolean): void;
-	/** A message was not written to a client that reads too slowly. */
-	dropped(client: Client): void;
-	/** Some of what waited for a client has been written. */
-	drained(client: Client): void;
-	closed(client: Client, code: number, tooBig: boolean): void;
 	/** Connections that are open now, WebSockets and others. */
 	connections(count: number): void;
 	/** How many of them there may be at once. */
@@ -53,54 +36,26 @@ export interface SocketHandlers {
 	request(method: string, path: string): HttpReply | Promise<HttpReply>;
 	/** One more HTTP request, whichever. */
 	requested(): void;
-	/** A page that wants the console's feed: whether it may. */
-	watch(head: ConsoleHead): HttpReply | null;
-	/** False when there are too many already. */
-	watching(viewer: ConsoleViewer): boolean;
-	watchRequest(viewer: ConsoleViewer, message: ArrayBuffer): void;
-	unwatched(viewer: ConsoleViewer): void;
 	/** The address of a client behind our own proxy; null when it came directly. */
 	proxiedAddress(head: ForwardedHead): string | null;
 	/** One of these handlers threw, or something else within a callback of the library. */
 	failed(callback: GuardedCallback, error: unknown): void;
 }
 
-/** To which uWebSockets.js keeps a client. */
-export interface ClientLimits {
-	/** Bytes that may wait for it. */
-	readonly maxBufferedBytes: number;
-	readonly idleTimeoutMs: number;
-}
-
 export interface SocketOptions {
-	readonly payloadBytesMax: number;
-	readonly limits: ClientLimits;
+	/** Each at its paths. */
+	readonly sessions: readonly SessionFactory<TopicTransport>[];
 	readonly publish: PublishApi;
 	readonly handlers: SocketHandlers;
 	readonly counters: Counters;
 }
 
-/** Paths of the raw endpoint. */
-const webSocketPaths = ["/", "/ws"] as const;
+/** What the library keeps of a WebSocket beside its own: a pointer to the session. */
+interface OpenSocket extends TopicTransport {
+	readonly session: Session<TopicTransport>;
+}
+
 const publishPath = "/api/publish";
-const consolePath = "/console/feed";
-
-/**
- * A frame longer than this cuts the connection before it is read. Up to it a frame that is too long is read, so that the client
- * can be told 1009: the library itself only cuts. No more than a client may have unread on its way out by default.
- */
-const cutBytesMin = 1024 * 1024;
-
-/** A request of the console's page is a channel name in JSON. */
-const consoleMessageBytesMax = 4096;
-const consoleBufferedBytesMax = 4 * 1024 * 1024;
-const consoleSettings: SocketSettings = {
-	compression: DISABLED,
-	maxPayloadLength: consoleMessageBytesMax,
-	maxBackpressure: consoleBufferedBytesMax,
-	idleTimeout: 60,
-	sendPingsAutomatically: true,
-};
 
 /** Connections that have been told that there are too many and have not closed yet; the next one is cut. */
 const turnedAwayMax = 32;
@@ -119,7 +74,8 @@ export class Sockets implements TopicPublisher {
 	readonly bodies: BodyReader;
 	readonly #app: GuardedApp;
 	readonly #options: SocketOptions;
-	#limits: ClientLimits;
+	/** What each factory was served with last. */
+	readonly #limits = new Map<SessionFactory<TopicTransport>, TransportLimits>();
 	#listening: us_listen_socket | null = null;
 	/** Opened minus closed; the library does not count an upgrade as closed, nor the end of a WebSocket. */
 	#filtered = 0;
@@ -127,18 +83,14 @@ export class Sockets implements TopicPublisher {
 
 	constructor(options: SocketOptions) {
 		this.#options = options;
-		this.#limits = options.limits;
 		const { bodyBytesMax } = options.publish;
 		this.#app = new GuardedApp((callback, error) => options.handlers.failed(callback, error));
 		this.bodies = new BodyReader(this.#app, { bodyBytesMax, counters: options.counters });
 		this.#app.filter(this.#onConnection);
-		this.#serveClients();
-		for (const path of webSocketPaths) {
-			this.#app.any(path, (response, request) => {
-				this.#answer(response, request, upgradeRequired());
-			});
+		for (const factory of options.sessions) {
+			this.#serve(factory);
+			for (const path of factory.paths) this.#app.any(path, (response, request) => this.#answer(response, request, upgradeRequired()));
 		}
-		this.#app.ws(consolePath, consoleSettings, this.#consoleCallbacks());
 		this.#app.any(publishPath, (response, request) => this.#publish(response, request));
 		this.#app.any("/*", (response, request) => {
 			this.#answer(response, request, options.handlers.request(request.getMethod(), request.getUrl()));
@@ -161,14 +113,11 @@ export class Sockets implements TopicPublisher {
 	}
 
 	/**
-	 * Holds for clients that connect from now on: the library keeps each to the limits that it came under. A change leaves some hundred
-	 * bytes behind in it; the same limits change nothing.
+	 * Looks at the factories' limits again. They hold for clients that connect from now on: the library keeps each to the limits that it
+	 * came under. A change leaves some hundred bytes behind in it; the same limits change nothing.
 	 */
-	limit(limits: ClientLimits): void {
-		const { maxBufferedBytes, idleTimeoutMs } = this.#limits;
-		if (limits.maxBufferedBytes === maxBufferedBytes && limits.idleTimeoutMs === idleTimeoutMs) return;
-		this.#limits = limits;
-		this.#serveClients();
+	limit(): void {
+		for (const [factory, limits] of this.#limits) if (!isDeepStrictEqual(factory.limits(), limits)) this.#serve(factory);
 	}
 
 	/** Serves a connection whose descriptor was handed over. It is the library's from now on. */
@@ -193,72 +142,48 @@ export class Sockets implements TopicPublisher {
 	}
 
 	/** The last one that was given to the library for a path counts. */
-	#serveClients(): void {
-		const { maxBufferedBytes, idleTimeoutMs } = this.#limits;
+	#serve(factory: SessionFactory<TopicTransport>): void {
+		const limits = factory.limits();
+		const { frameBytesMax, bufferedBytesMax, idleTimeoutMs } = limits;
+		this.#limits.set(factory, limits);
 		const settings: SocketSettings = {
 			compression: DISABLED,
-			maxPayloadLength: Math.max(cutBytesMin, this.#options.payloadBytesMax * 2),
-			maxBackpressure: maxBufferedBytes,
+			maxPayloadLength: frameBytesMax,
+			maxBackpressure: bufferedBytesMax,
 			closeOnBackpressureLimit: false,
 			idleTimeout: Math.ceil(idleTimeoutMs / 1000),
 			sendPingsAutomatically: true,
 		};
-		const callbacks = this.#clientCallbacks();
-		for (const path of webSocketPaths) this.#app.ws(path, settings, callbacks);
+		const callbacks = this.#callbacks(factory);
+		for (const path of factory.paths) this.#app.ws(path, settings, callbacks);
 	}
 
-	#clientCallbacks(): SocketCallbacks<Client> {
-		const { handlers } = this.#options;
+	#callbacks(factory: SessionFactory<TopicTransport>): SocketCallbacks<OpenSocket> {
 		return {
 			upgrade: (response, request, context) => {
-				const outcome = handlers.upgrade(upgradeHead(request), forwardedHead(request), remoteOf(response));
+				const outcome = factory.connect({
+					head: upgradeHead(request),
+					forwarded: forwardedHead(request),
+					remote: () => new Uint8Array(response.getRemoteAddress()),
+					remoteText: () => remoteAddress(response),
+				});
 				if ("refused" in outcome) return this.#answer(response, request, outcome.refused);
 				response.upgrade(
-					outcome.data,
+					{ session: outcome.session },
 					request.getHeader("sec-websocket-key"),
-					// A program that offers a sub-protocol insists on being given one; the raw endpoint speaks whichever.
+					// A program that offers a sub-protocol insists on being given one; so far every endpoint speaks whichever.
 					request.getHeader("sec-websocket-protocol"),
 					request.getHeader("sec-websocket-extensions"),
 					context,
 				);
 			},
-			open: (client) => handlers.opened(client),
-			message: (client, message, isBinary) => handlers.message(client, message, isBinary),
-			dropped: (client) => handlers.dropped(client),
-			drain: (client) => handlers.drained(client),
-			close: (client, code, reason) => {
-				const tooBig = code === 1006 && tooBigReason.test(Buffer.from(reason).toString("latin1"));
+			open: (socket) => socket.session.opened(socket),
+			message: (socket, message, isBinary) => socket.session.frame(message, isBinary),
+			dropped: (socket) => socket.session.dropped(),
+			drain: (socket) => socket.session.writable(),
+			close: (socket, code, reason) => {
 				this.#webSocketsClosed++;
-				handlers.closed(client, code, tooBig);
-				this.#tellConnections();
-			},
-		};
-	}
-
-	/** Pages that show the console: few, and none of the clients' rules but the ends of connections apply to them. */
-	#consoleCallbacks(): SocketCallbacks<ConsoleViewer> {
-		const { handlers } = this.#options;
-		return {
-			upgrade: (response, request, context) => {
-				const address = handlers.proxiedAddress(forwardedHead(request)) ?? remoteAddress(response);
-				const head = { query: request.getQuery() ?? "", origin: request.getHeader("origin"), host: request.getHeader("host"), address };
-				const refused = judgeHandshake(handshake(request)) ?? handlers.watch(head);
-				if (refused !== null) return this.#answer(response, request, refused);
-				response.upgrade(
-					{ ...noWatch } as ConsoleViewer,
-					request.getHeader("sec-websocket-key"),
-					request.getHeader("sec-websocket-protocol"),
-					request.getHeader("sec-websocket-extensions"),
-					context,
-				);
-			},
-			open: (viewer) => {
-				if (!handlers.watching(viewer)) viewer.end(CloseCode.tryAgainLater, "too many consoles are open");
-			},
-			message: (viewer, message) => handlers.watchRequest(viewer, message),
-			close: (viewer) => {
-				this.#webSocketsClosed++;
-				handlers.unwatched(viewer);
+				socket.session.closed(code === 1006 && isTooBig(reason) ? CloseCode.messageTooBig : code);
 				this.#tellConnections();
 			},
 		};
@@ -347,8 +272,9 @@ export class Sockets implements TopicPublisher {
 	}
 }
 
-function remoteOf(response: Response): RemoteAddress {
-	return () => new Uint8Array(response.getRemoteAddress());
+/** Whether the connection was cut because of a frame's length. */
+function isTooBig(reason: ArrayBuffer): boolean {
+	return tooBigReason.test(Buffer.from(reason).toString("latin1"));
 }
 
 function remoteAddress(response: Response): string {

@@ -1,6 +1,6 @@
 import { type AllowedOrigins, originAllowed } from "@shardcast/http";
-import { type ChannelList, channelList, everybody } from "@shardcast/wire";
 import { type HttpReply, originRefused, refusal, stopping } from "../http/http-reply.ts";
+import type { ForwardedHead } from "./client-address.ts";
 
 /** What makes a request one for a WebSocket. Header values are as sent, "" when absent. */
 export interface Handshake {
@@ -23,18 +23,21 @@ export interface UpgradeRules {
 	readonly draining: boolean;
 }
 
-/** The channels that the client asks for, or why it may not connect. Whether there is room for it is not looked at here. */
-export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): { readonly channels: ChannelList } | { readonly refused: HttpReply } {
-	if (rules.draining) return { refused: stopping() };
-	if (!originAllowed(head.origin, head.host, rules.allowedOrigins)) return { refused: originRefused(head) };
-	const refused = judgeHandshake(head);
-	if (refused !== null) return { refused };
-	try {
-		return { channels: channelsOf(head.query) };
-	} catch (error) {
-		if (!(error instanceof RangeError)) throw error;
-		return { refused: refusal("bad_request", `channels: ${error.message}`) };
-	}
+/** An upgrade request, valid until the callback that it is given to returns. */
+export interface UpgradeRequest {
+	readonly head: UpgradeHead;
+	readonly forwarded: ForwardedHead;
+	/** The address at the other end, 4 or 16 bytes. */
+	readonly remote: () => Uint8Array;
+	/** The same as text. */
+	readonly remoteText: () => string;
+}
+
+/** Why the request may not become a WebSocket, whichever; null = it may. Whether there is room for it is not looked at here. */
+export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): HttpReply | null {
+	if (rules.draining) return stopping();
+	if (!originAllowed(head.origin, head.host, rules.allowedOrigins)) return originRefused(head);
+	return judgeHandshake(head);
 }
 
 /**
@@ -65,14 +68,4 @@ export function upgradeRequired(): HttpReply {
 	return refusal("upgrade_required", "this is a WebSocket endpoint: connect with ws://", {
 		headers: { Upgrade: "websocket", "Sec-WebSocket-Version": "13" },
 	});
-}
-
-/**
- * `?channels=a,b`; none without that parameter.
- * @throws RangeError when a name is empty or too long, or there are too many.
- */
-export function channelsOf(query: string): ChannelList {
-	if (query === "") return everybody;
-	const values = new URLSearchParams(query).getAll("channels");
-	return channelList(values.flatMap((value) => value.split(",")));
 }

@@ -9,7 +9,7 @@ export interface Audience {
 /** All clients with one and the same set of channels. */
 export interface ChannelSet extends Audience {
 	readonly channels: ChannelList;
-	/** Number of the selection that it was last part of: the cheapest way to take a channelSet only once. */
+	/** Number of the selection that it was last part of: the cheapest way to take a set only once. */
 	selected: number;
 }
 

@@ -1,13 +1,13 @@
 import { CloseCode } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
-import type { Client } from "../src/sessions/client.ts";
-import { LeavingClients } from "../src/sessions/leaving-clients.ts";
+import type { ClientSession } from "../src/sessions/client-session.ts";
+import { LeavingSessions } from "../src/sessions/leaving-sessions.ts";
 
 function setup() {
 	const clock = { ms: 0 };
 	const ends: string[] = [];
 	const counted: [string, number][] = [];
-	const leaving = new LeavingClients({
+	const leaving = new LeavingSessions({
 		bufferedBytesMax: () => 1000,
 		deadlineMs: 5000,
 		nowMs: () => clock.ms,
@@ -19,8 +19,7 @@ function setup() {
 		counters: { add: (name, count) => counted.push([name, count]) },
 	});
 	let buffered = 0;
-	const client = {
-		leaving: 0,
+	const transport = {
 		getBufferedAmount: () => buffered,
 		end: (code: number, reason: string) => {
 			ends.push(`${code} ${reason}`);
@@ -30,7 +29,8 @@ function setup() {
 			ends.push("cut");
 			leaving.closed(client);
 		},
-	} as unknown as Client;
+	};
+	const client = { leaving: 0, transport } as unknown as ClientSession;
 	const buffer = (bytes: number) => {
 		buffered = bytes;
 	};
@@ -49,12 +49,12 @@ describe("clients that leave", () => {
 		const { leaving, client, ends, buffer } = setup();
 		buffer(2000);
 		leaving.close(client, CloseCode.slow);
-		leaving.drained(client);
+		leaving.writable(client);
 		buffer(900);
-		leaving.drained(client);
+		leaving.writable(client);
 		expect(ends, "900 and a close frame is more than 1000").toEqual([]);
 		buffer(500);
-		leaving.drained(client);
+		leaving.writable(client);
 		expect(ends).toEqual(["3008 slow"]);
 		expect(leaving.count).toBe(0);
 	});

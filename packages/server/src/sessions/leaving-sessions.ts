@@ -1,8 +1,8 @@
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode, closeReasons } from "@shardcast/wire";
-import type { Client } from "./client.ts";
+import type { ClientSession } from "./client-session.ts";
 
-export interface LeavingClientsOptions {
+export interface LeavingSessionsOptions {
 	/** `--max-buffered`: above it uWebSockets.js sends nothing to a client any more, not even a close frame. */
 	readonly bufferedBytesMax: () => number;
 	/** How long a client may take to read so much that a close frame fits behind what it already has. */
@@ -13,7 +13,7 @@ export interface LeavingClientsOptions {
 	readonly counters: Pick<Counters, "add">;
 }
 
-/** ChannelSet for the close frame itself. */
+/** Room for the close frame itself. */
 const closeFrameBytes = 256;
 
 /**
@@ -24,11 +24,11 @@ const closeFrameBytes = 256;
  *
  * One owner, the shard's loop. Bound: the number of clients; each stays `deadlineMs` at most.
  */
-export class LeavingClients {
-	readonly #options: LeavingClientsOptions;
-	readonly #deadlines = new Map<Client, number>();
+export class LeavingSessions {
+	readonly #options: LeavingSessionsOptions;
+	readonly #deadlines = new Map<ClientSession, number>();
 
-	constructor(options: LeavingClientsOptions) {
+	constructor(options: LeavingSessionsOptions) {
 		this.#options = options;
 	}
 
@@ -37,42 +37,42 @@ export class LeavingClients {
 	}
 
 	/** Closes a client that is out of all topics, now or as soon as it can be told the code. */
-	close(client: Client, code: CloseCode): void {
-		client.leaving = code;
-		if (!this.#tell(client)) this.#deadlines.set(client, this.#options.nowMs() + this.#options.deadlineMs);
+	close(session: ClientSession, code: CloseCode): void {
+		session.leaving = code;
+		if (!this.#tell(session)) this.#deadlines.set(session, this.#options.nowMs() + this.#options.deadlineMs);
 	}
 
 	/** The client has read something. */
-	drained(client: Client): void {
-		if (this.#deadlines.has(client)) this.#tell(client);
+	writable(session: ClientSession): void {
+		if (this.#deadlines.has(session)) this.#tell(session);
 	}
 
 	/** The connection is gone. */
-	closed(client: Client): void {
-		this.#deadlines.delete(client);
+	closed(session: ClientSession): void {
+		this.#deadlines.delete(session);
 	}
 
 	/** Cuts those whose time is up. About once a second. */
 	expire(): void {
 		const nowMs = this.#options.nowMs();
-		const expired: Client[] = [];
-		for (const [client, deadlineMs] of this.#deadlines) if (deadlineMs <= nowMs) expired.push(client);
+		const expired: ClientSession[] = [];
+		for (const [session, deadlineMs] of this.#deadlines) if (deadlineMs <= nowMs) expired.push(session);
 		this.cut(expired);
 	}
 
 	/** Resets the connections of clients that do not read. Many in one call: each looks at every descriptor of the process. */
-	cut(clients: readonly Client[]): void {
-		if (clients.length === 0) return;
+	cut(sessions: readonly ClientSession[]): void {
+		if (sessions.length === 0) return;
 		const reset = this.#options.resetting(() => {
-			for (const client of clients) client.close();
+			for (const { transport } of sessions) transport.close();
 		});
 		this.#options.counters.add("clientsReset", reset);
 	}
 
-	#tell(client: Client): boolean {
-		if (client.getBufferedAmount() + closeFrameBytes > this.#options.bufferedBytesMax()) return false;
-		const code = client.leaving || CloseCode.goingAway;
-		client.end(code, closeReasons[code]);
+	#tell({ transport, leaving }: ClientSession): boolean {
+		if (transport.getBufferedAmount() + closeFrameBytes > this.#options.bufferedBytesMax()) return false;
+		const code = leaving || CloseCode.goingAway;
+		transport.end(code, closeReasons[code]);
 		return true;
 	}
 }

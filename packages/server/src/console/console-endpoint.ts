@@ -1,0 +1,92 @@
+import { CloseCode } from "@shardcast/wire";
+import { refusal } from "../http/http-reply.ts";
+import type { ConnectionCheck } from "../limits/connection-check.ts";
+import type { Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
+import type { TopicTransport } from "../transports/transport.ts";
+import { judgeHandshake, type UpgradeRequest } from "../transports/upgrade-request.ts";
+import { consoleForbidden, mayWatch } from "./console-access.ts";
+import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts";
+
+export interface ConsoleEndpointParts {
+	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "request">;
+	readonly check: Pick<ConnectionCheck, "stopping" | "address" | "overRate">;
+	/** `--console-token` as it is now. */
+	readonly token: () => string | undefined;
+}
+
+/** A request of the console's page is a channel name in JSON. */
+const limits: TransportLimits = { frameBytesMax: 4096, bufferedBytesMax: 4 * 1024 * 1024, idleTimeoutMs: 60_000 };
+
+/** Pages that show the console: few, and none of the clients' rules but the ends of connections apply to them. */
+export class ConsoleEndpoint implements SessionFactory<TopicTransport> {
+	readonly paths = ["/console/feed"];
+	readonly #parts: ConsoleEndpointParts;
+
+	constructor(parts: ConsoleEndpointParts) {
+		this.#parts = parts;
+	}
+
+	limits(): TransportLimits {
+		return limits;
+	}
+
+	connect(request: UpgradeRequest): ReturnType<SessionFactory<TopicTransport>["connect"]> {
+		const refused = this.#judge(request);
+		return refused === null ? { session: new ConsoleSession(this.#parts.feed) } : { refused };
+	}
+
+	#judge(request: UpgradeRequest) {
+		const { check, token } = this.#parts;
+		const { query, origin, host } = request.head;
+		const refused = judgeHandshake(request.head) ?? check.stopping();
+		if (refused !== null) return refused;
+		const address = check.address(request);
+		if (!mayWatch({ query, origin, host, address }, token())) return refusal("forbidden", consoleForbidden);
+		return check.overRate(address);
+	}
+}
+
+/** One page that shows the console. */
+class ConsoleSession implements Session<TopicTransport>, ConsoleViewer {
+	watched: string | null = noWatch.watched;
+	watchedBytes: Uint8Array = noWatch.watchedBytes;
+	watchedHash: number = noWatch.watchedHash;
+	shown = 0;
+	readonly #feed: ConsoleEndpointParts["feed"];
+	#transport!: TopicTransport;
+
+	constructor(feed: ConsoleEndpointParts["feed"]) {
+		this.#feed = feed;
+	}
+
+	opened(transport: TopicTransport): void {
+		this.#transport = transport;
+		if (!this.#feed.add(this)) transport.end(CloseCode.tryAgainLater, "too many consoles are open");
+	}
+
+	frame(message: ArrayBuffer): void {
+		this.#feed.request(this, message);
+	}
+
+	/** The feed looks at what waits before it sends. */
+	writable(): void {}
+
+	/** A page that misses a snapshot gets the next one. */
+	dropped(): void {}
+
+	closed(): void {
+		this.#feed.remove(this);
+	}
+
+	send(text: string): void {
+		this.#transport.send(text, false);
+	}
+
+	getBufferedAmount(): number {
+		return this.#transport.getBufferedAmount();
+	}
+
+	end(code: number, reason: string): void {
+		this.#transport.end(code, reason);
+	}
+}

@@ -1,0 +1,68 @@
+import type { CloseCode } from "@shardcast/wire";
+import type { Admitted } from "../limits/connection-check.ts";
+import type { TopicTransport } from "../transports/transport.ts";
+import type { Session } from "./session.ts";
+import type { Sessions } from "./sessions.ts";
+
+/**
+ * A client's session, whatever its protocol: it counts as a connection, delivery is paced by it, a drain closes it in good order. What a
+ * protocol adds: which frames it takes, and what it listens to.
+ *
+ * One object for each connection: with 12,000 idle clients every word here is 100 KB.
+ */
+export abstract class ClientSession implements Session<TopicTransport> {
+	/** Set by `opened`, before anything else happens. */
+	transport!: TopicTransport;
+	/** Its place in the list of all sessions; -1 = it is not in there. One writer, `Sessions`. */
+	place = -1;
+	/** The code that it is being closed with; 0 = it is served. One writer, `LeavingSessions`, but for one that has dropped a message. */
+	leaving: CloseCode | 0 = 0;
+	/** Its place in the count of its address's connections, -1 = not counted; see `Admission`. */
+	addressSlot: number;
+	/** As a trusted proxy told it; null = the transport's own remote address. */
+	readonly proxiedAddress: string | null;
+
+	constructor({ addressSlot, proxiedAddress }: Admitted) {
+		this.addressSlot = addressSlot;
+		this.proxiedAddress = proxiedAddress;
+	}
+
+	/** Those that it listens to, for people. */
+	abstract get channels(): readonly string[];
+	/** All sessions, of which this is one. */
+	protected abstract get sessions(): Sessions;
+	abstract frame(message: ArrayBuffer, isBinary: boolean): void;
+	/** Subscribes to what it listens to from the start. Called once, when it is in the list. */
+	abstract join(): void;
+	/** Ends all subscriptions while the connection is open: nothing more is delivered. Called once at most. */
+	abstract leave(): void;
+	/** The connection is gone: gives back whatever it still has. Called once, after `leave` or without it. */
+	abstract gone(): void;
+
+	opened(transport: TopicTransport): void {
+		this.transport = transport;
+		this.sessions.opened(this);
+	}
+
+	writable(): void {
+		this.sessions.writable(this);
+	}
+
+	dropped(): void {
+		this.sessions.dropped(this);
+	}
+
+	closed(code: number): void {
+		this.sessions.closed(this, code);
+	}
+
+	/** Closes it in good order: nothing is delivered from now on, and the client is told the code. Nothing if it is being closed already. */
+	close(code: CloseCode): void {
+		this.sessions.close(this, code);
+	}
+
+	/** Nothing once the connection is closed, unless a proxy told it. */
+	get address(): string {
+		return this.proxiedAddress ?? Buffer.from(this.transport.getRemoteAddressAsText()).toString("latin1");
+	}
+}

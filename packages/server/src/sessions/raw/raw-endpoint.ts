@@ -1,0 +1,64 @@
+import type { Incoming } from "../../delivery/incoming.ts";
+import type { ConnectionCheck } from "../../limits/connection-check.ts";
+import type { TopicTransport } from "../../transports/transport.ts";
+import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
+import type { SessionFactory, TransportLimits } from "../session.ts";
+import type { Sessions } from "../sessions.ts";
+import type { ChannelSets } from "./channel-sets.ts";
+import { channelsAsked } from "./channels-asked.ts";
+import { RawSession } from "./raw-session.ts";
+import type { SenderIds } from "./sender-ids.ts";
+
+export interface RawEndpointParts {
+	readonly sessions: Sessions;
+	readonly channelSets: ChannelSets;
+	readonly senders: SenderIds<RawSession>;
+	readonly incoming: Pick<Incoming, "frame" | "closed">;
+	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "left" | "full">;
+	readonly payloadBytesMax: number;
+	readonly settings: () => { readonly maxBufferedBytes: number; readonly idleTimeoutMs: number };
+}
+
+/**
+ * A frame longer than this cuts the connection before it is read. Up to it a frame that is too long is read, so that the client
+ * can be told 1009: the library itself only cuts. No more than a client may have unread on its way out by default.
+ */
+const cutBytesMin = 1024 * 1024;
+
+/** The raw endpoint: a WebSocket without a protocol, which listens to the channels in `?channels=`, or to everything. */
+export class RawEndpoint implements SessionFactory<TopicTransport> {
+	readonly paths = ["/", "/ws"];
+	readonly sessions: Sessions;
+	readonly channelSets: ChannelSets;
+	readonly senders: SenderIds<RawSession>;
+	readonly incoming: Pick<Incoming, "frame" | "closed">;
+	readonly #parts: RawEndpointParts;
+
+	constructor(parts: RawEndpointParts) {
+		this.sessions = parts.sessions;
+		this.channelSets = parts.channelSets;
+		this.senders = parts.senders;
+		this.incoming = parts.incoming;
+		this.#parts = parts;
+	}
+
+	limits(): TransportLimits {
+		const { maxBufferedBytes, idleTimeoutMs } = this.#parts.settings();
+		const frameBytesMax = Math.max(cutBytesMin, this.#parts.payloadBytesMax * 2);
+		return { frameBytesMax, bufferedBytesMax: maxBufferedBytes, idleTimeoutMs };
+	}
+
+	connect(request: UpgradeRequest): ReturnType<SessionFactory<TopicTransport>["connect"]> {
+		const { check } = this.#parts;
+		const refused = check.judge(request.head);
+		if (refused !== null) return { refused };
+		const asked = channelsAsked(request.head.query);
+		if ("refused" in asked) return asked;
+		const admitted = check.admit(request);
+		if ("refused" in admitted) return admitted;
+		const channelSet = this.channelSets.enter(asked.channels);
+		if (channelSet !== null) return { session: new RawSession(this, admitted, channelSet) };
+		check.left(admitted.addressSlot);
+		return { refused: check.full() };
+	}
+}

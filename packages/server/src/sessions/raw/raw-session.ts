@@ -1,0 +1,55 @@
+import type { Admitted } from "../../limits/connection-check.ts";
+import { ClientSession } from "../client-session.ts";
+import type { Sessions } from "../sessions.ts";
+import type { ChannelSet } from "./channel-sets.ts";
+import type { RawEndpoint } from "./raw-endpoint.ts";
+
+/** A client of the raw endpoint: every frame is a message, and what it listens to is fixed by its URL. */
+export class RawSession extends ClientSession {
+	/** The clients that hear the same as this one; null once it hears nothing any more. */
+	channelSet: ChannelSet | null;
+	/** The number that it publishes under; 0 until its first message, since most clients only listen. */
+	sender = 0;
+	readonly #endpoint: RawEndpoint;
+
+	/** @param channelSet which it has entered; it leaves it by itself. */
+	constructor(endpoint: RawEndpoint, admitted: Admitted, channelSet: ChannelSet) {
+		super(admitted);
+		this.#endpoint = endpoint;
+		this.channelSet = channelSet;
+	}
+
+	override get channels(): readonly string[] {
+		return this.channelSet?.channels.names ?? [];
+	}
+
+	protected override get sessions(): Sessions {
+		return this.#endpoint.sessions;
+	}
+
+	override frame(message: ArrayBuffer, isBinary: boolean): void {
+		this.#endpoint.incoming.frame(this, message, isBinary);
+	}
+
+	override join(): void {
+		for (const topic of this.#endpoint.channelSets.topicsOf(this.channelSet!)) this.transport.subscribe(topic);
+	}
+
+	override leave(): void {
+		for (const topic of this.#endpoint.channelSets.topicsOf(this.channelSet!)) this.transport.unsubscribe(topic);
+		this.#release();
+	}
+
+	override gone(): void {
+		this.#release();
+		this.#endpoint.incoming.closed(this);
+	}
+
+	#release(): void {
+		const { channelSets, senders } = this.#endpoint;
+		if (this.channelSet !== null) channelSets.leave(this.channelSet);
+		this.channelSet = null;
+		if (this.sender !== 0) senders.release(this.sender);
+		this.sender = 0;
+	}
+}

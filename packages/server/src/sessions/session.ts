@@ -1,0 +1,40 @@
+import type { HttpReply } from "../http/http-reply.ts";
+import type { Transport } from "../transports/transport.ts";
+import type { UpgradeRequest } from "../transports/upgrade-request.ts";
+
+/**
+ * What one connection is about, from its first byte to its last: it hears what happens on its transport, and owns its subscriptions.
+ * Called by the transport on the shard's loop, `opened` first and `closed` last, each once. An exception in one of these ends this connection
+ * and is counted; nobody else notices.
+ */
+export interface Session<T extends Transport = Transport> {
+	/** The transport takes messages from now on. */
+	opened(transport: T): void;
+	/** A frame of the client; its bytes are gone when this returns. */
+	frame(message: ArrayBuffer, isBinary: boolean): void;
+	/** Some of what waited has been written. */
+	writable(): void;
+	/** A message was not taken, for want of room. Nothing may be sent, subscribed or closed in here: the transport is in the middle of it. */
+	dropped(): void;
+	/** The connection is gone. @param code as the client sent it or as we did; 1006 = it was cut, 1009 = because of a frame's length. */
+	closed(code: number): void;
+}
+
+/** Makes the sessions of some paths: one protocol. */
+export interface SessionFactory<T extends Transport = Transport> {
+	/** Exact paths, without a query. */
+	readonly paths: readonly string[];
+	/** Looked up when the factory is installed, and again by `Sockets.limit`: what a connection came under holds for its life. */
+	limits(): TransportLimits;
+	/** The session of a request that may connect, which is opened at once; or the answer for one that may not. */
+	connect(request: UpgradeRequest): { readonly session: Session<T> } | { readonly refused: HttpReply };
+}
+
+export interface TransportLimits {
+	/** A longer frame cuts the connection before it is read. */
+	readonly frameBytesMax: number;
+	/** Bytes that may wait for a client; one message more is dropped. */
+	readonly bufferedBytesMax: number;
+	/** A client that has not been heard for so long is gone. */
+	readonly idleTimeoutMs: number;
+}

@@ -1,0 +1,37 @@
+/** What became of a message: the numbers are those of uWebSockets.js. */
+export const Sent = {
+	/** Some of it waits in this process until the client reads. */
+	buffered: 0,
+	/** The kernel has taken all of it. */
+	written: 1,
+	/** Too much waits already, and nothing of it was taken. `Session.dropped` is called. */
+	dropped: 2,
+} as const;
+export type Sent = (typeof Sent)[keyof typeof Sent];
+
+/**
+ * The way to one client: bytes out, how many of them wait, and the end. A session is the other half: it hears what happens.
+ *
+ * The names are those of uWebSockets.js, whose WebSocket is a transport as it is: with thousands of idle clients an object in
+ * between would be paid for by each. Used on the shard's loop only, and not at all once `Session.closed` was called.
+ */
+export interface Transport {
+	/** One whole message. Its bytes may be reused when this returns. */
+	send(message: string | Uint8Array, isBinary: boolean): Sent;
+	/** Bytes that wait in this process because the client does not read them fast enough. */
+	getBufferedAmount(): number;
+	/** Sends what waits, then code and reason. Calls `Session.closed` with the same code before it returns. */
+	end(code: number, reason: string): void;
+	/** Cuts the connection: what waits is lost, the client gets no code. Calls `Session.closed` with 1006 before it returns. */
+	close(): void;
+	/** The address at the other end as text; empty once it is closed. */
+	getRemoteAddressAsText(): ArrayBuffer;
+}
+
+/** A transport that can listen to topics, so that one message to many clients is one call. */
+export interface TopicTransport extends Transport {
+	subscribe(topic: string): boolean;
+	unsubscribe(topic: string): boolean;
+	/** To all subscribers of the topic but this one. */
+	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean;
+}

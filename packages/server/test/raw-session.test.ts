@@ -1,0 +1,110 @@
+import { Scoreboard } from "@shardcast/scoreboard";
+import { everybody } from "@shardcast/wire";
+import { describe } from "vitest";
+import { noAddressSlot } from "../src/limits/admission.ts";
+import { LeavingSessions } from "../src/sessions/leaving-sessions.ts";
+import { ChannelSets } from "../src/sessions/raw/channel-sets.ts";
+import { RawEndpoint } from "../src/sessions/raw/raw-endpoint.ts";
+import type { RawSession } from "../src/sessions/raw/raw-session.ts";
+import { SenderIds } from "../src/sessions/raw/sender-ids.ts";
+import { Sessions } from "../src/sessions/sessions.ts";
+import type { UpgradeRequest } from "../src/transports/upgrade-request.ts";
+import { type SessionRig, sessionContract } from "./contracts/session-contract.ts";
+import { FakeTransport } from "./support/fake-transport.ts";
+
+const request = (query: string): UpgradeRequest => ({
+	head: { query, origin: "", host: "a.example", upgrade: "websocket", connection: "upgrade", version: "13", hasBody: false },
+	forwarded: { proxyToken: "", realIp: "" },
+	remote: () => new Uint8Array([127, 0, 0, 1]),
+	remoteText: () => "127.0.0.1",
+});
+
+class Rig implements SessionRig {
+	readonly row = Scoreboard.inMemory(1).row(0);
+	readonly channelSets = new ChannelSets(everybody, 100);
+	readonly senders = new SenderIds<RawSession>();
+	readonly frame = "hello";
+	readonly leaving: LeavingSessions;
+	readonly sessions: Sessions;
+	readonly endpoint: RawEndpoint;
+	admitted = 0;
+	#handled = 0;
+	#soon: (() => void)[] = [];
+	#frames = new Set<RawSession>();
+	#query = "channels=a,b";
+
+	constructor() {
+		const { row, channelSets, senders } = this;
+		this.leaving = new LeavingSessions({
+			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
+			deadlineMs: 5000,
+			nowMs: () => 0,
+			resetting: (close) => {
+				close();
+				return 0;
+			},
+			counters: row,
+		});
+		const check = {
+			judge: () => null,
+			admit: () => {
+				this.admitted++;
+				return { addressSlot: noAddressSlot, proxiedAddress: null };
+			},
+			left: () => {
+				this.admitted--;
+			},
+			full: () => {
+				throw new Error("full");
+			},
+		};
+		this.sessions = new Sessions({
+			leaving: this.leaving,
+			pacing: { forget: () => {}, writable: () => {} },
+			check,
+			counters: row,
+			words: row,
+			events: { opened: () => {}, closed: () => {} },
+			soon: (callback) => this.#soon.push(callback),
+		});
+		this.endpoint = new RawEndpoint({
+			sessions: this.sessions,
+			channelSets,
+			senders,
+			incoming: {
+				frame: (session) => {
+					if (session.leaving !== 0) return;
+					this.#handled++;
+					this.#frames.add(session);
+					if (session.sender === 0) session.sender = senders.assign(session);
+				},
+				closed: (session) => this.#frames.delete(session),
+			},
+			check,
+			payloadBytesMax: 1000,
+			settings: () => ({ maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 }),
+		});
+	}
+
+	create(): RawSession {
+		const outcome = this.endpoint.connect(request(this.#query));
+		if ("refused" in outcome) throw new Error(outcome.refused.body);
+		return outcome.session as RawSession;
+	}
+
+	soon(): void {
+		for (const callback of this.#soon.splice(0)) callback();
+	}
+
+	handled(): number {
+		return this.#handled;
+	}
+
+	kept(): number {
+		return this.channelSets.count + this.channelSets.unfiltered.size + this.senders.count + this.#frames.size + this.admitted;
+	}
+}
+
+describe("a raw session", () => {
+	sessionContract(() => new Rig());
+});
