@@ -2,7 +2,7 @@
 // A part lies in any docs/*.md between `<!-- generated: name -->` and `<!-- /generated -->`.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { environmentName, fileKey, optionOf, sections } from "@shardcast/config";
+import { environmentName, filePath, optionOf, sections } from "@shardcast/config";
 import { metricsReference } from "@shardcast/control";
 import { CloseCode, closeReasons } from "@shardcast/wire";
 
@@ -16,22 +16,22 @@ function table(head, rows) {
 /** Every option with its four names, from the table that the command line itself is made of. */
 function options() {
 	return Object.entries(sections)
-		.map(([title, section]) => {
-			const rows = Object.keys(section).map((key) => {
+		.map(([name, { about, options }]) => {
+			const rows = Object.keys(options).map((key) => {
 				const option = optionOf(key);
 				const flag = option.argument === null ? `--${option.flag}` : `--${option.flag} ${option.argument}`;
 				const shown = option.show(option.default);
 				const only = option.commands.length === 1 ? ` (\`${option.commands[0]}\` only)` : "";
 				return [
 					`\`${flag}\``,
-					`\`${fileKey(key)}\``,
+					`\`${filePath(key)}\``,
 					`\`${environmentName(key)}\``,
 					shown === "" ? "" : `\`${shown}\``,
 					option.live ? "live" : "restart",
 					option.help + only,
 				];
 			});
-			return `## ${title}\n\n${table(["flag", "file", "environment", "default", "change", "what it does"], rows)}`;
+			return `## ${name}\n\n${about}\n\n${table(["flag", "file", "environment", "default", "change", "what it does"], rows)}`;
 		})
 		.join("\n");
 }

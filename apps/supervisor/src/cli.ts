@@ -23,7 +23,13 @@ export const commandLine: CommandLineSpec = {
 			],
 			run: top,
 		},
-		{ name: "config print", summary: "Print all settings and where each came from.", settings: configKeys, run: configPrint },
+		{
+			name: "config print",
+			summary: "Print all settings and where each came from, as a config file without its secrets.",
+			settings: configKeys,
+			ownFlags: [{ name: "json", help: "Print them as a config file in JSON, which does not say where they came from." }],
+			run: configPrint,
+		},
 		{ name: "config check", summary: "Check all settings, and say nothing else.", settings: configKeys, run: configCheck },
 	],
 };

@@ -60,10 +60,10 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 
 	it("names file and line", async () => {
 		const file = join(folder, "shardcast.yaml");
-		writeFileSync(file, "batch: 3\nshards: none\n");
+		writeFileSync(file, "shard: {batch: 3}\ncluster:\n  shards: none\n");
 		expect(await run(["config", "check", "--config", file])).toEqual({
 			code: 2,
-			lines: [`shardcast: ${file}:2: shards: "none" is not a whole number from 0 to 64`],
+			lines: [`shardcast: ${file}:3: cluster.shards: "none" is not a whole number from 0 to 64`],
 		});
 	});
 
@@ -148,9 +148,19 @@ it("config print tells where each value came from, and hides secrets", async () 
 	const { code, lines } = await run(["config", "print", "--batch", "7"], { SHARDCAST_RING: "64", SHARDCAST_API_KEY: "swordfish" });
 	expect(code).toBe(0);
 	expect(lines.join("\n")).toMatch(
-		/^batch: +7 +# --batch$[\s\S]*^ring: +64 +# SHARDCAST_RING$[\s\S]*^# apiKey: +set \(hidden\) +# SHARDCAST_API_KEY$/m,
+		/^shard:$[\s\S]*^ {2}batch: 7 +# --batch$[\s\S]*^ {2}ring: 64 +# SHARDCAST_RING$[\s\S]*^ {2}# key: set \(hidden\) +# SHARDCAST_API_KEY$/m,
 	);
 	expect(lines.join("\n")).not.toContain("swordfish");
+});
+
+it("config print --json is a config file that says the same", async () => {
+	const { code, lines } = await run(["config", "print", "--json", "--batch", "7"], { SHARDCAST_API_KEY: "swordfish" });
+	expect(code).toBe(0);
+	expect(lines.join("\n")).not.toContain("swordfish");
+	const file = join(folder, "shardcast.json");
+	writeFileSync(file, lines.join("\n"));
+	expect(await run(["config", "print", "--json", "--config", file])).toEqual({ code: 0, lines });
+	expect(JSON.parse(lines.join("\n"))).toMatchObject({ shard: { batch: 7 }, kafka: { tls: { enabled: false } } });
 });
 
 it("config check warns of a variable that was probably meant to be a setting", async () => {

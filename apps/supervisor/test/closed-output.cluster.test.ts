@@ -30,7 +30,7 @@ describe("output that nobody reads", () => {
 
 	it("a cluster serves, logs, reloads, restarts a shard and stops in order", { timeout: 60_000 }, async () => {
 		const file = join(folder, "shardcast.yaml");
-		writeFileSync(file, "maxConnections: 10\n");
+		writeFileSync(file, "limits: {max_connections: 10}\n");
 		const port = await freePorts(2);
 		const url = `http://127.0.0.1:${port + 1}`;
 		const flags = ["--shards", "1", "--base-port", String(port), "--lb-addr", `127.0.0.1:${port + 1}`, "--cluster-directory", folder];
@@ -41,7 +41,7 @@ describe("output that nobody reads", () => {
 
 			expect(await startUnread(["top", "--once", "--cluster-directory", folder]).ended).toEqual({ status: 141, errors: "" });
 
-			writeFileSync(file, "maxConnections: 20\n");
+			writeFileSync(file, "limits: {max_connections: 20}\n");
 			child.kill("SIGHUP");
 			await waitFor(async () => (await health()).maxConnections === 20, { deadlineMs: 5_000, what: "the new limit" });
 

@@ -173,13 +173,13 @@ describe.each(["handoff", "proxy"] as const)("M8: rates of new connections, %s",
 	}, async () => {
 		const folder = mkdtempSync(join(tmpdir(), "limits-"));
 		const file = join(folder, "shardcast.yaml");
-		writeFileSync(file, "maxConnections: 100\n");
+		writeFileSync(file, "limits: {max_connections: 100}\n");
 		const cluster = await start("--config", file);
 		try {
 			const before = [(await upgrade(shardPort(cluster, 0))).socket, (await upgrade(shardPort(cluster, 1))).socket];
-			writeFileSync(file, "maxConnections: 100\nmaxConnectionsPerIp: 6\n");
+			writeFileSync(file, "limits: {max_connections: 100, max_connections_per_ip: 6}\n");
 			cluster.process.signal("SIGHUP");
-			await cluster.process.waitForOutput(/maxConnectionsPerIp 0 → 6/, 5_000);
+			await cluster.process.waitForOutput(/limits\.max_connections_per_ip 0 → 6/, 5_000);
 			// The shards have heard of it when one refuses what would be too many.
 			const answers = await Promise.all(Array.from({ length: 40 }, () => upgrade(balancerPort(cluster))));
 			const late = admitted(answers.map(({ status }) => status));

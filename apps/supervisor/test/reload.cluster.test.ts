@@ -60,7 +60,7 @@ describe("B9: SIGHUP on a running cluster", () => {
 		"brings new limits into force everywhere, drops nobody, and holds for a shard that is started later (%s)",
 		{ timeout: 60_000 },
 		async (mode) => {
-			writeFileSync(file, "maxConnections: 4\nconsoleToken: correct-horse\n");
+			writeFileSync(file, "limits: {max_connections: 4}\nconsole: {token: correct-horse}\n");
 			const cluster = await startCluster({ shards: 2, flags: ["--config", file, "--lb-mode", mode] });
 			try {
 				const clients = await Promise.all(Array.from({ length: 4 }, () => RawClient.open(cluster.url)));
@@ -70,17 +70,19 @@ describe("B9: SIGHUP on a running cluster", () => {
 				expect(await upgradeFrom(cluster.url, "https://ours.example")).toBe(403);
 
 				const settings = [
-					"maxConnections: 20",
-					"consoleToken: correct-horse",
-					"messageRate: 5",
-					"allowedOrigins: https://ours.example",
-					"maxBuffered: 128KiB",
-					"ring: 4096",
+					"limits:",
+					"  max_connections: 20",
+					"  message_rate: 5",
+					"console: {token: correct-horse}",
+					"client:",
+					"  allowed_origins: [https://ours.example]",
+					"  queue_max_size: 128KiB",
+					"shard: {ring: 4096}",
 				].join("\n");
 				const line = await reload(cluster.process, settings);
-				expect(line).toContain("maxConnections 4 → 20");
-				expect(line).toContain("messageRate 0 → 5");
-				expect(line).toContain("; only a restart brings ring 2048 → 4096: stop shardcast and start it again");
+				expect(line).toContain("limits.max_connections 4 → 20");
+				expect(line).toContain("limits.message_rate 0 → 5");
+				expect(line).toContain("; only a restart brings shard.ring 2048 → 4096: stop shardcast and start it again");
 
 				// Balancer.
 				expect(await limitOf(cluster)).toEqual([10, 10]);
@@ -131,21 +133,23 @@ describe("B9: SIGHUP on a running cluster", () => {
 	);
 
 	it("a bad file changes nothing; a lower limit drops nobody; log level and back", { timeout: 60_000 }, async () => {
-		writeFileSync(file, "maxConnections: 4\n");
+		writeFileSync(file, "limits: {max_connections: 4}\n");
 		const cluster = await startCluster({ shards: 2, flags: ["--config", file] });
 		try {
 			const clients = await Promise.all(Array.from({ length: 4 }, () => RawClient.open(cluster.url)));
-			expect(await reload(cluster.process, "maxConnections: 8\nbatch: none\n")).toContain(
-				`configuration not reloaded, the settings stay as they were: ${file}:2: batch: \\`,
+			expect(await reload(cluster.process, "limits: {max_connections: 8}\nshard: {batch: none}\n")).toContain(
+				`configuration not reloaded, the settings stay as they were: ${file}:2: shard.batch: \\`,
 			);
 			expect(await limitOf(cluster)).toEqual([2, 2]);
-			expect(await reload(cluster.process, "maxConnections: 8\nmessageRate: *fast\n")).toContain(
-				`${file}:2: messageRate: Unresolved alias`,
+			expect(await reload(cluster.process, "limits:\n  max_connections: 8\n  message_rate: *fast\n")).toContain(
+				`${file}:3: limits.message_rate: Unresolved alias`,
 			);
 			expect(await limitOf(cluster)).toEqual([2, 2]);
 			await expect(RawClient.open(cluster.url)).rejects.toThrow(/503/);
 
-			expect(await reload(cluster.process, "maxConnections: 2\nlogLevel: debug\n")).toContain("maxConnections 4 → 2");
+			expect(await reload(cluster.process, "limits: {max_connections: 2}\nlog: {level: debug}\n")).toContain(
+				"limits.max_connections 4 → 2",
+			);
 			expect(await limitOf(cluster)).toEqual([1, 1]);
 			await expect(RawClient.open(cluster.url)).rejects.toThrow(/503/);
 			await cluster.process.waitForOutput(/Conns: \d+, Msgs: \d+/, 5_000);
@@ -162,14 +166,14 @@ describe("B9: SIGHUP on a running cluster", () => {
 	});
 
 	it("a shard that is starting just then gets the new settings as well", { timeout: 60_000 }, async () => {
-		writeFileSync(file, "messageRate: 0\nrestartBackoffMin: 1ms\n");
+		writeFileSync(file, "limits: {message_rate: 0}\nsupervision: {restart_backoff_min: 1ms}\n");
 		const cluster = await startCluster({ shards: 2, flags: ["--config", file] });
 		try {
 			for (const rate of [1, 2, 3]) {
 				await cluster.kill9(0);
 				// Somewhere between its fork and its first answer.
 				await new Promise((resolve) => setTimeout(resolve, 40 * rate));
-				await reload(cluster.process, `messageRate: ${rate}\nrestartBackoffMin: 1ms\n`);
+				await reload(cluster.process, `limits: {message_rate: ${rate}}\nsupervision: {restart_backoff_min: 1ms}\n`);
 				await waitFor(async () => (await cluster.health()).status === "healthy" && (await cluster.health()).shards[0]!.restarts === rate, {
 					deadlineMs: 10_000,
 					what: `restart ${rate}`,
@@ -214,17 +218,17 @@ describe("B9: SIGHUP on shardcast single", () => {
 	};
 
 	it("reloads as well", { timeout: 30_000 }, async () => {
-		writeFileSync(file, "maxConnections: 1\n");
+		writeFileSync(file, "limits: {max_connections: 1}\n");
 		const { program, url, httpUrl } = await start(["--config", file]);
 		const client = await RawClient.open(url);
 		await expect(RawClient.open(url)).rejects.toThrow(/503/);
-		expect(await reload(program, "maxConnections: 3\nidleTimeout: 30s\nmaxPayload: 1KiB\n")).toMatch(
-			/maxConnections 1 → 3, .*idleTimeout 2m → 30s; only a restart brings maxPayload 64KiB → 1KiB/,
+		expect(await reload(program, "limits: {max_connections: 3, max_payload: 1KiB}\nclient: {idle_timeout: 30s}\n")).toMatch(
+			/client\.idle_timeout 2m → 30s, limits\.max_connections 1 → 3; only a restart brings limits\.max_payload 64KiB → 1KiB/,
 		);
 		const other = await RawClient.open(url);
 		other.send("hello");
 		await waitFor(() => client.texts().includes("hello"), { deadlineMs: 2_000, what: "a message to the old client" });
-		await reload(program, "maxConnections: many\nmessageRate: *fast\n");
+		await reload(program, "limits: {max_connections: many}\nshard: {batch: *fast}\n");
 		const metrics = (await httpRequest(`${httpUrl}/metrics`)).body;
 		expect(metrics).toMatch(/shardcast_config_reloads_total\{result="applied",shard="0"\} 1/);
 		expect(metrics).toMatch(/shardcast_config_reloads_total\{result="rejected",shard="0"\} 1/);

@@ -5,7 +5,7 @@ export { matcherOf, parseSubscription, type Subscription } from "./kafka/subscri
 export { type CommandInput, type CommandLineSpec, type CommandOutcome, complain, runCommandLine } from "./load/command-line.ts";
 export { ConfigError } from "./load/config-error.ts";
 export { type ConfigInput, defaultConfig, type LoadedConfig, loadConfig, settingNames } from "./load/load.ts";
-export { formatConfig } from "./load/print.ts";
+export { configJson, formatConfig } from "./load/print.ts";
 export { describeChanges, planReload, type ReloadPlan, sameSetting } from "./load/reload.ts";
 export type { Found } from "./load/source.ts";
 export type { NameOf } from "./options/check.ts";
@@ -16,7 +16,7 @@ export {
 	type ConfigKey,
 	configKeys,
 	environmentName,
-	fileKey,
+	filePath,
 	keysOf,
 	liveKeysOf,
 	optionOf,

@@ -4,10 +4,10 @@ import { Heartbeat } from "@shardcast/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError } from "../src/load/config-error.ts";
 import { type LoadedConfig, loadConfig, settingNames } from "../src/load/load.ts";
-import { formatConfig } from "../src/load/print.ts";
+import { configJson, formatConfig } from "../src/load/print.ts";
 import { describeSource } from "../src/load/source.ts";
 import { connectionsPerShard, ringCapacityBytes } from "../src/options/derive.ts";
-import { type ConfigKey, configKeys, environmentName, fileKey, optionOf, sections } from "../src/options/options.ts";
+import { type ConfigKey, configKeys, environmentName, filePath, optionOf, sections } from "../src/options/options.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -40,23 +40,23 @@ function mistakesOf(run: () => unknown): readonly string[] {
 }
 
 describe("precedence", () => {
-	const yaml = "batch: 3\nring: 300\nworkers: 3\n";
+	const yaml = "shard:\n  batch: 3\n  ring: 300\n  workers: 3\n";
 	const environment = { SHARDCAST_BATCH: "2", SHARDCAST_RING: "200" };
 
 	it("a flag goes before the environment, the environment before the file, the file before the default", () => {
 		const { config, sources } = load({ batch: "1" }, environment, yaml);
 		expect(config).toMatchObject({ batch: 1, ring: 200, workers: 3, basePort: 3002 });
 		const places = (["batch", "ring", "workers", "basePort"] as const).map((key) => describeSource(sources[key]).replaceAll(folder, "."));
-		expect(places).toEqual(["--batch", "SHARDCAST_RING", "./shardcast.yaml:3: workers", "default"]);
+		expect(places).toEqual(["--batch", "SHARDCAST_RING", "./shardcast.yaml:4: shard.workers", "default"]);
 	});
 
-	it("an empty variable and a key without a value count as not set", () => {
-		const { config } = load({}, { SHARDCAST_BATCH: "" }, "ring:\nbatch: 5\n");
+	it("an empty variable, and a key or a section without a value, count as not set", () => {
+		const { config } = load({}, { SHARDCAST_BATCH: "" }, "shard:\n  ring:\n  batch: 5\nkafka:\nlog: ~\n");
 		expect(config).toMatchObject({ ring: 2048, batch: 5 });
 	});
 
 	it("the environment may name the file, and the flag names another", () => {
-		const path = file("batch: 9\n");
+		const path = file("shard: { batch: 9 }\n");
 		expect(loadConfig({ environment: { SHARDCAST_CONFIG: path } })).toMatchObject({ file: path, config: { batch: 9 } });
 		const mistakes = mistakesOf(() => loadConfig({ environment: { SHARDCAST_CONFIG: path }, file: "/missing.yaml" }));
 		expect(mistakes).toEqual(["--config: the config file /missing.yaml does not exist; name another or leave it out"]);
@@ -90,7 +90,7 @@ describe("values", () => {
 		const fromYaml = load(
 			{},
 			{},
-			"cpus: [0, 1, 2]\nallowedOrigins:\n  - https://a.example\n  - https://b.example\nshutdownTimeout: 5s\ndebug: true\n",
+			"cluster:\n  cpus: [0, 1, 2]\nclient:\n  allowed_origins:\n    - https://a.example\n    - https://b.example\nshutdown:\n  timeout: 5s\nlog:\n  debug: true\n",
 		);
 		expect(fromYaml.config).toEqual(fromText.config);
 	});
@@ -122,12 +122,17 @@ describe("every wrong value is one line that names its place and the fix", () =>
 		[{ shards: "1.5" }, {}, undefined, '--shards: "1.5" is not a whole number from 0 to 64'],
 		[{ batch: "" }, {}, undefined, '--batch: "" is not a whole number from 1 to 65536'],
 		[{}, { SHARDCAST_LB_MODE: "magic" }, undefined, 'SHARDCAST_LB_MODE: "magic" is not one of auto, handoff, proxy'],
-		[{}, {}, "batch: 1\nlbAddr: 80\n", './shardcast.yaml:2: lbAddr: "80" is not an address; write :3005, 127.0.0.1:3005 or [::1]:3005'],
-		[{}, {}, "shutdownTimeout: 30\n", './shardcast.yaml:1: shutdownTimeout: "30" has no unit; write 30s or 30ms'],
-		[{}, {}, "debug: maybe\n", './shardcast.yaml:1: debug: "maybe" is neither true nor false'],
-		[{}, {}, "shards: {a: 1}\n", './shardcast.yaml:1: shards: "{"a":1}" is neither text nor a number'],
-		[{}, {}, "shards: [1]\n", './shardcast.yaml:1: shards: "[1]" is neither text nor a number'],
-		[{}, {}, "cpus: [0, x]\n", './shardcast.yaml:1: cpus: "[0,"x"]" is not a list of CPUs; write 0,1 or 0-3'],
+		[
+			{},
+			{},
+			"balancer:\n  address: 80\n",
+			'./shardcast.yaml:2: balancer.address: "80" is not an address; write :3005, 127.0.0.1:3005 or [::1]:3005',
+		],
+		[{}, {}, "shutdown: {timeout: 30}\n", './shardcast.yaml:1: shutdown.timeout: "30" has no unit; write 30s or 30ms'],
+		[{}, {}, "log:\n\n  debug: maybe\n", './shardcast.yaml:3: log.debug: "maybe" is neither true nor false'],
+		[{}, {}, "cluster:\n  shards: {a: 1}\n", './shardcast.yaml:2: cluster.shards: "{"a":"1"}" is neither text nor a number'],
+		[{}, {}, "cluster:\n  shards: [1]\n", './shardcast.yaml:2: cluster.shards: "["1"]" is neither text nor a number'],
+		[{}, {}, "cluster:\n  cpus: [0, x]\n", './shardcast.yaml:2: cluster.cpus: "["0","x"]" is not a list of CPUs; write 0,1 or 0-3'],
 		[{ maxPayloadBytes: "1TiB" }, {}, undefined, '--max-payload: "1TiB" has the unknown unit "TiB"; use B, KiB, MiB or GiB'],
 		[{ clusterDirectory: "here" }, {}, undefined, '--cluster-directory: "here" is not an absolute path'],
 		[{ host: "a b\nc" }, {}, undefined, '--host: "a b c" is not a host name or an IP address'],
@@ -147,7 +152,7 @@ describe("every wrong value is one line that names its place and the fix", () =>
 		expect(mistakesOf(() => load({ apiKey: "swordfi" }))).toEqual([
 			"--api-key: the value must have at least 8 characters and no white space",
 		]);
-		expect(mistakesOf(() => load({}, {}, "apiKey: [swordfish]\nx: 1\n")).join()).not.toContain("swordfish");
+		expect(mistakesOf(() => load({}, {}, "http_api:\n  key: [swordfish]\nx: 1\n")).join()).not.toContain("swordfish");
 	});
 
 	it.each<[Partial<Record<ConfigKey, unknown>>, string]>([
@@ -162,20 +167,36 @@ describe("every wrong value is one line that names its place and the fix", () =>
 });
 
 describe("the file", () => {
-	it.each([
-		["shards: 2\nshrads: 3\n", ['./shardcast.yaml:2: unknown key "shrads"; did you mean "shards"?']],
-		["LBADDR: 3\n", ['./shardcast.yaml:1: unknown key "LBADDR"; did you mean "lbAddr"?']],
+	it.each<[string, string[]]>([
+		["cluster:\n  shards: 2\n  shrads: 3\n", ['./shardcast.yaml:3: unknown key "cluster.shrads"; did you mean "cluster.shards"?']],
+		["LIMITS: {}\n", ['./shardcast.yaml:1: unknown key "LIMITS"; did you mean "limits"?']],
+		["kafka:\n  tsl: {ca: x}\n", ['./shardcast.yaml:2: unknown key "kafka.tsl"; did you mean "kafka.tls"?']],
+		["kafka:\n  tls: {enable: true}\n", ['./shardcast.yaml:2: unknown key "kafka.tls.enable"; did you mean "kafka.tls.enabled"?']],
+		// A name that is right elsewhere, as it is, as a path, as a flag, and one that is nearly so.
+		["shards: 3\n", ['./shardcast.yaml:1: unknown key "shards"; write "shards" in the section "cluster"']],
+		["shard:\n  level: warn\n", ['./shardcast.yaml:2: unknown key "shard.level"; write "level" in the section "log"']],
+		["limits.message_rate: 3\n", ['./shardcast.yaml:1: unknown key "limits.message_rate"; write "message_rate" in the section "limits"']],
+		[
+			"client: {max-buffered: 1MiB}\n",
+			['./shardcast.yaml:1: unknown key "client.max-buffered"; write "queue_max_size" in the section "client"'],
+		],
+		["messageRate: 3\n", ['./shardcast.yaml:1: unknown key "messageRate"; write "message_rate" in the section "limits"']],
 		["colour: red\n", ['./shardcast.yaml:1: unknown key "colour"; `shardcast config print` shows all keys']],
 		[
-			"a: 1\nb: 2\n",
+			"a: 1\nlimits:\n  b: 2\n",
 			[
 				'./shardcast.yaml:1: unknown key "a"; `shardcast config print` shows all keys',
-				'./shardcast.yaml:2: unknown key "b"; `shardcast config print` shows all keys',
+				'./shardcast.yaml:3: unknown key "limits.b"; `shardcast config print` shows all keys',
 			],
 		],
-		["shards: 2\n\nshards: 3\n", ['./shardcast.yaml:3: "shards" is there twice; leave one of them out']],
-		["- 1\n", ['./shardcast.yaml:1: not a table of settings; write lines such as "shards: 3"']],
-		["shards: [1\nx", ["./shardcast.yaml:2: Flow sequence in block collection must be sufficiently indented and end with a ]"]],
+		["cluster:\n  shards: 2\n\n  shards: 3\n", ['./shardcast.yaml:4: "cluster.shards" is there twice; leave one of them out']],
+		["log:\n  level: warn\nlog:\n  level: loud\n", ['./shardcast.yaml:3: "log" is there twice; leave one of them out']],
+		["- 1\n", ['./shardcast.yaml:1: not a table of sections; write lines such as "log:" and, indented, "level: debug"']],
+		[
+			"kafka:\n  tls: true\n",
+			['./shardcast.yaml:2: kafka.tls: is not a table of settings; write them below it, indented, such as "enabled: …"'],
+		],
+		["log: [1\nx", ["./shardcast.yaml:2: Flow sequence in block collection must be sufficiently indented and end with a ]"]],
 	])("%j", (yaml, lines) => {
 		const mistakes = mistakesOf(() => load({}, {}, yaml));
 		expect(mistakes.slice(0, lines.length)).toEqual(lines);
@@ -186,13 +207,35 @@ describe("the file", () => {
 		expect(load({}, {}, "# nothing\n").config).toEqual(loadConfig().config);
 	});
 
+	it("may be JSON, indented in any way", () => {
+		const settings = { cluster: { shards: 3, cpus: [0, 1] }, client: { allowed_origins: ["https://a.example"] }, log: { debug: true } };
+		for (const indent of [undefined, 2, "\t"]) {
+			const { config } = load({}, {}, JSON.stringify(settings, null, indent));
+			expect(config).toMatchObject({ shards: 3, cpus: [0, 1], allowedOrigins: ["https://a.example"], debug: true });
+		}
+		expect(mistakesOf(() => load({}, {}, '{\n\t"cluster": {\n\t\t"shards": "x"\n\t}\n}'))).toEqual([
+			'./shardcast.yaml:3: cluster.shards: "x" is not a whole number from 0 to 64',
+		]);
+	});
+
+	it("may say a section once and use it twice", () => {
+		expect(load({}, {}, "balancer: &a\n  address: :80\nsingle: *a\n").config).toMatchObject({ lbAddr: ":80", addr: ":80" });
+	});
+
+	it("numbers stay as they are written: a key that is one keeps its zeros", () => {
+		expect(load({}, {}, "http_api: {key: 0012345678}\nkafka: {group: 1e3}\n").config).toMatchObject({
+			apiKey: "0012345678",
+			kafkaGroup: "1e3",
+		});
+	});
+
 	it("must be one: a device that never ends, a directory, a secret in a line with bad syntax", () => {
 		expect(mistakesOf(() => loadConfig({ file: "/dev/zero" }))).toEqual(["--config: /dev/zero is longer than 256KiB; name a config file"]);
 		expect(mistakesOf(() => loadConfig({ file: folder }))).toEqual([
 			"--config: the config file . can't be read (EISDIR); name another or leave it out",
 		]);
 		for (const value of ['"swordfish', "*swordfish", "!swordfish", "|swordfish", "@swordfish", "{swordfish", "[*swordfish]"])
-			expect(mistakesOf(() => load({}, {}, `apiKey: ${value}\n`)).join()).not.toContain("swordfish");
+			expect(mistakesOf(() => load({}, {}, `http_api:\n  key: ${value}\n`)).join()).not.toContain("swordfish");
 	});
 });
 
@@ -209,32 +252,42 @@ it("a variable that looks like a misspelt setting is a warning; those that Kuber
 describe("all mistakes are told at once", () => {
 	it("unknown keys, wrong values from everywhere, and what does not go together", () => {
 		const yaml = [
-			"shrads: 3",
-			"batch: none",
-			"apiKey: *swordfish",
-			"allowedOrigins: trade.example",
-			"restartBackoffMin: 1m",
-			"maxPayload: 2MiB",
+			"cluster:",
+			"  shrads: 3",
+			"shard: {batch: none}",
+			"http_api:",
+			"  key: *swordfish",
+			"client: {allowed_origins: trade.example}",
+			"supervision:",
+			"  restart_backoff_min: 1m",
+			"limits: {max_payload: 2MiB}",
+			"kafka: none",
 		];
 		expect(mistakesOf(() => load({ workers: "y" }, { SHARDCAST_RING: "z" }, yaml.join("\n")))).toEqual([
-			'./shardcast.yaml:1: unknown key "shrads"; did you mean "shards"?',
-			"./shardcast.yaml:3: apiKey: Unresolved alias (the anchor must be set before the alias); write the value itself",
+			'./shardcast.yaml:2: unknown key "cluster.shrads"; did you mean "cluster.shards"?',
+			"./shardcast.yaml:5: http_api.key: Unresolved alias (the anchor must be set before the alias); write the value itself",
+			'./shardcast.yaml:10: kafka: is not a table of settings; write them below it, indented, such as "brokers: …"',
 			'--workers: "y" is not a whole number from 0 to 256',
-			'./shardcast.yaml:2: batch: "none" is not a whole number from 1 to 65536',
+			'./shardcast.yaml:3: shard.batch: "none" is not a whole number from 1 to 65536',
 			'SHARDCAST_RING: "z" is not a whole number from 16 to 1048576',
-			'./shardcast.yaml:4: allowedOrigins: "trade.example" has an origin without a scheme, trade.example; write https://trade.example',
-			"--max-buffered: a message of 2MiB (./shardcast.yaml:6: maxPayload) would not fit; give at least that",
-			"./shardcast.yaml:5: restartBackoffMin: 1m is longer than the longest pause, 30s (--restart-backoff-max); give at most that",
+			'./shardcast.yaml:6: client.allowed_origins: "trade.example" has an origin without a scheme, trade.example; write https://trade.example',
+			"--max-buffered: a message of 2MiB (./shardcast.yaml:9: limits.max_payload) would not fit; give at least that",
+			"./shardcast.yaml:8: supervision.restart_backoff_min: 1m is longer than the longest pause, 30s (--restart-backoff-max); give at most that",
 		]);
 	});
 
 	it("what depends on a wrong value is not judged", () => {
 		// 30 MiB is no length of a message, so nobody knows whether it fits; nor how many shards there are to be.
-		const yaml = "maxPayload: 30MiB\nshrads: 3\nmaxConnections: 2\nmaxBuffered: 2KiB\n";
+		const yaml = "limits: {max_payload: 30MiB, max_connections: 2}\ncluster: {shrads: 3}\nclient: {queue_max_size: 2KiB}\n";
 		expect(mistakesOf(() => load({}, {}, yaml))).toEqual([
-			expect.stringContaining('unknown key "shrads"'),
-			expect.stringContaining('maxPayload: "30MiB"'),
+			expect.stringContaining('unknown key "cluster.shrads"'),
+			expect.stringContaining('limits.max_payload: "30MiB"'),
 		]);
+	});
+
+	it("nor what depends on a section that can't be read", () => {
+		const lines = mistakesOf(() => load({ kafkaTopics: "a" }, {}, "kafka: [a]\n"));
+		expect(lines).toEqual([expect.stringContaining("kafka: is not a table of settings")]);
 	});
 
 	it("each file that a setting names and that can't be read", () => {
@@ -294,26 +347,56 @@ describe("allowed origins", () => {
 
 describe("config print", () => {
 	it("shows each value with its source and hides secrets", () => {
-		const text = formatConfig(load({ apiKey: "swordfish" }, { SHARDCAST_BATCH: "7" }));
-		expect(text).toMatch(/^batch: +7 +# SHARDCAST_BATCH$/m);
-		expect(text).toMatch(/^# apiKey: +set \(hidden\) +# --api-key$/m);
+		const text = formatConfig(load({ apiKey: "swordfish" }, { SHARDCAST_BATCH: "7" }, "kafka:\n  tls:\n    enabled: true\n"));
+		expect(text).toMatch(/^shard:\n {2}workers: 0 +# default\n {2}batch: 7 +# SHARDCAST_BATCH$/m);
+		expect(text).toMatch(/^http_api:\n {2}# key: set \(hidden\) +# --api-key$/m);
+		expect(text).toMatch(/^ {2}tls:\n {4}enabled: true +# .*shardcast\.yaml:3: kafka\.tls\.enabled$/m);
 		expect(text).not.toContain("swordfish");
-		for (const key of configKeys) expect(text).toContain(`${fileKey(key)}:`);
+		for (const key of configKeys) expect(text).toMatch(new RegExp(`^ +(# )?${filePath(key).split(".").at(-1)}:`, "m"));
 	});
 
-	it("can be saved and read back as a config file that says the same", () => {
-		const flags = { lbAddr: "[::1]:80", cpus: "0-3,8", allowedOrigins: "https://a.example,*", idleTimeoutMs: "90s", debug: "true" };
-		const loaded = load(flags);
-		expect(loadConfig({ file: file(formatConfig(loaded)) }).config).toEqual(loaded.config);
+	/** Something other than the default for every option that has no secret. */
+	const flags: Partial<Record<ConfigKey, unknown>> = {
+		shards: "3",
+		lbAddr: "[::1]:80",
+		cpus: "0-3,8",
+		allowedOrigins: "https://a.example,*",
+		idleTimeoutMs: "90s",
+		flushMaxMs: "0",
+		maxPayloadBytes: "70001",
+		debug: "true",
+		kafkaBrokers: "a:1,b:2",
+		kafkaTopics: "ticks,/or#ders\\..+/",
+		kafkaGroup: "007",
+		kafkaChannel: "{key}: #{topic}\n'\"",
+		kafkaSslVerify: "false",
+		kafkaDeadLetter: "null",
+		clusterDirectory: "/a b # c",
+	};
+
+	it.each([
+		["YAML", formatConfig],
+		["JSON", configJson],
+	])("can be saved and read back as a config file that says the same: %s", (_, print) => {
+		const loaded = load({ ...flags, apiKey: "swordfish" });
+		const text = print(loaded);
+		expect(text).not.toContain("swordfish");
+		const again = loadConfig({ file: file(text) });
+		expect(again.config).toEqual({ ...loaded.config, apiKey: undefined });
+	});
+
+	it("of nothing but defaults is a config file too", () => {
+		expect(loadConfig({ file: file(formatConfig(loadConfig())) }).config).toEqual(loadConfig().config);
+		expect(loadConfig({ file: file(configJson(loadConfig())) }).config).toEqual(loadConfig().config);
 	});
 });
 
 describe("the table", () => {
 	it("has one row per flag, variable and key, each with one sentence", () => {
-		for (const spell of [(key: ConfigKey) => optionOf(key).flag, environmentName, fileKey])
+		for (const spell of [(key: ConfigKey) => optionOf(key).flag, environmentName, filePath])
 			expect(new Set(configKeys.map(spell)).size).toBe(configKeys.length);
 		for (const key of configKeys) expect(optionOf(key).help, key).toMatch(/^[A-Z].*[^.]\.$/);
-		expect(Object.values(sections).flatMap((section) => Object.keys(section))).toEqual(configKeys);
+		expect(Object.values(sections).flatMap(({ options }) => Object.keys(options))).toEqual(configKeys);
 	});
 
 	it("has defaults that its own schemas accept as they are shown", () => {

@@ -88,7 +88,7 @@ export class ConfigReloader {
 		// Said at the more talkative of the two levels, or the change of the level itself might go unsaid.
 		const after = log.level;
 		log.level = verbosity.indexOf(before) < verbosity.indexOf(after) ? before : after;
-		log[waiting.length > 0 ? "warn" : "info"]({ applied: byKey(applied), waiting: byKey(waiting) }, sentence);
+		log[waiting.length > 0 ? "warn" : "info"]({ applied: byPath(applied), waiting: byPath(waiting) }, sentence);
 		log.level = after;
 		tell(waiting.length > 0 ? "warn" : "info", sentence);
 	}
@@ -101,6 +101,6 @@ function reloadSentence({ applied, waiting }: ReloadPlan, file: string): string 
 	return `configuration reloaded from ${file}: ${now}${later}`;
 }
 
-function byKey(changes: ReloadPlan["applied"]): Record<string, string> {
-	return Object.fromEntries(changes.map(({ key, from, to }) => [key, `${from} → ${to}`]));
+function byPath(changes: ReloadPlan["applied"]): Record<string, string> {
+	return Object.fromEntries(changes.map(({ path, from, to }) => [path, `${from} → ${to}`]));
 }

@@ -24,35 +24,40 @@ describe("B9: reading the settings again", () => {
 	};
 
 	it("applies what can change and keeps the rest, which it names", () => {
-		const { config, applied, waiting } = plan("batch: 32\nring: 64\n", "batch: 16\nring: 128\nlogLevel: warn\n");
-		expect(applied.map(({ key, from, to }) => `${key} ${from} ${to}`)).toEqual(["batch 32 16", "logLevel info warn"]);
-		expect(waiting.map(({ key, from, to }) => `${key} ${from} ${to}`)).toEqual(["ring 64 128"]);
+		const { config, applied, waiting } = plan("shard: {batch: 32, ring: 64}\n", "shard: {batch: 16, ring: 128}\nlog: {level: warn}\n");
+		expect(applied.map(({ path, from, to }) => `${path} ${from} ${to}`)).toEqual(["shard.batch 32 16", "log.level info warn"]);
+		expect(waiting.map(({ path, from, to }) => `${path} ${from} ${to}`)).toEqual(["shard.ring 64 128"]);
 		expect(config).toMatchObject({ batch: 16, logLevel: "warn", ring: 64 });
 	});
 
 	it("leaves alone what the machine decided at the start, and settings of the other command", () => {
-		const { config, applied, waiting } = plan("addr: :1\n", "addr: :2\nbatch: 1\n", { shards: 7, basePort: 4000 });
+		const { config, applied, waiting } = plan("single: {address: :1}\n", "single: {address: :2}\nshard: {batch: 1}\n", {
+			shards: 7,
+			basePort: 4000,
+		});
 		expect(applied.map(({ key }) => key)).toEqual(["batch"]);
 		expect(waiting).toEqual([]);
 		expect(config).toMatchObject({ shards: 7, basePort: 4000 });
 	});
 
 	it("names a change that waits for a restart each time, until it is taken back", () => {
-		expect(plan("ring: 64\n", "ring: 128\n").waiting).toHaveLength(1);
-		expect(plan("ring: 64\n", "ring: 64\n").waiting).toHaveLength(0);
+		expect(plan("shard: {ring: 64}\n", "shard: {ring: 128}\n").waiting).toHaveLength(1);
+		expect(plan("shard: {ring: 64}\n", "shard: {ring: 64}\n").waiting).toHaveLength(0);
 	});
 
 	it("hides secrets", () => {
-		const { applied } = plan("apiKey: first-secret\n", "apiKey: second-secret\nconsoleToken: third-secret\n");
+		const { applied } = plan("http_api: {key: first-secret}\n", "http_api: {key: second-secret}\nconsole: {token: third-secret}\n");
 		expect(applied).toEqual([
-			{ key: "apiKey", from: "set (hidden)", to: "another (hidden)" },
-			{ key: "consoleToken", from: "not set", to: "set (hidden)" },
+			{ key: "apiKey", path: "http_api.key", from: "set (hidden)", to: "another (hidden)" },
+			{ key: "consoleToken", path: "console.token", from: "not set", to: "set (hidden)" },
 		]);
 	});
 
 	it("refuses what does not go together with a setting that is fixed", () => {
 		// The new file alone is right, but the old length of messages still holds.
-		expect(() => plan("maxPayload: 64KiB\n", "maxPayload: 4KiB\nmaxBuffered: 8KiB\n")).toThrow(/maxBuffered: a message of 64KiB/);
+		expect(() => plan("limits: {max_payload: 64KiB}\n", "limits: {max_payload: 4KiB}\nclient: {queue_max_size: 8KiB}\n")).toThrow(
+			/client\.queue_max_size: a message of 64KiB/,
+		);
 	});
 });
 
@@ -84,40 +89,44 @@ describe("B9: an attempt to reload", () => {
 	};
 
 	it("gives one line, counts, and tells the console", () => {
-		writeFileSync(file, "messageRate: 5\n");
+		writeFileSync(file, "limits: {message_rate: 5}\n");
 		const { reloader, lines, events, counts, state } = setup({ file });
-		writeFileSync(file, "messageRate: 7\nmaxPayload: 1KiB\n");
+		writeFileSync(file, "limits: {message_rate: 7, max_payload: 1KiB}\n");
 		expect(reloader.reload()).toBe("applied");
-		const sentence = `configuration reloaded from ${file}: messageRate 5 → 7; only a restart brings maxPayload 64KiB → 1KiB: stop shardcast and start it again`;
+		const sentence = `configuration reloaded from ${file}: limits.message_rate 5 → 7; only a restart brings limits.max_payload 64KiB → 1KiB: stop shardcast and start it again`;
 		expect(lines).toEqual([
-			{ level: "warn", fields: { applied: { messageRate: "5 → 7" }, waiting: { maxPayloadBytes: "64KiB → 1KiB" } }, text: sentence },
+			{
+				level: "warn",
+				fields: { applied: { "limits.message_rate": "5 → 7" }, waiting: { "limits.max_payload": "64KiB → 1KiB" } },
+				text: sentence,
+			},
 		]);
 		expect(events).toEqual([`warn ${sentence}`]);
 		expect(state.config).toMatchObject({ messageRate: 7, maxPayloadBytes: 65_536 });
-		writeFileSync(file, "messageRate: 7\n");
+		writeFileSync(file, "limits: {message_rate: 7}\n");
 		expect(reloader.reload()).toBe("unchanged");
 		expect(counts).toEqual({ applied: 1, unchanged: 1, rejected: 0, no_file: 0 });
 	});
 
 	it("a flag and the environment still go before the file", () => {
-		writeFileSync(file, "batch: 1\nmessageRate: 1\n");
+		writeFileSync(file, "shard: {batch: 1}\nlimits: {message_rate: 1}\n");
 		const flags = new Map<ConfigKey, Found>([["batch", { raw: "9", source: { kind: "flag", name: "--batch" } }]]);
 		const { reloader, state } = setup({ file, flags, environment: { SHARDCAST_MESSAGE_RATE: "8" } });
-		writeFileSync(file, "batch: 2\nmessageRate: 2\n");
+		writeFileSync(file, "shard: {batch: 2}\nlimits: {message_rate: 2}\n");
 		expect(reloader.reload()).toBe("unchanged");
 		expect(state.config).toMatchObject({ batch: 9, messageRate: 8 });
 	});
 
 	it("a bad file changes nothing, and the line names file and line", () => {
-		writeFileSync(file, "messageRate: 5\n");
+		writeFileSync(file, "limits: {message_rate: 5}\n");
 		const { reloader, lines, events, counts, state } = setup({ file });
-		writeFileSync(file, "messageRate: 6\nbatch: none\nlogLevel: loud\n");
+		writeFileSync(file, "limits: {message_rate: 6}\nshard: {batch: none}\nlog: {level: loud}\n");
 		expect(reloader.reload()).toBe("rejected");
 		expect(state.config.messageRate).toBe(5);
 		expect(lines).toHaveLength(1);
 		expect(lines[0]).toMatchObject({ level: "error" });
-		expect(lines[0]!.text).toContain(`the settings stay as they were: ${file}:2: batch: "none" is not`);
-		expect(lines[0]!.text).toContain(`; ${file}:3: logLevel: "loud" is not one of`);
+		expect(lines[0]!.text).toContain(`the settings stay as they were: ${file}:2: shard.batch: "none" is not`);
+		expect(lines[0]!.text).toContain(`; ${file}:3: log.level: "loud" is not one of`);
 		expect(events).toHaveLength(1);
 		rmSync(file);
 		expect(reloader.reload()).toBe("rejected");
@@ -125,22 +134,35 @@ describe("B9: an attempt to reload", () => {
 	});
 
 	const bomb = [
-		"batch: &a [x,x,x,x,x,x,x,x,x]",
-		...[..."bcdefgh"].map((name, i) => `k${i}: &${name} [${Array(9).fill(`*${"abcdefg"[i]}`)}]`),
+		"shard:",
+		"  batch: &a [x,x,x,x,x,x,x,x,x]",
+		...[..."bcdefgh"].map(
+			(name, i) => `  ${["workers", "ring", "flush_max"][i] ?? `k${i}`}: &${name} [${Array(9).fill(`*${"abcdefg"[i]}`)}]`,
+		),
 	];
 	it.each<[string, () => void, RegExp]>([
-		["an alias without its anchor", () => writeFileSync(file, "messageRate: *fast\n"), /shardcast\.yaml:1: messageRate: .*alias/],
+		[
+			"an alias without its anchor",
+			() => writeFileSync(file, "limits:\n  message_rate: *fast\n"),
+			/shardcast\.yaml:2: limits\.message_rate: .*alias/,
+		],
 		["a bomb of aliases", () => writeFileSync(file, bomb.join("\n")), /shardcast\.yaml:\d+: /],
-		["an anchor within itself", () => writeFileSync(file, "batch: &x [*x]\n"), /shardcast\.yaml:1: batch: /],
-		["deep brackets", () => writeFileSync(file, `batch: ${"[".repeat(50_000)}`), /shardcast\.yaml:1: /],
-		["deep brackets that close", () => writeFileSync(file, `batch: ${"[".repeat(500)}${"]".repeat(500)}\n`), /shardcast\.yaml:1: batch: /],
+		["an anchor within itself", () => writeFileSync(file, "shard: {batch: &x [*x]}\n"), /shardcast\.yaml:1: shard\.batch: /],
+		["a section within itself", () => writeFileSync(file, "kafka: &x\n  tls: *x\n"), /shardcast\.yaml:2: unknown key "kafka\.tls\.tls"/],
+		["a section that is no table", () => writeFileSync(file, "kafka: *x\n"), /shardcast\.yaml:1: kafka: is not a table of settings/],
+		["deep brackets", () => writeFileSync(file, `shard: {batch: ${"[".repeat(50_000)}`), /shardcast\.yaml:1: /],
+		[
+			"deep brackets that close",
+			() => writeFileSync(file, `shard: {batch: ${"[".repeat(500)}${"]".repeat(500)}}\n`),
+			/shardcast\.yaml:1: shard\.batch: /,
+		],
 		[
 			"bytes that are no text",
 			() => writeFileSync(file, Buffer.from(Array.from({ length: 60_000 }, (_, i) => (i * 7919) % 251))),
 			/shardcast\.yaml/,
 		],
 		["a file that is too long", () => writeFileSync(file, `# ${"x".repeat(300_000)}\n`), /longer than 256KiB/],
-		["a key twice", () => writeFileSync(file, "batch: 1\nring: 64\nbatch: 2\n"), /shardcast\.yaml:3: "batch" is there twice/],
+		["a key twice", () => writeFileSync(file, "shard:\n  batch: 1\n  batch: 2\n"), /shardcast\.yaml:3: "shard\.batch" is there twice/],
 		["a loop of links", () => symlinkSync(file, file), /ELOOP/],
 		["a directory", () => mkdirSync(file), /no regular file/],
 		[
@@ -153,7 +175,7 @@ describe("B9: an attempt to reload", () => {
 		],
 		["nothing there", () => {}, /does not exist/],
 	])("whatever is wrong with the file, the settings stay: %s", (_, spoil, reason) => {
-		writeFileSync(file, "messageRate: 5\n");
+		writeFileSync(file, "limits: {message_rate: 5}\n");
 		const { reloader, lines, counts, state } = setup({ file });
 		const before = state.config;
 		rmSync(file);
@@ -168,7 +190,7 @@ describe("B9: an attempt to reload", () => {
 	});
 
 	it("many keys cost time in proportion to their number", () => {
-		writeFileSync(file, "messageRate: 5\n");
+		writeFileSync(file, "limits: {message_rate: 5}\n");
 		const { reloader, lines } = setup({ file });
 		writeFileSync(file, Array.from({ length: 20_000 }, (_, i) => `key${i}: 1`).join("\n"));
 		const before = process.cpuUsage();
@@ -179,7 +201,7 @@ describe("B9: an attempt to reload", () => {
 	});
 
 	it("a file that may not be read", () => {
-		writeFileSync(file, "messageRate: 5\n");
+		writeFileSync(file, "limits: {message_rate: 5}\n");
 		const { reloader, lines } = setup({ file });
 		chmodSync(file, 0);
 		const user = process.geteuid!();
@@ -194,11 +216,11 @@ describe("B9: an attempt to reload", () => {
 	});
 
 	it("settings that can't be brought into force are a rejection too, whatever the error", () => {
-		writeFileSync(file, "messageRate: 5\n");
+		writeFileSync(file, "limits: {message_rate: 5}\n");
 		const { reloader, lines, counts } = setup({ file }, () => {
 			throw new TypeError("a bug");
 		});
-		writeFileSync(file, "messageRate: 6\n");
+		writeFileSync(file, "limits: {message_rate: 6}\n");
 		expect(reloader.reload()).toBe("rejected");
 		expect(counts.rejected).toBe(1);
 		// Nobody foresaw it, so where it comes from is said.
@@ -210,7 +232,7 @@ describe("B9: an attempt to reload", () => {
 	it("a file that was a pipe is not taken for an empty one", () => {
 		execFileSync("mkfifo", [file]);
 		const regular = join(folder, "regular.yaml");
-		writeFileSync(regular, "messageRate: 5\n");
+		writeFileSync(regular, "limits: {message_rate: 5}\n");
 		const input = { file: regular };
 		const { reloader, state, lines } = setup(input);
 		input.file = file;
@@ -229,7 +251,7 @@ describe("B9: an attempt to reload", () => {
 		["info", "error"],
 		["error", "info"],
 	])("says so when the level goes from %s to %s", (from, to) => {
-		writeFileSync(file, `logLevel: ${from}\n`);
+		writeFileSync(file, `log: {level: ${from}}\n`);
 		const { reloader, lines, log } = setup({ file });
 		log.level = from;
 		const levels: string[] = [];
@@ -238,9 +260,9 @@ describe("B9: an attempt to reload", () => {
 			levels.push(log.level);
 			info(fields, text);
 		};
-		writeFileSync(file, `logLevel: ${to}\n`);
+		writeFileSync(file, `log: {level: ${to}}\n`);
 		reloader.reload();
-		expect(lines[0]!.text).toContain(`logLevel ${from} → ${to}`);
+		expect(lines[0]!.text).toContain(`log.level ${from} → ${to}`);
 		expect({ levels, after: log.level }).toEqual({ levels: ["info"], after: to });
 	});
 });

@@ -1,9 +1,9 @@
-import { type CommandInput, checkRoute, formatConfig, settingNames } from "@shardcast/config";
+import { type CommandInput, checkRoute, configJson, formatConfig, settingNames } from "@shardcast/config";
 import { print } from "@shardcast/process";
 
 /** All settings, where each came from, in the shape of a config file. */
-export async function configPrint({ loaded }: CommandInput): Promise<number> {
-	await print(`${formatConfig(loaded)}\n`);
+export async function configPrint({ loaded, own }: CommandInput): Promise<number> {
+	await print(own.json === undefined ? formatConfig(loaded) : `${configJson(loaded)}\n`);
 	return 0;
 }
 

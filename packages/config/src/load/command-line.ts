@@ -42,8 +42,8 @@ export interface CommandLineSpec {
 }
 
 const settingsNote = `
-Each setting is also an environment variable (--shutdown-timeout: SHARDCAST_SHUTDOWN_TIMEOUT) and a key in the config file
-(shutdownTimeout: 30s). A flag goes before the environment, the environment before the file.`;
+Each setting is also an environment variable (--shutdown-timeout: SHARDCAST_SHUTDOWN_TIMEOUT) and a key in the config file, in the
+section that its heading here names; \`shardcast config print\` shows all. A flag goes before the environment, the environment before the file.`;
 
 /**
  * Parses `argv` (without node and script), settles the settings and runs the command. Whatever is wrong with the command line or
@@ -120,9 +120,9 @@ function addFlags(target: Command, command: CommandSpec): void {
 	for (const own of command.ownFlags ?? [])
 		target.option(own.argument === undefined ? `--${own.name}` : `--${own.name} ${own.argument}`, own.help);
 	if (command.settings.length === 0) return;
-	target.option("--config <file>", "YAML file of settings (environment: SHARDCAST_CONFIG).");
-	for (const [title, section] of Object.entries(sections)) {
-		for (const key of Object.keys(section) as ConfigKey[]) {
+	target.option("--config <file>", "File of settings, in YAML or JSON (environment: SHARDCAST_CONFIG).");
+	for (const [title, { options }] of Object.entries(sections)) {
+		for (const key of Object.keys(options) as ConfigKey[]) {
 			if (!command.settings.includes(key)) continue;
 			const { flag, argument, help } = optionOf(key);
 			target.addOption(

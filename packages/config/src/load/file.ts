@@ -1,87 +1,66 @@
-import { type Document, isMap, isScalar, LineCounter, type ParsedNode, parseDocument } from "yaml";
-import { type ConfigKey, configKeys, fileKey } from "../options/options.ts";
-import { linesMax } from "./config-error.ts";
+import type { Tags } from "yaml";
+import { type ConfigKey, configKeys, fileShape, optionOf } from "../options/options.ts";
+import type { Shape } from "../options/shape.ts";
 import { type FileToRead, readFileText } from "./file-text.ts";
-import { nearest } from "./nearest.ts";
+import { FileTree } from "./file-tree.ts";
 import type { Found } from "./source.ts";
+import { yaml } from "./yaml.ts";
 
 /** What a config file says, and what is wrong with it. */
-export interface FileSettings {
-	readonly found: ReadonlyMap<ConfigKey, Found>;
-	/** One line per mistake: bad syntax, unknown key, a key twice. */
+export interface FileSettings<K extends string = ConfigKey> {
+	readonly found: ReadonlyMap<K, Found>;
+	/** One line per mistake: bad syntax, unknown key, a key twice, no table where there should be one. */
 	readonly mistakes: readonly string[];
-	/** The settings that a mistake leaves open, or "all" when nothing of the file could be read. */
-	readonly unread: ReadonlySet<ConfigKey> | "all";
+	/** The options that a mistake leaves open, or "all" when nothing of the file could be read. */
+	readonly unread: ReadonlySet<K> | "all";
 }
 
-const keys = new Map(configKeys.map((key) => [fileKey(key), key]));
-const shownKeyMax = 80;
+/** Other words for the options, under which somebody may look for them: their flags. */
+const flags = new Map(configKeys.map((key) => [optionOf(key).flag.replaceAll("-", "_"), key]));
 
-/** The settings of a YAML file: one flat table, keys in camelCase. Never throws. */
+/** The settings of a config file, in YAML or JSON. Never throws. */
 export function fromFile(file: FileToRead): FileSettings {
 	const content = readFileText(file);
-	if ("problem" in content) return unreadable([content.problem]);
+	return "problem" in content ? unreadable([content.problem]) : fromText(content.text, file.path, fileShape, flags);
+}
+
+/**
+ * The values in the text of a file. Never throws.
+ * @param path for messages.
+ * @param words see `flags`.
+ */
+export function fromText<K extends string>(
+	text: string,
+	path: string,
+	shape: Shape<K>,
+	words: ReadonlyMap<string, K> = new Map(),
+): FileSettings<K> {
+	const { LineCounter, parseDocument } = yaml();
 	const lines = new LineCounter();
 	const lineOf = (offset: number | undefined) => lines.linePos(offset ?? 0).line;
 	try {
 		// The parser's own search for keys that are there twice takes time in proportion to the square of their number.
-		const document = parseDocument(content.text, { lineCounter: lines, uniqueKeys: false });
+		const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, customTags: withoutNumbers });
 		const mistakes = [...document.errors, ...document.warnings].map(
-			({ pos, message }) => `${file.path}:${lineOf(pos[0])}: ${withoutExcerpt(message)}`,
+			({ pos, message }) => `${path}:${lineOf(pos[0])}: ${withoutExcerpt(message)}`,
 		);
-		return mistakes.length > 0 ? unreadable(mistakes) : settingsOf(document, file.path, lineOf);
+		return mistakes.length > 0 ? unreadable(mistakes) : new FileTree({ document, path, shape, words, lineOf }).read();
 	} catch (error) {
 		// Nothing that the parser is known to do.
-		return unreadable([`${file.path}: can't be read as YAML: ${withoutExcerpt((error as Error).message)}; correct it or name another`]);
+		return unreadable([`${path}: can't be read as YAML: ${withoutExcerpt((error as Error).message)}; correct it or name another`]);
 	}
 }
 
-function settingsOf(document: Document.Parsed, path: string, lineOf: (offset: number | undefined) => number): FileSettings {
-	const { contents } = document;
-	if (contents === null) return { found: new Map(), mistakes: [], unread: new Set() };
-	if (!isMap(contents))
-		return unreadable([`${path}:${lineOf(contents.range?.[0])}: not a table of settings; write lines such as "shards: 3"`]);
-
-	const found = new Map<ConfigKey, Found>();
-	const mistakes: string[] = [];
-	const unread = new Set<ConfigKey>();
-	const seen = new Set<string>();
-	for (const { key: node, value } of contents.items as { key: ParsedNode; value: ParsedNode | null }[]) {
-		const name = isScalar(node) ? String(node.value) : String(node);
-		const line = lineOf(node.range?.[0]);
-		const key = keys.get(name);
-		if (key === undefined) {
-			// To look for what was meant takes time, and the rest of many is only counted.
-			const meant = mistakes.length < linesMax ? nearest(name, [...keys.keys()]) : undefined;
-			const fix = meant === undefined ? "`shardcast config print` shows all keys" : `did you mean "${meant}"?`;
-			mistakes.push(`${path}:${line}: unknown key "${shortened(name)}"; ${fix}`);
-			if (meant !== undefined) unread.add(keys.get(meant)!);
-			continue;
-		}
-		if (seen.has(name)) mistakes.push(`${path}:${line}: "${name}" is there twice; leave one of them out`);
-		seen.add(name);
-		try {
-			const raw: unknown = value?.toJS(document) ?? null;
-			// "shards:" with nothing behind it is a setting that someone has not filled in: the default.
-			if (raw !== null) found.set(key, { raw, source: { kind: "file", path, line, key: name } });
-		} catch (error) {
-			// An alias without its anchor, or so many that they would fill the memory.
-			mistakes.push(`${path}:${line}: ${name}: ${withoutExcerpt((error as Error).message)}; write the value itself`);
-			unread.add(key);
-		}
-	}
-	return { found, mistakes, unread };
+/** Numbers stay as they are written, as they do in flags: a key "0123456789" keeps its zero. */
+function withoutNumbers(tags: Tags): Tags {
+	return tags.filter((tag) => typeof tag === "string" || !/:(int|float)$/.test(tag.tag));
 }
 
-function unreadable(mistakes: readonly string[]): FileSettings {
+function unreadable<K extends string>(mistakes: readonly string[]): FileSettings<K> {
 	return { found: new Map(), mistakes, unread: "all" };
 }
 
-/** The parser's messages go on with what stands in the file, which may be a secret: `apiKey: *hunter2` is an alias to it. */
-function withoutExcerpt(message: string): string {
+/** The parser's messages go on with what stands in the file, which may be a secret: `key: *hunter2` is an alias to it. */
+export function withoutExcerpt(message: string): string {
 	return message.split(/\n|: /)[0].replace(/ at line \d+.*$/, "");
-}
-
-function shortened(name: string): string {
-	return name.replace(/\s+/g, " ").slice(0, shownKeyMax);
 }

@@ -1,10 +1,10 @@
-import { inspect } from "node:util";
 import { checkAcross, type NameOf } from "../options/check.ts";
 import { type Config, type ConfigKey, configKeys, optionOf } from "../options/options.ts";
+import { checkValue } from "./check-value.ts";
 import { ConfigError } from "./config-error.ts";
 import { environmentWarnings, fromEnvironment } from "./environment.ts";
 import { type FileSettings, fromFile } from "./file.ts";
-import { describeSource, type Found, type FoundByKey, type Source } from "./source.ts";
+import { describeSource, type FoundByKey, type Source } from "./source.ts";
 
 export interface LoadedConfig {
 	readonly config: Config;
@@ -49,11 +49,12 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 	for (const key of configKeys) {
 		const found = layers.find((layer) => layer.has(key))?.get(key);
 		sources[key] = found?.source ?? { kind: "default" };
-		const value = found === undefined ? { right: optionOf(key).default } : check(key, found);
-		if ("mistake" in value) mistakes.push(value.mistake);
-		values[key] = "right" in value ? value.right : optionOf(key).default;
+		const checked = found === undefined ? { value: optionOf(key).default } : checkValue(optionOf(key), found);
+		const wrong = "mistakes" in checked;
+		if (wrong) mistakes.push(...checked.mistakes);
+		values[key] = wrong ? optionOf(key).default : checked.value;
 		const unread = found === undefined && (fileSettings.unread === "all" || fileSettings.unread.has(key));
-		if (unread || "mistake" in value) open.add(key);
+		if (unread || wrong) open.add(key);
 	}
 	const config = derive(values as Config, sources);
 	mistakes.push(...checkAcross(config, settingNames(sources), open));
@@ -66,14 +67,6 @@ const noFile: FileSettings = { found: new Map(), mistakes: [], unread: new Set()
 /** The settings with nothing given but `changes`: for tests and for library use. */
 export function defaultConfig(changes: Partial<Config> = {}): Config {
 	return freeze({ ...loadConfig().config, ...changes });
-}
-
-function check(key: ConfigKey, found: Found): { readonly right: unknown } | { readonly mistake: string } {
-	const option = optionOf(key);
-	const result = option.schema.safeParse(found.raw);
-	if (result.success) return { right: result.data };
-	const shown = option.secret ? "the value" : `"${oneLine(found.raw)}"`;
-	return { mistake: `${describeSource(found.source)}: ${shown} ${result.error.issues[0].message}` };
 }
 
 function derive(config: Config, sources: Record<ConfigKey, Source>): Config {
@@ -90,20 +83,8 @@ export function settingNames(sources: LoadedConfig["sources"]): NameOf {
 	return (key) => (sources[key].kind === "default" ? `--${optionOf(key).flag}` : describeSource(sources[key]));
 }
 
-function oneLine(raw: unknown): string {
-	return (typeof raw === "string" ? raw : asJson(raw)).replace(/\s+/g, " ").slice(0, 80);
-}
-
-function asJson(raw: unknown): string {
-	try {
-		return JSON.stringify(raw) ?? String(raw);
-	} catch {
-		// A list within itself, a BigInt of the library's caller.
-		return inspect(raw, { depth: 1 });
-	}
-}
-
-function freeze(config: Config): Config {
-	for (const value of Object.values(config)) Object.freeze(value);
-	return Object.freeze(config);
+/** With everything in it. */
+function freeze<T>(value: T): T {
+	if (typeof value === "object" && value !== null) Object.values(value).forEach(freeze);
+	return Object.freeze(value);
 }

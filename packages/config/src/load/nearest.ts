@@ -12,13 +12,13 @@ function distance(a: string, b: string): number {
 	return rows[a.length][b.length];
 }
 
-/** The candidate that was probably meant, or undefined when none is near (a third of its letters may be wrong). */
+/** The candidate that was probably meant, or undefined when none is near (a third of its letters may be wrong, less than half of a short one). */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
 	// A word longer than any candidate by more than that is none of them, and need not be compared.
 	const comparable = candidates.filter((candidate) => Math.abs(candidate.length - word.length) <= candidate.length / 3 + 1);
 	const ranked = comparable
 		.map((candidate) => ({ candidate, edits: distance(word.toLowerCase(), candidate.toLowerCase()) }))
-		.filter(({ candidate, edits }) => edits <= Math.max(1, Math.floor(candidate.length / 3)))
+		.filter(({ candidate, edits }) => edits <= Math.max(1, Math.floor(candidate.length / 3)) && edits * 2 < candidate.length)
 		.sort((a, b) => a.edits - b.edits);
 	return ranked[0]?.candidate;
 }

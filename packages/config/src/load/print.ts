@@ -1,26 +1,75 @@
-import { type ConfigKey, fileKey, optionOf, sections } from "../options/options.ts";
+import type { Kind, Objects } from "../options/kind.ts";
+import { type ConfigKey, fileShape, optionOf, sections } from "../options/options.ts";
+import type { Shape } from "../options/shape.ts";
 import type { LoadedConfig } from "./load.ts";
 import { describeSource } from "./source.ts";
+import { yaml } from "./yaml.ts";
+
+/** A value of an option, to be written. */
+export interface Printed {
+	readonly kind: Kind<unknown>;
+	readonly value: unknown;
+	/** Where it came from; "" for a value within another one. */
+	readonly note: string;
+}
+
+const noteColumn = 46;
 
 /**
  * All settings with their values and where these came from, as a config file that says the same; secrets, which are hidden, are
  * comments in it.
  */
 export function formatConfig({ config, sources }: LoadedConfig): string {
-	const lines: string[] = [];
-	for (const [title, section] of Object.entries(sections)) {
-		lines.push(`# ${title}`);
-		for (const key of Object.keys(section) as ConfigKey[]) {
-			const { show, secret } = optionOf(key);
-			const line = `${secret ? "# " : ""}${`${fileKey(key)}:`.padEnd(20)} ${secret ? show(config[key]) : scalar(show(config[key]))}`;
-			lines.push(`${line.padEnd(46)} # ${describeSource(sources[key])}`);
-		}
-		lines.push("");
-	}
-	return lines.join("\n");
+	const printed = (key: ConfigKey): Printed => ({ kind: optionOf(key), value: config[key], note: describeSource(sources[key]) });
+	return [...fileShape]
+		.flatMap(([name, section]) => [
+			`# ${sections[name as keyof typeof sections].about}`,
+			...yamlLines(new Map([[name, section]]), printed),
+			"",
+		])
+		.join("\n");
 }
 
-/** Quoted unless YAML reads the plain text as that very text or number. */
-function scalar(text: string): string {
-	return text === "[]" || /^[\w./:-]*[\w/]$/.test(text) ? text : JSON.stringify(text);
+/** The same as one JSON object, which is a config file as well; without secrets, and without where values came from. */
+export function configJson({ config }: LoadedConfig): string {
+	const toPlain = (shape: Shape<ConfigKey>): Record<string, unknown> =>
+		Object.fromEntries(
+			[...shape].map(([name, entry]) => [name, typeof entry === "string" ? optionOf(entry).toFile(config[entry]) : toPlain(entry)]),
+		);
+	return JSON.stringify(toPlain(fileShape), null, 2);
+}
+
+/** A part of a config file in YAML. */
+export function yamlLines<K extends string>(shape: Shape<K>, printed: (key: K) => Printed, indent = ""): string[] {
+	return [...shape].flatMap(([name, entry]) =>
+		typeof entry === "string" ? linesOf(name, printed(entry), indent) : [`${indent}${name}:`, ...yamlLines(entry, printed, `${indent}  `)],
+	);
+}
+
+function linesOf(name: string, { kind, value, note }: Printed, indent: string): string[] {
+	if (kind.secret) return [noted(`${indent}# ${name}: ${kind.show(value)}`, note)];
+	const items = value as readonly unknown[];
+	if (kind.objects === null || items.length === 0) return [noted(`${indent}${name}: ${inline(kind.toFile(value))}`, note)];
+	const { objects } = kind;
+	return [noted(`${indent}${name}:`, note), ...items.flatMap((item) => itemLines(objects, item, `${indent}  `))];
+}
+
+/** `- name: chat`, and below it the other fields. */
+function itemLines({ fields, identity }: Objects, item: unknown, indent: string): string[] {
+	const values = item as Readonly<Record<string, unknown>>;
+	// First what is no secret for certain: a list's item can't begin with a comment.
+	const names = [identity, ...Object.keys(fields).filter((name) => name !== identity)];
+	const lines = names.flatMap((name) => linesOf(name, { kind: fields[name].kind, value: values[name], note: "" }, `${indent}  `));
+	return lines.map((line, index) => (index === 0 ? `${indent}- ${line.trimStart()}` : line));
+}
+
+function noted(line: string, note: string): string {
+	return note === "" ? line : `${line.padEnd(noteColumn)} # ${note.replace(/\s+/g, " ")}`;
+}
+
+/** Text is quoted unless YAML reads it, as it is, as that very text. */
+function inline(value: unknown): string {
+	if (typeof value !== "string") return JSON.stringify(value);
+	const plain = yaml().stringify(value, { lineWidth: 0 }).trimEnd();
+	return plain === value ? value : JSON.stringify(value);
 }

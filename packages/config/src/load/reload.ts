@@ -1,12 +1,15 @@
 import { checkAcross } from "../options/check.ts";
+import type { Kind, Objects } from "../options/kind.ts";
 import type { ServingCommand } from "../options/option.ts";
-import { type Config, type ConfigKey, fileKey, keysOf, optionOf } from "../options/options.ts";
+import { type Config, type ConfigKey, filePath, keysOf, optionOf } from "../options/options.ts";
 import { ConfigError } from "./config-error.ts";
 import { type LoadedConfig, settingNames } from "./load.ts";
 
 /** A setting that is not as it was, as people are told of it: secrets are hidden. */
 export interface SettingChange {
 	readonly key: ConfigKey;
+	/** In the config file, such as "limits.message_rate"; of an object of a list, "channel.namespaces[chat].history_size". */
+	readonly path: string;
 	readonly from: string;
 	readonly to: string;
 }
@@ -41,7 +44,7 @@ export function planReload({ command, started, running, next }: ReloadInput): Re
 		const before = live ? running[key] : started[key];
 		const after = next.config[key];
 		if (sameSetting(before, after)) continue;
-		(live ? applied : waiting).push(settingChange(key, before, after));
+		for (const change of changesOf(optionOf(key), filePath(key), before, after)) (live ? applied : waiting).push({ key, ...change });
 		if (live) changes[key] = after;
 	}
 	const config = Object.freeze({ ...running, ...(changes as Partial<Config>) });
@@ -50,17 +53,41 @@ export function planReload({ command, started, running, next }: ReloadInput): Re
 	return { config, applied, waiting };
 }
 
-/** "batch 64 → 128, logLevel info → debug" */
+/** "shard.batch 64 → 128, log.level info → debug" */
 export function describeChanges(changes: readonly SettingChange[]): string {
-	return changes.map(({ key, from, to }) => `${fileKey(key)} ${from} → ${to}`).join(", ");
+	return changes.map(({ path, from, to }) => `${path} ${from} → ${to}`).join(", ");
 }
 
 export function sameSetting(one: unknown, other: unknown): boolean {
 	return JSON.stringify(one) === JSON.stringify(other);
 }
 
-function settingChange(key: ConfigKey, before: unknown, after: unknown): SettingChange {
-	const { show, secret } = optionOf(key);
-	const [from, to] = [show(before), show(after)];
-	return { key, from, to: secret && from === to ? "another (hidden)" : to };
+type ValueChange = Omit<SettingChange, "key">;
+
+/** What is different, of a list of objects each field by itself. */
+export function changesOf(kind: Kind<unknown>, path: string, before: unknown, after: unknown): ValueChange[] {
+	if (sameSetting(before, after)) return [];
+	if (kind.objects !== null) return changesOfObjects(kind.objects, path, before as Items, after as Items);
+	const [from, to] = [kind.show(before), kind.show(after)];
+	return [{ path, from, to: kind.secret && from === to ? "another (hidden)" : to }];
+}
+
+type Items = readonly Readonly<Record<string, unknown>>[];
+
+function changesOfObjects({ fields, identity }: Objects, path: string, before: Items, after: Items): ValueChange[] {
+	const byIdentity = (items: Items) => new Map(items.map((item) => [String(item[identity]), item]));
+	const [were, are] = [byIdentity(before), byIdentity(after)];
+	const changes: ValueChange[] = [];
+	for (const name of new Set([...were.keys(), ...are.keys()])) {
+		const [item, next] = [were.get(name), are.get(name)];
+		const place = `${path}[${name}]`;
+		if (item === undefined || next === undefined) {
+			const words = ["absent", "present"] as const;
+			changes.push({ path: place, from: words[item === undefined ? 0 : 1], to: words[next === undefined ? 0 : 1] });
+		} else
+			for (const [field, { kind }] of Object.entries(fields))
+				changes.push(...changesOf(kind, `${place}.${field}`, item[field], next[field]));
+	}
+	const order = (items: ReadonlyMap<string, unknown>) => [...items.keys()].join(", ");
+	return changes.length > 0 ? changes : [{ path, from: order(were), to: order(are) }];
 }

@@ -1,115 +1,86 @@
-import { address, choice, cpuList, duration, integer, text, toggle } from "./option.ts";
+import { address, choice, cpuList, integer, text } from "./kinds.ts";
+import { option } from "./option.ts";
 
-/** Processes, cores, ports and the shared memory between them. */
+/** Section `cluster`. Processes, cores, ports, and the shared memory between them. */
 export const clusterOptions = {
-	shards: integer({
+	shards: option({
 		flag: "shards",
+		key: "shards",
+		kind: integer({ min: 0, max: 64 }),
 		default: 0,
-		min: 0,
-		max: 64,
 		commands: ["multi"],
 		help: "Shard processes; 0 = one per CPU that is really available (affinity and cgroup quota).",
 	}),
-	basePort: integer({
+	basePort: option({
 		flag: "base-port",
+		key: "base_port",
+		kind: integer({ min: 1, max: 65_535 }),
 		default: 3002,
-		min: 1,
-		max: 65_535,
 		commands: ["multi"],
 		help: "Port of shard 0; shard i listens on this plus i.",
 	}),
-	host: text({
+	host: option({
 		flag: "host",
+		key: "host",
+		kind: text({ argument: "<address>", matches: /^[\w.:-]+$/, expected: "a host name or an IP address" }),
 		default: "127.0.0.1",
-		argument: "<address>",
-		matches: /^[\w.:-]+$/,
-		expected: "a host name or an IP address",
 		commands: ["multi"],
 		help: "Address on which the shards' own ports listen.",
 	}),
-	lbAddr: address({
-		flag: "lb-addr",
-		default: ":3005",
-		commands: ["multi"],
-		help: "Where the balancer listens, such as :3005 or 127.0.0.1:3005; port 0 lets the kernel choose.",
-	}),
-	lbMode: choice({
-		flag: "lb-mode",
-		default: "auto",
-		choices: ["auto", "handoff", "proxy"],
-		commands: ["multi"],
-		help: "How connections reach a shard: their descriptor is handed over, or their bytes are proxied; auto = handoff where the platform can.",
-	}),
-	addr: address({ flag: "addr", default: ":9002", commands: ["single"], help: "Where the one shard listens, such as :9002." }),
-	maxConnections: integer({
-		flag: "max-connections",
-		default: 12_000,
-		min: 1,
-		max: 10_000_000,
-		live: true,
-		help: "WebSockets of the whole cluster; each shard takes an equal part.",
-	}),
-	cpus: cpuList({
+	cpus: option({
 		flag: "cpus",
+		key: "cpus",
+		kind: cpuList(),
 		default: [],
 		commands: ["multi"],
 		help: "CPUs to pin shards to, such as 0,1 or 0-3; none = all that are available.",
 	}),
-	numa: integer({
+	numa: option({
 		flag: "numa",
+		key: "numa",
+		kind: integer({ min: -1, max: 255 }),
 		default: -1,
-		min: -1,
-		max: 255,
 		commands: ["multi"],
 		help: "Use only the CPUs and the memory of this NUMA node (needs numactl); -1 = pin only, memory lies where it is first touched.",
 	}),
-	workers: integer({
-		flag: "workers",
-		default: 0,
-		min: 0,
-		max: 256,
-		help: "Ingest worker threads per shard; 0 = as many as the shard has CPUs.",
-	}),
-	batch: integer({
-		flag: "batch",
-		default: 64,
-		min: 1,
-		max: 65_536,
-		live: true,
-		help: "Most events that a shard takes in one turn of its loop.",
-	}),
-	ring: integer({
-		flag: "ring",
-		default: 2048,
-		min: 16,
-		max: 1_048_576,
-		help: "Capacity of each shard's ring on the bus, in records of 1 KiB; rounded up to a power of two that holds eight of the largest messages.",
-	}),
-	clusterDirectory: text({
+	clusterDirectory: option({
 		flag: "cluster-directory",
+		key: "directory",
+		kind: text({ argument: "<path>", matches: /^\//, expected: "an absolute path" }),
 		default: "/dev/shm",
-		argument: "<path>",
-		matches: /^\//,
-		expected: "an absolute path",
 		commands: ["multi"],
 		help: "Where the shared memory files are made; it must be a memory file system.",
 	}),
-	drainDelayMs: duration({
-		flag: "drain-delay",
-		default: 0,
-		minMs: 1,
-		maxMs: 3_600_000,
-		zero: true,
-		live: true,
-		help: "Time after the signal to stop during which /ready answers 503 and new clients are still taken, for a load balancer in front to notice; comes before --shutdown-timeout; 0 = none.",
+} as const;
+
+/** Section `balancer`. The one port for all clients of a cluster. */
+export const balancerOptions = {
+	lbAddr: option({
+		flag: "lb-addr",
+		key: "address",
+		kind: address(),
+		default: ":3005",
+		commands: ["multi"],
+		help: "Where the balancer listens, such as :3005 or 127.0.0.1:3005; port 0 lets the kernel choose.",
 	}),
-	shutdownTimeoutMs: duration({
-		flag: "shutdown-timeout",
-		default: 30_000,
-		minMs: 1,
-		maxMs: 3_600_000,
-		live: true,
-		help: "Most time that a graceful stop may take before what is left is cut off.",
+	lbMode: option({
+		flag: "lb-mode",
+		key: "mode",
+		kind: choice(["auto", "handoff", "proxy"]),
+		default: "auto",
+		commands: ["multi"],
+		help: "How connections reach a shard: their descriptor is handed over, or their bytes are proxied; auto = handoff where the platform can.",
 	}),
-	debug: toggle({ flag: "debug", default: false, live: true, help: "Log at level debug." }),
+} as const;
+
+/** Section `single`. The one shard of `shardcast single`. */
+export const singleOptions = {
+	addr: option({
+		flag: "addr",
+		key: "address",
+		kind: address(),
+		default: ":9002",
+		commands: ["single"],
+		help: "Where the one shard listens, such as :9002.",
+	}),
 } as const;

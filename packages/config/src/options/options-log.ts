@@ -1,18 +1,29 @@
-import { choice } from "./option.ts";
+import { choice, toggle } from "./kinds.ts";
+import { option } from "./option.ts";
 
-/** What is written to stderr. */
+/** Section `log`. What is written to stderr. */
 export const logOptions = {
-	logLevel: choice({
+	logLevel: option({
 		flag: "log-level",
+		key: "level",
+		kind: choice(["debug", "info", "warn", "error", "silent"]),
 		default: "info",
-		choices: ["debug", "info", "warn", "error", "silent"],
 		live: true,
 		help: "Least serious log lines that are written.",
 	}),
-	logFormat: choice({
+	logFormat: option({
 		flag: "log-format",
+		key: "format",
+		kind: choice(["auto", "json", "pretty"]),
 		default: "auto",
-		choices: ["auto", "json", "pretty"],
 		help: "Shape of log lines; auto = pretty on a terminal, json elsewhere. With pretty, single prints a status line every two seconds.",
+	}),
+	debug: option({
+		flag: "debug",
+		key: "debug",
+		kind: toggle(),
+		default: false,
+		live: true,
+		help: "Log at level debug.",
 	}),
 } as const;

@@ -1,60 +1,89 @@
 import { Heartbeat } from "@shardcast/wire";
-import { duration, integer } from "./option.ts";
+import { duration, integer } from "./kinds.ts";
+import { option } from "./option.ts";
 
-/** When children are restarted, and when the supervisor gives up. */
+/** Section `supervision`. When processes are restarted, and when the supervisor gives up. */
 export const supervisionOptions = {
-	restartBackoffMinMs: duration({
+	restartBackoffMinMs: option({
 		flag: "restart-backoff-min",
+		key: "restart_backoff_min",
+		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
 		default: 250,
-		minMs: 1,
-		maxMs: 3_600_000,
 		commands: ["multi"],
 		live: true,
 		help: "Pause before the first restart of a process that died; it doubles with each further death.",
 	}),
-	restartBackoffMaxMs: duration({
+	restartBackoffMaxMs: option({
 		flag: "restart-backoff-max",
+		key: "restart_backoff_max",
+		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
 		default: 30_000,
-		minMs: 1,
-		maxMs: 3_600_000,
 		commands: ["multi"],
 		live: true,
 		help: "Longest pause before a restart.",
 	}),
-	crashLimit: integer({
+	crashLimit: option({
 		flag: "crash-limit",
+		key: "crash_limit",
+		kind: integer({ min: 1, max: 1000 }),
 		default: 5,
-		min: 1,
-		max: 1000,
 		commands: ["multi"],
 		live: true,
 		help: "Deaths of one process within --crash-window that are borne; one more stops the cluster with exit status 1.",
 	}),
-	crashWindowMs: duration({
+	crashWindowMs: option({
 		flag: "crash-window",
+		key: "crash_window",
+		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
 		default: 30_000,
-		minMs: 100,
-		maxMs: 3_600_000,
 		commands: ["multi"],
 		live: true,
 		help: "Time over which deaths are counted, and after which a process that lives counts as stable.",
 	}),
-	heartbeatTimeoutMs: duration({
+	heartbeatTimeoutMs: option({
 		flag: "heartbeat-timeout",
+		key: "heartbeat_timeout",
+		kind: duration({ minMs: Heartbeat.timeoutMsMin, maxMs: 3_600_000 }),
 		default: 2500,
-		minMs: Heartbeat.timeoutMsMin,
-		maxMs: 3_600_000,
 		commands: ["multi"],
 		live: true,
 		help: "Silence after which a process counts as hung, is killed and restarted; heartbeats come five times a second.",
 	}),
-	readyTimeoutMs: duration({
+	readyTimeoutMs: option({
 		flag: "ready-timeout",
+		key: "ready_timeout",
+		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
 		default: 20_000,
-		minMs: 100,
-		maxMs: 3_600_000,
 		commands: ["multi"],
 		live: true,
 		help: "Time that a process has to become ready before it is killed and restarted.",
+	}),
+} as const;
+
+/** Section `shutdown`. How a server stops. */
+export const shutdownOptions = {
+	drainDelayMs: option({
+		flag: "drain-delay",
+		key: "drain_delay",
+		kind: duration({ minMs: 1, maxMs: 3_600_000, zero: true }),
+		default: 0,
+		live: true,
+		help: "Time after the signal to stop during which /ready answers 503 and new clients are still taken, for a load balancer in front to notice; comes before --shutdown-timeout; 0 = none.",
+	}),
+	drainRate: option({
+		flag: "drain-rate",
+		key: "drain_rate",
+		kind: integer({ min: 1, max: 1_000_000 }),
+		default: 5000,
+		live: true,
+		help: "Clients per second and shard that are told to reconnect during a graceful stop.",
+	}),
+	shutdownTimeoutMs: option({
+		flag: "shutdown-timeout",
+		key: "timeout",
+		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
+		default: 30_000,
+		live: true,
+		help: "Most time that a graceful stop may take before what is left is cut off.",
 	}),
 } as const;

@@ -1,21 +1,47 @@
 import type { Option, ServingCommand } from "./option.ts";
-import { clusterOptions } from "./options-cluster.ts";
-import { connectionOptions } from "./options-connections.ts";
+import { clientOptions, consoleOptions, httpApiOptions } from "./options-client.ts";
+import { balancerOptions, clusterOptions, singleOptions } from "./options-cluster.ts";
 import { kafkaOptions } from "./options-kafka.ts";
+import { limitOptions } from "./options-limits.ts";
 import { logOptions } from "./options-log.ts";
-import { supervisionOptions } from "./options-supervision.ts";
+import { shardOptions } from "./options-shard.ts";
+import { shutdownOptions, supervisionOptions } from "./options-supervision.ts";
+import { shapeOf } from "./shape.ts";
 
-/** The sections, in the order in which `--help` and `config print` show them. A new section is a new file and a line here. */
+/**
+ * The sections of the config file, in the order in which `--help` and `config print` show them, each with one sentence. A new section
+ * is two lines here: this one, and one in `options`.
+ */
 export const sections = {
-	Cluster: clusterOptions,
-	Connections: connectionOptions,
-	Kafka: kafkaOptions,
-	Supervision: supervisionOptions,
-	Log: logOptions,
+	cluster: { about: "Processes, cores, ports, and the shared memory between them.", options: clusterOptions },
+	balancer: { about: "The one address for all clients of a cluster.", options: balancerOptions },
+	single: { about: "The server that `shardcast single` runs.", options: singleOptions },
+	shard: { about: "How each shard delivers.", options: shardOptions },
+	client: { about: "What a client may do, and how long the server waits for it.", options: clientOptions },
+	http_api: { about: "Publishing over HTTP.", options: httpApiOptions },
+	console: { about: "The console in the browser.", options: consoleOptions },
+	limits: { about: "How many, how large and how fast.", options: limitOptions },
+	kafka: { about: "Kafka as a source of messages, and as a way for them. Without brokers none of it is used.", options: kafkaOptions },
+	supervision: { about: "When processes are restarted, and when the supervisor gives up.", options: supervisionOptions },
+	shutdown: { about: "How a server stops.", options: shutdownOptions },
+	log: { about: "What is written to stderr.", options: logOptions },
 } as const;
 
-/** Every setting by its property in `Config`. */
-export const options = { ...clusterOptions, ...connectionOptions, ...kafkaOptions, ...supervisionOptions, ...logOptions } as const;
+/** Every option by its property in `Config`. */
+export const options = {
+	...clusterOptions,
+	...balancerOptions,
+	...singleOptions,
+	...shardOptions,
+	...clientOptions,
+	...httpApiOptions,
+	...consoleOptions,
+	...limitOptions,
+	...kafkaOptions,
+	...supervisionOptions,
+	...shutdownOptions,
+	...logOptions,
+} as const;
 
 type Options = typeof options;
 export type ConfigKey = keyof Options;
@@ -34,10 +60,17 @@ export function environmentName(key: ConfigKey): string {
 	return `SHARDCAST_${optionOf(key).flag.replaceAll("-", "_").toUpperCase()}`;
 }
 
-/** The key in the config file: the flag in camelCase. */
-export function fileKey(key: ConfigKey): string {
-	return optionOf(key).flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+const paths = new Map<ConfigKey, string>();
+for (const [section, { options }] of Object.entries(sections))
+	for (const key of Object.keys(options) as ConfigKey[]) paths.set(key, `${section}.${optionOf(key).key}`);
+
+/** Where an option stands in the config file, such as "limits.message_rate" or "kafka.tls.ca". */
+export function filePath(key: ConfigKey): string {
+	return paths.get(key)!;
 }
+
+/** The config file as a tree of sections, tables and options. */
+export const fileShape = shapeOf(configKeys.map((key) => [filePath(key), key]));
 
 /** The settings of this command that may change while it runs. */
 export function liveKeysOf(command: ServingCommand): ConfigKey[] {

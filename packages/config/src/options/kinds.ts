@@ -1,0 +1,187 @@
+import { formatCpuList, parseCpuList } from "@shardcast/process";
+import { z } from "zod";
+import { parseAddress } from "../units/address.ts";
+import { formatBytes, parseBytes } from "../units/bytes.ts";
+import { formatDuration, parseDuration } from "../units/duration.ts";
+import type { Kind } from "./kind.ts";
+
+/** The kinds of values that are written as one text, or as a list of texts. */
+
+const scalar = z.union([z.string(), z.number()], { error: "is neither text nor a number" }).transform(String);
+
+/** A schema from a parser that throws RangeError with the rest of the sentence. */
+function parsedBy<T>(parse: (text: string) => T): z.ZodType<T> {
+	return scalar.transform((text, context): T => {
+		try {
+			return parse(text);
+		} catch (error) {
+			if (!(error instanceof RangeError)) throw error;
+			context.addIssue({ code: "custom", message: error.message });
+			return z.NEVER;
+		}
+	}) as unknown as z.ZodType<T>;
+}
+
+function kind<T>(parts: Omit<Kind<T>, "toFile" | "secret" | "objects"> & Partial<Kind<T>>): Kind<T> {
+	return { toFile: parts.show, secret: false, objects: null, ...parts };
+}
+
+/** In the file, zero needs no unit and no quotes. */
+function zeroOr(show: (value: number) => string): (value: number) => number | string {
+	return (value) => (value === 0 ? 0 : show(value));
+}
+
+export function integer({ min, max }: { readonly min: number; readonly max: number }): Kind<number> {
+	return kind({
+		argument: "<n>",
+		show: String,
+		toFile: (value) => value,
+		schema: parsedBy((text) => {
+			const number = /^-?\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+			if (!(number >= min && number <= max)) throw new RangeError(`is not a whole number from ${min} to ${max}`);
+			return number;
+		}),
+	});
+}
+
+/** In milliseconds. `zero: true` lets 0 through below `minMs`, for "off". */
+export function duration({ minMs, maxMs, zero = false }: { minMs: number; maxMs: number; zero?: boolean }): Kind<number> {
+	return kind({
+		argument: "<duration>",
+		show: formatDuration,
+		toFile: zeroOr(formatDuration),
+		schema: parsedBy((text) => {
+			const ms = parseDuration(text);
+			if (ms === 0 && zero) return 0;
+			if (ms < minMs || ms > maxMs)
+				throw new RangeError(`is not ${zero ? "0 or " : ""}between ${formatDuration(minMs)} and ${formatDuration(maxMs)}`);
+			return ms;
+		}),
+	});
+}
+
+export function size({ minBytes, maxBytes }: { readonly minBytes: number; readonly maxBytes: number }): Kind<number> {
+	return kind({
+		argument: "<size>",
+		show: formatBytes,
+		toFile: zeroOr(formatBytes),
+		schema: parsedBy((text) => {
+			const bytes = parseBytes(text);
+			if (bytes < minBytes || bytes > maxBytes)
+				throw new RangeError(`is not between ${formatBytes(minBytes)} and ${formatBytes(maxBytes)}`);
+			return bytes;
+		}),
+	});
+}
+
+/** Kept as text, checked here; the code that listens calls `parseAddress`. */
+export function address(): Kind<string> {
+	return kind({
+		argument: "<host:port>",
+		show: String,
+		schema: parsedBy((text) => {
+			parseAddress(text);
+			return text.trim();
+		}),
+	});
+}
+
+export function choice<const C extends readonly string[]>(choices: C): Kind<C[number]> {
+	return kind({
+		argument: `<${choices.join("|")}>`,
+		show: String,
+		schema: parsedBy((text): C[number] => {
+			if (!choices.includes(text)) throw new RangeError(`is not one of ${choices.join(", ")}`);
+			return text;
+		}),
+	});
+}
+
+export interface TextRules {
+	readonly argument: string;
+	readonly matches: RegExp;
+	/** Completes the sentence `"<text>" is not …`. */
+	readonly expected: string;
+}
+
+export function text({ argument, matches, expected }: TextRules): Kind<string> {
+	return kind({
+		argument,
+		show: String,
+		schema: parsedBy((value) => {
+			if (!matches.test(value)) throw new RangeError(`is not ${expected}`);
+			return value;
+		}),
+	});
+}
+
+/** Text that a parser understands; it throws RangeError with the rest of the sentence. Kept as text: the code that uses it parses it. */
+export function checkedText({ argument, check }: { argument: string; check: (value: string) => unknown }): Kind<string> {
+	return kind({
+		argument,
+		show: String,
+		schema: listOr(
+			parsedBy((value) => {
+				check(value);
+				return value;
+			}),
+		),
+	});
+}
+
+export function secret({ argument, charactersMin }: { argument: string; charactersMin: number }): Kind<string | undefined> {
+	return kind<string | undefined>({
+		argument,
+		secret: true,
+		show: (value) => (value === undefined ? "not set" : "set (hidden)"),
+		toFile: () => undefined,
+		schema: parsedBy<string | undefined>((value) => {
+			if (value.length < charactersMin || /\s/.test(value))
+				throw new RangeError(`must have at least ${charactersMin} characters and no white space`);
+			return value;
+		}),
+	});
+}
+
+/** A YAML list says the same as its items with commas between them. */
+function listOr<T>(schema: z.ZodType<T>): z.ZodType<T> {
+	return z.preprocess((value) => (Array.isArray(value) ? value.join(",") : value), schema);
+}
+
+/** "a,b" or a YAML list. @param rules.item reads one item; it throws RangeError with the rest of the sentence. */
+export function list(rules: { readonly argument: string; readonly item?: (text: string) => string }): Kind<readonly string[]> {
+	const { argument, item = String } = rules;
+	const split = (value: string) => value.split(",").map((each) => each.trim());
+	return kind<readonly string[]>({
+		argument,
+		show: (values) => values.join(",") || "[]",
+		toFile: (values) => values,
+		schema: listOr(
+			parsedBy((value) =>
+				split(value)
+					.filter((each) => each !== "")
+					.map((each) => item(each)),
+			),
+		),
+	});
+}
+
+export function cpuList(): Kind<readonly number[]> {
+	return kind<readonly number[]>({
+		argument: "<list>",
+		show: (cpus) => formatCpuList(cpus) || "[]",
+		toFile: (cpus) => (cpus.length === 0 ? [] : formatCpuList(cpus)),
+		schema: listOr(parsedBy(parseCpuList)),
+	});
+}
+
+export function toggle(): Kind<boolean> {
+	return kind<boolean>({
+		argument: null,
+		show: String,
+		toFile: (value) => value,
+		schema: z.union([z.boolean(), z.enum(["true", "false", "1", "0"]).transform((word) => word === "true" || word === "1")], {
+			error: "is neither true nor false",
+		}) as unknown as z.ZodType<boolean>,
+	});
+}

@@ -1,0 +1,63 @@
+import { parseOrigin } from "../units/origin.ts";
+import { choice, duration, list, secret, size } from "./kinds.ts";
+import { option } from "./option.ts";
+
+/** Section `client`. What one client may do, and how long the server waits for it. */
+export const clientOptions = {
+	allowedOrigins: option({
+		flag: "allowed-origins",
+		key: "allowed_origins",
+		kind: list({ argument: "<list>", item: parseOrigin }),
+		default: [],
+		live: true,
+		help: "Origins of other sites whose pages may connect and publish, such as https://example.com; * = all, null = files and sandboxed frames; the server's own pages, and on this machine those of any port, always may.",
+	}),
+	clientPublish: option({
+		flag: "client-publish",
+		key: "publish",
+		kind: choice(["auto", "on", "off"]),
+		default: "auto",
+		live: true,
+		help: "Whether WebSocket clients may publish, or only receive: a frame of one that may not closes it with 3507; auto = they may as long as there is no --api-key.",
+	}),
+	idleTimeoutMs: option({
+		flag: "idle-timeout",
+		key: "idle_timeout",
+		kind: duration({ minMs: 8000, maxMs: 960_000, zero: true }),
+		default: 120_000,
+		live: true,
+		help: "Silence, pings unanswered, after which a client is closed; 0 = never.",
+	}),
+	maxBufferedBytes: option({
+		flag: "max-buffered",
+		key: "queue_max_size",
+		kind: size({ minBytes: 1024, maxBytes: 1_073_741_824 }),
+		default: 1_048_576,
+		live: true,
+		help: "Most bytes that may wait for one slow client before it is closed with 3008.",
+	}),
+} as const;
+
+/** Section `http_api`. Publishing over HTTP. */
+export const httpApiOptions = {
+	apiKey: option({
+		flag: "api-key",
+		key: "key",
+		kind: secret({ argument: "<key>", charactersMin: 8 }),
+		default: undefined,
+		live: true,
+		help: "Key that publishers over HTTP must show, at least 8 characters; better given in the environment, where ps does not show it; none = open mode.",
+	}),
+} as const;
+
+/** Section `console`. The console and what it shows. */
+export const consoleOptions = {
+	consoleToken: option({
+		flag: "console-token",
+		key: "token",
+		kind: secret({ argument: "<token>", charactersMin: 8 }),
+		default: undefined,
+		live: true,
+		help: "Token, at least 8 characters, that opens /console from anywhere (/console?token=…); none = the console answers this machine only.",
+	}),
+} as const;

@@ -1,0 +1,194 @@
+import { describe, expect, it } from "vitest";
+import { checkValue } from "../src/load/check-value.ts";
+import { fromText } from "../src/load/file.ts";
+import { yamlLines } from "../src/load/print.ts";
+import { changesOf } from "../src/load/reload.ts";
+import type { Found } from "../src/load/source.ts";
+import { duration, integer, list, secret, text, toggle } from "../src/options/kinds.ts";
+import { objects } from "../src/options/objects.ts";
+import { shapeOf } from "../src/options/shape.ts";
+
+const name = text({ argument: "<name>", matches: /^[a-z]+$/, expected: "a name of small letters" });
+
+/** A list of objects as a section would have it, with every kind of field and a list within. */
+const rooms = objects({
+	identity: "name",
+	fields: {
+		name: { kind: name },
+		history_size: { kind: integer({ min: 0, max: 100 }), default: 0 },
+		history_ttl: { kind: duration({ minMs: 1000, maxMs: 60_000, zero: true }), default: 0 },
+		presence: { kind: toggle(), default: false },
+		tags: { kind: list({ argument: "<list>" }), default: [] },
+		key: { kind: secret({ argument: "<key>", charactersMin: 8 }), default: undefined },
+		doors: { kind: objects({ identity: "to", fields: { to: { kind: name }, wide: { kind: toggle(), default: true } } }), default: [] },
+	},
+});
+
+const shape = shapeOf([
+	["house.floors", "floors"],
+	["house.rooms", "rooms"],
+]);
+
+/** What the file's text says, each mistake a line without the file's name. */
+function read(yaml: string): { readonly value: unknown; readonly mistakes: readonly string[] } {
+	const { found, mistakes } = fromText(yaml, "f", shape);
+	const checked = found.has("rooms") ? checkValue(rooms, found.get("rooms")!) : { value: undefined };
+	if ("value" in checked) return { value: checked.value, mistakes };
+	return { value: undefined, mistakes: [...mistakes, ...checked.mistakes] };
+}
+
+const hall = {
+	name: "hall",
+	history_size: 10,
+	history_ttl: 30_000,
+	presence: true,
+	tags: ["a", "b"],
+	key: "swordfish",
+	doors: [
+		{ to: "street", wide: true },
+		{ to: "cellar", wide: false },
+	],
+};
+const attic = { name: "attic", history_size: 0, history_ttl: 0, presence: false, tags: [], key: undefined, doors: [] };
+
+const hallYaml = `
+house:
+  rooms:
+    - name: hall
+      history_size: 10
+      history_ttl: 30s
+      presence: true
+      tags: [a, b]
+      key: swordfish
+      doors:
+        - to: street
+        - {to: cellar, wide: false}
+    - name: attic
+      history_size:
+`;
+
+describe("a list of objects", () => {
+	it("is read from YAML, JSON, and JSON in a flag or the environment; what is not given has its default", () => {
+		expect(read(hallYaml)).toEqual({ value: [hall, attic], mistakes: [] });
+		const json = JSON.stringify([{ ...hall, history_ttl: "30s" }, { name: "attic" }]);
+		expect(read(`{"house": {"rooms": ${json}}}`)).toEqual({ value: [hall, attic], mistakes: [] });
+		expect(checkValue(rooms, { raw: json, source: { kind: "environment", name: "HOUSE_ROOMS" } })).toEqual({ value: [hall, attic] });
+	});
+
+	it("names line and path of every mistake at once, and the nearest name", () => {
+		const yaml = `
+house:
+  rooms:
+    - name: hall
+      history_size: many
+      history_tll: 1s
+      doors:
+        - to: street
+          wied: no
+        - to: street
+          wide: 7
+    - history_ttl: 5
+      colour: red
+    -
+      name: hall
+    - name: [x, y]
+    - attic
+`;
+		const names = "name, history_size, history_ttl, presence, tags, key, doors";
+		expect(read(yaml).mistakes.toSorted()).toEqual(
+			[
+				'f:5: house.rooms[0].history_size: "many" is not a whole number from 0 to 100',
+				'f:6: house.rooms[0].history_tll: unknown key; did you mean "history_ttl"?',
+				'f:9: house.rooms[0].doors[0].wied: unknown key; did you mean "wide"?',
+				'f:10: house.rooms[0].doors[1].to: "street" is there twice; give each another',
+				'f:11: house.rooms[0].doors[1].wide: "7" is neither true nor false',
+				"f:12: house.rooms[1].name: is missing; give it",
+				'f:12: house.rooms[1].history_ttl: "5" has no unit; write 5s or 5ms',
+				`f:13: house.rooms[1].colour: unknown key; there are ${names}`,
+				'f:15: house.rooms[2].name: "hall" is there twice; give each another',
+				'f:16: house.rooms[3].name: "["x","y"]" is neither text nor a number',
+				"f:17: house.rooms[4]: the value is not a table of settings",
+			].toSorted(),
+		);
+	});
+
+	it.each([
+		["house: {rooms: 3}", 'f:1: house.rooms: the value is not a list of tables, such as [{"name": "…"}]'],
+		["house: {rooms: none}", 'f:1: house.rooms: the value is not a list of tables, such as [{"name": "…"}]'],
+		["house:\n  rooms: {hall: {}}", "f:2: house.rooms: the value is not a list of tables"],
+		["house:\n  rooms:\n    - {name: a, tags: x, tags: y}", 'f:3: "tags" is there twice; leave one of them out'],
+		["house:\n  rooms:\n    - &a {name: a, doors: *a}", "f:3: house.rooms[0].doors: the value is not a list of tables"],
+		["house:\n  rooms:\n    - name: a\n      __proto__: {b: 1}", "f:4: house.rooms[0].__proto__: unknown key"],
+	])("%j", (yaml, line) => {
+		const { mistakes } = read(yaml);
+		expect(mistakes).toHaveLength(1);
+		expect(mistakes[0]).toContain(line);
+	});
+
+	it("names the place within a flag or a variable", () => {
+		const checked = checkValue(rooms, { raw: '[{"name":"a","presence":3}]', source: { kind: "environment", name: "HOUSE_ROOMS" } });
+		expect(checked).toEqual({ mistakes: ['HOUSE_ROOMS: [0].presence: "3" is neither true nor false'] });
+	});
+
+	it("shows no secret in any mistake", () => {
+		for (const wrong of [
+			"- name: a\n      key: sw rdfish",
+			"- [sw rdfish]",
+			"- sw rdfish",
+			'"sw rdfish"',
+			"- {name: a, key: [sw rdfish]}",
+		]) {
+			const { mistakes } = read(`house:\n  rooms:\n    ${wrong}\n`);
+			expect(mistakes, wrong).toHaveLength(1);
+			expect(mistakes[0], wrong).not.toContain("rdfish");
+		}
+	});
+
+	it("finds the line behind an alias", () => {
+		const yaml = "house:\n  floors: &a\n    - name: a\n      presence: maybe\n  rooms: *a\n";
+		expect(read(yaml).mistakes).toEqual(['f:4: house.rooms[0].presence: "maybe" is neither true nor false']);
+	});
+
+	it("takes time in proportion to its length", () => {
+		const many = (item: (index: number) => string) => `house:\n  rooms:\n${Array.from({ length: 8_000 }, (_, i) => item(i)).join("\n")}\n`;
+		const before = process.cpuUsage();
+		expect(read(many((i) => `    - name: ${i}`)).mistakes).toHaveLength(8_000);
+		expect(read(many((i) => `    - k${i}: 1`)).mistakes.length).toBeGreaterThanOrEqual(8_000);
+		expect(
+			read(`house:\n  rooms:\n    - name: a\n${Array.from({ length: 8_000 }, (_, i) => `      k${i}: 1`).join("\n")}`).mistakes,
+		).toHaveLength(8_000);
+		expect(process.cpuUsage(before).user).toBeLessThan(8_000_000);
+	});
+
+	it("is printed so that it reads back as it was, but for secrets", () => {
+		const value = [hall, attic];
+		const lines = yamlLines(shapeOf([["house.rooms", "rooms"]]), () => ({ kind: rooms, value, note: "f:3: house.rooms" }));
+		const printed = lines.join("\n");
+		expect(printed).toMatch(/^ {2}rooms: +# f:3: house\.rooms\n {4}- name: hall\n {6}history_size: 10\n {6}history_ttl: 30s$/m);
+		expect(printed).toMatch(/^ {6}# key: set \(hidden\)$/m);
+		const withoutKey: Record<string, unknown> = { ...hall };
+		delete withoutKey.key;
+		expect(read(printed)).toEqual({ value: [withoutKey, attic], mistakes: [] });
+		expect(checkValue(rooms, { raw: rooms.show(value), source: { kind: "flag", name: "--rooms" } } satisfies Found)).toEqual({
+			value: [withoutKey, attic],
+		});
+	});
+
+	it("is told field by field when it changes, without secrets", () => {
+		const [street] = hall.doors;
+		const next = [
+			{ ...hall, history_size: 20, key: "another-one", doors: [{ ...street, wide: false }] },
+			{ ...attic, name: "cellar" },
+		];
+		expect(changesOf(rooms, "house.rooms", [hall, attic], next)).toEqual([
+			{ path: "house.rooms[hall].history_size", from: "10", to: "20" },
+			{ path: "house.rooms[hall].key", from: "set (hidden)", to: "another (hidden)" },
+			{ path: "house.rooms[hall].doors[street].wide", from: "true", to: "false" },
+			{ path: "house.rooms[hall].doors[cellar]", from: "present", to: "absent" },
+			{ path: "house.rooms[attic]", from: "present", to: "absent" },
+			{ path: "house.rooms[cellar]", from: "absent", to: "present" },
+		]);
+		expect(changesOf(rooms, "r", [hall, attic], [attic, hall])).toEqual([{ path: "r", from: "hall, attic", to: "attic, hall" }]);
+		expect(changesOf(rooms, "r", [hall], [{ ...hall }])).toEqual([]);
+	});
+});
