@@ -355,8 +355,8 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 		query(sumRate("shardcast_handoffs_taken_back_total"), "taken back"),
 		query(`sum by (kind) (${rate("shardcast_balancer_errors_total")})`, "{{kind}}"),
 	]),
-	lines("Metrics incomplete", "Processes that did not answer the supervisor in time.", "none", [
-		query(`sum by (source) (increase(shardcast_scrape_errors_total${on}[$__rate_interval]))`, "{{source}}"),
+	lines("Missing answers", "Processes that did not answer the supervisor in time.", "none", [
+		query(`sum by (question, source) (increase(shardcast_missing_answers_total${on}[$__rate_interval]))`, "{{source}}: {{question}}"),
 	]),
 ]);
 

@@ -1,4 +1,4 @@
-import { askForMetrics, connectToParent } from "@shardcast/control";
+import { connectToParent, metricsQuestion, PartAnswers } from "@shardcast/control";
 import { dieWithParent, nativeSupport } from "@shardcast/native";
 import { surviveClosedOutput } from "@shardcast/process";
 import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
@@ -10,13 +10,15 @@ surviveClosedOutput();
 if (nativeSupport().available) dieWithParent();
 
 const metrics = new ProcessMetrics("balancer");
+const parts = new PartAnswers();
+parts.add(metricsQuestion, () => metrics.values());
 let balancer: Balancer | null = null;
 let log: Log | null = null;
 
 const control = connectToParent({
 	async start({ cluster, config, mode, handoffDescriptors }) {
 		const directory = ClusterDirectory.open(cluster);
-		const collectMetrics = () => askForMetrics(control);
+		const collectMetrics = () => control.ask(metricsQuestion, null);
 		log = createLog({ name: "balancer", level: config.logLevel, format: config.logFormat });
 		const board = Scoreboard.open(directory.boardPath);
 		balancer = new Balancer({ board, directory, mode, handoffDescriptors, config, log, collectMetrics });
@@ -32,5 +34,5 @@ const control = connectToParent({
 		await balancer?.stop();
 		return { cutOff };
 	},
-	request: () => metrics.values(),
+	parts,
 });

@@ -1,6 +1,6 @@
 import { SharedMemoryBus } from "@shardcast/bus";
 import type { Config } from "@shardcast/config";
-import { askForMetrics, type ChildControl, type ConsoleAnswer, connectToParent, type StartMessage } from "@shardcast/control";
+import { type ChildControl, connectToParent, metricsQuestion, PartAnswers, type StartMessage } from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native";
@@ -10,30 +10,19 @@ import { cannotListen, proxyTokenCheck, Shard, StatusLine } from "@shardcast/ser
 import { createLog, ProcessMetrics } from "@shardcast/telemetry";
 import { useChannelHashKey } from "@shardcast/wire";
 
-/** Longer than the supervisor gives the other shards to answer. */
-const consoleAnswerMs = 1000;
-
 /** A shard as a child of the supervisor, which starts, drains and restarts it. */
 export function runForked(): void {
 	dieWithParent();
 	let started: { readonly shard: Shard; reload(config: Config): void; reloadRoute(): void } | null = null;
-	let metrics: ProcessMetrics | null = null;
+	const parts = new PartAnswers();
 	const control = connectToParent({
+		parts,
 		start: async (message) => {
-			metrics = new ProcessMetrics(`shard-${message.slot}`, message.slot);
-			started = await startShard(message, control, metrics);
+			started = await startShard(message, control, parts);
 			return { port: started.shard.port };
 		},
 		reload: (config) => started?.reload(config),
 		reloadRoute: () => started?.reloadRoute(),
-		request: async (question) => {
-			switch (question.what) {
-				case "metrics":
-					return metrics?.values() ?? null;
-				case "console":
-					return started?.shard.consolePart(question.channels) ?? null;
-			}
-		},
 		drain: async (deadlineMs) => {
 			if (started === null) return { cutOff: 0 };
 			const { shard } = started;
@@ -44,9 +33,11 @@ export function runForked(): void {
 	});
 }
 
-async function startShard(message: StartMessage, control: ChildControl, metrics: ProcessMetrics) {
+async function startShard(message: StartMessage, control: ChildControl, parts: PartAnswers) {
 	const { slot, incarnation, shardsTotal, cluster, config, mode, handoffDescriptors } = message;
 	process.title = `shardcast shard ${slot}`;
+	const metrics = new ProcessMetrics(`shard-${slot}`, slot);
+	parts.add(metricsQuestion, () => metrics.values());
 	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
 	const directory = ClusterDirectory.open(cluster);
 	const board = Scoreboard.open(directory.boardPath);
@@ -72,8 +63,8 @@ async function startShard(message: StartMessage, control: ChildControl, metrics:
 		isProxy: mode === "proxy" ? proxyTokenCheck(directory.path) : null,
 		log,
 		sample: () => monitor.sample(),
-		metrics: () => askForMetrics(control),
-		consoleAnswer: async (channels) => (await control.ask({ what: "console", channels }, consoleAnswerMs)) as ConsoleAnswer,
+		ask: control.ask,
+		parts,
 	});
 	await shard.start().catch((error: unknown) => {
 		throw cannotListen(error, `${config.host}:${port}`, "--base-port");

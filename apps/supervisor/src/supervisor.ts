@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, connectionsPerShard, formatDuration } from "@shardcast/config";
 import {
+	type AskedProcess,
+	answerMetrics,
 	type ClusterEvent,
+	consoleQuestion,
 	EventLog,
-	MetricsCollector,
-	type MetricsSource,
 	noReloads,
+	Questions,
 	type ReloadCounts,
 	reloadMetrics,
-	type WholeQuestion,
 } from "@shardcast/control";
 import { Deadline, type StartupError } from "@shardcast/process";
 import { ClusterState } from "@shardcast/scoreboard";
@@ -17,7 +18,6 @@ import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
-import { consoleAnswer } from "./console-answer.ts";
 
 export interface Ended {
 	readonly status: number;
@@ -41,7 +41,7 @@ export class Supervisor {
 	readonly #balancer: SupervisedChild;
 	readonly #children: readonly SupervisedChild[];
 	readonly #watchdog: Watchdog;
-	readonly #metrics: MetricsCollector;
+	readonly #questions: Questions;
 	/** Attempts to change settings. */
 	readonly reloads: ReloadCounts = noReloads();
 	readonly #events = new EventLog();
@@ -62,19 +62,16 @@ export class Supervisor {
 		this.#log = log;
 		const own = new ProcessMetrics("supervisor");
 		own.addReading(reloadMetrics, () => this.reloads);
-		this.#metrics = new MetricsCollector({
-			sources: () => this.#children.filter(({ serving }) => serving).map(metricsSource),
-			board: () => facts.memory.reading(),
-			own,
-			log,
-		});
+		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
+		answerMetrics({ questions: this.#questions, board: () => facts.memory.reading(), own });
+		this.#questions.add(consoleQuestion, (parts) => ({ events: this.#events.events, parts }));
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),
 			onFailure: (error) => this.#onFailure(error),
 			onMembership: () => this.#announceMembership(),
 			onSilent: (name, silent) => this.#onSilent(name, silent),
 			onDeath: (name) => this.#onDeath(name),
-			answer: (question) => this.#answer(question),
+			answer: (question, request) => this.#questions.answer(question, request),
 		};
 		this.#shards = facts.topology.shards.map(({ slot, core }) => new SupervisedChild(shardSpec(facts, hooks, slot, core), log));
 		this.#balancer = new SupervisedChild(balancerSpec(facts, hooks), log);
@@ -247,15 +244,6 @@ export class Supervisor {
 		if (this.#ending === "no") this.#events.add("bad", `${name} died; it is started again`);
 	}
 
-	#answer(question: WholeQuestion): Promise<unknown> {
-		switch (question.what) {
-			case "metrics":
-				return this.#metrics.collect();
-			case "console":
-				return consoleAnswer(question.channels, this.#shards, this.#events.events);
-		}
-	}
-
 	/** A cluster that serves is stopped in order, for its clients' sake; one that never did has none. */
 	#onFailure(error: StartupError): void {
 		this.#failure ??= error;
@@ -270,8 +258,12 @@ export class Supervisor {
 	}
 }
 
-function metricsSource(child: SupervisedChild): MetricsSource {
-	return { name: child.name.replace(" ", "-"), request: (deadlineMs) => child.request({ what: "metrics" }, deadlineMs) };
+function asked(child: SupervisedChild): AskedProcess {
+	return {
+		name: child.name.replace(" ", "-"),
+		isShard: child.name !== balancerName,
+		request: (question, request, deadlineMs) => child.request(question, request, deadlineMs),
+	};
 }
 
 function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void } {

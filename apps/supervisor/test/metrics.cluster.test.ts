@@ -89,7 +89,7 @@ describe("GET /metrics of a cluster", () => {
 		for (const scrape of scrapes) {
 			expect(scrape.names()).toEqual(scrapes[0]!.names());
 			expect(scrape.labels("process_resident_memory_bytes", "process").sort()).toEqual(["balancer", "shard-0", "shard-1", "supervisor"]);
-			expect(scrape.sum("shardcast_scrape_errors_total")).toBe(0);
+			expect(scrape.sum("shardcast_missing_answers_total")).toBe(0);
 		}
 		expect((await httpRequest(`${cluster.httpUrl}/metrics`, { method: "HEAD" })).body).toBe("");
 		expect((await httpRequest(`${urls[1]}/metrics`, { method: "HEAD" })).status).toBe(200);
@@ -138,7 +138,7 @@ describe("GET /metrics of a cluster", () => {
 			const scrape = await Scrape.of(cluster.httpUrl);
 			expect(performance.now() - beganMs).toBeLessThan(2_000);
 			expect(scrape.labels("process_resident_memory_bytes", "process")).not.toContain("shard-1");
-			expect(scrape.sum("shardcast_scrape_errors_total", { source: "shard-1" })).toBe(1);
+			expect(scrape.sum("shardcast_missing_answers_total", { question: "metrics", source: "shard-1" })).toBe(1);
 			// What it wrote into the scoreboard is there as ever.
 			expect(scrape.sum("shardcast_deliveries_total", { shard: "1" })).toBeGreaterThan(0);
 		} finally {

@@ -252,7 +252,7 @@ it("M7: answers a child that asks for the metrics with those of all processes th
 	await cluster.ready();
 	const given = ["shard 0", "shard 2", "balancer"].map((name) => `fake_total{process="${name}"} 7`);
 	// The first answers may have been made before the others were ready; a late part is counted in the answer after it.
-	given.push('shardcast_scrape_errors_total{source="shard-1",process="supervisor"}');
+	given.push('shardcast_missing_answers_total{question="metrics",source="shard-1",process="supervisor"}');
 	const complete = (text: string) => given.every((line) => text.includes(line));
 	const answered = () => cluster.events("balancer", "answer").some(({ text }) => complete(text!));
 	await waitFor(answered, { what: "an answer with all parts", deadlineMs: 10_000 });

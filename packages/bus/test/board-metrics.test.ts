@@ -1,4 +1,4 @@
-import { MetricsCollector } from "@shardcast/control";
+import { answerMetrics, metricsQuestion, Questions } from "@shardcast/control";
 import {
 	BalancerMode,
 	type BoardReading,
@@ -99,8 +99,9 @@ describe("metrics of the scoreboard", () => {
 		board.row(1).add("closedSlow", 3);
 		board.row(1).restarts = 1;
 		board.row(0).histograms.publishToSendMs.observe(4, 40);
-		const collector = new MetricsCollector({ sources: () => [], board: () => readBoard(board), own: new ProcessMetrics("supervisor") });
-		const lines = (await collector.collect()).split("\n");
+		const questions = new Questions({ processes: () => [] });
+		answerMetrics({ questions, board: () => readBoard(board), own: new ProcessMetrics("supervisor") });
+		const lines = (await questions.ask(metricsQuestion, null)).split("\n");
 		expect(lines).toContain('shardcast_deliveries_total{shard="0"} 40');
 		expect(lines).toContain('shardcast_deliveries_total{shard="1"} 2');
 		expect(lines).toContain('shardcast_disconnects_total{shard="1",code="3008"} 3');

@@ -1,7 +1,9 @@
 import type { Config } from "@shardcast/config";
 import { StartupError } from "@shardcast/process";
-import type { FromChild, PartQuestion, StartMessage, ToChild, WholeQuestion } from "./messages.ts";
-import { PendingReplies } from "./pending-replies.ts";
+import type { FromChild, StartMessage, ToChild } from "./messages.ts";
+import type { PartAnswers } from "./questions/part-answers.ts";
+import { PendingReplies, replyOf } from "./questions/pending-replies.ts";
+import type { Ask } from "./questions/question.ts";
 
 /** What a child does when its supervisor asks. */
 export interface ChildHandlers {
@@ -14,14 +16,15 @@ export interface ChildHandlers {
 	/** Load the route module again. */
 	reloadRoute?(): void;
 	membership?(): void;
-	request?(question: PartQuestion): Promise<unknown>;
+	/** What this child has to say to questions. */
+	readonly parts?: PartAnswers;
 }
 
 export interface ChildControl {
 	/** Reports why this child cannot go on and exits. */
 	fatal(error: unknown): void;
-	/** Asks the supervisor for what it collects from all processes. Rejects when no answer comes within the deadline. */
-	ask(question: WholeQuestion, deadlineMs: number): Promise<unknown>;
+	/** Lets the supervisor put a question to all processes. Rejects when it cannot, or gives no answer within twice the question's deadline. */
+	readonly ask: Ask;
 }
 
 /**
@@ -82,12 +85,12 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				return;
 			case "request": {
 				// A question that cannot be answered costs the answer, not the process.
-				const data = (await handlers.request?.(message.question).catch(() => null)) ?? null;
-				await tell({ type: "reply", id: message.id, data });
+				const reply = await replyOf(handlers.parts?.answer(message.question, message.request));
+				await tell({ type: "reply", id: message.id, reply });
 				return;
 			}
 			case "answer":
-				asked.settle(message.id, message.data);
+				asked.settle(message.id, message.reply);
 				return;
 			default:
 				// A newer supervisor may say more than this child knows.
@@ -102,20 +105,13 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	process.on("SIGINT", ignore);
 	process.on("SIGTERM", ignore);
 	process.on("SIGHUP", ignore);
-	const ask = (question: WholeQuestion, deadlineMs: number): Promise<unknown> =>
-		asked.wait(question.what, deadlineMs, (id) => {
-			void tell({ type: "ask", id, question });
+	const ask: Ask = async <Answer>({ name, deadlineMs }: { readonly name: string; readonly deadlineMs: number }, request: unknown) =>
+		// Longer than the supervisor gives the processes to answer, so that an answer without a hung one still comes.
+		(await asked.wait(name, deadlineMs * 2, (id) => {
+			void tell({ type: "ask", id, question: name, request });
 			return process.connected;
-		});
+		})) as Answer;
 	return { fatal, ask };
-}
-
-/** Longer than the supervisor gives the processes to answer, so that an answer without a hung one still comes. */
-const askForMetricsMs = 2000;
-
-/** The metrics of the whole cluster, as GET /metrics gives them. Rejects when the supervisor does not answer in time. */
-export async function askForMetrics(control: ChildControl): Promise<string> {
-	return String(await control.ask({ what: "metrics" }, askForMetricsMs));
 }
 
 function ignore(): void {}

@@ -1,4 +1,10 @@
-import type { ClusterEvent } from "./messages.ts";
+/** Something that people should know of, as the console lists it. */
+export interface ClusterEvent {
+	/** Milliseconds since 1970. */
+	readonly at: number;
+	readonly level: "info" | "warn" | "bad";
+	readonly text: string;
+}
 
 /** Events kept; the oldest goes when another comes. */
 const eventsMax = 100;

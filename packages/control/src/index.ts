@@ -1,19 +1,14 @@
-export { askForMetrics, type ChildControl, connectToParent } from "./child-end.ts";
-export { EventLog } from "./event-log.ts";
-export type {
-	ClusterEvent,
-	ConsoleAnswer,
-	ConsolePart,
-	FromChild,
-	KafkaGlance,
-	PartQuestion,
-	StartMessage,
-	ToChild,
-	WholeQuestion,
-} from "./messages.ts";
-export { MetricsCollector, type MetricsSource } from "./metrics/collector.ts";
+export { type ChildControl, connectToParent } from "./child-end.ts";
+export { type ClusterEvent, EventLog } from "./event-log.ts";
+export type { FromChild, StartMessage, ToChild } from "./messages.ts";
+export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
+export { type ConsoleAnswer, type ConsolePart, consoleQuestion, type KafkaGlance } from "./questions/console-question.ts";
+export { metricsQuestion } from "./questions/metrics-question.ts";
+export { PartAnswers } from "./questions/part-answers.ts";
+export type { Ask, Question } from "./questions/question.ts";
+export { type AskedProcess, Questions } from "./questions/questions.ts";
 export { ConfigReloader, noReloads, type ReloadCounts } from "./reloader.ts";
 export { RouteReloader } from "./route-reloader.ts";

@@ -1,4 +1,5 @@
 import type { Config } from "@shardcast/config";
+import type { Reply } from "./questions/pending-replies.ts";
 
 /** What a child needs to know to begin. Sent once, right after the fork. */
 export interface StartMessage {
@@ -23,54 +24,6 @@ export interface StartMessage {
 	readonly connectionsMax: number;
 }
 
-/** What the supervisor asks a child for: its own part. */
-export type PartQuestion =
-	| { readonly what: "metrics" }
-	/** Answered by a `ConsolePart`. */
-	| { readonly what: "console"; readonly channels: readonly string[] };
-
-/** What a child asks the supervisor for: what is put together from all processes. */
-export type WholeQuestion =
-	| { readonly what: "metrics" }
-	/** Answered by a `ConsoleAnswer`. */
-	| { readonly what: "console"; readonly channels: readonly string[] };
-
-/** Something that people should know of, as the console lists it. */
-export interface ClusterEvent {
-	/** Milliseconds since 1970. */
-	readonly at: number;
-	readonly level: "info" | "warn" | "bad";
-	readonly text: string;
-}
-
-/** One shard's Kafka ingest at a glance. Counts since its process began. */
-export interface KafkaGlance {
-	readonly records: number;
-	/** Records that are in its partitions and not yet with its clients. */
-	readonly lag: number;
-	readonly pauses: number;
-	readonly pausedMs: number;
-	/** Troubles and records that were not delivered, of any kind. */
-	readonly errors: number;
-	readonly ringDepthBytes: number;
-	readonly ringBytes: number;
-}
-
-/** What one shard knows for the console. */
-export interface ConsolePart {
-	readonly slot: number;
-	/** For each channel of the question, how many clients of this shard get its messages; "" = messages to everybody. */
-	readonly subscribers: readonly number[];
-	/** Null = it reads no Kafka. */
-	readonly kafka: KafkaGlance | null;
-}
-
-export interface ConsoleAnswer {
-	readonly events: readonly ClusterEvent[];
-	/** Of all shards that answered in time. */
-	readonly parts: readonly ConsolePart[];
-}
-
 /** Supervisor to child. Payloads never go this way. */
 export type ToChild =
 	| StartMessage
@@ -82,10 +35,10 @@ export type ToChild =
 	| { readonly type: "reloadRoute" }
 	/** The table of members has changed: look at the scoreboard. */
 	| { readonly type: "membership" }
-	/** Give your own part: answered by `reply`. */
-	| { readonly type: "request"; readonly id: number; readonly question: PartQuestion }
+	/** Give your own part of the answer to a question (`PartAnswers`): answered by `reply`. */
+	| { readonly type: "request"; readonly id: number; readonly question: string; readonly request: unknown }
 	/** To the child's `ask`. */
-	| { readonly type: "answer"; readonly id: number; readonly data: unknown };
+	| { readonly type: "answer"; readonly id: number; readonly reply: Reply };
 
 /** Child to supervisor. */
 export type FromChild =
@@ -94,6 +47,7 @@ export type FromChild =
 	| { readonly type: "fatal"; readonly message: string; readonly flag?: string; readonly exitStatus: number }
 	/** It has worked off everything but `cutOff` things and exits right after. */
 	| { readonly type: "drained"; readonly cutOff: number; readonly detail?: string }
-	| { readonly type: "reply"; readonly id: number; readonly data: unknown }
-	/** Give me what only you can put together, of all processes: answered by `answer`. */
-	| { readonly type: "ask"; readonly id: number; readonly question: WholeQuestion };
+	/** To the supervisor's `request`. */
+	| { readonly type: "reply"; readonly id: number; readonly reply: Reply }
+	/** Put a question to all processes (`Questions`): answered by `answer`. */
+	| { readonly type: "ask"; readonly id: number; readonly question: string; readonly request: unknown };

@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
-import type { FromChild, PartQuestion, ToChild, WholeQuestion } from "./messages.ts";
-import { PendingReplies } from "./pending-replies.ts";
+import type { FromChild, ToChild } from "./messages.ts";
+import { PendingReplies, replyOf } from "./questions/pending-replies.ts";
 
 /** What a child may say on its own account: everything but its side of questions and answers, which the link sees to. */
 export type ChildReport = Exclude<FromChild, { type: "reply" | "ask" }>;
@@ -10,22 +10,21 @@ export class ChildLink {
 	readonly #child: ChildProcess;
 	readonly #requests = new PendingReplies("a child");
 
-	/**
-	 * @param answer makes the answer to a child's `ask`; while it cannot (it rejects, or there is none) the child's own
-	 * deadline ends the waiting.
-	 */
-	constructor(child: ChildProcess, onMessage: (message: ChildReport) => void, answer?: (question: WholeQuestion) => Promise<unknown>) {
+	/** @param answer makes the answer to a child's `ask`, see `Questions`. */
+	constructor(
+		child: ChildProcess,
+		onMessage: (message: ChildReport) => void,
+		answer: (question: string, request: unknown) => Promise<unknown>,
+	) {
 		this.#child = child;
+		child.once("disconnect", () => this.#requests.gone());
 		child.on("message", (raw) => {
 			const message = raw as FromChild;
 			switch (message.type) {
 				case "reply":
-					return this.#requests.settle(message.id, message.data);
+					return this.#requests.settle(message.id, message.reply);
 				case "ask":
-					answer?.(message.question).then(
-						(data) => this.send({ type: "answer", id: message.id, data }),
-						() => undefined,
-					);
+					void replyOf(answer(message.question, message.request)).then((reply) => this.send({ type: "answer", id: message.id, reply }));
 					return;
 				default:
 					return onMessage(message);
@@ -41,8 +40,8 @@ export class ChildLink {
 		return true;
 	}
 
-	/** Rejects when the child is gone, does not answer within the deadline, or too many requests are waiting. */
-	request(question: PartQuestion, deadlineMs: number): Promise<unknown> {
-		return this.#requests.wait(question.what, deadlineMs, (id) => this.send({ type: "request", id, question }));
+	/** Rejects when the child is gone, has no answer or none within the deadline, or too many requests are waiting. */
+	request(question: string, request: unknown, deadlineMs: number): Promise<unknown> {
+		return this.#requests.wait(question, deadlineMs, (id) => this.send({ type: "request", id, question, request }));
 	}
 }

@@ -9,7 +9,7 @@ import {
 	type ReloadPlan,
 } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
-import type { ClusterEvent } from "./messages.ts";
+import type { ClusterEvent } from "./event-log.ts";
 
 /** How an attempt ends. `unchanged`: nothing that can be changed while running is different. */
 export const reloadResults = ["applied", "unchanged", "rejected", "no_file"] as const;

@@ -1,6 +1,6 @@
 import { routeProblem } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
-import type { ClusterEvent } from "./messages.ts";
+import type { ClusterEvent } from "./event-log.ts";
 
 export interface RouteReloaderParts {
 	/** "" = there is no route module. */

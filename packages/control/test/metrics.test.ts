@@ -2,8 +2,10 @@ import { closeSync, openSync } from "node:fs";
 import { type KafkaReading, kafkaMetrics } from "@shardcast/scoreboard";
 import { type BoardReading, ProcessMetrics, renderMetrics } from "@shardcast/telemetry";
 import { describe, expect, it } from "vitest";
-import { MetricsCollector, type MetricsSource } from "../src/metrics/collector.ts";
+import { answerMetrics } from "../src/metrics/cluster-metrics.ts";
 import { metricsReference, metricTables } from "../src/metrics/reference.ts";
+import { metricsQuestion } from "../src/questions/metrics-question.ts";
+import { type AskedProcess, Questions } from "../src/questions/questions.ts";
 
 const zeroNames = ["tombstones", "tooLarge", "invalidText", "badChannel", "deadLetters", "deadLettersLost", "pauses", "commits", "drained"];
 const routeNames = [
@@ -33,36 +35,36 @@ const zeros = Object.fromEntries([...zeroNames, ...routeNames, ...hostNames].map
 
 const nobody: BoardReading = { nowMs: 0, clusterState: "serving", balancer: null, shards: [] };
 
-function collectorOf(sources: readonly MetricsSource[], deadlineMs = 5_000, tell: (text: string) => void = () => {}): MetricsCollector {
+/** Collects the metrics of these processes and of the supervisor. */
+function collectorOf(processes: readonly AskedProcess[], tell: (text: string) => void = () => {}): () => Promise<string> {
 	const log = { warn: (first: unknown) => tell(String(first)) };
-	return new MetricsCollector({ sources: () => sources, board: () => nobody, own: new ProcessMetrics("supervisor"), log, deadlineMs });
+	const questions = new Questions({ processes: () => processes, log });
+	answerMetrics({ questions, board: () => nobody, own: new ProcessMetrics("supervisor") });
+	return () => questions.ask(metricsQuestion, null);
 }
 const value = { labels: { a: "b" }, value: 1 };
 const good = { name: "good_total", help: "Good.", type: "counter", aggregator: "first", values: [value] };
-const answering = (name: string, metrics = new ProcessMetrics(name)): MetricsSource => ({ name, request: () => metrics.values() });
+const asked = (name: string, request: () => Promise<unknown>): AskedProcess => ({ name, isShard: name !== "balancer", request });
+const answering = (name: string, metrics = new ProcessMetrics(name)): AskedProcess => asked(name, () => metrics.values());
 const linesOf = (text: string, name: string): string[] => text.split("\n").filter((line) => line.startsWith(name));
 
-describe("MetricsCollector", () => {
+describe("the answer to GET /metrics", () => {
 	it("M7: puts the processes' default metrics side by side, told apart by the label process", async () => {
-		const text = await collectorOf([answering("shard-0"), answering("balancer")]).collect();
+		const text = await collectorOf([answering("shard-0"), answering("balancer")])();
 		const processes = linesOf(text, "process_resident_memory_bytes{").map((line) => /process="([^"]+)"/.exec(line)?.[1]);
 		expect(processes.sort()).toEqual(["balancer", "shard-0", "supervisor"]);
 		expect(text.match(/^# HELP process_resident_memory_bytes /gm)).toHaveLength(1);
 	});
 
-	it("a process that hangs costs its own part, after the deadline, and is counted", async () => {
-		const hung: MetricsSource = { name: "shard-1", request: () => new Promise(() => undefined) };
-		const collector = collectorOf([hung, answering("shard-0")], 300);
-		const beganMs = performance.now();
-		const text = await collector.collect();
-		expect(performance.now() - beganMs).toBeLessThan(1000);
+	it("a process that is gone costs its own part, and is counted in the same answer", async () => {
+		const collect = collectorOf([asked("shard-1", () => Promise.reject(new Error("a child is gone"))), answering("shard-0")]);
+		const text = await collect();
 		expect(linesOf(text, "process_resident_memory_bytes{")).toHaveLength(2);
-		expect(text).toContain('shardcast_scrape_errors_total{source="shard-1",process="supervisor"} 1');
-		expect(await collector.collect()).toContain('shardcast_scrape_errors_total{source="shard-1",process="supervisor"} 2');
+		expect(text).toContain('shardcast_missing_answers_total{question="metrics",source="shard-1",process="supervisor"} 1');
+		expect(text).toContain('shardcast_missing_answers_total{question="metrics",source="shard-0",process="supervisor"} 0');
 	});
 
 	it.each([
-		["that is gone", () => Promise.reject(new Error("the child is gone"))],
 		["that answers nonsense", () => Promise.resolve("nonsense")],
 		["that has no metrics", () => Promise.resolve(null)],
 		["that sends null for a metric", () => Promise.resolve([null])],
@@ -78,46 +80,19 @@ describe("MetricsCollector", () => {
 		["that sends a histogram's part without a name", () => Promise.resolve([{ ...good, values: [{ ...value, metricName: 7 }] }])],
 	])("a process %s costs its own part, is counted and told once", async (_, request) => {
 		const told: string[] = [];
-		const collector = collectorOf([{ name: "balancer", request }, answering("shard-0")], 5_000, (text) => told.push(text));
-		const text = await collector.collect();
-		expect(text).toContain('shardcast_scrape_errors_total{source="balancer",process="supervisor"} 1');
+		const collect = collectorOf([asked("balancer", request), answering("shard-0")], (text) => told.push(text));
+		const text = await collect();
+		expect(text).toContain('shardcast_missing_answers_total{question="metrics",source="balancer",process="supervisor"} 1');
 		expect(linesOf(text, "process_resident_memory_bytes{")).toHaveLength(2);
 		expect(text).not.toContain("good_total");
-		await collector.collect();
-		expect(told).toEqual([expect.stringMatching(/^\/metrics goes out without balancer: /)]);
-	});
-
-	it("what is told once is told again after an answer that was whole", async () => {
-		const told: string[] = [];
-		const answers = [null, [], null, null];
-		const source: MetricsSource = { name: "balancer", request: async () => answers.shift() };
-		const collector = collectorOf([source], 5_000, (text) => told.push(text));
-		for (let scrape = 0; scrape < 4; scrape++) await collector.collect();
-		expect(told).toHaveLength(2);
-	});
-
-	it("callers that come while an answer is being made share it", async () => {
-		let asked = 0;
-		const source = answering("shard-0");
-		const counting: MetricsSource = {
-			name: "shard-0",
-			request: (deadlineMs) => {
-				asked++;
-				return source.request(deadlineMs);
-			},
-		};
-		const collector = collectorOf([counting]);
-		const answers = await Promise.all(Array.from({ length: 20 }, () => collector.collect()));
-		expect(asked).toBe(1);
-		expect(new Set(answers).size).toBe(1);
-		await collector.collect();
-		expect(asked).toBe(2);
+		await collect();
+		expect(told).toEqual([expect.stringMatching(/^the answer to "metrics" goes out without balancer: /)]);
 	});
 
 	it("tells the version, and how many answers there were", async () => {
-		const collector = collectorOf([]);
-		await collector.collect();
-		const text = await collector.collect();
+		const collect = collectorOf([]);
+		await collect();
+		const text = await collect();
 		expect(text).toContain(`shardcast_build_info{version="0.1.0",node="${process.version}",process="supervisor"} 1`);
 		expect(text).toContain('shardcast_scrapes_total{process="supervisor"} 2');
 	});

@@ -1,5 +1,6 @@
 import { MemoryBus } from "@shardcast/bus";
 import { type Config, defaultConfig, ringCapacityBytes } from "@shardcast/config";
+import { consoleQuestion, metricsQuestion, PartAnswers, Questions } from "@shardcast/control";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { type BoardRow, Role, Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
@@ -44,6 +45,13 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 	const addresses = AddressTable.inMemory(1000, members);
 	const rates = RateTable.inMemory();
 	const basePort = await freePorts(count);
+	const parts = Array.from({ length: count }, () => new PartAnswers());
+	const questions = new Questions({
+		processes: () =>
+			parts.map((own, slot) => ({ name: `shard-${slot}`, isShard: true, request: (name, request) => own.answer(name, request) })),
+	});
+	questions.add(consoleQuestion, (answers) => ({ events: [], parts: answers }));
+	questions.add(metricsQuestion, () => "");
 	const shards = await Promise.all(
 		Array.from({ length: count }, async (_, slot): Promise<TestShard> => {
 			const row = board.row(slot);
@@ -65,8 +73,8 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				ingest: null,
 				log: silentLog(),
 				sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),
-				metrics: async () => "",
-				consoleAnswer: async () => ({ events: [], parts: [] }),
+				ask: (question, request) => questions.ask(question, request),
+				parts: parts[slot],
 				...options.parts,
 			});
 			await shard.start();

@@ -1,5 +1,5 @@
 import { type Config, connectionsPerShard } from "@shardcast/config";
-import type { StartMessage, WholeQuestion } from "@shardcast/control";
+import type { StartMessage } from "@shardcast/control";
 import type { StartupError } from "@shardcast/process";
 import type { ClusterMemory } from "../cluster-memory.ts";
 import type { Topology } from "../topology.ts";
@@ -30,7 +30,8 @@ export interface ChildHooks {
 	onSilent(name: string, silent: boolean): void;
 	/** A process has died. */
 	onDeath(name: string): void;
-	answer(question: WholeQuestion): Promise<unknown>;
+	/** A child puts a question to all processes. */
+	answer(question: string, request: unknown): Promise<unknown>;
 }
 
 export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, core: number): ChildSpec {
@@ -89,7 +90,7 @@ function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {
 		name,
 		timeouts: () => facts.config,
 		policy: new RestartPolicy(() => facts.config),
-		answer: (question: WholeQuestion) => hooks.answer(question),
+		answer: (question: string, request: unknown) => hooks.answer(question, request),
 		onFailure: (error: StartupError) => hooks.onFailure(error),
 		onSilent: (silent: boolean) => hooks.onSilent(name, silent),
 	};

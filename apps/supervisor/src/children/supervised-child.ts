@@ -1,15 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Config } from "@shardcast/config";
-import {
-	ChildLink,
-	type ChildReport,
-	type FromChild,
-	type PartQuestion,
-	type StartMessage,
-	type ToChild,
-	type WholeQuestion,
-} from "@shardcast/control";
+import { ChildLink, type ChildReport, type FromChild, type StartMessage, type ToChild } from "@shardcast/control";
 import { StartupError } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
@@ -36,8 +28,8 @@ export interface ChildSpec {
 	onSilent(silent: boolean): void;
 	/** The process is certainly dead. */
 	onDeath(): void;
-	/** What the child may ask for: what is put together from all processes. */
-	answer(question: WholeQuestion): Promise<unknown>;
+	/** Puts a question of the child to all processes. */
+	answer(question: string, request: unknown): Promise<unknown>;
 	/** It can't be kept alive: the cluster has to stop. */
 	onFailure(error: StartupError): void;
 }
@@ -156,9 +148,9 @@ export class SupervisedChild implements Watched {
 	}
 
 	/** Rejects when it does not serve, or does not answer within the deadline. */
-	async request(question: PartQuestion, deadlineMs: number): Promise<unknown> {
+	async request(question: string, request: unknown, deadlineMs: number): Promise<unknown> {
 		if (this.#state.kind !== "serving") throw new Error(`${this.name} does not serve`);
-		return this.#state.life.link.request(question, deadlineMs);
+		return this.#state.life.link.request(question, request, deadlineMs);
 	}
 
 	/**
@@ -214,7 +206,7 @@ export class SupervisedChild implements Watched {
 		const link = new ChildLink(
 			process,
 			(message) => this.#onMessage(life, message),
-			(what) => this.#spec.answer(what),
+			(question, request) => this.#spec.answer(question, request),
 		);
 		const exited = exitOf(process);
 		const life: Life = { process, link, exited, fatal: null, drained: null, connectionsLost: 0, killed: false, startError: null };

@@ -1,4 +1,4 @@
-import { connectToParent } from "@shardcast/control";
+import { connectToParent, metricsQuestion, PartAnswers } from "@shardcast/control";
 import { dieWithParent } from "@shardcast/native";
 import { StartupError } from "@shardcast/process";
 import { ClusterDirectory, Scoreboard, ShardState } from "@shardcast/scoreboard";
@@ -16,7 +16,15 @@ let seat;
 
 const tell = (event, more = {}) => process.stdout.write(`${JSON.stringify({ name, event, pid: process.pid, ...more })}\n`);
 
+const parts = new PartAnswers();
+parts.add(metricsQuestion, () =>
+	fault.noMetrics
+		? new Promise(() => {})
+		: [{ name: "fake_total", help: "A fake.", type: "counter", values: [{ labels: { process: name }, value: 7 }] }],
+);
+
 const control = connectToParent({
+	parts,
 	async start({ role, slot, incarnation, core, cluster, mode, connectionsMax, shardsTotal }) {
 		name = role === "shard" ? `shard ${slot}` : role;
 		fault = faults[name] ?? {};
@@ -34,7 +42,7 @@ const control = connectToParent({
 		else row.connections = fault.connections ?? 0;
 		const beat = () => row.set("heartbeatMs", monotonicMs());
 		if (!fault.mute) setInterval(beat, 20);
-		if (fault.asks) setInterval(() => control.ask({ what: "metrics" }, 3000).then((text) => tell("answer", { text })), 200);
+		if (fault.asks) setInterval(() => control.ask(metricsQuestion, null).then((text) => tell("answer", { text })), 200);
 		if (fault.dieAfterMs !== undefined) setTimeout(() => process.exit(4), fault.dieAfterMs);
 		return role === "balancer" ? { port: 4711 } : {};
 	},
@@ -48,11 +56,6 @@ const control = connectToParent({
 	},
 	membership() {
 		tell("membership");
-	},
-	async request({ what }) {
-		return fault.noMetrics
-			? new Promise(() => {})
-			: [{ name: "fake_total", help: what, type: "counter", values: [{ labels: { process: name }, value: 7 }] }];
 	},
 });
 process.on("uncaughtException", (error) => control.fatal(error));

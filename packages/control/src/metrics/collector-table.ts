@@ -5,7 +5,8 @@ import { counter, gauge, single } from "@shardcast/telemetry";
 export interface CollectorReading {
 	readonly version: string;
 	readonly scrapes: number;
-	readonly scrapeErrors: ReadonlyMap<string, number>;
+	/** By question, then by process. */
+	readonly missing: ReadonlyMap<string, ReadonlyMap<string, number>>;
 	readonly lastScrapeSeconds: number;
 }
 
@@ -21,10 +22,14 @@ export const collectorMetrics: readonly ReadMetric<CollectorReading>[] = [
 		single(({ scrapes }) => scrapes),
 	),
 	counter(
-		"shardcast_scrape_errors_total",
+		"shardcast_missing_answers_total",
 		"none",
-		"Times that a process did not give its part of an answer, or not in time, or not as metrics; the answer then went out without it.",
-		{ labels: ["source"], sample: ({ scrapeErrors }) => [...scrapeErrors].map(([source, value]) => ({ labels: { source }, value })) },
+		"Times that a process did not give its part of an answer, or not in time, or no valid one; the answer then went out without it.",
+		{
+			labels: ["question", "source"],
+			sample: ({ missing }) =>
+				[...missing].flatMap(([question, counts]) => [...counts].map(([source, value]) => ({ labels: { question, source }, value }))),
+		},
 	),
 	gauge(
 		"shardcast_scrape_duration_seconds",

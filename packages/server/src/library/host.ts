@@ -1,7 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryBus } from "@shardcast/bus";
 import { type Config, checkRoute, parseAddress, ringCapacityBytes } from "@shardcast/config";
-import { EventLog, MetricsCollector, noReloads, type ReloadCounts, reloadMetrics } from "@shardcast/control";
+import {
+	answerMetrics,
+	consoleQuestion,
+	EventLog,
+	metricsQuestion,
+	noReloads,
+	PartAnswers,
+	Questions,
+	type ReloadCounts,
+	reloadMetrics,
+} from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
@@ -24,7 +34,7 @@ export interface HostParts {
 export class Host {
 	readonly #ingest: ShardIngest | null;
 	readonly shard: Shard;
-	readonly metrics: MetricsCollector;
+	readonly #questions: Questions;
 	/** What has happened to the server, for its console. */
 	readonly events = new EventLog();
 	/** Attempts to change settings. */
@@ -43,7 +53,11 @@ export class Host {
 		row.incarnation = 1;
 		row.pid = process.pid;
 		row.connectionsGiven = config.maxConnections;
-		this.metrics = new MetricsCollector({ sources: () => [], board: () => readBoard(this.#board), own: this.#own });
+		const answers = new PartAnswers();
+		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
+		this.#questions = questions;
+		answerMetrics({ questions, board: () => readBoard(this.#board), own: this.#own });
+		questions.add(consoleQuestion, (parts) => ({ events: this.events.events, parts }));
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
 		this.#ingest = ShardIngest.create({
@@ -71,8 +85,8 @@ export class Host {
 			openAddresses: () => AddressTable.inMemory(config.maxConnections),
 			log,
 			sample: () => this.#monitor.sample(),
-			metrics: () => this.metrics.collect(),
-			consoleAnswer: async (channels) => ({ events: this.events.events, parts: [this.shard.consolePart(channels)] }),
+			ask: (question, request) => questions.ask(question, request),
+			parts: answers,
 			events,
 		});
 	}
@@ -126,6 +140,11 @@ export class Host {
 		await this.shard.stop();
 		this.#monitor.stop();
 		return cutOff;
+	}
+
+	/** What `GET /metrics` answers. */
+	metrics(): Promise<string> {
+		return this.#questions.ask(metricsQuestion, null);
 	}
 
 	/** All metrics as values. */

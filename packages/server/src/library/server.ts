@@ -93,7 +93,7 @@ export class Server extends EventEmitter<ServerEvents> {
 			probes,
 			reload: (changes) => this.#reload(changes),
 			reloadRoute: () => this.#reloadRoute(),
-			metrics: () => this.#host.metrics.collect(),
+			metrics: () => this.#host.metrics(),
 		});
 		for (const middleware of options.middleware ?? []) this.use(middleware);
 	}

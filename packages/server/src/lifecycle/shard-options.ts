@@ -1,6 +1,6 @@
 import type { BusLink } from "@shardcast/bus";
 import type { Address, Config } from "@shardcast/config";
-import type { ConsoleAnswer } from "@shardcast/control";
+import type { Ask, PartAnswers } from "@shardcast/control";
 import type { ShardIngest } from "@shardcast/kafka";
 import type { AddressTable, RateTable } from "@shardcast/limits";
 import type { DescriptorChannel } from "@shardcast/native";
@@ -34,10 +34,10 @@ export interface ShardOptions {
 	readonly log: Log;
 	/** CPU, memory and loop of the process that hosts this shard. */
 	readonly sample: () => ProcessSample;
-	/** What the console shows that this shard does not know alone. */
-	readonly consoleAnswer: (channels: readonly string[]) => Promise<ConsoleAnswer>;
-	/** The metrics of the whole cluster, as GET /metrics gives them. */
-	readonly metrics: () => Promise<string>;
+	/** Puts a question to all processes of the cluster. */
+	readonly ask: Ask;
+	/** Where this shard's features register what they have to say to questions. */
+	readonly parts: PartAnswers;
 	/** Told as clients come and go. */
 	readonly events?: SessionEvents;
 }

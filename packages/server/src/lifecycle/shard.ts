@@ -1,5 +1,5 @@
 import type { Config } from "@shardcast/config";
-import type { ConsolePart } from "@shardcast/control";
+import { type ConsolePart, consoleQuestion, metricsQuestion } from "@shardcast/control";
 import { LimitAudit, RateLimit } from "@shardcast/limits";
 import { closeWithReset } from "@shardcast/native";
 import { openFiles } from "@shardcast/process";
@@ -79,6 +79,7 @@ export class Shard {
 
 	constructor(options: ShardOptions) {
 		const { config, row, bus, handoff, log } = options;
+		options.parts.add(consoleQuestion, ({ channels }) => this.#consolePart(channels));
 		const { connectionsMax } = row;
 		const nowMs = () => performance.now();
 		this.#options = options;
@@ -248,7 +249,7 @@ export class Shard {
 	}
 
 	/** What only this shard knows of what the console shows. */
-	consolePart(channels: readonly string[]): ConsolePart {
+	#consolePart(channels: readonly string[]): ConsolePart {
 		return {
 			slot: this.#options.row.slot,
 			subscribers: channels.map((channel) => this.#channelSets.reach(channel)),
@@ -360,7 +361,10 @@ export class Shard {
 			},
 			socketsMax: () => row.socketsMax,
 			overfull: () => this.#check.full(),
-			request: (method, path) => answerRequest(method, path, { ...this.#options, mayPublish: this.#live.mayPublish }),
+			request: (method, path) => {
+				const metrics = () => this.#options.ask(metricsQuestion, null);
+				return answerRequest(method, path, { ...this.#options, metrics, mayPublish: this.#live.mayPublish });
+			},
 			requested: () => row.add("httpRequests", 1),
 			proxiedAddress: (head) => this.#check.proxiedAddress(head),
 			failed: (callback, error) => {
@@ -373,9 +377,9 @@ export class Shard {
 	}
 
 	async #consoleSnapshot(busiest: readonly BusyChannel[]): Promise<ConsoleSnapshot> {
-		const { board, consoleAnswer } = this.#options;
+		const { board, ask } = this.#options;
 		const { config } = this.#live;
-		const { events, parts } = await consoleAnswer(busiest.map(({ name }) => name));
+		const { events, parts } = await ask(consoleQuestion, { channels: busiest.map(({ name }) => name) });
 		return consoleSnapshot(board, {
 			version,
 			mayPublish: this.#live.mayPublish,

@@ -1,0 +1,20 @@
+/**
+ * Something that is asked of all processes of a cluster and whose parts are merged into one answer. Both sides know it by its name: a
+ * process answers its part through `PartAnswers`; the supervisor, or the process itself where there is none, asks and merges through
+ * `Questions`. Requests, parts and answers go through JSON.
+ */
+export interface Question<Request, Part, Answer> {
+	/** Such as "metrics"; the label under which parts that are missing are counted. */
+	readonly name: string;
+	/** Who has a part. */
+	readonly asks: "everyProcess" | "shards";
+	/** A process that has not answered by then is left out. */
+	readonly deadlineMs: number;
+	/** A part as a process sent it. @throws an Error that says what is wrong with it. */
+	readonly check: (data: unknown) => Part;
+	/** Only for the compiler. */
+	readonly types?: { readonly request: Request; readonly answer: Answer };
+}
+
+/** How a process puts a question to all of them. Rejects when there is no answer in time. */
+export type Ask = <Request, Part, Answer>(question: Question<Request, Part, Answer>, request: Request) => Promise<Answer>;

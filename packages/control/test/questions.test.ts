@@ -1,0 +1,162 @@
+import { EventEmitter } from "node:events";
+import { describe, expect, it } from "vitest";
+import type { FromChild, ToChild } from "../src/messages.ts";
+import { ChildLink } from "../src/parent-end.ts";
+import { PartAnswers } from "../src/questions/part-answers.ts";
+import type { Question } from "../src/questions/question.ts";
+import { type AskedProcess, Questions } from "../src/questions/questions.ts";
+
+const count: Question<{ readonly of: string }, number, number> = {
+	name: "count",
+	asks: "shards",
+	deadlineMs: 200,
+	check: (data) => {
+		if (typeof data !== "number") throw new Error("it is no number");
+		return data;
+	},
+};
+
+const asked = (name: string, request: AskedProcess["request"]): AskedProcess => ({ name, isShard: name.startsWith("shard"), request });
+const answering = (name: string, part: unknown) => asked(name, async () => part);
+function asking(processes: readonly AskedProcess[], tell: (text: string) => void = () => {}): Questions {
+	const questions = new Questions({ processes: () => processes, log: { warn: (first: unknown) => tell(String(first)) } });
+	questions.add(count, (parts) => parts.reduce((sum, part) => sum + part, 0));
+	return questions;
+}
+const missing = (questions: Questions) => Object.fromEntries(questions.missing.get("count")!);
+
+describe("a question to all processes", () => {
+	it("is put to those that have a part, and their parts are merged", async () => {
+		const requests: unknown[] = [];
+		const shard = (slot: number) =>
+			asked(`shard-${slot}`, async (question, request, deadlineMs) => {
+				requests.push([question, request, deadlineMs]);
+				return slot;
+			});
+		const questions = asking([shard(1), shard(2), answering("balancer", 100)]);
+		expect(await questions.ask(count, { of: "news" })).toBe(3);
+		expect(requests).toEqual([
+			["count", { of: "news" }, 200],
+			["count", { of: "news" }, 200],
+		]);
+		expect(missing(questions)).toEqual({ "shard-1": 0, "shard-2": 0 });
+		questions.add({ ...count, name: "everybody", asks: "everyProcess" }, (parts) => parts.length);
+		expect(await questions.answer("everybody", null)).toBe(3);
+	});
+
+	it("is answered by the asking process as well, if that has something to say", async () => {
+		const answers = new PartAnswers();
+		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
+		questions.add(count, (parts) => parts.length);
+		expect(await questions.ask(count, { of: "a" })).toBe(0);
+		answers.add(count, ({ of }) => of.length);
+		expect(await questions.ask(count, { of: "a" })).toBe(1);
+	});
+
+	it("does not wait for a late process longer than its deadline, nor for one that is gone, and counts both", async () => {
+		const told: string[] = [];
+		const late = asked("shard-1", () => new Promise(() => undefined));
+		const gone = asked("shard-2", () => Promise.reject(new Error("a child is gone")));
+		const questions = asking([answering("shard-0", 7), late, gone, answering("shard-3", "nonsense")], (text) => told.push(text));
+		const beganMs = performance.now();
+		expect(await questions.ask(count, { of: "" })).toBe(7);
+		expect(performance.now() - beganMs).toBeLessThan(1000);
+		expect(missing(questions)).toEqual({ "shard-0": 0, "shard-1": 1, "shard-2": 1, "shard-3": 1 });
+		expect(told.sort()).toEqual([
+			'the answer to "count" goes out without shard-1: the count of shard-1 took longer than 200 ms',
+			'the answer to "count" goes out without shard-2: a child is gone',
+			'the answer to "count" goes out without shard-3: it is no number',
+		]);
+	});
+
+	it("what is told once is told again after a part that was there", async () => {
+		const told: string[] = [];
+		const answers = ["", "", 1, "", ""];
+		const questions = asking([asked("shard-0", async () => answers.shift())], (text) => told.push(text));
+		for (let time = 0; time < 5; time++) await questions.ask(count, { of: "" });
+		expect(told).toHaveLength(2);
+		expect(missing(questions)).toEqual({ "shard-0": 4 });
+	});
+
+	it("is shared by those who ask the same while the answer is being made; others have their own, up to a bound", async () => {
+		let requests = 0;
+		const questions = asking([asked("shard-0", async () => ++requests)]);
+		const same = await Promise.all(Array.from({ length: 20 }, () => questions.ask(count, { of: "a" })));
+		expect(new Set(same)).toEqual(new Set([1]));
+		const others = await Promise.allSettled(Array.from({ length: 70 }, (_, index) => questions.ask(count, { of: `${index}` })));
+		expect(others.filter(({ status }) => status === "fulfilled")).toHaveLength(64);
+		expect(others.at(-1)).toMatchObject({ reason: { message: "64 questions are under way already" } });
+		expect(await questions.ask(count, { of: "a" })).toBe(66);
+	});
+
+	it("is an error when nobody knows it; a name is taken once", async () => {
+		const questions = asking([]);
+		await expect(questions.answer("riddle", null)).rejects.toThrow('nobody here knows the question "riddle"');
+		expect(() => questions.add(count, () => 0)).toThrow(/"count" already/);
+		const parts = new PartAnswers();
+		parts.add(count, () => 1);
+		expect(() => parts.add(count, () => 1)).toThrow(/"count" has an answer already/);
+		await expect(parts.answer("riddle", null)).rejects.toThrow('no answer to the question "riddle"');
+	});
+});
+
+/** A child process as its supervisor sees it. */
+class Child extends EventEmitter {
+	connected = true;
+	readonly sent: ToChild[] = [];
+
+	send(message: ToChild): void {
+		this.sent.push(message);
+	}
+
+	says(message: FromChild): void {
+		this.emit("message", message);
+	}
+
+	dies(): void {
+		this.connected = false;
+		this.emit("disconnect");
+	}
+}
+
+describe("questions over the fork IPC", () => {
+	function link(answer = async (_question: string, request: unknown): Promise<unknown> => request) {
+		const child = new Child();
+		return { child, link: new ChildLink(child as never, () => {}, answer) };
+	}
+
+	it("a part comes back, or why there is none", async () => {
+		const { child, link: to } = link();
+		const parts = [to.request("count", { of: "a" }, 1000), to.request("count", { of: "b" }, 1000)];
+		expect(child.sent).toEqual([
+			{ type: "request", id: 1, question: "count", request: { of: "a" } },
+			{ type: "request", id: 2, question: "count", request: { of: "b" } },
+		]);
+		child.says({ type: "reply", id: 2, reply: { error: "no answer here" } });
+		child.says({ type: "reply", id: 1, reply: { data: 5 } });
+		expect(await parts[0]).toBe(5);
+		await expect(parts[1]).rejects.toThrow("no answer here");
+	});
+
+	it("nobody waits for a child that has died", async () => {
+		const { child, link: to } = link();
+		const part = to.request("count", null, 60_000);
+		child.dies();
+		await expect(part).rejects.toThrow("a child is gone");
+		await expect(to.request("count", null, 60_000)).rejects.toThrow("a child is gone");
+	});
+
+	it("a child that asks is answered, or told why not", async () => {
+		const { child } = link(async (question, request) => {
+			if (question !== "count") throw new Error("unknown");
+			return request;
+		});
+		child.says({ type: "ask", id: 7, question: "count", request: 3 });
+		child.says({ type: "ask", id: 8, question: "riddle", request: 3 });
+		await new Promise(setImmediate);
+		expect(child.sent).toEqual([
+			{ type: "answer", id: 7, reply: { data: 3 } },
+			{ type: "answer", id: 8, reply: { error: "unknown" } },
+		]);
+	});
+});
