@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 const root = join(import.meta.dirname, "../../..");
 const route = join(root, "examples/kafka-route.mjs");
 /** What `npm run demo:market` runs. */
-const demo = join(root, "loadtest/dist/demo-market.js");
+const demo = join(root, "examples/market.mjs");
 
 /** The Kafka part of docs/getting-started.md. */
 describe.skipIf(!(await kafkaForTests()))("getting started with Kafka", () => {

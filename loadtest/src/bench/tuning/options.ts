@@ -2,8 +2,6 @@ import { parseArgs } from "node:util";
 
 export interface TuningOptions<Name extends string> {
 	readonly names: readonly Name[];
-	/** False = none was named, so all are run. */
-	readonly named: boolean;
 	/** Null = as many as each section says. */
 	readonly rounds: number | null;
 	/** Only the list of sections was asked for. */
@@ -22,6 +20,6 @@ export function parseTuningOptions<Name extends string>(argv: readonly string[],
 		throw new RangeError(`--rounds ${values.rounds}: give a whole number from 1 to 1000`);
 	const unknown = positionals.find((name) => !(known as readonly string[]).includes(name));
 	if (unknown !== undefined) throw new RangeError(`${unknown} is none of ${known.join(", ")}`);
-	const named = positionals.length > 0;
-	return { names: named ? known.filter((name) => positionals.includes(name)) : known, named, rounds, help: values.help };
+	const names = positionals.length > 0 ? known.filter((name) => positionals.includes(name)) : known;
+	return { names, rounds, help: values.help };
 }
