@@ -10,17 +10,32 @@ import {
 } from "@shardcast/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Audience } from "../src/hub/audience.ts";
 import { type ChannelSet, ChannelSets } from "../src/sessions/raw/channel-sets.ts";
+import type { TopicTransport } from "../src/transports/transport.ts";
 
-/** The topics that a record for these channels is published to. */
-function topicsFor(channelSets: ChannelSets, names: readonly string[]): string[] {
+/** The audiences of a record for these channels. */
+function audiencesFor(channelSets: ChannelSets, names: readonly string[]): Audience[] {
 	const channels = channelList(names);
 	const u8 = new Uint8Array(recordBytes(channels, 0));
 	const view = new DataView(u8.buffer);
 	writeRecordHead(view, u8, 0, RecordKind.text, 0, 0, channels, 0);
 	const head = createRecordHead();
 	readRecordHead(view, 0, u8.length, head);
-	return channelSets.select(u8, view, head).map(({ topic }) => topic);
+	const audiences: Audience[] = [];
+	channelSets.select(u8, view, head, audiences);
+	return audiences;
+}
+
+function topicsFor(channelSets: ChannelSets, names: readonly string[]): string[] {
+	return audiencesFor(channelSets, names).map(({ topic }) => topic);
+}
+
+/** The topics that a client of the set is in. */
+function topicsOf(channelSets: ChannelSets, channelSet: ChannelSet): string[] {
+	const topics: string[] = [];
+	channelSets.subscribe({ subscribe: (topic: string) => topics.push(topic) } as unknown as TopicTransport, channelSet);
+	return topics;
 }
 
 /** By search: the hashes have a key that is another in each process. Among a million names there are about a hundred such pairs. */
@@ -48,12 +63,12 @@ describe("rooms", () => {
 				const published = topicsFor(channelSets, names);
 				for (const { names: own, stays, channelSet } of entered) {
 					if (!stays) continue;
-					const received = channelSets.topicsOf(channelSet).filter((topic) => published.includes(topic)).length;
+					const received = topicsOf(channelSets, channelSet).filter((topic) => published.includes(topic)).length;
 					const meant = names.length === 0 || own.length === 0 || own.some((name) => names.includes(name));
 					expect(received).toBe(meant ? 1 : 0);
 				}
 				expect(new Set(published).size).toBe(published.length);
-				const reached = channelSets.audiences.reduce((sum, { size }) => sum + size, 0);
+				const reached = audiencesFor(channelSets, names).reduce((sum, { size }) => sum + size, 0);
 				const meant = entered.filter(
 					({ stays, names: own }) => stays && (names.length === 0 || own.length === 0 || own.some((name) => names.includes(name))),
 				);
@@ -83,11 +98,11 @@ describe("rooms", () => {
 		]) {
 			const channelSets = new ChannelSets(everybody, 10);
 			const entered = order.map((name) => channelSets.enter(channelList([name]))!);
-			expect(topicsFor(channelSets, [one])).toEqual([entered[order.indexOf(one)].topic]);
-			expect(topicsFor(channelSets, [other])).toEqual([entered[order.indexOf(other)].topic]);
+			expect(topicsFor(channelSets, [one])).toEqual([entered[order.indexOf(one)].audience.topic]);
+			expect(topicsFor(channelSets, [other])).toEqual([entered[order.indexOf(other)].audience.topic]);
 			channelSets.leave(entered[0]);
 			expect(topicsFor(channelSets, [order[0]])).toEqual([]);
-			expect(topicsFor(channelSets, [order[1]])).toEqual([entered[1].topic]);
+			expect(topicsFor(channelSets, [order[1]])).toEqual([entered[1].audience.topic]);
 			channelSets.leave(entered[1]);
 			expect(channelSets.channelCount).toBe(0);
 		}

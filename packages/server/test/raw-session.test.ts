@@ -101,7 +101,7 @@ class Rig implements SessionRig {
 	}
 
 	kept(): number {
-		return this.channelSets.count + this.channelSets.unfiltered.size + this.senders.count + this.#frames.size + this.admitted;
+		return this.channelSets.count + this.channelSets.unfiltered.audience.size + this.senders.count + this.#frames.size + this.admitted;
 	}
 }
 

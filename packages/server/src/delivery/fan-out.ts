@@ -2,7 +2,7 @@ import type { VisitOrigin } from "@shardcast/bus";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
 import { createRecordHead, monotonicMs, RecordKind, readRecordHead } from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
-import type { ChannelSets } from "../sessions/raw/channel-sets.ts";
+import type { Hub } from "../hub/hub.ts";
 import type { RawSession } from "../sessions/raw/raw-session.ts";
 import type { SenderIds } from "../sessions/raw/sender-ids.ts";
 
@@ -16,7 +16,7 @@ export interface FanOutParts {
 	readonly member: number;
 	/** This shard in its present life, see `shardLife`. */
 	readonly life: number;
-	readonly channelSets: ChannelSets;
+	readonly hub: Hub;
 	readonly senders: SenderIds<RawSession>;
 	readonly topics: TopicPublisher;
 	readonly counters: Counters;
@@ -60,11 +60,11 @@ export class FanOut {
 	}
 
 	#deliver(origin: number, u8: Uint8Array, view: DataView, start: number, end: number, waited: HistogramWords): void {
-		const { member, life, channelSets, senders, topics } = this.#parts;
+		const { member, life, hub, senders, topics } = this.#parts;
 		const head = this.#head;
 		readRecordHead(view, start, end, head);
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
-		const audiences = channelSets.select(u8, view, head);
+		const audiences = hub.select(u8, view, head);
 		if (audiences.length === 0) return;
 		// A view per record, not per delivery. What publishes copies the bytes before it returns.
 		const payload = u8.subarray(head.payloadStart, head.payloadEnd);
@@ -73,16 +73,25 @@ export class FanOut {
 		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;
 		const sender = isOurs && head.sender !== 0 ? senders.find(head.sender) : undefined;
 		let reached = 0;
-		for (const { topic, size } of audiences) {
-			reached += size;
-			if (sender === undefined) topics.publish(topic, payload, isBinary);
-			else sender.transport.publish(topic, payload, isBinary);
+		let bytes = 0;
+		for (const { topic, size, listed, encoder } of audiences) {
+			const isRaw = encoder === null;
+			const frame = isRaw ? payload : encoder.encode(head, payload);
+			const frameIsBinary = isRaw ? isBinary : encoder.isBinary;
+			reached += size + listed.length;
+			bytes += (size + listed.length) * frame.length;
+			if (isRaw && sender !== undefined) sender.transport.publish(topic, frame, frameIsBinary);
+			else if (size > 0) topics.publish(topic, frame, frameIsBinary);
+			for (const transport of listed) transport.send(frame, frameIsBinary);
 		}
-		// A sender publishes to its own channels, so it is in exactly one of the audiences, and does not get its own message.
-		if (sender !== undefined) reached--;
+		// A raw sender publishes to its own channels, so it is in exactly one of the raw audiences, and does not get its own message.
+		if (sender !== undefined) {
+			reached--;
+			bytes -= payload.length;
+		}
 		if (reached === 0) return;
 		this.#deliveries += reached;
-		this.#deliveredBytes += reached * payload.length;
+		this.#deliveredBytes += bytes;
 		waited.observe(monotonicMs() - head.publishedMs, reached);
 	}
 }

@@ -19,6 +19,7 @@ import { type Middleware, MiddlewareChain } from "../delivery/middleware.ts";
 import { Publisher } from "../delivery/publisher.ts";
 import { PublishApi } from "../http/publish-api.ts";
 import { answerRequest } from "../http/routes.ts";
+import { Hub } from "../hub/hub.ts";
 import { Admission } from "../limits/admission.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
@@ -59,6 +60,7 @@ export class Shard {
 	readonly #options: ShardOptions;
 	readonly #sockets: Sockets;
 	readonly #channelSets: ChannelSets;
+	readonly #hub: Hub;
 	readonly #middleware = new MiddlewareChain();
 	readonly #publisher: Publisher;
 	readonly #held: HeldFrames;
@@ -104,6 +106,7 @@ export class Shard {
 		this.#clientRate = new RateLimit(config.messageRate, connectionsMax);
 		this.#publisherRate = new PublishRate(options.rates, config.messageRate);
 		this.#channelSets = new ChannelSets(everybody, connectionsMax);
+		this.#hub = new Hub([this.#channelSets]);
 		const senders = new SenderIds<RawSession>();
 		this.#leaving = new LeavingSessions({
 			bufferedBytesMax: () => live.bufferedBytesLeast,
@@ -189,7 +192,7 @@ export class Shard {
 		const fanOut = new FanOut({
 			member: bus.member,
 			life: shardLife(bus.member, row.incarnation),
-			channelSets: this.#channelSets,
+			hub: this.#hub,
 			senders,
 			topics: this.#sockets,
 			counters: row,
@@ -252,7 +255,7 @@ export class Shard {
 	#consolePart(channels: readonly string[]): ConsolePart {
 		return {
 			slot: this.#options.row.slot,
-			subscribers: channels.map((channel) => this.#channelSets.reach(channel)),
+			subscribers: channels.map((channel) => this.#hub.reach(channel)),
 			kafka: this.#options.ingest?.glance() ?? null,
 		};
 	}

@@ -1,13 +1,10 @@
 import { ChannelEntry, type ChannelList, channelEntryIs, channelHash, nextChannelEntry, type RecordHead } from "@shardcast/wire";
-
-/** A topic of uWebSockets.js and how many clients it reaches. */
-export interface Audience {
-	readonly topic: string;
-	size: number;
-}
+import { Audience, type AudienceProvider } from "../../hub/audience.ts";
+import type { TopicTransport } from "../../transports/transport.ts";
 
 /** All clients with one and the same set of channels. */
-export interface ChannelSet extends Audience {
+export interface ChannelSet {
+	readonly audience: Audience;
 	readonly channels: ChannelList;
 	/** Number of the selection that it was last part of: the cheapest way to take a set only once. */
 	selected: number;
@@ -22,23 +19,21 @@ interface SetsOfChannel {
 
 /**
  * Who hears what. Clients are grouped by their *set* of channels, because uWebSockets.js delivers once per topic: with a topic
- * per channel, a client of two channels would get a record for both of them twice. A client is in exactly one channelSet, so:
+ * per channel, a client of two channels would get a record for both of them twice. A client is in exactly one set, so:
  *
  *   record without channels → `unfiltered` and `filtered`: all clients, each in one of the two
- *   record with channels    → `unfiltered` and each channelSet that shares a channel with it: again each client in one of them
+ *   record with channels    → `unfiltered` and each set that shares a channel with it: again each client in one of them
  *
  * Every client gets every record at most once by construction; no table of what has been sent.
  *
- * One owner, the shard's loop. Bound: `roomsMax` distinct sets, and a channelSet goes with its last client; when it is reached
+ * One owner, the shard's loop. Bound: `channelSetsMax` distinct sets, and a set goes with its last client; when it is reached
  * `enter` answers null and the connection is refused.
  */
-export class ChannelSets {
+export class ChannelSets implements AudienceProvider<ChannelSet> {
 	/** Clients without channels: they hear everything. */
 	readonly unfiltered: ChannelSet;
 	/** All clients that have channels, as one audience for records to everybody. */
-	readonly filtered: Audience = { topic: "filtered", size: 0 };
-	/** The result of `select`, valid until the next call. */
-	readonly audiences: Audience[] = [];
+	readonly filtered = new Audience("filtered");
 	#channelSetsMax: number;
 	readonly #bySet = new Map<string, ChannelSet>();
 	readonly #byChannel = new Map<number, SetsOfChannel>();
@@ -47,7 +42,7 @@ export class ChannelSets {
 
 	constructor(everybody: ChannelList, channelSetsMax: number) {
 		this.#channelSetsMax = channelSetsMax;
-		this.unfiltered = { topic: "unfiltered", size: 0, channels: everybody, selected: 0 };
+		this.unfiltered = { audience: new Audience("unfiltered"), channels: everybody, selected: 0 };
 	}
 
 	/** Holds for sets that come from now on. */
@@ -65,50 +60,53 @@ export class ChannelSets {
 		return this.#byChannel.size;
 	}
 
-	/** Counts one client in; null when there are `roomsMax` sets already and this would be another. */
+	/** Counts one client in; null when there are `channelSetsMax` sets already and this would be another. */
 	enter(channels: ChannelList): ChannelSet | null {
 		if (channels.count === 0) {
-			this.unfiltered.size++;
+			this.unfiltered.audience.size++;
 			return this.unfiltered;
 		}
 		const key = keyOf(channels);
 		let channelSet = this.#bySet.get(key);
 		if (channelSet === undefined) {
 			if (this.#bySet.size >= this.#channelSetsMax) return null;
-			channelSet = { topic: `set ${++this.#setsMade}`, size: 0, channels, selected: 0 };
+			channelSet = { audience: new Audience(`set ${++this.#setsMade}`), channels, selected: 0 };
 			this.#bySet.set(key, channelSet);
 			this.#index(channelSet);
 		}
-		channelSet.size++;
+		channelSet.audience.size++;
 		this.filtered.size++;
 		return channelSet;
 	}
 
 	/** Counts one client out. */
 	leave(channelSet: ChannelSet): void {
-		channelSet.size--;
+		channelSet.audience.size--;
 		if (channelSet === this.unfiltered) return;
 		this.filtered.size--;
-		if (channelSet.size > 0) return;
+		if (channelSet.audience.size > 0) return;
 		this.#bySet.delete(keyOf(channelSet.channels));
 		this.#forget(channelSet);
 	}
 
-	/** The topics that a client of this channelSet subscribes to. */
-	topicsOf(channelSet: ChannelSet): readonly string[] {
-		return channelSet === this.unfiltered ? [channelSet.topic] : [channelSet.topic, this.filtered.topic];
+	/** Joins a client to the topics of a set that it has entered. */
+	subscribe(client: TopicTransport, channelSet: ChannelSet): void {
+		client.subscribe(channelSet.audience.topic);
+		if (channelSet !== this.unfiltered) client.subscribe(this.filtered.topic);
 	}
 
-	/** Fills `audiences` with those that get the record, disjoint and none of them empty. No allocation. */
-	select(u8: Uint8Array, view: DataView, head: RecordHead): readonly Audience[] {
-		const audiences = this.audiences;
-		// Setting the length to 0 would give the array's memory away, and the next push ask for new: garbage for every record.
-		while (audiences.length > 0) audiences.pop();
-		if (this.unfiltered.size > 0) audiences.push(this.unfiltered);
-		if (this.filtered.size === 0) return audiences;
+	/** Takes it out of them; `leave` counts it out. */
+	unsubscribe(client: TopicTransport, channelSet: ChannelSet): void {
+		client.unsubscribe(channelSet.audience.topic);
+		if (channelSet !== this.unfiltered) client.unsubscribe(this.filtered.topic);
+	}
+
+	select(u8: Uint8Array, view: DataView, head: RecordHead, into: Audience[]): void {
+		if (this.unfiltered.audience.size > 0) into.push(this.unfiltered.audience);
+		if (this.filtered.size === 0) return;
 		if (head.channelCount === 0) {
-			audiences.push(this.filtered);
-			return audiences;
+			into.push(this.filtered);
+			return;
 		}
 		const selection = ++this.#selection;
 		let at = head.channelsStart;
@@ -119,21 +117,19 @@ export class ChannelSets {
 				for (const channelSet of entry.channelSets) {
 					if (channelSet.selected === selection) continue;
 					channelSet.selected = selection;
-					audiences.push(channelSet);
+					into.push(channelSet.audience);
 				}
 			}
 			at = nextChannelEntry(u8, at);
 		}
-		return audiences;
 	}
 
-	/** Clients that get a message of this channel; "" = one to everybody. For people, not for the hot path. */
 	reach(name: string): number {
-		if (name === "") return this.unfiltered.size + this.filtered.size;
+		if (name === "") return this.unfiltered.audience.size + this.filtered.size;
 		const bytes = Buffer.from(name, "utf8");
 		const channelSets = find(this.#byChannel.get(channelHash(bytes)), bytes)?.channelSets ?? [];
-		let reached = this.unfiltered.size;
-		for (const channelSet of channelSets) reached += channelSet.size;
+		let reached = this.unfiltered.audience.size;
+		for (const { audience } of channelSets) reached += audience.size;
 		return reached;
 	}
 

@@ -32,11 +32,11 @@ export class RawSession extends ClientSession {
 	}
 
 	override join(): void {
-		for (const topic of this.#endpoint.channelSets.topicsOf(this.channelSet!)) this.transport.subscribe(topic);
+		this.#endpoint.channelSets.subscribe(this.transport, this.channelSet!);
 	}
 
 	override leave(): void {
-		for (const topic of this.#endpoint.channelSets.topicsOf(this.channelSet!)) this.transport.unsubscribe(topic);
+		this.#endpoint.channelSets.unsubscribe(this.transport, this.channelSet!);
 		this.#release();
 	}
 
