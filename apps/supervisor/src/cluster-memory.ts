@@ -1,4 +1,5 @@
 import { createMemberFiles, type OpenMemberFiles, openMemberFiles, releaseMember } from "@shardcast/bus";
+import { createPositionFile } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
 import { type BoardReading, ClusterDirectory, type ClusterState, Role, readBoard, Scoreboard, ShardState } from "@shardcast/scoreboard";
@@ -25,11 +26,15 @@ export class ClusterMemory {
 		this.#members = openMemberFiles(directory, board);
 	}
 
-	/** @throws NativeError or BusError when the shared memory can't be made; nothing is left behind then. */
-	static create(base: string, shards: number, ringCapacityBytes: number): ClusterMemory {
+	/**
+	 * @param positions whether shards read Kafka: then there is a position table.
+	 * @throws NativeError or BusError when the shared memory can't be made; nothing is left behind then.
+	 */
+	static create(base: string, shards: number, ringCapacityBytes: number, positions: boolean): ClusterMemory {
 		const directory = ClusterDirectory.create(base);
 		try {
 			const board = Scoreboard.create(directory.boardPath);
+			if (positions) createPositionFile(directory.path);
 			SharedFile.create(directory.ratesPath, RateTable.bytes, RateTable.format);
 			for (let shard = 0; shard < shards; shard++)
 				createMemberFiles(directory, board, board.freeSlot(), { capacityBytes: ringCapacityBytes, role: Role.shard });

@@ -1,5 +1,6 @@
+import { packVersion } from "@shardcast/wire";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { PositionLayout, RowState } from "../src/positions/position-descriptor.ts";
+import { PositionLayout, RowState, TableWord } from "../src/positions/position-descriptor.ts";
 import { positionsInMemory } from "../src/positions/position-file.ts";
 import type { PositionRows } from "../src/positions/position-rows.ts";
 import { type Claimant, incarnationOfOwner, ownerOf, PositionTable, slotOfOwner } from "../src/positions/position-table.ts";
@@ -197,8 +198,46 @@ describe("PositionTable", () => {
 	});
 
 	it("refuses memory of another version", () => {
-		expect(() => new PositionTable(new ArrayBuffer(PositionTable.bytes(1)))).toThrow(/same build/);
+		expect(() => new PositionTable(new ArrayBuffer(PositionTable.bytes(1)))).toThrow("no position table here");
+		const buffer = new ArrayBuffer(PositionTable.bytes(1));
+		PositionTable.format(buffer, 1);
+		new Int32Array(buffer)[TableWord.version] = packVersion({ major: 3, minor: 2 });
+		expect(() => new PositionTable(buffer)).toThrow("has layout version 3.2, and this program uses 4.x");
 		expect(positionsInMemory().rowsMax).toBeGreaterThan(1000);
+	});
+});
+
+describe("a table of a newer minor version", () => {
+	it("is used where its header says, by every writer and reader", () => {
+		const [rowBytes, delivered, rowsOffset] = [2048, 1024, 16_384];
+		const buffer = new SharedArrayBuffer(rowsOffset + 4 * rowBytes);
+		PositionTable.format(buffer, 4);
+		const words = new Int32Array(buffer);
+		words[TableWord.version] = packVersion({ ...PositionLayout.version, minor: 9 });
+		words.set([rowsOffset, rowBytes, delivered], TableWord.described + 2);
+		const [one, two] = [new PositionTable(buffer), new PositionTable(buffer)];
+		const row = rowOf(one, key("moved", 3));
+		one.setDelivered(row, 63, 17);
+		expect([two.topic(row), two.partition(row), two.delivered(row, 63)]).toEqual(["moved", 3, 17]);
+		expect(new Float64Array(buffer)[(rowsOffset + row * rowBytes + delivered) / 8 + 63]).toBe(17);
+		one.intent(5).declare(row, 33, 0);
+		two.intent(5).settle(() => 8, 1);
+		expect(one.delivered(row, 1)).toBe(33);
+	});
+
+	it("is refused when its header can't be right", () => {
+		for (const [word, value] of [
+			[0, 4],
+			[2, 64],
+			[3, 256],
+			[4, 1000],
+			[3, 2 ** 25],
+		] as const) {
+			const buffer = new ArrayBuffer(PositionTable.bytes(2));
+			PositionTable.format(buffer, 2);
+			new Int32Array(buffer)[TableWord.described + word] = value;
+			expect(() => new PositionTable(buffer), `${word}: ${value}`).toThrow(/describes a layout that can't be|not enough for 2 rows/);
+		}
 	});
 });
 

@@ -27,7 +27,20 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/testkit": ["ring", "native", "wire", "scoreboard", "bus", "config", "process", "telemetry"],
 	"apps/shard": ["bus", "config", "control", "kafka", "limits", "native", "process", "scoreboard", "server", "telemetry", "wire"],
 	"apps/balancer": ["bus", "config", "control", "http", "limits", "native", "process", "scoreboard", "telemetry", "wire"],
-	"apps/supervisor": ["bus", "config", "control", "http", "limits", "native", "process", "scoreboard", "telemetry", "wire", "server"],
+	"apps/supervisor": [
+		"bus",
+		"config",
+		"control",
+		"http",
+		"kafka",
+		"limits",
+		"native",
+		"process",
+		"scoreboard",
+		"telemetry",
+		"wire",
+		"server",
+	],
 	loadtest: ["ring", "native", "wire", "scoreboard", "bus", "testkit", "config", "process"],
 };
 

@@ -5,7 +5,7 @@
  *
  * ```
  * 0            header: magic | version | rowsMax | scanned (the first list of topics has been taken up) | claim | dead-letter writer
- *              looked (when a shard looked at the topics) f64 at +24
+ *              looked (when a shard looked at the topics) f64 at +24 | where all else lies, i32 at +32: see PositionGeometry
  * 128          slot 0's intent: sequence i32 | row i32 | ring tail before i32 | … | position f64 at +16
  * 256          slot 1's intent …                                                                  64 slots
  * 8320         row 0: state i32 | partition i32 | users i32 | owner i32 | topic bytes i32 | more users i32 | start f64 at +24
@@ -19,10 +19,12 @@
  * partition in shared mode. `dead-letter writer` is 0 or the shard that writes dead letters where all read everything. `epoch` is that
  * of the leader that wrote what lies before `epoch from` and behind. `users` has a bit per slot whose shard holds the row's number: only
  * a row without users may become another's.
+ *
+ * Within a major version rows and intents may grow and move, and nothing else changes.
  */
 export const PositionLayout = {
 	magic: 0x53435031, // "SCP1"
-	version: 3,
+	version: { major: 4, minor: 0 },
 	slotsMax: 64,
 	headerBytes: 128,
 	slotBytes: 128,
@@ -37,7 +39,7 @@ export const PositionLayout = {
 } as const;
 
 /** i32 words. */
-export const TableWord = { magic: 0, version: 1, rowsMax: 2, scanned: 3, claim: 4, deadLetterWriter: 5 } as const;
+export const TableWord = { magic: 0, version: 1, rowsMax: 2, scanned: 3, claim: 4, deadLetterWriter: 5, described: 8 } as const;
 export const IntentWord = { sequence: 0, row: 1, tailBefore: 2 } as const;
 export const RowWord = { state: 0, partition: 1, users: 2, owner: 3, topicBytes: 4, moreUsers: 5, epoch: 76 } as const;
 /** f64 words of the header. */

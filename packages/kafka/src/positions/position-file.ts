@@ -1,4 +1,3 @@
-import { linkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SharedFile } from "@shardcast/native";
 import { PositionTable } from "./position-table.ts";
@@ -6,24 +5,23 @@ import { PositionTable } from "./position-table.ts";
 /** Partitions that one cluster can follow: 2 MB of shared memory. */
 export const rowsMax = 2048;
 
-/**
- * The cluster's position table, made by whichever shard comes first. Several may come at once: each makes a file under a name of
- * its own, and only one gets the name that counts.
- */
+const pathIn = (clusterPath: string) => join(clusterPath, "kafka-positions");
+
+/** For the supervisor: makes the cluster's position table, before any shard starts. */
+export function createPositionFile(clusterPath: string): void {
+	const format = (buffer: ArrayBuffer) => PositionTable.format(buffer, rowsMax);
+	SharedFile.create(pathIn(clusterPath), PositionTable.bytes(rowsMax), format).close();
+}
+
+/** The cluster's position table, which the supervisor has made. */
 export function openPositionFile(clusterPath: string): { readonly table: PositionTable; readonly close: () => void } {
-	const path = join(clusterPath, "kafka-positions");
-	const own = `${path}.${process.pid}`;
-	const made = SharedFile.create(own, PositionTable.bytes(rowsMax), (buffer) => PositionTable.format(buffer, rowsMax));
-	made.close();
+	const file = SharedFile.open(pathIn(clusterPath));
 	try {
-		linkSync(own, path);
+		return { table: new PositionTable(file.buffer), close: () => file.close() };
 	} catch (error) {
-		if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-	} finally {
-		rmSync(own, { force: true });
+		file.close();
+		throw error;
 	}
-	const file = SharedFile.open(path);
-	return { table: new PositionTable(file.buffer), close: () => file.close() };
 }
 
 /** The same for a shard that has no siblings and no cluster directory. */

@@ -1,4 +1,4 @@
-import { IntentFloat, IntentWord, PositionLayout } from "./position-descriptor.ts";
+import { IntentFloat, IntentWord } from "./position-descriptor.ts";
 import type { PositionTable } from "./position-table.ts";
 
 /**
@@ -15,11 +15,11 @@ export class PositionIntent {
 	readonly #word: number;
 	readonly #float: number;
 
-	constructor(table: PositionTable, words: Int32Array, floats: Float64Array, slot: number) {
+	/** @param bytes where it begins. */
+	constructor(table: PositionTable, words: Int32Array, floats: Float64Array, bytes: number) {
 		this.#table = table;
 		this.#words = words;
 		this.#floats = floats;
-		const bytes = PositionLayout.headerBytes + slot * PositionLayout.slotBytes;
 		this.#word = bytes >> 2;
 		this.#float = bytes >> 3;
 	}

@@ -1,12 +1,8 @@
 import { topicIdBytes, topicIdLength } from "../topic-id.ts";
 import { PositionLayout, RowFloat, RowState, RowWord } from "./position-descriptor.ts";
+import type { PositionGeometry } from "./position-geometry.ts";
 
 const encoder = new TextEncoder();
-const rowWords = PositionLayout.rowBytes >> 2;
-const rowFloats = PositionLayout.rowBytes >> 3;
-const firstRowWord = PositionLayout.rowsOffset >> 2;
-const firstRowFloat = PositionLayout.rowsOffset >> 3;
-const deliveredFloat = PositionLayout.deliveredOffset >> 3;
 
 /** A row that no shard has had use for so long may become another partition's. Shards say so every few seconds. */
 const unusedMsMin = 60_000;
@@ -32,13 +28,13 @@ interface KeyBytes {
  * A shard that dies in here leaves at most one row half-written; the next claimant uses that one again.
  */
 export class PositionRows {
-	readonly #rowsMax: number;
+	readonly #geometry: PositionGeometry;
 	readonly #words: Int32Array;
 	readonly #floats: Float64Array;
 	readonly #bytes: Uint8Array;
 
-	constructor(buffer: ArrayBufferLike, rowsMax: number) {
-		this.#rowsMax = rowsMax;
+	constructor(buffer: ArrayBufferLike, geometry: PositionGeometry) {
+		this.#geometry = geometry;
 		this.#words = new Int32Array(buffer);
 		this.#floats = new Float64Array(buffer);
 		this.#bytes = new Uint8Array(buffer);
@@ -49,8 +45,8 @@ export class PositionRows {
 		const key = { name: encoder.encode(topic), id: topicIdBytes(topicId), partition };
 		const row = this.#find(key, nowMs);
 		if (row < 0) return -1;
-		Atomics.or(this.#words, firstRowWord + row * rowWords + usersWord(slot), userBit(slot));
-		this.#floats[firstRowFloat + row * rowFloats + RowFloat.usedMs] = nowMs;
+		Atomics.or(this.#words, this.#geometry.word(row) + usersWord(slot), userBit(slot));
+		this.#floats[this.#geometry.float(row) + RowFloat.usedMs] = nowMs;
 		return row;
 	}
 
@@ -74,12 +70,12 @@ export class PositionRows {
 
 	/** Forgets the start: it is to be settled once more. Only of rows that nobody reads by. */
 	reopen(row: number): void {
-		Atomics.store(this.#words, firstRowWord + row * rowWords + RowWord.state, RowState.named);
+		Atomics.store(this.#words, this.#geometry.word(row) + RowWord.state, RowState.named);
 	}
 
 	/** A new life of the slot's shard begins: it holds no row yet, whatever the one before it held. */
 	forgetUser(slot: number): void {
-		for (let row = 0; row < this.#rowsMax; row++) dropUser(this.#words, row, slot);
+		for (let row = 0; row < this.#geometry.rowsMax; row++) dropUser(this.#words, this.#geometry.word(row), slot);
 	}
 
 	/** Whether there is a row of another topic of that name: one that was there before, or that follows. */
@@ -98,17 +94,17 @@ export class PositionRows {
 	/** Settles where the partition begins, once for the whole cluster: the first to say so wins. */
 	startAt(row: number, offset: number, nowMs: number): void {
 		if (this.#state(row) !== RowState.named) return;
-		const float = firstRowFloat + row * rowFloats;
+		const float = this.#geometry.float(row);
 		this.#floats[float + RowFloat.start] = offset;
 		this.#floats[float + RowFloat.startedMs] = nowMs;
-		Atomics.store(this.#words, firstRowWord + row * rowWords + RowWord.state, RowState.started);
+		Atomics.store(this.#words, this.#geometry.word(row) + RowWord.state, RowState.started);
 	}
 
 	/** The record before `from`, and those behind it until further notice, were written by the leader of that epoch. Older news is ignored. */
 	noteEpoch(row: number, epoch: number, from: number): void {
-		const word = firstRowWord + row * rowWords + RowWord.epoch;
+		const word = this.#geometry.word(row) + RowWord.epoch;
 		if (epoch <= this.#words[word]!) return;
-		const float = firstRowFloat + row * rowFloats + RowFloat.epochFrom;
+		const float = this.#geometry.float(row) + RowFloat.epochFrom;
 		// Readers do not claim the table: between these they find no offset that the epoch holds for.
 		this.#floats[float] = Number.POSITIVE_INFINITY;
 		Atomics.store(this.#words, word, epoch);
@@ -117,8 +113,8 @@ export class PositionRows {
 
 	/** The rows to look at, in order: up to the first free one. */
 	*#probes(name: Uint8Array, partition: number): Iterable<number> {
-		const first = hash(name, partition) % this.#rowsMax;
-		for (let probe = 0; probe < this.#rowsMax; probe++) yield (first + probe) % this.#rowsMax;
+		const first = hash(name, partition) % this.#geometry.rowsMax;
+		for (let probe = 0; probe < this.#geometry.rowsMax; probe++) yield (first + probe) % this.#geometry.rowsMax;
 	}
 
 	#find(key: KeyBytes, nowMs: number): number {
@@ -141,53 +137,53 @@ export class PositionRows {
 
 	/** A row that may be given to another partition; -1 = none. */
 	#unused(nowMs: number): number {
-		for (let row = 0; row < this.#rowsMax; row++) {
-			const word = firstRowWord + row * rowWords;
+		for (let row = 0; row < this.#geometry.rowsMax; row++) {
+			const word = this.#geometry.word(row);
 			// A shard that is only paused goes on writing into its rows when it wakes up, however long that takes.
 			if (Atomics.load(this.#words, word + RowWord.users) !== 0 || Atomics.load(this.#words, word + RowWord.moreUsers) !== 0) continue;
-			if (nowMs - this.#floats[firstRowFloat + row * rowFloats + RowFloat.usedMs]! >= unusedMsMin) return row;
+			if (nowMs - this.#floats[this.#geometry.float(row) + RowFloat.usedMs]! >= unusedMsMin) return row;
 		}
 		return -1;
 	}
 
 	#write(row: number, { name, id, partition }: KeyBytes): number {
 		const words = this.#words;
-		const word = firstRowWord + row * rowWords;
+		const word = this.#geometry.word(row);
 		Atomics.store(words, word + RowWord.state, RowState.writing);
-		const byte = PositionLayout.rowsOffset + row * PositionLayout.rowBytes;
+		const byte = this.#geometry.byte(row);
 		this.#bytes.set(name, byte + PositionLayout.topicOffset);
 		this.#bytes.set(id, byte + PositionLayout.topicIdOffset);
 		words[word + RowWord.topicBytes] = name.length;
 		words[word + RowWord.partition] = partition;
 		words[word + RowWord.owner] = 0;
 		words[word + RowWord.epoch] = -1;
-		const float = firstRowFloat + row * rowFloats;
+		const float = this.#geometry.float(row);
 		this.#floats[float + RowFloat.epochFrom] = Number.POSITIVE_INFINITY;
-		this.#floats.fill(0, float + deliveredFloat, float + deliveredFloat + PositionLayout.slotsMax);
+		this.#floats.fill(0, float + this.#geometry.delivered, float + this.#geometry.delivered + PositionLayout.slotsMax);
 		Atomics.store(words, word + RowWord.state, RowState.named);
 		return row;
 	}
 
 	#state(row: number): number {
-		return Atomics.load(this.#words, firstRowWord + row * rowWords + RowWord.state);
+		return Atomics.load(this.#words, this.#geometry.word(row) + RowWord.state);
 	}
 
 	#isOf(row: number, name: Uint8Array, partition: number): boolean {
-		const word = firstRowWord + row * rowWords;
+		const word = this.#geometry.word(row);
 		if (this.#words[word + RowWord.partition] !== partition) return false;
-		const at = PositionLayout.rowsOffset + row * PositionLayout.rowBytes + PositionLayout.topicOffset;
+		const at = this.#geometry.byte(row) + PositionLayout.topicOffset;
 		return equal(this.#bytes.subarray(at, at + this.#words[word + RowWord.topicBytes]!), name);
 	}
 
 	#hasId(row: number, id: Uint8Array): boolean {
-		const at = PositionLayout.rowsOffset + row * PositionLayout.rowBytes + PositionLayout.topicIdOffset;
+		const at = this.#geometry.byte(row) + PositionLayout.topicIdOffset;
 		return equal(this.#bytes.subarray(at, at + topicIdLength), id);
 	}
 }
 
 /** The slot's shard has no more use for the row. */
-export function dropUser(words: Int32Array, row: number, slot: number): void {
-	Atomics.and(words, firstRowWord + row * rowWords + usersWord(slot), ~userBit(slot));
+export function dropUser(words: Int32Array, rowWord: number, slot: number): void {
+	Atomics.and(words, rowWord + usersWord(slot), ~userBit(slot));
 }
 
 function usersWord(slot: number): number {

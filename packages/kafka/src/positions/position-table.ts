@@ -1,13 +1,9 @@
 import { PositionLayout, RowFloat, RowState, RowWord, TableFloat, TableWord } from "./position-descriptor.ts";
+import { PositionGeometry } from "./position-geometry.ts";
 import { PositionIntent } from "./position-intent.ts";
 import { dropUser, PositionRows } from "./position-rows.ts";
 
 const decoder = new TextDecoder();
-const rowWords = PositionLayout.rowBytes >> 2;
-const rowFloats = PositionLayout.rowBytes >> 3;
-const firstRowWord = PositionLayout.rowsOffset >> 2;
-const firstRowFloat = PositionLayout.rowsOffset >> 3;
-const deliveredFloat = PositionLayout.deliveredOffset >> 3;
 
 /** A shard's identity over its lives: what `owner` and `claim` hold. */
 export function ownerOf(slot: number, incarnation: number): number {
@@ -38,16 +34,16 @@ export class PositionTable {
 	readonly #floats: Float64Array;
 	readonly #bytes: Uint8Array;
 	readonly #rows: PositionRows;
+	readonly #geometry: PositionGeometry;
 
+	/** @throws Error when these bytes are no table that this program can use: see PositionGeometry. */
 	constructor(buffer: ArrayBufferLike) {
 		this.#words = new Int32Array(buffer);
 		this.#floats = new Float64Array(buffer);
 		this.#bytes = new Uint8Array(buffer);
-		const { magic, version } = PositionLayout;
-		if (Atomics.load(this.#words, TableWord.magic) !== magic || this.#words[TableWord.version] !== version)
-			throw new Error("no position table of this version here; run the same build in all processes of a cluster");
-		this.rowsMax = this.#words[TableWord.rowsMax]!;
-		this.#rows = new PositionRows(buffer, this.rowsMax);
+		this.#geometry = new PositionGeometry(this.#words);
+		this.rowsMax = this.#geometry.rowsMax;
+		this.#rows = new PositionRows(buffer, this.#geometry);
 	}
 
 	static bytes(rowsMax: number): number {
@@ -57,8 +53,7 @@ export class PositionTable {
 	/** Formats zeroed bytes. */
 	static format(buffer: ArrayBufferLike, rowsMax: number): void {
 		const words = new Int32Array(buffer);
-		words[TableWord.version] = PositionLayout.version;
-		words[TableWord.rowsMax] = rowsMax;
+		PositionGeometry.describe(words, rowsMax);
 		Atomics.store(words, TableWord.magic, PositionLayout.magic);
 	}
 
@@ -108,31 +103,32 @@ export class PositionTable {
 
 	/** A shard still has use for the row: it is not given to another partition within the next minute. */
 	use(row: number, nowMs: number): void {
-		this.#floats[firstRowFloat + row * rowFloats + RowFloat.usedMs] = nowMs;
+		this.#floats[this.#geometry.float(row) + RowFloat.usedMs] = nowMs;
 	}
 
 	/** The slot's shard has no more use for the row, and will not write into it any more. */
 	drop(row: number, slot: number): void {
-		dropUser(this.#words, row, slot);
+		dropUser(this.#words, this.#geometry.word(row), slot);
 	}
 
 	topic(row: number): string {
-		const at = PositionLayout.rowsOffset + row * PositionLayout.rowBytes + PositionLayout.topicOffset;
-		const end = at + this.#words[firstRowWord + row * rowWords + RowWord.topicBytes]!;
+		const at = this.#geometry.byte(row) + PositionLayout.topicOffset;
+		const end = at + this.#words[this.#geometry.word(row) + RowWord.topicBytes]!;
 		// A copy: a decoder takes no shared memory.
 		return decoder.decode(new Uint8Array(this.#bytes.subarray(at, end)));
 	}
 
 	partition(row: number): number {
-		return this.#words[firstRowWord + row * rowWords + RowWord.partition]!;
+		return this.#words[this.#geometry.word(row) + RowWord.partition]!;
 	}
 
 	/** The offset that nobody has delivered yet: the highest of all shards. Null while not even the start is known. */
 	position(row: number): number | null {
-		if (Atomics.load(this.#words, firstRowWord + row * rowWords + RowWord.state) !== RowState.started) return null;
-		const at = firstRowFloat + row * rowFloats;
+		if (Atomics.load(this.#words, this.#geometry.word(row) + RowWord.state) !== RowState.started) return null;
+		const at = this.#geometry.float(row);
 		let highest = this.#floats[at + RowFloat.start]!;
-		for (let slot = 0; slot < PositionLayout.slotsMax; slot++) highest = Math.max(highest, this.#floats[at + deliveredFloat + slot]!);
+		for (let slot = 0; slot < PositionLayout.slotsMax; slot++)
+			highest = Math.max(highest, this.#floats[at + this.#geometry.delivered + slot]!);
 		return highest;
 	}
 
@@ -141,25 +137,25 @@ export class PositionTable {
 	 * it. Then its clients were there before the first record, however late it has heard of the partition.
 	 */
 	positionSince(row: number, sinceMs: number): number | null {
-		const at = firstRowFloat + row * rowFloats;
+		const at = this.#geometry.float(row);
 		const position = this.position(row);
 		return position !== null && this.#floats[at + RowFloat.startedMs]! >= sinceMs ? this.#floats[at + RowFloat.start]! : position;
 	}
 
 	/** Epoch of the leader that wrote the record before `position`; -1 = not known. Lock-free: while it is being changed it is not known. */
 	epochAt(row: number, position: number): number {
-		const float = firstRowFloat + row * rowFloats + RowFloat.epochFrom;
+		const float = this.#geometry.float(row) + RowFloat.epochFrom;
 		const from = this.#floats[float]!;
-		const epoch = Atomics.load(this.#words, firstRowWord + row * rowWords + RowWord.epoch);
+		const epoch = Atomics.load(this.#words, this.#geometry.word(row) + RowWord.epoch);
 		return this.#floats[float] === from && position >= from ? epoch : -1;
 	}
 
 	delivered(row: number, slot: number): number {
-		return this.#floats[firstRowFloat + row * rowFloats + deliveredFloat + slot]!;
+		return this.#floats[this.#geometry.float(row) + this.#geometry.delivered + slot]!;
 	}
 
 	setDelivered(row: number, slot: number, position: number): void {
-		this.#floats[firstRowFloat + row * rowFloats + deliveredFloat + slot] = position;
+		this.#floats[this.#geometry.float(row) + this.#geometry.delivered + slot] = position;
 	}
 
 	/**
@@ -167,23 +163,23 @@ export class PositionTable {
 	 * Where several do, each finds out by itself; the cells of those that were faster are right again with their next record.
 	 */
 	restartAt(row: number, position: number): void {
-		const at = firstRowFloat + row * rowFloats;
-		this.#floats.fill(0, at + deliveredFloat, at + deliveredFloat + PositionLayout.slotsMax);
+		const at = this.#geometry.float(row);
+		this.#floats.fill(0, at + this.#geometry.delivered, at + this.#geometry.delivered + PositionLayout.slotsMax);
 		this.#floats[at + RowFloat.start] = position;
 		this.#floats[at + RowFloat.epochFrom] = Number.POSITIVE_INFINITY;
 	}
 
 	owner(row: number): number {
-		return Atomics.load(this.#words, firstRowWord + row * rowWords + RowWord.owner);
+		return Atomics.load(this.#words, this.#geometry.word(row) + RowWord.owner);
 	}
 
 	/** True when the row was `from`'s and is now `to`'s. */
 	changeOwner(row: number, from: number, to: number): boolean {
-		return Atomics.compareExchange(this.#words, firstRowWord + row * rowWords + RowWord.owner, from, to) === from;
+		return Atomics.compareExchange(this.#words, this.#geometry.word(row) + RowWord.owner, from, to) === from;
 	}
 
 	/** Says what is about to be put on the bus: see PositionIntent. */
 	intent(slot: number): PositionIntent {
-		return new PositionIntent(this, this.#words, this.#floats, slot);
+		return new PositionIntent(this, this.#words, this.#floats, this.#geometry.intent(slot));
 	}
 }
