@@ -1,0 +1,107 @@
+import type { RecordKind } from "@shardcast/wire";
+
+/**
+ * Where a channel is: the offset of its last publication (0 = none yet) and the epoch, the name of this run of offsets. Offsets of
+ * different epochs have nothing to do with each other.
+ */
+export interface Position {
+	readonly offset: number;
+	readonly epoch: string;
+}
+
+/** How long a channel's publications are kept. A publication is history while it is one of the newest `size` and younger than `ttlMs`. */
+export interface HistoryLimits {
+	/** Publications, from 1. */
+	readonly size: number;
+	/** 1 ms to 49 days. */
+	readonly ttlMs: number;
+	/** How long offset and epoch outlive the last publication or read: at least `ttlMs`, at most 49 days. */
+	readonly metaTtlMs: number;
+}
+
+/** A second publication with the same key into the same channel within `ttlMs` is answered with the position of the first. */
+export interface Idempotency {
+	readonly key: string;
+	/** 1 ms to 49 days. */
+	readonly ttlMs: number;
+}
+
+export interface PublishOptions {
+	readonly history: HistoryLimits;
+	readonly idempotency?: Idempotency;
+	/** Text by default. */
+	readonly kind?: RecordKind;
+	/** Who published, in the encoding of whoever reads it: the broker only carries it. */
+	readonly info?: Uint8Array;
+	readonly tags?: Readonly<Record<string, string>>;
+	/** Subscribers may get the difference to the previous publication instead of the whole. */
+	readonly delta?: boolean;
+	/** The connection that is not to get it back: its number, and the shard that it lives on in its present life (`shardLife`). */
+	readonly sender?: { readonly id: number; readonly life: number };
+}
+
+/**
+ * - `published`: it has this position, survives the death of any process, and every reader gets it.
+ * - `duplicate`: its idempotency key was used before; this is the position of that publication.
+ * - `full`: nothing has happened, try again in a moment. The reason is for counters and messages.
+ */
+export type PublishResult =
+	| { readonly outcome: "published"; readonly position: Position }
+	| { readonly outcome: "duplicate"; readonly position: Position }
+	| { readonly outcome: "full"; readonly reason: FullReason };
+
+/**
+ * `locked`: somebody else publishes at this instant. `readers`: the slowest reader has not made room. `memory`: the machine's shared memory is
+ * used up. `keys`: as many idempotency keys as there is room for are younger than their time to live.
+ */
+export type FullReason = "locked" | "readers" | "memory" | "keys";
+
+export interface Publication {
+	readonly offset: number;
+	/** Offset of the publication before it in this channel; 0 = it is the first. Not always `offset - 1`: Kafka's offsets have gaps. */
+	readonly previousOffset: number;
+	readonly kind: RecordKind;
+	/** The caller's, to keep. */
+	readonly data: Uint8Array;
+	/** Absent unless given when it was published; the same for the next ones. */
+	readonly info?: Uint8Array;
+	readonly tags?: Readonly<Record<string, string>>;
+	readonly delta?: true;
+}
+
+export interface HistoryOptions {
+	/**
+	 * Only what comes after it, or with `reverse` before it. An epoch that is not the channel's finds nothing: the caller compares it with
+	 * that of the result. An offset older than what is kept finds what is left: the caller looks at `previousOffset` of the first.
+	 */
+	readonly since?: Position;
+	/** Most publications; absent = all, 0 = the position only. */
+	readonly limit?: number;
+	/** The newest first. */
+	readonly reverse?: boolean;
+}
+
+export interface History {
+	readonly publications: readonly Publication[];
+	/** Where the channel is, whatever was asked for. */
+	readonly position: Position;
+}
+
+/** Brokers on other machines answer later. */
+export type Answer<T> = T | Promise<T>;
+
+/**
+ * Gives each publication of a channel its place in one order, and keeps the last ones. For channels with history; others need no order across
+ * shards and go over the bus. How publications reach readers is not part of this.
+ *
+ * Any number of processes may use one broker. Null = it cannot tell at this instant; ask again in a moment.
+ * @throws RangeError for a channel name, limits or data that it can never take.
+ */
+export interface Broker {
+	publish(channel: string, data: Uint8Array, options: PublishOptions): Answer<PublishResult>;
+	history(channel: string, options?: HistoryOptions): Answer<History | null>;
+	/** A channel that nobody has published to is at offset 0 of an epoch. Asking keeps offset and epoch alive, as `history` does. */
+	position(channel: string): Answer<Position | null>;
+	/** Forgets the publications; offset and epoch go on. False = not now, try again in a moment. */
+	removeHistory(channel: string): Answer<boolean>;
+}

@@ -1,0 +1,147 @@
+import { monotonicMs, RecordKind } from "@shardcast/wire";
+import type { Broker, History, HistoryLimits, HistoryOptions, Position, PublishOptions, PublishResult } from "./broker.ts";
+import { type ChannelName, ChannelNames, epochOf } from "./channel-names.ts";
+import { AboutWord, type LogCounter, RecordFlag } from "./log-descriptor.ts";
+import { LogHistory } from "./log-history.ts";
+import { holderOf } from "./log-lock.ts";
+import type { LogMemory } from "./log-memory.ts";
+import { LogReader } from "./log-reader.ts";
+import type { LogRecordHead } from "./log-record.ts";
+import { type Appending, SequencedLog } from "./sequenced-log.ts";
+
+/** Who uses the logs: a slot, in its present life. No two threads may be the same at once. */
+export interface LogMember {
+	readonly slot: number;
+	readonly incarnation: number;
+}
+
+export interface ChannelLogOptions {
+	/** Called after each publication, to wake readers that sleep: `RecordLoop.committed`. */
+	readonly committed?: () => void;
+	/** CLOCK_MONOTONIC, the same in all processes; tests have their own. */
+	readonly nowMs?: () => number;
+}
+
+/** What is asked of history beyond a broker's. */
+export interface LogHistoryOptions extends HistoryOptions {
+	/** What this reader has not visited yet is left out: it will come. So a snapshot and what is visited after it have neither a hole nor a duplicate. */
+	readonly asOf?: LogReader;
+}
+
+const nothing = new Uint8Array(0);
+const encoder = new TextEncoder();
+/** Times to live are kept as unsigned 32-bit milliseconds. */
+const ttlMsMax = 2 ** 32 - 1;
+
+/**
+ * The broker of one machine: channels with history lie in a few sequenced logs in shared memory, which every shard appends to and reads.
+ * **One per process or thread.** Nothing waits, nothing is asynchronous: `full` and null mean that the caller tries again in a later turn.
+ *
+ * What was published survives the death of any process, and is in the history and at every reader, or at none. The order of a channel is
+ * the same for everybody. The epochs change when the cluster is started again, for the logs are gone then.
+ */
+export class ChannelLog implements Broker {
+	readonly #names: ChannelNames;
+	readonly #logs: readonly SequencedLog[];
+	readonly #histories: readonly LogHistory[];
+	readonly #committed: () => void;
+	readonly #nowMs: () => number;
+	readonly #appending: { -readonly [Field in keyof Appending]: Appending[Field] };
+
+	/** @param memories of all logs of the cluster, in order. */
+	constructor(memories: readonly LogMemory[], { slot, incarnation }: LogMember, options: ChannelLogOptions = {}) {
+		const self = holderOf(slot, incarnation);
+		const { words } = memories[0]!;
+		this.#names = new ChannelNames(words.subarray(AboutWord.secret, AboutWord.secret + AboutWord.secretWords));
+		this.#logs = memories.map((memory) => new SequencedLog(memory, self));
+		this.#histories = this.#logs.map((log) => new LogHistory(log));
+		this.#committed = options.committed ?? (() => {});
+		this.#nowMs = options.nowMs ?? monotonicMs;
+		this.#appending = {
+			channel: this.#names.get("-"),
+			data: nothing,
+			kind: RecordKind.text,
+			info: nothing,
+			tags: nothing,
+			senderId: 0,
+			senderLife: 0,
+		};
+	}
+
+	publish(channel: string, data: Uint8Array, options: PublishOptions): PublishResult {
+		const name = this.#names.get(channel);
+		const { history, idempotency, sender } = options;
+		const log = this.#logs[name.log]!;
+		const { head } = log;
+		takeLimits(head, history);
+		const appending = this.#appending;
+		appending.channel = name;
+		appending.data = data;
+		appending.kind = options.kind ?? RecordKind.text;
+		appending.info = options.info ?? nothing;
+		appending.tags = options.tags === undefined ? nothing : encoder.encode(JSON.stringify(options.tags));
+		appending.senderId = sender?.id ?? 0;
+		appending.senderLife = sender?.life ?? 0;
+		head.key0 = name.key[0]!;
+		head.key1 = name.key[1]!;
+		head.key2 = name.key[2]!;
+		head.key3 = name.key[3]!;
+		head.flags = options.delta === true ? RecordFlag.delta : 0;
+		head.hash0 = 0;
+		head.hash1 = 0;
+		if (idempotency !== undefined) {
+			head.keyTtlMs = checkTtl("the idempotency key's time to live", idempotency.ttlMs);
+			[head.hash0, head.hash1] = this.#names.hash(name, idempotency.key);
+		}
+		head.timeMs = this.#nowMs();
+		const outcome = log.append(appending);
+		// What the caller gave is its own again.
+		appending.data = nothing;
+		if (outcome !== "published" && outcome !== "duplicate") return { outcome: "full", reason: outcome };
+		const position: Position = { offset: head.offset, epoch: epochOf(name, head.epoch0, head.epoch1) };
+		if (outcome === "published") this.#committed();
+		return { outcome, position };
+	}
+
+	history(channel: string, options: LogHistoryOptions = {}): History | null {
+		const name = this.#names.get(channel);
+		return this.#histories[name.log]!.read(name, options, this.#before(name, options.asOf), this.#nowMs());
+	}
+
+	position(channel: string, asOf?: LogReader): Position | null {
+		const name = this.#names.get(channel);
+		return this.#histories[name.log]!.position(name, this.#before(name, asOf), this.#nowMs());
+	}
+
+	removeHistory(channel: string): boolean {
+		const name = this.#names.get(channel);
+		return this.#logs[name.log]!.forget(name);
+	}
+
+	/** A record source that gets what is published from now on, by anybody. */
+	reader(slot: number): LogReader {
+		return new LogReader(this.#logs, slot);
+	}
+
+	/** Of all logs together, since the cluster was started. */
+	counter(counter: LogCounter): number {
+		return this.#logs.reduce((sum, log) => sum + log.counter(counter), 0);
+	}
+
+	#before({ log }: ChannelName, asOf: LogReader | undefined): number {
+		return asOf === undefined ? this.#logs[log]!.tail : asOf.cursor(log);
+	}
+}
+
+function takeLimits(head: LogRecordHead, { size, ttlMs, metaTtlMs }: HistoryLimits): void {
+	if (!Number.isInteger(size) || size < 1 || size >= 2 ** 31) throw new RangeError(`a history of ${size} publications: give 1 or more`);
+	if (metaTtlMs < ttlMs) throw new RangeError(`offset and epoch kept for ${metaTtlMs} ms: not less than the history's ${ttlMs} ms`);
+	head.size = size;
+	head.ttlMs = checkTtl("the history's time to live", ttlMs);
+	head.metaTtlMs = checkTtl("the time to live of offset and epoch", metaTtlMs);
+}
+
+function checkTtl(what: string, ttlMs: number): number {
+	if (!(ttlMs >= 1 && ttlMs <= ttlMsMax)) throw new RangeError(`${what} is ${ttlMs} ms: give 1 to ${ttlMsMax}`);
+	return Math.floor(ttlMs);
+}

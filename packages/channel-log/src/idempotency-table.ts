@@ -1,0 +1,75 @@
+import { EntryFloat, EntryWord, LogLayout } from "./log-descriptor.ts";
+import { LogError, LogErrorCode } from "./log-error.ts";
+import type { LogMemory } from "./log-memory.ts";
+import type { LogRecordHead } from "./log-record.ts";
+
+const entryWords = LogLayout.entryBytes >> 2;
+const entryFloats = LogLayout.entryBytes >> 3;
+const { entriesPerBucket } = LogLayout;
+
+/**
+ * The idempotency keys that a log has seen lately, with the positions of their publications. Used under the log's lock only. A key is never given
+ * up before its time: when its bucket is full of living ones, the publication is refused.
+ */
+export class IdempotencyTable {
+	readonly #memory: LogMemory;
+	readonly #word: number;
+	readonly #float: number;
+	readonly #buckets: number;
+
+	constructor(memory: LogMemory) {
+		this.#memory = memory;
+		this.#word = memory.entriesOffset >> 2;
+		this.#float = memory.entriesOffset >> 3;
+		this.#buckets = memory.entries / entriesPerBucket;
+	}
+
+	/** The entry of the key, or -1 when it has none that lives. */
+	find(hash0: number, hash1: number, nowMs: number): number {
+		const { words, floats } = this.#memory;
+		const first = ((hash0 >>> 0) % this.#buckets) * entriesPerBucket;
+		for (let entry = first; entry < first + entriesPerBucket; entry++) {
+			const word = this.#word + entry * entryWords;
+			if (words[word + EntryWord.hash0] !== hash0 || words[word + EntryWord.hash1] !== hash1) continue;
+			if (floats[this.#float + entry * entryFloats + EntryFloat.expiresMs]! > nowMs) return entry;
+		}
+		return -1;
+	}
+
+	/** The position that an entry stands for. */
+	position(entry: number): { readonly offset: number; readonly epoch0: number; readonly epoch1: number } {
+		const { words, floats } = this.#memory;
+		const word = this.#word + entry * entryWords;
+		const offset = floats[this.#float + entry * entryFloats + EntryFloat.offset]!;
+		return { offset, epoch0: words[word + EntryWord.epoch0]!, epoch1: words[word + EntryWord.epoch1]! };
+	}
+
+	hasRoom(hash0: number, nowMs: number): boolean {
+		return this.#free(hash0, nowMs) >= 0;
+	}
+
+	/** Notes the key of a committed record. Doing it again, after a death in the middle, changes nothing more. */
+	apply(head: LogRecordHead): void {
+		const { words, floats } = this.#memory;
+		const known = this.find(head.hash0, head.hash1, head.timeMs);
+		const entry = known >= 0 ? known : this.#free(head.hash0, head.timeMs);
+		// `hasRoom` has said otherwise at the same instant, so this memory has been damaged.
+		if (entry < 0) throw new LogError(LogErrorCode.corrupt, "an idempotency key has no room any more", "restart the cluster");
+		const word = this.#word + entry * entryWords;
+		const float = this.#float + entry * entryFloats;
+		words[word + EntryWord.hash0] = head.hash0;
+		words[word + EntryWord.hash1] = head.hash1;
+		words[word + EntryWord.epoch0] = head.epoch0;
+		words[word + EntryWord.epoch1] = head.epoch1;
+		floats[float + EntryFloat.offset] = head.offset;
+		// Last, since it makes the entry count: one that was left half-written is free.
+		floats[float + EntryFloat.expiresMs] = head.timeMs + head.keyTtlMs;
+	}
+
+	#free(hash0: number, nowMs: number): number {
+		const first = ((hash0 >>> 0) % this.#buckets) * entriesPerBucket;
+		for (let entry = first; entry < first + entriesPerBucket; entry++)
+			if (this.#memory.floats[this.#float + entry * entryFloats + EntryFloat.expiresMs]! <= nowMs) return entry;
+		return -1;
+	}
+}

@@ -1,0 +1,22 @@
+export type {
+	Answer,
+	Broker,
+	FullReason,
+	History,
+	HistoryLimits,
+	HistoryOptions,
+	Idempotency,
+	Position,
+	Publication,
+	PublishOptions,
+	PublishResult,
+} from "./broker.ts";
+export { ChannelLog, type ChannelLogOptions, type LogHistoryOptions, type LogMember } from "./channel-log.ts";
+export { epochText } from "./channel-names.ts";
+export { LogCounter, LogLayout, RecordFlag } from "./log-descriptor.ts";
+export { LogError, LogErrorCode } from "./log-error.ts";
+export { createLogBuffers, createLogFiles, logBytesOf, openLogBuffers, openLogFiles } from "./log-files.ts";
+export { type HeldLock, LogKeeper } from "./log-keeper.ts";
+export type { LogMemory } from "./log-memory.ts";
+export { LogReader } from "./log-reader.ts";
+export { createLogRecordHead, hasFlag, type LogRecordHead } from "./log-record.ts";

@@ -1,0 +1,164 @@
+/**
+ * One sequenced log: where everything lies. Offsets are in bytes from its start, on one machine in its own byte order.
+ *
+ * ```
+ *       0  about     magic | version | header bytes | rows | entries | data bytes | cluster's secret | cluster's epoch   written once
+ *     128  lock      0, or slot and incarnation of the holder; how often it was taken
+ *     256  holder's  appliedTail f64 | tailIntent f64                                           the holder of the lock
+ *     384  tail      tail f64: what lies before it is committed                                 the holder of the lock
+ *     512  reserved  bytes of the data that the file system has reserved                        anybody, upwards
+ *     640  counters  i32, see LogCounter                                                        anybody, atomically
+ *     768  reader 0  cursor f64 | state i32                                                     reader 0, once per batch
+ *     896  reader 1  …                                                                          64 readers
+ *    8960  rows      the channel table: buckets of 8 rows of 128 bytes                          the holder; `touched` by anybody
+ *          entries   idempotency keys: buckets of 8 entries of 32 bytes                         the holder
+ *          data      records
+ * ```
+ * Positions count bytes from the first record ever, in f64: they never wrap. A position's place in the data is its remainder by
+ * `data bytes`. What lies between `tail` and `tailIntent` is being written, so a record at `p` is whole while `tailIntent - p ≤ data bytes`.
+ *
+ * The order of stores of a publication, and what a death after each of them means:
+ * ```
+ * lock                       nothing has happened; the supervisor clears the lock after it has reaped the holder
+ * tailIntent, the record     the same: the next holder writes over it. tailIntent never goes down, since what it gave up is damaged
+ * tail                       it is published
+ * row, idempotency entry     whoever holds the lock next repeats these from the record, since appliedTail ≠ tail
+ * appliedTail, unlock        done
+ * ```
+ */
+export const LogLayout = {
+	magic: 0x53434c31, // "SCL1"
+	versionMajor: 1,
+	versionMinor: 0,
+	/** Logs of a cluster, for its whole life. */
+	logs: 8,
+	readersMax: 64,
+	lineBytes: 128,
+
+	lockOffset: 128,
+	appliedOffset: 256,
+	intentOffset: 264,
+	tailOffset: 384,
+	reservedOffset: 512,
+	countersOffset: 640,
+	readersOffset: 768,
+	/** Within a reader's line. */
+	cursorOffset: 0,
+	stateOffset: 8,
+	rowsOffset: 768 + 64 * 128,
+
+	rowBytes: 128,
+	rowsPerBucket: 8,
+	entryBytes: 32,
+	entriesPerBucket: 8,
+	unitBytes: 8,
+	/** The largest record is this part of the data: padding plus record always fit. */
+	recordsPerDataMin: 8,
+	/** Rows, and entries, get this part of a log each. */
+	tableShare: 1 / 16,
+	logBytesMin: 65_536,
+	logBytesMax: 2 ** 30,
+	/** Of the data, reserved at a time. */
+	reserveBytes: 262_144,
+} as const;
+
+/** i32 words from the start. `channelEpoch` is the first half of the epochs of this cluster's channels. */
+export const AboutWord = {
+	magic: 0,
+	versionMajor: 1,
+	versionMinor: 2,
+	headerBytes: 3,
+	rows: 4,
+	entries: 5,
+	dataBytes: 6,
+	channelEpoch: 7,
+	secret: 8,
+	secretWords: 4,
+} as const;
+
+/** i32 words from `lockOffset`. `holds` tells one hold from the next: a lock whose two words stay the same is being held. */
+export const LockWord = { holder: 0, holds: 1 } as const;
+
+export const ReaderState = { free: 0, live: 1 } as const;
+
+/** i32 words from `countersOffset`. They wrap at 2^32. */
+export const LogCounter = {
+	/** Publications that were recognised by their idempotency key. */
+	duplicates: 0,
+	/** Refused, to be tried again, for the reasons of `FullReason`. */
+	fullLocked: 1,
+	fullReaders: 2,
+	fullMemory: 3,
+	fullKeys: 4,
+	/** Reads of history that found publications gone, for want of memory, which size and time to live would have kept. */
+	evictedReads: 5,
+	/** Channels whose row was given to another one before its time. */
+	evictedChannels: 6,
+	/** Publications that a dead process had committed and another one finished. */
+	finished: 7,
+} as const;
+export type LogCounter = keyof typeof LogCounter;
+
+/** i32 words of a row. `serial` is the bucket's, in its first row: the second half of the newest epoch in this bucket. `sequence` is odd while the row is written. */
+export const RowWord = {
+	sequence: 0,
+	used: 1,
+	epoch0: 2,
+	epoch1: 3,
+	key: 4,
+	size: 8,
+	ttlMs: 9,
+	metaTtlMs: 10,
+	serial: 11,
+} as const;
+/** f64 words of a row. `first` is the lowest offset that has not been removed. */
+export const RowFloat = { last: 6, lastPosition: 7, first: 8, publishedMs: 9, touchedMs: 10 } as const;
+
+/** i32 words of an idempotency entry; then its f64 words. An entry is free once it has expired. */
+export const EntryWord = { hash0: 0, hash1: 1, epoch0: 2, epoch1: 3 } as const;
+export const EntryFloat = { offset: 2, expiresMs: 3 } as const;
+
+/**
+ * A record. It starts at a multiple of 8 and never crosses the end of the data. i32 words, then f64 words, from its start.
+ *
+ * ```
+ * 0           112                       112 + event bytes
+ * +-----------+-------------------------+--------------+-------------+---------------+
+ * | head      | event, as on the bus    | info         | tags, JSON  | up to 7 bytes |
+ * +-----------+-------------------------+--------------+-------------+---------------+
+ * ```
+ * `bytes` is all of it without the last 7, or -1 = nothing more before the end of the data. `position` is where it was written at,
+ * so that bytes of another lap are not taken for a record. `previous` and `previousPosition` are those of the publication before it in its channel.
+ * Whatever else a dead holder has to have finished is here as well.
+ */
+export const RecordWord = {
+	bytes: 0,
+	row: 1,
+	key: 12,
+	epoch0: 16,
+	epoch1: 17,
+	size: 18,
+	ttlMs: 19,
+	metaTtlMs: 20,
+	flags: 21,
+	hash0: 22,
+	hash1: 23,
+	keyTtlMs: 24,
+	eventBytes: 25,
+	infoBytes: 26,
+	tagsBytes: 27,
+} as const;
+export const RecordFloat = { position: 1, offset: 2, previous: 3, previousPosition: 4, timeMs: 5 } as const;
+export const LogRecord = { headBytes: 112, padding: -1, noPosition: -1 } as const;
+export const RecordFlag = { delta: 1 } as const;
+
+const relations: readonly [boolean, string][] = [
+	[LogLayout.rowsOffset === LogLayout.readersOffset + LogLayout.readersMax * LogLayout.lineBytes, "rows come after the readers"],
+	[LogRecord.headBytes % LogLayout.unitBytes === 0, "the event must start at a multiple of 8"],
+	[(RecordWord.tagsBytes + 1) * 4 === LogRecord.headBytes, "the head ends with its last word"],
+	[RowFloat.last * 8 >= (RowWord.serial + 1) * 4, "a row's parts must not overlap"],
+	[(RowFloat.touchedMs + 1) * 8 <= LogLayout.rowBytes, "a row must hold its words"],
+	[(AboutWord.secret + AboutWord.secretWords) * 4 <= LogLayout.lineBytes, "the first line must hold its words"],
+	[LogLayout.logBytesMax < 2 ** 31, "byte offsets must fit into 31 bits"],
+];
+for (const [holds, otherwise] of relations) if (!holds) throw new Error(`LogLayout: ${otherwise}`);

@@ -1,0 +1,40 @@
+import { LockWord, LogLayout } from "./log-descriptor.ts";
+import type { LogMemory } from "./log-memory.ts";
+
+const lockWord = (LogLayout.lockOffset >> 2) + LockWord.holder;
+const holdsWord = (LogLayout.lockOffset >> 2) + LockWord.holds;
+
+/** A process in its present life, as a lock names its holder. Never 0. */
+export function holderOf(slot: number, incarnation: number): number {
+	return (incarnation * LogLayout.readersMax + slot + 1) | 0;
+}
+
+export function slotOfHolder(holder: number): number {
+	return (holder - 1) & (LogLayout.readersMax - 1);
+}
+
+/**
+ * Takes the lock of a log, or says no at once: it is held for a microsecond, unless its holder is preempted or paused. **It is never taken from a
+ * process that has not been reaped**, for a paused one would write on.
+ */
+export function tryLock({ words }: LogMemory, self: number): boolean {
+	if (Atomics.compareExchange(words, lockWord, 0, self) !== 0) return false;
+	// Tells a new hold by the same process from one that goes on.
+	words[holdsWord] = (words[holdsWord]! + 1) | 0;
+	return true;
+}
+
+export function unlock({ words }: LogMemory): void {
+	Atomics.store(words, lockWord, 0);
+}
+
+/** Takes the lock of a process that is certainly dead. False = that process does not hold it. */
+export function takeFromDead({ words }: LogMemory, dead: number, self: number): boolean {
+	return Atomics.compareExchange(words, lockWord, dead, self) === dead;
+}
+
+/** Who holds the lock (0 = nobody), and in which hold. */
+export function lockState({ words }: LogMemory): { readonly holder: number; readonly hold: number } {
+	const holder = Atomics.load(words, lockWord);
+	return { holder, hold: Atomics.load(words, holdsWord) };
+}

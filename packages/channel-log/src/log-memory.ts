@@ -1,0 +1,151 @@
+import { AboutWord, LogLayout, LogRecord } from "./log-descriptor.ts";
+import { LogError, LogErrorCode } from "./log-error.ts";
+
+/** The views of one log's bytes. Any number of threads and processes may have them over the same bytes. */
+export interface LogMemory {
+	readonly words: Int32Array;
+	/** Unlike a DataView's, an element's store is never torn. */
+	readonly floats: Float64Array;
+	readonly u8: Uint8Array;
+	readonly view: DataView;
+	readonly rows: number;
+	readonly entries: number;
+	readonly rowsOffset: number;
+	readonly entriesOffset: number;
+	readonly dataOffset: number;
+	readonly dataBytes: number;
+	/** Longest record, head included. */
+	readonly recordBytesMax: number;
+	/** Has the first `bytes` bytes of the log backed by memory. False = the machine has none left. */
+	reserve(bytes: number): boolean;
+}
+
+interface LogSizes {
+	readonly rows: number;
+	readonly entries: number;
+	readonly dataBytes: number;
+}
+
+/** Of a log of `logBytes` bytes altogether. */
+export function logSizes(logBytes: number): LogSizes {
+	if (!Number.isInteger(logBytes) || logBytes < LogLayout.logBytesMin || logBytes > LogLayout.logBytesMax)
+		throw new LogError(
+			LogErrorCode.badArgument,
+			`a log of ${logBytes} bytes`,
+			`give each ${LogLayout.logBytesMin} to ${LogLayout.logBytesMax}`,
+		);
+	const tableBytes = logBytes * LogLayout.tableShare;
+	const rows = Math.floor(tableBytes / LogLayout.rowBytes / LogLayout.rowsPerBucket) * LogLayout.rowsPerBucket;
+	const entries = Math.floor(tableBytes / LogLayout.entryBytes / LogLayout.entriesPerBucket) * LogLayout.entriesPerBucket;
+	const dataBytes = logBytes - LogLayout.rowsOffset - rows * LogLayout.rowBytes - entries * LogLayout.entryBytes;
+	return { rows, entries, dataBytes: Math.floor(dataBytes / LogLayout.lineBytes) * LogLayout.lineBytes };
+}
+
+/** Where the data begins: what lies before it is in use from the start. */
+export function dataOffsetOf({ rows, entries }: Pick<LogSizes, "rows" | "entries">): number {
+	return LogLayout.rowsOffset + rows * LogLayout.rowBytes + entries * LogLayout.entryBytes;
+}
+
+/** What all logs of one cluster have in common. */
+export interface ClusterIdentity {
+	/** Keys the hashes of channel names, so that clients cannot choose names that collide. */
+	readonly secret: Int32Array;
+	readonly channelEpoch: number;
+}
+
+export function randomIdentity(): ClusterIdentity {
+	const secret = crypto.getRandomValues(new Int32Array(AboutWord.secretWords));
+	return { secret, channelEpoch: crypto.getRandomValues(new Int32Array(1))[0]! };
+}
+
+/** Formats zeroed bytes as an empty log without readers. Nobody else may use them yet. */
+export function formatLog(buffer: ArrayBufferLike, { secret, channelEpoch }: ClusterIdentity, reservedBytes = 0): void {
+	const { rows, entries, dataBytes } = logSizes(buffer.byteLength);
+	const words = new Int32Array(buffer);
+	words[AboutWord.versionMajor] = LogLayout.versionMajor;
+	words[AboutWord.versionMinor] = LogLayout.versionMinor;
+	words[AboutWord.headerBytes] = LogLayout.rowsOffset;
+	words[AboutWord.rows] = rows;
+	words[AboutWord.entries] = entries;
+	words[AboutWord.dataBytes] = dataBytes;
+	words[AboutWord.channelEpoch] = channelEpoch;
+	words.set(secret, AboutWord.secret);
+	words[LogLayout.reservedOffset >> 2] = reservedBytes;
+	// The magic last: whoever attaches too early finds no log rather than half of one.
+	Atomics.store(words, AboutWord.magic, LogLayout.magic);
+}
+
+/**
+ * Maps a log that somebody else has formatted.
+ * @param reserve has the file system reserve the first so many bytes; absent = all memory is there already.
+ * @throws LogError that says what the bytes hold instead.
+ */
+export function attachLog(buffer: ArrayBufferLike, reserve?: (bytes: number) => boolean): LogMemory {
+	const notALog = (what: string): LogError => new LogError(LogErrorCode.notALog, what, "run the same build in all processes of a cluster");
+	if (buffer.byteLength < LogLayout.logBytesMin) throw notALog(`${buffer.byteLength} bytes are no log`);
+	const words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
+	if (Atomics.load(words, AboutWord.magic) !== LogLayout.magic) throw notALog("no log here");
+	// A newer minor version has only added words behind those that this program knows.
+	const major = words[AboutWord.versionMajor];
+	if (major !== LogLayout.versionMajor) throw notALog(`the log has version ${major}, this program reads ${LogLayout.versionMajor}`);
+	const rows = words[AboutWord.rows]!;
+	const entries = words[AboutWord.entries]!;
+	const dataBytes = words[AboutWord.dataBytes]!;
+	const rowsOffset = words[AboutWord.headerBytes]!;
+	const entriesOffset = rowsOffset + rows * LogLayout.rowBytes;
+	const dataOffset = entriesOffset + entries * LogLayout.entryBytes;
+	// Before a view is made of them: a damaged header must not lead to stores in places where they do not belong.
+	const areSizes = rows > 0 && entries > 0 && dataBytes > 0 && rowsOffset >= LogLayout.rowsOffset;
+	const areWhole =
+		rows % LogLayout.rowsPerBucket === 0 && entries % LogLayout.entriesPerBucket === 0 && dataBytes % LogLayout.unitBytes === 0;
+	if (!areSizes || !areWhole || dataOffset + dataBytes > buffer.byteLength) throw notALog("the log's header contradicts its size");
+	return {
+		words,
+		floats: new Float64Array(buffer, 0, buffer.byteLength >> 3),
+		u8: new Uint8Array(buffer),
+		view: new DataView(buffer),
+		rows,
+		entries,
+		rowsOffset,
+		entriesOffset,
+		dataOffset,
+		dataBytes,
+		recordBytesMax: Math.floor(dataBytes / LogLayout.recordsPerDataMin),
+		reserve: reserve === undefined ? () => true : (bytes) => reserveMore(words, buffer.byteLength, bytes, reserve),
+	};
+}
+
+/** Anybody may reserve, beside others: what is reserved already is not touched. */
+function reserveMore(words: Int32Array, logBytes: number, bytes: number, reserve: (bytes: number) => boolean): boolean {
+	const word = LogLayout.reservedOffset >> 2;
+	for (;;) {
+		const reserved = Atomics.load(words, word);
+		if (bytes <= reserved) return true;
+		const wanted = Math.min(logBytes, Math.ceil(bytes / LogLayout.reserveBytes) * LogLayout.reserveBytes);
+		if (!reserve(wanted)) return false;
+		Atomics.compareExchange(words, word, reserved, wanted);
+	}
+}
+
+/** Where a position lies, as a byte offset into the log. */
+export function offsetOf({ dataOffset, dataBytes }: LogMemory, position: number): number {
+	return dataOffset + (position - Math.floor(position / dataBytes) * dataBytes);
+}
+
+/** Bytes of a record with its last, unused ones. */
+export function padded(bytes: number): number {
+	return (bytes + LogLayout.unitBytes - 1) & -LogLayout.unitBytes;
+}
+
+/** The first position from `position` on where a record begins: padding is skipped. */
+export function skipPadding(memory: LogMemory, position: number): number {
+	if (memory.words[offsetOf(memory, position) >> 2] !== LogRecord.padding) return position;
+	return (Math.floor(position / memory.dataBytes) + 1) * memory.dataBytes;
+}
+
+const fenceWord = new Int32Array(new SharedArrayBuffer(4));
+
+/** No load or store moves across it, in either direction: arm64 would otherwise. x86-64 needs it only against the compiler. */
+export function fence(): void {
+	Atomics.add(fenceWord, 0, 0);
+}

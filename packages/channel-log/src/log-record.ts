@@ -1,0 +1,131 @@
+import { LogRecord, type RecordFlag, RecordFloat, RecordWord } from "./log-descriptor.ts";
+import type { LogMemory } from "./log-memory.ts";
+
+/** The head of a record. Made once and filled again: one per record would be garbage on the hot path. */
+export interface LogRecordHead {
+	row: number;
+	position: number;
+	offset: number;
+	previous: number;
+	previousPosition: number;
+	timeMs: number;
+	key0: number;
+	key1: number;
+	key2: number;
+	key3: number;
+	epoch0: number;
+	epoch1: number;
+	size: number;
+	ttlMs: number;
+	metaTtlMs: number;
+	/** See RecordFlag. */
+	flags: number;
+	/** Of channel and idempotency key; both 0 = there is no such key. */
+	hash0: number;
+	hash1: number;
+	keyTtlMs: number;
+	eventBytes: number;
+	infoBytes: number;
+	tagsBytes: number;
+}
+
+export function createLogRecordHead(): LogRecordHead {
+	// Fields that hold fractions, or more than 31 bits, start as such: V8 then stores them in place from the first record on.
+	return {
+		row: 0,
+		position: Number.NaN,
+		offset: Number.NaN,
+		previous: Number.NaN,
+		previousPosition: Number.NaN,
+		timeMs: Number.NaN,
+		key0: 0,
+		key1: 0,
+		key2: 0,
+		key3: 0,
+		epoch0: 0,
+		epoch1: 0,
+		size: 0,
+		ttlMs: Number.NaN,
+		metaTtlMs: Number.NaN,
+		flags: 0,
+		hash0: 0,
+		hash1: 0,
+		keyTtlMs: Number.NaN,
+		eventBytes: 0,
+		infoBytes: 0,
+		tagsBytes: 0,
+	};
+}
+
+/** Without the last, unused bytes. */
+export function recordBytes(head: LogRecordHead): number {
+	return LogRecord.headBytes + head.eventBytes + head.infoBytes + head.tagsBytes;
+}
+
+/** Writes the head at byte `start`. No allocation. */
+export function writeLogRecordHead({ words, floats }: LogMemory, start: number, head: LogRecordHead): void {
+	const word = start >> 2;
+	const float = start >> 3;
+	words[word + RecordWord.bytes] = recordBytes(head);
+	words[word + RecordWord.row] = head.row;
+	floats[float + RecordFloat.position] = head.position;
+	floats[float + RecordFloat.offset] = head.offset;
+	floats[float + RecordFloat.previous] = head.previous;
+	floats[float + RecordFloat.previousPosition] = head.previousPosition;
+	floats[float + RecordFloat.timeMs] = head.timeMs;
+	words[word + RecordWord.key] = head.key0;
+	words[word + RecordWord.key + 1] = head.key1;
+	words[word + RecordWord.key + 2] = head.key2;
+	words[word + RecordWord.key + 3] = head.key3;
+	words[word + RecordWord.epoch0] = head.epoch0;
+	words[word + RecordWord.epoch1] = head.epoch1;
+	words[word + RecordWord.size] = head.size;
+	words[word + RecordWord.ttlMs] = head.ttlMs;
+	words[word + RecordWord.metaTtlMs] = head.metaTtlMs;
+	words[word + RecordWord.flags] = head.flags;
+	words[word + RecordWord.hash0] = head.hash0;
+	words[word + RecordWord.hash1] = head.hash1;
+	words[word + RecordWord.keyTtlMs] = head.keyTtlMs;
+	words[word + RecordWord.eventBytes] = head.eventBytes;
+	words[word + RecordWord.infoBytes] = head.infoBytes;
+	words[word + RecordWord.tagsBytes] = head.tagsBytes;
+}
+
+/**
+ * Reads the head at byte `start` into `head`. False = no record was written at `position` there, or it has been written over. A record may be
+ * written over while it is read: what was read holds only if `isWhole` says so afterwards.
+ */
+export function readLogRecordHead({ words, floats, dataBytes }: LogMemory, start: number, position: number, head: LogRecordHead): boolean {
+	const word = start >> 2;
+	const float = start >> 3;
+	head.position = floats[float + RecordFloat.position]!;
+	head.row = words[word + RecordWord.row]!;
+	head.offset = floats[float + RecordFloat.offset]!;
+	head.previous = floats[float + RecordFloat.previous]!;
+	head.previousPosition = floats[float + RecordFloat.previousPosition]!;
+	head.timeMs = floats[float + RecordFloat.timeMs]!;
+	head.key0 = words[word + RecordWord.key]!;
+	head.key1 = words[word + RecordWord.key + 1]!;
+	head.key2 = words[word + RecordWord.key + 2]!;
+	head.key3 = words[word + RecordWord.key + 3]!;
+	head.epoch0 = words[word + RecordWord.epoch0]!;
+	head.epoch1 = words[word + RecordWord.epoch1]!;
+	head.size = words[word + RecordWord.size]!;
+	head.ttlMs = words[word + RecordWord.ttlMs]! >>> 0;
+	head.metaTtlMs = words[word + RecordWord.metaTtlMs]! >>> 0;
+	head.flags = words[word + RecordWord.flags]!;
+	head.hash0 = words[word + RecordWord.hash0]!;
+	head.hash1 = words[word + RecordWord.hash1]!;
+	head.keyTtlMs = words[word + RecordWord.keyTtlMs]! >>> 0;
+	head.eventBytes = words[word + RecordWord.eventBytes]!;
+	head.infoBytes = words[word + RecordWord.infoBytes]!;
+	head.tagsBytes = words[word + RecordWord.tagsBytes]!;
+	const bytes = words[word + RecordWord.bytes]!;
+	const areLengths = head.eventBytes >= 0 && head.infoBytes >= 0 && head.tagsBytes >= 0 && bytes <= dataBytes;
+	return head.position === position && areLengths && bytes === recordBytes(head);
+}
+
+/** See RecordFlag. */
+export function hasFlag(head: LogRecordHead, flag: (typeof RecordFlag)[keyof typeof RecordFlag]): boolean {
+	return (head.flags & flag) !== 0;
+}

@@ -1,0 +1,231 @@
+import { recordBytes as eventBytes, type RecordKind, setSenderShard, writeRecordHead } from "@shardcast/wire";
+import type { FullReason } from "./broker.ts";
+import type { ChannelName } from "./channel-names.ts";
+import { ChannelTable } from "./channel-table.ts";
+import { IdempotencyTable } from "./idempotency-table.ts";
+import { AboutWord, LogCounter, LogLayout, LogRecord } from "./log-descriptor.ts";
+import { LogError, LogErrorCode } from "./log-error.ts";
+import { takeFromDead, tryLock, unlock } from "./log-lock.ts";
+import { fence, type LogMemory, offsetOf, padded, skipPadding } from "./log-memory.ts";
+import { slowestCursor } from "./log-readers.ts";
+import { createLogRecordHead, type LogRecordHead, readLogRecordHead, recordBytes, writeLogRecordHead } from "./log-record.ts";
+
+const tailFloat = LogLayout.tailOffset >> 3;
+const intentFloat = LogLayout.intentOffset >> 3;
+const appliedFloat = LogLayout.appliedOffset >> 3;
+
+const fullCounters = { locked: "fullLocked", readers: "fullReaders", memory: "fullMemory", keys: "fullKeys" } as const;
+
+/** What is to be appended; everything is encoded before the lock is taken. */
+export interface Appending {
+	readonly channel: ChannelName;
+	readonly data: Uint8Array;
+	readonly kind: RecordKind;
+	readonly info: Uint8Array;
+	readonly tags: Uint8Array;
+	readonly senderId: number;
+	readonly senderLife: number;
+}
+
+/** `published` and `duplicate` leave the position in `SequencedLog.head`: offset and epoch. */
+export type AppendOutcome = "published" | "duplicate" | FullReason;
+
+/**
+ * One log, as one process writes to it. **Any number of processes, one thread each, one instance per thread.** Appends are serialised by a lock in
+ * shared memory that is held for a microsecond; when it is taken, nothing waits: the caller keeps the message and tries again. The header of
+ * log-descriptor.ts lists the stores in order and what a death after each means.
+ *
+ * Full: when the slowest live reader has not read what would be written over, nothing is written (`readers`).
+ */
+export class SequencedLog {
+	readonly memory: LogMemory;
+	readonly table: ChannelTable;
+	/** Of the publication to come, and of the last one. Its fields are filled in by the caller as far as it knows them. */
+	readonly head: LogRecordHead = createLogRecordHead();
+	readonly #keys: IdempotencyTable;
+	readonly #self: number;
+	/** No live reader was behind this position when we last looked, and none will be. */
+	#slowest: number;
+
+	/** @param self `holderOf` this process in its present life. */
+	constructor(memory: LogMemory, self: number) {
+		this.memory = memory;
+		this.#self = self;
+		this.table = new ChannelTable(memory, memory.words[AboutWord.channelEpoch]!);
+		this.#keys = new IdempotencyTable(memory);
+		this.#slowest = Number.NEGATIVE_INFINITY;
+	}
+
+	/** What lies before it is committed. */
+	get tail(): number {
+		return this.memory.floats[tailFloat]!;
+	}
+
+	/** Publications before it are in the channel table. */
+	get applied(): number {
+		return this.memory.floats[appliedFloat]!;
+	}
+
+	/** Records before `intent - dataBytes` have been written over, or are being. */
+	get intent(): number {
+		return this.memory.floats[intentFloat]!;
+	}
+
+	/**
+	 * Publishes what `head` and `appending` say. Takes 0.2 µs for 128 bytes; allocates nothing.
+	 * @throws RangeError when no record can be that long.
+	 */
+	append(appending: Appending): AppendOutcome {
+		const { memory, head } = this;
+		const { floats } = memory;
+		const { channel, data, info, tags } = appending;
+		head.eventBytes = eventBytes(channel.list, data.length);
+		head.infoBytes = info.length;
+		head.tagsBytes = tags.length;
+		const bytes = recordBytes(head);
+		if (bytes > memory.recordBytesMax)
+			throw new RangeError(
+				`a publication of ${data.length} bytes; with ${memory.dataBytes} bytes per log the most is ${memory.recordBytesMax - (bytes - data.length)}: give more --history-memory`,
+			);
+		if (!tryLock(memory, this.#self)) return this.refuse("locked");
+		try {
+			const tail = floats[tailFloat]!;
+			if (floats[appliedFloat] !== tail) this.#finish();
+			if ((head.hash0 | head.hash1) !== 0) {
+				const entry = this.#keys.find(head.hash0, head.hash1, head.timeMs);
+				if (entry >= 0) return this.#duplicate(entry);
+				if (!this.#keys.hasRoom(head.hash0, head.timeMs)) return this.refuse("keys");
+			}
+			const units = padded(bytes);
+			const lap = Math.floor(tail / memory.dataBytes) * memory.dataBytes;
+			const left = memory.dataBytes - (tail - lap);
+			const position = units <= left ? tail : lap + memory.dataBytes;
+			const end = position + units;
+			if (end - this.#slowest > memory.dataBytes && !this.#findRoom(tail, end)) return this.refuse("readers");
+			const start = position === tail ? memory.dataOffset + (tail - lap) : memory.dataOffset;
+			// In the first lap only. At its end, padding takes up a word.
+			const used = position === tail ? start + units : memory.dataOffset + (tail - lap) + LogLayout.unitBytes;
+			if (lap === 0 && !memory.reserve(used)) return this.refuse("memory");
+			head.position = position;
+			this.table.place(head, channel.row, head.timeMs);
+
+			// Never down: what a dead process meant to write may have damaged as much.
+			if (end > floats[intentFloat]!) floats[intentFloat] = end;
+			fence();
+			if (position !== tail) memory.words[(memory.dataOffset + (tail - lap)) >> 2] = LogRecord.padding;
+			this.#write(start, appending);
+			fence();
+			floats[tailFloat] = end;
+
+			if (this.table.evicts) this.count("evictedChannels");
+			this.#apply(head);
+			floats[appliedFloat] = end;
+		} finally {
+			unlock(memory);
+		}
+		channel.row = head.row;
+		return "published";
+	}
+
+	/** The channel's publications until now are history no more. False = the log is locked. */
+	forget(channel: ChannelName): boolean {
+		const { memory } = this;
+		if (!tryLock(memory, this.#self)) return false;
+		try {
+			if (this.applied !== this.tail) this.#finish();
+			this.table.forget(channel.key);
+		} finally {
+			unlock(memory);
+		}
+		return true;
+	}
+
+	/**
+	 * Clears up after a process that is certainly dead, reaped: finishes what it had committed, and frees the lock. False = it does not hold it.
+	 * @param dead `holderOf` that process.
+	 */
+	releaseDead(dead: number): boolean {
+		if (!takeFromDead(this.memory, dead, this.#self)) return false;
+		try {
+			if (this.applied !== this.tail) this.#finish();
+		} finally {
+			unlock(this.memory);
+		}
+		return true;
+	}
+
+	/** Whether the record that began at `position` is still there. What was read of it before this call is what was written. */
+	isWhole(position: number): boolean {
+		fence();
+		return this.intent - position <= this.memory.dataBytes;
+	}
+
+	/** Reads the head of the record at `position`. False = it has been written over. */
+	readHead(position: number, head: LogRecordHead): boolean {
+		return readLogRecordHead(this.memory, offsetOf(this.memory, position), position, head) && this.isWhole(position);
+	}
+
+	/** Counts a refusal. */
+	refuse(reason: FullReason): FullReason {
+		this.count(fullCounters[reason]);
+		return reason;
+	}
+
+	count(counter: LogCounter): void {
+		Atomics.add(this.memory.words, (LogLayout.countersOffset >> 2) + LogCounter[counter], 1);
+	}
+
+	counter(counter: LogCounter): number {
+		return Atomics.load(this.memory.words, (LogLayout.countersOffset >> 2) + LogCounter[counter]) >>> 0;
+	}
+
+	#duplicate(entry: number): AppendOutcome {
+		const { offset, epoch0, epoch1 } = this.#keys.position(entry);
+		this.head.offset = offset;
+		this.head.epoch0 = epoch0;
+		this.head.epoch1 = epoch1;
+		this.count("duplicates");
+		return "duplicate";
+	}
+
+	#write(start: number, { channel, kind, data, info, tags, senderId, senderLife }: Appending): void {
+		const { memory, head } = this;
+		const { u8, view } = memory;
+		writeLogRecordHead(memory, start, head);
+		const event = start + LogRecord.headBytes;
+		const payload = writeRecordHead(view, u8, event, kind, senderId, head.timeMs, channel.list, data.length);
+		if (senderId !== 0) setSenderShard(view, event, senderLife);
+		u8.set(data, payload);
+		const after = payload + data.length;
+		if (info.length > 0) u8.set(info, after);
+		if (tags.length > 0) u8.set(tags, after + info.length);
+	}
+
+	/** Everything that a committed record changes besides. */
+	#apply(head: LogRecordHead): void {
+		this.table.apply(head);
+		if ((head.hash0 | head.hash1) !== 0) this.#keys.apply(head);
+	}
+
+	/** The last holder died after it had committed: what it had left to do is all in its record. One at most, since nobody begins before this is done. */
+	#finish(): void {
+		const { memory } = this;
+		const head = createLogRecordHead();
+		const position = skipPadding(memory, this.applied);
+		if (!readLogRecordHead(memory, offsetOf(memory, position), position, head) || position + padded(recordBytes(head)) !== this.tail)
+			throw new LogError(
+				LogErrorCode.corrupt,
+				`the record at ${position}, the last before the tail ${this.tail}, is damaged`,
+				"something else writes to this memory; restart the cluster",
+			);
+		this.#apply(head);
+		memory.floats[appliedFloat] = this.tail;
+		this.count("finished");
+	}
+
+	/** Looks at the cursors again. Kept out of `append` so that the common path stays small. */
+	#findRoom(tail: number, end: number): boolean {
+		this.#slowest = slowestCursor(this.memory, tail);
+		return end - this.#slowest <= this.memory.dataBytes;
+	}
+}

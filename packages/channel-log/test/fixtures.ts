@@ -1,0 +1,59 @@
+import type { HistoryLimits, Publication, PublishOptions, PublishResult } from "../src/broker.ts";
+import { ChannelLog, type ChannelLogOptions } from "../src/channel-log.ts";
+import { createLogBuffers, openLogBuffers } from "../src/log-files.ts";
+import { LogKeeper } from "../src/log-keeper.ts";
+import type { LogMemory } from "../src/log-memory.ts";
+
+/** The smallest logs that there are: they wrap after a few hundred records. */
+export const smallBytes = 8 * 65_536;
+export const limits: HistoryLimits = { size: 1000, ttlMs: 60_000, metaTtlMs: 600_000 };
+export const kept: PublishOptions = { history: limits };
+
+export function bytes(text: string): Uint8Array {
+	return new TextEncoder().encode(text);
+}
+
+export function text(data: Uint8Array): string {
+	return new TextDecoder().decode(data);
+}
+
+export interface Clock {
+	nowMs: number;
+}
+
+/** Logs within this process, and what uses them. */
+export class Rig {
+	readonly memories: readonly LogMemory[];
+	readonly clock: Clock = { nowMs: 1000 };
+	readonly keeper: LogKeeper;
+
+	constructor(memoryBytes = smallBytes) {
+		this.memories = openLogBuffers(createLogBuffers(memoryBytes));
+		this.keeper = new LogKeeper(this.memories);
+	}
+
+	member(slot = 0, incarnation = 1, memories = this.memories, options: ChannelLogOptions = {}): ChannelLog {
+		return new ChannelLog(memories, { slot, incarnation }, { nowMs: () => this.clock.nowMs, ...options });
+	}
+}
+
+/** Publishes, and fails the test unless it was. */
+export function put(log: ChannelLog, channel: string, message: string, options: PublishOptions = kept): number {
+	const result = log.publish(channel, bytes(message), options);
+	if (result.outcome !== "published") throw new Error(`not published: ${JSON.stringify(result)}`);
+	return result.position.offset;
+}
+
+export function offsetOfResult(result: PublishResult): number {
+	if (result.outcome === "full") throw new Error(`refused: ${result.reason}`);
+	return result.position.offset;
+}
+
+/** `offset:data` of each. */
+export function shown(publications: readonly Publication[]): string[] {
+	return publications.map(({ offset, data }) => `${offset}:${text(data)}`);
+}
+
+export function historyOf(log: ChannelLog, channel: string): string[] {
+	return shown(log.history(channel)!.publications);
+}
