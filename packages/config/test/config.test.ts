@@ -242,11 +242,15 @@ describe("the file", () => {
 it("a variable that looks like a misspelt setting is a warning; those that Kubernetes adds are none", () => {
 	const environment = {
 		SHARDCAST_SHRADS: "3",
+		SHARDCAST_LIMITS_MESSAGE_RATE: "5",
 		SHARDCAST_PORT: "tcp://10.0.0.1:3005",
 		SHARDCAST_SERVICE_HOST: "10.0.0.1",
 		SHARDCAST_CONFIG: "",
 	};
-	expect(loadConfig({ environment }).warnings).toEqual(["SHARDCAST_SHRADS: unknown environment variable; did you mean SHARDCAST_SHARDS?"]);
+	expect(loadConfig({ environment }).warnings).toEqual([
+		"SHARDCAST_SHRADS: unknown environment variable; did you mean SHARDCAST_SHARDS?",
+		"SHARDCAST_LIMITS_MESSAGE_RATE: unknown environment variable; did you mean SHARDCAST_MESSAGE_RATE?",
+	]);
 });
 
 describe("all mistakes are told at once", () => {
@@ -294,15 +298,15 @@ describe("all mistakes are told at once", () => {
 		const flags = {
 			kafkaBrokers: "a:1",
 			kafkaTopics: "a",
-			kafkaSsl: "true",
-			kafkaSslCa: "/missing",
-			kafkaSslCert: folder,
-			kafkaSslKey: "/dev/null/x",
+			kafkaTls: "true",
+			kafkaTlsCa: "/missing",
+			kafkaTlsCert: folder,
+			kafkaTlsKey: "/dev/null/x",
 		};
 		expect(mistakesOf(() => load(flags))).toEqual([
-			"--kafka-ssl-ca: /missing does not exist; name a file that does",
-			"--kafka-ssl-cert: . is no regular file; name one",
-			"--kafka-ssl-key: /dev/null/x can't be read (ENOTDIR); change its mode or name another",
+			"--kafka-tls-ca: /missing does not exist; name a file that does",
+			"--kafka-tls-cert: . is no regular file; name one",
+			"--kafka-tls-key: /dev/null/x can't be read (ENOTDIR); change its mode or name another",
 		]);
 	});
 
@@ -369,7 +373,7 @@ describe("config print", () => {
 		kafkaTopics: "ticks,/or#ders\\..+/",
 		kafkaGroup: "007",
 		kafkaChannel: "{key}: #{topic}\n'\"",
-		kafkaSslVerify: "false",
+		kafkaTlsVerify: "false",
 		kafkaDeadLetter: "null",
 		clusterDirectory: "/a b # c",
 	};

@@ -67,12 +67,12 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 		connection: {
 			brokers: config.kafkaBrokers,
 			clientId: `shardcast-${slot}`,
-			ssl: config.kafkaSsl
+			ssl: config.kafkaTls
 				? {
-						caPath: orNull(config.kafkaSslCa),
-						certPath: orNull(config.kafkaSslCert),
-						keyPath: orNull(config.kafkaSslKey),
-						rejectUnauthorized: config.kafkaSslVerify,
+						caPath: orNull(config.kafkaTlsCa),
+						certPath: orNull(config.kafkaTlsCert),
+						keyPath: orNull(config.kafkaTlsKey),
+						rejectUnauthorized: config.kafkaTlsVerify,
 					}
 				: null,
 			sasl:

@@ -96,10 +96,10 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 				...["--kafka-username", "alice", "--kafka-password", password],
 			];
 			const secret = ["--kafka-topics", "secret"];
-			const tls = ["--kafka-brokers", `127.0.0.1:${broker.ports.ssl}`, ...secret, "--kafka-ssl"];
+			const tls = ["--kafka-brokers", `127.0.0.1:${broker.ports.ssl}`, ...secret, "--kafka-tls"];
 			const good = [
 				...["plain", "scram-sha-256", "scram-sha-512"].map((mechanism) => [...login(mechanism, saslUsers.alice), ...secret]),
-				[...tls, "--kafka-ssl-ca", broker.caPath!],
+				[...tls, "--kafka-tls-ca", broker.caPath!],
 			];
 			for (const flags of good) {
 				rig.cluster = await startCluster({ shards: 1, flags });

@@ -138,7 +138,7 @@ function addFlags(target: Command, command: CommandSpec): void {
 /** Nothing where the help says already what none means. */
 function defaultNote(key: ConfigKey): string {
 	const { show, default: value } = optionOf(key);
-	return value === undefined || (Array.isArray(value) && value.length === 0) ? "" : ` (default: ${show(value)})`;
+	return value === undefined || value === "" || (Array.isArray(value) && value.length === 0) ? "" : ` (default: ${show(value)})`;
 }
 
 function settingsOf(command: CommandSpec, given: Record<string, string | boolean | undefined>): Map<ConfigKey, Found> {

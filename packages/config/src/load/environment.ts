@@ -1,4 +1,4 @@
-import { type ConfigKey, configKeys, environmentName } from "../options/options.ts";
+import { type ConfigKey, configKeys, environmentName, filePath } from "../options/options.ts";
 import { nearest } from "./nearest.ts";
 import type { Found, FoundByKey } from "./source.ts";
 
@@ -16,6 +16,9 @@ export function fromEnvironment(environment: NodeJS.ProcessEnv): FoundByKey {
 	return found;
 }
 
+/** Variables as somebody would spell them who knows the config file, such as SHARDCAST_LIMITS_MESSAGE_RATE. */
+const byPath = new Map(configKeys.map((key) => [`SHARDCAST_${filePath(key).replaceAll(".", "_").toUpperCase()}`, environmentName(key)]));
+
 /**
  * One line for each variable that looks like a misspelt setting. Warnings and no errors: Kubernetes puts variables such as
  * SHARDCAST_PORT into every pod beside a service of that name.
@@ -25,11 +28,14 @@ export function environmentWarnings(environment: NodeJS.ProcessEnv): string[] {
 	const warnings: string[] = [];
 	for (const name of Object.keys(environment)) {
 		if (!name.startsWith("SHARDCAST_") || known.includes(name)) continue;
-		const meant = nearest(
-			name.slice("SHARDCAST_".length),
-			known.map((each) => each.slice("SHARDCAST_".length)),
-		);
-		if (meant !== undefined) warnings.push(`${name}: unknown environment variable; did you mean SHARDCAST_${meant}?`);
+		const meant = byPath.get(name) ?? nearestVariable(name, known);
+		if (meant !== undefined) warnings.push(`${name}: unknown environment variable; did you mean ${meant}?`);
 	}
 	return warnings;
+}
+
+function nearestVariable(name: string, known: readonly string[]): string | undefined {
+	const ours = (variable: string) => variable.slice("SHARDCAST_".length);
+	const meant = nearest(ours(name), known.map(ours));
+	return meant === undefined ? undefined : `SHARDCAST_${meant}`;
 }

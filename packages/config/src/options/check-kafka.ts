@@ -37,15 +37,15 @@ export const kafkaRules: readonly Rule[] = [
 		return null;
 	},
 	function certificateAndKey(config, name) {
-		if ((config.kafkaSslCert === "") === (config.kafkaSslKey === "")) return null;
-		return `${name("kafkaSslCert")} and ${name("kafkaSslKey")}: one without the other; give both`;
+		if ((config.kafkaTlsCert === "") === (config.kafkaTlsKey === "")) return null;
+		return `${name("kafkaTlsCert")} and ${name("kafkaTlsKey")}: one without the other; give both`;
 	},
 	function sslForCertificates(config, name) {
-		const given = (["kafkaSslCa", "kafkaSslCert"] as const).find((key) => config[key] !== "");
-		if (given === undefined || config.kafkaSsl) return null;
-		return `${name(given)}: TLS is off; switch it on with ${name("kafkaSsl")}`;
+		const given = (["kafkaTlsCa", "kafkaTlsCert"] as const).find((key) => config[key] !== "");
+		if (given === undefined || config.kafkaTls) return null;
+		return `${name(given)}: TLS is off; switch it on with ${name("kafkaTls")}`;
 	},
-	...(["kafkaSslCa", "kafkaSslCert", "kafkaSslKey", "kafkaRoute"] as const).map(
+	...(["kafkaTlsCa", "kafkaTlsCert", "kafkaTlsKey", "kafkaRoute"] as const).map(
 		(key): Rule =>
 			function fileCanBeRead(config, name) {
 				const problem = config[key] === "" ? null : fileProblem(config[key]);

@@ -2,7 +2,7 @@ import { parseOrigin } from "../units/origin.ts";
 import { choice, duration, list, secret, size } from "./kinds.ts";
 import { option } from "./option.ts";
 
-/** Section `client`. What one client may do, and how long the server waits for it. */
+/** Section `client`. */
 export const clientOptions = {
 	allowedOrigins: option({
 		flag: "allowed-origins",
@@ -38,7 +38,7 @@ export const clientOptions = {
 	}),
 } as const;
 
-/** Section `http_api`. Publishing over HTTP. */
+/** Section `http_api`. */
 export const httpApiOptions = {
 	apiKey: option({
 		flag: "api-key",
@@ -50,7 +50,7 @@ export const httpApiOptions = {
 	}),
 } as const;
 
-/** Section `console`. The console and what it shows. */
+/** Section `console`. */
 export const consoleOptions = {
 	consoleToken: option({
 		flag: "console-token",

@@ -1,7 +1,7 @@
 import { address, choice, cpuList, integer, text } from "./kinds.ts";
 import { option } from "./option.ts";
 
-/** Section `cluster`. Processes, cores, ports, and the shared memory between them. */
+/** Section `cluster`. */
 export const clusterOptions = {
 	shards: option({
 		flag: "shards",
@@ -53,7 +53,7 @@ export const clusterOptions = {
 	}),
 } as const;
 
-/** Section `balancer`. The one port for all clients of a cluster. */
+/** Section `balancer`. */
 export const balancerOptions = {
 	lbAddr: option({
 		flag: "lb-addr",
@@ -73,7 +73,7 @@ export const balancerOptions = {
 	}),
 } as const;
 
-/** Section `single`. The one shard of `shardcast single`. */
+/** Section `single`. */
 export const singleOptions = {
 	addr: option({
 		flag: "addr",

@@ -9,7 +9,7 @@ const topic = (value: string) => {
 		throw new RangeError("is no topic name: letters, digits, dots, dashes and underscores, 249 at most");
 };
 
-/** Section `kafka`. Where events come from and go to by way of Kafka. Without brokers none of it is used. */
+/** Section `kafka`. */
 export const kafkaOptions = {
 	kafkaBrokers: option({
 		flag: "kafka-brokers",
@@ -50,36 +50,36 @@ export const kafkaOptions = {
 		default: "latest",
 		help: "Where a new cluster begins to read; committed = where the group's commits are, else latest.",
 	}),
-	kafkaSsl: option({
-		flag: "kafka-ssl",
+	kafkaTls: option({
+		flag: "kafka-tls",
 		key: "tls.enabled",
 		kind: toggle(),
 		default: false,
 		help: "Connect to the brokers by TLS.",
 	}),
-	kafkaSslCa: option({
-		flag: "kafka-ssl-ca",
+	kafkaTlsCa: option({
+		flag: "kafka-tls-ca",
 		key: "tls.ca",
 		kind: text({ argument: "<file>", matches: anything, expected: "a file" }),
 		default: "",
 		help: "PEM file of the authority that signed the brokers' certificates; none = those that Node knows.",
 	}),
-	kafkaSslCert: option({
-		flag: "kafka-ssl-cert",
+	kafkaTlsCert: option({
+		flag: "kafka-tls-cert",
 		key: "tls.cert",
 		kind: text({ argument: "<file>", matches: anything, expected: "a file" }),
 		default: "",
 		help: "PEM file of our own certificate, for brokers that ask for one.",
 	}),
-	kafkaSslKey: option({
-		flag: "kafka-ssl-key",
+	kafkaTlsKey: option({
+		flag: "kafka-tls-key",
 		key: "tls.key",
 		kind: text({ argument: "<file>", matches: anything, expected: "a file" }),
 		default: "",
 		help: "PEM file of that certificate's key.",
 	}),
-	kafkaSslVerify: option({
-		flag: "kafka-ssl-verify",
+	kafkaTlsVerify: option({
+		flag: "kafka-tls-verify",
 		key: "tls.verify",
 		kind: toggle(),
 		default: true,

@@ -1,7 +1,7 @@
 import { duration, integer, size } from "./kinds.ts";
 import { option } from "./option.ts";
 
-/** Section `limits`. How much, and how fast. */
+/** Section `limits`. */
 export const limitOptions = {
 	maxConnections: option({
 		flag: "max-connections",

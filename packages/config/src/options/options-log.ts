@@ -1,7 +1,7 @@
 import { choice, toggle } from "./kinds.ts";
 import { option } from "./option.ts";
 
-/** Section `log`. What is written to stderr. */
+/** Section `log`. */
 export const logOptions = {
 	logLevel: option({
 		flag: "log-level",

@@ -1,7 +1,7 @@
 import { duration, integer } from "./kinds.ts";
 import { option } from "./option.ts";
 
-/** Section `shard`. How a shard delivers. */
+/** Section `shard`. */
 export const shardOptions = {
 	workers: option({
 		flag: "workers",

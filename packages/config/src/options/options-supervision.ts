@@ -2,7 +2,7 @@ import { Heartbeat } from "@shardcast/wire";
 import { duration, integer } from "./kinds.ts";
 import { option } from "./option.ts";
 
-/** Section `supervision`. When processes are restarted, and when the supervisor gives up. */
+/** Section `supervision`. */
 export const supervisionOptions = {
 	restartBackoffMinMs: option({
 		flag: "restart-backoff-min",
@@ -60,7 +60,7 @@ export const supervisionOptions = {
 	}),
 } as const;
 
-/** Section `shutdown`. How a server stops. */
+/** Section `shutdown`. */
 export const shutdownOptions = {
 	drainDelayMs: option({
 		flag: "drain-delay",
