@@ -9,7 +9,7 @@ export interface HttpRequest {
 	readonly path: string;
 	/** Without its question mark; "" when there is none. */
 	readonly query: string;
-	/** Of the client, in text, behind our own proxy as well. */
+	/** Of the client, in text, behind our own proxy as well. May be read until the request is answered or the client gone. */
 	readonly address: string;
 	/** The value as sent, "" when absent; of a header in several lines the first. @param name in lower case. */
 	header(name: string): string;

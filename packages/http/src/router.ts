@@ -35,12 +35,15 @@ export interface RouterRules {
  * A request costs one look-up, and allocates nothing but what its handler does.
  */
 export class Router<R extends Route = Route> {
+	/** Longest body that any route takes; 0 = none takes one. */
+	readonly bodyBytesMax: number;
 	readonly #paths = new Map<string, PathRoutes>();
 	readonly #rules: RouterRules;
 
 	/** @throws Error when two routes are for the same path and method. */
 	constructor(routes: readonly R[], rules: RouterRules) {
 		this.#rules = rules;
+		this.bodyBytesMax = Math.max(0, ...routes.map((route) => (route.kind === "body" ? route.bodyBytesMax : 0)));
 		for (const path of new Set(routes.map((route) => route.path))) {
 			const here = routes.filter((route) => route.path === path);
 			const get = only(here, "GET");

@@ -5,15 +5,12 @@ import type { ConnectionRateRefusal } from "./connection-rates.ts";
 
 export type ConnectionLimit = ConnectionRateRefusal | "connections_per_ip";
 
-/** The setting behind each limit, and the sentence for the client. */
-export const connectionLimits = {
-	connection_rate: { flag: "--connection-rate", message: "more new connections per second than this server takes; try again" },
-	connection_rate_per_ip: {
-		flag: "--connection-rate-per-ip",
-		message: "more new connections per second than one address may open; try again",
-	},
-	connections_per_ip: { flag: "--max-connections-per-ip", message: "this address has as many connections as one may have" },
-} as const satisfies Readonly<Record<ConnectionLimit, { flag: string; message: string }>>;
+/** The setting behind each limit. */
+const flags = {
+	connection_rate: "--connection-rate",
+	connection_rate_per_ip: "--connection-rate-per-ip",
+	connections_per_ip: "--max-connections-per-ip",
+} as const satisfies Readonly<Record<ConnectionLimit, string>>;
 
 const everyMs = 10_000;
 
@@ -36,7 +33,7 @@ export class LimitAudit {
 			const from = formatAddressKey(address);
 			const more = leftOut === 0 ? "" : `, and ${leftOut} more since the line before`;
 			const fields = { audit: "connection_refused", limit, address: from, leftOut };
-			this.#log.warn(fields, `${connectionLimits[limit].flag} bites: refused a connection from ${from}${more}`);
+			this.#log.warn(fields, `${flags[limit]} bites: refused a connection from ${from}${more}`);
 		});
 	}
 }

@@ -1,18 +1,17 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { allowedOrigins, json, type Reply, type ReplyStream, type StreamStart, type TakeBody } from "@shardcast/http";
 import { duplicate } from "@shardcast/native";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { type HttpAnswer, httpRequest, RawClient, waitFor } from "@shardcast/testkit";
 import { afterEach, expect, it } from "vitest";
-import { type HttpReply, json } from "../src/http/http-reply.ts";
-import type { PublishApi } from "../src/http/publish-api.ts";
 import type { Session, SessionFactory } from "../src/sessions/session.ts";
 import { type SocketHandlers, Sockets } from "../src/transports/sockets.ts";
 import { GuardedApp } from "../src/transports/sockets-app.ts";
 import { us_socket_local_port } from "../src/transports/sockets-native.ts";
 import type { TopicTransport } from "../src/transports/transport.ts";
 
-const fine = json(200, {}, { close: true });
+const fine = json(200, {});
 const bufferedBytesMax = 100_000;
 
 /** Everything that the library's callbacks call. A test puts in something that throws. */
@@ -26,17 +25,23 @@ class Parts implements SocketHandlers {
 	closed = (): void => {};
 	connections = (_count: number): void => {};
 	socketsMax = (): number => Number.POSITIVE_INFINITY;
-	overfull = (): HttpReply => fine;
-	request = (_method: string, _path: string): HttpReply | Promise<HttpReply> => fine;
-	requested = (): void => {};
+	overfull = (): Reply => fine;
 	proxiedAddress = (): string | null => null;
 	failed: SocketHandlers["failed"] = (callback, error) => void this.failures.push(`${callback}: ${(error as Error).message}`);
-	// Of the publish API.
-	readonly bodyBytesMax = 1000;
-	judge = (): HttpReply | null => null;
-	publish = (): HttpReply | Promise<HttpReply> => fine;
-	bodyTooLarge = (): HttpReply => fine;
-	busy = (): HttpReply => fine;
+	// Of the routes.
+	request = (): Reply | Promise<Reply> => fine;
+	begin = (): Reply | TakeBody => () => this.publish();
+	publish = (): Reply | Promise<Reply> => fine;
+	beginStream = (): Reply | StreamStart => ({
+		type: "text/plain",
+		idlePart: "\n",
+		opened: (stream) => this.streamOpened(stream),
+		closed: () => this.streamClosed(),
+		drained: () => this.streamDrained(),
+	});
+	streamOpened = (stream: ReplyStream): void => void stream.write("hello\n");
+	streamClosed = (): void => {};
+	streamDrained = (): void => {};
 
 	/** Each callback is looked up when it is called, since a test changes them. */
 	session(): Session<TopicTransport> {
@@ -74,7 +79,6 @@ class Rig {
 				return typeof part === "function" ? (...args: never[]) => (target[name] as (...args: never[]) => unknown)(...args) : part;
 			},
 		});
-		const publish = live as unknown as PublishApi;
 		this.sockets = new Sockets({
 			sessions: [
 				{
@@ -83,7 +87,12 @@ class Rig {
 					connect: () => parts.connect(),
 				},
 			],
-			publish,
+			routes: [
+				{ kind: "answer", method: "GET", path: "/health", answer: () => parts.request() },
+				{ kind: "body", method: "POST", path: "/api/publish", bodyBytesMax: 1000, begin: () => parts.begin() },
+				{ kind: "stream", method: "GET", path: "/stream", begin: () => parts.beginStream() },
+			],
+			rules: { allowedOrigins: allowedOrigins([]) },
 			handlers: live,
 			counters: Scoreboard.inMemory(1).row(0),
 		});
@@ -101,6 +110,29 @@ class Rig {
 
 	post(body = '{"data":1}'): Promise<HttpAnswer> {
 		return httpRequest(`http://127.0.0.1:${this.port}/api/publish`, { method: "POST", body });
+	}
+
+	/** A connection whose answer comes in parts, of which it has read the first. */
+	async stream(): Promise<Socket> {
+		const socket = connect(this.port, "127.0.0.1").on("error", () => {});
+		socket.write("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+		await once(socket, "data");
+		return socket;
+	}
+
+	/** One that reads only once so much waits for it that the kernel takes no more. It is cut. */
+	async slowStream(): Promise<void> {
+		const opened = this.parts.streamOpened;
+		let stream: ReplyStream | null = null;
+		this.parts.streamOpened = (given) => {
+			opened(given);
+			stream = given;
+		};
+		const socket = await this.stream();
+		socket.pause();
+		await waitFor(() => stream!.write("x".repeat(100_000)) > 1_000_000, { deadlineMs: 10_000, everyMs: 1, what: "a slow client" });
+		socket.resume();
+		await once(socket, "close");
 	}
 
 	client(path = "/"): Promise<RawClient> {
@@ -157,12 +189,14 @@ const cases: Case[] = [
 	["filter", "connections", async (rig) => once((await rig.adopted()).resume(), "close")],
 	["filter", "connections", (rig) => expect(rig.get()).rejects.toThrow(/ECONNRESET|hang up/)],
 	["request", "request", async (rig) => expect((await rig.get()).status).toBe(500)],
-	["request", "requested", async (rig) => expect((await rig.get()).status).toBe(500)],
 	["later", "request", async (rig) => expect((await rig.get()).status).toBe(500), rejects],
-	["request", "judge", async (rig) => expect((await rig.post()).status).toBe(500)],
+	["request", "begin", async (rig) => expect((await rig.post()).status).toBe(500)],
 	["onData", "publish", async (rig) => expect((await rig.post()).status).toBe(500)],
 	["later", "publish", async (rig) => expect((await rig.post()).status).toBe(500), rejects],
-	["onData", "bodyTooLarge", async (rig) => expect((await rig.post("x".repeat(2000))).status).toBe(500)],
+	["request", "beginStream", async (rig) => expect((await rig.get("/stream")).status).toBe(500)],
+	["request", "streamOpened", (rig) => expect(rig.get("/stream")).rejects.toThrow(/ECONNRESET|hang up|aborted/)],
+	["onAborted", "streamClosed", async (rig) => (await rig.stream()).destroy()],
+	["onWritable", "streamDrained", async (rig) => rig.slowStream()],
 	["upgrade", "connect", (rig) => expect(rig.client()).rejects.toThrow(/500.*"code":"internal"/)],
 	["open", "opened", async (rig) => expect(await (await rig.client()).closed).toEqual(internal)],
 	["message", "frame", async (rig) => expect(await endAfter(rig.client(), "x")).toEqual(internal)],

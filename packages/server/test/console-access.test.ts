@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type ConsoleHead, mayWatch } from "../src/console/console-access.ts";
 
-const page: ConsoleHead = { query: "", origin: "http://localhost:3005", host: "localhost:3005", address: "127.0.0.1" };
+const page: ConsoleHead = { token: null, origin: "http://localhost:3005", host: "localhost:3005", address: "127.0.0.1" };
 const token = "look-but-not-touch";
 
 describe("who may be fed with the console", () => {
@@ -30,9 +30,9 @@ describe("who may be fed with the console", () => {
 	});
 
 	it("with a token from anywhere, but still its own page only", () => {
-		const away = { ...page, origin: "https://trade.example", host: "trade.example", address: "10.0.0.9", query: `token=${token}` };
+		const away = { ...page, origin: "https://trade.example", host: "trade.example", address: "10.0.0.9", token };
 		expect(mayWatch(away, token)).toBe(true);
-		expect(mayWatch({ ...away, query: "" }, token)).toBe(false);
+		expect(mayWatch({ ...away, token: null }, token)).toBe(false);
 		expect(mayWatch({ ...away, origin: "https://evil.example" }, token)).toBe(false);
 	});
 });

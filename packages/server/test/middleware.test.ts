@@ -100,8 +100,8 @@ describe("what comes in", () => {
 		for (const text of ["one", "bad", "two"]) all.frame(client, frame(text), false);
 		expect(published()).toEqual(["one", "two"]);
 		expect(row.get("handlerErrors")).toBe(1);
-		expect(all.publish(RecordKind.text, everybody, Buffer.from("bad"), "")).toEqual({ outcome: "failed" });
-		expect(all.publish(RecordKind.text, everybody, Buffer.from("good"), "")).toEqual({ outcome: "taken" });
+		expect(all.publish(RecordKind.text, everybody, Buffer.from("bad"), { address: "" })).toEqual({ outcome: "failed" });
+		expect(all.publish(RecordKind.text, everybody, Buffer.from("good"), { address: "" })).toEqual({ outcome: "taken" });
 		expect(row.get("handlerErrors")).toBe(2);
 	});
 
@@ -118,7 +118,7 @@ describe("what comes in", () => {
 		all.frame(client, frame("forged"), false);
 		all.frame(client, frame("x".repeat(10_000)), true);
 		expect(closed).toEqual([3507, 3507]);
-		expect(all.publish(RecordKind.text, everybody, Buffer.from("over HTTP"), "")).toEqual({ outcome: "taken" });
+		expect(all.publish(RecordKind.text, everybody, Buffer.from("over HTTP"), { address: "" })).toEqual({ outcome: "taken" });
 		expect(published()).toEqual(["while it may", "over HTTP"]);
 		expect(handled).toBe(2);
 	});
@@ -133,10 +133,10 @@ describe("what comes in", () => {
 		});
 		all.frame(client, frame("a"), false);
 		all.frame(client, frame("ab"), false);
-		expect(all.publish(RecordKind.text, everybody, Buffer.from("a"), "")).toEqual({ outcome: "failed" });
+		expect(all.publish(RecordKind.text, everybody, Buffer.from("a"), { address: "" })).toEqual({ outcome: "failed" });
 		expect(published()).toEqual([]);
 		expect(row.get("handlerErrors")).toBe(3);
-		expect(all.publish(RecordKind.binary, everybody, Buffer.from("a"), "")).toEqual({ outcome: "taken" });
+		expect(all.publish(RecordKind.binary, everybody, Buffer.from("a"), { address: "" })).toEqual({ outcome: "taken" });
 	});
 
 	it("lets handlers stop and change messages, within the limit of their size", () => {
@@ -151,7 +151,7 @@ describe("what comes in", () => {
 		for (const text of ["hello", "stop", "long"]) all.frame(client, frame(text), false);
 		expect(published()).toEqual(["HELLO"]);
 		expect(row.get("handlerErrors")).toBe(1);
-		expect(all.publish(RecordKind.text, everybody, Buffer.from("stop"), "")).toEqual({ outcome: "stopped" });
+		expect(all.publish(RecordKind.text, everybody, Buffer.from("stop"), { address: "" })).toEqual({ outcome: "stopped" });
 	});
 
 	it("closes a client for a frame that is too long (1009), above its rate (1008) and when nothing can be held (1013)", () => {

@@ -1,19 +1,42 @@
-import { allowedOrigins, httpErrors } from "@shardcast/http";
+import { allowedOrigins, BodyWanted, type HttpRequest, httpErrors, type Reply, Router } from "@shardcast/http";
 import { RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { type ChannelList, type PublishResult, publishTaken, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
-import { PublishApi, type PublishApiParts, type PublishHead } from "../src/http/publish-api.ts";
+import { PublishApi, type PublishApiParts } from "../src/http/publish-api.ts";
 import { PublishRate } from "../src/limits/publish-rate.ts";
 
+/** Values are as sent, "" when absent. */
+interface Head {
+	readonly method: string;
+	readonly contentType: string;
+	readonly contentLength: string;
+	readonly authorization: string;
+	readonly apiKey: string;
+	readonly origin: string;
+	readonly host: string;
+	readonly address: string;
+}
+
+const requestOf = ({ method, address, ...head }: Head): HttpRequest => ({
+	method,
+	path: "/api/publish",
+	query: "",
+	address,
+	header: (name) => head[name.replace(/^x-/, "").replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as keyof typeof head],
+});
+
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
-function setup(changes: Partial<PublishApiParts> = {}, result: PublishResult | Promise<PublishResult> = publishTaken) {
+function setup(
+	changes: Partial<PublishApiParts> & { readonly origins?: readonly string[] } = {},
+	result: PublishResult | Promise<PublishResult> = publishTaken,
+) {
 	const published: { kind: RecordKind; channels: ChannelList; text: string; address: string }[] = [];
 	const row = Scoreboard.inMemory(1).row(0);
 	const clock = { ms: 0 };
-	const api = new PublishApi({
+	const publishApi = new PublishApi({
 		incoming: {
-			publish: (kind, channels, payload, address) => {
+			publish: (kind, channels, payload, { address }) => {
 				if (result === publishTaken) published.push({ kind, channels, text: Buffer.from(payload).toString(), address });
 				return result;
 			},
@@ -21,17 +44,32 @@ function setup(changes: Partial<PublishApiParts> = {}, result: PublishResult | P
 		rate: new PublishRate(RateTable.inMemory(), 0),
 		counters: row,
 		payloadBytesMax: 100,
-		allowedOrigins: allowedOrigins([]),
 		isKey: null,
 		nowMs: () => clock.ms,
 		...changes,
 	});
+	const router = new Router([publishApi.route], { allowedOrigins: allowedOrigins(changes.origins ?? []) });
+	const begin = (head: Head): BodyWanted => {
+		const routed = router.route(requestOf({ ...head, contentLength: "" }));
+		if (!(routed instanceof BodyWanted)) throw new Error(JSON.stringify(routed));
+		return routed;
+	};
+	const api = {
+		bodyBytesMax: publishApi.route.bodyBytesMax,
+		drain: () => publishApi.drain(),
+		/** The answer for which no body is needed. */
+		judge: (head: Head): Reply | null => {
+			const routed = router.route(requestOf(head));
+			return routed instanceof BodyWanted ? null : (routed as Reply);
+		},
+		begin,
+		publish: (head: Head, body: Uint8Array) => begin(head).whole(body),
+	};
 	return { api, published, row, clock };
 }
 
-const head: PublishHead = {
-	method: "post",
-	query: "",
+const head: Head = {
+	method: "POST",
 	contentType: "application/json",
 	contentLength: "20",
 	authorization: "",
@@ -40,7 +78,7 @@ const head: PublishHead = {
 	host: "trade.example",
 	address: "10.0.0.1",
 };
-const error = (body: string) => (JSON.parse(body) as { error: { code: string; message: string } }).error;
+const error = (body: Reply["body"]) => (JSON.parse(String(body)) as { error: { code: string; message: string } }).error;
 
 describe("POST /api/publish", () => {
 	it("200: takes a message and keeps the connection", async () => {
@@ -48,7 +86,7 @@ describe("POST /api/publish", () => {
 		expect(api.judge(head)).toBeNull();
 		const reply = await api.publish(head, json({ channel: "a", data: "x" }));
 		expect(reply).toMatchObject({ status: 200, close: false });
-		expect(JSON.parse(reply.body)).toEqual({ result: {} });
+		expect(JSON.parse(String(reply.body))).toEqual({ result: {} });
 		expect(published).toMatchObject([{ kind: RecordKind.text, text: "x", address: "10.0.0.1" }]);
 	});
 
@@ -75,15 +113,15 @@ describe("POST /api/publish", () => {
 		// As text/plain a browser sends it without asking first.
 		for (const origin of ["https://theirs.example", "null", "http://trade.example:8080"])
 			expect(open.judge({ ...head, origin, contentType: "text/plain" })?.status, origin).toBe(403);
-		const { api } = setup({ allowedOrigins: allowedOrigins(["https://ours.example"]) });
+		const { api } = setup({ origins: ["https://ours.example"] });
 		expect(api.judge({ ...head, origin: "https://theirs.example" })?.status).toBe(403);
 		expect(api.judge({ ...head, origin: "https://ours.example" })).toBeNull();
 	});
 
 	it("204: a browser that asks for an allowed page may send JSON and a key; every answer to the page says that it may be read", async () => {
 		const origin = "https://ours.example";
-		const { api } = setup({ allowedOrigins: allowedOrigins([origin]), isKey: (given) => given === "secret-key" });
-		expect(api.judge({ ...head, method: "options", origin })).toEqual({
+		const { api } = setup({ origins: [origin], isKey: (given) => given === "secret-key" });
+		expect(api.judge({ ...head, method: "OPTIONS", origin })).toEqual({
 			status: 204,
 			body: "",
 			close: false,
@@ -100,25 +138,25 @@ describe("POST /api/publish", () => {
 		const page = { ...head, origin };
 		const answers = [
 			api.judge(page),
-			api.judge({ ...page, method: "get" }),
+			api.judge({ ...page, method: "GET" }),
 			api.judge({ ...page, apiKey: "secret-key", contentLength: "1e9" }),
-			await api.publish(page, json({ data: 1 })),
-			await api.publish(page, json({})),
-			api.bodyTooLarge(page),
-			api.busy(page),
+			await api.publish({ ...page, apiKey: "secret-key" }, json({ data: 1 })),
+			await api.publish({ ...page, apiKey: "secret-key" }, json({})),
+			api.begin({ ...page, apiKey: "secret-key" }).refuse("too_large"),
+			api.begin({ ...page, apiKey: "secret-key" }).refuse("unavailable"),
 		];
 		expect(answers.map((answer) => answer?.status)).toEqual([401, 405, 413, 200, 400, 413, 503]);
 		for (const answer of answers) expect(answer?.headers).toMatchObject({ "Access-Control-Allow-Origin": origin, Vary: "Origin" });
 		// Not to others, nor to programs.
-		const foreign = api.judge({ ...page, method: "options", origin: "https://theirs.example" });
-		for (const reply of [foreign, await api.publish(head, json({ data: 1 }))])
+		const foreign = api.judge({ ...page, method: "OPTIONS", origin: "https://theirs.example" });
+		for (const reply of [foreign, await api.publish({ ...head, apiKey: "secret-key" }, json({ data: 1 }))])
 			expect(Object.keys(reply!.headers)).not.toContain("Access-Control-Allow-Origin");
-		expect(api.judge({ ...head, method: "options" })).toMatchObject({ status: 204, headers: { Allow: "POST, OPTIONS" } });
+		expect(api.judge({ ...head, method: "OPTIONS" })).toMatchObject({ status: 204, headers: { Allow: "POST, OPTIONS" } });
 	});
 
 	it("405: takes nothing but POST", () => {
 		const { api } = setup();
-		expect(api.judge({ ...head, method: "get" })).toMatchObject({ status: 405, headers: { Allow: "POST, OPTIONS" } });
+		expect(api.judge({ ...head, method: "GET" })).toMatchObject({ status: 405, headers: { Allow: "POST, OPTIONS" } });
 	});
 
 	it("413: by the announced length before a byte is read, by the message's own length afterwards", async () => {
@@ -168,6 +206,7 @@ describe("POST /api/publish", () => {
 
 	it("503: when it drains; a body that was on its way is still taken", async () => {
 		const { api } = setup();
+		const underWay = api.begin(head);
 		api.drain();
 		const reply = api.judge(head)!;
 		expect(reply).toMatchObject({
@@ -176,8 +215,8 @@ describe("POST /api/publish", () => {
 			headers: { "Retry-After": String(httpErrors.shutting_down.retryAfterSeconds) },
 		});
 		const { message } = httpErrors.shutting_down;
-		expect(JSON.parse(reply.body), "as the balancer says it").toEqual({ error: { code: "shutting_down", message } });
-		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
+		expect(JSON.parse(String(reply.body)), "as the balancer says it").toEqual({ error: { code: "shutting_down", message } });
+		expect((await underWay.whole(json({ data: 1 }))).status).toBe(200);
 	});
 
 	it("waits for a result that is not there yet, and passes on what Kafka says", async () => {

@@ -3,12 +3,17 @@ import { stressed } from "@shardcast/testkit";
 import { RecordKind } from "@shardcast/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { PublishRequestError, parsePublish } from "../src/http/publish-request.ts";
+import { batchMessagesMax, type PublishRequest, PublishRequestError, parsePublish } from "../src/http/publish-request.ts";
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
-const payloadOf = (body: string | Uint8Array) => Buffer.from(parsePublish("application/json", "", Buffer.from(body)).payload).toString();
+const one = (type: string, query: string, body: Uint8Array): PublishRequest => {
+	const parsed = parsePublish(type, query, body);
+	if (!("payload" in parsed)) throw new Error("it is a batch");
+	return parsed;
+};
+const payloadOf = (body: string | Uint8Array) => Buffer.from(one("application/json", "", Buffer.from(body)).payload).toString();
 const parse = (value: unknown) => {
-	const { kind, channels, payload } = parsePublish("application/json", "", json(value));
+	const { kind, channels, payload } = one("application/json", "", json(value));
 	return { kind, channels: channels.names, text: Buffer.from(payload).toString() };
 };
 
@@ -46,18 +51,18 @@ describe("a publish request", () => {
 	it("reads keys and strings as JavaScript does: escapes decoded, the last of two counts", () => {
 		expect(payloadOf('{"d\\u0061ta":"\\u0061\\n\\ud83d\\ude00","data":1,"data":"x\\"y"}')).toBe('x"y');
 		expect(payloadOf('{"d\\u0061ta":"\\u0061\\n\\ud83d\\ude00"}')).toBe("a\n😀");
-		expect(parsePublish("", "", Buffer.from('{"channel":1,"\\u0063hannel":"a\\u002fb","data":0}')).channels.names).toEqual(["a/b"]);
+		expect(one("", "", Buffer.from('{"channel":1,"\\u0063hannel":"a\\u002fb","data":0}')).channels.names).toEqual(["a/b"]);
 	});
 
 	it("carries bytes as a binary message for ?channel=", () => {
 		const bytes = Buffer.from([0, 255, 10]);
 		for (const type of ["application/octet-stream", "Application/Octet-Stream; x=y"]) {
-			const request = parsePublish(type, "channel=a%2Cb", bytes);
+			const request = one(type, "channel=a%2Cb", bytes);
 			expect(request.kind).toBe(RecordKind.binary);
 			expect(request.channels.names).toEqual(["a,b"]);
 			expect(request.payload).toEqual(bytes);
 		}
-		expect(parsePublish("application/octet-stream", "", bytes).channels.count).toBe(0);
+		expect(one("application/octet-stream", "", bytes).channels.count).toBe(0);
 	});
 
 	it.each([
@@ -77,6 +82,92 @@ describe("a publish request", () => {
 		["half a character in the channel's name", Buffer.from('{"channel":"\\ud800","data":1}'), /"channel" is not well-formed/],
 	])("is refused with %s", (_what, body, message) => {
 		expect(() => parsePublish("application/json", "", body)).toThrow(message);
+	});
+});
+
+describe("a batch", () => {
+	const batch = (type: string, body: string) => {
+		const parsed = parsePublish(type, "", Buffer.from(body));
+		if ("payload" in parsed) throw new Error("it is one message");
+		return parsed.map(({ kind, channels, payload }) => ({ kind, channels: channels.names, text: Buffer.from(payload).toString() }));
+	};
+	const asArray = (messages: readonly string[]) => batch("application/json", `[${messages.join(",")}]`);
+	const asLines = (messages: readonly string[]) => batch("application/x-ndjson", `${messages.join("\n")}\n`);
+	const forms = [
+		["an array", asArray],
+		["lines", asLines],
+	] as const;
+
+	it.each(forms)("as %s carries each message as it would be alone", (_form, batched) => {
+		const messages = [
+			'{"data":"a"}',
+			'{ "channel" : "news", "data": {"id":9007199254740993, "x": [ 1 ]} }',
+			'{"data":[{"data":1}]}',
+			'{"data":"\\u0061"}',
+		];
+		expect(batched(messages)).toEqual([
+			{ kind: RecordKind.text, channels: [], text: "a" },
+			{ kind: RecordKind.text, channels: ["news"], text: '{"id":9007199254740993, "x": [ 1 ]}' },
+			{ kind: RecordKind.text, channels: [], text: '[{"data":1}]' },
+			{ kind: RecordKind.text, channels: [], text: "a" },
+		]);
+	});
+
+	it("in lines may have blank ones, CR LF, a byte order mark, and no end of the last", () => {
+		const text = '\ufeff{"data":1}\r\n\n \t\r\n{"data":2}';
+		for (const type of ["application/x-ndjson", "application/ndjson; charset=utf-8", "Application/X-NDJSON"])
+			expect(batch(type, text).map((message) => message.text)).toEqual(["1", "2"]);
+	});
+
+	it.each(forms)("as %s is refused as a whole when one message is wrong, which is named", (_form, batched) => {
+		const good = '{"data":1}';
+		for (const [bad, message] of [
+			['{"chanel":"a","data":1}', /^message 2: "chanel" is not known/],
+			['{"channel":"a"}', /^message 2: "data" is missing/],
+			['{"channel":"","data":1}', /^message 2: .*empty/],
+			["7", /^message 2: it must be an object/],
+			["[]", /^message 2: it must be an object/],
+			['{"data":}', /not JSON: } is not expected/],
+		] as const)
+			expect(() => batched([good, good, bad, good]), bad).toThrow(message);
+	});
+
+	it("in lines tells of a line that is not JSON, and an array that does not end", () => {
+		expect(() => asLines(['{"data":1}', '{"data":1', '{"data":1}'])).toThrow(/^message 1: it is not JSON: it ends too early/);
+		expect(() => batch("application/json", '[{"data":1}')).toThrow(/ends too early/);
+		expect(() => batch("application/json", '[{"data":1},]')).toThrow(/not expected/);
+	});
+
+	it.each(forms)("as %s has at least one message and at most batchMessagesMax", (_form, batched) => {
+		expect(() => batched([])).toThrow(/no message/);
+		const most = Array.from({ length: batchMessagesMax }, (_, index) => `{"channel":"c${index % 3}","data":${index}}`);
+		expect(batched(most)).toHaveLength(batchMessagesMax);
+		expect(() => batched([...most, '{"data":1}'])).toThrow(expect.objectContaining({ code: "too_large" }));
+	});
+
+	it("reads what a list of single messages would, whatever they are", () => {
+		const property = fc.property(
+			fc.array(fc.tuple(fc.option(fc.string({ minLength: 1, maxLength: 20 })), fc.json()), { minLength: 1, maxLength: 8 }),
+			(items) => {
+				const messages = items.map(
+					([channel, data]) => `{${channel === null ? "" : `"channel":${JSON.stringify(channel)},`}"data":${data}}`,
+				);
+				const alone = (text: string) => {
+					try {
+						const { kind, channels, payload } = one("", "", Buffer.from(text));
+						return { kind, channels: channels.names, text: Buffer.from(payload).toString() };
+					} catch {
+						return null;
+					}
+				};
+				const expected = messages.map(alone);
+				for (const [, batched] of forms) {
+					if (expected.includes(null)) expect(() => batched(messages)).toThrow(/^message \d: /);
+					else expect(batched(messages)).toEqual(expected);
+				}
+			},
+		);
+		fc.assert(property, { numRuns: stressed(300) });
 	});
 });
 
@@ -102,7 +193,7 @@ function byJsonParse(body: Uint8Array): { channel: string | undefined; data: unk
 
 function byUs(body: Uint8Array): { channel: string | undefined; data: unknown; payload: string } | undefined {
 	try {
-		const { channels, payload } = parsePublish("application/json", "", body);
+		const { channels, payload } = one("application/json", "", body);
 		const text = Buffer.from(payload).toString();
 		return { channel: channels.names[0], data: text, payload: text };
 	} catch (error) {

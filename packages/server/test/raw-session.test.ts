@@ -88,7 +88,7 @@ class Rig implements SessionRig {
 
 	create(): RawSession {
 		const outcome = this.endpoint.connect(request(this.#query));
-		if ("refused" in outcome) throw new Error(outcome.refused.body);
+		if ("refused" in outcome) throw new Error(String(outcome.refused.body));
 		return outcome.session as RawSession;
 	}
 

@@ -23,14 +23,11 @@ it("a body in chunks of one byte takes memory for its bytes, not for its chunks,
 		{ bodyBytesMax: 400_000, counters: { add: () => {} } },
 	);
 	let whole: Uint8Array | null = null;
-	const unexpected = () => expect.unreachable();
-	reader.read({} as never, addressKeyOf("127.0.0.1"), {
+	reader.read({} as never, () => addressKeyOf("127.0.0.1"), 400_000, {
 		whole: (body) => {
 			whole = Uint8Array.from(body);
 		},
-		tooLong: unexpected,
-		busy: unexpected,
-		tooSlow: unexpected,
+		failed: () => expect.unreachable(),
 	});
 	const chunk = Uint8Array.of(120).buffer;
 	const before = usedBytes();

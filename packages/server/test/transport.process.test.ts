@@ -1,8 +1,7 @@
+import { allowedOrigins, refusal } from "@shardcast/http";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { RawClient, waitFor } from "@shardcast/testkit";
 import { describe } from "vitest";
-import { json } from "../src/http/http-reply.ts";
-import type { PublishApi } from "../src/http/publish-api.ts";
 import type { Session } from "../src/sessions/session.ts";
 import { Sockets } from "../src/transports/sockets.ts";
 import type { TopicTransport } from "../src/transports/transport.ts";
@@ -14,7 +13,6 @@ const bufferedBytesMax = 64 * 1024;
 async function start(): Promise<TopicRig & { connect(session: Session<TopicTransport>): Promise<SendingPeer> }> {
 	let next: Session<TopicTransport>;
 	let opened = 0;
-	const none = json(404, {}, { close: true });
 	const sockets = new Sockets({
 		sessions: [
 			{
@@ -26,13 +24,12 @@ async function start(): Promise<TopicRig & { connect(session: Session<TopicTrans
 				},
 			},
 		],
-		publish: { bodyBytesMax: 0 } as PublishApi,
+		routes: [],
+		rules: { allowedOrigins: allowedOrigins([]) },
 		handlers: {
 			connections: () => {},
 			socketsMax: () => Number.POSITIVE_INFINITY,
-			overfull: () => none,
-			request: () => none,
-			requested: () => {},
+			overfull: () => refusal("shard_full"),
 			proxiedAddress: () => null,
 			failed: (callback, error) => {
 				throw new Error(`${callback} failed`, { cause: error });

@@ -58,7 +58,7 @@ describe("an upgrade request", () => {
 		const refused = judgeUpgrade(head, { ...rules, draining: true });
 		if (refused === null) throw new Error("it was let through");
 		const { message, retryAfterSeconds } = httpErrors.shutting_down;
-		expect(JSON.parse(refused.body)).toEqual({ error: { code: "shutting_down", message } });
+		expect(JSON.parse(String(refused.body))).toEqual({ error: { code: "shutting_down", message } });
 		expect(refused.headers["Retry-After"]).toBe(String(retryAfterSeconds));
 	});
 

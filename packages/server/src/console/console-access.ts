@@ -1,8 +1,9 @@
 import { hostName, isLoopbackName, isOwnPage, mayUseConsole } from "@shardcast/http";
 
-/** What an upgrade of the console's feed is judged by. Header values are as sent, "" when absent. */
+/** What a request for the console's feed is judged by. Header values are as sent, "" when absent. */
 export interface ConsoleHead {
-	readonly query: string;
+	/** As shown; null when none is. */
+	readonly token: string | null;
 	readonly origin: string;
 	readonly host: string;
 	readonly address: string;
@@ -14,7 +15,7 @@ export interface ConsoleHead {
  * machine's whatever a name server says: a browser here would otherwise let any page read along whose name is made to point at 127.0.0.1.
  */
 export function mayWatch(head: ConsoleHead, token: string | undefined): boolean {
-	if (!mayUseConsole(head.address, new URLSearchParams(head.query).get("token"), token)) return false;
+	if (!mayUseConsole(head.address, head.token, token)) return false;
 	if (head.origin !== "" && !isOwnPage(head.origin, head.host)) return false;
 	return token !== undefined || isLoopbackName(hostName(head.host) ?? "");
 }

@@ -1,5 +1,5 @@
+import { refusal } from "@shardcast/http";
 import { CloseCode } from "@shardcast/wire";
-import { refusal } from "../http/http-reply.ts";
 import type { ConnectionCheck } from "../limits/connection-check.ts";
 import type { Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
 import type { TopicTransport } from "../transports/transport.ts";
@@ -41,7 +41,8 @@ export class ConsoleEndpoint implements SessionFactory<TopicTransport> {
 		const refused = judgeHandshake(request.head) ?? check.stopping();
 		if (refused !== null) return refused;
 		const address = check.address(request);
-		if (!mayWatch({ query, origin, host, address }, token())) return refusal("forbidden", consoleForbidden);
+		const given = new URLSearchParams(query).get("token");
+		if (!mayWatch({ token: given, origin, host, address }, token())) return refusal("forbidden", consoleForbidden);
 		return check.overRate(address);
 	}
 }

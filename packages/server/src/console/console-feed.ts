@@ -11,7 +11,7 @@ import {
 import { type BusyChannel, ChannelActivity } from "./channel-activity.ts";
 import type { ConsoleSnapshot } from "./console-snapshot.ts";
 
-/** A browser that shows the console: the WebSocket, as far as the feed needs it. */
+/** A browser that shows the console, or a program that reads its feed: the connection, as far as the feed needs it. */
 export interface ConsoleViewer {
 	/** The channel it watches; null = none, "" = messages to everybody. */
 	watched: string | null;
@@ -50,7 +50,7 @@ const encoder = new TextEncoder();
  * Feeds the consoles that are open on this shard: a snapshot of the cluster once a second, and the messages of the channel that each of them
  * watches. Without viewers it costs nothing: no timer runs and `onRecord` is not called (see `watching`).
  *
- * One owner, the shard's loop. Bound: the viewers are WebSockets and count as such; `viewersMax` of them.
+ * One owner, the shard's loop. Bound: the viewers are connections and count as such; `viewersMax` of them.
  */
 export class ConsoleFeed {
 	readonly #parts: ConsoleFeedParts;
@@ -70,9 +70,14 @@ export class ConsoleFeed {
 		return this.#activity !== null;
 	}
 
+	/** Whether there are too many viewers for one more. */
+	get isFull(): boolean {
+		return this.#viewers.size >= ConsoleFeed.viewersMax;
+	}
+
 	/** False when there are too many already. */
 	add(viewer: ConsoleViewer): boolean {
-		if (this.#viewers.size >= ConsoleFeed.viewersMax) return false;
+		if (this.isFull) return false;
 		this.#viewers.add(viewer);
 		if (this.#activity === null) {
 			this.#activity = new ChannelActivity(this.#parts.nowMs());
@@ -93,9 +98,13 @@ export class ConsoleFeed {
 	request(viewer: ConsoleViewer, message: ArrayBuffer): void {
 		if (message.byteLength > requestBytesMax) return;
 		const tail = tailOf(decoder.decode(message));
-		if (tail === undefined) return;
-		viewer.watched = tail;
-		viewer.watchedBytes = encoder.encode(tail ?? "");
+		if (tail !== undefined) this.watch(viewer, tail);
+	}
+
+	/** Shows this viewer the messages of a channel from now on; null = of none, "" = those to everybody. */
+	watch(viewer: ConsoleViewer, channel: string | null): void {
+		viewer.watched = channel;
+		viewer.watchedBytes = encoder.encode(channel ?? "");
 		viewer.watchedHash = channelHash(viewer.watchedBytes);
 		viewer.shown = 0;
 	}

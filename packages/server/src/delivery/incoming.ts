@@ -79,18 +79,18 @@ export class Incoming {
 		this.#parts.rate.forget(client);
 	}
 
-	/** A message over HTTP, or of the program that runs the server. */
+	/** A message over HTTP, or of the program that runs the server. @param from whose address is asked for only while there are handlers. */
 	publish(
 		kind: RecordKind,
 		channels: ChannelList,
 		payload: Uint8Array,
-		address: string,
+		from: { readonly address: string },
 		source: MessageContext["source"] = "http",
 	): Publishing {
 		const { publisher, middleware } = this.#parts;
 		if (middleware.isEmpty) return publisher.publish(kind, 0, channels, payload);
 		let result: Publishing = publishStopped;
-		const ran = this.#handle({ source, kind, channels: channels.names, address, payload }, (handled) => {
+		const ran = this.#handle({ source, kind, channels: channels.names, address: from.address, payload }, (handled) => {
 			result = publisher.publish(kind, 0, channels, handled);
 		});
 		return ran ? result : publishFailed;

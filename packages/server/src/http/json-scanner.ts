@@ -4,8 +4,16 @@ export interface JsonSpan {
 	readonly end: number;
 }
 
-/** Told of a member of the outermost object; what it throws is thrown by `scanJson`. */
-export type VisitMember = (key: JsonSpan, value: JsonSpan) => void;
+/** Told of what lies in the outermost value, in order; what it throws is thrown by `scanJson`. */
+export interface JsonVisitor {
+	/** A member of the outermost object, or of an object in the outermost array. What follows it has not been looked at. */
+	member(key: JsonSpan, value: JsonSpan): void;
+	/** An element of the outermost array is at its end; the members of an object have been told. */
+	element(isObject: boolean): void;
+}
+
+/** What a document is. */
+export type JsonShape = "object" | "array" | "scalar";
 
 /** The bytes are not JSON; the message says what is wrong and at which byte. */
 export class JsonSyntaxError extends Error {
@@ -44,17 +52,15 @@ for (let byte = 0; byte < 256; byte++) {
 const words = ["true", "false", "null"].map((word) => Buffer.from(word));
 
 /**
- * Checks that `bytes`, which must be UTF-8, are one JSON document, and tells where the members of its outermost object lie: for a caller
- * that passes a value on as it was written. To parse and stringify it would change large numbers, and JSON.stringify overflows the stack
- * on deep nesting.
+ * Checks that `bytes`, which must be UTF-8, are one JSON document, and tells where the members of its outermost object lie, or those of the
+ * objects in its outermost array: for a caller that passes a value on as it was written. To parse and stringify it would change large numbers,
+ * and JSON.stringify overflows the stack on deep nesting.
  *
  * It takes exactly what JSON.parse takes and builds nothing: nesting costs a byte of heap per level and no stack.
- * @param member is called for each member in order, before what follows it has been looked at.
- * @returns false when the document is not an object.
  * @throws JsonSyntaxError
  */
-export function scanJson(bytes: Uint8Array, member: VisitMember): boolean {
-	return new Scan(bytes).document(member);
+export function scanJson(bytes: Uint8Array, visitor: JsonVisitor): JsonShape {
+	return new Scan(bytes).document(visitor);
 }
 
 /** One pass over one document. Every method stops behind what it has read. */
@@ -68,25 +74,51 @@ class Scan {
 		this.#bytes = bytes;
 	}
 
-	document(member: VisitMember): boolean {
+	document(visitor: JsonVisitor): JsonShape {
 		this.#run(Class.space);
-		const isObject = this.#take(openObject);
-		if (isObject) this.#members(member);
-		else this.#value();
+		const shape = this.#outermost(visitor);
 		this.#run(Class.space);
 		if (this.#at < this.#bytes.length) throw this.#unexpected();
-		return isObject;
+		return shape;
 	}
 
-	/** The outermost object from behind its brace. */
-	#members(member: VisitMember): void {
+	#outermost(visitor: JsonVisitor): JsonShape {
+		if (this.#take(openObject)) {
+			this.#members(visitor);
+			return "object";
+		}
+		if (this.#take(openArray)) {
+			this.#elements(visitor);
+			return "array";
+		}
+		this.#value();
+		return "scalar";
+	}
+
+	/** The outermost array from behind its bracket. */
+	#elements(visitor: JsonVisitor): void {
+		this.#run(Class.space);
+		if (this.#take(closeArray)) return;
+		for (;;) {
+			const isObject = this.#take(openObject);
+			if (isObject) this.#members(visitor);
+			else this.#value();
+			visitor.element(isObject);
+			this.#run(Class.space);
+			if (this.#take(closeArray)) return;
+			this.#next();
+		}
+	}
+
+	/** An object from behind its brace. */
+	#members(visitor: JsonVisitor): void {
 		this.#run(Class.space);
 		if (this.#take(closeObject)) return;
 		for (;;) {
 			const key = this.#key();
 			const start = this.#at;
 			this.#value();
-			member(key, { start, end: this.#at });
+			visitor.member(key, { start, end: this.#at });
 			this.#run(Class.space);
 			if (this.#take(closeObject)) return;
 			this.#next();

@@ -1,58 +1,179 @@
 import { isUtf8 } from "node:buffer";
-import { type ChannelList, channelList, RecordKind } from "@shardcast/wire";
-import { type JsonSpan, JsonSyntaxError, scanJson } from "./json-scanner.ts";
+import { type ChannelList, channelList, everybody, RecordKind } from "@shardcast/wire";
+import { type JsonShape, type JsonSpan, JsonSyntaxError, type JsonVisitor, scanJson } from "./json-scanner.ts";
 
-/** What a publish over HTTP asks for. */
+/** One message that is to be published over HTTP. */
 export interface PublishRequest {
 	readonly kind: RecordKind;
 	readonly channels: ChannelList;
+	/** May lie in the request's body. */
 	readonly payload: Uint8Array;
 }
 
-/** A request that cannot be understood; the message says why. */
+/** Messages that one request may carry. */
+export const batchMessagesMax = 1000;
+
+/** A request that cannot be understood, or carries too much; the message says why. */
 export class PublishRequestError extends Error {
 	override readonly name = "PublishRequestError";
+	readonly code: "bad_request" | "too_large";
+
+	constructor(message: string, code: "bad_request" | "too_large" = "bad_request") {
+		super(message);
+		this.code = code;
+	}
 }
 
 /**
- * Reads the body of `POST /api/publish`. `application/octet-stream` is a binary message for `?channel=`; anything else must be
- * JSON `{"channel"?: string, "data": any}`: a string goes out as that text, any other value byte for byte as it stands in the body.
+ * Reads the body of `POST /api/publish`: one message, or a list of them when it is a batch.
  *
- * A key that is not known is refused: a misspelt `channel` would send the message to everybody. Of a key that is there twice the last
- * counts, as everywhere in JavaScript. The payload may lie in `body`.
+ * - `application/octet-stream`: a binary message for `?channel=`.
+ * - `application/x-ndjson`: a batch, one object per line.
+ * - Anything else must be JSON: an object, or an array of objects, which is a batch.
+ *
+ * An object is `{"channel"?: string, "data": any}`: a string goes out as that text, any other value byte for byte as it stands in the body. A
+ * key that is not known is refused: a misspelt `channel` would send the message to everybody. Of a key that is there twice the last counts, as
+ * everywhere in JavaScript.
+ *
+ * A batch is read as a whole: one message that is wrong, and none of them is published.
  * @throws PublishRequestError
  */
-export function parsePublish(contentType: string, query: string, body: Uint8Array): PublishRequest {
-	if (/^application\/octet-stream\s*(;|$)/i.test(contentType.trim())) {
+export function parsePublish(contentType: string, query: string, body: Uint8Array): PublishRequest | readonly PublishRequest[] {
+	const special = specialType.exec(contentType)?.[1]?.toLowerCase();
+	if (special === "octet-stream") {
 		const channels = channelsFrom(new URLSearchParams(query).getAll("channel"));
 		return { kind: RecordKind.binary, channels, payload: body };
 	}
-	const { channel, data } = envelope(withoutByteOrderMark(body));
-	return { kind: RecordKind.text, channels: channelsFrom(channel === null ? [] : [channel]), payload: data };
+	const text = withoutByteOrderMark(body);
+	if (!isUtf8(text)) throw new PublishRequestError("the body is not JSON: it is not UTF-8");
+	return special === undefined ? parseJson(text) : parseLines(text);
 }
 
-function envelope(body: Uint8Array): { readonly channel: string | null; readonly data: Uint8Array } {
-	const { channel, data } = members(body);
-	if (data === null) throw new PublishRequestError('"data" is missing');
-	if (channel !== null && body[channel.start] !== quote) throw new PublishRequestError('"channel" must be a string');
-	return { channel: channel === null ? null : wellFormed("channel", textOf(body, channel)), data: payloadOf(body, data) };
+const specialType = /^\s*application\/(octet-stream|x-ndjson|ndjson)\s*(?:;|$)/i;
+
+function parseJson(body: Uint8Array): PublishRequest | readonly PublishRequest[] {
+	const reader = new MessageReader(body);
+	const shape = scanBody(body, reader);
+	if (shape === "object") return reader.message();
+	if (shape === "array") return reader.batch();
+	throw new PublishRequestError('the body must be an object such as {"channel": "news", "data": "hello"}, or an array of them');
 }
 
-function members(body: Uint8Array): { readonly channel: JsonSpan | null; readonly data: JsonSpan | null } {
-	if (!isUtf8(body)) throw new PublishRequestError("the body is not JSON: it is not UTF-8");
-	const found: { channel: JsonSpan | null; data: JsonSpan | null } = { channel: null, data: null };
+/** Lines with nothing but white space are left out. */
+function parseLines(body: Uint8Array): readonly PublishRequest[] {
+	const reader = new MessageReader(body);
+	for (let start = 0; start < body.length; ) {
+		const newline = body.indexOf(lineFeed, start);
+		const end = newline < 0 ? body.length : newline;
+		if (!isBlank(body, start, end)) reader.line(start, end);
+		start = end + 1;
+	}
+	return reader.batch();
+}
+
+function scanBody(bytes: Uint8Array, visitor: JsonVisitor): JsonShape {
 	try {
-		const isObject = scanJson(body, (key, value) => {
-			if (isWritten(body, key, dataKey)) found.data = value;
-			else if (isWritten(body, key, channelKey)) found.channel = value;
-			else found[known(textOf(body, key))] = value;
-		});
-		if (isObject) return found;
+		return scanJson(bytes, visitor);
 	} catch (error) {
 		if (!(error instanceof JsonSyntaxError)) throw error;
 		throw new PublishRequestError(`the body is not JSON: ${error.message}`);
 	}
-	throw new PublishRequestError('the body must be an object such as {"channel": "news", "data": "hello"}');
+}
+
+/** Makes messages of the objects that a scan finds. */
+class MessageReader implements JsonVisitor {
+	readonly #body: Uint8Array;
+	readonly #messages: PublishRequest[] = [];
+	/** Of the names in this batch: many messages of a batch are for one channel. */
+	readonly #channels = new Map<string, ChannelList>();
+	/** Where what is scanned begins in the body. */
+	#offset = 0;
+	#channel: JsonSpan | null = null;
+	#data: JsonSpan | null = null;
+	/** The first key that is neither. */
+	#unknown: string | null = null;
+
+	constructor(body: Uint8Array) {
+		this.#body = body;
+	}
+
+	member(key: JsonSpan, value: JsonSpan): void {
+		const offset = this.#offset;
+		const name = this.#nameOf(offset === 0 ? key : { start: key.start + offset, end: key.end + offset });
+		const span = offset === 0 ? value : { start: value.start + offset, end: value.end + offset };
+		if (name === "data") this.#data = span;
+		else if (name === "channel") this.#channel = span;
+		else this.#unknown ??= name;
+	}
+
+	element(isObject: boolean): void {
+		if (!isObject) throw this.#wrong(new PublishRequestError('it must be an object such as {"channel": "news", "data": "hello"}'));
+		this.#add();
+	}
+
+	/** A line of the body is one object. */
+	line(start: number, end: number): void {
+		this.#offset = start;
+		try {
+			if (scanJson(this.#body.subarray(start, end), this) !== "object") this.element(false);
+		} catch (error) {
+			throw error instanceof JsonSyntaxError ? this.#wrong(new PublishRequestError(`it is not JSON: ${error.message} of its line`)) : error;
+		}
+		this.#add();
+	}
+
+	/** All of them. */
+	batch(): readonly PublishRequest[] {
+		if (this.#messages.length === 0) throw new PublishRequestError("the batch has no message");
+		return this.#messages;
+	}
+
+	/** The one whose members have been told. */
+	message(): PublishRequest {
+		const [channel, data] = [this.#channel, this.#data];
+		const body = this.#body;
+		this.#channel = null;
+		this.#data = null;
+		if (this.#unknown !== null)
+			throw new PublishRequestError(`"${this.#unknown.slice(0, 40)}" is not known here; "channel" and "data" are`);
+		if (data === null) throw new PublishRequestError('"data" is missing');
+		if (channel !== null && body[channel.start] !== quote) throw new PublishRequestError('"channel" must be a string');
+		const channels = channel === null ? everybody : this.#channelsOf(wellFormed("channel", textOf(body, channel)));
+		return { kind: RecordKind.text, channels, payload: payloadOf(body, data) };
+	}
+
+	#add(): void {
+		if (this.#messages.length === batchMessagesMax)
+			throw new PublishRequestError(`the batch has more than ${batchMessagesMax} messages`, "too_large");
+		try {
+			this.#messages.push(this.message());
+		} catch (error) {
+			throw error instanceof PublishRequestError ? this.#wrong(error) : error;
+		}
+	}
+
+	#nameOf(key: JsonSpan): string {
+		if (isWritten(this.#body, key, dataKey)) return "data";
+		if (isWritten(this.#body, key, channelKey)) return "channel";
+		return textOf(this.#body, key);
+	}
+
+	#channelsOf(name: string): ChannelList {
+		const known = this.#channels.get(name);
+		if (known !== undefined) return known;
+		const list = channelsFrom([name]);
+		this.#channels.set(name, list);
+		return list;
+	}
+
+	#wrong({ message, code }: PublishRequestError): PublishRequestError {
+		return new PublishRequestError(`message ${this.#messages.length}: ${message}`, code);
+	}
+}
+
+function isBlank(body: Uint8Array, start: number, end: number): boolean {
+	for (let at = start; at < end; at++) if (body[at] !== 0x20 && body[at] !== 0x09 && body[at] !== 0x0d) return false;
+	return true;
 }
 
 /** As it is nearly always written, without an escape: so it need not be decoded. */
@@ -60,11 +181,6 @@ function isWritten(body: Uint8Array, { start, end }: JsonSpan, key: Uint8Array):
 	if (end - start !== key.length) return false;
 	for (let at = 0; at < key.length; at++) if (body[start + at] !== key[at]) return false;
 	return true;
-}
-
-function known(key: string): "channel" | "data" {
-	if (key === "channel" || key === "data") return key;
-	throw new PublishRequestError(`"${key.slice(0, 40)}" is not known here; "channel" and "data" are`);
 }
 
 function payloadOf(body: Uint8Array, { start, end }: JsonSpan): Uint8Array {
@@ -101,4 +217,5 @@ function channelsFrom(names: readonly string[]): ChannelList {
 const channelKey = Buffer.from('"channel"');
 const dataKey = Buffer.from('"data"');
 const quote = 0x22;
+const lineFeed = 0x0a;
 const backslash = 0x5c;

@@ -1,5 +1,6 @@
 import type { Config } from "@shardcast/config";
 import { type ConsolePart, consoleQuestion, metricsQuestion } from "@shardcast/control";
+import { clusterRoutes } from "@shardcast/http";
 import { LimitAudit, RateLimit } from "@shardcast/limits";
 import { closeWithReset } from "@shardcast/native";
 import { openFiles } from "@shardcast/process";
@@ -8,6 +9,7 @@ import { BoundedLines } from "@shardcast/telemetry";
 import { type ChannelList, everybody, monotonicMs, type Publishing, type RecordKind, shardLife } from "@shardcast/wire";
 import type { BusyChannel } from "../console/channel-activity.ts";
 import { ConsoleEndpoint } from "../console/console-endpoint.ts";
+import { consoleEvents } from "../console/console-events.ts";
 import { ConsoleFeed } from "../console/console-feed.ts";
 import { type ConsoleSnapshot, consoleSnapshot } from "../console/console-snapshot.ts";
 import { FanOut } from "../delivery/fan-out.ts";
@@ -18,7 +20,6 @@ import { Incoming } from "../delivery/incoming.ts";
 import { type Middleware, MiddlewareChain } from "../delivery/middleware.ts";
 import { Publisher } from "../delivery/publisher.ts";
 import { PublishApi } from "../http/publish-api.ts";
-import { answerRequest } from "../http/routes.ts";
 import { Hub } from "../hub/hub.ts";
 import { Admission } from "../limits/admission.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
@@ -49,6 +50,9 @@ const leavingDeadlineMs = 5000;
  * share is a few such gulps.
  */
 const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 1024 };
+
+/** It has no address. */
+const ownProgram = { address: "" };
 
 /**
  * One shard: clients, their channels, its end of the bus, and the flushes that join them. Knows neither in which process it runs
@@ -163,9 +167,6 @@ export class Shard {
 			rate: this.#publisherRate,
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
-			get allowedOrigins() {
-				return live.allowedOrigins;
-			},
 			get isKey() {
 				return live.isKey;
 			},
@@ -185,7 +186,12 @@ export class Shard {
 				}),
 				new ConsoleEndpoint({ feed: this.#console, check: this.#check, token: () => live.config.consoleToken }),
 			],
-			publish: this.#publish,
+			routes: [
+				this.#publish.route,
+				consoleEvents({ feed: this.#console, check: this.#check, token: () => live.config.consoleToken }),
+				...clusterRoutes({ board: options.board, mayPublish: () => live.mayPublish, metrics: () => options.ask(metricsQuestion, null) }),
+			],
+			rules: live,
 			handlers: this.#handlers(),
 			counters: row,
 		});
@@ -267,7 +273,7 @@ export class Shard {
 
 	/** A message of the program that runs this shard, through the handlers like any other. */
 	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array): Publishing {
-		return this.#incoming.publish(kind, channels, payload, "", "host");
+		return this.#incoming.publish(kind, channels, payload, ownProgram, "host");
 	}
 
 	/** Takes over those settings that may change while it serves; all others are left as they were. */
@@ -364,11 +370,6 @@ export class Shard {
 			},
 			socketsMax: () => row.socketsMax,
 			overfull: () => this.#check.full(),
-			request: (method, path) => {
-				const metrics = () => this.#options.ask(metricsQuestion, null);
-				return answerRequest(method, path, { ...this.#options, metrics, mayPublish: this.#live.mayPublish });
-			},
-			requested: () => row.add("httpRequests", 1),
 			proxiedAddress: (head) => this.#check.proxiedAddress(head),
 			failed: (callback, error) => {
 				row.add("callbackErrors", 1);

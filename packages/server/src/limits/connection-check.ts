@@ -1,7 +1,6 @@
-import type { AllowedOrigins } from "@shardcast/http";
-import { addressKey, addressKeyOf, connectionLimits } from "@shardcast/limits";
+import { type AllowedOrigins, type Reply, refusal } from "@shardcast/http";
+import { addressKey, addressKeyOf } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
-import { type HttpReply, refusal, stopping } from "../http/http-reply.ts";
 import { type ForwardedHead, proxiedAddress } from "../transports/client-address.ts";
 import { judgeUpgrade, type UpgradeHead, type UpgradeRequest } from "../transports/upgrade-request.ts";
 import { type Admission, noAddressSlot } from "./admission.ts";
@@ -39,23 +38,23 @@ export class ConnectionCheck {
 	}
 
 	/** The answer to a request that comes during a drain; null = there is none. */
-	stopping(): HttpReply | null {
-		return this.#draining ? stopping() : null;
+	stopping(): Reply | null {
+		return this.#draining ? refusal("shutting_down") : null;
 	}
 
 	/** By its head alone; null = it may go on. */
-	judge(head: UpgradeHead): HttpReply | null {
+	judge(head: UpgradeHead): Reply | null {
 		return judgeUpgrade(head, { allowedOrigins: this.#parts.allowedOrigins(), draining: this.#draining });
 	}
 
 	/** By the number of clients and by their addresses. One that was let in is counted from now on. */
-	admit(request: UpgradeRequest): Admitted | { readonly refused: HttpReply } {
+	admit(request: UpgradeRequest): Admitted | { readonly refused: Reply } {
 		const { admission, clients, row } = this.#parts;
 		if (clients() >= row.connectionsMax) return { refused: this.full() };
 		const proxied = this.proxiedAddress(request.forwarded);
 		if (admission.isOff) return { addressSlot: noAddressSlot, proxiedAddress: proxied };
 		const addressSlot = admission.admit(proxied === null ? addressKey(request.remote()) : addressKeyOf(proxied));
-		if (typeof addressSlot === "string") return { refused: refusal(addressSlot, connectionLimits[addressSlot].message) };
+		if (typeof addressSlot === "string") return { refused: refusal(addressSlot) };
 		return { addressSlot, proxiedAddress: proxied };
 	}
 
@@ -65,17 +64,17 @@ export class ConnectionCheck {
 	}
 
 	/** There is no room for one more. Counts it. */
-	full(): HttpReply {
+	full(): Reply {
 		const { row } = this.#parts;
 		row.add("refused", 1);
 		return refusal("shard_full", `this shard has its ${row.connectionsMax} connections; try again`);
 	}
 
 	/** Takes one connection that is no client's from the rates; the answer for one that is above them, or null. */
-	overRate(address: string): HttpReply | null {
+	overRate(address: string): Reply | null {
 		const { admission } = this.#parts;
 		const limit = admission.isOff ? null : admission.overRate(addressKeyOf(address));
-		return limit === null ? null : refusal(limit, connectionLimits[limit].message);
+		return limit === null ? null : refusal(limit);
 	}
 
 	/** The client's address, through our own proxy or not. */

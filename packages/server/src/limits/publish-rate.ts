@@ -2,7 +2,7 @@ import { addressKeyOf, RateKind, type RateTable } from "@shardcast/limits";
 
 /**
  * `--message-rate` for publishers over HTTP: so many per second and address (IPv6: /64), all shards together. While it is 0, no address
- * is looked at.
+ * is asked for: the library would ask the kernel.
  */
 export class PublishRate {
 	readonly #table: RateTable;
@@ -15,7 +15,7 @@ export class PublishRate {
 	}
 
 	/** @param nowMs `monotonicMs()`. @returns false when this address has had its messages for now. */
-	take(address: string, nowMs: number): boolean {
-		return this.perSecond === 0 || this.#table.take(RateKind.publishes, addressKeyOf(address), this.perSecond, nowMs);
+	take(from: { readonly address: string }, nowMs: number): boolean {
+		return this.perSecond === 0 || this.#table.take(RateKind.publishes, addressKeyOf(from.address), this.perSecond, nowMs);
 	}
 }

@@ -1,4 +1,4 @@
-import type { HttpReply } from "../http/http-reply.ts";
+import type { Reply } from "@shardcast/http";
 import type { Transport } from "../transports/transport.ts";
 import type { UpgradeRequest } from "../transports/upgrade-request.ts";
 
@@ -27,7 +27,7 @@ export interface SessionFactory<T extends Transport = Transport> {
 	/** Looked up when the factory is installed, and again by `Sockets.limit`: what a connection came under holds for its life. */
 	limits(): TransportLimits;
 	/** The session of a request that may connect, which is opened at once; or the answer for one that may not. */
-	connect(request: UpgradeRequest): { readonly session: Session<T> } | { readonly refused: HttpReply };
+	connect(request: UpgradeRequest): { readonly session: Session<T> } | { readonly refused: Reply };
 }
 
 export interface TransportLimits {

@@ -1,5 +1,5 @@
+import { refusal } from "@shardcast/http";
 import { CloseCode, closeReasons } from "@shardcast/wire";
-import { refusal } from "../http/http-reply.ts";
 import { sendReply } from "./sockets-http.ts";
 import {
 	App,
@@ -15,7 +15,7 @@ export type Response = Omit<HttpResponse, "onAborted" | "onData" | "onWritable">
 
 /** Where an exception was caught, by the library's own names; `later` is an answer that comes when its request's callback is over. */
 export type GuardedCallback =
-	| ("listen" | "filter" | "request" | "onData" | "onAborted" | "later")
+	| ("listen" | "filter" | "request" | "onData" | "onAborted" | "onWritable" | "later")
 	| ("upgrade" | "open" | "message" | "dropped" | "drain" | "close");
 
 /** What a WebSocket's callbacks do with it when one of them has failed. */
@@ -43,7 +43,14 @@ export interface RequestCallbacks {
 	aborted(): void;
 }
 
-const internalError = refusal("internal", "the server failed on this request; its log says why");
+export interface StreamCallbacks {
+	/** The socket takes more. */
+	writable(): void;
+	/** The client is gone: the response may not be used any more. */
+	aborted(): void;
+}
+
+const internalError = refusal("internal");
 
 /**
  * uWebSockets.js with one guard around everything that it calls; no other file gives it a callback. An exception that left a callback
@@ -121,6 +128,27 @@ export class GuardedApp {
 			} catch (error) {
 				this.#giveUp("onData", response, error);
 			}
+		});
+	}
+
+	/** Sets the callbacks of an answer that comes in parts, once. What fails in them ends the connection. */
+	stream(response: Response, callbacks: StreamCallbacks): void {
+		const whole = response as HttpResponse;
+		whole.onAborted(() => {
+			try {
+				callbacks.aborted();
+			} catch (error) {
+				this.#onError("onAborted", error);
+			}
+		});
+		whole.onWritable(() => {
+			try {
+				callbacks.writable();
+			} catch (error) {
+				this.#onError("onWritable", error);
+				response.close();
+			}
+			return true;
 		});
 	}
 

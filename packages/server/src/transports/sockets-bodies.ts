@@ -1,11 +1,11 @@
-import { GrowingBytes } from "@shardcast/http";
+import { type BodyProblem, GrowingBytes } from "@shardcast/http";
 import type { AddressKey } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
-import { BodySlots } from "../limits/body-slots.ts";
+import { type BodySlot, BodySlots } from "../limits/body-slots.ts";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 
 export interface BodyReaderOptions {
-	/** Longest single body. */
+	/** Longest body of any route. */
 	readonly bodyBytesMax: number;
 	readonly counters: Pick<Counters, "add">;
 }
@@ -13,12 +13,8 @@ export interface BodyReaderOptions {
 export interface BodyHandlers {
 	/** The whole body; the bytes are gone when this returns. `isGone` tells, at any later time, whether the client is. */
 	whole(body: Uint8Array, isGone: () => boolean): void;
-	/** It got longer than `bodyBytesMax`. */
-	tooLong(): void;
-	/** There is no room for it now. */
-	busy(): void;
-	/** It came more slowly than any other, and another body needed its room. */
-	tooSlow(): void;
+	/** It got too long; there is no room for it now; or it came more slowly than any other, and another body needed its room. */
+	failed(problem: BodyProblem): void;
 }
 
 /**
@@ -35,19 +31,20 @@ const bytesAllMin = 64 * 1024 * 1024;
 const graceMs = 250;
 
 /**
- * Collects request bodies. One owner, the shard's loop. Bounds: `BodySlots`; when it is full the slowest body is answered `tooSlow`, or the
- * new one `busy`. A client that sends slowly is cut by uWebSockets.js in any case (10 s without 16 KiB/s).
+ * Collects request bodies. One that comes whole, as nearly all do, is passed on as it lies in the library's memory, and takes no room here.
+ *
+ * One owner, the shard's loop. Bounds: `BodySlots` for those that come in parts; when it is full the slowest body is answered `too_slow`, or the
+ * new one `unavailable`. A client that sends slowly, or nothing, is cut by uWebSockets.js in any case (10 s without 16 KiB/s).
  */
 export class BodyReader {
 	readonly #app: Pick<GuardedApp, "receive">;
-	readonly #bodyBytesMax: number;
 	readonly #slots: BodySlots;
+	#count = 0;
 	#whenNone: (() => void)[] = [];
 
 	constructor(app: Pick<GuardedApp, "receive">, options: BodyReaderOptions) {
 		this.#app = app;
 		const { bodyBytesMax, counters } = options;
-		this.#bodyBytesMax = bodyBytesMax;
 		const bytesMax = Math.max(bytesAllMin, bodyBytesMax);
 		this.#slots = new BodySlots({
 			slotsMax: bodiesMax,
@@ -59,47 +56,46 @@ export class BodyReader {
 		});
 	}
 
-	/** Bodies of which a part is still to come. */
+	/** Bodies of which a part, or all, is still to come. */
 	get count(): number {
-		return this.#slots.count;
+		return this.#count;
 	}
 
 	/**
 	 * Exactly one of the handlers is called, or none when the client goes away.
-	 * @param address of the client.
+	 * @param address of the client; asked for when its body comes in parts.
 	 */
-	read(response: Response, address: AddressKey, handlers: BodyHandlers): void {
+	read(response: Response, address: () => AddressKey, bodyBytesMax: number, handlers: BodyHandlers): void {
 		// One buffer, not a list: a client may cut its body into chunks of one byte, and each object costs hundreds.
 		let held = new GrowingBytes();
-		let stop = (): void => {};
-		const slot = this.#slots.take(address, () => {
+		let slot: BodySlot | null = null;
+		const evicted = (): void => {
 			held = new GrowingBytes();
 			stop();
-			handlers.tooSlow();
-		});
-		if (slot === null) {
-			this.discard(response, handlers.busy);
-			return;
-		}
-		const bodyBytesMax = this.#bodyBytesMax;
-		stop = collect(this.#app, response, {
+			this.#done();
+			handlers.failed("too_slow");
+		};
+		this.#count++;
+		const stop = collect(this.#app, response, {
 			chunk: (chunk) => {
-				if (slot.bytes + chunk.byteLength > bodyBytesMax) return handlers.tooLong;
-				if (!this.#slots.grow(slot, chunk.byteLength)) return handlers.busy;
+				slot ??= this.#slots.take(address(), evicted);
+				if (slot === null) return () => handlers.failed("unavailable");
+				if (slot.bytes + chunk.byteLength > bodyBytesMax) return () => handlers.failed("too_large");
+				if (!this.#slots.grow(slot, chunk.byteLength)) return () => handlers.failed("unavailable");
 				// The chunk's memory is the library's again when this returns.
 				held.append(held.length === 0 ? Buffer.from(new Uint8Array(chunk)) : Buffer.from(chunk));
 				return null;
 			},
 			last: (chunk, isGone) => {
-				if (slot.bytes + chunk.byteLength > bodyBytesMax) return handlers.tooLong();
+				if (held.length + chunk.byteLength > bodyBytesMax) return handlers.failed("too_large");
 				if (held.length === 0) return handlers.whole(new Uint8Array(chunk), isGone);
 				held.append(Buffer.from(chunk));
 				handlers.whole(held.all(), isGone);
 			},
 			release: () => {
 				held = new GrowingBytes();
-				this.#slots.release(slot);
-				if (this.#slots.count === 0) this.#tellNone();
+				if (slot !== null) this.#slots.release(slot);
+				this.#done();
 			},
 		});
 	}
@@ -111,14 +107,13 @@ export class BodyReader {
 
 	/** Resolves when no body is being read. */
 	whenNone(): Promise<void> {
-		if (this.#slots.count === 0) return Promise.resolve();
+		if (this.#count === 0) return Promise.resolve();
 		return new Promise((resolve) => this.#whenNone.push(resolve));
 	}
 
-	#tellNone(): void {
-		const waiting = this.#whenNone;
-		this.#whenNone = [];
-		for (const resolve of waiting) resolve();
+	#done(): void {
+		if (--this.#count > 0) return;
+		for (const resolve of this.#whenNone.splice(0)) resolve();
 	}
 }
 

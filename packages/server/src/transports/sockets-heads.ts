@@ -21,10 +21,15 @@ export function handshake(request: HttpRequest): Handshake {
 	};
 }
 
+/** Asks the library only for what is looked at: where nobody forwards, that is nothing. */
 export function forwardedHead(request: HttpRequest): ForwardedHead {
 	return {
-		proxyToken: request.getHeader("x-shardcast-proxy"),
-		realIp: request.getHeader("x-real-ip"),
+		get proxyToken() {
+			return request.getHeader("x-shardcast-proxy");
+		},
+		get realIp() {
+			return request.getHeader("x-real-ip");
+		},
 	};
 }
 

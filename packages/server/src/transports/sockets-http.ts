@@ -1,16 +1,12 @@
-import { STATUS_CODES } from "node:http";
-import type { HttpReply } from "../http/http-reply.ts";
+import { isBodiless, jsonType, type Reply, statusLine } from "@shardcast/http";
 import type { Response } from "./sockets-app.ts";
 
 /** Sends a whole answer. @param head the request was a HEAD: the same answer without its body. */
-export function sendReply(response: Response, reply: HttpReply, head = false): void {
+export function sendReply(response: Response, reply: Reply, head = false): void {
 	// Corked, so that status, headers and body leave in one write, also when the request's own callback is over.
 	response.cork(() => {
-		response.writeStatus(`${reply.status} ${STATUS_CODES[reply.status]}`);
-		// Neither a type nor a length belongs to it.
-		const isEmpty = reply.status === 204;
-		if (!isEmpty) response.writeHeader("Content-Type", reply.type ?? "application/json");
-		for (const name of Object.keys(reply.headers)) response.writeHeader(name, reply.headers[name]);
+		writeHead(response, reply);
+		const isEmpty = isBodiless(reply.status);
 		if (!head && !isEmpty) {
 			response.end(reply.body, reply.close);
 			return;
@@ -20,4 +16,12 @@ export function sendReply(response: Response, reply: HttpReply, head = false): v
 		if (reply.close) response.writeHeader("Connection", "close");
 		response.endWithoutBody();
 	});
+}
+
+/** Status and headers. The library writes Content-Length or Transfer-Encoding by itself, with the body. */
+export function writeHead(response: Response, { status, type, headers }: Reply): void {
+	// The library's own status is 200.
+	if (status !== 200) response.writeStatus(statusLine(status));
+	if (!isBodiless(status)) response.writeHeader("Content-Type", type ?? jsonType);
+	for (const name of Object.keys(headers)) response.writeHeader(name, headers[name]);
 }

@@ -1,26 +1,24 @@
 import { createServer } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Address } from "@shardcast/config";
-import { addressKeyOf } from "@shardcast/limits";
+import { type Reply, type Route, Router, type RouterRules } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { TopicPublisher } from "../delivery/fan-out.ts";
-import type { HttpReply } from "../http/http-reply.ts";
-import type { PublishApi } from "../http/publish-api.ts";
 import type { Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
 import type { ForwardedHead } from "./client-address.ts";
 import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, type SocketSettings } from "./sockets-app.ts";
-import { BodyReader } from "./sockets-bodies.ts";
+import type { BodyReader } from "./sockets-bodies.ts";
 import { forwardedHead, upgradeHead } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
 import {
 	DISABLED,
-	type HttpRequest,
 	LIBUS_LISTEN_EXCLUSIVE_PORT,
 	type us_listen_socket,
 	us_listen_socket_close,
 	us_socket_local_port,
 } from "./sockets-native.ts";
+import { Requests, remoteAddress } from "./sockets-requests.ts";
 import type { TopicTransport } from "./transport.ts";
 import { upgradeRequired } from "./upgrade-request.ts";
 
@@ -31,11 +29,7 @@ export interface SocketHandlers {
 	/** How many of them there may be at once. */
 	readonly socketsMax: () => number;
 	/** One more than that has come: what to tell it. */
-	overfull(): HttpReply;
-	/** An HTTP request that is neither an upgrade nor a publish. */
-	request(method: string, path: string): HttpReply | Promise<HttpReply>;
-	/** One more HTTP request, whichever. */
-	requested(): void;
+	overfull(): Reply;
 	/** The address of a client behind our own proxy; null when it came directly. */
 	proxiedAddress(head: ForwardedHead): string | null;
 	/** One of these handlers threw, or something else within a callback of the library. */
@@ -45,7 +39,9 @@ export interface SocketHandlers {
 export interface SocketOptions {
 	/** Each at its paths. */
 	readonly sessions: readonly SessionFactory<TopicTransport>[];
-	readonly publish: PublishApi;
+	/** What is answered over HTTP. */
+	readonly routes: readonly Route[];
+	readonly rules: RouterRules;
 	readonly handlers: SocketHandlers;
 	readonly counters: Counters;
 }
@@ -54,8 +50,6 @@ export interface SocketOptions {
 interface OpenSocket extends TopicTransport {
 	readonly session: Session<TopicTransport>;
 }
-
-const publishPath = "/api/publish";
 
 /** Connections that have been told that there are too many and have not closed yet; the next one is cut. */
 const turnedAwayMax = 32;
@@ -67,12 +61,12 @@ const tooBigReason = /^Received too big message/;
  * The only user of uWebSockets.js: listens, adopts connections that the balancer hands over, upgrades, and hands all that happens
  * to the shard's parts. One per shard, on its loop.
  *
- * A connection that is not upgraded ends with its answer, but for `/api/publish`: one that was kept would bring the browser's
+ * A connection that is not upgraded ends with its answer unless the route keeps it: one that was kept would bring the browser's
  * next request, for the console say, to this shard.
  */
 export class Sockets implements TopicPublisher {
-	readonly bodies: BodyReader;
 	readonly #app: GuardedApp;
+	readonly #requests: Requests;
 	readonly #options: SocketOptions;
 	/** What each factory was served with last. */
 	readonly #limits = new Map<SessionFactory<TopicTransport>, TransportLimits>();
@@ -83,18 +77,18 @@ export class Sockets implements TopicPublisher {
 
 	constructor(options: SocketOptions) {
 		this.#options = options;
-		const { bodyBytesMax } = options.publish;
-		this.#app = new GuardedApp((callback, error) => options.handlers.failed(callback, error));
-		this.bodies = new BodyReader(this.#app, { bodyBytesMax, counters: options.counters });
+		const { routes, rules, sessions, counters, handlers } = options;
+		this.#app = new GuardedApp((callback, error) => handlers.failed(callback, error));
+		const router = new Router([...routes, ...sessions.flatMap(({ paths }) => paths.map(upgradeOnly))], rules);
+		this.#requests = new Requests({ app: this.#app, router, counters, proxiedAddress: (head) => handlers.proxiedAddress(head) });
 		this.#app.filter(this.#onConnection);
-		for (const factory of options.sessions) {
-			this.#serve(factory);
-			for (const path of factory.paths) this.#app.any(path, (response, request) => this.#answer(response, request, upgradeRequired()));
-		}
-		this.#app.any(publishPath, (response, request) => this.#publish(response, request));
-		this.#app.any("/*", (response, request) => {
-			this.#answer(response, request, options.handlers.request(request.getMethod(), request.getUrl()));
-		});
+		for (const factory of sessions) this.#serve(factory);
+		this.#app.any("/*", (response, request) => this.#requests.serve(response, request));
+	}
+
+	/** Request bodies that are on their way. */
+	get bodies(): BodyReader {
+		return this.#requests.bodies;
 	}
 
 	/**
@@ -167,7 +161,7 @@ export class Sockets implements TopicPublisher {
 					remote: () => new Uint8Array(response.getRemoteAddress()),
 					remoteText: () => remoteAddress(response),
 				});
-				if ("refused" in outcome) return this.#answer(response, request, outcome.refused);
+				if ("refused" in outcome) return this.#requests.answer(response, request, outcome.refused);
 				response.upgrade(
 					{ session: outcome.session },
 					request.getHeader("sec-websocket-key"),
@@ -215,70 +209,16 @@ export class Sockets implements TopicPublisher {
 	#tellConnections(): void {
 		this.#options.handlers.connections(this.#open);
 	}
+}
 
-	#answer(response: Response, request: HttpRequest, reply: HttpReply | Promise<HttpReply>): void {
-		this.#options.handlers.requested();
-		const head = request.getMethod() === "head";
-		if (reply instanceof Promise) this.#answerLater(response, reply, head);
-		else sendReply(response, reply, head);
-	}
-
-	/** Nothing when the client has gone by then. */
-	#answerLater(response: Response, promised: Promise<HttpReply>, head: boolean): void {
-		let gone = false;
-		this.#app.receive(response, {
-			data: () => {},
-			aborted: () => {
-				gone = true;
-			},
-		});
-		void this.#app.later(
-			response,
-			promised,
-			() => gone,
-			(reply) => sendReply(response, reply, head),
-		);
-	}
-
-	#publish(response: Response, request: HttpRequest): void {
-		const { publish, handlers } = this.#options;
-		const head = {
-			method: request.getMethod(),
-			query: request.getQuery() ?? "",
-			contentType: request.getHeader("content-type"),
-			contentLength: request.getHeader("content-length"),
-			authorization: request.getHeader("authorization"),
-			apiKey: request.getHeader("x-api-key"),
-			origin: request.getHeader("origin"),
-			host: request.getHeader("host"),
-			address: handlers.proxiedAddress(forwardedHead(request)) ?? remoteAddress(response),
-		};
-		const refused = publish.judge(head);
-		handlers.requested();
-		if (refused !== null) {
-			this.bodies.discard(response, () => sendReply(response, refused, head.method === "head"));
-			return;
-		}
-		this.bodies.read(response, addressKeyOf(head.address), {
-			whole: (body, isGone) => {
-				const reply = publish.publish(head, body);
-				if (reply instanceof Promise) void this.#app.later(response, reply, isGone, (later) => sendReply(response, later));
-				else sendReply(response, reply);
-			},
-			tooLong: () => sendReply(response, publish.bodyTooLarge(head)),
-			busy: () => sendReply(response, publish.busy(head)),
-			tooSlow: () => sendReply(response, publish.tooSlow(head)),
-		});
-	}
+/** To plain HTTP on a session's path. */
+function upgradeOnly(path: string): Route {
+	return { kind: "answer", path, answer: upgradeRequired };
 }
 
 /** Whether the connection was cut because of a frame's length. */
 function isTooBig(reason: ArrayBuffer): boolean {
 	return tooBigReason.test(Buffer.from(reason).toString("latin1"));
-}
-
-function remoteAddress(response: Response): string {
-	return Buffer.from(response.getRemoteAddressAsText()).toString("latin1");
 }
 
 /** The library says only that it could not; Node says why. */

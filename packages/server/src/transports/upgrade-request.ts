@@ -1,5 +1,4 @@
-import { type AllowedOrigins, originAllowed } from "@shardcast/http";
-import { type HttpReply, originRefused, refusal, stopping } from "../http/http-reply.ts";
+import { type AllowedOrigins, originAllowed, originRefused, type Reply, refusal } from "@shardcast/http";
 import type { ForwardedHead } from "./client-address.ts";
 
 /** What makes a request one for a WebSocket. Header values are as sent, "" when absent. */
@@ -34,9 +33,9 @@ export interface UpgradeRequest {
 }
 
 /** Why the request may not become a WebSocket, whichever; null = it may. Whether there is room for it is not looked at here. */
-export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): HttpReply | null {
-	if (rules.draining) return stopping();
-	if (!originAllowed(head.origin, head.host, rules.allowedOrigins)) return originRefused(head);
+export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): Reply | null {
+	if (rules.draining) return refusal("shutting_down");
+	if (!originAllowed(head.origin, head.host, rules.allowedOrigins)) return originRefused(head.origin, head.host);
 	return judgeHandshake(head);
 }
 
@@ -44,7 +43,7 @@ export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): HttpReply 
  * Why a request with a Sec-WebSocket-Key asks for no WebSocket; the library itself looks at nothing else. The balancer's head parser judges
  * by the same: what is no WebSocket to the one must be none to the other.
  */
-export function judgeHandshake(head: Handshake): HttpReply | null {
+export function judgeHandshake(head: Handshake): Reply | null {
 	if (!hasWord(head.upgrade, "websocket") || !hasWord(head.connection, "upgrade") || head.version !== "13") return upgradeRequired();
 	return head.hasBody ? refusal("bad_request", "an upgrade has no body") : null;
 }
@@ -64,8 +63,8 @@ function trimBlanks(text: string): string {
 }
 
 /** To whoever asks for a WebSocket's path by plain HTTP. */
-export function upgradeRequired(): HttpReply {
-	return refusal("upgrade_required", "this is a WebSocket endpoint: connect with ws://", {
+export function upgradeRequired(): Reply {
+	return refusal("upgrade_required", undefined, {
 		headers: { Upgrade: "websocket", "Sec-WebSocket-Version": "13" },
 	});
 }

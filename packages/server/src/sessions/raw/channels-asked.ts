@@ -1,8 +1,8 @@
+import { type Reply, refusal } from "@shardcast/http";
 import { type ChannelList, channelList, everybody } from "@shardcast/wire";
-import { type HttpReply, refusal } from "../../http/http-reply.ts";
 
 /** The channels of a raw client's URL, or what is wrong with them. */
-export function channelsAsked(query: string): { readonly channels: ChannelList } | { readonly refused: HttpReply } {
+export function channelsAsked(query: string): { readonly channels: ChannelList } | { readonly refused: Reply } {
 	try {
 		return { channels: channelsOf(query) };
 	} catch (error) {

@@ -1,0 +1,76 @@
+import { consoleToken, type HttpRequest, type Reply, type ReplyStream, refusal, type StreamRoute, type StreamStart } from "@shardcast/http";
+import type { ConnectionCheck } from "../limits/connection-check.ts";
+import { consoleForbidden, mayWatch } from "./console-access.ts";
+import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts";
+
+export interface ConsoleEventsParts {
+	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "watch" | "isFull">;
+	readonly check: Pick<ConnectionCheck, "stopping" | "overRate">;
+	/** `--console-token` as it is now. */
+	readonly token: () => string | undefined;
+}
+
+/**
+ * `GET /api/console/events`: the console's feed as server-sent events, for `curl -N` and EventSource. The same rules as for its WebSocket;
+ * `?tail=` names the channel whose messages are shown as well.
+ */
+export function consoleEvents({ feed, check, token }: ConsoleEventsParts): StreamRoute {
+	const judge = (request: HttpRequest): Reply | null => {
+		const stopping = check.stopping();
+		if (stopping !== null) return stopping;
+		const { address } = request;
+		const head = { token: consoleToken(request), origin: request.header("origin"), host: request.header("host"), address };
+		// A page elsewhere sends no Origin with a request whose answer it may not read, but its browser says this.
+		const isForeign = /^(cross|same)-site$/.test(request.header("sec-fetch-site"));
+		if (isForeign || !mayWatch(head, token())) return refusal("forbidden", consoleForbidden);
+		return feed.isFull ? refusal("unavailable", "too many consoles are open") : check.overRate(address);
+	};
+	const begin = (request: HttpRequest): Reply | StreamStart => {
+		const refused = judge(request);
+		if (refused !== null) return refused;
+		return new EventViewer(feed, new URLSearchParams(request.query).get("tail"));
+	};
+	return { kind: "stream", method: "GET", path: "/api/console/events", begin };
+}
+
+/** One program that reads the feed. */
+class EventViewer implements StreamStart, ConsoleViewer {
+	readonly type = "text/event-stream";
+	/** A comment. */
+	readonly idlePart = ":\n\n";
+	watched: string | null = noWatch.watched;
+	watchedBytes: Uint8Array = noWatch.watchedBytes;
+	watchedHash: number = noWatch.watchedHash;
+	shown = 0;
+	readonly #feed: ConsoleEventsParts["feed"];
+	readonly #tail: string | null;
+	#stream!: ReplyStream;
+
+	constructor(feed: ConsoleEventsParts["feed"], tail: string | null) {
+		this.#feed = feed;
+		this.#tail = tail;
+	}
+
+	opened(stream: ReplyStream): void {
+		this.#stream = stream;
+		this.#feed.watch(this, this.#tail);
+		if (!this.#feed.add(this)) stream.close();
+	}
+
+	closed(): void {
+		this.#feed.remove(this);
+	}
+
+	/** JSON has no line breaks. */
+	send(text: string): void {
+		this.#stream.write(`data: ${text}\n\n`);
+	}
+
+	getBufferedAmount(): number {
+		return this.#stream.bufferedBytes;
+	}
+
+	end(): void {
+		this.#stream.close();
+	}
+}
