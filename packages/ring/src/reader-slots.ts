@@ -29,7 +29,7 @@ export function releaseReader(ring: Ring, slot: number): void {
  */
 export function hasBeenRead(ring: Ring, position: number): boolean {
 	for (let slot = 0; slot < ring.readersMax; slot++) {
-		const line = readerLineOffset(slot) >> 2;
+		const line = readerLineOffset(ring, slot) >> 2;
 		if (Atomics.load(ring.words, line + (RingLayout.stateOffset >> 2)) !== ReaderState.live) continue;
 		if (((Atomics.load(ring.words, line + (RingLayout.headOffset >> 2)) - position) | 0) < 0) return false;
 	}
@@ -47,7 +47,7 @@ export function hasBeenRead(ring: Ring, position: number): boolean {
  */
 export function openSlot(ring: Ring, slot: number): number {
 	const { words } = ring;
-	const line = readerLineOffset(slot) >> 2;
+	const line = readerLineOffset(ring, slot) >> 2;
 	Atomics.store(words, line + (RingLayout.headOffset >> 2), Atomics.load(words, RingLayout.tailOffset >> 2));
 	Atomics.store(words, line + (RingLayout.stateOffset >> 2), ReaderState.live);
 	const position = Atomics.load(words, RingLayout.tailOffset >> 2);
@@ -56,11 +56,11 @@ export function openSlot(ring: Ring, slot: number): number {
 }
 
 export function closeSlot(ring: Ring, slot: number): void {
-	Atomics.store(ring.words, (readerLineOffset(slot) + RingLayout.stateOffset) >> 2, ReaderState.free);
+	Atomics.store(ring.words, (readerLineOffset(ring, slot) + RingLayout.stateOffset) >> 2, ReaderState.free);
 }
 
 export function slotIsLive(ring: Ring, slot: number): boolean {
-	return Atomics.load(ring.words, (readerLineOffset(slot) + RingLayout.stateOffset) >> 2) === ReaderState.live;
+	return Atomics.load(ring.words, (readerLineOffset(ring, slot) + RingLayout.stateOffset) >> 2) === ReaderState.live;
 }
 
 export function checkSlot(ring: Ring, slot: number): void {

@@ -2,7 +2,7 @@
  * Where everything lies in a ring. Offsets are in bytes from the start of the ring, on one machine in its own byte order.
  *
  * ```
- *      0  header       magic | version | capacityBytes | readersMax                     written once, by createRing
+ *      0  header       magic | version | capacityBytes | readersMax | readers at | data at   written once, by createRing
  *    128  tail         tail                                                             the writer, once per record
  *    256  counters     backpressured f64                                                the writer, when it finds the ring full
  *    384  reader 0     head | state                                                     reader 0, once per batch
@@ -22,16 +22,20 @@
  * Positions (tail, heads, stamps) count units of 8 bytes in i32 words. They run through 2^31 to -2^31 and on; only the
  * difference of two positions, taken modulo 2^32, means anything. Lines are 128 bytes apart because hardware prefetches
  * cache lines in pairs, and a line with two writers would travel between their cores at every record.
+ *
+ * Within a major version readers and data may move (everyone takes their offsets from the header), and nothing else changes.
  */
 export const RingLayout = {
 	magic: 0x53435231, // "SCR1"
-	version: 1,
+	version: { major: 2, minor: 0 },
 	lineBytes: 128,
 
 	magicOffset: 0,
 	versionOffset: 4,
 	capacityOffset: 8,
 	readersMaxOffset: 12,
+	readersOffsetOffset: 16,
+	dataOffsetOffset: 20,
 
 	tailOffset: 128,
 
@@ -55,6 +59,7 @@ export const RingLayout = {
 	capacityBytesMin: 64,
 	capacityBytesMax: 2 ** 30,
 	readersMaxMax: 256,
+	dataOffsetMax: 2 ** 20,
 } as const;
 
 /** `free` readers do not count; the writer never overwrites what a `live` one has not read. */
@@ -62,11 +67,11 @@ export const ReaderState = { free: 0, live: 1 } as const;
 export type ReaderState = (typeof ReaderState)[keyof typeof ReaderState];
 
 /** Byte offset of a reader's line. */
-export function readerLineOffset(slot: number): number {
-	return RingLayout.readersOffset + slot * RingLayout.lineBytes;
+export function readerLineOffset(ring: { readonly readersOffset: number }, slot: number): number {
+	return ring.readersOffset + slot * RingLayout.lineBytes;
 }
 
-/** Byte offset of the data. */
+/** Byte offset of the data, as this program lays rings out. */
 export function dataOffset(readersMax: number): number {
 	return RingLayout.readersOffset + readersMax * RingLayout.lineBytes;
 }
@@ -82,6 +87,7 @@ const relations: readonly [boolean, string][] = [
 		"the largest record plus the padding before it must fit into the smallest ring",
 	],
 	[RingLayout.capacityBytesMax / RingLayout.unitBytes < 2 ** 31, "a lap must be shorter than half the position space"],
-	[dataOffset(RingLayout.readersMaxMax) + RingLayout.capacityBytesMax < 2 ** 31, "byte offsets must fit into 31 bits"],
+	[dataOffset(RingLayout.readersMaxMax) <= RingLayout.dataOffsetMax, "no ring could have that many readers"],
+	[RingLayout.dataOffsetMax + RingLayout.capacityBytesMax < 2 ** 31, "byte offsets must fit into 31 bits"],
 ];
 for (const [holds, otherwise] of relations) if (!holds) throw new Error(`RingLayout: ${otherwise}`);

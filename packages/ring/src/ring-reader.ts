@@ -29,7 +29,7 @@ export class RingReader {
 		checkSlot(ring, slot);
 		this.#ring = ring;
 		this.#slot = slot;
-		this.#headWord = (readerLineOffset(slot) + RingLayout.headOffset) >> 2;
+		this.#headWord = (readerLineOffset(ring, slot) + RingLayout.headOffset) >> 2;
 		this.#capacityUnits = ring.capacityBytes / RingLayout.unitBytes;
 	}
 

@@ -111,7 +111,7 @@ export class RingWriter {
 	#usedUnits(): number {
 		let usedUnits = 0;
 		for (let slot = 0; slot < this.#ring.readersMax; slot++) {
-			const line = readerLineOffset(slot) >> 2;
+			const line = readerLineOffset(this.#ring, slot) >> 2;
 			if (Atomics.load(this.#words, line + (RingLayout.stateOffset >> 2)) !== ReaderState.live) continue;
 			const behind = (this.#tail - Atomics.load(this.#words, line + (RingLayout.headOffset >> 2))) >>> 0;
 			if (behind > usedUnits) usedUnits = behind;

@@ -10,6 +10,8 @@ export interface Ring {
 	readonly readersMax: number;
 	/** Longest payload of one record: an eighth of the capacity. */
 	readonly recordBytesMax: number;
+	/** Where the readers' lines begin in `u8`. */
+	readonly readersOffset: number;
 	/** Where the data begins in `u8`. */
 	readonly dataOffset: number;
 	/** The whole ring; `claim` and `visit` give offsets into it. */
@@ -44,11 +46,14 @@ export function createRing(buffer: ArrayBufferLike, options: RingOptions): Ring 
 	const { capacityBytes, readersMax, byteOffset = 0, startPosition = 0 } = options;
 	const bytes = ringBytes(capacityBytes, readersMax);
 	checkRoom(buffer, byteOffset, bytes, RingErrorCode.badArgument);
-	const ring = mapRing(buffer, byteOffset, capacityBytes, readersMax);
+	const offsets = { readersOffset: RingLayout.readersOffset, dataOffset: dataOffset(readersMax) };
+	const ring = mapRing(buffer, byteOffset, { capacityBytes, readersMax, ...offsets });
 	ring.u8.fill(0, 0, ring.dataOffset);
-	ring.words[RingLayout.versionOffset >> 2] = RingLayout.version;
+	ring.words[RingLayout.versionOffset >> 2] = (RingLayout.version.major << 16) | RingLayout.version.minor;
 	ring.words[RingLayout.capacityOffset >> 2] = capacityBytes;
 	ring.words[RingLayout.readersMaxOffset >> 2] = readersMax;
+	ring.words[RingLayout.readersOffsetOffset >> 2] = ring.readersOffset;
+	ring.words[RingLayout.dataOffsetOffset >> 2] = ring.dataOffset;
 	Atomics.store(ring.words, RingLayout.tailOffset >> 2, startPosition | 0);
 	// The magic last: whoever attaches too early finds no ring rather than half of one.
 	Atomics.store(ring.words, RingLayout.magicOffset >> 2, RingLayout.magic);
@@ -56,7 +61,7 @@ export function createRing(buffer: ArrayBufferLike, options: RingOptions): Ring 
 }
 
 /**
- * Maps a ring that somebody else has formatted.
+ * Maps a ring that somebody else has formatted, perhaps a program of another minor version.
  * @throws RingError that says what the bytes hold instead.
  */
 export function attachRing(buffer: ArrayBufferLike, byteOffset = 0): Ring {
@@ -69,28 +74,37 @@ export function attachRing(buffer: ArrayBufferLike, byteOffset = 0): Ring {
 			`no ring here (magic 0x${(magic >>> 0).toString(16)} instead of 0x${RingLayout.magic.toString(16)})`,
 			"map the file that createRing has formatted, after it has finished",
 		);
-	const version = words[RingLayout.versionOffset >> 2];
-	if (version !== RingLayout.version)
+	const version = words[RingLayout.versionOffset >> 2]!;
+	if (version >>> 16 !== RingLayout.version.major)
 		throw new RingError(
 			RingErrorCode.notARing,
-			`the ring has version ${version}, this program reads version ${RingLayout.version}`,
-			"run the same build in all processes of a cluster",
+			`the ring has layout version ${version >>> 16}.${version & 0xffff}, and this program uses ${RingLayout.version.major}.x`,
+			"these programs can't share a cluster: stop all its processes and start it again",
 		);
-	const capacityBytes = words[RingLayout.capacityOffset >> 2];
-	const readersMax = words[RingLayout.readersMaxOffset >> 2];
+	const capacityBytes = words[RingLayout.capacityOffset >> 2]!;
+	const readersMax = words[RingLayout.readersMaxOffset >> 2]!;
+	const readersOffset = words[RingLayout.readersOffsetOffset >> 2]!;
+	const dataAt = words[RingLayout.dataOffsetOffset >> 2]!;
 	// Before anything is computed from them: a damaged header must not lead to views of another size.
 	checkSizes(capacityBytes, readersMax, RingErrorCode.notARing);
-	checkRoom(buffer, byteOffset, ringBytes(capacityBytes, readersMax), RingErrorCode.notARing);
-	return mapRing(buffer, byteOffset, capacityBytes, readersMax);
+	const inOrder = readersOffset >= RingLayout.readersOffset && dataAt >= readersOffset + readersMax * RingLayout.lineBytes;
+	if (!inOrder || readersOffset % RingLayout.unitBytes !== 0 || dataAt % RingLayout.unitBytes !== 0 || dataAt > RingLayout.dataOffsetMax)
+		throw new RingError(
+			RingErrorCode.notARing,
+			`readers at ${readersOffset} and data at ${dataAt}`,
+			"the header is damaged: start the cluster again",
+		);
+	checkRoom(buffer, byteOffset, dataAt + capacityBytes, RingErrorCode.notARing);
+	return mapRing(buffer, byteOffset, { capacityBytes, readersMax, readersOffset, dataOffset: dataAt });
 }
 
-function mapRing(buffer: ArrayBufferLike, byteOffset: number, capacityBytes: number, readersMax: number): Ring {
-	const bytes = dataOffset(readersMax) + capacityBytes;
+type Geometry = Pick<Ring, "capacityBytes" | "readersMax" | "readersOffset" | "dataOffset">;
+
+function mapRing(buffer: ArrayBufferLike, byteOffset: number, geometry: Geometry): Ring {
+	const bytes = geometry.dataOffset + geometry.capacityBytes;
 	return {
-		capacityBytes,
-		readersMax,
-		recordBytesMax: capacityBytes / RingLayout.recordsPerCapacityMin,
-		dataOffset: dataOffset(readersMax),
+		...geometry,
+		recordBytesMax: geometry.capacityBytes / RingLayout.recordsPerCapacityMin,
 		u8: new Uint8Array(buffer, byteOffset, bytes),
 		view: new DataView(buffer, byteOffset, bytes),
 		words: new Int32Array(buffer, byteOffset, bytes >> 2),

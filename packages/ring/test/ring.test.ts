@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { registerReader } from "../src/reader-slots.ts";
 import { attachRing, createRing, ringBytes } from "../src/ring.ts";
 import { RingLayout } from "../src/ring-descriptor.ts";
 import { RingError, RingErrorCode } from "../src/ring-error.ts";
@@ -80,8 +81,10 @@ describe("a ring's memory", () => {
 		expect(errorOf(() => attachRing(new ArrayBuffer(16))).code).toBe(RingErrorCode.notARing);
 
 		const ring = newRing();
-		ring.words[RingLayout.versionOffset >> 2] = 7;
-		expect(errorOf(() => attachRing(ring.u8.buffer)).message).toContain("version 7");
+		ring.words[RingLayout.versionOffset >> 2] = (7 << 16) | 4;
+		expect(errorOf(() => attachRing(ring.u8.buffer)).message).toContain(
+			"has layout version 7.4, and this program uses 2.x: these programs can't",
+		);
 
 		const half = newRing({ capacityBytes: 1024 }).u8.slice(0, 1024);
 		expect(errorOf(() => attachRing(half.buffer)).message).toContain(`1024 bytes of memory for a ring that takes ${ringBytes(1024, 4)}`);
@@ -89,5 +92,44 @@ describe("a ring's memory", () => {
 		const odd = newRing();
 		odd.words[RingLayout.capacityOffset >> 2] = 1000;
 		expect(errorOf(() => attachRing(odd.u8.buffer)).code).toBe(RingErrorCode.notARing);
+
+		for (const [readersAt, dataAt] of [
+			[0, 896],
+			[384, 400],
+			[388, 1024],
+			[384, 2 ** 21],
+			[384, 904],
+		] as const) {
+			const moved = newRing();
+			moved.words[RingLayout.readersOffsetOffset >> 2] = readersAt;
+			moved.words[RingLayout.dataOffsetOffset >> 2] = dataAt;
+			expect(errorOf(() => attachRing(moved.u8.buffer)).code, `${readersAt}, ${dataAt}`).toBe(RingErrorCode.notARing);
+		}
+	});
+
+	it("of a newer minor version is used where its header says", () => {
+		const capacityBytes = 256;
+		const [readersAt, dataAt] = [512, 1024];
+		const buffer = new SharedArrayBuffer(dataAt + capacityBytes);
+		const before = createRing(buffer, { capacityBytes, readersMax: 2 });
+		before.words[RingLayout.versionOffset >> 2]! += 3;
+		before.words[RingLayout.readersOffsetOffset >> 2] = readersAt;
+		before.words[RingLayout.dataOffsetOffset >> 2] = dataAt;
+		const [ring, other] = [attachRing(buffer), attachRing(buffer)];
+		registerReader(ring, 1);
+		const [reader, resumed] = [joined(ring), new RingReader(other, 1)];
+		expect(resumed.resume()).toBe(true);
+		const writer = new RingWriter(other);
+		for (let n = 0; n < 40; n++) {
+			expect(writer.write(payload(n, n % 33))).toBe(true);
+			expect(take(reader)).toEqual([payload(n, n % 33)]);
+			expect(take(resumed)).toEqual([payload(n, n % 33)]);
+		}
+		const used = new Uint8Array(buffer);
+		expect(
+			used.subarray(RingLayout.readersOffset, readersAt).every((byte) => byte === 0),
+			"nothing lies where it lay before",
+		).toBe(true);
+		expect(new Int32Array(buffer)[readersAt >> 2], "reader 0's head").not.toBe(0);
 	});
 });
