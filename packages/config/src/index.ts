@@ -10,6 +10,7 @@ export { describeChanges, planReload, type ReloadPlan, sameSetting } from "./loa
 export type { Found } from "./load/source.ts";
 export type { NameOf } from "./options/check.ts";
 export { connectionsPerShard, ringCapacityBytes } from "./options/derive.ts";
+export { asInFile } from "./options/objects.ts";
 export type { ServingCommand } from "./options/option.ts";
 export {
 	type Config,

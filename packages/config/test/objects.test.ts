@@ -4,8 +4,9 @@ import { fromText } from "../src/load/file.ts";
 import { yamlLines } from "../src/load/print.ts";
 import { changesOf } from "../src/load/reload.ts";
 import type { Found } from "../src/load/source.ts";
+import { field } from "../src/options/kind.ts";
 import { duration, integer, list, secret, text, toggle } from "../src/options/kinds.ts";
-import { objects } from "../src/options/objects.ts";
+import { asInFile, objects } from "../src/options/objects.ts";
 import { shapeOf } from "../src/options/shape.ts";
 
 const name = text({ argument: "<name>", matches: /^[a-z]+$/, expected: "a name of small letters" });
@@ -14,13 +15,20 @@ const name = text({ argument: "<name>", matches: /^[a-z]+$/, expected: "a name o
 const rooms = objects({
 	identity: "name",
 	fields: {
-		name: { kind: name },
-		history_size: { kind: integer({ min: 0, max: 100 }), default: 0 },
-		history_ttl: { kind: duration({ minMs: 1000, maxMs: 60_000, zero: true }), default: 0 },
-		presence: { kind: toggle(), default: false },
-		tags: { kind: list({ argument: "<list>" }), default: [] },
-		key: { kind: secret({ argument: "<key>", charactersMin: 8 }), default: undefined },
-		doors: { kind: objects({ identity: "to", fields: { to: { kind: name }, wide: { kind: toggle(), default: true } } }), default: [] },
+		name: field({ key: "name", kind: name }),
+		historySize: field({ key: "history_size", kind: integer({ min: 0, max: 100 }), default: 0 }),
+		historyTtlMs: field({ key: "history_ttl", kind: duration({ minMs: 1000, maxMs: 60_000, zero: true }), default: 0 }),
+		presence: field({ key: "presence", kind: toggle(), default: false }),
+		tags: field({ key: "tags", kind: list({ argument: "<list>" }), default: [] }),
+		key: field({ key: "key", kind: secret({ argument: "<key>", charactersMin: 8 }), default: undefined }),
+		doors: field({
+			key: "doors",
+			kind: objects({
+				identity: "target",
+				fields: { target: field({ key: "to", kind: name }), wide: field({ key: "wide", kind: toggle(), default: true }) },
+			}),
+			default: [],
+		}),
 	},
 });
 
@@ -39,17 +47,27 @@ function read(yaml: string): { readonly value: unknown; readonly mistakes: reado
 
 const hall = {
 	name: "hall",
-	history_size: 10,
-	history_ttl: 30_000,
+	historySize: 10,
+	historyTtlMs: 30_000,
 	presence: true,
 	tags: ["a", "b"],
 	key: "swordfish",
 	doors: [
-		{ to: "street", wide: true },
-		{ to: "cellar", wide: false },
+		{ target: "street", wide: true },
+		{ target: "cellar", wide: false },
 	],
 };
-const attic = { name: "attic", history_size: 0, history_ttl: 0, presence: false, tags: [], key: undefined, doors: [] };
+const attic = { name: "attic", historySize: 0, historyTtlMs: 0, presence: false, tags: [], key: undefined, doors: [] };
+
+const hallInFile = {
+	name: "hall",
+	history_size: 10,
+	history_ttl: "30s",
+	presence: true,
+	tags: ["a", "b"],
+	key: "swordfish",
+	doors: [{ to: "street" }, { to: "cellar", wide: false }],
+};
 
 const hallYaml = `
 house:
@@ -70,7 +88,7 @@ house:
 describe("a list of objects", () => {
 	it("is read from YAML, JSON, and JSON in a flag or the environment; what is not given has its default", () => {
 		expect(read(hallYaml)).toEqual({ value: [hall, attic], mistakes: [] });
-		const json = JSON.stringify([{ ...hall, history_ttl: "30s" }, { name: "attic" }]);
+		const json = JSON.stringify([hallInFile, { name: "attic" }]);
 		expect(read(`{"house": {"rooms": ${json}}}`)).toEqual({ value: [hall, attic], mistakes: [] });
 		expect(checkValue(rooms, { raw: json, source: { kind: "environment", name: "HOUSE_ROOMS" } })).toEqual({ value: [hall, attic] });
 	});
@@ -174,10 +192,25 @@ house:
 		});
 	});
 
+	it("is taken from a program, in whose objects the fields have the names that the code reads", () => {
+		const source = { kind: "flag", name: "rooms" } as const;
+		expect(checkValue(rooms, { raw: asInFile(rooms, [hall, attic]), source })).toEqual({ value: [hall, attic] });
+		const wrong = [{ name: "a", historyTtlMs: 1, colour: "red", doors: [{ target: 7 }] }, null, 3];
+		expect(checkValue(rooms, { raw: asInFile(rooms, wrong), source })).toEqual({
+			mistakes: expect.arrayContaining([
+				'rooms: [0].history_ttl: "1ms" is not 0 or between 1s and 1m',
+				'rooms: [0].doors[0].to: "7" is not a name of small letters',
+				expect.stringContaining("rooms: [0].colour: unknown key; there are name, history_size"),
+				"rooms: [1]: the value is not a table of settings",
+				"rooms: [2]: the value is not a table of settings",
+			]),
+		});
+	});
+
 	it("is told field by field when it changes, without secrets", () => {
 		const [street] = hall.doors;
 		const next = [
-			{ ...hall, history_size: 20, key: "another-one", doors: [{ ...street, wide: false }] },
+			{ ...hall, historySize: 20, key: "another-one", doors: [{ ...street, wide: false }] },
 			{ ...attic, name: "cellar" },
 		];
 		expect(changesOf(rooms, "house.rooms", [hall, attic], next)).toEqual([

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import type { z } from "zod";
-import type { Kind, Objects } from "../options/kind.ts";
+import { fieldWithKey, type Kind, type Objects } from "../options/kind.ts";
 import { linesMax } from "./config-error.ts";
 import { nearest } from "./nearest.ts";
 import { describeWithin, type Found, type ValuePath } from "./source.ts";
@@ -42,12 +42,12 @@ function twins(kind: Kind<unknown>, list: unknown, path: ValuePath): Fault[] {
 	return list.flatMap((item: unknown, index) => {
 		if (typeof item !== "object" || item === null) return [];
 		const fields = item as Readonly<Record<string, unknown>>;
-		const faults = Object.entries(objects.fields).flatMap(([name, field]) => twins(field.kind, fields[name], [...path, index, name]));
-		const identity = fields[objects.identity];
-		if (identity === undefined || identity === null) return faults;
-		const name = oneLine(identity);
-		if (seen.has(name)) faults.push({ path: [...path, index, objects.identity], kind: "twice", message: "" });
-		seen.add(name);
+		const faults = Object.values(objects.fields).flatMap((field) => twins(field, fields[field.key], [...path, index, field.key]));
+		const { key } = objects.fields[objects.identity];
+		const identity = fields[key];
+		if (typeof identity !== "string") return faults;
+		if (seen.has(identity)) faults.push({ path: [...path, index, key], kind: "twice", message: "" });
+		seen.add(identity);
 		return faults;
 	});
 }
@@ -65,7 +65,7 @@ function describe(kind: Kind<unknown>, found: Found, raw: unknown, { path, kind:
 }
 
 function fixOf(kind: Kind<unknown>, path: ValuePath): string {
-	const names = Object.keys(objectsAt(kind, path)?.fields ?? {});
+	const names = Object.values(objectsAt(kind, path)?.fields ?? {}).map(({ key }) => key);
 	const meant = nearest(String(path.at(-1)), names);
 	return meant === undefined ? `there are ${names.join(", ")}` : `did you mean "${meant}"?`;
 }
@@ -74,8 +74,8 @@ function fixOf(kind: Kind<unknown>, path: ValuePath): string {
 function kindAt(kind: Kind<unknown>, path: ValuePath): Kind<unknown> | null {
 	if (path.length === 0) return kind;
 	if (path.length === 1) return null;
-	const field = kind.objects?.fields[String(path[1])];
-	return field === undefined ? null : kindAt(field.kind, path.slice(2));
+	const field = kind.objects === null ? undefined : fieldWithKey(kind.objects, String(path[1]));
+	return field === undefined ? null : kindAt(field, path.slice(2));
 }
 
 /** The objects among which the last step of the path names a field. */

@@ -58,8 +58,11 @@ function linesOf(name: string, { kind, value, note }: Printed, indent: string): 
 function itemLines({ fields, identity }: Objects, item: unknown, indent: string): string[] {
 	const values = item as Readonly<Record<string, unknown>>;
 	// First what is no secret for certain: a list's item can't begin with a comment.
-	const names = [identity, ...Object.keys(fields).filter((name) => name !== identity)];
-	const lines = names.flatMap((name) => linesOf(name, { kind: fields[name].kind, value: values[name], note: "" }, `${indent}  `));
+	const properties = [identity, ...Object.keys(fields).filter((property) => property !== identity)];
+	const lines = properties.flatMap((property) => {
+		const field = fields[property];
+		return linesOf(field.key, { kind: field, value: values[property], note: "" }, `${indent}  `);
+	});
 	return lines.map((line, index) => (index === 0 ? `${indent}- ${line.trimStart()}` : line));
 }
 

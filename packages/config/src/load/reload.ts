@@ -85,8 +85,8 @@ function changesOfObjects({ fields, identity }: Objects, path: string, before: I
 			const words = ["absent", "present"] as const;
 			changes.push({ path: place, from: words[item === undefined ? 0 : 1], to: words[next === undefined ? 0 : 1] });
 		} else
-			for (const [field, { kind }] of Object.entries(fields))
-				changes.push(...changesOf(kind, `${place}.${field}`, item[field], next[field]));
+			for (const [property, field] of Object.entries(fields))
+				changes.push(...changesOf(field, `${place}.${field.key}`, item[property], next[property]));
 	}
 	const order = (items: ReadonlyMap<string, unknown>) => [...items.keys()].join(", ");
 	return changes.length > 0 ? changes : [{ path, from: order(were), to: order(are) }];

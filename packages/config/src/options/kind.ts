@@ -20,17 +20,27 @@ export interface Kind<T> {
 }
 
 export interface Objects {
+	/** By the property that an object has in the code. */
 	readonly fields: Fields;
-	/** The field that tells them apart: no two have the same value in it. */
+	/** The property that tells them apart: no two have the same value in it. */
 	readonly identity: string;
 }
 
-/** One field of the objects in a list. */
-export interface Field<T> {
-	readonly kind: Kind<T>;
+/** One field of the objects in a list. An option is one as well. */
+export interface Field<T> extends Kind<T> {
+	/** Its key in the file. */
+	readonly key: string;
 	/** A field without a default has to be given. */
 	readonly default?: T;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: fields of any type, each of which brings its own.
 export type Fields = Readonly<Record<string, Field<any>>>;
+
+export function field<T>({ kind, ...row }: { readonly key: string; readonly kind: Kind<T>; readonly default?: NoInfer<T> }): Field<T> {
+	return { ...row, ...kind };
+}
+
+export function fieldWithKey({ fields }: Objects, key: string): Field<unknown> | undefined {
+	return Object.values(fields).find((each) => each.key === key);
+}

@@ -1,12 +1,12 @@
 import { z } from "zod";
-import type { Field, Fields, Kind } from "./kind.ts";
+import type { Field, Fields, Kind, Objects } from "./kind.ts";
 
 /** An object of a list: frozen, with all fields; those that were not given have their default. */
 export type Item<F extends Fields> = { readonly [Name in keyof F]: F[Name] extends Field<infer T> ? T : never };
 
 export interface ObjectRules<F extends Fields> {
 	readonly fields: F;
-	/** The field that tells the objects apart; it must have no default. */
+	/** The property that tells the objects apart; its field must have no default. */
 	readonly identity: keyof F & string;
 }
 
@@ -15,10 +15,9 @@ export interface ObjectRules<F extends Fields> {
  * themselves.
  */
 export function objects<const F extends Fields>({ fields, identity }: ObjectRules<F>): Kind<readonly Item<F>[]> {
-	const table = z.strictObject(Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, schemaOf(field)])), {
-		error: "is not a table of settings",
-	});
-	const toFile = (items: readonly Item<F>[]) => items.map((item) => itemToFile(fields, item));
+	const shape = Object.fromEntries(Object.values(fields).map((field) => [field.key, schemaOf(field)]));
+	const table = z.strictObject(shape, { error: "is not a table of settings" }).transform((values) => byProperty(fields, values));
+	const toFile = (items: readonly Item<F>[]) => items.map((item) => byKey(fields, item));
 	return {
 		argument: "<json>",
 		secret: false,
@@ -26,13 +25,13 @@ export function objects<const F extends Fields>({ fields, identity }: ObjectRule
 		show: (items) => JSON.stringify(toFile(items)),
 		toFile,
 		schema: z.array(z.preprocess(withoutNulls, table), {
-			error: `is not a list of tables, such as [{"${identity}": "…"}]`,
+			error: `is not a list of tables, such as [{"${fields[identity].key}": "…"}]`,
 		}) as unknown as z.ZodType<readonly Item<F>[]>,
 	};
 }
 
 function schemaOf(field: Field<unknown>): z.ZodType {
-	const { schema } = field.kind;
+	const { schema } = field;
 	if (!("default" in field)) return schema;
 	return field.default === undefined ? schema.optional() : schema.default(field.default);
 }
@@ -43,7 +42,33 @@ function withoutNulls(value: unknown): unknown {
 	return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null));
 }
 
-/** Without secrets. */
-function itemToFile(fields: Fields, item: Readonly<Record<string, unknown>>): Record<string, unknown> {
-	return Object.fromEntries(Object.entries(fields).map(([name, { kind }]) => [name, kind.toFile(item[name])]));
+type Values = Readonly<Record<string, unknown>>;
+
+function byProperty(fields: Fields, values: Values): Values {
+	return Object.fromEntries(Object.entries(fields).map(([property, { key }]) => [property, values[key]]));
+}
+
+/** As in the file, without secrets. */
+function byKey(fields: Fields, item: Values): Values {
+	return Object.fromEntries(Object.entries(fields).map(([property, field]) => [field.key, field.toFile(item[property])]));
+}
+
+/**
+ * A value that a program gives, as it would stand in the file: a duration with its unit, objects with the file's keys. What is wrong with it
+ * stays so.
+ */
+export function asInFile(kind: Kind<unknown>, value: unknown): unknown {
+	const { objects, argument } = kind;
+	if (objects !== null && Array.isArray(value)) return value.map((item: unknown) => itemAsInFile(objects, item));
+	return argument === "<duration>" && typeof value === "number" ? `${value}ms` : value;
+}
+
+function itemAsInFile({ fields }: Objects, item: unknown): unknown {
+	if (typeof item !== "object" || item === null) return item;
+	return Object.fromEntries(
+		Object.entries(item).map(([property, value]) => {
+			const field = Object.hasOwn(fields, property) ? fields[property] : undefined;
+			return field === undefined ? [property, value] : [field.key, asInFile(field, value)];
+		}),
+	);
 }

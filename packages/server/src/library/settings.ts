@@ -1,4 +1,4 @@
-import { type Config, type ConfigKey, defaultConfig, type Found, loadConfig, optionOf, sameSetting } from "@shardcast/config";
+import { asInFile, type Config, type ConfigKey, defaultConfig, type Found, loadConfig, optionOf, sameSetting } from "@shardcast/config";
 
 /**
  * Settings given as a JavaScript object, checked like those of the command line, each and all across.
@@ -12,12 +12,7 @@ export function checkedConfig(given: Partial<Config>): Config {
 		if (!(key in known)) unknown.push(`${key}: there is no such setting`);
 		// What is as it would be anyway needs no check; "no key", which no text can say, is among it.
 		else if (value !== undefined && !sameSetting(value, known[key]))
-			found.set(key, { raw: spelt(key, value), source: { kind: "flag", name: key } });
+			found.set(key, { raw: asInFile(optionOf(key), value), source: { kind: "flag", name: key } });
 	}
 	return loadConfig({ flags: found }, { mistakes: unknown }).config;
-}
-
-/** As the option's own parser reads it: a duration needs its unit there. */
-function spelt(key: ConfigKey, value: unknown): unknown {
-	return optionOf(key).argument === "<duration>" && typeof value === "number" ? `${value}ms` : value;
 }
