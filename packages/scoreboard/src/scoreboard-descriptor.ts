@@ -208,6 +208,8 @@ export const shardCounters = [
 	["deliveryWaits", "times that delivery waited for clients to read before it went on"],
 	["deliveryWaitedMs", "how long it did, in milliseconds"],
 	["clientsGivenUp", "clients that delivery waited for in vain"],
+	["handlerTimeouts", "messages lost because a handler that waited did not settle in time"],
+	["handlersFull", "messages refused because too many waited for handlers"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

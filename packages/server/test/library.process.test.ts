@@ -217,6 +217,42 @@ describe("B7: middleware", () => {
 		expect(new Scrape(await server.control.metrics()).sum("shardcast_drops_total", { reason: "handler_error" })).toBe(4);
 	});
 
+	it("may wait: order per connection is kept, an HTTP publisher waits for its answer, a drain for what waits", async () => {
+		const server = create({}, { middlewareTimeoutMs: 200 });
+		const open = new Map<string, () => void>();
+		server.use(async (message, next) => {
+			const text = Buffer.from(message.payload).toString();
+			if (text.startsWith("wait")) await new Promise<void>((resolve) => open.set(text, resolve));
+			if (text !== "wait and stop") await next();
+		});
+		await server.run();
+		const [one, other, listener] = [await connect(server), await connect(server), await connect(server)];
+		one.send("wait");
+		one.send("behind it");
+		await waitFor(() => open.has("wait"), { deadlineMs: 2000, what: "the handler" });
+		other.send("of another client");
+		await listener.waitForMessages(1);
+		open.get("wait")!();
+		await listener.waitForMessages(3);
+		expect(listener.texts()).toEqual(["of another client", "wait", "behind it"]);
+
+		const post = (data: string) => postJson(`${httpUrl(server)}/api/publish`, { data }).then(({ status }) => status);
+		const statuses = ["wait over HTTP", "wait and stop", "wait in vain"].map(post);
+		await waitFor(() => open.has("wait over HTTP") && open.has("wait and stop"), { deadlineMs: 2000, what: "the handlers" });
+		open.get("wait over HTTP")!();
+		open.get("wait and stop")!();
+		expect(await Promise.all(statuses)).toEqual([200, 403, 500]);
+		expect(new Scrape(await server.control.metrics()).sum("shardcast_drops_total", { reason: "handler_timeout" })).toBe(1);
+
+		one.send("wait to the last");
+		await waitFor(() => open.has("wait to the last"), { deadlineMs: 2000, what: "the handler" });
+		const ended = server.shutdown(5000);
+		open.get("wait to the last")!();
+		expect(await ended).toBe(0);
+		expect(listener.texts().slice(3)).toEqual(["wait over HTTP", "wait to the last"]);
+		expect(() => createServer({}, { middlewareTimeoutMs: 0 })).toThrow(/middlewareTimeoutMs is 0; it is a time/);
+	});
+
 	it("logging tells where a message came from and where it goes, and how many lines it left out", async () => {
 		const lines: string[] = [];
 		const server = create({}, { middleware: [logging({ print: (line) => lines.push(line), everyMs: 60_000 })] });

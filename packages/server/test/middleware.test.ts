@@ -1,65 +1,27 @@
 import { MemoryBus } from "@shardcast/bus";
 import { RateLimit } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
+import { waitFor } from "@shardcast/testkit";
 import { createRecordHead, everybody, RecordKind, readRecordHead } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
+import { Handlers } from "../src/delivery/handlers.ts";
 import { HeldFrames } from "../src/delivery/held-frames.ts";
 import { Incoming } from "../src/delivery/incoming.ts";
-import { type MessageContext, type Middleware, MiddlewareChain } from "../src/delivery/middleware.ts";
 import { Publisher } from "../src/delivery/publisher.ts";
 import type { RawSession } from "../src/sessions/raw/raw-session.ts";
 import { SenderIds } from "../src/sessions/raw/sender-ids.ts";
 
-const context = (): MessageContext => ({ source: "http", kind: RecordKind.text, channels: [], address: "", payload: Buffer.from("x") });
-
-describe("B7: handlers", () => {
-	it("are nested in the order in which they were added", () => {
-		const chain = new MiddlewareChain();
-		const seen: string[] = [];
-		const tracing =
-			(name: string): Middleware =>
-			(_context, next) => {
-				seen.push(`${name} before`);
-				next();
-				seen.push(`${name} after`);
-			};
-		expect(chain.isEmpty).toBe(true);
-		chain.use(tracing("outer"));
-		chain.use(tracing("inner"));
-		chain.run(context(), () => seen.push("published"));
-		expect(seen).toEqual(["outer before", "inner before", "published", "inner after", "outer after"]);
-	});
-
-	it("cannot publish a message twice, nor after its bytes are gone", () => {
-		const chain = new MiddlewareChain();
-		let kept: (() => void) | undefined;
-		chain.use((_context, next) => {
-			kept = next;
-		});
-		let published = 0;
-		chain.run(context(), () => published++);
-		expect(() => kept!()).toThrow(/after it had returned/);
-
-		const twice = new MiddlewareChain();
-		twice.use((_context, next) => {
-			next();
-			next();
-		});
-		expect(() => twice.run(context(), () => published++)).toThrow(/twice/);
-		expect(published).toBe(1);
-	});
-});
-
 function incoming(payloadBytesMax = 100) {
 	const link = new MemoryBus({ members: 1, capacityBytes: 65_536 }).link(0);
 	const row = Scoreboard.inMemory(1).row(0);
-	const middleware = new MiddlewareChain();
+	const limits = { bytesMax: 100_000, senderBytesMax: 3000 };
+	const handlers = new Handlers({ counters: row, payloadBytesMax, deadlineMs: 1000, limits, onError: () => {} });
 	const held = new HeldFrames({ bytesMax: 0, clientBytesMax: 0 });
 	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => {}, onFull: () => {} });
 	const closed: number[] = [];
 	const senders = new SenderIds<RawSession>();
 	const settings = { payloadBytesMax, clientsMayPublish: true };
-	const parts = { senders, publisher, middleware, counters: row, nowMs: () => 0, onHandlerError: () => {} };
+	const parts = { senders, publisher, handlers, counters: row, nowMs: () => 0 };
 	const client = {
 		channelSet: { channels: everybody },
 		sender: 0,
@@ -79,7 +41,7 @@ function incoming(payloadBytesMax = 100) {
 	const frame = (text: string) => new Uint8Array(Buffer.from(text)).buffer as ArrayBuffer;
 	return {
 		row,
-		middleware,
+		handlers,
 		closed,
 		client,
 		published,
@@ -91,9 +53,9 @@ function incoming(payloadBytesMax = 100) {
 
 describe("what comes in", () => {
 	it("B7: an exception of a handler costs that one message", () => {
-		const { make, middleware, client, published, frame, row } = incoming();
+		const { make, handlers, client, published, frame, row } = incoming();
 		const all = make();
-		middleware.use(({ payload }, next) => {
+		handlers.use(({ payload }, next) => {
 			if (Buffer.from(payload).toString() === "bad") throw new Error("broken handler");
 			next();
 		});
@@ -106,10 +68,10 @@ describe("what comes in", () => {
 	});
 
 	it("3507: a client that may only receive is closed at its first frame, and no handler sees it; others may publish", () => {
-		const { make, middleware, client, published, frame, closed, settings } = incoming();
+		const { make, handlers, client, published, frame, closed, settings } = incoming();
 		const all = make();
 		let handled = 0;
-		middleware.use((_message, next) => {
+		handlers.use((_message, next) => {
 			handled++;
 			next();
 		});
@@ -124,9 +86,9 @@ describe("what comes in", () => {
 	});
 
 	it("a handler that makes a text message no UTF-8 breaks that message, not the clients", () => {
-		const { make, middleware, client, published, frame, row } = incoming();
+		const { make, handlers, client, published, frame, row } = incoming();
 		const all = make();
-		middleware.use((message, next) => {
+		handlers.use((message, next) => {
 			if (message.payload.length === 1) message.payload = new Uint8Array([0xff]);
 			else message.payload[0] = 0xff;
 			next();
@@ -140,9 +102,9 @@ describe("what comes in", () => {
 	});
 
 	it("lets handlers stop and change messages, within the limit of their size", () => {
-		const { make, middleware, client, published, frame, row } = incoming(10);
+		const { make, handlers, client, published, frame, row } = incoming(10);
 		const all = make();
-		middleware.use((message, next) => {
+		handlers.use((message, next) => {
 			const text = Buffer.from(message.payload).toString();
 			if (text === "stop") return;
 			message.payload = Buffer.from(text === "long" ? "x".repeat(11) : text.toUpperCase());
@@ -174,5 +136,77 @@ describe("what comes in", () => {
 		client.leaving = 3008;
 		make().frame(client, frame("late"), false);
 		expect(published()).toEqual([]);
+	});
+
+	it("keeps a client's order behind a handler that waits, lets others pass, and has its own copy of the bytes", async () => {
+		const { make, handlers, client, published, frame } = incoming();
+		const all = make();
+		const open: (() => void)[] = [];
+		handlers.use(({ payload }, next) => {
+			if (payload[0] !== "w".charCodeAt(0)) return next();
+			return new Promise<void>((resolve) => open.push(resolve)).then(next);
+		});
+		const other = { ...client, sender: 0 } as RawSession;
+		for (const text of ["wait 1", "behind 1", "wait 2", "behind 2"]) {
+			const bytes = frame(text);
+			all.frame(client, bytes, false);
+			new Uint8Array(bytes).fill(0x58);
+		}
+		all.frame(other, frame("another client"), false);
+		expect(await all.publish(RecordKind.text, everybody, Buffer.from("over HTTP"), { address: "" })).toEqual({ outcome: "taken" });
+		expect(published()).toEqual(["another client", "over HTTP"]);
+		open[0]!();
+		await waitFor(() => open.length === 2, { deadlineMs: 1000, what: "the second one" });
+		expect(published()).toEqual(["wait 1", "behind 1"]);
+		open[1]!();
+		await handlers.whenNone();
+		expect(published()).toEqual(["wait 2", "behind 2"]);
+		all.frame(client, frame("at once"), false);
+		expect(published(), "nobody waits any more").toEqual(["at once"]);
+	});
+
+	it("keeps the order of the program's own messages", async () => {
+		const { make, handlers, published } = incoming();
+		const all = make();
+		handlers.use(async ({ payload }, next) => {
+			if (payload.length > 1) await new Promise((resolve) => setTimeout(resolve, 20));
+			await next();
+		});
+		const program = { address: "" };
+		const say = (text: string) => all.publish(RecordKind.text, everybody, Buffer.from(text), program, "host");
+		expect(await Promise.all(["long", "a", "b", "longer", "c"].map(say))).toEqual(Array(5).fill({ outcome: "taken" }));
+		expect(published()).toEqual(["long", "a", "b", "longer", "c"]);
+	});
+
+	it("1013: a client that sends more than may wait is closed, an HTTP publisher hears that there is no room", async () => {
+		const { make, handlers, client, frame, closed, row, published } = incoming();
+		const all = make();
+		let open = () => {};
+		const opened = new Promise<void>((resolve) => {
+			open = resolve;
+		});
+		handlers.use((_message, next) => opened.then(next));
+		// Each counts with 256 bytes besides its own 100; 3,000 are allowed.
+		for (let count = 0; count < 8; count++) all.frame(client, frame("x".repeat(100)), true);
+		expect(closed).toEqual([]);
+		all.frame(client, frame("x".repeat(100)), true);
+		expect(closed).toEqual([1013]);
+		const answers = Array.from({ length: 400 }, () => all.publish(RecordKind.text, everybody, Buffer.from("x"), { address: "" }));
+		expect(answers.at(-1)).toEqual({ outcome: "full" });
+		const refused = answers.filter((answer) => !(answer instanceof Promise)).length;
+		expect(row.get("handlersFull")).toBe(1 + refused);
+		open();
+		await handlers.whenNone();
+		expect(published()).toHaveLength(8 + 400 - refused);
+	});
+
+	it("publishes what a client has sent before it left, as nobody's", async () => {
+		const { make, handlers, client, frame, published } = incoming();
+		const all = make();
+		handlers.use(async (_message, next) => next());
+		all.frame(client, frame("last words"), false);
+		Object.assign(client, { sender: 0, leaving: 1006, channelSet: null });
+		await handlers.whenNone();
+		expect(published()).toEqual(["last words"]);
 	});
 });

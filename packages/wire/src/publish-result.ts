@@ -14,7 +14,7 @@ export interface PublishTaken {
 
 export interface PublishRefused {
 	/**
-	 * `full`: there is no room now, try again. `stopped`: a handler did not let it through. `failed`: a handler threw. `unacknowledged`: Kafka
+	 * `full`: there is no room now, try again. `stopped`: a handler did not let it through. `failed`: a handler threw, or did not settle in time. `unacknowledged`: Kafka
 	 * said no, or nothing in time, which does not prove that it was not written.
 	 */
 	readonly outcome: "full" | "stopped" | "failed" | "unacknowledged";

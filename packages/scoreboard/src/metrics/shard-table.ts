@@ -116,6 +116,8 @@ export const shardMetrics: readonly BoardMetric[] = [
 			rate_limited: counters.rateLimited,
 			receive_only: counters.closedReceiveOnly,
 			handler_error: counters.handlerErrors,
+			handler_timeout: counters.handlerTimeouts,
+			handlers_full: counters.handlersFull,
 		})),
 	),
 	histogram(

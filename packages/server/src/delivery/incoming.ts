@@ -1,40 +1,30 @@
-import { isUtf8 } from "node:buffer";
 import type { MessageSink } from "@shardcast/bus";
 import type { RateLimit } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
-import {
-	type ChannelList,
-	CloseCode,
-	type Publishing,
-	type PublishResult,
-	publishFailed,
-	publishStopped,
-	publishTaken,
-	RecordKind,
-} from "@shardcast/wire";
+import { type ChannelList, CloseCode, type Publishing, type PublishResult, publishTaken, RecordKind } from "@shardcast/wire";
 import type { RawSession } from "../sessions/raw/raw-session.ts";
 import type { SenderIds } from "../sessions/raw/sender-ids.ts";
-import type { MessageContext, MiddlewareChain } from "./middleware.ts";
+import type { Handlers } from "./handlers.ts";
+import type { MessageContext } from "./middleware.ts";
 
 export interface IncomingParts {
 	readonly senders: SenderIds<RawSession>;
 	readonly publisher: MessageSink;
-	readonly middleware: MiddlewareChain;
+	readonly handlers: Handlers;
 	readonly rate: RateLimit<RawSession>;
 	readonly counters: Counters;
 	readonly payloadBytesMax: number;
 	/** Looked up at each frame. */
 	readonly clientsMayPublish: boolean;
 	readonly nowMs: () => number;
-	/** Told about an exception of a handler. */
-	readonly onHandlerError: (error: unknown) => void;
 }
 
 /**
  * What comes in: a frame of a client, or a message over HTTP, through the handlers into the ring.
  *
  * One owner, the shard's loop. Each refusal has a code and a counter: a frame that is too long closes its client with 1009, one
- * above the rate with 1008, one of a client that may only receive with 3507, one that found neither room in the ring nor among the held with 1013.
+ * above the rate with 1008, one of a client that may only receive with 3507, one that found no room in the ring, nor among the held, nor among those
+ * that wait for a handler, with 1013.
  */
 export class Incoming {
 	readonly #parts: IncomingParts;
@@ -45,7 +35,7 @@ export class Incoming {
 
 	/** A frame of a client; the bytes are gone when this returns. */
 	frame(client: RawSession, message: ArrayBuffer, isBinary: boolean): void {
-		const { senders, rate, counters, middleware } = this.#parts;
+		const { senders, rate, counters, handlers } = this.#parts;
 		// A client that is being closed has been told, or is being told, that it is not heard any more.
 		if (client.leaving !== 0 || client.channelSet === null) return;
 		if (!this.#parts.clientsMayPublish) {
@@ -65,13 +55,14 @@ export class Incoming {
 		const kind = isBinary ? RecordKind.binary : RecordKind.text;
 		const payload = new Uint8Array(message);
 		const { channels } = client.channelSet;
-		if (middleware.isEmpty) {
-			this.#fromClient(client, kind, channels, payload);
-			return;
-		}
-		this.#handle({ source: "websocket", kind, channels: channels.names, address: client.address, payload }, (handled) =>
-			this.#fromClient(client, kind, channels, handled),
-		);
+		const result = handlers.isEmpty
+			? this.#fromClient(client, kind, channels, payload)
+			: handlers.take(client, { source: "websocket", kind, channels: channels.names, address: client.address, payload }, (handled) =>
+					this.#fromClient(client, kind, channels, handled),
+				);
+		if (result === publishTaken) return;
+		if (result instanceof Promise) void result.then((later) => this.#closeIfLost(client, later));
+		else this.#closeIfLost(client, result);
 	}
 
 	/** The client is gone. */
@@ -79,7 +70,10 @@ export class Incoming {
 		this.#parts.rate.forget(client);
 	}
 
-	/** A message over HTTP, or of the program that runs the server. @param from whose address is asked for only while there are handlers. */
+	/**
+	 * A message over HTTP, or of the program that runs the server.
+	 * @param from whose messages keep their order; its address is asked for only while there are handlers.
+	 */
 	publish(
 		kind: RecordKind,
 		channels: ChannelList,
@@ -87,42 +81,20 @@ export class Incoming {
 		from: { readonly address: string },
 		source: MessageContext["source"] = "http",
 	): Publishing {
-		const { publisher, middleware } = this.#parts;
-		if (middleware.isEmpty) return publisher.publish(kind, 0, channels, payload);
-		let result: Publishing = publishStopped;
-		const ran = this.#handle({ source, kind, channels: channels.names, address: from.address, payload }, (handled) => {
-			result = publisher.publish(kind, 0, channels, handled);
-		});
-		return ran ? result : publishFailed;
+		const { publisher, handlers } = this.#parts;
+		if (handlers.isEmpty) return publisher.publish(kind, 0, channels, payload);
+		return handlers.take(from, { source, kind, channels: channels.names, address: from.address, payload }, (handled) =>
+			publisher.publish(kind, 0, channels, handled),
+		);
 	}
 
-	#fromClient(client: RawSession, kind: RecordKind, channels: ChannelList, payload: Uint8Array): void {
-		const result = this.#parts.publisher.publishOrHold(kind, client.sender, channels, payload);
-		if (result === publishTaken) return;
-		if (result instanceof Promise) void result.then((later) => this.#closeIfLost(client, later));
-		else this.#closeIfLost(client, result);
+	/** Nobody is the sender any more of a message whose client has left meanwhile. */
+	#fromClient(client: RawSession, kind: RecordKind, channels: ChannelList, payload: Uint8Array): Publishing {
+		return this.#parts.publisher.publishOrHold(kind, client.sender, channels, payload);
 	}
 
-	#closeIfLost(client: RawSession, result: PublishResult): void {
-		if (result.outcome !== "taken") client.close(CloseCode.tryAgainLater);
-	}
-
-	#handle(context: MessageContext, last: (payload: Uint8Array) => void): boolean {
-		try {
-			this.#parts.middleware.run(context, () => {
-				// What a handler puts in goes out, so it is held to the same limit as what came in.
-				if (context.payload.length > this.#parts.payloadBytesMax)
-					throw new RangeError(`a handler made a message of ${context.payload.length} bytes`);
-				// A text frame that is no UTF-8 would make every client close its connection.
-				if (context.kind === RecordKind.text && !isUtf8(context.payload))
-					throw new TypeError("a handler made a text message that is no UTF-8; change strings, not bytes");
-				last(context.payload);
-			});
-			return true;
-		} catch (error) {
-			this.#parts.counters.add("handlerErrors", 1);
-			this.#parts.onHandlerError(error);
-			return false;
-		}
+	/** What a handler stopped, or failed on, costs no more than the message. */
+	#closeIfLost(client: RawSession, { outcome }: PublishResult): void {
+		if (outcome === "full" || outcome === "unacknowledged") client.close(CloseCode.tryAgainLater);
 	}
 }

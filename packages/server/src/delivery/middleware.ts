@@ -1,6 +1,10 @@
 import type { RecordKind } from "@shardcast/wire";
 
-/** A message on its way in. Valid until the last handler has returned: `payload` lies in the socket's own buffer. */
+/**
+ * A message on its way in. Valid until the last handler has returned, and its promise has settled if it gave one. `payload` lies in the socket's
+ * own buffer until a handler waits; then it is a copy, so a handler reads it again after it has waited. (A handler that is an async function
+ * gets a copy from the start.)
+ */
 export interface MessageContext {
 	/** `host`: the program that runs the server, by `server.publish`. */
 	readonly source: "websocket" | "http" | "host";
@@ -13,47 +17,14 @@ export interface MessageContext {
 	payload: Uint8Array;
 }
 
-/**
- * Sees each message before it is published: calls `next` to let it through, or does not. Synchronous, since the payload is.
- * An exception costs this one message.
- */
-export type Middleware = (context: MessageContext, next: () => void) => void;
+/** Lets the message through to the handlers inside, once. A promise when one of them waits: it settles when they are done. */
+export type Next = () => Promise<void> | undefined;
 
 /**
- * Handlers around the publishing of a message, the first one added outermost. Without any, nothing is called and no context is
- * made: look at `isEmpty` first.
+ * Sees each message before it is published: calls `next` to let it through, or does not. It may wait: then it returns a promise, and later
+ * messages of the same connection wait behind this one. An exception, or a promise that rejects, costs this one message.
  */
-export class MiddlewareChain {
-	readonly #handlers: Middleware[] = [];
+export type Middleware = (context: MessageContext, next: Next) => void | Promise<void>;
 
-	use(handler: Middleware): void {
-		this.#handlers.push(handler);
-	}
-
-	get isEmpty(): boolean {
-		return this.#handlers.length === 0;
-	}
-
-	/** @throws what a handler or `last` throws, and when a handler calls `next` twice (it would publish twice) or too late. */
-	run(context: MessageContext, last: () => void): void {
-		let running = true;
-		const call = (index: number): void => {
-			if (index === this.#handlers.length) {
-				last();
-				return;
-			}
-			let called = false;
-			this.#handlers[index](context, () => {
-				if (called) throw new Error("a handler called next() twice for one message");
-				if (!running) throw new Error("a handler called next() after it had returned: the message's bytes are gone");
-				called = true;
-				call(index + 1);
-			});
-		};
-		try {
-			call(0);
-		} finally {
-			running = false;
-		}
-	}
-}
+/** Sees each message that all middleware let through, just before it goes out. It cannot wait. */
+export type MessageHandler = (message: MessageContext) => void;

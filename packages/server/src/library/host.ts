@@ -25,6 +25,7 @@ export interface HostParts {
 	readonly config: Config;
 	readonly log: Log;
 	readonly events: SessionEvents;
+	readonly handlerDeadlineMs: number | undefined;
 }
 
 /**
@@ -45,7 +46,7 @@ export class Host {
 	readonly #own = new ProcessMetrics("shard-0", 0);
 
 	constructor(parts: HostParts) {
-		const { config, log, events } = parts;
+		const { config, log, events, handlerDeadlineMs } = parts;
 		this.#parts = parts;
 		const row = this.#board.row(0);
 		row.role = Role.shard;
@@ -88,6 +89,7 @@ export class Host {
 			ask: (question, request) => questions.ask(question, request),
 			parts: answers,
 			events,
+			...(handlerDeadlineMs !== undefined && { handlerDeadlineMs }),
 		});
 	}
 

@@ -2,7 +2,7 @@
 export { type Config, defaultConfig } from "@shardcast/config";
 export type { Log } from "@shardcast/telemetry";
 export { type Position, type PublishRefused, type PublishResult, type PublishTaken, RecordKind } from "@shardcast/wire";
-export type { MessageContext, Middleware } from "../delivery/middleware.ts";
+export type { MessageContext, MessageHandler, Middleware, Next } from "../delivery/middleware.ts";
 export type { Connection } from "./connections.ts";
 export type { Control } from "./control.ts";
 export type { DebugProbe } from "./debug-probes.ts";
@@ -10,4 +10,4 @@ export type { MetricSample, MetricSink } from "./metric-sink.ts";
 export { type LoggingOptions, logging } from "./middleware-logging.ts";
 export { type RecoveryOptions, recovery } from "./middleware-recovery.ts";
 export { reloadableKeys } from "./reload.ts";
-export { createServer, type MessageHandler, type PublishTarget, type Server, type ServerEvents, type ServerOptions } from "./server.ts";
+export { createServer, type PublishTarget, type Server, type ServerEvents, type ServerOptions } from "./server.ts";

@@ -1,5 +1,6 @@
 import { BoundedLines } from "@shardcast/telemetry";
 import type { Middleware } from "../delivery/middleware.ts";
+import { around } from "./middleware-around.ts";
 
 export interface LoggingOptions {
 	/** Where a line goes; stderr if not given. */
@@ -15,11 +16,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
 	return (context, next) => {
 		const beganMs = performance.now();
 		const { source, address, channels, payload } = context;
-		let outcome = "failed";
-		try {
-			next();
-			outcome = "handled";
-		} finally {
+		const tell = (outcome: "handled" | "failed"): void => {
 			const tookUs = Math.round((performance.now() - beganMs) * 1000);
 			lines.offer((leftOut) => {
 				const from = source === "host" ? "host" : `${source} ${address}`;
@@ -27,6 +24,11 @@ export function logging(options: LoggingOptions = {}): Middleware {
 				const before = leftOut === 0 ? "" : `, ${leftOut} more before it`;
 				print(`${from} -> ${to}: ${payload.length} bytes, ${outcome} in ${tookUs} µs${before}`);
 			});
-		}
+		};
+		return around(
+			next,
+			() => tell("handled"),
+			() => tell("failed"),
+		);
 	};
 }

@@ -1,5 +1,6 @@
 import { BoundedLines } from "@shardcast/telemetry";
 import type { MessageContext, Middleware } from "../delivery/middleware.ts";
+import { around } from "./middleware-around.ts";
 
 export interface RecoveryOptions {
 	/** Where a line goes; stderr if not given. */
@@ -18,15 +19,13 @@ export function recovery(options: RecoveryOptions = {}): Middleware {
 	const print = options.print ?? ((line) => console.error(line));
 	const lines = new BoundedLines(options.everyMs ?? 1000);
 	return (context, next) => {
-		try {
-			next();
-		} catch (error) {
+		const failed = (error: unknown): void => {
 			options.onError?.(error, context);
 			lines.offer((leftOut) => {
 				const before = leftOut === 0 ? "" : `, ${leftOut} more before it`;
 				print(`a handler failed, its message is lost: ${error instanceof Error ? error.message : String(error)}${before}`);
 			});
-			throw error;
-		}
+		};
+		return around(next, () => {}, failed);
 	};
 }

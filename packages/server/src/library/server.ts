@@ -3,7 +3,7 @@ import { type Config, ConfigError, type ConfigInput, parseAddress, sameSetting, 
 import { type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
-import { type MessageContext, type Middleware, MiddlewareChain } from "../delivery/middleware.ts";
+import type { MessageHandler, Middleware } from "../delivery/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
@@ -16,15 +16,14 @@ import { checkedConfig } from "./settings.ts";
 export interface ServerOptions {
 	/** Around each message, the first one outermost. */
 	readonly middleware?: readonly Middleware[];
+	/** How long the middleware of one message may wait, in milliseconds, from 1; then the message is lost and counted. 10,000 if not given. */
+	readonly middlewareTimeoutMs?: number;
 	/** JSON or pretty lines on stderr if not given. */
 	readonly log?: Log;
 	/** Takes `[<time>] Conns: N, Msgs: M` every two seconds; false = nobody does. stdout if not given. */
 	readonly statusLine?: ((line: string) => void) | false;
 	readonly metricSink?: MetricSink;
 }
-
-/** Sees each message that all middleware let through, just before it goes out. */
-export type MessageHandler = (message: MessageContext) => void;
 
 export interface PublishTarget {
 	/** To the clients of this channel; to everybody if neither is given. */
@@ -52,14 +51,11 @@ export class Server extends EventEmitter<ServerEvents> {
 	readonly control: Control;
 	readonly #log: Log;
 	readonly #host: Host;
-	readonly #chain = new MiddlewareChain();
 	readonly #connections = new Connections();
 	readonly #statusLine: StatusLine | null;
 	readonly #sinkFeed: SinkFeed | null;
 	readonly #listenerErrors = new BoundedLines(listenerErrorEveryMs);
 	#config: Config;
-	#handler: MessageHandler | null = null;
-	#handling = false;
 	#running: Promise<void> | null = null;
 	#ended: Promise<number> | null = null;
 
@@ -67,9 +63,13 @@ export class Server extends EventEmitter<ServerEvents> {
 		super();
 		this.#config = config;
 		this.#log = options.log ?? createLog({ name: "shardcast", level: config.logLevel, format: config.logFormat });
+		const { middlewareTimeoutMs } = options;
+		if (middlewareTimeoutMs !== undefined && !(middlewareTimeoutMs >= 1 && middlewareTimeoutMs < 2 ** 31))
+			throw new RangeError(`middlewareTimeoutMs is ${middlewareTimeoutMs}; it is a time in milliseconds, from 1 to 2147483647`);
 		this.#host = new Host({
 			config,
 			log: this.#log,
+			handlerDeadlineMs: middlewareTimeoutMs,
 			events: {
 				opened: (session) => {
 					if (this.listenerCount("open") + this.listenerCount("close") > 0) this.#tell("open", this.#connections.add(session));
@@ -130,8 +130,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
 	/** Adds a handler inside those that are there, for all messages from now on. */
 	use(middleware: Middleware): this {
-		this.#chain.use(middleware);
-		this.#handle();
+		this.#host.shard.use(middleware);
 		return this;
 	}
 
@@ -142,10 +141,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	run(handler?: MessageHandler): Promise<void> {
 		if (this.#ended !== null) throw new Error(`${endedByThen}; create another one`);
 		if (this.#running !== null) throw new Error("the server runs already");
-		if (handler !== undefined) {
-			this.#handler = handler;
-			this.#handle();
-		}
+		if (handler !== undefined) this.#host.shard.onMessage(handler);
 		this.#running = this.#start();
 		return this.#running;
 	}
@@ -223,18 +219,6 @@ export class Server extends EventEmitter<ServerEvents> {
 		this.#config = config;
 		this.#log.level = config.logLevel;
 		this.#host.reload(config);
-	}
-
-	/** Joins the handlers to the shard when the first one comes: without any, a message costs no call. */
-	#handle(): void {
-		if (this.#handling) return;
-		this.#handling = true;
-		this.#host.shard.use((message, next) =>
-			this.#chain.run(message, () => {
-				this.#handler?.(message);
-				next();
-			}),
-		);
 	}
 
 	#tell<Name extends keyof ServerEvents>(name: Name, ...args: ServerEvents[Name]): void {

@@ -9,9 +9,11 @@ export interface ShardDrainParts {
 	readonly engine: FlushEngine;
 	readonly sessions: Sessions;
 	readonly leaving: LeavingSessions;
-	/** Publishes whose body is on its way, and messages that found no room in the ring yet. */
+	/** Publishes whose body is on its way, and messages that wait for a handler or for room in the ring. */
 	readonly unfinished: () => number;
 	readonly bodiesRead: () => Promise<void>;
+	/** No message waits for a handler. */
+	readonly messagesHandled: () => Promise<void>;
 	/** Kafka's part. */
 	readonly ingestDrained: (deadlineMs: number) => Promise<void>;
 	/** Pages that show the console are told before the clients. */
@@ -45,6 +47,7 @@ export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Pr
 	const clock = { nowMs: () => performance.now(), pause };
 
 	await inTime(parts.bodiesRead(), work.leftMs());
+	await inTime(parts.messagesHandled(), work.leftMs());
 	await inTime(parts.ingestDrained(work.leftMs()), work.leftMs());
 	await inTime(engine.whenEmpty(), work.leftMs());
 	parts.consoleClosed();
@@ -56,6 +59,7 @@ export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Pr
 		random: Math.random,
 		...clock,
 	});
+	await inTime(parts.messagesHandled(), deadline.leftMs());
 	await inTime(engine.whenEmpty(), deadline.leftMs());
 	const lingerMs = Math.min(lingerMsMax, deadline.leftMs());
 	await lingered(parts.openAtStart, { deadlineMs: lingerMs, open: () => openFiles() ?? 0, ...clock });

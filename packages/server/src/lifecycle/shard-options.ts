@@ -38,6 +38,8 @@ export interface ShardOptions {
 	readonly ask: Ask;
 	/** Where this shard's features register what they have to say to questions. */
 	readonly parts: PartAnswers;
+	/** How long the handlers of one message may wait, in milliseconds; 10 s if not given. */
+	readonly handlerDeadlineMs?: number;
 	/** Told as clients come and go. */
 	readonly events?: SessionEvents;
 }

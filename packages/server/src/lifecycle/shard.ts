@@ -15,9 +15,10 @@ import { type ConsoleSnapshot, consoleSnapshot } from "../console/console-snapsh
 import { FanOut } from "../delivery/fan-out.ts";
 import { FlushEngine } from "../delivery/flush.ts";
 import { FlushPolicy } from "../delivery/flush-policy.ts";
+import { Handlers } from "../delivery/handlers.ts";
 import { HeldFrames } from "../delivery/held-frames.ts";
 import { Incoming } from "../delivery/incoming.ts";
-import { type Middleware, MiddlewareChain } from "../delivery/middleware.ts";
+import type { MessageHandler, Middleware } from "../delivery/middleware.ts";
 import { Publisher } from "../delivery/publisher.ts";
 import { PublishApi } from "../http/publish-api.ts";
 import { Hub } from "../hub/hub.ts";
@@ -50,6 +51,9 @@ const leavingDeadlineMs = 5000;
  * share is a few such gulps.
  */
 const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 1024 };
+/** Messages whose handlers wait, for the same reason. */
+const waitingLimits = { bytesMax: 64 * 1024 * 1024, senderBytesMax: 16 * 1024 * 1024 };
+const handlerDeadlineMs = 10_000;
 
 /** It has no address. */
 const ownProgram = { address: "" };
@@ -65,7 +69,7 @@ export class Shard {
 	readonly #sockets: Sockets;
 	readonly #channelSets: ChannelSets;
 	readonly #hub: Hub;
-	readonly #middleware = new MiddlewareChain();
+	readonly #handlers: Handlers;
 	readonly #publisher: Publisher;
 	readonly #held: HeldFrames;
 	readonly #incoming: Incoming;
@@ -149,10 +153,17 @@ export class Shard {
 			onCommit: () => this.engine.committed(),
 			onFull: () => this.engine.hurry(),
 		});
+		this.#handlers = new Handlers({
+			counters: row,
+			payloadBytesMax: config.maxPayloadBytes,
+			deadlineMs: options.handlerDeadlineMs ?? handlerDeadlineMs,
+			limits: waitingLimits,
+			onError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
+		});
 		this.#incoming = new Incoming({
 			senders,
 			publisher: options.ingest?.publisher ?? this.#publisher,
-			middleware: this.#middleware,
+			handlers: this.#handlers,
 			rate: this.#clientRate,
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
@@ -160,7 +171,6 @@ export class Shard {
 				return live.mayPublish.webSocket === "everyone";
 			},
 			nowMs,
-			onHandlerError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
 		});
 		this.#publish = new PublishApi({
 			incoming: this.#incoming,
@@ -192,7 +202,7 @@ export class Shard {
 				...clusterRoutes({ board: options.board, mayPublish: () => live.mayPublish, metrics: () => options.ask(metricsQuestion, null) }),
 			],
 			rules: live,
-			handlers: this.#handlers(),
+			handlers: this.#socketHandlers(),
 			counters: row,
 		});
 		const fanOut = new FanOut({
@@ -268,7 +278,12 @@ export class Shard {
 
 	/** Adds a handler for all messages from now on. */
 	use(middleware: Middleware): void {
-		this.#middleware.use(middleware);
+		this.#handlers.use(middleware);
+	}
+
+	/** Sets what sees each message that all handlers let through. */
+	onMessage(handler: MessageHandler): void {
+		this.#handlers.setLast(handler);
 	}
 
 	/** A message of the program that runs this shard, through the handlers like any other. */
@@ -337,8 +352,9 @@ export class Shard {
 				engine: this.engine,
 				sessions: this.sessions,
 				leaving: this.#leaving,
-				unfinished: () => this.#held.count + bodies.count,
+				unfinished: () => this.#held.count + bodies.count + this.#handlers.waiting,
 				bodiesRead: () => bodies.whenNone(),
+				messagesHandled: () => this.#handlers.whenNone(),
 				ingestDrained: async (workMs) => ingest?.drain(workMs),
 				consoleClosed: () => this.#console.close(),
 				clientsPerSecond: this.#live.config.drainRate,
@@ -361,7 +377,7 @@ export class Shard {
 		this.#heartbeat.stop();
 	}
 
-	#handlers(): SocketHandlers {
+	#socketHandlers(): SocketHandlers {
 		const { row, log } = this.#options;
 		const failures = new BoundedLines(failureLineEveryMs);
 		return {

@@ -1,0 +1,148 @@
+import { isUtf8 } from "node:buffer";
+import { DeadlineError, withDeadline } from "@shardcast/process";
+import type { Counters } from "@shardcast/scoreboard";
+import { type Publishing, publishFailed, publishFull, publishStopped, RecordKind } from "@shardcast/wire";
+import { MessageRun } from "./message-run.ts";
+import type { MessageContext, MessageHandler, Middleware } from "./middleware.ts";
+import { WaitingMessages, type WaitingMessagesLimits } from "./waiting-messages.ts";
+
+export interface HandlersParts {
+	readonly counters: Pick<Counters, "add">;
+	readonly payloadBytesMax: number;
+	/** How long the handlers of one message may wait, in milliseconds. */
+	readonly deadlineMs: number;
+	readonly limits: WaitingMessagesLimits;
+	/** Told about an exception of a handler, and about one that did not settle in time. */
+	readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Middleware around the publishing of messages, the first one added outermost. Without any, nothing is called and no context is made: look at
+ * `isEmpty` first. As long as no handler waits, a message costs its context, a run and a `next` for each handler: no promise, no copy.
+ *
+ * One owner, the shard's loop. A handler may wait: messages of the same sender then wait behind it (`WaitingMessages`). One that does not
+ * settle within the deadline costs its message and is counted; what it does later has no effect.
+ */
+export class Handlers {
+	readonly #parts: HandlersParts;
+	readonly #waiting: WaitingMessages;
+	readonly #handlers: Middleware[] = [];
+	#last: MessageHandler | null = null;
+	/** Whether a handler has waited, or may: then messages are copied before the first one sees them. */
+	#mayWait = false;
+
+	constructor(parts: HandlersParts) {
+		this.#parts = parts;
+		this.#waiting = new WaitingMessages(parts.limits);
+	}
+
+	/** Adds a handler inside those that are there. */
+	use(handler: Middleware): void {
+		this.#handlers.push(handler);
+		if (handler.constructor.name === "AsyncFunction") this.#mayWait = true;
+	}
+
+	/** Sets what sees each message that all handlers let through. */
+	setLast(handler: MessageHandler): void {
+		this.#last = handler;
+	}
+
+	get isEmpty(): boolean {
+		return this.#handlers.length === 0 && this.#last === null;
+	}
+
+	/** Messages whose handlers wait, and those behind them. */
+	get waiting(): number {
+		return this.#waiting.count;
+	}
+
+	/** Resolves when no message waits. */
+	whenNone(): Promise<void> {
+		return this.#waiting.whenNone();
+	}
+
+	/**
+	 * Takes a message through the handlers, behind those of the same sender that wait.
+	 * @param sender whose order is kept.
+	 * @param publish is given what the handlers made of the message, once, and not at all when they stopped it.
+	 * @returns what came of it; `full` when no more may wait.
+	 */
+	take(sender: object, context: MessageContext, publish: (payload: Uint8Array) => Publishing): Publishing {
+		const payloadBytes = context.payload.length;
+		if (!this.#waiting.hasRoom(sender, payloadBytes)) {
+			this.#parts.counters.add("handlersFull", 1);
+			return publishFull;
+		}
+		if (this.#waiting.isBehind(sender)) {
+			context.payload = new Uint8Array(context.payload);
+			return new Promise((resolve) => {
+				this.#waiting.addBehind(sender, payloadBytes, () => {
+					const run = new MessageRun(this.#handlers, context, () => this.#publish(context, publish));
+					const handled = this.#start(run, context, true);
+					resolve(resultOf(run, handled));
+					return handled;
+				});
+			});
+		}
+		const run = new MessageRun(this.#handlers, context, () => this.#publish(context, publish));
+		const handled = this.#start(run, context, false);
+		if (handled !== undefined) this.#waiting.add(sender, payloadBytes, handled);
+		return resultOf(run, handled);
+	}
+
+	/** @returns a promise, which never rejects, while handlers wait. */
+	#start(run: MessageRun, context: MessageContext, isCopy: boolean): Promise<void> | undefined {
+		const copiesFirst = this.#mayWait && !isCopy;
+		if (copiesFirst) context.payload = new Uint8Array(context.payload);
+		try {
+			const waits = run.start();
+			if (waits === undefined) {
+				run.end();
+				return undefined;
+			}
+			// The socket's bytes are gone when this returns.
+			if (!copiesFirst && !isCopy) context.payload = new Uint8Array(context.payload);
+			this.#mayWait = true;
+			return this.#settled(run, waits);
+		} catch (error) {
+			this.#failed(run, error);
+			return undefined;
+		}
+	}
+
+	async #settled(run: MessageRun, waits: Promise<void>): Promise<void> {
+		try {
+			await withDeadline(waits, this.#parts.deadlineMs, "a handler");
+			run.end();
+		} catch (error) {
+			this.#failed(run, error);
+		}
+	}
+
+	#failed(run: MessageRun, error: unknown): void {
+		run.end();
+		// One that failed behind the publishing has not taken it back.
+		run.published ??= publishFailed;
+		this.#parts.counters.add(error instanceof DeadlineError ? "handlerTimeouts" : "handlerErrors", 1);
+		this.#parts.onError(error);
+	}
+
+	#publish(context: MessageContext, publish: (payload: Uint8Array) => Publishing): Publishing {
+		this.#check(context);
+		this.#last?.(context);
+		return publish(context.payload);
+	}
+
+	/** What handlers put in goes out, so it is held to the same limits as what came in. */
+	#check({ payload, kind }: MessageContext): void {
+		if (payload.length > this.#parts.payloadBytesMax) throw new RangeError(`a handler made a message of ${payload.length} bytes`);
+		// A text frame that is no UTF-8 would make every client close its connection.
+		if (kind === RecordKind.text && !isUtf8(payload))
+			throw new TypeError("a handler made a text message that is no UTF-8; change strings, not bytes");
+	}
+}
+
+function resultOf(run: MessageRun, handled: Promise<void> | undefined): Publishing {
+	if (handled === undefined) return run.published ?? publishStopped;
+	return handled.then(() => run.published ?? publishStopped);
+}

@@ -1,0 +1,18 @@
+import type { Next } from "../delivery/middleware.ts";
+
+/** Calls `next` and tells how the handlers inside ended, at once or when they have waited. What they throw goes on. */
+export function around(next: Next, handled: () => void, failed: (error: unknown) => void): Promise<void> | undefined {
+	const fail = (error: unknown): never => {
+		failed(error);
+		throw error;
+	};
+	let waits: Promise<void> | undefined;
+	try {
+		waits = next();
+	} catch (error) {
+		return fail(error);
+	}
+	if (waits !== undefined) return waits.then(handled, fail);
+	handled();
+	return undefined;
+}

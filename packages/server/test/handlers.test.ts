@@ -1,0 +1,224 @@
+import { Scoreboard } from "@shardcast/scoreboard";
+import { type Publishing, publishTaken, RecordKind } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
+import { Handlers } from "../src/delivery/handlers.ts";
+import type { MessageContext, Middleware, Next } from "../src/delivery/middleware.ts";
+
+function setup(deadlineMs = 1000) {
+	const row = Scoreboard.inMemory(1).row(0);
+	const errors: string[] = [];
+	const handlers = new Handlers({
+		counters: row,
+		payloadBytesMax: 100,
+		deadlineMs,
+		limits: { bytesMax: 1e7, senderBytesMax: 1e7 },
+		onError: (error) => errors.push((error as Error).message),
+	});
+	const published: string[] = [];
+	const context = (payload: Uint8Array): MessageContext => ({ source: "http", kind: RecordKind.text, channels: [], address: "", payload });
+	const publish = (payload: Uint8Array): Publishing => {
+		published.push(Buffer.from(payload).toString());
+		return publishTaken;
+	};
+	const take = (text: string | Uint8Array, sender: object = {}) =>
+		handlers.take(sender, context(typeof text === "string" ? Buffer.from(text) : text), publish);
+	return { handlers, row, errors, published, take };
+}
+
+const turn = (): Promise<void> => new Promise(setImmediate);
+
+describe("B7: handlers", () => {
+	const tracing =
+		(seen: string[], name: string, waits = false): Middleware =>
+		async (_context, next) => {
+			seen.push(`${name} before`);
+			if (waits) await turn();
+			await next();
+			seen.push(`${name} after`);
+		};
+	const tracingAtOnce =
+		(seen: string[], name: string): Middleware =>
+		(_context, next) => {
+			seen.push(`${name} before`);
+			const waits = next();
+			seen.push(`${name} after`);
+			return waits;
+		};
+
+	it("are nested in the order in which they were added; the last sees what they let through", () => {
+		const { handlers, take, published } = setup();
+		const seen: string[] = [];
+		expect(handlers.isEmpty).toBe(true);
+		handlers.setLast(() => seen.push("last"));
+		handlers.use(tracingAtOnce(seen, "outer"));
+		handlers.use(tracingAtOnce(seen, "inner"));
+		expect(handlers.isEmpty).toBe(false);
+		expect(take("x")).toBe(publishTaken);
+		expect(seen).toEqual(["outer before", "inner before", "last", "inner after", "outer after"]);
+		expect(published).toEqual(["x"]);
+	});
+
+	it("are nested as well when some of them wait", async () => {
+		const { handlers, take, published } = setup();
+		const seen: string[] = [];
+		handlers.use(tracing(seen, "outer"));
+		handlers.use(tracingAtOnce(seen, "middle"));
+		handlers.use(tracing(seen, "inner", true));
+		handlers.setLast(() => seen.push("last"));
+		const result = take("x");
+		expect(published).toEqual([]);
+		expect(await result).toBe(publishTaken);
+		const before = ["outer before", "middle before", "inner before"];
+		expect(seen).toEqual([...before, "middle after", "last", "inner after", "outer after"]);
+	});
+
+	it("cost no promise and no copy as long as none waits", () => {
+		const { handlers, take } = setup();
+		const given: Uint8Array[] = [];
+		handlers.use(({ payload }, next) => {
+			given.push(payload);
+			return next();
+		});
+		const bytes = Buffer.from("x");
+		expect(take(bytes, {})).toBe(publishTaken);
+		expect(given[0]).toBe(bytes);
+		expect(handlers.waiting).toBe(0);
+	});
+
+	it("have their own bytes when they wait: an async function from the start, others when they look again", async () => {
+		const { handlers, take, published } = setup();
+		const seen: string[] = [];
+		const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+		handlers.use((message, next) =>
+			turn().then(() => {
+				seen.push(text(message.payload));
+				return next();
+			}),
+		);
+		const first = Buffer.from("first");
+		const taken = take(first);
+		first.fill("X");
+		expect(await taken).toBe(publishTaken);
+
+		const other = setup();
+		other.handlers.use(async ({ payload }, next) => {
+			await turn();
+			seen.push(text(payload));
+			await next();
+		});
+		const second = Buffer.from("second");
+		const takenToo = other.take(second);
+		second.fill("X");
+		await takenToo;
+		expect([seen, published, other.published]).toEqual([["first", "second"], ["first"], ["second"]]);
+	});
+
+	it("cannot publish a message twice, nor when their time is over", async () => {
+		const { handlers, take, published, errors, row } = setup();
+		let kept: Next | undefined;
+		handlers.use((_context, next) => {
+			kept = next;
+		});
+		expect(take("x")).toEqual({ outcome: "stopped" });
+		expect(() => kept!()).toThrow(/too late/);
+
+		const twice = setup();
+		twice.handlers.use((_context, next) => {
+			next();
+			next();
+		});
+		expect(twice.take("x"), "it has been published nevertheless").toBe(publishTaken);
+		expect(twice.errors).toEqual(["a handler called next() twice for one message"]);
+		expect([...published, ...twice.published]).toEqual(["x"]);
+		expect([errors.length, row.get("handlerErrors"), twice.row.get("handlerErrors")]).toEqual([0, 0, 1]);
+	});
+
+	it.each<[string, Middleware]>([
+		["waits for it", async (_context, next) => next()],
+		["returns it", (_context, next) => next()],
+		["does not wait for it", (_context, next) => void next()],
+		["is done before it", async (_context, next) => void next()],
+	])("a promise that rejects costs its one message, when the handler outside %s", async (_, outside) => {
+		const { handlers, take, published, errors, row } = setup();
+		handlers.use(outside);
+		handlers.use(async ({ payload }, next) => {
+			await turn();
+			if (payload.length === 3) throw new Error("three bytes");
+			await next();
+		});
+		const sender = {};
+		const results = await Promise.all(["one", "four", "two", "more"].map((text) => take(text, sender)));
+		expect(results).toEqual(["failed", "taken", "failed", "taken"].map((outcome) => ({ outcome })));
+		expect([published, errors, row.get("handlerErrors")]).toEqual([["four", "more"], ["three bytes", "three bytes"], 2]);
+	});
+
+	it("what a handler outside catches is its business", async () => {
+		const { handlers, take, row } = setup();
+		handlers.use(async (_context, next) => {
+			await next()?.catch(() => {});
+		});
+		handlers.use(async () => {
+			throw new Error("caught");
+		});
+		expect(await take("x")).toEqual({ outcome: "stopped" });
+		expect(row.get("handlerErrors")).toBe(0);
+	});
+
+	it("one that never settles costs its message after the deadline, and those behind it go on", async () => {
+		const { handlers, take, published, errors, row } = setup(50);
+		let late: Next | undefined;
+		handlers.use(({ payload }, next) => {
+			if (payload.length > 1) return next();
+			late = next;
+			return new Promise(() => {});
+		});
+		const sender = {};
+		const results = [take("x", sender), take("behind", sender), take("too", sender)];
+		expect(handlers.waiting).toBe(3);
+		expect(await Promise.all(results)).toEqual([{ outcome: "failed" }, publishTaken, publishTaken]);
+		expect([row.get("handlerTimeouts"), row.get("handlerErrors"), errors]).toEqual([1, 0, ["a handler took longer than 50 ms"]]);
+		expect(() => late!()).toThrow(/too late/);
+		expect(published).toEqual(["behind", "too"]);
+		await handlers.whenNone();
+		expect(handlers.waiting).toBe(0);
+	});
+
+	it("wait for what Kafka says only with the result: the next message does not wait for it", async () => {
+		const { handlers, published } = setup();
+		handlers.use(async (_context, next) => next());
+		const sender = {};
+		let acknowledge = () => {};
+		const result = new Promise<typeof publishTaken>((resolve) => {
+			acknowledge = () => resolve(publishTaken);
+		});
+		const send = (text: string, publish: () => Publishing) =>
+			handlers.take(
+				sender,
+				{ source: "websocket", kind: RecordKind.text, channels: [], address: "", payload: Buffer.from(text) },
+				(payload) => {
+					published.push(Buffer.from(payload).toString());
+					return publish();
+				},
+			);
+		const first = send("first", () => result);
+		expect(await send("second", () => publishTaken)).toBe(publishTaken);
+		expect(published).toEqual(["first", "second"]);
+		acknowledge();
+		expect(await first).toBe(publishTaken);
+	});
+
+	it("keep the order of 5,000 messages behind one that waits, and let the loop turn meanwhile", async () => {
+		const { handlers, take, published } = setup();
+		let turns = 0;
+		handlers.use((message, next) => (Buffer.from(message.payload).toString() === "0" ? turn().then(next) : next()));
+		const sender = {};
+		const results = Array.from({ length: 5000 }, (_, index) => take(`${index}`, sender));
+		const counting = setInterval(() => turns++, 0);
+		const all = await Promise.all(results.slice(0, 3000));
+		expect(all.every((result) => result === publishTaken)).toBe(true);
+		await handlers.whenNone();
+		clearInterval(counting);
+		expect(published).toEqual(Array.from({ length: 5000 }, (_, index) => `${index}`));
+		expect(turns).toBeGreaterThan(0);
+	});
+});
