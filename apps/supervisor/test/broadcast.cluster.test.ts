@@ -54,6 +54,39 @@ for (const mode of ["handoff", "proxy"] as const)
 			await fleet.close();
 		});
 
+		it.each([
+			["GET", "/health", 200],
+			["HEAD", "/health", 200],
+			["GET", "/ready", 200],
+			["GET", "/ready?verbose", 200],
+			["GET", "/metrics", 200],
+			["POST", "/health", 405],
+			["DELETE", "/metrics", 405],
+			["OPTIONS", "/ready", 204],
+			["GET", "/ready/", 404],
+			["GET", "/nowhere", 404],
+			["POST", "/", 426],
+			["GET", "/api/publish", 405],
+			["OPTIONS", "/api/publish", 204],
+			["POST", "/api/publish", 400],
+		])("balancer and shard answer %s %s alike: %i, the same head, the same error", async (method, path, status) => {
+			const answerOf = async (url: string) => {
+				const { headers, body, ...rest } = await httpRequest(url + path, {
+					method,
+					body: method === "POST" ? "[]" : "",
+					// Who ends the connection is part of the answer, but where it would be kept.
+					headers: { connection: path === "/api/publish" ? "close" : "keep-alive" },
+				});
+				// Those that the HTTP libraries add, and the length of what changes by itself.
+				const { date, "content-length": length, "transfer-encoding": coding, uwebsockets, ...ours } = headers;
+				const error = status >= 400 ? (JSON.parse(body) as object) : typeof body;
+				return { ...rest, headers: ours, error };
+			};
+			const [balancer, shard] = await Promise.all([answerOf(cluster.httpUrl), answerOf(cluster.shardUrl(1).replace(/^ws/, "http"))]);
+			expect(balancer.status).toBe(status);
+			expect(balancer).toEqual(shard);
+		});
+
 		it("M5: connections through the balancer spread evenly, and close again to none", async () => {
 			const clients = await Promise.all(times(60, cluster.url).map((url) => RawClient.open(url)));
 			const health = await waitFor(async () => ((await cluster.health()).connections === 60 ? cluster.health() : null), {

@@ -21,6 +21,7 @@ interface PathRoutes {
 	readonly post: Route | undefined;
 	readonly methods: readonly string[];
 	readonly forPages: boolean;
+	readonly keepAlive: boolean;
 }
 
 /** Looked up at each request. */
@@ -54,6 +55,7 @@ export class Router<R extends Route = Route> {
 				post,
 				methods: [...(get === undefined ? [] : ["GET", "HEAD"]), ...(post === undefined ? [] : ["POST"])],
 				forPages: here.some((route) => route.forPages === true),
+				keepAlive: here.some((route) => route.keepAlive === true),
 			});
 		}
 	}
@@ -135,8 +137,8 @@ function only<R extends Route>(routes: readonly R[], method: Route["method"]): R
 	return first;
 }
 
-function notFor(method: string, { methods, forPages }: PathRoutes): Reply {
-	if (method === "OPTIONS") return optionsReply(methods, forPages);
+function notFor(method: string, { methods, forPages, keepAlive }: PathRoutes): Reply {
+	if (method === "OPTIONS") return { ...optionsReply(methods, forPages), close: !keepAlive };
 	const most = methods.filter((name) => name !== "HEAD").join(" or ");
 	return refusal("method_not_allowed", `use ${most}`, { headers: { Allow: allowed(methods) } });
 }

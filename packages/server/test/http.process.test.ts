@@ -81,6 +81,24 @@ describe("POST /api/publish", () => {
 		publisher.socket.destroy();
 	});
 
+	it("200: takes batches, as an array and as lines, and brings each message byte for byte and in order", async () => {
+		const cluster = await start();
+		const client = await cluster.client();
+		const array = await post(cluster, '[{"data":"one"},{"channel":"x","data":{"id":9007199254740993, "a":[ ]}}]');
+		expect(array.status).toBe(200);
+		expect(JSON.parse(array.body)).toEqual({ result: { published: 2, failed: 0, results: [{}, {}] } });
+		const lines = Array.from({ length: 500 }, (_, index) => `{"data":${index}}`).join("\n");
+		const ndjson = await post(cluster, lines, { "content-type": "application/x-ndjson" });
+		expect(JSON.parse(ndjson.body).result.published).toBe(500);
+		await client.waitForMessages(502);
+		expect(client.texts()).toEqual([
+			"one",
+			'{"id":9007199254740993, "a":[ ]}',
+			...Array.from({ length: 500 }, (_, index) => String(index)),
+		]);
+		expect(cluster.shards[0].row.get("messagesIn")).toBe(502);
+	});
+
 	it("400: says in JSON what is wrong, and the next request on the connection is served", async () => {
 		const cluster = await start();
 		const bad = await post(cluster, '{"chanel":"a","data":1}');
@@ -221,6 +239,47 @@ describe("POST /api/publish", () => {
 		}
 		await waitFor(() => cluster.shards[0].row.connections === 0, { deadlineMs: 5000, what: "all gone" });
 		expect((await post(cluster, '{"data":1}')).status).toBe(200);
+	});
+});
+
+describe("GET /api/console/events", () => {
+	const get = (query = "", headers = "") => `GET /api/console/events${query} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
+	const events = (received: string) =>
+		[...received.matchAll(/data: (\{.*\})\n\n/g)].map(([, data]) => JSON.parse(data) as { type: string; text?: string });
+
+	it("sends the console's feed as server-sent events, with the messages of ?tail=, until the shard drains", async () => {
+		const cluster = await start();
+		const reader = raw(cluster, get("?tail=news"));
+		await waitFor(() => events(reader.received()).some(({ type }) => type === "snapshot"), { deadlineMs: 5000, what: "a snapshot" });
+		expect(reader.received()).toMatch(/^HTTP\/1.1 200 OK\r\n[\s\S]*Content-Type: text\/event-stream\r\n/);
+		await post(cluster, '[{"channel":"news","data":"seen"},{"channel":"other","data":"not seen"}]');
+		await waitFor(() => events(reader.received()).some(({ type }) => type === "tail"), { deadlineMs: 5000, what: "a message" });
+		expect(events(reader.received()).filter(({ type }) => type === "tail")).toMatchObject([{ channel: "news", text: "seen" }]);
+		await cluster.shards[0].shard.drain(2000);
+		await reader.ended;
+		expect(reader.received()).toMatch(/0\r\n\r\n$/);
+	});
+
+	it("has the rules of the console's WebSocket: its token, its own pages, a bounded number", async () => {
+		const cluster = await start({ config: { consoleToken: "look-but-not-touch" } });
+		const status = async (query: string, headers: string) => {
+			const reader = raw(cluster, get(query, headers));
+			await waitFor(() => reader.received() !== "", { deadlineMs: 5000, what: "an answer" });
+			reader.socket.destroy();
+			return Number(reader.received().slice(9, 12));
+		};
+		const bearer = "Authorization: Bearer look-but-not-touch\r\n";
+		expect(await status("", "")).toBe(403);
+		expect(await status("?token=wrong", "")).toBe(403);
+		expect(await status("?token=look-but-not-touch", "")).toBe(200);
+		expect(await status("", bearer)).toBe(200);
+		expect(await status("", `${bearer}Origin: https://evil.example\r\n`)).toBe(403);
+		expect(await status("", `${bearer}Sec-Fetch-Site: cross-site\r\n`), "a page elsewhere that may not read the answer").toBe(403);
+		await waitFor(() => cluster.shards[0].row.connections === 0, { deadlineMs: 5000, what: "all gone" });
+		const many = Array.from({ length: 17 }, () => raw(cluster, get("", bearer)));
+		await waitFor(() => many.every(({ received }) => received() !== ""), { deadlineMs: 5000, what: "17 answers" });
+		expect(many.map(({ received }) => received().slice(9, 12)).sort()).toEqual([...Array(16).fill("200"), "503"]);
+		for (const { socket } of many) socket.destroy();
 	});
 });
 

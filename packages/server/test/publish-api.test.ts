@@ -226,6 +226,92 @@ describe("POST /api/publish", () => {
 		expect([lost.status, error(lost.body).message]).toEqual([503, "Kafka did not take it: too large"]);
 	});
 
+	describe("a batch", () => {
+		const batch = (...data: unknown[]) => json(data.map((value) => ({ channel: "c", data: value })));
+		const resultOf = ({ body }: Reply) =>
+			JSON.parse(String(body)) as {
+				error?: { code: string; message: string };
+				result?: { published: number; failed: number; results: object[] };
+			};
+
+		it("200: publishes each message in order, with an entry for each; as lines as well", async () => {
+			const { api, published } = setup();
+			const reply = await api.publish(head, batch("a", "b", 3));
+			expect(reply).toMatchObject({ status: 200, close: false });
+			expect(resultOf(reply)).toEqual({ result: { published: 3, failed: 0, results: [{}, {}, {}] } });
+			const lines = Buffer.from('{"data":"d"}\n{"channel":"e","data":"e"}\n');
+			expect(resultOf(await api.publish({ ...head, contentType: "application/x-ndjson" }, lines)).result?.published).toBe(2);
+			expect(published.map(({ text, channels }) => [text, channels.names.join()])).toEqual([
+				["a", "c"],
+				["b", "c"],
+				["3", "c"],
+				["d", ""],
+				["e", "e"],
+			]);
+		});
+
+		it("400 and 413: one message that is wrong or too long, or too many of them, and none is published", async () => {
+			const { api, published } = setup();
+			const wrong = await api.publish(head, Buffer.from('[{"data":1},{"dat":2}]'));
+			expect(wrong).toMatchObject({ status: 400, close: false });
+			expect(error(wrong.body).message).toBe('message 1: "dat" is not known here; "channel" and "data" are');
+			const long = await api.publish(head, batch("a", "b", "x".repeat(101)));
+			expect(long).toMatchObject({ status: 413, close: false });
+			expect(error(long.body).message).toBe("message 2: the message is 101 bytes; the most is 100");
+			const many = await api.publish(head, batch(...Array.from({ length: 1001 }, () => 1)));
+			expect(many).toMatchObject({ status: 413, close: false });
+			expect(published).toEqual([]);
+		});
+
+		it("429: the rate counts messages; those behind the first that is above it are not tried", async () => {
+			const { api, published, row, clock } = setup({ rate: new PublishRate(RateTable.inMemory(), 3) });
+			const reply = await api.publish(head, batch(1, 2, 3, 4, 5));
+			expect(reply).toMatchObject({ status: 429, close: false, headers: { "Retry-After": "1" } });
+			const { error: first, result } = resultOf(reply);
+			expect(first).toEqual({ code: "too_many_requests", message: expect.stringMatching(/^message 3: more messages per second/) });
+			expect(result).toMatchObject({ published: 3, failed: 2 });
+			expect(result?.results.map((entry) => Object.keys(entry).join())).toEqual(["", "", "", "error", "error"]);
+			expect(row.get("rateLimited")).toBe(2);
+			clock.ms = 1000;
+			expect((await api.publish(head, batch(4, 5))).status).toBe(200);
+			expect(published.map(({ text }) => text)).toEqual(["1", "2", "3", "4", "5"]);
+		});
+
+		it("429: nothing overtakes a message that found the bus full; 403: but one that a handler stopped", async () => {
+			const tried: string[] = [];
+			const outcomes: Record<string, PublishResult> = { b: { outcome: "full" }, s: { outcome: "stopped" } };
+			const publish: PublishApiParts["incoming"]["publish"] = (_kind, _channels, payload) => {
+				const text = Buffer.from(payload).toString();
+				tried.push(text);
+				return outcomes[text] ?? publishTaken;
+			};
+			const { api } = setup({ incoming: { publish } });
+			const full = resultOf(await api.publish(head, batch("a", "b", "c")));
+			expect(full.result).toMatchObject({ published: 1, failed: 2 });
+			expect(full.error?.message).toBe("message 1: the bus is full; try again");
+			expect(tried.splice(0)).toEqual(["a", "b"]);
+			const stopped = await api.publish(head, batch("a", "s", "c"));
+			expect(stopped).toMatchObject({ status: 403, close: false });
+			expect(resultOf(stopped).result).toEqual({
+				published: 2,
+				failed: 1,
+				results: [{}, { error: { code: "forbidden", message: "a handler did not let this message through" } }, {}],
+			});
+			expect(tried).toEqual(["a", "s", "c"]);
+		});
+
+		it("503: waits for Kafka's answer to each, and keeps their order", async () => {
+			const publish: PublishApiParts["incoming"]["publish"] = async (_kind, _channels, payload) =>
+				Buffer.from(payload).toString() === "b" ? { outcome: "unacknowledged", detail: "too large" } : publishTaken;
+			const reply = await setup({ incoming: { publish } }).api.publish(head, batch("a", "b", "c"));
+			expect(reply).toMatchObject({ status: 503, close: false });
+			const { error: first, result } = resultOf(reply);
+			expect(first?.message).toBe("message 1: Kafka did not take it: too large");
+			expect(result).toMatchObject({ published: 2, failed: 1 });
+			expect(result?.results.map((entry) => Object.keys(entry).join())).toEqual(["", "error", ""]);
+		});
+	});
+
 	it("tells a handler's refusal from its failure", async () => {
 		expect((await setup({}, { outcome: "stopped" }).api.publish(head, json({ data: 1 }))).status).toBe(403);
 		expect((await setup({}, { outcome: "failed" }).api.publish(head, json({ data: 1 }))).status).toBe(500);
