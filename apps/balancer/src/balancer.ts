@@ -3,12 +3,11 @@ import { type Config, parseAddress } from "@shardcast/config";
 import { type AnswerRoute, allowedOrigins, clusterRoutes, mayPublish, Router } from "@shardcast/http";
 import { type ConnectionRateSettings, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
-import { HeartbeatTimer, ProcessMonitor, StartupError } from "@shardcast/process";
+import { cannotListen, HeartbeatTimer, openFilesLimit, ProcessMonitor } from "@shardcast/process";
 import { BalancerMode, type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { DataPath } from "./data-path.ts";
-import { descriptorLimit } from "./descriptor-limit.ts";
 import { Handoff, laneDescriptorsMax } from "./handoff/handoff.ts";
 import { HandoffPath } from "./handoff/handoff-path.ts";
 import { Answers } from "./http/answers.ts";
@@ -16,7 +15,6 @@ import { consoleRoutes } from "./http/console-routes.ts";
 import { Responder } from "./http/responder.ts";
 import { measureHandoff, measureProxy, Picker, type PickerOptions } from "./pick.ts";
 import { ProxyPath } from "./proxy/proxy-path.ts";
-import { proxyToken } from "./proxy/proxy-token.ts";
 
 export interface BalancerOptions {
 	readonly board: Scoreboard;
@@ -36,7 +34,10 @@ export type BalancerConfig = Pick<
 > &
 	ConnectionRateSettings;
 
-/** The balancer without its process: the dataPath, and its block of the scoreboard, of which it is the writer. */
+/** Where the limit cannot be read: what Linux gives a process by default. */
+const usualOpenFiles = 1024;
+
+/** The balancer without its process: the data path, and its row of the scoreboard, of which it is the writer. */
 export class Balancer {
 	readonly #options: BalancerOptions;
 	readonly #monitor = new ProcessMonitor();
@@ -61,7 +62,12 @@ export class Balancer {
 			audit: new LimitAudit(log),
 		});
 		this.#responder = responder;
-		const shared = { responder, headBytesMax: config.headBytesMax, headTimeoutMs: config.headTimeoutMs, descriptorsMax: descriptorLimit() };
+		const shared = {
+			responder,
+			headBytesMax: config.headBytesMax,
+			headTimeoutMs: config.headTimeoutMs,
+			descriptorsMax: openFilesLimit()?.soft ?? usualOpenFiles,
+		};
 		this.#dataPath = mode === "handoff" ? this.#handoffPath(shared) : this.#proxyPath(shared);
 		this.#heartbeat = new HeartbeatTimer({ counters: board.balancer, sample: () => this.#monitor.sample(), onBeat: () => this.#onBeat() });
 	}
@@ -77,8 +83,8 @@ export class Balancer {
 		board.balancer.mode = mode === "handoff" ? BalancerMode.handoff : BalancerMode.proxy;
 		this.#monitor.start();
 		this.#heartbeat.start();
-		this.#port = await this.#dataPath.open(parseAddress(config.lbAddr)).catch((error: NodeJS.ErrnoException) => {
-			throw cannotListen(config.lbAddr, error);
+		this.#port = await this.#dataPath.open(parseAddress(config.lbAddr)).catch((error: unknown) => {
+			throw cannotListen(error, config.lbAddr, "--lb-addr");
 		});
 		board.balancer.state = ShardState.serving;
 	}
@@ -130,7 +136,7 @@ export class Balancer {
 	#proxyPath(shared: SharedOptions): DataPath {
 		const { directory, config } = this.#options;
 		const picker = this.#picker({ measure: measureProxy, ownMax: Number.POSITIVE_INFINITY });
-		return new ProxyPath({ ...shared, picker, shardHost: dialHost(config.host), token: proxyToken(directory.path) });
+		return new ProxyPath({ ...shared, picker, shardHost: dialHost(config.host), token: directory.proxyToken });
 	}
 
 	/** None of these is for pages of other origins, so that none is allowed. */
@@ -164,19 +170,4 @@ interface SharedOptions {
 function dialHost(host: string): string {
 	if (host === "0.0.0.0") return "127.0.0.1";
 	return host === "::" ? "::1" : host;
-}
-
-function cannotListen(lbAddr: string, error: NodeJS.ErrnoException): StartupError {
-	const options = { flag: "--lb-addr", cause: error };
-	switch (error.code) {
-		case "EADDRINUSE":
-			return new StartupError(`--lb-addr ${lbAddr}: the port is taken; stop who has it, or choose another with --lb-addr`, options);
-		case "EACCES":
-			return new StartupError(`--lb-addr ${lbAddr}: this user may not listen there; choose a port from 1024 on with --lb-addr`, options);
-		case "EADDRNOTAVAIL":
-		case "ENOTFOUND":
-			return new StartupError(`--lb-addr ${lbAddr}: this machine has no such address; choose one of its own with --lb-addr`, options);
-		default:
-			return new StartupError(`--lb-addr ${lbAddr}: ${error.message}; choose another with --lb-addr`, options);
-	}
 }

@@ -1,13 +1,11 @@
 import { SharedMemoryBus } from "@shardcast/bus";
 import type { Config } from "@shardcast/config";
-import { type ChildControl, connectToParent, metricsQuestion, PartAnswers, type StartMessage } from "@shardcast/control";
+import { type ChildControl, connectToParent, joinCluster, PartAnswers, type StartMessage } from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native";
-import { clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
-import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
-import { cannotListen, proxyTokenCheck, Shard, StatusLine } from "@shardcast/server";
-import { createLog, ProcessMetrics } from "@shardcast/telemetry";
+import { cannotListen, clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
+import { proxyTokenCheck, Shard, StatusLine } from "@shardcast/server";
 import { useChannelHashKey } from "@shardcast/wire";
 
 /** A shard as a child of the supervisor, which starts, drains and restarts it. */
@@ -34,13 +32,8 @@ export function runForked(): void {
 }
 
 async function startShard(message: StartMessage, control: ChildControl, parts: PartAnswers) {
-	const { slot, incarnation, shardsTotal, cluster, config, mode, handoffDescriptors } = message;
-	process.title = `shardcast shard ${slot}`;
-	const metrics = new ProcessMetrics(`shard-${slot}`, slot);
-	parts.add(metricsQuestion, () => metrics.values());
-	const log = createLog({ name: `shard ${slot}`, level: config.logLevel, format: config.logFormat });
-	const directory = ClusterDirectory.open(cluster);
-	const board = Scoreboard.open(directory.boardPath);
+	const { slot, incarnation, shardsTotal, config, mode, handoffDescriptors } = message;
+	const { directory, board, log, metrics } = joinCluster(message, `shard ${slot}`, parts);
 	useChannelHashKey(board.channelHashKey);
 	const row = board.row(slot);
 	const monitor = new ProcessMonitor();
@@ -60,7 +53,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		handoff: handoff === undefined ? null : DescriptorChannel.inherited(handoff, directory.handoffPath(slot)),
 		rates: new RateTable(SharedFile.open(directory.ratesPath).buffer),
 		openAddresses: () => new AddressTable(SharedFile.open(directory.addressesPath).buffer),
-		isProxy: mode === "proxy" ? proxyTokenCheck(directory.path) : null,
+		isProxy: mode === "proxy" ? proxyTokenCheck(directory.proxyToken) : null,
 		log,
 		sample: () => monitor.sample(),
 		ask: control.ask,

@@ -11,7 +11,7 @@ import {
 	type ReloadCounts,
 	reloadMetrics,
 } from "@shardcast/control";
-import { Deadline, type StartupError } from "@shardcast/process";
+import { Deadline, type StartupError, until } from "@shardcast/process";
 import { ClusterState } from "@shardcast/scoreboard";
 import { type Log, ProcessMetrics } from "@shardcast/telemetry";
 import { BoardWatch } from "./board-watch.ts";
@@ -25,8 +25,6 @@ export interface Ended {
 	readonly failure: StartupError | null;
 }
 
-/** How often a stop looks whether the balancer has closed its listener. */
-const pollMs = 5;
 /** Part of the time for the stop that the balancer may take before the shards are told. */
 const balancerShare = 0.25;
 
@@ -218,11 +216,7 @@ export class Supervisor {
 		void drained.then(() => {
 			over.yes = true;
 		});
-		const deadline = new Deadline(deadlineMs);
-		while (!over.yes && deadline.leftMs() > 0) {
-			if (this.#facts.mode === "proxy" && this.#facts.memory.balancerDrains) return;
-			await sleep(pollMs);
-		}
+		await until(() => over.yes || (this.#facts.mode === "proxy" && this.#facts.memory.balancerDrains), deadlineMs);
 	}
 
 	#onReady(name: string, port: number | undefined): void {

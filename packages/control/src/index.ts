@@ -1,5 +1,6 @@
 export { type ChildControl, connectToParent } from "./child-end.ts";
 export { type ClusterEvent, EventLog } from "./event-log.ts";
+export { joinCluster } from "./join-cluster.ts";
 export type { FromChild, StartMessage, ToChild } from "./messages.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";

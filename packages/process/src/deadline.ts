@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 /** A wait that took longer than it may. */
 export class DeadlineError extends Error {
 	constructor(what: string, deadlineMs: number) {
@@ -17,6 +19,19 @@ export async function withDeadline<T>(work: Promise<T>, deadlineMs: number, what
 	} finally {
 		clearTimeout(timer);
 	}
+}
+
+const lookMs = 5;
+
+/** Resolves with true once `condition` holds, with false after `deadlineMs`. For steps of a stop, where 5 ms do not matter. */
+export async function until(condition: () => boolean, deadlineMs: number): Promise<boolean> {
+	const deadline = new Deadline(deadlineMs);
+	while (!condition()) {
+		const leftMs = deadline.leftMs();
+		if (leftMs <= 0) return false;
+		await sleep(Math.min(lookMs, leftMs));
+	}
+	return true;
 }
 
 /** A budget of time that several steps share. */

@@ -1,6 +1,7 @@
+export { cannotListen } from "./cannot-listen.ts";
 export { type AvailableCpus, availableCpus } from "./cpus/available-cpus.ts";
 export { formatCpuList, parseCpuList } from "./cpus/cpu-list.ts";
-export { Deadline, DeadlineError, withDeadline } from "./deadline.ts";
+export { Deadline, DeadlineError, until, withDeadline } from "./deadline.ts";
 export { onHangUp } from "./hang-up.ts";
 export { HeartbeatTimer } from "./heartbeat-timer.ts";
 export { ProcessMonitor, type ProcessSample } from "./monitor.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Deadline, DeadlineError, withDeadline } from "../src/deadline.ts";
+import { Deadline, DeadlineError, until, withDeadline } from "../src/deadline.ts";
 
 const never = new Promise<never>(() => {});
 
@@ -16,5 +16,15 @@ describe("deadlines", () => {
 	it("do not go below zero", () => {
 		expect(new Deadline(-1).leftMs()).toBe(0);
 		expect(new Deadline(1000).leftMs()).toBeGreaterThan(900);
+	});
+});
+
+describe("until", () => {
+	it("waits for the condition, and not longer than the deadline", async () => {
+		let asked = 0;
+		expect(await until(() => ++asked === 3, 5000)).toBe(true);
+		expect(asked).toBe(3);
+		expect(await until(() => false, 12)).toBe(false);
+		expect(await until(() => true, 0)).toBe(true);
 	});
 });

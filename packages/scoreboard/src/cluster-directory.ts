@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isOwn, ownUser, pidNamespace, processStartTicks } from "@shardcast/native";
 import { BusError, BusErrorCode } from "./bus-error.ts";
@@ -14,13 +14,15 @@ export interface RunningClusters {
  * The directory of one running cluster: `shardcast-<uid>-<supervisor's pid>-<random>`, mode 0700, in shared memory.
  *
  * ```
- * owner                JSON: who made it
+ * owner                JSON: the process that made it
+ * proxy-token          the secret by which shards know the balancer
  * board                the scoreboard
  * ring-<slot>.<n>      a member's ring, made for the n-th time
  * bell-<slot>          its doorbell
  * rates                what addresses may still do this second
  * addresses            connections of each address, once they are limited
  * handoff-<slot>.sock  where the balancer hands connections to it
+ * kafka-positions      how far each shard has delivered each partition, when Kafka is used
  * ```
  * The supervisor makes and removes it, everyone else opens it. One that a killed supervisor left behind is removed by
  * the next one to start.
@@ -46,6 +48,7 @@ export class ClusterDirectory {
 		try {
 			mkdirSync(path, { mode: 0o700 });
 			writeFileSync(join(path, "owner"), JSON.stringify(owner), { mode: 0o600 });
+			writeFileSync(join(path, "proxy-token"), randomBytes(24).toString("base64url"), { mode: 0o600 });
 		} catch (error) {
 			throw new BusError(
 				BusErrorCode.badDirectory,
@@ -89,6 +92,11 @@ export class ClusterDirectory {
 			// Whether they really run is theirs to know.
 			others: found.filter(({ uid, supervisorPid }) => uid !== ownUser() && processStartTicks(supervisorPid) !== null),
 		};
+	}
+
+	/** The secret by which shards know the balancer: the same as long as the cluster runs. */
+	get proxyToken(): string {
+		return readFileSync(join(this.path, "proxy-token"), "latin1");
 	}
 
 	ringPath(slot: number, generation: number): string {

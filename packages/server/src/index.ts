@@ -1,6 +1,5 @@
 export { FlushEngine, type Scheduler } from "./delivery/flush.ts";
 export { FlushPolicy } from "./delivery/flush-policy.ts";
-export { cannotListen } from "./lifecycle/cannot-listen.ts";
 export { Shard } from "./lifecycle/shard.ts";
 export { runSingle } from "./lifecycle/single.ts";
 export { StatusLine } from "./lifecycle/status-line.ts";

@@ -12,6 +12,7 @@ import {
 	peerAddress,
 	sayAndClose,
 } from "@shardcast/native";
+import { until } from "@shardcast/process";
 import { monotonicMs } from "@shardcast/wire";
 import { type DataPath, DataPathLimits } from "../data-path.ts";
 import { DescriptorBudget } from "../descriptor-budget.ts";
@@ -22,7 +23,6 @@ import { type Responder, whyNotPlaced } from "../http/responder.ts";
 import { type Accepted, backlog, Listener } from "../listener.ts";
 import type { Picker } from "../pick.ts";
 import { PlacementQueue } from "../placement-queue.ts";
-import { until } from "../until.ts";
 import type { Handoff } from "./handoff.ts";
 import { WaitingHeads } from "./waiting-heads.ts";
 

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Address } from "@shardcast/config";
 import { GrowingBytes } from "@shardcast/http";
 import { addressKeyOf } from "@shardcast/limits";
-import { openFiles } from "@shardcast/process";
+import { openFiles, until } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
 import { type DataPath, DataPathLimits } from "../data-path.ts";
 import { DeadlineSet } from "../deadline-set.ts";
@@ -14,7 +14,6 @@ import { type Responder, whyNotPlaced } from "../http/responder.ts";
 import { backlog } from "../listener.ts";
 import type { Candidate, Picker } from "../pick.ts";
 import { PlacementQueue } from "../placement-queue.ts";
-import { until } from "../until.ts";
 import { proxyHead } from "./proxy-head.ts";
 import { Splice } from "./splice.ts";
 

@@ -14,10 +14,9 @@ import {
 } from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
-import { clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
+import { cannotListen, clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
-import { cannotListen } from "../lifecycle/cannot-listen.ts";
 import { Shard } from "../lifecycle/shard.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 

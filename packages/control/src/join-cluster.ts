@@ -1,0 +1,27 @@
+import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { createLog, type Log, ProcessMetrics } from "@shardcast/telemetry";
+import type { StartMessage } from "./messages.ts";
+import { metricsQuestion } from "./questions/metrics-question.ts";
+import type { PartAnswers } from "./questions/part-answers.ts";
+
+/** What every child has once it knows its cluster. */
+export interface JoinedCluster {
+	readonly directory: ClusterDirectory;
+	readonly board: Scoreboard;
+	readonly log: Log;
+	readonly metrics: ProcessMetrics;
+}
+
+/**
+ * For a child, when it is told to start: takes its name, opens the cluster's scoreboard, and answers for its own metrics from now on.
+ * @param name "balancer" or "shard 0".
+ * @throws BusError when the cluster's memory is not of this major version.
+ */
+export function joinCluster({ role, slot, cluster, config }: StartMessage, name: string, parts: PartAnswers): JoinedCluster {
+	process.title = `shardcast ${name}`;
+	const metrics = new ProcessMetrics(name.replace(" ", "-"), ...(role === "shard" ? [slot] : []));
+	parts.add(metricsQuestion, () => metrics.values());
+	const log = createLog({ name, level: config.logLevel, format: config.logFormat });
+	const directory = ClusterDirectory.open(cluster);
+	return { directory, board: Scoreboard.open(directory.boardPath), log, metrics };
+}
