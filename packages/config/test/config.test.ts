@@ -1,13 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Heartbeat } from "@shardcast/wire";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError } from "../src/load/config-error.ts";
+import { fromText } from "../src/load/file.ts";
 import { type LoadedConfig, loadConfig, settingNames } from "../src/load/load.ts";
-import { configJson, formatConfig } from "../src/load/print.ts";
+import { configJson, formatConfig, yamlLines } from "../src/load/print.ts";
 import { describeSource } from "../src/load/source.ts";
 import { connectionsPerShard, ringCapacityBytes } from "../src/options/derive.ts";
-import { type ConfigKey, configKeys, environmentName, filePath, optionOf, sections } from "../src/options/options.ts";
+import { type ConfigKey, configKeys, environmentName, filePath, optionOf, options, sections } from "../src/options/options.ts";
+import { shapeOf } from "../src/options/shape.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -387,6 +390,19 @@ describe("config print", () => {
 		expect(text).not.toContain("swordfish");
 		const again = loadConfig({ file: file(text) });
 		expect(again.config).toEqual({ ...loaded.config, apiKey: undefined });
+	});
+
+	it("whatever a text holds", () => {
+		const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: fc.constantFrom(..."-?:,[]{}#&*!|>'\"%@` \n\t~=<09enulty") }));
+		const shape = shapeOf([["a.b", "c"]]);
+		const { kafkaUsername: kind } = options;
+		fc.assert(
+			fc.property(text, text, (value, note) => {
+				const { found } = fromText(yamlLines(shape, () => ({ kind, value, note })).join("\n"), "f", shape);
+				expect(found.get("c")?.raw).toBe(value);
+			}),
+			{ numRuns: 100 },
+		);
 	});
 
 	it("of nothing but defaults is a config file too", () => {

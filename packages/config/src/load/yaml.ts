@@ -3,8 +3,10 @@ import { createRequire } from "node:module";
 type Yaml = typeof import("yaml");
 
 const require = createRequire(import.meta.url);
+let loaded: Yaml | null = null;
 
-/** The YAML library. It takes a quarter of a second of CPU to load, in each process; so only a process that reads or writes YAML does. */
+/** The YAML library. It takes some 40 ms of CPU to load, in each process; so only a process that reads or writes YAML loads it. */
 export function yaml(): Yaml {
-	return require("yaml") as Yaml;
+	loaded ??= require("yaml") as Yaml;
+	return loaded;
 }
