@@ -27,12 +27,18 @@ export class SharedMemoryBus extends RingLink {
 
 	/**
 	 * Joins as `slot`: from now on this member gets what is published.
-	 * @throws BusError when the slot is no member; NativeError when its files cannot be mapped.
+	 * @throws BusError when the slot is no member, or another process's that has not been reaped; NativeError when its files cannot be mapped.
 	 */
 	static join(directory: ClusterDirectory, board: Scoreboard, slot: number): SharedMemoryBus {
 		const row = board.row(slot);
 		if (!row.present)
 			throw new BusError(BusErrorCode.noSuchMember, `slot ${slot} is not a member`, "the supervisor calls createMemberFiles first");
+		if (row.pid !== 0 && row.pid !== process.pid)
+			throw new BusError(
+				BusErrorCode.misuse,
+				`slot ${slot} belongs to process ${row.pid}`,
+				"the supervisor gives a slot again once it has reaped that process",
+			);
 		// The state before the look at who is present: see createMemberFiles.
 		if (row.state === ShardState.empty || row.state === ShardState.dead) row.state = ShardState.starting;
 		const file = SharedFile.open(directory.ringPath(slot, row.ringGeneration));

@@ -1,0 +1,70 @@
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { Role, Scoreboard } from "@shardcast/scoreboard";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ClusterMemory } from "../src/cluster-memory.ts";
+
+const ringBytes = 65_536;
+
+describe("ClusterMemory", () => {
+	let base: string;
+	let memory: ClusterMemory | undefined;
+	beforeEach(() => {
+		base = mkdtempSync("/dev/shm/cluster-memory-");
+	});
+	afterEach(() => {
+		memory?.remove();
+		memory = undefined;
+		rmSync(base, { recursive: true, force: true });
+	});
+
+	const create = (shards: number, positions = false): ClusterMemory => {
+		memory = ClusterMemory.create(base, shards, ringBytes, positions);
+		return memory;
+	};
+	const status = (name: string) => statSync(join(memory!.path, name));
+	const takenBytes = (name: string) => status(name).blocks * 512;
+	const started = (slot: number) =>
+		memory!.shardStarts(slot, { incarnation: 1, pid: 4000 + slot, core: null, port: 3002 + slot, connectionsMax: 100 });
+
+	it("has room for 64 members from the start, and takes little more than the rings of those that there are", () => {
+		const { board } = create(2);
+		expect(board.slotsMax).toBe(64);
+		expect(board.members().map(({ slot, role }) => [slot, role])).toEqual([
+			[0, Role.shard],
+			[1, Role.shard],
+		]);
+		expect(board.freeSlot()).toBe(2);
+		const files = readdirSync(memory!.path).filter((name) => status(name).isFile());
+		const taken = files.map(takenBytes).reduce((sum, bytes) => sum + bytes, 0);
+		// The scoreboard, the rates, and each ring with its 64 readers' lines.
+		expect(taken - 2 * ringBytes).toBeLessThan(Scoreboard.bytes() + 600_000 + 2 * 16_384);
+	});
+
+	it("counts addresses for 64 members in memory for those that there are", () => {
+		create(2);
+		memory!.countAddresses(100_000);
+		const partBytes = 100_000 * 4 * 12;
+		expect(status("addresses").size).toBeGreaterThan(64 * partBytes);
+		expect(takenBytes("addresses")).toBeGreaterThanOrEqual(2 * partBytes);
+		expect(takenBytes("addresses")).toBeLessThan(2.1 * partBytes);
+	});
+
+	it("makes the position table for clusters that read Kafka, and for no others", () => {
+		create(1, true);
+		expect(readdirSync(memory!.path)).toContain("kafka-positions");
+		memory!.remove();
+		create(1);
+		expect(readdirSync(memory!.path)).not.toContain("kafka-positions");
+	});
+
+	it("a slot is free for the next process once its last one has been reaped", () => {
+		const { board } = create(2);
+		started(0);
+		started(1);
+		expect([board.row(0).pid, board.row(1).pid]).toEqual([4000, 4001]);
+		memory!.shardDied(1);
+		expect([board.row(0).pid, board.row(1).pid]).toEqual([4000, 0]);
+		expect(board.row(1).role, "it stays a member: its ring is read on").toBe(Role.shard);
+	});
+});
