@@ -4,7 +4,7 @@ import { type ChildControl, connectToParent, joinCluster, PartAnswers, type Star
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native";
-import { cannotListen, clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
+import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { proxyTokenCheck, Shard, StatusLine } from "@shardcast/server";
 import { useChannelHashKey } from "@shardcast/wire";
 
@@ -24,7 +24,8 @@ export function runForked(): void {
 		drain: async (deadlineMs) => {
 			if (started === null) return { cutOff: 0 };
 			const { shard } = started;
-			const cutOff = await withDeadline(shard.drain(deadlineMs), deadlineMs, "draining");
+			// No guard around it: the drain keeps the deadline itself, and the supervisor kills a shard that does not end.
+			const cutOff = await shard.drain(deadlineMs);
 			await shard.stop();
 			return { cutOff };
 		},

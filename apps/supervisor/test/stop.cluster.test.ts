@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { httpRequest, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { httpRequest, RawClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { Fleet, flawless } from "./fleet.ts";
 
@@ -54,6 +55,32 @@ describe("stop, announced", () => {
 		cluster.process.signal("SIGTERM");
 		await waitFor(async () => (await httpRequest(`${cluster.httpUrl}/ready`)).status === 503, { deadlineMs: 2000, what: "503" });
 		expect((await cluster.stop(5_000)).code).toBe(1);
+	});
+});
+
+describe("stop, with clients that do not read", () => {
+	/** FIN-WAIT-1: the kernel keeps what they did not read. */
+	const finWait1 = "04";
+	const serverEnds = (ports: readonly number[]) =>
+		readFileSync("/proc/net/tcp", "utf8")
+			.split("\n")
+			.map((line) => line.trim().split(/\s+/))
+			.filter(([, , remote, state]) => state === finWait1 && ports.includes(Number.parseInt(remote.split(":")[1], 16)));
+
+	it("they are counted, and their connections are reset", { timeout: 60_000 }, async () => {
+		const cluster = await startCluster({ shards: 1, flags: ["--shutdown-timeout", "3s", "--max-buffered", "50MiB"] });
+		const dead = await Promise.all(Array.from({ length: 5 }, () => RawClient.open(cluster.url)));
+		for (const { socket } of dead) socket.tcp.pause();
+		const sender = await RawClient.open(cluster.url);
+		for (let round = 0; round < 200; round++) sender.send(Buffer.alloc(60_000));
+		const deliveries = async () => (await Scrape.of(cluster.httpUrl)).sum("shardcast_deliveries_total");
+		await waitFor(async () => (await deliveries()) >= 1000, { deadlineMs: 20_000, what: "1000 deliveries" });
+		const ports = dead.map(({ socket }) => socket.tcp.localPort!);
+		await cluster.stop(20_000);
+		const left = serverEnds(ports);
+		for (const { socket } of dead) socket.tcp.destroy();
+		expect(cluster.log()).toMatch(/shutdown complete: 5 cut off, \d/);
+		expect(left).toEqual([]);
 	});
 });
 

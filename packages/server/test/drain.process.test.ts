@@ -95,4 +95,19 @@ describe("B11: a shard that drains", () => {
 		expect(tookMs).toBeLessThan(2500);
 		expect((await sender.closed).code).toBe(1001);
 	});
+
+	it("counts a client that is being closed for slowness once", async () => {
+		const cluster = await startShards(1, { config: { maxBufferedBytes: 200_000 } });
+		running = cluster;
+		const { shard, row } = cluster.shards[0];
+		const [sender, dead] = [await cluster.client(), await cluster.rawClient()];
+		dead.socket.tcp.pause();
+		let sent = 0;
+		const dropsAny = () => {
+			if (row.get("messagesIn") === sent) for (let round = 0; round < 20; round++, sent++) sender.send(Buffer.alloc(60_000));
+			return row.get("droppedMessages") > 0;
+		};
+		await waitFor(dropsAny, { deadlineMs: 10_000, what: "a dropped message" });
+		expect(await shard.drain(1500)).toBe(1);
+	});
 });

@@ -36,16 +36,16 @@ function setup(count: number, options: { rate?: number; deadlineMs?: number; buf
 describe("telling all clients to go", () => {
 	it("B11: takes no time without clients, and none to speak of with few", async () => {
 		const none = setup(0);
-		expect(await none.run).toBe(0);
+		await none.run;
 		expect(none.now()).toBe(0);
 		const few = setup(10);
-		expect(await few.run).toBe(0);
+		await few.run;
 		expect(few.now()).toBe(0);
 	});
 
 	it("is spread over time at the drain rate, in random order", async () => {
 		const { run, told, now } = setup(5000, { rate: 1000 });
-		expect(await run).toBe(0);
+		await run;
 		expect(told).toHaveLength(5000);
 		expect(now()).toBeGreaterThan(4000);
 		expect(now()).toBeLessThan(6000);
@@ -60,7 +60,7 @@ describe("telling all clients to go", () => {
 
 	it("keeps to a rate of less than one client per tick", async () => {
 		const { run, now } = setup(10, { rate: 2, deadlineMs: 60_000 });
-		expect(await run).toBe(0);
+		await run;
 		// The first at once, then one each half second.
 		expect(now()).toBeGreaterThan(4400);
 		expect(now()).toBeLessThan(4700);
@@ -68,14 +68,14 @@ describe("telling all clients to go", () => {
 
 	it("goes faster than the drain rate when half of the deadline asks for it", async () => {
 		const { run, told, now } = setup(12_000, { rate: 100, deadlineMs: 2000 });
-		expect(await run).toBe(0);
+		await run;
 		expect(told).toHaveLength(12_000);
 		expect(now()).toBeLessThan(1200);
 	});
 
-	it("gives a client that still has something to read the time for it, and counts it when that is up", async () => {
+	it("gives a client that still has something to read the time for it, and gives up when that is over", async () => {
 		const { run, told, now } = setup(3, { deadlineMs: 1000, buffered: (id, nowMs) => (id === 1 && nowMs < 500 ? 10 : id === 2 ? 10 : 0) });
-		expect(await run).toBe(1);
+		await run;
 		expect(told.map(({ id }) => id)).toEqual([0, 1]);
 		expect(told[1].atMs).toBeGreaterThanOrEqual(500);
 		expect(now()).toBeGreaterThanOrEqual(1000);

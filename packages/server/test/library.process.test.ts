@@ -2,7 +2,7 @@ import { createServer as createTcpServer } from "node:net";
 import { type Config, ConfigError, defaultConfig } from "@shardcast/config";
 import { StartupError } from "@shardcast/process";
 import { silentLog } from "@shardcast/telemetry";
-import { httpRequest, LibraryClient, postJson, Scrape, waitFor } from "@shardcast/testkit";
+import { httpRequest, LibraryClient, postJson, RawClient, Scrape, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Middleware } from "../src/delivery/middleware.ts";
 import type { MetricSample } from "../src/library/metric-sink.ts";
@@ -48,6 +48,21 @@ describe("B12: a server in the program's own process", () => {
 		expect((await one.closed).code).toBe(1001);
 		expect((await other.closed).code).toBe(1001);
 		await expect(LibraryClient.open(server.url)).rejects.toThrow();
+	});
+
+	it("a shutdown counts and resets each client that does not read", async () => {
+		const server = await running({ maxBufferedBytes: 50_000_000 });
+		const dead = await Promise.all(Array.from({ length: 5 }, () => RawClient.open(server.url)));
+		for (const { socket } of dead) socket.tcp.pause();
+		const deliveries = async () => (await Scrape.of(httpUrl(server))).sum("shardcast_deliveries_total");
+		// More than the kernel takes for a client that does not read.
+		for (let round = 0; round < 200; round++) {
+			const published = async () => (await server.publish(Buffer.alloc(60_000))).outcome === "taken";
+			await waitFor(published, { deadlineMs: 5000, what: "room in the ring" });
+		}
+		await waitFor(async () => (await deliveries()) === 1000, { deadlineMs: 10_000, what: "1000 deliveries" });
+		expect(await server.shutdown(1000)).toBe(5);
+		for (const { socket } of dead) socket.tcp.destroy();
 	});
 
 	it("run's handler sees each message that goes out", async () => {

@@ -14,7 +14,7 @@ import {
 } from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
-import { cannotListen, clientsThatFit, ProcessMonitor, withDeadline } from "@shardcast/process";
+import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { Shard } from "../lifecycle/shard.ts";
@@ -136,11 +136,12 @@ export class Host {
 	async stop(drainDelayMs: number, timeoutMs: number): Promise<number> {
 		this.#board.clusterState = ClusterState.stopping;
 		if (drainDelayMs > 0) await sleep(drainDelayMs);
-		// A drain that is late has cut off something, if we cannot say how much.
-		const cutOff = await withDeadline(this.shard.drain(timeoutMs), timeoutMs, "draining").catch(() => 1);
-		await this.shard.stop();
-		this.#monitor.stop();
-		return cutOff;
+		try {
+			return await this.shard.drain(timeoutMs);
+		} finally {
+			await this.shard.stop();
+			this.#monitor.stop();
+		}
 	}
 
 	/** What `GET /metrics` answers. */

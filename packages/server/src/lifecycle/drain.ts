@@ -22,9 +22,9 @@ const tickMs = 20;
  * hit the other shards, or the next start, all at once. In random order, `clientsPerSecond` of them or as many as it takes to be
  * done in half of the time, with the pauses between ticks jittered. Few clients are told at once.
  *
- * A client with unwritten messages is told last: it gets those first. Resolves with how many were left when the time was up.
+ * A client with unwritten messages is told last: it gets those first. Resolves when no client is left, or when the time is up.
  */
-export async function closeAll(parts: ClosingParts): Promise<number> {
+export async function closeAll(parts: ClosingParts): Promise<void> {
 	const { close, deadlineMs, nowMs, pause, random } = parts;
 	const endsMs = nowMs() + deadlineMs;
 	let waiting = shuffled(parts.clients(), random);
@@ -52,7 +52,6 @@ export async function closeAll(parts: ClosingParts): Promise<number> {
 		if (waiting.length === 0 || nowMs() >= endsMs) break;
 		await pause(Math.min(tickMs * (0.5 + random()), Math.max(1, endsMs - nowMs())));
 	}
-	return waiting.length;
 }
 
 /**

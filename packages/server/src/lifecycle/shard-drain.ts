@@ -27,7 +27,7 @@ export interface ShardDrainParts {
 export interface DrainedShard {
 	/** Messages and publishes that were not put on the bus. */
 	readonly unfinished: number;
-	/** Clients that did not read what they had to get. */
+	/** Clients that did not read what they had to get; their connections have been reset. */
 	readonly unread: number;
 }
 
@@ -38,7 +38,8 @@ const lingerMsMax = 250;
 
 /**
  * Works a shard off that takes nothing new any more: first what it has taken, then its clients are told to go while it still
- * delivers, then what those published meanwhile. No step waits longer than it has to; together they keep the deadline.
+ * delivers, then what those published meanwhile. No step waits longer than it has to; together they keep the deadline. The last step
+ * resets and counts the clients that are still here when the deadline has passed, so a caller must not stop waiting at that moment.
  */
 export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Promise<DrainedShard> {
 	const { engine, sessions, leaving } = parts;
@@ -51,7 +52,7 @@ export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Pr
 	await inTime(parts.ingestDrained(work.leftMs()), work.leftMs());
 	await inTime(engine.whenEmpty(), work.leftMs());
 	parts.consoleClosed();
-	const untold = await closeAll({
+	await closeAll({
 		clients: () => sessions.snapshot(),
 		close: (client, code) => client.close(code),
 		clientsPerSecond: parts.clientsPerSecond,
@@ -63,10 +64,10 @@ export async function drainShard(parts: ShardDrainParts, deadlineMs: number): Pr
 	await inTime(engine.whenEmpty(), deadline.leftMs());
 	const lingerMs = Math.min(lingerMsMax, deadline.leftMs());
 	await lingered(parts.openAtStart, { deadlineMs: lingerMs, open: () => openFiles() ?? 0, ...clock });
-	const unread = untold + leaving.count;
 	// Their connections would outlive this process, with all that they did not read.
-	leaving.cut(sessions.snapshot());
-	return { unfinished: parts.unfinished(), unread };
+	const unread = sessions.snapshot();
+	leaving.cut(unread);
+	return { unfinished: parts.unfinished(), unread: unread.length };
 }
 
 /** Waits for the work, but no longer than that; what was not done is counted at the end. */
