@@ -80,9 +80,9 @@ export class ClusterMemory {
 	 */
 	countAddresses(connectionsPerShard: number): void {
 		if (this.#addresses !== null) return;
-		const slots = this.#board.slotsMax;
-		const used = this.#board.slots().length;
 		const connections = Math.max(connectionsPerShard, addressesLeast);
+		const used = this.#board.slots().length;
+		const slots = Math.max(used, AddressTable.slotsThatFit(this.#board.slotsMax, connections));
 		const bytes = (count: number) => AddressTable.bytes(count, connections);
 		const format = (buffer: ArrayBuffer) => AddressTable.format(buffer, slots, connections);
 		const file = SharedFile.create(this.#directory.addressesPath, bytes(slots), format, bytes(used));

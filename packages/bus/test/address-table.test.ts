@@ -65,6 +65,13 @@ describe("M8: the table of addresses", () => {
 		expect(new AddressTable(buffer).total(2n ** 63n + 5n)).toBe(1);
 	});
 
+	it("has fewer slots when so many connections of each could not be mapped", () => {
+		expect(AddressTable.slotsThatFit(64, 25_000)).toBe(64);
+		const slots = AddressTable.slotsThatFit(64, 1_000_000);
+		expect(slots).toBe(44);
+		expect(AddressTable.bytes(slots, 1_000_000)).toBeLessThan(2 ** 31);
+	});
+
 	it("is laid out for 64 slots, and neither reads nor writes those that have no memory yet", () => {
 		const [slots, connections] = [64, 1000];
 		// No more memory than two slots take: whatever lies behind it would be undefined.

@@ -6,6 +6,8 @@ const magic = 0x53434131; // "SCA1"
 /** The hash, the bucket and the entry belong to the major version. */
 const version = { major: 1, minor: 0 };
 const headerBytes = 64;
+/** More can't be mapped in one piece. */
+const bytesMax = 2 ** 31 - 1;
 /** Entries that an address may be in. With four places for each connection, one in a million finds all of them taken. */
 const bucketEntries = 16;
 const placesPerConnection = 4;
@@ -46,6 +48,12 @@ export class AddressTable {
 
 	static bytes(slots: number, connectionsPerSlot: number): number {
 		return headerBytes + slots * bucketsFor(connectionsPerSlot) * bucketEntries * entryWords * 4;
+	}
+
+	/** Slots for which a table can be laid out: fewer than `slots` when more than 700,000 connections per slot would take 2 GiB of addresses. */
+	static slotsThatFit(slots: number, connectionsPerSlot: number): number {
+		const partBytes = AddressTable.bytes(1, connectionsPerSlot) - headerBytes;
+		return Math.min(slots, Math.floor((bytesMax - headerBytes) / partBytes));
 	}
 
 	/** Lays one out in zeroed bytes, of which only those of `bytes(0, …)` need memory. */
