@@ -6,17 +6,19 @@ import { App, type WebSocket } from "uWebSockets.js";
  * `?channels=a` like a shard, with one channel at most. The limits are those of a shard, so that neither side saves work.
  *
  * `node bare-server.js <port>` listens on 127.0.0.1 and prints one line when it does. GET /health tells the pid, in the form
- * of the balancer's.
+ * of the balancer's. POST /api/publish sends its body to everybody.
  */
 interface Client {
 	readonly topic: string;
 }
 
 const everybody = "everybody";
+const published = '{"result":{}}\n';
 let connections = 0;
 
 const port = Number(process.argv[2]);
-App()
+const app = App();
+app
 	.ws<Client>("/*", {
 		maxPayloadLength: 64 * 1024,
 		maxBackpressure: 1024 * 1024,
@@ -41,6 +43,14 @@ App()
 		close: () => {
 			connections--;
 		},
+	})
+	.post("/api/publish", (response) => {
+		response.onAborted(() => {});
+		// As it comes: the bodies of a bench arrive whole.
+		response.onData((body, isLast) => {
+			app.publish(everybody, body);
+			if (isLast) response.cork(() => response.writeHeader("content-type", "application/json").end(published));
+		});
 	})
 	.get("/health", (response) => {
 		const shard = { id: 0, pid: process.pid, core: null, port, status: "healthy", connections };

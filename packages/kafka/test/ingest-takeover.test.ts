@@ -95,6 +95,7 @@ class TestShard {
 			},
 			deliverIngested: () => {},
 			beforeTurn: () => {},
+			hasPublished: () => true,
 			afterFlush: () => {},
 			holds: () => false,
 			batch: 64,

@@ -47,6 +47,8 @@ interface Setup {
 	readonly flushTakesMs?: number;
 	readonly pauseMsMax?: number;
 	readonly holds?: () => boolean;
+	/** Whether there are clients. */
+	readonly hasPublished?: () => boolean;
 	/** Whether clients have to read before the next turn. */
 	readonly mustWait?: (backlogBytes: number) => boolean;
 }
@@ -57,6 +59,7 @@ function setup({
 	flushTakesMs = 0,
 	pauseMsMax = 10,
 	holds = () => false,
+	hasPublished = () => true,
 	mustWait = () => false,
 }: Setup = {}) {
 	const published: number[] = [];
@@ -95,6 +98,7 @@ function setup({
 			turns.push(perTurn);
 			perTurn = 0;
 		},
+		hasPublished: () => hasPublished(),
 		afterFlush: () => {},
 		holds,
 		batch,
@@ -384,5 +388,68 @@ describe("the flush engine", () => {
 		publish("b");
 		loop.settle();
 		expect(delivered).toEqual([]);
+	});
+
+	describe("without clients", () => {
+		const turnsFor = (hasPublished: () => boolean) => {
+			const { loop, publish, delivered } = setup({ hasPublished });
+			publish("a");
+			const before = loop.turns;
+			loop.settle();
+			expect(delivered).toEqual(["a"]);
+			return loop.turns - before;
+		};
+
+		it("sleeps after one turn of the loop: there is no write to wait for", () => {
+			// The last one finds nothing to do.
+			expect([turnsFor(() => true), turnsFor(() => false)]).toEqual([3, 2]);
+		});
+
+		it("gives the loop a turn between two looks, however much comes meanwhile", () => {
+			let more = () => {};
+			const { loop, publish, put, delivered, other, engine } = setup({
+				hasPublished: () => {
+					more();
+					return false;
+				},
+			});
+			let come = 0;
+			more = () => {
+				if (++come <= 20) put(String(come), other);
+			};
+			publish("0");
+			const perTurn: number[] = [];
+			for (let turn = 0; turn < 21; turn++) {
+				const before = delivered.length;
+				loop.turn();
+				perTurn.push(delivered.length - before);
+			}
+			expect(perTurn).toEqual(Array(21).fill(1));
+			// Asleep: it is woken by whoever publishes.
+			loop.settle();
+			put("last", other);
+			engine.wake();
+			loop.settle();
+			expect(delivered.at(-1)).toBe("last");
+		});
+
+		it("tells those who wait that the rings are empty, and tries held messages again", async () => {
+			let holds = true;
+			const { loop, publish, engine } = setup({ hasPublished: () => false, holds: () => holds });
+			publish("a");
+			let isEmpty = false;
+			void engine.whenEmpty().then(() => {
+				isEmpty = true;
+			});
+			loop.settle();
+			await Promise.resolve();
+			expect(isEmpty).toBe(false);
+			expect(loop.timers).toBe(1);
+			holds = false;
+			loop.pass(1);
+			loop.settle();
+			await Promise.resolve();
+			expect(isEmpty).toBe(true);
+		});
 	});
 });

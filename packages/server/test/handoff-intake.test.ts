@@ -3,12 +3,13 @@ import { Scoreboard } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
 import { HandoffIntake } from "../src/transports/handoff-intake.ts";
 
-function setup(messages: (number[] | Error)[]) {
+function setup(messages: (number[] | Error)[], onLook = () => {}) {
 	const row = Scoreboard.inMemory(1).row(0);
 	const adopted: number[] = [];
 	const errors: unknown[] = [];
 	const channel = {
 		receive: () => {
+			onLook();
 			const message = messages.shift() ?? [];
 			if (message instanceof Error) throw message;
 			return message;
@@ -54,6 +55,29 @@ describe("taking in connections that were handed over", () => {
 		expect(adopted.length).toBe(16);
 		for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 		expect(adopted).toHaveLength(40);
+	});
+
+	it("looks only when a message was announced, when it is told to, and again after an error that may have left one", () => {
+		let looks = 0;
+		const messages: (number[] | Error)[] = [];
+		const { row, adopted, intake } = setup(messages, () => looks++);
+		intake.take();
+		intake.take();
+		expect(looks, "the first time whatever is announced").toBe(1);
+		messages.push([10], []);
+		row.handoffBatches++;
+		intake.take();
+		expect(adopted).toEqual([10]);
+		messages.push([11], []);
+		intake.take();
+		expect(adopted, "not announced").toEqual([10]);
+		intake.look();
+		expect(adopted).toEqual([10, 11]);
+		messages.push(new Error("EIO"), [12], []);
+		row.handoffBatches++;
+		intake.take();
+		intake.take();
+		expect(adopted).toEqual([10, 11, 12]);
 	});
 
 	it("counts across the wrap of its word", () => {

@@ -50,6 +50,11 @@ export class FanOut {
 		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.ingestToSendMs);
 	};
 
+	/** Whether anything was delivered since the last `count`. */
+	get hasPublished(): boolean {
+		return this.#deliveries > 0;
+	}
+
 	/** Once per flush: the counters lie in shared memory. */
 	count(): void {
 		if (this.#deliveries === 0) return;

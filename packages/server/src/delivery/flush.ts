@@ -26,6 +26,8 @@ export interface FlushEngineParts {
 	readonly deliverIngested: VisitOrigin;
 	/** Called at the start of each turn, before anything is delivered. */
 	readonly beforeTurn: () => void;
+	/** Whether this flush has given anything to a socket so far. */
+	readonly hasPublished: () => boolean;
 	/** Called once per flush. */
 	readonly afterFlush: () => void;
 	/** Messages wait for room in the own ring: they are retried at each flush, and nobody rings when there is room. */
@@ -186,11 +188,19 @@ export class FlushEngine {
 		this.#ring();
 		this.#records += this.#turnRecords;
 		pacing.published(this.#turnBytes);
-		if (this.#turnHasRoom) {
+		if (!this.#turnHasRoom) this.#scheduler.soon(this.#turn);
+		else {
 			this.#state = "settling";
-			this.#scheduler.soon(this.#settle);
-		} else this.#scheduler.soon(this.#turn);
+			if (this.#parts.hasPublished()) this.#scheduler.soon(this.#settleAndLook);
+			else if (this.#settle()) this.#lookOnce();
+		}
 	};
+
+	/** Nothing has to be written: no turn of the loop is spent on waiting for it. What has come meanwhile has one, or sockets would starve. */
+	#lookOnce(): void {
+		if (this.#mayRest()) this.#rest();
+		else this.#scheduler.soon(this.#turn);
+	}
 
 	/** Drains the bus (place 0) or a source until it is empty or the turn is full. */
 	#drain(place: number): void {
@@ -222,8 +232,12 @@ export class FlushEngine {
 	};
 
 	/** The loop has come round: what the flush published has been written. */
-	readonly #settle = (): void => {
-		if (this.#stopped) return;
+	readonly #settleAndLook = (): void => {
+		if (!this.#stopped && this.#settle()) this.#look();
+	};
+
+	/** Ends the flush. @returns whether to look for more at once; else a pause has begun. */
+	#settle(): boolean {
 		const { policy, counters } = this.#parts;
 		if (this.#records > 0) {
 			const nowMs = this.#scheduler.nowMs();
@@ -239,17 +253,24 @@ export class FlushEngine {
 		if (!this.#parts.holds()) release(this.#covered);
 		const pauseMs = Math.max(this.#records > 0 ? policy.pauseMs : 0, this.#parts.holds() ? holdRetryMs : 0);
 		if (pauseMs > 0) this.#schedule(pauseMs);
-		else this.#look();
-	};
+		return pauseMs === 0;
+	}
 
 	readonly #look = (): void => {
 		if (this.#stopped) return;
-		if (this.#parts.holds() || this.#hasRecords() || !this.#sleep()) this.#turn();
-		else {
-			this.#state = "asleep";
-			release(this.#waiting);
-		}
+		if (this.#mayRest()) this.#rest();
+		else this.#turn();
 	};
+
+	/** Nothing is left to do, and everybody knows that this shard wants to be woken. */
+	#mayRest(): boolean {
+		return !this.#parts.holds() && !this.#hasRecords() && this.#sleep();
+	}
+
+	#rest(): void {
+		this.#state = "asleep";
+		release(this.#waiting);
+	}
 
 	readonly #ringSoon = (): void => {
 		this.#ringScheduled = false;

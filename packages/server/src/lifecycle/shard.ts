@@ -241,6 +241,7 @@ export class Shard {
 				this.#intake?.take();
 				this.#publisher.retry();
 			},
+			hasPublished: () => fanOut.hasPublished,
 			afterFlush: () => fanOut.count(),
 			holds: () => this.#publisher.holds,
 			get batch() {
@@ -260,6 +261,7 @@ export class Shard {
 	#everySecond(): void {
 		this.#leaving.expire();
 		this.#admission.tick();
+		this.#intake?.look();
 	}
 
 	/** Where it listens; 0 = nowhere. */

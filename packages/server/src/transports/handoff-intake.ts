@@ -6,8 +6,8 @@ export interface HandoffIntakeParts {
 	/** Serves a connection; its descriptor is taken over. */
 	readonly adopt: (descriptor: number) => void;
 	readonly counters: Counters;
-	/** This shard's part of what tells the balancer how many connections are on their way. */
-	readonly words: { handoffsReceived: number };
+	/** Of this shard's row: its part of what tells the balancer how many connections are on their way, and how many messages the balancer has sent. */
+	readonly words: { handoffsReceived: number; readonly handoffBatches: number };
 	readonly onError: (error: unknown) => void;
 }
 
@@ -16,7 +16,8 @@ const messagesMax = 16;
 
 /**
  * Takes in the connections that the balancer hands over. Node cannot poll the socket that they come through, so it is looked at
- * in each turn of the flush engine, which the balancer's doorbell starts.
+ * in each turn of the flush engine, which the balancer's doorbell starts, if the balancer has announced a message since the last look: a
+ * look that finds nothing is a system call.
  *
  * One owner, the shard's loop. Bound: a turn takes `messagesMax` messages; what is left stays in the socket's queue, and when
  * that is full the balancer waits.
@@ -25,13 +26,23 @@ export class HandoffIntake {
 	readonly #parts: HandoffIntakeParts;
 	#scheduled = false;
 	#closed = false;
+	/** Messages that had been announced at the last look; NaN = look whatever is announced. */
+	#announced = Number.NaN;
 
 	constructor(parts: HandoffIntakeParts) {
 		this.#parts = parts;
 	}
 
+	/** Looks if a message was announced. */
 	readonly take = (): void => {
+		if (this.#parts.words.handoffBatches !== this.#announced) this.look();
+	};
+
+	/** Looks in any case: for a balancer that died between a message and its announcement. */
+	look(): void {
 		if (this.#closed) return;
+		// Before the look: a message is there when it is announced, and one that is announced from now on makes for another look.
+		this.#announced = this.#parts.words.handoffBatches;
 		for (let message = 0; message < messagesMax; message++) {
 			const descriptors = this.#receive();
 			if (descriptors === null) continue;
@@ -45,9 +56,9 @@ export class HandoffIntake {
 		this.#scheduled = true;
 		setImmediate(() => {
 			this.#scheduled = false;
-			this.take();
+			this.look();
 		});
-	};
+	}
 
 	close(): void {
 		if (this.#closed) return;
@@ -63,7 +74,9 @@ export class HandoffIntake {
 			this.#parts.counters.add("handoffErrors", error instanceof LostDescriptors ? error.count : 1);
 			this.#parts.onError(error);
 			// Any other error may have left the message where it is, and looking again at once would never end.
-			return error instanceof LostDescriptors ? null : [];
+			if (error instanceof LostDescriptors) return null;
+			this.#announced = Number.NaN;
+			return [];
 		}
 	}
 
