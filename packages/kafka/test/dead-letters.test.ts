@@ -17,7 +17,7 @@ function recordIn(bytes: Buffer, key: string, value: string, header: string): So
 	return {
 		bytes,
 		offset: 41,
-		timestampMs: 0,
+		timestampMs: 12_345,
 		keyStart: 0,
 		keyEnd,
 		valueStart: keyEnd,
@@ -47,8 +47,13 @@ describe("DeadLetters", () => {
 		const text = (bytes: string | Uint8Array | null | undefined) => Buffer.from(bytes!).toString();
 		expect(text(sent[0]!.key)).toBe("key");
 		expect(text(sent[0]!.value)).toBe("value");
-		expect(text(sent[0]!.headers.trace)).toBe("span");
-		expect(sent[0]!.headers).toMatchObject({ "shardcast-reason": "badChannel", "shardcast-source": "orders-3-41" });
+		expect(sent[0]!.headers.map(([name, value]) => [name, text(value)])).toEqual([
+			["trace", "span"],
+			["nothing", ""],
+			["shardcast-reason", "badChannel"],
+			["shardcast-source", "orders-3-41"],
+		]);
+		expect(sent[0]!.timestampMs).toBe(12_345);
 	});
 
 	it("waits for room when records come faster than the topic takes them, and loses none", async () => {
@@ -119,7 +124,7 @@ describe("DeadLetters", () => {
 });
 
 describe("HeldLetters", () => {
-	const letter = (value: string): ProducerRecord => ({ key: null, value: Buffer.from(value), headers: {} });
+	const letter = (value: string): ProducerRecord => ({ key: null, value: Buffer.from(value), headers: [] });
 	const held = (limits: Partial<HeldLettersLimits>) => {
 		const clock = { nowMs: 0 };
 		return { clock, letters: new HeldLetters({ lettersMax: 100, bytesMax: 10_000, ageMsMax: 1000, ...limits }, () => clock.nowMs) };

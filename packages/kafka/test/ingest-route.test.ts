@@ -147,6 +147,11 @@ describe("RecordRouter", () => {
 		expect((await by(() => ({ payload: "x".repeat(101) }))).refused).toBe("tooLarge");
 		expect((await by(() => Promise.reject(new Error("no")))).refused).toBe("routeErrors");
 		expect((await by(() => new Promise(() => {}))).refused).toBe("routeTimeouts");
+		// A promise of another library.
+		// biome-ignore lint/suspicious/noThenProperty: that is what is tested.
+		const thenable = { then: (resolve: (answer: string) => void) => resolve("vip") };
+		expect((await by(() => thenable as never)).router.channels.names).toEqual(["vip"]);
+		expect((await by(() => ({ channel: "vip" }) as never)).refused).toBe("routeNonsense");
 		const thrower = () => {
 			throw new Error("no");
 		};
@@ -155,7 +160,13 @@ describe("RecordRouter", () => {
 
 	it("takes clients' messages as they say: kind, channels, and a sender of this cluster only", async () => {
 		const published = (cluster: string) =>
-			recordOf({ value: "hi", headers: publishedHeaders(RecordKind.binary, ["a", "b"], senderText(cluster, 1, 2, 77)) });
+			recordOf({
+				value: "hi",
+				headers: Object.fromEntries(publishedHeaders(RecordKind.binary, ["a", "b"], senderText(cluster, 1, 2, 77))) as Record<
+					string,
+					string
+				>,
+			});
 		const ours = await decide(published("here"), { publishTopic: "trade" });
 		expect([ours.router.kind, ours.router.channels.names, ours.router.sender]).toEqual([RecordKind.binary, ["a", "b"], 77]);
 		expect(ours.router.senderShard).toBe(parseSender("here/1/2/77", "here")!.life);
@@ -171,7 +182,9 @@ describe("RecordRouter", () => {
 
 	it("lets no text that is no UTF-8 reach a text frame, also when a record claims to come from a client", async () => {
 		const claiming = (kind: RecordKind, value: Buffer) =>
-			decide(recordOf({ value, headers: publishedHeaders(kind, [], "") }), { publishTopic: "trade" });
+			decide(recordOf({ value, headers: Object.fromEntries(publishedHeaders(kind, [], "")) as Record<string, string> }), {
+				publishTopic: "trade",
+			});
 		const [broken, cut] = [Buffer.from([0x61, 0xff]), Buffer.from("€").subarray(0, 2)];
 		expect((await claiming(RecordKind.text, broken)).refused).toBe("invalidText");
 		expect((await claiming(RecordKind.text, cut)).refused).toBe("invalidText");
@@ -186,6 +199,8 @@ describe("RecordRouter", () => {
 		expect(parseAnswer({})).toEqual({ channels: [], payload: null, binary: null });
 		expect(parseAnswer({ channels: ["a"], binary: true })).toEqual({ channels: ["a"], payload: null, binary: true });
 		expect(() => parseAnswer({ channels: 1 })).toThrow(TypeError);
+		expect(() => parseAnswer({ channel: "vip" }), "misspelt: it would go to everybody").toThrow(/"channel", which is none of channels,/);
+		expect(() => parseAnswer({ channels: "a", binary: "yes" })).toThrow(TypeError);
 	});
 });
 

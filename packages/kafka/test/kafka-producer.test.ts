@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { KafkaProducer } from "../src/client/kafka-producer.ts";
-import { batchHeadBytes, type ProducerRecord, producedBytes } from "../src/client/produced-record.ts";
+import { batchHeadBytes, type ProducedHeader, type ProducerRecord, producedBytes } from "../src/client/produced-record.ts";
 import type { ProducerLink } from "../src/client/producer-link.ts";
 
 /** As kafkajs tells it. */
@@ -30,7 +30,7 @@ class Rig {
 	}
 
 	/** What became of it; "refused" when there was no room. */
-	send(bytes: number, headers: Record<string, string> = {}): Promise<string | null> {
+	send(bytes: number, headers: readonly ProducedHeader[] = []): Promise<string | null> {
 		return new Promise((resolve) => {
 			if (!this.producer.send({ key: null, value: new Uint8Array(bytes), headers }, resolve)) resolve("refused");
 		});
@@ -57,9 +57,19 @@ describe("KafkaProducer", () => {
 
 	it("counts keys and headers, by their bytes", async () => {
 		const rig = new Rig({ takes: 20_000 });
-		const outcomes = await Promise.all(Array.from({ length: 50 }, () => rig.send(0, { header: "€".repeat(1000) })));
+		const outcomes = await Promise.all(Array.from({ length: 50 }, () => rig.send(0, [["header", "€".repeat(1000)]])));
 		expect(new Set(outcomes)).toEqual(new Set([null]));
 		expect(Math.max(...rig.batches.map((batch) => batch.length))).toBe(6);
+	});
+
+	it("keeps its bounds whatever the headers are called", async () => {
+		const rig = new Rig({ takes: 20_000, bytesMax: 20_000 });
+		const first = rig.send(0, [["__proto__", new Uint8Array(3)]]);
+		const outcomes = await rig.sendAll(1000, 1000);
+		expect(await first).toBeNull();
+		expect(outcomes).toEqual(new Set([null, "refused"]));
+		await rig.producer.room();
+		expect(rig.batches.flat().length).toBeLessThan(30);
 	});
 
 	it("a record that is too large by itself fails alone, without being sent, and says what the topic takes", async () => {
@@ -113,11 +123,11 @@ describe("KafkaProducer", () => {
 			return { batchBytesMax: null, send: async () => {}, close: async () => {} };
 		};
 		const producer = new KafkaProducer({ topic: "t", connect, recordsMax: 10, bytesMax: 1000 });
-		const send = () => new Promise((resolve) => producer.send({ key: "k", value: null, headers: {} }, resolve));
+		const send = () => new Promise((resolve) => producer.send({ key: "k", value: null, headers: [] }, resolve));
 		expect(await send()).toBe("no broker");
 		there = true;
 		expect(await send()).toBe(null);
 		await producer.close();
-		expect(producer.send({ key: "k", value: null, headers: {} }, () => {})).toBe(false);
+		expect(producer.send({ key: "k", value: null, headers: [] }, () => {})).toBe(false);
 	});
 });

@@ -1,8 +1,13 @@
+export type ProducedHeader = readonly [name: string, value: string | Uint8Array];
+
 /** What is written to a topic. Records of one key go to one partition, in order. Its bytes stay as they are until it is settled. */
 export interface ProducerRecord {
 	readonly key: Uint8Array | string | null;
 	readonly value: Uint8Array | null;
-	readonly headers: Readonly<Record<string, string | Uint8Array>>;
+	/** In order; a name may come more than once. A list, since a name is whatever somebody wrote: `__proto__` as well. */
+	readonly headers: readonly ProducedHeader[];
+	/** Milliseconds since 1970; left out = when it is sent. */
+	readonly timestampMs?: number;
 	/** By `monotonicMs`: what has not been begun to be written by then is not written any more. */
 	readonly expiresAtMs?: number;
 }
@@ -15,14 +20,13 @@ const headerHeadBytesMax = 10;
 
 /** Most bytes that a record can take in a batch. */
 export function producedBytes(record: ProducerRecord): number {
-	const headers = Object.keys(record.headers).length;
-	return contentBytes(record) + recordHeadBytesMax + headers * headerHeadBytesMax;
+	return contentBytes(record) + recordHeadBytesMax + record.headers.length * headerHeadBytesMax;
 }
 
 /** Bytes of key, value and headers: less than it takes in any batch. */
 export function contentBytes({ key, value, headers }: ProducerRecord): number {
 	let bytes = lengthOf(key) + lengthOf(value);
-	for (const name in headers) bytes += Buffer.byteLength(name) + lengthOf(headers[name]!);
+	for (const [name, header] of headers) bytes += Buffer.byteLength(name) + lengthOf(header);
 	return bytes;
 }
 

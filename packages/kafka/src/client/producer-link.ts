@@ -1,7 +1,7 @@
 import type { Kafka } from "kafkajs";
 import type { KafkaConnectionOptions } from "./connection-options.ts";
 import { createKafka, innermost } from "./kafkajs-cluster.ts";
-import type { ProducerRecord } from "./produced-record.ts";
+import type { ProducedHeader, ProducerRecord } from "./produced-record.ts";
 
 /** A connected producer of one topic. */
 export interface ProducerLink {
@@ -48,14 +48,23 @@ export async function connectProducer(connection: KafkaConnectionOptions, topic:
 	};
 }
 
-function messageOf({ key, value, headers }: ProducerRecord) {
+function messageOf({ key, value, headers, timestampMs }: ProducerRecord) {
 	return {
 		key: key instanceof Uint8Array ? asBuffer(key) : key,
 		value: value === null ? null : asBuffer(value),
-		headers: Object.fromEntries(
-			Object.entries(headers).map(([name, header]) => [name, typeof header === "string" ? header : asBuffer(header)]),
-		),
+		headers: headersOf(headers),
+		...(timestampMs === undefined ? {} : { timestamp: String(timestampMs) }),
 	};
+}
+
+/** As kafkajs takes them: a list for a name that comes more than once. Without a prototype, so that `__proto__` is a name like any other. */
+function headersOf(headers: readonly ProducedHeader[]): Record<string, (string | Buffer)[]> {
+	const byName: Record<string, (string | Buffer)[]> = Object.create(null);
+	for (const [name, value] of headers) {
+		byName[name] ??= [];
+		byName[name].push(typeof value === "string" ? value : asBuffer(value));
+	}
+	return byName;
 }
 
 /** Null where we may not ask: that takes the permission to describe the topic's configuration. */

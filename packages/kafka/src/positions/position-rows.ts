@@ -1,3 +1,4 @@
+import { channelHash } from "@shardcast/wire";
 import { topicIdBytes, topicIdLength } from "../topic-id.ts";
 import { PositionLayout, RowFloat, RowState, RowWord } from "./position-descriptor.ts";
 import type { PositionGeometry } from "./position-geometry.ts";
@@ -193,10 +194,9 @@ function userBit(slot: number): number {
 	return 1 << (slot & 31);
 }
 
+/** Keyed by the cluster: topics whose names collide would make each claim of the table look at all of them. */
 function hash(name: Uint8Array, partition: number): number {
-	let value = 0x811c9dc5;
-	for (const byte of name) value = Math.imul(value ^ byte, 0x01000193);
-	return Math.imul(value ^ partition, 0x01000193) >>> 0;
+	return Math.imul(channelHash(name) ^ partition, 0x01000193) >>> 0;
 }
 
 function equal(one: Uint8Array, other: Uint8Array): boolean {

@@ -51,19 +51,24 @@ export interface ParsedAnswer {
 }
 
 const encoder = new TextEncoder();
+const answerKeys: ReadonlySet<string> = new Set(["channels", "payload", "binary"]);
 
 /** @throws TypeError for an answer that is none of the allowed ones. */
 export function parseAnswer(answer: unknown): ParsedAnswer | null {
 	if (answer === null || answer === undefined) return null;
 	if (typeof answer === "string" || Array.isArray(answer)) return { channels: channelNames(answer), payload: null, binary: null };
 	if (typeof answer !== "object") throw new TypeError(`returned ${typeof answer}`);
+	const unknown = Object.keys(answer).find((key) => !answerKeys.has(key));
+	// A misspelt "channels" would send the record to everybody.
+	if (unknown !== undefined) throw new TypeError(`returned "${unknown}", which is none of ${[...answerKeys].join(", ")}`);
 	const { channels, payload, binary } = answer as { channels?: unknown; payload?: unknown; binary?: unknown };
 	if (payload !== undefined && typeof payload !== "string" && !(payload instanceof Uint8Array))
 		throw new TypeError("returned a payload that is neither text nor bytes");
+	if (binary !== undefined && typeof binary !== "boolean") throw new TypeError("returned a binary that is neither true nor false");
 	return {
 		channels: channels === undefined ? [] : channelNames(channels),
 		payload: payload === undefined ? null : typeof payload === "string" ? encoder.encode(payload) : payload,
-		binary: typeof binary === "boolean" ? binary : payload instanceof Uint8Array ? true : null,
+		binary: binary !== undefined ? binary : payload instanceof Uint8Array ? true : null,
 	};
 }
 

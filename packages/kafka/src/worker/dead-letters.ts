@@ -1,5 +1,5 @@
 import type { KafkaProducer } from "../client/kafka-producer.ts";
-import type { ProducerRecord } from "../client/produced-record.ts";
+import type { ProducedHeader, ProducerRecord } from "../client/produced-record.ts";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourcePartition, SourceRecord } from "../source.ts";
 import { HeldLetters } from "./held-letters.ts";
@@ -27,8 +27,8 @@ const heldMax = { lettersMax: 5000, bytesMax: 4 * 1024 * 1024 };
 const LetterHeader = { reason: "shardcast-reason", source: "shardcast-source" } as const;
 
 /**
- * Writes records that could not be delivered to a topic of their own, as they were, with headers that tell where they came from
- * and why. When they come faster than the topic takes them, reading waits; a topic that takes nothing holds reading up for five
+ * Writes records that could not be delivered to a separate topic: key, value, timestamp and headers as they were (a null header becomes an
+ * empty one), with headers that tell where they came from and why. When they come faster than the topic takes them, reading waits; a topic that takes nothing holds reading up for five
  * seconds, and from then on, until it takes some again, they are counted as lost.
  *
  * Where every shard reads all records, one of them writes the dead letters. The others keep copies for a while; when the one dies, its
@@ -118,16 +118,16 @@ export class DeadLetters {
 
 /** Copies: the record's bytes are only good within this call. */
 function letterOf(partition: SourcePartition, record: SourceRecord, reason: Refusal): ProducerRecord {
-	const headers: Record<string, string | Uint8Array> = {};
-	record.eachHeader((name, value) => {
-		if (value !== null) headers[name] = new Uint8Array(value);
-	});
-	headers[LetterHeader.reason] = reason;
-	headers[LetterHeader.source] = `${partition.topic}-${partition.partition}-${record.offset}`;
-	const { bytes, keyStart, keyEnd, valueStart, valueEnd } = record;
+	const headers: ProducedHeader[] = [];
+	// kafkajs cannot write a header that is null.
+	record.eachHeader((name, value) => headers.push([name, value === null ? "" : new Uint8Array(value)]));
+	headers.push([LetterHeader.reason, reason]);
+	headers.push([LetterHeader.source, `${partition.topic}-${partition.partition}-${record.offset}`]);
+	const { bytes, keyStart, keyEnd, valueStart, valueEnd, timestampMs } = record;
 	return {
 		key: keyStart < 0 ? null : new Uint8Array(bytes.subarray(keyStart, keyEnd)),
 		value: valueStart < 0 ? null : new Uint8Array(bytes.subarray(valueStart, valueEnd)),
 		headers,
+		timestampMs,
 	};
 }

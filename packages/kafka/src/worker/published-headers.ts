@@ -1,4 +1,5 @@
 import { BusRecord, type ChannelList, channelList, everybody, RecordKind, shardLife } from "@shardcast/wire";
+import type { ProducedHeader } from "../client/produced-record.ts";
 import { KeptChannels } from "../route/kept-channels.ts";
 import type { SourceRecord } from "../source.ts";
 
@@ -18,12 +19,11 @@ export interface Published {
 	readonly sender: string | null;
 }
 
-export function publishedHeaders(kind: number, channels: readonly string[], sender: string): Record<string, string> {
-	return {
-		[PublishedHeader.kind]: kind === RecordKind.binary ? "binary" : "text",
-		...(channels.length === 0 ? {} : { [PublishedHeader.channels]: JSON.stringify(channels) }),
-		...(sender === "" ? {} : { [PublishedHeader.sender]: sender }),
-	};
+export function publishedHeaders(kind: number, channels: readonly string[], sender: string): readonly ProducedHeader[] {
+	const headers: ProducedHeader[] = [[PublishedHeader.kind, kind === RecordKind.binary ? "binary" : "text"]];
+	if (channels.length > 0) headers.push([PublishedHeader.channels, JSON.stringify(channels)]);
+	if (sender !== "") headers.push([PublishedHeader.sender, sender]);
+	return headers;
 }
 
 /** A connection of a shard of a cluster, as a header says it. */

@@ -166,13 +166,15 @@ export class RecordRouter {
 	#byFunction(route: RouteFunction, partition: SourcePartition, record: SourceRecord): Refusal | null | Promise<RouteAnswer> {
 		const { memory, isPoisoned, onError } = this.#parts;
 		if (isPoisoned(partition.row, record.offset)) return "routeTimeouts";
-		const headers: Record<string, Uint8Array | null> = {};
+		// Without a prototype: a name is whatever somebody wrote.
+		const headers: Record<string, Uint8Array | null> = Object.create(null);
 		record.eachHeader((name, value) => {
 			headers[name] = value === null ? null : new Uint8Array(value);
 		});
 		// A call that never comes back is seen by the loop, which watches these two marks, and ends the worker.
 		memory.enterRoute(partition.row, record.offset);
 		let answer: RouteAnswer | Promise<RouteAnswer>;
+		let waits: boolean;
 		try {
 			answer = route({
 				topic: partition.topic,
@@ -184,13 +186,14 @@ export class RecordRouter {
 				value: new Uint8Array(this.payload),
 				headers,
 			});
+			waits = isThenable(answer);
 		} catch (error) {
 			onError("routeErrors", error, partition, record);
 			return "routeErrors";
 		} finally {
 			memory.leaveRoute();
 		}
-		return answer instanceof Promise ? answer : this.#take(answer, partition, record);
+		return waits ? Promise.resolve(answer) : this.#take(answer as RouteAnswer, partition, record);
 	}
 
 	async #whenAnswered(answer: Promise<RouteAnswer>, partition: SourcePartition, record: SourceRecord, decided: Decided): Promise<boolean> {
@@ -228,4 +231,9 @@ export class RecordRouter {
 		}
 		return this.#check();
 	}
+}
+
+/** Promises of libraries count too. */
+function isThenable(answer: RouteAnswer | Promise<RouteAnswer>): boolean {
+	return typeof answer === "object" && answer !== null && "then" in answer && typeof answer.then === "function";
 }
