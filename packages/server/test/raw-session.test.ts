@@ -8,16 +8,9 @@ import { RawEndpoint } from "../src/sessions/raw/raw-endpoint.ts";
 import type { RawSession } from "../src/sessions/raw/raw-session.ts";
 import { SenderIds } from "../src/sessions/raw/sender-ids.ts";
 import { Sessions } from "../src/sessions/sessions.ts";
-import type { UpgradeRequest } from "../src/transports/upgrade-request.ts";
 import { type SessionRig, sessionContract } from "./contracts/session-contract.ts";
 import { FakeTransport } from "./support/fake-transport.ts";
-
-const request = (query: string): UpgradeRequest => ({
-	head: { query, origin: "", host: "a.example", upgrade: "websocket", connection: "upgrade", version: "13", hasBody: false },
-	forwarded: { proxyToken: "", realIp: "" },
-	remote: () => new Uint8Array([127, 0, 0, 1]),
-	remoteText: () => "127.0.0.1",
-});
+import { rawRequest } from "./support/raw-request.ts";
 
 class Rig implements SessionRig {
 	readonly row = Scoreboard.inMemory(1).row(0);
@@ -81,13 +74,13 @@ class Rig implements SessionRig {
 				closed: (session) => this.#frames.delete(session),
 			},
 			check,
-			payloadBytesMax: 1000,
-			settings: () => ({ maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 }),
+			options: { config: { maxPayloadBytes: 1000 }, row },
+			live: { config: { maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 } },
 		});
 	}
 
 	create(): RawSession {
-		const outcome = this.endpoint.connect(request(this.#query));
+		const outcome = this.endpoint.connect(rawRequest(this.#query));
 		if ("refused" in outcome) throw new Error(String(outcome.refused.body));
 		return outcome.session as RawSession;
 	}

@@ -2,6 +2,7 @@ import type { VisitOrigin } from "@shardcast/bus";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
 import { createRecordHead, monotonicMs, RecordKind, readRecordHead } from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
+import type { Audience } from "../hub/audience.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { RawSession } from "../sessions/raw/raw-session.ts";
 import type { SenderIds } from "../sessions/raw/sender-ids.ts";
@@ -77,26 +78,33 @@ export class FanOut {
 		// Only at its origin does the sender's number mean one of our own clients.
 		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;
 		const sender = isOurs && head.sender !== 0 ? senders.find(head.sender) : undefined;
-		let reached = 0;
-		let bytes = 0;
-		for (const { topic, size, listed, encoder } of audiences) {
-			const isRaw = encoder === null;
-			const frame = isRaw ? payload : encoder.encode(head, payload);
-			const frameIsBinary = isRaw ? isBinary : encoder.isBinary;
-			reached += size + listed.length;
-			bytes += (size + listed.length) * frame.length;
-			if (isRaw && sender !== undefined) sender.transport.publish(topic, frame, frameIsBinary);
-			else if (size > 0) topics.publish(topic, frame, frameIsBinary);
-			for (const transport of listed) transport.send(frame, frameIsBinary);
+		let plain = 0;
+		let others = 0;
+		for (const audience of audiences) {
+			if (audience.encoder !== null || audience.listed.length > 0) {
+				others += this.#deliverEncoded(audience, payload, isBinary);
+				continue;
+			}
+			plain += audience.size;
+			if (sender === undefined) topics.publish(audience.topic, payload, isBinary);
+			else sender.transport.publish(audience.topic, payload, isBinary);
 		}
-		// A raw sender publishes to its own channels, so it is in exactly one of the raw audiences, and does not get its own message.
-		if (sender !== undefined) {
-			reached--;
-			bytes -= payload.length;
-		}
+		// A raw sender publishes to its own channels, so it is in exactly one of the plain audiences, and does not get its own message.
+		if (sender !== undefined) plain--;
+		const reached = plain + others;
 		if (reached === 0) return;
 		this.#deliveries += reached;
-		this.#deliveredBytes += bytes;
+		this.#deliveredBytes += plain * payload.length;
 		waited.observe(monotonicMs() - head.publishedMs, reached);
+	}
+	/** To an audience of a protocol, or with clients on other transports than WebSockets. Encodes once. Returns how many clients it has. */
+	#deliverEncoded({ topic, size, listed, encoder }: Audience, payload: Uint8Array, isBinary: boolean): number {
+		const frame = encoder === null ? payload : encoder.encode(this.#head, payload);
+		const frameIsBinary = encoder === null ? isBinary : encoder.isBinary;
+		if (size > 0) this.#parts.topics.publish(topic, frame, frameIsBinary);
+		for (const transport of listed) transport.send(frame, frameIsBinary);
+		const clients = size + listed.length;
+		this.#deliveredBytes += clients * frame.length;
+		return clients;
 	}
 }

@@ -60,11 +60,6 @@ export class Publisher implements MessageSink {
 		return this.#taken(payload);
 	}
 
-	/** Whether messages wait for room. */
-	get holds(): boolean {
-		return this.#held.count > 0;
-	}
-
 	/** Gives held messages another try. */
 	retry(): void {
 		if (this.#held.count > 0) this.#held.release(this.#writeHeld);

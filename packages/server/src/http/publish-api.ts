@@ -1,14 +1,16 @@
+import type { Config } from "@shardcast/config";
 import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Publishing } from "@shardcast/wire";
 import type { Incoming } from "../delivery/incoming.ts";
+import type { Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
 import { batchReply, isTransient, type Problem, problemOf, published, rateLimited } from "./publish-reply.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
 
 export interface PublishApiParts {
 	readonly incoming: Pick<Incoming, "publish">;
-	readonly rate: Pick<PublishRate, "take">;
+	readonly rate: Pick<PublishRate, "take" | "perSecond">;
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
 	/** Null = open: anybody may publish. Looked up at each request. */
@@ -25,8 +27,10 @@ const jsonEnvelopeBytes = 4096;
  * `POST /api/publish`: whether a message, or each of a batch, is taken (200) or why not (400, 401, 403, 413, 429, 500, 503). Knows nothing of
  * sockets: a head goes in, then a body, an answer comes out.
  */
-export class PublishApi {
+export class PublishApi implements Feature {
+	readonly name = "publish";
 	readonly route: BodyRoute;
+	readonly routes: readonly BodyRoute[];
 	readonly #parts: PublishApiParts;
 	#draining = false;
 
@@ -42,6 +46,11 @@ export class PublishApi {
 			bodyHint: `a message has at most ${parts.payloadBytesMax}`,
 			begin: (request) => this.#begin(request),
 		};
+		this.routes = [this.route];
+	}
+
+	reload(config: Config): void {
+		this.#parts.rate.perSecond = config.messageRate;
 	}
 
 	/** From now on no new request is taken; a body that is on its way still is. */

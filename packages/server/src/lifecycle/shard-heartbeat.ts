@@ -2,6 +2,7 @@ import type { BusLink } from "@shardcast/bus";
 import { HeartbeatTimer, type ProcessSample } from "@shardcast/process";
 import type { Counters } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
+import type { Feature } from "./feature.ts";
 
 export interface ShardHeartbeatParts {
 	readonly counters: Counters;
@@ -15,7 +16,8 @@ export interface ShardHeartbeatParts {
 }
 
 /** The shard's heartbeat, and what it costs: in its row of the scoreboard. */
-export class ShardHeartbeat {
+export class ShardHeartbeat implements Feature {
+	readonly name = "heartbeat";
 	readonly #counters: Counters;
 	readonly #heartbeat: HeartbeatTimer;
 

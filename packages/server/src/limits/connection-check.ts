@@ -1,19 +1,21 @@
-import { type AllowedOrigins, type Reply, refusal } from "@shardcast/http";
-import { addressKey, addressKeyOf } from "@shardcast/limits";
-import type { Counters } from "@shardcast/scoreboard";
+import type { Config } from "@shardcast/config";
+import { type Reply, refusal } from "@shardcast/http";
+import { addressKey, addressKeyOf, LimitAudit } from "@shardcast/limits";
+import { monotonicMs } from "@shardcast/wire";
+import type { Feature } from "../lifecycle/feature.ts";
+import type { LiveSettings } from "../lifecycle/live-settings.ts";
+import type { ShardOptions } from "../lifecycle/shard-options.ts";
+import type { ClientSession } from "../sessions/client-session.ts";
 import { type ForwardedHead, proxiedAddress } from "../transports/client-address.ts";
 import { judgeUpgrade, type UpgradeHead, type UpgradeRequest } from "../transports/upgrade-request.ts";
-import { type Admission, noAddressSlot } from "./admission.ts";
+import { Admission, noAddressSlot } from "./admission.ts";
 
 export interface ConnectionCheckParts {
-	readonly admission: Admission;
-	/** Clients that are here, of all protocols. */
-	readonly clients: () => number;
-	/** `connectionsMax` may change at any time. */
-	readonly row: Pick<Counters, "add"> & { readonly connectionsMax: number };
-	readonly allowedOrigins: () => AllowedOrigins;
-	/** Knows our own balancer by what it shows when it forwards; null = nobody forwards. */
-	readonly isProxy: ((given: string) => boolean) | null;
+	/** The row's `connectionsMax` may change at any time. */
+	readonly options: Pick<ShardOptions, "config" | "row" | "rates" | "openAddresses" | "isProxy" | "log">;
+	readonly live: Pick<LiveSettings, "allowedOrigins">;
+	/** All clients that are here, of all protocols. */
+	readonly clients: () => readonly ClientSession[];
 }
 
 /** What a client that may connect brings along. */
@@ -24,16 +26,40 @@ export interface Admitted {
 }
 
 /** Whether a request may become a WebSocket, whatever the protocol: asked by every session factory. One owner, the shard's loop. */
-export class ConnectionCheck {
+export class ConnectionCheck implements Feature {
+	readonly name = "admission";
 	readonly #parts: ConnectionCheckParts;
+	readonly #admission: Admission;
 	#draining = false;
 
 	constructor(parts: ConnectionCheckParts) {
+		const { config, row, rates, openAddresses, log } = parts.options;
 		this.#parts = parts;
+		this.#admission = new Admission({
+			config,
+			slot: row.slot,
+			rates,
+			openAddresses,
+			audit: new LimitAudit(log),
+			counters: row,
+			nowMs: monotonicMs,
+		});
+	}
+
+	reload(config: Config): void {
+		this.#admission.change(config, this.#parts.clients());
+	}
+
+	everySecond(): void {
+		this.#admission.tick();
 	}
 
 	/** From now on nobody may connect. */
 	drain(): void {
+		this.#draining = true;
+	}
+
+	stop(): void {
 		this.#draining = true;
 	}
 
@@ -44,13 +70,13 @@ export class ConnectionCheck {
 
 	/** By its head alone; null = it may go on. */
 	judge(head: UpgradeHead): Reply | null {
-		return judgeUpgrade(head, { allowedOrigins: this.#parts.allowedOrigins(), draining: this.#draining });
+		return judgeUpgrade(head, { allowedOrigins: this.#parts.live.allowedOrigins, draining: this.#draining });
 	}
 
 	/** By the number of clients and by their addresses. One that was let in is counted from now on. */
 	admit(request: UpgradeRequest): Admitted | { readonly refused: Reply } {
-		const { admission, clients, row } = this.#parts;
-		if (clients() >= row.connectionsMax) return { refused: this.full() };
+		const admission = this.#admission;
+		if (this.#parts.clients().length >= this.#parts.options.row.connectionsMax) return { refused: this.full() };
 		const proxied = this.proxiedAddress(request.forwarded);
 		if (admission.isOff) return { addressSlot: noAddressSlot, proxiedAddress: proxied };
 		const addressSlot = admission.admit(proxied === null ? addressKey(request.remote()) : addressKeyOf(proxied));
@@ -60,19 +86,19 @@ export class ConnectionCheck {
 
 	/** A client that was let in is gone, or was refused for something else. */
 	left(addressSlot: number): void {
-		this.#parts.admission.left(addressSlot);
+		this.#admission.left(addressSlot);
 	}
 
 	/** There is no room for one more. Counts it. */
 	full(): Reply {
-		const { row } = this.#parts;
+		const { row } = this.#parts.options;
 		row.add("refused", 1);
 		return refusal("shard_full", `this shard has its ${row.connectionsMax} connections; try again`);
 	}
 
 	/** Takes one connection that is no client's from the rates; the answer for one that is above them, or null. */
 	overRate(address: string): Reply | null {
-		const { admission } = this.#parts;
+		const admission = this.#admission;
 		const limit = admission.isOff ? null : admission.overRate(addressKeyOf(address));
 		return limit === null ? null : refusal(limit);
 	}
@@ -84,6 +110,6 @@ export class ConnectionCheck {
 
 	/** The address of a client behind our own proxy; null when it came directly. */
 	proxiedAddress(head: ForwardedHead): string | null {
-		return proxiedAddress(head, this.#parts.isProxy);
+		return proxiedAddress(head, this.#parts.options.isProxy);
 	}
 }

@@ -1,4 +1,6 @@
+import type { Config } from "@shardcast/config";
 import type { Incoming } from "../../delivery/incoming.ts";
+import type { Feature } from "../../lifecycle/feature.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
@@ -10,13 +12,14 @@ import { RawSession } from "./raw-session.ts";
 import type { SenderIds } from "./sender-ids.ts";
 
 export interface RawEndpointParts {
+	/** There may be as many distinct sets of channels as connections. */
+	readonly options: { readonly config: Pick<Config, "maxPayloadBytes">; readonly row: { readonly connectionsMax: number } };
+	readonly live: { readonly config: Pick<Config, "maxBufferedBytes" | "idleTimeoutMs"> };
 	readonly sessions: Sessions;
 	readonly channelSets: ChannelSets;
 	readonly senders: SenderIds<RawSession>;
 	readonly incoming: Pick<Incoming, "frame" | "closed">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "left" | "full">;
-	readonly payloadBytesMax: number;
-	readonly settings: () => { readonly maxBufferedBytes: number; readonly idleTimeoutMs: number };
 }
 
 /**
@@ -26,7 +29,9 @@ export interface RawEndpointParts {
 const cutBytesMin = 1024 * 1024;
 
 /** The raw endpoint: a WebSocket without a protocol, which listens to the channels in `?channels=`, or to everything. */
-export class RawEndpoint implements SessionFactory<TopicTransport> {
+export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
+	readonly name = "raw";
+	readonly endpoints = [this];
 	readonly paths = ["/", "/ws"];
 	readonly sessions: Sessions;
 	readonly channelSets: ChannelSets;
@@ -43,9 +48,14 @@ export class RawEndpoint implements SessionFactory<TopicTransport> {
 	}
 
 	limits(): TransportLimits {
-		const { maxBufferedBytes, idleTimeoutMs } = this.#parts.settings();
-		const frameBytesMax = Math.max(cutBytesMin, this.#parts.payloadBytesMax * 2);
+		const { options, live } = this.#parts;
+		const { maxBufferedBytes, idleTimeoutMs } = live.config;
+		const frameBytesMax = Math.max(cutBytesMin, options.config.maxPayloadBytes * 2);
 		return { frameBytesMax, bufferedBytesMax: maxBufferedBytes, idleTimeoutMs };
+	}
+
+	reload(): void {
+		this.channelSets.channelSetsMax = this.#parts.options.row.connectionsMax;
 	}
 
 	connect(request: UpgradeRequest): ReturnType<SessionFactory<TopicTransport>["connect"]> {

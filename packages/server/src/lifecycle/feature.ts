@@ -1,0 +1,42 @@
+import type { Config } from "@shardcast/config";
+import type { PartAnswers } from "@shardcast/control";
+import type { Route } from "@shardcast/http";
+import type { SessionFactory } from "../sessions/session.ts";
+import type { TopicTransport } from "../transports/transport.ts";
+
+/**
+ * A part of the shard with a life of its own. It gets what it needs by its constructor; `Features` leads all of them through their lives, in
+ * the order in which the shard lists them. Every member but the name is optional: a feature says only what concerns it.
+ */
+export interface Feature {
+	/** For the log. */
+	readonly name: string;
+	/** What it answers over HTTP. */
+	readonly routes?: readonly Route[];
+	/** WebSocket endpoints. */
+	readonly endpoints?: readonly SessionFactory<TopicTransport>[];
+	/** Registers what it has to say to questions. Called once, before anything starts. */
+	answers?(parts: PartAnswers): void;
+	/**
+	 * All features start at once: what comes before the first await runs in their order, before any event is handled. Rejects when the shard
+	 * cannot serve.
+	 */
+	start?(): void | Promise<void>;
+	/** All have started, and the shard serves. */
+	serving?(): void;
+	/** The settings that may change have changed. */
+	reload?(config: Config): void;
+	/** About once a second while it serves. */
+	everySecond?(): void;
+	/**
+	 * Takes nothing new and finishes what it has; the features before it have done so. Returns within the time given, done or not: what is
+	 * not done then is told by `unfinished`.
+	 */
+	drain?(leftMs: number): void | Promise<void>;
+	/** By which share of the whole drain it must be done; a quarter if not given, so that the last ones have time. */
+	readonly drainShare?: number;
+	/** Things that somebody was promised and that are not done: what a drain has cut off. */
+	unfinished?(): number;
+	/** Lets go of everything, done or not. The features after it have stopped. Also called when it never started. */
+	stop?(): void | Promise<void>;
+}

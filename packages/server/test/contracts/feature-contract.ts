@@ -1,0 +1,73 @@
+import { PartAnswers } from "@shardcast/control";
+import { expect, it } from "vitest";
+import type { Feature } from "../../src/lifecycle/feature.ts";
+import { Features } from "../../src/lifecycle/features.ts";
+
+/** Runs one implementation; made for each test. */
+export interface FeatureRig {
+	readonly feature: Feature;
+	/** Gives it something that it has to finish; null = it never has. `isKept`: what it does not finish is done by another process, and nobody loses anything. */
+	readonly work: { begin(): void; finish(): void; readonly isKept?: boolean } | null;
+	/** Whatever it still holds: 0 when it has let go of everything. */
+	held(): number;
+}
+
+const deadlineMs = 400;
+
+/** What every feature does, whatever it is for. */
+export function featureContract(create: () => FeatureRig | Promise<FeatureRig>): void {
+	async function started() {
+		const rig = await create();
+		const errors: unknown[] = [];
+		const log = { error: (fields: object) => errors.push(fields) } as never;
+		const features = new Features([rig.feature], { parts: new PartAnswers(), log });
+		await features.start();
+		features.serving();
+		return { ...rig, features, errors };
+	}
+
+	it("starts, drains with nothing to do at once, and stops", async () => {
+		const { features, errors, held } = await started();
+		features.everySecond();
+		const beganMs = performance.now();
+		expect(await features.drain(60_000)).toEqual({});
+		expect(performance.now() - beganMs).toBeLessThan(2000);
+		await features.stop();
+		expect(held()).toBe(0);
+		expect(errors).toEqual([]);
+	});
+
+	it("may be stopped before it started, and without a drain", async () => {
+		const rig = await create();
+		const features = new Features([rig.feature], { parts: new PartAnswers(), log: { error: expect.unreachable } as never });
+		await features.stop();
+		expect(rig.held()).toBe(0);
+		const other = await started();
+		await other.features.stop();
+		expect(other.held()).toBe(0);
+		expect(other.errors).toEqual([]);
+	});
+
+	it("finishes what it has within the drain's time", async () => {
+		const { features, work, feature, errors } = await started();
+		work?.begin();
+		const drained = features.drain(deadlineMs);
+		work?.finish();
+		expect(await drained).toEqual({});
+		expect(feature.unfinished?.() ?? 0).toBe(0);
+		await features.stop();
+		expect(errors).toEqual([]);
+	});
+
+	it("gives up when the time is over, and says what was cut off", async () => {
+		const { features, work, feature, held, errors } = await started();
+		work?.begin();
+		const beganMs = performance.now();
+		const cutOff = await features.drain(deadlineMs);
+		expect(performance.now() - beganMs).toBeLessThan(deadlineMs + 1000);
+		expect(cutOff).toEqual(work === null || work.isKept === true ? {} : { [feature.name]: 1 });
+		await features.stop();
+		expect(held()).toBe(0);
+		expect(errors).toEqual([]);
+	});
+}
