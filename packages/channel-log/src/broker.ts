@@ -100,7 +100,7 @@ export type Answer<T> = T | Promise<T>;
 export interface Broker {
 	publish(channel: string, data: Uint8Array, options: PublishOptions): Answer<PublishResult>;
 	history(channel: string, options?: HistoryOptions): Answer<History | null>;
-	/** A channel that nobody has published to is at offset 0 of an epoch. Asking keeps offset and epoch alive, as `history` does. */
+	/** A channel that nobody has published to is at offset 0 of the epoch that its first publication will have, as far as can be told now. Asking keeps offset and epoch alive, as `history` does. */
 	position(channel: string): Answer<Position | null>;
 	/** Forgets the publications; offset and epoch go on. False = not now, try again in a moment. */
 	removeHistory(channel: string): Answer<boolean>;

@@ -1,0 +1,84 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { stressed } from "@shardcast/testkit";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { ChannelLog } from "../src/channel-log.ts";
+import { brokerContract } from "./broker-contract.ts";
+import { shown } from "./fixtures.ts";
+import { LogMembers, type Place } from "./log-members.ts";
+
+const places: readonly Place[] = ["threads", "processes"];
+
+describe.each(places)("members in %s", (place) => {
+	let members: LogMembers;
+	let channels = 0;
+	beforeAll(() => {
+		members = new LogMembers(place, 8 * 65_536);
+	});
+	afterAll(() => members.close());
+	brokerContract("ChannelLog", () => ({
+		broker: (slot) => members.broker(slot),
+		pass: (ms) => members.pass(ms),
+		channel: () => `channel-${channels++}`,
+	}));
+});
+
+describe.each(places)("%s that are killed at random instructions", (place) => {
+	it("R8: nothing acknowledged is lost, nothing is there twice, all see one order, and the locks are free", {
+		timeout: stressed(60_000),
+	}, async () => {
+		const members = new LogMembers(place, 8 * 2 ** 20);
+		onTestFinished(() => members.close());
+		const names = Array.from({ length: 6 }, (_, n) => `channel-${n}`);
+		/** Which survivor's record of the channels counts, and who is killed again and again. */
+		const [survivor, ...victims] = [0, 1, 2];
+		const acknowledged = new Map<string, number>();
+		for (const slot of [survivor!, ...victims]) await members.start(slot);
+		for (const slot of [survivor!, ...victims]) await members.run(slot, names);
+		const kills = stressed(4);
+		const lives = new Map(victims.map((slot) => [slot, 1]));
+		for (let kill = 0; kill < kills; kill++) {
+			const slot = victims[kill % victims.length]!;
+			const life = lives.get(slot)!;
+			await delay(5 + ((kill * 7919) % 20));
+			await members.kill(slot);
+			acknowledged.set(`${slot}.${life}`, members.lives.acknowledgedBy(slot));
+			lives.set(slot, life + 1);
+			await members.start(slot);
+			await members.run(slot, names);
+		}
+		for (const slot of victims) {
+			await members.stop(slot);
+			acknowledged.set(`${slot}.${lives.get(slot)}`, members.lives.acknowledgedBy(slot));
+		}
+		const seen = await members.stop(survivor!);
+		acknowledged.set(`${survivor}.1`, members.lives.acknowledgedBy(survivor!));
+
+		// What each life has published: everything that it knew of, in order, and one more at most.
+		for (const [life, count] of acknowledged) {
+			const byChannel = names.map((name) => numbersOf(seen[name] ?? [], life));
+			const total = byChannel.reduce((sum, numbers) => sum + numbers.length, 0);
+			expect([count, count + 1]).toContain(total);
+			for (const numbers of byChannel) expect(numbers).toEqual([...numbers].sort((one, other) => one - other));
+			expect(new Set(byChannel.flat())).toEqual(new Set(Array.from({ length: total }, (_, number) => number)));
+		}
+		expect([...acknowledged.values()].reduce((sum, count) => sum + count)).toBeGreaterThan(100);
+
+		// The history is the end of what the survivor has seen, in its order, with offsets that say the same; one epoch each.
+		const log = new ChannelLog(members.memories, { slot: 9, incarnation: 1 }, { nowMs: () => members.nowMs });
+		for (const name of names) {
+			const { publications, position } = log.history(name)!;
+			expect(position.offset).toBe(seen[name]!.length);
+			expect(publications.length).toBeGreaterThan(0);
+			expect(shown(publications)).toEqual(
+				seen[name]!.slice(-publications.length).map((message, at) => `${position.offset - publications.length + at + 1}:${message}`),
+			);
+			expect(position.epoch).toMatch(/-0$/);
+		}
+		expect(members.keeper.heldLocks(0, 0)).toEqual([]);
+	});
+});
+
+/** The numbers of the messages of one life, `slot.incarnation.number`. */
+function numbersOf(messages: readonly string[], life: string): number[] {
+	return messages.filter((message) => message.startsWith(`${life}.`)).map((message) => Number.parseInt(message.slice(life.length + 1), 10));
+}
