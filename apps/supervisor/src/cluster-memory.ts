@@ -1,4 +1,5 @@
 import { createMemberFiles, type OpenMemberFiles, openMemberFiles, releaseMember } from "@shardcast/bus";
+import { createLogFiles, LogKeeper, openLogFiles } from "@shardcast/channel-log";
 import { createPositionFile } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
@@ -6,6 +7,16 @@ import { type BoardReading, ClusterDirectory, type ClusterState, Role, readBoard
 
 /** The table is laid out once, and the limit of connections may rise later. */
 const addressesLeast = 4096;
+
+export interface MemorySizes {
+	readonly shards: number;
+	/** Of each member's ring. */
+	readonly ringCapacityBytes: number;
+	/** Of all logs together. */
+	readonly historyMemoryBytes: number;
+	/** Whether shards read Kafka: then there is a position table. */
+	readonly positions: boolean;
+}
 
 /**
  * The supervisor's part of the cluster's shared memory: makes the directory, the scoreboard and the members' files, keeps the rows' own
@@ -15,6 +26,8 @@ export class ClusterMemory {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
 	readonly #members: OpenMemberFiles;
+	/** Finds processes that keep a log's lock, and frees the locks of dead ones. */
+	readonly logs: LogKeeper;
 	/** Where each shard's connections lie until it takes them, by slot; none in proxy mode. */
 	#handoffs: readonly DescriptorChannel[] = [];
 	/** Null while nobody limits the connections of an address. */
@@ -24,17 +37,18 @@ export class ClusterMemory {
 		this.#directory = directory;
 		this.#board = board;
 		this.#members = openMemberFiles(directory, board);
+		this.logs = new LogKeeper(openLogFiles(directory.path).memories);
 	}
 
 	/**
-	 * @param positions whether shards read Kafka: then there is a position table.
 	 * @throws NativeError or BusError when the shared memory can't be made; nothing is left behind then.
 	 */
-	static create(base: string, shards: number, ringCapacityBytes: number, positions: boolean): ClusterMemory {
+	static create(base: string, { shards, ringCapacityBytes, historyMemoryBytes, positions }: MemorySizes): ClusterMemory {
 		const directory = ClusterDirectory.create(base);
 		try {
 			const board = Scoreboard.create(directory.boardPath);
 			if (positions) createPositionFile(directory.path);
+			createLogFiles(directory.path, historyMemoryBytes);
 			SharedFile.create(directory.ratesPath, RateTable.bytes, RateTable.format);
 			for (let shard = 0; shard < shards; shard++)
 				createMemberFiles(directory, board, board.freeSlot(), { capacityBytes: ringCapacityBytes, role: Role.shard });
@@ -106,8 +120,11 @@ export class ClusterMemory {
 
 	shardDied(slot: number): void {
 		// First, so that whoever sees the state "dead" sees no pid that may soon be somebody else's.
-		this.#board.row(slot).pid = 0;
+		const row = this.#board.row(slot);
+		row.pid = 0;
 		this.#addresses?.clear(slot);
+		// Before the others are woken, who are to read what it had published.
+		this.logs.memberDied(slot, row.incarnation);
 		releaseMember(this.#directory, this.#board, slot, this.#members);
 	}
 

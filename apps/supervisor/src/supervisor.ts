@@ -16,6 +16,7 @@ import { ClusterState } from "@shardcast/scoreboard";
 import { type Log, ProcessMetrics } from "@shardcast/telemetry";
 import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
+import { LockWatch } from "./children/lock-watch.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
 
@@ -44,6 +45,7 @@ export class Supervisor {
 	readonly reloads: ReloadCounts = noReloads();
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
+	readonly #lockWatch: LockWatch;
 	/** Names of the children that have never been ready. */
 	readonly #awaited: Set<string>;
 	readonly #ready = withResolvers<boolean>();
@@ -77,6 +79,8 @@ export class Supervisor {
 		this.#awaited = new Set(this.#children.map(({ name }) => name));
 		this.#watchdog = new Watchdog(this.#children, facts.config.heartbeatTimeoutMs);
 		this.#boardWatch = new BoardWatch(facts.memory.board, this.#events);
+		const slots = facts.topology.shards.map(({ slot }) => slot);
+		this.#lockWatch = new LockWatch(facts.memory.logs, (slot, heldMs) => this.#shards[slots.indexOf(slot)]?.onLockHeld(heldMs));
 	}
 
 	/** True once every child serves; false when the cluster ends before. */
@@ -102,6 +106,7 @@ export class Supervisor {
 	start(): void {
 		for (const child of this.#children) child.start();
 		this.#watchdog.start();
+		this.#lockWatch.start();
 		this.#boardWatch.start();
 	}
 
@@ -202,6 +207,7 @@ export class Supervisor {
 	/** No child is left. */
 	#end(status: number): void {
 		this.#watchdog.stop();
+		this.#lockWatch.stop();
 		this.#facts.memory.remove();
 		this.#ready.resolve(false);
 		this.#finished.resolve({ status: this.#failure?.exitStatus ?? status, failure: this.#failure });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ClusterMemory } from "../src/cluster-memory.ts";
 
 const ringBytes = 65_536;
+const historyMemoryBytes = 33_554_432;
 
 describe("ClusterMemory", () => {
 	let base: string;
@@ -19,7 +20,7 @@ describe("ClusterMemory", () => {
 	});
 
 	const create = (shards: number, positions = false): ClusterMemory => {
-		memory = ClusterMemory.create(base, shards, ringBytes, positions);
+		memory = ClusterMemory.create(base, { shards, ringCapacityBytes: ringBytes, historyMemoryBytes, positions });
 		return memory;
 	};
 	const status = (name: string) => statSync(join(memory!.path, name));
@@ -37,8 +38,9 @@ describe("ClusterMemory", () => {
 		expect(board.freeSlot()).toBe(2);
 		const files = readdirSync(memory!.path).filter((name) => status(name).isFile());
 		const taken = files.map(takenBytes).reduce((sum, bytes) => sum + bytes, 0);
-		// The scoreboard, the rates, and each ring with its 64 readers' lines.
-		expect(taken - 2 * ringBytes).toBeLessThan(Scoreboard.bytes() + 600_000 + 2 * 16_384);
+		// The scoreboard, the rates, each ring with its 64 readers' lines, and the logs' tables; their data are taken as they fill.
+		expect(taken - 2 * ringBytes).toBeLessThan(Scoreboard.bytes() + 600_000 + 2 * 16_384 + historyMemoryBytes / 7);
+		expect(status("log-7").size).toBe(historyMemoryBytes / 8);
 	});
 
 	it("counts addresses for 64 members in memory for those that there are", () => {

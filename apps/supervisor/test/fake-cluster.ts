@@ -1,5 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { openLogFiles } from "@shardcast/channel-log";
 import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { ManagedProcess, waitFor } from "@shardcast/testkit";
 
@@ -66,6 +67,11 @@ export class FakeCluster {
 	/** The scoreboard of the cluster, mapped; close it. */
 	board(): Scoreboard {
 		return Scoreboard.open(ClusterDirectory.open(join(this.#base, this.directories()[0])).boardPath);
+	}
+
+	/** The logs of the cluster, mapped; close them. */
+	logs(): ReturnType<typeof openLogFiles> {
+		return openLogFiles(join(this.#base, this.directories()[0]));
 	}
 
 	/** Ends what still runs and removes what is left; tells what was left. */

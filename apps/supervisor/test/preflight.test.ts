@@ -114,7 +114,7 @@ describe("shared memory", () => {
 	it("that is too small names the ring", () => {
 		const rings = config({ ring: 1_048_576, maxPayloadBytes: 65_536 });
 		expect(sharedMemoryProblem(rings, 64_000, name)).toMatch(
-			/^--ring: 64000 rings need \d+MiB and .* has \d+\w+ free; give a smaller --ring or more shared memory/,
+			/^--ring: 64000 rings and 32MiB of history \(--historyMemoryBytes\) need \d+MiB and .* has \d+\w+ free; give a smaller --ring, a/,
 		);
 	});
 });

@@ -1,3 +1,4 @@
+import { holderOf, tryLock, unlock } from "@shardcast/channel-log";
 import { ClusterState, ShardState } from "@shardcast/scoreboard";
 import { identify, isAlive, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
@@ -37,6 +38,25 @@ describe("restart", () => {
 		process.kill(pid, "SIGSTOP");
 		await cluster.event("shard 0", "started", 2);
 		expect(cluster.process.log()).toMatch(/shard 0 hangs: no heartbeat for \d+ ms; killing it/);
+	});
+
+	it("kills a child that keeps the lock of a log, and frees the lock only once it is dead", async () => {
+		cluster = await FakeCluster.start();
+		await cluster.ready();
+		const { memories, close } = cluster.logs();
+		const [held, free] = memories;
+		const shard = identify((await cluster.event("shard 1", "started")).pid);
+		expect(tryLock(held, holderOf(1, 1))).toBe(true);
+		await waitFor(() => tryLock(held, holderOf(0, 1)), { what: "the lock is free", deadlineMs: 5000 });
+		expect(isAlive(shard)).toBe(false);
+		expect(cluster.process.log()).toMatch(/shard 1 hangs: it has held the lock of a log for 1\d\d\d ms; killing it/);
+		await cluster.event("shard 1", "started", 2);
+		// Those who take and give back a lock are left alone.
+		expect(tryLock(free, holderOf(0, 1))).toBe(true);
+		unlock(free);
+		unlock(held);
+		expect(cluster.events("shard 0", "started")).toHaveLength(1);
+		close();
 	});
 
 	it("kills and restarts a child whose loop runs but whose heart does not beat", async () => {

@@ -17,6 +17,7 @@ export { LogCounter, LogLayout, RecordFlag } from "./log-descriptor.ts";
 export { LogError, LogErrorCode } from "./log-error.ts";
 export { createLogBuffers, createLogFiles, logBytesOf, openLogBuffers, openLogFiles } from "./log-files.ts";
 export { type HeldLock, LogKeeper } from "./log-keeper.ts";
+export { holderOf, tryLock, unlock } from "./log-lock.ts";
 export type { LogMemory } from "./log-memory.ts";
 export { LogReader } from "./log-reader.ts";
 export { createLogRecordHead, hasFlag, type LogRecordHead } from "./log-record.ts";

@@ -23,6 +23,7 @@ export interface RunningClusters {
  * addresses            connections of each address, once they are limited
  * handoff-<slot>.sock  where the balancer hands connections to it
  * kafka-positions      how far each shard has delivered each partition, when Kafka is used
+ * log-<n>              one of the logs of channels with history
  * ```
  * The supervisor makes and removes it, everyone else opens it. One that a killed supervisor left behind is removed by
  * the next one to start.

@@ -30,6 +30,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"apps/balancer": ["bus", "config", "control", "http", "limits", "native", "process", "scoreboard", "telemetry", "wire"],
 	"apps/supervisor": [
 		"bus",
+		"channel-log",
 		"config",
 		"control",
 		"http",

@@ -126,11 +126,20 @@ export class SupervisedChild implements Watched {
 
 	/** Its siblings wait for it: until it is dead and reaped nobody may take away what it may still touch. */
 	onHung(silentMs: number): void {
-		if (this.#state.kind !== "serving" && this.#state.kind !== "leaving") return;
-		const { life } = this.#state;
+		if (this.#state.kind === "serving" || this.#state.kind === "leaving")
+			this.#killHung(this.#state.life, `no heartbeat for ${Math.round(silentMs)} ms`);
+	}
+
+	/** It keeps the lock of a log, which nobody may take from it before it is dead and reaped. */
+	onLockHeld(heldMs: number): void {
+		if (this.#state.kind === "starting" || this.#state.kind === "serving" || this.#state.kind === "leaving")
+			this.#killHung(this.#state.life, `it has held the lock of a log for ${Math.round(heldMs)} ms`);
+	}
+
+	#killHung(life: Life, why: string): void {
 		if (life.killed) return;
 		life.killed = true;
-		this.#log.error({ childPid: life.process.pid }, `${this.name} hangs: no heartbeat for ${Math.round(silentMs)} ms; killing it`);
+		this.#log.error({ childPid: life.process.pid }, `${this.name} hangs: ${why}; killing it`);
 		life.process.kill("SIGKILL");
 	}
 

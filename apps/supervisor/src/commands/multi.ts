@@ -91,7 +91,12 @@ function createMemory({ config, sources }: LoadedConfig, plan: Plan): ClusterMem
 	let memory: ClusterMemory | null = null;
 	try {
 		const shards = plan.topology.shards.length;
-		memory = ClusterMemory.create(config.clusterDirectory, shards, ringCapacityBytes(config), config.kafkaBrokers.length > 0);
+		memory = ClusterMemory.create(config.clusterDirectory, {
+			shards,
+			ringCapacityBytes: ringCapacityBytes(config),
+			historyMemoryBytes: config.historyMemoryBytes,
+			positions: config.kafkaBrokers.length > 0,
+		});
 		if (plan.mode.mode === "handoff") memory.openHandoffs();
 		if (config.maxConnectionsPerIp > 0) memory.countAddresses(connectionsPerShard(config, shards));
 		return memory;

@@ -27,10 +27,11 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 	if (Buffer.byteLength(path) > pathBytesMax)
 		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;
 	const { bavail, bsize } = statfsSync(path);
-	const needed = Scoreboard.bytes() + RateTable.bytes + shards * (ringCapacityBytes(config) + perShardBytes);
+	const needed = Scoreboard.bytes() + RateTable.bytes + shards * (ringCapacityBytes(config) + perShardBytes) + config.historyMemoryBytes;
 	if (bavail * bsize >= needed) return null;
 	const free = formatBytes(Math.floor((bavail * bsize) / 1024) * 1024);
-	return `${name("ring")}: ${shards} rings need ${Math.ceil(needed / 1_048_576)}MiB and ${path} has ${free} free; give a smaller --ring or more shared memory (docker run --shm-size=…)`;
+	const history = `${formatBytes(config.historyMemoryBytes)} of history (${name("historyMemoryBytes")})`;
+	return `${name("ring")}: ${shards} rings and ${history} need ${Math.ceil(needed / 1_048_576)}MiB and ${path} has ${free} free; give a smaller --ring, a smaller --history-memory or more shared memory (docker run --shm-size=…)`;
 }
 
 /** What is not safe about the place, one line each. */

@@ -14,7 +14,7 @@ const supervisor = new Supervisor(
 		config,
 		topology: { shards: slots, cpus: [0], cpuCount: 1, source: "test", wraps: false },
 		mode,
-		memory: ClusterMemory.create(base, slots.length, 65_536),
+		memory: ClusterMemory.create(base, { shards: slots.length, ringCapacityBytes: 65_536, historyMemoryBytes: 524_288, positions: false }),
 		entries: { shard: program, balancer: program },
 		pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }),
 	},

@@ -1,4 +1,4 @@
-import { address, choice, cpuList, integer, text } from "./kinds.ts";
+import { address, choice, cpuList, integer, size, text } from "./kinds.ts";
 import { option } from "./option.ts";
 
 /** Section `cluster`. */
@@ -50,6 +50,14 @@ export const clusterOptions = {
 		default: "/dev/shm",
 		commands: ["multi"],
 		help: "Where the shared memory files are made; it must be a memory file system.",
+	}),
+	historyMemoryBytes: option({
+		flag: "history-memory",
+		key: "history_memory",
+		kind: size({ minBytes: 524_288, maxBytes: 8_589_934_592 }),
+		default: 33_554_432,
+		commands: ["multi"],
+		help: "Shared memory for the history of all channels together; taken as it fills. The oldest publications go when it is full.",
 	}),
 } as const;
 

@@ -1,0 +1,268 @@
+import { MemoryBus } from "@shardcast/bus";
+import { describe, expect, it } from "vitest";
+import type { PublishOptions } from "../src/broker.ts";
+import { ChannelLog } from "../src/channel-log.ts";
+import { LogLayout } from "../src/log-descriptor.ts";
+import { createLogBuffers, openLogBuffers } from "../src/log-files.ts";
+import { holderOf, tryLock, unlock } from "../src/log-lock.ts";
+import { attachLog } from "../src/log-memory.ts";
+import { bytes, historyOf, kept, put, Rig, shown } from "./fixtures.ts";
+import { Visited } from "./visited.ts";
+
+const filler = "#".repeat(1000);
+
+describe("a log that is full", () => {
+	it("refuses while a reader is behind, loses nothing, and goes on when it has read", () => {
+		const rig = new Rig();
+		const log = rig.member();
+		const [slow, fast] = [log.reader(3), log.reader(4)];
+		const visited = { slow: new Visited(slow), fast: new Visited(fast) };
+		let sent = 0;
+		while (log.publish("channel", bytes(`${sent} ${filler}`), kept).outcome === "published") sent++;
+		expect(sent).toBeGreaterThan(30);
+		visited.fast.drain();
+		expect(log.publish("channel", bytes("refused"), kept)).toEqual({ outcome: "full", reason: "readers" });
+		expect(log.counter("fullReaders")).toBe(2);
+		expect(slow.fill()).toBeGreaterThan(0.9);
+		visited.slow.drain(slow, 5);
+		for (let n = 0; n < 5; n++) put(log, "channel", `${sent++} ${filler}`);
+		expect(log.publish("channel", bytes(filler), kept).outcome).toBe("full");
+		slow.leave();
+		put(log, "channel", "last");
+		visited.fast.drain();
+		expect(visited.fast.of("channel").length).toBe(sent + 1);
+		expect(visited.slow.of("channel")).toEqual(visited.fast.of("channel").slice(0, 5));
+		expect([slow.drain(10, () => {}), slow.hasRecords(), slow.fill()]).toEqual([0, false, 0]);
+	});
+
+	it("is not held up by a dead reader once the keeper knows of its death, and a successor reads from then on", () => {
+		const rig = new Rig();
+		const log = rig.member();
+		log.reader(3);
+		while (log.publish("channel", bytes(filler), kept).outcome === "published");
+		rig.keeper.memberDied(3, 1);
+		for (let n = 0; n < 100; n++) put(log, "channel", filler);
+		const visited = new Visited(log.reader(3));
+		put(log, "channel", "for the successor");
+		visited.drain();
+		expect(visited.of("channel").map((line) => line.split(":")[1])).toEqual(["for the successor"]);
+	});
+
+	it("gives back less history than there should be, and counts that", () => {
+		const rig = new Rig();
+		const log = rig.member();
+		for (let n = 0; n < 200; n++) put(log, "channel", `${n} ${filler}`);
+		const { publications, position } = log.history("channel")!;
+		expect(position.offset).toBe(200);
+		expect(publications.length).toBeGreaterThan(30);
+		expect(publications.length).toBeLessThan(60);
+		expect(publications[0]!.previousOffset).toBe(200 - publications.length);
+		expect(log.counter("evictedReads")).toBe(1);
+		// Whoever needs no more than is there is not counted.
+		log.history("channel", { reverse: true, limit: 10 });
+		log.history("channel", { since: { offset: 190, epoch: position.epoch } });
+		expect(log.counter("evictedReads")).toBe(1);
+	});
+
+	it("takes a record of up to an eighth of its data, and says so of a longer one", () => {
+		const rig = new Rig();
+		const log = rig.member();
+		const max = rig.memories[0]!.recordBytesMax;
+		expect(() => log.publish("channel", new Uint8Array(max), kept)).toThrow(/the most is \d+: give more --history-memory/);
+		const fits = Number(/the most is (\d+)/.exec(String(caught(() => log.publish("channel", new Uint8Array(max), kept))))![1]);
+		for (let n = 0; n < 20; n++) put(log, "channel", "x".repeat(fits));
+		expect(() => log.publish("channel", new Uint8Array(fits + 1), kept)).toThrow(`a publication of ${fits + 1} bytes`);
+		expect(log.history("channel")!.publications.every(({ data }) => data.length === fits)).toBe(true);
+	});
+
+	it("refuses when the machine has no memory left, and goes on when it has", () => {
+		const buffers = createLogBuffers(8 * 2 ** 20);
+		let granted = 0;
+		for (const buffer of buffers) new Int32Array(buffer)[LogLayout.reservedOffset >> 2] = 0;
+		const memories = buffers.map((buffer) => attachLog(buffer, (wanted) => wanted <= granted));
+		const log = new ChannelLog(memories, { slot: 0, incarnation: 1 });
+		expect(log.publish("channel", bytes("x"), kept)).toEqual({ outcome: "full", reason: "memory" });
+		granted = 262_143;
+		expect(log.publish("channel", bytes("x"), kept).outcome).toBe("full");
+		granted = 262_144;
+		put(log, "channel", "x");
+		let sent = 1;
+		while (log.publish("channel", bytes(filler), kept).outcome === "published") sent++;
+		expect(sent).toBeGreaterThan(60);
+		expect(sent).toBeLessThan(120);
+		expect(log.counter("fullMemory")).toBe(3);
+		granted = Number.POSITIVE_INFINITY;
+		for (let n = 0; n < 2000; n++) put(log, "channel", filler);
+	});
+});
+
+describe("the lock of a log", () => {
+	it("is not waited for: whoever publishes meanwhile is told to try again, readers read", () => {
+		const rig = new Rig();
+		const log = rig.member(0);
+		put(log, "channel", "a");
+		for (const memory of rig.memories) tryLock(memory, holderOf(5, 1));
+		expect(log.publish("channel", bytes("b"), kept)).toEqual({ outcome: "full", reason: "locked" });
+		expect(log.removeHistory("channel")).toBe(false);
+		expect(historyOf(log, "channel")).toEqual(["1:a"]);
+		expect(log.counter("fullLocked")).toBe(1);
+		expect(rig.keeper.memberDied(5, 2)).toBe(0);
+		expect(log.publish("channel", bytes("b"), kept).outcome).toBe("full");
+		expect(rig.keeper.memberDied(5, 1)).toBe(8);
+		put(log, "channel", "b");
+	});
+
+	it("is held for too long only by a hold that goes on, not by many short ones", () => {
+		const rig = new Rig();
+		const [first, second] = rig.memories as [(typeof rig.memories)[0], (typeof rig.memories)[0]];
+		tryLock(first, holderOf(1, 1));
+		for (let look = 0; look < 20; look++) {
+			tryLock(second, holderOf(2, 7));
+			const held = rig.keeper.heldLocks(100, 1000);
+			unlock(second);
+			// It counts from the first look that saw it.
+			expect(held).toEqual(look <= 10 ? [] : [{ log: 0, slot: 1, heldMs: look * 100 }]);
+		}
+		unlock(first);
+		expect(rig.keeper.heldLocks(100, 1000)).toEqual([]);
+	});
+});
+
+describe("more than there is room for", () => {
+	it("of channels: the one that was used least recently loses its row, is counted, and comes back with another epoch", () => {
+		const rig = new Rig();
+		const log = rig.member();
+		const first = log.publish("first", bytes("x"), kept);
+		const rows = rig.memories.reduce((sum, memory) => sum + memory.rows, 0);
+		for (let n = 0; n < rows * 3; n++) {
+			rig.clock.nowMs += 1;
+			put(log, `channel-${n}`, "x");
+			// One that is read stays.
+			if (n % 8 === 0) expect(log.position("channel-0")!.offset).toBe(1);
+		}
+		expect(log.counter("evictedChannels")).toBeGreaterThan(rows);
+		const { position, publications } = log.history("first")!;
+		expect([position.offset, publications]).toEqual([0, []]);
+		const again = log.publish("first", bytes("y"), kept);
+		expect(again.outcome).toBe("published");
+		if (first.outcome === "full" || again.outcome === "full") return;
+		expect(again.position.offset).toBe(1);
+		expect(again.position.epoch).not.toBe(first.position.epoch);
+		expect(historyOf(log, "first")).toEqual(["1:y"]);
+	});
+
+	it("of idempotency keys: none is given up before its time; publications with further ones are refused", () => {
+		const rig = new Rig();
+		const log = rig.member();
+		const withKey = (n: number): PublishOptions => ({ ...kept, idempotency: { key: `${n}`, ttlMs: 1000 } });
+		const taken: number[] = [];
+		for (let n = 0; n < 1000; n++) {
+			const result = log.publish("channel", bytes("x"), withKey(n));
+			if (result.outcome === "published") taken.push(n);
+			else expect(result).toEqual({ outcome: "full", reason: "keys" });
+		}
+		expect(taken.length).toBeGreaterThan(64);
+		expect(taken.length).toBeLessThan(1000);
+		for (const n of taken) expect(log.publish("channel", bytes("x"), withKey(n)).outcome).toBe("duplicate");
+		rig.clock.nowMs += 1000;
+		expect(log.publish("channel", bytes("x"), withKey(taken[0]!)).outcome).toBe("published");
+	});
+});
+
+describe("a reader", () => {
+	it("sleeps and wakes like the bus: whoever publishes rings those who sleep", async () => {
+		const rig = new Rig();
+		const bus = new MemoryBus({ members: 2, capacityBytes: 4096 });
+		const [writing, sleeping] = [bus.link(0), bus.link(1)];
+		const log = rig.member(0, 1, rig.memories, { committed: () => writing.ringWaiters() });
+		const reader = log.reader(1);
+		let wakes = 0;
+		sleeping.onWake(() => wakes++);
+		for (let round = 1; round <= 20; round++) {
+			// As the flush engine does: first the bus, whose word the writers look at, then the sources.
+			expect([sleeping.sleep(), reader.sleep()]).toEqual([true, true]);
+			put(log, "channel", `${round}`);
+			await expect.poll(() => wakes, { interval: 1 }).toBe(round);
+			expect([reader.sleep(), reader.drain(10, () => {})]).toEqual([false, 1]);
+		}
+	});
+
+	it("reads all logs in turn, at most as many as asked for; a visitor that throws costs its record only", () => {
+		const rig = new Rig();
+		const log = rig.member();
+		const reader = log.reader(0);
+		for (let n = 0; n < 40; n++) put(log, `channel-${n}`, "x");
+		const sizes = Array.from({ length: 4 }, () => reader.drain(7, () => {}));
+		expect(sizes).toEqual([7, 7, 7, 7]);
+		const fail = () => {
+			throw new Error("bad record");
+		};
+		expect(() => reader.drain(5, fail)).toThrow("bad record");
+		expect(() => reader.drain(5, () => reader.drain(1, () => {}))).toThrow("drain within a drain");
+		expect([reader.drain(100, () => {}), reader.drain(100, () => {}), reader.hasRecords()]).toEqual([10, 0, false]);
+	});
+
+	it("a snapshot as of a reader and what it visits from then on are the channel, without hole or duplicate", () => {
+		const rig = new Rig(8 * 2 ** 20);
+		const [log, other] = [rig.member(0), rig.member(1)];
+		const reader = log.reader(0);
+		const live: string[] = [];
+		let snapshot: string[] | undefined;
+		const visited = new Visited(reader);
+		for (let n = 0; n < 300; n++) {
+			put(n % 2 === 0 ? log : other, "channel", `${n}`);
+			if (n % 7 === 0) visited.drain(reader, 5);
+			if (n === 150) {
+				snapshot = shown(log.history("channel", { asOf: reader })!.publications);
+				const { offset } = log.position("channel", reader)!;
+				expect(offset).toBe(snapshot.length);
+				live.push(...visited.of("channel").splice(0));
+				expect(live).toEqual(snapshot);
+			}
+		}
+		visited.drain();
+		expect([...snapshot!, ...visited.of("channel")]).toEqual(Array.from({ length: 300 }, (_, n) => `${n + 1}:${n}`));
+	});
+
+	it("says when something else has written to its memory", () => {
+		const rig = new Rig();
+		const log = rig.member();
+		const reader = log.reader(0);
+		put(log, "channel", "x");
+		const memory = rig.memories.find(({ floats }) => floats[LogLayout.tailOffset >> 3]! > 0)!;
+		memory.floats[(memory.dataOffset >> 3) + 1] = 12_345;
+		expect(() => reader.drain(1, () => {})).toThrow(/no record lies there/);
+		expect(log.history("channel")!.publications).toEqual([]);
+	});
+});
+
+it("epochs differ from cluster to cluster", () => {
+	const epochs = [new Rig(), new Rig()].map((rig) => rig.member().position("channel")!.epoch);
+	expect(epochs[0]).not.toBe(epochs[1]);
+});
+
+describe("memory that holds no logs", () => {
+	it("is refused with what it is", () => {
+		const buffers = createLogBuffers(8 * 65_536);
+		expect(() => openLogBuffers(buffers.slice(1))).toThrow("7 logs");
+		expect(() => attachLog(new SharedArrayBuffer(100))).toThrow("100 bytes are no log");
+		expect(() => attachLog(new SharedArrayBuffer(65_536))).toThrow("no log here");
+		const words = new Int32Array(buffers[0]!);
+		words[1] = 9;
+		expect(() => attachLog(buffers[0]!)).toThrow("the log has version 9, this program reads 1");
+		words[1] = 1;
+		words[6] = 2 ** 30;
+		expect(() => attachLog(buffers[0]!)).toThrow("contradicts its size");
+		expect(() => createLogBuffers(1000)).toThrow("a log of");
+		expect(() => new Rig().member().reader(64)).toThrow("reader slot 64");
+	});
+});
+
+function caught(work: () => void): unknown {
+	try {
+		work();
+	} catch (error) {
+		return error;
+	}
+	return undefined;
+}
