@@ -1,4 +1,8 @@
+import { closeSync, openSync, readdirSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { RingLayout } from "@shardcast/ring";
+import { BoardLayout, HeaderWord } from "@shardcast/scoreboard";
 import {
 	type Cluster,
 	descendantsOf,
@@ -11,6 +15,7 @@ import {
 	startCluster,
 	waitFor,
 } from "@shardcast/testkit";
+import { packVersion } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { Fleet, flawless } from "./fleet.ts";
 
@@ -29,6 +34,19 @@ function keepSending(fleet: Fleet): { stop(): Promise<void> } {
 			await done;
 		},
 	};
+}
+
+/** Writes a version into the scoreboard, and the same step of the minor version into the rings. */
+function setVersions(cluster: Cluster, version: { readonly major: number; readonly minor: number }): void {
+	const [directory] = cluster.sharedDirectories();
+	const write = (name: string, at: number, packed: number) => {
+		const fd = openSync(join(directory!, name), "r+");
+		writeSync(fd, Int32Array.of(packed), 0, 4, at);
+		closeSync(fd);
+	};
+	write("board", 4 * HeaderWord.version, packVersion(version));
+	const ring = { ...RingLayout.version, minor: version.minor };
+	for (const name of readdirSync(directory!)) if (name.startsWith("ring-")) write(name, RingLayout.versionOffset, packVersion(ring));
 }
 
 async function servedAgain(cluster: Cluster, restarts: number[]): Promise<void> {
@@ -73,6 +91,18 @@ describe("faults under load", () => {
 			expect(scrape.sum("shardcast_websockets_opened_total", dead) - scrape.sum("shardcast_websockets_closed_total", dead)).toBe(0);
 			await fleet.close();
 			await servedAgain(cluster, [3, 0]);
+
+			// Shared memory that a program of a newer minor version has laid out, then one of another major version.
+			const { major, minor } = BoardLayout.version;
+			setVersions(cluster, { major, minor: minor + 1 });
+			await cluster.kill9(0);
+			await servedAgain(cluster, [4, 0]);
+			setVersions(cluster, { major: major + 1, minor: 0 });
+			await cluster.kill9(0);
+			await waitFor(() => cluster.log().includes(`has layout version ${major + 1}.0, and this program uses ${major}.x`), {
+				deadlineMs: 10_000,
+				what: "the shard's reason not to join",
+			});
 		} finally {
 			await cluster.stop();
 		}
