@@ -12,7 +12,7 @@ import {
 	peerAddress,
 	sayAndClose,
 } from "@shardcast/native";
-import { until } from "@shardcast/process";
+import { openFiles, until } from "@shardcast/process";
 import { monotonicMs } from "@shardcast/wire";
 import { type DataPath, DataPathLimits } from "../data-path.ts";
 import { DescriptorBudget } from "../descriptor-budget.ts";
@@ -125,9 +125,11 @@ export class HandoffPath implements DataPath {
 		return parser.isUpgrade;
 	}
 
-	/** Whether `takeBack` has room for as many connections as a message may carry. */
+	/** Whether `takeBack` has room for as many connections as a message may carry: short of descriptors, the kernel would drop them all. */
 	get hasRoom(): boolean {
-		return !this.#isStopping && this.#unplaced.size + DescriptorChannel.descriptorsMax <= DataPathLimits.placementMax;
+		const count = DescriptorChannel.descriptorsMax;
+		if (this.#isStopping || this.#unplaced.size + count > DataPathLimits.placementMax) return false;
+		return (openFiles() ?? 0) + count <= this.#budget.answeredMax;
 	}
 
 	tick(): void {
