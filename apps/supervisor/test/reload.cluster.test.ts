@@ -125,6 +125,12 @@ describe("B9: SIGHUP on a running cluster", () => {
 					what: "the event in the console",
 				});
 				await console.close();
+
+				expect(await reload(cluster.process, "limits: {max_connections: 20}\n")).toContain(
+					"not reloaded, the settings stay as they were: console.token",
+				);
+				await reload(cluster.process, "console: {token: none}\n");
+				expect(cluster.process.log()).toContain("now open: every user of this machine can open the console");
 				await Promise.all([...clients, ...more].map((client) => client.close()));
 			} finally {
 				await cluster.stop();
@@ -233,6 +239,8 @@ describe("B9: SIGHUP on shardcast single", () => {
 		expect(metrics).toMatch(/shardcast_config_reloads_total\{result="applied",shard="0"\} 1/);
 		expect(metrics).toMatch(/shardcast_config_reloads_total\{result="rejected",shard="0"\} 1/);
 		await Promise.all([client.close(), other.close()]);
+		await reload(program, "client: {allowed_origins: '*'}\n");
+		expect(program.log()).toContain("now open: pages of every site can connect");
 		expect(await program.stop()).toEqual({ code: 0, signal: null });
 	});
 

@@ -53,6 +53,21 @@ describe("B9: reading the settings again", () => {
 		]);
 	});
 
+	it.each([
+		["http_api: {key: first-secret}\n", "log: {level: warn}\n", /^http_api\.key: .*"key: none" in the section "http_api"/],
+		["console: {token: first-secret}\n", "http_api: {key:}\n", /^console\.token: /],
+	])("A1: leaving a secret out does not take it away: %s", (before, after, reason) => {
+		expect(() => plan(before, after)).toThrow(reason);
+	});
+
+	it("A1: `none` takes a secret away, and a flag or the environment brings its own", () => {
+		const { applied, config } = plan("http_api: {key: first-secret}\n", "http_api: {key: none}\n");
+		expect(applied.map(({ path, from, to }) => `${path} ${from} ${to}`)).toEqual(["http_api.key set (hidden) not set"]);
+		expect(config.apiKey).toBeUndefined();
+		const before = loadConfig({ file, environment: { SHARDCAST_API_KEY: "first-secret" } });
+		expect(planReload({ command: "multi", started: before.config, running: before.config, next: before }).applied).toEqual([]);
+	});
+
 	it("refuses what does not go together with a setting that is fixed", () => {
 		// The new file alone is right, but the old length of messages still holds.
 		expect(() => plan("limits: {max_payload: 64KiB}\n", "limits: {max_payload: 4KiB}\nclient: {queue_max_size: 8KiB}\n")).toThrow(
@@ -163,6 +178,9 @@ describe("B9: an attempt to reload", () => {
 		],
 		["a file that is too long", () => writeFileSync(file, `# ${"x".repeat(300_000)}\n`), /longer than 256KiB/],
 		["a key twice", () => writeFileSync(file, "shard:\n  batch: 1\n  batch: 2\n"), /shardcast\.yaml:3: "shard\.batch" is there twice/],
+		["A1: nothing in it any more", () => writeFileSync(file, ""), /shardcast\.yaml: has no settings in it.*restart/],
+		["A1: only a comment", () => writeFileSync(file, "# limits\n\n"), /has no settings in it/],
+		["A1: cut off behind a section's name", () => writeFileSync(file, "limits:\n"), /has no settings in it/],
 		["a loop of links", () => symlinkSync(file, file), /ELOOP/],
 		["a directory", () => mkdirSync(file), /no regular file/],
 		[

@@ -2,7 +2,7 @@ export { consoleToken, isLoopback, isLoopbackName, mayUseConsole, secretMatches 
 export { type ClusterRoutesParts, clusterRoutes } from "./cluster-routes.ts";
 export { type ErrorCode, httpErrors } from "./errors.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
-export { type MayPublish, mayPublish, whoPublishes } from "./may-publish.ts";
+export { type MayPublish, mayPublish, newlyOpen, whoPublishes } from "./may-publish.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isOwnPage, originAllowed } from "./origin.ts";
 export {
 	headerPairs,

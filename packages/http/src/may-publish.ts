@@ -16,6 +16,25 @@ export function mayPublish({ apiKey, clientPublish }: PublishSettings): MayPubli
 	return { http: isOpen ? "everyone" : "key", webSocket: clients ? "everyone" : "nobody" };
 }
 
+/** What a change of the settings opens to people who were kept out before, one line each. */
+export function newlyOpen(before: Config, after: Config): string[] {
+	const [were, are] = [mayPublish(before), mayPublish(after)];
+	const http = were.http === "key" && are.http === "everyone";
+	const webSocket = were.webSocket === "nobody" && are.webSocket === "everyone";
+	const lines: string[] = [];
+	if (http && webSocket)
+		lines.push("now open: everyone who reaches this can publish, over HTTP and as a WebSocket client; --api-key closes it again");
+	else if (http) lines.push("now open: everyone who reaches this can publish over HTTP without a key; --api-key closes it again");
+	else if (webSocket) lines.push("now open: every WebSocket client can publish; --client-publish off closes it again");
+	if (before.consoleToken !== undefined && after.consoleToken === undefined)
+		lines.push("now open: every user of this machine can open the console without a token; --console-token closes it again");
+	if (!before.allowedOrigins.includes("*") && after.allowedOrigins.includes("*"))
+		lines.push(
+			"now open: pages of every site can connect, and publish where that needs no key; a list in --allowed-origins closes it again",
+		);
+	return lines;
+}
+
 /** The line of the banner. */
 export function whoPublishes(config: PublishSettings): string {
 	const { http, webSocket } = mayPublish(config);

@@ -1,5 +1,6 @@
+import { type Config, defaultConfig } from "@shardcast/config";
 import { expect, it } from "vitest";
-import { type MayPublish, mayPublish, whoPublishes } from "../src/may-publish.ts";
+import { type MayPublish, mayPublish, newlyOpen, whoPublishes } from "../src/may-publish.ts";
 
 it.each<[string | undefined, "auto" | "on" | "off", MayPublish, RegExp]>([
 	[undefined, "auto", { http: "everyone", webSocket: "everyone" }, /^open mode: .*over HTTP and as a WebSocket client$/],
@@ -22,4 +23,18 @@ it.each<[string | undefined, "auto" | "on" | "off", MayPublish, RegExp]>([
 	expect(mayPublish({ apiKey, clientPublish })).toEqual(expected);
 	expect(whoPublishes({ apiKey, clientPublish })).toMatch(banner);
 	expect(whoPublishes({ apiKey, clientPublish })).not.toContain("secret-key");
+});
+
+it.each<[Partial<Config>, Partial<Config>, readonly RegExp[]]>([
+	[{ apiKey: "secret-key" }, {}, [/everyone .*can publish, over HTTP and as a WebSocket client.*--api-key/]],
+	[{ apiKey: "secret-key", clientPublish: "on" }, { clientPublish: "on" }, [/can publish over HTTP without a key/]],
+	[{ clientPublish: "off" }, {}, [/every WebSocket client can publish/]],
+	[{ consoleToken: "secret-token" }, {}, [/every user of this machine can open the console/]],
+	[{ allowedOrigins: ["https://a.example"] }, { allowedOrigins: ["*"] }, [/pages of every site can connect/]],
+	[{}, { apiKey: "secret-key", consoleToken: "secret-token" }, []],
+	[{ allowedOrigins: ["*"] }, { allowedOrigins: ["*", "null"] }, []],
+	[{ messageRate: 5 }, { messageRate: 0 }, []],
+])("A1: what a reload opens: %j → %j", (before, after, lines) => {
+	const said = newlyOpen(defaultConfig(before), defaultConfig(after));
+	expect(said).toEqual(lines.map((line) => expect.stringMatching(line)));
 });

@@ -10,6 +10,7 @@ import {
 	settingNames,
 } from "@shardcast/config";
 import { ConfigReloader, RouteReloader } from "@shardcast/control";
+import { newlyOpen } from "@shardcast/http";
 import { NativeError } from "@shardcast/native";
 import { clientsThatFit, StartupError } from "@shardcast/process";
 import { BusError, ClusterDirectory } from "@shardcast/scoreboard";
@@ -47,8 +48,13 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		running: () => supervisor.config,
 		apply: (settings) => {
 			if (settings.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(settings, plan, log);
+			const opened = newlyOpen(supervisor.config, settings);
 			try {
 				supervisor.reload(settings);
+				for (const line of opened) {
+					log.error(line);
+					supervisor.tell("bad", line);
+				}
 			} catch (error) {
 				if (!(error instanceof NativeError)) throw error;
 				throw new ConfigError([`maxConnectionsPerIp: ${error.message}`]);

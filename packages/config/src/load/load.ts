@@ -44,6 +44,9 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 	const values: Partial<Record<ConfigKey, unknown>> = {};
 	const sources = {} as Record<ConfigKey, Source>;
 	const mistakes = [...given, ...fileSettings.mistakes];
+	// Most likely it was emptied or cut off by accident, and the defaults are more open than what holds now.
+	if (again && file !== null && mistakes.length === 0 && fileSettings.found.size === 0)
+		mistakes.push(`${file}: has no settings in it; write at least one, or restart for the defaults`);
 	/** Settings whose value is not known because of a mistake; they have their default meanwhile. */
 	const open = new Set<ConfigKey>();
 	for (const key of configKeys) {

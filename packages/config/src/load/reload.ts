@@ -33,7 +33,7 @@ export interface ReloadInput {
 
 /**
  * Works out what changes. Pure: nothing is changed by it.
- * @throws ConfigError when the new settings do not go together with those that are fixed.
+ * @throws ConfigError when the new settings do not go together with those that are fixed, or a secret is missing among them.
  */
 export function planReload({ command, started, running, next }: ReloadInput): ReloadPlan {
 	const changes: Partial<Record<ConfigKey, unknown>> = {};
@@ -47,10 +47,20 @@ export function planReload({ command, started, running, next }: ReloadInput): Re
 		for (const change of changesOf(optionOf(key), filePath(key), before, after)) (live ? applied : waiting).push({ key, ...change });
 		if (live) changes[key] = after;
 	}
+	const lost = applied.filter(({ key }) => optionOf(key).secret && next.config[key] === undefined && next.sources[key].kind === "default");
+	if (lost.length > 0) throw new ConfigError(lost.map(({ key }) => lostSecret(key)));
 	const config = Object.freeze({ ...running, ...(changes as Partial<Config>) });
 	const broken = applied.length === 0 ? [] : checkAcross(config, settingNames(next.sources));
 	if (broken.length > 0) throw new ConfigError(broken);
 	return { config, applied, waiting };
+}
+
+/** A file that was cut off must not switch a check off: only who writes so does. */
+function lostSecret(key: ConfigKey): string {
+	const path = filePath(key);
+	const dot = path.indexOf(".");
+	const fix = `write "${path.slice(dot + 1)}: none" in the section "${path.slice(0, dot)}"`;
+	return `${path}: is set, and no longer given; put it back or, to do without it, ${fix}`;
 }
 
 /** "shard.batch 64 → 128, log.level info → debug" */

@@ -129,6 +129,9 @@ export function checkedText({ argument, check }: { argument: string; check: (val
 	});
 }
 
+/** What takes a secret away, where it is too short to be one. */
+const noSecret = "none";
+
 export function secret({ argument, charactersMin }: { argument: string; charactersMin: number }): Kind<string | undefined> {
 	return kind<string | undefined>({
 		argument,
@@ -136,6 +139,7 @@ export function secret({ argument, charactersMin }: { argument: string; characte
 		show: (value) => (value === undefined ? "not set" : "set (hidden)"),
 		toFile: () => undefined,
 		schema: parsedBy<string | undefined>((value) => {
+			if (value === noSecret && charactersMin > noSecret.length) return undefined;
 			if (value.length < charactersMin || /\s/.test(value))
 				throw new RangeError(`must have at least ${charactersMin} characters and no white space`);
 			return value;

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { type Config, ConfigError, type ConfigInput, parseAddress, sameSetting, urlHost } from "@shardcast/config";
 import { type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
+import { newlyOpen } from "@shardcast/http";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { MessageHandler, Middleware } from "../delivery/middleware.ts";
@@ -216,6 +217,10 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	#apply(config: Config): void {
+		for (const line of newlyOpen(this.#config, config)) {
+			this.#log.error(line);
+			this.#host.events.add("bad", line);
+		}
 		this.#config = config;
 		this.#log.level = config.logLevel;
 		this.#host.reload(config);
