@@ -47,6 +47,8 @@ export interface BusLink {
 	 * No wake-up is lost, because each side writes before it looks: the sleeper its word, the writer its tail.
 	 */
 	sleep(): boolean;
+	/** This member has found something to do by itself: until it sleeps again, nobody has to wake it. Costs one load when it was awake. */
+	awake(): void;
 	/**
 	 * This member sleeps though there is something: whoever should have rung could not, for want of descriptors. Asked at each heartbeat, so
 	 * that such a ring costs a moment and not the message. May also be true while the ring is under way.

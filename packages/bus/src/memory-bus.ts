@@ -59,6 +59,10 @@ class MemoryLink extends RingLink {
 		return this.#sleeping;
 	}
 
+	override awake(): void {
+		this.#sleeping = false;
+	}
+
 	override overslept(): boolean {
 		return this.#sleeping && this.hasRecords();
 	}

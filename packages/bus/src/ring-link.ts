@@ -67,6 +67,7 @@ export abstract class RingLink implements BusLink {
 	}
 
 	abstract ringWaiters(): void;
+	abstract awake(): void;
 	abstract sleep(): boolean;
 	abstract overslept(): boolean;
 	abstract onWake(callback: () => void): void;

@@ -83,6 +83,11 @@ export class SharedMemoryBus extends RingLink {
 		return false;
 	}
 
+	/** A waker that has read the word before rings once without need. */
+	override awake(): void {
+		if (!this.closed && this.#row.sleeping !== 0) this.#row.sleeping = 0;
+	}
+
 	override overslept(): boolean {
 		if (this.closed || this.#row.sleeping === 0) return false;
 		return this.#row.handoffBatches !== this.#handoffBatchesSeen || this.hasRecords();

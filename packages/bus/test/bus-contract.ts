@@ -209,6 +209,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(link.hasRecords()).toBe(false);
 			expect([link.depthBytes(), link.backlogBytes(), link.backpressuredCount]).toEqual([0, 0, 0]);
 			link.ringWaiters();
+			link.awake();
 			link.refreshMembers();
 		});
 
@@ -263,6 +264,27 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			writer.ringWaiters();
 			await new Promise((resolve) => setTimeout(resolve, 20));
 			expect(wakes).toBe(0);
+		});
+
+		it("who has found something to do by itself is not rung for until it sleeps again, by others or by itself", async () => {
+			const harness = make();
+			const [writer, reader] = [harness.join(0), harness.join(1)];
+			let wakes = 0;
+			for (const link of [writer, reader]) link.onWake(() => wakes++);
+			for (const link of [writer, reader]) {
+				expect(link.sleep()).toBe(true);
+				link.awake();
+			}
+			publish(writer, "one");
+			writer.ringWaiters();
+			expect([writer.overslept(), reader.overslept()]).toEqual([false, false]);
+			await new Promise((resolve) => setTimeout(resolve, 20));
+			expect(wakes).toBe(0);
+			expect(takeAll(reader)).toEqual(["0: one"]);
+			expect(reader.sleep()).toBe(true);
+			publish(writer, "two");
+			writer.ringWaiters();
+			await expect.poll(() => wakes, { interval: 1 }).toBe(1);
 		});
 
 		it("a member that publishes while it sleeps wakes itself: it reads its own ring too", async () => {

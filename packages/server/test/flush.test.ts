@@ -78,6 +78,7 @@ function setup({
 			drain: (max, visit) => link.drain(max, visit),
 			hasRecords: () => link.hasRecords(),
 			sleep: () => link.sleep(),
+			awake: () => link.awake(),
 			backlogBytes: () => link.backlogBytes(),
 			capacityBytes: link.capacityBytes,
 			ringWaiters: () => {
@@ -403,6 +404,35 @@ describe("the flush engine", () => {
 		it("sleeps after one turn of the loop: there is no write to wait for", () => {
 			// The last one finds nothing to do.
 			expect([turnsFor(() => true), turnsFor(() => false)]).toEqual([3, 2]);
+		});
+
+		it("begins the next flush at once: a pause would save no write", () => {
+			for (const [hasPublished, timers] of [
+				[true, 1],
+				[false, 0],
+			] as const) {
+				const { loop, publish } = setup({ hasPublished: () => hasPublished, flushTakesMs: 5 });
+				publish("a");
+				loop.settle();
+				expect(loop.timers).toBe(timers);
+			}
+		});
+
+		it("is not woken again by its own record", () => {
+			const { loop, publish, link } = setup({ hasPublished: () => false });
+			let isAwake = false;
+			link.onWake(() => {
+				isAwake = true;
+			});
+			publish("a");
+			expect(link.overslept(), "nobody has to wake it").toBe(false);
+			loop.settle();
+			return new Promise<void>((resolve) => {
+				setImmediate(() => {
+					expect(isAwake).toBe(false);
+					resolve();
+				});
+			});
 		});
 
 		it("gives the loop a turn between two looks, however much comes meanwhile", () => {

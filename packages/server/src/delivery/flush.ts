@@ -17,7 +17,7 @@ export const nodeScheduler: Scheduler = {
 };
 
 export interface FlushEngineParts {
-	readonly bus: Pick<BusLink, "drain" | "hasRecords" | "sleep" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
+	readonly bus: Pick<BusLink, "drain" | "hasRecords" | "sleep" | "awake" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
 	readonly policy: FlushPolicy;
 	readonly counters: Counters;
 	/** Brings a record of the bus to the clients. */
@@ -130,6 +130,8 @@ export class FlushEngine {
 	/** There may be records: someone rang, or wrote. Cheap, and may be called as often as one likes. */
 	wake(): void {
 		if (this.#state !== "asleep" || !this.#started || this.#stopped) return;
+		// Or this shard would wake itself once more, for the record that it is about to publish.
+		this.#parts.bus.awake();
 		this.#schedule(this.#parts.policy.waitMs(this.#scheduler.nowMs()));
 	}
 
@@ -192,7 +194,7 @@ export class FlushEngine {
 		else {
 			this.#state = "settling";
 			if (this.#parts.hasPublished()) this.#scheduler.soon(this.#settleAndLook);
-			else if (this.#settle()) this.#lookOnce();
+			else if (this.#settle(false)) this.#lookOnce();
 		}
 	};
 
@@ -233,15 +235,16 @@ export class FlushEngine {
 
 	/** The loop has come round: what the flush published has been written. */
 	readonly #settleAndLook = (): void => {
-		if (!this.#stopped && this.#settle()) this.#look();
+		if (!this.#stopped && this.#settle(true)) this.#look();
 	};
 
 	/** Ends the flush. @returns whether to look for more at once; else a pause has begun. */
-	#settle(): boolean {
+	#settle(hasPublished: boolean): boolean {
 		const { policy, counters } = this.#parts;
 		if (this.#records > 0) {
 			const nowMs = this.#scheduler.nowMs();
-			policy.flushed(this.#beganMs, nowMs, this.#fill);
+			// A flush that wrote nothing saved no write by coming late, and the next one need not.
+			policy.flushed(hasPublished ? this.#beganMs : nowMs, nowMs, this.#fill);
 			counters.add("recordsDrained", this.#records);
 			counters.add("flushes", 1);
 			counters.set("flushMs", nowMs - this.#beganMs);
