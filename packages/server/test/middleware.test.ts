@@ -1,5 +1,4 @@
 import { MemoryBus } from "@shardcast/bus";
-import { RateLimit } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { waitFor } from "@shardcast/testkit";
 import { createRecordHead, everybody, RecordKind, readRecordHead } from "@shardcast/wire";
@@ -8,6 +7,7 @@ import { Handlers } from "../src/delivery/handlers.ts";
 import { HeldFrames } from "../src/delivery/held-frames.ts";
 import { Incoming } from "../src/delivery/incoming.ts";
 import { Publisher } from "../src/delivery/publisher.ts";
+import { RawFrames } from "../src/sessions/raw/raw-frames.ts";
 import type { RawSession } from "../src/sessions/raw/raw-session.ts";
 import { SenderIds } from "../src/sessions/raw/sender-ids.ts";
 
@@ -21,7 +21,8 @@ function incoming(payloadBytesMax = 100) {
 	const closed: number[] = [];
 	const senders = new SenderIds<RawSession>();
 	const settings = { payloadBytesMax, clientsMayPublish: true };
-	const parts = { senders, publisher, handlers, counters: row, nowMs: () => 0 };
+	const all = new Incoming({ publisher, handlers });
+	const parts = { incoming: all, senders, counters: row, nowMs: () => 0 };
 	const client = {
 		channelSet: { channels: everybody },
 		sender: 0,
@@ -47,7 +48,10 @@ function incoming(payloadBytesMax = 100) {
 		published,
 		frame,
 		settings,
-		make: (rate = 0) => new Incoming(Object.assign(settings, { ...parts, rate: new RateLimit<RawSession>(rate, 10) })),
+		make: (rate = 0) => {
+			const frames = new RawFrames(Object.assign(settings, parts), { perSecond: rate, clientsMax: 10 });
+			return { frame: frames.take.bind(frames), publish: all.publish.bind(all) };
+		},
 	};
 }
 

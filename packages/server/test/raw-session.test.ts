@@ -1,12 +1,10 @@
 import { Scoreboard } from "@shardcast/scoreboard";
-import { everybody } from "@shardcast/wire";
+import { publishTaken } from "@shardcast/wire";
 import { describe } from "vitest";
 import { noAddressSlot } from "../src/limits/admission.ts";
 import { LeavingSessions } from "../src/sessions/leaving-sessions.ts";
-import { ChannelSets } from "../src/sessions/raw/channel-sets.ts";
 import { RawEndpoint } from "../src/sessions/raw/raw-endpoint.ts";
 import type { RawSession } from "../src/sessions/raw/raw-session.ts";
-import { SenderIds } from "../src/sessions/raw/sender-ids.ts";
 import { Sessions } from "../src/sessions/sessions.ts";
 import { type SessionRig, sessionContract } from "./contracts/session-contract.ts";
 import { FakeTransport } from "./support/fake-transport.ts";
@@ -14,8 +12,6 @@ import { rawRequest } from "./support/raw-request.ts";
 
 class Rig implements SessionRig {
 	readonly row = Scoreboard.inMemory(1).row(0);
-	readonly channelSets = new ChannelSets(everybody, 100);
-	readonly senders = new SenderIds<RawSession>();
 	readonly frame = "hello";
 	readonly leaving: LeavingSessions;
 	readonly sessions: Sessions;
@@ -23,11 +19,11 @@ class Rig implements SessionRig {
 	admitted = 0;
 	#handled = 0;
 	#soon: (() => void)[] = [];
-	#frames = new Set<RawSession>();
 	#query = "channels=a,b";
 
 	constructor() {
-		const { row, channelSets, senders } = this;
+		const { row } = this;
+		row.connectionsGiven = 100;
 		this.leaving = new LeavingSessions({
 			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
 			deadlineMs: 5000,
@@ -62,20 +58,15 @@ class Rig implements SessionRig {
 		});
 		this.endpoint = new RawEndpoint({
 			sessions: this.sessions,
-			channelSets,
-			senders,
 			incoming: {
-				frame: (session) => {
-					if (session.leaving !== 0) return;
+				fromClient: () => {
 					this.#handled++;
-					this.#frames.add(session);
-					if (session.sender === 0) session.sender = senders.assign(session);
+					return publishTaken;
 				},
-				closed: (session) => this.#frames.delete(session),
 			},
 			check,
-			options: { config: { maxPayloadBytes: 1000 }, row },
-			live: { config: { maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 } },
+			options: { config: { maxPayloadBytes: 1000, messageRate: 100 }, row },
+			live: { config: { maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 }, mayPublish: { webSocket: "everyone" } },
 		});
 	}
 
@@ -94,7 +85,8 @@ class Rig implements SessionRig {
 	}
 
 	kept(): number {
-		return this.channelSets.count + this.channelSets.unfiltered.audience.size + this.senders.count + this.#frames.size + this.admitted;
+		const { channelSets, senders, frames } = this.endpoint;
+		return channelSets.count + channelSets.unfiltered.audience.size + senders.count + frames.rate.count + this.admitted;
 	}
 }
 

@@ -21,7 +21,6 @@ import type { ShardOptions } from "../src/lifecycle/shard-options.ts";
 import { ConnectionCheck } from "../src/limits/connection-check.ts";
 import { PublishRate } from "../src/limits/publish-rate.ts";
 import { Clients } from "../src/sessions/clients.ts";
-import { ChannelSets } from "../src/sessions/raw/channel-sets.ts";
 import { RawEndpoint } from "../src/sessions/raw/raw-endpoint.ts";
 import { featureContract } from "./contracts/feature-contract.ts";
 import { FakeTopics, FakeTransport } from "./support/fake-transport.ts";
@@ -53,8 +52,6 @@ class Parts {
 	};
 	readonly live = new LiveSettings(this.#config);
 	readonly topics = new FakeTopics();
-	readonly channelSets = new ChannelSets(everybody, 100);
-	readonly hub = new Hub([this.channelSets]);
 	readonly check: ConnectionCheck;
 	readonly clients: Clients;
 	readonly inbound: Inbound;
@@ -63,7 +60,7 @@ class Parts {
 	readonly delivery: Delivery;
 
 	constructor() {
-		const { options, live, hub, channelSets } = this;
+		const { options, live } = this;
 		this.row.connectionsGiven = 100;
 		this.check = new ConnectionCheck({ options, live, clients: () => this.clients.sessions.all });
 		this.clients = new Clients({
@@ -75,12 +72,13 @@ class Parts {
 		});
 		this.inbound = new Inbound({
 			options,
-			live,
 			onCommit: () => this.delivery.engine.committed(),
 			onFull: () => this.delivery.engine.hurry(),
 		});
-		const { incoming, senders } = this.inbound;
-		this.raw = new RawEndpoint({ options, live, sessions: this.clients.sessions, channelSets, senders, incoming, check: this.check });
+		const { incoming } = this.inbound;
+		this.raw = new RawEndpoint({ options, live, sessions: this.clients.sessions, incoming, check: this.check });
+		const { channelSets, senders } = this.raw;
+		const hub = new Hub([channelSets]);
 		this.console = new Console({ options, live, hub, check: this.check });
 		this.delivery = new Delivery({
 			options,
@@ -176,8 +174,8 @@ describe("the console", () => {
 
 describe("the raw endpoint", () => {
 	featureContract(() => {
-		const { raw, channelSets } = new Parts();
-		return { feature: raw, work: null, held: () => channelSets.count };
+		const { raw } = new Parts();
+		return { feature: raw, work: null, held: () => raw.channelSets.count };
 	});
 });
 

@@ -4,8 +4,7 @@ import { createRecordHead, monotonicMs, RecordKind, readRecordHead } from "@shar
 import type { ConsoleFeed } from "../console/console-feed.ts";
 import type { Audience } from "../hub/audience.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { RawSession } from "../sessions/raw/raw-session.ts";
-import type { SenderIds } from "../sessions/raw/sender-ids.ts";
+import type { TopicTransport } from "../transports/transport.ts";
 
 /** What hands a message to all subscribers of a topic: the uWebSockets.js app. */
 export interface TopicPublisher {
@@ -18,7 +17,8 @@ export interface FanOutParts {
 	/** This shard in its present life, see `shardLife`. */
 	readonly life: number;
 	readonly hub: Hub;
-	readonly senders: SenderIds<RawSession>;
+	/** Finds a client of this shard by the number that it publishes under. */
+	readonly senders: { find(sender: number): { readonly transport: TopicTransport } | undefined };
 	readonly topics: TopicPublisher;
 	readonly counters: Counters;
 	/** Sees every record while somebody watches the console. */

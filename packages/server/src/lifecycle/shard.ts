@@ -3,7 +3,7 @@ import { metricsQuestion } from "@shardcast/control";
 import { clusterRoutes } from "@shardcast/http";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
-import { type ChannelList, everybody, monotonicMs, type Publishing, type RecordKind } from "@shardcast/wire";
+import { type ChannelList, monotonicMs, type Publishing, type RecordKind } from "@shardcast/wire";
 import { Console } from "../console/console.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import { Inbound } from "../delivery/inbound.ts";
@@ -13,7 +13,6 @@ import { Hub } from "../hub/hub.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
 import { Clients } from "../sessions/clients.ts";
-import { ChannelSets } from "../sessions/raw/channel-sets.ts";
 import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
 import { Listener } from "../transports/listener.ts";
 import type { Feature } from "./feature.ts";
@@ -58,14 +57,12 @@ export class Shard {
 		});
 		const inbound = new Inbound({
 			options,
-			live,
 			onCommit: () => delivery.engine.committed(),
 			onFull: () => delivery.engine.hurry(),
 		});
-		const { incoming, senders } = inbound;
-		const channelSets = new ChannelSets(everybody, row.connectionsMax);
-		const hub = new Hub([channelSets]);
-		const raw = new RawEndpoint({ options, live, sessions: clients.sessions, channelSets, senders, incoming, check });
+		const { incoming } = inbound;
+		const raw = new RawEndpoint({ options, live, sessions: clients.sessions, incoming, check });
+		const hub = new Hub([raw.channelSets]);
 		const publish = new PublishApi({
 			incoming,
 			rate: new PublishRate(rates, config.messageRate),
@@ -83,7 +80,7 @@ export class Shard {
 			options,
 			live,
 			hub,
-			senders,
+			senders: raw.senders,
 			topics: listener.sockets,
 			console: console.feed,
 			pacing: clients.pacing,

@@ -5,7 +5,6 @@ import { expect, it } from "vitest";
 import { FanOut } from "../../src/delivery/fan-out.ts";
 import type { AudienceProvider } from "../../src/hub/audience.ts";
 import { Hub } from "../../src/hub/hub.ts";
-import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
 import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
 import type { Transport } from "../../src/transports/transport.ts";
 import { FakeTopics, FakeTransport } from "../support/fake-transport.ts";
@@ -39,7 +38,7 @@ export class AudienceBench {
 			member: 0,
 			life: 1,
 			hub: this.hub,
-			senders: new SenderIds<RawSession>(),
+			senders: new SenderIds(),
 			topics: this.topics,
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },

@@ -7,7 +7,7 @@ import { Features } from "../../src/lifecycle/features.ts";
 export interface FeatureRig {
 	readonly feature: Feature;
 	/** Gives it something that it has to finish; null = it never has. `isKept`: what it does not finish is done by another process, and nobody loses anything. */
-	readonly work: { begin(): void; finish(): void; readonly isKept?: boolean } | null;
+	readonly work: { begin(): void | Promise<void>; finish(): void; readonly isKept?: boolean } | null;
 	/** Whatever it still holds: 0 when it has let go of everything. */
 	held(): number;
 }
@@ -50,7 +50,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 
 	it("finishes what it has within the drain's time", async () => {
 		const { features, work, feature, errors } = await started();
-		work?.begin();
+		await work?.begin();
 		const drained = features.drain(deadlineMs);
 		work?.finish();
 		expect(await drained).toEqual({});
@@ -61,7 +61,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 
 	it("gives up when the time is over, and says what was cut off", async () => {
 		const { features, work, feature, held, errors } = await started();
-		work?.begin();
+		await work?.begin();
 		const beganMs = performance.now();
 		const cutOff = await features.drain(deadlineMs);
 		expect(performance.now() - beganMs).toBeLessThan(deadlineMs + 1000);

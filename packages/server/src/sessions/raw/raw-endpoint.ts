@@ -1,24 +1,32 @@
 import type { Config } from "@shardcast/config";
+import type { Counters } from "@shardcast/scoreboard";
+import { everybody } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming.ts";
 import type { Feature } from "../../lifecycle/feature.ts";
+import type { LiveSettings } from "../../lifecycle/live-settings.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
 import type { SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
-import type { ChannelSets } from "./channel-sets.ts";
+import { ChannelSets } from "./channel-sets.ts";
 import { channelsAsked } from "./channels-asked.ts";
+import { RawFrames } from "./raw-frames.ts";
 import { RawSession } from "./raw-session.ts";
-import type { SenderIds } from "./sender-ids.ts";
+import { SenderIds } from "./sender-ids.ts";
 
 export interface RawEndpointParts {
 	/** There may be as many distinct sets of channels as connections. */
-	readonly options: { readonly config: Pick<Config, "maxPayloadBytes">; readonly row: { readonly connectionsMax: number } };
-	readonly live: { readonly config: Pick<Config, "maxBufferedBytes" | "idleTimeoutMs"> };
+	readonly options: {
+		readonly config: Pick<Config, "maxPayloadBytes" | "messageRate">;
+		readonly row: Pick<Counters, "add"> & { readonly connectionsMax: number };
+	};
+	readonly live: {
+		readonly config: Pick<Config, "maxBufferedBytes" | "idleTimeoutMs">;
+		readonly mayPublish: Pick<LiveSettings["mayPublish"], "webSocket">;
+	};
 	readonly sessions: Sessions;
-	readonly channelSets: ChannelSets;
-	readonly senders: SenderIds<RawSession>;
-	readonly incoming: Pick<Incoming, "frame" | "closed">;
+	readonly incoming: Pick<Incoming, "fromClient">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "left" | "full">;
 }
 
@@ -35,16 +43,29 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly paths = ["/", "/ws"];
 	readonly sessions: Sessions;
 	readonly channelSets: ChannelSets;
-	readonly senders: SenderIds<RawSession>;
-	readonly incoming: Pick<Incoming, "frame" | "closed">;
+	readonly senders = new SenderIds<RawSession>();
+	readonly frames: RawFrames;
 	readonly #parts: RawEndpointParts;
 
 	constructor(parts: RawEndpointParts) {
-		this.sessions = parts.sessions;
-		this.channelSets = parts.channelSets;
-		this.senders = parts.senders;
-		this.incoming = parts.incoming;
+		const { options, live, sessions, incoming } = parts;
+		const { config, row } = options;
 		this.#parts = parts;
+		this.sessions = sessions;
+		this.channelSets = new ChannelSets(everybody, row.connectionsMax);
+		this.frames = new RawFrames(
+			{
+				incoming,
+				senders: this.senders,
+				counters: row,
+				payloadBytesMax: config.maxPayloadBytes,
+				get clientsMayPublish() {
+					return live.mayPublish.webSocket === "everyone";
+				},
+				nowMs: () => performance.now(),
+			},
+			{ perSecond: config.messageRate, clientsMax: row.connectionsMax },
+		);
 	}
 
 	limits(): TransportLimits {
@@ -54,8 +75,11 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		return { frameBytesMax, bufferedBytesMax: maxBufferedBytes, idleTimeoutMs };
 	}
 
-	reload(): void {
-		this.channelSets.channelSetsMax = this.#parts.options.row.connectionsMax;
+	reload(config: Pick<Config, "messageRate">): void {
+		const { connectionsMax } = this.#parts.options.row;
+		this.channelSets.channelSetsMax = connectionsMax;
+		this.frames.rate.perSecond = config.messageRate;
+		this.frames.rate.clientsMax = connectionsMax;
 	}
 
 	connect(request: UpgradeRequest): ReturnType<SessionFactory<TopicTransport>["connect"]> {

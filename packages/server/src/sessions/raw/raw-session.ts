@@ -28,7 +28,7 @@ export class RawSession extends ClientSession {
 	}
 
 	override frame(message: ArrayBuffer, isBinary: boolean): void {
-		this.#endpoint.incoming.frame(this, message, isBinary);
+		this.#endpoint.frames.take(this, message, isBinary);
 	}
 
 	override join(): void {
@@ -42,7 +42,7 @@ export class RawSession extends ClientSession {
 
 	override gone(): void {
 		this.#release();
-		this.#endpoint.incoming.closed(this);
+		this.#endpoint.frames.forget(this);
 	}
 
 	#release(): void {

@@ -1,0 +1,77 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { defaultConfig } from "@shardcast/config";
+import { json } from "@shardcast/http";
+import { AddressTable, RateTable } from "@shardcast/limits";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { silentLog } from "@shardcast/telemetry";
+import { waitFor } from "@shardcast/testkit";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Feature } from "../src/lifecycle/feature.ts";
+import { LiveSettings } from "../src/lifecycle/live-settings.ts";
+import { ConnectionCheck } from "../src/limits/connection-check.ts";
+import { Listener } from "../src/transports/listener.ts";
+import { featureContract } from "./contracts/feature-contract.ts";
+
+const sockets: Socket[] = [];
+const listeners: Listener[] = [];
+afterEach(() => {
+	for (const socket of sockets.splice(0)) socket.destroy();
+	for (const listener of listeners.splice(0)) listener.stop();
+});
+
+const post = "POST /take HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+
+/** A listener with one route, which takes a body. */
+function create() {
+	const row = Scoreboard.inMemory(1).row(0);
+	row.connectionsGiven = 100;
+	const config = defaultConfig();
+	const live = new LiveSettings(config);
+	const log = silentLog();
+	const rates = RateTable.inMemory();
+	const options = { config, row, rates, openAddresses: () => AddressTable.inMemory(100, 1), isProxy: null, log };
+	const check = new ConnectionCheck({ options, live, clients: () => [] });
+	const bodies: Feature = {
+		name: "bodies",
+		routes: [{ kind: "body", method: "POST", path: "/take", bodyBytesMax: 100, begin: () => () => json(200, {}) }],
+	};
+	const address = { host: "127.0.0.1", port: 0 };
+	const listener = new Listener({ options: { row, log, address, handoff: null }, check, rules: live, served: [bodies] });
+	listeners.push(listener);
+	return { listener, row };
+}
+
+async function client(listener: Listener): Promise<Socket> {
+	const socket = connect(listener.port, "127.0.0.1");
+	sockets.push(socket);
+	await once(socket, "connect");
+	return socket.on("error", () => {});
+}
+
+describe("the listener", () => {
+	featureContract(() => {
+		const { listener, row } = create();
+		let socket: Socket;
+		return {
+			feature: listener,
+			work: {
+				begin: async () => {
+					socket = await client(listener);
+					socket.write(`${post}ab`);
+					await waitFor(() => listener.sockets.bodies.count === 1, { deadlineMs: 5000, what: "half a body" });
+				},
+				finish: () => void socket.write("cd"),
+			},
+			held: () => row.connections,
+		};
+	});
+
+	it("takes no connection from the port any more once it drains", async () => {
+		const { listener } = create();
+		await listener.start();
+		await client(listener);
+		await listener.drain(1000);
+		await expect(client(listener)).rejects.toThrow(/ECONNREFUSED/);
+	});
+});
