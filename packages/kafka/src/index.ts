@@ -1,2 +1,2 @@
-export { createPositionFile } from "./positions/position-file.ts";
+export { createPositionFile, positionFileBytes } from "./positions/position-file.ts";
 export { ShardIngest } from "./shard-ingest.ts";

@@ -1,7 +1,8 @@
+import type { HistogramReading } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { BalancerSnapshot } from "./balancer-row.ts";
 import type { RowSnapshot } from "./board-row.ts";
-import type { HistogramReading, Histograms } from "./histogram-words.ts";
+import type { Histograms } from "./histogram-words.ts";
 import type { Scoreboard } from "./scoreboard.ts";
 import {
 	type BalancerHistogram,

@@ -1,12 +1,5 @@
+import type { HistogramReading } from "@shardcast/telemetry";
 import { BoardLayout, type HistogramDescriptor, type RowLayout } from "./scoreboard-descriptor.ts";
-
-/** A histogram as Prometheus counts: `counts[i]` values were ≤ `bounds[i]`, `count` of any size, `sum` of them all. */
-export interface HistogramReading {
-	readonly bounds: readonly number[];
-	readonly counts: readonly number[];
-	readonly count: number;
-	readonly sum: number;
-}
 
 /**
  * A histogram with fixed bounds over float64 words in shared memory: one word per bucket, one for what exceeds the last

@@ -2,7 +2,7 @@ export { BoundedLines } from "./bounded-lines.ts";
 export { createLog, type Log, shapeOf, silentLog } from "./log.ts";
 export { checkValues } from "./metrics/check-values.ts";
 export { metricsContentType, renderMetrics } from "./metrics/exposition.ts";
-export type { BoardMetric, BoardReading, MetricDescriptor, MetricValues, ReadMetric, Sample } from "./metrics/metric.ts";
+export type { BoardMetric, BoardReading, HistogramReading, MetricDescriptor, MetricValues, ReadMetric, Sample } from "./metrics/metric.ts";
 export { defaultMetrics, ProcessMetrics } from "./metrics/process-metrics.ts";
 export { readValues } from "./metrics/read-values.ts";
 export {

@@ -1,5 +1,6 @@
 import { accessSync, constants, statfsSync, statSync } from "node:fs";
 import { type Config, formatBytes, type NameOf, ringCapacityBytes } from "@shardcast/config";
+import { positionFileBytes } from "@shardcast/kafka";
 import { RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 
@@ -27,7 +28,9 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 	if (Buffer.byteLength(path) > pathBytesMax)
 		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;
 	const { bavail, bsize } = statfsSync(path);
-	const needed = Scoreboard.bytes() + RateTable.bytes + shards * (ringCapacityBytes(config) + perShardBytes) + config.historyMemoryBytes;
+	const positions = config.kafkaBrokers.length > 0 ? positionFileBytes : 0;
+	const fixed = Scoreboard.bytes() + RateTable.bytes + positions + config.historyMemoryBytes;
+	const needed = fixed + shards * (ringCapacityBytes(config) + perShardBytes);
 	if (bavail * bsize >= needed) return null;
 	const free = formatBytes(Math.floor((bavail * bsize) / 1024) * 1024);
 	const history = `${formatBytes(config.historyMemoryBytes)} of history (${name("historyMemoryBytes")})`;

@@ -5,12 +5,15 @@ import { PositionTable } from "./position-table.ts";
 /** Partitions that one cluster can follow: 2 MB of shared memory. */
 export const rowsMax = 2048;
 
+/** Shared memory that it takes. */
+export const positionFileBytes: number = PositionTable.bytes(rowsMax);
+
 const pathIn = (clusterPath: string) => join(clusterPath, "kafka-positions");
 
 /** For the supervisor: makes the cluster's position table, before any shard starts. */
 export function createPositionFile(clusterPath: string): void {
 	const format = (buffer: ArrayBuffer) => PositionTable.format(buffer, rowsMax);
-	SharedFile.create(pathIn(clusterPath), PositionTable.bytes(rowsMax), format).close();
+	SharedFile.create(pathIn(clusterPath), positionFileBytes, format).close();
 }
 
 /** The cluster's position table, which the supervisor has made. */
@@ -26,7 +29,7 @@ export function openPositionFile(clusterPath: string): { readonly table: Positio
 
 /** The same for a shard that has no siblings and no cluster directory. */
 export function positionsInMemory(): PositionTable {
-	const buffer = new ArrayBuffer(PositionTable.bytes(rowsMax));
+	const buffer = new ArrayBuffer(positionFileBytes);
 	PositionTable.format(buffer, rowsMax);
 	return new PositionTable(buffer);
 }

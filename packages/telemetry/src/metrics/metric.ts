@@ -22,7 +22,7 @@ export interface Sample {
 	readonly value: number | HistogramReading;
 }
 
-/** `counts[i]` values were ≤ `bounds[i]`, `count` of any size. */
+/** A histogram as Prometheus counts: `counts[i]` values were ≤ `bounds[i]`, `count` of any size, `sum` of them all. */
 export interface HistogramReading {
 	readonly bounds: readonly number[];
 	readonly counts: readonly number[];
