@@ -349,6 +349,12 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	lines("Back-pressure", "Publishes that found the bus full, by the shard whose ring it was.", "short", [
 		query(rate("shardcast_bus_backpressured_total"), "shard {{shard}}"),
 	]),
+	lines(
+		"Records not understood",
+		"Bus records of a type that a shard does not know; only while shards of different versions run.",
+		"short",
+		[query(rate("shardcast_bus_records_unknown_total"), "shard {{shard}}")],
+	),
 	lines("Hand-over troubles", "Connections that could not be handed over or taken, and batches sent again.", "short", [
 		query(sumRate("shardcast_handoff_errors_total"), "not taken"),
 		query(sumRate("shardcast_handoff_retries_total"), "sent again"),

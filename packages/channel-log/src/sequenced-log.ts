@@ -193,7 +193,7 @@ export class SequencedLog {
 		const { u8, view } = memory;
 		writeLogRecordHead(memory, start, head);
 		const event = start + LogRecord.headBytes;
-		const payload = writeRecordHead(view, u8, event, kind, senderId, head.timeMs, channel.list, data.length);
+		const payload = writeRecordHead(view, u8, event, kind, senderId, head.timeMs, channel.list);
 		if (senderId !== 0) setSenderShard(view, event, senderLife);
 		u8.set(data, payload);
 		const after = payload + data.length;

@@ -27,7 +27,7 @@
  */
 export const BoardLayout = {
 	magic: 0x53434231, // "SCB1"
-	version: { major: 5, minor: 0 },
+	version: { major: 6, minor: 0 },
 	/** Members of the bus, of any role. */
 	slotsMax: 64,
 	headerBytes: 1024,
@@ -210,6 +210,7 @@ export const shardCounters = [
 	["clientsGivenUp", "clients that delivery waited for in vain"],
 	["handlerTimeouts", "messages lost because a handler that waited did not settle in time"],
 	["handlersFull", "messages refused because too many waited for handlers"],
+	["recordsUnknown", "records of the bus that were passed over because this shard does not know their type"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

@@ -19,7 +19,7 @@ function audiencesFor(channelSets: ChannelSets, names: readonly string[]): Audie
 	const channels = channelList(names);
 	const u8 = new Uint8Array(recordBytes(channels, 0));
 	const view = new DataView(u8.buffer);
-	writeRecordHead(view, u8, 0, RecordKind.text, 0, 0, channels, 0);
+	writeRecordHead(view, u8, 0, RecordKind.text, 0, 0, channels);
 	const head = createRecordHead();
 	readRecordHead(view, 0, u8.length, head);
 	const audiences: Audience[] = [];

@@ -53,7 +53,7 @@ describe("B11: a shard that drains", () => {
 		const count = 500;
 		for (let sequence = 0; sequence < count; sequence++) {
 			const at = other.claim(recordBytes(everybody, payload.length));
-			other.u8.set(payload, writeRecordHead(other.view, other.u8, at, RecordKind.text, 0, monotonicMs(), everybody, payload.length));
+			other.u8.set(payload, writeRecordHead(other.view, other.u8, at, RecordKind.text, 0, monotonicMs(), everybody));
 			other.commit();
 		}
 		other.ringWaiters();

@@ -49,7 +49,7 @@ describe("a burst", () => {
 					await new Promise((resolve) => setImmediate(resolve));
 					continue;
 				}
-				const payload = writeRecordHead(publisher.view, publisher.u8, at, RecordKind.binary, 0, monotonicMs(), everybody, messageBytes);
+				const payload = writeRecordHead(publisher.view, publisher.u8, at, RecordKind.binary, 0, monotonicMs(), everybody);
 				publisher.u8.set(message(sequence++), payload);
 				publisher.commit();
 				publisher.ringWaiters();

@@ -1,14 +1,34 @@
-import { BusRecord, RecordKind } from "./bus-record.ts";
+import { BusRecord, ChannelEntry, RecordKind, RecordType } from "./record-descriptor.ts";
+
+// Variables, since V8 would look each of these up in its table for every record.
+const {
+	channelBytesOffset,
+	channelCountOffset,
+	extensionBytesOffset,
+	headerBytes,
+	kindOffset,
+	publishedOffset,
+	senderOffset,
+	senderShardOffset,
+	targetOffset,
+} = BusRecord;
+const { lengthOffset, nameOffset } = ChannelEntry;
 
 /** What a reader needs of one record. Offsets are into the same `u8` and `view` that the record was read from. */
 export interface RecordHead {
+	/** A `RecordType`; any other comes from a newer writer, and is to be passed over. */
+	type: number;
 	kind: RecordKind;
+	/** `everyShard`, or a shard's slot + 1: all others pass the record over. */
+	target: number;
 	/** The connection within the publishing member that must not get it back; 0 = nobody. */
 	sender: number;
 	/** Whose connection that is (`shardLife`); 0 = the publishing member's. */
 	senderShard: number;
 	channelCount: number;
 	channelsStart: number;
+	/** They end at the payload. */
+	extensionsStart: number;
 	payloadStart: number;
 	payloadEnd: number;
 	publishedMs: number;
@@ -17,11 +37,14 @@ export interface RecordHead {
 /** To be made once per reader and filled again for each record: a head per record would be garbage on the hot path. */
 export function createRecordHead(): RecordHead {
 	return {
+		type: RecordType.publication,
 		kind: RecordKind.text,
+		target: 0,
 		sender: 0,
 		senderShard: 0,
 		channelCount: 0,
 		channelsStart: 0,
+		extensionsStart: 0,
 		payloadStart: 0,
 		payloadEnd: 0,
 		publishedMs: 0,
@@ -29,40 +52,53 @@ export function createRecordHead(): RecordHead {
 }
 
 /**
- * Reads the head of the record in `start … end` into `head`. No allocation.
+ * Reads the head of the record in `start … end` into `head`. No allocation. Channel entries are known to lie within their place afterwards;
+ * extensions are looked at by `readExtensions` only.
  * @throws RangeError when the lengths in it contradict its size: whoever wrote it speaks another version.
  */
 export function readRecordHead(view: DataView, start: number, end: number, head: RecordHead): void {
-	if (end - start < BusRecord.headerBytes) throw new RangeError(`a record of ${end - start} bytes has no room for its head`);
-	const kind = view.getUint8(start);
-	if (kind !== RecordKind.text && kind !== RecordKind.binary) throw new RangeError(`a record of unknown kind ${kind}`);
-	const channelsStart = start + BusRecord.headerBytes;
-	const payloadStart = channelsStart + view.getUint16(start + BusRecord.channelBytesOffset, true);
-	const payloadEnd = payloadStart + view.getUint32(start + BusRecord.payloadBytesOffset, true);
-	if (payloadEnd !== end) throw new RangeError(`a record of ${end - start} bytes whose head says ${payloadEnd - start}`);
+	if (end - start < headerBytes) throw noRoom(end - start);
+	const kind = view.getUint8(start + kindOffset);
+	if (kind !== RecordKind.text && kind !== RecordKind.binary) throw unknownKind(kind);
+	const channelCount = view.getUint8(start + channelCountOffset);
+	const channelsStart = start + headerBytes;
+	const extensionsStart = channelsStart + view.getUint16(start + channelBytesOffset, true);
+	const payloadStart = extensionsStart + view.getUint16(start + extensionBytesOffset, true);
+	if (payloadStart > end) throw tooShort(end - start, payloadStart - start);
+	let at = channelsStart;
+	let channel = 0;
+	for (; channel < channelCount && at + nameOffset <= extensionsStart; channel++) at += nameOffset + view.getUint8(at + lengthOffset);
+	if (channel !== channelCount || at !== extensionsStart) throw wrongChannels(channelCount, extensionsStart - channelsStart);
+	head.type = view.getUint8(start);
 	head.kind = kind;
-	head.sender = view.getUint32(start + BusRecord.senderOffset, true);
-	head.senderShard = view.getUint32(start + BusRecord.senderShardOffset, true);
-	head.channelCount = view.getUint8(start + BusRecord.channelCountOffset);
+	head.target = view.getUint8(start + targetOffset);
+	head.sender = view.getUint32(start + senderOffset, true);
+	head.senderShard = view.getUint32(start + senderShardOffset, true);
+	head.channelCount = channelCount;
 	head.channelsStart = channelsStart;
+	head.extensionsStart = extensionsStart;
 	head.payloadStart = payloadStart;
-	head.payloadEnd = payloadEnd;
-	head.publishedMs = view.getFloat64(start + BusRecord.publishedOffset, true);
+	head.payloadEnd = end;
+	head.publishedMs = view.getFloat64(start + publishedOffset, true);
 }
 
-/** Byte layout of one channel entry; see `BusRecord`. */
-export const ChannelEntry = { hashOffset: 0, lengthOffset: 4, nameOffset: 5 } as const;
+// Made elsewhere, so that V8 finds `readRecordHead` small enough to put it inline: that and the variables above halve its cost.
+const noRoom = (bytes: number) => new RangeError(`a record of ${bytes} bytes has no room for its head`);
+const unknownKind = (kind: number) => new RangeError(`a record of unknown kind ${kind}`);
+const tooShort = (bytes: number, least: number) => new RangeError(`a record of ${bytes} bytes whose head says ${least} or more`);
+const wrongChannels = (count: number, bytes: number) =>
+	new RangeError(`a record whose ${count} channels do not take the ${bytes} bytes that its head says`);
 
 /** Whether the channel entry at `at` carries the name `name`. Hashes are compared first by the caller. */
 export function channelEntryIs(u8: Uint8Array, at: number, name: Uint8Array): boolean {
-	const length = u8[at + ChannelEntry.lengthOffset];
+	const length = u8[at + lengthOffset];
 	if (length !== name.length) return false;
-	const start = at + ChannelEntry.nameOffset;
+	const start = at + nameOffset;
 	for (let index = 0; index < length; index++) if (u8[start + index] !== name[index]) return false;
 	return true;
 }
 
 /** Where the entry after the one at `at` begins. */
 export function nextChannelEntry(u8: Uint8Array, at: number): number {
-	return at + ChannelEntry.nameOffset + u8[at + ChannelEntry.lengthOffset];
+	return at + nameOffset + u8[at + lengthOffset];
 }

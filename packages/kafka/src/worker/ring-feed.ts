@@ -50,7 +50,7 @@ export class RingFeed {
 		this.#head(at, row, IngestMark.record, position);
 		u8[at + IngestLayout.padOffset] = pad;
 		const record = at + IngestLayout.headBytes + pad;
-		const body = writeRecordHead(view, u8, record, kind, sender, monotonicMs(), channels, payload.length);
+		const body = writeRecordHead(view, u8, record, kind, sender, monotonicMs(), channels);
 		if (senderShard !== 0) setSenderShard(view, record, senderShard);
 		u8.set(payload, body);
 		this.#writer.commit();

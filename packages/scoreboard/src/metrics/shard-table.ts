@@ -185,6 +185,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 		perShard(({ counters }) => counters.recordsDrained),
 	),
 	counter(
+		"shardcast_bus_records_unknown_total",
+		"none",
+		"Records of the bus that a shard passed over because it does not know their type; only while shards of different versions run.",
+		perShard(({ counters }) => counters.recordsUnknown),
+	),
+	counter(
 		"shardcast_bus_backpressured_total",
 		"none",
 		"Publishes that found the shard's ring full for its slowest reader and were held back at their source.",

@@ -1,6 +1,6 @@
 import type { VisitOrigin } from "@shardcast/bus";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
-import { createRecordHead, monotonicMs, RecordKind, readRecordHead } from "@shardcast/wire";
+import { createRecordHead, everyShard, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
 import type { Audience } from "../hub/audience.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -34,11 +34,14 @@ export interface FanOutParts {
 export class FanOut {
 	readonly #parts: FanOutParts;
 	readonly #head = createRecordHead();
+	/** This shard as a record's target. */
+	readonly #target: number;
 	#deliveries = 0;
 	#deliveredBytes = 0;
 
 	constructor(parts: FanOutParts) {
 		this.#parts = parts;
+		this.#target = recordTarget(parts.member);
 	}
 
 	/** For records of the bus. */
@@ -69,6 +72,12 @@ export class FanOut {
 		const { member, life, hub, senders, topics } = this.#parts;
 		const head = this.#head;
 		readRecordHead(view, start, end, head);
+		if (head.target !== everyShard && head.target !== this.#target) return;
+		if (head.type !== RecordType.publication) {
+			// From a shard with newer code.
+			this.#parts.counters.add("recordsUnknown", 1);
+			return;
+		}
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
 		const audiences = hub.select(u8, view, head);
 		if (audiences.length === 0) return;

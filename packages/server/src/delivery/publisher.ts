@@ -72,7 +72,7 @@ export class Publisher implements MessageSink {
 		const at = ring.claim(recordBytes(channels, payload.length));
 		if (at < 0) return false;
 		const { u8 } = ring;
-		u8.set(payload, writeRecordHead(ring.view, u8, at, kind, sender, monotonicMs(), channels, payload.length));
+		u8.set(payload, writeRecordHead(ring.view, u8, at, kind, sender, monotonicMs(), channels));
 		ring.commit();
 		this.#onCommit();
 		return true;

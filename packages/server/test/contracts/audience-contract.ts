@@ -55,7 +55,7 @@ export class AudienceBench {
 		const payload = Buffer.from(text);
 		const u8 = new Uint8Array(recordBytes(list, payload.length));
 		const view = new DataView(u8.buffer);
-		u8.set(payload, writeRecordHead(view, u8, 0, RecordKind.text, 0, 0, list, payload.length));
+		u8.set(payload, writeRecordHead(view, u8, 0, RecordKind.text, 0, 0, list));
 		this.#fanOut.deliver(0, u8, view, 0, u8.length);
 		this.#fanOut.count();
 	}

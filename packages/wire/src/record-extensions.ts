@@ -1,0 +1,95 @@
+import { BusRecord, Extension } from "./record-descriptor.ts";
+import type { RecordHead } from "./record-head.ts";
+
+/** What a record may carry besides its head and payload. */
+export interface RecordExtensions {
+	/** Where a publication stands in its channel's history. */
+	readonly offset?: number;
+	readonly epoch?: string;
+	readonly tags?: Readonly<Record<string, string>>;
+}
+
+export const noExtensions = new Uint8Array(0);
+
+const { types } = Extension;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** The extension part of a record. @throws RangeError when an offset is none, or they are too long for a record. */
+export function encodeExtensions({ offset, epoch, tags }: RecordExtensions): Uint8Array {
+	const values: [type: number, value: Uint8Array][] = [];
+	if (offset !== undefined) {
+		if (!isOffset(offset)) throw new RangeError(`offset ${offset} is not a whole number from 0`);
+		values.push([types.offset, new Uint8Array(Float64Array.of(offset).buffer)]);
+	}
+	if (epoch !== undefined) values.push([types.epoch, encoder.encode(epoch)]);
+	if (tags !== undefined) values.push([types.tags, encoder.encode(JSON.stringify(tags))]);
+	const length = values.reduce((sum, [, value]) => sum + Extension.valueOffset + value.length, 0);
+	if (length > BusRecord.extensionBytesMax)
+		throw new RangeError(`${length} bytes of extensions; the most is ${BusRecord.extensionBytesMax}`);
+	const bytes = new Uint8Array(length);
+	const view = new DataView(bytes.buffer);
+	let at = 0;
+	for (const [type, value] of values) {
+		bytes[at + Extension.typeOffset] = type;
+		view.setUint16(at + Extension.lengthOffset, value.length, true);
+		bytes.set(value, at + Extension.valueOffset);
+		at += Extension.valueOffset + value.length;
+	}
+	return bytes;
+}
+
+/**
+ * The extensions of a record whose head has been read; those of unknown types are skipped. Not for every record: it allocates.
+ * @throws RangeError when they do not fill their place, or a value is not what its type promises.
+ */
+export function readExtensions(u8: Uint8Array, view: DataView, { extensionsStart, payloadStart }: RecordHead): RecordExtensions {
+	const found: { -readonly [Key in keyof RecordExtensions]: RecordExtensions[Key] } = {};
+	let at = extensionsStart;
+	while (at < payloadStart) {
+		const value = at + Extension.valueOffset;
+		const end = value <= payloadStart ? value + view.getUint16(at + Extension.lengthOffset, true) : payloadStart + 1;
+		if (end > payloadStart) throw new RangeError("an extension is longer than the place that the record has for them");
+		switch (view.getUint8(at + Extension.typeOffset)) {
+			case types.offset:
+				found.offset = offsetAt(view, value, end);
+				break;
+			case types.epoch:
+				found.epoch = textOf(u8, value, end);
+				break;
+			case types.tags:
+				found.tags = tagsOf(textOf(u8, value, end));
+				break;
+		}
+		at = end;
+	}
+	return found;
+}
+
+const isOffset = (offset: number): boolean => Number.isSafeInteger(offset) && offset >= 0;
+
+function offsetAt(view: DataView, start: number, end: number): number {
+	const offset = end - start === 8 ? view.getFloat64(start, true) : -1;
+	if (!isOffset(offset)) throw new RangeError("the offset of a record is no whole number");
+	return offset;
+}
+
+function textOf(u8: Uint8Array, start: number, end: number): string {
+	try {
+		// A copy: a decoder takes no shared memory.
+		return decoder.decode(new Uint8Array(u8.subarray(start, end)));
+	} catch {
+		throw new RangeError("an extension of a record is not UTF-8");
+	}
+}
+
+function tagsOf(text: string): Readonly<Record<string, string>> {
+	try {
+		const tags = JSON.parse(text) as unknown;
+		const isObject = typeof tags === "object" && tags !== null && !Array.isArray(tags);
+		if (isObject && Object.values(tags).every((value) => typeof value === "string")) return tags as Record<string, string>;
+	} catch {
+		// As below.
+	}
+	throw new RangeError("the tags of a record are no JSON object of strings");
+}
