@@ -5,6 +5,7 @@ export { matcherOf, parseSubscription, type Subscription } from "./kafka/subscri
 export { type CommandInput, type CommandLineSpec, type CommandOutcome, complain, runCommandLine } from "./load/command-line.ts";
 export { ConfigError } from "./load/config-error.ts";
 export { type ConfigInput, defaultConfig, type LoadedConfig, loadConfig, settingNames } from "./load/load.ts";
+export { nearest } from "./load/nearest.ts";
 export { configJson, formatConfig } from "./load/print.ts";
 export { describeChanges, planReload, type ReloadPlan, sameSetting } from "./load/reload.ts";
 export type { Found } from "./load/source.ts";

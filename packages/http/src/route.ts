@@ -13,6 +13,8 @@ interface RoutePath {
 	 * of a connection could be for the other.
 	 */
 	readonly keepAlive?: boolean;
+	/** The parameters that its query may have; any other is answered 400. Not checked if not given. */
+	readonly query?: readonly string[];
 }
 
 /** Answers from the head alone. */

@@ -1,5 +1,6 @@
 import { allowed, optionsReply, readableBy } from "./cross-origin.ts";
 import { type AllowedOrigins, originAllowed } from "./origin.ts";
+import { queryProblem } from "./query.ts";
 import { originRefused, type Reply, refusal } from "./reply.ts";
 import type { HttpRequest } from "./request.ts";
 import type { AnswerRoute, BodyRoute, Route, StreamRoute, TakeBody } from "./route.ts";
@@ -80,6 +81,8 @@ export class Router<R extends Route = Route> {
 		}
 		const route = here.any ?? (method === "POST" ? here.post : method === "GET" || method === "HEAD" ? here.get : undefined);
 		if (route === undefined) return readableBy(origin, notFor(method, here));
+		const problem = route.query === undefined ? null : queryProblem(request.query, route.query);
+		if (problem !== null) return finish(route, origin, refusal("bad_request", problem));
 		switch (route.kind) {
 			case "answer":
 				return finish(route, origin, route.answer(request));

@@ -8,6 +8,7 @@ const request = (method: string, path: string, headers: Readonly<Record<string, 
 	address: "10.0.0.1",
 	header: (name) => headers[name] ?? "",
 });
+const asking = (method: string, path: string, query: string): HttpRequest => ({ ...request(method, path), query });
 const start = { type: "text/event-stream", idlePart: ":\n\n", opened: () => {}, closed: () => {} };
 const routes: readonly Route[] = [
 	{ kind: "answer", method: "GET", path: "/get", answer: () => json(200, { from: "get" }) },
@@ -24,6 +25,8 @@ const routes: readonly Route[] = [
 		keepAlive: true,
 		begin: ({ header }) => (header("x-api-key") === "wrong" ? refusal("unauthorized") : (body) => json(200, { bytes: body.length })),
 	},
+	{ kind: "answer", method: "GET", path: "/asked", query: ["channel", "tail"], answer: () => json(200, {}) },
+	{ kind: "answer", method: "GET", path: "/none", query: [], answer: () => json(200, {}) },
 	{ kind: "stream", method: "GET", path: "/stream", begin: ({ query }) => (query === "full" ? refusal("unavailable") : start) },
 ];
 const ours = "https://ours.example";
@@ -40,6 +43,30 @@ describe("Router", () => {
 		for (const method of ["GET", "HEAD"]) expect(reply(method, "/get")).toMatchObject({ status: 200, close: true });
 		expect(await router.route(request("GET", "/both"))).toMatchObject({ status: 200, close: true });
 		expect(codeOf(reply("DELETE", "/any"))).toBe("upgrade_required");
+	});
+
+	it.each([
+		["/asked", "chanel=a", 'unknown query parameter "chanel"; did you mean "channel"?'],
+		["/asked", "channel=a&Tail=b", 'unknown query parameter "Tail"; did you mean "tail"?'],
+		["/asked", "x=1", 'unknown query parameter "x"; this path takes "channel" and "tail"'],
+		["/asked", `${"y".repeat(9000)}=1`, `unknown query parameter "${"y".repeat(40)}"; this path takes "channel" and "tail"`],
+		["/none", "x", 'unknown query parameter "x"; this path takes none'],
+	])("A2: 400 for a parameter that a path does not know: %s", (path, query, message) => {
+		const refused = router.route(asking("GET", path, query)) as Reply;
+		expect({ status: refused.status, body: JSON.parse(String(refused.body)) }).toEqual({
+			status: 400,
+			body: { error: { code: "bad_request", message } },
+		});
+	});
+
+	it("A2: takes the parameters that it knows, none, and any where it has no list", () => {
+		for (const [path, query] of [
+			["/asked", "channel=a&tail=b&channel="],
+			["/asked", ""],
+			["/asked", "&&"],
+			["/get", "x=1"],
+		] as const)
+			expect(router.route(asking("GET", path, query)), `${path}?${query}`).toMatchObject({ status: 200 });
 	});
 
 	it("404: names what was asked for, cut to a length", () => {

@@ -16,12 +16,13 @@ interface Head {
 	readonly origin: string;
 	readonly host: string;
 	readonly address: string;
+	readonly query?: string;
 }
 
-const requestOf = ({ method, address, ...head }: Head): HttpRequest => ({
+const requestOf = ({ method, address, query = "", ...head }: Head): HttpRequest => ({
 	method,
 	path: "/api/publish",
-	query: "",
+	query,
 	address,
 	header: (name) => head[name.replace(/^x-/, "").replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as keyof typeof head],
 });
@@ -96,6 +97,14 @@ describe("POST /api/publish", () => {
 		expect(reply.status).toBe(400);
 		expect(error(reply.body)).toMatchObject({ code: "bad_request", message: expect.stringContaining('"nothing"') });
 		expect(published).toEqual([]);
+	});
+
+	it.each(["chanel=a", "channels=a", "channel=a&key=b"])("A2: 400 for ?%s, which would go to everybody", (query) => {
+		const { api } = setup();
+		const reply = api.judge({ ...head, contentType: "application/octet-stream", query });
+		expect(reply?.status).toBe(400);
+		expect(error(reply!.body).message).toContain("unknown query parameter");
+		expect(api.judge({ ...head, contentType: "application/octet-stream", query: "channel=a" })).toBeNull();
 	});
 
 	it("401: wants the key when there is one, in any of three ways", () => {

@@ -83,6 +83,12 @@ describe("a publish request", () => {
 	])("is refused with %s", (_what, body, message) => {
 		expect(() => parsePublish("application/json", "", body)).toThrow(message);
 	});
+
+	it.each(["application/json", "", "application/x-ndjson"])("A2: is refused with ?channel= in front of a body of JSON (%s)", (type) => {
+		expect(() => parsePublish(type, "channel=news", json({ data: 1 }))).toThrow(
+			'the channel of JSON is a key of the body: {"channel": "news"',
+		);
+	});
 });
 
 describe("a batch", () => {

@@ -30,7 +30,7 @@ export function consoleEvents({ feed, check, token }: ConsoleEventsParts): Strea
 		if (refused !== null) return refused;
 		return new EventViewer(feed, new URLSearchParams(request.query).get("tail"));
 	};
-	return { kind: "stream", method: "GET", path: "/api/console/events", begin };
+	return { kind: "stream", method: "GET", path: "/api/console/events", query: ["tail", "token"], begin };
 }
 
 /** One program that reads the feed. */

@@ -42,6 +42,7 @@ export class PublishApi implements Feature {
 			path: "/api/publish",
 			forPages: true,
 			keepAlive: true,
+			query: ["channel"],
 			bodyBytesMax: parts.payloadBytesMax * jsonBytesPerPayloadByte + jsonEnvelopeBytes,
 			bodyHint: `a message has at most ${parts.payloadBytesMax}`,
 			begin: (request) => this.#begin(request),

@@ -44,6 +44,11 @@ export function parsePublish(contentType: string, query: string, body: Uint8Arra
 		const channels = channelsFrom(new URLSearchParams(query).getAll("channel"));
 		return { kind: RecordKind.binary, channels, payload: body };
 	}
+	// Ignored, it would send the message to everybody.
+	if (query !== "" && new URLSearchParams(query).has("channel"))
+		throw new PublishRequestError(
+			'the channel of JSON is a key of the body: {"channel": "news", "data": "hello"}; only application/octet-stream has it in the query',
+		);
 	const text = withoutByteOrderMark(body);
 	if (!isUtf8(text)) throw new PublishRequestError("the body is not JSON: it is not UTF-8");
 	return special === undefined ? parseJson(text) : parseLines(text);

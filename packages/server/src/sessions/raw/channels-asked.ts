@@ -1,8 +1,13 @@
-import { type Reply, refusal } from "@shardcast/http";
+import { queryProblem, type Reply, refusal } from "@shardcast/http";
 import { type ChannelList, channelList, everybody } from "@shardcast/wire";
+
+/** The parameters of a raw client's URL. */
+const known = ["channels"];
 
 /** The channels of a raw client's URL, or what is wrong with them. */
 export function channelsAsked(query: string): { readonly channels: ChannelList } | { readonly refused: Reply } {
+	const problem = queryProblem(query, known);
+	if (problem !== null) return { refused: refusal("bad_request", problem) };
 	try {
 		return { channels: channelsOf(query) };
 	} catch (error) {

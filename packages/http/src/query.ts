@@ -1,0 +1,19 @@
+import { nearest } from "@shardcast/config";
+
+const shownNameMax = 40;
+
+/**
+ * A parameter of a query that nobody reads, with what was probably meant; null when there is none. To ignore a misspelt `channel` would send a
+ * message to everybody. Costs nothing for an empty query.
+ */
+export function queryProblem(query: string, known: readonly string[]): string | null {
+	if (query === "") return null;
+	for (const name of new URLSearchParams(query).keys()) {
+		if (known.includes(name)) continue;
+		const meant = nearest(name, known);
+		const all = known.length === 0 ? "none" : known.map((each) => `"${each}"`).join(" and ");
+		const fix = meant === undefined ? `this path takes ${all}` : `did you mean "${meant}"?`;
+		return `unknown query parameter "${name.slice(0, shownNameMax)}"; ${fix}`;
+	}
+	return null;
+}
