@@ -42,7 +42,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 	const port = config.basePort + slot;
 	const [handoff] = handoffDescriptors;
 	const bus = SharedMemoryBus.join(directory, board, slot);
-	const ingest = ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row, metrics });
+	const ingest = ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row });
 	const shard = new Shard({
 		config,
 		board,
@@ -59,6 +59,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		sample: () => monitor.sample(),
 		ask: control.ask,
 		parts,
+		metrics,
 	});
 	await shard.start().catch((error: unknown) => {
 		throw cannotListen(error, `${config.host}:${port}`, "--base-port");

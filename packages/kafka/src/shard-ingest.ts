@@ -24,7 +24,6 @@ export interface ShardIngestParts {
 	readonly log: IngestLog;
 	/** Where health reads what is wrong. */
 	readonly row: Pick<BoardRow, "troubles" | "troubleDetails" | "add">;
-	readonly metrics: ProcessMetrics;
 }
 
 /** Clients are let in once it is known where reading begins, or after this time without Kafka. */
@@ -61,7 +60,7 @@ export class ShardIngest {
 	}
 
 	async start(engine: RecordLoop): Promise<void> {
-		const { config, slot, incarnation, cluster, bus, log, row, metrics } = this.#parts;
+		const { config, slot, incarnation, cluster, bus, log, row } = this.#parts;
 		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
 		this.#close = file.close;
 		const { table } = file;
@@ -94,10 +93,15 @@ export class ShardIngest {
 		});
 		this.#ingest = ingest;
 		this.#engine = engine;
-		metrics.addReading(kafkaMetrics, () => kafkaReading(ingest));
 		engine.addSource(ingest.drain);
 		ingest.start();
 		await ingest.live(liveMsMax);
+	}
+
+	/** Adds its metrics; to be called once it has started. */
+	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
+		const ingest = this.#ingest;
+		if (ingest !== null) metrics.addReading(kafkaMetrics, () => kafkaReading(ingest));
 	}
 
 	/** Null before `start`. */

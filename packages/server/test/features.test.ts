@@ -1,5 +1,6 @@
 import { defaultConfig } from "@shardcast/config";
 import { PartAnswers } from "@shardcast/control";
+import { ProcessMetrics } from "@shardcast/telemetry";
 import { describe, expect, it, vi } from "vitest";
 import type { Feature } from "../src/lifecycle/feature.ts";
 import { Features } from "../src/lifecycle/features.ts";
@@ -9,8 +10,9 @@ function setup() {
 	const did: string[] = [];
 	const errors: { feature?: string }[] = [];
 	const parts = new PartAnswers();
+	const metrics = new ProcessMetrics("shard-0", 0);
 	const run = (features: readonly Feature[]) =>
-		new Features(features, { parts, log: { error: (fields: { feature?: string }) => errors.push(fields) } as never });
+		new Features(features, { parts, metrics, log: { error: (fields: { feature?: string }) => errors.push(fields) } as never });
 	const noting = (name: string, more: Partial<Feature> = {}): Feature => ({
 		name,
 		start: () => void did.push(`${name} starts`),
@@ -20,7 +22,7 @@ function setup() {
 		stop: () => void did.push(`${name} stops`),
 		...more,
 	});
-	return { did, errors, parts, run, noting };
+	return { did, errors, parts, metrics, run, noting };
 }
 
 const never = () => new Promise<void>(() => {});
@@ -69,6 +71,19 @@ describe("the features of a shard", () => {
 		const question = { name: "how many", asks: "shards", deadlineMs: 1, check: () => 0 } as const;
 		run([{ name: "one", answers: (to) => to.add(question, () => 7) }]);
 		expect(await parts.answer("how many", null)).toBe(7);
+	});
+
+	it("add their metrics when all have started", async () => {
+		const { run, metrics } = setup();
+		let started = false;
+		const sample = (value: boolean) => [{ labels: {}, value: Number(value) }];
+		const read = [{ name: "shardcast_started", type: "gauge", unit: "none", help: "Whether it has started.", labels: [], sample }] as const;
+		const start = async () => {
+			started = true;
+		};
+		await run([{ name: "measured", start, measures: (to) => to.addReading(read, () => started) }]).start();
+		const values = await metrics.values();
+		expect(values.find(({ name }) => name === "shardcast_started")?.values[0]).toMatchObject({ value: 1, labels: { shard: "0" } });
 	});
 
 	it("drain one after the other, each with what is left: a quarter of the time, or the share that it names", async () => {

@@ -75,6 +75,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),
 				ask: (question, request) => questions.ask(question, request),
 				parts: parts[slot],
+				metrics: { addReading: () => {} },
 				...options.parts,
 			});
 			await shard.start();

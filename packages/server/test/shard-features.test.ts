@@ -49,6 +49,7 @@ class Parts {
 		sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),
 		ask: () => Promise.reject(new Error("nobody answers")),
 		parts: new PartAnswers(),
+		metrics: { addReading: () => {} },
 	};
 	readonly live = new LiveSettings(this.#config);
 	readonly topics = new FakeTopics();
@@ -203,6 +204,7 @@ describe("Kafka in the shard", () => {
 			start: async () => {
 				running = true;
 			},
+			measures: () => {},
 			serving: () => {},
 			drain: (leftMs: number) => inTime(drained, leftMs),
 			stop: async () => {

@@ -69,7 +69,6 @@ export class Host {
 			bus,
 			log,
 			row,
-			metrics: this.#own,
 		});
 		this.shard = new Shard({
 			config,
@@ -87,6 +86,7 @@ export class Host {
 			sample: () => this.#monitor.sample(),
 			ask: (question, request) => questions.ask(question, request),
 			parts: answers,
+			metrics: this.#own,
 			events,
 			...(handlerDeadlineMs !== undefined && { handlerDeadlineMs }),
 		});

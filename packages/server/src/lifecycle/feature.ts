@@ -1,6 +1,7 @@
 import type { Config } from "@shardcast/config";
 import type { PartAnswers } from "@shardcast/control";
 import type { Route } from "@shardcast/http";
+import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { SessionFactory } from "../sessions/session.ts";
 import type { TopicTransport } from "../transports/transport.ts";
 
@@ -22,6 +23,8 @@ export interface Feature {
 	 * cannot serve.
 	 */
 	start?(): void | Promise<void>;
+	/** Adds its metrics. Called once, when all have started. */
+	measures?(metrics: Pick<ProcessMetrics, "addReading">): void;
 	/** All have started, and the shard serves. */
 	serving?(): void;
 	/** The settings that may change have changed. */

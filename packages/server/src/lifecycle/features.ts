@@ -1,7 +1,7 @@
 import type { Config } from "@shardcast/config";
 import type { PartAnswers } from "@shardcast/control";
 import { withDeadline } from "@shardcast/process";
-import type { Log } from "@shardcast/telemetry";
+import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import type { Feature } from "./feature.ts";
 
 /** By which share of a drain a feature must be done that does not say otherwise. */
@@ -13,17 +13,20 @@ const stopMsMax = 5000;
 
 export interface FeaturesParts {
 	readonly parts: PartAnswers;
+	readonly metrics: Pick<ProcessMetrics, "addReading">;
 	readonly log: Pick<Log, "error">;
 }
 
 /** The features of a shard in their order: leads all of them through start, drain and stop. One owner. */
 export class Features {
 	readonly #features: readonly Feature[];
+	readonly #metrics: FeaturesParts["metrics"];
 	readonly #log: FeaturesParts["log"];
 
-	/** @param parts where they register what they have to say to questions. */
-	constructor(features: readonly Feature[], { parts, log }: FeaturesParts) {
+	/** @param parts of the shard: where they register what they have to say to questions, and their metrics. */
+	constructor(features: readonly Feature[], { parts, metrics, log }: FeaturesParts) {
 		this.#features = features;
+		this.#metrics = metrics;
 		this.#log = log;
 		for (const feature of features) feature.answers?.(parts);
 	}
@@ -31,6 +34,7 @@ export class Features {
 	/** Rejects when one of them cannot; all of them are to be stopped then. */
 	async start(): Promise<void> {
 		await Promise.all(this.#features.map(async (feature) => feature.start?.()));
+		for (const feature of this.#features) feature.measures?.(this.#metrics);
 	}
 
 	serving(): void {

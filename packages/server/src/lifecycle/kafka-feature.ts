@@ -7,6 +7,7 @@ export function kafkaFeature(ingest: ShardIngest, loop: RecordLoop): Feature {
 	return {
 		name: "kafka",
 		start: () => ingest.start(loop),
+		measures: (metrics) => ingest.measures(metrics),
 		serving: () => ingest.serving(),
 		drain: (leftMs) => ingest.drain(leftMs),
 		stop: () => ingest.stop(),

@@ -6,7 +6,7 @@ import type { AddressTable, RateTable } from "@shardcast/limits";
 import type { DescriptorChannel } from "@shardcast/native";
 import type { ProcessSample } from "@shardcast/process";
 import type { BoardRow, Scoreboard } from "@shardcast/scoreboard";
-import type { Log } from "@shardcast/telemetry";
+import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import type { SessionEvents } from "../sessions/sessions.ts";
 
 /** What a shard gets from whoever hosts it. */
@@ -40,6 +40,8 @@ export interface ShardOptions {
 	readonly parts: PartAnswers;
 	/** How long the handlers of one message may wait, in milliseconds; 10 s if not given. */
 	readonly handlerDeadlineMs?: number;
+	/** Where this shard's features add their metrics. */
+	readonly metrics: Pick<ProcessMetrics, "addReading">;
 	/** Told as clients come and go. */
 	readonly events?: SessionEvents;
 }

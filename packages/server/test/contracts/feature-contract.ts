@@ -13,6 +13,7 @@ export interface FeatureRig {
 }
 
 const deadlineMs = 400;
+const metrics = { addReading: () => {} };
 
 /** What every feature does, whatever it is for. */
 export function featureContract(create: () => FeatureRig | Promise<FeatureRig>): void {
@@ -20,7 +21,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		const rig = await create();
 		const errors: unknown[] = [];
 		const log = { error: (fields: object) => errors.push(fields) } as never;
-		const features = new Features([rig.feature], { parts: new PartAnswers(), log });
+		const features = new Features([rig.feature], { parts: new PartAnswers(), metrics, log });
 		await features.start();
 		features.serving();
 		return { ...rig, features, errors };
@@ -39,7 +40,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 
 	it("may be stopped before it started, and without a drain", async () => {
 		const rig = await create();
-		const features = new Features([rig.feature], { parts: new PartAnswers(), log: { error: expect.unreachable } as never });
+		const features = new Features([rig.feature], { parts: new PartAnswers(), metrics, log: { error: expect.unreachable } as never });
 		await features.stop();
 		expect(rig.held()).toBe(0);
 		const other = await started();
