@@ -45,6 +45,20 @@ describe("B7: handlers", () => {
 			return waits;
 		};
 
+	it.each(["text", "binary"] as const)("A2: a payload that is no Uint8Array costs the message, of kind %s", (kind) => {
+		const { handlers, errors, published } = setup();
+		handlers.use((context, next) => {
+			context.payload = "text" as unknown as Uint8Array;
+			return next();
+		});
+		const context = { source: "http" as const, kind: RecordKind[kind], channels: [], address: "", payload: Buffer.from("x") };
+		handlers.take({}, context, () => {
+			published.push("x");
+			return publishTaken;
+		});
+		expect({ published, errors }).toEqual({ published: [], errors: ["a handler put a string into payload; it takes a Uint8Array"] });
+	});
+
 	it("are nested in the order in which they were added; the last sees what they let through", () => {
 		const { handlers, take, published } = setup();
 		const seen: string[] = [];

@@ -135,6 +135,7 @@ export class Handlers {
 
 	/** What handlers put in goes out, so it is held to the same limits as what came in. */
 	#check({ payload, kind }: MessageContext): void {
+		if (!(payload instanceof Uint8Array)) throw new TypeError(`a handler put a ${typeof payload} into payload; it takes a Uint8Array`);
 		if (payload.length > this.#parts.payloadBytesMax) throw new RangeError(`a handler made a message of ${payload.length} bytes`);
 		// A text frame that is no UTF-8 would make every client close its connection.
 		if (kind === RecordKind.text && !isUtf8(payload))

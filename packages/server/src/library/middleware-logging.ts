@@ -1,5 +1,6 @@
 import { BoundedLines } from "@shardcast/telemetry";
 import type { Middleware } from "../delivery/middleware.ts";
+import { checkKeys } from "./arguments.ts";
 import { around } from "./middleware-around.ts";
 
 export interface LoggingOptions {
@@ -11,6 +12,7 @@ export interface LoggingOptions {
 
 /** Tells what comes in: from where, for which channels, how long, and how long the handlers inside and the publishing took. */
 export function logging(options: LoggingOptions = {}): Middleware {
+	checkKeys("logging", "its options", options, ["print", "everyMs"]);
 	const print = options.print ?? ((line) => console.error(line));
 	const lines = new BoundedLines(options.everyMs ?? 100);
 	return (context, next) => {

@@ -1,5 +1,6 @@
 import { BoundedLines } from "@shardcast/telemetry";
 import type { MessageContext, Middleware } from "../delivery/middleware.ts";
+import { checkKeys } from "./arguments.ts";
 import { around } from "./middleware-around.ts";
 
 export interface RecoveryOptions {
@@ -16,6 +17,7 @@ export interface RecoveryOptions {
  * (`shardcast_drops_total`, reason `handler_error`) and answers an HTTP publisher 500; that is why the exception goes on from here.
  */
 export function recovery(options: RecoveryOptions = {}): Middleware {
+	checkKeys("recovery", "its options", options, ["print", "everyMs", "onError"]);
 	const print = options.print ?? ((line) => console.error(line));
 	const lines = new BoundedLines(options.everyMs ?? 1000);
 	return (context, next) => {

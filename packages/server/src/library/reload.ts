@@ -1,5 +1,5 @@
 import { type Config, ConfigError, type ConfigKey, defaultConfig, liveKeysOf, sameSetting } from "@shardcast/config";
-import { checkedConfig } from "./settings.ts";
+import { checkedConfig, unknownSetting } from "./settings.ts";
 
 /** The settings that take effect while a server runs; any other is fixed by then in a socket, a ring or a port. */
 export const reloadableKeys: readonly ConfigKey[] = liveKeysOf("single").sort();
@@ -9,6 +9,8 @@ export const reloadableKeys: readonly ConfigKey[] = liveKeysOf("single").sort();
  * @throws ConfigError that names each key that can't be changed, or whose value is wrong.
  */
 export function reloadedConfig(current: Config, changes: Partial<Config>): Config {
+	const unknown = Object.keys(changes).filter((key) => !Object.hasOwn(current, key));
+	if (unknown.length > 0) throw new ConfigError(unknown.map(unknownSetting));
 	const fixed = (Object.keys(changes) as ConfigKey[]).filter(
 		(key) => !reloadableKeys.includes(key) && !sameSetting(changes[key], current[key]),
 	);

@@ -6,6 +6,7 @@ import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { MessageHandler, Middleware } from "../delivery/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
+import { bytesOf, channelsOf, checkKeys } from "./arguments.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
 import { DebugProbes } from "./debug-probes.ts";
@@ -39,6 +40,13 @@ export interface ServerEvents {
 	close: [connection: Connection, code: number];
 }
 
+const optionKeys = Object.keys({
+	middleware: true,
+	middlewareTimeoutMs: true,
+	log: true,
+	statusLine: true,
+	metricSink: true,
+} satisfies Record<keyof ServerOptions, true>);
 const endedByThen = "the server has been shut down";
 const listenerErrorEveryMs = 1000;
 
@@ -152,17 +160,17 @@ export class Server extends EventEmitter<ServerEvents> {
 	 * reused at once.
 	 * @returns what came of it: a promise that never rejects, and through Kafka settles within some 15 s. Without Kafka and handlers that wait
 	 * the message is on its way before this returns.
-	 * @throws RangeError, at once, when it is longer than `maxPayloadBytes`, for a bad channel name, or for a list without any; an Error after
-	 * `shutdown`.
+	 * @throws RangeError, at once, when it is longer than `maxPayloadBytes`, for a bad channel name, or for a list without any; TypeError for
+	 * another key or type; an Error before `run` and after `shutdown`.
 	 */
-	publish(message: string | Uint8Array, { channel, channels }: PublishTarget = {}): Promise<PublishResult> {
-		if (channels?.length === 0) throw new RangeError("channels is an empty list; leave it out to send to everybody");
+	publish(message: string | Uint8Array, target: PublishTarget = {}): Promise<PublishResult> {
+		const names = channelsOf(target);
+		const payload = bytesOf(message);
 		if (this.#ended !== null) throw new Error(endedByThen);
-		const payload = typeof message === "string" ? Buffer.from(message) : message;
+		if (this.#running === null) throw new Error("the server does not run yet; await run() first");
 		const { maxPayloadBytes } = this.#config;
 		if (payload.length > maxPayloadBytes) throw new RangeError(`the message is ${payload.length} bytes; the most is ${maxPayloadBytes}`);
 		const kind = typeof message === "string" ? RecordKind.text : RecordKind.binary;
-		const names = [...(channel === undefined ? [] : [channel]), ...(channels ?? [])];
 		return Promise.resolve(this.#host.shard.publish(kind, channelList(names), payload));
 	}
 
@@ -238,8 +246,9 @@ export class Server extends EventEmitter<ServerEvents> {
 /**
  * A server in this process, not yet started.
  * @param config what differs from `defaultConfig()`, or all of it.
- * @throws ConfigError with a line for each setting that is wrong.
+ * @throws ConfigError with a line for each setting that is wrong; TypeError for an option that is not known.
  */
 export function createServer(config: Partial<Config> = {}, options: ServerOptions = {}): Server {
+	checkKeys("createServer", "its options", options, optionKeys);
 	return new Server(checkedConfig(config), options);
 }

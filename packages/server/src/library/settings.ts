@@ -1,4 +1,24 @@
-import { asInFile, type Config, type ConfigKey, defaultConfig, type Found, loadConfig, optionOf, sameSetting } from "@shardcast/config";
+import {
+	asInFile,
+	type Config,
+	type ConfigKey,
+	configKeys,
+	defaultConfig,
+	type Found,
+	filePath,
+	loadConfig,
+	nearest,
+	optionOf,
+	sameSetting,
+} from "@shardcast/config";
+
+/** With the property that was probably meant: others may write the name of the flag, or of the key in the file. */
+export function unknownSetting(name: string): string {
+	const plain = (text: string) => text.replaceAll(/[-_.]/g, "").toLowerCase();
+	const words = (key: ConfigKey) => [optionOf(key).flag, filePath(key), optionOf(key).key].map(plain);
+	const meant = configKeys.find((key) => words(key).includes(plain(name))) ?? nearest(name, configKeys);
+	return `${name}: there is no such setting${meant === undefined ? "" : `; did you mean ${meant}?`}`;
+}
 
 /**
  * Settings given as a JavaScript object, checked like those of the command line, each and all across.
@@ -9,7 +29,7 @@ export function checkedConfig(given: Partial<Config>): Config {
 	const found = new Map<ConfigKey, Found>();
 	const unknown: string[] = [];
 	for (const [key, value] of Object.entries(given) as [ConfigKey, unknown][]) {
-		if (!(key in known)) unknown.push(`${key}: there is no such setting`);
+		if (!Object.hasOwn(known, key)) unknown.push(unknownSetting(key));
 		// What is as it would be anyway needs no check; "no key", which no text can say, is among it.
 		else if (value !== undefined && !sameSetting(value, known[key]))
 			found.set(key, { raw: asInFile(optionOf(key), value), source: { kind: "flag", name: key } });

@@ -1,0 +1,57 @@
+import { nearest } from "@shardcast/config";
+import type { PublishTarget } from "./server.ts";
+
+/** What a program hands over, checked for those who write JavaScript: nothing is ignored that was meant to be heeded. */
+
+const targetKeys = ["channel", "channels"] as const satisfies readonly (keyof PublishTarget)[];
+
+/**
+ * The channels that a message goes to; none = everybody. A few comparisons for each message.
+ * @throws TypeError for anything that could send it to everybody by mistake; RangeError for an empty list.
+ */
+export function channelsOf(target: PublishTarget): readonly string[] {
+	checkKeys("publish", "its target", target, targetKeys);
+	const names: string[] = [];
+	for (const key of targetKeys) {
+		if (!(key in target)) continue;
+		const value: unknown = target[key];
+		if (value === undefined) throw new TypeError(`${key} is undefined; leave it out to send to everybody`);
+		const given = key === "channel" ? [value] : value;
+		const isRight = Array.isArray(given) && given.every((name) => typeof name === "string");
+		const wanted = key === "channel" ? "a string" : "a list of strings";
+		if (!isRight) throw new TypeError(`${key} is ${wanted}, not ${describe(value)}`);
+		if (given.length === 0) throw new RangeError("channels is an empty list; leave it out to send to everybody");
+		names.push(...given);
+	}
+	return names;
+}
+
+/** @throws TypeError when it is neither text nor bytes. */
+export function bytesOf(message: string | Uint8Array): Uint8Array {
+	if (typeof message === "string") return Buffer.from(message);
+	if (message instanceof Uint8Array) return message;
+	throw new TypeError(`publish takes a string or a Uint8Array, not ${describe(message)}`);
+}
+
+/**
+ * @param what takes it, such as "createServer", and `role` what it is there.
+ * @throws TypeError when it is no object, or has a key that is not known.
+ */
+export function checkKeys(what: string, role: string, given: unknown, known: readonly string[]): void {
+	if (typeof given !== "object" || given === null || Array.isArray(given))
+		throw new TypeError(`${what} takes ${role} as an object, such as { ${known[0]}: … }, not ${describe(given)}`);
+	for (const key in given) {
+		if (known.includes(key)) continue;
+		const meant = nearest(key, known);
+		const fix = meant === undefined ? `there are ${known.join(", ")}` : `did you mean "${meant}"?`;
+		throw new TypeError(`${what} does not know "${key}"; ${fix}`);
+	}
+}
+
+/** "an object", "a number", "null", "an array", "a Float64Array". */
+function describe(value: unknown): string {
+	if (value === null || value === undefined) return String(value);
+	const name = typeof value === "object" ? (Object.getPrototypeOf(value)?.constructor?.name ?? "Object") : typeof value;
+	const noun = name === "Object" || name === "Array" ? name.toLowerCase() : name;
+	return `${/^[aeiou]/i.test(noun) ? "an" : "a"} ${noun}`;
+}
