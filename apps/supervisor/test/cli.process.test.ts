@@ -1,7 +1,7 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { BoardLayout, ClusterDirectory, HeaderWord, Scoreboard } from "@shardcast/scoreboard";
 import { asAnotherUser, canBeAnotherUser, freePorts, ManagedProcess } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
@@ -188,6 +188,30 @@ it.skipIf(!canBeAnotherUser())("top shows nothing that another user has put besi
 			`shardcast: no cluster of this user runs in ${folder}; one belongs to user ${uid}; look at it as that user, such as with sudo -u '#${uid}' shardcast top`,
 		],
 	});
+});
+
+it("A5: top of a cluster that another build runs is one line, which names the pid and both versions", async () => {
+	const made = ClusterDirectory.create(folder);
+	Scoreboard.create(made.boardPath, 1).close();
+	const file = readFileSync(made.boardPath);
+	const { major } = BoardLayout.version;
+	file.writeInt32LE(((major + 1) << 16) | 3, 4 * HeaderWord.version);
+	writeFileSync(made.boardPath, file);
+	const why = `board has layout version ${major + 1}.3, and this program uses ${major}.x`;
+	expect(await run(["top", "--once", "--cluster-directory", folder])).toEqual({
+		code: 2,
+		lines: [
+			`shardcast: the cluster of supervisor ${process.pid} runs another build: ${made.path}/${why}; use the \`shardcast top\` that belongs to it`,
+		],
+	});
+	rmSync(made.boardPath);
+	expect(await run(["top", "--once", "--cluster-directory", folder])).toEqual({
+		code: 1,
+		lines: [
+			expect.stringMatching(new RegExp(`^shardcast: the cluster of supervisor ${process.pid} can't be read: .*; is it just stopping`)),
+		],
+	});
+	made.remove();
 });
 
 it("top without a cluster says how to start one, status 1", async () => {

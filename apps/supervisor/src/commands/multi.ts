@@ -22,6 +22,7 @@ import { openFilesWarnings } from "../preflight/open-files.ts";
 import { type Plan, preflight } from "../preflight/preflight.ts";
 import { stopOnSignals } from "../signals.ts";
 import { Supervisor } from "../supervisor.ts";
+import { isSystemError } from "../system-error.ts";
 import { version } from "../version.ts";
 
 /** Runs a cluster until it is told to stop. */
@@ -111,9 +112,4 @@ function createMemory({ config, sources }: LoadedConfig, plan: Plan): ClusterMem
 		if (!(error instanceof BusError || isSystemError(error))) throw error;
 		throw new StartupError(`${settingNames(sources)("clusterDirectory")}: ${error.message}`, { exitStatus: 2, cause: error });
 	}
-}
-
-/** Of a call of the operating system: a NativeError, or what Node's own file functions throw. */
-function isSystemError(error: unknown): error is Error {
-	return error instanceof Error && "syscall" in error;
 }

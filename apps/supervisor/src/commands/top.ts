@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CommandInput } from "@shardcast/config";
-import { print } from "@shardcast/process";
-import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
+import { print, StartupError } from "@shardcast/process";
+import { BusError, BusErrorCode, ClusterDirectory, type FoundCluster, Scoreboard } from "@shardcast/scoreboard";
+import { isSystemError } from "../system-error.ts";
 import { chooseCluster } from "../top/running-clusters.ts";
 import { type Sample, takeSample } from "../top/sample.ts";
 import { Screen } from "../top/screen.ts";
@@ -15,9 +16,24 @@ export async function top({ loaded, own }: CommandInput): Promise<number> {
 	const base = loaded.config.clusterDirectory;
 	const pid = typeof own.pid === "string" ? own.pid : undefined;
 	const cluster = chooseCluster(ClusterDirectory.running(base), base, pid);
-	const board = Scoreboard.open(ClusterDirectory.open(cluster.path).boardPath);
+	const board = openBoard(cluster);
 	if (own.once === true || !process.stdout.isTTY) return printOnce(board);
 	return watch(board, () => ClusterDirectory.running(base).own.some(({ path }) => path === cluster.path));
+}
+
+/** @throws StartupError when another build runs the cluster, or it ends just then. */
+function openBoard({ path, supervisorPid }: FoundCluster): Scoreboard {
+	try {
+		return Scoreboard.open(ClusterDirectory.open(path).boardPath);
+	} catch (error) {
+		const whose = `the cluster of supervisor ${supervisorPid}`;
+		if (error instanceof BusError && error.code === BusErrorCode.notABoard) {
+			const why = error.message.slice(0, -`: ${error.fix}`.length);
+			throw new StartupError(`${whose} runs another build: ${why}; use the \`shardcast top\` that belongs to it`, { exitStatus: 2 });
+		}
+		if (!(error instanceof BusError || isSystemError(error))) throw error;
+		throw new StartupError(`${whose} can't be read: ${error.message}; is it just stopping, or starting? Try again`, { cause: error });
+	}
 }
 
 async function printOnce(board: Scoreboard): Promise<number> {
