@@ -53,7 +53,7 @@ function twoWithOneHash(): [string, string] {
 const letters = fc.constantFrom("a", "b", "c", "d", "e");
 const sets = fc.uniqueArray(letters, { maxLength: 4 });
 
-describe("rooms", () => {
+describe("channel sets", () => {
 	it("B1: every client that is meant gets a record once, nobody else gets it, whoever else came and went", () => {
 		fc.assert(
 			fc.property(fc.array(fc.record({ names: sets, stays: fc.boolean() }), { maxLength: 30 }), sets, (clients, names) => {

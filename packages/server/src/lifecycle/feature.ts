@@ -6,8 +6,8 @@ import type { SessionFactory } from "../sessions/session.ts";
 import type { TopicTransport } from "../transports/transport.ts";
 
 /**
- * A part of the shard with a life of its own. It gets what it needs by its constructor; `Features` leads all of them through their lives, in
- * the order in which the shard lists them. Every member but the name is optional: a feature says only what concerns it.
+ * A part of the shard that starts, drains and stops. It gets what it needs by its constructor; `Features` calls all of them in the order in
+ * which the shard lists them. Every member but the name is optional.
  */
 export interface Feature {
 	/** For the log. */
@@ -32,11 +32,11 @@ export interface Feature {
 	/** About once a second while it serves. */
 	everySecond?(): void;
 	/**
-	 * Takes nothing new and finishes what it has; the features before it have done so. Returns within the time given, done or not: what is
-	 * not done then is told by `unfinished`.
+	 * Takes nothing new and finishes what it has; the features before it have done so. Returns within the time given, done or not;
+	 * `unfinished` then says how much is left.
 	 */
 	drain?(leftMs: number): void | Promise<void>;
-	/** By which share of the whole drain it must be done; a quarter if not given, so that the last ones have time. */
+	/** The share of the whole drain's time by whose end it must be done; a quarter if not given, so that the last ones have time. */
 	readonly drainShare?: number;
 	/** Things that somebody was promised and that are not done: what a drain has cut off. */
 	unfinished?(): number;

@@ -17,7 +17,7 @@ export interface FeaturesParts {
 	readonly log: Pick<Log, "error">;
 }
 
-/** The features of a shard in their order: leads all of them through start, drain and stop. One owner. */
+/** The features of a shard in their order: starts, drains and stops all of them. One owner. */
 export class Features {
 	readonly #features: readonly Feature[];
 	readonly #metrics: FeaturesParts["metrics"];

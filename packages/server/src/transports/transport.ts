@@ -16,7 +16,7 @@ export type Sent = (typeof Sent)[keyof typeof Sent];
  * between would be paid for by each. Used on the shard's loop only, and not at all once `Session.closed` was called.
  */
 export interface Transport {
-	/** One whole message. Its bytes may be reused when this returns. */
+	/** One whole message. Its bytes may be reused when this returns. Never calls `Session.closed`. */
 	send(message: string | Uint8Array, isBinary: boolean): Sent;
 	/** Bytes that wait in this process because the client does not read them fast enough. */
 	getBufferedAmount(): number;
