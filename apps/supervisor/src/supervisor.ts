@@ -70,6 +70,7 @@ export class Supervisor {
 			onFailure: (error) => this.#onFailure(error),
 			onMembership: () => this.#announceMembership(),
 			onSilent: (name, silent) => this.#onSilent(name, silent),
+			onNotReloaded: (name, problem) => this.#onNotReloaded(name, problem),
 			onDeath: (name) => this.#onDeath(name),
 			answer: (question, request) => this.#questions.answer(question, request),
 		};
@@ -238,6 +239,12 @@ export class Supervisor {
 	#onSilent(name: string, silent: boolean): void {
 		if (silent) this.#events.add("warn", `${name} does not respond`);
 		else this.#events.add("info", `${name} responds again`);
+	}
+
+	#onNotReloaded(name: string, problem: string): void {
+		const text = `${name} keeps the settings it had, until the next change of settings or until it is restarted: ${problem}`;
+		this.#log.error(text);
+		this.#events.add("bad", text);
 	}
 
 	#onDeath(name: string): void {

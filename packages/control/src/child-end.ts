@@ -4,6 +4,7 @@ import type { FromChild, StartMessage, ToChild } from "./messages.ts";
 import type { PartAnswers } from "./questions/part-answers.ts";
 import { PendingReplies, replyOf } from "./questions/pending-replies.ts";
 import type { Ask } from "./questions/question.ts";
+import { SharedAnswers } from "./questions/shared-answers.ts";
 
 /** What a child does when its supervisor asks. */
 export interface ChildHandlers {
@@ -11,9 +12,12 @@ export interface ChildHandlers {
 	start(message: StartMessage): Promise<{ readonly port?: number }>;
 	/** Works off what is there within `deadlineMs` from now. After it has resolved the process exits with status 0. */
 	drain(deadlineMs: number): Promise<{ readonly cutOff: number; readonly detail?: string }>;
-	/** Settings that hold from now on. Called once the child serves, in the order in which they came. */
+	/**
+	 * Settings that hold from now on. Called once the child serves, in the order in which they came. One that throws has changed nothing:
+	 * the supervisor is told, and the child goes on with the settings it had.
+	 */
 	reload?(config: Config): void;
-	/** Load the route module again. */
+	/** Load the route module again; may throw like `reload`. */
 	reloadRoute?(): void;
 	membership?(): void;
 	/** What this child has to say to questions. */
@@ -41,6 +45,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	let starting: Promise<unknown> | null = null;
 	let draining = false;
 	const asked = new PendingReplies("the supervisor");
+	const underWay = new SharedAnswers();
 
 	const tell = (message: FromChild): Promise<void> =>
 		new Promise((resolve) => {
@@ -54,6 +59,15 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	const fatal = (error: unknown): void => {
 		const { message, exitStatus, flag } = describe(error);
 		leaveAfter({ type: "fatal", message, exitStatus, ...(flag === undefined ? {} : { flag }) }, exitStatus);
+	};
+
+	/** A process that serves goes on, whatever is wrong with new settings. */
+	const change = async (apply: () => void): Promise<void> => {
+		try {
+			apply();
+		} catch (error) {
+			await tell({ type: "notReloaded", message: describe(error).message });
+		}
 	};
 
 	const handle = async (message: ToChild): Promise<void> => {
@@ -75,10 +89,10 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 			}
 			case "config":
 				// A start that fails says so itself.
-				if (await succeeds(starting)) handlers.reload?.(message.config);
+				if (await succeeds(starting)) await change(() => handlers.reload?.(message.config));
 				return;
 			case "reloadRoute":
-				if (await succeeds(starting)) handlers.reloadRoute?.();
+				if (await succeeds(starting)) await change(() => handlers.reloadRoute?.());
 				return;
 			case "membership":
 				handlers.membership?.();
@@ -106,11 +120,13 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	process.on("SIGTERM", ignore);
 	process.on("SIGHUP", ignore);
 	const ask: Ask = async <Answer>({ name, deadlineMs }: { readonly name: string; readonly deadlineMs: number }, request: unknown) =>
-		// Longer than the supervisor gives the processes to answer, so that an answer without a hung one still comes.
-		(await asked.wait(name, deadlineMs * 2, (id) => {
-			void tell({ type: "ask", id, question: name, request });
-			return process.connected;
-		})) as Answer;
+		(await underWay.of(name, request, () =>
+			// Longer than the supervisor gives the processes to answer, so that an answer without a hung one still comes.
+			asked.wait(name, deadlineMs * 2, (id) => {
+				void tell({ type: "ask", id, question: name, request });
+				return process.connected;
+			}),
+		)) as Answer;
 	return { fatal, ask };
 }
 

@@ -45,6 +45,8 @@ export type FromChild =
 	| { readonly type: "ready"; readonly port?: number }
 	/** It cannot start; it exits with `exitStatus` right after. */
 	| { readonly type: "fatal"; readonly message: string; readonly flag?: string; readonly exitStatus: number }
+	/** New settings, or a new route module, could not be brought into force; it goes on with those it had. */
+	| { readonly type: "notReloaded"; readonly message: string }
 	/** It has worked off everything but `cutOff` things and exits right after. */
 	| { readonly type: "drained"; readonly cutOff: number; readonly detail?: string }
 	/** To the supervisor's `request`. */

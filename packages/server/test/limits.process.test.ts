@@ -52,6 +52,22 @@ describe("what the open files of the process allow", () => {
 	});
 });
 
+describe("a reload that fails", () => {
+	it("brings none of its settings into force", async () => {
+		const noMoreFiles = () => {
+			throw new Error("open: EMFILE");
+		};
+		const cluster = await start({ parts: { openAddresses: noMoreFiles } });
+		const { shard, httpUrl } = cluster.shards[0];
+		expect(() => shard.reload(defaultConfig({ apiKey: "secret", maxConnectionsPerIp: 1, connectionRate: 1 }))).toThrow("EMFILE");
+		const publish = () => httpRequest(`${httpUrl}/api/publish`, { method: "POST", body: '{"data":1}' });
+		expect((await publish()).status).toBe(200);
+		for (let count = 0; count < 5; count++) await cluster.rawClient();
+		shard.reload(defaultConfig({ apiKey: "secret" }));
+		expect((await publish()).status).toBe(401);
+	});
+});
+
 interface Idle {
 	readonly socket: Socket;
 	received(): string;

@@ -28,6 +28,8 @@ export interface ChildHooks {
 	onMembership(): void;
 	/** A process does not respond, or does again. */
 	onSilent(name: string, silent: boolean): void;
+	/** A process could not bring new settings into force, and goes on with those it had. */
+	onNotReloaded(name: string, problem: string): void;
 	/** A process has died. */
 	onDeath(name: string): void;
 	/** A child puts a question to all processes. */
@@ -93,6 +95,7 @@ function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {
 		answer: (question: string, request: unknown) => hooks.answer(question, request),
 		onFailure: (error: StartupError) => hooks.onFailure(error),
 		onSilent: (silent: boolean) => hooks.onSilent(name, silent),
+		onNotReloaded: (problem: string) => hooks.onNotReloaded(name, problem),
 	};
 }
 

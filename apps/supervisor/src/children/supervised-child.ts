@@ -26,6 +26,8 @@ export interface ChildSpec {
 	onReady(port: number | undefined): void;
 	/** It does not respond, or does again. */
 	onSilent(silent: boolean): void;
+	/** It could not bring new settings into force, and goes on with those it had. */
+	onNotReloaded(problem: string): void;
 	/** The process is certainly dead. */
 	onDeath(): void;
 	/** Puts a question of the child to all processes. */
@@ -237,6 +239,9 @@ export class SupervisedChild implements Watched {
 				return;
 			case "fatal":
 				life.fatal = message;
+				return;
+			case "notReloaded":
+				this.#spec.onNotReloaded(message.message);
 				return;
 			case "drained":
 				life.drained = message;

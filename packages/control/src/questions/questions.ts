@@ -2,6 +2,7 @@ import { withDeadline } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import type { PartAnswers } from "./part-answers.ts";
 import type { Question } from "./question.ts";
+import { SharedAnswers } from "./shared-answers.ts";
 
 /** A process that is asked for its part. */
 export interface AskedProcess {
@@ -48,7 +49,7 @@ export class Questions {
 	readonly #missing = new Map<string, Map<string, number>>();
 	/** `<question> <process>` whose part was missing in the last answer: told once, not each time. */
 	readonly #told = new Set<string>();
-	readonly #underWay = new Map<string, Promise<unknown>>();
+	readonly #underWay = new SharedAnswers();
 
 	constructor(parts: QuestionsParts) {
 		this.#parts = parts;
@@ -78,13 +79,10 @@ export class Questions {
 	async answer(name: string, request: unknown): Promise<unknown> {
 		const entry = this.#entries.get(name);
 		if (entry === undefined) throw new Error(`nobody here knows the question "${name.slice(0, 40)}"`);
-		const key = `${name} ${JSON.stringify(request)}`;
-		const underWay = this.#underWay.get(key);
-		if (underWay !== undefined) return underWay;
-		if (this.#underWay.size >= underWayMax) throw new Error(`${underWayMax} questions are under way already`);
-		const answer = this.#collect(entry, request).finally(() => this.#underWay.delete(key));
-		this.#underWay.set(key, answer);
-		return answer;
+		return this.#underWay.of(name, request, async () => {
+			if (this.#underWay.size >= underWayMax) throw new Error(`${underWayMax} questions are under way already`);
+			return this.#collect(entry, request);
+		});
 	}
 
 	async #collect({ question, merge }: Entry, request: unknown): Promise<unknown> {

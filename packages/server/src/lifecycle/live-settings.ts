@@ -1,5 +1,6 @@
 import type { Config } from "@shardcast/config";
 import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish, secretMatches } from "@shardcast/http";
+import type { ClientSession } from "../sessions/client-session.ts";
 
 /**
  * The settings of a shard that may change while it serves. Its parts look them up at each use, so that a new one holds from the
@@ -7,7 +8,9 @@ import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish, secre
  */
 export class LiveSettings {
 	#config: Config;
-	/** The least that any client that may still be here was let in with. */
+	/** By the limit of buffered bytes that they came under: how many clients there are. Bound: the clients, since none has 0. */
+	readonly #limited = new Map<number, number>();
+	/** The least of those, and of what new clients get. */
 	#bufferedBytesLeast: number;
 	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
 	#isKey: ((given: string) => boolean) | null = null;
@@ -23,10 +26,32 @@ export class LiveSettings {
 	change(config: Config): void {
 		const { apiKey } = config;
 		this.#config = config;
-		this.#bufferedBytesLeast = Math.min(this.#bufferedBytesLeast, config.maxBufferedBytes);
+		this.#findLeast();
 		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
 		this.#mayPublish = mayPublish(config);
 		this.#isKey = apiKey === undefined ? null : (given) => secretMatches(given, apiKey);
+	}
+
+	/** A client has come, whose transport keeps the limit of this moment. */
+	entered(session: ClientSession): void {
+		const { maxBufferedBytes } = this.#config;
+		session.bufferedBytesMax = maxBufferedBytes;
+		this.#limited.set(maxBufferedBytes, (this.#limited.get(maxBufferedBytes) ?? 0) + 1);
+	}
+
+	/** A client is gone; nothing for one that never came. */
+	left({ bufferedBytesMax }: ClientSession): void {
+		const count = this.#limited.get(bufferedBytesMax);
+		if (count === undefined) return;
+		if (count > 1) this.#limited.set(bufferedBytesMax, count - 1);
+		else {
+			this.#limited.delete(bufferedBytesMax);
+			this.#findLeast();
+		}
+	}
+
+	#findLeast(): void {
+		this.#bufferedBytesLeast = Math.min(this.#config.maxBufferedBytes, ...this.#limited.keys());
 	}
 
 	/** Beside the server's own. */

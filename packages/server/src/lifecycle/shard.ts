@@ -131,10 +131,20 @@ export class Shard {
 		return this.#inbound.incoming.publish(kind, channels, payload, ownProgram, "host");
 	}
 
-	/** Takes over those settings that may change while it serves; all others are left as they were. */
+	/**
+	 * Takes over those settings that may change while it serves; all others are left as they were.
+	 * @throws when there is no descriptor for the table of addresses; nothing has changed then.
+	 */
 	reload(config: Config): void {
+		const before = this.#live.config;
 		this.#live.change(config);
-		this.#features.reload(config);
+		try {
+			// Of the features only the connection check may fail, and it comes before all that have settings.
+			this.#features.reload(config);
+		} catch (error) {
+			this.#live.change(before);
+			throw error;
+		}
 	}
 
 	async start(): Promise<void> {

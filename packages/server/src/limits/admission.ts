@@ -47,12 +47,15 @@ export class Admission {
 		this.change(parts.config, []);
 	}
 
-	/** @param clients all that are here, to be counted when the limit per address is switched on. */
+	/**
+	 * @param clients all that are here, to be counted when the limit per address is switched on.
+	 * @throws when the table of addresses cannot be opened; nothing has changed then.
+	 */
 	change(config: AdmissionSettings, clients: readonly ClientSession[]): void {
+		if (config.maxConnectionsPerIp > 0) this.#addresses ??= this.#parts.openAddresses();
 		this.#rates.change(config);
 		this.#perAddressMax = config.maxConnectionsPerIp;
-		if (this.#perAddressMax === 0) return;
-		this.#addresses ??= this.#parts.openAddresses();
+		if (this.#perAddressMax === 0 || this.#addresses === null) return;
 		for (const client of clients)
 			if (client.addressSlot === noAddressSlot) client.addressSlot = this.#enter(this.#addresses, addressKeyOf(client.address));
 	}

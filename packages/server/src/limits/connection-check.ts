@@ -46,6 +46,7 @@ export class ConnectionCheck implements Feature {
 		});
 	}
 
+	/** @throws when the table of addresses cannot be opened; nothing has changed then. */
 	reload(config: Config): void {
 		this.#admission.change(config, this.#parts.clients());
 	}

@@ -17,6 +17,8 @@ export abstract class ClientSession implements Session<TopicTransport> {
 	place = -1;
 	/** The code that it is being closed with; 0 = it is served. One writer, `LeavingSessions`, but for one that has dropped a message. */
 	leaving: CloseCode | 0 = 0;
+	/** What may wait for it, at most: its transport keeps the limit that it came under. 0 = not served yet. One writer, `LiveSettings`. */
+	bufferedBytesMax = 0;
 	/** Its place in the count of its address's connections, -1 = not counted; see `Admission`. */
 	addressSlot: number;
 	/** As a trusted proxy told it; null = the transport's own remote address. */

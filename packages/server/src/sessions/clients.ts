@@ -58,10 +58,14 @@ export class Clients implements Feature {
 			words: counters,
 			events: {
 				opened: (session) => {
+					live.entered(session);
 					options.events?.opened(session);
 					if (log.level === "debug") log.debug({ address: session.address }, "client connected");
 				},
-				closed: (session, code) => options.events?.closed(session, code),
+				closed: (session, code) => {
+					live.left(session);
+					options.events?.closed(session, code);
+				},
 			},
 			soon: setImmediate,
 		});

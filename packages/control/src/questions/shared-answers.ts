@@ -1,0 +1,22 @@
+/** Answers under way. Those who ask the same meanwhile share one, so that many scrapes at a time cost as much as one. */
+export class SharedAnswers {
+	readonly #underWay = new Map<string, Promise<unknown>>();
+
+	/** Different questions under way. */
+	get size(): number {
+		return this.#underWay.size;
+	}
+
+	/**
+	 * @param request as it goes to another process, so JSON holds all of it.
+	 * @param make called when nobody has asked the same; must not throw, but may reject.
+	 */
+	of(name: string, request: unknown, make: () => Promise<unknown>): Promise<unknown> {
+		const key = `${name} ${JSON.stringify(request)}`;
+		const underWay = this.#underWay.get(key);
+		if (underWay !== undefined) return underWay;
+		const answer = make().finally(() => this.#underWay.delete(key));
+		this.#underWay.set(key, answer);
+		return answer;
+	}
+}
