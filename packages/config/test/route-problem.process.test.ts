@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -32,5 +33,44 @@ describe("routeProblem", () => {
 		const problems = await Promise.all(cases.map(([name]) => routeProblem(pathOf(name))));
 		const named = problems.map((problem, index) => problem?.replaceAll(pathOf(cases[index]![0]), "F").replaceAll(folder, "D") ?? null);
 		expect(named).toEqual(cases.map(([, , problem]) => problem));
+	});
+
+	it("does not wait for a process that the module has started", async () => {
+		const path = join(folder, "grandchild.mjs");
+		const pidFile = join(folder, "grandchild.pid");
+		writeFileSync(
+			path,
+			[
+				'import { spawn } from "node:child_process";',
+				'import { writeFileSync } from "node:fs";',
+				'const child = spawn("sleep", ["60"], { detached: true, stdio: ["ignore", "ignore", "inherit"] });',
+				`writeFileSync(${JSON.stringify(pidFile)}, String(child.pid));`,
+				'throw new Error("no database");',
+			].join("\n"),
+		);
+		const beganMs = performance.now();
+		try {
+			expect(await routeProblem(path)).toBe(`${path}:5: Error: no database`);
+		} finally {
+			process.kill(Number(readFileSync(pidFile, "utf8")), "SIGKILL");
+		}
+		expect(performance.now() - beganMs).toBeLessThan(8000);
+	}, 20_000);
+
+	it("says so when this process may open no more files", () => {
+		const script = `
+			import { openSync } from "node:fs";
+			import { routeProblem } from "@shardcast/config";
+			try { for (;;) openSync("/dev/null"); } catch {}
+			routeProblem("/nowhere.mjs").then((problem) => process.stdout.write(problem));
+		`;
+		const node = [process.execPath, "--input-type=module", "--eval", script];
+		const { stdout, stderr } = spawnSync("/bin/sh", ["-c", 'ulimit -n 128; exec "$@"', "sh", ...node], {
+			cwd: import.meta.dirname,
+			encoding: "utf8",
+			timeout: 20_000,
+		});
+		expect(stderr).toBe("");
+		expect(stdout).toMatch(/^\/nowhere\.mjs: node cannot be started to load it: .*EMFILE/);
 	});
 });

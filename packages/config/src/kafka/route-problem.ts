@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { ConfigError } from "../load/config-error.ts";
 import type { NameOf } from "../options/check.ts";
@@ -9,6 +9,8 @@ const loadMsMax = 10_000;
 /** Of what Node writes about an error; the beginning says it all. */
 const outputBytesMax = 64 * 1024;
 const messageLengthMax = 300;
+/** After the process has ended, what it wrote last may still be in the pipe. */
+const lastOutputMs = 500;
 
 /** Loads the module in a separate process and reports the type of its default export. It exits at once, even if the module has started timers. */
 const program = `
@@ -30,23 +32,43 @@ export async function routeProblem(path: string): Promise<string | null> {
 	child.on("message", (type) => {
 		exported = String(type);
 	});
-	child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+	const failure = await ended(child, (text) => {
 		if (output.length < outputBytesMax) output += text;
 	});
-	let late = false;
-	const timer = setTimeout(() => {
-		late = true;
-		child.kill("SIGKILL");
-	}, loadMsMax);
-	const failure = await new Promise<string | null>((end) => {
-		child.once("error", (error) => end(`node cannot be started to load it: ${error.message}`));
-		child.once("close", () => end(null));
-	});
-	clearTimeout(timer);
 	if (exported === "function") return null;
 	if (exported !== null) return `${file}: its default export is ${exported}, not a function`;
-	if (late) return `${file}: it did not load within ${loadMsMax / 1000} s`;
-	return failure === null ? problemIn(output, file, child.exitCode) : `${file}: ${failure}`;
+	if (failure === "late") return `${file}: it did not load within ${loadMsMax / 1000} s`;
+	return failure === null ? problemIn(output, file, child.exitCode) : `${file}: node cannot be started to load it: ${failure.message}`;
+}
+
+/**
+ * Resolves when the process is gone: with null, with "late" when it had to be killed, or with why there was none. A process that it has
+ * started itself may keep its stderr open; that one is not waited for.
+ */
+function ended(child: ChildProcess, write: (text: string) => void): Promise<Error | "late" | null> {
+	return new Promise((resolve) => {
+		let outcome: Error | "late" | null = null;
+		const end = () => {
+			clearTimeout(timer);
+			child.stderr?.destroy();
+			resolve(outcome);
+		};
+		let timer = setTimeout(() => {
+			outcome = "late";
+			child.kill("SIGKILL");
+		}, loadMsMax);
+		// First of all: a process that could not be started has no stderr.
+		child.once("error", (error) => {
+			outcome ??= error;
+			end();
+		});
+		child.once("exit", () => {
+			clearTimeout(timer);
+			timer = setTimeout(end, lastOutputMs);
+		});
+		child.once("close", end);
+		child.stderr?.setEncoding("utf8").on("data", write);
+	});
 }
 
 /** With which Node ends when nothing is left that could settle a top-level await. What it writes then depends on its version. */
