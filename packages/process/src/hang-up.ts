@@ -21,12 +21,17 @@ export function onHangUp({ reload, leave, hasTerminal = terminalIsThere }: HangU
 	return () => void process.off("SIGHUP", onSignal);
 }
 
-function terminalIsThere(): boolean {
+/** @param open throws when the terminal cannot be opened. Any error but ENXIO, such as EMFILE, says nothing of the terminal: it counts as there. */
+export function terminalIsThere(open: () => void = openTerminal): boolean {
 	try {
-		closeSync(openSync("/dev/tty", "r"));
+		open();
 		return true;
-	} catch {
+	} catch (error) {
 		// ENXIO: no terminal controls this process.
-		return false;
+		return (error as NodeJS.ErrnoException).code !== "ENXIO";
 	}
+}
+
+function openTerminal(): void {
+	closeSync(openSync("/dev/tty", "r"));
 }
