@@ -21,6 +21,8 @@ describe("durations", () => {
 		["-1s", "is not a duration; write 250ms, 30s or 2m"],
 		["", "is not a duration; write 250ms, 30s or 2m"],
 		["1s2", "is not a duration; write 250ms, 30s or 2m"],
+		["5constructor", 'has the unknown unit "constructor"; use ms, s, m or h'],
+		["5toString", 'has the unknown unit "toString"; use ms, s, m or h'],
 	])("%j is refused", (text, message) => expect(() => parseDuration(text)).toThrow(message));
 
 	it("are read back as they were written", () => {

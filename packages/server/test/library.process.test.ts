@@ -117,6 +117,7 @@ describe("B12: a server in the program's own process", () => {
 		expect(() => createServer({ colour: "red", batch: 0 } as Partial<Config>)).toThrow(
 			/^colour: there is no such setting\nbatch: "0" is not/,
 		);
+		expect(() => createServer({ constructor: 1 } as Partial<Config>)).toThrow(/^constructor: there is no such setting/);
 		expect(() => createServer({ maxPayloadBytes: 2_000_000 })).toThrow(ConfigError);
 		expect(createServer(defaultConfig()).config).toEqual(defaultConfig());
 		expect(createServer({ idleTimeoutMs: 30_000, allowedOrigins: ["https://a.example"] }).config).toMatchObject({

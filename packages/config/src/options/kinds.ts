@@ -53,7 +53,7 @@ export function duration({ minMs, maxMs, zero = false }: { minMs: number; maxMs:
 		schema: parsedBy((text) => {
 			const ms = parseDuration(text);
 			if (ms === 0 && zero) return 0;
-			if (ms < minMs || ms > maxMs)
+			if (!(ms >= minMs && ms <= maxMs))
 				throw new RangeError(`is not ${zero ? "0 or " : ""}between ${formatDuration(minMs)} and ${formatDuration(maxMs)}`);
 			return ms;
 		}),
@@ -67,7 +67,7 @@ export function size({ minBytes, maxBytes }: { readonly minBytes: number; readon
 		toFile: zeroOr(formatBytes),
 		schema: parsedBy((text) => {
 			const bytes = parseBytes(text);
-			if (bytes < minBytes || bytes > maxBytes)
+			if (!(bytes >= minBytes && bytes <= maxBytes))
 				throw new RangeError(`is not between ${formatBytes(minBytes)} and ${formatBytes(maxBytes)}`);
 			return bytes;
 		}),

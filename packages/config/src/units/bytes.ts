@@ -1,13 +1,13 @@
-const unitBytes: Readonly<Record<string, number>> = {
-	"": 1,
-	b: 1,
-	kib: 1024,
-	mib: 1024 ** 2,
-	gib: 1024 ** 3,
-	kb: 1000,
-	mb: 1000 ** 2,
-	gb: 1000 ** 3,
-};
+const unitBytes: ReadonlyMap<string, number> = new Map([
+	["", 1],
+	["b", 1],
+	["kib", 1024],
+	["mib", 1024 ** 2],
+	["gib", 1024 ** 3],
+	["kb", 1000],
+	["mb", 1000 ** 2],
+	["gb", 1000 ** 3],
+]);
 
 /**
  * "64KiB", "1MiB", "500kB" or "4096" (bytes) in bytes.
@@ -16,7 +16,7 @@ const unitBytes: Readonly<Record<string, number>> = {
 export function parseBytes(text: string): number {
 	const match = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text.trim());
 	if (match === null) throw new RangeError("is not a size; write 64KiB, 1MiB or a number of bytes");
-	const factor = unitBytes[match[2].toLowerCase()];
+	const factor = unitBytes.get(match[2].toLowerCase());
 	if (factor === undefined) throw new RangeError(`has the unknown unit "${match[2]}"; use B, KiB, MiB or GiB`);
 	const bytes = Number(match[1]) * factor;
 	if (!Number.isSafeInteger(bytes)) throw new RangeError("is not a whole number of bytes");

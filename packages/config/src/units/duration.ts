@@ -1,4 +1,9 @@
-const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const unitMs: ReadonlyMap<string, number> = new Map([
+	["h", 3_600_000],
+	["m", 60_000],
+	["s", 1000],
+	["ms", 1],
+]);
 
 /**
  * "250ms", "30s", "1.5m" or "2h" in milliseconds; a bare "0" is allowed, any other bare number is not: a forgotten unit
@@ -14,7 +19,7 @@ export function parseDuration(text: string): number {
 		if (number === 0) return 0;
 		throw new RangeError(`has no unit; write ${digits}s or ${digits}ms`);
 	}
-	const factor = unitMs[unit];
+	const factor = unitMs.get(unit);
 	if (factor === undefined) throw new RangeError(`has the unknown unit "${unit}"; use ms, s, m or h`);
 	return number * factor;
 }
@@ -22,8 +27,8 @@ export function parseDuration(text: string): number {
 /** The shortest spelling that `parseDuration` reads back as the same number. */
 export function formatDuration(ms: number): string {
 	if (ms === 0) return "0";
-	for (const unit of ["h", "m", "s"]) {
-		if (ms % unitMs[unit] === 0) return `${ms / unitMs[unit]}${unit}`;
+	for (const [unit, factor] of unitMs) {
+		if (ms % factor === 0) return `${ms / factor}${unit}`;
 	}
 	return `${ms}ms`;
 }
