@@ -72,8 +72,9 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 	const talk = () => (log.level === "debug" ? statusLine.start() : statusLine.stop());
 	talk();
 	const reload = (settings: Config) => {
-		log.level = settings.logLevel;
+		// First, since it may fail.
 		shard.reload(settings);
+		log.level = settings.logLevel;
 		talk();
 	};
 	return { shard, reload, reloadRoute: () => ingest?.reloadRoute() };

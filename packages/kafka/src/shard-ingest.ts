@@ -36,6 +36,8 @@ export class ShardIngest {
 	#ingest: Ingest | null = null;
 	#close: () => void = () => {};
 	#engine: RecordLoop | null = null;
+	#starting: Promise<void> | null = null;
+	#stopped = false;
 
 	private constructor(parts: ShardIngestParts, options: IngestOptions) {
 		this.#parts = parts;
@@ -59,7 +61,13 @@ export class ShardIngest {
 		return this.#ingest;
 	}
 
-	async start(engine: RecordLoop): Promise<void> {
+	/** Returns early, with nothing started, when it is stopped meanwhile. */
+	start(engine: RecordLoop): Promise<void> {
+		this.#starting = this.#start(engine);
+		return this.#starting;
+	}
+
+	async #start(engine: RecordLoop): Promise<void> {
 		const { config, slot, incarnation, cluster, bus, log, row } = this.#parts;
 		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
 		this.#close = file.close;
@@ -69,6 +77,7 @@ export class ShardIngest {
 		table.intent(slot).settle(() => tail, slot);
 		// Loaded here, so that a shard without Kafka does not carry it in its memory.
 		const { alone, BoardView, BusDestination, Ingest, LocalDestination } = await import("./host/index.ts");
+		if (this.#stopped) return file.close();
 		const destination =
 			this.options.mode === "shared" ? new BusDestination(bus, table.intent(slot), () => engine.committed()) : new LocalDestination(slot);
 		const view = cluster === null ? null : new BoardView(cluster.directory, cluster.board);
@@ -124,9 +133,13 @@ export class ShardIngest {
 		await this.#ingest?.stop(deadlineMs);
 	}
 
+	/** Also while it starts: once this has resolved, nothing runs and nothing will. */
 	async stop(): Promise<void> {
+		this.#stopped = true;
+		// What is still being loaded looks at the mark when it is there. A start that failed has told so itself.
+		await this.#ingest?.stop(0);
+		await this.#starting?.catch(() => {});
 		if (this.#ingest === null) return;
-		await this.#ingest.stop(0);
 		this.#parts.row.troubles = [];
 		this.#engine?.removeSource(this.#ingest.drain);
 		this.#ingest = null;

@@ -78,6 +78,7 @@ export class Ingest {
 	#lookMs = firstLookMs;
 	#looksSoon = false;
 	#stopping = false;
+	#stopped: Promise<void> | null = null;
 	#writesDeadLetters = false;
 	#replacing = false;
 	/** Restarts of the worker since one last found its topics. */
@@ -153,19 +154,27 @@ export class Ingest {
 		this.#reconcile();
 	}
 
-	/** Resolves once positions are settled: what is produced from now on is delivered. False when the time is up before. */
+	/** Resolves once positions are settled: what is produced from now on is delivered. False when the time is up before, or when it stops. */
 	async live(timeoutMs: number): Promise<boolean> {
 		const deadline = performance.now() + timeoutMs;
-		while (!this.assignment.settled) {
+		// Once it has stopped, the table of positions may be gone.
+		while (!this.#stopping && !this.assignment.settled) {
 			if (performance.now() > deadline) return false;
 			await new Promise((resolve) => setTimeout(resolve, 20));
 		}
-		return true;
+		return !this.#stopping;
 	}
 
-	/** Stops reading; resolves when all that was read is delivered, committed and handed over. Called while the loop still drains. */
-	async stop(deadlineMs: number): Promise<void> {
-		if (this.#stopping) return;
+	/**
+	 * Stops reading; resolves when all that was read is delivered, committed and handed over. Called while the loop still drains. A second
+	 * call waits for the same end, whatever its deadline.
+	 */
+	stop(deadlineMs: number): Promise<void> {
+		this.#stopped ??= this.#stop(deadlineMs);
+		return this.#stopped;
+	}
+
+	async #stop(deadlineMs: number): Promise<void> {
 		this.#stopping = true;
 		const deadline = performance.now() + deadlineMs;
 		const left = () => Math.max(deadline - performance.now(), 0);

@@ -209,8 +209,9 @@ export class Server extends EventEmitter<ServerEvents> {
 		const { reloads } = this.#host;
 		try {
 			const config = reloadedConfig(this.#config, changes);
-			reloads[sameSetting(config, this.#config) ? "unchanged" : "applied"]++;
+			const result = sameSetting(config, this.#config) ? "unchanged" : "applied";
 			this.#apply(config);
+			reloads[result]++;
 		} catch (error) {
 			reloads.rejected++;
 			throw error;
@@ -225,13 +226,14 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	#apply(config: Config): void {
+		// First, since it may fail.
+		this.#host.reload(config);
 		for (const line of newlyOpen(this.#config, config)) {
 			this.#log.error(line);
 			this.#host.events.add("bad", line);
 		}
 		this.#config = config;
 		this.#log.level = config.logLevel;
-		this.#host.reload(config);
 	}
 
 	#tell<Name extends keyof ServerEvents>(name: Name, ...args: ServerEvents[Name]): void {

@@ -1,0 +1,60 @@
+import { MemoryBus, type RecordSource } from "@shardcast/bus";
+import { defaultConfig, ringCapacityBytes } from "@shardcast/config";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { ProcessMetrics, silentLog } from "@shardcast/telemetry";
+import { waitFor } from "@shardcast/testkit";
+import { describe, expect, it } from "vitest";
+import { ShardIngest } from "../src/shard-ingest.ts";
+
+function setup() {
+	const config = defaultConfig({ kafkaBrokers: ["127.0.0.1:1"], kafkaTopics: "t" });
+	const ingest = ShardIngest.create({
+		config,
+		slot: 0,
+		incarnation: 1,
+		shardsTotal: 1,
+		cluster: null,
+		bus: new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0),
+		log: silentLog(),
+		row: Scoreboard.inMemory(1).row(0),
+		metrics: new ProcessMetrics("shard-0", 0),
+	})!;
+	const sources = new Set<RecordSource>();
+	const loop = {
+		addSource: (source: RecordSource) => void sources.add(source),
+		removeSource: (source: RecordSource) => void sources.delete(source),
+		committed: () => {},
+		wake: () => {},
+	};
+	return { ingest, loop, sources };
+}
+
+describe("Kafka in a shard", () => {
+	it("does not start any more when it was stopped before it had been loaded", async () => {
+		const { ingest, loop, sources } = setup();
+		const started = ingest.start(loop);
+		await ingest.stop();
+		try {
+			expect(ingest.running).toBeNull();
+			await started;
+			expect(ingest.running).toBeNull();
+			expect(sources.size).toBe(0);
+		} finally {
+			await ingest.running?.stop(0);
+		}
+	});
+
+	it("is stopped only when a drain that has begun has ended too", async () => {
+		const { ingest, loop } = setup();
+		const started = ingest.start(loop);
+		await waitFor(() => ingest.running !== null, { deadlineMs: 5000, what: "Kafka to be loaded" });
+		let drained = false;
+		const drain = ingest.drain(100).then(() => {
+			drained = true;
+		});
+		await ingest.stop();
+		expect(drained).toBe(true);
+		await drain;
+		await started;
+	});
+});
