@@ -31,6 +31,17 @@ describe("restart", () => {
 		expect(await cluster.event("balancer", "started", 2)).toMatchObject({ incarnation: 2 });
 	});
 
+	it("says which child could not take over new settings, and leaves it running", async () => {
+		cluster = await FakeCluster.start({ faults: { "shard 1": { noReload: true } } });
+		await cluster.ready();
+		cluster.process.signal("SIGUSR2");
+		const line = /shard 1 keeps the settings it had, until the next change of settings or until it is restarted: Error: no more files/;
+		await waitFor(() => line.test(cluster.process.log()), { deadlineMs: 5000, what: "the line about shard 1" });
+		expect(cluster.events("shard 1", "started")).toHaveLength(1);
+		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
+		expect(cluster.process.log()).not.toMatch(/shard 0 keeps/);
+	}, 20_000);
+
 	it("kills and restarts a child that hangs", async () => {
 		cluster = await FakeCluster.start({ settings: { heartbeatTimeoutMs: 400 } });
 		await cluster.ready();

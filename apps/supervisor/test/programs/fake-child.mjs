@@ -54,6 +54,9 @@ const control = connectToParent({
 		tell("drained", { atMs: monotonicMs() });
 		return { cutOff: fault.cutOff ?? 0 };
 	},
+	reload() {
+		if (fault.noReload) throw new Error("no more files");
+	},
 	membership() {
 		tell("membership");
 	},

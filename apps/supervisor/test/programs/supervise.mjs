@@ -21,6 +21,7 @@ const supervisor = new Supervisor(
 	createLog({ name: "supervisor", level: "debug", format: "json" }),
 );
 stopOnSignals(supervisor, () => {});
+process.on("SIGUSR2", () => supervisor.reload({ ...config, messageRate: 7 }));
 supervisor.start();
 const ready = await supervisor.ready;
 process.stdout.write(`${JSON.stringify({ name: "supervisor", event: ready ? "ready" : "never ready", port: supervisor.balancerPort })}\n`);
