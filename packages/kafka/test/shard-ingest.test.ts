@@ -1,7 +1,7 @@
 import { MemoryBus, type RecordSource } from "@shardcast/bus";
 import { defaultConfig, ringCapacityBytes } from "@shardcast/config";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { ProcessMetrics, silentLog } from "@shardcast/telemetry";
+import { silentLog } from "@shardcast/telemetry";
 import { waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { ShardIngest } from "../src/shard-ingest.ts";
@@ -17,7 +17,6 @@ function setup() {
 		bus: new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0),
 		log: silentLog(),
 		row: Scoreboard.inMemory(1).row(0),
-		metrics: new ProcessMetrics("shard-0", 0),
 	})!;
 	const sources = new Set<RecordSource>();
 	const loop = {
