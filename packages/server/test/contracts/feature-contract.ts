@@ -52,7 +52,8 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 	it("finishes what it has within the drain's time", async () => {
 		const { features, work, feature, errors } = await started();
 		await work?.begin();
-		const drained = features.drain(deadlineMs);
+		// Done long before that, on a busy machine too.
+		const drained = features.drain(10 * deadlineMs);
 		work?.finish();
 		expect(await drained).toEqual({});
 		expect(feature.unfinished?.() ?? 0).toBe(0);
