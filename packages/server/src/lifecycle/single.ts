@@ -15,7 +15,6 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 	const log = createLog({ name: "shardcast", level: config.logLevel, format: config.logFormat });
 	const server = createServer(config, { log, statusLine: statusLine(config, log) });
 	await server.run();
-	process.stdout.write(banner(config, server.port));
 	const reloader = server.reloader(input);
 	const stopInOrder = async (reason: string): Promise<number> => {
 		const { connections } = server.control.stats();
@@ -35,6 +34,8 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 		// It has told what is wrong by itself.
 		server.control.reloadRoute().catch(() => undefined);
 	});
+	// Last: whoever reads it may send a signal at once.
+	process.stdout.write(banner(config, server.port));
 }
 
 /** Where the status line goes: to people who read text, unless they asked for less; among JSON lines it is for debugging. */
