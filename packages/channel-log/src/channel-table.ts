@@ -91,7 +91,8 @@ export class ChannelTable {
 		const float = this.#float + head.row * rowFloats;
 		// Odd already when the one before us died in here.
 		const odd = words[word + RowWord.sequence]! | 1;
-		Atomics.store(words, word + RowWord.sequence, odd);
+		words[word + RowWord.sequence] = odd;
+		fence();
 		// Publications of a new epoch count from 1; the first makes the row, and so it does when it is repeated.
 		if (head.previous === 0) {
 			words[word + RowWord.key] = head.key0;
@@ -111,7 +112,8 @@ export class ChannelTable {
 		words[word + RowWord.size] = head.size;
 		words[word + RowWord.ttlMs] = head.ttlMs;
 		words[word + RowWord.metaTtlMs] = head.metaTtlMs;
-		Atomics.store(words, word + RowWord.sequence, (odd + 1) | 0);
+		fence();
+		words[word + RowWord.sequence] = (odd + 1) | 0;
 	}
 
 	/** Under the lock: what was published until now is history no more. A single store, so that a death does not leave half of it. */

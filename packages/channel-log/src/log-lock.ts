@@ -1,5 +1,5 @@
 import { LockWord, LogLayout } from "./log-descriptor.ts";
-import type { LogMemory } from "./log-memory.ts";
+import { fence, type LogMemory } from "./log-memory.ts";
 
 const lockWord = (LogLayout.lockOffset >> 2) + LockWord.holder;
 const holdsWord = (LogLayout.lockOffset >> 2) + LockWord.holds;
@@ -24,8 +24,10 @@ export function tryLock({ words }: LogMemory, self: number): boolean {
 	return true;
 }
 
+/** Everything that the holder has stored is seen by the next one. A plain store, since nobody else writes the word of a lock that is taken. */
 export function unlock({ words }: LogMemory): void {
-	Atomics.store(words, lockWord, 0);
+	fence();
+	words[lockWord] = 0;
 }
 
 /** Takes the lock of a process that is certainly dead. False = that process does not hold it. */

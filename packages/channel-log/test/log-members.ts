@@ -103,9 +103,9 @@ export class LogMembers {
 	}
 
 	/** Resolves when it reads; it publishes from then on. */
-	async run(slot: number, channels: readonly string[]): Promise<void> {
+	async run(slot: number, channels: readonly string[], most: number): Promise<void> {
 		const running = this.#message(slot, "running");
-		this.#members.get(slot)!.send({ type: "run", channels });
+		this.#members.get(slot)!.send({ type: "run", channels, most });
 		await running;
 	}
 

@@ -43,7 +43,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"wire",
 		"server",
 	],
-	loadtest: ["ring", "native", "wire", "scoreboard", "bus", "testkit", "config", "process"],
+	loadtest: ["ring", "native", "wire", "scoreboard", "bus", "channel-log", "testkit", "config", "process"],
 };
 
 /** Library → the only files that may import it. */

@@ -1,6 +1,6 @@
 // A process, or a thread, that uses the logs: it does what it is told, call by call, or publishes and reads at full speed until it is killed.
 //
-// to it:   { id, method, args }, or { type: "run", channels, seed }, or { type: "stop" }
+// to it:   { id, method, args }, or { type: "run", channels, most }, or { type: "stop" }
 // from it: { type: "up" }, { type: "running" }, { id, result } or { id, error }, { type: "read", channels } after a stop
 
 import { parentPort, workerData } from "node:worker_threads";
@@ -34,8 +34,8 @@ function handle(message) {
 	}
 }
 
-/** Publishes `slot.incarnation.n` into one channel after the other, and reads everything that anybody publishes. */
-function run({ channels }) {
+/** Publishes `slot.incarnation.n` into one channel after the other, `most` at most, some of them with an idempotency key, and reads everything that anybody publishes. */
+function run({ channels, most }) {
 	const kept = { history: { size: 100_000, ttlMs: 3_600_000, metaTtlMs: 3_600_000 } };
 	const reader = log.reader(slot);
 	say({ type: "running" });
@@ -51,14 +51,12 @@ function run({ channels }) {
 	let sent = 0;
 	running = true;
 	const turn = () => {
-		for (let n = 0; running && n < 50; n++) {
+		for (let n = 0; running && n < 50 && sent < most; n++) {
 			const channel = channels[sent % channels.length];
 			// A text of changing length, so that records end at all places.
 			const message = `${slot}.${incarnation}.${sent} ${"x".repeat(sent % 97)}`;
-			const { outcome } = log.publish(channel, Buffer.from(message), {
-				...kept,
-				idempotency: { key: `${slot}.${incarnation}.${sent}`, ttlMs: 50 },
-			});
+			const once = sent % 50 === 0 && sent < 5000 ? { idempotency: { key: message, ttlMs: 50 } } : {};
+			const { outcome } = log.publish(channel, Buffer.from(message), { ...kept, ...once });
 			if (outcome === "full") break;
 			lives.acknowledged(slot, ++sent);
 		}
