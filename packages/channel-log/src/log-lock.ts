@@ -1,5 +1,5 @@
 import { LockWord, LogLayout } from "./log-descriptor.ts";
-import { fence, type LogMemory } from "./log-memory.ts";
+import type { LogMemory } from "./log-memory.ts";
 
 const lockWord = (LogLayout.lockOffset >> 2) + LockWord.holder;
 const holdsWord = (LogLayout.lockOffset >> 2) + LockWord.holds;
@@ -24,10 +24,12 @@ export function tryLock({ words }: LogMemory, self: number): boolean {
 	return true;
 }
 
-/** Everything that the holder has stored is seen by the next one. A plain store, since nobody else writes the word of a lock that is taken. */
+/**
+ * Everything that the holder has stored is seen by whoever locks next, and by a reader that goes to sleep: the holder looks at who sleeps only
+ * after this store, which is a full barrier, as a reader looks at the tail only after it has said that it sleeps.
+ */
 export function unlock({ words }: LogMemory): void {
-	fence();
-	words[lockWord] = 0;
+	Atomics.store(words, lockWord, 0);
 }
 
 /** Takes the lock of a process that is certainly dead. False = that process does not hold it. */

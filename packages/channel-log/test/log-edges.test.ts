@@ -6,7 +6,7 @@ import { LogLayout } from "../src/log-descriptor.ts";
 import { createLogBuffers, openLogBuffers } from "../src/log-files.ts";
 import { holderOf, tryLock, unlock } from "../src/log-lock.ts";
 import { attachLog } from "../src/log-memory.ts";
-import { bytes, historyOf, kept, put, Rig, shown } from "./fixtures.ts";
+import { bytes, historyOf, kept, put, Rig, shown, text } from "./fixtures.ts";
 import { Visited } from "./visited.ts";
 
 const filler = "#".repeat(1000);
@@ -62,6 +62,40 @@ describe("a log that is full", () => {
 		log.history("channel", { reverse: true, limit: 10 });
 		log.history("channel", { since: { offset: 190, epoch: position.epoch } });
 		expect(log.counter("evictedReads")).toBe(1);
+	});
+
+	it("what is written over while it is copied is left out, and so is everything older", () => {
+		const rig = new Rig();
+		const log = rig.member(0);
+		let copies = 0;
+		let atCopy = -1;
+		// Another process publishes in the middle of a copy, more than a lap.
+		const memories = rig.memories.map((memory) => ({
+			...memory,
+			u8: new Proxy(memory.u8, {
+				get(target, name) {
+					const value = Reflect.get(target, name, target);
+					if (name !== "subarray") return typeof value === "function" ? value.bind(target) : value;
+					return (start: number, end: number) => {
+						if (copies++ === atCopy) for (let n = 0; n < 30; n++) put(log, "channel", `${count++} ${filler}`);
+						return target.subarray(start, end);
+					};
+				},
+			}),
+		}));
+		const reading = rig.member(1, 1, memories);
+		let count = 0;
+		for (let n = 0; n < 60; n++) put(log, "channel", `${count++} ${filler}`);
+		for (const reverse of [false, true])
+			for (atCopy = 0; atCopy < 30; atCopy++) {
+				copies = 0;
+				const { publications, position } = reading.history("channel", { reverse })!;
+				for (const { offset, data } of publications) expect(text(data)).toBe(`${offset - 1} ${filler}`);
+				const offsets = publications.map(({ offset }) => offset);
+				if (reverse) offsets.reverse();
+				expect(offsets).toEqual(offsets.map((_, at) => position.offset - offsets.length + 1 + at));
+				expect(offsets.length).toBeLessThan(40);
+			}
 	});
 
 	it("takes a record of up to an eighth of its data, and says so of a longer one", () => {
