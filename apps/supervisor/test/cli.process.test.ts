@@ -41,15 +41,17 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 			{},
 			"shardcast: --cluster-directory: /missing does not exist; name a writable directory in a memory file system",
 		],
-		[
-			["multi", "--lb-addr", "192.0.2.1:80"],
-			{},
-			"shardcast: --lb-addr: port 80 belongs to an address that this machine does not have; name one of its own",
-		],
+		[["multi", "--lb-addr", "192.0.2.1:80"], {}, "shardcast: --lb-addr: this machine has no address 192.0.2.1; name one of its own"],
 		[
 			["multi"],
 			{ SHARDCAST_CPUS: "0,4000" },
 			expect.stringMatching(/^shardcast: SHARDCAST_CPUS: CPU 4000 does not exist or may not be used; available: /),
+		],
+		[["single", "--addr", "foo"], {}, 'shardcast: --addr: "foo" is not an address; write :9002, 127.0.0.1:9002 or [::1]:9002'],
+		[
+			["config", "check", "--lb-addr", ":3003", "--shards", "3", "--base-port", "3002"],
+			{},
+			"shardcast: --lb-addr: port 3003 is the one of shard 1; choose one outside of 3002 to 3004",
 		],
 		[["multi", "--numa", "200"], {}, expect.stringMatching(/^shardcast: --numa: node 200 does not exist; this machine has /)],
 		[["top", "--pid", "1"], {}, "shardcast: --pid: no cluster has the supervisor 1; none runs"],

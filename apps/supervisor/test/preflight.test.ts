@@ -66,7 +66,7 @@ describe("ports", () => {
 			]),
 		).toEqual([
 			`--a: port ${port} is taken; choose another or stop the program that has it`,
-			`--b: port ${port} belongs to an address that this machine does not have; name one of its own`,
+			"--b: this machine has no address 192.0.2.1; name one of its own",
 		]);
 		await new Promise((resolve) => server.close(resolve));
 		expect(await portProblem(taken)).toBeNull();

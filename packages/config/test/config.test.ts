@@ -136,7 +136,7 @@ describe("every wrong value is one line that names its place and the fix", () =>
 		[{}, {}, "cluster:\n  shards: {a: 1}\n", './shardcast.yaml:2: cluster.shards: "{"a":"1"}" is neither text nor a number'],
 		[{}, {}, "cluster:\n  shards: [1]\n", './shardcast.yaml:2: cluster.shards: "["1"]" is neither text nor a number'],
 		[{}, {}, "cluster:\n  cpus: [0, x]\n", './shardcast.yaml:2: cluster.cpus: "["0","x"]" is not a list of CPUs; write 0,1 or 0-3'],
-		[{ maxPayloadBytes: "1TiB" }, {}, undefined, '--max-payload: "1TiB" has the unknown unit "TiB"; use B, KiB, MiB or GiB'],
+		[{ maxPayloadBytes: "1TiB" }, {}, undefined, '--max-payload: "1TiB" has the unknown unit "TiB"; use B, KiB, MiB, GiB, kB, MB or GB'],
 		[{ clusterDirectory: "here" }, {}, undefined, '--cluster-directory: "here" is not an absolute path'],
 		[{ host: "a b\nc" }, {}, undefined, '--host: "a b c" is not a host name or an IP address'],
 	])("%j %j %j", (flags, environment, yaml, line) => {
@@ -346,10 +346,21 @@ describe("allowed origins", () => {
 		["https://*.a.example", "has a pattern, https://*.a.example; name each origin, or * for all"],
 		["https://", "has no valid host in https://; write such as https://trade.example"],
 		["https://user@a.example", "has more than an origin, https://user@a.example; write https://a.example"],
+		["ftp://a.example", "has an origin that no page has, ftp://a.example; write http://a.example or https://a.example"],
+		["file:///a", "has an origin that no page has, file:///a; write null for pages that are files"],
+		["https://a.example,*", "has others beside *, which allows all; leave out either"],
 		["//a.example", "has an origin without a scheme, //a.example; write https://a.example"],
 	])("%s is refused, with what to write", (text, why) => {
 		expect(mistakesOf(() => load({ allowedOrigins: text }))).toEqual([`--allowed-origins: "${text}" ${why}`]);
 	});
+});
+
+it("A4: each mistake in a list has its line", () => {
+	const list = "ftp://x,a.example,https://b.example";
+	expect(mistakesOf(() => load({ allowedOrigins: list }))).toEqual([
+		`--allowed-origins: "${list}" has an origin that no page has, ftp://x; write http://x or https://x`,
+		`--allowed-origins: "${list}" has an origin without a scheme, a.example; write https://a.example`,
+	]);
 });
 
 describe("config print", () => {
@@ -367,7 +378,7 @@ describe("config print", () => {
 		shards: "3",
 		lbAddr: "[::1]:80",
 		cpus: "0-3,8",
-		allowedOrigins: "https://a.example,*",
+		allowedOrigins: "https://a.example,null",
 		idleTimeoutMs: "90s",
 		flushMaxMs: "0",
 		maxPayloadBytes: "70001",

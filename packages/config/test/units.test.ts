@@ -42,7 +42,7 @@ describe("sizes", () => {
 	])("%s is %d bytes", (text, bytes) => expect(parseBytes(text)).toBe(bytes));
 
 	it.each([
-		["64K", 'has the unknown unit "K"; use B, KiB, MiB or GiB'],
+		["64K", 'has the unknown unit "K"; use B, KiB, MiB, GiB, kB, MB or GB'],
 		["1.3KiB", "is not a whole number of bytes"],
 		["many", "is not a size; write 64KiB, 1MiB or a number of bytes"],
 		["99999999GiB", "is not a whole number of bytes"],
@@ -62,13 +62,17 @@ describe("addresses", () => {
 	])("%s is read", (text, address) => expect(parseAddress(text)).toEqual(address));
 
 	it.each([
-		["3005", "is not an address"],
+		["3005", "is not an address; write :3005, 127.0.0.1:3005 or [::1]:3005"],
 		["::1:80", "is not an address"],
 		[":70000", "has the port 70000; ports end at 65535"],
 		["[127.0.0.1]:80", "has no IPv6 address between its brackets"],
 		["300.1.2.3:80", 'has the host "300.1.2.3", which is no IPv4 address'],
 		["host:80:90", "is not an address"],
 	])("%s is refused", (text, message) => expect(() => parseAddress(text)).toThrow(message));
+
+	it("B9: the example has the option's own port", () => {
+		expect(() => parseAddress("foo", 9002)).toThrow("is not an address; write :9002, 127.0.0.1:9002 or [::1]:9002");
+	});
 
 	it.each([
 		[":3005", "127.0.0.1:3005"],

@@ -1,5 +1,6 @@
 import { type CommandInput, checkRoute, configJson, formatConfig, settingNames } from "@shardcast/config";
 import { print } from "@shardcast/process";
+import { firstShardPort } from "../preflight/shard-ports.ts";
 
 /** All settings, where each came from, in the shape of a config file. */
 export async function configPrint({ loaded, own }: CommandInput): Promise<number> {
@@ -9,7 +10,11 @@ export async function configPrint({ loaded, own }: CommandInput): Promise<number
 
 /** Wrong settings have ended the program before it comes here, one line each; what they name is tried out here. */
 export async function configCheck({ loaded }: CommandInput): Promise<number> {
-	await checkRoute(loaded.config, settingNames(loaded.sources));
+	const { config, sources } = loaded;
+	const name = settingNames(sources);
+	// With 0 it is the machine that says how many.
+	if (config.shards > 0) firstShardPort(config, config.shards, sources.basePort.kind !== "default", name);
+	await checkRoute(config, name);
 	for (const warning of loaded.warnings) process.stderr.write(`shardcast: ${warning}\n`);
 	await print(`all settings are right${loaded.file === null ? "" : ` (config file ${loaded.file})`}\n`);
 	return 0;

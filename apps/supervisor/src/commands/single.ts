@@ -8,7 +8,7 @@ export async function single({ loaded, input }: CommandInput): Promise<CommandOu
 	const address = parseAddress(config.addr);
 	const problem = await portProblem(address);
 	if (problem !== null) {
-		throw new ConfigError([`${settingNames(sources)("addr")}: port ${address.port} ${problem}`]);
+		throw new ConfigError([`${settingNames(sources)("addr")}: ${problem}`]);
 	}
 	for (const warning of loaded.warnings) process.stderr.write(`shardcast: ${warning}\n`);
 	// Only now, since the library for WebSockets may not load.

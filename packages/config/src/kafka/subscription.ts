@@ -1,3 +1,5 @@
+import { each } from "../units/each.ts";
+
 /** The topics to read: names, and regular expressions between slashes. */
 export interface Subscription {
 	readonly names: readonly string[];
@@ -21,12 +23,12 @@ function split(list: string): string[] {
 
 /**
  * `orders,/ticks\..+/`.
- * @throws RangeError with the rest of the sentence that begins with the list.
+ * @throws AggregateError of a RangeError for each wrong item, with the rest of the sentence that begins with the list.
  */
 export function parseSubscription(list: string): Subscription {
 	const names = new Set<string>();
 	const patterns: string[] = [];
-	for (const item of split(list)) {
+	each(split(list), (item) => {
 		if (item.length > 2 && item.startsWith("/") && item.endsWith("/")) {
 			const source = item.slice(1, -1);
 			try {
@@ -37,7 +39,7 @@ export function parseSubscription(list: string): Subscription {
 			patterns.push(source);
 		} else if (isTopicName(item)) names.add(item);
 		else throw new RangeError(`has "${item}", which is neither a topic name nor a /pattern/`);
-	}
+	});
 	return { names: [...names], patterns, excluded: [] };
 }
 

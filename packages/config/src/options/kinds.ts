@@ -3,20 +3,24 @@ import { z } from "zod";
 import { parseAddress } from "../units/address.ts";
 import { formatBytes, parseBytes } from "../units/bytes.ts";
 import { formatDuration, parseDuration } from "../units/duration.ts";
+import { each } from "../units/each.ts";
 import type { Kind } from "./kind.ts";
 
 /** The kinds of values that are written as one text, or as a list of texts. */
 
 const scalar = z.union([z.string(), z.number()], { error: "is neither text nor a number" }).transform(String);
 
-/** A schema from a parser that throws RangeError with the rest of the sentence. */
+/** A schema from a parser that throws RangeError with the rest of the sentence, or an AggregateError of several. */
 function parsedBy<T>(parse: (text: string) => T): z.ZodType<T> {
 	return scalar.transform((text, context): T => {
 		try {
 			return parse(text);
 		} catch (error) {
-			if (!(error instanceof RangeError)) throw error;
-			context.addIssue({ code: "custom", message: error.message });
+			const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+			for (const each of errors) {
+				if (!(each instanceof RangeError)) throw error;
+				context.addIssue({ code: "custom", message: each.message });
+			}
 			return z.NEVER;
 		}
 	}) as unknown as z.ZodType<T>;
@@ -74,13 +78,13 @@ export function size({ minBytes, maxBytes }: { readonly minBytes: number; readon
 	});
 }
 
-/** Kept as text, checked here; the code that listens calls `parseAddress`. */
-export function address(): Kind<string> {
+/** Kept as text, checked here; the code that listens calls `parseAddress`. @param examplePort for the message. */
+export function address({ examplePort }: { readonly examplePort: number }): Kind<string> {
 	return kind({
 		argument: "<host:port>",
 		show: String,
 		schema: parsedBy((text) => {
-			parseAddress(text);
+			parseAddress(text, examplePort);
 			return text.trim();
 		}),
 	});
@@ -152,19 +156,29 @@ function listOr<T>(schema: z.ZodType<T>): z.ZodType<T> {
 	return z.preprocess((value) => (Array.isArray(value) ? value.join(",") : value), schema);
 }
 
-/** "a,b" or a YAML list. @param rules.item reads one item; it throws RangeError with the rest of the sentence. */
-export function list(rules: { readonly argument: string; readonly item?: (text: string) => string }): Kind<readonly string[]> {
-	const { argument, item = String } = rules;
-	const split = (value: string) => value.split(",").map((each) => each.trim());
+export interface ListRules {
+	readonly argument: string;
+	/** Reads one item; it throws RangeError with the rest of the sentence. */
+	readonly item?: (text: string) => string;
+	/** Looks at all of them; it throws RangeError as well. */
+	readonly check?: (items: readonly string[]) => readonly string[];
+}
+
+/** "a,b" or a YAML list. */
+export function list({ argument, item = String, check = (items) => items }: ListRules): Kind<readonly string[]> {
+	const split = (value: string) => value.split(",").map((text) => text.trim());
 	return kind<readonly string[]>({
 		argument,
 		show: (values) => values.join(",") || "[]",
 		toFile: (values) => values,
 		schema: listOr(
 			parsedBy((value) =>
-				split(value)
-					.filter((each) => each !== "")
-					.map((each) => item(each)),
+				check(
+					each(
+						split(value).filter((text) => text !== ""),
+						item,
+					),
+				),
 			),
 		),
 	});

@@ -1,4 +1,4 @@
-import { parseOrigin } from "../units/origin.ts";
+import { oneOrAll, parseOrigin } from "../units/origin.ts";
 import { choice, duration, list, secret, size } from "./kinds.ts";
 import { option } from "./option.ts";
 
@@ -7,7 +7,7 @@ export const clientOptions = {
 	allowedOrigins: option({
 		flag: "allowed-origins",
 		key: "allowed_origins",
-		kind: list({ argument: "<list>", item: parseOrigin }),
+		kind: list({ argument: "<list>", item: parseOrigin, check: oneOrAll }),
 		default: [],
 		live: true,
 		help: "Origins of other sites whose pages may connect and publish, such as https://example.com; * = all, null = files and sandboxed frames; the server's own pages, and on this machine those of any port, always may.",

@@ -66,7 +66,7 @@ export const balancerOptions = {
 	lbAddr: option({
 		flag: "lb-addr",
 		key: "address",
-		kind: address(),
+		kind: address({ examplePort: 3005 }),
 		default: ":3005",
 		commands: ["multi"],
 		help: "Where the balancer listens, such as :3005 or 127.0.0.1:3005; port 0 lets the kernel choose.",
@@ -86,7 +86,7 @@ export const singleOptions = {
 	addr: option({
 		flag: "addr",
 		key: "address",
-		kind: address(),
+		kind: address({ examplePort: 9002 }),
 		default: ":9002",
 		commands: ["single"],
 		help: "Where the one shard listens, such as :9002.",

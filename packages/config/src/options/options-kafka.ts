@@ -1,3 +1,4 @@
+import { parseBroker } from "../kafka/broker.ts";
 import { parseTemplate } from "../kafka/channel-template.ts";
 import { isTopicName, parseSubscription } from "../kafka/subscription.ts";
 import { checkedText, choice, duration, integer, list, secret, text, toggle } from "./kinds.ts";
@@ -14,7 +15,7 @@ export const kafkaOptions = {
 	kafkaBrokers: option({
 		flag: "kafka-brokers",
 		key: "brokers",
-		kind: list({ argument: "<list>" }),
+		kind: list({ argument: "<list>", item: parseBroker }),
 		default: [],
 		help: "Brokers to begin with, such as kafka-1:9092,kafka-2:9092; none = no Kafka.",
 	}),

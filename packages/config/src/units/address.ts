@@ -8,11 +8,15 @@ export interface Address {
 
 /**
  * ":3005", "0.0.0.0:80", "localhost:80" or "[::1]:80". Port 0 lets the kernel choose.
+ * @param examplePort for the message.
  * @throws RangeError whose message completes the sentence `"<text>" …`.
  */
-export function parseAddress(text: string): Address {
+export function parseAddress(text: string, examplePort = 3005): Address {
 	const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text.trim());
-	if (match === null) throw new RangeError("is not an address; write :3005, 127.0.0.1:3005 or [::1]:3005");
+	if (match === null) {
+		const examples = [":", "127.0.0.1:", "[::1]:"].map((host) => `${host}${examplePort}`);
+		throw new RangeError(`is not an address; write ${examples[0]}, ${examples[1]} or ${examples[2]}`);
+	}
 	const [, bracketed, plain, digits] = match;
 	const port = Number(digits);
 	if (port > 65_535) throw new RangeError(`has the port ${port}; ports end at 65535`);

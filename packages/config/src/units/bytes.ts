@@ -17,7 +17,7 @@ export function parseBytes(text: string): number {
 	const match = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text.trim());
 	if (match === null) throw new RangeError("is not a size; write 64KiB, 1MiB or a number of bytes");
 	const factor = unitBytes.get(match[2].toLowerCase());
-	if (factor === undefined) throw new RangeError(`has the unknown unit "${match[2]}"; use B, KiB, MiB or GiB`);
+	if (factor === undefined) throw new RangeError(`has the unknown unit "${match[2]}"; use B, KiB, MiB, GiB, kB, MB or GB`);
 	const bytes = Number(match[1]) * factor;
 	if (!Number.isSafeInteger(bytes)) throw new RangeError("is not a whole number of bytes");
 	return bytes;

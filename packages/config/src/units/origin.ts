@@ -15,6 +15,9 @@ export function parseOrigin(text: string): string {
 	}
 	if (/^wss?$/i.test(scheme))
 		throw new RangeError(`has the address of a WebSocket, ${text}; write its page's origin, such as ${text.replace(/^ws/i, "http")}`);
+	if (/^file$/i.test(scheme)) throw new RangeError(`has an origin that no page has, ${text}; write null for pages that are files`);
+	if (/^(ftps?|mailto|data|javascript|blob|about)$/i.test(scheme))
+		throw new RangeError(`has an origin that no page has, ${text}; write http://${rest} or https://${rest}`);
 	// Those of apps and browser extensions (capacitor:, chrome-extension:) are no origins to the URL standard.
 	const origin = /^https?$/i.test(scheme) ? webOrigin(text) : `${scheme}://${rest.replace(/^.*@|[/?#].*$/g, "")}`.toLowerCase();
 	if (origin === null || origin.endsWith("://")) throw new RangeError(`has no valid host in ${text}; write such as https://trade.example`);
@@ -29,4 +32,10 @@ function webOrigin(text: string): string | null {
 function likelyScheme(host: string): "http" | "https" {
 	const name = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
 	return name === "localhost" || isIP(name) !== 0 ? "http" : "https";
+}
+
+/** @throws RangeError for `*` among others: one of the two was left there by mistake. */
+export function oneOrAll(origins: readonly string[]): readonly string[] {
+	if (origins.length > 1 && origins.includes("*")) throw new RangeError("has others beside *, which allows all; leave out either");
+	return origins;
 }
