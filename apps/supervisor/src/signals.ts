@@ -1,6 +1,4 @@
-import { onHangUp } from "@shardcast/process";
-
-const signals = ["SIGINT", "SIGTERM"] as const;
+import { onHangUp, StopSignals } from "@shardcast/process";
 
 export interface Stoppable {
 	stop(reason: string): Promise<void>;
@@ -13,18 +11,18 @@ export interface Stoppable {
  * the process would otherwise take the exit status away.
  */
 export function stopOnSignals(stoppable: Stoppable, reload: () => void): void {
-	let first = true;
-	const onSignal = (signal: NodeJS.Signals) => {
-		const told = first ? stoppable.stop(signal) : stoppable.kill(`second signal (${signal})`);
-		first = false;
-		// An error here is a bug; it must end the process rather than leave it half stopped.
-		told.catch((error: unknown) => {
+	// An error here is a bug; it must end the process rather than leave it half stopped.
+	const failing = (told: Promise<void>) =>
+		void told.catch((error: unknown) => {
 			queueMicrotask(() => {
 				throw error;
 			});
 		});
-	};
-	for (const signal of signals) process.on(signal, onSignal);
+	const signals = new StopSignals({
+		stop: (signal) => failing(stoppable.stop(signal)),
+		force: (signal) => failing(stoppable.kill(`second signal (${signal})`)),
+	});
+	signals.listen();
 	// One that is stopping needs no new settings.
-	onHangUp({ reload: () => first && reload(), leave: () => onSignal("SIGHUP") });
+	onHangUp({ reload: () => signals.stopping || reload(), leave: () => signals.handle("SIGHUP") });
 }

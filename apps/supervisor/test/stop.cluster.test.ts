@@ -1,6 +1,8 @@
-import { readFileSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { httpRequest, RawClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
+import { freePorts, httpRequest, RawClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { describe, expect, it } from "vitest";
 import { Fleet, flawless } from "./fleet.ts";
 
@@ -82,6 +84,51 @@ describe("stop, with clients that do not read", () => {
 		expect(cluster.log()).toMatch(/shutdown complete: 5 cut off, \d/);
 		expect(left).toEqual([]);
 	});
+});
+
+describe("A3: stop, under npm", () => {
+	const root = join(import.meta.dirname, "../../..");
+	const hasScript = spawnSync("script", ["--version"]).status === 0;
+
+	/** `npm start` without the build before it. */
+	async function startUnderNpm(run: (command: string) => ChildProcess) {
+		const base = mkdtempSync("/dev/shm/shardcast-test-");
+		const port = await freePorts(2);
+		const flags = `--shards 1 --base-port ${port + 1} --lb-addr 127.0.0.1:${port} --cluster-directory ${base}`;
+		const program = run(`npm run --ignore-scripts start -- ${flags}`);
+		const exited = new Promise((resolve) => program.once("exit", resolve));
+		let output = "";
+		for (const stream of [program.stdout!, program.stderr!]) stream.on("data", (text) => (output += text));
+		await waitFor(() => /, pid (\d+)/.test(output), { deadlineMs: 20_000, what: "the banner" });
+		return { program, exited, base, output: () => output };
+	}
+
+	it.each([
+		["SIGTERM to npm", (command: string) => spawn("/bin/sh", ["-c", `exec ${command}`], { cwd: root, stdio: "pipe" }), null],
+		["Ctrl-C", (command: string) => spawn("script", ["-qec", command, "/dev/null"], { cwd: root, stdio: "pipe" }), "\u0003"],
+	] as const)(
+		"%s stops the cluster in order, and npm ends with its status",
+		{ timeout: 60_000, skip: !hasScript },
+		async (_how, run, key) => {
+			const { program, exited, base, output } = await startUnderNpm(run);
+			try {
+				if (key === null) program.kill("SIGTERM");
+				else program.stdin!.write(key);
+				expect(await exited, output()).toBe(0);
+				expect(output()).toMatch(/shutdown complete: nothing was cut off/);
+				expect(readdirSync(base)).toEqual([]);
+			} finally {
+				const pid = Number(/, pid (\d+)/.exec(output())?.[1]);
+				program.kill("SIGKILL");
+				try {
+					process.kill(pid, "SIGKILL");
+				} catch {
+					// It is gone, as it should be.
+				}
+				rmSync(base, { recursive: true });
+			}
+		},
+	);
 });
 
 describe("stop, forced", () => {

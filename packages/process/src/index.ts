@@ -8,3 +8,4 @@ export { ProcessMonitor, type ProcessSample } from "./monitor.ts";
 export { clientsThatFit, openFiles, openFilesLimit, reservedDescriptors } from "./open-files-limit.ts";
 export { OutputClosed, print, surviveClosedOutput } from "./output.ts";
 export { StartupError } from "./startup-error.ts";
+export { StopSignals } from "./stop-signals.ts";

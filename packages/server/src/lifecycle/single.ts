@@ -1,10 +1,8 @@
 import { type Config, type ConfigInput, formatDuration, kafkaLine, parseAddress, urlHost } from "@shardcast/config";
 import { whoPublishes } from "@shardcast/http";
-import { onHangUp } from "@shardcast/process";
+import { onHangUp, StopSignals } from "@shardcast/process";
 import { createLog, type Log, shapeOf } from "@shardcast/telemetry";
 import { createServer } from "../library/server.ts";
-
-const signals = ["SIGINT", "SIGTERM"] as const;
 
 /**
  * One shard as a program of its own: no supervisor, no balancer, no shared memory; it stops on a signal, and reads its settings again on
@@ -48,18 +46,16 @@ function statusLine({ logFormat }: Config, log: Log): (line: string) => void {
 
 /** The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP stops as well if it says that the terminal is gone. */
 function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number>, reload: () => void): void {
-	let stopping = false;
-	const onSignal = (signal: NodeJS.Signals) => {
-		if (stopping) {
+	const signals = new StopSignals({
+		stop: (signal) => void stopInOrder(signal).then((status) => process.exit(status)),
+		force: (signal) => {
 			log.warn(`forced to stop: second signal (${signal})`);
 			process.exit(1);
-		}
-		stopping = true;
-		void stopInOrder(signal).then((status) => process.exit(status));
-	};
-	for (const signal of signals) process.on(signal, onSignal);
+		},
+	});
+	signals.listen();
 	// One that is stopping needs no new settings.
-	onHangUp({ reload: () => !stopping && reload(), leave: () => onSignal("SIGHUP") });
+	onHangUp({ reload: () => signals.stopping || reload(), leave: () => signals.handle("SIGHUP") });
 }
 
 function banner(config: Config, port: number): string {
