@@ -15,7 +15,7 @@ import { sharedMemoryProblem, sharedMemoryWarnings } from "../src/preflight/shar
 const name: NameOf = (key) => `--${key}`;
 let folder: string;
 beforeEach(() => {
-	folder = mkdtempSync("/tmp/shardcast-preflight-");
+	folder = mkdtempSync("/dev/shm/shardcast-preflight-");
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -97,6 +97,13 @@ describe("shared memory", () => {
 		);
 		expect(sharedMemoryProblem(config({ clusterDirectory: "/proc/self" }), 3, name)).toBe(
 			`--clusterDirectory: /proc/self can't be written to; ${fix}`,
+		);
+	});
+
+	it("B1: that is on a disk is refused", () => {
+		const sources = import.meta.dirname;
+		expect(sharedMemoryProblem(config({ clusterDirectory: sources }), 3, name)).toBe(
+			`--clusterDirectory: ${sources} is on a disk, not in memory; name a writable directory in a memory file system, such as /dev/shm`,
 		);
 	});
 

@@ -150,6 +150,14 @@ describe("ProcessMetrics", () => {
 
 describe("reference of the metrics", () => {
 	it("has a line for every metric, no name twice, each with one sentence", async () => {
+		for (const row of [
+			"| `shardcast_kafka_records_total` | counter | records | `topic`, `shard` |",
+			"| `shardcast_kafka_drained_total` | counter | records | `shard` |",
+			"| `shardcast_ingest_to_send_seconds` | histogram | seconds | `shard` |",
+			"| `shardcast_config_reloads_total` | counter |  | `result`, `process` |",
+			"| `shardcast_build_info` | gauge |  | `version`, `node`, `process` |",
+		])
+			expect(await metricsReference(), "B4: labels that a process adds").toContain(row);
 		const rows = Object.values(metricTables).flat();
 		expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
 		const lines = (await metricsReference()).split("\n");

@@ -10,6 +10,9 @@ const perShardBytes = 65_536;
 /** A Unix socket's path has 107 bytes at most; ours take up to 56 of them: `/shardcast-<uid>-<pid>-<random>/handoff-<slot>.sock`. */
 const pathBytesMax = 107 - 56;
 
+/** tmpfs and ramfs: the rings would go to a disk again and again from any other. */
+const memoryFileSystems = [0x01021994, 0x858458f6];
+
 const othersMayWrite = 0o022;
 /** Each file may be removed by its owner only, as in /dev/shm. */
 const sticky = 0o1000;
@@ -25,9 +28,11 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 		const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
 		return `${name("clusterDirectory")}: ${path} ${missing ? "does not exist" : "can't be written to"}; ${fix}`;
 	}
+	const { bavail, bsize, type } = statfsSync(path);
+	if (!memoryFileSystems.includes(type))
+		return `${name("clusterDirectory")}: ${path} is on a disk, not in memory; ${fix}, such as /dev/shm`;
 	if (Buffer.byteLength(path) > pathBytesMax)
 		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;
-	const { bavail, bsize } = statfsSync(path);
 	const positions = config.kafkaBrokers.length > 0 ? positionFileBytes : 0;
 	const fixed = Scoreboard.bytes() + RateTable.bytes + positions + config.historyMemoryBytes;
 	const needed = fixed + shards * (ringCapacityBytes(config) + perShardBytes);

@@ -13,19 +13,22 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"The scrape itself": collectorMetrics,
 };
 
+/** What a process keeps in its own memory carries its label as well: see `ProcessMetrics`. */
+const labelOfKeeper = new Map<MetricDescriptor, string>();
+for (const metric of kafkaMetrics) labelOfKeeper.set(metric, "shard");
+for (const metric of [...reloadMetrics, ...collectorMetrics]) labelOfKeeper.set(metric, "process");
+
 /** The reference of the metrics as Markdown, a table per group: what `npm run docs:metrics` writes. */
 export async function metricsReference(): Promise<string> {
 	const own = Object.entries(metricTables).map(([title, table]) =>
 		section(
 			title,
 			["name", "type", "unit", "labels", "what it tells"],
-			table.map(({ name, type, unit, labels, help }) => [
-				`\`${name}\``,
-				type,
-				unit === "none" ? "" : unit,
-				labels.map((label) => `\`${label}\``).join(", "),
-				help,
-			]),
+			table.map((metric) => {
+				const { name, type, unit, help } = metric;
+				const labels = [...metric.labels, ...(labelOfKeeper.has(metric) ? [labelOfKeeper.get(metric)] : [])];
+				return [`\`${name}\``, type, unit === "none" ? "" : unit, labels.map((label) => `\`${label}\``).join(", "), help];
+			}),
 		),
 	);
 	const defaults = (await defaultMetrics()).map(({ name, type, help }) => [`\`${name}\``, type, help]);
