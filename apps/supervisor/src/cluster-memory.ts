@@ -1,5 +1,5 @@
 import { createMemberFiles, type OpenMemberFiles, openMemberFiles, releaseMember } from "@shardcast/bus";
-import { createLogFiles, LogKeeper, openLogFiles } from "@shardcast/channel-log";
+import { ChannelLog, LogKeeper, openLogFiles } from "@shardcast/channel-log";
 import { createPositionFile } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
@@ -48,7 +48,7 @@ export class ClusterMemory {
 		try {
 			const board = Scoreboard.create(directory.boardPath);
 			if (positions) createPositionFile(directory.path);
-			createLogFiles(directory.path, historyMemoryBytes);
+			ChannelLog.create(directory.path, historyMemoryBytes);
 			SharedFile.create(directory.ratesPath, RateTable.bytes, RateTable.format);
 			for (let shard = 0; shard < shards; shard++)
 				createMemberFiles(directory, board, board.freeSlot(), { capacityBytes: ringCapacityBytes, role: Role.shard });

@@ -2,6 +2,7 @@ import { monotonicMs, RecordKind } from "@shardcast/wire";
 import type { Broker, History, HistoryLimits, HistoryOptions, Position, PublishOptions, PublishResult } from "./broker.ts";
 import { type ChannelName, ChannelNames, epochOf } from "./channel-names.ts";
 import { AboutWord, type LogCounter, RecordFlag } from "./log-descriptor.ts";
+import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "./log-files.ts";
 import { LogHistory } from "./log-history.ts";
 import { holderOf } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
@@ -46,10 +47,31 @@ export class ChannelLog implements Broker {
 	readonly #histories: readonly LogHistory[];
 	readonly #committed: () => void;
 	readonly #nowMs: () => number;
+	readonly #close: () => void;
 	readonly #appending: { -readonly [Field in keyof Appending]: Appending[Field] };
 
+	/** Makes the logs of a cluster in its directory: for the supervisor, before any member starts. See `createLogFiles`. */
+	static create(directory: string, memoryBytes: number): void {
+		createLogFiles(directory, memoryBytes);
+	}
+
+	/** Opens the logs of a cluster: for a shard. @throws NativeError or LogError when there are none that this program can read. */
+	static open(directory: string, member: LogMember, options?: ChannelLogOptions): ChannelLog {
+		const { memories, close } = openLogFiles(directory);
+		return new ChannelLog(memories, member, { ...options, close });
+	}
+
+	/** Logs of a shard that has no siblings. */
+	static inMemory(memoryBytes: number, options?: ChannelLogOptions): ChannelLog {
+		return new ChannelLog(openLogBuffers(createLogBuffers(memoryBytes)), { slot: 0, incarnation: 1 }, options);
+	}
+
 	/** @param memories of all logs of the cluster, in order. */
-	constructor(memories: readonly LogMemory[], { slot, incarnation }: LogMember, options: ChannelLogOptions = {}) {
+	constructor(
+		memories: readonly LogMemory[],
+		{ slot, incarnation }: LogMember,
+		options: ChannelLogOptions & { readonly close?: () => void } = {},
+	) {
 		const self = holderOf(slot, incarnation);
 		const { words } = memories[0]!;
 		this.#names = new ChannelNames(words.subarray(AboutWord.secret, AboutWord.secret + AboutWord.secretWords));
@@ -57,6 +79,7 @@ export class ChannelLog implements Broker {
 		this.#histories = this.#logs.map((log) => new LogHistory(log));
 		this.#committed = options.committed ?? (() => {});
 		this.#nowMs = options.nowMs ?? monotonicMs;
+		this.#close = options.close ?? (() => {});
 		this.#appending = {
 			channel: this.#names.get("-"),
 			data: nothing,
@@ -126,6 +149,11 @@ export class ChannelLog implements Broker {
 	/** Of all logs together, since the cluster was started. */
 	counter(counter: LogCounter): number {
 		return this.#logs.reduce((sum, log) => sum + log.counter(counter), 0);
+	}
+
+	/** Unmaps the logs. The caller promises that nobody uses this, or a reader of it, any more. */
+	close(): void {
+		this.#close();
 	}
 
 	#before({ log }: ChannelName, asOf: LogReader | undefined): number {

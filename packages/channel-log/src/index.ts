@@ -15,7 +15,7 @@ export { ChannelLog, type ChannelLogOptions, type LogHistoryOptions, type LogMem
 export { epochText } from "./channel-names.ts";
 export { LogCounter, LogLayout, RecordFlag } from "./log-descriptor.ts";
 export { LogError, LogErrorCode } from "./log-error.ts";
-export { createLogBuffers, createLogFiles, logBytesOf, openLogBuffers, openLogFiles } from "./log-files.ts";
+export { createLogBuffers, openLogBuffers, openLogFiles } from "./log-files.ts";
 export { type HeldLock, LogKeeper } from "./log-keeper.ts";
 export { holderOf, tryLock, unlock } from "./log-lock.ts";
 export type { LogMemory } from "./log-memory.ts";

@@ -5,7 +5,7 @@ import { LogError, LogErrorCode } from "./log-error.ts";
 import { attachLog, dataOffsetOf, formatLog, type LogMemory, logSizes, randomIdentity } from "./log-memory.ts";
 
 /** Of each log, when all together take `memoryBytes`. */
-export function logBytesOf(memoryBytes: number): number {
+function logBytesOf(memoryBytes: number): number {
 	return Math.floor(memoryBytes / LogLayout.logs / LogLayout.lineBytes) * LogLayout.lineBytes;
 }
 

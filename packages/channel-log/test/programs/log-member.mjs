@@ -4,7 +4,7 @@
 // from it: { type: "up" }, { type: "running" }, { id, result } or { id, error }, { type: "read", channels } after a stop
 
 import { parentPort, workerData } from "node:worker_threads";
-import { ChannelLog, openLogBuffers, openLogFiles } from "@shardcast/channel-log";
+import { ChannelLog, openLogBuffers } from "@shardcast/channel-log";
 import { dieWithParent, SharedFile } from "@shardcast/native";
 import { Lives } from "./lives.mjs";
 
@@ -15,9 +15,11 @@ const say = isThread ? (message) => parentPort.postMessage(message) : (message) 
 
 if (!isThread) dieWithParent();
 const clock = isThread ? settings.clock : SharedFile.open(settings.clockPath).buffer;
-const memories = isThread ? openLogBuffers(settings.buffers) : openLogFiles(settings.directory).memories;
 const clockMs = new Float64Array(clock, 0, 1);
-const log = new ChannelLog(memories, { slot, incarnation }, settings.ownClock ? {} : { nowMs: () => clockMs[0] });
+const options = { nowMs: () => clockMs[0] };
+const log = isThread
+	? new ChannelLog(openLogBuffers(settings.buffers), { slot, incarnation }, options)
+	: ChannelLog.open(settings.directory, { slot, incarnation }, options);
 const lives = new Lives(clock);
 let running = false;
 
