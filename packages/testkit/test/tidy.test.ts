@@ -13,6 +13,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/ring": [],
 	"packages/wire": [],
 	"packages/native": [],
+	"packages/protocol": ["wire"],
 
 	"packages/process": ["wire"],
 	"packages/telemetry": ["process"],

@@ -3,6 +3,8 @@ export * from "./channel-hash.ts";
 export * from "./channel-list.ts";
 export * from "./close-codes.ts";
 export * from "./heartbeat.ts";
+export * from "./json-reader.ts";
+export * from "./json-scanner.ts";
 export * from "./layout-version.ts";
 export * from "./monotonic.ts";
 export * from "./publish-result.ts";

@@ -1,6 +1,16 @@
 import { isUtf8 } from "node:buffer";
-import { type ChannelList, channelList, everybody, RecordKind } from "@shardcast/wire";
-import { type JsonShape, type JsonSpan, JsonSyntaxError, type JsonVisitor, scanJson } from "./json-scanner.ts";
+import {
+	type ChannelList,
+	channelList,
+	everybody,
+	type JsonShape,
+	type JsonSpan,
+	JsonSyntaxError,
+	type JsonVisitor,
+	jsonText,
+	RecordKind,
+	scanJson,
+} from "@shardcast/wire";
 
 /** One message that is to be published over HTTP. */
 export interface PublishRequest {
@@ -143,7 +153,7 @@ class MessageReader implements JsonVisitor {
 			throw new PublishRequestError(`"${this.#unknown.slice(0, 40)}" is not known here; "channel" and "data" are`);
 		if (data === null) throw new PublishRequestError('"data" is missing');
 		if (channel !== null && body[channel.start] !== quote) throw new PublishRequestError('"channel" must be a string');
-		const channels = channel === null ? everybody : this.#channelsOf(wellFormed("channel", textOf(body, channel)));
+		const channels = channel === null ? everybody : this.#channelsOf(wellFormed("channel", jsonText(body, channel)));
 		return { kind: RecordKind.text, channels, payload: payloadOf(body, data) };
 	}
 
@@ -160,7 +170,7 @@ class MessageReader implements JsonVisitor {
 	#nameOf(key: JsonSpan): string {
 		if (isWritten(this.#body, key, dataKey)) return "data";
 		if (isWritten(this.#body, key, channelKey)) return "channel";
-		return textOf(this.#body, key);
+		return jsonText(this.#body, key);
 	}
 
 	#channelsOf(name: string): ChannelList {
@@ -191,19 +201,13 @@ function isWritten(body: Uint8Array, { start, end }: JsonSpan, key: Uint8Array):
 function payloadOf(body: Uint8Array, { start, end }: JsonSpan): Uint8Array {
 	if (body[start] !== quote) return body.subarray(start, end);
 	const inner = body.subarray(start + 1, end - 1);
-	return inner.includes(backslash) ? Buffer.from(wellFormed("data", textOf(body, { start, end }))) : inner;
+	return inner.includes(backslash) ? Buffer.from(wellFormed("data", jsonText(body, { start, end }))) : inner;
 }
 
 /** A lone surrogate has no UTF-8: it would arrive as another character than was sent. */
 function wellFormed(key: string, text: string): string {
 	if (!text.isWellFormed()) throw new PublishRequestError(`"${key}" is not well-formed Unicode`);
 	return text;
-}
-
-/** A JSON string, which the scanner has checked, as the text that it stands for. */
-function textOf(body: Uint8Array, { start, end }: JsonSpan): string {
-	const written = Buffer.from(body.buffer, body.byteOffset + start, end - start).toString();
-	return written.includes("\\") ? (JSON.parse(written) as string) : written.slice(1, -1);
 }
 
 function withoutByteOrderMark(body: Uint8Array): Uint8Array {

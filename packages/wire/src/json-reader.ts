@@ -4,16 +4,11 @@ export interface JsonSpan {
 	readonly end: number;
 }
 
-/** Told of what lies in the outermost value, in order; what it throws is thrown by `scanJson`. */
-export interface JsonVisitor {
-	/** A member of the outermost object, or of an object in the outermost array. What follows it has not been looked at. */
-	member(key: JsonSpan, value: JsonSpan): void;
-	/** An element of the outermost array is at its end; the members of an object have been told. */
-	element(isObject: boolean): void;
+/** A JSON string that a `JsonReader` has read, quotes included, as the text that it stands for. */
+export function jsonText(bytes: Uint8Array, { start, end }: JsonSpan): string {
+	const written = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
+	return written.includes("\\") ? (JSON.parse(written) as string) : written.slice(1, -1);
 }
-
-/** What a document is. */
-export type JsonShape = "object" | "array" | "scalar";
 
 /** The bytes are not JSON; the message says what is wrong and at which byte. */
 export class JsonSyntaxError extends Error {
@@ -52,80 +47,67 @@ for (let byte = 0; byte < 256; byte++) {
 const words = ["true", "false", "null"].map((word) => Buffer.from(word));
 
 /**
- * Checks that `bytes`, which must be UTF-8, are one JSON document, and tells where the members of its outermost object lie, or those of the
- * objects in its outermost array: for a caller that passes a value on as it was written. To parse and stringify it would change large numbers,
- * and JSON.stringify overflows the stack on deep nesting.
- *
- * It takes exactly what JSON.parse takes and builds nothing: nesting costs a byte of heap per level and no stack.
- * @throws JsonSyntaxError
+ * One pass over one JSON document, pulled by the caller: it enters objects and arrays, takes the texts that it wants and skips other values.
+ * Every method stops behind what it has read. What it takes is exactly what JSON.parse takes, and it builds only what it is asked for: a
+ * value that is skipped costs a byte of heap per level of nesting and no stack. Every method throws JsonSyntaxError.
  */
-export function scanJson(bytes: Uint8Array, visitor: JsonVisitor): JsonShape {
-	return new Scan(bytes).document(visitor);
-}
-
-/** One pass over one document. Every method stops behind what it has read. */
-class Scan {
+export class JsonReader {
 	readonly #bytes: Uint8Array;
 	#at = 0;
-	/** The byte that closes each container that is open, outermost first. */
-	#closers = new Uint8Array(64);
+	/** The byte that closes each container that is open in a value that is skipped, outermost first. */
+	#closers: Uint8Array | null = null;
 
+	/** @param bytes one document, which must be UTF-8; white space around it is skipped. */
 	constructor(bytes: Uint8Array) {
 		this.#bytes = bytes;
+		this.#run(Class.space);
 	}
 
-	document(visitor: JsonVisitor): JsonShape {
-		this.#run(Class.space);
-		const shape = this.#outermost(visitor);
-		this.#run(Class.space);
-		if (this.#at < this.#bytes.length) throw this.#unexpected();
-		return shape;
+	/** The byte at which the next value begins; undefined at the end. */
+	peek(): number | undefined {
+		return this.#bytes[this.#at];
 	}
 
-	#outermost(visitor: JsonVisitor): JsonShape {
-		if (this.#take(openObject)) {
-			this.#members(visitor);
-			return "object";
-		}
-		if (this.#take(openArray)) {
-			this.#elements(visitor);
-			return "array";
-		}
-		this.#value();
-		return "scalar";
+	/** Goes into the object that begins here; false when something else does. Then `member(true)`. */
+	enterObject(): boolean {
+		return this.#take(openObject);
 	}
 
-	/** The outermost array from behind its bracket. */
-	#elements(visitor: JsonVisitor): void {
-		this.#run(Class.space);
-		if (this.#take(closeArray)) return;
-		for (;;) {
-			const isObject = this.#take(openObject);
-			if (isObject) this.#members(visitor);
-			else this.#value();
-			visitor.element(isObject);
-			this.#run(Class.space);
-			if (this.#take(closeArray)) return;
-			this.#next();
-		}
+	/** Goes into the array that begins here; false when something else does. Then `element(true)`. */
+	enterArray(): boolean {
+		return this.#take(openArray);
 	}
 
-	/** An object from behind its brace. */
-	#members(visitor: JsonVisitor): void {
-		this.#run(Class.space);
-		if (this.#take(closeObject)) return;
-		for (;;) {
-			const key = this.#key();
-			const start = this.#at;
-			this.#value();
-			visitor.member(key, { start, end: this.#at });
-			this.#run(Class.space);
-			if (this.#take(closeObject)) return;
-			this.#next();
-		}
+	/** Goes to the value of the object's first or next member; null = the object has ended, and the reader is behind it. */
+	member(first: boolean): JsonSpan | null {
+		return this.#hasMore(first, closeObject) ? this.#key() : null;
+	}
+
+	/** Goes to the array's first or next element; false = the array has ended, and the reader is behind it. */
+	element(first: boolean): boolean {
+		return this.#hasMore(first, closeArray);
 	}
 
 	/** A value of any kind, however deep it is. */
+	skip(): JsonSpan {
+		const start = this.#at;
+		this.#value();
+		return { start, end: this.#at };
+	}
+
+	/** There must be nothing more than white space. */
+	end(): void {
+		this.#run(Class.space);
+		if (this.#at < this.#bytes.length) throw this.#unexpected();
+	}
+
+	#hasMore(first: boolean, closer: number): boolean {
+		this.#run(Class.space);
+		if (this.#take(closer)) return false;
+		if (!first) this.#next();
+		return true;
+	}
+
 	#value(): void {
 		let depth = 0;
 		for (;;) {
@@ -143,11 +125,11 @@ class Scan {
 			for (;;) {
 				if (depth === 0) return;
 				this.#run(Class.space);
-				if (!this.#take(this.#closers[depth - 1])) break;
+				if (!this.#take(this.#closers![depth - 1])) break;
 				depth--;
 			}
 			this.#next();
-			if (this.#closers[depth - 1] === closeObject) this.#key();
+			if (this.#closers![depth - 1] === closeObject) this.#key();
 		}
 	}
 
@@ -158,12 +140,13 @@ class Scan {
 	}
 
 	#push(depth: number, closer: number): void {
-		if (depth === this.#closers.length) {
-			const larger = new Uint8Array(2 * depth);
-			larger.set(this.#closers);
-			this.#closers = larger;
+		let closers = this.#closers;
+		if (closers === null || depth === closers.length) {
+			const larger = new Uint8Array(closers === null ? 64 : 2 * depth);
+			if (closers !== null) larger.set(closers);
+			closers = this.#closers = larger;
 		}
-		this.#closers[depth] = closer;
+		closers[depth] = closer;
 	}
 
 	/** A name with its colon, up to where its value begins. */

@@ -1,0 +1,45 @@
+import { jsonStreamFrame, jsonWebSocketFrame } from "./framing.ts";
+import { decodeJsonCommands } from "./json/json-commands.ts";
+import { encodeJsonPush, encodeJsonReply } from "./json/json-replies.ts";
+import { decodeJsonConnect, decodeJsonEmulation } from "./json/json-requests.ts";
+import type { DecodedFrame } from "./messages/command.ts";
+import type { EmulationRequest } from "./messages/emulation-request.ts";
+import type { Push } from "./messages/push.ts";
+import type { Reply } from "./messages/reply.ts";
+import type { ConnectRequest } from "./messages/requests.ts";
+
+/** One of the protocol's two encodings. The bytes that an encoder returns are the caller's. */
+export interface Codec {
+	readonly name: "json" | "protobuf";
+	/** WebSocket frames are binary rather than text. */
+	readonly binary: boolean;
+	/** A ping as an encoded message, to everybody. */
+	readonly ping: Uint8Array;
+	/** Never throws: what is wrong is in the result. Payloads are views of the frame. */
+	decodeCommands(frame: Uint8Array): DecodedFrame;
+	/** The bare request of unidirectional clients. @throws ProtocolError */
+	decodeConnect(body: Uint8Array): ConnectRequest;
+	/** The body of `POST /emulation`. @throws ProtocolError */
+	decodeEmulation(body: Uint8Array): EmulationRequest;
+	/** A reply, or a push in its reply. */
+	encodeReply(reply: Reply): Uint8Array;
+	/** A bare push, for unidirectional clients. */
+	encodePush(push: Push): Uint8Array;
+	/** Encoded messages as one WebSocket frame; of one message no copy is made. */
+	webSocketFrame(messages: readonly Uint8Array[]): Uint8Array;
+	/** Encoded messages as part of an HTTP stream. */
+	streamFrame(messages: readonly Uint8Array[]): Uint8Array;
+}
+
+export const jsonCodec: Codec = {
+	name: "json",
+	binary: false,
+	ping: encodeJsonReply({}),
+	decodeCommands: decodeJsonCommands,
+	decodeConnect: decodeJsonConnect,
+	decodeEmulation: decodeJsonEmulation,
+	encodeReply: encodeJsonReply,
+	encodePush: encodeJsonPush,
+	webSocketFrame: jsonWebSocketFrame,
+	streamFrame: jsonStreamFrame,
+};

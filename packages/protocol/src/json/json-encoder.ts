@@ -1,0 +1,83 @@
+import type { MessageType, NamedField } from "../schema/message-type.ts";
+import { JsonWriter } from "./json-writer.ts";
+
+/**
+ * One message as one line of JSON, without a line feed. Fields at zero are left out, but for those that the protocol always sends.
+ * Payloads go in byte for byte; only line breaks between their tokens are removed.
+ */
+export function encodeJsonMessage<T extends object>(type: MessageType<T>, message: Partial<T>): Uint8Array {
+	try {
+		writeMessage(type as unknown as MessageType<object>, message);
+		return writer.finish();
+	} finally {
+		// Whatever made it fail, the next message does not begin with half of this one.
+		writer.reset();
+	}
+}
+
+/** JavaScript runs one message to its end before the next: they share it. */
+const writer = new JsonWriter();
+
+function writeMessage(type: MessageType<object>, message: object): void {
+	writer.byte(openObject);
+	let first = true;
+	for (const field of type.fields) {
+		const value = (message as Readonly<Record<string, unknown>>)[field.key];
+		if (!field.always && isZero(value)) continue;
+		if (!first) writer.byte(comma);
+		first = false;
+		writer.bytes(field.jsonKey);
+		writeField(field, value ?? field.zero);
+	}
+	writer.byte(closeObject);
+}
+
+function isZero(value: unknown): boolean {
+	if (typeof value !== "object" || value === null) return !value;
+	if (value instanceof Uint8Array || Array.isArray(value)) return value.length === 0;
+	return value instanceof Map && value.size === 0;
+}
+
+function writeField(field: NamedField, value: unknown): void {
+	if (field.shape === "list") writeList(field, value as readonly unknown[]);
+	else if (field.shape === "map") writeMap(field, value as ReadonlyMap<string, unknown>);
+	else writeValue(field, value);
+}
+
+function writeList(field: NamedField, list: readonly unknown[]): void {
+	writer.byte(openArray);
+	list.forEach((value, index) => {
+		if (index > 0) writer.byte(comma);
+		writeValue(field, value);
+	});
+	writer.byte(closeArray);
+}
+
+function writeMap(field: NamedField, map: ReadonlyMap<string, unknown>): void {
+	writer.byte(openObject);
+	let first = true;
+	for (const [key, value] of map) {
+		if (!first) writer.byte(comma);
+		first = false;
+		writer.string(key);
+		writer.byte(colon);
+		writeValue(field, value);
+	}
+	writer.byte(closeObject);
+}
+
+function writeValue(field: NamedField, value: unknown): void {
+	if (field.kind === "bytes") writer.payload(value as Uint8Array);
+	else if (field.kind === "string") writer.string(value as string);
+	else if (field.kind === "bool") writer.ascii(value ? "true" : "false");
+	else if (field.kind === "message") writeMessage(field.message!(), value as object);
+	else writer.integer(value as number);
+}
+
+const ascii = (character: string): number => character.charCodeAt(0);
+const comma = ascii(",");
+const colon = ascii(":");
+const openArray = ascii("[");
+const closeArray = ascii("]");
+const openObject = ascii("{");
+const closeObject = ascii("}");
