@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { anyText } from "@shardcast/testkit/arbitraries";
 import { Heartbeat } from "@shardcast/wire";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -404,7 +405,7 @@ describe("config print", () => {
 	});
 
 	it("whatever a text holds", () => {
-		const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: fc.constantFrom(..."-?:,[]{}#&*!|>'\"%@` \n\t~=<09enulty") }));
+		const text = fc.oneof(anyText(), fc.string({ unit: fc.constantFrom(..."-?:,[]{}#&*!|>'\"%@` \n\t~=<09enulty") }));
 		const shape = shapeOf([["a.b", "c"]]);
 		const { kafkaUsername: kind } = options;
 		fc.assert(
@@ -414,8 +415,7 @@ describe("config print", () => {
 			}),
 			{ numRuns: 100 },
 		);
-		// Measured: 9 to 17 s on a machine that is busy otherwise.
-	}, 60_000);
+	});
 
 	it("of nothing but defaults is a config file too", () => {
 		expect(loadConfig({ file: file(formatConfig(loadConfig())) }).config).toEqual(loadConfig().config);

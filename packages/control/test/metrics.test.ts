@@ -93,7 +93,7 @@ describe("the answer to GET /metrics", () => {
 		const collect = collectorOf([]);
 		await collect();
 		const text = await collect();
-		expect(text).toContain(`shardcast_build_info{version="0.1.0",node="${process.version}",process="supervisor"} 1`);
+		expect(text).toContain(`shardcast_build_info{version="0.2.0",node="${process.version}",process="supervisor"} 1`);
 		expect(text).toContain('shardcast_scrapes_total{process="supervisor"} 2');
 	});
 });
