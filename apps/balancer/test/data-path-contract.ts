@@ -195,7 +195,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("passes over a shard that has died, also before anybody has noticed", async () => {
-			await start();
+			await start({ silence: true });
 			await rig.killShard(0, { release: false });
 			const slots = (await Promise.all(Array.from({ length: 20 }, () => open()))).map(({ seen }) => seen.slot);
 			expect(perShard(slots)).toEqual([0, 20]);
@@ -449,7 +449,7 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		it("gives a shard that stands still nobody, and what it has not taken to another, at most once", async () => {
-			await start();
+			await start({ silence: true });
 			rig.signalShard(0, "SIGSTOP");
 			const beganMs = performance.now();
 			const opened = await Promise.all(Array.from({ length: 60 }, () => open()));
@@ -472,7 +472,7 @@ export function dataPathContract(mode: Mode): void {
 
 		// Through the proxy a request may have been begun by the shard: it is not given to another.
 		it.runIf(mode === "handoff")("gives a request that a shard has not taken to one that has no place for another client", async () => {
-			await start({ connectionsMax: 5 });
+			await start({ connectionsMax: 5, silence: true });
 			await openMany(10);
 			rig.signalShard(0, "SIGSTOP");
 			const replies = await Promise.all(

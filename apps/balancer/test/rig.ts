@@ -21,6 +21,8 @@ export interface RigOptions {
 	readonly config?: Partial<Config>;
 	/** Files that the balancer may have open. */
 	readonly openFiles?: number;
+	/** For tests of shards that stand still: these count as silent after 0.8 s. In others a busy machine has longer. */
+	readonly silence?: boolean;
 	/** Lets `balancerHeapBytes` look. */
 	readonly probeHeap?: boolean;
 }
@@ -29,6 +31,9 @@ const balancerEntry = fileURLToPath(new URL("../dist/main.js", import.meta.url))
 const heapProbe = fileURLToPath(new URL("./programs/heap-probe.mjs", import.meta.url));
 const stdio = ["ignore", "inherit", "inherit", "ipc"] as const;
 const shardEntry = fileURLToPath(new URL("./programs/fake-shard.mjs", import.meta.url));
+
+/** In handoff mode at most 0.5 s: the balancer takes a heartbeat 0.5 s after a handoff for a sign that the shard has had time to take it. */
+const aheadMs: Readonly<Record<Mode, number>> = { handoff: 500, proxy: 60_000 };
 
 /** The real balancer process with fake shards, and this process in the supervisor's place. `close` must be called. */
 export class Rig {
@@ -44,6 +49,8 @@ export class Rig {
 	readonly #config: Config;
 	readonly #balancerArguments: readonly string[];
 	readonly #openFiles: number | undefined;
+	/** How far ahead shards date their heartbeats. */
+	readonly #aheadMs: number;
 	readonly #shards = new Map<number, ChildProcess>();
 	/** As the supervisor has them. */
 	readonly #handoffs: readonly DescriptorChannel[];
@@ -54,6 +61,7 @@ export class Rig {
 		this.mode = options.mode;
 		this.#base = base;
 		this.#openFiles = options.openFiles;
+		this.#aheadMs = options.silence ? 0 : aheadMs[options.mode];
 		this.#balancerArguments = [...profilerArguments(), ...(options.probeHeap ? ["--expose-gc", "--import", heapProbe] : [])];
 		this.directory = ClusterDirectory.create(base);
 		this.#config = defaultConfig({ lbAddr: "127.0.0.1:0", basePort, host: "127.0.0.1", ...options.config });
@@ -99,7 +107,7 @@ export class Rig {
 		const row = this.row(slot);
 		row.incarnation++;
 		row.state = ShardState.starting;
-		const argument = JSON.stringify({ cluster: this.directory.path, slot, mode: this.mode });
+		const argument = JSON.stringify({ cluster: this.directory.path, slot, mode: this.mode, aheadMs: this.#aheadMs });
 		const inherited = this.#handoffs.slice(slot, slot + 1).map(({ descriptor }) => descriptor);
 		const child = fork(shardEntry, [argument], { stdio: [...stdio, ...inherited], execArgv: [] });
 		row.pid = child.pid!;

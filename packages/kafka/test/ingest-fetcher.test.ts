@@ -16,6 +16,10 @@ class FakeBrokers {
 	hasRoom = false;
 	stopping = false;
 	fetches: string[] = [];
+	/** Answers that have arrived. */
+	answers = 0;
+	/** By node: how often its fetcher has looked for something to read. */
+	readonly looks = new Map<string, number>();
 	#roomFor: (() => void)[] = [];
 
 	constructor(logEnd: number) {
@@ -23,7 +27,10 @@ class FakeBrokers {
 	}
 
 	readonly owner: FetcherOwner = {
-		partitionsOf: (nodeId) => (this.state.leader === nodeId ? [this.state] : []),
+		partitionsOf: (nodeId) => {
+			this.looks.set(nodeId, (this.looks.get(nodeId) ?? 0) + 1);
+			return this.state.leader === nodeId ? [this.state] : [];
+		},
 		partitionTrouble: async () => {},
 		partitionDiverged: async () => {},
 		stopping: () => this.stopping,
@@ -49,6 +56,7 @@ class FakeBrokers {
 					const offset = this.state.fetchOffset;
 					this.fetches.push(`${nodeId}:${offset}`);
 					await new Promise((resolve) => setTimeout(resolve, 2));
+					this.answers++;
 					const records = offset < this.#logEnd ? batchOf(offset, Array(Math.min(10, this.#logEnd - offset)).fill("x")) : Buffer.alloc(0);
 					const common = { topic: "t", topicId: null, partition: 0, errorCode: 0, logStart: 0, aborted: [], divergence: null };
 					return [{ ...common, logEnd: this.#logEnd, records }];
@@ -80,13 +88,12 @@ describe("NodeFetcher", () => {
 		brokers.state.ledBy("1");
 		const first = brokers.fetcher("1");
 		// One answer waits for room, the next one is there already.
-		await waitFor(() => brokers.fetches.length >= 2, { deadlineMs: 2000, what: "two fetches" });
-		await new Promise((resolve) => setTimeout(resolve, 20));
+		await waitFor(() => brokers.answers >= 2, { deadlineMs: 5000, what: "two answers" });
 		brokers.state.ledBy("2");
 		const second = brokers.fetcher("2");
-		await new Promise((resolve) => setTimeout(resolve, 20));
+		await waitFor(() => brokers.looks.get("2")! >= 3, { deadlineMs: 5000, what: "the new leader's fetcher to look in vain" });
 		brokers.makeRoom();
-		await waitFor(() => brokers.state.position >= 60, { deadlineMs: 2000, what: "the end" });
+		await waitFor(() => brokers.state.position >= 60, { deadlineMs: 5000, what: "the end" });
 		await first;
 		brokers.stopping = true;
 		await second;

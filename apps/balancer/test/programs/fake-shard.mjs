@@ -8,7 +8,7 @@ import { ClusterDirectory, Scoreboard, ShardState } from "@shardcast/scoreboard"
 import { monotonicMs } from "@shardcast/wire";
 import { WebSocketServer } from "ws";
 
-const { cluster, slot, mode } = JSON.parse(process.argv[2]);
+const { cluster, slot, mode, aheadMs } = JSON.parse(process.argv[2]);
 const directory = ClusterDirectory.open(cluster);
 const board = Scoreboard.open(directory.boardPath);
 const row = board.row(slot);
@@ -58,7 +58,7 @@ http.on("connection", (socket) => {
 });
 
 function beat() {
-	row.set("heartbeatMs", monotonicMs());
+	row.set("heartbeatMs", monotonicMs() + aheadMs);
 }
 setInterval(beat, 100);
 beat();
