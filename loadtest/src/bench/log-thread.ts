@@ -1,5 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { ChannelLog, openLogBuffers } from "@shardcast/channel-log";
+import { ChannelLog } from "@shardcast/channel-log";
 import { attachRing, RingWriter } from "@shardcast/ring";
 import { RecordSource, rest } from "./ring-records.ts";
 
@@ -9,7 +9,7 @@ type Extent = { readonly durationMs: number; readonly count?: undefined } | { re
 export type LogThreadTask = Extent &
 	(
 		| { readonly kind: "ring"; readonly buffer: SharedArrayBuffer }
-		| { readonly kind: "log"; readonly buffers: readonly SharedArrayBuffer[]; readonly slot: number; readonly channels: number }
+		| { readonly kind: "log"; readonly directory: string; readonly slot: number; readonly channels: number }
 	);
 
 export interface LogThreadResult {
@@ -34,7 +34,7 @@ port.once("message", () => port.postMessage(write(task)));
 port.postMessage("up");
 
 function write({ durationMs = Number.POSITIVE_INFINITY, count = Number.POSITIVE_INFINITY, ...target }: LogThreadTask): LogThreadResult {
-	const append = target.kind === "ring" ? ringAppender(target.buffer) : logAppender(target.buffers, target.slot, target.channels);
+	const append = target.kind === "ring" ? ringAppender(target.buffer) : logAppender(target.directory, target.slot, target.channels);
 	const startMs = performance.now();
 	let appended = 0;
 	let locked = 0;
@@ -61,8 +61,8 @@ function ringAppender(buffer: SharedArrayBuffer): (record: Uint8Array) => boolea
 	return (record) => writer.write(record);
 }
 
-function logAppender(buffers: readonly SharedArrayBuffer[], slot: number, channels: number): (record: Uint8Array) => boolean {
-	const log = new ChannelLog(openLogBuffers(buffers), { slot, incarnation: 1 });
+function logAppender(directory: string, slot: number, channels: number): (record: Uint8Array) => boolean {
+	const log = ChannelLog.open(directory, { slot, incarnation: 1 });
 	const kept = { history: { size: 100, ttlMs: 60_000, metaTtlMs: 600_000 } };
 	const names = Array.from({ length: channels }, (_, channel) => `channel-${channel}`);
 	let next = slot;

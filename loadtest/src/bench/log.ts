@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
+import type { VisitOrigin } from "@shardcast/bus";
+import { ChannelLog } from "@shardcast/channel-log";
 import { attachRing, createRing, RingReader, ringBytes } from "@shardcast/ring";
 import { createRecordHead, readRecordHead } from "@shardcast/wire";
 import type { LogThreadResult, LogThreadTask } from "./log-thread.ts";
@@ -76,9 +78,20 @@ function newRing(): SharedArrayBuffer {
 	return buffer;
 }
 
+/** In /dev/shm, as in a cluster. */
+async function withLogs<T>(work: (directory: string) => Promise<T> | T): Promise<T> {
+	return withEnds(async (ends) => {
+		const directory = mkdtempSync("/dev/shm/shardcast-bench-");
+		ends.push(async () => rmSync(directory, { recursive: true }));
+		ChannelLog.create(directory, memoryBytes);
+		return work(directory);
+	});
+}
+
 function writeLog(writers: number, channels: number) {
-	const buffers = createLogBuffers(memoryBytes);
-	return write(Array.from({ length: writers }, (_, slot) => ({ kind: "log", buffers, slot, channels, durationMs }) as const));
+	return withLogs((directory) =>
+		write(Array.from({ length: writers }, (_, slot) => ({ kind: "log", directory, slot, channels, durationMs }) as const)),
+	);
 }
 
 /** All threads write for the same time. */
@@ -119,16 +132,16 @@ function readRing() {
 }
 
 function readLog() {
-	const buffers = createLogBuffers(memoryBytes);
-	const reader = new ChannelLog(openLogBuffers(buffers), { slot: 1, incarnation: 1 }).reader(1);
-	const sink = new RecordSink();
-	const head = createRecordHead();
-	return readAll({ kind: "log", buffers, slot: 0, channels: 1, count }, sink, () =>
-		reader.drain(batch, (_origin, _u8, view, start, end) => {
+	return withLogs((directory) => {
+		const reader = ChannelLog.open(directory, { slot: 1, incarnation: 1 }).reader(1);
+		const sink = new RecordSink();
+		const head = createRecordHead();
+		const visit: VisitOrigin = (_origin, _u8, view, start, end) => {
 			readRecordHead(view, start, end, head);
 			sink.read(view, head.payloadStart, head.payloadEnd);
-		}),
-	);
+		};
+		return readAll({ kind: "log", directory, slot: 0, channels: 1, count }, sink, () => reader.drain(batch, visit));
+	});
 }
 
 function readAll(task: LogThreadTask, sink: RecordSink, drain: () => number) {
@@ -144,7 +157,7 @@ function readAll(task: LogThreadTask, sink: RecordSink, drain: () => number) {
 }
 
 function history() {
-	const log = new ChannelLog(openLogBuffers(createLogBuffers(memoryBytes)), { slot: 0, incarnation: 1 });
+	const log = ChannelLog.inMemory(memoryBytes);
 	const data = new Uint8Array(recordBytes);
 	const kept = { history: { size: 1000, ttlMs: 600_000, metaTtlMs: 600_000 } };
 	for (let n = 0; n < 1000; n++) for (let channel = 0; channel < 20; channel++) log.publish(`channel-${channel}`, data, kept);
