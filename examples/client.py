@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A WebSocket client of nothing but Python's standard library: prints what it hears, sends the lines that it reads.
 
-    python3 examples/client.py 127.0.0.1 3005 [channel,channel]
+    python3 examples/client.py ws://127.0.0.1:3005 [channel,channel]
 
 For programs in earnest take a library (websockets, aiohttp); this one shows how little the raw endpoint asks for.
 """
@@ -15,7 +15,7 @@ import struct
 import sys
 import threading
 import time
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -96,8 +96,14 @@ class Connection:
 
 
 def main():
-    host, port = sys.argv[1], int(sys.argv[2])
-    path = f"/?channels={quote(sys.argv[3])}" if len(sys.argv) > 3 else "/"
+    try:
+        _, server, *channels = sys.argv
+        scheme, host, port = (url := urlsplit(server)).scheme, url.hostname, url.port or 80
+    except ValueError:
+        scheme, host = None, None
+    if scheme != "ws" or host is None:
+        sys.exit("usage: python3 examples/client.py ws://127.0.0.1:3005 [channel,channel]")
+    path = f"/?channels={quote(channels[0])}" if channels else "/"
     current = []
 
     def send_lines():

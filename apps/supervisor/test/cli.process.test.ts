@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { BoardLayout, ClusterDirectory, HeaderWord, Scoreboard } from "@shardcast/scoreboard";
@@ -219,4 +219,44 @@ it("A5: top of a cluster that another build runs is one line, which names the pi
 it("top without a cluster says how to start one, status 1", async () => {
 	const { code, lines } = await run(["top", "--cluster-directory", folder]);
 	expect({ code, lines }).toEqual({ code: 1, lines: [`shardcast: no cluster runs in ${folder}; start one with \`shardcast multi\``] });
+});
+
+describe("B10: a clone that is not built", () => {
+	const root = join(import.meta.dirname, "../../..");
+	/** Copies of the package's own files, beside packages of which nothing is built. */
+	function clone(packages: readonly string[]): void {
+		for (const file of ["built.js", "cli.js", "index.js", "package.json"]) copyFileSync(join(root, file), join(folder, file));
+		for (const name of packages) {
+			const home = join(folder, "node_modules/@shardcast", name);
+			mkdirSync(home, { recursive: true });
+			const exports = { ".": "./dist/main.js", "./library": "./dist/library/index.js" };
+			writeFileSync(join(home, "package.json"), JSON.stringify({ name: `@shardcast/${name}`, exports }));
+		}
+	}
+	async function runClone(file: string): Promise<{ code: number | null; log: string }> {
+		const child = await ManagedProcess.start(join(folder, file));
+		const { code } = await child.exited;
+		return { code, log: child.log() };
+	}
+
+	it.each([
+		[["server", "supervisor"], "not built yet; run npm run build"],
+		[[], "not installed yet; run npm ci && npm run build"],
+	])("says so, with %j installed", async (packages, problem) => {
+		clone(packages);
+		expect(await runClone("cli.js")).toEqual({ code: 2, log: `shardcast: ${problem}\n` });
+		const { code, log } = await runClone("index.js");
+		expect(code).toBe(1);
+		expect(log).toContain(`Error: shardcast: ${problem}\n`);
+		expect(log).not.toContain("ERR_MODULE_NOT_FOUND");
+	});
+
+	it("B10: built, the package exports what the library does", async () => {
+		const [whole, library] = await Promise.all([import("../../../index.js"), import("@shardcast/server/library")]);
+		expect(Object.keys(whole).sort()).toEqual(Object.keys(library).sort());
+	});
+
+	it("B12: npm has no reason to change the mode of the command", () => {
+		expect(statSync(join(root, "cli.js")).mode & 0o111).toBe(0o111);
+	});
 });

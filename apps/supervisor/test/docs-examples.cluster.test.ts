@@ -1,4 +1,4 @@
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Cluster, freePorts, httpRequest, LibraryClient, ManagedProcess, postJson, startCluster, waitFor } from "@shardcast/testkit";
@@ -113,9 +113,19 @@ describe("examples: clients", () => {
 	});
 
 	it.skipIf(!hasPython)("client.py hears, sends and reconnects", async () => {
-		const { hostname, port } = new URL(cluster.httpUrl);
-		await speaksAndReconnects(new Program("python3", [join(examples, "client.py"), hostname, port, "news"]));
+		await speaksAndReconnects(new Program("python3", [join(examples, "client.py"), cluster.url, "news"]));
 	});
+
+	it.skipIf(!hasPython).each([[], ["127.0.0.1", "3005"], ["http://127.0.0.1"], ["ws://a:port"]])(
+		"B15: client.py %s %s says how to call it",
+		(...given) => {
+			const { status, stderr } = spawnSync("python3", [join(examples, "client.py"), ...given], { encoding: "utf8" });
+			expect({ status, stderr }).toEqual({
+				status: 1,
+				stderr: "usage: python3 examples/client.py ws://127.0.0.1:3005 [channel,channel]\n",
+			});
+		},
+	);
 
 	it.skipIf(!hasBrowser)("browser.html hears, sends and reconnects, opened as a file", async () => {
 		const browser = await chromium.launch({
