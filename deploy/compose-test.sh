@@ -2,11 +2,11 @@
 # Starts docker-compose.multi.yml as a whole and looks at it as its user would: order and health, no privilege, demo ticks at a
 # client, console, Prometheus and the panels' queries; load; then a shard is killed, Kafka restarted, all stopped and started again.
 #
-# usage: deploy/compose-test.sh                           with the Docker engine at hand, or one of its own (root, Debian's docker.io)
+# usage: deploy/compose-test.sh                           with the Docker engine at hand, or one that it starts (root, Debian's docker.io)
 #        COMPOSE=docker-compose deploy/compose-test.sh    that Compose instead of `docker compose`
 #
 # Images that can neither be found nor pulled get stand-ins (local-compose-images.sh); Grafana's is not Grafana. Ports are free
-# ones, containers and volumes of a project of their own; the last line is "compose test: passed". Needs Node on the host.
+# ones, containers and volumes of a separate project; the last line is "compose test: passed". Needs Node on the host.
 set -euo pipefail
 . "$(dirname "$0")/help.sh"
 cd "$(dirname "$0")/.."
@@ -80,7 +80,7 @@ for service in $services; do
 	esac
 done
 demo_restarts() { docker inspect -f '{{.RestartCount}}' "$(container demo)"; }
-[ "$(demo_restarts)" = 0 ] || fail "the demo publisher began $(demo_restarts) times anew"
+[ "$(demo_restarts)" = 0 ] || fail "the demo publisher restarted $(demo_restarts) times"
 say "up in order, without privilege"
 
 # --- what a user sees ---------------------------------------------------------------------------------------------------------------

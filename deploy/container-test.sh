@@ -2,7 +2,7 @@
 # Builds the image and shows that the cluster in it keeps to its container: as many shards as the quota has CPUs, no privilege,
 # nothing written to the root file system, all messages delivered under load, an ordered stop by `docker stop`.
 #
-# usage: deploy/container-test.sh      with the Docker engine at hand, or one of its own (root, Debian's docker.io)
+# usage: deploy/container-test.sh      with the Docker engine at hand, or one that it starts (root, Debian's docker.io)
 #        CONNECTIONS=2000 CPUS="1 2" deploy/container-test.sh
 #
 # Ends with one line "container test: passed"; every failure says what was expected. Only loopback traffic.

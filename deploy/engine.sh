@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by container-test.sh and compose-test.sh: a directory to work in, words, and a Docker engine of their own where there
+# Sourced by container-test.sh and compose-test.sh: a directory to work in, words, and a separate Docker engine where there
 # is none (root, Debian's docker.io). The sourcing script sets `name` before, and traps EXIT with a `finish` that ends in end_engine.
 work="$(mktemp -d)"
 engine=""
@@ -16,7 +16,7 @@ start_engine() {
 	docker info >/dev/null 2>&1 && return
 	command -v dockerd >/dev/null || fail "there is no Docker engine; install docker.io, or start one and set DOCKER_HOST"
 	[ "$(id -u)" = 0 ] || fail "there is no Docker engine, and only root can start one; set DOCKER_HOST"
-	say "starting a Docker engine of our own"
+	say "starting a separate Docker engine"
 	export DOCKER_HOST="unix://$work/docker.sock"
 	ip link show docker0 >/dev/null 2>&1 || iptables-save >"$work/iptables" 2>/dev/null || true
 	dockerd --host "$DOCKER_HOST" --data-root "${DOCKER_DATA:-$work/data}" --exec-root "$work/exec" --pidfile "$work/pid" \

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced first by the scripts of this directory: --help prints the comment at the script's top, any other flag is refused, so that
-# nobody starts an engine or builds an image who only wanted to know how.
+# someone who only wants to know how starts no engine and builds no image.
 for argument in "$@"; do
 	case "$argument" in
 	-h | --help)

@@ -1,4 +1,4 @@
-// Writes the generated parts of the documentation: `node docs/generate.mjs write`; with `check` it only tells which are stale.
+// Writes the generated parts of the documentation: `node docs/generate.mjs write`; with `check` it only lists those that are stale.
 // A part lies in any docs/*.md between `<!-- generated: name -->` and `<!-- /generated -->`.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -38,14 +38,14 @@ function options() {
 
 /** When each close code is sent; a code without a line here stops the generator. */
 const closeMeanings = {
-	goingAway: "The server stops or is updated. Come back at once, after a random pause.",
+	goingAway: "The server stops or is updated. Reconnect after a short random pause.",
 	policyViolation: "The client sent more messages per second than `--message-rate` allows.",
 	messageTooBig: "A frame was longer than `--max-payload`.",
-	internalError: "The server failed on something that this client did; its log says why, `shardcast_callback_errors_total` counts it.",
-	tryAgainLater: "The bus stayed full for longer than this client's message could be held; or too many consoles are open.",
+	internalError: "The server failed while it handled this client. Its log says why; `shardcast_callback_errors_total` counts it.",
+	tryAgainLater: "The bus stayed full for longer than the server could hold this client's message, or too many consoles are open.",
 	receiveOnly:
-		"The client sent a message, and clients may only receive: `--api-key` is set, or `--client-publish off`. It would be closed again.",
-	slow: "The client reads more slowly than its messages come: more than `--max-buffered` bytes waited for it.",
+		"The client sent a message, but clients may only receive: `--api-key` is set, or `--client-publish off`. Reconnecting and sending again gets the same result.",
+	slow: "The client reads too slowly: more than `--max-buffered` bytes were waiting for it.",
 };
 
 function closeCodes() {

@@ -9,6 +9,6 @@ export default function route({ topic, key, value }) {
 	const trade = JSON.parse(Buffer.from(value).toString());
 	// Several channels: a client that listens to both still gets it once. An exception costs this record, and is counted.
 	const channels = [`${key}.${topic}`, trade.price > 10_000 ? "big" : "small"];
-	// A payload of its own; without one the record's value goes out.
+	// The payload to send; without it, the record's value is sent.
 	return { channels, payload: JSON.stringify({ symbol: key, price: trade.price }) };
 }

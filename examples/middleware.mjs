@@ -1,4 +1,4 @@
-// Middleware of your own: what every message goes through before it is published.
+// Your own middleware: every message passes through it before it is published.
 //   npm run build && node examples/middleware.mjs [address]
 import { createServer, RecordKind, recovery } from "shardcast";
 

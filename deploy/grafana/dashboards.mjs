@@ -266,7 +266,7 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 		[query(`sum by (kind) (${rate("shardcast_kafka_errors_total")})`, "{{kind}}")],
 		{ stack: true },
 	),
-	lines("Held up", "Records that had to wait for the bus, and ingest threads started anew, per second.", "short", [
+	lines("Held up", "Records that had to wait for the bus, and restarts of ingest threads, per second.", "short", [
 		query(rate("shardcast_kafka_bus_full_total"), "bus full, shard {{shard}}"),
 		query(rate("shardcast_kafka_worker_restarts_total"), "thread restarted, shard {{shard}}"),
 	]),

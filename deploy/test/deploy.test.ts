@@ -50,7 +50,7 @@ describe("Dockerfile", () => {
 });
 
 describe("docker-compose.multi.yml", () => {
-	it("M11: gives shardcast 3 CPUs, 14 GB, three shards and 12,000 connections", () => {
+	it("gives shardcast 3 CPUs, 14 GB, three shards and 12,000 connections", () => {
 		const { cpus, mem_limit, environment } = compose.services.shardcast!;
 		expect({ cpus, mem_limit }).toEqual({ cpus: 3, mem_limit: "14g" });
 		expect(environment).toMatchObject({ SHARDCAST_SHARDS: "3", SHARDCAST_MAX_CONNECTIONS: "12000" });
@@ -123,7 +123,7 @@ describe("dashboards and rules", async () => {
 	const known = new Set([...own.map(({ name }) => name), ...defaults, "up"]);
 	const recorded = new Set(rules().flatMap(({ record }) => record ?? []));
 
-	it("M7: every metric of a panel or rule is one that shardcast exports, or that a rule records", () => {
+	it("every metric of a panel or rule is one that shardcast exports, or that a rule records", () => {
 		const unknown: string[] = [];
 		for (const [where, expr] of queries(dashboards)) {
 			const names = metricsOf(expr);
@@ -198,7 +198,7 @@ const notShown = new Set([
 	"shardcast_bus_records_total", // shown as events and deliveries
 	"shardcast_http_requests_total", // of little interest
 	"shardcast_kafka_dead_letters_waiting", // written or lost soon
-	"shardcast_kafka_drained_total", // shown as records and lag
+	"shardcast_kafka_delivered_total", // shown as records and lag
 	"shardcast_kafka_commits_total", // shown as the time since the last
 	"shardcast_kafka_position_table_busy_total", // a shard that is stopped is in health and in the alerts
 	"shardcast_kafka_metadata_age_seconds", // a broker that is away shows as an error, and in health

@@ -15,7 +15,7 @@ describe("what a running cluster exports", () => {
 	});
 	afterAll(() => cluster?.stop());
 
-	it("M7: has every metric of every panel and rule", () => {
+	it("has every metric of every panel and rule", () => {
 		// `up` is Prometheus' own. Kafka's metrics are there once a shard consumes; the Kafka suites look at them.
 		const exported = new Set([...scrape.names(), ...rules().flatMap(({ record }) => record ?? []), "up"]);
 		const missing: string[] = [];

@@ -29,7 +29,7 @@ const up = (): Promise<Ended> => local("up", "--shards", "1", "--lb-addr", `127.
 const url = (): string => `http://127.0.0.1:${base + 2}`;
 
 describe("local-multi.mjs", () => {
-	it("M11: up comes back once every shard serves, a second up changes nothing, down stops in order", async () => {
+	it("up comes back once every shard serves, a second up changes nothing, down stops in order", async () => {
 		const started = await up();
 		expect(started.status, started.output).toBe(0);
 		expect((await httpRequest(`${url()}/ready`)).status).toBe(200);
@@ -69,7 +69,7 @@ describe("Taskfile.yml", () => {
 	};
 	const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Readonly<Record<string, string>> };
 
-	it("M11: has the tasks that people are told of, each with a sentence", () => {
+	it("has the tasks that people are told of, each with a sentence", () => {
 		const names = ["local:multi:up", "local:multi:test", "local:multi:down", "test", "bench", "kafka:up", "kafka:down", "demo"];
 		expect(Object.keys(tasks)).toEqual(expect.arrayContaining(names));
 		for (const [name, { desc }] of Object.entries(tasks)) expect(desc, name).toMatch(/^[A-Z]/);

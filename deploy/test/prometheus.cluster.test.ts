@@ -84,7 +84,7 @@ describe.skipIf(!installed)("a real Prometheus with our configuration, on a runn
 		expect((await ask('up{job="shardcast"}'))[0]?.value[1]).toBe("1");
 	});
 
-	it("M7: every panel has something to show", async () => {
+	it("every panel has something to show", async () => {
 		const empty: string[] = [];
 		for (const [name, { panels }] of Object.entries(dashboards))
 			for (const { title, targets } of panels)

@@ -2,7 +2,7 @@
 export const Progress = { opened: 0, ended: 1, received: 2, sent: 3 } as const;
 export type Progress = (typeof Progress)[keyof typeof Progress];
 
-/** A row is a cache-line pair of its own. */
+/** A row is a separate pair of cache lines. */
 const rowLength = 16;
 
 /**

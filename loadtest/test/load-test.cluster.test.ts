@@ -23,7 +23,7 @@ async function loadCluster(
 }
 
 describe("load test of a cluster that it starts itself", () => {
-	it.each([2, 3])("M12: every client of %d shards gets each broadcast exactly once, and the shards are evenly filled", async (shards) => {
+	it.each([2, 3])("every client of %d shards gets each broadcast exactly once, and the shards are evenly filled", async (shards) => {
 		const { status, output, result } = await loadCluster(`--shards ${shards}`, [
 			"--connections",
 			"300",
@@ -60,7 +60,7 @@ describe("load test of a cluster that it starts itself", () => {
 		expect(status).toBe(0);
 	});
 
-	it("senders of their own publish over HTTP, each in order, to everybody and to channels", async () => {
+	it("separate senders publish over HTTP, each in order, to everybody and to channels", async () => {
 		const http = ["--source", "http", "--connections", "200", "--rate", "200", "--duration", "1s"];
 		const all = await loadCluster("--shards 2", [...http, "--senders", "8"]);
 		expect(all.output).toContain("passed");

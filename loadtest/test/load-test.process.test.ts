@@ -57,7 +57,7 @@ async function loadTest(port: number, flags: readonly string[], disturb?: (run: 
 }
 
 describe("load test against the bare server", () => {
-	it("M12: counts every broadcast at each of 200 clients and passes", async () => {
+	it("counts every broadcast at each of 200 clients and passes", async () => {
 		const { status, output, result } = await withServer(bareServer, [], (port) =>
 			loadTest(port, ["--connections", "200", "--rate", "100", "--duration", "1s", "--senders", "3"]),
 		);

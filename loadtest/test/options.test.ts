@@ -14,7 +14,7 @@ const refusal = (...argv: string[]): string => {
 };
 
 describe("options", () => {
-	it("M11: is the 12,000-connection broadcast by default", () => {
+	it("is the 12,000-connection broadcast by default", () => {
 		expect(parse()).toMatchObject({
 			connections: 12_000,
 			channels: 0,

@@ -13,7 +13,7 @@ const windowMax = 20;
 
 /**
  * Turns the feed's growing counters into rates. A counter never falls while a cluster lives (the scoreboard outlives a
- * shard's process), so a fall means another cluster: the series starts anew.
+ * shard's process), so a fall means another cluster: the series restarts.
  */
 export class Series {
 	#last = null;

@@ -17,7 +17,7 @@ export interface DataPath {
 	close(): number;
 }
 
-/** Bounds that both doors keep. */
+/** Bounds that both data paths keep. */
 export const DataPathLimits = {
 	/** Connections whose head is not complete. */
 	headsMax: 4096,

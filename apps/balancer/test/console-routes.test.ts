@@ -13,7 +13,7 @@ describe("the console's page", () => {
 		["from elsewhere, without a token set", "", undefined, "10.0.0.1", /answers this machine only; set --console-token/],
 		["without the token", "", "correct-horse", "127.0.0.1", /open \/console\?token=… with the token of --console-token/],
 		["with a wrong token", "token=wrong-horse", "correct-horse", "127.0.0.1", /^this is not the token of --console-token$/],
-	])("B3: is refused %s, in JSON and with the reason", (_how, query, token, address, message) => {
+	])("is refused %s, in JSON and with the reason", (_how, query, token, address, message) => {
 		const { status, body, type, headers, close } = ask("/console", query, token, address);
 		expect({ status, type, headers, close }).toEqual({
 			status: 403,
@@ -32,7 +32,7 @@ describe("the console's page", () => {
 	it.each([
 		["", "/console"],
 		["token=correct-horse", "/console?token=correct-horse"],
-	])("B16: /console/ leads to it, ?%s included", (query, location) => {
+	])("/console/ leads to it, ?%s included", (query, location) => {
 		expect(ask("/console/", query, undefined)).toMatchObject({ status: 308, headers: { Location: location } });
 	});
 });

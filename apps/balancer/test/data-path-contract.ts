@@ -130,12 +130,12 @@ export function dataPathContract(mode: Mode): void {
 			expect(replies.map(({ status }) => status)).toEqual(splits.map(() => 200));
 		});
 
-		it("M5: spreads a burst evenly, before the shards have reported anything", async () => {
+		it("spreads a burst evenly, before the shards have reported anything", async () => {
 			await start({ shards: 3 });
 			expectSpread(perShard(await openMany(90)), [30, 30, 30]);
 		});
 
-		it("M5: sends new clients to the shard with the fewest, those that came past the balancer included", async () => {
+		it("sends new clients to the shard with the fewest, those that came past the balancer included", async () => {
 			await share();
 			await openMany(4);
 			const row = rig.row(0);
@@ -147,7 +147,7 @@ export function dataPathContract(mode: Mode): void {
 			row.webSockets -= 10;
 		});
 
-		it("M5: fills the shards to the last place, then says that they are full, then takes the next when one has left", async () => {
+		it("fills the shards to the last place, then says that they are full, then takes the next when one has left", async () => {
 			await start({ connectionsMax: 25 });
 			expectSpread(perShard(await openMany(50)), [25, 25]);
 			const refused = await exchange(rig.port, upgradeHead);
@@ -162,7 +162,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("refusedBusy")).toBe(1);
 		});
 
-		it("M5: refuses nobody while as many leave as come", async () => {
+		it("refuses nobody while as many leave as come", async () => {
 			await start({ connectionsMax: 20 });
 			await openMany(40);
 			for (let round = 0; round < 20; round++) {
@@ -286,7 +286,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("refusedForbidden")).toBe(refused.length);
 		});
 
-		it("M6: answers /health, /ready and /metrics itself, and closes, since the next request may be a shard's", async () => {
+		it("answers /health, /ready and /metrics itself, and closes, since the next request may be a shard's", async () => {
 			await share();
 			const health = await RawConnection.open(rig.port);
 			await health.write("GET /health?verbose HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -322,7 +322,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("answered")).toBe(2);
 		});
 
-		it("M6: says what is wrong when a shard is away, and that it is not ready", async () => {
+		it("says what is wrong when a shard is away, and that it is not ready", async () => {
 			await share();
 			rig.row(1).state = ShardState.dead;
 			expect(await getJson(`${rig.url}/health`)).toMatchObject({ status: "degraded" });
@@ -535,7 +535,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("acceptErrors")).toBe(0);
 		});
 
-		it("B11: stops at once when nobody is here, and takes nobody new", async () => {
+		it("stops at once when nobody is here, and takes nobody new", async () => {
 			await start();
 			const { port } = rig;
 			const idle = await RawConnection.open(port);
@@ -546,7 +546,7 @@ export function dataPathContract(mode: Mode): void {
 			await expect(RawConnection.open(port)).rejects.toMatchObject({ code: "ECONNREFUSED" });
 		});
 
-		it("B11: works off who is here before it stops", async () => {
+		it("works off who is here before it stops", async () => {
 			await start();
 			const connection = await RawConnection.open(rig.port);
 			await connection.write(getHead.slice(0, 20));
@@ -558,7 +558,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(await drained).toEqual({ cutOff: 0, status: 0 });
 		});
 
-		it("B11: tells how many it had to cut off", async () => {
+		it("tells how many it had to cut off", async () => {
 			await start();
 			const connection = await RawConnection.open(rig.port);
 			await connection.write(getHead.slice(0, 20));

@@ -35,7 +35,7 @@ const slotOf = (candidate: Candidate | null) => candidate?.row.slot ?? null;
 const pickSlots = (picker: Picker, count: number, isUpgrade = true) => Array.from({ length: count }, () => slotOf(picker.pick(isUpgrade)));
 
 describe("picker", () => {
-	it("M5: takes the shard with the fewest connections", () => {
+	it("takes the shard with the fewest connections", () => {
 		const board = boardOf([10, 10, 10]);
 		board.row(0).connections = 3;
 		board.row(1).connections = 1;
@@ -43,7 +43,7 @@ describe("picker", () => {
 		expect(slotOf(pickerOf(board).pick(true))).toBe(1);
 	});
 
-	it("M5: counts at pick time: a burst before any report spreads evenly", () => {
+	it("counts at pick time: a burst before any report spreads evenly", () => {
 		const picks = pickSlots(pickerOf(boardOf([100, 100, 100])), 90);
 		expect([0, 1, 2].map((slot) => picks.filter((pick) => pick === slot).length)).toEqual([30, 30, 30]);
 	});
@@ -57,7 +57,7 @@ describe("picker", () => {
 		expect(picks).toEqual([0, 1, 2, 0, 1, 2]);
 	});
 
-	it("M5: passes over full shards, and over those that do not serve", () => {
+	it("passes over full shards, and over those that do not serve", () => {
 		const board = boardOf([5, 5, 5]);
 		board.row(0).connections = 5;
 		board.row(0).webSockets = 5;

@@ -37,7 +37,7 @@ describe("room queue", () => {
 		vi.useRealTimers();
 	});
 
-	it("M5: refuses nobody before it has looked again for a while", () => {
+	it("refuses nobody before it has looked again for a while", () => {
 		queue.add("a");
 		vi.advanceTimersByTime(18);
 		expect(refused).toEqual([]);

@@ -17,7 +17,7 @@ describe("refusals", () => {
 		expect(JSON.parse(body)).toEqual({ error: { code: refusal.code, message: refusal.message } });
 	});
 
-	it("has a code of its own for each, and a counter that exists", () => {
+	it("has a separate code for each, and a counter that exists", () => {
 		expect(new Set(entries.map(([, { code }]) => code)).size).toBe(entries.length);
 		const counters = balancerCounters.map(([name]) => name);
 		for (const [, { counter }] of entries) expect(counters).toContain(counter);

@@ -123,7 +123,7 @@ export class ClusterMemory {
 		const row = this.#board.row(slot);
 		row.pid = 0;
 		this.#addresses?.clear(slot);
-		// Before the others are woken, who are to read what it had published.
+		// Before the others are woken: they are to read what it had published.
 		this.logs.memberDied(slot, row.incarnation);
 		releaseMember(this.#directory, this.#board, slot, this.#members);
 	}

@@ -259,7 +259,7 @@ export class Supervisor {
 		void (this.#awaited.size === 0 ? this.stop(error.message) : this.#killAll(error.exitStatus));
 	}
 
-	/** A restarted shard has a new socket, and is read anew. */
+	/** A restarted shard has a new socket, which is opened again. */
 	#announceMembership(): void {
 		for (const child of this.#children) child.send({ type: "membership" });
 	}

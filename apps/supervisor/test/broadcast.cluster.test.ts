@@ -25,7 +25,7 @@ for (const mode of ["handoff", "proxy"] as const)
 		});
 		const times = (count: number, url: string): string[] => Array.from({ length: count }, () => url);
 
-		it("B1 M3 M12: every client hears every message exactly once, in order, whichever shard it is on", async () => {
+		it("every client hears every message exactly once, in order, whichever shard it is on", async () => {
 			const fleet = new Fleet();
 			await fleet.listen([
 				...times(90, cluster.url),
@@ -74,7 +74,7 @@ for (const mode of ["handoff", "proxy"] as const)
 				const { headers, body, ...rest } = await httpRequest(url + path, {
 					method,
 					body: method === "POST" ? "[]" : "",
-					// Who ends the connection is part of the answer, but where it would be kept.
+					// Which side ends the connection is part of the answer, except where it would be kept.
 					headers: { connection: path === "/api/publish" ? "close" : "keep-alive" },
 				});
 				// Those that the HTTP libraries add, and the length of what changes by itself.
@@ -87,7 +87,7 @@ for (const mode of ["handoff", "proxy"] as const)
 			expect(balancer).toEqual(shard);
 		});
 
-		it("M5: connections through the balancer spread evenly, and close again to none", async () => {
+		it("connections through the balancer spread evenly, and close again to none", async () => {
 			const clients = await Promise.all(times(60, cluster.url).map((url) => RawClient.open(url)));
 			const health = await waitFor(async () => ((await cluster.health()).connections === 60 ? cluster.health() : null), {
 				deadlineMs: 5_000,
@@ -100,7 +100,7 @@ for (const mode of ["handoff", "proxy"] as const)
 			await waitFor(async () => (await cluster.health()).connections === 0, { deadlineMs: 5_000, what: "no connections in /health" });
 		});
 
-		it("B1: text and binary arrive as what they were, byte for byte, empty and 64 KiB ones too", async () => {
+		it("text and binary arrive as what they were, byte for byte, empty and 64 KiB ones too", async () => {
 			const [one, other] = [await LibraryClient.open(`${cluster.url}/ws`), await LibraryClient.open(cluster.shardUrl(1))];
 			const all = Buffer.from(Uint8Array.from({ length: 256 }, (_, byte) => byte));
 			const frames = ["grüße 👋", all, "", Buffer.alloc(0), "x".repeat(65_536), Buffer.alloc(65_536, 7)];
@@ -114,7 +114,7 @@ for (const mode of ["handoff", "proxy"] as const)
 			await Promise.all([one.close(), other.close()]);
 		});
 
-		it("channels narrow what a client gets and where what it sends goes; who names none hears all", async () => {
+		it("channels limit what a client gets and who gets what it sends; a client without channels gets everything", async () => {
 			const open = (query: string, shard: number): Promise<LibraryClient> => LibraryClient.open(`${cluster.shardUrl(shard)}/ws${query}`);
 			const [ab, b, c, everything] = [
 				await open("?channels=a,b", 0),
@@ -174,7 +174,7 @@ for (const mode of ["handoff", "proxy"] as const)
 			await client.close();
 		});
 
-		it("M1 M2 M12: each shard is a process of its own, pinned to a core of its own as long as there are enough, on consecutive ports", async () => {
+		it("each shard is a separate process, pinned to a separate core as long as there are enough, on consecutive ports", async () => {
 			const health = await cluster.health();
 			const available = allowedCpus(process.pid);
 			for (const shard of health.shards) {
@@ -186,7 +186,7 @@ for (const mode of ["handoff", "proxy"] as const)
 			expect(cores.size, `available: ${available}`).toBeGreaterThan(1);
 		});
 
-		it("M6: /health and /ready say the same on the balancer's port and on a shard's", async () => {
+		it("/health and /ready say the same on the balancer's port and on a shard's", async () => {
 			const direct = cluster.shardUrl(1).replace("ws:", "http:");
 			for (const base of [cluster.httpUrl, direct]) {
 				expect((await getJson<{ status: string }>(`${base}/health`)).status).toBe("healthy");
@@ -196,7 +196,7 @@ for (const mode of ["handoff", "proxy"] as const)
 	});
 
 describe("a cluster that is full", () => {
-	it("M5: answers 503 with Retry-After and a reason only when every shard is full, and takes clients again when one leaves", async () => {
+	it("answers 503 with Retry-After and a reason only when every shard is full, and takes clients again when one leaves", async () => {
 		const cluster = await startCluster({ shards: 2, flags: ["--max-connections", "20"] });
 		try {
 			const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(cluster.url)));

@@ -41,7 +41,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 			{},
 			"shardcast: --cluster-directory: /missing does not exist; name a writable directory in a memory file system",
 		],
-		[["multi", "--lb-addr", "192.0.2.1:80"], {}, "shardcast: --lb-addr: this machine has no address 192.0.2.1; name one of its own"],
+		[["multi", "--lb-addr", "192.0.2.1:80"], {}, "shardcast: --lb-addr: this machine has no address 192.0.2.1; name one that it has"],
 		[
 			["multi"],
 			{ SHARDCAST_CPUS: "0,4000" },
@@ -192,7 +192,7 @@ it.skipIf(!canBeAnotherUser())("top shows nothing that another user has put besi
 	});
 });
 
-it("A5: top of a cluster that another build runs is one line, which names the pid and both versions", async () => {
+it("top of a cluster that another build runs is one line, which names the pid and both versions", async () => {
 	const made = ClusterDirectory.create(folder);
 	Scoreboard.create(made.boardPath, 1).close();
 	const file = readFileSync(made.boardPath);
@@ -221,7 +221,7 @@ it("top without a cluster says how to start one, status 1", async () => {
 	expect({ code, lines }).toEqual({ code: 1, lines: [`shardcast: no cluster runs in ${folder}; start one with \`shardcast multi\``] });
 });
 
-describe("B10: a clone that is not built", () => {
+describe("a clone that is not built", () => {
 	const root = join(import.meta.dirname, "../../..");
 	/** Copies of the package's own files, beside packages of which nothing is built. */
 	function clone(packages: readonly string[]): void {
@@ -251,12 +251,12 @@ describe("B10: a clone that is not built", () => {
 		expect(log).not.toContain("ERR_MODULE_NOT_FOUND");
 	});
 
-	it("B10: built, the package exports what the library does", async () => {
+	it("built, the package exports what the library does", async () => {
 		const [whole, library] = await Promise.all([import("../../../index.js"), import("@shardcast/server/library")]);
 		expect(Object.keys(whole).sort()).toEqual(Object.keys(library).sort());
 	});
 
-	it("B12: npm has no reason to change the mode of the command", () => {
+	it("npm has no reason to change the mode of the command", () => {
 		expect(statSync(join(root, "cli.js")).mode & 0o111).toBe(0o111);
 	});
 });

@@ -77,7 +77,7 @@ afterEach(() => {
 	for (const socket of sockets.splice(0)) socket.destroy();
 });
 
-describe.each(["handoff", "proxy"] as const)("M8: rates of new connections, %s", (mode) => {
+describe.each(["handoff", "proxy"] as const)("rates of new connections, %s", (mode) => {
 	const start = (...flags: string[]) => startCluster({ shards: 2, flags: ["--lb-mode", mode, ...flags] });
 
 	it("per address: 429 with a reason above it, whichever port is asked and however; other addresses, requests and probes go on", {
@@ -197,7 +197,7 @@ describe.each(["handoff", "proxy"] as const)("M8: rates of new connections, %s",
 			expect(admitted(other.map(({ status }) => status))).toBeGreaterThanOrEqual(5);
 			for (const { socket } of other) socket.destroy();
 
-			// Who closes makes room for one.
+			// A client that closes makes room for one.
 			before[0]!.destroy();
 			await waitFor(async () => (await one()) === 101, { deadlineMs: 5_000, what: "room after a close" });
 			expect(await one()).toBe(429);

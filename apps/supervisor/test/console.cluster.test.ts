@@ -178,7 +178,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 });
 
 describe("who may see the console", () => {
-	it("with a token only who has it; a foreign page or name never without one", { timeout: 60_000 }, async () => {
+	it("with a token, only a client that has it; a page or name of another site never without one", { timeout: 60_000 }, async () => {
 		const upgrade = (origin: string, host: string) => ({ origin, host });
 		const open = await startCluster({ shards: 1 });
 		try {

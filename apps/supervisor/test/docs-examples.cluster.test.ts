@@ -73,7 +73,7 @@ describe("examples: clients", () => {
 	});
 	afterAll(() => cluster.stop());
 
-	/** Its shard dies and comes back; who reconnects hears the next message. */
+	/** Its shard dies and comes back; a client that reconnects hears the next message. */
 	async function restartShard(): Promise<void> {
 		await cluster.kill9(0);
 		await cluster.ready();
@@ -117,7 +117,7 @@ describe("examples: clients", () => {
 	});
 
 	it.skipIf(!hasPython).each([[], ["127.0.0.1", "3005"], ["http://127.0.0.1"], ["ws://a:port"]])(
-		"B15: client.py %s %s says how to call it",
+		"client.py %s %s says how to call it",
 		(...given) => {
 			const { status, stderr } = spawnSync("python3", [join(examples, "client.py"), ...given], { encoding: "utf8" });
 			expect({ status, stderr }).toEqual({

@@ -58,7 +58,7 @@ const endsMsMax = 20_000;
 function run(page: DocPage, command: string, args: readonly string[], stays: boolean): Promise<Ran> {
 	const child = spawn(command, args, {
 		cwd: root,
-		// A group of its own, so that what it started in the background ends with it.
+		// A separate group, so that what it started in the background ends with it.
 		detached: true,
 		// Open for as long as it runs: an interactive program leaves when its input ends.
 		stdio: ["pipe", "pipe", "pipe"],

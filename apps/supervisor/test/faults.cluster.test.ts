@@ -143,7 +143,7 @@ describe("faults under load", () => {
 			expect(fleet.report()).toMatchObject(flawless);
 			await fleet.close();
 			await servedAgain(cluster, [0, 0]);
-			// Counts at pick time start anew with the new balancer: they must still be true.
+			// Counts at pick time restart with the new balancer: they must still be true.
 			const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(cluster.url)));
 			await waitFor(async () => (await cluster.health()).shards.every(({ connections }) => Math.abs(connections - 10) <= 1), {
 				deadlineMs: 5_000,
@@ -171,7 +171,7 @@ describe("faults under load", () => {
 		await next.stop();
 	});
 
-	it("35: catching up after a shard stood still closes nobody who reads, on that shard or on the others", { timeout: 60_000 }, async () => {
+	it("catching up after a shard stood still closes no client that reads, on that shard or on the others", { timeout: 60_000 }, async () => {
 		const cluster = await startCluster({ shards: 2, flags: ["--heartbeat-timeout", "10s"] });
 		const readers = await SteadyReaders.open(
 			Array.from({ length: 8 }, (_, index) => cluster.shardUrl(index % 2)),

@@ -38,7 +38,7 @@ describe("GET /metrics of a cluster", () => {
 	const published = 7;
 	const message = "x".repeat(100);
 
-	it("R9, M7: agrees with what was sent, to the message", async () => {
+	it("agrees with what was sent, to the message", async () => {
 		for (let number = 0; number < clientCount; number++) clients.push(await LibraryClient.open(cluster.url));
 		const [sender, ...others] = clients;
 		for (let number = 0; number < messageCount; number++) sender!.send(message);
@@ -83,7 +83,7 @@ describe("GET /metrics of a cluster", () => {
 		expect(scrape.sum("websocket_active_connections")).toBe(clientCount - 4);
 	});
 
-	it("M7: is the same on the balancer's port and on each shard's, with every process in it", async () => {
+	it("is the same on the balancer's port and on each shard's, with every process in it", async () => {
 		const urls = [cluster.httpUrl, ...[0, 1].map((shard) => cluster.shardUrl(shard).replace("ws:", "http:"))];
 		const scrapes = await Promise.all(urls.map((url) => Scrape.of(url)));
 		for (const scrape of scrapes) {
@@ -161,7 +161,7 @@ describe("GET /metrics of a cluster", () => {
 		await Scrape.of(cluster.httpUrl);
 	});
 
-	it("M7: counters count on when a shard is killed and restarted, gauges do not", async () => {
+	it("counters count on when a shard is killed and restarted, gauges do not", async () => {
 		const counters = ["shardcast_deliveries_total", "events_processed_total", "shardcast_publish_to_send_seconds_count"];
 		const before = await Scrape.of(cluster.httpUrl);
 		expect(before.sum("shardcast_deliveries_total", { shard: "0" })).toBeGreaterThan(0);

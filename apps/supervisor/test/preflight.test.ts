@@ -27,7 +27,7 @@ it("a Node is too old or not judged by its number", () => {
 		);
 });
 
-describe("M1: the shards' ports", () => {
+describe("the shards' ports", () => {
 	const ports = { basePort: 3002, lbAddr: ":3005" };
 
 	it("are the described ones for up to three shards", () => {
@@ -66,7 +66,7 @@ describe("ports", () => {
 			]),
 		).toEqual([
 			`--a: port ${port} is taken; choose another or stop the program that has it`,
-			"--b: this machine has no address 192.0.2.1; name one of its own",
+			"--b: this machine has no address 192.0.2.1; name one that it has",
 		]);
 		await new Promise((resolve) => server.close(resolve));
 		expect(await portProblem(taken)).toBeNull();
@@ -100,7 +100,7 @@ describe("shared memory", () => {
 		);
 	});
 
-	it("B1: that is on a disk is refused", () => {
+	it("that is on a disk is refused", () => {
 		const sources = import.meta.dirname;
 		expect(sharedMemoryProblem(config({ clusterDirectory: sources }), 3, name)).toBe(
 			`--clusterDirectory: ${sources} is on a disk, not in memory; name a writable directory in a memory file system, such as /dev/shm`,

@@ -55,7 +55,7 @@ async function closedAboveRate(url: string): Promise<number> {
 	return (await client.closed).code;
 }
 
-describe("B9: SIGHUP on a running cluster", () => {
+describe("SIGHUP on a running cluster", () => {
 	it.each(["handoff", "proxy"] as const)(
 		"brings new limits into force everywhere, drops nobody, and holds for a shard that is started later (%s)",
 		{ timeout: 60_000 },
@@ -200,7 +200,7 @@ describe("a terminal that goes away", () => {
 		const basePort = await freePorts(3);
 		const url = `http://127.0.0.1:${basePort + 2}`;
 		const flags = `--shards 2 --base-port ${basePort} --lb-addr 127.0.0.1:${basePort + 2} --cluster-directory ${base}`;
-		// `script` gives the program a terminal of its own, which ends with it.
+		// `script` gives the program a separate terminal, which ends with it.
 		const terminal = spawn("script", ["-qec", `${process.execPath} ${main} multi ${flags}`, "/dev/null"], { stdio: "pipe" });
 		try {
 			await waitFor(async () => (await httpRequest(`${url}/ready`)).status === 200, { deadlineMs: 20_000, what: "the cluster" });
@@ -215,7 +215,7 @@ describe("a terminal that goes away", () => {
 	});
 });
 
-describe("B9: SIGHUP on shardcast single", () => {
+describe("SIGHUP on shardcast single", () => {
 	const start = async (flags: readonly string[]) => {
 		const port = await freePorts();
 		const program = await ManagedProcess.start(main, ["single", "--addr", `127.0.0.1:${port}`, "--log-format", "json", ...flags]);

@@ -25,7 +25,7 @@ describe("back-off", () => {
 		expect(some.kind === "restart" && some.afterMs).toBeLessThan(100);
 	});
 
-	it("begins anew for a child that had lived for a whole window", () => {
+	it("starts again for a child that had lived for a whole window", () => {
 		const policy = new RestartPolicy(() => config, longest);
 		policy.died(0, served);
 		policy.died(1000, served);

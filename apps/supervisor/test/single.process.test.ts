@@ -27,7 +27,7 @@ async function startSingle(changes: Partial<Config> = {}): Promise<{ program: Ma
 }
 
 describe("shardcast single", () => {
-	it("B1: wscat -c works as it is", async () => {
+	it("wscat -c works as it is", async () => {
 		const { port } = await startSingle();
 		const listener = await LibraryClient.open(`ws://127.0.0.1:${port}`);
 		const child = spawn(process.execPath, [wscat, "-c", `ws://127.0.0.1:${port}`, "-x", "from wscat", "-w", "1"], {
@@ -47,7 +47,7 @@ describe("shardcast single", () => {
 		await listener.close();
 	});
 
-	it("B10: prints a status line every two seconds where people read it, and not among JSON lines; B9: its numbers are true", async () => {
+	it("prints a status line every two seconds where people read it, and not among JSON lines; its numbers are true", async () => {
 		const { program: json } = await startSingle({ logFormat: "json" });
 		const { program: debug } = await startSingle({ logFormat: "json", logLevel: "debug" });
 		const { program: quiet } = await startSingle({ logFormat: "pretty", logLevel: "warn" });
@@ -62,22 +62,19 @@ describe("shardcast single", () => {
 		for (const client of clients) await client.close();
 	});
 
-	it.each(["SIGTERM", "SIGINT"] as const)(
-		"B11: %s stops in order, tells the clients, and ends with 0 and two log lines",
-		async (signal) => {
-			const { program, port } = await startSingle();
-			const client = await LibraryClient.open(`ws://127.0.0.1:${port}`);
-			const beganMs = performance.now();
-			program.signal(signal);
-			expect(await client.closed).toEqual({ code: 1001, reason: "shutdown" });
-			expect(await program.exited).toEqual({ code: 0, signal: null });
-			expect(performance.now() - beganMs).toBeLessThan(3000);
-			expect(program.log()).toMatch(new RegExp(`shutting down: ${signal}; 1 connections`));
-			expect(program.log()).toMatch(/shutdown complete: nothing was cut off/);
-		},
-	);
+	it.each(["SIGTERM", "SIGINT"] as const)("%s stops in order, tells the clients, and ends with 0 and two log lines", async (signal) => {
+		const { program, port } = await startSingle();
+		const client = await LibraryClient.open(`ws://127.0.0.1:${port}`);
+		const beganMs = performance.now();
+		program.signal(signal);
+		expect(await client.closed).toEqual({ code: 1001, reason: "shutdown" });
+		expect(await program.exited).toEqual({ code: 0, signal: null });
+		expect(performance.now() - beganMs).toBeLessThan(3000);
+		expect(program.log()).toMatch(new RegExp(`shutting down: ${signal}; 1 connections`));
+		expect(program.log()).toMatch(/shutdown complete: nothing was cut off/);
+	});
 
-	it("29: --drain-delay holds for it, and a second signal does not wait for its end", async () => {
+	it("--drain-delay holds for it, and a second signal does not wait for its end", async () => {
 		const { program, port } = await startSingle({ drainDelayMs: 60_000 });
 		program.signal("SIGTERM");
 		const ready = () => httpRequest(`http://127.0.0.1:${port}/ready`);
@@ -88,7 +85,7 @@ describe("shardcast single", () => {
 		expect((await late.closed).code).toBe(1006);
 	});
 
-	it("B11: a second signal forces", async () => {
+	it("a second signal forces", async () => {
 		const { program, port } = await startSingle({ maxBufferedBytes: 1 << 28 });
 		const dead = await RawClient.open(`ws://127.0.0.1:${port}`);
 		dead.socket.tcp.pause();

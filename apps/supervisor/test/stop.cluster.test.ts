@@ -8,7 +8,7 @@ import { Fleet, flawless } from "./fleet.ts";
 
 for (const mode of ["handoff", "proxy"] as const)
 	describe(`graceful stop, ${mode}`, () => {
-		it("B11 M7: what was sent before the stop arrives, clients are closed with 1001, exit status 0, no waiting", {
+		it("what was sent before the stop arrives, clients are closed with 1001, exit status 0, no waiting", {
 			timeout: 60_000,
 		}, async () => {
 			const cluster = await startCluster({ shards: 2, flags: ["--lb-mode", mode] });
@@ -32,7 +32,7 @@ for (const mode of ["handoff", "proxy"] as const)
 	});
 
 describe("stop, announced", () => {
-	it("29: with --drain-delay /ready answers 503 at once, and new clients are served until it is over", { timeout: 60_000 }, async () => {
+	it("with --drain-delay /ready answers 503 at once, and new clients are served until it is over", { timeout: 60_000 }, async () => {
 		const cluster = await startCluster({ shards: 2, flags: ["--drain-delay", "1500ms"] });
 		const before = await RawClient.open(cluster.url);
 		const beganMs = performance.now();
@@ -52,7 +52,7 @@ describe("stop, announced", () => {
 		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connections on 2 shards; new clients are taken for 1500ms more/);
 	});
 
-	it("29: a second signal does not wait for the end of --drain-delay, nor for its timer", { timeout: 60_000 }, async () => {
+	it("a second signal does not wait for the end of --drain-delay, nor for its timer", { timeout: 60_000 }, async () => {
 		const cluster = await startCluster({ shards: 1, flags: ["--drain-delay", "60s"] });
 		cluster.process.signal("SIGTERM");
 		await waitFor(async () => (await httpRequest(`${cluster.httpUrl}/ready`)).status === 503, { deadlineMs: 2000, what: "503" });
@@ -86,7 +86,7 @@ describe("stop, with clients that do not read", () => {
 	});
 });
 
-describe("A3: stop, under npm", () => {
+describe("stop, under npm", () => {
 	const root = join(import.meta.dirname, "../../..");
 	const hasScript = spawnSync("script", ["--version"]).status === 0;
 
@@ -132,7 +132,7 @@ describe("A3: stop, under npm", () => {
 });
 
 describe("stop, forced", () => {
-	it("B11: a second signal ends it at once, with status 1", { timeout: 60_000 }, async () => {
+	it("a second signal ends it at once, with status 1", { timeout: 60_000 }, async () => {
 		// A shard that is stopped cannot drain, so the stop would take its whole time-out.
 		const cluster = await startCluster({ shards: 2, flags: ["--shutdown-timeout", "60s"] });
 		const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.open(cluster.url)));

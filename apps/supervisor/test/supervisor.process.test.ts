@@ -163,7 +163,7 @@ describe("a child that cannot start", () => {
 	});
 });
 
-describe("B11: stop", () => {
+describe("stop", () => {
 	it("drains the balancer first and then all shards side by side, and waits no longer than needed", async () => {
 		cluster = await FakeCluster.start({
 			shards: 3,
@@ -278,7 +278,7 @@ describe("B11: stop", () => {
 	});
 });
 
-it("M7: answers a child that asks for the metrics with those of all processes that give theirs in time", async () => {
+it("answers a child that asks for the metrics with those of all processes that give theirs in time", async () => {
 	cluster = await FakeCluster.start({ shards: 3, faults: { balancer: { asks: true }, "shard 1": { noMetrics: true } } });
 	await cluster.ready();
 	const given = ["shard 0", "shard 2", "balancer"].map((name) => `fake_total{process="${name}"} 7`);

@@ -56,7 +56,7 @@ describe("the table", () => {
 		expect(new Set(lines.slice(2, 5).map((line) => line.length)).size).toBe(1);
 	});
 
-	it("gives no rate for a counter that began anew, nor for a shard that was not there before", () => {
+	it("gives no rate for a counter that restarted, nor for a shard that was not there before", () => {
 		const scoreboard = board();
 		scoreboard.row(0).set("cpuMs", 9000);
 		const before = { ...takeSample(scoreboard), atMs: 1000 };

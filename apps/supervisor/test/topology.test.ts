@@ -14,12 +14,12 @@ const name = (key: string) => `--${key}`;
 const cores = (config: Partial<typeof auto>, available: AvailableCpus, nodeCpus: number[] | null = null, random = () => 0) =>
 	planTopology({ ...auto, ...config }, available, nodeCpus, name, random).shards.map(({ core }) => core);
 
-describe("M2: a shard per core, pinned", () => {
+describe("a shard per core, pinned", () => {
 	it("takes all CPUs that are available", () => {
 		expect(cores({}, machine([0, 1, 4]))).toEqual([0, 1, 4]);
 	});
 
-	it("M12: puts shards on cores of their own as long as there are enough", () => {
+	it("puts shards on separate cores as long as there are enough", () => {
 		expect(cores({ shards: 3 }, machine([0, 1, 2, 3]))).toEqual([0, 1, 2]);
 	});
 
@@ -60,7 +60,7 @@ describe("a quota", () => {
 	});
 });
 
-describe("B6: a NUMA node", () => {
+describe("a NUMA node", () => {
 	it("keeps to the node's CPUs, as far as they are available", () => {
 		expect(cores({ numa: 1 }, machine([0, 1, 2, 3]), [2, 3, 6, 7])).toEqual([2, 3]);
 		expect(cores({ numa: 1, cpus: [1, 2] }, machine([0, 1, 2, 3]), [2, 3])).toEqual([2]);

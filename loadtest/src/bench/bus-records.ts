@@ -91,7 +91,7 @@ export interface Ticks {
 }
 
 /** Where a publisher publishes to. */
-export interface Outlet {
+export interface Publisher {
 	/** Publishes `count` records and says how many were taken. */
 	publish(count: number, phase: Phase): number;
 	/** Calls back when more may be taken. */
@@ -99,17 +99,17 @@ export interface Outlet {
 }
 
 /** Publishes at `pace` and ends. */
-export function publishAt(pace: Pace, outlet: Outlet): Promise<void> {
+export function publishAt(pace: Pace, publisher: Publisher): Promise<void> {
 	return new Promise((resolve) => {
-		if (pace.kind === "flood") flood(pace, outlet, resolve);
-		else tick(pace, outlet, resolve, 1);
+		if (pace.kind === "flood") flood(pace, publisher, resolve);
+		else tick(pace, publisher, resolve, 1);
 	});
 }
 
 /** Batches between two turns of the event loop. */
 const batchesPerTurn = 64;
 
-function flood(pace: Flood, outlet: Outlet, done: () => void): void {
+function flood(pace: Flood, publisher: Publisher, done: () => void): void {
 	const measureMs = performance.now() + pace.warmUpMs;
 	const endMs = measureMs + pace.measuredMs;
 	const turn = (): void => {
@@ -117,8 +117,8 @@ function flood(pace: Flood, outlet: Outlet, done: () => void): void {
 			const nowMs = performance.now();
 			const phase = nowMs < measureMs ? Phase.warmUp : nowMs < endMs ? Phase.measured : Phase.end;
 			const count = phase === Phase.end ? 1 : pace.batch;
-			if (outlet.publish(count, phase) < count) {
-				outlet.whenFree(turn);
+			if (publisher.publish(count, phase) < count) {
+				publisher.whenFree(turn);
 				return;
 			}
 			if (phase === Phase.end) {
@@ -131,9 +131,9 @@ function flood(pace: Flood, outlet: Outlet, done: () => void): void {
 	turn();
 }
 
-function tick(pace: Ticks, outlet: Outlet, done: () => void, number: number): void {
+function tick(pace: Ticks, publisher: Publisher, done: () => void, number: number): void {
 	const phase = number <= pace.warmUp ? Phase.warmUp : number <= pace.warmUp + pace.measured ? Phase.measured : Phase.end;
-	outlet.publish(1, phase);
+	publisher.publish(1, phase);
 	if (phase === Phase.end) done();
-	else setTimeout(() => tick(pace, outlet, done, number + 1), pace.everyMs * (0.5 + Math.random()));
+	else setTimeout(() => tick(pace, publisher, done, number + 1), pace.everyMs * (0.5 + Math.random()));
 }

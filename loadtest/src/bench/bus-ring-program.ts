@@ -11,7 +11,7 @@ export interface RingTask {
 }
 
 /** Records visited before the event loop has its turn. */
-const drainMax = 4096;
+const readMax = 4096;
 
 await bench<RingTask>(async (task, pace) => {
 	const directory = ClusterDirectory.open(task.directory);
@@ -33,7 +33,7 @@ await bench<RingTask>(async (task, pace) => {
 		}
 		link.ringWaiters();
 		// A member reads its own ring as well: part of the cost.
-		link.drain(drainMax, visit);
+		link.read(readMax, visit);
 		return taken;
 	};
 	// A full ring holds several ms of work for the readers: looking again all the time would take the CPU from them.
@@ -44,7 +44,7 @@ await bench<RingTask>(async (task, pace) => {
 function read(link: BusLink, sink: RecordSink, visit: VisitOrigin, done: (result: ReaderResult) => void): void {
 	const turn = (): void => {
 		do {
-			const count = link.drain(drainMax, visit);
+			const count = link.read(readMax, visit);
 			if (sink.result !== null) {
 				done(sink.result);
 				return;

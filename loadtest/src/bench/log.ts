@@ -128,7 +128,7 @@ function readRing() {
 	const reader = new RingReader(attachRing(buffer), 0);
 	reader.join();
 	const sink = new RecordSink();
-	return readAll({ kind: "ring", buffer, count }, sink, () => reader.drain(batch, (_u8, view, start, end) => sink.read(view, start, end)));
+	return readAll({ kind: "ring", buffer, count }, sink, () => reader.read(batch, (_u8, view, start, end) => sink.read(view, start, end)));
 }
 
 function readLog() {
@@ -140,7 +140,7 @@ function readLog() {
 			readRecordHead(view, start, end, head);
 			sink.read(view, head.payloadStart, head.payloadEnd);
 		};
-		return readAll({ kind: "log", directory, slot: 0, channels: 1, count }, sink, () => reader.drain(batch, visit));
+		return readAll({ kind: "log", directory, slot: 0, channels: 1, count }, sink, () => reader.read(batch, visit));
 	});
 }
 

@@ -69,7 +69,7 @@ function overRing(): Promise<Figures> {
 		// each record, and both are three times slower.
 		const deadlineMs = performance.now() + 30_000;
 		while (sink.count < counts.ring) {
-			if (reader.drain(batch, visit) > 0) continue;
+			if (reader.read(batch, visit) > 0) continue;
 			if (performance.now() > deadlineMs) throw new Error(`the writing thread has stopped after ${sink.count} records`);
 			rest();
 		}
@@ -107,7 +107,7 @@ function oneThread(): Figures {
 	const startMs = performance.now();
 	while (sink.count < counts.oneThread) {
 		for (let n = 0; n < batch; n++) writer.write(source.next());
-		reader.drain(batch, visit);
+		reader.read(batch, visit);
 	}
 	return figures(counts.oneThread, startMs);
 }

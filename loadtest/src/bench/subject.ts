@@ -4,7 +4,7 @@ import { type GeneratorOptions, LoadGenerator } from "../generator.ts";
 import { Servers } from "../servers.ts";
 import { parseTarget, type Target } from "../target.ts";
 
-/** A server that a bench compares with others, in processes of its own. */
+/** A server that a bench compares with others, in separate processes. */
 export interface Subject {
 	readonly target: Target;
 	readonly servers: Servers;

@@ -8,7 +8,7 @@ export interface SourceKindMeaning {
 /** Kinds of message source, as `--source` spells them. */
 export const sourceKinds = {
 	ws: { sendersListen: true, help: "clients send over their WebSockets" },
-	http: { sendersListen: false, help: "senders of their own use POST /api/publish" },
-	kafka: { sendersListen: false, help: "senders of their own produce to Kafka, from which the cluster reads" },
+	http: { sendersListen: false, help: "separate senders use POST /api/publish" },
+	kafka: { sendersListen: false, help: "separate senders produce to Kafka, from which the cluster reads" },
 } as const satisfies Readonly<Record<string, SourceKindMeaning>>;
 export type SourceKind = keyof typeof sourceKinds;

@@ -1,4 +1,4 @@
-/** Gets one record of the ring of `origin`: `u8[start] … u8[end - 1]`. They are the writer's again once `drain` returns. */
+/** Gets one record of the ring of `origin`: `u8[start] … u8[end - 1]`. They are the writer's again once `read` returns. */
 export type VisitOrigin = (origin: number, u8: Uint8Array, view: DataView, start: number, end: number) => void;
 
 /**
@@ -7,11 +7,11 @@ export type VisitOrigin = (origin: number, u8: Uint8Array, view: DataView, start
  *
  * Publishing never blocks and never loses: `claim` answers -1 while the slowest member has not made room (counted), and
  * slowing down the source is the caller's business. A member that stops reading holds all others up until the supervisor
- * buries it.
+ * removes it.
  *
  * The loop of a member:
  * ```
- * turn:  do something with drain(max, …), publish with claim … commit, then ringWaiters()
+ * turn:  do something with read(max, …), publish with claim … commit, then ringWaiters()
  *        more there? another turn.  else  sleep() ? wait for onWake : another turn
  * ```
  */
@@ -37,7 +37,7 @@ export interface BusLink {
 	 * Visits up to `max` records of all rings and returns how many. The ring to begin with rotates, so a busy member cannot
 	 * starve the others. When `visit` throws, the batch ends there, the record counts as read, and the error goes through.
 	 */
-	drain(max: number, visit: VisitOrigin): number;
+	read(max: number, visit: VisitOrigin): number;
 	hasRecords(): boolean;
 
 	/**
@@ -56,7 +56,7 @@ export interface BusLink {
 	overslept(): boolean;
 	/** Called on the event loop when somebody has woken this member. May come without need. */
 	onWake(callback: () => void): void;
-	/** Takes up rings of new members, lets go of those of removed ones. `drain`, `sleep` and `hasRecords` do it by themselves. */
+	/** Takes up rings of new members, lets go of those of removed ones. `read`, `sleep` and `hasRecords` do it by themselves. */
 	refreshMembers(): void;
 
 	/** Bytes that the slowest member has not read of the own ring. */

@@ -6,7 +6,7 @@ interface Entry {
 	readonly origin: number;
 	readonly generation: number;
 	readonly reader: RingReader;
-	/** Made once, so that draining allocates nothing. */
+	/** Made once, so that reading allocates nothing. */
 	readonly visit: VisitRecord;
 	/** Unmaps the ring. */
 	readonly release: () => void;
@@ -16,7 +16,7 @@ interface Entry {
 
 const nobody: VisitOrigin = () => {};
 
-/** The rings that one member reads, drained by turns. Used on one thread. */
+/** The rings that one member reads, read in turns. Used on one thread. */
 export class ReaderSet {
 	readonly #slot: number;
 	#entries: Entry[] = [];
@@ -54,9 +54,9 @@ export class ReaderSet {
 		this.#dropRetired();
 	}
 
-	drain(max: number, visit: VisitOrigin): number {
+	read(max: number, visit: VisitOrigin): number {
 		if (this.#visit !== nobody)
-			throw new BusError(BusErrorCode.misuse, "drain within a drain", "note what there is to do and do it after drain has returned");
+			throw new BusError(BusErrorCode.misuse, "read within a read", "note what there is to do and do it after read has returned");
 		const entries = this.#entries;
 		const count = entries.length;
 		if (count === 0) return 0;
@@ -67,7 +67,7 @@ export class ReaderSet {
 		try {
 			for (let turn = 0; turn < count && left > 0; turn++) {
 				const entry = entries[at];
-				left -= entry.reader.drain(left, entry.visit);
+				left -= entry.reader.read(left, entry.visit);
 				at = at + 1 < count ? at + 1 : 0;
 			}
 		} finally {

@@ -1,9 +1,9 @@
 import type { VisitOrigin } from "./bus-link.ts";
 
-/** Another ring to be drained in the same turns as the bus, such as the one that a Kafka worker fills. */
+/** Another ring that is read in the same turns as the bus, such as the one that a Kafka worker fills. */
 export interface RecordSource {
 	/** Visits up to `max` records and returns how many. */
-	drain(max: number, visit: VisitOrigin): number;
+	read(max: number, visit: VisitOrigin): number;
 	hasRecords(): boolean;
 	/** How full the ring is, from 0 to 1. */
 	fill(): number;
@@ -11,7 +11,7 @@ export interface RecordSource {
 	sleep(): boolean;
 }
 
-/** What a source may ask of the loop that drains it. */
+/** What a source may ask of the loop that reads it. */
 export interface RecordLoop {
 	addSource(source: RecordSource): void;
 	removeSource(source: RecordSource): void;

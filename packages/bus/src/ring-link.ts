@@ -3,7 +3,7 @@ import { BusError, BusErrorCode } from "@shardcast/scoreboard";
 import type { BusLink, VisitOrigin } from "./bus-link.ts";
 import { ReaderSet } from "./reader-set.ts";
 
-/** What every link does, wherever the rings lie: writes the own ring, drains all rings. How members wake and change is left open. */
+/** What every link does, wherever the rings lie: writes its ring, reads all rings. How members wake and change is left open. */
 export abstract class RingLink implements BusLink {
 	readonly member: number;
 	readonly u8: Uint8Array;
@@ -33,9 +33,9 @@ export abstract class RingLink implements BusLink {
 		this.#writer.commit();
 	}
 
-	drain(max: number, visit: VisitOrigin): number {
+	read(max: number, visit: VisitOrigin): number {
 		this.refreshMembers();
-		return this.readers.drain(max, visit);
+		return this.readers.read(max, visit);
 	}
 
 	hasRecords(): boolean {

@@ -7,7 +7,7 @@ import { RingLink } from "./ring-link.ts";
 
 /**
  * The bus between processes: one ring per member in shared memory, a FIFO as doorbell. One per process and slot, on one
- * thread. The supervisor makes the files (`createMemberFiles`) before the member joins, and buries it when it has died.
+ * thread. The supervisor makes the files (`createMemberFiles`) before the member joins, and removes it when it has died.
  *
  * A member that dies at any instruction holds nothing: its ring's tail tells what it had published, its reader slots are
  * freed by the supervisor, and its successor joins under the same slot.

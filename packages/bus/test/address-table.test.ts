@@ -2,7 +2,7 @@ import { AddressTable } from "@shardcast/limits";
 import { packVersion } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 
-describe("M8: the table of addresses", () => {
+describe("the table of addresses", () => {
 	it("counts an address over all shards, in and out", () => {
 		const table = AddressTable.inMemory(100, 3);
 		const address = 0xc000_0201n;

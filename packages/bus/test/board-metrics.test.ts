@@ -92,7 +92,7 @@ describe("metrics of the scoreboard", () => {
 		expect([...balancerModes]).toEqual(Object.keys(BalancerMode));
 	});
 
-	it("M7: one answer has every shard's values, with its label, and they are the scoreboard's", async () => {
+	it("one answer has every shard's values, with its label, and they are the scoreboard's", async () => {
 		const board = boardOfTwo();
 		board.row(0).add("deliveries", 40);
 		board.row(1).add("deliveries", 2);

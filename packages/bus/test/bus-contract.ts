@@ -21,7 +21,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 	}
 
 	describe(`${name} keeps the bus contract`, () => {
-		it("M3: what a member publishes, every member gets once, itself included, with its origin", () => {
+		it("what a member publishes, every member gets once, itself included, with its origin", () => {
 			const harness = make();
 			const links = Array.from({ length: harness.members }, (_, slot) => harness.join(slot));
 			for (const link of links) publish(link, `from ${link.member}`);
@@ -60,7 +60,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(() => writer.claim(writer.recordBytesMax + 1)).toThrow(/an eighth of its capacity/);
 		});
 
-		it("M3: a full ring refuses, counts it, loses nothing, and goes on when the slowest has read", () => {
+		it("a full ring refuses, counts it, loses nothing, and goes on when the slowest has read", () => {
 			const harness = make();
 			const [writer, fast, slow] = [harness.join(0), harness.join(1), harness.join(2)];
 			let published = 0;
@@ -87,7 +87,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(takeAll(reader)).toContain("1: free");
 		});
 
-		it("drains at most as many as asked for, over all rings together", () => {
+		it("reads at most as many as asked for, over all rings together", () => {
 			const harness = make();
 			const links = Array.from({ length: harness.members }, (_, slot) => harness.join(slot));
 			for (const link of links) for (let i = 0; i < 5; i++) publish(link, `${i}`);
@@ -95,17 +95,17 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			const total = 5 * harness.members;
 			const sizes: number[] = [];
 			for (let left = total; left > 0; ) {
-				const count = reader.drain(4, () => {});
+				const count = reader.read(4, () => {});
 				sizes.push(count);
 				left -= count;
 			}
 			expect(sizes).toEqual([...new Array(Math.floor(total / 4)).fill(4), ...(total % 4 === 0 ? [] : [total % 4])]);
-			expect(reader.drain(4, () => {})).toBe(0);
-			expect(links[1].drain(0, () => {})).toBe(0);
+			expect(reader.read(4, () => {})).toBe(0);
+			expect(links[1].read(0, () => {})).toBe(0);
 			expect(links[1].hasRecords()).toBe(true);
 		});
 
-		it("drains fairly: a member that always has more than a batch does not starve the others", () => {
+		it("reads fairly: a member that always has more than a batch does not starve the others", () => {
 			const harness = make();
 			const [busy, quiet, reader] = [harness.join(0), harness.join(1), harness.join(2)];
 			const refill = () => {
@@ -117,13 +117,13 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			publish(quiet, "quiet");
 			const origins: number[] = [];
 			for (let turn = 0; turn < harness.members; turn++) {
-				reader.drain(2, (origin) => origins.push(origin));
+				reader.read(2, (origin) => origins.push(origin));
 				refill();
 			}
 			expect(origins).toContain(1);
 		});
 
-		it("B7: a visitor that throws costs its record and no other", () => {
+		it("a visitor that throws costs its record and no other", () => {
 			const harness = make();
 			const [writer, reader] = [harness.join(0), harness.join(1)];
 			for (let i = 0; i < 4; i++) publish(writer, `${i}`);
@@ -133,21 +133,21 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 				if (text === "1") throw new Error("bad record");
 				seen.push(text);
 			};
-			expect(() => reader.drain(10, visit)).toThrow("bad record");
-			expect(reader.drain(10, visit)).toBe(2);
+			expect(() => reader.read(10, visit)).toThrow("bad record");
+			expect(reader.read(10, visit)).toBe(2);
 			expect(seen).toEqual(["0", "2", "3"]);
 		});
 
-		it("a visitor may publish, and may not drain", () => {
+		it("a visitor may publish, and may not read", () => {
 			const harness = make();
 			const [first, second] = [harness.join(0), harness.join(1)];
 			publish(first, "question");
-			second.drain(10, (origin) => {
+			second.read(10, (origin) => {
 				if (origin === 0) publish(second, "answer");
 			});
 			expect(takeAll(first).sort()).toEqual(["0: question", "1: answer"]);
 			publish(first, "once more");
-			expect(() => second.drain(10, () => second.drain(10, () => {}))).toThrow("drain within a drain");
+			expect(() => second.read(10, () => second.read(10, () => {}))).toThrow("read within a read");
 			publish(first, "another");
 			expect(takeAll(second)).toContain("0: another");
 		});
@@ -161,7 +161,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(takeAll(reader)).toEqual(["0: real"]);
 		});
 
-		it("who joins later gets what is published from then on", () => {
+		it("a member that joins later gets what is published from then on", () => {
 			const harness = make();
 			const writer = harness.join(0);
 			publish(writer, "before");
@@ -171,7 +171,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(takeAll(reader)).toEqual(["0: after"]);
 		});
 
-		it("who leaves is waited for no longer, and may join again under the same slot", () => {
+		it("a member that leaves is waited for no longer, and may join again under the same slot", () => {
 			const harness = make();
 			const writer = harness.join(0);
 			let reader = harness.join(1);
@@ -205,7 +205,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			link.close();
 			link.close();
 			expect(() => link.claim(1)).toThrow("has left the bus");
-			expect(link.drain(10, () => {})).toBe(0);
+			expect(link.read(10, () => {})).toBe(0);
 			expect(link.hasRecords()).toBe(false);
 			expect([link.depthBytes(), link.backlogBytes(), link.backpressuredCount]).toEqual([0, 0, 0]);
 			link.ringWaiters();
@@ -252,7 +252,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(reader.sleep()).toBe(true);
 		});
 
-		it("who is awake is not rung for", async () => {
+		it("a member that is awake is not rung for", async () => {
 			const harness = make();
 			const [writer, reader] = [harness.join(0), harness.join(1)];
 			let wakes = 0;
@@ -266,7 +266,7 @@ export function describeBusContract(name: string, makeHarness: () => BusHarness)
 			expect(wakes).toBe(0);
 		});
 
-		it("who has found something to do by itself is not rung for until it sleeps again, by others or by itself", async () => {
+		it("a member that has found something to do by itself is not rung for until it sleeps again, by others or by itself", async () => {
 			const harness = make();
 			const [writer, reader] = [harness.join(0), harness.join(1)];
 			let wakes = 0;
@@ -324,6 +324,6 @@ export function takeAll(link: BusLink): string[] {
 	const visit = (origin: number, u8: Uint8Array, _view: DataView, start: number, end: number) => {
 		records.push(`${origin}: ${Buffer.from(u8.subarray(start, end)).toString()}`);
 	};
-	while (link.drain(64, visit) > 0);
+	while (link.read(64, visit) > 0);
 	return records;
 }

@@ -3,7 +3,7 @@ import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { createMemberFiles } from "../src/member-files.ts";
 import { SharedMemoryBus } from "../src/shared-memory-bus.ts";
 
-/** A cluster without processes: the supervisor's part, in a directory of its own in shared memory. */
+/** A cluster without processes: the supervisor's part, in a separate directory in shared memory. */
 export interface TestCluster {
 	readonly base: string;
 	readonly directory: ClusterDirectory;

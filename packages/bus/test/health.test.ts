@@ -37,7 +37,7 @@ function board(): Scoreboard {
 
 const report = (made: Scoreboard): HealthReport => healthReport(made, options);
 
-describe("M6: healthReport", () => {
+describe("healthReport", () => {
 	it("a cluster that is well", () => {
 		const made = board();
 		made.row(0).connections = 30;

@@ -11,7 +11,7 @@ export type Ranges = Map<number, Map<number, readonly [first: number, last: numb
 
 export interface Report {
 	readonly published: number;
-	readonly drained: number;
+	readonly recordsRead: number;
 	readonly wakes: number;
 	readonly seen: Ranges;
 }
@@ -26,7 +26,7 @@ export interface Life {
 
 const program = fileURLToPath(new URL("./programs/member.mjs", import.meta.url));
 
-/** Members of a bus in processes of their own, and this process as their supervisor. */
+/** Members of a bus in separate processes, and this process as their supervisor. */
 export class MemberProcesses {
 	readonly cluster: TestCluster;
 	readonly lives: Life[] = [];

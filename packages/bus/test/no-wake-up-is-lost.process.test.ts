@@ -32,7 +32,7 @@ describe("members that do nothing but sleep and wake each other", () => {
 			}
 			for (const child of children.toReversed()) child.send("go");
 			const rows = cluster.board.rows();
-			const passes = () => rows.reduce((sum, row) => sum + row.get("recordsDrained"), 0);
+			const passes = () => rows.reduce((sum, row) => sum + row.get("recordsRead"), 0);
 			let last = 0;
 			for (let movedMs = performance.now(); last < passesTotal; await delay(50)) {
 				const count = passes();

@@ -38,7 +38,7 @@ describe("layout of the scoreboard", () => {
 		expect(counters.length).toBeLessThanOrEqual(BoardLayout.countersMax);
 	});
 
-	it("every word lies within its part, the parts within the row, each on cache lines of its own", () => {
+	it("every word lies within its part, the parts within the row, each on separate cache lines", () => {
 		const { supervisorPart, balancerPart, bellPart, ownPart, counters, countersMax, rowBytes, headerBytes } = BoardLayout;
 		const parts: [object, number, number][] = [
 			[SupervisorWord, supervisorPart, balancerPart],

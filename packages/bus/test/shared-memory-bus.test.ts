@@ -20,7 +20,7 @@ function cluster(members: number): TestCluster {
 const options = { capacityBytes: contractCapacityBytes };
 
 describe("members come", () => {
-	it("those who run get the new member's records from its first one on, at their next drain", () => {
+	it("those who run get the new member's records from its first one on, at their next read", () => {
 		const { directory, board, join } = cluster(1);
 		const running = join(0);
 		createMemberFiles(directory, board, 3, options);
@@ -66,7 +66,7 @@ describe("members come", () => {
 		await woken;
 	});
 
-	it("a sleeper notices a member that came between its drain and its sleep", () => {
+	it("a sleeper notices a member that came between its read and its sleep", () => {
 		const { directory, board, join } = cluster(1);
 		const running = join(0);
 		takeAll(running);
@@ -92,7 +92,7 @@ describe("members go", () => {
 		leaving.close();
 		removeMemberFiles(directory, board, 1);
 		expect(readdirSync(directory.path).filter((name) => name.includes("-1"))).toEqual([]);
-		expect(staying.drain(4, () => {})).toBe(4);
+		expect(staying.read(4, () => {})).toBe(4);
 		expect(takeAll(staying)).toHaveLength(6);
 		const maps = mappedUnder(base);
 		expect(maps.filter((line) => line.includes("ring-1"))).toEqual([]);
@@ -129,7 +129,7 @@ describe("members go", () => {
 			publish(join(2), "new");
 			staying.ringWaiters();
 		};
-		while (staying.drain(10, visit) > 0);
+		while (staying.read(10, visit) > 0);
 		expect(visits).toBe(7);
 		expect(staying.backlogBytes()).toBe(0);
 	});
@@ -322,7 +322,7 @@ function withoutDescriptors<T>(run: () => T): T {
 	}
 }
 
-describe("33: out of descriptors", () => {
+describe("out of descriptors", () => {
 	it("members wake each other all the same: their bells have been opened in advance", async () => {
 		const { join } = cluster(2);
 		const [sleeper, publisher] = [join(0), join(1)];

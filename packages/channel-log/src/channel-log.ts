@@ -10,7 +10,7 @@ import { LogReader } from "./log-reader.ts";
 import type { LogRecordHead } from "./log-record.ts";
 import { type Appending, SequencedLog } from "./sequenced-log.ts";
 
-/** Who uses the logs: a slot, in its present life. No two threads may be the same at once. */
+/** The user of the logs: a slot, in its present life. No two threads may be the same at once. */
 export interface LogMember {
 	readonly slot: number;
 	readonly incarnation: number;

@@ -22,7 +22,7 @@ export function createChannelState(): ChannelState {
 	return { row: -1, epoch0: 0, epoch1: 0, last: 0, lastPosition: LogRecord.noPosition, first: 0, size: 0, ttlMs: 0 };
 }
 
-/** Looks at a row that is being written. A hold takes a microsecond; who takes longer is paused, and we do not wait for it. */
+/** Looks at a row that is being written. A hold takes a microsecond; a holder that takes longer is paused, and we do not wait for it. */
 const looksMax = 200;
 
 /**

@@ -37,7 +37,7 @@ export function takeFromDead({ words }: LogMemory, dead: number, self: number): 
 	return Atomics.compareExchange(words, lockWord, dead, self) === dead;
 }
 
-/** Who holds the lock (0 = nobody), and in which hold. */
+/** The holder of the lock (0 = none), and its hold. */
 export function lockState({ words }: LogMemory): { readonly holder: number; readonly hold: number } {
 	const holder = Atomics.load(words, lockWord);
 	return { holder, hold: Atomics.load(words, holdsWord) };

@@ -37,16 +37,16 @@ export class LogReader implements RecordSource {
 	}
 
 	/** Visits up to `max` records. When `visit` throws, the batch ends there, the record counts as read, and the error goes through. */
-	drain(max: number, visit: VisitOrigin): number {
+	read(max: number, visit: VisitOrigin): number {
 		if (!this.#live) return 0;
 		if (this.#start >= 0)
-			throw new LogError(LogErrorCode.misuse, "drain within a drain", "note what there is to do and do it after drain has returned");
+			throw new LogError(LogErrorCode.misuse, "read within a read", "note what there is to do and do it after read has returned");
 		const { length } = this.#logs;
 		const first = this.#first;
 		// Another log comes first each time, so a busy one cannot starve the others.
 		this.#first = first + 1 < length ? first + 1 : 0;
 		let left = max;
-		for (let turn = 0; turn < length && left > 0; turn++) left -= this.#drainLog((first + turn) % length, left, visit);
+		for (let turn = 0; turn < length && left > 0; turn++) left -= this.#readLog((first + turn) % length, left, visit);
 		return max - left;
 	}
 
@@ -89,7 +89,7 @@ export class LogReader implements RecordSource {
 		for (const { memory } of this.#logs) closeReader(memory, this.#slot);
 	}
 
-	#drainLog(index: number, max: number, visit: VisitOrigin): number {
+	#readLog(index: number, max: number, visit: VisitOrigin): number {
 		const log = this.#logs[index]!;
 		const { memory, tail } = log;
 		const { words, floats, u8, view, recordBytesMax } = memory;

@@ -14,7 +14,7 @@ export interface BrokerHarness {
 
 const kept: PublishOptions = { history: limits };
 
-/** What every broker does, wherever it keeps its state. Each implementation calls this with a harness of its own. */
+/** What every broker does, wherever it keeps its state. Each implementation calls this with its own harness. */
 export function brokerContract(name: string, make: () => BrokerHarness | Promise<BrokerHarness>): void {
 	describe(`${name} keeps the contract of a Broker`, () => {
 		async function start() {
@@ -35,7 +35,7 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 			return { harness, first, second, channel, put, read, list };
 		}
 
-		it("R1: offsets count from 1 in one epoch, whoever publishes", async () => {
+		it("offsets count from 1 in one epoch, whoever publishes", async () => {
 			const { first, second, put } = await start();
 			const positions = [await put("a"), await put("b", kept, second), await put("c", kept, first)];
 			expect(positions.map(({ offset }) => offset)).toEqual([1, 2, 3]);
@@ -177,7 +177,7 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 			expect(await second.removeHistory(`${channel}-unknown`)).toBe(true);
 		});
 
-		it("R2: a key that was used answers with the first position, for every process, in its channel only", async () => {
+		it("a key that was used answers with the first position, for every process, in its channel only", async () => {
 			const { harness, first, second, put, read, channel } = await start();
 			const once: PublishOptions = { ...kept, idempotency: { key: "k", ttlMs: 300_000 } };
 			const position = await put("a", once);

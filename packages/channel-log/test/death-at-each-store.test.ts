@@ -39,7 +39,7 @@ const before: Readonly<Record<string, Before>> = {
 			const left = memory.dataBytes - memory.floats[tailFloat]!;
 			if (left < 200) break;
 			put(other, "channel", "x".repeat(Math.max(1, Math.min(1000, left - 300))));
-			visited.drain(reader);
+			visited.read(reader);
 		}
 	},
 	"one into a channel whose row has expired": ({ other, rig }) => {
@@ -49,7 +49,7 @@ const before: Readonly<Record<string, Before>> = {
 	"one that writes over old records": ({ other, visited, reader }) => {
 		for (let n = 0; n < 80; n++) {
 			put(other, "channel", `${n} `.padEnd(800, "-"));
-			visited.drain(reader);
+			visited.read(reader);
 		}
 	},
 };
@@ -89,7 +89,7 @@ describe("a process that dies at any store of a publication", () => {
 				const result = other.publish("channel", bytes("dying"), once);
 				expect(historyOf(other, "channel")).toEqual(["1:a", "2:b", "3:c", "4:dying"]);
 				expect(offsetOfResult(result)).toBe(4);
-				visited.drain(reader);
+				visited.read(reader);
 				expect(visited.of("channel")).toEqual(["1:a", "2:b", "3:c", "4:dying"]);
 				tried++;
 				if (isDone) break;
@@ -103,7 +103,7 @@ describe("a process that dies at any store of a publication", () => {
 			const message = (n: number) => `${n} `.padEnd(800, "~");
 			for (let n = 1; n <= 80; n++) {
 				put(other, "channel", message(n));
-				visited.drain(reader);
+				visited.read(reader);
 			}
 			const memory = rig.memories.find(({ floats }) => floats[tailFloat]! > 0)!;
 			const forged = imitation(memory, offsetOf(memory, memory.floats[tailFloat]!) + dataOffset, 5000);
@@ -147,7 +147,7 @@ function scene(prepare: Before): Scene {
 	const visited = new Visited(reader);
 	const made = { rig, other, reader, visited };
 	prepare(made);
-	visited.drain(reader);
+	visited.read(reader);
 	return made;
 }
 
@@ -198,7 +198,7 @@ function dieOnce(prepare: Before, life: Life, outcomes: { lost: number; publishe
 
 	// Before it has been reaped: a snapshot as of what a reader has visited, and what it visits from then on, have no hole and no duplicate.
 	const asOf = other.history("channel", { asOf: reader });
-	visited.drain(reader);
+	visited.read(reader);
 	const after = other.history("channel", { asOf: reader });
 	if (asOf !== null) expect(shown(asOf.publications)).toEqual(earlier.slice(-asOf.publications.length));
 	const isOut = visited.of("channel").at(-1) === `${offset + 1}:dying`;
@@ -221,7 +221,7 @@ function dieOnce(prepare: Before, life: Life, outcomes: { lost: number; publishe
 	const retry = other.publish("channel", bytes("dying"), once);
 	expect(retry.outcome).toBe(isOut ? "duplicate" : "published");
 	expect(retry).toMatchObject({ position: { offset: offset + 1, epoch } });
-	visited.drain(reader);
+	visited.read(reader);
 	const now = historyOf(other, "channel");
 	expect(now.at(-1)).toBe(`${offset + 1}:dying`);
 	const kept = now.slice(0, -1);

@@ -20,19 +20,19 @@ describe("a log that is full", () => {
 		let sent = 0;
 		while (log.publish("channel", bytes(`${sent} ${filler}`), kept).outcome === "published") sent++;
 		expect(sent).toBeGreaterThan(30);
-		visited.fast.drain();
+		visited.fast.read();
 		expect(log.publish("channel", bytes("refused"), kept)).toEqual({ outcome: "full", reason: "readers" });
 		expect(log.counter("fullReaders")).toBe(2);
 		expect(slow.fill()).toBeGreaterThan(0.9);
-		visited.slow.drain(slow, 5);
+		visited.slow.read(slow, 5);
 		for (let n = 0; n < 5; n++) put(log, "channel", `${sent++} ${filler}`);
 		expect(log.publish("channel", bytes(filler), kept).outcome).toBe("full");
 		slow.leave();
 		put(log, "channel", "last");
-		visited.fast.drain();
+		visited.fast.read();
 		expect(visited.fast.of("channel").length).toBe(sent + 1);
 		expect(visited.slow.of("channel")).toEqual(visited.fast.of("channel").slice(0, 5));
-		expect([slow.drain(10, () => {}), slow.hasRecords(), slow.fill()]).toEqual([0, false, 0]);
+		expect([slow.read(10, () => {}), slow.hasRecords(), slow.fill()]).toEqual([0, false, 0]);
 	});
 
 	it("is not held up by a dead reader once the keeper knows of its death, and a successor reads from then on", () => {
@@ -44,7 +44,7 @@ describe("a log that is full", () => {
 		for (let n = 0; n < 100; n++) put(log, "channel", filler);
 		const visited = new Visited(log.reader(3));
 		put(log, "channel", "for the successor");
-		visited.drain();
+		visited.read();
 		expect(visited.of("channel").map((line) => line.split(":")[1])).toEqual(["for the successor"]);
 	});
 
@@ -217,7 +217,7 @@ describe("a reader", () => {
 			expect([sleeping.sleep(), reader.sleep()]).toEqual([true, true]);
 			put(log, "channel", `${round}`);
 			await expect.poll(() => wakes, { interval: 1 }).toBe(round);
-			expect([reader.sleep(), reader.drain(10, () => {})]).toEqual([false, 1]);
+			expect([reader.sleep(), reader.read(10, () => {})]).toEqual([false, 1]);
 		}
 	});
 
@@ -226,14 +226,14 @@ describe("a reader", () => {
 		const log = rig.member();
 		const reader = log.reader(0);
 		for (let n = 0; n < 40; n++) put(log, `channel-${n}`, "x");
-		const sizes = Array.from({ length: 4 }, () => reader.drain(7, () => {}));
+		const sizes = Array.from({ length: 4 }, () => reader.read(7, () => {}));
 		expect(sizes).toEqual([7, 7, 7, 7]);
 		const fail = () => {
 			throw new Error("bad record");
 		};
-		expect(() => reader.drain(5, fail)).toThrow("bad record");
-		expect(() => reader.drain(5, () => reader.drain(1, () => {}))).toThrow("drain within a drain");
-		expect([reader.drain(100, () => {}), reader.drain(100, () => {}), reader.hasRecords()]).toEqual([10, 0, false]);
+		expect(() => reader.read(5, fail)).toThrow("bad record");
+		expect(() => reader.read(5, () => reader.read(1, () => {}))).toThrow("read within a read");
+		expect([reader.read(100, () => {}), reader.read(100, () => {}), reader.hasRecords()]).toEqual([10, 0, false]);
 	});
 
 	it("a snapshot as of a reader and what it visits from then on are the channel, without hole or duplicate", () => {
@@ -245,7 +245,7 @@ describe("a reader", () => {
 		const visited = new Visited(reader);
 		for (let n = 0; n < 300; n++) {
 			put(n % 2 === 0 ? log : other, "channel", `${n}`);
-			if (n % 7 === 0) visited.drain(reader, 5);
+			if (n % 7 === 0) visited.read(reader, 5);
 			if (n === 150) {
 				snapshot = shown(log.history("channel", { asOf: reader })!.publications);
 				const { offset } = log.position("channel", reader)!;
@@ -254,7 +254,7 @@ describe("a reader", () => {
 				expect(live).toEqual(snapshot);
 			}
 		}
-		visited.drain();
+		visited.read();
 		expect([...snapshot!, ...visited.of("channel")]).toEqual(Array.from({ length: 300 }, (_, n) => `${n + 1}:${n}`));
 	});
 
@@ -265,7 +265,7 @@ describe("a reader", () => {
 		put(log, "channel", "x");
 		const memory = rig.memories.find(({ floats }) => floats[LogLayout.tailOffset >> 3]! > 0)!;
 		memory.floats[(memory.dataOffset >> 3) + 1] = 12_345;
-		expect(() => reader.drain(1, () => {})).toThrow(/no record lies there/);
+		expect(() => reader.read(1, () => {})).toThrow(/no record lies there/);
 		expect(log.history("channel")!.publications).toEqual([]);
 	});
 });

@@ -50,7 +50,7 @@ describe("the logs of a cluster directory", () => {
 	});
 });
 
-it("a shard without siblings has logs of its own", () => {
+it("a shard without siblings has its own logs", () => {
 	const log = ChannelLog.inMemory(2 ** 20);
 	put(log, "channel", "a");
 	expect(historyOf(log, "channel")).toEqual(["1:a"]);

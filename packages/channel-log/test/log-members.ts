@@ -31,7 +31,7 @@ interface Member {
 	readonly waiting: Map<number | NonNullable<Message["type"]>, { resolve(message: Message): void; reject(error: Error): void }>;
 }
 
-/** Members of the logs in threads or processes of their own, and this process as their supervisor. They load the logs from `dist`. */
+/** Members of the logs in separate threads or processes, and this process as their supervisor. They load the logs from `dist`. */
 export class LogMembers {
 	readonly memories: readonly LogMemory[];
 	readonly keeper: LogKeeper;

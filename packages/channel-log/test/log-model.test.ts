@@ -56,7 +56,7 @@ const stepOf = fc.oneof(
 	},
 	{ weight: 3, arbitrary: fc.record({ do: fc.constant("pass" as const), ms: fc.constantFrom(1, 30, 100, 400, 1200) }) },
 	{ weight: 1, arbitrary: fc.record({ do: fc.constant("remove" as const), channel: channelOf, member: fc.nat(2) }) },
-	{ weight: 3, arbitrary: fc.record({ do: fc.constant("drain" as const), max: fc.integer({ min: 0, max: 20 }) }) },
+	{ weight: 3, arbitrary: fc.record({ do: fc.constant("read" as const), max: fc.integer({ min: 0, max: 20 }) }) },
 	{ weight: 1, arbitrary: fc.record({ do: fc.constant("fill" as const), count: fc.integer({ min: 1, max: 60 }) }) },
 );
 type Step = typeof stepOf extends fc.Arbitrary<infer T> ? T : never;
@@ -112,7 +112,7 @@ function check(steps: readonly Step[]): void {
 				if (result.outcome === "full") {
 					// The reader has not read: nothing was written.
 					expect(result.reason).toBe("readers");
-					visited.drain(reader);
+					visited.read(reader);
 					break;
 				}
 				const offset = known.all.length + 1;
@@ -160,8 +160,8 @@ function check(steps: readonly Step[]): void {
 				known.removedTo = known.all.length;
 				break;
 			}
-			case "drain":
-				visited.drain(reader, step.max);
+			case "read":
+				visited.read(reader, step.max);
 				for (const channel of channels) {
 					// A snapshot as of what the reader has visited.
 					const seen = visited.of(channel);
@@ -173,7 +173,7 @@ function check(steps: readonly Step[]): void {
 				break;
 			case "fill":
 				for (let n = 0; n < step.count; n++) {
-					visited.drain(reader);
+					visited.read(reader);
 					put(logs[0]!, `filling ${n % 16}`, "#".repeat(1000));
 				}
 				break;
@@ -181,6 +181,6 @@ function check(steps: readonly Step[]): void {
 				step satisfies never;
 		}
 	}
-	visited.drain(reader);
+	visited.read(reader);
 	for (const [channel, messages] of published) expect(visited.of(channel)).toEqual(messages);
 }

@@ -48,7 +48,7 @@ it("a history that is written over while it is read is whole as far as it goes",
 });
 
 describe.each(places)("%s that are killed at random instructions", (place) => {
-	it("R8: nothing acknowledged is lost, nothing is there twice, all see one order, and the locks are free", {
+	it("nothing acknowledged is lost, nothing is there twice, all see one order, and the locks are free", {
 		timeout: stressed(60_000),
 	}, async () => {
 		const members = new LogMembers(place, 8 * 2 ** 20);

@@ -18,8 +18,8 @@ export class Visited {
 		this.#reader = reader;
 	}
 
-	drain(reader = this.#reader, max = 1_000_000): number {
-		return reader.drain(max, (_origin, u8, view, start, end) => {
+	read(reader = this.#reader, max = 1_000_000): number {
+		return reader.read(max, (_origin, u8, view, start, end) => {
 			this.count++;
 			readRecordHead(view, start, end, this.#event);
 			reader.current(this.#log);

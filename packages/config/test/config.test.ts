@@ -75,7 +75,7 @@ describe("precedence", () => {
 });
 
 describe("values", () => {
-	it("B2, M1: the defaults of the two described servers", () => {
+	it("the defaults of the two described servers", () => {
 		expect(loadConfig().config).toMatchObject({
 			addr: ":9002",
 			batch: 64,
@@ -356,7 +356,7 @@ describe("allowed origins", () => {
 	});
 });
 
-it("A4: each mistake in a list has its line", () => {
+it("each mistake in a list has its line", () => {
 	const list = "ftp://x,a.example,https://b.example";
 	expect(mistakesOf(() => load({ allowedOrigins: list }))).toEqual([
 		`--allowed-origins: "${list}" has an origin that no page has, ftp://x; write http://x or https://x`,

@@ -29,7 +29,7 @@ describe("settings of Kafka", () => {
 	});
 });
 
-describe("A4: brokers", () => {
+describe("brokers", () => {
 	it.each([
 		["127.0.0.1", "has a broker without a port, 127.0.0.1; write 127.0.0.1:9092"],
 		["127.0.0.1:99999", "has the port 99999 in 127.0.0.1:99999; ports go from 1 to 65535"],

@@ -70,7 +70,7 @@ describe("addresses", () => {
 		["host:80:90", "is not an address"],
 	])("%s is refused", (text, message) => expect(() => parseAddress(text)).toThrow(message));
 
-	it("B9: the example has the option's own port", () => {
+	it("the example has the option's own port", () => {
 		expect(() => parseAddress("foo", 9002)).toThrow("is not an address; write :9002, 127.0.0.1:9002 or [::1]:9002");
 	});
 

@@ -7,12 +7,22 @@ import { metricsReference, metricTables } from "../src/metrics/reference.ts";
 import { metricsQuestion } from "../src/questions/metrics-question.ts";
 import { type AskedProcess, Questions } from "../src/questions/questions.ts";
 
-const zeroNames = ["tombstones", "tooLarge", "invalidText", "badChannel", "deadLetters", "deadLettersLost", "pauses", "commits", "drained"];
+const zeroNames = [
+	"tombstones",
+	"tooLarge",
+	"invalidText",
+	"badChannel",
+	"deadLetters",
+	"deadLettersLost",
+	"pauses",
+	"commits",
+	"delivered",
+];
 const routeNames = [
 	"deadLettersWaiting",
 	"deadLettersLeft",
-	"deadLettersUnheld",
-	"deadLettersAgain",
+	"deadLetterCopiesDropped",
+	"deadLettersSeenBefore",
 	"routeSkipped",
 	"routeErrors",
 	"routeNonsense",
@@ -49,7 +59,7 @@ const answering = (name: string, metrics = new ProcessMetrics(name)): AskedProce
 const linesOf = (text: string, name: string): string[] => text.split("\n").filter((line) => line.startsWith(name));
 
 describe("the answer to GET /metrics", () => {
-	it("M7: puts the processes' default metrics side by side, told apart by the label process", async () => {
+	it("puts the processes' default metrics side by side, told apart by the label process", async () => {
 		const text = await collectorOf([answering("shard-0"), answering("balancer")])();
 		const processes = linesOf(text, "process_resident_memory_bytes{").map((line) => /process="([^"]+)"/.exec(line)?.[1]);
 		expect(processes.sort()).toEqual(["balancer", "shard-0", "supervisor"]);
@@ -99,7 +109,7 @@ describe("the answer to GET /metrics", () => {
 });
 
 describe("ProcessMetrics", () => {
-	it("reads what a part keeps in memory of its own at each scrape, with the label shard", async () => {
+	it("reads what a part keeps in its memory at each scrape, with the label shard", async () => {
 		const metrics = new ProcessMetrics("shard-3", 3);
 		const partition = { topic: "market", partition: 0, records: 5, bytes: 500, lagRecords: 7 };
 		let reading: KafkaReading = {
@@ -152,12 +162,12 @@ describe("reference of the metrics", () => {
 	it("has a line for every metric, no name twice, each with one sentence", async () => {
 		for (const row of [
 			"| `shardcast_kafka_records_total` | counter | records | `topic`, `shard` |",
-			"| `shardcast_kafka_drained_total` | counter | records | `shard` |",
+			"| `shardcast_kafka_delivered_total` | counter | records | `shard` |",
 			"| `shardcast_ingest_to_send_seconds` | histogram | seconds | `shard` |",
 			"| `shardcast_config_reloads_total` | counter |  | `result`, `process` |",
 			"| `shardcast_build_info` | gauge |  | `version`, `node`, `process` |",
 		])
-			expect(await metricsReference(), "B4: labels that a process adds").toContain(row);
+			expect(await metricsReference(), "labels that a process adds").toContain(row);
 		const rows = Object.values(metricTables).flat();
 		expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
 		const lines = (await metricsReference()).split("\n");

@@ -78,7 +78,7 @@ describe("a question to all processes", () => {
 		expect(missing(questions)).toEqual({ "shard-0": 4 });
 	});
 
-	it("is shared by those who ask the same while the answer is being made; others have their own, up to a bound", async () => {
+	it("is shared by requests for the same while the answer is being made; others have their own, up to a bound", async () => {
 		let requests = 0;
 		const questions = asking([asked("shard-0", async () => ++requests)]);
 		const same = await Promise.all(Array.from({ length: 20 }, () => questions.ask(count, { of: "a" })));

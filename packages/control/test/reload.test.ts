@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("B9: reading the settings again", () => {
+describe("reading the settings again", () => {
 	const plan = (before: string, after: string, running = {}) => {
 		writeFileSync(file, before);
 		const started = loadConfig({ file }).config;
@@ -56,11 +56,11 @@ describe("B9: reading the settings again", () => {
 	it.each([
 		["http_api: {key: first-secret}\n", "log: {level: warn}\n", /^http_api\.key: .*"key: none" in the section "http_api"/],
 		["console: {token: first-secret}\n", "http_api: {key:}\n", /^console\.token: /],
-	])("A1: leaving a secret out does not take it away: %s", (before, after, reason) => {
+	])("leaving a secret out does not take it away: %s", (before, after, reason) => {
 		expect(() => plan(before, after)).toThrow(reason);
 	});
 
-	it("A1: `none` takes a secret away, and a flag or the environment brings its own", () => {
+	it("`none` takes a secret away, and a flag or the environment brings its own", () => {
 		const { applied, config } = plan("http_api: {key: first-secret}\n", "http_api: {key: none}\n");
 		expect(applied.map(({ path, from, to }) => `${path} ${from} ${to}`)).toEqual(["http_api.key set (hidden) not set"]);
 		expect(config.apiKey).toBeUndefined();
@@ -76,7 +76,7 @@ describe("B9: reading the settings again", () => {
 	});
 });
 
-describe("B9: an attempt to reload", () => {
+describe("an attempt to reload", () => {
 	const setup = (input: ConfigInput, apply?: () => void) => {
 		const lines: { level: string; fields: unknown; text: string }[] = [];
 		const say = (level: string) => (fields: unknown, text?: string) =>
@@ -178,9 +178,9 @@ describe("B9: an attempt to reload", () => {
 		],
 		["a file that is too long", () => writeFileSync(file, `# ${"x".repeat(300_000)}\n`), /longer than 256KiB/],
 		["a key twice", () => writeFileSync(file, "shard:\n  batch: 1\n  batch: 2\n"), /shardcast\.yaml:3: "shard\.batch" is there twice/],
-		["A1: nothing in it any more", () => writeFileSync(file, ""), /shardcast\.yaml: has no settings in it.*restart/],
-		["A1: only a comment", () => writeFileSync(file, "# limits\n\n"), /has no settings in it/],
-		["A1: cut off behind a section's name", () => writeFileSync(file, "limits:\n"), /has no settings in it/],
+		["nothing in it any more", () => writeFileSync(file, ""), /shardcast\.yaml: has no settings in it.*restart/],
+		["only a comment", () => writeFileSync(file, "# limits\n\n"), /has no settings in it/],
+		["cut off behind a section's name", () => writeFileSync(file, "limits:\n"), /has no settings in it/],
 		["a loop of links", () => symlinkSync(file, file), /ELOOP/],
 		["a directory", () => mkdirSync(file), /no regular file/],
 		[

@@ -31,7 +31,7 @@ export interface RouterRules {
 }
 
 /**
- * Finds who answers a request: 404 and 405 with Allow, OPTIONS, and whose pages may ask (CORS) are settled here, for the balancer and the
+ * Finds the handler of a request: 404 and 405 with Allow, OPTIONS, and whose pages may ask (CORS) are settled here, for the balancer and the
  * shards alike. Knows nothing of sockets: whoever serves the connection reads the body, or opens the stream, and sends the reply.
  *
  * A request costs one look-up, and allocates nothing but what its handler does.

@@ -26,5 +26,5 @@ export interface StreamStart {
 	/** The stream is over, whichever side ended it. Called once, behind `opened`. */
 	closed(): void;
 	/** All that waited has been written. */
-	drained?(): void;
+	writable?(): void;
 }

@@ -34,7 +34,7 @@ it.each<[Partial<Config>, Partial<Config>, readonly RegExp[]]>([
 	[{}, { apiKey: "secret-key", consoleToken: "secret-token" }, []],
 	[{ allowedOrigins: ["*"] }, { allowedOrigins: ["*", "null"] }, []],
 	[{ messageRate: 5 }, { messageRate: 0 }, []],
-])("A1: what a reload opens: %j → %j", (before, after, lines) => {
+])("what a reload opens: %j → %j", (before, after, lines) => {
 	const said = newlyOpen(defaultConfig(before), defaultConfig(after));
 	expect(said).toEqual(lines.map((line) => expect.stringMatching(line)));
 });

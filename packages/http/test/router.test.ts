@@ -51,7 +51,7 @@ describe("Router", () => {
 		["/asked", "x=1", 'unknown query parameter "x"; this path takes "channel" and "tail"'],
 		["/asked", `${"y".repeat(9000)}=1`, `unknown query parameter "${"y".repeat(40)}"; this path takes "channel" and "tail"`],
 		["/none", "x", 'unknown query parameter "x"; this path takes none'],
-	])("A2: 400 for a parameter that a path does not know: %s", (path, query, message) => {
+	])("400 for a parameter that a path does not know: %s", (path, query, message) => {
 		const refused = router.route(asking("GET", path, query)) as Reply;
 		expect({ status: refused.status, body: JSON.parse(String(refused.body)) }).toEqual({
 			status: 400,
@@ -59,7 +59,7 @@ describe("Router", () => {
 		});
 	});
 
-	it("A2: takes the parameters that it knows, none, and any where it has no list", () => {
+	it("takes the parameters that it knows, none, and any where it has no list", () => {
 		for (const [path, query] of [
 			["/asked", "channel=a&tail=b&channel="],
 			["/asked", ""],

@@ -20,8 +20,8 @@ export const workerCounters = [
 	["deadLetters", "records written to --kafka-dead-letter"],
 	["deadLettersLost", "records that could not be written to --kafka-dead-letter"],
 	["deadLettersLeft", "records that another shard, which reads them as well, writes there"],
-	["deadLettersUnheld", "copies of those that were dropped because there were too many: should that shard die, they may be lost"],
-	["deadLettersAgain", "records that were dead letters before, and are not written again"],
+	["deadLetterCopiesDropped", "copies of those that were dropped because there were too many: if that shard dies, they may be lost"],
+	["deadLettersSeenBefore", "records that were dead letters before, and are not written again"],
 	["deadLettersWaiting", "records that Kafka has not acknowledged there yet (now)"],
 	["pauses", "times that reading stopped because the loop, or the topic of dead letters, had not made room"],
 	["pausedMs", "time that reading stood still for that"],
@@ -36,10 +36,10 @@ export type WorkerCounter = (typeof workerCounters)[number][0];
 
 /** Counted by the event loop of the shard. */
 export const hostCounters = [
-	["drained", "records taken out of the ingest ring and delivered or put on the bus"],
+	["delivered", "records taken out of the ingest ring and delivered or put on the bus"],
 	["assignments", "partitions that this shard began to read"],
 	["revocations", "partitions that this shard gave up to another"],
-	["workerRestarts", "times that the ingest worker was started anew, after a hung route function or a crash"],
+	["workerRestarts", "times that the ingest worker was restarted, after a hung route function or a crash"],
 	["publishUnanswered", "client messages on which Kafka did not answer in time, or whose ingest thread died"],
 	["tableBusy", "looks at the position table that found another shard at it"],
 	["readerWaits", "looks at partitions that could not change hands yet: some shard had not read what their former owner put on the bus"],
@@ -48,9 +48,9 @@ export const hostCounters = [
 ] as const;
 export type HostCounter = (typeof hostCounters)[number][0];
 
-/** f64 cells of one partition. `drained` is written by the loop, the others by the worker. */
+/** f64 cells of one partition. `delivered` is written by the loop, the others by the worker. */
 export const partitionCells = [
-	["drained", "offset from which this shard goes on: all before it is delivered (now)"],
+	["delivered", "offset from which this shard goes on: all before it is delivered (now)"],
 	["offered", "offset up to which records were looked at (now)"],
 	["logEnd", "offset of the end of the partition (now)"],
 	["committed", "offset last committed (now)"],

@@ -12,7 +12,7 @@ import {
  * ```
  *   0  signal: the worker wakes the loop     128  signal: the loop wakes the worker
  * 256  watch: call i32 | paused i32 | row f64 at +8 | offset f64 at +16
- * 384  worker's counters f64                 then the loop's counters f64, on lines of their own
+ * 384  worker's counters f64                 then the loop's counters f64, on separate lines
  *      cells of the partitions: rowsMax × cells f64
  *      ring
  * ```
@@ -33,8 +33,8 @@ const workerIndex = indexOf<WorkerCounter>(workerCounters);
 const hostIndex = indexOf<HostCounter>(hostCounters);
 const cellIndex = indexOf<PartitionCell>(partitionCells);
 const { records: recordsWord, bytes: bytesWord, delivered: deliveredWord } = workerIndex;
-const { drained: drainedWord } = hostIndex;
-const { records: recordsCell, bytes: bytesCell, drained: drainedCell } = cellIndex;
+const { delivered: hostDeliveredWord } = hostIndex;
+const { records: recordsCell, bytes: bytesCell, delivered: deliveredCell } = cellIndex;
 
 /** Counters of one writer, anybody reads. */
 export class CounterBlock<Name extends string> {
@@ -61,7 +61,7 @@ export class CounterBlock<Name extends string> {
 
 /**
  * The memory that a shard's event loop and its ingest worker share. It belongs to the loop and outlives the worker: when a
- * worker is killed, what it had published in the ring is still drained, and its successor goes on in the same memory.
+ * worker is killed, what it had published in the ring is still read, and its successor goes on in the same memory.
  */
 export class IngestMemory {
 	readonly buffer: SharedArrayBuffer;
@@ -130,8 +130,8 @@ export class IngestMemory {
 
 	/** Loop: it is delivered; its partition goes on at `position`. */
 	moved(row: number, position: number): void {
-		this.#cells[row * cellsPerRow + drainedCell] = position;
-		this.#hostWords[drainedWord]! += 1;
+		this.#cells[row * cellsPerRow + deliveredCell] = position;
+		this.#hostWords[hostDeliveredWord]! += 1;
 	}
 
 	/** Worker: a route function begins on this record. */

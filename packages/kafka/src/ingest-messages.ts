@@ -25,7 +25,7 @@ export interface OutgoingMessage {
 	readonly payload: Uint8Array;
 	/** Who sent it, so that it is left out when the record comes back; also orders its messages. */
 	readonly sender: string;
-	/** By `monotonicMs`. Who sent it is told then that it is lost, so it is not begun to be written any more. */
+	/** By `monotonicMs`. Its sender is then told that it is lost, so its writing is not started any more. */
 	readonly expiresAtMs: number;
 }
 
@@ -40,7 +40,7 @@ export type ToWorker =
 	| { readonly type: "writeDeadLetters" }
 	/** Read no further; answered by `halted`. */
 	| { readonly type: "halt" }
-	/** Commit what was drained, close everything, end the task. */
+	/** Commit what was delivered, close everything, end the task. */
 	| { readonly type: "finish" };
 
 export type FromWorker =

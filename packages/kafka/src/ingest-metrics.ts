@@ -6,26 +6,26 @@ import { hostCounters, type WorkerCounter, workerCounters } from "./ingest-count
 import { troubleKinds } from "./source.ts";
 
 /** What GET /metrics tells of this shard's ingest. Reads memory only: some microseconds per partition. */
-export function kafkaReading({ memory, drain, assignment }: Pick<Ingest, "memory" | "drain" | "assignment">): KafkaReading {
+export function kafkaReading({ memory, reader, assignment }: Pick<Ingest, "memory" | "reader" | "assignment">): KafkaReading {
 	const assigned = new Set(assignment.assigned.map(({ row }) => row));
 	return {
 		nowMs: monotonicMs(),
 		worker: Object.fromEntries(workerCounters.map(([name]) => [name, memory.worker.get(name)])),
 		host: Object.fromEntries(hostCounters.map(([name]) => [name, memory.host.get(name)])),
 		troubles: troubleKinds.map(([kind]) => kind),
-		ringDepthBytes: drain.backlogBytes(),
+		ringDepthBytes: reader.backlogBytes(),
 		// A partition that was given up keeps what it counted, so that the sum of its topic never falls.
 		partitions: assignment.known.map(({ row, topic, partition }) => ({
 			topic,
 			partition,
 			records: memory.cell(row, "records"),
 			bytes: memory.cell(row, "bytes"),
-			lagRecords: assigned.has(row) ? Math.max(0, memory.cell(row, "logEnd") - memory.cell(row, "drained")) : null,
+			lagRecords: assigned.has(row) ? Math.max(0, memory.cell(row, "logEnd") - memory.cell(row, "delivered")) : null,
 		})),
 	};
 }
 
-/** Records that were not delivered, each for a reason of its own, and messages that Kafka did not take. */
+/** Records that were not delivered, each with its reason, and messages that Kafka did not take. */
 const lossCounters = [
 	"tooLarge",
 	"invalidText",
@@ -39,8 +39,8 @@ const lossCounters = [
 ] as const;
 
 /** What the console shows of this shard's ingest. */
-export function kafkaGlance(ingest: Pick<Ingest, "memory" | "drain" | "assignment">): KafkaGlance {
-	const { memory, drain } = ingest;
+export function kafkaGlance(ingest: Pick<Ingest, "memory" | "reader" | "assignment">): KafkaGlance {
+	const { memory, reader } = ingest;
 	const { partitions } = kafkaReading(ingest);
 	const counters: readonly WorkerCounter[] = [...lossCounters, ...troubleKinds.map(([kind]) => kind)];
 	return {
@@ -49,7 +49,7 @@ export function kafkaGlance(ingest: Pick<Ingest, "memory" | "drain" | "assignmen
 		pauses: memory.worker.get("pauses"),
 		pausedMs: memory.worker.get("pausedMs"),
 		errors: counters.reduce((sum, name) => sum + memory.worker.get(name), memory.host.get("publishUnanswered")),
-		ringDepthBytes: drain.backlogBytes(),
+		ringDepthBytes: reader.backlogBytes(),
 		ringBytes: memory.ring.capacityBytes,
 	};
 }

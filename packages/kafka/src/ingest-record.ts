@@ -8,7 +8,7 @@
  *  | row u32   | mark | pad |       | position f64         | unused | bus record
  *  +-----------+------+-----+-------+----------------------+--------+------------------
  * ```
- * `row` is the partition's row in the position table. `position` is the offset to go on from once this is drained.
+ * `row` is the partition's row in the position table. `position` is the offset to go on from once this is delivered.
  *
  * `pad`, 0 to 7, lets the payload lie as it lay in the fetched batch, modulo 8: V8 copies into shared memory by words if both ends
  * are aligned alike, and byte by byte, four times as slowly for 1 KB, if they are not.

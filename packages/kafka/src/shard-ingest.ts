@@ -102,7 +102,7 @@ export class ShardIngest {
 		});
 		this.#ingest = ingest;
 		this.#engine = engine;
-		engine.addSource(ingest.drain);
+		engine.addSource(ingest.reader);
 		ingest.start();
 		await ingest.live(liveMsMax);
 	}
@@ -141,7 +141,7 @@ export class ShardIngest {
 		await this.#starting?.catch(() => {});
 		if (this.#ingest === null) return;
 		this.#parts.row.troubles = [];
-		this.#engine?.removeSource(this.#ingest.drain);
+		this.#engine?.removeSource(this.#ingest.reader);
 		this.#ingest = null;
 		this.#close();
 	}

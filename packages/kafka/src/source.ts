@@ -61,7 +61,7 @@ export const troubleKinds = [
 	["topicMissing", "a topic that was asked for by name does not exist"],
 	["offsetReset", "the next offset was not in the log (retention; records that a failed leader took with it; the topic was recreated)"],
 	["truncated", "a leader failed and took records with it that no other broker had; reading goes on where the logs part"],
-	["topicAnew", "a topic was deleted and recreated: it is read from its first record"],
+	["topicRecreated", "a topic was deleted and recreated: it is read from its first record"],
 	["corrupt", "a batch could not be read"],
 	["commit", "offsets could not be committed"],
 	["partitionLimit", "there are more partitions than the position table holds"],

@@ -1,5 +1,5 @@
 /**
- * A topic's id is 16 bytes, which brokers choose anew whenever a topic is made. We keep it as Kafka's tools print it, in 22 characters of
+ * A topic's id is 16 bytes, which brokers choose whenever a topic is created. We keep it as Kafka's tools print it, in 22 characters of
  * base64url; null where a broker does not tell.
  */
 export const topicIdLength = 16;

@@ -119,7 +119,7 @@ describe("DeadLetters", () => {
 		const { letters, memory } = rig((record) => sent.push(record) > 0);
 		const record = { ...recordIn(Buffer.alloc(64), "k", "v", ""), header: () => Buffer.from("tooLarge") };
 		expect(letters.write(partition, record, "tooLarge")).toBeNull();
-		expect([sent.length, memory.worker.get("deadLettersAgain")]).toEqual([0, 1]);
+		expect([sent.length, memory.worker.get("deadLettersSeenBefore")]).toEqual([0, 1]);
 	});
 });
 

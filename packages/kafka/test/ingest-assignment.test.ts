@@ -48,7 +48,7 @@ class FakeCluster implements ClusterView {
 	settle(): void {
 		for (let round = 0; round < 5; round++) for (const shard of this.shards.values()) shard.assignment.reconcile();
 	}
-	/** Who reads each row. */
+	/** The reader of each row. */
 	readers(): Map<number, number[]> {
 		const readers = new Map<number, number[]>();
 		for (const [slot, shard] of this.shards)
@@ -99,7 +99,7 @@ const idOf = (byte: number) => Buffer.alloc(16, byte).toString("base64url");
 const topic = (partitions: number, made = 1) => listOf([{ topic: "t", topicId: idOf(made), partitions }]);
 
 describe("Assignment", () => {
-	it("per-shard: everybody reads everything; who comes back joins where its siblings are", () => {
+	it("per-shard: every shard reads everything; one that comes back joins where its siblings are", () => {
 		const cluster = new FakeCluster();
 		const shards = [cluster.start(0, 1, "per-shard"), cluster.start(1, 1, "per-shard")];
 		for (const shard of shards) shard.assignment.topicsFound(topic(3));
@@ -127,12 +127,12 @@ describe("Assignment", () => {
 		expect([...shard.assigned.values()]).toEqual([100, 0]);
 	});
 
-	it("a worker that is started anew goes on where this shard is, not where its siblings are", () => {
+	it("a restarted worker goes on where this shard is, not where its siblings are", () => {
 		const cluster = new FakeCluster();
 		const shard = cluster.start(0, 1, "per-shard");
 		shard.assignment.topicsFound(topic(1));
 		const row = cluster.row({ topic: "t", topicId: idOf(1), partition: 0 });
-		shard.memory.setCell(row, "drained", 120);
+		shard.memory.setCell(row, "delivered", 120);
 		cluster.table.setDelivered(row, 5, 500);
 		shard.assignment.forgetWorker();
 		shard.assigned.clear();
@@ -359,7 +359,7 @@ describe("Assignment", () => {
 			shard.assignment.topicsFound(withTopic("named", 1));
 			const row = cluster.row({ topic: "named", topicId: idOf(2), partition: 0 });
 			cluster.table.setDelivered(row, 0, 130);
-			shard.memory.setCell(row, "drained", 130);
+			shard.memory.setCell(row, "delivered", 130);
 			shard.assignment.topicsFound({ ...old, denied: ["named"] });
 			shard.assignment.topicsFound(withTopic("named", 1));
 			expect(startsOf(shard, cluster, "named")).toEqual([130]);

@@ -17,7 +17,7 @@ function cutLastBatch(directory: string, topic: string, partition: number): void
 	truncateSync(path, last);
 }
 
-describe.skipIf(!(await kafkaForTests()))("M4: exactly once while Kafka changes", () => {
+describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes", () => {
 	let rig: KafkaRig;
 	let topics = 0;
 	beforeAll(async () => {
@@ -99,7 +99,7 @@ describe.skipIf(!(await kafkaForTests()))("M4: exactly once while Kafka changes"
 
 	for (const mode of modes)
 		it(`${mode}: a topic that is deleted and recreated is read from its first record, and the reset is counted`, async () => {
-			const topic = `anew${topics++}`;
+			const topic = `recreated${topics++}`;
 			await rig.client.createTopic(topic, 1);
 			await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode]);
 			const clients = await rig.listen(urls());
@@ -112,10 +112,10 @@ describe.skipIf(!(await kafkaForTests()))("M4: exactly once while Kafka changes"
 			});
 			await rig.client.createTopic(topic, 1);
 			await rig.renewProducer();
-			await rig.client.producer.send({ topic, messages: [{ value: "anew 0" }, { value: "anew 1" }] });
+			await rig.client.producer.send({ topic, messages: [{ value: "recreated 0" }, { value: "recreated 1" }] });
 			for (const client of clients) {
 				await client.waitForMessages(102, 20_000);
-				expect(client.texts().slice(100)).toEqual(["anew 0", "anew 1"]);
+				expect(client.texts().slice(100)).toEqual(["recreated 0", "recreated 1"]);
 			}
 			await rig.healthy();
 			expect(rig.cluster.log()).toContain("was deleted and recreated; reading it from its first record");

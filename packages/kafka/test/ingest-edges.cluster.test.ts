@@ -75,7 +75,7 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		expect(sequences.at(-1)).toBe(until);
 		expect(new Set(sequences).size).toBe(sequences.length);
 	}
-	const drained = async () => (await Scrape.of(rig.cluster.httpUrl)).sum("shardcast_kafka_drained_total", { shard: "0" });
+	const drained = async () => (await Scrape.of(rig.cluster.httpUrl)).sum("shardcast_kafka_delivered_total", { shard: "0" });
 
 	it("asked by name, as brokers before 3.1 are, or by topic id: the answers are the same, but for a topic that is no more", async () => {
 		const topic = await topicWith(50);

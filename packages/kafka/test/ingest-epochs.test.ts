@@ -68,7 +68,7 @@ describe("a leader that fails and takes records with it", () => {
 		expect(rig.troubles.filter(({ kind }) => kind === "truncated")).toEqual([]);
 	});
 
-	it("is noticed as well by who takes over from another's position, or from a commit", async () => {
+	it("is noticed as well by a shard that takes over from another's position, or from a commit", async () => {
 		const { partition, rig } = await setup();
 		partition.append(values("both", 0, 20), { inSync: [2] });
 		partition.append(values("lost", 20, 30));

@@ -6,7 +6,7 @@ import { flawless, KafkaRig } from "./ingest-rig.ts";
 const clientsPerShard = 5;
 const modes = ["per-shard", "shared"] as const;
 
-describe.skipIf(!(await kafkaForTests()))("M4 M12: produced once, received exactly once, in order of the partition", () => {
+describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once, in order of the partition", () => {
 	let rig: KafkaRig;
 	let topics = 0;
 	beforeAll(async () => {

@@ -45,7 +45,7 @@ describe.skipIf(!(await kafkaForTests()))("metrics of Kafka ingest in a cluster"
 		const records = partitions * perPartition;
 		for (const shard of ["0", "1"]) {
 			expect(scrape.sum("shardcast_kafka_records_total", { shard, topic })).toBe(records);
-			expect(scrape.sum("shardcast_kafka_drained_total", { shard })).toBe(records);
+			expect(scrape.sum("shardcast_kafka_delivered_total", { shard })).toBe(records);
 			expect(scrape.labels("shardcast_kafka_lag_records", "partition").filter((name) => name === "0")).toHaveLength(shards);
 		}
 		expect(scrape.sum("shardcast_kafka_lag_records")).toBe(0);

@@ -10,7 +10,7 @@ const other = { row: 4, topic: "market", partition: 1 };
 function ingestWith(memory: IngestMemory) {
 	return kafkaReading({
 		memory,
-		drain: { backlogBytes: () => 96 } as never,
+		reader: { backlogBytes: () => 96 } as never,
 		assignment: { assigned: [market], known: [market, other] } as never,
 	});
 }
@@ -41,7 +41,7 @@ describe("metrics of the ingest", () => {
 	it("lag is what this shard has yet to deliver of the partitions that it reads", () => {
 		const memory = IngestMemory.create(8, 65_536);
 		memory.setCell(3, "logEnd", 120);
-		memory.setCell(3, "drained", 100);
+		memory.setCell(3, "delivered", 100);
 		memory.setCell(4, "logEnd", 50);
 		memory.setCell(3, "records", 30);
 		memory.setCell(4, "records", 12);

@@ -67,7 +67,7 @@ describe("PositionTable", () => {
 		expect([two.claimDeadLetters({ ...next, isGone: () => false }), two.claimDeadLetters(next)]).toEqual([false, true]);
 	});
 
-	it("gives a topic that was recreated rows of its own, and keeps those of the one before apart", () => {
+	it("gives a topic that was recreated separate rows, and keeps those of the one before apart", () => {
 		const [one, two] = tables(8);
 		const before = rowOf(one, key("t", 0, idOf(1)));
 		startAt(one, before, 0);

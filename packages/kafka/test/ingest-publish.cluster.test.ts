@@ -31,7 +31,7 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 		});
 
 	for (const mode of ["per-shard", "shared"])
-		it(`B1 ${mode}: what a client sends reaches all others once, in order, same type, and never comes back to it`, async () => {
+		it(`${mode}: what a client sends reaches all others once, in order, same type, and never comes back to it`, async () => {
 			const topic = await start(mode);
 			const urls = [rig.cluster.shardUrl(0), rig.cluster.shardUrl(0), rig.cluster.shardUrl(1), rig.cluster.url];
 			const [sender, ...others] = await rig.listen(urls);
@@ -44,7 +44,7 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 				expect(client.messages[50]).toEqual({ binary: true, bytes: Buffer.from([0, 255, 128]) });
 			}
 			expect(sender!.messages).toEqual([]);
-			// To everybody means those as well who listen to some channels.
+			// A message to everybody also goes to clients that listen to some channels.
 			expect(elsewhere.messages.length).toBe(51);
 			const offsets = await rig.client.admin.fetchTopicOffsets(topic);
 			expect(offsets.reduce((sum, { high }) => sum + Number(high), 0)).toBe(51);

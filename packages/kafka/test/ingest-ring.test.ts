@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { CpuGuard } from "../src/host/cpu-guard.ts";
 import { cpuTimes } from "../src/host/cpu-load.ts";
 import { BusDestination, type Destination, LocalDestination } from "../src/host/destination.ts";
-import { IngestDrain } from "../src/host/drain.ts";
+import { IngestReader } from "../src/host/ingest-reader.ts";
 import { IngestMemory } from "../src/ingest-memory.ts";
 import { IngestMark } from "../src/ingest-record.ts";
 import { positionsInMemory } from "../src/positions/position-file.ts";
@@ -19,7 +19,7 @@ function setup(destinationOf: (table: ReturnType<typeof positionsInMemory>) => D
 	const memory = IngestMemory.create(table.rowsMax, capacityBytes);
 	const revoked: number[] = [];
 	let wakes = 0;
-	const drain = new IngestDrain({
+	const reader = new IngestReader({
 		memory,
 		table,
 		slot: 0,
@@ -30,7 +30,7 @@ function setup(destinationOf: (table: ReturnType<typeof positionsInMemory>) => D
 	});
 	const feed = new RingFeed(memory);
 	const write = (position: number) => feed.write(row, position, RecordKind.text, 0, 0, everybody, payload);
-	return { table, memory, drain, feed, write, revoked, wakes: () => wakes };
+	return { table, memory, reader, feed, write, revoked, wakes: () => wakes };
 }
 
 /** Wakes the worker, which waits for room, and waits until it has looked and sleeps again. */
@@ -43,7 +43,7 @@ async function looksInVain({ roomSignal }: IngestMemory): Promise<void> {
 
 describe("the ring between ingest worker and loop", () => {
 	it("does not let the loop sleep when a record comes between its last look and its falling asleep", () => {
-		const { drain, write } = setup(() => new LocalDestination(0));
+		const { reader, write } = setup(() => new LocalDestination(0));
 		const look = RingReader.prototype.hasRecords;
 		// The worker is another thread: it may write at any instruction.
 		const spy = vi.spyOn(RingReader.prototype, "hasRecords").mockImplementationOnce(function (this: RingReader) {
@@ -52,18 +52,18 @@ describe("the ring between ingest worker and loop", () => {
 			return found;
 		});
 		try {
-			expect(drain.sleep()).toBe(false);
+			expect(reader.sleep()).toBe(false);
 		} finally {
 			spy.mockRestore();
 		}
-		expect(drain.drain(1, () => {})).toBe(1);
-		expect(drain.sleep()).toBe(true);
-		drain.stop();
+		expect(reader.read(1, () => {})).toBe(1);
+		expect(reader.sleep()).toBe(true);
+		reader.stop();
 	});
 
-	it("M8: full means paused, until half of it is free again; nothing is lost or kept on the side", async () => {
+	it("full means paused, until half of it is free again; nothing is lost or kept on the side", async () => {
 		const delivered: number[] = [];
-		const { memory, drain, feed, write } = setup(() => new LocalDestination(0));
+		const { memory, reader, feed, write } = setup(() => new LocalDestination(0));
 		let position = 0;
 		while (write(position + 1)) position++;
 		expect(position).toBeGreaterThan(40);
@@ -73,19 +73,19 @@ describe("the ring between ingest worker and loop", () => {
 		});
 		const beganMs = performance.now();
 		const visit = () => delivered.push(delivered.length + 1);
-		drain.drain(5, visit);
+		reader.read(5, visit);
 		await looksInVain(memory);
 		expect(resumed).toBe(false);
 		const pausedMs = performance.now() - beganMs;
-		while (drain.backlogBytes() > memory.ring.capacityBytes / 2) drain.drain(1, visit);
+		while (reader.backlogBytes() > memory.ring.capacityBytes / 2) reader.read(1, visit);
 		await paused;
-		expect(drain.backlogBytes()).toBeGreaterThan(memory.ring.capacityBytes / 4);
+		expect(reader.backlogBytes()).toBeGreaterThan(memory.ring.capacityBytes / 4);
 		expect(write(position + 1)).toBe(true);
-		drain.drain(1000, visit);
+		reader.read(1000, visit);
 		expect(delivered).toHaveLength(position + 1);
 		expect(memory.worker.get("pauses")).toBe(1);
 		expect(memory.worker.get("pausedMs")).toBeGreaterThanOrEqual(pausedMs);
-		expect(memory.cell(row, "drained")).toBe(position + 1);
+		expect(memory.cell(row, "delivered")).toBe(position + 1);
 	});
 
 	it("closing ends the wait for room", async () => {
@@ -98,20 +98,22 @@ describe("the ring between ingest worker and loop", () => {
 
 	it("a full bus holds one record and leaves the others in the ring, in order, until there is room", () => {
 		const bus = new MemoryBus({ members: 2, capacityBytes: 16_384 });
-		const [writer, reader] = [bus.link(0), bus.link(1)];
-		const { table, memory, drain, write, feed, revoked } = setup((positions) => new BusDestination(writer!, positions.intent(0), () => {}));
+		const [writer, other] = [bus.link(0), bus.link(1)];
+		const { table, memory, reader, write, feed, revoked } = setup(
+			(positions) => new BusDestination(writer!, positions.intent(0), () => {}),
+		);
 		for (let position = 1; position <= 40; position++) expect(write(position)).toBe(true);
 		feed.mark(row, IngestMark.revoked, 0);
-		const read = (): number => reader!.drain(1000, () => {}) + writer!.drain(1000, () => {}) / 1e9;
-		drain.drain(100, () => {});
+		const read = (): number => other!.read(1000, () => {}) + writer!.read(1000, () => {}) / 1e9;
+		reader.read(100, () => {});
 		const first = table.delivered(row, 0);
 		expect(first).toBeGreaterThan(5);
 		expect(first).toBeLessThan(40);
-		expect([memory.host.get("busFull"), drain.hasRecords(), drain.empty]).toEqual([1, false, false]);
+		expect([memory.host.get("busFull"), reader.hasRecords(), reader.empty]).toEqual([1, false, false]);
 		expect(revoked).toEqual([]);
 		let total = Math.floor(read());
-		while (!drain.empty) {
-			drain.drain(100, () => {});
+		while (!reader.empty) {
+			reader.read(100, () => {});
 			total += Math.floor(read());
 		}
 		expect(total).toBe(40);
@@ -124,30 +126,30 @@ describe("the ring between ingest worker and loop", () => {
 	it("a full bus is tried again and again while the loop sleeps, also after a try that the loop did not hear", async () => {
 		const bus = new MemoryBus({ members: 2, capacityBytes: 16_384 });
 		const writer = bus.link(0);
-		const { drain, write, wakes } = setup((positions) => new BusDestination(writer!, positions.intent(0), () => {}));
+		const { reader, write, wakes } = setup((positions) => new BusDestination(writer!, positions.intent(0), () => {}));
 		for (let position = 1; position <= 40; position++) write(position);
-		drain.drain(100, () => {});
+		reader.read(100, () => {});
 		for (let round = 1; round <= 3; round++) {
-			expect(drain.sleep()).toBe(true);
+			expect(reader.sleep()).toBe(true);
 			const before = wakes();
 			await vi.waitUntil(() => wakes() > before, { timeout: 5000, interval: 1 });
 		}
-		drain.stop();
+		reader.stop();
 	});
 
 	it("wakes the loop for a record that comes while it sleeps", async () => {
-		const { drain, write, wakes } = setup(() => new LocalDestination(0));
-		expect(drain.sleep()).toBe(true);
+		const { reader, write, wakes } = setup(() => new LocalDestination(0));
+		expect(reader.sleep()).toBe(true);
 		write(1);
 		await vi.waitUntil(() => wakes() > 0, { timeout: 5000, interval: 1 });
 		expect(wakes()).toBe(1);
-		expect(drain.sleep()).toBe(false);
-		drain.stop();
+		expect(reader.sleep()).toBe(false);
+		reader.stop();
 	});
 });
 
 describe("CpuGuard", () => {
-	it("M8: pauses above the limit, and goes on only well below it", () => {
+	it("pauses above the limit, and goes on only well below it", () => {
 		let times = { busyMs: 0, totalMs: 0 };
 		const changes: boolean[] = [];
 		const guard = new CpuGuard({ limitPercent: 80, times: () => times, onChange: (paused) => changes.push(paused) });
@@ -161,7 +163,7 @@ describe("CpuGuard", () => {
 		expect(changes).toEqual([true, false]);
 	});
 
-	it("M8: what is paused offers no room, and does when it goes on", async () => {
+	it("what is paused offers no room, and does when it goes on", async () => {
 		const { memory, feed } = setup(() => new LocalDestination(0));
 		memory.setPaused(true);
 		expect(feed.fits(10, 100)).toBe(false);

@@ -37,7 +37,7 @@ describe("IngestSink", () => {
 		});
 		// Room for the record's own byte with all the channels that it may have, but not for what the function made of it.
 		while (feed.write(0, 1, RecordKind.binary, 0, 0, everybody, new Uint8Array(10_000)));
-		reader.drain(2, () => {});
+		reader.read(2, () => {});
 		const taken = sink.take(partition, record);
 		expect(taken).toBeInstanceOf(Promise);
 		reused.fill(2);
@@ -46,10 +46,10 @@ describe("IngestSink", () => {
 			const from = start + IngestLayout.headBytes + u8[start + IngestLayout.padOffset]! + BusRecord.headerBytes;
 			payloads.push(new Uint8Array(u8.subarray(from, end)));
 		};
-		reader.drain(1000, visit);
+		reader.read(1000, visit);
 		memory.roomSignal.wake();
 		await taken;
-		reader.drain(100, visit);
+		reader.read(100, visit);
 		expect(payloads.at(-1)!.length).toBe(100_000);
 		expect(payloads.at(-1)!.every((byte) => byte === 1)).toBe(true);
 	});

@@ -5,9 +5,9 @@ import type { PartitionCell } from "../src/ingest-counters.ts";
 const partition = (row: number) => ({ row, topic: "t", topicId: null, partition: row });
 
 class Cells {
-	readonly drained = new Map<number, number>();
+	readonly delivered = new Map<number, number>();
 	readonly logEnd = new Map<number, number>();
-	cell = (row: number, name: PartitionCell): number => (name === "drained" ? this.drained : this.logEnd).get(row) ?? 0;
+	cell = (row: number, name: PartitionCell): number => (name === "delivered" ? this.delivered : this.logEnd).get(row) ?? 0;
 }
 
 describe("a partition that stands still", () => {
@@ -15,17 +15,17 @@ describe("a partition that stands still", () => {
 		const cells = new Cells();
 		const stalls = new Stalls(cells);
 		const all = [0, 1, 2, 3].map(partition);
-		for (const [row, drained, logEnd] of [
+		for (const [row, delivered, logEnd] of [
 			[0, 10, 10],
 			[1, 10, 110],
 			[2, 10, 5010],
 			[3, 10, 50],
 		] as const) {
-			cells.drained.set(row, drained);
+			cells.delivered.set(row, delivered);
 			cells.logEnd.set(row, logEnd);
 		}
 		expect(stalls.look(all, 0)).toEqual([]);
-		cells.drained.set(3, 11);
+		cells.delivered.set(3, 11);
 		expect(stalls.look(all, 9_999)).toEqual([]);
 		const found = stalls.look(all, 10_000);
 		expect(found.map(({ partition: number, lagRecords }) => [number, lagRecords])).toEqual([
@@ -36,7 +36,7 @@ describe("a partition that stands still", () => {
 		expect(stallText(found, "g-0", false)).toBe(`${text}the log says what went wrong with it last`);
 		expect(stallText(found, "g-0", true)).toBe(`${text}reading pauses while the CPUs are overloaded (--kafka-pause-cpu)`);
 		// One gets on, the other is another shard's by now.
-		cells.drained.set(2, 11);
+		cells.delivered.set(2, 11);
 		expect(stalls.look([partition(2)], 11_000)).toEqual([]);
 		expect(stalls.look(all, 20_000).map(({ partition: number }) => number)).toEqual([]);
 	});

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { Assignment } from "../src/host/assignment.ts";
 import { BoardView } from "../src/host/board-view.ts";
 import { BusDestination } from "../src/host/destination.ts";
-import { IngestDrain } from "../src/host/drain.ts";
+import { IngestReader } from "../src/host/ingest-reader.ts";
 import { IngestMemory } from "../src/ingest-memory.ts";
 import type { ToWorker } from "../src/ingest-messages.ts";
 import { IngestMark } from "../src/ingest-record.ts";
@@ -69,7 +69,7 @@ class TestShard {
 	readonly #shards: TestShards;
 	readonly #link: SharedMemoryBus;
 	readonly #feed: RingFeed;
-	readonly #drain: IngestDrain;
+	readonly #reader: IngestReader;
 	readonly #loop = new Loop();
 	readonly #engine: FlushEngine;
 	readonly #read = new Map<number, { partition: number; next: number }>();
@@ -102,7 +102,7 @@ class TestShard {
 			pacing: { turnBytesMax: 1e6, mustWait: () => false, published: () => {} },
 			scheduler: this.#loop,
 		});
-		this.#drain = new IngestDrain({
+		this.#reader = new IngestReader({
 			memory,
 			table,
 			slot,
@@ -123,7 +123,7 @@ class TestShard {
 		engine.start();
 		this.#engine = engine;
 		onTestFinished(() => {
-			this.#drain.stop();
+			this.#reader.stop();
 			this.#link.close();
 			view.close();
 		});
@@ -150,7 +150,7 @@ class TestShard {
 				const payload = Buffer.from(`${state.partition}:${state.next}`);
 				expect(this.#feed.write(row, state.next + 1, RecordKind.text, 0, 0, everybody, payload)).toBe(true);
 			}
-		this.#drain.drain(1000, () => {});
+		this.#reader.read(1000, () => {});
 		// As its doorbell would, which rings between two turns of the real loop.
 		this.#engine.wake();
 		if (this.reads) this.#loop.run();

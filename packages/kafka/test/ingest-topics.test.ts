@@ -6,7 +6,7 @@ import type { TopicMetadata } from "../src/protocol/metadata-protocol.ts";
 /** What a broker says next: names with ids, undefined = one that tells no ids. */
 class Rig {
 	says: Record<string, string | undefined> = {};
-	readonly anew: string[] = [];
+	readonly recreated: string[] = [];
 	readonly finder: TopicFinder;
 
 	constructor(...names: string[]) {
@@ -30,7 +30,7 @@ class Rig {
 			(topic) => names.includes(topic),
 			{ names, patterns: [], excluded: [] },
 			{
-				onAnew: (topic) => this.anew.push(topic),
+				onRecreated: (topic) => this.recreated.push(topic),
 			},
 		);
 	}
@@ -49,15 +49,15 @@ describe("TopicFinder", () => {
 		rig.says = { a: "3", b: "2" };
 		expect(await rig.ids()).toEqual({ a: "3", b: "2" });
 		expect(await rig.ids()).toEqual({ a: "3", b: "2" });
-		expect(rig.anew).toEqual(["a"]);
+		expect(rig.recreated).toEqual(["a"]);
 		rig.says = { a: "3" };
 		expect(await rig.ids()).toEqual({ a: "3" });
 		rig.says = { a: "3", b: "4" };
 		expect(await rig.ids()).toEqual({ a: "3", b: "4" });
-		expect(rig.anew).toEqual(["a", "b"]);
+		expect(rig.recreated).toEqual(["a", "b"]);
 	});
 
-	it("a broker that is behind the others, or knows no ids, makes no topic anew", async () => {
+	it("a broker that is behind the others, or knows no ids, makes no topic a recreated one", async () => {
 		const rig = new Rig("a");
 		rig.says = { a: "1" };
 		await rig.ids();
@@ -69,13 +69,13 @@ describe("TopicFinder", () => {
 		expect(await rig.ids()).toEqual({ a: "2" });
 		rig.says = { a: undefined };
 		expect(await rig.ids()).toEqual({ a: "2" });
-		expect(rig.anew).toEqual(["a"]);
+		expect(rig.recreated).toEqual(["a"]);
 	});
 
 	it("without ids a topic is its name", async () => {
 		const rig = new Rig("a");
 		rig.says = { a: undefined };
 		expect(await rig.ids()).toEqual({ a: null });
-		expect(rig.anew).toEqual([]);
+		expect(rig.recreated).toEqual([]);
 	});
 });

@@ -28,7 +28,7 @@ class Host {
 	}
 }
 
-describe.skipIf(!(await kafkaForTests()))("B12: a program's own messages through Kafka", () => {
+describe.skipIf(!(await kafkaForTests()))("a program's own messages through Kafka", () => {
 	let kafka: TestKafka;
 	let client: KafkaClient;
 	let host: Host;

@@ -48,12 +48,12 @@ describe("Kafka in a shard", () => {
 		const started = ingest.start(loop);
 		await waitFor(() => ingest.running !== null, { deadlineMs: 5000, what: "Kafka to be loaded" });
 		let drained = false;
-		const drain = ingest.drain(100).then(() => {
+		const draining = ingest.drain(100).then(() => {
 			drained = true;
 		});
 		await ingest.stop();
 		expect(drained).toBe(true);
-		await drain;
+		await draining;
 		await started;
 	});
 });

@@ -24,7 +24,7 @@ const HeaderWord = { magic: 0, version: 1, slots: 2, buckets: 3, seed: 4, firstP
  * does not move while it is in use, so whoever enters keeps its number and leaves by it. Bound: a part has four places per connection
  * that its shard may have, 12 bytes each; when the sixteen of an address are taken by others, it is not counted (-1).
  *
- * Who enters *first counts itself and then reads the total*: of two shards that do so at once at least one sees both, so together
+ * A shard that enters a connection *first counts it and then reads the total*: of two shards that do so at once at least one sees both, so together
  * they never let in more than allowed.
  */
 export class AddressTable {

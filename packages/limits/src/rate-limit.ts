@@ -39,7 +39,7 @@ interface Entry<Key> {
  * a full bucket again (`forgotten` counts those that would not have been full by then). Zero per second = no limit, and nothing is kept.
  * A key that clients choose must be a string or an object: V8 hashes numbers and bigints without a secret.
  *
- * The order of use is a list of its own. A Map keeps an order as well, but taking a key out and putting it in again leaves a hole
+ * The order of use is a separate list. A Map keeps an order as well, but taking a key out and putting it in again leaves a hole
  * each time, in the chain of that very key: with 20,000 clients the busiest one's lookup then takes 50 µs.
  */
 export class RateLimit<Key> {

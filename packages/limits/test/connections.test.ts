@@ -65,7 +65,7 @@ describe("a token bucket", () => {
 	});
 });
 
-describe("M8: rates of new connections", () => {
+describe("rates of new connections", () => {
 	const rates = (all: number, perIp: number) =>
 		new ConnectionRates(defaultConfig({ connectionRate: all, connectionRatePerIp: perIp }), RateTable.inMemory());
 	const [one, other] = [addressKeyOf("192.0.2.1"), addressKeyOf("192.0.2.2")];
@@ -91,7 +91,7 @@ describe("M8: rates of new connections", () => {
 		expect(outcomes(limits, other, 0, 3)).toEqual(["in", "in", "connection_rate_per_ip"]);
 	});
 
-	it("14: addresses chosen to share a bucket of V8's hash table cost no more than others", () => {
+	it("addresses chosen to share a bucket of V8's hash table cost no more than others", () => {
 		const cpuUs = (addresses: readonly bigint[]): number => {
 			const limits = rates(0, 1);
 			for (const address of addresses) limits.take(address, 0);

@@ -43,7 +43,7 @@ export class Bell {
 	listen(onRing: () => void): void {
 		if (this.#socket !== null) throw new Error(`${this.path} is being listened to already`);
 		const fd = openFifo(this.path);
-		// A buffer of our own: without one, Node allocates 64 KiB for every read.
+		// Our own buffer: without it, Node allocates 64 KiB for every read.
 		const onread = {
 			buffer: new Uint8Array(4096),
 			callback: () => {

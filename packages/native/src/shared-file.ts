@@ -90,7 +90,7 @@ export class SharedFile {
 		this.#address = 0;
 	}
 
-	/** Removes the name. Those who have the file mapped keep it. */
+	/** Removes the name. Processes that have the file mapped keep it. */
 	unlink(): void {
 		try {
 			unlinkSync(this.path);

@@ -130,7 +130,7 @@ describe("DescriptorChannel", () => {
 		for (const fd of second.receive()) closeDescriptor(fd);
 	});
 
-	it("gives each message to exactly one of those who share the receiver's end, and keeps it until the last of them is gone", () => {
+	it("gives each message to exactly one of the processes that share the receiver's end, and keeps it until the last of them is gone", () => {
 		const first = bind();
 		const second = DescriptorChannel.inherited(duplicate(first.descriptor), first.path);
 		channels.push(second);

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { NativeError } from "../src/native-error.ts";
 
-// Each test loads the package anew, since the answer is found out once.
+// Each test loads the package again, since the answer is found out once.
 async function onPlatform(platform: string, arch: string): Promise<typeof import("../src/index.ts")> {
 	vi.resetModules();
 	vi.spyOn(process, "platform", "get").mockReturnValue(platform as NodeJS.Platform);

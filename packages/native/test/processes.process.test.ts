@@ -12,7 +12,7 @@ const program = (name: string) => fileURLToPath(new URL(`./programs/${name}`, im
 const started: ChildProcess[] = [];
 
 function start(name: string, args: string[], limit?: number): ChildProcess {
-	// No execArgv of our own: under Vitest they would make the child look for TypeScript sources.
+	// Without our execArgv: under Vitest they would make the child look for TypeScript sources.
 	const options =
 		limit === undefined
 			? { execArgv: [] }

@@ -66,7 +66,7 @@ describe("closeWithReset", () => {
 		return bytes;
 	}
 
-	it("36: frees what could not be sent; other connections and other kinds of descriptors are left alone", { timeout: 60_000 }, async () => {
+	it("frees what could not be sent; other connections and other kinds of descriptors are left alone", { timeout: 60_000 }, async () => {
 		const [cut, stays] = [await stuckConnection(), await stuckConnection()];
 		const idle = await connection();
 		const before = descriptorsOf(process.pid);

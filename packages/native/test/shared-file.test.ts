@@ -64,7 +64,7 @@ describe("SharedFile", () => {
 		expect(readdirSync(directory.path)).toEqual(["whole"]);
 	});
 
-	it("takes the place of an older file without disturbing those who have that mapped", () => {
+	it("takes the place of an older file without disturbing processes that have that mapped", () => {
 		const older = SharedFile.create(directory.file("shared"), 4096);
 		new Uint8Array(older.buffer)[0] = 1;
 		const newer = SharedFile.create(directory.file("shared"), 4096);

@@ -11,7 +11,7 @@ function spin(ms: number): void {
 	}
 }
 
-it("measures CPU time, memory and how late the loop is, anew with each sample", async () => {
+it("measures CPU time, memory and how late the loop is, afresh with each sample", async () => {
 	const monitor = new ProcessMonitor();
 	monitor.start();
 	await sleep(50);

@@ -20,7 +20,7 @@ it("the first signal stops, the second forces", () => {
 	expect(calls).toEqual(["stop SIGTERM", "force SIGTERM", "force SIGINT"]);
 });
 
-it("A3: Ctrl-C under npm comes twice, and counts once; another one forces", () => {
+it("Ctrl-C under npm comes twice, and counts once; another one forces", () => {
 	const { calls, clock, signals } = setup();
 	signals.handle("SIGINT");
 	clock.ms += 499;

@@ -24,7 +24,7 @@ export function releaseReader(ring: Ring, slot: number): void {
 
 /**
  * Whether every live reader has read all that lies before `position`, a tail of this ring not longer ago than 2^31 units. Anybody
- * may ask. A reader counts its records when its drain ends, so what is read has been visited. One that is just joining may be
+ * may ask. A reader counts its records when its read ends, so what is read has been visited. One that is just joining may be
  * taken for one that is behind; ask again.
  */
 export function hasBeenRead(ring: Ring, position: number): boolean {

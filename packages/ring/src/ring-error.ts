@@ -8,7 +8,7 @@ export const RingErrorCode = {
 	recordTooLong: "RING_RECORD_TOO_LONG",
 	/** What lies in shared memory contradicts itself; nothing was read from it. */
 	corrupt: "RING_CORRUPT",
-	/** A call at a time when it makes no sense: a commit without a claim, a drain within a drain. */
+	/** A call at a time when it makes no sense: a commit without a claim, a read within a read. */
 	misuse: "RING_MISUSE",
 } as const;
 export type RingErrorCode = (typeof RingErrorCode)[keyof typeof RingErrorCode];

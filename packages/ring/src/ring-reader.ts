@@ -5,7 +5,7 @@ import { RingError, RingErrorCode } from "./ring-error.ts";
 
 const tailWord = RingLayout.tailOffset >> 2;
 
-/** Gets one record: `u8[start] … u8[end - 1]`, the same bytes in `view`. They are the writer's again once `drain` returns. */
+/** Gets one record: `u8[start] … u8[end - 1]`, the same bytes in `view`. They are the writer's again once `read` returns. */
 export type VisitRecord = (u8: Uint8Array, view: DataView, start: number, end: number) => void;
 
 /**
@@ -23,7 +23,7 @@ export class RingReader {
 	readonly #capacityUnits: number;
 	#head = 0;
 	#live = false;
-	#draining = false;
+	#reading = false;
 
 	constructor(ring: Ring, slot: number) {
 		checkSlot(ring, slot);
@@ -35,7 +35,7 @@ export class RingReader {
 
 	/** Reads what is written from now on. */
 	join(): void {
-		this.#refuseWithinDrain("join");
+		this.#refuseWithinRead("join");
 		this.#head = openSlot(this.#ring, this.#slot);
 		this.#live = true;
 	}
@@ -45,14 +45,14 @@ export class RingReader {
 	 * False, and nothing done, when the slot is free.
 	 */
 	resume(): boolean {
-		this.#refuseWithinDrain("resume");
+		this.#refuseWithinRead("resume");
 		if (!slotIsLive(this.#ring, this.#slot)) return false;
 		this.#head = Atomics.load(this.#ring.words, this.#headWord);
 		this.#live = true;
 		return true;
 	}
 
-	/** Frees the slot; the writer no longer waits for this reader. Within a drain, the current record is the last. */
+	/** Frees the slot; the writer no longer waits for this reader. Within a read, the current record is the last. */
 	leave(): void {
 		if (!this.#live) return;
 		this.#live = false;
@@ -64,12 +64,12 @@ export class RingReader {
 	 *
 	 * When `visit` throws, the batch ends there and the error goes through; the record that it threw on counts as read, so
 	 * one bad record cannot hold up the rest.
-	 * @throws RingError when the shared bytes contradict themselves. They stay where they are, so every further drain throws
-	 * as well: leave, or join anew at the tail.
+	 * @throws RingError when the shared bytes contradict themselves. They stay where they are, so every further read throws
+	 * as well: leave, or join again at the tail.
 	 */
-	drain(max: number, visit: VisitRecord): number {
+	read(max: number, visit: VisitRecord): number {
 		if (!this.#live) return 0;
-		this.#refuseWithinDrain("drain");
+		this.#refuseWithinRead("read");
 		const { words, u8, view, dataOffset, recordBytesMax } = this.#ring;
 		const capacityUnits = this.#capacityUnits;
 		const tail = Atomics.load(words, tailWord);
@@ -78,7 +78,7 @@ export class RingReader {
 		if (unitsLeft === 0) return 0;
 		if (unitsLeft > capacityUnits) throw this.#corrupt(head, `the tail ${tail} is more than a lap ahead`);
 		let count = 0;
-		this.#draining = true;
+		this.#reading = true;
 		try {
 			while (unitsLeft > 0 && count < max && this.#live) {
 				const index = head & (capacityUnits - 1);
@@ -105,7 +105,7 @@ export class RingReader {
 				visit(u8, view, payload, payload + length);
 			}
 		} finally {
-			this.#draining = false;
+			this.#reading = false;
 			this.#head = head;
 			if (this.#live) Atomics.store(words, this.#headWord, head);
 		}
@@ -122,12 +122,12 @@ export class RingReader {
 		return ((Atomics.load(this.#ring.words, tailWord) - this.#head) >>> 0) * RingLayout.unitBytes;
 	}
 
-	#refuseWithinDrain(what: string): void {
-		if (this.#draining)
+	#refuseWithinRead(what: string): void {
+		if (this.#reading)
 			throw new RingError(
 				RingErrorCode.misuse,
-				`${what} within a drain`,
-				"do it after drain has returned; only leave is allowed within visit",
+				`${what} within a read`,
+				"do it after read has returned; only leave is allowed within visit",
 			);
 	}
 

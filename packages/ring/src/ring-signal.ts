@@ -4,7 +4,7 @@ import { RingError, RingErrorCode } from "./ring-error.ts";
 const awake = 0;
 const sleeping = 1;
 
-/** Bytes to set aside for a signal: a line of its own. */
+/** Bytes to set aside for a signal: a separate line. */
 export const signalBytes: number = RingLayout.lineBytes;
 
 /**
@@ -40,7 +40,7 @@ export class RingSignal {
 		this.#words = new Int32Array(buffer, byteOffset, 1);
 	}
 
-	/** Call after the change (commit, or drain). Cheap when the other side is awake, so call it after every batch. */
+	/** Call after the change (commit, or read). Cheap when the other side is awake, so call it after every batch. */
 	wake(): void {
 		if (Atomics.load(this.#words, 0) !== sleeping) return;
 		// Several wakers may see the sleeper; the one that changes the word notifies.
@@ -60,7 +60,7 @@ export class RingSignal {
 		const wait = Atomics.waitAsync(this.#words, 0, sleeping);
 		// "not-equal" at once: somebody woke us between the look and here.
 		if (!wait.async) return true;
-		// A timer of our own, because one given to waitAsync is kept (some 300 bytes) until its time is up, even when the wait
+		// Our own timer, because one given to waitAsync is kept (some 300 bytes) until its time is up, even when the wait
 		// ended long before: a busy sleeper would pile them up.
 		let timeIsUp = false;
 		const timer = setTimeout(() => {

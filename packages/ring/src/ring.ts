@@ -2,7 +2,7 @@ import { dataOffset, RingLayout } from "./ring-descriptor.ts";
 import { RingError, RingErrorCode } from "./ring-error.ts";
 
 /**
- * A mapped ring: the views and the numbers that writer and readers need. It holds no state of its own, so any number of
+ * A mapped ring: the views and the numbers that writer and readers need. It holds no state, so any number of
  * threads and processes may have one over the same bytes.
  */
 export interface Ring {

@@ -37,7 +37,7 @@ export function checkPayload(record: Uint8Array, n: number, bytes: number): void
 /** Copies of the next records, at most `max`. */
 export function take(reader: RingReader, max = Number.POSITIVE_INFINITY): Uint8Array[] {
 	const records: Uint8Array[] = [];
-	reader.drain(max, (u8, _view, start, end) => {
+	reader.read(max, (u8, _view, start, end) => {
 		records.push(u8.slice(start, end));
 	});
 	return records;

@@ -16,7 +16,7 @@ const slotOf = fc.nat(readersMax - 1);
 
 type Step =
 	| { readonly do: "write" | "abandon"; readonly bytes: number }
-	| { readonly do: "drain"; readonly slot: number; readonly max: number; readonly writeWithin: boolean; readonly throwAt: number }
+	| { readonly do: "read"; readonly slot: number; readonly max: number; readonly writeWithin: boolean; readonly throwAt: number }
 	| { readonly do: "join" | "leave" | "resume" | "register" | "release"; readonly slot: number }
 	| { readonly do: "new writer" };
 
@@ -26,7 +26,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 	{
 		weight: 6,
 		arbitrary: fc.record({
-			do: fc.constant("drain" as const),
+			do: fc.constant("read" as const),
 			slot: slotOf,
 			max: fc.nat(20),
 			writeWithin: fc.boolean(),
@@ -94,7 +94,7 @@ function follow(ring: Ring, startPosition: number, steps: readonly Step[]): void
 		if (written) n++;
 		else refused++;
 	};
-	const drain = (slot: number, max: number, writeWithin: boolean, throwAt: number): void => {
+	const read = (slot: number, max: number, writeWithin: boolean, throwAt: number): void => {
 		const next = model.slots.get(slot)?.next ?? 0;
 		const expected = reading.has(slot) ? model.records.slice(next, next + max) : [];
 		const planned = new Error("planned");
@@ -107,7 +107,7 @@ function follow(ring: Ring, startPosition: number, steps: readonly Step[]): void
 			if (visits - 1 === throwAt) throw planned;
 		};
 		try {
-			assert.equal(readers[slot].drain(max, visit), expected.length);
+			assert.equal(readers[slot].read(max, visit), expected.length);
 			assert.equal(visits, expected.length);
 		} catch (error) {
 			if (error !== planned) throw error;
@@ -126,8 +126,8 @@ function follow(ring: Ring, startPosition: number, steps: readonly Step[]): void
 				else ring.u8.fill(0xff, at, at + step.bytes);
 				break;
 			}
-			case "drain":
-				drain(step.slot, step.max, step.writeWithin, step.throwAt);
+			case "read":
+				read(step.slot, step.max, step.writeWithin, step.throwAt);
 				break;
 			case "join":
 				readers[step.slot].join();
@@ -163,7 +163,7 @@ function follow(ring: Ring, startPosition: number, steps: readonly Step[]): void
 		assert.equal(writer.backpressuredCount, refused);
 		for (const slot of reading) assert.equal(readers[slot].hasRecords(), model.slots.get(slot)!.next < model.records.length);
 	}
-	for (const slot of reading) drain(slot, Number.POSITIVE_INFINITY, false, Number.POSITIVE_INFINITY);
+	for (const slot of reading) read(slot, Number.POSITIVE_INFINITY, false, Number.POSITIVE_INFINITY);
 }
 
 describe("ring fuzz", () => {
@@ -205,7 +205,7 @@ describe("ring fuzz", () => {
 						assert(inside && to - from <= recordBytesMax, `visited ${from} … ${to}`);
 					};
 					try {
-						reader.drain(Number.POSITIVE_INFINITY, visit);
+						reader.read(Number.POSITIVE_INFINITY, visit);
 						clean++;
 					} catch (error) {
 						if (!(error instanceof RingError) || error.code !== RingErrorCode.corrupt) throw error;

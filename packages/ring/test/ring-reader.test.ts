@@ -28,7 +28,7 @@ describe("RingReader", () => {
 		expect(take(reader, 0)).toEqual([]);
 		expect(take(reader, 4)).toEqual([0, 1, 2, 3].map((n) => payload(n, 9)));
 		expect(reader.backlogBytes()).toBe(6 * 24);
-		expect(reader.drain(100, () => {})).toBe(6);
+		expect(reader.read(100, () => {})).toBe(6);
 		expect(reader.hasRecords()).toBe(false);
 	});
 
@@ -42,14 +42,14 @@ describe("RingReader", () => {
 		expect(take(reader, 1)).toEqual([payload(6, 32)]);
 	});
 
-	it("moves its head once per batch: the bytes stay until drain returns, whatever the writer does", () => {
+	it("moves its head once per batch: the bytes stay until read returns, whatever the writer does", () => {
 		const ring = newRing({ capacityBytes: 256 });
 		const reader = joined(ring);
 		const writer = new RingWriter(ring);
 		const written: Uint8Array[] = [];
 		for (let n = 0; writer.write(payload(n, 17)); n++) written.push(payload(n, 17));
 		const seen: [number, number][] = [];
-		reader.drain(100, (_u8, _view, start, end) => {
+		reader.read(100, (_u8, _view, start, end) => {
 			seen.push([start, end]);
 			expect(writer.write(payload(99, 17))).toBe(false);
 		});
@@ -64,7 +64,7 @@ describe("RingReader", () => {
 		for (let n = 0; n < 5; n++) writer.write(payload(n, 12));
 		let visits = 0;
 		expect(() =>
-			reader.drain(100, () => {
+			reader.read(100, () => {
 				if (++visits === 3) throw new Error("bad record");
 			}),
 		).toThrow("bad record");
@@ -73,21 +73,21 @@ describe("RingReader", () => {
 		expect(take(reader)).toEqual([payload(3, 12), payload(4, 12)]);
 	});
 
-	it("may leave within visit, and then that record is the last; join, resume and drain are refused there", () => {
+	it("may leave within visit, and then that record is the last; join, resume and read are refused there", () => {
 		const ring = newRing();
 		const reader = joined(ring);
 		const writer = new RingWriter(ring);
 		for (let n = 0; n < 5; n++) writer.write(payload(n, 12));
 		const misuse = expect.objectContaining({ code: RingErrorCode.misuse });
-		const visited = reader.drain(100, () => {
+		const visited = reader.read(100, () => {
 			expect(() => reader.join()).toThrow(misuse);
 			expect(() => reader.resume()).toThrow(misuse);
-			expect(() => reader.drain(1, () => {})).toThrow(misuse);
+			expect(() => reader.read(1, () => {})).toThrow(misuse);
 			reader.leave();
 		});
 		expect(visited).toBe(1);
 		expect(writer.depthBytes()).toBe(0);
-		expect([reader.drain(10, () => {}), reader.hasRecords(), reader.backlogBytes()]).toEqual([0, false, 0]);
+		expect([reader.read(10, () => {}), reader.hasRecords(), reader.backlogBytes()]).toEqual([0, false, 0]);
 		reader.leave();
 		reader.join();
 		writer.write(payload(7, 1));
@@ -100,7 +100,7 @@ describe("RingReader", () => {
 		const writer = new RingWriter(ring);
 		for (let n = 0; n < 20; n++) writer.write(payload(n, n));
 		const reader = new RingReader(ring, 3);
-		expect(reader.drain(10, () => {})).toBe(0);
+		expect(reader.read(10, () => {})).toBe(0);
 		expect(reader.resume()).toBe(true);
 		expect(take(reader)).toEqual(Array.from({ length: 20 }, (_, n) => payload(n, n)));
 	});
@@ -163,8 +163,8 @@ describe("RingReader on damaged memory", () => {
 		const reader = damaged((words, first) => {
 			words[first] = length;
 		});
-		expect(() => reader.drain(10, neverCalled)).toThrow(corrupt);
-		expect(() => reader.drain(10, neverCalled)).toThrow(corrupt); // and does not run past it the next time
+		expect(() => reader.read(10, neverCalled)).toThrow(corrupt);
+		expect(() => reader.read(10, neverCalled)).toThrow(corrupt); // and does not run past it the next time
 	});
 
 	it("refuses a length that reaches past the tail", () => {
@@ -172,7 +172,7 @@ describe("RingReader on damaged memory", () => {
 			words[first + 32] = 120; // the third of three records of 64 bytes
 		});
 		let visits = 0;
-		expect(() => reader.drain(10, () => visits++)).toThrow(/past the tail/);
+		expect(() => reader.read(10, () => visits++)).toThrow(/past the tail/);
 		expect(visits).toBe(2);
 	});
 
@@ -187,21 +187,21 @@ describe("RingReader on damaged memory", () => {
 		for (let n = 10; n < 18; n++) writer.write(payload(n, 8));
 		take(reader, 6);
 		ring.words[(ring.dataOffset + 240) >> 2] = 24;
-		expect(() => reader.drain(10, neverCalled)).toThrow(/past the end/);
+		expect(() => reader.read(10, neverCalled)).toThrow(/past the end/);
 	});
 
 	it("refuses padding that reaches past the tail", () => {
 		const reader = damaged((words, first) => {
 			words[first] = RingLayout.paddingLength;
 		});
-		expect(() => reader.drain(10, neverCalled)).toThrow(corrupt);
+		expect(() => reader.read(10, neverCalled)).toThrow(corrupt);
 	});
 
 	it("refuses bytes that were not written at this position: a record of an earlier lap", () => {
 		const reader = damaged((words, first) => {
 			words[first + 1] -= 128;
 		});
-		expect(() => reader.drain(10, neverCalled)).toThrow(/stamped -128/);
+		expect(() => reader.read(10, neverCalled)).toThrow(/stamped -128/);
 	});
 
 	it("refuses a tail more than a lap ahead, as after its slot was released while it still ran", () => {
@@ -210,7 +210,7 @@ describe("RingReader on damaged memory", () => {
 		releaseReader(ring, 0);
 		const writer = new RingWriter(ring);
 		for (let n = 0; n < 20; n++) writer.write(payload(n, 8));
-		expect(() => reader.drain(10, neverCalled)).toThrow(/more than a lap/);
+		expect(() => reader.read(10, neverCalled)).toThrow(/more than a lap/);
 		reader.join();
 		writer.write(payload(20, 8));
 		expect(take(reader)).toEqual([payload(20, 8)]);

@@ -87,7 +87,7 @@ describe(`a ring between threads (seed ${seed})`, () => {
 		let ended = false;
 		let sleeps = 0;
 		while (!ended) {
-			const visited = reader.drain(64, (u8, _view, start, end) => {
+			const visited = reader.read(64, (u8, _view, start, end) => {
 				const n = checkRecord(ring.words, u8, start, end, seed, ring.recordBytesMax);
 				if (n === endNumber) ended = true;
 				else if (n !== next++) throw n instanceof Error ? n : new Error(`record ${n} instead of ${next - 1}`);

@@ -63,7 +63,7 @@ describe("a ring's memory", () => {
 		expect(all.subarray(64 + bytes).every((byte) => byte === 0xee)).toBe(true);
 	});
 
-	it("is empty again after it is formatted anew", () => {
+	it("is empty again after it is formatted again", () => {
 		const ring = newRing();
 		joined(ring);
 		new RingWriter(ring).write(payload(1, 20));

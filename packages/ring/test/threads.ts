@@ -41,7 +41,7 @@ export function startThread<Report>(program: string, data: object): Thread<Repor
 			reject(new Error(`${program} exited with ${status} before it reported`));
 		});
 	});
-	// A thread that is terminated on purpose has nobody who awaits its report.
+	// Nobody awaits the report of a thread that is terminated on purpose.
 	report.catch(() => {});
 	return { worker, report };
 }

@@ -112,7 +112,7 @@ export class ClusterDirectory {
 		return join(this.path, `handoff-${slot}.sock`);
 	}
 
-	/** For the supervisor, as the last thing it does. Those who have files mapped keep them. */
+	/** For the supervisor, as the last thing it does. Processes that have files mapped keep them. */
 	remove(): void {
 		rmSync(this.path, { recursive: true, force: true });
 	}

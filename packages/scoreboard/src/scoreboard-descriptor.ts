@@ -111,7 +111,7 @@ export const SupervisorWord = {
 export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches: 2, handoffsUndone: 3 } as const;
 /**
  * i32 words of a row's bell part. `sleeping` is 0 while the shard is awake, else the number of its sleep: whoever wakes it
- * rings first and then swaps that number for 0, so that a waker who dies in between, or comes late, wipes no later sleep.
+ * rings first and then swaps that number for 0, so that a waker that dies in between, or comes late, wipes no later sleep.
  */
 export const BellWord = { sleeping: 0 } as const;
 /**
@@ -144,7 +144,7 @@ export const shardTroubles = [
 	["kafkaCommit", "Kafka: offsets can't be committed"],
 	["kafkaPartitionLimit", "Kafka: there are more partitions than can be followed"],
 	["kafkaProtocol", "Kafka: a broker gives unexpected answers"],
-	["kafkaWorker", "Kafka: the ingest worker is being started anew"],
+	["kafkaWorker", "Kafka: the ingest worker is restarting"],
 	["kafkaRoute", "Kafka: the route module can't be loaded"],
 	["kafkaStalled", "Kafka: a partition stands still"],
 ] as const;
@@ -161,7 +161,7 @@ export const shardCounters = [
 	["heartbeatMs", "monotonicMs() of the shard's last turn of its heartbeat timer (now)"],
 	["messagesIn", "messages taken from clients and HTTP"],
 	["bytesIn", "payload bytes taken from clients and HTTP"],
-	["recordsDrained", "bus and ingest records drained by this shard"],
+	["recordsRead", "bus and ingest records read by this shard"],
 	["deliveries", "messages handed to client sockets"],
 	["deliveredBytes", "payload bytes handed to client sockets"],
 	["flushes", "flushes of waiting deliveries"],

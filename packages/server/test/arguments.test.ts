@@ -21,7 +21,7 @@ it.each<[unknown, string]>([
 	[{ channels: "ab" }, "channels is a list of strings, not a string"],
 	[{ channels: ["a", 5] }, "channels is a list of strings, not an array"],
 	[{ channels: undefined }, "channels is undefined; leave it out to send to everybody"],
-])("A2: publish to %j is an error, not a message to everybody", (target, message) => {
+])("publish to %j is an error, not a message to everybody", (target, message) => {
 	expect(() => server().publish("x", target as PublishTarget)).toThrow(new TypeError(message));
 });
 
@@ -32,15 +32,15 @@ it.each<[unknown, string]>([
 	[[1, 2], "an array"],
 	[new Float64Array(2), "a Float64Array"],
 	[new ArrayBuffer(2), "an ArrayBuffer"],
-])("B6: publish(%j) says what it takes", (message, what) => {
+])("publish(%j) says what it takes", (message, what) => {
 	expect(() => server().publish(message as string)).toThrow(new TypeError(`publish takes a string or a Uint8Array, not ${what}`));
 });
 
-it("B5: publish before run is an error: nobody would get it", () => {
+it("publish before run is an error: nobody would get it", () => {
 	expect(() => server().publish("x")).toThrow("the server does not run yet; await run() first");
 });
 
-it("A2: an option that is not known is an error", () => {
+it("an option that is not known is an error", () => {
 	expect(() => createServer({}, { midleware: [] } as object)).toThrow(
 		new TypeError('createServer does not know "midleware"; did you mean "middleware"?'),
 	);
@@ -55,7 +55,7 @@ it.each([
 	["max-buffered", "maxBufferedBytes"],
 	["queue_max_size", "maxBufferedBytes"],
 	["apikey", "apiKey"],
-])("B7: the setting %s is not known; did you mean %s?", (key, meant) => {
+])("the setting %s is not known; did you mean %s?", (key, meant) => {
 	const given = { [key]: 5 } as Partial<Config>;
 	const message = `${key}: there is no such setting; did you mean ${meant}?`;
 	expect(() => checkedConfig(given)).toThrow(new ConfigError([message]));

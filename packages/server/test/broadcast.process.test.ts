@@ -22,7 +22,7 @@ async function barrier(shards: TestShards, clients: readonly LibraryClient[]): P
 }
 
 describe("the raw endpoint", () => {
-	it("B1: a frame goes to all other clients on all shards, not back, same type, byte for byte", async () => {
+	it("a frame goes to all other clients on all shards, not back, same type, byte for byte", async () => {
 		const cluster = await start(2);
 		const clients = await Promise.all([0, 0, 1, 1].map((shard, index) => cluster.client(shard, index % 2 === 0 ? "/" : "/ws")));
 		const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
@@ -42,7 +42,7 @@ describe("the raw endpoint", () => {
 		expect(clients.slice(1).map((client) => client.messages.length)).toEqual([9, 9, 9]);
 	});
 
-	it("M12: many senders on several shards: each client gets each message once and in its sender's order", async () => {
+	it("many senders on several shards: each client gets each message once and in its sender's order", async () => {
 		const cluster = await start(3);
 		const clients = await Promise.all(Array.from({ length: 12 }, (_, index) => cluster.client(index % 3)));
 		const perSender = 300;
@@ -104,12 +104,12 @@ describe("the raw endpoint", () => {
 		expect(sum("deliveredBytes")).toBe(2 * 5 + 2 * 3);
 		expect(sum("messagesIn")).toBe(2);
 		expect(sum("bytesIn")).toBe(8);
-		expect(sum("recordsDrained")).toBe(4);
+		expect(sum("recordsRead")).toBe(4);
 		expect(sum("flushes")).toBeGreaterThan(0);
 		expect(cluster.shards[0].row.histograms.publishToSendMs.read().count).toBe(3);
 	});
 
-	it("B8: the registry follows clients that come and go, however they go", async () => {
+	it("the registry follows clients that come and go, however they go", async () => {
 		const cluster = await start(1);
 		const { row } = cluster.shards[0];
 		const clients = await Promise.all(Array.from({ length: 8 }, () => cluster.rawClient()));
@@ -131,7 +131,7 @@ describe("the raw endpoint", () => {
 		expect(row.get("closedOther")).toBe(1);
 		expect(row.get("closedAbnormal")).toBe(3);
 		clients[5].send("to nobody");
-		await waitFor(() => row.get("recordsDrained") === 1, { deadlineMs: 2000, what: "the record" });
+		await waitFor(() => row.get("recordsRead") === 1, { deadlineMs: 2000, what: "the record" });
 		expect(row.get("deliveries")).toBe(0);
 	});
 

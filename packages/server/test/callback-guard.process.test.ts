@@ -37,7 +37,7 @@ class Parts implements SocketHandlers {
 		idlePart: "\n",
 		opened: (stream) => this.streamOpened(stream),
 		closed: () => this.streamClosed(),
-		drained: () => this.streamDrained(),
+		writable: () => this.streamDrained(),
 	});
 	streamOpened = (stream: ReplyStream): void => void stream.write("hello\n");
 	streamClosed = (): void => {};

@@ -54,7 +54,7 @@ const letters = fc.constantFrom("a", "b", "c", "d", "e");
 const sets = fc.uniqueArray(letters, { maxLength: 4 });
 
 describe("channel sets", () => {
-	it("B1: every client that is meant gets a record once, nobody else gets it, whoever else came and went", () => {
+	it("every client that is meant gets a record once, nobody else gets it, whoever else came and went", () => {
 		fc.assert(
 			fc.property(fc.array(fc.record({ names: sets, stays: fc.boolean() }), { maxLength: 30 }), sets, (clients, names) => {
 				const channelSets = new ChannelSets(everybody, 1000);

@@ -9,7 +9,7 @@ afterEach(async () => {
 	running = undefined;
 });
 
-describe("B11: a shard that drains", () => {
+describe("a shard that drains", () => {
 	it("takes milliseconds when it has no clients", async () => {
 		running = await startShards(1);
 		const beganMs = performance.now();

@@ -34,7 +34,7 @@ function setup(count: number, options: { rate?: number; deadlineMs?: number; buf
 }
 
 describe("telling all clients to go", () => {
-	it("B11: takes no time without clients, and none to speak of with few", async () => {
+	it("takes no time without clients, and none to speak of with few", async () => {
 		const none = setup(0);
 		await none.run;
 		expect(none.now()).toBe(0);

@@ -75,7 +75,7 @@ function setup({
 	let rings = 0;
 	const engine = new FlushEngine({
 		bus: {
-			drain: (max, visit) => link.drain(max, visit),
+			read: (max, visit) => link.read(max, visit),
 			hasRecords: () => link.hasRecords(),
 			sleep: () => link.sleep(),
 			awake: () => link.awake(),
@@ -149,7 +149,7 @@ describe("the flush engine", () => {
 		expect(delivered).toEqual(["first", "a", "b", "c"]);
 		expect(atMs[1] - endedMs).toBe(4);
 		expect(row.get("flushes")).toBe(2);
-		expect(row.get("recordsDrained")).toBe(4);
+		expect(row.get("recordsRead")).toBe(4);
 		expect(row.get("flushIntervalMs")).toBe(10);
 		expect(row.histograms.flushRecords.read().count).toBe(2);
 	});
@@ -163,7 +163,7 @@ describe("the flush engine", () => {
 		expect(delivered).toEqual(["first", "second"]);
 	});
 
-	it("B3: takes at most --batch records a turn and lets the loop run in between", () => {
+	it("takes at most --batch records a turn and lets the loop run in between", () => {
 		const { loop, put, engine, delivered, turns } = setup({ batch: 10 });
 		for (let index = 0; index < 35; index++) put(`${index}`);
 		engine.committed();
@@ -191,7 +191,7 @@ describe("the flush engine", () => {
 		expect(turns.filter((count) => count > 0)).toEqual([4, 4, 4]);
 	});
 
-	it("19: waits while clients have to read: takes nothing out of the rings, but wakes the others and does what is due each turn", () => {
+	it("waits while clients have to read: takes nothing out of the rings, but wakes the others and does what is due each turn", () => {
 		const backlogs: number[] = [];
 		let waits = true;
 		const { loop, publish, delivered, published, row, turns, rings } = setup({
@@ -271,7 +271,7 @@ describe("the flush engine", () => {
 		const waiting = ["x", "y", "z", "last"];
 		let slept = 0;
 		const source: RecordSource = {
-			drain: (max, visit) => {
+			read: (max, visit) => {
 				const now = waiting.splice(0, max);
 				for (const text of now) {
 					const bytes = new Uint8Array(Buffer.from(text));
@@ -301,10 +301,10 @@ describe("the flush engine", () => {
 		expect(waiting).toHaveLength(1);
 	});
 
-	it("does not pause while a source is full: who fills it would stand still meanwhile", () => {
+	it("does not pause while a source is full: its writer would stand still meanwhile", () => {
 		const { loop, engine, publish, row } = setup({ flushTakesMs: 4 });
 		let fill = 1;
-		engine.addSource({ drain: () => 0, hasRecords: () => false, fill: () => fill, sleep: () => true });
+		engine.addSource({ read: () => 0, hasRecords: () => false, fill: () => fill, sleep: () => true });
 		loop.settle();
 		publish("first");
 		loop.settle();
@@ -319,7 +319,7 @@ describe("the flush engine", () => {
 		const { loop, engine, put, delivered } = setup({ batch: 4 });
 		let waiting = 3;
 		engine.addSource({
-			drain: (max, visit) => {
+			read: (max, visit) => {
 				const count = Math.min(max, waiting);
 				waiting -= count;
 				const bytes = new Uint8Array(Buffer.from("x"));
@@ -463,7 +463,7 @@ describe("the flush engine", () => {
 			expect(delivered.at(-1)).toBe("last");
 		});
 
-		it("tells those who wait that the rings are empty, and tries held messages again", async () => {
+		it("tells the waiting ones that the rings are empty, and tries held messages again", async () => {
 			let holds = true;
 			const { loop, publish, engine } = setup({ hasPublished: () => false, holds: () => holds });
 			publish("a");

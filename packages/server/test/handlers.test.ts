@@ -27,7 +27,7 @@ function setup(deadlineMs = 1000) {
 
 const turn = (): Promise<void> => new Promise(setImmediate);
 
-describe("B7: handlers", () => {
+describe("handlers", () => {
 	const tracing =
 		(seen: string[], name: string, waits = false): Middleware =>
 		async (_context, next) => {
@@ -45,7 +45,7 @@ describe("B7: handlers", () => {
 			return waits;
 		};
 
-	it.each(["text", "binary"] as const)("A2: a payload that is no Uint8Array costs the message, of kind %s", (kind) => {
+	it.each(["text", "binary"] as const)("a payload that is no Uint8Array costs the message, of kind %s", (kind) => {
 		const { handlers, errors, published } = setup();
 		handlers.use((context, next) => {
 			context.payload = "text" as unknown as Uint8Array;

@@ -60,7 +60,7 @@ afterAll(() => {
 	app.close();
 });
 
-/** What the library answers to these pieces: so many requests, or a status of its own, or nothing within the time. */
+/** What the library answers to these pieces: so many requests, or the library's status, or nothing within the time. */
 function ask(pieces: readonly string[], answers = 1, deadlineMs = 5000): Promise<readonly (Seen | number)[]> {
 	return new Promise((resolve) => {
 		const socket = connect({ port, host: "127.0.0.1", noDelay: true });
@@ -133,7 +133,7 @@ const version = "Sec-WebSocket-Version: 13";
 const wish = ["Upgrade: websocket", "Connection: Upgrade"];
 const upgrade = get(...wish, key, version);
 
-/** A head; what it is to the balancer; and to the library where that differs: a status of its own, or silence. */
+/** A head; what it is to the balancer; and to the library where that differs: the library's status, or silence. */
 type Row = readonly [name: string, head: string, balancer: Seen["outcome"], library?: Seen["outcome"] | number | "silent"];
 const rows: readonly Row[] = [
 	["an upgrade", upgrade, "upgrade"],
@@ -210,7 +210,7 @@ const rows: readonly Row[] = [
 	["a method of 32 letters", get().replace("GET", "A".repeat(32)), "plain"],
 ];
 
-describe("11: the balancer's parser and uWebSockets.js", () => {
+describe("the balancer's parser and uWebSockets.js", () => {
 	it.each(rows.map(([name, text, balancer, library = balancer]) => ({ name, text, balancer, library })))(
 		"$name",
 		async ({ text, balancer, library }) => {

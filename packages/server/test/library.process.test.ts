@@ -34,7 +34,7 @@ async function connect(server: Server, query = ""): Promise<LibraryClient> {
 }
 const httpUrl = (server: Server): string => server.url.replace(/^ws/, "http");
 
-describe("B12: a server in the program's own process", () => {
+describe("a server in the program's own process", () => {
 	it("is created, runs, serves clients and shuts down", async () => {
 		const server = create();
 		expect(server.port).toBe(0);
@@ -153,7 +153,7 @@ describe("B12: a server in the program's own process", () => {
 	});
 });
 
-describe("B8: open and close", () => {
+describe("open and close", () => {
 	it("are told with the client's address, its channels and the close code", async () => {
 		const server = await running();
 		const told: unknown[] = [];
@@ -184,7 +184,7 @@ describe("B8: open and close", () => {
 	});
 });
 
-describe("B7: middleware", () => {
+describe("middleware", () => {
 	it("is given at construction or added later, the first outermost; it may change messages and stop them", async () => {
 		const order: string[] = [];
 		const tracing =
@@ -282,7 +282,7 @@ describe("B7: middleware", () => {
 	});
 });
 
-describe("B9: control", () => {
+describe("control", () => {
 	it("answers debug probes; one that throws spoils only its own answer", async () => {
 		const server = await running();
 		server.control.registerDebugProbe("answer", () => 42);
@@ -370,7 +370,7 @@ describe("B9: control", () => {
 		expect(warnings).toHaveLength(1);
 	});
 
-	it("B10: prints the status line every two seconds, if it is to", async () => {
+	it("prints the status line every two seconds, if it is to", async () => {
 		const lines: string[] = [];
 		const server = await running({}, { statusLine: (line) => lines.push(line) });
 		const client = await connect(server);

@@ -168,7 +168,7 @@ describe("what one client may do", () => {
 		other.send("patient");
 		await waitFor(() => row.get("messagesIn") === published, { deadlineMs: 2000, what: "the other's message to be held" });
 		// Everything that was taken comes, in order, then the other's.
-		await waitFor(() => stuck.drain(10_000, () => {}) >= 0 && listener.messages.length >= published, { deadlineMs: 10_000, what: "all" });
+		await waitFor(() => stuck.read(10_000, () => {}) >= 0 && listener.messages.length >= published, { deadlineMs: 10_000, what: "all" });
 		expect(listener.messages.at(-1)!.bytes.toString()).toBe("patient");
 		expect(listener.messages.slice(0, -1).map(({ bytes: [first] }) => first)).toEqual(
 			Array.from({ length: published - 1 }, (_, index) => index & 255),

@@ -112,7 +112,7 @@ class FakeShard {
 		for (let passed = 0; passed < ms; passed++) this.#millisecond(publish);
 	}
 
-	/** Publishes so much as fast as the rings take it, until nobody who is not closed has anything unread. */
+	/** Publishes so much as fast as the rings take it, until no open client has anything unread. */
 	burst(bytes: number, msMax = 60_000): number {
 		const beganMs = this.ms;
 		let left = bytes;
@@ -160,7 +160,7 @@ class FakeShard {
 	}
 }
 
-describe("19: a burst of 64 MB to clients that read as fast as their machine can", () => {
+describe("a burst of 64 MB to clients that read as fast as their machine can", () => {
 	const burst = (count: number, isPaced: boolean, bytesPerMsMax: number) => {
 		const shard = new FakeShard({ isPaced, bytesPerMsMax });
 		shard.add(count, 256 * KiB);

@@ -99,7 +99,7 @@ describe("POST /api/publish", () => {
 		expect(published).toEqual([]);
 	});
 
-	it.each(["chanel=a", "channels=a", "channel=a&key=b"])("A2: 400 for ?%s, which would go to everybody", (query) => {
+	it.each(["chanel=a", "channels=a", "channel=a&key=b"])("400 for ?%s, which would go to everybody", (query) => {
 		const { api } = setup();
 		const reply = api.judge({ ...head, contentType: "application/octet-stream", query });
 		expect(reply?.status).toBe(400);

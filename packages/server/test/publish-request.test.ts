@@ -85,7 +85,7 @@ describe("a publish request", () => {
 		expect(() => parsePublish("application/json", "", body)).toThrow(message);
 	});
 
-	it.each(["application/json", "", "application/x-ndjson"])("A2: is refused with ?channel= in front of a body of JSON (%s)", (type) => {
+	it.each(["application/json", "", "application/x-ndjson"])("is refused with ?channel= in front of a body of JSON (%s)", (type) => {
 		expect(() => parsePublish(type, "channel=news", json({ data: 1 }))).toThrow(
 			'the channel of JSON is a key of the body: {"channel": "news"',
 		);

@@ -159,7 +159,7 @@ describe("delivery", () => {
 			const { peer } = parts.client();
 			while (inbound.held === 0) peer.send(new Uint8Array(1000));
 		};
-		const finish = () => void other.drain(1000, () => {});
+		const finish = () => void other.read(1000, () => {});
 		return { feature: delivery, work: { begin, finish }, held: () => 0 };
 	});
 });

@@ -15,7 +15,7 @@ function usedBytes(): number {
 	return heapUsed + external;
 }
 
-// Three such bodies of 390,000 chunks ended a shard with 128 MB of heap: each chunk was an object of its own, some 500 bytes.
+// Three such bodies of 390,000 chunks ended a shard with 128 MB of heap: each chunk was a separate object, some 500 bytes.
 it("a body in chunks of one byte takes memory for its bytes, not for its chunks, and arrives whole", () => {
 	let receiver: Receiver | null = null;
 	const reader = new BodyReader(

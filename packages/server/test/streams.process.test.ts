@@ -13,7 +13,7 @@ import { Streams } from "../src/transports/sockets-streams.ts";
 class Rig {
 	readonly opened: ReplyStream[] = [];
 	closed = 0;
-	drained = 0;
+	writable = 0;
 	port = 0;
 	readonly sockets: Sockets;
 
@@ -33,8 +33,8 @@ class Rig {
 				closed: () => {
 					this.closed++;
 				},
-				drained: () => {
-					this.drained++;
+				writable: () => {
+					this.writable++;
 				},
 			}),
 		};
@@ -114,9 +114,9 @@ describe("an answer in parts", () => {
 			return stream.write("@".repeat(100_000)) > 1_000_000;
 		}, "a slow client");
 		expect(stream.bufferedBytes).toBeGreaterThan(1_000_000);
-		expect(rig.drained).toBe(0);
+		expect(rig.writable).toBe(0);
 		socket.resume();
-		await waits(() => rig.drained > 0, "what waited", 10_000);
+		await waits(() => rig.writable > 0, "what waited", 10_000);
 		expect(stream.bufferedBytes).toBe(0);
 		stream.write("the end");
 		await waits(() => received().includes("the end"), "the end");

@@ -34,8 +34,8 @@ describe("an upgrade request", () => {
 
 	it.each([
 		["an empty name", { query: "channels=" }, {}, 400],
-		["A2: a misspelt parameter, which would listen to everything", { query: "channel=private" }, {}, 400],
-		["A2: an unknown parameter", { query: "channels=a&room=b" }, {}, 400],
+		["a misspelt parameter, which would listen to everything", { query: "channel=private" }, {}, 400],
+		["an unknown parameter", { query: "channels=a&room=b" }, {}, 400],
 		["an empty name among others", { query: "channels=a,,b" }, {}, 400],
 		["a name that is too long", { query: `channels=${"x".repeat(256)}` }, {}, 400],
 		["too many channels", { query: `channels=${Array.from({ length: 33 }, (_, index) => `c${index}`).join(",")}` }, {}, 400],

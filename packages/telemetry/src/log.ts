@@ -55,7 +55,7 @@ export function createLog(options: { name: string; level: LogLevel; format: LogF
 			level: options.level,
 			base: { pid: process.pid },
 			timestamp: pino.stdTimeFunctions.isoTime,
-			// By itself pino shows an Error as {}: it has no property of its own.
+			// By itself pino shows an Error as {}: it has no own property.
 			serializers: { error: pino.stdSerializers.err },
 			formatters: { level: (label) => ({ level: label }) },
 		},
@@ -64,7 +64,7 @@ export function createLog(options: { name: string; level: LogLevel; format: LogF
 }
 
 /**
- * A terminal that is gone (EIO) or a reader that has left (EPIPE) costs the lines, not the process, which has clients to see off.
+ * A terminal that is gone (EIO) or a reader that has left (EPIPE) costs the lines, not the process, which has clients to close.
  * What can't be written waits, up to a bound, and is dropped beyond.
  */
 function standardError(): ReturnType<typeof pino.destination> {

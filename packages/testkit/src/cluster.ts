@@ -45,7 +45,7 @@ const sharedMemory = "/dev/shm";
 /** Ports kept free behind the shards', so that a test can add some. */
 const sparePorts = 4;
 
-/** The real cluster, started by its own command on ports of its own; `stop` must be called. */
+/** The real cluster, started by its own command on separate ports; `stop` must be called. */
 export class Cluster {
 	readonly process: ManagedProcess;
 	/** Where clients connect: the balancer. */

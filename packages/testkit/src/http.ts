@@ -13,7 +13,7 @@ export interface HttpOptions {
 	readonly deadlineMs?: number;
 }
 
-/** One request on a connection of its own: no pool that would keep it with the process that answered the last one. An upgrade is cut. */
+/** One request on a separate connection: no pool that would keep it with the process that answered the last one. An upgrade is cut. */
 export function httpRequest(url: string, options: HttpOptions = {}): Promise<HttpAnswer> {
 	const deadlineMs = options.deadlineMs ?? 5_000;
 	return new Promise((resolve, reject) => {

@@ -6,7 +6,7 @@ import { waitFor } from "../src/wait.ts";
 import { LibraryClient, RawClient } from "../src/websocket/test-client.ts";
 
 describe("startCluster", () => {
-	it("starts the real command on ports of its own, tells its processes, and leaves nothing behind", async () => {
+	it("starts the real command on separate ports, tells its processes, and leaves nothing behind", async () => {
 		const cluster = await startCluster({ shards: 2, flags: ["--shutdown-timeout", "5s"] });
 		const pids = await cluster.pids();
 		expect([...pids.keys()]).toEqual(["supervisor", "balancer", "shard 0", "shard 1"]);

@@ -21,7 +21,7 @@ class FakeBrokers {
 }
 
 describe("the broker that test files share", () => {
-	it("is started once, by the first who asks, and removed at the end", async () => {
+	it("is started once, by the first request, and removed at the end", async () => {
 		const fake = new FakeBrokers();
 		const end = await shareBroker(undefined, fake.run);
 		expect(fake.started).toBe(0);
@@ -37,7 +37,7 @@ describe("the broker that test files share", () => {
 		expect(fake).toMatchObject({ started: 0, removed: 0 });
 	});
 
-	it("that does not start says why, and the next who asks tries again", async () => {
+	it("that does not start says why, and the next request tries again", async () => {
 		const fake = new FakeBrokers();
 		fake.failures = 1;
 		const end = await shareBroker(undefined, fake.run);

@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { describe, expect, it } from "vitest";
+import { misused, titleIds } from "./words.ts";
 
 /**
- * The rules of the house as tests: what may import what, which library has its one door where, what must never be committed.
+ * The rules of this repository as tests: what may import what, where each library may be imported, which words are not used, what must
+ * never be committed.
  * Each rule names the file and line that breaks it.
  */
 const root = join(import.meta.dirname, "../../..");
@@ -48,7 +50,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Library → the only files that may import it. */
-const doors: Readonly<Record<string, RegExp>> = {
+const importers: Readonly<Record<string, RegExp>> = {
 	"uWebSockets.js": /^packages\/server\/src\/transports\/sockets|^loadtest\/src\/bench\//,
 	koffi: /^packages\/native\/src\//,
 	kafkajs: /^packages\/kafka\/src\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
@@ -99,7 +101,7 @@ function importsOf(source: Source): string[] {
 const homeOf = (path: string): string => (path.startsWith("loadtest/") ? "loadtest" : path.split("/").slice(0, 2).join("/"));
 
 describe("tidy", () => {
-	it("imports point down: a package imports only what the table allows, and apps never import apps (M14)", () => {
+	it("imports point down: a package imports only what the table allows, and apps never import apps", () => {
 		const broken: string[] = [];
 		for (const source of production) {
 			const allowed = mayImport[homeOf(source.path)];
@@ -116,17 +118,17 @@ describe("tidy", () => {
 		expect(broken).toEqual([]);
 	});
 
-	it("one library, one door", () => {
+	it("each library is imported only where the table allows it", () => {
 		const broken: string[] = [];
 		for (const source of production)
 			for (const name of importsOf(source)) {
-				const door = doors[name.startsWith("@") ? name : name.split("/")[0]!];
-				if (door && !door.test(source.path)) broken.push(`${source.path} imports ${name}, whose door is ${door}`);
+				const allowed = importers[name.startsWith("@") ? name : name.split("/")[0]!];
+				if (allowed && !allowed.test(source.path)) broken.push(`${source.path} imports ${name}, which only ${allowed} may`);
 			}
 		expect(broken).toEqual([]);
 	});
 
-	it("nobody but the guard gives uWebSockets.js a callback: an exception that leaves one ends the process", () => {
+	it("only the guard gives uWebSockets.js a callback: an exception that leaves a callback ends the process", () => {
 		const guard = "packages/server/src/transports/sockets-app.ts";
 		const registers = /\bimport \{[^}]*\bApp\b[^}]*\} from "\.\/sockets-native\.ts"|\.on(Aborted|Data|Writable)\(/;
 		expect(registers.test(files.find(({ path }) => path === guard)!.text), "the rule knows the guard").toBe(true);
@@ -152,6 +154,27 @@ describe("tidy", () => {
 					broken.push(`${source.path} imports ${library}, which ${homeOf(source.path)}/package.json does not list`);
 			}
 		}
+		expect(broken).toEqual([]);
+	});
+
+	it("no file uses a word that the project has a better one for", () => {
+		const broken: string[] = [];
+		for (const { path, lines } of files) {
+			if (path === "CHANGELOG.md" || path === "packages/testkit/test/words.ts" || path === "packages/testkit/test/words.test.ts") continue;
+			lines.forEach((line, index) => {
+				for (const { found, instead } of misused(path, line)) broken.push(`${path}:${index + 1}: "${found}": ${instead}`);
+			});
+		}
+		expect(broken).toEqual([]);
+	});
+
+	it("no test title cites an id that no page lists", () => {
+		const broken: string[] = [];
+		for (const { path, lines } of code)
+			lines.forEach((line, index) => {
+				if (path.includes("/test/") && !path.endsWith("/words.test.ts") && titleIds.test(line))
+					broken.push(`${path}:${index + 1}: ${line.trim()}`);
+			});
 		expect(broken).toEqual([]);
 	});
 

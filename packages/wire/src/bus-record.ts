@@ -70,7 +70,7 @@ export function recordTarget(slot: number): number {
 	return slot + 1;
 }
 
-/** A shard in one of its lives, never 0: connections are numbered anew in each. */
+/** A shard in one of its lives, never 0: connections are numbered from the start in each. */
 export function shardLife(slot: number, incarnation: number): number {
 	return (((slot + 1) << 16) | (incarnation & 0xffff)) >>> 0;
 }

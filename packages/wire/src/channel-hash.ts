@@ -12,7 +12,7 @@ export function randomChannelHashKey(): ChannelHashKey {
 
 /**
  * Takes the cluster's key. Every process and every worker thread that writes or reads records of one bus must have the same key, and must
- * have it before it makes its first channel list. A process starts with a key of its own, so a shard that forgets this finds no client
+ * have it before it makes its first channel list. A process starts with a random key, so a shard that forgets this finds no client
  * for any channel instead of being open to attack.
  */
 export function useChannelHashKey([word0, word1]: ChannelHashKey): void {

@@ -149,7 +149,7 @@ export class HandoffPath implements DataPath {
 			this.#listener.close();
 			this.#listener = null;
 		}
-		// Who has not sent a byte has asked for nothing.
+		// A client that has not sent a byte has asked for nothing.
 		for (const { fd } of this.#heads.take((head) => head.seen === 0)) closeDescriptor(fd);
 		await until(() => this.pending === 0, deadlineMs);
 		return this.close();

@@ -219,7 +219,7 @@ export class Handoff {
 		// Counted before the shard is woken: it looks at the count once more before it goes to sleep.
 		row.handoffsSent = (row.handoffsSent + batch.length) | 0;
 		this.#options.announce(row.slot);
-		// The shard has copies of its own; closing ours sends the client nothing.
+		// The shard has its own copies; closing ours sends the client nothing.
 		for (const fd of batch) this.#options.closeDescriptor(fd);
 		this.#options.count("handedOff", batch.length);
 		lane.lastSentMs = this.#observe(lane.sinceMs, batch.length);

@@ -31,7 +31,7 @@ const Byte = { tab: 9, lf: 10, cr: 13, space: 32, semicolon: 59 } as const;
 /**
  * Finds the end of one request's body and passes it on. One per request.
  *
- * A body of known length passes as it is. A chunked one is checked, cut into chunks anew, and loses extensions and trailers: a shard
+ * A body of known length passes as it is. A chunked one is checked, cut into new chunks, and loses extensions and trailers: a shard
  * takes a trailer for the head of another request, and that one would be without the balancer's headers.
  */
 export class RequestBody {

@@ -14,7 +14,7 @@ const answeringMax = 1024;
 /** Time for a client to take its answer and close: a client that does not is cut. */
 const answerMs = 5000;
 
-/** What both doors, handoff and proxy, do alike: judge a head, answer, refuse. One owner, the balancer's loop. */
+/** What both data paths, handoff and proxy, do alike: judge a head, answer, refuse. One owner, the balancer's loop. */
 export class Responder {
 	readonly count: (counter: BalancerCounter, amount: number) => void;
 	/** Connections that get an answer from the balancer and then close. Whoever is cut here did not read it. */

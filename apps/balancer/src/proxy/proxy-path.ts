@@ -47,7 +47,7 @@ interface ProxiedConnection {
 	readonly onEnd: () => void;
 }
 
-/** Who is joined to which shard. */
+/** Which client is joined to which shard. */
 interface Spliced {
 	readonly connection: ProxiedConnection;
 	readonly candidate: Candidate;
@@ -148,7 +148,7 @@ export class ProxyPath implements DataPath {
 	async drain(deadlineMs: number): Promise<number> {
 		this.#isStopping = true;
 		this.#server.close();
-		// What has come and lies in the kernel is read now, since who has not sent a byte has asked for nothing.
+		// What has come and lies in the kernel is read now, since a client that has not sent a byte has asked for nothing.
 		await turnOfLoop();
 		for (const { socket } of this.#waiting.take(({ bytes }) => bytes.length === 0)) socket.destroy();
 		await until(() => this.pending === 0 && this.#splices.size === 0, deadlineMs);
@@ -183,7 +183,7 @@ export class ProxyPath implements DataPath {
 			onData: (piece) => this.#onData(connection, piece),
 			onEnd: () => this.#onEarlyEnd(connection),
 		};
-		// Who is one too many hears so once its request is known: /health is to be answered when no client fits any more.
+		// A client that is one too many hears so once its request is known: /health is to be answered when no client fits any more.
 		if (this.#isFull() && !this.#displaceOldest()) this.#responder.cutOldest();
 		if (this.#isFull()) {
 			this.#responder.turnAway(socket, Refusals.descriptors);

@@ -12,7 +12,7 @@ export type Pinning =
  *
  * SHARDCAST_SINGLE, left over in someone's environment, would turn a shard into a single server.
  * @param inherited open descriptors that the child gets: see `inheritedDescriptors`.
- * The child gets a process group of its own: Ctrl-C in a terminal then reaches the supervisor only, which orders the stop.
+ * The child gets a separate process group: Ctrl-C in a terminal then reaches the supervisor only, which orders the stop.
  */
 export function launch(entry: string, pinning: Pinning, inherited: readonly number[] = []): ChildProcess {
 	const [execPath, ...execArgv] = [...pinCommand(pinning), process.execPath, ...inheritedExecArgv()];
@@ -26,7 +26,7 @@ export function launch(entry: string, pinning: Pinning, inherited: readonly numb
 
 /**
  * Node tells most reasons for which there is no new process by the event "error", but throws for some, such as ENOMEM. Here all are
- * told alike, since a restart that fails must not end the supervisor.
+ * reported the same way, since a restart that fails must not end the supervisor.
  */
 function failed(error: unknown): ChildProcess {
 	const child = new ChildProcess();

@@ -2,7 +2,7 @@ import type { LogKeeper } from "@shardcast/channel-log";
 import { monotonicMs } from "@shardcast/wire";
 
 const everyMs = 100;
-/** A lock of a log is held for a microsecond. Whoever keeps it that long is paused, and all who publish with history wait for it. */
+/** A lock of a log is held for a microsecond. Whoever keeps it that long is paused, and all publishers with history wait for it. */
 const heldMsMax = 1000;
 
 /**

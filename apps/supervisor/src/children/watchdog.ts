@@ -24,7 +24,7 @@ interface Seen {
 const everyMsMax = 100;
 
 /**
- * Looks for children that hang. It measures their silence with a clock of its own that goes on by at most two intervals per look: when
+ * Looks for children that hang. It measures their silence with a separate clock that goes on by at most two intervals per look: when
  * this process stood still, or the whole machine did, the children have not had the time to beat either. The silence that it sees is
  * therefore up to an interval and a heartbeat shorter than the real one.
  */

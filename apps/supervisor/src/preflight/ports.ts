@@ -8,7 +8,7 @@ const fixes: Readonly<Record<string, string>> = {
 
 /** What is wrong with the address, whatever the port. */
 const addressFixes: Readonly<Record<string, (host: string) => string>> = {
-	EADDRNOTAVAIL: (host) => `this machine has no address ${host}; name one of its own`,
+	EADDRNOTAVAIL: (host) => `this machine has no address ${host}; name one that it has`,
 	ENOTFOUND: (host) => `the host name ${host} is not known; name an address of this machine`,
 };
 

@@ -83,12 +83,12 @@ function summary(before: Sample, now: Sample, seconds: number): string {
 	return `shardcast ${now.supervisorPid}  ${now.state}  ${load}`;
 }
 
-/** A counter that went down belongs to a cluster that was started anew: no rate yet. */
+/** A counter that went down belongs to a restarted cluster: no rate yet. */
 function perSecond(before: number | undefined, now: number, seconds: number): number {
 	return before === undefined || now < before ? 0 : (now - before) / seconds;
 }
 
-/** CPU time in ms per second; the counter starts anew with each process, which `perSecond` bears. */
+/** CPU time in ms per second; the counter restarts with each process, which `perSecond` allows for. */
 function cpuPercent(msPerSecond: number): string {
 	return (msPerSecond / 10).toFixed(1);
 }

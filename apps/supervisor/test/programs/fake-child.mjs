@@ -12,7 +12,7 @@ dieWithParent();
 const faults = JSON.parse(process.env.FAKE_CHILD ?? "{}");
 let name = "?";
 let fault = {};
-let seat;
+let slotRow;
 
 const tell = (event, more = {}) => process.stdout.write(`${JSON.stringify({ name, event, pid: process.pid, ...more })}\n`);
 
@@ -36,7 +36,7 @@ const control = connectToParent({
 		if (fault.dieBeforeReady) process.exit(3);
 		const board = Scoreboard.open(ClusterDirectory.open(cluster).boardPath);
 		const row = role === "shard" ? board.row(slot) : board.balancer;
-		seat = row;
+		slotRow = row;
 		row.state = ShardState.serving;
 		if (role === "balancer") row.pid = process.pid;
 		else row.connections = fault.connections ?? 0;
@@ -48,7 +48,7 @@ const control = connectToParent({
 	},
 	async drain(deadlineMs) {
 		tell("drain", { deadlineMs, atMs: monotonicMs() });
-		seat.state = ShardState.draining;
+		slotRow.state = ShardState.draining;
 		if (fault.neverDrained) await new Promise(() => {});
 		await new Promise((resolve) => setTimeout(resolve, fault.drainMs ?? 0));
 		tell("drained", { atMs: monotonicMs() });

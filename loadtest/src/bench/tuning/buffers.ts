@@ -8,7 +8,7 @@ import { startFlagged } from "./flagged-cluster.ts";
 import { SlowClients } from "./slow-clients.ts";
 
 /**
- * What a client that stops reading costs, and how long it is borne with: some clients read as fast as they can, others stop, and
+ * What a client that stops reading costs, and how long it is tolerated: some clients read as fast as they can, others stop, and
  * everybody is sent the same. The rule that is tried: a stall is survived while its bytes fit into the kernel's buffers and
  * `--max-buffered` together.
  */

@@ -9,7 +9,7 @@ import { ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { checkRecord, next, recordBytes, writeRecord } from "./records.mjs";
 
 const burstMax = 64;
-const drainMax = 256;
+const readMax = 256;
 
 dieWithParent();
 let link;
@@ -17,7 +17,7 @@ let row;
 let settings;
 let random;
 let sequence = 0;
-let drained = 0;
+let recordsRead = 0;
 let wakes = 0;
 let publishing = false;
 let finishing = false;
@@ -60,8 +60,8 @@ function schedule() {
 function turn() {
 	scheduled = false;
 	const published = publishing ? publish() : 0;
-	const count = link.drain(drainMax, visit);
-	drained += count;
+	const count = link.read(readMax, visit);
+	recordsRead += count;
 	if (published + count > 0) return schedule();
 	if (finishing) return finish();
 	// Nothing to do, or the ring is full: sleep until somebody rings, or for a moment when there is more to publish.
@@ -109,5 +109,5 @@ function fail(message) {
 function finish() {
 	link.close();
 	const ranges = [...seen].map(([origin, incarnations]) => [origin, [...incarnations]]);
-	process.send({ type: "report", published: sequence, drained, wakes, seen: ranges }, () => process.exit(0));
+	process.send({ type: "report", published: sequence, recordsRead, wakes, seen: ranges }, () => process.exit(0));
 }

@@ -36,16 +36,16 @@ process.send("joined");
 function turn() {
 	let token = -1;
 	for (;;) {
-		link.drain(16, (_origin, _u8, view, start) => {
+		link.read(16, (_origin, _u8, view, start) => {
 			const number = view.getUint32(start, true);
 			if (number % members === slot) token = number;
 		});
 		for (const fd of receiver?.receive() ?? []) {
 			closeDescriptor(fd);
-			token = row.get("recordsDrained") * members + slot;
+			token = row.get("recordsRead") * members + slot;
 		}
 		if (token >= 0) {
-			row.add("recordsDrained", 1);
+			row.add("recordsRead", 1);
 			pass(token + 1);
 			token = -1;
 		}

@@ -62,7 +62,7 @@ function run({ channels, most }) {
 			if (outcome === "full") break;
 			lives.acknowledged(slot, ++sent);
 		}
-		const count = reader.drain(1000, visit);
+		const count = reader.read(1000, visit);
 		if (running || count > 0 || reader.hasRecords()) return void setImmediate(turn);
 		reader.leave();
 		say({ type: "read", seen });

@@ -1,6 +1,6 @@
 import { StartupError } from "@shardcast/process";
 
-/** Whoever names the wrong file need not read a line for each of its own. */
+/** Someone who names the wrong file need not read a line for each of its keys. */
 export const linesMax = 20;
 
 /** Wrong settings: one line for each, every line naming where the value came from and the fix. */

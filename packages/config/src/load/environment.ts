@@ -16,7 +16,7 @@ export function fromEnvironment(environment: NodeJS.ProcessEnv): FoundByKey {
 	return found;
 }
 
-/** Variables as somebody would spell them who knows the config file, such as SHARDCAST_LIMITS_MESSAGE_RATE. */
+/** Variables as someone who knows the config file would spell them, such as SHARDCAST_LIMITS_MESSAGE_RATE. */
 const byPath = new Map(configKeys.map((key) => [`SHARDCAST_${filePath(key).replaceAll(".", "_").toUpperCase()}`, environmentName(key)]));
 
 /**

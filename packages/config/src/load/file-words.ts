@@ -15,7 +15,7 @@ interface Place<K extends string> {
 	readonly key: K;
 }
 
-/** Finds out what somebody meant who wrote a key that there is not, or not there. */
+/** Finds out what was meant by a key that does not exist, or not in this place. */
 export class FileWords<K extends string> {
 	readonly #places = new Map<string, Place<K>>();
 

@@ -55,7 +55,7 @@ export function planReload({ command, started, running, next }: ReloadInput): Re
 	return { config, applied, waiting };
 }
 
-/** A file that was cut off must not switch a check off: only who writes so does. */
+/** A file that was cut off must not switch a check off: only an explicit value does. */
 function lostSecret(key: ConfigKey): string {
 	const path = filePath(key);
 	const dot = path.indexOf(".");

@@ -10,7 +10,7 @@ export const clientOptions = {
 		kind: list({ argument: "<list>", item: parseOrigin, check: oneOrAll }),
 		default: [],
 		live: true,
-		help: "Origins of other sites whose pages may connect and publish, such as https://example.com; * = all, null = files and sandboxed frames; the server's own pages, and on this machine those of any port, always may.",
+		help: "Origins of other sites whose pages may connect and publish, such as https://example.com; * = all, null = files and sandboxed frames. The server's own pages, and local pages on any port, are always allowed.",
 	}),
 	clientPublish: option({
 		flag: "client-publish",
@@ -18,7 +18,7 @@ export const clientOptions = {
 		kind: choice(["auto", "on", "off"]),
 		default: "auto",
 		live: true,
-		help: "Whether WebSocket clients may publish, or only receive: a frame of one that may not closes it with 3507; auto = they may as long as there is no --api-key.",
+		help: "Whether WebSocket clients may publish; a client that may not is closed with 3507 when it sends a frame; auto = only without --api-key.",
 	}),
 	idleTimeoutMs: option({
 		flag: "idle-timeout",
@@ -26,7 +26,7 @@ export const clientOptions = {
 		kind: duration({ minMs: 8000, maxMs: 960_000, zero: true }),
 		default: 120_000,
 		live: true,
-		help: "Silence, pings unanswered, after which a client is closed; 0 = never.",
+		help: "How long a client may be silent and leave pings unanswered before it is closed; 0 = for ever.",
 	}),
 	maxBufferedBytes: option({
 		flag: "max-buffered",
@@ -34,7 +34,7 @@ export const clientOptions = {
 		kind: size({ minBytes: 1024, maxBytes: 1_073_741_824 }),
 		default: 1_048_576,
 		live: true,
-		help: "Most bytes that may wait for one slow client before it is closed with 3008.",
+		help: "Maximum bytes waiting for one slow client; beyond it the client is closed with 3008.",
 	}),
 } as const;
 
@@ -46,7 +46,7 @@ export const httpApiOptions = {
 		kind: secret({ argument: "<key>", charactersMin: 8 }),
 		default: undefined,
 		live: true,
-		help: "Key that publishers over HTTP must show, at least 8 characters; better given in the environment, where ps does not show it; none = open mode.",
+		help: "Key that HTTP publishers must send, at least 8 characters; set it in the environment, where ps does not show it; none = open mode.",
 	}),
 } as const;
 

@@ -9,7 +9,7 @@ export const clusterOptions = {
 		kind: integer({ min: 0, max: 64 }),
 		default: 0,
 		commands: ["multi"],
-		help: "Shard processes; 0 = one per CPU that is really available (affinity and cgroup quota).",
+		help: "Number of shard processes; 0 = one per available CPU (affinity and cgroup quota).",
 	}),
 	basePort: option({
 		flag: "base-port",
@@ -17,7 +17,7 @@ export const clusterOptions = {
 		kind: integer({ min: 1, max: 65_535 }),
 		default: 3002,
 		commands: ["multi"],
-		help: "Port of shard 0; shard i listens on this plus i.",
+		help: "Port of shard 0; shard i listens on this port plus i.",
 	}),
 	host: option({
 		flag: "host",
@@ -25,7 +25,7 @@ export const clusterOptions = {
 		kind: text({ argument: "<address>", matches: /^[\w.:-]+$/, expected: "a host name or an IP address" }),
 		default: "127.0.0.1",
 		commands: ["multi"],
-		help: "Address on which the shards' own ports listen.",
+		help: "Address on which the shards listen.",
 	}),
 	cpus: option({
 		flag: "cpus",
@@ -33,7 +33,7 @@ export const clusterOptions = {
 		kind: cpuList(),
 		default: [],
 		commands: ["multi"],
-		help: "CPUs to pin shards to, such as 0,1 or 0-3; none = all that are available.",
+		help: "CPUs to pin shards to, such as 0,1 or 0-3; none = all available CPUs.",
 	}),
 	numa: option({
 		flag: "numa",
@@ -41,7 +41,7 @@ export const clusterOptions = {
 		kind: integer({ min: -1, max: 255 }),
 		default: -1,
 		commands: ["multi"],
-		help: "Use only the CPUs and the memory of this NUMA node (needs numactl); -1 = pin only, memory lies where it is first touched.",
+		help: "Use only the CPUs and memory of this NUMA node (needs numactl); -1 = pin to CPUs only.",
 	}),
 	clusterDirectory: option({
 		flag: "cluster-directory",
@@ -57,7 +57,7 @@ export const clusterOptions = {
 		kind: size({ minBytes: 524_288, maxBytes: 8_589_934_592 }),
 		default: 33_554_432,
 		commands: ["multi"],
-		help: "Shared memory for the history of all channels together; taken as it fills. The oldest publications go when it is full.",
+		help: "Shared memory for the history of all channels, allocated as it fills. When it is full, the oldest publications are removed.",
 	}),
 } as const;
 
@@ -69,7 +69,7 @@ export const balancerOptions = {
 		kind: address({ examplePort: 3005 }),
 		default: ":3005",
 		commands: ["multi"],
-		help: "Where the balancer listens, such as :3005 or 127.0.0.1:3005; port 0 lets the kernel choose.",
+		help: "Address of the balancer, such as :3005 or 127.0.0.1:3005; port 0 = a free port.",
 	}),
 	lbMode: option({
 		flag: "lb-mode",
@@ -77,7 +77,7 @@ export const balancerOptions = {
 		kind: choice(["auto", "handoff", "proxy"]),
 		default: "auto",
 		commands: ["multi"],
-		help: "How connections reach a shard: their descriptor is handed over, or their bytes are proxied; auto = handoff where the platform can.",
+		help: "How connections reach a shard: handoff passes the descriptor, proxy copies the bytes; auto = handoff where possible.",
 	}),
 } as const;
 
@@ -89,6 +89,6 @@ export const singleOptions = {
 		kind: address({ examplePort: 9002 }),
 		default: ":9002",
 		commands: ["single"],
-		help: "Where the one shard listens, such as :9002.",
+		help: "Address of the server, such as :9002.",
 	}),
 } as const;

@@ -9,7 +9,7 @@ export const limitOptions = {
 		kind: integer({ min: 1, max: 10_000_000 }),
 		default: 12_000,
 		live: true,
-		help: "WebSockets of the whole cluster; each shard takes an equal part.",
+		help: "Maximum WebSockets in the whole cluster; each shard takes an equal share.",
 	}),
 	maxConnectionsPerIp: option({
 		flag: "max-connections-per-ip",
@@ -17,7 +17,7 @@ export const limitOptions = {
 		kind: integer({ min: 0, max: 1_000_000 }),
 		default: 0,
 		live: true,
-		help: "WebSockets that one address (IPv6: one /64) may have at once in the whole cluster; above it 429; behind a NAT or a proxy many clients share one; 0 = no limit.",
+		help: "Maximum WebSockets from one address (IPv6: one /64) at once in the whole cluster; more get 429. Behind a NAT or a proxy, many clients share an address; 0 = no limit.",
 	}),
 	connectionRate: option({
 		flag: "connection-rate",
@@ -25,7 +25,7 @@ export const limitOptions = {
 		kind: integer({ min: 0, max: 1_000_000 }),
 		default: 0,
 		live: true,
-		help: "New WebSockets per second that the whole cluster takes, a second's worth at once; above it 429; 0 = no limit.",
+		help: "New WebSockets per second in the whole cluster, with bursts of one second's worth; more get 429; 0 = no limit.",
 	}),
 	connectionRatePerIp: option({
 		flag: "connection-rate-per-ip",
@@ -33,7 +33,7 @@ export const limitOptions = {
 		kind: integer({ min: 0, max: 1_000_000 }),
 		default: 0,
 		live: true,
-		help: "The same for each address (IPv6: each /64); behind a NAT or a proxy many clients share one; 0 = no limit.",
+		help: "New WebSockets per second from one address (IPv6: one /64). Behind a NAT or a proxy, many clients share an address; 0 = no limit.",
 	}),
 	messageRate: option({
 		flag: "message-rate",
@@ -41,14 +41,14 @@ export const limitOptions = {
 		kind: integer({ min: 0, max: 1_000_000 }),
 		default: 0,
 		live: true,
-		help: "Messages per second that one client may send, over HTTP one address (IPv6: one /64) to all shards together; 0 = no limit.",
+		help: "Messages per second from one client, or over HTTP from one address (IPv6: one /64) to all shards together; 0 = no limit.",
 	}),
 	maxPayloadBytes: option({
 		flag: "max-payload",
 		key: "max_payload",
 		kind: size({ minBytes: 1, maxBytes: 16_777_216 }),
 		default: 65_536,
-		help: "Longest message of a client or of POST /api/publish; a longer frame closes the connection with 1009.",
+		help: "Maximum length of a message from a client or POST /api/publish; a longer frame closes the connection with 1009.",
 	}),
 	headTimeoutMs: option({
 		flag: "head-timeout",
@@ -56,13 +56,13 @@ export const limitOptions = {
 		kind: duration({ minMs: 100, maxMs: 300_000 }),
 		default: 5000,
 		live: true,
-		help: "Time that a client has to send its request head before it is answered 408.",
+		help: "Maximum time for a client to send its request head; after it the client gets 408.",
 	}),
 	headBytesMax: option({
 		flag: "head-max",
 		key: "head_max",
 		kind: size({ minBytes: 1024, maxBytes: 65_536 }),
 		default: 16_384,
-		help: "Longest request head; a longer one is answered 431.",
+		help: "Maximum length of a request head; a longer one gets 431.",
 	}),
 } as const;

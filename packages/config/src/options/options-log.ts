@@ -9,14 +9,14 @@ export const logOptions = {
 		kind: choice(["debug", "info", "warn", "error", "silent"]),
 		default: "info",
 		live: true,
-		help: "Least serious log lines that are written.",
+		help: "Minimum level of log lines that are written.",
 	}),
 	logFormat: option({
 		flag: "log-format",
 		key: "format",
 		kind: choice(["auto", "json", "pretty"]),
 		default: "auto",
-		help: "Shape of log lines; auto = pretty on a terminal, json elsewhere. With pretty, single prints a status line every two seconds.",
+		help: "Format of log lines; auto = pretty on a terminal, json elsewhere. With pretty, single prints a status line every two seconds.",
 	}),
 	debug: option({
 		flag: "debug",

@@ -16,7 +16,7 @@ export const shardOptions = {
 		kind: integer({ min: 1, max: 65_536 }),
 		default: 64,
 		live: true,
-		help: "Most events that a shard takes in one turn of its loop.",
+		help: "Maximum number of events that a shard takes in one turn of its event loop.",
 	}),
 	ring: option({
 		flag: "ring",
@@ -31,6 +31,6 @@ export const shardOptions = {
 		kind: duration({ minMs: 1, maxMs: 1000, zero: true }),
 		default: 10,
 		live: true,
-		help: "Longest that a delivery waits under load to be merged with others, at most half of it waiting for the flush, the rest for the flush itself; 0 = write each message at once.",
+		help: "Maximum time that a delivery waits under load to be merged with others: at most half of it before the flush, the rest during the flush; 0 = write each message at once.",
 	}),
 } as const;

@@ -20,7 +20,7 @@ export const supervisionOptions = {
 		default: 30_000,
 		commands: ["multi"],
 		live: true,
-		help: "Longest pause before a restart.",
+		help: "Maximum pause before a restart.",
 	}),
 	crashLimit: option({
 		flag: "crash-limit",
@@ -29,7 +29,7 @@ export const supervisionOptions = {
 		default: 5,
 		commands: ["multi"],
 		live: true,
-		help: "Deaths of one process within --crash-window that are borne; one more stops the cluster with exit status 1.",
+		help: "Deaths of one process tolerated within --crash-window; one more stops the cluster with exit status 1.",
 	}),
 	crashWindowMs: option({
 		flag: "crash-window",
@@ -38,7 +38,7 @@ export const supervisionOptions = {
 		default: 30_000,
 		commands: ["multi"],
 		live: true,
-		help: "Time over which deaths are counted, and after which a process that lives counts as stable.",
+		help: "Period in which deaths are counted; a process that runs for this long counts as stable.",
 	}),
 	heartbeatTimeoutMs: option({
 		flag: "heartbeat-timeout",
@@ -47,7 +47,7 @@ export const supervisionOptions = {
 		default: 2500,
 		commands: ["multi"],
 		live: true,
-		help: "Silence after which a process counts as hung, is killed and restarted; heartbeats come five times a second.",
+		help: "Time without a heartbeat after which a process counts as hung, is killed and restarted; heartbeats come five times a second.",
 	}),
 	readyTimeoutMs: option({
 		flag: "ready-timeout",
@@ -56,7 +56,7 @@ export const supervisionOptions = {
 		default: 20_000,
 		commands: ["multi"],
 		live: true,
-		help: "Time that a process has to become ready before it is killed and restarted.",
+		help: "Maximum time for a process to become ready; after it the process is killed and restarted.",
 	}),
 } as const;
 
@@ -68,7 +68,7 @@ export const shutdownOptions = {
 		kind: duration({ minMs: 1, maxMs: 3_600_000, zero: true }),
 		default: 0,
 		live: true,
-		help: "Time after the signal to stop during which /ready answers 503 and new clients are still taken, for a load balancer in front to notice; comes before --shutdown-timeout; 0 = none.",
+		help: "How long, after the signal to stop, /ready answers 503 while new clients are still accepted, so that a load balancer in front notices; comes before --shutdown-timeout; 0 = none.",
 	}),
 	drainRate: option({
 		flag: "drain-rate",
@@ -84,6 +84,6 @@ export const shutdownOptions = {
 		kind: duration({ minMs: 1, maxMs: 3_600_000 }),
 		default: 30_000,
 		live: true,
-		help: "Most time that a graceful stop may take before what is left is cut off.",
+		help: "Maximum time for a graceful stop; what is left then is cut off.",
 	}),
 } as const;

@@ -13,15 +13,15 @@ import { shapeOf } from "./shape.ts";
  * is two lines here: this one, and one in `options`.
  */
 export const sections = {
-	cluster: { about: "Processes, cores, ports, and the shared memory between them.", options: clusterOptions },
-	balancer: { about: "The one address for all clients of a cluster.", options: balancerOptions },
+	cluster: { about: "Processes, cores, ports and shared memory.", options: clusterOptions },
+	balancer: { about: "The address that clients connect to.", options: balancerOptions },
 	single: { about: "The server that `shardcast single` runs.", options: singleOptions },
 	shard: { about: "How each shard delivers.", options: shardOptions },
-	client: { about: "What a client may do, and how long the server waits for it.", options: clientOptions },
+	client: { about: "What clients may do, and when the server closes them.", options: clientOptions },
 	http_api: { about: "Publishing over HTTP.", options: httpApiOptions },
 	console: { about: "The console in the browser.", options: consoleOptions },
-	limits: { about: "How many, how large and how fast.", options: limitOptions },
-	kafka: { about: "Kafka as a source of messages, and as a way for them. Without brokers none of it is used.", options: kafkaOptions },
+	limits: { about: "Limits on number, size and rate.", options: limitOptions },
+	kafka: { about: "Reading from Kafka, and publishing through it. Without brokers, these options have no effect.", options: kafkaOptions },
 	supervision: { about: "When processes are restarted, and when the supervisor gives up.", options: supervisionOptions },
 	shutdown: { about: "How a server stops.", options: shutdownOptions },
 	log: { about: "What is written to stderr.", options: logOptions },

@@ -11,20 +11,20 @@ export interface CollectorReading {
 }
 
 export const collectorMetrics: readonly ReadMetric<CollectorReading>[] = [
-	gauge("shardcast_build_info", "none", "Always 1; its labels tell the version of shardcast and of Node.", {
+	gauge("shardcast_build_info", "none", "Always 1; its labels are the versions of shardcast and Node.", {
 		labels: ["version", "node"],
 		sample: ({ version }) => [{ labels: { version, node: process.version }, value: 1 }],
 	}),
 	counter(
 		"shardcast_scrapes_total",
 		"none",
-		"Answers to GET /metrics.",
+		"Responses to GET /metrics.",
 		single(({ scrapes }) => scrapes),
 	),
 	counter(
 		"shardcast_missing_answers_total",
 		"none",
-		"Times that a process did not give its part of an answer, or not in time, or no valid one; the answer then went out without it.",
+		"Times that a process did not contribute to an answer, was too late, or sent an invalid part; the answer was sent without it.",
 		{
 			labels: ["question", "source"],
 			sample: ({ missing }) =>
@@ -34,7 +34,7 @@ export const collectorMetrics: readonly ReadMetric<CollectorReading>[] = [
 	gauge(
 		"shardcast_scrape_duration_seconds",
 		"seconds",
-		"Time that the answer before this one took to collect.",
+		"Time that it took to collect the previous response.",
 		single(({ lastScrapeSeconds }) => lastScrapeSeconds),
 	),
 ];

@@ -6,7 +6,7 @@ export const reloadMetrics: readonly ReadMetric<Readonly<ReloadCounts>>[] = [
 	counter(
 		"shardcast_config_reloads_total",
 		"none",
-		"Times that the settings were read again (SIGHUP) or changed by the program (control.reload); rejected changed nothing, unchanged found nothing that can change while running, no_file had no config file to read again.",
+		"Reloads of the configuration, by SIGHUP or control.reload; rejected = an error, nothing changed; unchanged = no live option differed; no_file = there is no config file.",
 		singleBy("result", (counts) => Object.fromEntries(reloadResults.map((result) => [result, counts[result]]))),
 	),
 ];

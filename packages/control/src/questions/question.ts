@@ -6,7 +6,7 @@
 export interface Question<Request, Part, Answer> {
 	/** Such as "metrics"; the label under which parts that are missing are counted. */
 	readonly name: string;
-	/** Who has a part. */
+	/** The processes that have a part. */
 	readonly asks: "everyProcess" | "shards";
 	/** A process that has not answered by then is left out. */
 	readonly deadlineMs: number;

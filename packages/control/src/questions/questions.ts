@@ -40,7 +40,7 @@ const underWayMax = 64;
 /**
  * Puts questions to all processes and merges what they say: one per cluster, in the supervisor; with a single process, in that one. An answer
  * comes within little more than the question's deadline. A process that is late, gone or answers nonsense costs its own part, which is
- * counted. Those who ask the same while an answer is being made share it, so many scrapers cost as much as one.
+ * counted. Requests for the same while an answer is being made share it, so many scrapers cost as much as one.
  */
 export class Questions {
 	readonly #parts: QuestionsParts;

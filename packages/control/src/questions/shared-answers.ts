@@ -1,4 +1,4 @@
-/** Answers under way. Those who ask the same meanwhile share one, so that many scrapes at a time cost as much as one. */
+/** Answers under way. Requests for the same meanwhile share one, so that many scrapes at a time cost as much as one. */
 export class SharedAnswers {
 	readonly #underWay = new Map<string, Promise<unknown>>();
 

@@ -14,7 +14,7 @@ export class AnswerBuffers {
 	/** Open connections that read into these buffers. */
 	connections = 0;
 
-	/** @param bytes of an ordinary answer; larger ones get a buffer of their own, which is not kept. */
+	/** @param bytes of an ordinary answer; larger ones get a separate buffer, which is not kept. */
 	constructor(bytes: number) {
 		this.#bytes = bytes;
 	}

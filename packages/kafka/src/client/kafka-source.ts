@@ -29,7 +29,7 @@ export interface KafkaSourceOptions {
 	readonly groupsToStartFrom: readonly string[];
 	/** Name of this cluster of shards, unlike any other's. */
 	readonly cluster: string;
-	/** How often topics, partitions and leaders are looked up anew. */
+	/** How often topics, partitions and leaders are looked up again. */
 	readonly metadataAgeMs: number;
 	readonly limits: FetchLimits;
 	readonly backoffMsMax: number;
@@ -81,7 +81,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		this.#answers = new FetchAnswers(options.limits.bytesMax);
 		this.#cluster = createCluster(options.connection, this.#answers.socketFactory);
 		this.#topics = new TopicFinder(this.#cluster, matcherOf(options.subscription), options.subscription, {
-			onAnew: (topic) => sink.trouble("topicAnew", `topic ${topic} was deleted and recreated; reading it from its first record`),
+			onRecreated: (topic) => sink.trouble("topicRecreated", `topic ${topic} was deleted and recreated; reading it from its first record`),
 		});
 	}
 

@@ -86,7 +86,7 @@ function withTopicIds(broker: KafkajsBroker): KafkajsBroker {
 		try {
 			return await broker.connectionPool.send(metadataRequest(topics, metadataTimeoutMs));
 		} catch (error) {
-			// As kafkajs does for its own requests: so the next one connects anew.
+			// As kafkajs does for its own requests: so the next one opens a new connection.
 			if ((error as Error).name === "KafkaJSConnectionClosedError") await broker.disconnect();
 			throw error;
 		}

@@ -65,7 +65,7 @@ export class PartitionState implements SourcePartition {
 	}
 
 	/**
-	 * What the node before has sent is void: its successor is asked from `position` on. Who is behind the others may still tell of a
+	 * What the node before has sent is void: its successor is asked from `position` on. A reader that is behind the others may still tell of a
 	 * leader before the one that we know; that one is not asked again.
 	 */
 	ledBy(leader: string | null, leaderEpoch = -1): void {

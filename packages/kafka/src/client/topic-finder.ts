@@ -12,7 +12,7 @@ const namesMax = 10_000;
 
 export interface TopicFinderEvents {
 	/** A topic of this name was there before, and another has taken its place. Called once for each that does. */
-	readonly onAnew: (topic: string) => void;
+	readonly onRecreated: (topic: string) => void;
 }
 
 /**
@@ -115,12 +115,12 @@ export class TopicFinder {
 		if (this.#ids.size > namesMax) this.#ids.clear();
 		const ids = this.#ids.get(topic) ?? new Set();
 		if (id === null) return [...ids].at(-1) ?? null;
-		const isAnew = ids.size > 0 && !ids.has(id);
+		const isRecreated = ids.size > 0 && !ids.has(id);
 		// A broker that is behind the others may tell the one before once more.
 		ids.delete(id);
 		ids.add(id);
 		this.#ids.set(topic, ids);
-		if (isAnew) this.#events.onAnew(topic);
+		if (isRecreated) this.#events.onRecreated(topic);
 		return id;
 	}
 

@@ -195,7 +195,7 @@ export class Assignment {
 		const { table, memory, slot } = this.#parts;
 		const key = `${topic}/${topicId}/${partition.partition}`;
 		const isSame = this.#keys.get(row) === key;
-		// One that we let go of may have been another partition's in between, and begins anew then.
+		// One that we let go of may have been another partition's in between; it then starts over.
 		if (isSame && (this.#using.has(row) || table.delivered(row, slot) > 0)) return partition;
 		this.#begun.delete(row);
 		this.#rules.forget(row);
@@ -250,8 +250,8 @@ export class Assignment {
 	}
 
 	/**
-	 * The worker is gone and all that it read is out: it is to be assigned anew, from where the loop is. In shared mode to anybody:
-	 * who is to have a partition may be another shard by the time the next worker has found it.
+	 * The worker is gone and all that it read is out: it is to be assigned again, from where the loop is. In shared mode to anybody:
+	 * the shard that is to have a partition may be another one by the time the next worker has found it.
 	 */
 	forgetWorker(): void {
 		this.release();
@@ -310,8 +310,8 @@ export class Assignment {
 		for (const row of rows) {
 			const position = mode === "shared" ? table.position(row) : table.positionSince(row, this.#sinceMs);
 			if (position === null) continue;
-			const offset = this.#begun.has(row) ? memory.cell(row, "drained") : position;
-			memory.setCell(row, "drained", offset);
+			const offset = this.#begun.has(row) ? memory.cell(row, "delivered") : position;
+			memory.setCell(row, "delivered", offset);
 			this.#begun.add(row);
 			this.#assigned.add(row);
 			memory.host.add("assignments");

@@ -11,7 +11,7 @@ const cgroupStat = "/sys/fs/cgroup/cpu.stat";
 
 /**
  * What there is to use: within a container's quota that of the cgroup (version 2), else that of the CPUs that this process may
- * run on. Other programs on the same CPUs count: it is them who would suffer.
+ * run on. Other programs on the same CPUs count: they would suffer.
  */
 export function cpuTimes(available: { readonly cpus: readonly number[]; readonly quota: number | null }): CpuTimes {
 	if (available.quota !== null) {

@@ -2,7 +2,7 @@ import type { BusLink, VisitOrigin } from "@shardcast/bus";
 import { OwnTail } from "../own-tail.ts";
 import type { PositionTable } from "../positions/position-table.ts";
 
-/** Where drained records go. */
+/** Where ingested records go. */
 export interface Destination {
 	readonly mayBeFull: boolean;
 	/**

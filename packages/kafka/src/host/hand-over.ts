@@ -16,7 +16,7 @@ const noOwner = 0;
 const leftMax = 256;
 
 /**
- * Shared mode: the order of a partition across a change of owner. Each owner writes into a ring of its own, and readers take from all
+ * Shared mode: the order of a partition across a change of owner. Each owner writes into its own ring, and readers take from all
  * rings by turns; so the next owner begins only when every shard has read the ring of the one before up to the partition's last
  * record. That costs nothing per record. A shard that does not read holds changes of owner up until it is detached or dead.
  *
@@ -67,7 +67,7 @@ export class HandOver {
 	isReadToItsEnd(owner: number): boolean {
 		const { cluster, memory, slot: own } = this.#parts;
 		const slot = slotOfOwner(owner);
-		// Our records lie behind those of our own former life.
+		// Our records lie behind those of our former life.
 		if (slot === own) return true;
 		// By owner, not by slot: with two dead lives of one slot, each would start the other's wait again.
 		let tail = this.#left.get(owner);

@@ -11,7 +11,7 @@ import type { ClusterView } from "./cluster-view.ts";
 import { CpuGuard } from "./cpu-guard.ts";
 import { cpuTimes } from "./cpu-load.ts";
 import type { Destination } from "./destination.ts";
-import { IngestDrain } from "./drain.ts";
+import { IngestReader } from "./ingest-reader.ts";
 import { IngestStatus, type Troubles } from "./ingest-status.ts";
 import { PublishQueue } from "./publish-queue.ts";
 import { RouteWatch } from "./route-watch.ts";
@@ -32,7 +32,7 @@ export interface IngestParts {
 	readonly cluster: ClusterView;
 	readonly destination: Destination;
 	readonly ringCapacityBytes: number;
-	/** There is something to drain. */
+	/** There is something to read. */
 	readonly wake: () => void;
 	readonly log: IngestLog;
 	/** What is wrong with Kafka at present. */
@@ -54,14 +54,14 @@ const workerBackoffMsMax = 10_000;
 const poisonedMax = 1000;
 
 /**
- * Kafka in a shard: hosts the worker, drains its ring, decides which partitions it reads. **One per shard, on its loop.**
+ * Kafka in a shard: hosts the worker, reads its ring, decides which partitions it reads. **One per shard, on its loop.**
  *
- * A worker that dies, or is killed for a route function that does not come back, costs nothing but time: its ring is drained
+ * A worker that dies, or is killed for a route function that does not come back, costs nothing but time: its ring is read to the end
  * to the end, and its successor reads on from there.
  */
 export class Ingest {
 	readonly memory: IngestMemory;
-	readonly drain: IngestDrain;
+	readonly reader: IngestReader;
 	readonly assignment: Assignment;
 	readonly publishing: PublishQueue;
 	readonly status: IngestStatus;
@@ -112,7 +112,7 @@ export class Ingest {
 					`kafka: new partitions wait: shard ${holder} was stopped while it changed the table of positions; they go on when it does, or when it is restarted`,
 				),
 		});
-		this.drain = new IngestDrain({
+		this.reader = new IngestReader({
 			memory: this.memory,
 			table,
 			slot,
@@ -166,7 +166,7 @@ export class Ingest {
 	}
 
 	/**
-	 * Stops reading; resolves when all that was read is delivered, committed and handed over. Called while the loop still drains. A second
+	 * Stops reading; resolves when all that was read is delivered, committed and handed over. Called while the loop still reads the ring. A second
 	 * call waits for the same end, whatever its deadline.
 	 */
 	stop(deadlineMs: number): Promise<void> {
@@ -197,12 +197,12 @@ export class Ingest {
 					}),
 				]),
 			);
-			while (!this.drain.empty && left() > 0) {
+			while (!this.reader.empty && left() > 0) {
 				this.#parts.wake();
 				await new Promise((resolve) => setTimeout(resolve, 1));
 			}
 			// What is still there when the time is up is for the next owner: not one record more may go out from here.
-			this.drain.stop();
+			this.reader.stop();
 			this.assignment.release();
 			const handOverBy = Math.min(performance.now() + handOverMsMax, deadline);
 			while (!this.assignment.handedOver() && performance.now() < handOverBy) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -210,7 +210,7 @@ export class Ingest {
 			await within(left(), worker.ended);
 			await worker.kill();
 		}
-		this.drain.stop();
+		this.reader.stop();
 		this.publishing.fail("the shard is stopping");
 	}
 
@@ -265,13 +265,13 @@ export class Ingest {
 		});
 	}
 
-	/** Ends the worker, drains what it left, starts another. */
+	/** Ends the worker, reads what it left in the ring, starts another. */
 	async #replace(why: string): Promise<void> {
 		this.#replacing = true;
 		const pauseMs = backoffMs(this.#failures++, workerBackoffMsMax);
 		this.#watch.stop();
 		this.status.begin("worker");
-		this.#parts.log.warn({ why }, "kafka: the ingest worker is started anew");
+		this.#parts.log.warn({ why }, "kafka: the ingest worker is restarted");
 		this.memory.host.add("workerRestarts");
 		await this.#worker?.kill();
 		this.#countLostLetters();
@@ -280,8 +280,8 @@ export class Ingest {
 			this.memory.forgetRouteCall();
 			this.#poisoned = [...this.#poisoned, hung].slice(-poisonedMax);
 		}
-		this.publishing.fail("the ingest worker was started anew");
-		while (!this.drain.empty && !this.#stopping) {
+		this.publishing.fail("the ingest worker was restarted");
+		while (!this.reader.empty && !this.#stopping) {
 			this.#parts.wake();
 			await new Promise((resolve) => setTimeout(resolve, 1));
 		}
@@ -393,7 +393,7 @@ export class Ingest {
 		// In per-shard mode too: a shard that comes back must not begin where the others were before, which may lie far ahead.
 		table.restartAt(row, position);
 		table.setDelivered(row, slot, position);
-		this.memory.setCell(row, "drained", position);
+		this.memory.setCell(row, "delivered", position);
 	}
 }
 

@@ -4,7 +4,7 @@ import type { OutgoingMessage } from "../ingest-messages.ts";
 /** Messages that may wait for Kafka's answer, and bytes of them with the names of their channels. */
 const waitingMax = 8192;
 const waitingBytesMax = 16 * 1024 * 1024;
-/** Share of it that one client may take, so that one who floods the shard is refused before it takes the room of the others. */
+/** Share of it that one client may take, so that one that floods the shard is refused before it takes the room of the others. */
 const clientShare = 0.25;
 /** Longest wait for an answer. The producer gives up after some ten seconds when the broker is away; it takes longer if it does not even refuse. */
 export const answerMsMax = 15_000;
@@ -54,7 +54,7 @@ export class PublishQueue {
 		return this.#waiting.size;
 	}
 
-	/** `sender` is "" for what is not a client's, and then has no share of its own. */
+	/** `sender` is "" for what is not a client's, and then has no separate share. */
 	send(message: Omit<OutgoingMessage, "id" | "expiresAtMs">, done: (error: string | null) => void): boolean {
 		const bytes = queuedBytes(message);
 		// The longest message goes through by itself, however long it is.
@@ -103,7 +103,7 @@ export class PublishQueue {
 		this.#closed = true;
 	}
 
-	/** Tells those who have waited for too long. Called now and then while anybody waits. */
+	/** Answers messages that have waited for too long. Called now and then while anybody waits. */
 	expire(): void {
 		const nowMs = this.#nowMs();
 		const late: number[] = [];

@@ -20,7 +20,7 @@ const stillMsMin = 10_000;
  */
 export class Stalls {
 	readonly #memory: Pick<IngestMemory, "cell">;
-	#seen = new Map<number, { readonly drained: number; readonly sinceMs: number }>();
+	#seen = new Map<number, { readonly delivered: number; readonly sinceMs: number }>();
 
 	constructor(memory: Pick<IngestMemory, "cell">) {
 		this.#memory = memory;
@@ -28,14 +28,14 @@ export class Stalls {
 
 	/** @param assigned what is read now. @returns the stalls, the one furthest behind first. */
 	look(assigned: readonly SourcePartition[], nowMs: number): readonly Stall[] {
-		const seen = new Map<number, { readonly drained: number; readonly sinceMs: number }>();
+		const seen = new Map<number, { readonly delivered: number; readonly sinceMs: number }>();
 		const stalls: Stall[] = [];
 		for (const { row, topic, partition } of assigned) {
-			const drained = this.#memory.cell(row, "drained");
-			const lagRecords = this.#memory.cell(row, "logEnd") - drained;
+			const delivered = this.#memory.cell(row, "delivered");
+			const lagRecords = this.#memory.cell(row, "logEnd") - delivered;
 			if (lagRecords <= 0) continue;
 			const before = this.#seen.get(row);
-			const state = before?.drained === drained ? before : { drained, sinceMs: nowMs };
+			const state = before?.delivered === delivered ? before : { delivered, sinceMs: nowMs };
 			seen.set(row, state);
 			const stillMs = nowMs - state.sinceMs;
 			if (stillMs >= stillMsMin) stalls.push({ topic, partition, lagRecords, stillMs });

@@ -4,7 +4,7 @@ import { Piscina } from "piscina";
 import type { FromWorker, IngestTask, ToWorker } from "../ingest-messages.ts";
 
 /**
- * One ingest worker on a thread of its own: a single task that runs for as long as the shard does. It is stopped by message;
+ * One ingest worker on a separate thread: a single task that runs for as long as the shard does. It is stopped by message;
  * `kill` ends the thread, whatever it is in the middle of.
  */
 export class WorkerThread {
@@ -52,7 +52,7 @@ export class WorkerThread {
 		return this.#ended;
 	}
 
-	/** Resolves when the thread is gone. What it had published in the ring is there to be drained. */
+	/** Resolves when the thread is gone. What it had published in the ring can still be read. */
 	async kill(): Promise<void> {
 		await this.#pool.destroy();
 		this.#port.close();

@@ -1,7 +1,7 @@
 /**
  * The position table: how far each shard has delivered each partition, in memory that all shards share. It outlives any one of
  * them, so a shard that comes back goes on where its siblings are, and a partition that changes hands goes on after the last
- * record that its former owner put on the bus. A topic that was deleted and created again has another id, and so rows of its own.
+ * record that its former owner put on the bus. A topic that was deleted and created again has another id, and so separate rows.
  *
  * ```
  * 0            header: magic | version | rowsMax | scanned (the first list of topics has been taken up) | claim | dead-letter writer

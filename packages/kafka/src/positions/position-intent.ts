@@ -45,10 +45,10 @@ export class PositionIntent {
 	/**
 	 * Finishes what a dead shard had begun. By its successors, any of them, and by its own next life before it publishes anything.
 	 *
-	 * The position goes into the cell of who settles, never into the dead shard's: a successor that is paused in the middle of this
+	 * The position goes into the cell of the settler, never into the dead shard's: a successor that is paused in the middle of this
 	 * would overwrite what that slot's next life has written by then.
 	 * @param tail of the dead shard's ring.
-	 * @param settler the slot of who settles.
+	 * @param settler the slot of the shard that settles.
 	 */
 	settle(tail: () => number, settler: number): void {
 		const words = this.#words;

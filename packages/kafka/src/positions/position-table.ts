@@ -16,7 +16,7 @@ export function incarnationOfOwner(owner: number): number {
 	return (owner - 1 - slotOfOwner(owner)) / PositionLayout.slotsMax;
 }
 
-/** Who wants to change rows. */
+/** The shard that wants to change rows. */
 export interface Claimant {
 	/** `ownerOf` the shard in its present life. */
 	readonly self: number;
@@ -73,7 +73,7 @@ export class PositionTable {
 		if (atMs > this.lookedMs) this.#floats[TableFloat.lookedMs] = atMs;
 	}
 
-	/** Who changes rows at this moment; 0 = nobody. */
+	/** The shard that changes rows at this moment; 0 = none. */
 	get claimedBy(): number {
 		return Atomics.load(this.#words, TableWord.claim);
 	}

@@ -10,7 +10,7 @@ export const Codec = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
 /** No honest batch grows beyond this; a broker takes batches of 1 MiB unless it is told otherwise. */
 export const uncompressedBytesMax: number = 128 * 1024 * 1024;
 
-/** Node has zstd of its own from 22.15 on, several times as fast as the one in JavaScript. */
+/** Node has its own zstd from 22.15 on, several times as fast as the one in JavaScript. */
 const nativeZstd = (zlib as { zstdDecompressSync?: (bytes: Buffer, options: object) => Buffer }).zstdDecompressSync;
 
 /** Java's snappy streams: magic, version, lowest version that can read it, then blocks of length i32 and bytes. */

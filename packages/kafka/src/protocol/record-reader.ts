@@ -115,7 +115,7 @@ export class RecordReader {
 		}
 	}
 
-	/** A header's value, the last one of that name; undefined = not there, null = null. Walks through them: only for who asks. */
+	/** A header's value, the last one of that name; undefined = not there, null = null. Walks through them, on demand only. */
 	header(name: string): Buffer | null | undefined {
 		let found: Buffer | null | undefined;
 		this.eachHeader((header, value) => {

@@ -12,7 +12,7 @@ export interface RoutedRecord {
 	readonly headers: Readonly<Record<string, Uint8Array | null>>;
 }
 
-/** Where a record goes: a channel, several, or with a payload of its own; null = nowhere. */
+/** Where a record goes: a channel, several, or with another payload; null = nowhere. */
 export type RouteAnswer =
 	| string
 	| readonly string[]

@@ -2,13 +2,13 @@ import { monotonicMs } from "@shardcast/wire";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourcePartition } from "../source.ts";
 
-/** All before `offset` was drained. */
-type Drained = SourcePartition & { readonly offset: number };
+/** All before `offset` was delivered. */
+type Delivered = SourcePartition & { readonly offset: number };
 
 export interface CommitterParts {
 	readonly memory: IngestMemory;
 	readonly intervalMs: number;
-	readonly commit: (offsets: readonly Drained[]) => Promise<void>;
+	readonly commit: (offsets: readonly Delivered[]) => Promise<void>;
 	/** Told about an error that lasts, and how many records were delivered that are not committed. */
 	readonly onError: (error: unknown, uncommitted: number) => void;
 }
@@ -17,7 +17,7 @@ export interface CommitterParts {
 const patienceMs = 10_000;
 
 /**
- * Commits what the event loop has drained, never more, at an interval. A commit that fails is not repeated for its own sake: the
+ * Commits what the event loop has delivered, never more, at an interval. A commit that fails is not repeated for its own sake: the
  * next one says more.
  */
 export class Committer {
@@ -47,10 +47,10 @@ export class Committer {
 		for (const row of rows) this.#partitions.delete(row);
 	}
 
-	/** Resolves when all that was drained before is committed, or has failed. */
+	/** Resolves when all that was delivered before is committed, or has failed. */
 	async commit(): Promise<void> {
 		await this.#committing;
-		this.#committing ??= this.#commitDrained().finally(() => {
+		this.#committing ??= this.#commitDelivered().finally(() => {
 			this.#committing = null;
 		});
 		await this.#committing;
@@ -62,11 +62,11 @@ export class Committer {
 		await this.commit();
 	}
 
-	async #commitDrained(): Promise<void> {
+	async #commitDelivered(): Promise<void> {
 		const { memory } = this.#parts;
-		const offsets: Drained[] = [];
+		const offsets: Delivered[] = [];
 		for (const partition of this.#partitions.values()) {
-			const offset = memory.cell(partition.row, "drained");
+			const offset = memory.cell(partition.row, "delivered");
 			if (offset !== memory.cell(partition.row, "committed")) offsets.push({ ...partition, offset });
 		}
 		if (offsets.length === 0) {
@@ -87,8 +87,8 @@ export class Committer {
 	}
 
 	/** Of a partition that was never committed here nothing is known. */
-	#uncommitted(offsets: readonly Drained[]): number {
-		const behind = ({ row, offset }: Drained) => offset - this.#parts.memory.cell(row, "committed");
+	#uncommitted(offsets: readonly Delivered[]): number {
+		const behind = ({ row, offset }: Delivered) => offset - this.#parts.memory.cell(row, "committed");
 		return offsets.reduce((sum, each) => sum + (behind(each) || 0), 0);
 	}
 }

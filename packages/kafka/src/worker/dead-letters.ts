@@ -60,13 +60,13 @@ export class DeadLetters {
 	readonly write = (partition: SourcePartition, record: SourceRecord, reason: Refusal): Promise<void> | null => {
 		const { worker } = this.#parts.memory;
 		if (record.header(LetterHeader.reason) !== undefined) {
-			worker.add("deadLettersAgain");
+			worker.add("deadLettersSeenBefore");
 			return null;
 		}
 		const letter = letterOf(partition, record, reason);
 		if (!this.#writes) {
 			worker.add("deadLettersLeft");
-			worker.add("deadLettersUnheld", this.#held.add(letter));
+			worker.add("deadLetterCopiesDropped", this.#held.add(letter));
 			return null;
 		}
 		if (this.#send(letter)) return null;

@@ -9,7 +9,7 @@ export const PublishedHeader = {
 	kind: "shardcast-kind",
 	/** Channels, as a JSON list; not there = everybody. */
 	channels: "shardcast-channels",
-	/** Who is not to get it back: cluster, shard and connection. */
+	/** The sender, which is not to get it back: cluster, shard and connection. */
 	sender: "shardcast-sender",
 } as const;
 

@@ -1,4 +1,4 @@
-/** What the reporter says, and where: the worker has no log of its own, its lines go through the shard's. */
+/** What the reporter says, and where: the worker has no log; its lines go through the shard's. */
 export type WriteLine = (level: "info" | "warn", fields: object, message: string) => void;
 
 const linesPerWindow = 5;

@@ -66,7 +66,7 @@ export class IngestSink implements SourceSink {
 	offered(partition: SourcePartition, nextOffset: number): boolean {
 		const { row } = partition;
 		const { memory, feed } = this.#parts;
-		if (this.#written[row] !== nextOffset && memory.cell(row, "drained") < nextOffset) {
+		if (this.#written[row] !== nextOffset && memory.cell(row, "delivered") < nextOffset) {
 			if (!feed.mark(row, IngestMark.passed, nextOffset)) return false;
 			this.#written[row] = nextOffset;
 		}

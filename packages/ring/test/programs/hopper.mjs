@@ -30,7 +30,7 @@ while (Atomics.load(control, Control.stop) === 0) {
 	last = undefined;
 	let wanted = (mix(seed, stays) >>> 0) % 100;
 	while (wanted > 0 && Atomics.load(control, Control.stop) === 0) {
-		const visited = reader.drain(wanted, visit);
+		const visited = reader.read(wanted, visit);
 		if (visited === 0) Atomics.wait(pause, 0, 0, 0.02);
 		wanted -= visited;
 	}

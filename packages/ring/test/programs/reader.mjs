@@ -34,7 +34,7 @@ const visit = (u8, _view, start, end) => {
 
 const deadline = performance.now() + deadlineMs;
 for (let turn = 0; !ended; turn++) {
-	if (reader.drain(1 + ((mix(seed, turn) >>> 0) % batchMax), visit) > 0) continue;
+	if (reader.read(1 + ((mix(seed, turn) >>> 0) % batchMax), visit) > 0) continue;
 	Atomics.wait(pause, 0, 0, 0.05);
 	if (performance.now() > deadline) throw new Error(`no end record after ${deadlineMs} ms; runs: ${JSON.stringify(runs)}`);
 }

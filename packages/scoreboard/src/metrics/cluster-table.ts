@@ -30,7 +30,7 @@ export const clusterMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_balancer_connections_total",
 		"connections",
-		"What became of the connections that the balancer accepted; lost are those that died with its process.",
+		"Accepted connections by outcome; lost = they ended with the balancer's process.",
 		ofBalancerBy("outcome", ({ counters }) => ({
 			handed_off: counters.handedOff,
 			proxied: counters.proxied,
@@ -50,49 +50,49 @@ export const clusterMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_balancer_pending",
 		"connections",
-		"Connections accepted and neither handed on nor answered yet.",
+		"Connections that are accepted, but not yet passed on or answered.",
 		ofBalancer(({ pending }) => pending),
 	),
 	gauge(
 		"shardcast_balancer_mode",
 		"none",
-		"1 for the way in which the balancer passes connections on, 0 for the others.",
+		"1 for the balancer's current data path (handoff or proxy), 0 for the other.",
 		ofBalancerBy("mode", ({ mode }) => oneOf(balancerModes, mode)),
 	),
 	histogram(
 		"shardcast_handoff_seconds",
 		"seconds",
-		"Time from accepting a connection to handing it to a shard, waiting for its HTTP head included.",
+		"Time from accepting a connection to handing it to a shard, including the wait for its request head.",
 		ofBalancerHistogram("handoffMs", seconds),
 	),
 	counter(
 		"shardcast_handoff_retries_total",
 		"none",
-		"Batches of connections that found a shard's handoff socket full and were sent again.",
+		"Batches of connections that were sent again because a shard's handoff socket was full.",
 		ofBalancer(({ counters }) => counters.sendRetries),
 	),
 	counter(
 		"shardcast_handoffs_taken_back_total",
 		"connections",
-		"Connections that the balancer took back from a shard that did not respond or was down; handed over again they count as handed off again.",
+		"Connections that the balancer took back from a shard that did not respond or was down; when handed to another shard they count as handed off again.",
 		ofBalancer(({ counters }) => counters.takenBack),
 	),
 	counter(
 		"shardcast_balancer_errors_total",
 		"none",
-		"Connections that could not be accepted (descriptors or memory ran out), and those to a shard that failed (proxy mode).",
+		"Connections that could not be accepted (no descriptors or memory), and failed connections to a shard (proxy mode).",
 		ofBalancerBy("kind", ({ counters }) => ({ accept: counters.acceptErrors, dial: counters.dialErrors })),
 	),
 	counter(
 		"shardcast_balancer_restarts_total",
 		"none",
-		"Times that the balancer was started again after it had died or hung.",
+		"Times that the balancer was restarted after it died or hung.",
 		ofBalancer(({ restarts }) => restarts),
 	),
 	gauge(
 		"shardcast_balancer_state",
 		"none",
-		"1 for the state that the balancer is in, 0 for the others.",
+		"1 for the balancer's current state, 0 for the others.",
 		ofBalancerBy("state", ({ state }) => oneOf(memberStates, state)),
 	),
 	gauge(
@@ -104,7 +104,7 @@ export const clusterMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_balancer_cpu_seconds_total",
 		"seconds",
-		"User and system CPU time of the process of the balancer.",
+		"User and system CPU time of the balancer's process.",
 		ofBalancer(({ counters }) => seconds(counters.cpuMs)),
 	),
 	gauge(
@@ -116,20 +116,20 @@ export const clusterMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_balancer_loop_lag_p99_seconds",
 		"seconds",
-		"How late the balancer's event loop ran its timers, 99th percentile of the last second.",
+		"Delay of the balancer's event loop, 99th percentile of the last second.",
 		ofBalancer(({ counters }) => seconds(counters.loopLagP99Ms)),
 	),
 	// Cluster.
 	gauge(
 		"shardcast_cluster_state",
 		"none",
-		"1 for the state that the cluster is in, 0 for the others.",
+		"1 for the cluster's current state, 0 for the others.",
 		singleBy("state", ({ clusterState }) => oneOf(clusterStates, clusterState)),
 	),
 	gauge(
 		"shardcast_shards",
 		"none",
-		"Shards that the cluster has, running or not.",
+		"Number of shards of the cluster, running or not.",
 		single(({ shards }) => shards.length),
 	),
 ];

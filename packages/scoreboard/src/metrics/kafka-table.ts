@@ -56,25 +56,25 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_records_total",
 		"records",
-		"Records taken from Kafka, by topic, whatever became of them.",
+		"Records read from Kafka, by topic, delivered or not.",
 		byTopic(({ records }) => records),
 	),
 	counter(
 		"shardcast_kafka_bytes_total",
 		"bytes",
-		"Bytes of their values, by topic.",
+		"Bytes of the values of records read from Kafka, by topic.",
 		byTopic(({ bytes }) => bytes),
 	),
 	counter(
-		"shardcast_kafka_drained_total",
+		"shardcast_kafka_delivered_total",
 		"records",
 		"Records that the event loop delivered or put on the bus.",
-		single(({ host }) => host.drained),
+		single(({ host }) => host.delivered),
 	),
 	counter(
 		"shardcast_kafka_skipped_total",
 		"records",
-		"Records taken and not delivered, by reason.",
+		"Records read from Kafka and not delivered, by reason.",
 		singleBy("reason", ({ worker }) => ({
 			tombstone: worker.tombstones,
 			too_large: worker.tooLarge,
@@ -90,22 +90,22 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_dead_letters_total",
 		"records",
-		"Records for --kafka-dead-letter: written there; lost because Kafka did not take them; left to the shard that writes them for all; copies of those dropped for want of room; or not written again, since they were dead letters before.",
+		"Records for --kafka-dead-letter, by outcome: written; lost = Kafka did not accept them; left_to_sibling = another shard writes them; copy_dropped = the copy of such a record was dropped because too many were kept; dead_before = they already were dead letters.",
 		singleBy("outcome", ({ worker }) => ({
 			written: worker.deadLetters,
 			lost: worker.deadLettersLost,
 			left_to_sibling: worker.deadLettersLeft,
-			copy_dropped: worker.deadLettersUnheld,
-			dead_before: worker.deadLettersAgain,
+			copy_dropped: worker.deadLetterCopiesDropped,
+			dead_before: worker.deadLettersSeenBefore,
 		})),
 	),
 	gauge(
 		"shardcast_kafka_dead_letters_waiting",
 		"records",
-		"Records for --kafka-dead-letter that Kafka has not acknowledged there yet.",
+		"Records for --kafka-dead-letter that Kafka has not acknowledged yet.",
 		single(({ worker }) => worker.deadLettersWaiting),
 	),
-	gauge("shardcast_kafka_lag_records", "records", "Records of the partition in Kafka that this shard has yet to deliver.", lagByPartition),
+	gauge("shardcast_kafka_lag_records", "records", "Records of the partition that this shard has not delivered yet.", lagByPartition),
 	gauge(
 		"shardcast_kafka_ring_depth_bytes",
 		"bytes",
@@ -115,19 +115,19 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	gauge(
 		"shardcast_kafka_ring_high_water_bytes",
 		"bytes",
-		"Most bytes that the loop has found in that ring since the shard's process began.",
+		"Largest number of bytes in that ring since the shard's process started.",
 		single(({ host }) => host.ringHighWaterBytes),
 	),
 	counter(
 		"shardcast_kafka_pauses_total",
 		"none",
-		"Times that reading stopped because the event loop, or the topic of dead letters, had not made room.",
+		"Times that reading stopped because the ring or the queue of dead letters was full.",
 		single(({ worker }) => worker.pauses),
 	),
 	counter(
 		"shardcast_kafka_paused_seconds_total",
 		"seconds",
-		"Time for which reading stood still for that.",
+		"Time for which reading was stopped for that reason.",
 		single(({ worker }) => seconds(worker.pausedMs)),
 	),
 	counter(
@@ -139,13 +139,13 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_position_table_busy_total",
 		"none",
-		"Looks at the table of positions that found another shard at it; they are repeated. More than a few: that shard is stopped.",
+		"Attempts to change the position table while another shard did; they are repeated. A steady rise means that the other shard is stopped.",
 		single(({ host }) => host.tableBusy),
 	),
 	counter(
 		"shardcast_kafka_commits_total",
 		"none",
-		"Commits of offsets.",
+		"Offset commits.",
 		single(({ worker }) => worker.commits),
 	),
 	gauge("shardcast_kafka_commit_age_seconds", "seconds", "Time since offsets were last committed.", {
@@ -153,38 +153,38 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 		sample: ({ nowMs, worker }) =>
 			worker.committedMs === 0 ? [] : [{ labels: {}, value: seconds(Math.max(0, nowMs - worker.committedMs)) }],
 	}),
-	gauge("shardcast_kafka_metadata_age_seconds", "seconds", "Time since the brokers last told of topics, partitions and leaders.", {
+	gauge("shardcast_kafka_metadata_age_seconds", "seconds", "Time since the last metadata response with topics, partitions and leaders.", {
 		labels: [],
 		sample: ({ worker }) => (worker.lookedMs === 0 ? [] : [{ labels: {}, value: seconds(Math.max(0, Date.now() - worker.lookedMs!)) }]),
 	}),
 	counter(
 		"shardcast_kafka_rebalances_total",
 		"none",
-		"Partitions that this shard began to read, and that it gave up.",
+		"Partitions that this shard started to read (assigned) or gave up (revoked).",
 		singleBy("change", ({ host }) => ({ assigned: host.assignments, revoked: host.revocations })),
 	),
 	counter(
 		"shardcast_kafka_handover_waits_total",
 		"none",
-		"Looks at partitions that could not change hands yet, since some shard had not read what their former owner put on the bus; repeated every 100 ms.",
+		"Checks, every 100 ms, that could not hand a partition over yet because some shard had not read what its former owner put on the bus.",
 		single(({ host }) => host.readerWaits),
 	),
 	counter(
 		"shardcast_kafka_errors_total",
 		"none",
-		"What went wrong with the broker, by kind.",
+		"Errors with the brokers, by kind.",
 		singleBy("kind", ({ worker, troubles }) => Object.fromEntries(troubles.map((kind) => [kind, worker[kind]!]))),
 	),
 	counter(
 		"shardcast_kafka_worker_restarts_total",
 		"none",
-		"Times that the ingest thread was started anew, after a hung route function or a crash.",
+		"Times that the ingest thread was restarted after a hung route function or a crash.",
 		single(({ host }) => host.workerRestarts),
 	),
 	counter(
 		"shardcast_kafka_produced_total",
 		"messages",
-		"Messages of clients for Kafka (--publish-via kafka): acknowledged, not taken, or without an answer in time.",
+		"Client messages for Kafka (--publish-via kafka), by outcome: acknowledged, failed, or unanswered in time.",
 		singleBy("outcome", ({ worker, host }) => ({
 			acknowledged: worker.produced,
 			failed: worker.produceErrors,

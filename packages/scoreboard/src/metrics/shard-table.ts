@@ -6,26 +6,26 @@ export const memberStates = ["empty", "starting", "serving", "draining", "dead"]
 
 /**
  * What each shard's row of the scoreboard tells. A counter counts on when its shard is restarted, unless its sentence says
- * "of the process". The metrics of Kafka ingest have a table of their own.
+ * "of the process". The metrics of Kafka ingest have a separate table.
  */
 export const shardMetrics: readonly BoardMetric[] = [
 	// Clients.
 	gauge(
 		"websocket_active_connections",
 		"connections",
-		"WebSockets that are open now.",
+		"Open WebSockets.",
 		perShard(({ webSockets }) => webSockets),
 	),
 	gauge(
 		"shardcast_connections",
 		"connections",
-		"Connections that count towards the shard's limit now, WebSocket or not.",
+		"Connections that count towards the shard's limit, WebSocket or not.",
 		perShard(({ connections }) => connections),
 	),
 	gauge(
 		"shardcast_connections_limit",
 		"connections",
-		"Most connections that the shard takes.",
+		"Maximum number of connections of the shard.",
 		perShard(({ connectionsMax }) => connectionsMax),
 	),
 	counter(
@@ -43,7 +43,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_disconnects_total",
 		"connections",
-		"WebSockets closed, by close code; 1005 is a close frame without a code, 1006 a connection that broke or fell idle, crash one that was lost with its shard's process, other any code not listed.",
+		"WebSockets closed, by close code; 1005 is a close frame without a code, 1006 a connection that broke or was idle, crash a connection lost with its shard's process, other any code not listed.",
 		perShardBy("code", ({ counters }) => ({
 			1000: counters.closedNormal,
 			1001: counters.closedGoingAway,
@@ -62,13 +62,13 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_clients_reset_total",
 		"connections",
-		"Connections that were reset because the client did not read on after its close was decided; the kernel frees at once what was unsent.",
+		"Connections that were reset because the client did not read after the server closed it; the kernel frees unsent data at once.",
 		perShard(({ counters }) => counters.clientsReset),
 	),
 	counter(
 		"shardcast_connections_refused_total",
 		"connections",
-		"Connections that a shard refused, by the limit that they met: full is its own, per_ip --max-connections-per-ip, rate and rate_per_ip --connection-rate and --connection-rate-per-ip.",
+		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip.",
 		perShardBy("reason", ({ counters }) => ({
 			full: counters.refused,
 			rate: counters.refusedRate,
@@ -79,20 +79,20 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_addresses_lost_total",
 		"none",
-		"Times that a shard could not keep count of a client's address, since there were too many: forgotten too early for --connection-rate-per-ip or --message-rate, or uncounted for --max-connections-per-ip.",
+		"Times that a shard could not track a client's address because there were too many: forgotten too early for --connection-rate-per-ip or --message-rate, or not counted for --max-connections-per-ip.",
 		perShardBy("kind", ({ counters }) => ({ forgotten: counters.addressesForgotten, uncounted: counters.addressesUncounted })),
 	),
 	// Messages.
 	counter(
 		"events_processed_total",
 		"messages",
-		"Events taken from clients and over HTTP and published to the cluster.",
+		"Messages from clients and over HTTP that were published to the cluster.",
 		perShard(({ counters }) => counters.messagesIn),
 	),
 	counter(
 		"shardcast_received_bytes_total",
 		"bytes",
-		"Payload bytes taken from clients and over HTTP.",
+		"Payload bytes of messages from clients and over HTTP.",
 		perShard(({ counters }) => counters.bytesIn),
 	),
 	counter(
@@ -135,13 +135,13 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_request_bodies_lost_total",
 		"none",
-		"Publishes over HTTP whose body was not read to its end: slow was answered 408, since it came most slowly when another needed its room; no_room was answered 503.",
+		"HTTP publishes whose body was not read to its end: slow got 408, because it was the slowest to arrive when another needed room; no_room got 503.",
 		perShardBy("reason", ({ counters }) => ({ slow: counters.bodiesEvicted, no_room: counters.bodiesRefused })),
 	),
 	counter(
 		"shardcast_callback_errors_total",
 		"none",
-		"Exceptions while a shard handled a request or a connection, answered 500 or closed with 1011. Each is a defect: the log describes it.",
+		"Exceptions while a shard handled a request or a connection, answered with 500 or closed with 1011. Each is a bug; the log has the stack.",
 		perShard(({ counters }) => counters.callbackErrors),
 	),
 	// Flushes.
@@ -151,12 +151,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 		"Flushes of waiting deliveries.",
 		perShard(({ counters }) => counters.flushes),
 	),
-	histogram("shardcast_flush_records", "records", "Records that one flush took together.", perShardHistogram("flushRecords")),
-	histogram("shardcast_flush_duration_seconds", "seconds", "Time that one flush took.", perShardHistogram("flushDurationMs", seconds)),
+	histogram("shardcast_flush_records", "records", "Records per flush.", perShardHistogram("flushRecords")),
+	histogram("shardcast_flush_duration_seconds", "seconds", "Duration of a flush.", perShardHistogram("flushDurationMs", seconds)),
 	gauge(
 		"shardcast_flush_interval_seconds",
 		"seconds",
-		"Pause before the next flush; 0 means that messages go out as they come.",
+		"Pause before the next flush; 0 = messages are sent as they arrive.",
 		perShard(({ counters }) => seconds(counters.flushIntervalMs)),
 	),
 	counter(
@@ -168,21 +168,21 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_delivery_wait_seconds_total",
 		"seconds",
-		"How long it did; meanwhile messages wait in the rings, and whoever publishes more than fits there has to wait as well.",
+		"How long delivery waited for clients; meanwhile messages wait in the rings, and publishers of more than fits there must wait too.",
 		perShard(({ counters }) => seconds(counters.deliveryWaitedMs)),
 	),
 	counter(
 		"shardcast_clients_given_up_total",
 		"none",
-		"Clients that delivery waited for in vain; one that does not read on is closed with 3008.",
+		"Clients that delivery gave up waiting for; a client that still does not read is closed with 3008.",
 		perShard(({ counters }) => counters.clientsGivenUp),
 	),
 	// Bus.
 	counter(
 		"shardcast_bus_records_total",
 		"records",
-		"Records that a shard read from the bus and from ingest.",
-		perShard(({ counters }) => counters.recordsDrained),
+		"Records that a shard read from the bus and from Kafka ingest.",
+		perShard(({ counters }) => counters.recordsRead),
 	),
 	counter(
 		"shardcast_bus_records_unknown_total",
@@ -193,31 +193,31 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_bus_backpressured_total",
 		"none",
-		"Publishes that found the shard's ring full for its slowest reader and were held back at their source.",
+		"Publishes held back because the shard's ring was full for its slowest reader.",
 		perShard(({ counters }) => counters.backpressured),
 	),
 	gauge(
 		"shardcast_bus_depth_bytes",
 		"bytes",
-		"Bytes in the shard's own ring that its slowest reader has yet to read.",
+		"Bytes in the shard's ring that its slowest reader has not read yet.",
 		perShard(({ counters }) => counters.busDepthBytes),
 	),
 	gauge(
 		"shardcast_bus_backlog_bytes",
 		"bytes",
-		"Bytes in all rings that this shard has yet to read.",
+		"Bytes in all rings that this shard has not read yet.",
 		perShard(({ counters }) => counters.busBacklogBytes),
 	),
 	gauge(
 		"shardcast_ring_capacity_bytes",
 		"bytes",
-		"Capacity of the shard's own ring.",
+		"Capacity of the shard's ring.",
 		perShard(({ counters }) => counters.ringBytes),
 	),
 	counter(
 		"shardcast_doorbells_total",
 		"none",
-		"Times that a shard was woken from sleep.",
+		"Times that a shard was woken by its doorbell.",
 		perShard(({ counters }) => counters.doorbells),
 	),
 	// Hand-over.
@@ -242,26 +242,26 @@ export const shardMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_proxied_connections",
 		"connections",
-		"Connections that the balancer carries to the shard itself, in proxy mode.",
+		"Connections that the balancer proxies to the shard.",
 		perShard(({ proxiedOpen }) => proxiedOpen),
 	),
 	// Shard processes.
 	gauge(
 		"shardcast_shard_state",
 		"none",
-		"1 for the state that the shard is in, 0 for the others.",
+		"1 for the shard's current state, 0 for the others.",
 		perShardBy("state", ({ state }) => oneOf(memberStates, state)),
 	),
 	gauge(
 		"shardcast_shard_core",
 		"none",
-		"CPU that the shard is pinned to, -1 for none.",
+		"CPU that the shard is pinned to; -1 = none.",
 		perShard(({ core }) => core),
 	),
 	counter(
 		"shardcast_shard_restarts_total",
 		"none",
-		"Times that the shard was started again after it had died or hung.",
+		"Times that the shard was restarted after it died or hung.",
 		perShard(({ restarts }) => restarts),
 	),
 	gauge(
@@ -273,13 +273,13 @@ export const shardMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_shard_uptime_seconds",
 		"seconds",
-		"Time that the shard's process has served.",
+		"Time since the shard's process started to serve.",
 		perShard(({ state, counters }, { nowMs }) => (state === "serving" ? seconds(Math.max(0, nowMs - counters.startedMs)) : 0)),
 	),
 	counter(
 		"shardcast_shard_cpu_seconds_total",
 		"seconds",
-		"User and system CPU time of the process of the shard.",
+		"User and system CPU time of the shard's process.",
 		perShard(({ counters }) => seconds(counters.cpuMs)),
 	),
 	gauge(
@@ -291,7 +291,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_shard_loop_lag_p99_seconds",
 		"seconds",
-		"How late the shard's event loop ran its timers, 99th percentile of the last second.",
+		"Delay of the shard's event loop, 99th percentile of the last second.",
 		perShard(({ counters }) => seconds(counters.loopLagP99Ms)),
 	),
 ];

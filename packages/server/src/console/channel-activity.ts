@@ -18,7 +18,7 @@ const byName = new Intl.Collator("en", { numeric: true });
 const everybodyKey = -1;
 
 /**
- * Which channels are busiest. It counts every record that this shard drains, which is every record of the cluster, but only while somebody
+ * Which channels are busiest. It counts every record that this shard reads, which is every record of the cluster, but only while somebody
  * watches the console: otherwise nothing calls it.
  *
  * One owner, the shard's loop. Bound: `channelsMax` names per interval; what exceeds it is counted in `others`, not lost from the sum.

@@ -109,7 +109,7 @@ export class ConsoleFeed {
 		viewer.shown = 0;
 	}
 
-	/** Each record that this shard drains, while `watching`. */
+	/** Each record that this shard reads, while `watching`. */
 	onRecord(u8: Uint8Array, view: DataView, head: RecordHead): void {
 		this.#activity?.count(u8, view, head);
 		let text: string | undefined;

@@ -49,7 +49,7 @@ export class FanOut {
 		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
 	};
 
-	/** For records that this shard took from a source of its own. */
+	/** For records that this shard took from its own record source. */
 	readonly deliverIngested: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.ingestToSendMs);
 	};
@@ -84,7 +84,7 @@ export class FanOut {
 		// A view per record, not per delivery. What publishes copies the bytes before it returns.
 		const payload = u8.subarray(head.payloadStart, head.payloadEnd);
 		const isBinary = head.kind === RecordKind.binary;
-		// Only at its origin does the sender's number mean one of our own clients.
+		// Only at its origin does the sender's number mean one of our clients.
 		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;
 		const sender = isOurs && head.sender !== 0 ? senders.find(head.sender) : undefined;
 		let plain = 0;

@@ -1,6 +1,6 @@
 /** Below this a pause costs more than it saves: a timer fires no earlier than a millisecond later anyway. */
 const pauseMsMin = 1;
-/** A pause is to leave the rings no fuller than this: who fills them must not have to wait for it to be over. */
+/** A pause is to leave the rings no fuller than this: whatever fills them must not have to wait until it is over. */
 const fillMax = 0.25;
 /** How much longer than the last pause the next may be, after one that had to be cut. */
 const growth = 1.25;

@@ -17,7 +17,7 @@ export const nodeScheduler: Scheduler = {
 };
 
 export interface FlushEngineParts {
-	readonly bus: Pick<BusLink, "drain" | "hasRecords" | "sleep" | "awake" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
+	readonly bus: Pick<BusLink, "read" | "hasRecords" | "sleep" | "awake" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
 	readonly policy: FlushPolicy;
 	readonly counters: Counters;
 	/** Brings a record of the bus to the clients. */
@@ -99,7 +99,7 @@ export class FlushEngine {
 	#pauseNumber = 0;
 	#mustRing = false;
 	#ringScheduled = false;
-	/** Those who wait for the rings to be empty, and of them those who have waited since before the last turn. */
+	/** Waiting for the rings to be empty, and of these the ones that have waited since before the last turn. */
 	#waiting: (() => void)[] = [];
 	#covered: (() => void)[] = [];
 	#started = false;
@@ -116,7 +116,7 @@ export class FlushEngine {
 		this.wake();
 	}
 
-	/** Adds a ring to drain. */
+	/** Adds a ring to read. */
 	addSource(source: RecordSource): void {
 		this.#sources.push(source);
 		this.wake();
@@ -186,7 +186,7 @@ export class FlushEngine {
 		// Another ring comes first each time: a busy one may fill the turn, but not every turn.
 		const rings = this.#sources.length + 1;
 		const first = this.#turnNumber++ % rings;
-		for (let place = first; place < first + rings; place++) this.#drain(place % rings);
+		for (let place = first; place < first + rings; place++) this.#read(place % rings);
 		this.#ring();
 		this.#records += this.#turnRecords;
 		pacing.published(this.#turnBytes);
@@ -204,14 +204,14 @@ export class FlushEngine {
 		else this.#scheduler.soon(this.#turn);
 	}
 
-	/** Drains the bus (place 0) or a source until it is empty or the turn is full. */
-	#drain(place: number): void {
+	/** Reads the bus (place 0) or a source until it is empty or the turn is full. */
+	#read(place: number): void {
 		const ring = place === 0 ? this.#parts.bus : this.#sources[place - 1];
 		const visit = place === 0 ? this.#deliver : this.#deliverIngested;
 		while (this.#turnHasRoom) {
 			const max = Math.min(this.#recordsPerLook, this.#parts.batch - this.#turnRecords);
 			const bytesBefore = this.#turnBytes;
-			const count = ring.drain(max, visit);
+			const count = ring.read(max, visit);
 			this.#turnRecords += count;
 			const areLarge = this.#turnBytes - bytesBefore > count * this.#turnBytesMax * largeRecordShare;
 			this.#recordsPerLook = areLarge ? 1 : recordsPerLook;
@@ -245,7 +245,7 @@ export class FlushEngine {
 			const nowMs = this.#scheduler.nowMs();
 			// A flush that wrote nothing saved no write by coming late, and the next one need not.
 			policy.flushed(hasPublished ? this.#beganMs : nowMs, nowMs, this.#fill);
-			counters.add("recordsDrained", this.#records);
+			counters.add("recordsRead", this.#records);
 			counters.add("flushes", 1);
 			counters.set("flushMs", nowMs - this.#beganMs);
 			counters.histograms.flushDurationMs.observe(nowMs - this.#beganMs);

@@ -22,7 +22,7 @@ const overheadBytes = 256;
 const messagesPerTurn = 64;
 
 /**
- * Messages whose handlers wait, and those that wait behind them: each sender has a line of its own, so its order is kept and nobody else
+ * Messages whose handlers wait, and those that wait behind them: each sender has its own queue, so its order is kept and nobody else
  * waits. One owner, the shard's loop. A WebSocket cannot be told to wait (uWebSockets.js has no way to stop reading from one), so its
  * frames are kept here. Bounds: bytes of all, and of one sender; when one is reached `hasRoom` answers false and the caller refuses the
  * message. How long a message may wait the caller bounds.

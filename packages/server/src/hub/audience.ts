@@ -15,7 +15,7 @@ export interface Encoder {
 const nobody: readonly Transport[] = [];
 
 /**
- * Clients who get the same bytes: those of a channel set, or of one channel in one variant of a protocol. One class, so that the fan-out's
+ * Clients that get the same bytes: those of a channel set, or of one channel in one variant of a protocol. One class, so that the fan-out's
  * reads of it are monomorphic.
  */
 export class Audience {

@@ -1,7 +1,7 @@
 import { nearest } from "@shardcast/config";
 import type { PublishTarget } from "./server.ts";
 
-/** What a program hands over, checked for those who write JavaScript: nothing is ignored that was meant to be heeded. */
+/** What a program hands over, checked for programs in JavaScript: nothing that was meant to have an effect is ignored. */
 
 const targetKeys = ["channel", "channels"] as const satisfies readonly (keyof PublishTarget)[];
 

@@ -28,7 +28,7 @@ const ownProgram = { address: "" };
 
 /**
  * One shard: clients, their channels, its end of the bus, and the flushes that join them. Knows neither in which process it runs
- * nor who its bus goes to; several fit into one process. Here its features are assembled; what they do, they say themselves.
+ * nor what its bus connects; several fit into one process. Here its features are assembled; what they do, they say themselves.
  */
 export class Shard {
 	readonly #options: ShardOptions;

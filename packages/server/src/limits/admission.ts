@@ -28,7 +28,7 @@ const counterOf = {
 export const noAddressSlot = -1;
 
 /**
- * Limits on who may connect, looked at before an upgrade: how many WebSockets an address has, and how fast new ones come, over all
+ * Limits on connecting, checked before an upgrade: how many WebSockets an address has, and how fast new ones come, over all
  * shards. Here they hold for certain: whatever way a connection took, and however many requests it has carried, it becomes a WebSocket
  * in a shard.
  *

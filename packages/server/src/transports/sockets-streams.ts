@@ -80,7 +80,7 @@ class SocketStream implements ReplyStream {
 	 */
 	writable(): void {
 		if (this.#isOver) return;
-		if (this.#write(this.#start.idlePart) === 0) this.#start.drained?.();
+		if (this.#write(this.#start.idlePart) === 0) this.#start.writable?.();
 	}
 
 	aborted(): void {

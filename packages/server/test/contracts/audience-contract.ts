@@ -65,7 +65,7 @@ const letters = fc.constantFrom("a", "b", "c", "d");
 const sets = fc.uniqueArray(letters, { maxLength: 3 });
 const someChannels = fc.uniqueArray(letters, { minLength: 1, maxLength: 3 });
 
-/** What everybody does who knows an audience. */
+/** What every user of an audience does. */
 export function audienceContract(create: () => AudienceRig): void {
 	it("every client that is meant gets a message once, nobody else gets it, whoever else came and went; counted, and encoded once for each group", () => {
 		fc.assert(

@@ -17,7 +17,7 @@ const leftOut = [
 const delayResolutionMs = 1000;
 
 /**
- * The metrics of one process: Node's defaults, and what its parts keep in memory of their own. One per process, used on its
+ * The metrics of one process: Node's defaults, and what its parts keep in their memory. One per process, used on its
  * main thread; they begin at zero with it. prom-client is loaded, and the defaults are set up, at the first scrape: where
  * nobody scrapes nobody pays.
  */

@@ -33,7 +33,7 @@ const stopTimeoutMs = 15_000;
 const dumpTimeoutMs = 60_000;
 
 /**
- * One Apache Kafka node (KRaft, broker and controller in one process) on loopback, with a fresh log directory of its own.
+ * One Apache Kafka node (KRaft, broker and controller in one process) on loopback, with a fresh log directory.
  * It keeps its ports and its log over `kill` and `start`, so a client meets the same broker again.
  */
 export class KafkaBroker {

@@ -55,7 +55,7 @@ async function mustRun(command: string, args: readonly string[], timeoutMs: numb
 
 /**
  * The directory with the broker's jars; fetched by Maven the first time. Two processes that fetch at once do no harm:
- * each fills a directory of its own and the first rename wins.
+ * each fills a separate directory and the first rename wins.
  */
 export async function kafkaJars(): Promise<string> {
 	const directory = cacheDirectory();

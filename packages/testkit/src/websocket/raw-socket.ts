@@ -36,7 +36,7 @@ export interface RawSocketHandler {
 const refusalBytesMax = 16_384;
 
 /**
- * A WebSocket client on a bare TCP socket: for load (no allocation per read, a few hundred bytes per connection of its own)
+ * A WebSocket client on a bare TCP socket: for load (no allocation per read, a few hundred bytes per connection)
  * and for tests that must do what a well-behaved library will not: half a frame, no pong, a reset, an end to reading.
  * Pings are answered and a close frame is echoed, unless `passive` is set.
  */

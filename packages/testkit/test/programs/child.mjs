@@ -14,6 +14,6 @@ if (behaviour === "parent") {
 	orphan.once("spawn", () => console.log(`orphan ${orphan.pid}`));
 	process.on("SIGTERM", () => process.exit(0));
 }
-// Last: who reads this line may send a signal at once.
+// Last: the reader of this line may send a signal at once.
 console.log(`${behaviour} ${process.env.SHARDCAST_LEAK ?? "clean"} ${process.env.OF_THE_TEST ?? ""}`);
 setInterval(() => {}, 1000);

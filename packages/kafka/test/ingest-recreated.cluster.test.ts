@@ -5,7 +5,7 @@ import { KafkaRig } from "./ingest-rig.ts";
 
 const shards = 2;
 
-describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and recreated is another topic", () => {
+describe.skipIf(!(await kafkaForTests()))("a topic that is deleted and recreated is another topic", () => {
 	let rig: KafkaRig;
 	let topics = 0;
 	beforeAll(async () => {
@@ -16,8 +16,8 @@ describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and recre
 
 	const urls = () => [rig.cluster.shardUrl(0), rig.cluster.shardUrl(0), rig.cluster.shardUrl(1), rig.cluster.url];
 
-	/** Deletes the topic, makes it anew and at once produces so much that it is longer than before. */
-	async function makeAnew(topic: string, partitions: number, count: number, prefix = "anew"): Promise<void> {
+	/** Deletes the topic, recreates it and at once produces so much that it is longer than before. */
+	async function recreateTopic(topic: string, partitions: number, count: number, prefix = "recreated"): Promise<void> {
 		await rig.client.admin.deleteTopics({ topics: [topic] });
 		await waitFor(
 			async () => {
@@ -33,7 +33,7 @@ describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and recre
 		await rig.client.producer.send({ topic, acks: -1, messages });
 	}
 
-	const anewOf = (client: RawClient, partition: number, prefix = "anew") =>
+	const recreatedOf = (client: RawClient, partition: number, prefix = "recreated") =>
 		client
 			.texts()
 			.filter((text) => text.startsWith(`${prefix} ${partition}:`))
@@ -42,16 +42,16 @@ describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and recre
 
 	for (const mode of ["per-shard", "shared"] as const) {
 		it(`${mode}: also when it outgrows the old one before anybody has looked`, async () => {
-			const topic = `anew-${process.pid}-${topics++}`;
+			const topic = `recreated-${process.pid}-${topics++}`;
 			await rig.client.createTopic(topic, 2);
 			await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-metadata-age", "5s", "--kafka-group", topic]);
 			const clients = await rig.listen(urls());
 			await rig.produce(topic, 2, 100);
 			await Promise.all(clients.map((client) => rig.caughtUp(client)));
-			await makeAnew(topic, 2, 300);
+			await recreateTopic(topic, 2, 300);
 			for (const client of clients) {
 				await client.waitForMessages(800, 20_000);
-				for (const partition of [0, 1]) expect(anewOf(client, partition)).toEqual(all(300));
+				for (const partition of [0, 1]) expect(recreatedOf(client, partition)).toEqual(all(300));
 				expect(client.texts().length).toBe(800);
 			}
 			await rig.healthy();
@@ -78,18 +78,18 @@ describe.skipIf(!(await kafkaForTests()))("M4: a topic that is deleted and recre
 			await rig.produce(topic, 2, 100);
 			await rig.caughtUp(client!);
 			const killed = await rig.cluster.kill9(1);
-			await makeAnew(topic, 2, 300);
+			await recreateTopic(topic, 2, 300);
 			await rig.servesAgain(1, killed);
 			await client!.waitForMessages(800, 20_000);
-			for (const partition of [0, 1]) expect(anewOf(client!, partition)).toEqual(all(300));
+			for (const partition of [0, 1]) expect(recreatedOf(client!, partition)).toEqual(all(300));
 			const back = (await rig.listen([rig.cluster.shardUrl(1)]))[0]!;
-			await makeAnew(topic, 2, 400, "again");
+			await recreateTopic(topic, 2, 400, "again");
 			for (const each of [client!, back]) {
-				await waitFor(() => [0, 1].every((partition) => anewOf(each, partition, "again").length === 400), {
+				await waitFor(() => [0, 1].every((partition) => recreatedOf(each, partition, "again").length === 400), {
 					deadlineMs: 20_000,
 					what: "all of it",
 				});
-				for (const partition of [0, 1]) expect(anewOf(each, partition, "again")).toEqual(all(400));
+				for (const partition of [0, 1]) expect(recreatedOf(each, partition, "again")).toEqual(all(400));
 			}
 		});
 	}

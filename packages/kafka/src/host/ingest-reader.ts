@@ -6,12 +6,12 @@ import type { PositionTable } from "../positions/position-table.ts";
 import { lowWaterRatio } from "../worker/ring-feed.ts";
 import type { Destination } from "./destination.ts";
 
-export interface DrainParts {
+export interface IngestReaderParts {
 	readonly memory: IngestMemory;
 	readonly table: PositionTable;
 	readonly slot: number;
 	readonly destination: Destination;
-	/** There may be something to drain. */
+	/** There may be something to read. */
 	readonly wake: () => void;
 	/** A `revoked` mark has come. */
 	readonly onRevoked: (row: number) => void;
@@ -24,13 +24,13 @@ const sleepMsMax = 60_000;
 const fullRetryMs = 1;
 
 /**
- * The loop's end of the ingest ring, as the flush engine drains it: takes records in order, hands each to the destination (this
+ * The loop's end of the ingest ring, as the flush engine reads it: takes records in order, hands each to the destination (this
  * shard's clients, or the bus), and moves the partition's position behind it. **One, on the shard's loop.**
  *
  * A destination that is full keeps one record waiting; nothing behind it is taken, the ring fills, and the worker stops reading.
  */
-export class IngestDrain implements RecordSource {
-	readonly #parts: DrainParts;
+export class IngestReader implements RecordSource {
+	readonly #parts: IngestReaderParts;
 	readonly #ring: Ring;
 	readonly #reader: RingReader;
 	readonly #lowWaterBytes: number;
@@ -42,7 +42,7 @@ export class IngestDrain implements RecordSource {
 	#sleeping = false;
 	#stopped = false;
 
-	constructor(parts: DrainParts) {
+	constructor(parts: IngestReaderParts) {
 		this.#parts = parts;
 		this.#ring = parts.memory.ring;
 		this.#lowWaterBytes = this.#ring.capacityBytes * lowWaterRatio;
@@ -50,14 +50,14 @@ export class IngestDrain implements RecordSource {
 		if (!this.#reader.resume()) this.#reader.join();
 	}
 
-	drain(max: number, deliver: VisitOrigin): number {
+	read(max: number, deliver: VisitOrigin): number {
 		this.#deliver = deliver;
 		if (this.#stopped || !this.#releaseHeld()) return 0;
 		this.#noteHighWater();
 		let count = 0;
 		// One at a time where the destination may be full, since a record once visited has left the ring.
-		if (this.#parts.destination.mayBeFull) while (count < max && this.#held === null && this.#reader.drain(1, this.#visit) > 0) count++;
-		else count = this.#reader.drain(max, this.#visit);
+		if (this.#parts.destination.mayBeFull) while (count < max && this.#held === null && this.#reader.read(1, this.#visit) > 0) count++;
+		else count = this.#reader.read(max, this.#visit);
 		if (this.#reader.backlogBytes() <= this.#lowWaterBytes) this.#parts.memory.roomSignal.wake();
 		return count;
 	}
@@ -120,7 +120,7 @@ export class IngestDrain implements RecordSource {
 				break;
 			case IngestMark.passed:
 				this.#parts.table.setDelivered(row, this.#parts.slot, position);
-				this.#parts.memory.setCell(row, "drained", position);
+				this.#parts.memory.setCell(row, "delivered", position);
 				break;
 			case IngestMark.reset:
 				this.#parts.onReset(row, position);
