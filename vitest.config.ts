@@ -39,14 +39,15 @@ export default defineConfig({
 			},
 			{
 				...source,
-				// Processes, clusters and brokers, each file with its own on free ports. They mostly wait, so two files go side by side.
+				// Processes, clusters and brokers, each file with its own on free ports. They mostly wait: the Kafka files use a third of a core
+				// each. So three files run side by side, on two cores as well.
 				test: {
 					...withProcesses,
 					name: "processes",
 					include: processes,
 					exclude: [...neverTests, ...serial],
 					globalSetup: "./packages/testkit/src/kafka/shared-broker.ts",
-					maxWorkers: 2,
+					maxWorkers: 3,
 					sequence: { groupOrder: 1 },
 				},
 			},

@@ -4,7 +4,7 @@ import { openDescriptors, stressed, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Mode, Rig } from "./rig.ts";
 
-/** LEAK_CONNECTIONS=100000 for the long run. */
+/** SHARDCAST_STRESS=10 for the long run. */
 const connectionsTotal = stressed(10_000);
 const concurrency = 100;
 

@@ -111,7 +111,10 @@ async function onOurPorts(code: string, page: DocPage): Promise<string> {
 
 /** A server's command line as one that only checks its settings. */
 function asCheck(code: string): string {
-	return code.replace(/^(.*?)(npm start( --)?|npx shardcast (multi|single))/gm, "$1shardcast config check");
+	return code.replace(
+		/^(.*?)(npm start( --)?|(npx shardcast|node apps\/supervisor\/dist\/main\.js) (multi|single))/gm,
+		"$1shardcast config check",
+	);
 }
 
 /** `npx` looks for a local program first; finding it in PATH saves its half second. */
