@@ -32,7 +32,10 @@ function ramp({ ramp, shards, options }: LoadTestResult): string {
 
 function hold({ hold }: LoadTestResult): string {
 	if (hold === undefined) return "";
-	return `idle     ${percent(hold.cpuPercent)} of a core; ${mib(hold.pssBytesAfter)} MiB, ${number(hold.pssBytesPerConnection / 1024)} KiB per connection`;
+	const each = hold.pssBytesPerConnection / 1024;
+	// What the processes give back meanwhile may be more than a few connections take.
+	const memory = each > 0 ? `${number(each)} KiB per connection` : "too few connections to tell what one takes";
+	return `idle     ${percent(hold.cpuPercent)} of a core; ${mib(hold.pssBytesAfter)} MiB, ${memory}`;
 }
 
 function send({ send, interrupted }: LoadTestResult): string {

@@ -22,6 +22,14 @@ const good: SendReport = {
 	cpuMs: 1,
 };
 
+it("B16: tells no negative memory per connection", () => {
+	const result = emptyResult(parseOptions(["--url", "ws://127.0.0.1:1"]));
+	const hold = { cpuPercent: 1, pssBytesBefore: 2 ** 20, pssBytesAfter: 2 ** 20 };
+	const shown = (pssBytesPerConnection: number) => renderResult({ ...result, hold: { ...hold, pssBytesPerConnection } });
+	expect(shown(2048)).toContain("1 MiB, 2 KiB per connection");
+	expect(shown(-40_000)).toContain("1 MiB, too few connections to tell what one takes");
+});
+
 describe("verdict", () => {
 	it("is a pass only without any problem", () => {
 		expect(sendProblems(good)).toEqual([]);

@@ -123,8 +123,18 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 			],
 		});
 		expect(readdirSync(folder)).toEqual(["pretend.cjs"]);
+		// B14: with a port that is taken it is told at once as well.
+		const server = createServer();
+		await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+		const taken = await run(args, { SHARDCAST_CLUSTER_DIRECTORY: folder }, ["--require", pretender]);
+		await new Promise((resolve) => server.close(resolve));
+		expect(taken).toMatchObject({ code: 2 });
+		expect(taken.lines[0]).toMatch(/^shardcast: uWebSockets\.js has no binary for Node 24\.1\.0/);
 		// All else needs no WebSocket.
-		expect((await run(["config", "check"], {}, ["--require", pretender])).code).toBe(0);
+		const checked = await run(["config", "check"], {}, ["--require", pretender]);
+		expect(checked.code).toBe(0);
+		expect(checked.lines).toContainEqual(expect.stringMatching(/^shardcast: uWebSockets\.js has no binary for Node 24\.1\.0/));
+		expect(checked.lines).toContain("all settings are right");
 	});
 });
 

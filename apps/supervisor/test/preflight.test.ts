@@ -182,7 +182,7 @@ describe("open files", () => {
 		const wanted = { connections: 12_000, connectionsPerShard: 6000, mode: "proxy" } as const;
 		expect(openFilesWarnings(wanted, limit(24_200))).toEqual([]);
 		expect(openFilesWarnings(wanted, limit(20_000))).toEqual([
-			"a process may open 20000 files, and the balancer, which in proxy mode holds both ends of 12000 connections, needs 24200; raise it (ulimit -n, LimitNOFILE=) or lower --max-connections to 9900: from there on it answers 503",
+			"a process may open 20000 files, and the balancer, which in proxy mode holds both ends of 12000 connections, needs 24200; raise it (ulimit -n, LimitNOFILE=) or lower --max-connections to 9900: for more there may be no room, and they are answered 503 or, if they wait, 408",
 		]);
 		expect(openFilesWarnings({ ...wanted, mode: "handoff" }, limit(20_000))).toEqual([]);
 		expect(openFilesWarnings(wanted, limit(4096))).toHaveLength(2);

@@ -1,5 +1,6 @@
 import { type CommandInput, checkRoute, configJson, formatConfig, settingNames } from "@shardcast/config";
 import { print } from "@shardcast/process";
+import { libraryProblemHere } from "../preflight/library.ts";
 import { firstShardPort } from "../preflight/shard-ports.ts";
 
 /** All settings, where each came from, in the shape of a config file. */
@@ -15,7 +16,8 @@ export async function configCheck({ loaded }: CommandInput): Promise<number> {
 	// With 0 it is the machine that says how many.
 	if (config.shards > 0) firstShardPort(config, config.shards, sources.basePort.kind !== "default", name);
 	await checkRoute(config, name);
-	for (const warning of loaded.warnings) process.stderr.write(`shardcast: ${warning}\n`);
+	const library = await libraryProblemHere();
+	for (const warning of [...loaded.warnings, ...(library === null ? [] : [library])]) process.stderr.write(`shardcast: ${warning}\n`);
 	await print(`all settings are right${loaded.file === null ? "" : ` (config file ${loaded.file})`}\n`);
 	return 0;
 }

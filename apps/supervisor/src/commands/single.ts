@@ -5,14 +5,14 @@ import { portProblem } from "../preflight/ports.ts";
 export async function single({ loaded, input }: CommandInput): Promise<CommandOutcome> {
 	const { config, sources } = loaded;
 	await checkRoute(config, settingNames(sources));
+	// Only now, since the library for WebSockets may not load, which is told before a port that is taken.
+	const { runSingle } = await import("@shardcast/server");
 	const address = parseAddress(config.addr);
 	const problem = await portProblem(address);
 	if (problem !== null) {
 		throw new ConfigError([`${settingNames(sources)("addr")}: ${problem}`]);
 	}
 	for (const warning of loaded.warnings) process.stderr.write(`shardcast: ${warning}\n`);
-	// Only now, since the library for WebSockets may not load.
-	const { runSingle } = await import("@shardcast/server");
 	await runSingle({ config, input });
 	return "serving";
 }

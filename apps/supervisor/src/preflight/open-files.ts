@@ -23,7 +23,11 @@ export function openFilesWarnings(wanted: FilesWanted, limitsPath?: string): str
 	if (mode === "proxy") {
 		const fits = Math.max(0, Math.floor((most - reservedDescriptors) / 2));
 		const who = `the balancer, which in proxy mode holds both ends of ${connections} connections,`;
-		check(2 * connections + reservedDescriptors, who, `lower --max-connections to ${fits}: from there on it answers 503`);
+		check(
+			2 * connections + reservedDescriptors,
+			who,
+			`lower --max-connections to ${fits}: for more there may be no room, and they are answered 503 or, if they wait, 408`,
+		);
 	}
 	return warnings;
 }

@@ -13,6 +13,7 @@ import { availableCpus, StartupError } from "@shardcast/process";
 import type { Pinning } from "../children/launch.ts";
 import { planTopology, type Topology } from "../topology.ts";
 import { chooseMode, type ModeChoice } from "./handoff.ts";
+import { libraryProblemHere } from "./library.ts";
 import { cpusOfNode } from "./numa.ts";
 import { openFilesWarnings } from "./open-files.ts";
 import { portMistakes } from "./ports.ts";
@@ -60,7 +61,11 @@ export async function preflight({ config, sources, warnings }: LoadedConfig): Pr
 			address: { host: config.host, port: basePort + slot },
 		})),
 	]);
-	if (mistakes.length > 0) throw new ConfigError(mistakes);
+	if (mistakes.length > 0) {
+		// A shard would tell it later, once these are put right.
+		const library = await libraryProblemHere();
+		throw new ConfigError(library === null ? mistakes : [library, ...mistakes]);
+	}
 
 	const mode = chooseMode(config, name);
 	const files = { connections: config.maxConnections, connectionsPerShard: connectionsPerShard(config, shards), mode: mode.mode };
