@@ -22,7 +22,7 @@ const good: SendReport = {
 	cpuMs: 1,
 };
 
-it("B16: tells no negative memory per connection", () => {
+it("tells no negative memory per connection", () => {
 	const result = emptyResult(parseOptions(["--url", "ws://127.0.0.1:1"]));
 	const hold = { cpuPercent: 1, pssBytesBefore: 2 ** 20, pssBytesAfter: 2 ** 20 };
 	const shown = (pssBytesPerConnection: number) => renderResult({ ...result, hold: { ...hold, pssBytesPerConnection } });
