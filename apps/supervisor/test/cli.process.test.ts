@@ -123,7 +123,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 			],
 		});
 		expect(readdirSync(folder)).toEqual(["pretend.cjs"]);
-		// B14: with a port that is taken it is told at once as well.
+		// With a port that is taken it is told at once as well.
 		const server = createServer();
 		await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
 		const taken = await run(args, { SHARDCAST_CLUSTER_DIRECTORY: folder }, ["--require", pretender]);
