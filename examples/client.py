@@ -41,7 +41,7 @@ class Connection:
         accept = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
         if headers.get("sec-websocket-accept") != base64.b64encode(accept).decode():
             raise ConnectionError("this is no WebSocket server")
-        # The server pings an idle client; three minutes of silence mean that nobody is there.
+        # The server pings an idle client; three minutes of silence mean a dead connection.
         self.tcp.settimeout(180)
 
     def header_lines(self):
@@ -89,7 +89,7 @@ class Connection:
             elif opcode == CLOSE:
                 self.send(payload, CLOSE)
                 code = struct.unpack("!H", payload[:2])[0] if len(payload) >= 2 else 1005
-                # 3500 to 3999: the same would only happen again, such as 3507 to a client that sends where clients only receive.
+                # 3500 to 3999: do not reconnect, the result would be the same; 3507, for example, means that clients only receive.
                 if 3500 <= code <= 3999:
                     sys.exit(f"closed: {code} {payload[2:].decode()}")
                 raise ConnectionError(f"closed: {code} {payload[2:].decode()}")

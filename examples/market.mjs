@@ -1,4 +1,4 @@
-// A made-up exchange that writes trades and quotes to Kafka until it is interrupted. Key = symbol, topic = kind of event, so that a
+// An invented market that writes trades and quotes to Kafka until you stop it. Key = symbol, topic = kind of event, so that a
 // cluster started with `--kafka-channel {key}.{topic}` has channels such as BTC.trade.
 //   npm run demo:market -- [--kafka-brokers 127.0.0.1:9092] [--rate 200] [--seconds 0]
 import { parseArgs } from "node:util";

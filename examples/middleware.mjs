@@ -9,7 +9,7 @@ function tracking(channelsMax = 1000) {
 		totals: () => Object.fromEntries(byChannel),
 		middleware: ({ channels, payload }, next) => {
 			next();
-			// Only what went out is counted: whoever throws or does not call next() further in ends the message there.
+			// Only published messages are counted: a later middleware that throws or does not call next() stops the message.
 			for (const channel of channels.length === 0 ? ["everybody"] : channels) {
 				const totals = byChannel.get(channel) ?? (byChannel.size < channelsMax ? { messages: 0, bytes: 0 } : null);
 				if (totals === null) continue;
@@ -21,7 +21,7 @@ function tracking(channelsMax = 1000) {
 	};
 }
 
-/** Checking: only JSON objects pass. An exception costs the message, is counted, and answers an HTTP publisher 500. */
+/** Checking: only JSON objects pass. If it throws, the message is lost and counted, and an HTTP publisher gets 500. */
 const onlyObjects = ({ kind, payload }, next) => {
 	if (kind !== RecordKind.text) throw new TypeError("binary messages are not taken here");
 	const value = JSON.parse(Buffer.from(payload).toString());
@@ -29,7 +29,7 @@ const onlyObjects = ({ kind, payload }, next) => {
 	next();
 };
 
-/** Changing: the server's time goes out with each message. The payload is replaced, never written into. */
+/** Changing: adds the server's time to each message. The payload is replaced, never modified. */
 const stamping = (message, next) => {
 	message.payload = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(message.payload).toString()), at: Date.now() }));
 	next();

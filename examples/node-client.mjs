@@ -33,12 +33,12 @@ function connect() {
 	socket.on("error", (error) => console.error(error.message));
 	socket.on("close", (code, reason) => {
 		clearTimeout(watchdog);
-		// 3500 to 3999: the same would only happen again, such as 3507 to a client that sends where clients only receive.
+		// 3500 to 3999: do not reconnect, the result would be the same; 3507, for example, means that clients only receive.
 		if (code >= 3500 && code <= 3999) {
 			console.error(`closed: ${code} ${reason}`);
 			process.exit(1);
 		}
-		// 1001: the server stops or is updated. All come back, but not all in the same instant: hence the random pause.
+		// 1001: the server stops or is updated. The random pause keeps clients from reconnecting all at once.
 		const pauseMs = Math.random() * Math.min(pauseMsMax, pauseMsMin * 2 ** attempts++) + pauseMsMin;
 		console.error(`closed: ${code} ${reason}; again in ${Math.round(pauseMs)} ms`);
 		setTimeout(connect, pauseMs);

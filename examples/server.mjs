@@ -19,10 +19,10 @@ server.control.registerDebugProbe("listeners", () => Object.fromEntries(listener
 await server.run();
 console.log(`serving at ${server.url}`);
 
-// The program publishes as well: the time, once a second, to those that listen to it.
+// The program publishes too: the time, once a second, to clients that listen to it.
 const clock = setInterval(() => server.publish(new Date().toISOString(), { channel: "clock" }), 1000);
 
-// Which signals stop the server is the program's business, and so is the exit status.
+// The program decides which signals stop the server, and with which exit status.
 for (const signal of ["SIGINT", "SIGTERM"]) {
 	process.once(signal, async () => {
 		clearInterval(clock);

@@ -9,7 +9,7 @@ export const commandLine: CommandLineSpec = {
 	name: "shardcast",
 	description: "WebSocket broadcast cluster: one pinned shard per core, a balancer that hands connections over, a bus in shared memory.",
 	version,
-	groups: { config: "Look at the settings." },
+	groups: { config: "Print or check the configuration." },
 	commands: [
 		{ name: "multi", summary: "Run a cluster: supervisor, balancer and shards.", settings: keysOf("multi"), run: multi },
 		{ name: "single", summary: "Run one shard in one process, without a balancer.", settings: keysOf("single"), run: single },
@@ -18,18 +18,18 @@ export const commandLine: CommandLineSpec = {
 			summary: "Show the live counters of a running cluster.",
 			settings: ["clusterDirectory"],
 			ownFlags: [
-				{ name: "once", help: "Print one table and leave; so does an output that is no terminal." },
-				{ name: "pid", argument: "<pid>", help: "The supervisor of the cluster to show, when several run." },
+				{ name: "once", help: "Print the table once and exit; this is the default if the output is not a terminal." },
+				{ name: "pid", argument: "<pid>", help: "PID of the supervisor of the cluster to show, if several run." },
 			],
 			run: top,
 		},
 		{
 			name: "config print",
-			summary: "Print all settings and where each came from, as a config file without its secrets.",
+			summary: "Print all options and where each value came from, as a config file without secrets.",
 			settings: configKeys,
-			ownFlags: [{ name: "json", help: "Print them as a config file in JSON, which does not say where they came from." }],
+			ownFlags: [{ name: "json", help: "Print a config file in JSON, without where the values came from." }],
 			run: configPrint,
 		},
-		{ name: "config check", summary: "Check all settings, and say nothing else.", settings: configKeys, run: configCheck },
+		{ name: "config check", summary: "Check all options without starting anything.", settings: configKeys, run: configCheck },
 	],
 };

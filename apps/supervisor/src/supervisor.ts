@@ -26,12 +26,12 @@ export interface Ended {
 	readonly failure: StartupError | null;
 }
 
-/** Part of the time for the stop that the balancer may take before the shards are told. */
+/** Share of the stop's time for the balancer, before the shards are told to drain. */
 const balancerShare = 0.25;
 
 /**
  * Runs one cluster: starts the balancer and the shards, keeps them alive, stops them in order. `start` once, then `stop` or `kill`
- * at any time; `finished` tells how it ended.
+ * at any time; `finished` resolves with how it ended.
  */
 export class Supervisor {
 	readonly #facts: ClusterFacts;
@@ -52,7 +52,7 @@ export class Supervisor {
 	readonly #finished = withResolvers<Ended>();
 	#balancerPort: number | undefined;
 	#failure: StartupError | null = null;
-	/** `announced`: /ready says so, and all goes on as before for `--drain-delay`. */
+	/** `announced`: /ready answers 503, and everything else continues for `--drain-delay`. */
 	#ending: "no" | "announced" | "draining" | "killing" = "no";
 	/** Ends the delay early. */
 	readonly #drainDelay = new AbortController();
@@ -89,7 +89,7 @@ export class Supervisor {
 		return this.#ready.promise;
 	}
 
-	/** Resolves once everything has ended and been cleared away. */
+	/** Resolves once all processes have ended and their files are removed. */
 	get finished(): Promise<Ended> {
 		return this.#finished.promise;
 	}
@@ -99,7 +99,7 @@ export class Supervisor {
 		return this.#balancerPort;
 	}
 
-	/** The settings as they are now. */
+	/** The current settings. */
 	get config(): Config {
 		return this.#facts.config;
 	}
@@ -112,7 +112,7 @@ export class Supervisor {
 	}
 
 	/**
-	 * Brings the settings that can change while a cluster runs into force in all processes, and in those that are started from now on.
+	 * Applies the live settings to all processes, and to those that start later.
 	 * @throws NativeError when they need shared memory that there is not; nothing has changed then.
 	 */
 	reload(config: Config): void {
@@ -131,20 +131,20 @@ export class Supervisor {
 		if (this.#ending === "no") for (const shard of this.#shards) shard.send({ type: "reloadRoute" });
 	}
 
-	/** What people should know of, for the console. */
+	/** Events for the console. */
 	tell(level: ClusterEvent["level"], text: string): void {
 		this.#events.add(level, text);
 	}
 
 	/**
-	 * Stops in order. First only /ready says so, for `--drain-delay`. Then the balancer takes nobody new, then the shards drain beside
-	 * each other, then the shared memory goes: all within `--shutdown-timeout`, and no longer than needed.
+	 * Stops in order. First only /ready answers 503, for `--drain-delay`. Then the balancer accepts no more, then the shards drain beside
+	 * each other, then the shared memory is removed: all within `--shutdown-timeout`, and no longer than needed.
 	 */
 	async stop(reason: string): Promise<void> {
 		if (this.#ending !== "no") return;
 		this.#ending = "announced";
 		const { config, memory, mode } = this.#facts;
-		// Nobody has been told yet of a cluster that is still starting, and one that failed had better go.
+		// A cluster that is still starting has no clients yet, and one that failed should end at once.
 		const drainDelayMs = this.#awaited.size > 0 || this.#failure !== null ? 0 : config.drainDelayMs;
 		memory.state = ClusterState.stopping;
 		const connections = memory.connections();
@@ -164,7 +164,7 @@ export class Supervisor {
 		await this.#listenerClosed(balancerDrained, firstStepMs);
 		const shardsDrained = this.#shards.map((shard) => shard.drain(deadline.leftMs()));
 		const outcomes = await Promise.all([balancerDrained, ...shardsDrained]);
-		// A second signal has come in between; it ends the matter.
+		// A second signal came in between, and ends the process.
 		if (this.#ending !== "draining") return;
 		this.#end(this.#conclude(outcomes, performance.now() - beganMs));
 	}
@@ -185,7 +185,7 @@ export class Supervisor {
 		await this.#killAll(1);
 	}
 
-	/** Tells how an ordered stop went. @returns the exit status. */
+	/** Logs how an ordered stop went. @returns the exit status. */
 	#conclude(outcomes: readonly ChildDrained[], tookMs: number): number {
 		const cutOff = outcomes.reduce((sum, outcome) => sum + outcome.cutOff, 0);
 		const finished = outcomes.every((outcome) => outcome.finished);

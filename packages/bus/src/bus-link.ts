@@ -5,8 +5,8 @@ export type VisitOrigin = (origin: number, u8: Uint8Array, view: DataView, start
  * One member's end of the broadcast bus. **Used on one thread.** What any member publishes, every member gets, itself
  * included, once, in the order of publishing of each origin.
  *
- * Publishing never blocks and never loses: `claim` answers -1 while the slowest member has not made room (counted), and
- * slowing down the source is the caller's business. A member that stops reading holds all others up until the supervisor
+ * Publishing never blocks and never loses a record: `claim` returns -1 while the slowest member has not made room (counted), and
+ * the caller must slow down its source. A member that stops reading holds up all others until the supervisor
  * removes it.
  *
  * The loop of a member:
@@ -17,24 +17,24 @@ export type VisitOrigin = (origin: number, u8: Uint8Array, view: DataView, start
  */
 export interface BusLink {
 	readonly member: number;
-	/** The own ring: where `claim` says, a record is written. */
+	/** The bytes of this member's ring; a record is written where `claim` says. */
 	readonly u8: Uint8Array;
 	/** The same bytes. */
 	readonly view: DataView;
 	/** Longest record; `claim` throws for a longer one, since it would never fit. */
 	readonly recordBytesMax: number;
-	/** Of one ring; all are alike. */
+	/** Of one ring; all have the same capacity. */
 	readonly capacityBytes: number;
 
-	/** Where to write a record of `bytes` bytes in `u8`, or -1 when the own ring is full. One claim at a time. */
+	/** Returns where to write a record of `bytes` bytes in `u8`, or -1 when this member's ring is full. One claim at a time. */
 	claim(bytes: number): number;
 	/** Publishes the claimed record. */
 	commit(): void;
-	/** Wakes members that sleep. Once after a run of commits: costs one load per member when nobody sleeps. */
+	/** Wakes sleeping members. Call once after a series of commits: costs one load per member if none sleeps. */
 	ringWaiters(): void;
 
 	/**
-	 * Visits up to `max` records of all rings and returns how many. The ring to begin with rotates, so a busy member cannot
+	 * Visits up to `max` records of all rings and returns how many. The first ring rotates, so a busy member cannot
 	 * starve the others. When `visit` throws, the batch ends there, the record counts as read, and the error goes through.
 	 */
 	read(max: number, visit: VisitOrigin): number;
@@ -54,18 +54,18 @@ export interface BusLink {
 	 * that such a ring costs a moment and not the message. May also be true while the ring is under way.
 	 */
 	overslept(): boolean;
-	/** Called on the event loop when somebody has woken this member. May come without need. */
+	/** Called on the event loop after another process woke this member. There may be nothing to do. */
 	onWake(callback: () => void): void;
-	/** Takes up rings of new members, lets go of those of removed ones. `read`, `sleep` and `hasRecords` do it by themselves. */
+	/** Opens the rings of new members, closes those of removed ones. `read`, `sleep` and `hasRecords` do so too. */
 	refreshMembers(): void;
 
-	/** Bytes that the slowest member has not read of the own ring. */
+	/** Bytes of this member's ring that its slowest reader has not read. */
 	depthBytes(): number;
 	/** Bytes that this member has not read, over all rings. */
 	backlogBytes(): number;
-	/** Claims that found the own ring full, over all members that this slot has had. */
+	/** Claims that found this ring full, over all processes that this slot has had. */
 	readonly backpressuredCount: number;
 
-	/** Leaves: nobody waits for this member any more. Nothing may be called afterwards but `close`. */
+	/** Leaves: no other member waits for this one any more. Only `close` may be called afterwards. */
 	close(): void;
 }

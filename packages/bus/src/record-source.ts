@@ -11,11 +11,11 @@ export interface RecordSource {
 	sleep(): boolean;
 }
 
-/** What a source may ask of the loop that reads it. */
+/** What a record source may call on the loop that reads it. */
 export interface RecordLoop {
 	addSource(source: RecordSource): void;
 	removeSource(source: RecordSource): void;
-	/** Something was committed onto the bus: readers are told at the end of the turn. */
+	/** Something was committed to the bus: readers are woken at the end of the turn. */
 	committed(): void;
 	wake(): void;
 }

@@ -7,9 +7,9 @@ import { RingLink } from "./ring-link.ts";
 
 /**
  * The bus between processes: one ring per member in shared memory, a FIFO as doorbell. One per process and slot, on one
- * thread. The supervisor makes the files (`createMemberFiles`) before the member joins, and removes it when it has died.
+ * thread. The supervisor creates the files (`createMemberFiles`) before the member joins, and removes the member after its death.
  *
- * A member that dies at any instruction holds nothing: its ring's tail tells what it had published, its reader slots are
+ * A member that dies at any instruction blocks nothing: its ring's tail says what it had published, its reader slots are
  * freed by the supervisor, and its successor joins under the same slot.
  */
 export class SharedMemoryBus extends RingLink {
@@ -63,7 +63,7 @@ export class SharedMemoryBus extends RingLink {
 		if (this.closed) return;
 		this.refreshMembers();
 		for (const slot of this.#others) this.#doorbells.wake(slot);
-		// The own ring is read by this member as well. It cannot hear its bell while it runs, so no system call is needed.
+		// This member reads its own ring too. It cannot hear its doorbell while it runs, so no system call is needed.
 		const sleepNumber = this.#row.sleeping;
 		if (sleepNumber === 0) return;
 		this.#row.clearSleeping(sleepNumber);

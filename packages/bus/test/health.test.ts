@@ -74,7 +74,7 @@ describe("healthReport", () => {
 		made.row(0).connections = 36;
 		expect(report(made)).toMatchObject({ status: "healthy", maxConnections: 140 });
 		made.row(0).connections = 37;
-		const reason = "92 % of its connections are in use; it could have 100, but may not open the files for them";
+		const reason = "92 % of its connections are in use; it could have 100, but not enough open files";
 		expect(report(made).shards[0]).toMatchObject({ status: "degraded", max: 40, reason });
 	});
 

@@ -99,7 +99,7 @@ function shardHealth(row: BoardRow, nowMs: number): ShardHealth {
 	let { status, reason } = memberHealth(row.state, row.get("heartbeatMs"), nowMs);
 	if (status === "healthy" && connections > utilisationMax * max) {
 		status = "degraded";
-		const why = max < row.connectionsGiven ? `; it could have ${row.connectionsGiven}, but may not open the files for them` : "";
+		const why = max < row.connectionsGiven ? `; it could have ${row.connectionsGiven}, but not enough open files` : "";
 		reason = `${percent(connections, max)} of its connections are in use${why}`;
 	}
 	const { troubles } = row;

@@ -138,15 +138,15 @@ export const shardTroubles = [
 	["kafkaStarting", "Kafka: the brokers have not answered yet"],
 	["kafkaPositions", "Kafka: where to start reading is not known yet"],
 	["kafkaConnection", "Kafka: a broker can't be reached"],
-	["kafkaCredentials", "Kafka: the brokers refuse our credentials or certificate"],
-	["kafkaAuthorization", "Kafka: a topic or the group may not be used"],
+	["kafkaCredentials", "Kafka: the brokers reject the credentials or the certificate"],
+	["kafkaAuthorization", "Kafka: access to a topic or to the group is denied"],
 	["kafkaTopicMissing", "Kafka: a topic does not exist"],
 	["kafkaCommit", "Kafka: offsets can't be committed"],
 	["kafkaPartitionLimit", "Kafka: there are more partitions than can be followed"],
 	["kafkaProtocol", "Kafka: a broker gives unexpected answers"],
 	["kafkaWorker", "Kafka: the ingest worker is restarting"],
 	["kafkaRoute", "Kafka: the route module can't be loaded"],
-	["kafkaStalled", "Kafka: a partition stands still"],
+	["kafkaStalled", "Kafka: a partition is stalled"],
 ] as const;
 export type ShardTrouble = (typeof shardTroubles)[number][0];
 

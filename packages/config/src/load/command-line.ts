@@ -120,7 +120,7 @@ function addFlags(target: Command, command: CommandSpec): void {
 	for (const own of command.ownFlags ?? [])
 		target.option(own.argument === undefined ? `--${own.name}` : `--${own.name} ${own.argument}`, own.help);
 	if (command.settings.length === 0) return;
-	target.option("--config <file>", "File of settings, in YAML or JSON (environment: SHARDCAST_CONFIG).");
+	target.option("--config <file>", "Config file, in YAML or JSON (environment: SHARDCAST_CONFIG).");
 	for (const [title, { options }] of Object.entries(sections)) {
 		for (const key of Object.keys(options) as ConfigKey[]) {
 			if (!command.settings.includes(key)) continue;

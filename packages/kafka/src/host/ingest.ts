@@ -229,7 +229,7 @@ export class Ingest {
 				this.memory.setPaused(paused);
 				const fields = { loadPercent: Math.round(loadPercent), limitPercent };
 				if (paused) this.#parts.log.warn(fields, "kafka: reading pauses, the CPUs are overloaded");
-				else this.#parts.log.info(fields, "kafka: reading goes on");
+				else this.#parts.log.info(fields, "kafka: reading resumes");
 			},
 		});
 	}
@@ -319,7 +319,7 @@ export class Ingest {
 				this.assignment.epochFound(message.row, message.epoch, message.from);
 				break;
 			case "unresolved":
-				this.#parts.log.warn({ error: message.message }, "kafka: where to begin could not be found out; trying again");
+				this.#parts.log.warn({ error: message.message }, "kafka: could not find out where to start; trying again");
 				setTimeout(() => this.assignment.unresolved(message.rows), unresolvedRetryMs);
 				break;
 			case "trouble":

@@ -20,34 +20,34 @@ export interface FlushEngineParts {
 	readonly bus: Pick<BusLink, "read" | "hasRecords" | "sleep" | "awake" | "ringWaiters" | "backlogBytes" | "capacityBytes">;
 	readonly policy: FlushPolicy;
 	readonly counters: Counters;
-	/** Brings a record of the bus to the clients. */
+	/** Delivers a record of the bus to the clients. */
 	readonly deliver: VisitOrigin;
-	/** Brings a record of one of the sources to the clients. */
+	/** Delivers a record of a record source to the clients. */
 	readonly deliverIngested: VisitOrigin;
 	/** Called at the start of each turn, before anything is delivered. */
 	readonly beforeTurn: () => void;
-	/** Whether this flush has given anything to a socket so far. */
+	/** Whether this flush has written to a socket so far. */
 	readonly hasPublished: () => boolean;
 	/** Called once per flush. */
 	readonly afterFlush: () => void;
-	/** Messages wait for room in the own ring: they are retried at each flush, and nobody rings when there is room. */
+	/** Whether messages wait for room in this shard's ring. They are retried at each flush; no doorbell rings when there is room. */
 	readonly holds: () => boolean;
-	/** Most records per turn (`--batch`). */
+	/** Maximum number of records per turn (`--batch`). */
 	readonly batch: number;
 	readonly pacing: TurnPacing;
 	readonly scheduler?: Scheduler;
 }
 
-/** What the sockets take. */
+/** How much the sockets can take. */
 export interface TurnPacing {
 	/**
 	 * Bytes of records after which a turn ends. What a turn publishes is written before the loop next looks at its sockets, so a turn that
-	 * exceeded `--max-buffered` would make slow clients of those that read as fast as they can.
+	 * exceeded `--max-buffered` would turn clients that read as fast as they can into slow clients.
 	 */
 	readonly turnBytesMax: number;
 	/** Whether clients have to read before the next turn. Asked again every millisecond while it says so. */
 	mustWait(backlogBytes: () => number): boolean;
-	/** A turn is over that brought records of so many bytes to the clients. */
+	/** A turn has ended; it delivered records of so many bytes. */
 	published(bytes: number): void;
 }
 
@@ -68,14 +68,14 @@ const pacingRetryMs = 1;
 const holdRetryMs = 1;
 
 /**
- * The shard's heart: takes records out of all rings and brings them to the clients, in flushes (see `FlushPolicy`).
+ * The core of a shard: reads records from all rings and delivers them to the clients, in flushes (see `FlushPolicy`).
  *
  * A flush is one or more turns of at most `batch` records each; between turns the loop looks at its sockets, so that accepting,
  * closing and pings go on. A turn always runs as an immediate or a timer, never within a socket's callback: uWebSockets.js
  * writes what was published before it next looks at sockets, so between a message that a slow client could not take and the
- * close of that client nothing else can be written to it. How much a turn brings, and whether it has to wait, the sockets say (`Pacing`).
+ * close of that client nothing else can be written to it. `Pacing` says how much a turn delivers and whether it must wait.
  *
- * One owner, the shard's loop. After a flush that found records it looks again after the pause, without asking to be rung:
+ * One owner, the shard's loop. After a flush that found records it looks again after the pause, without arming the doorbell:
  * under load there is no system call per message. When a look finds nothing it sleeps until the doorbell.
  */
 export class FlushEngine {
@@ -84,7 +84,7 @@ export class FlushEngine {
 	readonly #sources: RecordSource[] = [];
 	#state: State = "asleep";
 	#beganMs = 0;
-	/** Since when the turn waits for clients to read; NaN = it does not. */
+	/** When the turn started to wait for clients to read; NaN = it does not wait. */
 	#waitsSinceMs = Number.NaN;
 	/** Of this flush. */
 	#records = 0;
@@ -110,7 +110,7 @@ export class FlushEngine {
 		this.#scheduler = parts.scheduler ?? nodeScheduler;
 	}
 
-	/** Begins to look; before, nothing wakes it. */
+	/** Starts; until then, nothing wakes it. */
 	start(): void {
 		this.#started = true;
 		this.wake();
@@ -127,7 +127,7 @@ export class FlushEngine {
 		if (place >= 0) this.#sources.splice(place, 1);
 	}
 
-	/** There may be records: someone rang, or wrote. Cheap, and may be called as often as one likes. */
+	/** Call when there may be records: after a doorbell or a write. Cheap; may be called at any time. */
 	wake(): void {
 		if (this.#state !== "asleep" || !this.#started || this.#stopped) return;
 		// Or this shard would wake itself once more, for the record that it is about to publish.
@@ -135,7 +135,7 @@ export class FlushEngine {
 		this.#schedule(this.#parts.policy.waitMs(this.#scheduler.nowMs()));
 	}
 
-	/** A record was put into the own ring: this shard and all others have something to read. */
+	/** A record was written to this shard's ring: all shards, this one included, have something to read. */
 	committed(): void {
 		this.#mustRing = true;
 		this.wake();
@@ -145,12 +145,12 @@ export class FlushEngine {
 		this.#scheduler.soon(this.#ringSoon);
 	}
 
-	/** The own ring is full: what pauses goes on at once. */
+	/** This shard's ring is full: ends the pause at once. */
 	hurry(): void {
 		if (this.#state === "pausing" && !this.#stopped) this.#schedule(0);
 	}
 
-	/** Resolves when all rings have been empty and nothing held, if only for a moment: what was there before has been delivered. */
+	/** Resolves when all rings have been empty and no message held, at least for a moment: everything from before has been delivered. */
 	whenEmpty(): Promise<void> {
 		// The ring of the doorbell may be on its way.
 		if (this.#state === "asleep" && this.#hasRecords()) this.wake();
@@ -176,7 +176,7 @@ export class FlushEngine {
 			this.#scheduler.later(this.#turn, pacingRetryMs);
 			return;
 		}
-		// What clients take to read is no part of what the flush takes.
+		// The time that clients take to read does not count as time of the flush.
 		if (!Number.isNaN(this.#waitsSinceMs)) this.#beganMs += this.#scheduler.nowMs() - this.#waitsSinceMs;
 		this.#waitsSinceMs = Number.NaN;
 		this.#covered.push(...this.#waiting.splice(0));
@@ -198,7 +198,7 @@ export class FlushEngine {
 		}
 	};
 
-	/** Nothing has to be written: no turn of the loop is spent on waiting for it. What has come meanwhile has one, or sockets would starve. */
+	/** Nothing has to be written, so the flush ends without another turn of the loop. New records wait for the next turn, or sockets would starve. */
 	#lookOnce(): void {
 		if (this.#mayRest()) this.#rest();
 		else this.#scheduler.soon(this.#turn);
@@ -233,7 +233,7 @@ export class FlushEngine {
 		this.#parts.deliverIngested(origin, u8, view, start, end);
 	};
 
-	/** The loop has come round: what the flush published has been written. */
+	/** The loop has made a turn: what the flush published has been written. */
 	readonly #settleAndLook = (): void => {
 		if (!this.#stopped && this.#settle(true)) this.#look();
 	};
@@ -243,7 +243,7 @@ export class FlushEngine {
 		const { policy, counters } = this.#parts;
 		if (this.#records > 0) {
 			const nowMs = this.#scheduler.nowMs();
-			// A flush that wrote nothing saved no write by coming late, and the next one need not.
+			// A flush that wrote nothing saved no write by its pause, so the next one needs none.
 			policy.flushed(hasPublished ? this.#beganMs : nowMs, nowMs, this.#fill);
 			counters.add("recordsRead", this.#records);
 			counters.add("flushes", 1);
@@ -265,7 +265,7 @@ export class FlushEngine {
 		else this.#turn();
 	};
 
-	/** Nothing is left to do, and everybody knows that this shard wants to be woken. */
+	/** Nothing is left to do, and the other processes know that this shard wants to be woken. */
 	#mayRest(): boolean {
 		return !this.#parts.holds() && !this.#hasRecords() && this.#sleep();
 	}

@@ -42,7 +42,7 @@ export class Handlers {
 		if (handler.constructor.name === "AsyncFunction") this.#mayWait = true;
 	}
 
-	/** Sets what sees each message that all handlers let through. */
+	/** Sets the function that sees each message that passes all handlers. */
 	setLast(handler: MessageHandler): void {
 		this.#last = handler;
 	}

@@ -38,9 +38,9 @@ export class Audience {
 
 /** Knows the clients of one kind of session by what they listen to. One owner, the shard's loop. */
 export interface AudienceProvider<Subscription = never> {
-	/** The client hears from now on. */
+	/** The client gets messages from now on. */
 	subscribe(client: Transport, subscription: Subscription): void;
-	/** It hears nothing more by this subscription. */
+	/** The client gets no more messages through this subscription. */
 	unsubscribe(client: Transport, subscription: Subscription): void;
 	/**
 	 * Adds the audiences that get the record: none of them empty, no client in two of them for the same thing. Called for each record:

@@ -2,7 +2,7 @@ import type { RecordHead } from "@shardcast/wire";
 import type { Audience, AudienceProvider } from "./audience.ts";
 
 /**
- * Who hears what, over all kinds of sessions: it asks one provider after the other, in the order given. One owner, the shard's loop.
+ * Which clients get a record, over all kinds of sessions: asks each provider in the given order. One owner, the shard's loop.
  *
  * Cost of `select`: one call for each provider, no allocation. The call sees as many classes as there are providers, which V8 keeps apart
  * inline up to four.

@@ -107,12 +107,12 @@ export class Server extends EventEmitter<ServerEvents> {
 		for (const middleware of options.middleware ?? []) this.use(middleware);
 	}
 
-	/** The settings as they are now. */
+	/** The current settings. */
 	get config(): Config {
 		return this.#config;
 	}
 
-	/** Where it listens; 0 = nowhere. */
+	/** The port; 0 = it does not listen. */
 	get port(): number {
 		return this.#host.shard.port;
 	}

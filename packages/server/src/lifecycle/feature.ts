@@ -10,13 +10,13 @@ import type { TopicTransport } from "../transports/transport.ts";
  * which the shard lists them. Every member but the name is optional.
  */
 export interface Feature {
-	/** For the log. */
+	/** Its name in the log. */
 	readonly name: string;
 	/** What it answers over HTTP. */
 	readonly routes?: readonly Route[];
 	/** WebSocket endpoints. */
 	readonly endpoints?: readonly SessionFactory<TopicTransport>[];
-	/** Registers what it has to say to questions. Called once, before anything starts. */
+	/** Registers its answers to questions. Called once, before anything starts. */
 	answers?(parts: PartAnswers): void;
 	/**
 	 * All features start at once: what comes before the first await runs in their order, before any event is handled. Rejects when the shard
@@ -32,14 +32,14 @@ export interface Feature {
 	/** About once a second while it serves. */
 	everySecond?(): void;
 	/**
-	 * Takes nothing new and finishes what it has; the features before it have done so. Returns within the time given, done or not;
+	 * Refuses new work and finishes what it has; the features before it have done so. Returns within the given time, finished or not;
 	 * `unfinished` then says how much is left.
 	 */
 	drain?(leftMs: number): void | Promise<void>;
 	/** The share of the whole drain's time by whose end it must be done; a quarter if not given, so that the last ones have time. */
 	readonly drainShare?: number;
-	/** Things that somebody was promised and that are not done: what a drain has cut off. */
+	/** Accepted work that is not finished: what a drain has cut off. */
 	unfinished?(): number;
-	/** Lets go of everything, done or not. The features after it have stopped. Also called when it never started. */
+	/** Releases everything, finished or not. The features after it have stopped. Also called when it never started. */
 	stop?(): void | Promise<void>;
 }

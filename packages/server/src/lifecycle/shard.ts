@@ -27,8 +27,8 @@ import type { ShardOptions } from "./shard-options.ts";
 const ownProgram = { address: "" };
 
 /**
- * One shard: clients, their channels, its end of the bus, and the flushes that join them. Knows neither in which process it runs
- * nor what its bus connects; several fit into one process. Here its features are assembled; what they do, they say themselves.
+ * One shard: clients, their channels, its end of the bus, and the flushes between them. Knows neither in which process it runs
+ * nor what its bus connects; one process can hold several. This file only assembles the features.
  */
 export class Shard {
 	readonly #options: ShardOptions;
@@ -101,8 +101,8 @@ export class Shard {
 		this.#inbound = inbound;
 		this.#check = check;
 		this.#listener = listener;
-		// Drained in this order: nothing new, then what has been taken, then the clients. Stopped the other way round: whoever waits for this
-		// process to leave must see to the end, by its heartbeat, whether it still works on it.
+		// Drain in this order: refuse new work, finish accepted work, close the clients. Stop in reverse order: the supervisor, which waits for this
+		// process to end, must see its heartbeat until the end.
 		const kafka = ingest === null ? [] : [kafkaFeature(ingest, delivery.engine)];
 		const theBus: Feature = { name: "bus", stop: () => bus.close() };
 		this.#features = new Features(
@@ -111,28 +111,28 @@ export class Shard {
 		);
 	}
 
-	/** Where it listens; 0 = nowhere. */
+	/** The port; 0 = it does not listen. */
 	get port(): number {
 		return this.#listener.port;
 	}
 
-	/** Adds a handler for all messages from now on. */
+	/** Adds a handler for all later messages. */
 	use(middleware: Middleware): void {
 		this.#inbound.handlers.use(middleware);
 	}
 
-	/** Sets what sees each message that all handlers let through. */
+	/** Sets the function that sees each message that passes all handlers. */
 	onMessage(handler: MessageHandler): void {
 		this.#inbound.handlers.setLast(handler);
 	}
 
-	/** A message of the program that runs this shard, through the handlers like any other. */
+	/** Publishes a message of the program that runs this shard; it passes through the handlers like any other. */
 	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array): Publishing {
 		return this.#inbound.incoming.publish(kind, channels, payload, ownProgram, "host");
 	}
 
 	/**
-	 * Takes over those settings that may change while it serves; all others are left as they were.
+	 * Applies the live settings; all others stay as they are.
 	 * @throws when there is no descriptor for the table of addresses; nothing has changed then.
 	 */
 	reload(config: Config): void {
@@ -158,8 +158,8 @@ export class Shard {
 	}
 
 	/**
-	 * Takes nothing new, works off what it has, tells the clients to go. Resolves with how much was cut off: messages that found no room,
-	 * publishes whose body had not come, clients that did not read what they had to get.
+	 * Refuses new work, finishes what it has, closes the clients. Resolves with how much was cut off: messages that found no room,
+	 * publishes whose body had not arrived, clients that did not read what was waiting for them.
 	 */
 	async drain(deadlineMs: number): Promise<number> {
 		this.#options.row.state = ShardState.draining;

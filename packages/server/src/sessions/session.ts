@@ -3,18 +3,18 @@ import type { Transport } from "../transports/transport.ts";
 import type { UpgradeRequest } from "../transports/upgrade-request.ts";
 
 /**
- * What one connection is about, from its first byte to its last: it hears what happens on its transport, and owns its subscriptions.
+ * The protocol state of one connection, from open to close: it gets the events of its transport and owns its subscriptions.
  * Called by the transport on the shard's loop, `opened` first and `closed` last, each once. An exception in one of these ends this connection
- * and is counted; nobody else notices.
+ * and is counted; no other connection is affected.
  */
 export interface Session<T extends Transport = Transport> {
-	/** The transport takes messages from now on. */
+	/** The transport accepts messages from now on. */
 	opened(transport: T): void;
-	/** A frame of the client; its bytes are gone when this returns. */
+	/** A frame from the client; its bytes are valid until this returns. */
 	frame(message: ArrayBuffer, isBinary: boolean): void;
-	/** Some of what waited has been written. */
+	/** Some of the buffered bytes have been written. */
 	writable(): void;
-	/** A message was not taken, for want of room. Nothing may be sent, subscribed or closed in here: the transport is in the middle of it. */
+	/** A message was dropped because the buffer is full. Nothing may be sent, subscribed or closed in here: the transport is in the middle of it. */
 	dropped(): void;
 	/** The connection is gone. @param code as the client sent it or as we did; 1006 = it was cut, 1009 = because of a frame's length. */
 	closed(code: number): void;
@@ -33,8 +33,8 @@ export interface SessionFactory<T extends Transport = Transport> {
 export interface TransportLimits {
 	/** A longer frame cuts the connection before it is read. */
 	readonly frameBytesMax: number;
-	/** Bytes that may wait for a client; one message more is dropped. */
+	/** Bytes that may wait for a client; a message beyond them is dropped. */
 	readonly bufferedBytesMax: number;
-	/** A client that has not been heard for so long is gone. */
+	/** A client that has been silent for so long is closed. */
 	readonly idleTimeoutMs: number;
 }

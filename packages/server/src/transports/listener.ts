@@ -23,7 +23,7 @@ export class Listener implements Feature {
 	readonly sockets: Sockets;
 	/** Null = nobody hands connections over. */
 	readonly intake: HandoffIntake | null;
-	/** Where it listens; 0 = nowhere. */
+	/** The port; 0 = it does not listen. */
 	port = 0;
 	readonly #parts: ListenerParts;
 

@@ -1,19 +1,19 @@
-/** What became of a message: the numbers are those of uWebSockets.js. */
+/** The result of sending a message; the numbers are those of uWebSockets.js. */
 export const Sent = {
 	/** Some of it waits in this process until the client reads. */
 	buffered: 0,
 	/** The kernel has taken all of it. */
 	written: 1,
-	/** Too much waits already, and nothing of it was taken. `Session.dropped` is called. */
+	/** Too much waits already; the message was dropped. `Session.dropped` is called. */
 	dropped: 2,
 } as const;
 export type Sent = (typeof Sent)[keyof typeof Sent];
 
 /**
- * The way to one client: bytes out, how many of them wait, and the end. A session is the other half: it hears what happens.
+ * The connection to one client: bytes out, bytes still buffered, close. A session is the other half: it gets the events.
  *
  * The names are those of uWebSockets.js, whose WebSocket is a transport as it is: with thousands of idle clients an object in
- * between would be paid for by each. Used on the shard's loop only, and not at all once `Session.closed` was called.
+ * between would cost memory for each. Used on the shard's loop only, and not at all once `Session.closed` was called.
  */
 export interface Transport {
 	/** One whole message. Its bytes may be reused when this returns. Never calls `Session.closed`. */
