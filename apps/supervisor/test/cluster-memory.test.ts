@@ -39,7 +39,7 @@ describe("ClusterMemory", () => {
 		const files = readdirSync(memory!.path).filter((name) => status(name).isFile());
 		const taken = files.map(takenBytes).reduce((sum, bytes) => sum + bytes, 0);
 		// The scoreboard, the rates, each ring with its 64 readers' lines, and the logs' tables; their data are taken as they fill.
-		expect(taken - 2 * ringBytes).toBeLessThan(Scoreboard.bytes() + 600_000 + 2 * 16_384 + historyMemoryBytes / 7);
+		expect(taken - 2 * ringBytes).toBeLessThan(Scoreboard.bytes() + 600_000 + 2 * 16_384 + historyMemoryBytes / 5);
 		expect(status("log-7").size).toBe(historyMemoryBytes / 8);
 	});
 

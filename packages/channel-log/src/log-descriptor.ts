@@ -11,7 +11,7 @@
  *     768  reader 0  cursor f64 | state i32                                                     reader 0, once per batch
  *     896  reader 1  …                                                                          64 readers
  *    8960  rows      the channel table: buckets of 8 rows of 128 bytes                          the holder; `touched` by anybody
- *          entries   idempotency keys: buckets of 8 entries of 32 bytes                         the holder
+ *          entries   idempotency keys: buckets of 16 entries of 32 bytes                         the holder
  *          data      records
  * ```
  * Positions count bytes from the first record ever, in f64: they never wrap. A position's place in the data is its remainder by
@@ -50,12 +50,13 @@ export const LogLayout = {
 	rowBytes: 128,
 	rowsPerBucket: 8,
 	entryBytes: 32,
-	entriesPerBucket: 8,
+	entriesPerBucket: 16,
 	unitBytes: 8,
 	/** The largest record is this part of the data: padding plus record always fit. */
 	recordsPerDataMin: 8,
-	/** Rows, and entries, get this part of a log each. */
-	tableShare: 1 / 16,
+	/** Parts of a log for rows and entries. A key lives for minutes, so there are more keys than channels. */
+	rowShare: 1 / 16,
+	entryShare: 1 / 8,
 	logBytesMin: 65_536,
 	logBytesMax: 2 ** 30,
 	/** Of the data, reserved at a time. */

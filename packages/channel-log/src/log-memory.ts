@@ -34,10 +34,10 @@ export function logSizes(logBytes: number): LogSizes {
 			`a log of ${logBytes} bytes`,
 			`give each ${LogLayout.logBytesMin} to ${LogLayout.logBytesMax}`,
 		);
-	const tableBytes = logBytes * LogLayout.tableShare;
-	const rows = Math.floor(tableBytes / LogLayout.rowBytes / LogLayout.rowsPerBucket) * LogLayout.rowsPerBucket;
-	const entries = Math.floor(tableBytes / LogLayout.entryBytes / LogLayout.entriesPerBucket) * LogLayout.entriesPerBucket;
-	const dataBytes = logBytes - LogLayout.rowsOffset - rows * LogLayout.rowBytes - entries * LogLayout.entryBytes;
+	const { rowBytes, rowShare, rowsPerBucket, entryBytes, entryShare, entriesPerBucket } = LogLayout;
+	const rows = Math.floor((logBytes * rowShare) / rowBytes / rowsPerBucket) * rowsPerBucket;
+	const entries = Math.floor((logBytes * entryShare) / entryBytes / entriesPerBucket) * entriesPerBucket;
+	const dataBytes = logBytes - LogLayout.rowsOffset - rows * rowBytes - entries * entryBytes;
 	return { rows, entries, dataBytes: Math.floor(dataBytes / LogLayout.lineBytes) * LogLayout.lineBytes };
 }
 

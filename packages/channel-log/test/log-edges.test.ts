@@ -21,7 +21,7 @@ describe("a log that is full", () => {
 		while (log.publish("channel", bytes(`${sent} ${filler}`), kept).outcome === "published") sent++;
 		expect(sent).toBeGreaterThan(30);
 		visited.fast.read();
-		expect(log.publish("channel", bytes("refused"), kept)).toEqual({ outcome: "full", reason: "readers" });
+		expect(log.publish("channel", bytes(`refused ${filler}`), kept)).toEqual({ outcome: "full", reason: "readers" });
 		expect(log.counter("fullReaders")).toBe(2);
 		expect(slow.fill()).toBeGreaterThan(0.9);
 		visited.slow.read(slow, 5);
@@ -122,7 +122,7 @@ describe("a log that is full", () => {
 		put(log, "channel", "x");
 		let sent = 1;
 		while (log.publish("channel", bytes(filler), kept).outcome === "published") sent++;
-		expect(sent).toBeGreaterThan(60);
+		expect(sent).toBeGreaterThan(30);
 		expect(sent).toBeLessThan(120);
 		expect(log.counter("fullMemory")).toBe(3);
 		granted = Number.POSITIVE_INFINITY;

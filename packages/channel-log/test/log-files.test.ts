@@ -18,7 +18,7 @@ describe("the logs of a cluster directory", () => {
 		ChannelLog.create(directory, memoryBytes);
 		const logs = [0, 1, 2, 3, 4, 5, 6, 7];
 		const total = () => logs.map(takenBytes).reduce((sum, bytes) => sum + bytes);
-		expect(total()).toBeLessThan(memoryBytes / 6);
+		expect(total()).toBeLessThan(memoryBytes / 5);
 		const [one, other] = [0, 1].map((slot) => ChannelLog.open(directory, { slot, incarnation: 1 })) as [ChannelLog, ChannelLog];
 		expect(put(one, "channel", "a")).toBe(1);
 		expect(put(other, "channel", "b")).toBe(2);

@@ -57,7 +57,7 @@ export const clusterOptions = {
 		kind: size({ minBytes: 524_288, maxBytes: 8_589_934_592 }),
 		default: 33_554_432,
 		commands: ["multi"],
-		help: "Shared memory for the history of all channels, allocated as it fills. When it is full, the oldest publications are removed.",
+		help: "Shared memory for the history of all channels, allocated as it fills. When it is full, the oldest publications are removed. An eighth is for idempotency keys, 32 bytes each.",
 	}),
 } as const;
 
