@@ -1,12 +1,15 @@
-import { jsonStreamFrame, jsonWebSocketFrame } from "./framing.ts";
+import { jsonStreamFrame, jsonWebSocketFrame, protobufFrame } from "./framing.ts";
 import { decodeJsonCommands } from "./json/json-commands.ts";
 import { encodeJsonPush, encodeJsonReply } from "./json/json-replies.ts";
 import { decodeJsonConnect, decodeJsonEmulation } from "./json/json-requests.ts";
 import type { DecodedFrame } from "./messages/command.ts";
-import type { EmulationRequest } from "./messages/emulation-request.ts";
-import type { Push } from "./messages/push.ts";
-import type { Reply } from "./messages/reply.ts";
-import type { ConnectRequest } from "./messages/requests.ts";
+import { type EmulationRequest, emulationRequest } from "./messages/emulation-request.ts";
+import { type Push, push } from "./messages/push.ts";
+import { type Reply, reply } from "./messages/reply.ts";
+import { type ConnectRequest, connectRequest } from "./messages/requests.ts";
+import { decodeProtobufCommands } from "./protobuf/protobuf-commands.ts";
+import { encodeProtobufMessage } from "./protobuf/protobuf-encoder.ts";
+import { decodeProtobufMessage } from "./protobuf/protobuf-message.ts";
 
 /** One of the protocol's two encodings. The bytes that an encoder returns are the caller's. */
 export interface Codec {
@@ -42,4 +45,18 @@ export const jsonCodec: Codec = {
 	encodePush: encodeJsonPush,
 	webSocketFrame: jsonWebSocketFrame,
 	streamFrame: jsonStreamFrame,
+};
+
+/** Its encoded messages carry their length, on every transport. Bodies of requests do not. */
+export const protobufCodec: Codec = {
+	name: "protobuf",
+	binary: true,
+	ping: encodeProtobufMessage(reply, {}),
+	decodeCommands: decodeProtobufCommands,
+	decodeConnect: (body) => decodeProtobufMessage(connectRequest, body),
+	decodeEmulation: (body) => decodeProtobufMessage(emulationRequest, body),
+	encodeReply: (message) => encodeProtobufMessage(reply, message),
+	encodePush: (message) => encodeProtobufMessage(push, message),
+	webSocketFrame: protobufFrame,
+	streamFrame: protobufFrame,
 };

@@ -1,4 +1,4 @@
-export { type Codec, jsonCodec } from "./codec.ts";
+export { type Codec, jsonCodec, protobufCodec } from "./codec.ts";
 export * from "./codes/disconnect-codes.ts";
 export * from "./codes/error-codes.ts";
 export * from "./codes/subscribe-flags.ts";

@@ -1,3 +1,4 @@
+import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeJsonCommands } from "../src/json/json-commands.ts";
@@ -222,7 +223,7 @@ describe("our decoder and JSON.parse agree", () => {
 					expect(command.id).toBe(expected.id);
 				}
 			}),
-			{ numRuns: 3000 },
+			{ numRuns: stressed(300) },
 		);
 	});
 });

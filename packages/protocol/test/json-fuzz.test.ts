@@ -1,3 +1,4 @@
+import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { jsonCodec } from "../src/index.ts";
@@ -20,7 +21,7 @@ describe("damaged JSON frames", () => {
 				expect(whole.commands).toEqual(alone.commands);
 				expect(whole.error?.message).toBe(alone.error?.message);
 			}),
-			{ numRuns: 3000 },
+			{ numRuns: stressed(300) },
 		);
 	});
 
@@ -43,6 +44,6 @@ describe("damaged JSON frames", () => {
 		["a string that never ends", fill("a", '{"id":1,"publish":{"channel":"')],
 	])("%s: 64 KiB take milliseconds", (_, frame) => {
 		jsonCodec.decodeCommands(frame);
-		expect(seconds(() => jsonCodec.decodeCommands(frame))).toBeLessThan(0.25);
+		expect(seconds(() => jsonCodec.decodeCommands(frame))).toBeLessThan(1);
 	});
 });

@@ -61,6 +61,7 @@ const importers: Readonly<Record<string, RegExp>> = {
 	pino: /^packages\/telemetry\/src\/log/,
 	"pino-pretty": /^packages\/telemetry\/src\/log/,
 	"prom-client": /^packages\/telemetry\/src\/metrics/,
+	"@bufbuild/protobuf/wire": /^packages\/protocol\/src\/protobuf\//,
 	"hdr-histogram-js": /^loadtest\/src\//,
 	ws: /\/test\/|^packages\/testkit\/src\//,
 };

@@ -1,4 +1,5 @@
 import type { MessageType, NamedField } from "../schema/message-type.ts";
+import { isZero } from "../schema/zero.ts";
 import { JsonWriter } from "./json-writer.ts";
 
 /**
@@ -30,12 +31,6 @@ function writeMessage(type: MessageType<object>, message: object): void {
 		writeField(field, value ?? field.zero);
 	}
 	writer.byte(closeObject);
-}
-
-function isZero(value: unknown): boolean {
-	if (typeof value !== "object" || value === null) return !value;
-	if (value instanceof Uint8Array || Array.isArray(value)) return value.length === 0;
-	return value instanceof Map && value.size === 0;
 }
 
 function writeField(field: NamedField, value: unknown): void {

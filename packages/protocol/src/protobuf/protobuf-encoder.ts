@@ -1,0 +1,69 @@
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { MessageType, NamedField } from "../schema/message-type.ts";
+import { isZero } from "../schema/zero.ts";
+
+/** One message with its length before it, as Protobuf frames and streams have it. An empty message is the byte 0x00. */
+export function encodeProtobufMessage<T extends object>(type: MessageType<T>, message: Partial<T>): Uint8Array {
+	const used = writer;
+	try {
+		used.fork();
+		writeMessage(used, type as unknown as MessageType<object>, message);
+		const encoded = used.join().finish();
+		// One large message does not hold its memory for ever.
+		if (encoded.length > keptSize) writer = new BinaryWriter();
+		return encoded;
+	} catch (error) {
+		// The next message does not begin with half of this one.
+		writer = new BinaryWriter();
+		throw error;
+	}
+}
+
+/** Keeps its buffer; JavaScript runs one message to its end before the next. */
+let writer = new BinaryWriter();
+const keptSize = 1 << 20;
+
+function writeMessage(to: BinaryWriter, type: MessageType<object>, message: object): void {
+	for (const field of type.fields) {
+		const value = (message as Readonly<Record<string, unknown>>)[field.key];
+		if (isZero(value)) continue;
+		if (field.shape === "single") writeField(to, field, field.number, value);
+		else if (field.shape === "list") for (const element of value as readonly unknown[]) writeField(to, field, field.number, element);
+		else for (const [key, element] of value as ReadonlyMap<string, unknown>) writeEntry(to, field, key, element);
+	}
+}
+
+/** A map is a list of messages with the key as field 1 and the value as field 2. */
+function writeEntry(to: BinaryWriter, field: NamedField, key: string, value: unknown): void {
+	to.tag(field.number, WireType.LengthDelimited).fork();
+	to.tag(1, WireType.LengthDelimited).string(key);
+	writeField(to, field, 2, value);
+	to.join();
+}
+
+function writeField(to: BinaryWriter, field: NamedField, number: number, value: unknown): void {
+	switch (field.kind) {
+		case "message":
+			to.tag(number, WireType.LengthDelimited).fork();
+			writeMessage(to, field.message!(), value as object);
+			to.join();
+			break;
+		case "string":
+			to.tag(number, WireType.LengthDelimited).string(value as string);
+			break;
+		case "bytes":
+			to.tag(number, WireType.LengthDelimited).bytes(value as Uint8Array);
+			break;
+		case "bool":
+			to.tag(number, WireType.Varint).bool(value as boolean);
+			break;
+		default:
+			writeInteger(to.tag(number, WireType.Varint), value as number);
+	}
+}
+
+/** Types of integers differ only in what they may hold. The library's 64-bit integers are slower. */
+function writeInteger(to: BinaryWriter, value: number): void {
+	if (value >= 0 && value <= 0xffff_ffff) to.uint32(value);
+	else to.int64(value);
+}

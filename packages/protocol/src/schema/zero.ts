@@ -1,0 +1,6 @@
+/** Whether a field holds nothing that needs to be sent: absent, "", 0, false, no bytes, an empty list or map. A message is something. */
+export function isZero(value: unknown): boolean {
+	if (typeof value !== "object" || value === null) return !value;
+	if (value instanceof Uint8Array || Array.isArray(value)) return value.length === 0;
+	return value instanceof Map && value.size === 0;
+}
