@@ -1,5 +1,6 @@
 import { jsonStreamFrame, jsonWebSocketFrame, protobufFrame } from "./framing.ts";
 import { decodeJsonCommands } from "./json/json-commands.ts";
+import { JsonPublications } from "./json/json-publications.ts";
 import { encodeJsonPush, encodeJsonReply } from "./json/json-replies.ts";
 import { decodeJsonConnect, decodeJsonEmulation } from "./json/json-requests.ts";
 import type { DecodedFrame } from "./messages/command.ts";
@@ -10,6 +11,8 @@ import { type ConnectRequest, connectRequest } from "./messages/requests.ts";
 import { decodeProtobufCommands } from "./protobuf/protobuf-commands.ts";
 import { encodeProtobufMessage } from "./protobuf/protobuf-encoder.ts";
 import { decodeProtobufMessage } from "./protobuf/protobuf-message.ts";
+import { ProtobufPublications } from "./protobuf/protobuf-publications.ts";
+import type { PublicationEncoder } from "./publication-encoder.ts";
 
 /** One of the protocol's two encodings. The bytes that an encoder returns are the caller's. */
 export interface Codec {
@@ -28,6 +31,8 @@ export interface Codec {
 	encodeReply(reply: Reply): Uint8Array;
 	/** A bare push, for unidirectional clients. */
 	encodePush(push: Push): Uint8Array;
+	/** For the publications of one channel; cheap to keep as long as the channel has subscribers. */
+	publications(channel: string): PublicationEncoder;
 	/** Encoded messages as one WebSocket frame; of one message no copy is made. */
 	webSocketFrame(messages: readonly Uint8Array[]): Uint8Array;
 	/** Encoded messages as part of an HTTP stream. */
@@ -43,6 +48,7 @@ export const jsonCodec: Codec = {
 	decodeEmulation: decodeJsonEmulation,
 	encodeReply: encodeJsonReply,
 	encodePush: encodeJsonPush,
+	publications: (channel) => new JsonPublications(channel),
 	webSocketFrame: jsonWebSocketFrame,
 	streamFrame: jsonStreamFrame,
 };
@@ -57,6 +63,7 @@ export const protobufCodec: Codec = {
 	decodeEmulation: (body) => decodeProtobufMessage(emulationRequest, body),
 	encodeReply: (message) => encodeProtobufMessage(reply, message),
 	encodePush: (message) => encodeProtobufMessage(push, message),
+	publications: (channel) => new ProtobufPublications(channel),
 	webSocketFrame: protobufFrame,
 	streamFrame: protobufFrame,
 };

@@ -24,4 +24,5 @@ export type {
 	SubscribeResult,
 } from "./messages/results.ts";
 export * from "./protocol-error.ts";
+export type { PublicationEncoder } from "./publication-encoder.ts";
 export { noBytes } from "./schema/message-type.ts";
