@@ -1,7 +1,8 @@
 import { inspect } from "node:util";
 import type { z } from "zod";
-import { fieldWithKey, type Kind, type Objects } from "../options/kind.ts";
+import { type Field, fieldWithKey, type Kind, type Objects } from "../options/kind.ts";
 import { linesMax } from "./config-error.ts";
+import { foreignKey } from "./foreign-key.ts";
 import { nearest } from "./nearest.ts";
 import { describeWithin, type Found, type ValuePath } from "./source.ts";
 
@@ -12,13 +13,45 @@ const shownMax = 80;
 
 /** Checks a value as it was found. Never throws. */
 export function checkValue(kind: Kind<unknown>, found: Found): Checked {
-	const raw = kind.objects !== null && typeof found.raw === "string" ? fromJson(found.raw) : found.raw;
+	const raw = rawOf(kind, found);
 	const result = kind.schema.safeParse(raw);
-	const faults = [...(result.success ? [] : result.error.issues.flatMap((issue) => faultsOf(issue))), ...twins(kind, raw, [])];
+	const faults = [...(result.success ? [] : result.error.issues.flatMap((issue) => faultsOf(issue))), ...twins(itemsOf(kind, raw, []))];
 	if (result.success && faults.length === 0) return { value: result.data };
 	// To find the line and what was meant takes time, and the rest of many is only counted.
 	const mistakes = faults.map((fault, index) => (index < linesMax ? describe(kind, found, raw, fault) : ""));
 	return { mistakes };
+}
+
+/** One line for each key within the value that another server knows and that has no effect here. Never throws. */
+export function foreignKeys(kind: Kind<unknown>, found: Found): string[] {
+	return itemsOf(kind, rawOf(kind, found), []).flatMap(({ path, values, objects }) =>
+		Object.keys(values)
+			.filter((key) => objects.foreign.has(key))
+			.map((key) => foreignKey(describeWithin(found.source, [...path, key]))),
+	);
+}
+
+function rawOf(kind: Kind<unknown>, { raw }: Found): unknown {
+	return kind.objects !== null && typeof raw === "string" ? fromJson(raw) : raw;
+}
+
+interface RawItem {
+	readonly path: ValuePath;
+	readonly values: Readonly<Record<string, unknown>>;
+	readonly objects: Objects;
+}
+
+/** The tables in a value: its own one or those of its list, and those within them. */
+function itemsOf({ objects }: Kind<unknown>, raw: unknown, path: ValuePath): RawItem[] {
+	if (objects === null) return [];
+	const list: readonly (readonly [ValuePath, unknown])[] =
+		objects.identity === null ? [[path, raw]] : Array.isArray(raw) ? raw.map((item: unknown, index) => [[...path, index], item]) : [];
+	return list.flatMap(([place, item]) => {
+		if (typeof item !== "object" || item === null || Array.isArray(item)) return [];
+		const values = item as RawItem["values"];
+		const within = Object.values(objects.fields).flatMap((field) => itemsOf(field, values[field.key], [...place, field.key]));
+		return [{ path: place, values, objects }, ...within];
+	});
 }
 
 /** Something wrong at a place within the value. */
@@ -35,25 +68,22 @@ function faultsOf(issue: z.core.$ZodIssue): Fault[] {
 }
 
 /** Objects of a list whose identity another one has already. */
-function twins(kind: Kind<unknown>, list: unknown, path: ValuePath): Fault[] {
-	const { objects } = kind;
-	if (objects === null || !Array.isArray(list)) return [];
+function twins(items: readonly RawItem[]): Fault[] {
 	const seen = new Set<string>();
-	return list.flatMap((item: unknown, index) => {
-		if (typeof item !== "object" || item === null) return [];
-		const fields = item as Readonly<Record<string, unknown>>;
-		const faults = Object.values(objects.fields).flatMap((field) => twins(field, fields[field.key], [...path, index, field.key]));
+	return items.flatMap(({ path, values, objects }) => {
+		if (objects.identity === null) return [];
 		const { key } = objects.fields[objects.identity];
-		const identity = fields[key];
-		if (typeof identity !== "string") return faults;
-		if (seen.has(identity)) faults.push({ path: [...path, index, key], kind: "twice", message: "" });
-		seen.add(identity);
-		return faults;
+		const identity = values[key];
+		if (typeof identity !== "string") return [];
+		const place = JSON.stringify([path.slice(0, -1), identity]);
+		if (seen.has(place)) return [{ path: [...path, key], kind: "twice", message: "" }];
+		seen.add(place);
+		return [];
 	});
 }
 
 function describe(kind: Kind<unknown>, found: Found, raw: unknown, { path, kind: fault, message }: Fault): string {
-	const place = describeWithin(found, path);
+	const place = describeWithin(found.source, path);
 	const value = valueAt(raw, path);
 	if (fault === "unknown") return `${place}: unknown key; ${fixOf(kind, path)}`;
 	if (fault === "twice") return `${place}: "${oneLine(value)}" is there twice; give each another`;
@@ -73,14 +103,21 @@ function fixOf(kind: Kind<unknown>, path: ValuePath): string {
 /** The kind of the value at this path: null where there is a whole object, or nothing known. */
 function kindAt(kind: Kind<unknown>, path: ValuePath): Kind<unknown> | null {
 	if (path.length === 0) return kind;
-	if (path.length === 1) return null;
-	const field = kind.objects === null ? undefined : fieldWithKey(kind.objects, String(path[1]));
-	return field === undefined ? null : kindAt(field, path.slice(2));
+	const { field, rest } = step(kind, path);
+	return field === undefined ? null : kindAt(field, rest);
 }
 
 /** The objects among which the last step of the path names a field. */
 function objectsAt(kind: Kind<unknown>, path: ValuePath): Objects | null {
-	return kindAt(kind, path.slice(0, -2))?.objects ?? null;
+	const { field, rest } = step(kind, path);
+	return rest.length === 0 || field === undefined ? kind.objects : objectsAt(field, rest);
+}
+
+/** From a table to its field, or from a list through one of its objects. */
+function step({ objects }: Kind<unknown>, path: ValuePath): { readonly field: Field<unknown> | undefined; readonly rest: ValuePath } {
+	const steps = objects?.identity === null ? 1 : 2;
+	const name = path[steps - 1];
+	return { field: objects === null || name === undefined ? undefined : fieldWithKey(objects, String(name)), rest: path.slice(steps) };
 }
 
 function valueAt(raw: unknown, path: ValuePath): unknown {

@@ -3,6 +3,7 @@ import { keysIn, type Shape } from "../options/shape.ts";
 import { linesMax } from "./config-error.ts";
 import { type FileSettings, withoutExcerpt } from "./file.ts";
 import { FileWords } from "./file-words.ts";
+import { foreignKey } from "./foreign-key.ts";
 import type { Found, ValuePath } from "./source.ts";
 import { yaml } from "./yaml.ts";
 
@@ -12,6 +13,8 @@ export interface FileTreeParts<K extends string> {
 	readonly path: string;
 	readonly shape: Shape<K>;
 	readonly words: ReadonlyMap<string, K>;
+	/** Paths that another server knows, which are told and otherwise left alone. */
+	readonly foreign: ReadonlySet<string>;
 	readonly lineOf: (offset: number | undefined) => number;
 }
 
@@ -25,6 +28,7 @@ export class FileTree<K extends string> {
 	readonly #words: FileWords<K>;
 	readonly #found = new Map<K, Found>();
 	readonly #mistakes: string[] = [];
+	readonly #warnings: string[] = [];
 	readonly #unread = new Set<K>();
 
 	constructor(parts: FileTreeParts<K>) {
@@ -37,10 +41,10 @@ export class FileTree<K extends string> {
 		const { contents } = document;
 		if (contents !== null && !yaml().isMap(contents)) {
 			const mistake = `${path}:${lineOf(contents.range?.[0])}: not a table of sections; write lines such as "log:" and, indented, "level: debug"`;
-			return { found: this.#found, mistakes: [mistake], unread: "all" };
+			return { found: this.#found, mistakes: [mistake], warnings: [], unread: "all" };
 		}
 		if (contents !== null) this.#readTable(contents, shape, "");
-		return { found: this.#found, mistakes: this.#mistakes, unread: this.#unread };
+		return { found: this.#found, mistakes: this.#mistakes, warnings: this.#warnings, unread: this.#unread };
 	}
 
 	/** @param prefix of the keys' paths: "" or such as "kafka.". */
@@ -51,7 +55,8 @@ export class FileTree<K extends string> {
 			const line = this.#lineOf(node);
 			const path = `${prefix}${name}`;
 			const entry = shape.get(name);
-			if (entry === undefined) this.#unknown(name, line, shape, prefix);
+			if (entry === undefined && this.#parts.foreign.has(path)) this.#warnings.push(foreignKey(`${this.#parts.path}:${line}: ${path}`));
+			else if (entry === undefined) this.#unknown(name, line, shape, prefix);
 			else if (seen.has(name)) this.#twice(path, line);
 			else if (typeof entry === "string") this.#readOption(entry, value, line, path);
 			else this.#readSection(entry, value, line, path);
@@ -80,8 +85,8 @@ export class FileTree<K extends string> {
 			// "shards:" with nothing behind it is a setting that nobody has filled in: the default.
 			if (raw === null) return;
 			if (typeof raw === "object") this.#twiceWithin(value!);
-			const source = { kind: "file", path: this.#parts.path, line, key: path } as const;
-			this.#found.set(key, { raw, source, lineAt: (way) => this.#lineAt(value, way) ?? line });
+			const lineAt = (way: ValuePath) => this.#lineAt(value, way) ?? line;
+			this.#found.set(key, { raw, source: { kind: "file", path: this.#parts.path, line, key: path, lineAt } });
 		} catch (error) {
 			// An alias without its anchor, or so many that they would fill the memory.
 			this.#add(line, `${path}: ${withoutExcerpt((error as Error).message)}; write the value itself`);

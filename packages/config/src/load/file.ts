@@ -1,4 +1,5 @@
 import type { Tags } from "yaml";
+import { centrifugoOnly } from "../options/centrifugo.ts";
 import { type ConfigKey, configKeys, fileShape, optionOf } from "../options/options.ts";
 import type { Shape } from "../options/shape.ts";
 import { type FileToRead, readFileText } from "./file-text.ts";
@@ -11,6 +12,8 @@ export interface FileSettings<K extends string = ConfigKey> {
 	readonly found: ReadonlyMap<K, Found>;
 	/** One line per mistake: bad syntax, unknown key, a key twice, no table where there should be one. */
 	readonly mistakes: readonly string[];
+	/** One line per key that only Centrifugo knows. */
+	readonly warnings: readonly string[];
 	/** The options that a mistake leaves open, or "all" when nothing of the file could be read. */
 	readonly unread: ReadonlySet<K> | "all";
 }
@@ -21,19 +24,21 @@ const flags = new Map(configKeys.map((key) => [optionOf(key).flag.replaceAll("-"
 /** The settings of a config file, in YAML or JSON. Never throws. */
 export function fromFile(file: FileToRead): FileSettings {
 	const content = readFileText(file);
-	return "problem" in content ? unreadable([content.problem]) : fromText(content.text, file.path, fileShape, flags);
+	return "problem" in content ? unreadable([content.problem]) : fromText(content.text, file.path, fileShape, flags, centrifugoOnly);
 }
 
 /**
  * The values in the text of a file. Never throws.
  * @param path for messages.
  * @param words see `flags`.
+ * @param foreign paths of keys that are no mistake, only of no effect.
  */
 export function fromText<K extends string>(
 	text: string,
 	path: string,
 	shape: Shape<K>,
 	words: ReadonlyMap<string, K> = new Map(),
+	foreign: ReadonlySet<string> = new Set(),
 ): FileSettings<K> {
 	const { LineCounter, parseDocument } = yaml();
 	const lines = new LineCounter();
@@ -44,7 +49,7 @@ export function fromText<K extends string>(
 		const mistakes = [...document.errors, ...document.warnings].map(
 			({ pos, message }) => `${path}:${lineOf(pos[0])}: ${withoutExcerpt(message)}`,
 		);
-		return mistakes.length > 0 ? unreadable(mistakes) : new FileTree({ document, path, shape, words, lineOf }).read();
+		return mistakes.length > 0 ? unreadable(mistakes) : new FileTree({ document, path, shape, words, foreign, lineOf }).read();
 	} catch (error) {
 		// Nothing that the parser is known to do.
 		return unreadable([`${path}: can't be read as YAML: ${withoutExcerpt((error as Error).message)}; correct it or name another`]);
@@ -57,7 +62,7 @@ function withoutNumbers(tags: Tags): Tags {
 }
 
 function unreadable<K extends string>(mistakes: readonly string[]): FileSettings<K> {
-	return { found: new Map(), mistakes, unread: "all" };
+	return { found: new Map(), mistakes, warnings: [], unread: "all" };
 }
 
 /** The parser's messages go on with what stands in the file, which may be a secret: `key: *hunter2` is an alias to it. */

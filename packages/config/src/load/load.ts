@@ -1,10 +1,10 @@
 import { checkAcross, type NameOf } from "../options/check.ts";
 import { type Config, type ConfigKey, configKeys, optionOf } from "../options/options.ts";
-import { checkValue } from "./check-value.ts";
+import { checkValue, foreignKeys } from "./check-value.ts";
 import { ConfigError } from "./config-error.ts";
 import { environmentWarnings, fromEnvironment } from "./environment.ts";
 import { type FileSettings, fromFile } from "./file.ts";
-import { describeSource, type FoundByKey, type Source } from "./source.ts";
+import { describeWithin, type FoundByKey, type Source } from "./source.ts";
 
 export interface LoadedConfig {
 	readonly config: Config;
@@ -44,6 +44,7 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 	const values: Partial<Record<ConfigKey, unknown>> = {};
 	const sources = {} as Record<ConfigKey, Source>;
 	const mistakes = [...given, ...fileSettings.mistakes];
+	const warnings = [...environmentWarnings(environment), ...fileSettings.warnings];
 	// Most likely it was emptied or cut off by accident, and the defaults are more open than what holds now.
 	if (again && file !== null && mistakes.length === 0 && fileSettings.found.size === 0)
 		mistakes.push(`${file}: has no settings in it; write at least one, or restart for the defaults`);
@@ -55,6 +56,7 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 		const checked = found === undefined ? { value: optionOf(key).default } : checkValue(optionOf(key), found);
 		const wrong = "mistakes" in checked;
 		if (wrong) mistakes.push(...checked.mistakes);
+		if (found !== undefined) warnings.push(...foreignKeys(optionOf(key), found));
 		values[key] = wrong ? optionOf(key).default : checked.value;
 		const unread = found === undefined && (fileSettings.unread === "all" || fileSettings.unread.has(key));
 		if (unread || wrong) open.add(key);
@@ -62,10 +64,10 @@ export function loadConfig(input: ConfigInput = {}, { again = false, mistakes: g
 	const config = derive(values as Config, sources);
 	mistakes.push(...checkAcross(config, settingNames(sources), open));
 	if (mistakes.length > 0) throw new ConfigError(mistakes);
-	return { config: freeze(config), sources, file, warnings: environmentWarnings(environment) };
+	return { config: freeze(config), sources, file, warnings };
 }
 
-const noFile: FileSettings = { found: new Map(), mistakes: [], unread: new Set() };
+const noFile: FileSettings = { found: new Map(), mistakes: [], warnings: [], unread: new Set() };
 
 /** The settings with nothing given but `changes`: for tests and for library use. */
 export function defaultConfig(changes: Partial<Config> = {}): Config {
@@ -83,7 +85,7 @@ function derive(config: Config, sources: Record<ConfigKey, Source>): Config {
  * flag.
  */
 export function settingNames(sources: LoadedConfig["sources"]): NameOf {
-	return (key) => (sources[key].kind === "default" ? `--${optionOf(key).flag}` : describeSource(sources[key]));
+	return (key, within = []) => (sources[key].kind === "default" ? `--${optionOf(key).flag}` : describeWithin(sources[key], within));
 }
 
 /** With everything in it. */

@@ -48,6 +48,9 @@ export function yamlLines<K extends string>(shape: Shape<K>, printed: (key: K) =
 
 function linesOf(name: string, { kind, value, note }: Printed, indent: string): string[] {
 	if (kind.secret) return [noted(`${indent}# ${name}: ${kind.show(value)}`, note)];
+	if (kind.objects?.identity === null) {
+		return [noted(`${indent}${name}:`, note), ...fieldLines(kind.objects, Object.keys(kind.objects.fields), value, `${indent}  `)];
+	}
 	const items = value as readonly unknown[];
 	if (kind.objects === null || items.length === 0) return [noted(`${indent}${name}: ${inline(kind.toFile(value))}`, note)];
 	const { objects } = kind;
@@ -55,15 +58,19 @@ function linesOf(name: string, { kind, value, note }: Printed, indent: string): 
 }
 
 /** `- name: chat`, and below it the other fields. */
-function itemLines({ fields, identity }: Objects, item: unknown, indent: string): string[] {
-	const values = item as Readonly<Record<string, unknown>>;
+function itemLines(objects: Objects, item: unknown, indent: string): string[] {
+	const { fields, identity } = objects;
 	// First what is no secret for certain: a list's item can't begin with a comment.
-	const properties = [identity, ...Object.keys(fields).filter((property) => property !== identity)];
-	const lines = properties.flatMap((property) => {
-		const field = fields[property];
-		return linesOf(field.key, { kind: field, value: values[property], note: "" }, `${indent}  `);
-	});
+	const properties = [identity!, ...Object.keys(fields).filter((property) => property !== identity)];
+	const lines = fieldLines(objects, properties, item, `${indent}  `);
 	return lines.map((line, index) => (index === 0 ? `${indent}- ${line.trimStart()}` : line));
+}
+
+function fieldLines({ fields }: Objects, properties: readonly string[], item: unknown, indent: string): string[] {
+	const values = item as Readonly<Record<string, unknown>>;
+	return properties.flatMap((property) =>
+		linesOf(fields[property].key, { kind: fields[property], value: values[property], note: "" }, indent),
+	);
 }
 
 function noted(line: string, note: string): string {

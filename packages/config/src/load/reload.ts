@@ -77,15 +77,21 @@ type ValueChange = Omit<SettingChange, "key">;
 /** What is different, of a list of objects each field by itself. */
 export function changesOf(kind: Kind<unknown>, path: string, before: unknown, after: unknown): ValueChange[] {
 	if (sameSetting(before, after)) return [];
+	if (kind.objects?.identity === null) return changesOfFields(kind.objects, path, before as Item, after as Item);
 	if (kind.objects !== null) return changesOfObjects(kind.objects, path, before as Items, after as Items);
 	const [from, to] = [kind.show(before), kind.show(after)];
 	return [{ path, from, to: kind.secret && from === to ? "another (hidden)" : to }];
 }
 
-type Items = readonly Readonly<Record<string, unknown>>[];
+type Item = Readonly<Record<string, unknown>>;
+type Items = readonly Item[];
 
-function changesOfObjects({ fields, identity }: Objects, path: string, before: Items, after: Items): ValueChange[] {
-	const byIdentity = (items: Items) => new Map(items.map((item) => [String(item[identity]), item]));
+function changesOfFields({ fields }: Objects, path: string, before: Item, after: Item): ValueChange[] {
+	return Object.entries(fields).flatMap(([property, field]) => changesOf(field, `${path}.${field.key}`, before[property], after[property]));
+}
+
+function changesOfObjects(objects: Objects, path: string, before: Items, after: Items): ValueChange[] {
+	const byIdentity = (items: Items) => new Map(items.map((item) => [String(item[objects.identity!]), item]));
 	const [were, are] = [byIdentity(before), byIdentity(after)];
 	const changes: ValueChange[] = [];
 	for (const name of new Set([...were.keys(), ...are.keys()])) {
@@ -94,9 +100,7 @@ function changesOfObjects({ fields, identity }: Objects, path: string, before: I
 		if (item === undefined || next === undefined) {
 			const words = ["absent", "present"] as const;
 			changes.push({ path: place, from: words[item === undefined ? 0 : 1], to: words[next === undefined ? 0 : 1] });
-		} else
-			for (const [property, field] of Object.entries(fields))
-				changes.push(...changesOf(field, `${place}.${field.key}`, item[property], next[property]));
+		} else changes.push(...changesOfFields(objects, place, item, next));
 	}
 	const order = (items: ReadonlyMap<string, unknown>) => [...items.keys()].join(", ");
 	return changes.length > 0 ? changes : [{ path, from: order(were), to: order(are) }];

@@ -1,9 +1,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { parseSubscription } from "../kafka/subscription.ts";
-import type { NameOf } from "./check.ts";
-import type { Config } from "./options.ts";
-
-type Rule = (config: Config, name: NameOf) => string | null;
+import type { Rule } from "./check.ts";
 
 /** What must hold between the settings of Kafka. */
 export const kafkaRules: readonly Rule[] = [

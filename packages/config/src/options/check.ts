@@ -1,13 +1,15 @@
+import type { ValuePath } from "../load/source.ts";
 import { formatBytes } from "../units/bytes.ts";
 import { formatDuration } from "../units/duration.ts";
+import { channelRules } from "./check-channel.ts";
 import { kafkaRules } from "./check-kafka.ts";
 import type { Config, ConfigKey } from "./options.ts";
 
-/** Names a setting by where its value came from, such as "--base-port". */
-export type NameOf = (key: ConfigKey) => string;
+/** Names a setting by where its value came from, such as "--base-port"; with a path, a value within it. */
+export type NameOf = (key: ConfigKey, within?: ValuePath) => string;
 
-/** What must hold between settings: each rule returns one line, or null. */
-type Rule = (config: Config, name: NameOf) => string | null;
+/** What must hold between settings: each rule returns one line, several, or null. */
+export type Rule = (config: Config, name: NameOf) => string | readonly string[] | null;
 
 const rules: readonly Rule[] = [
 	function lastPortExists(config, name) {
@@ -22,6 +24,10 @@ const rules: readonly Rule[] = [
 	function bufferHoldsAMessage(config, name) {
 		if (config.maxBufferedBytes >= config.maxPayloadBytes) return null;
 		return `${name("maxBufferedBytes")}: a message of ${formatBytes(config.maxPayloadBytes)} (${name("maxPayloadBytes")}) would not fit; give at least that`;
+	},
+	function pongBeforeNextPing(config, name) {
+		if (config.pongTimeoutMs < config.pingIntervalMs) return null;
+		return `${name("pongTimeoutMs")}: ${formatDuration(config.pongTimeoutMs)} is not shorter than ${name("pingIntervalMs")}, ${formatDuration(config.pingIntervalMs)}; give less`;
 	},
 	function backoffGrows(config, name) {
 		if (config.restartBackoffMinMs <= config.restartBackoffMaxMs) return null;
@@ -43,10 +49,10 @@ export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<Conf
 		},
 	});
 	const lines: string[] = [];
-	for (const rule of [...rules, ...kafkaRules]) {
+	for (const rule of [...rules, ...kafkaRules, ...channelRules]) {
 		watched.touched = false;
-		const line = rule(readable, name);
-		if (line !== null && !watched.touched) lines.push(line);
+		const broken = rule(readable, name) ?? [];
+		if (!watched.touched) lines.push(...(typeof broken === "string" ? [broken] : broken));
 	}
 	return lines;
 }

@@ -15,15 +15,17 @@ export interface Kind<T> {
 	toFile(value: T): unknown;
 	/** Never printed. */
 	readonly secret: boolean;
-	/** What the objects of a list are like; null for any other kind. */
+	/** What the objects of a list are like, or the one of a table; null for any other kind. */
 	readonly objects: Objects | null;
 }
 
 export interface Objects {
 	/** By the property that an object has in the code. */
 	readonly fields: Fields;
-	/** The property that tells them apart: no two have the same value in it. */
-	readonly identity: string;
+	/** The property that tells them apart: no two have the same value in it. Null = it is not a list, but one table. */
+	readonly identity: string | null;
+	/** Keys that another server knows. They have no effect, and are no mistake. */
+	readonly foreign: ReadonlySet<string>;
 }
 
 /** One field of the objects in a list. An option is one as well. */
@@ -32,12 +34,22 @@ export interface Field<T> extends Kind<T> {
 	readonly key: string;
 	/** A field without a default has to be given. */
 	readonly default?: T;
+	/** One sentence, for the documentation. An option always has one. */
+	readonly help?: string;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: fields of any type, each of which brings its own.
 export type Fields = Readonly<Record<string, Field<any>>>;
 
-export function field<T>({ kind, ...row }: { readonly key: string; readonly kind: Kind<T>; readonly default?: NoInfer<T> }): Field<T> {
+export function field<T>({
+	kind,
+	...row
+}: {
+	readonly key: string;
+	readonly kind: Kind<T>;
+	readonly default?: NoInfer<T>;
+	readonly help?: string;
+}): Field<T> {
 	return { ...row, ...kind };
 }
 

@@ -4,8 +4,13 @@ import type { Field, Fields, Kind, Objects } from "./kind.ts";
 /** An object of a list: frozen, with all fields; those that were not given have their default. */
 export type Item<F extends Fields> = { readonly [Name in keyof F]: F[Name] extends Field<infer T> ? T : never };
 
-export interface ObjectRules<F extends Fields> {
+export interface TableRules<F extends Fields> {
 	readonly fields: F;
+	/** See `Objects.foreign`. */
+	readonly foreign?: ReadonlySet<string>;
+}
+
+export interface ObjectRules<F extends Fields> extends TableRules<F> {
 	/** The property that tells the objects apart; its field must have no default. */
 	readonly identity: keyof F & string;
 }
@@ -14,20 +19,48 @@ export interface ObjectRules<F extends Fields> {
  * A list of objects. In the file each is a table; in a flag or the environment the list is written in JSON. Fields may be lists of objects
  * themselves.
  */
-export function objects<const F extends Fields>({ fields, identity }: ObjectRules<F>): Kind<readonly Item<F>[]> {
-	const shape = Object.fromEntries(Object.values(fields).map((field) => [field.key, schemaOf(field)]));
-	const table = z.strictObject(shape, { error: "is not a table of settings" }).transform((values) => byProperty(fields, values));
+export function objects<const F extends Fields>({ fields, identity, foreign = none }: ObjectRules<F>): Kind<readonly Item<F>[]> {
 	const toFile = (items: readonly Item<F>[]) => items.map((item) => byKey(fields, item));
 	return {
 		argument: "<json>",
 		secret: false,
-		objects: { fields, identity },
+		objects: { fields, identity, foreign },
 		show: (items) => JSON.stringify(toFile(items)),
 		toFile,
-		schema: z.array(z.preprocess(withoutNulls, table), {
+		schema: z.array(tableSchema(fields, foreign), {
 			error: `is not a list of tables, such as [{"${fields[identity].key}": "…"}]`,
 		}) as unknown as z.ZodType<readonly Item<F>[]>,
 	};
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/** One table of settings, each with a default. In a flag or the environment it is written in JSON. */
+export function table<const F extends Fields>({ fields, foreign = none }: TableRules<F>): Kind<Item<F>> {
+	const toFile = (item: Item<F>) => byKey(fields, item);
+	const standard = byKey(fields, emptyTable(fields));
+	const changed = (item: Item<F>) =>
+		Object.entries(toFile(item)).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(standard[key]));
+	return {
+		argument: "<json>",
+		secret: false,
+		objects: { fields, identity: null, foreign },
+		/** What is not as it would be anyway. */
+		show: (item) => JSON.stringify(Object.fromEntries(changed(item))),
+		toFile,
+		schema: tableSchema(fields, foreign) as z.ZodType<Item<F>>,
+	};
+}
+
+/** The table with nothing given. */
+export function emptyTable<F extends Fields>(fields: F): Item<F> {
+	return tableSchema(fields, none).parse({}) as Item<F>;
+}
+
+function tableSchema(fields: Fields, foreign: ReadonlySet<string>): z.ZodType {
+	const shape = Object.fromEntries(Object.values(fields).map((field) => [field.key, schemaOf(field)]));
+	const strict = z.strictObject(shape, { error: "is not a table of settings" }).transform((values) => byProperty(fields, values));
+	return z.preprocess((value) => withoutNulls(value, foreign), strict);
 }
 
 function schemaOf(field: Field<unknown>): z.ZodType {
@@ -37,9 +70,9 @@ function schemaOf(field: Field<unknown>): z.ZodType {
 }
 
 /** "history_size:" with nothing behind it is a field that nobody has filled in: the default. */
-function withoutNulls(value: unknown): unknown {
+function withoutNulls(value: unknown, foreign: ReadonlySet<string>): unknown {
 	if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-	return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null));
+	return Object.fromEntries(Object.entries(value).filter(([key, each]) => each !== null && !foreign.has(key)));
 }
 
 type Values = Readonly<Record<string, unknown>>;
@@ -49,7 +82,7 @@ function byProperty(fields: Fields, values: Values): Values {
 }
 
 /** As in the file, without secrets. */
-function byKey(fields: Fields, item: Values): Values {
+function byKey(fields: Fields, item: Values): Record<string, unknown> {
 	return Object.fromEntries(Object.entries(fields).map(([property, field]) => [field.key, field.toFile(item[property])]));
 }
 
@@ -59,12 +92,13 @@ function byKey(fields: Fields, item: Values): Values {
  */
 export function asInFile(kind: Kind<unknown>, value: unknown): unknown {
 	const { objects, argument } = kind;
+	if (objects?.identity === null) return itemAsInFile(objects, value);
 	if (objects !== null && Array.isArray(value)) return value.map((item: unknown) => itemAsInFile(objects, item));
 	return argument === "<duration>" && typeof value === "number" ? `${value}ms` : value;
 }
 
 function itemAsInFile({ fields }: Objects, item: unknown): unknown {
-	if (typeof item !== "object" || item === null) return item;
+	if (typeof item !== "object" || item === null || Array.isArray(item)) return item;
 	return Object.fromEntries(
 		Object.entries(item).map(([property, value]) => {
 			const field = Object.hasOwn(fields, property) ? fields[property] : undefined;

@@ -1,5 +1,5 @@
 import { oneOrAll, parseOrigin } from "../units/origin.ts";
-import { choice, duration, list, secret, size } from "./kinds.ts";
+import { choice, duration, integer, list, secret, size, toggle } from "./kinds.ts";
 import { option } from "./option.ts";
 
 /** Section `client`. */
@@ -35,6 +35,94 @@ export const clientOptions = {
 		default: 1_048_576,
 		live: true,
 		help: "Maximum bytes waiting for one slow client; beyond it the client is closed with 3008.",
+	}),
+	clientInsecure: option({
+		flag: "client-insecure",
+		key: "insecure",
+		kind: toggle(),
+		default: false,
+		live: true,
+		help: "Every client of the Centrifuge protocol may connect, subscribe, publish, and read history and presence: for development only.",
+	}),
+	allowAnonymousConnect: option({
+		flag: "allow-anonymous-connect",
+		key: "allow_anonymous_connect_without_token",
+		kind: toggle(),
+		default: false,
+		live: true,
+		help: "Clients of the Centrifuge protocol may connect without a token, as nobody in particular; without it they are closed with 3501.",
+	}),
+	disallowAnonymousTokens: option({
+		flag: "disallow-anonymous-tokens",
+		key: "disallow_anonymous_connection_tokens",
+		kind: toggle(),
+		default: false,
+		live: true,
+		help: "A connection token must name a user; a client whose token does not is closed with 3507.",
+	}),
+	tokenHmacSecret: option({
+		flag: "token-hmac-secret",
+		key: "token.hmac_secret_key",
+		kind: secret({ argument: "<key>", charactersMin: 8 }),
+		default: undefined,
+		live: true,
+		help: "Key of the tokens (HS256, HS384, HS512) that clients of the Centrifuge protocol connect with, at least 8 characters; better given in the environment, where ps does not show it.",
+	}),
+	pingIntervalMs: option({
+		flag: "ping-interval",
+		key: "ping_interval",
+		kind: duration({ minMs: 1000, maxMs: 3_600_000 }),
+		default: 25_000,
+		live: true,
+		help: "How often a client of the Centrifuge protocol is pinged.",
+	}),
+	pongTimeoutMs: option({
+		flag: "pong-timeout",
+		key: "pong_timeout",
+		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
+		default: 8000,
+		live: true,
+		help: "Time that it has to answer before it is closed with 3012; shorter than --ping-interval.",
+	}),
+	staleCloseDelayMs: option({
+		flag: "stale-close-delay",
+		key: "stale_close_delay",
+		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
+		default: 10_000,
+		live: true,
+		help: "Time that it has to send its connect command before it is closed with 3502.",
+	}),
+	expiredCloseDelayMs: option({
+		flag: "expired-close-delay",
+		key: "expired_close_delay",
+		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
+		default: 25_000,
+		live: true,
+		help: "Time that it has, once its token has expired, to send another before it is closed with 3005.",
+	}),
+	channelLimit: option({
+		flag: "channel-limit",
+		key: "channel_limit",
+		kind: integer({ min: 1, max: 100_000 }),
+		default: 128,
+		live: true,
+		help: "Channels that one client of the Centrifuge protocol may be subscribed to.",
+	}),
+	historyLimitMax: option({
+		flag: "history-max-publications",
+		key: "history_max_publication_limit",
+		kind: integer({ min: 1, max: 10_000 }),
+		default: 300,
+		live: true,
+		help: "Publications that one history command returns at most.",
+	}),
+	recoveryLimitMax: option({
+		flag: "recovery-max-publications",
+		key: "recovery_max_publication_limit",
+		kind: integer({ min: 1, max: 10_000 }),
+		default: 300,
+		live: true,
+		help: "Publications that a client may have missed at most for its subscription to be recovered.",
 	}),
 } as const;
 

@@ -1,0 +1,15 @@
+export type { Channel, ChannelHistory } from "./channel.ts";
+export { ChannelError } from "./error-code.ts";
+export { Namespaces, type NamespacesConfig } from "./namespaces.ts";
+export {
+	type Asker,
+	type ConnectConfig,
+	connectDisconnect,
+	grantedPositions,
+	historyError,
+	type Positions,
+	presenceError,
+	publishError,
+	type SubscribedAsker,
+	subscribeError,
+} from "./permissions.ts";

@@ -1,0 +1,87 @@
+import type { ChannelOptions, Config } from "@shardcast/config";
+import type { Channel } from "./channel.ts";
+import { ChannelError } from "./error-code.ts";
+
+/** A client of the protocol who asks for something. */
+export interface Asker {
+	/** "" = anonymous. */
+	readonly user: string;
+	/** `client.insecure`: everything that exists is allowed. */
+	readonly insecure: boolean;
+}
+
+export interface SubscribedAsker extends Asker {
+	/** To the channel that it asks about. */
+	readonly subscribed: boolean;
+}
+
+type Right = "Publish" | "History" | "Presence";
+
+/**
+ * May this client subscribe without a token? Null = yes.
+ * @param asker.hasToken it has a subscription token that is valid for it and this channel: then it may.
+ */
+export function subscribeError(channel: Channel, asker: Asker & { readonly hasToken: boolean }): ChannelError | null {
+	if (channel.error !== null) return channel.error;
+	if (asker.hasToken) return null;
+	// Not even the insecure mode opens these.
+	if (channel.needsToken) return ChannelError.permissionDenied;
+	if (asker.insecure) return null;
+	const { allowSubscribeForClient, allowSubscribeForAnonymous } = channel.options;
+	const allowed =
+		channel.users === null
+			? allowSubscribeForClient && (asker.user !== "" || allowSubscribeForAnonymous)
+			: channel.users.includes(asker.user);
+	return allowed ? null : ChannelError.permissionDenied;
+}
+
+/** May this client publish? Null = yes. */
+export function publishError(channel: Channel, asker: SubscribedAsker): ChannelError | null {
+	return channel.error ?? permission(channel.options, "Publish", asker);
+}
+
+/** May this client read the history? Null = yes. */
+export function historyError(channel: Channel, asker: SubscribedAsker): ChannelError | null {
+	if (channel.error !== null) return channel.error;
+	return channel.history === null ? ChannelError.notAvailable : permission(channel.options, "History", asker);
+}
+
+/** May this client ask who is subscribed? Null = yes. */
+export function presenceError(channel: Channel, asker: SubscribedAsker): ChannelError | null {
+	if (channel.error !== null) return channel.error;
+	return channel.options.presence ? permission(channel.options, "Presence", asker) : ChannelError.notAvailable;
+}
+
+function permission(options: ChannelOptions, right: Right, { user, subscribed, insecure }: SubscribedAsker): ChannelError | null {
+	const group = options[`allow${right}ForClient`] || (subscribed && options[`allow${right}ForSubscriber`]);
+	const allowed = insecure || (group && (user !== "" || options[`allow${right}ForAnonymous`]));
+	return allowed ? null : ChannelError.permissionDenied;
+}
+
+export interface Positions {
+	/** The subscriber is told offset and epoch, and a loss is noticed. */
+	readonly positioned: boolean;
+	/** It gets what it missed. */
+	readonly recoverable: boolean;
+}
+
+/** What a subscriber, who may subscribe, gets of what it asked for. Nothing without history, for then there are no offsets. */
+export function grantedPositions({ options, history }: Channel, asker: Asker, asked: Positions): Positions {
+	if (history === null) return { positioned: false, recoverable: false };
+	const mayRead = permission(options, "History", { ...asker, subscribed: true }) === null;
+	const recoverable = options.forceRecovery || (asked.recoverable && (options.allowRecovery || mayRead));
+	const positioned = options.forcePositioning || (asked.positioned && (options.allowPositioning || mayRead));
+	// Whoever recovers needs a position.
+	return { positioned: positioned || recoverable, recoverable };
+}
+
+export type ConnectConfig = Pick<Config, "clientInsecure" | "allowAnonymousConnect" | "disallowAnonymousTokens">;
+
+/**
+ * May this client connect? Null = yes, else the disconnect code.
+ * @param user what its token, which has been verified, says, "" = nobody; null = it has none.
+ */
+export function connectDisconnect(user: string | null, config: ConnectConfig): 3501 | 3507 | null {
+	if (user === null) return config.clientInsecure || config.allowAnonymousConnect ? null : 3501;
+	return user === "" && config.disallowAnonymousTokens ? 3507 : null;
+}

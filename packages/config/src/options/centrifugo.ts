@@ -1,0 +1,34 @@
+/**
+ * Options of Centrifugo v6 that shardcast does not have: a file with them works, and says which of them have no effect. Whoever builds one
+ * takes it out of here and makes it a row of an `options-*.ts`.
+ */
+
+const under = (section: string, keys: string) => keys.split(/\s+/).map((key) => `${section}.${key}`);
+
+/** By their path in the file; a section stands for all that is in it. */
+export const centrifugoOnly: ReadonlySet<string> = new Set([
+	...`admin broker consumers debug dev emulation enable_unreleased_features engine graphite grpc_api health http_server http_stream init
+		map_broker node opentelemetry pid_file presence_manager prometheus proxies rpc shared_poll sse swagger uni_grpc uni_http_stream uni_sse
+		uni_websocket usage_stats websocket webtransport`.split(/\s+/),
+	...under("channel", "proxy publication_data_format"),
+	...under(
+		"client",
+		`channel_position_check_delay channel_position_max_time_lag concurrency connect_code_to_unidirectional_disconnect
+		connect_include_server_time connection_limit connection_rate_limit expired_sub_close_delay insecure_skip_token_signature_verify
+		presence_update_interval proxy subscribe_to_user_personal_channel subscription_token user_connection_limit user_id_http_header`,
+	),
+	...under(
+		"client.token",
+		"audience audience_regex ecdsa_public_key issuer issuer_regex jwks_public_endpoint rsa_public_key user_id_claim",
+	),
+	...under("http_api", "disabled error_mode external handler_prefix insecure"),
+	"log.file",
+]);
+
+/** In a namespace, and in `channel.without_namespace`. */
+export const centrifugoOnlyInNamespaces: ReadonlySet<string> = new Set(
+	`allow_tags_filter allowed_delta_types delta_publish force_push_join_leave force_recovery_mode join_leave map
+	map_clients_presence_channel_prefix map_users_presence_channel_prefix publication_data_format publish_proxy_enabled publish_proxy_name
+	shared_poll sub_refresh_proxy_enabled sub_refresh_proxy_name subscribe_proxy_enabled subscribe_proxy_name
+	subscribe_stream_proxy_bidirectional subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscription_type`.split(/\s+/),
+);

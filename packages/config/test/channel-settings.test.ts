@@ -1,0 +1,208 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ConfigError } from "../src/load/config-error.ts";
+import { type LoadedConfig, loadConfig } from "../src/load/load.ts";
+import { configJson, formatConfig } from "../src/load/print.ts";
+import { planReload } from "../src/load/reload.ts";
+import { centrifugoOnly, centrifugoOnlyInNamespaces } from "../src/options/centrifugo.ts";
+import { configKeys, filePath } from "../src/options/options.ts";
+import { channelFields } from "../src/options/options-channel.ts";
+import { parseRegex } from "../src/units/regex.ts";
+
+let folder: string;
+beforeAll(() => {
+	folder = mkdtempSync(join(tmpdir(), "shardcast-channel-settings-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function load(text: string, environment: NodeJS.ProcessEnv = {}): LoadedConfig {
+	const file = join(folder, "f.yaml");
+	writeFileSync(file, text);
+	return loadConfig({ file, environment });
+}
+
+/** What is wrong, without the folder's name. */
+function mistakesIn(text: string, environment: NodeJS.ProcessEnv = {}): readonly string[] {
+	try {
+		load(text, environment);
+		return [];
+	} catch (error) {
+		if (error instanceof ConfigError) return error.lines.map((line) => line.replaceAll(`${folder}/`, ""));
+		throw error;
+	}
+}
+
+/** As people have it who move over. */
+const centrifugoFile = JSON.stringify(
+	{
+		http_server: { port: 8000 },
+		client: {
+			allowed_origins: ["http://localhost:3000"],
+			token: { hmac_secret_key: "correct-horse", rsa_public_key: "…" },
+			ping_interval: "20s",
+			channel_limit: 64,
+			proxy: { connect: { enabled: true } },
+		},
+		channel: {
+			without_namespace: { presence: true, history_size: 10, history_ttl: "300s", join_leave: true },
+			namespaces: [
+				{
+					name: "chat",
+					history_size: 100,
+					history_ttl: "24h",
+					force_recovery: true,
+					allow_subscribe_for_client: true,
+					subscribe_proxy_enabled: true,
+				},
+			],
+			history_meta_ttl: "720h",
+			namespace_boundary: ":",
+		},
+		http_api: { key: "a-secret-key", handler_prefix: "/api" },
+		admin: { enabled: true, password: "p" },
+		log: { level: "info", file: "x" },
+	},
+	null,
+	1,
+);
+
+describe("a file of Centrifugo's", () => {
+	it("is understood", () => {
+		const { config } = load(centrifugoFile);
+		expect(config).toMatchObject({
+			allowedOrigins: ["http://localhost:3000"],
+			tokenHmacSecret: "correct-horse",
+			pingIntervalMs: 20_000,
+			channelLimit: 64,
+			apiKey: "a-secret-key",
+			channelWithoutNamespace: { presence: true, historySize: 10, historyTtlMs: 300_000, forceRecovery: false },
+			channelNamespaces: [
+				{ name: "chat", historySize: 100, historyTtlMs: 86_400_000, forceRecovery: true, allowSubscribeForClient: true, presence: false },
+			],
+		});
+		expect(Object.isFrozen(config.channelNamespaces[0])).toBe(true);
+	});
+
+	it("says with file and line what has no effect here", () => {
+		const places = load(centrifugoFile).warnings.map((line) => line.replaceAll(`${folder}/`, "").replace(/: Centrifugo has.*$/, ""));
+		expect(places.toSorted()).toEqual(
+			[
+				"f.yaml:2: http_server",
+				"f.yaml:11: client.token.rsa_public_key",
+				"f.yaml:15: client.proxy",
+				"f.yaml:26: channel.without_namespace.join_leave",
+				"f.yaml:35: channel.namespaces[0].subscribe_proxy_enabled",
+				"f.yaml:43: http_api.handler_prefix",
+				"f.yaml:45: admin",
+				"f.yaml:51: log.file",
+			].toSorted(),
+		);
+	});
+
+	it("names in a variable what has no effect", () => {
+		const { warnings } = load("", { SHARDCAST_CHANNEL_NAMESPACES: '[{"name":"chat","delta_publish":true}]' });
+		expect(warnings).toEqual([expect.stringMatching(/^SHARDCAST_CHANNEL_NAMESPACES: \[0\]\.delta_publish: Centrifugo has this option/)]);
+	});
+
+	it("knows no name twice: what shardcast has is not told to be missing", () => {
+		expect(configKeys.map(filePath).filter((path) => centrifugoOnly.has(path))).toEqual([]);
+		const keys = Object.values(channelFields).map(({ key }) => key as string);
+		expect(keys.filter((key) => centrifugoOnlyInNamespaces.has(key))).toEqual([]);
+		expect([...centrifugoOnly, ...centrifugoOnlyInNamespaces].filter((name) => !/^[a-z_.\d]+$/.test(name))).toEqual([]);
+	});
+});
+
+const ns = (fields: string) => `channel:\n  namespaces:\n    - name: first\n    - name: chat\n      ${fields}`;
+
+describe("a mistake in the channels' settings", () => {
+	it.each([
+		[
+			"channel:\n  without_namespace:\n    history_szie: 3",
+			'f.yaml:3: channel.without_namespace.history_szie: unknown key; did you mean "history_size"?',
+		],
+		[
+			"channel:\n  without_namespace:\n    presence: maybe",
+			'f.yaml:3: channel.without_namespace.presence: "maybe" is neither true nor false',
+		],
+		["channel:\n  without_namespace: true", "f.yaml:2: channel.without_namespace: the value is not a table of settings"],
+		["channel:\n  without_namespace: [presence]", "f.yaml:2: channel.without_namespace: the value is not a table of settings"],
+		["channel:\n  namespace:\n    - name: chat", 'f.yaml:2: unknown key "channel.namespace"; did you mean "channel.namespaces"?'],
+		[ns("presense: true"), 'f.yaml:5: channel.namespaces[1].presense: unknown key; did you mean "presence"?'],
+		["channel:\n  namespaces:\n    - presence: true", "f.yaml:3: channel.namespaces[0].name: is missing; give it"],
+		[
+			"channel:\n  namespaces:\n    - name: a",
+			'f.yaml:3: channel.namespaces[0].name: "a" is not two or more of letters, digits, - _ and .',
+		],
+		[ns("channel_regex: '(?i)a'"), 'f.yaml:5: channel.namespaces[1].channel_regex: "(?i)a" is not a regular expression: Invalid group'],
+		[ns("history_size: 10"), "f.yaml:5: channel.namespaces[1].history_size: there is no history without history_ttl; give both or neither"],
+		[ns("history_ttl: 10s"), "f.yaml:5: channel.namespaces[1].history_ttl: there is no history without history_size; give both or neither"],
+		[
+			ns("force_recovery: true"),
+			"f.yaml:5: channel.namespaces[1].force_recovery: there is no history to recover from; give history_size and history_ttl as well",
+		],
+		[
+			ns("history_ttl: 2h\n      history_size: 1\n      history_meta_ttl: 1h"),
+			"f.yaml:5: channel.namespaces[1].history_ttl: 2h is longer than history_meta_ttl, 1h; give at most that",
+		],
+		[
+			"channel:\n  history_meta_ttl: 1h\n  without_namespace:\n    history_size: 1\n    history_ttl: 2h",
+			"f.yaml:5: channel.without_namespace.history_ttl: 2h is longer than channel.history_meta_ttl, 1h; give at most that",
+		],
+		["client:\n  pong_timeout: 25s", "f.yaml:2: client.pong_timeout: 25s is not shorter than --ping-interval, 25s; give less"],
+	])("%j", (text, line) => {
+		expect(mistakesIn(text)).toEqual([line]);
+	});
+
+	it("in a variable is named by the place in it", () => {
+		expect(mistakesIn("", { SHARDCAST_CHANNEL_WITHOUT_NAMESPACE: '{"presence":3}' })).toEqual([
+			'SHARDCAST_CHANNEL_WITHOUT_NAMESPACE: presence: "3" is neither true nor false',
+		]);
+		expect(mistakesIn("", { SHARDCAST_CHANNEL_WITHOUT_NAMESPACE: '{"history_size":3}' })).toEqual([
+			"SHARDCAST_CHANNEL_WITHOUT_NAMESPACE: history_size: there is no history without history_ttl; give both or neither",
+		]);
+	});
+
+	it("leaves the rest unjudged where the value itself is wrong", () => {
+		expect(mistakesIn(ns("history_size: many\n      history_ttl: 10s"))).toEqual([
+			'f.yaml:5: channel.namespaces[1].history_size: "many" is not a whole number from 0 to 1000000',
+		]);
+	});
+});
+
+it("what is printed is a file that says the same", () => {
+	const loaded = load(centrifugoFile);
+	const { channelWithoutNamespace, channelNamespaces } = loaded.config;
+	for (const text of [formatConfig(loaded), configJson(loaded)]) {
+		const again = load(text);
+		expect(again.config).toMatchObject({ channelWithoutNamespace, channelNamespaces });
+		expect(again.warnings).toEqual([]);
+	}
+	expect(formatConfig(loaded)).toMatch(
+		/^ {2}without_namespace: +# .*f\.yaml:\d+: channel\.without_namespace\n {4}history_size: 10\n {4}history_ttl: 5m$/m,
+	);
+});
+
+it("a change of one field is told by its path", () => {
+	const { config } = load(centrifugoFile);
+	const next = load(
+		centrifugoFile.replace('"history_size": 10,', '"history_size": 20,').replace('"history_size": 100,', '"history_size": 200,'),
+	);
+	const plan = planReload({ command: "single", started: config, running: config, next });
+	expect([...plan.applied, ...plan.waiting].map(({ path, from, to }) => `${path} ${from} ${to}`)).toEqual([
+		"channel.without_namespace.history_size 10 20",
+		"channel.namespaces[chat].history_size 100 200",
+	]);
+});
+
+it.each([
+	["^[a-z]+\\:\\d+$", "abc:12", true],
+	["^\\p{L}+$", "ché", true],
+	["^[\\w\\-\\.]+$", "a-b.c", true],
+	["^a\\\\b$", "a\\b", true],
+	["^\\#\\/$", "#/", true],
+	["^.$", "😀", true],
+])("the regular expression %s matches %j as it does in Go: %j", (regex, name, matches) => {
+	expect(parseRegex(regex).test(name)).toBe(matches);
+});
