@@ -1,6 +1,6 @@
 export type { Channel, ChannelHistory } from "./channel.ts";
 export { ChannelError } from "./error-code.ts";
-export { Namespaces, type NamespacesConfig } from "./namespaces.ts";
+export { Namespaces, type NamespacesConfig, namespaceKeys } from "./namespaces.ts";
 export {
 	type Asker,
 	type ConnectConfig,

@@ -1,18 +1,20 @@
-import { type ChannelOptions, type Config, defaultConfig, parseRegex } from "@shardcast/config";
+import { type ChannelOptions, type Config, type ConfigKey, defaultConfig, parseRegex } from "@shardcast/config";
 import type { Channel, ChannelHistory } from "./channel.ts";
 import { ChannelError } from "./error-code.ts";
 
-export type NamespacesConfig = Pick<
-	Config,
-	| "channelWithoutNamespace"
-	| "channelNamespaces"
-	| "channelHistoryMetaTtlMs"
-	| "channelLengthMax"
-	| "channelPrivatePrefix"
-	| "channelNamespaceBoundary"
-	| "channelUserBoundary"
-	| "channelUserSeparator"
->;
+/** The settings that it reads. */
+export const namespaceKeys = [
+	"channelWithoutNamespace",
+	"channelNamespaces",
+	"channelHistoryMetaTtlMs",
+	"channelLengthMax",
+	"channelPrivatePrefix",
+	"channelNamespaceBoundary",
+	"channelUserBoundary",
+	"channelUserSeparator",
+] as const satisfies readonly ConfigKey[];
+
+export type NamespacesConfig = Pick<Config, (typeof namespaceKeys)[number]>;
 
 /** What all channels of one namespace have in common. */
 interface Namespace {

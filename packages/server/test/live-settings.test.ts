@@ -39,3 +39,16 @@ describe("the least that may wait for any client", () => {
 		expect(live.bufferedBytesLeast).toBe(8_000_000);
 	});
 });
+
+describe("what holds for a channel", () => {
+	it("follows the settings from the next look on, and stays the same object while they are the same", () => {
+		const live = new LiveSettings(defaultConfig());
+		const before = live.namespaces;
+		live.change(defaultConfig({ batch: 128, channelNamespaces: [] }));
+		expect(live.namespaces).toBe(before);
+		expect(live.namespaces.of("chat:1").error).toBe(102);
+		const chat = { name: "chat", ...defaultConfig().channelWithoutNamespace, historySize: 5, historyTtlMs: 1000 };
+		live.change(defaultConfig({ channelNamespaces: [chat] }));
+		expect(live.namespaces.of("chat:1")).toMatchObject({ error: null, history: { size: 5 } });
+	});
+});

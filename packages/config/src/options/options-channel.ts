@@ -82,6 +82,7 @@ export const channelOptions = {
 		key: "without_namespace",
 		kind: table({ fields: channelFields, foreign: centrifugoOnlyInNamespaces }),
 		default: emptyTable(channelFields),
+		live: true,
 		help: "What holds for channels without a namespace.",
 	}),
 	channelNamespaces: option({
@@ -89,6 +90,7 @@ export const channelOptions = {
 		key: "namespaces",
 		kind: objects({ identity: "name", fields: namespaceFields, foreign: centrifugoOnlyInNamespaces }),
 		default: [],
+		live: true,
 		help: "Namespaces: what holds for the channels whose names begin with that of the namespace and a colon.",
 	}),
 	channelHistoryMetaTtlMs: option({
@@ -96,6 +98,7 @@ export const channelOptions = {
 		key: "history_meta_ttl",
 		kind: duration({ minMs: 1, maxMs: longestMs }),
 		default: 720 * 3_600_000,
+		live: true,
 		help: "How long offset and epoch of a channel outlive its last publication or read, where its namespace does not say otherwise.",
 	}),
 	channelLengthMax: option({
@@ -103,6 +106,7 @@ export const channelOptions = {
 		key: "max_length",
 		kind: integer({ min: 1, max: 255 }),
 		default: 255,
+		live: true,
 		help: "Longest channel name, in bytes, that a client of the Centrifuge protocol may use.",
 	}),
 	channelPrivatePrefix: option({
@@ -110,6 +114,7 @@ export const channelOptions = {
 		key: "private_prefix",
 		kind: mark(),
 		default: "$",
+		live: true,
 		help: "What the names of channels begin with that need a subscription token; empty = none do.",
 	}),
 	channelNamespaceBoundary: option({
@@ -117,6 +122,7 @@ export const channelOptions = {
 		key: "namespace_boundary",
 		kind: mark(),
 		default: ":",
+		live: true,
 		help: "What stands between namespace and name; empty = there are no namespaces.",
 	}),
 	channelUserBoundary: option({
@@ -124,6 +130,7 @@ export const channelOptions = {
 		key: "user_boundary",
 		kind: mark(),
 		default: "#",
+		live: true,
 		help: "What stands before the users of a channel that is theirs only, where its namespace has allow_user_limited_channels; empty = there are none.",
 	}),
 	channelUserSeparator: option({
@@ -131,6 +138,7 @@ export const channelOptions = {
 		key: "user_separator",
 		kind: mark(),
 		default: ",",
+		live: true,
 		help: "What stands between those users; empty = there is only one.",
 	}),
 } as const;

@@ -1,4 +1,5 @@
-import type { Config } from "@shardcast/config";
+import { Namespaces, namespaceKeys } from "@shardcast/channels";
+import { type Config, sameSetting } from "@shardcast/config";
 import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish, secretMatches } from "@shardcast/http";
 import type { ClientSession } from "../sessions/client-session.ts";
 
@@ -15,16 +16,19 @@ export class LiveSettings {
 	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
 	#isKey: ((given: string) => boolean) | null = null;
 	#mayPublish: MayPublish;
+	#namespaces: Namespaces;
 
 	constructor(config: Config) {
 		this.#config = config;
 		this.#bufferedBytesLeast = config.maxBufferedBytes;
 		this.#mayPublish = mayPublish(config);
+		this.#namespaces = new Namespaces(config);
 		this.change(config);
 	}
 
 	change(config: Config): void {
 		const { apiKey } = config;
+		if (namespaceKeys.some((key) => !sameSetting(this.#config[key], config[key]))) this.#namespaces = new Namespaces(config);
 		this.#config = config;
 		this.#findLeast();
 		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
@@ -66,6 +70,11 @@ export class LiveSettings {
 
 	get mayPublish(): MayPublish {
 		return this.#mayPublish;
+	}
+
+	/** What holds for a channel by its name. */
+	get namespaces(): Namespaces {
+		return this.#namespaces;
 	}
 
 	/** What may wait for any client at least: uWebSockets.js keeps a client to the limit that it came under. */
