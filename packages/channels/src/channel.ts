@@ -1,5 +1,5 @@
 import type { ChannelOptions } from "@shardcast/config";
-import type { ChannelError } from "./error-code.ts";
+import type { ErrorCode } from "@shardcast/protocol";
 
 /** What a channel keeps, in the shape that a broker takes. */
 export interface ChannelHistory {
@@ -17,7 +17,7 @@ export interface Channel {
 	 * Null = a client of the protocol may use it, as far as its permissions go. 102: there is no such namespace. 107: no channel can have that
 	 * name. Raw clients and publishers over HTTP are not held to it: for them such a channel has no history and no rules.
 	 */
-	readonly error: ChannelError | null;
+	readonly error: ErrorCode | null;
 	/** With everything switched off if there is an error. */
 	readonly options: ChannelOptions;
 	/** Null = it keeps none. */

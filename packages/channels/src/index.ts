@@ -1,5 +1,4 @@
 export type { Channel, ChannelHistory } from "./channel.ts";
-export { ChannelError } from "./error-code.ts";
 export { Namespaces, type NamespacesConfig, namespaceKeys } from "./namespaces.ts";
 export {
 	type Asker,

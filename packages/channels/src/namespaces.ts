@@ -1,6 +1,6 @@
 import { type ChannelOptions, type Config, type ConfigKey, defaultConfig, parseRegex } from "@shardcast/config";
+import { ErrorCode } from "@shardcast/protocol";
 import type { Channel, ChannelHistory } from "./channel.ts";
-import { ChannelError } from "./error-code.ts";
 
 /** The settings that it reads. */
 export const namespaceKeys = [
@@ -65,12 +65,12 @@ export class Namespaces {
 
 	#resolve(name: string): Channel {
 		const { channelLengthMax, channelPrivatePrefix: prefix } = this.#config;
-		if (name === "" || Buffer.byteLength(name) > channelLengthMax) return refused(name, "", ChannelError.badRequest);
+		if (name === "" || Buffer.byteLength(name) > channelLengthMax) return refused(name, "", ErrorCode.badRequest);
 		const [namespaceName, rest] = this.#split(name);
 		const namespace = namespaceName === "" ? this.#without : this.#named.get(namespaceName);
-		if (namespace === undefined) return refused(name, namespaceName, ChannelError.unknownChannel);
+		if (namespace === undefined) return refused(name, namespaceName, ErrorCode.unknownChannel);
 		const { options, history, regex } = namespace;
-		if (!(regex === null ? ascii.test(name) : regex.test(rest))) return refused(name, namespaceName, ChannelError.badRequest);
+		if (!(regex === null ? ascii.test(name) : regex.test(rest))) return refused(name, namespaceName, ErrorCode.badRequest);
 		const needsToken = prefix !== "" && name.startsWith(prefix);
 		const users = options.allowUserLimitedChannels ? this.#usersIn(name) : null;
 		return Object.freeze({ name, namespace: namespaceName, error: null, options, history, needsToken, users });
@@ -104,6 +104,6 @@ function namespaceOf(options: ChannelOptions, metaTtlMs: number): Namespace {
 
 const nothing = defaultConfig().channelWithoutNamespace;
 
-function refused(name: string, namespace: string, error: ChannelError): Channel {
+function refused(name: string, namespace: string, error: ErrorCode): Channel {
 	return Object.freeze({ name, namespace, error, options: nothing, history: null, needsToken: false, users: null });
 }

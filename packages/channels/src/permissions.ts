@@ -1,6 +1,6 @@
 import type { ChannelOptions, Config } from "@shardcast/config";
+import { DisconnectCode, ErrorCode } from "@shardcast/protocol";
 import type { Channel } from "./channel.ts";
-import { ChannelError } from "./error-code.ts";
 
 /** A client of the protocol who asks for something. */
 export interface Asker {
@@ -21,41 +21,41 @@ type Right = "Publish" | "History" | "Presence";
  * May this client subscribe without a token? Null = yes.
  * @param asker.hasToken it has a subscription token that is valid for it and this channel: then it may.
  */
-export function subscribeError(channel: Channel, asker: Asker & { readonly hasToken: boolean }): ChannelError | null {
+export function subscribeError(channel: Channel, asker: Asker & { readonly hasToken: boolean }): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	if (asker.hasToken) return null;
 	// Not even the insecure mode opens these.
-	if (channel.needsToken) return ChannelError.permissionDenied;
+	if (channel.needsToken) return ErrorCode.permissionDenied;
 	if (asker.insecure) return null;
 	const { allowSubscribeForClient, allowSubscribeForAnonymous } = channel.options;
 	const allowed =
 		channel.users === null
 			? allowSubscribeForClient && (asker.user !== "" || allowSubscribeForAnonymous)
 			: channel.users.includes(asker.user);
-	return allowed ? null : ChannelError.permissionDenied;
+	return allowed ? null : ErrorCode.permissionDenied;
 }
 
 /** May this client publish? Null = yes. */
-export function publishError(channel: Channel, asker: SubscribedAsker): ChannelError | null {
+export function publishError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
 	return channel.error ?? permission(channel.options, "Publish", asker);
 }
 
 /** May this client read the history? Null = yes. */
-export function historyError(channel: Channel, asker: SubscribedAsker): ChannelError | null {
+export function historyError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
-	return channel.history === null ? ChannelError.notAvailable : permission(channel.options, "History", asker);
+	return channel.history === null ? ErrorCode.notAvailable : permission(channel.options, "History", asker);
 }
 
 /** May this client ask who is subscribed? Null = yes. */
-export function presenceError(channel: Channel, asker: SubscribedAsker): ChannelError | null {
+export function presenceError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
-	return channel.options.presence ? permission(channel.options, "Presence", asker) : ChannelError.notAvailable;
+	return channel.options.presence ? permission(channel.options, "Presence", asker) : ErrorCode.notAvailable;
 }
 
-function permission(options: ChannelOptions, right: Right, { user, subscribed, insecure }: SubscribedAsker): ChannelError | null {
+function permission(options: ChannelOptions, right: Right, { user, subscribed, insecure }: SubscribedAsker): ErrorCode | null {
 	const group = options[`allow${right}ForClient`] || (subscribed && options[`allow${right}ForSubscriber`]);
 	const allowed = insecure || (group && (user !== "" || options[`allow${right}ForAnonymous`]));
-	return allowed ? null : ChannelError.permissionDenied;
+	return allowed ? null : ErrorCode.permissionDenied;
 }
 
 export interface Positions {
@@ -81,7 +81,7 @@ export type ConnectConfig = Pick<Config, "clientInsecure" | "allowAnonymousConne
  * May this client connect? Null = yes, else the disconnect code.
  * @param user what its token, which has been verified, says, "" = nobody; null = it has none.
  */
-export function connectDisconnect(user: string | null, config: ConnectConfig): 3501 | 3507 | null {
-	if (user === null) return config.clientInsecure || config.allowAnonymousConnect ? null : 3501;
-	return user === "" && config.disallowAnonymousTokens ? 3507 : null;
+export function connectDisconnect(user: string | null, config: ConnectConfig): DisconnectCode | null {
+	if (user === null) return config.clientInsecure || config.allowAnonymousConnect ? null : DisconnectCode.badRequest;
+	return user === "" && config.disallowAnonymousTokens ? DisconnectCode.permissionDenied : null;
 }

@@ -23,7 +23,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/scoreboard": ["native", "telemetry", "wire"],
 	"packages/bus": ["native", "ring", "scoreboard", "wire"],
 	"packages/channel-log": ["bus", "native", "wire"],
-	"packages/channels": ["config"],
+	"packages/channels": ["config", "protocol"],
 	"packages/control": ["config", "process", "scoreboard", "telemetry"],
 	"packages/limits": ["config", "scoreboard", "telemetry", "wire"],
 	"packages/http": ["config", "scoreboard", "telemetry"],
