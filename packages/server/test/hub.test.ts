@@ -4,7 +4,7 @@ import { ChannelSets } from "../src/sessions/raw/channel-sets.ts";
 import type { TopicTransport, Transport } from "../src/transports/transport.ts";
 import { AudienceBench, type AudienceRig, audienceContract } from "./contracts/audience-contract.ts";
 import { ChannelAudiences, type Variant } from "./support/channel-audiences.ts";
-import type { FakeTransport } from "./support/fake-transport.ts";
+import { type FakeTransport, withoutTopics } from "./support/fake-transport.ts";
 
 function joinRaw(channelSets: ChannelSets, client: Transport, channels: readonly string[]): () => void {
 	const set = channelSets.enter(channelList(channels))!;
@@ -21,15 +21,6 @@ const variant = (name: string, isBinary = false): Variant => ({
 	encode: (channel, payload) => Buffer.from(`${name}(${channel},${Buffer.from(payload)})`),
 });
 const json = variant("json");
-
-/** A transport without topics, such as an event stream. */
-const withoutTopics = (client: FakeTransport): Transport => ({
-	send: (message, isBinary) => client.send(message, isBinary),
-	getBufferedAmount: () => client.getBufferedAmount(),
-	end: (code, reason) => client.end(code, reason),
-	close: () => client.close(),
-	getRemoteAddressAsText: () => client.getRemoteAddressAsText(),
-});
 
 function channelRig(as: (client: FakeTransport) => Transport): AudienceRig {
 	const provider = new ChannelAudiences();

@@ -1,4 +1,4 @@
-import { CloseCode } from "@shardcast/wire";
+import { CloseCode, closeReasons } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { ClientSession } from "../src/sessions/client-session.ts";
 import { LeavingSessions } from "../src/sessions/leaving-sessions.ts";
@@ -30,7 +30,8 @@ function setup() {
 			leaving.closed(client);
 		},
 	};
-	const client = { leaving: 0, transport } as unknown as ClientSession;
+	const closeFrame = (code: CloseCode) => ({ code, reason: closeReasons[code] });
+	const client = { leaving: 0, transport, closeFrame } as unknown as ClientSession;
 	const buffer = (bytes: number) => {
 		buffered = bytes;
 	};

@@ -8,6 +8,7 @@ const head: UpgradeHead = {
 	query: "",
 	origin: "",
 	host: "trade.example:3005",
+	subprotocols: "",
 	upgrade: "websocket",
 	connection: "Upgrade",
 	version: "13",

@@ -38,6 +38,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"limits",
 		"native",
 		"process",
+		"protocol",
 		"scoreboard",
 		"telemetry",
 		"wire",
@@ -66,6 +67,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 /** Library → the only files that may import it. */
 const importers: Readonly<Record<string, RegExp>> = {
 	"uWebSockets.js": /^packages\/server\/src\/transports\/sockets|^loadtest\/src\/bench\//,
+	jose: /^packages\/server\/src\/sessions\/centrifuge\/connection-token/,
 	koffi: /^packages\/native\/src\//,
 	kafkajs: /^packages\/kafka\/src\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
 	piscina: /^packages\/kafka\/src\/|^loadtest\/src\//,

@@ -1,10 +1,11 @@
 import type { VisitOrigin } from "@shardcast/bus";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
-import { createRecordHead, everyShard, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
+import { everyShard, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
 import type { Audience } from "../hub/audience.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { TopicTransport } from "../transports/transport.ts";
+import { DeliveredRecord } from "./delivered-record.ts";
 
 /** What hands a message to all subscribers of a topic: the uWebSockets.js app. */
 export interface TopicPublisher {
@@ -33,7 +34,7 @@ export interface FanOutParts {
  */
 export class FanOut {
 	readonly #parts: FanOutParts;
-	readonly #head = createRecordHead();
+	readonly #record = new DeliveredRecord();
 	/** This shard as a record's target. */
 	readonly #target: number;
 	#deliveries = 0;
@@ -70,7 +71,8 @@ export class FanOut {
 
 	#deliver(origin: number, u8: Uint8Array, view: DataView, start: number, end: number, waited: HistogramWords): void {
 		const { member, life, hub, senders, topics } = this.#parts;
-		const head = this.#head;
+		const record = this.#record;
+		const { head } = record;
 		readRecordHead(view, start, end, head);
 		if (head.target !== everyShard && head.target !== this.#target) return;
 		if (head.type !== RecordType.publication) {
@@ -83,6 +85,7 @@ export class FanOut {
 		if (audiences.length === 0) return;
 		// A view per record, not per delivery. What publishes copies the bytes before it returns.
 		const payload = u8.subarray(head.payloadStart, head.payloadEnd);
+		record.set(u8, view, payload);
 		const isBinary = head.kind === RecordKind.binary;
 		// Only at its origin does the sender's number mean one of our clients.
 		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;
@@ -91,7 +94,7 @@ export class FanOut {
 		let others = 0;
 		for (const audience of audiences) {
 			if (audience.encoder !== null || audience.listed.length > 0) {
-				others += this.#deliverEncoded(audience, payload, isBinary);
+				others += this.#deliverEncoded(audience, record);
 				continue;
 			}
 			plain += audience.size;
@@ -106,12 +109,13 @@ export class FanOut {
 		this.#deliveredBytes += plain * payload.length;
 		waited.observe(monotonicMs() - head.publishedMs, reached);
 	}
+
 	/** To an audience of a protocol, or with clients on other transports than WebSockets. Encodes once. Returns how many clients it has. */
-	#deliverEncoded({ topic, size, listed, encoder }: Audience, payload: Uint8Array, isBinary: boolean): number {
-		const frame = encoder === null ? payload : encoder.encode(this.#head, payload);
-		const frameIsBinary = encoder === null ? isBinary : encoder.isBinary;
-		if (size > 0) this.#parts.topics.publish(topic, frame, frameIsBinary);
-		for (const transport of listed) transport.send(frame, frameIsBinary);
+	#deliverEncoded({ topic, size, listed, encoder }: Audience, record: DeliveredRecord): number {
+		const frame = encoder === null ? record.payload : encoder.encode(record);
+		const isBinary = encoder === null ? record.head.kind === RecordKind.binary : encoder.isBinary;
+		if (size > 0) this.#parts.topics.publish(topic, frame, isBinary);
+		for (const transport of listed) transport.send(frame, isBinary);
 		const clients = size + listed.length;
 		this.#deliveredBytes += clients * frame.length;
 		return clients;

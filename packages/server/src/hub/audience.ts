@@ -1,4 +1,5 @@
 import type { RecordHead } from "@shardcast/wire";
+import type { DeliveredRecord } from "../delivery/delivered-record.ts";
 import type { Transport } from "../transports/transport.ts";
 
 /** What makes the frames of one protocol around a payload. */
@@ -6,9 +7,9 @@ export interface Encoder {
 	readonly isBinary: boolean;
 	/**
 	 * The frame for one audience. Called once for each record and audience, however many clients that has.
-	 * @param payload lies in the ring; it and the result are used up before the next call.
+	 * @param record lies in the ring; it and the result are used up before the next call.
 	 */
-	encode(head: RecordHead, payload: Uint8Array): Uint8Array;
+	encode(record: DeliveredRecord): Uint8Array;
 }
 
 /** One array for all audiences that are topics only. */

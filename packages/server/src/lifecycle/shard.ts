@@ -12,6 +12,7 @@ import { PublishApi } from "../http/publish-api.ts";
 import { Hub } from "../hub/hub.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
+import { CentrifugeEndpoint } from "../sessions/centrifuge/centrifuge-endpoint.ts";
 import { Clients } from "../sessions/clients.ts";
 import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
 import { Listener } from "../transports/listener.ts";
@@ -62,7 +63,8 @@ export class Shard {
 		});
 		const { incoming } = inbound;
 		const raw = new RawEndpoint({ options, live, sessions: clients.sessions, incoming, check });
-		const hub = new Hub([raw.channelSets]);
+		const centrifuge = new CentrifugeEndpoint({ options, live, sessions: clients.sessions, incoming, check });
+		const hub = new Hub([raw.channelSets, centrifuge.audiences]);
 		const publish = new PublishApi({
 			incoming,
 			rate: new PublishRate(rates, config.messageRate),
@@ -75,7 +77,12 @@ export class Shard {
 		});
 		const console = new Console({ options, live, hub, check });
 		const routes = clusterRoutes({ board, mayPublish: () => live.mayPublish, metrics: () => ask(metricsQuestion, null) });
-		const listener = new Listener({ options, check, rules: live, served: [raw, publish, console, { name: "cluster", routes }] });
+		const listener = new Listener({
+			options,
+			check,
+			rules: live,
+			served: [raw, centrifuge, publish, console, { name: "cluster", routes }],
+		});
 		const delivery = new Delivery({
 			options,
 			live,
@@ -106,7 +113,7 @@ export class Shard {
 		const kafka = ingest === null ? [] : [kafkaFeature(ingest, delivery.engine)];
 		const theBus: Feature = { name: "bus", stop: () => bus.close() };
 		this.#features = new Features(
-			[heartbeat, theBus, check, publish, listener, inbound, ...kafka, delivery, console, raw, clients],
+			[heartbeat, theBus, check, publish, listener, inbound, ...kafka, delivery, console, raw, centrifuge, clients],
 			options,
 		);
 	}

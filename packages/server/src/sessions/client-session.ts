@@ -1,4 +1,4 @@
-import type { CloseCode } from "@shardcast/wire";
+import { type CloseCode, closeReasons } from "@shardcast/wire";
 import type { Admitted } from "../limits/connection-check.ts";
 import type { TopicTransport } from "../transports/transport.ts";
 import type { Session } from "./session.ts";
@@ -15,8 +15,8 @@ export abstract class ClientSession implements Session<TopicTransport> {
 	transport!: TopicTransport;
 	/** Its place in the list of all sessions; -1 = it is not in there. One writer, `Sessions`. */
 	place = -1;
-	/** The code that it is being closed with; 0 = it is served. One writer, `LeavingSessions`, but for one that has dropped a message. */
-	leaving: CloseCode | 0 = 0;
+	/** The code that it is being closed with, a `CloseCode` or one of its protocol; 0 = it is served. One writer, `LeavingSessions`, but for one that has dropped a message. */
+	leaving = 0;
 	/** What may wait for it, at most: its transport keeps the limit that it came under. 0 = not served yet. One writer, `LiveSettings`. */
 	bufferedBytesMax = 0;
 	/** Its place in the count of its address's connections, -1 = not counted; see `Admission`. */
@@ -58,8 +58,13 @@ export abstract class ClientSession implements Session<TopicTransport> {
 		this.sessions.closed(this, code);
 	}
 
+	/** What the client is told when it is closed with this code: a protocol may have its own for the server's. */
+	closeFrame(code: number): { readonly code: number; readonly reason: string } {
+		return { code, reason: closeReasons[code as CloseCode] };
+	}
+
 	/** Closes it in good order: nothing is delivered from now on, and the client is told the code. Nothing if it is being closed already. */
-	close(code: CloseCode): void {
+	close(code: number): void {
 		this.sessions.close(this, code);
 	}
 

@@ -1,5 +1,5 @@
 import type { Counters } from "@shardcast/scoreboard";
-import { CloseCode, closeReasons } from "@shardcast/wire";
+import { CloseCode } from "@shardcast/wire";
 import type { ClientSession } from "./client-session.ts";
 
 export interface LeavingSessionsOptions {
@@ -37,7 +37,7 @@ export class LeavingSessions {
 	}
 
 	/** Closes a client that is out of all topics, now or as soon as it can be told the code. */
-	close(session: ClientSession, code: CloseCode): void {
+	close(session: ClientSession, code: number): void {
 		session.leaving = code;
 		if (!this.#tell(session)) this.#deadlines.set(session, this.#options.nowMs() + this.#options.deadlineMs);
 	}
@@ -69,10 +69,11 @@ export class LeavingSessions {
 		this.#options.counters.add("clientsReset", reset);
 	}
 
-	#tell({ transport, leaving }: ClientSession): boolean {
+	#tell(session: ClientSession): boolean {
+		const { transport } = session;
 		if (transport.getBufferedAmount() + closeFrameBytes > this.#options.bufferedBytesMax()) return false;
-		const code = leaving || CloseCode.goingAway;
-		transport.end(code, closeReasons[code]);
+		const { code, reason } = session.closeFrame(session.leaving || CloseCode.goingAway);
+		transport.end(code, reason);
 		return true;
 	}
 }

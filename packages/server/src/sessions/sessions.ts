@@ -112,11 +112,11 @@ export class Sessions {
 	};
 
 	/** See `ClientSession.close`. */
-	close(session: ClientSession, code: CloseCode): void {
+	close(session: ClientSession, code: number): void {
 		if (session.place >= 0 && session.leaving === 0) this.#close(session, code);
 	}
 
-	#close(session: ClientSession, code: CloseCode): void {
+	#close(session: ClientSession, code: number): void {
 		this.#parts.pacing.forget(session);
 		session.leave();
 		this.#parts.leaving.close(session, code);

@@ -8,6 +8,7 @@ export function upgradeHead(request: HttpRequest): UpgradeHead {
 		query: request.getQuery() ?? "",
 		origin: request.getHeader("origin"),
 		host: request.getHeader("host"),
+		subprotocols: request.getHeader("sec-websocket-protocol"),
 		...handshake(request),
 	};
 }

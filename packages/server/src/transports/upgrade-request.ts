@@ -15,6 +15,8 @@ export interface UpgradeHead extends Handshake {
 	readonly query: string;
 	readonly origin: string;
 	readonly host: string;
+	/** Those that the client offers, a list. */
+	readonly subprotocols: string;
 }
 
 export interface UpgradeRules {

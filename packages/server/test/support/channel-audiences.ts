@@ -78,7 +78,7 @@ export class ChannelAudiences implements AudienceProvider<ChannelSubscription> {
 	#encoder(channel: string, variant: Variant): Encoder {
 		return {
 			isBinary: variant.isBinary,
-			encode: (_head, payload) => {
+			encode: ({ payload }) => {
 				this.encoded++;
 				return variant.encode(channel, payload);
 			},

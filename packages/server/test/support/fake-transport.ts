@@ -1,5 +1,5 @@
 import type { Session } from "../../src/sessions/session.ts";
-import { Sent, type TopicTransport } from "../../src/transports/transport.ts";
+import { Sent, type TopicTransport, type Transport } from "../../src/transports/transport.ts";
 import type { SendingPeer } from "../contracts/transport-contract.ts";
 
 /** Topics of transports in memory. */
@@ -139,3 +139,12 @@ export class FakeTransport implements TopicTransport {
 		if (this.#closed) throw new Error("the transport is closed");
 	}
 }
+
+/** A transport without topics, such as an event stream. */
+export const withoutTopics = (client: FakeTransport): Transport => ({
+	send: (message, isBinary) => client.send(message, isBinary),
+	getBufferedAmount: () => client.getBufferedAmount(),
+	end: (code, reason) => client.end(code, reason),
+	close: () => client.close(),
+	getRemoteAddressAsText: () => client.getRemoteAddressAsText(),
+});

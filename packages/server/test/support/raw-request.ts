@@ -2,7 +2,16 @@ import type { UpgradeRequest } from "../../src/transports/upgrade-request.ts";
 
 /** An upgrade to the raw endpoint, from this machine. */
 export const rawRequest = (query: string): UpgradeRequest => ({
-	head: { query, origin: "", host: "a.example", upgrade: "websocket", connection: "upgrade", version: "13", hasBody: false },
+	head: {
+		query,
+		origin: "",
+		host: "a.example",
+		subprotocols: "",
+		upgrade: "websocket",
+		connection: "upgrade",
+		version: "13",
+		hasBody: false,
+	},
 	forwarded: { proxyToken: "", realIp: "" },
 	remote: () => new Uint8Array([127, 0, 0, 1]),
 	remoteText: () => "127.0.0.1",

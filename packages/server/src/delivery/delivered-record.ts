@@ -1,0 +1,55 @@
+import { isUtf8 } from "node:buffer";
+import { createRecordHead, JsonReader, JsonSyntaxError, RecordKind } from "@shardcast/wire";
+
+const empty = new Uint8Array(0);
+
+/**
+ * The record that is being delivered, for the encoders of the protocols: what they need of it is worked out once, for whoever asks first.
+ * One per shard, filled again for each record: nothing of it may be kept.
+ */
+export class DeliveredRecord {
+	/** Filled in by whoever delivers. */
+	readonly head = createRecordHead();
+	u8: Uint8Array = empty;
+	view: DataView = new DataView(empty.buffer);
+	payload: Uint8Array = empty;
+	#json: Uint8Array | null = null;
+
+	/** The next one; its head has been read. */
+	set(u8: Uint8Array, view: DataView, payload: Uint8Array): void {
+		this.u8 = u8;
+		this.view = view;
+		this.payload = payload;
+		this.#json = null;
+	}
+
+	/**
+	 * The payload as JSON: as it is when that is what it is, another text as a string, other bytes as a string in Base64. Costs one look at
+	 * each byte, once per record and shard, and only where somebody listens by a protocol that is JSON.
+	 */
+	get json(): Uint8Array {
+		this.#json ??= asJson(this.payload, this.head.kind);
+		return this.#json;
+	}
+}
+
+function asJson(payload: Uint8Array, kind: RecordKind): Uint8Array {
+	if (kind === RecordKind.text || isUtf8(payload)) return isJson(payload) ? payload : Buffer.from(JSON.stringify(textOf(payload)));
+	return Buffer.from(`"${Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("base64")}"`);
+}
+
+function isJson(payload: Uint8Array): boolean {
+	try {
+		const reader = new JsonReader(payload);
+		reader.skip();
+		reader.end();
+		return true;
+	} catch (error) {
+		if (error instanceof JsonSyntaxError) return false;
+		throw error;
+	}
+}
+
+function textOf(payload: Uint8Array): string {
+	return Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString();
+}

@@ -1,0 +1,164 @@
+import type { Namespaces } from "@shardcast/channels";
+import type { Config } from "@shardcast/config";
+import { refusal } from "@shardcast/http";
+import { RateLimit } from "@shardcast/limits";
+import { ErrorCode } from "@shardcast/protocol";
+import type { Counters } from "@shardcast/scoreboard";
+import type { Log } from "@shardcast/telemetry";
+import { monotonicMs } from "@shardcast/wire";
+import type { Incoming } from "../../delivery/incoming.ts";
+import type { Feature } from "../../lifecycle/feature.ts";
+import { version } from "../../lifecycle/version.ts";
+import type { ConnectionCheck } from "../../limits/connection-check.ts";
+import type { TopicTransport } from "../../transports/transport.ts";
+import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
+import type { SessionFactory, TransportLimits } from "../session.ts";
+import type { Sessions } from "../sessions.ts";
+import { CentrifugeSession } from "./centrifuge-session.ts";
+import { ChannelAudiences } from "./channel-audiences.ts";
+import { ChannelCommands } from "./channel-commands.ts";
+import { Commands, fails } from "./commands.ts";
+import { ConnectCommands } from "./connect-commands.ts";
+import { TokenVerifier } from "./connection-token.ts";
+import { type Framing, webSocketJson } from "./framing.ts";
+import { Heartbeats } from "./heartbeats.ts";
+
+export interface CentrifugeEndpointParts {
+	readonly options: {
+		readonly config: Config;
+		readonly row: Pick<Counters, "add"> & { readonly connectionsMax: number };
+		readonly log: Pick<Log, "error">;
+	};
+	/** Looked up at each use. */
+	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
+	readonly sessions: Sessions;
+	readonly incoming: Pick<Incoming, "fromClient">;
+	readonly check: Pick<ConnectionCheck, "judge" | "admit">;
+	/** Monotonic, in seconds; tests have their own. */
+	readonly now?: () => number;
+}
+
+/**
+ * A frame longer than this cuts the connection before it is read. Up to it a frame that is too long is read, so that the client can be told
+ * 1009: the library itself only cuts.
+ */
+const cutBytes = 1024 * 1024;
+
+const notAvailable = () => fails(ErrorCode.notAvailable);
+
+/** The Centrifuge client protocol on WebSockets: existing client libraries connect here. */
+export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Feature {
+	readonly name = "centrifuge";
+	readonly endpoints = [this];
+	readonly paths = ["/connection/websocket"];
+	readonly sessions: Sessions;
+	readonly audiences = new ChannelAudiences();
+	readonly commands: Commands;
+	readonly heartbeats: Heartbeats;
+	/** `--message-rate` by client. */
+	readonly rate: RateLimit<CentrifugeSession>;
+	readonly #parts: CentrifugeEndpointParts;
+	#tokens: TokenVerifier;
+
+	constructor(parts: CentrifugeEndpointParts) {
+		const { options, live, sessions, incoming } = parts;
+		const { config, row, log } = options;
+		this.#parts = parts;
+		this.sessions = sessions;
+		this.#tokens = new TokenVerifier(config.tokenHmacSecret);
+		this.rate = new RateLimit(config.messageRate, row.connectionsMax);
+		const unixTime = () => Date.now() / 1000;
+		this.heartbeats = new Heartbeats({
+			get times() {
+				return live.config;
+			},
+			now: parts.now ?? (() => monotonicMs() / 1000),
+			unixTime,
+			random: Math.random,
+		});
+		const connect = new ConnectCommands({
+			config: () => live.config,
+			tokens: () => this.#tokens,
+			heartbeats: this.heartbeats,
+			version,
+			unixTime,
+		});
+		const channels = new ChannelCommands({
+			incoming,
+			get namespaces() {
+				return live.namespaces;
+			},
+			rules: {
+				get insecure() {
+					return live.config.clientInsecure;
+				},
+				get channelLimit() {
+					return live.config.channelLimit;
+				},
+				get clientsMayPublish() {
+					return live.config.clientPublish !== "off";
+				},
+				payloadBytesMax: config.maxPayloadBytes,
+			},
+			underRate: (session) => this.#underRate(session),
+		});
+		this.commands = new Commands({
+			handlers: {
+				connect: connect.connect,
+				refresh: connect.refresh,
+				subscribe: channels.subscribe,
+				unsubscribe: channels.unsubscribe,
+				publish: channels.publish,
+				presence: notAvailable,
+				presenceStats: notAvailable,
+				history: notAvailable,
+				rpc: notAvailable,
+				send: () => ({ ends: 3508 }),
+				subRefresh: notAvailable,
+			},
+			pong: (session) => this.heartbeats.pong(session),
+			failed: (error) => {
+				row.add("callbackErrors", 1);
+				log.error({ error }, "a command of a client failed in this shard; its connection was ended");
+			},
+		});
+	}
+
+	limits(): TransportLimits {
+		const { maxBufferedBytes, idleTimeoutMs } = this.#parts.live.config;
+		return { frameBytesMax: cutBytes, bufferedBytesMax: maxBufferedBytes, idleTimeoutMs };
+	}
+
+	connect(request: UpgradeRequest): ReturnType<SessionFactory<TopicTransport>["connect"]> {
+		const { check } = this.#parts;
+		const refused = check.judge(request.head);
+		if (refused !== null) return { refused };
+		const query = new URLSearchParams(request.head.query);
+		const framing = framingOf(request.head.subprotocols, query.get("cf_protocol"));
+		if (framing === null) return { refused: refusal("bad_request", "only the JSON protocol is spoken here") };
+		const admitted = check.admit(request);
+		if ("refused" in admitted) return admitted;
+		return { session: new CentrifugeSession(this, admitted, framing, query.get("cf_ws_frame_ping_pong") === "true") };
+	}
+
+	everySecond(): void {
+		this.heartbeats.tick();
+	}
+
+	/** What a client was allowed before it keeps: rules hold for the commands that come from now on. */
+	reload(config: Config): void {
+		this.#tokens = new TokenVerifier(config.tokenHmacSecret);
+		this.rate.perSecond = config.messageRate;
+		this.rate.clientsMax = this.#parts.options.row.connectionsMax;
+	}
+
+	#underRate(session: CentrifugeSession): boolean {
+		if (this.rate.isOff || this.rate.take(session, performance.now())) return true;
+		this.#parts.options.row.add("rateLimited", 1);
+		return false;
+	}
+}
+
+function framingOf(subprotocols: string, asked: string | null): Framing | null {
+	return asked === "protobuf" || /(^|,)\s*centrifuge-protobuf\s*(,|$)/.test(subprotocols) ? null : webSocketJson;
+}

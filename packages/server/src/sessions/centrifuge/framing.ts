@@ -1,0 +1,26 @@
+import { type Codec, jsonCodec, type Push, type Reply } from "@shardcast/protocol";
+
+/** How what the server says becomes frames: an encoding on a kind of transport. There is one object for each, and they are compared as such. */
+export interface Framing {
+	readonly name: string;
+	readonly codec: Codec;
+	/** Encoded messages, one or more, as one frame. */
+	frame(messages: readonly Uint8Array[]): Uint8Array;
+	encode(message: Reply): Uint8Array;
+	/** A push as a message. */
+	push(push: Push): Uint8Array;
+	readonly ping: Uint8Array;
+}
+
+function webSocket(codec: Codec): Framing {
+	return {
+		name: codec.name,
+		codec,
+		frame: (messages) => codec.webSocketFrame(messages),
+		encode: (message) => codec.encodeReply(message),
+		push: (push) => codec.encodeReply({ push }),
+		ping: codec.webSocketFrame([codec.ping]),
+	};
+}
+
+export const webSocketJson = webSocket(jsonCodec);

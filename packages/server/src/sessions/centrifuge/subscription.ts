@@ -1,0 +1,13 @@
+import type { ChannelSubscription } from "./channel-audiences.ts";
+import type { Framing } from "./framing.ts";
+
+/** A client listens to a channel. One object for each: mind its size. */
+export class Subscription implements ChannelSubscription {
+	readonly channel: string;
+	readonly framing: Framing;
+
+	constructor(channel: string, framing: Framing) {
+		this.channel = channel;
+		this.framing = framing;
+	}
+}

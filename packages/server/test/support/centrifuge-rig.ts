@@ -1,0 +1,141 @@
+import { Namespaces } from "@shardcast/channels";
+import { type Config, defaultConfig } from "@shardcast/config";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { silentLog } from "@shardcast/telemetry";
+import { type Publishing, publishTaken } from "@shardcast/wire";
+import { noAddressSlot } from "../../src/limits/admission.ts";
+import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
+import type { CentrifugeSession } from "../../src/sessions/centrifuge/centrifuge-session.ts";
+import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
+import { Sessions } from "../../src/sessions/sessions.ts";
+import { FakeTopics, FakeTransport } from "./fake-transport.ts";
+import { rawRequest } from "./raw-request.ts";
+
+/** An endpoint of the Centrifuge protocol with sockets in memory. */
+export class CentrifugeRig {
+	/** What its clock shows. */
+	seconds = 1000;
+	readonly row = Scoreboard.inMemory(1).row(0);
+	readonly topics = new FakeTopics();
+	readonly leaving: LeavingSessions;
+	readonly sessions: Sessions;
+	readonly endpoint: CentrifugeEndpoint;
+	admitted = 0;
+	/** What clients have published. */
+	readonly published: { readonly channel: string; readonly payload: string }[] = [];
+	/** What comes of the next publishes. */
+	result: Publishing = publishTaken;
+	#soon: (() => void)[] = [];
+
+	constructor(settings: Partial<Config> = {}) {
+		const { row } = this;
+		row.connectionsGiven = 100;
+		this.leaving = new LeavingSessions({
+			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
+			deadlineMs: 5000,
+			nowMs: () => 0,
+			resetting: (close) => {
+				close();
+				return 0;
+			},
+			counters: row,
+		});
+		const check = {
+			judge: () => null,
+			admit: () => {
+				this.admitted++;
+				return { addressSlot: noAddressSlot, proxiedAddress: null };
+			},
+			left: () => {
+				this.admitted--;
+			},
+		};
+		this.sessions = new Sessions({
+			leaving: this.leaving,
+			pacing: { forget: () => {}, writable: () => {} },
+			check,
+			counters: row,
+			words: row,
+			events: { opened: () => {}, closed: () => {} },
+			soon: (callback) => this.#soon.push(callback),
+		});
+		const config = defaultConfig({ clientInsecure: true, ...settings });
+		this.endpoint = new CentrifugeEndpoint({
+			sessions: this.sessions,
+			incoming: {
+				fromClient: (_client, _kind, channels, payload) => {
+					this.published.push({ channel: channels.names.join(), payload: Buffer.from(payload).toString() });
+					return this.result;
+				},
+			},
+			check,
+			options: { config, row, log: silentLog() },
+			live: { config, namespaces: new Namespaces(config) },
+			now: () => this.seconds,
+		});
+	}
+
+	session(query = ""): CentrifugeSession {
+		const outcome = this.endpoint.connect(rawRequest(query));
+		if ("refused" in outcome) throw new Error(String(outcome.refused.body));
+		return outcome.session as CentrifugeSession;
+	}
+
+	/** A client whose WebSocket is open. */
+	open(query = ""): CentrifugeClient {
+		const session = this.session(query);
+		const transport = new FakeTransport(this.topics, session);
+		session.opened(transport);
+		return new CentrifugeClient(session, transport);
+	}
+
+	/** A client that has connected. */
+	connected(query = ""): CentrifugeClient {
+		const client = this.open(query);
+		client.send({ connect: {}, id: 1 });
+		client.replies();
+		return client;
+	}
+
+	soon(): void {
+		for (const callback of this.#soon.splice(0)) callback();
+	}
+
+	/** Whatever is still kept of clients: 0 when all are gone. */
+	get kept(): number {
+		const { audiences, heartbeats, rate } = this.endpoint;
+		return audiences.channelCount + audiences.subscriptionCount + heartbeats.count + rate.count + this.admitted;
+	}
+}
+
+export class CentrifugeClient {
+	readonly session: CentrifugeSession;
+	readonly transport: FakeTransport;
+
+	constructor(session: CentrifugeSession, transport: FakeTransport) {
+		this.session = session;
+		this.transport = transport;
+	}
+
+	/** Commands, each a line, in one frame; strings as they are. */
+	send(...commands: readonly (object | string)[]): void {
+		this.transport.peer.send(commands.map((command) => (typeof command === "string" ? command : JSON.stringify(command))).join("\n"));
+	}
+
+	/** Frames since the last call, each with its messages. */
+	frames(): unknown[][] {
+		return this.transport.peer
+			.received()
+			.splice(0)
+			.map((frame) => frame.split("\n").map((line) => JSON.parse(line) as unknown));
+	}
+
+	/** Messages since the last call. */
+	replies(): unknown[] {
+		return this.frames().flat();
+	}
+
+	get ended(): Promise<{ readonly code: number; readonly reason: string }> {
+		return this.transport.peer.ended;
+	}
+}
