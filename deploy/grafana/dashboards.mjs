@@ -14,7 +14,7 @@ const serving = `shardcast_shard_state${by('state="serving"')}`;
 const good = [[0, "green"]];
 
 const overview = dashboard("shardcast-overview", "shardcast: overview", "Health, load and latency.", [
-	numbers("Shards serving", "Shards that serve, of those that there are.", "none", [
+	numbers("Shards serving", "Shards that serve, out of all shards.", "none", [
 		query(`sum(${serving})`, "serving"),
 		query(`sum(shardcast_shards${on})`, "of"),
 	]),
@@ -43,7 +43,7 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 			[0.25, "red"],
 		],
 	}),
-	lines("Clients by shard", "The balancer picks the shard with the fewest: the lines should lie on each other.", "none", [
+	lines("Clients by shard", "The balancer picks the shard with the fewest, so the lines should overlap.", "none", [
 		query(`websocket_active_connections${on}`, "shard {{shard}}"),
 	]),
 	lines(
@@ -71,7 +71,7 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 	]),
 	lines(
 		"Connections accepted",
-		"What became of the connections that the balancer accepted.",
+		"Accepted connections, by outcome.",
 		"short",
 		[query(`sum by (outcome) (${rate("shardcast_balancer_connections_total")}) > 0`, "{{outcome}}")],
 		{ stack: true },
@@ -158,15 +158,15 @@ const shards = dashboard("shardcast-shards", "shardcast: shards and CPU", "How t
 	]),
 	lines(
 		"Own ring",
-		"Part of each shard's ring that its slowest reader has yet to read.",
+		"Part of each shard's ring that its slowest reader has not read yet.",
 		"percentunit",
 		[query(`shardcast_bus_depth_bytes${on} / (shardcast_ring_capacity_bytes${on} > 0)`, "shard {{shard}}")],
 		{ max: 1 },
 	),
-	lines("Backlog", "Bytes in all rings that each shard has yet to read.", "bytes", [
+	lines("Backlog", "Bytes in all rings that each shard has not read yet.", "bytes", [
 		query(`shardcast_bus_backlog_bytes${on}`, "shard {{shard}}"),
 	]),
-	lines("Doorbells", "Times per second that a shard was woken from sleep; none under load.", "short", [
+	lines("Doorbells", "Times per second that a doorbell woke a shard; none under load.", "short", [
 		query(rate("shardcast_doorbells_total"), "shard {{shard}}"),
 	]),
 ]);
@@ -186,7 +186,7 @@ const latency = dashboard("shardcast-latency", "shardcast: latency", "Where the 
 	),
 	lines(
 		"Publication to socket, p99 by shard",
-		"One shard above the others has too much to do, or a core that it shares.",
+		"A shard above the others has too much to do, or shares its core.",
 		"s",
 		[query(quantile(0.99, "shardcast_publish_to_send_seconds", ", shard"), "shard {{shard}}")],
 		{ width: 12 },
@@ -230,7 +230,7 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 	),
 	lines(
 		"Paused",
-		"Share of the time for which consuming was paused because the loop could take no more.",
+		"Share of the time for which reading was paused because the ring was full.",
 		"percentunit",
 		[query(rate("shardcast_kafka_paused_seconds_total"), "shard {{shard}}")],
 		{ max: 1 },
@@ -240,10 +240,10 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 		query(`shardcast_kafka_ring_depth_bytes${on}`, "now, shard {{shard}}"),
 		query(`shardcast_kafka_ring_high_water_bytes${on}`, "most, shard {{shard}}"),
 	]),
-	lines("Time since the last commit", "Grows for ever when commits fail.", "s", [
+	lines("Time since the last commit", "Grows while commits fail.", "s", [
 		query(`shardcast_kafka_commit_age_seconds${on}`, "shard {{shard}}"),
 	]),
-	lines("Partitions", "Partitions per second that a shard began to read, and that it gave up.", "short", [
+	lines("Partitions", "Partitions per second that a shard started to read or gave up.", "short", [
 		query(`sum by (change, shard) (${rate("shardcast_kafka_rebalances_total")})`, "{{change}} shard {{shard}}"),
 	]),
 	lines(
@@ -261,7 +261,7 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 	]),
 	lines(
 		"Errors",
-		"What went wrong with the broker, by kind.",
+		"Errors with the brokers, by kind.",
 		"short",
 		[query(`sum by (kind) (${rate("shardcast_kafka_errors_total")})`, "{{kind}}")],
 		{ stack: true },
@@ -274,7 +274,7 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 
 const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, when, and what it cost.", [
 	states("Shards", "When each shard served.", [query(serving, "shard {{shard}}")]),
-	lines("Restarts", "Processes started again after they died or hung.", "none", [
+	lines("Restarts", "Processes restarted after they died or hung.", "none", [
 		query(`increase(shardcast_shard_restarts_total${on}[$__rate_interval])`, "shard {{shard}}"),
 		query(`increase(shardcast_balancer_restarts_total${on}[$__rate_interval])`, "balancer"),
 	]),
@@ -292,7 +292,7 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	),
 	lines(
 		"Refused",
-		"Connections that got no place, by reason.",
+		"Refused connections, by reason.",
 		"short",
 		[
 			query(`sum by (outcome) (${rate("shardcast_balancer_connections_total", 'outcome=~"refused_.*|send_error"')})`, "{{outcome}}"),
@@ -302,14 +302,14 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	),
 	lines(
 		"Addresses not followed",
-		"More client addresses than there is room to follow: the limits per address are less exact.",
+		"More client addresses than can be tracked: the limits per address are less exact.",
 		"short",
 		[query(`sum by (kind) (${rate("shardcast_addresses_lost_total")})`, "shards: {{kind}}")],
 		{ stack: true },
 	),
 	lines(
 		"Configuration reloads",
-		"Attempts to change settings while running (SIGHUP), by result; rejected = the file was wrong, nothing changed.",
+		"Reloads of the configuration (SIGHUP), by result; rejected = the file was wrong, nothing changed.",
 		"short",
 		[query(`sum by (result) (${rate("shardcast_config_reloads_total")})`, "{{result}}")],
 		{ stack: true },
@@ -323,7 +323,7 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	),
 	lines(
 		"Slow clients",
-		"Clients closed because they read too slowly, those that delivery waited for in vain, and connections reset because nothing was read even then.",
+		"Clients closed because they read too slowly, those that delivery gave up waiting for, and connections reset because the client did not read even then.",
 		"short",
 		[
 			query(sumRate("shardcast_disconnects_total", 'code="3008"'), "closed with 3008"),
@@ -340,10 +340,10 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 			query(rate("shardcast_delivery_waits_total"), "shard {{shard}}: times"),
 		],
 	),
-	lines("Publishes cut short", "Bodies over HTTP that were evicted because they came slowly (408), or found no room (503).", "short", [
+	lines("Publishes cut short", "HTTP request bodies that were dropped because they were slow (408), or found no room (503).", "short", [
 		query(`sum by (reason) (${rate("shardcast_request_bodies_lost_total")})`, "{{reason}}"),
 	]),
-	lines("Errors caught", "Requests and connections that a shard failed on, each a defect: the shard's log has the stack.", "short", [
+	lines("Errors caught", "Requests and connections that a shard failed on. Each is a bug: the shard's log has the stack.", "short", [
 		query(rate("shardcast_callback_errors_total"), "shard {{shard}}"),
 	]),
 	lines("Back-pressure", "Publishes that found the bus full, by the shard whose ring it was.", "short", [

@@ -16,19 +16,19 @@ import { reloadedConfig } from "./reload.ts";
 import { checkedConfig } from "./settings.ts";
 
 export interface ServerOptions {
-	/** Around each message, the first one outermost. */
+	/** Runs around each message, the first one outermost. */
 	readonly middleware?: readonly Middleware[];
 	/** How long the middleware of one message may wait, in milliseconds, from 1; then the message is lost and counted. 10,000 if not given. */
 	readonly middlewareTimeoutMs?: number;
 	/** JSON or pretty lines on stderr if not given. */
 	readonly log?: Log;
-	/** Takes `[<time>] Conns: N, Msgs: M` every two seconds; false = nobody does. stdout if not given. */
+	/** Gets `[<time>] Conns: N, Msgs: M` every two seconds; false = no status line. stdout if not given. */
 	readonly statusLine?: ((line: string) => void) | false;
 	readonly metricSink?: MetricSink;
 }
 
 export interface PublishTarget {
-	/** To the clients of this channel; to everybody if neither is given. */
+	/** To the clients of this channel; to all clients if neither is given. */
 	readonly channel?: string;
 	/** To the clients of any of these, each once; not empty. */
 	readonly channels?: readonly string[];
