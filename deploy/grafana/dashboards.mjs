@@ -327,7 +327,7 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 		"short",
 		[
 			query(sumRate("shardcast_disconnects_total", 'code="3008"'), "closed with 3008"),
-			query(sumRate("shardcast_clients_given_up_total"), "waited for in vain"),
+			query(sumRate("shardcast_clients_given_up_total"), "given up waiting for"),
 			query(sumRate("shardcast_clients_reset_total"), "reset"),
 		],
 	),

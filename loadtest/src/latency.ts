@@ -10,7 +10,7 @@ function emptyHistogram(): Histogram {
 }
 
 /**
- * Latencies of one thread. `recordValue` of the histogram costs some 50 ns, which at 500,000 messages a second is work that
+ * Latencies of one thread. `recordValue` of the histogram costs about 50 ns, which at 500,000 messages a second is work that
  * would change what it measures; so the usual values are counted in an array (1 ns) and go into the histogram when it is read.
  */
 export class LatencyRecorder {

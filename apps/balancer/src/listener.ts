@@ -33,7 +33,7 @@ export class Listener {
 	}
 
 	/**
-	 * @param onConnection gets the connection that libuv has accepted, or null when accepting failed for want of descriptors or
+	 * @param onConnection gets the connection that libuv has accepted, or null when accepting failed for lack of descriptors or
 	 * memory.
 	 */
 	static open(address: Address, onConnection: (listenFd: number, connection: Accepted | null) => void): Promise<Listener> {

@@ -113,7 +113,7 @@ export class Supervisor {
 
 	/**
 	 * Applies the live settings to all processes, and to those that start later.
-	 * @throws NativeError when they need shared memory that there is not; nothing has changed then.
+	 * @throws NativeError when there is not enough shared memory for them; nothing has changed then.
 	 */
 	reload(config: Config): void {
 		if (this.#ending !== "no") return;

@@ -50,7 +50,7 @@ export interface BusLink {
 	/** This member has found something to do by itself: until it sleeps again, nobody has to wake it. Costs one load when it was awake. */
 	awake(): void;
 	/**
-	 * This member sleeps though there is something: whoever should have rung could not, for want of descriptors. Asked at each heartbeat, so
+	 * This member sleeps though there is something: the process that should have rung it had no descriptors left. Asked at each heartbeat, so
 	 * that such a ring costs a moment and not the message. May also be true while the ring is under way.
 	 */
 	overslept(): boolean;

@@ -91,7 +91,7 @@ export const LogCounter = {
 	fullReaders: 2,
 	fullMemory: 3,
 	fullKeys: 4,
-	/** Reads of history that found publications gone, for want of memory, which size and time to live would have kept. */
+	/** Reads of history that found publications gone, for lack of memory, which size and time to live would have kept. */
 	evictedReads: 5,
 	/** Channels whose row was given to another one before its time. */
 	evictedChannels: 6,

@@ -11,7 +11,7 @@ const decoder = new TextDecoder();
 
 /**
  * Reads the history of channels from their log, without its lock, by anybody at any time. There is no index: a publication knows where the one
- * before it in its channel lies, and the channel table knows the last. Size, time to live and what is gone for want of memory are decided here.
+ * before it in its channel lies, and the channel table knows the last. Size, time to live and what is gone for lack of memory are decided here.
  *
  * Costs 50 ns for each publication that is passed on the way back, and a copy of each that is returned.
  */

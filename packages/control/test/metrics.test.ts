@@ -25,7 +25,7 @@ const routeNames = [
 	"deadLettersSeenBefore",
 	"routeSkipped",
 	"routeErrors",
-	"routeNonsense",
+	"routeInvalid",
 	"routeTimeouts",
 	"produced",
 	"produceErrors",

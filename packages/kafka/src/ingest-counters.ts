@@ -15,7 +15,7 @@ export const workerCounters = [
 	],
 	["routeSkipped", "records that the route function chose not to deliver"],
 	["routeErrors", "records on which the route function threw or rejected, which are not delivered"],
-	["routeNonsense", "records for which the route function returned what it may not, which are not delivered"],
+	["routeInvalid", "records for which the route function returned what it may not, which are not delivered"],
 	["routeTimeouts", "records on which the route function took longer than its budget, which are not delivered"],
 	["deadLetters", "records written to --kafka-dead-letter"],
 	["deadLettersLost", "records that could not be written to --kafka-dead-letter"],

@@ -32,7 +32,7 @@ const lossCounters = [
 	"invalidJson",
 	"badChannel",
 	"routeErrors",
-	"routeNonsense",
+	"routeInvalid",
 	"routeTimeouts",
 	"deadLettersLost",
 	"produceErrors",

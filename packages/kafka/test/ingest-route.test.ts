@@ -141,9 +141,9 @@ describe("RecordRouter", () => {
 		expect((await by(() => ({ payload: new Uint8Array([65]) }))).router.kind).toBe(RecordKind.binary);
 		expect((await by(async () => ({ channels: "a", payload: "made" }))).text).toBe("made");
 		expect((await by(() => null)).refused).toBe("routeSkipped");
-		expect((await by(() => 7 as never)).refused).toBe("routeNonsense");
-		expect((await by(() => [""])).refused).toBe("routeNonsense");
-		expect((await by(() => ({ payload: 7 }) as never)).refused).toBe("routeNonsense");
+		expect((await by(() => 7 as never)).refused).toBe("routeInvalid");
+		expect((await by(() => [""])).refused).toBe("routeInvalid");
+		expect((await by(() => ({ payload: 7 }) as never)).refused).toBe("routeInvalid");
 		expect((await by(() => ({ payload: "x".repeat(101) }))).refused).toBe("tooLarge");
 		expect((await by(() => Promise.reject(new Error("no")))).refused).toBe("routeErrors");
 		expect((await by(() => new Promise(() => {}))).refused).toBe("routeTimeouts");
@@ -151,7 +151,7 @@ describe("RecordRouter", () => {
 		// biome-ignore lint/suspicious/noThenProperty: that is what is tested.
 		const thenable = { then: (resolve: (answer: string) => void) => resolve("vip") };
 		expect((await by(() => thenable as never)).router.channels.names).toEqual(["vip"]);
-		expect((await by(() => ({ channel: "vip" }) as never)).refused).toBe("routeNonsense");
+		expect((await by(() => ({ channel: "vip" }) as never)).refused).toBe("routeInvalid");
 		const thrower = () => {
 			throw new Error("no");
 		};

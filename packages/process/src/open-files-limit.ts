@@ -24,7 +24,7 @@ function amount(text: string): number {
 }
 
 /**
- * Descriptors that a shard keeps for what is no client: some 40 for its rings, bells, pipes and threads, 64 for requests that come and
+ * Descriptors that a shard keeps for what is not a client: about 40 for its rings, bells, pipes and threads, 64 for requests that come and
  * go, 64 for a batch that is handed over just then, the rest for files and for connections to Kafka.
  */
 export const reservedDescriptors = 200;

@@ -7,7 +7,7 @@ const headBytes = 2048;
  * Resident memory of this process. `process.memoryUsage.rss()` opens a file for each reading and throws when the process may open no more;
  * so the file is opened once and read again and again, which works without a free descriptor. One per process; it takes one descriptor.
  *
- * Cost of a reading: one system call, some 20 µs.
+ * Cost of a reading: one system call, about 20 µs.
  */
 export class ResidentMemory {
 	readonly #fd: number | null;

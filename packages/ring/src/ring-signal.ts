@@ -60,7 +60,7 @@ export class RingSignal {
 		const wait = Atomics.waitAsync(this.#words, 0, sleeping);
 		// "not-equal" at once: somebody woke us between the look and here.
 		if (!wait.async) return true;
-		// Our own timer, because one given to waitAsync is kept (some 300 bytes) until its time is up, even when the wait
+		// Our own timer, because one given to waitAsync is kept (about 300 bytes) until its time is up, even when the wait
 		// ended long before: a busy sleeper would pile them up.
 		let timeIsUp = false;
 		const timer = setTimeout(() => {

@@ -32,7 +32,7 @@ export const laneDescriptorsMax = 1024;
 
 /**
  * Pause before a full socket is tried again: first about a turn of a busy shard's loop, then doubled each time, so that a shard that
- * takes nothing for seconds costs some 30 attempts per second.
+ * takes nothing for seconds costs about 30 attempts per second.
  */
 const retryMsMin = 1;
 const retryMsMax = 32;

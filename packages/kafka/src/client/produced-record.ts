@@ -8,7 +8,7 @@ export interface ProducerRecord {
 	readonly headers: readonly ProducedHeader[];
 	/** Milliseconds since 1970; left out = when it is sent. */
 	readonly timestampMs?: number;
-	/** By `monotonicMs`: what has not been begun to be written by then is not written any more. */
+	/** By `monotonicMs`: what has not started to be written by then is no longer written. */
 	readonly expiresAtMs?: number;
 }
 

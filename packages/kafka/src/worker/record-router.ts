@@ -18,7 +18,7 @@ export type Refusal = Extract<
 	| "badChannel"
 	| "routeSkipped"
 	| "routeErrors"
-	| "routeNonsense"
+	| "routeInvalid"
 	| "routeTimeouts"
 >;
 
@@ -88,7 +88,7 @@ export class RecordRouter {
 				return "it is no valid JSON, which --kafka-format json wants";
 			case "routeErrors":
 				return "the route function failed on it";
-			case "routeNonsense":
+			case "routeInvalid":
 				return "the route function answered with something that is no route";
 			case "routeTimeouts":
 				return "the route function took longer than --kafka-route-budget";
@@ -226,8 +226,8 @@ export class RecordRouter {
 			if (parsed.binary !== null) this.kind = parsed.binary ? RecordKind.binary : RecordKind.text;
 			if (parsed.payload !== null) this.payload = parsed.payload;
 		} catch (error) {
-			this.#parts.onError("routeNonsense", error, partition, record);
-			return "routeNonsense";
+			this.#parts.onError("routeInvalid", error, partition, record);
+			return "routeInvalid";
 		}
 		return this.#check();
 	}

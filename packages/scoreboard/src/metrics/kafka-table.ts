@@ -83,7 +83,7 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 			bad_channel: worker.badChannel,
 			route_skipped: worker.routeSkipped,
 			route_error: worker.routeErrors,
-			route_nonsense: worker.routeNonsense,
+			route_invalid: worker.routeInvalid,
 			route_timeout: worker.routeTimeouts,
 		})),
 	),

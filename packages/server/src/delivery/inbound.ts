@@ -15,7 +15,7 @@ export interface InboundParts {
 }
 
 /**
- * Client messages held for a full ring. uWebSockets.js reads some 5 MB from one socket before the loop goes on, so that a client's
+ * Client messages held for a full ring. uWebSockets.js reads about 5 MB from one socket before the loop goes on, so that a client's
  * share is a few such gulps.
  */
 const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 1024 };

@@ -158,7 +158,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	/**
 	 * Sends a message to clients; text as a text frame, bytes as a binary one. It passes through the handlers like any other. The bytes may be
 	 * reused at once.
-	 * @returns what came of it: a promise that never rejects, and through Kafka settles within some 15 s. Without Kafka and handlers that wait
+	 * @returns what came of it: a promise that never rejects, and through Kafka settles within about 15 s. Without Kafka and handlers that wait
 	 * the message is on its way before this returns.
 	 * @throws RangeError, at once, when it is longer than `maxPayloadBytes`, for a bad channel name, or for a list without any; TypeError for
 	 * another key or type; an Error before `run` and after `shutdown`.

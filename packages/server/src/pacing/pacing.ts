@@ -18,7 +18,7 @@ export interface PacingParts {
 const turnShare = 0.25;
 /** A turn's bytes to all clients together: a shard that has thousands must not be busy with one turn for so long that it seems to hang. */
 const turnBytesAll = 128 * 1024 * 1024;
-/** Of a usual turn, after delivery has waited in vain for many. */
+/** Of a usual turn, after delivery has given up on many. */
 const smallTurnShare = 0.25;
 /** Bytes to a client, as a share of `--max-buffered`, after which clients are looked at again. */
 const lookShare = 1 / 16;
@@ -40,7 +40,7 @@ const audienceMin = 16;
 const minorityMsMax = 3000;
 const minorityTimeShare = 0.1;
 const majorityShare = 0.5;
-/** When delivery has waited in vain for at least this share of the clients, it goes on in small turns; for fewer it waits no longer. */
+/** When delivery has given up on at least this share of the clients, it goes on in small turns; for fewer it waits no longer. */
 const worthShare = 1 / 16;
 
 /**
@@ -51,10 +51,10 @@ const worthShare = 1 / 16;
  * What a client that does not read can cost the others is bounded:
  * - Without a burst delivery waits for nobody. There, whoever has so much unread has not read for a while.
  * - It waits no longer when none of those that it waits for has read anything for 0.5 s, or four times as long as clients have taken lately:
- *   a crowded machine needs longer than a quiet one (1.5 s when it waits for a quarter of all). Whoever has been awaited in vain is awaited again only once it has read.
+ *   a crowded machine needs longer than a quiet one (1.5 s when it waits for a quarter of all). A client that did not read meanwhile is waited for again only once it has read.
  * - A minority, such as a single client that reads slowly, costs 3 s at once and 10 % of the time at most. It counts as one the more, the
  *   fewer different clients were awaited in the last seconds; when half of all were, it is the burst and not the client.
- * - It waits at most 2 s at once. When it has waited in vain for many, they set the pace, and whoever publishes has to wait (429): a
+ * - It waits at most 2 s at once. When it has given up on many, they set the pace, and publishers have to wait (429): a
  *   quarter of a turn goes out, and it waits again.
  *
  * One owner, the shard's loop. Nothing is kept back here: what waits stays in the rings. Cost: without a burst two comparisons for each

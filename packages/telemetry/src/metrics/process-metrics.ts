@@ -45,7 +45,7 @@ export class ProcessMetrics {
 
 	/** Everything, now. What goes wrong with a metric costs the answer, so the caller decides what that costs. */
 	async values(): Promise<MetricValues[]> {
-		// What could not be loaded, for want of descriptors say, is tried again at the next scrape.
+		// What could not be loaded, for example for lack of descriptors, is tried again at the next scrape.
 		this.#defaults ??= defaultRegistry(this.#process).catch((error: unknown) => {
 			this.#defaults = null;
 			throw error;
