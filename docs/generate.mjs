@@ -2,7 +2,7 @@
 // A part lies in any docs/*.md between `<!-- generated: name -->` and `<!-- /generated -->`.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { environmentName, filePath, optionOf, sections } from "@shardcast/config";
+import { channelFields, environmentName, filePath, optionOf, sections } from "@shardcast/config";
 import { metricsReference } from "@shardcast/control";
 import { CloseCode, closeReasons } from "@shardcast/wire";
 
@@ -34,6 +34,16 @@ function options() {
 			return `## ${name}\n\n${about}\n\n${table(["flag", "file", "environment", "default", "change", "what it does"], rows)}`;
 		})
 		.join("\n");
+}
+
+/** What a namespace may say, with its key in the file. */
+function channelOptions() {
+	const rows = Object.values(channelFields).map(({ key, default: value, show, help }) => [
+		`\`${key}\``,
+		value === "" ? "" : `\`${show(value)}\``,
+		help,
+	]);
+	return table(["option", "default", "meaning"], rows);
 }
 
 /** When each close code is sent; a code without a line here stops the generator. */
@@ -76,7 +86,7 @@ function capacity() {
 	)}`;
 }
 
-const parts = { options, metrics: metricsReference, "close codes": closeCodes, capacity };
+const parts = { options, "channel options": channelOptions, metrics: metricsReference, "close codes": closeCodes, capacity };
 
 async function regenerated(name, page) {
 	let result = page;

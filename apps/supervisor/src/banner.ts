@@ -1,5 +1,5 @@
 import { type Address, connectionsPerShard, kafkaLine, urlHost } from "@shardcast/config";
-import { whoPublishes } from "@shardcast/http";
+import { openToClients, whoPublishes } from "@shardcast/http";
 import { formatCpuList } from "@shardcast/process";
 import type { Plan } from "./preflight/preflight.ts";
 
@@ -32,6 +32,8 @@ export function banner({ version, plan, connectionsFit, balancer }: BannerFacts)
 	];
 	const lines = [`shardcast ${version} on Node ${process.versions.node}, pid ${process.pid}`, ""];
 	lines.push(...rows.map(([label, text]) => `  ${label.padEnd(9)} ${text}`), "", `  ${shardsAndCpus(plan)}`, `  ${whoPublishes(config)}`);
+	const open = openToClients(config);
+	if (open !== null) lines.push(`  ${open}`);
 	return `${lines.join("\n")}\n`;
 }
 

@@ -37,6 +37,11 @@ it("says who may publish, and warns of open mode", () => {
 	expect(text({ apiKey: "swordfish" })).not.toContain("swordfish");
 });
 
+it("says when clients need no token", () => {
+	expect(text({ clientInsecure: true })).toMatch(/^ {2}insecure mode: every client of the Centrifuge protocol may/m);
+	expect(text({})).not.toContain("Centrifuge");
+});
+
 it("says when shards are not pinned", () => {
 	expect(text({}, { pin: () => ({ kind: "none" }) })).toMatch(/shard 0 .* not pinned/);
 });

@@ -1,4 +1,5 @@
 import type { Config } from "@shardcast/config";
+import { openToClients } from "./open-to-clients.ts";
 
 /** Who may publish, for `/health` and the console as well. */
 export interface MayPublish {
@@ -32,6 +33,12 @@ export function newlyOpen(before: Config, after: Config): string[] {
 		lines.push(
 			"now open: pages of every site can connect, and publish where that needs no key; a list in --allowed-origins closes it again",
 		);
+	if (!before.clientInsecure && after.clientInsecure)
+		lines.push(
+			"now open: every client of the Centrifuge protocol can subscribe, publish, and read history and presence; --no-client-insecure closes it again",
+		);
+	else if (openToClients(before) === null && openToClients(after) !== null)
+		lines.push("now open: clients of the Centrifuge protocol can connect without a token; --no-allow-anonymous-connect closes it again");
 	return lines;
 }
 

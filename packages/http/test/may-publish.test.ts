@@ -1,6 +1,7 @@
 import { type Config, defaultConfig } from "@shardcast/config";
 import { expect, it } from "vitest";
 import { type MayPublish, mayPublish, newlyOpen, whoPublishes } from "../src/may-publish.ts";
+import { openToClients } from "../src/open-to-clients.ts";
 
 it.each<[string | undefined, "auto" | "on" | "off", MayPublish, RegExp]>([
 	[undefined, "auto", { http: "everyone", webSocket: "everyone" }, /^open mode: .*over HTTP and as a WebSocket client$/],
@@ -31,10 +32,24 @@ it.each<[Partial<Config>, Partial<Config>, readonly RegExp[]]>([
 	[{ clientPublish: "off" }, {}, [/every WebSocket client can publish/]],
 	[{ consoleToken: "secret-token" }, {}, [/every user of this machine can open the console/]],
 	[{ allowedOrigins: ["https://a.example"] }, { allowedOrigins: ["*"] }, [/pages of every site can connect/]],
+	[{}, { clientInsecure: true }, [/every client of the Centrifuge protocol can subscribe, publish.*--no-client-insecure/]],
+	[{ allowAnonymousConnect: true }, { clientInsecure: true }, [/every client of the Centrifuge protocol/]],
+	[{}, { allowAnonymousConnect: true }, [/can connect without a token; --no-allow-anonymous-connect/]],
+	[{ clientInsecure: true }, { allowAnonymousConnect: true }, []],
 	[{}, { apiKey: "secret-key", consoleToken: "secret-token" }, []],
 	[{ allowedOrigins: ["*"] }, { allowedOrigins: ["*", "null"] }, []],
 	[{ messageRate: 5 }, { messageRate: 0 }, []],
 ])("what a reload opens: %j → %j", (before, after, lines) => {
 	const said = newlyOpen(defaultConfig(before), defaultConfig(after));
 	expect(said).toEqual(lines.map((line) => expect.stringMatching(line)));
+});
+
+it.each<[Partial<Config>, RegExp | null]>([
+	[{}, null],
+	[{ tokenHmacSecret: "secret-key" }, null],
+	[{ clientInsecure: true }, /^insecure mode: every client .*--client-insecure/],
+	[{ clientInsecure: true, allowAnonymousConnect: true }, /^insecure mode/],
+	[{ allowAnonymousConnect: true }, /need no token to connect \(--allow-anonymous-connect\)/],
+])("the banner's line about clients without a token: %j", (changes, line) => {
+	expect(openToClients(defaultConfig(changes))).toEqual(line === null ? null : expect.stringMatching(line));
 });

@@ -1,5 +1,5 @@
 import { type Config, type ConfigInput, formatDuration, kafkaLine, parseAddress, urlHost } from "@shardcast/config";
-import { whoPublishes } from "@shardcast/http";
+import { openToClients, whoPublishes } from "@shardcast/http";
 import { onHangUp, StopSignals } from "@shardcast/process";
 import { createLog, type Log, shapeOf } from "@shardcast/telemetry";
 import { createServer } from "../library/server.ts";
@@ -62,5 +62,10 @@ function banner(config: Config, port: number): string {
 	const host = urlHost({ ...parseAddress(config.addr), port });
 	const urls = `ws://${host}, POST http://${host}/api/publish, http://${host}/health`;
 	const kafka = kafkaLine(config, 1);
-	return `shardcast single, pid ${process.pid}: ${urls}; ${whoPublishes(config)}\n${kafka === null ? "" : `kafka: ${kafka}\n`}`;
+	const lines = [
+		`shardcast single, pid ${process.pid}: ${urls}; ${whoPublishes(config)}`,
+		openToClients(config),
+		kafka === null ? null : `kafka: ${kafka}`,
+	];
+	return lines.map((line) => (line === null ? "" : `${line}\n`)).join("");
 }
