@@ -30,7 +30,7 @@ const ascii = /^[\0-\x7f]*$/;
 /**
  * Tells what holds for a channel by its name. For one set of settings: new settings need a new one. Single-threaded, and never throws.
  *
- * On the path of every publication: 30 ns for a name that is remembered, about 1 µs for another one.
+ * On the path of every publication: 13 ns for a name that is remembered, 0.6 µs for another one.
  */
 export class Namespaces {
 	readonly #config: NamespacesConfig;

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { checkValue } from "../src/load/check-value.ts";
+import { checkValue, foreignKeys } from "../src/load/check-value.ts";
 import { fromText } from "../src/load/file.ts";
 import { yamlLines } from "../src/load/print.ts";
 import { changesOf } from "../src/load/reload.ts";
 import type { Found } from "../src/load/source.ts";
 import { field } from "../src/options/kind.ts";
 import { duration, integer, list, secret, text, toggle } from "../src/options/kinds.ts";
-import { asInFile, objects } from "../src/options/objects.ts";
+import { asInFile, emptyTable, objects, table } from "../src/options/objects.ts";
 import { shapeOf } from "../src/options/shape.ts";
 
 const name = text({ argument: "<name>", matches: /^[a-z]+$/, expected: "a name of small letters" });
@@ -222,5 +222,53 @@ house:
 		]);
 		expect(changesOf(rooms, "r", [hall, attic], [attic, hall])).toEqual([{ path: "r", from: "hall, attic", to: "attic, hall" }]);
 		expect(changesOf(rooms, "r", [hall], [{ ...hall }])).toEqual([]);
+	});
+});
+
+describe("a table", () => {
+	const fields = {
+		size: field({ key: "history_size", kind: integer({ min: 0, max: 100 }), default: 5 }),
+		ttlMs: field({ key: "history_ttl", kind: duration({ minMs: 1000, maxMs: 60_000, zero: true }), default: 0 }),
+		key: field({ key: "key", kind: secret({ argument: "<key>", charactersMin: 8 }), default: undefined }),
+	};
+	const room = table({ fields, foreign: new Set(["colour"]) });
+	const check = (raw: unknown) => checkValue(room, { raw, source: { kind: "environment", name: "ROOM" } });
+	const value = { size: 7, ttlMs: 2000, key: "swordfish" };
+
+	it("is read from plain data and from JSON; what is not given has its default", () => {
+		expect(check({ history_size: "7", history_ttl: "2s", key: "swordfish" })).toEqual({ value });
+		expect(check('{"history_ttl":"2s"}')).toEqual({ value: { size: 5, ttlMs: 2000, key: undefined } });
+		expect(check({})).toEqual({ value: emptyTable(fields) });
+	});
+
+	it("names every mistake, and shows no secret", () => {
+		expect(check({ history_size: 700, history_tll: "2s", key: "sword" })).toEqual({
+			mistakes: expect.arrayContaining([
+				'ROOM: history_size: "700" is not a whole number from 0 to 100',
+				'ROOM: history_tll: unknown key; did you mean "history_ttl"?',
+				"ROOM: key: the value must have at least 8 characters and no white space",
+			]),
+		});
+		expect(check("sword")).toEqual({ mistakes: ["ROOM: the value is not a table of settings"] });
+	});
+
+	it("leaves alone what another server knows, and tells it", () => {
+		const raw = { history_size: 7, colour: "red" };
+		expect(check(raw)).toMatchObject({ value: { size: 7 } });
+		expect(foreignKeys(room, { raw, source: { kind: "environment", name: "ROOM" } })).toEqual([expect.stringMatching(/^ROOM: colour: /)]);
+	});
+
+	it("is shown by what is not as it would be anyway, and told field by field when it changes", () => {
+		expect(room.show(emptyTable(fields))).toBe("{}");
+		expect(room.show(value)).toBe('{"history_size":7,"history_ttl":"2s"}');
+		expect(changesOf(room, "house.room", value, { ...value, size: 8, key: "another-one" })).toEqual([
+			{ path: "house.room.history_size", from: "7", to: "8" },
+			{ path: "house.room.key", from: "set (hidden)", to: "another (hidden)" },
+		]);
+	});
+
+	it("is taken from a program by the names that the code reads, not all of which have to be there", () => {
+		expect(asInFile(room, value)).toEqual({ history_size: 7, history_ttl: "2000ms", key: "swordfish" });
+		expect(check(asInFile(room, { size: 7 }))).toEqual({ value: { ...emptyTable(fields), size: 7 } });
 	});
 });

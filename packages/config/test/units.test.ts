@@ -30,6 +30,19 @@ describe("durations", () => {
 	});
 });
 
+describe("durations as Go writes them", () => {
+	it.each([
+		["1h30m", 5_400_000],
+		["24h0m0s", 86_400_000],
+		["1.5h0.5s", 5_400_500],
+		["1m250ms", 60_250],
+	])("%s is %d ms", (text, ms) => expect(parseDuration(text)).toBe(ms));
+
+	it.each(["1h30", "1h 30m", "h30m", "1d12h", "1hh", "-1h30m"])("%s is refused", (text) =>
+		expect(() => parseDuration(text)).toThrow(RangeError),
+	);
+});
+
 describe("sizes", () => {
 	it.each([
 		["64KiB", 65_536],

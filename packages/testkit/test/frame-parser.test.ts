@@ -68,30 +68,34 @@ describe("FrameParser", () => {
 			}
 	});
 
-	it("reads any sequence of frames of any length cut anywhere (fuzz)", () => {
-		const lengths = fc.oneof(fc.integer({ min: 0, max: 200 }), fc.constantFrom(125, 126, 127, 65_535, 65_536, 70_000));
-		const messages = fc.array(fc.tuple(fc.constantFrom(Opcode.text, Opcode.binary), lengths, fc.integer({ min: 1, max: 4 })), {
-			maxLength: 6,
-		});
-		fc.assert(
-			fc.property(messages, fc.array(fc.nat(200_000), { maxLength: 12 }), (plan, cuts) => {
-				const expected: Seen[] = [];
-				const frames: Buffer[] = [];
-				for (const [opcode, length, parts] of plan) {
-					const text = Array.from({ length }, (_, at) => String.fromCharCode(33 + ((at * 7 + length) % 90))).join("");
-					expected.push([opcode, text]);
-					const step = Math.ceil(length / parts);
-					for (let part = 0; part < parts; part++)
-						frames.push(frame(part === 0 ? opcode : Opcode.continuation, text.slice(part * step, (part + 1) * step), part === parts - 1));
-				}
-				const bytes = Buffer.concat(frames);
-				const points = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b);
-				const pieces = points.slice(1).map((end, at) => bytes.subarray(points[at], end));
-				expect(parse(pieces).seen).toEqual(expected);
-			}),
-			{ numRuns: stressed(200) },
-		);
-	});
+	it(
+		"reads any sequence of frames of any length cut anywhere (fuzz)",
+		() => {
+			const lengths = fc.oneof(fc.integer({ min: 0, max: 200 }), fc.constantFrom(125, 126, 127, 65_535, 65_536, 70_000));
+			const messages = fc.array(fc.tuple(fc.constantFrom(Opcode.text, Opcode.binary), lengths, fc.integer({ min: 1, max: 4 })), {
+				maxLength: 6,
+			});
+			fc.assert(
+				fc.property(messages, fc.array(fc.nat(200_000), { maxLength: 12 }), (plan, cuts) => {
+					const expected: Seen[] = [];
+					const frames: Buffer[] = [];
+					for (const [opcode, length, parts] of plan) {
+						const text = Array.from({ length }, (_, at) => String.fromCharCode(33 + ((at * 7 + length) % 90))).join("");
+						expected.push([opcode, text]);
+						const step = Math.ceil(length / parts);
+						for (let part = 0; part < parts; part++)
+							frames.push(frame(part === 0 ? opcode : Opcode.continuation, text.slice(part * step, (part + 1) * step), part === parts - 1));
+					}
+					const bytes = Buffer.concat(frames);
+					const points = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b);
+					const pieces = points.slice(1).map((end, at) => bytes.subarray(points[at], end));
+					expect(parse(pieces).seen).toEqual(expected);
+				}),
+				{ numRuns: stressed(200) },
+			);
+		},
+		stressed(60_000),
+	);
 
 	it.each([
 		["a reserved bit", Buffer.from([0xc2, 0x00])],

@@ -6,11 +6,14 @@ const unitMs: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * "250ms", "30s", "1.5m" or "2h" in milliseconds; a bare "0" is allowed, any other bare number is not: a forgotten unit
+ * "250ms", "30s", "1.5m", "2h" or, as Go writes them, "1h30m0s" in milliseconds; a bare "0" is allowed, any other bare number is not: a forgotten unit
  * would be wrong by a factor of 1000 in one direction or the other.
  * @throws RangeError whose message completes the sentence `"<text>" …`.
  */
 export function parseDuration(text: string): number {
+	const composed = /^(?:\d+(?:\.\d+)?(?:ms|[hms])){2,}$/.test(text.trim());
+	if (composed)
+		return [...text.trim().matchAll(/([\d.]+)([a-z]+)/g)].reduce((sum, [, digits, unit]) => sum + Number(digits) * unitMs.get(unit)!, 0);
 	const match = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text.trim());
 	if (match === null) throw new RangeError("is not a duration; write 250ms, 30s or 2m");
 	const [, digits, unit] = match;
