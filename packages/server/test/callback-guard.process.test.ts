@@ -139,6 +139,15 @@ class Rig {
 		return RawClient.open(`ws://127.0.0.1:${this.port}${path}`);
 	}
 
+	/** There are more connections than may be. */
+	async whileFull<T>(act: () => Promise<T>): Promise<T> {
+		const { socketsMax } = this.parts;
+		this.parts.socketsMax = () => 0;
+		return act().finally(() => {
+			this.parts.socketsMax = socketsMax;
+		});
+	}
+
 	/** A connection that is handed over, as the balancer does it; a reset is as good as an end. */
 	async adopted(): Promise<Socket> {
 		const listener = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
@@ -188,6 +197,9 @@ type Case = [callback: string, handler: keyof Parts, act: (rig: Rig) => Promise<
 const cases: Case[] = [
 	["filter", "connections", async (rig) => once((await rig.adopted()).resume(), "close")],
 	["filter", "connections", (rig) => expect(rig.get()).rejects.toThrow(/ECONNRESET|hang up/)],
+	["filter", "socketsMax", (rig) => expect(rig.get()).rejects.toThrow(/ECONNRESET|hang up/)],
+	["filter", "overfull", (rig) => expect(rig.whileFull(() => rig.get())).rejects.toThrow(/ECONNRESET|hang up/)],
+	["request", "proxiedAddress", async (rig) => expect((await rig.get()).status).toBe(500)],
 	["request", "request", async (rig) => expect((await rig.get()).status).toBe(500)],
 	["later", "request", async (rig) => expect((await rig.get()).status).toBe(500), rejects],
 	["request", "begin", async (rig) => expect((await rig.post()).status).toBe(500)],
