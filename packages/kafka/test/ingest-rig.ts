@@ -29,10 +29,10 @@ export class KafkaRig {
 		await this.healthy();
 	}
 
-	async healthy(deadlineMs = 15_000): Promise<void> {
+	async healthy(deadlineMs = 15_000, cluster = this.cluster): Promise<void> {
 		await waitFor(
 			async () => {
-				const { status, reasons } = await this.cluster.health();
+				const { status, reasons } = await cluster.health();
 				if (status !== "healthy") throw new Error(reasons.join("; "));
 				return true;
 			},

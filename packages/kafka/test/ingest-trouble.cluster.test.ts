@@ -29,10 +29,10 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 			.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
 	}
 
-	const degraded = (sentence: string, deadlineMs = 10_000) =>
+	const degraded = (sentence: string, deadlineMs = 10_000, cluster = rig.cluster) =>
 		waitFor(
 			async () => {
-				const { status, reasons } = await rig.cluster.health();
+				const { status, reasons } = await cluster.health();
 				if (status !== "degraded" || !reasons.some((reason) => reason.includes(sentence)))
 					throw new Error(`${status}: ${reasons.join("; ")}`);
 				return true;
@@ -101,18 +101,23 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 				...["plain", "scram-sha-256", "scram-sha-512"].map((mechanism) => [...login(mechanism, saslUsers.alice), ...secret]),
 				[...tls, "--kafka-tls-ca", broker.caPath!],
 			];
-			for (const flags of good) {
-				rig.cluster = await startCluster({ shards: 1, flags });
-				await rig.healthy();
-				const listener = await RawClient.open(rig.cluster.url);
-				await client.producer.send({ topic: "secret", messages: [{ value: flags.join(" ") }] });
-				await listener.waitForMessages(1);
-				await rig.cluster.stop();
-			}
-			for (const flags of [[...login("plain", "wrong"), ...secret], [...login("scram-sha-512", "wrong"), ...secret], tls]) {
-				rig.cluster = await startCluster({ shards: 1, flags });
-				await degraded("refuse our credentials or certificate");
-				await rig.cluster.stop();
+			const wrong = [[...login("plain", "wrong"), ...secret], [...login("scram-sha-512", "wrong"), ...secret], tls];
+			// All of them side by side: they mostly wait.
+			const starting = [...good, ...wrong].map((flags) => startCluster({ shards: 1, flags, readyMs: 60_000 }));
+			try {
+				const clusters = await Promise.all(starting);
+				await Promise.all(clusters.slice(good.length).map((cluster) => degraded("refuse our credentials or certificate", 20_000, cluster)));
+				const listeners = await Promise.all(
+					clusters.slice(0, good.length).map(async (cluster) => {
+						await rig.healthy(30_000, cluster);
+						return RawClient.open(cluster.url);
+					}),
+				);
+				await client.producer.send({ topic: "secret", messages: [{ value: "for those who may read it" }] });
+				await Promise.all(listeners.map((listener) => listener.waitForMessages(1)));
+			} finally {
+				const ends = await Promise.allSettled(starting);
+				await Promise.all(ends.map((each) => (each.status === "fulfilled" ? each.value.stop() : null)));
 			}
 			// Denied is not missing: once it is allowed, reading begins at the latest record, as for a topic that was there.
 			await client.producer.send({ topic: "guarded", messages: [{ value: "history" }] });

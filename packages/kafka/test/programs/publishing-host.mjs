@@ -38,7 +38,7 @@ const calls = {
 	result: (message) => server.publish(message),
 	async publishThenShutdown({ count }) {
 		const outcomes = publishAll(Array.from({ length: count }, () => "x"));
-		await server.shutdown(5000);
+		await server.shutdown(20_000);
 		return outcomes;
 	},
 };
