@@ -58,8 +58,10 @@ export function createRecordHead(): RecordHead {
  */
 export function readRecordHead(view: DataView, start: number, end: number, head: RecordHead): void {
 	if (end - start < headerBytes) throw noRoom(end - start);
+	const type = view.getUint8(start);
 	const kind = view.getUint8(start + kindOffset);
-	if (kind !== RecordKind.text && kind !== RecordKind.binary) throw unknownKind(kind);
+	// What the kinds of other types are is theirs to say: a type from newer code is passed over as a whole.
+	if (kind !== RecordKind.text && kind !== RecordKind.binary && type === RecordType.publication) throw unknownKind(kind);
 	const channelCount = view.getUint8(start + channelCountOffset);
 	const channelsStart = start + headerBytes;
 	const extensionsStart = channelsStart + view.getUint16(start + channelBytesOffset, true);
@@ -69,8 +71,8 @@ export function readRecordHead(view: DataView, start: number, end: number, head:
 	let channel = 0;
 	for (; channel < channelCount && at + nameOffset <= extensionsStart; channel++) at += nameOffset + view.getUint8(at + lengthOffset);
 	if (channel !== channelCount || at !== extensionsStart) throw wrongChannels(channelCount, extensionsStart - channelsStart);
-	head.type = view.getUint8(start);
-	head.kind = kind;
+	head.type = type;
+	head.kind = kind as RecordKind;
 	head.target = view.getUint8(start + targetOffset);
 	head.sender = view.getUint32(start + senderOffset, true);
 	head.senderShard = view.getUint32(start + senderShardOffset, true);
