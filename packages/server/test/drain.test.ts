@@ -73,6 +73,15 @@ describe("telling all clients to go", () => {
 		expect(now()).toBeLessThan(1200);
 	});
 
+	it("is done at once when no time is left, or hardly any", async () => {
+		for (const deadlineMs of [0, 0.01, 10]) {
+			const { run, told, now } = setup(5000, { rate: 100, deadlineMs });
+			await run;
+			expect(told, `${deadlineMs} ms`).toHaveLength(5000);
+			expect(now()).toBe(0);
+		}
+	});
+
 	it("gives a client that still has something to read the time for it, and gives up when that is over", async () => {
 		const { run, told, now } = setup(3, { deadlineMs: 1000, buffered: (id, nowMs) => (id === 1 && nowMs < 500 ? 10 : id === 2 ? 10 : 0) });
 		await run;

@@ -20,7 +20,7 @@ const tickMs = 20;
 /**
  * Tells all clients to reconnect elsewhere, spread over time: a cluster's worth of clients that reconnect in one instant would
  * hit the other shards, or the next start, all at once. In random order, `clientsPerSecond` of them or as many as it takes to be
- * done in half of the time, with the pauses between ticks jittered. Few clients are told at once.
+ * done in half of the time, with the pauses between ticks jittered. Few clients are told at once; so are all when hardly any time is left.
  *
  * A client with unwritten messages is told last: it gets those first. Resolves when no client is left, or when the time is up.
  */
@@ -28,7 +28,9 @@ export async function closeAll(parts: ClosingParts): Promise<void> {
 	const { close, deadlineMs, nowMs, pause, random } = parts;
 	const endsMs = nowMs() + deadlineMs;
 	let waiting = shuffled(parts.clients(), random);
-	const perMs = Math.max(parts.clientsPerSecond / 1000, waiting.length / (deadlineMs / 2));
+	// With no time left, everybody is told in the first tick.
+	const spreadMs = Math.max(1, deadlineMs / 2);
+	const perMs = Math.max(parts.clientsPerSecond / 1000, waiting.length / spreadMs);
 	let sinceMs = nowMs();
 	// What the rate allows and has not been used; the first may go at once.
 	let credit = Math.max(1, tickMs * perMs);
