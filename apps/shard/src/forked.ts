@@ -1,4 +1,5 @@
 import { SharedMemoryBus } from "@shardcast/bus";
+import { ChannelLog } from "@shardcast/channel-log";
 import type { Config } from "@shardcast/config";
 import { type ChildControl, connectToParent, joinCluster, PartAnswers, type StartMessage } from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
@@ -49,6 +50,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		row,
 		connectionsFit: clientsThatFit(),
 		bus,
+		openHistory: (committed) => ChannelLog.open(directory.path, { slot, incarnation }, { committed }),
 		ingest,
 		address: { host: config.host, port },
 		handoff: handoff === undefined ? null : DescriptorChannel.inherited(handoff, directory.handoffPath(slot)),

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Cluster, LibraryClient, postJson, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type PublicationContext } from "centrifuge";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -6,13 +9,21 @@ import { WebSocket } from "ws";
 /** Each at its shard: 0 and 1 by their own ports, the others through the balancer. */
 describe("npm centrifuge on 2 shards", () => {
 	let cluster: Cluster;
+	let directory: string;
 	const clients: Centrifuge[] = [];
 	beforeAll(async () => {
-		cluster = await startCluster({ shards: 2, flags: ["--client-insecure"] });
+		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
+		const file = join(directory, "shardcast.yaml");
+		writeFileSync(
+			file,
+			"client: { insecure: true }\nchannel:\n  namespaces:\n    - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true }\n    - { name: short, history_size: 2, history_ttl: 5m, force_recovery: true }\n",
+		);
+		cluster = await startCluster({ shards: 2, flags: ["--config", file] });
 	});
 	afterAll(async () => {
 		for (const client of clients) client.disconnect();
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
+		rmSync(directory, { recursive: true });
 	});
 
 	async function connect(url: string): Promise<Centrifuge> {
@@ -71,6 +82,111 @@ describe("npm centrifuge on 2 shards", () => {
 		expect(publications).toEqual([]);
 		await expect(client.rpc("anything", {})).rejects.toMatchObject({ code: 108 });
 		await expect(client.publish("unknown:channel", 1)).rejects.toMatchObject({ code: 102 });
+	});
+
+	/** Publishes numbers by POST, one after the other, until stopped; a number counts when it was acknowledged. */
+	function publishNumbers(channel: string): { readonly acknowledged: number[]; stop(): Promise<void> } {
+		const acknowledged: number[] = [];
+		let stopped = false;
+		const work = (async () => {
+			for (let number = 1; !stopped; number++) {
+				const answer = await postJson(`${cluster.httpUrl}/api/publish`, { channel, data: number }).catch(() => null);
+				if (answer?.status === 200) acknowledged.push(number);
+			}
+		})();
+		return {
+			acknowledged,
+			stop: () => {
+				stopped = true;
+				return work;
+			},
+		};
+	}
+	const numbers = (publications: readonly PublicationContext[]) => publications.map(({ data }) => data as number);
+	const offsets = (publications: readonly PublicationContext[]) => publications.map(({ offset }) => offset);
+	const countUp = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index);
+
+	it("a channel with history has offsets that count up, the same on both shards, and its history can be read", async () => {
+		const all = await both();
+		const received = await Promise.all(all.map((client) => listen(client, "kept:news")));
+		const raw = await LibraryClient.open(`${cluster.shardUrl(1)}/?channels=kept:news`);
+		for (let number = 0; number < 50; number++) await (number % 2 === 0 ? all[0]! : all[1]!).publish("kept:news", { number });
+		await waitFor(() => received.every(({ length }) => length === 50), { deadlineMs: 10_000, what: "50 publications everywhere" });
+		for (const publications of received) {
+			expect(publications.map(({ data }) => (data as { number: number }).number)).toEqual(countUp(0, 50));
+			expect(offsets(publications)).toEqual(countUp(1, 50));
+		}
+		await waitFor(() => raw.texts().length === 50, { deadlineMs: 10_000, what: "50 messages for the raw client" });
+		raw.close();
+		const history = await all[2]!.history("kept:news", { limit: 3, reverse: true });
+		expect(history.offset).toBe(50);
+		expect(offsets(history.publications as PublicationContext[])).toEqual([50, 49, 48]);
+		const since = { offset: 10, epoch: history.epoch };
+		expect(offsets((await all[0]!.history("kept:news", { limit: 2, since })).publications as PublicationContext[])).toEqual([11, 12]);
+		await expect(all[0]!.history("kept:news", { since: { offset: 1, epoch: "another" } })).rejects.toMatchObject({ code: 112 });
+		await expect(all[0]!.history("news", {})).rejects.toMatchObject({ code: 108 });
+	});
+
+	it("a connection that is gone for two seconds costs nothing: all publications, once, in order", async () => {
+		const client = await connect(cluster.url);
+		const publications = await listen(client, "kept:drop");
+		const recovered: boolean[] = [];
+		client.getSubscription("kept:drop")!.on("subscribed", (context) => recovered.push(context.recovered));
+		const publisher = publishNumbers("kept:drop");
+		await waitFor(() => publications.length > 20, { deadlineMs: 10_000, what: "some publications" });
+		client.disconnect();
+		await new Promise((resolve) => setTimeout(resolve, 2000));
+		client.connect();
+		await client.ready(10_000);
+		await waitFor(() => recovered.length === 1, { deadlineMs: 10_000, what: "the subscription to be back" });
+		await publisher.stop();
+		const { acknowledged } = publisher;
+		await waitFor(() => publications.length >= acknowledged.length, { deadlineMs: 10_000, what: "everything" });
+		expect(numbers(publications)).toEqual(acknowledged);
+		expect(recovered).toEqual([true]);
+	});
+
+	it("what is not kept any more is told: not recovered", async () => {
+		const client = await connect(cluster.url);
+		const publications = await listen(client, "short:a");
+		await client.publish("short:a", 1);
+		await waitFor(() => publications.length === 1, { deadlineMs: 10_000, what: "the first publication" });
+		client.disconnect();
+		for (const number of [2, 3, 4]) await postJson(`${cluster.httpUrl}/api/publish`, { channel: "short:a", data: number });
+		const back = new Promise<unknown>((resolve) => client.getSubscription("short:a")!.once("subscribed", resolve));
+		client.connect();
+		expect(await back).toMatchObject({ wasRecovering: true, recovered: false, streamPosition: { offset: 4 } });
+		expect(numbers(publications)).toEqual([1]);
+	});
+
+	it("shards that are killed while clients follow channels with history: nothing that was acknowledged is lost, doubled or out of order", async () => {
+		const channels = countUp(0, 5).map((number) => `kept:k${number}`);
+		const all = await Promise.all(Array.from({ length: 20 }, () => connect(cluster.url)));
+		const received = await Promise.all(all.map((client, index) => listen(client, channels[index % channels.length]!)));
+		const failed: unknown[] = [];
+		for (const [index, client] of all.entries())
+			client.getSubscription(channels[index % channels.length]!)!.on("subscribed", (context) => {
+				if (!context.recovered) failed.push(context);
+			});
+		const publishers = channels.map(publishNumbers);
+		for (const shard of [0, 1]) {
+			await new Promise((resolve) => setTimeout(resolve, 500));
+			const { shards } = await cluster.health();
+			process.kill(shards[shard]!.pid, "SIGKILL");
+			await cluster.ready();
+		}
+		await new Promise((resolve) => setTimeout(resolve, 500));
+		await Promise.all(publishers.map((publisher) => publisher.stop()));
+		for (const [index, publications] of received.entries()) {
+			const { acknowledged } = publishers[index % channels.length]!;
+			expect(acknowledged.length).toBeGreaterThan(10);
+			await waitFor(() => numbers(publications).includes(acknowledged.at(-1)!), { deadlineMs: 20_000, what: "the last publication" });
+			// What was on its way to a shard that was killed may have arrived without its answer.
+			const answered = new Set(acknowledged);
+			expect(numbers(publications).filter((number) => answered.has(number))).toEqual(acknowledged);
+			expect(offsets(publications)).toEqual(countUp(1, publications.length));
+		}
+		expect(failed).toEqual([]);
 	});
 
 	it("a shard that is killed costs its clients a moment: they are subscribed again on the others", async () => {

@@ -211,6 +211,10 @@ export const shardCounters = [
 	["handlerTimeouts", "messages lost because a handler that waited did not settle in time"],
 	["handlersFull", "messages refused because too many waited for handlers"],
 	["recordsUnknown", "records of the bus that were passed over because this shard does not know their type"],
+	["subscriptions", "subscriptions of clients of the Centrifuge protocol (now)"],
+	["recoveries", "subscriptions that got everything that their client had missed"],
+	["recoveriesFailed", "subscriptions that asked for what they had missed, of which too much was gone"],
+	["recoveredPublications", "publications that such clients had missed and got"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

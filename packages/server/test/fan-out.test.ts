@@ -25,6 +25,7 @@ function setup() {
 		hub: new Hub([provider]),
 		senders: new SenderIds<RawSession>(),
 		topics: { publish: (_topic, message) => published.push(Buffer.from(message).toString()) > 0 },
+		logged: null,
 		counters: row,
 		console: { watching: false, onRecord: () => {} },
 	});

@@ -1,4 +1,5 @@
 import { MemoryBus } from "@shardcast/bus";
+import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
 import { type Config, defaultConfig, ringCapacityBytes } from "@shardcast/config";
 import { consoleQuestion, metricsQuestion, PartAnswers, Questions } from "@shardcast/control";
 import { AddressTable, RateTable } from "@shardcast/limits";
@@ -42,6 +43,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 	const members = options.members ?? count;
 	const board = Scoreboard.inMemory(members);
 	const bus = new MemoryBus({ members, capacityBytes: options.capacityBytes ?? ringCapacityBytes(config) });
+	const logs = createLogBuffers(1_048_576);
 	const addresses = AddressTable.inMemory(1000, members);
 	const rates = RateTable.inMemory();
 	const basePort = await freePorts(count);
@@ -70,6 +72,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				isProxy: null,
 				rates,
 				openAddresses: () => addresses,
+				openHistory: (committed) => new ChannelLog(openLogBuffers(logs), { slot, incarnation: 1 }, { committed }),
 				ingest: null,
 				log: silentLog(),
 				sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),

@@ -1,4 +1,5 @@
 import { MemoryBus } from "@shardcast/bus";
+import { ChannelLog } from "@shardcast/channel-log";
 import { defaultConfig } from "@shardcast/config";
 import { PartAnswers } from "@shardcast/control";
 import type { ShardIngest } from "@shardcast/kafka";
@@ -33,6 +34,7 @@ class Parts {
 	readonly #board = Scoreboard.inMemory(2);
 	readonly row = this.#board.row(0);
 	readonly other = this.#bus.link(1);
+	readonly history = ChannelLog.inMemory(1_048_576);
 	readonly options: ShardOptions = {
 		config: this.#config,
 		board: this.#board,
@@ -44,6 +46,7 @@ class Parts {
 		isProxy: null,
 		rates: RateTable.inMemory(),
 		openAddresses: () => AddressTable.inMemory(100, 2),
+		openHistory: () => this.history,
 		ingest: null,
 		log: silentLog(),
 		sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),
@@ -73,6 +76,8 @@ class Parts {
 		});
 		this.inbound = new Inbound({
 			options,
+			live,
+			history: this.history,
 			onCommit: () => this.delivery.engine.committed(),
 			onFull: () => this.delivery.engine.hurry(),
 		});
@@ -85,6 +90,7 @@ class Parts {
 			options,
 			live,
 			hub,
+			logged: this.history.reader(0),
 			senders,
 			topics: this.topics,
 			console: this.console.feed,

@@ -59,6 +59,24 @@ export const shardMetrics: readonly BoardMetric[] = [
 			other: counters.closedOther,
 		})),
 	),
+	gauge(
+		"shardcast_subscriptions",
+		"none",
+		"Subscriptions of clients that speak the Centrifuge protocol.",
+		perShard(({ counters }) => counters.subscriptions),
+	),
+	counter(
+		"shardcast_recoveries_total",
+		"none",
+		"Subscriptions of clients that came back and asked for what they had missed, by result: recovered = they got all of it, failed = some of it is not kept any more.",
+		perShardBy("result", ({ counters }) => ({ recovered: counters.recoveries, failed: counters.recoveriesFailed })),
+	),
+	counter(
+		"shardcast_recovered_publications_total",
+		"messages",
+		"Publications that clients had missed and got when they came back.",
+		perShard(({ counters }) => counters.recoveredPublications),
+	),
 	counter(
 		"shardcast_clients_reset_total",
 		"connections",

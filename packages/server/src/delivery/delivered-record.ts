@@ -13,13 +13,16 @@ export class DeliveredRecord {
 	u8: Uint8Array = empty;
 	view: DataView = new DataView(empty.buffer);
 	payload: Uint8Array = empty;
+	/** Its place in the history of its channel; 0 = the channel keeps none. */
+	offset = 0;
 	#json: Uint8Array | null = null;
 
 	/** The next one; its head has been read. */
-	set(u8: Uint8Array, view: DataView, payload: Uint8Array): void {
+	set(u8: Uint8Array, view: DataView, payload: Uint8Array, offset: number): void {
 		this.u8 = u8;
 		this.view = view;
 		this.payload = payload;
+		this.offset = offset;
 		this.#json = null;
 	}
 
@@ -33,7 +36,8 @@ export class DeliveredRecord {
 	}
 }
 
-function asJson(payload: Uint8Array, kind: RecordKind): Uint8Array {
+/** See `DeliveredRecord.json`. */
+export function asJson(payload: Uint8Array, kind: RecordKind): Uint8Array {
 	if (kind === RecordKind.text || isUtf8(payload)) return isJson(payload) ? payload : Buffer.from(JSON.stringify(textOf(payload)));
 	return Buffer.from(`"${Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("base64")}"`);
 }

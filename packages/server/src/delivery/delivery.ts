@@ -1,3 +1,4 @@
+import type { LogReader } from "@shardcast/channel-log";
 import { shardLife } from "@shardcast/wire";
 import type { Hub } from "../hub/hub.ts";
 import type { Feature } from "../lifecycle/feature.ts";
@@ -12,6 +13,8 @@ export interface DeliveryParts {
 	readonly options: Pick<ShardOptions, "bus" | "row">;
 	readonly live: LiveSettings;
 	readonly hub: Hub;
+	/** The reader of the channels' logs; null = there are none. */
+	readonly logged: LogReader | null;
 	readonly senders: FanOutParts["senders"];
 	readonly topics: TopicPublisher;
 	readonly console: FanOutParts["console"];
@@ -41,11 +44,11 @@ export class Delivery implements Feature {
 	readonly #parts: DeliveryParts;
 
 	constructor(parts: DeliveryParts) {
-		const { options, live, hub, senders, topics, console, pacing, held, beforeTurn } = parts;
+		const { options, live, hub, logged, senders, topics, console, pacing, held, beforeTurn } = parts;
 		const { bus, row: counters } = options;
 		this.#parts = parts;
 		const life = shardLife(bus.member, counters.incarnation);
-		const fanOut = new FanOut({ member: bus.member, life, hub, senders, topics, counters, console });
+		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console });
 		this.engine = new FlushEngine({
 			bus,
 			policy: new FlushPolicy({
@@ -66,6 +69,7 @@ export class Delivery implements Feature {
 			},
 			pacing,
 		});
+		if (logged !== null) this.engine.addSource(logged, fanOut.deliverLogged);
 	}
 
 	start(): void {

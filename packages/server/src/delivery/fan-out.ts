@@ -1,4 +1,5 @@
 import type { VisitOrigin } from "@shardcast/bus";
+import { createLogRecordHead, type LogReader } from "@shardcast/channel-log";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
 import { everyShard, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
@@ -21,6 +22,8 @@ export interface FanOutParts {
 	/** Finds a client of this shard by the number that it publishes under. */
 	readonly senders: { find(sender: number): { readonly transport: TopicTransport } | undefined };
 	readonly topics: TopicPublisher;
+	/** The reader of the channels' logs; null = there are none. */
+	readonly logged: Pick<LogReader, "current"> | null;
 	readonly counters: Counters;
 	/** Sees every record while somebody watches the console. */
 	readonly console: Pick<ConsoleFeed, "watching" | "onRecord">;
@@ -37,6 +40,9 @@ export class FanOut {
 	readonly #record = new DeliveredRecord();
 	/** This shard as a record's target. */
 	readonly #target: number;
+	readonly #logged = createLogRecordHead();
+	/** Of the record that is being delivered. */
+	#offset = 0;
 	#deliveries = 0;
 	#deliveredBytes = 0;
 
@@ -53,6 +59,17 @@ export class FanOut {
 	/** For records that this shard took from its own record source. */
 	readonly deliverIngested: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.ingestToSendMs);
+	};
+
+	/** For records of the channels' logs. */
+	readonly deliverLogged: VisitOrigin = (origin, u8, view, start, end) => {
+		this.#parts.logged!.current(this.#logged);
+		this.#offset = this.#logged.offset;
+		try {
+			this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
+		} finally {
+			this.#offset = 0;
+		}
 	};
 
 	/** Whether anything was delivered since the last `count`. */
@@ -85,7 +102,7 @@ export class FanOut {
 		if (audiences.length === 0) return;
 		// A view per record, not per delivery. What publishes copies the bytes before it returns.
 		const payload = u8.subarray(head.payloadStart, head.payloadEnd);
-		record.set(u8, view, payload);
+		record.set(u8, view, payload, this.#offset);
 		const isBinary = head.kind === RecordKind.binary;
 		// Only at its origin does the sender's number mean one of our clients.
 		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;

@@ -82,6 +82,8 @@ export class FlushEngine {
 	readonly #parts: FlushEngineParts;
 	readonly #scheduler: Scheduler;
 	readonly #sources: RecordSource[] = [];
+	/** Of each source, in the same order: what brings its records to the clients. */
+	readonly #visits: VisitOrigin[] = [];
 	#state: State = "asleep";
 	#beganMs = 0;
 	/** When the turn started to wait for clients to read; NaN = it does not wait. */
@@ -116,15 +118,21 @@ export class FlushEngine {
 		this.wake();
 	}
 
-	/** Adds a ring to read. */
-	addSource(source: RecordSource): void {
+	/** Adds a ring to read. @param deliver brings its records to the clients; without it, as records that this shard took in itself. */
+	addSource(source: RecordSource, deliver: VisitOrigin = this.#parts.deliverIngested): void {
 		this.#sources.push(source);
+		this.#visits.push((origin, u8, view, start, end) => {
+			this.#turnBytes += end - start;
+			deliver(origin, u8, view, start, end);
+		});
 		this.wake();
 	}
 
 	removeSource(source: RecordSource): void {
 		const place = this.#sources.indexOf(source);
-		if (place >= 0) this.#sources.splice(place, 1);
+		if (place < 0) return;
+		this.#sources.splice(place, 1);
+		this.#visits.splice(place, 1);
 	}
 
 	/** Call when there may be records: after a doorbell or a write. Cheap; may be called at any time. */
@@ -207,7 +215,7 @@ export class FlushEngine {
 	/** Reads the bus (place 0) or a source until it is empty or the turn is full. */
 	#read(place: number): void {
 		const ring = place === 0 ? this.#parts.bus : this.#sources[place - 1];
-		const visit = place === 0 ? this.#deliver : this.#deliverIngested;
+		const visit = place === 0 ? this.#deliver : this.#visits[place - 1];
 		while (this.#turnHasRoom) {
 			const max = Math.min(this.#recordsPerLook, this.#parts.batch - this.#turnRecords);
 			const bytesBefore = this.#turnBytes;
@@ -226,11 +234,6 @@ export class FlushEngine {
 	readonly #deliver: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#turnBytes += end - start;
 		this.#parts.deliver(origin, u8, view, start, end);
-	};
-
-	readonly #deliverIngested: VisitOrigin = (origin, u8, view, start, end) => {
-		this.#turnBytes += end - start;
-		this.#parts.deliverIngested(origin, u8, view, start, end);
 	};
 
 	/** The loop has made a turn: what the flush published has been written. */

@@ -25,10 +25,10 @@ const overheadBytes = 128;
  *
  * One owner. When a bound is reached `hold` answers false; the caller closes that client with 1013, counted as `closedBusFull`.
  */
-export class HeldFrames {
+export class HeldFrames<Frame extends HeldFrame = HeldFrame> {
 	readonly #limits: HeldFramesLimits;
 	readonly #bytesOfSender = new Map<number, number>();
-	#frames: HeldFrame[] = [];
+	#frames: Frame[] = [];
 	/** Frames before this one have gone; the array is cut when all have. */
 	#first = 0;
 	#bytes = 0;
@@ -45,7 +45,7 @@ export class HeldFrames {
 		return this.#bytes;
 	}
 
-	hold(frame: HeldFrame): boolean {
+	hold(frame: Frame): boolean {
 		const bytes = frame.payload.length + overheadBytes;
 		const ofSender = (this.#bytesOfSender.get(frame.sender) ?? 0) + bytes;
 		if (this.#bytes + bytes > this.#limits.bytesMax || ofSender > this.#limits.clientBytesMax) return false;
@@ -56,7 +56,7 @@ export class HeldFrames {
 	}
 
 	/** Offers the frames to `write` in order until it answers false; returns how many went. */
-	release(write: (frame: HeldFrame) => boolean): number {
+	release(write: (frame: Frame) => boolean): number {
 		const before = this.#first;
 		while (this.#first < this.#frames.length && write(this.#frames[this.#first])) {
 			this.#forget(this.#frames[this.#first]);

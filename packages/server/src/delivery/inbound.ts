@@ -1,13 +1,21 @@
+import type { ChannelLog } from "@shardcast/channel-log";
+import type { Namespaces } from "@shardcast/channels";
+import { shardLife } from "@shardcast/wire";
 import type { Feature } from "../lifecycle/feature.ts";
 import { inTime } from "../lifecycle/in-time.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
+import { ChannelRouter } from "./channel-router.ts";
 import { Handlers } from "./handlers.ts";
 import { HeldFrames } from "./held-frames.ts";
+import { type HeldPublication, HistoryPublisher } from "./history-publisher.ts";
 import { Incoming } from "./incoming.ts";
 import { Publisher } from "./publisher.ts";
 
 export interface InboundParts {
 	readonly options: Pick<ShardOptions, "config" | "row" | "bus" | "ingest" | "log" | "handlerDeadlineMs">;
+	readonly live: { readonly namespaces: Pick<Namespaces, "of"> };
+	/** The channels' logs. */
+	readonly history: Pick<ChannelLog, "publish">;
 	/** Called after each record that is in the ring. */
 	readonly onCommit: () => void;
 	/** Called when a message found no room. */
@@ -29,11 +37,26 @@ export class Inbound implements Feature {
 	readonly incoming: Incoming;
 	readonly #publisher: Publisher;
 	readonly handlers: Handlers;
+	readonly #history: HistoryPublisher;
 	readonly #held = new HeldFrames(heldLimits);
+	readonly #heldForLogs = new HeldFrames<HeldPublication>(heldLimits);
 
-	constructor({ options, onCommit, onFull }: InboundParts) {
+	constructor({ options, live, history, onCommit, onFull }: InboundParts) {
 		const { config, row, bus, ingest, log } = options;
 		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, onFull });
+		this.#history = new HistoryPublisher({
+			log: history,
+			held: this.#heldForLogs,
+			counters: row,
+			life: shardLife(bus.member, row.incarnation),
+			// A turn gives them another try.
+			onHeld: onCommit,
+		});
+		const router = new ChannelRouter({
+			plain: this.#publisher,
+			history: this.#history,
+			limitsOf: (channel) => live.namespaces.of(channel).history,
+		});
 		this.handlers = new Handlers({
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
@@ -41,7 +64,7 @@ export class Inbound implements Feature {
 			limits: waitingLimits,
 			onError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
 		});
-		this.incoming = new Incoming({ publisher: ingest?.publisher ?? this.#publisher, handlers: this.handlers });
+		this.incoming = new Incoming({ publisher: ingest?.publisher ?? router, handlers: this.handlers });
 	}
 
 	/** Waits for handlers that have messages. */
@@ -54,13 +77,14 @@ export class Inbound implements Feature {
 		return this.handlers.waiting;
 	}
 
-	/** Messages that wait for room in the ring. */
+	/** Messages that wait for room in the ring, or for a log. */
 	get held(): number {
-		return this.#held.count;
+		return this.#held.count + this.#heldForLogs.count;
 	}
 
 	/** Gives them another try. */
 	retry(): void {
 		this.#publisher.retry();
+		this.#history.retry();
 	}
 }

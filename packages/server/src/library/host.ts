@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryBus } from "@shardcast/bus";
+import { ChannelLog } from "@shardcast/channel-log";
 import { type Config, checkRoute, parseAddress, ringCapacityBytes } from "@shardcast/config";
 import {
 	answerMetrics,
@@ -76,6 +77,7 @@ export class Host {
 			row,
 			connectionsFit: clientsThatFit(),
 			bus,
+			openHistory: (committed) => ChannelLog.inMemory(config.historyMemoryBytes, { committed }),
 			ingest: this.#ingest,
 			address: parseAddress(config.addr),
 			handoff: null,

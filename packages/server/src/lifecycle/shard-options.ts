@@ -1,4 +1,5 @@
 import type { BusLink } from "@shardcast/bus";
+import type { ChannelLog } from "@shardcast/channel-log";
 import type { Address, Config } from "@shardcast/config";
 import type { Ask, PartAnswers } from "@shardcast/control";
 import type { ShardIngest } from "@shardcast/kafka";
@@ -19,6 +20,11 @@ export interface ShardOptions {
 	readonly connectionsFit: number;
 	/** This shard's end of the bus; closed with it. */
 	readonly bus: BusLink;
+	/**
+	 * Opens the logs of channels that keep a history, once; closed with the shard.
+	 * @param committed to be called after each publication.
+	 */
+	readonly openHistory: (committed: () => void) => ChannelLog;
 	/** Where it listens; null = it only gets connections handed over. */
 	readonly address: Address | null;
 	/** Through which connections are handed over; null = there is no balancer that could. */

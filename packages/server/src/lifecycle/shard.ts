@@ -56,14 +56,18 @@ export class Shard {
 			},
 			openAtStart: () => this.#openAtStart,
 		});
+		const history = options.openHistory(() => delivery.engine.committed());
+		const reader = history.reader(row.slot);
 		const inbound = new Inbound({
 			options,
+			live,
+			history,
 			onCommit: () => delivery.engine.committed(),
 			onFull: () => delivery.engine.hurry(),
 		});
 		const { incoming } = inbound;
 		const raw = new RawEndpoint({ options, live, sessions: clients.sessions, incoming, check });
-		const centrifuge = new CentrifugeEndpoint({ options, live, sessions: clients.sessions, incoming, check });
+		const centrifuge = new CentrifugeEndpoint({ options, live, sessions: clients.sessions, incoming, check, history, reader });
 		const hub = new Hub([raw.channelSets, centrifuge.audiences]);
 		const publish = new PublishApi({
 			incoming,
@@ -87,6 +91,7 @@ export class Shard {
 			options,
 			live,
 			hub,
+			logged: reader,
 			senders: raw.senders,
 			topics: listener.sockets,
 			console: console.feed,
@@ -112,8 +117,15 @@ export class Shard {
 		// process to end, must see its heartbeat until the end.
 		const kafka = ingest === null ? [] : [kafkaFeature(ingest, delivery.engine)];
 		const theBus: Feature = { name: "bus", stop: () => bus.close() };
+		const logs: Feature = {
+			name: "logs",
+			stop: () => {
+				reader.leave();
+				history.close();
+			},
+		};
 		this.#features = new Features(
-			[heartbeat, theBus, check, publish, listener, inbound, ...kafka, delivery, console, raw, centrifuge, clients],
+			[heartbeat, theBus, logs, check, publish, listener, inbound, ...kafka, delivery, console, raw, centrifuge, clients],
 			options,
 		);
 	}

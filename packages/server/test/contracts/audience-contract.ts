@@ -40,6 +40,7 @@ export class AudienceBench {
 			hub: this.hub,
 			senders: new SenderIds(),
 			topics: this.topics,
+			logged: null,
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
 		});

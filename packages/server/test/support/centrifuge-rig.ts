@@ -1,3 +1,4 @@
+import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
 import { Scoreboard } from "@shardcast/scoreboard";
@@ -15,11 +16,14 @@ import { rawRequest } from "./raw-request.ts";
 export class CentrifugeRig {
 	/** What its clock shows. */
 	seconds = 1000;
+	readonly config: Config;
 	readonly row = Scoreboard.inMemory(1).row(0);
 	readonly topics = new FakeTopics();
 	readonly leaving: LeavingSessions;
 	readonly sessions: Sessions;
 	readonly endpoint: CentrifugeEndpoint;
+	readonly log = new ChannelLog(openLogBuffers(createLogBuffers(1_048_576)), { slot: 0, incarnation: 1 });
+	readonly reader = this.log.reader(0);
 	admitted = 0;
 	/** What clients have published. */
 	readonly published: { readonly channel: string; readonly payload: string }[] = [];
@@ -60,6 +64,7 @@ export class CentrifugeRig {
 			soon: (callback) => this.#soon.push(callback),
 		});
 		const config = defaultConfig({ clientInsecure: true, ...settings });
+		this.config = config;
 		this.endpoint = new CentrifugeEndpoint({
 			sessions: this.sessions,
 			incoming: {
@@ -69,6 +74,8 @@ export class CentrifugeRig {
 				},
 			},
 			check,
+			history: this.log,
+			reader: this.reader,
 			options: { config, row, log: silentLog() },
 			live: { config, namespaces: new Namespaces(config) },
 			now: () => this.seconds,

@@ -1,3 +1,4 @@
+import type { ChannelLog, LogReader } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
 import { refusal } from "@shardcast/http";
@@ -22,11 +23,12 @@ import { ConnectCommands } from "./connect-commands.ts";
 import { TokenVerifier } from "./connection-token.ts";
 import { type Framing, webSocketJson } from "./framing.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { Recovery } from "./recovery.ts";
 
 export interface CentrifugeEndpointParts {
 	readonly options: {
 		readonly config: Config;
-		readonly row: Pick<Counters, "add"> & { readonly connectionsMax: number };
+		readonly row: Pick<Counters, "add" | "set"> & { readonly connectionsMax: number };
 		readonly log: Pick<Log, "error">;
 	};
 	/** Looked up at each use. */
@@ -34,6 +36,9 @@ export interface CentrifugeEndpointParts {
 	readonly sessions: Sessions;
 	readonly incoming: Pick<Incoming, "fromClient">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit">;
+	/** The channels' logs, and this shard's reader of them. */
+	readonly history: ChannelLog;
+	readonly reader: LogReader;
 	/** Monotonic, in seconds; tests have their own. */
 	readonly now?: () => number;
 }
@@ -43,6 +48,9 @@ export interface CentrifugeEndpointParts {
  * 1009: the library itself only cuts.
  */
 const cutBytes = 1024 * 1024;
+
+/** That a client gets in one reply. */
+const publicationsMax = 300;
 
 const notAvailable = () => fails(ErrorCode.notAvailable);
 
@@ -100,6 +108,9 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 				},
 				payloadBytesMax: config.maxPayloadBytes,
 			},
+			log: parts.history,
+			recovery: new Recovery({ log: parts.history, reader: parts.reader, publicationsMax }),
+			counters: row,
 			underRate: (session) => this.#underRate(session),
 		});
 		this.commands = new Commands({
@@ -111,7 +122,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 				publish: channels.publish,
 				presence: notAvailable,
 				presenceStats: notAvailable,
-				history: notAvailable,
+				history: channels.history,
 				rpc: notAvailable,
 				send: () => ({ ends: 3508 }),
 				subRefresh: notAvailable,
@@ -143,6 +154,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	everySecond(): void {
 		this.heartbeats.tick();
+		this.#parts.options.row.set("subscriptions", this.audiences.subscriptionCount);
 	}
 
 	/** What a client was allowed before it keeps: rules hold for the commands that come from now on. */

@@ -16,7 +16,7 @@ export class PublicationEncoder implements Encoder {
 	}
 
 	encode(record: DeliveredRecord): Uint8Array {
-		const pub: Publication = { data: this.isBinary ? record.payload : record.json };
+		const pub: Publication = { data: this.isBinary ? record.payload : record.json, offset: record.offset };
 		return this.#framing.frame([this.#framing.push({ channel: this.#channel, pub })]);
 	}
 }

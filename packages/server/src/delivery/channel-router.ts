@@ -1,0 +1,71 @@
+import type { MessageSink } from "@shardcast/bus";
+import type { HistoryLimits } from "@shardcast/channel-log";
+import { type ChannelList, channelList, type Publishing, type PublishResult, publishTaken, type RecordKind } from "@shardcast/wire";
+import type { HistoryPublisher } from "./history-publisher.ts";
+
+export interface ChannelRouterParts {
+	/** For channels without a history, and for messages to everybody. */
+	readonly plain: MessageSink;
+	readonly history: Pick<HistoryPublisher, "publish">;
+	/** What a channel keeps; null = nothing. Asked for each channel of each message. */
+	readonly limitsOf: (channel: string) => HistoryLimits | null;
+}
+
+/**
+ * Sends each message on the way of its channels: into their log when they keep a history, else onto the bus. A publication with history belongs
+ * to one channel, so a message to several becomes one for each of those that keep one, and one for all others: a raw client that listens to
+ * two of them gets it twice.
+ *
+ * Costs a look at a table for each channel of a message.
+ */
+export class ChannelRouter implements MessageSink {
+	readonly #parts: ChannelRouterParts;
+
+	constructor(parts: ChannelRouterParts) {
+		this.#parts = parts;
+	}
+
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing {
+		return this.#publish(kind, sender, channels, payload, false);
+	}
+
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing {
+		return this.#publish(kind, sender, channels, payload, true);
+	}
+
+	#publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, hold: boolean): Publishing {
+		const { history, limitsOf } = this.#parts;
+		const { names } = channels;
+		if (names.length === 1) {
+			const limits = limitsOf(names[0]!);
+			if (limits !== null) return history.publish(kind, sender, channels, payload, limits, hold);
+		} else if (names.some((name) => limitsOf(name) !== null)) return this.#divide(kind, sender, names, payload, hold);
+		return this.#plain(kind, sender, channels, payload, hold);
+	}
+
+	/** What has a history may wait for it: a part of a message is not refused once another part is on its way. */
+	#divide(kind: RecordKind, sender: number, names: readonly string[], payload: Uint8Array, hold: boolean): Publishing {
+		const { history, limitsOf } = this.#parts;
+		const others = names.filter((name) => limitsOf(name) === null);
+		const parts: Publishing[] = [];
+		if (others.length > 0) {
+			const first = this.#plain(kind, sender, channelList(others), payload, hold);
+			if (!(first instanceof Promise) && first.outcome !== "taken") return first;
+			parts.push(first);
+		}
+		for (const name of names) {
+			const limits = limitsOf(name);
+			if (limits !== null) parts.push(history.publish(kind, sender, channelList([name]), payload, limits, true));
+		}
+		return Promise.all(parts).then(firstRefused);
+	}
+
+	#plain(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, hold: boolean): Publishing {
+		const { plain } = this.#parts;
+		return hold ? plain.publishOrHold(kind, sender, channels, payload) : plain.publish(kind, sender, channels, payload);
+	}
+}
+
+function firstRefused(results: readonly PublishResult[]): PublishResult {
+	return results.find(({ outcome }) => outcome !== "taken") ?? publishTaken;
+}
