@@ -83,6 +83,18 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 		[query(`sum by (code) (${rate("shardcast_disconnects_total")})`, "{{code}}")],
 		{ stack: true },
 	),
+	lines("Subscriptions", "Subscriptions of clients that speak the Centrifuge protocol.", "short", [
+		query(`sum(shardcast_subscriptions${on})`, "subscriptions"),
+	]),
+	lines(
+		"Recoveries",
+		"Clients that came back and asked for what they had missed, by result, and the publications that they got.",
+		"short",
+		[
+			query(`sum by (result) (${rate("shardcast_recoveries_total")})`, "{{result}}"),
+			query(sumRate("shardcast_recovered_publications_total"), "publications"),
+		],
+	),
 	lines("Handing over", "From accepting a connection to handing it to a shard, waiting for its HTTP head included.", "s", [
 		query(quantile(0.5, "shardcast_handoff_seconds"), "p50"),
 		query(quantile(0.99, "shardcast_handoff_seconds"), "p99"),

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Cluster, LibraryClient, postJson, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type PublicationContext } from "centrifuge";
+import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 
@@ -69,6 +70,31 @@ describe("npm centrifuge on 2 shards", () => {
 		await waitFor(() => publications.length === 3, { deadlineMs: 10_000, what: "the raw client's messages" });
 		expect(publications.map(({ data }) => data as unknown)).toEqual([{ from: "the protocol" }, { from: "a raw client" }, "no JSON"]);
 		raw.close();
+	});
+
+	it("clients of the Protobuf protocol and of JSON hear each other; bytes that are no JSON arrive as Base64", async () => {
+		const binary = new CentrifugeProtobuf(`${cluster.shardUrl(0)}/connection/websocket`, {
+			websocket: WebSocket,
+			protocol: "protobuf",
+		} as object) as unknown as Centrifuge;
+		clients.push(binary);
+		binary.connect();
+		await binary.ready(10_000);
+		const json = await connect(cluster.shardUrl(1));
+		const [toBinary, toJson] = [await listen(binary, "kept:both"), await listen(json, "kept:both")];
+		await json.publish("kept:both", { from: "JSON" });
+		await binary.publish("kept:both", Buffer.from('{"from":"Protobuf"}'));
+		await binary.publish("kept:both", Uint8Array.of(255, 0, 1));
+		await waitFor(() => toBinary.length === 3 && toJson.length === 3, { deadlineMs: 10_000, what: "three publications at both" });
+		expect(toJson.map(({ data }) => data as unknown)).toEqual([{ from: "JSON" }, { from: "Protobuf" }, "/wAB"]);
+		expect(toBinary.map(({ data }) => Buffer.from(data as Uint8Array).toString("latin1"))).toEqual([
+			'{"from":"JSON"}',
+			'{"from":"Protobuf"}',
+			"\xff\0\x01",
+		]);
+		expect(offsets(toBinary)).toEqual([1, 2, 3]);
+		const { publications } = await binary.history("kept:both", { limit: 1 });
+		expect(Buffer.from(publications[0]!.data as Uint8Array).toString()).toBe('{"from":"JSON"}');
 	});
 
 	it("a client that has unsubscribed hears nothing more, and errors have their codes", async () => {

@@ -10,9 +10,15 @@ function counted(): Framing & { encoded: number } {
 	const framing = {
 		...webSocketJson,
 		encoded: 0,
-		push: (push: Parameters<Framing["push"]>[0]) => {
-			framing.encoded++;
-			return webSocketJson.push(push);
+		publications: (channel: string) => {
+			const publications = webSocketJson.publications(channel);
+			return {
+				...publications,
+				encode: (publication: Parameters<typeof publications.encode>[0]) => {
+					framing.encoded++;
+					return publications.encode(publication);
+				},
+			};
 		},
 	};
 	return framing;

@@ -1,7 +1,6 @@
 import type { ChannelLog, LogReader } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
-import { refusal } from "@shardcast/http";
 import { RateLimit } from "@shardcast/limits";
 import { ErrorCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
@@ -21,7 +20,7 @@ import { ChannelCommands } from "./channel-commands.ts";
 import { Commands, fails } from "./commands.ts";
 import { ConnectCommands } from "./connect-commands.ts";
 import { TokenVerifier } from "./connection-token.ts";
-import { type Framing, webSocketJson } from "./framing.ts";
+import { type Framing, webSocketJson, webSocketProtobuf } from "./framing.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { Recovery } from "./recovery.ts";
 
@@ -146,7 +145,6 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		if (refused !== null) return { refused };
 		const query = new URLSearchParams(request.head.query);
 		const framing = framingOf(request.head.subprotocols, query.get("cf_protocol"));
-		if (framing === null) return { refused: refusal("bad_request", "only the JSON protocol is spoken here") };
 		const admitted = check.admit(request);
 		if ("refused" in admitted) return admitted;
 		return { session: new CentrifugeSession(this, admitted, framing, query.get("cf_ws_frame_ping_pong") === "true") };
@@ -171,6 +169,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	}
 }
 
-function framingOf(subprotocols: string, asked: string | null): Framing | null {
-	return asked === "protobuf" || /(^|,)\s*centrifuge-protobuf\s*(,|$)/.test(subprotocols) ? null : webSocketJson;
+/** Protobuf for those that ask for it, by sub-protocol or in the query. */
+function framingOf(subprotocols: string, asked: string | null): Framing {
+	return asked === "protobuf" || /(^|,)\s*centrifuge-protobuf\s*(,|$)/.test(subprotocols) ? webSocketProtobuf : webSocketJson;
 }

@@ -1,8 +1,8 @@
 import { ChannelEntry, channelEntryIs, channelHash, nextChannelEntry, type RecordHead } from "@shardcast/wire";
 import { Audience, type AudienceProvider } from "../../hub/audience.ts";
 import type { TopicTransport, Transport } from "../../transports/transport.ts";
+import { ChannelEncoder } from "./channel-encoder.ts";
 import type { Framing } from "./framing.ts";
-import { PublicationEncoder } from "./publication-encoder.ts";
 
 /** What a client of the protocol listens to, in which encoding. */
 export interface ChannelSubscription {
@@ -119,7 +119,7 @@ export class ChannelAudiences implements AudienceProvider<ChannelSubscription> {
 		const listed: Transport[] = [];
 		// Never a topic that was used before: a client that is leaving may still be in that one.
 		const topic = `${framing.name} ${++this.#topics}`;
-		const made = { framing, listed, audience: new Audience(topic, new PublicationEncoder(channel, framing), listed) };
+		const made = { framing, listed, audience: new Audience(topic, new ChannelEncoder(channel, framing), listed) };
 		found.audiences.push(made);
 		return made;
 	}

@@ -1,4 +1,4 @@
-import { type Codec, jsonCodec, type Push, type Reply } from "@shardcast/protocol";
+import { type Codec, jsonCodec, type PublicationEncoder, protobufCodec, type Reply } from "@shardcast/protocol";
 
 /** How what the server says becomes frames: an encoding on a kind of transport. There is one object for each, and they are compared as such. */
 export interface Framing {
@@ -7,8 +7,8 @@ export interface Framing {
 	/** Encoded messages, one or more, as one frame. */
 	frame(messages: readonly Uint8Array[]): Uint8Array;
 	encode(message: Reply): Uint8Array;
-	/** A push as a message. */
-	push(push: Push): Uint8Array;
+	/** For the publications of one channel, as messages. */
+	publications(channel: string): PublicationEncoder;
 	readonly ping: Uint8Array;
 }
 
@@ -18,9 +18,10 @@ function webSocket(codec: Codec): Framing {
 		codec,
 		frame: (messages) => codec.webSocketFrame(messages),
 		encode: (message) => codec.encodeReply(message),
-		push: (push) => codec.encodeReply({ push }),
+		publications: (channel) => codec.publications(channel),
 		ping: codec.webSocketFrame([codec.ping]),
 	};
 }
 
 export const webSocketJson = webSocket(jsonCodec);
+export const webSocketProtobuf = webSocket(protobufCodec);
