@@ -146,6 +146,23 @@ describe("questions over the fork IPC", () => {
 		await expect(to.request("count", null, 60_000)).rejects.toThrow("a child is gone");
 	});
 
+	it("a healthy child has a part in each of as many questions as may be under way", async () => {
+		const { child, link: to } = link();
+		const questions = asking([asked("shard-0", (question, request, deadlineMs) => to.request(question, request, deadlineMs))]);
+		const answers = Array.from({ length: 64 }, (_, index) => questions.ask(count, { of: `${index}` }));
+		for (const message of child.sent) if (message.type === "request") child.says({ type: "reply", id: message.id, reply: { data: 1 } });
+		expect(await Promise.all(answers)).toEqual(answers.map(() => 1));
+		expect(missing(questions)).toEqual({ "shard-0": 0 });
+	});
+
+	it("a child refuses to wait for more than that", async () => {
+		const { child, link: to } = link();
+		const parts = Promise.allSettled(Array.from({ length: 65 }, () => to.request("count", null, 60_000)));
+		expect(child.sent).toHaveLength(64);
+		child.dies();
+		expect((await parts).at(-1)).toMatchObject({ reason: { message: "64 questions are waiting for a child already" } });
+	});
+
 	it("a child that asks is answered, or told why not", async () => {
 		const { child } = link(async (question, request) => {
 			if (question !== "count") throw new Error("unknown");

@@ -1,12 +1,10 @@
 import { withDeadline } from "@shardcast/process";
-
-/** Questions that may wait for the other process's answer at once; more are refused. A scrape asks one. */
-const pendingMax = 16;
+import { questionsMax } from "./question.ts";
 
 /** How a question that was put to another process ended. */
 export type Reply = { readonly data: unknown } | { readonly error: string };
 
-/** Questions put to another process by message that wait for their answers. One thread; each wait has a deadline. */
+/** Questions put to another process by message that wait for their answers. One thread; each wait has a deadline. Bound: `questionsMax`. */
 export class PendingReplies {
 	readonly #whom: string;
 	readonly #waiting = new Map<number, (reply: Reply) => void>();
@@ -22,7 +20,7 @@ export class PendingReplies {
 	 * Rejects then, when the other process cannot answer, when no answer comes within the deadline, and when too many are waiting.
 	 */
 	async wait(what: string, deadlineMs: number, send: (id: number) => boolean): Promise<unknown> {
-		if (this.#waiting.size >= pendingMax) throw new Error(`${pendingMax} questions are waiting for ${this.#whom} already`);
+		if (this.#waiting.size >= questionsMax) throw new Error(`${questionsMax} questions are waiting for ${this.#whom} already`);
 		const id = this.#nextId++;
 		const answer = new Promise<Reply>((resolve) => this.#waiting.set(id, resolve));
 		try {

@@ -1,4 +1,10 @@
 /**
+ * Different questions under way at once in a process; the next one is refused. The same for the process that collects the answers and for each
+ * wait for another process: with a lower bound there, a healthy process's part would be missing. A scrape asks one.
+ */
+export const questionsMax = 64;
+
+/**
  * Something that is asked of all processes of a cluster and whose parts are merged into one answer. Both sides know it by its name: a
  * process answers its part through `PartAnswers`; the supervisor, or the process itself where there is none, asks and merges through
  * `Questions`. Requests, parts and answers go through JSON.

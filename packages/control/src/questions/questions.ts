@@ -1,7 +1,7 @@
 import { withDeadline } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import type { PartAnswers } from "./part-answers.ts";
-import type { Question } from "./question.ts";
+import { type Question, questionsMax } from "./question.ts";
 import { SharedAnswers } from "./shared-answers.ts";
 
 /** A process that is asked for its part. */
@@ -33,9 +33,6 @@ interface Entry {
 	readonly question: Question<unknown, unknown, unknown>;
 	readonly merge: (parts: readonly unknown[], asked: Asked<unknown>) => unknown;
 }
-
-/** Questions under way at once; the next one is refused. */
-const underWayMax = 64;
 
 /**
  * Puts questions to all processes and merges what they say: one per cluster, in the supervisor; with a single process, in that one. An answer
@@ -80,7 +77,7 @@ export class Questions {
 		const entry = this.#entries.get(name);
 		if (entry === undefined) throw new Error(`nobody here knows the question "${name.slice(0, 40)}"`);
 		return this.#underWay.of(name, request, async () => {
-			if (this.#underWay.size >= underWayMax) throw new Error(`${underWayMax} questions are under way already`);
+			if (this.#underWay.size >= questionsMax) throw new Error(`${questionsMax} questions are under way already`);
 			return this.#collect(entry, request);
 		});
 	}
