@@ -3,6 +3,7 @@ import { type Config, connectionsPerShard, formatDuration } from "@shardcast/con
 import {
 	type AskedProcess,
 	answerMetrics,
+	answerPresence,
 	type ClusterEvent,
 	consoleQuestion,
 	EventLog,
@@ -64,6 +65,7 @@ export class Supervisor {
 		own.addReading(reloadMetrics, () => this.reloads);
 		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
 		answerMetrics({ questions: this.#questions, board: () => facts.memory.reading(), own });
+		answerPresence(this.#questions);
 		this.#questions.add(consoleQuestion, (parts) => ({ events: this.#events.events, parts }));
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),

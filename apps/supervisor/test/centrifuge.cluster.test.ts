@@ -17,7 +17,7 @@ describe("npm centrifuge on 2 shards", () => {
 		const file = join(directory, "shardcast.yaml");
 		writeFileSync(
 			file,
-			"client: { insecure: true }\nchannel:\n  namespaces:\n    - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true }\n    - { name: short, history_size: 2, history_ttl: 5m, force_recovery: true }\n",
+			"client: { insecure: true }\nchannel:\n  namespaces:\n    - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true }\n    - { name: seen, presence: true }\n    - { name: short, history_size: 2, history_ttl: 5m, force_recovery: true }\n",
 		);
 		cluster = await startCluster({ shards: 2, flags: ["--config", file] });
 	});
@@ -170,6 +170,17 @@ describe("npm centrifuge on 2 shards", () => {
 		await waitFor(() => publications.length >= acknowledged.length, { deadlineMs: 10_000, what: "everything" });
 		expect(numbers(publications)).toEqual(acknowledged);
 		expect(recovered).toEqual([true]);
+	});
+
+	it("presence counts the clients of all shards, and one that has left no more", async () => {
+		const [a, b] = [await connect(cluster.shardUrl(0)), await connect(cluster.shardUrl(1))];
+		await listen(a, "seen:c");
+		await listen(b, "seen:c");
+		const present = (await a.presence("seen:c")).clients;
+		expect(Object.values(present).map(({ client, user }) => ({ client, user }))).toHaveLength(2);
+		expect(await b.presenceStats("seen:c")).toEqual({ numClients: 2, numUsers: 1 });
+		a.disconnect();
+		await waitFor(async () => (await b.presenceStats("seen:c")).numClients === 1, { deadlineMs: 5000, what: "one client to be gone" });
 	});
 
 	it("what is not kept any more is told: not recovered", async () => {

@@ -9,6 +9,14 @@ export { ChildLink, type ChildReport } from "./parent-end.ts";
 export { type ConsoleAnswer, type ConsolePart, consoleQuestion, type KafkaGlance } from "./questions/console-question.ts";
 export { metricsQuestion } from "./questions/metrics-question.ts";
 export { PartAnswers } from "./questions/part-answers.ts";
+export {
+	answerPresence,
+	type PresencePart,
+	type PresenceStats,
+	type PresentClient,
+	presenceQuestion,
+	presenceStatsQuestion,
+} from "./questions/presence-questions.ts";
 export type { Ask, Question } from "./questions/question.ts";
 export { type AskedProcess, Questions } from "./questions/questions.ts";
 export { ConfigReloader, noReloads, type ReloadCounts } from "./reloader.ts";

@@ -181,3 +181,40 @@ describe("history", () => {
 		expect(read(strict.connected(), { limit: 1 })).toMatchObject({ error: { code: 103 } });
 	});
 });
+
+describe("presence", () => {
+	const presence = { channelWithoutNamespace: { ...defaultConfig().channelWithoutNamespace, presence: true } };
+
+	it("knows who is subscribed, until they leave", async () => {
+		const rig = new CentrifugeRig(presence);
+		const [a, b, c] = [rig.connected(), rig.connected(), rig.connected()];
+		for (const client of [a, b]) subscribe(client, {});
+		const asked = async (): Promise<unknown[]> => {
+			c.send({ presence: { channel: "c" }, id: 5 }, { presence_stats: { channel: "c" }, id: 6 });
+			await vi.waitFor(() => expect(c.session.backlog).toBeNull());
+			return c.replies();
+		};
+		const entry = ({ session: { id } }: CentrifugeClient) => [id, { client: id, user: "" }];
+		expect(await asked()).toEqual([
+			{ id: 5, presence: { presence: Object.fromEntries([entry(a), entry(b)]) } },
+			{ id: 6, presence_stats: { num_clients: 2, num_users: 1 } },
+		]);
+		a.send({ unsubscribe: { channel: "c" }, id: 3 });
+		expect(await asked()).toMatchObject([
+			{ presence: { presence: Object.fromEntries([entry(b)]) } },
+			{ presence_stats: { num_clients: 1 } },
+		]);
+		b.transport.peer.leave(1000);
+		expect(await asked()).toEqual([
+			{ id: 5, presence: { presence: {} } },
+			{ id: 6, presence_stats: { num_clients: 0, num_users: 0 } },
+		]);
+		expect(rig.endpoint.presence.channelCount).toBe(0);
+	});
+
+	it("needs the right to it", () => {
+		const client = new CentrifugeRig({ ...presence, clientInsecure: false, allowAnonymousConnect: true }).connected();
+		client.send({ presence: { channel: "c" }, id: 5 });
+		expect(client.replies()).toMatchObject([{ error: { code: 103 } }]);
+	});
+});

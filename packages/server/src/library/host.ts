@@ -4,6 +4,7 @@ import { ChannelLog } from "@shardcast/channel-log";
 import { type Config, checkRoute, parseAddress, ringCapacityBytes } from "@shardcast/config";
 import {
 	answerMetrics,
+	answerPresence,
 	consoleQuestion,
 	EventLog,
 	metricsQuestion,
@@ -58,6 +59,7 @@ export class Host {
 		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
 		this.#questions = questions;
 		answerMetrics({ questions, board: () => readBoard(this.#board), own: this.#own });
+		answerPresence(questions);
 		questions.add(consoleQuestion, (parts) => ({ events: this.events.events, parts }));
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);

@@ -1,6 +1,7 @@
 import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
+import { answerPresence, PartAnswers, Questions } from "@shardcast/control";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { type Publishing, publishTaken } from "@shardcast/wire";
@@ -22,6 +23,8 @@ export class CentrifugeRig {
 	readonly leaving: LeavingSessions;
 	readonly sessions: Sessions;
 	readonly endpoint: CentrifugeEndpoint;
+	/** One shard. */
+	readonly questions: Questions;
 	readonly log = new ChannelLog(openLogBuffers(createLogBuffers(1_048_576)), { slot: 0, incarnation: 1 });
 	readonly reader = this.log.reader(0);
 	admitted = 0;
@@ -65,6 +68,9 @@ export class CentrifugeRig {
 		});
 		const config = defaultConfig({ clientInsecure: true, ...settings });
 		this.config = config;
+		const answers = new PartAnswers();
+		this.questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
+		answerPresence(this.questions);
 		this.endpoint = new CentrifugeEndpoint({
 			sessions: this.sessions,
 			incoming: {
@@ -76,10 +82,11 @@ export class CentrifugeRig {
 			check,
 			history: this.log,
 			reader: this.reader,
-			options: { config, row, log: silentLog() },
+			options: { config, row, log: silentLog(), ask: (question, request) => this.questions.ask(question, request) },
 			live: { config, namespaces: new Namespaces(config) },
 			now: () => this.seconds,
 		});
+		this.endpoint.answers(answers);
 	}
 
 	session(query = ""): CentrifugeSession {
@@ -110,8 +117,8 @@ export class CentrifugeRig {
 
 	/** Whatever is still kept of clients: 0 when all are gone. */
 	get kept(): number {
-		const { audiences, heartbeats, rate } = this.endpoint;
-		return audiences.channelCount + audiences.subscriptionCount + heartbeats.count + rate.count + this.admitted;
+		const { audiences, presence, heartbeats, rate } = this.endpoint;
+		return presence.channelCount + audiences.channelCount + audiences.subscriptionCount + heartbeats.count + rate.count + this.admitted;
 	}
 }
 

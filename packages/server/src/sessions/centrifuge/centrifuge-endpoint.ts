@@ -1,6 +1,7 @@
 import type { ChannelLog, LogReader } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
+import { type Ask, type PartAnswers, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
 import { RateLimit } from "@shardcast/limits";
 import { ErrorCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
@@ -22,6 +23,8 @@ import { ConnectCommands } from "./connect-commands.ts";
 import { TokenVerifier } from "./connection-token.ts";
 import { type Framing, webSocketJson, webSocketProtobuf } from "./framing.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { Presence } from "./presence.ts";
+import { PresenceCommands } from "./presence-commands.ts";
 import { Recovery } from "./recovery.ts";
 
 export interface CentrifugeEndpointParts {
@@ -29,6 +32,7 @@ export interface CentrifugeEndpointParts {
 		readonly config: Config;
 		readonly row: Pick<Counters, "add" | "set"> & { readonly connectionsMax: number };
 		readonly log: Pick<Log, "error">;
+		readonly ask: Ask;
 	};
 	/** Looked up at each use. */
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
@@ -60,6 +64,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly paths = ["/connection/websocket"];
 	readonly sessions: Sessions;
 	readonly audiences = new ChannelAudiences();
+	readonly presence = new Presence();
 	readonly commands: Commands;
 	readonly heartbeats: Heartbeats;
 	/** `--message-rate` by client. */
@@ -112,6 +117,11 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			counters: row,
 			underRate: (session) => this.#underRate(session),
 		});
+		const presence = new PresenceCommands({
+			namespaces: () => live.namespaces,
+			insecure: () => live.config.clientInsecure,
+			ask: options.ask,
+		});
 		this.commands = new Commands({
 			handlers: {
 				connect: connect.connect,
@@ -119,8 +129,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 				subscribe: channels.subscribe,
 				unsubscribe: channels.unsubscribe,
 				publish: channels.publish,
-				presence: notAvailable,
-				presenceStats: notAvailable,
+				presence: presence.presence,
+				presenceStats: presence.presenceStats,
 				history: channels.history,
 				rpc: notAvailable,
 				send: () => ({ ends: 3508 }),
@@ -148,6 +158,11 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		const admitted = check.admit(request);
 		if ("refused" in admitted) return admitted;
 		return { session: new CentrifugeSession(this, admitted, framing, query.get("cf_ws_frame_ping_pong") === "true") };
+	}
+
+	answers(parts: PartAnswers): void {
+		parts.add(presenceQuestion, ({ channel }) => this.presence.clients(channel));
+		parts.add(presenceStatsQuestion, ({ channel }) => this.presence.part(channel));
 	}
 
 	everySecond(): void {

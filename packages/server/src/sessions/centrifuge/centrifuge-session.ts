@@ -110,6 +110,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.#subscriptions ??= new Map();
 		this.#subscriptions.set(subscription.channel, subscription);
 		this.#endpoint.audiences.subscribe(this.transport, subscription);
+		if (subscription.isPresent) this.#endpoint.presence.join(subscription.channel, this);
 	}
 
 	/** Nothing for a channel that it does not listen to. */
@@ -118,6 +119,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (subscription === undefined) return;
 		this.#subscriptions!.delete(channel);
 		this.#endpoint.audiences.unsubscribe(this.transport, subscription);
+		this.#endpoint.presence.leave(channel, this);
 	}
 
 	override closeFrame(code: number): { readonly code: number; readonly reason: string } {
@@ -126,6 +128,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	#release(): void {
+		for (const { isPresent, channel } of this.subscriptions.values()) if (isPresent) this.#endpoint.presence.leave(channel, this);
 		this.#subscriptions = null;
 		this.backlog = null;
 		this.#endpoint.heartbeats.closed(this);

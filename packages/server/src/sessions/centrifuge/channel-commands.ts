@@ -71,8 +71,8 @@ export class ChannelCommands {
 			positioned: request.positioned,
 			recoverable: request.recoverable || request.recover,
 		});
-		if (granted.positioned) return this.#subscribeAtPosition(session, request, granted.recoverable);
-		session.subscribe(new Subscription(channel.name, session.framing));
+		if (granted.positioned) return this.#subscribeAtPosition(session, channel, request, granted.recoverable);
+		session.subscribe(new Subscription(channel.name, session.framing, channel.options.presence));
 		return request.recover ? { subscribe: { wasRecovering: true } } : { subscribe: {} };
 	};
 
@@ -98,32 +98,37 @@ export class ChannelCommands {
 	};
 
 	/** What was missed is read, and the client is subscribed, in one step: everything else comes in later turns. */
-	#subscribeAtPosition(session: CentrifugeSession, request: SubscribeRequest, recoverable: boolean): Outcome | Promise<Outcome> {
+	#subscribeAtPosition(
+		session: CentrifugeSession,
+		channel: Channel,
+		request: SubscribeRequest,
+		recoverable: boolean,
+	): Outcome | Promise<Outcome> {
 		const step = (): Outcome => {
 			// It has gone while it waited.
 			if (session.leaving !== 0 || session.place < 0) return gone;
-			return this.#step(session, request, recoverable);
+			return this.#step(session, channel, request, recoverable);
 		};
 		const outcome = inALaterTurn(step, waitMsMax);
 		return outcome instanceof Promise ? outcome.then(orInternal) : orInternal(outcome);
 	}
 
 	/** Null = not now. */
-	#step(session: CentrifugeSession, { channel, recover, offset, epoch, flag }: SubscribeRequest, recoverable: boolean): Outcome {
+	#step(session: CentrifugeSession, channel: Channel, { recover, offset, epoch, flag }: SubscribeRequest, recoverable: boolean): Outcome {
 		const { recovery, counters } = this.#parts;
 		const { framing } = session;
 		if (!recover || !recoverable) {
-			const position = recovery.position(channel);
+			const position = recovery.position(channel.name);
 			if (position === null) return null;
-			session.subscribe(new Subscription(channel, framing));
+			session.subscribe(new Subscription(channel.name, framing, channel.options.presence));
 			return { subscribe: { recoverable, positioned: true, wasRecovering: recover, ...position } };
 		}
-		const missed = recovery.recover(channel, { offset, epoch });
+		const missed = recovery.recover(channel.name, { offset, epoch });
 		if (missed === null) return null;
 		const { recovered, position } = missed;
 		counters.add(recovered ? "recoveries" : "recoveriesFailed", 1);
 		if (!recovered && (flag & SubscribeFlag.rejectUnrecovered) !== 0) return fails(ErrorCode.unrecoverablePosition);
-		session.subscribe(new Subscription(channel, framing));
+		session.subscribe(new Subscription(channel.name, framing, channel.options.presence));
 		const publications = missed.publications.map((publication) => publicationFor(framing, publication));
 		counters.add("recoveredPublications", publications.length);
 		const at = recovered ? { epoch: position.epoch, offset } : position;

@@ -5,9 +5,12 @@ import type { Framing } from "./framing.ts";
 export class Subscription implements ChannelSubscription {
 	readonly channel: string;
 	readonly framing: Framing;
+	/** Others may see that it is there. */
+	readonly isPresent: boolean;
 
-	constructor(channel: string, framing: Framing) {
+	constructor(channel: string, framing: Framing, isPresent: boolean) {
 		this.channel = channel;
 		this.framing = framing;
+		this.isPresent = isPresent;
 	}
 }

@@ -1,0 +1,40 @@
+import type { PresencePart, PresentClient } from "@shardcast/control";
+import type { CentrifugeSession } from "./centrifuge-session.ts";
+
+/** This shard's subscribers of the channels that keep presence. One owner, the shard's loop. Bound: their subscriptions. */
+export class Presence {
+	readonly #channels = new Map<string, Set<CentrifugeSession>>();
+
+	/** Channels with subscribers. */
+	get channelCount(): number {
+		return this.#channels.size;
+	}
+
+	join(channel: string, session: CentrifugeSession): void {
+		let present = this.#channels.get(channel);
+		if (present === undefined) {
+			present = new Set();
+			this.#channels.set(channel, present);
+		}
+		present.add(session);
+	}
+
+	/** Nothing for one that is not there. */
+	leave(channel: string, session: CentrifugeSession): void {
+		const present = this.#channels.get(channel);
+		if (present?.delete(session) && present.size === 0) this.#channels.delete(channel);
+	}
+
+	clients(channel: string): readonly PresentClient[] {
+		return Array.from(this.#channels.get(channel) ?? [], ({ id, user, info }) => ({
+			client: id,
+			user,
+			...(info === null ? {} : { info: Buffer.from(info).toString() }),
+		}));
+	}
+
+	part(channel: string): PresencePart {
+		const present = this.#channels.get(channel);
+		return { clients: present?.size ?? 0, users: [...new Set(Array.from(present ?? [], ({ user }) => user))] };
+	}
+}
