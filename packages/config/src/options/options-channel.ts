@@ -86,7 +86,7 @@ export const channelOptions = {
 		kind: table({ fields: channelFields, foreign: centrifugoOnlyInNamespaces }),
 		default: emptyTable(channelFields),
 		live: true,
-		help: "What holds for channels without a namespace.",
+		help: "Options of channels without a namespace.",
 	}),
 	channelNamespaces: option({
 		flag: "channel-namespaces",
@@ -94,7 +94,7 @@ export const channelOptions = {
 		kind: objects({ identity: "name", fields: namespaceFields, foreign: centrifugoOnlyInNamespaces }),
 		default: [],
 		live: true,
-		help: "Namespaces: what holds for the channels whose names begin with that of the namespace and a colon.",
+		help: "Namespaces: options of the channels whose names begin with the name of the namespace and a colon.",
 	}),
 	channelHistoryMetaTtlMs: option({
 		flag: "channel-history-meta-ttl",
@@ -102,7 +102,7 @@ export const channelOptions = {
 		kind: duration({ minMs: 1, maxMs: longestMs }),
 		default: 720 * 3_600_000,
 		live: true,
-		help: "How long offset and epoch of a channel outlive its last publication or read, where its namespace does not say otherwise.",
+		help: "How long offset and epoch of a channel are kept after its last publication or read, unless its namespace sets another time.",
 	}),
 	channelLengthMax: option({
 		flag: "channel-max-length",
@@ -110,7 +110,7 @@ export const channelOptions = {
 		kind: integer({ min: 1, max: 255 }),
 		default: 255,
 		live: true,
-		help: "Longest channel name, in bytes, that a client of the Centrifuge protocol may use.",
+		help: "Maximum length of a channel name, in bytes, for clients of the Centrifuge protocol.",
 	}),
 	channelPrivatePrefix: option({
 		flag: "channel-private-prefix",
@@ -118,7 +118,7 @@ export const channelOptions = {
 		kind: mark(),
 		default: "$",
 		live: true,
-		help: "What the names of channels begin with that need a subscription token; empty = none do.",
+		help: "Prefix of channel names that need a subscription token; empty = none.",
 	}),
 	channelNamespaceBoundary: option({
 		flag: "channel-namespace-boundary",
@@ -126,7 +126,7 @@ export const channelOptions = {
 		kind: mark(),
 		default: ":",
 		live: true,
-		help: "What stands between namespace and name; empty = there are no namespaces.",
+		help: "Separator between namespace and name; empty = there are no namespaces.",
 	}),
 	channelUserBoundary: option({
 		flag: "channel-user-boundary",
@@ -134,7 +134,7 @@ export const channelOptions = {
 		kind: mark(),
 		default: "#",
 		live: true,
-		help: "What stands before the users of a channel that is theirs only, where its namespace has allow_user_limited_channels; empty = there are none.",
+		help: "Separator before the list of users in the name of a user-limited channel (allow_user_limited_channels of its namespace); empty = there are no such channels.",
 	}),
 	channelUserSeparator: option({
 		flag: "channel-user-separator",
@@ -142,6 +142,6 @@ export const channelOptions = {
 		kind: mark(),
 		default: ",",
 		live: true,
-		help: "What stands between those users; empty = there is only one.",
+		help: "Separator between those users; empty = there is only one user.",
 	}),
 } as const;

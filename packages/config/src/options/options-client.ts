@@ -42,7 +42,7 @@ export const clientOptions = {
 		kind: toggle(),
 		default: false,
 		live: true,
-		help: "Every client of the Centrifuge protocol may connect, subscribe, publish, and read history and presence: for development only.",
+		help: "Clients of the Centrifuge protocol may connect, subscribe, publish, and read history and presence without a token or permission; for development only.",
 	}),
 	allowAnonymousConnect: option({
 		flag: "allow-anonymous-connect",
@@ -50,7 +50,7 @@ export const clientOptions = {
 		kind: toggle(),
 		default: false,
 		live: true,
-		help: "Clients of the Centrifuge protocol may connect without a token, as nobody in particular; without it they are closed with 3501.",
+		help: "Clients of the Centrifuge protocol may connect without a token, as anonymous users; otherwise they are closed with 3501.",
 	}),
 	disallowAnonymousTokens: option({
 		flag: "disallow-anonymous-tokens",
@@ -66,7 +66,7 @@ export const clientOptions = {
 		kind: secret({ argument: "<key>", charactersMin: 8 }),
 		default: undefined,
 		live: true,
-		help: "Key of the tokens (HS256, HS384, HS512) that clients of the Centrifuge protocol connect with, at least 8 characters; better given in the environment, where ps does not show it.",
+		help: "Key of the tokens (HS256, HS384, HS512) that clients of the Centrifuge protocol connect with, at least 8 characters; set it in the environment, where ps does not show it.",
 	}),
 	pingIntervalMs: option({
 		flag: "ping-interval",
@@ -82,7 +82,7 @@ export const clientOptions = {
 		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
 		default: 8000,
 		live: true,
-		help: "Time that it has to answer before it is closed with 3012; shorter than --ping-interval.",
+		help: "Time for the client to answer a ping before it is closed with 3012; must be shorter than --ping-interval.",
 	}),
 	staleCloseDelayMs: option({
 		flag: "stale-close-delay",
@@ -90,7 +90,7 @@ export const clientOptions = {
 		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
 		default: 10_000,
 		live: true,
-		help: "Time that it has to send its connect command before it is closed with 3502.",
+		help: "Time for a client of the Centrifuge protocol to send its connect command before it is closed with 3502.",
 	}),
 	expiredCloseDelayMs: option({
 		flag: "expired-close-delay",
@@ -98,7 +98,7 @@ export const clientOptions = {
 		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
 		default: 25_000,
 		live: true,
-		help: "Time that it has, once its token has expired, to send another before it is closed with 3005.",
+		help: "Time for a client to send a new token after its token has expired, before it is closed with 3005.",
 	}),
 	channelLimit: option({
 		flag: "channel-limit",
@@ -106,7 +106,7 @@ export const clientOptions = {
 		kind: integer({ min: 1, max: 100_000 }),
 		default: 128,
 		live: true,
-		help: "Channels that one client of the Centrifuge protocol may be subscribed to.",
+		help: "Maximum number of channels to which one client of the Centrifuge protocol can subscribe.",
 	}),
 	historyLimitMax: option({
 		flag: "history-max-publications",
@@ -114,7 +114,7 @@ export const clientOptions = {
 		kind: integer({ min: 1, max: 10_000 }),
 		default: 300,
 		live: true,
-		help: "Publications that one history command returns at most.",
+		help: "Maximum number of publications that one history command returns.",
 	}),
 	recoveryLimitMax: option({
 		flag: "recovery-max-publications",
@@ -122,7 +122,7 @@ export const clientOptions = {
 		kind: integer({ min: 1, max: 10_000 }),
 		default: 300,
 		live: true,
-		help: "Publications that a client may have missed at most for its subscription to be recovered.",
+		help: "Maximum number of missed publications with which a subscription can still be recovered.",
 	}),
 } as const;
 

@@ -19,7 +19,7 @@ export const sections = {
 	single: { about: "The server that `shardcast single` runs.", options: singleOptions },
 	shard: { about: "How each shard delivers.", options: shardOptions },
 	client: { about: "What clients may do, and when the server closes them.", options: clientOptions },
-	channel: { about: "What channels keep, and who may do what in them; for clients of the Centrifuge protocol.", options: channelOptions },
+	channel: { about: "History and permissions of channels, for clients of the Centrifuge protocol.", options: channelOptions },
 	http_api: { about: "Publishing over HTTP.", options: httpApiOptions },
 	console: { about: "The console in the browser.", options: consoleOptions },
 	limits: { about: "Limits on number, size and rate.", options: limitOptions },
