@@ -106,7 +106,9 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 			const starting = [...good, ...wrong].map((flags) => startCluster({ shards: 1, flags, readyMs: 60_000 }));
 			try {
 				const clusters = await Promise.all(starting);
-				await Promise.all(clusters.slice(good.length).map((cluster) => degraded("refuse our credentials or certificate", 20_000, cluster)));
+				await Promise.all(
+					clusters.slice(good.length).map((cluster) => degraded("reject the credentials or the certificate", 20_000, cluster)),
+				);
 				const listeners = await Promise.all(
 					clusters.slice(0, good.length).map(async (cluster) => {
 						await rig.healthy(30_000, cluster);
