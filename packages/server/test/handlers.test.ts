@@ -1,4 +1,5 @@
 import { Scoreboard } from "@shardcast/scoreboard";
+import { waitFor } from "@shardcast/testkit";
 import { type Publishing, publishTaken, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { Handlers } from "../src/delivery/handlers.ts";
@@ -219,6 +220,29 @@ describe("handlers", () => {
 		expect(published).toEqual(["first", "second"]);
 		acknowledge();
 		expect(await first).toBe(publishTaken);
+	});
+
+	it("keep the order when a handler publishes from inside, and that message waits as well", async () => {
+		const { handlers, take, published } = setup();
+		const program = {};
+		const open = new Map<string, () => void>();
+		handlers.use(async ({ payload }, next) => {
+			const text = Buffer.from(payload).toString();
+			if (text === "A") void take("audit of A", program);
+			if (text !== "C") await new Promise<void>((resolve) => open.set(text, resolve));
+			await next();
+		});
+		const results = [take("A", program)];
+		open.get("audit of A")!();
+		await waitFor(() => published.length === 1, { deadlineMs: 1000, what: "the message from inside" });
+		await turn();
+		results.push(take("C", program));
+		await turn();
+		expect(published, "C waits behind A").toEqual(["audit of A"]);
+		open.get("A")!();
+		expect(await Promise.all(results)).toEqual([publishTaken, publishTaken]);
+		await handlers.whenNone();
+		expect([published, handlers.waiting]).toEqual([["audit of A", "A", "C"], 0]);
 	});
 
 	it("keep the order of 5,000 messages behind one that waits, and let the loop turn meanwhile", async () => {

@@ -63,6 +63,12 @@ export class WaitingMessages {
 
 	/** The handlers of a message wait. @param handled never rejects. */
 	add(sender: object, payloadBytes: number, handled: Promise<void>): void {
+		const known = this.#lines.get(sender);
+		if (known !== undefined) {
+			// Its handlers have published a message of the same sender, which waits too. What comes next waits behind both.
+			known.messages.push({ handle: () => handled, bytes: this.#keep(known, payloadBytes) });
+			return;
+		}
 		const line: Line = { messages: [], bytes: 0 };
 		const bytes = this.#keep(line, payloadBytes);
 		this.#lines.set(sender, line);
