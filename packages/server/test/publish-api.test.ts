@@ -1,8 +1,11 @@
 import { allowedOrigins, BodyWanted, type HttpRequest, httpErrors, type Reply, Router } from "@shardcast/http";
 import { RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { type ChannelList, type PublishResult, publishTaken, RecordKind } from "@shardcast/wire";
+import { type ChannelList, type PublishResult, publishFull, publishTaken, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
+import { Handlers } from "../src/delivery/handlers.ts";
+import { Incoming } from "../src/delivery/incoming.ts";
+import type { Next } from "../src/delivery/middleware.ts";
 import { PublishApi, type PublishApiParts } from "../src/http/publish-api.ts";
 import { PublishRate } from "../src/limits/publish-rate.ts";
 
@@ -307,6 +310,51 @@ describe("POST /api/publish", () => {
 				results: [{}, { error: { code: "forbidden", message: "a handler did not let this message through" } }, {}],
 			});
 			expect(tried).toEqual(["a", "s", "c"]);
+		});
+
+		const turn = () => new Promise(setImmediate);
+		const waitsBefore = async (next: Next) => {
+			await turn();
+			await next();
+		};
+		const waitsAfter = async (next: Next) => {
+			await next();
+			await turn();
+		};
+		it.each([
+			["before it lets them through", waitsBefore],
+			["after it has let them through", waitsAfter],
+		])("429: nothing overtakes it either when a handler waits %s", async (_when, handle) => {
+			const limits = { bytesMax: 1e6, senderBytesMax: 1e6 };
+			const counters = Scoreboard.inMemory(1).row(0);
+			const handlers = new Handlers({ counters, payloadBytesMax: 100, deadlineMs: 60_000, limits, onError: () => {} });
+			const [seen, out]: string[][] = [[], []];
+			handlers.use(({ payload }, next) => {
+				seen.push(Buffer.from(payload).toString());
+				return handle(next);
+			});
+			// There is room again at once.
+			const fullOnce = new Set(["b", "e"]);
+			const publish = (_kind: RecordKind, _sender: number, _channels: ChannelList, payload: Uint8Array) => {
+				const text = Buffer.from(payload).toString();
+				if (fullOnce.delete(text)) return publishFull;
+				out.push(text);
+				return publishTaken;
+			};
+			const { api } = setup({ incoming: new Incoming({ publisher: { publish, publishOrHold: publish }, handlers }) });
+			const other = api.publish(head, batch("1", "2", "3"));
+			const reply = await api.publish(head, batch("a", "b", "c", "d"));
+			expect(reply).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });
+			const { error: first, result } = resultOf(reply);
+			expect(first?.message).toBe("message 1: the bus is full; try again");
+			expect(result).toMatchObject({ published: 1, failed: 3 });
+			expect((await other).status, "another batch goes on").toBe(200);
+			const letters = (texts: string[]) => texts.filter((text) => text >= "a").join("");
+			expect([letters(seen), letters(out)]).toEqual(["ab", "a"]);
+			expect((await api.publish(head, batch("b", "c", "d"))).status).toBe(200);
+			expect(resultOf(await api.publish(head, batch("e", "f", "g"))).result).toMatchObject({ published: 0, failed: 3 });
+			expect([letters(seen), letters(out)]).toEqual(["abbcde", "abcd"]);
+			expect(handlers.waiting).toBe(0);
 		});
 
 		it("503: waits for Kafka's answer to each, and keeps their order", async () => {

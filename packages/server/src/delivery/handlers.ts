@@ -6,6 +6,12 @@ import { MessageRun } from "./message-run.ts";
 import type { MessageContext, MessageHandler, Middleware } from "./middleware.ts";
 import { WaitingMessages, type WaitingMessagesLimits } from "./waiting-messages.ts";
 
+/** Messages of one sender that are published in order, up to the first that finds no room. */
+export interface MessageBatch {
+	/** Set by `Handlers` when a message found no room: those behind it are `full` as well, and no handler sees them. */
+	isOver: boolean;
+}
+
 export interface HandlersParts {
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
@@ -65,9 +71,10 @@ export class Handlers {
 	 * Takes a message through the handlers, behind those of the same sender that wait.
 	 * @param sender whose order is kept.
 	 * @param publish is given what the handlers made of the message, once, and not at all when they stopped it.
+	 * @param batch that the message is part of.
 	 * @returns what came of it; `full` when no more may wait.
 	 */
-	take(sender: object, context: MessageContext, publish: (payload: Uint8Array) => Publishing): Publishing {
+	take(sender: object, context: MessageContext, publish: (payload: Uint8Array) => Publishing, batch?: MessageBatch): Publishing {
 		const payloadBytes = context.payload.length;
 		if (!this.#waiting.hasRoom(sender, payloadBytes)) {
 			this.#parts.counters.add("handlersFull", 1);
@@ -77,14 +84,18 @@ export class Handlers {
 			context.payload = new Uint8Array(context.payload);
 			return new Promise((resolve) => {
 				this.#waiting.addBehind(sender, payloadBytes, () => {
-					const run = new MessageRun(this.#handlers, context, () => this.#publish(context, publish));
+					if (batch?.isOver) {
+						resolve(publishFull);
+						return undefined;
+					}
+					const run = new MessageRun(this.#handlers, context, () => this.#publish(context, publish, batch));
 					const handled = this.#start(run, context, true);
 					resolve(resultOf(run, handled));
 					return handled;
 				});
 			});
 		}
-		const run = new MessageRun(this.#handlers, context, () => this.#publish(context, publish));
+		const run = new MessageRun(this.#handlers, context, () => this.#publish(context, publish, batch));
 		const handled = this.#start(run, context, false);
 		if (handled !== undefined) this.#waiting.add(sender, payloadBytes, handled);
 		return resultOf(run, handled);
@@ -127,10 +138,13 @@ export class Handlers {
 		this.#parts.onError(error);
 	}
 
-	#publish(context: MessageContext, publish: (payload: Uint8Array) => Publishing): Publishing {
+	#publish(context: MessageContext, publish: (payload: Uint8Array) => Publishing, batch?: MessageBatch): Publishing {
 		this.#check(context);
 		this.#last?.(context);
-		return publish(context.payload);
+		const result = publish(context.payload);
+		// Here and not when the result is read: the next message of the batch may be handled before that.
+		if (batch !== undefined && !(result instanceof Promise) && result.outcome === "full") batch.isOver = true;
+		return result;
 	}
 
 	/** What handlers put in goes out, so it is held to the same limits as what came in. */

@@ -1,6 +1,6 @@
 import type { MessageSink } from "@shardcast/bus";
 import type { ChannelList, Publishing, RecordKind } from "@shardcast/wire";
-import type { Handlers } from "./handlers.ts";
+import type { Handlers, MessageBatch } from "./handlers.ts";
 import type { MessageContext } from "./middleware.ts";
 
 export interface IncomingParts {
@@ -13,6 +13,13 @@ export interface MessageSender {
 	/** Under which its messages go out, so that it does not get them back; 0 = nobody. */
 	readonly sender: number;
 	readonly address: string;
+}
+
+/** Who publishes over HTTP, or the program that runs the server. */
+export interface MessageSource {
+	readonly address: string;
+	/** When the messages are one batch. */
+	readonly batch?: MessageBatch;
 }
 
 /**
@@ -48,13 +55,16 @@ export class Incoming {
 		kind: RecordKind,
 		channels: ChannelList,
 		payload: Uint8Array,
-		from: { readonly address: string },
+		from: MessageSource,
 		source: MessageContext["source"] = "http",
 	): Publishing {
 		const { publisher, handlers } = this.#parts;
 		if (handlers.isEmpty) return publisher.publish(kind, 0, channels, payload);
-		return handlers.take(from, { source, kind, channels: channels.names, address: from.address, payload }, (handled) =>
-			publisher.publish(kind, 0, channels, handled),
+		return handlers.take(
+			from,
+			{ source, kind, channels: channels.names, address: from.address, payload },
+			(handled) => publisher.publish(kind, 0, channels, handled),
+			from.batch,
 		);
 	}
 }

@@ -2,7 +2,7 @@ import type { Config } from "@shardcast/config";
 import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Publishing } from "@shardcast/wire";
-import type { Incoming } from "../delivery/incoming.ts";
+import type { Incoming, MessageSource } from "../delivery/incoming.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
 import { batchReply, isTransient, type Problem, problemOf, published, rateLimited } from "./publish-reply.ts";
@@ -91,17 +91,24 @@ export class PublishApi implements Feature {
 
 	/**
 	 * In order, and the first one that finds no room for now ends it: what is behind it is not tried, or it would overtake that one when the
-	 * publisher sends it again. Kafka's answers come later, together.
+	 * publisher sends it again. When a handler waits, those behind wait in the queue of this batch, and its end finds them there. Kafka's answers
+	 * come later, together.
 	 */
 	#batch(messages: readonly PublishRequest[], from: HttpRequest): Reply | Promise<Reply> {
 		for (const [index, message] of messages.entries()) {
 			const tooLarge = this.#tooLarge(message);
 			if (tooLarge !== null) return refusal("too_large", `message ${index}: ${tooLarge}`, { close: false });
 		}
+		const source: MessageSource = {
+			get address() {
+				return from.address;
+			},
+			batch: { isOver: false },
+		};
 		const results: (Problem | null | Promise<Problem | null>)[] = [];
 		let isWaiting = false;
 		for (const message of messages) {
-			const result = this.#publish(message, from);
+			const result = this.#publish(message, source);
 			if (result instanceof Promise) {
 				isWaiting = true;
 				results.push(result.then(problemOf));
@@ -118,7 +125,7 @@ export class PublishApi implements Feature {
 		return isWaiting ? Promise.all(results).then(batchReply) : batchReply(results as (Problem | null)[]);
 	}
 
-	#publish({ kind, channels, payload }: PublishRequest, from: HttpRequest): Problem | null | Exclude<Publishing, { outcome: string }> {
+	#publish({ kind, channels, payload }: PublishRequest, from: MessageSource): Problem | null | Exclude<Publishing, { outcome: string }> {
 		const { rate, nowMs, counters, incoming } = this.#parts;
 		if (!rate.take(from, nowMs())) {
 			counters.add("rateLimited", 1);
