@@ -115,7 +115,7 @@ describe("load test against the bare server", () => {
 	});
 
 	it("fails with the reason when the server refuses what is published", async () => {
-		const { status, output } = await withServer(bareServer, [], (port) =>
+		const { status, output } = await withServer(faultyServer, ["no-http"], (port) =>
 			loadTest(port, ["--connections", "5", "--source", "http", "--rate", "20", "--duration", "200ms", "--settle", "200ms"]),
 		);
 		expect(status).toBe(1);
