@@ -53,6 +53,12 @@ describe("npm centrifuge on 2 shards", () => {
 		await postJson(`${cluster.httpUrl}/api/publish`, { channel: "news", data: { text: "over HTTP" } });
 		await waitFor(() => received.every(({ length }) => length === 2), { deadlineMs: 10_000, what: "both publications everywhere" });
 		for (const publications of received) {
+			const [own, overHttp] = ["from a client", "over HTTP"].map(
+				(text) => publications.find(({ data }) => (data as { text: string }).text === text)!,
+			);
+			expect(own!.info).toMatchObject({ user: "" });
+			expect(own!.info!.client).toMatch(/^[-0-9a-f]{36}$/);
+			expect(overHttp!.info).toBeUndefined();
 			const data = publications.map(({ data }) => data as unknown);
 			expect(data).toHaveLength(2);
 			expect(data).toEqual(expect.arrayContaining([{ text: "from a client", list: [1, "é"] }, { text: "over HTTP" }]));
@@ -93,6 +99,7 @@ describe("npm centrifuge on 2 shards", () => {
 			"\xff\0\x01",
 		]);
 		expect(offsets(toBinary)).toEqual([1, 2, 3]);
+		expect(toBinary.map(({ info }) => info?.client)).toEqual(toJson.map(({ info }) => info?.client));
 		const { publications } = await binary.history("kept:both", { limit: 1 });
 		expect(Buffer.from(publications[0]!.data as Uint8Array).toString()).toBe('{"from":"JSON"}');
 	});
@@ -141,12 +148,14 @@ describe("npm centrifuge on 2 shards", () => {
 		for (const publications of received) {
 			expect(publications.map(({ data }) => (data as { number: number }).number)).toEqual(countUp(0, 50));
 			expect(offsets(publications)).toEqual(countUp(1, 50));
+			expect(new Set(publications.map(({ info }) => info!.client)).size).toBe(2);
 		}
 		await waitFor(() => raw.texts().length === 50, { deadlineMs: 10_000, what: "50 messages for the raw client" });
 		raw.close();
 		const history = await all[2]!.history("kept:news", { limit: 3, reverse: true });
 		expect(history.offset).toBe(50);
 		expect(offsets(history.publications as PublicationContext[])).toEqual([50, 49, 48]);
+		expect(history.publications[0]!.info!.client).toBe(received[0]![49]!.info!.client);
 		const since = { offset: 10, epoch: history.epoch };
 		expect(offsets((await all[0]!.history("kept:news", { limit: 2, since })).publications as PublicationContext[])).toEqual([11, 12]);
 		await expect(all[0]!.history("kept:news", { since: { offset: 1, epoch: "another" } })).rejects.toMatchObject({ code: 112 });

@@ -77,5 +77,7 @@ export const Extension = {
 		epoch: 2,
 		/** Tags of a publication: a JSON object of strings. */
 		tags: 3,
+		/** Who published it, in the encoding of the server. */
+		info: 4,
 	},
 } as const;

@@ -7,6 +7,8 @@ export interface RecordExtensions {
 	readonly offset?: number;
 	readonly epoch?: string;
 	readonly tags?: Readonly<Record<string, string>>;
+	/** Who published it, in the encoding of whoever reads it. Once read, it lies in the record. */
+	readonly info?: Uint8Array;
 }
 
 export const noExtensions = new Uint8Array(0);
@@ -16,7 +18,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** The extension part of a record. @throws RangeError when an offset is none, or they are too long for a record. */
-export function encodeExtensions({ offset, epoch, tags }: RecordExtensions): Uint8Array {
+export function encodeExtensions({ offset, epoch, tags, info }: RecordExtensions): Uint8Array {
 	const values: [type: number, value: Uint8Array][] = [];
 	if (offset !== undefined) {
 		if (!isOffset(offset)) throw new RangeError(`offset ${offset} is not a whole number from 0`);
@@ -24,6 +26,7 @@ export function encodeExtensions({ offset, epoch, tags }: RecordExtensions): Uin
 	}
 	if (epoch !== undefined) values.push([types.epoch, encoder.encode(epoch)]);
 	if (tags !== undefined) values.push([types.tags, encoder.encode(JSON.stringify(tags))]);
+	if (info !== undefined) values.push([types.info, info]);
 	const length = values.reduce((sum, [, value]) => sum + Extension.valueOffset + value.length, 0);
 	if (length > BusRecord.extensionBytesMax)
 		throw new RangeError(`${length} bytes of extensions; the most is ${BusRecord.extensionBytesMax}`);
@@ -56,6 +59,9 @@ export function readExtensions(u8: Uint8Array, view: DataView, { extensionsStart
 				break;
 			case types.epoch:
 				found.epoch = textOf(u8, value, end);
+				break;
+			case types.info:
+				found.info = u8.subarray(value, end);
 				break;
 			case types.tags:
 				found.tags = tagsOf(textOf(u8, value, end));

@@ -82,7 +82,12 @@ const records = fc.record({
 	publishedMs: fc.double({ noNaN: true }),
 	names: channelNames,
 	extensions: fc.record<RecordExtensions>(
-		{ offset: fc.maxSafeNat(), epoch: fc.string(), tags: fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }) },
+		{
+			offset: fc.maxSafeNat(),
+			epoch: fc.string(),
+			tags: fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }),
+			info: fc.uint8Array({ maxLength: 100 }),
+		},
 		{ requiredKeys: [] },
 	),
 	payload: fc.uint8Array({ maxLength: 60 }),
@@ -149,7 +154,10 @@ describe("a record of any type", () => {
 				const target = targetSlot === null ? everyShard : recordTarget(targetSlot);
 				expect(head).toMatchObject({ type, kind, target, sender, senderShard, publishedMs, channelCount: names.length, payloadEnd: end });
 				expect(u8.subarray(head.payloadStart, head.payloadEnd)).toEqual(payload);
-				expect(readExtensions(u8, view, head)).toEqual(JSON.parse(JSON.stringify(extensions)));
+				expect(readExtensions(u8, view, head)).toEqual({
+					...JSON.parse(JSON.stringify(extensions)),
+					...(extensions.info && { info: extensions.info }),
+				});
 				expect(view.outside).toBe(0);
 				expect([...u8.subarray(0, at), ...u8.subarray(end)].every((byte) => byte === 0xee)).toBe(true);
 			}),

@@ -29,40 +29,40 @@ export class ChannelRouter implements MessageSink {
 		return this.#publish(kind, sender, channels, payload, false);
 	}
 
-	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing {
-		return this.#publish(kind, sender, channels, payload, true);
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): Publishing {
+		return this.#publish(kind, sender, channels, payload, true, info);
 	}
 
-	#publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, hold: boolean): Publishing {
+	#publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, hold: boolean, info?: Uint8Array): Publishing {
 		const { history, limitsOf } = this.#parts;
 		const { names } = channels;
 		if (names.length === 1) {
 			const limits = limitsOf(names[0]!);
-			if (limits !== null) return history.publish(kind, sender, channels, payload, limits, hold);
-		} else if (names.some((name) => limitsOf(name) !== null)) return this.#divide(kind, sender, names, payload, hold);
-		return this.#plain(kind, sender, channels, payload, hold);
+			if (limits !== null) return history.publish(kind, sender, channels, payload, limits, hold, info);
+		} else if (names.some((name) => limitsOf(name) !== null)) return this.#divide(kind, sender, names, payload, hold, info);
+		return this.#plain(kind, sender, channels, payload, hold, info);
 	}
 
 	/** What has a history may wait for it: a part of a message is not refused once another part is on its way. */
-	#divide(kind: RecordKind, sender: number, names: readonly string[], payload: Uint8Array, hold: boolean): Publishing {
+	#divide(kind: RecordKind, sender: number, names: readonly string[], payload: Uint8Array, hold: boolean, info?: Uint8Array): Publishing {
 		const { history, limitsOf } = this.#parts;
 		const others = names.filter((name) => limitsOf(name) === null);
 		const parts: Publishing[] = [];
 		if (others.length > 0) {
-			const first = this.#plain(kind, sender, channelList(others), payload, hold);
+			const first = this.#plain(kind, sender, channelList(others), payload, hold, info);
 			if (!(first instanceof Promise) && first.outcome !== "taken") return first;
 			parts.push(first);
 		}
 		for (const name of names) {
 			const limits = limitsOf(name);
-			if (limits !== null) parts.push(history.publish(kind, sender, channelList([name]), payload, limits, true));
+			if (limits !== null) parts.push(history.publish(kind, sender, channelList([name]), payload, limits, true, info));
 		}
 		return Promise.all(parts).then(firstRefused);
 	}
 
-	#plain(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, hold: boolean): Publishing {
+	#plain(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, hold: boolean, info?: Uint8Array): Publishing {
 		const { plain } = this.#parts;
-		return hold ? plain.publishOrHold(kind, sender, channels, payload) : plain.publish(kind, sender, channels, payload);
+		return hold ? plain.publishOrHold(kind, sender, channels, payload, info) : plain.publish(kind, sender, channels, payload);
 	}
 }
 

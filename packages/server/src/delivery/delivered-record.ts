@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { createRecordHead, JsonReader, JsonSyntaxError, RecordKind } from "@shardcast/wire";
+import { createRecordHead, JsonReader, JsonSyntaxError, RecordKind, readExtensions } from "@shardcast/wire";
+import { decodePublisherInfo, type PublisherInfo } from "./publisher-info.ts";
 
 const empty = new Uint8Array(0);
 
@@ -15,15 +16,34 @@ export class DeliveredRecord {
 	payload: Uint8Array = empty;
 	/** Its place in the history of its channel; 0 = the channel keeps none. */
 	offset = 0;
+	/** Who published it, as its log has it; null = it does not come from a log, or nobody is to be told. */
+	#loggedInfo: Uint8Array | null = null;
+	#publisher: PublisherInfo | null | undefined;
 	#json: Uint8Array | null = null;
 
 	/** The next one; its head has been read. */
-	set(u8: Uint8Array, view: DataView, payload: Uint8Array, offset: number): void {
+	set(u8: Uint8Array, view: DataView, payload: Uint8Array, offset: number, info: Uint8Array | null): void {
 		this.u8 = u8;
 		this.view = view;
 		this.payload = payload;
 		this.offset = offset;
+		this.#loggedInfo = info;
+		this.#publisher = undefined;
 		this.#json = null;
+	}
+
+	/** The client that published it; null = it was no client of a protocol. */
+	get publisher(): PublisherInfo | null {
+		if (this.#publisher === undefined) {
+			const info = this.#loggedInfo ?? this.#carriedInfo();
+			this.#publisher = info === null ? null : decodePublisherInfo(info);
+		}
+		return this.#publisher;
+	}
+
+	#carriedInfo(): Uint8Array | null {
+		const { head } = this;
+		return head.extensionsStart < head.payloadStart ? (readExtensions(this.u8, this.view, head).info ?? null) : null;
 	}
 
 	/**

@@ -6,6 +6,8 @@ export interface HeldFrame {
 	readonly sender: number;
 	readonly channels: ChannelList;
 	readonly payload: Uint8Array;
+	/** Who published it; undefined = nobody that has to be told. */
+	readonly info?: Uint8Array | undefined;
 }
 
 export interface HeldFramesLimits {

@@ -34,14 +34,22 @@ export class HistoryPublisher {
 	}
 
 	/** @param channels one. @param hold whether it may wait for room, too. */
-	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, limits: HistoryLimits, hold: boolean): Publishing {
+	publish(
+		kind: RecordKind,
+		sender: number,
+		channels: ChannelList,
+		payload: Uint8Array,
+		limits: HistoryLimits,
+		hold: boolean,
+		info?: Uint8Array,
+	): Publishing {
 		const { held } = this.#parts;
 		if (held.count === 0) {
-			const result = this.#write(kind, sender, channels, payload, limits);
+			const result = this.#write(kind, sender, channels, payload, limits, info);
 			if (result !== null && (result !== publishFull || !hold)) return result;
 		}
 		return new Promise((done) => {
-			const frame = { kind, sender, channels, payload: new Uint8Array(payload), limits, done };
+			const frame = { kind, sender, channels, payload: new Uint8Array(payload), limits, info, done };
 			if (held.hold(frame)) this.#parts.onHeld();
 			else done(this.#refused());
 		});
@@ -52,17 +60,29 @@ export class HistoryPublisher {
 		if (this.#parts.held.count > 0) this.#parts.held.release(this.#writeHeld);
 	}
 
-	readonly #writeHeld = ({ kind, sender, channels, payload, limits, done }: HeldPublication): boolean => {
-		const result = this.#write(kind, sender, channels, payload, limits);
+	readonly #writeHeld = ({ kind, sender, channels, payload, limits, info, done }: HeldPublication): boolean => {
+		const result = this.#write(kind, sender, channels, payload, limits, info);
 		if (result === null || result === publishFull) return false;
 		done(result);
 		return true;
 	};
 
 	/** Null = the log is locked at this instant. */
-	#write(kind: RecordKind, id: number, { names }: ChannelList, payload: Uint8Array, history: HistoryLimits): PublishResult | null {
+	#write(
+		kind: RecordKind,
+		id: number,
+		{ names }: ChannelList,
+		payload: Uint8Array,
+		history: HistoryLimits,
+		info: Uint8Array | undefined,
+	): PublishResult | null {
 		const { log, counters, life } = this.#parts;
-		const published = log.publish(names[0]!, payload, { history, kind, ...(id === 0 ? {} : { sender: { id, life } }) });
+		const published = log.publish(names[0]!, payload, {
+			history,
+			kind,
+			...(info && { info }),
+			...(id === 0 ? {} : { sender: { id, life } }),
+		});
 		if (published.outcome === "full") return published.reason === "locked" ? null : this.#refused();
 		counters.add("messagesIn", 1);
 		counters.add("bytesIn", payload.length);

@@ -35,15 +35,15 @@ export class Incoming {
 		this.#parts = parts;
 	}
 
-	/** A message of a client, which is held when there is no room. Its bytes may be reused when this returns. */
-	fromClient(client: MessageSender, kind: RecordKind, channels: ChannelList, payload: Uint8Array): Publishing {
+	/** A message of a client, which is held when there is no room. Its bytes may be reused when this returns. @param info who published it, for subscribers. */
+	fromClient(client: MessageSender, kind: RecordKind, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): Publishing {
 		const { publisher, handlers } = this.#parts;
-		if (handlers.isEmpty) return publisher.publishOrHold(kind, client.sender, channels, payload);
+		if (handlers.isEmpty) return publisher.publishOrHold(kind, client.sender, channels, payload, info);
 		return handlers.take(
 			client,
 			{ source: "websocket", kind, channels: channels.names, address: client.address, payload },
 			// Nobody is the sender any more of a message whose client has left meanwhile.
-			(handled) => publisher.publishOrHold(kind, client.sender, channels, handled),
+			(handled) => publisher.publishOrHold(kind, client.sender, channels, handled, info),
 		);
 	}
 

@@ -2,13 +2,16 @@ import type { BusLink, MessageSink } from "@shardcast/bus";
 import type { Counters } from "@shardcast/scoreboard";
 import {
 	type ChannelList,
+	encodeExtensions,
 	monotonicMs,
 	type PublishRefused,
 	type PublishResult,
 	publishFull,
 	publishTaken,
 	type RecordKind,
+	RecordType,
 	recordBytes,
+	writeRecord,
 	writeRecordHead,
 } from "@shardcast/wire";
 import type { HeldFrame, HeldFrames } from "./held-frames.ts";
@@ -48,15 +51,15 @@ export class Publisher implements MessageSink {
 	}
 
 	/** `full` when the ring is, or when held messages come first. */
-	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): PublishResult {
-		if (this.#held.count > 0 || !this.#write(kind, sender, channels, payload)) return this.#backpressured();
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): PublishResult {
+		if (this.#held.count > 0 || !this.#write(kind, sender, channels, payload, info)) return this.#backpressured();
 		return this.#taken(payload);
 	}
 
 	/** As `publish`, but holds the message when there is no room; `full` when it cannot be held either. */
-	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): PublishResult {
-		if (this.publish(kind, sender, channels, payload) === publishTaken) return publishTaken;
-		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload) })) return publishFull;
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): PublishResult {
+		if (this.publish(kind, sender, channels, payload, info) === publishTaken) return publishTaken;
+		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload), info })) return publishFull;
 		return this.#taken(payload);
 	}
 
@@ -65,14 +68,28 @@ export class Publisher implements MessageSink {
 		if (this.#held.count > 0) this.#held.release(this.#writeHeld);
 	}
 
-	readonly #writeHeld = ({ kind, sender, channels, payload }: HeldFrame): boolean => this.#write(kind, sender, channels, payload);
+	readonly #writeHeld = ({ kind, sender, channels, payload, info }: HeldFrame): boolean =>
+		this.#write(kind, sender, channels, payload, info);
 
-	#write(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): boolean {
+	#write(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info: Uint8Array | undefined): boolean {
+		if (info !== undefined) return this.#writeWith(encodeExtensions({ info }), kind, sender, channels, payload);
 		const ring = this.#ring;
 		const at = ring.claim(recordBytes(channels, payload.length));
 		if (at < 0) return false;
 		const { u8 } = ring;
 		u8.set(payload, writeRecordHead(ring.view, u8, at, kind, sender, monotonicMs(), channels));
+		ring.commit();
+		this.#onCommit();
+		return true;
+	}
+
+	#writeWith(extensions: Uint8Array, kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): boolean {
+		const ring = this.#ring;
+		const at = ring.claim(recordBytes(channels, payload.length, extensions.length));
+		if (at < 0) return false;
+		const { u8 } = ring;
+		const fields = { type: RecordType.publication, kind, targetSlot: null, sender, senderShard: 0, publishedMs: monotonicMs() };
+		u8.set(payload, writeRecord(ring.view, u8, at, { ...fields, channels, extensions }));
 		ring.commit();
 		this.#onCommit();
 		return true;

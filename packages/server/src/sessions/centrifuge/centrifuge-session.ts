@@ -1,5 +1,6 @@
 import { type Command, type DisconnectCode, disconnects } from "@shardcast/protocol";
 import { CloseCode } from "@shardcast/wire";
+import { encodePublisherInfo } from "../../delivery/publisher-info.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Sessions } from "../sessions.ts";
@@ -55,6 +56,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	duePlace = -1;
 	/** Made with the first; null = there was none. */
 	#subscriptions: Map<string, Subscription> | null = null;
+	#publisherInfo: Uint8Array | null = null;
 	readonly #endpoint: CentrifugeEndpoint;
 
 	constructor(endpoint: CentrifugeEndpoint, admitted: Admitted, framing: Framing, framePings: boolean) {
@@ -79,6 +81,21 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	/** Under which its messages go out: a client of the protocol gets its own publications. */
 	get sender(): number {
 		return 0;
+	}
+
+	/** Who it is, for those who get what it publishes. Made with its first publication. */
+	get publisherInfo(): Uint8Array {
+		const { id: client, user, info } = this;
+		this.#publisherInfo ??= encodePublisherInfo({ client, user, ...(info && { connInfo: info }) });
+		return this.#publisherInfo;
+	}
+
+	/** It has connected, or brought another token. */
+	identify(user: string, info: Uint8Array | null, expiresAt: number): void {
+		this.user = user;
+		this.info = info;
+		this.expiresAt = expiresAt;
+		this.#publisherInfo = null;
 	}
 
 	override frame(message: ArrayBuffer): void {

@@ -93,7 +93,7 @@ export class ChannelCommands {
 		if (data.length > rules.payloadBytesMax) return fails(ErrorCode.limitExceeded);
 		if (!underRate(session)) return fails(ErrorCode.tooManyRequests);
 		const kind = !session.framing.codec.binary || isUtf8(data) ? RecordKind.text : RecordKind.binary;
-		const result = incoming.fromClient(session, kind, channelList([name]), data);
+		const result = incoming.fromClient(session, kind, channelList([name]), data, session.publisherInfo);
 		return result instanceof Promise ? result.then(published) : published(result);
 	};
 

@@ -16,7 +16,7 @@ export class ChannelEncoder implements Encoder {
 	}
 
 	encode(record: DeliveredRecord): Uint8Array {
-		const { offset } = record;
-		return this.#framing.frame([this.#publications.encode({ data: this.isBinary ? record.payload : record.json, offset })]);
+		const { offset, publisher: info } = record;
+		return this.#framing.frame([this.#publications.encode({ data: this.isBinary ? record.payload : record.json, offset, info })]);
 	}
 }

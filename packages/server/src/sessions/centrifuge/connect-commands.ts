@@ -84,9 +84,7 @@ export class ConnectCommands {
 	}
 
 	#take(session: CentrifugeSession, { user, info, expiresAt }: TokenClaims): void {
-		session.user = user;
-		session.info = info;
-		session.expiresAt = expiresAt;
+		session.identify(user, info, expiresAt);
 	}
 
 	/** For a client that has to bring another token in time. */

@@ -1,6 +1,7 @@
 import type { ChannelLog, Publication as LoggedPublication, LogReader, Position } from "@shardcast/channel-log";
 import type { Publication, StreamPosition } from "@shardcast/protocol";
 import { asJson } from "../../delivery/delivered-record.ts";
+import { decodePublisherInfo } from "../../delivery/publisher-info.ts";
 import type { Framing } from "./framing.ts";
 
 export interface RecoveryParts {
@@ -68,10 +69,11 @@ export class Recovery {
 }
 
 /** As a client gets it. */
-export function publicationFor(framing: Framing, { data, kind, offset, tags }: LoggedPublication): Publication {
+export function publicationFor(framing: Framing, { data, kind, offset, info, tags }: LoggedPublication): Publication {
 	return {
 		data: framing.codec.binary ? data : asJson(data, kind),
 		offset,
+		info: info === undefined ? null : decodePublisherInfo(info),
 		tags: tags === undefined ? undefined : new Map(Object.entries(tags)),
 	};
 }
