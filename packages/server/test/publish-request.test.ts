@@ -126,6 +126,13 @@ describe("a batch", () => {
 			expect(batch(type, text).map((message) => message.text)).toEqual(["1", "2"]);
 	});
 
+	it("in lines is refused for a line that is an array, whatever is in it", () => {
+		for (const line of ['[{"data":1},{"data":2}]', ' [{"data":1},{"data":2},5]', '[{"chanel":1}]', `[${Array(1001).fill('{"data":1}')}]`])
+			expect(() => asLines(['{"data":0}', line]), line.slice(0, 40)).toThrow(
+				new PublishRequestError('message 1: it must be an object such as {"channel": "news", "data": "hello"}'),
+			);
+	});
+
 	it.each(forms)("as %s is refused as a whole when one message is wrong, which is named", (_form, batched) => {
 		const good = '{"data":1}';
 		for (const [bad, message] of [

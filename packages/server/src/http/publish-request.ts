@@ -80,7 +80,7 @@ function parseLines(body: Uint8Array): readonly PublishRequest[] {
 	for (let start = 0; start < body.length; ) {
 		const newline = body.indexOf(lineFeed, start);
 		const end = newline < 0 ? body.length : newline;
-		if (!isBlank(body, start, end)) reader.line(start, end);
+		if (afterBlanks(body, start, end) < end) reader.line(start, end);
 		start = end + 1;
 	}
 	return reader.batch();
@@ -130,6 +130,8 @@ class MessageReader implements JsonVisitor {
 	line(start: number, end: number): void {
 		this.#offset = start;
 		try {
+			// The elements of an array would count as messages.
+			if (this.#body[afterBlanks(this.#body, start, end)] === openArray) this.element(false);
 			if (scanJson(this.#body.subarray(start, end), this) !== "object") this.element(false);
 		} catch (error) {
 			throw error instanceof JsonSyntaxError ? this.#wrong(new PublishRequestError(`it is not JSON: ${error.message} of its line`)) : error;
@@ -186,9 +188,11 @@ class MessageReader implements JsonVisitor {
 	}
 }
 
-function isBlank(body: Uint8Array, start: number, end: number): boolean {
-	for (let at = start; at < end; at++) if (body[at] !== 0x20 && body[at] !== 0x09 && body[at] !== 0x0d) return false;
-	return true;
+/** The first byte that is not white space; `end` when there is none. */
+function afterBlanks(body: Uint8Array, start: number, end: number): number {
+	let at = start;
+	while (at < end && (body[at] === 0x20 || body[at] === 0x09 || body[at] === 0x0d)) at++;
+	return at;
 }
 
 /** As it is nearly always written, without an escape: so it need not be decoded. */
@@ -226,5 +230,6 @@ function channelsFrom(names: readonly string[]): ChannelList {
 const channelKey = Buffer.from('"channel"');
 const dataKey = Buffer.from('"data"');
 const quote = 0x22;
+const openArray = 0x5b;
 const lineFeed = 0x0a;
 const backslash = 0x5c;
