@@ -60,6 +60,75 @@ describe("handlers", () => {
 		expect({ published, errors }).toEqual({ published: [], errors: ["a handler put a string into payload; it takes a Uint8Array"] });
 	});
 
+	const invalid = Buffer.from([0xff]);
+	it.each<[string, (handlers: Handlers) => void, string]>([
+		["that the last handler put in", (handlers) => handlers.setLast((message) => Object.assign(message, { payload: invalid })), "no UTF-8"],
+		["that the last handler changed", (handlers) => handlers.setLast(({ payload }) => payload.fill(0xff)), "no UTF-8"],
+		[
+			"that is too long, of the last handler",
+			(handlers) => handlers.setLast((message) => Object.assign(message, { payload: Buffer.alloc(101) })),
+			"of 101 bytes",
+		],
+		[
+			"whose kind a handler changed",
+			(handlers) =>
+				handlers.use((message, next) => {
+					Object.assign(message, { kind: RecordKind.binary, payload: invalid });
+					return next();
+				}),
+			"no UTF-8",
+		],
+		[
+			"that reads differently the second time",
+			(handlers) => {
+				handlers.use((message, next) => {
+					let reads = 0;
+					Object.defineProperty(message, "payload", { get: () => (reads++ === 0 ? Buffer.from("fine") : invalid) });
+					return next();
+				});
+				handlers.setLast(() => {});
+			},
+			"no UTF-8",
+		],
+	])("a payload %s is held to the limits", (_, change, problem) => {
+		const { handlers, take, published, errors } = setup();
+		change(handlers);
+		expect(take("x")).toEqual({ outcome: "failed" });
+		expect([published, errors]).toEqual([[], [expect.stringContaining(problem)]]);
+	});
+
+	it("the last handler sees no message that is not to go out", () => {
+		const { handlers, take } = setup();
+		let seen = 0;
+		handlers.setLast(() => seen++);
+		handlers.use((message, next) => {
+			message.payload = invalid;
+			return next();
+		});
+		expect([take("x"), seen]).toEqual([{ outcome: "failed" }, 0]);
+	});
+
+	it("a payload that is no Uint8Array costs the message of a handler that waits as well", async () => {
+		const { handlers, take, published, errors } = setup();
+		handlers.use((message, next) => {
+			message.payload = "text" as unknown as Uint8Array;
+			return turn().then(next);
+		});
+		expect(await take("x")).toEqual({ outcome: "failed" });
+		expect([published, errors]).toEqual([[], ["a handler put a string into payload; it takes a Uint8Array"]]);
+	});
+
+	it("a context that cannot be changed costs the message of a handler that waits and fails, nothing more", async () => {
+		const { handlers, take, errors } = setup();
+		handlers.use((message) => {
+			Object.freeze(message);
+			return turn().then(() => Promise.reject(new Error("nobody may hear this")));
+		});
+		expect(await take("x")).toEqual({ outcome: "failed" });
+		expect(errors).toHaveLength(1);
+		await turn();
+	});
+
 	it("are nested in the order in which they were added; the last sees what they let through", () => {
 		const { handlers, take, published } = setup();
 		const seen: string[] = [];

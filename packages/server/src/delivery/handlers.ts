@@ -76,6 +76,8 @@ export class Handlers {
 	 */
 	take(sender: object, context: MessageContext, publish: (payload: Uint8Array) => Publishing, batch?: MessageBatch): Publishing {
 		const payloadBytes = context.payload.length;
+		// A handler may write into its context, but what goes out keeps the kind that came in.
+		const { kind } = context;
 		if (!this.#waiting.hasRoom(sender, payloadBytes)) {
 			this.#parts.counters.add("handlersFull", 1);
 			return publishFull;
@@ -88,14 +90,14 @@ export class Handlers {
 						resolve(publishFull);
 						return undefined;
 					}
-					const run = new MessageRun(this.#handlers, context, () => this.#publish(context, publish, batch));
+					const run = new MessageRun(this.#handlers, context, () => this.#publish(context, kind, publish, batch));
 					const handled = this.#start(run, context, true);
 					resolve(resultOf(run, handled));
 					return handled;
 				});
 			});
 		}
-		const run = new MessageRun(this.#handlers, context, () => this.#publish(context, publish, batch));
+		const run = new MessageRun(this.#handlers, context, () => this.#publish(context, kind, publish, batch));
 		const handled = this.#start(run, context, false);
 		if (handled !== undefined) this.#waiting.add(sender, payloadBytes, handled);
 		return resultOf(run, handled);
@@ -105,17 +107,20 @@ export class Handlers {
 	#start(run: MessageRun, context: MessageContext, isCopy: boolean): Promise<void> | undefined {
 		const copiesFirst = this.#mayWait && !isCopy;
 		if (copiesFirst) context.payload = new Uint8Array(context.payload);
+		let waits: Promise<void> | undefined;
 		try {
-			const waits = run.start();
+			waits = run.start();
 			if (waits === undefined) {
 				run.end();
 				return undefined;
 			}
-			// The socket's bytes are gone when this returns.
-			if (!copiesFirst && !isCopy) context.payload = new Uint8Array(context.payload);
+			// The socket's bytes are gone when this returns. What is no bytes is refused when it is to go out.
+			const { payload } = context;
+			if (!copiesFirst && !isCopy && payload instanceof Uint8Array) context.payload = new Uint8Array(payload);
 			this.#mayWait = true;
 			return this.#settled(run, waits);
 		} catch (error) {
+			waits?.catch(() => {});
 			this.#failed(run, error);
 			return undefined;
 		}
@@ -138,17 +143,22 @@ export class Handlers {
 		this.#parts.onError(error);
 	}
 
-	#publish(context: MessageContext, publish: (payload: Uint8Array) => Publishing, batch?: MessageBatch): Publishing {
-		this.#check(context);
-		this.#last?.(context);
-		const result = publish(context.payload);
+	#publish(context: MessageContext, kind: RecordKind, publish: (payload: Uint8Array) => Publishing, batch?: MessageBatch): Publishing {
+		if (this.#last !== null) {
+			// It sees only what may go out; it may change that, so the payload is checked again. Each check reads the bytes of a text once.
+			this.#check(context.payload, kind);
+			this.#last(context);
+		}
+		const { payload } = context;
+		this.#check(payload, kind);
+		const result = publish(payload);
 		// Here and not when the result is read: the next message of the batch may be handled before that.
 		if (batch !== undefined && !(result instanceof Promise) && result.outcome === "full") batch.isOver = true;
 		return result;
 	}
 
 	/** What handlers put in goes out, so it is held to the same limits as what came in. */
-	#check({ payload, kind }: MessageContext): void {
+	#check(payload: Uint8Array, kind: RecordKind): void {
 		if (!(payload instanceof Uint8Array)) throw new TypeError(`a handler put a ${typeof payload} into payload; it takes a Uint8Array`);
 		if (payload.length > this.#parts.payloadBytesMax) throw new RangeError(`a handler made a message of ${payload.length} bytes`);
 		// A text frame that is no UTF-8 would make every client close its connection.
