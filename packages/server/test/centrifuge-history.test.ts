@@ -1,12 +1,12 @@
-import { defaultConfig } from "@shardcast/config";
+import { type Config, defaultConfig } from "@shardcast/config";
 import { describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "./support/centrifuge-rig.ts";
 
 const limits = { size: 400, ttlMs: 60_000, metaTtlMs: 60_000 };
 
-function kept(more: Readonly<Record<string, unknown>> = {}) {
+function kept(more: Readonly<Record<string, unknown>> = {}, settings: Partial<Config> = {}) {
 	const rules = { ...defaultConfig().channelWithoutNamespace, historySize: 400, historyTtlMs: 60_000, allowRecovery: true, ...more };
-	const rig = new CentrifugeRig({ channelWithoutNamespace: rules });
+	const rig = new CentrifugeRig({ channelWithoutNamespace: rules, ...settings });
 	/** Into the log, as any shard does it. */
 	const publish = (count = 1): void => {
 		for (let index = 0; index < count; index++) {
@@ -113,6 +113,17 @@ describe("recovery", () => {
 		expect(subscribe(rig.connected(), { recover: true, epoch: epoch(), offset: 100 })).toMatchObject({
 			subscribe: { recovered: true, offset: 100, publications: publications(101, 400) },
 		});
+	});
+
+	it("gives as many as the settings say", () => {
+		const { rig, publish, deliver, epoch } = kept({}, { recoveryLimitMax: 2, historyLimitMax: 3 });
+		publish(10);
+		deliver();
+		expect(subscribe(rig.connected(), { recover: true, epoch: epoch(), offset: 8 })).toMatchObject({ subscribe: { recovered: true } });
+		expect(subscribe(rig.connected(), { recover: true, epoch: epoch(), offset: 7 })).not.toHaveProperty("subscribe.recovered");
+		const client = rig.connected();
+		client.send({ history: { channel: "c", limit: -1 }, id: 2 });
+		expect(client.replies()).toMatchObject([{ history: { publications: publications(1, 3) } }]);
 	});
 
 	it("waits for a client that comes from a faster shard, and its later commands with it", async () => {

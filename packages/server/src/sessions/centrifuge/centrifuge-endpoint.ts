@@ -52,9 +52,6 @@ export interface CentrifugeEndpointParts {
  */
 const cutBytes = 1024 * 1024;
 
-/** That a client gets in one reply. */
-const publicationsMax = 300;
-
 const notAvailable = () => fails(ErrorCode.notAvailable);
 
 /** The Centrifuge client protocol on WebSockets: existing client libraries connect here. */
@@ -107,13 +104,16 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 				get channelLimit() {
 					return live.config.channelLimit;
 				},
+				get historyLimit() {
+					return live.config.historyLimitMax;
+				},
 				get clientsMayPublish() {
 					return live.config.clientPublish !== "off";
 				},
 				payloadBytesMax: config.maxPayloadBytes,
 			},
 			log: parts.history,
-			recovery: new Recovery({ log: parts.history, reader: parts.reader, publicationsMax }),
+			recovery: new Recovery({ log: parts.history, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax }),
 			counters: row,
 			underRate: (session) => this.#underRate(session),
 		});

@@ -26,6 +26,8 @@ export interface ChannelCommandsParts {
 	readonly rules: {
 		readonly insecure: boolean;
 		readonly channelLimit: number;
+		/** Most publications of one history reply. */
+		readonly historyLimit: number;
 		/** False = clients only receive, whatever the namespaces allow. */
 		readonly clientsMayPublish: boolean;
 		readonly payloadBytesMax: number;
@@ -138,14 +140,13 @@ export class ChannelCommands {
 	/** What is published, also what this shard's clients have not been given yet. */
 	readonly history = (session: CentrifugeSession, request: HistoryRequest): Outcome | Promise<Outcome> => {
 		if (request.channel === "") return badRequest;
-		const { namespaces, log, recovery } = this.#parts;
+		const { namespaces, log, rules } = this.#parts;
 		const channel = namespaces.of(request.channel);
 		const refused = historyError(channel, this.#asker(session, channel));
 		if (refused !== null) return fails(refused);
 		const { since, reverse } = request;
 		if (reverse && since?.offset === 0) return fails(ErrorCode.badRequest);
-		const { publicationsMax } = recovery;
-		const limit = request.limit < 0 ? publicationsMax : Math.min(request.limit, publicationsMax);
+		const limit = request.limit < 0 ? rules.historyLimit : Math.min(request.limit, rules.historyLimit);
 		const read = (): History | null => {
 			if (since === null) return log.history(channel.name, { limit, reverse });
 			const epoch = since.epoch || log.position(channel.name)?.epoch;

@@ -8,8 +8,8 @@ export interface RecoveryParts {
 	readonly log: Pick<ChannelLog, "history" | "position">;
 	/** What it has read, this shard's clients have been given. */
 	readonly reader: LogReader;
-	/** Most publications that a client gets at once. */
-	readonly publicationsMax: number;
+	/** With more missed publications than this a client is not recovered. Looked up at each use. */
+	readonly publicationsMax: () => number;
 }
 
 /** What a client that comes back gets. */
@@ -34,10 +34,6 @@ export class Recovery {
 		this.#parts = parts;
 	}
 
-	get publicationsMax(): number {
-		return this.#parts.publicationsMax;
-	}
-
 	position(channel: string): Position | null {
 		const { log, reader } = this.#parts;
 		return log.position(channel, reader);
@@ -45,7 +41,8 @@ export class Recovery {
 
 	/** What comes after `since`. A client that is ahead, because it comes from a faster shard, waits until this one has caught up. */
 	recover(channel: string, since: StreamPosition): Recovered | null {
-		const { log, reader, publicationsMax } = this.#parts;
+		const { log, reader } = this.#parts;
+		const publicationsMax = this.#parts.publicationsMax();
 		const position = log.position(channel, reader);
 		if (position === null) return null;
 		if (since.epoch !== "" && since.epoch !== position.epoch) return { recovered: false, position, publications: [] };
