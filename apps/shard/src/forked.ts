@@ -70,6 +70,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		connections: () => row.webSockets,
 		messages: () => row.get("messagesIn"),
 		print: (line) => log.debug(line),
+		onError: (error) => log.debug({ error }, "the status line could not be printed"),
 	});
 	const talk = () => (log.level === "debug" ? statusLine.start() : statusLine.stop());
 	talk();

@@ -3,9 +3,9 @@ import { waitFor } from "@shardcast/testkit";
 import { type Publishing, publishTaken, RecordKind } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { Handlers } from "../src/delivery/handlers.ts";
-import type { MessageContext, Middleware, Next } from "../src/delivery/middleware.ts";
+import type { MessageContext, MessageHandler, Middleware, Next } from "../src/delivery/middleware.ts";
 
-function setup(deadlineMs = 1000) {
+function setup(deadlineMs = 1000, onError?: (error: unknown) => void) {
 	const row = Scoreboard.inMemory(1).row(0);
 	const errors: string[] = [];
 	const handlers = new Handlers({
@@ -13,7 +13,7 @@ function setup(deadlineMs = 1000) {
 		payloadBytesMax: 100,
 		deadlineMs,
 		limits: { bytesMax: 1e7, senderBytesMax: 1e7 },
-		onError: (error) => errors.push((error as Error).message),
+		onError: onError ?? ((error) => errors.push((error as Error).message)),
 	});
 	const published: string[] = [];
 	const context = (payload: Uint8Array): MessageContext => ({ source: "http", kind: RecordKind.text, channels: [], address: "", payload });
@@ -312,6 +312,34 @@ describe("handlers", () => {
 		expect(await Promise.all(results)).toEqual([publishTaken, publishTaken]);
 		await handlers.whenNone();
 		expect([published, handlers.waiting]).toEqual([["audit of A", "A", "C"], 0]);
+	});
+
+	it.each(["at once", "when it has waited"])("a thrown value that cannot be looked at costs one message, thrown %s", async (when) => {
+		const { proxy, revoke } = Proxy.revocable({}, {});
+		revoke();
+		const { handlers, take, row, published } = setup(1000, (error) => void (error as Error).message);
+		handlers.use((context, next) => {
+			if (context.payload.length > 1) return next();
+			if (when === "at once") throw proxy;
+			return turn().then(() => {
+				throw proxy;
+			});
+		});
+		const sender = {};
+		expect(await Promise.all([take("x", sender), take("behind", sender)])).toEqual([{ outcome: "failed" }, publishTaken]);
+		await handlers.whenNone();
+		expect([row.get("handlerErrors"), published]).toEqual([1, ["behind"]]);
+	});
+
+	it("a last handler that waits and fails is counted and told; the message has gone out", async () => {
+		const { handlers, take, row, errors, published } = setup();
+		handlers.setLast((async () => {
+			await turn();
+			throw new Error("too late to stop it");
+		}) as MessageHandler);
+		expect(take("x")).toBe(publishTaken);
+		await waitFor(() => errors.length > 0, { deadlineMs: 1000, what: "the failure" });
+		expect([row.get("handlerErrors"), errors, published]).toEqual([1, ["too late to stop it"], ["x"]]);
 	});
 
 	it("keep the order of 5,000 messages behind one that waits, and let the loop turn meanwhile", async () => {

@@ -56,11 +56,23 @@ export function createLog(options: { name: string; level: LogLevel; format: LogF
 			base: { pid: process.pid },
 			timestamp: pino.stdTimeFunctions.isoTime,
 			// By itself pino shows an Error as {}: it has no own property.
-			serializers: { error: pino.stdSerializers.err },
+			serializers: { error: readableError },
 			formatters: { level: (label) => ({ level: label }) },
 		},
 		destination,
 	);
+}
+
+/** A program may throw anything, even what throws when somebody looks at it: a getter, a revoked proxy. That must not end who logs it. */
+function readableError(error: Error): unknown {
+	try {
+		const shown: unknown = pino.stdSerializers.err(error);
+		// Reads it as the line will.
+		JSON.stringify(shown);
+		return shown;
+	} catch {
+		return "a thrown value that cannot be read";
+	}
 }
 
 /**

@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { DeadlineError, withDeadline } from "@shardcast/process";
 import type { Counters } from "@shardcast/scoreboard";
 import { type Publishing, publishFailed, publishFull, publishStopped, RecordKind } from "@shardcast/wire";
-import { MessageRun } from "./message-run.ts";
+import { isPromise, MessageRun } from "./message-run.ts";
 import type { MessageContext, MessageHandler, Middleware } from "./middleware.ts";
 import { WaitingMessages, type WaitingMessagesLimits } from "./waiting-messages.ts";
 
@@ -139,15 +139,28 @@ export class Handlers {
 		run.end();
 		// One that failed behind the publishing has not taken it back.
 		run.published ??= publishFailed;
-		this.#parts.counters.add(error instanceof DeadlineError ? "handlerTimeouts" : "handlerErrors", 1);
-		this.#parts.onError(error);
+		this.#tell(error);
+	}
+
+	/** Never throws: a value that was thrown may throw when somebody looks at it, and messages wait behind this one. */
+	#tell(error: unknown): void {
+		let counter: "handlerTimeouts" | "handlerErrors" = "handlerErrors";
+		try {
+			if (error instanceof DeadlineError) counter = "handlerTimeouts";
+			this.#parts.onError(error);
+		} catch {
+			// It is counted below.
+		}
+		this.#parts.counters.add(counter, 1);
 	}
 
 	#publish(context: MessageContext, kind: RecordKind, publish: (payload: Uint8Array) => Publishing, batch?: MessageBatch): Publishing {
 		if (this.#last !== null) {
 			// It sees only what may go out; it may change that, so the payload is checked again. Each check reads the bytes of a text once.
 			this.#check(context.payload, kind);
-			this.#last(context);
+			const returned: unknown = this.#last(context);
+			// Nobody waits for it, but unheard it would end the process.
+			if (isPromise(returned)) returned.then(undefined, (error: unknown) => this.#tell(error));
 		}
 		const { payload } = context;
 		this.#check(payload, kind);

@@ -75,6 +75,6 @@ export class MessageRun {
 }
 
 /** Of any kind: a handler may use another library's. */
-function isPromise(value: void | PromiseLike<void>): value is PromiseLike<void> {
+export function isPromise(value: unknown): value is PromiseLike<void> {
 	return typeof (value as { then?: unknown } | undefined | null)?.then === "function";
 }

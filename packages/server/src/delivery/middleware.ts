@@ -26,5 +26,8 @@ export type Next = () => Promise<void> | undefined;
  */
 export type Middleware = (context: MessageContext, next: Next) => void | Promise<void>;
 
-/** Sees each message that all middleware let through, just before it goes out. It cannot wait. */
+/**
+ * Sees each message that all middleware let through, just before it goes out. It cannot wait: a promise that it returns and that rejects is
+ * counted, but the message has gone out.
+ */
 export type MessageHandler = (message: MessageContext) => void;

@@ -1,4 +1,6 @@
+import { withDeadline } from "@shardcast/process";
 import type { Log, MetricValues } from "@shardcast/telemetry";
+import { checkMs } from "./arguments.ts";
 
 /** One number of a metric; a histogram gives one for each bucket, its sum and its count. */
 export interface MetricSample {
@@ -10,6 +12,7 @@ export interface MetricSample {
 
 /** Where a program takes the metrics that Prometheus does not fetch. */
 export interface MetricSink {
+	/** Milliseconds from one call to the next, from 1 to 2147483647. */
 	readonly everyMs: number;
 	/** While a promise that it returned is pending it is not called again. */
 	write(samples: readonly MetricSample[]): void | Promise<void>;
@@ -41,6 +44,15 @@ export class SinkFeed {
 		this.#timer = null;
 	}
 
+	/** Writes what would be lost at the end, and waits for it no longer than `deadlineMs`. Never rejects. */
+	async writeLast(deadlineMs: number): Promise<void> {
+		try {
+			await withDeadline(this.write(), deadlineMs, "the metric sink");
+		} catch {
+			this.#parts.log.warn({ deadlineMs }, "the metric sink did not take the last numbers in time");
+		}
+	}
+
 	/** Never rejects. */
 	async write(): Promise<void> {
 		if (this.#writing) return;
@@ -56,6 +68,12 @@ export class SinkFeed {
 			this.#writing = false;
 		}
 	}
+}
+
+/** @throws RangeError or TypeError for a sink that cannot be called. */
+export function checkSink(sink: MetricSink): void {
+	checkMs("metricSink.everyMs", sink.everyMs);
+	if (typeof sink.write !== "function") throw new TypeError("metricSink.write must be a function that takes the samples");
 }
 
 function samplesOf({ name, type, values }: MetricValues): MetricSample[] {

@@ -1,17 +1,18 @@
-import { EventEmitter } from "node:events";
+import { captureRejectionSymbol, EventEmitter } from "node:events";
 import { type Config, ConfigError, type ConfigInput, parseAddress, sameSetting, urlHost } from "@shardcast/config";
 import { type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
+import { Deadline } from "@shardcast/process";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { MessageHandler, Middleware } from "../delivery/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
-import { bytesOf, channelsOf, checkKeys } from "./arguments.ts";
+import { bytesOf, channelsOf, checkKeys, checkMs } from "./arguments.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
 import { DebugProbes } from "./debug-probes.ts";
 import { Host } from "./host.ts";
-import { type MetricSink, SinkFeed } from "./metric-sink.ts";
+import { checkSink, type MetricSink, SinkFeed } from "./metric-sink.ts";
 import { reloadedConfig } from "./reload.ts";
 import { checkedConfig } from "./settings.ts";
 
@@ -23,7 +24,7 @@ export interface ServerOptions {
 	/** JSON or pretty lines on stderr if not given. */
 	readonly log?: Log;
 	/** Gets `[<time>] Conns: N, Msgs: M` every two seconds; false = no status line. stdout if not given. */
-	readonly statusLine?: ((line: string) => void) | false;
+	readonly statusLine?: ((line: string) => void | Promise<void>) | false;
 	readonly metricSink?: MetricSink;
 }
 
@@ -49,12 +50,15 @@ const optionKeys = Object.keys({
 } satisfies Record<keyof ServerOptions, true>);
 const endedByThen = "the server has been shut down";
 const listenerErrorEveryMs = 1000;
+const statusErrorEveryMs = 60_000;
+/** The sink gets so long for the last numbers even when the stop has taken all of its time. */
+const lastNumbersMsMin = 1000;
 
 /**
  * One shard in the program's own process: the same code that a cluster runs, without supervisor, balancer and fork. Any number
  * of them may run in one process. It handles no signals: that is the program's business.
  *
- * Used on one thread. Events: `open` and `close` of connections; a listener that throws costs a log line.
+ * Used on one thread. Events: `open` and `close` of connections; a listener that throws, or whose promise rejects, costs a log line.
  */
 export class Server extends EventEmitter<ServerEvents> {
 	readonly control: Control;
@@ -64,17 +68,18 @@ export class Server extends EventEmitter<ServerEvents> {
 	readonly #statusLine: StatusLine | null;
 	readonly #sinkFeed: SinkFeed | null;
 	readonly #listenerErrors = new BoundedLines(listenerErrorEveryMs);
+	readonly #statusErrors = new BoundedLines(statusErrorEveryMs);
 	#config: Config;
 	#running: Promise<void> | null = null;
 	#ended: Promise<number> | null = null;
 
 	constructor(config: Config, options: ServerOptions) {
-		super();
+		super({ captureRejections: true });
 		this.#config = config;
 		this.#log = options.log ?? createLog({ name: "shardcast", level: config.logLevel, format: config.logFormat });
 		const { middlewareTimeoutMs } = options;
-		if (middlewareTimeoutMs !== undefined && !(middlewareTimeoutMs >= 1 && middlewareTimeoutMs < 2 ** 31))
-			throw new RangeError(`middlewareTimeoutMs is ${middlewareTimeoutMs}; it is a time in milliseconds, from 1 to 2147483647`);
+		if (middlewareTimeoutMs !== undefined) checkMs("middlewareTimeoutMs", middlewareTimeoutMs);
+		if (options.metricSink !== undefined) checkSink(options.metricSink);
 		this.#host = new Host({
 			config,
 			log: this.#log,
@@ -92,7 +97,9 @@ export class Server extends EventEmitter<ServerEvents> {
 		const { statusLine = (line) => console.log(line), metricSink } = options;
 		const connections = () => this.#host.connections;
 		const messages = () => this.#host.messages;
-		this.#statusLine = statusLine === false ? null : new StatusLine({ connections, messages, print: statusLine });
+		const onError = (error: unknown) =>
+			this.#statusErrors.offer((leftOut) => this.#log.warn({ error, leftOut }, "the status line could not be printed"));
+		this.#statusLine = statusLine === false ? null : new StatusLine({ connections, messages, print: statusLine, onError });
 		this.#sinkFeed =
 			metricSink === undefined ? null : new SinkFeed({ sink: metricSink, values: () => this.#host.values(), log: this.#log });
 		const probes = new DebugProbes();
@@ -198,10 +205,11 @@ export class Server extends EventEmitter<ServerEvents> {
 		);
 		if (started !== true) return 0;
 		this.#statusLine?.stop();
-		const cutOff = await this.#host.stop(this.#config.drainDelayMs, timeoutMs);
+		const { drainDelayMs } = this.#config;
+		const deadline = new Deadline(drainDelayMs + timeoutMs);
+		const cutOff = await this.#host.stop(drainDelayMs, timeoutMs);
 		this.#sinkFeed?.stop();
-		// The last numbers, which would be lost otherwise.
-		await this.#sinkFeed?.write();
+		await this.#sinkFeed?.writeLast(Math.max(lastNumbersMsMin, deadline.leftMs()));
 		return cutOff;
 	}
 
@@ -240,8 +248,17 @@ export class Server extends EventEmitter<ServerEvents> {
 		try {
 			(this.emit as (name: Name, ...args: ServerEvents[Name]) => boolean).call(this, name, ...args);
 		} catch (error) {
-			this.#listenerErrors.offer((leftOut) => this.#log.warn({ error, leftOut }, `a listener for "${name}" failed`));
+			this.#listenerFailed(error, name);
 		}
+	}
+
+	/** Where EventEmitter reports a listener whose promise rejects; without it that would end the process. */
+	override [captureRejectionSymbol](error: unknown, ...[event]: readonly unknown[]): void {
+		this.#listenerFailed(error, String(event));
+	}
+
+	#listenerFailed(error: unknown, event: string): void {
+		this.#listenerErrors.offer((leftOut) => this.#log.warn({ error, leftOut }, `a listener for "${event}" failed`));
 	}
 }
 

@@ -2,7 +2,9 @@ export interface StatusLineParts {
 	readonly connections: () => number;
 	/** Messages taken in since the start. */
 	readonly messages: () => number;
-	readonly print: (line: string) => void;
+	readonly print: (line: string) => void | Promise<void>;
+	/** Told when `print` throws, or a promise that it returned rejects. */
+	readonly onError: (error: unknown) => void;
 }
 
 const everyMs = 2000;
@@ -17,14 +19,21 @@ export class StatusLine {
 	}
 
 	start(): void {
-		this.#timer ??= setInterval(() => {
-			const { connections, messages, print } = this.#parts;
-			print(`[${new Date().toISOString()}] Conns: ${connections()}, Msgs: ${messages()}`);
-		}, everyMs);
+		this.#timer ??= setInterval(() => void this.#print(), everyMs);
 	}
 
 	stop(): void {
 		if (this.#timer !== null) clearInterval(this.#timer);
 		this.#timer = null;
+	}
+
+	/** Never rejects: `print` is the program's, and its failure must not end the process. */
+	async #print(): Promise<void> {
+		const { connections, messages, print, onError } = this.#parts;
+		try {
+			await print(`[${new Date().toISOString()}] Conns: ${connections()}, Msgs: ${messages()}`);
+		} catch (error) {
+			onError(error);
+		}
 	}
 }
