@@ -236,6 +236,51 @@ describe("handlers", () => {
 		expect([published, errors, row.get("handlerErrors")]).toEqual([["four", "more"], ["three bytes", "three bytes"], 2]);
 	});
 
+	it.each(["before", "after"])("a failure inside that nobody waits for counts when it comes %s the handler outside ends", async (when) => {
+		const { handlers, take, errors, row } = setup();
+		let endOutside = () => {};
+		let failInside = () => {};
+		handlers.use((_context, next) => {
+			void next();
+			return new Promise((resolve) => {
+				endOutside = resolve;
+			});
+		});
+		handlers.use(
+			() =>
+				new Promise((_, reject) => {
+					failInside = () => reject(new Error("inside"));
+				}),
+		);
+		const result = take("x");
+		const steps = [failInside, endOutside];
+		for (const step of when === "before" ? steps : steps.reverse()) {
+			step();
+			await turn();
+		}
+		expect(await result).toEqual({ outcome: "failed" });
+		expect([row.get("handlerErrors"), errors]).toEqual([1, ["inside"]]);
+	});
+
+	it.each<[string, (inside: Promise<void>) => unknown]>([
+		["catch", (inside) => inside.catch(() => {})],
+		["then", (inside) => inside.then(undefined, () => {})],
+		["allSettled", (inside) => Promise.allSettled([inside])],
+		["race", (inside) => Promise.race([inside, new Promise(() => {})]).catch(() => {})],
+	])("what a handler outside catches with %s is its business, also when it ends later", async (_, caught) => {
+		const { handlers, take, row } = setup();
+		handlers.use(async (_context, next) => {
+			await caught(next()!);
+			await turn();
+		});
+		handlers.use(async () => {
+			await turn();
+			throw new Error("caught");
+		});
+		expect(await take("x")).toEqual({ outcome: "stopped" });
+		expect(row.get("handlerErrors")).toBe(0);
+	});
+
 	it("what a handler outside catches is its business", async () => {
 		const { handlers, take, row } = setup();
 		handlers.use(async (_context, next) => {

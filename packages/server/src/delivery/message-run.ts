@@ -37,20 +37,13 @@ export class MessageRun {
 		}
 		let called = false;
 		let open = true;
-		let inner: Promise<void> | undefined;
-		let innerWaits = false;
+		let inner: InnerPromise<void> | undefined;
 		const next = (): Promise<void> | undefined => {
 			if (called) throw new Error("a handler called next() twice for one message");
 			if (!open || this.#over) throw new Error("a handler called next() too late: it had returned, or its time was over");
 			called = true;
-			inner = this.#call(index + 1);
-			if (inner !== undefined) {
-				innerWaits = true;
-				const done = () => {
-					innerWaits = false;
-				};
-				inner.then(done, done);
-			}
+			const waits = this.#call(index + 1);
+			if (waits !== undefined) inner = InnerPromise.of(waits);
 			return inner;
 		};
 		let returned: ReturnType<Middleware>;
@@ -67,10 +60,42 @@ export class MessageRun {
 			} finally {
 				open = false;
 			}
-			// A handler that did not wait for those inside must not make their failure unheard.
-			if (innerWaits) await inner;
+			// A handler that did not wait for those inside must not make their failure unheard; one that it caught is its business.
+			if (inner?.needsWait) await inner;
 		};
 		return wait(returned);
+	}
+}
+
+/** What `next` returns: it knows whether the handler outside has taken notice of it. Made only for a handler that waits. */
+class InnerPromise<T> extends Promise<T> {
+	/** What `then` returns, and so `await`, `catch` and `finally`, is an ordinary promise. */
+	static override readonly [Symbol.species] = Promise;
+	#isHeard = false;
+	#isSettled = false;
+
+	static of(waits: Promise<void>): InnerPromise<void> {
+		const inner = new InnerPromise<void>((resolve, reject) => void waits.then(resolve, reject));
+		const settled = () => {
+			inner.#isSettled = true;
+		};
+		// Without this a failure that nobody hears would end the process.
+		void Promise.prototype.then.call(inner, settled, settled);
+		return inner;
+	}
+
+	/** Whether the handlers inside still wait, or the handler outside cannot know how they ended. */
+	get needsWait(): boolean {
+		return !this.#isSettled || !this.#isHeard;
+	}
+
+	// biome-ignore lint/suspicious/noThenProperty: it is a promise.
+	override then<A = T, B = never>(
+		fulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+		rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+	): Promise<A | B> {
+		this.#isHeard = true;
+		return super.then(fulfilled, rejected);
 	}
 }
 
