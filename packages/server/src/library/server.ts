@@ -24,7 +24,7 @@ export interface ServerOptions {
 	/** JSON or pretty lines on stderr if not given. */
 	readonly log?: Log;
 	/** Gets `[<time>] Conns: N, Msgs: M` every two seconds; false = no status line. stdout if not given. */
-	readonly statusLine?: ((line: string) => void | Promise<void>) | false;
+	readonly statusLine?: ((line: string) => void) | false;
 	readonly metricSink?: MetricSink;
 }
 

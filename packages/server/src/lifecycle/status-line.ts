@@ -2,7 +2,7 @@ export interface StatusLineParts {
 	readonly connections: () => number;
 	/** Messages taken in since the start. */
 	readonly messages: () => number;
-	readonly print: (line: string) => void | Promise<void>;
+	readonly print: (line: string) => void;
 	/** Told when `print` throws, or a promise that it returned rejects. */
 	readonly onError: (error: unknown) => void;
 }
