@@ -12,7 +12,7 @@ function setup(deadlineMs = 1000, onError?: (error: unknown) => void) {
 		counters: row,
 		payloadBytesMax: 100,
 		deadlineMs,
-		limits: { bytesMax: 1e7, senderBytesMax: 1e7 },
+		limits: { bytesMax: 1e7, senderBytesMax: 1e7, senderMessagesMax: 5000 },
 		onError: onError ?? ((error) => errors.push((error as Error).message)),
 	});
 	const published: string[] = [];
@@ -294,7 +294,8 @@ describe("handlers", () => {
 	});
 
 	it("one that never settles costs its message after the deadline, and those behind it go on", async () => {
-		const { handlers, take, published, errors, row } = setup(50);
+		const deadlineMs = 200;
+		const { handlers, take, published, errors, row } = setup(deadlineMs);
 		let late: Next | undefined;
 		handlers.use(({ payload }, next) => {
 			if (payload.length > 1) return next();
@@ -302,14 +303,55 @@ describe("handlers", () => {
 			return new Promise(() => {});
 		});
 		const sender = {};
-		const results = [take("x", sender), take("behind", sender), take("too", sender)];
+		const startedMs = performance.now();
+		const results = [take("x", sender)];
+		// Those behind have their own time, from when they arrived.
+		await waitFor(() => performance.now() - startedMs > 20, { deadlineMs: 1000, what: "later" });
+		results.push(take("behind", sender), take("too", sender));
 		expect(handlers.waiting).toBe(3);
 		expect(await Promise.all(results)).toEqual([{ outcome: "failed" }, publishTaken, publishTaken]);
-		expect([row.get("handlerTimeouts"), row.get("handlerErrors"), errors]).toEqual([1, 0, ["a handler took longer than 50 ms"]]);
+		expect([row.get("handlerTimeouts"), row.get("handlerErrors"), errors]).toEqual([1, 0, ["a handler took longer than 200 ms"]]);
 		expect(() => late!()).toThrow(/too late/);
 		expect(published).toEqual(["behind", "too"]);
 		await handlers.whenNone();
 		expect(handlers.waiting).toBe(0);
+	});
+
+	it("the deadline of a message counts from its arrival: 40 that hang cost one deadline, not 40", async () => {
+		const deadlineMs = 100;
+		const { handlers, take, row } = setup(deadlineMs);
+		let calls = 0;
+		handlers.use(() => {
+			calls++;
+			return new Promise(() => {});
+		});
+		const sender = {};
+		const startedMs = performance.now();
+		const results = await Promise.all(Array.from({ length: 40 }, () => take("x", sender)));
+		expect(performance.now() - startedMs).toBeLessThan(10 * deadlineMs);
+		expect(results).toEqual(Array(40).fill({ outcome: "failed" }));
+		expect(row.get("handlerTimeouts")).toBe(40);
+		expect(calls, "most have never been given to a handler").toBeLessThan(10);
+		await handlers.whenNone();
+	});
+
+	it("messages of one sender that wait are bounded in number; another sender's still have room", async () => {
+		const { handlers, take, row, published } = setup(10_000);
+		let open = () => {};
+		const opened = new Promise<void>((resolve) => {
+			open = resolve;
+		});
+		handlers.use((_message, next) => opened.then(next));
+		const sender = {};
+		const results = Array.from({ length: 5000 }, () => take("", sender));
+		expect(take("", sender)).toEqual({ outcome: "full" });
+		results.push(take("of another", {}));
+		expect(row.get("handlersFull")).toBe(1);
+		open();
+		await Promise.all(results);
+		await handlers.whenNone();
+		expect(published).toHaveLength(5001);
+		expect(await take("room again", sender)).toBe(publishTaken);
 	});
 
 	it("wait for what Kafka says only with the result: the next message does not wait for it", async () => {

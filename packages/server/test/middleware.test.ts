@@ -14,7 +14,7 @@ import { SenderIds } from "../src/sessions/raw/sender-ids.ts";
 function incoming(payloadBytesMax = 100) {
 	const link = new MemoryBus({ members: 1, capacityBytes: 65_536 }).link(0);
 	const row = Scoreboard.inMemory(1).row(0);
-	const limits = { bytesMax: 100_000, senderBytesMax: 3000 };
+	const limits = { bytesMax: 100_000, senderBytesMax: 3000, senderMessagesMax: 1000 };
 	const handlers = new Handlers({ counters: row, payloadBytesMax, deadlineMs: 1000, limits, onError: () => {} });
 	const held = new HeldFrames({ bytesMax: 0, clientBytesMax: 0 });
 	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => {}, onFull: () => {} });

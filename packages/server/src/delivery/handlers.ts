@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { DeadlineError, withDeadline } from "@shardcast/process";
+import { Deadline, DeadlineError, withDeadline } from "@shardcast/process";
 import type { Counters } from "@shardcast/scoreboard";
 import { type Publishing, publishFailed, publishFull, publishStopped, RecordKind } from "@shardcast/wire";
 import { isPromise, MessageRun } from "./message-run.ts";
@@ -15,7 +15,7 @@ export interface MessageBatch {
 export interface HandlersParts {
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
-	/** How long the handlers of one message may wait, in milliseconds. */
+	/** How long one message may wait behind others and for its handlers, in milliseconds from its arrival. */
 	readonly deadlineMs: number;
 	readonly limits: WaitingMessagesLimits;
 	/** Told about an exception of a handler, and about one that did not settle in time. */
@@ -26,8 +26,9 @@ export interface HandlersParts {
  * Middleware around the publishing of messages, the first one added outermost. Without any, nothing is called and no context is made: look at
  * `isEmpty` first. As long as no handler waits, a message costs its context, a run and a `next` for each handler: no promise, no copy.
  *
- * One owner, the shard's loop. A handler may wait: messages of the same sender then wait behind it (`WaitingMessages`). One that does not
- * settle within the deadline costs its message and is counted; what it does later has no effect.
+ * One owner, the shard's loop. A handler may wait: messages of the same sender then wait behind it (`WaitingMessages`). A message
+ * that is not through within the deadline, counted from its arrival, is lost and counted, so a sender's queue is bounded in time; what its
+ * handlers do later has no effect.
  */
 export class Handlers {
 	readonly #parts: HandlersParts;
@@ -84,6 +85,7 @@ export class Handlers {
 		}
 		if (this.#waiting.isBehind(sender)) {
 			context.payload = new Uint8Array(context.payload);
+			const deadline = new Deadline(this.#parts.deadlineMs);
 			return new Promise((resolve) => {
 				this.#waiting.addBehind(sender, payloadBytes, () => {
 					if (batch?.isOver) {
@@ -91,20 +93,27 @@ export class Handlers {
 						return undefined;
 					}
 					const run = new MessageRun(this.#handlers, context, () => this.#publish(context, kind, publish, batch));
-					const handled = this.#start(run, context, true);
+					const handled = this.#startBehind(run, context, deadline.leftMs());
 					resolve(resultOf(run, handled));
 					return handled;
 				});
 			});
 		}
 		const run = new MessageRun(this.#handlers, context, () => this.#publish(context, kind, publish, batch));
-		const handled = this.#start(run, context, false);
+		const handled = this.#start(run, context, this.#parts.deadlineMs, false);
 		if (handled !== undefined) this.#waiting.add(sender, payloadBytes, handled);
 		return resultOf(run, handled);
 	}
 
+	/** Of a message that has waited. When its time is over no handler sees it. */
+	#startBehind(run: MessageRun, context: MessageContext, leftMs: number): Promise<void> | undefined {
+		if (leftMs > 0) return this.#start(run, context, leftMs, true);
+		this.#failed(run, new DeadlineError("the handlers of earlier messages", this.#parts.deadlineMs));
+		return undefined;
+	}
+
 	/** @returns a promise, which never rejects, while handlers wait. */
-	#start(run: MessageRun, context: MessageContext, isCopy: boolean): Promise<void> | undefined {
+	#start(run: MessageRun, context: MessageContext, leftMs: number, isCopy: boolean): Promise<void> | undefined {
 		const copiesFirst = this.#mayWait && !isCopy;
 		if (copiesFirst) context.payload = new Uint8Array(context.payload);
 		let waits: Promise<void> | undefined;
@@ -118,7 +127,7 @@ export class Handlers {
 			const { payload } = context;
 			if (!copiesFirst && !isCopy && payload instanceof Uint8Array) context.payload = new Uint8Array(payload);
 			this.#mayWait = true;
-			return this.#settled(run, waits);
+			return this.#settled(run, waits, leftMs, isCopy ? "a handler of a message that had waited" : "a handler");
 		} catch (error) {
 			waits?.catch(() => {});
 			this.#failed(run, error);
@@ -126,9 +135,9 @@ export class Handlers {
 		}
 	}
 
-	async #settled(run: MessageRun, waits: Promise<void>): Promise<void> {
+	async #settled(run: MessageRun, waits: Promise<void>, leftMs: number, what: string): Promise<void> {
 		try {
-			await withDeadline(waits, this.#parts.deadlineMs, "a handler");
+			await withDeadline(waits, leftMs, what);
 			run.end();
 		} catch (error) {
 			this.#failed(run, error);

@@ -28,7 +28,7 @@ export interface InboundParts {
  */
 const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 1024 };
 /** Messages whose handlers wait, for the same reason. */
-const waitingLimits = { bytesMax: 64 * 1024 * 1024, senderBytesMax: 16 * 1024 * 1024 };
+const waitingLimits = { bytesMax: 64 * 1024 * 1024, senderBytesMax: 16 * 1024 * 1024, senderMessagesMax: 4096 };
 const handlerDeadlineMs = 10_000;
 
 /** Messages on their way in: through the handlers into the ring or to Kafka, and those that wait for one of them. */

@@ -5,6 +5,8 @@ export interface WaitingMessagesLimits {
 	readonly bytesMax: number;
 	/** Bytes of one sender's, so that one that floods the shard is refused before it takes the room of the others. */
 	readonly senderBytesMax: number;
+	/** Messages of one sender: small ones cost the heap more than their bytes say. */
+	readonly senderMessagesMax: number;
 }
 
 /** Handles one message. @returns a promise, which never rejects, when its handlers wait. */
@@ -14,6 +16,8 @@ interface Line {
 	/** In order; null once it is being handled. */
 	readonly messages: ({ readonly handle: Handle; readonly bytes: number } | null)[];
 	bytes: number;
+	/** Messages that wait, and the one that is being handled. */
+	count: number;
 }
 
 /** What a message that waits costs besides its payload, so that a flood of empty ones is bounded as well. */
@@ -24,7 +28,7 @@ const messagesPerTurn = 64;
 /**
  * Messages whose handlers wait, and those that wait behind them: each sender has its own queue, so its order is kept and nobody else
  * waits. One owner, the shard's loop. A WebSocket cannot be told to wait (uWebSockets.js has no way to stop reading from one), so its
- * frames are kept here. Bounds: bytes of all, and of one sender; when one is reached `hasRoom` answers false and the caller refuses the
+ * frames are kept here. Bounds: bytes of all, bytes and number of one sender's; when one is reached `hasRoom` answers false and the caller refuses the
  * message. How long a message may wait the caller bounds.
  */
 export class WaitingMessages {
@@ -58,7 +62,8 @@ export class WaitingMessages {
 		const bytes = payloadBytes + overheadBytes;
 		if (this.#bytes + bytes > this.#limits.bytesMax) return false;
 		const line = this.#lines.get(sender);
-		return line === undefined || line.bytes + bytes <= this.#limits.senderBytesMax;
+		if (line === undefined) return true;
+		return line.count < this.#limits.senderMessagesMax && line.bytes + bytes <= this.#limits.senderBytesMax;
 	}
 
 	/** The handlers of a message wait. @param handled never rejects. */
@@ -69,7 +74,7 @@ export class WaitingMessages {
 			known.messages.push({ handle: () => handled, bytes: this.#keep(known, payloadBytes) });
 			return;
 		}
-		const line: Line = { messages: [], bytes: 0 };
+		const line: Line = { messages: [], bytes: 0, count: 0 };
 		const bytes = this.#keep(line, payloadBytes);
 		this.#lines.set(sender, line);
 		void this.#work(sender, line, handled, bytes);
@@ -113,6 +118,7 @@ export class WaitingMessages {
 		this.#count++;
 		this.#bytes += bytes;
 		line.bytes += bytes;
+		line.count++;
 		return bytes;
 	}
 
@@ -120,5 +126,6 @@ export class WaitingMessages {
 		this.#count--;
 		this.#bytes -= bytes;
 		line.bytes -= bytes;
+		line.count--;
 	}
 }

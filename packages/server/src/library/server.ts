@@ -19,7 +19,10 @@ import { checkedConfig } from "./settings.ts";
 export interface ServerOptions {
 	/** Runs around each message, the first one outermost. */
 	readonly middleware?: readonly Middleware[];
-	/** How long the middleware of one message may wait, in milliseconds, from 1; then the message is lost and counted. 10,000 if not given. */
+	/**
+	 * How long one message may wait, behind others of its sender and for its middleware, in milliseconds from its arrival, from 1; then it is
+	 * lost and counted. 10,000 if not given.
+	 */
 	readonly middlewareTimeoutMs?: number;
 	/** JSON or pretty lines on stderr if not given. */
 	readonly log?: Log;
