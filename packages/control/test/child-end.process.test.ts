@@ -54,8 +54,8 @@ describe("a child of the supervisor", () => {
 		});
 		tell({ type: "request", id: 1, question: "ask", request: null });
 		const [{ reply }] = await heard("reply");
-		// As before, no more than 16 different ones wait.
-		expect(reply).toEqual({ data: { equal: 40, different: 16 } });
-		expect(answers).toHaveLength(1 + 16);
+		// No more than 64 different ones wait.
+		expect(reply).toEqual({ data: { equal: 40, different: 64 } });
+		expect(answers).toHaveLength(1 + 64);
 	});
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SharedFile } from "@shardcast/native";
 import { waitFor } from "@shardcast/testkit";
+import { channelHashKey } from "@shardcast/wire";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ownerOf, PositionTable } from "../src/positions/position-table.ts";
 
@@ -16,7 +17,7 @@ const key = (topic: string) => ({ topic, topicId: null, partition: 0 });
 async function stoppedWriter(rowsMax: number): Promise<{ table: PositionTable; child: ChildProcess }> {
 	const scratch = mkdtempSync("/dev/shm/positions-test-");
 	const file = SharedFile.create(join(scratch, "table"), PositionTable.bytes(rowsMax), (buffer) => PositionTable.format(buffer, rowsMax));
-	const child = fork(program, [file.path, String(victim), "victim"], { execArgv: [] });
+	const child = fork(program, [file.path, String(victim), "victim", JSON.stringify(channelHashKey())], { execArgv: [] });
 	onTestFinished(() => {
 		child.kill("SIGKILL");
 		file.close();

@@ -1,5 +1,5 @@
 // A child of a supervisor whose settings can never be brought into force. Its answer to "ask" is how many of 40 equal questions, and
-// of 20 different ones, were answered.
+// of 70 different ones, were answered.
 import { connectToParent, PartAnswers } from "@shardcast/control";
 
 const refuse = () => {
@@ -12,7 +12,7 @@ const question = { name: "weather", deadlineMs: 2000, asks: "shards", check: (da
 const parts = new PartAnswers();
 parts.add({ ...question, name: "ask" }, async () => ({
 	equal: await answered(Array.from({ length: 40 }, () => null)),
-	different: await answered(Array.from({ length: 20 }, (_, index) => index)),
+	different: await answered(Array.from({ length: 70 }, (_, index) => index)),
 }));
 const control = connectToParent({
 	start: async () => ({ port: 1 }),
