@@ -150,6 +150,10 @@ describe("a mistake in the channels' settings", () => {
 			"channel:\n  history_meta_ttl: 1h\n  without_namespace:\n    history_size: 1\n    history_ttl: 2h",
 			"f.yaml:5: channel.without_namespace.history_ttl: 2h is longer than channel.history_meta_ttl, 1h; give at most that",
 		],
+		[
+			"kafka:\n  brokers: [b:9092]\n  publish_topic: t\n  publish_via: kafka\nchannel:\n  without_namespace:\n    history_size: 1\n    history_ttl: 1m",
+			"f.yaml:7: channel.without_namespace.history_size: there is no history of what is published through Kafka yet; leave out history_size, or --publish-via kafka",
+		],
 		["client:\n  pong_timeout: 25s", "f.yaml:2: client.pong_timeout: 25s is not shorter than --ping-interval, 25s; give less"],
 	])("%j", (text, line) => {
 		expect(mistakesIn(text)).toEqual([line]);

@@ -28,6 +28,11 @@ const channelRuleList: readonly ChannelRule[] = [
 		if (!options.forceRecovery || options.historySize > 0 || options.historyTtlMs > 0) return null;
 		return `${name("forceRecovery")}: there is no history to recover from; give history_size and history_ttl as well`;
 	},
+	// A message that goes through Kafka has no offset, so a client that missed it would be told that it has recovered everything.
+	function historyIsPublishedTo({ options, name }, { publishVia }) {
+		if (options.historySize === 0 || publishVia !== "kafka") return null;
+		return `${name("historySize")}: there is no history of what is published through Kafka yet; leave out history_size, or --publish-via kafka`;
+	},
 ];
 
 /** What must hold within each namespace. */
