@@ -125,6 +125,8 @@ describe("npm centrifuge on 2 shards", () => {
 			for (let number = 1; !stopped; number++) {
 				const answer = await postJson(`${cluster.httpUrl}/api/publish`, { channel, data: number }).catch(() => null);
 				if (answer?.status === 200) acknowledged.push(number);
+				// At most 50 a second: a client that is away for a few seconds must not miss more than the 300 that are recovered.
+				await new Promise((resolve) => setTimeout(resolve, 20));
 			}
 		})();
 		return {
