@@ -471,17 +471,17 @@ export function dataPathContract(mode: Mode): void {
 		});
 
 		// Through the proxy a request may have been begun by the shard: it is not given to another.
-		it.runIf(mode === "handoff")("gives a request that a shard has not taken to one that has no place for another client", async () => {
-			await start({ connectionsMax: 5, silence: true });
-			await openMany(10);
-			rig.signalShard(0, "SIGSTOP");
-			const replies = await Promise.all(
-				Array.from({ length: 6 }, () => httpRequest(`${rig.url}/api/publish`, { method: "POST", body: "x" })),
-			);
-			rig.signalShard(0, "SIGCONT");
-			expect(replies.map(({ status }) => status)).toEqual(Array(6).fill(200));
-			expect(counter("takenBack")).toBeGreaterThan(0);
-		});
+		if (mode === "handoff")
+			it("gives a request that a shard has not taken to one that has no place for another client", async () => {
+				await start({ connectionsMax: 5, silence: true });
+				await openMany(10);
+				rig.signalShard(0, "SIGSTOP");
+				const post = () => httpRequest(`${rig.url}/api/publish`, { method: "POST", body: "x" });
+				const replies = await Promise.all(Array.from({ length: 6 }, post));
+				rig.signalShard(0, "SIGCONT");
+				expect(replies.map(({ status }) => status)).toEqual(Array(6).fill(200));
+				expect(counter("takenBack")).toBeGreaterThan(0);
+			});
 
 		it("serves on while hundreds connect and send nothing: they displace each other, not clients and not /health", async () => {
 			await start({ openFiles: 256, config: { headTimeoutMs: 60_000 } });
