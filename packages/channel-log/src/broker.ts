@@ -1,13 +1,6 @@
-import type { RecordKind } from "@shardcast/wire";
+import type { Position, RecordKind } from "@shardcast/wire";
 
-/**
- * Where a channel is: the offset of its last publication (0 = none yet) and the epoch, the name of this run of offsets. Offsets of
- * different epochs have nothing to do with each other.
- */
-export interface Position {
-	readonly offset: number;
-	readonly epoch: string;
-}
+export type { Position };
 
 /** How long a channel's publications are kept. A publication is history while it is one of the newest `size` and younger than `ttlMs`. */
 export interface HistoryLimits {

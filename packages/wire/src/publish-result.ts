@@ -1,6 +1,6 @@
-/** Where a publication stands in its channel. Only channels that keep history have positions. */
+/** Where a publication stands in its channel, or a channel after its last one. Only channels that keep history have positions. */
 export interface Position {
-	/** Counts up within an epoch, from 1. */
+	/** Counts up within an epoch, from 1; 0 = no publication yet. */
 	readonly offset: number;
 	/** Names one life of the channel's history; offsets of different epochs cannot be compared. */
 	readonly epoch: string;
