@@ -3,7 +3,7 @@ import type { Publication } from "./messages/publication.ts";
 /**
  * Encodes the publications of one channel: what the fan-out path does once per channel, encoding and shard, however many subscribers there
  * are. What is the same for each is prepared once, and a publication with nothing but data and offset is put together without the tables:
- * 0.25 µs for 200 bytes against 1.8 µs (JSON). Others take one more pass for what they have besides.
+ * for 200 bytes 0.45 µs against 2.6 µs (JSON), 0.16 against 2.0 (Protobuf). Others take one more pass for what they have besides.
  */
 export interface PublicationEncoder {
 	/** As a push in its reply, like `encodeReply({ push: { channel, pub } })`. */
