@@ -10,7 +10,7 @@ const processes = ["**/test/**/*.process.test.ts", "**/test/**/*.cluster.test.ts
 const neverTests = ["**/node_modules/**", "**/dist/**"];
 /** Tests that measure how long something takes, or how much CPU it needs: one after the other, while nothing else runs. */
 const serial = [
-	"packages/server/test/drain.process.test.ts",
+	"packages/server/test/lifecycle/drain.process.test.ts",
 	"packages/kafka/test/ingest-positions.process.test.ts",
 	"apps/supervisor/test/single.process.test.ts",
 	"apps/supervisor/test/faults.cluster.test.ts",

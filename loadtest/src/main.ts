@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { emptyResult, runLoadTest } from "./load-test.ts";
 import { type LoadTestOptions, parseOptions, UsageError } from "./options.ts";
-import { ProgressView } from "./progress-view.ts";
-import { renderResult } from "./render.ts";
+import { ProgressView } from "./report/progress-view.ts";
+import { renderResult } from "./report/render.ts";
 
 /** 0 = passed, 1 = something was lost, doubled, out of order or refused, 2 = wrong command line, 130 = interrupted. */
 async function main(argv: readonly string[]): Promise<number> {

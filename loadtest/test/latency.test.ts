@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LatencyRecorder, summariseLatency } from "../src/latency.ts";
+import { LatencyRecorder, summariseLatency } from "../src/report/latency.ts";
 
 describe("latency", () => {
 	it("merges what threads recorded into one distribution, not an average of percentiles", () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts, ManagedProcess } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { LoadTestResult } from "../src/result.ts";
+import type { LoadTestResult } from "../src/report/result.ts";
 
 const program = join(import.meta.dirname, "../dist/main.js");
 const bareServer = join(import.meta.dirname, "../dist/bench/bare-server.js");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { numberOf, senderOf } from "../src/payload.ts";
-import { Progress, ProgressCounters } from "../src/progress-counters.ts";
+import { Progress, ProgressCounters } from "../src/report/progress-counters.ts";
 import type { MessageSource } from "../src/thread/message-source.ts";
 import { Pacer } from "../src/thread/pacer.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runBench } from "../src/bench/report.ts";
 import { spreadOf } from "../src/bench/spread.ts";
-import { number } from "../src/table.ts";
+import { number } from "../src/report/table.ts";
 
 let directory: string;
 beforeEach(() => {

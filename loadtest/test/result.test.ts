@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { SendReport } from "../src/generator.ts";
 import { emptyResult } from "../src/load-test.ts";
 import { parseOptions } from "../src/options.ts";
-import { ProgressView } from "../src/progress-view.ts";
-import { renderResult } from "../src/render.ts";
-import { generatorWarnings, rampProblems, sendProblems } from "../src/result.ts";
+import { ProgressView } from "../src/report/progress-view.ts";
+import { renderResult } from "../src/report/render.ts";
+import { generatorWarnings, rampProblems, sendProblems } from "../src/report/result.ts";
 import { spreadPercent } from "../src/servers.ts";
 
 const good: SendReport = {

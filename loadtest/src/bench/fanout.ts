@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { machineBusyMs } from "@shardcast/testkit";
 import type { LoadGenerator } from "../generator.ts";
-import { sendProblems } from "../result.ts";
+import { sendProblems } from "../report/result.ts";
 import { roundsFrom, runBench, type Target } from "./report.ts";
 import {
 	benchClients,

@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Machine, machineFacts } from "../machine.ts";
-import { number, table } from "../table.ts";
+import { number, table } from "../report/table.ts";
 import { type Spread, spreadOf } from "./spread.ts";
 
 /**

@@ -10,9 +10,9 @@ import {
 } from "@shardcast/testkit";
 import { monotonicMs } from "@shardcast/wire";
 import { type Audience, channelName } from "../audience.ts";
-import { LatencyRecorder } from "../latency.ts";
 import { isPayload, numberOf, senderOf, sentMsOf } from "../payload.ts";
-import { Progress, type ProgressCounters } from "../progress-counters.ts";
+import { LatencyRecorder } from "../report/latency.ts";
+import { Progress, type ProgressCounters } from "../report/progress-counters.ts";
 import { pathWithChannel, type Target } from "../target.ts";
 
 export interface FleetOptions {

@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { Audience } from "../audience.ts";
-import { ProgressCounters } from "../progress-counters.ts";
+import { ProgressCounters } from "../report/progress-counters.ts";
 import { Fleet } from "./fleet.ts";
 import { HttpSource } from "./http-source.ts";
 import { KafkaMessageSource } from "./kafka-source.ts";

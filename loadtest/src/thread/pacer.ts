@@ -1,6 +1,6 @@
 import { monotonicMs } from "@shardcast/wire";
 import { writePayload } from "../payload.ts";
-import { Progress, type ProgressCounters } from "../progress-counters.ts";
+import { Progress, type ProgressCounters } from "../report/progress-counters.ts";
 import type { MessageSource } from "./message-source.ts";
 
 export interface Load {

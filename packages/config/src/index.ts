@@ -10,7 +10,7 @@ export { configJson, formatConfig } from "./load/print.ts";
 export { describeChanges, planReload, type ReloadPlan, sameSetting } from "./load/reload.ts";
 export type { Found } from "./load/source.ts";
 export { centrifugoOnly, centrifugoOnlyInNamespaces } from "./options/centrifugo.ts";
-export type { NameOf } from "./options/check.ts";
+export type { NameOf } from "./options/checks/check.ts";
 export { connectionsPerShard, ringCapacityBytes } from "./options/derive.ts";
 export { asInFile } from "./options/objects.ts";
 export type { ServingCommand } from "./options/option.ts";
@@ -25,7 +25,7 @@ export {
 	optionOf,
 	sections,
 } from "./options/options.ts";
-export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/options-channel.ts";
+export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/channel.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";

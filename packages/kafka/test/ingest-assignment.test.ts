@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { Assignment } from "../src/host/assignment.ts";
-import type { ClusterView } from "../src/host/cluster-view.ts";
+import { Assignment } from "../src/host/assignment/assignment.ts";
+import type { ClusterView } from "../src/host/assignment/cluster-view.ts";
 import { IngestMemory } from "../src/ingest-memory.ts";
 import type { ToWorker } from "../src/ingest-messages.ts";
 import type { KafkaMode } from "../src/ingest-options.ts";

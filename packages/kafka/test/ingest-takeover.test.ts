@@ -4,8 +4,8 @@ import { ClusterDirectory, Scoreboard, ShardState } from "@shardcast/scoreboard"
 import { FlushEngine, FlushPolicy, type Scheduler } from "@shardcast/server";
 import { createRecordHead, everybody, RecordKind, readRecordHead } from "@shardcast/wire";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Assignment } from "../src/host/assignment.ts";
-import { BoardView } from "../src/host/board-view.ts";
+import { Assignment } from "../src/host/assignment/assignment.ts";
+import { BoardView } from "../src/host/assignment/board-view.ts";
 import { BusDestination } from "../src/host/destination.ts";
 import { IngestReader } from "../src/host/ingest-reader.ts";
 import { IngestMemory } from "../src/ingest-memory.ts";

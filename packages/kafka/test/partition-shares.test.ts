@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { partitionShares } from "../src/host/partition-shares.ts";
+import { partitionShares } from "../src/host/assignment/partition-shares.ts";
 
 const setOf = (most: number, max: number) => fc.uniqueArray(fc.nat(max), { minLength: 1, maxLength: most });
 const rowsOf = setOf(200, 2047);

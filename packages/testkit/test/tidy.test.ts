@@ -80,8 +80,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** Library → the only files that may import it. */
 const importers: Readonly<Record<string, RegExp>> = {
-	"uWebSockets.js": /^packages\/server\/src\/transports\/sockets|^loadtest\/src\/bench\//,
-	jose: /^packages\/server\/src\/sessions\/centrifuge\/connection-token/,
+	"uWebSockets.js": /^packages\/server\/src\/transports\/websocket\/sockets|^loadtest\/src\/bench\//,
+	jose: /^packages\/server\/src\/sessions\/centrifuge\/commands\/connection-token/,
 	koffi: /^packages\/native\/src\//,
 	kafkajs: /^packages\/kafka\/src\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
 	piscina: /^packages\/kafka\/src\/|^loadtest\/src\//,
@@ -160,7 +160,7 @@ describe("tidy", () => {
 	});
 
 	it("only the guard gives uWebSockets.js a callback: an exception that leaves a callback ends the process", () => {
-		const guard = "packages/server/src/transports/sockets-app.ts";
+		const guard = "packages/server/src/transports/websocket/sockets-app.ts";
 		const registers = /\bimport \{[^}]*\bApp\b[^}]*\} from "\.\/sockets-native\.ts"|\.on(Aborted|Data|Writable)\(/;
 		expect(registers.test(files.find(({ path }) => path === guard)!.text), "the rule knows the guard").toBe(true);
 		const broken = production.filter(({ path, text }) => path.startsWith("packages/server/src/") && path !== guard && registers.test(text));

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { heldByKernel, Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
-import { sendProblems } from "../../result.ts";
+import { sendProblems } from "../../report/result.ts";
 import { spreadOf } from "../spread.ts";
 import { benchClients, connectAll, type Subject, withEnds } from "../subject.ts";
 import { startFlagged } from "./flagged-cluster.ts";

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { ManagedProcess, machineBusyMs } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
-import { sendProblems } from "../../result.ts";
+import { sendProblems } from "../../report/result.ts";
 import { type BenchResult, runBench } from "../report.ts";
 import { benchClients, connectAll, withEnds } from "../subject.ts";
 import { type FlaggedCluster, startFlagged } from "./flagged-cluster.ts";

@@ -1,4 +1,4 @@
-import { number, table } from "../../table.ts";
+import { number, table } from "../../report/table.ts";
 import type { BenchResult } from "../report.ts";
 import type { Spread } from "../spread.ts";
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { ConfigError } from "../load/config-error.ts";
-import type { NameOf } from "../options/check.ts";
+import type { NameOf } from "../options/checks/check.ts";
 import type { Config } from "../options/options.ts";
 
 /** A module that takes longer to load is refused. */

@@ -1,4 +1,4 @@
-import { checkAcross, type NameOf } from "../options/check.ts";
+import { checkAcross, type NameOf } from "../options/checks/check.ts";
 import { type Config, type ConfigKey, configKeys, optionOf } from "../options/options.ts";
 import { checkValue, foreignKeys } from "./check-value.ts";
 import { ConfigError } from "./config-error.ts";

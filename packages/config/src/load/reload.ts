@@ -1,4 +1,4 @@
-import { checkAcross } from "../options/check.ts";
+import { checkAcross } from "../options/checks/check.ts";
 import type { Kind, Objects } from "../options/kind.ts";
 import type { ServingCommand } from "../options/option.ts";
 import { type Config, type ConfigKey, filePath, keysOf, optionOf } from "../options/options.ts";

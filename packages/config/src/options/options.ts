@@ -1,12 +1,12 @@
 import type { Option, ServingCommand } from "./option.ts";
-import { channelOptions } from "./options-channel.ts";
-import { clientOptions, consoleOptions, httpApiOptions } from "./options-client.ts";
-import { balancerOptions, clusterOptions, singleOptions } from "./options-cluster.ts";
-import { kafkaOptions } from "./options-kafka.ts";
-import { limitOptions } from "./options-limits.ts";
-import { logOptions } from "./options-log.ts";
-import { shardOptions } from "./options-shard.ts";
-import { shutdownOptions, supervisionOptions } from "./options-supervision.ts";
+import { channelOptions } from "./sections/channel.ts";
+import { clientOptions, consoleOptions, httpApiOptions } from "./sections/client.ts";
+import { balancerOptions, clusterOptions, singleOptions } from "./sections/cluster.ts";
+import { kafkaOptions } from "./sections/kafka.ts";
+import { limitOptions } from "./sections/limits.ts";
+import { logOptions } from "./sections/log.ts";
+import { shardOptions } from "./sections/shard.ts";
+import { shutdownOptions, supervisionOptions } from "./sections/supervision.ts";
 import { shapeOf } from "./shape.ts";
 
 /**

@@ -1,4 +1,4 @@
-export { BoardView } from "./board-view.ts";
-export { alone } from "./cluster-view.ts";
+export { BoardView } from "./assignment/board-view.ts";
+export { alone } from "./assignment/cluster-view.ts";
 export { BusDestination, LocalDestination } from "./destination.ts";
 export { Ingest } from "./ingest.ts";

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { createRecordHead, JsonReader, JsonSyntaxError, RecordKind, readExtensions } from "@shardcast/wire";
-import { decodePublisherInfo, type PublisherInfo } from "./publisher-info.ts";
+import { decodePublisherInfo, type PublisherInfo } from "./publishing/publisher-info.ts";
 
 const empty = new Uint8Array(0);
 

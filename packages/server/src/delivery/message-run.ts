@@ -1,5 +1,5 @@
 import type { Publishing } from "@shardcast/wire";
-import type { MessageContext, Middleware } from "./middleware.ts";
+import type { MessageContext, Middleware } from "./incoming/middleware.ts";
 
 /** One message on its way through the handlers, the first of them outermost. */
 export class MessageRun {

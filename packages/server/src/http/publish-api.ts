@@ -2,7 +2,7 @@ import type { Config } from "@shardcast/config";
 import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Publishing } from "@shardcast/wire";
-import type { Incoming, MessageSource } from "../delivery/incoming.ts";
+import type { Incoming, MessageSource } from "../delivery/incoming/incoming.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
 import { batchReply, isTransient, type Problem, problemOf, published, rateLimited } from "./publish-reply.ts";

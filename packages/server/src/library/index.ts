@@ -2,7 +2,7 @@
 export { type Config, defaultConfig } from "@shardcast/config";
 export type { Log } from "@shardcast/telemetry";
 export { type Position, type PublishRefused, type PublishResult, type PublishTaken, RecordKind } from "@shardcast/wire";
-export type { MessageContext, MessageHandler, Middleware, Next } from "../delivery/middleware.ts";
+export type { MessageContext, MessageHandler, Middleware, Next } from "../delivery/incoming/middleware.ts";
 export type { Connection } from "./connections.ts";
 export type { Control } from "./control.ts";
 export type { DebugProbe } from "./debug-probes.ts";

@@ -1,5 +1,5 @@
 import { BoundedLines } from "@shardcast/telemetry";
-import type { MessageContext, Middleware } from "../delivery/middleware.ts";
+import type { MessageContext, Middleware } from "../delivery/incoming/middleware.ts";
 import { checkKeys } from "./arguments.ts";
 import { around } from "./middleware-around.ts";
 

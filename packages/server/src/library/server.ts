@@ -5,7 +5,7 @@ import { newlyOpen } from "@shardcast/http";
 import { Deadline } from "@shardcast/process";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
-import type { MessageHandler, Middleware } from "../delivery/middleware.ts";
+import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
 import { bytesOf, channelsOf, checkKeys, checkMs } from "./arguments.ts";
 import { type Connection, Connections } from "./connections.ts";

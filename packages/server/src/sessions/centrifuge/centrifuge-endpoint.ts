@@ -7,7 +7,7 @@ import { ErrorCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
-import type { Incoming } from "../../delivery/incoming.ts";
+import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { Feature } from "../../lifecycle/feature.ts";
 import { version } from "../../lifecycle/version.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
@@ -15,17 +15,17 @@ import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
 import type { SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
+import { ChannelAudiences } from "./audience/channel-audiences.ts";
 import { CentrifugeSession } from "./centrifuge-session.ts";
-import { ChannelAudiences } from "./channel-audiences.ts";
-import { ChannelCommands } from "./channel-commands.ts";
-import { Commands, fails } from "./commands.ts";
-import { ConnectCommands } from "./connect-commands.ts";
-import { TokenVerifier } from "./connection-token.ts";
+import { ChannelCommands } from "./commands/channel-commands.ts";
+import { Commands, fails } from "./commands/commands.ts";
+import { ConnectCommands } from "./commands/connect-commands.ts";
+import { TokenVerifier } from "./commands/connection-token.ts";
+import { PresenceCommands } from "./commands/presence-commands.ts";
+import { Recovery } from "./commands/recovery.ts";
 import { type Framing, webSocketJson, webSocketProtobuf } from "./framing.ts";
-import { Heartbeats } from "./heartbeats.ts";
 import { Presence } from "./presence.ts";
-import { PresenceCommands } from "./presence-commands.ts";
-import { Recovery } from "./recovery.ts";
+import { Heartbeats } from "./timing/heartbeats.ts";
 
 export interface CentrifugeEndpointParts {
 	readonly options: {

@@ -1,13 +1,13 @@
 import { type Command, type DisconnectCode, disconnects } from "@shardcast/protocol";
 import { CloseCode } from "@shardcast/wire";
-import { encodePublisherInfo } from "../../delivery/publisher-info.ts";
+import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Sessions } from "../sessions.ts";
+import type { Subscription } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
-import type { Timed } from "./deadlines.ts";
 import type { Framing } from "./framing.ts";
-import type { Subscription } from "./subscription.ts";
+import type { Timed } from "./timing/deadlines.ts";
 
 /** `new`: connect has not come, or its token is being looked at. `failed`: connect was answered with an error, and nothing may follow. */
 export type ConnectState = "new" | "connected" | "failed";

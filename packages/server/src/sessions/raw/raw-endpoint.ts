@@ -1,7 +1,7 @@
 import type { Config } from "@shardcast/config";
 import type { Counters } from "@shardcast/scoreboard";
 import { everybody } from "@shardcast/wire";
-import type { Incoming } from "../../delivery/incoming.ts";
+import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { Feature } from "../../lifecycle/feature.ts";
 import type { LiveSettings } from "../../lifecycle/live-settings.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";

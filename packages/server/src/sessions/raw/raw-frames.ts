@@ -1,7 +1,7 @@
 import { RateLimit } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode, type PublishResult, publishTaken, RecordKind } from "@shardcast/wire";
-import type { Incoming } from "../../delivery/incoming.ts";
+import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { RawSession } from "./raw-session.ts";
 import type { SenderIds } from "./sender-ids.ts";
 

@@ -1,0 +1,51 @@
+import type { ValuePath } from "../../load/source.ts";
+import { formatDuration } from "../../units/duration.ts";
+import type { Config, ConfigKey } from "../options.ts";
+import { type ChannelOptions, channelFields } from "../sections/channel.ts";
+import type { Rule } from "./check.ts";
+
+interface Place {
+	readonly options: ChannelOptions;
+	/** Names one of its fields, by where it stands. */
+	readonly name: (property: keyof ChannelOptions) => string;
+}
+
+type ChannelRule = (place: Place, config: Config) => string | null;
+
+const channelRuleList: readonly ChannelRule[] = [
+	function sizeAndTime({ options: { historySize, historyTtlMs }, name }) {
+		if (historySize > 0 === historyTtlMs > 0) return null;
+		const [given, missing] = historySize > 0 ? (["historySize", "historyTtlMs"] as const) : (["historyTtlMs", "historySize"] as const);
+		return `${name(given)}: there is no history without ${channelFields[missing].key}; give both or neither`;
+	},
+	function positionOutlivesHistory({ options: { historyTtlMs, historyMetaTtlMs }, name }, { channelHistoryMetaTtlMs }) {
+		const metaTtlMs = historyMetaTtlMs || channelHistoryMetaTtlMs;
+		if (historyTtlMs <= metaTtlMs) return null;
+		const which = historyMetaTtlMs > 0 ? "history_meta_ttl" : "channel.history_meta_ttl";
+		return `${name("historyTtlMs")}: ${formatDuration(historyTtlMs)} is longer than ${which}, ${formatDuration(metaTtlMs)}; give at most that`;
+	},
+	function recoveryNeedsHistory({ options, name }) {
+		if (!options.forceRecovery || options.historySize > 0 || options.historyTtlMs > 0) return null;
+		return `${name("forceRecovery")}: there is no history to recover from; give history_size and history_ttl as well`;
+	},
+	// A message that goes through Kafka has no offset, so a client that missed it would be told that it has recovered everything.
+	function historyIsPublishedTo({ options, name }, { publishVia }) {
+		if (options.historySize === 0 || publishVia !== "kafka") return null;
+		return `${name("historySize")}: there is no history of what is published through Kafka yet; leave out history_size, or --publish-via kafka`;
+	},
+];
+
+/** What must hold within each namespace. */
+export const channelRules: readonly Rule[] = channelRuleList.map(
+	(rule): Rule =>
+		(config, name) => {
+			const place = (key: ConfigKey, options: ChannelOptions, way: ValuePath): Place => ({
+				options,
+				name: (property) => name(key, [...way, channelFields[property].key]),
+			});
+			return [
+				place("channelWithoutNamespace", config.channelWithoutNamespace, []),
+				...config.channelNamespaces.map((namespace, index) => place("channelNamespaces", namespace, [index])),
+			].flatMap((each) => rule(each, config) ?? []);
+		},
+);

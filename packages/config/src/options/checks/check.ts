@@ -1,0 +1,58 @@
+import type { ValuePath } from "../../load/source.ts";
+import { formatBytes } from "../../units/bytes.ts";
+import { formatDuration } from "../../units/duration.ts";
+import type { Config, ConfigKey } from "../options.ts";
+import { channelRules } from "./check-channel.ts";
+import { kafkaRules } from "./check-kafka.ts";
+
+/** Names a setting by where its value came from, such as "--base-port"; with a path, a value within it. */
+export type NameOf = (key: ConfigKey, within?: ValuePath) => string;
+
+/** What must hold between settings: each rule returns one line, several, or null. */
+export type Rule = (config: Config, name: NameOf) => string | readonly string[] | null;
+
+const rules: readonly Rule[] = [
+	function lastPortExists(config, name) {
+		const last = config.basePort + Math.max(config.shards, 1) - 1;
+		if (last <= 65_535) return null;
+		return `${name("basePort")}: ${config.shards} shards from port ${config.basePort} would end at ${last}; choose at most ${65_536 - config.shards}`;
+	},
+	function connectionsForEachShard(config, name) {
+		if (config.maxConnections >= config.shards) return null;
+		return `${name("maxConnections")}: ${config.maxConnections} connections leave none for some of ${config.shards} shards; give at least ${config.shards}`;
+	},
+	function bufferHoldsAMessage(config, name) {
+		if (config.maxBufferedBytes >= config.maxPayloadBytes) return null;
+		return `${name("maxBufferedBytes")}: a message of ${formatBytes(config.maxPayloadBytes)} (${name("maxPayloadBytes")}) would not fit; give at least that`;
+	},
+	function pongBeforeNextPing(config, name) {
+		if (config.pongTimeoutMs < config.pingIntervalMs) return null;
+		return `${name("pongTimeoutMs")}: ${formatDuration(config.pongTimeoutMs)} is not shorter than ${name("pingIntervalMs")}, ${formatDuration(config.pingIntervalMs)}; give less`;
+	},
+	function backoffGrows(config, name) {
+		if (config.restartBackoffMinMs <= config.restartBackoffMaxMs) return null;
+		const maximum = formatDuration(config.restartBackoffMaxMs);
+		return `${name("restartBackoffMinMs")}: ${formatDuration(config.restartBackoffMinMs)} is longer than the longest pause, ${maximum} (${name("restartBackoffMaxMs")}); give at most that`;
+	},
+];
+
+/**
+ * One line for each rule that is broken.
+ * @param open the settings whose value is not known, since it is wrong itself: what depends on one of them is not judged.
+ */
+export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<ConfigKey> = new Set()): string[] {
+	const watched = { touched: false };
+	const readable = new Proxy(config, {
+		get(target, key) {
+			if (open.has(key as ConfigKey)) watched.touched = true;
+			return target[key as ConfigKey];
+		},
+	});
+	const lines: string[] = [];
+	for (const rule of [...rules, ...kafkaRules, ...channelRules]) {
+		watched.touched = false;
+		const broken = rule(readable, name) ?? [];
+		if (!watched.touched) lines.push(...(typeof broken === "string" ? [broken] : broken));
+	}
+	return lines;
+}

@@ -1,0 +1,147 @@
+import { parseRegex } from "../../units/regex.ts";
+import { centrifugoOnlyInNamespaces } from "../centrifugo.ts";
+import { type Fields, field } from "../kind.ts";
+import { checkedText, duration, integer, text, toggle } from "../kinds.ts";
+import { emptyTable, type Item, objects, table } from "../objects.ts";
+import { option } from "../option.ts";
+
+/** What a position's time to live can be at most, and so anything that ends before it. */
+const longestMs = 49 * 24 * 3_600_000;
+const namespaceName = /^[-a-zA-Z0-9_.]{2,}$/;
+
+const yes = (key: string, help: string) => field({ key, kind: toggle(), default: false, help });
+
+/** What holds for the channels of one namespace: names and meaning as in Centrifugo v6. */
+export const channelFields = {
+	historySize: field({
+		key: "history_size",
+		kind: integer({ min: 0, max: 1_000_000 }),
+		default: 0,
+		help: "Publications that each channel keeps; needs history_ttl. 0 = none.",
+	}),
+	historyTtlMs: field({
+		key: "history_ttl",
+		kind: duration({ minMs: 1, maxMs: longestMs, zero: true }),
+		default: 0,
+		help: "How long each publication is kept; needs history_size.",
+	}),
+	historyMetaTtlMs: field({
+		key: "history_meta_ttl",
+		kind: duration({ minMs: 1, maxMs: longestMs, zero: true }),
+		default: 0,
+		help: "How long offset and epoch outlive the last publication or read; at least history_ttl; 0 = channel.history_meta_ttl.",
+	}),
+	forcePositioning: yes(
+		"force_positioning",
+		"Every subscriber is told its position; if it loses a publication, it is unsubscribed and subscribes again.",
+	),
+	allowPositioning: yes("allow_positioning", "The same for subscribers that ask for it."),
+	forceRecovery: yes("force_recovery", "Every subscriber that returns gets what it missed; needs history."),
+	allowRecovery: yes("allow_recovery", "The same for subscribers that ask for it."),
+	presence: yes("presence", "The server keeps a list of who is subscribed."),
+	allowSubscribeForClient: yes("allow_subscribe_for_client", "Users may subscribe without a token."),
+	allowSubscribeForAnonymous: yes("allow_subscribe_for_anonymous", "Clients without a user may as well; needs allow_subscribe_for_client."),
+	allowPublishForClient: yes("allow_publish_for_client", "Users may publish."),
+	allowPublishForSubscriber: yes("allow_publish_for_subscriber", "Users who are subscribed may publish."),
+	allowPublishForAnonymous: yes("allow_publish_for_anonymous", "Clients without a user as well; needs one of the two above."),
+	allowHistoryForClient: yes("allow_history_for_client", "Users may read the history."),
+	allowHistoryForSubscriber: yes("allow_history_for_subscriber", "Users who are subscribed may read the history."),
+	allowHistoryForAnonymous: yes("allow_history_for_anonymous", "Clients without a user as well; needs one of the two above."),
+	allowPresenceForClient: yes("allow_presence_for_client", "Users may ask who is subscribed."),
+	allowPresenceForSubscriber: yes("allow_presence_for_subscriber", "Users who are subscribed may ask who is subscribed."),
+	allowPresenceForAnonymous: yes("allow_presence_for_anonymous", "Clients without a user as well; needs one of the two above."),
+	allowUserLimitedChannels: yes(
+		"allow_user_limited_channels",
+		"Of a channel such as dialog#42,17, only the users after the last # may subscribe, without a token.",
+	),
+	channelRegex: field({
+		key: "channel_regex",
+		kind: checkedText({ argument: "<regex>", check: parseRegex }),
+		default: "",
+		help: "What the name after the namespace must match; without it, names are ASCII.",
+	}),
+} as const satisfies Fields;
+
+/** What holds for the channels of one namespace. */
+export type ChannelOptions = Item<typeof channelFields>;
+
+const namespaceFields = {
+	name: field({
+		key: "name",
+		kind: text({ argument: "<name>", matches: namespaceName, expected: "two or more of letters, digits, - _ and ." }),
+		help: "What stands before the first : of its channels.",
+	}),
+	...channelFields,
+} as const satisfies Fields;
+
+export type NamespaceOptions = Item<typeof namespaceFields>;
+
+const mark = () => text({ argument: "<text>", matches: /^[!-~]{0,16}$/, expected: "0 to 16 visible ASCII characters" });
+
+/** Section `channel`. */
+export const channelOptions = {
+	channelWithoutNamespace: option({
+		flag: "channel-without-namespace",
+		key: "without_namespace",
+		kind: table({ fields: channelFields, foreign: centrifugoOnlyInNamespaces }),
+		default: emptyTable(channelFields),
+		live: true,
+		help: "Options of channels without a namespace.",
+	}),
+	channelNamespaces: option({
+		flag: "channel-namespaces",
+		key: "namespaces",
+		kind: objects({ identity: "name", fields: namespaceFields, foreign: centrifugoOnlyInNamespaces }),
+		default: [],
+		live: true,
+		help: "Namespaces: options of the channels whose names begin with the name of the namespace and a colon.",
+	}),
+	channelHistoryMetaTtlMs: option({
+		flag: "channel-history-meta-ttl",
+		key: "history_meta_ttl",
+		kind: duration({ minMs: 1, maxMs: longestMs }),
+		default: 720 * 3_600_000,
+		live: true,
+		help: "How long offset and epoch of a channel are kept after its last publication or read, unless its namespace sets another time.",
+	}),
+	channelLengthMax: option({
+		flag: "channel-max-length",
+		key: "max_length",
+		kind: integer({ min: 1, max: 255 }),
+		default: 255,
+		live: true,
+		help: "Maximum length of a channel name, in bytes, for clients of the Centrifuge protocol.",
+	}),
+	channelPrivatePrefix: option({
+		flag: "channel-private-prefix",
+		key: "private_prefix",
+		kind: mark(),
+		default: "$",
+		live: true,
+		help: "Prefix of channel names that need a subscription token; empty = none.",
+	}),
+	channelNamespaceBoundary: option({
+		flag: "channel-namespace-boundary",
+		key: "namespace_boundary",
+		kind: mark(),
+		default: ":",
+		live: true,
+		help: "Separator between namespace and name; empty = there are no namespaces.",
+	}),
+	channelUserBoundary: option({
+		flag: "channel-user-boundary",
+		key: "user_boundary",
+		kind: mark(),
+		default: "#",
+		live: true,
+		help: "Separator before the list of users in the name of a user-limited channel (allow_user_limited_channels of its namespace); empty = there are no such channels.",
+	}),
+	channelUserSeparator: option({
+		flag: "channel-user-separator",
+		key: "user_separator",
+		kind: mark(),
+		default: ",",
+		live: true,
+		help: "Separator between those users; empty = there is only one user.",
+	}),
+} as const;

@@ -1,0 +1,90 @@
+import type { ChannelLog } from "@shardcast/channel-log";
+import type { Namespaces } from "@shardcast/channels";
+import { shardLife } from "@shardcast/wire";
+import type { Feature } from "../../lifecycle/feature.ts";
+import { inTime } from "../../lifecycle/in-time.ts";
+import type { ShardOptions } from "../../lifecycle/shard-options.ts";
+import { ChannelRouter } from "../publishing/channel-router.ts";
+import { type HeldPublication, HistoryPublisher } from "../publishing/history-publisher.ts";
+import { Publisher } from "../publishing/publisher.ts";
+import { Handlers } from "./handlers.ts";
+import { HeldFrames } from "./held-frames.ts";
+import { Incoming } from "./incoming.ts";
+
+export interface InboundParts {
+	readonly options: Pick<ShardOptions, "config" | "row" | "bus" | "ingest" | "log" | "handlerDeadlineMs">;
+	readonly live: { readonly namespaces: Pick<Namespaces, "of"> };
+	/** The channels' logs. */
+	readonly history: Pick<ChannelLog, "publish">;
+	/** Called after each record that is in the ring. */
+	readonly onCommit: () => void;
+	/** Called when a message found no room. */
+	readonly onFull: () => void;
+}
+
+/**
+ * Client messages held for a full ring. uWebSockets.js reads about 5 MB from one socket before the loop goes on, so that a client's
+ * share is a few such gulps.
+ */
+const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 1024 };
+/** Messages whose handlers wait, for the same reason. */
+const waitingLimits = { bytesMax: 64 * 1024 * 1024, senderBytesMax: 16 * 1024 * 1024, senderMessagesMax: 4096 };
+const handlerDeadlineMs = 10_000;
+
+/** Messages on their way in: through the handlers into the ring or to Kafka, and those that wait for one of them. */
+export class Inbound implements Feature {
+	readonly name = "messages";
+	readonly incoming: Incoming;
+	readonly #publisher: Publisher;
+	readonly handlers: Handlers;
+	readonly #history: HistoryPublisher;
+	readonly #held = new HeldFrames(heldLimits);
+	readonly #heldForLogs = new HeldFrames<HeldPublication>(heldLimits);
+
+	constructor({ options, live, history, onCommit, onFull }: InboundParts) {
+		const { config, row, bus, ingest, log } = options;
+		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, onFull });
+		this.#history = new HistoryPublisher({
+			log: history,
+			held: this.#heldForLogs,
+			counters: row,
+			life: shardLife(bus.member, row.incarnation),
+			// A turn gives them another try.
+			onHeld: onCommit,
+		});
+		const router = new ChannelRouter({
+			plain: this.#publisher,
+			history: this.#history,
+			limitsOf: (channel) => live.namespaces.of(channel).history,
+		});
+		this.handlers = new Handlers({
+			counters: row,
+			payloadBytesMax: config.maxPayloadBytes,
+			deadlineMs: options.handlerDeadlineMs ?? handlerDeadlineMs,
+			limits: waitingLimits,
+			onError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
+		});
+		this.incoming = new Incoming({ publisher: ingest?.publisher ?? router, handlers: this.handlers });
+	}
+
+	/** Waits for handlers that have messages. */
+	drain(leftMs: number): Promise<void> {
+		return inTime(this.handlers.whenNone(), leftMs);
+	}
+
+	/** Messages that wait for a handler. */
+	unfinished(): number {
+		return this.handlers.waiting;
+	}
+
+	/** Messages that wait for room in the ring, or for a log. */
+	get held(): number {
+		return this.#held.count + this.#heldForLogs.count;
+	}
+
+	/** Gives them another try. */
+	retry(): void {
+		this.#publisher.retry();
+		this.#history.retry();
+	}
+}

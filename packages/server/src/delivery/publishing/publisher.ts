@@ -1,0 +1,109 @@
+import type { BusLink, MessageSink } from "@shardcast/bus";
+import type { Counters } from "@shardcast/scoreboard";
+import {
+	type ChannelList,
+	encodeExtensions,
+	monotonicMs,
+	type PublishRefused,
+	type PublishResult,
+	publishFull,
+	publishTaken,
+	type RecordKind,
+	RecordType,
+	recordBytes,
+	writeRecord,
+	writeRecordHead,
+} from "@shardcast/wire";
+import type { HeldFrame, HeldFrames } from "../incoming/held-frames.ts";
+
+/** What the publisher needs of the bus. */
+export type RingEnd = Pick<BusLink, "claim" | "commit" | "u8" | "view">;
+
+export interface PublisherParts {
+	readonly ring: RingEnd;
+	readonly held: HeldFrames;
+	readonly counters: Counters;
+	/** Called after each record that is in the ring: wake whoever reads it. */
+	readonly onCommit: () => void;
+	/** Called when a message found no room: this shard reads the ring as well, and should not wait with it. */
+	readonly onFull: () => void;
+}
+
+/**
+ * Puts messages of clients and of HTTP into this shard's own ring, from where every shard, this one included, takes them. One
+ * copy per message and no allocation.
+ *
+ * One owner, the shard's loop. A full ring: an HTTP publish is refused (429, the caller tries again), a client's message is held.
+ */
+export class Publisher implements MessageSink {
+	readonly #ring: RingEnd;
+	readonly #held: HeldFrames;
+	readonly #counters: Counters;
+	readonly #onCommit: () => void;
+	readonly #onFull: () => void;
+
+	constructor(parts: PublisherParts) {
+		this.#ring = parts.ring;
+		this.#held = parts.held;
+		this.#counters = parts.counters;
+		this.#onCommit = parts.onCommit;
+		this.#onFull = parts.onFull;
+	}
+
+	/** `full` when the ring is, or when held messages come first. */
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): PublishResult {
+		if (this.#held.count > 0 || !this.#write(kind, sender, channels, payload, info)) return this.#backpressured();
+		return this.#taken(payload);
+	}
+
+	/** As `publish`, but holds the message when there is no room; `full` when it cannot be held either. */
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): PublishResult {
+		if (this.publish(kind, sender, channels, payload, info) === publishTaken) return publishTaken;
+		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload), info })) return publishFull;
+		return this.#taken(payload);
+	}
+
+	/** Gives held messages another try. */
+	retry(): void {
+		if (this.#held.count > 0) this.#held.release(this.#writeHeld);
+	}
+
+	readonly #writeHeld = ({ kind, sender, channels, payload, info }: HeldFrame): boolean =>
+		this.#write(kind, sender, channels, payload, info);
+
+	#write(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info: Uint8Array | undefined): boolean {
+		if (info !== undefined) return this.#writeWith(encodeExtensions({ info }), kind, sender, channels, payload);
+		const ring = this.#ring;
+		const at = ring.claim(recordBytes(channels, payload.length));
+		if (at < 0) return false;
+		const { u8 } = ring;
+		u8.set(payload, writeRecordHead(ring.view, u8, at, kind, sender, monotonicMs(), channels));
+		ring.commit();
+		this.#onCommit();
+		return true;
+	}
+
+	#writeWith(extensions: Uint8Array, kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): boolean {
+		const ring = this.#ring;
+		const at = ring.claim(recordBytes(channels, payload.length, extensions.length));
+		if (at < 0) return false;
+		const { u8 } = ring;
+		const fields = { type: RecordType.publication, kind, targetSlot: null, sender, senderShard: 0, publishedMs: monotonicMs() };
+		u8.set(payload, writeRecord(ring.view, u8, at, { ...fields, channels, extensions }));
+		ring.commit();
+		this.#onCommit();
+		return true;
+	}
+
+	#taken(payload: Uint8Array): PublishResult {
+		this.#counters.add("messagesIn", 1);
+		this.#counters.add("bytesIn", payload.length);
+		return publishTaken;
+	}
+
+	#backpressured(): PublishRefused {
+		this.#counters.add("backpressured", 1);
+		this.#onFull();
+		return publishFull;
+	}
+}

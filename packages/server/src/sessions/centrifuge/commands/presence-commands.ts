@@ -1,0 +1,54 @@
+import { type Channel, type Namespaces, presenceError } from "@shardcast/channels";
+import { type Ask, type PresentClient, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
+import { DisconnectCode, ErrorCode, type PresenceRequest } from "@shardcast/protocol";
+import type { CentrifugeSession } from "../centrifuge-session.ts";
+import { ends, fails, type Outcome } from "./commands.ts";
+
+export interface PresenceCommandsParts {
+	/** Looked up at each use. */
+	readonly namespaces: () => Pick<Namespaces, "of">;
+	readonly insecure: () => boolean;
+	/** Puts a question to all shards. */
+	readonly ask: Ask;
+}
+
+/** Who is subscribed, over all shards: presence and presence_stats. They wait for the other shards. */
+export class PresenceCommands {
+	readonly #parts: PresenceCommandsParts;
+
+	constructor(parts: PresenceCommandsParts) {
+		this.#parts = parts;
+	}
+
+	readonly presence = (session: CentrifugeSession, { channel }: PresenceRequest): Outcome | Promise<Outcome> => {
+		return this.#refused(session, channel) ?? orInternal(this.#parts.ask(presenceQuestion, { channel }).then(presenceOf));
+	};
+
+	readonly presenceStats = (session: CentrifugeSession, { channel }: PresenceRequest): Outcome | Promise<Outcome> => {
+		return this.#refused(session, channel) ?? orInternal(this.#parts.ask(presenceStatsQuestion, { channel }).then(statsOf));
+	};
+
+	#refused(session: CentrifugeSession, name: string): Outcome {
+		if (name === "") return ends(DisconnectCode.badRequest);
+		const channel: Channel = this.#parts.namespaces().of(name);
+		const { user, subscriptions } = session;
+		const error = presenceError(channel, { user, insecure: this.#parts.insecure(), subscribed: subscriptions.has(name) });
+		return error === null ? null : fails(error);
+	}
+}
+
+const presenceOf = (clients: readonly PresentClient[]): Outcome => ({
+	presence: {
+		presence: new Map(
+			clients.map(({ client, user, info }) => [client, { client, user, ...(info === undefined ? {} : { connInfo: Buffer.from(info) }) }]),
+		),
+	},
+});
+const statsOf = ({ clients, users }: { readonly clients: number; readonly users: number }): Outcome => ({
+	presenceStats: { numClients: clients, numUsers: users },
+});
+
+/** There was no answer in time. */
+function orInternal(outcome: Promise<Outcome>): Promise<Outcome> {
+	return outcome.catch(() => fails(ErrorCode.internal));
+}

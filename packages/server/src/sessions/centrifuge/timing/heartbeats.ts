@@ -1,0 +1,100 @@
+import { DisconnectCode } from "@shardcast/protocol";
+import type { CentrifugeSession } from "../centrifuge-session.ts";
+import { Deadlines } from "./deadlines.ts";
+
+export interface HeartbeatsParts {
+	/** Looked up at each use. */
+	readonly times: {
+		readonly pingIntervalMs: number;
+		readonly pongTimeoutMs: number;
+		readonly staleCloseDelayMs: number;
+		readonly expiredCloseDelayMs: number;
+	};
+	/** Monotonic, in seconds. */
+	readonly now: () => number;
+	/** Seconds since 1970. */
+	readonly unixTime: () => number;
+	readonly random: () => number;
+}
+
+/**
+ * What happens to clients by the clock: pings and their answers, the time to connect, tokens that expire. All of it by one wheel that turns
+ * once a second; a client has no timer.
+ */
+export class Heartbeats {
+	readonly #parts: HeartbeatsParts;
+	readonly #deadlines: Deadlines;
+
+	constructor(parts: HeartbeatsParts) {
+		this.#parts = parts;
+		this.#deadlines = new Deadlines(parts.now());
+	}
+
+	/** Clients that something is planned for: all that are here. */
+	get count(): number {
+		return this.#deadlines.count;
+	}
+
+	opened(session: CentrifugeSession): void {
+		this.#deadlines.set(session, this.#parts.now() + this.#parts.times.staleCloseDelayMs / 1000);
+	}
+
+	/** It has connected. The first ping comes after half an interval to a whole one: clients that come together are not pinged together. */
+	connected(session: CentrifugeSession): void {
+		const { times, now, random } = this.#parts;
+		if (!session.framePings) session.pingAt = now() + (times.pingIntervalMs / 1000) * (0.5 + random() / 2);
+		this.#plan(session);
+	}
+
+	/** It has another token. */
+	refreshed(session: CentrifugeSession): void {
+		this.#plan(session);
+	}
+
+	/** False = no ping was sent that it could answer. */
+	pong(session: CentrifugeSession): boolean {
+		if (!session.awaitsPong) return false;
+		const { pingIntervalMs, pongTimeoutMs } = this.#parts.times;
+		session.awaitsPong = false;
+		session.pingAt += Math.max(0, pingIntervalMs - pongTimeoutMs) / 1000;
+		this.#plan(session);
+		return true;
+	}
+
+	due(session: CentrifugeSession, now: number): void {
+		const { times, unixTime } = this.#parts;
+		if (session.state !== "connected") {
+			session.close(DisconnectCode.stale);
+			return;
+		}
+		if (unixTime() >= session.expiresAt + times.expiredCloseDelayMs / 1000) {
+			session.close(DisconnectCode.expired);
+			return;
+		}
+		if (now >= session.pingAt) {
+			if (session.awaitsPong) {
+				session.close(DisconnectCode.noPong);
+				return;
+			}
+			session.awaitsPong = true;
+			session.pingAt = now + times.pongTimeoutMs / 1000;
+			session.transport.send(session.framing.ping, session.framing.codec.binary);
+		}
+		this.#plan(session);
+	}
+
+	closed(session: CentrifugeSession): void {
+		this.#deadlines.remove(session);
+	}
+
+	/** About once a second. */
+	tick(): void {
+		this.#deadlines.tick(this.#parts.now());
+	}
+
+	#plan(session: CentrifugeSession): void {
+		const { times, now, unixTime } = this.#parts;
+		const leftS = session.expiresAt + times.expiredCloseDelayMs / 1000 - unixTime();
+		this.#deadlines.set(session, Math.min(session.pingAt, now() + leftS));
+	}
+}

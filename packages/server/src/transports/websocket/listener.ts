@@ -1,0 +1,99 @@
+import { BoundedLines } from "@shardcast/telemetry";
+import type { Feature } from "../../lifecycle/feature.ts";
+import { inTime } from "../../lifecycle/in-time.ts";
+import type { ShardOptions } from "../../lifecycle/shard-options.ts";
+import type { ConnectionCheck } from "../../limits/connection-check.ts";
+import { HandoffIntake } from "../handoff-intake.ts";
+import { type SocketOptions, Sockets } from "./sockets.ts";
+
+export interface ListenerParts {
+	readonly options: Pick<ShardOptions, "row" | "log" | "address" | "handoff">;
+	readonly check: Pick<ConnectionCheck, "full" | "proxiedAddress">;
+	readonly rules: SocketOptions["rules"];
+	/** Whatever has endpoints or routes. */
+	readonly served: readonly Feature[];
+}
+
+/** Out of files, every connection is lost, and one defect may show with every frame: a line each would fill the disk as well. */
+const failureLineEveryMs = 1000;
+
+/** Where connections come from, the shard's own port and the balancer, and what they may ask for. */
+export class Listener implements Feature {
+	readonly name = "requests";
+	readonly sockets: Sockets;
+	/** Null = nobody hands connections over. */
+	readonly intake: HandoffIntake | null;
+	/** The port; 0 = it does not listen. */
+	port = 0;
+	readonly #parts: ListenerParts;
+
+	constructor(parts: ListenerParts) {
+		const { options, check, rules, served } = parts;
+		const { row, log } = options;
+		const failures = new BoundedLines(failureLineEveryMs);
+		this.#parts = parts;
+		this.sockets = new Sockets({
+			sessions: served.flatMap(({ endpoints = [] }) => endpoints),
+			routes: served.flatMap(({ routes = [] }) => routes),
+			rules,
+			handlers: {
+				connections: (count) => {
+					row.connections = count;
+				},
+				socketsMax: () => row.socketsMax,
+				overfull: () => check.full(),
+				proxiedAddress: (head) => check.proxiedAddress(head),
+				failed: (callback, error) => {
+					row.add("callbackErrors", 1);
+					failures.offer((leftOut) =>
+						log.error({ error, callback, leftOut }, "a request or a connection failed in this shard; it was ended"),
+					);
+				},
+			},
+			counters: row,
+		});
+		this.intake = this.#takeHandoffs();
+	}
+
+	async start(): Promise<void> {
+		const { address } = this.#parts.options;
+		if (address !== null) this.port = await this.sockets.listen(address);
+	}
+
+	reload(): void {
+		this.sockets.limit();
+	}
+
+	everySecond(): void {
+		this.intake?.look();
+	}
+
+	/** Takes no new connections from the port, and waits for bodies that are on their way. */
+	drain(leftMs: number): Promise<void> {
+		this.sockets.stopListening();
+		return inTime(this.sockets.bodies.whenNone(), leftMs);
+	}
+
+	/** Bodies that did not come. */
+	unfinished(): number {
+		return this.sockets.bodies.count;
+	}
+
+	stop(): void {
+		this.intake?.close();
+		this.sockets.close();
+	}
+
+	#takeHandoffs(): HandoffIntake | null {
+		const { row, log, handoff } = this.#parts.options;
+		if (handoff === null) return null;
+		const lost = new BoundedLines(failureLineEveryMs);
+		return new HandoffIntake({
+			channel: handoff,
+			adopt: (descriptor) => this.sockets.adopt(descriptor),
+			counters: row,
+			words: row,
+			onError: (error) => lost.offer((leftOut) => log.error({ error, leftOut }, "a connection that was handed over is lost")),
+		});
+	}
+}

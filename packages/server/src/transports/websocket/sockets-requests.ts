@@ -1,0 +1,124 @@
+import { BodyWanted, type Reply, type HttpRequest as Request, type Router, StreamWanted } from "@shardcast/http";
+import { addressKeyOf } from "@shardcast/limits";
+import type { Counters } from "@shardcast/scoreboard";
+import type { ForwardedHead } from "../client-address.ts";
+import type { GuardedApp, Response } from "./sockets-app.ts";
+import { BodyReader } from "./sockets-bodies.ts";
+import { forwardedHead } from "./sockets-heads.ts";
+import { sendReply } from "./sockets-http.ts";
+import type { HttpRequest } from "./sockets-native.ts";
+import { Streams } from "./sockets-streams.ts";
+
+export interface RequestsParts {
+	readonly app: GuardedApp;
+	readonly router: Router;
+	readonly counters: Pick<Counters, "add">;
+	/** The address of a client behind our own proxy; null when it came directly. */
+	readonly proxiedAddress: (head: ForwardedHead) => string | null;
+}
+
+/** Serves the HTTP requests of a shard's connections: what the router says of them is done here, in uWebSockets.js's terms. One owner, the shard's loop. */
+export class Requests {
+	readonly bodies: BodyReader;
+	readonly #parts: RequestsParts;
+	readonly #streams: Streams;
+
+	constructor(parts: RequestsParts) {
+		const { app, router, counters } = parts;
+		this.#parts = parts;
+		this.bodies = new BodyReader(app, { bodyBytesMax: router.bodyBytesMax, counters });
+		this.#streams = new Streams(app);
+	}
+
+	serve(response: Response, request: HttpRequest): void {
+		const { router, counters } = this.#parts;
+		counters.add("httpRequests", 1);
+		const seen = new SeenRequest(response, request, this.#parts.proxiedAddress(forwardedHead(request)));
+		const routed = router.route(seen);
+		if (routed instanceof BodyWanted) this.#readBody(response, seen, routed);
+		else if (routed instanceof StreamWanted) this.#streams.open(response, routed);
+		else this.#reply(response, request, routed, seen.method === "HEAD");
+	}
+
+	/** Answers a request that the router did not see. */
+	answer(response: Response, request: HttpRequest, reply: Reply): void {
+		this.#parts.counters.add("httpRequests", 1);
+		this.#reply(response, request, reply, false);
+	}
+
+	#readBody(response: Response, seen: SeenRequest, wanted: BodyWanted): void {
+		const { app } = this.#parts;
+		this.bodies.read(response, () => addressKeyOf(seen.address), wanted.bytesMax, {
+			whole: (body, isGone) => {
+				const reply = wanted.whole(body);
+				if (reply instanceof Promise) void app.later(response, reply, isGone, (later) => sendReply(response, later));
+				else sendReply(response, reply);
+			},
+			failed: (problem) => sendReply(response, wanted.refuse(problem)),
+		});
+	}
+
+	#reply(response: Response, request: HttpRequest, reply: Reply | Promise<Reply>, isHead: boolean): void {
+		if (reply instanceof Promise) this.#replyLater(response, reply, isHead);
+		// An answer that ends a connection with bytes unread would be lost with it.
+		else if (hasBody(request)) this.bodies.discard(response, () => sendReply(response, reply, isHead));
+		else sendReply(response, reply, isHead);
+	}
+
+	/** Nothing when the client has gone by then. */
+	#replyLater(response: Response, promised: Promise<Reply>, isHead: boolean): void {
+		const { app } = this.#parts;
+		let gone = false;
+		app.receive(response, {
+			data: () => {},
+			aborted: () => {
+				gone = true;
+			},
+		});
+		void app.later(
+			response,
+			promised,
+			() => gone,
+			(reply) => sendReply(response, reply, isHead),
+		);
+	}
+}
+
+/** uWebSockets.js's request as a handler sees it; each field is asked of the library when it is read. */
+class SeenRequest implements Request {
+	readonly method: string;
+	readonly path: string;
+	readonly #response: Response;
+	readonly #request: HttpRequest;
+	#address: string | null;
+
+	/** @param proxiedAddress of a client behind our own proxy. */
+	constructor(response: Response, request: HttpRequest, proxiedAddress: string | null) {
+		this.method = request.getCaseSensitiveMethod();
+		this.path = request.getUrl();
+		this.#response = response;
+		this.#request = request;
+		this.#address = proxiedAddress;
+	}
+
+	get query(): string {
+		return this.#request.getQuery() ?? "";
+	}
+
+	get address(): string {
+		this.#address ??= remoteAddress(this.#response);
+		return this.#address;
+	}
+
+	header(name: string): string {
+		return this.#request.getHeader(name);
+	}
+}
+
+export function remoteAddress(response: Response): string {
+	return Buffer.from(response.getRemoteAddressAsText()).toString("latin1");
+}
+
+function hasBody(request: HttpRequest): boolean {
+	return !/^0*$/.test(request.getHeader("content-length")) || request.getHeader("transfer-encoding") !== "";
+}

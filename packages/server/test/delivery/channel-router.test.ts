@@ -1,0 +1,121 @@
+import { ChannelLog, createLogBuffers, openLogBuffers, tryLock, unlock } from "@shardcast/channel-log";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { channelList, createRecordHead, everybody, publishFull, publishTaken, RecordKind, readRecordHead } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
+import { HeldFrames } from "../../src/delivery/incoming/held-frames.ts";
+import { ChannelRouter } from "../../src/delivery/publishing/channel-router.ts";
+import { type HeldPublication, HistoryPublisher } from "../../src/delivery/publishing/history-publisher.ts";
+
+function setup(heldBytesMax = 100_000) {
+	const memories = openLogBuffers(createLogBuffers(1_048_576));
+	const log = new ChannelLog(memories, { slot: 0, incarnation: 1 });
+	const reader = log.reader(0);
+	const row = Scoreboard.inMemory(1).row(0);
+	const held = new HeldFrames<HeldPublication>({ bytesMax: heldBytesMax, clientBytesMax: heldBytesMax });
+	const history = new HistoryPublisher({ log, held, counters: row, life: 7, onHeld: () => {} });
+	const plain: string[] = [];
+	let plainResult: typeof publishTaken | typeof publishFull = publishTaken;
+	const take = (_kind: RecordKind, sender: number, { names }: typeof everybody, payload: Uint8Array) => {
+		plain.push(`${sender} ${names.join()} ${Buffer.from(payload)}`);
+		return plainResult;
+	};
+	const router = new ChannelRouter({
+		plain: { publish: take, publishOrHold: take },
+		history,
+		limitsOf: (channel) => (channel.startsWith("kept") ? { size: 10, ttlMs: 60_000, metaTtlMs: 60_000 } : null),
+	});
+	const head = createRecordHead();
+	const logged = (): string[] => {
+		const texts: string[] = [];
+		reader.read(1000, (_origin, u8, view, start, end) => {
+			readRecordHead(view, start, end, head);
+			texts.push(`${head.sender}/${head.senderShard} ${Buffer.from(u8.subarray(head.payloadStart, head.payloadEnd))}`);
+		});
+		return texts;
+	};
+	/** Another process holds all logs, or gives them back. */
+	const lock = () => {
+		for (const memory of memories) expect(tryLock(memory, 99)).toBe(true);
+	};
+	const free = () => {
+		for (const memory of memories) unlock(memory);
+	};
+	const fail = () => {
+		plainResult = publishFull;
+	};
+	const send = (names: readonly string[], text: string, sender = 0) =>
+		router.publish(RecordKind.text, sender, channelList(names), Buffer.from(text));
+	return { router, history, row, held, plain, logged, lock, free, fail, send };
+}
+
+describe("messages on the way of their channels", () => {
+	it("go into the log of a channel that keeps a history, which gives them a position, else onto the bus", () => {
+		const { router, plain, logged, send, row } = setup();
+		expect(send(["kept"], "a", 5)).toEqual({ outcome: "taken", position: { offset: 1, epoch: expect.any(String) } });
+		expect(send(["other"], "b")).toBe(publishTaken);
+		expect(router.publishOrHold(RecordKind.text, 3, everybody, Buffer.from("c"))).toBe(publishTaken);
+		expect(logged()).toEqual(["5/7 a"]);
+		expect(plain).toEqual(["0 other b", "3  c"]);
+		expect(row.get("messagesIn")).toBe(1);
+	});
+
+	it("to several channels become one for each that keeps a history, and one for the others", async () => {
+		const { plain, logged, send } = setup();
+		expect(await send(["a", "kept1", "b", "kept2"], "x", 2)).toBe(publishTaken);
+		expect(plain).toEqual(["2 a,b x"]);
+		expect(logged()).toEqual(["2/7 x", "2/7 x"]);
+	});
+
+	it("are refused as a whole while the bus is full", () => {
+		const { fail, send, logged } = setup();
+		fail();
+		expect(send(["a", "kept"], "x")).toBe(publishFull);
+		expect(logged()).toEqual([]);
+	});
+});
+
+describe("messages for a log that another process holds", () => {
+	it("wait for it, in order, and are answered when they are in it", async () => {
+		const { lock, free, send, held, history, logged } = setup();
+		lock();
+		const results = ["a", "b", "c"].map((text) => send(["kept"], text));
+		expect(held.count).toBe(3);
+		history.retry();
+		expect(held.count).toBe(3);
+		free();
+		// Not before those that wait.
+		const later = send(["kept"], "d");
+		history.retry();
+		expect(logged()).toEqual(["0/0 a", "0/0 b", "0/0 c", "0/0 d"]);
+		const offsets = (await Promise.all([...results, later])).map((result) => result.outcome === "taken" && result.position?.offset);
+		expect(offsets).toEqual([1, 2, 3, 4]);
+		expect(held.count).toBe(0);
+	});
+
+	it("are refused when too much waits", async () => {
+		const { lock, send, row } = setup(1000);
+		lock();
+		void send(["kept"], "x".repeat(500));
+		expect(await send(["kept"], "x".repeat(500))).toBe(publishFull);
+		expect(row.get("backpressured")).toBe(1);
+	});
+});
+
+describe("messages for a log that is full because a reader is behind", () => {
+	it("of clients wait, others are refused", async () => {
+		const { router, history, held, logged } = setup(10_000_000);
+		const payload = Buffer.alloc(5000);
+		const publish = (hold: boolean) =>
+			hold
+				? router.publishOrHold(RecordKind.text, 1, channelList(["kept"]), payload)
+				: router.publish(RecordKind.text, 1, channelList(["kept"]), payload);
+		let count = 0;
+		while (publish(false) !== publishFull) count++;
+		expect(count).toBeGreaterThan(5);
+		const waits = publish(true);
+		expect(held.count).toBe(1);
+		logged();
+		history.retry();
+		expect(await waits).toMatchObject({ outcome: "taken", position: { offset: count + 1 } });
+	});
+});

@@ -1,0 +1,68 @@
+import { Scoreboard } from "@shardcast/scoreboard";
+import { encodeExtensions, everybody, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
+import { FanOut } from "../../src/delivery/fan-out.ts";
+import { Audience, type AudienceProvider } from "../../src/hub/audience.ts";
+import { Hub } from "../../src/hub/hub.ts";
+import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
+import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
+
+/** The fan-out of shard 2, with one client that hears everything. */
+function setup() {
+	const row = Scoreboard.inMemory(1).row(0);
+	const everything = new Audience("topic");
+	everything.size = 1;
+	const provider: AudienceProvider = {
+		subscribe: () => {},
+		unsubscribe: () => {},
+		reach: () => 1,
+		select: (_u8, _view, _head, into) => into.push(everything),
+	};
+	const published: string[] = [];
+	const fanOut = new FanOut({
+		member: 2,
+		life: 1,
+		hub: new Hub([provider]),
+		senders: new SenderIds<RawSession>(),
+		topics: { publish: (_topic, message) => published.push(Buffer.from(message).toString()) > 0 },
+		logged: null,
+		counters: row,
+		console: { watching: false, onRecord: () => {} },
+	});
+	const deliver = (text: string, type: number, targetSlot: number | null, extensions = new Uint8Array(0)) => {
+		const payload = Buffer.from(text);
+		const u8 = new Uint8Array(recordBytes(everybody, payload.length, extensions.length));
+		const view = new DataView(u8.buffer);
+		const fields = { type: type as RecordType, kind: RecordKind.text, sender: 0, senderShard: 0, publishedMs: 0, channels: everybody };
+		u8.set(payload, writeRecord(view, u8, 0, { ...fields, targetSlot, extensions }));
+		fanOut.deliver(0, u8, view, 0, u8.length);
+	};
+	return { row, published, deliver };
+}
+
+describe("the fan-out", () => {
+	it("delivers a publication for all and for this shard, not one for another", () => {
+		const { published, deliver, row } = setup();
+		deliver("all", RecordType.publication, null);
+		deliver("ours", RecordType.publication, 2);
+		deliver("another's", RecordType.publication, 1);
+		expect(published).toEqual(["all", "ours"]);
+		expect(row.get("recordsUnknown")).toBe(0);
+	});
+
+	it("gives clients the payload of a publication and nothing of its extensions, known or not", () => {
+		const { published, deliver } = setup();
+		const known = encodeExtensions({ offset: 3, epoch: "e", tags: { a: "b" } });
+		deliver("payload", RecordType.publication, null, Buffer.concat([known, new Uint8Array([200, 2, 0, 1, 2])]));
+		expect(published).toEqual(["payload"]);
+	});
+
+	it("passes over and counts what it does not know: no client gets it", () => {
+		const { published, deliver, row } = setup();
+		for (const type of [...Object.values(RecordType).filter((type) => type !== RecordType.publication), 0, 99, 255])
+			deliver("not for clients", type, null);
+		deliver("a question to another shard", RecordType.question, 1);
+		expect(published).toEqual([]);
+		expect(row.get("recordsUnknown")).toBe(7);
+	});
+});

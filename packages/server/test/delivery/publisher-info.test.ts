@@ -1,0 +1,22 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { decodePublisherInfo, encodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
+
+it("comes back as it was, wherever it lies", () => {
+	const text = fc.string({ unit: "grapheme", maxLength: 50 });
+	fc.assert(
+		fc.property(text, text, fc.uint8Array({ maxLength: 50 }), fc.nat(5), (user, client, connInfo, before) => {
+			const info = encodePublisherInfo({ user, client, ...(connInfo.length > 0 ? { connInfo } : {}) });
+			const place = new Uint8Array(before + info.length);
+			place.set(info, before);
+			const decoded = decodePublisherInfo(place.subarray(before));
+			expect(decoded).toMatchObject({ user, client });
+			expect([...(decoded.connInfo ?? [])]).toEqual([...connInfo]);
+		}),
+	);
+});
+
+it("that was cut short is refused", () => {
+	const info = encodePublisherInfo({ user: "ann", client: "c-1" });
+	for (let length = 0; length < info.length; length++) expect(() => decodePublisherInfo(info.subarray(0, length))).toThrow(RangeError);
+});

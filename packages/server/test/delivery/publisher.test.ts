@@ -1,0 +1,75 @@
+import { MemoryBus } from "@shardcast/bus";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { channelList, createRecordHead, everybody, publishTaken, RecordKind, readRecordHead } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
+import { HeldFrames } from "../../src/delivery/incoming/held-frames.ts";
+import { Publisher } from "../../src/delivery/publishing/publisher.ts";
+
+function setup(capacityBytes = 8192) {
+	const bus = new MemoryBus({ members: 2, capacityBytes });
+	const link = bus.link(0);
+	const slow = bus.link(1);
+	const row = Scoreboard.inMemory(1).row(0);
+	const held = new HeldFrames({ bytesMax: 100_000, clientBytesMax: 50_000 });
+	let commits = 0;
+	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => commits++, onFull: () => {} });
+	const head = createRecordHead();
+	const read = (from = link): string[] => {
+		const texts: string[] = [];
+		from.read(10_000, (_origin, u8, view, start, end) => {
+			readRecordHead(view, start, end, head);
+			texts.push(`${head.sender}:${Buffer.from(u8.subarray(head.payloadStart, head.payloadEnd)).toString()}`);
+		});
+		return texts;
+	};
+	return { link, slow, row, held, publisher, read, commits: () => commits };
+}
+
+describe("the publisher", () => {
+	it("writes head and payload into the ring itself, and wakes its readers", () => {
+		const { publisher, read, row, commits } = setup();
+		expect(publisher.publish(RecordKind.text, 7, channelList(["a"]), Buffer.from("hello"))).toEqual({ outcome: "taken" });
+		expect(read()).toEqual(["7:hello"]);
+		expect(commits()).toBe(1);
+		expect(row.get("messagesIn")).toBe(1);
+		expect(row.get("bytesIn")).toBe(5);
+	});
+
+	it("holds clients' messages while the ring is full and keeps the order of each, refuses others until they are through", () => {
+		const { publisher, read, slow, row, held: waiting } = setup();
+		let sent = 0;
+		const payload = () => Buffer.from(`${sent++}`.padEnd(200, "."));
+		while (publisher.publish(RecordKind.text, 1, everybody, payload()) === publishTaken);
+		const held = sent - 1;
+		sent--;
+		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(publishTaken);
+		expect(publisher.publishOrHold(RecordKind.text, 1, everybody, payload())).toBe(publishTaken);
+		expect(waiting.count).toBe(2);
+		expect(row.get("backpressured")).toBe(3);
+
+		expect(read().length).toBe(held);
+		publisher.retry();
+		expect(waiting.count, "the other member has not read yet").toBe(2);
+		// There is room for a small record, but it would overtake what is held.
+		expect(publisher.publish(RecordKind.text, 2, everybody, Buffer.from("small"))).toEqual({ outcome: "full" });
+		read(slow);
+		publisher.retry();
+		expect(waiting.count).toBe(0);
+		const late = read().map((entry) => Number(entry.split(":")[1].replaceAll(".", "")));
+		expect(late).toEqual([held, held + 1]);
+		expect(row.get("messagesIn")).toBe(sent);
+	});
+
+	it("copies what it holds: the socket's bytes are gone after its callback", () => {
+		const { publisher, read, slow } = setup();
+		while (publisher.publish(RecordKind.binary, 1, everybody, Buffer.alloc(500)) === publishTaken);
+		publisher.publishOrHold(RecordKind.binary, 1, everybody, Buffer.alloc(500));
+		const bytes = Buffer.from("mine");
+		publisher.publishOrHold(RecordKind.binary, 1, everybody, bytes);
+		bytes.fill("X");
+		read();
+		read(slow);
+		publisher.retry();
+		expect(read().at(-1)).toBe("1:mine");
+	});
+});

@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import { type ConsoleHead, mayWatch } from "../../src/console/console-access.ts";
+
+const page: ConsoleHead = { token: null, origin: "http://localhost:3005", host: "localhost:3005", address: "127.0.0.1" };
+const token = "look-but-not-touch";
+
+describe("who may be fed with the console", () => {
+	it.each([
+		["its own page", {}],
+		["its own page by address", { origin: "http://127.0.0.1:3005", host: "127.0.0.1:3005" }],
+		["its own page by IPv6 address", { origin: "http://[::1]:3005", host: "[::1]:3005", address: "::1" }],
+		["its own page, the default port left out", { origin: "http://localhost", host: "localhost:80" }],
+		["a program on this machine", { origin: "" }],
+	])("without a token: %s", (_what, changes) => {
+		expect(mayWatch({ ...page, ...changes }, undefined)).toBe(true);
+	});
+
+	it.each([
+		["a page of a name that was made to point here", { origin: "http://127.evil.example:3005", host: "127.evil.example:3005" }],
+		["a page of a name that was made to point here", { origin: "http://127.0.0.1.evil.example", host: "127.0.0.1.evil.example" }],
+		["a page of a name that was made to point here", { origin: "http://evil.example:3005", host: "evil.example:3005" }],
+		["a program that uses such a name", { origin: "", host: "127.evil.example:3005" }],
+		["a page of another site", { origin: "http://evil.example" }],
+		["another page of this machine", { origin: "http://localhost:5173" }],
+		["a sandboxed frame", { origin: "null" }],
+		["a connection from elsewhere", { address: "10.0.0.9" }],
+		["a request without Host", { origin: "", host: "" }],
+	])("without a token not: %s (%o)", (_what, changes) => {
+		expect(mayWatch({ ...page, ...changes }, undefined)).toBe(false);
+	});
+
+	it("with a token from anywhere, but still its own page only", () => {
+		const away = { ...page, origin: "https://trade.example", host: "trade.example", address: "10.0.0.9", token };
+		expect(mayWatch(away, token)).toBe(true);
+		expect(mayWatch({ ...away, token: null }, token)).toBe(false);
+		expect(mayWatch({ ...away, origin: "https://evil.example" }, token)).toBe(false);
+	});
+});

@@ -1,0 +1,376 @@
+import { allowedOrigins, BodyWanted, type HttpRequest, httpErrors, type Reply, Router } from "@shardcast/http";
+import { RateTable } from "@shardcast/limits";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { type ChannelList, type PublishResult, publishFull, publishTaken, RecordKind } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
+import { Handlers } from "../../src/delivery/incoming/handlers.ts";
+import { Incoming } from "../../src/delivery/incoming/incoming.ts";
+import type { Next } from "../../src/delivery/incoming/middleware.ts";
+import { PublishApi, type PublishApiParts } from "../../src/http/publish-api.ts";
+import { PublishRate } from "../../src/limits/publish-rate.ts";
+
+/** Values are as sent, "" when absent. */
+interface Head {
+	readonly method: string;
+	readonly contentType: string;
+	readonly contentLength: string;
+	readonly authorization: string;
+	readonly apiKey: string;
+	readonly origin: string;
+	readonly host: string;
+	readonly address: string;
+	readonly query?: string;
+}
+
+const requestOf = ({ method, address, query = "", ...head }: Head): HttpRequest => ({
+	method,
+	path: "/api/publish",
+	query,
+	address,
+	header: (name) => head[name.replace(/^x-/, "").replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as keyof typeof head],
+});
+
+const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+function setup(
+	changes: Partial<PublishApiParts> & { readonly origins?: readonly string[] } = {},
+	result: PublishResult | Promise<PublishResult> = publishTaken,
+) {
+	const published: { kind: RecordKind; channels: ChannelList; text: string; address: string }[] = [];
+	const row = Scoreboard.inMemory(1).row(0);
+	const clock = { ms: 0 };
+	const publishApi = new PublishApi({
+		incoming: {
+			publish: (kind, channels, payload, { address }) => {
+				if (result === publishTaken) published.push({ kind, channels, text: Buffer.from(payload).toString(), address });
+				return result;
+			},
+		},
+		rate: new PublishRate(RateTable.inMemory(), 0),
+		counters: row,
+		payloadBytesMax: 100,
+		isKey: null,
+		nowMs: () => clock.ms,
+		...changes,
+	});
+	const router = new Router([publishApi.route], { allowedOrigins: allowedOrigins(changes.origins ?? []) });
+	const begin = (head: Head): BodyWanted => {
+		const routed = router.route(requestOf({ ...head, contentLength: "" }));
+		if (!(routed instanceof BodyWanted)) throw new Error(JSON.stringify(routed));
+		return routed;
+	};
+	const api = {
+		bodyBytesMax: publishApi.route.bodyBytesMax,
+		drain: () => publishApi.drain(),
+		/** The answer for which no body is needed. */
+		judge: (head: Head): Reply | null => {
+			const routed = router.route(requestOf(head));
+			return routed instanceof BodyWanted ? null : (routed as Reply);
+		},
+		begin,
+		publish: (head: Head, body: Uint8Array) => begin(head).whole(body),
+	};
+	return { api, published, row, clock };
+}
+
+const head: Head = {
+	method: "POST",
+	contentType: "application/json",
+	contentLength: "20",
+	authorization: "",
+	apiKey: "",
+	origin: "",
+	host: "trade.example",
+	address: "10.0.0.1",
+};
+const error = (body: Reply["body"]) => (JSON.parse(String(body)) as { error: { code: string; message: string } }).error;
+
+describe("POST /api/publish", () => {
+	it("200: takes a message and keeps the connection", async () => {
+		const { api, published } = setup();
+		expect(api.judge(head)).toBeNull();
+		const reply = await api.publish(head, json({ channel: "a", data: "x" }));
+		expect(reply).toMatchObject({ status: 200, close: false });
+		expect(JSON.parse(String(reply.body))).toEqual({ result: {} });
+		expect(published).toMatchObject([{ kind: RecordKind.text, text: "x", address: "10.0.0.1" }]);
+	});
+
+	it("400: says what is wrong with the body", async () => {
+		const { api, published } = setup();
+		const reply = await api.publish(head, json({ nothing: 1 }));
+		expect(reply.status).toBe(400);
+		expect(error(reply.body)).toMatchObject({ code: "bad_request", message: expect.stringContaining('"nothing"') });
+		expect(published).toEqual([]);
+	});
+
+	it.each(["chanel=a", "channels=a", "channel=a&key=b"])("400 for ?%s, which would go to everybody", (query) => {
+		const { api } = setup();
+		const reply = api.judge({ ...head, contentType: "application/octet-stream", query });
+		expect(reply?.status).toBe(400);
+		expect(error(reply!.body).message).toContain("unknown query parameter");
+		expect(api.judge({ ...head, contentType: "application/octet-stream", query: "channel=a" })).toBeNull();
+	});
+
+	it("401: wants the key when there is one, in any of three ways", () => {
+		const { api } = setup({ isKey: (given) => given === "secret-key" });
+		for (const wrong of [{}, { apiKey: "other" }, { authorization: "Bearer other" }, { authorization: "Bearer" }])
+			expect(api.judge({ ...head, ...wrong })?.status).toBe(401);
+		for (const right of [{ apiKey: "secret-key" }, { authorization: "Bearer secret-key" }, { authorization: "apikey secret-key" }])
+			expect(api.judge({ ...head, ...right })).toBeNull();
+	});
+
+	it("403: keeps out pages of other origins", () => {
+		const open = setup().api;
+		expect(open.judge(head), "a program sends no origin").toBeNull();
+		for (const origin of ["http://trade.example", "https://trade.example"]) expect(open.judge({ ...head, origin }), origin).toBeNull();
+		// As text/plain a browser sends it without asking first.
+		for (const origin of ["https://theirs.example", "null", "http://trade.example:8080"])
+			expect(open.judge({ ...head, origin, contentType: "text/plain" })?.status, origin).toBe(403);
+		const { api } = setup({ origins: ["https://ours.example"] });
+		expect(api.judge({ ...head, origin: "https://theirs.example" })?.status).toBe(403);
+		expect(api.judge({ ...head, origin: "https://ours.example" })).toBeNull();
+	});
+
+	it("204: a browser that asks for an allowed page may send JSON and a key; every answer to the page says that it may be read", async () => {
+		const origin = "https://ours.example";
+		const { api } = setup({ origins: [origin], isKey: (given) => given === "secret-key" });
+		expect(api.judge({ ...head, method: "OPTIONS", origin })).toEqual({
+			status: 204,
+			body: "",
+			close: false,
+			headers: {
+				Allow: "POST, OPTIONS",
+				"Access-Control-Allow-Methods": "POST",
+				"Access-Control-Allow-Headers": "Content-Type, X-API-Key, Authorization",
+				"Access-Control-Max-Age": "600",
+				"Access-Control-Allow-Origin": origin,
+				"Access-Control-Expose-Headers": "Retry-After",
+				Vary: "Origin",
+			},
+		});
+		const page = { ...head, origin };
+		const answers = [
+			api.judge(page),
+			api.judge({ ...page, method: "GET" }),
+			api.judge({ ...page, apiKey: "secret-key", contentLength: "1e9" }),
+			await api.publish({ ...page, apiKey: "secret-key" }, json({ data: 1 })),
+			await api.publish({ ...page, apiKey: "secret-key" }, json({})),
+			api.begin({ ...page, apiKey: "secret-key" }).refuse("too_large"),
+			api.begin({ ...page, apiKey: "secret-key" }).refuse("unavailable"),
+		];
+		expect(answers.map((answer) => answer?.status)).toEqual([401, 405, 413, 200, 400, 413, 503]);
+		for (const answer of answers) expect(answer?.headers).toMatchObject({ "Access-Control-Allow-Origin": origin, Vary: "Origin" });
+		// Not to others, nor to programs.
+		const foreign = api.judge({ ...page, method: "OPTIONS", origin: "https://theirs.example" });
+		for (const reply of [foreign, await api.publish({ ...head, apiKey: "secret-key" }, json({ data: 1 }))])
+			expect(Object.keys(reply!.headers)).not.toContain("Access-Control-Allow-Origin");
+		expect(api.judge({ ...head, method: "OPTIONS" })).toMatchObject({ status: 204, headers: { Allow: "POST, OPTIONS" } });
+	});
+
+	it("405: takes nothing but POST", () => {
+		const { api } = setup();
+		expect(api.judge({ ...head, method: "GET" })).toMatchObject({ status: 405, headers: { Allow: "POST, OPTIONS" } });
+	});
+
+	it("413: by the announced length before a byte is read, by the message's own length afterwards", async () => {
+		const { api, published } = setup();
+		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax + 1) })?.status).toBe(413);
+		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax) })).toBeNull();
+		expect((await api.publish(head, json({ data: "x".repeat(101) }))).status).toBe(413);
+		expect((await api.publish(head, json({ data: "x".repeat(100) }))).status).toBe(200);
+		// The longest way to write a message that is allowed still fits into a body that is allowed.
+		const escaped = Buffer.from(`{"channel":"c","data":"${"\\u0001".repeat(100)}"}`);
+		expect(escaped.length).toBeLessThanOrEqual(api.bodyBytesMax);
+		expect((await api.publish(head, escaped)).status).toBe(200);
+		expect(published).toHaveLength(2);
+	});
+
+	it("429: above the rate of one client, and when the bus is full; both say when to come back", async () => {
+		const { api, row, clock } = setup({ rate: new PublishRate(RateTable.inMemory(), 2) });
+		const statuses = [];
+		for (let time = 0; time < 3; time++) statuses.push((await api.publish(head, json({ data: 1 }))).status);
+		expect(statuses).toEqual([200, 200, 429]);
+		expect((await api.publish({ ...head, address: "10.0.0.2" }, json({ data: 1 }))).status).toBe(200);
+		expect(row.get("rateLimited")).toBe(1);
+		clock.ms = 500;
+		expect((await api.publish(head, json({ data: 1 }))).status).toBe(200);
+		expect(await setup({}, { outcome: "full" }).api.publish(head, json({ data: 1 }))).toMatchObject({
+			status: 429,
+			headers: { "Retry-After": "1" },
+		});
+	});
+
+	it("429: above it on all shards together, and for a whole IPv6 /64", async () => {
+		const table = RateTable.inMemory();
+		const shards = [0, 1].map(() => setup({ rate: new PublishRate(table, 5) }));
+		const taken = async (address: (index: number) => string) => {
+			const statuses = await Promise.all(
+				Array.from(
+					{ length: 20 },
+					async (_, index) => (await shards[index % 2].api.publish({ ...head, address: address(index) }, json({ data: 1 }))).status,
+				),
+			);
+			return statuses.filter((status) => status === 200).length;
+		};
+		expect(await taken(() => "10.0.0.1")).toBe(5);
+		expect(await taken((index) => `2001:0db8:0000:0007:0000:0000:0000:${index.toString(16).padStart(4, "0")}`)).toBe(5);
+		expect(await taken((index) => `2001:db8:1:${index}::1`)).toBe(20);
+	});
+
+	it("503: when it drains; a body that was on its way is still taken", async () => {
+		const { api } = setup();
+		const underWay = api.begin(head);
+		api.drain();
+		const reply = api.judge(head)!;
+		expect(reply).toMatchObject({
+			status: 503,
+			close: true,
+			headers: { "Retry-After": String(httpErrors.shutting_down.retryAfterSeconds) },
+		});
+		const { message } = httpErrors.shutting_down;
+		expect(JSON.parse(String(reply.body)), "as the balancer says it").toEqual({ error: { code: "shutting_down", message } });
+		expect((await underWay.whole(json({ data: 1 }))).status).toBe(200);
+	});
+
+	it("waits for a result that is not there yet, and passes on what Kafka says", async () => {
+		const later = (result: PublishResult) => setup({}, Promise.resolve(result)).api.publish(head, json({ data: 1 }));
+		expect((await later(publishTaken)).status).toBe(200);
+		const lost = await later({ outcome: "unacknowledged", detail: "too large" });
+		expect([lost.status, error(lost.body).message]).toEqual([503, "Kafka did not take it: too large"]);
+	});
+
+	describe("a batch", () => {
+		const batch = (...data: unknown[]) => json(data.map((value) => ({ channel: "c", data: value })));
+		const resultOf = ({ body }: Reply) =>
+			JSON.parse(String(body)) as {
+				error?: { code: string; message: string };
+				result?: { published: number; failed: number; results: object[] };
+			};
+
+		it("200: publishes each message in order, with an entry for each; as lines as well", async () => {
+			const { api, published } = setup();
+			const reply = await api.publish(head, batch("a", "b", 3));
+			expect(reply).toMatchObject({ status: 200, close: false });
+			expect(resultOf(reply)).toEqual({ result: { published: 3, failed: 0, results: [{}, {}, {}] } });
+			const lines = Buffer.from('{"data":"d"}\n{"channel":"e","data":"e"}\n');
+			expect(resultOf(await api.publish({ ...head, contentType: "application/x-ndjson" }, lines)).result?.published).toBe(2);
+			expect(published.map(({ text, channels }) => [text, channels.names.join()])).toEqual([
+				["a", "c"],
+				["b", "c"],
+				["3", "c"],
+				["d", ""],
+				["e", "e"],
+			]);
+		});
+
+		it("400 and 413: one message that is wrong or too long, or too many of them, and none is published", async () => {
+			const { api, published } = setup();
+			const wrong = await api.publish(head, Buffer.from('[{"data":1},{"dat":2}]'));
+			expect(wrong).toMatchObject({ status: 400, close: false });
+			expect(error(wrong.body).message).toBe('message 1: "dat" is not known here; "channel" and "data" are');
+			const long = await api.publish(head, batch("a", "b", "x".repeat(101)));
+			expect(long).toMatchObject({ status: 413, close: false });
+			expect(error(long.body).message).toBe("message 2: the message is 101 bytes; the most is 100");
+			const many = await api.publish(head, batch(...Array.from({ length: 1001 }, () => 1)));
+			expect(many).toMatchObject({ status: 413, close: false });
+			expect(published).toEqual([]);
+		});
+
+		it("429: the rate counts messages; those behind the first that is above it are not tried", async () => {
+			const { api, published, row, clock } = setup({ rate: new PublishRate(RateTable.inMemory(), 3) });
+			const reply = await api.publish(head, batch(1, 2, 3, 4, 5));
+			expect(reply).toMatchObject({ status: 429, close: false, headers: { "Retry-After": "1" } });
+			const { error: first, result } = resultOf(reply);
+			expect(first).toEqual({ code: "too_many_requests", message: expect.stringMatching(/^message 3: more messages per second/) });
+			expect(result).toMatchObject({ published: 3, failed: 2 });
+			expect(result?.results.map((entry) => Object.keys(entry).join())).toEqual(["", "", "", "error", "error"]);
+			expect(row.get("rateLimited")).toBe(2);
+			clock.ms = 1000;
+			expect((await api.publish(head, batch(4, 5))).status).toBe(200);
+			expect(published.map(({ text }) => text)).toEqual(["1", "2", "3", "4", "5"]);
+		});
+
+		it("429: nothing overtakes a message that found the bus full; 403: but one that a handler stopped", async () => {
+			const tried: string[] = [];
+			const outcomes: Record<string, PublishResult> = { b: { outcome: "full" }, s: { outcome: "stopped" } };
+			const publish: PublishApiParts["incoming"]["publish"] = (_kind, _channels, payload) => {
+				const text = Buffer.from(payload).toString();
+				tried.push(text);
+				return outcomes[text] ?? publishTaken;
+			};
+			const { api } = setup({ incoming: { publish } });
+			const full = resultOf(await api.publish(head, batch("a", "b", "c")));
+			expect(full.result).toMatchObject({ published: 1, failed: 2 });
+			expect(full.error?.message).toBe("message 1: the bus is full; try again");
+			expect(tried.splice(0)).toEqual(["a", "b"]);
+			const stopped = await api.publish(head, batch("a", "s", "c"));
+			expect(stopped).toMatchObject({ status: 403, close: false });
+			expect(resultOf(stopped).result).toEqual({
+				published: 2,
+				failed: 1,
+				results: [{}, { error: { code: "forbidden", message: "a handler did not let this message through" } }, {}],
+			});
+			expect(tried).toEqual(["a", "s", "c"]);
+		});
+
+		const turn = () => new Promise(setImmediate);
+		const waitsBefore = async (next: Next) => {
+			await turn();
+			await next();
+		};
+		const waitsAfter = async (next: Next) => {
+			await next();
+			await turn();
+		};
+		it.each([
+			["before it lets them through", waitsBefore],
+			["after it has let them through", waitsAfter],
+		])("429: nothing overtakes it either when a handler waits %s", async (_when, handle) => {
+			const limits = { bytesMax: 1e6, senderBytesMax: 1e6, senderMessagesMax: 1000 };
+			const counters = Scoreboard.inMemory(1).row(0);
+			const handlers = new Handlers({ counters, payloadBytesMax: 100, deadlineMs: 60_000, limits, onError: () => {} });
+			const [seen, out]: string[][] = [[], []];
+			handlers.use(({ payload }, next) => {
+				seen.push(Buffer.from(payload).toString());
+				return handle(next);
+			});
+			// There is room again at once.
+			const fullOnce = new Set(["b", "e"]);
+			const publish = (_kind: RecordKind, _sender: number, _channels: ChannelList, payload: Uint8Array) => {
+				const text = Buffer.from(payload).toString();
+				if (fullOnce.delete(text)) return publishFull;
+				out.push(text);
+				return publishTaken;
+			};
+			const { api } = setup({ incoming: new Incoming({ publisher: { publish, publishOrHold: publish }, handlers }) });
+			const other = api.publish(head, batch("1", "2", "3"));
+			const reply = await api.publish(head, batch("a", "b", "c", "d"));
+			expect(reply).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });
+			const { error: first, result } = resultOf(reply);
+			expect(first?.message).toBe("message 1: the bus is full; try again");
+			expect(result).toMatchObject({ published: 1, failed: 3 });
+			expect((await other).status, "another batch goes on").toBe(200);
+			const letters = (texts: string[]) => texts.filter((text) => text >= "a").join("");
+			expect([letters(seen), letters(out)]).toEqual(["ab", "a"]);
+			expect((await api.publish(head, batch("b", "c", "d"))).status).toBe(200);
+			expect(resultOf(await api.publish(head, batch("e", "f", "g"))).result).toMatchObject({ published: 0, failed: 3 });
+			expect([letters(seen), letters(out)]).toEqual(["abbcde", "abcd"]);
+			expect(handlers.waiting).toBe(0);
+		});
+
+		it("503: waits for Kafka's answer to each, and keeps their order", async () => {
+			const publish: PublishApiParts["incoming"]["publish"] = async (_kind, _channels, payload) =>
+				Buffer.from(payload).toString() === "b" ? { outcome: "unacknowledged", detail: "too large" } : publishTaken;
+			const reply = await setup({ incoming: { publish } }).api.publish(head, batch("a", "b", "c"));
+			expect(reply).toMatchObject({ status: 503, close: false });
+			const { error: first, result } = resultOf(reply);
+			expect(first?.message).toBe("message 1: Kafka did not take it: too large");
+			expect(result).toMatchObject({ published: 2, failed: 1 });
+			expect(result?.results.map((entry) => Object.keys(entry).join())).toEqual(["", "error", ""]);
+		});
+	});
+
+	it("tells a handler's refusal from its failure", async () => {
+		expect((await setup({}, { outcome: "stopped" }).api.publish(head, json({ data: 1 }))).status).toBe(403);
+		expect((await setup({}, { outcome: "failed" }).api.publish(head, json({ data: 1 }))).status).toBe(500);
+	});
+});

@@ -1,0 +1,63 @@
+import { type Config, ConfigError } from "@shardcast/config";
+import { silentLog } from "@shardcast/telemetry";
+import { expect, it } from "vitest";
+import { logging } from "../../src/library/middleware-logging.ts";
+import { recovery } from "../../src/library/middleware-recovery.ts";
+import { reloadedConfig } from "../../src/library/reload.ts";
+import { createServer, type PublishTarget } from "../../src/library/server.ts";
+import { checkedConfig } from "../../src/library/settings.ts";
+
+const server = () => createServer({ addr: "127.0.0.1:0" }, { log: silentLog(), statusLine: false });
+
+it.each<[unknown, string]>([
+	[{ chanel: "a" }, 'publish does not know "chanel"; did you mean "channel"?'],
+	[{ channel: "a", room: "b" }, 'publish does not know "room"; there are channel, channels'],
+	["news", "publish takes its target as an object, such as { channel: … }, not a string"],
+	[["news"], "publish takes its target as an object, such as { channel: … }, not an array"],
+	[null, "publish takes its target as an object, such as { channel: … }, not null"],
+	[{ channel: undefined }, "channel is undefined; leave it out to send to everybody"],
+	[{ channel: 5 }, "channel is a string, not a number"],
+	[{ channel: ["a"] }, "channel is a string, not an array"],
+	[{ channels: "ab" }, "channels is a list of strings, not a string"],
+	[{ channels: ["a", 5] }, "channels is a list of strings, not an array"],
+	[{ channels: undefined }, "channels is undefined; leave it out to send to everybody"],
+])("publish to %j is an error, not a message to everybody", (target, message) => {
+	expect(() => server().publish("x", target as PublishTarget)).toThrow(new TypeError(message));
+});
+
+it.each<[unknown, string]>([
+	[{ a: 1 }, "an object"],
+	[5, "a number"],
+	[undefined, "undefined"],
+	[[1, 2], "an array"],
+	[new Float64Array(2), "a Float64Array"],
+	[new ArrayBuffer(2), "an ArrayBuffer"],
+])("publish(%j) says what it takes", (message, what) => {
+	expect(() => server().publish(message as string)).toThrow(new TypeError(`publish takes a string or a Uint8Array, not ${what}`));
+});
+
+it("publish before run is an error: nobody would get it", () => {
+	expect(() => server().publish("x")).toThrow("the server does not run yet; await run() first");
+});
+
+it("an option that is not known is an error", () => {
+	expect(() => createServer({}, { midleware: [] } as object)).toThrow(
+		new TypeError('createServer does not know "midleware"; did you mean "middleware"?'),
+	);
+	expect(() => logging({ every: 5 } as object)).toThrow(new TypeError('logging does not know "every"; did you mean "everyMs"?'));
+	expect(() => recovery({ onEror: () => {} } as object)).toThrow(new TypeError('recovery does not know "onEror"; did you mean "onError"?'));
+});
+
+it.each([
+	["idleTimeout", "idleTimeoutMs"],
+	["maxPayload", "maxPayloadBytes"],
+	["idle_timeout", "idleTimeoutMs"],
+	["max-buffered", "maxBufferedBytes"],
+	["queue_max_size", "maxBufferedBytes"],
+	["apikey", "apiKey"],
+])("the setting %s is not known; did you mean %s?", (key, meant) => {
+	const given = { [key]: 5 } as Partial<Config>;
+	const message = `${key}: there is no such setting; did you mean ${meant}?`;
+	expect(() => checkedConfig(given)).toThrow(new ConfigError([message]));
+	expect(() => reloadedConfig(checkedConfig({}), given)).toThrow(new ConfigError([message]));
+});

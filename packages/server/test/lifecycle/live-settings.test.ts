@@ -1,0 +1,54 @@
+import { defaultConfig } from "@shardcast/config";
+import { describe, expect, it } from "vitest";
+import { LiveSettings } from "../../src/lifecycle/live-settings.ts";
+import type { ClientSession } from "../../src/sessions/client-session.ts";
+
+const client = () => ({ bufferedBytesMax: 0 }) as ClientSession;
+
+describe("the least that may wait for any client", () => {
+	it("follows --max-buffered down and up again while there are no clients", () => {
+		const live = new LiveSettings(defaultConfig({ maxBufferedBytes: 8_000_000 }));
+		live.change(defaultConfig({ maxBufferedBytes: 65_536 }));
+		expect(live.bufferedBytesLeast).toBe(65_536);
+		live.change(defaultConfig({ maxBufferedBytes: 8_000_000 }));
+		expect(live.bufferedBytesLeast).toBe(8_000_000);
+	});
+
+	it("stays low until the last client that came under the low limit is gone", () => {
+		const live = new LiveSettings(defaultConfig({ maxBufferedBytes: 8_000_000 }));
+		const [early, low, alsoLow, late] = [client(), client(), client(), client()];
+		live.entered(early);
+		live.change(defaultConfig({ maxBufferedBytes: 65_536 }));
+		live.entered(low);
+		live.entered(alsoLow);
+		live.change(defaultConfig({ maxBufferedBytes: 9_000_000 }));
+		live.entered(late);
+		live.left(low);
+		expect(live.bufferedBytesLeast).toBe(65_536);
+		live.left(alsoLow);
+		expect(live.bufferedBytesLeast).toBe(8_000_000);
+		live.left(early);
+		expect(live.bufferedBytesLeast).toBe(9_000_000);
+		live.left(late);
+		expect(live.bufferedBytesLeast).toBe(9_000_000);
+	});
+
+	it("is not touched by a client whose opening failed", () => {
+		const live = new LiveSettings(defaultConfig({ maxBufferedBytes: 8_000_000 }));
+		live.left(client());
+		expect(live.bufferedBytesLeast).toBe(8_000_000);
+	});
+});
+
+describe("what holds for a channel", () => {
+	it("follows the settings from the next look on, and stays the same object while they are the same", () => {
+		const live = new LiveSettings(defaultConfig());
+		const before = live.namespaces;
+		live.change(defaultConfig({ batch: 128, channelNamespaces: [] }));
+		expect(live.namespaces).toBe(before);
+		expect(live.namespaces.of("chat:1").error).toBe(102);
+		const chat = { name: "chat", ...defaultConfig().channelWithoutNamespace, historySize: 5, historyTtlMs: 1000 };
+		live.change(defaultConfig({ channelNamespaces: [chat] }));
+		expect(live.namespaces.of("chat:1")).toMatchObject({ error: null, history: { size: 5 } });
+	});
+});

@@ -1,0 +1,232 @@
+import { MemoryBus } from "@shardcast/bus";
+import { ChannelLog } from "@shardcast/channel-log";
+import { defaultConfig } from "@shardcast/config";
+import { PartAnswers } from "@shardcast/control";
+import type { ShardIngest } from "@shardcast/kafka";
+import { AddressTable, RateTable } from "@shardcast/limits";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { silentLog } from "@shardcast/telemetry";
+import { everybody, RecordKind } from "@shardcast/wire";
+import { describe } from "vitest";
+import { Console } from "../../src/console/console.ts";
+import { type ConsoleViewer, noWatch } from "../../src/console/console-feed.ts";
+import { Delivery } from "../../src/delivery/delivery.ts";
+import { Inbound } from "../../src/delivery/incoming/inbound.ts";
+import { PublishApi } from "../../src/http/publish-api.ts";
+import { Hub } from "../../src/hub/hub.ts";
+import { inTime } from "../../src/lifecycle/in-time.ts";
+import { kafkaFeature } from "../../src/lifecycle/kafka-feature.ts";
+import { LiveSettings } from "../../src/lifecycle/live-settings.ts";
+import { ShardHeartbeat } from "../../src/lifecycle/shard-heartbeat.ts";
+import type { ShardOptions } from "../../src/lifecycle/shard-options.ts";
+import { ConnectionCheck } from "../../src/limits/connection-check.ts";
+import { PublishRate } from "../../src/limits/publish-rate.ts";
+import { Clients } from "../../src/sessions/clients.ts";
+import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
+import { featureContract } from "../contracts/feature-contract.ts";
+import { FakeTopics, FakeTransport } from "../support/fake-transport.ts";
+import { rawRequest } from "../support/raw-request.ts";
+
+/** The features of a shard without sockets, on a bus with another member that reads only on command. */
+class Parts {
+	readonly #config = defaultConfig({ maxBufferedBytes: FakeTransport.bufferedBytesMax });
+	readonly #bus = new MemoryBus({ members: 2, capacityBytes: 65_536 });
+	readonly #board = Scoreboard.inMemory(2);
+	readonly row = this.#board.row(0);
+	readonly other = this.#bus.link(1);
+	readonly history = ChannelLog.inMemory(1_048_576);
+	readonly options: ShardOptions = {
+		config: this.#config,
+		board: this.#board,
+		row: this.row,
+		connectionsFit: 100,
+		bus: this.#bus.link(0),
+		address: null,
+		handoff: null,
+		isProxy: null,
+		rates: RateTable.inMemory(),
+		openAddresses: () => AddressTable.inMemory(100, 2),
+		openHistory: () => this.history,
+		ingest: null,
+		log: silentLog(),
+		sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),
+		ask: () => Promise.reject(new Error("nobody answers")),
+		parts: new PartAnswers(),
+		metrics: { addReading: () => {} },
+	};
+	readonly live = new LiveSettings(this.#config);
+	readonly topics = new FakeTopics();
+	readonly check: ConnectionCheck;
+	readonly clients: Clients;
+	readonly inbound: Inbound;
+	readonly raw: RawEndpoint;
+	readonly console: Console;
+	readonly delivery: Delivery;
+
+	constructor() {
+		const { options, live } = this;
+		this.row.connectionsGiven = 100;
+		this.check = new ConnectionCheck({ options, live, clients: () => this.clients.sessions.all });
+		this.clients = new Clients({
+			options,
+			live,
+			check: this.check,
+			delivered: () => Promise.resolve(),
+			openAtStart: () => Number.POSITIVE_INFINITY,
+		});
+		this.inbound = new Inbound({
+			options,
+			live,
+			history: this.history,
+			onCommit: () => this.delivery.engine.committed(),
+			onFull: () => this.delivery.engine.hurry(),
+		});
+		const { incoming } = this.inbound;
+		this.raw = new RawEndpoint({ options, live, sessions: this.clients.sessions, incoming, check: this.check });
+		const { channelSets, senders } = this.raw;
+		const hub = new Hub([channelSets]);
+		this.console = new Console({ options, live, hub, check: this.check });
+		this.delivery = new Delivery({
+			options,
+			live,
+			hub,
+			logged: this.history.reader(0),
+			senders,
+			topics: this.topics,
+			console: this.console.feed,
+			pacing: this.clients.pacing,
+			held: () => this.inbound.held,
+			beforeTurn: () => this.inbound.retry(),
+		});
+	}
+
+	client(): FakeTransport {
+		const outcome = this.raw.connect(rawRequest(""));
+		if ("refused" in outcome) throw new Error(`refused with ${outcome.refused.status}`);
+		const transport = new FakeTransport(this.topics, outcome.session);
+		outcome.session.opened(transport);
+		return transport;
+	}
+}
+
+describe("the shard's heartbeat", () => {
+	featureContract(() => {
+		const { row, options } = new Parts();
+		const { bus, sample } = options;
+		const feature = new ShardHeartbeat({ counters: row, bus, onOverslept: () => {}, sample, onSecond: () => {} });
+		return { feature, work: null, held: () => 0 };
+	});
+});
+
+describe("admission", () => {
+	featureContract(() => {
+		const { check } = new Parts();
+		return { feature: check, work: null, held: () => (check.judge(rawRequest("").head) === null ? 1 : 0) };
+	});
+});
+
+describe("the publish API", () => {
+	featureContract(() => {
+		const { inbound, row, options } = new Parts();
+		const rate = new PublishRate(options.rates, 0);
+		const feature = new PublishApi({
+			incoming: inbound.incoming,
+			rate,
+			counters: row,
+			payloadBytesMax: 100,
+			isKey: null,
+			nowMs: () => 0,
+		});
+		return { feature, work: null, held: () => 0 };
+	});
+});
+
+describe("messages on their way in", () => {
+	featureContract(() => {
+		const { inbound } = new Parts();
+		let finish = () => {};
+		inbound.handlers.use(async (_message, next) => {
+			await new Promise<void>((resolve) => {
+				finish = resolve;
+			});
+			await next();
+		});
+		const begin = () => void inbound.incoming.publish(RecordKind.text, everybody, Buffer.from("x"), { address: "" });
+		return { feature: inbound, work: { begin, finish: () => finish() }, held: () => inbound.held };
+	});
+});
+
+describe("delivery", () => {
+	featureContract(() => {
+		const parts = new Parts();
+		const { delivery, inbound, other } = parts;
+		/** Until the ring is full, and one message waits. */
+		const begin = () => {
+			const { peer } = parts.client();
+			while (inbound.held === 0) peer.send(new Uint8Array(1000));
+		};
+		const finish = () => void other.read(1000, () => {});
+		return { feature: delivery, work: { begin, finish }, held: () => 0 };
+	});
+});
+
+describe("the console", () => {
+	featureContract(() => {
+		const { console } = new Parts();
+		const viewer: ConsoleViewer = { ...noWatch, send: () => {}, getBufferedAmount: () => 0, end: () => console.feed.remove(viewer) };
+		console.feed.add(viewer);
+		return { feature: console, work: null, held: () => (console.feed.watching ? 1 : 0) };
+	});
+});
+
+describe("the raw endpoint", () => {
+	featureContract(() => {
+		const { raw } = new Parts();
+		return { feature: raw, work: null, held: () => raw.channelSets.count };
+	});
+});
+
+describe("the clients", () => {
+	featureContract(() => {
+		const parts = new Parts();
+		const { clients } = parts;
+		let transport: FakeTransport;
+		/** A client that does not read what it was sent. */
+		const begin = () => {
+			transport = parts.client();
+			transport.peer.pause();
+			transport.send("unread", false);
+		};
+		return { feature: clients, work: { begin, finish: () => transport.peer.resume() }, held: () => clients.sessions.count };
+	});
+});
+
+describe("Kafka in the shard", () => {
+	featureContract(() => {
+		let finish = () => {};
+		let drained: Promise<void> = Promise.resolve();
+		let running = false;
+		const ingest = {
+			start: async () => {
+				running = true;
+			},
+			measures: () => {},
+			serving: () => {},
+			drain: (leftMs: number) => inTime(drained, leftMs),
+			stop: async () => {
+				running = false;
+			},
+		} as unknown as ShardIngest;
+		/** Records that are not delivered in time are for the next owner of their partitions. */
+		const begin = () => {
+			drained = new Promise((resolve) => {
+				finish = resolve;
+			});
+		};
+		return {
+			feature: kafkaFeature(ingest, new Parts().delivery.engine),
+			work: { begin, finish: () => finish(), isKept: true },
+			held: () => (running ? 1 : 0),
+		};
+	});
+});

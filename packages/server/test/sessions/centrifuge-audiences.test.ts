@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import { ChannelAudiences } from "../../src/sessions/centrifuge/audience/channel-audiences.ts";
+import { type Framing, webSocketJson } from "../../src/sessions/centrifuge/framing.ts";
+import type { Transport } from "../../src/transports/transport.ts";
+import { AudienceBench, type AudienceRig, audienceContract } from "../contracts/audience-contract.ts";
+import { type FakeTransport, withoutTopics } from "../support/fake-transport.ts";
+
+/** Counts what it encodes. */
+function counted(): Framing & { encoded: number } {
+	const framing = {
+		...webSocketJson,
+		encoded: 0,
+		publications: (channel: string) => {
+			const publications = webSocketJson.publications(channel);
+			return {
+				...publications,
+				encode: (publication: Parameters<typeof publications.encode>[0]) => {
+					framing.encoded++;
+					return publications.encode(publication);
+				},
+			};
+		},
+	};
+	return framing;
+}
+
+function rig(as: (client: FakeTransport) => Transport): AudienceRig {
+	const provider = new ChannelAudiences();
+	const framing = counted();
+	return {
+		provider,
+		join: (client, channels) => {
+			const own = as(client as FakeTransport);
+			for (const channel of channels) provider.subscribe(own, { channel, framing });
+			return () => {
+				for (const channel of channels) provider.unsubscribe(own, { channel, framing });
+			};
+		},
+		expected: (own, { channels, text }) =>
+			channels.filter((name) => own.includes(name)).map((channel) => JSON.stringify({ push: { channel, pub: { data: text } } })),
+		encoded: () => framing.encoded,
+		groups: (clients, channels) => channels.filter((name) => clients.some((own) => own.includes(name))).length,
+		kept: () => provider.channelCount + provider.subscriptionCount,
+	};
+}
+
+describe("audiences of the Centrifuge protocol, on WebSockets", () => {
+	audienceContract(() => rig((client) => client));
+});
+
+describe("audiences of the Centrifuge protocol, on other transports", () => {
+	audienceContract(() => rig(withoutTopics));
+});
+
+describe("a publication for JSON clients", () => {
+	it.each([
+		['{"a": [1, 2.50e1, "é"]}', '{"a": [1, 2.50e1, "é"]}'],
+		['{"a":\n1}', '{"a":1}'],
+		["12345678901234567890", "12345678901234567890"],
+		["not JSON", '"not JSON"'],
+		['{"a":1} x', '"{\\"a\\":1} x"'],
+		["", '""'],
+	])("JSON goes through as it is, anything else as a string: %s", (payload, data) => {
+		const provider = new ChannelAudiences();
+		const bench = new AudienceBench([provider]);
+		const client = bench.client();
+		provider.subscribe(client, { channel: "c", framing: webSocketJson });
+		bench.publish(["c"], payload);
+		expect(client.peer.received()).toEqual([`{"push":{"channel":"c","pub":{"data":${data}}}}`]);
+	});
+});

@@ -1,0 +1,110 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { CentrifugeRig } from "../support/centrifuge-rig.ts";
+
+const channels = ["a", "b", "no:where", "$private", ""];
+const command = fc.oneof(
+	{ weight: 2, arbitrary: fc.constant({ method: "connect" }) },
+	{
+		weight: 8,
+		arbitrary: fc.record({ method: fc.constantFrom("subscribe", "unsubscribe", "publish"), channel: fc.constantFrom(...channels) }),
+	},
+	{ weight: 1, arbitrary: fc.constantFrom({ method: "rpc" }, { method: "send" }, { method: "pong" }, { method: "dance" }) },
+);
+type Command = { readonly method: string; readonly channel?: string };
+
+/** What the protocol says that a client gets: for each command its reply's body, or the code that ends the connection. */
+class Model {
+	#connected = false;
+	readonly #subscribed = new Set<string>();
+
+	answer({ method, channel }: Command): string | number {
+		if (method === "pong" || method === "dance") return 3501;
+		if (method === "connect") {
+			if (this.#connected) return 3501;
+			this.#connected = true;
+			return "connect";
+		}
+		if (!this.#connected || channel === "") return 3501;
+		if (method === "rpc") return "error 108";
+		if (method === "send") return 3508;
+		if (method === "unsubscribe") {
+			this.#subscribed.delete(channel!);
+			return "unsubscribe";
+		}
+		if (method === "subscribe" && this.#subscribed.has(channel!)) return "error 105";
+		if (channel === "no:where") return "error 102";
+		if (method === "publish") return "publish";
+		if (channel === "$private") return "error 103";
+		this.#subscribed.add(channel!);
+		return "subscribe";
+	}
+
+	get channels(): string[] {
+		return [...this.#subscribed].sort();
+	}
+}
+
+const wire = ({ method, channel }: Command, id: number): object => {
+	if (method === "pong") return {};
+	if (method === "send") return { send: { data: 1 } };
+	return { id, [method]: { ...(channel !== undefined && { channel }), ...(method === "publish" && { data: id }) } };
+};
+
+it("a session answers any sequence of commands, in any frames, as the model does", () => {
+	fc.assert(
+		fc.property(fc.array(fc.array(command, { minLength: 1, maxLength: 6 }), { maxLength: 12 }), (frames) => {
+			const rig = new CentrifugeRig();
+			const client = rig.open();
+			const model = new Model();
+			let id = 0;
+			let ended = 0;
+			for (const commands of [[{ method: "connect" }], ...frames]) {
+				if (ended !== 0) break;
+				const expected: string[] = [];
+				const sent = commands.map((one) => wire(one, ++id));
+				for (const one of commands) {
+					const answer = model.answer(one);
+					if (typeof answer === "number") {
+						ended = answer;
+						break;
+					}
+					expected.push(answer);
+				}
+				client.send(...sent);
+				const replies = client.frames();
+				expect(replies.length).toBe(expected.length > 0 ? 1 : 0);
+				const bodies = replies.flat().map((reply) => {
+					const { error, id: _id, ...body } = reply as { error?: { code: number }; id: number };
+					return error === undefined ? Object.keys(body).join() : `error ${error.code}`;
+				});
+				expect(bodies).toEqual(expected);
+			}
+			if (ended === 0) {
+				expect([...client.session.channels].sort()).toEqual(model.channels);
+				client.transport.peer.leave(1000);
+			}
+			expect(client.session.leaving).toBe(ended);
+			expect(rig.kept).toBe(0);
+		}),
+	);
+});
+
+it("any bytes are answered or end the connection: nothing throws, and nothing is kept", () => {
+	const valid = '{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"a"}}\n{"id":3,"publish":{"channel":"a","data":{"x":[1,"é"]}}}';
+	const mutated = fc.array(fc.tuple(fc.nat(valid.length), fc.nat(255)), { minLength: 1, maxLength: 4 }).map((changes) => {
+		const bytes = new Uint8Array(Buffer.from(valid));
+		for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
+		return bytes;
+	});
+	fc.assert(
+		fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 100 })), fc.constantFrom("", "cf_protocol=protobuf"), (bytes, query) => {
+			const rig = new CentrifugeRig();
+			const client = rig.open(query);
+			client.session.frame(bytes.slice().buffer);
+			if (client.session.leaving === 0) client.transport.peer.leave(1000);
+			expect([0, 3501, 3508]).toContain(client.session.leaving);
+			expect(rig.kept).toBe(0);
+		}),
+	);
+});

@@ -1,0 +1,95 @@
+import { Scoreboard } from "@shardcast/scoreboard";
+import { publishTaken } from "@shardcast/wire";
+import { describe } from "vitest";
+import { noAddressSlot } from "../../src/limits/admission.ts";
+import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
+import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
+import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
+import { Sessions } from "../../src/sessions/sessions.ts";
+import { type SessionRig, sessionContract } from "../contracts/session-contract.ts";
+import { FakeTransport } from "../support/fake-transport.ts";
+import { rawRequest } from "../support/raw-request.ts";
+
+class Rig implements SessionRig {
+	readonly row = Scoreboard.inMemory(1).row(0);
+	readonly frame = "hello";
+	readonly leaving: LeavingSessions;
+	readonly sessions: Sessions;
+	readonly endpoint: RawEndpoint;
+	admitted = 0;
+	#handled = 0;
+	#soon: (() => void)[] = [];
+	#query = "channels=a,b";
+
+	constructor() {
+		const { row } = this;
+		row.connectionsGiven = 100;
+		this.leaving = new LeavingSessions({
+			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
+			deadlineMs: 5000,
+			nowMs: () => 0,
+			resetting: (close) => {
+				close();
+				return 0;
+			},
+			counters: row,
+		});
+		const check = {
+			judge: () => null,
+			admit: () => {
+				this.admitted++;
+				return { addressSlot: noAddressSlot, proxiedAddress: null };
+			},
+			left: () => {
+				this.admitted--;
+			},
+			full: () => {
+				throw new Error("full");
+			},
+		};
+		this.sessions = new Sessions({
+			leaving: this.leaving,
+			pacing: { forget: () => {}, writable: () => {} },
+			check,
+			counters: row,
+			words: row,
+			events: { opened: () => {}, closed: () => {} },
+			soon: (callback) => this.#soon.push(callback),
+		});
+		this.endpoint = new RawEndpoint({
+			sessions: this.sessions,
+			incoming: {
+				fromClient: () => {
+					this.#handled++;
+					return publishTaken;
+				},
+			},
+			check,
+			options: { config: { maxPayloadBytes: 1000, messageRate: 100 }, row },
+			live: { config: { maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 }, mayPublish: { webSocket: "everyone" } },
+		});
+	}
+
+	create(): RawSession {
+		const outcome = this.endpoint.connect(rawRequest(this.#query));
+		if ("refused" in outcome) throw new Error(String(outcome.refused.body));
+		return outcome.session as RawSession;
+	}
+
+	soon(): void {
+		for (const callback of this.#soon.splice(0)) callback();
+	}
+
+	handled(): number {
+		return this.#handled;
+	}
+
+	kept(): number {
+		const { channelSets, senders, frames } = this.endpoint;
+		return channelSets.count + channelSets.unfiltered.audience.size + senders.count + frames.rate.count + this.admitted;
+	}
+}
+
+describe("a raw session", () => {
+	sessionContract(() => new Rig());
+});

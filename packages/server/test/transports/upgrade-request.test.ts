@@ -1,0 +1,101 @@
+import { allowedOrigins, httpErrors } from "@shardcast/http";
+import { describe, expect, it } from "vitest";
+import { channelsAsked, channelsOf } from "../../src/sessions/raw/channels-asked.ts";
+import { proxiedAddress } from "../../src/transports/client-address.ts";
+import { hasWord, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../../src/transports/upgrade-request.ts";
+
+const head: UpgradeHead = {
+	query: "",
+	origin: "",
+	host: "trade.example:3005",
+	subprotocols: "",
+	upgrade: "websocket",
+	connection: "Upgrade",
+	version: "13",
+	hasBody: false,
+};
+const rules: UpgradeRules = { allowedOrigins: allowedOrigins([]), draining: false };
+const listed = allowedOrigins(["https://ours.example"]);
+const statusOf = (changes: Partial<UpgradeHead>, more: Partial<UpgradeRules> = {}) => {
+	const asked = { ...head, ...changes };
+	const refused = judgeUpgrade(asked, { ...rules, ...more });
+	if (refused !== null) return refused.status;
+	const outcome = channelsAsked(asked.query);
+	return "refused" in outcome ? outcome.refused.status : 101;
+};
+
+describe("an upgrade request", () => {
+	it("is let through with the channels that it asks for", () => {
+		expect(channelsOf("").count).toBe(0);
+		expect(channelsOf("channels=a,b").names).toEqual(["a", "b"]);
+		expect(channelsOf("channels=a&&channels=b,a").names).toEqual(["a", "b"]);
+		expect(channelsOf("channels=a%20b,%C3%A9,x/y:z").names).toEqual(["a b", "é", "x/y:z"]);
+		expect(statusOf({ query: "channels=a" })).toBe(101);
+	});
+
+	it.each([
+		["an empty name", { query: "channels=" }, {}, 400],
+		["a misspelt parameter, which would listen to everything", { query: "channel=private" }, {}, 400],
+		["an unknown parameter", { query: "channels=a&room=b" }, {}, 400],
+		["an empty name among others", { query: "channels=a,,b" }, {}, 400],
+		["a name that is too long", { query: `channels=${"x".repeat(256)}` }, {}, 400],
+		["too many channels", { query: `channels=${Array.from({ length: 33 }, (_, index) => `c${index}`).join(",")}` }, {}, 400],
+		["a page of another origin", { origin: "https://theirs.example" }, {}, 403],
+		["a page of another origin than those listed", { origin: "https://theirs.example" }, { allowedOrigins: listed }, 403],
+		["no wish to upgrade", { upgrade: "" }, {}, 426],
+		["another wish", { upgrade: "websockets, h2c" }, {}, 426],
+		["no word of it in Connection", { connection: "keep-alive" }, {}, 426],
+		["a body", { hasBody: true }, {}, 400],
+		["another version", { version: "8" }, {}, 426],
+		["a shard that drains", {}, { draining: true }, 503],
+	])("is refused with %s", (_what, changes, more, status) => {
+		expect(statusOf(changes, more)).toBe(status);
+	});
+
+	it("may wish for more than that", () => {
+		expect(statusOf({ upgrade: "h2c ,\tWebSocket", connection: "keep-alive, UPGRADE" })).toBe(101);
+	});
+
+	it("is told of a stop as the balancer tells it", () => {
+		const refused = judgeUpgrade(head, { ...rules, draining: true });
+		if (refused === null) throw new Error("it was let through");
+		const { message, retryAfterSeconds } = httpErrors.shutting_down;
+		expect(JSON.parse(String(refused.body))).toEqual({ error: { code: "shutting_down", message } });
+		expect(refused.headers["Retry-After"]).toBe(String(retryAfterSeconds));
+	});
+
+	it("lets programs, its own pages and those that are listed through, and says to the others what to do", () => {
+		for (const origin of ["", "http://trade.example:3005"]) expect(statusOf({ origin })).toBe(101);
+		for (const origin of ["https://ours.example", "https://OURS.example", "http://trade.example:3005", ""])
+			expect(statusOf({ origin }, { allowedOrigins: listed })).toBe(101);
+		for (const origin of ["http://ours.example", "https://ours.example.evil", "null", "http://trade.example"])
+			expect(statusOf({ origin }, { allowedOrigins: listed })).toBe(403);
+		expect(statusOf({ origin: "https://theirs.example" }, { allowedOrigins: allowedOrigins(["https://ours.example", "*"]) })).toBe(101);
+		expect(judgeUpgrade({ ...head, origin: "null" }, rules)).toMatchObject({
+			body: expect.stringContaining("pages of null may not use trade.example:3005: list the origin in --allowed-origins"),
+		});
+	});
+});
+
+describe("the address of a client behind a proxy", () => {
+	const isToken = (given: string) => given === "token";
+
+	it("is believed only with the cluster's token", () => {
+		const forged = { proxyToken: "", realIp: "1.2.3.4" };
+		expect(proxiedAddress(forged, isToken)).toBeNull();
+		expect(proxiedAddress({ ...forged, proxyToken: "guess" }, isToken)).toBeNull();
+		expect(proxiedAddress({ ...forged, proxyToken: "token" }, null)).toBeNull();
+		expect(proxiedAddress({ ...forged, proxyToken: "token" }, isToken)).toBe("1.2.3.4");
+	});
+
+	it("is what the balancer says, never what a client wrote before it", () => {
+		const head = { proxyToken: "token", realIp: "", forwardedFor: "6.6.6.6" };
+		expect(proxiedAddress(head, isToken)).toBeNull();
+	});
+});
+
+it("a header's word is compared by ASCII letters, as the balancer does: the Kelvin sign is no k", () => {
+	expect(hasWord("WebSocket", "websocket")).toBe(true);
+	expect(hasWord("h2c, WEBSOCKET", "websocket")).toBe(true);
+	expect(hasWord("websoc\u212Aet", "websocket")).toBe(false);
+});
