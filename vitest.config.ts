@@ -11,10 +11,10 @@ const neverTests = ["**/node_modules/**", "**/dist/**"];
 /** Tests that measure how long something takes, or how much CPU it needs: one after the other, while nothing else runs. */
 const serial = [
 	"packages/server/test/lifecycle/drain.process.test.ts",
-	"packages/kafka/test/ingest-positions.process.test.ts",
+	"packages/kafka/test/positions/ingest-positions.process.test.ts",
 	"apps/supervisor/test/single.process.test.ts",
-	"apps/supervisor/test/faults.cluster.test.ts",
-	"apps/supervisor/test/metrics.cluster.test.ts",
+	"apps/supervisor/test/cluster/faults.cluster.test.ts",
+	"apps/supervisor/test/cluster/metrics.cluster.test.ts",
 ];
 const withProcesses = { ...shared, testTimeout: 120_000 * stress, hookTimeout: 120_000, retry };
 

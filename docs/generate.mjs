@@ -1,5 +1,5 @@
 // Writes the generated parts of the documentation: `node docs/generate.mjs write`; with `check` it only lists those that are stale.
-// A part lies in any docs/*.md between `<!-- generated: name -->` and `<!-- /generated -->`.
+// A part lies in any page below docs/ between `<!-- generated: name -->` and `<!-- /generated -->`.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { channelFields, environmentName, filePath, optionOf, sections } from "@shardcast/config";
@@ -109,7 +109,7 @@ if ((mode !== "write" && mode !== "check") || more.length > 0) {
 	process.exit(2);
 }
 let stale = 0;
-for (const name of readdirSync(docs).filter((file) => file.endsWith(".md"))) {
+for (const name of readdirSync(docs, { recursive: true }).filter((file) => file.endsWith(".md"))) {
 	const path = join(docs, name);
 	const before = readFileSync(path, "utf8");
 	const after = await regenerated(name, before);

@@ -35,8 +35,8 @@ describe.skipIf(!dockerCompose)("docker-compose", () => {
 });
 
 describe.skipIf(!systemdAnalyze)("systemd", () => {
-	it("takes the unit of docs/operations.md", async () => {
-		const unit = /^```ini [^\n]*\n(.*?)^```$/ms.exec(readFileSync("docs/operations.md", "utf8"))![1]!;
+	it("takes the unit of docs/how-to/operations.md", async () => {
+		const unit = /^```ini [^\n]*\n(.*?)^```$/ms.exec(readFileSync("docs/how-to/operations.md", "utf8"))![1]!;
 		const directory = mkdtempSync(join(tmpdir(), "shardcast-unit-"));
 		try {
 			const path = join(directory, "shardcast.service");

@@ -144,15 +144,15 @@ describe("dashboards and rules", async () => {
 		expect(readdirSync(join(deploy, "grafana/dashboards")).sort()).toEqual(Object.keys(files).sort());
 	});
 
-	it("every alert links to its row in docs/operations.md, and every row is of an alert", () => {
+	it("every alert links to its row in docs/how-to/operations.md, and every row is of an alert", () => {
 		const alerts = rules().filter(({ alert }) => alert !== undefined);
-		const anchors = [...read("docs/operations.md").matchAll(/^\| <a id="([^"]+)"><\/a>`(\w+)` \|/gm)].map(([, anchor, alert]) => ({
+		const anchors = [...read("docs/how-to/operations.md").matchAll(/^\| <a id="([^"]+)"><\/a>`(\w+)` \|/gm)].map(([, anchor, alert]) => ({
 			anchor,
 			alert,
 		}));
 		expect(anchors).toEqual(alerts.map(({ alert }) => ({ anchor: alert!.toLowerCase(), alert })));
 		for (const { alert, annotations } of alerts)
-			expect(annotations?.runbook_url, `runbook_url of ${alert}`).toBe(`docs/operations.md#${alert!.toLowerCase()}`);
+			expect(annotations?.runbook_url, `runbook_url of ${alert}`).toBe(`docs/how-to/operations.md#${alert!.toLowerCase()}`);
 	});
 
 	it("dashboards take the data source that is chosen in Grafana, whatever its uid", () => {

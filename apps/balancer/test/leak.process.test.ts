@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { balancerCounters } from "@shardcast/scoreboard";
 import { openDescriptors, stressed, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
-import { type Mode, Rig } from "./rig.ts";
+import { type Mode, Rig } from "./support/rig.ts";
 
 /** SHARDCAST_STRESS=10 for the long run. */
 const connectionsTotal = stressed(10_000);

@@ -2,7 +2,7 @@ import { holderOf, tryLock, unlock } from "@shardcast/channel-log";
 import { ClusterState, ShardState } from "@shardcast/scoreboard";
 import { identify, isAlive, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
-import { FakeCluster, type FakeEvent } from "./fake-cluster.ts";
+import { FakeCluster, type FakeEvent } from "./support/fake-cluster.ts";
 
 let cluster: FakeCluster;
 afterEach(() => cluster.clean());

@@ -4,7 +4,7 @@ import { parseTuningOptions, type TuningOptions } from "./tuning/options.ts";
 import { variantTable } from "./tuning/variant-table.ts";
 
 /**
- * The measured figures of docs/tuning.md about flags: `npm run bench:tuning -- [section …] [--rounds n]`, all sections when none is
+ * The measured figures of docs/how-to/tuning.md about flags: `npm run bench:tuning -- [section …] [--rounds n]`, all sections when none is
  * named, each of two to four minutes.
  */
 function options(): TuningOptions<keyof typeof flagSections> {

@@ -1,0 +1,3 @@
+import { dataPathContract } from "../support/data-path-contract.ts";
+
+dataPathContract("handoff");

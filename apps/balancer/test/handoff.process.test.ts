@@ -1,3 +1,0 @@
-import { dataPathContract } from "./data-path-contract.ts";
-
-dataPathContract("handoff");

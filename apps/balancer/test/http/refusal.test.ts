@@ -1,0 +1,31 @@
+import { httpErrors } from "@shardcast/http";
+import { balancerCounters } from "@shardcast/scoreboard";
+import { describe, expect, it } from "vitest";
+import { because, Refusals, refusalAnswer } from "../../src/http/refusal.ts";
+
+const entries = Object.entries(Refusals);
+
+describe("refusals", () => {
+	it.each(entries)("%s is a whole HTTP answer with a JSON body, after which the connection closes", (_, refusal) => {
+		const text = refusalAnswer(refusal).toString();
+		const [head, body] = text.split("\r\n\r\n");
+		const [status, ...lines] = head.split("\r\n");
+		expect(status).toMatch(new RegExp(`^HTTP/1\\.1 ${httpErrors[refusal.code].status} [A-Z]`));
+		expect(lines).toContain("Connection: close");
+		expect(lines).toContain("Content-Type: application/json");
+		expect(lines).toContain(`Content-Length: ${Buffer.byteLength(body)}`);
+		expect(JSON.parse(body)).toEqual({ error: { code: refusal.code, message: refusal.message } });
+	});
+
+	it("has a separate code for each, and a counter that exists", () => {
+		expect(new Set(entries.map(([, { code }]) => code)).size).toBe(entries.length);
+		const counters = balancerCounters.map(([name]) => name);
+		for (const [, { counter }] of entries) expect(counters).toContain(counter);
+	});
+
+	it("escapes what a client had a part in", () => {
+		const answer = refusalAnswer(because(Refusals.badRequest, 'a "quoted"\r\nline')).toString();
+		expect(answer.split("\r\n\r\n")).toHaveLength(2);
+		expect(JSON.parse(answer.split("\r\n\r\n")[1]).error.message).toBe('a "quoted"\r\nline');
+	});
+});

@@ -1,0 +1,65 @@
+import { readdirSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { brokenLinks, missingLine, parseDocPage, readDocPages, root } from "../support/doc-blocks.ts";
+
+const page = (...lines: string[]) => parseDocPage("page.md", lines.join("\n"));
+
+describe("blocks of the documentation", () => {
+	it("are read with their markers and options", () => {
+		const { blocks, clusterFlags, mistakes } = page(
+			"<!-- cluster: --shards 1 --debug -->",
+			"```sh test exit=2 stays",
+			"false",
+			"```",
+			'```yaml no-test reason="is Kubernetes"',
+			"a: 1",
+			"```",
+		);
+		expect(mistakes).toEqual([]);
+		expect(clusterFlags).toEqual(["--shards", "1", "--debug"]);
+		expect(blocks.map(({ line, language, marker, options, code }) => [line, language, marker, Object.fromEntries(options), code])).toEqual([
+			[2, "sh", "test", { exit: "2", stays: "" }, "false"],
+			[5, "yaml", "no-test", { reason: "is Kubernetes" }, "a: 1"],
+		]);
+	});
+
+	it("need a marker, and a reason not to be tested", () => {
+		expect(page("```sh", "ls", "```").mistakes).toEqual([expect.stringMatching(/^page\.md:1: sh needs test or check or no-test/)]);
+		expect(page("```sh no-test", "ls", "```").mistakes).toEqual(['page.md:1: no-test needs reason="…"']);
+		expect(page("```", "ls", "```").mistakes).toHaveLength(1);
+		expect(page("```python test", "ls", "```").mistakes).toHaveLength(1);
+		expect(page("```sh test", "ls").mistakes).toEqual(["page.md: a fence is not closed"]);
+		expect(page("```text", "anything", "```").mistakes).toEqual([]);
+	});
+
+	it("output is compared line by line, in order, with … for anything", () => {
+		expect(missingLine("a … c\nlast", "first\na b c\nbetween\nlast one")).toBeNull();
+		expect(missingLine("last\na", "a\nlast")).toBe("a");
+		expect(missingLine("a.c", "abc")).toBe("a.c");
+		expect(missingLine("a … c", "a\nc")).toBe("a … c");
+	});
+
+	it("links name a file that exists, and a heading or anchor on it", () => {
+		const text = [
+			"# It's `x`, (1) Über",
+			"```sh",
+			"# no heading",
+			"```",
+			'| <a id="row"></a>`Row` |',
+			"",
+			"[a](#its-x-1-über) [b](page.md#row)",
+		];
+		expect([...page(...text).anchors]).toEqual(["its-x-1-über", "row"]);
+		expect(brokenLinks([page(...text)])).toEqual([]);
+		expect(
+			brokenLinks([page("[a](#none) [b](README.md#start) [c](none.md) [d](docs/how-to/operations.md#none) [e](https://a.b/c)")]),
+		).toEqual(["page.md: #none", "page.md: none.md", "page.md: docs/how-to/operations.md#none"]);
+	});
+
+	it("no page of the project has a broken link", () => {
+		const rootPages = readdirSync(root).filter((name) => name.endsWith(".md"));
+		const pages = readDocPages(...rootPages);
+		expect(pages.length).toBeGreaterThan(10);
+		expect(brokenLinks(pages)).toEqual([]);
+	});
+});
