@@ -116,7 +116,7 @@ export class FanOut {
 		let others = 0;
 		for (const audience of audiences) {
 			if (audience.encoder !== null || audience.listed.length > 0) {
-				others += this.#deliverEncoded(audience, record);
+				others += this.#deliverEncoded(audience, record, sender?.transport);
 				continue;
 			}
 			plain += audience.size;
@@ -133,10 +133,12 @@ export class FanOut {
 	}
 
 	/** To an audience of a protocol, or with clients on other transports than WebSockets. Encodes once. Returns how many clients it has. */
-	#deliverEncoded({ topic, size, listed, encoder }: Audience, record: DeliveredRecord): number {
+	#deliverEncoded({ topic, size, listed, encoder }: Audience, record: DeliveredRecord, sender: TopicTransport | undefined): number {
 		const frame = encoder === null ? record.payload : encoder.encode(record);
 		const isBinary = encoder === null ? record.head.kind === RecordKind.binary : encoder.isBinary;
-		if (size > 0) this.#parts.topics.publish(topic, frame, isBinary);
+		// With an encoder, the clients get their own messages back.
+		if (encoder === null && sender !== undefined) sender.publish(topic, frame, isBinary);
+		else if (size > 0) this.#parts.topics.publish(topic, frame, isBinary);
 		for (const transport of listed) transport.send(frame, isBinary);
 		const clients = size + listed.length;
 		this.#deliveredBytes += clients * frame.length;

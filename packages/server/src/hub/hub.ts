@@ -1,18 +1,45 @@
 import type { RecordHead } from "@shardcast/wire";
+import { hasTopics, type Transport } from "../transports/transport.ts";
 import type { Audience, AudienceProvider } from "./audience.ts";
 
 /**
- * Which clients get a record, over all kinds of sessions: asks each provider in the given order. One owner, the shard's loop.
+ * Which clients get a record, over all kinds of sessions: sessions subscribe here to audiences, which they get from their provider. One owner,
+ * the shard's loop.
  *
  * Cost of `select`: one call for each provider, no allocation. The call sees as many classes as there are providers, which V8 keeps apart
  * inline up to four.
  */
 export class Hub {
-	readonly #providers: readonly AudienceProvider[];
+	readonly #providers: AudienceProvider[] = [];
 	readonly #audiences: Audience[] = [];
 
-	constructor(providers: readonly AudienceProvider[]) {
-		this.#providers = providers;
+	/** Asked for each record, after those that were added before. */
+	add(provider: AudienceProvider): void {
+		this.#providers.push(provider);
+	}
+
+	/** The client, which is open and not in the audience, gets from now on what the audience gets. */
+	subscribe(client: Transport, audience: Audience): void {
+		audience.provider.subscriptions++;
+		// All are counted before anything can fail: `forget` takes the client out of all.
+		for (let each: Audience | null = audience; each !== null; each = each.wider) each.add(client);
+		if (!hasTopics(client)) return;
+		for (let each: Audience | null = audience; each !== null; each = each.wider) client.subscribe(each.topic);
+	}
+
+	/** The client, which is open and in the audience, gets nothing more through it. */
+	unsubscribe(client: Transport, audience: Audience): void {
+		if (hasTopics(client)) for (let each: Audience | null = audience; each !== null; each = each.wider) client.unsubscribe(each.topic);
+		this.forget(client, audience);
+	}
+
+	/** As `unsubscribe`, for a client whose connection is gone: its topics went with it. */
+	forget(client: Transport, audience: Audience): void {
+		audience.provider.subscriptions--;
+		for (let each: Audience | null = audience; each !== null; each = each.wider) {
+			each.remove(client);
+			if (each.clients === 0) each.provider.emptied(each);
+		}
 	}
 
 	/** The audiences of a record, valid until the next call. */

@@ -66,9 +66,10 @@ export class Shard {
 			onFull: () => delivery.engine.hurry(),
 		});
 		const { incoming } = inbound;
-		const raw = new RawEndpoint({ options, live, sessions: clients.sessions, incoming, check });
-		const centrifuge = new CentrifugeEndpoint({ options, live, sessions: clients.sessions, incoming, check, history, reader });
-		const hub = new Hub([raw.channelSets, centrifuge.audiences]);
+		const { sessions } = clients;
+		const hub = new Hub();
+		const raw = new RawEndpoint({ options, live, sessions, hub, incoming, check });
+		const centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, incoming, check, history, reader });
 		const publish = new PublishApi({
 			incoming,
 			rate: new PublishRate(rates, config.messageRate),

@@ -35,3 +35,7 @@ export interface TopicTransport extends Transport {
 	/** To all subscribers of the topic but this one. */
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean;
 }
+
+export function hasTopics(transport: Transport): transport is TopicTransport {
+	return "subscribe" in transport;
+}

@@ -3,18 +3,20 @@ import { channelList, RecordKind, recordBytes, writeRecordHead } from "@shardcas
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { FanOut } from "../../src/delivery/fan-out.ts";
-import type { AudienceProvider } from "../../src/hub/audience.ts";
+import type { Audience, AudienceProvider } from "../../src/hub/audience.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
 import type { Transport } from "../../src/transports/transport.ts";
-import { FakeTopics, FakeTransport } from "../support/fake-transport.ts";
+import { FakeTopics, FakeTransport, withoutTopics } from "../support/fake-transport.ts";
 import { RecordingSession } from "./transport-contract.ts";
 
 /** Runs one implementation; made for each test. */
 export interface AudienceRig {
 	readonly provider: AudienceProvider;
-	/** Lets a client listen to these channels, and returns what ends that. */
-	join(client: Transport, channels: readonly string[]): () => void;
+	/** The audiences that a client of these channels subscribes to at once; `left` when it has unsubscribed. */
+	enter(channels: readonly string[]): { readonly audiences: readonly Audience[]; readonly left?: () => void };
+	/** Clients get what they send themselves: they publish under no number. */
+	readonly echoes: boolean;
 	/** What a client of these channels gets for a message, in any order. */
 	expected(own: readonly string[], message: { readonly channels: readonly string[]; readonly text: string }): string[];
 	/** Frames that were encoded so far. */
@@ -29,16 +31,17 @@ export interface AudienceRig {
 export class AudienceBench {
 	readonly row = Scoreboard.inMemory(1).row(0);
 	readonly topics = new FakeTopics();
-	readonly hub: Hub;
+	readonly hub = new Hub();
+	readonly #senders = new SenderIds<{ readonly transport: FakeTransport }>();
 	readonly #fanOut: FanOut;
 
 	constructor(providers: readonly AudienceProvider[]) {
-		this.hub = new Hub(providers);
+		for (const provider of providers) this.hub.add(provider);
 		this.#fanOut = new FanOut({
 			member: 0,
 			life: 1,
 			hub: this.hub,
-			senders: new SenderIds(),
+			senders: this.#senders,
 			topics: this.topics,
 			logged: null,
 			counters: this.row,
@@ -50,13 +53,27 @@ export class AudienceBench {
 		return new FakeTransport(this.topics, new RecordingSession());
 	}
 
+	/** Lets a client listen to these channels, and returns what ends that. */
+	join({ enter }: Pick<AudienceRig, "enter">, client: Transport, channels: readonly string[]): (how?: "unsubscribes" | "is gone") => void {
+		const { audiences, left } = enter(channels);
+		for (const audience of audiences) this.hub.subscribe(client, audience);
+		return (how = "unsubscribes") => {
+			for (const audience of audiences) {
+				if (how === "is gone") this.hub.forget(client, audience);
+				else this.hub.unsubscribe(client, audience);
+			}
+			left?.();
+		};
+	}
+
 	/** As the flush engine does it. */
-	publish(channels: readonly string[], text: string): void {
+	publish(channels: readonly string[], text: string, from?: FakeTransport | null): void {
 		const list = channelList(channels);
 		const payload = Buffer.from(text);
+		const sender = from ? this.#senders.assign({ transport: from }) : 0;
 		const u8 = new Uint8Array(recordBytes(list, payload.length));
 		const view = new DataView(u8.buffer);
-		u8.set(payload, writeRecordHead(view, u8, 0, RecordKind.text, 0, 0, list));
+		u8.set(payload, writeRecordHead(view, u8, 0, RecordKind.text, sender, 0, list));
 		this.#fanOut.deliver(0, u8, view, 0, u8.length);
 		this.#fanOut.count();
 	}
@@ -66,45 +83,71 @@ const letters = fc.constantFrom("a", "b", "c", "d");
 const sets = fc.uniqueArray(letters, { maxLength: 3 });
 const someChannels = fc.uniqueArray(letters, { minLength: 1, maxLength: 3 });
 
-/** What every user of an audience does. */
+/** What every user of the hub may rely on, whatever finds its audiences. */
 export function audienceContract(create: () => AudienceRig): void {
+	const kinds = fc.constantFrom("topics", "list") as fc.Arbitrary<"topics" | "list">;
+	const ways = fc.constantFrom("stays", "unsubscribes", "is gone") as fc.Arbitrary<"stays" | "unsubscribes" | "is gone">;
+	const client = fc.record({ own: someChannels, kind: kinds, way: ways });
+
 	it("every client that is meant gets a message once, nobody else gets it, whoever else came and went; counted, and encoded once for each group", () => {
 		fc.assert(
-			fc.property(fc.array(fc.record({ own: someChannels, stays: fc.boolean() }), { maxLength: 20 }), sets, (clients, channels) => {
+			fc.property(fc.array(client, { maxLength: 20 }), sets, fc.boolean(), (clients, channels, ofAClient) => {
 				const rig = create();
 				const bench = new AudienceBench([rig.provider]);
-				const joined = clients.map(({ own, stays }) => {
+				const joined = clients.map(({ own, kind, way }) => {
 					const transport = bench.client();
-					return { own, stays, transport, leave: rig.join(transport, own) };
+					const leave = bench.join(rig, kind === "list" ? withoutTopics(transport) : transport, own);
+					return { own, kind, way, transport, leave };
 				});
-				for (const { stays, leave } of joined) if (!stays) leave();
-				bench.publish(channels, "hello");
+				const here = joined.filter(({ way }) => way === "stays");
+				for (const { way, transport, leave } of joined) {
+					if (way === "stays") continue;
+					if (way === "is gone") transport.peer.leave(1000);
+					leave(way);
+				}
+				// A client publishes to its own channels.
+				const sender = ofAClient ? here.find(({ kind }) => kind === "topics") : undefined;
+				const message = { channels: sender?.own ?? channels, text: "hello" };
+				bench.publish(message.channels, message.text, rig.echoes ? null : sender?.transport);
 				let deliveries = 0;
-				for (const { own, stays, transport } of joined) {
-					const expected = stays ? rig.expected(own, { channels, text: "hello" }) : [];
-					expect(transport.peer.received().sort()).toEqual(expected.sort());
+				for (const one of joined) {
+					const isMeant = one.way === "stays" && (one !== sender || rig.echoes);
+					const expected = isMeant ? rig.expected(one.own, message) : [];
+					expect(one.transport.peer.received().sort()).toEqual(expected.sort());
 					deliveries += expected.length;
 				}
-				const here = joined.filter(({ stays }) => stays);
 				expect(bench.row.get("deliveries")).toBe(deliveries);
 				expect(bench.row.get("deliveredBytes")).toBe(here.flatMap(({ transport }) => transport.peer.received()).join("").length);
 				const owns = here.map(({ own }) => own);
-				expect(rig.encoded()).toBe(rig.groups(owns, channels));
+				expect(rig.encoded()).toBe(rig.groups(owns, message.channels));
 				for (const letter of ["a", "b", "c", "d"] as const)
 					expect(bench.hub.reach(letter)).toBe(owns.filter((own) => own.includes(letter)).length);
 				for (const { leave } of here) leave();
-				expect(rig.kept()).toBe(0);
+				expect([rig.kept(), rig.provider.subscriptions]).toEqual([0, 0]);
+				for (const { way, transport } of joined) if (way !== "is gone") expect(transport.topics).toEqual([]);
 			}),
 			{ numRuns: 200 },
 		);
+	});
+
+	it("a client that sends gets its own message only if its protocol says so; all others get it, on lists as well", () => {
+		const rig = create();
+		const bench = new AudienceBench([rig.provider]);
+		const [sender, other, listed] = [bench.client(), bench.client(), bench.client()];
+		for (const each of [sender, other, withoutTopics(listed)]) bench.join(rig, each, ["a"]);
+		bench.publish(["a"], "mine", rig.echoes ? null : sender);
+		const whole = rig.expected(["a"], { channels: ["a"], text: "mine" });
+		expect(sender.peer.received()).toEqual(rig.echoes ? whole : []);
+		for (const { peer } of [other, listed]) expect(peer.received()).toEqual(whole);
+		expect(bench.row.get("deliveries")).toBe(rig.echoes ? 3 : 2);
 	});
 
 	it("keeps the order of messages for each client", () => {
 		const rig = create();
 		const bench = new AudienceBench([rig.provider]);
 		const [one, other] = [bench.client(), bench.client()];
-		rig.join(one, ["a", "b"]);
-		rig.join(other, ["b"]);
+		bench.join(rig, one, ["a", "b"]);
+		bench.join(rig, withoutTopics(other), ["b"]);
 		const texts = Array.from({ length: 20 }, (_, index) => [index % 2 === 0 ? "a" : "b", `m${index}`] as const);
 		for (const [channel, text] of texts) bench.publish([channel], text);
 		const all = (own: string[]) => texts.flatMap(([channel, text]) => rig.expected(own, { channels: [channel], text }));
@@ -112,16 +155,32 @@ export function audienceContract(create: () => AudienceRig): void {
 		expect(other.peer.received()).toEqual(all(["b"]));
 	});
 
-	it("a client that comes back after all have left hears again", () => {
+	it.each(["topics", "list"])("a client that comes back after all have left hears again: %s", (kind) => {
 		const rig = create();
 		const bench = new AudienceBench([rig.provider]);
-		const client = bench.client();
+		const transport = bench.client();
 		for (const round of ["one", "two"]) {
-			const leave = rig.join(client, ["a"]);
+			const leave = bench.join(rig, kind === "list" ? withoutTopics(transport) : transport, ["a"]);
 			bench.publish(["a"], round);
 			leave();
 			bench.publish(["a"], "unheard");
 		}
-		expect(client.peer.received()).toEqual(["one", "two"].flatMap((text) => rig.expected(["a"], { channels: ["a"], text })));
+		expect(transport.peer.received()).toEqual(["one", "two"].flatMap((text) => rig.expected(["a"], { channels: ["a"], text })));
+	});
+
+	it("a client whose opening failed in the middle is counted in, so that forgetting it leaves nothing", () => {
+		const rig = create();
+		const bench = new AudienceBench([rig.provider]);
+		const failed = bench.client();
+		failed.subscribe = () => {
+			throw new Error("the library failed");
+		};
+		const { audiences, left } = rig.enter(["a"]);
+		for (const audience of audiences) {
+			expect(() => bench.hub.subscribe(failed, audience)).toThrow("the library failed");
+			bench.hub.forget(failed, audience);
+		}
+		left?.();
+		expect([rig.kept(), rig.provider.subscriptions, bench.hub.reach("a")]).toEqual([0, 0, 0]);
 	});
 }

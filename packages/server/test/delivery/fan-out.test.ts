@@ -10,19 +10,21 @@ import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
 /** The fan-out of shard 2, with one client that hears everything. */
 function setup() {
 	const row = Scoreboard.inMemory(1).row(0);
-	const everything = new Audience("topic");
-	everything.size = 1;
 	const provider: AudienceProvider = {
-		subscribe: () => {},
-		unsubscribe: () => {},
+		subscriptions: 0,
+		emptied: () => {},
 		reach: () => 1,
 		select: (_u8, _view, _head, into) => into.push(everything),
 	};
+	const everything = new Audience("topic", provider);
+	everything.size = 1;
+	const hub = new Hub();
+	hub.add(provider);
 	const published: string[] = [];
 	const fanOut = new FanOut({
 		member: 2,
 		life: 1,
-		hub: new Hub([provider]),
+		hub,
 		senders: new SenderIds<RawSession>(),
 		topics: { publish: (_topic, message) => published.push(Buffer.from(message).toString()) > 0 },
 		logged: null,

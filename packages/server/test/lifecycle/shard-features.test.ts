@@ -82,9 +82,9 @@ class Parts {
 			onFull: () => this.delivery.engine.hurry(),
 		});
 		const { incoming } = this.inbound;
-		this.raw = new RawEndpoint({ options, live, sessions: this.clients.sessions, incoming, check: this.check });
-		const { channelSets, senders } = this.raw;
-		const hub = new Hub([channelSets]);
+		const hub = new Hub();
+		this.raw = new RawEndpoint({ options, live, sessions: this.clients.sessions, hub, incoming, check: this.check });
+		const { senders } = this.raw;
 		this.console = new Console({ options, live, hub, check: this.check });
 		this.delivery = new Delivery({
 			options,

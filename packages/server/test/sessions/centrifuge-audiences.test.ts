@@ -1,9 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ChannelAudiences } from "../../src/sessions/centrifuge/audience/channel-audiences.ts";
 import { type Framing, webSocketJson } from "../../src/sessions/centrifuge/framing.ts";
-import type { Transport } from "../../src/transports/transport.ts";
 import { AudienceBench, type AudienceRig, audienceContract } from "../contracts/audience-contract.ts";
-import { type FakeTransport, withoutTopics } from "../support/fake-transport.ts";
 
 /** Counts what it encodes. */
 function counted(): Framing & { encoded: number } {
@@ -24,32 +22,23 @@ function counted(): Framing & { encoded: number } {
 	return framing;
 }
 
-function rig(as: (client: FakeTransport) => Transport): AudienceRig {
+function rig(): AudienceRig {
 	const provider = new ChannelAudiences();
 	const framing = counted();
 	return {
 		provider,
-		join: (client, channels) => {
-			const own = as(client as FakeTransport);
-			for (const channel of channels) provider.subscribe(own, { channel, framing });
-			return () => {
-				for (const channel of channels) provider.unsubscribe(own, { channel, framing });
-			};
-		},
+		enter: (channels) => ({ audiences: channels.map((channel) => provider.of(channel, framing)) }),
+		echoes: true,
 		expected: (own, { channels, text }) =>
 			channels.filter((name) => own.includes(name)).map((channel) => JSON.stringify({ push: { channel, pub: { data: text } } })),
 		encoded: () => framing.encoded,
 		groups: (clients, channels) => channels.filter((name) => clients.some((own) => own.includes(name))).length,
-		kept: () => provider.channelCount + provider.subscriptionCount,
+		kept: () => provider.channelCount,
 	};
 }
 
-describe("audiences of the Centrifuge protocol, on WebSockets", () => {
-	audienceContract(() => rig((client) => client));
-});
-
-describe("audiences of the Centrifuge protocol, on other transports", () => {
-	audienceContract(() => rig(withoutTopics));
+describe("audiences of the Centrifuge protocol", () => {
+	audienceContract(rig);
 });
 
 describe("a publication for JSON clients", () => {
@@ -64,7 +53,7 @@ describe("a publication for JSON clients", () => {
 		const provider = new ChannelAudiences();
 		const bench = new AudienceBench([provider]);
 		const client = bench.client();
-		provider.subscribe(client, { channel: "c", framing: webSocketJson });
+		bench.hub.subscribe(client, provider.of("c", webSocketJson));
 		bench.publish(["c"], payload);
 		expect(client.peer.received()).toEqual([`{"push":{"channel":"c","pub":{"data":${data}}}}`]);
 	});

@@ -1,6 +1,7 @@
 import { Scoreboard } from "@shardcast/scoreboard";
 import { publishTaken } from "@shardcast/wire";
 import { describe } from "vitest";
+import { Hub } from "../../src/hub/hub.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
 import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
@@ -15,6 +16,7 @@ class Rig implements SessionRig {
 	readonly frame = "hello";
 	readonly leaving: LeavingSessions;
 	readonly sessions: Sessions;
+	readonly hub = new Hub();
 	readonly endpoint: RawEndpoint;
 	admitted = 0;
 	#handled = 0;
@@ -58,6 +60,7 @@ class Rig implements SessionRig {
 		});
 		this.endpoint = new RawEndpoint({
 			sessions: this.sessions,
+			hub: this.hub,
 			incoming: {
 				fromClient: () => {
 					this.#handled++;
@@ -86,7 +89,9 @@ class Rig implements SessionRig {
 
 	kept(): number {
 		const { channelSets, senders, frames } = this.endpoint;
-		return channelSets.count + channelSets.unfiltered.audience.size + senders.count + frames.rate.count + this.admitted;
+		return (
+			channelSets.count + channelSets.subscriptions + channelSets.unfiltered.entered + senders.count + frames.rate.count + this.admitted
+		);
 	}
 }
 

@@ -5,6 +5,7 @@ import { answerPresence, PartAnswers, Questions } from "@shardcast/control";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { type Publishing, publishTaken } from "@shardcast/wire";
+import { Hub } from "../../src/hub/hub.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
 import type { CentrifugeSession } from "../../src/sessions/centrifuge/centrifuge-session.ts";
@@ -22,6 +23,7 @@ export class CentrifugeRig {
 	readonly topics = new FakeTopics();
 	readonly leaving: LeavingSessions;
 	readonly sessions: Sessions;
+	readonly hub = new Hub();
 	readonly endpoint: CentrifugeEndpoint;
 	/** One shard. */
 	readonly questions: Questions;
@@ -73,6 +75,7 @@ export class CentrifugeRig {
 		answerPresence(this.questions);
 		this.endpoint = new CentrifugeEndpoint({
 			sessions: this.sessions,
+			hub: this.hub,
 			incoming: {
 				fromClient: (_client, _kind, channels, payload) => {
 					this.published.push({ channel: channels.names.join(), payload: Buffer.from(payload).toString() });
@@ -118,7 +121,7 @@ export class CentrifugeRig {
 	/** Whatever is still kept of clients: 0 when all are gone. */
 	get kept(): number {
 		const { audiences, presence, heartbeats, rate } = this.endpoint;
-		return presence.channelCount + audiences.channelCount + audiences.subscriptionCount + heartbeats.count + rate.count + this.admitted;
+		return presence.channelCount + audiences.channelCount + audiences.subscriptions + heartbeats.count + rate.count + this.admitted;
 	}
 }
 

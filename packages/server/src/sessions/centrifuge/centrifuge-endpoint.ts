@@ -8,6 +8,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
+import type { Hub } from "../../hub/hub.ts";
 import type { Feature } from "../../lifecycle/feature.ts";
 import { version } from "../../lifecycle/version.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
@@ -37,6 +38,7 @@ export interface CentrifugeEndpointParts {
 	/** Looked up at each use. */
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
 	readonly sessions: Sessions;
+	readonly hub: Hub;
 	readonly incoming: Pick<Incoming, "fromClient">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit">;
 	/** The channels' logs, and this shard's reader of them. */
@@ -60,6 +62,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly endpoints = [this];
 	readonly paths = ["/connection/websocket"];
 	readonly sessions: Sessions;
+	readonly hub: Hub;
 	readonly audiences = new ChannelAudiences();
 	readonly presence = new Presence();
 	readonly commands: Commands;
@@ -70,10 +73,12 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	#tokens: TokenVerifier;
 
 	constructor(parts: CentrifugeEndpointParts) {
-		const { options, live, sessions, incoming } = parts;
+		const { options, live, sessions, hub, incoming } = parts;
 		const { config, row, log } = options;
 		this.#parts = parts;
 		this.sessions = sessions;
+		this.hub = hub;
+		hub.add(this.audiences);
 		this.#tokens = new TokenVerifier(config.tokenHmacSecret);
 		this.rate = new RateLimit(config.messageRate, row.connectionsMax);
 		const unixTime = () => Date.now() / 1000;
@@ -167,7 +172,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	everySecond(): void {
 		this.heartbeats.tick();
-		this.#parts.options.row.set("subscriptions", this.audiences.subscriptionCount);
+		this.#parts.options.row.set("subscriptions", this.audiences.subscriptions);
 	}
 
 	/** What a client was allowed before it keeps: rules hold for the commands that come from now on. */

@@ -1,10 +1,11 @@
+import type { Channel } from "@shardcast/channels";
 import { type Command, type DisconnectCode, disconnects } from "@shardcast/protocol";
 import { CloseCode } from "@shardcast/wire";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Sessions } from "../sessions.ts";
-import type { Subscription } from "./audience/subscription.ts";
+import { Subscription } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
 import type { Timed } from "./timing/deadlines.ts";
@@ -107,12 +108,12 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	override leave(): void {
-		for (const subscription of this.subscriptions.values()) this.#endpoint.audiences.unsubscribe(this.transport, subscription);
+		for (const subscription of this.subscriptions.values()) this.#endpoint.hub.unsubscribe(this.transport, subscription.audience);
 		this.#release();
 	}
 
 	override gone(): void {
-		for (const subscription of this.subscriptions.values()) this.#endpoint.audiences.forget(this.transport, subscription);
+		for (const subscription of this.subscriptions.values()) this.#endpoint.hub.forget(this.transport, subscription.audience);
 		this.#release();
 		this.#endpoint.rate.forget(this);
 	}
@@ -123,11 +124,13 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	/** Hears the channel from now on. */
-	subscribe(subscription: Subscription): void {
+	subscribe({ name: channel, options }: Channel): void {
+		const isPresent = options.presence;
+		const subscription = new Subscription(channel, this.#endpoint.audiences.of(channel, this.framing), isPresent);
 		this.#subscriptions ??= new Map();
-		this.#subscriptions.set(subscription.channel, subscription);
-		this.#endpoint.audiences.subscribe(this.transport, subscription);
-		if (subscription.isPresent) this.#endpoint.presence.join(subscription.channel, this);
+		this.#subscriptions.set(channel, subscription);
+		this.#endpoint.hub.subscribe(this.transport, subscription.audience);
+		if (isPresent) this.#endpoint.presence.join(channel, this);
 	}
 
 	/** Nothing for a channel that it does not listen to. */
@@ -135,7 +138,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;
 		this.#subscriptions!.delete(channel);
-		this.#endpoint.audiences.unsubscribe(this.transport, subscription);
+		this.#endpoint.hub.unsubscribe(this.transport, subscription.audience);
 		this.#endpoint.presence.leave(channel, this);
 	}
 

@@ -1,11 +1,12 @@
 import { ChannelEntry, type ChannelList, channelEntryIs, channelHash, nextChannelEntry, type RecordHead } from "@shardcast/wire";
 import { Audience, type AudienceProvider } from "../../hub/audience.ts";
-import type { TopicTransport } from "../../transports/transport.ts";
 
 /** All clients with one and the same set of channels. */
 export interface ChannelSet {
 	readonly audience: Audience;
 	readonly channels: ChannelList;
+	/** Clients that have entered it, and have not left it. */
+	entered: number;
 	/** Number of the selection that it was last part of: the cheapest way to take a set only once. */
 	selected: number;
 }
@@ -26,14 +27,17 @@ interface SetsOfChannel {
  *
  * Every client gets every record at most once by construction; no table of what has been sent.
  *
+ * A client enters a set before it is connected, so that it can be refused. Then it subscribes to the set's audience.
+ *
  * One owner, the shard's loop. Bound: `channelSetsMax` distinct sets, and a set goes with its last client; when it is reached
  * `enter` answers null and the connection is refused.
  */
-export class ChannelSets implements AudienceProvider<ChannelSet> {
+export class ChannelSets implements AudienceProvider {
+	subscriptions = 0;
 	/** Clients without channels: they hear everything. */
 	readonly unfiltered: ChannelSet;
 	/** All clients that have channels, as one audience for records to everybody. */
-	readonly filtered = new Audience("filtered");
+	readonly filtered = new Audience("filtered", this);
 	#channelSetsMax: number;
 	readonly #bySet = new Map<string, ChannelSet>();
 	readonly #byChannel = new Map<number, SetsOfChannel>();
@@ -42,7 +46,7 @@ export class ChannelSets implements AudienceProvider<ChannelSet> {
 
 	constructor(everybody: ChannelList, channelSetsMax: number) {
 		this.#channelSetsMax = channelSetsMax;
-		this.unfiltered = { audience: new Audience("unfiltered"), channels: everybody, selected: 0 };
+		this.unfiltered = { audience: new Audience("unfiltered", this), channels: everybody, entered: 0, selected: 0 };
 	}
 
 	/** Holds for sets that come from now on. */
@@ -63,47 +67,36 @@ export class ChannelSets implements AudienceProvider<ChannelSet> {
 	/** Counts one client in; null when there are `channelSetsMax` sets already and this would be another. */
 	enter(channels: ChannelList): ChannelSet | null {
 		if (channels.count === 0) {
-			this.unfiltered.audience.size++;
+			this.unfiltered.entered++;
 			return this.unfiltered;
 		}
 		const key = keyOf(channels);
 		let channelSet = this.#bySet.get(key);
 		if (channelSet === undefined) {
 			if (this.#bySet.size >= this.#channelSetsMax) return null;
-			channelSet = { audience: new Audience(`set ${++this.#setsMade}`), channels, selected: 0 };
+			const audience = new Audience(`set ${++this.#setsMade}`, this, { wider: this.filtered });
+			channelSet = { audience, channels, entered: 0, selected: 0 };
 			this.#bySet.set(key, channelSet);
 			this.#index(channelSet);
 		}
-		channelSet.audience.size++;
-		this.filtered.size++;
+		channelSet.entered++;
 		return channelSet;
 	}
 
 	/** Counts one client out. */
 	leave(channelSet: ChannelSet): void {
-		channelSet.audience.size--;
-		if (channelSet === this.unfiltered) return;
-		this.filtered.size--;
-		if (channelSet.audience.size > 0) return;
+		channelSet.entered--;
+		if (channelSet === this.unfiltered || channelSet.entered > 0) return;
 		this.#bySet.delete(keyOf(channelSet.channels));
 		this.#forget(channelSet);
 	}
 
-	/** Joins a client to the topics of a set that it has entered. */
-	subscribe(client: TopicTransport, channelSet: ChannelSet): void {
-		client.subscribe(channelSet.audience.topic);
-		if (channelSet !== this.unfiltered) client.subscribe(this.filtered.topic);
-	}
-
-	/** Takes it out of them; `leave` counts it out. */
-	unsubscribe(client: TopicTransport, channelSet: ChannelSet): void {
-		client.unsubscribe(channelSet.audience.topic);
-		if (channelSet !== this.unfiltered) client.unsubscribe(this.filtered.topic);
-	}
+	/** A set goes when the last client leaves that has entered it. */
+	emptied(): void {}
 
 	select(u8: Uint8Array, view: DataView, head: RecordHead, into: Audience[]): void {
-		if (this.unfiltered.audience.size > 0) into.push(this.unfiltered.audience);
-		if (this.filtered.size === 0) return;
+		if (this.unfiltered.audience.clients > 0) into.push(this.unfiltered.audience);
+		if (this.filtered.clients === 0) return;
 		if (head.channelCount === 0) {
 			into.push(this.filtered);
 			return;
@@ -125,11 +118,11 @@ export class ChannelSets implements AudienceProvider<ChannelSet> {
 	}
 
 	reach(name: string): number {
-		if (name === "") return this.unfiltered.audience.size + this.filtered.size;
+		if (name === "") return this.unfiltered.audience.clients + this.filtered.clients;
 		const bytes = Buffer.from(name, "utf8");
 		const channelSets = find(this.#byChannel.get(channelHash(bytes)), bytes)?.channelSets ?? [];
-		let reached = this.unfiltered.audience.size;
-		for (const { audience } of channelSets) reached += audience.size;
+		let reached = this.unfiltered.audience.clients;
+		for (const { audience } of channelSets) reached += audience.clients;
 		return reached;
 	}
 

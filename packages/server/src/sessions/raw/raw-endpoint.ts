@@ -2,6 +2,7 @@ import type { Config } from "@shardcast/config";
 import type { Counters } from "@shardcast/scoreboard";
 import { everybody } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
+import type { Hub } from "../../hub/hub.ts";
 import type { Feature } from "../../lifecycle/feature.ts";
 import type { LiveSettings } from "../../lifecycle/live-settings.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
@@ -26,6 +27,7 @@ export interface RawEndpointParts {
 		readonly mayPublish: Pick<LiveSettings["mayPublish"], "webSocket">;
 	};
 	readonly sessions: Sessions;
+	readonly hub: Hub;
 	readonly incoming: Pick<Incoming, "fromClient">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "left" | "full">;
 }
@@ -42,17 +44,20 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly endpoints = [this];
 	readonly paths = ["/", "/ws"];
 	readonly sessions: Sessions;
+	readonly hub: Hub;
 	readonly channelSets: ChannelSets;
 	readonly senders = new SenderIds<RawSession>();
 	readonly frames: RawFrames;
 	readonly #parts: RawEndpointParts;
 
 	constructor(parts: RawEndpointParts) {
-		const { options, live, sessions, incoming } = parts;
+		const { options, live, sessions, hub, incoming } = parts;
 		const { config, row } = options;
 		this.#parts = parts;
 		this.sessions = sessions;
+		this.hub = hub;
 		this.channelSets = new ChannelSets(everybody, row.connectionsMax);
+		hub.add(this.channelSets);
 		this.frames = new RawFrames(
 			{
 				incoming,

@@ -32,15 +32,16 @@ export class RawSession extends ClientSession {
 	}
 
 	override join(): void {
-		this.#endpoint.channelSets.subscribe(this.transport, this.channelSet!);
+		this.#endpoint.hub.subscribe(this.transport, this.channelSet!.audience);
 	}
 
 	override leave(): void {
-		this.#endpoint.channelSets.unsubscribe(this.transport, this.channelSet!);
+		this.#endpoint.hub.unsubscribe(this.transport, this.channelSet!.audience);
 		this.#release();
 	}
 
 	override gone(): void {
+		if (this.channelSet !== null) this.#endpoint.hub.forget(this.transport, this.channelSet.audience);
 		this.#release();
 		this.#endpoint.frames.forget(this);
 	}

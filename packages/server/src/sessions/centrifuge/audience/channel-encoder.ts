@@ -6,17 +6,19 @@ import type { Framing } from "../framing.ts";
 /** Makes the push of a publication in one channel, for all of its subscribers in one encoding and on one kind of transport. */
 export class ChannelEncoder implements Encoder {
 	readonly isBinary: boolean;
-	readonly #framing: Framing;
+	readonly channel: string;
+	readonly framing: Framing;
 	readonly #publications: PublicationEncoder;
 
 	constructor(channel: string, framing: Framing) {
 		this.isBinary = framing.codec.binary;
-		this.#framing = framing;
+		this.channel = channel;
+		this.framing = framing;
 		this.#publications = framing.publications(channel);
 	}
 
 	encode(record: DeliveredRecord): Uint8Array {
 		const { offset, publisher: info } = record;
-		return this.#framing.frame([this.#publications.encode({ data: this.isBinary ? record.payload : record.json, offset, info })]);
+		return this.framing.frame([this.#publications.encode({ data: this.isBinary ? record.payload : record.json, offset, info })]);
 	}
 }

@@ -1,16 +1,16 @@
-import type { Framing } from "../framing.ts";
-import type { ChannelSubscription } from "./channel-audiences.ts";
+import type { Audience } from "../../../hub/audience.ts";
 
 /** A client listens to a channel. One object for each: mind its size. */
-export class Subscription implements ChannelSubscription {
+export class Subscription {
 	readonly channel: string;
-	readonly framing: Framing;
+	/** Of the channel, in the client's encoding. */
+	readonly audience: Audience;
 	/** Others may see that it is there. */
 	readonly isPresent: boolean;
 
-	constructor(channel: string, framing: Framing, isPresent: boolean) {
+	constructor(channel: string, audience: Audience, isPresent: boolean) {
 		this.channel = channel;
-		this.framing = framing;
+		this.audience = audience;
 		this.isPresent = isPresent;
 	}
 }

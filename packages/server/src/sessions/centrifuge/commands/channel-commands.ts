@@ -13,7 +13,6 @@ import {
 import type { Counters } from "@shardcast/scoreboard";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { Incoming } from "../../../delivery/incoming/incoming.ts";
-import { Subscription } from "../audience/subscription.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { inALaterTurn } from "../timing/in-a-later-turn.ts";
 import { ends, fails, type Outcome } from "./commands.ts";
@@ -74,7 +73,7 @@ export class ChannelCommands {
 			recoverable: request.recoverable || request.recover,
 		});
 		if (granted.positioned) return this.#subscribeAtPosition(session, channel, request, granted.recoverable);
-		session.subscribe(new Subscription(channel.name, session.framing, channel.options.presence));
+		session.subscribe(channel);
 		return request.recover ? { subscribe: { wasRecovering: true } } : { subscribe: {} };
 	};
 
@@ -122,7 +121,7 @@ export class ChannelCommands {
 		if (!recover || !recoverable) {
 			const position = recovery.position(channel.name);
 			if (position === null) return null;
-			session.subscribe(new Subscription(channel.name, framing, channel.options.presence));
+			session.subscribe(channel);
 			return { subscribe: { recoverable, positioned: true, wasRecovering: recover, ...position } };
 		}
 		const missed = recovery.recover(channel.name, { offset, epoch });
@@ -130,7 +129,7 @@ export class ChannelCommands {
 		const { recovered, position } = missed;
 		counters.add(recovered ? "recoveries" : "recoveriesFailed", 1);
 		if (!recovered && (flag & SubscribeFlag.rejectUnrecovered) !== 0) return fails(ErrorCode.unrecoverablePosition);
-		session.subscribe(new Subscription(channel.name, framing, channel.options.presence));
+		session.subscribe(channel);
 		const publications = missed.publications.map((publication) => publicationFor(framing, publication));
 		counters.add("recoveredPublications", publications.length);
 		const at = recovered ? { epoch: position.epoch, offset } : position;
