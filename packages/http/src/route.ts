@@ -24,9 +24,9 @@ export interface AnswerRoute extends RoutePath {
 }
 
 /** Takes the whole body. Valid until it returns. */
-export type TakeBody = (body: Uint8Array) => Reply | Promise<Reply>;
+export type TakeBody = (body: Uint8Array) => Reply | Promise<Reply> | StreamStart;
 
-/** Reads a body, then answers. */
+/** Reads a body, then answers, at once or over time. */
 export interface BodyRoute extends RoutePath {
 	readonly kind: "body";
 	/** Longest body, in bytes; a longer one is answered 413. */

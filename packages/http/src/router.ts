@@ -113,8 +113,9 @@ export class BodyWanted {
 	}
 
 	/** All of it is there. @param body valid until this returns. */
-	whole(body: Uint8Array): Reply | Promise<Reply> {
-		return finish(this.#route, this.#origin, this.#take(body));
+	whole(body: Uint8Array): Reply | Promise<Reply> | StreamWanted {
+		const taken = this.#take(body);
+		return "opened" in taken ? streamFrom(taken, this.#origin) : finish(this.#route, this.#origin, taken);
 	}
 
 	/** It did not come. */
@@ -162,9 +163,15 @@ function bodyRefusal({ bodyBytesMax, bodyHint }: BodyRoute, problem: BodyProblem
 function openStream(route: StreamRoute, origin: string, request: HttpRequest): Routed {
 	const start = route.begin(request);
 	if (!("opened" in start)) return finish(route, origin, start);
-	const head: Reply = { status: 200, body: "", type: start.type, headers: { ...notStored, ...start.headers }, close: true };
+	const stream = streamFrom(start, origin);
+	if (request.method !== "HEAD") return stream;
 	// A client that wants the head only would leave a stream that nobody reads.
-	if (request.method === "HEAD") return finish(route, origin, head);
+	start.closed();
+	return stream.head;
+}
+
+function streamFrom(start: StreamStart, origin: string): StreamWanted {
+	const head: Reply = { status: 200, body: "", type: start.type, headers: { ...notStored, ...start.headers }, close: true };
 	return new StreamWanted(readableBy(origin, head), start);
 }
 

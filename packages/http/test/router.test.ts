@@ -122,7 +122,7 @@ describe("Router", () => {
 			reply("GET", "/pages", page),
 			reply("POST", "/pages", { ...page, "x-api-key": "wrong" }),
 			reply("POST", "/pages", { ...page, "content-length": "11" }),
-			await wanted.whole(new Uint8Array(1)),
+			(await wanted.whole(new Uint8Array(1))) as Reply,
 			wanted.refuse("too_slow"),
 		];
 		expect(all.map(({ status }) => status)).toEqual([405, 401, 413, 200, 408]);
@@ -133,6 +133,23 @@ describe("Router", () => {
 			expect(Object.keys(foreign.headers)).not.toContain("Access-Control-Allow-Origin");
 		}
 		expect(Object.keys(reply("GET", "/get", page).headers), "not for pages").not.toContain("Access-Control-Allow-Origin");
+	});
+
+	it("a body may be answered by a stream; a stream that only a HEAD asked for is over at once", () => {
+		const over: string[] = [];
+		const stream = (name: string) => ({ ...start, closed: () => over.push(name) });
+		const streams = new Router(
+			[
+				{ kind: "body", method: "POST", path: "/", bodyBytesMax: 10, begin: () => () => stream("post") },
+				{ kind: "stream", method: "GET", path: "/", begin: () => stream("get") },
+			],
+			{ allowedOrigins: allowedOrigins([]) },
+		);
+		const wanted = (streams.route(request("POST", "/")) as BodyWanted).whole(new Uint8Array(1));
+		expect(wanted).toBeInstanceOf(StreamWanted);
+		expect((wanted as StreamWanted).head).toMatchObject({ status: 200, type: "text/event-stream", close: true });
+		expect(streams.route(request("HEAD", "/"))).toMatchObject({ status: 200, type: "text/event-stream" });
+		expect(over).toEqual(["get"]);
 	});
 
 	it("takes no two routes for one path and method", () => {

@@ -1,6 +1,6 @@
 import { type CloseCode, closeReasons } from "@shardcast/wire";
 import type { Admitted } from "../limits/connection-check.ts";
-import type { TopicTransport } from "../transports/transport.ts";
+import type { Transport } from "../transports/transport.ts";
 import type { Session } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -10,9 +10,9 @@ import type { Sessions } from "./sessions.ts";
  *
  * One object for each connection: with 12,000 idle clients every word here is 100 KB.
  */
-export abstract class ClientSession implements Session<TopicTransport> {
+export abstract class ClientSession<T extends Transport = Transport> implements Session<T> {
 	/** Set by `opened`, before anything else happens. */
-	transport!: TopicTransport;
+	transport!: T;
 	/** Its place in the list of all sessions; -1 = it is not in there. One writer, `Sessions`. */
 	place = -1;
 	/** The code that it is being closed with, a `CloseCode` or one of its protocol; 0 = it is served. One writer, `LeavingSessions`, but for one that has dropped a message. */
@@ -41,7 +41,7 @@ export abstract class ClientSession implements Session<TopicTransport> {
 	/** The connection is gone: gives back whatever it still has. Called once, after `leave` or without it. */
 	abstract gone(): void;
 
-	opened(transport: TopicTransport): void {
+	opened(transport: T): void {
 		this.transport = transport;
 		this.sessions.opened(this);
 	}

@@ -1,11 +1,12 @@
 import type { Admitted } from "../../limits/connection-check.ts";
+import type { TopicTransport } from "../../transports/transport.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Sessions } from "../sessions.ts";
 import type { ChannelSet } from "./channel-sets.ts";
 import type { RawEndpoint } from "./raw-endpoint.ts";
 
 /** A client of the raw endpoint: every frame is a message, and what it listens to is fixed by its URL. */
-export class RawSession extends ClientSession {
+export class RawSession extends ClientSession<TopicTransport> {
 	/** The clients that hear the same as this one; null once it hears nothing any more. */
 	channelSet: ChannelSet | null;
 	/** The number that it publishes under; 0 until its first message, since most clients only listen. */

@@ -43,13 +43,6 @@ export interface RequestCallbacks {
 	aborted(): void;
 }
 
-export interface StreamCallbacks {
-	/** The socket takes more. */
-	writable(): void;
-	/** The client is gone: the response may not be used any more. */
-	aborted(): void;
-}
-
 const internalError = refusal("internal");
 
 /**
@@ -114,15 +107,8 @@ export class GuardedApp {
 
 	/** Sets both callbacks of a request, once: the library would free the one that is running. */
 	receive(response: Response, callbacks: RequestCallbacks): void {
-		const whole = response as HttpResponse;
-		whole.onAborted(() => {
-			try {
-				callbacks.aborted();
-			} catch (error) {
-				this.#onError("onAborted", error);
-			}
-		});
-		whole.onData((chunk, isLast) => {
+		this.aborted(response, () => callbacks.aborted());
+		(response as HttpResponse).onData((chunk, isLast) => {
 			try {
 				callbacks.data(chunk, isLast);
 			} catch (error) {
@@ -131,19 +117,22 @@ export class GuardedApp {
 		});
 	}
 
-	/** Sets the callbacks of an answer that comes in parts, once. What fails in them ends the connection. */
-	stream(response: Response, callbacks: StreamCallbacks): void {
-		const whole = response as HttpResponse;
-		whole.onAborted(() => {
+	/** Sets the one callback for a client that is gone: the response may not be used any more. Once for each request. */
+	aborted(response: Response, callback: () => void): void {
+		(response as HttpResponse).onAborted(() => {
 			try {
-				callbacks.aborted();
+				callback();
 			} catch (error) {
 				this.#onError("onAborted", error);
 			}
 		});
-		whole.onWritable(() => {
+	}
+
+	/** Sets what is called when the socket of an answer in parts takes more, once. What fails in it ends the connection. */
+	writable(response: Response, callback: () => void): void {
+		(response as HttpResponse).onWritable(() => {
 			try {
-				callbacks.writable();
+				callback();
 			} catch (error) {
 				this.#onError("onWritable", error);
 				response.close();

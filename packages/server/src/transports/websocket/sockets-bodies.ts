@@ -10,9 +10,16 @@ export interface BodyReaderOptions {
 	readonly counters: Pick<Counters, "add">;
 }
 
+/** Whether the client of a request is gone, from its body on: the library has one callback for that. */
+export interface Aborts {
+	readonly isGone: boolean;
+	/** Called when it goes, once the body is there. */
+	onGone: (() => void) | null;
+}
+
 export interface BodyHandlers {
-	/** The whole body; the bytes are gone when this returns. `isGone` tells, at any later time, whether the client is. */
-	whole(body: Uint8Array, isGone: () => boolean): void;
+	/** The whole body; the bytes are gone when this returns. */
+	whole(body: Uint8Array, aborts: Aborts): void;
 	/** It got too long; there is no room for it now; or it came more slowly than any other, and another body needed its room. */
 	failed(problem: BodyProblem): void;
 }
@@ -86,11 +93,11 @@ export class BodyReader {
 				held.append(held.length === 0 ? Buffer.from(new Uint8Array(chunk)) : Buffer.from(chunk));
 				return null;
 			},
-			last: (chunk, isGone) => {
+			last: (chunk, aborts) => {
 				if (held.length + chunk.byteLength > bodyBytesMax) return handlers.failed("too_large");
-				if (held.length === 0) return handlers.whole(new Uint8Array(chunk), isGone);
+				if (held.length === 0) return handlers.whole(new Uint8Array(chunk), aborts);
 				held.append(Buffer.from(chunk));
-				handlers.whole(held.all(), isGone);
+				handlers.whole(held.all(), aborts);
 			},
 			release: () => {
 				held = new GrowingBytes();
@@ -120,7 +127,7 @@ export class BodyReader {
 interface Collector {
 	/** A part, not the last; what to answer when no more is wanted. */
 	chunk(chunk: ArrayBuffer): (() => void) | null;
-	last(chunk: ArrayBuffer, isGone: () => boolean): void;
+	last(chunk: ArrayBuffer, aborts: Aborts): void;
 	/** Nothing more is kept. Called once, unless it was stopped. */
 	release(): void;
 }
@@ -128,15 +135,15 @@ interface Collector {
 /** @returns what stops it: from then on nothing is called any more, the collector's release included. */
 function collect(app: Pick<GuardedApp, "receive">, response: Response, collector: Collector): () => void {
 	let open = true;
-	let gone = false;
-	const isGone = () => gone;
+	const aborts = { isGone: false, onGone: null as (() => void) | null };
 	let answer: (() => void) | null = null;
 	let discardedBytes = 0;
 	app.receive(response, {
 		aborted: () => {
-			gone = true;
+			aborts.isGone = true;
 			if (open && answer === null) collector.release();
 			open = false;
+			aborts.onGone?.();
 		},
 		data: (chunk, isLast) => {
 			if (!open) return;
@@ -144,7 +151,7 @@ function collect(app: Pick<GuardedApp, "receive">, response: Response, collector
 				if (isLast) {
 					open = false;
 					try {
-						collector.last(chunk, isGone);
+						collector.last(chunk, aborts);
 					} finally {
 						collector.release();
 					}

@@ -49,10 +49,17 @@ export class Requests {
 	#readBody(response: Response, seen: SeenRequest, wanted: BodyWanted): void {
 		const { app } = this.#parts;
 		this.bodies.read(response, () => addressKeyOf(seen.address), wanted.bytesMax, {
-			whole: (body, isGone) => {
-				const reply = wanted.whole(body);
-				if (reply instanceof Promise) void app.later(response, reply, isGone, (later) => sendReply(response, later));
-				else sendReply(response, reply);
+			whole: (body, aborts) => {
+				const routed = wanted.whole(body);
+				if (routed instanceof StreamWanted) this.#streams.open(response, routed, aborts);
+				else if (routed instanceof Promise)
+					void app.later(
+						response,
+						routed,
+						() => aborts.isGone,
+						(later) => sendReply(response, later),
+					);
+				else sendReply(response, routed);
 			},
 			failed: (problem) => sendReply(response, wanted.refuse(problem)),
 		});
