@@ -128,7 +128,7 @@ describe("a server in the program's own process", () => {
 
 	it("does not start with a route module that cannot be loaded", async () => {
 		const kafka = { kafkaBrokers: ["127.0.0.1:1"], kafkaTopics: "t" };
-		const server = create({ ...kafka, kafkaRoute: import.meta.filename.replace("library.process.test.ts", "harness.ts") });
+		const server = create({ ...kafka, kafkaRoute: import.meta.filename.replace("library/library.process.test.ts", "harness.ts") });
 		const problem = /^kafkaRoute: the module cannot be loaded: .*harness\.ts/;
 		await expect(server.run()).rejects.toThrow(problem);
 		await expect(server.control.reloadRoute()).rejects.toBeInstanceOf(ConfigError);
