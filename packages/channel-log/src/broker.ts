@@ -1,4 +1,4 @@
-import type { Position, RecordKind } from "@shardcast/wire";
+import type { FullReason, Position, PublishRefused, PublishTaken, RecordKind } from "@shardcast/wire";
 
 export type { Position };
 
@@ -33,21 +33,10 @@ export interface PublishOptions {
 	readonly sender?: { readonly id: number; readonly life: number };
 }
 
-/**
- * - `published`: it has this position, survives the death of any process, and every reader gets it.
- * - `duplicate`: its idempotency key was used before; this is the position of that publication.
- * - `full`: nothing has happened, try again in a moment. The reason is for counters and messages.
- */
-export type PublishResult =
-	| { readonly outcome: "published"; readonly position: Position }
-	| { readonly outcome: "duplicate"; readonly position: Position }
-	| { readonly outcome: "full"; readonly reason: FullReason };
-
-/**
- * `locked`: somebody else publishes at this instant. `readers`: the slowest reader has not made room. `memory`: the machine's shared memory is
- * used up. `keys`: as many idempotency keys as there is room for are younger than their time to live.
- */
-export type FullReason = "locked" | "readers" | "memory" | "keys";
+/** It survives the death of any process, and every reader gets it; or it is a duplicate. */
+export type BrokerTaken = PublishTaken & { readonly position: Position };
+/** Nothing has happened: try again in a moment. */
+export type BrokerFull = PublishRefused & { readonly outcome: "full"; readonly reason: FullReason };
 
 export interface Publication {
 	readonly offset: number;
@@ -91,7 +80,7 @@ export type Answer<T> = T | Promise<T>;
  * @throws RangeError for a channel name, limits or data that it can never take.
  */
 export interface Broker {
-	publish(channel: string, data: Uint8Array, options: PublishOptions): Answer<PublishResult>;
+	publish(channel: string, data: Uint8Array, options: PublishOptions): Answer<BrokerTaken | BrokerFull>;
 	history(channel: string, options?: HistoryOptions): Answer<History | null>;
 	/** A channel that nobody has published to is at offset 0 of the epoch that its first publication will have, as far as can be told now. Asking keeps offset and epoch alive, as `history` does. */
 	position(channel: string): Answer<Position | null>;

@@ -1,5 +1,5 @@
-import { monotonicMs, RecordKind } from "@shardcast/wire";
-import type { Broker, History, HistoryLimits, HistoryOptions, Position, PublishOptions, PublishResult } from "./broker.ts";
+import { type FullReason, monotonicMs, RecordKind } from "@shardcast/wire";
+import type { Broker, BrokerFull, BrokerTaken, History, HistoryLimits, HistoryOptions, Position, PublishOptions } from "./broker.ts";
 import { type ChannelName, ChannelNames, epochOf } from "./channel-names.ts";
 import { AboutWord, type LogCounter, RecordFlag } from "./log-descriptor.ts";
 import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "./log-files.ts";
@@ -29,6 +29,13 @@ export interface LogHistoryOptions extends HistoryOptions {
 	readonly asOf?: LogReader;
 }
 
+/** Made once: a log that is full stays so for many messages. */
+const noRoom: Readonly<Record<FullReason, BrokerFull>> = {
+	locked: Object.freeze({ outcome: "full", reason: "locked" }),
+	readers: Object.freeze({ outcome: "full", reason: "readers" }),
+	memory: Object.freeze({ outcome: "full", reason: "memory" }),
+	keys: Object.freeze({ outcome: "full", reason: "keys" }),
+};
 const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
 /** Times to live are kept as unsigned 32-bit milliseconds. */
@@ -91,7 +98,7 @@ export class ChannelLog implements Broker {
 		};
 	}
 
-	publish(channel: string, data: Uint8Array, options: PublishOptions): PublishResult {
+	publish(channel: string, data: Uint8Array, options: PublishOptions): BrokerTaken | BrokerFull {
 		const name = this.#names.get(channel);
 		const { history, idempotency, sender } = options;
 		const log = this.#logs[name.log]!;
@@ -120,10 +127,11 @@ export class ChannelLog implements Broker {
 		const outcome = log.append(appending);
 		// What the caller gave is its own again.
 		appending.data = nothing;
-		if (outcome !== "published" && outcome !== "duplicate") return { outcome: "full", reason: outcome };
+		if (outcome !== "published" && outcome !== "duplicate") return noRoom[outcome];
 		const position: Position = { offset: head.offset, epoch: epochOf(name, head.epoch0, head.epoch1) };
-		if (outcome === "published") this.#committed();
-		return { outcome, position };
+		if (outcome === "duplicate") return { outcome: "taken", position, duplicate: true };
+		this.#committed();
+		return { outcome: "taken", position };
 	}
 
 	history(channel: string, options: LogHistoryOptions = {}): History | null {

@@ -1,7 +1,8 @@
 export type {
 	Answer,
 	Broker,
-	FullReason,
+	BrokerFull,
+	BrokerTaken,
 	History,
 	HistoryLimits,
 	HistoryOptions,
@@ -9,7 +10,6 @@ export type {
 	Position,
 	Publication,
 	PublishOptions,
-	PublishResult,
 } from "./broker.ts";
 export { ChannelLog, type ChannelLogOptions, type LogHistoryOptions, type LogMember } from "./channel-log.ts";
 export { epochText } from "./channel-names.ts";

@@ -1,5 +1,4 @@
-import { recordBytes as eventBytes, type RecordKind, setSenderShard, writeRecordHead } from "@shardcast/wire";
-import type { FullReason } from "./broker.ts";
+import { recordBytes as eventBytes, type FullReason, type RecordKind, setSenderShard, writeRecordHead } from "@shardcast/wire";
 import type { ChannelName } from "./channel-names.ts";
 import { ChannelTable } from "./channel-table.ts";
 import { IdempotencyTable } from "./idempotency-table.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Broker, History, HistoryOptions, Position, PublishOptions, PublishResult } from "../src/broker.ts";
+import type { Broker, History, HistoryOptions, Position, PublishOptions } from "../src/broker.ts";
 import { bytes, limits, shown, text } from "./fixtures.ts";
 
 /** What the contract needs of an implementation. */
@@ -182,12 +182,14 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 			const once: PublishOptions = { ...kept, idempotency: { key: "k", ttlMs: 300_000 } };
 			const position = await put("a", once);
 			await put("b");
-			const again: PublishResult = await second.publish(channel, bytes("again"), once);
-			expect(again).toEqual({ outcome: "duplicate", position });
+			const again = await second.publish(channel, bytes("again"), once);
+			expect(again).toEqual({ outcome: "taken", duplicate: true, position });
 			expect(shown((await read()).publications)).toEqual(["1:a", "2:b"]);
 			const other = harness.channel();
-			expect((await first.publish(other, bytes("a"), once)).outcome).toBe("published");
-			expect((await first.publish(channel, bytes("c"), { ...kept, idempotency: { key: "K", ttlMs: 300_000 } })).outcome).toBe("published");
+			const isTaken = { outcome: "taken", position: expect.anything() };
+			expect(await first.publish(other, bytes("a"), once)).toEqual(isTaken);
+			const another = { ...kept, idempotency: { key: "K", ttlMs: 300_000 } };
+			expect(await first.publish(channel, bytes("c"), another)).toEqual(isTaken);
 		});
 
 		it("a key is forgotten after its time to live, and not before", async () => {
@@ -195,9 +197,12 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 			const once: PublishOptions = { ...kept, idempotency: { key: "k", ttlMs: 500 } };
 			await put("a", once);
 			await harness.pass(300);
-			expect((await first.publish(channel, bytes("b"), once)).outcome).toBe("duplicate");
+			expect(await first.publish(channel, bytes("b"), once)).toMatchObject({ duplicate: true, position: { offset: 1 } });
 			await harness.pass(400);
-			expect((await first.publish(channel, bytes("c"), once)).outcome).toBe("published");
+			expect(await first.publish(channel, bytes("c"), once)).toEqual({
+				outcome: "taken",
+				position: { offset: 2, epoch: expect.any(String) },
+			});
 		});
 
 		it("refuses names, limits and times to live that make no sense, and says which", async () => {

@@ -1,4 +1,5 @@
-import type { HistoryLimits, Publication, PublishOptions, PublishResult } from "../src/broker.ts";
+import type { PublishResult } from "@shardcast/wire";
+import type { HistoryLimits, Publication, PublishOptions } from "../src/broker.ts";
 import { ChannelLog, type ChannelLogOptions } from "../src/channel-log.ts";
 import { createLogBuffers, openLogBuffers } from "../src/log-files.ts";
 import { LogKeeper } from "../src/log-keeper.ts";
@@ -40,12 +41,12 @@ export class Rig {
 /** Publishes, and fails the test unless it was. */
 export function put(log: ChannelLog, channel: string, message: string, options: PublishOptions = kept): number {
 	const result = log.publish(channel, bytes(message), options);
-	if (result.outcome !== "published") throw new Error(`not published: ${JSON.stringify(result)}`);
+	if (result.outcome !== "taken" || result.duplicate) throw new Error(`not published: ${JSON.stringify(result)}`);
 	return result.position.offset;
 }
 
 export function offsetOfResult(result: PublishResult): number {
-	if (result.outcome === "full") throw new Error(`refused: ${result.reason}`);
+	if (result.outcome !== "taken" || result.position === undefined) throw new Error(`refused: ${JSON.stringify(result)}`);
 	return result.position.offset;
 }
 

@@ -18,7 +18,7 @@ describe("a log that is full", () => {
 		const [slow, fast] = [log.reader(3), log.reader(4)];
 		const visited = { slow: new Visited(slow), fast: new Visited(fast) };
 		let sent = 0;
-		while (log.publish("channel", bytes(`${sent} ${filler}`), kept).outcome === "published") sent++;
+		while (log.publish("channel", bytes(`${sent} ${filler}`), kept).outcome === "taken") sent++;
 		expect(sent).toBeGreaterThan(30);
 		visited.fast.read();
 		expect(log.publish("channel", bytes(`refused ${filler}`), kept)).toEqual({ outcome: "full", reason: "readers" });
@@ -39,7 +39,7 @@ describe("a log that is full", () => {
 		const rig = new Rig();
 		const log = rig.member();
 		log.reader(3);
-		while (log.publish("channel", bytes(filler), kept).outcome === "published");
+		while (log.publish("channel", bytes(filler), kept).outcome === "taken");
 		rig.keeper.memberDied(3, 1);
 		for (let n = 0; n < 100; n++) put(log, "channel", filler);
 		const visited = new Visited(log.reader(3));
@@ -121,7 +121,7 @@ describe("a log that is full", () => {
 		granted = 262_144;
 		put(log, "channel", "x");
 		let sent = 1;
-		while (log.publish("channel", bytes(filler), kept).outcome === "published") sent++;
+		while (log.publish("channel", bytes(filler), kept).outcome === "taken") sent++;
 		expect(sent).toBeGreaterThan(30);
 		expect(sent).toBeLessThan(120);
 		expect(log.counter("fullMemory")).toBe(3);
@@ -178,7 +178,7 @@ describe("more than there is room for", () => {
 		const { position, publications } = log.history("first")!;
 		expect([position.offset, publications]).toEqual([0, []]);
 		const again = log.publish("first", bytes("y"), kept);
-		expect(again.outcome).toBe("published");
+		expect(again.outcome).toBe("taken");
 		if (first.outcome === "full" || again.outcome === "full") return;
 		expect(again.position.offset).toBe(1);
 		expect(again.position.epoch).not.toBe(first.position.epoch);
@@ -192,14 +192,14 @@ describe("more than there is room for", () => {
 		const taken: number[] = [];
 		for (let n = 0; n < 1000; n++) {
 			const result = log.publish("channel", bytes("x"), withKey(n));
-			if (result.outcome === "published") taken.push(n);
+			if (result.outcome === "taken") taken.push(n);
 			else expect(result).toEqual({ outcome: "full", reason: "keys" });
 		}
 		expect(taken.length).toBeGreaterThan(64);
 		expect(taken.length).toBeLessThan(1000);
-		for (const n of taken) expect(log.publish("channel", bytes("x"), withKey(n)).outcome).toBe("duplicate");
+		for (const n of taken) expect(log.publish("channel", bytes("x"), withKey(n))).toMatchObject({ outcome: "taken", duplicate: true });
 		rig.clock.nowMs += 1000;
-		expect(log.publish("channel", bytes("x"), withKey(taken[0]!)).outcome).toBe("published");
+		expect(log.publish("channel", bytes("x"), withKey(taken[0]!))).toEqual({ outcome: "taken", position: expect.anything() });
 	});
 });
 

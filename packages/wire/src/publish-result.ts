@@ -9,8 +9,17 @@ export interface Position {
 /** The message is on its way to the clients or, through Kafka, all replicas in sync have it. */
 export interface PublishTaken {
 	readonly outcome: "taken";
+	/** Where it stands in its channel. Absent unless exactly one of the message's channels keeps a history. */
 	readonly position?: Position;
+	/** Its idempotency key was used before: the position is that of the publication with it, and nothing was published now. */
+	readonly duplicate?: true;
 }
+
+/**
+ * What there is no room in. `locked`: another process publishes at this instant. `readers`: the slowest reader has not made room. `memory`: the
+ * machine's shared memory is used up. `keys`: as many idempotency keys as there is room for are younger than their time to live.
+ */
+export type FullReason = "locked" | "readers" | "memory" | "keys";
 
 export interface PublishRefused {
 	/**
@@ -18,11 +27,13 @@ export interface PublishRefused {
 	 * said no, or nothing in time, which does not prove that it was not written.
 	 */
 	readonly outcome: "full" | "stopped" | "failed" | "unacknowledged";
+	/** Of `full`, when it is the channel's history that has no room. */
+	readonly reason?: FullReason;
 	/** More about it for people, such as what Kafka says. */
 	readonly detail?: string;
 }
 
-/** What came of a publish, the same for WebSockets, HTTP, the library and Kafka. */
+/** What came of a publish, the same for WebSockets, HTTP, the library, Kafka and brokers. */
 export type PublishResult = PublishTaken | PublishRefused;
 
 /** At once where nothing has to be waited for; a promise otherwise, which never rejects. */

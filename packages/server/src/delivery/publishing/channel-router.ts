@@ -57,7 +57,7 @@ export class ChannelRouter implements MessageSink {
 			const limits = limitsOf(name);
 			if (limits !== null) parts.push(history.publish(kind, sender, channelList([name]), payload, limits, true, info));
 		}
-		return Promise.all(parts).then(firstRefused);
+		return Promise.all(parts).then(together);
 	}
 
 	#plain(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, hold: boolean, info?: Uint8Array): Publishing {
@@ -66,6 +66,10 @@ export class ChannelRouter implements MessageSink {
 	}
 }
 
-function firstRefused(results: readonly PublishResult[]): PublishResult {
-	return results.find(({ outcome }) => outcome !== "taken") ?? publishTaken;
+/** The first refusal; or else the position, if there is only one. */
+function together(results: readonly PublishResult[]): PublishResult {
+	const refused = results.find(({ outcome }) => outcome !== "taken");
+	if (refused !== undefined) return refused;
+	const [placed, ...others] = results.filter((result) => "position" in result);
+	return placed !== undefined && others.length === 0 ? placed : publishTaken;
 }

@@ -1,6 +1,6 @@
 import type { ChannelLog, HistoryLimits } from "@shardcast/channel-log";
 import type { Counters } from "@shardcast/scoreboard";
-import { type ChannelList, type Publishing, type PublishResult, publishFull, type RecordKind } from "@shardcast/wire";
+import { type ChannelList, type Publishing, type PublishRefused, type PublishResult, publishFull, type RecordKind } from "@shardcast/wire";
 import type { HeldFrame, HeldFrames } from "../incoming/held-frames.ts";
 
 /** A message that waits for the log of its channel. */
@@ -46,12 +46,12 @@ export class HistoryPublisher {
 		const { held } = this.#parts;
 		if (held.count === 0) {
 			const result = this.#write(kind, sender, channels, payload, limits, info);
-			if (result !== null && (result !== publishFull || !hold)) return result;
+			if (result !== null && (result.outcome !== "full" || !hold)) return result;
 		}
 		return new Promise((done) => {
 			const frame = { kind, sender, channels, payload: new Uint8Array(payload), limits, info, done };
 			if (held.hold(frame)) this.#parts.onHeld();
-			else done(this.#refused());
+			else done(this.#refused(publishFull));
 		});
 	}
 
@@ -62,7 +62,7 @@ export class HistoryPublisher {
 
 	readonly #writeHeld = ({ kind, sender, channels, payload, limits, info, done }: HeldPublication): boolean => {
 		const result = this.#write(kind, sender, channels, payload, limits, info);
-		if (result === null || result === publishFull) return false;
+		if (result === null || result.outcome === "full") return false;
 		done(result);
 		return true;
 	};
@@ -83,14 +83,14 @@ export class HistoryPublisher {
 			...(info && { info }),
 			...(id === 0 ? {} : { sender: { id, life } }),
 		});
-		if (published.outcome === "full") return published.reason === "locked" ? null : this.#refused();
+		if (published.outcome === "full") return published.reason === "locked" ? null : this.#refused(published);
 		counters.add("messagesIn", 1);
 		counters.add("bytesIn", payload.length);
-		return { outcome: "taken", position: published.position };
+		return published;
 	}
 
-	#refused(): PublishResult {
+	#refused(full: PublishRefused): PublishResult {
 		this.#parts.counters.add("backpressured", 1);
-		return publishFull;
+		return full;
 	}
 }
