@@ -69,7 +69,11 @@ export class Balancer {
 			descriptorsMax: openFilesLimit()?.soft ?? usualOpenFiles,
 		};
 		this.#dataPath = mode === "handoff" ? this.#handoffPath(shared) : this.#proxyPath(shared);
-		this.#heartbeat = new HeartbeatTimer({ counters: board.balancer, sample: () => this.#monitor.sample(), onBeat: () => this.#onBeat() });
+		this.#heartbeat = new HeartbeatTimer({
+			counters: board.balancer,
+			sample: (beatLateMs) => this.#monitor.sample(beatLateMs),
+			onBeat: () => this.#onBeat(),
+		});
 	}
 
 	/** Where it listens, once started: the kernel's choice when the configuration says 0. */

@@ -58,7 +58,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		openAddresses: () => new AddressTable(SharedFile.open(directory.addressesPath).buffer),
 		isProxy: mode === "proxy" ? proxyTokenCheck(directory.proxyToken) : null,
 		log,
-		sample: () => monitor.sample(),
+		sample: (beatLateMs) => monitor.sample(beatLateMs),
 		ask: control.ask,
 		parts,
 		metrics,

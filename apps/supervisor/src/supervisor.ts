@@ -17,7 +17,6 @@ import { ClusterState } from "@shardcast/scoreboard";
 import { type Log, ProcessMetrics } from "@shardcast/telemetry";
 import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
-import { LockWatch } from "./children/lock-watch.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
 
@@ -29,6 +28,9 @@ export interface Ended {
 
 /** Share of the stop's time for the balancer, before the shards are told to drain. */
 const balancerShare = 0.25;
+
+/** After this time, a process that keeps the lock of a log is killed. */
+const lockHeldMsMax = 1000;
 
 /**
  * Runs one cluster: starts the balancer and the shards, keeps them alive, stops them in order. `start` once, then `stop` or `kill`
@@ -46,7 +48,6 @@ export class Supervisor {
 	readonly reloads: ReloadCounts = noReloads();
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
-	readonly #lockWatch: LockWatch;
 	/** Names of the children that have never been ready. */
 	readonly #awaited: Set<string>;
 	readonly #ready = withResolvers<boolean>();
@@ -80,10 +81,9 @@ export class Supervisor {
 		this.#balancer = new SupervisedChild(balancerSpec(facts, hooks), log);
 		this.#children = [...this.#shards, this.#balancer];
 		this.#awaited = new Set(this.#children.map(({ name }) => name));
-		this.#watchdog = new Watchdog(this.#children, facts.config.heartbeatTimeoutMs);
+		const { heartbeatTimeoutMs } = facts.config;
+		this.#watchdog = new Watchdog({ children: this.#children, heartbeatTimeoutMs, onLook: (passedMs) => this.#lookAtLocks(passedMs) });
 		this.#boardWatch = new BoardWatch(facts.memory.board, this.#events);
-		const slots = facts.topology.shards.map(({ slot }) => slot);
-		this.#lockWatch = new LockWatch(facts.memory.logs, (slot, heldMs) => this.#shards[slots.indexOf(slot)]?.onLockHeld(heldMs));
 	}
 
 	/** True once every child serves; false when the cluster ends before. */
@@ -109,7 +109,6 @@ export class Supervisor {
 	start(): void {
 		for (const child of this.#children) child.start();
 		this.#watchdog.start();
-		this.#lockWatch.start();
 		this.#boardWatch.start();
 	}
 
@@ -210,7 +209,6 @@ export class Supervisor {
 	/** No child is left. */
 	#end(status: number): void {
 		this.#watchdog.stop();
-		this.#lockWatch.stop();
 		this.#facts.memory.remove();
 		this.#ready.resolve(false);
 		this.#finished.resolve({ status: this.#failure?.exitStatus ?? status, failure: this.#failure });
@@ -259,6 +257,13 @@ export class Supervisor {
 		if (this.#ending === "announced") this.#drainDelay.abort();
 		if (this.#ending !== "no") return;
 		void (this.#awaited.size === 0 ? this.stop(error.message) : this.#killAll(error.exitStatus));
+	}
+
+	/** Has a process killed that keeps the lock of a log: it is held for a microsecond, so its holder is paused, and all publishers wait for it. */
+	#lookAtLocks(passedMs: number): void {
+		const { memory, topology } = this.#facts;
+		for (const { slot, heldMs } of memory.logs.heldLocks(passedMs, lockHeldMsMax))
+			this.#shards[topology.shards.findIndex((shard) => shard.slot === slot)]?.onLockHeld(heldMs);
 	}
 
 	/** A restarted shard has a new socket, which is opened again. */

@@ -26,7 +26,13 @@ class Child implements Watched {
 function watched(timeoutMs: number) {
 	const child = new Child();
 	const clock = { nowMs: 0 };
-	const watchdog = new Watchdog([child], timeoutMs, () => clock.nowMs);
+	const looks: number[] = [];
+	const watchdog = new Watchdog({
+		children: [child],
+		heartbeatTimeoutMs: timeoutMs,
+		onLook: (passedMs) => looks.push(passedMs),
+		now: () => clock.nowMs,
+	});
 	watchdog.start();
 	/** The machine runs for so long, and its clock with it; the child beats, or not. */
 	const run = (ms: number, beats: boolean) => {
@@ -36,7 +42,7 @@ function watched(timeoutMs: number) {
 			vi.advanceTimersByTime(10);
 		}
 	};
-	return { child, clock, watchdog, run };
+	return { child, clock, watchdog, looks, run };
 }
 
 it("says within a second that a child does not respond, and has it killed a little after the time-out", () => {
@@ -102,5 +108,25 @@ it("takes up another time-out while it runs, and looks no more once it has been 
 	watchdog.stop();
 	child.beatMs = 2;
 	run(5000, false);
+	expect(child.told).toEqual(["silent", "hung"]);
+});
+
+it("looks five times a second, and tells who looks with it how much time the children have had", () => {
+	const { clock, looks, run } = watched(2500);
+	run(1000, true);
+	expect(looks).toEqual([200, 200, 200, 200, 200]);
+	clock.nowMs += 60_000;
+	run(200, true);
+	expect(looks.at(-1)).toBe(400);
+});
+
+it("counts the silence from the heartbeat, not from the look that saw it", () => {
+	const { child, clock, run } = watched(2500);
+	run(990, true);
+	child.beatMs = clock.nowMs - 180;
+	run(2400, false);
+	expect(child.told).toEqual(["silent"]);
+	// The next look: 2590 ms after the heartbeat.
+	run(10, false);
 	expect(child.told).toEqual(["silent", "hung"]);
 });

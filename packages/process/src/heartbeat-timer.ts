@@ -6,8 +6,8 @@ type HeartbeatCounter = "heartbeatMs" | keyof ProcessSample;
 export interface HeartbeatTimerParts {
 	/** The process's part of the scoreboard. */
 	readonly counters: { set(counter: HeartbeatCounter, value: number): void };
-	/** CPU, memory and loop of the process. */
-	readonly sample: () => ProcessSample;
+	/** CPU, memory and loop of the process; it is given how late the latest heartbeat was since the last call. */
+	readonly sample: (beatLateMs: number) => ProcessSample;
 	/** What else is due at each heartbeat. */
 	readonly onBeat?: () => void;
 	/** What else is due about once a second. */
@@ -26,6 +26,9 @@ export class HeartbeatTimer {
 	readonly #parts: HeartbeatTimerParts;
 	#timer: NodeJS.Timeout | null = null;
 	#beats = 0;
+	#beatMs = 0;
+	/** The largest delay of a heartbeat since the last sample. */
+	#lateMs = 0;
 
 	constructor(parts: HeartbeatTimerParts) {
 		this.#parts = parts;
@@ -33,6 +36,7 @@ export class HeartbeatTimer {
 
 	/** Beats at once, and from then on until `stop`. */
 	start(): void {
+		this.#beatMs = monotonicMs();
 		this.#onTimer();
 		this.#timer = setInterval(this.#onTimer, Heartbeat.everyMs);
 	}
@@ -44,14 +48,18 @@ export class HeartbeatTimer {
 
 	readonly #onTimer = (): void => {
 		const { counters, onBeat } = this.#parts;
-		counters.set("heartbeatMs", monotonicMs());
+		const nowMs = monotonicMs();
+		counters.set("heartbeatMs", nowMs);
+		this.#lateMs = Math.max(this.#lateMs, nowMs - this.#beatMs - Heartbeat.everyMs);
+		this.#beatMs = nowMs;
 		if (this.#beats++ % beatsPerSecond === 0) this.#second();
 		onBeat?.();
 	};
 
 	#second(): void {
 		const { counters, sample, onSecond } = this.#parts;
-		const { cpuMs, residentBytes, loopLagP99Ms } = sample();
+		const { cpuMs, residentBytes, loopLagP99Ms } = sample(this.#lateMs);
+		this.#lateMs = 0;
 		counters.set("cpuMs", cpuMs);
 		counters.set("residentBytes", residentBytes);
 		counters.set("loopLagP99Ms", loopLagP99Ms);

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
+import { HeartbeatTimer } from "../src/heartbeat-timer.ts";
 import { ProcessMonitor } from "../src/monitor.ts";
 
 /** Keeps the loop busy for so much CPU time, which on a busy machine takes longer by the clock. */
@@ -14,19 +15,53 @@ function spin(ms: number): void {
 it("measures CPU time, memory and how late the loop is, afresh with each sample", async () => {
 	const monitor = new ProcessMonitor();
 	monitor.start();
-	await sleep(50);
-	const before = monitor.sample();
+	spin(50);
+	const before = monitor.sample(0);
 	for (let stall = 0; stall < 2; stall++) {
 		spin(150);
 		// The timer that was due in between fires now.
 		await sleep(1);
 		await nextTurn();
 	}
-	const stalled = monitor.sample();
+	const stalled = monitor.sample(0);
 	expect(stalled.loopLagP99Ms).toBeGreaterThan(80);
 	expect(stalled.cpuMs - before.cpuMs).toBeGreaterThan(150);
 	expect(stalled.residentBytes).toBeGreaterThan(10_000_000);
 	// A busy machine may stall the loop by itself, but not for this long each time.
-	await expect.poll(() => monitor.sample().loopLagP99Ms, { interval: 300, timeout: 5_000 }).toBeLessThan(stalled.loopLagP99Ms);
+	await expect.poll(() => monitor.sample(0).loopLagP99Ms, { interval: 300, timeout: 5_000 }).toBeLessThan(stalled.loopLagP99Ms);
 	monitor.stop();
+});
+
+it("the loop of an idle process is measured by its heartbeats, without further wake-ups", async () => {
+	const monitor = new ProcessMonitor();
+	monitor.start();
+	monitor.sample(0);
+	const wakeUps = () => process.resourceUsage().voluntaryContextSwitches;
+	// It may take some seconds until a process that has just started is idle.
+	const wokenWhileIdle = async () => {
+		const before = wakeUps();
+		await sleep(1000);
+		monitor.sample(0);
+		return wakeUps() - before;
+	};
+	await expect.poll(wokenWhileIdle, { interval: 0, timeout: 8_000 }).toBeLessThan(10);
+	expect(monitor.sample(70).loopLagP99Ms).toBeGreaterThanOrEqual(70);
+	monitor.stop();
+});
+
+it("each sample is told how late the latest heartbeat was since the one before", async () => {
+	const told: number[] = [];
+	const heartbeat = new HeartbeatTimer({
+		counters: { set: () => {} },
+		sample: (beatLateMs) => {
+			told.push(beatLateMs);
+			return { cpuMs: 0, residentBytes: 0, loopLagP99Ms: 0 };
+		},
+	});
+	heartbeat.start();
+	spin(350);
+	await expect.poll(() => told.length, { timeout: 5_000 }).toBe(2);
+	heartbeat.stop();
+	expect(told[0]).toBe(0);
+	expect(told[1]).toBeGreaterThan(140);
 });

@@ -15,21 +15,36 @@ export interface Watched {
 /** What was seen of one child. */
 interface Seen {
 	beatMs: number | null;
-	/** When this heartbeat was seen first, by the watchdog's own clock. */
+	/** When this heartbeat came, by the watchdog's own clock. */
 	sinceMs: number;
 	toldSilent: boolean;
 }
 
+export interface WatchdogParts {
+	readonly children: readonly Watched[];
+	/** `--heartbeat-timeout`. */
+	readonly heartbeatTimeoutMs: number;
+	/**
+	 * What else is looked at each time. Told how much time the children have had since the last look: less than has passed when this process
+	 * stood still, or the whole machine did.
+	 */
+	readonly onLook: (passedMs: number) => void;
+	readonly now?: () => number;
+}
+
 /** A tenth of the time-out when that is shorter. */
-const everyMsMax = 100;
+const everyMsMax = 200;
 
 /**
  * Looks for children that hang. It measures their silence with a separate clock that goes on by at most two intervals per look: when
- * this process stood still, or the whole machine did, the children have not had the time to beat either. The silence that it sees is
- * therefore up to an interval and a heartbeat shorter than the real one.
+ * this process stood still, or the whole machine did, the children have not had the time to beat either. A child is therefore found up to an
+ * interval later than its silence alone says.
+ *
+ * One timer serves all that the supervisor has to look at several times a second: its wake-ups are what an idle supervisor costs.
  */
 export class Watchdog {
 	readonly #watched: ReadonlyMap<Watched, Seen>;
+	readonly #onLook: (passedMs: number) => void;
 	readonly #now: () => number;
 	#timeoutMs = 0;
 	#everyMs = 0;
@@ -37,8 +52,9 @@ export class Watchdog {
 	#lookedMs = 0;
 	#clockMs = 0;
 
-	constructor(watched: readonly Watched[], heartbeatTimeoutMs: number, now: () => number = monotonicMs) {
-		this.#watched = new Map(watched.map((child) => [child, { beatMs: null, sinceMs: 0, toldSilent: false }]));
+	constructor({ children, heartbeatTimeoutMs, onLook, now = monotonicMs }: WatchdogParts) {
+		this.#watched = new Map(children.map((child) => [child, { beatMs: null, sinceMs: 0, toldSilent: false }]));
+		this.#onLook = onLook;
 		this.#now = now;
 		this.heartbeatTimeoutMs = heartbeatTimeoutMs;
 	}
@@ -64,18 +80,21 @@ export class Watchdog {
 
 	#look(): void {
 		const nowMs = this.#now();
-		this.#clockMs += Math.min(nowMs - this.#lookedMs, 2 * this.#everyMs);
+		const passedMs = Math.min(nowMs - this.#lookedMs, 2 * this.#everyMs);
+		this.#clockMs += passedMs;
 		this.#lookedMs = nowMs;
-		for (const [child, seen] of this.#watched) this.#lookAt(child, seen);
+		for (const [child, seen] of this.#watched) this.#lookAt(child, seen, nowMs, passedMs);
+		this.#onLook(passedMs);
 	}
 
-	#lookAt(child: Watched, seen: Seen): void {
+	#lookAt(child: Watched, seen: Seen, nowMs: number, passedMs: number): void {
 		const { beatMs } = child;
 		const silentMs = this.#clockMs - seen.sinceMs;
 		if (beatMs === null || beatMs !== seen.beatMs) {
 			if (seen.toldSilent && beatMs !== null) child.onRecovered(silentMs);
 			seen.beatMs = beatMs;
-			seen.sinceMs = this.#clockMs;
+			// It came since the last look.
+			seen.sinceMs = this.#clockMs - (beatMs === null ? 0 : Math.min(Math.max(0, nowMs - beatMs), passedMs));
 			seen.toldSilent = false;
 			return;
 		}

@@ -24,7 +24,7 @@ while (refusal === undefined) {
 		refusal = error.code;
 	}
 }
-const sampled = await outcome(() => monitor.sample().residentBytes);
+const sampled = await outcome(() => monitor.sample(0).residentBytes);
 const without = await outcome(async () => (await metrics.values()).length);
 for (const fd of open.splice(0)) closeSync(fd);
 const afterwards = await outcome(async () => (await metrics.values()).length);

@@ -87,7 +87,7 @@ export class Host {
 			rates: RateTable.inMemory(),
 			openAddresses: () => AddressTable.inMemory(config.maxConnections),
 			log,
-			sample: () => this.#monitor.sample(),
+			sample: (beatLateMs) => this.#monitor.sample(beatLateMs),
 			ask: (question, request) => questions.ask(question, request),
 			parts: answers,
 			metrics: this.#own,

@@ -9,8 +9,8 @@ export interface ShardHeartbeatParts {
 	readonly bus: Pick<BusLink, "depthBytes" | "backlogBytes" | "overslept">;
 	/** There is something that nobody could ring for. */
 	readonly onOverslept: () => void;
-	/** CPU, memory and loop of the process that hosts this shard. */
-	readonly sample: () => ProcessSample;
+	/** CPU, memory and loop of the process that hosts this shard; it is given how late the latest heartbeat was since the last call. */
+	readonly sample: (beatLateMs: number) => ProcessSample;
 	/** What else is due about once a second. */
 	readonly onSecond: () => void;
 }

@@ -39,7 +39,7 @@ export interface ShardOptions {
 	readonly ingest: ShardIngest | null;
 	readonly log: Log;
 	/** CPU, memory and loop of the process that hosts this shard. */
-	readonly sample: () => ProcessSample;
+	readonly sample: (beatLateMs: number) => ProcessSample;
 	/** Puts a question to all processes of the cluster. */
 	readonly ask: Ask;
 	/** Where this shard's features register what they have to say to questions. */
