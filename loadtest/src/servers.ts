@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { cpuMs, getJson, parentOf, pssBytes } from "@shardcast/testkit";
+import { cpuMs, getJson, parentOf, pssBytes, wakeUps } from "@shardcast/testkit";
 
 export interface ServerProcess {
 	/** "supervisor", "balancer", "shard 0", … */
@@ -68,6 +68,11 @@ export class Servers {
 
 	cpuMsByProcess(): number[] {
 		return this.processes.map(({ pid }) => cpuMs(pid));
+	}
+
+	/** How often their event loops were woken up so far, summed over all processes. */
+	wakeUps(): number {
+		return this.processes.reduce((sum, { pid }) => sum + wakeUps(pid), 0);
 	}
 
 	pssBytes(): number {

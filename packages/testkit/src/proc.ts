@@ -92,6 +92,13 @@ export function cpuMs(pid: number): number {
 	return nanoseconds / 1e6;
 }
 
+/** How often the process's main thread, which runs its event loop, has gone to sleep: as often as it was woken up. */
+export function wakeUps(pid: number): number {
+	const match = /^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+	if (match === null) throw new Error(`/proc/${pid}/status has no line "voluntary_ctxt_switches"`);
+	return Number(match[1]);
+}
+
 /** Proportional set size: each shared page counted by its share, so the sum over processes is what they really take. */
 export function pssBytes(pid: number): number {
 	const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));

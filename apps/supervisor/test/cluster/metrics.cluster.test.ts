@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
 	type Cluster,
 	cpuMs,
@@ -10,6 +11,7 @@ import {
 	Scrape,
 	startCluster,
 	waitFor,
+	wakeUps,
 } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -128,6 +130,18 @@ describe("GET /metrics of a cluster", () => {
 		const before = cpuMs(pids.get("shard 0")!);
 		for (let round = 0; round < rounds; round++) await Scrape.of(cluster.httpUrl);
 		expect((cpuMs(pids.get("shard 0")!) - before) / rounds).toBeLessThan(20);
+	});
+
+	it("an idle cluster sleeps: its processes wake up for little more than their five heartbeats a second", async () => {
+		const pids = [...(await cluster.pids()).values()];
+		const all = () => pids.reduce((sum, pid) => sum + wakeUps(pid), 0);
+		// A busy process measures how late its loop is, by more wake-ups; it stops within a second.
+		const perSecond = async () => {
+			const [before, startedMs] = [all(), performance.now()];
+			await sleep(1000);
+			return ((all() - before) / (performance.now() - startedMs)) * 1000;
+		};
+		await expect.poll(perSecond, { interval: 0, timeout: 10_000 }).toBeLessThan(50);
 	});
 
 	it("a process that hangs costs its own part of the answer, not the answer", async () => {
