@@ -40,7 +40,7 @@ const centrifugoFile = JSON.stringify(
 		http_server: { port: 8000 },
 		client: {
 			allowed_origins: ["http://localhost:3000"],
-			token: { hmac_secret_key: "correct-horse", rsa_public_key: "…" },
+			token: { hmac_secret_key: "correct-horse", jwks_public_endpoint: "https://a" },
 			ping_interval: "20s",
 			channel_limit: 64,
 			proxy: { connect: { enabled: true } },
@@ -90,7 +90,7 @@ describe("a file of Centrifugo's", () => {
 		expect(places.toSorted()).toEqual(
 			[
 				"f.yaml:2: http_server",
-				"f.yaml:11: client.token.rsa_public_key",
+				"f.yaml:11: client.token.jwks_public_endpoint",
 				"f.yaml:15: client.proxy",
 				"f.yaml:26: channel.without_namespace.join_leave",
 				"f.yaml:35: channel.namespaces[0].subscribe_proxy_enabled",

@@ -14,13 +14,11 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 	...under(
 		"client",
 		`channel_position_check_delay channel_position_max_time_lag concurrency connect_code_to_unidirectional_disconnect
-		connect_include_server_time connection_limit connection_rate_limit expired_sub_close_delay insecure_skip_token_signature_verify
-		presence_update_interval proxy subscribe_to_user_personal_channel subscription_token user_connection_limit user_id_http_header`,
+		connect_include_server_time connection_limit connection_rate_limit insecure_skip_token_signature_verify
+		presence_update_interval proxy subscribe_to_user_personal_channel user_connection_limit user_id_http_header`,
 	),
-	...under(
-		"client.token",
-		"audience audience_regex ecdsa_public_key issuer issuer_regex jwks_public_endpoint rsa_public_key user_id_claim",
-	),
+	...under("client.token", "jwks_public_endpoint"),
+	...under("client.subscription_token", "jwks_public_endpoint"),
 	...under("http_api", "disabled error_mode external handler_prefix insecure"),
 	"log.file",
 ]);

@@ -8,6 +8,8 @@ export interface PresentClient {
 	readonly user: string;
 	/** What its token says about it, as JSON; absent = nothing. */
 	readonly info?: string;
+	/** What its subscription token says about it, likewise. */
+	readonly channelInfo?: string;
 }
 
 export interface PresenceRequest {

@@ -4,14 +4,21 @@ import { decodePublisherInfo, encodePublisherInfo } from "../../src/delivery/pub
 
 it("comes back as it was, wherever it lies", () => {
 	const text = fc.string({ unit: "grapheme", maxLength: 50 });
+	const bytes = fc.uint8Array({ maxLength: 50 });
 	fc.assert(
-		fc.property(text, text, fc.uint8Array({ maxLength: 50 }), fc.nat(5), (user, client, connInfo, before) => {
-			const info = encodePublisherInfo({ user, client, ...(connInfo.length > 0 ? { connInfo } : {}) });
+		fc.property(text, text, bytes, bytes, fc.nat(5), (user, client, connInfo, chanInfo, before) => {
+			const info = encodePublisherInfo({
+				user,
+				client,
+				...(connInfo.length > 0 && { connInfo }),
+				...(chanInfo.length > 0 && { chanInfo }),
+			});
 			const place = new Uint8Array(before + info.length);
 			place.set(info, before);
 			const decoded = decodePublisherInfo(place.subarray(before));
 			expect(decoded).toMatchObject({ user, client });
 			expect([...(decoded.connInfo ?? [])]).toEqual([...connInfo]);
+			expect([...(decoded.chanInfo ?? [])]).toEqual([...chanInfo]);
 		}),
 	);
 });

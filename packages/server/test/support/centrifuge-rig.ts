@@ -5,6 +5,8 @@ import { answerPresence, PartAnswers, Questions } from "@shardcast/control";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { type Publishing, publishTaken } from "@shardcast/wire";
+import { expect, vi } from "vitest";
+import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
@@ -31,7 +33,7 @@ export class CentrifugeRig {
 	readonly reader = this.log.reader(0);
 	admitted = 0;
 	/** What clients have published. */
-	readonly published: { readonly channel: string; readonly payload: string }[] = [];
+	readonly published: { readonly channel: string; readonly payload: string; readonly info: object }[] = [];
 	/** What comes of the next publishes. */
 	result: Publishing = publishTaken;
 	#soon: (() => void)[] = [];
@@ -77,8 +79,8 @@ export class CentrifugeRig {
 			sessions: this.sessions,
 			hub: this.hub,
 			incoming: {
-				fromClient: (_client, _kind, channels, payload) => {
-					this.published.push({ channel: channels.names.join(), payload: Buffer.from(payload).toString() });
+				fromClient: (_client, _kind, channels, payload, info) => {
+					this.published.push({ channel: channels.names.join(), payload: Buffer.from(payload).toString(), info: infoOf(info!) });
 					return this.result;
 				},
 			},
@@ -125,6 +127,15 @@ export class CentrifugeRig {
 	}
 }
 
+/** Who published something, its JSON parsed. */
+function infoOf(info: Uint8Array): object {
+	const parsed = Object.entries(decodePublisherInfo(info)).map(([key, value]) => [
+		key,
+		typeof value === "string" ? value : JSON.parse(Buffer.from(value).toString()),
+	]);
+	return Object.fromEntries(parsed);
+}
+
 export class CentrifugeClient {
 	readonly session: CentrifugeSession;
 	readonly transport: FakeTransport;
@@ -150,6 +161,11 @@ export class CentrifugeClient {
 	/** Messages since the last call. */
 	replies(): unknown[] {
 		return this.frames().flat();
+	}
+
+	/** All commands so far have been carried out. */
+	async settled(): Promise<void> {
+		await vi.waitFor(() => expect(this.session.backlog).toBeNull(), { interval: 1 });
 	}
 
 	get ended(): Promise<{ readonly code: number; readonly reason: string }> {

@@ -29,6 +29,11 @@ const rules: readonly Rule[] = [
 		if (config.pongTimeoutMs < config.pingIntervalMs) return null;
 		return `${name("pongTimeoutMs")}: ${formatDuration(config.pongTimeoutMs)} is not shorter than ${name("pingIntervalMs")}, ${formatDuration(config.pingIntervalMs)}; give less`;
 	},
+	function subscriptionTokensHaveAKey(config, name) {
+		const { subscriptionTokenHmacSecret: hmac, subscriptionTokenRsaPublicKey: rsa, subscriptionTokenEcdsaPublicKey: ecdsa } = config;
+		if (!config.subscriptionTokenEnabled || hmac !== undefined || rsa !== "" || ecdsa !== "") return null;
+		return `${name("subscriptionTokenEnabled")}: without a key no subscription token is valid; give client.subscription_token.hmac_secret_key, .rsa_public_key or .ecdsa_public_key`;
+	},
 	function backoffGrows(config, name) {
 		if (config.restartBackoffMinMs <= config.restartBackoffMaxMs) return null;
 		const maximum = formatDuration(config.restartBackoffMaxMs);

@@ -1,6 +1,7 @@
 import { oneOrAll, parseOrigin } from "../../units/origin.ts";
 import { choice, duration, integer, list, secret, size, toggle } from "../kinds.ts";
 import { option } from "../option.ts";
+import { subscriptionTokenOptions, tokenOptions } from "./token.ts";
 
 /** Section `client`. */
 export const clientOptions = {
@@ -60,14 +61,8 @@ export const clientOptions = {
 		live: true,
 		help: "A connection token must name a user; a client whose token does not is closed with 3507.",
 	}),
-	tokenHmacSecret: option({
-		flag: "token-hmac-secret",
-		key: "token.hmac_secret_key",
-		kind: secret({ argument: "<key>", charactersMin: 8 }),
-		default: undefined,
-		live: true,
-		help: "Key of the tokens (HS256, HS384, HS512) that clients of the Centrifuge protocol connect with, at least 8 characters; set it in the environment, where ps does not show it.",
-	}),
+	...tokenOptions,
+	...subscriptionTokenOptions,
 	pingIntervalMs: option({
 		flag: "ping-interval",
 		key: "ping_interval",
@@ -99,6 +94,14 @@ export const clientOptions = {
 		default: 25_000,
 		live: true,
 		help: "Time for a client to send a new token after its token has expired, before it is closed with 3005.",
+	}),
+	expiredSubCloseDelayMs: option({
+		flag: "expired-sub-close-delay",
+		key: "expired_sub_close_delay",
+		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
+		default: 25_000,
+		live: true,
+		help: "Time for a client to send a new subscription token after one has expired, before the subscription ends with 2501.",
 	}),
 	channelLimit: option({
 		flag: "channel-limit",

@@ -5,19 +5,24 @@ export interface PublisherInfo {
 	readonly client: string;
 	/** What its token says about it, as JSON; absent = nothing. */
 	readonly connInfo?: Uint8Array;
+	/** What its subscription token says about it, as JSON; absent = nothing. */
+	readonly chanInfo?: Uint8Array;
 }
 
 const lengthBytes = 2;
+const empty = new Uint8Array(0);
 
-/** As records carry it: user and client, each behind its length (u16, little-endian), then what the token says. */
-export function encodePublisherInfo({ user, client, connInfo }: PublisherInfo): Uint8Array {
-	const names = [user, client].map((name) => Buffer.from(name));
-	const lengths = names.map(({ length }) => {
-		const bytes = Buffer.alloc(lengthBytes);
-		bytes.writeUInt16LE(length);
-		return bytes;
+/**
+ * As records carry it: user, client and what the connection token says, each behind its length (u16, little-endian), then what the
+ * subscription token says.
+ */
+export function encodePublisherInfo({ user, client, connInfo = empty, chanInfo = empty }: PublisherInfo): Uint8Array {
+	const parts = [Buffer.from(user), Buffer.from(client), connInfo].flatMap((part) => {
+		const length = Buffer.alloc(lengthBytes);
+		length.writeUInt16LE(part.length);
+		return [length, part];
 	});
-	return new Uint8Array(Buffer.concat([lengths[0]!, names[0]!, lengths[1]!, names[1]!, connInfo ?? new Uint8Array(0)]));
+	return new Uint8Array(Buffer.concat([...parts, chanInfo]));
 }
 
 /** @throws RangeError when a length in it is longer than what is there. */
@@ -25,10 +30,12 @@ export function decodePublisherInfo(info: Uint8Array): PublisherInfo {
 	const bytes = Buffer.from(info.buffer, info.byteOffset, info.length);
 	const userEnd = lengthBytes + bytes.readUInt16LE(0);
 	const clientEnd = userEnd + lengthBytes + bytes.readUInt16LE(userEnd);
-	if (clientEnd > bytes.length) throw new RangeError("a name is longer than the info that it lies in");
+	const connInfoEnd = clientEnd + lengthBytes + bytes.readUInt16LE(clientEnd);
+	if (connInfoEnd > bytes.length) throw new RangeError("a part is longer than the info that it lies in");
 	return {
 		user: bytes.toString("utf8", lengthBytes, userEnd),
 		client: bytes.toString("utf8", userEnd + lengthBytes, clientEnd),
-		...(clientEnd < bytes.length ? { connInfo: info.subarray(clientEnd) } : {}),
+		...(connInfoEnd > clientEnd + lengthBytes && { connInfo: info.subarray(clientEnd + lengthBytes, connInfoEnd) }),
+		...(bytes.length > connInfoEnd && { chanInfo: info.subarray(connInfoEnd) }),
 	};
 }

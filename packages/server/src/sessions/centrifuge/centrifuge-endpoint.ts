@@ -21,12 +21,14 @@ import { CentrifugeSession } from "./centrifuge-session.ts";
 import { ChannelCommands } from "./commands/channel-commands.ts";
 import { Commands, fails } from "./commands/commands.ts";
 import { ConnectCommands } from "./commands/connect-commands.ts";
-import { TokenVerifier } from "./commands/connection-token.ts";
 import { PresenceCommands } from "./commands/presence-commands.ts";
 import { Recovery } from "./commands/recovery.ts";
+import { SubscribeCommands } from "./commands/subscribe-commands.ts";
+import { SubscribeResults } from "./commands/subscribe-results.ts";
 import { type Framing, webSocketJson, webSocketProtobuf } from "./framing.ts";
 import { Presence } from "./presence.ts";
 import { Heartbeats } from "./timing/heartbeats.ts";
+import { connectionTokenRules, subscriptionTokenRules, TokenVerifier } from "./tokens/token-verifier.ts";
 
 export interface CentrifugeEndpointParts {
 	readonly options: {
@@ -71,6 +73,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly rate: RateLimit<CentrifugeSession>;
 	readonly #parts: CentrifugeEndpointParts;
 	#tokens: TokenVerifier;
+	#subscriptionTokens: TokenVerifier;
 
 	constructor(parts: CentrifugeEndpointParts) {
 		const { options, live, sessions, hub, incoming } = parts;
@@ -79,7 +82,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.sessions = sessions;
 		this.hub = hub;
 		hub.add(this.audiences);
-		this.#tokens = new TokenVerifier(config.tokenHmacSecret);
+		this.#tokens = new TokenVerifier(connectionTokenRules(config));
+		this.#subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
 		this.rate = new RateLimit(config.messageRate, row.connectionsMax);
 		const unixTime = () => Date.now() / 1000;
 		this.heartbeats = new Heartbeats({
@@ -97,6 +101,21 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			version,
 			unixTime,
 		});
+		const recovery = new Recovery({ log: parts.history, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
+		const subscribing = new SubscribeCommands({
+			namespaces: () => live.namespaces,
+			rules: {
+				get insecure() {
+					return live.config.clientInsecure;
+				},
+				get channelLimit() {
+					return live.config.channelLimit;
+				},
+			},
+			tokens: () => this.#subscriptionTokens,
+			results: new SubscribeResults({ recovery, counters: row }),
+			unixTime,
+		});
 		const channels = new ChannelCommands({
 			incoming,
 			get namespaces() {
@@ -105,9 +124,6 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			rules: {
 				get insecure() {
 					return live.config.clientInsecure;
-				},
-				get channelLimit() {
-					return live.config.channelLimit;
 				},
 				get historyLimit() {
 					return live.config.historyLimitMax;
@@ -118,8 +134,6 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 				payloadBytesMax: config.maxPayloadBytes,
 			},
 			log: parts.history,
-			recovery: new Recovery({ log: parts.history, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax }),
-			counters: row,
 			underRate: (session) => this.#underRate(session),
 		});
 		const presence = new PresenceCommands({
@@ -131,15 +145,15 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			handlers: {
 				connect: connect.connect,
 				refresh: connect.refresh,
-				subscribe: channels.subscribe,
-				unsubscribe: channels.unsubscribe,
+				subscribe: subscribing.subscribe,
+				unsubscribe: subscribing.unsubscribe,
 				publish: channels.publish,
 				presence: presence.presence,
 				presenceStats: presence.presenceStats,
 				history: channels.history,
 				rpc: notAvailable,
 				send: () => ({ ends: 3508 }),
-				subRefresh: notAvailable,
+				subRefresh: subscribing.subRefresh,
 			},
 			pong: (session) => this.heartbeats.pong(session),
 			failed: (error) => {
@@ -177,7 +191,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	/** What a client was allowed before it keeps: rules hold for the commands that come from now on. */
 	reload(config: Config): void {
-		this.#tokens = new TokenVerifier(config.tokenHmacSecret);
+		this.#tokens = new TokenVerifier(connectionTokenRules(config));
+		this.#subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
 		this.rate.perSecond = config.messageRate;
 		this.rate.clientsMax = this.#parts.options.row.connectionsMax;
 	}

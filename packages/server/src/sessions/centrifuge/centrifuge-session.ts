@@ -1,11 +1,10 @@
-import type { Channel } from "@shardcast/channels";
-import { type Command, type DisconnectCode, disconnects } from "@shardcast/protocol";
+import { type Command, DisconnectCode, disconnects, type Push, type Unsubscribe, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
 import { CloseCode } from "@shardcast/wire";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Sessions } from "../sessions.ts";
-import { Subscription } from "./audience/subscription.ts";
+import { Subscription, type SubscriptionGrant } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
 import type { Timed } from "./timing/deadlines.ts";
@@ -14,6 +13,9 @@ import type { Timed } from "./timing/deadlines.ts";
 export type ConnectState = "new" | "connected" | "failed";
 
 const noSubscriptions: ReadonlyMap<string, Subscription> = new Map();
+
+/** Who a client is, by its token. */
+export type Identity = Pick<CentrifugeSession, "user" | "info" | "meta" | "expiresAt">;
 
 /** Commands that wait behind one that has to wait, in order, and what is wrong behind them. */
 export interface Backlog {
@@ -45,8 +47,12 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	user = "";
 	/** What its token says about it, as JSON; null = nothing. */
 	info: Uint8Array | null = null;
+	/** What its token says about it for the program that runs the server, as JSON; null = nothing. No client gets to see it. */
+	meta: Uint8Array | null = null;
 	/** Seconds since 1970; Infinity = never. */
 	expiresAt = Number.POSITIVE_INFINITY;
+	/** When the first of its subscriptions may expire, likewise; one that has ended may still count. */
+	subscriptionsExpireAt = Number.POSITIVE_INFINITY;
 	/** The present command has to wait; null = it is ready for the next. */
 	backlog: Backlog | null = null;
 	/** A ping was sent that it has not answered. */
@@ -84,17 +90,25 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return 0;
 	}
 
-	/** Who it is, for those who get what it publishes. Made with its first publication. */
-	get publisherInfo(): Uint8Array {
+	/** It is being closed, or its connection has ended. */
+	get isGone(): boolean {
+		return this.leaving !== 0 || this.place < 0;
+	}
+
+	/** Who it is, for those who get what it publishes. Made once, except where a subscription token says more about it. */
+	publisherInfo(channel: string): Uint8Array {
 		const { id: client, user, info } = this;
+		const chanInfo = this.subscriptions.get(channel)?.grant?.info;
+		if (chanInfo) return encodePublisherInfo({ client, user, ...(info && { connInfo: info }), chanInfo });
 		this.#publisherInfo ??= encodePublisherInfo({ client, user, ...(info && { connInfo: info }) });
 		return this.#publisherInfo;
 	}
 
 	/** It has connected, or brought another token. */
-	identify(user: string, info: Uint8Array | null, expiresAt: number): void {
+	identify({ user, info, meta, expiresAt }: Identity): void {
 		this.user = user;
 		this.info = info;
+		this.meta = meta;
 		this.expiresAt = expiresAt;
 		this.#publisherInfo = null;
 	}
@@ -123,14 +137,46 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.#endpoint.heartbeats.due(this, now);
 	}
 
-	/** Hears the channel from now on. */
-	subscribe({ name: channel, options }: Channel): void {
-		const isPresent = options.presence;
-		const subscription = new Subscription(channel, this.#endpoint.audiences.of(channel, this.framing), isPresent);
+	/** Hears the channel from now on. @param traits bits of `SubscriptionTrait`. @param grant what a token says about it; null = nothing. */
+	subscribe(channel: string, traits: number, grant: SubscriptionGrant | null): void {
+		const subscription = new Subscription(channel, this.#endpoint.audiences.of(channel, this.framing), traits, grant);
 		this.#subscriptions ??= new Map();
 		this.#subscriptions.set(channel, subscription);
 		this.#endpoint.hub.subscribe(this.transport, subscription.audience);
-		if (isPresent) this.#endpoint.presence.join(channel, this);
+		if (subscription.isPresent) this.#endpoint.presence.join(channel, this);
+		this.#expects(subscription);
+	}
+
+	/** Its client has brought another token for it. */
+	setGrant(subscription: Subscription, grant: SubscriptionGrant): void {
+		subscription.grant = grant;
+		this.#expects(subscription);
+	}
+
+	/** Ends it, and says so to the client. */
+	endSubscription(channel: string, unsubscribe: Unsubscribe): void {
+		this.unsubscribe(channel);
+		this.push({ channel, unsubscribe });
+	}
+
+	/** Ends those that have expired by then, in seconds since 1970; the connection, if one of them is the server's. */
+	expireSubscriptions(until: number): void {
+		this.subscriptionsExpireAt = Number.POSITIVE_INFINITY;
+		for (const { channel, grant, isServerSide } of [...this.subscriptions.values()]) {
+			if (grant === null) continue;
+			if (grant.expiresAt > until) this.subscriptionsExpireAt = Math.min(this.subscriptionsExpireAt, grant.expiresAt);
+			else if (!isServerSide) this.endSubscription(channel, unsubscribes[UnsubscribeCode.expired]);
+			else {
+				this.close(DisconnectCode.subscriptionExpired);
+				return;
+			}
+		}
+	}
+
+	/** Something that it has not asked for, outside of a reply. */
+	push(push: Push): void {
+		const { framing, transport } = this;
+		if (!this.isGone) transport.send(framing.frame([framing.encode({ push })]), framing.codec.binary);
 	}
 
 	/** Nothing for a channel that it does not listen to. */
@@ -145,6 +191,12 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	override closeFrame(code: number): { readonly code: number; readonly reason: string } {
 		if (code === CloseCode.goingAway) return disconnects[3001];
 		return disconnects[code as DisconnectCode] ?? super.closeFrame(code);
+	}
+
+	#expects({ grant }: Subscription): void {
+		if (grant === null || grant.expiresAt === Number.POSITIVE_INFINITY) return;
+		this.subscriptionsExpireAt = Math.min(this.subscriptionsExpireAt, grant.expiresAt);
+		this.#endpoint.heartbeats.refreshed(this);
 	}
 
 	#release(): void {

@@ -26,11 +26,15 @@ export class Presence {
 	}
 
 	clients(channel: string): readonly PresentClient[] {
-		return Array.from(this.#channels.get(channel) ?? [], ({ id, user, info }) => ({
-			client: id,
-			user,
-			...(info === null ? {} : { info: Buffer.from(info).toString() }),
-		}));
+		return Array.from(this.#channels.get(channel) ?? [], ({ id, user, info, subscriptions }) => {
+			const channelInfo = subscriptions.get(channel)?.grant?.info ?? null;
+			return {
+				client: id,
+				user,
+				...(info !== null && { info: Buffer.from(info).toString() }),
+				...(channelInfo !== null && { channelInfo: Buffer.from(channelInfo).toString() }),
+			};
+		});
 	}
 
 	part(channel: string): PresencePart {

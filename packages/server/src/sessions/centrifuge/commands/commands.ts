@@ -112,7 +112,7 @@ export class Commands {
 			return undefined;
 		}
 		return outcome.then((later) => {
-			if (session.leaving === 0 && session.place >= 0) this.#conclude(session, command.id, later);
+			if (!session.isGone) this.#conclude(session, command.id, later);
 		});
 	}
 
@@ -148,3 +148,9 @@ export const ends = (code: DisconnectCode): Outcome => ({ ends: code });
 
 /** Made once: an error reply allocates none. */
 const failures = Object.fromEntries(Object.values(ErrorCode).map((code) => [code, { fails: code }])) as Record<ErrorCode, Outcome>;
+
+/** Of what was to be done in a later turn: null = it could not be done in time. */
+export function orInternal(outcome: Outcome | Promise<Outcome>): Outcome | Promise<Outcome> {
+	const orFailed = (settled: Outcome): Outcome => settled ?? fails(ErrorCode.internal);
+	return outcome instanceof Promise ? outcome.then(orFailed) : orFailed(outcome);
+}

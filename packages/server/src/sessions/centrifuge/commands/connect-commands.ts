@@ -11,8 +11,10 @@ import {
 } from "@shardcast/protocol";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { Heartbeats } from "../timing/heartbeats.ts";
+import { type ConnectionClaims, verifyConnectionToken } from "../tokens/connection-token.ts";
+import type { TokenVerifier } from "../tokens/token-verifier.ts";
 import { ends, fails, type Outcome } from "./commands.ts";
-import type { TokenClaims, TokenVerifier } from "./connection-token.ts";
+import { expiry } from "./expiry.ts";
 
 export interface ConnectCommandsParts {
 	/** Looked up at each use. */
@@ -35,61 +37,49 @@ export class ConnectCommands {
 
 	readonly connect = (session: CentrifugeSession, { token }: ConnectRequest): Outcome | Promise<Outcome> => {
 		if (token === "") return this.#connected(session, null);
-		return this.#parts
-			.tokens()
-			.verify(token)
-			.then((verified) => {
-				switch (verified) {
-					case "expired":
-						return fails(ErrorCode.tokenExpired);
-					case "invalid":
-						return ends(Disconnect.invalidToken);
-					default:
-						return this.#connected(session, verified);
-				}
-			});
+		return verifyConnectionToken(this.#parts.tokens(), token).then((claims) => {
+			if (claims === "expired") return fails(ErrorCode.tokenExpired);
+			if (claims === "invalid") return ends(Disconnect.invalidToken);
+			return session.isGone ? null : this.#connected(session, claims);
+		});
 	};
 
-	readonly refresh = (session: CentrifugeSession, { token }: RefreshRequest): Outcome | Promise<Outcome> => {
+	readonly refresh = async (session: CentrifugeSession, { token }: RefreshRequest): Promise<Outcome> => {
 		if (token === "") return ends(Disconnect.badRequest);
-		return this.#parts
-			.tokens()
-			.verify(token)
-			.then((verified) => {
-				switch (verified) {
-					case "expired":
-						return ends(Disconnect.expired);
-					case "invalid":
-						return ends(Disconnect.invalidToken);
-				}
-				if (verified.user !== session.user) return ends(Disconnect.invalidToken);
-				this.#take(session, verified);
-				this.#parts.heartbeats.refreshed(session);
-				return { refresh: { client: session.id, version: this.#parts.version, ...this.#expiry(session) } };
-			});
+		const { tokens, unixTime, heartbeats, version } = this.#parts;
+		const claims = await verifyConnectionToken(tokens(), token);
+		if (claims === "expired") return ends(Disconnect.expired);
+		if (claims === "invalid" || claims.user !== session.user) return ends(Disconnect.invalidToken);
+		const left = expiry(this.#expiresAt(claims), unixTime());
+		if (left === null) return ends(Disconnect.expired);
+		if (session.isGone) return null;
+		this.#take(session, claims);
+		heartbeats.refreshed(session);
+		return { refresh: { client: session.id, version, ...left } };
 	};
 
-	#connected(session: CentrifugeSession, claims: TokenClaims | null): Outcome {
-		const { heartbeats, version } = this.#parts;
+	#connected(session: CentrifugeSession, claims: ConnectionClaims | null): Outcome {
+		const { heartbeats, version, unixTime } = this.#parts;
 		const config = this.#parts.config();
 		const refused = connectDisconnect(claims?.user ?? null, config);
 		if (refused !== null) return ends(refused satisfies DisconnectCode);
+		const left = claims === null ? {} : expiry(this.#expiresAt(claims), unixTime());
+		if (left === null) return fails(ErrorCode.expired);
 		session.id = randomUUID();
 		session.state = "connected";
 		if (claims !== null) this.#take(session, claims);
 		heartbeats.connected(session);
 		const pings = session.framePings ? {} : { ping: Math.ceil(config.pingIntervalMs / 1000), pong: true };
-		const connect: ConnectResult = { client: session.id, version, ...this.#expiry(session), ...pings };
+		const connect: ConnectResult = { client: session.id, version, ...left, ...pings };
 		return { connect };
 	}
 
-	#take(session: CentrifugeSession, { user, info, expiresAt }: TokenClaims): void {
-		session.identify(user, info, expiresAt);
+	#take(session: CentrifugeSession, claims: ConnectionClaims): void {
+		session.identify({ ...claims, expiresAt: this.#expiresAt(claims) });
 	}
 
-	/** For a client that has to bring another token in time. */
-	#expiry({ expiresAt }: CentrifugeSession): { readonly expires?: true; readonly ttl?: number } {
-		if (expiresAt === Number.POSITIVE_INFINITY) return {};
-		return { expires: true, ttl: Math.max(1, Math.floor(expiresAt - this.#parts.unixTime())) };
+	/** In insecure mode tokens are verified, but nothing expires. */
+	#expiresAt({ expiresAt }: ConnectionClaims): number {
+		return this.#parts.config().clientInsecure ? Number.POSITIVE_INFINITY : expiresAt;
 	}
 }

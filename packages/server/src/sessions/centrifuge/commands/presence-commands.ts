@@ -40,7 +40,15 @@ export class PresenceCommands {
 const presenceOf = (clients: readonly PresentClient[]): Outcome => ({
 	presence: {
 		presence: new Map(
-			clients.map(({ client, user, info }) => [client, { client, user, ...(info === undefined ? {} : { connInfo: Buffer.from(info) }) }]),
+			clients.map(({ client, user, info, channelInfo }) => [
+				client,
+				{
+					client,
+					user,
+					...(info !== undefined && { connInfo: Buffer.from(info) }),
+					...(channelInfo !== undefined && { chanInfo: Buffer.from(channelInfo) }),
+				},
+			]),
 		),
 	},
 });

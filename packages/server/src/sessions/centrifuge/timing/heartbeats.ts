@@ -9,6 +9,7 @@ export interface HeartbeatsParts {
 		readonly pongTimeoutMs: number;
 		readonly staleCloseDelayMs: number;
 		readonly expiredCloseDelayMs: number;
+		readonly expiredSubCloseDelayMs: number;
 	};
 	/** Monotonic, in seconds. */
 	readonly now: () => number;
@@ -46,7 +47,7 @@ export class Heartbeats {
 		this.#plan(session);
 	}
 
-	/** It has another token. */
+	/** It, or one of its subscriptions, has another token. */
 	refreshed(session: CentrifugeSession): void {
 		this.#plan(session);
 	}
@@ -71,6 +72,11 @@ export class Heartbeats {
 			session.close(DisconnectCode.expired);
 			return;
 		}
+		const subscriptionsUntil = unixTime() - times.expiredSubCloseDelayMs / 1000;
+		if (session.subscriptionsExpireAt <= subscriptionsUntil) {
+			session.expireSubscriptions(subscriptionsUntil);
+			if (session.isGone) return;
+		}
 		if (now >= session.pingAt) {
 			if (session.awaitsPong) {
 				session.close(DisconnectCode.noPong);
@@ -94,7 +100,10 @@ export class Heartbeats {
 
 	#plan(session: CentrifugeSession): void {
 		const { times, now, unixTime } = this.#parts;
-		const leftS = session.expiresAt + times.expiredCloseDelayMs / 1000 - unixTime();
-		this.#deadlines.set(session, Math.min(session.pingAt, now() + leftS));
+		const expiresAt = Math.min(
+			session.expiresAt + times.expiredCloseDelayMs / 1000,
+			session.subscriptionsExpireAt + times.expiredSubCloseDelayMs / 1000,
+		);
+		this.#deadlines.set(session, Math.min(session.pingAt, now() + expiresAt - unixTime()));
 	}
 }

@@ -1,0 +1,6 @@
+/** What a client is told that has to bring another token in time. Null = its time is over already. Both in seconds since 1970. */
+export function expiry(expiresAt: number, now: number): { readonly expires?: true; readonly ttl?: number } | null {
+	if (expiresAt === Number.POSITIVE_INFINITY) return {};
+	// A whole number from 1: 0 would tell the client that it does not expire.
+	return expiresAt > now ? { expires: true, ttl: Math.ceil(expiresAt - now) } : null;
+}

@@ -1,0 +1,49 @@
+import type { Positions } from "@shardcast/channels";
+import { ErrorCode, type StreamPosition, SubscribeFlag, type SubscribeResult } from "@shardcast/protocol";
+import type { Counters } from "@shardcast/scoreboard";
+import type { Framing } from "../framing.ts";
+import { publicationFor, type Recovery } from "./recovery.ts";
+
+export interface SubscribeResultsParts {
+	readonly recovery: Recovery;
+	readonly counters: Pick<Counters, "add">;
+}
+
+/** What a subscriber asks for when it comes back. */
+export interface Returning extends StreamPosition {
+	readonly recover: boolean;
+	/** Bits of `SubscribeFlag`. */
+	readonly flag: number;
+}
+
+/** What a subscriber is told: where the channel is, and what it has missed. */
+export class SubscribeResults {
+	readonly #parts: SubscribeResultsParts;
+
+	constructor(parts: SubscribeResultsParts) {
+		this.#parts = parts;
+	}
+
+	/**
+	 * The client must be subscribed in the same step of the loop: everything that is not in the result comes in later turns. Null = this shard
+	 * cannot tell now; ask again in a later turn.
+	 */
+	of(framing: Framing, channel: string, { positioned, recoverable }: Positions, asked: Returning): SubscribeResult | ErrorCode | null {
+		const { recover, offset, epoch, flag } = asked;
+		if (!positioned) return recover ? { wasRecovering: true } : {};
+		const { recovery, counters } = this.#parts;
+		if (!recover || !recoverable) {
+			const position = recovery.position(channel);
+			return position === null ? null : { recoverable, positioned: true, wasRecovering: recover, ...position };
+		}
+		const missed = recovery.recover(channel, { offset, epoch });
+		if (missed === null) return null;
+		const { recovered, position } = missed;
+		counters.add(recovered ? "recoveries" : "recoveriesFailed", 1);
+		if (!recovered && (flag & SubscribeFlag.rejectUnrecovered) !== 0) return ErrorCode.unrecoverablePosition;
+		const publications = missed.publications.map((publication) => publicationFor(framing, publication));
+		counters.add("recoveredPublications", publications.length);
+		const at = recovered ? { epoch: position.epoch, offset } : position;
+		return { recoverable, positioned: true, wasRecovering: true, recovered, ...at, publications };
+	}
+}

@@ -1,0 +1,74 @@
+import {
+	ClaimError,
+	type Claims,
+	expiryClaim,
+	infoClaim,
+	type Override,
+	overrideClaim,
+	payloadClaim,
+	tableClaim,
+	textClaim,
+} from "./claims.ts";
+import type { TokenProblem, TokenVerifier, VerifiedToken } from "./token-verifier.ts";
+
+/** A channel that a token subscribes its client to. */
+export interface GrantedSubscription {
+	/** JSON for other clients to see; null = none. */
+	readonly info: Uint8Array | null;
+	/** For the client; null = none. */
+	readonly data: Uint8Array | null;
+	readonly override: Override;
+}
+
+/** What a connection token says. */
+export interface ConnectionClaims {
+	/** "" = nobody in particular. */
+	readonly user: string;
+	/** JSON for other clients to see; null = none. */
+	readonly info: Uint8Array | null;
+	/** JSON that no client gets to see; null = none. */
+	readonly meta: Uint8Array | null;
+	/** Seconds since 1970; Infinity = never. */
+	readonly expiresAt: number;
+	/** By channel. */
+	readonly subscriptions: ReadonlyMap<string, GrantedSubscription>;
+}
+
+const nothing: GrantedSubscription = { info: null, data: null, override: {} };
+
+/** Never rejects. */
+export async function verifyConnectionToken(verifier: TokenVerifier, token: string): Promise<ConnectionClaims | TokenProblem> {
+	const verified = await verifier.verify(token);
+	if (typeof verified === "string") return verified;
+	try {
+		return claimsOf(verified);
+	} catch (error) {
+		if (error instanceof ClaimError) return "invalid";
+		throw error;
+	}
+}
+
+function claimsOf({ user, claims }: VerifiedToken): ConnectionClaims {
+	// A subscription token, which is not to open a connection.
+	if (textClaim(claims, "channel") !== "") throw new ClaimError("it is the token of a subscription");
+	return {
+		user,
+		info: infoClaim(claims),
+		meta: payloadClaim({ meta: claims.meta }, "meta"),
+		expiresAt: expiryClaim(claims),
+		subscriptions: subscriptionsOf(claims),
+	};
+}
+
+/** `subs` counts; `channels` only without it. */
+function subscriptionsOf(claims: Claims): ReadonlyMap<string, GrantedSubscription> {
+	const subs = Object.entries(tableClaim(claims, "subs") ?? {});
+	if (subs.length > 0) return new Map(subs.map(([channel]) => [channel, grantOf(tableClaim(claims.subs as Claims, channel) ?? {})]));
+	const channels = claims.channels ?? [];
+	if (!Array.isArray(channels) || channels.some((name) => typeof name !== "string")) throw new ClaimError("channels is no list of names");
+	return new Map(channels.map((name: string) => [name, nothing]));
+}
+
+function grantOf(claims: Claims): GrantedSubscription {
+	return { info: infoClaim(claims), data: payloadClaim(claims, "data"), override: overrideClaim(claims) };
+}

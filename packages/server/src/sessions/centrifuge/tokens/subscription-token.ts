@@ -1,0 +1,40 @@
+import { ClaimError, expiryClaim, infoClaim, overrideClaim, payloadClaim, textClaim } from "./claims.ts";
+import type { GrantedSubscription } from "./connection-token.ts";
+import type { TokenProblem, TokenVerifier, VerifiedToken } from "./token-verifier.ts";
+
+/** What a subscription token says: who may subscribe to which channel. */
+export interface SubscriptionClaims extends GrantedSubscription {
+	/** "" = nobody in particular. */
+	readonly user: string;
+	readonly channel: string;
+	/** The client that it is for; "" = any of the user's. */
+	readonly client: string;
+	/** Seconds since 1970; Infinity = never. */
+	readonly expiresAt: number;
+}
+
+/** Never rejects. */
+export async function verifySubscriptionToken(verifier: TokenVerifier, token: string): Promise<SubscriptionClaims | TokenProblem> {
+	const verified = await verifier.verify(token);
+	if (typeof verified === "string") return verified;
+	try {
+		return claimsOf(verified);
+	} catch (error) {
+		if (error instanceof ClaimError) return "invalid";
+		throw error;
+	}
+}
+
+function claimsOf({ user, claims }: VerifiedToken): SubscriptionClaims {
+	const channel = textClaim(claims, "channel");
+	if (channel === "") throw new ClaimError("it names no channel");
+	return {
+		user,
+		channel,
+		client: textClaim(claims, "client"),
+		expiresAt: expiryClaim(claims),
+		info: infoClaim(claims),
+		data: payloadClaim(claims, "data"),
+		override: overrideClaim(claims),
+	};
+}

@@ -1,0 +1,111 @@
+import { createPublicKey } from "node:crypto";
+import { type Config, parseRegex } from "@shardcast/config";
+import { type CryptoKey, errors, type JWTPayload, jwtVerify, type KeyObject } from "jose";
+
+/** What one kind of token must be like. */
+export interface TokenRules {
+	readonly hmacSecret: string | undefined;
+	/** PEM; "" = no such tokens are valid. */
+	readonly rsaPublicKey: string;
+	readonly ecdsaPublicKey: string;
+	/** "" = not checked. */
+	readonly audience: string;
+	readonly audienceRegex: string;
+	readonly issuer: string;
+	readonly issuerRegex: string;
+	/** The claim that names the user; "" = `sub`. */
+	readonly userIdClaim: string;
+}
+
+export const connectionTokenRules = (config: Config): TokenRules => ({
+	hmacSecret: config.tokenHmacSecret,
+	rsaPublicKey: config.tokenRsaPublicKey,
+	ecdsaPublicKey: config.tokenEcdsaPublicKey,
+	audience: config.tokenAudience,
+	audienceRegex: config.tokenAudienceRegex,
+	issuer: config.tokenIssuer,
+	issuerRegex: config.tokenIssuerRegex,
+	userIdClaim: config.tokenUserIdClaim,
+});
+
+/** Those of connection tokens, unless `client.subscription_token` is enabled. */
+export const subscriptionTokenRules = (config: Config): TokenRules =>
+	config.subscriptionTokenEnabled
+		? {
+				hmacSecret: config.subscriptionTokenHmacSecret,
+				rsaPublicKey: config.subscriptionTokenRsaPublicKey,
+				ecdsaPublicKey: config.subscriptionTokenEcdsaPublicKey,
+				audience: config.subscriptionTokenAudience,
+				audienceRegex: config.subscriptionTokenAudienceRegex,
+				issuer: config.subscriptionTokenIssuer,
+				issuerRegex: config.subscriptionTokenIssuerRegex,
+				userIdClaim: config.subscriptionTokenUserIdClaim,
+			}
+		: connectionTokenRules(config);
+
+/** Why a token is refused. `expired`: it is not valid at this time, also not yet. */
+export type TokenProblem = "expired" | "invalid";
+
+export interface VerifiedToken {
+	/** "" = nobody in particular. */
+	readonly user: string;
+	readonly claims: JWTPayload;
+}
+
+/** Other clients get it with each publication of this one. */
+const userBytesMax = 4096;
+
+type Key = Uint8Array | KeyObject | CryptoKey;
+
+/** Checks the tokens (JWT) of one kind. Without a key no token is valid. */
+export class TokenVerifier {
+	readonly #rules: TokenRules;
+	/** By the start of the algorithm's name. */
+	readonly #keys = new Map<string, Key>();
+	readonly #algorithms: string[];
+	readonly #audience: RegExp | null;
+	readonly #issuer: RegExp | null;
+
+	/** @param rules that have been checked. */
+	constructor(rules: TokenRules) {
+		const { hmacSecret, rsaPublicKey, ecdsaPublicKey, audienceRegex, issuerRegex } = rules;
+		this.#rules = rules;
+		if (hmacSecret !== undefined) this.#keys.set("HS", Buffer.from(hmacSecret));
+		if (rsaPublicKey !== "") this.#keys.set("RS", createPublicKey(rsaPublicKey));
+		if (ecdsaPublicKey !== "") this.#keys.set("ES", createPublicKey(ecdsaPublicKey));
+		this.#algorithms = [...this.#keys.keys()].flatMap((family) => [`${family}256`, `${family}384`, `${family}512`]);
+		this.#audience = audienceRegex === "" ? null : parseRegex(audienceRegex);
+		this.#issuer = issuerRegex === "" ? null : parseRegex(issuerRegex);
+	}
+
+	/** Never rejects. */
+	async verify(token: string): Promise<VerifiedToken | TokenProblem> {
+		if (this.#algorithms.length === 0) return "invalid";
+		try {
+			const { payload } = await jwtVerify(token, ({ alg }) => this.#keys.get(alg.slice(0, 2))!, { algorithms: this.#algorithms });
+			return this.#checked(payload);
+		} catch (error) {
+			if (!(error instanceof errors.JWTExpired) && !(error instanceof errors.JWTClaimValidationFailed)) return "invalid";
+			const { reason, claim, payload } = error;
+			if (reason !== "check_failed" || (claim !== "exp" && claim !== "nbf")) return "invalid";
+			return this.#checked(payload) === "invalid" ? "invalid" : "expired";
+		}
+	}
+
+	#checked(claims: JWTPayload): VerifiedToken | "invalid" {
+		const { audience, issuer, userIdClaim } = this.#rules;
+		const { iss = "", aud = [] } = claims;
+		const audiences = typeof aud === "string" ? [aud] : aud;
+		if (!Array.isArray(audiences) || typeof iss !== "string") return "invalid";
+		if (audience !== "" && !audiences.includes(audience)) return "invalid";
+		if (issuer !== "" && iss !== issuer) return "invalid";
+		const regex = this.#audience;
+		if (regex !== null && !audiences.some((one) => typeof one === "string" && regex.test(one))) return "invalid";
+		if (this.#issuer !== null && !this.#issuer.test(iss)) return "invalid";
+		const user = claims[userIdClaim || "sub"] ?? "";
+		// A user may be a number in a claim that is not `sub`.
+		if (typeof user !== "string" && (userIdClaim === "" || typeof user !== "number")) return "invalid";
+		if (Buffer.byteLength(String(user)) > userBytesMax) return "invalid";
+		return { user: String(user), claims };
+	}
+}
