@@ -81,7 +81,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 /** Library → the only files that may import it. */
 const importers: Readonly<Record<string, RegExp>> = {
 	"uWebSockets.js": /^packages\/server\/src\/transports\/websocket\/sockets|^loadtest\/src\/bench\//,
-	jose: /^packages\/server\/src\/sessions\/centrifuge\/commands\/connection-token/,
+	jose: /^packages\/server\/src\/sessions\/centrifuge\/tokens\/token-verifier/,
 	koffi: /^packages\/native\/src\//,
 	kafkajs: /^packages\/kafka\/src\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
 	piscina: /^packages\/kafka\/src\/|^loadtest\/src\//,

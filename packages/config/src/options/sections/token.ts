@@ -65,7 +65,7 @@ const subscription: TokenKind = { flag: "subscription-token", key: "subscription
 const rsa = "RS256, RS384 or RS512";
 const ecdsa = "ES256, ES384 or ES512";
 
-/** Tokens of clients that connect; subscription tokens as well, unless those have options of their own. */
+/** Tokens of clients that connect; subscription tokens as well, unless client.subscription_token is enabled. */
 export const tokenOptions = {
 	tokenHmacSecret: hmacSecret(connection),
 	tokenRsaPublicKey: publicKey(connection, "rsa", rsa),

@@ -26,7 +26,7 @@ const subscribe = async (channel: string, claims: object, id = 2) => ({ subscrib
 describe("a subscription token", () => {
 	it("opens a private channel, and says when it expires and what its client is to know", async () => {
 		const client = await connected(new CentrifugeRig(settings));
-		const claims = { sub: "ann", channel: "$room", exp: now() + 60, info: { role: "guest" }, data: { topic: "x" } };
+		const claims = { sub: "ann", channel: "$room", exp: now() + 60, info: { role: "visitor" }, data: { topic: "x" } };
 		expect(await answerTo(client, await subscribe("$room", claims))).toEqual({
 			id: 2,
 			subscribe: { expires: true, ttl: expect.toSatisfy((ttl: number) => ttl > 50 && ttl <= 60), data: { topic: "x" } },
@@ -92,7 +92,7 @@ describe("a subscription token", () => {
 		});
 	});
 
-	it("may be checked with options of its own", async () => {
+	it("may be checked with separate options", async () => {
 		const other = "the secret of subscription tokens";
 		const rig = new CentrifugeRig({ ...settings, subscriptionTokenEnabled: true, subscriptionTokenHmacSecret: other });
 		const client = await connected(rig);
