@@ -52,15 +52,15 @@ describe.skipIf(!systemdAnalyze)("systemd", () => {
 });
 
 describe("docker-compose.multi.yml", () => {
-	it("gives shardcast settings that it takes", async () => {
+	it("gives shardcast options that it takes", async () => {
 		const file = parse(readFileSync("docker-compose.multi.yml", "utf8"), { merge: true }) as Compose;
-		const settings = Object.entries(file.services.shardcast.environment).map(([name, value]) => [
+		const options = Object.entries(file.services.shardcast.environment).map(([name, value]) => [
 			name,
 			value.replace(/\$\{\w+:-([^}]*)\}/g, "$1"),
 		]);
-		expect(settings.length).toBeGreaterThan(5);
+		expect(options.length).toBeGreaterThan(5);
 		const { status, output } = await run(process.execPath, ["apps/supervisor/dist/main.js", "config", "check"], {
-			env: Object.fromEntries(settings),
+			env: Object.fromEntries(options),
 		});
 		expect(status, output).toBe(0);
 	});

@@ -96,7 +96,7 @@ describe("docker-compose.multi.yml", () => {
 		expect(shm_size).toBe("512m");
 	});
 
-	it("names only settings that there are", () => {
+	it("names only options that there are", () => {
 		const known = configKeys.map(environmentName);
 		for (const name of Object.keys(compose.services.shardcast!.environment!)) expect(known).toContain(name);
 		for (const [, name] of read("deploy/Dockerfile").matchAll(/ENV (SHARDCAST_\w+)=/g)) expect(known).toContain(name);

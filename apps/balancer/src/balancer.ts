@@ -1,7 +1,7 @@
 import { Doorbells } from "@shardcast/bus";
 import { type Config, parseAddress } from "@shardcast/config";
 import { type AnswerRoute, allowedOrigins, clusterRoutes, mayPublish, Router } from "@shardcast/http";
-import { type ConnectionRateSettings, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
+import { type ConnectionRateConfig, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
 import { cannotListen, HeartbeatTimer, openFilesLimit, ProcessMonitor } from "@shardcast/process";
 import { BalancerMode, type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/scoreboard";
@@ -32,7 +32,7 @@ export type BalancerConfig = Pick<
 	Config,
 	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "consoleToken" | "apiKey" | "clientPublish"
 > &
-	ConnectionRateSettings;
+	ConnectionRateConfig;
 
 /** Where the limit cannot be read: what Linux gives a process by default. */
 const usualOpenFiles = 1024;
@@ -93,7 +93,7 @@ export class Balancer {
 		board.balancer.state = ShardState.serving;
 	}
 
-	/** Takes over those settings that may change while it serves. */
+	/** Takes over those options that may change while it serves. */
 	reload(config: BalancerConfig): void {
 		this.#config = config;
 		this.#responder.allowedOrigins = config.allowedOrigins;

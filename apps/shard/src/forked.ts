@@ -74,10 +74,10 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 	});
 	const talk = () => (log.level === "debug" ? statusLine.start() : statusLine.stop());
 	talk();
-	const reload = (settings: Config) => {
+	const reload = (options: Config) => {
 		// First, since it may fail.
-		shard.reload(settings);
-		log.level = settings.logLevel;
+		shard.reload(options);
+		log.level = options.logLevel;
 		talk();
 	};
 	return { shard, reload, reloadRoute: () => ingest?.reloadRoute() };

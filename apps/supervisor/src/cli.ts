@@ -11,12 +11,12 @@ export const commandLine: CommandLineSpec = {
 	version,
 	groups: { config: "Print or check the configuration." },
 	commands: [
-		{ name: "multi", summary: "Run a cluster: supervisor, balancer and shards.", settings: keysOf("multi"), run: multi },
-		{ name: "single", summary: "Run one shard in one process, without a balancer.", settings: keysOf("single"), run: single },
+		{ name: "multi", summary: "Run a cluster: supervisor, balancer and shards.", options: keysOf("multi"), run: multi },
+		{ name: "single", summary: "Run one shard in one process, without a balancer.", options: keysOf("single"), run: single },
 		{
 			name: "top",
 			summary: "Show the live counters of a running cluster.",
-			settings: ["clusterDirectory"],
+			options: ["clusterDirectory"],
 			ownFlags: [
 				{ name: "once", help: "Print the table once and exit; this is the default if the output is not a terminal." },
 				{ name: "pid", argument: "<pid>", help: "PID of the supervisor of the cluster to show, if several run." },
@@ -26,10 +26,10 @@ export const commandLine: CommandLineSpec = {
 		{
 			name: "config print",
 			summary: "Print all options and where each value came from, as a config file without secrets.",
-			settings: configKeys,
+			options: configKeys,
 			ownFlags: [{ name: "json", help: "Print a config file in JSON, without where the values came from." }],
 			run: configPrint,
 		},
-		{ name: "config check", summary: "Check all options without starting anything.", settings: configKeys, run: configCheck },
+		{ name: "config check", summary: "Check all options without starting anything.", options: configKeys, run: configCheck },
 	],
 };

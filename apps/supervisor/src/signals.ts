@@ -6,7 +6,7 @@ export interface Stoppable {
 }
 
 /**
- * The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP reads the settings again, unless it says that the terminal is
+ * The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP reads all options again, unless it says that the terminal is
  * gone: then it stops as well. For the rest of the process's life: a signal that came between the end of the cluster and that of
  * the process would otherwise take the exit status away.
  */
@@ -23,6 +23,6 @@ export function stopOnSignals(stoppable: Stoppable, reload: () => void): void {
 		force: (signal) => failing(stoppable.kill(`second signal (${signal})`)),
 	});
 	signals.listen();
-	// One that is stopping needs no new settings.
+	// One that is stopping needs no new option values.
 	onHangUp({ reload: () => signals.stopping || reload(), leave: () => signals.handle("SIGHUP") });
 }

@@ -44,7 +44,7 @@ export class Supervisor {
 	readonly #children: readonly SupervisedChild[];
 	readonly #watchdog: Watchdog;
 	readonly #questions: Questions;
-	/** Attempts to change settings. */
+	/** Attempts to change options. */
 	readonly reloads: ReloadCounts = noReloads();
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
@@ -101,7 +101,7 @@ export class Supervisor {
 		return this.#balancerPort;
 	}
 
-	/** The current settings. */
+	/** The current options. */
 	get config(): Config {
 		return this.#facts.config;
 	}
@@ -113,7 +113,7 @@ export class Supervisor {
 	}
 
 	/**
-	 * Applies the live settings to all processes, and to those that start later.
+	 * Applies the live options to all processes, and to those that start later.
 	 * @throws NativeError when there is not enough shared memory for them; nothing has changed then.
 	 */
 	reload(config: Config): void {
@@ -242,7 +242,7 @@ export class Supervisor {
 	}
 
 	#onNotReloaded(name: string, problem: string): void {
-		const text = `${name} keeps the settings it had, until the next change of settings or until it is restarted: ${problem}`;
+		const text = `${name} keeps its old option values until the next reload or its next restart: ${problem}`;
 		this.#log.error(text);
 		this.#events.add("bad", text);
 	}

@@ -23,7 +23,7 @@ export interface Topology {
  * that plan just like us. If each began with CPU 0 they would all pile up there, so the first core is then drawn at random.
  *
  * @param nodeCpus CPUs of the chosen NUMA node; null = all nodes.
- * @param name how a message names a setting.
+ * @param name how a message names an option.
  * @throws ConfigError when `--cpus` names a CPU that is not available.
  */
 export function planTopology(

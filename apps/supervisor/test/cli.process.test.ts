@@ -72,12 +72,12 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 	it("a route module that cannot be loaded, by file and line, in whichever way it is started", async () => {
 		const route = join(folder, "route.mjs");
 		writeFileSync(route, 'const channel = "a";\nexport default ( => channel;\n');
-		const settings = ["--kafka-brokers", "127.0.0.1:1", "--kafka-topics", "t", "--kafka-route", route];
+		const options = ["--kafka-brokers", "127.0.0.1:1", "--kafka-topics", "t", "--kafka-route", route];
 		const line = `shardcast: --kafka-route: the module cannot be loaded: ${route}:2: SyntaxError: Unexpected token '=>'`;
 		const commands = [["config", "check"], ["multi", "--cluster-directory", folder], ["single"]];
-		for (const command of commands) expect(await run([...command, ...settings])).toEqual({ code: 2, lines: [line] });
+		for (const command of commands) expect(await run([...command, ...options])).toEqual({ code: 2, lines: [line] });
 		writeFileSync(route, 'export default () => "a";\n');
-		expect((await run(["config", "check", ...settings])).code).toBe(0);
+		expect((await run(["config", "check", ...options])).code).toBe(0);
 	});
 
 	it.each(["multi", "single"])("%s: a port that is taken", async (command) => {
@@ -134,7 +134,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		const checked = await run(["config", "check"], {}, ["--require", pretender]);
 		expect(checked.code).toBe(0);
 		expect(checked.lines).toContainEqual(expect.stringMatching(/^shardcast: uWebSockets\.js has no binary for Node 24\.1\.0/));
-		expect(checked.lines).toContain("all settings are right");
+		expect(checked.lines).toContain("all options are valid");
 	});
 });
 
@@ -149,7 +149,7 @@ it("removes what a killed cluster left behind, before it looks whether there is 
 	expect(readdirSync(folder)).toEqual([]);
 });
 
-it("help lists every setting with its default, and is no error", async () => {
+it("help lists every option with its default, and is no error", async () => {
 	const { code, lines } = await run(["multi", "--help"]);
 	expect(code).toBe(0);
 	expect(lines.join("\n")).toMatch(/--shutdown-timeout <duration> [\s\S]*\(default:\s+30s\)/);
@@ -175,11 +175,11 @@ it("config print --json is a config file that says the same", async () => {
 	expect(JSON.parse(lines.join("\n"))).toMatchObject({ shard: { batch: 7 }, kafka: { tls: { enabled: false } } });
 });
 
-it("config check warns of a variable that was probably meant to be a setting", async () => {
+it("config check warns of a variable that was probably meant to be an option", async () => {
 	const { code, lines } = await run(["config", "check"], { SHARDCAST_BATHC: "7" });
 	expect(code).toBe(0);
 	expect(lines.sort()).toEqual([
-		"all settings are right",
+		"all options are valid",
 		"shardcast: SHARDCAST_BATHC: unknown environment variable; did you mean SHARDCAST_BATCH?",
 	]);
 });

@@ -23,7 +23,7 @@ it("counts as a death with its reason, and ends in the crash loop's end", async 
 	const lines: string[] = [];
 	const say = (_fields: unknown, text?: string) => void lines.push(text ?? String(_fields));
 	const log = { level: "info", debug: say, info: say, warn: say, error: say, child: () => log };
-	const settings = {
+	const options = {
 		restartBackoffMinMs: 1,
 		restartBackoffMaxMs: 1,
 		crashLimit: 1,
@@ -41,8 +41,8 @@ it("counts as a death with its reason, and ends in the crash loop's end", async 
 			onReady: () => {},
 			onDeath: () => {},
 			onFailure: resolve,
-			timeouts: () => settings,
-			policy: new RestartPolicy(() => settings),
+			timeouts: () => options,
+			policy: new RestartPolicy(() => options),
 			answer: async () => null,
 		};
 		new SupervisedChild(spec as never, log).start();

@@ -155,7 +155,7 @@ describe("--numa", () => {
 		expect(cpusOfNode(1, name, folder)).toEqual([2, 3, 6]);
 		expect(() => cpusOfNode(3, name, folder)).toThrow("--numa: node 3 does not exist; this machine has node 1");
 		expect(() => cpusOfNode(0, name, join(folder, "none"))).toThrow(
-			"--numa: node 0 does not exist; this machine has no NUMA nodes, leave the setting out",
+			"--numa: node 0 does not exist; this machine has no NUMA nodes, leave the option out",
 		);
 	});
 });

@@ -16,9 +16,9 @@ afterEach(async () => {
 
 async function startSingle(changes: Partial<Config> = {}): Promise<{ program: ManagedProcess; port: number }> {
 	const port = await freePorts();
-	const settings = { addr: `127.0.0.1:${port}`, logFormat: "json", ...changes } as const;
+	const options = { addr: `127.0.0.1:${port}`, logFormat: "json", ...changes } as const;
 	const env = Object.fromEntries(
-		Object.entries(settings).map(([key, value]) => [environmentName(key as ConfigKey), optionOf(key as ConfigKey).show(value)]),
+		Object.entries(options).map(([key, value]) => [environmentName(key as ConfigKey), optionOf(key as ConfigKey).show(value)]),
 	);
 	const program = await ManagedProcess.start(main, ["single"], { env });
 	running.push(program);

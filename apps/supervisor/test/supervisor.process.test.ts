@@ -31,11 +31,11 @@ describe("restart", () => {
 		expect(await cluster.event("balancer", "started", 2)).toMatchObject({ incarnation: 2 });
 	});
 
-	it("says which child could not take over new settings, and leaves it running", async () => {
+	it("says which child could not apply new option values, and leaves it running", async () => {
 		cluster = await FakeCluster.start({ faults: { "shard 1": { noReload: true } } });
 		await cluster.ready();
 		cluster.process.signal("SIGUSR2");
-		const line = /shard 1 keeps the settings it had, until the next change of settings or until it is restarted: Error: no more files/;
+		const line = /shard 1 keeps its old option values until the next reload or its next restart: Error: no more files/;
 		await waitFor(() => line.test(cluster.process.log()), { deadlineMs: 5000, what: "the line about shard 1" });
 		expect(cluster.events("shard 1", "started")).toHaveLength(1);
 		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
@@ -43,7 +43,7 @@ describe("restart", () => {
 	}, 20_000);
 
 	it("kills and restarts a child that hangs", async () => {
-		cluster = await FakeCluster.start({ settings: { heartbeatTimeoutMs: 400 } });
+		cluster = await FakeCluster.start({ config: { heartbeatTimeoutMs: 400 } });
 		await cluster.ready();
 		const { pid } = await cluster.event("shard 0", "started");
 		process.kill(pid, "SIGSTOP");
@@ -71,13 +71,13 @@ describe("restart", () => {
 	});
 
 	it("kills and restarts a child whose loop runs but whose heart does not beat", async () => {
-		cluster = await FakeCluster.start({ settings: { heartbeatTimeoutMs: 400 }, faults: { balancer: { mute: true } } });
+		cluster = await FakeCluster.start({ config: { heartbeatTimeoutMs: 400 }, faults: { balancer: { mute: true } } });
 		await cluster.ready();
 		await cluster.event("balancer", "started", 2);
 	});
 
 	it("does not take children for hung when the whole machine stood still", async () => {
-		cluster = await FakeCluster.start({ settings: { heartbeatTimeoutMs: 1000 } });
+		cluster = await FakeCluster.start({ config: { heartbeatTimeoutMs: 1000 } });
 		await cluster.ready();
 		const children = cluster.events(undefined, "started");
 		const all = [cluster.process.pid, ...children.map(({ pid }) => pid)];
@@ -93,7 +93,7 @@ describe("restart", () => {
 
 	it("kills and restarts a child that does not become ready, and gives up when it never does", async () => {
 		cluster = await FakeCluster.start({
-			settings: { readyTimeoutMs: 2500, crashLimit: 1, crashWindowMs: 100 },
+			config: { readyTimeoutMs: 2500, crashLimit: 1, crashWindowMs: 100 },
 			faults: { "shard 1": { neverReady: true } },
 		});
 		expect((await cluster.process.exited).code).toBe(1);
@@ -103,7 +103,7 @@ describe("restart", () => {
 	});
 
 	it("ends a crash loop with a clear message, an ordered stop of the others and status 1", async () => {
-		cluster = await FakeCluster.start({ settings: { crashLimit: 2 }, faults: { "shard 0": { dieAfterMs: 100 } } });
+		cluster = await FakeCluster.start({ config: { crashLimit: 2 }, faults: { "shard 0": { dieAfterMs: 100 } } });
 		expect((await cluster.process.exited).code).toBe(1);
 		expect(cluster.events("shard 0", "started")).toHaveLength(3);
 		expect(cluster.process.log()).toMatch(/failure: crash loop: shard 0 died 3 times within 30 s, last by exit status 4/);
@@ -114,8 +114,8 @@ describe("restart", () => {
 
 describe("the scoreboard", () => {
 	it("says who serves, who is dead and how often it was restarted", async () => {
-		const settings = { restartBackoffMinMs: 1000, restartBackoffMaxMs: 1000 };
-		cluster = await FakeCluster.start({ settings, faults: { "shard 1": { connections: 5 } } });
+		const config = { restartBackoffMinMs: 1000, restartBackoffMaxMs: 1000 };
+		cluster = await FakeCluster.start({ config, faults: { "shard 1": { connections: 5 } } });
 		await cluster.ready();
 		const { pid } = await cluster.event("shard 1", "started");
 		const board = cluster.board();
@@ -155,7 +155,7 @@ describe("a child that cannot start", () => {
 	});
 
 	it("is tried again when it has served before", async () => {
-		cluster = await FakeCluster.start({ settings: { crashLimit: 3 }, faults: { "shard 1": { fatalFrom: 2 } } });
+		cluster = await FakeCluster.start({ config: { crashLimit: 3 }, faults: { "shard 1": { fatalFrom: 2 } } });
 		await cluster.ready();
 		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
 		await cluster.event("shard 1", "started", 3);
@@ -200,7 +200,7 @@ describe("stop", () => {
 
 	it("kills a shard that does not finish within the time for the stop, and counts its clients as cut off", async () => {
 		cluster = await FakeCluster.start({
-			settings: { shutdownTimeoutMs: 600 },
+			config: { shutdownTimeoutMs: 600 },
 			faults: { "shard 0": { neverDrained: true, connections: 100 }, "shard 1": { cutOff: 3 } },
 		});
 		await cluster.ready();
@@ -216,7 +216,7 @@ describe("stop", () => {
 
 	it("does not wait for a shard that stands still, and counts what it had", async () => {
 		cluster = await FakeCluster.start({
-			settings: { heartbeatTimeoutMs: 1000 },
+			config: { heartbeatTimeoutMs: 1000 },
 			faults: { "shard 0": { neverDrained: true, connections: 7 } },
 		});
 		await cluster.ready();
@@ -231,14 +231,14 @@ describe("stop", () => {
 	});
 
 	it("does not let a hung balancer take the shards' time", async () => {
-		cluster = await FakeCluster.start({ settings: { shutdownTimeoutMs: 2000 }, faults: { balancer: { neverDrained: true } } });
+		cluster = await FakeCluster.start({ config: { shutdownTimeoutMs: 2000 }, faults: { balancer: { neverDrained: true } } });
 		await cluster.ready();
 		expect((await cluster.process.stop()).code).toBe(1);
 		for (const name of ["shard 0", "shard 1"]) expect(cluster.events(name, "drained")).toHaveLength(1);
 	});
 
 	it("does not wait for a child that is between two lives", async () => {
-		cluster = await FakeCluster.start({ settings: { restartBackoffMinMs: 60_000, restartBackoffMaxMs: 60_000 } });
+		cluster = await FakeCluster.start({ config: { restartBackoffMinMs: 60_000, restartBackoffMaxMs: 60_000 } });
 		await cluster.ready();
 		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
 		await cluster.process.waitForOutput(/shard 1 died by SIGKILL/, 5000);

@@ -2,7 +2,7 @@ import { type ChannelOptions, type Config, type ConfigKey, defaultConfig, parseR
 import { ErrorCode } from "@shardcast/protocol";
 import type { Channel, ChannelHistory } from "./channel.ts";
 
-/** The settings that it reads. */
+/** The options that it reads. */
 export const namespaceKeys = [
 	"channelWithoutNamespace",
 	"channelNamespaces",
@@ -28,7 +28,7 @@ const namesMax = 16_384;
 const ascii = /^[\0-\x7f]*$/;
 
 /**
- * Tells what holds for a channel by its name. For one set of settings: new settings need a new one. Single-threaded, and never throws.
+ * Tells what holds for a channel by its name. For one set of options: new values need a new instance. Single-threaded, and never throws.
  *
  * On the path of every publication: 13 ns for a name that is remembered, 0.6 µs for another one.
  */
@@ -39,7 +39,7 @@ export class Namespaces {
 	#recent = new Map<string, Channel>();
 	#older = new Map<string, Channel>();
 
-	/** @param config settings that have been checked. */
+	/** @param config options that have been checked. */
 	constructor(config: NamespacesConfig) {
 		const namespace = (options: ChannelOptions) => namespaceOf(options, config.channelHistoryMetaTtlMs);
 		this.#config = config;

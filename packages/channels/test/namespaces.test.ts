@@ -42,12 +42,12 @@ describe("Namespaces", () => {
 	});
 
 	it("gives a channel the options of its namespace, and one that is refused none at all", () => {
-		const settings = config();
-		const namespaces = new Namespaces(settings);
-		expect(namespaces.of("chat:1").options).toBe(settings.channelNamespaces[0]);
-		expect(namespaces.of("news").options).toBe(settings.channelWithoutNamespace);
+		const checked = config();
+		const namespaces = new Namespaces(checked);
+		expect(namespaces.of("chat:1").options).toBe(checked.channelNamespaces[0]);
+		expect(namespaces.of("news").options).toBe(checked.channelWithoutNamespace);
 		expect(namespaces.of("chess:1").options).toEqual(defaultConfig().channelWithoutNamespace);
-		const open = config({ channelWithoutNamespace: { ...settings.channelWithoutNamespace, allowPublishForClient: true } });
+		const open = config({ channelWithoutNamespace: { ...checked.channelWithoutNamespace, allowPublishForClient: true } });
 		expect(new Namespaces(open).of("é").options.allowPublishForClient).toBe(false);
 	});
 

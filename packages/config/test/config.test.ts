@@ -7,9 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkValue } from "../src/load/check-value.ts";
 import { ConfigError } from "../src/load/config-error.ts";
 import { fromText } from "../src/load/file.ts";
-import { type LoadedConfig, loadConfig, settingNames } from "../src/load/load.ts";
+import { describeLayer, type Found } from "../src/load/layer.ts";
+import { type LoadedConfig, loadConfig, optionNames } from "../src/load/load.ts";
 import { configJson, formatConfig, yamlLines } from "../src/load/print.ts";
-import { describeSource, type Found } from "../src/load/source.ts";
 import { connectionsPerShard, ringCapacityBytes } from "../src/options/derive.ts";
 import { type ConfigKey, configKeys, environmentName, filePath, optionOf, options, sections } from "../src/options/options.ts";
 import { shapeOf } from "../src/options/shape.ts";
@@ -29,7 +29,7 @@ function file(text: string): string {
 /** `flags` as on the command line, by key. */
 function load(flags: Partial<Record<ConfigKey, unknown>>, environment: NodeJS.ProcessEnv = {}, yaml?: string): LoadedConfig {
 	const found = (Object.entries(flags) as [ConfigKey, unknown][]).map(([key, raw]) => {
-		return [key, { raw, source: { kind: "flag", name: `--${optionOf(key).flag}` } }] as const;
+		return [key, { raw, layer: { kind: "flag", name: `--${optionOf(key).flag}` } }] as const;
 	});
 	return loadConfig({ flags: new Map(found), environment, file: yaml === undefined ? undefined : file(yaml) });
 }
@@ -49,9 +49,9 @@ describe("precedence", () => {
 	const environment = { SHARDCAST_BATCH: "2", SHARDCAST_RING: "200" };
 
 	it("a flag goes before the environment, the environment before the file, the file before the default", () => {
-		const { config, sources } = load({ batch: "1" }, environment, yaml);
+		const { config, layers } = load({ batch: "1" }, environment, yaml);
 		expect(config).toMatchObject({ batch: 1, ring: 200, workers: 3, basePort: 3002 });
-		const places = (["batch", "ring", "workers", "basePort"] as const).map((key) => describeSource(sources[key]).replaceAll(folder, "."));
+		const places = (["batch", "ring", "workers", "basePort"] as const).map((key) => describeLayer(layers[key]).replaceAll(folder, "."));
 		expect(places).toEqual(["--batch", "SHARDCAST_RING", "./shardcast.yaml:4: shard.workers", "default"]);
 	});
 
@@ -69,9 +69,9 @@ describe("precedence", () => {
 
 	it("a switch can be taken back, and --debug is the level debug", () => {
 		expect(load({ debug: false }, { SHARDCAST_DEBUG: "1" }).config).toMatchObject({ debug: false, logLevel: "info" });
-		const { config, sources } = load({}, { SHARDCAST_DEBUG: "true" });
+		const { config, layers } = load({}, { SHARDCAST_DEBUG: "true" });
 		expect(config.logLevel).toBe("debug");
-		expect(describeSource(sources.logLevel)).toBe("SHARDCAST_DEBUG");
+		expect(describeLayer(layers.logLevel)).toBe("SHARDCAST_DEBUG");
 	});
 });
 
@@ -168,7 +168,7 @@ describe("every wrong value is one line that names its place and the fix", () =>
 			{ restartBackoffMinMs: "1m" },
 			"--restart-backoff-min: 1m is longer than the longest pause, 30s (--restart-backoff-max); give at most that",
 		],
-	])("relations between settings: %j", (flags, line) => expect(mistakesOf(() => load(flags))).toEqual([line]));
+	])("relations between options: %j", (flags, line) => expect(mistakesOf(() => load(flags))).toEqual([line]));
 });
 
 describe("the file", () => {
@@ -199,7 +199,7 @@ describe("the file", () => {
 		["- 1\n", ['./shardcast.yaml:1: not a table of sections; write lines such as "log:" and, indented, "level: debug"']],
 		[
 			"kafka:\n  tls: true\n",
-			['./shardcast.yaml:2: kafka.tls: is not a table of settings; write them below it, indented, such as "enabled: …"'],
+			['./shardcast.yaml:2: kafka.tls: is not a table of options; write them below it, indented, such as "enabled: …"'],
 		],
 		["log: [1\nx", ["./shardcast.yaml:2: Flow sequence in block collection must be sufficiently indented and end with a ]"]],
 	])("%j", (yaml, lines) => {
@@ -213,9 +213,9 @@ describe("the file", () => {
 	});
 
 	it("may be JSON, indented in any way", () => {
-		const settings = { cluster: { shards: 3, cpus: [0, 1] }, client: { allowed_origins: ["https://a.example"] }, log: { debug: true } };
+		const tree = { cluster: { shards: 3, cpus: [0, 1] }, client: { allowed_origins: ["https://a.example"] }, log: { debug: true } };
 		for (const indent of [undefined, 2, "\t"]) {
-			const { config } = load({}, {}, JSON.stringify(settings, null, indent));
+			const { config } = load({}, {}, JSON.stringify(tree, null, indent));
 			expect(config).toMatchObject({ shards: 3, cpus: [0, 1], allowedOrigins: ["https://a.example"], debug: true });
 		}
 		expect(mistakesOf(() => load({}, {}, '{\n\t"cluster": {\n\t\t"shards": "x"\n\t}\n}'))).toEqual([
@@ -244,7 +244,7 @@ describe("the file", () => {
 	});
 });
 
-it("a variable that looks like a misspelt setting is a warning; those that Kubernetes adds are none", () => {
+it("a variable that looks like a misspelt option is a warning; those that Kubernetes adds are none", () => {
 	const environment = {
 		SHARDCAST_SHRADS: "3",
 		SHARDCAST_LIMITS_MESSAGE_RATE: "5",
@@ -275,7 +275,7 @@ describe("all mistakes are told at once", () => {
 		expect(mistakesOf(() => load({ workers: "y" }, { SHARDCAST_RING: "z" }, yaml.join("\n")))).toEqual([
 			'./shardcast.yaml:2: unknown key "cluster.shrads"; did you mean "cluster.shards"?',
 			"./shardcast.yaml:5: http_api.key: Unresolved alias (the anchor must be set before the alias); write the value itself",
-			'./shardcast.yaml:10: kafka: is not a table of settings; write them below it, indented, such as "brokers: …"',
+			'./shardcast.yaml:10: kafka: is not a table of options; write them below it, indented, such as "brokers: …"',
 			'--workers: "y" is not a whole number from 0 to 256',
 			'./shardcast.yaml:3: shard.batch: "none" is not a whole number from 1 to 65536',
 			'SHARDCAST_RING: "z" is not a whole number from 16 to 1048576',
@@ -296,10 +296,10 @@ describe("all mistakes are told at once", () => {
 
 	it("nor what depends on a section that can't be read", () => {
 		const lines = mistakesOf(() => load({ kafkaTopics: "a" }, {}, "kafka: [a]\n"));
-		expect(lines).toEqual([expect.stringContaining("kafka: is not a table of settings")]);
+		expect(lines).toEqual([expect.stringContaining("kafka: is not a table of options")]);
 	});
 
-	it("each file that a setting names and that can't be read", () => {
+	it("each file that an option names and that can't be read", () => {
 		const flags = {
 			kafkaBrokers: "a:1",
 			kafkaTopics: "a",
@@ -366,7 +366,7 @@ it("each mistake in a list has its line", () => {
 });
 
 describe("config print", () => {
-	it("shows each value with its source and hides secrets", () => {
+	it("shows each value with its layer and hides secrets", () => {
 		const text = formatConfig(load({ apiKey: "swordfish" }, { SHARDCAST_BATCH: "7" }, "kafka:\n  tls:\n    enabled: true\n"));
 		expect(text).toMatch(/^shard:\n {2}workers: 0 +# default\n {2}batch: 7 +# SHARDCAST_BATCH$/m);
 		expect(text).toMatch(/^http_api:\n {2}# key: set \(hidden\) +# --api-key$/m);
@@ -437,13 +437,13 @@ describe("the table", () => {
 			const { default: value, show, secret } = optionOf(key);
 			if (secret) continue;
 			const shown = show(value);
-			const found: Found = { raw: shown === "[]" ? [] : shown, source: { kind: "default" } };
+			const found: Found = { raw: shown === "[]" ? [] : shown, layer: { kind: "default" } };
 			expect(checkValue(optionOf(key), found), key).toEqual({ value });
 		}
 	});
 
-	it("names a setting by the place to fix it", () => {
-		const name = settingNames(load({}, { SHARDCAST_CPUS: "0,9" }).sources);
+	it("names an option by the place to fix it", () => {
+		const name = optionNames(load({}, { SHARDCAST_CPUS: "0,9" }).layers);
 		expect([name("cpus"), name("numa")]).toEqual(["SHARDCAST_CPUS", "--numa"]);
 	});
 });

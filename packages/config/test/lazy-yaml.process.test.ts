@@ -7,7 +7,7 @@ import { afterAll, expect, it } from "vitest";
 const folder = mkdtempSync(join(tmpdir(), "lazy-yaml-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Whether a process that loads its settings has loaded the YAML parser then. */
+/** Whether a process that loads its options has loaded the YAML parser then. */
 function loadsYaml(input: string): boolean {
 	const index = JSON.stringify(join(import.meta.dirname, "../dist/index.js"));
 	const program = `

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { checkValue, foreignKeys } from "../src/load/check-value.ts";
 import { fromText } from "../src/load/file.ts";
+import type { Found } from "../src/load/layer.ts";
 import { yamlLines } from "../src/load/print.ts";
 import { changesOf } from "../src/load/reload.ts";
-import type { Found } from "../src/load/source.ts";
 import { field } from "../src/options/kind.ts";
 import { duration, integer, list, secret, text, toggle } from "../src/options/kinds.ts";
 import { asInFile, emptyTable, objects, table } from "../src/options/objects.ts";
@@ -90,7 +90,7 @@ describe("a list of objects", () => {
 		expect(read(hallYaml)).toEqual({ value: [hall, attic], mistakes: [] });
 		const json = JSON.stringify([hallInFile, { name: "attic" }]);
 		expect(read(`{"house": {"rooms": ${json}}}`)).toEqual({ value: [hall, attic], mistakes: [] });
-		expect(checkValue(rooms, { raw: json, source: { kind: "environment", name: "HOUSE_ROOMS" } })).toEqual({ value: [hall, attic] });
+		expect(checkValue(rooms, { raw: json, layer: { kind: "environment", name: "HOUSE_ROOMS" } })).toEqual({ value: [hall, attic] });
 	});
 
 	it("names line and path of every mistake at once, and the nearest name", () => {
@@ -125,7 +125,7 @@ house:
 				`f:13: house.rooms[1].colour: unknown key; there are ${names}`,
 				'f:15: house.rooms[2].name: "hall" is there twice; give each another',
 				'f:16: house.rooms[3].name: "["x","y"]" is neither text nor a number',
-				"f:17: house.rooms[4]: the value is not a table of settings",
+				"f:17: house.rooms[4]: the value is not a table of options",
 			].toSorted(),
 		);
 	});
@@ -144,7 +144,7 @@ house:
 	});
 
 	it("names the place within a flag or a variable", () => {
-		const checked = checkValue(rooms, { raw: '[{"name":"a","presence":3}]', source: { kind: "environment", name: "HOUSE_ROOMS" } });
+		const checked = checkValue(rooms, { raw: '[{"name":"a","presence":3}]', layer: { kind: "environment", name: "HOUSE_ROOMS" } });
 		expect(checked).toEqual({ mistakes: ['HOUSE_ROOMS: [0].presence: "3" is neither true nor false'] });
 	});
 
@@ -186,22 +186,22 @@ house:
 		const withoutKey: Record<string, unknown> = { ...hall };
 		delete withoutKey.key;
 		expect(read(printed)).toEqual({ value: [withoutKey, attic], mistakes: [] });
-		expect(checkValue(rooms, { raw: rooms.show(value), source: { kind: "flag", name: "--rooms" } } satisfies Found)).toEqual({
+		expect(checkValue(rooms, { raw: rooms.show(value), layer: { kind: "flag", name: "--rooms" } } satisfies Found)).toEqual({
 			value: [withoutKey, attic],
 		});
 	});
 
 	it("is taken from a program, in whose objects the fields have the names that the code reads", () => {
-		const source = { kind: "flag", name: "rooms" } as const;
-		expect(checkValue(rooms, { raw: asInFile(rooms, [hall, attic]), source })).toEqual({ value: [hall, attic] });
+		const layer = { kind: "flag", name: "rooms" } as const;
+		expect(checkValue(rooms, { raw: asInFile(rooms, [hall, attic]), layer })).toEqual({ value: [hall, attic] });
 		const wrong = [{ name: "a", historyTtlMs: 1, colour: "red", doors: [{ target: 7 }] }, null, 3];
-		expect(checkValue(rooms, { raw: asInFile(rooms, wrong), source })).toEqual({
+		expect(checkValue(rooms, { raw: asInFile(rooms, wrong), layer })).toEqual({
 			mistakes: expect.arrayContaining([
 				'rooms: [0].history_ttl: "1ms" is not 0 or between 1s and 1m',
 				'rooms: [0].doors[0].to: "7" is not a name of small letters',
 				expect.stringContaining("rooms: [0].colour: unknown key; there are name, history_size"),
-				"rooms: [1]: the value is not a table of settings",
-				"rooms: [2]: the value is not a table of settings",
+				"rooms: [1]: the value is not a table of options",
+				"rooms: [2]: the value is not a table of options",
 			]),
 		});
 	});
@@ -232,7 +232,7 @@ describe("a table", () => {
 		key: field({ key: "key", kind: secret({ argument: "<key>", charactersMin: 8 }), default: undefined }),
 	};
 	const room = table({ fields, foreign: new Set(["colour"]) });
-	const check = (raw: unknown) => checkValue(room, { raw, source: { kind: "environment", name: "ROOM" } });
+	const check = (raw: unknown) => checkValue(room, { raw, layer: { kind: "environment", name: "ROOM" } });
 	const value = { size: 7, ttlMs: 2000, key: "swordfish" };
 
 	it("is read from plain data and from JSON; what is not given has its default", () => {
@@ -249,13 +249,13 @@ describe("a table", () => {
 				"ROOM: key: the value must have at least 8 characters and no white space",
 			]),
 		});
-		expect(check("sword")).toEqual({ mistakes: ["ROOM: the value is not a table of settings"] });
+		expect(check("sword")).toEqual({ mistakes: ["ROOM: the value is not a table of options"] });
 	});
 
 	it("leaves alone what another server knows, and tells it", () => {
 		const raw = { history_size: 7, colour: "red" };
 		expect(check(raw)).toMatchObject({ value: { size: 7 } });
-		expect(foreignKeys(room, { raw, source: { kind: "environment", name: "ROOM" } })).toEqual([expect.stringMatching(/^ROOM: colour: /)]);
+		expect(foreignKeys(room, { raw, layer: { kind: "environment", name: "ROOM" } })).toEqual([expect.stringMatching(/^ROOM: colour: /)]);
 	});
 
 	it("is shown by what is not as it would be anyway, and told field by field when it changes", () => {

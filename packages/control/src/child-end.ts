@@ -13,8 +13,8 @@ export interface ChildHandlers {
 	/** Works off what is there within `deadlineMs` from now. After it has resolved the process exits with status 0. */
 	drain(deadlineMs: number): Promise<{ readonly cutOff: number; readonly detail?: string }>;
 	/**
-	 * Settings that hold from now on. Called once the child serves, in the order in which they came. One that throws has changed nothing:
-	 * the supervisor is told, and the child goes on with the settings it had.
+	 * Options that hold from now on. Called once the child serves, in the order in which they came. One that throws has changed nothing:
+	 * the supervisor is told, and the child goes on with the options it had.
 	 */
 	reload?(config: Config): void;
 	/** Load the route module again; may throw like `reload`. */
@@ -36,7 +36,7 @@ export interface ChildControl {
  *
  * When the channel closes the supervisor is gone, and the child leaves at once: nobody would restart, drain or reap it.
  * SIGINT, SIGTERM and SIGHUP are ignored: a terminal and systemd send them to the whole group, but the order of a stop is the supervisor's,
- * and so is the reading of settings.
+ * and so is the reading of options.
  */
 export function connectToParent(handlers: ChildHandlers): ChildControl {
 	if (process.send === undefined) {
@@ -61,7 +61,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 		leaveAfter({ type: "fatal", message, exitStatus, ...(flag === undefined ? {} : { flag }) }, exitStatus);
 	};
 
-	/** A process that serves goes on, whatever is wrong with new settings. */
+	/** A process that serves goes on, whatever is wrong with new options. */
 	const change = async (apply: () => void): Promise<void> => {
 		try {
 			apply();

@@ -29,7 +29,7 @@ export type ToChild =
 	| StartMessage
 	/** Work off what is there, for at most `deadlineMs` from now. */
 	| { readonly type: "drain"; readonly deadlineMs: number }
-	/** These settings hold from now on; those that can't change while a process runs are as they were at its start. */
+	/** These options hold from now on; those that can't change while a process runs are as they were at its start. */
 	| { readonly type: "config"; readonly config: Config }
 	/** Load the module of `--kafka-route` again; it has been checked. */
 	| { readonly type: "reloadRoute" }
@@ -45,7 +45,7 @@ export type FromChild =
 	| { readonly type: "ready"; readonly port?: number }
 	/** It cannot start; it exits with `exitStatus` right after. */
 	| { readonly type: "fatal"; readonly message: string; readonly flag?: string; readonly exitStatus: number }
-	/** New settings, or a new route module, could not be brought into force; it goes on with those it had. */
+	/** New option values, or a new route module, could not be applied; it keeps its old values. */
 	| { readonly type: "notReloaded"; readonly message: string }
 	/** It has worked off everything but `cutOff` things and exits right after. */
 	| { readonly type: "drained"; readonly cutOff: number; readonly detail?: string }

@@ -20,12 +20,12 @@ export const noReloads = (): ReloadCounts => ({ applied: 0, unchanged: 0, reject
 
 export interface ConfigReloaderParts {
 	readonly command: ServingCommand;
-	/** What the settings were read from at the start, and is read again. */
+	/** What the options were read from at the start, and is read again. */
 	readonly input: ConfigInput;
 	/** As settled from it at the start. */
 	readonly started: Config;
 	readonly running: () => Config;
-	/** Brings the settings into force, everywhere. @throws when that can't be; nothing has changed then. */
+	/** Brings the options into force, everywhere. @throws when that can't be; nothing has changed then. */
 	readonly apply: (config: Config) => void;
 	readonly counts: ReloadCounts;
 	readonly log: Log;
@@ -37,7 +37,7 @@ export interface ConfigReloaderParts {
 const verbosity = ["debug", "info", "warn", "error", "silent"];
 
 /**
- * SIGHUP: reads the settings again, from the same flags, environment and file as at the start, and brings those into force that can
+ * SIGHUP: reads all options again, from the same flags, environment and file as at the start, and brings those into force that can
  * change while the process runs. All or nothing: whatever is wrong with the file, everything stays as it was. Each attempt is counted
  * and gets one log line. One per process, on its main thread.
  */
@@ -72,7 +72,7 @@ export class ConfigReloader {
 			const foreseen = error instanceof ConfigError;
 			const problems = foreseen ? error.lines : [error instanceof Error ? error.message : String(error)];
 			const fields = foreseen ? { problems } : { problems, err: error };
-			log.error(fields, `configuration not reloaded, the settings stay as they were: ${problems.join("; ")}`);
+			log.error(fields, `configuration not reloaded, all options keep their values: ${problems.join("; ")}`);
 			tell("bad", `configuration not reloaded: ${problems.join("; ")}`);
 			return "rejected";
 		}

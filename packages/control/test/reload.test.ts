@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("reading the settings again", () => {
+describe("reading all options again", () => {
 	const plan = (before: string, after: string, running = {}) => {
 		writeFileSync(file, before);
 		const started = loadConfig({ file }).config;
@@ -30,7 +30,7 @@ describe("reading the settings again", () => {
 		expect(config).toMatchObject({ batch: 16, logLevel: "warn", ring: 64 });
 	});
 
-	it("leaves alone what the machine decided at the start, and settings of the other command", () => {
+	it("leaves alone what the machine decided at the start, and options of the other command", () => {
 		const { config, applied, waiting } = plan("single: {address: :1}\n", "single: {address: :2}\nshard: {batch: 1}\n", {
 			shards: 7,
 			basePort: 4000,
@@ -68,7 +68,7 @@ describe("reading the settings again", () => {
 		expect(planReload({ command: "multi", started: before.config, running: before.config, next: before }).applied).toEqual([]);
 	});
 
-	it("refuses what does not go together with a setting that is fixed", () => {
+	it("refuses what does not go together with an option that is fixed", () => {
 		// The new file alone is right, but the old length of messages still holds.
 		expect(() => plan("limits: {max_payload: 64KiB}\n", "limits: {max_payload: 4KiB}\nclient: {queue_max_size: 8KiB}\n")).toThrow(
 			/client\.queue_max_size: a message of 64KiB/,
@@ -125,7 +125,7 @@ describe("an attempt to reload", () => {
 
 	it("a flag and the environment still go before the file", () => {
 		writeFileSync(file, "shard: {batch: 1}\nlimits: {message_rate: 1}\n");
-		const flags = new Map<ConfigKey, Found>([["batch", { raw: "9", source: { kind: "flag", name: "--batch" } }]]);
+		const flags = new Map<ConfigKey, Found>([["batch", { raw: "9", layer: { kind: "flag", name: "--batch" } }]]);
 		const { reloader, state } = setup({ file, flags, environment: { SHARDCAST_MESSAGE_RATE: "8" } });
 		writeFileSync(file, "shard: {batch: 2}\nlimits: {message_rate: 2}\n");
 		expect(reloader.reload()).toBe("unchanged");
@@ -140,7 +140,7 @@ describe("an attempt to reload", () => {
 		expect(state.config.messageRate).toBe(5);
 		expect(lines).toHaveLength(1);
 		expect(lines[0]).toMatchObject({ level: "error" });
-		expect(lines[0]!.text).toContain(`the settings stay as they were: ${file}:2: shard.batch: "none" is not`);
+		expect(lines[0]!.text).toContain(`all options keep their values: ${file}:2: shard.batch: "none" is not`);
 		expect(lines[0]!.text).toContain(`; ${file}:3: log.level: "loud" is not one of`);
 		expect(events).toHaveLength(1);
 		rmSync(file);
@@ -164,7 +164,7 @@ describe("an attempt to reload", () => {
 		["a bomb of aliases", () => writeFileSync(file, bomb.join("\n")), /shardcast\.yaml:\d+: /],
 		["an anchor within itself", () => writeFileSync(file, "shard: {batch: &x [*x]}\n"), /shardcast\.yaml:1: shard\.batch: /],
 		["a section within itself", () => writeFileSync(file, "kafka: &x\n  tls: *x\n"), /shardcast\.yaml:2: unknown key "kafka\.tls\.tls"/],
-		["a section that is no table", () => writeFileSync(file, "kafka: *x\n"), /shardcast\.yaml:1: kafka: is not a table of settings/],
+		["a section that is no table", () => writeFileSync(file, "kafka: *x\n"), /shardcast\.yaml:1: kafka: is not a table of options/],
 		["deep brackets", () => writeFileSync(file, `shard: {batch: ${"[".repeat(50_000)}`), /shardcast\.yaml:1: /],
 		[
 			"deep brackets that close",
@@ -178,9 +178,9 @@ describe("an attempt to reload", () => {
 		],
 		["a file that is too long", () => writeFileSync(file, `# ${"x".repeat(300_000)}\n`), /longer than 256KiB/],
 		["a key twice", () => writeFileSync(file, "shard:\n  batch: 1\n  batch: 2\n"), /shardcast\.yaml:3: "shard\.batch" is there twice/],
-		["nothing in it any more", () => writeFileSync(file, ""), /shardcast\.yaml: has no settings in it.*restart/],
-		["only a comment", () => writeFileSync(file, "# limits\n\n"), /has no settings in it/],
-		["cut off behind a section's name", () => writeFileSync(file, "limits:\n"), /has no settings in it/],
+		["nothing in it any more", () => writeFileSync(file, ""), /shardcast\.yaml: has no options in it.*restart/],
+		["only a comment", () => writeFileSync(file, "# limits\n\n"), /has no options in it/],
+		["cut off behind a section's name", () => writeFileSync(file, "limits:\n"), /has no options in it/],
 		["a loop of links", () => symlinkSync(file, file), /ELOOP/],
 		["a directory", () => mkdirSync(file), /no regular file/],
 		[
@@ -192,7 +192,7 @@ describe("an attempt to reload", () => {
 			/ENOTDIR/,
 		],
 		["nothing there", () => {}, /does not exist/],
-	])("whatever is wrong with the file, the settings stay: %s", (_, spoil, reason) => {
+	])("whatever is wrong with the file, the options stay: %s", (_, spoil, reason) => {
 		writeFileSync(file, "limits: {message_rate: 5}\n");
 		const { reloader, lines, counts, state } = setup({ file });
 		const before = state.config;
@@ -233,7 +233,7 @@ describe("an attempt to reload", () => {
 		expect(lines[0]!.text).toContain("may not be read");
 	});
 
-	it("settings that can't be brought into force are a rejection too, whatever the error", () => {
+	it("options that can't be brought into force are a rejection too, whatever the error", () => {
 		writeFileSync(file, "limits: {message_rate: 5}\n");
 		const { reloader, lines, counts } = setup({ file }, () => {
 			throw new TypeError("a bug");

@@ -1,6 +1,6 @@
 import type { Reply } from "./reply.ts";
 
-/** A browser asks again after so long, in seconds: settings may have changed by then. */
+/** A browser asks again after so long, in seconds: options may have changed by then. */
 const preflightAgeSeconds = 600;
 
 /** What a path allows; for pages also what a browser asks before one of another origin may send JSON or a key (CORS). */

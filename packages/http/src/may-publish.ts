@@ -8,16 +8,16 @@ export interface MayPublish {
 	readonly webSocket: "everyone" | "nobody";
 }
 
-type PublishSettings = Pick<Config, "apiKey" | "clientPublish">;
+type PublishConfig = Pick<Config, "apiKey" | "clientPublish">;
 
 /** With a key, a client that could send without it would make it worthless: so clients only receive then, unless they are allowed more. */
-export function mayPublish({ apiKey, clientPublish }: PublishSettings): MayPublish {
+export function mayPublish({ apiKey, clientPublish }: PublishConfig): MayPublish {
 	const isOpen = apiKey === undefined;
 	const clients = clientPublish === "auto" ? isOpen : clientPublish === "on";
 	return { http: isOpen ? "everyone" : "key", webSocket: clients ? "everyone" : "nobody" };
 }
 
-/** What a change of the settings opens to people who were kept out before, one line each. */
+/** What a change of the options opens to people who were kept out before, one line each. */
 export function newlyOpen(before: Config, after: Config): string[] {
 	const [were, are] = [mayPublish(before), mayPublish(after)];
 	const http = were.http === "key" && are.http === "everyone";
@@ -43,7 +43,7 @@ export function newlyOpen(before: Config, after: Config): string[] {
 }
 
 /** The line of the banner. */
-export function whoPublishes(config: PublishSettings): string {
+export function whoPublishes(config: PublishConfig): string {
 	const { http, webSocket } = mayPublish(config);
 	const option = `--client-publish ${config.clientPublish}`;
 	if (http === "everyone")

@@ -1,9 +1,9 @@
 import type { Config } from "@shardcast/config";
 
-type ConnectSettings = Pick<Config, "clientInsecure" | "allowAnonymousConnect">;
+type ConnectConfig = Pick<Config, "clientInsecure" | "allowAnonymousConnect">;
 
 /** The line of the banner about clients of the Centrifuge protocol who need no token; null = all need one. */
-export function openToClients({ clientInsecure, allowAnonymousConnect }: ConnectSettings): string | null {
+export function openToClients({ clientInsecure, allowAnonymousConnect }: ConnectConfig): string | null {
 	if (clientInsecure)
 		return "insecure mode: every client of the Centrifuge protocol may subscribe, publish, and read history and presence (--client-insecure)";
 	return allowAnonymousConnect ? "clients of the Centrifuge protocol need no token to connect (--allow-anonymous-connect)" : null;

@@ -7,7 +7,7 @@ import type { StartPolicy } from "./source.ts";
 export type KafkaMode = "per-shard" | "shared";
 export type PayloadFormat = "text" | "json" | "binary";
 
-/** All that an ingest worker needs to know: plain data, made once from the settings and sent to the worker. */
+/** All that an ingest worker needs to know: plain data, made once from the options and sent to the worker. */
 export interface IngestOptions {
 	readonly connection: KafkaConnectionOptions;
 	readonly subscription: Subscription;
@@ -55,7 +55,7 @@ export interface ShardIdentity {
 	readonly cluster: string;
 }
 
-/** What the settings say of Kafka; null = it is not used. */
+/** What the options say of Kafka; null = it is not used. */
 export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: ShardIdentity): IngestOptions | null {
 	if (config.kafkaBrokers.length === 0) return null;
 	const { names, patterns } = parseSubscription(config.kafkaTopics);

@@ -45,7 +45,7 @@ export class ShardIngest {
 		this.publisher = options.publishTopic === null ? null : new KafkaPublisher(() => this.#ingest, parts.row);
 	}
 
-	/** Null when the settings name no brokers. */
+	/** Null when the options name no brokers. */
 	static create(parts: ShardIngestParts): ShardIngest | null {
 		const { config, slot, shardsTotal, cluster } = parts;
 		const name = cluster === null ? `single-${randomBytes(6).toString("hex")}` : basename(cluster.directory.path);

@@ -2,7 +2,7 @@ import type { Config } from "@shardcast/config";
 import type { AddressKey } from "./address-key.ts";
 import { RateKind, type RateTable } from "./rate-table.ts";
 
-export type ConnectionRateSettings = Pick<Config, "connectionRate" | "connectionRatePerIp">;
+export type ConnectionRateConfig = Pick<Config, "connectionRate" | "connectionRatePerIp">;
 
 /** Why a connection is not taken: the code in the answer's body. */
 export type ConnectionRateRefusal = "connection_rate" | "connection_rate_per_ip";
@@ -21,12 +21,12 @@ export class ConnectionRates {
 	#perSecond = 0;
 	#perAddress = 0;
 
-	constructor(settings: ConnectionRateSettings, table: RateTable) {
+	constructor(options: ConnectionRateConfig, table: RateTable) {
 		this.#table = table;
-		this.change(settings);
+		this.change(options);
 	}
 
-	change({ connectionRate, connectionRatePerIp }: ConnectionRateSettings): void {
+	change({ connectionRate, connectionRatePerIp }: ConnectionRateConfig): void {
 		this.#perSecond = connectionRate;
 		this.#perAddress = connectionRatePerIp;
 	}

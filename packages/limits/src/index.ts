@@ -1,6 +1,6 @@
 export { type AddressKey, addressKey, addressKeyOf } from "./address-key.ts";
 export { AddressTable } from "./address-table.ts";
-export { type ConnectionRateSettings, ConnectionRates } from "./connection-rates.ts";
+export { type ConnectionRateConfig, ConnectionRates } from "./connection-rates.ts";
 export { type ConnectionLimit, LimitAudit } from "./limit-audit.ts";
 export { RateLimit } from "./rate-limit.ts";
 export { RateKind, RateTable } from "./rate-table.ts";

@@ -5,7 +5,7 @@ import type { ConnectionRateRefusal } from "./connection-rates.ts";
 
 export type ConnectionLimit = ConnectionRateRefusal | "connections_per_ip";
 
-/** The setting behind each limit. */
+/** The option behind each limit. */
 const flags = {
 	connection_rate: "--connection-rate",
 	connection_rate_per_ip: "--connection-rate-per-ip",

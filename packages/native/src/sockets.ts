@@ -69,7 +69,7 @@ export function closeDescriptor(fd: number): void {
 	if (libc().close(fd) === -1 && libc().errno() !== Linux.EINTR) throwErrno("close", `descriptor ${fd}`);
 }
 
-function setOption(fd: number, option: number, setting: number): void {
-	value[0] = setting;
+function setOption(fd: number, option: number, to: number): void {
+	value[0] = to;
 	if (libc().setsockopt(fd, Linux.IPPROTO_TCP, option, value, value.byteLength) === -1) throwErrno("setsockopt", `TCP option ${option}`);
 }

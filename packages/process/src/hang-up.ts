@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 
 export interface HangUpHandlers {
-	/** Somebody asks for the settings to be read again. */
+	/** The options are to be read again. */
 	readonly reload: () => void;
 	/** The terminal that the process was started from is gone. */
 	readonly leave: () => void;
@@ -10,7 +10,7 @@ export interface HangUpHandlers {
 }
 
 /**
- * SIGHUP has two meanings: to a service it says "read your settings again", to a program in a terminal that its terminal is gone. The
+ * SIGHUP has two meanings: to a service it says "read your options again", to a program in a terminal that its terminal is gone. The
  * kernel takes the terminal away before it sends the signal, so they can be told apart: a process that had one and has it no more is to
  * leave. @returns how to take the handler away again.
  */

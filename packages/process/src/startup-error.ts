@@ -1,6 +1,6 @@
 /**
- * What keeps a process from starting, told in one line that names the setting and the fix.
- * Exit status 2 when another setting would fix it, else 1.
+ * What keeps a process from starting, told in one line that names the option and the fix.
+ * Exit status 2 when another option would fix it, else 1.
  */
 export class StartupError extends Error {
 	readonly exitStatus: number;

@@ -12,7 +12,7 @@ export interface HealthReport {
 	/** Why it is not "healthy": one sentence each. */
 	readonly reasons: readonly string[];
 	readonly mode: "handoff" | "proxy" | "none";
-	/** By the settings, as every process has them. */
+	/** By the options, as every process has them. */
 	readonly mayPublish: { readonly http: "everyone" | "key"; readonly webSocket: "everyone" | "nobody" };
 	readonly connections: number;
 	readonly maxConnections: number;

@@ -9,7 +9,7 @@ export function stressed(usual: number): number {
 	return Math.round(usual * factor);
 }
 
-/** @throws RangeError for what is no factor: a misspelt setting must not make a short run look like a long one. */
+/** @throws RangeError for what is no factor: a misspelt option must not make a short run look like a long one. */
 export function factorFrom(text: string | undefined): number {
 	const value = Number(text ?? 1);
 	if (!(value >= 1 && value <= 1000)) throw new RangeError(`SHARDCAST_STRESS=${text}: give a number from 1 to 1000`);

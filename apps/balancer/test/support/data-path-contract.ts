@@ -569,7 +569,7 @@ export function dataPathContract(mode: Mode): void {
 			expect((await connection.reply()).status).toBe(0);
 		});
 
-		it("says which setting to change when its port is taken", async () => {
+		it("says which option to change when its port is taken", async () => {
 			await start();
 			const taken = rig.port;
 			const rival = await rig.startBalancer({ lbAddr: `127.0.0.1:${taken}` });

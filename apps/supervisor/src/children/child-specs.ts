@@ -28,7 +28,7 @@ export interface ChildHooks {
 	onMembership(): void;
 	/** A process does not respond, or does again. */
 	onSilent(name: string, silent: boolean): void;
-	/** A process could not bring new settings into force, and goes on with those it had. */
+	/** A process could not apply new option values, and keeps its old values. */
 	onNotReloaded(name: string, problem: string): void;
 	/** A process has died. */
 	onDeath(name: string): void;

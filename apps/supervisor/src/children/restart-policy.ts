@@ -1,6 +1,6 @@
 import type { Config } from "@shardcast/config";
 
-export type RestartSettings = Pick<Config, "restartBackoffMinMs" | "restartBackoffMaxMs" | "crashLimit" | "crashWindowMs">;
+export type RestartConfig = Pick<Config, "restartBackoffMinMs" | "restartBackoffMaxMs" | "crashLimit" | "crashWindowMs">;
 
 export type Verdict =
 	| { readonly kind: "restart"; readonly afterMs: number }
@@ -14,14 +14,14 @@ export type Verdict =
  * having become ready may take longer for each try than the window is (`--ready-timeout`), so such deaths are counted in a row as well.
  */
 export class RestartPolicy {
-	readonly #config: () => RestartSettings;
+	readonly #config: () => RestartConfig;
 	readonly #random: () => number;
 	#deathsMs: number[] = [];
 	#deathsInARow = 0;
 	#failedStartsInARow = 0;
 
 	/** @param config looked up at each death, since they may change meanwhile. */
-	constructor(config: () => RestartSettings, random: () => number = Math.random) {
+	constructor(config: () => RestartConfig, random: () => number = Math.random) {
 		this.#config = config;
 		this.#random = random;
 	}

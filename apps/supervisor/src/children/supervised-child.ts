@@ -26,7 +26,7 @@ export interface ChildSpec {
 	onReady(port: number | undefined): void;
 	/** It does not respond, or does again. */
 	onSilent(silent: boolean): void;
-	/** It could not bring new settings into force, and goes on with those it had. */
+	/** It could not apply new option values, and keeps its old values. */
 	onNotReloaded(problem: string): void;
 	/** The process is certainly dead. */
 	onDeath(): void;
@@ -151,7 +151,7 @@ export class SupervisedChild implements Watched {
 	}
 
 	/**
-	 * Settings that hold from now on. A child that is still starting hears of them as well, since it was started with those before; one
+	 * Options that hold from now on. A child that is still starting hears of them as well, since it was started with those before; one
 	 * that will be started gets them then.
 	 */
 	reload(config: Config): void {

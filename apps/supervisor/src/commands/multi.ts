@@ -5,9 +5,9 @@ import {
 	complain,
 	connectionsPerShard,
 	type LoadedConfig,
+	optionNames,
 	parseAddress,
 	ringCapacityBytes,
-	settingNames,
 } from "@shardcast/config";
 import { ConfigReloader, RouteReloader } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
@@ -47,11 +47,11 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		input,
 		started: loaded.config,
 		running: () => supervisor.config,
-		apply: (settings) => {
-			if (settings.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(settings, plan, log);
-			const opened = newlyOpen(supervisor.config, settings);
+		apply: (options) => {
+			if (options.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(options, plan, log);
+			const opened = newlyOpen(supervisor.config, options);
 			try {
-				supervisor.reload(settings);
+				supervisor.reload(options);
 				for (const line of opened) {
 					log.error(line);
 					supervisor.tell("bad", line);
@@ -94,7 +94,7 @@ function warnOfOpenFiles(config: Config, { topology, mode }: Plan, log: Log): vo
 }
 
 /** The checks have looked whether there is room; what fails here has changed since, or could not be foreseen. */
-function createMemory({ config, sources }: LoadedConfig, plan: Plan): ClusterMemory {
+function createMemory({ config, layers }: LoadedConfig, plan: Plan): ClusterMemory {
 	let memory: ClusterMemory | null = null;
 	try {
 		const shards = plan.topology.shards.length;
@@ -110,6 +110,6 @@ function createMemory({ config, sources }: LoadedConfig, plan: Plan): ClusterMem
 	} catch (error) {
 		memory?.remove();
 		if (!(error instanceof BusError || isSystemError(error))) throw error;
-		throw new StartupError(`${settingNames(sources)("clusterDirectory")}: ${error.message}`, { exitStatus: 2, cause: error });
+		throw new StartupError(`${optionNames(layers)("clusterDirectory")}: ${error.message}`, { exitStatus: 2, cause: error });
 	}
 }

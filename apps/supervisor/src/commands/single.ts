@@ -1,16 +1,16 @@
-import { type CommandInput, type CommandOutcome, ConfigError, checkRoute, parseAddress, settingNames } from "@shardcast/config";
+import { type CommandInput, type CommandOutcome, ConfigError, checkRoute, optionNames, parseAddress } from "@shardcast/config";
 import { portProblem } from "../preflight/ports.ts";
 
 /** Runs one shard in this process: no balancer, no fork, no shared memory. It leaves by itself on a signal. */
 export async function single({ loaded, input }: CommandInput): Promise<CommandOutcome> {
-	const { config, sources } = loaded;
-	await checkRoute(config, settingNames(sources));
+	const { config, layers } = loaded;
+	await checkRoute(config, optionNames(layers));
 	// Only now, since the library for WebSockets may not load, which is told before a port that is taken.
 	const { runSingle } = await import("@shardcast/server");
 	const address = parseAddress(config.addr);
 	const problem = await portProblem(address);
 	if (problem !== null) {
-		throw new ConfigError([`${settingNames(sources)("addr")}: ${problem}`]);
+		throw new ConfigError([`${optionNames(layers)("addr")}: ${problem}`]);
 	}
 	for (const warning of loaded.warnings) process.stderr.write(`shardcast: ${warning}\n`);
 	await runSingle({ config, input });

@@ -21,6 +21,6 @@ function nodes(folder: string): string {
 		const numbers = readdirSync(folder).flatMap((name) => /^node(\d+)$/.exec(name)?.[1] ?? []);
 		return `node ${formatCpuList(numbers.map(Number).sort((a, b) => a - b))}`;
 	} catch {
-		return "no NUMA nodes, leave the setting out";
+		return "no NUMA nodes, leave the option out";
 	}
 }

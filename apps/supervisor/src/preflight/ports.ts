@@ -27,7 +27,7 @@ export function portProblem(address: Address): Promise<string | null> {
 	});
 }
 
-/** One line for each setting that chose a port which can't be listened on; of several, the first. */
+/** One line for each option that chose a port which can't be listened on; of several, the first. */
 export async function portMistakes(wanted: readonly { readonly name: string; readonly address: Address }[]): Promise<string[]> {
 	const problems = await Promise.all(wanted.map(({ address }) => portProblem(address)));
 	const lines = new Map<string, string>();

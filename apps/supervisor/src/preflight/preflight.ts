@@ -5,8 +5,8 @@ import {
 	connectionsPerShard,
 	type LoadedConfig,
 	type NameOf,
+	optionNames,
 	parseAddress,
-	settingNames,
 } from "@shardcast/config";
 import { nativeSupport } from "@shardcast/native";
 import { availableCpus, StartupError } from "@shardcast/process";
@@ -23,7 +23,7 @@ import { sharedMemoryProblem, sharedMemoryWarnings } from "./shared-memory.ts";
 
 /** What a cluster will look like on this machine. */
 export interface Plan {
-	/** The settings with what the machine decides filled in: the number of shards and their first port. */
+	/** The options with what the machine decides filled in: the number of shards and their first port. */
 	readonly config: Config;
 	readonly topology: Topology;
 	readonly mode: ModeChoice;
@@ -33,10 +33,10 @@ export interface Plan {
 }
 
 /**
- * Looks at the machine before anything is started, so that a wrong setting is one line and no half-started cluster.
+ * Looks at the machine before anything is started, so that a wrong option is one line and no half-started cluster.
  * @throws ConfigError or StartupError with one line per problem.
  */
-export async function preflight({ config, sources, warnings }: LoadedConfig): Promise<Plan> {
+export async function preflight({ config, layers, warnings }: LoadedConfig): Promise<Plan> {
 	const support = nativeSupport();
 	if (!support.available) {
 		const fix = "run `shardcast single`, which needs none";
@@ -44,7 +44,7 @@ export async function preflight({ config, sources, warnings }: LoadedConfig): Pr
 			exitStatus: 2,
 		});
 	}
-	const name = settingNames(sources);
+	const name = optionNames(layers);
 	await checkRoute(config, name);
 	const topology = planTopology(config, availableCpus(), config.numa >= 0 ? cpusOfNode(config.numa, name) : null, name);
 	const pinner = choosePinner(config.numa, name);
@@ -53,7 +53,7 @@ export async function preflight({ config, sources, warnings }: LoadedConfig): Pr
 	const sharedMemory = sharedMemoryProblem(config, shards, name);
 	if (sharedMemory !== null) throw new ConfigError([sharedMemory]);
 
-	const basePort = firstShardPort(config, shards, sources.basePort.kind !== "default", name);
+	const basePort = firstShardPort(config, shards, layers.basePort.kind !== "default", name);
 	const mistakes = await portMistakes([
 		{ name: name("lbAddr"), address: parseAddress(config.lbAddr) },
 		...topology.shards.map(({ slot }) => ({
@@ -81,7 +81,7 @@ export async function preflight({ config, sources, warnings }: LoadedConfig): Pr
 /** @throws ConfigError when `--numa` can't be done. */
 function choosePinner(node: number, name: NameOf): Pick<Plan, "pin" | "warnings"> {
 	if (node >= 0) {
-		if (!hasProgram("numactl")) throw new ConfigError([`${name("numa")}: numactl is not installed; install it or leave the setting out`]);
+		if (!hasProgram("numactl")) throw new ConfigError([`${name("numa")}: numactl is not installed; install it or leave the option out`]);
 		return { pin: (core) => ({ kind: "numactl", core, node }), warnings: [] };
 	}
 	if (hasProgram("taskset")) return { pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }), warnings: [] };

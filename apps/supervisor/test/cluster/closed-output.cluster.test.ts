@@ -19,7 +19,7 @@ describe("output that nobody reads", () => {
 		expect(ends).toEqual(commands.map(() => ({ status: 141, errors: "" })));
 	});
 
-	it("wrong settings still give status 2, and a full disk is told", async () => {
+	it("wrong options still give status 2, and a full disk is told", async () => {
 		const [wrong, full] = await Promise.all([
 			startUnread(["config", "check", "--batch", "0"], "both").ended,
 			startUnread(["config", "print"], "full").ended,

@@ -25,9 +25,9 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 /** Rewrites the file, sends SIGHUP and waits for the line that answers it. */
-async function reload(program: ManagedProcess, settings: string): Promise<string> {
+async function reload(program: ManagedProcess, options: string): Promise<string> {
 	const before = program.log().length;
-	writeFileSync(file, settings);
+	writeFileSync(file, options);
 	program.signal("SIGHUP");
 	const line = await program.waitUntil(
 		() => /configuration (not )?reloaded[^"\n]*/.exec(program.log().slice(before)),
@@ -69,7 +69,7 @@ describe("SIGHUP on a running cluster", () => {
 				await expect(RawClient.open(cluster.url)).rejects.toThrow(/503/);
 				expect(await upgradeFrom(cluster.url, "https://ours.example")).toBe(403);
 
-				const settings = [
+				const options = [
 					"limits:",
 					"  max_connections: 20",
 					"  message_rate: 5",
@@ -79,7 +79,7 @@ describe("SIGHUP on a running cluster", () => {
 					"  queue_max_size: 128KiB",
 					"shard: {ring: 4096}",
 				].join("\n");
-				const line = await reload(cluster.process, settings);
+				const line = await reload(cluster.process, options);
 				expect(line).toContain("limits.max_connections 4 → 20");
 				expect(line).toContain("limits.message_rate 0 → 5");
 				expect(line).toContain("; only a restart brings shard.ring 2048 → 4096: stop shardcast and start it again");
@@ -127,7 +127,7 @@ describe("SIGHUP on a running cluster", () => {
 				await console.close();
 
 				expect(await reload(cluster.process, "limits: {max_connections: 20}\n")).toContain(
-					"not reloaded, the settings stay as they were: console.token",
+					"not reloaded, all options keep their values: console.token",
 				);
 				await reload(cluster.process, "console: {token: none}\n");
 				expect(cluster.process.log()).toContain("now open: every user of this machine can open the console");
@@ -144,7 +144,7 @@ describe("SIGHUP on a running cluster", () => {
 		try {
 			const clients = await Promise.all(Array.from({ length: 4 }, () => RawClient.open(cluster.url)));
 			expect(await reload(cluster.process, "limits: {max_connections: 8}\nshard: {batch: none}\n")).toContain(
-				`configuration not reloaded, the settings stay as they were: ${file}:2: shard.batch: \\`,
+				`configuration not reloaded, all options keep their values: ${file}:2: shard.batch: \\`,
 			);
 			expect(await limitOf(cluster)).toEqual([2, 2]);
 			expect(await reload(cluster.process, "limits:\n  max_connections: 8\n  message_rate: *fast\n")).toContain(
@@ -171,7 +171,7 @@ describe("SIGHUP on a running cluster", () => {
 		}
 	});
 
-	it("a shard that is starting just then gets the new settings as well", { timeout: 60_000 }, async () => {
+	it("a shard that is starting just then gets the new options as well", { timeout: 60_000 }, async () => {
 		writeFileSync(file, "limits: {message_rate: 0}\nsupervision: {restart_backoff_min: 1ms}\n");
 		const cluster = await startCluster({ shards: 2, flags: ["--config", file] });
 		try {

@@ -104,7 +104,7 @@ async function onOurPorts(code: string, page: DocPage): Promise<string> {
 	return code.replace(/\b(300[2-5]|9002)\b/g, (port) => String(ports[port]));
 }
 
-/** A server's command line as one that only checks its settings. */
+/** A server's command line as one that only checks its options. */
 function asCheck(code: string): string {
 	return code.replace(
 		/^(.*?)(npm start( --)?|(npx shardcast|node apps\/supervisor\/dist\/main\.js) (multi|single))/gm,

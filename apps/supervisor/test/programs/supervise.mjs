@@ -4,9 +4,9 @@ import { ClusterMemory } from "../../dist/cluster-memory.js";
 import { stopOnSignals } from "../../dist/signals.js";
 import { Supervisor } from "../../dist/supervisor.js";
 
-/** A supervisor over fake children. Arguments: number of shards, cluster directory's base, mode, settings as JSON. */
-const [shards, base, mode, settings] = process.argv.slice(2);
-const config = defaultConfig({ ...JSON.parse(settings), clusterDirectory: base, logFormat: "json" });
+/** A supervisor over fake children. Arguments: number of shards, cluster directory's base, mode, options as JSON. */
+const [shards, base, mode, options] = process.argv.slice(2);
+const config = defaultConfig({ ...JSON.parse(options), clusterDirectory: base, logFormat: "json" });
 const slots = Array.from({ length: Number(shards) }, (_, slot) => ({ slot, core: 0 }));
 const program = new URL("./fake-child.mjs", import.meta.url).pathname;
 const supervisor = new Supervisor(

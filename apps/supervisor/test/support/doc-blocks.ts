@@ -8,7 +8,7 @@ export const root = join(import.meta.dirname, "../../../..");
  * does with it, so that no command goes stale unseen:
  *
  *   ```sh test              runs against a fresh cluster; exit status 0, or `exit=2`; `stays`: still runs when it is ended
- *   ```sh check             a command line that starts a server: its settings are checked
+ *   ```sh check             a command line that starts a server: its options are checked
  *   ```yaml test            a config file: `config check`
  *   ```json test            is JSON
  *   ```js test              a module: runs; `stays` as above

@@ -27,17 +27,17 @@ export class FakeCluster {
 	}
 
 	static async start(
-		options: { shards?: number; mode?: "handoff" | "proxy"; settings?: object; faults?: object } = {},
+		options: { shards?: number; mode?: "handoff" | "proxy"; config?: object; faults?: object } = {},
 	): Promise<FakeCluster> {
 		const base = mkdtempSync("/dev/shm/shardcast-test-");
-		const settings = {
+		const config = {
 			restartBackoffMinMs: 20,
 			restartBackoffMaxMs: 100,
 			heartbeatTimeoutMs: 5000,
 			readyTimeoutMs: 10_000,
-			...options.settings,
+			...options.config,
 		};
-		const args = [String(options.shards ?? 2), base, options.mode ?? "handoff", JSON.stringify(settings)];
+		const args = [String(options.shards ?? 2), base, options.mode ?? "handoff", JSON.stringify(config)];
 		const env = { FAKE_CHILD: JSON.stringify(options.faults ?? {}) };
 		return new FakeCluster(await ManagedProcess.start(program, args, { env }), base);
 	}

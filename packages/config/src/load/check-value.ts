@@ -3,8 +3,8 @@ import type { z } from "zod";
 import { type Field, fieldWithKey, type Kind, type Objects } from "../options/kind.ts";
 import { linesMax } from "./config-error.ts";
 import { foreignKey } from "./foreign-key.ts";
+import { describeWithin, type Found, type ValuePath } from "./layer.ts";
 import { nearest } from "./nearest.ts";
-import { describeWithin, type Found, type ValuePath } from "./source.ts";
 
 /** A value that has been checked, or one line for each mistake in it. */
 export type Checked = { readonly value: unknown } | { readonly mistakes: readonly string[] };
@@ -27,7 +27,7 @@ export function foreignKeys(kind: Kind<unknown>, found: Found): string[] {
 	return itemsOf(kind, rawOf(kind, found), []).flatMap(({ path, values, objects }) =>
 		Object.keys(values)
 			.filter((key) => objects.foreign.has(key))
-			.map((key) => foreignKey(describeWithin(found.source, [...path, key]))),
+			.map((key) => foreignKey(describeWithin(found.layer, [...path, key]))),
 	);
 }
 
@@ -83,7 +83,7 @@ function twins(items: readonly RawItem[]): Fault[] {
 }
 
 function describe(kind: Kind<unknown>, found: Found, raw: unknown, { path, kind: fault, message }: Fault): string {
-	const place = describeWithin(found.source, path);
+	const place = describeWithin(found.layer, path);
 	const value = valueAt(raw, path);
 	if (fault === "unknown") return `${place}: unknown key; ${fixOf(kind, path)}`;
 	if (fault === "twice") return `${place}: "${oneLine(value)}" is there twice; give each another`;

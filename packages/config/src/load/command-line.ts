@@ -1,10 +1,10 @@
 import { OutputClosed, print, StartupError } from "@shardcast/process";
 import { Command, CommanderError, Option as Flag } from "commander";
 import { type ConfigKey, optionOf, sections } from "../options/options.ts";
+import type { Found } from "./layer.ts";
 import { type ConfigInput, type LoadedConfig, loadConfig } from "./load.ts";
-import type { Found } from "./source.ts";
 
-/** A flag that is no setting: it belongs to one command only. */
+/** A flag that is no option: it belongs to one command only. */
 export interface OwnFlag {
 	readonly name: string;
 	readonly argument?: string;
@@ -25,8 +25,8 @@ export interface CommandSpec {
 	/** "multi" or, for a command of a group, "config print". */
 	readonly name: string;
 	readonly summary: string;
-	/** The settings that it takes as flags. */
-	readonly settings: readonly ConfigKey[];
+	/** The options that it takes as flags. */
+	readonly options: readonly ConfigKey[];
 	readonly ownFlags?: readonly OwnFlag[];
 	/** Resolves with the exit status, or "serving" when the process goes on and leaves by itself. */
 	run(input: CommandInput): Promise<CommandOutcome>;
@@ -41,14 +41,14 @@ export interface CommandLineSpec {
 	readonly groups: Readonly<Record<string, string>>;
 }
 
-const settingsNote = `
-Each setting is also an environment variable (--shutdown-timeout: SHARDCAST_SHUTDOWN_TIMEOUT) and a key in the config file, in the
+const optionsNote = `
+Each option is also an environment variable (--shutdown-timeout: SHARDCAST_SHUTDOWN_TIMEOUT) and a key in the config file, in the
 section that its heading here names; \`shardcast config print\` shows all. A flag goes before the environment, the environment before the file.`;
 
 /**
- * Parses `argv` (without node and script), settles the settings and runs the command. Whatever is wrong with the command line or
- * a setting is told in one line each on stderr.
- * @returns what the command says; 2 for wrong settings.
+ * Parses `argv` (without node and script), resolves the options and runs the command. Whatever is wrong with the command line or
+ * an option is told in one line each on stderr.
+ * @returns what the command says; 2 for wrong options.
  */
 export async function runCommandLine(
 	spec: CommandLineSpec,
@@ -78,7 +78,7 @@ export async function runCommandLine(
 		addFlags(target, command);
 		target.action(async () => {
 			const given = target.opts<Record<string, string | boolean | undefined>>();
-			const input = { flags: settingsOf(command, given), file: given.config as string | undefined, environment };
+			const input = { flags: flagsOf(command, given), file: given.config as string | undefined, environment };
 			outcome = await command.run({ loaded: loadConfig(input), input, own: ownFlagsOf(command, given) });
 		});
 	}
@@ -119,11 +119,11 @@ export function complain(name: string, error: unknown): number {
 function addFlags(target: Command, command: CommandSpec): void {
 	for (const own of command.ownFlags ?? [])
 		target.option(own.argument === undefined ? `--${own.name}` : `--${own.name} ${own.argument}`, own.help);
-	if (command.settings.length === 0) return;
+	if (command.options.length === 0) return;
 	target.option("--config <file>", "Config file, in YAML or JSON (environment: SHARDCAST_CONFIG).");
 	for (const [title, { options }] of Object.entries(sections)) {
 		for (const key of Object.keys(options) as ConfigKey[]) {
-			if (!command.settings.includes(key)) continue;
+			if (!command.options.includes(key)) continue;
 			const { flag, argument, help } = optionOf(key);
 			target.addOption(
 				new Flag(argument === null ? `--${flag}` : `--${flag} ${argument}`, `${help}${defaultNote(key)}`).helpGroup(`${title}:`),
@@ -132,7 +132,7 @@ function addFlags(target: Command, command: CommandSpec): void {
 			if (argument === null) target.addOption(new Flag(`--no-${flag}`).hideHelp());
 		}
 	}
-	target.addHelpText("after", settingsNote);
+	target.addHelpText("after", optionsNote);
 }
 
 /** Nothing where the help says already what none means. */
@@ -141,12 +141,12 @@ function defaultNote(key: ConfigKey): string {
 	return value === undefined || value === "" || (Array.isArray(value) && value.length === 0) ? "" : ` (default: ${show(value)})`;
 }
 
-function settingsOf(command: CommandSpec, given: Record<string, string | boolean | undefined>): Map<ConfigKey, Found> {
+function flagsOf(command: CommandSpec, given: Record<string, string | boolean | undefined>): Map<ConfigKey, Found> {
 	const found = new Map<ConfigKey, Found>();
-	for (const key of command.settings) {
+	for (const key of command.options) {
 		const { flag } = optionOf(key);
 		const raw = given[camelCase(flag)];
-		if (raw !== undefined) found.set(key, { raw, source: { kind: "flag", name: `--${flag}` } });
+		if (raw !== undefined) found.set(key, { raw, layer: { kind: "flag", name: `--${flag}` } });
 	}
 	return found;
 }

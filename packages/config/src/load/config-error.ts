@@ -3,7 +3,7 @@ import { StartupError } from "@shardcast/process";
 /** Someone who names the wrong file need not read a line for each of its keys. */
 export const linesMax = 20;
 
-/** Wrong settings: one line for each, every line naming where the value came from and the fix. */
+/** Wrong options: one line for each, every line naming where the value came from and the fix. */
 export class ConfigError extends StartupError {
 	readonly lines: readonly string[];
 

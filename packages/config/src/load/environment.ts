@@ -1,8 +1,8 @@
 import { type ConfigKey, configKeys, environmentName, filePath } from "../options/options.ts";
+import type { Found, FoundByKey } from "./layer.ts";
 import { nearest } from "./nearest.ts";
-import type { Found, FoundByKey } from "./source.ts";
 
-/** Variables of ours that are no settings. */
+/** Variables of ours that are no options. */
 const reserved = ["SHARDCAST_CONFIG"];
 
 /** An empty variable counts as not set: Compose files pass on `${NAME:-}`. */
@@ -11,7 +11,7 @@ export function fromEnvironment(environment: NodeJS.ProcessEnv): FoundByKey {
 	for (const key of configKeys) {
 		const name = environmentName(key);
 		const raw = environment[name];
-		if (raw !== undefined && raw !== "") found.set(key, { raw, source: { kind: "environment", name } });
+		if (raw !== undefined && raw !== "") found.set(key, { raw, layer: { kind: "environment", name } });
 	}
 	return found;
 }
@@ -20,7 +20,7 @@ export function fromEnvironment(environment: NodeJS.ProcessEnv): FoundByKey {
 const byPath = new Map(configKeys.map((key) => [`SHARDCAST_${filePath(key).replaceAll(".", "_").toUpperCase()}`, environmentName(key)]));
 
 /**
- * One line for each variable that looks like a misspelt setting. Warnings and no errors: Kubernetes puts variables such as
+ * One line for each variable that looks like a misspelt option. Warnings and no errors: Kubernetes puts variables such as
  * SHARDCAST_PORT into every pod beside a service of that name.
  */
 export function environmentWarnings(environment: NodeJS.ProcessEnv): string[] {

@@ -17,7 +17,7 @@ export type FileText = { readonly text: string } | { readonly problem: string };
 
 /**
  * Reads a config file, which may be a pipe, `--config <(…)`. A pipe has been read to its end by then: a second look at it would find no
- * settings at all, and take that for defaults. So only a regular file can be read again.
+ * options at all, and take that for defaults. So only a regular file can be read again.
  */
 export function readFileText({ path, namedBy, again }: FileToRead): FileText {
 	let file: number | null = null;
@@ -25,7 +25,7 @@ export function readFileText({ path, namedBy, again }: FileToRead): FileText {
 		// A pipe that nobody writes to any more must not hold up a process that serves.
 		file = openSync(path, again ? constants.O_RDONLY | constants.O_NONBLOCK : constants.O_RDONLY);
 		if (again && !fstatSync(file).isFile())
-			return { problem: `${path}: is no regular file, so it can't be read again; write the settings to one and restart` };
+			return { problem: `${path}: is no regular file, so it can't be read again; write the options to one and restart` };
 		const text = readBounded(file);
 		return text === null ? { problem: `${namedBy}: ${path} is longer than ${formatBytes(fileBytesMax)}; name a config file` } : { text };
 	} catch (error) {

@@ -1,10 +1,10 @@
 import type { Document, Node, ParsedNode, YAMLMap } from "yaml";
 import { keysIn, type Shape } from "../options/shape.ts";
 import { linesMax } from "./config-error.ts";
-import { type FileSettings, withoutExcerpt } from "./file.ts";
+import { type FileValues, withoutExcerpt } from "./file.ts";
 import { FileWords } from "./file-words.ts";
 import { foreignKey } from "./foreign-key.ts";
-import type { Found, ValuePath } from "./source.ts";
+import type { Found, ValuePath } from "./layer.ts";
 import { yaml } from "./yaml.ts";
 
 export interface FileTreeParts<K extends string> {
@@ -36,7 +36,7 @@ export class FileTree<K extends string> {
 		this.#words = new FileWords(parts.shape, parts.words);
 	}
 
-	read(): FileSettings<K> {
+	read(): FileValues<K> {
 		const { document, path, shape, lineOf } = this.#parts;
 		const { contents } = document;
 		if (contents !== null && !yaml().isMap(contents)) {
@@ -74,7 +74,7 @@ export class FileTree<K extends string> {
 			return;
 		}
 		const [example] = shape.keys();
-		this.#add(line, `${path}: is not a table of settings; write them below it, indented, such as "${example}: …"`);
+		this.#add(line, `${path}: is not a table of options; write them below it, indented, such as "${example}: …"`);
 		for (const key of keysIn(shape)) this.#unread.add(key);
 	}
 
@@ -82,11 +82,11 @@ export class FileTree<K extends string> {
 		const { document } = this.#parts;
 		try {
 			const raw: unknown = value?.toJS(document) ?? null;
-			// "shards:" with nothing behind it is a setting that nobody has filled in: the default.
+			// "shards:" with nothing behind it is an option that nobody has filled in: the default.
 			if (raw === null) return;
 			if (typeof raw === "object") this.#twiceWithin(value!);
 			const lineAt = (way: ValuePath) => this.#lineAt(value, way) ?? line;
-			this.#found.set(key, { raw, source: { kind: "file", path: this.#parts.path, line, key: path, lineAt } });
+			this.#found.set(key, { raw, layer: { kind: "file", path: this.#parts.path, line, key: path, lineAt } });
 		} catch (error) {
 			// An alias without its anchor, or so many that they would fill the memory.
 			this.#add(line, `${path}: ${withoutExcerpt((error as Error).message)}; write the value itself`);

@@ -4,11 +4,11 @@ import { type ConfigKey, configKeys, fileShape, optionOf } from "../options/opti
 import type { Shape } from "../options/shape.ts";
 import { type FileToRead, readFileText } from "./file-text.ts";
 import { FileTree } from "./file-tree.ts";
-import type { Found } from "./source.ts";
+import type { Found } from "./layer.ts";
 import { yaml } from "./yaml.ts";
 
 /** What a config file says, and what is wrong with it. */
-export interface FileSettings<K extends string = ConfigKey> {
+export interface FileValues<K extends string = ConfigKey> {
 	readonly found: ReadonlyMap<K, Found>;
 	/** One line per mistake: bad syntax, unknown key, a key twice, no table where there should be one. */
 	readonly mistakes: readonly string[];
@@ -21,8 +21,8 @@ export interface FileSettings<K extends string = ConfigKey> {
 /** Other words for the options, under which somebody may look for them: their flags. */
 const flags = new Map(configKeys.map((key) => [optionOf(key).flag.replaceAll("-", "_"), key]));
 
-/** The settings of a config file, in YAML or JSON. Never throws. */
-export function fromFile(file: FileToRead): FileSettings {
+/** The options of a config file, in YAML or JSON. Never throws. */
+export function fromFile(file: FileToRead): FileValues {
 	const content = readFileText(file);
 	return "problem" in content ? unreadable([content.problem]) : fromText(content.text, file.path, fileShape, flags, centrifugoOnly);
 }
@@ -39,7 +39,7 @@ export function fromText<K extends string>(
 	shape: Shape<K>,
 	words: ReadonlyMap<string, K> = new Map(),
 	foreign: ReadonlySet<string> = new Set(),
-): FileSettings<K> {
+): FileValues<K> {
 	const { LineCounter, parseDocument } = yaml();
 	const lines = new LineCounter();
 	const lineOf = (offset: number | undefined) => lines.linePos(offset ?? 0).line;
@@ -61,7 +61,7 @@ function withoutNumbers(tags: Tags): Tags {
 	return tags.filter((tag) => typeof tag === "string" || !/:(int|float)$/.test(tag.tag));
 }
 
-function unreadable<K extends string>(mistakes: readonly string[]): FileSettings<K> {
+function unreadable<K extends string>(mistakes: readonly string[]): FileValues<K> {
 	return { found: new Map(), mistakes, warnings: [], unread: "all" };
 }
 

@@ -1,8 +1,8 @@
 import type { Kind, Objects } from "../options/kind.ts";
 import { type ConfigKey, fileShape, optionOf, sections } from "../options/options.ts";
 import type { Shape } from "../options/shape.ts";
+import { describeLayer } from "./layer.ts";
 import type { LoadedConfig } from "./load.ts";
-import { describeSource } from "./source.ts";
 import { yaml } from "./yaml.ts";
 
 /** A value of an option, to be written. */
@@ -16,11 +16,11 @@ export interface Printed {
 const noteColumn = 46;
 
 /**
- * All settings with their values and where these came from, as a config file that says the same; secrets, which are hidden, are
+ * All options with their values and where these came from, as a config file that says the same; secrets, which are hidden, are
  * comments in it.
  */
-export function formatConfig({ config, sources }: LoadedConfig): string {
-	const printed = (key: ConfigKey): Printed => ({ kind: optionOf(key), value: config[key], note: describeSource(sources[key]) });
+export function formatConfig({ config, layers }: LoadedConfig): string {
+	const printed = (key: ConfigKey): Printed => ({ kind: optionOf(key), value: config[key], note: describeLayer(layers[key]) });
 	return [...fileShape]
 		.flatMap(([name, section]) => [
 			`# ${sections[name as keyof typeof sections].about}`,

@@ -3,10 +3,10 @@ import type { Kind, Objects } from "../options/kind.ts";
 import type { ServingCommand } from "../options/option.ts";
 import { type Config, type ConfigKey, filePath, keysOf, optionOf } from "../options/options.ts";
 import { ConfigError } from "./config-error.ts";
-import { type LoadedConfig, settingNames } from "./load.ts";
+import { type LoadedConfig, optionNames } from "./load.ts";
 
-/** A setting that is not as it was, as people are told of it: secrets are hidden. */
-export interface SettingChange {
+/** An option that is not as it was, as people are told of it: secrets are hidden. */
+export interface OptionChange {
 	readonly key: ConfigKey;
 	/** In the config file, such as "limits.message_rate"; of an object of a list, "channel.namespaces[chat].history_size". */
 	readonly path: string;
@@ -14,13 +14,13 @@ export interface SettingChange {
 	readonly to: string;
 }
 
-/** What reading the settings again comes to. */
+/** What reading all options again comes to. */
 export interface ReloadPlan {
-	/** The settings that hold from now on: those that run, with the changes that can be made. */
+	/** The options that hold from now on: those that run, with the changes that can be made. */
 	readonly config: Config;
-	readonly applied: readonly SettingChange[];
+	readonly applied: readonly OptionChange[];
 	/** Changed as well, but fixed until a restart. */
-	readonly waiting: readonly SettingChange[];
+	readonly waiting: readonly OptionChange[];
 }
 
 export interface ReloadInput {
@@ -33,24 +33,24 @@ export interface ReloadInput {
 
 /**
  * Works out what changes. Pure: nothing is changed by it.
- * @throws ConfigError when the new settings do not go together with those that are fixed, or a secret is missing among them.
+ * @throws ConfigError when the new options do not go together with those that are fixed, or a secret is missing among them.
  */
 export function planReload({ command, started, running, next }: ReloadInput): ReloadPlan {
 	const changes: Partial<Record<ConfigKey, unknown>> = {};
-	const applied: SettingChange[] = [];
-	const waiting: SettingChange[] = [];
+	const applied: OptionChange[] = [];
+	const waiting: OptionChange[] = [];
 	for (const key of keysOf(command)) {
 		const { live } = optionOf(key);
 		const before = live ? running[key] : started[key];
 		const after = next.config[key];
-		if (sameSetting(before, after)) continue;
+		if (sameValue(before, after)) continue;
 		for (const change of changesOf(optionOf(key), filePath(key), before, after)) (live ? applied : waiting).push({ key, ...change });
 		if (live) changes[key] = after;
 	}
-	const lost = applied.filter(({ key }) => optionOf(key).secret && next.config[key] === undefined && next.sources[key].kind === "default");
+	const lost = applied.filter(({ key }) => optionOf(key).secret && next.config[key] === undefined && next.layers[key].kind === "default");
 	if (lost.length > 0) throw new ConfigError(lost.map(({ key }) => lostSecret(key)));
 	const config = Object.freeze({ ...running, ...(changes as Partial<Config>) });
-	const broken = applied.length === 0 ? [] : checkAcross(config, settingNames(next.sources));
+	const broken = applied.length === 0 ? [] : checkAcross(config, optionNames(next.layers));
 	if (broken.length > 0) throw new ConfigError(broken);
 	return { config, applied, waiting };
 }
@@ -64,19 +64,19 @@ function lostSecret(key: ConfigKey): string {
 }
 
 /** "shard.batch 64 → 128, log.level info → debug" */
-export function describeChanges(changes: readonly SettingChange[]): string {
+export function describeChanges(changes: readonly OptionChange[]): string {
 	return changes.map(({ path, from, to }) => `${path} ${from} → ${to}`).join(", ");
 }
 
-export function sameSetting(one: unknown, other: unknown): boolean {
+export function sameValue(one: unknown, other: unknown): boolean {
 	return JSON.stringify(one) === JSON.stringify(other);
 }
 
-type ValueChange = Omit<SettingChange, "key">;
+type ValueChange = Omit<OptionChange, "key">;
 
 /** What is different, of a list of objects each field by itself. */
 export function changesOf(kind: Kind<unknown>, path: string, before: unknown, after: unknown): ValueChange[] {
-	if (sameSetting(before, after)) return [];
+	if (sameValue(before, after)) return [];
 	if (kind.objects?.identity === null) return changesOfFields(kind.objects, path, before as Item, after as Item);
 	if (kind.objects !== null) return changesOfObjects(kind.objects, path, before as Items, after as Items);
 	const [from, to] = [kind.show(before), kind.show(after)];

@@ -6,7 +6,7 @@ export interface Kind<T> {
 	readonly argument: string | null;
 	/**
 	 * Reads a value from a flag or the environment (text) and from the file (text, boolean, list or table). Its messages complete the
-	 * sentence `<source>: "<value>" …`.
+	 * sentence `<layer>: "<value>" …`.
 	 */
 	readonly schema: z.ZodType<T>;
 	/** The value as a user would write it on the command line. */

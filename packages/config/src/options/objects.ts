@@ -35,7 +35,7 @@ export function objects<const F extends Fields>({ fields, identity, foreign = no
 
 const none: ReadonlySet<string> = new Set();
 
-/** One table of settings, each with a default. In a flag or the environment it is written in JSON. */
+/** One table of options, each with a default. In a flag or the environment it is written in JSON. */
 export function table<const F extends Fields>({ fields, foreign = none }: TableRules<F>): Kind<Item<F>> {
 	const toFile = (item: Item<F>) => byKey(fields, item);
 	const standard = byKey(fields, emptyTable(fields));
@@ -59,7 +59,7 @@ export function emptyTable<F extends Fields>(fields: F): Item<F> {
 
 function tableSchema(fields: Fields, foreign: ReadonlySet<string>): z.ZodType {
 	const shape = Object.fromEntries(Object.values(fields).map((field) => [field.key, schemaOf(field)]));
-	const strict = z.strictObject(shape, { error: "is not a table of settings" }).transform((values) => byProperty(fields, values));
+	const strict = z.strictObject(shape, { error: "is not a table of options" }).transform((values) => byProperty(fields, values));
 	return z.preprocess((value) => withoutNulls(value, foreign), strict);
 }
 

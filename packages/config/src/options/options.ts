@@ -49,7 +49,7 @@ export const options = {
 type Options = typeof options;
 export type ConfigKey = keyof Options;
 
-/** All settings, checked and frozen; plain data, so that it can be sent to another process. */
+/** All options, checked and frozen; plain data, so that it can be sent to another process. */
 export type Config = { readonly [K in ConfigKey]: Options[K] extends Option<infer T> ? T : never };
 
 export const configKeys = Object.keys(options) as ConfigKey[];
@@ -75,7 +75,7 @@ export function filePath(key: ConfigKey): string {
 /** The config file as a tree of sections, tables and options. */
 export const fileShape = shapeOf(configKeys.map((key) => [filePath(key), key]));
 
-/** The settings of this command that may change while it runs. */
+/** The options of this command that may change while it runs. */
 export function liveKeysOf(command: ServingCommand): ConfigKey[] {
 	return keysOf(command).filter((key) => optionOf(key).live);
 }

@@ -9,7 +9,7 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	Shards: shardMetrics,
 	"Balancer and cluster": clusterMetrics,
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
-	Settings: reloadMetrics,
+	Reloads: reloadMetrics,
 	"The scrape itself": collectorMetrics,
 };
 

@@ -1,4 +1,4 @@
-// A child of a supervisor whose settings can never be brought into force. Its answer to "ask" is how many of 40 equal questions, and
+// A child of a supervisor whose options can never be brought into force. Its answer to "ask" is how many of 40 equal questions, and
 // of 70 different ones, were answered.
 import { connectToParent, PartAnswers } from "@shardcast/control";
 

@@ -3,7 +3,7 @@ import type { Route } from "@shardcast/http";
 import { monotonicMs } from "@shardcast/wire";
 import type { Hub } from "../hub/hub.ts";
 import type { Feature } from "../lifecycle/feature.ts";
-import type { LiveSettings } from "../lifecycle/live-settings.ts";
+import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import { version } from "../lifecycle/version.ts";
 import type { ConnectionCheck } from "../limits/connection-check.ts";
@@ -15,7 +15,7 @@ import { type ConsoleSnapshot, consoleSnapshot } from "./console-snapshot.ts";
 
 export interface ConsoleParts {
 	readonly options: Pick<ShardOptions, "row" | "board" | "ask" | "ingest">;
-	readonly live: LiveSettings;
+	readonly live: LiveConfig;
 	readonly hub: Hub;
 	readonly check: Pick<ConnectionCheck, "stopping" | "address" | "overRate">;
 }

@@ -3,7 +3,7 @@ import { shardLife } from "@shardcast/wire";
 import type { Hub } from "../hub/hub.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import { inTime } from "../lifecycle/in-time.ts";
-import type { LiveSettings } from "../lifecycle/live-settings.ts";
+import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import { FanOut, type FanOutParts, type TopicPublisher } from "./fan-out.ts";
 import { FlushEngine, type TurnPacing } from "./flush.ts";
@@ -11,7 +11,7 @@ import { FlushPolicy } from "./flush-policy.ts";
 
 export interface DeliveryParts {
 	readonly options: Pick<ShardOptions, "bus" | "row">;
-	readonly live: LiveSettings;
+	readonly live: LiveConfig;
 	readonly hub: Hub;
 	/** The reader of the channels' logs; null = there are none. */
 	readonly logged: LogReader | null;

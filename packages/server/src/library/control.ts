@@ -27,7 +27,7 @@ export class Control {
 	}
 
 	/**
-	 * Changes settings while the server runs: all of them or, when one can't be changed or is wrong, none.
+	 * Changes options while the server runs: all of them or, when one can't be changed or is wrong, none.
 	 * @throws ConfigError that names the key.
 	 */
 	reload(changes: Partial<Config>): void {

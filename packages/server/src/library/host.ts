@@ -39,7 +39,7 @@ export class Host {
 	readonly #questions: Questions;
 	/** What has happened to the server, for its console. */
 	readonly events = new EventLog();
-	/** Attempts to change settings. */
+	/** Attempts to change options. */
 	readonly reloads: ReloadCounts = noReloads();
 	readonly #parts: HostParts;
 	readonly #board = Scoreboard.inMemory(1);
@@ -96,7 +96,7 @@ export class Host {
 		});
 	}
 
-	/** Brings the settings into force that can change while it runs. */
+	/** Brings the options into force that can change while it runs. */
 	reload(config: Config): void {
 		this.#board.row(0).connectionsGiven = config.maxConnections;
 		this.shard.reload(config);

@@ -1,5 +1,5 @@
 import { captureRejectionSymbol, EventEmitter } from "node:events";
-import { type Config, ConfigError, type ConfigInput, parseAddress, sameSetting, urlHost } from "@shardcast/config";
+import { type Config, ConfigError, type ConfigInput, parseAddress, sameValue, urlHost } from "@shardcast/config";
 import { type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
 import { Deadline } from "@shardcast/process";
@@ -8,13 +8,13 @@ import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
 import { bytesOf, channelsOf, checkKeys, checkMs } from "./arguments.ts";
+import { checkedConfig } from "./checked-config.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
 import { DebugProbes } from "./debug-probes.ts";
 import { Host } from "./host.ts";
 import { checkSink, type MetricSink, SinkFeed } from "./metric-sink.ts";
 import { reloadedConfig } from "./reload.ts";
-import { checkedConfig } from "./settings.ts";
 
 export interface ServerOptions {
 	/** Runs around each message, the first one outermost. */
@@ -117,7 +117,7 @@ export class Server extends EventEmitter<ServerEvents> {
 		for (const middleware of options.middleware ?? []) this.use(middleware);
 	}
 
-	/** The current settings. */
+	/** The current options. */
 	get config(): Config {
 		return this.#config;
 	}
@@ -132,7 +132,7 @@ export class Server extends EventEmitter<ServerEvents> {
 		return `ws://${urlHost({ ...parseAddress(this.#config.addr), port: this.port })}`;
 	}
 
-	/** Reads the settings again from where they came from, as `shardcast single` does on SIGHUP. */
+	/** Reads all options again from where they came from, as `shardcast single` does on SIGHUP. */
 	reloader(input: ConfigInput): ConfigReloader {
 		const { reloads, events } = this.#host;
 		return new ConfigReloader({
@@ -220,7 +220,7 @@ export class Server extends EventEmitter<ServerEvents> {
 		const { reloads } = this.#host;
 		try {
 			const config = reloadedConfig(this.#config, changes);
-			const result = sameSetting(config, this.#config) ? "unchanged" : "applied";
+			const result = sameValue(config, this.#config) ? "unchanged" : "applied";
 			this.#apply(config);
 			reloads[result]++;
 		} catch (error) {
@@ -268,7 +268,7 @@ export class Server extends EventEmitter<ServerEvents> {
 /**
  * A server in this process, not yet started.
  * @param config what differs from `defaultConfig()`, or all of it.
- * @throws ConfigError with a line for each setting that is wrong; TypeError for an option that is not known.
+ * @throws ConfigError with a line for each option that is wrong; TypeError for an option that is not known.
  */
 export function createServer(config: Partial<Config> = {}, options: ServerOptions = {}): Server {
 	checkKeys("createServer", "its options", options, optionKeys);

@@ -27,7 +27,7 @@ export interface Feature {
 	measures?(metrics: Pick<ProcessMetrics, "addReading">): void;
 	/** All have started, and the shard serves. */
 	serving?(): void;
-	/** The settings that may change have changed. One that throws has changed nothing. */
+	/** The options that may change have changed. One that throws has changed nothing. */
 	reload?(config: Config): void;
 	/** About once a second while it serves. */
 	everySecond?(): void;

@@ -20,7 +20,7 @@ import type { Feature } from "./feature.ts";
 import { Features } from "./features.ts";
 import { kafkaFeature } from "./kafka-feature.ts";
 import { limitByFiles } from "./limit-by-files.ts";
-import { LiveSettings } from "./live-settings.ts";
+import { LiveConfig } from "./live-config.ts";
 import { ShardHeartbeat } from "./shard-heartbeat.ts";
 import type { ShardOptions } from "./shard-options.ts";
 
@@ -33,7 +33,7 @@ const ownProgram = { address: "" };
  */
 export class Shard {
 	readonly #options: ShardOptions;
-	readonly #live: LiveSettings;
+	readonly #live: LiveConfig;
 	readonly #inbound: Inbound;
 	readonly #check: ConnectionCheck;
 	readonly #listener: Listener;
@@ -42,7 +42,7 @@ export class Shard {
 
 	constructor(options: ShardOptions) {
 		const { config, row, bus, ingest, rates, board, ask } = options;
-		const live = new LiveSettings(config);
+		const live = new LiveConfig(config);
 		this.#options = options;
 		this.#live = live;
 		const check = new ConnectionCheck({ options, live, clients: () => clients.sessions.all });
@@ -152,14 +152,14 @@ export class Shard {
 	}
 
 	/**
-	 * Applies the live settings; all others stay as they are.
+	 * Applies the options that may change at run time; all others keep their values.
 	 * @throws when there is no descriptor for the table of addresses; nothing has changed then.
 	 */
 	reload(config: Config): void {
 		const before = this.#live.config;
 		this.#live.change(config);
 		try {
-			// Of the features only the connection check may fail, and it comes before all that have settings.
+			// Of the features only the connection check may fail, and it comes before all that have options.
 			this.#features.reload(config);
 		} catch (error) {
 			this.#live.change(before);

@@ -5,7 +5,7 @@ import { createLog, type Log, shapeOf } from "@shardcast/telemetry";
 import { createServer } from "../library/server.ts";
 
 /**
- * One shard as a separate program: no supervisor, no balancer, no shared memory; it stops on a signal, and reads its settings again on
+ * One shard as a separate program: no supervisor, no balancer, no shared memory; it stops on a signal, and reads all options again on
  * SIGHUP. @param given.input what they were read from.
  */
 export async function runSingle({ config, input }: { readonly config: Config; readonly input: ConfigInput }): Promise<void> {
@@ -54,7 +54,7 @@ function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number
 		},
 	});
 	signals.listen();
-	// One that is stopping needs no new settings.
+	// One that is stopping needs no new option values.
 	onHangUp({ reload: () => signals.stopping || reload(), leave: () => signals.handle("SIGHUP") });
 }
 

@@ -4,10 +4,10 @@ import { type AddressKey, addressKeyOf, type ConnectionLimit, ConnectionRates, t
 import type { Counters, ShardCounter } from "@shardcast/scoreboard";
 import type { ClientSession } from "../sessions/client-session.ts";
 
-type AdmissionSettings = Pick<Config, "connectionRate" | "connectionRatePerIp" | "maxConnectionsPerIp">;
+type AdmissionConfig = Pick<Config, "connectionRate" | "connectionRatePerIp" | "maxConnectionsPerIp">;
 
 export interface AdmissionParts {
-	readonly config: AdmissionSettings;
+	readonly config: AdmissionConfig;
 	readonly slot: number;
 	readonly rates: RateTable;
 	/** Opened when the limit per address is first in force. */
@@ -51,7 +51,7 @@ export class Admission {
 	 * @param clients all that are here, to be counted when the limit per address is switched on.
 	 * @throws when the table of addresses cannot be opened; nothing has changed then.
 	 */
-	change(config: AdmissionSettings, clients: readonly ClientSession[]): void {
+	change(config: AdmissionConfig, clients: readonly ClientSession[]): void {
 		if (config.maxConnectionsPerIp > 0) this.#addresses ??= this.#parts.openAddresses();
 		this.#rates.change(config);
 		this.#perAddressMax = config.maxConnectionsPerIp;

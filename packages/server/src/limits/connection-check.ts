@@ -3,7 +3,7 @@ import { type Reply, refusal } from "@shardcast/http";
 import { addressKey, addressKeyOf, LimitAudit } from "@shardcast/limits";
 import { monotonicMs } from "@shardcast/wire";
 import type { Feature } from "../lifecycle/feature.ts";
-import type { LiveSettings } from "../lifecycle/live-settings.ts";
+import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
 import { type ForwardedHead, proxiedAddress } from "../transports/client-address.ts";
@@ -13,7 +13,7 @@ import { Admission, noAddressSlot } from "./admission.ts";
 export interface ConnectionCheckParts {
 	/** The row's `connectionsMax` may change at any time. */
 	readonly options: Pick<ShardOptions, "config" | "row" | "rates" | "openAddresses" | "isProxy" | "log">;
-	readonly live: Pick<LiveSettings, "allowedOrigins">;
+	readonly live: Pick<LiveConfig, "allowedOrigins">;
 	/** All clients that are here, of all protocols. */
 	readonly clients: () => readonly ClientSession[];
 }

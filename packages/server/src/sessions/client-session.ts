@@ -17,7 +17,7 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	place = -1;
 	/** The code that it is being closed with, a `CloseCode` or one of its protocol; 0 = it is served. One writer, `LeavingSessions`, but for one that has dropped a message. */
 	leaving = 0;
-	/** What may wait for it, at most: its transport keeps the limit that it came under. 0 = not served yet. One writer, `LiveSettings`. */
+	/** What may wait for it, at most: its transport keeps the limit that it came under. 0 = not served yet. One writer, `LiveConfig`. */
 	bufferedBytesMax = 0;
 	/** Its place in the count of its address's connections, -1 = not counted; see `Admission`. */
 	addressSlot: number;

@@ -4,7 +4,7 @@ import { Deadline, openFiles } from "@shardcast/process";
 import { closeAll, lingered } from "../lifecycle/drain.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import { inTime } from "../lifecycle/in-time.ts";
-import type { LiveSettings } from "../lifecycle/live-settings.ts";
+import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import { Pacing } from "../pacing/pacing.ts";
 import { LeavingSessions } from "./leaving-sessions.ts";
@@ -12,7 +12,7 @@ import { Sessions, type SessionsParts } from "./sessions.ts";
 
 export interface ClientsParts {
 	readonly options: Pick<ShardOptions, "row" | "bus" | "log" | "events">;
-	readonly live: LiveSettings;
+	readonly live: LiveConfig;
 	readonly check: SessionsParts["check"];
 	/** Resolves when all that was published has been delivered. */
 	readonly delivered: () => Promise<void>;

@@ -20,7 +20,7 @@ function incoming(payloadBytesMax = 100) {
 	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => {}, onFull: () => {} });
 	const closed: number[] = [];
 	const senders = new SenderIds<RawSession>();
-	const settings = { payloadBytesMax, clientsMayPublish: true };
+	const options = { payloadBytesMax, clientsMayPublish: true };
 	const all = new Incoming({ publisher, handlers });
 	const parts = { incoming: all, senders, counters: row, nowMs: () => 0 };
 	const client = {
@@ -47,9 +47,9 @@ function incoming(payloadBytesMax = 100) {
 		client,
 		published,
 		frame,
-		settings,
+		options,
 		make: (rate = 0) => {
-			const frames = new RawFrames(Object.assign(settings, parts), { perSecond: rate, clientsMax: 10 });
+			const frames = new RawFrames(Object.assign(options, parts), { perSecond: rate, clientsMax: 10 });
 			return { frame: frames.take.bind(frames), publish: all.publish.bind(all) };
 		},
 	};
@@ -72,7 +72,7 @@ describe("what comes in", () => {
 	});
 
 	it("3507: a client that may only receive is closed at its first frame, and no handler sees it; others may publish", () => {
-		const { make, handlers, client, published, frame, closed, settings } = incoming();
+		const { make, handlers, client, published, frame, closed, options } = incoming();
 		const all = make();
 		let handled = 0;
 		handlers.use((_message, next) => {
@@ -80,7 +80,7 @@ describe("what comes in", () => {
 			next();
 		});
 		all.frame(client, frame("while it may"), false);
-		settings.clientsMayPublish = false;
+		options.clientsMayPublish = false;
 		all.frame(client, frame("forged"), false);
 		all.frame(client, frame("x".repeat(10_000)), true);
 		expect(closed).toEqual([3507, 3507]);

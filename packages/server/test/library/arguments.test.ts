@@ -1,11 +1,11 @@
 import { type Config, ConfigError } from "@shardcast/config";
 import { silentLog } from "@shardcast/telemetry";
 import { expect, it } from "vitest";
+import { checkedConfig } from "../../src/library/checked-config.ts";
 import { logging } from "../../src/library/middleware-logging.ts";
 import { recovery } from "../../src/library/middleware-recovery.ts";
 import { reloadedConfig } from "../../src/library/reload.ts";
 import { createServer, type PublishTarget } from "../../src/library/server.ts";
-import { checkedConfig } from "../../src/library/settings.ts";
 
 const server = () => createServer({ addr: "127.0.0.1:0" }, { log: silentLog(), statusLine: false });
 
@@ -55,9 +55,9 @@ it.each([
 	["max-buffered", "maxBufferedBytes"],
 	["queue_max_size", "maxBufferedBytes"],
 	["apikey", "apiKey"],
-])("the setting %s is not known; did you mean %s?", (key, meant) => {
+])("the option %s is not known; did you mean %s?", (key, meant) => {
 	const given = { [key]: 5 } as Partial<Config>;
-	const message = `${key}: there is no such setting; did you mean ${meant}?`;
+	const message = `${key}: there is no such option; did you mean ${meant}?`;
 	expect(() => checkedConfig(given)).toThrow(new ConfigError([message]));
 	expect(() => reloadedConfig(checkedConfig({}), given)).toThrow(new ConfigError([message]));
 });

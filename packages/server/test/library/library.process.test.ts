@@ -111,13 +111,13 @@ describe("a server in the program's own process", () => {
 		expect(() => server.publish("x", { channels: [] })).toThrow(/channels is an empty list/);
 	});
 
-	it("is told what is wrong with its settings, by key", () => {
+	it("is told what is wrong with its options, by key", () => {
 		expect(() => createServer({ messageRate: -1 })).toThrow(/^messageRate: "-1" is not a whole number/);
 		expect(() => createServer({ idleTimeoutMs: 10 })).toThrow(/^idleTimeoutMs: "10ms" is not 0 or between 8s and 16m/);
 		expect(() => createServer({ colour: "red", batch: 0 } as Partial<Config>)).toThrow(
-			/^colour: there is no such setting\nbatch: "0" is not/,
+			/^colour: there is no such option\nbatch: "0" is not/,
 		);
-		expect(() => createServer({ constructor: 1 } as Partial<Config>)).toThrow(/^constructor: there is no such setting/);
+		expect(() => createServer({ constructor: 1 } as Partial<Config>)).toThrow(/^constructor: there is no such option/);
 		expect(() => createServer({ maxPayloadBytes: 2_000_000 })).toThrow(ConfigError);
 		expect(createServer(defaultConfig()).config).toEqual(defaultConfig());
 		expect(createServer({ idleTimeoutMs: 30_000, allowedOrigins: ["https://a.example"] }).config).toMatchObject({

@@ -16,7 +16,7 @@ import { PublishApi } from "../../src/http/publish-api.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { inTime } from "../../src/lifecycle/in-time.ts";
 import { kafkaFeature } from "../../src/lifecycle/kafka-feature.ts";
-import { LiveSettings } from "../../src/lifecycle/live-settings.ts";
+import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { ShardHeartbeat } from "../../src/lifecycle/shard-heartbeat.ts";
 import type { ShardOptions } from "../../src/lifecycle/shard-options.ts";
 import { ConnectionCheck } from "../../src/limits/connection-check.ts";
@@ -54,7 +54,7 @@ class Parts {
 		parts: new PartAnswers(),
 		metrics: { addReading: () => {} },
 	};
-	readonly live = new LiveSettings(this.#config);
+	readonly live = new LiveConfig(this.#config);
 	readonly topics = new FakeTopics();
 	readonly check: ConnectionCheck;
 	readonly clients: Clients;

@@ -4,9 +4,9 @@ import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.
 
 const limits = { size: 400, ttlMs: 60_000, metaTtlMs: 60_000 };
 
-function kept(more: Readonly<Record<string, unknown>> = {}, settings: Partial<Config> = {}) {
+function kept(more: Readonly<Record<string, unknown>> = {}, options: Partial<Config> = {}) {
 	const rules = { ...defaultConfig().channelWithoutNamespace, historySize: 400, historyTtlMs: 60_000, allowRecovery: true, ...more };
-	const rig = new CentrifugeRig({ channelWithoutNamespace: rules, ...settings });
+	const rig = new CentrifugeRig({ channelWithoutNamespace: rules, ...options });
 	/** Into the log, as any shard does it. */
 	const publish = (count = 1): void => {
 		for (let index = 0; index < count; index++) {
@@ -115,7 +115,7 @@ describe("recovery", () => {
 		});
 	});
 
-	it("gives as many as the settings say", () => {
+	it("gives as many as the options say", () => {
 		const { rig, publish, deliver, epoch } = kept({}, { recoveryLimitMax: 2, historyLimitMax: 3 });
 		publish(10);
 		deliver();

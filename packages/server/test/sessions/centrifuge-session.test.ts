@@ -200,8 +200,8 @@ describe("time", () => {
 	});
 
 	/** Whose clock the test turns. */
-	function clocked(settings = {}) {
-		const rig = new CentrifugeRig(settings);
+	function clocked(options = {}) {
+		const rig = new CentrifugeRig(options);
 		const tick = rig.endpoint.heartbeats;
 		const pass = (seconds: number): void => {
 			for (let second = 0; second < seconds; second++) {
@@ -285,11 +285,11 @@ const token = (claims: Readonly<Record<string, unknown>>, key = secret, alg = "H
 	new SignJWT(claims).setProtectedHeader({ alg }).sign(Buffer.from(key));
 
 describe("tokens", () => {
-	const settings = { clientInsecure: false, tokenHmacSecret: secret };
+	const options = { clientInsecure: false, tokenHmacSecret: secret };
 	const now = () => Math.floor(Date.now() / 1000);
 
 	async function connectWith(claims: object, key = secret): Promise<CentrifugeClient> {
-		const client = new CentrifugeRig(settings).open();
+		const client = new CentrifugeRig(options).open();
 		client.send({ connect: { token: await token({ ...claims }, key) }, id: 1 });
 		await vi.waitFor(() => expect(client.session.state === "new" && client.session.leaving === 0).toBe(false));
 		return client;
@@ -315,7 +315,7 @@ describe("tokens", () => {
 	it("one with another key: 3500; without one: 3501", async () => {
 		const forged = await connectWith({ sub: "ann" }, "another secret, as long as that one");
 		expect(await forged.ended).toEqual({ code: 3500, reason: "invalid token" });
-		const without = new CentrifugeRig(settings).open();
+		const without = new CentrifugeRig(options).open();
 		without.send(connect);
 		expect((await without.ended).code).toBe(3501);
 	});

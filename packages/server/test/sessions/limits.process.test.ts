@@ -53,7 +53,7 @@ describe("what the open files of the process allow", () => {
 });
 
 describe("a reload that fails", () => {
-	it("brings none of its settings into force", async () => {
+	it("brings none of its options into force", async () => {
 		const noMoreFiles = () => {
 			throw new Error("open: EMFILE");
 		};

@@ -38,7 +38,7 @@ export class CentrifugeRig {
 	result: Publishing = publishTaken;
 	#soon: (() => void)[] = [];
 
-	constructor(settings: Partial<Config> = {}) {
+	constructor(values: Partial<Config> = {}) {
 		const { row } = this;
 		row.connectionsGiven = 100;
 		this.leaving = new LeavingSessions({
@@ -70,7 +70,7 @@ export class CentrifugeRig {
 			events: { opened: () => {}, closed: () => {} },
 			soon: (callback) => this.#soon.push(callback),
 		});
-		const config = defaultConfig({ clientInsecure: true, ...settings });
+		const config = defaultConfig({ clientInsecure: true, ...values });
 		this.config = config;
 		const answers = new PartAnswers();
 		this.questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });

@@ -8,7 +8,7 @@ import { silentLog } from "@shardcast/telemetry";
 import { httpRequest, RawClient, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Feature } from "../../src/lifecycle/feature.ts";
-import { LiveSettings } from "../../src/lifecycle/live-settings.ts";
+import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { ConnectionCheck } from "../../src/limits/connection-check.ts";
 import type { TopicTransport } from "../../src/transports/transport.ts";
 import { Listener } from "../../src/transports/websocket/listener.ts";
@@ -29,7 +29,7 @@ function create(...more: Feature[]) {
 	const row = Scoreboard.inMemory(1).row(0);
 	row.connectionsGiven = 100;
 	const config = defaultConfig();
-	const live = new LiveSettings(config);
+	const live = new LiveConfig(config);
 	const log = silentLog();
 	const rates = RateTable.inMemory();
 	const options = { config, row, rates, openAddresses: () => AddressTable.inMemory(100, 1), isProxy: null, log };

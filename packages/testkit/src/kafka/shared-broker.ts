@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { KafkaBroker } from "./broker.ts";
 
-/** Where test files ask for the broker that they share. Not SHARDCAST_…, which would be a setting of the clusters that they start. */
+/** Where test files ask for the broker that they share. Not SHARDCAST_…, which would be an option of the clusters that they start. */
 const variable = "KAFKA_TEST_SHARED";
 
 interface Broker {

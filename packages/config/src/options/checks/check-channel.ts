@@ -1,4 +1,4 @@
-import type { ValuePath } from "../../load/source.ts";
+import type { ValuePath } from "../../load/layer.ts";
 import { formatDuration } from "../../units/duration.ts";
 import type { Config, ConfigKey } from "../options.ts";
 import { type ChannelOptions, channelFields } from "../sections/channel.ts";

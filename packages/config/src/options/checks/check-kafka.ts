@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { parseSubscription } from "../../kafka/subscription.ts";
 import type { Rule } from "./check.ts";
 
-/** What must hold between the settings of Kafka. */
+/** What must hold between the options of Kafka. */
 export const kafkaRules: readonly Rule[] = [
 	function brokersForTopics(config, name) {
 		const user = (["kafkaTopics", "kafkaPublishTopic", "kafkaDeadLetter"] as const).find((key) => config[key] !== "");

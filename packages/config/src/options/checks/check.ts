@@ -1,14 +1,14 @@
-import type { ValuePath } from "../../load/source.ts";
+import type { ValuePath } from "../../load/layer.ts";
 import { formatBytes } from "../../units/bytes.ts";
 import { formatDuration } from "../../units/duration.ts";
 import type { Config, ConfigKey } from "../options.ts";
 import { channelRules } from "./check-channel.ts";
 import { kafkaRules } from "./check-kafka.ts";
 
-/** Names a setting by where its value came from, such as "--base-port"; with a path, a value within it. */
+/** Names an option by where its value came from, such as "--base-port"; with a path, a value within it. */
 export type NameOf = (key: ConfigKey, within?: ValuePath) => string;
 
-/** What must hold between settings: each rule returns one line, several, or null. */
+/** What must hold between options: each rule returns one line, several, or null. */
 export type Rule = (config: Config, name: NameOf) => string | readonly string[] | null;
 
 const rules: readonly Rule[] = [
@@ -43,7 +43,7 @@ const rules: readonly Rule[] = [
 
 /**
  * One line for each rule that is broken.
- * @param open the settings whose value is not known, since it is wrong itself: what depends on one of them is not judged.
+ * @param open the options whose value is not known, since it is wrong itself: what depends on one of them is not judged.
  */
 export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<ConfigKey> = new Set()): string[] {
 	const watched = { touched: false };

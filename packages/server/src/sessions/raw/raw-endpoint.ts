@@ -4,7 +4,7 @@ import { everybody } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Feature } from "../../lifecycle/feature.ts";
-import type { LiveSettings } from "../../lifecycle/live-settings.ts";
+import type { LiveConfig } from "../../lifecycle/live-config.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
@@ -24,7 +24,7 @@ export interface RawEndpointParts {
 	};
 	readonly live: {
 		readonly config: Pick<Config, "maxBufferedBytes" | "idleTimeoutMs">;
-		readonly mayPublish: Pick<LiveSettings["mayPublish"], "webSocket">;
+		readonly mayPublish: Pick<LiveConfig["mayPublish"], "webSocket">;
 	};
 	readonly sessions: Sessions;
 	readonly hub: Hub;

@@ -34,7 +34,7 @@ export interface SocketCallbacks<Socket> {
 	dropped?(socket: Socket): void;
 	drain?(socket: Socket): void;
 }
-export type SocketSettings = Omit<WebSocketBehavior<unknown>, keyof SocketCallbacks<unknown>>;
+export type WebSocketConfig = Omit<WebSocketBehavior<unknown>, keyof SocketCallbacks<unknown>>;
 
 export interface RequestCallbacks {
 	/** A part of the body; its memory is the library's again when this returns. */
@@ -86,10 +86,10 @@ export class GuardedApp {
 	}
 
 	/** Of several for one path the last counts. */
-	ws<Socket>(path: string, settings: SocketSettings, callbacks: SocketCallbacks<Socket>): void {
+	ws<Socket>(path: string, webSocket: WebSocketConfig, callbacks: SocketCallbacks<Socket>): void {
 		const { dropped, drain } = callbacks;
 		this.#app.ws(path, {
-			...settings,
+			...webSocket,
 			upgrade: (response, request, context) => {
 				try {
 					callbacks.upgrade(response, request, context);

@@ -9,7 +9,7 @@ import type { Session, SessionFactory, TransportLimits } from "../../sessions/se
 import type { ForwardedHead } from "../client-address.ts";
 import type { TopicTransport } from "../transport.ts";
 import { upgradeRequired } from "../upgrade-request.ts";
-import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, type SocketSettings } from "./sockets-app.ts";
+import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, type WebSocketConfig } from "./sockets-app.ts";
 import type { BodyReader } from "./sockets-bodies.ts";
 import { forwardedHead, upgradeHead } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
@@ -140,7 +140,7 @@ export class Sockets implements TopicPublisher {
 		const limits = factory.limits();
 		const { frameBytesMax, bufferedBytesMax, idleTimeoutMs } = limits;
 		this.#limits.set(factory, limits);
-		const settings: SocketSettings = {
+		const webSocket: WebSocketConfig = {
 			compression: DISABLED,
 			maxPayloadLength: frameBytesMax,
 			maxBackpressure: bufferedBytesMax,
@@ -149,7 +149,7 @@ export class Sockets implements TopicPublisher {
 			sendPingsAutomatically: true,
 		};
 		const callbacks = this.#callbacks(factory);
-		for (const path of factory.paths) this.#app.ws(path, settings, callbacks);
+		for (const path of factory.paths) this.#app.ws(path, webSocket, callbacks);
 	}
 
 	#callbacks(factory: SessionFactory<TopicTransport>): SocketCallbacks<OpenSocket> {

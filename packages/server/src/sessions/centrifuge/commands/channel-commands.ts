@@ -11,7 +11,7 @@ import { publicationFor } from "./recovery.ts";
 
 export interface ChannelCommandsParts {
 	readonly incoming: Pick<Incoming, "fromClient">;
-	/** Looked up at each use: they change with the settings. */
+	/** Looked up at each use: they change with the options. */
 	readonly namespaces: Namespaces;
 	readonly rules: {
 		readonly insecure: boolean;

@@ -6,7 +6,7 @@ import { type ConfigKey, optionOf } from "../src/options/options.ts";
 
 function mistakes(flags: Partial<Record<ConfigKey, unknown>>): readonly string[] {
 	const found = (Object.entries({ kafkaBrokers: "127.0.0.1:9092", ...flags }) as [ConfigKey, unknown][]).map(([key, raw]) => {
-		return [key, { raw, source: { kind: "flag", name: `--${optionOf(key).flag}` } }] as const;
+		return [key, { raw, layer: { kind: "flag", name: `--${optionOf(key).flag}` } }] as const;
 	});
 	try {
 		loadConfig({ flags: new Map(found) });
@@ -17,7 +17,7 @@ function mistakes(flags: Partial<Record<ConfigKey, unknown>>): readonly string[]
 	}
 }
 
-describe("settings of Kafka", () => {
+describe("options of Kafka", () => {
 	it("a topic of dead letters that is read by its name is refused: a bad record would be written again without end", () => {
 		const line = (reads: string) =>
 			`--kafka-dead-letter: dead is read as well (${reads}), so a bad record would be read and written again without end; name another topic`;

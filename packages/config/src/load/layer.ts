@@ -1,13 +1,13 @@
 import type { ConfigKey } from "../options/options.ts";
 
 /** Where a value came from. */
-export type Source =
+export type Layer =
 	| { readonly kind: "flag"; readonly name: string }
 	| { readonly kind: "environment"; readonly name: string }
-	| FileSource
+	| FileLayer
 	| { readonly kind: "default" };
 
-export interface FileSource {
+export interface FileLayer {
 	readonly kind: "file";
 	readonly path: string;
 	readonly line: number;
@@ -23,30 +23,30 @@ export type ValuePath = readonly (string | number)[];
 /** A value as it was found, not checked yet. */
 export interface Found {
 	readonly raw: unknown;
-	readonly source: Source;
+	readonly layer: Layer;
 }
 
 export type FoundByKey = ReadonlyMap<ConfigKey, Found>;
 
 /** "--shards", "SHARDCAST_SHARDS", "shardcast.yaml:3: cluster.shards" or "default". */
-export function describeSource(source: Source): string {
-	switch (source.kind) {
+export function describeLayer(layer: Layer): string {
+	switch (layer.kind) {
 		case "flag":
 		case "environment":
-			return source.name;
+			return layer.name;
 		case "file":
-			return `${source.path}:${source.line}: ${source.key}`;
+			return `${layer.path}:${layer.line}: ${layer.key}`;
 		case "default":
 			return "default";
 		default:
-			return source satisfies never;
+			return layer satisfies never;
 	}
 }
 
-/** As `describeSource`, for a value within: "shardcast.yaml:7: channel.namespaces[1].name", "SHARDCAST_NAMESPACES: [1].name". */
-export function describeWithin(source: Source, path: ValuePath): string {
-	if (path.length === 0) return describeSource(source);
+/** As `describeLayer`, for a value within: "shardcast.yaml:7: channel.namespaces[1].name", "SHARDCAST_NAMESPACES: [1].name". */
+export function describeWithin(layer: Layer, path: ValuePath): string {
+	if (path.length === 0) return describeLayer(layer);
 	const name = path.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`)).join("");
-	if (source.kind !== "file") return `${describeSource(source)}: ${name.replace(/^\./, "")}`;
-	return describeSource({ ...source, line: source.lineAt?.(path) ?? source.line, key: `${source.key}${name}` });
+	if (layer.kind !== "file") return `${describeLayer(layer)}: ${name.replace(/^\./, "")}`;
+	return describeLayer({ ...layer, line: layer.lineAt?.(path) ?? layer.line, key: `${layer.key}${name}` });
 }

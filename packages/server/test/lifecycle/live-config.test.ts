@@ -1,13 +1,13 @@
 import { defaultConfig } from "@shardcast/config";
 import { describe, expect, it } from "vitest";
-import { LiveSettings } from "../../src/lifecycle/live-settings.ts";
+import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
 
 const client = () => ({ bufferedBytesMax: 0 }) as ClientSession;
 
 describe("the least that may wait for any client", () => {
 	it("follows --max-buffered down and up again while there are no clients", () => {
-		const live = new LiveSettings(defaultConfig({ maxBufferedBytes: 8_000_000 }));
+		const live = new LiveConfig(defaultConfig({ maxBufferedBytes: 8_000_000 }));
 		live.change(defaultConfig({ maxBufferedBytes: 65_536 }));
 		expect(live.bufferedBytesLeast).toBe(65_536);
 		live.change(defaultConfig({ maxBufferedBytes: 8_000_000 }));
@@ -15,7 +15,7 @@ describe("the least that may wait for any client", () => {
 	});
 
 	it("stays low until the last client that came under the low limit is gone", () => {
-		const live = new LiveSettings(defaultConfig({ maxBufferedBytes: 8_000_000 }));
+		const live = new LiveConfig(defaultConfig({ maxBufferedBytes: 8_000_000 }));
 		const [early, low, alsoLow, late] = [client(), client(), client(), client()];
 		live.entered(early);
 		live.change(defaultConfig({ maxBufferedBytes: 65_536 }));
@@ -34,15 +34,15 @@ describe("the least that may wait for any client", () => {
 	});
 
 	it("is not touched by a client whose opening failed", () => {
-		const live = new LiveSettings(defaultConfig({ maxBufferedBytes: 8_000_000 }));
+		const live = new LiveConfig(defaultConfig({ maxBufferedBytes: 8_000_000 }));
 		live.left(client());
 		expect(live.bufferedBytesLeast).toBe(8_000_000);
 	});
 });
 
 describe("what holds for a channel", () => {
-	it("follows the settings from the next look on, and stays the same object while they are the same", () => {
-		const live = new LiveSettings(defaultConfig());
+	it("follows the options from the next look on, and stays the same object while they are the same", () => {
+		const live = new LiveConfig(defaultConfig());
 		const before = live.namespaces;
 		live.change(defaultConfig({ batch: 128, channelNamespaces: [] }));
 		expect(live.namespaces).toBe(before);

@@ -9,19 +9,19 @@ import {
 	loadConfig,
 	nearest,
 	optionOf,
-	sameSetting,
+	sameValue,
 } from "@shardcast/config";
 
 /** With the property that was probably meant: others may write the name of the flag, or of the key in the file. */
-export function unknownSetting(name: string): string {
+export function unknownOption(name: string): string {
 	const plain = (text: string) => text.replaceAll(/[-_.]/g, "").toLowerCase();
 	const words = (key: ConfigKey) => [optionOf(key).flag, filePath(key), optionOf(key).key].map(plain);
 	const meant = configKeys.find((key) => words(key).includes(plain(name))) ?? nearest(name, configKeys);
-	return `${name}: there is no such setting${meant === undefined ? "" : `; did you mean ${meant}?`}`;
+	return `${name}: there is no such option${meant === undefined ? "" : `; did you mean ${meant}?`}`;
 }
 
 /**
- * Settings given as a JavaScript object, checked like those of the command line, each and all across.
+ * Options given as a JavaScript object, checked like those of the command line, each and all across.
  * @throws ConfigError with a line for each that is wrong, which begins with its key.
  */
 export function checkedConfig(given: Partial<Config>): Config {
@@ -29,10 +29,10 @@ export function checkedConfig(given: Partial<Config>): Config {
 	const found = new Map<ConfigKey, Found>();
 	const unknown: string[] = [];
 	for (const [key, value] of Object.entries(given) as [ConfigKey, unknown][]) {
-		if (!Object.hasOwn(known, key)) unknown.push(unknownSetting(key));
+		if (!Object.hasOwn(known, key)) unknown.push(unknownOption(key));
 		// What is as it would be anyway needs no check; "no key", which no text can say, is among it.
-		else if (value !== undefined && !sameSetting(value, known[key]))
-			found.set(key, { raw: asInFile(optionOf(key), value), source: { kind: "flag", name: key } });
+		else if (value !== undefined && !sameValue(value, known[key]))
+			found.set(key, { raw: asInFile(optionOf(key), value), layer: { kind: "flag", name: key } });
 	}
 	return loadConfig({ flags: found }, { mistakes: unknown }).config;
 }

@@ -1,13 +1,13 @@
 import { Namespaces, namespaceKeys } from "@shardcast/channels";
-import { type Config, sameSetting } from "@shardcast/config";
+import { type Config, sameValue } from "@shardcast/config";
 import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish, secretMatches } from "@shardcast/http";
 import type { ClientSession } from "../sessions/client-session.ts";
 
 /**
- * The settings of a shard that may change while it serves. Its parts look them up at each use, so that a new one holds from the
+ * The options of a shard that may change while it serves. Its parts look them up at each use, so that a new one holds from the
  * next message on. One writer, `Shard.reload`.
  */
-export class LiveSettings {
+export class LiveConfig {
 	#config: Config;
 	/** By the limit of buffered bytes that they came under: how many clients there are. Bound: the clients, since none has 0. */
 	readonly #limited = new Map<number, number>();
@@ -28,7 +28,7 @@ export class LiveSettings {
 
 	change(config: Config): void {
 		const { apiKey } = config;
-		if (namespaceKeys.some((key) => !sameSetting(this.#config[key], config[key]))) this.#namespaces = new Namespaces(config);
+		if (namespaceKeys.some((key) => !sameValue(this.#config[key], config[key]))) this.#namespaces = new Namespaces(config);
 		this.#config = config;
 		this.#findLeast();
 		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);

@@ -13,7 +13,7 @@ import { parseRegex } from "../src/units/regex.ts";
 
 let folder: string;
 beforeAll(() => {
-	folder = mkdtempSync(join(tmpdir(), "shardcast-channel-settings-"));
+	folder = mkdtempSync(join(tmpdir(), "shardcast-channel-options-"));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -116,7 +116,7 @@ describe("a file of Centrifugo's", () => {
 
 const ns = (fields: string) => `channel:\n  namespaces:\n    - name: first\n    - name: chat\n      ${fields}`;
 
-describe("a mistake in the channels' settings", () => {
+describe("a mistake in the channels' options", () => {
 	it.each([
 		[
 			"channel:\n  without_namespace:\n    history_szie: 3",
@@ -126,8 +126,8 @@ describe("a mistake in the channels' settings", () => {
 			"channel:\n  without_namespace:\n    presence: maybe",
 			'f.yaml:3: channel.without_namespace.presence: "maybe" is neither true nor false',
 		],
-		["channel:\n  without_namespace: true", "f.yaml:2: channel.without_namespace: the value is not a table of settings"],
-		["channel:\n  without_namespace: [presence]", "f.yaml:2: channel.without_namespace: the value is not a table of settings"],
+		["channel:\n  without_namespace: true", "f.yaml:2: channel.without_namespace: the value is not a table of options"],
+		["channel:\n  without_namespace: [presence]", "f.yaml:2: channel.without_namespace: the value is not a table of options"],
 		["channel:\n  namespace:\n    - name: chat", 'f.yaml:2: unknown key "channel.namespace"; did you mean "channel.namespaces"?'],
 		[ns("presense: true"), 'f.yaml:5: channel.namespaces[1].presense: unknown key; did you mean "presence"?'],
 		["channel:\n  namespaces:\n    - presence: true", "f.yaml:3: channel.namespaces[0].name: is missing; give it"],
