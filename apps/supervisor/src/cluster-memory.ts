@@ -4,6 +4,7 @@ import { createPositionFile } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
 import { type BoardReading, ClusterDirectory, type ClusterState, Role, readBoard, Scoreboard, ShardState } from "@shardcast/scoreboard";
+import type { LogSettings } from "@shardcast/wire";
 
 /** The table is laid out once, and the limit of connections may rise later. */
 const addressesLeast = 4096;
@@ -12,8 +13,8 @@ export interface MemorySizes {
 	readonly shards: number;
 	/** Of each member's ring. */
 	readonly ringCapacityBytes: number;
-	/** Of all logs together. */
-	readonly historyMemoryBytes: number;
+	/** The logs of channels with history. */
+	readonly history: LogSettings;
 	/** Whether shards read Kafka: then there is a position table. */
 	readonly positions: boolean;
 }
@@ -43,12 +44,12 @@ export class ClusterMemory {
 	/**
 	 * @throws NativeError or BusError when the shared memory can't be made; nothing is left behind then.
 	 */
-	static create(base: string, { shards, ringCapacityBytes, historyMemoryBytes, positions }: MemorySizes): ClusterMemory {
+	static create(base: string, { shards, ringCapacityBytes, history, positions }: MemorySizes): ClusterMemory {
 		const directory = ClusterDirectory.create(base);
 		try {
 			const board = Scoreboard.create(directory.boardPath);
 			if (positions) createPositionFile(directory.path);
-			ChannelLog.create(directory.path, historyMemoryBytes);
+			ChannelLog.create(directory.path, history);
 			SharedFile.create(directory.ratesPath, RateTable.bytes, RateTable.format);
 			for (let shard = 0; shard < shards; shard++)
 				createMemberFiles(directory, board, board.freeSlot(), { capacityBytes: ringCapacityBytes, role: Role.shard });

@@ -20,7 +20,7 @@ describe("ClusterMemory", () => {
 	});
 
 	const create = (shards: number, positions = false): ClusterMemory => {
-		memory = ClusterMemory.create(base, { shards, ringCapacityBytes: ringBytes, historyMemoryBytes, positions });
+		memory = ClusterMemory.create(base, { shards, ringCapacityBytes: ringBytes, history: { memoryBytes: historyMemoryBytes }, positions });
 		return memory;
 	};
 	const status = (name: string) => statSync(join(memory!.path, name));
@@ -39,7 +39,7 @@ describe("ClusterMemory", () => {
 		const files = readdirSync(memory!.path).filter((name) => status(name).isFile());
 		const taken = files.map(takenBytes).reduce((sum, bytes) => sum + bytes, 0);
 		// The scoreboard, the rates, each ring with its 64 readers' lines, and the logs' tables; their data are taken as they fill.
-		expect(taken - 2 * ringBytes).toBeLessThan(Scoreboard.bytes() + 600_000 + 2 * 16_384 + historyMemoryBytes / 5);
+		expect(taken - 2 * ringBytes).toBeLessThan(Scoreboard.bytes() + 600_000 + 2 * 16_384 + historyMemoryBytes * 0.3);
 		expect(status("log-7").size).toBe(historyMemoryBytes / 8);
 	});
 

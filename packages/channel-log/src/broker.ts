@@ -2,7 +2,7 @@ import type { FullReason, Position, PublishRefused, PublishTaken, RecordKind } f
 
 export type { Position };
 
-/** How long a channel's publications are kept. A publication is history while it is one of the newest `size` and younger than `ttlMs`. */
+/** How long a channel's publications are kept: the newest `size`, until nobody has published for `ttlMs`. Then all of them are gone at once. */
 export interface HistoryLimits {
 	/** Publications, from 1. */
 	readonly size: number;

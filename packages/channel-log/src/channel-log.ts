@@ -1,4 +1,4 @@
-import { type FullReason, monotonicMs, RecordKind } from "@shardcast/wire";
+import { type FullReason, type LogSettings, monotonicMs, RecordKind } from "@shardcast/wire";
 import type { Broker, BrokerFull, BrokerTaken, History, HistoryLimits, HistoryOptions, Position, PublishOptions } from "./broker.ts";
 import { type ChannelName, ChannelNames, epochOf } from "./channel-names.ts";
 import { AboutWord, type LogCounter, RecordFlag } from "./log-descriptor.ts";
@@ -58,8 +58,8 @@ export class ChannelLog implements Broker {
 	readonly #appending: { -readonly [Field in keyof Appending]: Appending[Field] };
 
 	/** Makes the logs of a cluster in its directory: for the supervisor, before any member starts. See `createLogFiles`. */
-	static create(directory: string, memoryBytes: number): void {
-		createLogFiles(directory, memoryBytes);
+	static create(directory: string, settings: LogSettings): void {
+		createLogFiles(directory, settings);
 	}
 
 	/** Opens the logs of a cluster: for a shard. @throws NativeError or LogError when there are none that this program can read. */
@@ -69,8 +69,8 @@ export class ChannelLog implements Broker {
 	}
 
 	/** Logs of a shard that has no siblings. */
-	static inMemory(memoryBytes: number, options?: ChannelLogOptions): ChannelLog {
-		return new ChannelLog(openLogBuffers(createLogBuffers(memoryBytes)), { slot: 0, incarnation: 1 }, options);
+	static inMemory(settings: LogSettings, options?: ChannelLogOptions): ChannelLog {
+		return new ChannelLog(openLogBuffers(createLogBuffers(settings)), { slot: 0, incarnation: 1 }, options);
 	}
 
 	/** @param memories of all logs of the cluster, in order. */

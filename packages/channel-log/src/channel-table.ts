@@ -1,4 +1,4 @@
-import { LogLayout, LogRecord, RowFloat, RowWord } from "./log-descriptor.ts";
+import { LogLayout, LogRecord, RecordFlag, RowFloat, RowWord } from "./log-descriptor.ts";
 import { fence, type LogMemory } from "./log-memory.ts";
 import type { LogRecordHead } from "./log-record.ts";
 
@@ -16,20 +16,28 @@ export interface ChannelState {
 	first: number;
 	size: number;
 	ttlMs: number;
+	publishedMs: number;
 }
 
 export function createChannelState(): ChannelState {
-	return { row: -1, epoch0: 0, epoch1: 0, last: 0, lastPosition: LogRecord.noPosition, first: 0, size: 0, ttlMs: 0 };
+	return { row: -1, epoch0: 0, epoch1: 0, last: 0, lastPosition: LogRecord.noPosition, first: 0, size: 0, ttlMs: 0, publishedMs: 0 };
 }
+
+/** In place of the time of a row's last use: these come before all that live, in this order. */
+const neverUsed = Number.NEGATIVE_INFINITY;
+const hasExpired = -1;
 
 /** Looks at a row that is being written. A hold takes a microsecond; a holder that takes longer is paused, and we do not wait for it. */
 const looksMax = 200;
 
 /**
- * The channels of one log: epoch, last offset, last position of each. A channel can have its row in one bucket only; when that is full, an expired
- * one is recycled, or the one that was used least recently. The channel gets another epoch then, since the bucket's serial goes up: **a channel
- * whose row was lost never gets an epoch back that it had.** A channel without a row is at offset 0 of the epoch that it would get, so
- * readers need no row.
+ * The channels of one log: epoch, last offset, last position of each. A channel has its row in one of two buckets, the emptier one when it comes,
+ * so that three quarters of all rows are in use before any is given away: then the least recently used of both buckets. A row that has expired is
+ * free.
+ *
+ * The second half of a channel's epoch is the sum of the serials of its two buckets. A serial goes up when a row of that bucket is recycled, so
+ * **a channel whose row was lost never gets an epoch back that it had**, and the epoch that a new channel would get does not depend on which
+ * bucket it will lie in. A channel without a row is at offset 0 of that epoch, so readers need no row.
  *
  * Rows change in `apply` only, under the lock of the log. `read` may be called by anybody at any time.
  */
@@ -41,6 +49,9 @@ export class ChannelTable {
 	readonly #channelEpoch: number;
 	/** Of the last `place`. */
 	#evicts = false;
+	/** Of the last `victimIn`. */
+	#living = 0;
+	#victimUsedMs = 0;
 
 	constructor(memory: LogMemory, channelEpoch: number) {
 		this.#memory = memory;
@@ -72,13 +83,14 @@ export class ChannelTable {
 			head.previous = floats[float + RowFloat.last]!;
 			head.previousPosition = floats[float + RowFloat.lastPosition]!;
 			head.offset = head.previous + 1;
+			if (floats[float + RowFloat.publishedMs]! + (words[word + RowWord.ttlMs]! >>> 0) <= nowMs) head.flags |= RecordFlag.renews;
 			return;
 		}
-		const place = row >= 0 ? row : this.#victim(head.key1, nowMs);
+		const place = row >= 0 ? row : this.#victim(head.key1, head.key2, nowMs);
 		this.#evicts = row < 0 && this.#isUsed(place) && !this.#isExpired(place, nowMs);
 		head.row = place;
 		head.epoch0 = this.#channelEpoch;
-		head.epoch1 = this.#epochAt(place);
+		head.epoch1 = this.#epochAt(place, head.key1, head.key2);
 		head.previous = 0;
 		head.previousPosition = LogRecord.noPosition;
 		head.offset = 1;
@@ -102,10 +114,13 @@ export class ChannelTable {
 			words[word + RowWord.epoch0] = head.epoch0;
 			words[word + RowWord.epoch1] = head.epoch1;
 			words[word + RowWord.used] = 1;
-			words[this.#serialWord(head.row)] = head.epoch1;
+			const bucket = Math.floor(head.row / rowsPerBucket);
+			const first = this.#firstBucket(head.key1);
+			const other = bucket === first ? this.#secondBucket(first, head.key2) : first;
+			words[this.#serialWord(bucket)] = (head.epoch1 - words[this.#serialWord(other)]!) | 0;
 			floats[float + RowFloat.first] = 1;
 			floats[float + RowFloat.touchedMs] = 0;
-		}
+		} else if ((head.flags & RecordFlag.renews) !== 0) floats[float + RowFloat.first] = head.offset;
 		floats[float + RowFloat.last] = head.offset;
 		floats[float + RowFloat.lastPosition] = head.position;
 		floats[float + RowFloat.publishedMs] = head.timeMs;
@@ -132,7 +147,7 @@ export class ChannelTable {
 		const { words, floats } = this.#memory;
 		for (let look = 0; look < looksMax; look++) {
 			const row = this.#has(hint, key[0]!, key[1]!, key[2]!, key[3]!) ? hint : this.#find(key[0]!, key[1]!, key[2]!, key[3]!);
-			const place = row >= 0 ? row : this.#victim(key[1]!, nowMs);
+			const place = row >= 0 ? row : this.#victim(key[1]!, key[2]!, nowMs);
 			const word = this.#word + place * rowWords;
 			const float = this.#float + place * rowFloats;
 			const sequence = Atomics.load(words, word + RowWord.sequence);
@@ -141,12 +156,13 @@ export class ChannelTable {
 			if (isThere !== (row >= 0 && !this.#isExpired(place, nowMs))) continue;
 			state.row = isThere ? place : -1;
 			state.epoch0 = isThere ? words[word + RowWord.epoch0]! : this.#channelEpoch;
-			state.epoch1 = isThere ? words[word + RowWord.epoch1]! : this.#epochAt(place);
+			state.epoch1 = isThere ? words[word + RowWord.epoch1]! : this.#epochAt(place, key[1]!, key[2]!);
 			state.last = isThere ? floats[float + RowFloat.last]! : 0;
 			state.lastPosition = isThere ? floats[float + RowFloat.lastPosition]! : LogRecord.noPosition;
 			state.first = isThere ? floats[float + RowFloat.first]! : 1;
 			state.size = isThere ? words[word + RowWord.size]! : 0;
 			state.ttlMs = isThere ? words[word + RowWord.ttlMs]! >>> 0 : 0;
+			state.publishedMs = isThere ? floats[float + RowFloat.publishedMs]! : 0;
 			fence();
 			if (Atomics.load(words, word + RowWord.sequence) !== sequence) continue;
 			// If the row has just become another channel's, that one lives a little longer.
@@ -157,12 +173,25 @@ export class ChannelTable {
 	}
 
 	/** The epoch of a channel that takes this row over: a new one unless nobody has had it. */
-	#epochAt(row: number): number {
-		return (this.#memory.words[this.#serialWord(row)]! + (this.#isUsed(row) ? 1 : 0)) | 0;
+	#epochAt(row: number, key1: number, key2: number): number {
+		const { words } = this.#memory;
+		const first = this.#firstBucket(key1);
+		const serials = words[this.#serialWord(first)]! + words[this.#serialWord(this.#secondBucket(first, key2))]!;
+		return (serials + (this.#isUsed(row) ? 1 : 0)) | 0;
 	}
 
-	#serialWord(row: number): number {
-		return this.#word + (row - (row % rowsPerBucket)) * rowWords + RowWord.serial;
+	#serialWord(bucket: number): number {
+		return this.#word + bucket * rowsPerBucket * rowWords + RowWord.serial;
+	}
+
+	#firstBucket(key1: number): number {
+		return (key1 >>> 0) % this.#buckets;
+	}
+
+	/** Never the first one. */
+	#secondBucket(first: number, key2: number): number {
+		const bucket = first + 1 + ((key2 >>> 0) % (this.#buckets - 1));
+		return bucket < this.#buckets ? bucket : bucket - this.#buckets;
 	}
 
 	#has(row: number, key0: number, key1: number, key2: number, key3: number): boolean {
@@ -173,24 +202,49 @@ export class ChannelTable {
 	}
 
 	#find(key0: number, key1: number, key2: number, key3: number): number {
-		const first = ((key1 >>> 0) % this.#buckets) * rowsPerBucket;
-		for (let row = first; row < first + rowsPerBucket; row++) if (this.#has(row, key0, key1, key2, key3)) return row;
+		const first = this.#firstBucket(key1);
+		const row = this.#findIn(first, key0, key1, key2, key3);
+		return row >= 0 ? row : this.#findIn(this.#secondBucket(first, key2), key0, key1, key2, key3);
+	}
+
+	#findIn(bucket: number, key0: number, key1: number, key2: number, key3: number): number {
+		const from = bucket * rowsPerBucket;
+		for (let row = from; row < from + rowsPerBucket; row++) if (this.#has(row, key0, key1, key2, key3)) return row;
 		return -1;
 	}
 
-	/** The row that a new channel of this bucket gets: a free one, else the one whose time is up, or is up first. */
-	#victim(key1: number, nowMs: number): number {
-		const first = ((key1 >>> 0) % this.#buckets) * rowsPerBucket;
-		let victim = first;
-		let oldestMs = Number.POSITIVE_INFINITY;
-		for (let row = first; row < first + rowsPerBucket; row++) {
-			if (!this.#isUsed(row)) return row;
-			// Among those that have expired it makes no difference.
-			const usedMs = this.#isExpired(row, nowMs) ? Number.NEGATIVE_INFINITY : this.#usedMs(row);
-			if (usedMs >= oldestMs) continue;
-			oldestMs = usedMs;
+	/** The row that a new channel gets. */
+	#victim(key1: number, key2: number, nowMs: number): number {
+		const bucket = this.#firstBucket(key1);
+		const first = this.#victimIn(bucket, nowMs);
+		const living = this.#living;
+		const usedMs = this.#victimUsedMs;
+		const second = this.#victimIn(this.#secondBucket(bucket, key2), nowMs);
+		if (living !== this.#living) return living < this.#living ? first : second;
+		return usedMs <= this.#victimUsedMs ? first : second;
+	}
+
+	/** A row that nobody has had, else one whose time is up, else the one whose time is up first. Counts the living ones as well. */
+	#victimIn(bucket: number, nowMs: number): number {
+		const from = bucket * rowsPerBucket;
+		let victim = from;
+		let victimUsedMs = Number.POSITIVE_INFINITY;
+		let living = 0;
+		for (let row = from; row < from + rowsPerBucket; row++) {
+			let usedMs: number = neverUsed;
+			if (this.#isUsed(row)) {
+				usedMs = hasExpired;
+				if (!this.#isExpired(row, nowMs)) {
+					usedMs = this.#usedMs(row);
+					living++;
+				}
+			}
+			if (usedMs >= victimUsedMs) continue;
+			victimUsedMs = usedMs;
 			victim = row;
 		}
+		this.#living = living;
+		this.#victimUsedMs = victimUsedMs;
 		return victim;
 	}
 

@@ -8,14 +8,17 @@ const entryFloats = LogLayout.entryBytes >> 3;
 const { entriesPerBucket } = LogLayout;
 
 /**
- * The idempotency keys that a log has seen lately, with the positions of their publications. Used under the log's lock only. A key is never given
- * up before its time: when its bucket is full of living ones, the publication is refused.
+ * The idempotency keys that a log has seen lately, with the positions of their publications. Used under the log's lock only. A key has its entry
+ * in one of two buckets, the emptier one when it comes, so that three quarters of all entries are in use before both of a key's buckets are full. It is never
+ * given up before its time: when both of its buckets are full of living ones, the publication is refused.
  */
 export class IdempotencyTable {
 	readonly #memory: LogMemory;
 	readonly #word: number;
 	readonly #float: number;
 	readonly #buckets: number;
+	/** Of the last `freeIn`. */
+	#living = 0;
 
 	constructor(memory: LogMemory) {
 		this.#memory = memory;
@@ -26,14 +29,9 @@ export class IdempotencyTable {
 
 	/** The entry of the key, or -1 when it has none that lives. */
 	find(hash0: number, hash1: number, nowMs: number): number {
-		const { words, floats } = this.#memory;
-		const first = ((hash0 >>> 0) % this.#buckets) * entriesPerBucket;
-		for (let entry = first; entry < first + entriesPerBucket; entry++) {
-			const word = this.#word + entry * entryWords;
-			if (words[word + EntryWord.hash0] !== hash0 || words[word + EntryWord.hash1] !== hash1) continue;
-			if (floats[this.#float + entry * entryFloats + EntryFloat.expiresMs]! > nowMs) return entry;
-		}
-		return -1;
+		const first = this.#firstBucket(hash0);
+		const entry = this.#findIn(first, hash0, hash1, nowMs);
+		return entry >= 0 ? entry : this.#findIn(this.#secondBucket(first, hash1), hash0, hash1, nowMs);
 	}
 
 	/** The position that an entry stands for. */
@@ -44,15 +42,15 @@ export class IdempotencyTable {
 		return { offset, epoch0: words[word + EntryWord.epoch0]!, epoch1: words[word + EntryWord.epoch1]! };
 	}
 
-	hasRoom(hash0: number, nowMs: number): boolean {
-		return this.#free(hash0, nowMs) >= 0;
+	hasRoom(hash0: number, hash1: number, nowMs: number): boolean {
+		return this.#free(hash0, hash1, nowMs) >= 0;
 	}
 
 	/** Notes the key of a committed record. Doing it again, after a death in the middle, changes nothing more. */
 	apply(head: LogRecordHead): void {
 		const { words, floats } = this.#memory;
 		const known = this.find(head.hash0, head.hash1, head.timeMs);
-		const entry = known >= 0 ? known : this.#free(head.hash0, head.timeMs);
+		const entry = known >= 0 ? known : this.#free(head.hash0, head.hash1, head.timeMs);
 		// `hasRoom` has said otherwise at the same instant, so this memory has been damaged.
 		if (entry < 0) throw new LogError(LogErrorCode.corrupt, "an idempotency key has no room any more", "restart the cluster");
 		const word = this.#word + entry * entryWords;
@@ -66,10 +64,47 @@ export class IdempotencyTable {
 		floats[float + EntryFloat.expiresMs] = head.timeMs + head.keyTtlMs;
 	}
 
-	#free(hash0: number, nowMs: number): number {
-		const first = ((hash0 >>> 0) % this.#buckets) * entriesPerBucket;
-		for (let entry = first; entry < first + entriesPerBucket; entry++)
-			if (this.#memory.floats[this.#float + entry * entryFloats + EntryFloat.expiresMs]! <= nowMs) return entry;
+	#firstBucket(hash0: number): number {
+		return (hash0 >>> 0) % this.#buckets;
+	}
+
+	/** Never the first one. */
+	#secondBucket(first: number, hash1: number): number {
+		const bucket = first + 1 + ((hash1 >>> 0) % (this.#buckets - 1));
+		return bucket < this.#buckets ? bucket : bucket - this.#buckets;
+	}
+
+	#findIn(bucket: number, hash0: number, hash1: number, nowMs: number): number {
+		const { words, floats } = this.#memory;
+		const from = bucket * entriesPerBucket;
+		for (let entry = from; entry < from + entriesPerBucket; entry++) {
+			const word = this.#word + entry * entryWords;
+			if (words[word + EntryWord.hash0] !== hash0 || words[word + EntryWord.hash1] !== hash1) continue;
+			if (floats[this.#float + entry * entryFloats + EntryFloat.expiresMs]! > nowMs) return entry;
+		}
 		return -1;
+	}
+
+	/** A free entry in the emptier of the key's buckets; -1 = both are full. */
+	#free(hash0: number, hash1: number, nowMs: number): number {
+		const bucket = this.#firstBucket(hash0);
+		const first = this.#freeIn(bucket, nowMs);
+		const living = this.#living;
+		const second = this.#freeIn(this.#secondBucket(bucket, hash1), nowMs);
+		return living <= this.#living ? first : second;
+	}
+
+	/** -1 = none. Counts those that live as well. */
+	#freeIn(bucket: number, nowMs: number): number {
+		const { floats } = this.#memory;
+		const from = bucket * entriesPerBucket;
+		let free = -1;
+		let living = 0;
+		for (let entry = from; entry < from + entriesPerBucket; entry++) {
+			if (floats[this.#float + entry * entryFloats + EntryFloat.expiresMs]! > nowMs) living++;
+			else if (free < 0) free = entry;
+		}
+		this.#living = living;
+		return free;
 	}
 }

@@ -1,3 +1,5 @@
+import { LogSize } from "@shardcast/wire";
+
 /**
  * One sequenced log: where everything lies. Offsets are in bytes from its start, on one machine in its own byte order.
  *
@@ -10,8 +12,8 @@
  *     640  counters  i32, see LogCounter                                                        anybody, atomically
  *     768  reader 0  cursor f64 | state i32                                                     reader 0, once per batch
  *     896  reader 1  …                                                                          64 readers
- *    8960  rows      the channel table: buckets of 8 rows of 128 bytes                          the holder; `touched` by anybody
- *          entries   idempotency keys: buckets of 16 entries of 32 bytes                         the holder
+ *    8960  rows      the channel table: buckets of 16 rows of 128 bytes, two for each channel     the holder; `touched` by anybody
+ *          entries   idempotency keys: buckets of 16 entries of 32 bytes, two for each key       the holder
  *          data      records
  * ```
  * Positions count bytes from the first record ever, in f64: they never wrap. A position's place in the data is its remainder by
@@ -27,13 +29,11 @@
  * ```
  */
 export const LogLayout = {
+	...LogSize,
 	magic: 0x53434c31, // "SCL1"
-	versionMajor: 1,
+	versionMajor: 2,
 	versionMinor: 0,
-	/** Logs of a cluster, for its whole life. */
-	logs: 8,
 	readersMax: 64,
-	lineBytes: 128,
 
 	lockOffset: 128,
 	appliedOffset: 256,
@@ -45,20 +45,9 @@ export const LogLayout = {
 	/** Within a reader's line. */
 	cursorOffset: 0,
 	stateOffset: 8,
-	rowsOffset: 768 + 64 * 128,
+	rowsOffset: LogSize.headerBytes,
 
-	rowBytes: 128,
-	rowsPerBucket: 8,
-	entryBytes: 32,
-	entriesPerBucket: 16,
 	unitBytes: 8,
-	/** The largest record is this part of the data: padding plus record always fit. */
-	recordsPerDataMin: 8,
-	/** Parts of a log for rows and entries. A key lives for minutes, so there are more keys than channels. */
-	rowShare: 1 / 16,
-	entryShare: 1 / 8,
-	logBytesMin: 65_536,
-	logBytesMax: 2 ** 30,
 	/** Of the data, reserved at a time. */
 	reserveBytes: 262_144,
 } as const;
@@ -100,7 +89,7 @@ export const LogCounter = {
 } as const;
 export type LogCounter = keyof typeof LogCounter;
 
-/** i32 words of a row. `serial` is the bucket's, in its first row: the second half of the newest epoch in this bucket. `sequence` is odd while the row is written. */
+/** i32 words of a row. `serial` is the bucket's, in its first row: how many of its rows were given to a new epoch so far. `sequence` is odd while the row is written. */
 export const RowWord = {
 	sequence: 0,
 	used: 1,
@@ -151,7 +140,8 @@ export const RecordWord = {
 } as const;
 export const RecordFloat = { position: 1, offset: 2, previous: 3, previousPosition: 4, timeMs: 5 } as const;
 export const LogRecord = { headBytes: 112, padding: -1, noPosition: -1 } as const;
-export const RecordFlag = { delta: 1 } as const;
+/** `renews`: the history before it had expired when it was published. */
+export const RecordFlag = { delta: 1, renews: 2 } as const;
 
 const relations: readonly [boolean, string][] = [
 	[LogLayout.rowsOffset === LogLayout.readersOffset + LogLayout.readersMax * LogLayout.lineBytes, "rows come after the readers"],

@@ -1,26 +1,21 @@
 import { join } from "node:path";
 import { NativeError, SharedFile } from "@shardcast/native";
+import type { LogSettings } from "@shardcast/wire";
 import { LogLayout } from "./log-descriptor.ts";
 import { LogError, LogErrorCode } from "./log-error.ts";
-import { attachLog, dataOffsetOf, formatLog, type LogMemory, logSizes, randomIdentity } from "./log-memory.ts";
-
-/** Of each log, when all together take `memoryBytes`. */
-function logBytesOf(memoryBytes: number): number {
-	return Math.floor(memoryBytes / LogLayout.logs / LogLayout.lineBytes) * LogLayout.lineBytes;
-}
+import { attachLog, checkedSizes, dataOffsetOf, formatLog, type LogMemory, randomIdentity } from "./log-memory.ts";
 
 /**
  * Makes the logs of a cluster, empty, as files in its directory. For the supervisor, before any member starts. Only what they need at once
  * is reserved; the rest, where records go, when it is first used.
- * @param memoryBytes of all logs together.
- * @throws NativeError ENOSPC when shared memory has no room even for that.
+ * @throws NativeError ENOSPC when shared memory has no room even for that, LogError when the tables do not fit.
  */
-export function createLogFiles(directory: string, memoryBytes: number): void {
-	const bytes = logBytesOf(memoryBytes);
-	const tableBytes = dataOffsetOf(logSizes(bytes));
+export function createLogFiles(directory: string, settings: LogSettings): void {
+	const sizes = checkedSizes(settings);
+	const tableBytes = dataOffsetOf(sizes);
 	const identity = randomIdentity();
 	for (let log = 0; log < LogLayout.logs; log++)
-		SharedFile.create(pathOf(directory, log), bytes, (buffer) => formatLog(buffer, identity, tableBytes), tableBytes).close();
+		SharedFile.create(pathOf(directory, log), sizes.bytes, (buffer) => formatLog(buffer, identity, sizes, tableBytes), tableBytes).close();
 }
 
 /** @throws NativeError or LogError when there are none that this program can read. */
@@ -39,13 +34,12 @@ export function openLogFiles(directory: string): { readonly memories: readonly L
 }
 
 /** Logs within one process, for a shard without siblings and for tests; `buffers` may be handed to threads. */
-export function createLogBuffers(memoryBytes: number): SharedArrayBuffer[] {
-	const bytes = logBytesOf(memoryBytes);
-	logSizes(bytes);
+export function createLogBuffers(settings: LogSettings): SharedArrayBuffer[] {
+	const sizes = checkedSizes(settings);
 	const identity = randomIdentity();
 	return Array.from({ length: LogLayout.logs }, () => {
-		const buffer = new SharedArrayBuffer(bytes);
-		formatLog(buffer, identity, bytes);
+		const buffer = new SharedArrayBuffer(sizes.bytes);
+		formatLog(buffer, identity, sizes, sizes.bytes);
 		return buffer;
 	});
 }

@@ -37,6 +37,8 @@ export class LogHistory {
 		const position: Position = { offset: state.last, epoch: epochOf(channel, state.epoch0, state.epoch1) };
 		if (limit <= 0 || (since !== undefined && since.epoch !== position.epoch)) return { publications: [], position };
 
+		// All of it expires at once, so long after the last publication.
+		if (state.publishedMs + state.ttlMs <= nowMs) return { publications: [], position };
 		const found: number[] = [];
 		let evicted = false;
 		for (let passed = 0; at !== LogRecord.noPosition && passed < state.size; passed++) {
@@ -44,8 +46,8 @@ export class LogHistory {
 				evicted = true;
 				break;
 			}
-			const { offset, timeMs } = this.#head;
-			if (offset < state.first || timeMs + state.ttlMs <= nowMs) break;
+			const { offset } = this.#head;
+			if (offset < state.first) break;
 			if (!reverse && since !== undefined && offset <= since.offset) break;
 			if (!reverse || since === undefined || offset < since.offset) found.push(at);
 			if (reverse && found.length >= limit) break;
@@ -91,12 +93,14 @@ export class LogHistory {
 		const { key } = channel;
 		if (head.key0 !== key[0] || head.key1 !== key[1] || head.key2 !== key[2] || head.key3 !== key[3]) return true;
 		if (head.previous === 0) state.first = 1;
+		else if (hasFlag(head, RecordFlag.renews)) state.first = head.offset;
 		state.epoch0 = head.epoch0;
 		state.epoch1 = head.epoch1;
 		state.last = head.offset;
 		state.lastPosition = position;
 		state.size = head.size;
 		state.ttlMs = head.ttlMs;
+		state.publishedMs = head.timeMs;
 		return true;
 	}
 

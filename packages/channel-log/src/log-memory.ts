@@ -1,3 +1,4 @@
+import { type LogSettings, type LogSizes, leavesRoom, logSizes } from "@shardcast/wire";
 import { AboutWord, LogLayout, LogRecord } from "./log-descriptor.ts";
 import { LogError, LogErrorCode } from "./log-error.ts";
 
@@ -20,25 +21,23 @@ export interface LogMemory {
 	reserve(bytes: number): boolean;
 }
 
-interface LogSizes {
-	readonly rows: number;
-	readonly entries: number;
-	readonly dataBytes: number;
-}
-
-/** Of a log of `logBytes` bytes altogether. */
-export function logSizes(logBytes: number): LogSizes {
-	if (!Number.isInteger(logBytes) || logBytes < LogLayout.logBytesMin || logBytes > LogLayout.logBytesMax)
+/** @throws LogError when there can be no such logs. */
+export function checkedSizes(settings: LogSettings): LogSizes {
+	const sizes = logSizes(settings);
+	const { logs, logBytesMin, logBytesMax } = LogLayout;
+	if (!Number.isInteger(sizes.bytes) || sizes.bytes < logBytesMin || sizes.bytes > logBytesMax)
 		throw new LogError(
 			LogErrorCode.badArgument,
-			`a log of ${logBytes} bytes`,
-			`give each ${LogLayout.logBytesMin} to ${LogLayout.logBytesMax}`,
+			`logs of ${settings.memoryBytes} bytes`,
+			`give them ${logBytesMin * logs} to ${logBytesMax * logs} together`,
 		);
-	const { rowBytes, rowShare, rowsPerBucket, entryBytes, entryShare, entriesPerBucket } = LogLayout;
-	const rows = Math.floor((logBytes * rowShare) / rowBytes / rowsPerBucket) * rowsPerBucket;
-	const entries = Math.floor((logBytes * entryShare) / entryBytes / entriesPerBucket) * entriesPerBucket;
-	const dataBytes = logBytes - LogLayout.rowsOffset - rows * rowBytes - entries * entryBytes;
-	return { rows, entries, dataBytes: Math.floor(dataBytes / LogLayout.lineBytes) * LogLayout.lineBytes };
+	if (!leavesRoom(sizes))
+		throw new LogError(
+			LogErrorCode.badArgument,
+			`room for ${sizes.rows * logs} channels and ${sizes.entries * logs} idempotency keys takes more than two thirds of ${settings.memoryBytes} bytes`,
+			"give more memory, or room for fewer",
+		);
+	return sizes;
 }
 
 /** Where the data begins: what lies before it is in use from the start. */
@@ -59,8 +58,12 @@ export function randomIdentity(): ClusterIdentity {
 }
 
 /** Formats zeroed bytes as an empty log without readers. Nobody else may use them yet. */
-export function formatLog(buffer: ArrayBufferLike, { secret, channelEpoch }: ClusterIdentity, reservedBytes = 0): void {
-	const { rows, entries, dataBytes } = logSizes(buffer.byteLength);
+export function formatLog(
+	buffer: ArrayBufferLike,
+	{ secret, channelEpoch }: ClusterIdentity,
+	{ rows, entries, dataBytes }: LogSizes,
+	reservedBytes: number,
+): void {
 	const words = new Int32Array(buffer);
 	words[AboutWord.versionMajor] = LogLayout.versionMajor;
 	words[AboutWord.versionMinor] = LogLayout.versionMinor;
@@ -95,9 +98,9 @@ export function attachLog(buffer: ArrayBufferLike, reserve?: (bytes: number) => 
 	const entriesOffset = rowsOffset + rows * LogLayout.rowBytes;
 	const dataOffset = entriesOffset + entries * LogLayout.entryBytes;
 	// Before a view is made of them: a damaged header must not lead to stores in places where they do not belong.
-	const areSizes = rows > 0 && entries > 0 && dataBytes > 0 && rowsOffset >= LogLayout.rowsOffset;
-	const areWhole =
-		rows % LogLayout.rowsPerBucket === 0 && entries % LogLayout.entriesPerBucket === 0 && dataBytes % LogLayout.unitBytes === 0;
+	const { rowsPerBucket, entriesPerBucket } = LogLayout;
+	const areSizes = rows >= 2 * rowsPerBucket && entries >= 2 * entriesPerBucket && dataBytes > 0 && rowsOffset >= LogLayout.rowsOffset;
+	const areWhole = rows % rowsPerBucket === 0 && entries % entriesPerBucket === 0 && dataBytes % LogLayout.unitBytes === 0;
 	if (!areSizes || !areWhole || dataOffset + dataBytes > buffer.byteLength) throw notALog("the log's header contradicts its size");
 	return {
 		words,

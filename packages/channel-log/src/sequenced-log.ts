@@ -93,7 +93,7 @@ export class SequencedLog {
 			if ((head.hash0 | head.hash1) !== 0) {
 				const entry = this.#keys.find(head.hash0, head.hash1, head.timeMs);
 				if (entry >= 0) return this.#duplicate(entry);
-				if (!this.#keys.hasRoom(head.hash0, head.timeMs)) return this.refuse("keys");
+				if (!this.#keys.hasRoom(head.hash0, head.hash1, head.timeMs)) return this.refuse("keys");
 			}
 			const units = padded(bytes);
 			const lap = Math.floor(tail / memory.dataBytes) * memory.dataBytes;

@@ -1,4 +1,4 @@
-import type { PublishResult } from "@shardcast/wire";
+import type { LogSettings, PublishResult } from "@shardcast/wire";
 import type { HistoryLimits, Publication, PublishOptions } from "../src/broker.ts";
 import { ChannelLog, type ChannelLogOptions } from "../src/channel-log.ts";
 import { createLogBuffers, openLogBuffers } from "../src/log-files.ts";
@@ -28,8 +28,8 @@ export class Rig {
 	readonly clock: Clock = { nowMs: 1000 };
 	readonly keeper: LogKeeper;
 
-	constructor(memoryBytes = smallBytes) {
-		this.memories = openLogBuffers(createLogBuffers(memoryBytes));
+	constructor(memoryBytes = smallBytes, tables: Omit<LogSettings, "memoryBytes"> = {}) {
+		this.memories = openLogBuffers(createLogBuffers({ memoryBytes, ...tables }));
 		this.keeper = new LogKeeper(this.memories);
 	}
 

@@ -48,14 +48,14 @@ export class LogMembers {
 		this.#place = place;
 		let clock: ArrayBufferLike;
 		if (place === "threads") {
-			const buffers = createLogBuffers(memoryBytes);
+			const buffers = createLogBuffers({ memoryBytes });
 			clock = new SharedArrayBuffer(Lives.bytes);
 			this.memories = openLogBuffers(buffers);
 			this.#settings = { buffers, clock };
 		} else {
 			const directory = mkdtempSync("/dev/shm/shardcast-log-test-");
 			this.#closers.push(() => rmSync(directory, { recursive: true, force: true }));
-			createLogFiles(directory, memoryBytes);
+			createLogFiles(directory, { memoryBytes });
 			const clockFile = SharedFile.create(join(directory, "clock"), Lives.bytes);
 			const { memories, close } = openLogFiles(directory);
 			this.#closers.push(() => clockFile.close(), close);

@@ -10,7 +10,6 @@ import { Visited } from "./visited.ts";
 interface Kept {
 	readonly offset: number;
 	readonly message: string;
-	readonly atMs: number;
 }
 
 /** What a channel is, without shared memory: everything that was ever published in this epoch, and the limits of the last publication. */
@@ -20,6 +19,7 @@ interface Model {
 	removedTo: number;
 	limits: HistoryLimits | null;
 	usedMs: number;
+	publishedMs: number;
 	readonly keys: Map<string, { readonly offset: number; readonly epoch: string; readonly untilMs: number }>;
 }
 
@@ -86,7 +86,7 @@ function check(steps: readonly Step[]): void {
 		const { epoch, offset } = logs[0]!.position(channel)!;
 		expect(offset).toBe(0);
 		if (wasLost) expect(epoch).not.toBe(known.epoch);
-		const made: Model = { epoch, all: [], removedTo: 0, limits: null, usedMs: nowMs, keys: known?.keys ?? new Map() };
+		const made: Model = { epoch, all: [], removedTo: 0, limits: null, usedMs: nowMs, publishedMs: nowMs, keys: known?.keys ?? new Map() };
 		models.set(channel, made);
 		return made;
 	};
@@ -117,7 +117,9 @@ function check(steps: readonly Step[]): void {
 				}
 				const offset = known.all.length + 1;
 				expect(result).toEqual({ outcome: "taken", position: { offset, epoch: known.epoch } });
-				known.all.push({ offset, message, atMs: nowMs });
+				if (known.limits !== null && known.publishedMs + known.limits.ttlMs <= nowMs) known.removedTo = known.all.length;
+				known.all.push({ offset, message });
+				known.publishedMs = nowMs;
 				known.limits = step.limits;
 				known.usedMs = nowMs;
 				if (step.key !== null) known.keys.set(step.key, { offset, epoch: known.epoch, untilMs: nowMs + 300 });
@@ -137,7 +139,7 @@ function check(steps: readonly Step[]): void {
 				const limits = known.limits ?? { size: 0, ttlMs: 0 };
 				const alive = known.all
 					.slice(-limits.size)
-					.filter(({ offset, atMs }) => limits.size > 0 && offset > known.removedTo && atMs + limits.ttlMs > nowMs);
+					.filter(({ offset }) => limits.size > 0 && offset > known.removedTo && known.publishedMs + limits.ttlMs > nowMs);
 				// What is gone for want of memory is the oldest; how much that is depends on all channels of the log.
 				const held = logs[step.member]!.history(step.channel)!.publications.length;
 				const wanted = alive

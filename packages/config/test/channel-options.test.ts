@@ -154,6 +154,18 @@ describe("a mistake in the channels' options", () => {
 			"kafka:\n  brokers: [b:9092]\n  publish_topic: t\n  publish_via: kafka\nchannel:\n  without_namespace:\n    history_size: 1\n    history_ttl: 1m",
 			"f.yaml:7: channel.without_namespace.history_size: there is no history of what is published through Kafka yet; leave out history_size, or --publish-via kafka",
 		],
+		[
+			"cluster:\n  history_memory: 1MiB\nlimits:\n  max_payload: 40KiB\nchannel:\n  without_namespace:\n    history_size: 1\n    history_ttl: 1m",
+			"f.yaml:7: channel.without_namespace.history_size: a message of 40KiB (f.yaml:4: limits.max_payload) does not fit into a history in 1MiB (f.yaml:2: cluster.history_memory); the most is 34176 bytes; give more memory, or less for a message",
+		],
+		[
+			"cluster:\n  history_memory: 1MiB\n  history_channels: 10000",
+			"f.yaml:3: cluster.history_channels: 10000 of them take more than two thirds of 1MiB (f.yaml:2: cluster.history_memory); give more memory, or a smaller number",
+		],
+		[
+			"cluster:\n  idempotency_keys: 1000000",
+			"f.yaml:2: cluster.idempotency_keys: 1000000 of them take more than two thirds of 32MiB (--history-memory); give more memory, or a smaller number",
+		],
 		["client:\n  pong_timeout: 25s", "f.yaml:2: client.pong_timeout: 25s is not shorter than --ping-interval, 25s; give less"],
 	])("%j", (text, line) => {
 		expect(mistakesIn(text)).toEqual([line]);

@@ -6,6 +6,7 @@ export * from "./heartbeat.ts";
 export * from "./json-reader.ts";
 export * from "./json-scanner.ts";
 export * from "./layout-version.ts";
+export * from "./log-sizes.ts";
 export * from "./monotonic.ts";
 export * from "./publish-result.ts";
 export * from "./record-descriptor.ts";

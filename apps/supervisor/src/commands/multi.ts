@@ -4,6 +4,7 @@ import {
 	ConfigError,
 	complain,
 	connectionsPerShard,
+	historySettings,
 	type LoadedConfig,
 	optionNames,
 	parseAddress,
@@ -101,7 +102,7 @@ function createMemory({ config, layers }: LoadedConfig, plan: Plan): ClusterMemo
 		memory = ClusterMemory.create(config.clusterDirectory, {
 			shards,
 			ringCapacityBytes: ringCapacityBytes(config),
-			historyMemoryBytes: config.historyMemoryBytes,
+			history: historySettings(config),
 			positions: config.kafkaBrokers.length > 0,
 		});
 		if (plan.mode.mode === "handoff") memory.openHandoffs();

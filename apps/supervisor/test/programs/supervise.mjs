@@ -14,7 +14,12 @@ const supervisor = new Supervisor(
 		config,
 		topology: { shards: slots, cpus: [0], cpuCount: 1, source: "test", wraps: false },
 		mode,
-		memory: ClusterMemory.create(base, { shards: slots.length, ringCapacityBytes: 65_536, historyMemoryBytes: 524_288, positions: false }),
+		memory: ClusterMemory.create(base, {
+			shards: slots.length,
+			ringCapacityBytes: 65_536,
+			history: { memoryBytes: 524_288 },
+			positions: false,
+		}),
 		entries: { shard: program, balancer: program },
 		pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }),
 	},

@@ -83,7 +83,7 @@ async function withLogs<T>(work: (directory: string) => Promise<T> | T): Promise
 	return withEnds(async (ends) => {
 		const directory = mkdtempSync("/dev/shm/shardcast-bench-");
 		ends.push(async () => rmSync(directory, { recursive: true }));
-		ChannelLog.create(directory, memoryBytes);
+		ChannelLog.create(directory, { memoryBytes });
 		return work(directory);
 	});
 }
@@ -157,7 +157,7 @@ function readAll(task: LogThreadTask, sink: RecordSink, drain: () => number) {
 }
 
 function history() {
-	const log = ChannelLog.inMemory(memoryBytes);
+	const log = ChannelLog.inMemory({ memoryBytes });
 	const data = new Uint8Array(recordBytes);
 	const kept = { history: { size: 1000, ttlMs: 600_000, metaTtlMs: 600_000 } };
 	for (let n = 0; n < 1000; n++) for (let channel = 0; channel < 20; channel++) log.publish(`channel-${channel}`, data, kept);

@@ -1,9 +1,12 @@
+import { type LogSettings, logSizes } from "@shardcast/wire";
 import type { Config } from "./options.ts";
 
 /** `--ring` counts records of this size. */
 const ringRecordBytes = 1024;
 /** A record's head and its channels, beside the payload. */
 const recordOverheadBytes = 16_384;
+/** In a log: its head, its channel, and who published it. */
+const loggedOverheadBytes = 4096;
 /** The ring refuses records above an eighth of its capacity. */
 const largestRecordsPerRing = 8;
 
@@ -16,4 +19,14 @@ export function ringCapacityBytes(config: Pick<Config, "ring" | "maxPayloadBytes
 /** Each shard's share of `--max-connections`, rounded up, so that together they take at least all. */
 export function connectionsPerShard(config: Pick<Config, "maxConnections">, shards: number): number {
 	return Math.ceil(config.maxConnections / shards);
+}
+
+/** How the logs of channels with history are made. */
+export function historySettings(config: Pick<Config, "historyMemoryBytes" | "historyChannels" | "idempotencyKeys">): LogSettings {
+	return { memoryBytes: config.historyMemoryBytes, channels: config.historyChannels, idempotencyKeys: config.idempotencyKeys };
+}
+
+/** Longest message that fits into these logs. */
+export function historyPayloadBytesMax(config: Parameters<typeof historySettings>[0]): number {
+	return Math.max(0, logSizes(historySettings(config)).recordBytesMax - loggedOverheadBytes);
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
-import { type Config, checkRoute, parseAddress, ringCapacityBytes } from "@shardcast/config";
+import { type Config, checkRoute, historySettings, parseAddress, ringCapacityBytes } from "@shardcast/config";
 import {
 	answerMetrics,
 	answerPresence,
@@ -79,7 +79,7 @@ export class Host {
 			row,
 			connectionsFit: clientsThatFit(),
 			bus,
-			openHistory: (committed) => ChannelLog.inMemory(config.historyMemoryBytes, { committed }),
+			openHistory: (committed) => ChannelLog.inMemory(historySettings(config), { committed }),
 			ingest: this.#ingest,
 			address: parseAddress(config.addr),
 			handoff: null,

@@ -16,7 +16,7 @@ import { ChannelRouter } from "../../src/delivery/publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../../src/delivery/publishing/history-publisher.ts";
 
 function setup(heldBytesMax = 100_000) {
-	const memories = openLogBuffers(createLogBuffers(1_048_576));
+	const memories = openLogBuffers(createLogBuffers({ memoryBytes: 1_048_576 }));
 	const log = new ChannelLog(memories, { slot: 0, incarnation: 1 });
 	const reader = log.reader(0);
 	const row = Scoreboard.inMemory(1).row(0);

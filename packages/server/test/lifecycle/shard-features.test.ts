@@ -34,7 +34,7 @@ class Parts {
 	readonly #board = Scoreboard.inMemory(2);
 	readonly row = this.#board.row(0);
 	readonly other = this.#bus.link(1);
-	readonly history = ChannelLog.inMemory(1_048_576);
+	readonly history = ChannelLog.inMemory({ memoryBytes: 1_048_576 });
 	readonly options: ShardOptions = {
 		config: this.#config,
 		board: this.#board,

@@ -29,7 +29,7 @@ export class CentrifugeRig {
 	readonly endpoint: CentrifugeEndpoint;
 	/** One shard. */
 	readonly questions: Questions;
-	readonly log = new ChannelLog(openLogBuffers(createLogBuffers(1_048_576)), { slot: 0, incarnation: 1 });
+	readonly log = new ChannelLog(openLogBuffers(createLogBuffers({ memoryBytes: 1_048_576 })), { slot: 0, incarnation: 1 });
 	readonly reader = this.log.reader(0);
 	admitted = 0;
 	/** What clients have published. */

@@ -1,8 +1,10 @@
 import type { ValuePath } from "../../load/layer.ts";
+import { formatBytes } from "../../units/bytes.ts";
 import { formatDuration } from "../../units/duration.ts";
+import { historyPayloadBytesMax } from "../derive.ts";
 import type { Config, ConfigKey } from "../options.ts";
 import { type ChannelOptions, channelFields } from "../sections/channel.ts";
-import type { Rule } from "./check.ts";
+import type { NameOf, Rule } from "./check.ts";
 
 interface Place {
 	readonly options: ChannelOptions;
@@ -10,7 +12,7 @@ interface Place {
 	readonly name: (property: keyof ChannelOptions) => string;
 }
 
-type ChannelRule = (place: Place, config: Config) => string | null;
+type ChannelRule = (place: Place, config: Config, nameOf: NameOf) => string | null;
 
 const channelRuleList: readonly ChannelRule[] = [
 	function sizeAndTime({ options: { historySize, historyTtlMs }, name }) {
@@ -27,6 +29,12 @@ const channelRuleList: readonly ChannelRule[] = [
 	function recoveryNeedsHistory({ options, name }) {
 		if (!options.forceRecovery || options.historySize > 0 || options.historyTtlMs > 0) return null;
 		return `${name("forceRecovery")}: there is no history to recover from; give history_size and history_ttl as well`;
+	},
+	function messagesFitIntoHistory({ options, name }, config, nameOf) {
+		const { maxPayloadBytes, historyMemoryBytes } = config;
+		const most = historyPayloadBytesMax(config);
+		if (options.historySize === 0 || maxPayloadBytes <= most) return null;
+		return `${name("historySize")}: a message of ${formatBytes(maxPayloadBytes)} (${nameOf("maxPayloadBytes")}) does not fit into a history in ${formatBytes(historyMemoryBytes)} (${nameOf("historyMemoryBytes")}); the most is ${most} bytes; give more memory, or less for a message`;
 	},
 	// A message that goes through Kafka has no offset, so a client that missed it would be told that it has recovered everything.
 	function historyIsPublishedTo({ options, name }, { publishVia }) {
@@ -46,6 +54,6 @@ export const channelRules: readonly Rule[] = channelRuleList.map(
 			return [
 				place("channelWithoutNamespace", config.channelWithoutNamespace, []),
 				...config.channelNamespaces.map((namespace, index) => place("channelNamespaces", namespace, [index])),
-			].flatMap((each) => rule(each, config) ?? []);
+			].flatMap((each) => rule(each, config, name) ?? []);
 		},
 );

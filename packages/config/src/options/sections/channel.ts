@@ -23,7 +23,7 @@ export const channelFields = {
 		key: "history_ttl",
 		kind: duration({ minMs: 1, maxMs: longestMs, zero: true }),
 		default: 0,
-		help: "How long each publication is kept; needs history_size.",
+		help: "How long the history lives after the last publication, which renews it; needs history_size.",
 	}),
 	historyMetaTtlMs: field({
 		key: "history_meta_ttl",

@@ -56,8 +56,21 @@ export const clusterOptions = {
 		key: "history_memory",
 		kind: size({ minBytes: 524_288, maxBytes: 8_589_934_592 }),
 		default: 33_554_432,
-		commands: ["multi"],
-		help: "Shared memory for the history of all channels, allocated as it fills. When it is full, the oldest publications are removed. An eighth is for idempotency keys, 32 bytes each.",
+		help: "Memory for the history of all channels, allocated as it fills. When it is full, the oldest publications are removed.",
+	}),
+	historyChannels: option({
+		flag: "history-channels",
+		key: "history_channels",
+		kind: integer({ min: 0, max: 10_000_000 }),
+		default: 0,
+		help: "Channels whose offset and epoch are kept, 180 bytes of --history-memory each. When there are more, the least recently used lose their history and epoch. 0 = one for each 2 KiB.",
+	}),
+	idempotencyKeys: option({
+		flag: "idempotency-keys",
+		key: "idempotency_keys",
+		kind: integer({ min: 0, max: 100_000_000 }),
+		default: 0,
+		help: "Idempotency keys that are remembered at once, 45 bytes of --history-memory each. When there are more, publications with a new key are refused until some expire. 0 = one for each 256 bytes.",
 	}),
 } as const;
 
