@@ -210,7 +210,7 @@ describe("more than there is room for", () => {
 				now.set(channel, position.epoch);
 			} else if (position.epoch !== now.get(channel)) expect.fail(`${channel} has changed to ${position.epoch}`);
 		}
-		expect(comebacks).toBeGreaterThan(1000);
+		expect(comebacks).toBeGreaterThan(300);
 	});
 
 	it.each([
