@@ -68,7 +68,7 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 		this.sessions.close(this, code);
 	}
 
-	/** Nothing once the connection is closed, unless a proxy told it. */
+	/** Not to be asked for once the connection is closed. */
 	get address(): string {
 		return this.proxiedAddress ?? Buffer.from(this.transport.getRemoteAddressAsText()).toString("latin1");
 	}

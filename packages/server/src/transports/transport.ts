@@ -13,7 +13,7 @@ export type Sent = (typeof Sent)[keyof typeof Sent];
  * The connection to one client: bytes out, bytes still buffered, close. A session is the other half: it gets the events.
  *
  * The names are those of uWebSockets.js, whose WebSocket is a transport as it is: with thousands of idle clients an object in
- * between would cost memory for each. Used on the shard's loop only, and not at all once `Session.closed` was called.
+ * between would cost memory for each. Used on the shard's loop only, and not at all from `Session.closed` on: the library throws.
  */
 export interface Transport {
 	/** One whole message. Its bytes may be reused when this returns. Never calls `Session.closed`. */
@@ -24,7 +24,7 @@ export interface Transport {
 	end(code: number, reason: string): void;
 	/** Cuts the connection: what waits is lost, the client gets no code. Calls `Session.closed` with 1006 before it returns. */
 	close(): void;
-	/** The address at the other end as text; empty once it is closed. */
+	/** The address at the other end as text. */
 	getRemoteAddressAsText(): ArrayBuffer;
 }
 

@@ -56,6 +56,10 @@ export class RecordingSession<T extends Transport = Transport> implements Sessio
 		this.heard.push("dropped");
 	}
 
+	address(): string {
+		return Buffer.from(this.transport.getRemoteAddressAsText()).toString();
+	}
+
 	closed(code: number): void {
 		this.heard.push(`closed ${code}`);
 	}
@@ -76,11 +80,20 @@ export function transportContract<T extends Transport, P extends Peer>(start: ()
 		return { session, peer: await rig.connect(session) };
 	}
 
-	/** Sends until so much waits that a message is not taken; returns how many were. */
+	/** Sends until so much waits that a message is not taken; returns how many were. Each result must tell what waits after it. */
 	function fill({ transport }: RecordingSession<T>): number {
+		const seen = new Set<Sent>();
 		for (let count = 0; ; count++) {
 			if (count > 10_000) throw new Error("it takes any number of bytes");
-			if (transport.send(numbered(count), false) === Sent.dropped) return count;
+			const before = transport.getBufferedAmount();
+			const sent = transport.send(numbered(count), false);
+			if (sent === Sent.dropped) {
+				expect(transport.getBufferedAmount()).toBe(before);
+				expect(seen, "some of it waited before a message was dropped").toContain(Sent.buffered);
+				return count;
+			}
+			seen.add(sent);
+			expect(sent).toBe(transport.getBufferedAmount() > 0 ? Sent.buffered : Sent.written);
 		}
 	}
 
@@ -89,7 +102,7 @@ export function transportContract<T extends Transport, P extends Peer>(start: ()
 		const bytes = Buffer.from("first");
 		session.transport.send(bytes, true);
 		bytes.fill("X");
-		session.transport.send("second", false);
+		expect(session.transport.send("second", false)).toBe(Sent.written);
 		expect(session.transport.send("", false)).not.toBe(Sent.dropped);
 		session.transport.send("third", false);
 		await waitFor(() => peer.received().length === 4, { deadlineMs, what: "four messages" });
@@ -114,6 +127,14 @@ export function transportContract<T extends Transport, P extends Peer>(start: ()
 		session.transport.send("after", false);
 		await waitFor(() => peer.received().length === taken + 1, { deadlineMs, what: "all that was taken" });
 		expect(peer.received()).toEqual([...Array.from({ length: taken }, (_, count) => numbered(count)), "after"]);
+	});
+
+	it("knows the address at the other end while it is open, also when it is full", async () => {
+		const { session, peer } = await connected();
+		expect(session.address()).toBe("127.0.0.1");
+		peer.pause();
+		fill(session);
+		expect(session.address()).toBe("127.0.0.1");
 	});
 
 	it("ends with code and reason, after what waits; the session is told once, before end returns", async () => {

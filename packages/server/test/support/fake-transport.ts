@@ -96,6 +96,7 @@ export class FakeTransport implements TopicTransport {
 	}
 
 	getRemoteAddressAsText(): ArrayBuffer {
+		this.#mustBeOpen();
 		return new TextEncoder().encode("127.0.0.1").buffer as ArrayBuffer;
 	}
 
