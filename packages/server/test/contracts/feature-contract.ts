@@ -1,7 +1,8 @@
 import { PartAnswers } from "@shardcast/control";
-import { expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import type { Feature } from "../../src/lifecycle/feature.ts";
 import { Features } from "../../src/lifecycle/features.ts";
+import { LiveTimers } from "../support/live-timers.ts";
 
 /** Runs one implementation; made for each test. */
 export interface FeatureRig {
@@ -10,6 +11,10 @@ export interface FeatureRig {
 	readonly work: { begin(): void | Promise<void>; finish(): void; readonly isKept?: boolean } | null;
 	/** Whatever it still holds: 0 when it has let go of everything. */
 	held(): number;
+	/** Whether it does what a drain ends: it takes new work, or serves those that come back by themselves. Null = a drain ends nothing. */
+	readonly isOpen: (() => boolean | Promise<boolean>) | null;
+	/** Whether it does what only a stop ends, beside its timers; null = nothing. */
+	readonly runs: (() => boolean | Promise<boolean>) | null;
 }
 
 const deadlineMs = 400;
@@ -17,6 +22,9 @@ const metrics = { addReading: () => {} };
 
 /** What every feature does, whatever it is for. */
 export function featureContract(create: () => FeatureRig | Promise<FeatureRig>): void {
+	const timers = new LiveTimers();
+	afterEach(() => timers.ignore());
+
 	async function started() {
 		const rig = await create();
 		const errors: unknown[] = [];
@@ -35,6 +43,25 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		expect(performance.now() - beganMs).toBeLessThan(2000);
 		await features.stop();
 		expect(held()).toBe(0);
+		expect(errors).toEqual([]);
+	});
+
+	it("takes new work until it drains, runs until it is stopped, and leaves no timer and no listener behind", async () => {
+		// Each log of pino adds some for the exit, and takes them away when it is collected.
+		const names = () => process.eventNames().filter((name) => name !== "exit" && name !== "beforeExit");
+		const listeners = () => names().flatMap((name) => process.listeners(name as NodeJS.Signals));
+		const before = new Set(listeners());
+		timers.watch();
+		const { features, isOpen, runs, errors } = await started();
+		const does = async () => ({ isOpen: isOpen !== null && (await isOpen()), runs: runs !== null && (await runs()) });
+		expect(await does()).toEqual({ isOpen: isOpen !== null, runs: runs !== null });
+		await features.drain(deadlineMs);
+		expect(await does()).toEqual({ isOpen: false, runs: runs !== null });
+		await features.stop();
+		expect(await does()).toEqual({ isOpen: false, runs: false });
+		// What runs once more and then no further may do so.
+		await vi.waitFor(() => expect(timers.live).toEqual([]), { timeout: 1000, interval: 5 });
+		expect(listeners().filter((listener) => !before.has(listener))).toEqual([]);
 		expect(errors).toEqual([]);
 	});
 

@@ -144,5 +144,5 @@ describe("the features of a shard", () => {
 });
 
 describe("a feature that says nothing", () => {
-	featureContract(() => ({ feature: { name: "quiet" }, work: null, held: () => 0 }));
+	featureContract(() => ({ feature: { name: "quiet" }, work: null, held: () => 0, isOpen: null, runs: null }));
 });

@@ -1,12 +1,14 @@
-import { MemoryBus } from "@shardcast/bus";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { MemoryBus, type RecordLoop, type RecordSource } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
 import { defaultConfig } from "@shardcast/config";
 import { PartAnswers } from "@shardcast/control";
+import type { HttpRequest } from "@shardcast/http";
 import type { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
-import { everybody, RecordKind } from "@shardcast/wire";
+import { everybody, monotonicMs, RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
 import { describe } from "vitest";
 import { Console } from "../../src/console/console.ts";
 import { type ConsoleViewer, noWatch } from "../../src/console/console-feed.ts";
@@ -24,6 +26,7 @@ import { PublishRate } from "../../src/limits/publish-rate.ts";
 import { Clients } from "../../src/sessions/clients.ts";
 import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
 import { featureContract } from "../contracts/feature-contract.ts";
+import { CentrifugeRig } from "../support/centrifuge-rig.ts";
 import { FakeTopics, FakeTransport } from "../support/fake-transport.ts";
 import { rawRequest } from "../support/raw-request.ts";
 
@@ -100,6 +103,15 @@ class Parts {
 		});
 	}
 
+	otherPublishes(text: string): void {
+		const { other } = this;
+		const payload = Buffer.from(text);
+		const at = other.claim(recordBytes(everybody, payload.length));
+		other.u8.set(payload, writeRecordHead(other.view, other.u8, at, RecordKind.text, 0, monotonicMs(), everybody));
+		other.commit();
+		other.ringWaiters();
+	}
+
 	client(): FakeTransport {
 		const outcome = this.raw.connect(rawRequest(""));
 		if ("refused" in outcome) throw new Error(`refused with ${outcome.refused.status}`);
@@ -114,14 +126,15 @@ describe("the shard's heartbeat", () => {
 		const { row, options } = new Parts();
 		const { bus, sample } = options;
 		const feature = new ShardHeartbeat({ counters: row, bus, onOverslept: () => {}, sample, onSecond: () => {} });
-		return { feature, work: null, held: () => 0 };
+		return { feature, work: null, held: () => 0, isOpen: null, runs: null };
 	});
 });
 
 describe("admission", () => {
 	featureContract(() => {
 		const { check } = new Parts();
-		return { feature: check, work: null, held: () => (check.judge(rawRequest("").head) === null ? 1 : 0) };
+		const isOpen = () => check.judge(rawRequest("").head) === null;
+		return { feature: check, work: null, held: () => Number(isOpen()), isOpen, runs: null };
 	});
 });
 
@@ -137,7 +150,9 @@ describe("the publish API", () => {
 			isKey: null,
 			nowMs: () => 0,
 		});
-		return { feature, work: null, held: () => 0 };
+		const request: HttpRequest = { method: "POST", path: "/api/publish", query: "", header: () => "", address: "" };
+		const isOpen = () => typeof feature.route.begin(request) === "function";
+		return { feature, work: null, held: () => 0, isOpen, runs: null };
 	});
 });
 
@@ -152,7 +167,7 @@ describe("messages on their way in", () => {
 			await next();
 		});
 		const begin = () => void inbound.incoming.publish(RecordKind.text, everybody, Buffer.from("x"), { address: "" });
-		return { feature: inbound, work: { begin, finish: () => finish() }, held: () => inbound.held };
+		return { feature: inbound, work: { begin, finish: () => finish() }, held: () => inbound.held, isOpen: null, runs: null };
 	});
 });
 
@@ -166,7 +181,14 @@ describe("delivery", () => {
 			while (inbound.held === 0) peer.send(new Uint8Array(1000));
 		};
 		const finish = () => void other.read(1000, () => {});
-		return { feature: delivery, work: { begin, finish }, held: () => 0 };
+		/** A record of another shard reaches a client here. */
+		const runs = async () => {
+			const client = parts.client();
+			parts.otherPublishes("from elsewhere");
+			for (let turn = 0; turn < 100 && client.peer.received().length === 0; turn++) await nextTurn();
+			return client.peer.received().length > 0;
+		};
+		return { feature: delivery, work: { begin, finish }, held: () => 0, isOpen: null, runs };
 	});
 });
 
@@ -175,14 +197,22 @@ describe("the console", () => {
 		const { console } = new Parts();
 		const viewer: ConsoleViewer = { ...noWatch, send: () => {}, getBufferedAmount: () => 0, end: () => console.feed.remove(viewer) };
 		console.feed.add(viewer);
-		return { feature: console, work: null, held: () => (console.feed.watching ? 1 : 0) };
+		const isOpen = () => console.feed.watching;
+		return { feature: console, work: null, held: () => Number(isOpen()), isOpen, runs: null };
 	});
 });
 
 describe("the raw endpoint", () => {
 	featureContract(() => {
 		const { raw } = new Parts();
-		return { feature: raw, work: null, held: () => raw.channelSets.count };
+		return { feature: raw, work: null, held: () => raw.channelSets.count, isOpen: null, runs: null };
+	});
+});
+
+describe("the endpoint of the Centrifuge protocol", () => {
+	featureContract(() => {
+		const rig = new CentrifugeRig();
+		return { feature: rig.endpoint, work: null, held: () => rig.kept, isOpen: null, runs: null };
 	});
 });
 
@@ -197,7 +227,8 @@ describe("the clients", () => {
 			transport.peer.pause();
 			transport.send("unread", false);
 		};
-		return { feature: clients, work: { begin, finish: () => transport.peer.resume() }, held: () => clients.sessions.count };
+		const work = { begin, finish: () => transport.peer.resume() };
+		return { feature: clients, work, held: () => clients.sessions.count, isOpen: null, runs: null };
 	});
 });
 
@@ -205,17 +236,24 @@ describe("Kafka in the shard", () => {
 	featureContract(() => {
 		let finish = () => {};
 		let drained: Promise<void> = Promise.resolve();
-		let running = false;
+		const sources = new Set<RecordSource>();
+		const loop: RecordLoop = {
+			addSource: (source) => void sources.add(source),
+			removeSource: (source) => void sources.delete(source),
+			committed: () => {},
+			wake: () => {},
+		};
+		const source: RecordSource = { read: () => 0, hasRecords: () => false, fill: () => 0, sleep: () => true };
+		let isOn: RecordLoop | null = null;
 		const ingest = {
-			start: async () => {
-				running = true;
+			start: async (given: RecordLoop) => {
+				isOn = given;
+				isOn.addSource(source);
 			},
 			measures: () => {},
 			serving: () => {},
 			drain: (leftMs: number) => inTime(drained, leftMs),
-			stop: async () => {
-				running = false;
-			},
+			stop: async () => isOn?.removeSource(source),
 		} as unknown as ShardIngest;
 		/** Records that are not delivered in time are for the next owner of their partitions. */
 		const begin = () => {
@@ -224,9 +262,11 @@ describe("Kafka in the shard", () => {
 			});
 		};
 		return {
-			feature: kafkaFeature(ingest, new Parts().delivery.engine),
+			feature: kafkaFeature(ingest, loop),
 			work: { begin, finish: () => finish(), isKept: true },
-			held: () => (running ? 1 : 0),
+			held: () => sources.size,
+			isOpen: null,
+			runs: () => sources.has(source),
 		};
 	});
 });

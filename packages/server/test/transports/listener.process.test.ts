@@ -66,6 +66,17 @@ describe("the listener", () => {
 				finish: () => void socket.write("cd"),
 			},
 			held: () => row.connections,
+			isOpen: async () => {
+				if (listener.port === 0) return false;
+				return client(listener).then(
+					(open) => {
+						open.destroy();
+						return true;
+					},
+					() => false,
+				);
+			},
+			runs: null,
 		};
 	});
 
