@@ -37,28 +37,28 @@ export interface CentrifugeEndpointParts {
 		readonly log: Pick<Log, "error">;
 		readonly ask: Ask;
 	};
-	/** Looked up at each use. */
+	/** Read at each use. */
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
 	readonly sessions: Sessions;
 	readonly hub: Hub;
 	readonly incoming: Pick<Incoming, "fromClient">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit">;
-	/** The channels' logs, and this shard's reader of them. */
+	/** The channel logs, and this shard's reader. */
 	readonly history: ChannelLog;
 	readonly reader: LogReader;
-	/** Monotonic, in seconds; tests have their own. */
+	/** Monotonic, in seconds; replaced in tests. */
 	readonly now?: () => number;
 }
 
 /**
- * A frame longer than this cuts the connection before it is read. Up to it a frame that is too long is read, so that the client can be told
- * 1009: the library itself only cuts.
+ * The WebSocket library drops the connection when a frame is longer than this. A shorter frame that is still too long is read, so that the
+ * client gets close code 1009.
  */
 const cutBytes = 1024 * 1024;
 
 const notAvailable = () => fails(ErrorCode.notAvailable);
 
-/** The Centrifuge client protocol on WebSockets: existing client libraries connect here. */
+/** The Centrifuge client protocol over WebSocket, for the existing client libraries. */
 export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly name = "centrifuge";
 	readonly endpoints = [this];
@@ -69,7 +69,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly presence = new Presence();
 	readonly commands: Commands;
 	readonly heartbeats: Heartbeats;
-	/** `--message-rate` by client. */
+	/** Enforces `--message-rate` for each client. */
 	readonly rate: RateLimit<CentrifugeSession>;
 	readonly #parts: CentrifugeEndpointParts;
 	#tokens: TokenVerifier;
@@ -158,7 +158,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			pong: (session) => this.heartbeats.pong(session),
 			failed: (error) => {
 				row.add("callbackErrors", 1);
-				log.error({ error }, "a command of a client failed in this shard; its connection was ended");
+				log.error({ error }, "a client's command failed because of a defect in this shard; its connection was closed");
 			},
 		});
 	}
@@ -189,7 +189,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.#parts.options.row.set("subscriptions", this.audiences.subscriptions);
 	}
 
-	/** What a client was allowed before it keeps: rules hold for the commands that come from now on. */
+	/** Permissions change for later commands only; subscriptions that exist stay. */
 	reload(config: Config): void {
 		this.#tokens = new TokenVerifier(connectionTokenRules(config));
 		this.#subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
@@ -204,7 +204,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	}
 }
 
-/** Protobuf for those that ask for it, by sub-protocol or in the query. */
+/** Protobuf when the client asks for it by sub-protocol or in the query, otherwise JSON. */
 function framingOf(subprotocols: string, asked: string | null): Framing {
 	return asked === "protobuf" || /(^|,)\s*centrifuge-protobuf\s*(,|$)/.test(subprotocols) ? webSocketProtobuf : webSocketJson;
 }

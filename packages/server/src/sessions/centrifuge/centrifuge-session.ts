@@ -9,21 +9,21 @@ import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
 import type { Timed } from "./timing/deadlines.ts";
 
-/** `new`: connect has not come, or its token is being looked at. `failed`: connect was answered with an error, and nothing may follow. */
+/** `new`: no connect yet, or its token is being verified. `failed`: connect was answered with an error; no other command is accepted. */
 export type ConnectState = "new" | "connected" | "failed";
 
 const noSubscriptions: ReadonlyMap<string, Subscription> = new Map();
 
-/** Who a client is, by its token. */
+/** Who a client is, according to its token. */
 export type Identity = Pick<CentrifugeSession, "user" | "info" | "meta" | "expiresAt">;
 
-/** Commands that wait behind one that has to wait, in order, and what is wrong behind them. */
+/** Commands that wait behind another one, in order, and the protocol error behind them, if any. */
 export interface Backlog {
 	readonly frames: {
 		readonly commands: readonly Command[];
-		/** The first that is to be carried out. */
+		/** Index of the next command to execute. */
 		readonly at: number;
-		/** Behind the commands it breaks the protocol. */
+		/** The protocol error after these commands. */
 		readonly isBroken: boolean;
 		readonly bytes: number;
 	}[];
@@ -31,37 +31,36 @@ export interface Backlog {
 }
 
 /**
- * A client of the Centrifuge protocol. What it is and has is here; what its commands do is in `Commands`, and what happens to it in time in
- * `Heartbeats`.
+ * The state of one client of the Centrifuge protocol. `Commands` executes its commands; `Heartbeats` does what depends on time.
  *
  * One object for each connection: with 12,000 idle clients every word here is 100 KB.
  */
 export class CentrifugeSession extends ClientSession implements Timed {
 	readonly framing: Framing;
-	/** The server answers pings of the WebSocket's own kind, and sends none of the protocol's. */
+	/** The client sends WebSocket pings, which the server answers; the server sends it no pings of the protocol. */
 	readonly framePings: boolean;
 	state: ConnectState = "new";
-	/** Made up when it connects; other clients may see it. */
+	/** A random id, chosen when the client connects. Other clients may see it. */
 	id = "";
-	/** "" = nobody in particular. */
+	/** "" = anonymous. */
 	user = "";
-	/** What its token says about it, as JSON; null = nothing. */
+	/** The `info` claim of its token, as JSON; null = none. */
 	info: Uint8Array | null = null;
-	/** What its token says about it for the program that runs the server, as JSON; null = nothing. No client gets to see it. */
+	/** The `meta` claim of its token, as JSON, for the program that runs the server; null = none. Never sent to clients. */
 	meta: Uint8Array | null = null;
 	/** Seconds since 1970; Infinity = never. */
 	expiresAt = Number.POSITIVE_INFINITY;
-	/** When the first of its subscriptions may expire, likewise; one that has ended may still count. */
+	/** When the first of its subscriptions may expire, in the same unit; one that has ended may still count. */
 	subscriptionsExpireAt = Number.POSITIVE_INFINITY;
-	/** The present command has to wait; null = it is ready for the next. */
+	/** Commands behind the one that waits now; null = no command waits. */
 	backlog: Backlog | null = null;
-	/** A ping was sent that it has not answered. */
+	/** It has not answered the last ping yet. */
 	awaitsPong = false;
-	/** When the next ping is to be sent, or the answer to the last must be there: of the wheel's clock. */
+	/** When to send the next ping, or when the pong is due; in seconds of the wheel's clock. */
 	pingAt = Number.POSITIVE_INFINITY;
 	dueAt = 0;
 	duePlace = -1;
-	/** Made with the first; null = there was none. */
+	/** Created with the first subscription. */
 	#subscriptions: Map<string, Subscription> | null = null;
 	#publisherInfo: Uint8Array | null = null;
 	readonly #endpoint: CentrifugeEndpoint;
@@ -85,7 +84,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return this.#endpoint.sessions;
 	}
 
-	/** Under which its messages go out: a client of the protocol gets its own publications. */
+	/** The sender of its messages: none, because a client of the protocol gets its own publications. */
 	get sender(): number {
 		return 0;
 	}
@@ -95,7 +94,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return this.leaving !== 0 || this.place < 0;
 	}
 
-	/** Who it is, for those who get what it publishes. Made once, except where a subscription token says more about it. */
+	/** Describes the client to the receivers of its publications. Created once, unless a subscription token adds something. */
 	publisherInfo(channel: string): Uint8Array {
 		const { id: client, user, info } = this;
 		const chanInfo = this.subscriptions.get(channel)?.grant?.info;
@@ -104,7 +103,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return this.#publisherInfo;
 	}
 
-	/** It has connected, or brought another token. */
+	/** The client has connected, or has sent a new token. */
 	identify({ user, info, meta, expiresAt }: Identity): void {
 		this.user = user;
 		this.info = info;
@@ -132,12 +131,12 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.#endpoint.rate.forget(this);
 	}
 
-	/** A time is over that it had for something, or a ping is due. */
+	/** A time limit has run out, or a ping is due. */
 	due(now: number): void {
 		this.#endpoint.heartbeats.due(this, now);
 	}
 
-	/** Hears the channel from now on. @param traits bits of `SubscriptionTrait`. @param grant what a token says about it; null = nothing. */
+	/** Subscribes the client from now on. @param traits bits of `SubscriptionTrait`. @param grant the claims of its token; null = no token. */
 	subscribe(channel: string, traits: number, grant: SubscriptionGrant | null): void {
 		const subscription = new Subscription(channel, this.#endpoint.audiences.of(channel, this.framing), traits, grant);
 		this.#subscriptions ??= new Map();
@@ -147,19 +146,19 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.#expects(subscription);
 	}
 
-	/** Its client has brought another token for it. */
+	/** The client has sent a new token for the subscription. */
 	setGrant(subscription: Subscription, grant: SubscriptionGrant): void {
 		subscription.grant = grant;
 		this.#expects(subscription);
 	}
 
-	/** Ends it, and says so to the client. */
+	/** Ends the subscription and tells the client. */
 	endSubscription(channel: string, unsubscribe: Unsubscribe): void {
 		this.unsubscribe(channel);
 		this.push({ channel, unsubscribe });
 	}
 
-	/** Ends those that have expired by then, in seconds since 1970; the connection, if one of them is the server's. */
+	/** Ends the subscriptions that have expired at this time, in seconds since 1970. Closes the connection if one of them is server-side. */
 	expireSubscriptions(until: number): void {
 		this.subscriptionsExpireAt = Number.POSITIVE_INFINITY;
 		for (const { channel, grant, isServerSide } of [...this.subscriptions.values()]) {
@@ -173,13 +172,13 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		}
 	}
 
-	/** Something that it has not asked for, outside of a reply. */
+	/** Sends a push: a message that is not a reply. */
 	push(push: Push): void {
 		const { framing, transport } = this;
 		if (!this.isGone) transport.send(framing.frame([framing.encode({ push })]), framing.codec.binary);
 	}
 
-	/** Nothing for a channel that it does not listen to. */
+	/** Does nothing if the client is not subscribed. */
 	unsubscribe(channel: string): void {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;

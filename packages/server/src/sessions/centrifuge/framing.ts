@@ -1,13 +1,13 @@
 import { type Codec, jsonCodec, type PublicationEncoder, protobufCodec, type Reply } from "@shardcast/protocol";
 
-/** How what the server says becomes frames: an encoding on a kind of transport. There is one object for each, and they are compared as such. */
+/** How messages of the server become frames: one encoding on one kind of transport. There is one object for each pair, so compare them by identity. */
 export interface Framing {
 	readonly name: string;
 	readonly codec: Codec;
-	/** Encoded messages, one or more, as one frame. */
+	/** Packs one or more encoded messages into one frame. */
 	frame(messages: readonly Uint8Array[]): Uint8Array;
 	encode(message: Reply): Uint8Array;
-	/** For the publications of one channel, as messages. */
+	/** Encodes the publications of one channel as messages. */
 	publications(channel: string): PublicationEncoder;
 	readonly ping: Uint8Array;
 }

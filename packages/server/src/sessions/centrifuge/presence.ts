@@ -1,7 +1,7 @@
 import type { PresencePart, PresentClient } from "@shardcast/control";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 
-/** This shard's subscribers of the channels that keep presence. One owner, the shard's loop. Bound: their subscriptions. */
+/** This shard's subscribers of channels with presence. One owner, the shard's loop. Bounded by the number of subscriptions. */
 export class Presence {
 	readonly #channels = new Map<string, Set<CentrifugeSession>>();
 
@@ -19,7 +19,7 @@ export class Presence {
 		present.add(session);
 	}
 
-	/** Nothing for one that is not there. */
+	/** Does nothing if the client is not listed. */
 	leave(channel: string, session: CentrifugeSession): void {
 		const present = this.#channels.get(channel);
 		if (present?.delete(session) && present.size === 0) this.#channels.delete(channel);

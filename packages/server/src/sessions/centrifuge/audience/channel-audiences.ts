@@ -3,7 +3,7 @@ import { Audience, type AudienceProvider } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
 import { ChannelEncoder } from "./channel-encoder.ts";
 
-/** A channel that somebody here listens to. Channels whose hashes are equal form a list. */
+/** A channel with subscribers on this shard. Channels with the same hash form a list. */
 interface Channel {
 	readonly name: Uint8Array;
 	/** One for each encoding. */
@@ -12,10 +12,10 @@ interface Channel {
 }
 
 /**
- * Who listens to which channel by the protocol: an audience for each channel and encoding, so that a publication is encoded once for all of
- * its subscribers. Messages to everybody have no channel, and reach raw clients only.
+ * The subscribers of each channel: one audience per channel and encoding, so that a publication is encoded once for all of its subscribers.
+ * Messages without a channel go to raw clients only.
  *
- * One owner, the shard's loop. Bound: subscriptions, of which a client has as many as its channel limit allows; a channel goes with its last one.
+ * One owner, the shard's loop. Bounded by the number of subscriptions, which each client's channel limit bounds. A channel is removed with its last subscription.
  */
 export class ChannelAudiences implements AudienceProvider {
 	subscriptions = 0;
@@ -23,12 +23,12 @@ export class ChannelAudiences implements AudienceProvider {
 	#topics = 0;
 	#channels = 0;
 
-	/** Channels that somebody listens to. */
+	/** Number of channels with subscribers. */
 	get channelCount(): number {
 		return this.#channels;
 	}
 
-	/** The subscribers of a channel in one encoding; whoever asks subscribes at once. */
+	/** The subscribers of a channel in one encoding. The caller must subscribe a client at once. */
 	of(channel: string, framing: Framing): Audience {
 		const name = Buffer.from(channel);
 		const hash = channelHash(name);

@@ -3,7 +3,7 @@ import type { DeliveredRecord } from "../../../delivery/delivered-record.ts";
 import type { Encoder } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
 
-/** Makes the push of a publication in one channel, for all of its subscribers in one encoding and on one kind of transport. */
+/** Encodes the publications of one channel as pushes, once for all subscribers with the same encoding and kind of transport. */
 export class ChannelEncoder implements Encoder {
 	readonly isBinary: boolean;
 	readonly channel: string;

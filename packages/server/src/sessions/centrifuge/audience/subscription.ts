@@ -1,28 +1,28 @@
 import type { Audience } from "../../../hub/audience.ts";
 
-/** What a token says about a subscription. */
+/** The claims of a token about a subscription. */
 export interface SubscriptionGrant {
-	/** JSON for other clients to see; null = none. */
+	/** JSON that other clients may see; null = none. */
 	readonly info: Uint8Array | null;
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
 }
 
-/** Bits of what holds for one subscription. */
+/** The bits of `Subscription.traits`. */
 export const SubscriptionTrait = {
-	/** Others may see that it is there. */
+	/** Whether presence lists it. */
 	present: 1,
-	/** The server has subscribed the client, which did not ask. */
+	/** The server subscribed the client; the client did not ask. */
 	serverSide: 2,
 } as const;
 
-/** A client listens to a channel. One object for each: mind its size. */
+/** The subscription of one client to one channel. There are many of these: keep them small. */
 export class Subscription {
 	readonly channel: string;
-	/** Of the channel, in the client's encoding. */
+	/** The audience of the channel in the client's encoding. */
 	readonly audience: Audience;
 	readonly #traits: number;
-	/** Null = no token says anything. */
+	/** Null = no token. */
 	grant: SubscriptionGrant | null;
 
 	/** @param traits bits of `SubscriptionTrait`. */

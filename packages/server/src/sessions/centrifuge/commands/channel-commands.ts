@@ -11,25 +11,25 @@ import { publicationFor } from "./recovery.ts";
 
 export interface ChannelCommandsParts {
 	readonly incoming: Pick<Incoming, "fromClient">;
-	/** Looked up at each use: they change with the options. */
+	/** Read at each use: they change when the configuration is reloaded. */
 	readonly namespaces: Namespaces;
 	readonly rules: {
 		readonly insecure: boolean;
-		/** Most publications of one history reply. */
+		/** The most publications in one history reply. */
 		readonly historyLimit: number;
-		/** False = clients only receive, whatever the namespaces allow. */
+		/** False = clients may only receive, whatever the namespaces allow. */
 		readonly clientsMayPublish: boolean;
 		readonly payloadBytesMax: number;
 	};
 	readonly log: Pick<ChannelLog, "history" | "position">;
-	/** Whether the client may publish one more now. */
+	/** Whether the client's rate limit allows one more publication now. */
 	readonly underRate: (session: CentrifugeSession) => boolean;
 }
 
 const badRequest = ends(DisconnectCode.badRequest);
 const taken = { publish: {} } as const;
 
-/** Commands about channels: publish and history. They seldom wait: for handlers of messages, or for a log that is locked. */
+/** Commands about channels: publish and history. They rarely wait: for message handlers, or for a locked log. */
 export class ChannelCommands {
 	readonly #parts: ChannelCommandsParts;
 
@@ -51,7 +51,7 @@ export class ChannelCommands {
 		return result instanceof Promise ? result.then(published) : published(result);
 	};
 
-	/** What is published, also what this shard's clients have not been given yet. */
+	/** Everything published, including what this shard has not delivered to its clients yet. */
 	readonly history = (session: CentrifugeSession, request: HistoryRequest): Outcome | Promise<Outcome> => {
 		if (request.channel === "") return badRequest;
 		const { namespaces, log, rules } = this.#parts;

@@ -2,52 +2,52 @@ import { type Command, DisconnectCode, ErrorCode, type Method, type Reply, type 
 import { CloseCode } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 
-/** What a command comes to: the body of its reply, an error for it, or the end of the connection. */
+/** The result of a command: the body of its reply, an error reply, or a reason to close the connection. */
 export type Outcome = Omit<Reply, "id" | "push"> | { readonly fails: ErrorCode } | { readonly ends: DisconnectCode } | null;
 
-/** Carries out one method. Null = there is nothing to reply. A promise when it has to wait: all that follows waits behind it. */
+/** Executes one method. Null = no reply. A promise when it has to wait; later commands of the client wait behind it. */
 export type Handle<M extends Method> = (session: CentrifugeSession, request: Requests[M]) => Outcome | Promise<Outcome>;
 export type CommandHandlers = { readonly [M in Method]: Handle<M> };
 
 export interface CommandsParts {
 	readonly handlers: CommandHandlers;
-	/** Whether it answers a ping that was sent. */
+	/** Whether this answers an outstanding ping. */
 	readonly pong: (session: CentrifugeSession) => boolean;
-	/** A command failed by a defect, after it had waited; its connection is ended. */
+	/** A command that had to wait failed because of a defect; the connection is closed. */
 	readonly failed: (error: unknown) => void;
 }
 
-/** Longest frame of a client. */
+/** Longest frame a client may send. */
 export const frameBytesMax = 65_536;
-/** What may wait behind one command of a client. */
+/** How many bytes of a client may wait behind one of its commands. */
 const backlogBytesMax = 1024 * 1024;
-/** What a frame that waits costs besides its bytes. */
+/** What a waiting frame costs in addition to its bytes. */
 const overheadBytes = 512;
 
 /**
- * Takes the frames of clients: their commands strictly one after the other, also when one has to wait, and the replies to all of a frame in
- * one write. What a client breaks of the protocol ends its connection, behind the replies to what came before.
+ * Executes the commands in the frames of clients: strictly in order for each client, even when a command has to wait, and with all replies to
+ * a frame in one write. A violation of the protocol closes the connection, after the replies to the commands before it.
  *
- * One owner, the shard's loop. Bound: one frame of 64 KiB (1009 above it), and 1 MiB that waits behind a command (3013 above it), by client.
+ * One owner, the shard's loop. Bounds for each client: a frame of 64 KiB (above it 1009), and 1 MiB that waits behind a command (above it 3013).
  */
 export class Commands {
 	readonly #parts: CommandsParts;
-	/** Of the client whose commands are being carried out. */
+	/** Replies to the client whose commands are being executed. */
 	readonly #replies: Uint8Array[] = [];
 
 	constructor(parts: CommandsParts) {
 		this.#parts = parts;
 	}
 
-	/** The message's memory is gone when this returns. */
+	/** The memory of `message` is not valid after this returns. */
 	take(session: CentrifugeSession, message: ArrayBuffer): void {
-		// A client that is being closed has been told, or is being told, that it is not heard any more.
+		// The server has closed this connection, or is about to: nothing more is accepted on it.
 		if (session.leaving !== 0) return;
 		if (message.byteLength > frameBytesMax) {
 			session.close(CloseCode.messageTooBig);
 			return;
 		}
-		// A copy: payloads lie in it, and those behind a command that waits are needed later.
+		// A copy: payloads point into it, and commands that wait need them later.
 		const frame = new Uint8Array(message.slice(0));
 		const { commands, error } = session.framing.codec.decodeCommands(frame);
 		const { backlog } = session;
@@ -61,7 +61,7 @@ export class Commands {
 		if (backlog.bytes > backlogBytesMax) session.close(DisconnectCode.tooManyRequests);
 	}
 
-	/** False = a command waits, or the connection is at its end. */
+	/** False = a command waits, or the connection is closing. */
 	#work(session: CentrifugeSession, commands: readonly Command[], from: number, isBroken: boolean): boolean {
 		for (let at = from; at < commands.length && session.leaving === 0; at++) {
 			const waits = this.#carryOut(session, commands[at]!);
@@ -82,7 +82,7 @@ export class Commands {
 		try {
 			await waits;
 			const { backlog } = session;
-			// It has gone meanwhile.
+			// The client has gone in the meantime.
 			if (backlog === null || session.leaving !== 0) return;
 			for (let next = backlog.frames.shift(); next !== undefined; next = backlog.frames.shift()) {
 				backlog.bytes -= next.bytes;
@@ -130,7 +130,7 @@ export class Commands {
 		this.#replies.push(framing.encode(reply));
 	}
 
-	/** Ends the connection, behind the replies that it has coming. */
+	/** Closes the connection after the replies that are still to be sent. */
 	#end(session: CentrifugeSession, code: DisconnectCode): void {
 		this.#flush(session);
 		session.close(code);
@@ -146,10 +146,10 @@ export class Commands {
 export const fails = (code: ErrorCode): Outcome => failures[code];
 export const ends = (code: DisconnectCode): Outcome => ({ ends: code });
 
-/** Made once: an error reply allocates none. */
+/** Created once, so that an error reply allocates nothing. */
 const failures = Object.fromEntries(Object.values(ErrorCode).map((code) => [code, { fails: code }])) as Record<ErrorCode, Outcome>;
 
-/** Of what was to be done in a later turn: null = it could not be done in time. */
+/** The outcome of a step that was retried in later turns; null = it did not succeed in time. */
 export function orInternal(outcome: Outcome | Promise<Outcome>): Outcome | Promise<Outcome> {
 	const orFailed = (settled: Outcome): Outcome => settled ?? fails(ErrorCode.internal);
 	return outcome instanceof Promise ? outcome.then(orFailed) : orFailed(outcome);

@@ -17,17 +17,17 @@ import { ends, fails, type Outcome } from "./commands.ts";
 import { expiry } from "./expiry.ts";
 
 export interface ConnectCommandsParts {
-	/** Looked up at each use. */
+	/** Read at each use. */
 	readonly config: () => Pick<Config, "clientInsecure" | "allowAnonymousConnect" | "disallowAnonymousTokens" | "pingIntervalMs">;
 	readonly tokens: () => TokenVerifier;
 	readonly heartbeats: Pick<Heartbeats, "connected" | "refreshed">;
-	/** Of this server, as clients are told it. */
+	/** This server's version, sent to clients. */
 	readonly version: string;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
 
-/** Who a client is: connect and refresh. They wait for the check of a token, and for nothing else. */
+/** The commands connect and refresh, which establish who a client is. They wait for nothing but the check of a token. */
 export class ConnectCommands {
 	readonly #parts: ConnectCommandsParts;
 

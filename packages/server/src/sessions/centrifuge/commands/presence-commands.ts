@@ -5,14 +5,14 @@ import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { ends, fails, type Outcome } from "./commands.ts";
 
 export interface PresenceCommandsParts {
-	/** Looked up at each use. */
+	/** Read at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly insecure: () => boolean;
-	/** Puts a question to all shards. */
+	/** Asks all shards. */
 	readonly ask: Ask;
 }
 
-/** Who is subscribed, over all shards: presence and presence_stats. They wait for the other shards. */
+/** The commands presence and presence_stats: who is subscribed, on all shards. They wait for the answers of the other shards. */
 export class PresenceCommands {
 	readonly #parts: PresenceCommandsParts;
 
@@ -56,7 +56,7 @@ const statsOf = ({ clients, users }: { readonly clients: number; readonly users:
 	presenceStats: { numClients: clients, numUsers: users },
 });
 
-/** There was no answer in time. */
+/** A shard did not answer in time. */
 function orInternal(outcome: Promise<Outcome>): Promise<Outcome> {
 	return outcome.catch(() => fails(ErrorCode.internal));
 }

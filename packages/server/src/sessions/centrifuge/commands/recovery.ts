@@ -6,26 +6,26 @@ import type { Framing } from "../framing.ts";
 
 export interface RecoveryParts {
 	readonly log: Pick<ChannelLog, "history" | "position">;
-	/** What it has read, this shard's clients have been given. */
+	/** Whatever it has read has been delivered to this shard's clients. */
 	readonly reader: LogReader;
-	/** With more missed publications than this a client is not recovered. Looked up at each use. */
+	/** A client that missed more publications than this is not recovered. Read at each use. */
 	readonly publicationsMax: () => number;
 }
 
-/** What a client that comes back gets. */
+/** What a returning client gets. */
 export interface Recovered {
 	readonly recovered: boolean;
-	/** Where the channel is, for this shard's clients. */
+	/** The position of the channel, as this shard's clients have seen it. */
 	readonly position: Position;
-	/** What it has missed, in order; none when it is not recovered. */
+	/** The publications that it missed, in order; empty if it is not recovered. */
 	readonly publications: readonly LoggedPublication[];
 }
 
 /**
- * What clients get of a channel's past. A shard answers from what it has given to its clients so far, not from the end of the log: then what is
- * answered and what is delivered afterwards have neither a hole nor a duplicate, if the client is subscribed in the same step.
+ * Answers questions about a channel's past. A shard answers as of what it has delivered to its clients so far, not as of the end of the log.
+ * If the client is subscribed in the same step, the answer and the later deliveries have no gap and no duplicate.
  *
- * Null = it cannot tell now: ask again in a later turn of the loop.
+ * Null = the answer is not available now; ask again in a later turn of the loop.
  */
 export class Recovery {
 	readonly #parts: RecoveryParts;
@@ -39,7 +39,7 @@ export class Recovery {
 		return log.position(channel, reader);
 	}
 
-	/** What comes after `since`. A client that is ahead, because it comes from a faster shard, waits until this one has caught up. */
+	/** The publications after `since`. A client that comes from a faster shard may be ahead; it waits until this shard has caught up. */
 	recover(channel: string, since: StreamPosition): Recovered | null {
 		const { log, reader } = this.#parts;
 		const publicationsMax = this.#parts.publicationsMax();
@@ -58,14 +58,14 @@ export class Recovery {
 		});
 		if (missed === null) return null;
 		const { publications } = missed;
-		// Kafka's offsets have gaps: a publication says which one was before it.
+		// Kafka's offsets have gaps, so each publication carries the offset of the one before it.
 		const isWhole = publications[0]?.previousOffset === since.offset && publications.at(-1)!.offset === position.offset;
 		if (!isWhole || publications.length > publicationsMax) return { recovered: false, position, publications: [] };
 		return { recovered: true, position, publications };
 	}
 }
 
-/** As a client gets it. */
+/** Converts a publication to what a client gets. */
 export function publicationFor(framing: Framing, { data, kind, offset, info, tags }: LoggedPublication): Publication {
 	return {
 		data: framing.codec.binary ? data : asJson(data, kind),

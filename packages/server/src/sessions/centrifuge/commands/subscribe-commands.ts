@@ -10,7 +10,7 @@ import { expiry } from "./expiry.ts";
 import type { SubscribeResults } from "./subscribe-results.ts";
 
 export interface SubscribeCommandsParts {
-	/** Looked up at each use: they change with the settings. */
+	/** Read at each use: they change when the configuration is reloaded. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly rules: { readonly insecure: boolean; readonly channelLimit: number };
 	readonly tokens: () => TokenVerifier;
@@ -25,8 +25,8 @@ const gone = ends(DisconnectCode.connectionClosed);
 const unsubscribed = { unsubscribe: {} } as const;
 
 /**
- * The commands by which a client subscribes, stays subscribed and unsubscribes. They wait for the check of a token, for a log that is
- * locked, or for this shard to come as far as a client is that comes from another one.
+ * The commands subscribe, sub_refresh and unsubscribe. They may wait for the check of a token, for a locked log, or for this shard to catch up
+ * with the position of a client that comes from another shard.
  */
 export class SubscribeCommands {
 	readonly #parts: SubscribeCommandsParts;
@@ -47,19 +47,19 @@ export class SubscribeCommands {
 		return hasToken ? this.#subscribeByToken(session, channel, request) : this.#subscribe(session, channel, request, null);
 	};
 
-	/** Of a channel that it is not subscribed to as well. */
+	/** Works for a channel that the client is not subscribed to, too. */
 	readonly unsubscribe = (session: CentrifugeSession, { channel }: UnsubscribeRequest): Outcome => {
 		if (channel === "") return badRequest;
 		session.unsubscribe(channel);
 		return unsubscribed;
 	};
 
-	/** Another token for a subscription that expires. */
+	/** Takes a new token for a subscription that expires. */
 	readonly subRefresh = async (session: CentrifugeSession, { channel, token }: SubRefreshRequest): Promise<Outcome> => {
 		if (channel === "") return badRequest;
 		const subscription = session.subscriptions.get(channel);
 		if (subscription === undefined) return fails(ErrorCode.permissionDenied);
-		// The server sees to those itself.
+		// The server refreshes server-side subscriptions itself.
 		if (subscription.isServerSide) return badRequest;
 		if (token === "") return fails(ErrorCode.badRequest);
 		const claims = await verifySubscriptionToken(this.#parts.tokens(), token);
@@ -68,7 +68,7 @@ export class SubscribeCommands {
 		const grant = this.#grant(claims);
 		const left = expiry(grant.expiresAt, this.#parts.unixTime());
 		if (left === null) return fails(ErrorCode.expired);
-		// The server may have ended it meanwhile.
+		// The server may have ended it in the meantime.
 		if (session.subscriptions.get(channel) === subscription) session.setGrant(subscription, grant);
 		return { subRefresh: left };
 	};
@@ -81,7 +81,7 @@ export class SubscribeCommands {
 		return this.#subscribe(session, { ...channel, options: { ...channel.options, ...claims.override } }, request, claims);
 	}
 
-	/** What was missed is read, and the client is subscribed, in one step: everything else comes in later turns. */
+	/** Reads what the client missed and subscribes it in one step. Later publications arrive in later turns of the loop. */
 	#subscribe(
 		session: CentrifugeSession,
 		channel: Channel,
@@ -99,9 +99,9 @@ export class SubscribeCommands {
 			{ positioned: request.positioned, recoverable: request.recoverable || request.recover },
 		);
 		const step = (): Outcome => {
-			// It has gone while it waited.
+			// The client has gone while it waited.
 			if (session.isGone) return gone;
-			// The server has subscribed it meanwhile.
+			// The server has subscribed it in the meantime.
 			if (session.subscriptions.has(name)) return fails(ErrorCode.alreadySubscribed);
 			const result = results.of(session.framing, name, positions, request);
 			if (result === null) return null;

@@ -9,14 +9,14 @@ export interface SubscribeResultsParts {
 	readonly counters: Pick<Counters, "add">;
 }
 
-/** What a subscriber asks for when it comes back. */
+/** What a returning subscriber asks for. */
 export interface Returning extends StreamPosition {
 	readonly recover: boolean;
 	/** Bits of `SubscribeFlag`. */
 	readonly flag: number;
 }
 
-/** What a subscriber is told: where the channel is, and what it has missed. */
+/** What a subscriber is told: the position of the channel, and what it missed. */
 export class SubscribeResults {
 	readonly #parts: SubscribeResultsParts;
 
@@ -25,8 +25,8 @@ export class SubscribeResults {
 	}
 
 	/**
-	 * The client must be subscribed in the same step of the loop: everything that is not in the result comes in later turns. Null = this shard
-	 * cannot tell now; ask again in a later turn.
+	 * Subscribe the client in the same step of the loop: whatever is not in the result arrives in later turns. Null = the answer is not
+	 * available now; ask again in a later turn.
 	 */
 	of(framing: Framing, channel: string, { positioned, recoverable }: Positions, asked: Returning): SubscribeResult | ErrorCode | null {
 		const { recover, offset, epoch, flag } = asked;

@@ -1,36 +1,36 @@
-/** Something that has a next time. Kept by `Deadlines`: at most one entry each. */
+/** Something with a next deadline. `Deadlines` keeps at most one entry for each. */
 export interface Timed {
-	/** When it is due next, in seconds of the wheel's clock. Written by `Deadlines` only. */
+	/** The next deadline, in seconds of the wheel's clock. Only `Deadlines` writes it. */
 	dueAt: number;
-	/** Where it is in its slot; -1 = it waits for nothing. Written by `Deadlines` only. */
+	/** Its index in the slot; -1 = it has no deadline. Only `Deadlines` writes it. */
 	duePlace: number;
-	/** Its time has come. It may be given another one in here. */
+	/** The deadline has passed. May set another one. */
 	due(now: number): void;
 }
 
 const slots = 64;
 
 /**
- * The next deadline of each of many clients, with a resolution of a second: a wheel, so that clients have no timers. What is further away
- * than the wheel is long passes by and stays.
+ * Holds the next deadline of each of many clients, with a resolution of one second. It is a timer wheel, so clients need no timers. An entry
+ * that lies more than one revolution ahead stays in its slot until its turn comes.
  *
- * One owner, the shard's loop, which calls `tick` about once a second. Costs two numbers and one place in an array per client.
+ * One owner, the shard's loop, which calls `tick` about once a second. A client costs two numbers and one array element.
  */
 export class Deadlines {
 	readonly #slots: Timed[][] = Array.from({ length: slots }, () => []);
 	#now: number;
 
-	/** @param now the present second. */
+	/** @param now the current second. */
 	constructor(now: number) {
 		this.#now = Math.floor(now);
 	}
 
-	/** Those that wait. For tests. */
+	/** Number of entries with a deadline. For tests. */
 	get count(): number {
 		return this.#slots.reduce((sum, { length }) => sum + length, 0);
 	}
 
-	/** Instead of the time that it had. @param at in seconds; Infinity = never. */
+	/** Replaces the deadline of `timed`. @param at in seconds; Infinity = never. */
 	set(timed: Timed, at: number): void {
 		this.remove(timed);
 		if (at === Number.POSITIVE_INFINITY) return;
@@ -49,16 +49,16 @@ export class Deadlines {
 		timed.duePlace = -1;
 	}
 
-	/** Calls all whose time has come. */
+	/** Calls every entry whose deadline has passed. */
 	tick(now: number): void {
 		const until = Math.floor(now);
-		// After a long pause of the process each slot is looked at once.
+		// After a long pause of the process, each slot is visited once.
 		const from = Math.max(this.#now + 1, until - slots + 1);
 		this.#now = Math.max(this.#now, until);
 		for (let second = from; second <= until; second++) {
 			const slot = this.#slots[second % slots]!;
 			for (const timed of slot.filter(({ dueAt }) => dueAt <= until)) {
-				// One that came before it may have ended it, or given it another time.
+				// An entry called earlier in this loop may have removed this one or changed its deadline.
 				if (timed.duePlace < 0 || timed.dueAt > until) continue;
 				this.remove(timed);
 				timed.due(until);

@@ -3,7 +3,7 @@ import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { Deadlines } from "./deadlines.ts";
 
 export interface HeartbeatsParts {
-	/** Looked up at each use. */
+	/** Read at each use. */
 	readonly times: {
 		readonly pingIntervalMs: number;
 		readonly pongTimeoutMs: number;
@@ -19,8 +19,8 @@ export interface HeartbeatsParts {
 }
 
 /**
- * What happens to clients by the clock: pings and their answers, the time to connect, tokens that expire. All of it by one wheel that turns
- * once a second; a client has no timer.
+ * Everything about a client that depends on time: pings and pongs, the time limit for connecting, token expiry. One wheel that turns once a
+ * second serves all clients; no client has a timer.
  */
 export class Heartbeats {
 	readonly #parts: HeartbeatsParts;
@@ -31,7 +31,7 @@ export class Heartbeats {
 		this.#deadlines = new Deadlines(parts.now());
 	}
 
-	/** Clients that something is planned for: all that are here. */
+	/** Clients with a deadline: all that are connected here. */
 	get count(): number {
 		return this.#deadlines.count;
 	}
@@ -40,19 +40,19 @@ export class Heartbeats {
 		this.#deadlines.set(session, this.#parts.now() + this.#parts.times.staleCloseDelayMs / 1000);
 	}
 
-	/** It has connected. The first ping comes after half an interval to a whole one: clients that come together are not pinged together. */
+	/** The client has connected. Its first ping comes after half to one interval, so that clients that arrive together are not pinged together. */
 	connected(session: CentrifugeSession): void {
 		const { times, now, random } = this.#parts;
 		if (!session.framePings) session.pingAt = now() + (times.pingIntervalMs / 1000) * (0.5 + random() / 2);
 		this.#plan(session);
 	}
 
-	/** It, or one of its subscriptions, has another token. */
+	/** The client, or one of its subscriptions, has a new token. */
 	refreshed(session: CentrifugeSession): void {
 		this.#plan(session);
 	}
 
-	/** False = no ping was sent that it could answer. */
+	/** False = there was no ping to answer. */
 	pong(session: CentrifugeSession): boolean {
 		if (!session.awaitsPong) return false;
 		const { pingIntervalMs, pongTimeoutMs } = this.#parts.times;
@@ -93,7 +93,7 @@ export class Heartbeats {
 		this.#deadlines.remove(session);
 	}
 
-	/** About once a second. */
+	/** Call it about once a second. */
 	tick(): void {
 		this.#deadlines.tick(this.#parts.now());
 	}

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-/** How soon what cannot be told now is asked again. */
+/** Pause between two attempts. */
 const retryMs = 1;
 
-/** How long a client may wait for this shard to come as far as it is, or for a paused process. */
+/** How long a client waits for this shard to catch up with its position, or for a paused process. */
 export const waitMsMax = 5000;
 
-/** Asks at once, and again in later turns of the loop, until there is an answer. Null = there was none by the deadline. */
+/** Calls `ask` now and then again in later turns of the event loop until it returns a value. Null = no value before the deadline. */
 export function inALaterTurn<T>(ask: () => T | null, deadlineMs: number): T | null | Promise<T | null> {
 	return ask() ?? askAgain(ask, deadlineMs);
 }

@@ -2,35 +2,35 @@ import type { ChannelOptions } from "@shardcast/config";
 import { RecordKind } from "@shardcast/wire";
 import { asJson } from "../../../delivery/delivered-record.ts";
 
-/** The claims of a token, or of a part of it, whose types nobody has checked. */
+/** The claims of a token, or of a part of it; their types are not checked yet. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** Other clients get it with each publication of this one, so it is not to be long. */
+/** Every publication of the client carries it, so it must be short. */
 const infoBytesMax = 16_384;
 
-/** A token whose claims are not what they have to be. */
+/** A claim of a token is invalid. */
 export class ClaimError extends Error {}
 
 export function textClaim(claims: Claims, name: string): string {
 	const value = claims[name] ?? "";
-	if (typeof value !== "string") throw new ClaimError(`${name} is no text`);
+	if (typeof value !== "string") throw new ClaimError(`${name} is not a string`);
 	return value;
 }
 
 /** Null = there is none. */
 export function tableClaim(claims: Claims, name: string): Claims | null {
 	const value = claims[name] ?? null;
-	if (value !== null && (typeof value !== "object" || Array.isArray(value))) throw new ClaimError(`${name} is no object`);
+	if (value !== null && (typeof value !== "object" || Array.isArray(value))) throw new ClaimError(`${name} is not an object`);
 	return value as Claims | null;
 }
 
 /**
- * JSON, or any bytes in the claim of the same name with `b64` before it, which counts if there are both; null = neither. What is no JSON becomes
- * a JSON string, since clients of the JSON protocol get it as it is.
+ * A claim with JSON. The claim of the same name with the prefix `b64` takes precedence and may hold any bytes. Null = neither is there. Bytes that
+ * are not JSON become a JSON string, because clients of the JSON protocol get the value as it is.
  */
 export function payloadClaim(claims: Claims, name: string): Uint8Array | null {
 	const base64 = textClaim(claims, `b64${name}`);
-	if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) throw new ClaimError(`b64${name} is no Base64`);
+	if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) throw new ClaimError(`b64${name} is not Base64`);
 	if (base64 !== "") return asJson(Buffer.from(base64, "base64"), RecordKind.binary);
 	const value = claims[name] ?? null;
 	return value === null ? null : Buffer.from(JSON.stringify(value));
@@ -44,19 +44,19 @@ export function infoClaim(claims: Claims): Uint8Array | null {
 }
 
 /**
- * When what the token allows ends, in seconds since 1970; Infinity = never. `expire_at` counts instead of `exp` when there is one, and
- * 0 there means never.
+ * When the permission that the token gives expires, in seconds since 1970; Infinity = never. `expire_at` takes precedence over `exp`, and
+ * 0 means never there.
  */
 export function expiryClaim(claims: Claims): number {
 	const { exp, expire_at: expireAt } = claims;
 	if (expireAt !== undefined && expireAt !== null) {
-		if (typeof expireAt !== "number") throw new ClaimError("expire_at is no number");
+		if (typeof expireAt !== "number") throw new ClaimError("expire_at is not a number");
 		return expireAt > 0 ? expireAt : Number.POSITIVE_INFINITY;
 	}
 	return typeof exp === "number" ? exp : Number.POSITIVE_INFINITY;
 }
 
-/** The options of the channel that a token sets for its client. */
+/** The channel options that a token overrides for its client. */
 export type Override = Partial<Pick<ChannelOptions, (typeof overridden)[keyof typeof overridden]>>;
 const overridden = {
 	presence: "presence",

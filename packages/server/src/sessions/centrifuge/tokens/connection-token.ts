@@ -11,22 +11,22 @@ import {
 } from "./claims.ts";
 import type { TokenProblem, TokenVerifier, VerifiedToken } from "./token-verifier.ts";
 
-/** A channel that a token subscribes its client to. */
+/** A channel to which a token subscribes the client. */
 export interface GrantedSubscription {
 	/** JSON for other clients to see; null = none. */
 	readonly info: Uint8Array | null;
-	/** For the client; null = none. */
+	/** Sent to the client; null = none. */
 	readonly data: Uint8Array | null;
 	readonly override: Override;
 }
 
-/** What a connection token says. */
+/** The claims of a connection token. */
 export interface ConnectionClaims {
-	/** "" = nobody in particular. */
+	/** "" = anonymous. */
 	readonly user: string;
 	/** JSON for other clients to see; null = none. */
 	readonly info: Uint8Array | null;
-	/** JSON that no client gets to see; null = none. */
+	/** JSON that is never sent to clients; null = none. */
 	readonly meta: Uint8Array | null;
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
@@ -49,8 +49,8 @@ export async function verifyConnectionToken(verifier: TokenVerifier, token: stri
 }
 
 function claimsOf({ user, claims }: VerifiedToken): ConnectionClaims {
-	// A subscription token, which is not to open a connection.
-	if (textClaim(claims, "channel") !== "") throw new ClaimError("it is the token of a subscription");
+	// A subscription token must not open a connection.
+	if (textClaim(claims, "channel") !== "") throw new ClaimError("it is a subscription token");
 	return {
 		user,
 		info: infoClaim(claims),
@@ -60,12 +60,13 @@ function claimsOf({ user, claims }: VerifiedToken): ConnectionClaims {
 	};
 }
 
-/** `subs` counts; `channels` only without it. */
+/** `subs` takes precedence over `channels`. */
 function subscriptionsOf(claims: Claims): ReadonlyMap<string, GrantedSubscription> {
 	const subs = Object.entries(tableClaim(claims, "subs") ?? {});
 	if (subs.length > 0) return new Map(subs.map(([channel]) => [channel, grantOf(tableClaim(claims.subs as Claims, channel) ?? {})]));
 	const channels = claims.channels ?? [];
-	if (!Array.isArray(channels) || channels.some((name) => typeof name !== "string")) throw new ClaimError("channels is no list of names");
+	if (!Array.isArray(channels) || channels.some((name) => typeof name !== "string"))
+		throw new ClaimError("channels is not a list of names");
 	return new Map(channels.map((name: string) => [name, nothing]));
 }
 

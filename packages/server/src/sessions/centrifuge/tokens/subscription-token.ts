@@ -2,12 +2,12 @@ import { ClaimError, expiryClaim, infoClaim, overrideClaim, payloadClaim, textCl
 import type { GrantedSubscription } from "./connection-token.ts";
 import type { TokenProblem, TokenVerifier, VerifiedToken } from "./token-verifier.ts";
 
-/** What a subscription token says: who may subscribe to which channel. */
+/** The claims of a subscription token: who may subscribe to which channel. */
 export interface SubscriptionClaims extends GrantedSubscription {
-	/** "" = nobody in particular. */
+	/** "" = anonymous. */
 	readonly user: string;
 	readonly channel: string;
-	/** The client that it is for; "" = any of the user's. */
+	/** The id of the client that it is for; "" = any client of the user. */
 	readonly client: string;
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;

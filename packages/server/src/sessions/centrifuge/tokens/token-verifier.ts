@@ -2,10 +2,10 @@ import { createPublicKey } from "node:crypto";
 import { type Config, parseRegex } from "@shardcast/config";
 import { type CryptoKey, errors, type JWTPayload, jwtVerify, type KeyObject } from "jose";
 
-/** What one kind of token must be like. */
+/** The rules for one kind of token. */
 export interface TokenRules {
 	readonly hmacSecret: string | undefined;
-	/** PEM; "" = no such tokens are valid. */
+	/** PEM; "" = tokens with this algorithm are invalid. */
 	readonly rsaPublicKey: string;
 	readonly ecdsaPublicKey: string;
 	/** "" = not checked. */
@@ -28,7 +28,7 @@ export const connectionTokenRules = (config: Config): TokenRules => ({
 	userIdClaim: config.tokenUserIdClaim,
 });
 
-/** Those of connection tokens, unless `client.subscription_token` is enabled. */
+/** The same as for connection tokens, unless `client.subscription_token` is enabled. */
 export const subscriptionTokenRules = (config: Config): TokenRules =>
 	config.subscriptionTokenEnabled
 		? {
@@ -43,21 +43,21 @@ export const subscriptionTokenRules = (config: Config): TokenRules =>
 			}
 		: connectionTokenRules(config);
 
-/** Why a token is refused. `expired`: it is not valid at this time, also not yet. */
+/** Why a token is refused. `expired` also means "not valid yet". */
 export type TokenProblem = "expired" | "invalid";
 
 export interface VerifiedToken {
-	/** "" = nobody in particular. */
+	/** "" = anonymous. */
 	readonly user: string;
 	readonly claims: JWTPayload;
 }
 
-/** Other clients get it with each publication of this one. */
+/** Every publication of the client carries it. */
 const userBytesMax = 4096;
 
 type Key = Uint8Array | KeyObject | CryptoKey;
 
-/** Checks the tokens (JWT) of one kind. Without a key no token is valid. */
+/** Verifies JWTs of one kind. Without a key no token is valid. */
 export class TokenVerifier {
 	readonly #rules: TokenRules;
 	/** By the start of the algorithm's name. */
@@ -66,7 +66,7 @@ export class TokenVerifier {
 	readonly #audience: RegExp | null;
 	readonly #issuer: RegExp | null;
 
-	/** @param rules that have been checked. */
+	/** @param rules must have been checked. */
 	constructor(rules: TokenRules) {
 		const { hmacSecret, rsaPublicKey, ecdsaPublicKey, audienceRegex, issuerRegex } = rules;
 		this.#rules = rules;
