@@ -10,6 +10,10 @@ export interface BrokerHarness {
 	pass(ms: number): Promise<void> | void;
 	/** A channel that nobody has used. */
 	channel(): string;
+	/** Another process is paused while it has the right to publish, until the returned function is called. */
+	pausePublishing(): () => void;
+	/** Another process is paused in the middle of changing where the channels are, until the returned function is called. */
+	pauseChange(): () => void;
 }
 
 const kept: PublishOptions = { history: limits };
@@ -203,6 +207,64 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 				outcome: "taken",
 				position: { offset: 2, epoch: expect.any(String) },
 			});
+		});
+
+		it("is full while another process is paused that publishes: nothing happens, history can be read, and the retry is the first", async () => {
+			const { harness, first, second, channel, put, list } = await start();
+			await put("a");
+			const once: PublishOptions = { ...kept, idempotency: { key: "k", ttlMs: 300_000 } };
+			const goOn = harness.pausePublishing();
+			try {
+				for (const broker of [first, second])
+					expect(await broker.publish(channel, bytes("refused"), once)).toEqual({ outcome: "full", reason: expect.any(String) });
+				expect(await first.publish(harness.channel(), bytes("refused"), kept)).toMatchObject({ outcome: "full" });
+				expect(await second.removeHistory(channel)).toBe(false);
+				expect(await list()).toEqual(["1:a"]);
+			} finally {
+				goOn();
+			}
+			expect(await second.publish(channel, bytes("b"), once)).toEqual({
+				outcome: "taken",
+				position: { offset: 2, epoch: expect.any(String) },
+			});
+			expect(await list()).toEqual(["1:a", "2:b"]);
+		});
+
+		it("says that it cannot tell while a channel is being changed, rather than anything that is not so", async () => {
+			const { harness, first, second, channel, put, list, read } = await start();
+			await put("a");
+			const { position } = await read();
+			const goOn = harness.pauseChange();
+			try {
+				for (const broker of [first, second]) expect([await broker.history(channel), await broker.position(channel)]).toEqual([null, null]);
+			} finally {
+				goOn();
+			}
+			expect(await list()).toEqual(["1:a"]);
+			expect(await second.position(channel)).toEqual(position);
+		});
+
+		it("two that publish at once: each offset once, each in its own order, and one order for all", async () => {
+			const { first, second, channel, put, list } = await start();
+			const many = async (name: string, broker: Broker): Promise<number[]> => {
+				const offsets: number[] = [];
+				for (let count = 0; count < 50; ) {
+					const result = await broker.publish(channel, bytes(`${name}${count}`), kept);
+					if (result.outcome === "full") continue;
+					offsets.push(result.position.offset);
+					count++;
+				}
+				return offsets;
+			};
+			const taken = await Promise.all([many("a", first), many("b", second)]);
+			expect(taken.flat().sort((one, other) => one - other)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
+			const expected: string[] = [];
+			for (const [index, name] of ["a", "b"].entries())
+				for (const [count, offset] of taken[index]!.entries()) expected[offset - 1] = `${offset}:${name}${count}`;
+			for (const offsets of taken) expect(offsets).toEqual(offsets.toSorted((one, other) => one - other));
+			expect(await list()).toEqual(expected);
+			expect(shown((await first.history(channel))!.publications)).toEqual(expected);
+			expect((await put("last")).offset).toBe(101);
 		});
 
 		it("refuses names, limits and times to live that make no sense, and says which", async () => {

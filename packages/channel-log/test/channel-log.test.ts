@@ -1,5 +1,5 @@
 import { brokerContract } from "./broker-contract.ts";
-import { Rig } from "./fixtures.ts";
+import { pauseChange, pausePublishing, Rig } from "./fixtures.ts";
 
 brokerContract("ChannelLog in one process", () => {
 	const rig = new Rig();
@@ -10,5 +10,7 @@ brokerContract("ChannelLog in one process", () => {
 			rig.clock.nowMs += ms;
 		},
 		channel: () => `channel-${channels++}`,
+		pausePublishing: () => pausePublishing(rig.memories),
+		pauseChange: () => pauseChange(rig.memories),
 	};
 });

@@ -1,8 +1,10 @@
 import type { LogSettings, PublishResult } from "@shardcast/wire";
 import type { HistoryLimits, Publication, PublishOptions } from "../src/broker.ts";
 import { ChannelLog, type ChannelLogOptions } from "../src/channel-log.ts";
+import { LogLayout, RowWord } from "../src/log-descriptor.ts";
 import { createLogBuffers, openLogBuffers } from "../src/log-files.ts";
 import { LogKeeper } from "../src/log-keeper.ts";
+import { holderOf, tryLock, unlock } from "../src/log-lock.ts";
 import type { LogMemory } from "../src/log-memory.ts";
 
 /** The smallest logs that there are: they wrap after a few hundred records. */
@@ -36,6 +38,24 @@ export class Rig {
 	member(slot = 0, incarnation = 1, memories = this.memories, options: ChannelLogOptions = {}): ChannelLog {
 		return new ChannelLog(memories, { slot, incarnation }, { nowMs: () => this.clock.nowMs, ...options });
 	}
+}
+
+/** A process, of no slot that is used here, holds all logs until the returned function is called. */
+export function pausePublishing(memories: readonly LogMemory[]): () => void {
+	for (const memory of memories) if (!tryLock(memory, holderOf(60, 1))) throw new Error("a log is locked");
+	return () => {
+		for (const memory of memories) unlock(memory);
+	};
+}
+
+/** A process is in the middle of writing all rows of channels until the returned function is called. */
+export function pauseChange(memories: readonly LogMemory[]): () => void {
+	const change = (by: number) => {
+		for (const { words, rows, rowsOffset } of memories)
+			for (let row = 0; row < rows; row++) words[((rowsOffset + row * LogLayout.rowBytes) >> 2) + RowWord.sequence]! += by;
+	};
+	change(1);
+	return () => change(-1);
 }
 
 /** Publishes, and fails the test unless it was. */

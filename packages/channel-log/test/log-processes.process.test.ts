@@ -3,7 +3,7 @@ import { stressed } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { ChannelLog } from "../src/channel-log.ts";
 import { brokerContract } from "./broker-contract.ts";
-import { shown, text } from "./fixtures.ts";
+import { pauseChange, pausePublishing, shown, text } from "./fixtures.ts";
 import { LogMembers, type Place } from "./log-members.ts";
 
 const places: readonly Place[] = ["threads", "processes"];
@@ -19,6 +19,8 @@ describe.each(places)("members in %s", (place) => {
 		broker: (slot) => members.broker(slot),
 		pass: (ms) => members.pass(ms),
 		channel: () => `channel-${channels++}`,
+		pausePublishing: () => pausePublishing(members.memories),
+		pauseChange: () => pauseChange(members.memories),
 	}));
 });
 
