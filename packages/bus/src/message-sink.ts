@@ -1,8 +1,18 @@
 import type { ChannelList, Publishing, RecordKind } from "@shardcast/wire";
 
+/** What a message may bring besides its payload. */
+export interface MessageDetails {
+	/** Who published it, for subscribers, as `encodePublisherInfo` writes it. Kafka does not carry it. */
+	readonly info?: Uint8Array | undefined;
+	/** For subscribers, and for their filters. */
+	readonly tags?: Readonly<Record<string, string>> | undefined;
+	/** A second message with the same key into the same channel, within five minutes, is answered like the first and not published. */
+	readonly idempotencyKey?: string | undefined;
+}
+
 /** Where messages go: the bus, or Kafka first. The bytes may be reused when a call returns, also while its promise is pending. */
 export interface MessageSink {
-	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing;
-	/** As `publish`, but holds the message while there is no room, if it can. @param info who published it; kept until the message is out. Kafka does not carry it. */
-	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): Publishing;
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing;
+	/** As `publish`, but holds the message while there is no room, if it can. The details are kept until the message is out. */
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing;
 }

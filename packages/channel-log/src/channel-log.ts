@@ -1,5 +1,15 @@
 import { type FullReason, type LogSettings, monotonicMs, RecordKind } from "@shardcast/wire";
-import type { Broker, BrokerFull, BrokerTaken, History, HistoryLimits, HistoryOptions, Position, PublishOptions } from "./broker.ts";
+import type {
+	Broker,
+	BrokerFull,
+	BrokerTaken,
+	History,
+	HistoryLimits,
+	HistoryOptions,
+	Idempotency,
+	Position,
+	PublishOptions,
+} from "./broker.ts";
 import { type ChannelName, ChannelNames, epochOf } from "./channel-names.ts";
 import { AboutWord, type LogCounter, RecordFlag } from "./log-descriptor.ts";
 import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "./log-files.ts";
@@ -8,7 +18,7 @@ import { holderOf } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogRecordHead } from "./log-record.ts";
-import { type Appending, SequencedLog } from "./sequenced-log.ts";
+import { type Appending, type OnceOutcome, SequencedLog } from "./sequenced-log.ts";
 
 /** The user of the logs: a slot, in its present life. No two threads may be the same at once. */
 export interface LogMember {
@@ -119,10 +129,7 @@ export class ChannelLog implements Broker {
 		head.flags = options.delta === true ? RecordFlag.delta : 0;
 		head.hash0 = 0;
 		head.hash1 = 0;
-		if (idempotency !== undefined) {
-			head.keyTtlMs = checkTtl("the idempotency key's time to live", idempotency.ttlMs);
-			[head.hash0, head.hash1] = this.#names.hash(name, idempotency.key);
-		}
+		if (idempotency !== undefined) this.#takeKey(head, name, idempotency);
 		head.timeMs = this.#nowMs();
 		const outcome = log.append(appending);
 		// What the caller gave is its own again.
@@ -132,6 +139,19 @@ export class ChannelLog implements Broker {
 		if (outcome === "duplicate") return { outcome: "taken", position, duplicate: true };
 		this.#committed();
 		return { outcome: "taken", position };
+	}
+
+	/**
+	 * For a channel without history: calls `publish`, which brings a message elsewhere at once, unless the key was used before. The log is locked
+	 * meanwhile, and remembers the key if `publish` says that it has done so. A process that dies between the two leaves a message whose repetition
+	 * is not recognised.
+	 */
+	once(channel: string, idempotency: Idempotency, publish: () => boolean): OnceOutcome {
+		const name = this.#names.get(channel);
+		const log = this.#logs[name.log]!;
+		this.#takeKey(log.head, name, idempotency);
+		log.head.timeMs = this.#nowMs();
+		return log.once(publish);
 	}
 
 	history(channel: string, options: LogHistoryOptions = {}): History | null {
@@ -162,6 +182,11 @@ export class ChannelLog implements Broker {
 	/** Unmaps the logs. The caller promises that nobody uses this, or a reader of it, any more. */
 	close(): void {
 		this.#close();
+	}
+
+	#takeKey(head: LogRecordHead, name: ChannelName, { key, ttlMs }: Idempotency): void {
+		head.keyTtlMs = checkTtl("the idempotency key's time to live", ttlMs);
+		[head.hash0, head.hash1] = this.#names.hash(name, key);
 	}
 
 	#before({ log }: ChannelName, asOf: LogReader | undefined): number {

@@ -29,6 +29,9 @@ export interface Appending {
 /** `published` and `duplicate` leave the position in `SequencedLog.head`: offset and epoch. */
 export type AppendOutcome = "published" | "duplicate" | FullReason;
 
+/** `refused`: the message did not go out. */
+export type OnceOutcome = "published" | "duplicate" | "refused" | FullReason;
+
 /**
  * One log, as one process writes to it. **Any number of processes, one thread each, one instance per thread.** Appends are serialised by a lock in
  * shared memory that is held for a microsecond; when it is taken, nothing waits: the caller keeps the message and tries again. The header of
@@ -123,6 +126,28 @@ export class SequencedLog {
 			unlock(memory);
 		}
 		channel.row = head.row;
+		return "published";
+	}
+
+	/** See `ChannelLog.once`; `head` has the hash of the key. The key stands for no position: offset 0. */
+	once(publish: () => boolean): OnceOutcome {
+		const { memory, head } = this;
+		if (!tryLock(memory, this.#self)) return this.refuse("locked");
+		try {
+			if (this.applied !== this.tail) this.#finish();
+			if (this.#keys.find(head.hash0, head.hash1, head.timeMs) >= 0) {
+				this.count("duplicates");
+				return "duplicate";
+			}
+			if (!this.#keys.hasRoom(head.hash0, head.hash1, head.timeMs)) return this.refuse("keys");
+			if (!publish()) return "refused";
+			head.offset = 0;
+			head.epoch0 = 0;
+			head.epoch1 = 0;
+			this.#keys.apply(head);
+		} finally {
+			unlock(memory);
+		}
 		return "published";
 	}
 

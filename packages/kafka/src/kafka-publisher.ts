@@ -1,7 +1,12 @@
-import type { MessageSink } from "@shardcast/bus";
+import type { MessageDetails, MessageSink } from "@shardcast/bus";
 import type { Counters } from "@shardcast/scoreboard";
 import { type ChannelList, type Publishing, type PublishResult, publishFull, publishTaken, type RecordKind } from "@shardcast/wire";
 import type { Ingest } from "./host/ingest.ts";
+
+const notCarried: PublishResult = {
+	outcome: "invalid",
+	detail: "with --publish-via kafka, messages have neither tags nor an idempotency key",
+};
 
 /**
  * Sends messages of clients and of HTTP to Kafka, from where they come back to every shard of every node as any other record. What
@@ -18,7 +23,8 @@ export class KafkaPublisher implements MessageSink {
 		this.#counters = counters;
 	}
 
-	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing {
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
+		if (details?.idempotencyKey !== undefined || details?.tags !== undefined) return notCarried;
 		let settle!: (result: PublishResult) => void;
 		const settled = new Promise<PublishResult>((resolve) => {
 			settle = resolve;
@@ -36,7 +42,7 @@ export class KafkaPublisher implements MessageSink {
 	}
 
 	/** Nothing is held on this way: what has no room is refused. */
-	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing {
-		return this.publish(kind, sender, channels, payload);
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
+		return this.publish(kind, sender, channels, payload, details);
 	}
 }

@@ -24,12 +24,13 @@ export type FullReason = "locked" | "readers" | "memory" | "keys";
 export interface PublishRefused {
 	/**
 	 * `full`: there is no room now, try again. `stopped`: a handler did not let it through. `failed`: a handler threw, or did not settle in time. `unacknowledged`: Kafka
-	 * said no, or nothing in time, which does not prove that it was not written.
+	 * said no, or nothing in time, which does not prove that it was not written. `invalid`: its channels do not take such a message; trying again
+	 * does not help.
 	 */
-	readonly outcome: "full" | "stopped" | "failed" | "unacknowledged";
+	readonly outcome: "full" | "stopped" | "failed" | "unacknowledged" | "invalid";
 	/** Of `full`, when it is the channel's history that has no room. */
 	readonly reason?: FullReason;
-	/** More about it for people, such as what Kafka says. */
+	/** More about it for people, such as what Kafka says; with `invalid` always. */
 	readonly detail?: string;
 }
 

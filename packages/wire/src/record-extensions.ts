@@ -6,9 +6,9 @@ export interface RecordExtensions {
 	/** Where a publication stands in its channel's history. */
 	readonly offset?: number;
 	readonly epoch?: string;
-	readonly tags?: Readonly<Record<string, string>>;
+	readonly tags?: Readonly<Record<string, string>> | undefined;
 	/** Who published it, in the encoding of whoever reads it. Once read, it lies in the record. */
-	readonly info?: Uint8Array;
+	readonly info?: Uint8Array | undefined;
 }
 
 export const noExtensions = new Uint8Array(0);

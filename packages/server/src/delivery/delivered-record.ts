@@ -1,8 +1,9 @@
 import { isUtf8 } from "node:buffer";
-import { createRecordHead, JsonReader, JsonSyntaxError, RecordKind, readExtensions } from "@shardcast/wire";
+import { createRecordHead, JsonReader, JsonSyntaxError, type RecordExtensions, RecordKind, readExtensions } from "@shardcast/wire";
 import { decodePublisherInfo, type PublisherInfo } from "./publishing/publisher-info.ts";
 
 const empty = new Uint8Array(0);
+const nothing: RecordExtensions = {};
 
 /**
  * The record that is being delivered, for the encoders of the protocols: what they need of it is worked out once, for whoever asks first.
@@ -16,18 +17,24 @@ export class DeliveredRecord {
 	payload: Uint8Array = empty;
 	/** Its place in the history of its channel; 0 = the channel keeps none. */
 	offset = 0;
-	/** Who published it, as its log has it; null = it does not come from a log, or nobody is to be told. */
+	/** Who published it and its tags, as its log has them; null = it does not come from a log, or has none. */
 	#loggedInfo: Uint8Array | null = null;
+	#loggedTags: Uint8Array | null = null;
+	#extensions: RecordExtensions | undefined;
+	#tags: ReadonlyMap<string, string> | null | undefined;
 	#publisher: PublisherInfo | null | undefined;
 	#json: Uint8Array | null = null;
 
 	/** The next one; its head has been read. */
-	set(u8: Uint8Array, view: DataView, payload: Uint8Array, offset: number, info: Uint8Array | null): void {
+	set(u8: Uint8Array, view: DataView, payload: Uint8Array, offset: number, info: Uint8Array | null, tags: Uint8Array | null): void {
 		this.u8 = u8;
 		this.view = view;
 		this.payload = payload;
 		this.offset = offset;
 		this.#loggedInfo = info;
+		this.#loggedTags = tags;
+		this.#extensions = undefined;
+		this.#tags = undefined;
 		this.#publisher = undefined;
 		this.#json = null;
 	}
@@ -35,15 +42,26 @@ export class DeliveredRecord {
 	/** The client that published it; null = it was no client of a protocol. */
 	get publisher(): PublisherInfo | null {
 		if (this.#publisher === undefined) {
-			const info = this.#loggedInfo ?? this.#carriedInfo();
-			this.#publisher = info === null ? null : decodePublisherInfo(info);
+			const info = this.#loggedInfo ?? this.#carried.info;
+			this.#publisher = info === undefined ? null : decodePublisherInfo(info);
 		}
 		return this.#publisher;
 	}
 
-	#carriedInfo(): Uint8Array | null {
+	/** Null = it has none. */
+	get tags(): ReadonlyMap<string, string> | null {
+		if (this.#tags === undefined) {
+			const tags = this.#loggedTags === null ? this.#carried.tags : (JSON.parse(textOf(this.#loggedTags)) as Record<string, string>);
+			this.#tags = tags === undefined ? null : new Map(Object.entries(tags));
+		}
+		return this.#tags;
+	}
+
+	get #carried(): RecordExtensions {
 		const { head } = this;
-		return head.extensionsStart < head.payloadStart ? (readExtensions(this.u8, this.view, head).info ?? null) : null;
+		if (head.extensionsStart === head.payloadStart) return nothing;
+		this.#extensions ??= readExtensions(this.u8, this.view, head);
+		return this.#extensions;
 	}
 
 	/**

@@ -44,6 +44,7 @@ export class FanOut {
 	/** Of the record that is being delivered. */
 	#offset = 0;
 	#info: Uint8Array | null = null;
+	#tags: Uint8Array | null = null;
 	#deliveries = 0;
 	#deliveredBytes = 0;
 
@@ -66,14 +67,17 @@ export class FanOut {
 	readonly deliverLogged: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#parts.logged!.current(this.#logged);
 		this.#offset = this.#logged.offset;
-		const { infoBytes } = this.#logged;
-		// It lies behind the event.
-		this.#info = infoBytes === 0 ? null : u8.subarray(end, end + infoBytes);
+		const { infoBytes, tagsBytes } = this.#logged;
+		// They lie behind the event.
+		const tagsStart = end + infoBytes;
+		this.#info = infoBytes === 0 ? null : u8.subarray(end, tagsStart);
+		this.#tags = tagsBytes === 0 ? null : u8.subarray(tagsStart, tagsStart + tagsBytes);
 		try {
 			this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
 		} finally {
 			this.#offset = 0;
 			this.#info = null;
+			this.#tags = null;
 		}
 	};
 
@@ -107,7 +111,7 @@ export class FanOut {
 		if (audiences.length === 0) return;
 		// A view per record, not per delivery. What publishes copies the bytes before it returns.
 		const payload = u8.subarray(head.payloadStart, head.payloadEnd);
-		record.set(u8, view, payload, this.#offset, this.#info);
+		record.set(u8, view, payload, this.#offset, this.#info, this.#tags);
 		const isBinary = head.kind === RecordKind.binary;
 		// Only at its origin does the sender's number mean one of our clients.
 		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;

@@ -1,11 +1,11 @@
 import type { Config } from "@shardcast/config";
 import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
-import type { Publishing } from "@shardcast/wire";
+import type { PublishResult, PublishTaken } from "@shardcast/wire";
 import type { Incoming, MessageSource } from "../delivery/incoming/incoming.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
-import { batchReply, isTransient, type Problem, problemOf, published, rateLimited } from "./publish-reply.ts";
+import { batchReply, isTaken, isTransient, type Problem, problemOf, publishedReply, rateLimited } from "./publish-reply.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
 
 export interface PublishApiParts {
@@ -86,7 +86,7 @@ export class PublishApi implements Feature {
 		const tooLarge = this.#tooLarge(message);
 		if (tooLarge !== null) return refusal("too_large", tooLarge, { close: false });
 		const result = this.#publish(message, from);
-		return result instanceof Promise ? result.then((later) => replyTo(problemOf(later))) : replyTo(result);
+		return result instanceof Promise ? result.then(replyTo) : replyTo(result);
 	}
 
 	/**
@@ -105,16 +105,16 @@ export class PublishApi implements Feature {
 			},
 			batch: { isOver: false },
 		};
-		const results: (Problem | null | Promise<Problem | null>)[] = [];
+		const results: (Outcome | Promise<Outcome>)[] = [];
 		let isWaiting = false;
 		for (const message of messages) {
 			const result = this.#publish(message, source);
 			if (result instanceof Promise) {
 				isWaiting = true;
-				results.push(result.then(problemOf));
+				results.push(result);
 				continue;
 			}
-			if (result !== null && isTransient(result)) {
+			if (!isTaken(result) && isTransient(result)) {
 				const left = messages.length - results.length;
 				if (result === rateLimited) this.#parts.counters.add("rateLimited", left - 1);
 				for (let count = 0; count < left; count++) results.push(result);
@@ -122,17 +122,17 @@ export class PublishApi implements Feature {
 			}
 			results.push(result);
 		}
-		return isWaiting ? Promise.all(results).then(batchReply) : batchReply(results as (Problem | null)[]);
+		return isWaiting ? Promise.all(results).then(batchReply) : batchReply(results as Outcome[]);
 	}
 
-	#publish({ kind, channels, payload }: PublishRequest, from: MessageSource): Problem | null | Exclude<Publishing, { outcome: string }> {
+	#publish({ kind, channels, payload, details }: PublishRequest, from: MessageSource): Outcome | Promise<Outcome> {
 		const { rate, nowMs, counters, incoming } = this.#parts;
 		if (!rate.take(from, nowMs())) {
 			counters.add("rateLimited", 1);
 			return rateLimited;
 		}
-		const result = incoming.publish(kind, channels, payload, from);
-		return result instanceof Promise ? result : problemOf(result);
+		const result = incoming.publish(kind, channels, payload, from, "http", details);
+		return result instanceof Promise ? result.then(outcomeOf) : outcomeOf(result);
 	}
 
 	#tooLarge({ payload }: PublishRequest): string | null {
@@ -141,8 +141,14 @@ export class PublishApi implements Feature {
 	}
 }
 
-function replyTo(problem: Problem | null): Reply {
-	return problem === null ? published : refusal(problem.code, problem.message, { close: false });
+type Outcome = PublishTaken | Problem;
+
+function outcomeOf(result: PublishResult): Outcome {
+	return isTaken(result) ? result : problemOf(result);
+}
+
+function replyTo(outcome: Outcome): Reply {
+	return isTaken(outcome) ? publishedReply(outcome) : refusal(outcome.code, outcome.message, { close: false });
 }
 
 function keyFrom(request: HttpRequest): string {

@@ -1,5 +1,5 @@
 import { type ErrorCode, httpErrors, json, type Reply, refusal } from "@shardcast/http";
-import type { PublishResult } from "@shardcast/wire";
+import type { PublishRefused, PublishResult, PublishTaken } from "@shardcast/wire";
 
 /** Why a message was not published. */
 export interface Problem {
@@ -7,24 +7,31 @@ export interface Problem {
 	readonly message: string;
 }
 
-export const published = json(200, { result: {} });
+const published = json(200, { result: {} });
+
+/** To a message that was taken: with its position if it has one. */
+export function publishedReply({ position }: PublishTaken): Reply {
+	return position === undefined ? published : json(200, { result: position });
+}
 
 export const rateLimited: Problem = { code: "too_many_requests", message: httpErrors.too_many_requests.message };
 const busFull: Problem = { code: "too_many_requests", message: "the bus is full; try again" };
 const stopped: Problem = { code: "forbidden", message: "a handler did not let this message through" };
 const failed: Problem = { code: "internal", message: "a handler failed on this message" };
 
-/** Null = it was taken. */
-export function problemOf(result: PublishResult): Problem | null {
+export const isTaken = (result: PublishResult | Problem): result is PublishTaken => "outcome" in result && result.outcome === "taken";
+
+/** Why it was not taken. */
+export function problemOf(result: PublishRefused): Problem {
 	switch (result.outcome) {
-		case "taken":
-			return null;
 		case "full":
 			return busFull;
 		case "stopped":
 			return stopped;
 		case "failed":
 			return failed;
+		case "invalid":
+			return { code: "bad_request", message: result.detail! };
 		case "unacknowledged":
 			return { code: "unavailable", message: `Kafka did not take it: ${result.detail}` };
 	}
@@ -37,12 +44,13 @@ export function isTransient({ code }: Problem): boolean {
 
 /**
  * To a batch: 200 when every message was published, else the status of the first that was not, with an entry for each message in order.
- * @param problems one per message; null = it was published.
+ * @param outcomes one per message.
  */
-export function batchReply(problems: readonly (Problem | null)[]): Reply {
+export function batchReply(outcomes: readonly (PublishTaken | Problem)[]): Reply {
+	const problems = outcomes.map((outcome) => (isTaken(outcome) ? null : outcome));
 	const first = problems.findIndex((problem) => problem !== null);
 	const failures = problems.filter((problem) => problem !== null).length;
-	const results = problems.map((problem) => (problem === null ? {} : { error: problem }));
+	const results = outcomes.map((outcome) => (isTaken(outcome) ? (outcome.position ?? {}) : { error: outcome }));
 	const result = { published: problems.length - failures, failed: failures, results };
 	if (first < 0) return json(200, { result });
 	const { code, message } = problems[first]!;

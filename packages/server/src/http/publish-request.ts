@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import type { MessageDetails } from "@shardcast/bus";
 import {
 	type ChannelList,
 	channelList,
@@ -18,6 +19,8 @@ export interface PublishRequest {
 	readonly channels: ChannelList;
 	/** May lie in the request's body. */
 	readonly payload: Uint8Array;
+	/** Undefined = just the message. */
+	readonly details?: MessageDetails | undefined;
 }
 
 /** Messages that one request may carry. */
@@ -41,9 +44,9 @@ export class PublishRequestError extends Error {
  * - `application/x-ndjson`: a batch, one object per line.
  * - Anything else must be JSON: an object, or an array of objects, which is a batch.
  *
- * An object is `{"channel"?: string, "data": any}`: a string goes out as that text, any other value byte for byte as it stands in the body. A
- * key that is not known is refused: a misspelt `channel` would send the message to everybody. Of a key that is there twice the last counts, as
- * everywhere in JavaScript.
+ * An object is `{"channel"?: string, "data": any, "tags"?: {…}, "idempotency_key"?: string}`: a string as `data` goes out as that text, any other
+ * value byte for byte as it stands in the body. A key that is not known is refused: a misspelt `channel` would send the message to everybody. Of
+ * a key that is there twice the last counts, as everywhere in JavaScript.
  *
  * A batch is read as a whole: one message that is wrong, and none of them is published.
  * @throws PublishRequestError
@@ -105,6 +108,8 @@ class MessageReader implements JsonVisitor {
 	#offset = 0;
 	#channel: JsonSpan | null = null;
 	#data: JsonSpan | null = null;
+	#tags: JsonSpan | null = null;
+	#idempotencyKey: JsonSpan | null = null;
 	/** The first key that is neither. */
 	#unknown: string | null = null;
 
@@ -118,6 +123,8 @@ class MessageReader implements JsonVisitor {
 		const span = offset === 0 ? value : { start: value.start + offset, end: value.end + offset };
 		if (name === "data") this.#data = span;
 		else if (name === "channel") this.#channel = span;
+		else if (name === "tags") this.#tags = span;
+		else if (name === "idempotency_key") this.#idempotencyKey = span;
 		else this.#unknown ??= name;
 	}
 
@@ -147,16 +154,18 @@ class MessageReader implements JsonVisitor {
 
 	/** The one whose members have been told. */
 	message(): PublishRequest {
-		const [channel, data] = [this.#channel, this.#data];
+		const [channel, data, tags, key] = [this.#channel, this.#data, this.#tags, this.#idempotencyKey];
 		const body = this.#body;
 		this.#channel = null;
 		this.#data = null;
-		if (this.#unknown !== null)
-			throw new PublishRequestError(`"${this.#unknown.slice(0, 40)}" is not known here; "channel" and "data" are`);
+		this.#tags = null;
+		this.#idempotencyKey = null;
+		if (this.#unknown !== null) throw new PublishRequestError(`"${this.#unknown.slice(0, 40)}" is not known here; ${knownKeys} are`);
 		if (data === null) throw new PublishRequestError('"data" is missing');
 		if (channel !== null && body[channel.start] !== quote) throw new PublishRequestError('"channel" must be a string');
 		const channels = channel === null ? everybody : this.#channelsOf(wellFormed("channel", jsonText(body, channel)));
-		return { kind: RecordKind.text, channels, payload: payloadOf(body, data) };
+		const details = tags === null && key === null ? undefined : { tags: tagsOf(body, tags), idempotencyKey: keyOf(body, key) };
+		return { kind: RecordKind.text, channels, payload: payloadOf(body, data), details };
 	}
 
 	#add(): void {
@@ -227,9 +236,38 @@ function channelsFrom(names: readonly string[]): ChannelList {
 	}
 }
 
+/** Null and "{}" are none. */
+function tagsOf(body: Uint8Array, span: JsonSpan | null): Readonly<Record<string, string>> | undefined {
+	if (span === null || isNull(body, span)) return undefined;
+	if (span.end - span.start > tagsBytesMax)
+		throw new PublishRequestError(`"tags" are ${span.end - span.start} bytes; the most is ${tagsBytesMax}`, "too_large");
+	const tags = body[span.start] === openObject ? (JSON.parse(textAt(body, span)) as Readonly<Record<string, unknown>>) : null;
+	if (tags === null || Object.values(tags).some((value) => typeof value !== "string"))
+		throw new PublishRequestError('"tags" must be an object of strings, such as {"ticker": "BTC"}');
+	const pairs = Object.entries(tags as Readonly<Record<string, string>>);
+	for (const [tag, value] of pairs) wellFormed("tags", tag + value);
+	return pairs.length === 0 ? undefined : (tags as Readonly<Record<string, string>>);
+}
+
+/** Null and "" are none. */
+function keyOf(body: Uint8Array, span: JsonSpan | null): string | undefined {
+	if (span === null || isNull(body, span)) return undefined;
+	if (body[span.start] !== quote) throw new PublishRequestError('"idempotency_key" must be a string');
+	return wellFormed("idempotency_key", jsonText(body, span)) || undefined;
+}
+
+const isNull = (body: Uint8Array, { start }: JsonSpan): boolean => body[start] === letterN;
+const textAt = (body: Uint8Array, { start, end }: JsonSpan): string =>
+	Buffer.from(body.buffer, body.byteOffset + start, end - start).toString();
+
+/** Of the tags of a message, as JSON. */
+export const tagsBytesMax = 8192;
+const knownKeys = '"channel", "data", "tags" and "idempotency_key"';
 const channelKey = Buffer.from('"channel"');
 const dataKey = Buffer.from('"data"');
 const quote = 0x22;
 const openArray = 0x5b;
+const openObject = 0x7b;
+const letterN = 0x6e;
 const lineFeed = 0x0a;
 const backslash = 0x5c;

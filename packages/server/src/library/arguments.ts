@@ -1,16 +1,19 @@
+import type { MessageDetails } from "@shardcast/bus";
 import { nearest } from "@shardcast/config";
+import { tagsBytesMax } from "../http/publish-request.ts";
 import type { PublishTarget } from "./server.ts";
 
 /** What a program hands over, checked for programs in JavaScript: nothing that was meant to have an effect is ignored. */
 
 const targetKeys = ["channel", "channels"] as const satisfies readonly (keyof PublishTarget)[];
+const publishKeys = [...targetKeys, "tags", "idempotencyKey"] as const satisfies readonly (keyof PublishTarget)[];
 
 /**
  * The channels that a message goes to; none = everybody. A few comparisons for each message.
  * @throws TypeError for anything that could send it to everybody by mistake; RangeError for an empty list.
  */
 export function channelsOf(target: PublishTarget): readonly string[] {
-	checkKeys("publish", "its target", target, targetKeys);
+	checkKeys("publish", "its target", target, publishKeys);
 	const names: string[] = [];
 	for (const key of targetKeys) {
 		if (!(key in target)) continue;
@@ -24,6 +27,18 @@ export function channelsOf(target: PublishTarget): readonly string[] {
 		names.push(...given);
 	}
 	return names;
+}
+
+/** What the message brings besides; undefined = nothing. @throws TypeError for what is no tags, or no key; RangeError for too many tags. */
+export function detailsOf({ tags, idempotencyKey }: PublishTarget): MessageDetails | undefined {
+	if (tags === undefined && idempotencyKey === undefined) return undefined;
+	if (tags !== undefined && (typeof tags !== "object" || tags === null || Object.values(tags).some((value) => typeof value !== "string")))
+		throw new TypeError(`tags are an object of strings, not ${describe(tags)}`);
+	if (tags !== undefined && Buffer.byteLength(JSON.stringify(tags)) > tagsBytesMax)
+		throw new RangeError(`the tags are more than ${tagsBytesMax} bytes as JSON`);
+	if (idempotencyKey !== undefined && (typeof idempotencyKey !== "string" || idempotencyKey === ""))
+		throw new TypeError(`idempotencyKey is a string that is not empty, not ${describe(idempotencyKey)}`);
+	return { ...(tags && { tags: { ...tags } }), ...(idempotencyKey !== undefined && { idempotencyKey }) };
 }
 
 /** @throws TypeError when it is neither text nor bytes. */

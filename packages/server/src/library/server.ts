@@ -7,7 +7,7 @@ import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
-import { bytesOf, channelsOf, checkKeys, checkMs } from "./arguments.ts";
+import { bytesOf, channelsOf, checkKeys, checkMs, detailsOf } from "./arguments.ts";
 import { checkedConfig } from "./checked-config.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Control } from "./control.ts";
@@ -36,6 +36,13 @@ export interface PublishTarget {
 	readonly channel?: string;
 	/** To the clients of any of these, each once; not empty. */
 	readonly channels?: readonly string[];
+	/** For subscribers of the Centrifuge protocol, and for their filters. */
+	readonly tags?: Readonly<Record<string, string>>;
+	/**
+	 * A second message with the same key into the same channel, within five minutes, is not published again: the result has the position of the first, and `duplicate`. Needs one
+	 * channel.
+	 */
+	readonly idempotencyKey?: string;
 }
 
 export interface ServerEvents {
@@ -175,13 +182,14 @@ export class Server extends EventEmitter<ServerEvents> {
 	 */
 	publish(message: string | Uint8Array, target: PublishTarget = {}): Promise<PublishResult> {
 		const names = channelsOf(target);
+		const details = detailsOf(target);
 		const payload = bytesOf(message);
 		if (this.#ended !== null) throw new Error(endedByThen);
 		if (this.#running === null) throw new Error("the server does not run yet; await run() first");
 		const { maxPayloadBytes } = this.#config;
 		if (payload.length > maxPayloadBytes) throw new RangeError(`the message is ${payload.length} bytes; the most is ${maxPayloadBytes}`);
 		const kind = typeof message === "string" ? RecordKind.text : RecordKind.binary;
-		return Promise.resolve(this.#host.shard.publish(kind, channelList(names), payload));
+		return Promise.resolve(this.#host.shard.publish(kind, channelList(names), payload, details));
 	}
 
 	/**

@@ -1,3 +1,4 @@
+import type { MessageDetails } from "@shardcast/bus";
 import type { Config } from "@shardcast/config";
 import { metricsQuestion } from "@shardcast/control";
 import { clusterRoutes } from "@shardcast/http";
@@ -147,8 +148,8 @@ export class Shard {
 	}
 
 	/** Publishes a message of the program that runs this shard; it passes through the handlers like any other. */
-	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array): Publishing {
-		return this.#inbound.incoming.publish(kind, channels, payload, ownProgram, "host");
+	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
+		return this.#inbound.incoming.publish(kind, channels, payload, ownProgram, "host", details);
 	}
 
 	/**

@@ -1,3 +1,4 @@
+import type { MessageDetails } from "@shardcast/bus";
 import { ChannelLog, createLogBuffers, openLogBuffers, tryLock, unlock } from "@shardcast/channel-log";
 import { Scoreboard } from "@shardcast/scoreboard";
 import {
@@ -5,6 +6,7 @@ import {
 	createRecordHead,
 	everybody,
 	type Publishing,
+	type PublishResult,
 	publishFull,
 	publishTaken,
 	RecordKind,
@@ -21,13 +23,13 @@ function setup(heldBytesMax = 100_000) {
 	const reader = log.reader(0);
 	const row = Scoreboard.inMemory(1).row(0);
 	const held = new HeldFrames<HeldPublication>({ bytesMax: heldBytesMax, clientBytesMax: heldBytesMax });
-	const history = new HistoryPublisher({ log, held, counters: row, life: 7, onHeld: () => {} });
 	const plain: string[] = [];
-	let plainResult: typeof publishTaken | typeof publishFull = publishTaken;
+	let plainResult: PublishResult = publishTaken;
 	const take = (_kind: RecordKind, sender: number, { names }: typeof everybody, payload: Uint8Array) => {
 		plain.push(`${sender} ${names.join()} ${Buffer.from(payload)}`);
 		return plainResult;
 	};
+	const history = new HistoryPublisher({ log, held, plain: { publish: take }, counters: row, life: 7, onHeld: () => {} });
 	const router = new ChannelRouter({
 		plain: { publish: take, publishOrHold: take },
 		history,
@@ -49,11 +51,11 @@ function setup(heldBytesMax = 100_000) {
 	const free = () => {
 		for (const memory of memories) unlock(memory);
 	};
-	const fail = () => {
-		plainResult = publishFull;
+	const fail = (result: PublishResult = publishFull) => {
+		plainResult = result;
 	};
-	const send = (names: readonly string[], text: string, sender = 0) =>
-		router.publish(RecordKind.text, sender, channelList(names), Buffer.from(text));
+	const send = (names: readonly string[], text: string, sender = 0, details?: MessageDetails) =>
+		router.publish(RecordKind.text, sender, channelList(names), Buffer.from(text), details);
 	return { router, history, row, held, plain, logged, lock, free, fail, send };
 }
 
@@ -86,6 +88,47 @@ describe("messages on the way of their channels", () => {
 		fail();
 		expect(send(["a", "kept"], "x")).toBe(publishFull);
 		expect(logged()).toEqual([]);
+	});
+});
+
+describe("a message with an idempotency key", () => {
+	it("goes into its log once, and its repetitions get the position of the first", async () => {
+		const { send, logged, row, lock, free, history } = setup();
+		const first = send(["kept"], "a", 0, { idempotencyKey: "k" });
+		expect(first).toMatchObject({ outcome: "taken", position: { offset: 1 } });
+		send(["kept"], "b");
+		lock();
+		const later = send(["kept"], "a", 0, { idempotencyKey: "k" });
+		free();
+		history.retry();
+		expect(await later).toEqual({ ...(first as PublishResult), duplicate: true });
+		expect(send(["kept-other"], "a", 0, { idempotencyKey: "k" })).toMatchObject({ outcome: "taken", position: { offset: 1 } });
+		expect(logged().sort()).toEqual(["0/0 a", "0/0 a", "0/0 b"]);
+		expect(row.get("messagesIn")).toBe(3);
+	});
+
+	it("goes onto the bus once when the channel keeps nothing; what was refused is not remembered", async () => {
+		const { send, plain, fail, lock, free, history } = setup();
+		fail();
+		expect(send(["other"], "a", 0, { idempotencyKey: "k" })).toBe(publishFull);
+		fail(publishTaken);
+		lock();
+		const held = send(["other"], "b", 0, { idempotencyKey: "k" });
+		free();
+		history.retry();
+		expect(await held).toBe(publishTaken);
+		expect(send(["other"], "c", 0, { idempotencyKey: "k" })).toEqual({ outcome: "taken", duplicate: true });
+		expect(send(["third"], "d", 0, { idempotencyKey: "k" })).toBe(publishTaken);
+		expect(plain).toEqual(["0 other a", "0 other b", "0 third d"]);
+	});
+
+	it("goes to one channel", () => {
+		const { send } = setup();
+		for (const names of [[], ["kept", "other"]])
+			expect(send(names, "a", 0, { idempotencyKey: "k" })).toMatchObject({
+				outcome: "invalid",
+				detail: expect.stringContaining("one channel"),
+			});
 	});
 });
 

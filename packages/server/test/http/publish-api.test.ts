@@ -94,6 +94,29 @@ describe("POST /api/publish", () => {
 		expect(published).toMatchObject([{ kind: RecordKind.text, text: "x", address: "10.0.0.1" }]);
 	});
 
+	it("200: tells the position in the history, if there is one, and hands on tags and key", async () => {
+		const given: unknown[] = [];
+		const publish: PublishApiParts["incoming"]["publish"] = (_kind, { names }, _payload, _from, _source, details) => {
+			given.push(details);
+			return names[0] === "plain" ? publishTaken : { outcome: "taken", position: { offset: 7, epoch: "e" } };
+		};
+		const { api } = setup({ incoming: { publish } });
+		const kept = { channel: "kept", data: 1, tags: { a: "1" }, idempotency_key: "k" };
+		const reply = await api.publish(head, json(kept));
+		expect(JSON.parse(String(reply.body))).toEqual({ result: { offset: 7, epoch: "e" } });
+		const batch = await api.publish(head, json([{ channel: "plain", data: 1 }, kept]));
+		expect(JSON.parse(String(batch.body))).toEqual({ result: { published: 2, failed: 0, results: [{}, { offset: 7, epoch: "e" }] } });
+		const details = { tags: { a: "1" }, idempotencyKey: "k" };
+		expect(given).toEqual([details, undefined, details]);
+	});
+
+	it("400: a message that its channel never takes", async () => {
+		const { api } = setup({}, { outcome: "invalid", detail: "it is not like that" });
+		const reply = await api.publish(head, json({ data: 1 }));
+		expect(reply.status).toBe(400);
+		expect(error(reply.body)).toEqual({ code: "bad_request", message: "it is not like that" });
+	});
+
 	it("400: says what is wrong with the body", async () => {
 		const { api, published } = setup();
 		const reply = await api.publish(head, json({ nothing: 1 }));
@@ -266,7 +289,7 @@ describe("POST /api/publish", () => {
 			const { api, published } = setup();
 			const wrong = await api.publish(head, Buffer.from('[{"data":1},{"dat":2}]'));
 			expect(wrong).toMatchObject({ status: 400, close: false });
-			expect(error(wrong.body).message).toBe('message 1: "dat" is not known here; "channel" and "data" are');
+			expect(error(wrong.body).message).toBe('message 1: "dat" is not known here; "channel", "data", "tags" and "idempotency_key" are');
 			const long = await api.publish(head, batch("a", "b", "x".repeat(101)));
 			expect(long).toMatchObject({ status: 413, close: false });
 			expect(error(long.body).message).toBe("message 2: the message is 101 bytes; the most is 100");

@@ -55,6 +55,31 @@ describe("a publish request", () => {
 		expect(one("", "", Buffer.from('{"channel":1,"\\u0063hannel":"a\\u002fb","data":0}')).channels.names).toEqual(["a/b"]);
 	});
 
+	it("carries tags and an idempotency key", () => {
+		const detailsOf = (more: string) => one("", "", Buffer.from(`{"data":1${more}}`)).details;
+		expect(detailsOf("")).toBeUndefined();
+		expect(detailsOf(',"tags":{"a":"\\u00e9","":"x"},"idempotency_key":"k\\n"')).toEqual({
+			tags: { a: "é", "": "x" },
+			idempotencyKey: "k\n",
+		});
+		expect(detailsOf(',"tags":null,"idempotency_key":null')).toEqual({ tags: undefined, idempotencyKey: undefined });
+		expect(detailsOf(',"tags":{},"idempotency_key":""')).toEqual({ tags: undefined, idempotencyKey: undefined });
+		expect(detailsOf(',"tags":{"__proto__":"p"}')?.tags).toHaveProperty(["__proto__"], "p");
+		const lines = parsePublish("application/x-ndjson", "", Buffer.from('{"data":1,"tags":{"a":"1"}}\n{"data":2}')) as PublishRequest[];
+		expect(lines.map(({ details }) => details?.tags)).toEqual([{ a: "1" }, undefined]);
+	});
+
+	it.each([
+		['"tags":{"a":1}', /"tags" must be an object of strings/],
+		['"tags":["a"]', /"tags" must be an object of strings/],
+		['"tags":"a"', /"tags" must be an object of strings/],
+		['"tags":{"a":"\\ud800"}', /"tags" is not well-formed Unicode/],
+		[`"tags":{"a":"${"x".repeat(8200)}"}`, /"tags" are 8208 bytes; the most is 8192/],
+		['"idempotency_key":5', /"idempotency_key" must be a string/],
+	])("refuses %s", (member, message) => {
+		expect(() => one("", "", Buffer.from(`{"data":1,${member}}`))).toThrow(message);
+	});
+
 	it("carries bytes as a binary message for ?channel=", () => {
 		const bytes = Buffer.from([0, 255, 10]);
 		for (const type of ["application/octet-stream", "Application/Octet-Stream; x=y"]) {

@@ -11,7 +11,7 @@ const server = () => createServer({ addr: "127.0.0.1:0" }, { log: silentLog(), s
 
 it.each<[unknown, string]>([
 	[{ chanel: "a" }, 'publish does not know "chanel"; did you mean "channel"?'],
-	[{ channel: "a", room: "b" }, 'publish does not know "room"; there are channel, channels'],
+	[{ channel: "a", room: "b" }, 'publish does not know "room"; there are channel, channels, tags, idempotencyKey'],
 	["news", "publish takes its target as an object, such as { channel: … }, not a string"],
 	[["news"], "publish takes its target as an object, such as { channel: … }, not an array"],
 	[null, "publish takes its target as an object, such as { channel: … }, not null"],
@@ -21,8 +21,18 @@ it.each<[unknown, string]>([
 	[{ channels: "ab" }, "channels is a list of strings, not a string"],
 	[{ channels: ["a", 5] }, "channels is a list of strings, not an array"],
 	[{ channels: undefined }, "channels is undefined; leave it out to send to everybody"],
+	[{ tags: { a: 1 } }, "tags are an object of strings, not an object"],
+	[{ tags: "a" }, "tags are an object of strings, not a string"],
+	[{ channel: "a", idempotencyKey: "" }, "idempotencyKey is a string that is not empty, not a string"],
+	[{ channel: "a", idempotencyKey: 5 }, "idempotencyKey is a string that is not empty, not a number"],
 ])("publish to %j is an error, not a message to everybody", (target, message) => {
 	expect(() => server().publish("x", target as PublishTarget)).toThrow(new TypeError(message));
+});
+
+it("tags have a bound", () => {
+	expect(() => server().publish("x", { tags: { a: "x".repeat(9000) } })).toThrow(
+		new RangeError("the tags are more than 8192 bytes as JSON"),
+	);
 });
 
 it.each<[unknown, string]>([

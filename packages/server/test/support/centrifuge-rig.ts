@@ -21,6 +21,7 @@ export class CentrifugeRig {
 	/** What its clock shows. */
 	seconds = 1000;
 	readonly config: Config;
+	readonly namespaces: Namespaces;
 	readonly row = Scoreboard.inMemory(1).row(0);
 	readonly topics = new FakeTopics();
 	readonly leaving: LeavingSessions;
@@ -72,6 +73,7 @@ export class CentrifugeRig {
 		});
 		const config = defaultConfig({ clientInsecure: true, ...values });
 		this.config = config;
+		this.namespaces = new Namespaces(config);
 		const answers = new PartAnswers();
 		this.questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
 		answerPresence(this.questions);
@@ -79,8 +81,8 @@ export class CentrifugeRig {
 			sessions: this.sessions,
 			hub: this.hub,
 			incoming: {
-				fromClient: (_client, _kind, channels, payload, info) => {
-					this.published.push({ channel: channels.names.join(), payload: Buffer.from(payload).toString(), info: infoOf(info!) });
+				fromClient: (_client, _kind, channels, payload, details) => {
+					this.published.push({ channel: channels.names.join(), payload: Buffer.from(payload).toString(), info: infoOf(details!.info!) });
 					return this.result;
 				},
 			},
@@ -88,7 +90,7 @@ export class CentrifugeRig {
 			history: this.log,
 			reader: this.reader,
 			options: { config, row, log: silentLog(), ask: (question, request) => this.questions.ask(question, request) },
-			live: { config, namespaces: new Namespaces(config) },
+			live: { config, namespaces: this.namespaces },
 			now: () => this.seconds,
 		});
 		this.endpoint.answers(answers);

@@ -1,3 +1,4 @@
+import type { MessageDetails } from "@shardcast/bus";
 import type { ChannelList, RecordKind } from "@shardcast/wire";
 
 /** A client's message that found the ring full. `payload` is a copy: the socket's bytes are gone once its callback returns. */
@@ -6,8 +7,7 @@ export interface HeldFrame {
 	readonly sender: number;
 	readonly channels: ChannelList;
 	readonly payload: Uint8Array;
-	/** Who published it; undefined = nobody that has to be told. */
-	readonly info?: Uint8Array | undefined;
+	readonly details?: MessageDetails | undefined;
 }
 
 export interface HeldFramesLimits {
@@ -17,7 +17,7 @@ export interface HeldFramesLimits {
 	readonly clientBytesMax: number;
 }
 
-/** What a held frame costs besides its payload, so that a flood of empty frames is bounded as well. */
+/** What a held frame costs besides what it carries, so that a flood of empty frames is bounded as well. */
 const overheadBytes = 128;
 
 /**
@@ -48,7 +48,7 @@ export class HeldFrames<Frame extends HeldFrame = HeldFrame> {
 	}
 
 	hold(frame: Frame): boolean {
-		const bytes = frame.payload.length + overheadBytes;
+		const bytes = bytesOf(frame);
 		const ofSender = (this.#bytesOfSender.get(frame.sender) ?? 0) + bytes;
 		if (this.#bytes + bytes > this.#limits.bytesMax || ofSender > this.#limits.clientBytesMax) return false;
 		this.#frames.push(frame);
@@ -76,10 +76,16 @@ export class HeldFrames<Frame extends HeldFrame = HeldFrame> {
 	}
 
 	#forget(frame: HeldFrame): void {
-		const bytes = frame.payload.length + overheadBytes;
+		const bytes = bytesOf(frame);
 		const left = this.#bytesOfSender.get(frame.sender)! - bytes;
 		if (left > 0) this.#bytesOfSender.set(frame.sender, left);
 		else this.#bytesOfSender.delete(frame.sender);
 		this.#bytes -= bytes;
 	}
+}
+
+function bytesOf({ payload, details }: HeldFrame): number {
+	let bytes = payload.length + overheadBytes + (details?.info?.length ?? 0);
+	for (const [tag, value] of Object.entries(details?.tags ?? {})) bytes += 2 * (tag.length + value.length);
+	return bytes;
 }

@@ -15,7 +15,7 @@ export interface InboundParts {
 	readonly options: Pick<ShardOptions, "config" | "row" | "bus" | "ingest" | "log" | "handlerDeadlineMs">;
 	readonly live: { readonly namespaces: Pick<Namespaces, "of"> };
 	/** The channels' logs. */
-	readonly history: Pick<ChannelLog, "publish">;
+	readonly history: Pick<ChannelLog, "publish" | "once">;
 	/** Called after each record that is in the ring. */
 	readonly onCommit: () => void;
 	/** Called when a message found no room. */
@@ -46,6 +46,7 @@ export class Inbound implements Feature {
 		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, onFull });
 		this.#history = new HistoryPublisher({
 			log: history,
+			plain: this.#publisher,
 			held: this.#heldForLogs,
 			counters: row,
 			life: shardLife(bus.member, row.incarnation),

@@ -1,4 +1,4 @@
-import type { MessageSink } from "@shardcast/bus";
+import type { MessageDetails, MessageSink } from "@shardcast/bus";
 import type { ChannelList, Publishing, RecordKind } from "@shardcast/wire";
 import type { Handlers, MessageBatch } from "./handlers.ts";
 import type { MessageContext } from "./middleware.ts";
@@ -35,15 +35,15 @@ export class Incoming {
 		this.#parts = parts;
 	}
 
-	/** A message of a client, which is held when there is no room. Its bytes may be reused when this returns. @param info who published it, for subscribers. */
-	fromClient(client: MessageSender, kind: RecordKind, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): Publishing {
+	/** A message of a client, which is held when there is no room. Its bytes may be reused when this returns. */
+	fromClient(client: MessageSender, kind: RecordKind, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
 		const { publisher, handlers } = this.#parts;
-		if (handlers.isEmpty) return publisher.publishOrHold(kind, client.sender, channels, payload, info);
+		if (handlers.isEmpty) return publisher.publishOrHold(kind, client.sender, channels, payload, details);
 		return handlers.take(
 			client,
 			{ source: "websocket", kind, channels: channels.names, address: client.address, payload },
 			// Nobody is the sender any more of a message whose client has left meanwhile.
-			(handled) => publisher.publishOrHold(kind, client.sender, channels, handled, info),
+			(handled) => publisher.publishOrHold(kind, client.sender, channels, handled, details),
 		);
 	}
 
@@ -57,13 +57,14 @@ export class Incoming {
 		payload: Uint8Array,
 		from: MessageSource,
 		source: MessageContext["source"] = "http",
+		details?: MessageDetails,
 	): Publishing {
 		const { publisher, handlers } = this.#parts;
-		if (handlers.isEmpty) return publisher.publish(kind, 0, channels, payload);
+		if (handlers.isEmpty) return publisher.publish(kind, 0, channels, payload, details);
 		return handlers.take(
 			from,
 			{ source, kind, channels: channels.names, address: from.address, payload },
-			(handled) => publisher.publish(kind, 0, channels, handled),
+			(handled) => publisher.publish(kind, 0, channels, handled, details),
 			from.batch,
 		);
 	}

@@ -1,4 +1,4 @@
-import type { MessageSink } from "@shardcast/bus";
+import type { MessageDetails, MessageSink } from "@shardcast/bus";
 import type { HistoryLimits } from "@shardcast/channel-log";
 import { type ChannelList, channelList, type Publishing, type PublishResult, publishTaken, type RecordKind } from "@shardcast/wire";
 import type { HistoryPublisher } from "./history-publisher.ts";
@@ -25,46 +25,71 @@ export class ChannelRouter implements MessageSink {
 		this.#parts = parts;
 	}
 
-	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): Publishing {
-		return this.#publish(kind, sender, channels, payload, false);
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
+		return this.#publish(kind, sender, channels, payload, false, details);
 	}
 
-	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): Publishing {
-		return this.#publish(kind, sender, channels, payload, true, info);
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
+		return this.#publish(kind, sender, channels, payload, true, details);
 	}
 
-	#publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, hold: boolean, info?: Uint8Array): Publishing {
+	#publish(
+		kind: RecordKind,
+		sender: number,
+		channels: ChannelList,
+		payload: Uint8Array,
+		hold: boolean,
+		details?: MessageDetails,
+	): Publishing {
 		const { history, limitsOf } = this.#parts;
 		const { names } = channels;
 		if (names.length === 1) {
 			const limits = limitsOf(names[0]!);
-			if (limits !== null) return history.publish(kind, sender, channels, payload, limits, hold, info);
-		} else if (names.some((name) => limitsOf(name) !== null)) return this.#divide(kind, sender, names, payload, hold, info);
-		return this.#plain(kind, sender, channels, payload, hold, info);
+			if (limits !== null || details?.idempotencyKey !== undefined)
+				return history.publish(kind, sender, channels, payload, limits, hold, details);
+		} else if (details?.idempotencyKey !== undefined) return needsOneChannel;
+		else if (names.some((name) => limitsOf(name) !== null)) return this.#divide(kind, sender, names, payload, hold, details);
+		return this.#plain(kind, sender, channels, payload, hold, details);
 	}
 
 	/** What has a history may wait for it: a part of a message is not refused once another part is on its way. */
-	#divide(kind: RecordKind, sender: number, names: readonly string[], payload: Uint8Array, hold: boolean, info?: Uint8Array): Publishing {
+	#divide(
+		kind: RecordKind,
+		sender: number,
+		names: readonly string[],
+		payload: Uint8Array,
+		hold: boolean,
+		details?: MessageDetails,
+	): Publishing {
 		const { history, limitsOf } = this.#parts;
 		const others = names.filter((name) => limitsOf(name) === null);
 		const parts: Publishing[] = [];
 		if (others.length > 0) {
-			const first = this.#plain(kind, sender, channelList(others), payload, hold, info);
+			const first = this.#plain(kind, sender, channelList(others), payload, hold, details);
 			if (!(first instanceof Promise) && first.outcome !== "taken") return first;
 			parts.push(first);
 		}
 		for (const name of names) {
 			const limits = limitsOf(name);
-			if (limits !== null) parts.push(history.publish(kind, sender, channelList([name]), payload, limits, true, info));
+			if (limits !== null) parts.push(history.publish(kind, sender, channelList([name]), payload, limits, true, details));
 		}
 		return Promise.all(parts).then(together);
 	}
 
-	#plain(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, hold: boolean, info?: Uint8Array): Publishing {
+	#plain(
+		kind: RecordKind,
+		sender: number,
+		channels: ChannelList,
+		payload: Uint8Array,
+		hold: boolean,
+		details?: MessageDetails,
+	): Publishing {
 		const { plain } = this.#parts;
-		return hold ? plain.publishOrHold(kind, sender, channels, payload, info) : plain.publish(kind, sender, channels, payload);
+		return hold ? plain.publishOrHold(kind, sender, channels, payload, details) : plain.publish(kind, sender, channels, payload, details);
 	}
 }
+
+const needsOneChannel: PublishResult = { outcome: "invalid", detail: "a message with an idempotency key goes to one channel" };
 
 /** The first refusal; or else the position, if there is only one. */
 function together(results: readonly PublishResult[]): PublishResult {

@@ -1,4 +1,4 @@
-import type { BusLink, MessageSink } from "@shardcast/bus";
+import type { BusLink, MessageDetails, MessageSink } from "@shardcast/bus";
 import type { Counters } from "@shardcast/scoreboard";
 import {
 	type ChannelList,
@@ -51,15 +51,15 @@ export class Publisher implements MessageSink {
 	}
 
 	/** `full` when the ring is, or when held messages come first. */
-	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): PublishResult {
-		if (this.#held.count > 0 || !this.#write(kind, sender, channels, payload, info)) return this.#backpressured();
+	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): PublishResult {
+		if (this.#held.count > 0 || !this.#write(kind, sender, channels, payload, details)) return this.#backpressured();
 		return this.#taken(payload);
 	}
 
 	/** As `publish`, but holds the message when there is no room; `full` when it cannot be held either. */
-	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info?: Uint8Array): PublishResult {
-		if (this.publish(kind, sender, channels, payload, info) === publishTaken) return publishTaken;
-		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload), info })) return publishFull;
+	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): PublishResult {
+		if (this.publish(kind, sender, channels, payload, details) === publishTaken) return publishTaken;
+		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload), details })) return publishFull;
 		return this.#taken(payload);
 	}
 
@@ -68,11 +68,11 @@ export class Publisher implements MessageSink {
 		if (this.#held.count > 0) this.#held.release(this.#writeHeld);
 	}
 
-	readonly #writeHeld = ({ kind, sender, channels, payload, info }: HeldFrame): boolean =>
-		this.#write(kind, sender, channels, payload, info);
+	readonly #writeHeld = ({ kind, sender, channels, payload, details }: HeldFrame): boolean =>
+		this.#write(kind, sender, channels, payload, details);
 
-	#write(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, info: Uint8Array | undefined): boolean {
-		if (info !== undefined) return this.#writeWith(encodeExtensions({ info }), kind, sender, channels, payload);
+	#write(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details: MessageDetails | undefined): boolean {
+		if (details !== undefined) return this.#writeWith(encodeExtensions(details), kind, sender, channels, payload);
 		const ring = this.#ring;
 		const at = ring.claim(recordBytes(channels, payload.length));
 		if (at < 0) return false;

@@ -1,3 +1,4 @@
+import type { MessageDetails } from "@shardcast/bus";
 import { type Command, DisconnectCode, disconnects, type Push, type Unsubscribe, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
 import { CloseCode } from "@shardcast/wire";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
@@ -62,7 +63,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	duePlace = -1;
 	/** Created with the first subscription. */
 	#subscriptions: Map<string, Subscription> | null = null;
-	#publisherInfo: Uint8Array | null = null;
+	#details: MessageDetails | null = null;
 	readonly #endpoint: CentrifugeEndpoint;
 
 	constructor(endpoint: CentrifugeEndpoint, admitted: Admitted, framing: Framing, framePings: boolean) {
@@ -95,12 +96,12 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	/** Describes the client to the receivers of its publications. Created once, unless a subscription token adds something. */
-	publisherInfo(channel: string): Uint8Array {
+	publishDetails(channel: string): MessageDetails {
 		const { id: client, user, info } = this;
 		const chanInfo = this.subscriptions.get(channel)?.grant?.info;
-		if (chanInfo) return encodePublisherInfo({ client, user, ...(info && { connInfo: info }), chanInfo });
-		this.#publisherInfo ??= encodePublisherInfo({ client, user, ...(info && { connInfo: info }) });
-		return this.#publisherInfo;
+		if (chanInfo) return { info: encodePublisherInfo({ client, user, ...(info && { connInfo: info }), chanInfo }) };
+		this.#details ??= { info: encodePublisherInfo({ client, user, ...(info && { connInfo: info }) }) };
+		return this.#details;
 	}
 
 	/** The client has connected, or has sent a new token. */
@@ -109,7 +110,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.info = info;
 		this.meta = meta;
 		this.expiresAt = expiresAt;
-		this.#publisherInfo = null;
+		this.#details = null;
 	}
 
 	override frame(message: ArrayBuffer): void {

@@ -18,7 +18,8 @@ export class ChannelEncoder implements Encoder {
 	}
 
 	encode(record: DeliveredRecord): Uint8Array {
-		const { offset, publisher: info } = record;
-		return this.framing.frame([this.#publications.encode({ data: this.isBinary ? record.payload : record.json, offset, info })]);
+		const { offset, publisher: info, tags } = record;
+		const data = this.isBinary ? record.payload : record.json;
+		return this.framing.frame([this.#publications.encode({ data, offset, info, tags: tags ?? undefined })]);
 	}
 }

@@ -47,7 +47,7 @@ export class ChannelCommands {
 		if (data.length > rules.payloadBytesMax) return fails(ErrorCode.limitExceeded);
 		if (!underRate(session)) return fails(ErrorCode.tooManyRequests);
 		const kind = !session.framing.codec.binary || isUtf8(data) ? RecordKind.text : RecordKind.binary;
-		const result = incoming.fromClient(session, kind, channelList([name]), data, session.publisherInfo(name));
+		const result = incoming.fromClient(session, kind, channelList([name]), data, session.publishDetails(name));
 		return result instanceof Promise ? result.then(published) : published(result);
 	};
 

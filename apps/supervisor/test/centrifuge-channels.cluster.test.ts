@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Cluster, postJson, startCluster, waitFor } from "@shardcast/testkit";
+import { Centrifuge, type PublicationContext, type SubscriptionOptions } from "centrifuge";
+import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+
+const file = `
+client: { insecure: true }
+channel:
+  namespaces:
+    - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true }
+`;
+
+/** What a namespace can do beyond plain history, with the library's clients: JSON on shard 0, Protobuf on shard 1. */
+describe("npm centrifuge on 2 shards: what namespaces can do", () => {
+	let cluster: Cluster;
+	let directory: string;
+	const clients: Centrifuge[] = [];
+	beforeAll(async () => {
+		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
+		const path = join(directory, "shardcast.yaml");
+		writeFileSync(path, file);
+		cluster = await startCluster({ shards: 2, flags: ["--config", path] });
+	});
+	afterAll(async () => {
+		for (const client of clients) client.disconnect();
+		expect((await cluster.stop()).code, cluster.log()).toBe(0);
+		rmSync(directory, { recursive: true });
+	});
+
+	async function both(): Promise<Centrifuge[]> {
+		// Their types differ in nothing that is public.
+		const kinds = [Centrifuge, CentrifugeProtobuf as unknown as typeof Centrifuge];
+		const made = kinds.map((Kind, shard) => new Kind(`${cluster.shardUrl(shard)}/connection/websocket`, { websocket: WebSocket }));
+		clients.push(...made);
+		for (const client of made) client.connect();
+		await Promise.all(made.map((client) => client.ready(10_000)));
+		return made;
+	}
+
+	async function listen(client: Centrifuge, channel: string, options?: Partial<SubscriptionOptions>): Promise<PublicationContext[]> {
+		const publications: PublicationContext[] = [];
+		const subscription = client.newSubscription(channel, options);
+		subscription.on("publication", (publication) => publications.push(publication));
+		subscription.subscribe();
+		await subscription.ready(10_000);
+		return publications;
+	}
+
+	/** Over HTTP, at this shard. */
+	async function publish(shard: number, message: object): Promise<unknown> {
+		const reply = await postJson(`${cluster.shardUrl(shard).replace("ws:", "http:")}/api/publish`, message);
+		return JSON.parse(reply.body) as unknown;
+	}
+
+	/** Data as both kinds of client see it: bytes are JSON here. */
+	const dataOf = ({ data }: PublicationContext): unknown =>
+		data instanceof Uint8Array ? (JSON.parse(new TextDecoder().decode(data)) as unknown) : data;
+
+	it.each(["kept:once", "once"])(
+		"a message with an idempotency key is published once, whichever shard gets its repetition: %s",
+		async (channel) => {
+			const received = await Promise.all((await both()).map((client) => listen(client, channel)));
+			const message = { channel, data: 1, tags: { a: "é" }, idempotency_key: "key" };
+			const first = await publish(0, message);
+			if (channel === "once") expect(first).toEqual({ result: {} });
+			else expect(first).toEqual({ result: { offset: 1, epoch: expect.any(String) } });
+			expect(await publish(1, message)).toEqual(first);
+			await publish(1, { ...message, data: 2, idempotency_key: "other" });
+			await waitFor(() => received.every(({ length }) => length >= 2), { deadlineMs: 10_000, what: "both publications" });
+			for (const publications of received) {
+				expect(publications.map(dataOf).sort()).toEqual([1, 2]);
+				expect(publications[0]!.tags).toEqual({ a: "é" });
+			}
+		},
+	);
+});

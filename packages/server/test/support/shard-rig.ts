@@ -1,0 +1,60 @@
+import { MemoryBus, type MessageDetails } from "@shardcast/bus";
+import type { Config } from "@shardcast/config";
+import { channelList, type Publishing, RecordKind } from "@shardcast/wire";
+import { FanOut } from "../../src/delivery/fan-out.ts";
+import { HeldFrames } from "../../src/delivery/incoming/held-frames.ts";
+import { ChannelRouter } from "../../src/delivery/publishing/channel-router.ts";
+import { type HeldPublication, HistoryPublisher } from "../../src/delivery/publishing/history-publisher.ts";
+import { Publisher } from "../../src/delivery/publishing/publisher.ts";
+import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
+import { CentrifugeRig } from "./centrifuge-rig.ts";
+
+/** The way of a message through one shard, from the router to clients of the protocol: bus and logs are real, sockets are in memory. */
+export class ShardRig extends CentrifugeRig {
+	readonly router: ChannelRouter;
+	readonly fanOut: FanOut;
+	readonly #bus = new MemoryBus({ members: 1, capacityBytes: 1_048_576 }).link(0);
+
+	constructor(settings: Partial<Config> = {}) {
+		super(settings);
+		const limits = { bytesMax: 1e6, clientBytesMax: 1e6 };
+		const plain = new Publisher({
+			ring: this.#bus,
+			held: new HeldFrames(limits),
+			counters: this.row,
+			onCommit: () => {},
+			onFull: () => {},
+		});
+		const held = new HeldFrames<HeldPublication>(limits);
+		const history = new HistoryPublisher({ log: this.log, held, plain, counters: this.row, life: 1, onHeld: () => {} });
+		const limitsOf = (channel: string) => this.namespaces.of(channel).history;
+		this.router = new ChannelRouter({ plain, history, limitsOf });
+		this.fanOut = new FanOut({
+			member: 0,
+			life: 1,
+			hub: this.hub,
+			senders: new SenderIds(),
+			topics: this.topics,
+			logged: this.reader,
+			counters: this.row,
+			console: { watching: false, onRecord: () => {} },
+		});
+	}
+
+	/** Into the log of the channel, or onto the bus; not delivered yet. */
+	publish(channel: string, payload: string | Uint8Array, details?: MessageDetails): Publishing {
+		const kind = typeof payload === "string" ? RecordKind.text : RecordKind.binary;
+		return this.router.publish(kind, 0, channelList([channel]), Buffer.from(payload as string), details);
+	}
+
+	/** Clients get all that was published. */
+	deliver(): void {
+		while (this.#bus.read(1000, this.fanOut.deliver) + this.reader.read(1000, this.fanOut.deliverLogged) > 0);
+	}
+
+	/** Publishes and delivers. */
+	send(channel: string, payload: string | Uint8Array, details?: MessageDetails): void {
+		void this.publish(channel, payload, details);
+		this.deliver();
+	}
+}
