@@ -22,7 +22,7 @@ export interface BalancerOptions {
 	readonly mode: "handoff" | "proxy";
 	/** The shards' ends of their handoff sockets, by slot; empty in proxy mode. */
 	readonly handoffDescriptors: readonly number[];
-	/** The text of GET /metrics, which the supervisor puts together from all processes. */
+	/** The text of GET /metrics, which the supervisor collects from all processes. */
 	readonly collectMetrics: () => Promise<string>;
 	readonly config: BalancerConfig;
 	readonly log: Log;
@@ -34,10 +34,10 @@ export type BalancerConfig = Pick<
 > &
 	ConnectionRateConfig;
 
-/** Where the limit cannot be read: what Linux gives a process by default. */
+/** Used when the limit cannot be read: the default of Linux. */
 const usualOpenFiles = 1024;
 
-/** The balancer without its process: the data path, and its row of the scoreboard, of which it is the writer. */
+/** The balancer, independent of its process: the data path, and the balancer's row of the scoreboard, which only it writes. */
 export class Balancer {
 	readonly #options: BalancerOptions;
 	readonly #monitor = new ProcessMonitor();
@@ -76,7 +76,7 @@ export class Balancer {
 		});
 	}
 
-	/** Where it listens, once started: the kernel's choice when the configuration says 0. */
+	/** The port it listens on, once started. The kernel chooses one when the configuration says 0. */
 	get port(): number {
 		return this.#port;
 	}
@@ -93,7 +93,7 @@ export class Balancer {
 		board.balancer.state = ShardState.serving;
 	}
 
-	/** Takes over those options that may change while it serves. */
+	/** Applies the options that may change while it serves. */
 	reload(config: BalancerConfig): void {
 		this.#config = config;
 		this.#responder.allowedOrigins = config.allowedOrigins;
@@ -102,7 +102,7 @@ export class Balancer {
 	}
 
 	async drain(deadlineMs: number): Promise<number> {
-		// It has closed its listener when it returns; the supervisor waits for this word before it drains the shards.
+		// The listener is closed when this returns; the supervisor waits for this message before it drains the shards.
 		const drained = this.#dataPath.drain(deadlineMs);
 		this.#options.board.balancer.state = ShardState.draining;
 		return drained;
@@ -143,7 +143,7 @@ export class Balancer {
 		return new ProxyPath({ ...shared, picker, shardHost: dialHost(config.host), token: directory.proxyToken });
 	}
 
-	/** None of these is for pages of other origins, so that none is allowed. */
+	/** Pages of other origins may use none of these routes. */
 	#router(): Router<AnswerRoute> {
 		const { board, collectMetrics } = this.#options;
 		const routes = [
@@ -170,7 +170,7 @@ interface SharedOptions {
 	readonly descriptorsMax: number;
 }
 
-/** A shard that listens on every interface is reached on this machine's own. */
+/** A shard that listens on every interface is reached over loopback. */
 function dialHost(host: string): string {
 	if (host === "0.0.0.0") return "127.0.0.1";
 	return host === "::" ? "::1" : host;

@@ -1,23 +1,23 @@
 /**
- * Things that may each stay for the same time at most. One owner. Bound: `itemsMax`; when it is full the oldest goes early.
+ * A set of items that all have the same maximum lifetime. One owner. Bound: `itemsMax`; when the set is full, the oldest expires early.
  * One timer for all of them, and none while the set is empty.
  */
 export class DeadlineSet<T> {
 	#lifetimeMs: number;
 	readonly #itemsMax: number;
 	readonly #expire: (item: T) => void;
-	/** When each came: in the order of their deadlines, since all have the same lifetime. */
+	/** When each item was added. This is also the order of their deadlines, since all have the same lifetime. */
 	readonly #since = new Map<T, number>();
 	#timer: NodeJS.Timeout | null = null;
 
-	/** @param options.expire gets an item that has been taken out, its time over or its place needed. */
+	/** @param options.expire gets each item that was removed because its time was over or its place was needed. */
 	constructor(options: { readonly lifetimeMs: number; readonly itemsMax: number; readonly expire: (item: T) => void }) {
 		this.#lifetimeMs = options.lifetimeMs;
 		this.#itemsMax = options.itemsMax;
 		this.#expire = options.expire;
 	}
 
-	/** Holds for those that are here as well. */
+	/** Applies to existing items, too. */
 	set lifetimeMs(value: number) {
 		this.#lifetimeMs = value;
 		this.#stopTimer();
@@ -40,13 +40,13 @@ export class DeadlineSet<T> {
 		return wasThere;
 	}
 
-	/** The one that has been there longest; null when there is none. */
+	/** The oldest item; null when the set is empty. */
 	get oldest(): T | null {
 		for (const item of this.#since.keys()) return item;
 		return null;
 	}
 
-	/** Takes out the one that has been there longest, if that is as long as this; else null. */
+	/** Removes and returns the oldest item if it is at least this old, otherwise null. */
 	takeOldest(leastMs = 0): T | null {
 		for (const [item, sinceMs] of this.#since) {
 			if (performance.now() - sinceMs < leastMs) return null;
@@ -56,7 +56,7 @@ export class DeadlineSet<T> {
 		return null;
 	}
 
-	/** Takes out those that `which` chooses, all by default. */
+	/** Removes and returns the items that `which` selects, by default all. */
 	take(which: (item: T) => boolean = () => true): T[] {
 		const taken = [...this.#since.keys()].filter(which);
 		for (const item of taken) this.delete(item);

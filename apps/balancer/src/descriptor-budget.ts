@@ -1,11 +1,11 @@
 /**
- * How many descriptors a balancer may use for what. When handing over, a connection's own number tells how many are open, since the kernel
- * gives out the lowest that is free; when proxying they are counted.
+ * How many descriptors the balancer may use for which purpose. With handoff, the number of a new descriptor shows how many are open, since the
+ * kernel assigns the lowest free one; with proxy they are counted.
  */
 export class DescriptorBudget {
-	/** Connections that wait for something (their head, room in a shard, their client to leave) have numbers up to this. */
+	/** Limit for connections that wait for something: their head, room in a shard, their client to disconnect. */
 	readonly heldMax: number;
-	/** Requests that the balancer answers itself may use more: /health is to be answered when nothing else fits any more. */
+	/** Limit for requests that the balancer answers itself. It is higher: /health must be answered even when nothing else fits. */
 	readonly answeredMax: number;
 
 	/** @param descriptorsMax files and sockets that this process may have open at once. */
@@ -16,5 +16,5 @@ export class DescriptorBudget {
 	}
 }
 
-/** For files, logs, a turn's new connections, and requests that are answered here; a quarter of them for none but those. */
+/** Reserve for files, logs, the new connections of a turn, and requests that are answered here; a quarter of it is for such requests only. */
 const spareMax = 128;

@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:net";
 import type { Address } from "@shardcast/config";
 import { setDeferAccept, setTcpNoDelay } from "@shardcast/native";
 
-/** What Node keeps behind a listening `net.Server` and an accepted socket (libuv's stream). Not public: only this file knows it. */
+/** Node's internal handle behind a listening `net.Server` and an accepted socket (libuv's stream). Not public API: only this file uses it. */
 interface Stream {
 	readonly fd: number;
 	close(): void;
@@ -11,17 +11,17 @@ interface ListeningStream extends Stream {
 	onconnection: (status: number, connection: Stream | undefined) => void;
 }
 
-/** Longest queue of connections that the kernel holds for us; it cuts it to net.core.somaxconn. */
+/** Longest accept queue in the kernel, which limits it to net.core.somaxconn. */
 export const backlog = 4096;
 
-/** A client that sends nothing comes to `accept` after about this time; until then it costs the kernel a few hundred bytes and us nothing. */
+/** A client that sends nothing is accepted after about this time; until then it costs the kernel a few hundred bytes and this process nothing. */
 const deferSeconds = 1;
 
 /**
- * A listening socket that hands out bare connections: no `net.Socket` is made for them, which would cost three times what
- * all the rest of a handoff costs (measured with 200 clients connecting at once: 31 µs of CPU per connection against 10).
+ * A listening socket that yields bare connections. It creates no `net.Socket` for them, which would cost three times as much as
+ * the rest of a handoff (measured with 200 clients connecting at once: 31 µs of CPU per connection against 10).
  *
- * libuv accepts one connection per turn and tells us; the callback takes the rest of the kernel's queue with `accept`.
+ * libuv accepts one connection per turn and calls back; the callback takes the rest of the kernel's queue with `accept`.
  */
 export class Listener {
 	readonly #server: Server;
@@ -43,7 +43,7 @@ export class Listener {
 			server.listen({ ...address, backlog }, () => {
 				server.off("error", reject);
 				const stream = (server as unknown as { _handle: ListeningStream })._handle;
-				// Accepted sockets inherit it.
+				// Accepted sockets inherit this option.
 				setTcpNoDelay(stream.fd, true);
 				setDeferAccept(stream.fd, deferSeconds);
 				stream.onconnection = (status, connection) => onConnection(stream.fd, status === 0 && connection ? connection : null);
@@ -61,7 +61,7 @@ export class Listener {
 		return address !== null && typeof address === "object" ? address.port : 0;
 	}
 
-	/** What still waits in the kernel's queue is reset. */
+	/** Connections that are still in the kernel's queue are reset. */
 	close(): void {
 		this.#server.close();
 	}

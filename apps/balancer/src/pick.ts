@@ -1,7 +1,7 @@
 import { type BoardRow, requestAllowance, ShardState } from "@shardcast/scoreboard";
 import { Heartbeat } from "@shardcast/wire";
 
-/** What picking needs of a scoreboard row; `BoardRow` fulfils it. */
+/** The part of a scoreboard row that picking needs; `BoardRow` implements it. */
 export type ShardRow = Pick<
 	BoardRow,
 	| "slot"
@@ -20,42 +20,42 @@ export type ShardRow = Pick<
 	| "get"
 >;
 
-/** What picking needs of the scoreboard. */
+/** The part of the scoreboard that picking needs. */
 export interface ShardTable {
 	readonly membershipEpoch: number;
 	rows(): ShardRow[];
 }
 
-/** A shard as the balancer sees it: its row, and what the balancer alone knows. One object per slot for as long as the slot is a member. */
+/** A shard as the balancer sees it: its row, and what only the balancer knows. One object per slot while the slot is a member. */
 export interface Candidate {
 	readonly row: ShardRow;
-	/** The process that the rest is about. */
+	/** The pid of the process that the fields below describe. */
 	incarnation: number;
 	/** Connections given to it that its row does not show (handoff: not sent yet; proxy: open through this balancer). */
 	own: number;
-	/** Those of them that are to become WebSockets. */
+	/** How many of these are to become WebSockets. */
 	ownUpgrades: number;
-	/** WebSockets given to it lately, which it may not have counted yet: in the period that runs, and in the one before. */
+	/** WebSockets assigned to it recently, which it may not have counted yet: in the current period, and in the previous one. */
 	young: number;
 	youngBefore: number;
-	/** Its socket or port did not answer: not picked before this time. */
+	/** Not picked before this time, because its socket or port did not answer. */
 	shunnedUntilMs: number;
-	/** Connections, those on the way to it included, as of the last look and what has been picked since: the fewest wins. */
+	/** Its connections, including those on the way to it: as of the last look, plus those picked since. The shard with the fewest wins. */
 	load: number;
-	/** The part of them that holds, or may come to hold, the slot of a WebSocket: what is bounded by `max`. */
+	/** How many of them hold, or may yet hold, the slot of a WebSocket. `max` bounds this. */
 	taken: number;
 	max: number;
-	/** Bounds `load`: more connections of any kind its open files do not allow. */
+	/** Bounds `load`: its open files allow no more connections of any kind. */
 	socketsMax: number;
 	serving: boolean;
-	/** Serving, but without a recent heartbeat: not picked. */
+	/** It serves but has no recent heartbeat, so it is not picked. */
 	silent: boolean;
 }
 
 export interface PickerOptions {
-	/** Sets the candidate's `load` and `taken` from its row and what is its own. */
+	/** Sets the candidate's `load` and `taken` from its row and its `own`. */
 	readonly measure: (candidate: Candidate) => void;
-	/** `Candidate.own` at which a shard gets no more; Infinity for no bound. */
+	/** A shard with this `Candidate.own` gets no more; Infinity = no bound. */
 	readonly ownMax: number;
 	readonly nowMs: () => number;
 }
@@ -63,17 +63,17 @@ export interface PickerOptions {
 /** How long a shard that did not answer is left alone. */
 const shunMs = 100;
 
-/** Within one to two of these a shard has turned a connection that it has received into a WebSocket, or not. */
+/** Within one to two of these periods, a shard has made a WebSocket of a connection that it received, or has not. */
 const youngMs = 100;
 
-/** Longest time for which a shard that has room may look full. */
+/** The longest time that a shard with room may look full. */
 export const settleMs = 2 * youngMs;
 
 /**
- * Least connections, counted at pick time: `look` reads the rows once per turn, and each pick counts at once, so a burst
- * spreads evenly though the shards report later. One owner.
+ * Picks the shard with the fewest connections. `look` reads the rows once per turn, and each pick counts at once, so a burst spreads
+ * evenly although the shards report later. One owner.
  *
- * Full is a shard whose WebSockets, with those that may become some, fill its limit. A request that is no WebSocket takes no
+ * A shard is full when its WebSockets and the connections that may become WebSockets reach its limit. Any other request takes no
  * slot, however long its connection is kept.
  */
 export class Picker {
@@ -81,10 +81,10 @@ export class Picker {
 	readonly #options: PickerOptions;
 	#epoch = Number.NaN;
 	#candidates: Candidate[] = [];
-	/** Where the search begins, so that ties rotate. */
+	/** Where the next search begins, so that ties rotate. */
 	#next = 0;
 	#agedMs = 0;
-	/** Since when some shard has responded at each look; NaN while none does. */
+	/** Since when at least one shard has responded at every look; NaN while none does. */
 	#respondsSinceMs = Number.NaN;
 
 	constructor(table: ShardTable, options: PickerOptions) {
@@ -97,14 +97,14 @@ export class Picker {
 	}
 
 	/**
-	 * A shard could have what another one does not take. Only when some have responded for a moment: after a pause of the whole machine the
-	 * first one to wake up would else be given everything.
+	 * Whether a shard could take what another one does not. True only when some shard has responded for a moment: otherwise, after a pause of the
+	 * whole machine, the first shard to wake up would get everything.
 	 */
 	get mayTakeBack(): boolean {
 		return this.#options.nowMs() - this.#respondsSinceMs >= Heartbeat.everyMs;
 	}
 
-	/** Shards serve, and none of them responds: they may only be held up. As of the last look. */
+	/** Shards serve, but none responds: they may just be delayed. As of the last look. */
 	get allSilent(): boolean {
 		return !this.#someRespond && this.#candidates.some(({ serving }) => serving);
 	}
@@ -138,7 +138,7 @@ export class Picker {
 		else if (Number.isNaN(this.#respondsSinceMs)) this.#respondsSinceMs = nowMs;
 	}
 
-	/** @returns the shard with the fewest connections, counted in already; null when none has room. */
+	/** @returns the shard with the fewest connections, which now include this one; null when none has room. */
 	pick(isUpgrade: boolean): Candidate | null {
 		const candidates = this.#candidates;
 		const count = candidates.length;
@@ -158,7 +158,7 @@ export class Picker {
 		return best;
 	}
 
-	/** Its socket or port did not answer. */
+	/** Reports that its socket or port did not answer. */
 	shun(candidate: Candidate): void {
 		candidate.shunnedUntilMs = this.#options.nowMs() + shunMs;
 		candidate.serving = false;
@@ -196,14 +196,14 @@ function newCandidate(row: ShardRow): Candidate {
 	return { row, incarnation: -1, own: 0, ownUpgrades: 0, young: 0, youngBefore: 0, ...unknown };
 }
 
-/** Connections in the shard's socket, or lost: sent to it, and neither received nor taken back. */
+/** Connections that are in the shard's socket or lost: sent to it, and neither received nor taken back. */
 export function onTheWay({ handoffsSent, handoffsReceived, handoffsUndone }: ShardRow): number {
 	return (handoffsSent - handoffsReceived - handoffsUndone) | 0;
 }
 
 /**
- * Handoff. What is under way is read before what has arrived, so that a connection that arrives just now is counted twice rather
- * than not. Of one that has arrived only the shard knows what it is; so the young ones count as if they were not yet WebSockets.
+ * For handoff. Connections in flight are read before those that have arrived, so that a connection that arrives in between is counted twice
+ * rather than not at all. Only the shard knows what an arrived connection is, so recent ones count as not yet WebSockets.
  */
 export function measureHandoff(candidate: Candidate): void {
 	const { row, own, young, youngBefore } = candidate;
@@ -212,7 +212,7 @@ export function measureHandoff(candidate: Candidate): void {
 	candidate.taken = Math.min(candidate.load, row.webSockets + underWay + young + youngBefore);
 }
 
-/** Proxy: what goes through this balancer it knows itself; the rest are WebSockets that came to the shard's own port past it. */
+/** For proxy. The balancer counts the connections that it carries; the others are WebSockets that came directly to the shard's own port. */
 export function measureProxy(candidate: Candidate): void {
 	const { row, own, ownUpgrades } = candidate;
 	const direct = Math.max(0, row.webSockets - row.proxiedSeen);

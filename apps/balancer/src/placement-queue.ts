@@ -1,16 +1,16 @@
-/** Looks at the shards every so often; they report within a turn of their loop. */
+/** Interval between looks at the shards; they report within a turn of their loop. */
 const lookMs = 2;
 
 export interface PlacementQueueOptions<T> {
 	/** How long a connection waits for room before it is refused. */
 	readonly waitMs: number;
-	/** How long it waits while the shards are only held up, as `areHeldUp` says after each look. */
+	/** How long it waits while the shards are merely delayed, as `areHeldUp` says after each look. */
 	readonly heldUpMs: number;
 	readonly areHeldUp: () => boolean;
 	readonly itemsMax: number;
 	/** Reads the shards' rows again; called before a run of `place`. */
 	readonly look: () => void;
-	/** Gives it to a shard; false when none has room. */
+	/** Assigns it to a shard; false when none has room. */
 	readonly place: (item: T) => boolean;
 	/** Called after a run of `place`. */
 	readonly placed: () => void;
@@ -18,8 +18,8 @@ export interface PlacementQueueOptions<T> {
 }
 
 /**
- * Connections that found every shard full or away. A shard may have room that it has not reported yet, so before a client
- * is refused the balancer looks again for a moment. One owner. Bound: `itemsMax`; one more is refused at once.
+ * Connections for which no shard had room or was there. A shard may have room that it has not reported yet, so the balancer keeps looking
+ * for a moment before it refuses a client. One owner. Bound: `itemsMax`; any more are refused at once.
  */
 export class PlacementQueue<T> {
 	readonly #options: PlacementQueueOptions<T>;
@@ -43,7 +43,7 @@ export class PlacementQueue<T> {
 		this.#timer ??= setTimeout(this.#onTimer, lookMs);
 	}
 
-	/** Takes out all. */
+	/** Removes and returns all. */
 	take(): T[] {
 		const items = this.#waiting.map(({ item }) => item);
 		this.#waiting = [];
@@ -59,7 +59,7 @@ export class PlacementQueue<T> {
 
 	#run(): void {
 		const nowMs = performance.now();
-		// What is added while this runs, by a connection that comes back from a shard that has gone, goes behind the rest.
+		// A connection that comes back from a dead shard may be added while this runs; it goes to the end.
 		const waiting = this.#waiting;
 		this.#waiting = [];
 		const left: typeof waiting = [];

@@ -15,7 +15,7 @@ describe("deadline set", () => {
 		vi.useRealTimers();
 	});
 
-	it("lets each thing stay for its time, with one timer for all", () => {
+	it("keeps each item for its lifetime, with one timer for all", () => {
 		set.add("a");
 		vi.advanceTimersByTime(40);
 		set.add("b");
@@ -28,13 +28,13 @@ describe("deadline set", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("sends the oldest away when it is full", () => {
+	it("expires the oldest item when it is full", () => {
 		for (const item of ["a", "b", "c", "d"]) set.add(item);
 		expect(expired).toEqual(["a"]);
 		expect(set.size).toBe(3);
 	});
 
-	it("says nothing of what has left by itself", () => {
+	it("does not expire items that were removed", () => {
 		set.add("a");
 		expect(set.delete("a")).toBe(true);
 		expect(set.delete("a")).toBe(false);
@@ -43,7 +43,7 @@ describe("deadline set", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("hands out those that are asked for and keeps the others' time", () => {
+	it("removes the selected items and keeps the deadlines of the others", () => {
 		set.add("a");
 		set.add("b");
 		expect(set.take((item) => item === "a")).toEqual(["a"]);

@@ -48,7 +48,7 @@ describe("picker", () => {
 		expect([0, 1, 2].map((slot) => picks.filter((pick) => pick === slot).length)).toEqual([30, 30, 30]);
 	});
 
-	it("rotates ties: one client after the other, all shards get their turn", () => {
+	it("rotates ties, so that all shards get their turn", () => {
 		const picker = pickerOf(boardOf([10, 10, 10]));
 		const picks = [1, 2, 3, 4, 5, 6].map(() => {
 			picker.look(); // each has come and gone: all are at zero again
@@ -57,7 +57,7 @@ describe("picker", () => {
 		expect(picks).toEqual([0, 1, 2, 0, 1, 2]);
 	});
 
-	it("passes over full shards, and over those that do not serve", () => {
+	it("skips full shards, and shards that do not serve", () => {
 		const board = boardOf([5, 5, 5]);
 		board.row(0).connections = 5;
 		board.row(0).webSockets = 5;
@@ -67,7 +67,7 @@ describe("picker", () => {
 		expect(pickSlots(pickerOf(board), 2)).toEqual([2, null]);
 	});
 
-	it("counts what has been sent and not received, over the wrap of the counts as well", () => {
+	it("counts connections that were sent but not received, even when the counters wrap", () => {
 		const board = boardOf([10, 10]);
 		const row = board.row(0);
 		row.handoffsSent = (0x7fffffff + 2) | 0;
@@ -83,7 +83,7 @@ describe("picker", () => {
 		expect(slotOf(picker.pick(true))).toBe(1);
 	});
 
-	it("never counts less than nothing under way", () => {
+	it("never counts fewer than zero connections in flight", () => {
 		const board = boardOf([10]);
 		board.row(0).handoffsReceived = 5;
 		expect(pickerOf(board).candidates[0].load).toBe(0);
@@ -103,7 +103,7 @@ describe("picker", () => {
 		expect(slotOf(picker.pick(true))).toBe(0);
 	});
 
-	it("keeps the slot of a connection that is under way for as long as that takes", () => {
+	it("keeps the slot of a connection in flight until it has arrived", () => {
 		const board = boardOf([1]);
 		const picker = pickerOf(board);
 		picker.pick(true);
@@ -114,7 +114,7 @@ describe("picker", () => {
 		expect(picker.pick(true)).toBeNull();
 	});
 
-	it("lets requests go to a full shard, a bounded number of them", () => {
+	it("sends a bounded number of plain requests to a full shard", () => {
 		const board = boardOf([2]);
 		board.row(0).connections = 2;
 		board.row(0).webSockets = 2;
@@ -124,7 +124,7 @@ describe("picker", () => {
 		expect(picks.filter((slot) => slot === 0)).toHaveLength(requestAllowance);
 	});
 
-	it("fills a shard only as far as its open files allow, with whatever it is full", () => {
+	it("fills a shard only as far as its open files allow, whatever kind of connections it has", () => {
 		const board = boardOf([100, 100]);
 		board.row(0).connectionsFit = 2;
 		board.row(1).state = ShardState.draining;
@@ -145,7 +145,7 @@ describe("picker", () => {
 		expect(pickSlots(picker, 2)).toEqual([1, 1]);
 	});
 
-	it("gives a silent shard nobody, not even when no other has room, and takes it again once it responds", () => {
+	it("sends no client to a silent shard, even when no other has room, until it responds again", () => {
 		const board = boardOf([5, 1]);
 		board.row(0).set("heartbeatMs", clock.nowMs - 900);
 		const picker = pickerOf(board);
@@ -178,7 +178,7 @@ describe("picker", () => {
 		expect([beat(), beat(0), beat(0), beat(0, 1)]).toEqual([false, false, false, true]);
 	});
 
-	it("leaves a shard that did not answer alone for a moment, or until another process serves", () => {
+	it("skips a shard that did not answer for a moment, or until another process serves in its place", () => {
 		const board = boardOf([5, 5]);
 		const picker = pickerOf(board);
 		picker.shun(picker.candidates[0]);
@@ -194,7 +194,7 @@ describe("picker", () => {
 		expect(picker.candidates[0].serving).toBe(true);
 	});
 
-	it("takes up new members and forgets those that have left", () => {
+	it("adds new members and forgets those that have left", () => {
 		const board = boardOf([5, 5, 5]);
 		board.row(2).role = Role.none;
 		board.bumpMembership();
@@ -209,7 +209,7 @@ describe("picker", () => {
 		expect(picker.candidates[0]).toBe(known);
 	});
 
-	it("proxy: counts its own connections itself, and those that came past it from the row", () => {
+	it("proxy: counts its own connections itself, and takes direct ones from the row", () => {
 		const board = boardOf([10]);
 		const row = board.row(0);
 		const picker = pickerOf(board, { measure: measureProxy });

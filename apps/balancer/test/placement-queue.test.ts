@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PlacementQueue } from "../src/placement-queue.ts";
 
-describe("room queue", () => {
+describe("placement queue", () => {
 	let room: number;
 	let placed: string[];
 	let refused: string[];
@@ -37,7 +37,7 @@ describe("room queue", () => {
 		vi.useRealTimers();
 	});
 
-	it("refuses nobody before it has looked again for a while", () => {
+	it("refuses no client before it has looked again for a while", () => {
 		queue.add("a");
 		vi.advanceTimersByTime(18);
 		expect(refused).toEqual([]);
@@ -48,7 +48,7 @@ describe("room queue", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("places in the order in which they came, and refuses the rest when their time is over", () => {
+	it("places connections in order of arrival, and refuses the rest when their time is over", () => {
 		queue.add("a");
 		vi.advanceTimersByTime(10);
 		queue.add("b");
@@ -61,7 +61,7 @@ describe("room queue", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("waits longer while the shards are only held up, and not for ever", () => {
+	it("waits longer while the shards are merely delayed, but not forever", () => {
 		heldUp = true;
 		queue.add("a");
 		queue.add("b");
@@ -106,7 +106,7 @@ describe("room queue", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("hands all out at the end", () => {
+	it("returns all connections at the end", () => {
 		queue.add("a");
 		queue.add("b");
 		expect(queue.take()).toEqual(["a", "b"]);

@@ -26,7 +26,7 @@ import { PlacementQueue } from "../placement-queue.ts";
 import type { Handoff } from "./handoff.ts";
 import { WaitingHeads } from "./waiting-heads.ts";
 
-/** Connections taken in one turn, so that a storm of them leaves the loop time for those that are here. */
+/** The most connections accepted in one turn, so that a storm leaves the loop time for those already accepted. */
 const acceptBatchMax = 128;
 
 export interface HandoffPathOptions {
@@ -35,7 +35,7 @@ export interface HandoffPathOptions {
 	readonly handoff: Handoff;
 	readonly headBytesMax: number;
 	readonly headTimeoutMs: number;
-	/** Descriptors that this process may have open. */
+	/** How many descriptors this process may have open. */
 	readonly descriptorsMax: number;
 }
 
@@ -47,8 +47,8 @@ interface WaitingConnection {
 }
 
 /**
- * Accept, peek, pick, hand over. A connection is a number here, its descriptor, until it is handed over or turns out to need
- * an answer. What has been peeked at stays unread for the shard. One per process.
+ * Accept, peek, pick, hand over. Here a connection is just its descriptor, a number, until it is handed over or needs an answer. Peeking
+ * leaves the bytes unread for the shard. One per process.
  */
 export class HandoffPath implements DataPath {
 	readonly #options: HandoffPathOptions;
@@ -59,9 +59,9 @@ export class HandoffPath implements DataPath {
 	readonly #heads: WaitingHeads;
 	readonly #unplaced: PlacementQueue<WaitingConnection>;
 	readonly #budget: DescriptorBudget;
-	/** What was peeked at last. */
+	/** The bytes of the last peek. */
 	readonly #bytes: Buffer;
-	/** For heads that are there in one piece, as nearly all are. */
+	/** Parses heads that arrive in one piece, as nearly all do. */
 	#parser = new HeadParser();
 	#listener: Listener | null = null;
 	#isStopping = false;
@@ -107,7 +107,7 @@ export class HandoffPath implements DataPath {
 		return this.#listener.port;
 	}
 
-	/** Takes back a connection that its shard has not taken. */
+	/** Takes back a connection that its shard has not received. */
 	takeBack(fd: number, sinceMs: number): void {
 		if (fd > this.#budget.answeredMax) {
 			this.#turnAway(fd, Refusals.descriptors);
@@ -116,7 +116,7 @@ export class HandoffPath implements DataPath {
 		this.#unplaced.add({ fd, sinceMs, isUpgrade: this.#isUpgrade(fd) });
 	}
 
-	/** Its head is unread still. One that has hung up meanwhile is placed like any other, and its shard notices. */
+	/** Its head is still unread. If the client has disconnected in the meantime, it is placed like any other, and its shard notices. */
 	#isUpgrade(fd: number): boolean {
 		const parser = this.#parser;
 		parser.reset();
@@ -125,7 +125,7 @@ export class HandoffPath implements DataPath {
 		return parser.isUpgrade;
 	}
 
-	/** Whether `takeBack` has room for as many connections as a message may carry: short of descriptors, the kernel would drop them all. */
+	/** Whether `takeBack` has room for all connections that a message may carry: without enough descriptors the kernel drops them all. */
 	get hasRoom(): boolean {
 		const count = DescriptorChannel.descriptorsMax;
 		if (this.#isStopping || this.#unplaced.size + count > DataPathLimits.placementMax) return false;
@@ -142,14 +142,14 @@ export class HandoffPath implements DataPath {
 	async drain(deadlineMs: number): Promise<number> {
 		this.#isStopping = true;
 		if (this.#listener !== null) {
-			// They have connected and would otherwise be reset.
+			// These clients have connected and would otherwise get a reset.
 			this.#picker.look();
 			this.#acceptUpTo(backlog, this.#listener.fd);
 			this.#handoff.flush();
 			this.#listener.close();
 			this.#listener = null;
 		}
-		// A client that has not sent a byte has asked for nothing.
+		// A client that has not sent a byte has no request to lose.
 		for (const { fd } of this.#heads.take((head) => head.seen === 0)) closeDescriptor(fd);
 		await until(() => this.pending === 0, deadlineMs);
 		return this.close();
@@ -172,7 +172,7 @@ export class HandoffPath implements DataPath {
 		this.#handoff.flush();
 	}
 
-	/** From here on it is a bare descriptor like the others. */
+	/** From here on it is a bare descriptor, like the others. */
 	#takeOver(connection: Accepted): void {
 		let fd: number;
 		try {
@@ -200,7 +200,7 @@ export class HandoffPath implements DataPath {
 			}
 			if (fd === -1) return;
 			this.#admit(fd, nowMs);
-			// What has been placed is sent at the end of the turn and leaves; the rest of the queue waits for that.
+			// Placed connections leave at the end of the turn; the rest of the queue waits for that.
 			if (fd > this.#budget.answeredMax) return;
 		}
 	}
@@ -218,15 +218,15 @@ export class HandoffPath implements DataPath {
 	}
 
 	/**
-	 * Makes room for a connection that is to wait for its head: the one that has waited longest goes. So whoever opens connections and sends
-	 * nothing displaces its own. @returns its new descriptor, one that may be kept; -1 when it was turned away.
+	 * Makes room for a connection that has to wait for its head, by dropping the one that has waited longest. A client that opens connections and
+	 * sends nothing thus displaces its own. @returns the new descriptor of the connection, which may be kept; -1 when it was turned away.
 	 */
 	#inPlaceOfTheOldest(fd: number): number {
 		const oldest = this.#heads.takeOldest(DataPathLimits.displacedMs);
 		if (oldest === null) return this.#turnAway(fd, Refusals.descriptors);
-		// It may have come since the last look.
+		// Its head may have arrived since the last look.
 		if (this.#examine(oldest.fd, oldest.sinceMs, oldest.parser, oldest.seen) >= 0) this.#turnAway(oldest.fd, displaced);
-		// The lowest number that is free: the oldest's, or one below, unless the oldest has just been given to a shard and is still open.
+		// The lowest free number: that of the oldest, or one below, unless the oldest was just handed to a shard and is still open.
 		let kept: number;
 		try {
 			kept = duplicate(fd);
@@ -238,7 +238,7 @@ export class HandoffPath implements DataPath {
 		return kept > this.#budget.heldMax ? this.#turnAway(kept, Refusals.descriptors) : kept;
 	}
 
-	/** @returns how many bytes of an incomplete head are there; -1 when the connection has been dealt with. */
+	/** @returns how many bytes of an incomplete head there are; -1 when the connection needs nothing more. */
 	#examine(fd: number, sinceMs: number, parser: HeadParser, seen: number): number {
 		const length = this.#peek(fd);
 		if (length === 0) return this.#closedEarly(fd);
@@ -274,7 +274,7 @@ export class HandoffPath implements DataPath {
 				this.#turnAway(fd, Refusals.descriptors);
 				return;
 			}
-			// A client may close its sending side after the request and still wait for the answer.
+			// A client may close its sending side after the request and still wait for the response.
 			this.#responder.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)));
 			return;
 		}
@@ -284,7 +284,7 @@ export class HandoffPath implements DataPath {
 			return;
 		}
 		const { isUpgrade } = head;
-		// One that is sent on at once needs no place here; one that has to wait does.
+		// A connection that is handed over at once needs no place here; one that has to wait does.
 		const mayWait = fd <= this.#budget.heldMax;
 		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors);
 		else if (!this.#place(fd, sinceMs, isUpgrade)) {
@@ -306,7 +306,7 @@ export class HandoffPath implements DataPath {
 		return -1;
 	}
 
-	/** Refuses without waiting for the client to leave: there is no descriptor for that. */
+	/** Refuses without waiting for the client to disconnect: there is no descriptor for that. */
 	#turnAway(fd: number, refusal: Refusal): -1 {
 		this.#responder.count(refusal.counter, 1);
 		sayAndClose(fd, refusalAnswer(refusal), this.#bytes);

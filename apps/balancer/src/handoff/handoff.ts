@@ -3,16 +3,16 @@ import { type BalancerCounter, type HistogramWords, ShardState } from "@shardcas
 import { monotonicMs } from "@shardcast/wire";
 import { type Candidate, onTheWay, type ShardRow } from "../pick.ts";
 
-/** The end of a `DescriptorChannel` that handing over needs. */
+/** The part of a `DescriptorChannel` that handing over needs. */
 export type DescriptorSender = Pick<DescriptorChannel, "send" | "close">;
-/** The shard's end of it, of which the balancer has a copy. */
+/** The shard's end, of which the balancer has a copy. */
 export type DescriptorReturn = Pick<DescriptorChannel, "receive">;
 
 export interface HandoffOptions {
 	readonly openChannel: (slot: number) => DescriptorSender;
-	/** Where a shard's connections lie until it takes them, by slot. */
+	/** The sockets that hold each shard's connections until it receives them, by slot. */
 	readonly returns: readonly DescriptorReturn[];
-	/** Whether any shard could have a connection that is taken from another. */
+	/** Whether some shard could take a connection that was taken back from another. */
 	readonly mayTakeBack: () => boolean;
 	/** Whether `onReturn` has room for another message's connections. */
 	readonly hasRoom: () => boolean;
@@ -21,35 +21,35 @@ export interface HandoffOptions {
 	readonly closeDescriptor: (fd: number) => void;
 	readonly count: (counter: BalancerCounter, amount: number) => void;
 	readonly handoffMs: Pick<HistogramWords, "observe">;
-	/** Gets back a connection that its shard has not taken, to give it to another. */
+	/** Gets a connection that its shard has not received, to give it to another. */
 	readonly onReturn: (fd: number, sinceMs: number) => void;
 	/** The shard does not answer. */
 	readonly onGone: (candidate: Candidate) => void;
 }
 
-/** Connections that wait because a shard's socket is full. Its socket holds 640 more; a shard so far behind gets no more for now. */
+/** The most connections that wait because a shard's socket is full. The socket holds 640 more; a shard that far behind gets no more for now. */
 export const laneDescriptorsMax = 1024;
 
 /**
- * Pause before a full socket is tried again: first about a turn of a busy shard's loop, then doubled each time, so that a shard that
- * takes nothing for seconds costs about 30 attempts per second.
+ * Pause before a full socket is tried again: at first about one turn of a busy shard's loop, then doubled each time, so that a shard that
+ * receives nothing for seconds costs about 30 attempts per second.
  */
 const retryMsMin = 1;
 const retryMsMax = 32;
 
-/** Over this time without a handoff, a shard whose heart beats has taken all there was to take out of its socket. */
+/** After this time without a handoff, a shard with a recent heartbeat has received everything from its socket. */
 const settledMs = 1000;
 
-/** What waits for one shard. */
+/** Connections that wait for one shard. */
 interface Lane {
 	readonly candidate: Candidate;
 	incarnation: number;
 	channel: DescriptorSender | null;
 	fds: number[];
-	/** When each of them was accepted (`monotonicMs`, the clock of the shards' heartbeats as well). */
+	/** When each of them was accepted (`monotonicMs`, which is also the clock of the shards' heartbeats). */
 	sinceMs: number[];
 	lastSentMs: number;
-	/** Set while its socket is full and nothing is tried. */
+	/** Set while its socket is full and nothing is sent. */
 	retryTimer: NodeJS.Timeout | null;
 	retryMs: number;
 }
@@ -58,12 +58,12 @@ interface Lane {
  * Hands connections over to shards: descriptors collected during a turn go out in messages of up to 64 at its end. One
  * owner. Bound: `laneDescriptorsMax` per shard, kept by the picker, which gives a shard no more then.
  *
- * A shard's socket belongs to the cluster and not to its process: what the shard has not taken waits there for it, for its successor, or
- * for the balancer, which takes it back (`takeBack`) when the shard does not respond. Each connection is taken by exactly one of them,
- * since the kernel gives each message away once; so a shard that resumes at any moment serves what it has taken and nothing else.
+ * A shard's socket belongs to the cluster, not to the process. What the shard has not received waits there for it, for its successor, or
+ * for the balancer, which takes it back (`takeBack`) when the shard does not respond. Exactly one of them gets each connection, since the
+ * kernel delivers each message once. A shard that resumes at any moment therefore serves what it has received and nothing else.
  *
- * What the row counts as sent must stay in step with what was received or undone, over the death of any process. The balancer counts as
- * undone what it takes back, and (`settle`) what is still missing when a shard has caught up: lost on the way, or never counted.
+ * The count of sent connections in the row must match those received or undone, even when a process dies. The balancer counts as undone what
+ * it takes back, and (`settle`) what is still missing when a shard has caught up: lost on the way, or never counted.
  */
 export class Handoff {
 	readonly #options: HandoffOptions;
@@ -75,20 +75,20 @@ export class Handoff {
 		this.#options = options;
 	}
 
-	/** Connections that are not sent yet. */
+	/** Number of connections that are not sent yet. */
 	get waiting(): number {
 		let waiting = 0;
 		for (const lane of this.#dirty) waiting += lane.fds.length;
 		return waiting;
 	}
 
-	/** A shard's socket is full, and connections wait for it. */
+	/** Whether connections wait because the shard's socket is full. */
 	get isBehind(): boolean {
 		for (const lane of this.#dirty) if (lane.retryTimer !== null) return true;
 		return false;
 	}
 
-	/** Takes over `fd`. It leaves with the next `flush`. */
+	/** Takes ownership of `fd` and sends it with the next `flush`. */
 	put(candidate: Candidate, fd: number, sinceMs: number): void {
 		const lane = this.#laneOf(candidate);
 		lane.fds.push(fd);
@@ -97,16 +97,16 @@ export class Handoff {
 		this.#dirty.add(lane);
 	}
 
-	/** Sends what it can. Call it at the end of a turn that puts. */
+	/** Sends as much as possible. Call it at the end of each turn that calls `put`. */
 	flush(): void {
 		for (const lane of this.#dirty) this.#flush(lane);
 	}
 
-	/** Several times a second: see the class. */
+	/** Call it several times a second; see the class. */
 	settle(candidates: readonly Candidate[]): void {
 		const nowMs = monotonicMs();
 		for (const { row, serving, silent } of candidates) {
-			// What lies with a silent shard is taken back below; a new balancer has sent nothing yet and would call it settled.
+			// What a silent shard has not received is taken back below. A new balancer has sent nothing yet and would consider it settled.
 			if (!serving || silent || onTheWay(row) === 0) continue;
 			const lastSentMs = this.#lanes.get(row.slot)?.lastSentMs ?? 0;
 			if (nowMs - lastSentMs > settledMs && row.get("heartbeatMs") > lastSentMs + settledMs / 2)
@@ -115,22 +115,22 @@ export class Handoff {
 	}
 
 	/**
-	 * Several times a second: takes back what lies in the sockets of shards that are down or do not respond, as long as another one could
-	 * have it. If none could, it waits there for the shard or its successor.
+	 * Takes back what is in the sockets of shards that are down or do not respond, as long as another shard could take it. If none could, it
+	 * stays there for the shard or its successor. Call it several times a second.
 	 */
 	takeBack(candidates: readonly Candidate[]): void {
 		if (!this.#options.mayTakeBack()) return;
 		for (const { row, silent } of candidates) {
-			// One that drains takes its own.
+			// A shard that drains still receives what was sent to it.
 			if (row.state === ShardState.draining || (row.state === ShardState.serving && !silent)) continue;
 			while (onTheWay(row) > 0 && this.#options.hasRoom() && this.#takeBackMessage(row)) {}
 		}
 	}
 
-	/** Closes what has not been sent, and the channels; returns how many connections that cut off. */
+	/** Closes the unsent connections and the channels; returns how many connections were dropped. */
 	close(): number {
 		let cutOff = 0;
-		// A lane whose shard was replaced is only among the dirty ones.
+		// A lane whose shard was replaced is only in the dirty list.
 		for (const lane of new Set([...this.#lanes.values(), ...this.#dirty])) {
 			stopRetry(lane);
 			cutOff += lane.fds.length;
@@ -216,17 +216,17 @@ export class Handoff {
 
 	#sent(lane: Lane, batch: readonly number[]): void {
 		const { row } = lane.candidate;
-		// Counted before the shard is woken: it looks at the count once more before it goes to sleep.
+		// Counted before the shard is woken: the shard checks the count once more before it sleeps.
 		row.handoffsSent = (row.handoffsSent + batch.length) | 0;
 		this.#options.announce(row.slot);
-		// The shard has its own copies; closing ours sends the client nothing.
+		// The shard has its own copies, so closing ours does not affect the client.
 		for (const fd of batch) this.#options.closeDescriptor(fd);
 		this.#options.count("handedOff", batch.length);
 		lane.lastSentMs = this.#observe(lane.sinceMs, batch.length);
 		this.#drop(lane, batch.length);
 	}
 
-	/** @returns the time of now. */
+	/** @returns the current time. */
 	#observe(sinceMs: readonly number[], count: number): number {
 		const nowMs = monotonicMs();
 		for (let i = 0; i < count; i++) this.#options.handoffMs.observe(nowMs - sinceMs[i]);
@@ -244,7 +244,7 @@ export class Handoff {
 			this.#retryLater(lane);
 			return;
 		}
-		// Nothing that another attempt would fix: these are lost, the next ones need not be.
+		// Another attempt would not help: these are lost, but later ones need not be.
 		this.#options.count("sendErrors", batch.length);
 		for (const fd of batch) this.#options.closeDescriptor(fd);
 		this.#drop(lane, batch.length);

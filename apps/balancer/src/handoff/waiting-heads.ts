@@ -6,7 +6,7 @@ export interface WaitingHead {
 	/** When it was accepted (`monotonicMs`). */
 	readonly sinceMs: number;
 	readonly parser: HeadParser;
-	/** Bytes that have been parsed. */
+	/** Number of bytes parsed so far. */
 	seen: number;
 	/** Pause before the next look. */
 	intervalMs: number;
@@ -16,30 +16,30 @@ export interface WaitingHead {
 
 export interface WaitingHeadsOptions {
 	readonly headsMax: number;
-	/** Looked up at each look. */
+	/** Read at each look. */
 	readonly timeoutMs: () => number;
 	readonly nowMs: () => number;
-	/** Looks once more; false when the head is settled, one way or the other. */
+	/** Peeks again; false when the connection needs no further look. */
 	readonly look: (head: WaitingHead) => boolean;
-	/** Called before, and after, a run of looks. */
+	/** Called before and after a run of looks. */
 	readonly begin: () => void;
 	readonly end: () => void;
-	/** Gets a head that took too long, or whose place was needed. */
+	/** Gets a connection whose head took too long, or whose place was needed. */
 	readonly expire: (head: WaitingHead) => void;
 }
 
-/** A head that came in two pieces is there within a millisecond; one that trickles in is looked at 20 times a second. */
+/** The second part of a head usually arrives within a millisecond; a head that trickles in is checked 20 times a second. */
 const intervalMsMin = 1;
 const intervalMsMax = 50;
 
 /**
- * Connections that are peeked at until their head is complete: a peeked-at socket cannot be given to the event loop, which
- * would read from it. One timer for all; each connection is looked at less and less often, until something comes, so many
- * silent ones cost little. One owner. Bound: `headsMax`; one more, and the one that has been there longest goes.
+ * Connections that are peeked at until their head is complete. They cannot be given to the event loop, which would read from them. One timer
+ * serves all. Each connection is checked less and less often until something arrives, so many silent ones cost little. One owner. Bound:
+ * `headsMax`; one more displaces the oldest.
  */
 export class WaitingHeads {
 	readonly #options: WaitingHeadsOptions;
-	/** In order of their arrival, which is that of their deadlines. */
+	/** In order of arrival, which is also the order of their deadlines. */
 	readonly #heads = new Set<WaitingHead>();
 	#timer: NodeJS.Timeout | null = null;
 	#timerDueMs = 0;
@@ -64,7 +64,7 @@ export class WaitingHeads {
 		this.#wakeAt(head.dueMs);
 	}
 
-	/** Takes out the one that has been there longest, if that is as long as this; else null. */
+	/** Removes and returns the oldest connection if it is at least this old, otherwise null. */
 	takeOldest(leastMs: number): WaitingHead | null {
 		for (const oldest of this.#heads) {
 			if (this.#options.nowMs() - oldest.sinceMs < leastMs) return null;
@@ -75,7 +75,7 @@ export class WaitingHeads {
 		return null;
 	}
 
-	/** Takes out those that `which` chooses, all by default. */
+	/** Removes and returns the connections that `which` selects, by default all. */
 	take(which: (head: WaitingHead) => boolean = () => true): WaitingHead[] {
 		const taken = [...this.#heads].filter(which);
 		for (const head of taken) this.#heads.delete(head);

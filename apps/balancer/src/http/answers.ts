@@ -4,11 +4,11 @@ import { type AnswerRoute, type HttpRequest, headerPairs, type Reply, type Route
 import { OneRequest } from "./one-request.ts";
 
 /**
- * The requests that the balancer answers itself, one per connection: after it the connection is closed, because what the
- * client would ask next may be a shard's to answer.
+ * Answers the requests that the balancer handles itself, one per connection. Then it closes the connection, because a shard may have to answer
+ * the client's next request.
  *
- * It is a `node:http` server that does not listen: whoever has accepted a connection gives it the socket. Its timeouts do
- * not run then; the responder bounds how many connections there are, and for how long.
+ * It is a `node:http` server that does not listen: the data path accepts connections and passes their sockets in. The server's timeouts do not
+ * run then; the responder limits the number of connections and their time.
  */
 export class Answers {
 	readonly #server: Server;
@@ -35,7 +35,7 @@ export class Answers {
 
 	/**
 	 * Takes over a socket.
-	 * @param head the first request's, whole. What is unread in the socket is thrown away, be it this head once more.
+	 * @param head the complete head of the first request. Whatever is unread in the socket is discarded, even if it is this head again.
 	 */
 	take(socket: Socket, head: Buffer): void {
 		this.#server.emit("connection", new OneRequest(socket, head));
@@ -50,7 +50,7 @@ export class Answers {
 	}
 }
 
-/** The request as a handler sees it. */
+/** Converts the request to what a handler gets. */
 function seen({ method = "", url = "", headers, socket }: IncomingMessage): HttpRequest {
 	const mark = url.indexOf("?");
 	return {

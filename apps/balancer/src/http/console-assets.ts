@@ -4,9 +4,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
 /**
- * The console's files, read once at start and answered from memory: a page that works offline, with no build step.
- * The page is fed over `/console/feed`, a WebSocket which a shard serves (the page is only markup and code; the
- * figures come from there, behind the same guard).
+ * The console's files, read once at start and served from memory: a page that works offline, with no build step. The page is only markup and
+ * code. Its figures come over `/console/feed`, a WebSocket that a shard serves under the same access rule.
  */
 export interface Asset {
 	readonly type: string;
@@ -36,7 +35,7 @@ const files: Readonly<Record<string, string>> = {
 	),
 };
 
-/** @throws when a file of the console is missing: the installation is broken, and saying so at start beats a blank page. */
+/** @throws when a file of the console is missing: an error at start is better than a blank page. */
 export function loadConsoleAssets(): ReadonlyMap<string, Asset> {
 	return new Map(
 		Object.entries(files).map(([path, file]) => {
@@ -47,7 +46,7 @@ export function loadConsoleAssets(): ReadonlyMap<string, Asset> {
 	);
 }
 
-/** Headers that keep the page from being framed, sniffed, or from loading anything that is not ours. */
+/** Headers that forbid framing and content sniffing, and loading anything from elsewhere. */
 export const consoleHeaders: Readonly<Record<string, string>> = {
 	"content-security-policy":
 		"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -2,8 +2,8 @@ import { type AnswerRoute, consoleToken, type HttpRequest, mayUseConsole, notSto
 import { type Asset, consoleHeaders, loadConsoleAssets } from "./console-assets.ts";
 
 /**
- * The console's page and what it loads. The page itself is guarded like its feed: without a token it is for this machine only. What the page loads (code and
- * styles, the same for everybody and in the public sources) is not, because a browser does not pass the page's token on.
+ * The console's page and its assets. Access to the page is restricted like access to its feed: without a token, only this machine may open it.
+ * The assets (code and styles, the same for everybody and public) are not restricted, because a browser does not send the page's token with them.
  */
 export function consoleRoutes(token: () => string | undefined): AnswerRoute[] {
 	const assets = [...loadConsoleAssets()].map(
@@ -29,7 +29,7 @@ function whyNot(given: string | null, token: string | undefined): string {
 	return given === null ? "open /console?token=… with the token of --console-token" : "this is not the token of --console-token";
 }
 
-/** What the page loads is named relative to the server, so the slash would do no harm, but a page has one address. */
+/** Assets have absolute paths, so a trailing slash would work, but a page should have one address. */
 function moved(query: string): Reply {
 	return { status: 308, body: "", headers: { Location: query === "" ? "/console" : `/console?${query}` }, close: true };
 }

@@ -2,8 +2,8 @@ import { type HeadParser, HeadStatus } from "./head.ts";
 import { because, type Refusal, Refusals } from "./refusal.ts";
 
 /**
- * Why a head is not taken as it stands; null while nothing is wrong with it, complete or not.
- * @param length bytes of it that are there.
+ * Why a head is refused; null while nothing is wrong with it, whether it is complete or not.
+ * @param length number of bytes received so far.
  */
 export function headRefusal(head: HeadParser, length: number, headBytesMax: number): Refusal | null {
 	switch (head.status) {

@@ -1,24 +1,24 @@
 /**
- * The head of an HTTP/1 request, read from bytes that stay where they are: one pass, strict, resumable at any byte.
+ * Parses the head of an HTTP/1 request in place: one pass, strict, resumable at any byte.
  *
  * The grammar is RFC 9112's without its leniences: CRLF only, no folded lines, no space before a colon, no control
- * characters, one Host, a target that is a path, one length of the body at most. What two parsers could understand differently, the
- * balancer's and the shard's, is refused here; `head-differential.process.test.ts` holds both against each other.
- * One byte is enough to tell most of what is not HTTP: a TLS hello, a binary protocol.
+ * characters, one Host, a target that is a path, at most one body length. It refuses whatever the balancer's and the shard's
+ * parsers could read differently; `head-differential.process.test.ts` compares the two.
+ * For most input that is not HTTP, such as a TLS hello or a binary protocol, the first byte is enough.
  */
 
-/** `tooLong`: more lines than a shard takes. How many bytes are too many is for the caller to say. */
+/** `tooLong`: more lines than a shard accepts. The caller limits the number of bytes. */
 export const HeadStatus = { incomplete: 0, complete: 1, malformed: 2, tooLong: 3 } as const;
 export type HeadStatus = (typeof HeadStatus)[keyof typeof HeadStatus];
 
-/** Methods are short; a longer first word is some other protocol. */
+/** Methods are short; a longer first word means another protocol. */
 const methodBytesMax = 32;
 
 /** uWebSockets.js answers 431 to more than 98, and the balancer adds three when it proxies. */
 const linesMax = 95;
-/** More digits than any body may have. */
+/** More digits than the length of any body. */
 const lengthDigitsMax = 15;
-/** Of a Sec-WebSocket-Key: 16 bytes in base64. uWebSockets.js takes a GET with such a header for an upgrade. */
+/** Length of a Sec-WebSocket-Key: 16 bytes in Base64. uWebSockets.js treats a GET with such a header as an upgrade. */
 const keyBytes = 24;
 
 const State = {
@@ -39,7 +39,7 @@ const Byte = { tab: 9, lf: 10, cr: 13, space: 32, comma: 44, slash: 47, colon: 5
 
 const version = latin1("HTTP/1.");
 
-/** What each byte may be part of. */
+/** The classes that each byte belongs to. */
 const Class = { token: 1, target: 2, value: 4 } as const;
 const classes = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) {
@@ -48,17 +48,17 @@ for (let byte = 0; byte < 256; byte++) {
 	if (byte === Byte.tab || (byte >= 0x20 && byte !== 0x7f)) classes[byte] |= Class.value;
 }
 
-/** In these states a run of such bytes changes nothing: it is skipped in a tight loop, twice as fast as byte by byte through the switch. */
+/** In these states, a run of such bytes changes nothing. A tight loop skips it, twice as fast as the switch does byte by byte. */
 const runs = new Uint8Array(State.done);
 runs[State.method] = Class.token;
 runs[State.target] = Class.target;
 runs[State.name] = Class.token;
 runs[State.value] = Class.value;
 
-/** The few fields that the balancer looks at; all others are only checked. */
+/** The few fields whose values the balancer needs; all others are only checked. */
 const Field = { other: 0, host: 1, origin: 2, upgrade: 3, connection: 4, length: 5, coding: 6, key: 7, version: 8 } as const;
 type Field = (typeof Field)[keyof typeof Field];
-/** By the length of their names, since most names have another one. */
+/** Indexed by the length of the name, since most other names differ in it. */
 const fields: (readonly (readonly [Uint8Array, Field])[])[] = [];
 for (const [name, field] of [
 	["host", Field.host],
@@ -74,45 +74,45 @@ for (const [name, field] of [
 for (let length = 0; length < fields.length; length++) fields[length] ??= [];
 
 /**
- * Parses one head. Give it the same bytes again with more behind them, and it goes on where it stopped; `reset` makes it
- * ready for another head. Not shared: one parser per connection that waits. Offsets are into the bytes given.
+ * Parses one head. Call it again with the same bytes and more after them, and it continues where it stopped; `reset` prepares it for another
+ * head. Not shared: one parser per waiting connection. Offsets refer to the given bytes.
  */
 export class HeadParser {
 	status: HeadStatus = HeadStatus.incomplete;
-	/** Length of the head with its blank line, once complete. */
+	/** Length of the complete head, including its blank line. */
 	bytes = 0;
 	methodEnd = 0;
 	targetStart = 0;
 	targetEnd = 0;
 	/** 0 or 1, of HTTP/1.x. */
 	minorVersion = 0;
-	/** The Origin's value, without white space around it; -1 when there is none. */
+	/** Start of the Origin's value, without surrounding white space; -1 = no Origin. */
 	originStart = -1;
 	originEnd = -1;
-	/** The same of the Host. */
+	/** The same for Host. */
 	hostStart = -1;
 	hostEnd = -1;
-	/** -1 when there is no Content-Length. */
+	/** -1 = no Content-Length. */
 	contentLength = -1;
-	/** The body comes in chunks. */
+	/** The body is chunked. */
 	isChunked = false;
-	/** One phrase, once malformed. */
+	/** What is wrong with a malformed head. */
 	problem = "";
 
 	#state: number = State.method;
 	#at = 0;
-	/** Where the word or line began that is being read. */
+	/** Start of the current word or line. */
 	#mark = 0;
 	#field: Field = Field.other;
 	#lines = 0;
 	#upgrade = false;
 	#connection = false;
-	/** Of the first key and the first version, the only ones that a shard looks at: whether they are right. */
+	/** Whether the first key and the first version are valid, the only ones that a shard looks at. */
 	#key: boolean | null = null;
 	#version: boolean | null = null;
 	#isGet = false;
 
-	/** Asks for a WebSocket, in the way that a shard grants: it will stay, and needs room in a shard. */
+	/** It is a WebSocket upgrade that a shard will accept, so the connection will stay and needs room in a shard. */
 	get isUpgrade(): boolean {
 		return this.#isGet && this.#upgrade && this.#connection && this.#key === true && this.#version === true;
 	}
@@ -144,7 +144,7 @@ export class HeadParser {
 		this.#isGet = false;
 	}
 
-	/** @param length how many of `bytes` are there; at least as many as at the call before. */
+	/** @param length how many bytes are valid; at least as many as in the previous call. */
 	parse(bytes: Uint8Array, length: number): HeadStatus {
 		let at = this.#at;
 		let state = this.#state;
@@ -164,17 +164,17 @@ export class HeadParser {
 						this.#isGet = this.isMethod(bytes, "GET");
 						this.targetStart = at + 1;
 						state = State.targetStart;
-					} else state = this.#broken("it does not begin with a method");
+					} else state = this.#broken("it does not start with a method");
 					break;
 				case State.targetStart:
-					state = byte === Byte.slash ? State.target : this.#broken("the request target does not begin with a slash");
+					state = byte === Byte.slash ? State.target : this.#broken("the request target does not start with a slash");
 					break;
 				case State.target:
 					if (byte === Byte.space) {
 						this.targetEnd = at;
 						this.#mark = at + 1;
 						state = State.version;
-					} else state = this.#broken("the request target has a character that it may not have");
+					} else state = this.#broken("the request target contains an invalid character");
 					break;
 				case State.version: {
 					const index = at - this.#mark;
@@ -194,25 +194,25 @@ export class HeadParser {
 					else if (classes[byte] & Class.token) {
 						this.#mark = at;
 						state = ++this.#lines <= linesMax ? State.name : State.broken;
-					} else state = this.#broken("a header line does not begin with a name");
+					} else state = this.#broken("a header line does not start with a name");
 					break;
 				case State.name:
 					if (byte === Byte.colon) {
 						this.#field = fieldAt(bytes, this.#mark, at);
 						this.#mark = at + 1;
 						state = State.value;
-					} else state = this.#broken("a header name has a character that it may not have");
+					} else state = this.#broken("a header name contains an invalid character");
 					break;
 				case State.value:
 					if (byte === Byte.cr) {
 						state = State.lineEnd;
 						if (this.#field !== Field.other && !this.#take(bytes, at)) state = State.broken;
-					} else state = this.#broken("a header value has a character that it may not have");
+					} else state = this.#broken("a header value contains an invalid character");
 					break;
 				default:
 					if (byte !== Byte.lf) state = this.#broken("a line does not end in CR LF");
 					else if (this.hostStart < 0 && this.minorVersion === 1) state = this.#broken("there is no Host");
-					else if (this.isUpgrade && (this.isChunked || this.contentLength > 0)) state = this.#broken("an upgrade has no body");
+					else if (this.isUpgrade && (this.isChunked || this.contentLength > 0)) state = this.#broken("an upgrade must not have a body");
 					else state = State.done;
 			}
 			at++;
@@ -226,7 +226,7 @@ export class HeadParser {
 		return this.status;
 	}
 
-	/** Keeps what is needed of a field whose value ends at `end`; false when the field makes the head malformed. */
+	/** Stores what is needed of a field whose value ends at `end`; false when the field makes the head malformed. */
 	#take(bytes: Uint8Array, end: number): boolean {
 		let from = this.#mark;
 		let to = end;
@@ -277,7 +277,7 @@ export class HeadParser {
 	}
 }
 
-const twoLengths = "there are both a Content-Length and a Transfer-Encoding";
+const twoLengths = "there is both a Content-Length and a Transfer-Encoding";
 const websocketWord = latin1("websocket");
 const upgradeWord = latin1("upgrade");
 const chunkedWord = latin1("chunked");
@@ -289,7 +289,7 @@ function fieldAt(bytes: Uint8Array, start: number, end: number): Field {
 	return Field.other;
 }
 
-/** Whether a comma-separated list holds the word, in any case. */
+/** Whether a comma-separated list contains the word, ignoring case. */
 function hasWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
 	for (let from = start; from < end; ) {
 		let comma = from;
@@ -303,7 +303,7 @@ function hasWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array
 	return false;
 }
 
-/** -1 when it is none, or a very large one. */
+/** -1 when it is not a number, or a very large one. */
 function wholeNumber(bytes: Uint8Array, start: number, end: number): number {
 	if (start === end || end - start > lengthDigitsMax) return -1;
 	let value = 0;
@@ -315,7 +315,7 @@ function wholeNumber(bytes: Uint8Array, start: number, end: number): number {
 	return value;
 }
 
-/** `lower` holds letters a–z and dashes only: for others, setting bit 5 would compare unlike bytes as equal. `bytes` holds no control characters. */
+/** `lower` must contain only a–z and dashes: for other characters, setting bit 5 would make different bytes equal. `bytes` has no control characters. */
 function equalsIgnoringCase(bytes: Uint8Array, at: number, lower: Uint8Array): boolean {
 	for (let i = 0; i < lower.length; i++) if ((bytes[at + i] | 0x20) !== lower[i]) return false;
 	return true;

@@ -2,11 +2,11 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 
 /**
- * A connection as node:http is to see it: the head of one request, nothing after it, and the way for its answer. What else the client
- * sends is read and thrown away, since closing with bytes unread would cut the answer off; so a client that sends a thousand requests
- * at once costs one.
+ * A connection as node:http sees it: the head of one request, nothing after it, and a stream for the response. Whatever else the client sends
+ * is read and discarded, because closing with unread bytes would cut the response off. A client that sends a thousand requests at once thus
+ * costs as much as one.
  *
- * The connection is closed when the answer has been written, and cut by whoever made the socket if the client does not close then.
+ * The connection is closed after the response. If the client does not close then, the creator of the socket must destroy it.
  */
 export class OneRequest extends Duplex {
 	readonly #socket: Socket;
@@ -15,7 +15,7 @@ export class OneRequest extends Duplex {
 		super();
 		this.#socket = socket;
 		this.push(head);
-		// An error means that the client is gone, and "close" follows.
+		// After an error the client is gone; "close" follows.
 		socket.on("error", () => {});
 		socket.once("close", () => this.destroy());
 		socket.resume();
@@ -35,7 +35,7 @@ export class OneRequest extends Duplex {
 		this.#socket.end(done);
 	}
 
-	/** By node:http when it does not like the request, after it has said so. */
+	/** Called by node:http when it has refused the request. */
 	override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
 		this.#socket.end();
 		done();

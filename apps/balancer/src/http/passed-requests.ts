@@ -6,23 +6,23 @@ import { RequestBody } from "./request-body.ts";
 
 export interface PassedRequestsOptions {
 	readonly headBytesMax: number;
-	/** A request's head as the shard gets it. */
+	/** Returns the head of a request as the shard gets it. */
 	readonly rewrite: (bytes: Buffer, head: HeadParser) => Buffer;
 	/** Why a request after the first may not pass; null when it may. */
 	readonly judge: (bytes: Buffer, head: HeadParser) => Refusal | null;
-	/** To the shard. */
+	/** Writes to the shard. */
 	readonly write: (bytes: Buffer) => void;
 	/** A head has been written. */
 	readonly onPassed: (isHeadRequest: boolean) => void;
-	/** Nothing more is passed on. The head of a request is refused when all answers before are complete, its body before it is. */
+	/** Nothing more is passed on. A head is refused once all earlier responses are complete, a body before its own response is. */
 	readonly onRefused: (refusal: Refusal, what: "head" | "body") => void;
 }
 
 /**
- * What a client sends on one proxied connection, on its way to the shard: request after request, the next one when the answer to the
- * last is complete. So no byte of a client reaches a shard as a head that the balancer has not seen and written itself.
+ * Passes the requests of one proxied connection to the shard, each when the response to the previous one is complete. A shard thus never gets
+ * a head that the balancer has not parsed and written itself.
  *
- * One per connection. Bound: one head, and what the last `push` brought.
+ * One per connection. Bound: one head, and the bytes of the last `push`.
  */
 export class PassedRequests {
 	readonly #options: PassedRequestsOptions;
@@ -30,7 +30,7 @@ export class PassedRequests {
 	#bytes = new GrowingBytes();
 	#head = new HeadParser();
 	#body: RequestBody | null = null;
-	/** The shard has answered before the body was there. */
+	/** The shard has answered before the body was complete. */
 	#answeredEarly = false;
 
 	constructor(options: PassedRequestsOptions) {
@@ -42,12 +42,12 @@ export class PassedRequests {
 		return this.#state === "head" || this.#state === "body";
 	}
 
-	/** A request has been passed on in full and is not answered. */
+	/** A request has been passed on in full and is not answered yet. */
 	get awaitsAnswer(): boolean {
 		return this.#state === "answer";
 	}
 
-	/** The first request, which has been judged; `bytes` is all that has come, more than its head perhaps. */
+	/** Starts with the first request, which has been checked; `bytes` is everything received, possibly more than its head. */
 	begin(bytes: Buffer, head: HeadParser): void {
 		this.#bytes.append(bytes);
 		this.#head = head;
@@ -60,7 +60,7 @@ export class PassedRequests {
 		this.#advance();
 	}
 
-	/** The answer to the request under way is complete. */
+	/** The response to the current request is complete. */
 	answered(): void {
 		if (this.#state === "body") this.#answeredEarly = true;
 		if (this.#state !== "answer") return;
@@ -68,7 +68,7 @@ export class PassedRequests {
 		this.#advance();
 	}
 
-	/** Ends it. @returns what has come and was not passed on. */
+	/** Stops. @returns the bytes received but not passed on. */
 	end(): Buffer {
 		this.#state = "over";
 		return this.#bytes.all();
@@ -84,7 +84,7 @@ export class PassedRequests {
 		}
 	}
 
-	/** False when there is nothing more to be done with what has come. */
+	/** False when the received bytes allow no further step. */
 	#readHead(): boolean {
 		const { headBytesMax, judge } = this.#options;
 		const head = this.#head;
@@ -98,7 +98,7 @@ export class PassedRequests {
 		return true;
 	}
 
-	/** Writes the head that is there in full. */
+	/** Writes the complete head. */
 	#pass(): void {
 		const { rewrite, write, onPassed } = this.#options;
 		const head = this.#head;

@@ -1,7 +1,7 @@
 import { type ErrorCode, httpErrors, refusal, replyBytes } from "@shardcast/http";
 import type { BalancerCounter } from "@shardcast/scoreboard";
 
-/** A way to turn a connection away: the code and the sentence of the answer, and what counts it. */
+/** A reason to refuse a connection: the code and message of the response, and its counter. */
 export interface Refusal {
 	readonly code: ErrorCode;
 	readonly message: string;
@@ -27,15 +27,15 @@ function counted(code: ErrorCode, counter: BalancerCounter): Refusal {
 	return { code, message: httpErrors[code].message, counter };
 }
 
-/** The same, with a sentence that says more. */
+/** The same refusal with a more specific message. */
 export function because(refusal: Refusal, message: string): Refusal {
 	return { ...refusal, message };
 }
 
-/** To a connection that waits with its head, when there are no descriptors left. */
+/** For a connection whose head is incomplete, when no descriptors are left. */
 export const displaced = because(Refusals.headTimeout, "the request head did not come, and others need this connection's place");
 
-/** The whole answer, after which the connection is closed. */
+/** The complete response, after which the connection is closed. */
 export function refusalAnswer({ code, message }: Refusal): Buffer {
 	return replyBytes(refusal(code, message));
 }

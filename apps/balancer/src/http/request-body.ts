@@ -1,6 +1,6 @@
-/** What a head says of the body behind it; `HeadParser` fulfils it. */
+/** What a head says about the body after it; `HeadParser` implements it. */
 export interface BodyLength {
-	/** -1 when there is no Content-Length. */
+	/** -1 = no Content-Length. */
 	readonly contentLength: number;
 	readonly isChunked: boolean;
 }
@@ -23,7 +23,7 @@ type State = (typeof State)[keyof typeof State];
 
 /** Eight hex digits are 4 GiB. */
 const sizeDigitsMax = 8;
-/** Bytes of extensions and trailers that one body may have. They are dropped. */
+/** How many bytes of extensions and trailers a body may have. They are dropped. */
 const extrasMax = 8192;
 
 const Byte = { tab: 9, lf: 10, cr: 13, space: 32, semicolon: 59 } as const;
@@ -31,12 +31,12 @@ const Byte = { tab: 9, lf: 10, cr: 13, space: 32, semicolon: 59 } as const;
 /**
  * Finds the end of one request's body and passes it on. One per request.
  *
- * A body of known length passes as it is. A chunked one is checked, cut into new chunks, and loses extensions and trailers: a shard
- * takes a trailer for the head of another request, and that one would be without the balancer's headers.
+ * A body of known length passes unchanged. A chunked body is checked and split into new chunks, without extensions and trailers: a shard would
+ * read a trailer as the head of another request, one without the balancer's headers.
  */
 export class RequestBody {
 	#state: State;
-	/** Bytes to come of the body, or of the chunk. */
+	/** Bytes left of the body, or of the chunk. */
 	#left: number;
 	#digits = 0;
 	#extras = 0;
@@ -52,7 +52,7 @@ export class RequestBody {
 	}
 
 	/**
-	 * Passes on what of `bytes` belongs to the body, from `start` on.
+	 * Passes on the part of `bytes` from `start` that belongs to the body.
 	 * @returns where the next request begins, `bytes.length` at most; -1 when the body is malformed.
 	 */
 	take(bytes: Buffer, start: number, pass: (part: Buffer) => void): number {
@@ -81,7 +81,7 @@ export class RequestBody {
 		return at;
 	}
 
-	/** @returns the state behind this byte of a chunked body's frame; null when it may not stand here. */
+	/** @returns the state after this byte of a chunked body's framing; null when the byte is not allowed here. */
 	#step(byte: number): State | null {
 		switch (this.#state) {
 			case State.size: {
@@ -124,7 +124,7 @@ export class RequestBody {
 	}
 }
 
-/** One chunk for all that came at once: a client may cut its body into chunks of one byte, and each write costs. */
+/** Combines what arrived together into one chunk: a client may send chunks of one byte, and each write costs. */
 function passChunk(parts: readonly Buffer[], pass: (part: Buffer) => void): void {
 	if (parts.length === 0) return;
 	const data = parts.length === 1 ? parts[0] : Buffer.concat(parts);

@@ -9,15 +9,15 @@ import type { Answers } from "./answers.ts";
 import type { HeadParser } from "./head.ts";
 import { because, type Refusal, Refusals, refusalAnswer } from "./refusal.ts";
 
-/** Most connections that the balancer itself is answering; beyond, the one that has been there longest is cut. */
+/** The most connections that the balancer answers at once; one more drops the oldest. */
 const answeringMax = 1024;
-/** Time for a client to take its answer and close: a client that does not is cut. */
+/** How long a client may take to read its response and close, before its connection is dropped. */
 const answerMs = 5000;
 
-/** What both data paths, handoff and proxy, do alike: judge a head, answer, refuse. One owner, the balancer's loop. */
+/** What both data paths share: checking a head, answering, refusing. One owner, the balancer's loop. */
 export class Responder {
 	readonly count: (counter: BalancerCounter, amount: number) => void;
-	/** Connections that get an answer from the balancer and then close. Whoever is cut here did not read it. */
+	/** Connections that get a response from the balancer and then close. A client that is dropped here did not read it. */
 	readonly #leaving = new DeadlineSet<Socket>({ lifetimeMs: answerMs, itemsMax: answeringMax, expire: (socket) => socket.destroy() });
 	readonly rates: ConnectionRates;
 	readonly #answers: Answers;
@@ -42,7 +42,7 @@ export class Responder {
 		this.#allowedOrigins = allowedOrigins(origins);
 	}
 
-	/** Connections that are being answered. */
+	/** Number of connections that are being answered. */
 	get leaving(): number {
 		return this.#leaving.size;
 	}
@@ -53,8 +53,8 @@ export class Responder {
 	}
 
 	/**
-	 * Why a request that is not ours goes to no shard; null when it may.
-	 * @param address of the client; asked for only while there is a rate for new connections.
+	 * Why a request that the balancer does not answer itself may not go to a shard; null when it may.
+	 * @param address of the client; called only while a rate for new connections is set.
 	 */
 	judge(head: HeadParser, bytes: Buffer, address: () => AddressKey): Refusal | null {
 		if (head.minorVersion === 0) return Refusals.oldVersion;
@@ -75,7 +75,7 @@ export class Responder {
 
 	/**
 	 * Takes over a socket.
-	 * @param head of its request. What is still unread is thrown away.
+	 * @param head of its request. Whatever is still unread is discarded.
 	 */
 	answer(socket: Socket, head: Buffer): void {
 		this.count("answered", 1);
@@ -83,36 +83,36 @@ export class Responder {
 		this.#answers.take(socket, head);
 	}
 
-	/** Takes over a socket; what the client has sent is read and thrown away, since closing with bytes unread would cut the answer off. */
+	/** Takes over a socket. What the client has sent is read and discarded, because closing with unread bytes would cut the response off. */
 	refuse(socket: Socket, refusal: Refusal): void {
 		this.count(refusal.counter, 1);
 		this.#see(socket);
-		// An error means that the client is gone, and "close" follows.
+		// After an error the client is gone; "close" follows.
 		socket.on("error", () => {});
 		socket.resume();
 		socket.end(refusalAnswer(refusal));
 	}
 
-	/** Refuses without waiting for the client to leave: there is no descriptor for that. What has not been read of it resets the connection, behind the answer. */
+	/** Refuses without waiting for the client to disconnect: there is no descriptor for that. Unread bytes reset the connection after the response. */
 	turnAway(socket: Socket, refusal: Refusal): void {
 		this.count(refusal.counter, 1);
 		socket.on("error", () => {});
-		// As much as the socket takes is written at once, and a refusal is short.
+		// The socket accepts a refusal at once, since it is short.
 		socket.write(refusalAnswer(refusal));
 		socket.destroy();
 	}
 
-	/** Cuts the connection that has been leaving for the longest time, if there is one: its answer has been written. */
+	/** Drops the oldest connection that is closing, if there is one: its response has been written. */
 	cutOldest(): void {
 		this.#leaving.takeOldest()?.destroy();
 	}
 
-	/** A connection that is at its end may take its last bytes along, for a while. */
+	/** Gives a connection that is closing some time to send its last bytes. */
 	closeGracefully(socket: Socket): void {
 		this.#see(socket);
 	}
 
-	/** Cuts those that are left; returns how many had not been told all of their answer. */
+	/** Drops the remaining connections; returns how many had not got their complete response. */
 	close(): number {
 		let cutOff = 0;
 		for (const socket of this.#leaving.take()) {
@@ -128,7 +128,7 @@ export class Responder {
 	}
 }
 
-/** Why no shard takes a connection. */
+/** Why no shard accepts a connection. */
 export function whyNotPlaced(picker: Picker, isStopping: boolean): Refusal {
 	if (isStopping) return Refusals.stopping;
 	const { candidates } = picker;

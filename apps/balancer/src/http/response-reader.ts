@@ -1,14 +1,14 @@
 import { GrowingBytes } from "@shardcast/http";
 
-/** How far an answer is. `switched`: the shard has taken the connection for a WebSocket, and HTTP is over. */
+/** The state of a response. `switched`: the shard has accepted a WebSocket, and HTTP is over. */
 export type Progress = "more" | "complete" | "switched";
 
 /** A shard's heads have a few hundred bytes. */
 const headBytesMax = 65_536;
 
 /**
- * Finds the end of a shard's answers, of which there is one at a time. Changes nothing and keeps nothing but a head that has not come
- * in full. An answer that it does not understand, or that is the last, never ends: the connection carries no further request then.
+ * Finds the end of a shard's responses, one at a time. It changes nothing and stores nothing but an incomplete head. A response that it does
+ * not understand, or that is the last one, never ends: the connection then carries no further request.
  */
 export class ResponseReader {
 	#state: "none" | "head" | "body" | "endless" = "none";
@@ -50,14 +50,14 @@ export class ResponseReader {
 		return "more";
 	}
 
-	/** A head has come in full. @returns its status. */
+	/** Handles a complete head. @returns its status. */
 	#begin(head: string): number {
 		const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
-		// An interim answer, such as 100 Continue: the answer itself follows.
+		// An interim response, such as 100 Continue: the final response follows.
 		if (status >= 100 && status < 200) return status;
 		const hasBody = !this.#isHeadRequest && status !== 204 && status !== 304;
 		const length = /\r\ncontent-length: *(\d+) *(?:\r\n|$)/i.exec(head)?.[1];
-		// The shard closes behind it: a request that it would not read any more must not be sent, or its reset could overtake the answer.
+		// The shard closes after this response. A further request must not be sent: the shard would not read it, and its reset could overtake the response.
 		const isLast = /\r\nconnection: *close *(?:\r\n|$)/i.test(head);
 		const isKnown = !isLast && status !== 0 && !/\r\ntransfer-encoding:/i.test(head) && (!hasBody || length !== undefined);
 		this.#state = isKnown ? "body" : "endless";

@@ -1,14 +1,14 @@
 import type { HeadParser } from "../http/head.ts";
 
-/** Header by which a shard knows that the forwarding headers beside it are the balancer's. Its value is the cluster's proxy token. */
+/** With this header a shard knows that the forwarding headers come from the balancer. Its value is the cluster's proxy token. */
 export const proxyTokenHeader = "X-Shardcast-Proxy";
 
-/** What the balancer says of itself, whatever the client said. */
+/** Headers that the balancer sets itself; those of the client are removed. */
 const ownHeaders: ReadonlySet<string> = new Set(["x-forwarded-for", "x-real-ip", proxyTokenHeader.toLowerCase()]);
 
 /**
- * The head as the shard gets it: the client's address appended to X-Forwarded-For and set as X-Real-IP, the token set.
- * All else stays byte for byte. `head` has parsed `bytes` to the end.
+ * Returns the head as the shard gets it: with the client's address appended to X-Forwarded-For and set as X-Real-IP, and with the token.
+ * Everything else stays byte for byte. `head` must have parsed all of `bytes`.
  */
 export function proxyHead(bytes: Buffer, head: HeadParser, clientAddress: string, token: string): Buffer {
 	const lines = bytes.toString("latin1", 0, head.bytes - 4).split("\r\n");

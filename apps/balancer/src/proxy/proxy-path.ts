@@ -17,7 +17,7 @@ import { PlacementQueue } from "../placement-queue.ts";
 import { proxyHead } from "./proxy-head.ts";
 import { Splice } from "./splice.ts";
 
-/** Resolves once the loop has looked at all its sockets. */
+/** Resolves once the loop has polled all its sockets. */
 const turnOfLoop = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
 
 export interface ProxyPathOptions {
@@ -28,34 +28,34 @@ export interface ProxyPathOptions {
 	/** Where the shards' own ports listen. */
 	readonly shardHost: string;
 	readonly token: string;
-	/** Descriptors that this process may have open. A proxied connection takes two. */
+	/** How many descriptors this process may have open. A proxied connection takes two. */
 	readonly descriptorsMax: number;
 }
 
 /** A client on its way to a shard. */
 interface ProxiedConnection {
 	readonly socket: Socket;
-	/** As it was when the connection was accepted: of one that is broken there is none to be had, and what a client writes must not take its place. */
+	/** The client's address when the connection was accepted: a broken connection has none, and what the client claims must not replace it. */
 	readonly address: string;
 	readonly head: HeadParser;
 	readonly bytes: GrowingBytes;
 	/** The turn of the loop in which it was accepted. */
 	readonly turn: number;
-	/** Shards that may still be dialled for it. */
+	/** How many more shards may be dialled for it. */
 	dialsLeft: number;
 	readonly onData: (piece: Buffer) => void;
 	readonly onEnd: () => void;
 }
 
-/** Which client is joined to which shard. */
+/** The splice between this client and its shard. */
 interface Spliced {
 	readonly connection: ProxiedConnection;
 	readonly candidate: Candidate;
-	/** The client's connection is not the splice's any more. */
+	/** The splice has given the client's connection back. */
 	isReleased: boolean;
 }
 
-/** A port that does not answer is left alone for a moment, so a client tries few of them. */
+/** A port that does not answer is skipped for a moment, so few attempts per client are enough. */
 const dialsMax = 4;
 
 /**
@@ -74,7 +74,7 @@ export class ProxyPath implements DataPath {
 	/** Counts the loop's turns in which a connection was accepted. */
 	#turn = 0;
 	#turnEnds = false;
-	/** Descriptors that are no client's. */
+	/** Descriptors that do not belong to a client. */
 	#openAtStart = 0;
 	#isStopping = false;
 
@@ -110,7 +110,7 @@ export class ProxyPath implements DataPath {
 	}
 
 	open(address: Address): Promise<number> {
-		// Those of a balancer before this one died with it.
+		// The connections of an earlier balancer died with it.
 		this.#picker.look();
 		for (const { row } of this.#picker.candidates) row.proxiedOpen = 0;
 		return new Promise((resolve, reject) => {
@@ -131,8 +131,8 @@ export class ProxyPath implements DataPath {
 	}
 
 	/**
-	 * Gives WebSockets that a shard has not answered to another one: the client has heard nothing, and nothing of its request has had an
-	 * effect. A publish might be repeated, so that one waits.
+	 * Gives WebSockets that a shard has not answered to another shard: the client has received nothing, and its request has had no effect. A
+	 * publish request waits instead, since it might take effect twice.
 	 */
 	#takeBack(): void {
 		const waiting = [...this.#splices].filter(([, { connection, candidate }]) => connection.head.isUpgrade && isStandingStill(candidate));
@@ -148,7 +148,7 @@ export class ProxyPath implements DataPath {
 	async drain(deadlineMs: number): Promise<number> {
 		this.#isStopping = true;
 		this.#server.close();
-		// What has come and lies in the kernel is read now, since a client that has not sent a byte has asked for nothing.
+		// Reads what is in the kernel's buffers now: a client that has not sent a byte has no request to lose.
 		await turnOfLoop();
 		for (const { socket } of this.#waiting.take(({ bytes }) => bytes.length === 0)) socket.destroy();
 		await until(() => this.pending === 0 && this.#splices.size === 0, deadlineMs);
@@ -183,7 +183,7 @@ export class ProxyPath implements DataPath {
 			onData: (piece) => this.#onData(connection, piece),
 			onEnd: () => this.#onEarlyEnd(connection),
 		};
-		// A client that is one too many hears so once its request is known: /health is to be answered when no client fits any more.
+		// A client for whom there is no room is told so once its request is known: /health must be answered even when no client fits.
 		if (this.#isFull() && !this.#displaceOldest()) this.#responder.cutOldest();
 		if (this.#isFull()) {
 			this.#responder.turnAway(socket, Refusals.descriptors);
@@ -193,13 +193,13 @@ export class ProxyPath implements DataPath {
 		socket.on("data", connection.onData);
 		socket.on("end", connection.onEnd);
 		socket.on("close", connection.onEnd);
-		// Without a listener an error would be the process's; "close" follows it.
+		// Without a listener an error would crash the process; "close" follows it.
 		socket.on("error", () => {});
 	}
 
 	/**
-	 * Makes place: the connection goes that has waited longest without sending its request. So whoever opens connections and sends nothing
-	 * displaces its own. False when all have come just now, and when the loop has not yet looked at what they have sent.
+	 * Makes room by dropping the connection that has waited longest without sending its request. A client that opens connections and sends nothing
+	 * thus displaces its own. False when all have just arrived, or when the loop has not yet read what they sent.
 	 */
 	#displaceOldest(): boolean {
 		const { oldest } = this.#waiting;
@@ -220,17 +220,17 @@ export class ProxyPath implements DataPath {
 		return this.#turn;
 	}
 
-	/** Not even a request could be taken that is answered here. */
+	/** Whether there is no room even for a request that is answered here. */
 	#isFull(): boolean {
 		return this.#descriptorsNeeded() >= this.#budget.answeredMax;
 	}
 
-	/** Descriptors once those that have been let through have their second one. */
+	/** How many descriptors there will be when all accepted connections have their second one. */
 	#descriptorsNeeded(): number {
 		return this.#openAtStart + 2 * (this.#splices.size + this.#unplaced.size) + this.#waiting.size + this.#responder.leaving;
 	}
 
-	/** The client has closed before its head was complete. */
+	/** The client closed before its head was complete. */
 	#onEarlyEnd(connection: ProxiedConnection): void {
 		if (!this.#waiting.delete(connection)) return;
 		this.#responder.count("closedEarly", 1);
@@ -268,14 +268,14 @@ export class ProxyPath implements DataPath {
 		return this.#responder.judge(head, bytes, () => addressKeyOf(connection.address));
 	}
 
-	/** For one more proxied connection, which needs two; whoever has sent no request yet makes place for it. */
+	/** Whether there are two descriptors for one more proxied connection; connections without a request make room for it. */
 	#hasDescriptors(): boolean {
 		const enough = () => this.#descriptorsNeeded() + 2 <= this.#budget.heldMax;
 		while (!enough() && this.#displaceOldest());
 		return enough();
 	}
 
-	/** Its head is no longer waited for, and nothing more is read from it for now. */
+	/** Stops waiting for its head, and stops reading from it for now. */
 	#letGo(connection: ProxiedConnection): void {
 		this.#waiting.delete(connection);
 		const { socket, onData, onEnd } = connection;
@@ -352,7 +352,7 @@ export class ProxyPath implements DataPath {
 	}
 }
 
-/** It serves, as far as anybody knows, and does not respond. */
+/** It is marked as serving but does not respond. */
 function isStandingStill({ row, silent }: Candidate): boolean {
 	return silent && row.state === ShardState.serving;
 }

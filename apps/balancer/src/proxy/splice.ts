@@ -7,35 +7,35 @@ import { ResponseReader } from "../http/response-reader.ts";
 export interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax" | "rewrite" | "judge"> {
 	/** Where the shard listens. */
 	readonly target: { readonly host: string; readonly port: number };
-	/** The head of the first request, parsed to its end in `bytes`, which are all that has come. */
+	/** The complete head of the first request; `bytes` is everything received so far. */
 	readonly head: HeadParser;
 	readonly bytes: Buffer;
 	readonly onConnected: () => void;
-	/** A later request is refused: the client's connection is the caller's, all earlier answers written to it. */
+	/** A later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
 	readonly onRefused: (refusal: Refusal) => void;
-	/** Called once. `wasConnected` is false when the shard's port did not answer: the client has not been touched then. */
+	/** Called once. `wasConnected` is false when the shard's port did not answer; the client's connection is then untouched. */
 	readonly onShardClosed: (wasConnected: boolean) => void;
 }
 
-/** A loopback dial ends at once unless the shard's accept queue is full. */
+/** Connecting over loopback completes at once unless the shard's accept queue is full. */
 const dialMs = 1000;
 
 /**
- * One proxied connection. Request by request goes to the shard (`PassedRequests`) and its answers come back as they are, until one is
- * 101: what follows is a WebSocket's, and goes both ways untouched. Back-pressure both ways.
+ * One proxied connection. Requests go to the shard one by one (`PassedRequests`), and responses come back unchanged. After a 101 response, bytes
+ * pass unchanged in both directions. Back-pressure works in both directions.
  */
 export class Splice {
 	readonly #client: Socket;
 	readonly #shard: Socket;
 	readonly #requests: PassedRequests;
 	readonly #answers = new ResponseReader();
-	/** Bytes of the answer to the request under way have come. */
+	/** Bytes of the response to the current request have arrived. */
 	#answerBegun = false;
-	/** Bytes of any answer have come. */
+	/** Bytes of any response have arrived. */
 	#wasAnswered = false;
 	#isConnected = false;
 	#clientEnded = false;
-	/** The client's connection is the caller's again. */
+	/** The client's connection belongs to the caller again. */
 	#isReleased = false;
 
 	constructor(client: Socket, options: SpliceOptions) {
@@ -56,7 +56,7 @@ export class Splice {
 				else onRefused(refusal);
 			},
 		});
-		// A client that leaves before there is a shard; later, one whose connection is over or broken.
+		// The client disconnects before there is a shard, or later its connection ends or breaks.
 		client.once("close", this.#onClientClosed);
 		shard.setTimeout(dialMs, () => shard.destroy());
 		shard.once("connect", () => {
@@ -65,10 +65,10 @@ export class Splice {
 			onConnected();
 			this.#begin(options.bytes, options.head);
 		});
-		// Errors are told by the "close" that follows them.
+		// "close" follows every error and handles it.
 		shard.on("error", () => {});
 		shard.once("close", () => {
-			// Closed without an end: broken. After an end the client still takes what is on its way to it.
+			// Closed without an end: broken. After an end, the client still gets what is on its way.
 			if (!this.#isReleased && this.#isConnected && !client.writableEnded) client.destroy();
 			this.#letGo();
 			onShardClosed(this.#isConnected);
@@ -76,8 +76,8 @@ export class Splice {
 	}
 
 	/**
-	 * Gives the client's connection back while the shard has not answered its first request: another shard may have it, if that may be repeated.
-	 * False when that is not so any more.
+	 * Gives the client's connection back while the shard has not answered its first request, so that another shard can take it, provided the
+	 * request may be repeated. False when it is too late for that.
 	 */
 	giveBack(): boolean {
 		if (this.#wasAnswered || this.#isReleased || !this.#isConnected || this.#clientEnded) return false;
@@ -112,7 +112,7 @@ export class Splice {
 		else if (progress === "complete") this.#pass(() => this.#requests.answered());
 	};
 
-	/** @param step may write to the shard, several times: in one system call. */
+	/** @param step may write to the shard several times; all writes go out in one system call. */
 	#pass(step: () => void): void {
 		this.#shard.cork();
 		step();
@@ -122,7 +122,7 @@ export class Splice {
 
 	readonly #flow = (): void => {
 		if (this.#isReleased) return;
-		// Whoever has closed its sending side gets its answer first: a shard takes an end for the end of the connection.
+		// A client that has closed its sending side gets its response first: a shard treats an end as the end of the connection.
 		if (this.#clientEnded && !this.#requests.awaitsAnswer) this.#shard.end();
 		if (this.#requests.wantsMore && !this.#shard.writableNeedDrain) this.#client.resume();
 		else this.#client.pause();
@@ -132,7 +132,7 @@ export class Splice {
 		this.#shard.resume();
 	};
 
-	/** HTTP is over: bytes both ways from now on. */
+	/** HTTP is over: from now on bytes pass in both directions. */
 	#join(): void {
 		const [client, shard] = [this.#client, this.#shard];
 		this.#stopListening();
@@ -148,7 +148,7 @@ export class Splice {
 		this.#flow();
 	};
 
-	/** It takes no further request. What the client still sends is read and thrown away, or it would not read the last answer. */
+	/** No further request is accepted. What the client still sends is read and discarded; otherwise it might not get the last response. */
 	readonly #onShardEnd = (): void => {
 		this.#stopListening();
 		this.#client.end();

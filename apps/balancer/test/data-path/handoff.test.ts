@@ -124,7 +124,7 @@ describe("handoff", () => {
 		]);
 	});
 
-	it("keeps what a full socket does not take, in order, and tries again", () => {
+	it("keeps what a full socket does not accept, in order, and tries again", () => {
 		channels[0].room = 1;
 		put(0, ...range(10, 130));
 		handoff.flush();
@@ -142,7 +142,7 @@ describe("handoff", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("tries a socket that stays full less and less often, whatever comes meanwhile, and sends soon after there is room", () => {
+	it("tries a socket that stays full less and less often, even as connections arrive, and sends soon after there is room", () => {
 		channels[0].room = 0;
 		put(0, 10);
 		handoff.flush();
@@ -169,7 +169,7 @@ describe("handoff", () => {
 		expect(handoff.waiting).toBe(0);
 	});
 
-	it.each(["ECONNREFUSED", "ENOENT"])("gives connections back when nobody receives them: %s", (code) => {
+	it.each(["ECONNREFUSED", "ENOENT"])("gives connections back when no process receives them: %s", (code) => {
 		channels[0].error = new NativeError(code, "sendmsg", "gone");
 		put(0, 10, 11);
 		put(1, 12);
@@ -194,7 +194,7 @@ describe("handoff", () => {
 		expect(channels[0].messages).toEqual([[11]]);
 	});
 
-	it("gives back what waits for a process that has been replaced, or does not serve any more", () => {
+	it("gives back what waits for a process that was replaced or no longer serves", () => {
 		channels[0].room = 0;
 		channels[1].room = 0;
 		put(0, 10);
@@ -215,7 +215,7 @@ describe("handoff", () => {
 			board.row(0).handoffsSent = messages.reduce((sum, message) => sum + (message instanceof Error ? 64 : message.length), 0);
 		}
 
-		it("what a shard has not taken that does not respond, and that it was sent counts as undone", () => {
+		it("what a silent shard has not received, and counts it as undone", () => {
 			lies([10, 11], [12]);
 			queues[1].push([20]);
 			board.row(1).handoffsSent = 1;
@@ -240,7 +240,7 @@ describe("handoff", () => {
 			expect(returned).toEqual(takes ? [10] : []);
 		});
 
-		it("nothing while no other could have it: the shard or its successor may still come", () => {
+		it("nothing while no other shard could take it: the shard or its successor may still receive it", () => {
 			lies([10]);
 			candidates[0].silent = true;
 			mayTakeBack = false;
@@ -262,7 +262,7 @@ describe("handoff", () => {
 			expect(returned).toEqual([10, 11, 12]);
 		});
 
-		it("and counts what is lost on the way back for want of descriptors", () => {
+		it("and counts what is lost on the way back for lack of descriptors", () => {
 			lies(new LostDescriptors(64, "EMFILE", "64 descriptors were sent, 3 came"), [12]);
 			candidates[0].silent = true;
 			handoff.takeBack(candidates);
@@ -272,7 +272,7 @@ describe("handoff", () => {
 			expect(board.row(0).handoffsUndone).toBe(65);
 		});
 
-		it("what has not even been sent, from a shard that does not respond", () => {
+		it("what was not even sent yet to a shard that does not respond", () => {
 			channels[0].room = 0;
 			put(0, 10);
 			handoff.flush();
@@ -287,7 +287,7 @@ describe("handoff", () => {
 		});
 	});
 
-	it("keeps what cannot be sent for want of a descriptor, and tries again", () => {
+	it("keeps what cannot be sent for lack of a descriptor, and tries again", () => {
 		channels[0].error = new NativeError("EMFILE", "socket", "too many open files");
 		put(0, 10);
 		handoff.flush();
@@ -298,7 +298,7 @@ describe("handoff", () => {
 		expect(counts).toEqual({ sendRetries: 1, handedOff: 1 });
 	});
 
-	it("sets the account right when a shard has caught up and it still does not add up", () => {
+	it("corrects the counts when a shard has caught up and they still do not match", () => {
 		const row = board.row(0);
 		row.handoffsSent = 64;
 		handoff.settle(candidates);
@@ -313,7 +313,7 @@ describe("handoff", () => {
 		expect(row.handoffsSent, "a counter of the metrics never falls").toBe(64);
 	});
 
-	it("leaves the account alone while something was sent lately", () => {
+	it("does not correct the counts while something was sent recently", () => {
 		const row = board.row(0);
 		put(0, 10);
 		handoff.flush();

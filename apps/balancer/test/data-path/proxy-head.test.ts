@@ -17,7 +17,7 @@ describe("head for a proxied connection", () => {
 		);
 	});
 
-	it("appends to what other proxies said, and believes nothing else of the kind", () => {
+	it("appends to the headers of other proxies, and removes the balancer's own headers if a client sent them", () => {
 		const head = [
 			"GET / HTTP/1.1",
 			"x-forwarded-for: 1.1.1.1",

@@ -49,7 +49,7 @@ describe("waiting heads", () => {
 		expect(looks.length).toBeGreaterThan(3);
 	});
 
-	it("forgets a head that is settled, and has no timer when it has none", () => {
+	it("forgets a connection that needs no further look, and has no timer when it is empty", () => {
 		add(5);
 		onLook = () => false;
 		vi.advanceTimersByTime(1);
@@ -67,13 +67,13 @@ describe("waiting heads", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("gives up the one that has been there longest when it is full", () => {
+	it("drops the oldest when it is full", () => {
 		for (const fd of [5, 6, 7, 8]) add(fd);
 		expect(expired).toEqual([5]);
 		expect(heads.size).toBe(3);
 	});
 
-	it("looks at a newcomer soon although the others are looked at rarely", () => {
+	it("checks a new connection soon, although the others are checked rarely", () => {
 		add(5);
 		vi.advanceTimersByTime(120);
 		looks = [];
@@ -82,7 +82,7 @@ describe("waiting heads", () => {
 		expect(looks.map(({ fd }) => fd)).toEqual([6]);
 	});
 
-	it("gives out the one that has been there longest, if that is long enough", () => {
+	it("returns the oldest, if it is old enough", () => {
 		expect(heads.takeOldest(0)).toBeNull();
 		add(1);
 		vi.advanceTimersByTime(100);
@@ -94,7 +94,7 @@ describe("waiting heads", () => {
 		expect(vi.getTimerCount()).toBe(0);
 	});
 
-	it("hands out those that are asked for", () => {
+	it("removes the selected connections", () => {
 		add(5, 0);
 		add(6, 3);
 		expect(heads.take(({ seen }) => seen === 0).map(({ fd }) => fd)).toEqual([5]);

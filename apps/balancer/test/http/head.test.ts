@@ -61,7 +61,7 @@ describe("request head", () => {
 		expect(parse(`${head}{}`)).toMatchObject({ status: HeadStatus.complete, bytes: head.length, isUpgrade: false, origin: null });
 	});
 
-	it("takes for a WebSocket's exactly what a shard upgrades", () => {
+	it("recognises as a WebSocket request exactly what a shard upgrades", () => {
 		const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 		const version = "Sec-WebSocket-Version: 13";
 		const isUpgrade = (...lines: string[]) => parse(["GET / HTTP/1.1", "Host: a", ...lines, "", ""].join("\r\n")).isUpgrade;
@@ -82,7 +82,7 @@ describe("request head", () => {
 		expect(parse(upgrade.replace("GET", "get"))).toMatchObject({ isUpgrade: false });
 	});
 
-	it("reads how long the body is", () => {
+	it("reads the length of the body", () => {
 		const head = (...lines: string[]) => parse(["POST / HTTP/1.1", "Host: a", ...lines, "", ""].join("\r\n"));
 		expect(head()).toMatchObject({ contentLength: -1, isChunked: false });
 		expect(head("content-length: 0042 ")).toMatchObject({ contentLength: 42, isChunked: false });
@@ -136,7 +136,7 @@ describe("request head", () => {
 		expect(parse(text.slice(0, bytes - 1))).toMatchObject({ status: HeadStatus.incomplete, problem: "" });
 	});
 
-	it("lets HTTP/1.0 go without a Host", () => {
+	it("accepts HTTP/1.0 without a Host", () => {
 		expect(parse("GET / HTTP/1.0\r\n\r\n")).toMatchObject({ status: HeadStatus.complete, minorVersion: 0 });
 	});
 
@@ -148,7 +148,7 @@ describe("request head", () => {
 		}
 	});
 
-	it("finds the same byte by byte as in one piece, whatever the bytes", () => {
+	it("has the same result byte by byte as in one piece, whatever the bytes", () => {
 		const token = fc.stringMatching(/^[\w!#$%&'*+.^`|~-]{1,12}$/);
 		const line = fc.tuple(fc.oneof(token, fc.constantFrom("Host", "Origin", "Upgrade", "Connection")), fc.stringMatching(/^[ -~]{0,30}$/));
 		const head = fc
@@ -177,7 +177,7 @@ describe("request head", () => {
 		);
 	});
 
-	it("takes as complete exactly what the grammar allows", () => {
+	it("accepts exactly what the grammar allows", () => {
 		// The grammar spelt once more as a regular expression, which is slow and needs the whole text.
 		const grammar = /^[\w!#$%&'*+.^`|~-]{1,32} \/[!-~]* HTTP\/1\.[01]\r\n(?:[\w!#$%&'*+.^`|~-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n/;
 		const piece = fc.constantFrom(

@@ -51,7 +51,7 @@ const get = (path: string, ...lines: string[]) => [`GET ${path} HTTP/1.1`, "Host
 const post = (path: string, body: string) => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
 describe("requests of a proxied connection", () => {
-	it("go on one by one, the next when the answer to the last is complete", () => {
+	it("are passed on one by one, each when the previous response is complete", () => {
 		const rig = new Rig();
 		rig.begin(post("/1", "one") + get("/2") + post("/3", "three"));
 		expect(rig.all).toBe("<POST /1>one");
@@ -64,7 +64,7 @@ describe("requests of a proxied connection", () => {
 		expect([rig.requests.wantsMore, rig.requests.awaitsAnswer]).toEqual([true, false]);
 	});
 
-	it("are told apart from what looks like one inside a body", () => {
+	it("are not confused with what looks like a request inside a body", () => {
 		const rig = new Rig();
 		const inner = get("/smuggled", "X-Real-IP: 6.6.6.6");
 		rig.begin(post("/1", inner));
@@ -86,7 +86,7 @@ describe("requests of a proxied connection", () => {
 		expect(rig.all).toBe("<POST /1>onetwo<GET /2>");
 	});
 
-	it("are refused when they are malformed, too long, or judged so; nothing more goes on then", () => {
+	it("are refused when they are malformed, too long, or not allowed; nothing more is passed on then", () => {
 		const bad = [
 			["GET /2 HTTP/1.1\r\nHost : a\r\n\r\n", "bad_request", "head"],
 			[get("/2", "X: ".padEnd(1100, "x")), "head_too_long", "head"],
@@ -114,7 +114,7 @@ describe("requests of a proxied connection", () => {
 		expect(rig.refusals).toEqual([{ code: "origin_not_allowed", what: "head" }]);
 	});
 
-	it("tell which of them ask for a head only", () => {
+	it("show which of them ask only for a head", () => {
 		const rig = new Rig();
 		rig.begin(get("/1").replace("GET", "HEAD"));
 		rig.requests.answered();
@@ -122,7 +122,7 @@ describe("requests of a proxied connection", () => {
 		expect(rig.isHead).toEqual([true, false]);
 	});
 
-	it("leave to a WebSocket what came behind its request", () => {
+	it("leave the bytes after an upgrade request to the WebSocket", () => {
 		const rig = new Rig();
 		rig.begin(`${get("/ws")}frames`);
 		rig.push(" and more");
@@ -130,7 +130,7 @@ describe("requests of a proxied connection", () => {
 		expect(rig.all).toBe("<GET /ws>");
 	});
 
-	it("arrive the same, however their bytes are cut and however soon they are answered", () => {
+	it("arrive unchanged, however their bytes are split and however soon they are answered", () => {
 		const body = anyBytes({ maxLength: 30 });
 		const request = fc.oneof(
 			fc.constant({ text: get("/g"), head: "GET /g", body: "" }),

@@ -23,7 +23,7 @@ describe("refusals", () => {
 		for (const [, { counter }] of entries) expect(counters).toContain(counter);
 	});
 
-	it("escapes what a client had a part in", () => {
+	it("escapes text that comes from a client", () => {
 		const answer = refusalAnswer(because(Refusals.badRequest, 'a "quoted"\r\nline')).toString();
 		expect(answer.split("\r\n\r\n")).toHaveLength(2);
 		expect(JSON.parse(answer.split("\r\n\r\n")[1]).error.message).toBe('a "quoted"\r\nline');

@@ -22,14 +22,14 @@ function pass(pieces: readonly string[], length = chunked): { passed: string; ta
 }
 
 describe("a request's body on its way through the proxy", () => {
-	it("of known length passes as it is, and not a byte of what follows", () => {
+	it("of known length passes unchanged, without a byte of what follows", () => {
 		expect(pass(["abcGET"], { contentLength: 3, isChunked: false })).toEqual({ passed: "abc", taken: 3, isDone: true });
 		expect(pass(["a", "b"], { contentLength: 3, isChunked: false })).toEqual({ passed: "ab", taken: 2, isDone: false });
 		for (const contentLength of [0, -1])
 			expect(pass(["GET"], { contentLength, isChunked: false })).toEqual({ passed: "", taken: 0, isDone: true });
 	});
 
-	it("in chunks loses extensions and trailers, which a shard would take for another request", () => {
+	it("in chunks loses its extensions and trailers, which a shard would read as another request", () => {
 		const text = '3;a=b;c="d"\r\nabc\r\nA\r\n0123456789\r\n0;x\r\nGET: /x\r\nX-Real-IP: 6.6.6.6\r\n\r\n';
 		expect(pass([`${text}GET / HTTP/1.1`])).toEqual({
 			passed: "d\r\nabc0123456789\r\n0\r\n\r\n",
@@ -55,7 +55,7 @@ describe("a request's body on its way through the proxy", () => {
 		expect(pass([...text])).toBe(null);
 	});
 
-	it("arrives whole, however it is cut into chunks and pieces", () => {
+	it("arrives complete, however it is split", () => {
 		const part = fc.tuple(anyBytes({ minLength: 1, maxLength: 40 }), fc.constantFrom("", ";x=1"), fc.boolean());
 		const trailers = fc.array(fc.constantFrom("A: b\r\n", "Content-Length: 5\r\n"), { maxLength: 2 });
 		fc.assert(

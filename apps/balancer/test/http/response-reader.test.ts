@@ -12,8 +12,8 @@ function read(pieces: readonly string[], isHeadRequest = false): string[] {
 	return pieces.map((piece) => reader.take(Buffer.from(piece, "latin1")));
 }
 
-describe("the end of an answer", () => {
-	it("comes with the last byte of its length, at whatever byte it is cut", () => {
+describe("the end of a response", () => {
+	it("comes with the last byte of its length, wherever the bytes are split", () => {
 		for (let cut = 1; cut < ok.length; cut++) expect(read([ok.slice(0, cut), ok.slice(cut)])).toEqual(["more", "complete"]);
 		expect(read([...ok]).filter((progress) => progress !== "more")).toEqual(["complete"]);
 		expect(read([answer(200, ["Content-Length: 0"])])).toEqual(["complete"]);
@@ -27,12 +27,12 @@ describe("the end of an answer", () => {
 		expect(read([text], isHeadRequest)).toEqual(["complete"]);
 	});
 
-	it("is not that of an interim answer", () => {
+	it("is not the end of an interim response", () => {
 		expect(read([answer(100, []), ok])).toEqual(["more", "complete"]);
 		expect(read([answer(100, []) + ok])).toEqual(["complete"]);
 	});
 
-	it("is where the connection becomes a WebSocket's", () => {
+	it("is where the connection becomes a WebSocket", () => {
 		const switching = answer(101, ["Upgrade: websocket", "Connection: Upgrade"]);
 		expect(read([`${switching}\x81\x02hi`])).toEqual(["switched"]);
 		expect(read([answer(426, ["Content-Length: 0"])])).toEqual(["complete"]);
@@ -49,7 +49,7 @@ describe("the end of an answer", () => {
 		expect(read([text, ok, ok])).toEqual(["more", "more", "more"]);
 	});
 
-	it("is found for one answer after the other", () => {
+	it("is found for each of several responses", () => {
 		const reader = new ResponseReader();
 		for (let round = 0; round < 3; round++) {
 			reader.expect(false);

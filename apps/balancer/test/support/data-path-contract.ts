@@ -135,7 +135,7 @@ export function dataPathContract(mode: Mode): void {
 			expectSpread(perShard(await openMany(90)), [30, 30, 30]);
 		});
 
-		it("sends new clients to the shard with the fewest, those that came past the balancer included", async () => {
+		it("sends new clients to the shard with the fewest, including clients that connected directly", async () => {
 			await share();
 			await openMany(4);
 			const row = rig.row(0);
@@ -147,7 +147,7 @@ export function dataPathContract(mode: Mode): void {
 			row.webSockets -= 10;
 		});
 
-		it("fills the shards to the last place, then says that they are full, then takes the next when one has left", async () => {
+		it("fills the shards to the last slot, then reports that they are full, and accepts the next client when one has left", async () => {
 			await start({ connectionsMax: 25 });
 			expectSpread(perShard(await openMany(50)), [25, 25]);
 			const refused = await exchange(rig.port, upgradeHead);
@@ -174,7 +174,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(rig.board.rows().map((row) => row.webSockets)).toEqual([20, 20]);
 		});
 
-		it("lets a request through to a full cluster, and a kept-alive one take no client's place", async () => {
+		it("passes requests to a full cluster; a kept-alive connection takes no slot", async () => {
 			await start({ connectionsMax: 5 });
 			const keptAlive = await RawConnection.open(rig.port);
 			await keptAlive.write("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -194,7 +194,7 @@ export function dataPathContract(mode: Mode): void {
 			for (const row of rig.board.rows()) row.state = ShardState.serving;
 		});
 
-		it("passes over a shard that has died, also before anybody has noticed", async () => {
+		it("skips a shard that has died, even before its death was noticed", async () => {
 			await start({ silence: true });
 			await rig.killShard(0, { release: false });
 			const slots = (await Promise.all(Array.from({ length: 20 }, () => open()))).map(({ seen }) => seen.slot);
@@ -202,7 +202,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("refusedBusy")).toBe(0);
 		});
 
-		it("counts right over the death of a shard, and gives its successor clients again", async () => {
+		it("keeps its counts right when a shard dies, and sends clients to its successor", async () => {
 			await start();
 			await openMany(20);
 			await rig.killShard(0);
@@ -213,7 +213,7 @@ export function dataPathContract(mode: Mode): void {
 			for (const row of rig.board.rows()) expect(row.handoffsSent).toBe(row.handoffsReceived);
 		});
 
-		it("counts right over its own death", async () => {
+		it("keeps its counts right when it dies itself", async () => {
 			await start({ connectionsMax: 30 });
 			await openMany(20);
 			await rig.killBalancer();
@@ -258,7 +258,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("refusedBadRequest")).toBe(1);
 		});
 
-		it("answers 403 to pages of other origins, and lets its own pages, those listed and programs in, which have none", async () => {
+		it("answers 403 to pages of other origins, and admits its own pages, listed ones, and programs without an origin", async () => {
 			await start({ config: { allowedOrigins: ["https://good.example"] } });
 			const get = (origin: string | null, host = new URL(rig.url).host) =>
 				httpRequest(`${rig.url}/`, { headers: { Host: host, ...(origin === null ? {} : { Origin: origin }) } }).then(
@@ -355,7 +355,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(seen.headers["x-shardcast-proxy"]).toBe(token);
 		});
 
-		it("tells the shard so for each request of a connection, however they come and whatever the client says", async () => {
+		it("does so for each request of a connection, however they arrive and whatever the client claims", async () => {
 			await share();
 			const connection = await RawConnection.open(rig.port, { localAddress: "127.0.0.78" });
 			const forged = "X-Real-IP: 6.6.6.6\r\nx-forwarded-for: 7.7.7.7\r\nX-SHARDCAST-PROXY: guess\r\n";
@@ -396,7 +396,7 @@ export function dataPathContract(mode: Mode): void {
 			connection.socket.destroy();
 		});
 
-		it("lets a WebSocket begin on a connection that has carried requests", async () => {
+		it("accepts a WebSocket on a connection that has carried requests", async () => {
 			await share();
 			const connection = await RawConnection.open(rig.port, { localAddress: "127.0.0.79" });
 			const text = () => connection.received.toString("latin1");
@@ -430,7 +430,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("accepted")).toBe(1);
 		});
 
-		it("loses nobody while the shards do not take their connections", async () => {
+		it("loses no client while the shards do not receive their connections", async () => {
 			await share();
 			// Handed over, a shard may be too busy to take anything while its heart beats; through the proxy the kernel takes it all.
 			for (const slot of [0, 1]) mode === "handoff" ? rig.tellShard(slot, "stall") : rig.signalShard(slot, "SIGSTOP");
@@ -448,7 +448,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("refusedBusy")).toBe(0);
 		});
 
-		it("gives a shard that stands still nobody, and what it has not taken to another, at most once", async () => {
+		it("sends no client to a stopped shard, and what it has not received to another, at most once", async () => {
 			await start({ silence: true });
 			rig.signalShard(0, "SIGSTOP");
 			const beganMs = performance.now();
@@ -472,7 +472,7 @@ export function dataPathContract(mode: Mode): void {
 
 		// Through the proxy a request may have been begun by the shard: it is not given to another.
 		if (mode === "handoff")
-			it("gives a request that a shard has not taken to one that has no place for another client", async () => {
+			it("gives a request that a shard has not received to one that is full of clients", async () => {
 				await start({ connectionsMax: 5, silence: true });
 				await openMany(10);
 				rig.signalShard(0, "SIGSTOP");
@@ -509,7 +509,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(rig.balancerPid).toBe(balancerPid);
 		});
 
-		it("answers those for whom it has no descriptor, and /health, when it can hand nothing on", async () => {
+		it("answers clients for whom it has no descriptor, and /health, when it can hand nothing over", async () => {
 			await start({ openFiles: 200, connectionsMax: 1 });
 			await openMany(2);
 			// Those that are refused stay, as a client may: each holds a descriptor until the balancer cuts it.
@@ -535,7 +535,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(counter("acceptErrors")).toBe(0);
 		});
 
-		it("stops at once when nobody is here, and takes nobody new", async () => {
+		it("stops at once when no client is connected, and accepts none", async () => {
 			await start();
 			const { port } = rig;
 			const idle = await RawConnection.open(port);
@@ -546,7 +546,7 @@ export function dataPathContract(mode: Mode): void {
 			await expect(RawConnection.open(port)).rejects.toMatchObject({ code: "ECONNREFUSED" });
 		});
 
-		it("works off who is here before it stops", async () => {
+		it("finishes its connections before it stops", async () => {
 			await start();
 			const connection = await RawConnection.open(rig.port);
 			await connection.write(getHead.slice(0, 20));
@@ -558,7 +558,7 @@ export function dataPathContract(mode: Mode): void {
 			expect(await drained).toEqual({ cutOff: 0, status: 0 });
 		});
 
-		it("tells how many it had to cut off", async () => {
+		it("reports how many connections it had to drop", async () => {
 			await start();
 			const connection = await RawConnection.open(rig.port);
 			await connection.write(getHead.slice(0, 20));

@@ -47,7 +47,7 @@ export function judgeUpgrade(head: UpgradeHead, rules: UpgradeRules): Reply | nu
  */
 export function judgeHandshake(head: Handshake): Reply | null {
 	if (!hasWord(head.upgrade, "websocket") || !hasWord(head.connection, "upgrade") || head.version !== "13") return upgradeRequired();
-	return head.hasBody ? refusal("bad_request", "an upgrade has no body") : null;
+	return head.hasBody ? refusal("bad_request", "an upgrade must not have a body") : null;
 }
 
 /**
