@@ -3,7 +3,7 @@ import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcas
 import type { Counters } from "@shardcast/scoreboard";
 import type { PublishResult, PublishTaken } from "@shardcast/wire";
 import type { Incoming, MessageSource } from "../delivery/incoming/incoming.ts";
-import type { Feature } from "../lifecycle/feature.ts";
+import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
 import { batchReply, isTaken, isTransient, type Problem, problemOf, publishedReply, rateLimited } from "./publish-reply.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
@@ -50,8 +50,10 @@ export class PublishApi implements Feature {
 		this.routes = [this.route];
 	}
 
-	reload(config: Config): void {
-		this.#parts.rate.perSecond = config.messageRate;
+	reload({ messageRate }: Config): Commit {
+		return () => {
+			this.#parts.rate.perSecond = messageRate;
+		};
 	}
 
 	/** From now on no new request is taken; a body that is on its way still is. */

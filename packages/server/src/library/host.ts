@@ -96,10 +96,11 @@ export class Host {
 		});
 	}
 
-	/** Brings the options into force that can change while it runs. */
+	/** Brings the options into force that can change while it runs. @throws when the shard cannot work with them; nothing has changed then. */
 	reload(config: Config): void {
+		const commit = this.shard.prepare(config);
 		this.#board.row(0).connectionsGiven = config.maxConnections;
-		this.shard.reload(config);
+		commit();
 	}
 
 	get connections(): number {

@@ -5,6 +5,9 @@ import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { SessionFactory } from "../sessions/session.ts";
 import type { TopicTransport } from "../transports/transport.ts";
 
+/** Brings what was prepared into force. */
+export type Commit = () => void;
+
 /**
  * A part of the shard that starts, drains and stops. It gets what it needs by its constructor; `Features` calls all of them in the order in
  * which the shard lists them. Every member but the name is optional.
@@ -27,8 +30,12 @@ export interface Feature {
 	measures?(metrics: Pick<ProcessMetrics, "addReading">): void;
 	/** All have started, and the shard serves. */
 	serving?(): void;
-	/** The options that may change have changed. One that throws has changed nothing. */
-	reload?(config: Config): void;
+	/**
+	 * Prepares for options that change at run time, and changes nothing that anybody can see.
+	 * @throws when it cannot work with them: then none of the features gets them.
+	 * @returns what brings them into force. It must not fail. It is called at once when all features could prepare, and never otherwise.
+	 */
+	reload?(config: Config): Commit;
 	/** About once a second while it serves. */
 	everySecond?(): void;
 	/**

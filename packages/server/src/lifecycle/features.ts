@@ -2,7 +2,7 @@ import type { Config } from "@shardcast/config";
 import type { PartAnswers } from "@shardcast/control";
 import { withDeadline } from "@shardcast/process";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
-import type { Feature } from "./feature.ts";
+import type { Commit, Feature } from "./feature.ts";
 
 /** By which share of a drain a feature must be done that does not say otherwise. */
 const usualDrainShare = 0.25;
@@ -41,8 +41,12 @@ export class Features {
 		for (const feature of this.#features) feature.serving?.();
 	}
 
-	reload(config: Config): void {
-		for (const feature of this.#features) feature.reload?.(config);
+	/** All of them or none get the options. @throws when one of them cannot work with them. */
+	reload(config: Config): Commit {
+		const commits = this.#features.flatMap((feature) => feature.reload?.(config) ?? []);
+		return () => {
+			for (const commit of commits) commit();
+		};
 	}
 
 	everySecond(): void {

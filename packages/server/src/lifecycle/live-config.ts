@@ -2,10 +2,11 @@ import { Namespaces, namespaceKeys } from "@shardcast/channels";
 import { type Config, sameValue } from "@shardcast/config";
 import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish, secretMatches } from "@shardcast/http";
 import type { ClientSession } from "../sessions/client-session.ts";
+import type { Commit } from "./feature.ts";
 
 /**
  * The options of a shard that may change while it serves. Its parts look them up at each use, so that a new one holds from the
- * next message on. One writer, `Shard.reload`.
+ * next message on. One writer, the shard.
  */
 export class LiveConfig {
 	#config: Config;
@@ -23,17 +24,24 @@ export class LiveConfig {
 		this.#bufferedBytesLeast = config.maxBufferedBytes;
 		this.#mayPublish = mayPublish(config);
 		this.#namespaces = new Namespaces(config);
-		this.change(config);
+		this.prepare(config)();
 	}
 
-	change(config: Config): void {
+	/** As `Feature.reload`. */
+	prepare(config: Config): Commit {
 		const { apiKey } = config;
-		if (namespaceKeys.some((key) => !sameValue(this.#config[key], config[key]))) this.#namespaces = new Namespaces(config);
-		this.#config = config;
-		this.#findLeast();
-		this.#allowedOrigins = allowedOrigins(config.allowedOrigins);
-		this.#mayPublish = mayPublish(config);
-		this.#isKey = apiKey === undefined ? null : (given) => secretMatches(given, apiKey);
+		const changed = namespaceKeys.some((key) => !sameValue(this.#config[key], config[key]));
+		const namespaces = changed ? new Namespaces(config) : this.#namespaces;
+		const origins = allowedOrigins(config.allowedOrigins);
+		const publishers = mayPublish(config);
+		return () => {
+			this.#namespaces = namespaces;
+			this.#config = config;
+			this.#findLeast();
+			this.#allowedOrigins = origins;
+			this.#mayPublish = publishers;
+			this.#isKey = apiKey === undefined ? null : (given) => secretMatches(given, apiKey);
+		};
 	}
 
 	/** A client has come, whose transport keeps the limit of this moment. */

@@ -17,7 +17,7 @@ import { CentrifugeEndpoint } from "../sessions/centrifuge/centrifuge-endpoint.t
 import { Clients } from "../sessions/clients.ts";
 import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
 import { Listener } from "../transports/websocket/listener.ts";
-import type { Feature } from "./feature.ts";
+import type { Commit, Feature } from "./feature.ts";
 import { Features } from "./features.ts";
 import { kafkaFeature } from "./kafka-feature.ts";
 import { limitByFiles } from "./limit-by-files.ts";
@@ -153,19 +153,22 @@ export class Shard {
 	}
 
 	/**
-	 * Applies the options that may change at run time; all others keep their values.
-	 * @throws when there is no descriptor for the table of addresses; nothing has changed then.
+	 * Prepares for new values of the options that may change at run time; all others keep theirs.
+	 * @returns what brings them into force.
+	 * @throws when a part of the shard cannot work with them, such as for want of a descriptor; nothing has changed then.
 	 */
+	prepare(config: Config): Commit {
+		const live = this.#live.prepare(config);
+		const features = this.#features.reload(config);
+		return () => {
+			live();
+			features();
+		};
+	}
+
+	/** Prepares and commits. @throws as `prepare`. */
 	reload(config: Config): void {
-		const before = this.#live.config;
-		this.#live.change(config);
-		try {
-			// Of the features only the connection check may fail, and it comes before all that have options.
-			this.#features.reload(config);
-		} catch (error) {
-			this.#live.change(before);
-			throw error;
-		}
+		this.prepare(config)();
 	}
 
 	async start(): Promise<void> {

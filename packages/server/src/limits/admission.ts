@@ -2,6 +2,7 @@ import type { Config } from "@shardcast/config";
 import type { AddressTable } from "@shardcast/limits";
 import { type AddressKey, addressKeyOf, type ConnectionLimit, ConnectionRates, type LimitAudit, type RateTable } from "@shardcast/limits";
 import type { Counters, ShardCounter } from "@shardcast/scoreboard";
+import type { Commit } from "../lifecycle/feature.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
 
 type AdmissionConfig = Pick<Config, "connectionRate" | "connectionRatePerIp" | "maxConnectionsPerIp">;
@@ -44,20 +45,23 @@ export class Admission {
 	constructor(parts: AdmissionParts) {
 		this.#parts = parts;
 		this.#rates = new ConnectionRates(parts.config, parts.rates);
-		this.change(parts.config, []);
+		this.prepare(parts.config, () => [])();
 	}
 
 	/**
+	 * As `Feature.reload`. A table that was opened stays open, whether it is used or not.
 	 * @param clients all that are here, to be counted when the limit per address is switched on.
-	 * @throws when the table of addresses cannot be opened; nothing has changed then.
+	 * @throws when the table of addresses cannot be opened.
 	 */
-	change(config: AdmissionConfig, clients: readonly ClientSession[]): void {
+	prepare(config: AdmissionConfig, clients: () => readonly ClientSession[]): Commit {
 		if (config.maxConnectionsPerIp > 0) this.#addresses ??= this.#parts.openAddresses();
-		this.#rates.change(config);
-		this.#perAddressMax = config.maxConnectionsPerIp;
-		if (this.#perAddressMax === 0 || this.#addresses === null) return;
-		for (const client of clients)
-			if (client.addressSlot === noAddressSlot) client.addressSlot = this.#enter(this.#addresses, addressKeyOf(client.address));
+		return () => {
+			this.#rates.change(config);
+			this.#perAddressMax = config.maxConnectionsPerIp;
+			if (this.#perAddressMax === 0 || this.#addresses === null) return;
+			for (const client of clients())
+				if (client.addressSlot === noAddressSlot) client.addressSlot = this.#enter(this.#addresses, addressKeyOf(client.address));
+		};
 	}
 
 	get isOff(): boolean {

@@ -2,7 +2,7 @@ import type { Config } from "@shardcast/config";
 import { type Reply, refusal } from "@shardcast/http";
 import { addressKey, addressKeyOf, LimitAudit } from "@shardcast/limits";
 import { monotonicMs } from "@shardcast/wire";
-import type { Feature } from "../lifecycle/feature.ts";
+import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
@@ -46,9 +46,9 @@ export class ConnectionCheck implements Feature {
 		});
 	}
 
-	/** @throws when the table of addresses cannot be opened; nothing has changed then. */
-	reload(config: Config): void {
-		this.#admission.change(config, this.#parts.clients());
+	/** @throws when the table of addresses cannot be opened. */
+	reload(config: Config): Commit {
+		return this.#admission.prepare(config, this.#parts.clients);
 	}
 
 	everySecond(): void {

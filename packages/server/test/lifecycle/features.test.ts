@@ -17,7 +17,10 @@ function setup() {
 		name,
 		start: () => void did.push(`${name} starts`),
 		serving: () => void did.push(`${name} serves`),
-		reload: () => void did.push(`${name} reloads`),
+		reload: () => {
+			did.push(`${name} prepares`);
+			return () => void did.push(`${name} reloads`);
+		},
 		drain: () => void did.push(`${name} drains`),
 		stop: () => void did.push(`${name} stops`),
 		...more,
@@ -33,12 +36,12 @@ describe("the features of a shard", () => {
 		const features = run([noting("one"), { name: "quiet" }, noting("two")]);
 		await features.start();
 		features.serving();
-		features.reload(defaultConfig());
+		features.reload(defaultConfig())();
 		features.everySecond();
 		expect(await features.drain(1000)).toEqual({});
 		await features.stop();
 		const twice = (what: string) => [`one ${what}`, `two ${what}`];
-		expect(did).toEqual([...["starts", "serves", "reloads", "drains"].flatMap(twice), "two stops", "one stops"]);
+		expect(did).toEqual([...["starts", "serves", "prepares", "reloads", "drains"].flatMap(twice), "two stops", "one stops"]);
 		expect(errors).toEqual([]);
 	});
 
@@ -64,6 +67,18 @@ describe("the features of a shard", () => {
 			},
 		});
 		await expect(run([throws]).start()).rejects.toThrow("no file");
+	});
+
+	it("get new options all or none: one that refuses keeps the others from them, whether they come before it or after it", () => {
+		const { did, run, noting } = setup();
+		const refuses = noting("refuses", {
+			reload: () => {
+				throw new Error("no descriptor");
+			},
+		});
+		const features = run([noting("one"), refuses, noting("two")]);
+		expect(() => features.reload(defaultConfig())).toThrow("no descriptor");
+		expect(did).toEqual(["one prepares"]);
 	});
 
 	it("register what they answer before anything starts", async () => {

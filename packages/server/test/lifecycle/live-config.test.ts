@@ -8,9 +8,9 @@ const client = () => ({ bufferedBytesMax: 0 }) as ClientSession;
 describe("the least that may wait for any client", () => {
 	it("follows --max-buffered down and up again while there are no clients", () => {
 		const live = new LiveConfig(defaultConfig({ maxBufferedBytes: 8_000_000 }));
-		live.change(defaultConfig({ maxBufferedBytes: 65_536 }));
+		live.prepare(defaultConfig({ maxBufferedBytes: 65_536 }))();
 		expect(live.bufferedBytesLeast).toBe(65_536);
-		live.change(defaultConfig({ maxBufferedBytes: 8_000_000 }));
+		live.prepare(defaultConfig({ maxBufferedBytes: 8_000_000 }))();
 		expect(live.bufferedBytesLeast).toBe(8_000_000);
 	});
 
@@ -18,10 +18,10 @@ describe("the least that may wait for any client", () => {
 		const live = new LiveConfig(defaultConfig({ maxBufferedBytes: 8_000_000 }));
 		const [early, low, alsoLow, late] = [client(), client(), client(), client()];
 		live.entered(early);
-		live.change(defaultConfig({ maxBufferedBytes: 65_536 }));
+		live.prepare(defaultConfig({ maxBufferedBytes: 65_536 }))();
 		live.entered(low);
 		live.entered(alsoLow);
-		live.change(defaultConfig({ maxBufferedBytes: 9_000_000 }));
+		live.prepare(defaultConfig({ maxBufferedBytes: 9_000_000 }))();
 		live.entered(late);
 		live.left(low);
 		expect(live.bufferedBytesLeast).toBe(65_536);
@@ -40,15 +40,26 @@ describe("the least that may wait for any client", () => {
 	});
 });
 
+it("changes nothing before the new options are committed", () => {
+	const live = new LiveConfig(defaultConfig({ apiKey: "a-secret-of-some-length" }));
+	const { config, mayPublish, namespaces, allowedOrigins, isKey } = live;
+	const commit = live.prepare(defaultConfig({ channelNamespaces: [], allowedOrigins: ["https://a.example"], clientPublish: "off" }));
+	expect([live.config, live.mayPublish, live.namespaces, live.allowedOrigins]).toEqual([config, mayPublish, namespaces, allowedOrigins]);
+	expect(live.isKey).toBe(isKey);
+	commit();
+	expect(live.isKey).toBeNull();
+	expect(live.config.allowedOrigins).toEqual(["https://a.example"]);
+});
+
 describe("what holds for a channel", () => {
 	it("follows the options from the next look on, and stays the same object while they are the same", () => {
 		const live = new LiveConfig(defaultConfig());
 		const before = live.namespaces;
-		live.change(defaultConfig({ batch: 128, channelNamespaces: [] }));
+		live.prepare(defaultConfig({ batch: 128, channelNamespaces: [] }))();
 		expect(live.namespaces).toBe(before);
 		expect(live.namespaces.of("chat:1").error).toBe(102);
 		const chat = { name: "chat", ...defaultConfig().channelWithoutNamespace, historySize: 5, historyTtlMs: 1000 };
-		live.change(defaultConfig({ channelNamespaces: [chat] }));
+		live.prepare(defaultConfig({ channelNamespaces: [chat] }))();
 		expect(live.namespaces.of("chat:1")).toMatchObject({ error: null, history: { size: 5 } });
 	});
 });

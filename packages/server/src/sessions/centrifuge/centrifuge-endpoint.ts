@@ -9,7 +9,7 @@ import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { Hub } from "../../hub/hub.ts";
-import type { Feature } from "../../lifecycle/feature.ts";
+import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import { version } from "../../lifecycle/version.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
@@ -190,11 +190,15 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	}
 
 	/** Permissions change for later commands only; subscriptions that exist stay. */
-	reload(config: Config): void {
-		this.#tokens = new TokenVerifier(connectionTokenRules(config));
-		this.#subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
-		this.rate.perSecond = config.messageRate;
-		this.rate.clientsMax = this.#parts.options.row.connectionsMax;
+	reload(config: Config): Commit {
+		const tokens = new TokenVerifier(connectionTokenRules(config));
+		const subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
+		return () => {
+			this.#tokens = tokens;
+			this.#subscriptionTokens = subscriptionTokens;
+			this.rate.perSecond = config.messageRate;
+			this.rate.clientsMax = this.#parts.options.row.connectionsMax;
+		};
 	}
 
 	#underRate(session: CentrifugeSession): boolean {

@@ -3,7 +3,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import { everybody } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { Hub } from "../../hub/hub.ts";
-import type { Feature } from "../../lifecycle/feature.ts";
+import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import type { LiveConfig } from "../../lifecycle/live-config.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
@@ -80,11 +80,13 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		return { frameBytesMax, bufferedBytesMax: maxBufferedBytes, idleTimeoutMs };
 	}
 
-	reload(config: Pick<Config, "messageRate">): void {
-		const { connectionsMax } = this.#parts.options.row;
-		this.channelSets.channelSetsMax = connectionsMax;
-		this.frames.rate.perSecond = config.messageRate;
-		this.frames.rate.clientsMax = connectionsMax;
+	reload({ messageRate }: Pick<Config, "messageRate">): Commit {
+		return () => {
+			const { connectionsMax } = this.#parts.options.row;
+			this.channelSets.channelSetsMax = connectionsMax;
+			this.frames.rate.perSecond = messageRate;
+			this.frames.rate.clientsMax = connectionsMax;
+		};
 	}
 
 	connect(request: UpgradeRequest): ReturnType<SessionFactory<TopicTransport>["connect"]> {

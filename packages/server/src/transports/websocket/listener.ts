@@ -1,5 +1,5 @@
 import { BoundedLines } from "@shardcast/telemetry";
-import type { Feature } from "../../lifecycle/feature.ts";
+import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import { inTime } from "../../lifecycle/in-time.ts";
 import type { ShardOptions } from "../../lifecycle/shard-options.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
@@ -60,8 +60,8 @@ export class Listener implements Feature {
 		if (address !== null) this.port = await this.sockets.listen(address);
 	}
 
-	reload(): void {
-		this.sockets.limit();
+	reload(): Commit {
+		return () => this.sockets.limit();
 	}
 
 	everySecond(): void {

@@ -1,0 +1,134 @@
+import { MemoryBus } from "@shardcast/bus";
+import { ChannelLog } from "@shardcast/channel-log";
+import { defaultConfig } from "@shardcast/config";
+import { PartAnswers } from "@shardcast/control";
+import { AddressTable, RateTable } from "@shardcast/limits";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { silentLog } from "@shardcast/telemetry";
+import { everybody, monotonicMs, RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
+import { Console } from "../../src/console/console.ts";
+import { Delivery } from "../../src/delivery/delivery.ts";
+import { Inbound } from "../../src/delivery/incoming/inbound.ts";
+import { PublishApi } from "../../src/http/publish-api.ts";
+import { Hub } from "../../src/hub/hub.ts";
+import { LiveConfig } from "../../src/lifecycle/live-config.ts";
+import type { ShardOptions } from "../../src/lifecycle/shard-options.ts";
+import { ConnectionCheck } from "../../src/limits/connection-check.ts";
+import { PublishRate } from "../../src/limits/publish-rate.ts";
+import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
+import { Clients } from "../../src/sessions/clients.ts";
+import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
+import { FakeTopics, FakeTransport } from "./fake-transport.ts";
+import { rawRequest } from "./raw-request.ts";
+
+/** The features of a shard without sockets, on a bus with another member that reads only on command. */
+export class ShardParts {
+	readonly #bus = new MemoryBus({ members: 2, capacityBytes: 65_536 });
+	readonly #board = Scoreboard.inMemory(2);
+	readonly row = this.#board.row(0);
+	readonly other = this.#bus.link(1);
+	readonly history = ChannelLog.inMemory({ memoryBytes: 1_048_576 });
+	/** Opens the table of addresses; a test may make it fail. */
+	openAddresses = () => AddressTable.inMemory(100, 2);
+	readonly options: ShardOptions;
+	readonly live: LiveConfig;
+	readonly topics = new FakeTopics();
+	readonly check: ConnectionCheck;
+	readonly clients: Clients;
+	readonly inbound: Inbound;
+	readonly publish: PublishApi;
+	readonly rate: PublishRate;
+	readonly raw: RawEndpoint;
+	readonly centrifuge: CentrifugeEndpoint;
+	readonly console: Console;
+	readonly delivery: Delivery;
+
+	constructor(config = defaultConfig({ maxBufferedBytes: FakeTransport.bufferedBytesMax })) {
+		this.options = {
+			config,
+			board: this.#board,
+			row: this.row,
+			connectionsFit: 100,
+			bus: this.#bus.link(0),
+			address: null,
+			handoff: null,
+			isProxy: null,
+			rates: RateTable.inMemory(),
+			openAddresses: () => this.openAddresses(),
+			openHistory: () => this.history,
+			ingest: null,
+			log: silentLog(),
+			sample: () => ({ cpuMs: 1, residentBytes: 1, loopLagP99Ms: 0 }),
+			ask: () => Promise.reject(new Error("nobody answers")),
+			parts: new PartAnswers(),
+			metrics: { addReading: () => {} },
+		};
+		this.live = new LiveConfig(config);
+		const { options, live } = this;
+		this.row.connectionsGiven = 100;
+		this.check = new ConnectionCheck({ options, live, clients: () => this.clients.sessions.all });
+		this.clients = new Clients({
+			options,
+			live,
+			check: this.check,
+			delivered: () => Promise.resolve(),
+			openAtStart: () => Number.POSITIVE_INFINITY,
+		});
+		this.inbound = new Inbound({
+			options,
+			live,
+			history: this.history,
+			onCommit: () => this.delivery.engine.committed(),
+			onFull: () => this.delivery.engine.hurry(),
+		});
+		const { incoming } = this.inbound;
+		const hub = new Hub();
+		this.raw = new RawEndpoint({ options, live, sessions: this.clients.sessions, hub, incoming, check: this.check });
+		const { senders } = this.raw;
+		const { history } = this;
+		const reader = history.reader(0);
+		const { sessions } = this.clients;
+		this.centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, incoming, check: this.check, history, reader });
+		this.rate = new PublishRate(options.rates, config.messageRate);
+		this.publish = new PublishApi({
+			incoming,
+			rate: this.rate,
+			counters: this.row,
+			payloadBytesMax: config.maxPayloadBytes,
+			get isKey() {
+				return live.isKey;
+			},
+			nowMs: () => 0,
+		});
+		this.console = new Console({ options, live, hub, check: this.check });
+		this.delivery = new Delivery({
+			options,
+			live,
+			hub,
+			logged: reader,
+			senders,
+			topics: this.topics,
+			console: this.console.feed,
+			pacing: this.clients.pacing,
+			held: () => this.inbound.held,
+			beforeTurn: () => this.inbound.retry(),
+		});
+	}
+
+	otherPublishes(text: string): void {
+		const { other } = this;
+		const payload = Buffer.from(text);
+		const at = other.claim(recordBytes(everybody, payload.length));
+		other.u8.set(payload, writeRecordHead(other.view, other.u8, at, RecordKind.text, 0, monotonicMs(), everybody));
+		other.commit();
+		other.ringWaiters();
+	}
+
+	client(): FakeTransport {
+		const outcome = this.raw.connect(rawRequest(""));
+		if ("refused" in outcome) throw new Error(`refused with ${outcome.refused.status}`);
+		const transport = new FakeTransport(this.topics, outcome.session);
+		outcome.session.opened(transport);
+		return transport;
+	}
+}
