@@ -3,6 +3,7 @@ export { type BoardReading, readBoard } from "./board-reading.ts";
 export { BoardRow, type RowSnapshot, requestAllowance } from "./board-row.ts";
 export { BoardText } from "./board-text.ts";
 export { BusError, BusErrorCode } from "./bus-error.ts";
+export { closedByCode, closedCounter } from "./closed-by-code.ts";
 export { ClusterDirectory, type RunningClusters } from "./cluster-directory.ts";
 export type { FoundCluster } from "./cluster-list.ts";
 export type { Counters } from "./counters.ts";

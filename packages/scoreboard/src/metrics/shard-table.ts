@@ -1,5 +1,6 @@
 import type { BoardMetric } from "@shardcast/telemetry";
 import { counter, gauge, histogram, oneOf, perShard, perShardBy, perShardHistogram, seconds } from "@shardcast/telemetry";
+import { closedByCode } from "../closed-by-code.ts";
 
 /** The lives of a shard or balancer process, in the order of the scoreboard's `ShardState`. */
 export const memberStates = ["empty", "starting", "serving", "draining", "dead"] as const;
@@ -45,16 +46,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 		"connections",
 		"WebSockets closed, by close code; 1005 is a close frame without a code, 1006 a connection that broke or was idle, crash a connection lost with its shard's process, other any code not listed.",
 		perShardBy("code", ({ counters }) => ({
-			1000: counters.closedNormal,
-			1001: counters.closedGoingAway,
-			1005: counters.closedNoCode,
-			1006: counters.closedAbnormal,
-			1008: counters.closedRateLimited,
-			1009: counters.closedTooBig,
-			1011: counters.closedInternal,
-			1013: counters.closedBusFull,
-			3008: counters.closedSlow,
-			3507: counters.closedReceiveOnly,
+			...Object.fromEntries(Object.entries(closedByCode).map(([code, name]) => [code, counters[name]])),
 			crash: counters.closedCrash,
 			other: counters.closedOther,
 		})),

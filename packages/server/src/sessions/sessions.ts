@@ -1,4 +1,4 @@
-import type { Counters } from "@shardcast/scoreboard";
+import { type Counters, closedCounter } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import { noAddressSlot } from "../limits/admission.ts";
 import type { ConnectionCheck } from "../limits/connection-check.ts";
@@ -137,32 +137,5 @@ export class Sessions {
 		const { words } = this.#parts;
 		words.webSockets = this.#all.length;
 		words.proxiedSeen = this.#proxied;
-	}
-}
-
-function closedCounter(code: number) {
-	switch (code) {
-		case 1000:
-			return "closedNormal";
-		case CloseCode.goingAway:
-			return "closedGoingAway";
-		case 1005:
-			return "closedNoCode";
-		case 1006:
-			return "closedAbnormal";
-		case CloseCode.policyViolation:
-			return "closedRateLimited";
-		case CloseCode.messageTooBig:
-			return "closedTooBig";
-		case CloseCode.internalError:
-			return "closedInternal";
-		case CloseCode.receiveOnly:
-			return "closedReceiveOnly";
-		case CloseCode.tryAgainLater:
-			return "closedBusFull";
-		case CloseCode.slow:
-			return "closedSlow";
-		default:
-			return "closedOther";
 	}
 }

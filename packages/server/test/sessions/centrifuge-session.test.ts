@@ -1,4 +1,6 @@
 import { defaultConfig } from "@shardcast/config";
+import { DisconnectCode } from "@shardcast/protocol";
+import { closedByCode, closedCounter } from "@shardcast/scoreboard";
 import { type PublishResult, publishFailed, publishFull, publishStopped, publishTaken } from "@shardcast/wire";
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -23,6 +25,28 @@ class ContractRig extends CentrifugeRig implements Omit<SessionRig, "kept"> {
 		return this.published.length;
 	}
 }
+
+it("each disconnect is counted by its code", async () => {
+	const ends: readonly [number, (client: CentrifugeClient) => void][] = [
+		[3501, (client) => client.send({ nonsense: {}, id: 9 })],
+		[3508, (client) => client.send({ send: { data: {} } })],
+	];
+	for (const [code, end] of ends) {
+		const rig = new CentrifugeRig();
+		const client = rig.connected();
+		end(client);
+		expect((await client.ended).code).toBe(code);
+		const counters = closedByCode[code]!;
+		expect([rig.row.get(counters), rig.row.get("closedOther")], String(code)).toEqual([1, 0]);
+	}
+});
+
+it("no disconnect code of the protocol is counted as another one", () => {
+	const counters = Object.values(DisconnectCode).map(closedCounter);
+	expect(counters).not.toContain("closedOther");
+	expect(new Set(counters).size).toBe(counters.length);
+	expect(closedCounter(4000)).toBe("closedOther");
+});
 
 describe("a session of the Centrifuge protocol", () => {
 	sessionContract(() => {
