@@ -7,6 +7,7 @@ import {
 	type ClusterEvent,
 	consoleQuestion,
 	EventLog,
+	historyMetrics,
 	noReloads,
 	Questions,
 	type ReloadCounts,
@@ -64,6 +65,7 @@ export class Supervisor {
 		this.#log = log;
 		const own = new ProcessMetrics("supervisor");
 		own.addReading(reloadMetrics, () => this.reloads);
+		own.addReading(historyMetrics, () => facts.memory.logs.counts());
 		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
 		answerMetrics({ questions: this.#questions, board: () => facts.memory.reading(), own });
 		answerPresence(this.#questions);

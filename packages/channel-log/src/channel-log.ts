@@ -18,7 +18,7 @@ import { holderOf } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogRecordHead } from "./log-record.ts";
-import { type Appending, type OnceOutcome, SequencedLog } from "./sequenced-log.ts";
+import { type Appending, countedBy, countsOf, type OnceOutcome, SequencedLog } from "./sequenced-log.ts";
 
 /** The user of the logs: a slot, in its present life. No two threads may be the same at once. */
 export interface LogMember {
@@ -176,7 +176,12 @@ export class ChannelLog implements Broker {
 
 	/** Of all logs together, since the cluster was started. */
 	counter(counter: LogCounter): number {
-		return this.#logs.reduce((sum, log) => sum + log.counter(counter), 0);
+		return countedBy(this.#logs, counter);
+	}
+
+	/** All counters. */
+	counts(): Record<LogCounter, number> {
+		return countsOf(this.#logs);
 	}
 
 	/** Unmaps the logs. The caller promises that nobody uses this, or a reader of it, any more. */

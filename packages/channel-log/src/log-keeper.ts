@@ -1,8 +1,8 @@
-import { LogLayout } from "./log-descriptor.ts";
+import { type LogCounter, LogLayout } from "./log-descriptor.ts";
 import { holderOf, lockState, slotOfHolder } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
 import { closeReader } from "./log-readers.ts";
-import { SequencedLog } from "./sequenced-log.ts";
+import { countsOf, SequencedLog } from "./sequenced-log.ts";
 
 /** A lock that its holder does not give back. */
 export interface HeldLock {
@@ -45,6 +45,11 @@ export class LogKeeper {
 			if (log.releaseDead(holderOf(slot, incarnation))) held++;
 		}
 		return held;
+	}
+
+	/** What the logs have counted since the cluster was started. */
+	counts(): Record<LogCounter, number> {
+		return countsOf(this.#logs);
 	}
 
 	/**

@@ -253,3 +253,13 @@ export class SequencedLog {
 		return end - this.#slowest <= this.memory.dataBytes;
 	}
 }
+
+/** Of all these logs together. */
+export function countedBy(logs: readonly SequencedLog[], counter: LogCounter): number {
+	return logs.reduce((sum, log) => sum + log.counter(counter), 0);
+}
+
+export function countsOf(logs: readonly SequencedLog[]): Record<LogCounter, number> {
+	const names = Object.keys(LogCounter) as LogCounter[];
+	return Object.fromEntries(names.map((name) => [name, countedBy(logs, name)])) as Record<LogCounter, number>;
+}

@@ -3,6 +3,7 @@ export { type ClusterEvent, EventLog } from "./event-log.ts";
 export { joinCluster } from "./join-cluster.ts";
 export type { FromChild, StartMessage, ToChild } from "./messages.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
+export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";

@@ -2,6 +2,7 @@ import { clusterMetrics, ingestMetrics, kafkaMetrics, shardMetrics } from "@shar
 import type { MetricDescriptor } from "@shardcast/telemetry";
 import { defaultMetrics } from "@shardcast/telemetry";
 import { collectorMetrics } from "./collector-table.ts";
+import { historyMetrics } from "./history-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 
 /** All metrics of shardcast's own, in the order of the reference. */
@@ -9,6 +10,7 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	Shards: shardMetrics,
 	"Balancer and cluster": clusterMetrics,
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
+	"History of channels": historyMetrics,
 	Reloads: reloadMetrics,
 	"The scrape itself": collectorMetrics,
 };
@@ -16,7 +18,7 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 /** What a process keeps in its own memory carries its label as well: see `ProcessMetrics`. */
 const labelOfKeeper = new Map<MetricDescriptor, string>();
 for (const metric of kafkaMetrics) labelOfKeeper.set(metric, "shard");
-for (const metric of [...reloadMetrics, ...collectorMetrics]) labelOfKeeper.set(metric, "process");
+for (const metric of [...historyMetrics, ...reloadMetrics, ...collectorMetrics]) labelOfKeeper.set(metric, "process");
 
 /** The reference of the metrics as Markdown, a table per group: what `npm run docs:metrics` writes. */
 export async function metricsReference(): Promise<string> {

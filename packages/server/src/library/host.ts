@@ -7,6 +7,7 @@ import {
 	answerPresence,
 	consoleQuestion,
 	EventLog,
+	historyMetrics,
 	metricsQuestion,
 	noReloads,
 	PartAnswers,
@@ -79,7 +80,11 @@ export class Host {
 			row,
 			connectionsFit: clientsThatFit(),
 			bus,
-			openHistory: (committed) => ChannelLog.inMemory(historySettings(config), { committed }),
+			openHistory: (committed) => {
+				const history = ChannelLog.inMemory(historySettings(config), { committed });
+				this.#own.addReading(historyMetrics, () => history.counts());
+				return history;
+			},
 			ingest: this.#ingest,
 			address: parseAddress(config.addr),
 			handoff: null,

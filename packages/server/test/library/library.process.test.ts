@@ -50,6 +50,39 @@ describe("a server in the program's own process", () => {
 		await expect(LibraryClient.open(server.url)).rejects.toThrow();
 	});
 
+	it("keeps as much history as --history-memory says; what is gone is counted, and a client that needs it is not recovered", async () => {
+		const channelWithoutNamespace = {
+			...defaultConfig().channelWithoutNamespace,
+			historySize: 300,
+			historyTtlMs: 60_000,
+			forceRecovery: true,
+		};
+		const server = await running({ historyMemoryBytes: 1_048_576, maxPayloadBytes: 20_000, clientInsecure: true, channelWithoutNamespace });
+		const data = "x".repeat(9_998);
+		for (let n = 0; n < 50; n++) expect((await postJson(`${httpUrl(server)}/api/publish`, { channel: "a", data })).status).toBe(200);
+		const client = await LibraryClient.open(`${server.url}/connection/websocket`);
+		clients.push(client);
+		client.send(
+			'{"connect":{},"id":1}\n{"history":{"channel":"a","limit":-1},"id":2}\n{"subscribe":{"channel":"a","recover":true,"offset":10},"id":3}',
+		);
+		const replies = () =>
+			client.texts().flatMap((frame) => frame.split("\n").map((line) => JSON.parse(line) as { id: number } & Record<string, unknown>));
+		await waitFor(() => replies().some(({ id }) => id === 3), { deadlineMs: 10_000, what: "the replies" });
+		const [, { history }, { subscribe }] = replies() as unknown as [
+			object,
+			{ history: { publications: object[]; offset: number } },
+			{ subscribe: object },
+		];
+		expect(history.offset).toBe(50);
+		expect(history.publications.length).toBeGreaterThan(5);
+		expect(history.publications.length).toBeLessThan(15);
+		expect(subscribe).toMatchObject({ was_recovering: true, offset: 50 });
+		expect(subscribe).not.toHaveProperty("recovered");
+		const scrape = await Scrape.of(httpUrl(server));
+		expect(scrape.sum("shardcast_history_evictions_total", { what: "reads" })).toBe(2);
+		expect(scrape.sum("shardcast_recoveries_total", { result: "failed" })).toBe(1);
+	});
+
 	it("a shutdown counts and resets each client that does not read", async () => {
 		const server = await running({ maxBufferedBytes: 50_000_000 });
 		const dead = await Promise.all(Array.from({ length: 5 }, () => RawClient.open(server.url)));

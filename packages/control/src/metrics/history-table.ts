@@ -1,0 +1,46 @@
+import type { ReadMetric } from "@shardcast/telemetry";
+import { counter, single, singleBy } from "@shardcast/telemetry";
+
+/** What the logs of channels with history count, all together: the counters of `packages/channel-log`. */
+export interface HistoryCounts {
+	readonly duplicates: number;
+	readonly fullLocked: number;
+	readonly fullReaders: number;
+	readonly fullMemory: number;
+	readonly fullKeys: number;
+	readonly evictedReads: number;
+	readonly evictedChannels: number;
+	readonly finished: number;
+}
+
+export const historyMetrics: readonly ReadMetric<HistoryCounts>[] = [
+	counter(
+		"shardcast_history_evictions_total",
+		"none",
+		"History lost because --history-memory is full, by what shows it: channels = a channel lost its offset and epoch to another one (--history-channels), reads = a read or a recovery found publications gone that history_size and history_ttl would have kept.",
+		singleBy("what", ({ evictedChannels, evictedReads }) => ({ channels: evictedChannels, reads: evictedReads })),
+	),
+	counter(
+		"shardcast_history_full_total",
+		"none",
+		"Attempts to publish into a channel with history that found no room, by reason: locked = another process published at that instant, readers = a shard is behind, memory = the machine has no shared memory left, keys = --idempotency-keys are in use. Most are tried again.",
+		singleBy("reason", ({ fullLocked, fullReaders, fullMemory, fullKeys }) => ({
+			locked: fullLocked,
+			readers: fullReaders,
+			memory: fullMemory,
+			keys: fullKeys,
+		})),
+	),
+	counter(
+		"shardcast_history_duplicates_total",
+		"messages",
+		"Publications that were recognised by their idempotency key and not published again.",
+		single(({ duplicates }) => duplicates),
+	),
+	counter(
+		"shardcast_history_finished_total",
+		"messages",
+		"Publications that a process had committed when it was killed, and that another one completed.",
+		single(({ finished }) => finished),
+	),
+];
