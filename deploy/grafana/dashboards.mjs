@@ -95,6 +95,17 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 			query(sumRate("shardcast_recovered_publications_total"), "publications"),
 		],
 	),
+	lines(
+		"History",
+		"History lost because --history-memory is full, by what shows it; attempts to publish that found no room, by reason; publications recognised by their idempotency key; publications that another process completed after a kill.",
+		"short",
+		[
+			query(`sum by (what) (${rate("shardcast_history_evictions_total")})`, "lost: {{what}}"),
+			query(`sum by (reason) (${rate("shardcast_history_full_total")})`, "no room: {{reason}}"),
+			query(sumRate("shardcast_history_duplicates_total"), "duplicates"),
+			query(sumRate("shardcast_history_finished_total"), "completed"),
+		],
+	),
 	lines("Handing over", "From accepting a connection to handing it to a shard, waiting for its HTTP head included.", "s", [
 		query(quantile(0.5, "shardcast_handoff_seconds"), "p50"),
 		query(quantile(0.99, "shardcast_handoff_seconds"), "p99"),
