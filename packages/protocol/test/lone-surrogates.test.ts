@@ -28,7 +28,7 @@ describe("lone surrogates, which JSON can escape and UTF-8 cannot hold", () => {
 		expect(JSON.parse(Buffer.from(quoteJson(payload)).toString())).toBe(data);
 	});
 
-	it("as bytes of their own, where UTF-8 does not allow them, are a bad request", () => {
+	it("as bytes, which UTF-8 does not allow, are a bad request", () => {
 		const frame = Buffer.concat([Buffer.from('{"id":1,"subscribe":{"channel":"'), Buffer.from([0xed, 0xa0, 0x80]), Buffer.from('"}}')]);
 		const { commands: read, error } = jsonCodec.decodeCommands(frame);
 		expect(read).toEqual([]);
