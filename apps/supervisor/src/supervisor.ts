@@ -4,6 +4,7 @@ import {
 	type AskedProcess,
 	answerMetrics,
 	answerPresence,
+	answerUsers,
 	type ClusterEvent,
 	consoleQuestion,
 	EventLog,
@@ -69,6 +70,7 @@ export class Supervisor {
 		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
 		answerMetrics({ questions: this.#questions, board: () => facts.memory.reading(), own });
 		answerPresence(this.#questions);
+		answerUsers(this.#questions);
 		this.#questions.add(consoleQuestion, (parts) => ({ events: this.#events.events, parts }));
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),

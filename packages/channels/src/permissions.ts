@@ -85,3 +85,15 @@ export function connectDisconnect(user: string | null, config: ConnectConfig): D
 	if (user === null) return config.clientInsecure || config.allowAnonymousConnect ? null : DisconnectCode.badRequest;
 	return user === "" && config.disallowAnonymousTokens ? DisconnectCode.permissionDenied : null;
 }
+
+export type PersonalChannelConfig = Pick<
+	Config,
+	"personalChannelEnabled" | "personalChannelNamespace" | "channelNamespaceBoundary" | "channelUserBoundary"
+>;
+
+/** The channel that the server subscribes all connections of a user to; null = none. */
+export function personalChannelOf(config: PersonalChannelConfig, user: string): string | null {
+	if (!config.personalChannelEnabled || user === "") return null;
+	const { personalChannelNamespace: namespace, channelNamespaceBoundary, channelUserBoundary } = config;
+	return `${namespace === "" ? "" : `${namespace}${channelNamespaceBoundary}`}${channelUserBoundary}${user}`;
+}

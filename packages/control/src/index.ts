@@ -20,5 +20,15 @@ export {
 } from "./questions/presence-questions.ts";
 export type { Ask, Question } from "./questions/question.ts";
 export { type AskedProcess, Questions } from "./questions/questions.ts";
+export {
+	answerUsers,
+	type DisconnectUser,
+	disconnectQuestion,
+	type SubscribeUser,
+	subscribeQuestion,
+	type UnsubscribeUser,
+	type UserTarget,
+	unsubscribeQuestion,
+} from "./questions/user-questions.ts";
 export { ConfigReloader, noReloads, type ReloadCounts } from "./reloader.ts";
 export { RouteReloader } from "./route-reloader.ts";

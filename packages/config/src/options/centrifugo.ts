@@ -15,7 +15,7 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 		"client",
 		`channel_position_check_delay channel_position_max_time_lag concurrency connect_code_to_unidirectional_disconnect
 		connect_include_server_time connection_limit connection_rate_limit insecure_skip_token_signature_verify
-		presence_update_interval proxy subscribe_to_user_personal_channel user_connection_limit user_id_http_header`,
+		presence_update_interval proxy user_connection_limit user_id_http_header`,
 	),
 	...under("client.token", "jwks_public_endpoint"),
 	...under("client.subscription_token", "jwks_public_endpoint"),

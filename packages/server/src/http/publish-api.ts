@@ -153,7 +153,8 @@ function replyTo(outcome: Outcome): Reply {
 	return isTaken(outcome) ? publishedReply(outcome) : refusal(outcome.code, outcome.message, { close: false });
 }
 
-function keyFrom(request: HttpRequest): string {
+/** The key that a request carries; "" = none. */
+export function keyFrom(request: HttpRequest): string {
 	const apiKey = request.header("x-api-key");
 	return apiKey !== "" ? apiKey : request.header("authorization").replace(/^(bearer|apikey)\s+/i, "");
 }

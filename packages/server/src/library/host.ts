@@ -3,8 +3,10 @@ import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
 import { type Config, checkRoute, historySettings, parseAddress, ringCapacityBytes } from "@shardcast/config";
 import {
+	type Ask,
 	answerMetrics,
 	answerPresence,
+	answerUsers,
 	consoleQuestion,
 	EventLog,
 	historyMetrics,
@@ -61,6 +63,7 @@ export class Host {
 		this.#questions = questions;
 		answerMetrics({ questions, board: () => readBoard(this.#board), own: this.#own });
 		answerPresence(questions);
+		answerUsers(questions);
 		questions.add(consoleQuestion, (parts) => ({ events: this.events.events, parts }));
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
@@ -93,7 +96,7 @@ export class Host {
 			openAddresses: () => AddressTable.inMemory(config.maxConnections),
 			log,
 			sample: (beatLateMs) => this.#monitor.sample(beatLateMs),
-			ask: (question, request) => questions.ask(question, request),
+			ask: this.ask,
 			parts: answers,
 			metrics: this.#own,
 			events,
@@ -153,6 +156,9 @@ export class Host {
 			this.#monitor.stop();
 		}
 	}
+
+	/** Puts a question to the shard. */
+	readonly ask: Ask = (question, request) => this.#questions.ask(question, request);
 
 	/** What `GET /metrics` answers. */
 	metrics(): Promise<string> {

@@ -1,5 +1,6 @@
 /** shardcast as a library: one server in the program's own process. `import { createServer } from "shardcast"`. */
 export { type Config, defaultConfig } from "@shardcast/config";
+export type { UserTarget } from "@shardcast/control";
 export type { Log } from "@shardcast/telemetry";
 export { type Position, type PublishRefused, type PublishResult, type PublishTaken, RecordKind } from "@shardcast/wire";
 export type { MessageContext, MessageHandler, Middleware, Next } from "../delivery/incoming/middleware.ts";
@@ -11,3 +12,4 @@ export { type LoggingOptions, logging } from "./middleware-logging.ts";
 export { type RecoveryOptions, recovery } from "./middleware-recovery.ts";
 export { reloadableKeys } from "./reload.ts";
 export { createServer, type PublishTarget, type Server, type ServerEvents, type ServerOptions } from "./server.ts";
+export type { SubscribeOptions, Users } from "./users.ts";

@@ -15,6 +15,7 @@ import { DebugProbes } from "./debug-probes.ts";
 import { Host } from "./host.ts";
 import { checkSink, type MetricSink, SinkFeed } from "./metric-sink.ts";
 import { reloadedConfig } from "./reload.ts";
+import { Users } from "./users.ts";
 
 export interface ServerOptions {
 	/** Runs around each message, the first one outermost. */
@@ -72,6 +73,8 @@ const lastNumbersMsMin = 1000;
  */
 export class Server extends EventEmitter<ServerEvents> {
 	readonly control: Control;
+	/** Orders about the connections of a user. */
+	readonly users: Users;
 	readonly #log: Log;
 	readonly #host: Host;
 	readonly #connections = new Connections();
@@ -121,6 +124,7 @@ export class Server extends EventEmitter<ServerEvents> {
 			reloadRoute: () => this.#reloadRoute(),
 			metrics: () => this.#host.metrics(),
 		});
+		this.users = new Users((question, request) => this.#host.ask(question, request));
 		for (const middleware of options.middleware ?? []) this.use(middleware);
 	}
 

@@ -10,6 +10,7 @@ import { Delivery } from "../delivery/delivery.ts";
 import { Inbound } from "../delivery/incoming/inbound.ts";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { PublishApi } from "../http/publish-api.ts";
+import { ServerApi } from "../http/server-api.ts";
 import { Hub } from "../hub/hub.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
@@ -81,13 +82,14 @@ export class Shard {
 			},
 			nowMs: monotonicMs,
 		});
+		const serverApi = new ServerApi({ namespaces: () => live.namespaces, isKey: () => live.isKey, ask });
 		const console = new Console({ options, live, hub, check });
 		const routes = clusterRoutes({ board, mayPublish: () => live.mayPublish, metrics: () => ask(metricsQuestion, null) });
 		const listener = new Listener({
 			options,
 			check,
 			rules: live,
-			served: [raw, centrifuge, publish, console, { name: "cluster", routes }],
+			served: [raw, centrifuge, publish, serverApi, console, { name: "cluster", routes }],
 		});
 		const delivery = new Delivery({
 			options,

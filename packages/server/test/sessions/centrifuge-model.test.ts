@@ -20,18 +20,25 @@ const command = fc.oneof(
 	{ weight: 1, arbitrary: fc.constantFrom({ method: "refresh", token: "" }, { method: "refresh", token: "bad" }) },
 	{ weight: 1, arbitrary: fc.constantFrom({ method: "rpc" }, { method: "send" }, { method: "pong" }, { method: "dance" }) },
 );
-type Command = { readonly method: string; readonly channel?: string; readonly token?: string };
+type Command = { readonly method: string; readonly channel?: string; readonly token?: string; readonly subs?: readonly string[] };
 
 /** What the protocol says that a client gets: for each command its reply's body, or the code that ends the connection. */
 class Model {
 	#connected = false;
 	readonly #subscribed = new Set<string>();
+	readonly #byServer = new Set<string>();
 
-	answer({ method, channel, token }: Command): string | number {
+	answer({ method, channel, token, subs = [] }: Command): string | number {
 		if (method === "pong" || method === "dance") return 3501;
 		if (method === "connect") {
 			if (this.#connected) return 3501;
+			if (subs.includes("no:where")) return 3501;
 			this.#connected = true;
+			for (const name of subs) {
+				if (name === "" || name === "$private") continue;
+				this.#subscribed.add(name);
+				this.#byServer.add(name);
+			}
 			return "connect";
 		}
 		if (!this.#connected || channel === "") return 3501;
@@ -40,10 +47,12 @@ class Model {
 		if (method === "refresh") return token === "" ? 3501 : 3500;
 		if (method === "sub_refresh") {
 			if (!this.#subscribed.has(channel!)) return "error 103";
+			if (this.#byServer.has(channel!)) return 3501;
 			return token === "" ? "error 107" : 3500;
 		}
 		if (method === "unsubscribe") {
 			this.#subscribed.delete(channel!);
+			this.#byServer.delete(channel!);
 			return "unsubscribe";
 		}
 		if (method === "subscribe" && this.#subscribed.has(channel!)) return "error 105";
@@ -59,53 +68,62 @@ class Model {
 	}
 }
 
-const wire = ({ method, channel, token }: Command, id: number): object => {
+const wire = ({ method, channel, token, subs }: Command, id: number): object => {
 	if (method === "pong") return {};
 	if (method === "send") return { send: { data: 1 } };
 	return {
 		id,
-		[method]: { ...(channel !== undefined && { channel }), ...(token && { token }), ...(method === "publish" && { data: id }) },
+		[method]: {
+			...(channel !== undefined && { channel }),
+			...(token && { token }),
+			...(subs && { subs: Object.fromEntries(subs.map((name) => [name, {}])) }),
+			...(method === "publish" && { data: id }),
+		},
 	};
 };
 
 it("a session answers any sequence of commands, in any frames, as the model does", async () => {
 	await fc.assert(
-		fc.asyncProperty(fc.array(fc.array(command, { minLength: 1, maxLength: 6 }), { maxLength: 12 }), async (frames) => {
-			const rig = new CentrifugeRig();
-			const client = rig.open();
-			const model = new Model();
-			let id = 0;
-			let ended = 0;
-			for (const commands of [[{ method: "connect" }], ...frames] as Command[][]) {
-				if (ended !== 0) break;
-				const expected: string[] = [];
-				const sent = commands.map((one) => wire(one, ++id));
-				for (const one of commands) {
-					const answer = model.answer(one);
-					if (typeof answer === "number") {
-						ended = answer;
-						break;
+		fc.asyncProperty(
+			fc.subarray(channels),
+			fc.array(fc.array(command, { minLength: 1, maxLength: 6 }), { maxLength: 12 }),
+			async (subs, frames) => {
+				const rig = new CentrifugeRig();
+				const client = rig.open();
+				const model = new Model();
+				let id = 0;
+				let ended = 0;
+				for (const commands of [[{ method: "connect", subs }], ...frames] as Command[][]) {
+					if (ended !== 0) break;
+					const expected: string[] = [];
+					const sent = commands.map((one) => wire(one, ++id));
+					for (const one of commands) {
+						const answer = model.answer(one);
+						if (typeof answer === "number") {
+							ended = answer;
+							break;
+						}
+						expected.push(answer);
 					}
-					expected.push(answer);
+					client.send(...sent);
+					await client.settled();
+					const replies = client.frames();
+					// One frame for all that need not wait.
+					if (commands.every(({ token }) => token === undefined)) expect(replies.length).toBe(expected.length > 0 ? 1 : 0);
+					const bodies = replies.flat().map((reply) => {
+						const { error, id: _id, ...body } = reply as { error?: { code: number }; id: number };
+						return error === undefined ? Object.keys(body).join() : `error ${error.code}`;
+					});
+					expect(bodies).toEqual(expected);
 				}
-				client.send(...sent);
-				await client.settled();
-				const replies = client.frames();
-				// One frame for all that need not wait.
-				if (commands.every(({ token }) => token === undefined)) expect(replies.length).toBe(expected.length > 0 ? 1 : 0);
-				const bodies = replies.flat().map((reply) => {
-					const { error, id: _id, ...body } = reply as { error?: { code: number }; id: number };
-					return error === undefined ? Object.keys(body).join() : `error ${error.code}`;
-				});
-				expect(bodies).toEqual(expected);
-			}
-			if (ended === 0) {
-				expect([...client.session.channels].sort()).toEqual(model.channels);
-				client.transport.peer.leave(1000);
-			}
-			expect(client.session.leaving).toBe(ended);
-			expect(rig.kept).toBe(0);
-		}),
+				if (ended === 0) {
+					expect([...client.session.channels].sort()).toEqual(model.channels);
+					client.transport.peer.leave(1000);
+				}
+				expect(client.session.leaving).toBe(ended);
+				expect(rig.kept).toBe(0);
+			},
+		),
 	);
 });
 

@@ -1,7 +1,7 @@
 import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
-import { answerPresence, PartAnswers, Questions } from "@shardcast/control";
+import { answerPresence, answerUsers, PartAnswers, Questions } from "@shardcast/control";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { type Publishing, publishTaken } from "@shardcast/wire";
@@ -77,6 +77,7 @@ export class CentrifugeRig {
 		const answers = new PartAnswers();
 		this.questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
 		answerPresence(this.questions);
+		answerUsers(this.questions);
 		this.endpoint = new CentrifugeEndpoint({
 			sessions: this.sessions,
 			hub: this.hub,

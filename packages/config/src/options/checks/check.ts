@@ -42,6 +42,13 @@ const rules: readonly Rule[] = [
 		if (!config.subscriptionTokenEnabled || hmac !== undefined || rsa !== "" || ecdsa !== "") return null;
 		return `${name("subscriptionTokenEnabled")}: without a key no subscription token is valid; give client.subscription_token.hmac_secret_key, .rsa_public_key or .ecdsa_public_key`;
 	},
+	function personalChannelExists(config, name) {
+		const { personalChannelEnabled, personalChannelNamespace: wanted, singleConnection, channelNamespaces } = config;
+		if (singleConnection && !personalChannelEnabled)
+			return `${name("singleConnection")}: it needs the personal channel; set client.subscribe_to_user_personal_channel.enabled as well`;
+		if (!personalChannelEnabled || wanted === "" || channelNamespaces.some((namespace) => namespace.name === wanted)) return null;
+		return `${name("personalChannelNamespace")}: there is no namespace "${wanted}"; add it to channel.namespaces`;
+	},
 	function backoffGrows(config, name) {
 		if (config.restartBackoffMinMs <= config.restartBackoffMaxMs) return null;
 		const maximum = formatDuration(config.restartBackoffMaxMs);

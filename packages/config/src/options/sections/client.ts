@@ -1,5 +1,5 @@
 import { oneOrAll, parseOrigin } from "../../units/origin.ts";
-import { choice, duration, integer, list, secret, size, toggle } from "../kinds.ts";
+import { choice, duration, integer, list, secret, size, text, toggle } from "../kinds.ts";
 import { option } from "../option.ts";
 import { subscriptionTokenOptions, tokenOptions } from "./token.ts";
 
@@ -63,6 +63,30 @@ export const clientOptions = {
 	}),
 	...tokenOptions,
 	...subscriptionTokenOptions,
+	personalChannelEnabled: option({
+		flag: "user-personal-channel",
+		key: "subscribe_to_user_personal_channel.enabled",
+		kind: toggle(),
+		default: false,
+		live: true,
+		help: "Each client with a user is subscribed to the channel of this user, such as #42, when it connects.",
+	}),
+	personalChannelNamespace: option({
+		flag: "user-personal-channel-namespace",
+		key: "subscribe_to_user_personal_channel.personal_channel_namespace",
+		kind: text({ argument: "<name>", matches: /^([-a-zA-Z0-9_.]{2,})?$/, expected: "the name of a namespace" }),
+		default: "",
+		live: true,
+		help: "Namespace of those channels; empty = none.",
+	}),
+	singleConnection: option({
+		flag: "user-single-connection",
+		key: "subscribe_to_user_personal_channel.single_connection",
+		kind: toggle(),
+		default: false,
+		live: true,
+		help: "A user's earlier connections are closed with 3504 when another one comes; needs the personal channel.",
+	}),
 	pingIntervalMs: option({
 		flag: "ping-interval",
 		key: "ping_interval",

@@ -1,9 +1,17 @@
 import type { ChannelLog, LogReader } from "@shardcast/channel-log";
-import type { Namespaces } from "@shardcast/channels";
+import { type Namespaces, personalChannelOf } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
-import { type Ask, type PartAnswers, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
+import {
+	type Ask,
+	disconnectQuestion,
+	type PartAnswers,
+	presenceQuestion,
+	presenceStatsQuestion,
+	subscribeQuestion,
+	unsubscribeQuestion,
+} from "@shardcast/control";
 import { RateLimit } from "@shardcast/limits";
-import { ErrorCode } from "@shardcast/protocol";
+import { DisconnectCode, disconnects, ErrorCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
@@ -23,12 +31,14 @@ import { Commands, fails } from "./commands/commands.ts";
 import { ConnectCommands } from "./commands/connect-commands.ts";
 import { PresenceCommands } from "./commands/presence-commands.ts";
 import { Recovery } from "./commands/recovery.ts";
+import { ServerSubscriptions } from "./commands/server-subscriptions.ts";
 import { SubscribeCommands } from "./commands/subscribe-commands.ts";
 import { SubscribeResults } from "./commands/subscribe-results.ts";
 import { type Framing, webSocketJson, webSocketProtobuf } from "./framing.ts";
 import { Presence } from "./presence.ts";
 import { Heartbeats } from "./timing/heartbeats.ts";
 import { connectionTokenRules, subscriptionTokenRules, TokenVerifier } from "./tokens/token-verifier.ts";
+import { Users } from "./users.ts";
 
 export interface CentrifugeEndpointParts {
 	readonly options: {
@@ -71,6 +81,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly heartbeats: Heartbeats;
 	/** Enforces `--message-rate` for each client. */
 	readonly rate: RateLimit<CentrifugeSession>;
+	readonly users: Users;
 	readonly #parts: CentrifugeEndpointParts;
 	#tokens: TokenVerifier;
 	#subscriptionTokens: TokenVerifier;
@@ -94,26 +105,38 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			unixTime,
 			random: Math.random,
 		});
+		const recovery = new Recovery({ log: parts.history, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
+		const results = new SubscribeResults({ recovery, counters: row });
+		const rules = {
+			get insecure() {
+				return live.config.clientInsecure;
+			},
+			get channelLimit() {
+				return live.config.channelLimit;
+			},
+			personalChannel: (user: string) => personalChannelOf(live.config, user),
+		};
+		const subscriptions = new ServerSubscriptions({ namespaces: () => live.namespaces, rules, results });
 		const connect = new ConnectCommands({
 			config: () => live.config,
 			tokens: () => this.#tokens,
+			subscriptions,
 			heartbeats: this.heartbeats,
+			onlyOne: (session) => this.#closeOthers(session),
 			version,
 			unixTime,
 		});
-		const recovery = new Recovery({ log: parts.history, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
+		this.users = new Users({
+			sessions,
+			subscriptions,
+			namespaces: () => live.namespaces,
+			channelLimit: () => live.config.channelLimit,
+		});
 		const subscribing = new SubscribeCommands({
 			namespaces: () => live.namespaces,
-			rules: {
-				get insecure() {
-					return live.config.clientInsecure;
-				},
-				get channelLimit() {
-					return live.config.channelLimit;
-				},
-			},
+			rules,
 			tokens: () => this.#subscriptionTokens,
-			results: new SubscribeResults({ recovery, counters: row }),
+			results,
 			unixTime,
 		});
 		const channels = new ChannelCommands({
@@ -182,6 +205,9 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	answers(parts: PartAnswers): void {
 		parts.add(presenceQuestion, ({ channel }) => this.presence.clients(channel));
 		parts.add(presenceStatsQuestion, ({ channel }) => this.presence.part(channel));
+		parts.add(subscribeQuestion, (request) => this.users.subscribe(request));
+		parts.add(unsubscribeQuestion, (request) => this.users.unsubscribe(request));
+		parts.add(disconnectQuestion, (request) => this.users.disconnect(request));
 	}
 
 	everySecond(): void {
@@ -199,6 +225,13 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			this.rate.perSecond = config.messageRate;
 			this.rate.clientsMax = this.#parts.options.row.connectionsMax;
 		};
+	}
+
+	/** The user's earlier connections, on any shard. */
+	#closeOthers({ user, id: client, connectedAt: since }: CentrifugeSession): void {
+		const { code, reason } = disconnects[DisconnectCode.connectionLimit];
+		// A shard that does not answer has none any more, or is killed soon.
+		this.#parts.options.ask(disconnectQuestion, { user, keep: { client, since }, code, reason }).catch(() => {});
 	}
 
 	#underRate(session: CentrifugeSession): boolean {

@@ -43,6 +43,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	state: ConnectState = "new";
 	/** A random id, chosen when the client connects. Other clients may see it. */
 	id = "";
+	/** When it connected, by the clock that all processes of this machine share. */
+	connectedAt = 0;
 	/** "" = anonymous. */
 	user = "";
 	/** The `info` claim of its token, as JSON; null = none. */
@@ -64,6 +66,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	/** Created with the first subscription. */
 	#subscriptions: Map<string, Subscription> | null = null;
 	#details: MessageDetails | null = null;
+	/** The reason that it is closed with instead of the code's usual one; null = that one. */
+	#reason: string | null = null;
 	readonly #endpoint: CentrifugeEndpoint;
 
 	constructor(endpoint: CentrifugeEndpoint, admitted: Admitted, framing: Framing, framePings: boolean) {
@@ -188,7 +192,15 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.#endpoint.presence.leave(channel, this);
 	}
 
+	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
+	disconnect(code: number, reason: string): void {
+		if (this.isGone) return;
+		this.#reason = reason;
+		this.close(code);
+	}
+
 	override closeFrame(code: number): { readonly code: number; readonly reason: string } {
+		if (this.#reason !== null) return { code, reason: this.#reason };
 		if (code === CloseCode.goingAway) return disconnects[3001];
 		return disconnects[code as DisconnectCode] ?? super.closeFrame(code);
 	}

@@ -14,6 +14,8 @@ export const SubscriptionTrait = {
 	present: 1,
 	/** The server subscribed the client; the client did not ask. */
 	serverSide: 2,
+	/** The connection token has the server do so. */
+	byConnectionToken: 4,
 } as const;
 
 /** The subscription of one client to one channel. There are many of these: keep them small. */
@@ -39,5 +41,9 @@ export class Subscription {
 
 	get isServerSide(): boolean {
 		return (this.#traits & SubscriptionTrait.serverSide) !== 0;
+	}
+
+	get isByConnectionToken(): boolean {
+		return (this.#traits & SubscriptionTrait.byConnectionToken) !== 0;
 	}
 }

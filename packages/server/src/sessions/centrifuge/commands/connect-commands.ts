@@ -9,18 +9,27 @@ import {
 	ErrorCode,
 	type RefreshRequest,
 } from "@shardcast/protocol";
+import { monotonicMs } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { Heartbeats } from "../timing/heartbeats.ts";
+import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { type ConnectionClaims, verifyConnectionToken } from "../tokens/connection-token.ts";
 import type { TokenVerifier } from "../tokens/token-verifier.ts";
-import { ends, fails, type Outcome } from "./commands.ts";
+import { ends, fails, type Outcome, orInternal } from "./commands.ts";
 import { expiry } from "./expiry.ts";
+import { hasOtherChannels, type ServerSubscriptions } from "./server-subscriptions.ts";
 
 export interface ConnectCommandsParts {
 	/** Read at each use. */
-	readonly config: () => Pick<Config, "clientInsecure" | "allowAnonymousConnect" | "disallowAnonymousTokens" | "pingIntervalMs">;
+	readonly config: () => Pick<
+		Config,
+		"clientInsecure" | "allowAnonymousConnect" | "disallowAnonymousTokens" | "pingIntervalMs" | "singleConnection"
+	>;
 	readonly tokens: () => TokenVerifier;
+	readonly subscriptions: ServerSubscriptions;
 	readonly heartbeats: Pick<Heartbeats, "connected" | "refreshed">;
+	/** Closes the other connections of the session's user. */
+	readonly onlyOne: (session: CentrifugeSession) => void;
 	/** This server's version, sent to clients. */
 	readonly version: string;
 	/** Seconds since 1970. */
@@ -35,12 +44,12 @@ export class ConnectCommands {
 		this.#parts = parts;
 	}
 
-	readonly connect = (session: CentrifugeSession, { token }: ConnectRequest): Outcome | Promise<Outcome> => {
-		if (token === "") return this.#connected(session, null);
-		return verifyConnectionToken(this.#parts.tokens(), token).then((claims) => {
+	readonly connect = (session: CentrifugeSession, request: ConnectRequest): Outcome | Promise<Outcome> => {
+		if (request.token === "") return this.#connect(session, null, request);
+		return verifyConnectionToken(this.#parts.tokens(), request.token).then((claims) => {
 			if (claims === "expired") return fails(ErrorCode.tokenExpired);
 			if (claims === "invalid") return ends(Disconnect.invalidToken);
-			return session.isGone ? null : this.#connected(session, claims);
+			return this.#connect(session, claims, request);
 		});
 	};
 
@@ -53,25 +62,45 @@ export class ConnectCommands {
 		const left = expiry(this.#expiresAt(claims), unixTime());
 		if (left === null) return ends(Disconnect.expired);
 		if (session.isGone) return null;
+		// It comes back at once, and gets the channels of its new token.
+		if (hasOtherChannels(session, claims)) return ends(Disconnect.insufficientState);
 		this.#take(session, claims);
 		heartbeats.refreshed(session);
 		return { refresh: { client: session.id, version, ...left } };
 	};
 
-	#connected(session: CentrifugeSession, claims: ConnectionClaims | null): Outcome {
-		const { heartbeats, version, unixTime } = this.#parts;
-		const config = this.#parts.config();
-		const refused = connectDisconnect(claims?.user ?? null, config);
+	#connect(session: CentrifugeSession, claims: ConnectionClaims | null, { subs }: ConnectRequest): Outcome | Promise<Outcome> {
+		const { subscriptions, unixTime } = this.#parts;
+		const refused = connectDisconnect(claims?.user ?? null, this.#parts.config());
 		if (refused !== null) return ends(refused satisfies DisconnectCode);
 		const left = claims === null ? {} : expiry(this.#expiresAt(claims), unixTime());
 		if (left === null) return fails(ErrorCode.expired);
+		const wanted = subscriptions.of(claims, subs);
+		if (!(wanted instanceof Map)) return wanted as Outcome;
+		// All that was missed is read, and the client is subscribed, in one step: everything else comes in later turns.
+		const step = (): Outcome => {
+			if (session.isGone) return ends(Disconnect.connectionClosed);
+			const results = subscriptions.results(session.framing, wanted.values(), subs);
+			if (results === null) return null;
+			this.#connected(session, claims);
+			subscriptions.subscribe(session, wanted.values(), results);
+			return { connect: { ...this.#identity(session), ...left, ...(results.size > 0 && { subs: results }) } };
+		};
+		return orInternal(inALaterTurn(step, waitMsMax));
+	}
+
+	#connected(session: CentrifugeSession, claims: ConnectionClaims | null): void {
 		session.id = randomUUID();
+		session.connectedAt = monotonicMs();
 		session.state = "connected";
 		if (claims !== null) this.#take(session, claims);
-		heartbeats.connected(session);
-		const pings = session.framePings ? {} : { ping: Math.ceil(config.pingIntervalMs / 1000), pong: true };
-		const connect: ConnectResult = { client: session.id, version, ...left, ...pings };
-		return { connect };
+		this.#parts.heartbeats.connected(session);
+		if (session.user !== "" && this.#parts.config().singleConnection) this.#parts.onlyOne(session);
+	}
+
+	#identity(session: CentrifugeSession): ConnectResult {
+		const pings = session.framePings ? {} : { ping: Math.ceil(this.#parts.config().pingIntervalMs / 1000), pong: true };
+		return { client: session.id, version: this.#parts.version, ...pings };
 	}
 
 	#take(session: CentrifugeSession, claims: ConnectionClaims): void {

@@ -1,6 +1,6 @@
 import { type Channel, type Namespaces, presenceError } from "@shardcast/channels";
 import { type Ask, type PresentClient, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
-import { DisconnectCode, ErrorCode, type PresenceRequest } from "@shardcast/protocol";
+import { type ClientInfo, DisconnectCode, ErrorCode, type PresenceRequest, type PresenceResult } from "@shardcast/protocol";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { ends, fails, type Outcome } from "./commands.ts";
 
@@ -37,21 +37,8 @@ export class PresenceCommands {
 	}
 }
 
-const presenceOf = (clients: readonly PresentClient[]): Outcome => ({
-	presence: {
-		presence: new Map(
-			clients.map(({ client, user, info, channelInfo }) => [
-				client,
-				{
-					client,
-					user,
-					...(info !== undefined && { connInfo: Buffer.from(info) }),
-					...(channelInfo !== undefined && { chanInfo: Buffer.from(channelInfo) }),
-				},
-			]),
-		),
-	},
-});
+const presenceOf = (clients: readonly PresentClient[]): Outcome => ({ presence: presenceResult(clients) });
+
 const statsOf = ({ clients, users }: { readonly clients: number; readonly users: number }): Outcome => ({
 	presenceStats: { numClients: clients, numUsers: users },
 });
@@ -59,4 +46,14 @@ const statsOf = ({ clients, users }: { readonly clients: number; readonly users:
 /** A shard did not answer in time. */
 function orInternal(outcome: Promise<Outcome>): Promise<Outcome> {
 	return outcome.catch(() => fails(ErrorCode.internal));
+}
+
+export function presenceResult(clients: readonly PresentClient[]): PresenceResult {
+	const infoOf = ({ client, user, info, channelInfo }: PresentClient): ClientInfo => ({
+		client,
+		user,
+		...(info !== undefined && { connInfo: Buffer.from(info) }),
+		...(channelInfo !== undefined && { chanInfo: Buffer.from(channelInfo) }),
+	});
+	return { presence: new Map(clients.map((present) => [present.client, infoOf(present)])) };
 }

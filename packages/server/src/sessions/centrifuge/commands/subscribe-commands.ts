@@ -7,6 +7,7 @@ import { type SubscriptionClaims, verifySubscriptionToken } from "../tokens/subs
 import type { TokenVerifier } from "../tokens/token-verifier.ts";
 import { ends, fails, type Outcome, orInternal } from "./commands.ts";
 import { expiry } from "./expiry.ts";
+import { overridden } from "./server-subscriptions.ts";
 import type { SubscribeResults } from "./subscribe-results.ts";
 
 export interface SubscribeCommandsParts {
@@ -78,7 +79,7 @@ export class SubscribeCommands {
 		if (claims === "expired") return fails(ErrorCode.tokenExpired);
 		if (claims === "invalid") return fails(ErrorCode.permissionDenied);
 		if (!isFor(claims, session, channel.name)) return invalidToken;
-		return this.#subscribe(session, { ...channel, options: { ...channel.options, ...claims.override } }, request, claims);
+		return this.#subscribe(session, overridden(channel, claims.override), request, claims);
 	}
 
 	/** Reads what the client missed and subscribes it in one step. Later publications arrive in later turns of the loop. */
@@ -106,6 +107,7 @@ export class SubscribeCommands {
 			const result = results.of(session.framing, name, positions, request);
 			if (result === null) return null;
 			if (typeof result === "number") return fails(result);
+			results.given(result);
 			session.subscribe(name, options.presence ? SubscriptionTrait.present : 0, grant);
 			return { subscribe: { ...result, ...left, ...(claims?.data && { data: claims.data }) } };
 		};

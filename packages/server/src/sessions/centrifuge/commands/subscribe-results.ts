@@ -31,7 +31,7 @@ export class SubscribeResults {
 	of(framing: Framing, channel: string, { positioned, recoverable }: Positions, asked: Returning): SubscribeResult | ErrorCode | null {
 		const { recover, offset, epoch, flag } = asked;
 		if (!positioned) return recover ? { wasRecovering: true } : {};
-		const { recovery, counters } = this.#parts;
+		const { recovery } = this.#parts;
 		if (!recover || !recoverable) {
 			const position = recovery.position(channel);
 			return position === null ? null : { recoverable, positioned: true, wasRecovering: recover, ...position };
@@ -39,11 +39,20 @@ export class SubscribeResults {
 		const missed = recovery.recover(channel, { offset, epoch });
 		if (missed === null) return null;
 		const { recovered, position } = missed;
-		counters.add(recovered ? "recoveries" : "recoveriesFailed", 1);
-		if (!recovered && (flag & SubscribeFlag.rejectUnrecovered) !== 0) return ErrorCode.unrecoverablePosition;
+		if (!recovered && (flag & SubscribeFlag.rejectUnrecovered) !== 0) {
+			this.#parts.counters.add("recoveriesFailed", 1);
+			return ErrorCode.unrecoverablePosition;
+		}
 		const publications = missed.publications.map((publication) => publicationFor(framing, publication));
-		counters.add("recoveredPublications", publications.length);
 		const at = recovered ? { epoch: position.epoch, offset } : position;
 		return { recoverable, positioned: true, wasRecovering: true, recovered, ...at, publications };
+	}
+
+	/** The client is subscribed, and gets this. */
+	given({ recovered, publications }: SubscribeResult): void {
+		if (recovered === undefined) return;
+		const { counters } = this.#parts;
+		counters.add(recovered ? "recoveries" : "recoveriesFailed", 1);
+		counters.add("recoveredPublications", publications?.length ?? 0);
 	}
 }

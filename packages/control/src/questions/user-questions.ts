@@ -1,0 +1,49 @@
+import type { Question } from "./question.ts";
+import type { Questions } from "./questions.ts";
+
+/** Connections of the Centrifuge protocol: all of a user, or one of them. */
+export interface UserTarget {
+	readonly user: string;
+	/** Only this connection, by the id that its connect reply gave. */
+	readonly client?: string;
+}
+
+export interface SubscribeUser extends UserTarget {
+	readonly channel: string;
+	/** JSON for other clients to see. */
+	readonly info?: string;
+	/** JSON for the client. */
+	readonly data?: string;
+	/** When the subscription ends, in seconds since 1970; absent = never. */
+	readonly expireAt?: number;
+}
+
+export interface UnsubscribeUser extends UserTarget {
+	readonly channel: string;
+}
+
+export interface DisconnectUser extends UserTarget {
+	/** This connection stays, and with it those that have come after it. */
+	readonly keep?: { readonly client: string; readonly since: number };
+	/** Close code, 3000 to 4999, and its reason. */
+	readonly code: number;
+	readonly reason: string;
+}
+
+const count = (data: unknown): number => {
+	if (typeof data !== "number") throw new Error("it is no number");
+	return data;
+};
+
+/** Each does something on all shards, and says to how many connections. */
+const order = <Request>(name: string): Question<Request, number, number> => ({ name, asks: "shards", deadlineMs: 5000, check: count });
+
+export const subscribeQuestion = order<SubscribeUser>("subscribe");
+export const unsubscribeQuestion = order<UnsubscribeUser>("unsubscribe");
+export const disconnectQuestion = order<DisconnectUser>("disconnect");
+
+/** For whoever asks: how the parts become one answer. */
+export function answerUsers(questions: Pick<Questions, "add">): void {
+	for (const question of [subscribeQuestion, unsubscribeQuestion, disconnectQuestion])
+		questions.add(question as Question<unknown, number, number>, (parts) => parts.reduce((sum, each) => sum + each, 0));
+}

@@ -1,0 +1,148 @@
+import type { Namespaces } from "@shardcast/channels";
+import {
+	type Ask,
+	disconnectQuestion,
+	presenceQuestion,
+	presenceStatsQuestion,
+	subscribeQuestion,
+	type UserTarget,
+	unsubscribeQuestion,
+} from "@shardcast/control";
+import { type BodyRoute, type HttpRequest, json, jsonLine, type Reply, refusal } from "@shardcast/http";
+import { DisconnectCode, disconnects, ErrorCode, jsonCodec, replyErrors } from "@shardcast/protocol";
+import { presenceResult } from "../sessions/centrifuge/commands/presence-commands.ts";
+import { ClaimError, type Claims, payloadClaim, tableClaim, textClaim } from "../sessions/centrifuge/tokens/claims.ts";
+import { keyFrom } from "./publish-api.ts";
+
+export interface ServerApiParts {
+	/** Looked up at each use. */
+	readonly namespaces: () => Pick<Namespaces, "of">;
+	/** Null = there is no key: then nobody may. Looked up at each request. */
+	readonly isKey: () => ((given: string) => boolean) | null;
+	/** Puts a question to all shards. */
+	readonly ask: Ask;
+}
+
+const bodyBytesMax = 65_536;
+
+type Method = (request: Claims) => Promise<Reply>;
+
+/**
+ * What a backend orders and asks about clients of the Centrifuge protocol on all shards, at `POST /api/<method>`: subscribe, unsubscribe,
+ * disconnect, presence, presence_stats. Answers `{"result":…}`, or `{"error":{"code","message"}}` with the protocol's codes and status 200.
+ */
+export class ServerApi {
+	readonly name = "server API";
+	readonly routes: readonly BodyRoute[];
+	readonly #parts: ServerApiParts;
+
+	constructor(parts: ServerApiParts) {
+		this.#parts = parts;
+		const methods: Readonly<Record<string, Method>> = {
+			subscribe: this.#subscribe,
+			unsubscribe: this.#unsubscribe,
+			disconnect: this.#disconnect,
+			presence: this.#presence,
+			presence_stats: this.#presenceStats,
+		};
+		this.routes = Object.entries(methods).map(([name, method]) => ({
+			kind: "body",
+			method: "POST",
+			path: `/api/${name}`,
+			keepAlive: true,
+			bodyBytesMax,
+			begin: (request) => this.#begin(request, method),
+		}));
+	}
+
+	#begin(request: HttpRequest, method: Method): ReturnType<BodyRoute["begin"]> {
+		const isKey = this.#parts.isKey();
+		if (isKey === null) return refusal("forbidden", "this needs a key: set http_api.key, and send it as X-API-Key");
+		if (!isKey(keyFrom(request))) return refusal("unauthorized", "send the key as X-API-Key or Authorization: apikey");
+		return (body) => this.#take(body, method);
+	}
+
+	async #take(body: Uint8Array, method: Method): Promise<Reply> {
+		try {
+			return await method(tableClaim({ body: JSON.parse(Buffer.from(body).toString()) as unknown }, "body") ?? {});
+		} catch (error) {
+			if (error instanceof SyntaxError) return refusal("bad_request", "the body is no JSON", { close: false });
+			if (error instanceof ClaimError) return failed(ErrorCode.badRequest, error.message);
+			// The question found no answer.
+			return failed(ErrorCode.internal);
+		}
+	}
+
+	readonly #subscribe: Method = async (request) => {
+		const channel = textClaim(request, "channel");
+		const target = targetOf(request);
+		const { error } = this.#parts.namespaces().of(channel);
+		if (error !== null) return failed(error);
+		const [info, data] = [payloadClaim(request, "info"), payloadClaim(request, "data")];
+		const expireAt = request.expire_at ?? 0;
+		if (typeof expireAt !== "number") throw new ClaimError("expire_at is no number");
+		await this.#parts.ask(subscribeQuestion, {
+			...target,
+			channel,
+			...(info !== null && { info: Buffer.from(info).toString() }),
+			...(data !== null && { data: Buffer.from(data).toString() }),
+			...(expireAt > 0 && { expireAt }),
+		});
+		return done;
+	};
+
+	readonly #unsubscribe: Method = async (request) => {
+		const channel = textClaim(request, "channel");
+		if (channel === "") throw new ClaimError("channel is missing");
+		await this.#parts.ask(unsubscribeQuestion, { ...targetOf(request), channel });
+		return done;
+	};
+
+	readonly #disconnect: Method = async (request) => {
+		const asked = tableClaim(request, "disconnect") ?? disconnects[DisconnectCode.forceNoReconnect];
+		const { code, reason = "" } = asked as { readonly code?: unknown; readonly reason?: unknown };
+		if (typeof code !== "number" || !Number.isInteger(code) || code < 3000 || code > 4999)
+			throw new ClaimError("disconnect.code is no whole number from 3000 to 4999");
+		if (typeof reason !== "string" || Buffer.byteLength(reason) > 123) throw new ClaimError("disconnect.reason has more than 123 bytes");
+		await this.#parts.ask(disconnectQuestion, { ...targetOf(request), code, reason });
+		return done;
+	};
+
+	readonly #presence: Method = async (request) => {
+		const channel = textClaim(request, "channel");
+		const refused = this.#presenceRefused(channel);
+		if (refused !== null) return refused;
+		const presence = presenceResult(await this.#parts.ask(presenceQuestion, { channel }));
+		// As the protocol writes it, info byte for byte.
+		const encoded = jsonCodec.encodeReply({ presence }).subarray('{"presence":'.length);
+		return { ...json(200, null), body: Buffer.concat([Buffer.from('{"result":'), encoded, Buffer.from("\n")]) };
+	};
+
+	readonly #presenceStats: Method = async (request) => {
+		const channel = textClaim(request, "channel");
+		const refused = this.#presenceRefused(channel);
+		if (refused !== null) return refused;
+		const { clients, users } = await this.#parts.ask(presenceStatsQuestion, { channel });
+		return json(200, { result: { num_clients: clients, num_users: users } });
+	};
+
+	#presenceRefused(name: string): Reply | null {
+		const { error, options } = this.#parts.namespaces().of(name);
+		if (error !== null) return failed(error);
+		return options.presence ? null : failed(ErrorCode.notAvailable);
+	}
+}
+
+/** @throws ClaimError without a user. */
+function targetOf(request: Claims): UserTarget {
+	const [user, client] = [textClaim(request, "user"), textClaim(request, "client")];
+	if (user === "") throw new ClaimError("user is missing");
+	return { user, ...(client !== "" && { client }) };
+}
+
+const done: Reply = json(200, { result: {} });
+
+function failed(code: ErrorCode, detail?: string): Reply {
+	const { message } = replyErrors[code];
+	return { ...done, body: jsonLine({ error: { code, message: detail === undefined ? message : `${message}: ${detail}` } }) };
+}

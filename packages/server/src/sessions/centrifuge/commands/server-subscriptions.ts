@@ -1,0 +1,112 @@
+import { type Channel, grantedPositions, type Namespaces, subscribeError } from "@shardcast/channels";
+import { DisconnectCode, ErrorCode, type SubscribeRequest, type SubscribeResult } from "@shardcast/protocol";
+import { SubscriptionTrait } from "../audience/subscription.ts";
+import type { CentrifugeSession } from "../centrifuge-session.ts";
+import type { Framing } from "../framing.ts";
+import type { Override } from "../tokens/claims.ts";
+import type { ConnectionClaims, GrantedSubscription } from "../tokens/connection-token.ts";
+import { ends, fails, type Outcome } from "./commands.ts";
+import type { SubscribeResults } from "./subscribe-results.ts";
+
+export interface ServerSubscriptionsParts {
+	/** Looked up at each use: they change with the settings. */
+	readonly namespaces: () => Pick<Namespaces, "of">;
+	readonly rules: {
+		readonly insecure: boolean;
+		readonly channelLimit: number;
+		/** The channel that each user gets; null = none. */
+		readonly personalChannel: (user: string) => string | null;
+	};
+	readonly results: SubscribeResults;
+}
+
+/** A channel that the server subscribes a client to, which has not asked by a command. */
+export interface ServerSubscription extends Pick<GrantedSubscription, "info" | "data"> {
+	/** With what overrides its options. */
+	readonly channel: Channel;
+	/** Seconds since 1970; Infinity = never. */
+	readonly expiresAt: number;
+	/** Bits of `SubscriptionTrait`, besides `serverSide` and what the options say. */
+	readonly traits: number;
+}
+
+type Asked = ReadonlyMap<string, SubscribeRequest>;
+
+const plain = { info: null, data: null, expiresAt: Number.POSITIVE_INFINITY, traits: 0 };
+const badRequest = ends(DisconnectCode.badRequest);
+const fresh = { recover: false, offset: 0, epoch: "", flag: 0 };
+
+/** Subscriptions that begin with the connection, or by order of the backend, without a command of the client. */
+export class ServerSubscriptions {
+	readonly #parts: ServerSubscriptionsParts;
+
+	constructor(parts: ServerSubscriptionsParts) {
+		this.#parts = parts;
+	}
+
+	/**
+	 * Those of a client that connects: what its token says, its user's own channel, and of the channels that it asks for those that it could
+	 * subscribe to by itself. An outcome when the connection comes to nothing.
+	 */
+	of(claims: ConnectionClaims | null, asked: Asked): ReadonlyMap<string, ServerSubscription> | NonNullable<Outcome> {
+		const { rules, namespaces } = this.#parts;
+		const user = claims?.user ?? "";
+		const found = new Map<string, ServerSubscription>();
+		for (const [name, granted] of claims?.subscriptions ?? []) {
+			const channel = namespaces().of(name);
+			if (channel.error !== null) return fails(channel.error)!;
+			const { info, data, override } = granted;
+			found.set(name, { ...plain, channel: overridden(channel, override), info, data, traits: SubscriptionTrait.byConnectionToken });
+		}
+		const personal = user === "" ? null : rules.personalChannel(user);
+		if (personal !== null && !found.has(personal)) {
+			const channel = namespaces().of(personal);
+			if (channel.error !== null) return fails(channel.error)!;
+			found.set(personal, { ...plain, channel });
+		}
+		for (const name of asked.keys()) {
+			if (found.has(name)) continue;
+			const channel = namespaces().of(name);
+			if (channel.error === ErrorCode.unknownChannel) return badRequest!;
+			if (subscribeError(channel, { user, insecure: rules.insecure, hasToken: false }) === null) found.set(name, { ...plain, channel });
+		}
+		return found.size > rules.channelLimit ? ends(DisconnectCode.channelLimit)! : found;
+	}
+
+	/** What the client is told of each. Null = not now; see `SubscribeResults.of`. */
+	results(framing: Framing, wanted: Iterable<ServerSubscription>, asked: Asked): ReadonlyMap<string, SubscribeResult> | null {
+		const found = new Map<string, SubscribeResult>();
+		for (const { channel, data } of wanted) {
+			// The rights of its user do not matter: only what the channel's options grant to all.
+			const positions = grantedPositions(channel, { user: "", insecure: false }, { positioned: false, recoverable: false });
+			const { recover, offset, epoch } = asked.get(channel.name) ?? fresh;
+			const result = this.#parts.results.of(framing, channel.name, positions, { recover, offset, epoch, flag: 0 });
+			// Never a number: that is only for those who ask for an error by their flag.
+			if (result === null || typeof result === "number") return null;
+			found.set(channel.name, data === null ? result : { ...result, data });
+		}
+		return found;
+	}
+
+	/** In the same step as `results`. */
+	subscribe(session: CentrifugeSession, wanted: Iterable<ServerSubscription>, results: ReadonlyMap<string, SubscribeResult>): void {
+		for (const { channel, info, expiresAt, traits } of wanted) {
+			this.#parts.results.given(results.get(channel.name)!);
+			const present = channel.options.presence ? SubscriptionTrait.present : 0;
+			const grant = info === null && expiresAt === Number.POSITIVE_INFINITY ? null : { info, expiresAt };
+			session.subscribe(channel.name, SubscriptionTrait.serverSide | present | traits, grant);
+		}
+	}
+}
+
+/** Whether a new token would subscribe its client to other channels than the one that it came with. */
+export function hasOtherChannels(session: CentrifugeSession, { subscriptions }: ConnectionClaims): boolean {
+	for (const name of subscriptions.keys()) if (!session.subscriptions.has(name)) return true;
+	for (const { channel, isByConnectionToken } of session.subscriptions.values())
+		if (isByConnectionToken && !subscriptions.has(channel)) return true;
+	return false;
+}
+
+export function overridden(channel: Channel, override: Override): Channel {
+	return { ...channel, options: { ...channel.options, ...override } };
+}
