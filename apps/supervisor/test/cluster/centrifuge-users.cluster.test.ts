@@ -1,0 +1,118 @@
+import { createHmac } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Cluster, httpRequest, startCluster, waitFor } from "@shardcast/testkit";
+import { Centrifuge } from "centrifuge";
+import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+
+const secret = "a-secret-of-enough-bytes-surely-32";
+const key = "a-key-of-the-api";
+const file = `
+client:
+  token: { hmac_secret_key: "${secret}" }
+http_api: { key: ${key} }
+channel:
+  without_namespace: { history_size: 100, history_ttl: 5m, force_recovery: true, presence: true }
+`;
+
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+function tokenOf(claims: object): string {
+	const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+	return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+}
+
+/** A number in JSON: the library gives its bytes to clients of Protobuf. */
+const textOf = (data: unknown): string => (data instanceof Uint8Array ? Buffer.from(data).toString() : String(data));
+
+/** Tokens, and what the server does with the clients of a user: JSON on shard 0, Protobuf on shard 1. */
+describe("npm centrifuge on 2 shards: users", () => {
+	let cluster: Cluster;
+	let directory: string;
+	const clients: Centrifuge[] = [];
+	beforeAll(async () => {
+		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
+		const path = join(directory, "shardcast.yaml");
+		writeFileSync(path, file);
+		cluster = await startCluster({ shards: 2, flags: ["--config", path] });
+	});
+	afterAll(async () => {
+		for (const client of clients) client.disconnect();
+		expect((await cluster.stop()).code, cluster.log()).toBe(0);
+		rmSync(directory, { recursive: true });
+	});
+
+	/** It connects in a later turn, so that no event is missed. */
+	function open(shard: number, claims: object): Centrifuge {
+		// Their types differ in nothing that is public.
+		const Kind = [Centrifuge, CentrifugeProtobuf as unknown as typeof Centrifuge][shard]!;
+		const client = new Kind(`${cluster.shardUrl(shard)}/connection/websocket`, { websocket: WebSocket, token: tokenOf(claims) });
+		clients.push(client);
+		client.connect();
+		return client;
+	}
+
+	async function api(method: string, body: object): Promise<unknown> {
+		const headers = { "x-api-key": key, "content-type": "application/json" };
+		const answer = await httpRequest(`${cluster.httpUrl}/api/${method}`, { method: "POST", headers, body: JSON.stringify(body) });
+		expect(answer.status, answer.body).toBe(200);
+		return (JSON.parse(answer.body) as { result: unknown }).result;
+	}
+
+	it("a subscription token opens a private channel; sub_refresh brings the next before it expires", async () => {
+		const seconds = () => Math.floor(Date.now() / 1000);
+		const renewed = [0, 1].map(async (shard) => {
+			const client = open(shard, { sub: "ann" });
+			let asked = 0;
+			const getToken = async () => tokenOf({ sub: "ann", channel: "$room", exp: seconds() + (asked++ === 0 ? 2 : 600) });
+			const subscription = client.newSubscription("$room", { getToken });
+			subscription.subscribe();
+			await subscription.ready(10_000);
+			await waitFor(() => asked === 2, { deadlineMs: 10_000, what: "the next token" });
+			// It is answered behind the token.
+			await client.presence("$room").catch(() => {});
+			expect(subscription.state).toBe("subscribed");
+		});
+		await Promise.all(renewed);
+	});
+
+	it("channels of the token are there from the start, and lose nothing when the connection drops", async () => {
+		const data: unknown[] = [];
+		const all = [0, 1].map((shard) => open(shard, { sub: "cat", channels: ["cats"] }));
+		for (const client of all) client.on("publication", ({ channel, data: each }) => data.push(`${channel} ${textOf(each)}`));
+		await Promise.all(all.map((client) => client.ready(10_000)));
+		await api("publish", { channel: "cats", data: 1 });
+		await waitFor(() => data.length === 2, { deadlineMs: 10_000, what: "the first publication" });
+		await api("disconnect", { user: "cat", disconnect: { code: 3011, reason: "again" } });
+		await api("publish", { channel: "cats", data: 2 });
+		await waitFor(() => data.length === 4, { deadlineMs: 10_000, what: "the publication that was missed" });
+		expect(data.toSorted()).toEqual(["cats 1", "cats 1", "cats 2", "cats 2"]);
+	});
+
+	it("the backend subscribes, unsubscribes and disconnects a user on both shards", async () => {
+		const events: string[] = [];
+		const all = [0, 1].map((shard) => open(shard, { sub: "dan" }));
+		for (const [shard, client] of all.entries()) {
+			client.on("subscribed", ({ channel }) => events.push(`${shard} subscribed ${channel}`));
+			client.on("unsubscribed", ({ channel }) => events.push(`${shard} unsubscribed ${channel}`));
+			client.on("disconnected", ({ code }) => events.push(`${shard} disconnected ${code}`));
+		}
+		await Promise.all(all.map((client) => client.ready(10_000)));
+		const other = open(0, { sub: "eve" });
+		await other.ready(10_000);
+		const both = async (what: string) => {
+			await waitFor(() => events.length === 2, { deadlineMs: 10_000, what });
+			expect(events.splice(0).toSorted()).toEqual([`0 ${what}`, `1 ${what}`]);
+		};
+		await api("subscribe", { user: "dan", channel: "news" });
+		await both("subscribed news");
+		expect(await api("presence_stats", { channel: "news" })).toEqual({ num_clients: 2, num_users: 1 });
+		await api("unsubscribe", { user: "dan", channel: "news" });
+		await both("unsubscribed news");
+		await api("disconnect", { user: "dan" });
+		await both("disconnected 3503");
+		expect(other.state).toBe("connected");
+	});
+});
