@@ -67,6 +67,19 @@ export interface History {
 	readonly publications: readonly Publication[];
 	/** Where the channel is, whatever was asked for. */
 	readonly position: Position;
+	/** Absent unless the channel has Kafka's offsets. */
+	readonly kafka?: KafkaNumbering;
+}
+
+/** A channel that one partition of Kafka feeds, and nobody else: its offset is Kafka's + 1, its epoch stands for the partition. */
+export interface KafkaNumbering {
+	readonly epoch: string;
+	/** What subscribers were told before the first publication. An offset other than 0 in it is one of the epoch above. */
+	readonly formerEpoch: string;
+	/** Offset of the first publication since the log knows the channel: what was before it, nobody here knows. */
+	readonly born: number;
+	/** The highest offset that was removed; 0 = none. */
+	readonly removed: number;
 }
 
 /** Brokers on other machines answer later. */

@@ -10,7 +10,8 @@ import type {
 	Position,
 	PublishOptions,
 } from "./broker.ts";
-import { type ChannelName, ChannelNames, epochOf } from "./channel-names.ts";
+import { type ChannelName, ChannelNames, epochOf, epochText } from "./channel-names.ts";
+import { type Feed, type FeedRecord, sequenceOf } from "./feed.ts";
 import { AboutWord, type LogCounter, RecordFlag } from "./log-descriptor.ts";
 import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "./log-files.ts";
 import { LogHistory } from "./log-history.ts";
@@ -46,6 +47,12 @@ const noRoom: Readonly<Record<FullReason, BrokerFull>> = {
 	memory: Object.freeze({ outcome: "full", reason: "memory" }),
 	keys: Object.freeze({ outcome: "full", reason: "keys" }),
 };
+
+/** A record from Kafka on its way into a channel. */
+export interface FeedOptions extends Pick<PublishOptions, "history" | "kind" | "sender"> {
+	readonly from: FeedRecord;
+}
+
 const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
 /** Times to live are kept as unsigned 32-bit milliseconds. */
@@ -110,30 +117,18 @@ export class ChannelLog implements Broker {
 
 	publish(channel: string, data: Uint8Array, options: PublishOptions): BrokerTaken | BrokerFull {
 		const name = this.#names.get(channel);
-		const { history, idempotency, sender } = options;
+		const { idempotency } = options;
 		const log = this.#logs[name.log]!;
 		const { head } = log;
-		takeLimits(head, history);
-		const appending = this.#appending;
-		appending.channel = name;
-		appending.data = data;
-		appending.kind = options.kind ?? RecordKind.text;
+		const appending = this.#prepare(name, data, options);
 		appending.info = options.info ?? nothing;
 		appending.tags = options.tags === undefined ? nothing : encoder.encode(JSON.stringify(options.tags));
-		appending.senderId = sender?.id ?? 0;
-		appending.senderLife = sender?.life ?? 0;
-		head.key0 = name.key[0]!;
-		head.key1 = name.key[1]!;
-		head.key2 = name.key[2]!;
-		head.key3 = name.key[3]!;
 		head.flags = options.delta === true ? RecordFlag.delta : 0;
-		head.hash0 = 0;
-		head.hash1 = 0;
 		if (idempotency !== undefined) this.#takeKey(head, name, idempotency);
-		head.timeMs = this.#nowMs();
 		const outcome = log.append(appending);
 		// What the caller gave is its own again.
 		appending.data = nothing;
+		if (outcome === "known") throw new Error("only records from Kafka are known");
 		if (outcome !== "published" && outcome !== "duplicate") return noRoom[outcome];
 		const position: Position = { offset: head.offset, epoch: epochOf(name, head.epoch0, head.epoch1) };
 		if (outcome === "duplicate") return { outcome: "taken", position, duplicate: true };
@@ -152,6 +147,40 @@ export class ChannelLog implements Broker {
 		this.#takeKey(log.head, name, idempotency);
 		log.head.timeMs = this.#nowMs();
 		return log.once(publish);
+	}
+
+	/**
+	 * Appends a record from Kafka, unless this or another process has: `known`. All processes that read a partition must come by all of its records,
+	 * in order, with the same channels for each. Allocates nothing; what is known costs no lock.
+	 * @throws RangeError as `publish` does.
+	 */
+	feed(channel: string, data: Uint8Array, options: FeedOptions): "published" | "known" | FullReason {
+		const name = this.#names.get(channel);
+		const { feed, leaderEpoch } = options.from;
+		const log = this.#logs[name.log]!;
+		const { head } = log;
+		head.flags = RecordFlag.fed;
+		head.feed0 = feed.feed0;
+		head.feed1 = feed.feed1;
+		head.feedName = feed.name;
+		head.leaderEpoch = leaderEpoch;
+		head.sequence = sequenceOf(options.from);
+		const entry = feed.entries[name.log]!;
+		if (log.feeds.isKnown(head, entry)) return "known";
+		const appending = this.#prepare(name, data, options);
+		appending.info = nothing;
+		appending.tags = nothing;
+		const outcome = log.append(appending, entry);
+		appending.data = nothing;
+		if (outcome === "duplicate") throw new Error("records from Kafka have no idempotency key");
+		if (outcome === "published" || outcome === "known") feed.entries[name.log] = head.feedEntry;
+		if (outcome === "published") this.#committed();
+		return outcome;
+	}
+
+	/** The epoch of channels that have the offsets of this partition. */
+	static epochOf({ feed0, feed1 }: Feed): string {
+		return epochText(feed0, feed1);
 	}
 
 	history(channel: string, options: LogHistoryOptions = {}): History | null {
@@ -192,6 +221,26 @@ export class ChannelLog implements Broker {
 	#takeKey(head: LogRecordHead, name: ChannelName, { key, ttlMs }: Idempotency): void {
 		head.keyTtlMs = checkTtl("the idempotency key's time to live", ttlMs);
 		[head.hash0, head.hash1] = this.#names.hash(name, key);
+	}
+
+	/** What any publication has; without an idempotency key. */
+	#prepare(name: ChannelName, data: Uint8Array, { history, kind, sender }: Pick<PublishOptions, "history" | "kind" | "sender">) {
+		const { head } = this.#logs[name.log]!;
+		takeLimits(head, history);
+		const appending = this.#appending;
+		appending.channel = name;
+		appending.data = data;
+		appending.kind = kind ?? RecordKind.text;
+		appending.senderId = sender?.id ?? 0;
+		appending.senderLife = sender?.life ?? 0;
+		head.key0 = name.key[0]!;
+		head.key1 = name.key[1]!;
+		head.key2 = name.key[2]!;
+		head.key3 = name.key[3]!;
+		head.hash0 = 0;
+		head.hash1 = 0;
+		head.timeMs = this.#nowMs();
+		return appending;
 	}
 
 	#before({ log }: ChannelName, asOf: LogReader | undefined): number {

@@ -1,3 +1,4 @@
+import { kafkaOffsetOf } from "./feed.ts";
 import { LogLayout, LogRecord, RecordFlag, RowFloat, RowWord } from "./log-descriptor.ts";
 import { fence, type LogMemory } from "./log-memory.ts";
 import type { LogRecordHead } from "./log-record.ts";
@@ -14,13 +15,32 @@ export interface ChannelState {
 	last: number;
 	lastPosition: number;
 	first: number;
+	born: number;
+	removed: number;
+	/** The partition of Kafka whose offsets it has; both 0 = it counts by itself. */
+	feed0: number;
+	feed1: number;
 	size: number;
 	ttlMs: number;
 	publishedMs: number;
 }
 
 export function createChannelState(): ChannelState {
-	return { row: -1, epoch0: 0, epoch1: 0, last: 0, lastPosition: LogRecord.noPosition, first: 0, size: 0, ttlMs: 0, publishedMs: 0 };
+	return {
+		row: -1,
+		epoch0: 0,
+		epoch1: 0,
+		last: 0,
+		lastPosition: LogRecord.noPosition,
+		first: 0,
+		born: 0,
+		removed: 0,
+		feed0: 0,
+		feed1: 0,
+		size: 0,
+		ttlMs: 0,
+		publishedMs: 0,
+	};
 }
 
 /** In place of the time of a row's last use: these come before all that live, in this order. */
@@ -38,6 +58,10 @@ const looksMax = 200;
  * The second half of a channel's epoch is the sum of the serials of its two buckets. A serial goes up when a row of that bucket is recycled, so
  * **a channel whose row was lost never gets an epoch back that it had**, and the epoch that a new channel would get does not depend on which
  * bucket it will lie in. A channel without a row is at offset 0 of that epoch, so readers need no row.
+ *
+ * A channel whose row is made by a record from Kafka has Kafka's offsets, and an epoch that stands for the partition, for as long as nobody else
+ * publishes to it. Then it begins another epoch, and counts by itself from there on. The epoch that it would have had otherwise stays in its row:
+ * it is what subscribers were told before the first publication.
  *
  * Rows change in `apply` only, under the lock of the log. `read` may be called by anybody at any time.
  */
@@ -84,16 +108,37 @@ export class ChannelTable {
 			head.previousPosition = floats[float + RowFloat.lastPosition]!;
 			head.offset = head.previous + 1;
 			if (floats[float + RowFloat.publishedMs]! + (words[word + RowWord.ttlMs]! >>> 0) <= nowMs) head.flags |= RecordFlag.renews;
+			if (!this.#hasFeed(row)) return;
+			if (this.#isFedBy(row, head) && kafkaOffsetOf(head) >= head.previous) {
+				head.offset = kafkaOffsetOf(head) + 1;
+				head.flags |= RecordFlag.kafkaOffset;
+				return;
+			}
+			// A topic that was recreated goes on in its own epoch. Anything else, its former self included, means that several feed the channel.
+			this.#begin(head, row, this.#isRecreated(row, head));
 			return;
 		}
 		const place = row >= 0 ? row : this.#victim(head.key1, head.key2, nowMs);
 		this.#evicts = row < 0 && this.#isUsed(place) && !this.#isExpired(place, nowMs);
-		head.row = place;
+		this.#begin(head, place, (head.flags & RecordFlag.fed) !== 0);
+	}
+
+	/** Under the lock: whether the channel has Kafka's offsets, of the partition of `head`, and is past it. For a partition that the log does not know (any more). */
+	covers(head: LogRecordHead, hint: number, nowMs: number): boolean {
+		const row = this.#has(hint, head.key0, head.key1, head.key2, head.key3) ? hint : this.#find(head.key0, head.key1, head.key2, head.key3);
+		if (row < 0 || this.#isExpired(row, nowMs) || !this.#isFedBy(row, head)) return false;
+		return kafkaOffsetOf(head) < this.#memory.floats[this.#float + row * rowFloats + RowFloat.last]!;
+	}
+
+	/** The first publication of an epoch. */
+	#begin(head: LogRecordHead, row: number, withKafkaOffset: boolean): void {
+		head.row = row;
 		head.epoch0 = this.#channelEpoch;
-		head.epoch1 = this.#epochAt(place, head.key1, head.key2);
+		head.epoch1 = this.#epochAt(row, head.key1, head.key2);
 		head.previous = 0;
 		head.previousPosition = LogRecord.noPosition;
-		head.offset = 1;
+		head.offset = withKafkaOffset ? kafkaOffsetOf(head) + 1 : 1;
+		if (withKafkaOffset) head.flags |= RecordFlag.kafkaOffset;
 	}
 
 	/** Under the lock: brings the row to what the committed record says. Doing it again, after a death in the middle, changes nothing more. */
@@ -118,7 +163,10 @@ export class ChannelTable {
 			const first = this.#firstBucket(head.key1);
 			const other = bucket === first ? this.#secondBucket(first, head.key2) : first;
 			words[this.#serialWord(bucket)] = (head.epoch1 - words[this.#serialWord(other)]!) | 0;
-			floats[float + RowFloat.first] = 1;
+			this.#applyFeed(head);
+			floats[float + RowFloat.born] = head.offset;
+			floats[float + RowFloat.first] = head.offset;
+			floats[float + RowFloat.removed] = 0;
 			floats[float + RowFloat.touchedMs] = 0;
 		} else if ((head.flags & RecordFlag.renews) !== 0) floats[float + RowFloat.first] = head.offset;
 		floats[float + RowFloat.last] = head.offset;
@@ -131,12 +179,14 @@ export class ChannelTable {
 		words[word + RowWord.sequence] = (odd + 1) | 0;
 	}
 
-	/** Under the lock: what was published until now is history no more. A single store, so that a death does not leave half of it. */
+	/** Under the lock: what was published until now is history no more. After a death between the two it is still read here, but not from Kafka. */
 	forget(key: Int32Array): void {
 		const row = this.#find(key[0]!, key[1]!, key[2]!, key[3]!);
 		if (row < 0) return;
 		const float = this.#float + row * rowFloats;
-		this.#memory.floats[float + RowFloat.first] = this.#memory.floats[float + RowFloat.last]! + 1;
+		const { floats } = this.#memory;
+		floats[float + RowFloat.removed] = floats[float + RowFloat.last]!;
+		floats[float + RowFloat.first] = floats[float + RowFloat.last]! + 1;
 	}
 
 	/**
@@ -160,6 +210,10 @@ export class ChannelTable {
 			state.last = isThere ? floats[float + RowFloat.last]! : 0;
 			state.lastPosition = isThere ? floats[float + RowFloat.lastPosition]! : LogRecord.noPosition;
 			state.first = isThere ? floats[float + RowFloat.first]! : 1;
+			state.born = isThere ? floats[float + RowFloat.born]! : 1;
+			state.removed = isThere ? floats[float + RowFloat.removed]! : 0;
+			state.feed0 = isThere ? words[word + RowWord.feed0]! : 0;
+			state.feed1 = isThere ? words[word + RowWord.feed1]! : 0;
 			state.size = isThere ? words[word + RowWord.size]! : 0;
 			state.ttlMs = isThere ? words[word + RowWord.ttlMs]! >>> 0 : 0;
 			state.publishedMs = isThere ? floats[float + RowFloat.publishedMs]! : 0;
@@ -170,6 +224,46 @@ export class ChannelTable {
 			return true;
 		}
 		return false;
+	}
+
+	/** The row's feed becomes that of the first publication of an epoch. Repeated after a death in the middle it must not take the new feed for the old one. */
+	#applyFeed(head: LogRecordHead): void {
+		const { words } = this.#memory;
+		const word = this.#word + head.row * rowWords;
+		const isFed = (head.flags & RecordFlag.kafkaOffset) !== 0;
+		if (isFed && this.#isFedBy(head.row, head)) return;
+		const keepsName = isFed && words[word + RowWord.feedName] === head.feedName;
+		if (!isFed || words[word + RowWord.feed0] !== head.feed0) {
+			words[word + RowWord.before0] = keepsName ? words[word + RowWord.feed0]! : 0;
+			words[word + RowWord.before1] = keepsName ? words[word + RowWord.feed1]! : 0;
+		}
+		words[word + RowWord.feedName] = isFed ? head.feedName : 0;
+		words[word + RowWord.feed0] = isFed ? head.feed0 : 0;
+		words[word + RowWord.feed1] = isFed ? head.feed1 : 0;
+	}
+
+	/** False = it counts by itself. */
+	#hasFeed(row: number): boolean {
+		const { words } = this.#memory;
+		const word = this.#word + row * rowWords;
+		return (words[word + RowWord.feed0]! | words[word + RowWord.feed1]!) !== 0;
+	}
+
+	#isFedBy(row: number, head: LogRecordHead): boolean {
+		const { words } = this.#memory;
+		const word = this.#word + row * rowWords;
+		const isSame = words[word + RowWord.feed0] === head.feed0 && words[word + RowWord.feed1] === head.feed1;
+		return isSame && (head.flags & RecordFlag.fed) !== 0;
+	}
+
+	/** The same partition of a topic that has the same name and another id, and is not the one before. */
+	#isRecreated(row: number, head: LogRecordHead): boolean {
+		const { words } = this.#memory;
+		const word = this.#word + row * rowWords;
+		const isBefore = words[word + RowWord.before0] === head.feed0 && words[word + RowWord.before1] === head.feed1;
+		return (
+			(head.flags & RecordFlag.fed) !== 0 && words[word + RowWord.feedName] === head.feedName && !isBefore && !this.#isFedBy(row, head)
+		);
 	}
 
 	/** The epoch of a channel that takes this row over: a new one unless nobody has had it. */

@@ -7,12 +7,14 @@ export type {
 	HistoryLimits,
 	HistoryOptions,
 	Idempotency,
+	KafkaNumbering,
 	Position,
 	Publication,
 	PublishOptions,
 } from "./broker.ts";
-export { ChannelLog, type ChannelLogOptions, type LogHistoryOptions, type LogMember } from "./channel-log.ts";
+export { ChannelLog, type ChannelLogOptions, type FeedOptions, type LogHistoryOptions, type LogMember } from "./channel-log.ts";
 export { epochText } from "./channel-names.ts";
+export { type Feed, type FeedRecord, feedOf } from "./feed.ts";
 export { LogCounter, LogLayout, RecordFlag } from "./log-descriptor.ts";
 export { LogError, LogErrorCode } from "./log-error.ts";
 export { createLogBuffers, openLogBuffers, openLogFiles } from "./log-files.ts";

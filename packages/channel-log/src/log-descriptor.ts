@@ -14,6 +14,7 @@ import { LogSize } from "@shardcast/wire";
  *     896  reader 1  …                                                                          64 readers
  *    8960  rows      the channel table: buckets of 16 rows of 128 bytes, two for each channel     the holder; `touched` by anybody
  *          entries   idempotency keys: buckets of 16 entries of 32 bytes, two for each key       the holder
+ *          feeds     partitions of Kafka and how far they were appended: 32 bytes each            the holder
  *          data      records
  * ```
  * Positions count bytes from the first record ever, in f64: they never wrap. A position's place in the data is its remainder by
@@ -24,7 +25,7 @@ import { LogSize } from "@shardcast/wire";
  * lock                       nothing has happened; the supervisor clears the lock after it has reaped the holder
  * tailIntent, the record     the same: the next holder writes over it. tailIntent never goes down, since what it gave up is damaged
  * tail                       it is published
- * row, idempotency entry     whoever holds the lock next repeats these from the record, since appliedTail ≠ tail
+ * row, entry, feed           whoever holds the lock next repeats these from the record, since appliedTail ≠ tail
  * appliedTail, unlock        done
  * ```
  */
@@ -64,6 +65,7 @@ export const AboutWord = {
 	channelEpoch: 7,
 	secret: 8,
 	secretWords: 4,
+	feeds: 12,
 } as const;
 
 /** i32 words from `lockOffset`. `holds` tells one hold from the next: a lock whose two words stay the same is being held. */
@@ -86,6 +88,8 @@ export const LogCounter = {
 	evictedChannels: 6,
 	/** Publications that a dead process had committed and another one finished. */
 	finished: 7,
+	/** Partitions of Kafka whose place was given to another one for lack of room. */
+	feedsReplaced: 8,
 } as const;
 export type LogCounter = keyof typeof LogCounter;
 
@@ -100,13 +104,24 @@ export const RowWord = {
 	ttlMs: 9,
 	metaTtlMs: 10,
 	serial: 11,
+	/** The feed whose offsets the channel has, all of them 0 = it counts by itself; and the one before it, of a topic that had the same name. */
+	feedName: 27,
+	feed0: 28,
+	feed1: 29,
+	before0: 30,
+	before1: 31,
 } as const;
-/** f64 words of a row. `first` is the lowest offset that has not been removed. */
-export const RowFloat = { last: 6, lastPosition: 7, first: 8, publishedMs: 9, touchedMs: 10 } as const;
+/** f64 words of a row. `first` is the lowest offset that has not been removed and has not expired, `removed` the highest that was removed, `born` that of
+ * the first publication of this epoch. */
+export const RowFloat = { last: 6, lastPosition: 7, first: 8, publishedMs: 9, touchedMs: 10, removed: 11, born: 12 } as const;
 
 /** i32 words of an idempotency entry; then its f64 words. An entry is free once it has expired. */
 export const EntryWord = { hash0: 0, hash1: 1, epoch0: 2, epoch1: 3 } as const;
 export const EntryFloat = { offset: 2, expiresMs: 3 } as const;
+
+/** i32 words of a feed; then its f64 words. A sequence of -1: it is being changed, or the place is free. */
+export const FeedWord = { feed0: 0, feed1: 1, leaderEpoch: 2 } as const;
+export const FeedFloat = { sequence: 2, usedMs: 3 } as const;
 
 /**
  * A record. It starts at a multiple of 8 and never crosses the end of the data. i32 words, then f64 words, from its start.
@@ -117,7 +132,7 @@ export const EntryFloat = { offset: 2, expiresMs: 3 } as const;
  * | head      | event, as on the bus    | info         | tags, JSON  | up to 7 bytes |
  * +-----------+-------------------------+--------------+-------------+---------------+
  * ```
- * `bytes` is all of it without the last 7, or -1 = nothing more before the end of the data. `position` is where it was written at,
+ * Behind them, at the next multiple of 8, follows the feed of a record that came from Kafka: FedWord. `bytes` is all of it without the last 7, or -1 = nothing more before the end of the data. `position` is where it was written at,
  * so that bytes of another lap are not taken for a record. `previous` and `previousPosition` are those of the publication before it in its channel.
  * Whatever else a dead holder has to have finished is here as well.
  */
@@ -140,16 +155,21 @@ export const RecordWord = {
 } as const;
 export const RecordFloat = { position: 1, offset: 2, previous: 3, previousPosition: 4, timeMs: 5 } as const;
 export const LogRecord = { headBytes: 112, padding: -1, noPosition: -1 } as const;
-/** `renews`: the history before it had expired when it was published. */
-export const RecordFlag = { delta: 1, renews: 2 } as const;
+/** `renews`: the history before it had expired when it was published. `fed`: it came from Kafka. `kafkaOffset`: its offset is Kafka's. */
+export const RecordFlag = { delta: 1, renews: 2, fed: 4, kafkaOffset: 8 } as const;
+/** i32 words from the start of a record's feed, then its f64 word. `entry` is the place of the feed in this log. */
+export const FedWord = { feed0: 0, feed1: 1, feedName: 2, entry: 3, leaderEpoch: 4 } as const;
+export const FedFloat = { sequence: 3 } as const;
+export const fedBytes = 32;
 
 const relations: readonly [boolean, string][] = [
 	[LogLayout.rowsOffset === LogLayout.readersOffset + LogLayout.readersMax * LogLayout.lineBytes, "rows come after the readers"],
 	[LogRecord.headBytes % LogLayout.unitBytes === 0, "the event must start at a multiple of 8"],
 	[(RecordWord.tagsBytes + 1) * 4 === LogRecord.headBytes, "the head ends with its last word"],
 	[RowFloat.last * 8 >= (RowWord.serial + 1) * 4, "a row's parts must not overlap"],
-	[(RowFloat.touchedMs + 1) * 8 <= LogLayout.rowBytes, "a row must hold its words"],
-	[(AboutWord.secret + AboutWord.secretWords) * 4 <= LogLayout.lineBytes, "the first line must hold its words"],
+	[(RowWord.before1 + 1) * 4 <= LogLayout.rowBytes, "a row must hold its words"],
+	[(RowFloat.born + 1) * 8 <= RowWord.feedName * 4, "a row's floats must not reach into its feed"],
+	[(AboutWord.feeds + 1) * 4 <= LogLayout.lineBytes, "the first line must hold its words"],
 	[LogLayout.logBytesMax < 2 ** 31, "byte offsets must fit into 31 bits"],
 ];
 for (const [holds, otherwise] of relations) if (!holds) throw new Error(`LogLayout: ${otherwise}`);

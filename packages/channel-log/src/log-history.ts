@@ -1,6 +1,6 @@
 import { createRecordHead, readRecordHead } from "@shardcast/wire";
-import type { History, HistoryOptions, Position, Publication } from "./broker.ts";
-import { type ChannelName, epochOf } from "./channel-names.ts";
+import type { History, HistoryOptions, KafkaNumbering, Position, Publication } from "./broker.ts";
+import { type ChannelName, epochOf, epochText } from "./channel-names.ts";
 import { type ChannelState, createChannelState } from "./channel-table.ts";
 import { LogRecord, RecordFlag } from "./log-descriptor.ts";
 import { fence, offsetOf, skipPadding } from "./log-memory.ts";
@@ -34,11 +34,17 @@ export class LogHistory {
 		if (!this.#readState(channel, before, nowMs)) return null;
 		const state = this.#state;
 		let at = this.#skip(before);
-		const position: Position = { offset: state.last, epoch: epochOf(channel, state.epoch0, state.epoch1) };
-		if (limit <= 0 || (since !== undefined && since.epoch !== position.epoch)) return { publications: [], position };
+		const kafka = this.#numbering();
+		const position: Position = {
+			offset: state.last,
+			// At offset 0 it has the epoch that is not Kafka's: 0 is no position there.
+			epoch: kafka !== null && state.last > 0 ? kafka.epoch : epochOf(channel, state.epoch0, state.epoch1),
+		};
+		const answer = (publications: Publication[]): History => ({ publications, position, ...(kafka && { kafka }) });
+		if (limit <= 0 || (since !== undefined && since.epoch !== position.epoch)) return answer([]);
 
 		// All of it expires at once, so long after the last publication.
-		if (state.publishedMs + state.ttlMs <= nowMs) return { publications: [], position };
+		if (state.publishedMs + state.ttlMs <= nowMs) return answer([]);
 		const found: number[] = [];
 		let evicted = false;
 		for (let passed = 0; at !== LogRecord.noPosition && passed < state.size; passed++) {
@@ -67,7 +73,14 @@ export class LogHistory {
 			}
 		}
 		if (evicted) this.#log.count("evictedReads");
-		return { publications, position };
+		return answer(publications);
+	}
+
+	/** Of a channel that has Kafka's offsets; else null. */
+	#numbering(): KafkaNumbering | null {
+		const { feed0, feed1, epoch0, epoch1, born, removed } = this.#state;
+		if ((feed0 | feed1) === 0) return null;
+		return { epoch: epochText(feed0, feed1), formerEpoch: epochText(epoch0, epoch1), born, removed };
 	}
 
 	/** Null as for `read`. */
@@ -92,8 +105,14 @@ export class LogHistory {
 		if (position >= before || !log.readHead(position, head)) return true;
 		const { key } = channel;
 		if (head.key0 !== key[0] || head.key1 !== key[1] || head.key2 !== key[2] || head.key3 !== key[3]) return true;
-		if (head.previous === 0) state.first = 1;
-		else if (hasFlag(head, RecordFlag.renews)) state.first = head.offset;
+		if (head.previous === 0) {
+			const isKafkas = hasFlag(head, RecordFlag.kafkaOffset);
+			state.first = head.offset;
+			state.born = head.offset;
+			state.removed = 0;
+			state.feed0 = isKafkas ? head.feed0 : 0;
+			state.feed1 = isKafkas ? head.feed1 : 0;
+		} else if (hasFlag(head, RecordFlag.renews)) state.first = head.offset;
 		state.epoch0 = head.epoch0;
 		state.epoch1 = head.epoch1;
 		state.last = head.offset;

@@ -13,6 +13,8 @@ export interface LogMemory {
 	readonly entries: number;
 	readonly rowsOffset: number;
 	readonly entriesOffset: number;
+	readonly feeds: number;
+	readonly feedsOffset: number;
 	readonly dataOffset: number;
 	readonly dataBytes: number;
 	/** Longest record, head included. */
@@ -41,8 +43,8 @@ export function checkedSizes(settings: LogSettings): LogSizes {
 }
 
 /** Where the data begins: what lies before it is in use from the start. */
-export function dataOffsetOf({ rows, entries }: Pick<LogSizes, "rows" | "entries">): number {
-	return LogLayout.rowsOffset + rows * LogLayout.rowBytes + entries * LogLayout.entryBytes;
+export function dataOffsetOf({ rows, entries, feeds }: Pick<LogSizes, "rows" | "entries" | "feeds">): number {
+	return LogLayout.rowsOffset + rows * LogLayout.rowBytes + entries * LogLayout.entryBytes + feeds * LogLayout.feedBytes;
 }
 
 /** What all logs of one cluster have in common. */
@@ -61,7 +63,7 @@ export function randomIdentity(): ClusterIdentity {
 export function formatLog(
 	buffer: ArrayBufferLike,
 	{ secret, channelEpoch }: ClusterIdentity,
-	{ rows, entries, dataBytes }: LogSizes,
+	{ rows, entries, feeds, dataBytes }: LogSizes,
 	reservedBytes: number,
 ): void {
 	const words = new Int32Array(buffer);
@@ -70,6 +72,7 @@ export function formatLog(
 	words[AboutWord.headerBytes] = LogLayout.rowsOffset;
 	words[AboutWord.rows] = rows;
 	words[AboutWord.entries] = entries;
+	words[AboutWord.feeds] = feeds;
 	words[AboutWord.dataBytes] = dataBytes;
 	words[AboutWord.channelEpoch] = channelEpoch;
 	words.set(secret, AboutWord.secret);
@@ -93,13 +96,16 @@ export function attachLog(buffer: ArrayBufferLike, reserve?: (bytes: number) => 
 	if (major !== LogLayout.versionMajor) throw notALog(`the log has version ${major}, this program reads ${LogLayout.versionMajor}`);
 	const rows = words[AboutWord.rows]!;
 	const entries = words[AboutWord.entries]!;
+	const feeds = words[AboutWord.feeds]!;
 	const dataBytes = words[AboutWord.dataBytes]!;
 	const rowsOffset = words[AboutWord.headerBytes]!;
 	const entriesOffset = rowsOffset + rows * LogLayout.rowBytes;
-	const dataOffset = entriesOffset + entries * LogLayout.entryBytes;
+	const feedsOffset = entriesOffset + entries * LogLayout.entryBytes;
+	const dataOffset = feedsOffset + feeds * LogLayout.feedBytes;
 	// Before a view is made of them: a damaged header must not lead to stores in places where they do not belong.
 	const { rowsPerBucket, entriesPerBucket } = LogLayout;
-	const areSizes = rows >= 2 * rowsPerBucket && entries >= 2 * entriesPerBucket && dataBytes > 0 && rowsOffset >= LogLayout.rowsOffset;
+	const areSizes =
+		rows >= 2 * rowsPerBucket && entries >= 2 * entriesPerBucket && feeds > 0 && dataBytes > 0 && rowsOffset >= LogLayout.rowsOffset;
 	const areWhole = rows % rowsPerBucket === 0 && entries % entriesPerBucket === 0 && dataBytes % LogLayout.unitBytes === 0;
 	if (!areSizes || !areWhole || dataOffset + dataBytes > buffer.byteLength) throw notALog("the log's header contradicts its size");
 	return {
@@ -111,6 +117,8 @@ export function attachLog(buffer: ArrayBufferLike, reserve?: (bytes: number) => 
 		entries,
 		rowsOffset,
 		entriesOffset,
+		feeds,
+		feedsOffset,
 		dataOffset,
 		dataBytes,
 		recordBytesMax: Math.floor(dataBytes / LogLayout.recordsPerDataMin),

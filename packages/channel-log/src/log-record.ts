@@ -1,5 +1,5 @@
-import { LogRecord, type RecordFlag, RecordFloat, RecordWord } from "./log-descriptor.ts";
-import type { LogMemory } from "./log-memory.ts";
+import { FedFloat, FedWord, fedBytes, LogRecord, RecordFlag, RecordFloat, RecordWord } from "./log-descriptor.ts";
+import { type LogMemory, padded } from "./log-memory.ts";
 
 /** The head of a record. Made once and filled again: one per record would be garbage on the hot path. */
 export interface LogRecordHead {
@@ -27,6 +27,13 @@ export interface LogRecordHead {
 	eventBytes: number;
 	infoBytes: number;
 	tagsBytes: number;
+	/** Of a record that came from Kafka, with RecordFlag.fed; else without meaning. */
+	feed0: number;
+	feed1: number;
+	feedName: number;
+	feedEntry: number;
+	leaderEpoch: number;
+	sequence: number;
 }
 
 export function createLogRecordHead(): LogRecordHead {
@@ -54,12 +61,19 @@ export function createLogRecordHead(): LogRecordHead {
 		eventBytes: 0,
 		infoBytes: 0,
 		tagsBytes: 0,
+		feed0: 0,
+		feed1: 0,
+		feedName: 0,
+		feedEntry: 0,
+		leaderEpoch: 0,
+		sequence: Number.NaN,
 	};
 }
 
 /** Without the last, unused bytes. */
 export function recordBytes(head: LogRecordHead): number {
-	return LogRecord.headBytes + head.eventBytes + head.infoBytes + head.tagsBytes;
+	const bytes = LogRecord.headBytes + head.eventBytes + head.infoBytes + head.tagsBytes;
+	return (head.flags & RecordFlag.fed) === 0 ? bytes : padded(bytes) + fedBytes;
 }
 
 /** Writes the head at byte `start`. No allocation. */
@@ -89,6 +103,19 @@ export function writeLogRecordHead({ words, floats }: LogMemory, start: number, 
 	words[word + RecordWord.eventBytes] = head.eventBytes;
 	words[word + RecordWord.infoBytes] = head.infoBytes;
 	words[word + RecordWord.tagsBytes] = head.tagsBytes;
+	if ((head.flags & RecordFlag.fed) === 0) return;
+	const fed = fedStart(start, head);
+	words[(fed >> 2) + FedWord.feed0] = head.feed0;
+	words[(fed >> 2) + FedWord.feed1] = head.feed1;
+	words[(fed >> 2) + FedWord.feedName] = head.feedName;
+	words[(fed >> 2) + FedWord.entry] = head.feedEntry;
+	words[(fed >> 2) + FedWord.leaderEpoch] = head.leaderEpoch;
+	floats[(fed >> 3) + FedFloat.sequence] = head.sequence;
+}
+
+/** Behind everything else in the record at byte `start`. */
+function fedStart(start: number, head: LogRecordHead): number {
+	return start + padded(LogRecord.headBytes + head.eventBytes + head.infoBytes + head.tagsBytes);
 }
 
 /**
@@ -122,7 +149,16 @@ export function readLogRecordHead({ words, floats, dataBytes }: LogMemory, start
 	head.tagsBytes = words[word + RecordWord.tagsBytes]!;
 	const bytes = words[word + RecordWord.bytes]!;
 	const areLengths = head.eventBytes >= 0 && head.infoBytes >= 0 && head.tagsBytes >= 0 && bytes <= dataBytes;
-	return head.position === position && areLengths && bytes === recordBytes(head);
+	if (head.position !== position || !areLengths || bytes !== recordBytes(head)) return false;
+	if ((head.flags & RecordFlag.fed) === 0) return true;
+	const fed = fedStart(start, head);
+	head.feed0 = words[(fed >> 2) + FedWord.feed0]!;
+	head.feed1 = words[(fed >> 2) + FedWord.feed1]!;
+	head.feedName = words[(fed >> 2) + FedWord.feedName]!;
+	head.feedEntry = words[(fed >> 2) + FedWord.entry]!;
+	head.leaderEpoch = words[(fed >> 2) + FedWord.leaderEpoch]!;
+	head.sequence = floats[(fed >> 3) + FedFloat.sequence]!;
+	return true;
 }
 
 /** See RecordFlag. */

@@ -156,7 +156,7 @@ describe("a mistake in the channels' options", () => {
 		],
 		[
 			"cluster:\n  history_memory: 1MiB\nlimits:\n  max_payload: 40KiB\nchannel:\n  without_namespace:\n    history_size: 1\n    history_ttl: 1m",
-			"f.yaml:7: channel.without_namespace.history_size: a message of 40KiB (f.yaml:4: limits.max_payload) does not fit into a history in 1MiB (f.yaml:2: cluster.history_memory); the most is 34176 bytes; give more memory, or less for a message",
+			"f.yaml:7: channel.without_namespace.history_size: a message of 40KiB (f.yaml:4: limits.max_payload) does not fit into a history in 1MiB (f.yaml:2: cluster.history_memory); the most is 33664 bytes; give more memory, or less for a message",
 		],
 		[
 			"cluster:\n  history_memory: 1MiB\n  history_channels: 10000",

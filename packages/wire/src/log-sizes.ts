@@ -9,6 +9,11 @@ export const LogSize = {
 	rowsPerBucket: 16,
 	entryBytes: 32,
 	entriesPerBucket: 16,
+	/** For each partition of Kafka that feeds channels with history. */
+	feedBytes: 32,
+	/** Part of a log for them; there are never more than a cluster follows, for which a history of 64 MiB has room. */
+	feedShare: 1 / 128,
+	feedsMax: 2048,
 	/** Part of the rows, and of the entries, that can be in use while each name still finds room: with 16 in a bucket 0.85; 0.75 when they expire and come without end. */
 	load: 0.72,
 	/** Bytes of history memory for each channel, and each idempotency key, unless their number is given. */
@@ -34,6 +39,7 @@ export interface LogSizes {
 	readonly bytes: number;
 	readonly rows: number;
 	readonly entries: number;
+	readonly feeds: number;
 	/** Where publications lie; below 0 = the tables do not fit. */
 	readonly dataBytes: number;
 	/** Longest record, with everything that belongs to it. */
@@ -41,12 +47,13 @@ export interface LogSizes {
 }
 
 export function logSizes({ memoryBytes, channels = 0, idempotencyKeys = 0 }: LogSettings): LogSizes {
-	const { logs, lineBytes, headerBytes, rowBytes, rowsPerBucket, entryBytes, entriesPerBucket } = LogSize;
+	const { logs, lineBytes, headerBytes, rowBytes, rowsPerBucket, entryBytes, entriesPerBucket, feedBytes, feedShare, feedsMax } = LogSize;
 	const bytes = wholeLines(memoryBytes / logs);
 	const rows = slotsFor((channels || memoryBytes / LogSize.bytesPerChannel) / logs, rowsPerBucket);
 	const entries = slotsFor((idempotencyKeys || memoryBytes / LogSize.bytesPerKey) / logs, entriesPerBucket);
-	const dataBytes = wholeLines(bytes - headerBytes - rows * rowBytes - entries * entryBytes);
-	return { bytes, rows, entries, dataBytes, recordBytesMax: Math.floor(dataBytes / LogSize.recordsPerDataMin) };
+	const feeds = Math.min(Math.floor((bytes * feedShare) / feedBytes), feedsMax);
+	const dataBytes = wholeLines(bytes - headerBytes - rows * rowBytes - entries * entryBytes - feeds * feedBytes);
+	return { bytes, rows, entries, feeds, dataBytes, recordBytesMax: Math.floor(dataBytes / LogSize.recordsPerDataMin) };
 
 	function wholeLines(size: number): number {
 		return Math.floor(size / lineBytes) * lineBytes;
