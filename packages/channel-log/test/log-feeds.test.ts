@@ -114,7 +114,7 @@ describe("records from Kafka in the log", () => {
 		expect(historyOf(log, "channel")).toEqual(["1:k41", "2:k2"]);
 	});
 
-	it("a failed leader took records with it: what the next one wrote at their offsets is new, in an epoch of the log's own", () => {
+	it("a failed leader took records with it: what the next one wrote at their offsets is new, in another epoch", () => {
 		const rig = new Rig();
 		const [one, other] = [rig.member(0), rig.member(1)];
 		for (const offset of [1, 2, 3]) feed(one, topic(), offset, { leaderEpoch: 4 });

@@ -33,6 +33,8 @@ const ascii = /^[\0-\x7f]*$/;
  * On the path of every publication: 13 ns for a name that is remembered, 0.6 µs for another one.
  */
 export class Namespaces {
+	/** Whether there are channels that keep a history. */
+	readonly keepHistory: boolean;
 	readonly #config: NamespacesConfig;
 	readonly #without: Namespace;
 	readonly #named: ReadonlyMap<string, Namespace>;
@@ -45,6 +47,7 @@ export class Namespaces {
 		this.#config = config;
 		this.#without = namespace(config.channelWithoutNamespace);
 		this.#named = new Map(config.channelNamespaces.map((options) => [options.name, namespace(options)]));
+		this.keepHistory = [this.#without, ...this.#named.values()].some(({ history }) => history !== null);
 	}
 
 	of(name: string): Channel {

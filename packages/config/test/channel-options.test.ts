@@ -151,10 +151,6 @@ describe("a mistake in the channels' options", () => {
 			"f.yaml:5: channel.without_namespace.history_ttl: 2h is longer than channel.history_meta_ttl, 1h; give at most that",
 		],
 		[
-			"kafka:\n  brokers: [b:9092]\n  publish_topic: t\n  publish_via: kafka\nchannel:\n  without_namespace:\n    history_size: 1\n    history_ttl: 1m",
-			"f.yaml:7: channel.without_namespace.history_size: there is no history of what is published through Kafka yet; leave out history_size, or --publish-via kafka",
-		],
-		[
 			"cluster:\n  history_memory: 1MiB\nlimits:\n  max_payload: 40KiB\nchannel:\n  without_namespace:\n    history_size: 1\n    history_ttl: 1m",
 			"f.yaml:7: channel.without_namespace.history_size: a message of 40KiB (f.yaml:4: limits.max_payload) does not fit into a history in 1MiB (f.yaml:2: cluster.history_memory); the most is 33664 bytes; give more memory, or less for a message",
 		],

@@ -34,6 +34,7 @@ const hostNames = [
 	"revocations",
 	"workerRestarts",
 	"busFull",
+	"logTooLarge",
 	"ringHighWaterBytes",
 	"publishUnanswered",
 	"tableBusy",

@@ -1,2 +1,3 @@
+export type { ChannelHistory } from "./host/logged-destination.ts";
 export { createPositionFile, positionFileBytes } from "./positions/position-file.ts";
 export { ShardIngest } from "./shard-ingest.ts";

@@ -43,7 +43,8 @@ export const hostCounters = [
 	["publishUnanswered", "client messages on which Kafka did not answer in time, or whose ingest thread died"],
 	["tableBusy", "looks at the position table that found another shard at it"],
 	["readerWaits", "looks at partitions that could not change hands yet: some shard had not read what their former owner put on the bus"],
-	["busFull", "times that a record had to wait because the bus was full"],
+	["busFull", "times that a record had to wait because the bus, or the log of its channel, was full or taken"],
+	["logTooLarge", "records longer than a channel's history takes, which are not delivered"],
 	["ringHighWaterBytes", "most bytes that the loop has found in the ingest ring"],
 ] as const;
 export type HostCounter = (typeof hostCounters)[number][0];

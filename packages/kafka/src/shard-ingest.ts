@@ -7,6 +7,7 @@ import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboa
 import { kafkaMetrics } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { Ingest, IngestLog } from "./host/ingest.ts";
+import type { ChannelHistory } from "./host/logged-destination.ts";
 import { kafkaGlance, kafkaReading } from "./ingest-metrics.ts";
 import { type IngestOptions, ingestOptions } from "./ingest-options.ts";
 import { KafkaPublisher } from "./kafka-publisher.ts";
@@ -62,12 +63,12 @@ export class ShardIngest {
 	}
 
 	/** Returns early, with nothing started, when it is stopped meanwhile. */
-	start(engine: RecordLoop): Promise<void> {
-		this.#starting = this.#start(engine);
+	start(engine: RecordLoop, history: ChannelHistory): Promise<void> {
+		this.#starting = this.#start(engine, history);
 		return this.#starting;
 	}
 
-	async #start(engine: RecordLoop): Promise<void> {
+	async #start(engine: RecordLoop, history: ChannelHistory): Promise<void> {
 		const { config, slot, incarnation, cluster, bus, log, row } = this.#parts;
 		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
 		this.#close = file.close;
@@ -76,15 +77,23 @@ export class ShardIngest {
 		const { position: tail } = new OwnTail(bus);
 		table.intent(slot).settle(() => tail, slot);
 		// Loaded here, so that a shard without Kafka does not carry it in its memory.
-		const { alone, BoardView, BusDestination, Ingest, LocalDestination } = await import("./host/index.ts");
+		const { alone, BoardView, BusDestination, Ingest, LocalDestination, LoggedDestination } = await import("./host/index.ts");
 		if (this.#stopped) return file.close();
-		const destination =
+		const inner =
 			this.options.mode === "shared" ? new BusDestination(bus, table.intent(slot), () => engine.committed()) : new LocalDestination(slot);
 		const view = cluster === null ? null : new BoardView(cluster.directory, cluster.board);
 		this.#close = () => {
 			view?.close();
 			file.close();
 		};
+		const destination = new LoggedDestination({
+			inner,
+			history,
+			onTooLarge: (error) => {
+				ingest.memory.host.add("logTooLarge");
+				log.warn({ error: error.message }, "kafka: a record is not delivered: it is longer than the history of its channel takes");
+			},
+		});
 		const ingest = new Ingest({
 			options: this.options,
 			slot,

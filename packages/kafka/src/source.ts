@@ -44,6 +44,8 @@ export interface TopicList {
 export interface SourceRecord {
 	readonly bytes: Buffer;
 	readonly offset: number;
+	/** Of the leader that wrote it. */
+	readonly leaderEpoch: number;
 	readonly timestampMs: number;
 	readonly keyStart: number;
 	readonly keyEnd: number;

@@ -27,7 +27,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/control": ["config", "process", "scoreboard", "telemetry"],
 	"packages/limits": ["config", "scoreboard", "telemetry", "wire"],
 	"packages/http": ["config", "scoreboard", "telemetry"],
-	"packages/kafka": ["bus", "config", "control", "native", "process", "ring", "scoreboard", "telemetry", "wire"],
+	"packages/kafka": ["bus", "channel-log", "config", "control", "native", "process", "ring", "scoreboard", "telemetry", "wire"],
 	"packages/server": [
 		"bus",
 		"channel-log",

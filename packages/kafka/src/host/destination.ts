@@ -1,6 +1,7 @@
 import type { BusLink, VisitOrigin } from "@shardcast/bus";
 import { OwnTail } from "../own-tail.ts";
 import type { PositionTable } from "../positions/position-table.ts";
+import type { SourcePartition } from "../source.ts";
 
 /** Where ingested records go. */
 export interface Destination {
@@ -8,8 +9,20 @@ export interface Destination {
 	/**
 	 * `u8[start] … u8[end - 1]` is a bus record. False = full; the same record comes again.
 	 * @param deliver brings a record to this shard's own clients.
+	 * @param leaderEpoch of the leader that wrote it.
 	 */
-	take(row: number, position: number, u8: Uint8Array, view: DataView, start: number, end: number, deliver: VisitOrigin): boolean;
+	take(
+		row: number,
+		position: number,
+		u8: Uint8Array,
+		view: DataView,
+		start: number,
+		end: number,
+		deliver: VisitOrigin,
+		leaderEpoch: number,
+	): boolean;
+	/** The row is this partition's from now on. */
+	assigned?(partition: SourcePartition): void;
 	/** The taken record's position is written down. */
 	settled(): void;
 }

@@ -115,7 +115,7 @@ export class IngestReader implements RecordSource {
 		const position = view.getFloat64(start + IngestLayout.positionOffset, true);
 		switch (u8[start + IngestLayout.markOffset]) {
 			case IngestMark.record:
-				if (this.#parts.destination.take(row, position, u8, view, recordStart(u8, start), end, this.#deliver)) this.#moved(row, position);
+				if (this.#take(row, position, u8, view, start, end)) this.#moved(row, position);
 				else this.#hold(u8, start, end);
 				break;
 			case IngestMark.passed:
@@ -130,6 +130,11 @@ export class IngestReader implements RecordSource {
 				break;
 		}
 	};
+
+	#take(row: number, position: number, u8: Uint8Array, view: DataView, start: number, end: number): boolean {
+		const leaderEpoch = view.getInt32(start + IngestLayout.epochOffset, true);
+		return this.#parts.destination.take(row, position, u8, view, recordStart(u8, start), end, this.#deliver, leaderEpoch);
+	}
 
 	#moved(row: number, position: number): void {
 		const { memory, table, slot } = this.#parts;
@@ -151,7 +156,7 @@ export class IngestReader implements RecordSource {
 		const view = this.#heldView!;
 		const row = view.getUint32(IngestLayout.rowOffset, true);
 		const position = view.getFloat64(IngestLayout.positionOffset, true);
-		if (!this.#parts.destination.take(row, position, held, view, recordStart(held, 0), held.length, this.#deliver)) {
+		if (!this.#take(row, position, held, view, 0, held.length)) {
 			this.#retrySoon();
 			return false;
 		}

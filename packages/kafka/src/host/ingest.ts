@@ -99,6 +99,7 @@ export class Ingest {
 			cluster,
 			memory: this.memory,
 			send: (message) => this.#worker?.send(message),
+			onAssign: (partition) => destination.assigned?.(partition),
 			onTableFull: (topic, partition) => {
 				this.status.begin(
 					"partitionLimit",

@@ -32,7 +32,7 @@ export class RingFeed {
 		return !this.#memory.paused && this.#writer.claim(Math.min(bytes, this.#memory.ring.recordBytesMax)) >= 0;
 	}
 
-	/** False = no room. The payload is copied once, from the fetched batch into the ring. */
+	/** False = no room. The payload is copied once, from the fetched batch into the ring. @param leaderEpoch of the leader that wrote it. */
 	write(
 		row: number,
 		position: number,
@@ -41,6 +41,7 @@ export class RingFeed {
 		senderShard: number,
 		channels: ChannelList,
 		payload: Uint8Array,
+		leaderEpoch = -1,
 	): boolean {
 		const { u8, view } = this.#memory.ring;
 		const before = IngestLayout.headBytes + recordBytes(channels, 0);
@@ -48,6 +49,7 @@ export class RingFeed {
 		const at = this.#writer.claim(before + pad + payload.length);
 		if (at < 0) return false;
 		this.#head(at, row, IngestMark.record, position);
+		view.setInt32(at + IngestLayout.epochOffset, leaderEpoch, true);
 		u8[at + IngestLayout.padOffset] = pad;
 		const record = at + IngestLayout.headBytes + pad;
 		const body = writeRecordHead(view, u8, record, kind, sender, monotonicMs(), channels);

@@ -106,7 +106,7 @@ export class IngestSink implements SourceSink {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
 		const { kind, sender, senderShard, channels, payload } = router;
-		if (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload)) return false;
+		if (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, record.leaderEpoch)) return false;
 		this.#written[partition.row] = position;
 		memory.handedOver();
 		return true;
@@ -117,9 +117,10 @@ export class IngestSink implements SourceSink {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
 		const { kind, sender, senderShard, channels } = router;
+		const { leaderEpoch } = record;
 		// A copy: the function may use its bytes again for another partition's record meanwhile.
 		const payload = new Uint8Array(router.payload);
-		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload)) await feed.room();
+		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, leaderEpoch)) await feed.room();
 		this.#written[partition.row] = position;
 		memory.handedOver();
 		return true;

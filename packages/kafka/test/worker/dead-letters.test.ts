@@ -17,6 +17,7 @@ function recordIn(bytes: Buffer, key: string, value: string, header: string): So
 	return {
 		bytes,
 		offset: 41,
+		leaderEpoch: 0,
 		timestampMs: 12_345,
 		keyStart: 0,
 		keyEnd,

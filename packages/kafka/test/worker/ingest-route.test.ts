@@ -25,6 +25,7 @@ function recordOf({
 	const record: SourceRecord = {
 		bytes: Buffer.concat([keyBytes, valueBytes]),
 		offset: 9,
+		leaderEpoch: 0,
 		timestampMs: 5,
 		keyStart: key === null ? -1 : 0,
 		keyEnd: keyBytes.length,

@@ -10,7 +10,16 @@ import { RingFeed } from "../../src/worker/ring-feed.ts";
 import { IngestSink } from "../../src/worker/sink.ts";
 
 const partition = { row: 0, topic: "t", topicId: null, partition: 0 };
-const record = { bytes: Buffer.from("v"), offset: 7, timestampMs: 0, keyStart: -1, keyEnd: 0, valueStart: 0, valueEnd: 1 } as SourceRecord;
+const record = {
+	bytes: Buffer.from("v"),
+	offset: 7,
+	leaderEpoch: 0,
+	timestampMs: 0,
+	keyStart: -1,
+	keyEnd: 0,
+	valueStart: 0,
+	valueEnd: 1,
+} as SourceRecord;
 
 describe("IngestSink", () => {
 	it("keeps the payload that a route function made while there is no room for it, also when the function uses its buffer again", async () => {

@@ -75,7 +75,7 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 		"shardcast_kafka_skipped_total",
 		"records",
 		"Records read from Kafka and not delivered, by reason.",
-		singleBy("reason", ({ worker }) => ({
+		singleBy("reason", ({ worker, host }) => ({
 			tombstone: worker.tombstones,
 			too_large: worker.tooLarge,
 			invalid_text: worker.invalidText,
@@ -85,6 +85,7 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 			route_error: worker.routeErrors,
 			route_invalid: worker.routeInvalid,
 			route_timeout: worker.routeTimeouts,
+			too_large_for_history: host.logTooLarge,
 		})),
 	),
 	counter(
@@ -133,7 +134,7 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_bus_full_total",
 		"none",
-		"Times that a record had to wait because the bus was full.",
+		"Times that a record had to wait because the bus, or the log of its channel, was full or taken.",
 		single(({ host }) => host.busFull),
 	),
 	counter(

@@ -119,7 +119,12 @@ export class Shard {
 		this.#listener = listener;
 		// Drain in this order: refuse new work, finish accepted work, close the clients. Stop in reverse order: the supervisor, which waits for this
 		// process to end, must see its heartbeat until the end.
-		const kafka = ingest === null ? [] : [kafkaFeature(ingest, delivery.engine)];
+		const kept = {
+			log: history,
+			isUsed: () => live.namespaces.keepHistory,
+			limitsOf: (channel: string) => live.namespaces.of(channel).history,
+		};
+		const kafka = ingest === null ? [] : [kafkaFeature(ingest, delivery.engine, kept)];
 		const theBus: Feature = { name: "bus", stop: () => bus.close() };
 		const logs: Feature = {
 			name: "logs",

@@ -146,7 +146,7 @@ describe("Kafka in the shard", () => {
 			});
 		};
 		return {
-			feature: kafkaFeature(ingest, loop),
+			feature: kafkaFeature(ingest, loop, { log: { feed: () => "known" as const }, isUsed: () => false, limitsOf: () => null }),
 			work: { begin, finish: () => finish(), isKept: true },
 			held: () => sources.size,
 			isOpen: null,

@@ -36,11 +36,6 @@ const channelRuleList: readonly ChannelRule[] = [
 		if (options.historySize === 0 || maxPayloadBytes <= most) return null;
 		return `${name("historySize")}: a message of ${formatBytes(maxPayloadBytes)} (${nameOf("maxPayloadBytes")}) does not fit into a history in ${formatBytes(historyMemoryBytes)} (${nameOf("historyMemoryBytes")}); the most is ${most} bytes; give more memory, or less for a message`;
 	},
-	// A message that goes through Kafka has no offset, so a client that missed it would be told that it has recovered everything.
-	function historyIsPublishedTo({ options, name }, { publishVia }) {
-		if (options.historySize === 0 || publishVia !== "kafka") return null;
-		return `${name("historySize")}: there is no history of what is published through Kafka yet; leave out history_size, or --publish-via kafka`;
-	},
 ];
 
 /** What must hold within each namespace. */

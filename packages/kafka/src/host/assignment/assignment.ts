@@ -22,6 +22,8 @@ export interface AssignmentParts {
 	readonly memory: IngestMemory;
 	readonly cluster: ClusterView;
 	readonly send: (message: ToWorker) => void;
+	/** This shard begins to read it. */
+	readonly onAssign?: (partition: SourcePartition) => void;
 	readonly onTableFull: (topic: string, partition: number) => void;
 	/** Another shard has held the table for so long that its process must be paused: new partitions wait for it. */
 	readonly onTableHeld: (slot: number, heldMs: number) => void;
@@ -305,7 +307,7 @@ export class Assignment {
 	}
 
 	#assign(rows: readonly number[]): void {
-		const { mode, table, memory, send } = this.#parts;
+		const { mode, table, memory, send, onAssign } = this.#parts;
 		const partitions: PartitionWithOffset[] = [];
 		for (const row of rows) {
 			const position = mode === "shared" ? table.position(row) : table.positionSince(row, this.#sinceMs);
@@ -315,6 +317,7 @@ export class Assignment {
 			this.#begun.add(row);
 			this.#assigned.add(row);
 			memory.host.add("assignments");
+			onAssign?.(this.#partitions.get(row)!);
 			partitions.push({ ...this.#partitions.get(row)!, offset, epoch: table.epochAt(row, offset) });
 		}
 		if (partitions.length > 0) send({ type: "assign", partitions });
