@@ -138,20 +138,20 @@ export class Picker {
 		else if (Number.isNaN(this.#respondsSinceMs)) this.#respondsSinceMs = nowMs;
 	}
 
-	/** @returns the shard with the fewest connections, which now include this one; null when none has room. */
-	pick(isUpgrade: boolean): Candidate | null {
+	/** @param isLasting it becomes a client, over a WebSocket or a stream. @returns the shard with the fewest connections, which now include this one; null when none has room. */
+	pick(isLasting: boolean): Candidate | null {
 		const candidates = this.#candidates;
 		const count = candidates.length;
 		let best: Candidate | null = null;
 		for (let i = 0, at = this.#next; i < count; i++, at++) {
 			const candidate = candidates[at < count ? at : at - count];
-			if (!candidate.serving || candidate.silent || candidate.own >= this.#options.ownMax || isFull(candidate, isUpgrade)) continue;
+			if (!candidate.serving || candidate.silent || candidate.own >= this.#options.ownMax || isFull(candidate, isLasting)) continue;
 			if (best === null || candidate.load < best.load) best = candidate;
 		}
 		this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
 		if (best === null) return null;
 		best.load++;
-		if (isUpgrade) {
+		if (isLasting) {
 			best.taken++;
 			best.young++;
 		}
@@ -186,9 +186,9 @@ export class Picker {
 	}
 }
 
-function isFull(candidate: Candidate, isUpgrade: boolean): boolean {
+function isFull(candidate: Candidate, isLasting: boolean): boolean {
 	const { load, taken, max, socketsMax } = candidate;
-	return load >= socketsMax || (isUpgrade ? taken >= max : load >= max + requestAllowance);
+	return load >= socketsMax || (isLasting ? taken >= max : load >= max + requestAllowance);
 }
 
 function newCandidate(row: ShardRow): Candidate {

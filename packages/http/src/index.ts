@@ -23,3 +23,4 @@ export type { HttpRequest } from "./request.ts";
 export type { AnswerRoute, BodyRoute, Route, StreamRoute, TakeBody } from "./route.ts";
 export { type BodyProblem, BodyWanted, notStored, type Routed, Router, type RouterRules, StreamWanted } from "./router.ts";
 export type { ReplyStream, StreamStart } from "./stream.ts";
+export { streamPaths } from "./stream-paths.ts";

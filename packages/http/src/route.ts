@@ -8,6 +8,8 @@ interface RoutePath {
 	readonly method?: "GET" | "POST";
 	/** Pages of allowed origins may use it and read its answers; those of others are refused. Else no page is told that it may read them. */
 	readonly forPages?: boolean;
+	/** Such pages may send cookies and any header along. Holds for all methods of a path, like the others of these. */
+	readonly withCredentials?: boolean;
 	/**
 	 * The connection is kept for further requests. Otherwise it ends with the answer: balancer and shards share a port, and the next request
 	 * of a connection could be for the other.

@@ -22,6 +22,7 @@ interface PathRoutes {
 	readonly post: Route | undefined;
 	readonly methods: readonly string[];
 	readonly forPages: boolean;
+	readonly withCredentials: boolean;
 	readonly keepAlive: boolean;
 }
 
@@ -56,6 +57,7 @@ export class Router<R extends Route = Route> {
 				post,
 				methods: [...(get === undefined ? [] : ["GET", "HEAD"]), ...(post === undefined ? [] : ["POST"])],
 				forPages: here.some((route) => route.forPages === true),
+				withCredentials: here.some((route) => route.withCredentials === true),
 				keepAlive: here.some((route) => route.keepAlive === true),
 			});
 		}
@@ -80,7 +82,7 @@ export class Router<R extends Route = Route> {
 			if (!originAllowed(origin, host, this.#rules.allowedOrigins)) return originRefused(origin, host);
 		}
 		const route = here.any ?? (method === "POST" ? here.post : method === "GET" || method === "HEAD" ? here.get : undefined);
-		if (route === undefined) return readableBy(origin, notFor(method, here));
+		if (route === undefined) return readableBy(origin, notFor(request, here), here.withCredentials);
 		const problem = route.query === undefined ? null : queryProblem(request.query, route.query);
 		if (problem !== null) return finish(route, origin, refusal("bad_request", problem));
 		switch (route.kind) {
@@ -115,12 +117,12 @@ export class BodyWanted {
 	/** All of it is there. @param body valid until this returns. */
 	whole(body: Uint8Array): Reply | Promise<Reply> | StreamWanted {
 		const taken = this.#take(body);
-		return "opened" in taken ? streamFrom(taken, this.#origin) : finish(this.#route, this.#origin, taken);
+		return "opened" in taken ? streamFrom(this.#route, taken, this.#origin) : finish(this.#route, this.#origin, taken);
 	}
 
 	/** It did not come. */
 	refuse(problem: BodyProblem): Reply {
-		return readableBy(this.#origin, bodyRefusal(this.#route, problem));
+		return readableBy(this.#origin, bodyRefusal(this.#route, problem), this.#route.withCredentials);
 	}
 }
 
@@ -141,8 +143,11 @@ function only<R extends Route>(routes: readonly R[], method: Route["method"]): R
 	return first;
 }
 
-function notFor(method: string, { methods, forPages, keepAlive }: PathRoutes): Reply {
-	if (method === "OPTIONS") return { ...optionsReply(methods, forPages), close: !keepAlive };
+function notFor(request: HttpRequest, { methods, forPages, withCredentials, keepAlive }: PathRoutes): Reply {
+	if (request.method === "OPTIONS") {
+		const asked = withCredentials ? request.header("access-control-request-headers") : "";
+		return { ...optionsReply(methods, forPages, asked || undefined), close: !keepAlive };
+	}
 	const most = methods.filter((name) => name !== "HEAD").join(" or ");
 	return refusal("method_not_allowed", `use ${most}`, { headers: { Allow: allowed(methods) } });
 }
@@ -150,7 +155,8 @@ function notFor(method: string, { methods, forPages, keepAlive }: PathRoutes): R
 function readBody(route: BodyRoute, origin: string, request: HttpRequest): Routed {
 	const begun = route.begin(request);
 	if (typeof begun !== "function") return finish(route, origin, begun);
-	if (Number(request.header("content-length")) > route.bodyBytesMax) return readableBy(origin, bodyRefusal(route, "too_large"));
+	if (Number(request.header("content-length")) > route.bodyBytesMax)
+		return readableBy(origin, bodyRefusal(route, "too_large"), route.withCredentials);
 	return new BodyWanted(route, origin, begun);
 }
 
@@ -163,23 +169,23 @@ function bodyRefusal({ bodyBytesMax, bodyHint }: BodyRoute, problem: BodyProblem
 function openStream(route: StreamRoute, origin: string, request: HttpRequest): Routed {
 	const start = route.begin(request);
 	if (!("opened" in start)) return finish(route, origin, start);
-	const stream = streamFrom(start, origin);
+	const stream = streamFrom(route, start, origin);
 	if (request.method !== "HEAD") return stream;
 	// A client that wants the head only would leave a stream that nobody reads.
 	start.closed();
 	return stream.head;
 }
 
-function streamFrom(start: StreamStart, origin: string): StreamWanted {
+function streamFrom({ withCredentials }: BodyRoute | StreamRoute, start: StreamStart, origin: string): StreamWanted {
 	const head: Reply = { status: 200, body: "", type: start.type, headers: { ...notStored, ...start.headers }, close: true };
-	return new StreamWanted(readableBy(origin, head), start);
+	return new StreamWanted(readableBy(origin, head, withCredentials), start);
 }
 
 /** What a handler answered, as its route has it. */
 function finish(route: AnswerRoute | BodyRoute | StreamRoute, origin: string, reply: Reply | Promise<Reply>): Reply | Promise<Reply> {
 	if (reply instanceof Promise) return reply.then((later) => finish(route, origin, later));
 	const kept = route.keepAlive === true || reply.close ? reply : { ...reply, close: true };
-	return readableBy(origin, kept);
+	return readableBy(origin, kept, route.withCredentials);
 }
 
 export const notStored = { "Cache-Control": "no-store" } as const;

@@ -235,6 +235,9 @@ export const shardCounters = [
 	["closed3506", "clients of the Centrifuge protocol closed with 3506: inappropriate protocol"],
 	["closed3508", "clients of the Centrifuge protocol closed with 3508: not available"],
 	["closed3509", "clients of the Centrifuge protocol closed with 3509: too many errors"],
+	["framesEmulated", "frames of clients that came by POST /emulation and were carried out"],
+	["framesPassedOn", "frames by POST /emulation that were passed on to the shard that has their client"],
+	["framesRefused", "frames by POST /emulation that were refused because there was no room to pass them on"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

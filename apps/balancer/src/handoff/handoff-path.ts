@@ -43,7 +43,7 @@ export interface HandoffPathOptions {
 interface WaitingConnection {
 	readonly fd: number;
 	readonly sinceMs: number;
-	readonly isUpgrade: boolean;
+	readonly isLasting: boolean;
 }
 
 /**
@@ -92,7 +92,7 @@ export class HandoffPath implements DataPath {
 			areHeldUp: () => this.#picker.allSilent,
 			itemsMax: DataPathLimits.placementMax,
 			look: () => this.#picker.look(),
-			place: ({ fd, sinceMs, isUpgrade }) => this.#place(fd, sinceMs, isUpgrade),
+			place: ({ fd, sinceMs, isLasting }) => this.#place(fd, sinceMs, isLasting),
 			placed: () => this.#handoff.flush(),
 			refuse: ({ fd }) => this.#refuse(fd, whyNotPlaced(this.#picker, this.#isStopping)),
 		});
@@ -113,16 +113,16 @@ export class HandoffPath implements DataPath {
 			this.#turnAway(fd, Refusals.descriptors);
 			return;
 		}
-		this.#unplaced.add({ fd, sinceMs, isUpgrade: this.#isUpgrade(fd) });
+		this.#unplaced.add({ fd, sinceMs, isLasting: this.#isLasting(fd) });
 	}
 
 	/** Its head is still unread. If the client has disconnected in the meantime, it is placed like any other, and its shard notices. */
-	#isUpgrade(fd: number): boolean {
+	#isLasting(fd: number): boolean {
 		const parser = this.#parser;
 		parser.reset();
 		const length = this.#peek(fd);
 		if (length > 0) parser.parse(this.#bytes, length);
-		return parser.isUpgrade;
+		return parser.isLasting;
 	}
 
 	/** Whether `takeBack` has room for all connections that a message may carry: without enough descriptors the kernel drops them all. */
@@ -283,18 +283,18 @@ export class HandoffPath implements DataPath {
 			this.#refuse(fd, refusal);
 			return;
 		}
-		const { isUpgrade } = head;
+		const { isLasting } = head;
 		// A connection that is handed over at once needs no place here; one that has to wait does.
 		const mayWait = fd <= this.#budget.heldMax;
 		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors);
-		else if (!this.#place(fd, sinceMs, isUpgrade)) {
-			if (mayWait) this.#unplaced.add({ fd, sinceMs, isUpgrade });
+		else if (!this.#place(fd, sinceMs, isLasting)) {
+			if (mayWait) this.#unplaced.add({ fd, sinceMs, isLasting });
 			else this.#turnAway(fd, whyNotPlaced(this.#picker, this.#isStopping));
 		}
 	}
 
-	#place(fd: number, sinceMs: number, isUpgrade: boolean): boolean {
-		const candidate = this.#picker.pick(isUpgrade);
+	#place(fd: number, sinceMs: number, isLasting: boolean): boolean {
+		const candidate = this.#picker.pick(isLasting);
 		if (candidate === null) return false;
 		this.#handoff.put(candidate, fd, sinceMs);
 		return true;

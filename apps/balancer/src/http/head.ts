@@ -1,3 +1,5 @@
+import { streamPaths } from "@shardcast/http";
+
 /**
  * Parses the head of an HTTP/1 request in place: one pass, strict, resumable at any byte.
  *
@@ -35,7 +37,7 @@ const State = {
 	broken: 10,
 } as const;
 
-const Byte = { tab: 9, lf: 10, cr: 13, space: 32, comma: 44, slash: 47, colon: 58 } as const;
+const Byte = { tab: 9, lf: 10, cr: 13, space: 32, comma: 44, slash: 47, colon: 58, question: 63 } as const;
 
 const version = latin1("HTTP/1.");
 
@@ -111,10 +113,16 @@ export class HeadParser {
 	#key: boolean | null = null;
 	#version: boolean | null = null;
 	#isGet = false;
+	#isStream = false;
 
 	/** It is a WebSocket upgrade that a shard will accept, so the connection will stay and needs room in a shard. */
 	get isUpgrade(): boolean {
 		return this.#isGet && this.#upgrade && this.#connection && this.#key === true && this.#version === true;
+	}
+
+	/** Asks for a connection that stays: a WebSocket, or a stream of a client. It needs room in a shard like any client. */
+	get isLasting(): boolean {
+		return this.isUpgrade || this.#isStream;
 	}
 
 	/** @param bytes as parsed. */
@@ -142,6 +150,7 @@ export class HeadParser {
 		this.#key = null;
 		this.#version = null;
 		this.#isGet = false;
+		this.#isStream = false;
 	}
 
 	/** @param length how many bytes are valid; at least as many as in the previous call. */
@@ -222,6 +231,7 @@ export class HeadParser {
 		if (state === State.done) {
 			this.bytes = at;
 			this.status = HeadStatus.complete;
+			this.#isStream = isStreamPath(bytes, this.targetStart, this.targetEnd) && (this.#isGet || this.isMethod(bytes, "POST"));
 		} else if (state === State.broken) this.status = this.#lines > linesMax ? HeadStatus.tooLong : HeadStatus.malformed;
 		return this.status;
 	}
@@ -275,6 +285,24 @@ export class HeadParser {
 		this.problem = problem;
 		return State.broken;
 	}
+}
+
+const pathsOfStreams = streamPaths.map(latin1);
+/** What all of them begin with, so that nearly all other requests cost one comparison. */
+const streamPrefix = latin1("/connection/");
+
+/** Whether the target is the path of a stream, with a query or without. */
+function isStreamPath(bytes: Uint8Array, start: number, end: number): boolean {
+	if (!startsWith(bytes, start, end, streamPrefix)) return false;
+	return pathsOfStreams.some(
+		(path) => startsWith(bytes, start, end, path) && (end - start === path.length || bytes[start + path.length] === Byte.question),
+	);
+}
+
+function startsWith(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+	if (end - start < word.length) return false;
+	for (let i = 0; i < word.length; i++) if (bytes[start + i] !== word[i]) return false;
+	return true;
 }
 
 const twoLengths = "there is both a Content-Length and a Transfer-Encoding";

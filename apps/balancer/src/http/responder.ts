@@ -63,7 +63,7 @@ export class Responder {
 			const host = bytes.toString("latin1", head.hostStart, head.hostEnd);
 			if (!originAllowed(origin, host, this.#allowedOrigins)) return Refusals.forbidden;
 		}
-		return head.isUpgrade && !this.rates.isOff ? this.#overRate(address()) : null;
+		return head.isLasting && !this.rates.isOff ? this.#overRate(address()) : null;
 	}
 
 	#overRate(address: AddressKey): Refusal | null {

@@ -292,7 +292,7 @@ export class ProxyPath implements DataPath {
 			this.#responder.count("closedEarly", 1);
 			return true;
 		}
-		const candidate = this.#picker.pick(connection.head.isUpgrade);
+		const candidate = this.#picker.pick(connection.head.isLasting);
 		if (candidate === null) return false;
 		this.#dial(connection, candidate);
 		return true;
@@ -308,7 +308,7 @@ export class ProxyPath implements DataPath {
 			upgrades += webSockets;
 			candidate.row.proxiedOpen = candidate.own;
 		};
-		count(1, head.isUpgrade ? 1 : 0);
+		count(1, head.isLasting ? 1 : 0);
 		const spliced = { connection, candidate, isReleased: false };
 		const splice = new Splice(socket, {
 			target: { host: shardHost, port: candidate.row.port },
@@ -318,7 +318,7 @@ export class ProxyPath implements DataPath {
 			rewrite: (all, request) => proxyHead(all, request, connection.address, token),
 			judge: (all, request) => {
 				const refusal = this.#judge(connection, all, request);
-				if (refusal === null && request.isUpgrade) count(0, 1);
+				if (refusal === null && request.isLasting) count(0, 1);
 				return refusal;
 			},
 			onConnected: () => this.#responder.count("proxied", 1),

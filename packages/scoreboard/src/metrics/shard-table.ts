@@ -70,6 +70,16 @@ export const shardMetrics: readonly BoardMetric[] = [
 		perShard(({ counters }) => counters.recoveredPublications),
 	),
 	counter(
+		"shardcast_emulation_frames_total",
+		"none",
+		"Frames of clients without a WebSocket, which came by POST /emulation, by what became of them: carriedOut = in the shard that has the client, passedOn = from another shard to that one, refused = there was no room to pass them on.",
+		perShardBy("result", ({ counters }) => ({
+			carriedOut: counters.framesEmulated,
+			passedOn: counters.framesPassedOn,
+			refused: counters.framesRefused,
+		})),
+	),
+	counter(
 		"shardcast_clients_reset_total",
 		"connections",
 		"Connections that were reset because the client did not read after the server closed it; the kernel frees unsent data at once.",

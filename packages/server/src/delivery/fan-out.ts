@@ -27,6 +27,8 @@ export interface FanOutParts {
 	readonly counters: Counters;
 	/** Sees every record while somebody watches the console. */
 	readonly console: Pick<ConsoleFeed, "watching" | "onRecord">;
+	/** Takes a question to this shard. @param payload lies in the ring. */
+	readonly asked: (payload: Uint8Array) => void;
 }
 
 /**
@@ -102,8 +104,10 @@ export class FanOut {
 		readRecordHead(view, start, end, head);
 		if (head.target !== everyShard && head.target !== this.#target) return;
 		if (head.type !== RecordType.publication) {
+			if (head.type === RecordType.question && head.target === this.#target)
+				this.#parts.asked(u8.subarray(head.payloadStart, head.payloadEnd));
 			// From a shard with newer code.
-			this.#parts.counters.add("recordsUnknown", 1);
+			else this.#parts.counters.add("recordsUnknown", 1);
 			return;
 		}
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);

@@ -58,20 +58,21 @@ export class Shard {
 			},
 			openAtStart: () => this.#openAtStart,
 		});
-		const history = options.openHistory(() => delivery.engine.committed());
+		const onCommit = () => delivery.engine.committed();
+		const history = options.openHistory(onCommit);
 		const reader = history.reader(row.slot);
 		const inbound = new Inbound({
 			options,
 			live,
 			history,
-			onCommit: () => delivery.engine.committed(),
+			onCommit,
 			onFull: () => delivery.engine.hurry(),
 		});
 		const { incoming } = inbound;
 		const { sessions } = clients;
 		const hub = new Hub();
 		const raw = new RawEndpoint({ options, live, sessions, hub, incoming, check });
-		const centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, incoming, check, history, reader });
+		const centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, incoming, check, history, reader, onCommit });
 		const publish = new PublishApi({
 			incoming,
 			rate: new PublishRate(rates, config.messageRate),
@@ -99,6 +100,7 @@ export class Shard {
 			senders: raw.senders,
 			topics: listener.sockets,
 			console: console.feed,
+			asked: (payload) => centrifuge.emulation.arrived(payload),
 			pacing: clients.pacing,
 			held: () => inbound.held,
 			beforeTurn: () => {

@@ -1,6 +1,6 @@
 import type { Config } from "@shardcast/config";
 import { type Reply, refusal } from "@shardcast/http";
-import { addressKey, addressKeyOf, LimitAudit } from "@shardcast/limits";
+import { type AddressKey, addressKey, addressKeyOf, LimitAudit } from "@shardcast/limits";
 import { monotonicMs } from "@shardcast/wire";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
@@ -76,11 +76,16 @@ export class ConnectionCheck implements Feature {
 
 	/** By the number of clients and by their addresses. One that was let in is counted from now on. */
 	admit(request: UpgradeRequest): Admitted | { readonly refused: Reply } {
+		const proxied = this.proxiedAddress(request.forwarded);
+		return this.admitClient(proxied, () => (proxied === null ? addressKey(request.remote()) : addressKeyOf(proxied)));
+	}
+
+	/** As `admit`, for a client that connects by another kind of request. @param address asked for only while it is limited. */
+	admitClient(proxied: string | null, address: () => AddressKey): Admitted | { readonly refused: Reply } {
 		const admission = this.#admission;
 		if (this.#parts.clients().length >= this.#parts.options.row.connectionsMax) return { refused: this.full() };
-		const proxied = this.proxiedAddress(request.forwarded);
 		if (admission.isOff) return { addressSlot: noAddressSlot, proxiedAddress: proxied };
-		const addressSlot = admission.admit(proxied === null ? addressKey(request.remote()) : addressKeyOf(proxied));
+		const addressSlot = admission.admit(address());
 		if (typeof addressSlot === "string") return { refused: refusal(addressSlot) };
 		return { addressSlot, proxiedAddress: proxied };
 	}

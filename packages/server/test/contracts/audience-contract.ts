@@ -46,6 +46,7 @@ export class AudienceBench {
 			logged: null,
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
+			asked: () => {},
 		});
 	}
 

@@ -30,6 +30,7 @@ function setup() {
 		logged: null,
 		counters: row,
 		console: { watching: false, onRecord: () => {} },
+		asked: () => {},
 	});
 	const deliver = (text: string, type: number, targetSlot: number | null, extensions = new Uint8Array(0)) => {
 		const payload = Buffer.from(text);

@@ -1,3 +1,4 @@
+import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
@@ -22,7 +23,8 @@ export class CentrifugeRig {
 	seconds = 1000;
 	readonly config: Config;
 	readonly namespaces: Namespaces;
-	readonly row = Scoreboard.inMemory(1).row(0);
+	readonly board = Scoreboard.inMemory(1);
+	readonly row = this.board.row(0);
 	readonly topics = new FakeTopics();
 	readonly leaving: LeavingSessions;
 	readonly sessions: Sessions;
@@ -52,12 +54,16 @@ export class CentrifugeRig {
 			},
 			counters: row,
 		});
+		const admit = () => {
+			this.admitted++;
+			return { addressSlot: noAddressSlot, proxiedAddress: null };
+		};
 		const check = {
 			judge: () => null,
-			admit: () => {
-				this.admitted++;
-				return { addressSlot: noAddressSlot, proxiedAddress: null };
-			},
+			stopping: () => null,
+			proxiedAddress: () => null,
+			admit,
+			admitClient: admit,
 			left: () => {
 				this.admitted--;
 			},
@@ -90,7 +96,15 @@ export class CentrifugeRig {
 			check,
 			history: this.log,
 			reader: this.reader,
-			options: { config, row, log: silentLog(), ask: (question, request) => this.questions.ask(question, request) },
+			options: {
+				config,
+				row,
+				board: this.board,
+				bus: new MemoryBus({ members: 1, capacityBytes: 65_536 }).link(0),
+				log: silentLog(),
+				ask: (question, request) => this.questions.ask(question, request),
+			},
+			onCommit: () => {},
 			live: { config, namespaces: this.namespaces },
 			now: () => this.seconds,
 		});
@@ -125,8 +139,16 @@ export class CentrifugeRig {
 
 	/** Whatever is still kept of clients: 0 when all are gone. */
 	get kept(): number {
-		const { audiences, presence, heartbeats, rate } = this.endpoint;
-		return presence.channelCount + audiences.channelCount + audiences.subscriptions + heartbeats.count + rate.count + this.admitted;
+		const { audiences, presence, heartbeats, rate, emulation } = this.endpoint;
+		return (
+			presence.channelCount +
+			audiences.channelCount +
+			audiences.subscriptions +
+			heartbeats.count +
+			rate.count +
+			emulation.sessionCount +
+			this.admitted
+		);
 	}
 }
 

@@ -109,6 +109,7 @@ export class ShardParts {
 			senders,
 			topics: this.topics,
 			console: this.console.feed,
+			asked: () => {},
 			pacing: this.clients.pacing,
 			held: () => this.inbound.held,
 			beforeTurn: () => this.inbound.retry(),

@@ -36,10 +36,12 @@ function messagesIn(body: string): { readonly messages: string[]; readonly farew
 /** Of a chunked answer, as far as it has come. */
 function bodyOf(answer: string): string {
 	let body = "";
+	if (!answer.includes("\r\n\r\n")) return body;
 	for (let at = answer.indexOf("\r\n\r\n") + 4; ; ) {
 		const lineEnd = answer.indexOf("\r\n", at);
 		const length = Number.parseInt(answer.slice(at, lineEnd), 16);
-		if (lineEnd < 0 || !(length > 0)) return body;
+		if (lineEnd < 0 || length === 0) return body;
+		if (!(length > 0)) throw new Error(`${JSON.stringify(answer.slice(at, lineEnd))} is no length of a chunk`);
 		body += answer.slice(lineEnd + 2, lineEnd + 2 + length);
 		at = lineEnd + 2 + length + 2;
 	}
@@ -104,6 +106,7 @@ async function start(method: "GET" | "POST"): Promise<TransportRig> {
 			let answer = "";
 			socket.on("data", (data: string) => {
 				answer += data;
+				if (answer.endsWith("\r\n0\r\n\r\n")) socket.end();
 			});
 			socket.on("error", () => {});
 			const body = method === "POST" ? "Content-Length: 5\r\n\r\nhello" : "\r\n";

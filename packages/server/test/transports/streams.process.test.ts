@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { allowedOrigins, type Reply, type ReplyStream, type Route, StreamWanted } from "@shardcast/http";
 import { Scoreboard } from "@shardcast/scoreboard";
@@ -84,10 +83,12 @@ describe("an answer in parts", () => {
 		stream.write(Buffer.from("third\n\n"));
 		await waits(() => received().includes("third"), "the third part");
 		expect(received().indexOf("second")).toBeLessThan(received().indexOf("third"));
-		const ended = once(socket, "close");
 		stream.close();
-		await ended;
-		expect(received()).toMatch(/\r\n0\r\n\r\n$/);
+		await waits(() => received().endsWith("0\r\n\r\n"), "the end of the body");
+		const body = received().slice(received().indexOf("\r\n\r\n") + 4);
+		expect(body).toMatch(/^(?:[\da-f]+\r\n(?:(?:first|second|third)\n\n)+\r\n)+0\r\n\r\n$/);
+		expect(received()).toMatch(/\r\nConnection: close\r\n/);
+		socket.destroy();
 		expect(rig.closed).toBe(1);
 		stream.close();
 		expect(stream.write("too late")).toBe(0);
@@ -122,6 +123,26 @@ describe("an answer in parts", () => {
 		await waits(() => received().includes("the end"), "the end");
 		expect(received().match(/@/g)).toHaveLength(written);
 		stream.close();
+	});
+
+	it("the bytes of a part may be reused at once", async () => {
+		rig = new Rig();
+		const { received, stream } = await rig.open();
+		const part = Buffer.from("second");
+		stream.write(part);
+		part.fill("X");
+		await waits(() => /second|XXXXXX/.test(received()), "the second part");
+		expect(received()).toContain("second");
+	});
+
+	it("what was left of the last part leaves without another one", async () => {
+		rig = new Rig();
+		const { socket, received, stream } = await rig.open();
+		socket.pause();
+		let written = 0;
+		while (stream.write("@".repeat(40_000)) === 0) written += 40_000;
+		socket.resume();
+		await waits(() => (received().match(/@/g)?.length ?? 0) === written + 40_000, "all of it");
 	});
 
 	it("writes its idle part when nothing else is written, so that nobody takes it for idle", async () => {

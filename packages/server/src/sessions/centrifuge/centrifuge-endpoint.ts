@@ -10,6 +10,7 @@ import {
 	subscribeQuestion,
 	unsubscribeQuestion,
 } from "@shardcast/control";
+import type { Route } from "@shardcast/http";
 import { RateLimit } from "@shardcast/limits";
 import { DisconnectCode, disconnects, ErrorCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
@@ -19,7 +20,7 @@ import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import { version } from "../../lifecycle/version.ts";
-import type { ConnectionCheck } from "../../limits/connection-check.ts";
+import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
 import type { SessionFactory, TransportLimits } from "../session.ts";
@@ -35,6 +36,9 @@ import { ServerSubscriptions } from "./commands/server-subscriptions.ts";
 import { SubscribeCommands } from "./commands/subscribe-commands.ts";
 import { SubscribeResults } from "./commands/subscribe-results.ts";
 import { type Framing, webSocketJson, webSocketProtobuf } from "./framing.ts";
+import { Emulation, type EmulationParts } from "./http/emulation.ts";
+import { emulationRoute } from "./http/emulation-route.ts";
+import { type StreamRoutesParts, streamRoutes } from "./http/stream-routes.ts";
 import { Presence } from "./presence.ts";
 import { Heartbeats } from "./timing/heartbeats.ts";
 import { connectionTokenRules, subscriptionTokenRules, TokenVerifier } from "./tokens/token-verifier.ts";
@@ -43,7 +47,9 @@ import { Users } from "./users.ts";
 export interface CentrifugeEndpointParts {
 	readonly options: {
 		readonly config: Config;
-		readonly row: Pick<Counters, "add" | "set"> & { readonly connectionsMax: number };
+		readonly row: Pick<Counters, "add" | "set"> & EmulationParts["row"];
+		readonly board: EmulationParts["board"];
+		readonly bus: EmulationParts["bus"];
 		readonly log: Pick<Log, "error">;
 		readonly ask: Ask;
 	};
@@ -52,10 +58,12 @@ export interface CentrifugeEndpointParts {
 	readonly sessions: Sessions;
 	readonly hub: Hub;
 	readonly incoming: Pick<Incoming, "fromClient">;
-	readonly check: Pick<ConnectionCheck, "judge" | "admit">;
+	readonly check: Pick<ConnectionCheck, "judge" | "admit"> & StreamRoutesParts["check"];
 	/** The channel logs, and this shard's reader. */
 	readonly history: ChannelLog;
 	readonly reader: LogReader;
+	/** Called after each record that is in the ring. */
+	readonly onCommit: () => void;
 	/** Monotonic, in seconds; replaced in tests. */
 	readonly now?: () => number;
 }
@@ -68,17 +76,19 @@ const cutBytes = 1024 * 1024;
 
 const notAvailable = () => fails(ErrorCode.notAvailable);
 
-/** The Centrifuge client protocol over WebSocket, for the existing client libraries. */
+/** The Centrifuge client protocol over WebSocket, and over HTTP alone, for the existing client libraries. */
 export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly name = "centrifuge";
 	readonly endpoints = [this];
 	readonly paths = ["/connection/websocket"];
+	readonly routes: readonly Route[];
 	readonly sessions: Sessions;
 	readonly hub: Hub;
 	readonly audiences = new ChannelAudiences();
 	readonly presence = new Presence();
 	readonly commands: Commands;
 	readonly heartbeats: Heartbeats;
+	readonly emulation: Emulation;
 	/** Enforces `--message-rate` for each client. */
 	readonly rate: RateLimit<CentrifugeSession>;
 	readonly users: Users;
@@ -117,6 +127,20 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			personalChannel: (user: string) => personalChannelOf(live.config, user),
 		};
 		const subscriptions = new ServerSubscriptions({ namespaces: () => live.namespaces, rules, results });
+		const failed = (error: unknown): void => {
+			row.add("callbackErrors", 1);
+			log.error({ error }, "a client's command failed because of a defect in this shard; its connection was closed");
+		};
+		const { board, bus } = options;
+		this.emulation = new Emulation({ board, bus, row, onCommit: parts.onCommit, failed, nowMs: () => performance.now() });
+		this.routes = [
+			...streamRoutes({
+				check: parts.check,
+				session: (admitted, framing) => this.#emulated(admitted, framing),
+				bufferedBytesMax: () => live.config.maxBufferedBytes,
+			}),
+			emulationRoute(this.emulation),
+		];
 		const connect = new ConnectCommands({
 			config: () => live.config,
 			tokens: () => this.#tokens,
@@ -124,6 +148,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			heartbeats: this.heartbeats,
 			onlyOne: (session) => this.#closeOthers(session),
 			version,
+			node: String(this.emulation.life),
 			unixTime,
 		});
 		this.users = new Users({
@@ -179,10 +204,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 				subRefresh: subscribing.subRefresh,
 			},
 			pong: (session) => this.heartbeats.pong(session),
-			failed: (error) => {
-				row.add("callbackErrors", 1);
-				log.error({ error }, "a client's command failed because of a defect in this shard; its connection was closed");
-			},
+			failed,
 		});
 	}
 
@@ -232,6 +254,17 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		const { code, reason } = disconnects[DisconnectCode.connectionLimit];
 		// A shard that does not answer has none any more, or is killed soon.
 		this.#parts.options.ask(disconnectQuestion, { user, keep: { client, since }, code, reason }).catch(() => {});
+	}
+
+	stop(): void {
+		this.emulation.stop();
+	}
+
+	/** A session whose client sends by other requests. */
+	#emulated(admitted: Admitted, framing: Framing): CentrifugeSession {
+		const session = new CentrifugeSession(this, admitted, framing, false);
+		session.sessionId = this.emulation.newId();
+		return session;
 	}
 
 	#underRate(session: CentrifugeSession): boolean {

@@ -40,6 +40,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	readonly framing: Framing;
 	/** The client sends WebSocket pings, which the server answers; the server sends it no pings of the protocol. */
 	readonly framePings: boolean;
+	/** By which its client names it in other requests; "" = its frames come on its own connection. Set before it is opened. */
+	sessionId = "";
 	state: ConnectState = "new";
 	/** A random id, chosen when the client connects. Other clients may see it. */
 	id = "";
@@ -123,6 +125,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 
 	override join(): void {
 		this.#endpoint.heartbeats.opened(this);
+		if (this.sessionId !== "") this.#endpoint.emulation.opened(this);
 	}
 
 	override leave(): void {
@@ -216,5 +219,6 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.#subscriptions = null;
 		this.backlog = null;
 		this.#endpoint.heartbeats.closed(this);
+		if (this.sessionId !== "") this.#endpoint.emulation.closed(this);
 	}
 }

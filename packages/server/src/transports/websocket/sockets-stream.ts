@@ -59,7 +59,8 @@ export class SocketStream implements ReplyStream {
 		const rest = Buffer.concat(this.#parts);
 		this.#response.cork(() => {
 			if (rest.length > 0) this.#response.write(rest);
-			this.#response.end(undefined, true);
+			// Asked to close as well, the library would write that header here, into the body. The client has been told; it has 10 s.
+			this.#response.end();
 		});
 		this.#over();
 	}

@@ -36,6 +36,7 @@ export class Streams implements StreamTurns {
 		try {
 			response.cork(() => {
 				writeHead(response, head);
+				response.writeHeader("Connection", "close");
 				start.opened(stream);
 				stream.flush();
 			});

@@ -1,4 +1,3 @@
-import type { PublicationEncoder } from "@shardcast/protocol";
 import type { DeliveredRecord } from "../../../delivery/delivered-record.ts";
 import type { Encoder } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
@@ -8,7 +7,7 @@ export class ChannelEncoder implements Encoder {
 	readonly isBinary: boolean;
 	readonly channel: string;
 	readonly framing: Framing;
-	readonly #publications: PublicationEncoder;
+	readonly #publications: ReturnType<Framing["publications"]>;
 
 	constructor(channel: string, framing: Framing) {
 		this.isBinary = framing.codec.binary;

@@ -32,6 +32,8 @@ export interface ConnectCommandsParts {
 	readonly onlyOne: (session: CentrifugeSession) => void;
 	/** This server's version, sent to clients. */
 	readonly version: string;
+	/** Of this shard, for clients whose commands come by other requests. */
+	readonly node: string;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
@@ -100,7 +102,9 @@ export class ConnectCommands {
 
 	#identity(session: CentrifugeSession): ConnectResult {
 		const pings = session.framePings ? {} : { ping: Math.ceil(this.#parts.config().pingIntervalMs / 1000), pong: true };
-		return { client: session.id, version: this.#parts.version, ...pings };
+		const { version, node } = this.#parts;
+		const emulated = session.sessionId === "" ? {} : { session: session.sessionId, node };
+		return { client: session.id, version, ...pings, ...emulated };
 	}
 
 	#take(session: CentrifugeSession, claims: ConnectionClaims): void {

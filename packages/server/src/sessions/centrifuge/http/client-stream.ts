@@ -1,0 +1,62 @@
+import type { ReplyStream, StreamStart } from "@shardcast/http";
+import { DisconnectCode, disconnects } from "@shardcast/protocol";
+import { StreamTransport } from "../../../transports/stream-transport.ts";
+import type { CentrifugeSession } from "../centrifuge-session.ts";
+
+export interface ClientStreamOptions {
+	/** Content-Type. */
+	readonly type: string;
+	/** Written before everything else; "" = nothing. */
+	readonly preface: string;
+	/** What the request has brought: the client's first frame. */
+	readonly first: Uint8Array;
+	readonly bufferedBytesMax: number;
+	/** The stream could not be opened. */
+	readonly notOpened: () => void;
+}
+
+/** Proxies in between would keep back parts until they have some KB. */
+const headers = { "X-Accel-Buffering": "no" };
+
+/** The stream of one client, from its request to its end. */
+export class ClientStream implements StreamStart {
+	readonly type: string;
+	readonly headers = headers;
+	readonly #session: CentrifugeSession;
+	readonly #options: ClientStreamOptions;
+	#transport: StreamTransport | null = null;
+
+	constructor(session: CentrifugeSession, options: ClientStreamOptions) {
+		this.type = options.type;
+		this.#session = session;
+		this.#options = options;
+	}
+
+	opened(stream: ReplyStream): void {
+		const { bufferedBytesMax, preface, first } = this.#options;
+		const transport = new StreamTransport(stream, this.#session, {
+			bufferedBytesMax,
+			farewell: (code, reason) => this.#farewell(code, reason),
+		});
+		this.#transport = transport;
+		stream.write(preface);
+		this.#session.opened(transport);
+		this.#session.frame(new Uint8Array(first).buffer);
+	}
+
+	closed(): void {
+		if (this.#transport === null) this.#options.notOpened();
+		else this.#transport.over();
+	}
+
+	writable(): void {
+		this.#session.writable();
+	}
+
+	/** Codes of WebSockets mean nothing here. */
+	#farewell(code: number, reason: string): Uint8Array {
+		const { framing } = this.#session;
+		const disconnect = code < DisconnectCode.connectionClosed ? disconnects[DisconnectCode.serverError] : { code, reason };
+		return framing.frame([framing.encode({ push: { disconnect } })]);
+	}
+}

@@ -1,0 +1,76 @@
+import { type BodyRoute, type HttpRequest, type Reply, type Route, refusal, type StreamStart } from "@shardcast/http";
+import { addressKeyOf } from "@shardcast/limits";
+import type { Admitted, ConnectionCheck } from "../../../limits/connection-check.ts";
+import type { CentrifugeSession } from "../centrifuge-session.ts";
+import { frameBytesMax } from "../commands/commands.ts";
+import { type Framing, sseJson, streamJson, streamProtobuf } from "../framing.ts";
+import { ClientStream } from "./client-stream.ts";
+import { isProtobuf } from "./emulation-route.ts";
+
+export interface StreamRoutesParts {
+	readonly check: Pick<ConnectionCheck, "stopping" | "admitClient" | "left" | "proxiedAddress">;
+	/** A session for a client that was let in. */
+	readonly session: (admitted: Admitted, framing: Framing) => CentrifugeSession;
+	/** Bytes that may wait for a client that connects now. */
+	readonly bufferedBytesMax: () => number;
+}
+
+/** A kind of stream: its paths differ in their clients. */
+interface StreamKind {
+	readonly framing: Framing;
+	/** Content-Type. */
+	readonly type: string;
+	/** Written before everything else, so that the head leaves at once; "" = nothing. */
+	readonly preface: string;
+}
+
+const jsonStream: StreamKind = { framing: streamJson, type: "application/json", preface: "" };
+const protobufStream: StreamKind = { framing: streamProtobuf, type: "application/octet-stream", preface: "" };
+const eventStream: StreamKind = { framing: sseJson, type: "text/event-stream", preface: "\n" };
+
+/** The query parameter with what a client says first, where the request has no body. */
+const connectParameter = "cf_connect";
+
+/** Where clients connect by HTTP alone: the answer is their connection, and what they say comes by `POST /emulation`. */
+export function streamRoutes(parts: StreamRoutesParts): Route[] {
+	/** @returns what opens the stream, once it is known what the client says first; or why it may not. */
+	const judge = (request: HttpRequest, kind: StreamKind): Reply | ((first: Uint8Array) => Reply | StreamStart) => {
+		const { check, session, bufferedBytesMax } = parts;
+		const stopping = check.stopping();
+		if (stopping !== null) return stopping;
+		const proxied = check.proxiedAddress({ proxyToken: request.header("x-shardcast-proxy"), realIp: request.header("x-real-ip") });
+		return (first) => {
+			const admitted = check.admitClient(proxied, () => addressKeyOf(request.address));
+			if ("refused" in admitted) return admitted.refused;
+			const notOpened = () => check.left(admitted.addressSlot);
+			return new ClientStream(session(admitted, kind.framing), { ...kind, first, bufferedBytesMax: bufferedBytesMax(), notOpened });
+		};
+	};
+	const byPost = (path: string, kindOf: (request: HttpRequest) => StreamKind): BodyRoute => ({
+		kind: "body",
+		method: "POST",
+		path,
+		forPages: true,
+		withCredentials: true,
+		bodyBytesMax: frameBytesMax,
+		begin: (request) => judge(request, kindOf(request)),
+	});
+	const byGet = (path: string, kind: StreamKind): Route => ({
+		kind: "stream",
+		method: "GET",
+		path,
+		forPages: true,
+		withCredentials: true,
+		begin: (request) => {
+			const first = new URLSearchParams(request.query).get(connectParameter);
+			if (first === null) return refusal("bad_request", `the query has no ${connectParameter}: what the client says first, as JSON`);
+			const begun = judge(request, kind);
+			return typeof begun === "function" ? begun(Buffer.from(first)) : begun;
+		},
+	});
+	return [
+		byPost("/connection/http_stream", (request) => (isProtobuf(request.header("content-type")) ? protobufStream : jsonStream)),
+		byGet("/connection/sse", eventStream),
+		byPost("/connection/sse", () => eventStream),
+	];
+}
