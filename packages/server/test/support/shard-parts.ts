@@ -74,11 +74,12 @@ export class ShardParts {
 			delivered: () => Promise.resolve(),
 			openAtStart: () => Number.POSITIVE_INFINITY,
 		});
+		const onCommit = () => this.delivery.engine.committed();
 		this.inbound = new Inbound({
 			options,
 			live,
 			history: this.history,
-			onCommit: () => this.delivery.engine.committed(),
+			onCommit,
 			onFull: () => this.delivery.engine.hurry(),
 		});
 		const { incoming } = this.inbound;
@@ -88,7 +89,7 @@ export class ShardParts {
 		const { history } = this;
 		const reader = history.reader(0);
 		const { sessions } = this.clients;
-		this.centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, incoming, check: this.check, history, reader });
+		this.centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, incoming, check: this.check, history, reader, onCommit });
 		this.rate = new PublishRate(options.rates, config.messageRate);
 		this.publish = new PublishApi({
 			incoming,

@@ -38,6 +38,7 @@ export class ShardRig extends CentrifugeRig {
 			logged: this.reader,
 			counters: this.row,
 			console: { watching: false, onRecord: () => {} },
+			asked: () => {},
 		});
 	}
 

@@ -27,7 +27,7 @@ const framesPerSecond = 500;
 const idBytes = 32;
 
 /**
- * Frames of clients whose connections go one way only: they come by requests of their own, at any shard, and find their way to the session
+ * Frames of clients whose connections go one way only: they come by other requests, at any shard, and find their way to the session
  * here. In order of arrival: for one client at one shard, that is; a client whose commands depend on each other waits for the replies.
  *
  * One owner, the shard's loop. Bounds: as many sessions as clients; `PassedFrames` for what goes to other shards.

@@ -1,0 +1,130 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Cluster, postJson, startCluster, waitFor } from "@shardcast/testkit";
+import { Centrifuge, type Options, type PublicationContext } from "centrifuge";
+import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { TestEventSource } from "../support/event-source.ts";
+
+const deadlineMs = 10_000;
+const config =
+	"client: { insecure: true }\nchannel:\n  namespaces:\n    - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true, presence: true }\n";
+
+describe.each(["handoff", "proxy"] as const)("npm centrifuge without WebSockets on 2 shards, through the balancer (%s)", (mode) => {
+	let cluster: Cluster;
+	let directory: string;
+	const clients: Centrifuge[] = [];
+	beforeAll(async () => {
+		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
+		const file = join(directory, "shardcast.yaml");
+		writeFileSync(file, config);
+		cluster = await startCluster({ shards: 2, flags: ["--config", file, "--lb-mode", mode] });
+	});
+	afterAll(async () => {
+		for (const client of clients) client.disconnect();
+		expect((await cluster.stop()).code, cluster.log()).toBe(0);
+		rmSync(directory, { recursive: true });
+	});
+
+	type Kind = "http_stream" | "http_stream with Protobuf" | "sse";
+	const kinds: readonly Kind[] = ["http_stream", "http_stream with Protobuf", "sse"];
+
+	async function connect(kind: Kind): Promise<Centrifuge> {
+		const transport = kind === "sse" ? "sse" : "http_stream";
+		const options: Partial<Options> = {
+			emulationEndpoint: `${cluster.httpUrl}/emulation`,
+			eventsource: TestEventSource,
+			fetch,
+			readableStream: ReadableStream,
+			minReconnectDelay: 10,
+			maxReconnectDelay: 50,
+		};
+		const endpoints = [{ transport, endpoint: `${cluster.httpUrl}/connection/${transport}` } as const];
+		const client =
+			kind === "http_stream with Protobuf"
+				? (new CentrifugeProtobuf(endpoints, { ...options, protocol: "protobuf" } as object) as unknown as Centrifuge)
+				: new Centrifuge(endpoints, options);
+		clients.push(client);
+		client.connect();
+		await client.ready(deadlineMs);
+		return client;
+	}
+
+	async function listen(client: Centrifuge, channel: string): Promise<unknown[]> {
+		const received: unknown[] = [];
+		const subscription = client.newSubscription(channel);
+		subscription.on("publication", ({ data }: PublicationContext) => {
+			received.push(data instanceof Uint8Array ? (JSON.parse(Buffer.from(data).toString()) as unknown) : data);
+		});
+		subscription.subscribe();
+		await subscription.ready(deadlineMs);
+		return received;
+	}
+
+	const payload = (kind: Kind, value: unknown) => (kind === "http_stream with Protobuf" ? Buffer.from(JSON.stringify(value)) : value);
+
+	it("all kinds together: what each publishes reaches all, whichever shard has it and whichever its requests come to", async () => {
+		const all = await Promise.all([...kinds, ...kinds].map(async (kind) => ({ kind, client: await connect(kind) })));
+		const received = await Promise.all(all.map(({ client }) => listen(client, "kept:all")));
+		for (const [n, { kind, client }] of all.entries()) await client.publish("kept:all", payload(kind, { n }));
+		await postJson(`${cluster.httpUrl}/api/publish`, { channel: "kept:all", data: { text: 'over\nHTTP "é"' } });
+		await waitFor(() => received.every(({ length }) => length === all.length + 1), { deadlineMs, what: "all publications everywhere" });
+		const expected = [...all.keys()].map((n) => ({ n }));
+		for (const publications of received) expect(publications).toEqual([...expected, { text: 'over\nHTTP "é"' }]);
+		expect(await all[0]!.client.presenceStats("kept:all")).toEqual({ numClients: all.length, numUsers: 1 });
+		expect((await all[1]!.client.history("kept:all", { limit: 3 })).publications).toHaveLength(3);
+		const metrics = await (await fetch(`${cluster.httpUrl}/metrics`)).text();
+		const passed = [...metrics.matchAll(/^shardcast_emulation_frames_total\{[^}]*result="passedOn"[^}]*\} (\d+)/gm)];
+		expect(passed.length).toBe(2);
+		if (mode === "proxy") return;
+		expect(passed.reduce((sum, [, count]) => sum + Number(count), 0)).toBeGreaterThan(0);
+	});
+
+	it.each(mode === "handoff" ? kinds : kinds.slice(2))("%s: a connection that is gone for a while costs nothing", async (kind) => {
+		const client = await connect(kind);
+		const channel = `kept:drop-${kinds.indexOf(kind)}`;
+		const received = await listen(client, channel);
+		const publish = async (n: number) => {
+			expect((await postJson(`${cluster.httpUrl}/api/publish`, { channel, data: n })).status).toBe(200);
+		};
+		for (let n = 0; n < 10; n++) await publish(n);
+		await waitFor(() => received.length === 10, { deadlineMs, what: "the first ten" });
+		const back = new Promise<unknown>((resolve) => client.getSubscription(channel)!.once("subscribed", resolve));
+		client.disconnect();
+		for (let n = 10; n < 60; n++) await publish(n);
+		client.connect();
+		expect(await back).toMatchObject({ wasRecovering: true, recovered: true });
+		for (let n = 60; n < 70; n++) await publish(n);
+		await waitFor(() => received.length >= 70, { deadlineMs, what: "all of it" });
+		expect(received).toEqual(Array.from({ length: 70 }, (_, n) => n));
+	});
+
+	if (mode === "handoff")
+		it("a shard that is killed costs its clients a moment: they come back at the other one and miss nothing", async () => {
+			const all = await Promise.all(kinds.map((kind) => connect(kind)));
+			const received = await Promise.all(all.map((client) => listen(client, "kept:killed")));
+			const { shards } = await cluster.health();
+			const acknowledged: number[] = [];
+			let stopped = false;
+			const publishing = (async () => {
+				for (let n = 0; !stopped; n++) {
+					const answer = await postJson(`${cluster.httpUrl}/api/publish`, { channel: "kept:killed", data: n }).catch(() => null);
+					if (answer?.status === 200) acknowledged.push(n);
+					await new Promise((resolve) => setTimeout(resolve, 20));
+				}
+			})();
+			await waitFor(() => acknowledged.length > 5, { deadlineMs, what: "some publications" });
+			process.kill(shards[0]!.pid, "SIGKILL");
+			await waitFor(() => acknowledged.length > 30, { deadlineMs, what: "some more" });
+			stopped = true;
+			await publishing;
+			await cluster.ready();
+			for (const numbers of received) {
+				await waitFor(() => numbers.includes(acknowledged.at(-1)!), { deadlineMs, what: "the last publication" });
+				// What was on its way to the shard that was killed may have arrived without its answer.
+				const answered = new Set<unknown>(acknowledged);
+				expect(numbers.filter((n) => answered.has(n))).toEqual(acknowledged);
+			}
+		});
+});
