@@ -115,7 +115,6 @@ export class FanOut {
 		if (audiences.length === 0) return;
 		// A view per record, not per delivery. What publishes copies the bytes before it returns.
 		const payload = u8.subarray(head.payloadStart, head.payloadEnd);
-		record.set(u8, view, payload, this.#offset, this.#info, this.#tags);
 		const isBinary = head.kind === RecordKind.binary;
 		// Only at its origin does the sender's number mean one of our clients.
 		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;
@@ -123,7 +122,9 @@ export class FanOut {
 		let plain = 0;
 		let others = 0;
 		for (const audience of audiences) {
-			if (audience.encoder !== null || audience.listed.length > 0) {
+			if (!audience.isPlain) {
+				// Once per record, and only for encoders.
+				if (record.payload !== payload) record.set(u8, view, payload, this.#offset, this.#info, this.#tags);
 				others += this.#deliverEncoded(audience, record, sender?.transport);
 				continue;
 			}

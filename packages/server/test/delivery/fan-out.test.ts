@@ -11,7 +11,7 @@ import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
 function setup() {
 	const row = Scoreboard.inMemory(1).row(0);
 	const provider: AudienceProvider = {
-		subscriptions: 0,
+		subscriptions: 1,
 		emptied: () => {},
 		reach: () => 1,
 		select: (_u8, _view, _head, into) => into.push(everything),

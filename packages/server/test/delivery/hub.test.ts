@@ -66,4 +66,20 @@ describe("several kinds of sessions on one shard", () => {
 		expect(clients.map(({ peer }) => peer.received().length)).toEqual([0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
 		expect(bench.row.get("deliveries")).toBe(27);
 	});
+
+	it("a kind without clients is not asked, and an audience is plain again once its clients without topics have left", () => {
+		const raw = new ChannelSets(everybody, 1000);
+		const channels = new ChannelAudiences();
+		const bench = new AudienceBench([raw, channels]);
+		channels.select = () => expect.unreachable();
+		const set = raw.enter(everybody)!;
+		const [withTopics, listed] = [bench.client(), withoutTopics(bench.client())];
+		bench.hub.subscribe(withTopics, set.audience);
+		bench.publish([], "to one");
+		expect(set.audience.isPlain).toBe(true);
+		bench.hub.subscribe(listed, set.audience);
+		expect(set.audience.isPlain).toBe(false);
+		bench.hub.unsubscribe(listed, set.audience);
+		expect(set.audience.isPlain).toBe(true);
+	});
 });
