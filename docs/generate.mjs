@@ -50,7 +50,8 @@ function channelOptions() {
 const closeMeanings = {
 	goingAway: "The server stops or is updated. Reconnect after a short random pause.",
 	policyViolation: "The client sent more messages per second than `--message-rate` allows.",
-	messageTooBig: "A frame was longer than `--max-payload`.",
+	invalidMessage: "The client sent a message that its channels do not take (`publication_data_format` of their namespace).",
+	messageTooBig: "A frame was longer than `--max-payload`, or than `max_publication_size` of its channels' namespace.",
 	internalError: "The server failed while it handled this client. Its log says why; `shardcast_callback_errors_total` counts it.",
 	tryAgainLater: "The bus stayed full for longer than the server could hold this client's message, or too many consoles are open.",
 	receiveOnly:

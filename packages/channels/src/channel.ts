@@ -8,6 +8,13 @@ export interface ChannelHistory {
 	readonly metaTtlMs: number;
 }
 
+export interface PublicationRules {
+	/** Infinity = no limit but the server's. */
+	readonly bytesMax: number;
+	/** `any`: also nothing at all. */
+	readonly format: "any" | "json" | "json_object";
+}
+
 /** What a channel's name comes to. Frozen, and the same object for all who ask while it is remembered. */
 export interface Channel {
 	readonly name: string;
@@ -22,6 +29,10 @@ export interface Channel {
 	readonly options: ChannelOptions;
 	/** Null = it keeps none. */
 	readonly history: ChannelHistory | null;
+	/** A client of the protocol may publish nothing: `binary`. */
+	readonly mayBeEmpty: boolean;
+	/** What its publications must be, whoever publishes; null = anything. */
+	readonly publications: PublicationRules | null;
 	/** To subscribe needs a subscription token, whoever asks. */
 	readonly needsToken: boolean;
 	/** Only these users may subscribe without a token; null = the channel is not limited to users. */

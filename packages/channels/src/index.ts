@@ -1,4 +1,4 @@
-export type { Channel, ChannelHistory } from "./channel.ts";
+export type { Channel, ChannelHistory, PublicationRules } from "./channel.ts";
 export { Namespaces, type NamespacesConfig, namespaceKeys } from "./namespaces.ts";
 export {
 	type Asker,

@@ -1,12 +1,13 @@
 import { type ChannelOptions, type Config, type ConfigKey, defaultConfig, parseRegex } from "@shardcast/config";
 import { ErrorCode } from "@shardcast/protocol";
-import type { Channel, ChannelHistory } from "./channel.ts";
+import type { Channel, ChannelHistory, PublicationRules } from "./channel.ts";
 
 /** The options that it reads. */
 export const namespaceKeys = [
 	"channelWithoutNamespace",
 	"channelNamespaces",
 	"channelHistoryMetaTtlMs",
+	"channelPublicationDataFormat",
 	"channelLengthMax",
 	"channelPrivatePrefix",
 	"channelNamespaceBoundary",
@@ -20,6 +21,8 @@ export type NamespacesConfig = Pick<Config, (typeof namespaceKeys)[number]>;
 interface Namespace {
 	readonly options: ChannelOptions;
 	readonly history: ChannelHistory | null;
+	readonly mayBeEmpty: boolean;
+	readonly publications: PublicationRules | null;
 	readonly regex: RegExp | null;
 }
 
@@ -38,16 +41,19 @@ export class Namespaces {
 	readonly #config: NamespacesConfig;
 	readonly #without: Namespace;
 	readonly #named: ReadonlyMap<string, Namespace>;
+	/** Whether there is a namespace that does not take every publication. */
+	readonly hasPublicationRules: boolean;
 	#recent = new Map<string, Channel>();
 	#older = new Map<string, Channel>();
 
 	/** @param config options that have been checked. */
 	constructor(config: NamespacesConfig) {
-		const namespace = (options: ChannelOptions) => namespaceOf(options, config.channelHistoryMetaTtlMs);
+		const namespace = (options: ChannelOptions) => namespaceOf(options, config);
 		this.#config = config;
 		this.#without = namespace(config.channelWithoutNamespace);
 		this.#named = new Map(config.channelNamespaces.map((options) => [options.name, namespace(options)]));
 		this.keepHistory = [this.#without, ...this.#named.values()].some(({ history }) => history !== null);
+		this.hasPublicationRules = [this.#without, ...this.#named.values()].some(({ publications }) => publications !== null);
 	}
 
 	of(name: string): Channel {
@@ -72,11 +78,11 @@ export class Namespaces {
 		const [namespaceName, rest] = this.#split(name);
 		const namespace = namespaceName === "" ? this.#without : this.#named.get(namespaceName);
 		if (namespace === undefined) return refused(name, namespaceName, ErrorCode.unknownChannel);
-		const { options, history, regex } = namespace;
+		const { options, history, mayBeEmpty, publications, regex } = namespace;
 		if (!(regex === null ? ascii.test(name) : regex.test(rest))) return refused(name, namespaceName, ErrorCode.badRequest);
 		const needsToken = prefix !== "" && name.startsWith(prefix);
 		const users = options.allowUserLimitedChannels ? this.#usersIn(name) : null;
-		return Object.freeze({ name, namespace: namespaceName, error: null, options, history, needsToken, users });
+		return Object.freeze({ name, namespace: namespaceName, error: null, options, history, mayBeEmpty, publications, needsToken, users });
 	}
 
 	/** "$chat:room:1" → "chat" and "room:1"; without a namespace, "" and the whole name. */
@@ -98,15 +104,33 @@ export class Namespaces {
 	}
 }
 
-function namespaceOf(options: ChannelOptions, metaTtlMs: number): Namespace {
+function namespaceOf(options: ChannelOptions, config: NamespacesConfig): Namespace {
 	const { historySize, historyTtlMs, historyMetaTtlMs, channelRegex } = options;
 	const history =
-		historySize === 0 ? null : Object.freeze({ size: historySize, ttlMs: historyTtlMs, metaTtlMs: historyMetaTtlMs || metaTtlMs });
-	return { options, history, regex: channelRegex === "" ? null : parseRegex(channelRegex) };
+		historySize === 0
+			? null
+			: Object.freeze({ size: historySize, ttlMs: historyTtlMs, metaTtlMs: historyMetaTtlMs || config.channelHistoryMetaTtlMs });
+	const format = options.publicationDataFormat || config.channelPublicationDataFormat;
+	const publications = rulesOf(options.publicationBytesMax, format === "json" || format === "json_object" ? format : "any");
+	return { options, history, mayBeEmpty: format === "binary", publications, regex: channelRegex === "" ? null : parseRegex(channelRegex) };
+}
+
+function rulesOf(bytesMax: number, format: PublicationRules["format"]): PublicationRules | null {
+	return bytesMax === 0 && format === "any" ? null : Object.freeze({ bytesMax: bytesMax || Number.POSITIVE_INFINITY, format });
 }
 
 const nothing = defaultConfig().channelWithoutNamespace;
 
 function refused(name: string, namespace: string, error: ErrorCode): Channel {
-	return Object.freeze({ name, namespace, error, options: nothing, history: null, needsToken: false, users: null });
+	return Object.freeze({
+		name,
+		namespace,
+		error,
+		options: nothing,
+		history: null,
+		mayBeEmpty: false,
+		publications: null,
+		needsToken: false,
+		users: null,
+	});
 }

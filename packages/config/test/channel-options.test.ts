@@ -162,6 +162,15 @@ describe("a mistake in the channels' options", () => {
 			"cluster:\n  idempotency_keys: 1000000",
 			"f.yaml:2: cluster.idempotency_keys: 1000000 of them take more than two thirds of 32MiB (--history-memory); give more memory, or a smaller number",
 		],
+		[ns("slow_client: drop-oldest"), 'f.yaml:5: channel.namespaces[1].slow_client: "drop-oldest" is not supported yet; use disconnect'],
+		[
+			ns("max_publication_size: 65KiB"),
+			"f.yaml:5: channel.namespaces[1].max_publication_size: 65KiB is more than limits.max_payload, 64KiB; give at most that",
+		],
+		[
+			ns("publication_data_format: xml"),
+			'f.yaml:5: channel.namespaces[1].publication_data_format: "xml" is not json, json_object, binary or empty',
+		],
 		["client:\n  pong_timeout: 25s", "f.yaml:2: client.pong_timeout: 25s is not shorter than --ping-interval, 25s; give less"],
 	])("%j", (text, line) => {
 		expect(mistakesIn(text)).toEqual([line]);

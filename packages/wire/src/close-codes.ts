@@ -5,6 +5,8 @@
 export const CloseCode = {
 	/** The shard is draining and the client speaks no sub-protocol of ours: come back at once, another shard serves. */
 	goingAway: 1001,
+	/** It sent a message that its channels do not take (`publication_data_format`). */
+	invalidMessage: 1007,
 	/** It sent more messages per second than `--message-rate` allows. */
 	policyViolation: 1008,
 	/** A frame was longer than `--max-payload`. */
@@ -23,6 +25,7 @@ export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 /** One sentence per code, sent as the close reason (≤ 123 bytes) and shown in the docs. */
 export const closeReasons: Readonly<Record<CloseCode, string>> = {
 	[CloseCode.goingAway]: "shutdown",
+	[CloseCode.invalidMessage]: "its channels do not take such a message",
 	[CloseCode.policyViolation]: "too many messages",
 	[CloseCode.messageTooBig]: "message too big",
 	[CloseCode.internalError]: "internal error",

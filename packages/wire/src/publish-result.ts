@@ -24,13 +24,13 @@ export type FullReason = "locked" | "readers" | "memory" | "keys";
 export interface PublishRefused {
 	/**
 	 * `full`: there is no room now, try again. `stopped`: a handler did not let it through. `failed`: a handler threw, or did not settle in time. `unacknowledged`: Kafka
-	 * said no, or nothing in time, which does not prove that it was not written. `invalid`: its channels do not take such a message; trying again
-	 * does not help.
+	 * said no, or nothing in time, which does not prove that it was not written. `invalid`, `too_large`: its channels do not take such a message;
+	 * trying again does not help.
 	 */
-	readonly outcome: "full" | "stopped" | "failed" | "unacknowledged" | "invalid";
+	readonly outcome: "full" | "stopped" | "failed" | "unacknowledged" | "invalid" | "too_large";
 	/** Of `full`, when it is the channel's history that has no room. */
 	readonly reason?: FullReason;
-	/** More about it for people, such as what Kafka says; with `invalid` always. */
+	/** More about it for people, such as what Kafka says; with `invalid` and `too_large` always. */
 	readonly detail?: string;
 }
 

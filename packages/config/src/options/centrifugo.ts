@@ -10,7 +10,7 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 	...`admin broker consumers debug dev emulation enable_unreleased_features engine graphite grpc_api health http_server http_stream init
 		map_broker node opentelemetry pid_file presence_manager prometheus proxies rpc shared_poll sse swagger uni_grpc uni_http_stream uni_sse
 		uni_websocket usage_stats websocket webtransport`.split(/\s+/),
-	...under("channel", "proxy publication_data_format"),
+	...under("channel", "proxy"),
 	...under(
 		"client",
 		`channel_position_check_delay channel_position_max_time_lag concurrency connect_code_to_unidirectional_disconnect
@@ -26,7 +26,7 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 /** In a namespace, and in `channel.without_namespace`. */
 export const centrifugoOnlyInNamespaces: ReadonlySet<string> = new Set(
 	`allow_tags_filter allowed_delta_types delta_publish force_push_join_leave force_recovery_mode join_leave map
-	map_clients_presence_channel_prefix map_users_presence_channel_prefix publication_data_format publish_proxy_enabled publish_proxy_name
+	map_clients_presence_channel_prefix map_users_presence_channel_prefix publish_proxy_enabled publish_proxy_name
 	shared_poll sub_refresh_proxy_enabled sub_refresh_proxy_name subscribe_proxy_enabled subscribe_proxy_name
 	subscribe_stream_proxy_bidirectional subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscription_type`.split(/\s+/),
 );

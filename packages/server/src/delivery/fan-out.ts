@@ -5,12 +5,18 @@ import { everyShard, monotonicMs, RecordKind, RecordType, readRecordHead, record
 import type { ConsoleFeed } from "../console/console-feed.ts";
 import type { Audience } from "../hub/audience.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { TopicTransport } from "../transports/transport.ts";
+import { hasTopics, type TopicTransport, type Transport } from "../transports/transport.ts";
 import { DeliveredRecord } from "./delivered-record.ts";
 
 /** What hands a message to all subscribers of a topic: the uWebSockets.js app. */
 export interface TopicPublisher {
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean;
+}
+
+/** A client that does not get its own message. */
+interface Sender {
+	readonly transport: Transport;
+	isIn(audience: Audience): boolean;
 }
 
 export interface FanOutParts {
@@ -20,7 +26,7 @@ export interface FanOutParts {
 	readonly life: number;
 	readonly hub: Hub;
 	/** Finds a client of this shard by the number that it publishes under. */
-	readonly senders: { find(sender: number): { readonly transport: TopicTransport } | undefined };
+	readonly senders: { find(sender: number): Sender | undefined };
 	readonly topics: TopicPublisher;
 	/** The reader of the channels' logs; null = there are none. */
 	readonly logged: Pick<LogReader, "current"> | null;
@@ -125,15 +131,16 @@ export class FanOut {
 			if (!audience.isPlain) {
 				// Once per record, and only for encoders.
 				if (record.payload !== payload) record.set(u8, view, payload, this.#offset, this.#info, this.#tags);
-				others += this.#deliverEncoded(audience, record, sender?.transport);
+				others += this.#deliverEncoded(audience, record, sender);
 				continue;
 			}
 			plain += audience.size;
-			if (sender === undefined) topics.publish(audience.topic, payload, isBinary);
-			else sender.transport.publish(audience.topic, payload, isBinary);
+			if (sender === undefined || !sender.isIn(audience)) topics.publish(audience.topic, payload, isBinary);
+			else {
+				plain--;
+				(sender.transport as TopicTransport).publish(audience.topic, payload, isBinary);
+			}
 		}
-		// A raw sender publishes to its own channels, so it is in exactly one of the plain audiences, and does not get its own message.
-		if (sender !== undefined) plain--;
 		const reached = plain + others;
 		if (reached === 0) return;
 		this.#deliveries += reached;
@@ -142,14 +149,15 @@ export class FanOut {
 	}
 
 	/** To an audience of a protocol, or with clients on other transports than WebSockets. Encodes once. Returns how many clients it has. */
-	#deliverEncoded({ topic, size, listed, encoder }: Audience, record: DeliveredRecord, sender: TopicTransport | undefined): number {
+	#deliverEncoded(audience: Audience, record: DeliveredRecord, sender: Sender | undefined): number {
+		const { topic, size, listed, encoder } = audience;
 		const frame = encoder === null ? record.payload : encoder.encode(record);
 		const isBinary = encoder === null ? record.head.kind === RecordKind.binary : encoder.isBinary;
-		// With an encoder, the clients get their own messages back.
-		if (encoder === null && sender !== undefined) sender.publish(topic, frame, isBinary);
+		const left = sender?.isIn(audience) ? sender.transport : undefined;
+		if (left !== undefined && hasTopics(left)) left.publish(topic, frame, isBinary);
 		else if (size > 0) this.#parts.topics.publish(topic, frame, isBinary);
-		for (const transport of listed) transport.send(frame, isBinary);
-		const clients = size + listed.length;
+		for (const transport of listed) if (transport !== left) transport.send(frame, isBinary);
+		const clients = size + listed.length - (left === undefined ? 0 : 1);
 		this.#deliveredBytes += clients * frame.length;
 		return clients;
 	}

@@ -30,6 +30,8 @@ export function problemOf(result: PublishRefused): Problem {
 			return stopped;
 		case "failed":
 			return failed;
+		case "too_large":
+			return { code: "too_large", message: result.detail! };
 		case "invalid":
 			return { code: "bad_request", message: result.detail! };
 		case "unacknowledged":

@@ -15,8 +15,10 @@ import { Hub } from "../hub/hub.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
 import { CentrifugeEndpoint } from "../sessions/centrifuge/centrifuge-endpoint.ts";
+import type { ClientSession } from "../sessions/client-session.ts";
 import { Clients } from "../sessions/clients.ts";
 import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
+import { SenderIds } from "../sessions/sender-ids.ts";
 import { Listener } from "../transports/websocket/listener.ts";
 import type { Commit, Feature } from "./feature.ts";
 import { Features } from "./features.ts";
@@ -71,8 +73,9 @@ export class Shard {
 		const { incoming } = inbound;
 		const { sessions } = clients;
 		const hub = new Hub();
-		const raw = new RawEndpoint({ options, live, sessions, hub, incoming, check });
-		const centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, incoming, check, history, reader, onCommit });
+		const senders = new SenderIds<ClientSession>();
+		const raw = new RawEndpoint({ options, live, sessions, hub, senders, incoming, check });
+		const centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, senders, incoming, check, history, reader, onCommit });
 		const publish = new PublishApi({
 			incoming,
 			rate: new PublishRate(rates, config.messageRate),
@@ -97,7 +100,7 @@ export class Shard {
 			live,
 			hub,
 			logged: reader,
-			senders: raw.senders,
+			senders,
 			topics: listener.sockets,
 			console: console.feed,
 			asked: (payload) => centrifuge.emulation.arrived(payload),

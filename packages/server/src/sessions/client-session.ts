@@ -1,4 +1,5 @@
 import { type CloseCode, closeReasons } from "@shardcast/wire";
+import type { Audience } from "../hub/audience.ts";
 import type { Admitted } from "../limits/connection-check.ts";
 import type { Transport } from "../transports/transport.ts";
 import type { Session } from "./session.ts";
@@ -34,6 +35,8 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	/** All sessions, of which this is one. */
 	protected abstract get sessions(): Sessions;
 	abstract frame(message: ArrayBuffer, isBinary: boolean): void;
+	/** Whether it gets what this audience gets. */
+	abstract isIn(audience: Audience): boolean;
 	/** Subscribes to what it listens to from the start. Called once, when it is in the list. */
 	abstract join(): void;
 	/** Ends all subscriptions while the connection is open: nothing more is delivered. Called once at most. */

@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { FanOut } from "../../src/delivery/fan-out.ts";
 import type { Audience, AudienceProvider } from "../../src/hub/audience.ts";
 import { Hub } from "../../src/hub/hub.ts";
-import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
+import { SenderIds } from "../../src/sessions/sender-ids.ts";
 import type { Transport } from "../../src/transports/transport.ts";
 import { FakeTopics, FakeTransport, withoutTopics } from "../support/fake-transport.ts";
 import { RecordingSession } from "./transport-contract.ts";
@@ -15,8 +15,6 @@ export interface AudienceRig {
 	readonly provider: AudienceProvider;
 	/** The audiences that a client of these channels subscribes to at once; `left` when it has unsubscribed. */
 	enter(channels: readonly string[]): { readonly audiences: readonly Audience[]; readonly left?: () => void };
-	/** Clients get what they send themselves: they publish under no number. */
-	readonly echoes: boolean;
 	/** What a client of these channels gets for a message, in any order. */
 	expected(own: readonly string[], message: { readonly channels: readonly string[]; readonly text: string }): string[];
 	/** Frames that were encoded so far. */
@@ -32,7 +30,8 @@ export class AudienceBench {
 	readonly row = Scoreboard.inMemory(1).row(0);
 	readonly topics = new FakeTopics();
 	readonly hub = new Hub();
-	readonly #senders = new SenderIds<{ readonly transport: FakeTransport }>();
+	readonly #senders = new SenderIds<{ readonly transport: Transport; isIn(audience: Audience): boolean }>();
+	readonly #joined = new Map<Transport, Audience[]>();
 	readonly #fanOut: FanOut;
 
 	constructor(providers: readonly AudienceProvider[]) {
@@ -57,7 +56,12 @@ export class AudienceBench {
 	/** Lets a client listen to these channels, and returns what ends that. */
 	join({ enter }: Pick<AudienceRig, "enter">, client: Transport, channels: readonly string[]): (how?: "unsubscribes" | "is gone") => void {
 		const { audiences, left } = enter(channels);
-		for (const audience of audiences) this.hub.subscribe(client, audience);
+		const all: Audience[] = [];
+		for (const audience of audiences) {
+			this.hub.subscribe(client, audience);
+			for (let each: Audience | null = audience; each !== null; each = each.wider) all.push(each);
+		}
+		this.#joined.set(client, all);
 		return (how = "unsubscribes") => {
 			for (const audience of audiences) {
 				if (how === "is gone") this.hub.forget(client, audience);
@@ -67,11 +71,12 @@ export class AudienceBench {
 		};
 	}
 
-	/** As the flush engine does it. */
-	publish(channels: readonly string[], text: string, from?: FakeTransport | null): void {
+	/** As the flush engine does it. @param from the client that published it and is not to get it back. */
+	publish(channels: readonly string[], text: string, from?: Transport | null): void {
 		const list = channelList(channels);
 		const payload = Buffer.from(text);
-		const sender = from ? this.#senders.assign({ transport: from }) : 0;
+		const isIn = (audience: Audience) => this.#joined.get(from!)?.includes(audience) ?? false;
+		const sender = from ? this.#senders.assign({ transport: from, isIn }) : 0;
 		const u8 = new Uint8Array(recordBytes(list, payload.length));
 		const view = new DataView(u8.buffer);
 		u8.set(payload, writeRecordHead(view, u8, 0, RecordKind.text, sender, 0, list));
@@ -92,13 +97,14 @@ export function audienceContract(create: () => AudienceRig): void {
 
 	it("every client that is meant gets a message once, nobody else gets it, whoever else came and went; counted, and encoded once for each group", () => {
 		fc.assert(
-			fc.property(fc.array(client, { maxLength: 20 }), sets, fc.boolean(), (clients, channels, ofAClient) => {
+			fc.property(fc.array(client, { maxLength: 20 }), sets, fc.boolean(), fc.boolean(), (clients, channels, ofAClient, echoes) => {
 				const rig = create();
 				const bench = new AudienceBench([rig.provider]);
 				const joined = clients.map(({ own, kind, way }) => {
 					const transport = bench.client();
-					const leave = bench.join(rig, kind === "list" ? withoutTopics(transport) : transport, own);
-					return { own, kind, way, transport, leave };
+					const asSender = kind === "list" ? withoutTopics(transport) : transport;
+					const leave = bench.join(rig, asSender, own);
+					return { own, way, transport, asSender, leave };
 				});
 				const here = joined.filter(({ way }) => way === "stays");
 				for (const { way, transport, leave } of joined) {
@@ -107,12 +113,12 @@ export function audienceContract(create: () => AudienceRig): void {
 					leave(way);
 				}
 				// A client publishes to its own channels.
-				const sender = ofAClient ? here.find(({ kind }) => kind === "topics") : undefined;
+				const sender = ofAClient ? here[0] : undefined;
 				const message = { channels: sender?.own ?? channels, text: "hello" };
-				bench.publish(message.channels, message.text, rig.echoes ? null : sender?.transport);
+				bench.publish(message.channels, message.text, echoes ? null : sender?.asSender);
 				let deliveries = 0;
 				for (const one of joined) {
-					const isMeant = one.way === "stays" && (one !== sender || rig.echoes);
+					const isMeant = one.way === "stays" && (one !== sender || echoes);
 					const expected = isMeant ? rig.expected(one.own, message) : [];
 					expect(one.transport.peer.received().sort()).toEqual(expected.sort());
 					deliveries += expected.length;
@@ -131,17 +137,26 @@ export function audienceContract(create: () => AudienceRig): void {
 		);
 	});
 
-	it("a client that sends gets its own message only if its protocol says so; all others get it, on lists as well", () => {
-		const rig = create();
-		const bench = new AudienceBench([rig.provider]);
-		const [sender, other, listed] = [bench.client(), bench.client(), bench.client()];
-		for (const each of [sender, other, withoutTopics(listed)]) bench.join(rig, each, ["a"]);
-		bench.publish(["a"], "mine", rig.echoes ? null : sender);
-		const whole = rig.expected(["a"], { channels: ["a"], text: "mine" });
-		expect(sender.peer.received()).toEqual(rig.echoes ? whole : []);
-		for (const { peer } of [other, listed]) expect(peer.received()).toEqual(whole);
-		expect(bench.row.get("deliveries")).toBe(rig.echoes ? 3 : 2);
-	});
+	it.each([true, false])(
+		"a client that sends gets its own message unless it is named as the sender; all others get it, on lists as well: %s",
+		(echoes) => {
+			for (const ofAList of [true, false]) {
+				const rig = create();
+				const bench = new AudienceBench([rig.provider]);
+				const [first, second, other] = [bench.client(), bench.client(), bench.client()];
+				const listed = withoutTopics(second);
+				for (const each of [first, other, listed]) bench.join(rig, each, ["a"]);
+				const sender = ofAList ? second : first;
+				bench.publish(["a"], "mine", echoes ? null : ofAList ? listed : first);
+				const whole = rig.expected(["a"], { channels: ["a"], text: "mine" });
+				for (const each of [first, second, other]) expect(each.peer.received()).toEqual(each === sender && !echoes ? [] : whole);
+				expect(bench.row.get("deliveries")).toBe(echoes ? 3 : 2);
+				const outsider = bench.client();
+				bench.publish(["a"], "from outside", outsider);
+				expect(bench.row.get("deliveries")).toBe(echoes ? 6 : 5);
+			}
+		},
+	);
 
 	it("keeps the order of messages for each client", () => {
 		const rig = create();

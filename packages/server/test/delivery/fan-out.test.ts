@@ -5,7 +5,7 @@ import { FanOut } from "../../src/delivery/fan-out.ts";
 import { Audience, type AudienceProvider } from "../../src/hub/audience.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
-import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
+import { SenderIds } from "../../src/sessions/sender-ids.ts";
 
 /** The fan-out of shard 2, with one client that hears everything. */
 function setup() {

@@ -19,7 +19,6 @@ describe("the channel sets of raw clients", () => {
 		return {
 			provider,
 			enter: enterRaw(provider),
-			echoes: false,
 			expected: (own, { channels, text }) => (channels.length === 0 || channels.some((name) => own.includes(name)) ? [text] : []),
 			encoded: () => 0,
 			groups: () => 0,

@@ -9,7 +9,7 @@ import { Incoming } from "../../src/delivery/incoming/incoming.ts";
 import { Publisher } from "../../src/delivery/publishing/publisher.ts";
 import { RawFrames } from "../../src/sessions/raw/raw-frames.ts";
 import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
-import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
+import { SenderIds } from "../../src/sessions/sender-ids.ts";
 
 function incoming(payloadBytesMax = 100) {
 	const link = new MemoryBus({ members: 1, capacityBytes: 65_536 }).link(0);

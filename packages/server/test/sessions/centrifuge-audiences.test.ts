@@ -28,7 +28,6 @@ function rig(): AudienceRig {
 	return {
 		provider,
 		enter: (channels) => ({ audiences: channels.map((channel) => provider.of(channel, framing)) }),
-		echoes: true,
 		expected: (own, { channels, text }) =>
 			channels.filter((name) => own.includes(name)).map((channel) => JSON.stringify({ push: { channel, pub: { data: text } } })),
 		encoded: () => framing.encoded,

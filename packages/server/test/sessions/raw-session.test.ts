@@ -1,14 +1,16 @@
 import { Scoreboard } from "@shardcast/scoreboard";
-import { publishTaken } from "@shardcast/wire";
-import { describe } from "vitest";
+import { type PublishResult, publishTaken } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
 import { Hub } from "../../src/hub/hub.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
+import type { ClientSession } from "../../src/sessions/client-session.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
 import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
 import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
+import { SenderIds } from "../../src/sessions/sender-ids.ts";
 import { Sessions } from "../../src/sessions/sessions.ts";
 import { type SessionRig, sessionContract } from "../contracts/session-contract.ts";
-import { FakeTransport } from "../support/fake-transport.ts";
+import { FakeTopics, FakeTransport } from "../support/fake-transport.ts";
 import { rawRequest } from "../support/raw-request.ts";
 
 class Rig implements SessionRig {
@@ -22,6 +24,8 @@ class Rig implements SessionRig {
 	#handled = 0;
 	#soon: (() => void)[] = [];
 	#query = "channels=a,b";
+	/** What comes of messages. */
+	result: PublishResult = publishTaken;
 
 	constructor() {
 		const { row } = this;
@@ -61,10 +65,11 @@ class Rig implements SessionRig {
 		this.endpoint = new RawEndpoint({
 			sessions: this.sessions,
 			hub: this.hub,
+			senders: new SenderIds<ClientSession>(),
 			incoming: {
 				fromClient: () => {
 					this.#handled++;
-					return publishTaken;
+					return this.result;
 				},
 			},
 			check,
@@ -97,4 +102,19 @@ class Rig implements SessionRig {
 
 describe("a raw session", () => {
 	sessionContract(() => new Rig());
+
+	it.each<[PublishResult, number]>([
+		[{ outcome: "too_large", detail: "" }, 1009],
+		[{ outcome: "invalid", detail: "" }, 1007],
+		[{ outcome: "full" }, 1013],
+		[{ outcome: "stopped" }, 0],
+	])("whose message came to %j: closed with %i", (result, code) => {
+		const rig = new Rig();
+		rig.result = result;
+		const session = rig.create();
+		const transport = new FakeTransport(new FakeTopics(), session);
+		session.opened(transport);
+		transport.peer.send("x");
+		expect(session.leaving).toBe(code);
+	});
 });

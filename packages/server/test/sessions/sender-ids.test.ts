@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
+import { SenderIds } from "../../src/sessions/sender-ids.ts";
 
 describe("sender ids", () => {
 	it("are never 0 and never one that a live client has, across the wrap of 32 bits", () => {

@@ -7,12 +7,15 @@ import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { type Publishing, publishTaken } from "@shardcast/wire";
 import { expect, vi } from "vitest";
+import type { Incoming } from "../../src/delivery/incoming/incoming.ts";
 import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
 import type { CentrifugeSession } from "../../src/sessions/centrifuge/centrifuge-session.ts";
+import type { ClientSession } from "../../src/sessions/client-session.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
+import { SenderIds } from "../../src/sessions/sender-ids.ts";
 import { Sessions } from "../../src/sessions/sessions.ts";
 import { FakeTopics, FakeTransport } from "./fake-transport.ts";
 import { rawRequest } from "./raw-request.ts";
@@ -21,8 +24,8 @@ import { rawRequest } from "./raw-request.ts";
 export class CentrifugeRig {
 	/** What its clock shows. */
 	seconds = 1000;
-	readonly config: Config;
-	readonly namespaces: Namespaces;
+	readonly #live: { config: Config; namespaces: Namespaces };
+	readonly senders = new SenderIds<ClientSession>();
 	readonly board = Scoreboard.inMemory(1);
 	readonly row = this.board.row(0);
 	readonly topics = new FakeTopics();
@@ -34,6 +37,8 @@ export class CentrifugeRig {
 	readonly questions: Questions;
 	readonly log = new ChannelLog(openLogBuffers(createLogBuffers({ memoryBytes: 1_048_576 })), { slot: 0, incarnation: 1 });
 	readonly reader = this.log.reader(0);
+	/** What takes the clients' publications; null = they are only noted. */
+	incoming: Pick<Incoming, "fromClient"> | null = null;
 	admitted = 0;
 	/** What clients have published. */
 	readonly published: { readonly channel: string; readonly payload: string; readonly info: object }[] = [];
@@ -78,8 +83,7 @@ export class CentrifugeRig {
 			soon: (callback) => this.#soon.push(callback),
 		});
 		const config = defaultConfig({ clientInsecure: true, ...values });
-		this.config = config;
-		this.namespaces = new Namespaces(config);
+		this.#live = { config, namespaces: new Namespaces(config) };
 		const answers = new PartAnswers();
 		this.questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
 		answerPresence(this.questions);
@@ -87,8 +91,11 @@ export class CentrifugeRig {
 		this.endpoint = new CentrifugeEndpoint({
 			sessions: this.sessions,
 			hub: this.hub,
+			senders: this.senders,
 			incoming: {
-				fromClient: (_client, _kind, channels, payload, details) => {
+				fromClient: (...args) => {
+					if (this.incoming !== null) return this.incoming.fromClient(...args);
+					const [, , channels, payload, details] = args;
 					this.published.push({ channel: channels.names.join(), payload: Buffer.from(payload).toString(), info: infoOf(details!.info!) });
 					return this.result;
 				},
@@ -105,10 +112,25 @@ export class CentrifugeRig {
 				ask: (question, request) => this.questions.ask(question, request),
 			},
 			onCommit: () => {},
-			live: { config, namespaces: this.namespaces },
+			live: this.#live,
 			now: () => this.seconds,
 		});
 		this.endpoint.answers(answers);
+	}
+
+	get config(): Config {
+		return this.#live.config;
+	}
+
+	get namespaces(): Namespaces {
+		return this.#live.namespaces;
+	}
+
+	/** As the shard does it. */
+	reload(settings: Partial<Config>): void {
+		this.#live.config = { ...this.config, ...settings };
+		this.#live.namespaces = new Namespaces(this.config);
+		this.endpoint.reload(this.config)();
 	}
 
 	session(query = ""): CentrifugeSession {

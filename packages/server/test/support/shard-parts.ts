@@ -16,8 +16,10 @@ import type { ShardOptions } from "../../src/lifecycle/shard-options.ts";
 import { ConnectionCheck } from "../../src/limits/connection-check.ts";
 import { PublishRate } from "../../src/limits/publish-rate.ts";
 import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
+import type { ClientSession } from "../../src/sessions/client-session.ts";
 import { Clients } from "../../src/sessions/clients.ts";
 import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
+import { SenderIds } from "../../src/sessions/sender-ids.ts";
 import { FakeTopics, FakeTransport } from "./fake-transport.ts";
 import { rawRequest } from "./raw-request.ts";
 
@@ -84,12 +86,23 @@ export class ShardParts {
 		});
 		const { incoming } = this.inbound;
 		const hub = new Hub();
-		this.raw = new RawEndpoint({ options, live, sessions: this.clients.sessions, hub, incoming, check: this.check });
-		const { senders } = this.raw;
+		const senders = new SenderIds<ClientSession>();
+		this.raw = new RawEndpoint({ options, live, sessions: this.clients.sessions, hub, senders, incoming, check: this.check });
 		const { history } = this;
 		const reader = history.reader(0);
 		const { sessions } = this.clients;
-		this.centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, incoming, check: this.check, history, reader, onCommit });
+		this.centrifuge = new CentrifugeEndpoint({
+			options,
+			live,
+			sessions,
+			hub,
+			senders,
+			incoming,
+			check: this.check,
+			history,
+			reader,
+			onCommit,
+		});
 		this.rate = new PublishRate(options.rates, config.messageRate);
 		this.publish = new PublishApi({
 			incoming,

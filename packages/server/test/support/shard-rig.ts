@@ -2,11 +2,13 @@ import { MemoryBus, type MessageDetails } from "@shardcast/bus";
 import type { Config } from "@shardcast/config";
 import { channelList, type Publishing, RecordKind } from "@shardcast/wire";
 import { FanOut } from "../../src/delivery/fan-out.ts";
+import { CheckedSink } from "../../src/delivery/incoming/checked-sink.ts";
+import { Handlers } from "../../src/delivery/incoming/handlers.ts";
 import { HeldFrames } from "../../src/delivery/incoming/held-frames.ts";
+import { Incoming } from "../../src/delivery/incoming/incoming.ts";
 import { ChannelRouter } from "../../src/delivery/publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../../src/delivery/publishing/history-publisher.ts";
 import { Publisher } from "../../src/delivery/publishing/publisher.ts";
-import { SenderIds } from "../../src/sessions/raw/sender-ids.ts";
 import { CentrifugeRig } from "./centrifuge-rig.ts";
 
 /** The way of a message through one shard, from the router to clients of the protocol: bus and logs are real, sockets are in memory. */
@@ -29,11 +31,19 @@ export class ShardRig extends CentrifugeRig {
 		const history = new HistoryPublisher({ log: this.log, held, plain, counters: this.row, life: 1, onHeld: () => {} });
 		const limitsOf = (channel: string) => this.namespaces.of(channel).history;
 		this.router = new ChannelRouter({ plain, history, limitsOf });
+		const handlers = new Handlers({
+			counters: this.row,
+			payloadBytesMax: 65_536,
+			deadlineMs: 1000,
+			limits: { bytesMax: 1e6, senderBytesMax: 1e6, senderMessagesMax: 1000 },
+			onError: () => {},
+		});
+		this.incoming = new Incoming({ publisher: new CheckedSink(this.router, () => this.namespaces), handlers });
 		this.fanOut = new FanOut({
 			member: 0,
 			life: 1,
 			hub: this.hub,
-			senders: new SenderIds(),
+			senders: this.senders,
 			topics: this.topics,
 			logged: this.reader,
 			counters: this.row,

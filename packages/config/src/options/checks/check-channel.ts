@@ -36,6 +36,14 @@ const channelRuleList: readonly ChannelRule[] = [
 		if (options.historySize === 0 || maxPayloadBytes <= most) return null;
 		return `${name("historySize")}: a message of ${formatBytes(maxPayloadBytes)} (${nameOf("maxPayloadBytes")}) does not fit into a history in ${formatBytes(historyMemoryBytes)} (${nameOf("historyMemoryBytes")}); the most is ${most} bytes; give more memory, or less for a message`;
 	},
+	function publicationsFit({ options: { publicationBytesMax }, name }, { maxPayloadBytes }) {
+		if (publicationBytesMax <= maxPayloadBytes) return null;
+		return `${name("publicationBytesMax")}: ${formatBytes(publicationBytesMax)} is more than limits.max_payload, ${formatBytes(maxPayloadBytes)}; give at most that`;
+	},
+	function slowClientsAreClosed({ options: { slowClient }, name }) {
+		if (slowClient === "disconnect") return null;
+		return `${name("slowClient")}: "${slowClient}" is not supported yet; use disconnect`;
+	},
 ];
 
 /** What must hold within each namespace. */

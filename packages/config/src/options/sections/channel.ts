@@ -1,13 +1,16 @@
 import { parseRegex } from "../../units/regex.ts";
 import { centrifugoOnlyInNamespaces } from "../centrifugo.ts";
 import { type Fields, field } from "../kind.ts";
-import { checkedText, duration, integer, text, toggle } from "../kinds.ts";
+import { checkedText, choice, duration, integer, size, text, toggle } from "../kinds.ts";
 import { emptyTable, type Item, objects, table } from "../objects.ts";
 import { option } from "../option.ts";
 
 /** What a position's time to live can be at most, and so anything that ends before it. */
 const longestMs = 49 * 24 * 3_600_000;
 const namespaceName = /^[-a-zA-Z0-9_.]{2,}$/;
+
+const dataFormat = () =>
+	text({ argument: "<format>", matches: /^(|json|json_object|binary)$/, expected: "json, json_object, binary or empty" });
 
 const yes = (key: string, help: string) => field({ key, kind: toggle(), default: false, help });
 
@@ -54,6 +57,25 @@ export const channelFields = {
 		"allow_user_limited_channels",
 		"Of a channel such as dialog#42,17, only the users after the last # may subscribe, without a token.",
 	),
+	publicationDataFormat: field({
+		key: "publication_data_format",
+		kind: dataFormat(),
+		default: "",
+		help: "What publications must be: json, json_object, or binary, which may be empty; other ones are refused. Empty = channel.publication_data_format.",
+	}),
+	publicationBytesMax: field({
+		key: "max_publication_size",
+		kind: size({ minBytes: 0, maxBytes: 16 * 1024 * 1024 }),
+		default: 0,
+		help: "Longest data of a publication, at most limits.max_payload. 0 = limits.max_payload.",
+	}),
+	excludePublisher: yes("exclude_publisher", "A client of the Centrifuge protocol does not get its own publications."),
+	slowClient: field({
+		key: "slow_client",
+		kind: choice(["disconnect", "drop-oldest", "keep-latest"]),
+		default: "disconnect",
+		help: "What happens to a client that reads too slowly: disconnect = it is closed with 3008, and recovers when it is back. The other values are not supported yet.",
+	}),
 	channelRegex: field({
 		key: "channel_regex",
 		kind: checkedText({ argument: "<regex>", check: parseRegex }),
@@ -103,6 +125,14 @@ export const channelOptions = {
 		default: 720 * 3_600_000,
 		live: true,
 		help: "How long offset and epoch of a channel are kept after its last publication or read, unless its namespace sets another time.",
+	}),
+	channelPublicationDataFormat: option({
+		flag: "channel-publication-data-format",
+		key: "publication_data_format",
+		kind: dataFormat(),
+		default: "",
+		live: true,
+		help: "What publications of all channels must be, unless their namespace sets it: json, json_object, binary; empty = anything.",
 	}),
 	channelLengthMax: option({
 		flag: "channel-max-length",

@@ -7,13 +7,14 @@ import type { ShardOptions } from "../../lifecycle/shard-options.ts";
 import { ChannelRouter } from "../publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../publishing/history-publisher.ts";
 import { Publisher } from "../publishing/publisher.ts";
+import { CheckedSink } from "./checked-sink.ts";
 import { Handlers } from "./handlers.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { Incoming } from "./incoming.ts";
 
 export interface InboundParts {
 	readonly options: Pick<ShardOptions, "config" | "row" | "bus" | "ingest" | "log" | "handlerDeadlineMs">;
-	readonly live: { readonly namespaces: Pick<Namespaces, "of"> };
+	readonly live: { readonly namespaces: Namespaces };
 	/** The channels' logs. */
 	readonly history: Pick<ChannelLog, "publish" | "once">;
 	/** Called after each record that is in the ring. */
@@ -65,7 +66,8 @@ export class Inbound implements Feature {
 			limits: waitingLimits,
 			onError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
 		});
-		this.incoming = new Incoming({ publisher: ingest?.publisher ?? router, handlers: this.handlers });
+		const publisher = new CheckedSink(ingest?.publisher ?? router, () => live.namespaces);
+		this.incoming = new Incoming({ publisher, handlers: this.handlers });
 	}
 
 	/** Waits for handlers that have messages. */

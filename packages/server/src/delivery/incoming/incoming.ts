@@ -35,15 +35,25 @@ export class Incoming {
 		this.#parts = parts;
 	}
 
-	/** A message of a client, which is held when there is no room. Its bytes may be reused when this returns. */
-	fromClient(client: MessageSender, kind: RecordKind, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
+	/**
+	 * A message of a client, which is held when there is no room. Its bytes may be reused when this returns.
+	 * @param toSender the client gets its own message if it listens to the channel.
+	 */
+	fromClient(
+		client: MessageSender,
+		kind: RecordKind,
+		channels: ChannelList,
+		payload: Uint8Array,
+		details?: MessageDetails,
+		toSender = false,
+	): Publishing {
 		const { publisher, handlers } = this.#parts;
-		if (handlers.isEmpty) return publisher.publishOrHold(kind, client.sender, channels, payload, details);
+		if (handlers.isEmpty) return publisher.publishOrHold(kind, toSender ? 0 : client.sender, channels, payload, details);
 		return handlers.take(
 			client,
 			{ source: "websocket", kind, channels: channels.names, address: client.address, payload },
 			// Nobody is the sender any more of a message whose client has left meanwhile.
-			(handled) => publisher.publishOrHold(kind, client.sender, channels, handled, details),
+			(handled) => publisher.publishOrHold(kind, toSender ? 0 : client.sender, channels, handled, details),
 		);
 	}
 

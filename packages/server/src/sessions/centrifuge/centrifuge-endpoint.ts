@@ -23,6 +23,8 @@ import { version } from "../../lifecycle/version.ts";
 import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
+import type { ClientSession } from "../client-session.ts";
+import type { SenderIds } from "../sender-ids.ts";
 import type { SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 import { ChannelAudiences } from "./audience/channel-audiences.ts";
@@ -57,6 +59,8 @@ export interface CentrifugeEndpointParts {
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
 	readonly sessions: Sessions;
 	readonly hub: Hub;
+	/** Of all clients. */
+	readonly senders: SenderIds<ClientSession>;
 	readonly incoming: Pick<Incoming, "fromClient">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit"> & StreamRoutesParts["check"];
 	/** The channel logs, and this shard's reader. */
@@ -84,6 +88,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly routes: readonly Route[];
 	readonly sessions: Sessions;
 	readonly hub: Hub;
+	/** Of all clients. */
+	readonly senders: SenderIds<ClientSession>;
 	readonly audiences = new ChannelAudiences();
 	readonly presence = new Presence();
 	readonly commands: Commands;
@@ -93,6 +99,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly rate: RateLimit<CentrifugeSession>;
 	readonly users: Users;
 	readonly #parts: CentrifugeEndpointParts;
+	/** As of the last reload. */
+	#namespaces: Namespaces;
 	#tokens: TokenVerifier;
 	#subscriptionTokens: TokenVerifier;
 
@@ -102,6 +110,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.#parts = parts;
 		this.sessions = sessions;
 		this.hub = hub;
+		this.senders = parts.senders;
+		this.#namespaces = live.namespaces;
 		hub.add(this.audiences);
 		this.#tokens = new TokenVerifier(connectionTokenRules(config));
 		this.#subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
@@ -237,7 +247,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.#parts.options.row.set("subscriptions", this.audiences.subscriptions);
 	}
 
-	/** Permissions change for later commands only; subscriptions that exist stay. */
+	/** Permissions change for later commands only; subscriptions that exist stay, except where the channel's namespace is gone. */
 	reload(config: Config): Commit {
 		const tokens = new TokenVerifier(connectionTokenRules(config));
 		const subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
@@ -246,7 +256,16 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			this.#subscriptionTokens = subscriptionTokens;
 			this.rate.perSecond = config.messageRate;
 			this.rate.clientsMax = this.#parts.options.row.connectionsMax;
+			this.#endSubscriptionsOutside();
 		};
+	}
+
+	/** Those to channels that cannot exist any more. */
+	#endSubscriptionsOutside(): void {
+		const { namespaces } = this.#parts.live;
+		if (namespaces === this.#namespaces) return;
+		this.#namespaces = namespaces;
+		for (const session of this.sessions.snapshot()) if (session instanceof CentrifugeSession) session.endSubscriptionsOutside(namespaces);
 	}
 
 	/** The user's earlier connections, on any shard. */

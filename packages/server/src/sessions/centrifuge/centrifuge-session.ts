@@ -1,7 +1,9 @@
 import type { MessageDetails } from "@shardcast/bus";
+import type { Namespaces } from "@shardcast/channels";
 import { type Command, DisconnectCode, disconnects, type Push, type Unsubscribe, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
 import { CloseCode } from "@shardcast/wire";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
+import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Sessions } from "../sessions.ts";
@@ -68,6 +70,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	/** Created with the first subscription. */
 	#subscriptions: Map<string, Subscription> | null = null;
 	#details: MessageDetails | null = null;
+	#sender = 0;
 	/** The reason that it is closed with instead of the code's usual one; null = that one. */
 	#reason: string | null = null;
 	readonly #endpoint: CentrifugeEndpoint;
@@ -91,9 +94,15 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return this.#endpoint.sessions;
 	}
 
-	/** The sender of its messages: none, because a client of the protocol gets its own publications. */
+	/** The sender of messages that it does not get back. Assigned with the first of these; 0 once the client has left. */
 	get sender(): number {
-		return 0;
+		if (this.#sender === 0 && !this.isGone) this.#sender = this.#endpoint.senders.assign(this);
+		return this.#sender;
+	}
+
+	override isIn(audience: Audience): boolean {
+		for (const subscription of this.subscriptions.values()) if (subscription.audience === audience) return true;
+		return false;
 	}
 
 	/** It is being closed, or its connection has ended. */
@@ -166,6 +175,12 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.push({ channel, unsubscribe });
 	}
 
+	/** Ends the subscriptions to channels that cannot exist any more: the namespace is gone, or has other rules for names. */
+	endSubscriptionsOutside(namespaces: Namespaces): void {
+		for (const channel of [...this.subscriptions.keys()])
+			if (namespaces.of(channel).error !== null) this.endSubscription(channel, unsubscribes[UnsubscribeCode.server]);
+	}
+
 	/** Ends the subscriptions that have expired at this time, in seconds since 1970. Closes the connection if one of them is server-side. */
 	expireSubscriptions(until: number): void {
 		this.subscriptionsExpireAt = Number.POSITIVE_INFINITY;
@@ -217,6 +232,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	#release(): void {
 		for (const { isPresent, channel } of this.subscriptions.values()) if (isPresent) this.#endpoint.presence.leave(channel, this);
 		this.#subscriptions = null;
+		if (this.#sender !== 0) this.#endpoint.senders.release(this.#sender);
+		this.#sender = 0;
 		this.backlog = null;
 		this.#endpoint.heartbeats.closed(this);
 		if (this.sessionId !== "") this.#endpoint.emulation.closed(this);

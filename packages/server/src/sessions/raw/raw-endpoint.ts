@@ -8,13 +8,14 @@ import type { LiveConfig } from "../../lifecycle/live-config.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
+import type { ClientSession } from "../client-session.ts";
+import type { SenderIds } from "../sender-ids.ts";
 import type { SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 import { ChannelSets } from "./channel-sets.ts";
 import { channelsAsked } from "./channels-asked.ts";
 import { RawFrames } from "./raw-frames.ts";
 import { RawSession } from "./raw-session.ts";
-import { SenderIds } from "./sender-ids.ts";
 
 export interface RawEndpointParts {
 	/** There may be as many distinct sets of channels as connections. */
@@ -28,6 +29,7 @@ export interface RawEndpointParts {
 	};
 	readonly sessions: Sessions;
 	readonly hub: Hub;
+	readonly senders: SenderIds<ClientSession>;
 	readonly incoming: Pick<Incoming, "fromClient">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "left" | "full">;
 }
@@ -46,22 +48,23 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly sessions: Sessions;
 	readonly hub: Hub;
 	readonly channelSets: ChannelSets;
-	readonly senders = new SenderIds<RawSession>();
+	readonly senders: SenderIds<ClientSession>;
 	readonly frames: RawFrames;
 	readonly #parts: RawEndpointParts;
 
 	constructor(parts: RawEndpointParts) {
-		const { options, live, sessions, hub, incoming } = parts;
+		const { options, live, sessions, hub, senders, incoming } = parts;
 		const { config, row } = options;
 		this.#parts = parts;
 		this.sessions = sessions;
 		this.hub = hub;
+		this.senders = senders;
 		this.channelSets = new ChannelSets(everybody, row.connectionsMax);
 		hub.add(this.channelSets);
 		this.frames = new RawFrames(
 			{
 				incoming,
-				senders: this.senders,
+				senders,
 				counters: row,
 				payloadBytesMax: config.maxPayloadBytes,
 				get clientsMayPublish() {

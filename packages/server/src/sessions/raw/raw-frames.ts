@@ -2,12 +2,13 @@ import { RateLimit } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode, type PublishResult, publishTaken, RecordKind } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
+import type { ClientSession } from "../client-session.ts";
+import type { SenderIds } from "../sender-ids.ts";
 import type { RawSession } from "./raw-session.ts";
-import type { SenderIds } from "./sender-ids.ts";
 
 export interface RawFramesParts {
 	readonly incoming: Pick<Incoming, "fromClient">;
-	readonly senders: SenderIds<RawSession>;
+	readonly senders: SenderIds<ClientSession>;
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
 	/** Looked up at each frame. */
@@ -20,7 +21,7 @@ export interface RawFramesParts {
  *
  * One owner, the shard's loop. Each refusal has a code and a counter: a frame that is too long closes its client with 1009, one
  * above the rate with 1008, one of a client that may only receive with 3507, one that found no room in the ring, nor among the held, nor among those
- * that wait for a handler, with 1013.
+ * that wait for a handler, with 1013, one that its channels do not take with 1007, or 1009 when it is too long for them.
  */
 export class RawFrames {
 	/** `--message-rate` by client. */
@@ -68,4 +69,6 @@ export class RawFrames {
 /** What a handler stopped, or failed on, costs no more than the message. */
 function closeIfLost(client: RawSession, { outcome }: PublishResult): void {
 	if (outcome === "full" || outcome === "unacknowledged") client.close(CloseCode.tryAgainLater);
+	else if (outcome === "too_large") client.close(CloseCode.messageTooBig);
+	else if (outcome === "invalid") client.close(CloseCode.invalidMessage);
 }

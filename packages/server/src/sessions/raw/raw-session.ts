@@ -1,3 +1,4 @@
+import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import { ClientSession } from "../client-session.ts";
@@ -30,6 +31,11 @@ export class RawSession extends ClientSession<TopicTransport> {
 
 	override frame(message: ArrayBuffer, isBinary: boolean): void {
 		this.#endpoint.frames.take(this, message, isBinary);
+	}
+
+	override isIn(audience: Audience): boolean {
+		for (let own = this.channelSet?.audience ?? null; own !== null; own = own.wider) if (own === audience) return true;
+		return false;
 	}
 
 	override join(): void {

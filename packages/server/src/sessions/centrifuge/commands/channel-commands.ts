@@ -39,15 +39,23 @@ export class ChannelCommands {
 
 	readonly publish = (session: CentrifugeSession, { channel: name, data }: PublishRequest): Outcome | Promise<Outcome> => {
 		const { rules, underRate, incoming } = this.#parts;
-		if (name === "" || data.length === 0) return badRequest;
+		if (name === "") return badRequest;
 		const channel = this.#parts.namespaces.of(name);
+		if (data.length === 0 && !channel.mayBeEmpty) return badRequest;
 		const refused = publishError(channel, this.#asker(session, channel));
 		if (refused !== null) return fails(refused);
 		if (!rules.clientsMayPublish) return fails(ErrorCode.permissionDenied);
 		if (data.length > rules.payloadBytesMax) return fails(ErrorCode.limitExceeded);
 		if (!underRate(session)) return fails(ErrorCode.tooManyRequests);
 		const kind = !session.framing.codec.binary || isUtf8(data) ? RecordKind.text : RecordKind.binary;
-		const result = incoming.fromClient(session, kind, channelList([name]), data, session.publishDetails(name));
+		const result = incoming.fromClient(
+			session,
+			kind,
+			channelList([name]),
+			data,
+			session.publishDetails(name),
+			!channel.options.excludePublisher,
+		);
 		return result instanceof Promise ? result.then(published) : published(result);
 	};
 
@@ -89,6 +97,10 @@ function published({ outcome }: PublishResult): Outcome {
 			return fails(ErrorCode.tooManyRequests);
 		case "stopped":
 			return fails(ErrorCode.permissionDenied);
+		case "too_large":
+			return fails(ErrorCode.limitExceeded);
+		case "invalid":
+			return fails(ErrorCode.badRequest);
 		default:
 			return fails(ErrorCode.internal);
 	}
