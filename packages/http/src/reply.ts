@@ -59,9 +59,9 @@ export function isBodiless(status: number): boolean {
 }
 
 /** A whole answer in bytes, for a connection that no HTTP library serves. It ends with it. */
-export function replyBytes(reply: Reply): Buffer {
+export function replyBytes(reply: Reply, isHead = false): Buffer {
 	const lines = [`HTTP/1.1 ${statusLine(reply.status)}`, ...headerPairs(reply).map(([name, value]) => `${name}: ${value}`)];
-	return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\nConnection: close\r\n\r\n`), Buffer.from(reply.body)]);
+	return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\nConnection: close\r\n\r\n`), Buffer.from(isHead ? "" : reply.body)]);
 }
 
 /** Its headers with Content-Type and Content-Length, without Connection. */

@@ -4,7 +4,7 @@ import type { StreamStart } from "./stream.ts";
 
 interface RoutePath {
 	readonly path: string;
-	/** Absent = any. GET answers HEAD as well, without the body. */
+	/** Absent = any but OPTIONS, for paths of WebSockets. GET answers HEAD as well, without the body. */
 	readonly method?: "GET" | "POST";
 	/** Pages of allowed origins may use it and read its answers; those of others are refused. Else no page is told that it may read them. */
 	readonly forPages?: boolean;

@@ -51,11 +51,16 @@ export class Router<R extends Route = Route> {
 			const here = routes.filter((route) => route.path === path);
 			const get = only(here, "GET");
 			const post = only(here, "POST");
+			const any = only(here, undefined);
 			this.#paths.set(path, {
-				any: only(here, undefined),
+				any,
 				get,
 				post,
-				methods: [...(get === undefined ? [] : ["GET", "HEAD"]), ...(post === undefined ? [] : ["POST"])],
+				methods: [
+					...(any === undefined ? [] : ["GET"]),
+					...(get === undefined ? [] : ["GET", "HEAD"]),
+					...(post === undefined ? [] : ["POST"]),
+				],
 				forPages: here.some((route) => route.forPages === true),
 				withCredentials: here.some((route) => route.withCredentials === true),
 				keepAlive: here.some((route) => route.keepAlive === true),
@@ -81,7 +86,7 @@ export class Router<R extends Route = Route> {
 			const host = request.header("host");
 			if (!originAllowed(origin, host, this.#rules.allowedOrigins)) return originRefused(origin, host);
 		}
-		const route = here.any ?? (method === "POST" ? here.post : method === "GET" || method === "HEAD" ? here.get : undefined);
+		const route = method === "OPTIONS" ? undefined : routeFor(method, here);
 		if (route === undefined) return readableBy(origin, notFor(request, here), here.withCredentials);
 		const problem = route.query === undefined ? null : queryProblem(request.query, route.query);
 		if (problem !== null) return finish(route, origin, refusal("bad_request", problem));
@@ -141,6 +146,11 @@ function only<R extends Route>(routes: readonly R[], method: Route["method"]): R
 	const [first, second] = routes.filter((route) => route.method === method);
 	if (second !== undefined) throw new Error(`two routes for ${method ?? "any method"} ${second.path}`);
 	return first;
+}
+
+function routeFor(method: string, { any, get, post }: PathRoutes): Route | undefined {
+	if (any !== undefined) return any;
+	return method === "POST" ? post : method === "GET" || method === "HEAD" ? get : undefined;
 }
 
 function notFor(request: HttpRequest, { methods, forPages, withCredentials, keepAlive }: PathRoutes): Reply {

@@ -42,7 +42,7 @@ describe("Router", () => {
 	it("answers from the head, HEAD like GET, and ends the connection unless the route keeps it", async () => {
 		for (const method of ["GET", "HEAD"]) expect(reply(method, "/get")).toMatchObject({ status: 200, close: true });
 		expect(await router.route(request("GET", "/both"))).toMatchObject({ status: 200, close: true });
-		expect(codeOf(reply("DELETE", "/any"))).toBe("upgrade_required");
+		for (const method of ["DELETE", "PROPFIND", "HEAD"]) expect(codeOf(reply(method, "/any"))).toBe("upgrade_required");
 	});
 
 	it.each([
@@ -88,6 +88,8 @@ describe("Router", () => {
 	});
 
 	it("OPTIONS: 204 with what the path takes; for pages also what a browser asks for", () => {
+		expect(reply("OPTIONS", "/any")).toEqual({ status: 204, body: "", close: true, headers: { Allow: "GET, OPTIONS" } });
+		expect(codeOf(reply("OPTIONS", "/nowhere"))).toBe("not_found");
 		expect(reply("OPTIONS", "/both")).toEqual({ status: 204, body: "", close: true, headers: { Allow: "GET, HEAD, POST, OPTIONS" } });
 		const { headers, close } = reply("OPTIONS", "/pages", { origin: ours });
 		expect(close, "the POST comes next, on the same connection").toBe(false);

@@ -44,6 +44,7 @@ interface WaitingConnection {
 	readonly fd: number;
 	readonly sinceMs: number;
 	readonly isLasting: boolean;
+	readonly isHead: boolean;
 }
 
 /**
@@ -84,7 +85,7 @@ export class HandoffPath implements DataPath {
 				return head.seen >= 0;
 			},
 			end: () => this.#handoff.flush(),
-			expire: (head) => this.#refuse(head.fd, Refusals.headTimeout),
+			expire: ({ fd, parser }) => this.#refuse(fd, Refusals.headTimeout, parser.isHead),
 		});
 		this.#unplaced = new PlacementQueue({
 			waitMs: DataPathLimits.placementMs,
@@ -94,7 +95,7 @@ export class HandoffPath implements DataPath {
 			look: () => this.#picker.look(),
 			place: ({ fd, sinceMs, isLasting }) => this.#place(fd, sinceMs, isLasting),
 			placed: () => this.#handoff.flush(),
-			refuse: ({ fd }) => this.#refuse(fd, whyNotPlaced(this.#picker, this.#isStopping)),
+			refuse: ({ fd, isHead }) => this.#refuse(fd, whyNotPlaced(this.#picker, this.#isStopping), isHead),
 		});
 	}
 
@@ -113,16 +114,17 @@ export class HandoffPath implements DataPath {
 			this.#turnAway(fd, Refusals.descriptors);
 			return;
 		}
-		this.#unplaced.add({ fd, sinceMs, isLasting: this.#isLasting(fd) });
+		const { isLasting, isHead } = this.#parsed(fd);
+		this.#unplaced.add({ fd, sinceMs, isLasting, isHead });
 	}
 
 	/** Its head is still unread. If the client has disconnected in the meantime, it is placed like any other, and its shard notices. */
-	#isLasting(fd: number): boolean {
+	#parsed(fd: number): HeadParser {
 		const parser = this.#parser;
 		parser.reset();
 		const length = this.#peek(fd);
 		if (length > 0) parser.parse(this.#bytes, length);
-		return parser.isLasting;
+		return parser;
 	}
 
 	/** Whether `takeBack` has room for all connections that a message may carry: without enough descriptors the kernel drops them all. */
@@ -225,7 +227,8 @@ export class HandoffPath implements DataPath {
 		const oldest = this.#heads.takeOldest(DataPathLimits.displacedMs);
 		if (oldest === null) return this.#turnAway(fd, Refusals.descriptors);
 		// Its head may have arrived since the last look.
-		if (this.#examine(oldest.fd, oldest.sinceMs, oldest.parser, oldest.seen) >= 0) this.#turnAway(oldest.fd, displaced);
+		if (this.#examine(oldest.fd, oldest.sinceMs, oldest.parser, oldest.seen) >= 0)
+			this.#turnAway(oldest.fd, displaced, oldest.parser.isHead);
 		// The lowest free number: that of the oldest, or one below, unless the oldest was just handed to a shard and is still open.
 		let kept: number;
 		try {
@@ -246,7 +249,7 @@ export class HandoffPath implements DataPath {
 		if (length === seen) return hasHungUp(fd) ? this.#closedEarly(fd) : seen;
 		parser.parse(this.#bytes, length);
 		const refusal = headRefusal(parser, length, this.#options.headBytesMax);
-		if (refusal !== null) return this.#refuse(fd, refusal);
+		if (refusal !== null) return this.#refuse(fd, refusal, parser.isHead);
 		if (parser.status !== HeadStatus.complete) return length;
 		this.#settle(fd, sinceMs, parser);
 		return -1;
@@ -269,9 +272,10 @@ export class HandoffPath implements DataPath {
 	}
 
 	#settle(fd: number, sinceMs: number, head: HeadParser): void {
+		const { isLasting, isHead } = head;
 		if (this.#responder.isOurs(head, this.#bytes)) {
 			if (fd > this.#budget.answeredMax) {
-				this.#turnAway(fd, Refusals.descriptors);
+				this.#turnAway(fd, Refusals.descriptors, isHead);
 				return;
 			}
 			// A client may close its sending side after the request and still wait for the response.
@@ -280,16 +284,15 @@ export class HandoffPath implements DataPath {
 		}
 		const refusal = this.#responder.judge(head, this.#bytes, () => addressKey(peerAddress(fd)));
 		if (refusal !== null) {
-			this.#refuse(fd, refusal);
+			this.#refuse(fd, refusal, isHead);
 			return;
 		}
-		const { isLasting } = head;
 		// A connection that is handed over at once needs no place here; one that has to wait does.
 		const mayWait = fd <= this.#budget.heldMax;
-		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors);
+		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors, isHead);
 		else if (!this.#place(fd, sinceMs, isLasting)) {
-			if (mayWait) this.#unplaced.add({ fd, sinceMs, isLasting });
-			else this.#turnAway(fd, whyNotPlaced(this.#picker, this.#isStopping));
+			if (mayWait) this.#unplaced.add({ fd, sinceMs, isLasting, isHead });
+			else this.#turnAway(fd, whyNotPlaced(this.#picker, this.#isStopping), isHead);
 		}
 	}
 
@@ -300,16 +303,16 @@ export class HandoffPath implements DataPath {
 		return true;
 	}
 
-	#refuse(fd: number, refusal: Refusal): -1 {
-		if (fd > this.#budget.heldMax) return this.#turnAway(fd, refusal);
-		this.#responder.refuse(new Socket({ fd }), refusal);
+	#refuse(fd: number, refusal: Refusal, isHead: boolean): -1 {
+		if (fd > this.#budget.heldMax) return this.#turnAway(fd, refusal, isHead);
+		this.#responder.refuse(new Socket({ fd }), refusal, isHead);
 		return -1;
 	}
 
 	/** Refuses without waiting for the client to disconnect: there is no descriptor for that. */
-	#turnAway(fd: number, refusal: Refusal): -1 {
+	#turnAway(fd: number, refusal: Refusal, isHead = false): -1 {
 		this.#responder.count(refusal.counter, 1);
-		sayAndClose(fd, refusalAnswer(refusal), this.#bytes);
+		sayAndClose(fd, refusalAnswer(refusal, isHead), this.#bytes);
 		return -1;
 	}
 }

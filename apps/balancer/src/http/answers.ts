@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, METHODS, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { type AnswerRoute, type HttpRequest, headerPairs, type Reply, type Router, refusal } from "@shardcast/http";
+import { type AnswerRoute, type HttpRequest, headerPairs, type Reply, type Router, refusal, replyBytes } from "@shardcast/http";
 import { OneRequest } from "./one-request.ts";
 
 /**
@@ -38,7 +38,16 @@ export class Answers {
 	 * @param head the complete head of the first request. Whatever is unread in the socket is discarded, even if it is this head again.
 	 */
 	take(socket: Socket, head: Buffer): void {
-		this.#server.emit("connection", new OneRequest(socket, head));
+		const connection = new OneRequest(socket, head);
+		const [method = "", target = ""] = head.toString("latin1", 0, head.indexOf("\r\n")).split(" ", 2);
+		if (known.has(method)) this.#server.emit("connection", connection);
+		else void this.#answerUnknown(connection, method, target);
+	}
+
+	/** A method for which node:http has no name: it would say 400 and nothing more. */
+	async #answerUnknown(connection: OneRequest, method: string, target: string): Promise<void> {
+		const { path, query } = divided(target);
+		connection.end(replyBytes(await this.#router.route({ method, path, query, address: "", header: () => "" })));
 	}
 
 	async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -52,14 +61,17 @@ export class Answers {
 
 /** Converts the request to what a handler gets. */
 function seen({ method = "", url = "", headers, socket }: IncomingMessage): HttpRequest {
-	const mark = url.indexOf("?");
 	return {
 		method,
-		path: mark < 0 ? url : url.slice(0, mark),
-		query: mark < 0 ? "" : url.slice(mark + 1),
+		...divided(url),
 		address: socket.remoteAddress ?? "",
 		header: (name) => String(headers[name] ?? ""),
 	};
+}
+
+function divided(target: string): { readonly path: string; readonly query: string } {
+	const mark = target.indexOf("?");
+	return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
 function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
@@ -68,3 +80,4 @@ function send(request: IncomingMessage, response: ServerResponse, reply: Reply):
 }
 
 const questionMark = 63;
+const known: ReadonlySet<string> = new Set(METHODS);

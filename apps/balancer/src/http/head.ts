@@ -98,6 +98,8 @@ export class HeadParser {
 	contentLength = -1;
 	/** The body is chunked. */
 	isChunked = false;
+	/** Set as soon as the method is complete: the response has no body. */
+	isHead = false;
 	/** What is wrong with a malformed head. */
 	problem = "";
 
@@ -140,6 +142,7 @@ export class HeadParser {
 		this.hostEnd = -1;
 		this.contentLength = -1;
 		this.isChunked = false;
+		this.isHead = false;
 		this.problem = "";
 		this.#state = State.method;
 		this.#at = 0;
@@ -171,6 +174,7 @@ export class HeadParser {
 					if (byte === Byte.space && at > 0) {
 						this.methodEnd = at;
 						this.#isGet = this.isMethod(bytes, "GET");
+						this.isHead = this.isMethod(bytes, "HEAD");
 						this.targetStart = at + 1;
 						state = State.targetStart;
 					} else state = this.#broken("it does not start with a method");

@@ -15,7 +15,7 @@ export interface PassedRequestsOptions {
 	/** A head has been written. */
 	readonly onPassed: (isHeadRequest: boolean) => void;
 	/** Nothing more is passed on. A head is refused once all earlier responses are complete, a body before its own response is. */
-	readonly onRefused: (refusal: Refusal, what: "head" | "body") => void;
+	readonly onRefused: (refusal: Refusal, what: "head" | "body", isHeadRequest: boolean) => void;
 }
 
 /**
@@ -103,7 +103,7 @@ export class PassedRequests {
 		const { rewrite, write, onPassed } = this.#options;
 		const head = this.#head;
 		const { buffer } = this.#bytes;
-		onPassed(head.isMethod(buffer, "HEAD"));
+		onPassed(head.isHead);
 		write(rewrite(buffer, head));
 		this.#body = new RequestBody(head);
 		this.#answeredEarly = false;
@@ -135,7 +135,7 @@ export class PassedRequests {
 
 	#refuse(refusal: Refusal, what: "head" | "body" = "head"): false {
 		this.#state = "over";
-		this.#options.onRefused(refusal, what);
+		this.#options.onRefused(refusal, what, what === "head" && this.#head.isHead);
 		return false;
 	}
 }

@@ -35,7 +35,10 @@ export function because(refusal: Refusal, message: string): Refusal {
 /** For a connection whose head is incomplete, when no descriptors are left. */
 export const displaced = because(Refusals.headTimeout, "the request head did not come, and others need this connection's place");
 
-/** The complete response, after which the connection is closed. */
-export function refusalAnswer({ code, message }: Refusal): Buffer {
-	return replyBytes(refusal(code, message));
+/**
+ * The complete response, after which the connection is closed.
+ * @param isHead the request is a HEAD, as far as the head has come: the answer has no body then.
+ */
+export function refusalAnswer({ code, message }: Refusal, isHead: boolean): Buffer {
+	return replyBytes(refusal(code, message), isHead);
 }

@@ -84,21 +84,21 @@ export class Responder {
 	}
 
 	/** Takes over a socket. What the client has sent is read and discarded, because closing with unread bytes would cut the response off. */
-	refuse(socket: Socket, refusal: Refusal): void {
+	refuse(socket: Socket, refusal: Refusal, isHead: boolean): void {
 		this.count(refusal.counter, 1);
 		this.#see(socket);
 		// After an error the client is gone; "close" follows.
 		socket.on("error", () => {});
 		socket.resume();
-		socket.end(refusalAnswer(refusal));
+		socket.end(refusalAnswer(refusal, isHead));
 	}
 
 	/** Refuses without waiting for the client to disconnect: there is no descriptor for that. Unread bytes reset the connection after the response. */
-	turnAway(socket: Socket, refusal: Refusal): void {
+	turnAway(socket: Socket, refusal: Refusal, isHead: boolean): void {
 		this.count(refusal.counter, 1);
 		socket.on("error", () => {});
 		// The socket accepts a refusal at once, since it is short.
-		socket.write(refusalAnswer(refusal));
+		socket.write(refusalAnswer(refusal, isHead));
 		socket.destroy();
 	}
 

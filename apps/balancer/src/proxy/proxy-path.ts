@@ -186,7 +186,7 @@ export class ProxyPath implements DataPath {
 		// A client for whom there is no room is told so once its request is known: /health must be answered even when no client fits.
 		if (this.#isFull() && !this.#displaceOldest()) this.#responder.cutOldest();
 		if (this.#isFull()) {
-			this.#responder.turnAway(socket, Refusals.descriptors);
+			this.#responder.turnAway(socket, Refusals.descriptors, false);
 			return;
 		}
 		this.#waiting.add(connection);
@@ -205,7 +205,7 @@ export class ProxyPath implements DataPath {
 		const { oldest } = this.#waiting;
 		if (oldest === null || this.#turn - oldest.turn < 2 || this.#waiting.takeOldest(DataPathLimits.displacedMs) === null) return false;
 		this.#letGo(oldest);
-		this.#responder.turnAway(oldest.socket, displaced);
+		this.#responder.turnAway(oldest.socket, displaced, oldest.head.isHead);
 		return true;
 	}
 
@@ -284,7 +284,7 @@ export class ProxyPath implements DataPath {
 
 	#refuse(connection: ProxiedConnection, refusal: Refusal): void {
 		this.#letGo(connection);
-		this.#responder.refuse(connection.socket, refusal);
+		this.#responder.refuse(connection.socket, refusal, connection.head.isHead);
 	}
 
 	#place(connection: ProxiedConnection): boolean {
@@ -322,9 +322,9 @@ export class ProxyPath implements DataPath {
 				return refusal;
 			},
 			onConnected: () => this.#responder.count("proxied", 1),
-			onRefused: (refusal) => {
+			onRefused: (refusal, isHead) => {
 				spliced.isReleased = true;
-				this.#responder.refuse(socket, refusal);
+				this.#responder.refuse(socket, refusal, isHead);
 			},
 			onShardClosed: (wasConnected) => {
 				count(-1, -upgrades);

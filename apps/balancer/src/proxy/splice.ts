@@ -12,7 +12,7 @@ export interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax
 	readonly bytes: Buffer;
 	readonly onConnected: () => void;
 	/** A later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
-	readonly onRefused: (refusal: Refusal) => void;
+	readonly onRefused: (refusal: Refusal, isHead: boolean) => void;
 	/** Called once. `wasConnected` is false when the shard's port did not answer; the client's connection is then untouched. */
 	readonly onShardClosed: (wasConnected: boolean) => void;
 }
@@ -50,10 +50,10 @@ export class Splice {
 				this.#answerBegun = false;
 				this.#answers.expect(isHeadRequest);
 			},
-			onRefused: (refusal, what) => {
+			onRefused: (refusal, what, isHead) => {
 				this.#release();
 				if (what === "body" && this.#answerBegun) client.destroy();
-				else onRefused(refusal);
+				else onRefused(refusal, isHead);
 			},
 		});
 		// The client disconnects before there is a shard, or later its connection ends or breaks.

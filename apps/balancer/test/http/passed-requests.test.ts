@@ -27,7 +27,7 @@ class Rig {
 			else this.passed.at(-1)!.body += bytes.toString("latin1");
 		},
 		onPassed: (isHeadRequest) => this.isHead.push(isHeadRequest),
-		onRefused: ({ code }, what) => this.refusals.push({ code, what }),
+		onRefused: ({ code }, what, isHead) => this.refusals.push({ code, what, ...(isHead && { isHead }) }),
 	});
 
 	begin(text: string): void {

@@ -7,7 +7,7 @@ const entries = Object.entries(Refusals);
 
 describe("refusals", () => {
 	it.each(entries)("%s is a whole HTTP answer with a JSON body, after which the connection closes", (_, refusal) => {
-		const text = refusalAnswer(refusal).toString();
+		const text = refusalAnswer(refusal, false).toString();
 		const [head, body] = text.split("\r\n\r\n");
 		const [status, ...lines] = head.split("\r\n");
 		expect(status).toMatch(new RegExp(`^HTTP/1\\.1 ${httpErrors[refusal.code].status} [A-Z]`));
@@ -17,6 +17,11 @@ describe("refusals", () => {
 		expect(JSON.parse(body)).toEqual({ error: { code: refusal.code, message: refusal.message } });
 	});
 
+	it.each(entries)("%s has no body when the request is a HEAD, and otherwise the same head", (_, refusal) => {
+		const [head] = refusalAnswer(refusal, false).toString().split("\r\n\r\n");
+		expect(refusalAnswer(refusal, true).toString()).toBe(`${head}\r\n\r\n`);
+	});
+
 	it("has a separate code for each, and a counter that exists", () => {
 		expect(new Set(entries.map(([, { code }]) => code)).size).toBe(entries.length);
 		const counters = balancerCounters.map(([name]) => name);
@@ -24,7 +29,7 @@ describe("refusals", () => {
 	});
 
 	it("escapes text that comes from a client", () => {
-		const answer = refusalAnswer(because(Refusals.badRequest, 'a "quoted"\r\nline')).toString();
+		const answer = refusalAnswer(because(Refusals.badRequest, 'a "quoted"\r\nline'), false).toString();
 		expect(answer.split("\r\n\r\n")).toHaveLength(2);
 		expect(JSON.parse(answer.split("\r\n\r\n")[1]).error.message).toBe('a "quoted"\r\nline');
 	});

@@ -191,6 +191,8 @@ export function dataPathContract(mode: Mode): void {
 			expect(reply.status).toBe(503);
 			expect(reply.head).toMatch(/^Retry-After: [1-9]/m);
 			expect(errorOf(reply)).toEqual({ code: "no_shard_serves", message: expect.stringContaining("2 shards") });
+			const toHead = await exchange(rig.port, getHead.replace("GET", "HEAD"));
+			expect(toHead).toEqual({ ...reply, body: "" });
 			for (const row of rig.board.rows()) row.state = ShardState.serving;
 		});
 
@@ -242,7 +244,8 @@ export function dataPathContract(mode: Mode): void {
 			const reply = await exchange(rig.port, head(1025));
 			expect(reply.status).toBe(431);
 			expect(errorOf(reply).code).toBe("head_too_long");
-			expect(counter("refusedHeadTooLong")).toBe(1);
+			expect(await exchange(rig.port, head(1025).replace("GET", "HEAD"))).toEqual({ ...reply, body: "" });
+			expect(counter("refusedHeadTooLong")).toBe(2);
 		});
 
 		it.each([
@@ -283,7 +286,9 @@ export function dataPathContract(mode: Mode): void {
 				get("http://localhost:5173", "trade.example"),
 			];
 			expect(await Promise.all(refused)).toEqual(refused.map(() => 403));
-			expect(counter("refusedForbidden")).toBe(refused.length);
+			const head = await exchange(rig.port, "HEAD / HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\n\r\n");
+			expect([head.status, head.body, /^Content-Length: [1-9]/m.test(head.head)]).toEqual([403, "", true]);
+			expect(counter("refusedForbidden")).toBe(refused.length + 1);
 		});
 
 		it("answers /health, /ready and /metrics itself, and closes, since the next request may be a shard's", async () => {

@@ -66,6 +66,17 @@ for (const mode of ["handoff", "proxy"] as const)
 			["GET", "/ready/", 404],
 			["GET", "/nowhere", 404],
 			["POST", "/", 426],
+			["PROPFIND", "/", 426],
+			["HEAD", "/", 426],
+			["HEAD", "/nowhere", 404],
+			["OPTIONS", "/", 204],
+			["OPTIONS", "/ws", 204],
+			["OPTIONS", "/connection/websocket", 204],
+			["OPTIONS", "/nowhere", 404],
+			["PROPFIND", "/health", 405],
+			["PROPFIND", "/nowhere", 404],
+			["BREW", "/health", 405],
+			["BREW", "/nowhere", 404],
 			["GET", "/api/publish", 405],
 			["OPTIONS", "/api/publish", 204],
 			["POST", "/api/publish", 400],
@@ -79,7 +90,8 @@ for (const mode of ["handoff", "proxy"] as const)
 				});
 				// Those that the HTTP libraries add, and the length of what changes by itself.
 				const { date, "content-length": length, "transfer-encoding": coding, uwebsockets, ...ours } = headers;
-				const error = status >= 400 ? (JSON.parse(body) as object) : typeof body;
+				const error = status >= 400 && method !== "HEAD" ? (JSON.parse(body) as object) : typeof body;
+				if (method === "HEAD") expect(body).toBe("");
 				return { ...rest, headers: ours, error };
 			};
 			const [balancer, shard] = await Promise.all([answerOf(cluster.httpUrl), answerOf(cluster.shardUrl(1).replace(/^ws/, "http"))]);

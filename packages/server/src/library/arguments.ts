@@ -63,10 +63,10 @@ export function checkKeys(what: string, role: string, given: unknown, known: rea
 	}
 }
 
-/** @throws RangeError when it is no time for which a timer can run. */
-export function checkMs(name: string, ms: number): void {
-	if (typeof ms === "number" && ms >= 1 && ms < 2 ** 31) return;
-	throw new RangeError(`${name} is ${String(ms)}; it is a time in milliseconds, from 1 to 2147483647`);
+/** @throws RangeError when it is no time for which a timer can run, or shorter than `least`. */
+export function checkMs(name: string, ms: number, least = 1): void {
+	if (typeof ms === "number" && ms >= least && ms < 2 ** 31) return;
+	throw new RangeError(`${name} is ${String(ms)}; it is a time in milliseconds, from ${least} to 2147483647`);
 }
 
 /** "an object", "a number", "null", "an array", "a Float64Array". */

@@ -1,12 +1,12 @@
 import { BoundedLines } from "@shardcast/telemetry";
 import type { Middleware } from "../delivery/incoming/middleware.ts";
-import { checkKeys } from "./arguments.ts";
+import { checkKeys, checkMs } from "./arguments.ts";
 import { around } from "./middleware-around.ts";
 
 export interface LoggingOptions {
 	/** Where a line goes; stderr if not given. */
 	readonly print?: (line: string) => void;
-	/** Time between two lines; the messages in between are counted. 100 if not given. */
+	/** Time between two lines; the messages in between are counted. 100 if not given, at most 2147483647; 0 = each has its line. */
 	readonly everyMs?: number;
 }
 
@@ -14,7 +14,9 @@ export interface LoggingOptions {
 export function logging(options: LoggingOptions = {}): Middleware {
 	checkKeys("logging", "its options", options, ["print", "everyMs"]);
 	const print = options.print ?? ((line) => console.error(line));
-	const lines = new BoundedLines(options.everyMs ?? 100);
+	const { everyMs = 100 } = options;
+	checkMs("logging: everyMs", everyMs, 0);
+	const lines = new BoundedLines(everyMs);
 	return (context, next) => {
 		const beganMs = performance.now();
 		const { source, address, channels, payload } = context;

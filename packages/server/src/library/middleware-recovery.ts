@@ -1,12 +1,12 @@
 import { BoundedLines } from "@shardcast/telemetry";
 import type { MessageContext, Middleware } from "../delivery/incoming/middleware.ts";
-import { checkKeys } from "./arguments.ts";
+import { checkKeys, checkMs } from "./arguments.ts";
 import { around } from "./middleware-around.ts";
 
 export interface RecoveryOptions {
 	/** Where a line goes; stderr if not given. */
 	readonly print?: (line: string) => void;
-	/** Time between two lines; the failures in between are counted. 1000 if not given. */
+	/** Time between two lines; the failures in between are counted. 1000 if not given, at most 2147483647; 0 = each has its line. */
 	readonly everyMs?: number;
 	/** Told about each exception. */
 	readonly onError?: (error: unknown, context: MessageContext) => void;
@@ -19,7 +19,9 @@ export interface RecoveryOptions {
 export function recovery(options: RecoveryOptions = {}): Middleware {
 	checkKeys("recovery", "its options", options, ["print", "everyMs", "onError"]);
 	const print = options.print ?? ((line) => console.error(line));
-	const lines = new BoundedLines(options.everyMs ?? 1000);
+	const { everyMs = 1000 } = options;
+	checkMs("recovery: everyMs", everyMs, 0);
+	const lines = new BoundedLines(everyMs);
 	return (context, next) => {
 		const failed = (error: unknown): void => {
 			options.onError?.(error, context);

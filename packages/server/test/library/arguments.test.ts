@@ -71,3 +71,15 @@ it.each([
 	expect(() => checkedConfig(given)).toThrow(new ConfigError([message]));
 	expect(() => reloadedConfig(checkedConfig({}), given)).toThrow(new ConfigError([message]));
 });
+
+it.each([Number.NaN, -1, 5e9, "1000", null])("no line can be written every %s ms", (everyMs) => {
+	for (const [name, make] of Object.entries({ logging, recovery }))
+		expect(() => make({ everyMs } as object)).toThrow(
+			new RangeError(`${name}: everyMs is ${everyMs}; it is a time in milliseconds, from 0 to 2147483647`),
+		);
+});
+
+it("every message may have its line", () => {
+	for (const make of [logging, recovery])
+		for (const options of [{ everyMs: 0 }, { everyMs: 0.5 }, {}]) expect(() => make(options)).not.toThrow();
+});

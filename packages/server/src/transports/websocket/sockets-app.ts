@@ -80,7 +80,7 @@ export class GuardedApp {
 			try {
 				handler(response, request);
 			} catch (error) {
-				this.#giveUp("request", response, error);
+				this.#giveUp("request", response, error, request.getMethod() === "head");
 			}
 		});
 	}
@@ -195,10 +195,10 @@ export class GuardedApp {
 		};
 	}
 
-	#giveUp(callback: GuardedCallback, response: Response, error: unknown): void {
+	#giveUp(callback: GuardedCallback, response: Response, error: unknown, isHead = false): void {
 		this.#onError(callback, error);
 		try {
-			sendReply(response, internalError);
+			sendReply(response, internalError, isHead);
 		} catch {
 			// It has its answer already, or was upgraded.
 		}
