@@ -1,7 +1,11 @@
+import { DataPathLimits } from "./data-path.ts";
+import type { Picker } from "./pick.ts";
+
 /** Interval between looks at the shards; they report within a turn of their loop. */
 const lookMs = 2;
 
-export interface PlacementQueueOptions<T> {
+/** The part that both data paths share. */
+export interface PlacementRules {
 	/** How long a connection waits for room before it is refused. */
 	readonly waitMs: number;
 	/** How long it waits while the shards are merely delayed, as `areHeldUp` says after each look. */
@@ -10,11 +14,24 @@ export interface PlacementQueueOptions<T> {
 	readonly itemsMax: number;
 	/** Reads the shards' rows again; called before a run of `place`. */
 	readonly look: () => void;
+}
+
+export interface PlacementQueueOptions<T> extends PlacementRules {
 	/** Assigns it to a shard; false when none has room. */
 	readonly place: (item: T) => boolean;
 	/** Called after a run of `place`. */
 	readonly placed: () => void;
 	readonly refuse: (item: T) => void;
+}
+
+export function placementRules(picker: Picker): PlacementRules {
+	return {
+		waitMs: DataPathLimits.placementMs,
+		heldUpMs: DataPathLimits.heldUpMs,
+		areHeldUp: () => picker.allSilent,
+		itemsMax: DataPathLimits.placementMax,
+		look: () => picker.look(),
+	};
 }
 
 /**

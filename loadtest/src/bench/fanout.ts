@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { machineBusyMs } from "@shardcast/testkit";
 import type { LoadGenerator } from "../generator.ts";
 import { sendProblems } from "../report/result.ts";
-import { roundsFrom, runBench, type Target } from "./report.ts";
+import { othersPercent, roundsFrom, runBench, type Target } from "./report.ts";
 import {
 	benchClients,
 	benchProgram,
@@ -58,12 +58,7 @@ const figures = {
 		compared: false,
 		help: "busiest thread of the load generator: above 90 the latencies are its own",
 	},
-	othersPercent: {
-		unit: "% of a core",
-		better: "lower",
-		compared: false,
-		help: "CPU that programs outside the bench took meanwhile: above 10 no figure is to be trusted",
-	},
+	othersPercent,
 } as const;
 type Figure = keyof typeof figures;
 

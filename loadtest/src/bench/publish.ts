@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { machineBusyMs } from "@shardcast/testkit";
 import { HttpLoad, type LoadRequest, type LoadTaken, publishRequest } from "./http-load.ts";
-import { roundsFrom, runBench } from "./report.ts";
+import { othersPercent, roundsFrom, runBench } from "./report.ts";
 import { benchProgram, benchShards, type Subject, startBareServer, startBenchCluster, withEnds } from "./subject.ts";
 
 /**
@@ -16,15 +16,6 @@ const durationMs = 4_000;
 const connections = 16;
 
 const rounds = roundsFrom(process.argv.slice(2), 5);
-
-const conditions = {
-	othersPercent: {
-		unit: "% of a core",
-		better: "lower",
-		compared: false,
-		help: "CPU that programs outside the bench took meanwhile: above 10 no figure is to be trusted",
-	},
-} as const;
 
 interface Publishing extends LoadTaken {
 	readonly seconds: number;
@@ -85,7 +76,7 @@ await benchProgram(async (ends) => {
 		warmups: 1,
 		figures: {
 			cpuUsPerRequest: { unit: "µs", better: "lower", help: "CPU of all server processes (supervisor, balancer, shards) per request" },
-			...conditions,
+			othersPercent,
 		},
 		baseline: "bare",
 		variants: { bare: () => paced(bare), single: () => paced(cluster) },
@@ -112,7 +103,7 @@ await benchProgram(async (ends) => {
 			messagesPerSecond: { unit: "messages/s", better: "higher" },
 			cpuUsPerMessage: { unit: "µs", better: "lower", help: "CPU of all server processes per message published" },
 			refusedPercent: { unit: "% of messages", better: "lower", compared: false, help: "answered 429, since the bus was full" },
-			...conditions,
+			othersPercent,
 		},
 		baseline: "bare",
 		variants: {

@@ -49,6 +49,14 @@ export interface FigureMeaning {
 	readonly compared?: boolean;
 }
 
+/** A figure that says how quiet the machine was. */
+export const othersPercent = {
+	unit: "% of a core",
+	better: "lower",
+	compared: false,
+	help: "CPU that programs outside the bench used meanwhile: above 10, trust no figure",
+} as const satisfies FigureMeaning;
+
 /** Judged by the median: of the ratios to the baseline when a ratio is given, else of the figure itself. */
 export interface Target<Figure extends string, Variant extends string> {
 	readonly variant: Variant;

@@ -1,6 +1,7 @@
 import { partBytes } from "./board-layout.ts";
 import { BoardText } from "./board-text.ts";
 import { type Histograms, histogramsAt } from "./histogram-words.ts";
+import { ProcessRow } from "./process-row.ts";
 import {
 	BalancerRowWord,
 	BellWord,
@@ -46,29 +47,23 @@ export interface RowSnapshot {
 }
 
 /**
- * A row of the scoreboard: that of a shard, or of another member of the bus. Anybody may read all of it; each part has one writer, given with its properties.
- * Reads and writes are single atomic loads and stores: cheap enough for every loop turn.
+ * The row of a member of the bus, such as a shard.
  */
-export class BoardRow {
+export class BoardRow extends ProcessRow<ShardCounter> {
 	readonly slot: number;
 	/** Written by the shard, like its counters. */
 	readonly histograms: Histograms<ShardHistogram>;
-	readonly #supervisor: Int32Array;
 	readonly #balancer: Int32Array;
 	readonly #bell: Int32Array;
-	readonly #own: Int32Array;
-	readonly #counters: Float64Array;
 	readonly #troubleText: BoardText;
 
 	/** `byteOffset` is where the row begins in the scoreboard. */
 	constructor(buffer: ArrayBufferLike, slot: number, byteOffset: number, layout: RowLayout) {
+		super(buffer, byteOffset, layout, counterIndex);
 		const part = (offset: number) => new Int32Array(buffer, byteOffset + offset, partBytes >> 2);
 		this.slot = slot;
-		this.#supervisor = part(layout.supervisorPart);
 		this.#balancer = part(layout.balancerPart);
 		this.#bell = part(layout.bellPart);
-		this.#own = part(layout.ownPart);
-		this.#counters = new Float64Array(buffer, byteOffset + layout.counters, shardCounters.length);
 		this.#troubleText = new BoardText(buffer, byteOffset + layout.troubleText, layout.troubleTextBytes);
 		this.histograms = histogramsAt(shardHistograms, buffer, byteOffset, layout);
 	}
@@ -77,18 +72,18 @@ export class BoardRow {
 
 	/** Counts the processes that this slot has had. */
 	get incarnation(): number {
-		return Atomics.load(this.#supervisor, SupervisorWord.incarnation);
+		return Atomics.load(this.supervisor, SupervisorWord.incarnation);
 	}
 	set incarnation(value: number) {
-		Atomics.store(this.#supervisor, SupervisorWord.incarnation, value);
+		Atomics.store(this.supervisor, SupervisorWord.incarnation, value);
 	}
 
 	/** The CPU it is pinned to, -1 for none. */
 	get core(): number {
-		return Atomics.load(this.#supervisor, SupervisorWord.core);
+		return Atomics.load(this.supervisor, SupervisorWord.core);
 	}
 	set core(value: number) {
-		Atomics.store(this.#supervisor, SupervisorWord.core, value);
+		Atomics.store(this.supervisor, SupervisorWord.core, value);
 	}
 
 	/** WebSockets that it takes: its part of `--max-connections`, or what its open files allow if that is less. */
@@ -99,39 +94,25 @@ export class BoardRow {
 
 	/** Its part of `--max-connections`. */
 	get connectionsGiven(): number {
-		return Atomics.load(this.#supervisor, SupervisorWord.connectionsMax);
+		return Atomics.load(this.supervisor, SupervisorWord.connectionsMax);
 	}
 	set connectionsGiven(value: number) {
-		Atomics.store(this.#supervisor, SupervisorWord.connectionsMax, value);
+		Atomics.store(this.supervisor, SupervisorWord.connectionsMax, value);
 	}
 
 	get port(): number {
-		return Atomics.load(this.#supervisor, SupervisorWord.port);
+		return Atomics.load(this.supervisor, SupervisorWord.port);
 	}
 	set port(value: number) {
-		Atomics.store(this.#supervisor, SupervisorWord.port, value);
-	}
-
-	get pid(): number {
-		return Atomics.load(this.#supervisor, SupervisorWord.pid);
-	}
-	set pid(value: number) {
-		Atomics.store(this.#supervisor, SupervisorWord.pid, value);
-	}
-
-	get restarts(): number {
-		return Atomics.load(this.#supervisor, SupervisorWord.restarts);
-	}
-	set restarts(value: number) {
-		Atomics.store(this.#supervisor, SupervisorWord.restarts, value);
+		Atomics.store(this.supervisor, SupervisorWord.port, value);
 	}
 
 	/** `none` while the slot is no member: else its ring and bell exist. */
 	get role(): Role {
-		return Atomics.load(this.#supervisor, SupervisorWord.role) as Role;
+		return Atomics.load(this.supervisor, SupervisorWord.role) as Role;
 	}
 	set role(value: Role) {
-		Atomics.store(this.#supervisor, SupervisorWord.role, value);
+		Atomics.store(this.supervisor, SupervisorWord.role, value);
 	}
 
 	/** Whether the slot is a member. */
@@ -140,17 +121,17 @@ export class BoardRow {
 	}
 
 	get ringGeneration(): number {
-		return Atomics.load(this.#supervisor, SupervisorWord.ringGeneration);
+		return Atomics.load(this.supervisor, SupervisorWord.ringGeneration);
 	}
 	set ringGeneration(value: number) {
-		Atomics.store(this.#supervisor, SupervisorWord.ringGeneration, value);
+		Atomics.store(this.supervisor, SupervisorWord.ringGeneration, value);
 	}
 
 	get addedEpoch(): number {
-		return Atomics.load(this.#supervisor, SupervisorWord.addedEpoch);
+		return Atomics.load(this.supervisor, SupervisorWord.addedEpoch);
 	}
 	set addedEpoch(value: number) {
-		Atomics.store(this.#supervisor, SupervisorWord.addedEpoch, value);
+		Atomics.store(this.supervisor, SupervisorWord.addedEpoch, value);
 	}
 
 	// Written by the balancer.
@@ -200,54 +181,47 @@ export class BoardRow {
 
 	// Written by the shard, and by the supervisor once the shard's process is certainly dead.
 
-	get state(): ShardState {
-		return Atomics.load(this.#own, ShardWord.state) as ShardState;
-	}
-	set state(value: ShardState) {
-		Atomics.store(this.#own, ShardWord.state, value);
-	}
-
 	get connections(): number {
-		return Atomics.load(this.#own, ShardWord.connections);
+		return Atomics.load(this.own, ShardWord.connections);
 	}
 	set connections(value: number) {
-		Atomics.store(this.#own, ShardWord.connections, value);
+		Atomics.store(this.own, ShardWord.connections, value);
 	}
 
 	get handoffsReceived(): number {
-		return Atomics.load(this.#own, ShardWord.handoffsReceived);
+		return Atomics.load(this.own, ShardWord.handoffsReceived);
 	}
 	set handoffsReceived(value: number) {
-		Atomics.store(this.#own, ShardWord.handoffsReceived, value);
+		Atomics.store(this.own, ShardWord.handoffsReceived, value);
 	}
 
 	get webSockets(): number {
-		return Atomics.load(this.#own, ShardWord.webSockets);
+		return Atomics.load(this.own, ShardWord.webSockets);
 	}
 	set webSockets(value: number) {
-		Atomics.store(this.#own, ShardWord.webSockets, value);
+		Atomics.store(this.own, ShardWord.webSockets, value);
 	}
 
 	get proxiedSeen(): number {
-		return Atomics.load(this.#own, ShardWord.proxiedSeen);
+		return Atomics.load(this.own, ShardWord.proxiedSeen);
 	}
 	set proxiedSeen(value: number) {
-		Atomics.store(this.#own, ShardWord.proxiedSeen, value);
+		Atomics.store(this.own, ShardWord.proxiedSeen, value);
 	}
 
 	get epochSeen(): number {
-		return Atomics.load(this.#own, ShardWord.epochSeen);
+		return Atomics.load(this.own, ShardWord.epochSeen);
 	}
 	set epochSeen(value: number) {
-		Atomics.store(this.#own, ShardWord.epochSeen, value);
+		Atomics.store(this.own, ShardWord.epochSeen, value);
 	}
 
 	/** Clients that the open files of its process allow; 0 = any number. */
 	get connectionsFit(): number {
-		return Atomics.load(this.#own, ShardWord.connectionsFit);
+		return Atomics.load(this.own, ShardWord.connectionsFit);
 	}
 	set connectionsFit(value: number) {
-		Atomics.store(this.#own, ShardWord.connectionsFit, value);
+		Atomics.store(this.own, ShardWord.connectionsFit, value);
 	}
 
 	/** Connections of any kind that it may have open at once; Infinity = any number. */
@@ -258,12 +232,12 @@ export class BoardRow {
 
 	/** What is wrong though the shard serves. */
 	get troubles(): readonly ShardTrouble[] {
-		const bits = Atomics.load(this.#own, ShardWord.troubles);
+		const bits = Atomics.load(this.own, ShardWord.troubles);
 		return shardTroubles.filter((_, index) => bits & (1 << index)).map(([name]) => name);
 	}
 	set troubles(names: readonly ShardTrouble[]) {
 		const bits = shardTroubles.reduce((sum, [name], index) => (names.includes(name) ? sum | (1 << index) : sum), 0);
-		Atomics.store(this.#own, ShardWord.troubles, bits);
+		Atomics.store(this.own, ShardWord.troubles, bits);
 	}
 
 	/** What there is to say about each trouble, such as the name of a file. The text of all of them has an end: see BoardText. */
@@ -279,25 +253,12 @@ export class BoardRow {
 		this.#troubleText.text = [...details].map(([name, detail]) => `${name} ${detail.replace(/\s+/g, " ")}`).join("\n");
 	}
 
-	get(counter: ShardCounter): number {
-		return this.#counters[counterIndex.get(counter)!];
-	}
-
-	set(counter: ShardCounter, value: number): void {
-		this.#counters[counterIndex.get(counter)!] = value;
-	}
-
-	add(counter: ShardCounter, amount: number): void {
-		this.#counters[counterIndex.get(counter)!] += amount;
-	}
-
 	snapshot(): RowSnapshot {
-		const counters = Object.fromEntries(shardCounters.map(([name]) => [name, this.get(name)])) as Record<ShardCounter, number>;
 		const { slot, incarnation, core, connectionsMax, port, pid, restarts, state, connections, webSockets } = this;
 		const { handoffsSent, handoffsReceived, proxiedOpen, proxiedSeen } = this;
 		const sleeping = this.sleeping !== 0;
 		const processPart = { slot, incarnation, core, connectionsMax, port, pid, restarts, state };
 		const loadPart = { connections, webSockets, handoffsSent, handoffsReceived, proxiedOpen, proxiedSeen, sleeping };
-		return { ...processPart, ...loadPart, counters };
+		return { ...processPart, ...loadPart, counters: this.counterValues() };
 	}
 }

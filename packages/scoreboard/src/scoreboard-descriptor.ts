@@ -114,12 +114,15 @@ export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches
  * rings first and then swaps that number for 0, so that a waker that dies in between, or comes late, wipes no later sleep.
  */
 export const BellWord = { sleeping: 0 } as const;
+/** The state is in the same word of every process's own part. */
+export const stateWord = 0;
+
 /**
  * i32 words of a shard's own part. `epochSeen` is the membership epoch up to which the shard has taken up the others' rings.
  * `connectionsFit` is how many clients its process's limit of open files allows; 0 = there is no such limit.
  */
 export const ShardWord = {
-	state: 0,
+	state: stateWord,
 	connections: 1,
 	handoffsReceived: 2,
 	webSockets: 3,
@@ -242,7 +245,7 @@ export const shardCounters = [
 export type ShardCounter = (typeof shardCounters)[number][0];
 
 /** i32 words of the balancer's own part. */
-export const BalancerWord = { state: 0, mode: 1, pending: 2 } as const;
+export const BalancerWord = { state: stateWord, mode: 1, pending: 2 } as const;
 export const BalancerMode = { none: 0, handoff: 1, proxy: 2 } as const;
 export type BalancerMode = (typeof BalancerMode)[keyof typeof BalancerMode];
 

@@ -22,7 +22,7 @@ import { displaced, type Refusal, Refusals, refusalAnswer } from "../http/refusa
 import { type Responder, whyNotPlaced } from "../http/responder.ts";
 import { type Accepted, backlog, Listener } from "../listener.ts";
 import type { Picker } from "../pick.ts";
-import { PlacementQueue } from "../placement-queue.ts";
+import { PlacementQueue, placementRules } from "../placement-queue.ts";
 import type { Handoff } from "./handoff.ts";
 import { WaitingHeads } from "./waiting-heads.ts";
 
@@ -88,11 +88,7 @@ export class HandoffPath implements DataPath {
 			expire: ({ fd, parser }) => this.#refuse(fd, Refusals.headTimeout, parser.isHead),
 		});
 		this.#unplaced = new PlacementQueue({
-			waitMs: DataPathLimits.placementMs,
-			heldUpMs: DataPathLimits.heldUpMs,
-			areHeldUp: () => this.#picker.allSilent,
-			itemsMax: DataPathLimits.placementMax,
-			look: () => this.#picker.look(),
+			...placementRules(this.#picker),
 			place: ({ fd, sinceMs, isLasting }) => this.#place(fd, sinceMs, isLasting),
 			placed: () => this.#handoff.flush(),
 			refuse: ({ fd, isHead }) => this.#refuse(fd, whyNotPlaced(this.#picker, this.#isStopping), isHead),

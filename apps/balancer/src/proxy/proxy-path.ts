@@ -13,7 +13,7 @@ import { because, displaced, type Refusal, Refusals } from "../http/refusal.ts";
 import { type Responder, whyNotPlaced } from "../http/responder.ts";
 import { backlog } from "../listener.ts";
 import type { Candidate, Picker } from "../pick.ts";
-import { PlacementQueue } from "../placement-queue.ts";
+import { PlacementQueue, placementRules } from "../placement-queue.ts";
 import { proxyHead } from "./proxy-head.ts";
 import { Splice } from "./splice.ts";
 
@@ -89,11 +89,7 @@ export class ProxyPath implements DataPath {
 			expire: (connection) => this.#refuse(connection, Refusals.headTimeout),
 		});
 		this.#unplaced = new PlacementQueue({
-			waitMs: DataPathLimits.placementMs,
-			heldUpMs: DataPathLimits.heldUpMs,
-			areHeldUp: () => this.#picker.allSilent,
-			itemsMax: DataPathLimits.placementMax,
-			look: () => this.#picker.look(),
+			...placementRules(this.#picker),
 			place: (connection) => this.#place(connection),
 			placed: () => {},
 			refuse: (connection) => this.#refuse(connection, whyNotPlaced(this.#picker, this.#isStopping)),

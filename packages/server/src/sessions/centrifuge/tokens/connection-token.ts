@@ -9,7 +9,7 @@ import {
 	tableClaim,
 	textClaim,
 } from "./claims.ts";
-import type { TokenProblem, TokenVerifier, VerifiedToken } from "./token-verifier.ts";
+import { type TokenProblem, type TokenVerifier, type VerifiedToken, verifyClaims } from "./token-verifier.ts";
 
 /** A channel to which a token subscribes the client. */
 export interface GrantedSubscription {
@@ -37,15 +37,8 @@ export interface ConnectionClaims {
 const nothing: GrantedSubscription = { info: null, data: null, override: {} };
 
 /** Never rejects. */
-export async function verifyConnectionToken(verifier: TokenVerifier, token: string): Promise<ConnectionClaims | TokenProblem> {
-	const verified = await verifier.verify(token);
-	if (typeof verified === "string") return verified;
-	try {
-		return claimsOf(verified);
-	} catch (error) {
-		if (error instanceof ClaimError) return "invalid";
-		throw error;
-	}
+export function verifyConnectionToken(verifier: TokenVerifier, token: string): Promise<ConnectionClaims | TokenProblem> {
+	return verifyClaims(verifier, token, claimsOf);
 }
 
 function claimsOf({ user, claims }: VerifiedToken): ConnectionClaims {

@@ -1,6 +1,7 @@
 import { createPublicKey } from "node:crypto";
 import { type Config, parseRegex } from "@shardcast/config";
 import { type CryptoKey, errors, type JWTPayload, jwtVerify, type KeyObject } from "jose";
+import { ClaimError } from "./claims.ts";
 
 /** The rules for one kind of token. */
 export interface TokenRules {
@@ -107,5 +108,24 @@ export class TokenVerifier {
 		if (typeof user !== "string" && (userIdClaim === "" || typeof user !== "number")) return "invalid";
 		if (Buffer.byteLength(String(user)) > userBytesMax) return "invalid";
 		return { user: String(user), claims };
+	}
+}
+
+/**
+ * Verifies a token and reads its claims. Never rejects.
+ * @param claimsOf throws ClaimError when a claim is invalid.
+ */
+export async function verifyClaims<T>(
+	verifier: TokenVerifier,
+	token: string,
+	claimsOf: (verified: VerifiedToken) => T,
+): Promise<T | TokenProblem> {
+	const verified = await verifier.verify(token);
+	if (typeof verified === "string") return verified;
+	try {
+		return claimsOf(verified);
+	} catch (error) {
+		if (error instanceof ClaimError) return "invalid";
+		throw error;
 	}
 }
