@@ -1,7 +1,7 @@
 import type { ChannelOptions } from "@shardcast/config";
 import type { ErrorCode } from "@shardcast/protocol";
 
-/** What a channel keeps, in the shape that a broker takes. */
+/** The history limits of a channel, as a broker expects them. */
 export interface ChannelHistory {
 	readonly size: number;
 	readonly ttlMs: number;
@@ -9,31 +9,31 @@ export interface ChannelHistory {
 }
 
 export interface PublicationRules {
-	/** Infinity = no limit but the server's. */
+	/** Infinity = only the server's limit applies. */
 	readonly bytesMax: number;
-	/** `any`: also nothing at all. */
+	/** `any` includes an empty payload. */
 	readonly format: "any" | "json" | "json_object";
 }
 
-/** What a channel's name comes to. Frozen, and the same object for all who ask while it is remembered. */
+/** What a channel's name stands for. Frozen; callers get the same object while it is cached. */
 export interface Channel {
 	readonly name: string;
-	/** The namespace as its name says it, whether there is one or not; "" = none. */
+	/** The namespace in the name, whether it exists or not; "" = none. */
 	readonly namespace: string;
 	/**
-	 * Null = a client of the protocol may use it, as far as its permissions go. 102: there is no such namespace. 107: no channel can have that
-	 * name. Raw clients and publishers over HTTP are not held to it: for them such a channel has no history and no rules.
+	 * Null = clients of the protocol may use the channel if they have permission. 102: there is no such namespace. 107: the name is invalid.
+	 * Does not apply to raw clients and HTTP publishers: for them such a channel has no history and no rules.
 	 */
 	readonly error: ErrorCode | null;
-	/** With everything switched off if there is an error. */
+	/** Everything is off if there is an error. */
 	readonly options: ChannelOptions;
-	/** Null = it keeps none. */
+	/** Null = no history. */
 	readonly history: ChannelHistory | null;
-	/** A client of the protocol may publish nothing: `binary`. */
+	/** Whether a client of the protocol may publish an empty payload: `binary`. */
 	readonly mayBeEmpty: boolean;
-	/** What its publications must be, whoever publishes; null = anything. */
+	/** The rules for its publications, whoever publishes; null = none. */
 	readonly publications: PublicationRules | null;
-	/** To subscribe needs a subscription token, whoever asks. */
+	/** Subscribing always requires a subscription token. */
 	readonly needsToken: boolean;
 	/** Only these users may subscribe without a token; null = the channel is not limited to users. */
 	readonly users: readonly string[] | null;

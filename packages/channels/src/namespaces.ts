@@ -2,7 +2,7 @@ import { type ChannelOptions, type Config, type ConfigKey, defaultConfig, parseR
 import { ErrorCode } from "@shardcast/protocol";
 import type { Channel, ChannelHistory, PublicationRules } from "./channel.ts";
 
-/** The options that it reads. */
+/** The options that `Namespaces` uses. */
 export const namespaceKeys = [
 	"channelWithoutNamespace",
 	"channelNamespaces",
@@ -17,7 +17,7 @@ export const namespaceKeys = [
 
 export type NamespacesConfig = Pick<Config, (typeof namespaceKeys)[number]>;
 
-/** What all channels of one namespace have in common. */
+/** What all channels of one namespace share. */
 interface Namespace {
 	readonly options: ChannelOptions;
 	readonly history: ChannelHistory | null;
@@ -26,14 +26,14 @@ interface Namespace {
 	readonly regex: RegExp | null;
 }
 
-/** Names that are remembered; the half that was not asked for lately is forgotten when there are more. */
+/** The number of names in the cache. When it is full, the half that was not used recently is dropped. */
 const namesMax = 16_384;
 const ascii = /^[\0-\x7f]*$/;
 
 /**
- * Tells what holds for a channel by its name. For one set of options: new values need a new instance. Single-threaded, and never throws.
+ * Finds the namespace of a channel and its options. For one set of options: new values need a new instance. Single-threaded, never throws.
  *
- * On the path of every publication: 13 ns for a name that is remembered, 0.6 µs for another one.
+ * Used for every publication: 13 ns for a name in the cache, 0.6 µs for any other.
  */
 export class Namespaces {
 	/** Whether there are channels that keep a history. */
@@ -46,7 +46,7 @@ export class Namespaces {
 	#recent = new Map<string, Channel>();
 	#older = new Map<string, Channel>();
 
-	/** @param config options that have been checked. */
+	/** @param config must have been checked. */
 	constructor(config: NamespacesConfig) {
 		const namespace = (options: ChannelOptions) => namespaceOf(options, config);
 		this.#config = config;
@@ -62,7 +62,7 @@ export class Namespaces {
 
 	#recall(name: string): Channel {
 		const channel = this.#older.get(name) ?? this.#resolve(name);
-		// A name that no channel can have may be of any length.
+		// An invalid name may have any length.
 		if (name.length > this.#config.channelLengthMax) return channel;
 		if (this.#recent.size >= namesMax / 2) {
 			this.#older = this.#recent;
@@ -94,7 +94,7 @@ export class Namespaces {
 		return end < 0 ? ["", name] : [name.slice(start, end), name.slice(end + boundary.length)];
 	}
 
-	/** "dialog#42,17" → 42 and 17. What stands after the last boundary counts. */
+	/** "dialog#42,17" → 42 and 17. Only the part after the last boundary counts. */
 	#usersIn(name: string): readonly string[] | null {
 		const { channelUserBoundary: boundary, channelUserSeparator: separator } = this.#config;
 		const at = boundary === "" ? -1 : name.lastIndexOf(boundary);

@@ -2,16 +2,16 @@ import type { ChannelOptions, Config } from "@shardcast/config";
 import { DisconnectCode, ErrorCode } from "@shardcast/protocol";
 import type { Channel } from "./channel.ts";
 
-/** A client of the protocol who asks for something. */
+/** The client of the protocol whose permission is checked. */
 export interface Asker {
 	/** "" = anonymous. */
 	readonly user: string;
-	/** `client.insecure`: everything that exists is allowed. */
+	/** `client.insecure`: everything that is switched on is allowed. */
 	readonly insecure: boolean;
 }
 
 export interface SubscribedAsker extends Asker {
-	/** To the channel that it asks about. */
+	/** Whether it is subscribed to the channel in question. */
 	readonly subscribed: boolean;
 }
 
@@ -19,12 +19,12 @@ type Right = "Publish" | "History" | "Presence";
 
 /**
  * May this client subscribe without a token? Null = yes.
- * @param asker.hasToken it has a subscription token that is valid for it and this channel: then it may.
+ * @param asker.hasToken it has a valid subscription token for this channel, which allows it.
  */
 export function subscribeError(channel: Channel, asker: Asker & { readonly hasToken: boolean }): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	if (asker.hasToken) return null;
-	// Not even the insecure mode opens these.
+	// Insecure mode does not allow these either.
 	if (channel.needsToken) return ErrorCode.permissionDenied;
 	if (asker.insecure) return null;
 	const { allowSubscribeForClient, allowSubscribeForAnonymous } = channel.options;
@@ -59,19 +59,19 @@ function permission(options: ChannelOptions, right: Right, { user, subscribed, i
 }
 
 export interface Positions {
-	/** The subscriber is told offset and epoch, and a loss is noticed. */
+	/** The subscriber gets offset and epoch, and a lost publication is detected. */
 	readonly positioned: boolean;
-	/** It gets what it missed. */
+	/** The subscriber gets what it missed. */
 	readonly recoverable: boolean;
 }
 
-/** What a subscriber, who may subscribe, gets of what it asked for. Nothing without history, for then there are no offsets. */
+/** Which of the requested features a subscriber gets. None without history, because then there are no offsets. */
 export function grantedPositions({ options, history }: Channel, asker: Asker, asked: Positions): Positions {
 	if (history === null) return { positioned: false, recoverable: false };
 	const mayRead = permission(options, "History", { ...asker, subscribed: true }) === null;
 	const recoverable = options.forceRecovery || (asked.recoverable && (options.allowRecovery || mayRead));
 	const positioned = options.forcePositioning || (asked.positioned && (options.allowPositioning || mayRead));
-	// Whoever recovers needs a position.
+	// Recovery requires a position.
 	return { positioned: positioned || recoverable, recoverable };
 }
 
@@ -79,7 +79,7 @@ export type ConnectConfig = Pick<Config, "clientInsecure" | "allowAnonymousConne
 
 /**
  * May this client connect? Null = yes, else the disconnect code.
- * @param user what its token, which has been verified, says, "" = nobody; null = it has none.
+ * @param user the user of its verified token, "" = anonymous; null = it has no token.
  */
 export function connectDisconnect(user: string | null, config: ConnectConfig): DisconnectCode | null {
 	if (user === null) return config.clientInsecure || config.allowAnonymousConnect ? null : DisconnectCode.badRequest;

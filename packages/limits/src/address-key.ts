@@ -1,6 +1,6 @@
 /**
- * Whom an address stands for, in 64 bits: an IPv4 address, or the first 64 bits of an IPv6 address, since a single customer or machine is
- * given at least a /64 and can take any address in it.
+ * A client address as a 64-bit key: the IPv4 address, or the first 64 bits of an IPv6 address, because a single customer or machine gets at
+ * least a /64 and can use any address in it.
  */
 export type AddressKey = bigint;
 
@@ -8,7 +8,7 @@ const ipv4Bytes = 4;
 const ipv6Bytes = 16;
 const mappedPrefix = Buffer.from("00000000000000000000ffff", "hex");
 
-/** @param bytes as they stand in a packet: 4, or 16, of which an IPv4 address may be mapped into the last 4. */
+/** @param bytes in network order: 4, or 16, where the last 4 may hold a mapped IPv4 address. */
 export function addressKey(bytes: Uint8Array): AddressKey {
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	if (bytes.length === ipv4Bytes) return BigInt(view.getUint32(0));
@@ -16,7 +16,7 @@ export function addressKey(bytes: Uint8Array): AddressKey {
 	return isMapped(bytes) ? BigInt(view.getUint32(ipv6Bytes - ipv4Bytes)) : view.getBigUint64(0);
 }
 
-/** @param text such as "192.0.2.1", "::ffff:192.0.2.1" or "2001:db8::1"; anything else is all one. */
+/** @param text such as "192.0.2.1", "::ffff:192.0.2.1" or "2001:db8::1"; anything else gets one common key. */
 export function addressKeyOf(text: string): AddressKey {
 	const ipv4 = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(text);
 	if (ipv4 !== null) return addressKey(Uint8Array.from(ipv4.slice(1), Number));

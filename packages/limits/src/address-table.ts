@@ -6,35 +6,35 @@ const magic = 0x53434131; // "SCA1"
 /** The hash, the bucket and the entry belong to the major version. */
 const version = { major: 1, minor: 0 };
 const headerBytes = 64;
-/** More can't be mapped in one piece. */
+/** The most that can be mapped in one piece. */
 const bytesMax = 2 ** 31 - 1;
-/** Entries that an address may be in. With four places for each connection, one in a million finds all of them taken. */
+/** How many entries an address may be in. With four entries per connection, one address in a million finds all of them in use. */
 const bucketEntries = 16;
 const placesPerConnection = 4;
 /** i32 words of an entry: the upper and the lower half of the address, how many connections it has; 0 = the entry is free. */
 const entryWords = 3;
-/** `firstPart` is where the part of slot 0 begins, in bytes. Slots from `slotsUsed` on have no memory yet. */
+/** `firstPart` is the byte offset of slot 0's part. Slots from `slotsUsed` on have no memory yet. */
 const HeaderWord = { magic: 0, version: 1, slots: 2, buckets: 3, seed: 4, firstPart: 5, slotsUsed: 6 } as const;
 
 /**
- * How many connections each client address has, over all shards: a part per slot, in shared memory. It is laid out for all slots that
- * a cluster can have; a slot takes memory only once the supervisor calls `useSlots`.
+ * Counts the connections of each client address over all shards, in shared memory with one part per slot. The table has room for all slots
+ * that a cluster can have; a slot takes memory only once the supervisor calls `useSlots`.
  *
- * Everybody may read all of it; each part has one writer, its shard, or the supervisor once that is certainly dead (`clear`). An entry
- * does not move while it is in use, so whoever enters keeps its number and leaves by it. Bound: a part has four places per connection
- * that its shard may have, 12 bytes each; when the sixteen of an address are taken by others, it is not counted (-1).
+ * Any process may read all of it. Each part has one writer: its shard, or the supervisor once the shard is certainly dead (`clear`). An entry
+ * does not move while it is in use, so `enter` returns its index and `leave` takes it. Bound: a part has four entries per connection of its
+ * shard, 12 bytes each. When all sixteen entries of an address are in use by others, a connection is not counted (-1).
  *
- * A shard that enters a connection *first counts it and then reads the total*: of two shards that do so at once at least one sees both, so together
- * they never let in more than allowed.
+ * A shard *first counts a connection and then reads the total*. Of two shards that do so at the same time, at least one sees both connections,
+ * so together they never admit more than allowed.
  */
 export class AddressTable {
 	readonly #words: Int32Array;
 	readonly #buckets: number;
 	readonly #seed: number;
-	/** In words. */
+	/** Size in words. */
 	readonly #firstPart: number;
 
-	/** @throws BusError when these bytes are no such table. */
+	/** @throws BusError when the bytes are not such a table. */
 	constructor(buffer: ArrayBufferLike) {
 		this.#words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
 		if (this.#words[HeaderWord.magic] !== magic)
@@ -50,25 +50,25 @@ export class AddressTable {
 		return headerBytes + slots * bucketsFor(connectionsPerSlot) * bucketEntries * entryWords * 4;
 	}
 
-	/** Slots for which a table can be laid out: fewer than `slots` when more than 700,000 connections per slot would take 2 GiB of addresses. */
+	/** For how many slots a table can be created: fewer than `slots` when, with more than 700,000 connections per slot, the table would exceed 2 GiB. */
 	static slotsThatFit(slots: number, connectionsPerSlot: number): number {
 		const partBytes = AddressTable.bytes(1, connectionsPerSlot) - headerBytes;
 		return Math.min(slots, Math.floor((bytesMax - headerBytes) / partBytes));
 	}
 
-	/** Lays one out in zeroed bytes, of which only those of `bytes(0, …)` need memory. */
+	/** Creates a table in zeroed bytes, of which only `bytes(0, …)` need memory. */
 	static format(buffer: ArrayBufferLike, slots: number, connectionsPerSlot: number): void {
 		const words = new Int32Array(buffer, 0, headerBytes >> 2);
 		words[HeaderWord.version] = packVersion(version);
 		words[HeaderWord.firstPart] = headerBytes;
 		words[HeaderWord.slots] = slots;
 		words[HeaderWord.buckets] = bucketsFor(connectionsPerSlot);
-		// Unknown to clients, or they could choose addresses that fill one bucket.
+		// Secret; otherwise clients could choose addresses that fill one bucket.
 		words[HeaderWord.seed] = randomInt(2 ** 31);
 		words[HeaderWord.magic] = magic;
 	}
 
-	/** In this process's own memory. */
+	/** Creates a table in the memory of this process. */
 	static inMemory(connectionsPerSlot: number, slots = 1): AddressTable {
 		const buffer = new ArrayBuffer(AddressTable.bytes(slots, connectionsPerSlot));
 		AddressTable.format(buffer, slots, connectionsPerSlot);
@@ -77,12 +77,12 @@ export class AddressTable {
 		return table;
 	}
 
-	/** For the supervisor: slots below `count` have memory, `bytes(count, …)` of it. Before a shard in one of them counts. */
+	/** For the supervisor: slots below `count` have memory now, `bytes(count, …)` in total. Call it before a shard in one of them counts. */
 	useSlots(count: number): void {
 		if (count > this.#slotsUsed) Atomics.store(this.#words, HeaderWord.slotsUsed, count);
 	}
 
-	/** Counts one connection in. @returns its entry, or -1: it could not be counted. */
+	/** Adds a connection. @returns its entry, or -1 when it could not be counted. */
 	enter(slot: number, address: bigint): number {
 		if (slot >= this.#slotsUsed) return -1;
 		const [high, low] = halves(address);
@@ -98,19 +98,19 @@ export class AddressTable {
 			}
 		}
 		if (free < 0) return -1;
-		// Whoever reads meanwhile sees a free entry until the count is there.
+		// Readers see a free entry until the count is stored.
 		Atomics.store(this.#words, free, high);
 		Atomics.store(this.#words, free + 1, low);
 		Atomics.store(this.#words, free + 2, 1);
 		return free;
 	}
 
-	/** Counts one out. @param entry as `enter` gave it; -1 does nothing. */
+	/** Removes a connection. @param entry the result of `enter`; -1 does nothing. */
 	leave(entry: number): void {
 		if (entry >= 0) Atomics.sub(this.#words, entry + 2, 1);
 	}
 
-	/** Connections of this address, on all shards. */
+	/** The number of connections of this address on all shards. */
 	total(address: bigint): number {
 		const [high, low] = halves(address);
 		let total = 0;
@@ -127,7 +127,7 @@ export class AddressTable {
 		return total;
 	}
 
-	/** Forgets all connections of one shard: for the supervisor, when it is certainly dead. */
+	/** Removes all connections of one shard: for the supervisor, once the shard is certainly dead. */
 	clear(slot: number): void {
 		if (slot >= this.#slotsUsed) return;
 		const words = this.#buckets * bucketEntries * entryWords;
@@ -139,9 +139,9 @@ export class AddressTable {
 		return Atomics.load(this.#words, HeaderWord.slotsUsed);
 	}
 
-	/** Where the address's bucket begins, in words. */
+	/** The start of the address's bucket, in words. */
 	#bucket(slot: number, high: number, low: number): number {
-		// The finisher of MurmurHash3 over both halves.
+		// The finalizer of MurmurHash3 over both halves.
 		let hash = Math.imul(high ^ this.#seed, 0x85ebca6b) ^ low;
 		hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
 		hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);

@@ -4,14 +4,14 @@ import { RateKind, type RateTable } from "./rate-table.ts";
 
 export type ConnectionRateConfig = Pick<Config, "connectionRate" | "connectionRatePerIp">;
 
-/** Why a connection is not taken: the code in the answer's body. */
+/** Why a connection is refused: the code in the response body. */
 export type ConnectionRateRefusal = "connection_rate" | "connection_rate_per_ip";
 
 /**
- * How many new WebSockets a cluster takes per second, from all and from each address: `--connection-rate`, `--connection-rate-per-ip`.
+ * Limits the new WebSockets per second of a cluster, in total and for each address: `--connection-rate`, `--connection-rate-per-ip`.
  *
- * The shard that is about to upgrade a connection takes it, since only there it is certain that there will be a WebSocket, whichever
- * port and whichever request of a connection it came by. The balancer only looks, to turn a storm away before it reaches the shards.
+ * The shard counts a connection just before the upgrade, because only then it is certain that there will be a WebSocket, whatever the port
+ * and the request. The balancer only checks, to refuse a storm before it reaches the shards.
  *
  * One instance per process, over one table. Constant time per connection; no address is looked up while both are off. Times are
  * `monotonicMs()`.
@@ -41,7 +41,7 @@ export class ConnectionRates {
 		return this.#perSecond === 0 || this.#table.hasForAll(this.#perSecond, nowMs) ? null : "connection_rate";
 	}
 
-	/** Takes one connection, or says why not. The address comes first, so that one that is above its share takes nothing from all others. */
+	/** Counts one connection, or says why it is refused. The address is checked first, so that one above its limit uses nothing of the total. */
 	take(address: AddressKey, nowMs: number): ConnectionRateRefusal | null {
 		if (this.#perAddress > 0 && !this.#table.take(RateKind.connections, address, this.#perAddress, nowMs)) return "connection_rate_per_ip";
 		return this.#perSecond === 0 || this.#table.takeFromAll(this.#perSecond, nowMs) ? null : "connection_rate";

@@ -15,8 +15,8 @@ const flags = {
 const everyMs = 10_000;
 
 /**
- * Audit lines for connections that a limit refused: one when it begins to bite, then at most one per limit in ten seconds, which tells
- * how many there were in between. Whoever is attacked must not be drowned in its own log.
+ * Logs connections that a limit refused: the first at once, then at most one line per limit in ten seconds, with the number in between. An
+ * attack must not flood the log.
  */
 export class LimitAudit {
 	readonly #log: Log;

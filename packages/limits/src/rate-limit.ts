@@ -1,9 +1,9 @@
-/** Tokens that come back with time, up to a second's worth. Whoever owns it says at each take how many per second. */
+/** A token bucket that holds up to one second's worth. Each take passes the current rate per second. */
 export class TokenBucket {
 	#tokens: number;
 	#atMs: number;
 
-	/** A full one. */
+	/** Creates a full bucket. */
 	constructor(perSecond: number, nowMs: number) {
 		this.#tokens = perSecond;
 		this.#atMs = nowMs;
@@ -17,13 +17,13 @@ export class TokenBucket {
 		return true;
 	}
 
-	/** As good as a new one: forgetting it gives nothing away. */
+	/** Whether the bucket is full, so that dropping it makes no difference. */
 	isFull(nowMs: number): boolean {
 		return nowMs - this.#atMs >= 1000;
 	}
 }
 
-/** A client's bucket in the order of use: the list's ends are those used longest ago and last. */
+/** A client's bucket in a list ordered by last use. */
 interface Entry<Key> {
 	readonly key: Key;
 	readonly bucket: TokenBucket;
@@ -32,15 +32,14 @@ interface Entry<Key> {
 }
 
 /**
- * So many per second and client, by a token bucket that holds one second's worth: a client may have that many at once, and in
- * the long run no more per second.
+ * Limits each client to a rate per second, with a token bucket that holds one second's worth.
  *
- * One owner. Bound: `clientsMax` buckets; the one that was used longest ago is forgotten for a new one, which gives that client
- * a full bucket again (`forgotten` counts those that would not have been full by then). Zero per second = no limit, and nothing is kept.
- * A key that clients choose must be a string or an object: V8 hashes numbers and bigints without a secret.
+ * One owner. Bound: `clientsMax` buckets; a new one replaces the least recently used, whose client then starts with a full bucket
+ * (`forgotten` counts those that were not full). A rate of zero = no limit, and nothing is stored. If clients choose the keys, keys must be
+ * strings or objects: V8 hashes numbers and bigints without a secret.
  *
- * The order of use is a separate list. A Map keeps an order as well, but taking a key out and putting it in again leaves a hole
- * each time, in the chain of that very key: with 20,000 clients the busiest one's lookup then takes 50 µs.
+ * The order of use is a separate list. A Map has an order, too, but each removal and re-insertion leaves a hole in the chain of that key:
+ * with 20,000 clients, looking up the busiest one then takes 50 µs.
  */
 export class RateLimit<Key> {
 	forgotten = 0;
@@ -55,7 +54,7 @@ export class RateLimit<Key> {
 		this.#clientsMax = clientsMax;
 	}
 
-	/** Holds from the next take on; a bucket that has more than the new rate allows is cut down to it. */
+	/** Applies from the next take; a bucket with more than the new rate allows is reduced to it. */
 	set perSecond(value: number) {
 		this.#perSecond = value;
 		if (value > 0) return;
@@ -64,7 +63,7 @@ export class RateLimit<Key> {
 		this.#newest = null;
 	}
 
-	/** Buckets that may be kept from now on; what is beyond goes as others come. */
+	/** Sets how many buckets may be kept; surplus ones are replaced as others come. */
 	set clientsMax(value: number) {
 		this.#clientsMax = value;
 	}
@@ -77,7 +76,7 @@ export class RateLimit<Key> {
 		return this.#entries.size;
 	}
 
-	/** Whether this client may have one more now. */
+	/** Takes one from the client's bucket; false when it is empty. */
 	take(key: Key, nowMs: number): boolean {
 		if (this.isOff) return true;
 		let entry = this.#entries.get(key);

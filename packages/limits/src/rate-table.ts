@@ -5,49 +5,48 @@ import type { AddressKey } from "./address-key.ts";
 const magic = 0x5343_5231n; // "SCR1"
 /** Sets, entries and the hash belong to the major version. */
 const version = { major: 1, minor: 0 };
-/** Of a set's entries an address may be in any. */
+/** An address may be in any entry of its set. */
 const setEntries = 8;
 const setBits = 11n;
 const sets = 1 << Number(setBits);
 /** i64 words of an entry: the address, and when its bucket will be full again. */
 const entryWords = 2;
 const regionWords = sets * setEntries * entryWords;
-/** i64 words of the header. `all` is the one bucket of all addresses together. */
+/** i64 words of the header. `all` is the bucket for all addresses together. */
 const HeaderWord = { magic: 0, multiplier: 1, summand: 2, all: 3, version: 4 } as const;
 const headerWords = 8;
 
-/** What is counted by address, each for itself. */
+/** What is counted for each address, separately. */
 export const RateKind = { connections: 0, publishes: 1 } as const;
 export type RateKind = (typeof RateKind)[keyof typeof RateKind];
 const kinds = Object.keys(RateKind).length;
 
 const secondNs = 1_000_000_000n;
-/** A lost race means that another process has taken one, so this is never met; it keeps the loop finite. */
+/** Never reached, since each lost race means that another process succeeded; it keeps the loop finite. */
 const attemptsMax = 1000;
 
 /**
- * Token buckets of client addresses for all processes of a cluster, in shared memory: so many per second and address, whichever process
- * is asked, a second's worth at once.
+ * Token buckets for client addresses, in shared memory and shared by all processes of a cluster. Each bucket holds one second's worth.
  *
  * A bucket is one number: the time at which it will be full (GCRA). Any process may take from any bucket at any time, by compare and
- * swap; there is no lock that one could die with. Times are `monotonicMs()`, which all processes of a machine share.
+ * swap; there is no lock, so no process can die while holding one. Times are `monotonicMs()`, which all processes of a machine share.
  *
- * Bound: 16,384 addresses per kind, 512 KiB in all. A bucket that is full is as good as none, so only those that are in use take room;
- * when all eight entries of an address's set are in use, the one that is next to full is forgotten (`forgotten` counts those). About a
- * microsecond per take. Two processes that meet an address for the first time at the same instant, while another entry of its set
- * becomes free, may each begin a bucket for it: it has a second's worth more then, once.
+ * Bound: 16,384 addresses per kind, 512 KiB in all. A full bucket needs no entry, so only buckets in use take room.
+ * When all eight entries of an address's set are in use, the fullest one is dropped (`forgotten` counts these). A take costs about a
+ * microsecond. Two processes that see a new address at the same instant, while another entry of its set becomes free, may each create a
+ * bucket for it; the address then gets one second's worth more, once.
  */
 export class RateTable {
-	/** Addresses that this process forgot before their buckets were full. */
+	/** How many addresses this process dropped before their buckets were full. */
 	forgotten = 0;
 	readonly #words: BigInt64Array;
-	/** Both unknown to clients, or they could choose addresses that fill one set. */
+	/** Both are secret; otherwise clients could choose addresses that fill one set. */
 	readonly #multiplier: bigint;
 	readonly #summand: bigint;
 
 	static readonly bytes = (headerWords + kinds * regionWords) * 8;
 
-	/** @throws RangeError when these bytes are no such table. */
+	/** @throws RangeError when the bytes are not such a table. */
 	constructor(buffer: ArrayBufferLike) {
 		if (buffer.byteLength < RateTable.bytes) throw new RangeError("this is no table of rates: start the cluster again");
 		this.#words = new BigInt64Array(buffer, 0, RateTable.bytes / 8);
@@ -58,7 +57,7 @@ export class RateTable {
 		this.#summand = this.#words[HeaderWord.summand]!;
 	}
 
-	/** Lays one out in zeroed bytes. */
+	/** Creates a table in zeroed bytes. */
 	static format(buffer: ArrayBufferLike): void {
 		const words = new BigInt64Array(buffer, 0, headerWords);
 		words[HeaderWord.multiplier] = BigInt.asIntN(64, randomWord() | 1n);
@@ -67,7 +66,7 @@ export class RateTable {
 		words[HeaderWord.magic] = magic;
 	}
 
-	/** In this process's own memory. */
+	/** Creates a table in the memory of this process. */
 	static inMemory(): RateTable {
 		const buffer = new ArrayBuffer(RateTable.bytes);
 		RateTable.format(buffer);
@@ -111,7 +110,7 @@ export class RateTable {
 		return full <= now || full + interval(perSecond) - now <= secondNs;
 	}
 
-	/** The address's entry, in words; -1 when it has none. */
+	/** The index of the address's entry, in words; -1 = none. */
 	#find(kind: RateKind, address: AddressKey): number {
 		const key = BigInt.asIntN(64, address);
 		const first = this.#set(kind, key);
@@ -119,7 +118,7 @@ export class RateTable {
 		return -1;
 	}
 
-	/** Its entry, made if it has none. */
+	/** The address's entry, created if there is none. */
 	#enter(kind: RateKind, address: AddressKey, now: bigint): number {
 		const key = BigInt.asIntN(64, address);
 		const first = this.#set(kind, key);
@@ -137,7 +136,7 @@ export class RateTable {
 		}
 	}
 
-	/** The first entry whose bucket is full, else the one that will be soonest. */
+	/** The first entry with a full bucket, else the one that will be full soonest. */
 	#leastUsed(first: number, now: bigint): number {
 		let least = first;
 		let leastFull = Atomics.load(this.#words, first + 1);
@@ -150,9 +149,9 @@ export class RateTable {
 		return least;
 	}
 
-	/** Where the address's set begins, in words. */
+	/** The start of the address's set, in words. */
 	#set(kind: RateKind, key: bigint): number {
-		// The finisher of SplitMix64 behind two secrets: one multiplication alone puts addresses in a row into few sets.
+		// The finalizer of SplitMix64 with two secrets: one multiplication alone would put consecutive addresses into few sets.
 		let mixed = BigInt.asUintN(64, key * this.#multiplier + this.#summand);
 		mixed = BigInt.asUintN(64, (mixed ^ (mixed >> 30n)) * 0xbf58476d1ce4e5b9n);
 		mixed = BigInt.asUintN(64, (mixed ^ (mixed >> 27n)) * 0x94d049bb133111ebn);
@@ -169,7 +168,7 @@ function nanoseconds(ms: number): bigint {
 	return BigInt(Math.round(ms * 1e6));
 }
 
-/** Rounded down, so that a whole second's worth fits into a second. */
+/** Rounded down, so that a full second's worth fits into one second. */
 function interval(perSecond: number): bigint {
 	return BigInt(Math.floor(1e9 / perSecond));
 }

@@ -14,14 +14,14 @@ import { decodeProtobufMessage } from "./protobuf/protobuf-message.ts";
 import { ProtobufPublications } from "./protobuf/protobuf-publications.ts";
 import type { PublicationEncoder } from "./publication-encoder.ts";
 
-/** One of the protocol's two encodings. The bytes that an encoder returns are the caller's. */
+/** One of the protocol's two encodings. The caller owns the bytes that an encoder returns. */
 export interface Codec {
 	readonly name: "json" | "protobuf";
 	/** WebSocket frames are binary rather than text. */
 	readonly binary: boolean;
-	/** A ping as an encoded message, to everybody. */
+	/** An encoded ping, the same for all clients. */
 	readonly ping: Uint8Array;
-	/** Never throws: what is wrong is in the result. Payloads are views of the frame. */
+	/** Never throws: errors are in the result. Payloads are views of the frame. */
 	decodeCommands(frame: Uint8Array): DecodedFrame;
 	/** The bare request of unidirectional clients. @throws ProtocolError */
 	decodeConnect(body: Uint8Array): ConnectRequest;
@@ -31,9 +31,9 @@ export interface Codec {
 	encodeReply(reply: Reply): Uint8Array;
 	/** A bare push, for unidirectional clients. */
 	encodePush(push: Push): Uint8Array;
-	/** For the publications of one channel; cheap to keep as long as the channel has subscribers. */
+	/** Creates an encoder for the publications of one channel; keep it while the channel has subscribers. */
 	publications(channel: string): PublicationEncoder;
-	/** Encoded messages as one WebSocket frame; of one message no copy is made. */
+	/** Packs encoded messages into one WebSocket frame; a single message is not copied. */
 	webSocketFrame(messages: readonly Uint8Array[]): Uint8Array;
 	/** Encoded messages as part of an HTTP stream. */
 	streamFrame(messages: readonly Uint8Array[]): Uint8Array;
@@ -53,7 +53,7 @@ export const jsonCodec: Codec = {
 	streamFrame: jsonStreamFrame,
 };
 
-/** Its encoded messages carry their length, on every transport. Bodies of requests do not. */
+/** Protobuf: encoded messages carry their length on every transport; request bodies do not. */
 export const protobufCodec: Codec = {
 	name: "protobuf",
 	binary: true,

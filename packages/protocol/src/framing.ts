@@ -1,17 +1,17 @@
 /**
- * How encoded JSON messages go onto each transport. Protobuf messages carry their length: theirs are put one behind the other everywhere.
- * A frame of one message for a WebSocket is that message, not a copy.
+ * How encoded JSON messages are framed for each transport. Protobuf messages carry their length, so they are just concatenated on every
+ * transport. A WebSocket frame of one message is that message, not a copy.
  */
 export function jsonWebSocketFrame(messages: readonly Uint8Array[]): Uint8Array {
 	return messages.length === 1 ? messages[0] : join(messages, nothing, lineFeed, nothing);
 }
 
-/** HTTP streaming: every message ends its line. */
+/** HTTP streaming: one message per line. */
 export function jsonStreamFrame(messages: readonly Uint8Array[]): Uint8Array {
 	return join(messages, nothing, nothing, lineFeed);
 }
 
-/** Server-sent events: every message is an event. */
+/** Server-sent events: one event per message. */
 export function sseFrame(messages: readonly Uint8Array[]): Uint8Array {
 	return join(messages, sseStart, nothing, sseEnd);
 }

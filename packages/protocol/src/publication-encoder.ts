@@ -1,9 +1,9 @@
 import type { Publication } from "./messages/publication.ts";
 
 /**
- * Encodes the publications of one channel: what the fan-out path does once per channel, encoding and shard, however many subscribers there
- * are. What is the same for each is prepared once, and a publication with nothing but data and offset is put together without the tables:
- * for 200 bytes 0.45 µs against 2.6 µs (JSON), 0.16 against 2.0 (Protobuf). Others take one more pass for what they have besides.
+ * Encodes the publications of one channel. The fan-out path does this once per channel, encoding and shard, whatever the number of subscribers.
+ * The constant parts are prepared once, and a publication with only data and offset is written without the tables: for 200 bytes 0.45 µs
+ * instead of 2.6 µs (JSON), 0.16 instead of 2.0 (Protobuf). Others need one more pass for their other fields.
  */
 export interface PublicationEncoder {
 	/** As a push in its reply, like `encodeReply({ push: { channel, pub } })`. */
@@ -12,7 +12,7 @@ export interface PublicationEncoder {
 	encodeBare(publication: Publication): Uint8Array;
 }
 
-/** Whether a publication has anything but its data and its offset. */
+/** Whether a publication has fields other than data and offset. */
 export function hasMore({ info, tags, delta, time, channel }: Publication): boolean {
 	return Boolean(info || delta || time || channel) || (tags !== undefined && tags.size > 0);
 }

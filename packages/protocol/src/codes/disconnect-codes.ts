@@ -1,6 +1,6 @@
 /**
- * Why the server ends a connection: the close code of a WebSocket, the code of a disconnect push elsewhere. An application has 4000–4999.
- * The client comes back unless the code is terminal.
+ * Why the server closes a connection: the close code of a WebSocket, or the code of a disconnect push on other transports. Applications use
+ * 4000–4999. The client reconnects unless the code is terminal.
  */
 export const DisconnectCode = {
 	connectionClosed: 3000,
@@ -59,12 +59,12 @@ const reasons: Readonly<Record<DisconnectCode, string>> = {
 	[DisconnectCode.tooManyErrors]: "too many errors",
 };
 
-/** The disconnect of each code, as the reference server words it. */
+/** Code and reason of each, with the wording of the reference server. */
 export const disconnects = Object.freeze(
 	Object.fromEntries(Object.values(DisconnectCode).map((code) => [code, Object.freeze({ code, reason: reasons[code] })])),
 ) as Readonly<Record<DisconnectCode, Disconnect & { readonly reason: string }>>;
 
-/** Whether a client that is disconnected with this code stays away. */
+/** Whether the client does not reconnect after this code. */
 export function isTerminal(code: number): boolean {
 	return (code >= 3500 && code <= 3999) || (code >= 4500 && code <= 4999);
 }

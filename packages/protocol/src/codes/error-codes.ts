@@ -1,4 +1,4 @@
-/** Why a command failed: the codes of error replies. 0–399 belong to the protocol, an application has 400–1999. */
+/** Why a command failed: the codes of error replies. 0–399 belong to the protocol; applications use 400–1999. */
 export const ErrorCode = {
 	internal: 100,
 	unauthorized: 101,
@@ -44,7 +44,7 @@ const messages: Readonly<Record<ErrorCode, string>> = {
 
 const temporary: ReadonlySet<ErrorCode> = new Set([ErrorCode.internal, ErrorCode.tooManyRequests, ErrorCode.concurrentPagination]);
 
-/** The error reply of each code, as the reference server words it. */
+/** Code and message of each, with the wording of the reference server. */
 export const replyErrors = Object.freeze(
 	Object.fromEntries(
 		Object.values(ErrorCode).map((code) => [code, Object.freeze({ code, message: messages[code], temporary: temporary.has(code) })]),

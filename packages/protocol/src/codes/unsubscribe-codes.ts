@@ -1,4 +1,4 @@
-/** Why the server ends a subscription: the codes of unsubscribe pushes. The client subscribes again from 2500 on. */
+/** Why the server ends a subscription: the codes of unsubscribe pushes. For codes from 2500 the client subscribes again. */
 export const UnsubscribeCode = {
 	server: 2000,
 	insufficientState: 2500,
@@ -13,7 +13,7 @@ export interface Unsubscribe {
 	readonly reason?: string | undefined;
 }
 
-/** The unsubscribe of each code, as the reference server words it. */
+/** Code and reason of each, with the wording of the reference server. */
 export const unsubscribes: Readonly<Record<UnsubscribeCode, Unsubscribe & { readonly reason: string }>> = {
 	[UnsubscribeCode.server]: { code: UnsubscribeCode.server, reason: "server unsubscribe" },
 	[UnsubscribeCode.insufficientState]: { code: UnsubscribeCode.insufficientState, reason: "insufficient state" },

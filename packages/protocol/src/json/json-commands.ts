@@ -4,10 +4,10 @@ import { ProtocolError } from "../protocol-error.ts";
 import { decodeJsonMessage } from "./json-message.ts";
 
 /**
- * The commands of a JSON frame: one object per line. A blank line or an empty frame is an error; one line feed at the end is not. Takes time
- * in proportion to the frame, whose length the caller limits. Never throws: what is wrong is in the result.
+ * The commands of a JSON frame: one object per line. A blank line or an empty frame is an error; one line feed at the end is not. Takes
+ * linear time; the caller limits the length of the frame. Never throws: errors are in the result.
  *
- * Payloads (`data`) are views of `frame`: who keeps one longer than the frame copies it.
+ * Payloads (`data`) are views of `frame`: copy those that must outlive it.
  */
 export function decodeJsonCommands(frame: Uint8Array): DecodedFrame {
 	const commands: Command[] = [];

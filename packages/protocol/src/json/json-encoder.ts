@@ -3,20 +3,20 @@ import { isZero } from "../schema/zero.ts";
 import { JsonWriter } from "./json-writer.ts";
 
 /**
- * One message as one line of JSON, without a line feed. Fields at zero are left out, but for those that the protocol always sends.
- * Payloads go in byte for byte; only line breaks between their tokens are removed.
+ * One message as one line of JSON, without a line feed. Fields with a zero value are omitted, except those that the protocol always sends.
+ * Payloads are written byte for byte; only line breaks between their tokens are removed.
  */
 export function encodeJsonMessage<T extends object>(type: MessageType<T>, message: Partial<T>): Uint8Array {
 	try {
 		writeMessage(type as unknown as MessageType<object>, message);
 		return writer.finish();
 	} finally {
-		// Whatever made it fail, the next message does not begin with half of this one.
+		// After a failure, the next message must not start with half of this one.
 		writer.reset();
 	}
 }
 
-/** JavaScript runs one message to its end before the next: they share it. */
+/** Shared by all messages, because JavaScript finishes one before the next. */
 const writer = new JsonWriter();
 
 function writeMessage(type: MessageType<object>, message: object): void {

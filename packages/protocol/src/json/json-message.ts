@@ -4,8 +4,8 @@ import { integerRange, nestingMax } from "../schema/limits.ts";
 import type { MessageType, NamedField } from "../schema/message-type.ts";
 
 /**
- * Reads one JSON object as a message, in one pass. Unknown keys are skipped; of a key that is there twice the last one counts, as in
- * JSON.parse, and each must fit; null leaves a field at zero, but a payload may be null. Payloads are views of `bytes`.
+ * Reads one JSON object as a message, in one pass. Unknown keys are skipped. The last of several equal keys wins, as in JSON.parse,
+ * and each value must be valid. Null leaves a field at zero, but a payload may be null. Payloads are views of `bytes`.
  * @param bytes UTF-8
  * @throws ProtocolError
  */
@@ -115,7 +115,7 @@ class JsonMessageDecoder {
 		return value + 0;
 	}
 
-	/** A lone surrogate has no UTF-8: it becomes U+FFFD here, as it would on the way out. */
+	/** A lone surrogate has no UTF-8 form: it becomes U+FFFD here, as it would on output. */
 	#text(span: JsonSpan): string {
 		return jsonText(this.#bytes, span).toWellFormed();
 	}
@@ -124,7 +124,7 @@ class JsonMessageDecoder {
 		return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, end - start).toString("latin1");
 	}
 
-	/** Something else begins here than may. Whether it is JSON at all is asked first. */
+	/** The error for an unexpected value; invalid JSON is reported as such first. */
 	#wrong(name: string, expected: string): ProtocolError {
 		this.#reader.skip();
 		return new ProtocolError(`${name} must be ${expected}`);

@@ -7,7 +7,7 @@ export function encodeJsonReply(message: Reply): Uint8Array {
 	return encodeJsonMessage(reply, message);
 }
 
-/** A bare push, as unidirectional connections get it. `{}` is a ping. */
+/** A bare push, for unidirectional connections. `{}` is a ping. */
 export function encodeJsonPush(message: Push): Uint8Array {
 	return encodeJsonMessage(push, message);
 }

@@ -1,6 +1,6 @@
 /**
- * Writes JSON into a buffer that grows and is used again for the next message: one copy of a payload on the way in, one on the way out.
- * Not re-entrant: finish one message before the next is begun.
+ * Writes JSON into a growing buffer that is reused for the next message. Each payload is copied twice: in and out.
+ * Not re-entrant: finish one message before you begin the next.
  */
 export class JsonWriter {
 	#buffer: Buffer = Buffer.allocUnsafeSlow(initialSize);
@@ -11,20 +11,20 @@ export class JsonWriter {
 		this.#buffer[this.#length++] = byte;
 	}
 
-	/** Bytes as they are. */
+	/** Writes bytes unchanged. */
 	bytes(bytes: Uint8Array): void {
 		this.#reserve(bytes.length);
 		this.#buffer.set(bytes, this.#length);
 		this.#length += bytes.length;
 	}
 
-	/** A JSON value that is there in bytes: one line of it. In valid JSON a raw line break can only stand between tokens, where it means nothing. */
+	/** Writes a JSON value that is given as bytes, on one line. In valid JSON, raw line breaks occur only between tokens, where they mean nothing. */
 	payload(payload: Uint8Array): void {
 		this.#reserve(payload.length);
 		this.#length = copyWithoutLineBreaks(payload, this.#buffer, this.#length);
 	}
 
-	/** A JSON string. A lone surrogate is written as an escape. */
+	/** Writes a JSON string. A lone surrogate becomes an escape sequence. */
 	string(value: string): void {
 		this.#text(JSON.stringify(value));
 	}
@@ -38,16 +38,16 @@ export class JsonWriter {
 		this.#length += this.#buffer.write(text, this.#length, "latin1");
 	}
 
-	/** A copy of what has been written, with which the writer is empty again. */
+	/** Returns a copy of the written bytes and empties the writer. */
 	finish(): Uint8Array {
 		const message = new Uint8Array(this.#buffer.subarray(0, this.#length));
 		this.#length = 0;
-		// One large message does not hold its memory for ever.
+		// A large message must not hold its memory forever.
 		if (this.#buffer.length > keptSize) this.#buffer = Buffer.allocUnsafeSlow(initialSize);
 		return message;
 	}
 
-	/** Forgets what has been written. */
+	/** Discards the written bytes. */
 	reset(): void {
 		this.#length = 0;
 	}
@@ -71,7 +71,7 @@ const keptSize = 1 << 20;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
-/** Returns where in `target` the copy ends. Payloads without line breaks, nearly all, cost two searches and one copy. */
+/** Returns the end of the copy in `target`. Payloads without line breaks, nearly all, cost two searches and one copy. */
 export function copyWithoutLineBreaks(payload: Uint8Array, target: Uint8Array, at: number): number {
 	if (!payload.includes(lineFeed) && !payload.includes(carriageReturn)) {
 		target.set(payload, at);

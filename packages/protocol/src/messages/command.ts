@@ -23,7 +23,7 @@ export type Method = keyof Requests;
  * One command of a client.
  *
  * - `pong`: id 0 and no `send`, whatever else it carries.
- * - `unknown`: it has an id, but no method that the protocol has. Disconnect 3501.
+ * - `unknown`: it has an id, but no known method. Disconnect 3501.
  */
 export type Command =
 	| { readonly [M in Method]: { readonly id: number; readonly method: M; readonly request: Requests[M] } }[Method]
@@ -47,7 +47,7 @@ export const commandMessage = messageType<CommandMessage>("Command", {
 	subRefresh: message(15, () => requests.subRefreshRequest),
 });
 
-/** Of a command that carries several, the first of these counts, as in the reference server. */
+/** If a command carries several methods, the first in this order counts, as in the reference server. */
 const methods: readonly Method[] = [
 	"connect",
 	"subscribe",
@@ -74,11 +74,11 @@ export function commandOf(message: CommandMessage): Command {
 const pong: Command = Object.freeze({ id: 0, method: "pong" });
 
 /**
- * What one frame holds: its commands in order, up to the first that breaks the protocol. Those before it are to be processed before the
- * connection ends with disconnect 3501.
+ * The contents of one frame: its commands in order, up to the first protocol violation. Process the commands before it, then close the
+ * connection with disconnect 3501.
  */
 export interface DecodedFrame {
 	readonly commands: readonly Command[];
-	/** What is wrong behind the commands; null = nothing. */
+	/** The violation after the commands; null = none. */
 	readonly error: ProtocolError | null;
 }

@@ -1,7 +1,7 @@
 import { bytes, string } from "../schema/field.ts";
 import { messageType } from "../schema/message-type.ts";
 
-/** The body of `POST /emulation`: commands for a connection that cannot take them itself. */
+/** The body of `POST /emulation`: commands for a connection that cannot carry them itself. */
 export interface EmulationRequest {
 	readonly node: string;
 	readonly session: string;

@@ -1,7 +1,7 @@
 import { messages, string, strings } from "../schema/field.ts";
 import { type MessageType, messageType } from "../schema/message-type.ts";
 
-/** A node of a tag filter. What it means, and whether it is well formed, the subscription decides. */
+/** A node of a tag filter. The subscription validates and evaluates it. */
 export interface FilterNode {
 	/** "" = compare a tag; else "and", "or", "not" of `nodes`. */
 	readonly op: string;

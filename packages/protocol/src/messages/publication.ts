@@ -1,7 +1,7 @@
 import { always, bool, bytes, int64, message, string, stringMap, uint64 } from "../schema/field.ts";
 import { messageType } from "../schema/message-type.ts";
 
-/** Who published or is present. `connInfo` and `chanInfo` are JSON for JSON clients. */
+/** Describes a client that published or is present. `connInfo` and `chanInfo` are JSON for JSON clients. */
 export interface ClientInfo {
 	readonly user: string;
 	readonly client: string;
@@ -17,13 +17,13 @@ export const clientInfo = messageType<ClientInfo>("ClientInfo", {
 
 /** One publication as a client sees it. */
 export interface Publication {
-	/** For JSON clients one JSON value in UTF-8, which is not checked again; line breaks between its tokens are removed. */
+	/** For JSON clients one JSON value in UTF-8, which is not validated again; line breaks between its tokens are removed. */
 	readonly data: Uint8Array;
 	readonly info?: ClientInfo | null | undefined;
 	/** 0 = the channel keeps no history. */
 	readonly offset?: number | undefined;
 	readonly tags?: ReadonlyMap<string, string> | undefined;
-	/** `data` is a delta to the publication before. */
+	/** `data` is a delta to the previous publication. */
 	readonly delta?: boolean | undefined;
 	/** Unix time in milliseconds. */
 	readonly time?: number | undefined;

@@ -14,7 +14,7 @@ const leave = messageType<Presence>("Leave", { info: message(1, () => clientInfo
 
 const unsubscribe = messageType<Unsubscribe>("Unsubscribe", { code: uint32(2), reason: string(3) });
 
-/** The body of a push by which the server subscribes a client. */
+/** The body of the push that tells a client that the server has subscribed it. */
 export type SubscribePush = Pick<SubscribeResult, "recoverable" | "epoch" | "offset" | "positioned" | "data">;
 const subscribe = messageType<SubscribePush>("Subscribe", {
 	recoverable: bool(1),
@@ -30,7 +30,7 @@ export interface Message {
 }
 const plainMessage = messageType<Message>("Message", { data: bytes(1) });
 
-/** The first push of a unidirectional connection: what others get in the connect reply. Its field numbers differ from the reply's. */
+/** The first push of a unidirectional connection, with the contents of a connect reply. Its field numbers differ from the reply's. */
 const connect = messageType<ConnectResult>("Connect", {
 	client: string(1),
 	version: string(2),
@@ -48,9 +48,9 @@ const connect = messageType<ConnectResult>("Connect", {
 const disconnect = messageType<Disconnect>("Disconnect", { code: uint32(1), reason: string(2) });
 const refresh = messageType<SubRefreshResult>("Refresh", { expires: bool(1), ttl: uint32(2) });
 
-/** What the server sends unasked. One of the bodies is there; those of channels need `channel`. Without a body it is a ping (`uni_*`). */
+/** A message that is not a reply. It has one of the bodies; bodies about a channel need `channel`. Without a body it is a ping (`uni_*`). */
 export interface Push {
-	/** Numeric id of the channel; this server gives none. */
+	/** Numeric id of the channel; this server does not use it. */
 	readonly id?: number | undefined;
 	readonly channel?: string | undefined;
 	readonly pub?: Publication | null | undefined;

@@ -6,7 +6,7 @@ import * as results from "./results.ts";
 
 const replyError = messageType<ReplyError>("Error", { code: uint32(1), message: string(2), temporary: bool(3) });
 
-/** What the server answers a command with: the command's id with an error or a result. Without id a push, without anything a ping. */
+/** The reply to a command: its id with an error or a result. Without an id it is a push; an empty reply is a ping. */
 export interface Reply {
 	readonly id?: number | undefined;
 	readonly error?: ReplyError | null | undefined;

@@ -4,7 +4,7 @@ import { type FilterNode, filterNode } from "./filter-node.ts";
 
 // Field numbers: client.proto of the Centrifuge client protocol v2. The tests compare them with the build of npm `centrifuge`.
 
-/** Payloads of requests lie in the frame that was decoded; without bytes = absent. */
+/** Payloads of requests are views of the decoded frame; no bytes = absent. */
 export interface SubscribeRequest {
 	readonly channel: string;
 	readonly token: string;
@@ -80,7 +80,7 @@ export interface PresenceStatsRequest {
 }
 export const presenceStatsRequest = messageType<PresenceStatsRequest>("PresenceStatsRequest", { channel: string(1) });
 
-/** A place in a channel's history. */
+/** A position in a channel's history. */
 export interface StreamPosition {
 	readonly offset: number;
 	readonly epoch: string;

@@ -18,7 +18,7 @@ export interface SubscribeResult {
 	readonly data?: Uint8Array | undefined;
 	readonly wasRecovering?: boolean | undefined;
 	readonly delta?: boolean | undefined;
-	/** Numeric id of the channel; this server gives none. */
+	/** Numeric id of the channel; this server does not use it. */
 	readonly id?: number | undefined;
 }
 export const subscribeResult = messageType<SubscribeResult>("SubscribeResult", {
@@ -67,7 +67,7 @@ export const connectResult = messageType<ConnectResult>("ConnectResult", {
 	time: int64(11),
 });
 
-/** The result of unsubscribe and publish: nothing. */
+/** The empty result of unsubscribe and publish. */
 export type EmptyResult = Readonly<Record<never, never>>;
 export const unsubscribeResult = messageType<EmptyResult>("UnsubscribeResult", {});
 export const publishResult = messageType<EmptyResult>("PublishResult", {});

@@ -3,10 +3,10 @@ import { ProtocolError } from "../protocol-error.ts";
 import { ProtobufDecoder } from "./protobuf-message.ts";
 
 /**
- * The commands of a Protobuf frame: each with its length before it, the byte 0x00 is a pong. An empty frame is an error. Takes time in
- * proportion to the frame, whose length the caller limits. Never throws: what is wrong is in the result.
+ * The commands of a Protobuf frame: each with its length before it, the byte 0x00 is a pong. An empty frame is an error. Takes linear
+ * time; the caller limits the length of the frame. Never throws: errors are in the result.
  *
- * Payloads (`data`) are views of `frame`: who keeps one longer than the frame copies it.
+ * Payloads (`data`) are views of `frame`: copy those that must outlive it.
  */
 export function decodeProtobufCommands(frame: Uint8Array): DecodedFrame {
 	const commands: Command[] = [];

@@ -2,24 +2,24 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { MessageType, NamedField } from "../schema/message-type.ts";
 import { isZero } from "../schema/zero.ts";
 
-/** One message with its length before it, as Protobuf frames and streams have it. An empty message is the byte 0x00. */
+/** Encodes one length-prefixed message, as in Protobuf frames and streams. An empty message is the byte 0x00. */
 export function encodeProtobufMessage<T extends object>(type: MessageType<T>, message: Partial<T>): Uint8Array {
 	const used = writer;
 	try {
 		used.fork();
 		writeMessage(used, type as unknown as MessageType<object>, message);
 		const encoded = used.join().finish();
-		// One large message does not hold its memory for ever.
+		// A large message must not hold its memory forever.
 		if (encoded.length > keptSize) writer = new BinaryWriter();
 		return encoded;
 	} catch (error) {
-		// The next message does not begin with half of this one.
+		// The next message must not start with half of this one.
 		writer = new BinaryWriter();
 		throw error;
 	}
 }
 
-/** Keeps its buffer; JavaScript runs one message to its end before the next. */
+/** Reused for all messages, because JavaScript finishes one before the next. */
 let writer = new BinaryWriter();
 const keptSize = 1 << 20;
 
@@ -62,7 +62,7 @@ function writeField(to: BinaryWriter, field: NamedField, number: number, value: 
 	}
 }
 
-/** Types of integers differ only in what they may hold. The library's 64-bit integers are slower. */
+/** Integer types differ only in their range. The library's 64-bit integers are slower. */
 function writeInteger(to: BinaryWriter, value: number): void {
 	if (value >= 0 && value <= 0xffff_ffff) to.uint32(value);
 	else to.int64(value);

@@ -4,15 +4,15 @@ import { integerRange, nestingMax } from "../schema/limits.ts";
 import type { MessageType, NamedField } from "../schema/message-type.ts";
 
 /**
- * Reads one Protobuf message from all of `bytes`. Unknown fields are skipped; of a field that is there twice the last one counts, of a
- * message within a message as well. Payloads are views of `bytes`.
+ * Reads one Protobuf message from all of `bytes`. Unknown fields are skipped. The last of several equal fields wins, also for nested
+ * messages. Payloads are views of `bytes`.
  * @throws ProtocolError
  */
 export function decodeProtobufMessage<T extends object>(type: MessageType<T>, bytes: Uint8Array): T {
 	return new ProtobufDecoder(bytes).whole(type);
 }
 
-/** Reads messages one behind the other. Every method throws ProtocolError and nothing else. */
+/** Reads consecutive messages. Every method throws only ProtocolError. */
 export class ProtobufDecoder {
 	readonly #reader: BinaryReader;
 
@@ -24,17 +24,17 @@ export class ProtobufDecoder {
 		return this.#reader.pos >= this.#reader.len;
 	}
 
-	/** One message up to the end. */
+	/** Reads one message up to the end. */
 	whole<T extends object>(type: MessageType<T>): T {
 		return this.#guarded(() => this.#message(type, this.#reader.len, 1));
 	}
 
-	/** The next message, whose length stands before it. */
+	/** Reads the next length-prefixed message. */
 	delimited<T extends object>(type: MessageType<T>): T {
 		return this.#guarded(() => this.#message(type, this.#end(this.#reader.len), 1));
 	}
 
-	/** The library throws plain errors. */
+	/** Converts the library's plain errors. */
 	#guarded<T>(read: () => T): T {
 		try {
 			return read();
@@ -44,7 +44,7 @@ export class ProtobufDecoder {
 		}
 	}
 
-	/** Where what comes next ends, from its length. */
+	/** Reads a length and returns the end of what follows. */
 	#end(limit: number): number {
 		const length = this.#reader.uint32();
 		const end = this.#reader.pos + length;
@@ -67,7 +67,7 @@ export class ProtobufDecoder {
 		return message as T;
 	}
 
-	/** Every field up to `end`; those that `read` does not want are skipped. */
+	/** Reads every field up to `end`; skips those that `read` does not handle. */
 	#fields(end: number, read: (number: number, wireType: WireType) => boolean): void {
 		const reader = this.#reader;
 		while (reader.pos < end) {
@@ -114,7 +114,7 @@ export class ProtobufDecoder {
 		}
 	}
 
-	/** Every integer is read with its 64 bits: one that does not fit is refused, not cut. */
+	/** Reads all integers with 64 bits: one that does not fit is refused, not truncated. */
 	#integer(field: NamedField, kind: keyof typeof integerRange): number {
 		const value = Number(kind === "uint32" || kind === "uint64" ? this.#reader.uint64() : this.#reader.int64());
 		const [least, most] = integerRange[kind];

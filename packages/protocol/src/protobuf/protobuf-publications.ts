@@ -5,7 +5,7 @@ import { hasMore, type PublicationEncoder } from "../publication-encoder.ts";
 import { noBytes } from "../schema/message-type.ts";
 import { encodeProtobufMessage } from "./protobuf-encoder.ts";
 
-/** Lengths first, then the bytes once, straight into the message. */
+/** Computes the lengths first, then writes the bytes once, directly into the message. */
 export class ProtobufPublications implements PublicationEncoder {
 	readonly #channel: string;
 	/** The push's field `channel`. */
@@ -53,7 +53,7 @@ const pubInPush = 0x22;
 const dataInPub = 0x22;
 const offsetInPub = 0x30;
 
-/** Of a field with a tag of one byte, a length and that many bytes. */
+/** Size of a field with a one-byte tag, a length and that many bytes. */
 function fieldLength(length: number): number {
 	return 1 + varintLength(length) + length;
 }
@@ -64,7 +64,7 @@ function varintLength(value: number): number {
 	return length;
 }
 
-/** A tag and the varint behind it; returns where what follows begins. */
+/** Writes a tag and its varint; returns the offset after them. */
 function writeStart(message: Uint8Array, at: number, tag: number, value: number): number {
 	message[at] = tag;
 	return writeVarint(message, at + 1, value);

@@ -3,7 +3,7 @@ import type { MessageType } from "./message-type.ts";
 /** Types of fields, named as in Protobuf. `bytes` is a payload: in JSON any value, byte for byte. All numbers are safe integers. */
 export type ScalarKind = "string" | "bool" | "uint32" | "int32" | "uint64" | "int64" | "bytes";
 
-/** One field of a message: its number in Protobuf, and what it holds. `V` is the type of its value. */
+/** One field of a message: its number in Protobuf, and its type. `V` is the type of its value. */
 export interface Field<V> {
 	readonly number: number;
 	/** Of the value, or of each element or map value. */
@@ -32,7 +32,7 @@ export const strings = (number: number): Field<readonly string[]> => field(numbe
 export const stringMap = (number: number): Field<ReadonlyMap<string, string>> => field(number, "string", "map");
 
 type Type<T extends object> = () => MessageType<T>;
-/** As `message` must be given: what is in T is checked where the field is declared. */
+/** The form in which `message` is given; T is checked where the field is declared. */
 const erased = <T extends object>(type: Type<T>): Field<T>["message"] => type as unknown as Field<T>["message"];
 
 export const message = <T extends object>(number: number, type: Type<T>): Field<T> => field(number, "message", "single", erased(type));

@@ -1,7 +1,7 @@
-/** Messages within messages that the decoders follow: a tag filter needs some levels, nothing else needs more than three. */
+/** How deep the decoders follow nested messages: a tag filter needs some levels, nothing else needs more than three. */
 export const nestingMax = 32;
 
-/** The integers that a field of each type can hold. Above 2^53 - 1 JavaScript could not tell neighbours apart: such numbers do not fit. */
+/** The range of each integer type. Numbers above 2^53 - 1 are refused, because JavaScript cannot represent them exactly. */
 export const integerRange = {
 	uint32: [0, 0xffff_ffff],
 	int32: [-0x8000_0000, 0x7fff_ffff],

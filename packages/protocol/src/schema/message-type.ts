@@ -6,11 +6,11 @@ export interface NamedField extends Field<unknown> {
 	readonly jsonName: string;
 	/** As JSON has it between the member before it and its value. */
 	readonly jsonKey: Uint8Array;
-	/** What the field holds when a message does not have it. */
+	/** The value of the field when it is absent. */
 	readonly zero: unknown;
 }
 
-/** The fields of a message: all that the codecs know about it. */
+/** The fields of a message, which is all that the codecs know about it. */
 export interface MessageType<T extends object> {
 	readonly name: string;
 	/** In the order in which they are written. */
@@ -22,7 +22,7 @@ export interface MessageType<T extends object> {
 	empty(): T;
 }
 
-/** No bytes: a payload that is absent. */
+/** No bytes: an absent payload. */
 export const noBytes: Uint8Array = new Uint8Array(0);
 
 /** Describes T. Every property of T must be there, each with a field of its type. */
