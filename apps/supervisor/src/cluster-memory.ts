@@ -4,7 +4,7 @@ import { createPositionFile } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
 import { type BoardReading, ClusterDirectory, type ClusterState, Role, readBoard, Scoreboard, ShardState } from "@shardcast/scoreboard";
-import type { LogSettings } from "@shardcast/wire";
+import type { LogCapacity } from "@shardcast/wire";
 
 /** The table is laid out once, and the limit of connections may rise later. */
 const addressesLeast = 4096;
@@ -14,7 +14,7 @@ export interface MemorySizes {
 	/** Of each member's ring. */
 	readonly ringCapacityBytes: number;
 	/** The logs of channels with history. */
-	readonly history: LogSettings;
+	readonly history: LogCapacity;
 	/** Whether shards read Kafka: then there is a position table. */
 	readonly positions: boolean;
 }

@@ -1,4 +1,4 @@
-import { type FullReason, type LogSettings, monotonicMs, RecordKind } from "@shardcast/wire";
+import { type FullReason, type LogCapacity, monotonicMs, RecordKind } from "@shardcast/wire";
 import type {
 	Broker,
 	BrokerFull,
@@ -75,8 +75,8 @@ export class ChannelLog implements Broker {
 	readonly #appending: { -readonly [Field in keyof Appending]: Appending[Field] };
 
 	/** Makes the logs of a cluster in its directory: for the supervisor, before any member starts. See `createLogFiles`. */
-	static create(directory: string, settings: LogSettings): void {
-		createLogFiles(directory, settings);
+	static create(directory: string, capacity: LogCapacity): void {
+		createLogFiles(directory, capacity);
 	}
 
 	/** Opens the logs of a cluster: for a shard. @throws NativeError or LogError when there are none that this program can read. */
@@ -86,8 +86,8 @@ export class ChannelLog implements Broker {
 	}
 
 	/** Logs of a shard that has no siblings. */
-	static inMemory(settings: LogSettings, options?: ChannelLogOptions): ChannelLog {
-		return new ChannelLog(openLogBuffers(createLogBuffers(settings)), { slot: 0, incarnation: 1 }, options);
+	static inMemory(capacity: LogCapacity, options?: ChannelLogOptions): ChannelLog {
+		return new ChannelLog(openLogBuffers(createLogBuffers(capacity)), { slot: 0, incarnation: 1 }, options);
 	}
 
 	/** @param memories of all logs of the cluster, in order. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { NativeError, SharedFile } from "@shardcast/native";
-import type { LogSettings } from "@shardcast/wire";
+import type { LogCapacity } from "@shardcast/wire";
 import { LogLayout } from "./log-descriptor.ts";
 import { LogError, LogErrorCode } from "./log-error.ts";
 import { attachLog, checkedSizes, dataOffsetOf, formatLog, type LogMemory, randomIdentity } from "./log-memory.ts";
@@ -10,8 +10,8 @@ import { attachLog, checkedSizes, dataOffsetOf, formatLog, type LogMemory, rando
  * is reserved; the rest, where records go, when it is first used.
  * @throws NativeError ENOSPC when shared memory has no room even for that, LogError when the tables do not fit.
  */
-export function createLogFiles(directory: string, settings: LogSettings): void {
-	const sizes = checkedSizes(settings);
+export function createLogFiles(directory: string, capacity: LogCapacity): void {
+	const sizes = checkedSizes(capacity);
 	const tableBytes = dataOffsetOf(sizes);
 	const identity = randomIdentity();
 	for (let log = 0; log < LogLayout.logs; log++)
@@ -34,8 +34,8 @@ export function openLogFiles(directory: string): { readonly memories: readonly L
 }
 
 /** Logs within one process, for a shard without siblings and for tests; `buffers` may be handed to threads. */
-export function createLogBuffers(settings: LogSettings): SharedArrayBuffer[] {
-	const sizes = checkedSizes(settings);
+export function createLogBuffers(capacity: LogCapacity): SharedArrayBuffer[] {
+	const sizes = checkedSizes(capacity);
 	const identity = randomIdentity();
 	return Array.from({ length: LogLayout.logs }, () => {
 		const buffer = new SharedArrayBuffer(sizes.bytes);

@@ -1,4 +1,4 @@
-import { type LogSettings, type LogSizes, leavesRoom, logSizes } from "@shardcast/wire";
+import { type LogCapacity, type LogSizes, leavesRoom, logSizes } from "@shardcast/wire";
 import { AboutWord, LogLayout, LogRecord } from "./log-descriptor.ts";
 import { LogError, LogErrorCode } from "./log-error.ts";
 
@@ -24,19 +24,19 @@ export interface LogMemory {
 }
 
 /** @throws LogError when there can be no such logs. */
-export function checkedSizes(settings: LogSettings): LogSizes {
-	const sizes = logSizes(settings);
+export function checkedSizes(capacity: LogCapacity): LogSizes {
+	const sizes = logSizes(capacity);
 	const { logs, logBytesMin, logBytesMax } = LogLayout;
 	if (!Number.isInteger(sizes.bytes) || sizes.bytes < logBytesMin || sizes.bytes > logBytesMax)
 		throw new LogError(
 			LogErrorCode.badArgument,
-			`logs of ${settings.memoryBytes} bytes`,
+			`logs of ${capacity.memoryBytes} bytes`,
 			`give them ${logBytesMin * logs} to ${logBytesMax * logs} together`,
 		);
 	if (!leavesRoom(sizes))
 		throw new LogError(
 			LogErrorCode.badArgument,
-			`room for ${sizes.rows * logs} channels and ${sizes.entries * logs} idempotency keys takes more than two thirds of ${settings.memoryBytes} bytes`,
+			`room for ${sizes.rows * logs} channels and ${sizes.entries * logs} idempotency keys takes more than two thirds of ${capacity.memoryBytes} bytes`,
 			"give more memory, or room for fewer",
 		);
 	return sizes;

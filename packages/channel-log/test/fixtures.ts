@@ -1,4 +1,4 @@
-import type { LogSettings, PublishResult } from "@shardcast/wire";
+import type { LogCapacity, PublishResult } from "@shardcast/wire";
 import type { HistoryLimits, Publication, PublishOptions } from "../src/broker.ts";
 import { ChannelLog, type ChannelLogOptions } from "../src/channel-log.ts";
 import { LogLayout, RowWord } from "../src/log-descriptor.ts";
@@ -30,7 +30,7 @@ export class Rig {
 	readonly clock: Clock = { nowMs: 1000 };
 	readonly keeper: LogKeeper;
 
-	constructor(memoryBytes = smallBytes, tables: Omit<LogSettings, "memoryBytes"> = {}) {
+	constructor(memoryBytes = smallBytes, tables: Omit<LogCapacity, "memoryBytes"> = {}) {
 		this.memories = openLogBuffers(createLogBuffers({ memoryBytes, ...tables }));
 		this.keeper = new LogKeeper(this.memories);
 	}

@@ -37,7 +37,7 @@ export class LogMembers {
 	readonly keeper: LogKeeper;
 	readonly lives: Lives;
 	readonly #clock: Float64Array;
-	readonly #settings: object;
+	readonly #config: object;
 	readonly #place: Place;
 	readonly #members = new Map<number, Member>();
 	readonly #incarnations = new Map<number, number>();
@@ -51,7 +51,7 @@ export class LogMembers {
 			const buffers = createLogBuffers({ memoryBytes });
 			clock = new SharedArrayBuffer(Lives.bytes);
 			this.memories = openLogBuffers(buffers);
-			this.#settings = { buffers, clock };
+			this.#config = { buffers, clock };
 		} else {
 			const directory = mkdtempSync("/dev/shm/shardcast-log-test-");
 			this.#closers.push(() => rmSync(directory, { recursive: true, force: true }));
@@ -61,7 +61,7 @@ export class LogMembers {
 			this.#closers.push(() => clockFile.close(), close);
 			clock = clockFile.buffer;
 			this.memories = memories;
-			this.#settings = { directory, clockPath: clockFile.path };
+			this.#config = { directory, clockPath: clockFile.path };
 		}
 		this.#clock = new Float64Array(clock, 0, 1);
 		this.#clock[0] = 1000;
@@ -88,8 +88,8 @@ export class LogMembers {
 		const incarnation = (this.#incarnations.get(slot) ?? 0) + 1;
 		this.#incarnations.set(slot, incarnation);
 		this.lives.clear(slot);
-		const settings = { ...this.#settings, slot, incarnation };
-		const member = this.#place === "threads" ? startThread(settings) : startProcess(settings);
+		const config = { ...this.#config, slot, incarnation };
+		const member = this.#place === "threads" ? startThread(config) : startProcess(config);
 		this.#members.set(slot, member);
 		await this.#message(slot, "up");
 	}
@@ -140,16 +140,16 @@ export class LogMembers {
 	}
 }
 
-function startThread(settings: object): Member {
-	const worker = new Worker(program, { workerData: settings, execArgv: [] });
+function startThread(config: object): Member {
+	const worker = new Worker(program, { workerData: config, execArgv: [] });
 	const waiting: Member["waiting"] = new Map();
 	worker.on("message", (message: Message) => arrived(waiting, message));
 	worker.on("error", (error: Error) => failed(waiting, error));
 	return { send: (message) => worker.postMessage(message), kill: async () => void (await worker.terminate()), waiting };
 }
 
-function startProcess(settings: object): Member {
-	const child = fork(program, [JSON.stringify(settings)], { execArgv: [], serialization: "advanced" });
+function startProcess(config: object): Member {
+	const child = fork(program, [JSON.stringify(config)], { execArgv: [], serialization: "advanced" });
 	const waiting: Member["waiting"] = new Map();
 	child.on("message", (message: Message) => arrived(waiting, message));
 	const exited = once(child, "exit");

@@ -11,7 +11,7 @@ export { configJson, formatConfig } from "./load/print.ts";
 export { describeChanges, planReload, type ReloadPlan, sameValue } from "./load/reload.ts";
 export { centrifugoOnly, centrifugoOnlyInNamespaces } from "./options/centrifugo.ts";
 export type { NameOf } from "./options/checks/check.ts";
-export { connectionsPerShard, historyPayloadBytesMax, historySettings, ringCapacityBytes } from "./options/derive.ts";
+export { connectionsPerShard, historyCapacity, historyPayloadBytesMax, ringCapacityBytes } from "./options/derive.ts";
 export { asInFile } from "./options/objects.ts";
 export type { ServingCommand } from "./options/option.ts";
 export {

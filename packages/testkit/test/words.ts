@@ -27,6 +27,7 @@ const rules: readonly Rule[] = [
 	{ pattern: /\b[sS]eat(s|ed)?\b|[a-z]Seats?\b/, instead: "write slot, or row" },
 	{ pattern: /\b(is|are|be) borne\b/i, instead: "write tolerated" },
 	{ pattern: /\btold alike\b/i, instead: "write reported the same way" },
+	{ pattern: /\b[sS]ettings\b|[a-z]Settings\b/, instead: "write options, or their values", except: /\/test\// },
 	{
 		pattern: /\brooms\b|\broomsMax\b/i,
 		instead: "write channel sets; room means free space only",

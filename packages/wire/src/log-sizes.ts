@@ -1,4 +1,4 @@
-/** Sizes of the logs of channels with history, here because the settings are checked against them. What lies in them is for `packages/channel-log`. */
+/** Sizes of the logs of channels with history, here because the options are checked against them. What lies in them is for `packages/channel-log`. */
 export const LogSize = {
 	/** Logs of a cluster, for its whole life. */
 	logs: 8,
@@ -26,7 +26,7 @@ export const LogSize = {
 } as const;
 
 /** What all logs of a cluster together have room for. */
-export interface LogSettings {
+export interface LogCapacity {
 	readonly memoryBytes: number;
 	/** Channels that have an offset and an epoch; 0 = one for each 2 KiB. */
 	readonly channels?: number;
@@ -46,7 +46,7 @@ export interface LogSizes {
 	readonly recordBytesMax: number;
 }
 
-export function logSizes({ memoryBytes, channels = 0, idempotencyKeys = 0 }: LogSettings): LogSizes {
+export function logSizes({ memoryBytes, channels = 0, idempotencyKeys = 0 }: LogCapacity): LogSizes {
 	const { logs, lineBytes, headerBytes, rowBytes, rowsPerBucket, entryBytes, entriesPerBucket, feedBytes, feedShare, feedsMax } = LogSize;
 	const bytes = wholeLines(memoryBytes / logs);
 	const rows = slotsFor((channels || memoryBytes / LogSize.bytesPerChannel) / logs, rowsPerBucket);

@@ -4,7 +4,7 @@ import {
 	ConfigError,
 	complain,
 	connectionsPerShard,
-	historySettings,
+	historyCapacity,
 	type LoadedConfig,
 	optionNames,
 	parseAddress,
@@ -102,7 +102,7 @@ function createMemory({ config, layers }: LoadedConfig, plan: Plan): ClusterMemo
 		memory = ClusterMemory.create(config.clusterDirectory, {
 			shards,
 			ringCapacityBytes: ringCapacityBytes(config),
-			history: historySettings(config),
+			history: historyCapacity(config),
 			positions: config.kafkaBrokers.length > 0,
 		});
 		if (plan.mode.mode === "handoff") memory.openHandoffs();

@@ -14,7 +14,7 @@ const readMax = 256;
 dieWithParent();
 let link;
 let row;
-let settings;
+let config;
 let random;
 let sequence = 0;
 let recordsRead = 0;
@@ -27,7 +27,7 @@ const seen = new Map();
 
 process.on("message", (message) => {
 	if (message.type === "start") start(message);
-	if (message.type === "go") publishing = settings.publishes;
+	if (message.type === "go") publishing = config.publishes;
 	if (message.type === "stop") {
 		publishing = false;
 		process.send({ type: "stopped", published: sequence });
@@ -38,7 +38,7 @@ process.on("message", (message) => {
 process.on("disconnect", () => process.exit(0));
 
 function start(message) {
-	settings = message;
+	config = message;
 	random = (message.seed ^ Math.imul(message.slot + 64 * message.incarnation, 0x9e3779b1)) | 1;
 	const directory = ClusterDirectory.open(message.directory);
 	const board = Scoreboard.open(directory.boardPath);
@@ -75,10 +75,10 @@ function publish() {
 	const burst = (random & 7) === 0 ? 0 : (random >>> 3) % burstMax;
 	let published = 0;
 	for (; published < burst; published++) {
-		const bytes = recordBytes(settings.seed, settings.slot, settings.incarnation, sequence + 1, link.recordBytesMax);
+		const bytes = recordBytes(config.seed, config.slot, config.incarnation, sequence + 1, link.recordBytesMax);
 		const at = link.claim(bytes);
 		if (at < 0) break;
-		writeRecord(link.view, at, bytes, settings.seed, settings.slot, settings.incarnation, sequence + 1);
+		writeRecord(link.view, at, bytes, config.seed, config.slot, config.incarnation, sequence + 1);
 		link.commit();
 		// A kill may come between these two: what is in the ring is this or one more.
 		row.set("messagesIn", ++sequence);
@@ -88,7 +88,7 @@ function publish() {
 }
 
 function visit(origin, _u8, view, start, end) {
-	const wrong = checkRecord(view, start, end, settings.seed, origin, link.recordBytesMax);
+	const wrong = checkRecord(view, start, end, config.seed, origin, link.recordBytesMax);
 	if (wrong !== null) fail(wrong);
 	const incarnation = view.getUint32(start + 4, true);
 	const number = view.getUint32(start + 8, true);
@@ -102,7 +102,7 @@ function visit(origin, _u8, view, start, end) {
 }
 
 function fail(message) {
-	process.send({ type: "failed", message: `member ${settings.slot}.${settings.incarnation}: ${message}` }, () => process.exit(1));
+	process.send({ type: "failed", message: `member ${config.slot}.${config.incarnation}: ${message}` }, () => process.exit(1));
 	throw new Error(message);
 }
 

@@ -9,17 +9,17 @@ import { dieWithParent, SharedFile } from "@shardcast/native";
 import { Lives } from "./lives.mjs";
 
 const isThread = parentPort !== null;
-const settings = isThread ? workerData : JSON.parse(process.argv[2]);
-const { slot, incarnation } = settings;
+const config = isThread ? workerData : JSON.parse(process.argv[2]);
+const { slot, incarnation } = config;
 const say = isThread ? (message) => parentPort.postMessage(message) : (message) => process.send(message);
 
 if (!isThread) dieWithParent();
-const clock = isThread ? settings.clock : SharedFile.open(settings.clockPath).buffer;
+const clock = isThread ? config.clock : SharedFile.open(config.clockPath).buffer;
 const clockMs = new Float64Array(clock, 0, 1);
 const options = { nowMs: () => clockMs[0] };
 const log = isThread
-	? new ChannelLog(openLogBuffers(settings.buffers), { slot, incarnation }, options)
-	: ChannelLog.open(settings.directory, { slot, incarnation }, options);
+	? new ChannelLog(openLogBuffers(config.buffers), { slot, incarnation }, options)
+	: ChannelLog.open(config.directory, { slot, incarnation }, options);
 const lives = new Lives(clock);
 let running = false;
 

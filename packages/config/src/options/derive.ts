@@ -1,4 +1,4 @@
-import { type LogSettings, logSizes } from "@shardcast/wire";
+import { type LogCapacity, logSizes } from "@shardcast/wire";
 import type { Config } from "./options.ts";
 
 /** `--ring` counts records of this size. */
@@ -22,11 +22,11 @@ export function connectionsPerShard(config: Pick<Config, "maxConnections">, shar
 }
 
 /** How the logs of channels with history are made. */
-export function historySettings(config: Pick<Config, "historyMemoryBytes" | "historyChannels" | "idempotencyKeys">): LogSettings {
+export function historyCapacity(config: Pick<Config, "historyMemoryBytes" | "historyChannels" | "idempotencyKeys">): LogCapacity {
 	return { memoryBytes: config.historyMemoryBytes, channels: config.historyChannels, idempotencyKeys: config.idempotencyKeys };
 }
 
 /** Longest message that fits into these logs. */
-export function historyPayloadBytesMax(config: Parameters<typeof historySettings>[0]): number {
-	return Math.max(0, logSizes(historySettings(config)).recordBytesMax - loggedOverheadBytes);
+export function historyPayloadBytesMax(config: Parameters<typeof historyCapacity>[0]): number {
+	return Math.max(0, logSizes(historyCapacity(config)).recordBytesMax - loggedOverheadBytes);
 }

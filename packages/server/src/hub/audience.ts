@@ -15,7 +15,7 @@ export interface Encoder {
 /** One array for all audiences that are topics only; nothing is ever put into it. */
 const nobody: Transport[] = [];
 
-export interface AudienceSettings {
+export interface AudienceOptions {
 	/** Null = its clients get the payload as it was published. */
 	readonly encoder?: Encoder | null;
 	/** All clients of the audience are in this one as well; the provider never selects both for a record. */
@@ -39,7 +39,7 @@ export class Audience {
 	readonly provider: AudienceProvider;
 	readonly wider: Audience | null;
 
-	constructor(topic: string, provider: AudienceProvider, { encoder = null, wider = null }: AudienceSettings = {}) {
+	constructor(topic: string, provider: AudienceProvider, { encoder = null, wider = null }: AudienceOptions = {}) {
 		this.topic = topic;
 		this.provider = provider;
 		this.encoder = encoder;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
-import { type Config, checkRoute, historySettings, parseAddress, ringCapacityBytes } from "@shardcast/config";
+import { type Config, checkRoute, historyCapacity, parseAddress, ringCapacityBytes } from "@shardcast/config";
 import {
 	type Ask,
 	answerMetrics,
@@ -84,7 +84,7 @@ export class Host {
 			connectionsFit: clientsThatFit(),
 			bus,
 			openHistory: (committed) => {
-				const history = ChannelLog.inMemory(historySettings(config), { committed });
+				const history = ChannelLog.inMemory(historyCapacity(config), { committed });
 				this.#own.addReading(historyMetrics, () => history.counts());
 				return history;
 			},

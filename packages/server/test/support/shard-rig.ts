@@ -17,8 +17,8 @@ export class ShardRig extends CentrifugeRig {
 	readonly fanOut: FanOut;
 	readonly #bus = new MemoryBus({ members: 1, capacityBytes: 1_048_576 }).link(0);
 
-	constructor(settings: Partial<Config> = {}) {
-		super(settings);
+	constructor(config: Partial<Config> = {}) {
+		super(config);
 		const limits = { bytesMax: 1e6, clientBytesMax: 1e6 };
 		const plain = new Publisher({
 			ring: this.#bus,

@@ -2,7 +2,7 @@ import { LogSize, leavesRoom, logSizes } from "@shardcast/wire";
 import type { ValuePath } from "../../load/layer.ts";
 import { formatBytes } from "../../units/bytes.ts";
 import { formatDuration } from "../../units/duration.ts";
-import { historySettings } from "../derive.ts";
+import { historyCapacity } from "../derive.ts";
 import type { Config, ConfigKey } from "../options.ts";
 import { channelRules } from "./check-channel.ts";
 import { kafkaRules } from "./check-kafka.ts";
@@ -28,7 +28,7 @@ const rules: readonly Rule[] = [
 		return `${name("maxBufferedBytes")}: a message of ${formatBytes(config.maxPayloadBytes)} (${name("maxPayloadBytes")}) would not fit; give at least that`;
 	},
 	function tablesLeaveRoom(config, name) {
-		if (leavesRoom(logSizes(historySettings(config)))) return null;
+		if (leavesRoom(logSizes(historyCapacity(config)))) return null;
 		const largest =
 			config.historyChannels * LogSize.rowBytes >= config.idempotencyKeys * LogSize.entryBytes ? "historyChannels" : "idempotencyKeys";
 		return `${name(largest)}: ${config[largest]} of them take more than two thirds of ${formatBytes(config.historyMemoryBytes)} (${name("historyMemoryBytes")}); give more memory, or a smaller number`;

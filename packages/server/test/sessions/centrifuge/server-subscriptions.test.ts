@@ -5,7 +5,7 @@ import { type CentrifugeClient, CentrifugeRig } from "../../support/centrifuge-r
 import { tokenOf, tokenSecret } from "../../support/tokens.ts";
 
 const plain = defaultConfig().channelWithoutNamespace;
-const settings: Partial<Config> = { clientInsecure: false, tokenHmacSecret: tokenSecret, allowAnonymousConnect: true };
+const config: Partial<Config> = { clientInsecure: false, tokenHmacSecret: tokenSecret, allowAnonymousConnect: true };
 const history = { historySize: 400, historyTtlMs: 60_000 };
 const limits = { size: 400, ttlMs: 60_000, metaTtlMs: 60_000 };
 
@@ -20,13 +20,13 @@ const subsOf = (client: CentrifugeClient) => (client.replies()[0] as { connect: 
 
 describe("a client that connects", () => {
 	it("is subscribed to the channels of its token, and told so in the reply", async () => {
-		const client = await connect(new CentrifugeRig(settings), { sub: "ann", channels: ["a", "$b"] });
+		const client = await connect(new CentrifugeRig(config), { sub: "ann", channels: ["a", "$b"] });
 		expect(subsOf(client)).toEqual({ a: {}, $b: {} });
 		expect(client.session.channels).toEqual(["a", "$b"]);
 	});
 
 	it("gets what its token says about each: data, info for others, options", async () => {
-		const rig = new CentrifugeRig({ ...settings, channelWithoutNamespace: { ...plain, ...history } });
+		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, ...history } });
 		const override = { presence: { value: true }, force_recovery: { value: true } };
 		const client = await connect(rig, { sub: "ann", subs: { a: { data: { x: 1 }, info: { role: "host" }, override }, b: {} } });
 		expect(subsOf(client)).toEqual({ a: { data: { x: 1 }, recoverable: true, positioned: true, epoch: expect.any(String) }, b: {} });
@@ -35,7 +35,7 @@ describe("a client that connects", () => {
 	});
 
 	it("is given what it missed in those that recover", async () => {
-		const rig = new CentrifugeRig({ ...settings, channelWithoutNamespace: { ...plain, ...history, forceRecovery: true } });
+		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, ...history, forceRecovery: true } });
 		const epoch = rig.log.position("a")!.epoch;
 		for (const payload of ["1", "2", "3"]) rig.log.publish("a", Buffer.from(payload), { history: limits });
 		while (rig.reader.read(1000, () => {}) > 0);
@@ -61,7 +61,7 @@ describe("a client that connects", () => {
 	});
 
 	it("is subscribed to channels that it asks for where it may subscribe, and not to others", async () => {
-		const rig = new CentrifugeRig({ ...settings, channelWithoutNamespace: { ...plain, allowSubscribeForClient: true } });
+		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, allowSubscribeForClient: true } });
 		expect(subsOf(await connect(rig, { sub: "ann" }, { subs: { a: {}, $b: {}, é: {} } }))).toEqual({ a: {} });
 		expect(subsOf(await connect(rig, null, { subs: { a: {} } }))).toBeUndefined();
 		expect((await (await connect(rig, { sub: "ann" }, { subs: { "no:where": {} } })).ended).code).toBe(3501);
@@ -70,15 +70,15 @@ describe("a client that connects", () => {
 	it("has its user's channel, where that is switched on", async () => {
 		const namespaces = [{ ...plain, name: "personal", presence: true }];
 		const personal = { personalChannelEnabled: true, personalChannelNamespace: "personal", channelNamespaces: namespaces };
-		const rig = new CentrifugeRig({ ...settings, ...personal });
+		const rig = new CentrifugeRig({ ...config, ...personal });
 		expect(subsOf(await connect(rig, { sub: "42" }))).toEqual({ "personal:#42": {} });
 		expect(subsOf(await connect(rig, null))).toBeUndefined();
-		const without = new CentrifugeRig({ ...settings, personalChannelEnabled: true });
+		const without = new CentrifugeRig({ ...config, personalChannelEnabled: true });
 		expect(subsOf(await connect(without, { sub: "42" }))).toEqual({ "#42": {} });
 	});
 
 	it("closes the user's earlier connections with 3504, where only one is wanted", async () => {
-		const rig = new CentrifugeRig({ ...settings, personalChannelEnabled: true, singleConnection: true });
+		const rig = new CentrifugeRig({ ...config, personalChannelEnabled: true, singleConnection: true });
 		const [first, other] = [await connect(rig, { sub: "42" }), await connect(rig, { sub: "43" })];
 		const second = await connect(rig, { sub: "42" });
 		expect(await first.ended).toEqual({ code: 3504, reason: "connection limit" });
@@ -88,19 +88,19 @@ describe("a client that connects", () => {
 	it.each<[string, object]>([["a namespace that does not exist", { channels: ["no:where"] }]])(
 		"%s in its token: error 102",
 		async (_what, claims) => {
-			const client = await connect(new CentrifugeRig(settings), claims);
+			const client = await connect(new CentrifugeRig(config), claims);
 			expect(client.replies()).toMatchObject([{ id: 1, error: { code: 102 } }]);
 		},
 	);
 
 	it("with more channels than its limit: 3505", async () => {
 		const channels = Array.from({ length: 129 }, (_, index) => `c${index}`);
-		expect((await (await connect(new CentrifugeRig(settings), { channels })).ended).code).toBe(3505);
-		expect((await connect(new CentrifugeRig(settings), { channels: channels.slice(1) })).session.channels).toHaveLength(128);
+		expect((await (await connect(new CentrifugeRig(config), { channels })).ended).code).toBe(3505);
+		expect((await connect(new CentrifugeRig(config), { channels: channels.slice(1) })).session.channels).toHaveLength(128);
 	});
 
 	it("cannot subscribe to them again, or bring a token for them: 105, 3501", async () => {
-		const client = await connect(new CentrifugeRig(settings), { sub: "ann", channels: ["a"] });
+		const client = await connect(new CentrifugeRig(config), { sub: "ann", channels: ["a"] });
 		client.replies();
 		client.send({ subscribe: { channel: "a" }, id: 2 });
 		expect(client.replies()).toMatchObject([{ error: { code: 105 } }]);
@@ -115,7 +115,7 @@ it("a new token with other channels ends the connection with 3010; with the same
 		[["a"], ["a", "b"], 3010],
 		[["a", "b"], ["a"], 3010],
 	] as const) {
-		const client = await connect(new CentrifugeRig(settings), { sub: "ann", channels: before });
+		const client = await connect(new CentrifugeRig(config), { sub: "ann", channels: before });
 		client.send({ refresh: { token: await tokenOf({ sub: "ann", channels: after }) }, id: 2 });
 		await vi.waitFor(() => expect(client.session.backlog === null || client.session.isGone).toBe(true));
 		expect(client.session.leaving).toBe(code);
@@ -124,7 +124,7 @@ it("a new token with other channels ends the connection with 3010; with the same
 
 describe("orders about a user", () => {
 	async function threeClients(more: Partial<Config> = {}) {
-		const rig = new CentrifugeRig({ ...settings, ...more });
+		const rig = new CentrifugeRig({ ...config, ...more });
 		const clients = [await connect(rig, { sub: "ann" }), await connect(rig, { sub: "ann" }), await connect(rig, { sub: "bob" })] as const;
 		for (const client of clients) client.replies();
 		return { rig, clients, ask: rig.questions };

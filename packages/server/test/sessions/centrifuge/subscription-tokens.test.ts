@@ -5,7 +5,7 @@ import { tokenOf, tokenSecret } from "../../support/tokens.ts";
 
 const now = () => Math.floor(Date.now() / 1000);
 const plain = defaultConfig().channelWithoutNamespace;
-const settings: Partial<Config> = { clientInsecure: false, tokenHmacSecret: tokenSecret };
+const config: Partial<Config> = { clientInsecure: false, tokenHmacSecret: tokenSecret };
 
 async function connected(rig: CentrifugeRig, claims: object = { sub: "ann" }): Promise<CentrifugeClient> {
 	const client = rig.open();
@@ -25,7 +25,7 @@ const subscribe = async (channel: string, claims: object, id = 2) => ({ subscrib
 
 describe("a subscription token", () => {
 	it("opens a private channel, and says when it expires and what its client is to know", async () => {
-		const client = await connected(new CentrifugeRig(settings));
+		const client = await connected(new CentrifugeRig(config));
 		const claims = { sub: "ann", channel: "$room", exp: now() + 60, info: { role: "visitor" }, data: { topic: "x" } };
 		expect(await answerTo(client, await subscribe("$room", claims))).toEqual({
 			id: 2,
@@ -43,13 +43,13 @@ describe("a subscription token", () => {
 		["with a data in Base64 that is none", { sub: "ann", channel: "$room", b64data: "%" }, 103],
 		["with an override that is none", { sub: "ann", channel: "$room", override: { presence: true } }, 103],
 	])("%s: an error, and the client is not subscribed", async (_what, claims, code) => {
-		const client = await connected(new CentrifugeRig(settings));
+		const client = await connected(new CentrifugeRig(config));
 		expect(await answerTo(client, await subscribe("$room", claims))).toMatchObject({ id: 2, error: { code } });
 		expect(client.session.channels).toEqual([]);
 	});
 
 	it("that is signed with another key, or is none: 103", async () => {
-		const client = await connected(new CentrifugeRig(settings));
+		const client = await connected(new CentrifugeRig(config));
 		const forged = await tokenOf({ sub: "ann", channel: "$room" }, "another secret, as long as that");
 		expect(await answerTo(client, { subscribe: { channel: "$room", token: forged }, id: 2 })).toMatchObject({ error: { code: 103 } });
 		expect(await answerTo(client, { subscribe: { channel: "$room", token: "x" }, id: 3 })).toMatchObject({ error: { code: 103 } });
@@ -61,31 +61,31 @@ describe("a subscription token", () => {
 		["nobody", { channel: "$room" }],
 		["another client", { sub: "ann", channel: "$room", client: "c-1" }],
 	])("for %s ends the connection with 3500", async (_what, claims) => {
-		const client = await connected(new CentrifugeRig(settings));
+		const client = await connected(new CentrifugeRig(config));
 		client.send(await subscribe("$room", claims));
 		expect(await client.ended).toEqual({ code: 3500, reason: "invalid token" });
 	});
 
 	it("for this very client is valid", async () => {
-		const client = await connected(new CentrifugeRig(settings));
+		const client = await connected(new CentrifugeRig(config));
 		const claims = { sub: "ann", channel: "$room", client: client.session.id };
 		expect(await answerTo(client, await subscribe("$room", claims))).toEqual({ id: 2, subscribe: {} });
 	});
 
 	it("does not open what does not exist", async () => {
-		const client = await connected(new CentrifugeRig(settings));
+		const client = await connected(new CentrifugeRig(config));
 		expect(await answerTo(client, await subscribe("no:where", { sub: "ann", channel: "no:where" }))).toMatchObject({
 			error: { code: 102 },
 		});
 	});
 
 	it("with 0 as expire_at never expires, nor does any in insecure mode", async () => {
-		const secure = await connected(new CentrifugeRig(settings));
+		const secure = await connected(new CentrifugeRig(config));
 		expect(await answerTo(secure, await subscribe("$a", { sub: "ann", channel: "$a", exp: now() + 9, expire_at: 0 }))).toEqual({
 			id: 2,
 			subscribe: {},
 		});
-		const insecure = await connected(new CentrifugeRig({ ...settings, clientInsecure: true }));
+		const insecure = await connected(new CentrifugeRig({ ...config, clientInsecure: true }));
 		expect(await answerTo(insecure, await subscribe("$a", { sub: "ann", channel: "$a", exp: now() + 9 }))).toEqual({
 			id: 2,
 			subscribe: {},
@@ -94,7 +94,7 @@ describe("a subscription token", () => {
 
 	it("may be checked with separate options", async () => {
 		const other = "the secret of subscription tokens";
-		const rig = new CentrifugeRig({ ...settings, subscriptionTokenEnabled: true, subscriptionTokenHmacSecret: other });
+		const rig = new CentrifugeRig({ ...config, subscriptionTokenEnabled: true, subscriptionTokenHmacSecret: other });
 		const client = await connected(rig);
 		expect(await answerTo(client, await subscribe("$a", { sub: "ann", channel: "$a" }))).toMatchObject({ error: { code: 103 } });
 		const token = await tokenOf({ sub: "ann", channel: "$a" }, other);
@@ -103,7 +103,7 @@ describe("a subscription token", () => {
 
 	it("says more about its client to others: in presence and in what it publishes", async () => {
 		const rig = new CentrifugeRig({
-			...settings,
+			...config,
 			channelWithoutNamespace: { ...plain, allowPublishForSubscriber: true, allowPresenceForSubscriber: true, presence: true },
 		});
 		const client = await connected(rig, { sub: "ann", info: { name: "Ann" } });
@@ -126,7 +126,7 @@ describe("a subscription token", () => {
 	});
 
 	it("may override options of the channel for its client", async () => {
-		const rig = new CentrifugeRig({ ...settings, channelWithoutNamespace: { ...plain, historySize: 10, historyTtlMs: 60_000 } });
+		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, historySize: 10, historyTtlMs: 60_000 } });
 		const client = await connected(rig);
 		const override = { presence: { value: true }, force_recovery: { value: true } };
 		expect(await answerTo(client, await subscribe("$a", { sub: "ann", channel: "$a", override }))).toMatchObject({
@@ -142,7 +142,7 @@ describe("sub_refresh", () => {
 		id,
 	});
 
-	async function subscribed(rig = new CentrifugeRig(settings)): Promise<CentrifugeClient> {
+	async function subscribed(rig = new CentrifugeRig(config)): Promise<CentrifugeClient> {
 		const client = await connected(rig);
 		await answerTo(client, await subscribe("$a", { sub: "ann", channel: "$a", exp: now() + 60 }));
 		return client;
@@ -194,7 +194,7 @@ describe("time", () => {
 	});
 
 	it("a subscription ends with 2501 when no other token comes within 25 s; the others stay", async () => {
-		const rig = new CentrifugeRig(settings);
+		const rig = new CentrifugeRig(config);
 		const client = await connected(rig);
 		await answerTo(client, await subscribe("$a", { sub: "ann", channel: "$a", exp: now() + 10 }));
 		await answerTo(client, await subscribe("$b", { sub: "ann", channel: "$b", exp: now() + 40 }));

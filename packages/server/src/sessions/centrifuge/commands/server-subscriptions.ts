@@ -9,7 +9,7 @@ import { ends, fails, type Outcome } from "./commands.ts";
 import type { SubscribeResults } from "./subscribe-results.ts";
 
 export interface ServerSubscriptionsParts {
-	/** Looked up at each use: they change with the settings. */
+	/** Read at each use: they change when the configuration is reloaded. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly rules: {
 		readonly insecure: boolean;
