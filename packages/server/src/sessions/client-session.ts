@@ -66,6 +66,12 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 		return { code, reason: closeReasons[code as CloseCode] };
 	}
 
+	/** Tells the client why, behind what waits, and ends the connection. Only for `LeavingSessions`. */
+	end(code: number): void {
+		const frame = this.closeFrame(code);
+		this.transport.end(frame.code, frame.reason);
+	}
+
 	/** Closes it in good order: nothing is delivered from now on, and the client is told the code. Nothing if it is being closed already. */
 	close(code: number): void {
 		this.sessions.close(this, code);

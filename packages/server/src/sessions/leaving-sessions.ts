@@ -72,8 +72,7 @@ export class LeavingSessions {
 	#tell(session: ClientSession): boolean {
 		const { transport } = session;
 		if (transport.getBufferedAmount() + closeFrameBytes > this.#options.bufferedBytesMax()) return false;
-		const { code, reason } = session.closeFrame(session.leaving || CloseCode.goingAway);
-		transport.end(code, reason);
+		session.end(session.leaving || CloseCode.goingAway);
 		return true;
 	}
 }

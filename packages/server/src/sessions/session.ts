@@ -27,7 +27,13 @@ export interface SessionFactory<T extends Transport = Transport> {
 	/** Looked up when the factory is installed, and again by `Sockets.limit`: what a connection came under holds for its life. */
 	limits(): TransportLimits;
 	/** The session of a request that may connect, which is opened at once; or the answer for one that may not. */
-	connect(request: UpgradeRequest): { readonly session: Session<T> } | { readonly refused: Reply };
+	connect(request: UpgradeRequest): Connecting<T> | { readonly refused: Reply };
+}
+
+export interface Connecting<T extends Transport = Transport> {
+	readonly session: Session<T>;
+	/** The one of those that the client offers that it is answered; absent = its first. */
+	readonly subprotocol?: string | undefined;
 }
 
 export interface TransportLimits {

@@ -30,8 +30,8 @@ function setup() {
 			leaving.closed(client);
 		},
 	};
-	const closeFrame = (code: CloseCode) => ({ code, reason: closeReasons[code] });
-	const client = { leaving: 0, transport, closeFrame } as unknown as ClientSession;
+	const end = (code: CloseCode) => transport.end(code, closeReasons[code]);
+	const client = { leaving: 0, transport, end } as unknown as ClientSession;
 	const buffer = (bytes: number) => {
 		buffered = bytes;
 	};

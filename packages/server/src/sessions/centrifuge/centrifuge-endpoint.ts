@@ -37,14 +37,17 @@ import { Recovery } from "./commands/recovery.ts";
 import { ServerSubscriptions } from "./commands/server-subscriptions.ts";
 import { SubscribeCommands } from "./commands/subscribe-commands.ts";
 import { SubscribeResults } from "./commands/subscribe-results.ts";
-import { type Framing, webSocketJson, webSocketProtobuf } from "./framing.ts";
+import { UniConnects } from "./commands/uni-connects.ts";
+import type { Framing } from "./framing.ts";
 import { Emulation, type EmulationParts } from "./http/emulation.ts";
 import { emulationRoute } from "./http/emulation-route.ts";
 import { type StreamRoutesParts, streamRoutes } from "./http/stream-routes.ts";
 import { Presence } from "./presence.ts";
 import { Heartbeats } from "./timing/heartbeats.ts";
 import { connectionTokenRules, subscriptionTokenRules, TokenVerifier } from "./tokens/token-verifier.ts";
+import { UniSession } from "./uni-session.ts";
 import { Users } from "./users.ts";
+import { webSocketRequest } from "./web-socket-request.ts";
 
 export interface CentrifugeEndpointParts {
 	readonly options: {
@@ -78,12 +81,14 @@ export interface CentrifugeEndpointParts {
  */
 const cutBytes = 1024 * 1024;
 
+type Connected = ReturnType<SessionFactory<TopicTransport>["connect"]>;
+
 const notAvailable = () => fails(ErrorCode.notAvailable);
 
 /** The Centrifuge client protocol over WebSocket, and over HTTP alone, for the existing client libraries. */
 export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly name = "centrifuge";
-	readonly endpoints = [this];
+	readonly endpoints: readonly SessionFactory<TopicTransport>[];
 	readonly paths = ["/connection/websocket"];
 	readonly routes: readonly Route[];
 	readonly sessions: Sessions;
@@ -94,6 +99,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly presence = new Presence();
 	readonly commands: Commands;
 	readonly heartbeats: Heartbeats;
+	readonly uniConnects: UniConnects;
 	readonly emulation: Emulation;
 	/** Enforces `--message-rate` for each client. */
 	readonly rate: RateLimit<CentrifugeSession>;
@@ -146,7 +152,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.routes = [
 			...streamRoutes({
 				check: parts.check,
-				session: (admitted, framing) => this.#emulated(admitted, framing),
+				session: (admitted, framing) => this.#session(admitted, framing),
 				bufferedBytesMax: () => live.config.maxBufferedBytes,
 			}),
 			emulationRoute(this.emulation),
@@ -199,6 +205,11 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			insecure: () => live.config.clientInsecure,
 			ask: options.ask,
 		});
+		this.endpoints = [
+			this,
+			{ paths: ["/connection/uni_websocket"], limits: () => this.limits(), connect: (request) => this.#connect(request, true) },
+		];
+		this.uniConnects = new UniConnects({ connect: connect.connect, failed });
 		this.commands = new Commands({
 			handlers: {
 				connect: connect.connect,
@@ -223,15 +234,21 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		return { frameBytesMax: cutBytes, bufferedBytesMax: maxBufferedBytes, idleTimeoutMs };
 	}
 
-	connect(request: UpgradeRequest): ReturnType<SessionFactory<TopicTransport>["connect"]> {
+	connect(request: UpgradeRequest): Connected {
+		return this.#connect(request, false);
+	}
+
+	#connect(request: UpgradeRequest, isUni: boolean): Connected {
 		const { check } = this.#parts;
 		const refused = check.judge(request.head);
 		if (refused !== null) return { refused };
-		const query = new URLSearchParams(request.head.query);
-		const framing = framingOf(request.head.subprotocols, query.get("cf_protocol"));
 		const admitted = check.admit(request);
 		if ("refused" in admitted) return admitted;
-		return { session: new CentrifugeSession(this, admitted, framing, query.get("cf_ws_frame_ping_pong") === "true") };
+		const { framing, framePings, subprotocol, first } = webSocketRequest(request.head, isUni);
+		const session = isUni
+			? new UniSession(this, admitted, framing, framePings, first)
+			: new CentrifugeSession(this, admitted, framing, framePings);
+		return { session, subprotocol };
 	}
 
 	answers(parts: PartAnswers): void {
@@ -279,8 +296,9 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.emulation.stop();
 	}
 
-	/** A session whose client sends by other requests. */
-	#emulated(admitted: Admitted, framing: Framing): CentrifugeSession {
+	/** Of a client that connects by HTTP alone: what it sends, if anything, comes by other requests. */
+	#session(admitted: Admitted, framing: Framing): CentrifugeSession {
+		if (framing.isUni) return new UniSession(this, admitted, framing, false, null);
 		const session = new CentrifugeSession(this, admitted, framing, false);
 		session.sessionId = this.emulation.newId();
 		return session;
@@ -291,9 +309,4 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.#parts.options.row.add("rateLimited", 1);
 		return false;
 	}
-}
-
-/** Protobuf when the client asks for it by sub-protocol or in the query, otherwise JSON. */
-function framingOf(subprotocols: string, asked: string | null): Framing {
-	return asked === "protobuf" || /(^|,)\s*centrifuge-protobuf\s*(,|$)/.test(subprotocols) ? webSocketProtobuf : webSocketJson;
 }

@@ -73,11 +73,11 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	#sender = 0;
 	/** The reason that it is closed with instead of the code's usual one; null = that one. */
 	#reason: string | null = null;
-	readonly #endpoint: CentrifugeEndpoint;
+	protected readonly endpoint: CentrifugeEndpoint;
 
 	constructor(endpoint: CentrifugeEndpoint, admitted: Admitted, framing: Framing, framePings: boolean) {
 		super(admitted);
-		this.#endpoint = endpoint;
+		this.endpoint = endpoint;
 		this.framing = framing;
 		this.framePings = framePings;
 	}
@@ -91,7 +91,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	protected override get sessions(): Sessions {
-		return this.#endpoint.sessions;
+		return this.endpoint.sessions;
 	}
 
 	/** The sender of messages that it does not get back. Assigned with the first of these; 0 once the client has left. */
@@ -129,37 +129,37 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	override frame(message: ArrayBuffer): void {
-		this.#endpoint.commands.take(this, message);
+		this.endpoint.commands.take(this, message);
 	}
 
 	override join(): void {
-		this.#endpoint.heartbeats.opened(this);
-		if (this.sessionId !== "") this.#endpoint.emulation.opened(this);
+		this.endpoint.heartbeats.opened(this);
+		if (this.sessionId !== "" && !this.framing.isUni) this.endpoint.emulation.opened(this);
 	}
 
 	override leave(): void {
-		for (const subscription of this.subscriptions.values()) this.#endpoint.hub.unsubscribe(this.transport, subscription.audience);
+		for (const subscription of this.subscriptions.values()) this.endpoint.hub.unsubscribe(this.transport, subscription.audience);
 		this.#release();
 	}
 
 	override gone(): void {
-		for (const subscription of this.subscriptions.values()) this.#endpoint.hub.forget(this.transport, subscription.audience);
+		for (const subscription of this.subscriptions.values()) this.endpoint.hub.forget(this.transport, subscription.audience);
 		this.#release();
-		this.#endpoint.rate.forget(this);
+		this.endpoint.rate.forget(this);
 	}
 
 	/** A time limit has run out, or a ping is due. */
 	due(now: number): void {
-		this.#endpoint.heartbeats.due(this, now);
+		this.endpoint.heartbeats.due(this, now);
 	}
 
 	/** Subscribes the client from now on. @param traits bits of `SubscriptionTrait`. @param grant the claims of its token; null = no token. */
 	subscribe(channel: string, traits: number, grant: SubscriptionGrant | null): void {
-		const subscription = new Subscription(channel, this.#endpoint.audiences.of(channel, this.framing), traits, grant);
+		const subscription = new Subscription(channel, this.endpoint.audiences.of(channel, this.framing), traits, grant);
 		this.#subscriptions ??= new Map();
 		this.#subscriptions.set(channel, subscription);
-		this.#endpoint.hub.subscribe(this.transport, subscription.audience);
-		if (subscription.isPresent) this.#endpoint.presence.join(channel, this);
+		this.endpoint.hub.subscribe(this.transport, subscription.audience);
+		if (subscription.isPresent) this.endpoint.presence.join(channel, this);
 		this.#expects(subscription);
 	}
 
@@ -206,8 +206,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;
 		this.#subscriptions!.delete(channel);
-		this.#endpoint.hub.unsubscribe(this.transport, subscription.audience);
-		this.#endpoint.presence.leave(channel, this);
+		this.endpoint.hub.unsubscribe(this.transport, subscription.audience);
+		this.endpoint.presence.leave(channel, this);
 	}
 
 	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
@@ -226,16 +226,16 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	#expects({ grant }: Subscription): void {
 		if (grant === null || grant.expiresAt === Number.POSITIVE_INFINITY) return;
 		this.subscriptionsExpireAt = Math.min(this.subscriptionsExpireAt, grant.expiresAt);
-		this.#endpoint.heartbeats.refreshed(this);
+		this.endpoint.heartbeats.refreshed(this);
 	}
 
 	#release(): void {
-		for (const { isPresent, channel } of this.subscriptions.values()) if (isPresent) this.#endpoint.presence.leave(channel, this);
+		for (const { isPresent, channel } of this.subscriptions.values()) if (isPresent) this.endpoint.presence.leave(channel, this);
 		this.#subscriptions = null;
 		if (this.#sender !== 0) this.#endpoint.senders.release(this.#sender);
 		this.#sender = 0;
 		this.backlog = null;
-		this.#endpoint.heartbeats.closed(this);
-		if (this.sessionId !== "") this.#endpoint.emulation.closed(this);
+		this.endpoint.heartbeats.closed(this);
+		if (this.sessionId !== "") this.endpoint.emulation.closed(this);
 	}
 }

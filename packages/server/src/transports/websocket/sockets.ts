@@ -165,8 +165,8 @@ export class Sockets implements TopicPublisher {
 				response.upgrade(
 					{ session: outcome.session },
 					request.getHeader("sec-websocket-key"),
-					// A program that offers a sub-protocol insists on being given one; so far every endpoint speaks whichever.
-					request.getHeader("sec-websocket-protocol"),
+					// A program that offers sub-protocols insists on being given one of them.
+					outcome.subprotocol ?? firstOf(request.getHeader("sec-websocket-protocol")),
 					request.getHeader("sec-websocket-extensions"),
 					context,
 				);
@@ -209,6 +209,11 @@ export class Sockets implements TopicPublisher {
 	#tellConnections(): void {
 		this.#options.handlers.connections(this.#open);
 	}
+}
+
+/** Of a list with commas. */
+function firstOf(list: string): string {
+	return list.split(",", 1)[0]!.trim();
 }
 
 /** To plain HTTP on a session's path. */

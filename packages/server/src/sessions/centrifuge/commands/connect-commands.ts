@@ -86,7 +86,10 @@ export class ConnectCommands {
 			if (results === null) return null;
 			this.#connected(session, claims);
 			subscriptions.subscribe(session, wanted.values(), results);
-			return { connect: { ...this.#identity(session), ...left, ...(results.size > 0 && { subs: results }) } };
+			// A client that only listens cannot refresh its token.
+			return {
+				connect: { ...this.#identity(session), ...(session.framing.isUni ? {} : left), ...(results.size > 0 && { subs: results }) },
+			};
 		};
 		return orInternal(inALaterTurn(step, waitMsMax));
 	}
@@ -101,10 +104,15 @@ export class ConnectCommands {
 	}
 
 	#identity(session: CentrifugeSession): ConnectResult {
-		const pings = session.framePings ? {} : { ping: Math.ceil(this.#parts.config().pingIntervalMs / 1000), pong: true };
 		const { version, node } = this.#parts;
-		const emulated = session.sessionId === "" ? {} : { session: session.sessionId, node };
-		return { client: session.id, version, ...pings, ...emulated };
+		const { id: client, sessionId, framing, framePings } = session;
+		const ping = Math.ceil(this.#parts.config().pingIntervalMs / 1000);
+		return {
+			client,
+			version,
+			...(!framePings && { ping, ...(!framing.isUni && { pong: true }) }),
+			...(sessionId !== "" && { session: sessionId, ...(!framing.isUni && { node }) }),
+		};
 	}
 
 	#take(session: CentrifugeSession, claims: ConnectionClaims): void {

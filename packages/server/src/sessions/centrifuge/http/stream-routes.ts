@@ -3,7 +3,7 @@ import { addressKeyOf } from "@shardcast/limits";
 import type { Admitted, ConnectionCheck } from "../../../limits/connection-check.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { frameBytesMax } from "../commands/commands.ts";
-import { type Framing, sseJson, streamJson, streamProtobuf } from "../framing.ts";
+import { type Framing, sseJson, streamJson, streamProtobuf, uniSseJson, uniStreamJson, uniStreamProtobuf } from "../framing.ts";
 import { ClientStream } from "./client-stream.ts";
 import { isProtobuf } from "./emulation-route.ts";
 
@@ -27,9 +27,13 @@ interface StreamKind {
 const jsonStream: StreamKind = { framing: streamJson, type: "application/json", preface: "" };
 const protobufStream: StreamKind = { framing: streamProtobuf, type: "application/octet-stream", preface: "" };
 const eventStream: StreamKind = { framing: sseJson, type: "text/event-stream", preface: "\n" };
+const uniJsonStream: StreamKind = { ...jsonStream, framing: uniStreamJson };
+const uniProtobufStream: StreamKind = { ...protobufStream, framing: uniStreamProtobuf };
+const uniEventStream: StreamKind = { ...eventStream, framing: uniSseJson };
+const asksForNothing = "{}";
 
 /** The query parameter with what a client says first, where the request has no body. */
-const connectParameter = "cf_connect";
+export const connectParameter = "cf_connect";
 
 /** Where clients connect by HTTP alone: the answer is their connection, and what they say comes by `POST /emulation`. */
 export function streamRoutes(parts: StreamRoutesParts): Route[] {
@@ -63,14 +67,19 @@ export function streamRoutes(parts: StreamRoutesParts): Route[] {
 		withCredentials: true,
 		begin: (request) => {
 			const first = new URLSearchParams(request.query).get(connectParameter);
-			if (first === null) return refusal("bad_request", `the query has no ${connectParameter}: what the client says first, as JSON`);
+			if (first === null && !kind.framing.isUni)
+				return refusal("bad_request", `the query has no ${connectParameter}: what the client says first, as JSON`);
 			const begun = judge(request, kind);
-			return typeof begun === "function" ? begun(Buffer.from(first)) : begun;
+			return typeof begun === "function" ? begun(Buffer.from(first ?? asksForNothing)) : begun;
 		},
 	});
 	return [
 		byPost("/connection/http_stream", (request) => (isProtobuf(request.header("content-type")) ? protobufStream : jsonStream)),
 		byGet("/connection/sse", eventStream),
 		byPost("/connection/sse", () => eventStream),
+		byPost("/connection/uni_http_stream", (request) => (isProtobuf(request.header("content-type")) ? uniProtobufStream : uniJsonStream)),
+		byGet("/connection/uni_http_stream", uniJsonStream),
+		byGet("/connection/uni_sse", uniEventStream),
+		byPost("/connection/uni_sse", () => uniEventStream),
 	];
 }

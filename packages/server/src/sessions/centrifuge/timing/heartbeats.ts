@@ -82,8 +82,9 @@ export class Heartbeats {
 				session.close(DisconnectCode.noPong);
 				return;
 			}
-			session.awaitsPong = true;
-			session.pingAt = now + times.pongTimeoutMs / 1000;
+			// A client that only listens does not answer.
+			session.awaitsPong = !session.framing.isUni;
+			session.pingAt = now + (session.awaitsPong ? times.pongTimeoutMs : times.pingIntervalMs) / 1000;
 			session.transport.send(session.framing.ping, session.framing.codec.binary);
 		}
 		this.#plan(session);

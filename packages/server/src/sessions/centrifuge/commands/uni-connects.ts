@@ -1,0 +1,76 @@
+import { type ConnectRequest, type ConnectResult, DisconnectCode, ErrorCode, ProtocolError } from "@shardcast/protocol";
+import { CloseCode } from "@shardcast/wire";
+import type { CentrifugeSession } from "../centrifuge-session.ts";
+import { frameBytesMax, type Handle, type Outcome } from "./commands.ts";
+
+export interface UniConnectsParts {
+	readonly connect: Handle<"connect">;
+	/** Connecting failed because of a defect, after it had to wait; the connection is closed. */
+	readonly failed: (error: unknown) => void;
+}
+
+/** What a client that gets no replies is told instead of an error. */
+const disconnectOf: Partial<Record<ErrorCode, DisconnectCode>> = {
+	[ErrorCode.permissionDenied]: DisconnectCode.permissionDenied,
+	[ErrorCode.tokenExpired]: DisconnectCode.expired,
+	[ErrorCode.expired]: DisconnectCode.expired,
+	[ErrorCode.tooManyRequests]: DisconnectCode.tooManyRequests,
+};
+
+/** Connects clients that only listen: a bare connect request comes in, and the result goes out as the first push. */
+export class UniConnects {
+	readonly #parts: UniConnectsParts;
+
+	constructor(parts: UniConnectsParts) {
+		this.#parts = parts;
+	}
+
+	/** Only the first frame counts. Its memory is not valid after this returns. */
+	take(session: CentrifugeSession, message: ArrayBuffer): void {
+		if (session.isGone || session.state !== "new" || session.backlog !== null) return;
+		if (message.byteLength > frameBytesMax) {
+			session.close(CloseCode.messageTooBig);
+			return;
+		}
+		const request = requestIn(session, message.slice(0));
+		if (request === null) {
+			session.close(DisconnectCode.badRequest);
+			return;
+		}
+		const outcome = this.#parts.connect(session, request);
+		if (!(outcome instanceof Promise)) this.#conclude(session, outcome);
+		else void this.#later(session, outcome);
+	}
+
+	/** Never rejects. */
+	async #later(session: CentrifugeSession, promised: Promise<Outcome>): Promise<void> {
+		session.backlog = { frames: [], bytes: 0 };
+		try {
+			const outcome = await promised;
+			if (!session.isGone) this.#conclude(session, outcome);
+		} catch (error) {
+			this.#parts.failed(error);
+			session.close(CloseCode.internalError);
+		}
+	}
+
+	#conclude(session: CentrifugeSession, outcome: Outcome): void {
+		if (outcome === null) return;
+		if ("ends" in outcome) session.close(outcome.ends);
+		else if ("fails" in outcome) session.close(disconnectOf[outcome.fails] ?? DisconnectCode.serverError);
+		else session.push({ connect: outcome.connect as ConnectResult });
+	}
+}
+
+/** Null = it is none. Nothing at all is one that asks for nothing. */
+function requestIn({ framing }: CentrifugeSession, bytes: ArrayBuffer): ConnectRequest | null {
+	try {
+		const isEmpty = bytes.byteLength === 0 && !framing.codec.binary;
+		return framing.codec.decodeConnect(isEmpty ? emptyObject : new Uint8Array(bytes));
+	} catch (error) {
+		if (error instanceof ProtocolError) return null;
+		throw error;
+	}
+}
+
+const emptyObject = Buffer.from("{}");
