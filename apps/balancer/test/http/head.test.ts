@@ -23,6 +23,7 @@ function describeHead(parser: HeadParser, bytes: Buffer, status: HeadStatus) {
 		origin: parser.originStart < 0 ? null : bytes.toString("latin1", parser.originStart, parser.originEnd),
 		host: parser.hostStart < 0 ? null : bytes.toString("latin1", parser.hostStart, parser.hostEnd),
 		isUpgrade: parser.isUpgrade,
+		isLasting: parser.isLasting,
 		contentLength: parser.contentLength,
 		isChunked: parser.isChunked,
 	};
@@ -51,6 +52,7 @@ describe("request head", () => {
 			origin: "https://example.com",
 			host: "example.com",
 			isUpgrade: true,
+			isLasting: true,
 			contentLength: -1,
 			isChunked: false,
 		});
@@ -80,6 +82,23 @@ describe("request head", () => {
 		expect(isUpgrade("Connection: Upgrade", "Upgrade: websocket", key, "Sec-WebSocket-Version: 8", version)).toBe(false);
 		expect(parse(upgrade.replace("GET", "POST"))).toMatchObject({ isUpgrade: false });
 		expect(parse(upgrade.replace("GET", "get"))).toMatchObject({ isUpgrade: false });
+	});
+
+	it.each([
+		["GET /connection/sse?cf_connect=x", true],
+		["POST /connection/sse", true],
+		["POST /connection/http_stream", true],
+		["GET /connection/uni_sse", true],
+		["POST /connection/uni_http_stream?", true],
+		["OPTIONS /connection/http_stream", false],
+		["HEAD /connection/sse", false],
+		["GET /connection/sse2", false],
+		["GET /connection/ss", false],
+		["GET /connection/", false],
+		["GET /?a=/connection/sse", false],
+		["POST /emulation", false],
+	])("%s is a connection that stays: %s", (request, isLasting) => {
+		expect(parse(`${request} HTTP/1.1\r\nHost: a\r\n\r\n`)).toMatchObject({ isUpgrade: false, isLasting });
 	});
 
 	it("reads the length of the body", () => {

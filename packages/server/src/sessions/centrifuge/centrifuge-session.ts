@@ -96,7 +96,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 
 	/** The sender of messages that it does not get back. Assigned with the first of these; 0 once the client has left. */
 	get sender(): number {
-		if (this.#sender === 0 && !this.isGone) this.#sender = this.#endpoint.senders.assign(this);
+		if (this.#sender === 0 && !this.isGone) this.#sender = this.endpoint.senders.assign(this);
 		return this.#sender;
 	}
 
@@ -232,7 +232,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	#release(): void {
 		for (const { isPresent, channel } of this.subscriptions.values()) if (isPresent) this.endpoint.presence.leave(channel, this);
 		this.#subscriptions = null;
-		if (this.#sender !== 0) this.#endpoint.senders.release(this.#sender);
+		if (this.#sender !== 0) this.endpoint.senders.release(this.#sender);
 		this.#sender = 0;
 		this.backlog = null;
 		this.endpoint.heartbeats.closed(this);

@@ -1,0 +1,51 @@
+import { expect, it } from "vitest";
+import type { Session } from "../../../src/sessions/session.ts";
+import type { TopicTransport } from "../../../src/transports/transport.ts";
+import { CentrifugeRig } from "../../support/centrifuge-rig.ts";
+import { FakeTransport } from "../../support/fake-transport.ts";
+import { rawRequest } from "../../support/raw-request.ts";
+
+function listening(rig: CentrifugeRig, query = "cf_connect={}") {
+	const outcome = rig.endpoint.endpoints[1]!.connect(rawRequest(query));
+	if ("refused" in outcome) throw new Error("refused");
+	const session = outcome.session as Session<TopicTransport>;
+	const transport = new FakeTransport(rig.topics, session);
+	session.opened(transport);
+	return { session, transport, peer: transport.peer };
+}
+
+it("is pinged, and need not answer", () => {
+	const rig = new CentrifugeRig();
+	const { peer } = listening(rig);
+	for (let second = 0; second < 100; second++) {
+		rig.seconds++;
+		rig.endpoint.everySecond();
+	}
+	const pings = peer.received().filter((text) => text === "{}");
+	expect(pings.length).toBeGreaterThanOrEqual(3);
+	expect(rig.sessions.count).toBe(1);
+});
+
+it("that says nothing is told 3502 after 10 s, and nothing of it is kept", async () => {
+	const rig = new CentrifugeRig();
+	const { peer } = listening(rig, "");
+	for (let second = 0; second < 12; second++) {
+		rig.seconds++;
+		rig.endpoint.everySecond();
+	}
+	expect(await peer.ended).toEqual({ code: 3502, reason: "stale" });
+	expect(peer.received()).toEqual(['{"disconnect":{"code":3502,"reason":"stale"}}']);
+	expect(rig.kept).toBe(0);
+});
+
+it.each([
+	["x".repeat(65_537), 1009],
+	["[]", 3501],
+	['{"subs":{"unknown:a":{}}}', 3501],
+])("a first frame that is wrong ends it: %.20s", async (frame, code) => {
+	const rig = new CentrifugeRig();
+	const { peer } = listening(rig, "");
+	peer.send(frame);
+	expect((await peer.ended).code).toBe(code);
+	expect(rig.kept).toBe(0);
+});
