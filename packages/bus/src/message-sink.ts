@@ -8,6 +8,8 @@ export interface MessageDetails {
 	readonly tags?: Readonly<Record<string, string>> | undefined;
 	/** A second message with the same key into the same channel, within five minutes, is answered like the first and not published. */
 	readonly idempotencyKey?: string | undefined;
+	/** Whose share of the messages that wait it counts towards; if not given, the sender's. */
+	readonly holder?: object;
 }
 
 /** Where messages go: the bus, or Kafka first. The bytes may be reused when a call returns, also while its promise is pending. */

@@ -37,6 +37,8 @@ export interface PublishOptions {
 export type BrokerTaken = PublishTaken & { readonly position: Position };
 /** Nothing has happened: try again in a moment. */
 export type BrokerFull = PublishRefused & { readonly outcome: "full"; readonly reason: FullReason };
+/** It can never take one that long. */
+export type BrokerTooLarge = PublishRefused & { readonly outcome: "too_large"; readonly detail: string };
 
 export interface Publication {
 	readonly offset: number;
@@ -93,7 +95,7 @@ export type Answer<T> = T | Promise<T>;
  * @throws RangeError for a channel name, limits or data that it can never take.
  */
 export interface Broker {
-	publish(channel: string, data: Uint8Array, options: PublishOptions): Answer<BrokerTaken | BrokerFull>;
+	publish(channel: string, data: Uint8Array, options: PublishOptions): Answer<BrokerTaken | BrokerFull | BrokerTooLarge>;
 	history(channel: string, options?: HistoryOptions): Answer<History | null>;
 	/** A channel that nobody has published to is at offset 0 of the epoch that its first publication will have, as far as can be told now. Asking keeps offset and epoch alive, as `history` does. */
 	position(channel: string): Answer<Position | null>;

@@ -3,6 +3,7 @@ import type {
 	Broker,
 	BrokerFull,
 	BrokerTaken,
+	BrokerTooLarge,
 	History,
 	HistoryLimits,
 	HistoryOptions,
@@ -18,7 +19,7 @@ import { LogHistory } from "./log-history.ts";
 import { holderOf } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
 import { LogReader } from "./log-reader.ts";
-import type { LogRecordHead } from "./log-record.ts";
+import { type LogRecordHead, recordBytes } from "./log-record.ts";
 import { type Appending, countedBy, countsOf, type OnceOutcome, SequencedLog } from "./sequenced-log.ts";
 
 /** The user of the logs: a slot, in its present life. No two threads may be the same at once. */
@@ -115,7 +116,7 @@ export class ChannelLog implements Broker {
 		};
 	}
 
-	publish(channel: string, data: Uint8Array, options: PublishOptions): BrokerTaken | BrokerFull {
+	publish(channel: string, data: Uint8Array, options: PublishOptions): BrokerTaken | BrokerFull | BrokerTooLarge {
 		const name = this.#names.get(channel);
 		const { idempotency } = options;
 		const log = this.#logs[name.log]!;
@@ -129,6 +130,7 @@ export class ChannelLog implements Broker {
 		// What the caller gave is its own again.
 		appending.data = nothing;
 		if (outcome === "known") throw new Error("only records from Kafka are known");
+		if (outcome === "too_large") return { outcome, detail: tooLarge(log, data) };
 		if (outcome !== "published" && outcome !== "duplicate") return noRoom[outcome];
 		const position: Position = { offset: head.offset, epoch: epochOf(name, head.epoch0, head.epoch1) };
 		if (outcome === "duplicate") return { outcome: "taken", position, duplicate: true };
@@ -152,7 +154,7 @@ export class ChannelLog implements Broker {
 	/**
 	 * Appends a record from Kafka, unless this or another process has: `known`. All processes that read a partition must come by all of its records,
 	 * in order, with the same channels for each. Allocates nothing; what is known costs no lock.
-	 * @throws RangeError as `publish` does.
+	 * @throws RangeError as `publish` does, and when no record can be that long.
 	 */
 	feed(channel: string, data: Uint8Array, options: FeedOptions): "published" | "known" | FullReason {
 		const name = this.#names.get(channel);
@@ -172,6 +174,7 @@ export class ChannelLog implements Broker {
 		appending.tags = nothing;
 		const outcome = log.append(appending, entry);
 		appending.data = nothing;
+		if (outcome === "too_large") throw new RangeError(tooLarge(log, data));
 		if (outcome === "duplicate") throw new Error("records from Kafka have no idempotency key");
 		if (outcome === "published" || outcome === "known") feed.entries[name.log] = head.feedEntry;
 		if (outcome === "published") this.#committed();
@@ -246,6 +249,12 @@ export class ChannelLog implements Broker {
 	#before({ log }: ChannelName, asOf: LogReader | undefined): number {
 		return asOf === undefined ? this.#logs[log]!.tail : asOf.cursor(log);
 	}
+}
+
+/** After an attempt to append it. */
+function tooLarge({ head, memory }: SequencedLog, { length }: Uint8Array): string {
+	const most = memory.recordBytesMax - (recordBytes(head) - length);
+	return `a publication of ${length} bytes does not fit into the history; the most is ${most}: give more --history-memory`;
 }
 
 function takeLimits(head: LogRecordHead, { size, ttlMs, metaTtlMs }: HistoryLimits): void {

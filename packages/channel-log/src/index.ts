@@ -3,6 +3,7 @@ export type {
 	Broker,
 	BrokerFull,
 	BrokerTaken,
+	BrokerTooLarge,
 	History,
 	HistoryLimits,
 	HistoryOptions,

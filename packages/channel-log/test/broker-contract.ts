@@ -27,7 +27,7 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 			const channel = harness.channel();
 			const put = async (message: string, options = kept, broker = first, into = channel): Promise<Position> => {
 				const result = await broker.publish(into, bytes(message), options);
-				if (result.outcome === "full") throw new Error(`refused: ${result.reason}`);
+				if (result.outcome !== "taken") throw new Error(`refused: ${JSON.stringify(result)}`);
 				return result.position;
 			};
 			const read = async (options?: HistoryOptions, broker = second, from = channel): Promise<History> => {
@@ -250,7 +250,7 @@ export function brokerContract(name: string, make: () => BrokerHarness | Promise
 				const offsets: number[] = [];
 				for (let count = 0; count < 50; ) {
 					const result = await broker.publish(channel, bytes(`${name}${count}`), kept);
-					if (result.outcome === "full") continue;
+					if (result.outcome !== "taken") continue;
 					offsets.push(result.position.offset);
 					count++;
 				}

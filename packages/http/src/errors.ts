@@ -66,6 +66,7 @@ export const httpErrors = {
 		close: true,
 	},
 	unavailable: { status: 503, message: "too many requests are under way; try again", retryAfterSeconds: 1, close: true },
+	history_full: { status: 503, message: "the history of this channel has no room now; try again", retryAfterSeconds: 1, close: false },
 	/** By then another process may serve. */
 	shutting_down: { status: 503, message: "this server is shutting down; try again", retryAfterSeconds: 5, close: true },
 	shard_full: { status: 503, message: "this shard is full; try again", retryAfterSeconds: 1, close: true },

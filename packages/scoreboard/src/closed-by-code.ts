@@ -6,6 +6,7 @@ export const closedByCode: Readonly<Record<number, ShardCounter>> = {
 	1001: "closedGoingAway",
 	1005: "closedNoCode",
 	1006: "closedAbnormal",
+	1007: "closedInvalidMessage",
 	1008: "closedRateLimited",
 	1009: "closedTooBig",
 	1011: "closedInternal",

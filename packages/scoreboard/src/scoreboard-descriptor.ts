@@ -241,6 +241,7 @@ export const shardCounters = [
 	["framesEmulated", "frames of clients that came by POST /emulation and were carried out"],
 	["framesPassedOn", "frames by POST /emulation that were passed on to the shard that has their client"],
 	["framesRefused", "frames by POST /emulation that were refused because there was no room to pass them on"],
+	["closedInvalidMessage", "clients closed with 1007 because they sent a message that its channels do not take"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

@@ -11,14 +11,19 @@ export interface HistoryCounts {
 	readonly evictedReads: number;
 	readonly evictedChannels: number;
 	readonly finished: number;
+	readonly feedsReplaced: number;
 }
 
 export const historyMetrics: readonly ReadMetric<HistoryCounts>[] = [
 	counter(
 		"shardcast_history_evictions_total",
 		"none",
-		"History lost because --history-memory is full, by what shows it: channels = a channel lost its offset and epoch to another one (--history-channels), reads = a read or a recovery found publications gone that history_size and history_ttl would have kept.",
-		singleBy("what", ({ evictedChannels, evictedReads }) => ({ channels: evictedChannels, reads: evictedReads })),
+		"History lost because --history-memory is full, by what shows it: channels = a channel lost its offset and epoch to another one (--history-channels), reads = a read or a recovery found publications gone that history_size and history_ttl would have kept, partitions = the place in a Kafka partition was forgotten, so that records may repeat.",
+		singleBy("what", ({ evictedChannels, evictedReads, feedsReplaced }) => ({
+			channels: evictedChannels,
+			reads: evictedReads,
+			partitions: feedsReplaced,
+		})),
 	),
 	counter(
 		"shardcast_history_full_total",

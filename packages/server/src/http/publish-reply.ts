@@ -16,6 +16,7 @@ export function publishedReply({ position }: PublishTaken): Reply {
 
 export const rateLimited: Problem = { code: "too_many_requests", message: httpErrors.too_many_requests.message };
 const busFull: Problem = { code: "too_many_requests", message: "the bus is full; try again" };
+const historyFull: Problem = { code: "history_full", message: httpErrors.history_full.message };
 const stopped: Problem = { code: "forbidden", message: "a handler did not let this message through" };
 const failed: Problem = { code: "internal", message: "a handler failed on this message" };
 
@@ -25,7 +26,7 @@ export const isTaken = (result: PublishResult | Problem): result is PublishTaken
 export function problemOf(result: PublishRefused): Problem {
 	switch (result.outcome) {
 		case "full":
-			return busFull;
+			return result.reason === undefined ? busFull : historyFull;
 		case "stopped":
 			return stopped;
 		case "failed":

@@ -17,19 +17,28 @@ import { HeldFrames } from "../../src/delivery/incoming/held-frames.ts";
 import { ChannelRouter } from "../../src/delivery/publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../../src/delivery/publishing/history-publisher.ts";
 
-function setup(heldBytesMax = 100_000) {
+function setup(heldBytesMax = 100_000, clientBytesMax = heldBytesMax) {
 	const memories = openLogBuffers(createLogBuffers({ memoryBytes: 1_048_576 }));
+	const clock = { ms: 0 };
 	const log = new ChannelLog(memories, { slot: 0, incarnation: 1 });
 	const reader = log.reader(0);
 	const row = Scoreboard.inMemory(1).row(0);
-	const held = new HeldFrames<HeldPublication>({ bytesMax: heldBytesMax, clientBytesMax: heldBytesMax });
+	const held = new HeldFrames<HeldPublication>({ bytesMax: heldBytesMax, clientBytesMax });
 	const plain: string[] = [];
 	let plainResult: PublishResult = publishTaken;
 	const take = (_kind: RecordKind, sender: number, { names }: typeof everybody, payload: Uint8Array) => {
 		plain.push(`${sender} ${names.join()} ${Buffer.from(payload)}`);
 		return plainResult;
 	};
-	const history = new HistoryPublisher({ log, held, plain: { publish: take }, counters: row, life: 7, onHeld: () => {} });
+	const history = new HistoryPublisher({
+		log,
+		held,
+		plain: { publish: take },
+		counters: row,
+		life: 7,
+		onHeld: () => {},
+		nowMs: () => clock.ms,
+	});
 	const router = new ChannelRouter({
 		plain: { publish: take, publishOrHold: take },
 		history,
@@ -56,7 +65,7 @@ function setup(heldBytesMax = 100_000) {
 	};
 	const send = (names: readonly string[], text: string, sender = 0, details?: MessageDetails) =>
 		router.publish(RecordKind.text, sender, channelList(names), Buffer.from(text), details);
-	return { router, history, row, held, plain, logged, lock, free, fail, send };
+	return { clock, router, history, row, held, plain, logged, lock, free, fail, send };
 }
 
 describe("messages on the way of their channels", () => {
@@ -154,14 +163,52 @@ describe("messages for a log that another process holds", () => {
 		const { lock, send, row } = setup(1000);
 		lock();
 		void send(["kept"], "x".repeat(500));
-		expect(await send(["kept"], "x".repeat(500))).toBe(publishFull);
+		expect(await send(["kept"], "x".repeat(500))).toEqual({ outcome: "full", reason: "locked" });
 		expect(row.get("backpressured")).toBe(1);
 	});
+
+	it("are refused when they have waited for four seconds, the oldest first", async () => {
+		const { lock, send, history, row, clock, held } = setup();
+		lock();
+		const first = send(["kept"], "a");
+		clock.ms += 2000;
+		const second = send(["kept"], "b");
+		clock.ms += 2000;
+		history.retry();
+		expect(await first).toEqual({ outcome: "full", reason: "locked" });
+		expect(held.count).toBe(1);
+		clock.ms += 2000;
+		history.retry();
+		expect(await second).toEqual({ outcome: "full", reason: "locked" });
+		expect([held.count, row.get("backpressured")]).toEqual([0, 2]);
+	});
+
+	it("of one client of the protocol do not take the room of another one", async () => {
+		const { lock, free, router, history } = setup(2000, 1000);
+		lock();
+		const publish = (holder: object, text: string) =>
+			router.publishOrHold(RecordKind.text, 0, channelList(["kept"]), Buffer.from(text), { holder });
+		const [flood, other] = [{}, {}];
+		const ofFlood = [publish(flood, "x".repeat(800)), publish(flood, "x".repeat(800))];
+		const mine = publish(other, "mine");
+		expect(await ofFlood[1]).toMatchObject({ outcome: "full" });
+		free();
+		history.retry();
+		expect((await Promise.all([ofFlood[0], mine])).map((result) => result!.outcome)).toEqual(["taken", "taken"]);
+	});
+});
+
+it("a message that is too long for a history is refused with the reason, and those behind it are not", () => {
+	const { router, logged } = setup();
+	const publish = (bytes: number) => router.publishOrHold(RecordKind.text, 0, channelList(["kept"]), Buffer.alloc(bytes));
+	expect(publish(1_000_000)).toEqual({ outcome: "too_large", detail: expect.stringContaining("give more --history-memory") });
+	expect(publish(10)).toMatchObject({ outcome: "taken", position: { offset: 1 } });
+	expect(logged()).toHaveLength(1);
 });
 
 describe("messages for a log that is full because a reader is behind", () => {
 	it("of clients wait, others are refused", async () => {
-		const { router, history, held, logged } = setup(10_000_000);
+		const { router, history, held, logged, row } = setup(10_000_000);
 		const payload = Buffer.alloc(5000);
 		const isFull = (result: Publishing) => {
 			if (!("outcome" in result) || result.outcome === "taken") return false;
@@ -177,8 +224,31 @@ describe("messages for a log that is full because a reader is behind", () => {
 		expect(count).toBeGreaterThan(5);
 		const waits = publish(true);
 		expect(held.count).toBe(1);
+		expect(row.get("backpressured")).toBe(2);
 		logged();
 		history.retry();
 		expect(await waits).toMatchObject({ outcome: "taken", position: { offset: count + 1 } });
 	});
+
+	it("are refused when they have waited for four seconds", async () => {
+		const { router, history, clock, send } = setup(10_000_000);
+		while ((send(["kept"], "x".repeat(5000)) as PublishResult).outcome === "taken");
+		const waits = router.publishOrHold(RecordKind.text, 1, channelList(["kept"]), Buffer.alloc(5000));
+		clock.ms += 4000;
+		history.retry();
+		expect(await waits).toEqual({ outcome: "full", reason: "readers" });
+	});
+});
+
+it("when all idempotency keys are in use, also a client is refused at once: it would wait for minutes, and all others behind it", () => {
+	const { router, held, logged } = setup();
+	const results: Publishing[] = [];
+	for (let n = 0; n < 20_000; n++) {
+		const result = router.publishOrHold(RecordKind.text, 0, channelList(["kept"]), Buffer.from("x"), { idempotencyKey: `${n}` });
+		if (result instanceof Promise || result.outcome !== "taken") results.push(result);
+		if (results.length === 2) break;
+		if (n % 50 === 0) logged();
+	}
+	expect(results[0]).toEqual({ outcome: "full", reason: "keys" });
+	expect(held.count).toBe(0);
 });

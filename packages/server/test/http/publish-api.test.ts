@@ -222,6 +222,18 @@ describe("POST /api/publish", () => {
 		});
 	});
 
+	it("503: when the history of the channel has no room; it says when to come back", async () => {
+		const { api } = setup({}, { outcome: "full", reason: "readers" });
+		expect(await api.publish(head, json({ data: 1 }))).toMatchObject({ status: 503, headers: { "Retry-After": "1" } });
+	});
+
+	it("413: when the history of the channel cannot hold it", async () => {
+		const { api } = setup({}, { outcome: "too_large", detail: "too long for it" });
+		const reply = await api.publish(head, json({ data: 1 }));
+		expect(reply).toMatchObject({ status: 413 });
+		expect(String(reply.body)).toContain("too long for it");
+	});
+
 	it("429: above it on all shards together, and for a whole IPv6 /64", async () => {
 		const table = RateTable.inMemory();
 		const shards = [0, 1].map(() => setup({ rate: new PublishRate(table, 5) }));

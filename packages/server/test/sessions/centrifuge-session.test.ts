@@ -1,7 +1,7 @@
 import { defaultConfig } from "@shardcast/config";
 import { DisconnectCode } from "@shardcast/protocol";
 import { closedByCode, closedCounter } from "@shardcast/scoreboard";
-import { type PublishResult, publishFailed, publishFull, publishStopped, publishTaken } from "@shardcast/wire";
+import { CloseCode, type PublishResult, publishFailed, publishFull, publishStopped, publishTaken } from "@shardcast/wire";
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CentrifugeSession } from "../../src/sessions/centrifuge/centrifuge-session.ts";
@@ -41,8 +41,8 @@ it("each disconnect is counted by its code", async () => {
 	}
 });
 
-it("no disconnect code of the protocol is counted as another one", () => {
-	const counters = Object.values(DisconnectCode).map(closedCounter);
+it("no close code of shardcast's is counted as another one", () => {
+	const counters = [...new Set<number>([...Object.values(DisconnectCode), ...Object.values(CloseCode)])].map(closedCounter);
 	expect(counters).not.toContain("closedOther");
 	expect(new Set(counters).size).toBe(counters.length);
 	expect(closedCounter(4000)).toBe("closedOther");
@@ -152,6 +152,8 @@ describe("commands", () => {
 
 	it.each([
 		[publishFull, { code: 111, temporary: true }],
+		[{ outcome: "full", reason: "readers" } as const, { code: 100, temporary: true }],
+		[{ outcome: "too_large", detail: "" } as const, { code: 106 }],
 		[publishStopped, { code: 103 }],
 		[publishFailed, { code: 100, temporary: true }],
 	])("what comes of a publish: %o", (result, error) => {

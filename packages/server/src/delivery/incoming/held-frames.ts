@@ -29,7 +29,7 @@ const overheadBytes = 128;
  */
 export class HeldFrames<Frame extends HeldFrame = HeldFrame> {
 	readonly #limits: HeldFramesLimits;
-	readonly #bytesOfSender = new Map<number, number>();
+	readonly #bytesOf = new Map<number | object, number>();
 	#frames: Frame[] = [];
 	/** Frames before this one have gone; the array is cut when all have. */
 	#first = 0;
@@ -49,11 +49,12 @@ export class HeldFrames<Frame extends HeldFrame = HeldFrame> {
 
 	hold(frame: Frame): boolean {
 		const bytes = bytesOf(frame);
-		const ofSender = (this.#bytesOfSender.get(frame.sender) ?? 0) + bytes;
-		if (this.#bytes + bytes > this.#limits.bytesMax || ofSender > this.#limits.clientBytesMax) return false;
+		const holder = holderOf(frame);
+		const ofHolder = (this.#bytesOf.get(holder) ?? 0) + bytes;
+		if (this.#bytes + bytes > this.#limits.bytesMax || ofHolder > this.#limits.clientBytesMax) return false;
 		this.#frames.push(frame);
 		this.#bytes += bytes;
-		this.#bytesOfSender.set(frame.sender, ofSender);
+		this.#bytesOf.set(holder, ofHolder);
 		return true;
 	}
 
@@ -77,9 +78,10 @@ export class HeldFrames<Frame extends HeldFrame = HeldFrame> {
 
 	#forget(frame: HeldFrame): void {
 		const bytes = bytesOf(frame);
-		const left = this.#bytesOfSender.get(frame.sender)! - bytes;
-		if (left > 0) this.#bytesOfSender.set(frame.sender, left);
-		else this.#bytesOfSender.delete(frame.sender);
+		const holder = holderOf(frame);
+		const left = this.#bytesOf.get(holder)! - bytes;
+		if (left > 0) this.#bytesOf.set(holder, left);
+		else this.#bytesOf.delete(holder);
 		this.#bytes -= bytes;
 	}
 }
@@ -88,4 +90,9 @@ function bytesOf({ payload, details }: HeldFrame): number {
 	let bytes = payload.length + overheadBytes + (details?.info?.length ?? 0);
 	for (const [tag, value] of Object.entries(details?.tags ?? {})) bytes += 2 * (tag.length + value.length);
 	return bytes;
+}
+
+/** Whose share it counts towards. */
+function holderOf({ sender, details }: HeldFrame): number | object {
+	return details?.holder ?? sender;
 }

@@ -3,6 +3,7 @@ import type { ChannelLog, HistoryLimits, Idempotency } from "@shardcast/channel-
 import type { Counters } from "@shardcast/scoreboard";
 import {
 	type ChannelList,
+	monotonicMs,
 	type Publishing,
 	type PublishRefused,
 	type PublishResult,
@@ -16,6 +17,10 @@ import type { HeldFrame, HeldFrames } from "../incoming/held-frames.ts";
 export interface HeldPublication extends HeldFrame {
 	/** Null = its channel keeps none. */
 	readonly limits: HistoryLimits | null;
+	/** Whether it may wait for readers, and not only for the lock. */
+	readonly forRoom: boolean;
+	/** Then it is refused. */
+	readonly untilMs: number;
 	readonly done: (result: PublishResult) => void;
 }
 
@@ -29,8 +34,13 @@ export interface HistoryPublisherParts {
 	readonly life: number;
 	/** Called when a message has to wait: it is to be tried again soon. */
 	readonly onHeld: () => void;
+	/** CLOCK_MONOTONIC; tests have their own. */
+	readonly nowMs?: () => number;
 }
 
+/** Clients give a publish up after 5 s. */
+const waitMsMax = 4000;
+const locked: PublishRefused = Object.freeze({ outcome: "full", reason: "locked" });
 const idempotencyTtlMs = 300_000;
 const duplicate: PublishResult = { outcome: "taken", duplicate: true };
 
@@ -38,8 +48,9 @@ const duplicate: PublishResult = { outcome: "taken", duplicate: true };
  * Publishes into the logs of channels that keep a history. A publication that is answered `taken` has its position, and survives the death of
  * any process.
  *
- * One owner, the shard's loop. While another process holds the log, for a microsecond mostly, messages wait here, first in, first out; when
- * readers are behind or memory is full, clients' messages wait as well, and others are refused.
+ * One owner, the shard's loop. While another process holds the log, for a microsecond mostly, messages wait here, first in, first out; while
+ * readers are behind, clients' messages wait as well, and others are refused. A message that has waited for four seconds is refused. When the
+ * machine's memory or the table of idempotency keys is full, nothing waits: that takes minutes. Each refusal is counted.
  */
 export class HistoryPublisher {
 	readonly #parts: HistoryPublisherParts;
@@ -61,15 +72,21 @@ export class HistoryPublisher {
 		hold: boolean,
 		details?: MessageDetails,
 	): Publishing {
-		const { held } = this.#parts;
+		const { held, counters, onHeld } = this.#parts;
+		let result: PublishResult = locked;
 		if (held.count === 0) {
-			const result = this.#write(kind, sender, channels, payload, limits, details);
-			if (result !== null && (result.outcome !== "full" || !hold)) return result;
+			result = this.#write(kind, sender, channels, payload, limits, details);
+			if (result.outcome !== "full") return result;
+			if (result.reason !== undefined && result !== locked) counters.add("backpressured", 1);
+			if (!mayWait(result, hold)) return result;
 		}
+		const full = result;
 		return new Promise((done) => {
-			const frame = { kind, sender, channels, payload: new Uint8Array(payload), limits, details, done };
-			if (held.hold(frame)) this.#parts.onHeld();
-			else done(this.#refused(publishFull));
+			const untilMs = this.#nowMs() + waitMsMax;
+			const frame = { kind, sender, channels, payload: new Uint8Array(payload), limits, details, forRoom: hold, untilMs, done };
+			if (held.hold(frame)) return onHeld();
+			if (full === locked) counters.add("backpressured", 1);
+			done(full);
 		});
 	}
 
@@ -78,14 +95,16 @@ export class HistoryPublisher {
 		if (this.#parts.held.count > 0) this.#parts.held.release(this.#writeHeld);
 	}
 
-	readonly #writeHeld = ({ kind, sender, channels, payload, limits, details, done }: HeldPublication): boolean => {
+	readonly #writeHeld = ({ kind, sender, channels, payload, limits, details, forRoom, untilMs, done }: HeldPublication): boolean => {
 		const result = this.#write(kind, sender, channels, payload, limits, details);
-		if (result === null || result.outcome === "full") return false;
+		if (mayWait(result, forRoom) && this.#nowMs() < untilMs) return false;
+		// One that waited for readers was counted when it came.
+		if (result === locked) this.#parts.counters.add("backpressured", 1);
 		done(result);
 		return true;
 	};
 
-	/** Null = the log is locked at this instant. */
+	/** Refusals by the log are not counted yet. */
 	#write(
 		kind: RecordKind,
 		id: number,
@@ -93,7 +112,7 @@ export class HistoryPublisher {
 		payload: Uint8Array,
 		history: HistoryLimits | null,
 		details: MessageDetails = {},
-	): PublishResult | null {
+	): PublishResult {
 		const { log, counters, life } = this.#parts;
 		const [name] = channels.names as [string];
 		const { info, tags, idempotencyKey: key } = details;
@@ -107,14 +126,15 @@ export class HistoryPublisher {
 			...(idempotency && { idempotency }),
 			...(id === 0 ? {} : { sender: { id, life } }),
 		});
-		if (published.outcome === "full") return published.reason === "locked" ? null : this.#refused(published);
+		if (published.outcome === "full") return published.reason === "locked" ? locked : published;
+		if (published.outcome === "too_large") return published;
 		if (published.duplicate) return published.position.offset === 0 ? duplicate : published;
 		counters.add("messagesIn", 1);
 		counters.add("bytesIn", payload.length);
 		return published;
 	}
 
-	/** Onto the bus, unless the key was used before. Null as for `#write`. */
+	/** Onto the bus, unless the key was used before. */
 	#writeOnce(
 		kind: RecordKind,
 		id: number,
@@ -122,7 +142,7 @@ export class HistoryPublisher {
 		payload: Uint8Array,
 		details: MessageDetails,
 		idempotency: Idempotency,
-	): PublishResult | null {
+	): PublishResult {
 		const { log, plain } = this.#parts;
 		const outcome = log.once(channels.names[0]!, idempotency, () => plain.publish(kind, id, channels, payload, details) === publishTaken);
 		switch (outcome) {
@@ -131,17 +151,22 @@ export class HistoryPublisher {
 			case "duplicate":
 				return duplicate;
 			case "locked":
-				return null;
+				return locked;
 			case "refused":
 				// The bus has counted it.
 				return publishFull;
 			default:
-				return this.#refused({ outcome: "full", reason: outcome });
+				return { outcome: "full", reason: outcome };
 		}
 	}
 
-	#refused(full: PublishRefused): PublishResult {
-		this.#parts.counters.add("backpressured", 1);
-		return full;
+	#nowMs(): number {
+		return this.#parts.nowMs?.() ?? monotonicMs();
 	}
+}
+
+/** For the lock everybody waits, for readers, and for the bus, who may: what is lacking otherwise does not come back soon. */
+function mayWait(result: PublishResult, forRoom: boolean): boolean {
+	if (result.outcome !== "full") return false;
+	return result.reason === "locked" || (forRoom && (result.reason === "readers" || result.reason === undefined));
 }

@@ -114,8 +114,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	publishDetails(channel: string): MessageDetails {
 		const { id: client, user, info } = this;
 		const chanInfo = this.subscriptions.get(channel)?.grant?.info;
-		if (chanInfo) return { info: encodePublisherInfo({ client, user, ...(info && { connInfo: info }), chanInfo }) };
-		this.#details ??= { info: encodePublisherInfo({ client, user, ...(info && { connInfo: info }) }) };
+		if (chanInfo) return { info: encodePublisherInfo({ client, user, ...(info && { connInfo: info }), chanInfo }), holder: this };
+		this.#details ??= { info: encodePublisherInfo({ client, user, ...(info && { connInfo: info }) }), holder: this };
 		return this.#details;
 	}
 

@@ -89,12 +89,13 @@ export class ChannelCommands {
 	}
 }
 
-function published({ outcome }: PublishResult): Outcome {
-	switch (outcome) {
+function published(result: PublishResult): Outcome {
+	switch (result.outcome) {
 		case "taken":
 			return taken;
 		case "full":
-			return fails(ErrorCode.tooManyRequests);
+			// A history without room is the server's matter. Both may be tried again.
+			return fails(result.reason === undefined ? ErrorCode.tooManyRequests : ErrorCode.internal);
 		case "stopped":
 			return fails(ErrorCode.permissionDenied);
 		case "too_large":
