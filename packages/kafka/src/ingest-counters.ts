@@ -2,57 +2,60 @@ import { troubleKinds } from "./source.ts";
 
 /** Counted by the ingest worker; read by the loop at any time. Monotonic unless the sentence says "now". */
 export const workerCounters = [
-	["records", "records taken from Kafka, whatever became of them"],
+	["records", "records read from Kafka, whether delivered or not"],
 	["bytes", "bytes of their values"],
 	["delivered", "records handed to the event loop"],
 	["tombstones", "records without a value, which are not delivered"],
 	["tooLarge", "records longer than --max-payload, which are not delivered"],
-	["invalidText", "records that are no valid UTF-8 though they are to go out as text, which are not delivered"],
-	["invalidJson", "records that are no valid JSON though --kafka-format wants it, which are not delivered"],
+	["invalidText", "records that must be text but are not valid UTF-8, which are not delivered"],
+	["invalidJson", "records that are not valid JSON although --kafka-format requires it, which are not delivered"],
 	[
 		"badChannel",
-		"records for which --kafka-channel gives no channel name (a key or header is missing, too long, or no UTF-8), which are not delivered",
+		"records for which --kafka-channel gives no channel name (a key or header is missing, too long, or not UTF-8), which are not delivered",
 	],
 	["routeSkipped", "records that the route function chose not to deliver"],
-	["routeErrors", "records on which the route function threw or rejected, which are not delivered"],
-	["routeInvalid", "records for which the route function returned what it may not, which are not delivered"],
-	["routeTimeouts", "records on which the route function took longer than its budget, which are not delivered"],
+	["routeErrors", "records for which the route function threw or rejected, which are not delivered"],
+	["routeInvalid", "records for which the route function returned an invalid value, which are not delivered"],
+	["routeTimeouts", "records for which the route function exceeded its time limit, which are not delivered"],
 	["deadLetters", "records written to --kafka-dead-letter"],
 	["deadLettersLost", "records that could not be written to --kafka-dead-letter"],
-	["deadLettersLeft", "records that another shard, which reads them as well, writes there"],
-	["deadLetterCopiesDropped", "copies of those that were dropped because there were too many: if that shard dies, they may be lost"],
-	["deadLettersSeenBefore", "records that were dead letters before, and are not written again"],
-	["deadLettersWaiting", "records that Kafka has not acknowledged there yet (now)"],
-	["pauses", "times that reading stopped because the loop, or the topic of dead letters, had not made room"],
-	["pausedMs", "time that reading stood still for that"],
+	["deadLettersLeft", "failed records left to another shard, which reads them too and writes them to --kafka-dead-letter"],
+	["deadLetterCopiesDropped", "copies of such records that were dropped because there were too many: if that shard dies, they may be lost"],
+	["deadLettersSeenBefore", "records that already are dead letters and are not written again"],
+	["deadLettersWaiting", "dead letters that Kafka has not acknowledged yet (now)"],
+	["pauses", "times that reading stopped until the event loop, or the topic for dead letters, had room again"],
+	["pausedMs", "total time of these pauses"],
 	["commits", "commits of offsets"],
 	["committedMs", "monotonicMs() of the last commit (now)"],
 	["lookedMs", "Date.now() of the last look at the topics (now)"],
 	["produced", "client messages written to Kafka and acknowledged"],
-	["produceErrors", "client messages that Kafka did not take"],
+	["produceErrors", "client messages that Kafka did not accept"],
 	...troubleKinds.map(([kind, sentence]) => [kind, `trouble: ${sentence}`] as const),
 ] as const;
 export type WorkerCounter = (typeof workerCounters)[number][0];
 
 /** Counted by the event loop of the shard. */
 export const hostCounters = [
-	["delivered", "records taken out of the ingest ring and delivered or put on the bus"],
-	["assignments", "partitions that this shard began to read"],
-	["revocations", "partitions that this shard gave up to another"],
+	["delivered", "records read from the ingest ring and delivered or put on the bus"],
+	["assignments", "partitions that this shard started to read"],
+	["revocations", "partitions that this shard gave to another one"],
 	["workerRestarts", "times that the ingest worker was restarted, after a hung route function or a crash"],
-	["publishUnanswered", "client messages on which Kafka did not answer in time, or whose ingest thread died"],
-	["tableBusy", "looks at the position table that found another shard at it"],
-	["readerWaits", "looks at partitions that could not change hands yet: some shard had not read what their former owner put on the bus"],
+	["publishUnanswered", "client messages that Kafka did not answer in time, or whose ingest thread died"],
+	["tableBusy", "attempts to use the position table while another shard held it"],
+	[
+		"readerWaits",
+		"checks that found a partition not ready for its new owner: some shard had not read all that the former owner put on the bus",
+	],
 	["busFull", "times that a record had to wait because the bus, or the log of its channel, was full or taken"],
 	["logTooLarge", "records longer than a channel's history takes, which are not delivered"],
-	["ringHighWaterBytes", "most bytes that the loop has found in the ingest ring"],
+	["ringHighWaterBytes", "the most bytes that the event loop has found in the ingest ring"],
 ] as const;
 export type HostCounter = (typeof hostCounters)[number][0];
 
 /** f64 cells of one partition. `delivered` is written by the loop, the others by the worker. */
 export const partitionCells = [
-	["delivered", "offset from which this shard goes on: all before it is delivered (now)"],
-	["offered", "offset up to which records were looked at (now)"],
+	["delivered", "offset at which this shard continues: everything before it is delivered (now)"],
+	["offered", "offset up to which records were processed (now)"],
 	["logEnd", "offset of the end of the partition (now)"],
 	["committed", "offset last committed (now)"],
 	["records", "records taken"],

@@ -27,10 +27,10 @@ export interface ShardIngestParts {
 	readonly row: Pick<BoardRow, "troubles" | "troubleDetails" | "add">;
 }
 
-/** Clients are let in once it is known where reading begins, or after this time without Kafka. */
+/** Clients are admitted once the start positions are known, or after this time without Kafka. */
 const liveMsMax = 2000;
 
-/** Kafka as the shard sees it: started before the shard serves, stopped before its clients are told to go. */
+/** Kafka as the shard sees it: started before the shard serves, stopped before its clients are disconnected. */
 export class ShardIngest {
 	readonly options: IngestOptions;
 	readonly #parts: ShardIngestParts;
@@ -137,12 +137,12 @@ export class ShardIngest {
 		this.#ingest?.reloadRoute();
 	}
 
-	/** Reads no further; resolves when what was read is delivered and committed. */
+	/** Stops reading; resolves when everything read so far is delivered and committed. */
 	async drain(deadlineMs: number): Promise<void> {
 		await this.#ingest?.stop(deadlineMs);
 	}
 
-	/** Also while it starts: once this has resolved, nothing runs and nothing will. */
+	/** May be called while it starts. Once this has resolved, nothing runs and nothing will start. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
 		// What is still being loaded looks at the mark when it is there. A start that failed has told so itself.

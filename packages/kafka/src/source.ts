@@ -1,16 +1,16 @@
-/** A partition as the ingest numbers it: `row` is its place in the position table and in every counter. */
+/** A partition with its number in the ingest: `row` is its row in the position table and in all counters. */
 export interface SourcePartition {
 	readonly row: number;
 	readonly topic: string;
-	/** Unlike that of any other topic, also of one that had the same name before. Null where brokers do not tell. */
+	/** Unique, even among topics that had the same name. Null when the brokers do not report it. */
 	readonly topicId: string | null;
 	readonly partition: number;
 }
 
-/** Where to begin when nobody of this cluster has delivered anything from a partition yet. */
+/** Where to start when no shard of this cluster has delivered anything from a partition yet. */
 export type StartPolicy = "latest" | "earliest" | "committed";
 
-/** Where a partition without a position begins. */
+/** Where a partition without a position starts. */
 export interface StartRule {
 	readonly from: StartPolicy;
 	/** Begins at its first record after all if that is not older than this (`Date.now()`), or is yet to come. Null = it does not matter. */
@@ -29,12 +29,12 @@ export interface TopicFound {
 	readonly partitions: number;
 }
 
-/** What the brokers tell of the topics that we want. */
+/** What the brokers report about the requested topics. */
 export interface TopicList {
 	readonly topics: readonly TopicFound[];
 	/** Names that we may not read, or not even know of: whether there are such topics may be hidden. */
 	readonly denied: readonly string[];
-	/** Names asked for of which the brokers say that there is no such topic. */
+	/** Requested names for which the brokers report that there is no such topic. */
 	readonly missing: readonly string[];
 	/** `Date.now()` at the look before this one; null = this is the first. */
 	readonly previousLookMs: number | null;
@@ -55,7 +55,7 @@ export interface SourceRecord {
 	eachHeader(visit: (name: string, value: Buffer | null) => void): void;
 }
 
-/** What went wrong, as counted and as shown by health. */
+/** Kinds of trouble, as counted and as shown by health. */
 export const troubleKinds = [
 	["connection", "the broker could not be reached, or the connection broke"],
 	["credentials", "the broker refused our credentials or our certificate"],
@@ -72,7 +72,7 @@ export const troubleKinds = [
 ] as const;
 export type TroubleKind = (typeof troubleKinds)[number][0];
 
-/** Where the records go. Called by a source on its own thread, one partition at a time in order of offset. */
+/** Receives the records. A source calls it on its own thread, for one partition at a time and in order of offset. */
 export interface SourceSink {
 	/** Whenever the list has changed. */
 	topicsFound(list: TopicList): void;
@@ -93,14 +93,14 @@ export interface SourceSink {
 	/** Nothing more of this partition follows. False = no room. */
 	revoked(partition: SourcePartition): boolean;
 	trouble(kind: TroubleKind, message: string, where?: { topic: string; partition: number; offset: number }): void;
-	/** The kind of trouble is over. */
+	/** This kind of trouble has ended. */
 	healed(kind: TroubleKind): void;
 }
 
 /**
- * A Kafka client as the ingest sees it: it follows topics, fetches what it is assigned, and stops fetching while there is no
- * room. It keeps no group membership; who reads which partition, and from where, is told to it. Whatever goes wrong is
- * reported to the sink and tried again with back-off; no method but `resolve` and `commit` fails.
+ * A Kafka client as the ingest sees it: it follows topics, fetches the assigned partitions, and stops fetching while there is no room. It is not
+ * a member of a group; the ingest tells it which partitions to read, and from where. It reports errors to the sink and retries with back-off;
+ * only `resolve` and `commit` can fail.
  */
 export interface Source {
 	start(): void;

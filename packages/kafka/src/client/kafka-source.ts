@@ -41,7 +41,7 @@ const KafkaError = { offsetOutOfRange: 1, topicAuthorizationFailed: 29 } as cons
 const looksForLeader = 5;
 /** How soon a partition that may not be read is tried again. */
 const deniedRetryMs = 2000;
-/** Trouble that has not come again for so long is over. */
+/** Trouble that has not recurred for this long is over. */
 const quietMs = 10_000;
 
 /**
@@ -66,7 +66,7 @@ export class KafkaSource implements Source, FetcherOwner {
 	#attempt = 0;
 	/** A leader has changed or a broker is gone: look at the metadata again soon. */
 	#unsettled = false;
-	/** Times in a row that a partition was found to have no leader. */
+	/** How many times in a row a partition had no leader. */
 	#looks = 0;
 	#told = "";
 	/** When there was last trouble of a kind of which no success tells the end. */

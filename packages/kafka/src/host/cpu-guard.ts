@@ -1,6 +1,6 @@
 import type { CpuTimes } from "./cpu-load.ts";
 
-/** It goes on only this far below the limit, so that it does not flutter. */
+/** Reading resumes only this far below the limit, so that it does not oscillate. */
 const hysteresisPercent = 10;
 const lookMs = 1000;
 
@@ -12,8 +12,8 @@ export interface CpuGuardParts {
 }
 
 /**
- * Pauses reading from Kafka while the CPUs are overloaded: what is in Kafka can wait there, clients' messages and pings cannot.
- * Looks once a second. **On the shard's loop.**
+ * Pauses reading from Kafka while the CPUs are overloaded: records can wait in Kafka, but clients' messages and pings cannot wait.
+ * Checks once a second. **On the shard's loop.**
  */
 export class CpuGuard {
 	readonly #parts: CpuGuardParts;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 
-/** CPU time used and CPU time there was, both since some moment, in milliseconds. */
+/** CPU time used and CPU time available, both since the same moment, in milliseconds. */
 export interface CpuTimes {
 	readonly busyMs: number;
 	readonly totalMs: number;
@@ -10,8 +10,8 @@ export interface CpuTimes {
 const cgroupStat = "/sys/fs/cgroup/cpu.stat";
 
 /**
- * What there is to use: within a container's quota that of the cgroup (version 2), else that of the CPUs that this process may
- * run on. Other programs on the same CPUs count: they would suffer.
+ * The available CPU time: in a container with a quota that of the cgroup (version 2), otherwise that of the CPUs that this process may run
+ * on. Other programs on the same CPUs count as used time, since they would suffer.
  */
 export function cpuTimes(available: { readonly cpus: readonly number[]; readonly quota: number | null }): CpuTimes {
 	if (available.quota !== null) {

@@ -27,7 +27,7 @@ export interface Destination {
 	settled(): void;
 }
 
-/** Per-shard mode: to this shard's own clients. The record never comes near the bus. */
+/** Per-shard mode: delivers to this shard's own clients, without the bus. */
 export class LocalDestination implements Destination {
 	readonly mayBeFull = false;
 	readonly #slot: number;

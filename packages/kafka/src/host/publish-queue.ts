@@ -4,12 +4,12 @@ import type { OutgoingMessage } from "../ingest-messages.ts";
 /** Messages that may wait for Kafka's answer, and bytes of them with the names of their channels. */
 const waitingMax = 8192;
 const waitingBytesMax = 16 * 1024 * 1024;
-/** Share of it that one client may take, so that one that floods the shard is refused before it takes the room of the others. */
+/** The share that one client may use, so that a client that floods the shard is refused before it uses the room of others. */
 const clientShare = 0.25;
-/** Longest wait for an answer. The producer gives up after some ten seconds when the broker is away; it takes longer if it does not even refuse. */
+/** The longest wait for an answer. The producer gives up after about ten seconds when the broker is down, later if the broker hangs. */
 export const answerMsMax = 15_000;
 const lookMs = 500;
-/** What a message costs besides its payload and the names of its channels. */
+/** What a message costs in addition to its payload and channel names. */
 const overheadBytes = 128;
 
 interface Waiting {
@@ -20,7 +20,7 @@ interface Waiting {
 }
 
 export interface PublishQueueParts {
-	/** False = there is nobody to take them now; the queue keeps them until `resume`. */
+	/** False = no worker takes them now; the queue keeps them until `resume`. */
 	readonly post: (messages: readonly OutgoingMessage[]) => boolean;
 	/** Counts messages that had no answer in time, or will have none. */
 	readonly onUnanswered: (count: number) => void;
@@ -85,12 +85,12 @@ export class PublishQueue {
 		waiting.done(error);
 	}
 
-	/** There is somebody again to take messages. */
+	/** A worker takes messages again. */
 	resume(): void {
 		if (this.#batch.length > 0) this.#flushSoon();
 	}
 
-	/** Nobody will answer what waits. */
+	/** Fails all waiting messages. */
 	fail(error: string): void {
 		this.#batch = [];
 		const ids = [...this.#waiting.keys()];
@@ -98,7 +98,7 @@ export class PublishQueue {
 		for (const id of ids) this.settle(id, error);
 	}
 
-	/** Takes nothing any more; what waits may still be answered. */
+	/** Accepts no more messages; waiting ones may still be answered. */
 	close(): void {
 		this.#closed = true;
 	}

@@ -1,21 +1,21 @@
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourcePartition } from "../source.ts";
 
-/** A partition that stands still. */
+/** A partition that makes no progress. */
 export interface Stall {
 	readonly topic: string;
 	readonly partition: number;
-	/** Records of it in Kafka that are not delivered. */
+	/** How many of its records in Kafka are not delivered. */
 	readonly lagRecords: number;
 	readonly stillMs: number;
 }
 
-/** Longer than a change of leader or of owner takes, and than a route function may. */
+/** Longer than a change of leader or owner takes, and longer than a route function may take. */
 const stillMsMin = 10_000;
 
 /**
- * Finds partitions that stand still: records of them wait in Kafka, and none has been delivered for ten seconds. Whatever is behind
- * it, such as a batch that cannot be read, a leader that does not answer or a bus that stays full, shows here. **One per shard, on
+ * Finds stalled partitions: they have records in Kafka, but none has been delivered for ten seconds. This shows any cause, such as a batch that
+ * cannot be read, a leader that does not answer, or a bus that stays full. **One per shard, on
  * its loop; looked at about once a second.** Bound: an entry per partition that is read.
  */
 export class Stalls {

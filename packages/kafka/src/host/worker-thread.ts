@@ -4,8 +4,8 @@ import { Piscina } from "piscina";
 import type { FromWorker, IngestTask, ToWorker } from "../ingest-messages.ts";
 
 /**
- * One ingest worker on a separate thread: a single task that runs for as long as the shard does. It is stopped by message;
- * `kill` ends the thread, whatever it is in the middle of.
+ * One ingest worker on a separate thread: a single task that runs as long as the shard. A message stops it; `kill` ends the thread at once,
+ * whatever it is doing.
  */
 export class WorkerThread {
 	readonly #pool: Piscina;
