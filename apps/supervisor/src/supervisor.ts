@@ -2,11 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, connectionsPerShard, formatDuration } from "@shardcast/config";
 import {
 	type AskedProcess,
-	answerMetrics,
-	answerPresence,
-	answerUsers,
+	answerCluster,
 	type ClusterEvent,
-	consoleQuestion,
 	EventLog,
 	historyMetrics,
 	noReloads,
@@ -68,10 +65,7 @@ export class Supervisor {
 		own.addReading(reloadMetrics, () => this.reloads);
 		own.addReading(historyMetrics, () => facts.memory.logs.counts());
 		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
-		answerMetrics({ questions: this.#questions, board: () => facts.memory.reading(), own });
-		answerPresence(this.#questions);
-		answerUsers(this.#questions);
-		this.#questions.add(consoleQuestion, (parts) => ({ events: this.#events.events, parts }));
+		answerCluster({ questions: this.#questions, board: () => facts.memory.reading(), own, events: this.#events });
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),
 			onFailure: (error) => this.#onFailure(error),

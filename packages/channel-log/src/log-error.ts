@@ -1,3 +1,5 @@
+import { CodedError } from "@shardcast/wire";
+
 /** Why a log refused for good. A log that is full is no error. */
 export const LogErrorCode = {
 	/** Sizes that no log can have, or a slot outside of it. */
@@ -11,15 +13,6 @@ export const LogErrorCode = {
 } as const;
 export type LogErrorCode = (typeof LogErrorCode)[keyof typeof LogErrorCode];
 
-/** `message` says what is wrong and how to fix it; `code` is for programs. */
-export class LogError extends Error {
+export class LogError extends CodedError<LogErrorCode> {
 	override readonly name = "LogError";
-	readonly code: LogErrorCode;
-	readonly fix: string;
-
-	constructor(code: LogErrorCode, what: string, fix: string) {
-		super(`${what}: ${fix}`);
-		this.code = code;
-		this.fix = fix;
-	}
 }

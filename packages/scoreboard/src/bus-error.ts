@@ -1,3 +1,5 @@
+import { CodedError } from "@shardcast/wire";
+
 /** Why the bus refused. A full ring is no error: `claim` answers -1. */
 export const BusErrorCode = {
 	/** The file is no scoreboard, or one of another version. */
@@ -13,15 +15,6 @@ export const BusErrorCode = {
 } as const;
 export type BusErrorCode = (typeof BusErrorCode)[keyof typeof BusErrorCode];
 
-/** `message` says what is wrong and how to fix it; `code` is for programs. */
-export class BusError extends Error {
+export class BusError extends CodedError<BusErrorCode> {
 	override readonly name = "BusError";
-	readonly code: BusErrorCode;
-	readonly fix: string;
-
-	constructor(code: BusErrorCode, what: string, fix: string) {
-		super(`${what}: ${fix}`);
-		this.code = code;
-		this.fix = fix;
-	}
 }

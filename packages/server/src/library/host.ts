@@ -4,10 +4,7 @@ import { ChannelLog } from "@shardcast/channel-log";
 import { type Config, checkRoute, historyCapacity, parseAddress, ringCapacityBytes } from "@shardcast/config";
 import {
 	type Ask,
-	answerMetrics,
-	answerPresence,
-	answerUsers,
-	consoleQuestion,
+	answerCluster,
 	EventLog,
 	historyMetrics,
 	metricsQuestion,
@@ -61,10 +58,7 @@ export class Host {
 		const answers = new PartAnswers();
 		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
 		this.#questions = questions;
-		answerMetrics({ questions, board: () => readBoard(this.#board), own: this.#own });
-		answerPresence(questions);
-		answerUsers(questions);
-		questions.add(consoleQuestion, (parts) => ({ events: this.events.events, parts }));
+		answerCluster({ questions, board: () => readBoard(this.#board), own: this.#own, events: this.events });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
 		this.#ingest = ShardIngest.create({

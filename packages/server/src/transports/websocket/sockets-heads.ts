@@ -18,8 +18,12 @@ export function handshake(request: HttpRequest): Handshake {
 		upgrade: listWith(request, "upgrade", "websocket"),
 		connection: listWith(request, "connection", "upgrade"),
 		version: request.getHeader("sec-websocket-version"),
-		hasBody: !/^0*$/.test(request.getHeader("content-length")) || request.getHeader("transfer-encoding") !== "",
+		hasBody: hasBody(request),
 	};
+}
+
+export function hasBody(request: HttpRequest): boolean {
+	return !/^0*$/.test(request.getHeader("content-length")) || request.getHeader("transfer-encoding") !== "";
 }
 
 /** Asks the library only for what is looked at: where nobody forwards, that is nothing. */

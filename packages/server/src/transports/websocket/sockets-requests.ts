@@ -4,7 +4,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import type { ForwardedHead } from "../client-address.ts";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 import { BodyReader } from "./sockets-bodies.ts";
-import { forwardedHead } from "./sockets-heads.ts";
+import { forwardedHead, hasBody } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
 import type { HttpRequest } from "./sockets-native.ts";
 import { Streams } from "./sockets-streams.ts";
@@ -124,8 +124,4 @@ class SeenRequest implements Request {
 
 export function remoteAddress(response: Response): string {
 	return Buffer.from(response.getRemoteAddressAsText()).toString("latin1");
-}
-
-function hasBody(request: HttpRequest): boolean {
-	return !/^0*$/.test(request.getHeader("content-length")) || request.getHeader("transfer-encoding") !== "";
 }
