@@ -5,6 +5,7 @@ export {
 	type ConnectConfig,
 	connectDisconnect,
 	grantedPositions,
+	hearsJoins,
 	historyError,
 	type PersonalChannelConfig,
 	type Positions,

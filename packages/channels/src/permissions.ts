@@ -52,6 +52,12 @@ export function presenceError(channel: Channel, asker: SubscribedAsker): ErrorCo
 	return channel.options.presence ? permission(channel.options, "Presence", asker) : ErrorCode.notAvailable;
 }
 
+/** Is this subscriber told who comes and goes? @param asked whether it has asked for that. */
+export function hearsJoins({ options }: Channel, asker: Asker, asked: boolean): boolean {
+	if (!options.joinLeave) return false;
+	return options.forcePushJoinLeave || (asked && permission(options, "Presence", { ...asker, subscribed: true }) === null);
+}
+
 function permission(options: ChannelOptions, right: Right, { user, subscribed, insecure }: SubscribedAsker): ErrorCode | null {
 	const group = options[`allow${right}ForClient`] || (subscribed && options[`allow${right}ForSubscriber`]);
 	const allowed = insecure || (group && (user !== "" || options[`allow${right}ForAnonymous`]));

@@ -46,7 +46,7 @@ const centrifugoFile = JSON.stringify(
 			proxy: { connect: { enabled: true } },
 		},
 		channel: {
-			without_namespace: { presence: true, history_size: 10, history_ttl: "300s", join_leave: true },
+			without_namespace: { presence: true, history_size: 10, history_ttl: "300s", publish_proxy_enabled: true },
 			namespaces: [
 				{
 					name: "chat",
@@ -92,7 +92,7 @@ describe("a file of Centrifugo's", () => {
 				"f.yaml:2: http_server",
 				"f.yaml:11: client.token.jwks_public_endpoint",
 				"f.yaml:15: client.proxy",
-				"f.yaml:26: channel.without_namespace.join_leave",
+				"f.yaml:26: channel.without_namespace.publish_proxy_enabled",
 				"f.yaml:35: channel.namespaces[0].subscribe_proxy_enabled",
 				"f.yaml:43: http_api.handler_prefix",
 				"f.yaml:45: admin",

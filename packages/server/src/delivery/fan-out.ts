@@ -110,10 +110,7 @@ export class FanOut {
 		readRecordHead(view, start, end, head);
 		if (head.target !== everyShard && head.target !== this.#target) return;
 		if (head.type !== RecordType.publication) {
-			if (head.type === RecordType.question && head.target === this.#target)
-				this.#parts.asked(u8.subarray(head.payloadStart, head.payloadEnd));
-			// From a shard with newer code.
-			else this.#parts.counters.add("recordsUnknown", 1);
+			this.#deliverOther(u8, view);
 			return;
 		}
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
@@ -146,6 +143,23 @@ export class FanOut {
 		this.#deliveries += reached;
 		this.#deliveredBytes += plain * payload.length;
 		waited.observe(monotonicMs() - head.publishedMs, reached);
+	}
+
+	/** A record that is no publication; its head has been read. */
+	#deliverOther(u8: Uint8Array, view: DataView): void {
+		const { hub, counters, asked } = this.#parts;
+		const record = this.#record;
+		const { head } = record;
+		if (head.type !== RecordType.join && head.type !== RecordType.leave) {
+			if (head.type === RecordType.question && head.target === this.#target) asked(u8.subarray(head.payloadStart, head.payloadEnd));
+			// From a shard with newer code.
+			else counters.add("recordsUnknown", 1);
+			return;
+		}
+		const audiences = hub.selectForJoins(u8, view, head);
+		if (audiences.length === 0) return;
+		record.set(u8, view, u8.subarray(head.payloadStart, head.payloadEnd), 0, null, null);
+		for (const audience of audiences) this.#deliveries += this.#deliverEncoded(audience, record, undefined);
 	}
 
 	/** To an audience of a protocol, or with clients on other transports than WebSockets. Encodes once. Returns how many clients it has. */

@@ -12,10 +12,16 @@ import type { Audience, AudienceProvider } from "./audience.ts";
 export class Hub {
 	readonly #providers: AudienceProvider[] = [];
 	readonly #audiences: Audience[] = [];
+	readonly #forJoins: AudienceProvider[] = [];
 
 	/** Asked for each record, after those that were added before. */
 	add(provider: AudienceProvider): void {
 		this.#providers.push(provider);
+	}
+
+	/** Asked for records that say who subscribes and unsubscribes, and for no others. */
+	addForJoins(provider: AudienceProvider): void {
+		this.#forJoins.push(provider);
 	}
 
 	/** The client, which is open and not in the audience, gets from now on what the audience gets. */
@@ -52,6 +58,13 @@ export class Hub {
 			const provider = providers[index]!;
 			if (provider.subscriptions > 0) provider.select(u8, view, head, audiences);
 		}
+		return audiences;
+	}
+
+	/** The audiences of a record that says who subscribes or unsubscribes. */
+	selectForJoins(u8: Uint8Array, view: DataView, head: RecordHead): readonly Audience[] {
+		const audiences: Audience[] = [];
+		for (const provider of this.#forJoins) provider.select(u8, view, head, audiences);
 		return audiences;
 	}
 

@@ -66,6 +66,6 @@ describe("the fan-out", () => {
 			deliver("not for clients", type, null);
 		deliver("a question to another shard", RecordType.question, 1);
 		expect(published).toEqual([]);
-		expect(row.get("recordsUnknown")).toBe(7);
+		expect(row.get("recordsUnknown")).toBe(5);
 	});
 });

@@ -21,7 +21,7 @@ function incoming(payloadBytesMax = 100) {
 	const closed: number[] = [];
 	const senders = new SenderIds<RawSession>();
 	const options = { payloadBytesMax, clientsMayPublish: true };
-	const all = new Incoming({ publisher, handlers });
+	const all = new Incoming({ publisher, announcer: publisher, handlers });
 	const parts = { incoming: all, senders, counters: row, nowMs: () => 0 };
 	const client = {
 		channelSet: { channels: everybody },

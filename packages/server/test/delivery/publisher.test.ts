@@ -1,6 +1,6 @@
 import { MemoryBus } from "@shardcast/bus";
 import { Scoreboard } from "@shardcast/scoreboard";
-import { channelList, createRecordHead, everybody, publishTaken, RecordKind, readRecordHead } from "@shardcast/wire";
+import { channelList, createRecordHead, everybody, publishTaken, RecordKind, RecordType, readRecordHead } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { HeldFrames } from "../../src/delivery/incoming/held-frames.ts";
 import { Publisher } from "../../src/delivery/publishing/publisher.ts";
@@ -58,6 +58,27 @@ describe("the publisher", () => {
 		const late = read().map((entry) => Number(entry.split(":")[1].replaceAll(".", "")));
 		expect(late).toEqual([held, held + 1]);
 		expect(row.get("messagesIn")).toBe(sent);
+	});
+
+	it("announces behind what is held, and says so when it can hold no more", () => {
+		const { publisher, read, slow, held: waiting } = setup();
+		const info = Buffer.from("ann");
+		const announce = (name: string) => publisher.announce(RecordType.join, channelList([name]), info);
+		expect(announce("a")).toBe(true);
+		while (publisher.publish(RecordKind.text, 1, everybody, Buffer.from(".".repeat(200))) === publishTaken);
+		publisher.publishOrHold(RecordKind.text, 1, everybody, Buffer.from("held"));
+		expect(announce("a")).toBe(true);
+		expect(waiting.count).toBe(2);
+		const before = read();
+		expect(before[0]).toBe("0:ann");
+		read(slow);
+		publisher.retry();
+		expect(read()).toEqual(["1:held", "0:ann"]);
+		while (publisher.publish(RecordKind.text, 1, everybody, Buffer.from(".".repeat(200))) === publishTaken);
+		let announced = 0;
+		while (announce("a")) announced++;
+		expect(announced).toBeGreaterThan(100);
+		expect(waiting.bytes).toBeLessThanOrEqual(50_000);
 	});
 
 	it("copies what it holds: the socket's bytes are gone after its callback", () => {

@@ -376,7 +376,9 @@ describe("POST /api/publish", () => {
 				out.push(text);
 				return publishTaken;
 			};
-			const { api } = setup({ incoming: new Incoming({ publisher: { publish, publishOrHold: publish }, handlers }) });
+			const { api } = setup({
+				incoming: new Incoming({ publisher: { publish, publishOrHold: publish }, announcer: { announce: () => true }, handlers }),
+			});
 			const other = api.publish(head, batch("1", "2", "3"));
 			const reply = await api.publish(head, batch("a", "b", "c", "d"));
 			expect(reply).toMatchObject({ status: 429, headers: { "Retry-After": "1" } });

@@ -5,8 +5,18 @@ import { type Config, defaultConfig } from "@shardcast/config";
 import { answerPresence, answerUsers, PartAnswers, Questions } from "@shardcast/control";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
-import { type Publishing, publishTaken } from "@shardcast/wire";
+import {
+	channelList,
+	noExtensions,
+	type Publishing,
+	publishTaken,
+	RecordKind,
+	RecordType,
+	recordBytes,
+	writeRecord,
+} from "@shardcast/wire";
 import { expect, vi } from "vitest";
+import { FanOut } from "../../src/delivery/fan-out.ts";
 import type { Incoming } from "../../src/delivery/incoming/incoming.ts";
 import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import { Hub } from "../../src/hub/hub.ts";
@@ -42,9 +52,13 @@ export class CentrifugeRig {
 	admitted = 0;
 	/** What clients have published. */
 	readonly published: { readonly channel: string; readonly payload: string; readonly info: object }[] = [];
+	/** Joins and leaves, such as "join a ann". */
+	readonly announced: string[] = [];
 	/** What comes of the next publishes. */
 	result: Publishing = publishTaken;
 	#soon: (() => void)[] = [];
+	readonly #later: (() => void)[] = [];
+	readonly #fanOut: FanOut;
 
 	constructor(values: Partial<Config> = {}) {
 		const { row } = this;
@@ -99,6 +113,11 @@ export class CentrifugeRig {
 					this.published.push({ channel: channels.names.join(), payload: Buffer.from(payload).toString(), info: infoOf(details!.info!) });
 					return this.result;
 				},
+				announce: (type, channel, info) => {
+					this.announced.push(`${type === RecordType.join ? "join" : "leave"} ${channel} ${decodePublisherInfo(info).user}`);
+					this.#deliverAnnouncement(type, channel, info);
+					return true;
+				},
 			},
 			check,
 			history: this.log,
@@ -116,6 +135,17 @@ export class CentrifugeRig {
 			now: () => this.seconds,
 		});
 		this.endpoint.answers(answers);
+		this.#fanOut = new FanOut({
+			member: 0,
+			life: 1,
+			hub: this.hub,
+			senders: { find: () => undefined },
+			topics: this.topics,
+			logged: null,
+			counters: row,
+			console: { watching: false, onRecord: () => {} },
+			asked: () => {},
+		});
 	}
 
 	get config(): Config {
@@ -155,14 +185,31 @@ export class CentrifugeRig {
 		return client;
 	}
 
+	/** As a record of the bus, which another turn of the loop delivers. */
+	#deliverAnnouncement(type: RecordType, channel: string, info: Uint8Array): void {
+		const channels = channelList([channel]);
+		const u8 = new Uint8Array(recordBytes(channels, info.length));
+		const view = new DataView(u8.buffer);
+		const fields = { type, kind: RecordKind.binary, targetSlot: null, sender: 0, senderShard: 0, publishedMs: 0 };
+		u8.set(info, writeRecord(view, u8, 0, { ...fields, channels, extensions: noExtensions }));
+		this.#later.push(() => this.#fanOut.deliver(0, u8, view, 0, u8.length));
+	}
+
+	/** Delivers the joins and leaves so far. */
+	deliverJoins(): void {
+		for (const callback of this.#later.splice(0)) callback();
+	}
+
 	soon(): void {
 		for (const callback of this.#soon.splice(0)) callback();
 	}
 
 	/** Whatever is still kept of clients: 0 when all are gone. */
 	get kept(): number {
-		const { audiences, presence, heartbeats, rate, emulation } = this.endpoint;
+		const { audiences, joins, presence, heartbeats, rate, emulation } = this.endpoint;
 		return (
+			joins.channelCount +
+			joins.subscriptions +
 			presence.channelCount +
 			audiences.channelCount +
 			audiences.subscriptions +

@@ -38,7 +38,7 @@ export class ShardRig extends CentrifugeRig {
 			limits: { bytesMax: 1e6, senderBytesMax: 1e6, senderMessagesMax: 1000 },
 			onError: () => {},
 		});
-		this.incoming = new Incoming({ publisher: new CheckedSink(this.router, () => this.namespaces), handlers });
+		this.incoming = new Incoming({ publisher: new CheckedSink(this.router, () => this.namespaces), announcer: plain, handlers });
 		this.fanOut = new FanOut({
 			member: 0,
 			life: 1,

@@ -42,6 +42,11 @@ export const channelFields = {
 	forceRecovery: yes("force_recovery", "Every subscriber that returns gets what it missed; needs history."),
 	allowRecovery: yes("allow_recovery", "The same for subscribers that ask for it."),
 	presence: yes("presence", "The server keeps a list of who is subscribed."),
+	joinLeave: yes(
+		"join_leave",
+		"Each subscriber that comes or goes is announced, to subscribers that ask for it and have the right to ask who is subscribed.",
+	),
+	forcePushJoinLeave: yes("force_push_join_leave", "All subscribers get these announcements; needs join_leave."),
 	allowSubscribeForClient: yes("allow_subscribe_for_client", "Users may subscribe without a token."),
 	allowSubscribeForAnonymous: yes("allow_subscribe_for_anonymous", "Clients without a user may as well; needs allow_subscribe_for_client."),
 	allowPublishForClient: yes("allow_publish_for_client", "Users may publish."),

@@ -1,8 +1,11 @@
 import type { MessageDetails } from "@shardcast/bus";
 import type { ChannelList, RecordKind } from "@shardcast/wire";
+import type { AnnouncementType } from "../publishing/publisher.ts";
 
 /** A client's message that found the ring full. `payload` is a copy: the socket's bytes are gone once its callback returns. */
 export interface HeldFrame {
+	/** Absent = a publication. */
+	readonly type?: AnnouncementType;
 	readonly kind: RecordKind;
 	readonly sender: number;
 	readonly channels: ChannelList;

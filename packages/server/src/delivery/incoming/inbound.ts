@@ -67,7 +67,7 @@ export class Inbound implements Feature {
 			onError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
 		});
 		const publisher = new CheckedSink(ingest?.publisher ?? router, () => live.namespaces);
-		this.incoming = new Incoming({ publisher, handlers: this.handlers });
+		this.incoming = new Incoming({ publisher, announcer: this.#publisher, handlers: this.handlers });
 	}
 
 	/** Waits for handlers that have messages. */

@@ -1,10 +1,13 @@
 import type { MessageDetails, MessageSink } from "@shardcast/bus";
-import type { ChannelList, Publishing, RecordKind } from "@shardcast/wire";
+import { type ChannelList, channelList, type Publishing, type RecordKind } from "@shardcast/wire";
+import type { AnnouncementType, Publisher } from "../publishing/publisher.ts";
 import type { Handlers, MessageBatch } from "./handlers.ts";
 import type { MessageContext } from "./middleware.ts";
 
 export interface IncomingParts {
 	readonly publisher: MessageSink;
+	/** Joins and leaves go onto the bus, wherever messages go. */
+	readonly announcer: Pick<Publisher, "announce">;
 	readonly handlers: Handlers;
 }
 
@@ -77,5 +80,10 @@ export class Incoming {
 			(handled) => publisher.publish(kind, 0, channels, handled, details),
 			from.batch,
 		);
+	}
+
+	/** See `Publisher.announce`. */
+	announce(type: AnnouncementType, channel: string, info: Uint8Array): boolean {
+		return this.#parts.announcer.announce(type, channelList([channel]), info);
 	}
 }

@@ -4,17 +4,21 @@ import {
 	type ChannelList,
 	encodeExtensions,
 	monotonicMs,
+	noExtensions,
 	type PublishRefused,
 	type PublishResult,
 	publishFull,
 	publishTaken,
-	type RecordKind,
+	RecordKind,
 	RecordType,
 	recordBytes,
 	writeRecord,
 	writeRecordHead,
 } from "@shardcast/wire";
 import type { HeldFrame, HeldFrames } from "../incoming/held-frames.ts";
+
+/** Records that say that a subscriber has come or gone. */
+export type AnnouncementType = typeof RecordType.join | typeof RecordType.leave;
 
 /** What the publisher needs of the bus. */
 export type RingEnd = Pick<BusLink, "claim" | "commit" | "u8" | "view">;
@@ -63,16 +67,29 @@ export class Publisher implements MessageSink {
 		return this.#taken(payload);
 	}
 
+	/**
+	 * Tells the subscribers of a channel that one of them has come or gone, behind all messages so far. False = there is no room, nor to hold it:
+	 * nobody is told.
+	 * @param info who it is, encoded.
+	 */
+	announce(type: AnnouncementType, channels: ChannelList, info: Uint8Array): boolean {
+		if (this.#held.count === 0 && this.#writeRecord(type, noExtensions, RecordKind.binary, 0, channels, info)) return true;
+		this.#backpressured();
+		return this.#held.hold({ type, kind: RecordKind.binary, sender: 0, channels, payload: info });
+	}
+
 	/** Gives held messages another try. */
 	retry(): void {
 		if (this.#held.count > 0) this.#held.release(this.#writeHeld);
 	}
 
-	readonly #writeHeld = ({ kind, sender, channels, payload, details }: HeldFrame): boolean =>
-		this.#write(kind, sender, channels, payload, details);
+	readonly #writeHeld = ({ type, kind, sender, channels, payload, details }: HeldFrame): boolean =>
+		type === undefined
+			? this.#write(kind, sender, channels, payload, details)
+			: this.#writeRecord(type, noExtensions, kind, sender, channels, payload);
 
 	#write(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details: MessageDetails | undefined): boolean {
-		if (details !== undefined) return this.#writeWith(encodeExtensions(details), kind, sender, channels, payload);
+		if (details !== undefined) return this.#writeRecord(RecordType.publication, encodeExtensions(details), kind, sender, channels, payload);
 		const ring = this.#ring;
 		const at = ring.claim(recordBytes(channels, payload.length));
 		if (at < 0) return false;
@@ -83,12 +100,19 @@ export class Publisher implements MessageSink {
 		return true;
 	}
 
-	#writeWith(extensions: Uint8Array, kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array): boolean {
+	#writeRecord(
+		type: RecordType,
+		extensions: Uint8Array,
+		kind: RecordKind,
+		sender: number,
+		channels: ChannelList,
+		payload: Uint8Array,
+	): boolean {
 		const ring = this.#ring;
 		const at = ring.claim(recordBytes(channels, payload.length, extensions.length));
 		if (at < 0) return false;
 		const { u8 } = ring;
-		const fields = { type: RecordType.publication, kind, targetSlot: null, sender, senderShard: 0, publishedMs: monotonicMs() };
+		const fields = { type, kind, targetSlot: null, sender, senderShard: 0, publishedMs: monotonicMs() };
 		u8.set(payload, writeRecord(ring.view, u8, at, { ...fields, channels, extensions }));
 		ring.commit();
 		this.#onCommit();

@@ -17,6 +17,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
+import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import { version } from "../../lifecycle/version.ts";
@@ -28,6 +29,7 @@ import type { SenderIds } from "../sender-ids.ts";
 import type { SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 import { ChannelAudiences } from "./audience/channel-audiences.ts";
+import { JoinAudiences } from "./audience/join-audiences.ts";
 import { CentrifugeSession } from "./centrifuge-session.ts";
 import { ChannelCommands } from "./commands/channel-commands.ts";
 import { Commands, fails } from "./commands/commands.ts";
@@ -64,7 +66,7 @@ export interface CentrifugeEndpointParts {
 	readonly hub: Hub;
 	/** Of all clients. */
 	readonly senders: SenderIds<ClientSession>;
-	readonly incoming: Pick<Incoming, "fromClient">;
+	readonly incoming: Pick<Incoming, "fromClient" | "announce">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit"> & StreamRoutesParts["check"];
 	/** The channel logs, and this shard's reader. */
 	readonly history: ChannelLog;
@@ -96,6 +98,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	/** Of all clients. */
 	readonly senders: SenderIds<ClientSession>;
 	readonly audiences = new ChannelAudiences();
+	readonly joins = new JoinAudiences();
 	readonly presence = new Presence();
 	readonly commands: Commands;
 	readonly heartbeats: Heartbeats;
@@ -107,6 +110,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly #parts: CentrifugeEndpointParts;
 	/** As of the last reload. */
 	#namespaces: Namespaces;
+	#isStopped = false;
 	#tokens: TokenVerifier;
 	#subscriptionTokens: TokenVerifier;
 
@@ -119,6 +123,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.senders = parts.senders;
 		this.#namespaces = live.namespaces;
 		hub.add(this.audiences);
+		hub.addForJoins(this.joins);
 		this.#tokens = new TokenVerifier(connectionTokenRules(config));
 		this.#subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
 		this.rate = new RateLimit(config.messageRate, row.connectionsMax);
@@ -285,6 +290,11 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		for (const session of this.sessions.snapshot()) if (session instanceof CentrifugeSession) session.endSubscriptionsOutside(namespaces);
 	}
 
+	/** Tells the subscribers of a channel, on all shards, that one of them has come or gone. */
+	announce(type: AnnouncementType, channel: string, info: Uint8Array): void {
+		if (!this.#isStopped) this.#parts.incoming.announce(type, channel, info);
+	}
+
 	/** The user's earlier connections, on any shard. */
 	#closeOthers({ user, id: client, connectedAt: since }: CentrifugeSession): void {
 		const { code, reason } = disconnects[DisconnectCode.connectionLimit];
@@ -293,6 +303,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	}
 
 	stop(): void {
+		// Connections that are cut from now on are not announced: the bus is closed soon.
+		this.#isStopped = true;
 		this.emulation.stop();
 	}
 

@@ -1,7 +1,8 @@
 import type { MessageDetails } from "@shardcast/bus";
 import type { Namespaces } from "@shardcast/channels";
 import { type Command, DisconnectCode, disconnects, type Push, type Unsubscribe, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
-import { CloseCode } from "@shardcast/wire";
+import { CloseCode, RecordType } from "@shardcast/wire";
+import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
@@ -138,12 +139,16 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	override leave(): void {
-		for (const subscription of this.subscriptions.values()) this.endpoint.hub.unsubscribe(this.transport, subscription.audience);
+		for (const subscription of this.subscriptions.values()) this.#leave(subscription);
 		this.#release();
 	}
 
 	override gone(): void {
-		for (const subscription of this.subscriptions.values()) this.endpoint.hub.forget(this.transport, subscription.audience);
+		const { hub, joins } = this.endpoint;
+		for (const { audience, hearsJoins, channel } of this.subscriptions.values()) {
+			hub.forget(this.transport, audience);
+			if (hearsJoins) hub.forget(this.transport, joins.of(channel, this.framing));
+		}
 		this.#release();
 		this.endpoint.rate.forget(this);
 	}
@@ -158,8 +163,11 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		const subscription = new Subscription(channel, this.endpoint.audiences.of(channel, this.framing), traits, grant);
 		this.#subscriptions ??= new Map();
 		this.#subscriptions.set(channel, subscription);
-		this.endpoint.hub.subscribe(this.transport, subscription.audience);
-		if (subscription.isPresent) this.endpoint.presence.join(channel, this);
+		const { hub, joins, presence } = this.endpoint;
+		hub.subscribe(this.transport, subscription.audience);
+		if (subscription.hearsJoins) hub.subscribe(this.transport, joins.of(channel, this.framing));
+		if (subscription.isPresent) presence.join(channel, this);
+		if (subscription.isAnnounced) this.#announce(RecordType.join, channel);
 		this.#expects(subscription);
 	}
 
@@ -205,9 +213,10 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	unsubscribe(channel: string): void {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;
-		this.#subscriptions!.delete(channel);
-		this.endpoint.hub.unsubscribe(this.transport, subscription.audience);
+		this.#leave(subscription);
 		this.endpoint.presence.leave(channel, this);
+		if (subscription.isAnnounced) this.#announce(RecordType.leave, channel);
+		this.#subscriptions!.delete(channel);
 	}
 
 	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
@@ -223,6 +232,16 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return disconnects[code as DisconnectCode] ?? super.closeFrame(code);
 	}
 
+	#leave({ audience, hearsJoins, channel }: Subscription): void {
+		const { hub, joins } = this.endpoint;
+		hub.unsubscribe(this.transport, audience);
+		if (hearsJoins) hub.unsubscribe(this.transport, joins.of(channel, this.framing));
+	}
+
+	#announce(type: AnnouncementType, channel: string): void {
+		this.endpoint.announce(type, channel, this.publishDetails(channel).info!);
+	}
+
 	#expects({ grant }: Subscription): void {
 		if (grant === null || grant.expiresAt === Number.POSITIVE_INFINITY) return;
 		this.subscriptionsExpireAt = Math.min(this.subscriptionsExpireAt, grant.expiresAt);
@@ -230,7 +249,10 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	#release(): void {
-		for (const { isPresent, channel } of this.subscriptions.values()) if (isPresent) this.endpoint.presence.leave(channel, this);
+		for (const { isPresent, isAnnounced, channel } of this.subscriptions.values()) {
+			if (isPresent) this.endpoint.presence.leave(channel, this);
+			if (isAnnounced) this.#announce(RecordType.leave, channel);
+		}
 		this.#subscriptions = null;
 		if (this.#sender !== 0) this.endpoint.senders.release(this.#sender);
 		this.#sender = 0;

@@ -1,3 +1,4 @@
+import type { ChannelOptions } from "@shardcast/config";
 import type { Audience } from "../../../hub/audience.ts";
 
 /** The claims of a token about a subscription. */
@@ -16,6 +17,10 @@ export const SubscriptionTrait = {
 	serverSide: 2,
 	/** The connection token has the server do so. */
 	byConnectionToken: 4,
+	/** Its beginning and its end are announced to others. */
+	announced: 8,
+	/** The client is told who comes and goes. */
+	hearsJoins: 16,
 } as const;
 
 /** The subscription of one client to one channel. There are many of these: keep them small. */
@@ -46,4 +51,18 @@ export class Subscription {
 	get isByConnectionToken(): boolean {
 		return (this.#traits & SubscriptionTrait.byConnectionToken) !== 0;
 	}
+
+	get isAnnounced(): boolean {
+		return (this.#traits & SubscriptionTrait.announced) !== 0;
+	}
+
+	get hearsJoins(): boolean {
+		return (this.#traits & SubscriptionTrait.hearsJoins) !== 0;
+	}
+}
+
+/** The traits that follow from the options of the channel. */
+export function traitsOf({ presence, joinLeave }: ChannelOptions, hearsJoins: boolean): number {
+	const { present, announced, hearsJoins: hears } = SubscriptionTrait;
+	return (presence ? present : 0) | (joinLeave ? announced : 0) | (hearsJoins ? hears : 0);
 }

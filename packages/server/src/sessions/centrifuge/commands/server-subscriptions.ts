@@ -1,6 +1,6 @@
-import { type Channel, grantedPositions, type Namespaces, subscribeError } from "@shardcast/channels";
+import { type Channel, grantedPositions, hearsJoins, type Namespaces, subscribeError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type SubscribeRequest, type SubscribeResult } from "@shardcast/protocol";
-import { SubscriptionTrait } from "../audience/subscription.ts";
+import { SubscriptionTrait, traitsOf } from "../audience/subscription.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { Framing } from "../framing.ts";
 import type { Override } from "../tokens/claims.ts";
@@ -34,6 +34,7 @@ type Asked = ReadonlyMap<string, SubscribeRequest>;
 
 const plain = { info: null, data: null, expiresAt: Number.POSITIVE_INFINITY, traits: 0 };
 const badRequest = ends(DisconnectCode.badRequest);
+const nobody = { user: "", insecure: false };
 const fresh = { recover: false, offset: 0, epoch: "", flag: 0 };
 
 /** Subscriptions that begin with the connection, or by order of the backend, without a command of the client. */
@@ -78,7 +79,7 @@ export class ServerSubscriptions {
 		const found = new Map<string, SubscribeResult>();
 		for (const { channel, data } of wanted) {
 			// The rights of its user do not matter: only what the channel's options grant to all.
-			const positions = grantedPositions(channel, { user: "", insecure: false }, { positioned: false, recoverable: false });
+			const positions = grantedPositions(channel, nobody, { positioned: false, recoverable: false });
 			const { recover, offset, epoch } = asked.get(channel.name) ?? fresh;
 			const result = this.#parts.results.of(framing, channel.name, positions, { recover, offset, epoch, flag: 0 });
 			// Never a number: that is only for those who ask for an error by their flag.
@@ -92,9 +93,9 @@ export class ServerSubscriptions {
 	subscribe(session: CentrifugeSession, wanted: Iterable<ServerSubscription>, results: ReadonlyMap<string, SubscribeResult>): void {
 		for (const { channel, info, expiresAt, traits } of wanted) {
 			this.#parts.results.given(results.get(channel.name)!);
-			const present = channel.options.presence ? SubscriptionTrait.present : 0;
+			const hears = hearsJoins(channel, nobody, false);
 			const grant = info === null && expiresAt === Number.POSITIVE_INFINITY ? null : { info, expiresAt };
-			session.subscribe(channel.name, SubscriptionTrait.serverSide | present | traits, grant);
+			session.subscribe(channel.name, SubscriptionTrait.serverSide | traitsOf(channel.options, hears) | traits, grant);
 		}
 	}
 }

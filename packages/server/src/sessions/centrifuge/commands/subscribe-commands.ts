@@ -1,6 +1,6 @@
-import { type Channel, grantedPositions, type Namespaces, subscribeError } from "@shardcast/channels";
+import { type Channel, grantedPositions, hearsJoins, type Namespaces, subscribeError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type SubRefreshRequest, type SubscribeRequest, type UnsubscribeRequest } from "@shardcast/protocol";
-import { type SubscriptionGrant, SubscriptionTrait } from "../audience/subscription.ts";
+import { type SubscriptionGrant, traitsOf } from "../audience/subscription.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { type SubscriptionClaims, verifySubscriptionToken } from "../tokens/subscription-token.ts";
@@ -94,11 +94,12 @@ export class SubscribeCommands {
 		const grant = claims === null ? null : this.#grant(claims);
 		const left = grant === null ? {} : expiry(grant.expiresAt, unixTime());
 		if (left === null) return fails(ErrorCode.expired);
-		const positions = grantedPositions(
-			channel,
-			{ user: session.user, insecure: rules.insecure },
-			{ positioned: request.positioned, recoverable: request.recoverable || request.recover },
-		);
+		const asker = { user: session.user, insecure: rules.insecure };
+		const positions = grantedPositions(channel, asker, {
+			positioned: request.positioned,
+			recoverable: request.recoverable || request.recover,
+		});
+		const hears = hearsJoins(channel, asker, request.joinLeave);
 		const step = (): Outcome => {
 			// The client has gone while it waited.
 			if (session.isGone) return gone;
@@ -108,7 +109,7 @@ export class SubscribeCommands {
 			if (result === null) return null;
 			if (typeof result === "number") return fails(result);
 			results.given(result);
-			session.subscribe(name, options.presence ? SubscriptionTrait.present : 0, grant);
+			session.subscribe(name, traitsOf(options, hears), grant);
 			return { subscribe: { ...result, ...left, ...(claims?.data && { data: claims.data }) } };
 		};
 		return orInternal(inALaterTurn(step, waitMsMax));

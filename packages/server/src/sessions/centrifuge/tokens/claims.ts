@@ -60,6 +60,8 @@ export function expiryClaim(claims: Claims): number {
 export type Override = Partial<Pick<ChannelOptions, (typeof overridden)[keyof typeof overridden]>>;
 const overridden = {
 	presence: "presence",
+	join_leave: "joinLeave",
+	force_push_join_leave: "forcePushJoinLeave",
 	force_recovery: "forceRecovery",
 	force_positioning: "forcePositioning",
 } as const satisfies Readonly<Record<string, keyof ChannelOptions>>;
