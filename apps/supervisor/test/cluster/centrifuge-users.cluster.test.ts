@@ -16,6 +16,8 @@ client:
 http_api: { key: ${key} }
 channel:
   without_namespace: { history_size: 100, history_ttl: 5m, force_recovery: true, presence: true }
+  namespaces:
+    - { name: room, presence: true, join_leave: true, force_push_join_leave: true }
 `;
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -114,5 +116,36 @@ describe("npm centrifuge on 2 shards: users", () => {
 		await api("disconnect", { user: "dan" });
 		await both("disconnected 3503");
 		expect(other.state).toBe("connected");
+	});
+
+	it("who comes and goes is known on both shards; a shard that is killed takes its clients out of presence within a second", async () => {
+		const events: string[] = [];
+		const watcher = open(0, { sub: "watcher", channels: ["room:1"] });
+		watcher.on("join", ({ info }) => events.push(`join ${info.user}`));
+		watcher.on("leave", ({ info }) => events.push(`leave ${info.user}`));
+		await watcher.ready(10_000);
+		const users = ["fay", "fay", "gus"];
+		const others = users.map((sub) => open(1, { sub, channels: ["room:1"] }));
+		await Promise.all(others.map((client) => client.ready(10_000)));
+		others[0]!.disconnect();
+		const seen = (count: number) => waitFor(() => events.length === count, { deadlineMs: 10_000, what: `${count} events` });
+		await seen(5);
+		expect(events.splice(0).toSorted()).toEqual(["join fay", "join fay", "join gus", "join watcher", "leave fay"]);
+		expect(await api("presence_stats", { channel: "room:1" })).toEqual({ num_clients: 3, num_users: 3 });
+		for (const client of others) client.disconnect();
+		await seen(2);
+		events.length = 0;
+		const last = open(1, { sub: "gus", channels: ["room:1"] });
+		await last.ready(10_000);
+		await seen(1);
+		const lost = new Promise((resolve) => last.once("connecting", resolve));
+		await cluster.kill9(1);
+		await lost;
+		last.disconnect();
+		await waitFor(async () => ((await api("presence_stats", { channel: "room:1" })) as { num_clients: number }).num_clients === 1, {
+			deadlineMs: 1000,
+			what: "presence without the shard's clients",
+		});
+		expect(events).toEqual(["join gus"]);
 	});
 });
