@@ -45,7 +45,7 @@ export interface Publication {
 	/** Offset of the publication before it in this channel; 0 = it is the first. Not always `offset - 1`: Kafka's offsets have gaps. */
 	readonly previousOffset: number;
 	readonly kind: RecordKind;
-	/** The caller's, to keep. */
+	/** The caller owns it. */
 	readonly data: Uint8Array;
 	/** Absent unless given when it was published; the same for the next ones. */
 	readonly info?: Uint8Array;
@@ -67,7 +67,7 @@ export interface HistoryOptions {
 
 export interface History {
 	readonly publications: readonly Publication[];
-	/** Where the channel is, whatever was asked for. */
+	/** The position of the channel, whatever was asked for. */
 	readonly position: Position;
 	/** Absent unless the channel has Kafka's offsets. */
 	readonly kafka?: KafkaNumbering;
@@ -84,7 +84,7 @@ export interface KafkaNumbering {
 	readonly removed: number;
 }
 
-/** Brokers on other machines answer later. */
+/** A promise for brokers on other machines. */
 export type Answer<T> = T | Promise<T>;
 
 /**

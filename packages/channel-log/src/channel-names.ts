@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { BusRecord, type ChannelList, channelList } from "@shardcast/wire";
 import { LogLayout } from "./log-descriptor.ts";
 
-/** What a channel's name comes to: worked out once, then looked up. */
+/** What is derived from a channel's name: computed once, then looked up. */
 export interface ChannelName {
 	readonly name: string;
 	/** For records. */
@@ -11,7 +11,7 @@ export interface ChannelName {
 	readonly key: Int32Array;
 	/** Which of the logs it belongs to. */
 	readonly log: number;
-	/** Where its row was last; not to be relied on. */
+	/** Where its row was last; only a hint. */
 	row: number;
 	/** The last epoch that was asked for, and its text. */
 	epoch0: number;
@@ -19,7 +19,7 @@ export interface ChannelName {
 	epochText: string;
 }
 
-/** Names that are remembered. The least recently used half is forgotten when there are more. */
+/** The number of names in the cache. When it is full, the least recently used half is dropped. */
 const namesMax = 16_384;
 
 /**
@@ -37,7 +37,7 @@ export class ChannelNames {
 		this.#secret = new Uint8Array(new Int32Array(secret).buffer);
 	}
 
-	/** @throws RangeError when no channel can have that name. */
+	/** @throws RangeError when the name is invalid. */
 	get(name: string): ChannelName {
 		const known = this.#recent.get(name);
 		return known ?? this.#recall(name);

@@ -14,12 +14,12 @@ export function slotOfHolder(holder: number): number {
 }
 
 /**
- * Takes the lock of a log, or says no at once: it is held for a microsecond, unless its holder is preempted or paused. **It is never taken from a
- * process that has not been reaped**, for a paused one would write on.
+ * Takes the lock of a log, or fails at once. A lock is held for a microsecond, unless its holder is preempted or paused. **It is never taken from
+ * a process that has not been reaped**, because a paused process would continue to write.
  */
 export function tryLock({ words }: LogMemory, self: number): boolean {
 	if (Atomics.compareExchange(words, lockWord, 0, self) !== 0) return false;
-	// Tells a new hold by the same process from one that goes on.
+	// Distinguishes a new hold by the same process from one that continues.
 	words[holdsWord] = (words[holdsWord]! + 1) | 0;
 	return true;
 }

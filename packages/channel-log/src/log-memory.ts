@@ -77,7 +77,7 @@ export function formatLog(
 	words[AboutWord.channelEpoch] = channelEpoch;
 	words.set(secret, AboutWord.secret);
 	words[LogLayout.reservedOffset >> 2] = reservedBytes;
-	// The magic last: whoever attaches too early finds no log rather than half of one.
+	// The magic number comes last: a process that attaches too early finds no log, rather than half of one.
 	Atomics.store(words, AboutWord.magic, LogLayout.magic);
 }
 
@@ -126,7 +126,7 @@ export function attachLog(buffer: ArrayBufferLike, reserve?: (bytes: number) => 
 	};
 }
 
-/** Anybody may reserve, beside others: what is reserved already is not touched. */
+/** Any process may reserve at any time: what is reserved already does not change. */
 function reserveMore(words: Int32Array, logBytes: number, bytes: number, reserve: (bytes: number) => boolean): boolean {
 	const word = LogLayout.reservedOffset >> 2;
 	for (;;) {

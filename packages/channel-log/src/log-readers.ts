@@ -27,14 +27,14 @@ export function closeReader({ words }: LogMemory, slot: number): void {
 	Atomics.store(words, stateWord + slot * lineWords, ReaderState.free);
 }
 
-/** What lies before `position` has been read. */
+/** Everything before `position` has been read. */
 export function moveCursor({ floats }: LogMemory, slot: number, position: number): void {
 	// The bytes before it may be written over from now on, so all reads of them come first.
 	fence();
 	floats[cursorFloat + slot * lineFloats] = position;
 }
 
-/** The cursor that is furthest behind, or `tail` when no reader is. */
+/** The slowest cursor, or `tail` when no reader is behind. */
 export function slowestCursor({ words, floats }: LogMemory, tail: number): number {
 	let slowest = tail;
 	for (let slot = 0; slot < LogLayout.readersMax; slot++) {
