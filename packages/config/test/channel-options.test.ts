@@ -106,6 +106,14 @@ describe("a file of Centrifugo's", () => {
 		expect(warnings).toEqual([expect.stringMatching(/^SHARDCAST_CHANNEL_NAMESPACES: \[0\]\.delta_publish: Centrifugo has this option/)]);
 	});
 
+	it("says of endpoints that are always there that they cannot be switched off", () => {
+		const { warnings } = load("sse: { enabled: true }\nuni_websocket: { enabled: false }\n");
+		expect(warnings).toEqual([
+			expect.stringMatching(/:1: sse: shardcast always serves \/connection\/sse; Centrifugo's options for it have no effect$/),
+			expect.stringMatching(/:2: uni_websocket: shardcast always serves \/connection\/uni_websocket; /),
+		]);
+	});
+
 	it("knows no name twice: what shardcast has is not told to be missing", () => {
 		expect(configKeys.map(filePath).filter((path) => centrifugoOnly.has(path))).toEqual([]);
 		const keys = Object.values(channelFields).map(({ key }) => key as string);

@@ -7,6 +7,7 @@ export * from "./other-user.ts";
 export * from "./ports.ts";
 export * from "./proc.ts";
 export * from "./socket-queues.ts";
+export * from "./stream-client.ts";
 export * from "./stress.ts";
 export * from "./wait.ts";
 export * from "./websocket/frame-parser.ts";

@@ -1,7 +1,10 @@
 import { GrowingBytes } from "@shardcast/http";
 
-/** The state of a response. `switched`: the shard has accepted a WebSocket, and HTTP is over. */
-export type Progress = "more" | "complete" | "switched";
+/**
+ * The state of a response. `switched`: the shard has accepted a WebSocket, and HTTP is over. `stream`: it has begun, is the last one, and may
+ * take any time; said once.
+ */
+export type Progress = "more" | "complete" | "switched" | "stream";
 
 /** A shard's heads have a few hundred bytes. */
 const headBytesMax = 65_536;
@@ -35,8 +38,8 @@ export class ResponseReader {
 			const all = this.#head.all();
 			this.#head = new GrowingBytes();
 			rest = all.subarray(end + 4);
-			const status = this.#begin(all.toString("latin1", 0, end));
-			if (status === 101) return "switched";
+			const progress = this.#begin(all.toString("latin1", 0, end));
+			if (progress !== null) return progress;
 		}
 		if (this.#state === "body") {
 			this.#bodyLeft -= rest.length;
@@ -50,18 +53,19 @@ export class ResponseReader {
 		return "more";
 	}
 
-	/** Handles a complete head. @returns its status. */
-	#begin(head: string): number {
+	/** Handles a complete head. @returns null if what follows decides. */
+	#begin(head: string): "switched" | "stream" | null {
 		const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
 		// An interim response, such as 100 Continue: the final response follows.
-		if (status >= 100 && status < 200) return status;
+		if (status >= 100 && status < 200) return status === 101 ? "switched" : null;
 		const hasBody = !this.#isHeadRequest && status !== 204 && status !== 304;
 		const length = /\r\ncontent-length: *(\d+) *(?:\r\n|$)/i.exec(head)?.[1];
 		// The shard closes after this response. A further request must not be sent: the shard would not read it, and its reset could overtake the response.
 		const isLast = /\r\nconnection: *close *(?:\r\n|$)/i.test(head);
-		const isKnown = !isLast && status !== 0 && !/\r\ntransfer-encoding:/i.test(head) && (!hasBody || length !== undefined);
+		const isChunked = /\r\ntransfer-encoding:/i.test(head);
+		const isKnown = !isLast && status !== 0 && !isChunked && (!hasBody || length !== undefined);
 		this.#state = isKnown ? "body" : "endless";
 		this.#bodyLeft = hasBody ? Number(length) : 0;
-		return status;
+		return isLast && isChunked && hasBody ? "stream" : null;
 	}
 }

@@ -110,6 +110,7 @@ export class Splice {
 		const progress = this.#answers.take(bytes);
 		if (progress === "switched") this.#join();
 		else if (progress === "complete") this.#pass(() => this.#requests.answered());
+		else if (progress === "stream") this.#watchClient();
 	};
 
 	/** @param step may write to the shard several times; all writes go out in one system call. */
@@ -118,6 +119,17 @@ export class Splice {
 		step();
 		this.#shard.uncork();
 		this.#flow();
+	}
+
+	/** Nothing that the client sends is wanted any more, but its end: the stream is for nobody then. */
+	#watchClient(): void {
+		const client = this.#client;
+		this.#requests.end();
+		this.#shard.off("drain", this.#flow);
+		client.off("data", this.#onData).off("end", this.#onClientEnd);
+		client.once("end", () => this.#shard.end());
+		if (this.#clientEnded) this.#shard.end();
+		client.resume();
 	}
 
 	readonly #flow = (): void => {

@@ -32,6 +32,13 @@ describe("the end of a response", () => {
 		expect(read([answer(100, []) + ok])).toEqual(["complete"]);
 	});
 
+	it("does not come in a stream, which is told once", () => {
+		const stream = answer(200, ["Connection: close", "Transfer-Encoding: chunked"], "3\r\nabc\r\n");
+		expect(read([stream, "3\r\nabc\r\n", "0\r\n\r\n"])).toEqual(["stream", "more", "more"]);
+		expect(read([stream], true)).toEqual(["more"]);
+		expect(read([answer(200, ["Connection: close", "Content-Length: 3"], "abc")])).toEqual(["more"]);
+	});
+
 	it("is where the connection becomes a WebSocket", () => {
 		const switching = answer(101, ["Upgrade: websocket", "Connection: Upgrade"]);
 		expect(read([`${switching}\x81\x02hi`])).toEqual(["switched"]);

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Cluster, postJson, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, postJson, StreamClient, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type Options, type PublicationContext } from "centrifuge";
 import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -15,15 +15,17 @@ describe.each(["handoff", "proxy"] as const)("npm centrifuge without WebSockets 
 	let cluster: Cluster;
 	let directory: string;
 	const clients: Centrifuge[] = [];
+	let last: StreamClient;
 	beforeAll(async () => {
 		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
 		const file = join(directory, "shardcast.yaml");
 		writeFileSync(file, config);
-		cluster = await startCluster({ shards: 2, flags: ["--config", file, "--lb-mode", mode] });
+		cluster = await startCluster({ shards: 2, flags: ["--config", file, "--lb-mode", mode, "--max-connections", "30"] });
 	});
 	afterAll(async () => {
-		for (const client of clients) client.disconnect();
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
+		expect(last.messages.at(-1)).toEqual({ disconnect: { code: 3001, reason: "shutdown" } });
+		expect(last.isWhole).toBe(true);
 		rmSync(directory, { recursive: true });
 	});
 
@@ -127,4 +129,28 @@ describe.each(["handoff", "proxy"] as const)("npm centrifuge without WebSockets 
 				expect(numbers.filter((n) => answered.has(n))).toEqual(acknowledged);
 			}
 		});
+
+	/** Clients of each shard. */
+	const connected = async () => {
+		const metrics = await (await fetch(`${cluster.httpUrl}/metrics`)).text();
+		return [...metrics.matchAll(/^websocket_active_connections\{[^}]*\} (\d+)/gm)].map(([, count]) => Number(count));
+	};
+	const total = async () => (await connected()).reduce((sum, count) => sum + count, 0);
+
+	it("streams count as connections: the limit holds, and a client that has left makes room", async () => {
+		for (const client of clients) client.disconnect();
+		await waitFor(async () => (await total()) === 0, { deadlineMs, what: "all to be gone" });
+		const open = () => StreamClient.open(`${cluster.httpUrl}/connection/uni_sse?cf_connect={"subs":{"news":{}}}`);
+		const all = await Promise.all(Array.from({ length: 30 }, open));
+		await Promise.all(all.map((client) => client.next(1)));
+		expect(await total()).toBe(30);
+		expect(Math.max(...(await connected()))).toBe(15);
+		const response = await fetch(`${cluster.httpUrl}/connection/uni_sse`);
+		expect([response.status, (await response.text()).includes("cluster_full")]).toEqual([503, true]);
+		await postJson(`${cluster.httpUrl}/api/publish`, { channel: "news", data: "all" });
+		for (const client of all) expect((await client.next(2))[1]).toEqual({ channel: "news", pub: { data: "all" } });
+		last = all.pop()!;
+		for (const client of all) client.leave();
+		await waitFor(async () => (await total()) === 1, { deadlineMs, what: "those that have left to be gone" });
+	});
 });

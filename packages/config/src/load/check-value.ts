@@ -27,7 +27,7 @@ export function foreignKeys(kind: Kind<unknown>, found: Found): string[] {
 	return itemsOf(kind, rawOf(kind, found), []).flatMap(({ path, values, objects }) =>
 		Object.keys(values)
 			.filter((key) => objects.foreign.has(key))
-			.map((key) => foreignKey(describeWithin(found.layer, [...path, key]))),
+			.map((key) => foreignKey(describeWithin(found.layer, [...path, key]), key)),
 	);
 }
 

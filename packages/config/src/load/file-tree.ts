@@ -55,7 +55,8 @@ export class FileTree<K extends string> {
 			const line = this.#lineOf(node);
 			const path = `${prefix}${name}`;
 			const entry = shape.get(name);
-			if (entry === undefined && this.#parts.foreign.has(path)) this.#warnings.push(foreignKey(`${this.#parts.path}:${line}: ${path}`));
+			if (entry === undefined && this.#parts.foreign.has(path))
+				this.#warnings.push(foreignKey(`${this.#parts.path}:${line}: ${path}`, path));
 			else if (entry === undefined) this.#unknown(name, line, shape, prefix);
 			else if (seen.has(name)) this.#twice(path, line);
 			else if (typeof entry === "string") this.#readOption(entry, value, line, path);

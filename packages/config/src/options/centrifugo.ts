@@ -23,6 +23,17 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 	"log.file",
 ]);
 
+/** Sections of endpoints that shardcast has and that cannot be switched off. */
+export const alwaysServed: ReadonlyMap<string, string> = new Map([
+	["websocket", "/connection/websocket"],
+	["http_stream", "/connection/http_stream"],
+	["sse", "/connection/sse"],
+	["emulation", "/emulation"],
+	["uni_websocket", "/connection/uni_websocket"],
+	["uni_http_stream", "/connection/uni_http_stream"],
+	["uni_sse", "/connection/uni_sse"],
+]);
+
 /** In a namespace, and in `channel.without_namespace`. */
 export const centrifugoOnlyInNamespaces: ReadonlySet<string> = new Set(
 	`allow_tags_filter allowed_delta_types delta_publish force_recovery_mode map

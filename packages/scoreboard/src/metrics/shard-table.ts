@@ -14,7 +14,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	gauge(
 		"websocket_active_connections",
 		"connections",
-		"Open WebSockets.",
+		"Connected clients: open WebSockets, and HTTP streams of clients without one.",
 		perShard(({ webSockets }) => webSockets),
 	),
 	gauge(
@@ -32,13 +32,13 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_websockets_opened_total",
 		"connections",
-		"WebSockets opened.",
+		"Clients that connected, by WebSocket or HTTP stream.",
 		perShard(({ counters }) => counters.opened),
 	),
 	counter(
 		"shardcast_websockets_closed_total",
 		"connections",
-		"WebSockets closed, whoever closed them.",
+		"Clients whose WebSocket or HTTP stream has ended, whoever ended it.",
 		perShard(({ counters }) => counters.closed),
 	),
 	counter(

@@ -1,10 +1,9 @@
 import { connect as connectTo } from "node:net";
 import { protobufCodec } from "@shardcast/protocol";
-import { waitFor } from "@shardcast/testkit";
+import { StreamClient, waitFor } from "@shardcast/testkit";
 import { channelList, RecordKind } from "@shardcast/wire";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startShards, type TestShards } from "../../harness.ts";
-import { StreamClient } from "../../support/stream-client.ts";
 
 const connectLine = '{"connect":{},"id":1}';
 const origin = "https://page.example";

@@ -1,12 +1,11 @@
 import { defaultConfig } from "@shardcast/config";
 import { protobufCodec } from "@shardcast/protocol";
-import { waitFor } from "@shardcast/testkit";
+import { StreamClient, waitFor } from "@shardcast/testkit";
 import { channelList, RecordKind } from "@shardcast/wire";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { startShards, type TestShards } from "../../harness.ts";
-import { StreamClient } from "../../support/stream-client.ts";
 
 const secret = "a secret of the tests";
 const request = { subs: { open: {}, "kept:a": {}, "closed:a": {} } };
