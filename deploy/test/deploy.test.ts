@@ -197,6 +197,8 @@ const notShown = new Set([
 	"shardcast_flushes_total", // shown as records per flush
 	"shardcast_bus_records_total", // shown as events and deliveries
 	"shardcast_http_requests_total", // of little interest
+	"shardcast_kafka_history_reads_total", // shown as recoveries
+	"shardcast_kafka_history_records_total", // the same
 	"shardcast_kafka_dead_letters_waiting", // written or lost soon
 	"shardcast_kafka_delivered_total", // shown as records and lag
 	"shardcast_kafka_commits_total", // shown as the time since the last

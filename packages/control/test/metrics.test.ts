@@ -33,6 +33,9 @@ const routeNames = [
 const hostNames = [
 	"revocations",
 	"workerRestarts",
+	"historyReads",
+	"historyReadsFailed",
+	"historyRecords",
 	"busFull",
 	"logTooLarge",
 	"ringHighWaterBytes",

@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ChannelHashKey } from "@shardcast/wire";
+import type { HistoryError, HistoryPart, HistoryRequest } from "./history/history-messages.ts";
 import type { IngestOptions } from "./ingest-options.ts";
 import type { PartitionWithOffset, SourcePartition, StartRule, TopicList, TroubleKind } from "./source.ts";
 
@@ -34,6 +35,8 @@ export type ToWorker =
 	| { readonly type: "assign"; readonly partitions: readonly PartitionWithOffset[] }
 	| { readonly type: "revoke"; readonly rows: readonly number[] }
 	| { readonly type: "publish"; readonly messages: readonly OutgoingMessage[] }
+	/** Read what clients have missed; answered by `history`. */
+	| { readonly type: "history"; readonly request: HistoryRequest }
 	/** Read the route module again; keep the old one if that fails. */
 	| { readonly type: "reloadRoute" }
 	/** From now on this shard writes dead letters. */
@@ -52,4 +55,5 @@ export type FromWorker =
 	| { readonly type: "healed"; readonly kind: TroubleKind }
 	| { readonly type: "log"; readonly level: "info" | "warn"; readonly fields: object; readonly message: string }
 	| { readonly type: "published"; readonly ids: readonly number[]; readonly error: string | null }
+	| { readonly type: "history"; readonly id: number; readonly parts: readonly HistoryPart[]; readonly error: HistoryError | null }
 	| { readonly type: "halted" };

@@ -36,6 +36,18 @@ export interface IngestOptions {
 	readonly publishTopic: string | null;
 	/** Name of this cluster, unlike any other's. */
 	readonly cluster: string;
+	/** What is read again for clients that come back. */
+	readonly recovery: RecoveryOptions;
+}
+
+export interface RecoveryOptions {
+	/** Most records for one client and channel; 0 = nothing is read. */
+	readonly recordsMax: number;
+	/** Partitions at a time. */
+	readonly readsMax: number;
+	readonly timeoutMs: number;
+	/** Of what was read, while it is kept for others; and of replies on their way. */
+	readonly bytesMax: number;
 }
 
 const connectionTimeoutMs = 3000;
@@ -104,6 +116,12 @@ export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: Sh
 		pauseCpuPercent: config.kafkaPauseCpu,
 		publishTopic,
 		cluster,
+		recovery: {
+			recordsMax: config.kafkaRecoveryLimit,
+			readsMax: config.kafkaRecoveryReads,
+			timeoutMs: config.kafkaRecoveryTimeoutMs,
+			bytesMax: config.kafkaRecoveryMemoryBytes,
+		},
 	};
 }
 

@@ -6,6 +6,7 @@ import type { KafkaGlance } from "@shardcast/control";
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 import { kafkaMetrics } from "@shardcast/scoreboard";
 import type { ProcessMetrics } from "@shardcast/telemetry";
+import { type KafkaHistory, ShardKafkaHistory } from "./history/kafka-history.ts";
 import type { Ingest, IngestLog } from "./host/ingest.ts";
 import type { ChannelHistory } from "./host/logged-destination.ts";
 import { kafkaGlance, kafkaReading } from "./ingest-metrics.ts";
@@ -37,12 +38,14 @@ export class ShardIngest {
 	#ingest: Ingest | null = null;
 	#close: () => void = () => {};
 	#engine: RecordLoop | null = null;
+
 	#starting: Promise<void> | null = null;
 	#stopped = false;
 
 	private constructor(parts: ShardIngestParts, options: IngestOptions) {
 		this.#parts = parts;
 		this.options = options;
+		this.history = options.recovery.recordsMax > 0 ? new ShardKafkaHistory(() => this.#ingest, options.recovery) : null;
 		this.publisher = options.publishTopic === null ? null : new KafkaPublisher(() => this.#ingest, parts.row);
 	}
 
@@ -56,6 +59,9 @@ export class ShardIngest {
 
 	/** Takes messages on their way to Kafka; null when they go onto the bus. */
 	readonly publisher: KafkaPublisher | null;
+
+	/** For clients that come back; null when nothing is to be read for them. */
+	readonly history: KafkaHistory | null;
 
 	/** Null before `start`. */
 	get running(): Ingest | null {

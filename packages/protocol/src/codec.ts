@@ -1,17 +1,19 @@
 import { jsonStreamFrame, jsonWebSocketFrame, protobufFrame } from "./framing.ts";
 import { decodeJsonCommands } from "./json/json-commands.ts";
+import { encodeJsonMessage } from "./json/json-encoder.ts";
 import { JsonPublications } from "./json/json-publications.ts";
 import { encodeJsonPush, encodeJsonReply } from "./json/json-replies.ts";
 import { decodeJsonConnect, decodeJsonEmulation } from "./json/json-requests.ts";
 import type { DecodedFrame } from "./messages/command.ts";
 import { type EmulationRequest, emulationRequest } from "./messages/emulation-request.ts";
+import { type Publication, publication } from "./messages/publication.ts";
 import { type Push, push } from "./messages/push.ts";
 import { type Reply, reply } from "./messages/reply.ts";
 import { type ConnectRequest, connectRequest } from "./messages/requests.ts";
 import { decodeProtobufCommands } from "./protobuf/protobuf-commands.ts";
 import { encodeProtobufMessage } from "./protobuf/protobuf-encoder.ts";
 import { decodeProtobufMessage } from "./protobuf/protobuf-message.ts";
-import { ProtobufPublications } from "./protobuf/protobuf-publications.ts";
+import { listedProtobufPublication, ProtobufPublications } from "./protobuf/protobuf-publications.ts";
 import type { PublicationEncoder } from "./publication-encoder.ts";
 
 /** One of the protocol's two encodings. The caller owns the bytes that an encoder returns. */
@@ -33,6 +35,8 @@ export interface Codec {
 	encodePush(push: Push): Uint8Array;
 	/** Creates an encoder for the publications of one channel; keep it while the channel has subscribers. */
 	publications(channel: string): PublicationEncoder;
+	/** A publication as an element of a subscribe result's list; see EncodedPublications. */
+	listedPublication(publication: Publication): Uint8Array;
 	/** Packs encoded messages into one WebSocket frame; a single message is not copied. */
 	webSocketFrame(messages: readonly Uint8Array[]): Uint8Array;
 	/** Encoded messages as part of an HTTP stream. */
@@ -49,6 +53,7 @@ export const jsonCodec: Codec = {
 	encodeReply: encodeJsonReply,
 	encodePush: encodeJsonPush,
 	publications: (channel) => new JsonPublications(channel),
+	listedPublication: (pub) => encodeJsonMessage(publication, pub),
 	webSocketFrame: jsonWebSocketFrame,
 	streamFrame: jsonStreamFrame,
 };
@@ -64,6 +69,7 @@ export const protobufCodec: Codec = {
 	encodeReply: (message) => encodeProtobufMessage(reply, message),
 	encodePush: (message) => encodeProtobufMessage(push, message),
 	publications: (channel) => new ProtobufPublications(channel),
+	listedPublication: listedProtobufPublication,
 	webSocketFrame: protobufFrame,
 	streamFrame: protobufFrame,
 };

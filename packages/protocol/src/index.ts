@@ -8,7 +8,7 @@ export { quoteJson } from "./json/json-string.ts";
 export type { Command, DecodedFrame, Method, Requests } from "./messages/command.ts";
 export type { EmulationRequest } from "./messages/emulation-request.ts";
 export type { FilterNode } from "./messages/filter-node.ts";
-export type { ClientInfo, Publication } from "./messages/publication.ts";
+export { type ClientInfo, EncodedPublications, type Publication } from "./messages/publication.ts";
 export type { Message, Presence, Push, SubscribePush } from "./messages/push.ts";
 export type { Reply } from "./messages/reply.ts";
 export type * from "./messages/requests.ts";

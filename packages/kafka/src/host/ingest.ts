@@ -1,6 +1,7 @@
 import { availableCpus } from "@shardcast/process";
 import { channelHashKey } from "@shardcast/wire";
 import { backoffMs } from "../backoff.ts";
+import { MissedRecords } from "../history/missed-records.ts";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, OutgoingMessage } from "../ingest-messages.ts";
 import type { IngestOptions } from "../ingest-options.ts";
@@ -64,6 +65,8 @@ export class Ingest {
 	readonly reader: IngestReader;
 	readonly assignment: Assignment;
 	readonly publishing: PublishQueue;
+	/** What clients that come back have missed. */
+	readonly missed: MissedRecords;
 	readonly status: IngestStatus;
 	readonly #parts: IngestParts;
 	readonly #watch: RouteWatch;
@@ -128,6 +131,10 @@ export class Ingest {
 		this.publishing = new PublishQueue({
 			post: (messages) => !this.#replacing && this.#worker?.send({ type: "publish", messages }) === true,
 			onUnanswered: (count) => this.memory.host.add("publishUnanswered", count),
+		});
+		this.missed = new MissedRecords({
+			...options.recovery,
+			send: (request) => !this.#replacing && this.#worker?.send({ type: "history", request }) === true,
 		});
 		this.#guard = options.pauseCpuPercent === 0 ? null : this.#cpuGuard(options.pauseCpuPercent);
 		this.#watch = new RouteWatch(this.memory, options.routeBudgetMs, () => void this.#routeHung());
@@ -213,6 +220,7 @@ export class Ingest {
 		}
 		this.reader.stop();
 		this.publishing.fail("the shard is stopping");
+		this.missed.failReads();
 	}
 
 	/** @returns false when too much waits already, or when it stops; otherwise `done` is called once, with null or what went wrong. */
@@ -282,6 +290,7 @@ export class Ingest {
 			this.#poisoned = [...this.#poisoned, hung].slice(-poisonedMax);
 		}
 		this.publishing.fail("the ingest worker was restarted");
+		this.missed.failReads();
 		while (!this.reader.empty && !this.#stopping) {
 			this.#parts.wake();
 			await new Promise((resolve) => setTimeout(resolve, 1));
@@ -337,6 +346,9 @@ export class Ingest {
 			case "published":
 				for (const id of message.ids) this.publishing.settle(id, message.error);
 				break;
+			case "history":
+				this.missed.answer(message.id, message.parts, message.error);
+				break;
 			case "halted":
 				this.#whenHalted?.();
 				break;
@@ -368,6 +380,7 @@ export class Ingest {
 		const nowMs = performance.now();
 		if (nowMs - this.#stallsLookedMs < stallsEveryMs) return;
 		this.#stallsLookedMs = nowMs;
+		this.missed.forgetUnused();
 		const { log, options } = this.#parts;
 		const stalls = this.#stalls.look(this.assignment.assigned, nowMs);
 		if (stalls.length > 0) {

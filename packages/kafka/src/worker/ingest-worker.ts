@@ -4,6 +4,8 @@ import { KafkaProducer } from "../client/kafka-producer.ts";
 import { KafkaSource } from "../client/kafka-source.ts";
 import { innermost } from "../client/kafkajs-cluster.ts";
 import { connectProducer } from "../client/producer-link.ts";
+import { HistoryReads } from "../history/history-reads.ts";
+import { RangeReader } from "../history/range-reader.ts";
 import { IngestMemory } from "../ingest-memory.ts";
 import type { FromWorker, IngestTask, ToWorker } from "../ingest-messages.ts";
 import { ChannelTemplate } from "../route/channel-template.ts";
@@ -69,6 +71,17 @@ export default async function ingest(task: IngestTask): Promise<void> {
 				});
 	const sink = new IngestSink({ memory, feed, router, reporter, send, deadLetter: letters?.write ?? null });
 	const source: Source = new KafkaSource(options, sink);
+	let ranges: RangeReader | null = null;
+	const history = new HistoryReads({
+		reader: () => {
+			ranges ??= new RangeReader(options);
+			return ranges;
+		},
+		router,
+		memory,
+		reporter,
+		port,
+	});
 	const committer = new Committer({
 		memory,
 		intervalMs: options.commitIntervalMs,
@@ -107,6 +120,9 @@ export default async function ingest(task: IngestTask): Promise<void> {
 				case "publish":
 					for (const outgoing of message.messages) messages!.produce(outgoing);
 					break;
+				case "history":
+					void history.read(message.request);
+					break;
 				case "writeDeadLetters":
 					letters?.takeOver();
 					break;
@@ -125,7 +141,7 @@ export default async function ingest(task: IngestTask): Promise<void> {
 					source.halt().then(() => send({ type: "halted" }), reject);
 					break;
 				case "finish":
-					finish(source, committer, [publishing, letterProducer], port).then(resolve, reject);
+					finish(source, committer, [publishing, letterProducer, ranges], port).then(resolve, reject);
 					break;
 				default:
 					message satisfies never;
@@ -150,10 +166,10 @@ async function firstRoute(path: string, memory: IngestMemory, send: (message: Fr
 async function finish(
 	source: Source,
 	committer: Committer,
-	producers: readonly (KafkaProducer | null)[],
+	others: readonly ({ close(): Promise<void> } | null)[],
 	port: MessagePort,
 ): Promise<void> {
 	await committer.stop();
-	await Promise.all([source.close(), ...producers.map((producer) => producer?.close())]);
+	await Promise.all([source.close(), ...others.map((other) => other?.close())]);
 	port.close();
 }

@@ -1,3 +1,4 @@
+import { EncodedElements } from "../schema/encoded-elements.ts";
 import type { MessageType, NamedField } from "../schema/message-type.ts";
 import { isZero } from "../schema/zero.ts";
 import { JsonWriter } from "./json-writer.ts";
@@ -43,7 +44,8 @@ function writeList(field: NamedField, list: readonly unknown[]): void {
 	writer.byte(openArray);
 	list.forEach((value, index) => {
 		if (index > 0) writer.byte(comma);
-		writeValue(field, value);
+		if (value instanceof EncodedElements) writer.bytes(value.bytes);
+		else writeValue(field, value);
 	});
 	writer.byte(closeArray);
 }

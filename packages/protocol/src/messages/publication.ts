@@ -1,5 +1,6 @@
+import { EncodedElements } from "../schema/encoded-elements.ts";
 import { always, bool, bytes, int64, message, string, stringMap, uint64 } from "../schema/field.ts";
-import { messageType } from "../schema/message-type.ts";
+import { messageType, noBytes } from "../schema/message-type.ts";
 
 /** Describes a client that published or is present. `connInfo` and `chanInfo` are JSON for JSON clients. */
 export interface ClientInfo {
@@ -30,6 +31,17 @@ export interface Publication {
 	/** The concrete channel, where a wildcard subscription matched. */
 	readonly channel?: string | undefined;
 }
+/** Publications of a subscribe result that `Codec.listedPublication` has encoded, back to back; in JSON with commas between them. */
+export class EncodedPublications extends EncodedElements implements Publication {
+	readonly data = noBytes;
+	readonly count: number;
+
+	constructor(bytes: Uint8Array, count: number) {
+		super(bytes);
+		this.count = count;
+	}
+}
+
 export const publication = messageType<Publication>("Publication", {
 	data: bytes(4),
 	info: message(5, () => clientInfo),

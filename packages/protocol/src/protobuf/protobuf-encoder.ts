@@ -1,4 +1,5 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { EncodedElements } from "../schema/encoded-elements.ts";
 import type { MessageType, NamedField } from "../schema/message-type.ts";
 import { isZero } from "../schema/zero.ts";
 
@@ -28,8 +29,15 @@ function writeMessage(to: BinaryWriter, type: MessageType<object>, message: obje
 		const value = (message as Readonly<Record<string, unknown>>)[field.key];
 		if (isZero(value)) continue;
 		if (field.shape === "single") writeField(to, field, field.number, value);
-		else if (field.shape === "list") for (const element of value as readonly unknown[]) writeField(to, field, field.number, element);
+		else if (field.shape === "list") writeList(to, field, value as readonly unknown[]);
 		else for (const [key, element] of value as ReadonlyMap<string, unknown>) writeEntry(to, field, key, element);
+	}
+}
+
+function writeList(to: BinaryWriter, field: NamedField, list: readonly unknown[]): void {
+	for (const element of list) {
+		if (element instanceof EncodedElements) to.raw(element.bytes);
+		else writeField(to, field, field.number, element);
 	}
 }
 

@@ -47,7 +47,17 @@ export class ProtobufPublications implements PublicationEncoder {
 	}
 }
 
-/** Tags (number << 3 | wire type), each of one byte: Reply.push = 4, Push.pub = 4, Publication.data = 4, Publication.offset = 6. */
+/** As an element of SubscribeResult.publications. */
+export function listedProtobufPublication(pub: Publication): Uint8Array {
+	const encoded = encodeProtobufMessage(publication, pub);
+	const element = new Uint8Array(encoded.length + 1);
+	element[0] = publicationInList;
+	element.set(encoded, 1);
+	return element;
+}
+
+/** Tags (number << 3 | wire type), each of one byte: Reply.push = 4, Push.pub = 4, Publication.data = 4, Publication.offset = 6, SubscribeResult.publications = 7. */
+const publicationInList = 0x3a;
 const pushInReply = 0x22;
 const pubInPush = 0x22;
 const dataInPub = 0x22;

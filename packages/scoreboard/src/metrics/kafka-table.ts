@@ -107,6 +107,18 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 		single(({ worker }) => worker.deadLettersWaiting),
 	),
 	gauge("shardcast_kafka_lag_records", "records", "Records of the partition that this shard has not delivered yet.", lagByPartition),
+	counter(
+		"shardcast_kafka_history_reads_total",
+		"none",
+		"Times that a part of a partition was read again for clients that had missed it, by result. One read serves all clients that wait for it.",
+		singleBy("result", ({ worker }) => ({ read: worker.historyReads - worker.historyReadsFailed, failed: worker.historyReadsFailed })),
+	),
+	counter(
+		"shardcast_kafka_history_records_total",
+		"records",
+		"Records that were read for such clients.",
+		single(({ worker }) => worker.historyRecords),
+	),
 	gauge(
 		"shardcast_kafka_ring_depth_bytes",
 		"bytes",

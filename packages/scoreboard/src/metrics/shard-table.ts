@@ -60,8 +60,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_recoveries_total",
 		"none",
-		"Subscriptions of clients that came back and asked for what they had missed, by result: recovered = they got all of it, failed = some of it is not kept any more.",
-		perShardBy("result", ({ counters }) => ({ recovered: counters.recoveries, failed: counters.recoveriesFailed })),
+		"Subscriptions of clients that came back and asked for what they had missed, by result: memory, kafka = they got all of it from there, failed = some of it is not kept any more, or it is too much.",
+		perShardBy("result", ({ counters }) => ({
+			memory: counters.recoveries,
+			kafka: counters.recoveriesFromKafka,
+			failed: counters.recoveriesFailed,
+		})),
 	),
 	counter(
 		"shardcast_recovered_publications_total",

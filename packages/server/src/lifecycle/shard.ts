@@ -75,7 +75,19 @@ export class Shard {
 		const hub = new Hub();
 		const senders = new SenderIds<ClientSession>();
 		const raw = new RawEndpoint({ options, live, sessions, hub, senders, incoming, check });
-		const centrifuge = new CentrifugeEndpoint({ options, live, sessions, hub, senders, incoming, check, history, reader, onCommit });
+		const centrifuge = new CentrifugeEndpoint({
+			options,
+			live,
+			sessions,
+			hub,
+			senders,
+			incoming,
+			check,
+			history,
+			reader,
+			kafka: ingest?.history ?? null,
+			onCommit,
+		});
 		const publish = new PublishApi({
 			incoming,
 			rate: new PublishRate(rates, config.messageRate),

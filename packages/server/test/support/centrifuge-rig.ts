@@ -122,6 +122,7 @@ export class CentrifugeRig {
 			check,
 			history: this.log,
 			reader: this.reader,
+			kafka: null,
 			options: {
 				config,
 				row,

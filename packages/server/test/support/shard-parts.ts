@@ -101,6 +101,7 @@ export class ShardParts {
 			check: this.check,
 			history,
 			reader,
+			kafka: null,
 			onCommit,
 		});
 		this.rate = new PublishRate(options.rates, config.messageRate);

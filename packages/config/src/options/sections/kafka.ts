@@ -1,7 +1,7 @@
 import { parseBroker } from "../../kafka/broker.ts";
 import { parseTemplate } from "../../kafka/channel-template.ts";
 import { isTopicName, parseSubscription } from "../../kafka/subscription.ts";
-import { checkedText, choice, duration, integer, list, secret, text, toggle } from "../kinds.ts";
+import { checkedText, choice, duration, integer, list, secret, size, text, toggle } from "../kinds.ts";
 import { option } from "../option.ts";
 
 const anything = /^/;
@@ -162,6 +162,34 @@ export const kafkaOptions = {
 		kind: integer({ min: 0, max: 100 }),
 		default: 0,
 		help: "CPU load in percent (of the container's quota, or of all CPUs) above which reading from Kafka pauses until the load is 10 lower; 0 = never.",
+	}),
+	kafkaRecoveryLimit: option({
+		flag: "kafka-recovery-limit",
+		key: "recovery.limit",
+		kind: integer({ min: 0, max: 1_000_000 }),
+		default: 300,
+		help: "Most missed records of a channel that are read from Kafka for a client that returns after more than the memory holds; 0 = none.",
+	}),
+	kafkaRecoveryReads: option({
+		flag: "kafka-recovery-reads",
+		key: "recovery.reads",
+		kind: integer({ min: 1, max: 64 }),
+		default: 2,
+		help: "Partitions that a shard reads at the same time for such clients. One read serves all clients that wait for it.",
+	}),
+	kafkaRecoveryTimeoutMs: option({
+		flag: "kafka-recovery-timeout",
+		key: "recovery.timeout",
+		kind: duration({ minMs: 100, maxMs: 60_000 }),
+		default: 4000,
+		help: "Maximum time of one such read. SDKs wait five seconds for the answer.",
+	}),
+	kafkaRecoveryMemoryBytes: option({
+		flag: "kafka-recovery-memory",
+		key: "recovery.memory",
+		kind: size({ minBytes: 1_048_576, maxBytes: 8_589_934_592 }),
+		default: 67_108_864,
+		help: "Memory of a shard for records that were read for such clients, which they share, and as much again for replies on their way.",
 	}),
 	publishVia: option({
 		flag: "publish-via",

@@ -102,6 +102,11 @@ export class Assignment {
 		return [...this.#partitions.values()];
 	}
 
+	/** Whether `known` is what there is: not before the first list of topics of a worker. */
+	get isListed(): boolean {
+		return this.#listed;
+	}
+
 	/** False before the first list of topics. */
 	get hasTopics(): boolean {
 		return this.#firstScan !== null;

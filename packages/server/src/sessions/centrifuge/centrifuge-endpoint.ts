@@ -11,6 +11,7 @@ import {
 	unsubscribeQuestion,
 } from "@shardcast/control";
 import type { Route } from "@shardcast/http";
+import type { KafkaHistory } from "@shardcast/kafka";
 import { RateLimit } from "@shardcast/limits";
 import { DisconnectCode, disconnects, ErrorCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
@@ -34,6 +35,7 @@ import { CentrifugeSession } from "./centrifuge-session.ts";
 import { ChannelCommands } from "./commands/channel-commands.ts";
 import { Commands, fails } from "./commands/commands.ts";
 import { ConnectCommands } from "./commands/connect-commands.ts";
+import { KafkaRecovery } from "./commands/kafka-recovery.ts";
 import { PresenceCommands } from "./commands/presence-commands.ts";
 import { Recovery } from "./commands/recovery.ts";
 import { ServerSubscriptions } from "./commands/server-subscriptions.ts";
@@ -73,6 +75,8 @@ export interface CentrifugeEndpointParts {
 	readonly reader: LogReader;
 	/** Called after each record that is in the ring. */
 	readonly onCommit: () => void;
+	/** What only Kafka still has; null = it is not used, or not read for clients. */
+	readonly kafka: KafkaHistory | null;
 	/** Monotonic, in seconds; replaced in tests. */
 	readonly now?: () => number;
 }
@@ -111,6 +115,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	/** As of the last reload. */
 	#namespaces: Namespaces;
 	#isStopped = false;
+	readonly #fromKafka: KafkaRecovery;
 	#tokens: TokenVerifier;
 	#subscriptionTokens: TokenVerifier;
 
@@ -138,6 +143,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		});
 		const recovery = new Recovery({ log: parts.history, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
 		const results = new SubscribeResults({ recovery, counters: row });
+		this.#fromKafka = new KafkaRecovery(parts.kafka, config.kafkaRecoveryMemoryBytes);
 		const rules = {
 			get insecure() {
 				return live.config.clientInsecure;
@@ -183,6 +189,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			rules,
 			tokens: () => this.#subscriptionTokens,
 			results,
+			fromKafka: this.#fromKafka,
 			unixTime,
 		});
 		const channels = new ChannelCommands({
@@ -305,6 +312,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	stop(): void {
 		// Connections that are cut from now on are not announced: the bus is closed soon.
 		this.#isStopped = true;
+		this.#fromKafka.stop();
 		this.emulation.stop();
 	}
 

@@ -7,6 +7,7 @@ import { type SubscriptionClaims, verifySubscriptionToken } from "../tokens/subs
 import type { TokenVerifier } from "../tokens/token-verifier.ts";
 import { ends, fails, type Outcome, orInternal } from "./commands.ts";
 import { expiry } from "./expiry.ts";
+import type { KafkaRecovery } from "./kafka-recovery.ts";
 import { overridden } from "./server-subscriptions.ts";
 import type { SubscribeResults } from "./subscribe-results.ts";
 
@@ -16,6 +17,8 @@ export interface SubscribeCommandsParts {
 	readonly rules: { readonly insecure: boolean; readonly channelLimit: number };
 	readonly tokens: () => TokenVerifier;
 	readonly results: SubscribeResults;
+	/** Gets what the memory does not hold. */
+	readonly fromKafka: Pick<KafkaRecovery, "attempt">;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
@@ -89,7 +92,7 @@ export class SubscribeCommands {
 		request: SubscribeRequest,
 		claims: SubscriptionClaims | null,
 	): Outcome | Promise<Outcome> {
-		const { rules, results, unixTime } = this.#parts;
+		const { rules, results, fromKafka, unixTime } = this.#parts;
 		const { name, options } = channel;
 		const grant = claims === null ? null : this.#grant(claims);
 		const left = grant === null ? {} : expiry(grant.expiresAt, unixTime());
@@ -100,19 +103,22 @@ export class SubscribeCommands {
 			recoverable: request.recoverable || request.recover,
 		});
 		const hears = hearsJoins(channel, asker, request.joinLeave);
+		const attempt = positions.recoverable && request.recover ? fromKafka.attempt(session, name) : null;
 		const step = (): Outcome => {
 			// The client has gone while it waited.
 			if (session.isGone) return gone;
 			// The server has subscribed it in the meantime.
 			if (session.subscriptions.has(name)) return fails(ErrorCode.alreadySubscribed);
-			const result = results.of(session.framing, name, positions, request);
+			const result = results.of(session.framing, name, positions, request, attempt);
 			if (result === null) return null;
 			if (typeof result === "number") return fails(result);
 			results.given(result);
 			session.subscribe(name, traitsOf(options, hears), grant);
 			return { subscribe: { ...result, ...left, ...(claims?.data && { data: claims.data }) } };
 		};
-		return orInternal(inALaterTurn(step, waitMsMax));
+		const outcome = inALaterTurn(step, waitMsMax, () => attempt?.waits ?? null);
+		if (outcome instanceof Promise) return orInternal(outcome.finally(() => attempt?.done()));
+		return orInternal(outcome);
 	}
 
 	#grant({ info, expiresAt }: SubscriptionClaims): SubscriptionGrant {

@@ -1,8 +1,16 @@
 import type { Positions } from "@shardcast/channels";
-import { ErrorCode, type StreamPosition, SubscribeFlag, type SubscribeResult } from "@shardcast/protocol";
+import {
+	EncodedPublications,
+	ErrorCode,
+	type Publication,
+	type StreamPosition,
+	SubscribeFlag,
+	type SubscribeResult,
+} from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Framing } from "../framing.ts";
-import { publicationFor, type Recovery } from "./recovery.ts";
+import type { KafkaAttempt } from "./kafka-recovery.ts";
+import { type KafkaGap, publicationFor, type Recovery } from "./recovery.ts";
 
 export interface SubscribeResultsParts {
 	readonly recovery: Recovery;
@@ -16,6 +24,9 @@ export interface Returning extends StreamPosition {
 	readonly flag: number;
 }
 
+/** Null = it has to be told that it is not recovered. */
+type FromKafka = { readonly publications: null } | { readonly publications: readonly Publication[]; readonly position: StreamPosition };
+
 /** What a subscriber is told: the position of the channel, and what it missed. */
 export class SubscribeResults {
 	readonly #parts: SubscribeResultsParts;
@@ -27,8 +38,15 @@ export class SubscribeResults {
 	/**
 	 * Subscribe the client in the same step of the loop: whatever is not in the result arrives in later turns. Null = the answer is not
 	 * available now; ask again in a later turn.
+	 * @param attempt to get from Kafka what the memory does not hold; null = that is not read.
 	 */
-	of(framing: Framing, channel: string, { positioned, recoverable }: Positions, asked: Returning): SubscribeResult | ErrorCode | null {
+	of(
+		framing: Framing,
+		channel: string,
+		{ positioned, recoverable }: Positions,
+		asked: Returning,
+		attempt: KafkaAttempt | null = null,
+	): SubscribeResult | ErrorCode | null {
 		const { recover, offset, epoch, flag } = asked;
 		if (!positioned) return recover ? { wasRecovering: true } : {};
 		const { recovery } = this.#parts;
@@ -38,6 +56,15 @@ export class SubscribeResults {
 		}
 		const missed = recovery.recover(channel, { offset, epoch });
 		if (missed === null) return null;
+		if (missed.gap !== null && attempt !== null) {
+			const found = this.#fromKafka(framing, channel, { offset, epoch }, missed.gap, attempt);
+			if (found === null) return null;
+			if (found.publications !== null)
+				return {
+					...{ recoverable, positioned: true, wasRecovering: true, recovered: true, epoch: found.position.epoch, offset },
+					publications: found.publications,
+				};
+		}
 		const { recovered, position } = missed;
 		if (!recovered && (flag & SubscribeFlag.rejectUnrecovered) !== 0) {
 			this.#parts.counters.add("recoveriesFailed", 1);
@@ -48,11 +75,32 @@ export class SubscribeResults {
 		return { recoverable, positioned: true, wasRecovering: true, recovered, ...at, publications };
 	}
 
+	/** Null = not now. Without publications = Kafka does not have them, or they are too many. */
+	#fromKafka(framing: Framing, channel: string, since: StreamPosition, gap: KafkaGap, attempt: KafkaAttempt): FromKafka | null {
+		const range = attempt.range(gap);
+		if (range === null) return null;
+		const none = { publications: null };
+		if (typeof range === "string") return none;
+		const joined = this.#parts.recovery.join(channel, since, range);
+		if (joined === null) return null;
+		if ("gap" in joined) return joined.gap !== null && attempt.readOn(joined.gap) ? null : none;
+		const { position, start, end, publications } = joined;
+		if (end - start + publications.length > attempt.recordsMax) return none;
+		const live = publications.map((publication) => publicationFor(framing, publication));
+		if (start === end) return { publications: live, position };
+		const encoded = attempt.encoded(range, start, end);
+		if (encoded === null) return none;
+		attempt.replied();
+		return { publications: [encoded, ...live], position };
+	}
+
 	/** The client is subscribed, and gets this. */
-	given({ recovered, publications }: SubscribeResult): void {
+	given({ recovered, publications = [] }: SubscribeResult): void {
 		if (recovered === undefined) return;
 		const { counters } = this.#parts;
-		counters.add(recovered ? "recoveries" : "recoveriesFailed", 1);
-		counters.add("recoveredPublications", publications?.length ?? 0);
+		const first = publications[0];
+		const fromKafka = first instanceof EncodedPublications ? first.count : 0;
+		counters.add(!recovered ? "recoveriesFailed" : fromKafka > 0 ? "recoveriesFromKafka" : "recoveries", 1);
+		counters.add("recoveredPublications", fromKafka > 0 ? publications.length - 1 + fromKafka : publications.length);
 	}
 }

@@ -6,16 +6,33 @@ const retryMs = 1;
 /** How long a client waits for this shard to catch up with its position, or for a paused process. */
 export const waitMsMax = 5000;
 
-/** Calls `ask` now and then again in later turns of the event loop until it returns a value. Null = no value before the deadline. */
-export function inALaterTurn<T>(ask: () => T | null, deadlineMs: number): T | null | Promise<T | null> {
-	return ask() ?? askAgain(ask, deadlineMs);
+/**
+ * Calls `ask` now and then again in later turns of the event loop until it returns a value. Null = no value before the deadline.
+ * @param waits what it waits for, if anybody can tell: then it is asked when this resolves. Never rejects.
+ */
+export function inALaterTurn<T>(ask: () => T | null, deadlineMs: number, waits?: () => Promise<void> | null): T | null | Promise<T | null> {
+	return ask() ?? askAgain(ask, deadlineMs, waits);
 }
 
-async function askAgain<T>(ask: () => T | null, deadlineMs: number): Promise<T | null> {
+async function askAgain<T>(ask: () => T | null, deadlineMs: number, waits?: () => Promise<void> | null): Promise<T | null> {
 	const until = performance.now() + deadlineMs;
 	for (;;) {
-		await pause(retryMs);
+		const waitsFor = waits?.() ?? null;
+		if (waitsFor === null) await pause(retryMs);
+		else if (!(await settlesBy(waitsFor, until))) return null;
 		const answer = ask();
 		if (answer !== null || performance.now() > until) return answer;
+	}
+}
+
+async function settlesBy(promise: Promise<void>, until: number): Promise<boolean> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<boolean>((resolve) => {
+		timer = setTimeout(() => resolve(false), Math.max(0, until - performance.now()));
+	});
+	try {
+		return await Promise.race([promise.then(() => true), late]);
+	} finally {
+		clearTimeout(timer);
 	}
 }

@@ -1,0 +1,203 @@
+import { partitionKey } from "../client/partition-state.ts";
+import type { SourcePartition } from "../source.ts";
+import type { HistoryError, HistoryPart, HistoryRequest } from "./history-messages.ts";
+import { type MissedRecord, RecordPack } from "./record-pack.ts";
+
+/** All records of one channel that lie in a part of a partition, by Kafka's offsets: from `from`, up to `to`, which is not part of it. Grows at its end. */
+export interface RecordRange {
+	readonly from: number;
+	readonly to: number;
+	readonly records: readonly MissedRecord[];
+}
+
+/** `tooMany`: more than `recordsMax`, or than fit into memory. */
+export type MissedFailure = HistoryError | "tooMany";
+
+export interface MissedRecordsParts {
+	/** False = there is no worker at present. */
+	readonly send: (request: HistoryRequest) => boolean;
+	/** That a client can be given. */
+	readonly recordsMax: number;
+	/** Partitions that are read at a time. */
+	readonly readsMax: number;
+	readonly timeoutMs: number;
+	/** Of what was read and is kept for others. */
+	readonly bytesMax: number;
+	readonly now?: () => number;
+}
+
+interface Range extends RecordRange {
+	to: number;
+	readonly records: MissedRecord[];
+	bytes: number;
+	usedMs: number;
+	/** A job reads what comes behind it. */
+	isExtended: boolean;
+}
+
+interface Waiter {
+	readonly channel: string;
+	readonly from: number;
+	readonly to: number;
+	readonly resolve: (result: RecordRange | MissedFailure) => void;
+}
+
+interface Job {
+	readonly key: string;
+	readonly to: number;
+	readonly waiters: readonly Waiter[];
+	/** What is read of each channel. */
+	readonly froms: ReadonlyMap<string, number>;
+}
+
+/** How long what was read is kept for others after its last use. */
+const keptMs = 10_000;
+/** Clients that are further behind than this many records of the partition are read for after the others, which do not have to wait for them. */
+const spanMax = 200_000;
+
+/**
+ * What clients that come back have missed, of channels that one partition feeds. They come back together, so a partition is read by one job at a
+ * time, for all channels and clients that wait for it, and what was read of a channel is shared by all of them: only its end is read again.
+ * **One, on the shard's loop.**
+ *
+ * Bound: `readsMax` jobs; twice `recordsMax` records of a channel; `bytesMax` bytes that are kept, the least recently used given up first. A job
+ * takes `timeoutMs` at most.
+ */
+export class MissedRecords {
+	readonly #parts: MissedRecordsParts;
+	readonly #now: () => number;
+	/** By partition and channel, the least recently used first. */
+	readonly #ranges = new Map<string, Range>();
+	#bytes = 0;
+	/** By partition, those that no job reads for yet. */
+	readonly #waiting = new Map<string, { readonly partition: SourcePartition; waiters: Waiter[] }>();
+	readonly #reading = new Set<string>();
+	readonly #jobs = new Map<number, Job>();
+	#ids = 0;
+
+	constructor(parts: MissedRecordsParts) {
+		this.#parts = parts;
+		this.#now = parts.now ?? (() => performance.now());
+	}
+
+	/** Bytes that are kept. */
+	get bytes(): number {
+		return this.#bytes;
+	}
+
+	/** Offsets are Kafka's. At once when it is there. Never rejects. */
+	get(partition: SourcePartition, channel: string, from: number, to: number): Promise<RecordRange | MissedFailure> {
+		const key = partitionKey(partition);
+		const range = this.#ranges.get(rangeKey(key, channel));
+		if (range !== undefined && range.from <= from && range.to >= to) return Promise.resolve(this.#use(rangeKey(key, channel), range));
+		return new Promise((resolve) => {
+			const waiting = this.#waiting.get(key) ?? { partition, waiters: [] };
+			this.#waiting.set(key, waiting);
+			waiting.waiters.push({ channel, from, to, resolve });
+			this.#start();
+		});
+	}
+
+	/** The worker's answer. */
+	answer(id: number, parts: readonly HistoryPart[], error: HistoryError | null): void {
+		const job = this.#jobs.get(id);
+		if (job === undefined) return;
+		this.#jobs.delete(id);
+		this.#reading.delete(job.key);
+		const results = new Map<string, RecordRange | HistoryError>();
+		for (const [channel, from] of job.froms) {
+			const known = this.#ranges.get(rangeKey(job.key, channel));
+			const part = parts.find(({ name }) => name === channel);
+			results.set(channel, error ?? (part === undefined ? "unavailable" : this.#keep(rangeKey(job.key, channel), from, job.to, part)));
+			if (known !== undefined) known.isExtended = false;
+		}
+		for (const { channel, from, resolve } of job.waiters) {
+			const result = results.get(channel)!;
+			resolve(typeof result !== "string" && result.from > from ? "tooMany" : result);
+		}
+		this.#start();
+	}
+
+	/** The worker is gone, and what it was reading. */
+	failReads(): void {
+		for (const id of [...this.#jobs.keys()]) this.answer(id, [], "unavailable");
+	}
+
+	/** Forgets what nobody has had use for; to be called now and then. */
+	forgetUnused(): void {
+		for (const [key, { usedMs }] of this.#ranges) {
+			if (usedMs + keptMs > this.#now()) return;
+			this.#forget(key);
+		}
+	}
+
+	#start(): void {
+		const { readsMax } = this.#parts;
+		for (const [key, { partition, waiters }] of this.#waiting) {
+			if (this.#jobs.size >= readsMax) return;
+			if (this.#reading.has(key)) continue;
+			this.#waiting.delete(key);
+			const to = Math.max(...waiters.map((each) => each.to));
+			const near = waiters.filter(({ from }) => from >= to - spanMax);
+			if (near.length > 0 && near.length < waiters.length)
+				this.#waiting.set(key, { partition, waiters: waiters.filter((each) => !near.includes(each)) });
+			this.#read(key, partition, near.length > 0 ? near : waiters);
+		}
+	}
+
+	#read(key: string, partition: SourcePartition, waiters: readonly Waiter[]): void {
+		const { send, recordsMax, bytesMax, timeoutMs } = this.#parts;
+		const froms = new Map<string, number>();
+		for (const { channel, from } of waiters) froms.set(channel, Math.min(froms.get(channel) ?? from, from));
+		let to = Math.max(...waiters.map((each) => each.to));
+		for (const [channel, from] of froms) {
+			const range = this.#ranges.get(rangeKey(key, channel));
+			// Only what comes behind it, unless it begins too late, or has grown enough.
+			if (range === undefined || range.from > from || range.records.length > 2 * recordsMax) continue;
+			range.isExtended = true;
+			range.usedMs = this.#now();
+			froms.set(channel, range.to);
+			to = Math.max(to, range.to);
+		}
+		const id = ++this.#ids;
+		this.#jobs.set(id, { key, to, waiters, froms });
+		this.#reading.add(key);
+		const channels = [...froms].map(([name, from]) => ({ name, from }));
+		const from = Math.min(...froms.values());
+		if (!send({ id, partition, from, to, channels, recordsMax, bytesMax, timeoutMs })) this.answer(id, [], "unavailable");
+	}
+
+	#keep(key: string, from: number, to: number, part: HistoryPart): RecordRange {
+		const records = RecordPack.read(part.bytes, part.count);
+		const before = this.#ranges.get(key);
+		this.#bytes += part.bytes.byteLength;
+		if (before?.isExtended && before.to === from && part.from === from) {
+			for (const record of records) before.records.push(record);
+			before.to = to;
+			before.bytes += part.bytes.byteLength;
+			return this.#use(key, before);
+		}
+		this.#forget(key);
+		return this.#use(key, { from: part.from, to, records, bytes: part.bytes.byteLength, usedMs: 0, isExtended: false });
+	}
+
+	#use(key: string, range: Range): RecordRange {
+		range.usedMs = this.#now();
+		this.#ranges.delete(key);
+		this.#ranges.set(key, range);
+		for (const [oldest, { isExtended }] of this.#ranges) {
+			if (this.#bytes <= this.#parts.bytesMax || oldest === key) break;
+			if (!isExtended) this.#forget(oldest);
+		}
+		return range;
+	}
+
+	#forget(key: string): void {
+		this.#bytes -= this.#ranges.get(key)?.bytes ?? 0;
+		this.#ranges.delete(key);
+	}
+}
+
+function rangeKey(partition: string, channel: string): string {
+	return `${partition} ${channel}`;
+}
