@@ -16,8 +16,11 @@ export {
 	type PresencePart,
 	type PresenceStats,
 	type PresentClient,
+	type PresentClients,
+	presenceLimits,
 	presenceQuestion,
 	presenceStatsQuestion,
+	withinLimits,
 } from "./questions/presence-questions.ts";
 export type { Ask, Question } from "./questions/question.ts";
 export { type AskedProcess, Questions } from "./questions/questions.ts";

@@ -16,14 +16,20 @@ export interface PresenceRequest {
 	readonly channel: string;
 }
 
+/** Most clients, and bytes of what tokens say about them, in one answer. */
+export const presenceLimits = { clients: 32_768, bytes: 16 * 1024 * 1024 } as const;
+
+/** Null = more than `presenceLimits`. */
+export type PresentClients = readonly PresentClient[] | null;
+
 /** Who is subscribed to a channel, on any shard: a shard that is gone has no clients any more. */
-export const presenceQuestion: Question<PresenceRequest, readonly PresentClient[], readonly PresentClient[]> = {
+export const presenceQuestion: Question<PresenceRequest, PresentClients, PresentClients> = {
 	name: "presence",
 	asks: "shards",
 	deadlineMs: 1000,
 	check: (data) => {
-		if (!Array.isArray(data)) throw new Error("it is no list of clients");
-		return data as readonly PresentClient[];
+		if (data !== null && !Array.isArray(data)) throw new Error("it is no list of clients");
+		return data as PresentClients;
 	},
 };
 
@@ -52,9 +58,17 @@ export const presenceStatsQuestion: Question<PresenceRequest, PresencePart, Pres
 
 /** For whoever asks: how the parts become one answer. */
 export function answerPresence(questions: Pick<Questions, "add">): void {
-	questions.add(presenceQuestion, (parts) => parts.flat());
+	questions.add(presenceQuestion, (parts) => withinLimits(parts.some((part) => part === null) ? null : parts.flatMap((part) => part!)));
 	questions.add(presenceStatsQuestion, (parts) => ({
 		clients: parts.reduce((sum, { clients }) => sum + clients, 0),
 		users: new Set(parts.flatMap(({ users }) => users)).size,
 	}));
+}
+
+/** Null when they are too many, or too much is said about them. */
+export function withinLimits(clients: PresentClients): PresentClients {
+	if (clients === null || clients.length > presenceLimits.clients) return null;
+	let bytes = 0;
+	for (const { info = "", channelInfo = "" } of clients) bytes += info.length + channelInfo.length;
+	return bytes > presenceLimits.bytes ? null : clients;
 }

@@ -112,7 +112,9 @@ export class ServerApi {
 		const channel = textClaim(request, "channel");
 		const refused = this.#presenceRefused(channel);
 		if (refused !== null) return refused;
-		const presence = presenceResult(await this.#parts.ask(presenceQuestion, { channel }));
+		const clients = await this.#parts.ask(presenceQuestion, { channel });
+		if (clients === null) return failed(ErrorCode.limitExceeded, "there are more clients than fit into an answer; ask for presence_stats");
+		const presence = presenceResult(clients);
 		// As the protocol writes it, info byte for byte.
 		const encoded = jsonCodec.encodeReply({ presence }).subarray('{"presence":'.length);
 		return { ...json(200, null), body: Buffer.concat([Buffer.from('{"result":'), encoded, Buffer.from("\n")]) };

@@ -4,6 +4,14 @@ export type { UserTarget } from "@shardcast/control";
 export type { Log } from "@shardcast/telemetry";
 export { type Position, type PublishRefused, type PublishResult, type PublishTaken, RecordKind } from "@shardcast/wire";
 export type { MessageContext, MessageHandler, Middleware, Next } from "../delivery/incoming/middleware.ts";
+export {
+	type Caller,
+	type ClientMessage,
+	type ClientMessageHandler,
+	type RpcCall,
+	RpcError,
+	type RpcHandler,
+} from "../sessions/centrifuge/client-handlers.ts";
 export type { Connection } from "./connections.ts";
 export type { Control } from "./control.ts";
 export type { DebugProbe } from "./debug-probes.ts";

@@ -7,6 +7,7 @@ import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { StatusLine } from "../lifecycle/status-line.ts";
+import type { ClientMessageHandler, RpcHandler } from "../sessions/centrifuge/client-handlers.ts";
 import { bytesOf, channelsOf, checkKeys, checkMs, detailsOf } from "./arguments.ts";
 import { checkedConfig } from "./checked-config.ts";
 import { type Connection, Connections } from "./connections.ts";
@@ -161,6 +162,26 @@ export class Server extends EventEmitter<ServerEvents> {
 	/** Adds a handler inside those that are there, for all messages from now on. */
 	use(middleware: Middleware): this {
 		this.#host.shard.use(middleware);
+		return this;
+	}
+
+	/**
+	 * Answers calls (`rpc`) of clients of the Centrifuge protocol. A client's later commands wait for the answer, for `middlewareTimeoutMs` at most. Without any
+	 * handler calls get error 108, with others 104.
+	 * @throws when the method has a handler.
+	 */
+	onRpc(method: string, handler: RpcHandler): this {
+		this.#host.shard.clientHandlers.onRpc(method, handler);
+		return this;
+	}
+
+	/**
+	 * Takes messages (`send`) of clients of the Centrifuge protocol, which get no answer. A client's later commands wait for it. Without it such a client is
+	 * closed with 3508.
+	 * @throws when there is one.
+	 */
+	onMessage(handler: ClientMessageHandler): this {
+		this.#host.shard.clientHandlers.onMessage(handler);
 		return this;
 	}
 

@@ -15,6 +15,7 @@ import { Hub } from "../hub/hub.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
 import { CentrifugeEndpoint } from "../sessions/centrifuge/centrifuge-endpoint.ts";
+import type { ClientHandlers } from "../sessions/centrifuge/client-handlers.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
 import { Clients } from "../sessions/clients.ts";
 import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
@@ -38,6 +39,8 @@ const ownProgram = { address: "" };
 export class Shard {
 	readonly #options: ShardOptions;
 	readonly #live: LiveConfig;
+	/** Of the commands rpc and send. */
+	readonly clientHandlers: Pick<ClientHandlers, "onRpc" | "onMessage">;
 	readonly #inbound: Inbound;
 	readonly #check: ConnectionCheck;
 	readonly #listener: Listener;
@@ -132,6 +135,7 @@ export class Shard {
 			onSecond: () => this.#features.everySecond(),
 		});
 		this.#inbound = inbound;
+		this.clientHandlers = centrifuge.handlers;
 		this.#check = check;
 		this.#listener = listener;
 		// Drain in this order: refuse new work, finish accepted work, close the clients. Stop in reverse order: the supervisor, which waits for this

@@ -30,7 +30,8 @@ export interface InboundParts {
 const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 1024 };
 /** Messages whose handlers wait, for the same reason. */
 const waitingLimits = { bytesMax: 64 * 1024 * 1024, senderBytesMax: 16 * 1024 * 1024, senderMessagesMax: 4096 };
-const handlerDeadlineMs = 10_000;
+/** How long a handler may take, if nothing else is said. */
+export const defaultHandlerDeadlineMs = 10_000;
 
 /** Messages on their way in: through the handlers into the ring or to Kafka, and those that wait for one of them. */
 export class Inbound implements Feature {
@@ -62,7 +63,7 @@ export class Inbound implements Feature {
 		this.handlers = new Handlers({
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
-			deadlineMs: options.handlerDeadlineMs ?? handlerDeadlineMs,
+			deadlineMs: options.handlerDeadlineMs ?? defaultHandlerDeadlineMs,
 			limits: waitingLimits,
 			onError: (error) => log.debug({ error }, "a handler failed; its message is lost"),
 		});

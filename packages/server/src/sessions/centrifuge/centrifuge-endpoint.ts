@@ -13,10 +13,11 @@ import {
 import type { Route } from "@shardcast/http";
 import type { KafkaHistory } from "@shardcast/kafka";
 import { RateLimit } from "@shardcast/limits";
-import { DisconnectCode, disconnects, ErrorCode } from "@shardcast/protocol";
+import { DisconnectCode, disconnects } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
+import { defaultHandlerDeadlineMs } from "../../delivery/incoming/inbound.ts";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
 import type { Hub } from "../../hub/hub.ts";
@@ -32,8 +33,9 @@ import type { Sessions } from "../sessions.ts";
 import { ChannelAudiences } from "./audience/channel-audiences.ts";
 import { JoinAudiences } from "./audience/join-audiences.ts";
 import { CentrifugeSession } from "./centrifuge-session.ts";
+import { ClientHandlers } from "./client-handlers.ts";
 import { ChannelCommands } from "./commands/channel-commands.ts";
-import { Commands, fails } from "./commands/commands.ts";
+import { Commands } from "./commands/commands.ts";
 import { ConnectCommands } from "./commands/connect-commands.ts";
 import { KafkaRecovery } from "./commands/kafka-recovery.ts";
 import { PresenceCommands } from "./commands/presence-commands.ts";
@@ -61,6 +63,8 @@ export interface CentrifugeEndpointParts {
 		readonly bus: EmulationParts["bus"];
 		readonly log: Pick<Log, "error">;
 		readonly ask: Ask;
+		/** How long a handler may take; see `defaultHandlerDeadlineMs`. */
+		readonly handlerDeadlineMs?: number;
 	};
 	/** Read at each use. */
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
@@ -89,8 +93,6 @@ const cutBytes = 1024 * 1024;
 
 type Connected = ReturnType<SessionFactory<TopicTransport>["connect"]>;
 
-const notAvailable = () => fails(ErrorCode.notAvailable);
-
 /** The Centrifuge client protocol over WebSocket, and over HTTP alone, for the existing client libraries. */
 export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly name = "centrifuge";
@@ -111,9 +113,12 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	/** Enforces `--message-rate` for each client. */
 	readonly rate: RateLimit<CentrifugeSession>;
 	readonly users: Users;
+	/** Those of the program that runs the server. */
+	readonly handlers: ClientHandlers;
 	readonly #parts: CentrifugeEndpointParts;
 	/** As of the last reload. */
 	#namespaces: Namespaces;
+	readonly #presenceCommands: PresenceCommands;
 	#isStopped = false;
 	readonly #fromKafka: KafkaRecovery;
 	#tokens: TokenVerifier;
@@ -212,7 +217,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			log: parts.history,
 			underRate: (session) => this.#underRate(session),
 		});
-		const presence = new PresenceCommands({
+		this.#presenceCommands = new PresenceCommands({
 			namespaces: () => live.namespaces,
 			insecure: () => live.config.clientInsecure,
 			ask: options.ask,
@@ -222,6 +227,12 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			{ paths: ["/connection/uni_websocket"], limits: () => this.limits(), connect: (request) => this.#connect(request, true) },
 		];
 		this.uniConnects = new UniConnects({ connect: connect.connect, failed });
+		this.handlers = new ClientHandlers({
+			counters: row,
+			deadlineMs: options.handlerDeadlineMs ?? defaultHandlerDeadlineMs,
+			underRate: (session) => this.#underRate(session),
+			onError: (error) => log.error({ error }, "a handler of a client's command failed; the client gets error 100"),
+		});
 		this.commands = new Commands({
 			handlers: {
 				connect: connect.connect,
@@ -229,11 +240,11 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 				subscribe: subscribing.subscribe,
 				unsubscribe: subscribing.unsubscribe,
 				publish: channels.publish,
-				presence: presence.presence,
-				presenceStats: presence.presenceStats,
+				presence: this.#presenceCommands.presence,
+				presenceStats: this.#presenceCommands.presenceStats,
 				history: channels.history,
-				rpc: notAvailable,
-				send: () => ({ ends: 3508 }),
+				rpc: this.handlers.rpc,
+				send: this.handlers.send,
 				subRefresh: subscribing.subRefresh,
 			},
 			pong: (session) => this.heartbeats.pong(session),
@@ -273,6 +284,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	everySecond(): void {
 		this.heartbeats.tick();
+		this.#presenceCommands.sweep();
 		this.#parts.options.row.set("subscriptions", this.audiences.subscriptions);
 	}
 

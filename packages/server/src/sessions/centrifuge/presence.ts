@@ -1,4 +1,4 @@
-import type { PresencePart, PresentClient } from "@shardcast/control";
+import { type PresencePart, type PresentClient, type PresentClients, presenceLimits, withinLimits } from "@shardcast/control";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 
 /** This shard's subscribers of channels with presence. One owner, the shard's loop. Bounded by the number of subscriptions. */
@@ -25,8 +25,11 @@ export class Presence {
 		if (present?.delete(session) && present.size === 0) this.#channels.delete(channel);
 	}
 
-	clients(channel: string): readonly PresentClient[] {
-		return Array.from(this.#channels.get(channel) ?? [], ({ id, user, info, subscriptions }) => {
+	/** Null when they are too many. */
+	clients(channel: string): PresentClients {
+		const present = this.#channels.get(channel);
+		if (present !== undefined && present.size > presenceLimits.clients) return null;
+		const clients = Array.from(present ?? [], ({ id, user, info, subscriptions }): PresentClient => {
 			const channelInfo = subscriptions.get(channel)?.grant?.info ?? null;
 			return {
 				client: id,
@@ -35,6 +38,7 @@ export class Presence {
 				...(channelInfo !== null && { channelInfo: Buffer.from(channelInfo).toString() }),
 			};
 		});
+		return withinLimits(clients);
 	}
 
 	part(channel: string): PresencePart {

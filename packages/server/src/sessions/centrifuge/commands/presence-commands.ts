@@ -1,8 +1,9 @@
 import { type Channel, type Namespaces, presenceError } from "@shardcast/channels";
-import { type Ask, type PresentClient, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
+import { type Ask, type PresenceStats, type PresentClient, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
 import { type ClientInfo, DisconnectCode, ErrorCode, type PresenceRequest, type PresenceResult } from "@shardcast/protocol";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { ends, fails, type Outcome } from "./commands.ts";
+import { RecentAnswers } from "./recent-answers.ts";
 
 export interface PresenceCommandsParts {
 	/** Read at each use. */
@@ -15,18 +16,31 @@ export interface PresenceCommandsParts {
 /** The commands presence and presence_stats: who is subscribed, on all shards. They wait for the answers of the other shards. */
 export class PresenceCommands {
 	readonly #parts: PresenceCommandsParts;
+	/** Null = they are too many. */
+	readonly #presence = new RecentAnswers<PresenceResult | null>((answer) => answer === null || answer.presence.size > manyClients);
+	readonly #stats = new RecentAnswers<PresenceStats>(({ clients }) => clients > manyClients);
 
 	constructor(parts: PresenceCommandsParts) {
 		this.#parts = parts;
 	}
 
 	readonly presence = (session: CentrifugeSession, { channel }: PresenceRequest): Outcome | Promise<Outcome> => {
-		return this.#refused(session, channel) ?? orInternal(this.#parts.ask(presenceQuestion, { channel }).then(presenceOf));
+		const { ask } = this.#parts;
+		const answer = () => ask(presenceQuestion, { channel }).then((clients) => (clients === null ? null : presenceResult(clients)));
+		const outcome = () => this.#presence.of(channel, answer).then((presence) => (presence === null ? tooMany : { presence }));
+		return this.#refused(session, channel) ?? orInternal(outcome);
 	};
 
 	readonly presenceStats = (session: CentrifugeSession, { channel }: PresenceRequest): Outcome | Promise<Outcome> => {
-		return this.#refused(session, channel) ?? orInternal(this.#parts.ask(presenceStatsQuestion, { channel }).then(statsOf));
+		const answer = () => this.#stats.of(channel, () => this.#parts.ask(presenceStatsQuestion, { channel }));
+		return this.#refused(session, channel) ?? orInternal(() => answer().then(statsOf));
 	};
+
+	/** About once a second. */
+	sweep(): void {
+		this.#presence.sweep();
+		this.#stats.sweep();
+	}
 
 	#refused(session: CentrifugeSession, name: string): Outcome {
 		if (name === "") return ends(DisconnectCode.badRequest);
@@ -37,15 +51,17 @@ export class PresenceCommands {
 	}
 }
 
-const presenceOf = (clients: readonly PresentClient[]): Outcome => ({ presence: presenceResult(clients) });
+/** An answer about more clients than this serves others for a moment. */
+const manyClients = 100;
+const tooMany = fails(ErrorCode.limitExceeded);
 
-const statsOf = ({ clients, users }: { readonly clients: number; readonly users: number }): Outcome => ({
+const statsOf = ({ clients, users }: PresenceStats): Outcome => ({
 	presenceStats: { numClients: clients, numUsers: users },
 });
 
 /** A shard did not answer in time. */
-function orInternal(outcome: Promise<Outcome>): Promise<Outcome> {
-	return outcome.catch(() => fails(ErrorCode.internal));
+function orInternal(outcome: () => Promise<Outcome>): Promise<Outcome> {
+	return outcome().catch(() => fails(ErrorCode.internal));
 }
 
 export function presenceResult(clients: readonly PresentClient[]): PresenceResult {

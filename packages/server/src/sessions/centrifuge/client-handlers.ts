@@ -1,0 +1,155 @@
+import { isUtf8 } from "node:buffer";
+import { DeadlineError, withDeadline } from "@shardcast/process";
+import { DisconnectCode, ErrorCode, type RpcRequest, type SendRequest } from "@shardcast/protocol";
+import type { Counters } from "@shardcast/scoreboard";
+import { RecordKind } from "@shardcast/wire";
+import { asJson } from "../../delivery/delivered-record.ts";
+import type { CentrifugeSession } from "./centrifuge-session.ts";
+import { ends, fails, type Outcome } from "./commands/commands.ts";
+
+/** Who calls. */
+export interface Caller {
+	/** The id of the connection. */
+	readonly client: string;
+	/** "" = anonymous. */
+	readonly user: string;
+	/** The claims `info` and `meta` of its token; undefined = none. */
+	readonly info: unknown;
+	readonly meta: unknown;
+}
+
+/** What a client sends to the program that runs the server. */
+export interface ClientMessage {
+	readonly from: Caller;
+	/** As the client sent it: JSON from clients of the JSON protocol, any bytes from those of Protobuf. */
+	readonly data: Uint8Array;
+	/** The data, parsed. @throws SyntaxError when it is no JSON. */
+	json(): unknown;
+}
+
+export interface RpcCall extends ClientMessage {
+	readonly method: string;
+}
+
+/**
+ * Answers a call: bytes go out as they are, anything else as JSON, undefined as nothing. What it throws reaches the client as error 100, unless it is
+ * an `RpcError`.
+ */
+export type RpcHandler = (call: RpcCall) => unknown;
+
+export type ClientMessageHandler = (message: ClientMessage) => unknown;
+
+/** An error for the client that called. */
+export class RpcError extends Error {
+	/** 400 to 1999. */
+	readonly code: number;
+	/** The client may call again. */
+	readonly temporary: boolean;
+
+	/** @throws RangeError for a code that belongs to the protocol, or is none. */
+	constructor(code: number, message: string, { temporary = false }: { readonly temporary?: boolean } = {}) {
+		super(message);
+		if (!Number.isInteger(code) || code < 400 || code > 1999) throw new RangeError(`code ${code} is no whole number from 400 to 1999`);
+		this.code = code;
+		this.temporary = temporary;
+	}
+}
+
+export interface ClientHandlersParts {
+	readonly counters: Pick<Counters, "add">;
+	/** How long a handler may take, in milliseconds. */
+	readonly deadlineMs: number;
+	/** Whether the client may send one more now. */
+	readonly underRate: (session: CentrifugeSession) => boolean;
+	/** Told what a handler threw, or that it took too long. */
+	readonly onError: (error: unknown) => void;
+}
+
+/** Handlers that run at once in a shard; above it calls get error 111, and messages close the client with 3013. */
+const runningMax = 1024;
+
+const tooManyRequests = fails(ErrorCode.tooManyRequests);
+
+/**
+ * The commands rpc and send: they go to the program that runs the server. The commands of a client wait behind its handler, so a client has one at a
+ * time. Nothing is copied or parsed unless a handler asks for it.
+ */
+export class ClientHandlers {
+	readonly #parts: ClientHandlersParts;
+	readonly #methods = new Map<string, RpcHandler>();
+	#onMessage: ClientMessageHandler | null = null;
+	#running = 0;
+
+	constructor(parts: ClientHandlersParts) {
+		this.#parts = parts;
+	}
+
+	/** @throws when the method has a handler. */
+	onRpc(method: string, handler: RpcHandler): void {
+		if (this.#methods.has(method)) throw new Error(`the method "${method}" has a handler already`);
+		this.#methods.set(method, handler);
+	}
+
+	/** @throws when there is one. */
+	onMessage(handler: ClientMessageHandler): void {
+		if (this.#onMessage !== null) throw new Error("messages of clients have a handler already");
+		this.#onMessage = handler;
+	}
+
+	readonly rpc = (session: CentrifugeSession, { method, data }: RpcRequest): Outcome | Promise<Outcome> => {
+		if (this.#methods.size === 0) return fails(ErrorCode.notAvailable);
+		const handler = this.#methods.get(method);
+		if (handler === undefined) return fails(ErrorCode.methodNotFound);
+		if (!this.#parts.underRate(session)) return tooManyRequests;
+		if (this.#isFull()) return tooManyRequests;
+		return this.#run(async () => answerOf(session, await handler({ ...messageOf(session, data), method })));
+	};
+
+	readonly send = (session: CentrifugeSession, { data }: SendRequest): Outcome | Promise<Outcome> => {
+		const handler = this.#onMessage;
+		if (handler === null) return ends(DisconnectCode.notAvailable);
+		if (!this.#parts.underRate(session) || this.#isFull()) return ends(DisconnectCode.tooManyRequests);
+		return this.#run(async () => {
+			await handler(messageOf(session, data));
+			return null;
+		}).then(() => null);
+	};
+
+	#isFull(): boolean {
+		if (this.#running < runningMax) return false;
+		this.#parts.counters.add("handlersFull", 1);
+		return true;
+	}
+
+	/** Never rejects. What the handler does after its time has no effect. */
+	async #run(handle: () => Promise<Outcome>): Promise<Outcome> {
+		const { counters, deadlineMs, onError } = this.#parts;
+		this.#running++;
+		try {
+			return await withDeadline(handle(), deadlineMs, "a handler of a client's command");
+		} catch (error) {
+			if (error instanceof RpcError) return { error: { code: error.code, message: error.message, temporary: error.temporary } };
+			counters.add(error instanceof DeadlineError ? "handlerTimeouts" : "handlerErrors", 1);
+			onError(error);
+			return fails(ErrorCode.internal);
+		} finally {
+			this.#running--;
+		}
+	}
+}
+
+function messageOf({ id, user, info, meta }: CentrifugeSession, data: Uint8Array): ClientMessage {
+	return {
+		from: { client: id, user, info: parsed(info), meta: parsed(meta) },
+		data,
+		json: () => JSON.parse(Buffer.from(data).toString()) as unknown,
+	};
+}
+
+const parsed = (json: Uint8Array | null): unknown => (json === null ? undefined : JSON.parse(Buffer.from(json).toString()));
+
+function answerOf({ framing }: CentrifugeSession, answer: unknown): Outcome {
+	if (answer === undefined) return { rpc: {} };
+	if (!(answer instanceof Uint8Array)) return { rpc: { data: Buffer.from(JSON.stringify(answer)) } };
+	return { rpc: { data: framing.codec.binary ? answer : asJson(answer, isUtf8(answer) ? RecordKind.text : RecordKind.binary) } };
+}
