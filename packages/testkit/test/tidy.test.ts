@@ -24,6 +24,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/bus": ["native", "ring", "scoreboard", "wire"],
 	"packages/channel-log": ["bus", "native", "wire"],
 	"packages/channels": ["config", "protocol"],
+	"packages/durable-store": ["wire"],
 	"packages/control": ["config", "process", "scoreboard", "telemetry"],
 	"packages/limits": ["config", "scoreboard", "telemetry", "wire"],
 	"packages/http": ["config", "scoreboard", "telemetry"],
@@ -34,6 +35,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"channels",
 		"config",
 		"control",
+		"durable-store",
 		"http",
 		"kafka",
 		"limits",
@@ -82,6 +84,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const importers: Readonly<Record<string, RegExp>> = {
 	"uWebSockets.js": /^packages\/server\/src\/transports\/websocket\/sockets|^loadtest\/src\/bench\//,
 	jose: /^packages\/server\/src\/sessions\/centrifuge\/tokens\/token-verifier/,
+	lmdb: /^packages\/durable-store\/src\/(lmdb-file|durable-store|positions)/,
 	koffi: /^packages\/native\/src\//,
 	kafkajs: /^packages\/kafka\/src\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
 	piscina: /^packages\/kafka\/src\/|^loadtest\/src\//,

@@ -1,0 +1,160 @@
+import type { Database } from "lmdb";
+
+/** What a consumer has acknowledged: all up to and with this offset. */
+export interface ConsumerPosition {
+	readonly offset: number;
+	readonly epoch: string;
+}
+
+interface Row extends ConsumerPosition {
+	readonly untilMs: number;
+	readonly ttlMs: number;
+}
+
+type Key = [user: string, channel: string, consumer: string];
+
+/** `none`: there is no such consumer. `epoch`: the offset is of another epoch. */
+export type AcknowledgeOutcome = "acknowledged" | "none" | "epoch";
+
+const sweptMax = 200;
+const batchMs = 100;
+/** Its row is renewed when a tenth of its time has gone. */
+const renewShare = 0.9;
+
+/**
+ * How far each consumer of a channel has come: one row per user, channel and consumer, which only moves forward. Acknowledgements are written
+ * every 100 ms; a process that dies before has them delivered again.
+ */
+export class Positions {
+	readonly #rows: Database<Buffer, Key>;
+	readonly #rowsMax: () => number;
+	readonly #nowMs: () => number;
+	/** Acknowledged and not written yet, by key as JSON. Bounded by the number of rows. */
+	readonly #pending = new Map<string, { readonly key: Key; readonly position: ConsumerPosition }>();
+	#timer: NodeJS.Timeout | null = null;
+	#writing: Promise<void> = Promise.resolve();
+	#swept: Key | undefined;
+	/** Writes of acknowledgements that failed; they are tried again. */
+	failures = 0;
+
+	constructor(rows: Database<Buffer, Key>, rowsMax: () => number, nowMs: () => number) {
+		this.#rows = rows;
+		this.#rowsMax = rowsMax;
+		this.#nowMs = nowMs;
+	}
+
+	/** Number of rows. */
+	get count(): number {
+		return (this.#rows.getStats() as { readonly entryCount: number }).entryCount;
+	}
+
+	/** Null = there is none. */
+	of(user: string, channel: string, consumer: string): ConsumerPosition | null {
+		const key: Key = [user, channel, consumer];
+		const row = this.#entry(key)?.row;
+		if (row === undefined || row.untilMs <= this.#nowMs()) return null;
+		const pending = this.#pending.get(JSON.stringify(key))?.position;
+		const isAhead = pending !== undefined && pending.epoch === row.epoch && pending.offset > row.offset;
+		return isAhead ? pending : { offset: row.offset, epoch: row.epoch };
+	}
+
+	/** The row, which comes into being at `start` if there is none. Null = there are as many rows as there may be. */
+	async begin(user: string, channel: string, consumer: string, start: ConsumerPosition, ttlMs: number): Promise<ConsumerPosition | null> {
+		const key: Key = [user, channel, consumer];
+		for (;;) {
+			const entry = this.#entry(key);
+			const nowMs = this.#nowMs();
+			const isThere = entry !== null && entry.row.untilMs > nowMs;
+			if (isThere && entry.row.untilMs - nowMs > ttlMs * renewShare) return this.of(user, channel, consumer) ?? entry.row;
+			if (entry === null && this.count >= this.#rowsMax()) return null;
+			const position = isThere ? entry.row : start;
+			if (await this.#put(key, entry?.version ?? null, { offset: position.offset, epoch: position.epoch, untilMs: nowMs + ttlMs, ttlMs }))
+				return this.of(user, channel, consumer) ?? start;
+		}
+	}
+
+	/** Moves a row to where it is told, forward or not: for a consumer whose next publication is gone. */
+	async jump(user: string, channel: string, consumer: string, to: ConsumerPosition): Promise<void> {
+		const key: Key = [user, channel, consumer];
+		for (;;) {
+			const entry = this.#entry(key);
+			if (entry === null) return;
+			const { ttlMs } = entry.row;
+			if (await this.#put(key, entry.version, { ...to, untilMs: this.#nowMs() + ttlMs, ttlMs })) return;
+		}
+	}
+
+	/** All up to and with this offset has been handled. An older offset than the last one changes nothing. */
+	acknowledge(user: string, channel: string, consumer: string, position: ConsumerPosition): AcknowledgeOutcome {
+		const known = this.of(user, channel, consumer);
+		if (known === null) return "none";
+		if (known.epoch !== position.epoch) return "epoch";
+		if (position.offset <= known.offset) return "acknowledged";
+		const key: Key = [user, channel, consumer];
+		this.#pending.set(JSON.stringify(key), { key, position });
+		this.#timer ??= setTimeout(() => void this.flush(), batchMs);
+		return "acknowledged";
+	}
+
+	/** The consumer is not coming back. */
+	async remove(user: string, channel: string, consumer: string): Promise<void> {
+		const key: Key = [user, channel, consumer];
+		this.#pending.delete(JSON.stringify(key));
+		await this.#rows.remove(key);
+	}
+
+	/** Writes what was acknowledged. Never rejects: what failed is tried again. */
+	flush(): Promise<void> {
+		if (this.#timer !== null) clearTimeout(this.#timer);
+		this.#timer = null;
+		const batch = [...this.#pending];
+		this.#writing = this.#writing.then(async () => {
+			await Promise.all(batch.map(([name, { key, position }]) => this.#advance(name, key, position)));
+		});
+		return this.#writing;
+	}
+
+	async sweep(): Promise<void> {
+		const nowMs = this.#nowMs();
+		const rows = [...this.#rows.getRange({ ...(this.#swept && { start: this.#swept }), limit: sweptMax })];
+		this.#swept = rows.length < sweptMax ? undefined : rows.at(-1)!.key;
+		const gone = rows.filter(({ value }) => parse(value).untilMs <= nowMs);
+		await Promise.all(gone.map(({ key, version }) => this.#rows.ifVersion(key, version!, () => void this.#rows.remove(key))));
+	}
+
+	async close(): Promise<void> {
+		await this.flush();
+		if (this.#timer !== null) clearTimeout(this.#timer);
+	}
+
+	async #advance(name: string, key: Key, position: ConsumerPosition): Promise<void> {
+		try {
+			for (;;) {
+				const entry = this.#entry(key);
+				if (entry === null || entry.row.epoch !== position.epoch || entry.row.offset >= position.offset) break;
+				const { ttlMs } = entry.row;
+				if (await this.#put(key, entry.version, { ...position, untilMs: this.#nowMs() + ttlMs, ttlMs })) break;
+			}
+			if (this.#pending.get(name)?.position === position) this.#pending.delete(name);
+		} catch {
+			// It stays among the pending ones.
+			this.failures++;
+			this.#timer ??= setTimeout(() => void this.flush(), batchMs * 10);
+		}
+	}
+
+	#put(key: Key, version: number | null, row: Row): Promise<boolean> {
+		const put = () => void this.#rows.put(key, Buffer.from(JSON.stringify(row)), (version ?? 0) + 1);
+		return version === null ? this.#rows.ifNoExists(key, put) : this.#rows.ifVersion(key, version, put);
+	}
+
+	#entry(key: Key): { readonly row: Row; readonly version: number } | null {
+		(this.#rows as unknown as { resetReadTxn(): void }).resetReadTxn();
+		const entry = this.#rows.getEntry(key);
+		return entry === undefined ? null : { row: parse(entry.value), version: entry.version! };
+	}
+}
+
+function parse(value: Uint8Array): Row {
+	return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString()) as Row;
+}
