@@ -63,7 +63,7 @@ const sweptMax = 50;
  * the disk, and outlives the process, the cluster and the machine's next start. Offsets count by one from 2, for a channel comes into being at 1.
  *
  * Writes happen on a thread of the library; a process that is killed within one leaves nothing of it. A channel's row has a version, and a write
- * takes place only if that is still the one that was read: so processes need no lock of their own. Reads are synchronous, from mapped memory.
+ * takes place only if that is still the one that was read: so processes need no further lock. Reads are synchronous, from mapped memory.
  */
 export class DurableStore {
 	readonly positions: Positions;
