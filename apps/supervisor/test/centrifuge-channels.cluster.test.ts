@@ -12,6 +12,8 @@ client: { insecure: true }
 channel:
   namespaces:
     - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true }
+    - { name: market, allow_tags_filter: true }
+    - { name: delta, history_size: 1000, history_ttl: 5m, force_recovery: true, allowed_delta_types: [fossil], delta_publish: true }
 `;
 
 /** What a namespace can do beyond plain history, with the library's clients: JSON on shard 0, Protobuf on shard 1. */
@@ -77,4 +79,42 @@ describe("npm centrifuge on 2 shards: what namespaces can do", () => {
 			}
 		},
 	);
+
+	it("subscribers with a tag filter get what it matches, the others everything", async () => {
+		const clients = await both();
+		const filter = { key: "ticker", cmp: "in", vals: ["BTC", "ETH"] } as const;
+		const some = await Promise.all(
+			clients.map((client) => listen(client, "market:a", { tagsFilter: { ...filter, vals: [...filter.vals] } })),
+		);
+		const all = await Promise.all((await both()).map((client) => listen(client, "market:a")));
+		for (const [index, ticker] of ["BTC", "DOGE", "ETH"].entries())
+			await publish(0, { channel: "market:a", data: index, tags: { ticker } });
+		await waitFor(() => all.every(({ length }) => length === 3) && some.every(({ length }) => length === 2), {
+			deadlineMs: 10_000,
+			what: "what each is to get",
+		});
+		for (const publications of all) expect(publications.map(dataOf)).toEqual([0, 1, 2]);
+		for (const publications of some) expect(publications.map(dataOf)).toEqual([0, 2]);
+	});
+
+	it("subscribers with deltas see whole publications, also after a lost connection", async () => {
+		const clients = await both();
+		const received = await Promise.all(clients.map((client) => listen(client, "delta:a", { delta: "fossil" })));
+		const order = (number: number) => ({ ticker: "BTC-USD", note: "always the same, in Zürich as elsewhere", number });
+		const send = async (numbers: readonly number[]) => {
+			for (const number of numbers) await publish(number % 2, { channel: "delta:a", data: order(number) });
+		};
+		await send([1, 2, 3]);
+		await waitFor(() => received.every(({ length }) => length === 3), { deadlineMs: 10_000, what: "the first publications" });
+		for (const client of clients) client.disconnect();
+		await send([4]);
+		for (const client of clients) client.connect();
+		await Promise.all(clients.map((client) => client.getSubscription("delta:a")!.ready(10_000)));
+		await send([5, 6]);
+		await waitFor(() => received.every(({ length }) => length === 6), { deadlineMs: 10_000, what: "all publications" });
+		for (const publications of received) expect(publications.map(dataOf)).toEqual([1, 2, 3, 4, 5, 6].map(order));
+		// The library counts them for itself.
+		const counts = clients.map((client) => (client.getSubscription("delta:a") as unknown as { _deltaNumDelta: number })._deltaNumDelta);
+		for (const count of counts) expect(count).toBeGreaterThanOrEqual(2);
+	});
 });

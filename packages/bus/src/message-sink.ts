@@ -8,6 +8,8 @@ export interface MessageDetails {
 	readonly tags?: Readonly<Record<string, string>> | undefined;
 	/** A second message with the same key into the same channel, within five minutes, is answered like the first and not published. */
 	readonly idempotencyKey?: string | undefined;
+	/** Subscribers that take deltas may get the difference to the publication before. Without history, and through Kafka, it has no effect. */
+	readonly delta?: boolean | undefined;
 	/** Whose share of the messages that wait it counts towards; if not given, the sender's. */
 	readonly holder?: object;
 }

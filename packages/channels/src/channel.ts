@@ -6,6 +6,8 @@ export interface ChannelHistory {
 	readonly size: number;
 	readonly ttlMs: number;
 	readonly metaTtlMs: number;
+	/** Every publication may go out as a delta. */
+	readonly delta: boolean;
 }
 
 export interface PublicationRules {

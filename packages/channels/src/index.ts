@@ -15,3 +15,4 @@ export {
 	type SubscribedAsker,
 	subscribeError,
 } from "./permissions.ts";
+export { type TagFilter, type Tags, tagFilter, tagFilterLimits } from "./tag-filter.ts";

@@ -109,7 +109,12 @@ function namespaceOf(options: ChannelOptions, config: NamespacesConfig): Namespa
 	const history =
 		historySize === 0
 			? null
-			: Object.freeze({ size: historySize, ttlMs: historyTtlMs, metaTtlMs: historyMetaTtlMs || config.channelHistoryMetaTtlMs });
+			: Object.freeze({
+					size: historySize,
+					ttlMs: historyTtlMs,
+					metaTtlMs: historyMetaTtlMs || config.channelHistoryMetaTtlMs,
+					delta: options.deltaPublish,
+				});
 	const format = options.publicationDataFormat || config.channelPublicationDataFormat;
 	const publications = rulesOf(options.publicationBytesMax, format === "json" || format === "json_object" ? format : "any");
 	return { options, history, mayBeEmpty: format === "binary", publications, regex: channelRegex === "" ? null : parseRegex(channelRegex) };

@@ -53,8 +53,8 @@ describe("Namespaces", () => {
 
 	it("says what a broker has to keep", () => {
 		const namespaces = new Namespaces(config({ channelHistoryMetaTtlMs: 7000 }));
-		expect(namespaces.of("chat:1").history).toEqual({ size: 10, ttlMs: 60_000, metaTtlMs: 7000 });
-		expect(namespaces.of("game.1:a:1").history).toEqual({ size: 5, ttlMs: 1000, metaTtlMs: 5000 });
+		expect(namespaces.of("chat:1").history).toEqual({ size: 10, ttlMs: 60_000, metaTtlMs: 7000, delta: false });
+		expect(namespaces.of("game.1:a:1").history).toEqual({ size: 5, ttlMs: 1000, metaTtlMs: 5000, delta: false });
 		expect(namespaces.of("news").history).toBeNull();
 		expect(namespaces.of("chat:é").history).toBeNull();
 	});

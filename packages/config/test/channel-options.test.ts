@@ -102,8 +102,10 @@ describe("a file of Centrifugo's", () => {
 	});
 
 	it("names in a variable what has no effect", () => {
-		const { warnings } = load("", { SHARDCAST_CHANNEL_NAMESPACES: '[{"name":"chat","delta_publish":true}]' });
-		expect(warnings).toEqual([expect.stringMatching(/^SHARDCAST_CHANNEL_NAMESPACES: \[0\]\.delta_publish: Centrifugo has this option/)]);
+		const { warnings } = load("", { SHARDCAST_CHANNEL_NAMESPACES: '[{"name":"chat","force_recovery_mode":"cache"}]' });
+		expect(warnings).toEqual([
+			expect.stringMatching(/^SHARDCAST_CHANNEL_NAMESPACES: \[0\]\.force_recovery_mode: Centrifugo has this option/),
+		]);
 	});
 
 	it("says of endpoints that are always there that they cannot be switched off", () => {

@@ -3,6 +3,7 @@ export * from "./codes/disconnect-codes.ts";
 export * from "./codes/error-codes.ts";
 export * from "./codes/subscribe-flags.ts";
 export * from "./codes/unsubscribe-codes.ts";
+export { fossilDelta } from "./fossil-delta.ts";
 export { sseFrame } from "./framing.ts";
 export { quoteJson } from "./json/json-string.ts";
 export type { Command, DecodedFrame, Method, Requests } from "./messages/command.ts";

@@ -1,6 +1,7 @@
 export * from "./cluster.ts";
 export * from "./delivery-checker.ts";
 export * from "./exposition.ts";
+export * from "./fossil-decoder.ts";
 export * from "./http.ts";
 export * from "./managed-process.ts";
 export * from "./other-user.ts";

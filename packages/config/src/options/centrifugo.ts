@@ -36,7 +36,7 @@ export const alwaysServed: ReadonlyMap<string, string> = new Map([
 
 /** In a namespace, and in `channel.without_namespace`. */
 export const centrifugoOnlyInNamespaces: ReadonlySet<string> = new Set(
-	`allow_tags_filter allowed_delta_types delta_publish force_recovery_mode map
+	`force_recovery_mode map
 	map_clients_presence_channel_prefix map_users_presence_channel_prefix publish_proxy_enabled publish_proxy_name
 	shared_poll sub_refresh_proxy_enabled sub_refresh_proxy_name subscribe_proxy_enabled subscribe_proxy_name
 	subscribe_stream_proxy_bidirectional subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscription_type`.split(/\s+/),

@@ -1,5 +1,7 @@
 import { isUtf8 } from "node:buffer";
+import { hasFlag, type LogRecordHead, RecordFlag } from "@shardcast/channel-log";
 import { createRecordHead, JsonReader, JsonSyntaxError, type RecordExtensions, RecordKind, readExtensions } from "@shardcast/wire";
+import type { Encoder } from "../hub/audience.ts";
 import { decodePublisherInfo, type PublisherInfo } from "./publishing/publisher-info.ts";
 
 const empty = new Uint8Array(0);
@@ -15,24 +17,27 @@ export class DeliveredRecord {
 	u8: Uint8Array = empty;
 	view: DataView = new DataView(empty.buffer);
 	payload: Uint8Array = empty;
-	/** Its place in the history of its channel; 0 = the channel keeps none. */
-	offset = 0;
-	/** Who published it and its tags, as its log has them; null = it does not come from a log, or has none. */
-	#loggedInfo: Uint8Array | null = null;
-	#loggedTags: Uint8Array | null = null;
+	/** Counts the records: another number for each. */
+	serial = 0;
+	/** Who made the last frame of this record, and the frame: for encoders that make the same one. */
+	framedBy: Encoder | null = null;
+	frame: Uint8Array = empty;
+	/** What its log knows about it; null = it came over the bus. */
+	#logged: LogRecordHead | null = null;
 	#extensions: RecordExtensions | undefined;
 	#tags: ReadonlyMap<string, string> | null | undefined;
 	#publisher: PublisherInfo | null | undefined;
 	#json: Uint8Array | null = null;
 
 	/** The next one; its head has been read. */
-	set(u8: Uint8Array, view: DataView, payload: Uint8Array, offset: number, info: Uint8Array | null, tags: Uint8Array | null): void {
+	set(u8: Uint8Array, view: DataView, payload: Uint8Array, logged: LogRecordHead | null): void {
 		this.u8 = u8;
 		this.view = view;
 		this.payload = payload;
-		this.offset = offset;
-		this.#loggedInfo = info;
-		this.#loggedTags = tags;
+		this.serial++;
+		this.framedBy = null;
+		this.frame = empty;
+		this.#logged = logged;
 		this.#extensions = undefined;
 		this.#tags = undefined;
 		this.#publisher = undefined;
@@ -42,7 +47,7 @@ export class DeliveredRecord {
 	/** The client that published it; null = it was no client of a protocol. */
 	get publisher(): PublisherInfo | null {
 		if (this.#publisher === undefined) {
-			const info = this.#loggedInfo ?? this.#carried.info;
+			const info = this.#loggedPart(this.#logged?.infoBytes, 0) ?? this.#carried.info;
 			this.#publisher = info === undefined ? null : decodePublisherInfo(info);
 		}
 		return this.#publisher;
@@ -51,10 +56,32 @@ export class DeliveredRecord {
 	/** Null = it has none. */
 	get tags(): ReadonlyMap<string, string> | null {
 		if (this.#tags === undefined) {
-			const tags = this.#loggedTags === null ? this.#carried.tags : (JSON.parse(textOf(this.#loggedTags)) as Record<string, string>);
+			const logged = this.#loggedPart(this.#logged?.tagsBytes, this.#logged?.infoBytes);
+			const tags = logged === undefined ? this.#carried.tags : (JSON.parse(textOf(logged)) as Record<string, string>);
 			this.#tags = tags === undefined ? null : new Map(Object.entries(tags));
 		}
 		return this.#tags;
+	}
+
+	/** Its place in the history of its channel; 0 = the channel keeps none. */
+	get offset(): number {
+		return this.#logged?.offset ?? 0;
+	}
+
+	/** Of the publication before it in its channel; 0 = it is the first. */
+	get previousOffset(): number {
+		return this.#logged?.previous ?? 0;
+	}
+
+	/** It may go out as the difference to the one before. */
+	get isDelta(): boolean {
+		return this.#logged !== null && hasFlag(this.#logged, RecordFlag.delta);
+	}
+
+	/** Info, then tags lie behind the event. */
+	#loggedPart(bytes = 0, behind = 0): Uint8Array | undefined {
+		const start = this.head.payloadEnd + behind;
+		return bytes === 0 ? undefined : this.u8.subarray(start, start + bytes);
 	}
 
 	get #carried(): RecordExtensions {

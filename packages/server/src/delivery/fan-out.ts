@@ -1,5 +1,5 @@
 import type { VisitOrigin } from "@shardcast/bus";
-import { createLogRecordHead, type LogReader } from "@shardcast/channel-log";
+import { createLogRecordHead, type LogReader, type LogRecordHead } from "@shardcast/channel-log";
 import type { Counters, HistogramWords } from "@shardcast/scoreboard";
 import { everyShard, monotonicMs, RecordKind, RecordType, readRecordHead, recordTarget } from "@shardcast/wire";
 import type { ConsoleFeed } from "../console/console-feed.ts";
@@ -49,10 +49,8 @@ export class FanOut {
 	/** This shard as a record's target. */
 	readonly #target: number;
 	readonly #logged = createLogRecordHead();
-	/** Of the record that is being delivered. */
-	#offset = 0;
-	#info: Uint8Array | null = null;
-	#tags: Uint8Array | null = null;
+	/** Of the record that is being delivered; null = it came over the bus. */
+	#loggedHead: LogRecordHead | null = null;
 	#deliveries = 0;
 	#deliveredBytes = 0;
 
@@ -74,18 +72,11 @@ export class FanOut {
 	/** For records of the channels' logs. */
 	readonly deliverLogged: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#parts.logged!.current(this.#logged);
-		this.#offset = this.#logged.offset;
-		const { infoBytes, tagsBytes } = this.#logged;
-		// They lie behind the event.
-		const tagsStart = end + infoBytes;
-		this.#info = infoBytes === 0 ? null : u8.subarray(end, tagsStart);
-		this.#tags = tagsBytes === 0 ? null : u8.subarray(tagsStart, tagsStart + tagsBytes);
+		this.#loggedHead = this.#logged;
 		try {
 			this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
 		} finally {
-			this.#offset = 0;
-			this.#info = null;
-			this.#tags = null;
+			this.#loggedHead = null;
 		}
 	};
 
@@ -127,7 +118,7 @@ export class FanOut {
 		for (const audience of audiences) {
 			if (!audience.isPlain) {
 				// Once per record, and only for encoders.
-				if (record.payload !== payload) record.set(u8, view, payload, this.#offset, this.#info, this.#tags);
+				if (record.payload !== payload) record.set(u8, view, payload, this.#loggedHead);
 				others += this.#deliverEncoded(audience, record, sender);
 				continue;
 			}
@@ -158,7 +149,7 @@ export class FanOut {
 		}
 		const audiences = hub.selectForJoins(u8, view, head);
 		if (audiences.length === 0) return;
-		record.set(u8, view, u8.subarray(head.payloadStart, head.payloadEnd), 0, null, null);
+		record.set(u8, view, u8.subarray(head.payloadStart, head.payloadEnd), null);
 		for (const audience of audiences) this.#deliveries += this.#deliverEncoded(audience, record, undefined);
 	}
 
@@ -166,6 +157,7 @@ export class FanOut {
 	#deliverEncoded(audience: Audience, record: DeliveredRecord, sender: Sender | undefined): number {
 		const { topic, size, listed, encoder } = audience;
 		const frame = encoder === null ? record.payload : encoder.encode(record);
+		if (frame === null) return 0;
 		const isBinary = encoder === null ? record.head.kind === RecordKind.binary : encoder.isBinary;
 		const left = sender?.isIn(audience) ? sender.transport : undefined;
 		if (left !== undefined && hasTopics(left)) left.publish(topic, frame, isBinary);

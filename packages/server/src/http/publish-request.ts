@@ -44,7 +44,7 @@ export class PublishRequestError extends Error {
  * - `application/x-ndjson`: a batch, one object per line.
  * - Anything else must be JSON: an object, or an array of objects, which is a batch.
  *
- * An object is `{"channel"?: string, "data": any, "tags"?: {…}, "idempotency_key"?: string}`: a string as `data` goes out as that text, any other
+ * An object is `{"channel"?: string, "data": any, "tags"?: {…}, "idempotency_key"?: string, "delta"?: boolean}`: a string as `data` goes out as that text, any other
  * value byte for byte as it stands in the body. A key that is not known is refused: a misspelt `channel` would send the message to everybody. Of
  * a key that is there twice the last counts, as everywhere in JavaScript.
  *
@@ -110,6 +110,7 @@ class MessageReader implements JsonVisitor {
 	#data: JsonSpan | null = null;
 	#tags: JsonSpan | null = null;
 	#idempotencyKey: JsonSpan | null = null;
+	#delta: JsonSpan | null = null;
 	/** The first key that is neither. */
 	#unknown: string | null = null;
 
@@ -125,6 +126,7 @@ class MessageReader implements JsonVisitor {
 		else if (name === "channel") this.#channel = span;
 		else if (name === "tags") this.#tags = span;
 		else if (name === "idempotency_key") this.#idempotencyKey = span;
+		else if (name === "delta") this.#delta = span;
 		else this.#unknown ??= name;
 	}
 
@@ -154,17 +156,21 @@ class MessageReader implements JsonVisitor {
 
 	/** The one whose members have been told. */
 	message(): PublishRequest {
-		const [channel, data, tags, key] = [this.#channel, this.#data, this.#tags, this.#idempotencyKey];
+		const [channel, data, tags, key, delta] = [this.#channel, this.#data, this.#tags, this.#idempotencyKey, this.#delta];
 		const body = this.#body;
 		this.#channel = null;
 		this.#data = null;
 		this.#tags = null;
 		this.#idempotencyKey = null;
+		this.#delta = null;
 		if (this.#unknown !== null) throw new PublishRequestError(`"${this.#unknown.slice(0, 40)}" is not known here; ${knownKeys} are`);
 		if (data === null) throw new PublishRequestError('"data" is missing');
 		if (channel !== null && body[channel.start] !== quote) throw new PublishRequestError('"channel" must be a string');
 		const channels = channel === null ? everybody : this.#channelsOf(wellFormed("channel", jsonText(body, channel)));
-		const details = tags === null && key === null ? undefined : { tags: tagsOf(body, tags), idempotencyKey: keyOf(body, key) };
+		const details =
+			tags === null && key === null && delta === null
+				? undefined
+				: { tags: tagsOf(body, tags), idempotencyKey: keyOf(body, key), ...(isTrue(body, delta) && { delta: true }) };
 		return { kind: RecordKind.text, channels, payload: payloadOf(body, data), details };
 	}
 
@@ -202,6 +208,14 @@ function afterBlanks(body: Uint8Array, start: number, end: number): number {
 	let at = start;
 	while (at < end && (body[at] === 0x20 || body[at] === 0x09 || body[at] === 0x0d)) at++;
 	return at;
+}
+
+/** @throws PublishRequestError when it is neither true nor false. */
+function isTrue(body: Uint8Array, span: JsonSpan | null): boolean {
+	if (span === null || isNull(body, span)) return false;
+	const text = span.end - span.start <= 5 ? textAt(body, span) : "";
+	if (text !== "true" && text !== "false") throw new PublishRequestError('"delta" must be true or false');
+	return text === "true";
 }
 
 /** As it is nearly always written, without an escape: so it need not be decoded. */
@@ -262,7 +276,7 @@ const textAt = (body: Uint8Array, { start, end }: JsonSpan): string =>
 
 /** Of the tags of a message, as JSON. */
 export const tagsBytesMax = 8192;
-const knownKeys = '"channel", "data", "tags" and "idempotency_key"';
+const knownKeys = '"channel", "data", "tags", "idempotency_key" and "delta"';
 const channelKey = Buffer.from('"channel"');
 const dataKey = Buffer.from('"data"');
 const quote = 0x22;

@@ -7,9 +7,10 @@ export interface Encoder {
 	readonly isBinary: boolean;
 	/**
 	 * The frame for one audience. Called once for each record and audience, however many clients that has.
+	 * Null = this audience does not get the record.
 	 * @param record lies in the ring; it and the result are used up before the next call.
 	 */
-	encode(record: DeliveredRecord): Uint8Array;
+	encode(record: DeliveredRecord): Uint8Array | null;
 }
 
 /** One array for all audiences that are topics only; nothing is ever put into it. */

@@ -6,7 +6,7 @@ import type { PublishTarget } from "./server.ts";
 /** What a program hands over, checked for programs in JavaScript: nothing that was meant to have an effect is ignored. */
 
 const targetKeys = ["channel", "channels"] as const satisfies readonly (keyof PublishTarget)[];
-const publishKeys = [...targetKeys, "tags", "idempotencyKey"] as const satisfies readonly (keyof PublishTarget)[];
+const publishKeys = [...targetKeys, "tags", "idempotencyKey", "delta"] as const satisfies readonly (keyof PublishTarget)[];
 
 /**
  * The channels that a message goes to; none = everybody. A few comparisons for each message.
@@ -30,15 +30,16 @@ export function channelsOf(target: PublishTarget): readonly string[] {
 }
 
 /** What the message brings besides; undefined = nothing. @throws TypeError for what is no tags, or no key; RangeError for too many tags. */
-export function detailsOf({ tags, idempotencyKey }: PublishTarget): MessageDetails | undefined {
-	if (tags === undefined && idempotencyKey === undefined) return undefined;
+export function detailsOf({ tags, idempotencyKey, delta }: PublishTarget): MessageDetails | undefined {
+	if (tags === undefined && idempotencyKey === undefined && delta === undefined) return undefined;
+	if (delta !== undefined && typeof delta !== "boolean") throw new TypeError(`delta is true or false, not ${describe(delta)}`);
 	if (tags !== undefined && (typeof tags !== "object" || tags === null || Object.values(tags).some((value) => typeof value !== "string")))
 		throw new TypeError(`tags are an object of strings, not ${describe(tags)}`);
 	if (tags !== undefined && Buffer.byteLength(JSON.stringify(tags)) > tagsBytesMax)
 		throw new RangeError(`the tags are more than ${tagsBytesMax} bytes as JSON`);
 	if (idempotencyKey !== undefined && (typeof idempotencyKey !== "string" || idempotencyKey === ""))
 		throw new TypeError(`idempotencyKey is a string that is not empty, not ${describe(idempotencyKey)}`);
-	return { ...(tags && { tags: { ...tags } }), ...(idempotencyKey !== undefined && { idempotencyKey }) };
+	return { ...(tags && { tags: { ...tags } }), ...(idempotencyKey !== undefined && { idempotencyKey }), ...(delta && { delta }) };
 }
 
 /** @throws TypeError when it is neither text nor bytes. */

@@ -45,6 +45,8 @@ export interface PublishTarget {
 	 * channel.
 	 */
 	readonly idempotencyKey?: string;
+	/** Subscribers that take deltas may get the difference to the publication before. */
+	readonly delta?: boolean;
 }
 
 export interface ServerEvents {

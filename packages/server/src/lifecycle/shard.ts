@@ -125,6 +125,7 @@ export class Shard {
 				clients.sessions.closeSlow();
 				listener.intake?.take();
 				inbound.retry();
+				centrifuge.beforeTurn();
 			},
 		});
 		const heartbeat = new ShardHeartbeat({

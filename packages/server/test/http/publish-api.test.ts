@@ -301,7 +301,9 @@ describe("POST /api/publish", () => {
 			const { api, published } = setup();
 			const wrong = await api.publish(head, Buffer.from('[{"data":1},{"dat":2}]'));
 			expect(wrong).toMatchObject({ status: 400, close: false });
-			expect(error(wrong.body).message).toBe('message 1: "dat" is not known here; "channel", "data", "tags" and "idempotency_key" are');
+			expect(error(wrong.body).message).toBe(
+				'message 1: "dat" is not known here; "channel", "data", "tags", "idempotency_key" and "delta" are',
+			);
 			const long = await api.publish(head, batch("a", "b", "x".repeat(101)));
 			expect(long).toMatchObject({ status: 413, close: false });
 			expect(error(long.body).message).toBe("message 2: the message is 101 bytes; the most is 100");

@@ -11,7 +11,7 @@ const server = () => createServer({ addr: "127.0.0.1:0" }, { log: silentLog(), s
 
 it.each<[unknown, string]>([
 	[{ chanel: "a" }, 'publish does not know "chanel"; did you mean "channel"?'],
-	[{ channel: "a", room: "b" }, 'publish does not know "room"; there are channel, channels, tags, idempotencyKey'],
+	[{ channel: "a", room: "b" }, 'publish does not know "room"; there are channel, channels, tags, idempotencyKey, delta'],
 	["news", "publish takes its target as an object, such as { channel: … }, not a string"],
 	[["news"], "publish takes its target as an object, such as { channel: … }, not an array"],
 	[null, "publish takes its target as an object, such as { channel: … }, not null"],

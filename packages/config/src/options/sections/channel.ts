@@ -1,7 +1,7 @@
 import { parseRegex } from "../../units/regex.ts";
 import { centrifugoOnlyInNamespaces } from "../centrifugo.ts";
 import { type Fields, field } from "../kind.ts";
-import { checkedText, choice, duration, integer, size, text, toggle } from "../kinds.ts";
+import { checkedText, choice, duration, integer, list, size, text, toggle } from "../kinds.ts";
 import { emptyTable, type Item, objects, table } from "../objects.ts";
 import { option } from "../option.ts";
 
@@ -11,6 +11,11 @@ const namespaceName = /^[-a-zA-Z0-9_.]{2,}$/;
 
 const dataFormat = () =>
 	text({ argument: "<format>", matches: /^(|json|json_object|binary)$/, expected: "json, json_object, binary or empty" });
+
+function deltaType(text: string): string {
+	if (text !== "fossil") throw new RangeError("is not fossil, the only type of deltas");
+	return text;
+}
 
 const yes = (key: string, help: string) => field({ key, kind: toggle(), default: false, help });
 
@@ -62,6 +67,14 @@ export const channelFields = {
 		"allow_user_limited_channels",
 		"Of a channel such as dialog#42,17, only the users after the last # may subscribe, without a token.",
 	),
+	allowTagsFilter: yes("allow_tags_filter", "Subscribers may give a filter, and get only publications whose tags pass it."),
+	allowedDeltaTypes: field({
+		key: "allowed_delta_types",
+		kind: list({ argument: "<types>", item: deltaType }),
+		default: [],
+		help: "fossil: subscribers that ask for it get a publication as its difference to the one before; needs history.",
+	}),
+	deltaPublish: yes("delta_publish", "Every publication may go out as a difference; without it, those that were published with delta."),
 	publicationDataFormat: field({
 		key: "publication_data_format",
 		kind: dataFormat(),

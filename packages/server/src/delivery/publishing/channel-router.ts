@@ -1,14 +1,13 @@
 import type { MessageDetails, MessageSink } from "@shardcast/bus";
-import type { HistoryLimits } from "@shardcast/channel-log";
 import { type ChannelList, channelList, type Publishing, type PublishResult, publishTaken, type RecordKind } from "@shardcast/wire";
-import type { HistoryPublisher } from "./history-publisher.ts";
+import type { HistoryPublisher, PublishLimits } from "./history-publisher.ts";
 
 export interface ChannelRouterParts {
 	/** For channels without a history, and for messages to everybody. */
 	readonly plain: MessageSink;
 	readonly history: Pick<HistoryPublisher, "publish">;
 	/** What a channel keeps; null = nothing. Asked for each channel of each message. */
-	readonly limitsOf: (channel: string) => HistoryLimits | null;
+	readonly limitsOf: (channel: string) => PublishLimits | null;
 }
 
 /**

@@ -16,13 +16,16 @@ import type { HeldFrame, HeldFrames } from "../incoming/held-frames.ts";
 /** A message that waits for the log of its channel. */
 export interface HeldPublication extends HeldFrame {
 	/** Null = its channel keeps none. */
-	readonly limits: HistoryLimits | null;
+	readonly limits: PublishLimits | null;
 	/** Whether it may wait for readers, and not only for the lock. */
 	readonly forRoom: boolean;
 	/** Then it is refused. */
 	readonly untilMs: number;
 	readonly done: (result: PublishResult) => void;
 }
+
+/** `delta`: as if each publication asked for it. */
+export type PublishLimits = HistoryLimits & { readonly delta?: boolean };
 
 export interface HistoryPublisherParts {
 	readonly log: Pick<ChannelLog, "publish" | "once">;
@@ -68,7 +71,7 @@ export class HistoryPublisher {
 		sender: number,
 		channels: ChannelList,
 		payload: Uint8Array,
-		limits: HistoryLimits | null,
+		limits: PublishLimits | null,
 		hold: boolean,
 		details?: MessageDetails,
 	): Publishing {
@@ -110,12 +113,12 @@ export class HistoryPublisher {
 		id: number,
 		channels: ChannelList,
 		payload: Uint8Array,
-		history: HistoryLimits | null,
+		history: PublishLimits | null,
 		details: MessageDetails = {},
 	): PublishResult {
 		const { log, counters, life } = this.#parts;
 		const [name] = channels.names as [string];
-		const { info, tags, idempotencyKey: key } = details;
+		const { info, tags, idempotencyKey: key, delta = false } = details;
 		const idempotency = key === undefined ? undefined : { key, ttlMs: idempotencyTtlMs };
 		if (history === null) return this.#writeOnce(kind, id, channels, payload, details, idempotency!);
 		const published = log.publish(name, payload, {
@@ -124,6 +127,7 @@ export class HistoryPublisher {
 			...(info && { info }),
 			...(tags && { tags }),
 			...(idempotency && { idempotency }),
+			...((delta || history.delta) && { delta: true }),
 			...(id === 0 ? {} : { sender: { id, life } }),
 		});
 		if (published.outcome === "full") return published.reason === "locked" ? locked : published;

@@ -31,6 +31,7 @@ import type { SenderIds } from "../sender-ids.ts";
 import type { SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 import { ChannelAudiences } from "./audience/channel-audiences.ts";
+import type { DeltaEncoder } from "./audience/delta-encoder.ts";
 import { JoinAudiences } from "./audience/join-audiences.ts";
 import { CentrifugeSession } from "./centrifuge-session.ts";
 import { ClientHandlers } from "./client-handlers.ts";
@@ -299,6 +300,12 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			this.rate.clientsMax = this.#parts.options.row.connectionsMax;
 			this.#endSubscriptionsOutside();
 		};
+	}
+
+	/** Before anything is delivered: whoever has got a whole publication since the last turn gets deltas from now on. */
+	beforeTurn(): void {
+		for (const { encoder } of this.audiences.takeReady())
+			for (const [subscription, session] of (encoder as DeltaEncoder).waiting!) session.followDeltas(subscription);
 	}
 
 	/** Those to channels that cannot exist any more. */

@@ -8,7 +8,7 @@ import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Sessions } from "../sessions.ts";
-import { Subscription, type SubscriptionGrant } from "./audience/subscription.ts";
+import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
 import type { Timed } from "./timing/deadlines.ts";
@@ -158,9 +158,19 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.endpoint.heartbeats.due(this, now);
 	}
 
-	/** Subscribes the client from now on. @param traits bits of `SubscriptionTrait`. @param grant the claims of its token; null = no token. */
-	subscribe(channel: string, traits: number, grant: SubscriptionGrant | null): void {
-		const subscription = new Subscription(channel, this.endpoint.audiences.of(channel, this.framing), traits, grant);
+	/**
+	 * Subscribes the client from now on.
+	 * @param traits bits of `SubscriptionTrait`. @param grant the claims of its token; null = no token.
+	 * @param offset of the last publication that it has; 0 = none is known.
+	 */
+	subscribe(channel: string, traits: number, grant: SubscriptionGrant | null, view: SubscriptionView = wholeView, offset = 0): void {
+		const { audiences } = this.endpoint;
+		const audience = view.delta
+			? audiences.ofDelta(channel, this.framing, audiences.hasLastOf(channel, offset))
+			: audiences.of(channel, this.framing, view.filter);
+		const subscription = new Subscription(channel, audience, traits, grant);
+		const { waiting } = subscription;
+		waiting?.set(subscription, this);
 		this.#subscriptions ??= new Map();
 		this.#subscriptions.set(channel, subscription);
 		const { hub, joins, presence } = this.endpoint;
@@ -209,6 +219,17 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (!this.isGone) transport.send(framing.frame([framing.encode({ push })]), framing.codec.binary);
 	}
 
+	/** The subscriber has got a publication, and can follow deltas from now on. */
+	followDeltas(subscription: Subscription): void {
+		const { audiences, hub } = this.endpoint;
+		const { audience, channel } = subscription;
+		const followers = audiences.ofDelta(channel, this.framing, true);
+		// In this order: uWebSockets.js forgets what waits for a client without topics.
+		hub.subscribe(this.transport, followers);
+		hub.unsubscribe(this.transport, audience);
+		subscription.audience = followers;
+	}
+
 	/** Does nothing if the client is not subscribed. */
 	unsubscribe(channel: string): void {
 		const subscription = this.subscriptions.get(channel);
@@ -217,6 +238,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.endpoint.presence.leave(channel, this);
 		if (subscription.isAnnounced) this.#announce(RecordType.leave, channel);
 		this.#subscriptions!.delete(channel);
+		subscription.waiting?.delete(subscription);
 	}
 
 	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
@@ -249,7 +271,9 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	#release(): void {
-		for (const { isPresent, isAnnounced, channel } of this.subscriptions.values()) {
+		for (const subscription of this.subscriptions.values()) {
+			const { isPresent, isAnnounced, channel } = subscription;
+			subscription.waiting?.delete(subscription);
 			if (isPresent) this.endpoint.presence.leave(channel, this);
 			if (isAnnounced) this.#announce(RecordType.leave, channel);
 		}

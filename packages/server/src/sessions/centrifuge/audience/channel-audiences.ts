@@ -1,18 +1,31 @@
+import type { TagFilter } from "@shardcast/channels";
 import { ChannelEntry, channelEntryIs, channelHash, nextChannelEntry, type RecordHead } from "@shardcast/wire";
 import { Audience, type AudienceProvider } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
-import { ChannelEncoder } from "./channel-encoder.ts";
+import { ChannelDelta, DeltaMemory } from "./channel-delta.ts";
+import { ChannelEncoder, type ChannelVariant } from "./channel-encoder.ts";
+import { DeltaEncoder } from "./delta-encoder.ts";
+import { FilteredEncoder, SharedFilter } from "./filtered-encoder.ts";
 
 /** A channel with subscribers on this shard. Channels with the same hash form a list. */
 interface Channel {
 	readonly name: Uint8Array;
-	/** One for each encoding. */
+	/** One for each encoding and variant; those of one encoding lie side by side. */
 	readonly audiences: Audience[];
+	/** By their keys; null = there are none. */
+	filters: Map<string, SharedFilter> | null;
+	/** Null = nobody takes deltas. */
+	delta: ChannelDelta | null;
 	next: Channel | null;
 }
 
+/** Of all channels together; beyond it, publications are sent whole. */
+const deltaBytesMax = 64 * 1024 * 1024;
+
 /**
  * The subscribers of each channel: one audience per channel and encoding, so that a publication is encoded once for all of its subscribers.
+ * Those with a tag filter, and those that take deltas, have separate audiences: a publication costs one evaluation for each distinct
+ * filter and one delta for all.
  * Messages without a channel go to raw clients only.
  *
  * One owner, the shard's loop. Bounded by the number of subscriptions, which each client's channel limit bounds. A channel is removed with its last subscription.
@@ -20,37 +33,73 @@ interface Channel {
 export class ChannelAudiences implements AudienceProvider {
 	subscriptions = 0;
 	readonly #byHash = new Map<number, Channel>();
+	readonly #deltaMemory = new DeltaMemory(deltaBytesMax);
+	readonly #ready = new Set<Audience>();
 	#topics = 0;
 	#channels = 0;
+
+	/** What is kept of publications to make deltas from. */
+	get deltaBytes(): number {
+		return this.#deltaMemory.bytes;
+	}
 
 	/** Number of channels with subscribers. */
 	get channelCount(): number {
 		return this.#channels;
 	}
 
-	/** The subscribers of a channel in one encoding. The caller must subscribe a client at once. */
-	of(channel: string, framing: Framing): Audience {
-		const name = Buffer.from(channel);
-		const hash = channelHash(name);
-		const first = this.#byHash.get(hash);
-		let found = find(first, name);
-		if (found === null) {
-			found = { name, audiences: [], next: first ?? null };
-			this.#byHash.set(hash, found);
-			this.#channels++;
+	/** The subscribers of a channel in one encoding, with this filter. The caller must subscribe a client at once. */
+	of(channel: string, framing: Framing, filter: TagFilter | null = null): Audience {
+		const found = this.#channel(channel);
+		if (filter !== null) return this.#filtered(found, channel, framing, filter);
+		for (const audience of found.audiences) if (isPlain(audience, framing)) return audience;
+		return this.#add(found, plainEncoder(found, channel, framing));
+	}
+
+	/**
+	 * The subscribers of a channel in one encoding that take deltas. The caller must subscribe a client at once.
+	 * @param hasLast whether the client has the last publication; `hasLastOf` says which one that is.
+	 */
+	ofDelta(channel: string, framing: Framing, hasLast: boolean): Audience {
+		const found = this.#channel(channel);
+		for (const audience of found.audiences) {
+			const { encoder } = audience;
+			if (encoder instanceof DeltaEncoder && encoder.framing === framing && (encoder.waiting === null) === hasLast) return audience;
 		}
-		for (const audience of found.audiences) if ((audience.encoder as ChannelEncoder).framing === framing) return audience;
-		const audience = new Audience(`${framing.name} ${++this.#topics}`, this, { encoder: new ChannelEncoder(channel, framing) });
-		found.audiences.push(audience);
+		found.delta ??= new ChannelDelta(this.#deltaMemory);
+		const { delta } = found;
+		delta.audiences++;
+		if (hasLast) delta.followers++;
+		const audience: Audience = this.#add(
+			found,
+			new DeltaEncoder(channel, framing, delta, hasLast ? null : () => this.#ready.add(audience)),
+		);
 		return audience;
 	}
 
+	/** Whether a client that has the publication at this offset can get the next one as a delta. */
+	hasLastOf(channel: string, offset: number): boolean {
+		const name = Buffer.from(channel);
+		return find(this.#byHash.get(channelHash(name)), name)?.delta?.isAt(offset) ?? false;
+	}
+
+	/** Audiences whose clients have got their first whole publication since the last call. They can follow deltas from now on. */
+	takeReady(): readonly Audience[] {
+		if (this.#ready.size === 0) return nothing;
+		const ready = [...this.#ready];
+		this.#ready.clear();
+		return ready;
+	}
+
 	emptied(audience: Audience): void {
-		const name = Buffer.from((audience.encoder as ChannelEncoder).channel);
+		const encoder = audience.encoder as ChannelVariant;
+		const name = Buffer.from(encoder.channel);
 		const hash = channelHash(name);
 		const first = this.#byHash.get(hash)!;
 		const found = find(first, name)!;
 		found.audiences.splice(found.audiences.indexOf(audience), 1);
+		if (encoder instanceof FilteredEncoder) forgetFilter(found, encoder.filter, audience);
+		else if (encoder instanceof DeltaEncoder) this.#forgetDelta(found, encoder, audience);
 		if (found.audiences.length === 0) this.#forget(hash, first, found);
 	}
 
@@ -72,6 +121,49 @@ export class ChannelAudiences implements AudienceProvider {
 		return clients;
 	}
 
+	#channel(channel: string): Channel {
+		const name = Buffer.from(channel);
+		const hash = channelHash(name);
+		const first = this.#byHash.get(hash);
+		let found = find(first, name);
+		if (found === null) {
+			found = { name, audiences: [], filters: null, delta: null, next: first ?? null };
+			this.#byHash.set(hash, found);
+			this.#channels++;
+		}
+		return found;
+	}
+
+	#filtered(found: Channel, channel: string, framing: Framing, filter: TagFilter): Audience {
+		found.filters ??= new Map();
+		let shared = found.filters.get(filter.key);
+		if (shared === undefined) {
+			shared = new SharedFilter(filter);
+			found.filters.set(filter.key, shared);
+		}
+		for (const audience of shared.audiences) if ((audience.encoder as ChannelVariant).framing === framing) return audience;
+		const audience = this.#add(found, new FilteredEncoder(plainEncoder(found, channel, framing), shared));
+		shared.audiences.push(audience);
+		return audience;
+	}
+
+	/** Beside those of the same encoding: then one frame serves all that get the same. */
+	#add({ audiences }: Channel, encoder: ChannelVariant): Audience {
+		const audience = new Audience(`${encoder.framing.name} ${++this.#topics}`, this, { encoder });
+		const last = audiences.findLastIndex((other) => (other.encoder as ChannelVariant).framing === encoder.framing);
+		audiences.splice(last < 0 ? audiences.length : last + 1, 0, audience);
+		return audience;
+	}
+
+	#forgetDelta(found: Channel, { delta, waiting }: DeltaEncoder, audience: Audience): void {
+		this.#ready.delete(audience);
+		delta.audiences--;
+		if (waiting === null) delta.followers--;
+		if (delta.audiences > 0) return;
+		delta.forget();
+		found.delta = null;
+	}
+
 	#forget(hash: number, first: Channel, gone: Channel): void {
 		this.#channels--;
 		if (gone !== first) {
@@ -87,4 +179,24 @@ function find(first: Channel | undefined, name: Uint8Array): Channel | null {
 	let entry = first ?? null;
 	while (entry !== null && Buffer.compare(entry.name, name) !== 0) entry = entry.next;
 	return entry;
+}
+
+const nothing: readonly Audience[] = [];
+
+function isPlain({ encoder }: Audience, framing: Framing): boolean {
+	return encoder instanceof ChannelEncoder && encoder.framing === framing;
+}
+
+/** The one that the channel's subscribers have already, or a new one. */
+function plainEncoder({ audiences }: Channel, channel: string, framing: Framing): ChannelEncoder {
+	for (const { encoder } of audiences) {
+		const own = encoder instanceof FilteredEncoder ? encoder.plain : encoder;
+		if (own instanceof ChannelEncoder && own.framing === framing) return own;
+	}
+	return new ChannelEncoder(channel, framing);
+}
+
+function forgetFilter({ filters }: Channel, shared: SharedFilter, audience: Audience): void {
+	shared.audiences.splice(shared.audiences.indexOf(audience), 1);
+	if (shared.audiences.length === 0) filters!.delete(shared.filter.key);
 }

@@ -2,8 +2,14 @@ import type { DeliveredRecord } from "../../../delivery/delivered-record.ts";
 import type { Encoder } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
 
-/** Encodes the publications of one channel as pushes, once for all subscribers with the same encoding and kind of transport. */
-export class ChannelEncoder implements Encoder {
+/** Encodes the publications of one channel for some of its subscribers, all in one encoding and on one kind of transport. */
+export interface ChannelVariant extends Encoder {
+	readonly channel: string;
+	readonly framing: Framing;
+}
+
+/** Encodes the publications of one channel for all subscribers that use one encoding on one kind of transport. */
+export class ChannelEncoder implements ChannelVariant {
 	readonly isBinary: boolean;
 	readonly channel: string;
 	readonly framing: Framing;
@@ -16,9 +22,14 @@ export class ChannelEncoder implements Encoder {
 		this.#publications = framing.publications(channel);
 	}
 
+	/** From memory when it was asked last, for subscribers with a filter. */
 	encode(record: DeliveredRecord): Uint8Array {
+		if (record.framedBy === this) return record.frame;
 		const { offset, publisher: info, tags } = record;
 		const data = this.isBinary ? record.payload : record.json;
-		return this.framing.frame([this.#publications.encode({ data, offset, info, tags: tags ?? undefined })]);
+		const frame = this.framing.frame([this.#publications.encode({ data, offset, info, tags: tags ?? undefined })]);
+		record.framedBy = this;
+		record.frame = frame;
+		return frame;
 	}
 }

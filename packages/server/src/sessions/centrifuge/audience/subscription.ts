@@ -1,5 +1,8 @@
+import type { TagFilter } from "@shardcast/channels";
 import type { ChannelOptions } from "@shardcast/config";
 import type { Audience } from "../../../hub/audience.ts";
+import type { CentrifugeSession } from "../centrifuge-session.ts";
+import { DeltaEncoder } from "./delta-encoder.ts";
 
 /** The claims of a token about a subscription. */
 export interface SubscriptionGrant {
@@ -8,6 +11,16 @@ export interface SubscriptionGrant {
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
 }
+
+/** What a subscriber gets of a channel, besides everything as it is. */
+export interface SubscriptionView {
+	/** Null = all publications. */
+	readonly filter: TagFilter | null;
+	/** It takes deltas. */
+	readonly delta: boolean;
+}
+
+export const wholeView: SubscriptionView = { filter: null, delta: false };
 
 /** The bits of `Subscription.traits`. */
 export const SubscriptionTrait = {
@@ -26,8 +39,8 @@ export const SubscriptionTrait = {
 /** The subscription of one client to one channel. There are many of these: keep them small. */
 export class Subscription {
 	readonly channel: string;
-	/** The audience of the channel in the client's encoding. */
-	readonly audience: Audience;
+	/** The audience of the channel in the client's encoding; one that takes deltas moves once. */
+	audience: Audience;
 	readonly #traits: number;
 	/** Null = no token. */
 	grant: SubscriptionGrant | null;
@@ -38,6 +51,16 @@ export class Subscription {
 		this.audience = audience;
 		this.#traits = traits;
 		this.grant = grant;
+	}
+
+	get takesDeltas(): boolean {
+		return this.audience.encoder instanceof DeltaEncoder;
+	}
+
+	/** Where it waits for its first whole publication; null = it does not wait for one. */
+	get waiting(): Map<Subscription, CentrifugeSession> | null {
+		const { encoder } = this.audience;
+		return encoder instanceof DeltaEncoder ? encoder.waiting : null;
 	}
 
 	get isPresent(): boolean {

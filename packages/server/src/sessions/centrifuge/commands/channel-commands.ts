@@ -54,7 +54,8 @@ export class ChannelCommands {
 			channelList([name]),
 			data,
 			session.publishDetails(name),
-			!channel.options.excludePublisher,
+			// Whoever takes deltas must have every publication.
+			!channel.options.excludePublisher || session.subscriptions.get(name)?.takesDeltas === true,
 		);
 		return result instanceof Promise ? result.then(published) : published(result);
 	};

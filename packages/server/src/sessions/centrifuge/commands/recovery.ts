@@ -1,8 +1,9 @@
 import type { ChannelLog, History, KafkaNumbering, Publication as LoggedPublication, LogReader, Position } from "@shardcast/channel-log";
 import type { RecordRange } from "@shardcast/kafka";
-import type { Publication, StreamPosition } from "@shardcast/protocol";
+import { type Publication, quoteJson, type StreamPosition } from "@shardcast/protocol";
 import { asJson } from "../../../delivery/delivered-record.ts";
 import { decodePublisherInfo } from "../../../delivery/publishing/publisher-info.ts";
+import type { SubscriptionView } from "../audience/subscription.ts";
 import type { Framing } from "../framing.ts";
 
 export interface RecoveryParts {
@@ -141,6 +142,20 @@ function placeAfter(records: RecordRange["records"], offset: number): number {
 		else to = middle;
 	}
 	return from;
+}
+
+/** Converts what a subscriber missed: without deltas, but in JSON the data of subscribers that take them is a string. */
+export function publicationsFor(
+	framing: Framing,
+	publications: readonly LoggedPublication[],
+	{ filter, delta }: SubscriptionView,
+): readonly Publication[] {
+	const isString = delta && !framing.codec.binary;
+	return publications.flatMap((logged) => {
+		const publication = publicationFor(framing, logged);
+		if (filter !== null && !filter.matches(publication.tags ?? null)) return [];
+		return isString ? { ...publication, data: quoteJson(publication.data) } : publication;
+	});
 }
 
 /** Converts a publication to what a client gets. */

@@ -1,6 +1,6 @@
 import { type Channel, grantedPositions, hearsJoins, type Namespaces, subscribeError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type SubRefreshRequest, type SubscribeRequest, type UnsubscribeRequest } from "@shardcast/protocol";
-import { type SubscriptionGrant, traitsOf } from "../audience/subscription.ts";
+import { type SubscriptionGrant, traitsOf, wholeView } from "../audience/subscription.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { type SubscriptionClaims, verifySubscriptionToken } from "../tokens/subscription-token.ts";
@@ -10,6 +10,7 @@ import { expiry } from "./expiry.ts";
 import type { KafkaRecovery } from "./kafka-recovery.ts";
 import { overridden } from "./server-subscriptions.ts";
 import type { SubscribeResults } from "./subscribe-results.ts";
+import { viewOf } from "./subscription-view.ts";
 
 export interface SubscribeCommandsParts {
 	/** Read at each use: they change when the configuration is reloaded. */
@@ -94,6 +95,8 @@ export class SubscribeCommands {
 	): Outcome | Promise<Outcome> {
 		const { rules, results, fromKafka, unixTime } = this.#parts;
 		const { name, options } = channel;
+		const view = viewOf(channel, request);
+		if (typeof view === "number") return fails(view);
 		const grant = claims === null ? null : this.#grant(claims);
 		const left = grant === null ? {} : expiry(grant.expiresAt, unixTime());
 		if (left === null) return fails(ErrorCode.expired);
@@ -103,18 +106,21 @@ export class SubscribeCommands {
 			recoverable: request.recoverable || request.recover,
 		});
 		const hears = hearsJoins(channel, asker, request.joinLeave);
-		const attempt = positions.recoverable && request.recover ? fromKafka.attempt(session, name) : null;
+		// What is read from Kafka is encoded once for all, so it is neither filtered nor made of strings.
+		const attempt = positions.recoverable && request.recover && view === wholeView ? fromKafka.attempt(session, name) : null;
 		const step = (): Outcome => {
 			// The client has gone while it waited.
 			if (session.isGone) return gone;
 			// The server has subscribed it in the meantime.
 			if (session.subscriptions.has(name)) return fails(ErrorCode.alreadySubscribed);
-			const result = results.of(session.framing, name, positions, request, attempt);
+			const result = results.of(session.framing, name, positions, request, attempt, view);
 			if (result === null) return null;
 			if (typeof result === "number") return fails(result);
 			results.given(result);
-			session.subscribe(name, traitsOf(options, hears), grant);
-			return { subscribe: { ...result, ...left, ...(claims?.data && { data: claims.data }) } };
+			// A client that missed nothing may have asked from a position that it was told, without the publication there.
+			const offset = result.publications?.at(-1)?.offset;
+			session.subscribe(name, traitsOf(options, hears), grant, view, offset);
+			return { subscribe: { ...result, ...(view.delta && { delta: true }), ...left, ...(claims?.data && { data: claims.data }) } };
 		};
 		const outcome = inALaterTurn(step, waitMsMax, () => attempt?.waits ?? null);
 		if (outcome instanceof Promise) return orInternal(outcome.finally(() => attempt?.done()));

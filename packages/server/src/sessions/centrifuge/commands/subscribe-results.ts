@@ -8,9 +8,10 @@ import {
 	type SubscribeResult,
 } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
+import { type SubscriptionView, wholeView } from "../audience/subscription.ts";
 import type { Framing } from "../framing.ts";
 import type { KafkaAttempt } from "./kafka-recovery.ts";
-import { type KafkaGap, publicationFor, type Recovery } from "./recovery.ts";
+import { type KafkaGap, publicationFor, publicationsFor, type Recovery } from "./recovery.ts";
 
 export interface SubscribeResultsParts {
 	readonly recovery: Recovery;
@@ -46,6 +47,7 @@ export class SubscribeResults {
 		{ positioned, recoverable }: Positions,
 		asked: Returning,
 		attempt: KafkaAttempt | null = null,
+		view: SubscriptionView = wholeView,
 	): SubscribeResult | ErrorCode | null {
 		const { recover, offset, epoch, flag } = asked;
 		if (!positioned) return recover ? { wasRecovering: true } : {};
@@ -70,8 +72,9 @@ export class SubscribeResults {
 			this.#parts.counters.add("recoveriesFailed", 1);
 			return ErrorCode.unrecoverablePosition;
 		}
-		const publications = missed.publications.map((publication) => publicationFor(framing, publication));
-		const at = recovered ? { epoch: position.epoch, offset } : position;
+		const publications = publicationsFor(framing, missed.publications, view);
+		// What a filter holds back moves the position as well.
+		const at = recovered && publications.length > 0 ? { epoch: position.epoch, offset } : position;
 		return { recoverable, positioned: true, wasRecovering: true, recovered, ...at, publications };
 	}
 
