@@ -1,6 +1,6 @@
 import { type JWTPayload, SignJWT } from "jose";
 
-export const tokenSecret = "a secret of enough bytes, surely 32";
+export const tokenSecret = "a-secret-of-enough-bytes-surely-32";
 
 /** A token as a backend signs it. */
 export function tokenOf(claims: JWTPayload, secret = tokenSecret): Promise<string> {
