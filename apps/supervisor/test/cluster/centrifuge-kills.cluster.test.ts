@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Cluster, LibraryClient, postJson, startCluster, stressed, waitFor } from "@shardcast/testkit";
+import { type Cluster, LibraryClient, postJson, Scrape, startCluster, stressed, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type PublicationContext, type SubscribedContext } from "centrifuge";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -79,22 +79,29 @@ describe("shards that are killed again and again", () => {
 		);
 	}
 
-	/** Publishes 1, 2, 3 … and repeats each, with its key, until it is acknowledged. */
+	/**
+	 * Publishes 1, 2, 3 … and repeats each, with its key and at the other shard, until it is acknowledged. Some are repeated though they were, as if
+	 * the answer had been lost.
+	 */
 	function publisher(channel: string) {
 		const acknowledged: Acknowledged[] = [];
+		const doubted: [Acknowledged, Acknowledged][] = [];
 		let stopped = false;
 		let repeats = 0;
-		const publish = async (number: number): Promise<Acknowledged | null> => {
+		const publish = async (number: number, shard: number): Promise<Acknowledged | null> => {
+			const url = cluster.shardUrl(shard % 2).replace("ws:", "http:");
 			const body = { channel, data: number, idempotency_key: String(number) };
-			const answer = await postJson(`${cluster.httpUrl}/api/publish`, body).catch(() => null);
+			const answer = await postJson(`${url}/api/publish`, body).catch(() => null);
 			return answer?.status === 200 ? (JSON.parse(answer.body) as { result: Acknowledged }).result : null;
 		};
 		const work = (async () => {
 			for (let number = 1; !stopped; number++) {
-				for (let position: Acknowledged | null = null; position === null; ) {
-					position = await publish(number);
+				for (let shard = number; acknowledged.length < number; shard++) {
+					const position = await publish(number, shard);
 					if (position !== null) acknowledged.push(position);
 					else repeats++;
+					const again = position !== null && number % 3 === 1 ? await publish(number, shard + 1) : null;
+					if (again !== null) doubted.push([position!, again]);
 				}
 				await delay(100);
 			}
@@ -103,7 +110,7 @@ describe("shards that are killed again and again", () => {
 			stopped = true;
 			await work;
 		};
-		return { channel, acknowledged, stop, repeats: () => repeats };
+		return { channel, acknowledged, doubted, stop, repeats: () => repeats };
 	}
 
 	const countTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
@@ -132,10 +139,12 @@ describe("shards that are killed again and again", () => {
 		}
 		await Promise.all(publishers.map(({ stop }) => stop()));
 		expect(kills).toBeGreaterThanOrEqual(2);
-		// Some were on their way when their shard was killed.
+		// Some met a shard that had been killed.
 		expect(publishers.reduce((sum, { repeats }) => sum + repeats(), 0)).toBeGreaterThan(0);
 
-		for (const { channel, acknowledged } of publishers) {
+		expect(publishers.flatMap(({ doubted }) => doubted).length).toBeGreaterThan(0);
+		for (const { channel, acknowledged, doubted } of publishers) {
+			for (const [first, again] of doubted) expect(again, channel).toEqual(first);
 			expect(acknowledged.length).toBeGreaterThan(3);
 			expect(
 				acknowledged.map(({ offset }) => offset),
@@ -163,6 +172,28 @@ describe("shards that are killed again and again", () => {
 		}
 		// Both shards died, so each client has come back.
 		expect(followers.filter(({ subscribed }) => subscribed.length > 1).length).toBeGreaterThan(followers.length / 2);
+	});
+
+	it("while a shard stands still, publishers of a channel with history get 503 and when to come back, and go on when it is gone", async () => {
+		const { shards } = await cluster.health();
+		const url = cluster.shardUrl(0).replace("ws:", "http:");
+		const publish = () => postJson(`${url}/api/publish`, { channel: "kept:full", data: "x".repeat(60_000) });
+		process.kill(shards[1]!.pid, "SIGSTOP");
+		let answer = await publish();
+		let taken = 0;
+		for (; answer.status === 200 && taken < 500; taken++) answer = await publish();
+		expect([answer.status, answer.headers["retry-after"]]).toEqual([503, "1"]);
+		expect(answer.body).toContain("history_full");
+		// The supervisor kills the shard, for which nobody waits any more.
+		await waitFor(async () => (await publish()).status === 200, { deadlineMs: 20_000, what: "a publish to be taken again" });
+		await cluster.ready();
+		expect((await Scrape.of(cluster.httpUrl)).sum("shardcast_history_full_total", { reason: "readers" })).toBeGreaterThan(0);
+		const client = await LibraryClient.open(`${cluster.shardUrl(0)}/connection/websocket`);
+		client.send('{"connect":{},"id":1}\n{"history":{"channel":"kept:full","limit":0},"id":2}');
+		await waitFor(() => client.texts().join().includes('"id":2'), { deadlineMs: 10_000, what: "the position" });
+		// Refused means that nothing has happened.
+		expect(client.texts().join()).toContain(`"offset":${taken + 1}`);
+		client.close();
 	});
 
 	it("a killed shard's clients are present no more within a second", async () => {
