@@ -83,29 +83,6 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 		[query(`sum by (code) (${rate("shardcast_disconnects_total")})`, "{{code}}")],
 		{ stack: true },
 	),
-	lines("Subscriptions", "Subscriptions of clients that speak the Centrifuge protocol.", "short", [
-		query(`sum(shardcast_subscriptions${on})`, "subscriptions"),
-	]),
-	lines(
-		"Recoveries",
-		"Clients that came back and asked for what they had missed, by result, and the publications that they got.",
-		"short",
-		[
-			query(`sum by (result) (${rate("shardcast_recoveries_total")})`, "{{result}}"),
-			query(sumRate("shardcast_recovered_publications_total"), "publications"),
-		],
-	),
-	lines(
-		"History",
-		"History lost because --history-memory is full, by what shows it; attempts to publish that found no room, by reason; publications recognised by their idempotency key; publications that another process completed after a kill.",
-		"short",
-		[
-			query(`sum by (what) (${rate("shardcast_history_evictions_total")})`, "lost: {{what}}"),
-			query(`sum by (reason) (${rate("shardcast_history_full_total")})`, "no room: {{reason}}"),
-			query(sumRate("shardcast_history_duplicates_total"), "duplicates"),
-			query(sumRate("shardcast_history_finished_total"), "completed"),
-		],
-	),
 	lines("Handing over", "From accepting a connection to handing it to a shard, waiting for its HTTP head included.", "s", [
 		query(quantile(0.5, "shardcast_handoff_seconds"), "p50"),
 		query(quantile(0.99, "shardcast_handoff_seconds"), "p99"),
@@ -295,6 +272,71 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 	]),
 ]);
 
+const channels = dashboard(
+	"shardcast-channels",
+	"shardcast: channels",
+	"What clients of the Centrifuge protocol do, and how history keeps up.",
+	[
+		lines("Subscriptions", "Subscriptions that exist now, by encoding.", "short", [
+			query(`sum by (protocol) (shardcast_subscriptions${on})`, "{{protocol}}"),
+		]),
+		lines("Commands", "Commands of clients, by method.", "short", [
+			query(`sum by (method) (${rate("shardcast_commands_total")}) > 0`, "{{method}}"),
+		]),
+		lines(
+			"Errors",
+			"Commands that were answered with an error, by code: 103 = not allowed, 109 = the token has expired, 111 = too many.",
+			"short",
+			[
+				query(`sum by (code) (${rate("shardcast_subscribe_errors_total")}) > 0`, "subscribe: {{code}}"),
+				query(`sum by (code) (${rate("shardcast_command_errors_total")}) > 0`, "other: {{code}}"),
+			],
+		),
+		lines("Recoveries", "Clients that came back and asked for what they had missed, by result.", "short", [
+			query(`sum by (result) (${rate("shardcast_recoveries_total")})`, "{{result}}"),
+		]),
+		lines("Recovered publications", "Publications that such clients got.", "short", [
+			query(sumRate("shardcast_recovered_publications_total"), "publications"),
+		]),
+		lines("Publications with history", "Publications that went into a history, and repeats recognised by their idempotency key.", "short", [
+			query(sumRate("shardcast_history_publications_total"), "kept"),
+			query(sumRate("shardcast_history_duplicates_total"), "duplicates"),
+		]),
+		lines(
+			"History fill",
+			"Share of --history-memory, --history-channels and --idempotency-keys in use. Memory at 1 is normal: the oldest publications are replaced. The others should stay below 0.75.",
+			"percentunit",
+			[query(`max by (part) (shardcast_history_fill_ratio${on})`, "{{part}}")],
+			{ max: 1 },
+		),
+		lines("History lost", "History that is gone before history_size and history_ttl say so, by what shows it.", "short", [
+			query(`sum by (what) (${rate("shardcast_history_evictions_total")})`, "{{what}}"),
+		]),
+		lines("No room", "Attempts to publish into a history that found no room, by reason; most are tried again.", "short", [
+			query(`sum by (reason) (${rate("shardcast_history_full_total")})`, "{{reason}}"),
+		]),
+		lines(
+			"Repaired after kills",
+			"Publications that another process completed, and locks that were freed, after a process was killed.",
+			"short",
+			[
+				query(sumRate("shardcast_history_finished_total"), "publications completed"),
+				query(sumRate("shardcast_history_locks_freed_total"), "locks freed"),
+			],
+		),
+		lines("Clients without WebSocket", "Frames that came by POST /emulation, by what became of them.", "short", [
+			query(`sum by (result) (${rate("shardcast_emulation_frames_total")})`, "{{result}}"),
+		]),
+		lines(
+			"Disconnects by the protocol",
+			"Clients closed with a code of the Centrifuge protocol, such as 3501 = the client broke its rules.",
+			"short",
+			[query(`sum by (code) (${rate("shardcast_disconnects_total", 'code=~"3..."')}) > 0`, "{{code}}")],
+			{ stack: true },
+		),
+	],
+);
+
 const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, when, and what it cost.", [
 	states("Shards", "When each shard served.", [query(serving, "shard {{shard}}")]),
 	lines("Restarts", "Processes restarted after they died or hung.", "none", [
@@ -389,7 +431,7 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	]),
 ]);
 
-export const dashboards = { overview, shards, latency, kafka, faults };
+export const dashboards = { overview, channels, shards, latency, kafka, faults };
 
 /** The file of each dashboard as it should be. */
 export const files = Object.fromEntries(

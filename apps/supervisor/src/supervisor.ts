@@ -63,7 +63,7 @@ export class Supervisor {
 		this.#log = log;
 		const own = new ProcessMetrics("supervisor");
 		own.addReading(reloadMetrics, () => this.reloads);
-		own.addReading(historyMetrics, () => facts.memory.logs.counts());
+		own.addReading(historyMetrics, () => ({ ...facts.memory.logs.counts(), fill: facts.memory.logs.fill() }));
 		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
 		answerCluster({ questions: this.#questions, board: () => facts.memory.reading(), own, events: this.#events });
 		const hooks: ChildHooks = {

@@ -15,6 +15,7 @@ import { type ChannelName, ChannelNames, epochOf, epochText } from "./channel-na
 import { type Feed, type FeedRecord, sequenceOf } from "./feed.ts";
 import { AboutWord, type LogCounter, RecordFlag } from "./log-descriptor.ts";
 import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "./log-files.ts";
+import { fillOf, type LogFill } from "./log-fill.ts";
 import { LogHistory } from "./log-history.ts";
 import { holderOf } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
@@ -209,6 +210,12 @@ export class ChannelLog implements Broker {
 	/** Of all logs together, since the cluster was started. */
 	counter(counter: LogCounter): number {
 		return countedBy(this.#logs, counter);
+	}
+
+	/** How full the logs are, for the metrics. */
+	fill(): LogFill {
+		const memories = this.#logs.map(({ memory }) => memory);
+		return fillOf(memories, this.#nowMs());
 	}
 
 	/** All counters. */

@@ -19,6 +19,7 @@ export { type Feed, type FeedRecord, feedOf } from "./feed.ts";
 export { LogCounter, LogLayout, RecordFlag } from "./log-descriptor.ts";
 export { LogError, LogErrorCode } from "./log-error.ts";
 export { createLogBuffers, openLogBuffers, openLogFiles } from "./log-files.ts";
+export type { LogFill } from "./log-fill.ts";
 export { type HeldLock, LogKeeper } from "./log-keeper.ts";
 export { holderOf, tryLock, unlock } from "./log-lock.ts";
 export type { LogMemory } from "./log-memory.ts";

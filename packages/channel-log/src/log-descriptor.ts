@@ -90,6 +90,8 @@ export const LogCounter = {
 	finished: 7,
 	/** Partitions of Kafka whose place was given to another one for lack of room. */
 	feedsReplaced: 8,
+	/** Publications that were appended, from wherever. */
+	published: 9,
 } as const;
 export type LogCounter = keyof typeof LogCounter;
 

@@ -1,4 +1,6 @@
+import { monotonicMs } from "@shardcast/wire";
 import { type LogCounter, LogLayout } from "./log-descriptor.ts";
+import { fillOf, type LogFill } from "./log-fill.ts";
 import { holderOf, lockState, slotOfHolder } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
 import { closeReader } from "./log-readers.ts";
@@ -25,6 +27,7 @@ export class LogKeeper {
 	readonly #memories: readonly LogMemory[];
 	readonly #logs: readonly SequencedLog[];
 	readonly #seen: readonly Seen[];
+	#locksFreed = 0;
 
 	/** @param slot of the supervisor itself: none of the members'. */
 	constructor(memories: readonly LogMemory[], slot: number = LogLayout.readersMax - 1) {
@@ -44,12 +47,18 @@ export class LogKeeper {
 			closeReader(this.#memories[index]!, slot);
 			if (log.releaseDead(holderOf(slot, incarnation))) held++;
 		}
+		this.#locksFreed += held;
 		return held;
 	}
 
-	/** What the logs have counted since the cluster was started. */
-	counts(): Record<LogCounter, number> {
-		return countsOf(this.#logs);
+	/** What the logs have counted since the cluster was started, and the locks that were taken from dead processes. */
+	counts(): Record<LogCounter | "locksFreed", number> {
+		return { ...countsOf(this.#logs), locksFreed: this.#locksFreed };
+	}
+
+	/** @param nowMs CLOCK_MONOTONIC. */
+	fill(nowMs = monotonicMs()): LogFill {
+		return fillOf(this.#memories, nowMs);
 	}
 
 	/**

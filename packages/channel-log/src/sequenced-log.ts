@@ -123,6 +123,7 @@ export class SequencedLog {
 
 			if (this.table.evicts) this.count("evictedChannels");
 			if (isFed && this.feeds.replaces(head) && !this.feeds.has(head)) this.count("feedsReplaced");
+			this.count("published");
 			this.#apply(head);
 			floats[appliedFloat] = end;
 		} finally {

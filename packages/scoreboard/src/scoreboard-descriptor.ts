@@ -1,3 +1,5 @@
+import { commandCounterWords, errorCounterWords } from "./command-counters.ts";
+
 /**
  * The scoreboard: a row for each process of the cluster, in shared memory.
  *
@@ -243,6 +245,9 @@ export const shardCounters = [
 	["framesPassedOn", "frames by POST /emulation that were passed on to the shard that has their client"],
 	["framesRefused", "frames by POST /emulation that were refused because there was no room to pass them on"],
 	["closedInvalidMessage", "clients closed with 1007 because they sent a message that its channels do not take"],
+	["subscriptionsProtobuf", "those of them whose clients speak Protobuf (now)"],
+	...commandCounterWords,
+	...errorCounterWords,
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

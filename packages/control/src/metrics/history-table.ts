@@ -1,5 +1,5 @@
 import type { ReadMetric } from "@shardcast/telemetry";
-import { counter, single, singleBy } from "@shardcast/telemetry";
+import { counter, gauge, single, singleBy } from "@shardcast/telemetry";
 
 /** What the logs of channels with history count, all together: the counters of `packages/channel-log`. */
 export interface HistoryCounts {
@@ -12,9 +12,44 @@ export interface HistoryCounts {
 	readonly evictedChannels: number;
 	readonly finished: number;
 	readonly feedsReplaced: number;
+	readonly published: number;
+	readonly locksFreed: number;
+	/** How full they are now. */
+	readonly fill: HistoryFill;
+}
+
+export interface HistoryFill {
+	readonly usedBytes: number;
+	readonly bytes: number;
+	readonly channels: number;
+	readonly rows: number;
+	readonly keys: number;
+	readonly entries: number;
 }
 
 export const historyMetrics: readonly ReadMetric<HistoryCounts>[] = [
+	counter(
+		"shardcast_history_publications_total",
+		"messages",
+		"Publications that went into the history of a channel, from clients, HTTP and Kafka.",
+		single(({ published }) => published),
+	),
+	gauge(
+		"shardcast_history_fill_ratio",
+		"none",
+		"How full --history-memory is, by part: memory = of the bytes, 1 once new publications replace the oldest; channels = of the room for offsets and epochs (--history-channels), keys = of the room for --idempotency-keys; above 0.75 some of these find no room.",
+		singleBy("part", ({ fill }) => ({
+			memory: fill.usedBytes / fill.bytes,
+			channels: fill.channels / fill.rows,
+			keys: fill.keys / fill.entries,
+		})),
+	),
+	counter(
+		"shardcast_history_locks_freed_total",
+		"none",
+		"Locks of histories that a process held when it died, or was killed because it kept one. Publishers waited for each of them.",
+		single(({ locksFreed }) => locksFreed),
+	),
 	counter(
 		"shardcast_history_evictions_total",
 		"none",

@@ -1,4 +1,4 @@
-import { clusterMetrics, ingestMetrics, kafkaMetrics, shardMetrics } from "@shardcast/scoreboard";
+import { channelMetrics, clusterMetrics, ingestMetrics, kafkaMetrics, shardMetrics } from "@shardcast/scoreboard";
 import type { MetricDescriptor } from "@shardcast/telemetry";
 import { defaultMetrics } from "@shardcast/telemetry";
 import { collectorMetrics } from "./collector-table.ts";
@@ -8,6 +8,7 @@ import { reloadMetrics } from "./reload-table.ts";
 /** All metrics of shardcast's own, in the order of the reference. */
 export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>> = {
 	Shards: shardMetrics,
+	"Channels and their clients": channelMetrics,
 	"Balancer and cluster": clusterMetrics,
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
 	"History of channels": historyMetrics,

@@ -51,38 +51,6 @@ export const shardMetrics: readonly BoardMetric[] = [
 			other: counters.closedOther,
 		})),
 	),
-	gauge(
-		"shardcast_subscriptions",
-		"none",
-		"Subscriptions of clients that speak the Centrifuge protocol.",
-		perShard(({ counters }) => counters.subscriptions),
-	),
-	counter(
-		"shardcast_recoveries_total",
-		"none",
-		"Subscriptions of clients that came back and asked for what they had missed, by result: memory, kafka = they got all of it from there, failed = some of it is not kept any more, or it is too much.",
-		perShardBy("result", ({ counters }) => ({
-			memory: counters.recoveries,
-			kafka: counters.recoveriesFromKafka,
-			failed: counters.recoveriesFailed,
-		})),
-	),
-	counter(
-		"shardcast_recovered_publications_total",
-		"messages",
-		"Publications that clients had missed and got when they came back.",
-		perShard(({ counters }) => counters.recoveredPublications),
-	),
-	counter(
-		"shardcast_emulation_frames_total",
-		"none",
-		"Frames of clients without a WebSocket, which came by POST /emulation, by what became of them: carriedOut = in the shard that has the client, passedOn = from another shard to that one, refused = there was no room to pass them on.",
-		perShardBy("result", ({ counters }) => ({
-			carriedOut: counters.framesEmulated,
-			passedOn: counters.framesPassedOn,
-			refused: counters.framesRefused,
-		})),
-	),
 	counter(
 		"shardcast_clients_reset_total",
 		"connections",

@@ -79,7 +79,7 @@ export class Host {
 			bus,
 			openHistory: (committed) => {
 				const history = ChannelLog.inMemory(historyCapacity(config), { committed });
-				this.#own.addReading(historyMetrics, () => history.counts());
+				this.#own.addReading(historyMetrics, () => ({ ...history.counts(), locksFreed: 0, fill: history.fill() }));
 				return history;
 			},
 			ingest: this.#ingest,

@@ -227,7 +227,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			this,
 			{ paths: ["/connection/uni_websocket"], limits: () => this.limits(), connect: (request) => this.#connect(request, true) },
 		];
-		this.uniConnects = new UniConnects({ connect: connect.connect, failed });
+		this.uniConnects = new UniConnects({ connect: connect.connect, counters: row, failed });
 		this.handlers = new ClientHandlers({
 			counters: row,
 			deadlineMs: options.handlerDeadlineMs ?? defaultHandlerDeadlineMs,
@@ -235,6 +235,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			onError: (error) => log.error({ error }, "a handler of a client's command failed; the client gets error 100"),
 		});
 		this.commands = new Commands({
+			counters: row,
 			handlers: {
 				connect: connect.connect,
 				refresh: connect.refresh,
@@ -286,7 +287,9 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	everySecond(): void {
 		this.heartbeats.tick();
 		this.#presenceCommands.sweep();
-		this.#parts.options.row.set("subscriptions", this.audiences.subscriptions);
+		const { row } = this.#parts.options;
+		row.set("subscriptions", this.audiences.subscriptions);
+		row.set("subscriptionsProtobuf", this.audiences.protobufSubscriptions);
 	}
 
 	/** Permissions change for later commands only; subscriptions that exist stay, except where the channel's namespace is gone. */

@@ -174,6 +174,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.#subscriptions ??= new Map();
 		this.#subscriptions.set(channel, subscription);
 		const { hub, joins, presence } = this.endpoint;
+		if (this.framing.codec.binary) audiences.protobufSubscriptions++;
 		hub.subscribe(this.transport, subscription.audience);
 		if (subscription.hearsJoins) hub.subscribe(this.transport, joins.of(channel, this.framing));
 		if (subscription.isPresent) presence.join(channel, this);
@@ -235,6 +236,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;
 		this.#leave(subscription);
+		if (this.framing.codec.binary) this.endpoint.audiences.protobufSubscriptions--;
 		this.endpoint.presence.leave(channel, this);
 		if (subscription.isAnnounced) this.#announce(RecordType.leave, channel);
 		this.#subscriptions!.delete(channel);
@@ -277,6 +279,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 			if (isPresent) this.endpoint.presence.leave(channel, this);
 			if (isAnnounced) this.#announce(RecordType.leave, channel);
 		}
+		if (this.framing.codec.binary) this.endpoint.audiences.protobufSubscriptions -= this.subscriptions.size;
 		this.#subscriptions = null;
 		if (this.#sender !== 0) this.endpoint.senders.release(this.#sender);
 		this.#sender = 0;

@@ -32,6 +32,8 @@ const deltaBytesMax = 64 * 1024 * 1024;
  */
 export class ChannelAudiences implements AudienceProvider {
 	subscriptions = 0;
+	/** Those of clients that speak Protobuf. Counted by the sessions. */
+	protobufSubscriptions = 0;
 	readonly #byHash = new Map<number, Channel>();
 	readonly #deltaMemory = new DeltaMemory(deltaBytesMax);
 	readonly #ready = new Set<Audience>();

@@ -1,4 +1,5 @@
 import { type Command, DisconnectCode, ErrorCode, type Method, type Reply, type Requests, replyErrors } from "@shardcast/protocol";
+import { type Counters, commandCounters, errorCounters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 
@@ -11,6 +12,7 @@ export type CommandHandlers = { readonly [M in Method]: Handle<M> };
 
 export interface CommandsParts {
 	readonly handlers: CommandHandlers;
+	readonly counters: Pick<Counters, "add">;
 	/** Whether this answers an outstanding ping. */
 	readonly pong: (session: CentrifugeSession) => boolean;
 	/** A command that had to wait failed because of a defect; the connection is closed. */
@@ -105,22 +107,25 @@ export class Commands {
 			this.#end(session, DisconnectCode.badRequest);
 			return undefined;
 		}
-		const handle = this.#parts.handlers[command.method] as Handle<Method>;
+		const { method } = command;
+		this.#parts.counters.add(commandCounters[method], 1);
+		const handle = this.#parts.handlers[method] as Handle<Method>;
 		const outcome = handle(session, command.request);
 		if (!(outcome instanceof Promise)) {
-			this.#conclude(session, command.id, outcome);
+			this.#conclude(session, method, command.id, outcome);
 			return undefined;
 		}
 		return outcome.then((later) => {
-			if (!session.isGone) this.#conclude(session, command.id, later);
+			if (!session.isGone) this.#conclude(session, method, command.id, later);
 		});
 	}
 
-	#conclude(session: CentrifugeSession, id: number, outcome: Outcome): void {
+	#conclude(session: CentrifugeSession, method: Method, id: number, outcome: Outcome): void {
 		if (outcome === null) return;
 		if ("ends" in outcome) this.#end(session, outcome.ends);
 		else if ("fails" in outcome) {
 			const error = replyErrors[outcome.fails];
+			this.#parts.counters.add(errorCounters[method === "subscribe" ? "subscribe" : "other"][outcome.fails], 1);
 			this.#reply(session, { id, error });
 			if (session.state !== "connected") session.state = "failed";
 		} else this.#reply(session, { id, ...outcome });

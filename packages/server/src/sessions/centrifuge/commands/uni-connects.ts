@@ -1,10 +1,12 @@
 import { type ConnectRequest, type ConnectResult, DisconnectCode, ErrorCode, ProtocolError } from "@shardcast/protocol";
+import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { frameBytesMax, type Handle, type Outcome } from "./commands.ts";
 
 export interface UniConnectsParts {
 	readonly connect: Handle<"connect">;
+	readonly counters: Pick<Counters, "add">;
 	/** Connecting failed because of a defect, after it had to wait; the connection is closed. */
 	readonly failed: (error: unknown) => void;
 }
@@ -37,6 +39,7 @@ export class UniConnects {
 			session.close(DisconnectCode.badRequest);
 			return;
 		}
+		this.#parts.counters.add("commandsConnect", 1);
 		const outcome = this.#parts.connect(session, request);
 		if (!(outcome instanceof Promise)) this.#conclude(session, outcome);
 		else void this.#later(session, outcome);

@@ -1,0 +1,64 @@
+import type { BoardMetric, BoardReading } from "@shardcast/telemetry";
+import { counter, gauge, perShard, perShardBy } from "@shardcast/telemetry";
+import { commandCounters, errorCounters } from "../command-counters.ts";
+
+type Names = Readonly<Record<string, string>>;
+const counted = (names: Names) => (shard: BoardReading["shards"][number]) =>
+	Object.fromEntries(Object.entries(names).map(([label, name]) => [label, shard.counters[name]!]));
+
+/** What clients of the Centrifuge protocol do with channels. */
+export const channelMetrics: readonly BoardMetric[] = [
+	gauge(
+		"shardcast_subscriptions",
+		"none",
+		"Subscriptions of clients that speak the Centrifuge protocol, by encoding.",
+		perShardBy("protocol", ({ counters }) => ({
+			json: Math.max(0, counters.subscriptions! - counters.subscriptionsProtobuf!),
+			protobuf: counters.subscriptionsProtobuf!,
+		})),
+	),
+	counter(
+		"shardcast_commands_total",
+		"none",
+		"Commands of such clients, by method: publish = their publications, history = reads of a history, presence and presenceStats = questions who is subscribed.",
+		perShardBy("method", counted(commandCounters)),
+	),
+	counter(
+		"shardcast_subscribe_errors_total",
+		"none",
+		"Subscribe commands that were answered with an error, by its code, such as 103 = not allowed.",
+		perShardBy("code", counted(errorCounters.subscribe)),
+	),
+	counter(
+		"shardcast_command_errors_total",
+		"none",
+		"Other commands that were answered with an error of the protocol, by its code. Errors that your own handlers choose are not counted.",
+		perShardBy("code", counted(errorCounters.other)),
+	),
+	counter(
+		"shardcast_recoveries_total",
+		"none",
+		"Subscriptions of clients that came back and asked for what they had missed, by result: memory, kafka = they got all of it from there, failed = some of it is not kept any more, or it is too much.",
+		perShardBy("result", ({ counters }) => ({
+			memory: counters.recoveries,
+			kafka: counters.recoveriesFromKafka,
+			failed: counters.recoveriesFailed,
+		})),
+	),
+	counter(
+		"shardcast_recovered_publications_total",
+		"messages",
+		"Publications that clients had missed and got when they came back.",
+		perShard(({ counters }) => counters.recoveredPublications),
+	),
+	counter(
+		"shardcast_emulation_frames_total",
+		"none",
+		"Frames of clients without a WebSocket, which came by POST /emulation, by what became of them: carriedOut = in the shard that has the client, passedOn = from another shard to that one, refused = there was no room to pass them on.",
+		perShardBy("result", ({ counters }) => ({
+			carriedOut: counters.framesEmulated,
+			passedOn: counters.framesPassedOn,
+			refused: counters.framesRefused,
+		})),
+	),
+];
