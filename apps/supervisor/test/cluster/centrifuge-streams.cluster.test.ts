@@ -1,13 +1,22 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Cluster, postJson, StreamClient, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type Options, type PublicationContext } from "centrifuge";
 import { Centrifuge as CentrifugeProtobuf } from "centrifuge/build/protobuf";
+import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TestEventSource } from "../support/event-source.ts";
 
 const deadlineMs = 10_000;
+const browserPath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
+const browserMissing = !existsSync(browserPath);
+if (browserMissing) {
+	const message = `SKIPPED: a browser test of the protocol needs Chromium at ${browserPath} (apt-get install chromium, or set CHROMIUM_PATH)`;
+	if (process.env.CI === "true") throw new Error(message);
+	console.warn(message);
+}
 const config =
 	"client: { insecure: true }\nchannel:\n  namespaces:\n    - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true, presence: true }\n";
 
@@ -15,7 +24,8 @@ describe.each(["handoff", "proxy"] as const)("npm centrifuge without WebSockets 
 	let cluster: Cluster;
 	let directory: string;
 	const clients: Centrifuge[] = [];
-	let last: StreamClient;
+	/** Still there when the cluster stops. */
+	let last: StreamClient | null = null;
 	beforeAll(async () => {
 		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
 		const file = join(directory, "shardcast.yaml");
@@ -24,9 +34,11 @@ describe.each(["handoff", "proxy"] as const)("npm centrifuge without WebSockets 
 	});
 	afterAll(async () => {
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
+		rmSync(directory, { recursive: true });
+		if (last === null) return;
+		await waitFor(() => last!.isOver, { deadlineMs, what: "the end of the last stream" });
 		expect(last.messages.at(-1)).toEqual({ disconnect: { code: 3001, reason: "shutdown" } });
 		expect(last.isWhole).toBe(true);
-		rmSync(directory, { recursive: true });
 	});
 
 	type Kind = "http_stream" | "http_stream with Protobuf" | "sse";
@@ -127,6 +139,49 @@ describe.each(["handoff", "proxy"] as const)("npm centrifuge without WebSockets 
 				// What was on its way to the shard that was killed may have arrived without its answer.
 				const answered = new Set<unknown>(acknowledged);
 				expect(numbers.filter((n) => answered.has(n))).toEqual(acknowledged);
+			}
+		});
+
+	if (mode === "handoff")
+		it.skipIf(browserMissing)("a browser: npm centrifuge and EventSource on a page of another origin", async () => {
+			const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-gpu", "--no-first-run"] });
+			try {
+				const page = await browser.newPage();
+				// Another port is another origin: the browser asks first whether it may send JSON.
+				await page.goto(`${cluster.shardUrl(0).replace(/^ws/, "http")}/health`);
+				const library = createRequire(import.meta.url).resolve("centrifuge");
+				await page.addScriptTag({ path: join(library, "../../dist/centrifuge.js") });
+				const received = await page.evaluate(async (url) => {
+					const { Centrifuge } = globalThis as unknown as { Centrifuge: typeof import("centrifuge").Centrifuge };
+					const received: Record<string, unknown[]> = { sse: [], http_stream: [], uni: [] };
+					const connect = encodeURIComponent(JSON.stringify({ subs: { browser: {} } }));
+					const events = new EventSource(`${url}/connection/uni_sse?cf_connect=${connect}`);
+					await new Promise((resolve) => {
+						events.onmessage = ({ data }) => {
+							const push = JSON.parse(data as string) as { connect?: object; pub?: { data: unknown } };
+							if (push.pub !== undefined) received.uni!.push(push.pub.data);
+							resolve(null);
+						};
+					});
+					for (const transport of ["sse", "http_stream"] as const) {
+						const endpoint = `${url}/connection/${transport}`;
+						const client = new Centrifuge([{ transport, endpoint }], { emulationEndpoint: `${url}/emulation` });
+						client.connect();
+						const subscription = client.newSubscription("browser");
+						subscription.on("publication", ({ data }) => received[transport]!.push(data));
+						subscription.subscribe();
+						await subscription.ready(10_000);
+						await subscription.publish({ from: transport });
+					}
+					const until = performance.now() + 5000;
+					while (received.uni!.length < 2 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+					events.close();
+					return received;
+				}, cluster.httpUrl);
+				const [sse, stream] = [{ from: "sse" }, { from: "http_stream" }];
+				expect(received).toEqual({ sse: [sse, stream], http_stream: [stream], uni: [sse, stream] });
+			} finally {
+				await browser.close();
 			}
 		});
 

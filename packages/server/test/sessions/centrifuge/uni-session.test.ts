@@ -1,3 +1,4 @@
+import { allowedOrigins, Router } from "@shardcast/http";
 import { expect, it } from "vitest";
 import type { Session } from "../../../src/sessions/session.ts";
 import type { TopicTransport } from "../../../src/transports/transport.ts";
@@ -13,6 +14,14 @@ function listening(rig: CentrifugeRig, query = "cf_connect={}") {
 	session.opened(transport);
 	return { session, transport, peer: transport.peer };
 }
+
+it("a stream that only a HEAD asked for leaves nothing behind", () => {
+	const rig = new CentrifugeRig();
+	const router = new Router(rig.endpoint.routes, { allowedOrigins: allowedOrigins([]) });
+	const head = { method: "HEAD", path: "/connection/uni_sse", query: "", address: "127.0.0.1", header: () => "" };
+	expect(router.route(head)).toMatchObject({ status: 200, type: "text/event-stream" });
+	expect(rig.kept).toBe(0);
+});
 
 it("is pinged, and need not answer", () => {
 	const rig = new CentrifugeRig();
