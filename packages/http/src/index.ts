@@ -4,7 +4,7 @@ export { type ErrorCode, httpErrors } from "./errors.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
 export { type MayPublish, mayPublish, newlyOpen, whoPublishes } from "./may-publish.ts";
 export { openToClients } from "./open-to-clients.ts";
-export { type AllowedOrigins, allowedOrigins, hostName, isOwnPage, originAllowed } from "./origin.ts";
+export { type AllowedOrigins, allowedOrigins, hostName, isForeignFetch, isOwnPage, originAllowed } from "./origin.ts";
 export { queryProblem } from "./query.ts";
 export {
 	headerPairs,

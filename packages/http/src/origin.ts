@@ -28,6 +28,19 @@ export function originAllowed(origin: string, host: string, allowed: AllowedOrig
 	return isSame(page, server) || (isLoopbackName(page.name) && isLoopbackName(server.name));
 }
 
+/**
+ * Whether the browser of a foreign page asks: a page sends no Origin with a GET whose answer it may not read, such as that of an image, but its
+ * browser says this. @param fetchSite the header Sec-Fetch-Site as sent.
+ */
+export function isForeignFetch(fetchSite: string): boolean {
+	return /^(cross|same)-site$/.test(fetchSite);
+}
+
+/** Whether all pages may use the server. */
+export function allowsEverybody(allowed: AllowedOrigins): boolean {
+	return allowed.has(everyOrigin);
+}
+
 /** Whether a page was loaded under the name and port that the request is for. Both as sent. */
 export function isOwnPage(origin: string, host: string): boolean {
 	const page = authorityOf(origin);

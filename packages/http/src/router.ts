@@ -1,5 +1,5 @@
 import { allowed, optionsReply, readableBy } from "./cross-origin.ts";
-import { type AllowedOrigins, originAllowed } from "./origin.ts";
+import { type AllowedOrigins, allowsEverybody, isForeignFetch, originAllowed } from "./origin.ts";
 import { queryProblem } from "./query.ts";
 import { originRefused, type Reply, refusal } from "./reply.ts";
 import type { HttpRequest } from "./request.ts";
@@ -77,15 +77,24 @@ export class Router<R extends Route = Route> {
 		return this.#route(request) as Routed<R>;
 	}
 
+	/** The answer to a page that may not ask; null = it may, or it is no page. */
+	#foreign(origin: string, request: HttpRequest): Reply | null {
+		const { allowedOrigins } = this.#rules;
+		if (origin !== "") {
+			const host = request.header("host");
+			return originAllowed(origin, host, allowedOrigins) ? null : originRefused(origin, host);
+		}
+		if (!isForeignFetch(request.header("sec-fetch-site")) || allowsEverybody(allowedOrigins)) return null;
+		return originRefused("other sites", request.header("host"));
+	}
+
 	#route(request: HttpRequest): Routed {
 		const { method } = request;
 		const here = this.#paths.get(request.path);
 		if (here === undefined) return refusal("not_found", `there is nothing at ${method.slice(0, 20)} ${request.path.slice(0, 200)}`);
 		const origin = here.forPages ? request.header("origin") : "";
-		if (origin !== "") {
-			const host = request.header("host");
-			if (!originAllowed(origin, host, this.#rules.allowedOrigins)) return originRefused(origin, host);
-		}
+		const refused = here.forPages ? this.#foreign(origin, request) : null;
+		if (refused !== null) return refused;
 		const route = method === "OPTIONS" ? undefined : routeFor(method, here);
 		if (route === undefined) return readableBy(origin, notFor(request, here), here.withCredentials);
 		const problem = route.query === undefined ? null : queryProblem(request.query, route.query);

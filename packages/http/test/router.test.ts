@@ -137,6 +137,15 @@ describe("Router", () => {
 		expect(Object.keys(reply("GET", "/get", page).headers), "not for pages").not.toContain("Access-Control-Allow-Origin");
 	});
 
+	it("refuses a foreign page that hides where it is from, as for an image, unless all may ask", () => {
+		const get: Route = { kind: "answer", method: "GET", path: "/", forPages: true, answer: () => json(200, {}) };
+		const [some, everybody] = [[ours], ["*"]].map((list) => new Router([get], { allowedOrigins: allowedOrigins(list) }));
+		const from = (router: Router, site: string) => router.route(request("GET", "/", { "sec-fetch-site": site, host: "a" })) as Reply;
+		const statuses = ["cross-site", "same-site", "same-origin", "none", ""].map((site) => from(some!, site).status);
+		expect(statuses).toEqual([403, 403, 200, 200, 200]);
+		expect(from(everybody!, "cross-site").status).toBe(200);
+	});
+
 	it("a body may be answered by a stream; a stream that only a HEAD asked for is over at once", () => {
 		const over: string[] = [];
 		const stream = (name: string) => ({ ...start, closed: () => over.push(name) });

@@ -1,4 +1,13 @@
-import { consoleToken, type HttpRequest, type Reply, type ReplyStream, refusal, type StreamRoute, type StreamStart } from "@shardcast/http";
+import {
+	consoleToken,
+	type HttpRequest,
+	isForeignFetch,
+	type Reply,
+	type ReplyStream,
+	refusal,
+	type StreamRoute,
+	type StreamStart,
+} from "@shardcast/http";
 import type { ConnectionCheck } from "../limits/connection-check.ts";
 import { consoleForbidden, mayWatch } from "./console-access.ts";
 import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts";
@@ -20,9 +29,7 @@ export function consoleEvents({ feed, check, token }: ConsoleEventsParts): Strea
 		if (stopping !== null) return stopping;
 		const { address } = request;
 		const head = { token: consoleToken(request), origin: request.header("origin"), host: request.header("host"), address };
-		// A page elsewhere sends no Origin with a request whose answer it may not read, but its browser says this.
-		const isForeign = /^(cross|same)-site$/.test(request.header("sec-fetch-site"));
-		if (isForeign || !mayWatch(head, token())) return refusal("forbidden", consoleForbidden);
+		if (isForeignFetch(request.header("sec-fetch-site")) || !mayWatch(head, token())) return refusal("forbidden", consoleForbidden);
 		return feed.isFull ? refusal("unavailable", "too many consoles are open") : check.overRate(address);
 	};
 	const begin = (request: HttpRequest): Reply | StreamStart => {
