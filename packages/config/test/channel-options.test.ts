@@ -90,7 +90,6 @@ describe("a file of Centrifugo's", () => {
 		expect(places.toSorted()).toEqual(
 			[
 				"f.yaml:2: http_server",
-				"f.yaml:11: client.token.jwks_public_endpoint",
 				"f.yaml:15: client.proxy",
 				"f.yaml:26: channel.without_namespace.publish_proxy_enabled",
 				"f.yaml:35: channel.namespaces[0].subscribe_proxy_enabled",

@@ -17,8 +17,6 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 		connect_include_server_time connection_limit connection_rate_limit insecure_skip_token_signature_verify
 		presence_update_interval proxy user_connection_limit user_id_http_header`,
 	),
-	...under("client.token", "jwks_public_endpoint"),
-	...under("client.subscription_token", "jwks_public_endpoint"),
 	...under("http_api", "disabled error_mode external handler_prefix insecure"),
 	"log.file",
 ]);

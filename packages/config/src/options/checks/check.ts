@@ -39,8 +39,9 @@ const rules: readonly Rule[] = [
 	},
 	function subscriptionTokensHaveAKey(config, name) {
 		const { subscriptionTokenHmacSecret: hmac, subscriptionTokenRsaPublicKey: rsa, subscriptionTokenEcdsaPublicKey: ecdsa } = config;
-		if (!config.subscriptionTokenEnabled || hmac !== undefined || rsa !== "" || ecdsa !== "") return null;
-		return `${name("subscriptionTokenEnabled")}: without a key no subscription token is valid; give client.subscription_token.hmac_secret_key, .rsa_public_key or .ecdsa_public_key`;
+		const isGiven = hmac !== undefined || rsa !== "" || ecdsa !== "" || config.subscriptionTokenJwksEndpoint !== "";
+		if (!config.subscriptionTokenEnabled || isGiven) return null;
+		return `${name("subscriptionTokenEnabled")}: without a key no subscription token is valid; give client.subscription_token.hmac_secret_key, .rsa_public_key, .ecdsa_public_key or .jwks_public_endpoint`;
 	},
 	function personalChannelExists(config, name) {
 		const { personalChannelEnabled, personalChannelNamespace: wanted, singleConnection, channelNamespaces } = config;

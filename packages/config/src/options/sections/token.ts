@@ -30,6 +30,16 @@ const publicKey = ({ flag, key, words }: TokenKind, type: "rsa" | "ecdsa", algor
 		help: `Public key, in PEM, of ${words} signed with ${algorithms}; empty = none are valid.`,
 	});
 
+const jwks = ({ flag, key, words }: TokenKind) =>
+	option({
+		flag: `${flag}-jwks-endpoint`,
+		key: `${key}.jwks_public_endpoint`,
+		kind: checkedText({ argument: "<url>", check: checkEndpoint }),
+		default: "",
+		live: true,
+		help: `URL of a JSON Web Key Set with the public keys of ${words} (RS*, ES*, EdDSA); the other keys do not count then; empty = none.`,
+	});
+
 const exactly = ({ flag, key, words }: TokenKind, claim: "audience" | "issuer", jwt: string) =>
 	option({
 		flag: `${flag}-${claim}`,
@@ -70,6 +80,7 @@ export const tokenOptions = {
 	tokenHmacSecret: hmacSecret(connection),
 	tokenRsaPublicKey: publicKey(connection, "rsa", rsa),
 	tokenEcdsaPublicKey: publicKey(connection, "ecdsa", ecdsa),
+	tokenJwksEndpoint: jwks(connection),
 	tokenAudience: exactly(connection, "audience", "aud"),
 	tokenAudienceRegex: matching(connection, "audience", "aud"),
 	tokenIssuer: exactly(connection, "issuer", "iss"),
@@ -89,6 +100,7 @@ export const subscriptionTokenOptions = {
 	subscriptionTokenHmacSecret: hmacSecret(subscription),
 	subscriptionTokenRsaPublicKey: publicKey(subscription, "rsa", rsa),
 	subscriptionTokenEcdsaPublicKey: publicKey(subscription, "ecdsa", ecdsa),
+	subscriptionTokenJwksEndpoint: jwks(subscription),
 	subscriptionTokenAudience: exactly(subscription, "audience", "aud"),
 	subscriptionTokenAudienceRegex: matching(subscription, "audience", "aud"),
 	subscriptionTokenIssuer: exactly(subscription, "issuer", "iss"),
@@ -105,4 +117,12 @@ function checkPublicKey(pem: string, type: "rsa" | "ec"): void {
 		throw new RangeError("is not a public key in PEM");
 	}
 	if (found !== type) throw new RangeError(`is not a public key of type ${type.toUpperCase()}`);
+}
+
+function checkEndpoint(text: string): void {
+	if (text === "") return;
+	if (text.includes("{{")) throw new RangeError("has parts in {{ }}, which shardcast does not fill in");
+	const url = URL.canParse(text) ? new URL(text) : null;
+	if (url === null || !["http:", "https:"].includes(url.protocol))
+		throw new RangeError("is not a URL that begins with https:// or http://");
 }

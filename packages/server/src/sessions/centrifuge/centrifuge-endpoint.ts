@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ChannelLog, LogReader } from "@shardcast/channel-log";
 import { type Namespaces, personalChannelOf } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
@@ -15,7 +16,7 @@ import type { KafkaHistory } from "@shardcast/kafka";
 import { RateLimit } from "@shardcast/limits";
 import { DisconnectCode, disconnects } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
-import type { Log } from "@shardcast/telemetry";
+import { BoundedLines, type Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import { defaultHandlerDeadlineMs } from "../../delivery/incoming/inbound.ts";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
@@ -51,7 +52,7 @@ import { emulationRoute } from "./http/emulation-route.ts";
 import { type StreamRoutesParts, streamRoutes } from "./http/stream-routes.ts";
 import { Presence } from "./presence.ts";
 import { Heartbeats } from "./timing/heartbeats.ts";
-import { connectionTokenRules, subscriptionTokenRules, TokenVerifier } from "./tokens/token-verifier.ts";
+import { connectionTokenRules, subscriptionTokenRules, type TokenRules, TokenVerifier } from "./tokens/token-verifier.ts";
 import { UniSession } from "./uni-session.ts";
 import { Users } from "./users.ts";
 import { webSocketRequest } from "./web-socket-request.ts";
@@ -120,6 +121,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	/** As of the last reload. */
 	#namespaces: Namespaces;
 	readonly #presenceCommands: PresenceCommands;
+	readonly #keyErrors = new BoundedLines(10_000);
 	#isStopped = false;
 	readonly #fromKafka: KafkaRecovery;
 	#tokens: TokenVerifier;
@@ -135,8 +137,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.#namespaces = live.namespaces;
 		hub.add(this.audiences);
 		hub.addForJoins(this.joins);
-		this.#tokens = new TokenVerifier(connectionTokenRules(config));
-		this.#subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
+		this.#tokens = this.#verifier(connectionTokenRules(config));
+		this.#subscriptionTokens = this.#verifier(subscriptionTokenRules(config));
 		this.rate = new RateLimit(config.messageRate, row.connectionsMax);
 		const unixTime = () => Date.now() / 1000;
 		this.heartbeats = new Heartbeats({
@@ -294,8 +296,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	/** Permissions change for later commands only; subscriptions that exist stay, except where the channel's namespace is gone. */
 	reload(config: Config): Commit {
-		const tokens = new TokenVerifier(connectionTokenRules(config));
-		const subscriptionTokens = new TokenVerifier(subscriptionTokenRules(config));
+		const tokens = this.#verifier(connectionTokenRules(config), this.#tokens);
+		const subscriptionTokens = this.#verifier(subscriptionTokenRules(config), this.#subscriptionTokens);
 		return () => {
 			this.#tokens = tokens;
 			this.#subscriptionTokens = subscriptionTokens;
@@ -309,6 +311,17 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	beforeTurn(): void {
 		for (const { encoder } of this.audiences.takeReady())
 			for (const [subscription, session] of (encoder as DeltaEncoder).waiting!) session.followDeltas(subscription);
+	}
+
+	/** The one that there is, with the keys that it has fetched, if nothing has changed. */
+	#verifier(rules: TokenRules, present?: TokenVerifier): TokenVerifier {
+		if (present !== undefined && isDeepStrictEqual(present.rules, rules)) return present;
+		const { log } = this.#parts.options;
+		const failed = (error: unknown) =>
+			this.#keyErrors.offer((leftOut) =>
+				log.error({ error, leftOut }, `the keys of tokens could not be fetched from ${rules.jwksEndpoint}`),
+			);
+		return new TokenVerifier(rules, failed);
 	}
 
 	/** Those to channels that cannot exist any more. */

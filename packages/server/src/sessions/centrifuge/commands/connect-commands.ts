@@ -50,6 +50,7 @@ export class ConnectCommands {
 		if (request.token === "") return this.#connect(session, null, request);
 		return verifyConnectionToken(this.#parts.tokens(), request.token).then((claims) => {
 			if (claims === "expired") return fails(ErrorCode.tokenExpired);
+			if (claims === "unavailable") return fails(ErrorCode.internal);
 			if (claims === "invalid") return ends(Disconnect.invalidToken);
 			return this.#connect(session, claims, request);
 		});
@@ -60,6 +61,7 @@ export class ConnectCommands {
 		const { tokens, unixTime, heartbeats, version } = this.#parts;
 		const claims = await verifyConnectionToken(tokens(), token);
 		if (claims === "expired") return ends(Disconnect.expired);
+		if (claims === "unavailable") return fails(ErrorCode.internal);
 		if (claims === "invalid" || claims.user !== session.user) return ends(Disconnect.invalidToken);
 		const left = expiry(this.#expiresAt(claims), unixTime());
 		if (left === null) return ends(Disconnect.expired);

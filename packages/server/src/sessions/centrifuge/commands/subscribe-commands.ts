@@ -69,6 +69,7 @@ export class SubscribeCommands {
 		if (token === "") return fails(ErrorCode.badRequest);
 		const claims = await verifySubscriptionToken(this.#parts.tokens(), token);
 		if (claims === "expired") return fails(ErrorCode.tokenExpired);
+		if (claims === "unavailable") return fails(ErrorCode.internal);
 		if (claims === "invalid" || !isFor(claims, session, channel)) return invalidToken;
 		const grant = this.#grant(claims);
 		const left = expiry(grant.expiresAt, this.#parts.unixTime());
@@ -81,6 +82,7 @@ export class SubscribeCommands {
 	async #subscribeByToken(session: CentrifugeSession, channel: Channel, request: SubscribeRequest): Promise<Outcome> {
 		const claims = await verifySubscriptionToken(this.#parts.tokens(), request.token);
 		if (claims === "expired") return fails(ErrorCode.tokenExpired);
+		if (claims === "unavailable") return fails(ErrorCode.internal);
 		if (claims === "invalid") return fails(ErrorCode.permissionDenied);
 		if (!isFor(claims, session, channel.name)) return invalidToken;
 		return this.#subscribe(session, overridden(channel, claims.override), request, claims);

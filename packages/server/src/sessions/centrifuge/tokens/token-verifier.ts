@@ -1,6 +1,6 @@
 import { createPublicKey } from "node:crypto";
 import { type Config, parseRegex } from "@shardcast/config";
-import { type CryptoKey, errors, type JWTPayload, jwtVerify, type KeyObject } from "jose";
+import { type CryptoKey, createRemoteJWKSet, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, type KeyObject } from "jose";
 import { ClaimError } from "./claims.ts";
 
 /** The rules for one kind of token. */
@@ -9,6 +9,8 @@ export interface TokenRules {
 	/** PEM; "" = tokens with this algorithm are invalid. */
 	readonly rsaPublicKey: string;
 	readonly ecdsaPublicKey: string;
+	/** URL of a JSON Web Key Set, whose keys count instead of those above; "" = none. */
+	readonly jwksEndpoint: string;
 	/** "" = not checked. */
 	readonly audience: string;
 	readonly audienceRegex: string;
@@ -22,6 +24,7 @@ export const connectionTokenRules = (config: Config): TokenRules => ({
 	hmacSecret: config.tokenHmacSecret,
 	rsaPublicKey: config.tokenRsaPublicKey,
 	ecdsaPublicKey: config.tokenEcdsaPublicKey,
+	jwksEndpoint: config.tokenJwksEndpoint,
 	audience: config.tokenAudience,
 	audienceRegex: config.tokenAudienceRegex,
 	issuer: config.tokenIssuer,
@@ -36,6 +39,7 @@ export const subscriptionTokenRules = (config: Config): TokenRules =>
 				hmacSecret: config.subscriptionTokenHmacSecret,
 				rsaPublicKey: config.subscriptionTokenRsaPublicKey,
 				ecdsaPublicKey: config.subscriptionTokenEcdsaPublicKey,
+				jwksEndpoint: config.subscriptionTokenJwksEndpoint,
 				audience: config.subscriptionTokenAudience,
 				audienceRegex: config.subscriptionTokenAudienceRegex,
 				issuer: config.subscriptionTokenIssuer,
@@ -44,8 +48,8 @@ export const subscriptionTokenRules = (config: Config): TokenRules =>
 			}
 		: connectionTokenRules(config);
 
-/** Why a token is refused. `expired` also means "not valid yet". */
-export type TokenProblem = "expired" | "invalid";
+/** Why a token is refused. `expired` also means "not valid yet". `unavailable`: the keys could not be fetched, so nobody knows. */
+export type TokenProblem = "expired" | "invalid" | "unavailable";
 
 export interface VerifiedToken {
 	/** "" = anonymous. */
@@ -58,23 +62,41 @@ const userBytesMax = 4096;
 
 type Key = Uint8Array | KeyObject | CryptoKey;
 
-/** Verifies JWTs of one kind. Without a key no token is valid. */
+/** Those of a key set. Never HMAC: its keys are public. */
+const publicAlgorithms = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"];
+/** How long a request for the key set may take. */
+const fetchMs = 3000;
+
+/** The key set could not be fetched, or is none. */
+class KeysUnavailable extends Error {}
+
+/**
+ * Verifies JWTs of one kind. Without a key no token is valid. A key set is fetched when the first token comes, again after ten minutes, and for a key
+ * that is not in it, but at most every 30 s; those who wait share one request.
+ */
 export class TokenVerifier {
-	readonly #rules: TokenRules;
+	readonly rules: TokenRules;
 	/** By the start of the algorithm's name. */
 	readonly #keys = new Map<string, Key>();
+	readonly #keySet: ReturnType<typeof createRemoteJWKSet> | null;
 	readonly #algorithms: string[];
+	readonly #unavailable: (error: unknown) => void;
 	readonly #audience: RegExp | null;
 	readonly #issuer: RegExp | null;
 
-	/** @param rules must have been checked. */
-	constructor(rules: TokenRules) {
-		const { hmacSecret, rsaPublicKey, ecdsaPublicKey, audienceRegex, issuerRegex } = rules;
-		this.#rules = rules;
+	/** @param rules must have been checked. @param unavailable told each time that the key set cannot be fetched. */
+	constructor(rules: TokenRules, unavailable: (error: unknown) => void = () => {}) {
+		const { hmacSecret, rsaPublicKey, ecdsaPublicKey, jwksEndpoint, audienceRegex, issuerRegex } = rules;
+		this.#unavailable = unavailable;
+		this.#keySet = jwksEndpoint === "" ? null : createRemoteJWKSet(new URL(jwksEndpoint), { timeoutDuration: fetchMs });
+		this.rules = rules;
 		if (hmacSecret !== undefined) this.#keys.set("HS", Buffer.from(hmacSecret));
 		if (rsaPublicKey !== "") this.#keys.set("RS", createPublicKey(rsaPublicKey));
 		if (ecdsaPublicKey !== "") this.#keys.set("ES", createPublicKey(ecdsaPublicKey));
-		this.#algorithms = [...this.#keys.keys()].flatMap((family) => [`${family}256`, `${family}384`, `${family}512`]);
+		this.#algorithms =
+			this.#keySet !== null
+				? publicAlgorithms
+				: [...this.#keys.keys()].flatMap((family) => [`${family}256`, `${family}384`, `${family}512`]);
 		this.#audience = audienceRegex === "" ? null : parseRegex(audienceRegex);
 		this.#issuer = issuerRegex === "" ? null : parseRegex(issuerRegex);
 	}
@@ -83,9 +105,13 @@ export class TokenVerifier {
 	async verify(token: string): Promise<VerifiedToken | TokenProblem> {
 		if (this.#algorithms.length === 0) return "invalid";
 		try {
-			const { payload } = await jwtVerify(token, ({ alg }) => this.#keys.get(alg.slice(0, 2))!, { algorithms: this.#algorithms });
+			const { payload } = await jwtVerify(token, (header) => this.#keyFor(header), { algorithms: this.#algorithms });
 			return this.#checked(payload);
 		} catch (error) {
+			if (error instanceof KeysUnavailable) {
+				this.#unavailable(error.cause);
+				return "unavailable";
+			}
 			if (!(error instanceof errors.JWTExpired) && !(error instanceof errors.JWTClaimValidationFailed)) return "invalid";
 			const { reason, claim, payload } = error;
 			if (reason !== "check_failed" || (claim !== "exp" && claim !== "nbf")) return "invalid";
@@ -93,8 +119,19 @@ export class TokenVerifier {
 		}
 	}
 
+	async #keyFor(header: JWTHeaderParameters): Promise<Key> {
+		if (this.#keySet === null) return this.#keys.get(header.alg.slice(0, 2))!;
+		try {
+			return await this.#keySet(header);
+		} catch (error) {
+			const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
+			if (isToken || error instanceof errors.JOSENotSupported) throw error;
+			throw new KeysUnavailable("no keys", { cause: error });
+		}
+	}
+
 	#checked(claims: JWTPayload): VerifiedToken | "invalid" {
-		const { audience, issuer, userIdClaim } = this.#rules;
+		const { audience, issuer, userIdClaim } = this.rules;
 		const { iss = "", aud = [] } = claims;
 		const audiences = typeof aud === "string" ? [aud] : aud;
 		if (!Array.isArray(audiences) || typeof iss !== "string") return "invalid";
