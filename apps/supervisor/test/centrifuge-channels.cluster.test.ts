@@ -12,7 +12,7 @@ client: { insecure: true }
 channel:
   namespaces:
     - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true }
-    - { name: market, allow_tags_filter: true }
+    - { name: market, allow_tags_filter: true, allow_wildcard: true }
     - { name: delta, history_size: 1000, history_ttl: 5m, force_recovery: true, allowed_delta_types: [fossil], delta_publish: true }
 `;
 
@@ -116,5 +116,13 @@ describe("npm centrifuge on 2 shards: what namespaces can do", () => {
 		// The library counts them for itself.
 		const counts = clients.map((client) => (client.getSubscription("delta:a") as unknown as { _deltaNumDelta: number })._deltaNumDelta);
 		for (const count of counts) expect(count).toBeGreaterThanOrEqual(2);
+	});
+
+	it("subscribers of a pattern get the publications of all channels that match, from both shards", async () => {
+		const received = await Promise.all((await both()).map((client) => listen(client, "market:*.trade")));
+		for (const [index, channel] of ["market:BTC.trade", "market:BTC.book", "market:ETH.trade"].entries())
+			await publish(index % 2, { channel, data: index });
+		await waitFor(() => received.every(({ length }) => length === 2), { deadlineMs: 10_000, what: "both publications" });
+		for (const publications of received) expect(publications.map(dataOf).sort()).toEqual([0, 2]);
 	});
 });

@@ -37,6 +37,8 @@ export interface Channel {
 	readonly publications: PublicationRules | null;
 	/** Subscribing always requires a subscription token. */
 	readonly needsToken: boolean;
+	/** Not a channel, but a pattern of channels: one of the parts between its dots is `*`. */
+	readonly isPattern: boolean;
 	/** Only these users may subscribe without a token; null = the channel is not limited to users. */
 	readonly users: readonly string[] | null;
 }

@@ -28,6 +28,9 @@ interface Namespace {
 
 /** The number of names in the cache. When it is full, the half that was not used recently is dropped. */
 const namesMax = 16_384;
+/** Of a pattern, between its dots: the ways through the tree of patterns are bounded by it. */
+const patternPartsMax = 8;
+const anyPart = "*";
 const ascii = /^[\0-\x7f]*$/;
 
 /**
@@ -60,6 +63,24 @@ export class Namespaces {
 		return this.#recent.get(name) ?? this.#recall(name);
 	}
 
+	/**
+	 * What patterns are compared by: the namespace with the private prefix, and then the parts between the dots of what follows. Null = patterns
+	 * do not match this name: it is none, or it is limited to users.
+	 */
+	segments(name: string): readonly string[] | null {
+		const { channelUserBoundary: boundary } = this.#config;
+		if (this.of(name).error !== null || (boundary !== "" && name.includes(boundary))) return null;
+		return this.#parts(name);
+	}
+
+	#parts(name: string): readonly string[] {
+		const { channelPrivatePrefix: prefix } = this.#config;
+		const isPrivate = prefix !== "" && name.startsWith(prefix);
+		const [namespace, rest] = this.#split(name);
+		const inner = namespace === "" && isPrivate ? rest.slice(prefix.length) : rest;
+		return [`${isPrivate ? prefix : ""}${namespace}`, ...inner.split(".")];
+	}
+
 	#recall(name: string): Channel {
 		const channel = this.#older.get(name) ?? this.#resolve(name);
 		// An invalid name may have any length.
@@ -82,7 +103,21 @@ export class Namespaces {
 		if (!(regex === null ? ascii.test(name) : regex.test(rest))) return refused(name, namespaceName, ErrorCode.badRequest);
 		const needsToken = prefix !== "" && name.startsWith(prefix);
 		const users = options.allowUserLimitedChannels ? this.#usersIn(name) : null;
-		return Object.freeze({ name, namespace: namespaceName, error: null, options, history, mayBeEmpty, publications, needsToken, users });
+		const parts = name.includes(anyPart) ? this.#parts(name) : [];
+		const isPattern = parts.includes(anyPart, 1);
+		if (isPattern && parts.length - 1 > patternPartsMax) return refused(name, namespaceName, ErrorCode.badRequest);
+		return Object.freeze({
+			name,
+			namespace: namespaceName,
+			error: null,
+			options,
+			history,
+			mayBeEmpty,
+			publications,
+			isPattern,
+			needsToken,
+			users,
+		});
 	}
 
 	/** "$chat:room:1" → "chat" and "room:1"; without a namespace, "" and the whole name. */
@@ -135,6 +170,7 @@ function refused(name: string, namespace: string, error: ErrorCode): Channel {
 		history: null,
 		mayBeEmpty: false,
 		publications: null,
+		isPattern: false,
 		needsToken: false,
 		users: null,
 	});

@@ -23,6 +23,7 @@ type Right = "Publish" | "History" | "Presence";
  */
 export function subscribeError(channel: Channel, asker: Asker & { readonly hasToken: boolean }): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
+	if (channel.isPattern && !channel.options.allowWildcard) return ErrorCode.notAvailable;
 	if (asker.hasToken) return null;
 	// Insecure mode does not allow these either.
 	if (channel.needsToken) return ErrorCode.permissionDenied;
@@ -37,19 +38,20 @@ export function subscribeError(channel: Channel, asker: Asker & { readonly hasTo
 
 /** May this client publish? Null = yes. */
 export function publishError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
-	return channel.error ?? permission(channel.options, "Publish", asker);
+	if (channel.error !== null) return channel.error;
+	return channel.isPattern ? ErrorCode.badRequest : permission(channel.options, "Publish", asker);
 }
 
 /** May this client read the history? Null = yes. */
 export function historyError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
-	return channel.history === null ? ErrorCode.notAvailable : permission(channel.options, "History", asker);
+	return channel.history === null || channel.isPattern ? ErrorCode.notAvailable : permission(channel.options, "History", asker);
 }
 
 /** May this client ask who is subscribed? Null = yes. */
 export function presenceError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
-	return channel.options.presence ? permission(channel.options, "Presence", asker) : ErrorCode.notAvailable;
+	return channel.options.presence && !channel.isPattern ? permission(channel.options, "Presence", asker) : ErrorCode.notAvailable;
 }
 
 /** Is this subscriber told who comes and goes? @param asked whether it has asked for that. */
@@ -72,8 +74,8 @@ export interface Positions {
 }
 
 /** Which of the requested features a subscriber gets. None without history, because then there are no offsets. */
-export function grantedPositions({ options, history }: Channel, asker: Asker, asked: Positions): Positions {
-	if (history === null) return { positioned: false, recoverable: false };
+export function grantedPositions({ options, history, isPattern }: Channel, asker: Asker, asked: Positions): Positions {
+	if (history === null || isPattern) return { positioned: false, recoverable: false };
 	const mayRead = permission(options, "History", { ...asker, subscribed: true }) === null;
 	const recoverable = options.forceRecovery || (asked.recoverable && (options.allowRecovery || mayRead));
 	const positioned = options.forcePositioning || (asked.positioned && (options.allowPositioning || mayRead));

@@ -119,7 +119,6 @@ describe("deltas", () => {
 		subscribe(whole, {});
 		const send = (number: number) => {
 			rig.send("c", text(number));
-			rig.endpoint.beforeTurn();
 		};
 		send(1);
 		send(2);
@@ -168,7 +167,6 @@ describe("deltas", () => {
 		subscribe(client, { delta: "fossil" });
 		const send = (payload: string, delta: boolean) => {
 			rig.send("c", payload, { delta });
-			rig.endpoint.beforeTurn();
 		};
 		send(text(1), true);
 		send(text(2), false);
@@ -216,12 +214,16 @@ describe("deltas", () => {
 					offset: 0,
 				}));
 				const published: string[] = [];
+				let delivered: string[] = [];
 				for (const one of actions) {
 					if (one.kind === "publish") {
 						const payload = one.number < 20 ? String(one.number) : text(one.number);
 						published.push(payload);
-						rig.send("c", payload, { delta: one.delta });
-						if (one.turn) rig.endpoint.beforeTurn();
+						void rig.publish("c", payload, { delta: one.delta });
+						if (one.turn) {
+							rig.deliver();
+							delivered = [...published];
+						}
 					} else {
 						const state = clients[one.client]!;
 						const isIn = state.client.session.subscriptions.has("c");
@@ -236,8 +238,8 @@ describe("deltas", () => {
 							const reply = subscribe(state.client, { delta: "fossil", ...(recover && { recover, epoch, offset: state.offset }) }) as Reply;
 							state.reader = new DeltaClient();
 							if (!recover) {
-								state.got = [...published];
-								state.offset = published.length;
+								state.got = [...delivered];
+								state.offset = delivered.length;
 							}
 							for (const pub of reply.subscribe!.publications ?? []) {
 								state.got.push(state.reader.take(pub));
@@ -251,7 +253,7 @@ describe("deltas", () => {
 							state.got.push(state.reader.take(pub));
 							state.offset = pub.offset!;
 						}
-						expect(state.got).toEqual(published);
+						expect(state.got).toEqual(delivered);
 					}
 				}
 				for (const { client } of clients) client.transport.peer.leave(1000);

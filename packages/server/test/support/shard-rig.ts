@@ -58,8 +58,9 @@ export class ShardRig extends CentrifugeRig {
 		return this.router.publish(kind, 0, channelList([channel]), Buffer.from(payload as string), details);
 	}
 
-	/** Clients get all that was published. */
+	/** A turn of the flush engine: clients get all that was published. */
 	deliver(): void {
+		this.endpoint.beforeTurn();
 		while (this.#bus.read(1000, this.fanOut.deliver) + this.reader.read(1000, this.fanOut.deliverLogged) > 0);
 	}
 

@@ -67,6 +67,10 @@ export const channelFields = {
 		"allow_user_limited_channels",
 		"Of a channel such as dialog#42,17, only the users after the last # may subscribe, without a token.",
 	),
+	allowWildcard: yes(
+		"allow_wildcard",
+		"Clients may subscribe to patterns such as BTC.*, with the rights that they have to the channels of the namespace.",
+	),
 	allowTagsFilter: yes("allow_tags_filter", "Subscribers may give a filter, and get only publications whose tags pass it."),
 	allowedDeltaTypes: field({
 		key: "allowed_delta_types",

@@ -34,6 +34,7 @@ import type { Sessions } from "../sessions.ts";
 import { ChannelAudiences } from "./audience/channel-audiences.ts";
 import type { DeltaEncoder } from "./audience/delta-encoder.ts";
 import { JoinAudiences } from "./audience/join-audiences.ts";
+import { PatternAudiences } from "./audience/pattern-audiences.ts";
 import { CentrifugeSession } from "./centrifuge-session.ts";
 import { ClientHandlers } from "./client-handlers.ts";
 import { ChannelCommands } from "./commands/channel-commands.ts";
@@ -106,6 +107,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	/** Of all clients. */
 	readonly senders: SenderIds<ClientSession>;
 	readonly audiences = new ChannelAudiences();
+	readonly patterns: PatternAudiences;
 	readonly joins = new JoinAudiences();
 	readonly presence = new Presence();
 	readonly commands: Commands;
@@ -136,6 +138,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.senders = parts.senders;
 		this.#namespaces = live.namespaces;
 		hub.add(this.audiences);
+		this.patterns = new PatternAudiences((name) => live.namespaces.segments(name));
+		hub.add(this.patterns);
 		hub.addForJoins(this.joins);
 		this.#tokens = this.#verifier(connectionTokenRules(config));
 		this.#subscriptionTokens = this.#verifier(subscriptionTokenRules(config));
@@ -290,7 +294,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.heartbeats.tick();
 		this.#presenceCommands.sweep();
 		const { row } = this.#parts.options;
-		row.set("subscriptions", this.audiences.subscriptions);
+		row.set("subscriptions", this.audiences.subscriptions + this.patterns.subscriptions);
 		row.set("subscriptionsProtobuf", this.audiences.protobufSubscriptions);
 	}
 
@@ -306,6 +310,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			this.#endSubscriptionsOutside();
 		};
 	}
+
+	readonly isPattern = (channel: string): boolean => this.#parts.live.namespaces.of(channel).isPattern;
 
 	/** Before anything is delivered: whoever has got a whole publication since the last turn gets deltas from now on. */
 	beforeTurn(): void {
@@ -329,6 +335,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		const { namespaces } = this.#parts.live;
 		if (namespaces === this.#namespaces) return;
 		this.#namespaces = namespaces;
+		this.patterns.forgetNames();
 		for (const session of this.sessions.snapshot()) if (session instanceof CentrifugeSession) session.endSubscriptionsOutside(namespaces);
 	}
 

@@ -164,22 +164,27 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	 * @param offset of the last publication that it has; 0 = none is known.
 	 */
 	subscribe(channel: string, traits: number, grant: SubscriptionGrant | null, view: SubscriptionView = wholeView, offset = 0): void {
-		const { audiences } = this.endpoint;
-		const audience = view.delta
-			? audiences.ofDelta(channel, this.framing, audiences.hasLastOf(channel, offset))
-			: audiences.of(channel, this.framing, view.filter);
+		const audience = this.#audience(channel, view, offset);
 		const subscription = new Subscription(channel, audience, traits, grant);
 		const { waiting } = subscription;
 		waiting?.set(subscription, this);
 		this.#subscriptions ??= new Map();
 		this.#subscriptions.set(channel, subscription);
-		const { hub, joins, presence } = this.endpoint;
+		const { hub, joins, presence, audiences } = this.endpoint;
 		if (this.framing.codec.binary) audiences.protobufSubscriptions++;
 		hub.subscribe(this.transport, subscription.audience);
 		if (subscription.hearsJoins) hub.subscribe(this.transport, joins.of(channel, this.framing));
 		if (subscription.isPresent) presence.join(channel, this);
 		if (subscription.isAnnounced) this.#announce(RecordType.join, channel);
 		this.#expects(subscription);
+	}
+
+	#audience(channel: string, { filter, delta }: SubscriptionView, offset: number): Audience {
+		const { audiences, patterns, isPattern } = this.endpoint;
+		if (isPattern(channel)) return patterns.of(channel, this.framing);
+		return delta
+			? audiences.ofDelta(channel, this.framing, audiences.hasLastOf(channel, offset))
+			: audiences.of(channel, this.framing, filter);
 	}
 
 	/** The client has sent a new token for the subscription. */
@@ -194,10 +199,12 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.push({ channel, unsubscribe });
 	}
 
-	/** Ends the subscriptions to channels that cannot exist any more: the namespace is gone, or has other rules for names. */
+	/** Ends the subscriptions to channels that cannot exist any more: the namespace is gone, or has other rules for names or patterns. */
 	endSubscriptionsOutside(namespaces: Namespaces): void {
-		for (const channel of [...this.subscriptions.keys()])
-			if (namespaces.of(channel).error !== null) this.endSubscription(channel, unsubscribes[UnsubscribeCode.server]);
+		for (const channel of [...this.subscriptions.keys()]) {
+			const { error, isPattern, options } = namespaces.of(channel);
+			if (error !== null || (isPattern && !options.allowWildcard)) this.endSubscription(channel, unsubscribes[UnsubscribeCode.server]);
+		}
 	}
 
 	/** Ends the subscriptions that have expired at this time, in seconds since 1970. Closes the connection if one of them is server-side. */

@@ -66,6 +66,8 @@ export class ChannelAudiences implements AudienceProvider {
 		const found = this.#channel(channel);
 		for (const audience of found.audiences) {
 			const { encoder } = audience;
+			// Whoever comes after its publication must not go on with those that have got it.
+			if (this.#ready.has(audience)) continue;
 			if (encoder instanceof DeltaEncoder && encoder.framing === framing && (encoder.waiting === null) === hasLast) return audience;
 		}
 		found.delta ??= new ChannelDelta(this.#deltaMemory);

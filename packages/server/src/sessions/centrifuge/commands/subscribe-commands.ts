@@ -121,7 +121,7 @@ export class SubscribeCommands {
 			results.given(result);
 			// A client that missed nothing may have asked from a position that it was told, without the publication there.
 			const offset = result.publications?.at(-1)?.offset;
-			session.subscribe(name, traitsOf(options, hears), grant, view, offset);
+			session.subscribe(name, channel.isPattern ? 0 : traitsOf(options, hears), grant, view, offset);
 			return { subscribe: { ...result, ...(view.delta && { delta: true }), ...left, ...(claims?.data && { data: claims.data }) } };
 		};
 		const outcome = inALaterTurn(step, waitMsMax, () => attempt?.waits ?? null);
