@@ -1,3 +1,4 @@
+import { defaultConfig } from "@shardcast/config";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { CentrifugeRig } from "../support/centrifuge-rig.ts";
@@ -20,6 +21,8 @@ const command = fc.oneof(
 	{ weight: 1, arbitrary: fc.constantFrom({ method: "refresh", token: "" }, { method: "refresh", token: "bad" }) },
 	{ weight: 1, arbitrary: fc.constantFrom({ method: "rpc" }, { method: "send" }, { method: "pong" }, { method: "dance" }) },
 );
+/** So that joins, leaves and presence are part of the model. */
+const announcing = { ...defaultConfig().channelWithoutNamespace, presence: true, joinLeave: true };
 type Command = { readonly method: string; readonly channel?: string; readonly token?: string; readonly subs?: readonly string[] };
 
 /** What the protocol says that a client gets: for each command its reply's body, or the code that ends the connection. */
@@ -28,6 +31,8 @@ class Model {
 	readonly #hasHandlers: boolean;
 	readonly #subscribed = new Set<string>();
 	readonly #byServer = new Set<string>();
+	/** What other clients are told of it. */
+	readonly announced: string[] = [];
 
 	constructor(hasHandlers: boolean) {
 		this.#hasHandlers = hasHandlers;
@@ -42,7 +47,7 @@ class Model {
 			this.#connected = true;
 			for (const name of subs) {
 				if (name === "" || name === "$private") continue;
-				this.#subscribed.add(name);
+				this.#subscribe(name);
 				this.#byServer.add(name);
 			}
 			return "connect";
@@ -57,7 +62,7 @@ class Model {
 			return token === "" ? "error 107" : 3500;
 		}
 		if (method === "unsubscribe") {
-			this.#subscribed.delete(channel!);
+			if (this.#subscribed.delete(channel!)) this.announced.push(`leave ${channel}`);
 			this.#byServer.delete(channel!);
 			return "unsubscribe";
 		}
@@ -65,8 +70,18 @@ class Model {
 		if (channel === "no:where") return "error 102";
 		if (method === "publish") return "publish";
 		if (channel === "$private" || token === "bad") return "error 103";
-		this.#subscribed.add(channel!);
+		this.#subscribe(channel!);
 		return "subscribe";
+	}
+
+	#subscribe(channel: string): void {
+		this.#subscribed.add(channel);
+		this.announced.push(`join ${channel}`);
+	}
+
+	/** The connection ends, however. */
+	end(): void {
+		for (const channel of this.#subscribed) this.announced.push(`leave ${channel}`);
 	}
 
 	get channels(): string[] {
@@ -95,7 +110,7 @@ it("a session answers any sequence of commands, in any frames, as the model does
 			fc.subarray(channels),
 			fc.array(fc.array(command, { minLength: 1, maxLength: 6 }), { maxLength: 12 }),
 			async (hasHandlers, subs, frames) => {
-				const rig = new CentrifugeRig();
+				const rig = new CentrifugeRig({ channelWithoutNamespace: announcing });
 				const client = rig.open();
 				const model = new Model(hasHandlers);
 				if (hasHandlers) {
@@ -130,8 +145,11 @@ it("a session answers any sequence of commands, in any frames, as the model does
 				}
 				if (ended === 0) {
 					expect([...client.session.channels].sort()).toEqual(model.channels);
+					expect(rig.endpoint.presence.channelCount).toBe(model.channels.length);
 					client.transport.peer.leave(1000);
 				}
+				model.end();
+				expect(rig.announced.map((line) => line.trim())).toEqual(model.announced);
 				expect(client.session.leaving).toBe(ended);
 				expect(rig.kept).toBe(0);
 			},
