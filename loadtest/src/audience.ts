@@ -1,8 +1,10 @@
 export interface AudienceOptions {
 	readonly connections: number;
 	readonly senders: number;
-	/** The senders are the first of the connections, and do not get their own messages back (WebSocket source). */
+	/** The senders are the first of the connections (WebSocket source). */
 	readonly sendersListen: boolean;
+	/** Then they get their own messages back (false). */
+	readonly echoes?: boolean;
 	/** 0 = broadcast: everybody gets everything. */
 	readonly channels: number;
 }
@@ -19,13 +21,15 @@ export class Audience {
 	/** Most senders that one client hears. */
 	readonly slots: number;
 	readonly #sendersListen: boolean;
+	readonly #echoes: boolean;
 
-	constructor({ connections, senders, sendersListen, channels }: AudienceOptions) {
+	constructor({ connections, senders, sendersListen, echoes = false, channels }: AudienceOptions) {
 		this.connections = connections;
 		this.senders = senders;
 		this.channels = channels;
 		this.slots = channels === 0 ? senders : Math.ceil(senders / channels);
 		this.#sendersListen = sendersListen;
+		this.#echoes = echoes;
 	}
 
 	/** How many of the clients, from 0 on, are the senders. */
@@ -45,7 +49,7 @@ export class Audience {
 
 	/** Where `client` notes messages of `sender`; -1 when it must not get them. */
 	slotOf(client: number, sender: number): number {
-		if (sender >= this.senders || (this.#sendersListen && client === sender)) return -1;
+		if (sender >= this.senders || (this.#sendersListen && !this.#echoes && client === sender)) return -1;
 		if (this.channels === 0) return sender;
 		return sender % this.channels === this.channelOfClient(client) ? Math.floor(sender / this.channels) : -1;
 	}
@@ -58,7 +62,7 @@ export class Audience {
 
 	/** How many clients get a message of `sender`. */
 	listenersOf(sender: number): number {
-		const own = this.#sendersListen ? 1 : 0;
+		const own = this.#sendersListen && !this.#echoes ? 1 : 0;
 		if (this.channels === 0) return this.connections - own;
 		const channel = this.channelOfSender(sender);
 		const inChannel = (count: number): number => Math.floor(count / this.channels) + (channel < count % this.channels ? 1 : 0);

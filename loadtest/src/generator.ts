@@ -5,6 +5,7 @@ import { MessageChannel } from "node:worker_threads";
 import { type DeliveryReport, mergeReports } from "@shardcast/testkit";
 import { Piscina } from "piscina";
 import { Audience } from "./audience.ts";
+import { type ProtocolKind, protocolKinds } from "./protocols/protocol-kinds.ts";
 import { type LatencySummary, summariseLatency } from "./report/latency.ts";
 import { Progress, ProgressCounters } from "./report/progress-counters.ts";
 import { sourceAddresses, type Target } from "./target.ts";
@@ -21,6 +22,8 @@ export interface GeneratorOptions {
 	/** 0 = broadcast. */
 	readonly channels: number;
 	readonly source: SourceKind;
+	/** What the clients speak (raw). */
+	readonly protocol?: ProtocolKind;
 	/** For the source of that kind. */
 	readonly kafka?: KafkaTarget | null;
 	/** Threads that receive; one more sends. */
@@ -87,10 +90,12 @@ export class LoadGenerator {
 
 	constructor(options: GeneratorOptions) {
 		this.#options = options;
+		const protocol = options.protocol ?? "raw";
 		const audience = {
 			connections: options.connections,
 			senders: options.senders,
 			sendersListen: sourceKinds[options.source].sendersListen,
+			echoes: protocolKinds[protocol].echoes,
 			channels: options.channels,
 		};
 		this.#audience = new Audience(audience);
@@ -120,6 +125,7 @@ export class LoadGenerator {
 				target: options.target,
 				sourceAddresses: addresses,
 				audience,
+				protocol,
 				progress: this.#progress.buffer,
 				source: thread === 0 ? options.source : null,
 				kafka: options.kafka ?? null,
@@ -185,7 +191,7 @@ export class LoadGenerator {
 			deliveries: this.received - receivedBefore,
 			latency: summariseLatency(parts.map((part) => part.latency)),
 			seconds,
-			refusals: pace.refusals,
+			refusals: addUp([pace.refusals, ...parts.map((part) => part.refusals)]),
 			lateMsMax: pace.lateMsMax,
 			brokenOff: addUp(parts.map((part) => part.brokenOff)),
 			threads: parts.map((part) => part.load),

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { parseBytes, parseDuration } from "@shardcast/config";
 import { openFilesLimit } from "@shardcast/process";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { payloadBytesMin } from "./payload.ts";
+import { type ProtocolKind, protocolKinds, withClusterFlags } from "./protocols/protocol-kinds.ts";
 import { parseTarget, type Target } from "./target.ts";
 import { type SourceKind, sourceKinds } from "./thread/source-kinds.ts";
 
@@ -13,7 +13,8 @@ export interface LoadTestOptions {
 	readonly target: Target;
 	readonly connections: number;
 	readonly scenario: Scenario;
-	/** 0 in the broadcast scenario. */
+	readonly protocol: ProtocolKind;
+	/** 0 = to everybody: the broadcast scenario, unless the protocol has channels only. */
 	readonly channels: number;
 	readonly senders: number;
 	readonly source: SourceKind;
@@ -97,8 +98,13 @@ const sourceHelp = Object.entries(sourceKinds)
 	.map(([kind, { help }]) => `${kind}: ${help}`)
 	.join("; ");
 
+const protocolHelp = Object.entries(protocolKinds)
+	.map(([kind, { help }]) => `${kind}: ${help}`)
+	.join("; ");
+
 interface Flags {
 	url: Target;
+	protocol: ProtocolKind;
 	connections: number;
 	scenario: Scenario;
 	channelSize: number;
@@ -144,6 +150,7 @@ export function parseOptions(
 		.addOption(defaulted("--channel-size <n>", "channels scenario: clients that get each message", whole(1, 100_000), "10"))
 		.option("--senders <n>", "senders, which take turns (broadcast: 1, channels: one per channel)", whole(1, 100_000))
 		.addOption(new Option("--source <kind>", sourceHelp).choices(Object.keys(sourceKinds)).default("ws"))
+		.addOption(new Option("--protocol <kind>", protocolHelp).choices(Object.keys(protocolKinds)).default("raw"))
 		.option(
 			"--kafka-brokers <list>",
 			"kafka source: brokers that the loaded cluster reads from; none = with --start, a broker of the test's own",
@@ -172,18 +179,20 @@ export function parseOptions(
 
 /** What no flag alone can tell. */
 function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
-	const { connections, channelSize } = flags;
+	const { connections, channelSize, protocol } = flags;
 	const refuse = (problem: string): never => {
 		throw new UsageError(`error: ${problem}`);
 	};
-	const channels = flags.scenario === "broadcast" ? 0 : Math.floor(connections / (channelSize + 1));
+	const channels =
+		flags.scenario === "broadcast" ? Number(protocolKinds[protocol].needsChannel) : Math.floor(connections / (channelSize + 1));
 	if (flags.scenario === "channels" && channels === 0)
 		refuse(`--connections ${connections} fill no channel: at least ${channelSize + 1} are needed for --channel-size ${channelSize}`);
 	const senders = flags.senders ?? Math.max(1, channels);
+	const { bytesMin } = protocolKinds[protocol].create().payload;
 	if (sourceKinds[flags.source].sendersListen && senders >= connections)
 		refuse(`--senders ${senders} leaves no client that only receives; give fewer, or more --connections`);
-	if (flags.size < payloadBytesMin || flags.size > messageBytesMax)
-		refuse(`--size ${flags.size}: a message has ${payloadBytesMin} to ${messageBytesMax} bytes`);
+	if (flags.size < bytesMin || flags.size > messageBytesMax)
+		refuse(`--size ${flags.size}: a message has ${bytesMin} to ${messageBytesMax} bytes`);
 	if (flags.source === "kafka" && flags.kafkaBrokers === undefined && flags.start === undefined)
 		refuse("--source kafka: name the brokers of the loaded cluster with --kafka-brokers, or start a cluster with --start");
 	if (flags.duration <= 0) refuse("--duration 0: nothing would be sent; give 1s or more");
@@ -195,6 +204,7 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 		target: flags.url,
 		connections,
 		scenario: flags.scenario,
+		protocol,
 		channels,
 		senders,
 		source: flags.source,
@@ -208,7 +218,7 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 		rampMs: flags.rampTimeout,
 		inFlight: flags.inFlight,
 		receivers: flags.threads,
-		start: flags.start ?? null,
+		start: flags.start === undefined ? null : withClusterFlags(flags.start, protocol),
 		jsonPath: flags.json ?? null,
 	};
 }

@@ -10,6 +10,8 @@ describe.each([
 	["channels, one sender each", { connections: 50, senders: 4, sendersListen: true, channels: 4 }],
 	["channels, some with two senders", { connections: 50, senders: 6, sendersListen: true, channels: 4 }],
 	["channels, some without a sender", { connections: 50, senders: 3, sendersListen: true, channels: 4 }],
+	["one channel of all, senders included", { connections: 20, senders: 3, sendersListen: true, echoes: true, channels: 1 }],
+	["channels, senders included", { connections: 50, senders: 6, sendersListen: true, echoes: true, channels: 4 }],
 	["channels from outside", { connections: 50, senders: 6, sendersListen: false, channels: 4 }],
 ])("Audience: %s", (_name, options) => {
 	const audience = new Audience(options);
@@ -19,7 +21,7 @@ describe.each([
 		for (const client of clientsOf(audience))
 			for (let sender = 0; sender < options.senders; sender++) {
 				const slot = audience.slotOf(client, sender);
-				const own = options.sendersListen && client === sender;
+				const own = options.sendersListen && !("echoes" in options) && client === sender;
 				const hears = !own && (options.channels === 0 || audience.channelOfClient(client) === audience.channelOfSender(sender));
 				expect(slot >= 0, `client ${client}, sender ${sender}`).toBe(hears);
 				if (slot >= 0) expect(audience.expected(client, slot, sent)).toBe(sent[sender]);

@@ -165,6 +165,29 @@ describe("load test against a faulty server", () => {
 		expect(status).toBe(1);
 	});
 
+	it.each([
+		["drop", { ...clean, lost: 1 }, "1 deliveries lost"],
+		["duplicate", { ...clean, duplicated: 2 }, "2 deliveries doubled"],
+		["reorder", { ...clean, reordered: 1 }, "1 deliveries out of order"],
+		["corrupt", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
+		["text", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
+		["no-publish", clean, "10 messages refused: 10 × 103 permission denied"],
+	])("Centrifuge protocol, %s: exit status 1 and the right counts", async (fault, counts, told) => {
+		const flags = ["--protocol", "centrifuge", ...twentyClients];
+		const { status, output, result } = await withServer(faultyServer, [fault], (port) => loadTest(port, flags));
+		expect(result.send!.delivery, output).toMatchObject(counts);
+		expect(output).toContain(told);
+		expect(status).toBe(1);
+	});
+
+	it("Centrifuge protocol, no-subscribe: tells what the server answered", async () => {
+		const flags = ["--protocol", "centrifuge", "--connections", "20"];
+		const { status, output, result } = await withServer(faultyServer, ["no-subscribe"], (port) => loadTest(port, flags));
+		expect(output).toContain("20 of 20 connections did not open: 20 × refused by the protocol: 103 permission denied");
+		expect(result.send).toBeUndefined();
+		expect(status).toBe(1);
+	});
+
 	it("none: passes, so it is the fault that is found and not the server", async () => {
 		const { status, result } = await withServer(faultyServer, ["none"], (port) => loadTest(port, twentyClients));
 		expect(result.send!.delivery).toMatchObject({ ...clean, received: 190 });
@@ -178,6 +201,23 @@ describe("load test against a faulty server", () => {
 		expect(result.send).toBeUndefined();
 		expect(status).toBe(1);
 	});
+});
+
+it.each(["centrifuge", "centrifuge-protobuf"])("%s: counts every message at each client, the sender included", async (protocol) => {
+	const port = await freePorts();
+	const server = await ManagedProcess.start(shardcast, ["single", "--addr", `127.0.0.1:${port}`, "--client-insecure"]);
+	try {
+		await server.waitForOutput(/ws:/, 10_000);
+		const flags = ["--protocol", protocol, "--connections", "40", "--rate", "100", "--duration", "300ms"];
+		const all = await loadTest(port, [...flags, "--senders", "3"]);
+		expect(all.output).toContain("passed");
+		expect(all.result.send).toMatchObject({ sent: 30, expected: 30 * 40, deliveries: 30 * 40, refusals: {} });
+		const channels = await loadTest(port, [...flags, "--scenario", "channels", "--channel-size", "9"]);
+		expect(channels.output).toContain("passed");
+		expect(channels.result.send).toMatchObject({ sent: 30, expected: 300, deliveries: 300, refusals: {} });
+	} finally {
+		await server.stop();
+	}
 });
 
 describe("load test command line", () => {

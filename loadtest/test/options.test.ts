@@ -33,6 +33,13 @@ describe("options", () => {
 		expect(parse("--scenario", "channels", "--channel-size", "99", "--senders", "7")).toMatchObject({ channels: 120, senders: 7 });
 	});
 
+	it("has one channel of all for a protocol that knows channels only, and a cluster that lets its clients in", () => {
+		const options = parse("--protocol", "centrifuge", "--start", "--shards 3");
+		expect(options).toMatchObject({ protocol: "centrifuge", channels: 1, senders: 1, start: ["--shards", "3", "--client-insecure"] });
+		expect(parse("--protocol", "centrifuge-protobuf", "--scenario", "channels").channels).toBe(1_090);
+		expect(parse("--start", "--shards 3")).toMatchObject({ protocol: "raw", start: ["--shards", "3"] });
+	});
+
 	it("takes units and the flags of a cluster to start", () => {
 		const options = parse("--size", "4KiB", "--duration", "1.5m", "--start", "--shards 2  --lb-mode proxy");
 		expect(options).toMatchObject({ bytes: 4096, durationMs: 90_000, start: ["--shards", "2", "--lb-mode", "proxy"] });
@@ -46,6 +53,8 @@ describe("options", () => {
 		[["--connections", "10", "--senders", "10"], "--senders 10"],
 		[["--connections", "10", "--scenario", "channels"], "at least 11"],
 		[["--size", "27"], "28 to"],
+		[["--size", "53", "--protocol", "centrifuge"], "54 to"],
+		[["--protocol", "telepathy"], "--protocol"],
 		[["--size", "2MiB"], "28 to"],
 		[["--duration", "0"], "--duration 0"],
 		[["--rate", "0"], "--rate"],

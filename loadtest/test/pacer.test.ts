@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { numberOf, senderOf } from "../src/payload.ts";
+import { binaryPayload, numberOf, senderOf } from "../src/protocols/binary-payload.ts";
 import { Progress, ProgressCounters } from "../src/report/progress-counters.ts";
 import type { MessageSource } from "../src/thread/message-source.ts";
 import { Pacer } from "../src/thread/pacer.ts";
@@ -53,7 +53,7 @@ describe("Pacer", () => {
 	it("gives up when the source never takes anything again, and says how many it sent", async () => {
 		const source = new FakeSource();
 		source.full = (offered) => offered >= 5;
-		const pacer = new Pacer(source, 1, new ProgressCounters({ threads: 1 }), 0, 100);
+		const pacer = new Pacer(source, 1, new ProgressCounters({ threads: 1 }), 0, binaryPayload, 100);
 		const report = await pacer.run({ rate: 1000, bytes: 64, durationMs: 20 });
 		expect(report.sent).toBe(5);
 		expect(report.endedMs - report.startedMs).toBeGreaterThanOrEqual(120);

@@ -11,7 +11,8 @@ export function renderResult(result: LoadTestResult): string {
 }
 
 function machine({ machine, options }: LoadTestResult): string {
-	const what = options.scenario === "broadcast" ? "broadcast" : `${number(options.channels)} channels`;
+	const audience = options.scenario === "broadcast" ? "broadcast" : `${number(options.channels)} channels`;
+	const what = options.protocol === "raw" ? audience : `${options.protocol}, ${audience}`;
 	return [
 		`${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, Node ${machine.node}, ${machine.date}`,
 		`${number(options.connections)} connections, ${what}, ${number(options.senders)} senders, ${number(options.rate)} messages/s of ${options.bytes} bytes`,

@@ -3,17 +3,16 @@ import {
 	type DeliveryReport,
 	describeEnd,
 	handshakeKey,
-	Opcode,
 	RawSocket,
 	type RawSocketHandler,
 	type SocketEnd,
 } from "@shardcast/testkit";
 import { monotonicMs } from "@shardcast/wire";
-import { type Audience, channelName } from "../audience.ts";
-import { isPayload, numberOf, senderOf, sentMsOf } from "../payload.ts";
+import type { Audience } from "../audience.ts";
+import type { ClientProtocol, ServerEvents } from "../protocols/client-protocol.ts";
 import { LatencyRecorder } from "../report/latency.ts";
 import { Progress, type ProgressCounters } from "../report/progress-counters.ts";
-import { pathWithChannel, type Target } from "../target.ts";
+import type { Target } from "../target.ts";
 
 export interface FleetOptions {
 	/** Number of this thread among the threads of the load test. */
@@ -24,6 +23,7 @@ export interface FleetOptions {
 	readonly target: Target;
 	readonly sourceAddresses: readonly string[];
 	readonly audience: Audience;
+	readonly protocol: ClientProtocol;
 	readonly progress: ProgressCounters;
 }
 
@@ -42,7 +42,7 @@ const failuresMax = 50;
  * The clients of one thread: opens them, receives, checks and times every message. All sockets read into one buffer, one
  * after the other, and nothing is allocated per read or message.
  */
-export class Fleet implements RawSocketHandler {
+export class Fleet implements RawSocketHandler, ServerEvents {
 	readonly #options: FleetOptions;
 	readonly #checker: DeliveryChecker;
 	readonly #latency = new LatencyRecorder();
@@ -51,6 +51,15 @@ export class Fleet implements RawSocketHandler {
 	readonly #sockets: (RawSocket | null)[];
 	/** How connections ended without being asked to, and how often each: a bounded number of kinds. */
 	readonly #failures = new Map<string, number>();
+	/** What the server refused to clients that are open, and how often. */
+	readonly #refusals = new Map<string, number>();
+	/** 1 = the client counts as open: it gets everything from now on. */
+	readonly #ready: Uint8Array;
+	/** The frame that is being read, and whose it is. */
+	#reading: RawSocket | null = null;
+	#frame: Buffer;
+	/** Clients whose end has been noted before it came. */
+	readonly #noted = new Set<RawSocket>();
 	#next = 0;
 	#connecting = 0;
 	#inFlight = 0;
@@ -62,6 +71,8 @@ export class Fleet implements RawSocketHandler {
 	constructor(options: FleetOptions) {
 		this.#options = options;
 		this.#sockets = new Array<RawSocket | null>(options.clients).fill(null);
+		this.#ready = new Uint8Array(options.clients);
+		this.#frame = this.#readBuffer;
 		this.#checker = new DeliveryChecker(options.clients, options.audience.slots, options.firstClient);
 	}
 
@@ -85,7 +96,7 @@ export class Fleet implements RawSocketHandler {
 			this.#note(`no answer within ${deadlineMs} ms`, late);
 			this.#next = this.#options.clients;
 			this.#inFlight = 0;
-			for (const socket of this.#sockets) if (socket !== null && !socket.isOpen) socket.reset();
+			for (const socket of this.#sockets) if (socket !== null && this.#ready[socket.id] === 0) socket.reset();
 		}
 		const failures = Object.fromEntries(this.#failures);
 		this.#failures.clear();
@@ -96,6 +107,20 @@ export class Fleet implements RawSocketHandler {
 	socketOf(client: number): RawSocket | null {
 		const socket = this.#sockets[client - this.#options.firstClient] ?? null;
 		return socket?.isOpen ? socket : null;
+	}
+
+	/** A frame of the protocol with which a client publishes. */
+	publishes(client: number, payload: Buffer): boolean {
+		const { protocol, audience } = this.#options;
+		const socket = this.socketOf(client);
+		if (socket === null) return false;
+		socket.send(protocol.opcode, protocol.publish(audience.channelOfClient(client), payload));
+		return true;
+	}
+
+	/** What the server refused to clients that were open, by reason. */
+	refusals(): Readonly<Record<string, number>> {
+		return Object.fromEntries(this.#refusals);
 	}
 
 	/** What has been received since the fleet began, given what each sender has sent. */
@@ -132,7 +157,15 @@ export class Fleet implements RawSocketHandler {
 		await this.#until(() => this.#open === 0, deadlineMs);
 	}
 
-	opened(): void {
+	opened(socket: RawSocket): void {
+		const { protocol, audience, firstClient } = this.#options;
+		const hello = protocol.hello(audience.channelOfClient(firstClient + socket.id));
+		if (hello === null) this.#isReady(socket);
+		else socket.send(protocol.opcode, hello);
+	}
+
+	#isReady(socket: RawSocket): void {
+		this.#ready[socket.id] = 1;
 		this.#open++;
 		this.#connecting--;
 		this.#options.progress.add(this.#options.thread, Progress.opened, 1);
@@ -141,46 +174,85 @@ export class Fleet implements RawSocketHandler {
 	}
 
 	message(socket: RawSocket, opcode: number, bytes: Buffer, start: number, end: number): void {
-		const { audience, firstClient, progress, thread } = this.#options;
+		const { audience, firstClient, protocol } = this.#options;
+		this.#reading = socket;
+		this.#frame = bytes;
+		if (opcode === protocol.opcode) protocol.read(bytes, start, end, audience.channelOfClient(firstClient + socket.id), this);
+		else this.garbage();
+	}
+
+	publication(start: number, end: number): void {
+		const { audience, firstClient, progress, thread, protocol } = this.#options;
+		const { payload } = protocol;
+		const socket = this.#reading!;
+		const bytes = this.#frame;
 		progress.add(thread, Progress.received, 1);
-		if (opcode !== Opcode.binary || !isPayload(bytes, start, end)) {
+		if (!payload.isPayload(bytes, start, end)) {
 			this.#corrupted++;
 			return;
 		}
-		const sender = senderOf(bytes, start);
+		const sender = payload.senderOf(bytes, start);
 		const slot = audience.slotOf(firstClient + socket.id, sender);
 		if (slot < 0) this.#checker.stray(socket.id, `a message of sender ${sender}, which was not meant for it`);
-		else this.#checker.saw(socket.id, slot, numberOf(bytes, start));
-		this.#latency.record(monotonicMs() - sentMsOf(bytes, start));
+		else this.#checker.saw(socket.id, slot, payload.numberOf(bytes, start));
+		this.#latency.record(monotonicMs() - payload.sentMsOf(bytes, start));
+	}
+
+	subscribed(): void {
+		const socket = this.#reading!;
+		if (this.#ready[socket.id] === 0) this.#isReady(socket);
+		else this.garbage();
+	}
+
+	refused(reason: string): void {
+		const socket = this.#reading!;
+		if (this.#ready[socket.id] === 1) count(this.#refusals, reason, 1);
+		else {
+			this.#note(`refused by the protocol: ${reason}`, 1);
+			this.#noted.add(socket);
+			socket.reset();
+		}
+	}
+
+	ping(): void {
+		const { protocol } = this.#options;
+		if (protocol.pong !== null) this.#reading!.send(protocol.opcode, protocol.pong);
+	}
+
+	garbage(): void {
+		const { progress, thread } = this.#options;
+		progress.add(thread, Progress.received, 1);
+		this.#corrupted++;
 	}
 
 	ended(socket: RawSocket, end: SocketEnd): void {
 		this.#sockets[socket.id] = null;
-		if (end.kind === "closed") {
+		if (this.#ready[socket.id] === 1) {
+			this.#ready[socket.id] = 0;
 			this.#open--;
 			this.#options.progress.add(this.#options.thread, Progress.ended, 1);
 			if (!this.#closing) this.#note(describeEnd(end), 1);
 		} else {
 			this.#connecting--;
-			if (this.#inFlight > 0) this.#note(describeEnd(end), 1);
+			if (this.#inFlight > 0 && !this.#noted.delete(socket)) this.#note(describeEnd(end), 1);
 			this.#connectMore();
 		}
 		this.#changed();
 	}
 
 	#connectMore(): void {
-		const { target, sourceAddresses, audience, firstClient, clients } = this.#options;
+		const { target, sourceAddresses, audience, protocol, firstClient, clients } = this.#options;
 		while (this.#connecting < this.#inFlight && this.#next < clients) {
 			const id = this.#next++;
 			const client = firstClient + id;
-			const channel = audience.channelOfClient(client);
 			this.#connecting++;
 			this.#sockets[id] = new RawSocket(
 				id,
 				{
 					host: target.host,
 					port: target.port,
-					path: channel < 0 ? target.path : pathWithChannel(target.path, channelName(channel)),
+					path: protocol.path(target.path, audience.channelOfClient(client)),
+					headers: protocol.headers,
 					key: this.#key,
 					readBuffer: this.#readBuffer,
 					...(sourceAddresses.length === 0 ? {} : { localAddress: sourceAddresses[client % sourceAddresses.length] }),
@@ -190,11 +262,9 @@ export class Fleet implements RawSocketHandler {
 		}
 	}
 
-	#note(what: string, count: number): void {
+	#note(what: string, times: number): void {
 		// Node adds the local port to some messages, which would make each of them one of a kind.
-		const kind = what.replace(/ - Local \(.*\)$/, "");
-		const name = this.#failures.has(kind) || this.#failures.size < failuresMax ? kind : "other";
-		this.#failures.set(name, (this.#failures.get(name) ?? 0) + count);
+		count(this.#failures, what.replace(/ - Local \(.*\)$/, ""), times);
 	}
 
 	/** Resolves when `done` or at the deadline, asked after every change of a socket's state. */
@@ -211,4 +281,10 @@ export class Fleet implements RawSocketHandler {
 		clearTimeout(timer);
 		this.#changed = () => {};
 	}
+}
+
+/** Counts it under its kind: a bounded number of kinds. */
+function count(kinds: Map<string, number>, kind: string, times: number): void {
+	const name = kinds.has(kind) || kinds.size < failuresMax ? kind : "other";
+	kinds.set(name, (kinds.get(name) ?? 0) + times);
 }

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { Audience } from "../audience.ts";
+import { protocolKinds } from "../protocols/protocol-kinds.ts";
 import { ProgressCounters } from "../report/progress-counters.ts";
 import { Fleet } from "./fleet.ts";
 import { HttpSource } from "./http-source.ts";
@@ -30,9 +31,10 @@ function createSource(kind: SourceKind, fleet: Fleet, { target, kafka }: ThreadT
 export default function serve(task: ThreadTask): Promise<void> {
 	const audience = new Audience(task.audience);
 	const progress = new ProgressCounters(task.progress);
-	const fleet = new Fleet({ ...task, audience, progress });
+	const protocol = protocolKinds[task.protocol].create();
+	const fleet = new Fleet({ ...task, audience, protocol, progress });
 	const source = task.source === null ? null : createSource(task.source, fleet, task, audience);
-	const pacer = source && new Pacer(source, audience.senders, progress, task.thread);
+	const pacer = source && new Pacer(source, audience.senders, progress, task.thread, protocol.payload);
 	const lag = monitorEventLoopDelay({ resolution: 5 });
 	let idleBase = performance.eventLoopUtilization();
 
@@ -58,6 +60,7 @@ export default function serve(task: ThreadTask): Promise<void> {
 			return {
 				delivery: fleet.report(sentBySender),
 				latency: fleet.takeLatency(),
+				refusals: fleet.refusals(),
 				brokenOff: fleet.brokenOff(),
 				load: { utilization, lagP99Ms },
 			};

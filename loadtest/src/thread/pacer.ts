@@ -1,5 +1,6 @@
 import { monotonicMs } from "@shardcast/wire";
-import { writePayload } from "../payload.ts";
+import { binaryPayload } from "../protocols/binary-payload.ts";
+import type { PayloadFormat } from "../protocols/payload-format.ts";
 import { Progress, type ProgressCounters } from "../report/progress-counters.ts";
 import type { MessageSource } from "./message-source.ts";
 
@@ -33,14 +34,23 @@ export class Pacer {
 	readonly #progress: ProgressCounters;
 	readonly #thread: number;
 	readonly #sentBySender: Uint32Array;
+	readonly #format: PayloadFormat;
 	readonly #overrunMs: number;
 	#turn = 0;
 
-	constructor(source: MessageSource, senders: number, progress: ProgressCounters, thread: number, overrunMs = overrunMsDefault) {
+	constructor(
+		source: MessageSource,
+		senders: number,
+		progress: ProgressCounters,
+		thread: number,
+		format: PayloadFormat = binaryPayload,
+		overrunMs = overrunMsDefault,
+	) {
 		this.#source = source;
 		this.#sentBySender = new Uint32Array(senders);
 		this.#progress = progress;
 		this.#thread = thread;
+		this.#format = format;
 		this.#overrunMs = overrunMs;
 	}
 
@@ -70,7 +80,7 @@ export class Pacer {
 
 	#sendNext(bytes: number): boolean {
 		const sender = this.#turn;
-		const payload = writePayload(bytes, sender, this.#sentBySender[sender], monotonicMs());
+		const payload = this.#format.write(bytes, sender, this.#sentBySender[sender], monotonicMs());
 		if (!this.#source.send(sender, payload)) return false;
 		this.#sentBySender[sender]++;
 		this.#turn = (sender + 1) % this.#sentBySender.length;

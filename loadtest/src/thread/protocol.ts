@@ -1,5 +1,6 @@
 import type { DeliveryReport } from "@shardcast/testkit";
 import type { AudienceOptions } from "../audience.ts";
+import type { ProtocolKind } from "../protocols/protocol-kinds.ts";
 import type { Target } from "../target.ts";
 import type { RampPart } from "./fleet.ts";
 import type { KafkaTarget } from "./kafka-source.ts";
@@ -14,6 +15,7 @@ export interface ThreadTask {
 	readonly target: Target;
 	readonly sourceAddresses: readonly string[];
 	readonly audience: AudienceOptions;
+	readonly protocol: ProtocolKind;
 	readonly progress: SharedArrayBuffer;
 	/** The one thread that sends has a source, the others null. */
 	readonly source: SourceKind | null;
@@ -38,6 +40,8 @@ export interface SourceReport extends PaceReport {
 export interface Collected {
 	readonly delivery: DeliveryReport;
 	readonly latency: string;
+	/** Commands of open clients that the server answered with an error, by reason, since the ramp. */
+	readonly refusals: Readonly<Record<string, number>>;
 	readonly brokenOff: Readonly<Record<string, number>>;
 	readonly load: ThreadLoad;
 }

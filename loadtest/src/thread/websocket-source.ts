@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Opcode } from "@shardcast/testkit";
 import type { Fleet } from "./fleet.ts";
 import type { MessageSource } from "./message-source.ts";
 
@@ -22,8 +21,7 @@ export class WebSocketSource implements MessageSource {
 	send(sender: number, payload: Buffer): boolean {
 		const socket = this.#fleet.socketOf(sender);
 		if (socket === null || socket.tcp.writableLength > waitingBytesMax) return false;
-		socket.send(Opcode.binary, payload);
-		return true;
+		return this.#fleet.publishes(sender, payload);
 	}
 
 	async flush(deadlineMs: number): Promise<void> {
@@ -32,7 +30,7 @@ export class WebSocketSource implements MessageSource {
 		for (let sender = 0; sender < this.#senders; sender++) while (waiting(sender) > 0 && performance.now() < endsMs) await sleep(5);
 	}
 
-	/** A WebSocket has no answers: what a shard does not take ends in the close of the sender. */
+	/** The fleet has the answers, if the protocol has any; what a shard does not take of a raw client ends in the close of the sender. */
 	refusals(): Readonly<Record<string, number>> {
 		return {};
 	}

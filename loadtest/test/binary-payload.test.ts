@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isPayload, numberOf, payloadBytesMin, senderOf, sentMsOf, writePayload } from "../src/payload.ts";
+import { isPayload, numberOf, payloadBytesMin, senderOf, sentMsOf, writePayload } from "../src/protocols/binary-payload.ts";
 
 describe("payload", () => {
 	it.each([payloadBytesMin, 128, 65_536])("of %d bytes carries sender, number and time", (bytes) => {

@@ -1,3 +1,5 @@
+import type { PayloadFormat } from "./payload-format.ts";
+
 /**
  * What a message of the load test carries, so that whoever receives it can tell who sent it, which one it is, when it left
  * and whether it arrived whole.
@@ -18,7 +20,8 @@ const filler = 0x2e;
 
 export const payloadBytesMin: number = Layout.filler + Layout.sealBytes;
 
-function seal(sender: number, number: number, bytes: number): number {
+/** Depends on sender, number and length. */
+export function seal(sender: number, number: number, bytes: number): number {
 	return (Math.imul(sender, 0x9e3779b1) ^ Math.imul(number, 0x85ebca6b) ^ bytes) >>> 0;
 }
 
@@ -48,3 +51,6 @@ export function isPayload(bytes: Buffer, start: number, end: number): boolean {
 export const senderOf = (bytes: Buffer, start: number): number => bytes.readUInt32LE(start + Layout.sender);
 export const numberOf = (bytes: Buffer, start: number): number => bytes.readUInt32LE(start + Layout.number);
 export const sentMsOf = (bytes: Buffer, start: number): number => bytes.readDoubleLE(start + Layout.sent);
+
+/** For clients that get each message as a frame. */
+export const binaryPayload: PayloadFormat = { bytesMin: payloadBytesMin, write: writePayload, isPayload, senderOf, numberOf, sentMsOf };
