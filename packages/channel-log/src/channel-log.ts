@@ -1,4 +1,4 @@
-import { type FullReason, type LogCapacity, monotonicMs, RecordKind } from "@shardcast/wire";
+import { channelList, type FullReason, type LogCapacity, monotonicMs, RecordKind } from "@shardcast/wire";
 import type {
 	Broker,
 	BrokerFull,
@@ -55,8 +55,22 @@ export interface FeedOptions extends Pick<PublishOptions, "history" | "kind" | "
 	readonly from: FeedRecord;
 }
 
+/** A publication of the durable store on its way to the subscribers. */
+export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" | "sender" | "info" | "tags"> {
+	/** Of the channel in the store: from 1. */
+	readonly offset: number;
+	readonly epoch0: number;
+	readonly epoch1: number;
+	/** Nobody gets it: it only says where the channel is. */
+	readonly hidden?: boolean;
+}
+
+/** No client may name such a channel. */
+const hiddenList = channelList(["\0"]);
 const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
+/** In place of the name of a partition, for channels of the durable store. */
+const storeName = 1;
 /** Times to live are kept as unsigned 32-bit milliseconds. */
 const ttlMsMax = 2 ** 32 - 1;
 
@@ -178,6 +192,32 @@ export class ChannelLog implements Broker {
 		if (outcome === "too_large") throw new RangeError(tooLarge(log, data));
 		if (outcome === "duplicate") throw new Error("records from Kafka have no idempotency key");
 		if (outcome === "published" || outcome === "known") feed.entries[name.log] = head.feedEntry;
+		if (outcome === "published") this.#committed();
+		return outcome;
+	}
+
+	/**
+	 * Appends a publication of the durable store at its offset, unless this or another process has: `known`. Whoever mirrors a channel does so in
+	 * order, from the position that the channel has here on. History is read from the store.
+	 * @throws RangeError as `publish` does.
+	 */
+	mirror(channel: string, data: Uint8Array, options: MirrorOptions): "published" | "known" | "too_large" | FullReason {
+		const name = this.#names.get(channel);
+		const log = this.#logs[name.log]!;
+		const { head } = log;
+		head.flags = RecordFlag.fed | RecordFlag.stored;
+		head.feed0 = options.epoch0;
+		head.feed1 = options.epoch1;
+		head.feedName = storeName;
+		head.leaderEpoch = 0;
+		head.sequence = sequenceOf({ offset: options.offset - 1, index: 0 });
+		const appending = this.#prepare(name, data, options);
+		if (options.hidden === true) appending.channel = { ...name, list: hiddenList };
+		appending.info = options.info ?? nothing;
+		appending.tags = options.tags === undefined ? nothing : encoder.encode(JSON.stringify(options.tags));
+		const outcome = log.append(appending);
+		appending.data = nothing;
+		if (outcome === "duplicate") throw new Error("publications of the store have no idempotency key here");
 		if (outcome === "published") this.#committed();
 		return outcome;
 	}

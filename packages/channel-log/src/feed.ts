@@ -26,7 +26,7 @@ export interface FeedRecord {
 const channelsMax = 64;
 
 /** One order of all that a partition brings: its records, and the channels of each. */
-export function sequenceOf({ offset, index }: FeedRecord): number {
+export function sequenceOf({ offset, index }: Pick<FeedRecord, "offset" | "index">): number {
 	return offset * channelsMax + index;
 }
 

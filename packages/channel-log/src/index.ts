@@ -13,7 +13,14 @@ export type {
 	Publication,
 	PublishOptions,
 } from "./broker.ts";
-export { ChannelLog, type ChannelLogOptions, type FeedOptions, type LogHistoryOptions, type LogMember } from "./channel-log.ts";
+export {
+	ChannelLog,
+	type ChannelLogOptions,
+	type FeedOptions,
+	type LogHistoryOptions,
+	type LogMember,
+	type MirrorOptions,
+} from "./channel-log.ts";
 export { epochText } from "./channel-names.ts";
 export { type Feed, type FeedRecord, feedOf } from "./feed.ts";
 export { LogCounter, LogLayout, RecordFlag } from "./log-descriptor.ts";

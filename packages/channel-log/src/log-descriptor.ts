@@ -157,8 +157,10 @@ export const RecordWord = {
 } as const;
 export const RecordFloat = { position: 1, offset: 2, previous: 3, previousPosition: 4, timeMs: 5 } as const;
 export const LogRecord = { headBytes: 112, padding: -1, noPosition: -1 } as const;
-/** `renews`: the history before it had expired when it was published. `fed`: it came from Kafka. `kafkaOffset`: its offset is Kafka's. */
-export const RecordFlag = { delta: 1, renews: 2, fed: 4, kafkaOffset: 8 } as const;
+/**
+ * `renews`: the history before it had expired when it was published. `fed`: it came from Kafka, or with `stored` from the durable store.
+ * `kafkaOffset`: its offset is that of Kafka or the store. */
+export const RecordFlag = { delta: 1, renews: 2, fed: 4, kafkaOffset: 8, stored: 16 } as const;
 /** i32 words from the start of a record's feed, then its f64 word. `entry` is the place of the feed in this log. */
 export const FedWord = { feed0: 0, feed1: 1, feedName: 2, entry: 3, leaderEpoch: 4 } as const;
 export const FedFloat = { sequence: 3 } as const;

@@ -122,7 +122,7 @@ export class SequencedLog {
 			floats[tailFloat] = end;
 
 			if (this.table.evicts) this.count("evictedChannels");
-			if (isFed && this.feeds.replaces(head) && !this.feeds.has(head)) this.count("feedsReplaced");
+			if (isFed && !isStored(head) && this.feeds.replaces(head) && !this.feeds.has(head)) this.count("feedsReplaced");
 			this.count("published");
 			this.#apply(head);
 			floats[appliedFloat] = end;
@@ -233,12 +233,14 @@ export class SequencedLog {
 	#apply(head: LogRecordHead): void {
 		this.table.apply(head);
 		if ((head.hash0 | head.hash1) !== 0) this.#keys.apply(head);
-		if ((head.flags & RecordFlag.fed) !== 0) this.feeds.apply(head);
+		if ((head.flags & RecordFlag.fed) !== 0 && !isStored(head)) this.feeds.apply(head);
 	}
 
 	/** Under the lock: a record from Kafka that nobody has appended yet. */
 	#isNew({ row }: ChannelName, feedEntry: number): boolean {
 		const { head, feeds, table } = this;
+		// Each channel of the store has an order, which its row knows.
+		if (isStored(head)) return !table.covers(head, row, head.timeMs);
 		if (!feeds.place(head, feedEntry)) return false;
 		return feeds.has(head) || !table.covers(head, row, head.timeMs);
 	}
@@ -264,6 +266,11 @@ export class SequencedLog {
 		this.#slowest = slowestCursor(this.memory, tail);
 		return end - this.#slowest <= this.memory.dataBytes;
 	}
+}
+
+/** From the durable store, not from Kafka. */
+function isStored(head: LogRecordHead): boolean {
+	return (head.flags & RecordFlag.stored) !== 0;
 }
 
 /** Of all these logs together. */

@@ -152,6 +152,18 @@ describe("a mistake in the channels' options", () => {
 			"f.yaml:5: channel.namespaces[1].force_recovery: there is no history to recover from; give history_size and history_ttl as well",
 		],
 		[
+			`${ns("durable: true")}\n  durable_store:\n    path: /var/lib/x`,
+			"f.yaml:5: channel.namespaces[1].durable: there is no history to keep; give history_size and history_ttl as well",
+		],
+		[
+			ns("durable: true\n      history_size: 5\n      history_ttl: 1h"),
+			"f.yaml:5: channel.namespaces[1].durable: history in memory does not outlive a restart; name a folder with channel.durable_store.path",
+		],
+		[
+			`kafka:\n  brokers: [127.0.0.1:9]\n  topics: t\n${ns("durable: true\n      history_size: 5\n      history_ttl: 1h")}\n  durable_store:\n    path: /var/lib/x`,
+			"f.yaml:8: channel.namespaces[1].durable: records from Kafka (f.yaml:2: kafka.brokers) are not written to the durable store; switch one of the two off",
+		],
+		[
 			ns("history_ttl: 2h\n      history_size: 1\n      history_meta_ttl: 1h"),
 			"f.yaml:5: channel.namespaces[1].history_ttl: 2h is longer than history_meta_ttl, 1h; give at most that",
 		],

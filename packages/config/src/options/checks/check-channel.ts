@@ -30,6 +30,18 @@ const channelRuleList: readonly ChannelRule[] = [
 		if (!options.forceRecovery || options.historySize > 0 || options.historyTtlMs > 0) return null;
 		return `${name("forceRecovery")}: there is no history to recover from; give history_size and history_ttl as well`;
 	},
+	function durableNeedsHistory({ options, name }) {
+		if (!options.durable || options.historySize > 0 || options.historyTtlMs > 0) return null;
+		return `${name("durable")}: there is no history to keep; give history_size and history_ttl as well`;
+	},
+	function durableNeedsAStore({ options, name }, { durableStorePath }) {
+		if (!options.durable || durableStorePath !== "") return null;
+		return `${name("durable")}: history in memory does not outlive a restart; name a folder with channel.durable_store.path`;
+	},
+	function durableIsNotFromKafka({ options, name }, { kafkaBrokers }, nameOf) {
+		if (!options.durable || kafkaBrokers.length === 0) return null;
+		return `${name("durable")}: records from Kafka (${nameOf("kafkaBrokers")}) are not written to the durable store; switch one of the two off`;
+	},
 	function messagesFitIntoHistory({ options, name }, config, nameOf) {
 		const { maxPayloadBytes, historyMemoryBytes } = config;
 		const most = historyPayloadBytesMax(config);

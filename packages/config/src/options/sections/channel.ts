@@ -39,6 +39,10 @@ export const channelFields = {
 		default: 0,
 		help: "How long offset and epoch outlive the last publication or read; at least history_ttl; 0 = channel.history_meta_ttl.",
 	}),
+	durable: yes(
+		"durable",
+		"Publications are written to the durable store before they are answered, and consumers acknowledge what they have handled; needs history and channel.durable_store.path.",
+	),
 	forcePositioning: yes(
 		"force_positioning",
 		"Every subscriber is told its position; if it loses a publication, it is unsubscribed and subscribes again.",
@@ -122,8 +126,44 @@ export type NamespaceOptions = Item<typeof namespaceFields>;
 
 const mark = () => text({ argument: "<text>", matches: /^[!-~]{0,16}$/, expected: "0 to 16 visible ASCII characters" });
 
+/** Of namespaces with `durable`. */
+const durableOptions = {
+	durableStorePath: option({
+		flag: "durable-store-path",
+		key: "durable_store.path",
+		kind: text({ argument: "<folder>", matches: /^.*$/, expected: "a folder" }),
+		default: "",
+		help: "Folder of the durable store, on a local disk, for this server alone; created if it does not exist. Empty = no channel is durable.",
+	}),
+	durableStoreBytesMax: option({
+		flag: "durable-store-max-size",
+		key: "durable_store.max_size",
+		kind: size({ minBytes: 1024 * 1024, maxBytes: 2 ** 40 }),
+		default: 2 ** 30,
+		live: true,
+		help: "Publications to durable channels are refused once their history takes up this much.",
+	}),
+	durablePositionsMax: option({
+		flag: "durable-store-max-positions",
+		key: "durable_store.max_positions",
+		kind: integer({ min: 1, max: 100_000_000 }),
+		default: 1_000_000,
+		live: true,
+		help: "Positions of consumers that the store keeps; one more gets error 106.",
+	}),
+	durableAckTimeoutMs: option({
+		flag: "durable-ack-timeout",
+		key: "durable_store.ack_timeout",
+		kind: duration({ minMs: 1000, maxMs: 24 * 3_600_000 }),
+		default: 30_000,
+		live: true,
+		help: "A consumer that has publications and acknowledges none of them for so long gets them again.",
+	}),
+} as const;
+
 /** Section `channel`. */
 export const channelOptions = {
+	...durableOptions,
 	channelWithoutNamespace: option({
 		flag: "channel-without-namespace",
 		key: "without_namespace",
