@@ -54,6 +54,8 @@ interface Waiting {
 
 const waitingMax = 10_000;
 const batchMax = 256;
+/** What is older than the history is kept a while longer, for those that hand publications on. */
+export const lateMax = 1024;
 /** Records that one write removes besides those that it replaces. */
 const removalsMax = 1000;
 const sweptMax = 50;
@@ -132,6 +134,13 @@ export class DurableStore {
 		if (stored === null) return [];
 		const start = Math.max(after + 1, stored.first);
 		return this.#range(channel, start, until, { limit });
+	}
+
+	/** As `read`, with what is older than the history if it is still there: for whoever hands publications on, and may be late. */
+	readLate(channel: string, after: number, limit: number): StoredPublication[] {
+		this.#root.resetReadTxn();
+		const row = this.#row(channel)?.row;
+		return row === undefined ? [] : this.#range(channel, Math.max(after + 1, row.kept), row.last, { limit });
 	}
 
 	/** The newest first. @param before the first offset that is left out. */
@@ -250,10 +259,12 @@ export class DurableStore {
 
 	/** Within a condition: the row, new records, and the removal of what is no longer kept. */
 	#write(channel: string, row: Row, version: number, records: readonly [number, Buffer][]): void {
-		const kept = Math.min(row.first, row.kept + removalsMax + records.length);
+		// Of a history that is gone as a whole nothing is kept.
+		const first = row.first > row.last ? row.first : row.first - lateMax;
+		const kept = Math.max(row.kept, Math.min(first, row.kept + removalsMax + records.length));
 		for (let offset = row.kept; offset < kept; offset++) void this.#records.remove([channel, offset]);
 		void this.#channels.put([channel], Buffer.from(JSON.stringify({ ...row, kept } satisfies Row)), version + 1);
-		for (const [offset, record] of records) if (offset >= row.first) void this.#records.put([channel, offset], record);
+		for (const [offset, record] of records) if (offset >= kept) void this.#records.put([channel, offset], record);
 	}
 
 	#row(channel: string): { readonly row: Row; readonly version: number } | null {

@@ -1,6 +1,7 @@
 export {
 	DurableStore,
 	type DurableStoreOptions,
+	lateMax,
 	type StoredChannel,
 	type StoredPublication,
 	type StoreOutcome,

@@ -24,6 +24,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/bus": ["native", "ring", "scoreboard", "wire"],
 	"packages/channel-log": ["bus", "native", "wire"],
 	"packages/channels": ["config", "protocol"],
+	"packages/client": [],
 	"packages/durable-store": ["wire"],
 	"packages/control": ["config", "process", "scoreboard", "telemetry"],
 	"packages/limits": ["config", "scoreboard", "telemetry", "wire"],

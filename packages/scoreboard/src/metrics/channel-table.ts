@@ -52,6 +52,36 @@ export const channelMetrics: readonly BoardMetric[] = [
 		perShard(({ counters }) => counters.recoveredPublications),
 	),
 	counter(
+		"shardcast_durable_acknowledgements_total",
+		"none",
+		"Acknowledgements of consumers of durable channels.",
+		perShard(({ counters }) => counters.durableAcknowledgements),
+	),
+	counter(
+		"shardcast_durable_subscriptions_total",
+		"none",
+		"Subscriptions of consumers of durable channels that did not go well, by reason: unacknowledged = nothing was acknowledged in time, and the publications were sent again, lost = the next publication was no longer kept.",
+		perShardBy("reason", ({ counters }) => ({ unacknowledged: counters.durableRedeliveries, lost: counters.durableLost })),
+	),
+	counter(
+		"shardcast_durable_store_failures_total",
+		"none",
+		"Times that the durable store could not be read or written.",
+		perShard(({ counters }) => counters.durableFailures),
+	),
+	gauge(
+		"shardcast_durable_store_size_bytes",
+		"bytes",
+		"History in the durable store of the machine, as each shard sees it.",
+		perShard(({ counters }) => counters.durableBytes),
+	),
+	gauge(
+		"shardcast_durable_positions",
+		"none",
+		"Positions of consumers in the durable store of the machine, as each shard sees it.",
+		perShard(({ counters }) => counters.durablePositions),
+	),
+	counter(
 		"shardcast_emulation_frames_total",
 		"none",
 		"Frames of clients without a WebSocket, which came by POST /emulation, by what became of them: carriedOut = in the shard that has the client, passedOn = from another shard to that one, refused = there was no room to pass them on.",

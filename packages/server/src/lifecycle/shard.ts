@@ -4,11 +4,12 @@ import { metricsQuestion } from "@shardcast/control";
 import { clusterRoutes } from "@shardcast/http";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
-import { type ChannelList, monotonicMs, type Publishing, type RecordKind } from "@shardcast/wire";
+import { type ChannelList, monotonicMs, type Publishing, type RecordKind, shardLife } from "@shardcast/wire";
 import { Console } from "../console/console.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import { Inbound } from "../delivery/incoming/inbound.ts";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
+import { DurableChannels } from "../durable/durable-channels.ts";
 import { PublishApi } from "../http/publish-api.ts";
 import { ServerApi } from "../http/server-api.ts";
 import { Hub } from "../hub/hub.ts";
@@ -66,10 +67,12 @@ export class Shard {
 		const onCommit = () => delivery.engine.committed();
 		const history = options.openHistory(onCommit);
 		const reader = history.reader(row.slot);
+		const durable = DurableChannels.open({ live, history, counters: row, life: shardLife(bus.member, row.incarnation), log: options.log });
 		const inbound = new Inbound({
 			options,
 			live,
 			history,
+			durable,
 			onCommit,
 			onFull: () => delivery.engine.hurry(),
 		});
@@ -88,6 +91,7 @@ export class Shard {
 			check,
 			history,
 			reader,
+			durable,
 			kafka: ingest?.history ?? null,
 			onCommit,
 		});
@@ -156,7 +160,22 @@ export class Shard {
 			},
 		};
 		this.#features = new Features(
-			[heartbeat, theBus, logs, check, publish, listener, inbound, ...kafka, delivery, console, raw, centrifuge, clients],
+			[
+				heartbeat,
+				theBus,
+				logs,
+				...(durable === null ? [] : [durable]),
+				check,
+				publish,
+				listener,
+				inbound,
+				...kafka,
+				delivery,
+				console,
+				raw,
+				centrifuge,
+				clients,
+			],
 			options,
 		);
 	}

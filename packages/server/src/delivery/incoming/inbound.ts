@@ -1,6 +1,7 @@
 import type { ChannelLog } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import { shardLife } from "@shardcast/wire";
+import type { DurableChannels } from "../../durable/durable-channels.ts";
 import type { Feature } from "../../lifecycle/feature.ts";
 import { inTime } from "../../lifecycle/in-time.ts";
 import type { ShardOptions } from "../../lifecycle/shard-options.ts";
@@ -17,6 +18,8 @@ export interface InboundParts {
 	readonly live: { readonly namespaces: Namespaces };
 	/** The channels' logs. */
 	readonly history: Pick<ChannelLog, "publish" | "once">;
+	/** Absent = no channel is durable. */
+	readonly durable?: DurableChannels | null;
 	/** Called after each record that is in the ring. */
 	readonly onCommit: () => void;
 	/** Called when a message found no room. */
@@ -43,7 +46,7 @@ export class Inbound implements Feature {
 	readonly #held = new HeldFrames(heldLimits);
 	readonly #heldForLogs = new HeldFrames<HeldPublication>(heldLimits);
 
-	constructor({ options, live, history, onCommit, onFull }: InboundParts) {
+	constructor({ options, live, history, durable = null, onCommit, onFull }: InboundParts) {
 		const { config, row, bus, ingest, log } = options;
 		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, onFull });
 		this.#history = new HistoryPublisher({
@@ -57,7 +60,13 @@ export class Inbound implements Feature {
 		});
 		const router = new ChannelRouter({
 			plain: this.#publisher,
-			history: this.#history,
+			history: {
+				publish: (kind, sender, channels, payload, limits, hold, details) => {
+					const [name] = channels.names as [string];
+					if (limits !== null && durable?.has(name)) return durable.publish(kind, sender, name, payload, limits, details);
+					return this.#history.publish(kind, sender, channels, payload, limits, hold, details);
+				},
+			},
 			limitsOf: (channel) => live.namespaces.of(channel).history,
 		});
 		this.handlers = new Handlers({

@@ -21,6 +21,7 @@ import { monotonicMs } from "@shardcast/wire";
 import { defaultHandlerDeadlineMs } from "../../delivery/incoming/inbound.ts";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
+import type { DurableChannels } from "../../durable/durable-channels.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import { version } from "../../lifecycle/version.ts";
@@ -47,6 +48,7 @@ import { ServerSubscriptions } from "./commands/server-subscriptions.ts";
 import { SubscribeCommands } from "./commands/subscribe-commands.ts";
 import { SubscribeResults } from "./commands/subscribe-results.ts";
 import { UniConnects } from "./commands/uni-connects.ts";
+import { Consumers } from "./durable/consumers.ts";
 import type { Framing } from "./framing.ts";
 import { Emulation, type EmulationParts } from "./http/emulation.ts";
 import { emulationRoute } from "./http/emulation-route.ts";
@@ -80,6 +82,8 @@ export interface CentrifugeEndpointParts {
 	/** The channel logs, and this shard's reader. */
 	readonly history: ChannelLog;
 	readonly reader: LogReader;
+	/** Absent = no channel is durable. */
+	readonly durable?: DurableChannels | null;
 	/** Called after each record that is in the ring. */
 	readonly onCommit: () => void;
 	/** What only Kafka still has; null = it is not used, or not read for clients. */
@@ -126,6 +130,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly #keyErrors = new BoundedLines(10_000);
 	#isStopped = false;
 	readonly #fromKafka: KafkaRecovery;
+	readonly #consumers: Consumers;
 	#tokens: TokenVerifier;
 	#subscriptionTokens: TokenVerifier;
 
@@ -153,7 +158,11 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			unixTime,
 			random: Math.random,
 		});
-		const recovery = new Recovery({ log: parts.history, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
+		const recovery = new Recovery({
+			log: parts.durable ?? parts.history,
+			reader: parts.reader,
+			publicationsMax: () => live.config.recoveryLimitMax,
+		});
 		const results = new SubscribeResults({ recovery, counters: row });
 		this.#fromKafka = new KafkaRecovery(parts.kafka, config.kafkaRecoveryMemoryBytes);
 		const rules = {
@@ -202,6 +211,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			tokens: () => this.#subscriptionTokens,
 			results,
 			fromKafka: this.#fromKafka,
+			consumers: () => this.#consumers,
 			unixTime,
 		});
 		const channels = new ChannelCommands({
@@ -221,7 +231,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 				},
 				payloadBytesMax: config.maxPayloadBytes,
 			},
-			log: parts.history,
+			log: parts.durable ?? parts.history,
 			underRate: (session) => this.#underRate(session),
 		});
 		this.#presenceCommands = new PresenceCommands({
@@ -240,6 +250,14 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			underRate: (session) => this.#underRate(session),
 			onError: (error) => log.error({ error }, "a handler of a client's command failed; the client gets error 100"),
 		});
+		this.#consumers = new Consumers({
+			durable: parts.durable ?? null,
+			reader: parts.reader,
+			counters: row,
+			config: () => live.config,
+			nowMs: () => (parts.now ?? (() => monotonicMs() / 1000))() * 1000,
+			rpc: this.handlers.rpc,
+		});
 		this.commands = new Commands({
 			counters: row,
 			handlers: {
@@ -251,7 +269,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 				presence: this.#presenceCommands.presence,
 				presenceStats: this.#presenceCommands.presenceStats,
 				history: channels.history,
-				rpc: this.handlers.rpc,
+				rpc: this.#consumers.rpc,
 				send: this.handlers.send,
 				subRefresh: subscribing.subRefresh,
 			},
@@ -292,6 +310,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	everySecond(): void {
 		this.heartbeats.tick();
+		this.#consumers.everySecond();
 		this.#presenceCommands.sweep();
 		const { row } = this.#parts.options;
 		row.set("subscriptions", this.audiences.subscriptions + this.patterns.subscriptions);

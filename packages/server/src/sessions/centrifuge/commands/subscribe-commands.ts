@@ -1,7 +1,15 @@
 import { type Channel, grantedPositions, hearsJoins, type Namespaces, subscribeError } from "@shardcast/channels";
-import { DisconnectCode, ErrorCode, type SubRefreshRequest, type SubscribeRequest, type UnsubscribeRequest } from "@shardcast/protocol";
+import {
+	DisconnectCode,
+	ErrorCode,
+	type SubRefreshRequest,
+	type SubscribeRequest,
+	type SubscribeResult,
+	type UnsubscribeRequest,
+} from "@shardcast/protocol";
 import { type SubscriptionGrant, traitsOf, wholeView } from "../audience/subscription.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
+import type { Consumers } from "../durable/consumers.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { type SubscriptionClaims, verifySubscriptionToken } from "../tokens/subscription-token.ts";
 import type { TokenVerifier } from "../tokens/token-verifier.ts";
@@ -20,6 +28,8 @@ export interface SubscribeCommandsParts {
 	readonly results: SubscribeResults;
 	/** Gets what the memory does not hold. */
 	readonly fromKafka: Pick<KafkaRecovery, "attempt">;
+	/** Subscribers that acknowledge. */
+	readonly consumers: () => Consumers;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
@@ -44,7 +54,8 @@ export class SubscribeCommands {
 		const { rules, namespaces } = this.#parts;
 		if (request.channel === "") return badRequest;
 		const channel = namespaces().of(request.channel);
-		if (session.subscriptions.has(channel.name)) return fails(ErrorCode.alreadySubscribed);
+		if (session.subscriptions.has(channel.name) || this.#parts.consumers().catchesUp(session, channel.name))
+			return fails(ErrorCode.alreadySubscribed);
 		if (session.subscriptions.size >= rules.channelLimit) return fails(ErrorCode.limitExceeded);
 		const hasToken = request.token !== "";
 		const refused = subscribeError(channel, { user: session.user, insecure: rules.insecure, hasToken });
@@ -56,6 +67,7 @@ export class SubscribeCommands {
 	readonly unsubscribe = (session: CentrifugeSession, { channel }: UnsubscribeRequest): Outcome => {
 		if (channel === "") return badRequest;
 		session.unsubscribe(channel);
+		this.#parts.consumers().unsubscribe(session, channel);
 		return unsubscribed;
 	};
 
@@ -102,6 +114,9 @@ export class SubscribeCommands {
 		const grant = claims === null ? null : this.#grant(claims);
 		const left = grant === null ? {} : expiry(grant.expiresAt, unixTime());
 		if (left === null) return fails(ErrorCode.expired);
+		const consumer = this.#parts.consumers().nameIn(channel, request.data);
+		if (consumer === "invalid") return fails(ErrorCode.badRequest);
+		if (consumer !== null) return this.#subscribeConsumer(session, channel, request, consumer, grant, { ...left, data: claims?.data });
 		const asker = { user: session.user, insecure: rules.insecure };
 		const positions = grantedPositions(channel, asker, {
 			positioned: request.positioned,
@@ -127,6 +142,24 @@ export class SubscribeCommands {
 		const outcome = inALaterTurn(step, waitMsMax, () => attempt?.waits ?? null);
 		if (outcome instanceof Promise) return orInternal(outcome.finally(() => attempt?.done()));
 		return orInternal(outcome);
+	}
+
+	/** Subscribes a client that acknowledges. It gets everything, as it is. */
+	async #subscribeConsumer(
+		session: CentrifugeSession,
+		channel: Channel,
+		request: SubscribeRequest,
+		consumer: string,
+		grant: SubscriptionGrant | null,
+		{ data, ...left }: Pick<SubscribeResult, "expires" | "ttl"> & { readonly data: Uint8Array | null | undefined },
+	): Promise<Outcome> {
+		if (session.user === "" && !this.#parts.rules.insecure) return fails(ErrorCode.permissionDenied);
+		const traits = traitsOf(channel.options, false);
+		const subscribe = () => session.subscribe(channel.name, traits, grant);
+		const result = await this.#parts.consumers().subscribe(session, channel, consumer, request.recover, subscribe);
+		if (result === null) return fails(ErrorCode.internal);
+		if (typeof result === "number") return fails(result);
+		return { subscribe: { ...result, ...left, ...(data && { data }) } };
 	}
 
 	#grant({ info, expiresAt }: SubscriptionClaims): SubscriptionGrant {

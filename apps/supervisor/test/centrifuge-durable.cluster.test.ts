@@ -1,0 +1,139 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type DurableMessage, DurableSubscription, durableSubscription } from "@shardcast/client";
+import { type Cluster, postJson, startCluster, waitFor } from "@shardcast/testkit";
+import { Centrifuge } from "centrifuge";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+
+const fileIn = (directory: string) => `
+client: { insecure: true }
+channel:
+  durable_store: { path: ${join(directory, "store")}, ack_timeout: 1s }
+  namespaces:
+    - { name: orders, history_size: 2000, history_ttl: 1h, durable: true }
+`;
+
+interface Published {
+	readonly offset: number;
+	readonly epoch: string;
+}
+
+/** Consumers of durable channels with the library's client and our helper for it. */
+describe("durable subscriptions on 2 shards", () => {
+	let cluster: Cluster;
+	let directory: string;
+	const clients: Centrifuge[] = [];
+	const start = () => startCluster({ shards: 2, flags: ["--config", join(directory, "shardcast.yaml")] });
+	beforeAll(async () => {
+		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
+		writeFileSync(join(directory, "shardcast.yaml"), fileIn(directory));
+		cluster = await start();
+	});
+	afterAll(async () => {
+		for (const client of clients) client.disconnect();
+		expect((await cluster.stop()).code, cluster.log()).toBe(0);
+		rmSync(directory, { recursive: true });
+	});
+
+	function connect(shard?: number): Centrifuge {
+		const url = `${shard === undefined ? cluster.url : cluster.shardUrl(shard)}/connection/websocket`;
+		const client = new Centrifuge(url, { websocket: WebSocket, minReconnectDelay: 50, maxReconnectDelay: 200 });
+		clients.push(client);
+		client.connect();
+		return client;
+	}
+
+	async function publish(shard: number, channel: string, text: string): Promise<Published> {
+		const reply = await postJson(`${cluster.shardUrl(shard).replace("ws:", "http:")}/api/publish`, { channel, data: text });
+		expect(reply.status, reply.body).toBeLessThan(300);
+		return JSON.parse(reply.body) as Published;
+	}
+
+	function consume(client: Centrifuge, channel: string, consumer: string, failOn: (message: DurableMessage) => boolean = () => false) {
+		const got: string[] = [];
+		const durable = durableSubscription<string>(client, channel, {
+			consumer,
+			retryMs: 50,
+			acknowledgeMs: 10,
+			onMessage: async (message) => {
+				if (failOn(message)) throw new Error("not now");
+				got.push(message.data);
+			},
+		});
+		return { got, durable };
+	}
+
+	const until = (condition: () => boolean, what: string) => waitFor(condition, { deadlineMs: 20_000, what });
+
+	it("what a handler fails for comes again, in order; what is acknowledged does not", async () => {
+		const client = connect(0);
+		let failures = 0;
+		const { got, durable } = consume(client, "orders:a", "billing", ({ data }) => data === "m1" && failures++ === 0);
+		await durable.subscription.ready(10_000);
+		for (let index = 0; index < 4; index++) await publish(index % 2, "orders:a", `m${index}`);
+		await until(() => got.length === 4, "all messages");
+		expect(got).toEqual(["m0", "m1", "m2", "m3"]);
+		expect(failures).toBe(2);
+		await durable.close();
+		const again = consume(client, "orders:a", "billing");
+		await again.durable.subscription.ready(10_000);
+		await publish(1, "orders:a", "m4");
+		await until(() => again.got.length > 0, "the next message");
+		expect(again.got).toEqual(["m4"]);
+		await again.durable.close();
+	});
+
+	it("a plain client that does not acknowledge is unsubscribed with 2500 and gets all again", async () => {
+		const client = connect(1);
+		const subscription = client.newSubscription("orders:plain", { data: { consumer: "slow" } });
+		const events: string[] = [];
+		subscription.on("subscribing", ({ code }) => events.push(String(code)));
+		subscription.on("publication", ({ data }) => events.push(data as string));
+		subscription.subscribe();
+		await subscription.ready(10_000);
+		await publish(0, "orders:plain", "x");
+		await until(() => events.filter((event) => event === "x").length === 2, "the second delivery");
+		expect(events).toEqual(["0", "x", "2500", "x"]);
+		subscription.unsubscribe();
+	});
+
+	it("more than a recovery holds comes in order; a consumer that was away goes on, on another shard, after kill -9 and a restart of the cluster", async () => {
+		const first = connect(0);
+		const { durable, got } = consume(first, "orders:b", "reports");
+		await durable.subscription.ready(10_000);
+		const { epoch } = await publish(0, "orders:b", "first");
+		await until(() => got.length === 1, "the first message");
+		await durable.close();
+		first.disconnect();
+		const sent: { readonly offset: number; readonly text: string }[] = [];
+		for (let block = 0; block < 4; block++) {
+			const texts = Array.from({ length: 100 }, (_, index) => `n${block * 100 + index}`);
+			sent.push(...(await Promise.all(texts.map(async (text) => ({ text, ...(await publish(block % 2, "orders:b", text)) })))));
+			if (block === 1) {
+				await cluster.kill9(0);
+				await cluster.ready();
+			}
+		}
+		sent.sort((a, b) => a.offset - b.offset);
+		const second = consume(connect(1), "orders:b", "reports");
+		await until(() => second.got.length >= 310, "310 messages");
+		await cluster.kill9(1);
+		await until(() => second.got.length >= 400, "400 messages");
+		expect(second.got).toEqual(sent.map(({ text }) => text));
+		await second.durable.subscription.ready(10_000);
+		await second.durable.close();
+		await publish(0, "orders:b", "before the restart");
+		for (const client of clients.splice(0)) client.disconnect();
+		await cluster.stop();
+		cluster = await start();
+		const third = consume(connect(1), "orders:b", "reports");
+		await until(() => third.got.length === 1, "the message from before the restart");
+		const after = await publish(1, "orders:b", "after the restart");
+		expect(after.epoch).toBe(epoch);
+		await until(() => third.got.length === 2, "the message from after the restart");
+		expect(third.got).toEqual(["before the restart", "after the restart"]);
+		expect(third.durable).toBeInstanceOf(DurableSubscription);
+	});
+});

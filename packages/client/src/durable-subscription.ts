@@ -1,0 +1,189 @@
+import type { Centrifuge, PublicationContext, SubscribedContext, Subscription } from "centrifuge";
+
+export interface DurableMessage<T = unknown> {
+	readonly channel: string;
+	readonly data: T;
+	/** Counts up by one within a channel. */
+	readonly offset: number;
+	readonly tags?: Readonly<Record<string, string>>;
+}
+
+export interface DurableSubscriptionOptions<T = unknown> {
+	/** 1 to 64 of letters, digits, - _ and . : names this reader of the channel among those of the same user. */
+	readonly consumer: string;
+	/** Called for one message at a time, in order. What it resolves for is acknowledged; what it rejects for is delivered again. */
+	readonly onMessage: (message: DurableMessage<T>) => Promise<void> | void;
+	/** Told when `onMessage` has failed. */
+	readonly onError?: (error: unknown, message: DurableMessage<T>) => void;
+	/** Told when messages are gone that were never acknowledged: they were older than the history. The next message is a new one. */
+	readonly onLost?: () => void;
+	/** For a channel that needs a subscription token. */
+	readonly getToken?: () => Promise<string>;
+	/** How long after a failure the message is asked for again, in milliseconds; 1000 by default. */
+	readonly retryMs?: number;
+	/** Acknowledgements are sent together, once in so many milliseconds; 100 by default. */
+	readonly acknowledgeMs?: number;
+	/** Messages that wait for `onMessage`; 1000 by default. More of them are left to the server, and asked for later. */
+	readonly waitingMax?: number;
+}
+
+const defaults = { retryMs: 1000, acknowledgeMs: 100, waitingMax: 1000 };
+
+/**
+ * Subscribes to a durable channel: each message is handled at least once, in order, also after a restart of the client, the server, or both. The
+ * server keeps the position of the consumer. Call it once per channel and client.
+ */
+export function durableSubscription<T = unknown>(
+	client: Centrifuge,
+	channel: string,
+	options: DurableSubscriptionOptions<T>,
+): DurableSubscription<T> {
+	return new DurableSubscription(client, channel, options);
+}
+
+/** See `durableSubscription`. */
+export class DurableSubscription<T = unknown> {
+	/** The library's, for its events. Do not subscribe or unsubscribe with it. */
+	readonly subscription: Subscription;
+	readonly #client: Centrifuge;
+	readonly #channel: string;
+	readonly #options: DurableSubscriptionOptions<T> & typeof defaults;
+	#epoch = "";
+	/** Offset up to which all was handled; -1 = nothing is known yet. */
+	#handled = -1;
+	/** Offset of the last one that was handled or waits. */
+	#taken = -1;
+	#acknowledged = -1;
+	#waiting: DurableMessage<T>[] = [];
+	#isWorking = false;
+	/** Something was left to the server. */
+	#isBehind = false;
+	#isClosed = false;
+	#acknowledging: ReturnType<typeof setTimeout> | undefined;
+	#retrying: ReturnType<typeof setTimeout> | undefined;
+
+	constructor(client: Centrifuge, channel: string, options: DurableSubscriptionOptions<T>) {
+		const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+		this.#client = client;
+		this.#channel = channel;
+		this.#options = { ...defaults, ...(given as unknown as DurableSubscriptionOptions<T>) };
+		const { consumer, getToken } = options;
+		this.subscription = client.newSubscription(channel, { data: { consumer }, ...(getToken && { getToken }) });
+		this.subscription.on("subscribed", (context) => this.#subscribed(context));
+		this.subscription.on("publication", (publication) => this.#take(publication));
+		this.subscription.subscribe();
+	}
+
+	/** Ends it, after the last acknowledgement. The consumer keeps its position. */
+	async close(): Promise<void> {
+		this.#isClosed = true;
+		clearTimeout(this.#retrying);
+		clearTimeout(this.#acknowledging);
+		await this.#acknowledge();
+		this.subscription.unsubscribe();
+		this.#client.removeSubscription(this.subscription);
+	}
+
+	/** Ends it, and the server forgets the consumer's position. */
+	async forget(): Promise<void> {
+		await this.close();
+		await this.#client.rpc("shardcast.forget", { channel: this.#channel, consumer: this.#options.consumer });
+	}
+
+	#subscribed({ streamPosition, wasRecovering, recovered }: SubscribedContext): void {
+		if (streamPosition === undefined) throw new Error(`shardcast: ${this.#channel} is not a durable channel`);
+		const { epoch, offset } = streamPosition;
+		const isLost = wasRecovering && !recovered;
+		this.#isBehind = false;
+		clearTimeout(this.#retrying);
+		if (epoch !== this.#epoch || isLost) {
+			const isNew = this.#epoch === "" && !isLost;
+			this.#epoch = epoch;
+			this.#waiting = [];
+			this.#handled = offset;
+			this.#taken = offset;
+			this.#acknowledged = offset;
+			if (!isNew) this.#options.onLost?.();
+			return;
+		}
+		// Another connection of this consumer may be further. What waits here is handled all the same.
+		if (offset > this.#taken) {
+			this.#taken = offset;
+			this.#handled = Math.max(this.#handled, this.#waiting.length === 0 && !this.#isWorking ? offset : this.#handled);
+		}
+		// The connection may have ended before the last acknowledgement had arrived.
+		if (offset < this.#handled) {
+			this.#acknowledged = offset;
+			this.#soon();
+		}
+	}
+
+	#take({ data, offset = 0, tags }: PublicationContext): void {
+		// It was sent again.
+		if (offset <= this.#taken || this.#isClosed) return;
+		if (this.#isBehind || offset !== this.#taken + 1 || this.#waiting.length >= this.#options.waitingMax) {
+			this.#isBehind = true;
+			return;
+		}
+		this.#taken = offset;
+		this.#waiting.push({ channel: this.#channel, data: data as T, offset, ...(tags && { tags }) });
+		if (!this.#isWorking) void this.#work();
+	}
+
+	async #work(): Promise<void> {
+		this.#isWorking = true;
+		while (this.#waiting.length > 0 && !this.#isClosed) {
+			const message = this.#waiting[0]!;
+			const epoch = this.#epoch;
+			try {
+				await this.#options.onMessage(message);
+			} catch (error) {
+				this.#options.onError?.(error, message);
+				if (epoch === this.#epoch) this.#waiting = [];
+				this.#taken = this.#handled;
+				this.#isBehind = true;
+				this.#again(this.#options.retryMs);
+				break;
+			}
+			// Meanwhile the server may have begun another epoch.
+			if (this.#waiting[0] !== message) continue;
+			this.#waiting.shift();
+			this.#handled = message.offset;
+			this.#soon();
+		}
+		this.#isWorking = false;
+		if (this.#isBehind && this.#waiting.length === 0) this.#again(this.#options.retryMs);
+	}
+
+	/** Subscribes again: the server sends all that was not acknowledged. */
+	#again(afterMs: number): void {
+		clearTimeout(this.#retrying);
+		if (this.#isClosed) return;
+		this.#retrying = setTimeout(() => {
+			void this.#acknowledge().then(() => {
+				if (this.#isClosed || this.subscription.state !== "subscribed") return;
+				this.subscription.unsubscribe();
+				this.subscription.subscribe();
+			});
+		}, afterMs);
+	}
+
+	#soon(): void {
+		this.#acknowledging ??= setTimeout(() => void this.#acknowledge(), this.#options.acknowledgeMs);
+	}
+
+	/** Never rejects: what is not acknowledged comes again. */
+	async #acknowledge(): Promise<void> {
+		clearTimeout(this.#acknowledging);
+		this.#acknowledging = undefined;
+		const offset = this.#handled;
+		const epoch = this.#epoch;
+		if (offset <= this.#acknowledged) return;
+		try {
+			await this.#client.rpc("shardcast.ack", { channel: this.#channel, consumer: this.#options.consumer, offset, epoch });
+			if (epoch === this.#epoch) this.#acknowledged = Math.max(this.#acknowledged, offset);
+		} catch {
+			// Not connected, or not subscribed any more: `subscribed` tries again.
+		}
+	}
+}

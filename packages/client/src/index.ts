@@ -1,0 +1,1 @@
+export { type DurableMessage, DurableSubscription, type DurableSubscriptionOptions, durableSubscription } from "./durable-subscription.ts";

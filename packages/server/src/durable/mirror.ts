@@ -1,0 +1,139 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { type ChannelLog, epochText, type HistoryLimits } from "@shardcast/channel-log";
+import type { DurableStore, StoredChannel } from "@shardcast/durable-store";
+
+export interface MirrorParts {
+	readonly store: DurableStore;
+	readonly log: Pick<ChannelLog, "position" | "mirror">;
+	readonly failed: (error: unknown) => void;
+}
+
+const retryMs = 1;
+const waitMsMax = 5000;
+/** Publications that one turn hands on. */
+const turnMax = 64;
+/** Channels that are looked after. The least recently used half is left alone when there are more. */
+const channelsMax = 10_000;
+const nothing = new Uint8Array(0);
+
+export const epochIn = ({ epoch0, epoch1 }: Pick<StoredChannel, "epoch0" | "epoch1">): string => epochText(epoch0, epoch1);
+
+/**
+ * Hands what is in the durable store on to all shards, by the channels' logs. A log has a channel's publications in the order of the store and
+ * without a gap: it takes only what is newer, and whoever appends begins behind what it has. So it does not matter which process hands a
+ * publication on, or that the one that stored it has died.
+ *
+ * Before a process stores anything in a channel, the log must know where the channel was (`ensure`).
+ */
+export class Mirror {
+	readonly #parts: MirrorParts;
+	readonly #ensuring = new Map<string, Promise<StoredChannel | null>>();
+	readonly #busy = new Set<string>();
+	#recent = new Map<string, HistoryLimits>();
+	#older = new Map<string, HistoryLimits>();
+	#turn = 0;
+
+	constructor(parts: MirrorParts) {
+		this.#parts = parts;
+	}
+
+	/** The channel if the log knows it, else null: then ask for `ensure`. */
+	known(channel: string): StoredChannel | null {
+		const { store, log } = this.#parts;
+		const stored = store.channel(channel);
+		if (stored === null) return null;
+		const position = log.position(channel);
+		return position !== null && position.offset > 0 && position.epoch === epochIn(stored) ? stored : null;
+	}
+
+	/** Makes the channel known to store and log. Null = not in time, or the store is full. */
+	ensure(channel: string, limits: HistoryLimits): Promise<StoredChannel | null> {
+		const known = this.known(channel);
+		this.#use(channel, limits);
+		const waits = this.#ensuring.get(channel);
+		if (waits !== undefined) return waits;
+		if (known !== null) return Promise.resolve(known);
+		const made = this.#ensure(channel, limits).finally(() => this.#ensuring.delete(channel));
+		this.#ensuring.set(channel, made);
+		return made;
+	}
+
+	/** How many publications of the store the log has not got yet. */
+	behind(channel: string, { last }: StoredChannel): number {
+		const position = this.#parts.log.position(channel);
+		return position === null ? 0 : last - position.offset;
+	}
+
+	/** Hands on what is new. */
+	due(channel: string, limits: HistoryLimits): void {
+		this.#use(channel, limits);
+		if (this.#busy.has(channel)) return;
+		this.#busy.add(channel);
+		this.#bring(channel, limits)
+			.catch(this.#parts.failed)
+			.finally(() => this.#busy.delete(channel));
+	}
+
+	/**
+	 * Looks after a tenth of the channels that were used lately, each second: a process may have died between storing and handing on, and what the
+	 * log knows of a channel stays known.
+	 */
+	everySecond(): void {
+		this.#turn = (this.#turn + 1) % 10;
+		let index = 0;
+		for (const [channel, limits] of [...this.#recent, ...this.#older]) if (index++ % 10 === this.#turn) this.due(channel, limits);
+	}
+
+	async #ensure(channel: string, limits: HistoryLimits): Promise<StoredChannel | null> {
+		const { store, log } = this.#parts;
+		const until = performance.now() + waitMsMax;
+		const opened = await store.open(channel, limits.metaTtlMs);
+		if (opened === "full") return null;
+		for (;;) {
+			// First the store, then the log: if the log does not know the channel, nobody has stored anything since.
+			const stored = store.channel(channel);
+			if (stored === null) return null;
+			const position = log.position(channel);
+			if (position !== null && position.offset > 0 && position.epoch === epochIn(stored)) return stored;
+			if (position !== null) {
+				const { last: offset, epoch0, epoch1 } = stored;
+				log.mirror(channel, nothing, { history: limits, offset, epoch0, epoch1, hidden: true });
+			}
+			if (performance.now() > until) return null;
+			await pause(retryMs);
+		}
+	}
+
+	async #bring(channel: string, limits: HistoryLimits): Promise<void> {
+		const { store, log } = this.#parts;
+		if ((await this.ensure(channel, limits)) === null) return;
+		for (;;) {
+			const stored = store.channel(channel);
+			const position = log.position(channel);
+			if (stored === null || (position !== null && position.epoch !== epochIn(stored))) return;
+			if (position !== null && position.offset >= stored.last) return;
+			const { epoch0, epoch1 } = stored;
+			let isLate = position === null;
+			for (const { data, senderId, senderLife, ...rest } of position === null ? [] : store.readLate(channel, position.offset, turnMax)) {
+				const sender = senderId === 0 ? {} : { sender: { id: senderId, life: senderLife } };
+				const outcome = log.mirror(channel, data, { history: limits, epoch0, epoch1, ...rest, ...sender });
+				if (outcome === "too_large") log.mirror(channel, nothing, { history: limits, epoch0, epoch1, offset: rest.offset, hidden: true });
+				else if (outcome !== "published" && outcome !== "known") {
+					isLate = true;
+					break;
+				}
+			}
+			await pause(isLate ? retryMs : 0);
+		}
+	}
+
+	#use(channel: string, limits: HistoryLimits): void {
+		if (this.#recent.has(channel)) return;
+		if (this.#recent.size >= channelsMax / 2) {
+			this.#older = this.#recent;
+			this.#recent = new Map();
+		}
+		this.#recent.set(channel, limits);
+		this.#older.delete(channel);
+	}
+}

@@ -1,0 +1,257 @@
+import type { LogReader, Position } from "@shardcast/channel-log";
+import type { Channel } from "@shardcast/channels";
+import { ErrorCode, type RpcRequest, type SubscribeResult, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
+import type { Counters } from "@shardcast/scoreboard";
+import type { DurableChannels } from "../../../durable/durable-channels.ts";
+import type { CentrifugeSession } from "../centrifuge-session.ts";
+import { fails, type Handle, type Outcome } from "../commands/commands.ts";
+import { publicationFor } from "../commands/recovery.ts";
+import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
+
+export interface ConsumersParts {
+	/** Null = there is no durable store. */
+	readonly durable: DurableChannels | null;
+	/** What it has read was delivered to this shard's clients. */
+	readonly reader: LogReader;
+	readonly counters: Pick<Counters, "add">;
+	/** Read at each use. */
+	readonly config: () => { readonly durableAckTimeoutMs: number; readonly recoveryLimitMax: number };
+	/** Milliseconds, monotonic. */
+	readonly nowMs: () => number;
+	/** Answers other methods. */
+	readonly rpc: Handle<"rpc">;
+}
+
+/** A subscription that acknowledges. */
+interface Consumer {
+	readonly session: CentrifugeSession;
+	readonly channel: string;
+	readonly user: string;
+	readonly name: string;
+	/** Offset that was acknowledged when we last looked. */
+	acknowledged: number;
+	/** Since when publications wait for an acknowledgement, in milliseconds. */
+	sinceMs: number;
+	/** It gets older publications first, and is not subscribed yet. */
+	catchesUp: boolean;
+}
+
+const nameMatches = /^[-a-zA-Z0-9_.]{1,64}$/;
+const userBytesMax = 512;
+/** Publications that a client gets in one turn while it catches up. */
+const turnMax = 100;
+const turnMs = 5;
+/** It gets no more while so much waits for it to read. */
+const waitingBytesMax = 65_536;
+const badRequest = fails(ErrorCode.badRequest);
+const done: Outcome = { rpc: { data: Buffer.from("{}") } };
+
+/**
+ * Durable subscriptions. A client that names a consumer when it subscribes gets all from that consumer's acknowledged position on, whatever
+ * position it has itself. It acknowledges by RPC. When it has not acknowledged anything for a while, it is unsubscribed with 2500: its
+ * library subscribes again, and gets all again that was not acknowledged. So nobody keeps a list of what is on its way.
+ */
+export class Consumers {
+	readonly #parts: ConsumersParts;
+	readonly #consumers = new Map<CentrifugeSession, Map<string, Consumer>>();
+
+	constructor(parts: ConsumersParts) {
+		this.#parts = parts;
+	}
+
+	/** The consumer that a subscribe request names; null = none. */
+	nameIn(channel: Channel, data: Uint8Array): string | null | "invalid" {
+		if (!channel.options.durable || data.length === 0) return null;
+		const name = consumerIn(data);
+		if (name === undefined) return null;
+		return typeof name === "string" && nameMatches.test(name) ? name : "invalid";
+	}
+
+	/** Whether it catches up, which is a subscription as well. */
+	catchesUp(session: CentrifugeSession, channel: string): boolean {
+		return this.#consumers.get(session)?.get(channel)?.catchesUp === true;
+	}
+
+	/** The client does not want the channel any more. */
+	unsubscribe(session: CentrifugeSession, channel: string): void {
+		const consumers = this.#consumers.get(session);
+		consumers?.delete(channel);
+		if (consumers?.size === 0) this.#consumers.delete(session);
+	}
+
+	/**
+	 * @param subscribe called in the step in which the client has got all older publications.
+	 * @returns the reply, an error, or null when it takes too long.
+	 */
+	async subscribe(
+		session: CentrifugeSession,
+		channel: Channel,
+		name: string,
+		recover: boolean,
+		subscribe: () => void,
+	): Promise<SubscribeResult | ErrorCode | null> {
+		const { durable, reader, counters, config, nowMs } = this.#parts;
+		if (durable === null) return ErrorCode.notAvailable;
+		const { user } = session;
+		if (Buffer.byteLength(user) > userBytesMax) return ErrorCode.badRequest;
+		const { positions } = durable.store;
+		if (!(await durable.ensure(channel.name))) return ErrorCode.tooManyRequests;
+		const start = durable.position(channel.name);
+		if (start === null) return null;
+		const begun = await positions.begin(user, channel.name, name, start, channel.history!.metaTtlMs);
+		if (begun === null) return ErrorCode.limitExceeded;
+		const step = (): SubscribeResult | ErrorCode | null => {
+			if (session.isGone) return ErrorCode.internal;
+			if (session.subscriptions.has(channel.name) || this.catchesUp(session, channel.name)) return ErrorCode.alreadySubscribed;
+			const delivered = durable.position(channel.name, reader);
+			const position = positions.of(user, channel.name, name);
+			const stored = durable.store.channel(channel.name);
+			if (delivered === null || position === null || stored === null) return null;
+			const base = { recoverable: true, positioned: true, epoch: delivered.epoch, wasRecovering: recover };
+			const consumer: Consumer = {
+				...{ session, channel: channel.name, user, name },
+				acknowledged: position.offset,
+				sinceMs: nowMs(),
+				catchesUp: false,
+			};
+			const isLost = position.epoch !== delivered.epoch || position.offset + 1 < stored.first;
+			if (!isLost && position.offset > delivered.offset) return null;
+			this.#add(consumer);
+			if (isLost) {
+				counters.add("durableLost", 1);
+				consumer.acknowledged = delivered.offset;
+				void positions.jump(user, channel.name, name, delivered).catch(() => {
+					// It is told again when it comes back.
+				});
+				subscribe();
+				return { ...base, wasRecovering: true, recovered: false, offset: delivered.offset };
+			}
+			const missed = durable.store.read(channel.name, position.offset, delivered.offset, config().recoveryLimitMax);
+			const last = missed.at(-1)?.offset ?? delivered.offset;
+			counters.add("recoveredPublications", missed.length);
+			if (last === delivered.offset) subscribe();
+			else {
+				consumer.catchesUp = true;
+				this.#later(consumer, last, subscribe);
+			}
+			const publications = missed.map((each) => publicationFor(session.framing, { ...each, previousOffset: each.offset - 1 }));
+			return { ...base, recovered: true, offset: position.offset, publications };
+		};
+		return inALaterTurn(step, waitMsMax);
+	}
+
+	/** `shardcast.ack` and `shardcast.forget`. */
+	readonly rpc: Handle<"rpc"> = (session, request) => {
+		const { durable, rpc } = this.#parts;
+		if (durable === null || !request.method.startsWith("shardcast.")) return rpc(session, request);
+		if (request.method === "shardcast.ack") return this.#acknowledge(session, durable, request);
+		if (request.method === "shardcast.forget") return this.#forget(session, durable, request);
+		return fails(ErrorCode.methodNotFound);
+	};
+
+	/** Takes subscriptions back whose client has not acknowledged in time. */
+	everySecond(): void {
+		const { durable, config, counters, nowMs } = this.#parts;
+		if (durable === null) return;
+		for (const [session, consumers] of this.#consumers) {
+			for (const consumer of consumers.values()) {
+				const { channel, user, name } = consumer;
+				if (session.isGone || (!consumer.catchesUp && !session.subscriptions.has(channel))) {
+					this.unsubscribe(session, channel);
+					continue;
+				}
+				const position = durable.store.positions.of(user, channel, name);
+				const last = durable.store.channel(channel)?.last ?? 0;
+				const acknowledged = position?.offset ?? 0;
+				if (acknowledged !== consumer.acknowledged || acknowledged >= last) {
+					consumer.acknowledged = acknowledged;
+					consumer.sinceMs = nowMs();
+				} else if (nowMs() - consumer.sinceMs >= config().durableAckTimeoutMs) {
+					counters.add("durableRedeliveries", 1);
+					this.#end(consumer);
+				}
+			}
+		}
+	}
+
+	#acknowledge(session: CentrifugeSession, durable: DurableChannels, { data }: RpcRequest): Outcome {
+		const { channel, consumer: name, offset, epoch } = (parse(data) ?? {}) as Partial<Position> & { channel?: unknown; consumer?: unknown };
+		if (typeof channel !== "string" || typeof name !== "string" || typeof epoch !== "string" || !Number.isSafeInteger(offset))
+			return badRequest;
+		const consumer = this.#consumers.get(session)?.get(channel);
+		if (consumer === undefined || consumer.name !== name) return fails(ErrorCode.permissionDenied);
+		const stored = durable.store.channel(channel);
+		if (stored === null || offset! > stored.last) return badRequest;
+		const outcome = durable.store.positions.acknowledge(consumer.user, channel, name, { offset: offset!, epoch });
+		if (outcome !== "acknowledged") return fails(ErrorCode.unrecoverablePosition);
+		this.#parts.counters.add("durableAcknowledgements", 1);
+		return done;
+	}
+
+	#forget(session: CentrifugeSession, durable: DurableChannels, { data }: RpcRequest): Outcome | Promise<Outcome> {
+		const { channel, consumer: name } = (parse(data) ?? {}) as { channel?: unknown; consumer?: unknown };
+		if (typeof channel !== "string" || typeof name !== "string" || !nameMatches.test(name)) return badRequest;
+		if (Buffer.byteLength(session.user) > userBytesMax || Buffer.byteLength(channel) > 255) return badRequest;
+		return durable.store.positions.remove(session.user, channel, name).then(() => done);
+	}
+
+	#add(consumer: Consumer): void {
+		const consumers = this.#consumers.get(consumer.session) ?? new Map<string, Consumer>();
+		consumers.set(consumer.channel, consumer);
+		this.#consumers.set(consumer.session, consumers);
+	}
+
+	#isCurrent(consumer: Consumer): boolean {
+		return !consumer.session.isGone && this.#consumers.get(consumer.session)?.get(consumer.channel) === consumer;
+	}
+
+	#end({ session, channel }: Consumer): void {
+		this.unsubscribe(session, channel);
+		if (session.subscriptions.has(channel)) session.endSubscription(channel, unsubscribes[UnsubscribeCode.insufficientState]);
+		else session.push({ channel, unsubscribe: unsubscribes[UnsubscribeCode.insufficientState] });
+	}
+
+	#later(consumer: Consumer, sent: number, subscribe: () => void): void {
+		setTimeout(() => this.#catchUp(consumer, sent, subscribe), turnMs);
+	}
+
+	/** Sends the next ones, as fast as the client reads; subscribes it in the step that finds no more. */
+	#catchUp(consumer: Consumer, sent: number, subscribe: () => void): void {
+		if (!this.#isCurrent(consumer)) return;
+		const { durable, reader, counters } = this.#parts;
+		const { session, channel } = consumer;
+		const delivered = durable!.position(channel, reader);
+		if (delivered === null || session.transport.getBufferedAmount() > waitingBytesMax) {
+			this.#later(consumer, sent, subscribe);
+			return;
+		}
+		const next = durable!.store.read(channel, sent, delivered.offset, turnMax);
+		// The history has moved on while the client read: what it had not acknowledged is gone.
+		if (sent < delivered.offset && next[0]?.offset !== sent + 1) {
+			this.#end(consumer);
+			return;
+		}
+		for (const each of next) session.push({ channel, pub: publicationFor(session.framing, { ...each, previousOffset: each.offset - 1 }) });
+		counters.add("recoveredPublications", next.length);
+		const last = next.at(-1)?.offset ?? sent;
+		if (last < delivered.offset) this.#later(consumer, last, subscribe);
+		else {
+			consumer.catchesUp = false;
+			subscribe();
+		}
+	}
+}
+
+/** Anything may stand there. */
+function parse(data: Uint8Array): unknown {
+	try {
+		const value: unknown = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString());
+		return typeof value === "object" ? value : null;
+	} catch {
+		return null;
+	}
+}
+
+function consumerIn(data: Uint8Array): unknown {
+	return (parse(data) as { readonly consumer?: unknown } | null)?.consumer;
+}
