@@ -12,6 +12,7 @@ client: { insecure: true }
 channel:
   namespaces:
     - { name: kept, history_size: 1000, history_ttl: 5m, force_recovery: true }
+    - { name: own, exclude_publisher: true }
     - { name: market, allow_tags_filter: true, allow_wildcard: true }
     - { name: delta, history_size: 1000, history_ttl: 5m, force_recovery: true, allowed_delta_types: [fossil], delta_publish: true }
 `;
@@ -124,5 +125,18 @@ describe("npm centrifuge on 2 shards: what namespaces can do", () => {
 			await publish(index % 2, { channel, data: index });
 		await waitFor(() => received.every(({ length }) => length === 2), { deadlineMs: 10_000, what: "both publications" });
 		for (const publications of received) expect(publications.map(dataOf).sort()).toEqual([0, 2]);
+	});
+
+	it("with exclude_publisher, a client gets what clients of another shard publish, but not its own", async () => {
+		const clients = await both();
+		const received = await Promise.all(clients.map((client) => listen(client, "own:a")));
+		// Both publish under the number 1 of their shard.
+		for (const [index, client] of clients.entries()) await client.publish("own:a", index === 0 ? 0 : new TextEncoder().encode("1"));
+		await publish(0, { channel: "own:a", data: 2 });
+		await waitFor(() => received.every(({ length }) => length >= 2), { deadlineMs: 10_000, what: "what the others have published" });
+		expect(received.map((publications) => publications.map(dataOf).sort())).toEqual([
+			[1, 2],
+			[0, 2],
+		]);
 	});
 });
