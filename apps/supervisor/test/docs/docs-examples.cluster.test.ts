@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } f
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Cluster, freePorts, httpRequest, LibraryClient, ManagedProcess, postJson, startCluster, waitFor } from "@shardcast/testkit";
-import { chromium } from "playwright-core";
+import { chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
 const examples = join(import.meta.dirname, "../../../../examples");
@@ -151,6 +151,69 @@ describe("examples: clients", () => {
 			await waitFor(async () => (await state.innerText()) === "connected", { deadlineMs: 10_000, what: "the page to come back" });
 			await postJson(`${cluster.httpUrl}/api/publish`, { data: "after the restart" });
 			await shown("after the restart");
+			expect(problems).toEqual([]);
+		} finally {
+			await browser.close();
+		}
+	});
+});
+
+describe.skipIf(!hasBrowser)("examples: chat", () => {
+	let cluster: Cluster;
+	let web: ManagedProcess | undefined;
+	beforeAll(async () => {
+		cluster = await startCluster({ shards: 2, flags: ["--config", join(examples, "chat/chat.yaml")] });
+	});
+	afterAll(async () => {
+		await web?.stop("SIGKILL");
+		await cluster.stop();
+	});
+
+	it("chat/: two users see each other, a shard dies, whoever comes late reads what was said", async () => {
+		web = await ManagedProcess.start(join(examples, "chat/server.mjs"), ["0", cluster.url]);
+		await web.waitForOutput(/serving at \S+/, 10_000);
+		const address = /serving at (\S+)/.exec(web.log())![1]!;
+		const browser = await chromium.launch({
+			executablePath: browserPath,
+			args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"],
+		});
+		try {
+			const problems: string[] = [];
+			const enter = async (name: string) => {
+				const page = await (await browser.newContext()).newPage();
+				page.on("pageerror", (error) => problems.push(error.message));
+				await page.goto(address);
+				await page.fill("#name", name);
+				await page.keyboard.press("Enter");
+				await page.locator("#state", { hasText: /^connected$/ }).waitFor({ timeout: 10_000 });
+				return page;
+			};
+			const say = async (page: Page, text: string) => {
+				await page.fill("#text", text);
+				await page.keyboard.press("Enter");
+			};
+			const reads = (page: Page, lines: readonly string[]) =>
+				waitFor(async () => expect(await page.locator("#messages li").allInnerTexts()).toEqual(lines), {
+					deadlineMs: 10_000,
+					what: lines.join(),
+				});
+			const ann = await enter("ann");
+			const bob = await enter("bob");
+			await ann.locator("#here", { hasText: "here: ann, bob" }).waitFor({ timeout: 10_000 });
+			await say(ann, "hello");
+			await reads(bob, ["ann: hello"]);
+			await cluster.kill9(0);
+			await say(bob, "still here?");
+			await reads(ann, ["ann: hello", "bob: still here?"]);
+			await reads(await enter("cy"), ["ann: hello", "bob: still here?"]);
+			await reads(bob, ["ann: hello", "bob: still here?"]);
+			const note = { channel: "chat:lobby", data: { text: "The server restarts at noon" } };
+			expect((await postJson(`${cluster.httpUrl}/api/publish`, note)).status).toBe(200);
+			await reads(bob, ["ann: hello", "bob: still here?", "system: The server restarts at noon"]);
+			await bob.context().close();
+			await ann.locator("#here", { hasText: /^here: ann, cy$/ }).waitFor({ timeout: 10_000 });
+			const forged = await fetch(`${address}/token?user=`);
+			expect(forged.status).toBe(400);
 			expect(problems).toEqual([]);
 		} finally {
 			await browser.close();
