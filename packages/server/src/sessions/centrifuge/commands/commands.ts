@@ -34,7 +34,7 @@ const overheadBytes = 512;
  */
 export class Commands {
 	readonly #parts: CommandsParts;
-	/** Replies to the client whose commands are being executed. */
+	/** Replies to the client whose commands are being executed; empty again before anything else runs, or they would reach another client. */
 	readonly #replies: Uint8Array[] = [];
 
 	constructor(parts: CommandsParts) {
@@ -54,7 +54,12 @@ export class Commands {
 		const { commands, error } = session.framing.codec.decodeCommands(frame);
 		const { backlog } = session;
 		if (backlog === null) {
-			this.#work(session, commands, 0, error !== null);
+			try {
+				this.#work(session, commands, 0, error !== null);
+			} catch (defect) {
+				this.#replies.length = 0;
+				throw defect;
+			}
 			return;
 		}
 		const bytes = frame.length + overheadBytes;
@@ -79,13 +84,14 @@ export class Commands {
 		return session.leaving === 0;
 	}
 
-	/** Never rejects. */
-	async #goOn(session: CentrifugeSession, waits: Promise<void>): Promise<void> {
+	/** Never rejects. From the reply to what has waited up to the flush is one step: several clients may have waited for the same promise. */
+	async #goOn(session: CentrifugeSession, waits: Promise<() => void>): Promise<void> {
 		try {
-			await waits;
+			const conclude = await waits;
 			const { backlog } = session;
 			// The client has gone in the meantime.
 			if (backlog === null || session.leaving !== 0) return;
+			conclude();
 			for (let next = backlog.frames.shift(); next !== undefined; next = backlog.frames.shift()) {
 				backlog.bytes -= next.bytes;
 				if (!this.#work(session, next.commands, next.at, next.isBroken)) return;
@@ -98,7 +104,8 @@ export class Commands {
 		}
 	}
 
-	#carryOut(session: CentrifugeSession, command: Command): Promise<void> | undefined {
+	/** A promise when the command has to wait: of what ends it, to be called in the step that flushes. */
+	#carryOut(session: CentrifugeSession, command: Command): Promise<() => void> | undefined {
 		if (command.method === "pong") {
 			if (!this.#parts.pong(session)) this.#end(session, DisconnectCode.badRequest);
 			return undefined;
@@ -115,9 +122,7 @@ export class Commands {
 			this.#conclude(session, method, command.id, outcome);
 			return undefined;
 		}
-		return outcome.then((later) => {
-			if (!session.isGone) this.#conclude(session, method, command.id, later);
-		});
+		return outcome.then((later) => () => this.#conclude(session, method, command.id, later));
 	}
 
 	#conclude(session: CentrifugeSession, method: Method, id: number, outcome: Outcome): void {
