@@ -40,6 +40,8 @@ export interface ChannelLogOptions {
 export interface LogHistoryOptions extends HistoryOptions {
 	/** What this reader has not visited yet is left out: it will come. So a snapshot and what is visited after it have neither a hole nor a duplicate. */
 	readonly asOf?: LogReader;
+	/** None if there are more than `limit` after `since`: for those who want all or nothing. Costs no copies then. */
+	readonly allOrNone?: boolean;
 }
 
 /** Made once: a log that is full stays so for many messages. */

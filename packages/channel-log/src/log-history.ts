@@ -29,8 +29,8 @@ export class LogHistory {
 	 * @param before what was published from this position of the log on is left out.
 	 * @returns null while the channel's row is being written by a process that is paused.
 	 */
-	read(channel: ChannelName, options: HistoryOptions, before: number, nowMs: number): History | null {
-		const { since, limit = Number.POSITIVE_INFINITY, reverse = false } = options;
+	read(channel: ChannelName, options: HistoryOptions & { readonly allOrNone?: boolean }, before: number, nowMs: number): History | null {
+		const { since, limit = Number.POSITIVE_INFINITY, reverse = false, allOrNone = false } = options;
 		if (!this.#readState(channel, before, nowMs)) return null;
 		const state = this.#state;
 		let at = this.#skip(before);
@@ -57,6 +57,7 @@ export class LogHistory {
 			if (!reverse && since !== undefined && offset <= since.offset) break;
 			if (!reverse || since === undefined || offset < since.offset) found.push(at);
 			if (reverse && found.length >= limit) break;
+			if (allOrNone && found.length > limit) return answer([]);
 			at = this.#head.previousPosition;
 		}
 		if (!reverse) found.reverse();

@@ -1,6 +1,6 @@
 import { jsonStreamFrame, jsonWebSocketFrame, protobufFrame } from "./framing.ts";
 import { decodeJsonCommands } from "./json/json-commands.ts";
-import { encodeJsonMessage } from "./json/json-encoder.ts";
+import { encodeJsonMessage, releaseJsonMessage } from "./json/json-encoder.ts";
 import { JsonPublications } from "./json/json-publications.ts";
 import { encodeJsonPush, encodeJsonReply } from "./json/json-replies.ts";
 import { decodeJsonConnect, decodeJsonEmulation } from "./json/json-requests.ts";
@@ -39,6 +39,8 @@ export interface Codec {
 	listedPublication(publication: Publication): Uint8Array;
 	/** Packs encoded messages into one WebSocket frame; a single message is not copied. */
 	webSocketFrame(messages: readonly Uint8Array[]): Uint8Array;
+	/** Gives back the memory of a message or frame that is no longer used. Optional: without it, the memory is collected later. */
+	release(encoded: Uint8Array): void;
 	/** Encoded messages as part of an HTTP stream. */
 	streamFrame(messages: readonly Uint8Array[]): Uint8Array;
 }
@@ -54,6 +56,7 @@ export const jsonCodec: Codec = {
 	encodePush: encodeJsonPush,
 	publications: (channel) => new JsonPublications(channel),
 	listedPublication: (pub) => encodeJsonMessage(publication, pub),
+	release: releaseJsonMessage,
 	webSocketFrame: jsonWebSocketFrame,
 	streamFrame: jsonStreamFrame,
 };
@@ -70,6 +73,7 @@ export const protobufCodec: Codec = {
 	encodePush: (message) => encodeProtobufMessage(push, message),
 	publications: (channel) => new ProtobufPublications(channel),
 	listedPublication: listedProtobufPublication,
+	release: () => {},
 	webSocketFrame: protobufFrame,
 	streamFrame: protobufFrame,
 };

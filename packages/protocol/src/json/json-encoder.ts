@@ -20,6 +20,11 @@ export function encodeJsonMessage<T extends object>(type: MessageType<T>, messag
 /** Shared by all messages, because JavaScript finishes one before the next. */
 const writer = new JsonWriter();
 
+/** See `JsonWriter.release`. */
+export function releaseJsonMessage(message: Uint8Array): void {
+	writer.release(message);
+}
+
 function writeMessage(type: MessageType<object>, message: object): void {
 	writer.byte(openObject);
 	let first = true;

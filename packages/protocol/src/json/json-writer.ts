@@ -5,6 +5,10 @@
 export class JsonWriter {
 	#buffer: Buffer = Buffer.allocUnsafeSlow(initialSize);
 	#length = 0;
+	/** The memory of the last large message until it is given back; then it is spare for a while. */
+	#lent: Buffer | null = null;
+	#spare: Buffer | null = null;
+	#forgetting: NodeJS.Timeout | null = null;
 
 	byte(byte: number): void {
 		this.#reserve(1);
@@ -38,13 +42,28 @@ export class JsonWriter {
 		this.#length += this.#buffer.write(text, this.#length, "latin1");
 	}
 
-	/** Returns a copy of the written bytes and empties the writer. */
+	/** Returns the written bytes and empties the writer. The caller owns them, and may give a large message back. */
 	finish(): Uint8Array {
-		const message = new Uint8Array(this.#buffer.subarray(0, this.#length));
+		const length = this.#length;
 		this.#length = 0;
-		// A large message must not hold its memory forever.
-		if (this.#buffer.length > keptSize) this.#buffer = Buffer.allocUnsafeSlow(initialSize);
+		if (this.#buffer.length <= keptSize) return new Uint8Array(this.#buffer.subarray(0, length));
+		// Not a copy: that would be as much garbage again, which is collected late.
+		const message = this.#buffer.subarray(0, length);
+		this.#lent = this.#buffer;
+		this.#buffer = Buffer.allocUnsafeSlow(initialSize);
 		return message;
+	}
+
+	/** The caller no longer uses a message from `finish`. The next large message may take its memory. */
+	release(message: Uint8Array): void {
+		if (this.#lent === null || message.buffer !== this.#lent.buffer) return;
+		if (this.#lent.length <= spareSize) this.#spare = this.#lent;
+		this.#lent = null;
+		// A large message must not hold its memory forever.
+		this.#forgetting ??= setTimeout(() => {
+			this.#forgetting = null;
+			this.#spare = null;
+		}, spareMs).unref();
 	}
 
 	/** Discards the written bytes. */
@@ -57,10 +76,17 @@ export class JsonWriter {
 		this.#length += this.#buffer.write(text, this.#length, "utf8");
 	}
 
+	#take(size: number): Buffer {
+		const spare = this.#spare;
+		if (spare === null || spare.length < size || size <= keptSize) return Buffer.allocUnsafeSlow(size);
+		this.#spare = null;
+		return spare;
+	}
+
 	#reserve(count: number): void {
 		const needed = this.#length + count;
 		if (needed <= this.#buffer.length) return;
-		const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#buffer.length));
+		const larger = this.#take(Math.max(needed + initialSize, 2 * this.#buffer.length));
 		larger.set(this.#buffer.subarray(0, this.#length));
 		this.#buffer = larger;
 	}
@@ -68,6 +94,8 @@ export class JsonWriter {
 
 const initialSize = 4096;
 const keptSize = 1 << 20;
+const spareSize = 16 << 20;
+const spareMs = 10_000;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 

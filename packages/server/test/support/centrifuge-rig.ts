@@ -3,6 +3,7 @@ import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
 import { answerPresence, answerUsers, PartAnswers, Questions } from "@shardcast/control";
+import type { KafkaHistory } from "@shardcast/kafka";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import {
@@ -60,7 +61,7 @@ export class CentrifugeRig {
 	readonly #later: (() => void)[] = [];
 	readonly #fanOut: FanOut;
 
-	constructor(values: Partial<Config> = {}) {
+	constructor(values: Partial<Config> = {}, kafka: KafkaHistory | null = null) {
 		const { row } = this;
 		row.connectionsGiven = 100;
 		this.leaving = new LeavingSessions({
@@ -122,7 +123,7 @@ export class CentrifugeRig {
 			check,
 			history: this.log,
 			reader: this.reader,
-			kafka: null,
+			kafka,
 			options: {
 				config,
 				row,

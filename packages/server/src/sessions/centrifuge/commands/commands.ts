@@ -149,7 +149,10 @@ export class Commands {
 	#flush({ transport, framing, leaving }: CentrifugeSession): void {
 		if (this.#replies.length === 0) return;
 		const replies = this.#replies.splice(0);
-		if (leaving === 0) transport.send(framing.frame(replies), framing.codec.binary);
+		if (leaving !== 0) return;
+		const frame = framing.frame(replies);
+		transport.send(frame, framing.codec.binary);
+		framing.codec.release(frame);
 	}
 }
 

@@ -78,14 +78,15 @@ export class Recovery {
 		if (since.offset >= position.offset) return { ...failed, recovered: since.offset === position.offset };
 		const missed = log.history(channel, {
 			since: { offset: since.offset, epoch: position.epoch },
-			limit: publicationsMax + 1,
+			limit: publicationsMax,
 			asOf: reader,
+			allOrNone: true,
 		});
 		if (missed === null) return null;
 		const { publications } = missed;
 		// Kafka's offsets have gaps, so each publication carries the offset of the one before it.
 		const isWhole = publications[0]?.previousOffset === since.offset && publications.at(-1)!.offset === position.offset;
-		if (isWhole && publications.length <= publicationsMax) return { ...failed, recovered: true, publications };
+		if (isWhole) return { ...failed, recovered: true, publications };
 		return { ...failed, gap: kafka === undefined ? null : gapIn(kafka, since, position.offset) };
 	}
 
@@ -109,8 +110,9 @@ export class Recovery {
 		if (position.offset <= to) return { position, start, end: placeAfter(records, position.offset), publications: [] };
 		const later = log.history(channel, {
 			since: { offset: to, epoch: position.epoch },
-			limit: this.#parts.publicationsMax() + 1,
+			limit: this.#parts.publicationsMax(),
 			asOf: reader,
+			allOrNone: true,
 		});
 		if (later === null) return null;
 		const { publications } = later;
