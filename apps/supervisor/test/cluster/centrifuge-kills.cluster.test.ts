@@ -215,9 +215,7 @@ describe("shards that are killed again and again", () => {
 		};
 		expect(await present()).toBe(2);
 		await cluster.kill9(0);
-		const killedMs = performance.now();
-		await waitFor(async () => (await present()) === 1, { deadlineMs: 5000, what: "one client to be gone" });
-		expect(performance.now() - killedMs).toBeLessThan(1000);
+		await waitFor(async () => (await present()) === 1, { deadlineMs: 1000, what: "one client to be gone" });
 		await lost.closed;
 		await cluster.ready();
 		stays.close();
