@@ -15,6 +15,7 @@ import { encodeProtobufMessage } from "./protobuf/protobuf-encoder.ts";
 import { decodeProtobufMessage } from "./protobuf/protobuf-message.ts";
 import { listedProtobufPublication, ProtobufPublications } from "./protobuf/protobuf-publications.ts";
 import type { PublicationEncoder } from "./publication-encoder.ts";
+import { jsonReplyWithId, protobufReplyWithId } from "./reply-with-id.ts";
 
 /** One of the protocol's two encodings. The caller owns the bytes that an encoder returns. */
 export interface Codec {
@@ -31,6 +32,8 @@ export interface Codec {
 	decodeEmulation(body: Uint8Array): EmulationRequest;
 	/** A reply, or a push in its reply. */
 	encodeReply(reply: Reply): Uint8Array;
+	/** A reply that was encoded without an id, for the command with this id: a large one is encoded once for many clients. It must have a body. */
+	replyWithId(id: number, reply: Uint8Array): Uint8Array;
 	/** A bare push, for unidirectional clients. */
 	encodePush(push: Push): Uint8Array;
 	/** Creates an encoder for the publications of one channel; keep it while the channel has subscribers. */
@@ -53,6 +56,7 @@ export const jsonCodec: Codec = {
 	decodeConnect: decodeJsonConnect,
 	decodeEmulation: decodeJsonEmulation,
 	encodeReply: encodeJsonReply,
+	replyWithId: jsonReplyWithId,
 	encodePush: encodeJsonPush,
 	publications: (channel) => new JsonPublications(channel),
 	listedPublication: (pub) => encodeJsonMessage(publication, pub),
@@ -70,6 +74,7 @@ export const protobufCodec: Codec = {
 	decodeConnect: (body) => decodeProtobufMessage(connectRequest, body),
 	decodeEmulation: (body) => decodeProtobufMessage(emulationRequest, body),
 	encodeReply: (message) => encodeProtobufMessage(reply, message),
+	replyWithId: protobufReplyWithId,
 	encodePush: (message) => encodeProtobufMessage(push, message),
 	publications: (channel) => new ProtobufPublications(channel),
 	listedPublication: listedProtobufPublication,

@@ -3,8 +3,13 @@ import { type Counters, commandCounters, errorCounters } from "@shardcast/scoreb
 import { CloseCode } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 
-/** The result of a command: the body of its reply, an error reply, or a reason to close the connection. */
-export type Outcome = Omit<Reply, "id" | "push"> | { readonly fails: ErrorCode } | { readonly ends: DisconnectCode } | null;
+/** In the session's encoding, without an id. */
+export interface EncodedReply {
+	readonly encoded: Uint8Array;
+}
+
+/** The result of a command: the body of its reply, encoded already or not, an error reply, or a reason to close the connection. */
+export type Outcome = Omit<Reply, "id" | "push"> | EncodedReply | { readonly fails: ErrorCode } | { readonly ends: DisconnectCode } | null;
 
 /** Executes one method. Null = no reply. A promise when it has to wait; later commands of the client wait behind it. */
 export type Handle<M extends Method> = (session: CentrifugeSession, request: Requests[M]) => Outcome | Promise<Outcome>;
@@ -128,6 +133,7 @@ export class Commands {
 	#conclude(session: CentrifugeSession, method: Method, id: number, outcome: Outcome): void {
 		if (outcome === null) return;
 		if ("ends" in outcome) this.#end(session, outcome.ends);
+		else if ("encoded" in outcome) this.#replies.push(session.framing.codec.replyWithId(id, outcome.encoded));
 		else if ("fails" in outcome) {
 			const error = replyErrors[outcome.fails];
 			this.#parts.counters.add(errorCounters[method === "subscribe" ? "subscribe" : "other"][outcome.fails], 1);

@@ -1,8 +1,8 @@
 import { type Channel, type Namespaces, presenceError } from "@shardcast/channels";
 import { type Ask, type PresenceStats, type PresentClient, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
-import { type ClientInfo, DisconnectCode, ErrorCode, type PresenceRequest, type PresenceResult } from "@shardcast/protocol";
+import { type ClientInfo, type Codec, DisconnectCode, ErrorCode, type PresenceRequest, type PresenceResult } from "@shardcast/protocol";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
-import { ends, fails, type Outcome } from "./commands.ts";
+import { type EncodedReply, ends, fails, type Outcome } from "./commands.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 
 export interface PresenceCommandsParts {
@@ -17,7 +17,7 @@ export interface PresenceCommandsParts {
 export class PresenceCommands {
 	readonly #parts: PresenceCommandsParts;
 	/** Null = they are too many. */
-	readonly #presence = new RecentAnswers<PresenceResult | null>((answer) => answer === null || answer.presence.size > manyClients);
+	readonly #presence = new RecentAnswers<PresenceAnswer | null>((answer) => answer === null || answer.count > manyClients);
 	readonly #stats = new RecentAnswers<PresenceStats>(({ clients }) => clients > manyClients);
 
 	constructor(parts: PresenceCommandsParts) {
@@ -26,8 +26,8 @@ export class PresenceCommands {
 
 	readonly presence = (session: CentrifugeSession, { channel }: PresenceRequest): Outcome | Promise<Outcome> => {
 		const { ask } = this.#parts;
-		const answer = () => ask(presenceQuestion, { channel }).then((clients) => (clients === null ? null : presenceResult(clients)));
-		const outcome = () => this.#presence.of(channel, answer).then((presence) => (presence === null ? tooMany : { presence }));
+		const answer = () => ask(presenceQuestion, { channel }).then((clients) => (clients === null ? null : new PresenceAnswer(clients)));
+		const outcome = async () => (await this.#presence.of(channel, answer))?.encodedBy(session.framing.codec) ?? tooMany;
 		return this.#refused(session, channel) ?? orInternal(outcome);
 	};
 
@@ -58,6 +58,27 @@ const tooMany = fails(ErrorCode.limitExceeded);
 const statsOf = ({ clients, users }: PresenceStats): Outcome => ({
 	presenceStats: { numClients: clients, numUsers: users },
 });
+
+/** Who is subscribed to a channel; encoded once in each encoding. */
+class PresenceAnswer {
+	readonly count: number;
+	readonly #clients: readonly PresentClient[];
+	readonly #replies = new Map<Codec, EncodedReply>();
+
+	constructor(clients: readonly PresentClient[]) {
+		this.count = clients.length;
+		this.#clients = clients;
+	}
+
+	encodedBy(codec: Codec): EncodedReply {
+		let reply = this.#replies.get(codec);
+		if (reply === undefined) {
+			reply = { encoded: codec.encodeReply({ presence: presenceResult(this.#clients) }) };
+			this.#replies.set(codec, reply);
+		}
+		return reply;
+	}
+}
 
 /** A shard did not answer in time. */
 function orInternal(outcome: () => Promise<Outcome>): Promise<Outcome> {

@@ -61,7 +61,7 @@ export class UniConnects {
 		if (outcome === null) return;
 		if ("ends" in outcome) session.close(outcome.ends);
 		else if ("fails" in outcome) session.close(disconnectOf[outcome.fails] ?? DisconnectCode.serverError);
-		else session.push({ connect: outcome.connect as ConnectResult });
+		else if ("connect" in outcome) session.push({ connect: outcome.connect as ConnectResult });
 	}
 }
 
