@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DurableMessage, DurableSubscription, durableSubscription } from "@shardcast/client";
-import { type Cluster, postJson, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, ManagedProcess, postJson, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge } from "centrifuge";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -14,6 +14,8 @@ channel:
   namespaces:
     - { name: orders, history_size: 2000, history_ttl: 1h, durable: true }
 `;
+
+const example = join(import.meta.dirname, "../../../examples/durable-consumer.mjs");
 
 interface Published {
 	readonly offset: number;
@@ -97,6 +99,27 @@ describe("durable subscriptions on 2 shards", () => {
 		await until(() => events.filter((event) => event === "x").length === 2, "the second delivery");
 		expect(events).toEqual(["0", "x", "2500", "x"]);
 		subscription.unsubscribe();
+	});
+
+	it("examples/durable-consumer.mjs handles what is published, also while it is not running", async () => {
+		const start = () => ManagedProcess.start(example, [cluster.url, "orders:example", "billing"]);
+		let program = await start();
+		await program.waitForOutput(/connected to/, 10_000);
+		await waitFor(
+			async () => {
+				await publish(0, "orders:example", "early");
+				return program.log().includes("early");
+			},
+			{ deadlineMs: 10_000, what: "a message at the example" },
+		);
+		program.signal("SIGINT");
+		expect((await program.exited).code).toBe(0);
+		await publish(1, "orders:example", "while it was away");
+		program = await start();
+		await program.waitForOutput(/while it was away/, 10_000);
+		expect(program.log()).not.toContain("early");
+		program.signal("SIGINT");
+		expect((await program.exited).code).toBe(0);
 	});
 
 	it("more than a recovery holds comes in order; a consumer that was away goes on, on another shard, after kill -9 and a restart of the cluster", async () => {

@@ -80,6 +80,18 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		expect((await run(["config", "check", ...options])).code).toBe(0);
 	});
 
+	it.each(["multi", "single"])("%s: a folder for the durable store that cannot be one", async (command) => {
+		const file = join(folder, "a-file");
+		writeFileSync(file, "");
+		const cluster = command === "multi" ? ["--shards", "1", "--base-port", "1025", "--cluster-directory", folder] : [];
+		expect(await run([command, "--durable-store-path", file, ...cluster])).toEqual({
+			code: 2,
+			lines: [
+				`shardcast: the folder of the durable store, ${file}, cannot be used (EEXIST); name a folder on a local disk with room that this user may write, with channel.durable_store.path`,
+			],
+		});
+	});
+
 	it.each(["multi", "single"])("%s: a port that is taken", async (command) => {
 		const server = createServer();
 		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

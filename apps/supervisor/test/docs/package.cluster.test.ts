@@ -21,6 +21,18 @@ console.log(port > 0 ? "listening" : "not listening");
 await server.shutdown();
 `;
 
+/** What a page or a program with the Centrifuge client writes. */
+const consumer = `
+import { Centrifuge } from "centrifuge";
+import { type DurableMessage, durableSubscription } from "shardcast/client";
+
+const client = new Centrifuge("ws://127.0.0.1:1/connection/websocket", { websocket: class {} });
+const handle = async ({ data, offset }: DurableMessage<{ id: string }>) => console.log(data.id, offset);
+const subscription = durableSubscription<{ id: string }>(client, "orders:new", { consumer: "billing", onMessage: handle });
+console.log(subscription.subscription.state);
+await subscription.close();
+`;
+
 describe("the package that npm pack makes, installed in an empty folder", () => {
 	const folder = mkdtempSync(join(tmpdir(), "shardcast-package-"));
 	let names: string[] = [];
@@ -58,6 +70,15 @@ describe("the package that npm pack makes, installed in an empty folder", () => 
 		} finally {
 			if (cluster.status() === null) await cluster.stop("SIGKILL");
 		}
+	});
+
+	it('import { durableSubscription } from "shardcast/client" compiles with types and runs', async () => {
+		writeFileSync(join(folder, "consumer.ts"), consumer);
+		await npm(["install", "--prefer-offline", "--no-audit", "--no-fund", "--silent", "centrifuge@5.8.0"], folder);
+		const language = ["--module", "nodenext", "--target", "es2023", "--lib", "es2023,dom", "--strict", "--skipLibCheck"];
+		await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...language, "consumer.ts"], { cwd: folder });
+		const { stdout } = await run(process.execPath, ["consumer.js"], { cwd: folder, timeout: 20_000 });
+		expect(stdout).toMatch(/^subscribing$/m);
 	});
 
 	it('import { createServer } from "shardcast" compiles with types and runs', async () => {

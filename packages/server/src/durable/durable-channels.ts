@@ -2,11 +2,12 @@ import type { MessageDetails } from "@shardcast/bus";
 import type { ChannelLog, History, HistoryLimits, LogHistoryOptions, LogReader, Position, Publication } from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
-import { DurableStore, lateMax, type StoredPublication } from "@shardcast/durable-store";
+import { DurableStore, lateMax, type StoredPublication, StoreError } from "@shardcast/durable-store";
+import { StartupError } from "@shardcast/process";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { type PublishResult, publishFull, type RecordKind } from "@shardcast/wire";
-import type { Commit, Feature } from "../lifecycle/feature.ts";
+import type { Feature } from "../lifecycle/feature.ts";
 import { epochIn, Mirror } from "./mirror.ts";
 
 export interface DurableChannelsParts {
@@ -34,9 +35,14 @@ export class DurableChannels implements Feature {
 	#failedMs = Number.NEGATIVE_INFINITY;
 	#sweeping = false;
 
-	/** Null without a folder for the store. @throws StoreError */
+	/** Null without a folder for the store. @throws StartupError, in one line that says what to do. */
 	static open(parts: DurableChannelsParts): DurableChannels | null {
-		return parts.live.config.durableStorePath === "" ? null : new DurableChannels(parts);
+		try {
+			return parts.live.config.durableStorePath === "" ? null : new DurableChannels(parts);
+		} catch (error) {
+			if (!(error instanceof StoreError)) throw error;
+			throw new StartupError(error.message, { exitStatus: 2, cause: error });
+		}
 	}
 
 	private constructor(parts: DurableChannelsParts) {
@@ -141,10 +147,6 @@ export class DurableChannels implements Feature {
 			.finally(() => {
 				this.#sweeping = false;
 			});
-	}
-
-	reload(): Commit {
-		return () => {};
 	}
 
 	async drain(): Promise<void> {

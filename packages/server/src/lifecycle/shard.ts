@@ -46,6 +46,7 @@ export class Shard {
 	readonly #check: ConnectionCheck;
 	readonly #listener: Listener;
 	readonly #features: Features;
+	readonly #hasStore: boolean;
 	#openAtStart = 0;
 
 	constructor(options: ShardOptions) {
@@ -139,6 +140,7 @@ export class Shard {
 			sample: options.sample,
 			onSecond: () => this.#features.everySecond(),
 		});
+		this.#hasStore = durable !== null;
 		this.#inbound = inbound;
 		this.clientHandlers = centrifuge.handlers;
 		this.#check = check;
@@ -206,6 +208,9 @@ export class Shard {
 	 * @throws when a part of the shard cannot work with them, such as for want of a descriptor; nothing has changed then.
 	 */
 	prepare(config: Config): Commit {
+		const isDurable = [config.channelWithoutNamespace, ...config.channelNamespaces].some(({ durable }) => durable);
+		if (isDurable && !this.#hasStore)
+			throw new Error("durable: this server runs without a durable store; restart it to use channel.durable_store.path");
 		const live = this.#live.prepare(config);
 		const features = this.#features.reload(config);
 		return () => {

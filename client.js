@@ -1,0 +1,1 @@
+export * from "@shardcast/client";
