@@ -101,8 +101,17 @@ export function wakeUps(pid: number): number {
 
 /** Proportional set size: each shared page counted by its share, so the sum over processes is what they really take. */
 export function pssBytes(pid: number): number {
-	const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
-	if (match === null) throw new Error(`/proc/${pid}/smaps_rollup has no line "Pss"`);
+	return smapsBytes(pid, "Pss");
+}
+
+/** Memory that is of no file: unlike Pss it does not change when other processes with the same program come and go. */
+export function anonymousBytes(pid: number): number {
+	return smapsBytes(pid, "Anonymous");
+}
+
+function smapsBytes(pid: number, name: "Pss" | "Anonymous"): number {
+	const match = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
+	if (match === null) throw new Error(`/proc/${pid}/smaps_rollup has no line "${name}"`);
 	return Number(match[1]) * 1024;
 }
 

@@ -185,6 +185,49 @@ describe.each(["handoff", "proxy"] as const)("npm centrifuge without WebSockets 
 			}
 		});
 
+	it.skipIf(browserMissing)("a browser: npm centrifuge by WebSocket recovers all that it missed while it was cut off", async () => {
+		const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-gpu", "--no-first-run"] });
+		try {
+			const page = await browser.newPage();
+			await page.goto(`${cluster.httpUrl}/health`);
+			const library = createRequire(import.meta.url).resolve("centrifuge");
+			await page.addScriptTag({ path: join(library, "../../dist/centrifuge.js") });
+			await page.evaluate(async (url) => {
+				const { Centrifuge } = globalThis as unknown as { Centrifuge: typeof import("centrifuge").Centrifuge };
+				const seen = { isCut: false, socket: null as WebSocket | null, numbers: [] as unknown[], recovered: [] as boolean[] };
+				Object.assign(globalThis, { seen });
+				class CutOff extends WebSocket {
+					constructor(address: string, protocols?: string | string[]) {
+						super(seen.isCut ? "ws://127.0.0.1:1" : address, protocols ?? []);
+						seen.socket = this;
+					}
+				}
+				const client = new Centrifuge(url, { websocket: CutOff, minReconnectDelay: 50, maxReconnectDelay: 100 });
+				client.connect();
+				const subscription = client.newSubscription("kept:browser");
+				subscription.on("publication", ({ data }) => seen.numbers.push(data));
+				subscription.on("subscribed", ({ wasRecovering, recovered }) => seen.recovered.push(wasRecovering && recovered));
+				subscription.subscribe();
+				await subscription.ready(10_000);
+				await subscription.publish(1);
+			}, `${cluster.url}/connection/websocket`);
+			const seen = () => page.evaluate("({ numbers: seen.numbers, recovered: seen.recovered })") as Promise<object>;
+			const has = (count: number) => page.waitForFunction(`seen.numbers.length >= ${count}`, null, { timeout: deadlineMs });
+			const publish = (data: number) => postJson(`${cluster.httpUrl}/api/publish`, { channel: "kept:browser", data });
+			await has(1);
+			await page.evaluate("seen.isCut = true; seen.socket.close()");
+			for (let number = 2; number <= 21; number++) expect((await publish(number)).status).toBe(200);
+			expect(await seen()).toEqual({ numbers: [1], recovered: [false] });
+			await page.evaluate("seen.isCut = false");
+			await has(21);
+			await publish(22);
+			await has(22);
+			expect(await seen()).toEqual({ numbers: Array.from({ length: 22 }, (_, index) => index + 1), recovered: [false, true] });
+		} finally {
+			await browser.close();
+		}
+	});
+
 	/** Clients of each shard. */
 	const connected = async () => {
 		const metrics = await (await fetch(`${cluster.httpUrl}/metrics`)).text();

@@ -1,0 +1,49 @@
+import { performance } from "node:perf_hooks";
+import { machineBusyMs } from "@shardcast/testkit";
+import { LoadGenerator, type SendReport } from "../../generator.ts";
+import type { ProtocolKind } from "../../protocols/protocol-kinds.ts";
+import { sendProblems } from "../../report/result.ts";
+import type { Subject } from "../subject.ts";
+
+export interface Clients {
+	readonly protocol: ProtocolKind;
+	readonly connections: number;
+	readonly channels: number;
+	readonly senders: number;
+}
+
+export interface MeasuredSend {
+	readonly send: SendReport;
+	/** Of all server processes. */
+	readonly cpuMs: number;
+	readonly othersPercent: number;
+}
+
+/** Clients that listen to channels, not yet connected. */
+export function channelClients({ target }: Subject, clients: Clients): LoadGenerator {
+	return new LoadGenerator({ target, source: "ws", receivers: 2, inFlight: 256, ...clients });
+}
+
+/** Sends the load once and measures what it cost. @throws when a message was lost, doubled or out of order. */
+export async function measureSend(
+	{ servers }: Subject,
+	generator: LoadGenerator,
+	load: { readonly rate: number; readonly durationMs: number },
+): Promise<MeasuredSend> {
+	const startedMs = performance.now();
+	const [machineMs, serversMs] = [machineBusyMs(), servers.cpuMs()];
+	let [machineTakenMs, cpuMs, tookMs] = [0, 0, 0];
+	const send = await generator.send({
+		...load,
+		bytes: 128,
+		settleMs: 10_000,
+		onArrived: () => {
+			cpuMs = servers.cpuMs() - serversMs;
+			machineTakenMs = machineBusyMs() - machineMs;
+			tookMs = performance.now() - startedMs;
+		},
+	});
+	const problems = sendProblems(send);
+	if (problems.length > 0) throw new Error(problems.join("; "));
+	return { send, cpuMs, othersPercent: (Math.max(0, machineTakenMs - cpuMs - send.cpuMs) / tookMs) * 100 };
+}
