@@ -141,7 +141,7 @@ function count(bytes: Buffer, what: Buffer | number): number {
 }
 
 let id = 1;
-/** A command with an id of its own. */
+/** A command with a new id. */
 export function command(method: "connect" | "subscribe" | "unsubscribe", request: object): string {
 	return `{"id":${++id},"${method}":${JSON.stringify(request)}}`;
 }
