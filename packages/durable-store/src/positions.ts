@@ -73,6 +73,18 @@ export class Positions {
 		}
 	}
 
+	/** The consumer is still there. Writes when a tenth of the row's time has gone. */
+	async renew(user: string, channel: string, consumer: string): Promise<void> {
+		const key: Key = [user, channel, consumer];
+		const entry = this.#entry(key);
+		if (entry === null) return;
+		const { untilMs, ttlMs } = entry.row;
+		const nowMs = this.#nowMs();
+		if (untilMs - nowMs > ttlMs * renewShare) return;
+		// If somebody else has written meanwhile, it is renewed.
+		await this.#put(key, entry.version, { ...entry.row, untilMs: nowMs + ttlMs });
+	}
+
 	/** Moves a row to where it is told, forward or not: for a consumer whose next publication is gone. */
 	async jump(user: string, channel: string, consumer: string, to: ConsumerPosition): Promise<void> {
 		const key: Key = [user, channel, consumer];

@@ -20,6 +20,7 @@ import { expect, vi } from "vitest";
 import { FanOut } from "../../src/delivery/fan-out.ts";
 import type { Incoming } from "../../src/delivery/incoming/incoming.ts";
 import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
+import { DurableChannels } from "../../src/durable/durable-channels.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
@@ -48,6 +49,8 @@ export class CentrifugeRig {
 	readonly questions: Questions;
 	readonly log = new ChannelLog(openLogBuffers(createLogBuffers({ memoryBytes: 1_048_576 })), { slot: 0, incarnation: 1 });
 	readonly reader = this.log.reader(0);
+	/** With `durableStorePath`. */
+	readonly durable: DurableChannels | null;
 	/** What takes the clients' publications; null = they are only noted. */
 	incoming: Pick<Incoming, "fromClient"> | null = null;
 	admitted = 0;
@@ -103,6 +106,7 @@ export class CentrifugeRig {
 		this.questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
 		answerPresence(this.questions);
 		answerUsers(this.questions);
+		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, life: 1, log: silentLog() });
 		this.endpoint = new CentrifugeEndpoint({
 			sessions: this.sessions,
 			hub: this.hub,
@@ -123,6 +127,7 @@ export class CentrifugeRig {
 			check,
 			history: this.log,
 			reader: this.reader,
+			durable: this.durable,
 			kafka,
 			options: {
 				config,

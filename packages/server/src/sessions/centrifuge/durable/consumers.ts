@@ -32,6 +32,10 @@ interface Consumer {
 	acknowledged: number;
 	/** Since when publications wait for an acknowledgement, in milliseconds. */
 	sinceMs: number;
+	/** When we look again. */
+	checkAtMs: number;
+	/** When its row is renewed: one that nothing is published for must not expire while it is connected. */
+	renewAtMs: number;
 	/** It gets older publications first, and is not subscribed yet. */
 	catchesUp: boolean;
 }
@@ -41,6 +45,9 @@ const userBytesMax = 512;
 /** Publications that a client gets in one turn while it catches up. */
 const turnMax = 100;
 const turnMs = 5;
+const renewMs = 60_000;
+/** Each consumer is looked at so often within its time: with many of them, a look each second would cost too much. */
+const checksPerTimeout = 4;
 /** It gets no more while so much waits for it to read. */
 const waitingBytesMax = 65_536;
 const badRequest = fails(ErrorCode.badRequest);
@@ -112,6 +119,8 @@ export class Consumers {
 				...{ session, channel: channel.name, user, name },
 				acknowledged: position.offset,
 				sinceMs: nowMs(),
+				checkAtMs: 0,
+				renewAtMs: nowMs() + renewMs,
 				catchesUp: false,
 			};
 			const isLost = position.epoch !== delivered.epoch || position.offset + 1 < stored.first;
@@ -160,13 +169,17 @@ export class Consumers {
 					this.unsubscribe(session, channel);
 					continue;
 				}
+				const now = nowMs();
+				if (now < consumer.checkAtMs) continue;
+				consumer.checkAtMs = now + config().durableAckTimeoutMs / checksPerTimeout;
+				if (now >= consumer.renewAtMs) this.#renew(consumer, now);
 				const position = durable.store.positions.of(user, channel, name);
 				const last = durable.store.channel(channel)?.last ?? 0;
 				const acknowledged = position?.offset ?? 0;
 				if (acknowledged !== consumer.acknowledged || acknowledged >= last) {
 					consumer.acknowledged = acknowledged;
-					consumer.sinceMs = nowMs();
-				} else if (nowMs() - consumer.sinceMs >= config().durableAckTimeoutMs) {
+					consumer.sinceMs = now;
+				} else if (now - consumer.sinceMs >= config().durableAckTimeoutMs) {
 					counters.add("durableRedeliveries", 1);
 					this.#end(consumer);
 				}
@@ -193,6 +206,15 @@ export class Consumers {
 		if (typeof channel !== "string" || typeof name !== "string" || !nameMatches.test(name)) return badRequest;
 		if (Buffer.byteLength(session.user) > userBytesMax || Buffer.byteLength(channel) > 255) return badRequest;
 		return durable.store.positions.remove(session.user, channel, name).then(() => done);
+	}
+
+	#renew(consumer: Consumer, now: number): void {
+		const { user, channel, name } = consumer;
+		consumer.renewAtMs = now + renewMs;
+		const { positions } = this.#parts.durable!.store;
+		positions.renew(user, channel, name).catch(() => {
+			// In a minute.
+		});
 	}
 
 	#add(consumer: Consumer): void {
