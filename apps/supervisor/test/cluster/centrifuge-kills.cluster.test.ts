@@ -117,7 +117,7 @@ describe("shards that are killed again and again", () => {
 	const epochs = new Map<string, string>();
 
 	it("nothing that was acknowledged is lost, doubled or out of order for 200 clients on 50 channels, and no channel changes its epoch", {
-		timeout: 90_000 + killingMs,
+		timeout: 180_000 + killingMs,
 	}, async () => {
 		const channels = countTo(channelCount).map((number) => `kept:${number}`);
 		const followers = (
@@ -130,7 +130,10 @@ describe("shards that are killed again and again", () => {
 		const publishers = channels.map(publisher);
 		const until = performance.now() + killingMs;
 		let kills = 0;
-		while (performance.now() < until) {
+		const doubts = () => publishers.reduce((sum, { doubted }) => sum + doubted.length, 0);
+		const enough = () => kills >= 2 && doubts() > 0 && publishers.every(({ acknowledged }) => acknowledged.length > 3);
+		// A slow machine gets more time, so that there is something to check.
+		while (performance.now() < until || (!enough() && performance.now() < until + 30_000)) {
 			await delay(Math.random() * 300);
 			const { shards } = await cluster.health();
 			process.kill(shards[kills % 2]!.pid, "SIGKILL");
@@ -141,8 +144,7 @@ describe("shards that are killed again and again", () => {
 		expect(kills).toBeGreaterThanOrEqual(2);
 		// Some met a shard that had been killed.
 		expect(publishers.reduce((sum, { repeats }) => sum + repeats(), 0)).toBeGreaterThan(0);
-
-		expect(publishers.flatMap(({ doubted }) => doubted).length).toBeGreaterThan(0);
+		expect(doubts()).toBeGreaterThan(0);
 		for (const { channel, acknowledged, doubted } of publishers) {
 			for (const [first, again] of doubted) expect(again, channel).toEqual(first);
 			expect(acknowledged.length).toBeGreaterThan(3);

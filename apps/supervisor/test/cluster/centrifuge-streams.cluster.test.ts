@@ -173,8 +173,9 @@ describe.each(["handoff", "proxy"] as const)("npm centrifuge without WebSockets 
 						await subscription.ready(10_000);
 						await subscription.publish({ from: transport });
 					}
-					const until = performance.now() + 5000;
-					while (received.uni!.length < 2 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+					const until = performance.now() + 15_000;
+					const missing = () => received.uni!.length < 2 || received.sse!.length < 2 || received.http_stream!.length < 1;
+					while (missing() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
 					events.close();
 					return received;
 				}, cluster.httpUrl);
