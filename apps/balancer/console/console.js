@@ -7,6 +7,8 @@ import { setTargets } from "./try-it.js";
 const series = new Series();
 let socket = null;
 let watched = null;
+/** What the reader looks for among the channels; "" = nothing, the busiest are shown. */
+let search = "";
 let retryMs = 500;
 
 /* ---- theme: the system's until the reader chooses ---- */
@@ -34,11 +36,13 @@ function open() {
 	socket.onopen = () => {
 		retryMs = 500;
 		if (watched !== null) socket.send(JSON.stringify({ tail: watched }));
+		if (search !== "") socket.send(JSON.stringify({ search }));
 	};
 	socket.onmessage = ({ data }) => {
 		const message = JSON.parse(data);
 		if (message.type === "snapshot") show(message);
 		else if (message.type === "tail") showTail(message);
+		else if (message.type === "channels" && message.search === search) showChannels(message.channels, "No channel with this in its name.");
 	};
 	socket.onclose = () => {
 		document.body.classList.add("stale");
@@ -58,7 +62,8 @@ function show(snapshot) {
 	showRings(snapshot);
 	showKafka(snapshot);
 	showEvents(snapshot.events);
-	showChannels(snapshot.channels);
+	showChannelTotals(snapshot);
+	if (search === "") showChannels(snapshot.channels, "No messages in the last seconds, and no subscribers.");
 	setTargets(snapshot.shards);
 }
 
@@ -181,14 +186,24 @@ function showEvents(events) {
 	);
 }
 
-function showChannels(channels) {
-	const rows = channels.map(({ name, subscribers, perSecond }) =>
+function showChannelTotals(snapshot) {
+	const of = (counter) => exact(total(snapshot, counter));
+	text(
+		byId("channel-totals"),
+		`${of("subscriptions")} subscriptions · recoveries: ${of("recoveries")} from memory, ${of("recoveriesFromKafka")} from Kafka, ${of("recoveriesFailed")} failed`,
+	);
+}
+
+function showChannels(channels, otherwise) {
+	const rows = channels.map(({ name, subscribers, present, perSecond, history: kept }) =>
 		element(
 			"tr",
 			{},
 			element("td", {}, name === "" ? element("em", {}, "everybody") : name),
 			element("td", {}, exact(subscribers)),
+			element("td", {}, present === 0 ? "–" : exact(present)),
 			element("td", {}, rate(perSecond)),
+			element("td", {}, kept === null ? "–" : `${exact(kept.kept)} kept, at ${exact(kept.offset)}`),
 			element(
 				"td",
 				{},
@@ -203,13 +218,18 @@ function showChannels(channels) {
 	// A focused button must survive the refresh, or the keyboard loses its place every second.
 	const focused = document.activeElement?.dataset?.channel;
 	byId("channel-rows").replaceChildren(
-		...(rows.length > 0 ? rows : [element("tr", {}, element("td", { colspan: "4", class: "muted" }, "No messages in the last seconds."))]),
+		...(rows.length > 0 ? rows : [element("tr", {}, element("td", { colspan: "6", class: "muted" }, otherwise))]),
 	);
 	if (focused !== undefined)
 		byId("channel-rows")
 			.querySelector(`[data-channel="${CSS.escape(focused)}"]`)
 			?.focus();
 }
+
+byId("channel-search").addEventListener("input", ({ target }) => {
+	search = target.value.trim();
+	if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ search: search === "" ? null : search }));
+});
 
 byId("channel-rows").addEventListener("click", (event) => {
 	const channel = event.target.closest("button")?.dataset.channel;

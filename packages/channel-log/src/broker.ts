@@ -84,6 +84,14 @@ export interface KafkaNumbering {
 	readonly removed: number;
 }
 
+/** A channel's history, for people who look on. */
+export interface HistoryGlance {
+	/** Of the last publication. */
+	readonly offset: number;
+	/** Publications that are kept; fewer if the memory was too small, or Kafka's offsets have gaps. */
+	readonly kept: number;
+}
+
 /** A promise for brokers on other machines. */
 export type Answer<T> = T | Promise<T>;
 

@@ -5,6 +5,7 @@ import type {
 	BrokerTaken,
 	BrokerTooLarge,
 	History,
+	HistoryGlance,
 	HistoryLimits,
 	HistoryOptions,
 	Idempotency,
@@ -237,6 +238,12 @@ export class ChannelLog implements Broker {
 	position(channel: string, asOf?: LogReader): Position | null {
 		const name = this.#names.get(channel);
 		return this.#histories[name.log]!.position(name, this.#before(name, asOf), this.#nowMs());
+	}
+
+	/** For people who look on; see `LogHistory.glance`. */
+	glance(channel: string): HistoryGlance | null {
+		const name = this.#names.get(channel);
+		return this.#histories[name.log]!.glance(name, this.#nowMs());
 	}
 
 	removeHistory(channel: string): boolean {

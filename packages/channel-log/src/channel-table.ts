@@ -190,10 +190,11 @@ export class ChannelTable {
 	}
 
 	/**
-	 * Copies the channel's row into `state`, without the lock; `row` is -1 when it has none, and the epoch is the one that it would get. Keeps the row alive.
+	 * Copies the channel's row into `state`, without the lock; `row` is -1 when it has none, and the epoch is the one that it would get. Keeps the row alive,
+	 * unless `keeps` is false.
 	 * False = it is being written, by a process that is paused or dead.
 	 */
-	read(key: Int32Array, hint: number, nowMs: number, state: ChannelState): boolean {
+	read(key: Int32Array, hint: number, nowMs: number, state: ChannelState, keeps = true): boolean {
 		const { words, floats } = this.#memory;
 		for (let look = 0; look < looksMax; look++) {
 			const row = this.#has(hint, key[0]!, key[1]!, key[2]!, key[3]!) ? hint : this.#find(key[0]!, key[1]!, key[2]!, key[3]!);
@@ -220,7 +221,7 @@ export class ChannelTable {
 			fence();
 			if (Atomics.load(words, word + RowWord.sequence) !== sequence) continue;
 			// If the row has just become another channel's, that one lives a little longer.
-			if (isThere) floats[float + RowFloat.touchedMs] = nowMs;
+			if (isThere && keeps) floats[float + RowFloat.touchedMs] = nowMs;
 			return true;
 		}
 		return false;

@@ -5,6 +5,7 @@ export type {
 	BrokerTaken,
 	BrokerTooLarge,
 	History,
+	HistoryGlance,
 	HistoryLimits,
 	HistoryOptions,
 	Idempotency,

@@ -1,5 +1,5 @@
 import { createRecordHead, readRecordHead } from "@shardcast/wire";
-import type { History, HistoryOptions, KafkaNumbering, Position, Publication } from "./broker.ts";
+import type { History, HistoryGlance, HistoryOptions, KafkaNumbering, Position, Publication } from "./broker.ts";
 import { type ChannelName, epochOf, epochText } from "./channel-names.ts";
 import { type ChannelState, createChannelState } from "./channel-table.ts";
 import { LogRecord, RecordFlag } from "./log-descriptor.ts";
@@ -82,6 +82,15 @@ export class LogHistory {
 		const { feed0, feed1, epoch0, epoch1, born, removed } = this.#state;
 		if ((feed0 | feed1) === 0) return null;
 		return { epoch: epochText(feed0, feed1), formerEpoch: epochText(epoch0, epoch1), born, removed };
+	}
+
+	/** For people who look on: keeps nothing alive, and may be one publication behind. Null as for `read`, or the channel has no history. */
+	glance(channel: ChannelName, nowMs: number): HistoryGlance | null {
+		const state = this.#state;
+		if (!this.#log.table.read(channel.key, channel.row, nowMs, state, false) || state.row < 0) return null;
+		const { first, last, size, publishedMs, ttlMs } = state;
+		const kept = publishedMs + ttlMs <= nowMs ? 0 : Math.max(0, Math.min(size, last - first + 1));
+		return { offset: last, kept };
 	}
 
 	/** Null as for `read`. */

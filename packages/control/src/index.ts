@@ -7,6 +7,7 @@ export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
+export { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "./questions/channels-question.ts";
 export { answerCluster } from "./questions/cluster-questions.ts";
 export { type ConsoleAnswer, type ConsolePart, consoleQuestion, type KafkaGlance } from "./questions/console-question.ts";
 export { metricsQuestion } from "./questions/metrics-question.ts";

@@ -1,7 +1,7 @@
 import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
 import { type Config, defaultConfig, ringCapacityBytes } from "@shardcast/config";
-import { answerPresence, answerUsers, consoleQuestion, metricsQuestion, PartAnswers, Questions } from "@shardcast/control";
+import { answerChannels, answerPresence, answerUsers, consoleQuestion, metricsQuestion, PartAnswers, Questions } from "@shardcast/control";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { type BoardRow, Role, Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
@@ -54,6 +54,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 	});
 	answerPresence(questions);
 	answerUsers(questions);
+	answerChannels(questions);
 	questions.add(consoleQuestion, (answers) => ({ events: [], parts: answers }));
 	questions.add(metricsQuestion, () => "");
 	const shards = await Promise.all(

@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
-import { type Cluster, httpRequest, LibraryClient, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, httpRequest, LibraryClient, postJson, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { Centrifuge } from "centrifuge";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import WebSocket from "ws";
 
 const browserPath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 const missing = !existsSync(browserPath);
@@ -10,6 +12,18 @@ if (missing) {
 	if (process.env.CI === "true") throw new Error(message);
 	console.warn(message);
 }
+
+/** For clients of the Centrifuge protocol. */
+const namespaces = JSON.stringify([
+	{
+		name: "chat",
+		history_size: 10,
+		history_ttl: "1h",
+		presence: true,
+		allow_subscribe_for_client: true,
+		allow_subscribe_for_anonymous: true,
+	},
+]);
 
 async function openConsole(
 	browser: Browser,
@@ -40,7 +54,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 	let browser: Browser;
 	const clients: RawClient[] = [];
 	beforeAll(async () => {
-		cluster = await startCluster({ shards: 2 });
+		cluster = await startCluster({ shards: 2, flags: ["--client-insecure", "--channel-namespaces", namespaces] });
 		browser = await chromium.launch({
 			executablePath: browserPath,
 			args: [
@@ -143,6 +157,38 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		} finally {
 			going = false;
 			await sending;
+			await page.context().close();
+		}
+	});
+
+	it("shows channels with their subscribers on all shards, who is present, and their history; finds one by a part of its name", async () => {
+		const { page, problems } = await openConsole(browser, cluster);
+		const subscribers = Array.from({ length: 4 }, () => new Centrifuge(`${cluster.url}/connection/websocket`, { websocket: WebSocket }));
+		try {
+			for (const client of subscribers) {
+				const subscription = client.newSubscription("chat:quiet");
+				subscription.subscribe();
+				client.connect();
+				await subscription.ready(10_000);
+			}
+			for (let message = 0; message < 12; message++)
+				await postJson(`${cluster.httpUrl}/api/publish`, { channel: "chat:quiet", data: message });
+			await page.fill("#channel-search", "quie");
+			const row = page.locator("#channel-rows tr", { hasText: "chat:quiet" });
+			const cells = () => row.locator("td").allInnerTexts();
+			// Five: a raw client hears everything.
+			const expected = ["chat:quiet", "5", "4", "10 kept, at 12"];
+			await waitFor(async () => expect((await cells()).filter((_, index) => index !== 3).slice(0, 4)).toEqual(expected), {
+				deadlineMs: 10_000,
+				what: "the channel's row",
+			});
+			expect(await page.locator("#channel-rows tr").count()).toBe(1);
+			await page.locator("#channel-totals", { hasText: "4 subscriptions" }).waitFor({ timeout: 10_000 });
+			await page.fill("#channel-search", "no such channel");
+			await page.locator("#channel-rows", { hasText: "No channel with this in its name." }).waitFor({ timeout: 10_000 });
+			expect(problems).toEqual([]);
+		} finally {
+			for (const client of subscribers) client.disconnect();
 			await page.context().close();
 		}
 	});

@@ -1,5 +1,6 @@
 import type { EventLog } from "../event-log.ts";
 import { answerMetrics, type ClusterMetricsParts } from "../metrics/cluster-metrics.ts";
+import { answerChannels } from "./channels-question.ts";
 import { consoleQuestion } from "./console-question.ts";
 import { answerPresence } from "./presence-questions.ts";
 import { answerUsers } from "./user-questions.ts";
@@ -13,6 +14,7 @@ export function answerCluster(parts: ClusterQuestionsParts): void {
 	const { questions, events } = parts;
 	answerMetrics(parts);
 	answerPresence(questions);
+	answerChannels(questions);
 	answerUsers(questions);
 	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers }));
 }

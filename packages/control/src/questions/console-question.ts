@@ -19,6 +19,8 @@ export interface ConsolePart {
 	readonly slot: number;
 	/** For each channel of the question, how many clients of this shard get its messages; "" = messages to everybody. */
 	readonly subscribers: readonly number[];
+	/** For each of them, how many of its clients presence lists. */
+	readonly present: readonly number[];
 	/** Null = it reads no Kafka. */
 	readonly kafka: KafkaGlance | null;
 }
@@ -36,7 +38,8 @@ export const consoleQuestion: Question<{ readonly channels: readonly string[] },
 	deadlineMs: 500,
 	check: (data) => {
 		const part = data as Partial<ConsolePart> | null;
-		if (typeof part?.slot !== "number" || !Array.isArray(part.subscribers)) throw new Error("it is no part of the console");
+		if (typeof part?.slot !== "number" || !Array.isArray(part.subscribers) || !Array.isArray(part.present))
+			throw new Error("it is no part of the console");
 		return part as ConsolePart;
 	},
 };

@@ -49,12 +49,11 @@ export class ChannelActivity {
 		}
 	}
 
-	/** The busiest channels since the last call, busiest first, and a fresh start. */
-	take(nowMs: number, most: number): { readonly channels: readonly BusyChannel[]; readonly othersPerSecond: number } {
+	/** The channels since the last call, busiest first, and a fresh start. */
+	take(nowMs: number): { readonly channels: readonly BusyChannel[]; readonly othersPerSecond: number } {
 		const seconds = Math.max(0.001, (nowMs - this.#sinceMs) / 1000);
 		const channels = [...this.#tallies.values()]
 			.sort((one, other) => other.count - one.count || byName.compare(one.name, other.name))
-			.slice(0, most)
 			.map(({ name, count }) => ({ name, perSecond: count / seconds }));
 		const othersPerSecond = this.#others / seconds;
 		this.#tallies.clear();

@@ -52,6 +52,7 @@ class ConsoleSession implements Session<TopicTransport>, ConsoleViewer {
 	watched: string | null = noWatch.watched;
 	watchedBytes: Uint8Array = noWatch.watchedBytes;
 	watchedHash: number = noWatch.watchedHash;
+	search: string | null = noWatch.search;
 	shown = 0;
 	readonly #feed: ConsoleEndpointParts["feed"];
 	#transport!: TopicTransport;

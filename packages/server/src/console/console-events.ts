@@ -48,6 +48,7 @@ class EventViewer implements StreamStart, ConsoleViewer {
 	watched: string | null = noWatch.watched;
 	watchedBytes: Uint8Array = noWatch.watchedBytes;
 	watchedHash: number = noWatch.watchedHash;
+	search: string | null = noWatch.search;
 	shown = 0;
 	readonly #feed: ConsoleEventsParts["feed"];
 	readonly #tail: string | null;

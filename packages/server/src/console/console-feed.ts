@@ -9,7 +9,7 @@ import {
 	RecordKind,
 } from "@shardcast/wire";
 import { type BusyChannel, ChannelActivity } from "./channel-activity.ts";
-import type { ConsoleSnapshot } from "./console-snapshot.ts";
+import type { ConsoleChannel, ConsoleSnapshot } from "./console-snapshot.ts";
 
 /** A browser that shows the console, or a program that reads its feed: the connection, as far as the feed needs it. */
 export interface ConsoleViewer {
@@ -18,6 +18,8 @@ export interface ConsoleViewer {
 	/** That channel's name in UTF-8 and its hash, made once. */
 	watchedBytes: Uint8Array;
 	watchedHash: number;
+	/** It wants the channels whose names contain this; null = none. */
+	search: string | null;
 	/** Messages shown in the current second. */
 	shown: number;
 	send(text: string): void;
@@ -27,7 +29,9 @@ export interface ConsoleViewer {
 
 export interface ConsoleFeedParts {
 	/** Gathers the snapshot; may take its time, and may reject: then this second is left out. */
-	snapshot(channels: readonly BusyChannel[]): Promise<ConsoleSnapshot>;
+	snapshot(busy: readonly BusyChannel[]): Promise<ConsoleSnapshot>;
+	/** The channels whose names contain `search`. May reject likewise. */
+	find(search: string, busy: readonly BusyChannel[]): Promise<readonly ConsoleChannel[]>;
 	nowMs(): number;
 }
 
@@ -35,13 +39,12 @@ export interface ConsoleFeedParts {
 const shownPerSecondMax = 20;
 /** Characters of a message that are shown. */
 const shownCharactersMax = 500;
-const busiestMax = 10;
 /** A viewer that has more than this waiting gets nothing until it has read: the feed is worth nothing late. */
 const bufferedBytesMax = 1_048_576;
-/** Longest message that a viewer may send: a channel name in JSON. */
+/** Longest message that a viewer may send: a channel name or a part of one in JSON. */
 const requestBytesMax = 2048;
 
-export const noWatch = { watched: null, watchedBytes: new Uint8Array(0), watchedHash: 0, shown: 0 } as const;
+export const noWatch = { watched: null, watchedBytes: new Uint8Array(0), watchedHash: 0, search: null, shown: 0 } as const;
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -94,11 +97,14 @@ export class ConsoleFeed {
 		this.#activity = null;
 	}
 
-	/** A viewer's request: `{"tail": "channel" | null}`. Anything else is ignored: the page sends nothing else. */
+	/** A viewer's request: `{"tail": "channel" | null}` or `{"search": "text" | null}`. Anything else is ignored: the page sends nothing else. */
 	request(viewer: ConsoleViewer, message: ArrayBuffer): void {
 		if (message.byteLength > requestBytesMax) return;
-		const tail = tailOf(decoder.decode(message));
+		const { tail, search } = requestIn(decoder.decode(message));
 		if (tail !== undefined) this.watch(viewer, tail);
+		if (search === undefined) return;
+		viewer.search = search === "" ? null : search;
+		void this.#tick();
 	}
 
 	/** Shows this viewer the messages of a channel from now on; null = of none, "" = those to everybody. */
@@ -139,13 +145,22 @@ export class ConsoleFeed {
 		for (const viewer of this.#viewers) viewer.shown = 0;
 		this.#busy = true;
 		try {
-			const snapshot = JSON.stringify(await this.#parts.snapshot(activity.take(this.#parts.nowMs(), busiestMax).channels));
+			const busy = activity.take(this.#parts.nowMs()).channels;
+			const snapshot = JSON.stringify(await this.#parts.snapshot(busy));
 			for (const viewer of this.#viewers) if (viewer.getBufferedAmount() < bufferedBytesMax) viewer.send(snapshot);
+			for (const viewer of this.#viewers) await this.#answer(viewer, busy);
 		} catch {
 			// The supervisor did not answer in time, or is gone: the page says that it is stale by the time of its last snapshot.
 		} finally {
 			this.#busy = false;
 		}
+	}
+
+	async #answer(viewer: ConsoleViewer, busy: readonly BusyChannel[]): Promise<void> {
+		const { search } = viewer;
+		if (search === null) return;
+		const channels = await this.#parts.find(search, busy);
+		if (this.#viewers.has(viewer)) this.#send(viewer, { type: "channels", search, channels });
 	}
 
 	#send(viewer: ConsoleViewer, message: object): void {
@@ -170,12 +185,13 @@ function shownText(u8: Uint8Array, head: RecordHead): string {
 	return text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}…` : text;
 }
 
-/** Undefined when the message is not a request for a tail. */
-function tailOf(text: string): string | null | undefined {
+/** What the message asks for; undefined = not that. */
+function requestIn(text: string): { readonly tail?: string | null | undefined; readonly search?: string | null | undefined } {
+	const textOf = (value: unknown) => (value === null || typeof value === "string" ? value : undefined);
 	try {
-		const { tail } = JSON.parse(text) as { tail?: unknown };
-		return tail === null || typeof tail === "string" ? tail : undefined;
+		const { tail, search } = JSON.parse(text) as { tail?: unknown; search?: unknown };
+		return { tail: textOf(tail), search: textOf(search) };
 	} catch {
-		return undefined;
+		return {};
 	}
 }

@@ -1,3 +1,4 @@
+import type { HistoryGlance } from "@shardcast/channel-log";
 import type { ClusterEvent, ConsolePart } from "@shardcast/control";
 import type { MayPublish } from "@shardcast/http";
 import { type BoardRow, type HealthReport, healthReport, type RowSnapshot, type Scoreboard } from "@shardcast/scoreboard";
@@ -17,6 +18,10 @@ export interface ConsoleKafka {
 
 export interface ConsoleChannel extends BusyChannel {
 	readonly subscribers: number;
+	/** Clients that presence lists. */
+	readonly present: number;
+	/** Offset of its last publication, and how many are kept; null = it has no history. */
+	readonly history: HistoryGlance | null;
 }
 
 /** What the console is sent once a second. Counters are totals; the page makes rates of them. */
@@ -46,7 +51,7 @@ export interface SnapshotFacts {
 	readonly mayPublish: MayPublish;
 	readonly atMs: number;
 	readonly monotonicMs: number;
-	readonly channels: readonly BusyChannel[];
+	readonly channels: readonly ConsoleChannel[];
 	readonly kafkaMode: "per-shard" | "shared";
 	readonly events: readonly ClusterEvent[];
 	readonly parts: readonly ConsolePart[];
@@ -77,10 +82,7 @@ export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): Consol
 		],
 		kafka: kafkaOf(shards, facts),
 		events: facts.events,
-		channels: facts.channels.map((channel, index) => ({
-			...channel,
-			subscribers: sum(facts.parts.map(({ subscribers }) => subscribers[index] ?? 0)),
-		})),
+		channels: facts.channels,
 	};
 }
 

@@ -1,4 +1,12 @@
-import { type ConsolePart, consoleQuestion, type PartAnswers } from "@shardcast/control";
+import type { ChannelLog } from "@shardcast/channel-log";
+import {
+	type ConsolePart,
+	channelsQuestion,
+	consoleQuestion,
+	type ListedChannel,
+	listedChannelsMax,
+	type PartAnswers,
+} from "@shardcast/control";
 import type { Route } from "@shardcast/http";
 import { monotonicMs } from "@shardcast/wire";
 import type { Hub } from "../hub/hub.ts";
@@ -11,12 +19,19 @@ import type { BusyChannel } from "./channel-activity.ts";
 import { ConsoleEndpoint } from "./console-endpoint.ts";
 import { consoleEvents } from "./console-events.ts";
 import { ConsoleFeed } from "./console-feed.ts";
-import { type ConsoleSnapshot, consoleSnapshot } from "./console-snapshot.ts";
+import { type ConsoleChannel, type ConsoleSnapshot, consoleSnapshot } from "./console-snapshot.ts";
 
 export interface ConsoleParts {
 	readonly options: Pick<ShardOptions, "row" | "board" | "ask" | "ingest">;
 	readonly live: LiveConfig;
 	readonly hub: Hub;
+	/** Channels of the clients of the Centrifuge protocol on this shard. */
+	readonly channels: {
+		list(search: string, most: number): readonly ListedChannel[];
+		/** Clients that presence lists. */
+		present(channel: string): number;
+	};
+	readonly history: Pick<ChannelLog, "glance">;
 	readonly check: Pick<ConnectionCheck, "stopping" | "address" | "overRate">;
 }
 
@@ -31,18 +46,28 @@ export class Console implements Feature {
 	constructor(parts: ConsoleParts) {
 		const { live, check } = parts;
 		this.#parts = parts;
-		this.feed = new ConsoleFeed({ nowMs: monotonicMs, snapshot: (busiest) => this.#snapshot(busiest) });
+		this.feed = new ConsoleFeed({
+			nowMs: monotonicMs,
+			snapshot: (busy) => this.#snapshot(busy),
+			find: (search, busy) => this.#find(search, busy),
+		});
 		const access = { feed: this.feed, check, token: () => live.config.consoleToken };
 		this.endpoints = [new ConsoleEndpoint(access)];
 		this.routes = [consoleEvents(access)];
 	}
 
 	answers(parts: PartAnswers): void {
-		const { options, hub } = this.#parts;
+		const { options, hub, channels: ours } = this.#parts;
 		const { row, ingest } = options;
 		parts.add(consoleQuestion, ({ channels }): ConsolePart => {
-			return { slot: row.slot, subscribers: channels.map((channel) => hub.reach(channel)), kafka: ingest?.glance() ?? null };
+			return {
+				slot: row.slot,
+				subscribers: channels.map((channel) => hub.reach(channel)),
+				present: channels.map((channel) => ours.present(channel)),
+				kafka: ingest?.glance() ?? null,
+			};
 		});
+		parts.add(channelsQuestion, ({ search }) => ours.list(search, listedChannelsMax));
 	}
 
 	/** Its pages come back by themselves, before the clients are told. */
@@ -54,19 +79,61 @@ export class Console implements Feature {
 		this.feed.close();
 	}
 
-	async #snapshot(busiest: readonly BusyChannel[]): Promise<ConsoleSnapshot> {
+	/** The busiest channels; while fewer are busy, those with the most subscribers as well. */
+	async #snapshot(busy: readonly BusyChannel[]): Promise<ConsoleSnapshot> {
 		const { options, live } = this.#parts;
 		const { board, ask } = options;
-		const { events, parts } = await ask(consoleQuestion, { channels: busiest.map(({ name }) => name) });
+		const shown = busy.slice(0, busiestMax);
+		const idle = shown.length < busiestMax ? await ask(channelsQuestion, { search: "" }) : [];
+		const { channels, answer } = await this.#describe(withOthers(shown, idle, busiestMax));
 		return consoleSnapshot(board, {
 			version,
 			mayPublish: live.mayPublish,
 			atMs: Date.now(),
 			monotonicMs: monotonicMs(),
-			channels: busiest,
+			channels,
 			kafkaMode: live.config.kafkaMode,
-			events,
-			parts,
+			events: answer.events,
+			parts: answer.parts,
 		});
 	}
+
+	/** The channels whose names contain a text, on any shard: busy ones, and those with subscribers. */
+	async #find(search: string, busy: readonly BusyChannel[]): Promise<readonly ConsoleChannel[]> {
+		const matching = busy.filter(({ name }) => name !== "" && name.includes(search));
+		const listed = await this.#parts.options.ask(channelsQuestion, { search });
+		const rates = new Map(matching.map(({ name, perSecond }) => [name, perSecond]));
+		const first = listed.map(({ name }) => ({ name, perSecond: rates.get(name) ?? 0 }));
+		return (await this.#describe(withOthers(first, matching, listedChannelsMax))).channels;
+	}
+
+	async #describe(channels: readonly BusyChannel[]) {
+		const { options, history } = this.#parts;
+		const answer = await options.ask(consoleQuestion, { channels: channels.map(({ name }) => name) });
+		const sumOf = (kind: "subscribers" | "present", index: number) => answer.parts.reduce((sum, part) => sum + (part[kind][index] ?? 0), 0);
+		return {
+			answer,
+			channels: channels.map(
+				(channel, index): ConsoleChannel => ({
+					...channel,
+					subscribers: sumOf("subscribers", index),
+					present: sumOf("present", index),
+					history: channel.name === "" ? null : history.glance(channel.name),
+				}),
+			),
+		};
+	}
+}
+
+const busiestMax = 10;
+
+/** `most` channels at most, each once. */
+function withOthers(
+	first: readonly BusyChannel[],
+	others: readonly { readonly name: string; readonly perSecond?: number }[],
+	most: number,
+) {
+	const names = new Set(first.map(({ name }) => name));
+	const more = others.filter(({ name }) => !names.has(name)).map(({ name, perSecond = 0 }) => ({ name, perSecond }));
+	return [...first, ...more].slice(0, most);
 }

@@ -107,7 +107,7 @@ export class Shard {
 			nowMs: monotonicMs,
 		});
 		const serverApi = new ServerApi({ namespaces: () => live.namespaces, isKey: () => live.isKey, ask });
-		const console = new Console({ options, live, hub, check });
+		const console = new Console({ options, live, hub, check, channels: centrifuge.listing, history });
 		const routes = clusterRoutes({ board, mayPublish: () => live.mayPublish, metrics: () => ask(metricsQuestion, null) });
 		const listener = new Listener({
 			options,

@@ -36,6 +36,21 @@ function rig(): AudienceRig {
 	};
 }
 
+it("channels are listed for people by a part of their name, those with the most subscribers first", () => {
+	const provider = new ChannelAudiences();
+	for (let channel = 0; channel < 500; channel++) {
+		const audience = provider.of(`chat:${channel}`, webSocketJson);
+		audience.size = channel % 100;
+	}
+	expect(provider.list("chat:", 2).map(({ subscribers }) => subscribers)).toEqual([99, 99]);
+	expect(provider.list("t:49", 3)).toEqual([
+		{ name: "chat:499", subscribers: 99 },
+		{ name: "chat:498", subscribers: 98 },
+		{ name: "chat:497", subscribers: 97 },
+	]);
+	expect(provider.list("dialog", 3)).toEqual([]);
+});
+
 describe("audiences of the Centrifuge protocol", () => {
 	audienceContract(rig);
 });

@@ -115,7 +115,7 @@ export class ShardParts {
 			},
 			nowMs: () => 0,
 		});
-		this.console = new Console({ options, live, hub, check: this.check });
+		this.console = new Console({ options, live, hub, check: this.check, channels: this.centrifuge.listing, history });
 		this.delivery = new Delivery({
 			options,
 			live,

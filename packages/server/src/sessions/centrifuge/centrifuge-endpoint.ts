@@ -114,6 +114,11 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly patterns: PatternAudiences;
 	readonly joins = new JoinAudiences();
 	readonly presence = new Presence();
+	/** For the console. */
+	readonly listing = {
+		list: (search: string, most: number) => this.audiences.list(search, most),
+		present: (channel: string) => this.presence.count(channel),
+	};
 	readonly commands: Commands;
 	readonly heartbeats: Heartbeats;
 	readonly uniConnects: UniConnects;

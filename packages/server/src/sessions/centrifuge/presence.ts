@@ -25,6 +25,11 @@ export class Presence {
 		if (present?.delete(session) && present.size === 0) this.#channels.delete(channel);
 	}
 
+	/** How many clients of this shard it lists. */
+	count(channel: string): number {
+		return this.#channels.get(channel)?.size ?? 0;
+	}
+
 	/** Null when they are too many. */
 	clients(channel: string): PresentClients {
 		const present = this.#channels.get(channel);

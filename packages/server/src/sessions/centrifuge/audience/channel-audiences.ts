@@ -19,6 +19,8 @@ interface Channel {
 	next: Channel | null;
 }
 
+/** Channels that one look for people goes through: about 2 ms. */
+const listedFromMax = 20_000;
 /** Of all channels together; beyond it, publications are sent whole. */
 const deltaBytesMax = 64 * 1024 * 1024;
 
@@ -123,6 +125,24 @@ export class ChannelAudiences implements AudienceProvider {
 		let clients = 0;
 		for (const audience of find(this.#byHash.get(channelHash(name)), name)?.audiences ?? []) clients += audience.clients;
 		return clients;
+	}
+
+	/** The channels whose names contain a text, those with the most subscribers first; for people. Of very many channels it looks at the first only. */
+	list(search: string, most: number): { readonly name: string; readonly subscribers: number }[] {
+		const sought = Buffer.from(search);
+		const found: { readonly name: Uint8Array; readonly subscribers: number }[] = [];
+		const bySubscribers = () => found.sort((one, other) => other.subscribers - one.subscribers).splice(most);
+		let left = listedFromMax;
+		for (const first of this.#byHash.values()) {
+			for (let entry: Channel | null = first; entry !== null; entry = entry.next) {
+				if (!Buffer.prototype.includes.call(entry.name, sought)) continue;
+				found.push({ name: entry.name, subscribers: entry.audiences.reduce((sum, { clients }) => sum + clients, 0) });
+				if (found.length >= 16 * most) bySubscribers();
+			}
+			if (--left === 0) break;
+		}
+		bySubscribers();
+		return found.map(({ name, subscribers }) => ({ name: Buffer.from(name).toString(), subscribers }));
 	}
 
 	#channel(channel: string): Channel {

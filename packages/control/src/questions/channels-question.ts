@@ -1,0 +1,37 @@
+import type { Question } from "./question.ts";
+import type { Questions } from "./questions.ts";
+
+export interface ListedChannel {
+	readonly name: string;
+	readonly subscribers: number;
+}
+
+/** Channels in one answer, and in each part of it. */
+export const listedChannelsMax = 20;
+
+/**
+ * The channels whose names contain a text, by their subscribers of the Centrifuge protocol. A channel that is among the first of no shard may
+ * be missing, and subscribers on shards where it is not are not in its number: for people who look for something.
+ */
+export const channelsQuestion: Question<{ readonly search: string }, readonly ListedChannel[], readonly ListedChannel[]> = {
+	name: "channels",
+	asks: "shards",
+	deadlineMs: 500,
+	check: (data) => {
+		const isChannel = (one: Partial<ListedChannel> | null) => typeof one?.name === "string" && typeof one.subscribers === "number";
+		if (!Array.isArray(data) || data.length > listedChannelsMax || !data.every(isChannel)) throw new Error("it is no list of channels");
+		return data as ListedChannel[];
+	},
+};
+
+/** For whoever asks: how the parts become one answer. */
+export function answerChannels(questions: Pick<Questions, "add">): void {
+	questions.add(channelsQuestion, (parts) => {
+		const sums = new Map<string, number>();
+		for (const { name, subscribers } of parts.flat()) sums.set(name, (sums.get(name) ?? 0) + subscribers);
+		const channels = Array.from(sums, ([name, subscribers]) => ({ name, subscribers }));
+		return channels
+			.sort((one, other) => other.subscribers - one.subscribers || (one.name < other.name ? -1 : 1))
+			.slice(0, listedChannelsMax);
+	});
+}
