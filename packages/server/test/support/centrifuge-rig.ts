@@ -64,7 +64,8 @@ export class CentrifugeRig {
 	readonly #later: (() => void)[] = [];
 	readonly #fanOut: FanOut;
 
-	constructor(values: Partial<Config> = {}, kafka: KafkaHistory | null = null) {
+	/** @param commandTurnMs Infinity = a slow machine does not make commands wait. */
+	constructor(values: Partial<Config> = {}, kafka: KafkaHistory | null = null, commandTurnMs = Number.POSITIVE_INFINITY) {
 		const { row } = this;
 		row.connectionsGiven = 100;
 		this.leaving = new LeavingSessions({
@@ -136,6 +137,7 @@ export class CentrifugeRig {
 				bus: new MemoryBus({ members: 1, capacityBytes: 65_536 }).link(0),
 				log: silentLog(),
 				ask: (question, request) => this.questions.ask(question, request),
+				commandTurnMs,
 			},
 			onCommit: () => {},
 			live: this.#live,

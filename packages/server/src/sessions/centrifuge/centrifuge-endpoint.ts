@@ -70,6 +70,8 @@ export interface CentrifugeEndpointParts {
 		readonly ask: Ask;
 		/** How long a handler may take; see `defaultHandlerDeadlineMs`. */
 		readonly handlerDeadlineMs?: number;
+		/** See `CommandsParts`. */
+		readonly commandTurnMs?: number;
 	};
 	/** Read at each use. */
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
@@ -280,6 +282,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			},
 			pong: (session) => this.heartbeats.pong(session),
 			failed,
+			turnMs: options.commandTurnMs,
 		});
 	}
 

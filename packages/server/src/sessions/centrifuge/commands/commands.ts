@@ -2,6 +2,7 @@ import { type Command, DisconnectCode, ErrorCode, type Method, type Reply, type 
 import { type Counters, commandCounters, errorCounters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
+import { CommandTurns, usualTurnMs } from "./command-turns.ts";
 
 /** In the session's encoding, without an id. */
 export interface EncodedReply {
@@ -22,12 +23,16 @@ export interface CommandsParts {
 	readonly pong: (session: CentrifugeSession) => boolean;
 	/** A command that had to wait failed because of a defect; the connection is closed. */
 	readonly failed: (error: unknown) => void;
+	/** How long commands may run in one turn of the loop; replaced in tests. */
+	readonly turnMs?: number | undefined;
 }
 
 /** Longest frame a client may send. */
 export const frameBytesMax = 65_536;
 /** How many bytes of a client may wait behind one of its commands. */
 const backlogBytesMax = 1024 * 1024;
+/** Replies of so many bytes leave before the next command is executed, and that waits until the client has read them. */
+const replyBytesMax = 256 * 1024;
 /** What a waiting frame costs in addition to its bytes. */
 const overheadBytes = 512;
 
@@ -35,15 +40,19 @@ const overheadBytes = 512;
  * Executes the commands in the frames of clients: strictly in order for each client, even when a command has to wait, and with all replies to
  * a frame in one write. A violation of the protocol closes the connection, after the replies to the commands before it.
  *
- * One owner, the shard's loop. Bounds for each client: a frame of 64 KiB (above it 1009), and 1 MiB that waits behind a command (above it 3013).
+ * One owner, the shard's loop. Bounds for each client: a frame of 64 KiB (above it 1009), 1 MiB that waits behind a command (above it 3013), and
+ * 256 KiB of replies, or one longer reply, until it has read them. Bound for all clients: the time of a turn, see `CommandTurns`.
  */
 export class Commands {
 	readonly #parts: CommandsParts;
 	/** Replies to the client whose commands are being executed; empty again before anything else runs, or they would reach another client. */
 	readonly #replies: Uint8Array[] = [];
+	#repliesBytes = 0;
+	readonly #turns: CommandTurns;
 
 	constructor(parts: CommandsParts) {
 		this.#parts = parts;
+		this.#turns = new CommandTurns(parts.turnMs ?? usualTurnMs);
 	}
 
 	/** The memory of `message` is not valid after this returns. */
@@ -62,7 +71,7 @@ export class Commands {
 			try {
 				this.#work(session, commands, 0, error !== null);
 			} catch (defect) {
-				this.#replies.length = 0;
+				this.#clear();
 				throw defect;
 			}
 			return;
@@ -75,11 +84,11 @@ export class Commands {
 
 	/** False = a command waits, or the connection is closing. */
 	#work(session: CentrifugeSession, commands: readonly Command[], from: number, isBroken: boolean): boolean {
-		for (let at = from; at < commands.length && session.leaving === 0; at++) {
-			const waits = this.#carryOut(session, commands[at]!);
+		for (let at = from; at < commands.length && session.leaving === 0; ) {
+			const waits = this.#turns.isOver ? this.#turns.next() : this.#carryOut(session, commands[at++]!);
 			if (waits === undefined) continue;
 			session.backlog ??= { frames: [], bytes: 0 };
-			session.backlog.frames.unshift({ commands, at: at + 1, isBroken, bytes: 0 });
+			session.backlog.frames.unshift({ commands, at, isBroken, bytes: 0 });
 			this.#flush(session);
 			void this.#goOn(session, waits);
 			return false;
@@ -97,13 +106,17 @@ export class Commands {
 			// The client has gone in the meantime.
 			if (backlog === null || session.leaving !== 0) return;
 			conclude();
+			if (this.#repliesBytes >= replyBytesMax) {
+				await this.#untilRead(session);
+				if (session.isGone) return;
+			}
 			for (let next = backlog.frames.shift(); next !== undefined; next = backlog.frames.shift()) {
 				backlog.bytes -= next.bytes;
 				if (!this.#work(session, next.commands, next.at, next.isBroken)) return;
 			}
 			session.backlog = null;
 		} catch (error) {
-			this.#replies.length = 0;
+			this.#clear();
 			this.#parts.failed(error);
 			session.close(CloseCode.internalError);
 		}
@@ -125,7 +138,7 @@ export class Commands {
 		const outcome = handle(session, command.request);
 		if (!(outcome instanceof Promise)) {
 			this.#conclude(session, method, command.id, outcome);
-			return undefined;
+			return this.#repliesBytes < replyBytesMax ? undefined : this.#untilRead(session);
 		}
 		return outcome.then((later) => () => this.#conclude(session, method, command.id, later));
 	}
@@ -133,7 +146,7 @@ export class Commands {
 	#conclude(session: CentrifugeSession, method: Method, id: number, outcome: Outcome): void {
 		if (outcome === null) return;
 		if ("ends" in outcome) this.#end(session, outcome.ends);
-		else if ("encoded" in outcome) this.#replies.push(session.framing.codec.replyWithId(id, outcome.encoded));
+		else if ("encoded" in outcome) this.#push(session.framing.codec.replyWithId(id, outcome.encoded));
 		else if ("fails" in outcome) {
 			const error = replyErrors[outcome.fails];
 			this.#parts.counters.add(errorCounters[method === "subscribe" ? "subscribe" : "other"][outcome.fails], 1);
@@ -142,8 +155,19 @@ export class Commands {
 		} else this.#reply(session, { id, ...outcome });
 	}
 
+	/** Large replies leave now. A client that reads none of them for long gets the next ones too, and is closed when too much waits for it. */
+	#untilRead(session: CentrifugeSession): Promise<() => void> {
+		this.#flush(session);
+		return this.#turns.read(() => session.isGone || session.transport.getBufferedAmount() <= replyBytesMax);
+	}
+
 	#reply({ framing }: CentrifugeSession, reply: Reply): void {
-		this.#replies.push(framing.encode(reply));
+		this.#push(framing.encode(reply));
+	}
+
+	#push(encoded: Uint8Array): void {
+		this.#replies.push(encoded);
+		this.#repliesBytes += encoded.length;
 	}
 
 	/** Closes the connection after the replies that are still to be sent. */
@@ -152,9 +176,15 @@ export class Commands {
 		session.close(code);
 	}
 
+	#clear(): void {
+		this.#replies.length = 0;
+		this.#repliesBytes = 0;
+	}
+
 	#flush({ transport, framing, leaving }: CentrifugeSession): void {
 		if (this.#replies.length === 0) return;
 		const replies = this.#replies.splice(0);
+		this.#repliesBytes = 0;
 		if (leaving !== 0) return;
 		const frame = framing.frame(replies);
 		transport.send(frame, framing.codec.binary);
