@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultConfig } from "@shardcast/config";
 import { RecordKind } from "@shardcast/wire";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../../support/centrifuge-rig.ts";
 
 const size = 5;
@@ -85,6 +85,28 @@ describe("consumers of durable channels", () => {
 		expect(rig.row.get("durableLost")).toBe(1);
 		await turn();
 		expect(rig.durable!.store.positions.of("", "a", "k")).toMatchObject({ offset: 7 });
+	});
+
+	it("what a process has stored before it died reaches the subscribers, in order, by another one", async () => {
+		await publish("one");
+		const message = (text: string) => ({ kind: RecordKind.text, data: Buffer.from(text), history, senderId: 0, senderLife: 0 });
+		await rig.durable!.store.publish("a", message("two"));
+		const visited: string[] = [];
+		const read = () =>
+			rig.reader.read(1000, (_, u8, __, start, end) => {
+				visited.push(/(one|two|three)$/.exec(Buffer.from(u8.subarray(start, end)).toString("latin1"))?.[1] ?? "other");
+			});
+		for (let second = 0; second < 10; second++) rig.durable!.everySecond();
+		await vi.waitFor(() => {
+			read();
+			expect(visited).toEqual(["two"]);
+		});
+		await rig.durable!.store.publish("a", message("two"));
+		await rig.durable!.publish(RecordKind.text, 0, "a", Buffer.from("three"), history);
+		await vi.waitFor(() => {
+			read();
+			expect(visited).toEqual(["two", "two", "three"]);
+		});
 	});
 
 	it("more than a reply may hold follows in order, and then it is subscribed", async () => {
