@@ -16,7 +16,12 @@ describe("consumers of durable channels", () => {
 		folder = mkdtempSync(join(tmpdir(), "consumers-"));
 		const { channelWithoutNamespace } = defaultConfig();
 		const options = { ...channelWithoutNamespace, durable: true, historySize: size, historyTtlMs: history.ttlMs };
-		rig = new CentrifugeRig({ durableStorePath: folder, durableAckTimeoutMs: 10_000, channelWithoutNamespace: options });
+		rig = new CentrifugeRig({
+			durableStorePath: folder,
+			durableAckTimeoutMs: 10_000,
+			pingIntervalMs: 3_600_000,
+			channelWithoutNamespace: options,
+		});
 	});
 	afterEach(async () => {
 		await rig.durable!.stop();
