@@ -328,6 +328,24 @@ const channels = dashboard(
 			query(`sum by (result) (${rate("shardcast_emulation_frames_total")})`, "{{result}}"),
 		]),
 		lines(
+			"Consumers",
+			"Acknowledgements of durable channels; deliveries repeated for want of one, and consumers whose next publication was lost.",
+			"short",
+			[
+				query(sumRate("shardcast_durable_acknowledgements_total"), "acknowledgements"),
+				query(`sum by (reason) (${rate("shardcast_durable_subscriptions_total")})`, "{{reason}}"),
+			],
+		),
+		lines("Durable store", "Times per second that the store could not be read or written.", "short", [
+			query(rate("shardcast_durable_store_failures_total"), "shard {{shard}}"),
+		]),
+		lines("Size of the durable store", "History in the durable store of the machine.", "bytes", [
+			query(`max(shardcast_durable_store_size_bytes${on})`, "history"),
+		]),
+		lines("Positions of consumers", "Positions in the durable store of the machine.", "none", [
+			query(`max(shardcast_durable_positions${on})`, "positions"),
+		]),
+		lines(
 			"Disconnects by the protocol",
 			"Clients closed with a code of the Centrifuge protocol, such as 3501 = the client broke its rules.",
 			"short",
