@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -6,7 +6,7 @@ import { ConfigError } from "../src/load/config-error.ts";
 import { type LoadedConfig, loadConfig } from "../src/load/load.ts";
 import { configJson, formatConfig } from "../src/load/print.ts";
 import { planReload } from "../src/load/reload.ts";
-import { centrifugoOnly, centrifugoOnlyInNamespaces } from "../src/options/centrifugo.ts";
+import { centrifugoOnly, centrifugoOnlyInNamespaces, instead } from "../src/options/centrifugo.ts";
 import { configKeys, filePath } from "../src/options/options.ts";
 import { channelFields } from "../src/options/sections/channel.ts";
 import { parseRegex } from "../src/units/regex.ts";
@@ -86,7 +86,9 @@ describe("a file of Centrifugo's", () => {
 	});
 
 	it("says with file and line what has no effect here", () => {
-		const places = load(centrifugoFile).warnings.map((line) => line.replaceAll(`${folder}/`, "").replace(/: Centrifugo has.*$/, ""));
+		const places = load(centrifugoFile).warnings.map((line) =>
+			line.replaceAll(`${folder}/`, "").replace(/: (?:Centrifugo has|this option of Centrifugo has).*$/, ""),
+		);
 		expect(places.toSorted()).toEqual(
 			[
 				"f.yaml:2: http_server",
@@ -113,6 +115,27 @@ describe("a file of Centrifugo's", () => {
 			expect.stringMatching(/:1: sse: shardcast always serves \/connection\/sse; Centrifugo's options for it have no effect$/),
 			expect.stringMatching(/:2: uni_websocket: shardcast always serves \/connection\/uni_websocket; /),
 		]);
+	});
+
+	it("names what shardcast has in place of an option", () => {
+		const { warnings } = load("http_server: { port: 8000 }\nclient:\n  connection_limit: 5\n");
+		expect(warnings).toEqual([
+			expect.stringMatching(/:1: http_server: this option of Centrifugo has no effect; shardcast has balancer\.address instead$/),
+			expect.stringMatching(/:3: client\.connection_limit: .* shardcast has limits\.max_connections instead$/),
+		]);
+		const paths = configKeys.map(filePath);
+		const named = [...instead.values()].filter((what) => /^\w+\.\w+$/.test(what));
+		expect(named.filter((path) => !paths.includes(path))).toEqual([]);
+		expect([...instead.keys()].filter((path) => !centrifugoOnly.has(path))).toEqual([]);
+	});
+
+	it("warns about each option of which the docs say so", () => {
+		const guide = readFileSync(new URL("../../../docs/how-to/from-centrifugo.md", import.meta.url), "utf8");
+		const [, section = ""] = guide.split("\n## What warns\n");
+		const items = section.split("\n## ", 1)[0]!.matchAll(/(?:^- |\. )(?:\*\*)?(`[a-z_]+`(?:, `[a-z_]+`)*)/gm);
+		const names = [...items].flatMap(([, list]) => [...list!.matchAll(/[a-z_]+/g)].map(([name]) => name));
+		expect(names).toContain("engine");
+		expect(names.filter((name) => !centrifugoOnly.has(name) && !centrifugoOnlyInNamespaces.has(name))).toEqual([]);
 	});
 
 	it("knows no name twice: what shardcast has is not told to be missing", () => {

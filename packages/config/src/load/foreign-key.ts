@@ -1,4 +1,4 @@
-import { alwaysServed } from "../options/centrifugo.ts";
+import { alwaysServed, instead } from "../options/centrifugo.ts";
 
 /**
  * The warning about an option that only Centrifugo has.
@@ -7,5 +7,7 @@ import { alwaysServed } from "../options/centrifugo.ts";
 export function foreignKey(place: string, path: string): string {
 	const endpoint = alwaysServed.get(path);
 	if (endpoint !== undefined) return `${place}: shardcast always serves ${endpoint}; Centrifugo's options for it have no effect`;
+	const own = instead.get(path);
+	if (own !== undefined) return `${place}: this option of Centrifugo has no effect; shardcast has ${own} instead`;
 	return `${place}: Centrifugo has this option, shardcast does not have it yet; it has no effect`;
 }

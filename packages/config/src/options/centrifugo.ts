@@ -32,6 +32,17 @@ export const alwaysServed: ReadonlyMap<string, string> = new Map([
 	["uni_sse", "/connection/uni_sse"],
 ]);
 
+/** What shardcast has in place of an option that it does not have. */
+export const instead: ReadonlyMap<string, string> = new Map([
+	["admin", "/console, `shardcast top` and /metrics"],
+	["client.connection_limit", "limits.max_connections"],
+	["client.connection_rate_limit", "limits.connection_rate"],
+	["consumers", "the section kafka"],
+	["health", "/health and /ready"],
+	["http_server", "balancer.address"],
+	["prometheus", "/metrics"],
+]);
+
 /** In a namespace, and in `channel.without_namespace`. */
 export const centrifugoOnlyInNamespaces: ReadonlySet<string> = new Set(
 	`force_recovery_mode map
