@@ -136,7 +136,13 @@ describe("durable subscriptions on 2 shards", () => {
 			sent.push(...(await Promise.all(texts.map(async (text) => ({ text, ...(await publish(block % 2, "orders:b", text)) })))));
 			if (block === 1) {
 				await cluster.kill9(0);
-				await cluster.ready();
+				// The cluster may not have noticed yet.
+				const answers = () =>
+					publish(0, "orders:probe", "x").then(
+						() => true,
+						() => false,
+					);
+				await waitFor(answers, { deadlineMs: 20_000, what: "shard 0 after its death" });
 			}
 		}
 		sent.sort((a, b) => a.offset - b.offset);
