@@ -231,7 +231,7 @@ it("each file of examples/ is run by a test", () => {
 it("channels.mjs shows two clients on two shards, one of which dies", async () => {
 	const run = await ManagedProcess.start(join(examples, "channels.mjs"), [String(await freePorts(4))]);
 	expect(await run.exited, run.log()).toEqual({ code: 0, signal: null });
-	expect(run.log()).toMatch(/(alice|bob) +subscribed again, recovered: true, missed publications: \d/);
+	expect(run.log()).toMatch(/(alice|bob) +subscribed again, recovered: true\n/);
 	expect(run.log()).toContain("both clients got the same 6 publications in the same order");
 });
 
