@@ -1,5 +1,5 @@
 import { type ErrorCode, httpErrors, json, type Reply, refusal } from "@shardcast/http";
-import type { PublishRefused, PublishResult, PublishTaken } from "@shardcast/wire";
+import type { FullReason, PublishRefused, PublishResult, PublishTaken } from "@shardcast/wire";
 
 /** Why a message was not published. */
 export interface Problem {
@@ -16,7 +16,14 @@ export function publishedReply({ position }: PublishTaken): Reply {
 
 export const rateLimited: Problem = { code: "too_many_requests", message: httpErrors.too_many_requests.message };
 const busFull: Problem = { code: "too_many_requests", message: "the bus is full; try again" };
-const historyFull: Problem = { code: "history_full", message: httpErrors.history_full.message };
+const historyFull = (message: string = httpErrors.history_full.message): Problem => ({ code: "history_full", message });
+/** What is lacking, since it decides how long it lasts and what helps. */
+const historyFullBy: Record<FullReason, Problem> = {
+	locked: historyFull(),
+	readers: historyFull(),
+	memory: historyFull("the machine has no shared memory left for the history of this channel; try again"),
+	keys: historyFull("all idempotency keys are in use (--idempotency-keys), each for five minutes; try again later"),
+};
 const stopped: Problem = { code: "forbidden", message: "a handler did not let this message through" };
 const failed: Problem = { code: "internal", message: "a handler failed on this message" };
 
@@ -26,7 +33,7 @@ export const isTaken = (result: PublishResult | Problem): result is PublishTaken
 export function problemOf(result: PublishRefused): Problem {
 	switch (result.outcome) {
 		case "full":
-			return result.reason === undefined ? busFull : historyFull;
+			return result.reason === undefined ? busFull : historyFullBy[result.reason];
 		case "stopped":
 			return stopped;
 		case "failed":

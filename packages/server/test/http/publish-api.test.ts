@@ -227,6 +227,18 @@ describe("POST /api/publish", () => {
 		expect(await api.publish(head, json({ data: 1 }))).toMatchObject({ status: 503, headers: { "Retry-After": "1" } });
 	});
 
+	it.each([
+		["keys", "--idempotency-keys"],
+		["memory", "no shared memory left"],
+		["readers", "the history of this channel has no room now"],
+	] as const)("503: says what there is no room in: %s", async (reason, what) => {
+		const { api } = setup({}, { outcome: "full", reason });
+		const reply = await api.publish(head, json({ data: 1 }));
+		expect(reply).toMatchObject({ status: 503 });
+		expect(String(reply.body)).toContain(what);
+		expect(String(reply.body)).toContain("history_full");
+	});
+
 	it("413: when the history of the channel cannot hold it", async () => {
 		const { api } = setup({}, { outcome: "too_large", detail: "too long for it" });
 		const reply = await api.publish(head, json({ data: 1 }));
