@@ -34,6 +34,28 @@ describe("a client that connects", () => {
 		expect(rig.endpoint.presence.clients("b")).toEqual([]);
 	});
 
+	it("is given 4 MiB and one channel more; where else it has missed something it is not recovered", async () => {
+		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, ...history, forceRecovery: true } });
+		const names = ["a", "b", "c", "d"];
+		for (const name of names) rig.log.publish(name, Buffer.from("1"), { history: limits });
+		while (rig.reader.read(1000, () => {}) > 0);
+		const large = Buffer.from(JSON.stringify("x".repeat(3 * 1024 * 1024)));
+		const read = rig.log.history.bind(rig.log);
+		vi.spyOn(rig.log, "history").mockImplementation((...args) => {
+			const found = read(...args);
+			return found && { ...found, publications: found.publications.map((publication) => ({ ...publication, data: large })) };
+		});
+		const subs = Object.fromEntries(names.map((name) => [name, { recover: true, offset: name === "d" ? 1 : 0 }]));
+		const client = await connect(rig, { sub: "ann", channels: names }, { subs });
+		const found = Object.values(subsOf(client) as Record<string, { recovered?: boolean; publications?: unknown[] }>);
+		expect(found.map(({ recovered, publications }) => [recovered, publications?.length])).toEqual([
+			[true, 1],
+			[true, 1],
+			[undefined, undefined],
+			[true, undefined],
+		]);
+	});
+
 	it("is given what it missed in those that recover", async () => {
 		const rig = new CentrifugeRig({ ...config, channelWithoutNamespace: { ...plain, ...history, forceRecovery: true } });
 		const epoch = rig.log.position("a")!.epoch;

@@ -1,6 +1,7 @@
 import { defaultConfig } from "@shardcast/config";
-import { exportSPKI, generateKeyPair, SignJWT } from "jose";
+import { CompactSign, exportSPKI, generateKeyPair, SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
+import { expiry } from "../../../src/sessions/centrifuge/commands/expiry.ts";
 import { verifyConnectionToken } from "../../../src/sessions/centrifuge/tokens/connection-token.ts";
 import { connectionTokenRules, subscriptionTokenRules, TokenVerifier } from "../../../src/sessions/centrifuge/tokens/token-verifier.ts";
 import { tokenOf, tokenSecret } from "../../support/tokens.ts";
@@ -89,5 +90,23 @@ describe("claims", () => {
 		const b64info = Buffer.from("just text").toString("base64");
 		const found = await verifyConnectionToken(new TokenVerifier(rules), await tokenOf({ b64info }));
 		expect(Buffer.from((found as { info: Uint8Array }).info).toString()).toBe('"just text"');
+	});
+});
+
+describe("what a backend may get wrong", () => {
+	it("a time of expiry in milliseconds, or beyond all numbers: the time to live fits into its 32 bits", () => {
+		expect(expiry(Date.now() + 3_600_000, Date.now() / 1000)).toEqual({ expires: true, ttl: 0xffff_ffff });
+		expect(expiry(1e300, 1000)).toEqual({ expires: true, ttl: 0xffff_ffff });
+		expect(expiry(1010, 1000)).toEqual({ expires: true, ttl: 10 });
+	});
+
+	it("info and meta that are nested too deeply are invalid", async () => {
+		const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+		for (const name of ["info", "meta"]) {
+			const token = await new CompactSign(Buffer.from(`{"sub":"ann","${name}":${deep}}`))
+				.setProtectedHeader({ alg: "HS256" })
+				.sign(Buffer.from(tokenSecret));
+			expect(await verifyConnectionToken(new TokenVerifier(rules), token)).toBe("invalid");
+		}
 	});
 });

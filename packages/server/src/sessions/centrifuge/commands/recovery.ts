@@ -63,9 +63,8 @@ export class Recovery {
 	}
 
 	/** The publications after `since`. A client that comes from a faster shard may be ahead; it waits until this shard has caught up. */
-	recover(channel: string, since: StreamPosition): Recovered | null {
+	recover(channel: string, since: StreamPosition, publicationsMax = this.#parts.publicationsMax()): Recovered | null {
 		const { log, reader } = this.#parts;
-		const publicationsMax = this.#parts.publicationsMax();
 		const now = log.history(channel, { limit: 0, asOf: reader });
 		if (now === null) return null;
 		const { position, kafka } = now;

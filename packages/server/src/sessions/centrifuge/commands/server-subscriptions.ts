@@ -1,6 +1,6 @@
 import { type Channel, grantedPositions, hearsJoins, type Namespaces, subscribeError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type SubscribeRequest, type SubscribeResult } from "@shardcast/protocol";
-import { SubscriptionTrait, traitsOf } from "../audience/subscription.ts";
+import { SubscriptionTrait, traitsOf, wholeView } from "../audience/subscription.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { Framing } from "../framing.ts";
 import type { Override } from "../tokens/claims.ts";
@@ -35,6 +35,8 @@ type Asked = ReadonlyMap<string, SubscribeRequest>;
 const plain = { info: null, data: null, expiresAt: Number.POSITIVE_INFINITY, traits: 0 };
 const badRequest = ends(DisconnectCode.badRequest);
 const nobody = { user: "", insecure: false };
+/** Of publications in one connect reply. */
+const recoveredBytesMax = 4 * 1024 * 1024;
 const fresh = { recover: false, offset: 0, epoch: "", flag: 0 };
 
 /** Subscriptions that begin with the connection, or by order of the backend, without a command of the client. */
@@ -74,16 +76,29 @@ export class ServerSubscriptions {
 		return found.size > rules.channelLimit ? ends(DisconnectCode.channelLimit)! : found;
 	}
 
-	/** What the client is told of each. Null = not now; see `SubscribeResults.of`. */
+	/**
+	 * What the client is told of each. Null = not now; see `SubscribeResults.of`. All of it is made in one step and sent in one message, so after
+	 * 4 MiB of publications the other channels where it has missed something are not recovered.
+	 */
 	results(framing: Framing, wanted: Iterable<ServerSubscription>, asked: Asked): ReadonlyMap<string, SubscribeResult> | null {
 		const found = new Map<string, SubscribeResult>();
+		let bytes = 0;
 		for (const { channel, data } of wanted) {
 			// The rights of its user do not matter: only what the channel's options grant to all.
 			const positions = grantedPositions(channel, nobody, { positioned: false, recoverable: false });
 			const { recover, offset, epoch } = asked.get(channel.name) ?? fresh;
-			const result = this.#parts.results.of(framing, channel.name, positions, { recover, offset, epoch, flag: 0 });
+			const result = this.#parts.results.of(
+				framing,
+				channel.name,
+				positions,
+				{ recover, offset, epoch, flag: 0 },
+				null,
+				wholeView,
+				bytes < recoveredBytesMax ? undefined : 0,
+			);
 			// Never a number: that is only for those who ask for an error by their flag.
 			if (result === null || typeof result === "number") return null;
+			for (const publication of result.publications ?? []) bytes += "data" in publication ? publication.data.length : 0;
 			found.set(channel.name, data === null ? result : { ...result, data });
 		}
 		return found;

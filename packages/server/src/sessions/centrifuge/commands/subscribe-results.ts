@@ -40,6 +40,7 @@ export class SubscribeResults {
 	 * Subscribe the client in the same step of the loop: whatever is not in the result arrives in later turns. Null = the answer is not
 	 * available now; ask again in a later turn.
 	 * @param attempt to get from Kafka what the memory does not hold; null = that is not read.
+	 * @param publicationsMax a client that missed more is not recovered; undefined = as configured.
 	 */
 	of(
 		framing: Framing,
@@ -48,6 +49,7 @@ export class SubscribeResults {
 		asked: Returning,
 		attempt: KafkaAttempt | null = null,
 		view: SubscriptionView = wholeView,
+		publicationsMax?: number,
 	): SubscribeResult | ErrorCode | null {
 		const { recover, offset, epoch, flag } = asked;
 		if (!positioned) return recover ? { wasRecovering: true } : {};
@@ -56,7 +58,7 @@ export class SubscribeResults {
 			const position = recovery.position(channel);
 			return position === null ? null : { recoverable, positioned: true, wasRecovering: recover, ...position };
 		}
-		const missed = recovery.recover(channel, { offset, epoch });
+		const missed = recovery.recover(channel, { offset, epoch }, publicationsMax);
 		if (missed === null) return null;
 		if (missed.gap !== null && attempt !== null) {
 			const found = this.#fromKafka(framing, channel, { offset, epoch }, missed.gap, attempt);

@@ -33,7 +33,17 @@ export function payloadClaim(claims: Claims, name: string): Uint8Array | null {
 	if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) throw new ClaimError(`b64${name} is not Base64`);
 	if (base64 !== "") return asJson(Buffer.from(base64, "base64"), RecordKind.binary);
 	const value = claims[name] ?? null;
-	return value === null ? null : Buffer.from(JSON.stringify(value));
+	return value === null ? null : jsonOf(name, value);
+}
+
+/** JSON.parse takes any nesting, JSON.stringify overflows the stack. */
+function jsonOf(name: string, value: unknown): Uint8Array {
+	try {
+		return Buffer.from(JSON.stringify(value));
+	} catch (error) {
+		if (error instanceof RangeError) throw new ClaimError(`${name} is nested too deeply`);
+		throw error;
+	}
 }
 
 /** See `payloadClaim`. */
