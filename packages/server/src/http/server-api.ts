@@ -11,7 +11,7 @@ import {
 import { type BodyRoute, type HttpRequest, json, jsonLine, type Reply, refusal } from "@shardcast/http";
 import { DisconnectCode, disconnects, ErrorCode, jsonCodec, replyErrors } from "@shardcast/protocol";
 import { presenceResult } from "../sessions/centrifuge/commands/presence-commands.ts";
-import { ClaimError, type Claims, payloadClaim, tableClaim, textClaim } from "../sessions/centrifuge/tokens/claims.ts";
+import { ClaimError, type Claims, infoClaim, payloadClaim, tableClaim, textClaim } from "../sessions/centrifuge/tokens/claims.ts";
 import { keyFrom } from "./publish-api.ts";
 
 export interface ServerApiParts {
@@ -78,9 +78,9 @@ export class ServerApi {
 		const target = targetOf(request);
 		const { error } = this.#parts.namespaces().of(channel);
 		if (error !== null) return failed(error);
-		const [info, data] = [payloadClaim(request, "info"), payloadClaim(request, "data")];
+		const [info, data] = [infoClaim(request), payloadClaim(request, "data")];
 		const expireAt = request.expire_at ?? 0;
-		if (typeof expireAt !== "number") throw new ClaimError("expire_at is no number");
+		if (typeof expireAt !== "number") throw new ClaimError("expire_at is not a number");
 		await this.#parts.ask(subscribeQuestion, {
 			...target,
 			channel,
@@ -103,7 +103,8 @@ export class ServerApi {
 		const { code, reason = "" } = asked as { readonly code?: unknown; readonly reason?: unknown };
 		if (typeof code !== "number" || !Number.isInteger(code) || code < 3000 || code > 4999)
 			throw new ClaimError("disconnect.code is no whole number from 3000 to 4999");
-		if (typeof reason !== "string" || Buffer.byteLength(reason) > 123) throw new ClaimError("disconnect.reason has more than 123 bytes");
+		if (typeof reason !== "string") throw new ClaimError("disconnect.reason is not a string");
+		if (Buffer.byteLength(reason) > 123) throw new ClaimError("disconnect.reason has more than 123 bytes");
 		await this.#parts.ask(disconnectQuestion, { ...targetOf(request), code, reason });
 		return done;
 	};

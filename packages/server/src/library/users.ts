@@ -1,9 +1,10 @@
 import type { Ask } from "@shardcast/control";
 import { disconnectQuestion, subscribeQuestion, type UserTarget, unsubscribeQuestion } from "@shardcast/control";
 import { DisconnectCode, disconnects } from "@shardcast/protocol";
+import { infoBytesMax } from "../sessions/centrifuge/tokens/claims.ts";
 
 export interface SubscribeOptions {
-	/** JSON for other clients to see. */
+	/** JSON for other clients to see, at most 16 KiB. */
 	readonly info?: unknown;
 	/** JSON for the client. */
 	readonly data?: unknown;
@@ -22,8 +23,13 @@ export class Users {
 		this.#ask = ask;
 	}
 
-	/** Subscribes them; those that are subscribed already stay as they are. A channel that cannot exist has no subscribers: 0. */
+	/**
+	 * Subscribes them; those that are subscribed already stay as they are. A channel that cannot exist has no subscribers: 0.
+	 * @throws RangeError for longer information.
+	 */
 	subscribe(target: UserTarget, channel: string, { info, data, expireAt }: SubscribeOptions = {}): Promise<number> {
+		if (info !== undefined && Buffer.byteLength(JSON.stringify(info) ?? "") > infoBytesMax)
+			throw new RangeError(`info has more than ${infoBytesMax} bytes`);
 		return this.#ask(subscribeQuestion, {
 			...checked(target),
 			channel,

@@ -64,5 +64,6 @@ describe("npm centrifuge and the program", () => {
 		expect(protobuf.state).toBe("connected");
 		await expect(async () => server.users.disconnect({ user: "" })).rejects.toThrow(TypeError);
 		await expect(async () => server.users.disconnect({ user: "ann" }, 1000)).rejects.toThrow(RangeError);
+		await expect(async () => server.users.subscribe({ user: "ann" }, "news", { info: "x".repeat(16_383) })).rejects.toThrow(RangeError);
 	});
 });

@@ -5,8 +5,8 @@ import { asJson } from "../../../delivery/delivered-record.ts";
 /** The claims of a token, or of a part of it; their types are not checked yet. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** Every publication of the client carries it, so it must be short. */
-const infoBytesMax = 16_384;
+/** Longest information about a client: every publication of the client carries it, so it must be short. */
+export const infoBytesMax = 16_384;
 
 /** A claim of a token is invalid. */
 export class ClaimError extends Error {}
