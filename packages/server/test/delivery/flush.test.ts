@@ -301,6 +301,16 @@ describe("the flush engine", () => {
 		expect(waiting).toHaveLength(1);
 	});
 
+	it("counts what a source holds as something that clients have to read", () => {
+		const backlogs: number[] = [];
+		const { loop, engine } = setup({ mustWait: (backlogBytes) => backlogs.push(backlogBytes) < 0 });
+		loop.settle();
+		expect(backlogs.at(-1) ?? 0).toBe(0);
+		engine.addSource({ read: () => 0, hasRecords: () => false, fill: () => 0.5, sleep: () => true });
+		loop.settle();
+		expect(backlogs.at(-1)).toBeGreaterThan(0);
+	});
+
 	it("does not pause while a source is full: its writer would stand still meanwhile", () => {
 		const { loop, engine, publish, row } = setup({ flushTakesMs: 4 });
 		let fill = 1;

@@ -24,6 +24,8 @@ class Rig implements SessionRig {
 	#handled = 0;
 	#soon: (() => void)[] = [];
 	#query = "channels=a,b";
+	/** Of the next clients. */
+	proxiedAddress: string | null = null;
 	/** What comes of messages. */
 	result: PublishResult = publishTaken;
 
@@ -44,7 +46,7 @@ class Rig implements SessionRig {
 			judge: () => null,
 			admit: () => {
 				this.admitted++;
-				return { addressSlot: noAddressSlot, proxiedAddress: null };
+				return { addressSlot: noAddressSlot, proxiedAddress: this.proxiedAddress };
 			},
 			left: () => {
 				this.admitted--;
@@ -116,5 +118,22 @@ describe("a raw session", () => {
 		session.opened(transport);
 		transport.peer.send("x");
 		expect(session.leaving).toBe(code);
+	});
+
+	it("counts in the row as long as it is there, and with its address only if that came from the balancer", () => {
+		const rig = new Rig();
+		const counts = () => [rig.row.webSockets, rig.row.proxiedSeen];
+		const join = (proxiedAddress: string | null) => {
+			rig.proxiedAddress = proxiedAddress;
+			const session = rig.create();
+			session.opened(new FakeTransport(new FakeTopics(), session));
+			return session;
+		};
+		const [proxied, direct] = [join("1.2.3.4"), join(null)];
+		expect(counts()).toEqual([2, 1]);
+		proxied.closed(1000);
+		expect(counts()).toEqual([1, 0]);
+		direct.closed(1000);
+		expect(counts()).toEqual([0, 0]);
 	});
 });
