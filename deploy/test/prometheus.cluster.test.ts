@@ -36,7 +36,7 @@ describe.skipIf(!installed)("a real Prometheus with our configuration, on a runn
 	const directory = mkdtempSync(join(tmpdir(), "shardcast-prometheus-"));
 
 	beforeAll(async () => {
-		cluster = await startCluster({ shards: 2 });
+		cluster = await startCluster({ shards: 2, flags: ["--client-insecure"] });
 		cpSync(join(deploy, "prometheus"), directory, { recursive: true });
 		const port = await freePorts(1);
 		api = `http://127.0.0.1:${port}`;
@@ -53,10 +53,17 @@ describe.skipIf(!installed)("a real Prometheus with our configuration, on a runn
 		prometheus = spawn("prometheus", args, { stdio: "ignore" });
 		client = await LibraryClient.open(cluster.url);
 		const other = await LibraryClient.open(cluster.url);
-		// Something happens while Prometheus looks, else a rate has nothing to divide.
+		const endpoint = `${cluster.url}/connection/websocket`;
+		const commands = await LibraryClient.open(endpoint);
+		commands.send('{"connect":{},"id":1}');
+		let id = 1;
+		// Something happens while Prometheus looks, else a rate has nothing to divide. For the panels of errors, it goes wrong.
 		const sending = setInterval(() => {
 			client.send("tick");
 			other.send("tock");
+			const [channel, nowhere] = [{ channel: "plain" }, { channel: "no-namespace:x" }];
+			for (const command of [{ history: channel }, { subscribe: nowhere }]) commands.send(JSON.stringify({ ...command, id: ++id }));
+			void LibraryClient.open(endpoint).then((mistaken) => mistaken.send("no command"));
 		}, 100);
 		await waitFor(async () => (await ask("count_over_time(up[1m]) > 8")).length === 2, {
 			deadlineMs: 40_000,
