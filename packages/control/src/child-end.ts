@@ -3,7 +3,7 @@ import { StartupError } from "@shardcast/process";
 import type { FromChild, StartMessage, ToChild } from "./messages.ts";
 import type { PartAnswers } from "./questions/part-answers.ts";
 import { PendingReplies, replyOf } from "./questions/pending-replies.ts";
-import type { Ask } from "./questions/question.ts";
+import type { Ask, Question } from "./questions/question.ts";
 import { SharedAnswers } from "./questions/shared-answers.ts";
 
 /** What a child does when its supervisor asks. */
@@ -119,16 +119,19 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	process.on("SIGINT", ignore);
 	process.on("SIGTERM", ignore);
 	process.on("SIGHUP", ignore);
-	const ask: Ask = async <Answer>({ name, deadlineMs }: { readonly name: string; readonly deadlineMs: number }, request: unknown) =>
-		(await underWay.of(name, request, () =>
-			// Longer than the supervisor gives the processes to answer, so that an answer without a hung one still comes.
+	const ask: Ask = async <Answer>({ name, deadlineMs, isOrder }: AskedQuestion, request: unknown) => {
+		// Longer than the supervisor gives the processes to answer, so that an answer without a hung one still comes.
+		const make = (): Promise<unknown> =>
 			asked.wait(name, deadlineMs * 2, (id) => {
 				void tell({ type: "ask", id, question: name, request });
 				return process.connected;
-			}),
-		)) as Answer;
+			});
+		return (await (isOrder === true ? underWay.alone(make) : underWay.of(name, request, make))) as Answer;
+	};
 	return { fatal, ask };
 }
+
+type AskedQuestion = Pick<Question<unknown, unknown, unknown>, "name" | "deadlineMs" | "isOrder">;
 
 function ignore(): void {}
 

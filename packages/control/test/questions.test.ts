@@ -89,6 +89,25 @@ describe("a question to all processes", () => {
 		expect(await questions.ask(count, { of: "a" })).toBe(66);
 	});
 
+	it("that is an order is carried out for each request, and fails when a process may not have carried it out", async () => {
+		const order = { ...count, name: "order", isOrder: true };
+		let done = 0;
+		const working = asked("shard-0", async () => ++done);
+		const told: string[] = [];
+		const late = asked("shard-1", () => new Promise(() => undefined));
+		const processes = [working];
+		const questions = asking(processes, (text) => told.push(text));
+		questions.add(order, (parts) => parts.length);
+		expect(await Promise.all([questions.ask(order, { of: "a" }), questions.ask(order, { of: "a" })])).toEqual([1, 1]);
+		expect(done).toBe(2);
+		const many = await Promise.allSettled(Array.from({ length: 70 }, () => questions.ask(order, { of: "a" })));
+		expect(many.filter(({ status }) => status === "fulfilled")).toHaveLength(64);
+		processes.push(late);
+		await expect(questions.ask(order, { of: "a" })).rejects.toThrow('shard-1 may not have carried out "order"');
+		expect(told).toEqual(['shard-1 may not have carried out "order": the order of shard-1 took longer than 200 ms']);
+		expect(done).toBe(67);
+	});
+
 	it("is an error when nobody knows it; a name is taken once", async () => {
 		const questions = asking([]);
 		await expect(questions.answer("riddle", null)).rejects.toThrow('nobody here knows the question "riddle"');

@@ -14,8 +14,10 @@ export interface Question<Request, Part, Answer> {
 	readonly name: string;
 	/** The processes that have a part. */
 	readonly asks: "everyProcess" | "shards";
-	/** A process that has not answered by then is left out. */
+	/** A process that has not answered by then is left out; an order fails then. */
 	readonly deadlineMs: number;
+	/** It makes the processes do something. So each request is carried out for itself, and one that a process may not have carried out fails. */
+	readonly isOrder?: boolean;
 	/** A part as a process sent it. @throws an Error that says what is wrong with it. */
 	readonly check: (data: unknown) => Part;
 	/** Only for the compiler. */

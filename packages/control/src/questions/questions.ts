@@ -37,7 +37,8 @@ interface Entry {
 /**
  * Puts questions to all processes and merges what they say: one per cluster, in the supervisor; with a single process, in that one. An answer
  * comes within little more than the question's deadline. A process that is late, gone or answers nonsense costs its own part, which is
- * counted. Requests for the same while an answer is being made share it, so many scrapers cost as much as one.
+ * counted; an order fails then, when all others have been told. Requests for the same while an answer is being made share it, so many scrapers
+ * cost as much as one; orders share none.
  */
 export class Questions {
 	readonly #parts: QuestionsParts;
@@ -76,10 +77,11 @@ export class Questions {
 	async answer(name: string, request: unknown): Promise<unknown> {
 		const entry = this.#entries.get(name);
 		if (entry === undefined) throw new Error(`nobody here knows the question "${name.slice(0, 40)}"`);
-		return this.#underWay.of(name, request, async () => {
+		const make = async (): Promise<unknown> => {
 			if (this.#underWay.size >= questionsMax) throw new Error(`${questionsMax} questions are under way already`);
 			return this.#collect(entry, request);
-		});
+		};
+		return entry.question.isOrder === true ? this.#underWay.alone(make) : this.#underWay.of(name, request, make);
 	}
 
 	async #collect({ question, merge }: Entry, request: unknown): Promise<unknown> {
@@ -90,6 +92,10 @@ export class Questions {
 		);
 		if (own?.answers.has(question.name)) asked.push({ name: own.name, request: (name) => own.answers.answer(name, request) });
 		const parts = await Promise.all(asked.map((process) => this.#part(question, process, request)));
+		if (question.isOrder === true && parts.includes(null)) {
+			const silent = asked.filter((_, index) => parts[index] === null).map(({ name }) => name);
+			throw new Error(`${silent.join(", ")} may not have carried out "${question.name}"`);
+		}
 		return merge(
 			parts.flatMap((part) => (part === null ? [] : [part.value])),
 			{ request, beganMs },
@@ -116,7 +122,11 @@ export class Questions {
 			// Late, gone, or nonsense. Whether the process is well, the supervisor sees by its heartbeat.
 			counts.set(process.name, counts.get(process.name)! + 1);
 			if (!this.#told.has(key))
-				this.#parts.log?.warn(`the answer to "${name}" goes out without ${process.name}: ${(error as Error).message}`);
+				this.#parts.log?.warn(
+					question.isOrder === true
+						? `${process.name} may not have carried out "${name}": ${(error as Error).message}`
+						: `the answer to "${name}" goes out without ${process.name}: ${(error as Error).message}`,
+				);
 			this.#told.add(key);
 			return null;
 		}

@@ -1,10 +1,23 @@
-/** Answers under way. Requests for the same meanwhile share one, so that many scrapes at a time cost as much as one. */
+/** Answers under way. Requests for the same meanwhile share one, so that many scrapes at a time cost as much as one; orders share none. */
 export class SharedAnswers {
 	readonly #underWay = new Map<string, Promise<unknown>>();
+	#orders = 0;
 
-	/** Different questions under way. */
+	/** Different questions under way, and orders. */
 	get size(): number {
-		return this.#underWay.size;
+		return this.#underWay.size + this.#orders;
+	}
+
+	/** @param make as for `of`. */
+	async alone(make: () => Promise<unknown>): Promise<unknown> {
+		// Counted once `make` has looked at the size, as the shared ones are.
+		const answer = make();
+		this.#orders++;
+		try {
+			return await answer;
+		} finally {
+			this.#orders--;
+		}
 	}
 
 	/**

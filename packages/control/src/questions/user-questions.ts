@@ -36,7 +36,13 @@ const count = (data: unknown): number => {
 };
 
 /** Each does something on all shards, and says to how many connections. */
-const order = <Request>(name: string): Question<Request, number, number> => ({ name, asks: "shards", deadlineMs: 5000, check: count });
+const order = <Request>(name: string): Question<Request, number, number> => ({
+	name,
+	asks: "shards",
+	deadlineMs: 5000,
+	isOrder: true,
+	check: count,
+});
 
 export const subscribeQuestion = order<SubscribeUser>("subscribe");
 export const unsubscribeQuestion = order<UnsubscribeUser>("unsubscribe");

@@ -68,10 +68,19 @@ export class ServerApi {
 		} catch (error) {
 			if (error instanceof SyntaxError) return refusal("bad_request", "the body is no JSON", { close: false });
 			if (error instanceof ClaimError) return failed(ErrorCode.badRequest, error.message);
-			// The question found no answer.
-			return failed(ErrorCode.internal);
+			if (error instanceof Unanswered) return failed(ErrorCode.internal, error.message);
+			throw error;
 		}
 	}
+
+	/** @throws Unanswered when a shard has not answered. */
+	readonly #ask: Ask = async (question, request) => {
+		try {
+			return await this.#parts.ask(question, request);
+		} catch (error) {
+			throw new Unanswered((error as Error).message);
+		}
+	};
 
 	readonly #subscribe: Method = async (request) => {
 		const channel = textClaim(request, "channel");
@@ -81,7 +90,7 @@ export class ServerApi {
 		const [info, data] = [infoClaim(request), payloadClaim(request, "data")];
 		const expireAt = request.expire_at ?? 0;
 		if (typeof expireAt !== "number") throw new ClaimError("expire_at is not a number");
-		await this.#parts.ask(subscribeQuestion, {
+		await this.#ask(subscribeQuestion, {
 			...target,
 			channel,
 			...(info !== null && { info: Buffer.from(info).toString() }),
@@ -94,7 +103,7 @@ export class ServerApi {
 	readonly #unsubscribe: Method = async (request) => {
 		const channel = textClaim(request, "channel");
 		if (channel === "") throw new ClaimError("channel is missing");
-		await this.#parts.ask(unsubscribeQuestion, { ...targetOf(request), channel });
+		await this.#ask(unsubscribeQuestion, { ...targetOf(request), channel });
 		return done;
 	};
 
@@ -105,7 +114,7 @@ export class ServerApi {
 			throw new ClaimError("disconnect.code is no whole number from 3000 to 4999");
 		if (typeof reason !== "string") throw new ClaimError("disconnect.reason is not a string");
 		if (Buffer.byteLength(reason) > 123) throw new ClaimError("disconnect.reason has more than 123 bytes");
-		await this.#parts.ask(disconnectQuestion, { ...targetOf(request), code, reason });
+		await this.#ask(disconnectQuestion, { ...targetOf(request), code, reason });
 		return done;
 	};
 
@@ -113,7 +122,7 @@ export class ServerApi {
 		const channel = textClaim(request, "channel");
 		const refused = this.#presenceRefused(channel);
 		if (refused !== null) return refused;
-		const clients = await this.#parts.ask(presenceQuestion, { channel });
+		const clients = await this.#ask(presenceQuestion, { channel });
 		if (clients === null) return failed(ErrorCode.limitExceeded, "there are more clients than fit into an answer; ask for presence_stats");
 		const presence = presenceResult(clients);
 		// As the protocol writes it, info byte for byte.
@@ -125,7 +134,7 @@ export class ServerApi {
 		const channel = textClaim(request, "channel");
 		const refused = this.#presenceRefused(channel);
 		if (refused !== null) return refused;
-		const { clients, users } = await this.#parts.ask(presenceStatsQuestion, { channel });
+		const { clients, users } = await this.#ask(presenceStatsQuestion, { channel });
 		return json(200, { result: { num_clients: clients, num_users: users } });
 	};
 
@@ -135,6 +144,9 @@ export class ServerApi {
 		return options.presence ? null : failed(ErrorCode.notAvailable);
 	}
 }
+
+/** A question found no answer, or a shard may not have carried out an order. */
+class Unanswered extends Error {}
 
 /** @throws ClaimError without a user. */
 function targetOf(request: Claims): UserTarget {

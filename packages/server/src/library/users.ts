@@ -14,7 +14,7 @@ export interface SubscribeOptions {
 
 /**
  * Orders about the connections of a user, by the Centrifuge protocol. Each resolves with the number of connections to which it was done; a user
- * without connections is no error.
+ * without connections is no error. Rejects when the server has not carried it out; it may be given again.
  */
 export class Users {
 	readonly #ask: Ask;

@@ -75,7 +75,7 @@ describe("orders", () => {
 		expect(await setup().post("disconnect", "{")).toMatchObject({ status: 400 });
 		expect(await setup(new Error("too late")).post("disconnect", { user: "ann" })).toMatchObject({
 			status: 200,
-			body: { error: { code: 100 } },
+			body: { error: { code: 100, message: "internal server error: too late" } },
 		});
 	});
 
