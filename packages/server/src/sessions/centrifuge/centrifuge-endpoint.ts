@@ -66,7 +66,7 @@ export interface CentrifugeEndpointParts {
 		readonly row: Pick<Counters, "add" | "set"> & EmulationParts["row"];
 		readonly board: EmulationParts["board"];
 		readonly bus: EmulationParts["bus"];
-		readonly log: Pick<Log, "error">;
+		readonly log: Pick<Log, "error" | "warn">;
 		readonly ask: Ask;
 		/** How long a handler may take; see `defaultHandlerDeadlineMs`. */
 		readonly handlerDeadlineMs?: number;
@@ -135,6 +135,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	#namespaces: Namespaces;
 	readonly #presenceCommands: PresenceCommands;
 	readonly #keyErrors = new BoundedLines(10_000);
+	readonly #invalidTokens = new BoundedLines(10_000);
 	#isStopped = false;
 	readonly #fromKafka: KafkaRecovery;
 	readonly #consumers: Consumers;
@@ -350,11 +351,13 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	#verifier(rules: TokenRules, present?: TokenVerifier): TokenVerifier {
 		if (present !== undefined && isDeepStrictEqual(present.rules, rules)) return present;
 		const { log } = this.#parts.options;
-		const failed = (error: unknown) =>
-			this.#keyErrors.offer((leftOut) =>
-				log.error({ error, leftOut }, `the keys of tokens could not be fetched from ${rules.jwksEndpoint}`),
-			);
-		return new TokenVerifier(rules, failed);
+		return new TokenVerifier(rules, {
+			unavailable: (error) =>
+				this.#keyErrors.offer((leftOut) =>
+					log.error({ error, leftOut }, `the keys of tokens could not be fetched from ${rules.jwksEndpoint}`),
+				),
+			invalid: (why) => this.#invalidTokens.offer((leftOut) => log.warn({ leftOut }, `a client's token is invalid: ${why}`)),
+		});
 	}
 
 	/** Those to channels that cannot exist any more. */

@@ -51,7 +51,7 @@ describe("a key set", () => {
 		keys = null;
 		const failures: unknown[] = [];
 		const { key, token } = await signedBy("ES256", "1");
-		const verifier = new TokenVerifier({ ...rules, jwksEndpoint: endpoint }, (error) => failures.push(error));
+		const verifier = new TokenVerifier({ ...rules, jwksEndpoint: endpoint }, { unavailable: (error) => failures.push(error) });
 		expect(await verifier.verify(token)).toBe("unavailable");
 		expect(failures).toHaveLength(1);
 		keys = [key];

@@ -57,6 +57,24 @@ describe("claims", () => {
 		else expect(verified).toMatchObject(expected);
 	});
 
+	it("why a token is invalid is told to the operator, without its contents", async () => {
+		const reasons: string[] = [];
+		const told = { invalid: (why: string) => reasons.push(why) };
+		const verifier = new TokenVerifier({ ...rules, audience: "app" }, told);
+		await verifier.verify(await tokenOf({ sub: "ann", aud: "app" }, "another-secret-that-is-long-enough-for-it"));
+		await verifier.verify("garbage");
+		await verifier.verify(await tokenOf({ sub: "ann" }));
+		await verifyConnectionToken(verifier, await tokenOf({ sub: "ann", aud: "app", b64info: 7 } as never));
+		await new TokenVerifier({ ...rules, hmacSecret: undefined }, told).verify("garbage");
+		expect(reasons).toEqual([
+			"signature verification failed",
+			"Invalid Compact JWS",
+			"aud does not contain the audience",
+			expect.stringContaining("b64info"),
+			"there is no key for it",
+		]);
+	});
+
 	it("of a connection: info, meta, subscriptions with what they grant", async () => {
 		const claims = {
 			sub: "ann",

@@ -51,6 +51,14 @@ export const subscriptionTokenRules = (config: Config): TokenRules =>
 /** Why a token is refused. `expired` also means "not valid yet". `unavailable`: the keys could not be fetched, so nobody knows. */
 export type TokenProblem = "expired" | "invalid" | "unavailable";
 
+/** What becomes of tokens that the client is not told. */
+export interface TokenEvents {
+	/** Called each time that the key set cannot be fetched. */
+	readonly unavailable?: (error: unknown) => void;
+	/** Called for each invalid token, with the reason: a sentence about its form, never its contents. */
+	readonly invalid?: (why: string) => void;
+}
+
 export interface VerifiedToken {
 	/** "" = anonymous. */
 	readonly user: string;
@@ -80,14 +88,14 @@ export class TokenVerifier {
 	readonly #keys = new Map<string, Key>();
 	readonly #keySet: ReturnType<typeof createRemoteJWKSet> | null;
 	readonly #algorithms: string[];
-	readonly #unavailable: (error: unknown) => void;
+	readonly #told: TokenEvents;
 	readonly #audience: RegExp | null;
 	readonly #issuer: RegExp | null;
 
-	/** @param rules must have been checked. @param unavailable told each time that the key set cannot be fetched. */
-	constructor(rules: TokenRules, unavailable: (error: unknown) => void = () => {}) {
+	/** @param rules must have been checked. */
+	constructor(rules: TokenRules, told: TokenEvents = {}) {
 		const { hmacSecret, rsaPublicKey, ecdsaPublicKey, jwksEndpoint, audienceRegex, issuerRegex } = rules;
-		this.#unavailable = unavailable;
+		this.#told = told;
 		this.#keySet = jwksEndpoint === "" ? null : createRemoteJWKSet(new URL(jwksEndpoint), { timeoutDuration: fetchMs });
 		this.rules = rules;
 		if (hmacSecret !== undefined) this.#keys.set("HS", Buffer.from(hmacSecret));
@@ -103,20 +111,27 @@ export class TokenVerifier {
 
 	/** Never rejects. */
 	async verify(token: string): Promise<VerifiedToken | TokenProblem> {
-		if (this.#algorithms.length === 0) return "invalid";
+		if (this.#algorithms.length === 0) return this.invalid("there is no key for it");
 		try {
 			const { payload } = await jwtVerify(token, (header) => this.#keyFor(header), { algorithms: this.#algorithms });
 			return this.#checked(payload);
 		} catch (error) {
 			if (error instanceof KeysUnavailable) {
-				this.#unavailable(error.cause);
+				this.#told.unavailable?.(error.cause);
 				return "unavailable";
 			}
-			if (!(error instanceof errors.JWTExpired) && !(error instanceof errors.JWTClaimValidationFailed)) return "invalid";
+			const why = error instanceof Error ? error.message : String(error);
+			if (!(error instanceof errors.JWTExpired) && !(error instanceof errors.JWTClaimValidationFailed)) return this.invalid(why);
 			const { reason, claim, payload } = error;
-			if (reason !== "check_failed" || (claim !== "exp" && claim !== "nbf")) return "invalid";
+			if (reason !== "check_failed" || (claim !== "exp" && claim !== "nbf")) return this.invalid(why);
 			return this.#checked(payload) === "invalid" ? "invalid" : "expired";
 		}
+	}
+
+	/** Tells why; the client learns only that it is invalid. */
+	invalid(why: string): "invalid" {
+		this.#told.invalid?.(why);
+		return "invalid";
 	}
 
 	async #keyFor(header: JWTHeaderParameters): Promise<Key> {
@@ -134,16 +149,17 @@ export class TokenVerifier {
 		const { audience, issuer, userIdClaim } = this.rules;
 		const { iss = "", aud = [] } = claims;
 		const audiences = typeof aud === "string" ? [aud] : aud;
-		if (!Array.isArray(audiences) || typeof iss !== "string") return "invalid";
-		if (audience !== "" && !audiences.includes(audience)) return "invalid";
-		if (issuer !== "" && iss !== issuer) return "invalid";
+		if (!Array.isArray(audiences) || typeof iss !== "string") return this.invalid("aud is no list of texts, or iss is no text");
+		if (audience !== "" && !audiences.includes(audience)) return this.invalid("aud does not contain the audience");
+		if (issuer !== "" && iss !== issuer) return this.invalid("iss is not the issuer");
 		const regex = this.#audience;
-		if (regex !== null && !audiences.some((one) => typeof one === "string" && regex.test(one))) return "invalid";
-		if (this.#issuer !== null && !this.#issuer.test(iss)) return "invalid";
+		if (regex !== null && !audiences.some((one) => typeof one === "string" && regex.test(one)))
+			return this.invalid("aud does not match audience_regex");
+		if (this.#issuer !== null && !this.#issuer.test(iss)) return this.invalid("iss does not match issuer_regex");
 		const user = claims[userIdClaim || "sub"] ?? "";
 		// A user may be a number in a claim that is not `sub`.
-		if (typeof user !== "string" && (userIdClaim === "" || typeof user !== "number")) return "invalid";
-		if (Buffer.byteLength(String(user)) > userBytesMax) return "invalid";
+		if (typeof user !== "string" && (userIdClaim === "" || typeof user !== "number")) return this.invalid("the user is no text");
+		if (Buffer.byteLength(String(user)) > userBytesMax) return this.invalid(`the user has more than ${userBytesMax} bytes`);
 		return { user: String(user), claims };
 	}
 }
@@ -162,7 +178,7 @@ export async function verifyClaims<T>(
 	try {
 		return claimsOf(verified);
 	} catch (error) {
-		if (error instanceof ClaimError) return "invalid";
+		if (error instanceof ClaimError) return verifier.invalid(error.message);
 		throw error;
 	}
 }
