@@ -9,6 +9,7 @@ export { type ConfigInput, defaultConfig, type LoadedConfig, loadConfig, optionN
 export { nearest } from "./load/nearest.ts";
 export { configJson, formatConfig } from "./load/print.ts";
 export { describeChanges, planReload, type ReloadPlan, sameValue } from "./load/reload.ts";
+export { WithdrawnHistories } from "./load/withdrawn-histories.ts";
 export { centrifugoOnly, centrifugoOnlyInNamespaces } from "./options/centrifugo.ts";
 export type { NameOf } from "./options/checks/check.ts";
 export { connectionsPerShard, historyCapacity, historyPayloadBytesMax, ringCapacityBytes } from "./options/derive.ts";

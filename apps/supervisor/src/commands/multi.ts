@@ -9,6 +9,7 @@ import {
 	optionNames,
 	parseAddress,
 	ringCapacityBytes,
+	WithdrawnHistories,
 } from "@shardcast/config";
 import { ConfigReloader, RouteReloader } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
@@ -43,6 +44,7 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 	process.once("exit", () => memory.remove());
 	const { topology, pin } = plan;
 	const supervisor = new Supervisor({ config, topology, mode: plan.mode.mode, memory, entries: entries(), pin }, log);
+	const withdrawn = new WithdrawnHistories();
 	const reloader = new ConfigReloader({
 		command: "multi",
 		input,
@@ -51,8 +53,10 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		apply: (options) => {
 			if (options.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(options, plan, log);
 			const opened = newlyOpen(supervisor.config, options);
+			const withdraw = withdrawn.prepare(supervisor.config, options);
 			try {
 				supervisor.reload(options);
+				withdraw();
 				for (const line of opened) {
 					log.error(line);
 					supervisor.tell("bad", line);

@@ -1,5 +1,5 @@
 import { captureRejectionSymbol, EventEmitter } from "node:events";
-import { type Config, ConfigError, type ConfigInput, parseAddress, sameValue, urlHost } from "@shardcast/config";
+import { type Config, ConfigError, type ConfigInput, parseAddress, sameValue, urlHost, WithdrawnHistories } from "@shardcast/config";
 import { type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
 import { Deadline } from "@shardcast/process";
@@ -83,6 +83,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	readonly #connections = new Connections();
 	readonly #statusLine: StatusLine | null;
 	readonly #sinkFeed: SinkFeed | null;
+	readonly #withdrawn = new WithdrawnHistories();
 	readonly #listenerErrors = new BoundedLines(listenerErrorEveryMs);
 	readonly #statusErrors = new BoundedLines(statusErrorEveryMs);
 	#config: Config;
@@ -272,8 +273,10 @@ export class Server extends EventEmitter<ServerEvents> {
 	}
 
 	#apply(config: Config): void {
-		// First, since it may fail.
+		// First, since they may fail.
+		const withdraw = this.#withdrawn.prepare(this.#config, config);
 		this.#host.reload(config);
+		withdraw();
 		for (const line of newlyOpen(this.#config, config)) {
 			this.#log.error(line);
 			this.#host.events.add("bad", line);
