@@ -1,7 +1,5 @@
-import { performance } from "node:perf_hooks";
-import { machineBusyMs } from "@shardcast/testkit";
 import type { LoadGenerator } from "../generator.ts";
-import { sendProblems } from "../report/result.ts";
+import { messageBytes as bytes, measureSend } from "./measured-send.ts";
 import { othersPercent, roundsFrom, runBench, type Target } from "./report.ts";
 import {
 	benchClients,
@@ -19,7 +17,6 @@ import {
  * that publishes each message as it comes; same clients, same load. All servers run and stay connected throughout and are
  * loaded in turn; the idle ones cost next to nothing, which the idle bench shows.
  */
-const bytes = 128;
 const durationMs = 4_000;
 
 interface Load {
@@ -63,29 +60,14 @@ const figures = {
 type Figure = keyof typeof figures;
 
 /** Sends the load once and measures what it cost. @throws when a message was lost, doubled or out of order. */
-async function measure({ servers }: Subject, generator: LoadGenerator, rate: number): Promise<Record<Figure, number>> {
-	const startedMs = performance.now();
-	const [machineMs, serversMs] = [machineBusyMs(), servers.cpuMs()];
-	let [machineTakenMs, cpuMs, tookMs] = [0, 0, 0];
-	const send = await generator.send({
-		rate,
-		bytes,
-		durationMs,
-		settleMs: 5_000,
-		onArrived: () => {
-			cpuMs = servers.cpuMs() - serversMs;
-			machineTakenMs = machineBusyMs() - machineMs;
-			tookMs = performance.now() - startedMs;
-		},
-	});
-	const problems = sendProblems(send);
-	if (problems.length > 0) throw new Error(problems.join("; "));
+async function measure(subject: Subject, generator: LoadGenerator, rate: number): Promise<Record<Figure, number>> {
+	const { send, cpuMs, othersPercent } = await measureSend(subject, generator, { rate, durationMs, settleMs: 5_000 });
 	return {
 		cpuUsPerDelivery: (cpuMs * 1000) / send.deliveries,
 		p50Ms: send.latency.p50Ms,
 		p99Ms: send.latency.p99Ms,
 		clientBusyPercent: Math.max(...send.threads.map(({ utilization }) => utilization)) * 100,
-		othersPercent: (Math.max(0, machineTakenMs - cpuMs - send.cpuMs) / tookMs) * 100,
+		othersPercent,
 	};
 }
 

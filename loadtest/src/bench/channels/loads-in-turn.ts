@@ -1,18 +1,26 @@
+import { LoadGenerator } from "../../generator.ts";
 import type { ProtocolKind } from "../../protocols/protocol-kinds.ts";
+import { type MeasuredSend, measureSend } from "../measured-send.ts";
 import { connectAll, type Subject, withEnds } from "../subject.ts";
-import { type Clients, channelClients, type MeasuredSend, measureSend } from "./measured-send.ts";
+
+interface Clients {
+	readonly connections: number;
+	readonly channels: number;
+	readonly senders: number;
+}
 
 /** Opens the clients, sends the load and closes them again: two sets of them are more files than a process may usually open. */
 export function sendInTurn(
 	subject: Subject,
 	protocol: ProtocolKind,
-	clients: Omit<Clients, "protocol">,
+	clients: Clients,
 	load: { readonly rate: number; readonly durationMs: number },
 ): Promise<MeasuredSend & { readonly connectsPerSecond: number }> {
 	return withEnds(async (ends) => {
-		const generator = channelClients(subject, { protocol, ...clients });
+		const { target } = subject;
+		const generator = new LoadGenerator({ target, source: "ws", receivers: 2, inFlight: 256, protocol, ...clients });
 		ends.push(() => generator.close("reset"));
 		const connectsPerSecond = await connectAll(generator, clients.connections);
-		return { ...(await measureSend(subject, generator, load)), connectsPerSecond };
+		return { ...(await measureSend(subject, generator, { ...load, settleMs: 10_000 })), connectsPerSecond };
 	});
 }

@@ -1,16 +1,11 @@
 import { performance } from "node:perf_hooks";
 import { machineBusyMs } from "@shardcast/testkit";
-import { LoadGenerator, type SendReport } from "../../generator.ts";
-import type { ProtocolKind } from "../../protocols/protocol-kinds.ts";
-import { sendProblems } from "../../report/result.ts";
-import type { Subject } from "../subject.ts";
+import type { LoadGenerator, SendReport } from "../generator.ts";
+import { sendProblems } from "../report/result.ts";
+import type { Subject } from "./subject.ts";
 
-export interface Clients {
-	readonly protocol: ProtocolKind;
-	readonly connections: number;
-	readonly channels: number;
-	readonly senders: number;
-}
+/** Of each message that is sent here. */
+export const messageBytes = 128;
 
 export interface MeasuredSend {
 	readonly send: SendReport;
@@ -19,24 +14,18 @@ export interface MeasuredSend {
 	readonly othersPercent: number;
 }
 
-/** Clients that listen to channels, not yet connected. */
-export function channelClients({ target }: Subject, clients: Clients): LoadGenerator {
-	return new LoadGenerator({ target, source: "ws", receivers: 2, inFlight: 256, ...clients });
-}
-
 /** Sends the load once and measures what it cost. @throws when a message was lost, doubled or out of order. */
 export async function measureSend(
 	{ servers }: Subject,
 	generator: LoadGenerator,
-	load: { readonly rate: number; readonly durationMs: number },
+	load: { readonly rate: number; readonly durationMs: number; readonly settleMs: number },
 ): Promise<MeasuredSend> {
 	const startedMs = performance.now();
 	const [machineMs, serversMs] = [machineBusyMs(), servers.cpuMs()];
 	let [machineTakenMs, cpuMs, tookMs] = [0, 0, 0];
 	const send = await generator.send({
 		...load,
-		bytes: 128,
-		settleMs: 10_000,
+		bytes: messageBytes,
 		onArrived: () => {
 			cpuMs = servers.cpuMs() - serversMs;
 			machineTakenMs = machineBusyMs() - machineMs;
