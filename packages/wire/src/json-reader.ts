@@ -238,3 +238,17 @@ export class JsonReader {
 		return new JsonSyntaxError(`${shown} is not expected at byte ${at}`);
 	}
 }
+
+/** Whether the bytes, which are UTF-8, are one JSON value, or one object. */
+export function isJson(bytes: Uint8Array, isObject = false): boolean {
+	try {
+		const reader = new JsonReader(bytes);
+		if (isObject && reader.peek() !== openObject) return false;
+		reader.skip();
+		reader.end();
+		return true;
+	} catch (error) {
+		if (error instanceof JsonSyntaxError) return false;
+		throw error;
+	}
+}

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { hasFlag, type LogRecordHead, RecordFlag } from "@shardcast/channel-log";
-import { createRecordHead, JsonReader, JsonSyntaxError, type RecordExtensions, RecordKind, readExtensions } from "@shardcast/wire";
+import { createRecordHead, isJson, type RecordExtensions, RecordKind, readExtensions } from "@shardcast/wire";
 import type { Encoder } from "../hub/audience.ts";
 import { decodePublisherInfo, type PublisherInfo } from "./publishing/publisher-info.ts";
 
@@ -105,18 +105,6 @@ export class DeliveredRecord {
 export function asJson(payload: Uint8Array, kind: RecordKind): Uint8Array {
 	if (kind === RecordKind.text || isUtf8(payload)) return isJson(payload) ? payload : Buffer.from(JSON.stringify(textOf(payload)));
 	return Buffer.from(`"${Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("base64")}"`);
-}
-
-function isJson(payload: Uint8Array): boolean {
-	try {
-		const reader = new JsonReader(payload);
-		reader.skip();
-		reader.end();
-		return true;
-	} catch (error) {
-		if (error instanceof JsonSyntaxError) return false;
-		throw error;
-	}
 }
 
 function textOf(payload: Uint8Array): string {

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { MessageDetails, MessageSink } from "@shardcast/bus";
 import type { Namespaces, PublicationRules } from "@shardcast/channels";
-import { type ChannelList, JsonReader, JsonSyntaxError, type Publishing, type PublishRefused, type RecordKind } from "@shardcast/wire";
+import { type ChannelList, isJson, type Publishing, type PublishRefused, type RecordKind } from "@shardcast/wire";
 
 /**
  * Refuses what a channel does not take by the rules of its namespace, whoever publishes: clients, HTTP, the program. A message to several
@@ -45,23 +45,7 @@ function refusalOf(name: string, { bytesMax, format }: PublicationRules, payload
 			outcome: "too_large",
 			detail: `the message is ${payload.length} bytes; in channel ${JSON.stringify(name)} the most is ${bytesMax}`,
 		};
-	if (format === "any" || isJson(payload, format === "json_object")) return null;
+	if (format === "any" || (isUtf8(payload) && isJson(payload, format === "json_object"))) return null;
 	const wanted = format === "json" ? "JSON" : "JSON objects";
 	return { outcome: "invalid", detail: `channel ${JSON.stringify(name)} takes only ${wanted}` };
 }
-
-function isJson(payload: Uint8Array, isObject: boolean): boolean {
-	if (!isUtf8(payload)) return false;
-	try {
-		const reader = new JsonReader(payload);
-		if (isObject && reader.peek() !== openObject) return false;
-		reader.skip();
-		reader.end();
-		return true;
-	} catch (error) {
-		if (error instanceof JsonSyntaxError) return false;
-		throw error;
-	}
-}
-
-const openObject = 0x7b;
