@@ -2,8 +2,6 @@ import { defineConfig } from "vitest/config";
 
 const shared = { environment: "node" as const, globals: false };
 const source = { resolve: { conditions: ["source"] }, ssr: { resolve: { conditions: ["source"] } } };
-/** Tests with real processes on a busy CI machine may miss a deadline; a second miss in a row is a failure. At a desk, the first one is. */
-const retry = process.env.CI === "true" ? 1 : 0;
 /** As in packages/testkit/src/wait.ts: CI machines may be slow, and a limit only ends what fails. */
 const patience = process.env.CI === "true" ? 3 : 1;
 /** See packages/testkit/src/stress.ts. */
@@ -18,7 +16,7 @@ const serial = [
 	"apps/supervisor/test/cluster/faults.cluster.test.ts",
 	"apps/supervisor/test/cluster/metrics.cluster.test.ts",
 ];
-const withProcesses = { ...shared, testTimeout: 120_000 * stress * patience, hookTimeout: 120_000 * patience, retry };
+const withProcesses = { ...shared, testTimeout: 120_000 * stress * patience, hookTimeout: 120_000 * patience };
 
 export default defineConfig({
 	test: {

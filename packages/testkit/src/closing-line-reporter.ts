@@ -1,18 +1,31 @@
 /**
  * A Vitest reporter that ends the run with one plain line, `N passed, N failed, N skipped`, which people and CI systems
- * read without knowing the runner. Before it, a line for each test that needed a retry: such a test is to be looked at, though
- * the run is green. Used by vitest.config.ts beside the default reporter.
+ * read without knowing the runner. Before it, a line with the reason for each test that failed, so that the end of a long log says
+ * what is wrong. Used by vitest.config.ts beside the default reporter; .ci/run reads these lines.
  */
+interface TestError {
+	readonly message?: string;
+}
 interface FinishedTest {
 	readonly fullName: string;
-	readonly module: { readonly relativeModuleId: string };
-	result(): { readonly state: string };
-	/** Undefined for a test that did not run. */
-	diagnostic(): { readonly retryCount: number } | undefined;
+	result(): { readonly state: string; readonly errors?: readonly TestError[] | undefined };
 }
-interface FinishedModule {
-	readonly children: { allTests(): Iterable<FinishedTest> };
-	errors(): readonly unknown[];
+/** A file, or a `describe` in it. */
+interface Suite {
+	errors(): readonly TestError[];
+}
+interface FinishedModule extends Suite {
+	readonly relativeModuleId: string;
+	readonly children: { allTests(): Iterable<FinishedTest>; allSuites(): Iterable<Suite> };
+}
+
+const reasonMax = 600;
+
+/** What went wrong, in one line. */
+function reason(errors: readonly TestError[] = []): string {
+	const text = errors.map(({ message }) => message ?? "no message").join(" | ");
+	const line = text.replace(/\s+/g, " ");
+	return line.length > reasonMax ? `${line.slice(0, reasonMax)}…` : line;
 }
 
 export default class ClosingLineReporter {
@@ -23,23 +36,26 @@ export default class ClosingLineReporter {
 		this.#write = typeof write === "function" ? (write as (text: string) => void) : (text) => process.stdout.write(text);
 	}
 
-	onTestRunEnd(modules: readonly FinishedModule[], unhandledErrors: readonly unknown[]): void {
+	onTestRunEnd(modules: readonly FinishedModule[], unhandledErrors: readonly TestError[]): void {
 		const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
-		const retried: string[] = [];
+		const lines: string[] = [];
+		if (unhandledErrors.length > 0) lines.push(`failed: outside of any test: ${reason(unhandledErrors)}`);
 		for (const module of modules) {
-			// A file that does not load has no tests to count, but it is a failure.
-			count.failed += module.errors().length;
+			// What does not load, or cannot be set up, has no tests that ran: it counts as one failure.
+			for (const suite of [module, ...module.children.allSuites()]) {
+				const errors = suite.errors();
+				if (errors.length === 0) continue;
+				count.failed++;
+				lines.push(`failed: ${module.relativeModuleId}: ${reason(errors)}`);
+			}
 			for (const test of module.children.allTests()) {
-				const { state } = test.result();
+				const { state, errors } = test.result();
 				if (state === "passed" || state === "failed") count[state]++;
 				else count.skipped++;
-				if ((test.diagnostic()?.retryCount ?? 0) > 0)
-					retried.push(
-						`needed a retry: ${test.module.relativeModuleId} > ${test.fullName} (${state === "passed" ? "passed then" : "failed again"})`,
-					);
+				if (state === "failed") lines.push(`failed: ${module.relativeModuleId} > ${test.fullName}: ${reason(errors)}`);
 			}
 		}
-		const lines = [...retried, `${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`];
+		lines.push(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
 		// After the default reporter's own summary, which is written in the same event.
 		setImmediate(() => this.#write(`\n${lines.join("\n")}\n`));
 	}

@@ -1,41 +1,48 @@
 import { describe, expect, it } from "vitest";
 import ClosingLineReporter from "../src/closing-line-reporter.ts";
 
-const test = (fullName: string, state: string, retryCount = 0) => ({
+const relativeModuleId = "apps/x.cluster.test.ts";
+const test = (fullName: string, state: string, errors: readonly string[] = []) => ({
 	fullName,
-	project: { name: "cluster" },
-	module: { relativeModuleId: "apps/x.cluster.test.ts" },
-	result: () => ({ state }),
-	diagnostic: () => (state === "skipped" ? undefined : { retryCount }),
+	result: () => ({ state, errors: errors.map((message) => ({ message })) }),
 });
-const moduleOf = (...tests: ReturnType<typeof test>[]) => ({ children: { allTests: () => tests }, errors: () => [] as unknown[] });
+const moduleOf = (...tests: ReturnType<typeof test>[]) => ({
+	relativeModuleId,
+	children: { allTests: () => tests, allSuites: () => [] as { errors(): Error[] }[] },
+	errors: () => [] as Error[],
+});
 
-async function closing(...modules: ReturnType<typeof moduleOf>[]): Promise<string> {
+async function closing(modules: readonly ReturnType<typeof moduleOf>[], unhandled: readonly Error[] = []): Promise<string> {
 	let text = "";
 	new ClosingLineReporter((piece: string) => {
 		text += piece;
-	}).onTestRunEnd(modules, []);
+	}).onTestRunEnd(modules, unhandled);
 	await new Promise(setImmediate);
 	return text;
 }
 
 describe("the closing line", () => {
-	it("counts what passed, failed and was skipped; a file that does not load is a failure", async () => {
-		const broken = { children: { allTests: () => [] }, errors: () => [new Error("it does not load")] };
-		expect(await closing(moduleOf(test("a", "passed"), test("b", "failed"), test("c", "skipped")), broken)).toBe(
-			"\n1 passed, 2 failed, 1 skipped\n",
+	it("counts what passed, failed and was skipped; what does not load, or cannot be set up, is a failure, and so is an error outside of tests", async () => {
+		const broken = { ...moduleOf(), errors: () => [new Error("it does not load")] };
+		const hook = [{ errors: () => [new Error("beforeAll")] }];
+		const unprepared = { ...moduleOf(), children: { allTests: () => [test("d", "skipped")], allSuites: () => hook } };
+		const passedAndOthers = moduleOf(test("a", "passed"), test("b", "failed", ["no\n  b"]), test("c", "skipped"));
+		expect(await closing([passedAndOthers, broken, unprepared], [new Error("nobody waited")])).toBe(
+			[
+				"",
+				"failed: outside of any test: nobody waited",
+				"failed: apps/x.cluster.test.ts > b: no b",
+				"failed: apps/x.cluster.test.ts: it does not load",
+				"failed: apps/x.cluster.test.ts: beforeAll",
+				"1 passed, 4 failed, 2 skipped",
+				"",
+			].join("\n"),
 		);
 	});
 
-	it("names each test that needed a retry, whether it passed in the end or not", async () => {
-		expect(await closing(moduleOf(test("d > slow", "passed", 1), test("d > quick", "passed")), moduleOf(test("e", "failed", 1)))).toBe(
-			[
-				"",
-				"needed a retry: apps/x.cluster.test.ts > d > slow (passed then)",
-				"needed a retry: apps/x.cluster.test.ts > e (failed again)",
-				"2 passed, 1 failed, 0 skipped",
-				"",
-			].join("\n"),
+	it("keeps a reason to one line of bounded length", async () => {
+		expect(await closing([moduleOf(test("e", "failed", ["late", "x".repeat(1000)]))])).toBe(
+			`\nfailed: apps/x.cluster.test.ts > e: late | ${"x".repeat(593)}…\n0 passed, 1 failed, 0 skipped\n`,
 		);
 	});
 });
