@@ -14,14 +14,14 @@ import type {
 } from "./broker.ts";
 import { type ChannelName, ChannelNames, epochOf, epochText } from "./channel-names.ts";
 import { type Feed, type FeedRecord, sequenceOf } from "./feed.ts";
-import { AboutWord, type LogCounter, RecordFlag } from "./log-descriptor.ts";
-import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "./log-files.ts";
-import { fillOf, type LogFill } from "./log-fill.ts";
-import { LogHistory } from "./log-history.ts";
-import { holderOf } from "./log-lock.ts";
-import type { LogMemory } from "./log-memory.ts";
-import { LogReader } from "./log-reader.ts";
-import { type LogRecordHead, recordBytes } from "./log-record.ts";
+import { AboutWord, type LogCounter, RecordFlag } from "./memory/log-descriptor.ts";
+import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "./memory/log-files.ts";
+import { fillOf, type LogFill } from "./memory/log-fill.ts";
+import { holderOf } from "./memory/log-lock.ts";
+import type { LogMemory } from "./memory/log-memory.ts";
+import { LogHistory } from "./records/log-history.ts";
+import { LogReader } from "./records/log-reader.ts";
+import { type LogRecordHead, recordBytes } from "./records/log-record.ts";
 import { type Appending, countedBy, countsOf, type OnceOutcome, SequencedLog } from "./sequenced-log.ts";
 
 /** The user of the logs: a slot, in its present life. No two threads may be the same at once. */

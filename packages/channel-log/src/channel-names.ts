@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { BusRecord, type ChannelList, channelList } from "@shardcast/wire";
-import { LogLayout } from "./log-descriptor.ts";
+import { LogLayout } from "./memory/log-descriptor.ts";
 
 /** What is derived from a channel's name: computed once, then looked up. */
 export interface ChannelName {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { LogLayout } from "./log-descriptor.ts";
+import { LogLayout } from "./memory/log-descriptor.ts";
 
 /** A partition of Kafka that feeds channels, as logs know it. One object per partition and process: it remembers where logs keep it. */
 export interface Feed {

@@ -1,14 +1,14 @@
 import { recordBytes as eventBytes, type FullReason, type RecordKind, setSenderShard, writeRecordHead } from "@shardcast/wire";
 import type { ChannelName } from "./channel-names.ts";
-import { ChannelTable } from "./channel-table.ts";
-import { FeedTable } from "./feed-table.ts";
-import { IdempotencyTable } from "./idempotency-table.ts";
-import { AboutWord, LogCounter, LogLayout, LogRecord, RecordFlag } from "./log-descriptor.ts";
 import { LogError, LogErrorCode } from "./log-error.ts";
-import { takeFromDead, tryLock, unlock } from "./log-lock.ts";
-import { fence, type LogMemory, offsetOf, padded, skipPadding } from "./log-memory.ts";
-import { slowestCursor } from "./log-readers.ts";
-import { createLogRecordHead, type LogRecordHead, readLogRecordHead, recordBytes, writeLogRecordHead } from "./log-record.ts";
+import { AboutWord, LogCounter, LogLayout, LogRecord, RecordFlag } from "./memory/log-descriptor.ts";
+import { takeFromDead, tryLock, unlock } from "./memory/log-lock.ts";
+import { fence, type LogMemory, offsetOf, padded, skipPadding } from "./memory/log-memory.ts";
+import { slowestCursor } from "./records/log-readers.ts";
+import { createLogRecordHead, type LogRecordHead, readLogRecordHead, recordBytes, writeLogRecordHead } from "./records/log-record.ts";
+import { ChannelTable } from "./tables/channel-table.ts";
+import { FeedTable } from "./tables/feed-table.ts";
+import { IdempotencyTable } from "./tables/idempotency-table.ts";
 
 const tailFloat = LogLayout.tailOffset >> 3;
 const intentFloat = LogLayout.intentOffset >> 3;

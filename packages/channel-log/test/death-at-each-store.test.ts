@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { PublishOptions } from "../src/broker.ts";
 import type { ChannelLog } from "../src/channel-log.ts";
-import { LogLayout } from "../src/log-descriptor.ts";
-import { LogKeeper } from "../src/log-keeper.ts";
-import { holderOf, takeFromDead, unlock } from "../src/log-lock.ts";
-import { type LogMemory, offsetOf } from "../src/log-memory.ts";
-import type { LogReader } from "../src/log-reader.ts";
+import { LogLayout } from "../src/memory/log-descriptor.ts";
+import { LogKeeper } from "../src/memory/log-keeper.ts";
+import { holderOf, takeFromDead, unlock } from "../src/memory/log-lock.ts";
+import { type LogMemory, offsetOf } from "../src/memory/log-memory.ts";
+import type { LogReader } from "../src/records/log-reader.ts";
 import { bytes, historyOf, kept, limits, offsetOfResult, put, Rig, shown, text } from "./fixtures.ts";
 import { Death, type Life, mortal, newLife, withMortalAtomics } from "./mortal-memory.ts";
 import { Visited } from "./visited.ts";

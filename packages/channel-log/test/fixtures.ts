@@ -1,11 +1,11 @@
 import type { LogCapacity, PublishResult } from "@shardcast/wire";
 import type { HistoryLimits, Publication, PublishOptions } from "../src/broker.ts";
 import { ChannelLog, type ChannelLogOptions } from "../src/channel-log.ts";
-import { LogLayout, RowWord } from "../src/log-descriptor.ts";
-import { createLogBuffers, openLogBuffers } from "../src/log-files.ts";
-import { LogKeeper } from "../src/log-keeper.ts";
-import { holderOf, tryLock, unlock } from "../src/log-lock.ts";
-import type { LogMemory } from "../src/log-memory.ts";
+import { LogLayout, RowWord } from "../src/memory/log-descriptor.ts";
+import { createLogBuffers, openLogBuffers } from "../src/memory/log-files.ts";
+import { LogKeeper } from "../src/memory/log-keeper.ts";
+import { holderOf, tryLock, unlock } from "../src/memory/log-lock.ts";
+import type { LogMemory } from "../src/memory/log-memory.ts";
 
 /** The smallest logs that there are: they wrap after a few hundred records. */
 export const smallBytes = 8 * 65_536;

@@ -4,12 +4,12 @@ import type { PublishResult } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import type { Position, PublishOptions } from "../src/broker.ts";
 import { ChannelLog } from "../src/channel-log.ts";
-import { ChannelTable } from "../src/channel-table.ts";
-import { LogLayout } from "../src/log-descriptor.ts";
-import { createLogBuffers, openLogBuffers } from "../src/log-files.ts";
-import { holderOf, tryLock, unlock } from "../src/log-lock.ts";
-import { attachLog } from "../src/log-memory.ts";
-import { createLogRecordHead } from "../src/log-record.ts";
+import { LogLayout } from "../src/memory/log-descriptor.ts";
+import { createLogBuffers, openLogBuffers } from "../src/memory/log-files.ts";
+import { holderOf, tryLock, unlock } from "../src/memory/log-lock.ts";
+import { attachLog } from "../src/memory/log-memory.ts";
+import { createLogRecordHead } from "../src/records/log-record.ts";
+import { ChannelTable } from "../src/tables/channel-table.ts";
 import { bytes, historyOf, kept, put, Rig, shown, smallBytes, text } from "./fixtures.ts";
 import { Visited } from "./visited.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ChannelLog, type LogMember } from "../src/channel-log.ts";
 import { type Feed, feedOf } from "../src/feed.ts";
-import { LogLayout } from "../src/log-descriptor.ts";
-import type { LogMemory } from "../src/log-memory.ts";
+import { LogLayout } from "../src/memory/log-descriptor.ts";
+import type { LogMemory } from "../src/memory/log-memory.ts";
 import { bytes, historyOf, limits, put, Rig, shown } from "./fixtures.ts";
 import { Death, mortal, newLife, withMortalAtomics } from "./mortal-memory.ts";
 import { Visited } from "./visited.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { holderOf, tryLock } from "../src/log-lock.ts";
+import { holderOf, tryLock } from "../src/memory/log-lock.ts";
 import { bytes, kept, limits, Rig } from "./fixtures.ts";
 
 describe("how full the logs are", () => {

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { SharedFile } from "@shardcast/native";
 import type { Broker } from "../src/broker.ts";
-import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "../src/log-files.ts";
-import { LogKeeper } from "../src/log-keeper.ts";
-import type { LogMemory } from "../src/log-memory.ts";
+import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "../src/memory/log-files.ts";
+import { LogKeeper } from "../src/memory/log-keeper.ts";
+import type { LogMemory } from "../src/memory/log-memory.ts";
 import { Lives } from "./programs/lives.mjs";
 
 const program = join(import.meta.dirname, "programs", "log-member.mjs");

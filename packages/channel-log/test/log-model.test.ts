@@ -2,7 +2,7 @@ import { stressed } from "@shardcast/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { HistoryLimits, PublishOptions } from "../src/broker.ts";
-import { LogLayout } from "../src/log-descriptor.ts";
+import { LogLayout } from "../src/memory/log-descriptor.ts";
 import { bytes, put, Rig, shown } from "./fixtures.ts";
 import { Visited } from "./visited.ts";
 

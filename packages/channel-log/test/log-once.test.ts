@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { holderOf, tryLock, unlock } from "../src/log-lock.ts";
+import { holderOf, tryLock, unlock } from "../src/memory/log-lock.ts";
 import { kept, Rig } from "./fixtures.ts";
 
 const idempotency = { key: "k", ttlMs: 1000 };

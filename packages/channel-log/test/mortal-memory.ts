@@ -1,4 +1,4 @@
-import type { LogMemory } from "../src/log-memory.ts";
+import type { LogMemory } from "../src/memory/log-memory.ts";
 
 /** Thrown in place of a store to shared memory: the process that would have made it is dead. */
 export class Death extends Error {

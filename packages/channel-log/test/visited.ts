@@ -1,6 +1,6 @@
 import { channelEntryIs, createRecordHead, readRecordHead } from "@shardcast/wire";
-import type { LogReader } from "../src/log-reader.ts";
-import { createLogRecordHead } from "../src/log-record.ts";
+import type { LogReader } from "../src/records/log-reader.ts";
+import { createLogRecordHead } from "../src/records/log-record.ts";
 import { text } from "./fixtures.ts";
 
 const entryNameOffset = 5;

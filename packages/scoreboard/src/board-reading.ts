@@ -1,8 +1,8 @@
 import type { HistogramReading } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
-import type { BalancerSnapshot } from "./balancer-row.ts";
-import type { RowSnapshot } from "./board-row.ts";
 import type { Histograms } from "./histogram-words.ts";
+import type { BalancerSnapshot } from "./rows/balancer-row.ts";
+import type { RowSnapshot } from "./rows/board-row.ts";
 import type { Scoreboard } from "./scoreboard.ts";
 import {
 	type BalancerHistogram,

@@ -1,5 +1,5 @@
 import { Heartbeat, monotonicMs } from "@shardcast/wire";
-import type { BoardRow } from "./board-row.ts";
+import type { BoardRow } from "./rows/board-row.ts";
 import type { Scoreboard } from "./scoreboard.ts";
 import { BalancerMode, ClusterState, ShardState, type ShardTrouble, shardTroubles } from "./scoreboard-descriptor.ts";
 

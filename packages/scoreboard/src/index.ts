@@ -1,11 +1,9 @@
-export type { BalancerSnapshot } from "./balancer-row.ts";
 export { type BoardReading, readBoard } from "./board-reading.ts";
-export { BoardRow, type RowSnapshot, requestAllowance } from "./board-row.ts";
 export { BoardText } from "./board-text.ts";
 export { BusError, BusErrorCode } from "./bus-error.ts";
 export { closedByCode, closedCounter } from "./closed-by-code.ts";
-export { ClusterDirectory, type RunningClusters } from "./cluster-directory.ts";
-export type { FoundCluster } from "./cluster-list.ts";
+export { ClusterDirectory, type RunningClusters } from "./clusters/cluster-directory.ts";
+export type { FoundCluster } from "./clusters/cluster-list.ts";
 export { commandCounters, errorCounters } from "./command-counters.ts";
 export type { Counters } from "./counters.ts";
 export { type HealthReport, healthReport, readiness } from "./health.ts";
@@ -15,6 +13,8 @@ export { channelMetrics } from "./metrics/channel-table.ts";
 export { balancerModes, clusterMetrics, clusterStates } from "./metrics/cluster-table.ts";
 export { ingestMetrics, type KafkaReading, kafkaMetrics } from "./metrics/kafka-table.ts";
 export { memberStates, shardMetrics } from "./metrics/shard-table.ts";
+export type { BalancerSnapshot } from "./rows/balancer-row.ts";
+export { BoardRow, type RowSnapshot, requestAllowance } from "./rows/board-row.ts";
 export { Scoreboard } from "./scoreboard.ts";
 export {
 	type BalancerCounter,

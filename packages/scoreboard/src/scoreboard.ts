@@ -1,9 +1,9 @@
 import { SharedFile } from "@shardcast/native";
 import { type ChannelHashKey, randomChannelHashKey } from "@shardcast/wire";
-import { BalancerRow } from "./balancer-row.ts";
 import { boardBytes, describeLayout, readLayout, rowOffset } from "./board-layout.ts";
-import { BoardRow } from "./board-row.ts";
 import { BusError, BusErrorCode } from "./bus-error.ts";
+import { BalancerRow } from "./rows/balancer-row.ts";
+import { BoardRow } from "./rows/board-row.ts";
 import { BoardLayout, ClusterState, HeaderWord, Role, type RowLayout, ServiceRow, SupervisorWord } from "./scoreboard-descriptor.ts";
 
 /**

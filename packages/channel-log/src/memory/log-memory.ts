@@ -1,6 +1,6 @@
 import { type LogCapacity, type LogSizes, leavesRoom, logSizes } from "@shardcast/wire";
+import { LogError, LogErrorCode } from "../log-error.ts";
 import { AboutWord, LogLayout, LogRecord } from "./log-descriptor.ts";
-import { LogError, LogErrorCode } from "./log-error.ts";
 
 /** The views of one log's bytes. Any number of threads and processes may have them over the same bytes. */
 export interface LogMemory {

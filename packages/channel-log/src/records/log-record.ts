@@ -1,5 +1,5 @@
-import { FedFloat, FedWord, fedBytes, LogRecord, RecordFlag, RecordFloat, RecordWord } from "./log-descriptor.ts";
-import { type LogMemory, padded } from "./log-memory.ts";
+import { FedFloat, FedWord, fedBytes, LogRecord, RecordFlag, RecordFloat, RecordWord } from "../memory/log-descriptor.ts";
+import { type LogMemory, padded } from "../memory/log-memory.ts";
 
 /** The head of a record. Made once and filled again: one per record would be garbage on the hot path. */
 export interface LogRecordHead {

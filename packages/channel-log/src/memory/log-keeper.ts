@@ -1,10 +1,10 @@
 import { monotonicMs } from "@shardcast/wire";
+import { closeReader } from "../records/log-readers.ts";
+import { countsOf, SequencedLog } from "../sequenced-log.ts";
 import { type LogCounter, LogLayout } from "./log-descriptor.ts";
 import { fillOf, type LogFill } from "./log-fill.ts";
 import { holderOf, lockState, slotOfHolder } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
-import { closeReader } from "./log-readers.ts";
-import { countsOf, SequencedLog } from "./sequenced-log.ts";
 
 /** A lock that its holder does not give back. */
 export interface HeldLock {

@@ -1,5 +1,5 @@
-import { partBytes } from "./board-layout.ts";
-import { type RowLayout, type ShardState, SupervisorWord, stateWord } from "./scoreboard-descriptor.ts";
+import { partBytes } from "../board-layout.ts";
+import { type RowLayout, type ShardState, SupervisorWord, stateWord } from "../scoreboard-descriptor.ts";
 
 /**
  * What the rows of all processes have in common: the supervisor's part, the state and the counters. Anybody may read all of it; each part has

@@ -1,5 +1,4 @@
-import { type Histograms, histogramsAt } from "./histogram-words.ts";
-import { ProcessRow } from "./process-row.ts";
+import { type Histograms, histogramsAt } from "../histogram-words.ts";
 import {
 	type BalancerCounter,
 	type BalancerHistogram,
@@ -10,7 +9,8 @@ import {
 	balancerOutcomes,
 	type RowLayout,
 	ShardState,
-} from "./scoreboard-descriptor.ts";
+} from "../scoreboard-descriptor.ts";
+import { ProcessRow } from "./process-row.ts";
 
 const counterIndex = new Map<BalancerCounter, number>(balancerCounters.map(([name], index) => [name, index]));
 

@@ -1,5 +1,5 @@
-import { LogLayout, ReaderState } from "./log-descriptor.ts";
-import { fence, type LogMemory } from "./log-memory.ts";
+import { LogLayout, ReaderState } from "../memory/log-descriptor.ts";
+import { fence, type LogMemory } from "../memory/log-memory.ts";
 
 const lineFloats = LogLayout.lineBytes >> 3;
 const lineWords = LogLayout.lineBytes >> 2;

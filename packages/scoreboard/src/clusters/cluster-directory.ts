@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isOwn, ownUser, pidNamespace, processStartTicks } from "@shardcast/native";
-import { BusError, BusErrorCode } from "./bus-error.ts";
+import { BusError, BusErrorCode } from "../bus-error.ts";
 import { type FoundCluster, findClusters, isAlive, isDead, type Owner } from "./cluster-list.ts";
 
 export interface RunningClusters {

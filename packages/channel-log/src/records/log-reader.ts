@@ -1,10 +1,10 @@
 import type { RecordSource, VisitOrigin } from "@shardcast/bus";
-import { LogLayout, LogRecord, RecordFloat, RecordWord } from "./log-descriptor.ts";
-import { LogError, LogErrorCode } from "./log-error.ts";
-import { fence, offsetOf, padded } from "./log-memory.ts";
+import { LogError, LogErrorCode } from "../log-error.ts";
+import { LogLayout, LogRecord, RecordFloat, RecordWord } from "../memory/log-descriptor.ts";
+import { fence, offsetOf, padded } from "../memory/log-memory.ts";
+import type { SequencedLog } from "../sequenced-log.ts";
 import { closeReader, moveCursor, openReader } from "./log-readers.ts";
 import { type LogRecordHead, readLogRecordHead } from "./log-record.ts";
-import type { SequencedLog } from "./sequenced-log.ts";
 
 /** What a visitor is told of the writer: records of a log have no ring, and so no member, that they come from. */
 const noOrigin = -1;

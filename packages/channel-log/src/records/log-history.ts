@@ -1,11 +1,11 @@
 import { createRecordHead, readRecordHead } from "@shardcast/wire";
-import type { History, HistoryGlance, HistoryOptions, KafkaNumbering, Position, Publication } from "./broker.ts";
-import { type ChannelName, epochOf, epochText } from "./channel-names.ts";
-import { type ChannelState, createChannelState } from "./channel-table.ts";
-import { LogRecord, RecordFlag } from "./log-descriptor.ts";
-import { fence, offsetOf, skipPadding } from "./log-memory.ts";
+import type { History, HistoryGlance, HistoryOptions, KafkaNumbering, Position, Publication } from "../broker.ts";
+import { type ChannelName, epochOf, epochText } from "../channel-names.ts";
+import { LogRecord, RecordFlag } from "../memory/log-descriptor.ts";
+import { fence, offsetOf, skipPadding } from "../memory/log-memory.ts";
+import type { SequencedLog } from "../sequenced-log.ts";
+import { type ChannelState, createChannelState } from "../tables/channel-table.ts";
 import { createLogRecordHead, hasFlag, recordBytes } from "./log-record.ts";
-import type { SequencedLog } from "./sequenced-log.ts";
 
 const decoder = new TextDecoder();
 

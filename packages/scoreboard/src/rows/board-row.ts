@@ -1,7 +1,6 @@
-import { partBytes } from "./board-layout.ts";
-import { BoardText } from "./board-text.ts";
-import { type Histograms, histogramsAt } from "./histogram-words.ts";
-import { ProcessRow } from "./process-row.ts";
+import { partBytes } from "../board-layout.ts";
+import { BoardText } from "../board-text.ts";
+import { type Histograms, histogramsAt } from "../histogram-words.ts";
 import {
 	BalancerRowWord,
 	BellWord,
@@ -16,7 +15,8 @@ import {
 	shardCounters,
 	shardHistograms,
 	shardTroubles,
-} from "./scoreboard-descriptor.ts";
+} from "../scoreboard-descriptor.ts";
+import { ProcessRow } from "./process-row.ts";
 
 /**
  * A request that is no WebSocket leaves soon and takes no client's place, so it may go to a shard that is full: otherwise nobody could

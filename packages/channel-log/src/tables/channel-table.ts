@@ -1,7 +1,7 @@
-import { kafkaOffsetOf } from "./feed.ts";
-import { LogLayout, LogRecord, RecordFlag, RowFloat, RowWord } from "./log-descriptor.ts";
-import { fence, type LogMemory } from "./log-memory.ts";
-import type { LogRecordHead } from "./log-record.ts";
+import { kafkaOffsetOf } from "../feed.ts";
+import { LogLayout, LogRecord, RecordFlag, RowFloat, RowWord } from "../memory/log-descriptor.ts";
+import { fence, type LogMemory } from "../memory/log-memory.ts";
+import type { LogRecordHead } from "../records/log-record.ts";
 
 const rowWords = LogLayout.rowBytes >> 2;
 const rowFloats = LogLayout.rowBytes >> 3;

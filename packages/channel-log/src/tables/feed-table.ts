@@ -1,6 +1,6 @@
-import { FeedFloat, FeedWord, LogLayout } from "./log-descriptor.ts";
-import { fence, type LogMemory } from "./log-memory.ts";
-import type { LogRecordHead } from "./log-record.ts";
+import { FeedFloat, FeedWord, LogLayout } from "../memory/log-descriptor.ts";
+import { fence, type LogMemory } from "../memory/log-memory.ts";
+import type { LogRecordHead } from "../records/log-record.ts";
 
 const feedWords = LogLayout.feedBytes >> 2;
 const feedFloats = LogLayout.feedBytes >> 3;

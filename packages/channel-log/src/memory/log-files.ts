@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { NativeError, SharedFile } from "@shardcast/native";
 import type { LogCapacity } from "@shardcast/wire";
+import { LogError, LogErrorCode } from "../log-error.ts";
 import { LogLayout } from "./log-descriptor.ts";
-import { LogError, LogErrorCode } from "./log-error.ts";
 import { attachLog, checkedSizes, dataOffsetOf, formatLog, type LogMemory, randomIdentity } from "./log-memory.ts";
 
 /**

@@ -1,7 +1,7 @@
-import { EntryFloat, EntryWord, LogLayout } from "./log-descriptor.ts";
-import { LogError, LogErrorCode } from "./log-error.ts";
-import type { LogMemory } from "./log-memory.ts";
-import type { LogRecordHead } from "./log-record.ts";
+import { LogError, LogErrorCode } from "../log-error.ts";
+import { EntryFloat, EntryWord, LogLayout } from "../memory/log-descriptor.ts";
+import type { LogMemory } from "../memory/log-memory.ts";
+import type { LogRecordHead } from "../records/log-record.ts";
 
 const entryWords = LogLayout.entryBytes >> 2;
 const entryFloats = LogLayout.entryBytes >> 3;
