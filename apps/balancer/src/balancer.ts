@@ -87,8 +87,9 @@ export class Balancer {
 		board.balancer.mode = mode === "handoff" ? BalancerMode.handoff : BalancerMode.proxy;
 		this.#monitor.start();
 		this.#heartbeat.start();
-		this.#port = await this.#dataPath.open(parseAddress(config.lbAddr)).catch((error: unknown) => {
-			throw cannotListen(error, config.lbAddr, "--lb-addr");
+		const address = parseAddress(config.lbAddr);
+		this.#port = await this.#dataPath.open(address).catch((error: unknown) => {
+			throw cannotListen(error, address, "--lb-addr");
 		});
 		board.balancer.state = ShardState.serving;
 	}

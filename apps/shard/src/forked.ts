@@ -64,7 +64,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		metrics,
 	});
 	await shard.start().catch((error: unknown) => {
-		throw cannotListen(error, `${config.host}:${port}`, "--base-port");
+		throw cannotListen(error, { host: config.host, port }, "--base-port");
 	});
 	const statusLine = new StatusLine({
 		connections: () => row.webSockets,

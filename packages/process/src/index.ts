@@ -1,4 +1,4 @@
-export { cannotListen } from "./cannot-listen.ts";
+export { cannotListen, listenProblem } from "./cannot-listen.ts";
 export { type AvailableCpus, availableCpus } from "./cpus/available-cpus.ts";
 export { formatCpuList, parseCpuList } from "./cpus/cpu-list.ts";
 export { Deadline, DeadlineError, until, withDeadline } from "./deadline.ts";

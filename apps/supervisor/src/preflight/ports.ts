@@ -1,27 +1,15 @@
 import { createServer } from "node:net";
 import type { Address } from "@shardcast/config";
-
-const fixes: Readonly<Record<string, string>> = {
-	EADDRINUSE: "is taken; choose another or stop the program that has it",
-	EACCES: "may not be used by this user; choose one above 1023 or grant CAP_NET_BIND_SERVICE",
-};
-
-/** What is wrong with the address, whatever the port. */
-const addressFixes: Readonly<Record<string, (host: string) => string>> = {
-	EADDRNOTAVAIL: (host) => `this machine has no address ${host}; name one that it has`,
-	ENOTFOUND: (host) => `the host name ${host} is not known; name an address of this machine`,
-};
+import { listenProblem } from "@shardcast/process";
 
 /**
  * Tries to listen there. Between this look and the child's own listening another program may take the port; the child then says so.
  * @returns what is wrong; null = nothing.
  */
 export function portProblem(address: Address): Promise<string | null> {
-	const problemOf = (code = ""): string =>
-		addressFixes[code]?.(address.host ?? "::") ?? `port ${address.port} ${fixes[code] ?? `can't be listened on (${code})`}`;
 	return new Promise((resolve) => {
 		const server = createServer();
-		server.once("error", (error: NodeJS.ErrnoException) => resolve(problemOf(error.code)));
+		server.once("error", (error: NodeJS.ErrnoException) => resolve(listenProblem(error.code ?? error.message, address)));
 		// exclusive: as the children listen, and past a cluster module's primary.
 		server.listen({ ...address, exclusive: true }, () => server.close(() => resolve(null)));
 	});

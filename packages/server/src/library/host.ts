@@ -130,7 +130,7 @@ export class Host {
 		} catch (error) {
 			this.#monitor.stop();
 			await this.shard.stop();
-			throw cannotListen(error, addr, "--addr");
+			throw cannotListen(error, parseAddress(addr), "--addr");
 		}
 		this.#board.row(0).port = this.shard.port;
 		this.#board.clusterState = ClusterState.serving;
