@@ -1,3 +1,4 @@
+export * from "./as-json.ts";
 export * from "./bus-record.ts";
 export * from "./channel-hash.ts";
 export * from "./channel-list.ts";

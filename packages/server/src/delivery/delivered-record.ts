@@ -1,6 +1,5 @@
-import { isUtf8 } from "node:buffer";
 import { hasFlag, type LogRecordHead, RecordFlag } from "@shardcast/channel-log";
-import { createRecordHead, isJson, type RecordExtensions, RecordKind, readExtensions } from "@shardcast/wire";
+import { asJson, createRecordHead, type RecordExtensions, readExtensions } from "@shardcast/wire";
 import type { Encoder } from "../hub/audience.ts";
 import { decodePublisherInfo, type PublisherInfo } from "./publishing/publisher-info.ts";
 
@@ -99,12 +98,6 @@ export class DeliveredRecord {
 		this.#json ??= asJson(this.payload, this.head.kind);
 		return this.#json;
 	}
-}
-
-/** See `DeliveredRecord.json`. */
-export function asJson(payload: Uint8Array, kind: RecordKind): Uint8Array {
-	if (kind === RecordKind.text || isUtf8(payload)) return isJson(payload) ? payload : Buffer.from(JSON.stringify(textOf(payload)));
-	return Buffer.from(`"${Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("base64")}"`);
 }
 
 function textOf(payload: Uint8Array): string {

@@ -5,6 +5,7 @@ import type { PublishResult, PublishTaken } from "@shardcast/wire";
 import type { Incoming, MessageSource } from "../delivery/incoming/incoming.ts";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
+import type { ApiAccess } from "./api-access.ts";
 import { batchReply, isTaken, isTransient, type Problem, problemOf, publishedReply, rateLimited } from "./publish-reply.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
 
@@ -13,8 +14,7 @@ export interface PublishApiParts {
 	readonly rate: Pick<PublishRate, "take" | "perSecond">;
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
-	/** Null = open: anybody may publish. Looked up at each request. */
-	readonly isKey: ((given: string) => boolean) | null;
+	readonly access: Pick<ApiAccess, "refusedToPublish">;
 	/** `monotonicMs`. */
 	readonly nowMs: () => number;
 }
@@ -63,11 +63,8 @@ export class PublishApi implements Feature {
 
 	#begin(request: HttpRequest): ReturnType<BodyRoute["begin"]> {
 		if (this.#draining) return refusal("shutting_down");
-		const { isKey } = this.#parts;
-		if (isKey !== null && !isKey(keyFrom(request)))
-			return refusal("unauthorized", "publishing needs the key: send it as X-API-Key or Authorization: Bearer", {
-				headers: { "WWW-Authenticate": "Bearer" },
-			});
+		const refused = this.#parts.access.refusedToPublish(request);
+		if (refused !== null) return refused;
 		const contentType = request.header("content-type");
 		const { query } = request;
 		return (body) => this.#take(request, contentType, query, body);
@@ -151,10 +148,4 @@ function outcomeOf(result: PublishResult): Outcome {
 
 function replyTo(outcome: Outcome): Reply {
 	return isTaken(outcome) ? publishedReply(outcome) : refusal(outcome.code, outcome.message, { close: false });
-}
-
-/** The key that a request carries; "" = none. */
-export function keyFrom(request: HttpRequest): string {
-	const apiKey = request.header("x-api-key");
-	return apiKey !== "" ? apiKey : request.header("authorization").replace(/^(bearer|apikey)\s+/i, "");
 }

@@ -10,22 +10,21 @@ import {
 } from "@shardcast/control";
 import { type BodyRoute, type HttpRequest, json, jsonLine, type Reply, refusal } from "@shardcast/http";
 import { DisconnectCode, disconnects, ErrorCode, jsonCodec, replyErrors } from "@shardcast/protocol";
+import { FieldError, type Fields, infoField, payloadField, tableField, textField } from "../json/fields.ts";
 import { presenceResult } from "../sessions/centrifuge/commands/presence-commands.ts";
-import { ClaimError, type Claims, infoClaim, payloadClaim, tableClaim, textClaim } from "../sessions/centrifuge/tokens/claims.ts";
-import { keyFrom } from "./publish-api.ts";
+import type { ApiAccess } from "./api-access.ts";
 
 export interface ServerApiParts {
 	/** Looked up at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
-	/** Null = there is no key: then nobody may. Looked up at each request. */
-	readonly isKey: () => ((given: string) => boolean) | null;
+	readonly access: Pick<ApiAccess, "refused">;
 	/** Puts a question to all shards. */
 	readonly ask: Ask;
 }
 
 const bodyBytesMax = 65_536;
 
-type Method = (request: Claims) => Promise<Reply>;
+type Method = (request: Fields) => Promise<Reply>;
 
 /**
  * What a backend orders and asks about clients of the Centrifuge protocol on all shards, at `POST /api/<method>`: subscribe, unsubscribe,
@@ -56,18 +55,17 @@ export class ServerApi {
 	}
 
 	#begin(request: HttpRequest, method: Method): ReturnType<BodyRoute["begin"]> {
-		const isKey = this.#parts.isKey();
-		if (isKey === null) return refusal("forbidden", "this needs a key: set http_api.key, and send it as X-API-Key");
-		if (!isKey(keyFrom(request))) return refusal("unauthorized", "send the key as X-API-Key or Authorization: apikey");
+		const refused = this.#parts.access.refused(request);
+		if (refused !== null) return refused;
 		return (body) => this.#take(body, method);
 	}
 
 	async #take(body: Uint8Array, method: Method): Promise<Reply> {
 		try {
-			return await method(tableClaim({ body: JSON.parse(Buffer.from(body).toString()) as unknown }, "body") ?? {});
+			return await method(tableField({ body: JSON.parse(Buffer.from(body).toString()) as unknown }, "body") ?? {});
 		} catch (error) {
 			if (error instanceof SyntaxError) return refusal("bad_request", "the body is no JSON", { close: false });
-			if (error instanceof ClaimError) return failed(ErrorCode.badRequest, error.message);
+			if (error instanceof FieldError) return failed(ErrorCode.badRequest, error.message);
 			if (error instanceof Unanswered) return failed(ErrorCode.internal, error.message);
 			throw error;
 		}
@@ -83,13 +81,13 @@ export class ServerApi {
 	};
 
 	readonly #subscribe: Method = async (request) => {
-		const channel = textClaim(request, "channel");
+		const channel = textField(request, "channel");
 		const target = targetOf(request);
 		const { error } = this.#parts.namespaces().of(channel);
 		if (error !== null) return failed(error);
-		const [info, data] = [infoClaim(request), payloadClaim(request, "data")];
+		const [info, data] = [infoField(request), payloadField(request, "data")];
 		const expireAt = request.expire_at ?? 0;
-		if (typeof expireAt !== "number") throw new ClaimError("expire_at is not a number");
+		if (typeof expireAt !== "number") throw new FieldError("expire_at is not a number");
 		await this.#ask(subscribeQuestion, {
 			...target,
 			channel,
@@ -101,25 +99,25 @@ export class ServerApi {
 	};
 
 	readonly #unsubscribe: Method = async (request) => {
-		const channel = textClaim(request, "channel");
-		if (channel === "") throw new ClaimError("channel is missing");
+		const channel = textField(request, "channel");
+		if (channel === "") throw new FieldError("channel is missing");
 		await this.#ask(unsubscribeQuestion, { ...targetOf(request), channel });
 		return done;
 	};
 
 	readonly #disconnect: Method = async (request) => {
-		const asked = tableClaim(request, "disconnect") ?? disconnects[DisconnectCode.forceNoReconnect];
+		const asked = tableField(request, "disconnect") ?? disconnects[DisconnectCode.forceNoReconnect];
 		const { code, reason = "" } = asked as { readonly code?: unknown; readonly reason?: unknown };
 		if (typeof code !== "number" || !Number.isInteger(code) || code < 3000 || code > 4999)
-			throw new ClaimError("disconnect.code is no whole number from 3000 to 4999");
-		if (typeof reason !== "string") throw new ClaimError("disconnect.reason is not a string");
-		if (Buffer.byteLength(reason) > 123) throw new ClaimError("disconnect.reason has more than 123 bytes");
+			throw new FieldError("disconnect.code is no whole number from 3000 to 4999");
+		if (typeof reason !== "string") throw new FieldError("disconnect.reason is not a string");
+		if (Buffer.byteLength(reason) > 123) throw new FieldError("disconnect.reason has more than 123 bytes");
 		await this.#ask(disconnectQuestion, { ...targetOf(request), code, reason });
 		return done;
 	};
 
 	readonly #presence: Method = async (request) => {
-		const channel = textClaim(request, "channel");
+		const channel = textField(request, "channel");
 		const refused = this.#presenceRefused(channel);
 		if (refused !== null) return refused;
 		const clients = await this.#ask(presenceQuestion, { channel });
@@ -131,7 +129,7 @@ export class ServerApi {
 	};
 
 	readonly #presenceStats: Method = async (request) => {
-		const channel = textClaim(request, "channel");
+		const channel = textField(request, "channel");
 		const refused = this.#presenceRefused(channel);
 		if (refused !== null) return refused;
 		const { clients, users } = await this.#ask(presenceStatsQuestion, { channel });
@@ -148,10 +146,10 @@ export class ServerApi {
 /** A question found no answer, or a shard may not have carried out an order. */
 class Unanswered extends Error {}
 
-/** @throws ClaimError without a user. */
-function targetOf(request: Claims): UserTarget {
-	const [user, client] = [textClaim(request, "user"), textClaim(request, "client")];
-	if (user === "") throw new ClaimError("user is missing");
+/** @throws FieldError without a user. */
+function targetOf(request: Fields): UserTarget {
+	const [user, client] = [textField(request, "user"), textField(request, "client")];
+	if (user === "") throw new FieldError("user is missing");
 	return { user, ...(client !== "" && { client }) };
 }
 

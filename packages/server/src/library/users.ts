@@ -1,7 +1,7 @@
 import type { Ask } from "@shardcast/control";
 import { disconnectQuestion, subscribeQuestion, type UserTarget, unsubscribeQuestion } from "@shardcast/control";
 import { DisconnectCode, disconnects } from "@shardcast/protocol";
-import { infoBytesMax } from "../sessions/centrifuge/tokens/claims.ts";
+import { infoBytesMax } from "../json/fields.ts";
 
 export interface SubscribeOptions {
 	/** JSON for other clients to see, at most 16 KiB. */

@@ -1,6 +1,6 @@
 import { Namespaces, namespaceKeys } from "@shardcast/channels";
 import { type Config, sameValue } from "@shardcast/config";
-import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish, secretMatches } from "@shardcast/http";
+import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish } from "@shardcast/http";
 import type { ClientSession } from "../sessions/client-session.ts";
 import type { Commit } from "./feature.ts";
 
@@ -15,7 +15,6 @@ export class LiveConfig {
 	/** The least of those, and of what new clients get. */
 	#bufferedBytesLeast: number;
 	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
-	#isKey: ((given: string) => boolean) | null = null;
 	#mayPublish: MayPublish;
 	#namespaces: Namespaces;
 
@@ -29,7 +28,6 @@ export class LiveConfig {
 
 	/** As `Feature.reload`. */
 	prepare(config: Config): Commit {
-		const { apiKey } = config;
 		const changed = namespaceKeys.some((key) => !sameValue(this.#config[key], config[key]));
 		const namespaces = changed ? new Namespaces(config) : this.#namespaces;
 		const origins = allowedOrigins(config.allowedOrigins);
@@ -40,7 +38,6 @@ export class LiveConfig {
 			this.#findLeast();
 			this.#allowedOrigins = origins;
 			this.#mayPublish = publishers;
-			this.#isKey = apiKey === undefined ? null : (given) => secretMatches(given, apiKey);
 		};
 	}
 
@@ -69,11 +66,6 @@ export class LiveConfig {
 	/** Beside the server's own. */
 	get allowedOrigins(): AllowedOrigins {
 		return this.#allowedOrigins;
-	}
-
-	/** Null = open: anybody may publish. */
-	get isKey(): ((given: string) => boolean) | null {
-		return this.#isKey;
 	}
 
 	get mayPublish(): MayPublish {

@@ -10,6 +10,7 @@ import { Delivery } from "../delivery/delivery.ts";
 import { Inbound } from "../delivery/incoming/inbound.ts";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { DurableChannels } from "../durable/durable-channels.ts";
+import { ApiAccess } from "../http/api-access.ts";
 import { PublishApi } from "../http/publish-api.ts";
 import { ServerApi } from "../http/server-api.ts";
 import { Hub } from "../hub/hub.ts";
@@ -96,18 +97,17 @@ export class Shard {
 			kafka: ingest?.history ?? null,
 			onCommit,
 		});
+		const access = new ApiAccess(live);
 		const publish = new PublishApi({
 			incoming,
 			rate: new PublishRate(rates, config.messageRate),
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
-			get isKey() {
-				return live.isKey;
-			},
+			access,
 			nowMs: monotonicMs,
 		});
-		const serverApi = new ServerApi({ namespaces: () => live.namespaces, isKey: () => live.isKey, ask });
-		const console = new Console({ options, live, hub, check, channels: centrifuge.listing, history });
+		const serverApi = new ServerApi({ namespaces: () => live.namespaces, access, ask });
+		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const routes = clusterRoutes({ board, mayPublish: () => live.mayPublish, metrics: () => ask(metricsQuestion, null) });
 		const listener = new Listener({
 			options,
@@ -130,7 +130,7 @@ export class Shard {
 				clients.sessions.closeSlow();
 				listener.intake?.take();
 				inbound.retry();
-				centrifuge.beforeTurn();
+				centrifuge.subscribers.followDeltas();
 			},
 		});
 		const heartbeat = new ShardHeartbeat({
@@ -142,7 +142,7 @@ export class Shard {
 		});
 		this.#hasStore = durable !== null;
 		this.#inbound = inbound;
-		this.clientHandlers = centrifuge.handlers;
+		this.clientHandlers = centrifuge.set.handlers;
 		this.#check = check;
 		this.#listener = listener;
 		// Drain in this order: refuse new work, finish accepted work, close the clients. Stop in reverse order: the supervisor, which waits for this

@@ -17,6 +17,8 @@ export interface UpgradeHead extends Handshake {
 	readonly host: string;
 	/** Those that the client offers, a list. */
 	readonly subprotocols: string;
+	/** Any header, by its name in lower case; "" when absent. All headers of a request together have at most 4 KiB. */
+	readonly header: (name: string) => string;
 }
 
 export interface UpgradeRules {

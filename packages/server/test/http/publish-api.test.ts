@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { Handlers } from "../../src/delivery/incoming/handlers.ts";
 import { Incoming } from "../../src/delivery/incoming/incoming.ts";
 import type { Next } from "../../src/delivery/incoming/middleware.ts";
+import { ApiAccess } from "../../src/http/api-access.ts";
 import { PublishApi, type PublishApiParts } from "../../src/http/publish-api.ts";
 import { PublishRate } from "../../src/limits/publish-rate.ts";
 
@@ -30,6 +31,8 @@ const requestOf = ({ method, address, query = "", ...head }: Head): HttpRequest 
 	header: (name) => head[name.replace(/^x-/, "").replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as keyof typeof head],
 });
 
+const accessBy = (apiKey: string | undefined) => new ApiAccess({ config: { apiKey } });
+
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 function setup(
 	changes: Partial<PublishApiParts> & { readonly origins?: readonly string[] } = {},
@@ -48,7 +51,7 @@ function setup(
 		rate: new PublishRate(RateTable.inMemory(), 0),
 		counters: row,
 		payloadBytesMax: 100,
-		isKey: null,
+		access: accessBy(undefined),
 		nowMs: () => clock.ms,
 		...changes,
 	});
@@ -134,7 +137,7 @@ describe("POST /api/publish", () => {
 	});
 
 	it("401: wants the key when there is one, in any of three ways", () => {
-		const { api } = setup({ isKey: (given) => given === "secret-key" });
+		const { api } = setup({ access: accessBy("secret-key") });
 		for (const wrong of [{}, { apiKey: "other" }, { authorization: "Bearer other" }, { authorization: "Bearer" }])
 			expect(api.judge({ ...head, ...wrong })?.status).toBe(401);
 		for (const right of [{ apiKey: "secret-key" }, { authorization: "Bearer secret-key" }, { authorization: "apikey secret-key" }])
@@ -155,7 +158,7 @@ describe("POST /api/publish", () => {
 
 	it("204: a browser that asks for an allowed page may send JSON and a key; every answer to the page says that it may be read", async () => {
 		const origin = "https://ours.example";
-		const { api } = setup({ origins: [origin], isKey: (given) => given === "secret-key" });
+		const { api } = setup({ origins: [origin], access: accessBy("secret-key") });
 		expect(api.judge({ ...head, method: "OPTIONS", origin })).toEqual({
 			status: 204,
 			body: "",

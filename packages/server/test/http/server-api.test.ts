@@ -3,6 +3,7 @@ import { defaultConfig } from "@shardcast/config";
 import type { Ask } from "@shardcast/control";
 import type { HttpRequest, Reply } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
+import { ApiAccess } from "../../src/http/api-access.ts";
 import { ServerApi } from "../../src/http/server-api.ts";
 
 const plain = defaultConfig().channelWithoutNamespace;
@@ -16,8 +17,8 @@ function setup(answer: unknown = 1, key: string | null = "a-secret-key") {
 		return answer as never;
 	};
 	const namespaces = new Namespaces({ ...defaultConfig(), channelNamespaces: [{ ...plain, name: "chat", presence: true }] });
-	const isKey = key === null ? null : (given: string) => given === key;
-	const api = new ServerApi({ namespaces: () => namespaces, isKey: () => isKey, ask });
+	const access = new ApiAccess({ config: { apiKey: key ?? undefined } });
+	const api = new ServerApi({ namespaces: () => namespaces, access, ask });
 	const post = async (method: string, body: unknown, given = "a-secret-key") => {
 		const route = api.routes.find(({ path }) => path === `/api/${method}`)!;
 		const request: HttpRequest = {

@@ -55,7 +55,7 @@ function setup(place: "first" | "last") {
 		rate.forget(client);
 		return count;
 	};
-	const rates = () => [parts.rate.perSecond, allowed(raw.frames.rate), allowed(centrifuge.rate), live.config.messageRate];
+	const rates = () => [parts.rate.perSecond, allowed(raw.frames.rate), allowed(centrifuge.rate.limit), live.config.messageRate];
 	const admits = () => "addressSlot" in check.admit(rawRequest(""));
 	return { parts, reloader, rates, admits, events };
 }

@@ -220,7 +220,7 @@ describe("presence", () => {
 			{ id: 5, presence: { presence: {} } },
 			{ id: 6, presence_stats: { num_clients: 0, num_users: 0 } },
 		]);
-		expect(rig.endpoint.presence.channelCount).toBe(0);
+		expect(rig.endpoint.subscribers.presence.channelCount).toBe(0);
 	});
 
 	it("needs the right to it", () => {

@@ -114,8 +114,8 @@ it("a session answers any sequence of commands, in any frames, as the model does
 				const client = rig.open();
 				const model = new Model(hasHandlers);
 				if (hasHandlers) {
-					rig.endpoint.handlers.onRpc("", ({ data }) => data);
-					rig.endpoint.handlers.onMessage(async () => {});
+					rig.endpoint.set.handlers.onRpc("", ({ data }) => data);
+					rig.endpoint.set.handlers.onMessage(async () => {});
 				}
 				let id = 0;
 				let ended = 0;
@@ -145,7 +145,7 @@ it("a session answers any sequence of commands, in any frames, as the model does
 				}
 				if (ended === 0) {
 					expect([...client.session.channels].sort()).toEqual(model.channels);
-					expect(rig.endpoint.presence.channelCount).toBe(model.channels.length);
+					expect(rig.endpoint.subscribers.presence.channelCount).toBe(model.channels.length);
 					client.transport.peer.leave(1000);
 				}
 				model.end();

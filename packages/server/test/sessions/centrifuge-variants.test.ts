@@ -141,7 +141,7 @@ describe("deltas", () => {
 		]);
 		expect(pubs(whole).map(({ data }) => data)).toEqual([1, 2, 3, 4].map((number) => JSON.parse(text(number)) as unknown));
 		for (const client of [early, late, whole]) client.transport.peer.leave(1000);
-		expect([rig.kept, rig.endpoint.audiences.deltaBytes]).toEqual([0, 0]);
+		expect([rig.kept, rig.endpoint.subscribers.audiences.deltaBytes]).toEqual([0, 0]);
 	});
 
 	it("are for those who ask for them, where they are allowed and there is a history; not with a filter, nor without one's own publications", () => {
@@ -177,7 +177,7 @@ describe("deltas", () => {
 		const got = pubs(client);
 		expect(got.map(({ delta = false }) => delta)).toEqual([false, false, true, false, false, false]);
 		expect(got[4]!.data).toBe('"not JSON, but long enough to be worth a delta"');
-		expect(rig.endpoint.audiences.deltaBytes).toBe(46);
+		expect(rig.endpoint.subscribers.audiences.deltaBytes).toBe(46);
 	});
 
 	it("go on after a recovery, from the last publication that was recovered", () => {
@@ -257,7 +257,7 @@ describe("deltas", () => {
 					}
 				}
 				for (const { client } of clients) client.transport.peer.leave(1000);
-				expect([rig.kept, rig.endpoint.audiences.deltaBytes]).toEqual([0, 0]);
+				expect([rig.kept, rig.endpoint.subscribers.audiences.deltaBytes]).toEqual([0, 0]);
 			}),
 			{ numRuns: stressed(60) },
 		);

@@ -215,7 +215,8 @@ export class CentrifugeRig {
 
 	/** Whatever is still kept of clients: 0 when all are gone. */
 	get kept(): number {
-		const { audiences, joins, presence, heartbeats, rate, emulation } = this.endpoint;
+		const { subscribers, heartbeats, rate, emulation, connected } = this.endpoint;
+		const { audiences, joins, presence } = subscribers;
 		return (
 			joins.channelCount +
 			joins.subscriptions +
@@ -224,6 +225,7 @@ export class CentrifugeRig {
 			audiences.subscriptions +
 			heartbeats.count +
 			rate.count +
+			connected.count +
 			emulation.sessionCount +
 			this.admitted
 		);

@@ -7,6 +7,7 @@ export const rawRequest = (query: string): UpgradeRequest => ({
 		origin: "",
 		host: "a.example",
 		subprotocols: "",
+		header: () => "",
 		upgrade: "websocket",
 		connection: "upgrade",
 		version: "13",

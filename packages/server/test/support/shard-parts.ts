@@ -9,6 +9,7 @@ import { everybody, monotonicMs, RecordKind, recordBytes, writeRecordHead } from
 import { Console } from "../../src/console/console.ts";
 import { Delivery } from "../../src/delivery/delivery.ts";
 import { Inbound } from "../../src/delivery/incoming/inbound.ts";
+import { ApiAccess } from "../../src/http/api-access.ts";
 import { PublishApi } from "../../src/http/publish-api.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
@@ -110,12 +111,10 @@ export class ShardParts {
 			rate: this.rate,
 			counters: this.row,
 			payloadBytesMax: config.maxPayloadBytes,
-			get isKey() {
-				return live.isKey;
-			},
+			access: new ApiAccess(live),
 			nowMs: () => 0,
 		});
-		this.console = new Console({ options, live, hub, check: this.check, channels: this.centrifuge.listing, history });
+		this.console = new Console({ options, live, hub, check: this.check, channels: this.centrifuge.subscribers, history });
 		this.delivery = new Delivery({
 			options,
 			live,

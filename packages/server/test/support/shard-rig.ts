@@ -60,7 +60,7 @@ export class ShardRig extends CentrifugeRig {
 
 	/** A turn of the flush engine: clients get all that was published. */
 	deliver(): void {
-		this.endpoint.beforeTurn();
+		this.endpoint.subscribers.followDeltas();
 		while (this.#bus.read(1000, this.fanOut.deliver) + this.reader.read(1000, this.fanOut.deliverLogged) > 0);
 	}
 

@@ -9,6 +9,7 @@ const head: UpgradeHead = {
 	origin: "",
 	host: "trade.example:3005",
 	subprotocols: "",
+	header: () => "",
 	upgrade: "websocket",
 	connection: "Upgrade",
 	version: "13",

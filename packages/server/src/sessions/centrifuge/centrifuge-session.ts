@@ -130,7 +130,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	override frame(message: ArrayBuffer): void {
-		this.endpoint.commands.take(this, message);
+		this.endpoint.set.commands.take(this, message);
 	}
 
 	override join(): void {
@@ -144,7 +144,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	override gone(): void {
-		const { hub, joins } = this.endpoint;
+		const { hub, subscribers } = this.endpoint;
+		const { joins } = subscribers;
 		for (const { audience, hearsJoins, channel } of this.subscriptions.values()) {
 			hub.forget(this.transport, audience);
 			if (hearsJoins) hub.forget(this.transport, joins.of(channel, this.framing));
@@ -170,7 +171,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		waiting?.set(subscription, this);
 		this.#subscriptions ??= new Map();
 		this.#subscriptions.set(channel, subscription);
-		const { hub, joins, presence, audiences } = this.endpoint;
+		const { hub, subscribers } = this.endpoint;
+		const { joins, presence, audiences } = subscribers;
 		if (this.framing.codec.binary) audiences.protobufSubscriptions++;
 		hub.subscribe(this.transport, subscription.audience);
 		if (subscription.hearsJoins) hub.subscribe(this.transport, joins.of(channel, this.framing));
@@ -180,7 +182,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	#audience(channel: string, { filter, delta }: SubscriptionView, offset: number): Audience {
-		const { audiences, patterns, isPattern } = this.endpoint;
+		const { audiences, patterns, isPattern } = this.endpoint.subscribers;
 		if (isPattern(channel)) return patterns.of(channel, this.framing);
 		return delta
 			? audiences.ofDelta(channel, this.framing, audiences.hasLastOf(channel, offset))
@@ -229,7 +231,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 
 	/** The subscriber has got a publication, and can follow deltas from now on. */
 	followDeltas(subscription: Subscription): void {
-		const { audiences, hub } = this.endpoint;
+		const { hub, subscribers } = this.endpoint;
+		const { audiences } = subscribers;
 		const { audience, channel } = subscription;
 		const followers = audiences.ofDelta(channel, this.framing, true);
 		// In this order: uWebSockets.js forgets what waits for a client without topics.
@@ -243,8 +246,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;
 		this.#leave(subscription);
-		if (this.framing.codec.binary) this.endpoint.audiences.protobufSubscriptions--;
-		this.endpoint.presence.leave(channel, this);
+		if (this.framing.codec.binary) this.endpoint.subscribers.audiences.protobufSubscriptions--;
+		this.endpoint.subscribers.presence.leave(channel, this);
 		if (subscription.isAnnounced) this.#announce(RecordType.leave, channel);
 		this.#subscriptions!.delete(channel);
 		subscription.waiting?.delete(subscription);
@@ -264,7 +267,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	#leave({ audience, hearsJoins, channel }: Subscription): void {
-		const { hub, joins } = this.endpoint;
+		const { hub, subscribers } = this.endpoint;
+		const { joins } = subscribers;
 		hub.unsubscribe(this.transport, audience);
 		if (hearsJoins) hub.unsubscribe(this.transport, joins.of(channel, this.framing));
 	}
@@ -283,14 +287,15 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		for (const subscription of this.subscriptions.values()) {
 			const { isPresent, isAnnounced, channel } = subscription;
 			subscription.waiting?.delete(subscription);
-			if (isPresent) this.endpoint.presence.leave(channel, this);
+			if (isPresent) this.endpoint.subscribers.presence.leave(channel, this);
 			if (isAnnounced) this.#announce(RecordType.leave, channel);
 		}
-		if (this.framing.codec.binary) this.endpoint.audiences.protobufSubscriptions -= this.subscriptions.size;
+		if (this.framing.codec.binary) this.endpoint.subscribers.audiences.protobufSubscriptions -= this.subscriptions.size;
 		this.#subscriptions = null;
 		if (this.#sender !== 0) this.endpoint.senders.release(this.#sender);
 		this.#sender = 0;
 		this.backlog = null;
+		this.endpoint.connected.remove(this);
 		this.endpoint.heartbeats.closed(this);
 		if (this.sessionId !== "") this.endpoint.emulation.closed(this);
 	}

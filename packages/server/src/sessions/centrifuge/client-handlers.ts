@@ -2,8 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { DeadlineError, withDeadline } from "@shardcast/process";
 import { DisconnectCode, ErrorCode, type RpcRequest, type SendRequest } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
-import { RecordKind } from "@shardcast/wire";
-import { asJson } from "../../delivery/delivered-record.ts";
+import { asJson, RecordKind } from "@shardcast/wire";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 import { ends, fails, type Outcome } from "./commands/commands.ts";
 

@@ -24,7 +24,7 @@ export class UniSession extends CentrifugeSession {
 	}
 
 	override frame(message: ArrayBuffer): void {
-		this.endpoint.uniConnects.take(this, message);
+		this.endpoint.set.uniConnects.take(this, message);
 	}
 
 	/** Also as a message: programs that only read messages get no close code. A stream does the same by itself. */

@@ -1,13 +1,22 @@
 import type { Namespaces } from "@shardcast/channels";
-import type { DisconnectUser, SubscribeUser, UnsubscribeUser, UserTarget } from "@shardcast/control";
+import {
+	type DisconnectUser,
+	disconnectQuestion,
+	type PartAnswers,
+	type SubscribeUser,
+	subscribeQuestion,
+	type UnsubscribeUser,
+	type UserTarget,
+	unsubscribeQuestion,
+} from "@shardcast/control";
 import { DisconnectCode, type SubscribeRequest, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
-import type { Sessions } from "../sessions.ts";
-import { CentrifugeSession } from "./centrifuge-session.ts";
+import type { CentrifugeSession } from "./centrifuge-session.ts";
 import type { ServerSubscription, ServerSubscriptions } from "./commands/server-subscriptions.ts";
+import type { ConnectedUsers } from "./connected-users.ts";
 import { inALaterTurn, waitMsMax } from "./timing/in-a-later-turn.ts";
 
 export interface UsersParts {
-	readonly sessions: Pick<Sessions, "all">;
+	readonly connected: Pick<ConnectedUsers, "of">;
 	readonly subscriptions: ServerSubscriptions;
 	/** Looked up at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
@@ -16,15 +25,18 @@ export interface UsersParts {
 
 const nobody: ReadonlyMap<string, SubscribeRequest> = new Map();
 
-/**
- * What a backend orders about the connections of a user on this shard: subscribe, unsubscribe, disconnect. Each says to how many it was done.
- * Looks at all connections of the shard: not for every message.
- */
+/** What a backend orders about the connections of a user on this shard: subscribe, unsubscribe, disconnect. Each says to how many it was done. */
 export class Users {
 	readonly #parts: UsersParts;
 
 	constructor(parts: UsersParts) {
 		this.#parts = parts;
+	}
+
+	answers(parts: PartAnswers): void {
+		parts.add(subscribeQuestion, (request) => this.subscribe(request));
+		parts.add(unsubscribeQuestion, (request) => this.unsubscribe(request));
+		parts.add(disconnectQuestion, (request) => this.disconnect(request));
 	}
 
 	/** Those that are subscribed already stay as they are. One with too many channels is closed with 3505. */
@@ -52,14 +64,7 @@ export class Users {
 	}
 
 	#of({ user, client }: UserTarget): CentrifugeSession[] {
-		return this.#parts.sessions.all.filter(
-			(session): session is CentrifugeSession =>
-				session instanceof CentrifugeSession &&
-				session.state === "connected" &&
-				session.user === user &&
-				(client === undefined || session.id === client) &&
-				!session.isGone,
-		);
+		return this.#parts.connected.of(user).filter(({ id, isGone }) => !isGone && (client === undefined || id === client));
 	}
 
 	/** Null = not in time. False = there was nothing to do. */

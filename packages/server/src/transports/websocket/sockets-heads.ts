@@ -9,6 +9,7 @@ export function upgradeHead(request: HttpRequest): UpgradeHead {
 		origin: request.getHeader("origin"),
 		host: request.getHeader("host"),
 		subprotocols: request.getHeader("sec-websocket-protocol"),
+		header: (name) => request.getHeader(name),
 		...handshake(request),
 	};
 }

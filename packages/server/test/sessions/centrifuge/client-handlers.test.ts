@@ -10,25 +10,25 @@ describe("rpc", () => {
 		const rig = new CentrifugeRig();
 		const client = rig.connected();
 		client.send(call("sum", [1]));
-		rig.endpoint.handlers.onRpc("sum", () => 1);
+		rig.endpoint.set.handlers.onRpc("sum", () => 1);
 		client.send(call("product", [1], 3));
 		expect(client.replies()).toMatchObject([
 			{ id: 2, error: { code: 108 } },
 			{ id: 3, error: { code: 104 } },
 		]);
-		expect(() => rig.endpoint.handlers.onRpc("sum", () => 2)).toThrow("already");
+		expect(() => rig.endpoint.set.handlers.onRpc("sum", () => 2)).toThrow("already");
 	});
 
 	it("gives the handler what was sent and who it was, and the client what it answers", async () => {
 		const rig = new CentrifugeRig({ tokenHmacSecret: tokenSecret });
 		const seen: unknown[] = [];
-		rig.endpoint.handlers.onRpc("sum", ({ json, from, method }) => {
+		rig.endpoint.set.handlers.onRpc("sum", ({ json, from, method }) => {
 			seen.push(json(), from, method);
 			return (json() as number[]).reduce((sum, each) => sum + each, 0);
 		});
-		rig.endpoint.handlers.onRpc("raw", ({ data }) => Buffer.concat([data, Buffer.from(" ")]));
-		rig.endpoint.handlers.onRpc("text", () => Buffer.from("no JSON"));
-		rig.endpoint.handlers.onRpc("nothing", () => {});
+		rig.endpoint.set.handlers.onRpc("raw", ({ data }) => Buffer.concat([data, Buffer.from(" ")]));
+		rig.endpoint.set.handlers.onRpc("text", () => Buffer.from("no JSON"));
+		rig.endpoint.set.handlers.onRpc("nothing", () => {});
 		const client = rig.open();
 		client.send({ connect: { token: await tokenOf({ sub: "ann", info: { a: 1 }, meta: { b: 2 } }) }, id: 1 });
 		await client.settled();
@@ -47,7 +47,7 @@ describe("rpc", () => {
 	it("later commands of the client wait for the answer, others' do not", async () => {
 		const rig = new CentrifugeRig();
 		let answer!: (value: unknown) => void;
-		rig.endpoint.handlers.onRpc("slow", () => new Promise((resolve) => (answer = resolve)));
+		rig.endpoint.set.handlers.onRpc("slow", () => new Promise((resolve) => (answer = resolve)));
 		const [client, other] = [rig.connected(), rig.connected()];
 		client.send(call("slow", 1), { subscribe: { channel: "a" }, id: 3 });
 		other.send({ subscribe: { channel: "a" }, id: 2 });
@@ -62,11 +62,11 @@ describe("rpc", () => {
 
 	it("an error of the program reaches the client as it is, any other as 100; both leave the connection", async () => {
 		const rig = new CentrifugeRig();
-		rig.endpoint.handlers.onRpc("refuses", () => {
+		rig.endpoint.set.handlers.onRpc("refuses", () => {
 			throw new RpcError(400, "sold out", { temporary: true });
 		});
-		rig.endpoint.handlers.onRpc("fails", () => Promise.reject(new Error("secret")));
-		rig.endpoint.handlers.onRpc("loops", () => {
+		rig.endpoint.set.handlers.onRpc("fails", () => Promise.reject(new Error("secret")));
+		rig.endpoint.set.handlers.onRpc("loops", () => {
 			const loop: { self?: unknown } = {};
 			loop.self = loop;
 			return loop;
@@ -87,7 +87,7 @@ describe("rpc", () => {
 		vi.useFakeTimers();
 		try {
 			const rig = new CentrifugeRig();
-			rig.endpoint.handlers.onRpc("never", () => new Promise(() => {}));
+			rig.endpoint.set.handlers.onRpc("never", () => new Promise(() => {}));
 			const client = rig.connected();
 			client.send(call("never", 1), { unsubscribe: { channel: "a" }, id: 3 });
 			await vi.advanceTimersByTimeAsync(9000);
@@ -105,16 +105,16 @@ describe("rpc", () => {
 
 	it("above --message-rate, and with 1024 that run: 111", () => {
 		const slow = new CentrifugeRig({ messageRate: 1 });
-		slow.endpoint.handlers.onRpc("m", () => new Promise(() => {}));
+		slow.endpoint.set.handlers.onRpc("m", () => new Promise(() => {}));
 		const [one, two] = [slow.connected(), slow.connected()];
 		one.send({ publish: { channel: "a", data: 1 }, id: 2 }, call("m", 1, 3));
 		two.send(call("m", 1));
 		expect(one.replies()).toMatchObject([{ id: 2 }, { id: 3, error: { code: 111, temporary: true } }]);
 		expect(two.replies()).toEqual([]);
 		const rig = new CentrifugeRig();
-		rig.endpoint.handlers.onRpc("m", () => new Promise(() => {}));
+		rig.endpoint.set.handlers.onRpc("m", () => new Promise(() => {}));
 		const clients = Array.from({ length: 1025 }, () => rig.session());
-		const { rpc } = rig.endpoint.handlers;
+		const { rpc } = rig.endpoint.set.handlers;
 		const outcomes = clients.map((session) => rpc(session, { method: "m", data: new Uint8Array(0) }));
 		expect(outcomes.slice(0, 1024).every((outcome) => outcome instanceof Promise)).toBe(true);
 		expect(outcomes[1024]).toEqual({ fails: 111 });
@@ -124,7 +124,7 @@ describe("rpc", () => {
 	it("a client that leaves while its handler runs gets nothing, and nothing is kept of it", async () => {
 		const rig = new CentrifugeRig();
 		let answer!: (value: unknown) => void;
-		rig.endpoint.handlers.onRpc("slow", () => new Promise((resolve) => (answer = resolve)));
+		rig.endpoint.set.handlers.onRpc("slow", () => new Promise((resolve) => (answer = resolve)));
 		const client = rig.connected();
 		client.send(call("slow", 1));
 		client.transport.peer.leave(1000);
@@ -139,7 +139,7 @@ describe("send", () => {
 	it("reaches the handler in order, without an answer; what it throws costs nothing but a count", async () => {
 		const rig = new CentrifugeRig();
 		const seen: unknown[] = [];
-		rig.endpoint.handlers.onMessage(async ({ json }: ClientMessage) => {
+		rig.endpoint.set.handlers.onMessage(async ({ json }: ClientMessage) => {
 			await null;
 			seen.push(json());
 			if (json() === 2) throw new Error("secret");
@@ -157,7 +157,7 @@ describe("send", () => {
 		without.send({ send: { data: 1 } });
 		expect((await without.ended).code).toBe(3508);
 		const rig = new CentrifugeRig({ messageRate: 1 });
-		rig.endpoint.handlers.onMessage(() => {});
+		rig.endpoint.set.handlers.onMessage(() => {});
 		const client = rig.connected();
 		client.send({ send: { data: 1 } }, { send: { data: 2 } });
 		expect((await client.ended).code).toBe(3013);

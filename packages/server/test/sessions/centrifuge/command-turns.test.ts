@@ -11,7 +11,7 @@ describe("commands of several clients that wait for the same thing", () => {
 		const shared = new Promise((resolve) => {
 			answer = resolve;
 		});
-		rig.endpoint.handlers.onRpc("shared", () => shared);
+		rig.endpoint.set.handlers.onRpc("shared", () => shared);
 		const clients = [rig.connected(), rig.connected(), rig.connected()];
 		for (const [index, client] of clients.entries()) client.send(call(index + 2));
 		answer("done");
@@ -25,8 +25,8 @@ describe("commands of several clients that wait for the same thing", () => {
 		const shared = new Promise((resolve) => {
 			answer = resolve;
 		});
-		rig.endpoint.handlers.onRpc("shared", () => shared);
-		rig.endpoint.handlers.onMessage(() => {});
+		rig.endpoint.set.handlers.onRpc("shared", () => shared);
+		rig.endpoint.set.handlers.onMessage(() => {});
 		const [left, other, broken] = [rig.connected(), rig.connected(), rig.connected()];
 		left.send(call(2));
 		left.send("no command");

@@ -141,7 +141,7 @@ describe("a client that subscribes to a pattern", () => {
 		rig.send("BTC.other", "4");
 		expect(client.replies()).toEqual([]);
 		client.transport.peer.leave(1000);
-		expect([rig.kept, rig.endpoint.patterns.audienceCount]).toEqual([0, 0]);
+		expect([rig.kept, rig.endpoint.subscribers.patterns.audienceCount]).toEqual([0, 0]);
 	});
 
 	it("needs allow_wildcard, and loses its subscription when that is switched off", () => {

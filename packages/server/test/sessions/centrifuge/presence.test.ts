@@ -34,7 +34,7 @@ describe("a channel with many clients", () => {
 	it("gets 106 for presence then, and presence_stats all the same", async () => {
 		const rig = new CentrifugeRig(rules);
 		const client = rig.connected();
-		for (let index = 0; index < 32_769; index++) rig.endpoint.presence.join("a", subscriber(index));
+		for (let index = 0; index < 32_769; index++) rig.endpoint.subscribers.presence.join("a", subscriber(index));
 		client.send({ presence: { channel: "a" }, id: 2 }, { presence_stats: { channel: "a" }, id: 3 });
 		await client.settled();
 		expect(client.replies()).toMatchObject([
@@ -53,8 +53,8 @@ describe("a channel with many clients", () => {
 			for (const client of clients) await client.settled();
 			return asked.mock.calls.length;
 		};
-		for (let index = 0; index < 101; index++) rig.endpoint.presence.join("large", subscriber(index));
-		for (let index = 0; index < 100; index++) rig.endpoint.presence.join("small", subscriber(index));
+		for (let index = 0; index < 101; index++) rig.endpoint.subscribers.presence.join("large", subscriber(index));
+		for (let index = 0; index < 100; index++) rig.endpoint.subscribers.presence.join("small", subscriber(index));
 		expect([await askAll("large"), await askAll("large"), await askAll("small"), await askAll("small")]).toEqual([1, 0, 1, 1]);
 		vi.spyOn(performance, "now").mockReturnValue(performance.now() + 300);
 		expect(await askAll("large")).toBe(1);

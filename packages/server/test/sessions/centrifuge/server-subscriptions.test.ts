@@ -30,8 +30,10 @@ describe("a client that connects", () => {
 		const override = { presence: { value: true }, force_recovery: { value: true } };
 		const client = await connect(rig, { sub: "ann", subs: { a: { data: { x: 1 }, info: { role: "host" }, override }, b: {} } });
 		expect(subsOf(client)).toEqual({ a: { data: { x: 1 }, recoverable: true, positioned: true, epoch: expect.any(String) }, b: {} });
-		expect(rig.endpoint.presence.clients("a")).toEqual([{ client: client.session.id, user: "ann", channelInfo: '{"role":"host"}' }]);
-		expect(rig.endpoint.presence.clients("b")).toEqual([]);
+		expect(rig.endpoint.subscribers.presence.clients("a")).toEqual([
+			{ client: client.session.id, user: "ann", channelInfo: '{"role":"host"}' },
+		]);
+		expect(rig.endpoint.subscribers.presence.clients("b")).toEqual([]);
 	});
 
 	it("is given 4 MiB and one channel more; where else it has missed something it is not recovered", async () => {
@@ -162,7 +164,7 @@ describe("orders about a user", () => {
 		expect(await ask.ask(unsubscribeQuestion, { user: "ann", channel: "a", client: first.session.id })).toBe(1);
 		expect(first.replies()).toEqual([{ push: { channel: "a", unsubscribe: { code: 2000, reason: "server unsubscribe" } } }]);
 		expect([first.session.channels, second.session.channels]).toEqual([[], ["a"]]);
-		expect(rig.endpoint.audiences.channelCount).toBe(1);
+		expect(rig.endpoint.subscribers.audiences.channelCount).toBe(1);
 	});
 
 	it("a subscription that expires ends the connection with 3006", async () => {

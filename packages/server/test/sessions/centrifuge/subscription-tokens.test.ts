@@ -132,7 +132,7 @@ describe("a subscription token", () => {
 		expect(await answerTo(client, await subscribe("$a", { sub: "ann", channel: "$a", override }))).toMatchObject({
 			subscribe: { recoverable: true, positioned: true, epoch: expect.any(String) },
 		});
-		expect(rig.endpoint.presence.part("$a").clients).toBe(1);
+		expect(rig.endpoint.subscribers.presence.part("$a").clients).toBe(1);
 	});
 });
 

@@ -11,6 +11,7 @@ import {
 } from "@shardcast/protocol";
 import { monotonicMs } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
+import type { ConnectedUsers } from "../connected-users.ts";
 import type { Heartbeats } from "../timing/heartbeats.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { type ConnectionClaims, verifyConnectionToken } from "../tokens/connection-token.ts";
@@ -28,6 +29,7 @@ export interface ConnectCommandsParts {
 	readonly tokens: () => TokenVerifier;
 	readonly subscriptions: ServerSubscriptions;
 	readonly heartbeats: Pick<Heartbeats, "connected" | "refreshed">;
+	readonly connected: Pick<ConnectedUsers, "add">;
 	/** Closes the other connections of the session's user. */
 	readonly onlyOne: (session: CentrifugeSession) => void;
 	/** This server's version, sent to clients. */
@@ -101,6 +103,7 @@ export class ConnectCommands {
 		session.connectedAt = monotonicMs();
 		session.state = "connected";
 		if (claims !== null) this.#take(session, claims);
+		this.#parts.connected.add(session);
 		this.#parts.heartbeats.connected(session);
 		if (session.user !== "" && this.#parts.config().singleConnection) this.#parts.onlyOne(session);
 	}

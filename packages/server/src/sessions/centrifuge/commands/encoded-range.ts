@@ -1,6 +1,6 @@
 import type { RecordRange } from "@shardcast/kafka";
 import { type Codec, EncodedPublications } from "@shardcast/protocol";
-import { asJson } from "../../../delivery/delivered-record.ts";
+import { asJson } from "@shardcast/wire";
 
 const comma = 0x2c;
 const initialBytes = 65_536;

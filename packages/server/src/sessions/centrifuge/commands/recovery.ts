@@ -1,7 +1,7 @@
 import type { ChannelLog, History, KafkaNumbering, Publication as LoggedPublication, LogReader, Position } from "@shardcast/channel-log";
 import type { RecordRange } from "@shardcast/kafka";
 import { type Publication, quoteJson, type StreamPosition } from "@shardcast/protocol";
-import { asJson } from "../../../delivery/delivered-record.ts";
+import { asJson } from "@shardcast/wire";
 import { decodePublisherInfo } from "../../../delivery/publishing/publisher-info.ts";
 import type { SubscriptionView } from "../audience/subscription.ts";
 import type { Framing } from "../framing.ts";

@@ -1,14 +1,14 @@
 import {
-	ClaimError,
-	type Claims,
-	expiryClaim,
-	infoClaim,
+	FieldError,
+	type Fields,
+	infoField,
 	type Override,
-	overrideClaim,
-	payloadClaim,
-	tableClaim,
-	textClaim,
-} from "./claims.ts";
+	overrideField,
+	payloadField,
+	tableField,
+	textField,
+} from "../../../json/fields.ts";
+import { expiryClaim } from "./expiry-claim.ts";
 import { type TokenProblem, type TokenVerifier, type VerifiedToken, verifyClaims } from "./token-verifier.ts";
 
 /** A channel to which a token subscribes the client. */
@@ -43,26 +43,26 @@ export function verifyConnectionToken(verifier: TokenVerifier, token: string): P
 
 function claimsOf({ user, claims }: VerifiedToken): ConnectionClaims {
 	// A subscription token must not open a connection.
-	if (textClaim(claims, "channel") !== "") throw new ClaimError("it is a subscription token");
+	if (textField(claims, "channel") !== "") throw new FieldError("it is a subscription token");
 	return {
 		user,
-		info: infoClaim(claims),
-		meta: payloadClaim({ meta: claims.meta }, "meta"),
+		info: infoField(claims),
+		meta: payloadField({ meta: claims.meta }, "meta"),
 		expiresAt: expiryClaim(claims),
 		subscriptions: subscriptionsOf(claims),
 	};
 }
 
 /** `subs` takes precedence over `channels`. */
-function subscriptionsOf(claims: Claims): ReadonlyMap<string, GrantedSubscription> {
-	const subs = Object.entries(tableClaim(claims, "subs") ?? {});
-	if (subs.length > 0) return new Map(subs.map(([channel]) => [channel, grantOf(tableClaim(claims.subs as Claims, channel) ?? {})]));
+function subscriptionsOf(claims: Fields): ReadonlyMap<string, GrantedSubscription> {
+	const subs = Object.entries(tableField(claims, "subs") ?? {});
+	if (subs.length > 0) return new Map(subs.map(([channel]) => [channel, grantOf(tableField(claims.subs as Fields, channel) ?? {})]));
 	const channels = claims.channels ?? [];
 	if (!Array.isArray(channels) || channels.some((name) => typeof name !== "string"))
-		throw new ClaimError("channels is not a list of names");
+		throw new FieldError("channels is not a list of names");
 	return new Map(channels.map((name: string) => [name, nothing]));
 }
 
-function grantOf(claims: Claims): GrantedSubscription {
-	return { info: infoClaim(claims), data: payloadClaim(claims, "data"), override: overrideClaim(claims) };
+function grantOf(claims: Fields): GrantedSubscription {
+	return { info: infoField(claims), data: payloadField(claims, "data"), override: overrideField(claims) };
 }

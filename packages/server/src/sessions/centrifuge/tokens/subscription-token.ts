@@ -1,5 +1,6 @@
-import { ClaimError, expiryClaim, infoClaim, overrideClaim, payloadClaim, textClaim } from "./claims.ts";
+import { FieldError, infoField, overrideField, payloadField, textField } from "../../../json/fields.ts";
 import type { GrantedSubscription } from "./connection-token.ts";
+import { expiryClaim } from "./expiry-claim.ts";
 import { type TokenProblem, type TokenVerifier, type VerifiedToken, verifyClaims } from "./token-verifier.ts";
 
 /** The claims of a subscription token: who may subscribe to which channel. */
@@ -19,15 +20,15 @@ export function verifySubscriptionToken(verifier: TokenVerifier, token: string):
 }
 
 function claimsOf({ user, claims }: VerifiedToken): SubscriptionClaims {
-	const channel = textClaim(claims, "channel");
-	if (channel === "") throw new ClaimError("it names no channel");
+	const channel = textField(claims, "channel");
+	if (channel === "") throw new FieldError("it names no channel");
 	return {
 		user,
 		channel,
-		client: textClaim(claims, "client"),
+		client: textField(claims, "client"),
 		expiresAt: expiryClaim(claims),
-		info: infoClaim(claims),
-		data: payloadClaim(claims, "data"),
-		override: overrideClaim(claims),
+		info: infoField(claims),
+		data: payloadField(claims, "data"),
+		override: overrideField(claims),
 	};
 }

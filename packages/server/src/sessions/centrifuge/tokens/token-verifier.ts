@@ -1,7 +1,7 @@
 import { createPublicKey } from "node:crypto";
 import { type Config, parseRegex } from "@shardcast/config";
 import { type CryptoKey, createRemoteJWKSet, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, type KeyObject } from "jose";
-import { ClaimError } from "./claims.ts";
+import { FieldError } from "../../../json/fields.ts";
 
 /** The rules for one kind of token. */
 export interface TokenRules {
@@ -166,7 +166,7 @@ export class TokenVerifier {
 
 /**
  * Verifies a token and reads its claims. Never rejects.
- * @param claimsOf throws ClaimError when a claim is invalid.
+ * @param claimsOf throws FieldError when a claim is invalid.
  */
 export async function verifyClaims<T>(
 	verifier: TokenVerifier,
@@ -178,7 +178,7 @@ export async function verifyClaims<T>(
 	try {
 		return claimsOf(verified);
 	} catch (error) {
-		if (error instanceof ClaimError) return verifier.invalid(error.message);
+		if (error instanceof FieldError) return verifier.invalid(error.message);
 		throw error;
 	}
 }

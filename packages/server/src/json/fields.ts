@@ -1,0 +1,76 @@
+import type { ChannelOptions } from "@shardcast/config";
+import { asJson, RecordKind } from "@shardcast/wire";
+
+/** A JSON object from outside, such as the fields of a token or the body of a request; the types of its fields are not checked yet. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Longest information about a client: every publication of the client carries it, so it must be short. */
+export const infoBytesMax = 16_384;
+
+/** A field has a type or a value that it must not have; the message names it. */
+export class FieldError extends Error {}
+
+export function textField(fields: Fields, name: string): string {
+	const value = fields[name] ?? "";
+	if (typeof value !== "string") throw new FieldError(`${name} is not a string`);
+	return value;
+}
+
+/** Null = there is none. */
+export function tableField(fields: Fields, name: string): Fields | null {
+	const value = fields[name] ?? null;
+	if (value !== null && (typeof value !== "object" || Array.isArray(value))) throw new FieldError(`${name} is not an object`);
+	return value as Fields | null;
+}
+
+/**
+ * A field with JSON. The field of the same name with the prefix `b64` takes precedence and may hold any bytes. Null = neither is there. Bytes that
+ * are not JSON become a JSON string, because clients of the JSON protocol get the value as it is.
+ */
+export function payloadField(fields: Fields, name: string): Uint8Array | null {
+	const base64 = textField(fields, `b64${name}`);
+	if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) throw new FieldError(`b64${name} is not Base64`);
+	if (base64 !== "") return asJson(Buffer.from(base64, "base64"), RecordKind.binary);
+	const value = fields[name] ?? null;
+	return value === null ? null : jsonOf(name, value);
+}
+
+/** JSON.parse takes any nesting, JSON.stringify overflows the stack. */
+function jsonOf(name: string, value: unknown): Uint8Array {
+	try {
+		return Buffer.from(JSON.stringify(value));
+	} catch (error) {
+		if (error instanceof RangeError) throw new FieldError(`${name} is nested too deeply`);
+		throw error;
+	}
+}
+
+/** See `payloadField`. */
+export function infoField(fields: Fields): Uint8Array | null {
+	const info = payloadField(fields, "info");
+	if (info !== null && info.length > infoBytesMax) throw new FieldError(`info has more than ${infoBytesMax} bytes`);
+	return info;
+}
+
+/** The channel options that a token or a backend overrides for one client. */
+export type Override = Partial<Pick<ChannelOptions, (typeof overridden)[keyof typeof overridden]>>;
+const overridden = {
+	presence: "presence",
+	join_leave: "joinLeave",
+	force_push_join_leave: "forcePushJoinLeave",
+	force_recovery: "forceRecovery",
+	force_positioning: "forcePositioning",
+} as const satisfies Readonly<Record<string, keyof ChannelOptions>>;
+
+export function overrideField(fields: Fields): Override {
+	const override = tableField(fields, "override") ?? {};
+	return Object.fromEntries(
+		Object.entries(overridden).flatMap(([name, option]) => {
+			const table = tableField(override, name);
+			if (table === null) return [];
+			const value = table.value ?? false;
+			if (typeof value !== "boolean") throw new FieldError(`override.${name}.value is neither true nor false`);
+			return [[option, value]];
+		}),
+	);
+}

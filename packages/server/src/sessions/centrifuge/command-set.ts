@@ -1,0 +1,197 @@
+import type { ChannelLog, LogReader } from "@shardcast/channel-log";
+import { type Namespaces, personalChannelOf } from "@shardcast/channels";
+import type { Config } from "@shardcast/config";
+import { type Ask, disconnectQuestion } from "@shardcast/control";
+import type { KafkaHistory } from "@shardcast/kafka";
+import { DisconnectCode, disconnects } from "@shardcast/protocol";
+import type { Counters } from "@shardcast/scoreboard";
+import type { Log } from "@shardcast/telemetry";
+import { defaultHandlerDeadlineMs } from "../../delivery/incoming/inbound.ts";
+import type { Incoming } from "../../delivery/incoming/incoming.ts";
+import type { DurableChannels } from "../../durable/durable-channels.ts";
+import { version } from "../../lifecycle/version.ts";
+import type { CentrifugeSession } from "./centrifuge-session.ts";
+import { ClientHandlers } from "./client-handlers.ts";
+import { ChannelCommands } from "./commands/channel-commands.ts";
+import { Commands } from "./commands/commands.ts";
+import { ConnectCommands } from "./commands/connect-commands.ts";
+import { KafkaRecovery } from "./commands/kafka-recovery.ts";
+import { PresenceCommands } from "./commands/presence-commands.ts";
+import { Recovery } from "./commands/recovery.ts";
+import { ServerSubscriptions } from "./commands/server-subscriptions.ts";
+import { SubscribeCommands } from "./commands/subscribe-commands.ts";
+import { SubscribeResults } from "./commands/subscribe-results.ts";
+import { UniConnects } from "./commands/uni-connects.ts";
+import type { ConnectedUsers } from "./connected-users.ts";
+import { Consumers } from "./durable/consumers.ts";
+import type { MessageRate } from "./message-rate.ts";
+import type { Heartbeats } from "./timing/heartbeats.ts";
+import type { Verifiers } from "./tokens/verifiers.ts";
+import { Users } from "./users.ts";
+
+/** What commands need of the shard. */
+export interface CommandSetParts {
+	readonly options: {
+		readonly config: Config;
+		readonly row: Pick<Counters, "add">;
+		readonly log: Pick<Log, "error">;
+		readonly ask: Ask;
+		/** How long a handler may take; see `defaultHandlerDeadlineMs`. */
+		readonly handlerDeadlineMs?: number;
+		/** See `CommandsParts`. */
+		readonly commandTurnMs?: number;
+	};
+	/** Read at each use. */
+	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
+	readonly incoming: Pick<Incoming, "fromClient">;
+	/** The channel logs, and this shard's reader. */
+	readonly history: ChannelLog;
+	readonly reader: LogReader;
+	/** Absent = no channel is durable. */
+	readonly durable?: DurableChannels | null;
+	/** What only Kafka still has; null = it is not used, or not read for clients. */
+	readonly kafka: KafkaHistory | null;
+}
+
+/** What commands need of the endpoint. */
+export interface CommandSetContext {
+	readonly tokens: Verifiers;
+	readonly rate: MessageRate;
+	readonly heartbeats: Heartbeats;
+	readonly connected: ConnectedUsers;
+	/** Of this shard, for clients whose commands come by other requests. */
+	readonly node: string;
+	/** Told when a command failed because of a defect. */
+	readonly failed: (error: unknown) => void;
+	/** Monotonic, in seconds. */
+	readonly now: () => number;
+	/** Seconds since 1970. */
+	readonly unixTime: () => number;
+}
+
+/** All commands of clients, and the orders of the backend about them, with what these share. Only assembles; each file in `commands` is one part. */
+export class CommandSet {
+	readonly commands: Commands;
+	readonly uniConnects: UniConnects;
+	readonly users: Users;
+	/** Those of the program that runs the server. */
+	readonly handlers: ClientHandlers;
+	readonly #presence: PresenceCommands;
+	readonly #fromKafka: KafkaRecovery;
+	readonly #consumers: Consumers;
+
+	constructor(parts: CommandSetParts, context: CommandSetContext) {
+		const { options, live, incoming } = parts;
+		const { config, row, log, ask } = options;
+		const { tokens, rate, heartbeats, connected, failed, unixTime } = context;
+		const namespaces = () => live.namespaces;
+		const insecure = () => live.config.clientInsecure;
+		const channelLimit = () => live.config.channelLimit;
+		const kept = parts.durable ?? parts.history;
+		const recovery = new Recovery({ log: kept, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
+		const results = new SubscribeResults({ recovery, counters: row });
+		const rules = {
+			get insecure() {
+				return insecure();
+			},
+			get channelLimit() {
+				return channelLimit();
+			},
+			personalChannel: (user: string) => personalChannelOf(live.config, user),
+		};
+		const subscriptions = new ServerSubscriptions({ namespaces, rules, results });
+		const connect = new ConnectCommands({
+			config: () => live.config,
+			tokens: () => tokens.connection,
+			subscriptions,
+			heartbeats,
+			connected,
+			onlyOne: (session) => closeOthers(ask, session),
+			version,
+			node: context.node,
+			unixTime,
+		});
+		this.#fromKafka = new KafkaRecovery(parts.kafka, config.kafkaRecoveryMemoryBytes);
+		const subscribing = new SubscribeCommands({
+			namespaces,
+			rules,
+			tokens: () => tokens.subscription,
+			results,
+			fromKafka: this.#fromKafka,
+			consumers: () => this.#consumers,
+			unixTime,
+		});
+		const channels = new ChannelCommands({
+			incoming,
+			get namespaces() {
+				return live.namespaces;
+			},
+			rules: {
+				get insecure() {
+					return insecure();
+				},
+				get historyLimit() {
+					return live.config.historyLimitMax;
+				},
+				get clientsMayPublish() {
+					return live.config.clientPublish !== "off";
+				},
+				payloadBytesMax: config.maxPayloadBytes,
+			},
+			log: kept,
+			underRate: rate.under,
+		});
+		this.#presence = new PresenceCommands({ namespaces, insecure, ask });
+		this.handlers = new ClientHandlers({
+			counters: row,
+			deadlineMs: options.handlerDeadlineMs ?? defaultHandlerDeadlineMs,
+			underRate: rate.under,
+			onError: (error) => log.error({ error }, "a handler of a client's command failed; the client gets error 100"),
+		});
+		this.#consumers = new Consumers({
+			durable: parts.durable ?? null,
+			reader: parts.reader,
+			counters: row,
+			config: () => live.config,
+			nowMs: () => context.now() * 1000,
+			rpc: this.handlers.rpc,
+		});
+		this.users = new Users({ connected, subscriptions, namespaces, channelLimit });
+		this.uniConnects = new UniConnects({ connect: connect.connect, counters: row, failed });
+		this.commands = new Commands({
+			counters: row,
+			handlers: {
+				connect: connect.connect,
+				refresh: connect.refresh,
+				subscribe: subscribing.subscribe,
+				unsubscribe: subscribing.unsubscribe,
+				publish: channels.publish,
+				presence: this.#presence.presence,
+				presenceStats: this.#presence.presenceStats,
+				history: channels.history,
+				rpc: this.#consumers.rpc,
+				send: this.handlers.send,
+				subRefresh: subscribing.subRefresh,
+			},
+			pong: (session) => heartbeats.pong(session),
+			failed,
+			turnMs: options.commandTurnMs,
+		});
+	}
+
+	everySecond(): void {
+		this.#consumers.everySecond();
+		this.#presence.sweep();
+	}
+
+	stop(): void {
+		this.#fromKafka.stop();
+	}
+}
+
+/** The user's earlier connections, on any shard. */
+function closeOthers(ask: Ask, { user, id: client, connectedAt: since }: CentrifugeSession): void {
+	const { code, reason } = disconnects[DisconnectCode.connectionLimit];
+	// A shard that does not answer has none any more, or is killed soon.
+	ask(disconnectQuestion, { user, keep: { client, since }, code, reason }).catch(() => {});
+}

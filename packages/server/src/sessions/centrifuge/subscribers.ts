@@ -1,0 +1,55 @@
+import type { Namespaces } from "@shardcast/channels";
+import { type PartAnswers, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
+import type { Counters } from "@shardcast/scoreboard";
+import type { Hub } from "../../hub/hub.ts";
+import { ChannelAudiences } from "./audience/channel-audiences.ts";
+import type { DeltaEncoder } from "./audience/delta-encoder.ts";
+import { JoinAudiences } from "./audience/join-audiences.ts";
+import { PatternAudiences } from "./audience/pattern-audiences.ts";
+import { Presence } from "./presence.ts";
+
+/** Who on this shard is subscribed to what: the audiences of channels and patterns, who hears of joins, who is present. */
+export class Subscribers {
+	readonly audiences = new ChannelAudiences();
+	readonly patterns: PatternAudiences;
+	readonly joins = new JoinAudiences();
+	readonly presence = new Presence();
+	readonly #namespaces: () => Namespaces;
+
+	/** @param namespaces read at each use. */
+	constructor(hub: Hub, namespaces: () => Namespaces) {
+		this.#namespaces = namespaces;
+		this.patterns = new PatternAudiences((name) => namespaces().segments(name));
+		hub.add(this.audiences);
+		hub.add(this.patterns);
+		hub.addForJoins(this.joins);
+	}
+
+	readonly isPattern = (channel: string): boolean => this.#namespaces().of(channel).isPattern;
+
+	/** Channels with subscribers, for the console. */
+	list(search: string, most: number): ReturnType<ChannelAudiences["list"]> {
+		return this.audiences.list(search, most);
+	}
+
+	/** How many clients are present in a channel, for the console. */
+	present(channel: string): number {
+		return this.presence.count(channel);
+	}
+
+	answers(parts: PartAnswers): void {
+		parts.add(presenceQuestion, ({ channel }) => this.presence.clients(channel));
+		parts.add(presenceStatsQuestion, ({ channel }) => this.presence.part(channel));
+	}
+
+	/** Before anything is delivered: whoever has got a whole publication since the last turn gets deltas from now on. */
+	followDeltas(): void {
+		for (const { encoder } of this.audiences.takeReady())
+			for (const [subscription, session] of (encoder as DeltaEncoder).waiting!) session.followDeltas(subscription);
+	}
+
+	writeCounts(row: Pick<Counters, "set">): void {
+		row.set("subscriptions", this.audiences.subscriptions + this.patterns.subscriptions);
+		row.set("subscriptionsProtobuf", this.audiences.protobufSubscriptions);
+	}
+}

@@ -1,0 +1,55 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Config } from "@shardcast/config";
+import { BoundedLines, type Log } from "@shardcast/telemetry";
+import type { Commit } from "../../../lifecycle/feature.ts";
+import { connectionTokenRules, subscriptionTokenRules, type TokenRules, TokenVerifier } from "./token-verifier.ts";
+
+/** One line for each kind of problem in this time: everybody can send invalid tokens. */
+const lineEveryMs = 10_000;
+
+/** The verifiers of both kinds of tokens, as of the last reload. Says in the log why tokens are refused; clients learn only that they are. */
+export class Verifiers {
+	readonly #log: Pick<Log, "error" | "warn">;
+	readonly #keyErrors = new BoundedLines(lineEveryMs);
+	readonly #invalidTokens = new BoundedLines(lineEveryMs);
+	#connection: TokenVerifier;
+	#subscription: TokenVerifier;
+
+	constructor(config: Config, log: Pick<Log, "error" | "warn">) {
+		this.#log = log;
+		this.#connection = this.#verifier(connectionTokenRules(config));
+		this.#subscription = this.#verifier(subscriptionTokenRules(config));
+	}
+
+	/** Of connection tokens. */
+	get connection(): TokenVerifier {
+		return this.#connection;
+	}
+
+	/** Of subscription tokens. */
+	get subscription(): TokenVerifier {
+		return this.#subscription;
+	}
+
+	reload(config: Config): Commit {
+		const connection = this.#verifier(connectionTokenRules(config), this.#connection);
+		const subscription = this.#verifier(subscriptionTokenRules(config), this.#subscription);
+		return () => {
+			this.#connection = connection;
+			this.#subscription = subscription;
+		};
+	}
+
+	/** The present one, with the keys that it has fetched, if nothing has changed. */
+	#verifier(rules: TokenRules, present?: TokenVerifier): TokenVerifier {
+		if (present !== undefined && isDeepStrictEqual(present.rules, rules)) return present;
+		const log = this.#log;
+		return new TokenVerifier(rules, {
+			unavailable: (error) =>
+				this.#keyErrors.offer((leftOut) =>
+					log.error({ error, leftOut }, `the keys of tokens could not be fetched from ${rules.jwksEndpoint}`),
+				),
+			invalid: (why) => this.#invalidTokens.offer((leftOut) => log.warn({ leftOut }, `a client's token is invalid: ${why}`)),
+		});
+	}
+}
