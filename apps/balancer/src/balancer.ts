@@ -30,7 +30,7 @@ export interface BalancerOptions {
 
 export type BalancerConfig = Pick<
 	Config,
-	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "consoleToken" | "apiKey" | "clientPublish"
+	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "trustedProxies" | "consoleToken" | "apiKey" | "clientPublish"
 > &
 	ConnectionRateConfig;
 
@@ -58,6 +58,7 @@ export class Balancer {
 			count: (counter, amount) => board.balancer.add(counter, amount),
 			answers: new Answers(this.#router(), config.headBytesMax),
 			allowedOrigins: config.allowedOrigins,
+			trustedProxies: config.trustedProxies,
 			rates: new ConnectionRates(config, new RateTable(SharedFile.open(directory.ratesPath).buffer)),
 			audit: new LimitAudit(log),
 		});
@@ -98,6 +99,7 @@ export class Balancer {
 	reload(config: BalancerConfig): void {
 		this.#config = config;
 		this.#responder.allowedOrigins = config.allowedOrigins;
+		this.#responder.trustedProxies = config.trustedProxies;
 		this.#responder.rates.change(config);
 		this.#dataPath.headTimeoutMs = config.headTimeoutMs;
 	}

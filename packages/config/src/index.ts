@@ -30,4 +30,5 @@ export { type ChannelOptions, channelFields, type NamespaceOptions } from "./opt
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";
+export { type Network, parseNetwork } from "./units/network.ts";
 export { parseRegex } from "./units/regex.ts";

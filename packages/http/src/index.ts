@@ -19,8 +19,9 @@ export {
 	replyBytes,
 	statusLine,
 } from "./reply.ts";
-export type { HttpRequest } from "./request.ts";
+export type { HttpRequest, ToldAddress } from "./request.ts";
 export type { AnswerRoute, BodyRoute, Route, StreamRoute, TakeBody } from "./route.ts";
 export { type BodyProblem, BodyWanted, notStored, type Routed, Router, type RouterRules, StreamWanted } from "./router.ts";
 export type { ReplyStream, StreamStart } from "./stream.ts";
 export { streamPaths } from "./stream-paths.ts";
+export { plainAddress, TrustedProxies } from "./trusted-proxies.ts";

@@ -34,6 +34,15 @@ export function addressKeyOf(text: string): AddressKey {
 	return addressKey(bytes);
 }
 
+/** An address as text, "" for anything else. @param bytes as for `addressKey`. */
+export function addressText(bytes: Uint8Array): string {
+	if (bytes.length === ipv4Bytes) return bytes.join(".");
+	if (bytes.length !== ipv6Bytes) return "";
+	if (isMapped(bytes)) return bytes.subarray(ipv6Bytes - ipv4Bytes).join(".");
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	return Array.from({ length: 8 }, (_, index) => view.getUint16(2 * index).toString(16)).join(":");
+}
+
 /** For people: "192.0.2.1" or "2001:db8:0:0::/64". */
 export function formatAddressKey(key: AddressKey): string {
 	const bits = (count: bigint, from: bigint) => Number((key >> from) & ((1n << count) - 1n));

@@ -1,4 +1,4 @@
-export { type AddressKey, addressKey, addressKeyOf } from "./address-key.ts";
+export { type AddressKey, addressKey, addressKeyOf, addressText } from "./address-key.ts";
 export { AddressTable } from "./address-table.ts";
 export { type ConnectionRateConfig, ConnectionRates } from "./connection-rates.ts";
 export { type ConnectionLimit, LimitAudit } from "./limit-audit.ts";

@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
 import type { Address } from "@shardcast/config";
-import { addressKey } from "@shardcast/limits";
+import { addressText } from "@shardcast/limits";
 import {
 	acceptDescriptor,
 	closeDescriptor,
@@ -274,11 +274,12 @@ export class HandoffPath implements DataPath {
 				this.#turnAway(fd, Refusals.descriptors, isHead);
 				return;
 			}
+			const address = this.#responder.clientAddress(head, this.#bytes, peerText(fd));
 			// A client may close its sending side after the request and still wait for the response.
-			this.#responder.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)));
+			this.#responder.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)), address);
 			return;
 		}
-		const refusal = this.#responder.judge(head, this.#bytes, () => addressKey(peerAddress(fd)));
+		const refusal = this.#responder.judge(head, this.#bytes, () => peerText(fd));
 		if (refusal !== null) {
 			this.#refuse(fd, refusal, isHead);
 			return;
@@ -311,4 +312,9 @@ export class HandoffPath implements DataPath {
 		sayAndClose(fd, refusalAnswer(refusal, isHead), this.#bytes);
 		return -1;
 	}
+}
+
+/** "" when the client is gone. */
+function peerText(fd: number): string {
+	return addressText(peerAddress(fd));
 }

@@ -36,9 +36,10 @@ export class Answers {
 	/**
 	 * Takes over a socket.
 	 * @param head the complete head of the first request. Whatever is unread in the socket is discarded, even if it is this head again.
+	 * @param address of the client.
 	 */
-	take(socket: Socket, head: Buffer): void {
-		const connection = new OneRequest(socket, head);
+	take(socket: Socket, head: Buffer, address: string): void {
+		const connection = new OneRequest(socket, head, address);
 		const [method = "", target = ""] = head.toString("latin1", 0, head.indexOf("\r\n")).split(" ", 2);
 		if (known.has(method)) this.#server.emit("connection", connection);
 		else void this.#answerUnknown(connection, method, target);
@@ -47,7 +48,7 @@ export class Answers {
 	/** A method for which node:http has no name: it would say 400 and nothing more. */
 	async #answerUnknown(connection: OneRequest, method: string, target: string): Promise<void> {
 		const { path, query } = divided(target);
-		connection.end(replyBytes(await this.#router.route({ method, path, query, address: "", header: () => "" })));
+		connection.end(replyBytes(await this.#router.route({ method, path, query, address: connection.remoteAddress, header: () => "" })));
 	}
 
 	async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

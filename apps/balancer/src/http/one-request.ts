@@ -11,18 +11,18 @@ import { Duplex } from "node:stream";
 export class OneRequest extends Duplex {
 	readonly #socket: Socket;
 
-	constructor(socket: Socket, head: Buffer) {
+	/** Of the client, which may be behind a proxy. */
+	readonly remoteAddress: string;
+
+	constructor(socket: Socket, head: Buffer, address: string) {
 		super();
+		this.remoteAddress = address;
 		this.#socket = socket;
 		this.push(head);
 		// After an error the client is gone; "close" follows.
 		socket.on("error", () => {});
 		socket.once("close", () => this.destroy());
 		socket.resume();
-	}
-
-	get remoteAddress(): string | undefined {
-		return this.#socket.remoteAddress;
 	}
 
 	override _read(): void {}

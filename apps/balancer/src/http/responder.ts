@@ -1,12 +1,13 @@
 import type { Socket } from "node:net";
-import { type AllowedOrigins, allowedOrigins, originAllowed } from "@shardcast/http";
-import type { AddressKey, ConnectionRates, LimitAudit } from "@shardcast/limits";
+import { type AllowedOrigins, allowedOrigins, originAllowed, TrustedProxies } from "@shardcast/http";
+import { type AddressKey, addressKeyOf, type ConnectionRates, type LimitAudit } from "@shardcast/limits";
 import type { BalancerCounter } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 import { DeadlineSet } from "../deadline-set.ts";
 import type { Picker } from "../pick.ts";
 import type { Answers } from "./answers.ts";
 import type { HeadParser } from "./head.ts";
+import { headerLines } from "./header-lines.ts";
 import { because, type Refusal, Refusals, refusalAnswer } from "./refusal.ts";
 
 /** The most connections that the balancer answers at once; one more drops the oldest. */
@@ -23,11 +24,13 @@ export class Responder {
 	readonly #answers: Answers;
 	readonly #audit: Pick<LimitAudit, "refused">;
 	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
+	#trustedProxies = new TrustedProxies([]);
 
 	constructor(options: {
 		readonly count: (counter: BalancerCounter, amount: number) => void;
 		readonly answers: Answers;
 		readonly allowedOrigins: readonly string[];
+		readonly trustedProxies: readonly string[];
 		readonly rates: ConnectionRates;
 		readonly audit: Pick<LimitAudit, "refused">;
 	}) {
@@ -36,10 +39,15 @@ export class Responder {
 		this.rates = options.rates;
 		this.#audit = options.audit;
 		this.allowedOrigins = options.allowedOrigins;
+		this.trustedProxies = options.trustedProxies;
 	}
 
 	set allowedOrigins(origins: readonly string[]) {
 		this.#allowedOrigins = allowedOrigins(origins);
+	}
+
+	set trustedProxies(networks: readonly string[]) {
+		this.#trustedProxies = new TrustedProxies(networks);
 	}
 
 	/** Number of connections that are being answered. */
@@ -54,16 +62,21 @@ export class Responder {
 
 	/**
 	 * Why a request that the balancer does not answer itself may not go to a shard; null when it may.
-	 * @param address of the client; called only while a rate for new connections is set.
+	 * @param peer the address that the connection comes from; called only while a rate for new connections is set.
 	 */
-	judge(head: HeadParser, bytes: Buffer, address: () => AddressKey): Refusal | null {
+	judge(head: HeadParser, bytes: Buffer, peer: () => string): Refusal | null {
 		if (head.minorVersion === 0) return Refusals.oldVersion;
 		if (head.originStart >= 0) {
 			const origin = bytes.toString("latin1", head.originStart, head.originEnd);
 			const host = bytes.toString("latin1", head.hostStart, head.hostEnd);
 			if (!originAllowed(origin, host, this.#allowedOrigins)) return Refusals.forbidden;
 		}
-		return head.isLasting && !this.rates.isOff ? this.#overRate(address()) : null;
+		return head.isLasting && !this.rates.isOff ? this.#overRate(addressKeyOf(this.clientAddress(head, bytes, peer()))) : null;
+	}
+
+	/** The client's address: that of the connection, or what a trusted proxy says. @param peer the address that the connection comes from. */
+	clientAddress(head: HeadParser, bytes: Buffer, peer: string): string {
+		return this.#trustedProxies.client(peer, () => headerLines(bytes, head.bytes, "x-forwarded-for"));
 	}
 
 	#overRate(address: AddressKey): Refusal | null {
@@ -76,11 +89,12 @@ export class Responder {
 	/**
 	 * Takes over a socket.
 	 * @param head of its request. Whatever is still unread is discarded.
+	 * @param address of the client.
 	 */
-	answer(socket: Socket, head: Buffer): void {
+	answer(socket: Socket, head: Buffer, address: string): void {
 		this.count("answered", 1);
 		this.#see(socket);
-		this.#answers.take(socket, head);
+		this.#answers.take(socket, head, address);
 	}
 
 	/** Takes over a socket. What the client has sent is read and discarded, because closing with unread bytes would cut the response off. */

@@ -1,3 +1,4 @@
+import { plainAddress } from "@shardcast/http";
 import type { HeadParser } from "../http/head.ts";
 
 /** With this header a shard knows that the forwarding headers come from the balancer. Its value is the cluster's proxy token. */
@@ -6,11 +7,20 @@ export const proxyTokenHeader = "X-Shardcast-Proxy";
 /** Headers that the balancer sets itself; those of the client are removed. */
 const ownHeaders: ReadonlySet<string> = new Set(["x-forwarded-for", "x-real-ip", proxyTokenHeader.toLowerCase()]);
 
+/** What a shard is told about a request that is passed on. */
+export interface Forwarding {
+	/** The address that the connection comes from. */
+	readonly peer: string;
+	/** The client's, which is another one behind a trusted proxy. */
+	readonly client: string;
+	readonly token: string;
+}
+
 /**
- * Returns the head as the shard gets it: with the client's address appended to X-Forwarded-For and set as X-Real-IP, and with the token.
- * Everything else stays byte for byte. `head` must have parsed all of `bytes`.
+ * Returns the head as the shard gets it: with the peer's address appended to X-Forwarded-For, the client's set as X-Real-IP, and with the
+ * token. Everything else stays byte for byte. `head` must have parsed all of `bytes`.
  */
-export function proxyHead(bytes: Buffer, head: HeadParser, clientAddress: string, token: string): Buffer {
+export function proxyHead(bytes: Buffer, head: HeadParser, { peer, client, token }: Forwarding): Buffer {
 	const lines = bytes.toString("latin1", 0, head.bytes - 4).split("\r\n");
 	const forwardedFor: string[] = [];
 	const kept = lines.filter((line, index) => {
@@ -22,13 +32,7 @@ export function proxyHead(bytes: Buffer, head: HeadParser, clientAddress: string
 		if (name === "x-forwarded-for" && value !== "") forwardedFor.push(value);
 		return false;
 	});
-	const address = plainAddress(clientAddress);
-	forwardedFor.push(address);
-	kept.push(`X-Forwarded-For: ${forwardedFor.join(", ")}`, `X-Real-IP: ${address}`, `${proxyTokenHeader}: ${token}`, "", "");
+	forwardedFor.push(plainAddress(peer));
+	kept.push(`X-Forwarded-For: ${forwardedFor.join(", ")}`, `X-Real-IP: ${plainAddress(client)}`, `${proxyTokenHeader}: ${token}`, "", "");
 	return Buffer.from(kept.join("\r\n"), "latin1");
-}
-
-/** An IPv4 client on a dual-stack socket shows as ::ffff:1.2.3.4. */
-function plainAddress(address: string): string {
-	return address.startsWith("::ffff:") && address.includes(".") ? address.slice("::ffff:".length) : address;
 }

@@ -1,7 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Address } from "@shardcast/config";
 import { GrowingBytes } from "@shardcast/http";
-import { addressKeyOf } from "@shardcast/limits";
 import { openFiles, until } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
 import { type DataPath, DataPathLimits } from "../data-path.ts";
@@ -247,7 +246,11 @@ export class ProxyPath implements DataPath {
 		const { socket, head, bytes } = connection;
 		if (this.#responder.isOurs(head, bytes.buffer)) {
 			this.#letGo(connection);
-			this.#responder.answer(socket, Buffer.from(bytes.buffer.subarray(0, head.bytes)));
+			this.#responder.answer(
+				socket,
+				Buffer.from(bytes.buffer.subarray(0, head.bytes)),
+				this.#clientAddress(connection, bytes.buffer, head),
+			);
 			return;
 		}
 		this.#letGo(connection);
@@ -261,7 +264,11 @@ export class ProxyPath implements DataPath {
 	}
 
 	#judge(connection: ProxiedConnection, bytes: Buffer, head: HeadParser): Refusal | null {
-		return this.#responder.judge(head, bytes, () => addressKeyOf(connection.address));
+		return this.#responder.judge(head, bytes, () => connection.address);
+	}
+
+	#clientAddress({ address }: ProxiedConnection, bytes: Buffer, head: HeadParser): string {
+		return this.#responder.clientAddress(head, bytes, address);
 	}
 
 	/** Whether there are two descriptors for one more proxied connection; connections without a request make room for it. */
@@ -311,7 +318,10 @@ export class ProxyPath implements DataPath {
 			head,
 			bytes: bytes.all(),
 			headBytesMax,
-			rewrite: (all, request) => proxyHead(all, request, connection.address, token),
+			rewrite: (all, request) => {
+				const client = this.#clientAddress(connection, all, request);
+				return proxyHead(all, request, { peer: connection.address, client, token });
+			},
 			judge: (all, request) => {
 				const refusal = this.#judge(connection, all, request);
 				if (refusal === null && request.isLasting) count(0, 1);

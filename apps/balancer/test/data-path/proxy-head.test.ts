@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import { HeadParser, HeadStatus } from "../../src/http/head.ts";
 import { proxyHead } from "../../src/proxy/proxy-head.ts";
 
-function forwarded(head: string, address = "10.0.0.9"): string {
+function forwarded(head: string, peer = "10.0.0.9", client = peer): string {
 	const bytes = Buffer.from(head, "latin1");
 	const parser = new HeadParser();
 	expect(parser.parse(bytes, bytes.length)).toBe(HeadStatus.complete);
-	return proxyHead(bytes, parser, address, "token").toString("latin1");
+	return proxyHead(bytes, parser, { peer, client, token: "token" }).toString("latin1");
 }
 
 describe("head for a proxied connection", () => {
@@ -15,6 +15,12 @@ describe("head for a proxied connection", () => {
 		expect(forwarded("GET /a?b HTTP/1.1\r\nHost: x\r\nX-Odd:  kept \t\r\n\r\n")).toBe(
 			"GET /a?b HTTP/1.1\r\nHost: x\r\nX-Odd:  kept \t\r\nX-Forwarded-For: 10.0.0.9\r\nX-Real-IP: 10.0.0.9\r\nX-Shardcast-Proxy: token\r\n\r\n",
 		);
+	});
+
+	it("tells the client's address as a trusted proxy has told it, and the proxy's own as the last one", () => {
+		const lines = forwarded("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 7.7.7.7\r\n\r\n", "::ffff:10.0.0.9", "7.7.7.7").split("\r\n");
+		expect(lines).toContain("X-Forwarded-For: 7.7.7.7, 10.0.0.9");
+		expect(lines).toContain("X-Real-IP: 7.7.7.7");
 	});
 
 	it("appends to the headers of other proxies, and removes the balancer's own headers if a client sent them", () => {
@@ -43,7 +49,7 @@ describe("head for a proxied connection", () => {
 	it.each([
 		["::ffff:10.1.2.3", "10.1.2.3"],
 		["2001:db8::1", "2001:db8::1"],
-		["::ffff:0:0", "::ffff:0:0"],
+		["::ffff:0:0", "0.0.0.0"],
 	])("writes the address %s as %s", (address, written) => {
 		expect(forwarded("GET / HTTP/1.0\r\n\r\n", address)).toContain(`\r\nX-Real-IP: ${written}\r\n`);
 	});

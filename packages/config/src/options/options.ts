@@ -5,6 +5,7 @@ import { balancerOptions, clusterOptions, singleOptions } from "./sections/clust
 import { kafkaOptions } from "./sections/kafka.ts";
 import { limitOptions } from "./sections/limits.ts";
 import { logOptions } from "./sections/log.ts";
+import { networkOptions } from "./sections/network.ts";
 import { shardOptions } from "./sections/shard.ts";
 import { shutdownOptions, supervisionOptions } from "./sections/supervision.ts";
 import { shapeOf } from "./shape.ts";
@@ -16,6 +17,7 @@ import { shapeOf } from "./shape.ts";
 export const sections = {
 	cluster: { about: "Processes, cores, ports and shared memory.", options: clusterOptions },
 	balancer: { about: "The address that clients connect to.", options: balancerOptions },
+	network: { about: "Load balancers and proxies in front of the server.", options: networkOptions },
 	single: { about: "The server that `shardcast single` runs.", options: singleOptions },
 	shard: { about: "How each shard delivers.", options: shardOptions },
 	client: { about: "What clients may do, and when the server closes them.", options: clientOptions },
@@ -33,6 +35,7 @@ export const sections = {
 export const options = {
 	...clusterOptions,
 	...balancerOptions,
+	...networkOptions,
 	...singleOptions,
 	...shardOptions,
 	...clientOptions,

@@ -1,6 +1,6 @@
 import { Namespaces, namespaceKeys } from "@shardcast/channels";
 import { type Config, sameValue } from "@shardcast/config";
-import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish } from "@shardcast/http";
+import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish, TrustedProxies } from "@shardcast/http";
 import type { ClientSession } from "../sessions/client-session.ts";
 import type { Commit } from "./feature.ts";
 
@@ -16,6 +16,7 @@ export class LiveConfig {
 	#bufferedBytesLeast: number;
 	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
 	#mayPublish: MayPublish;
+	#trustedProxies = new TrustedProxies([]);
 	#namespaces: Namespaces;
 
 	constructor(config: Config) {
@@ -32,12 +33,14 @@ export class LiveConfig {
 		const namespaces = changed ? new Namespaces(config) : this.#namespaces;
 		const origins = allowedOrigins(config.allowedOrigins);
 		const publishers = mayPublish(config);
+		const trustedProxies = new TrustedProxies(config.trustedProxies);
 		return () => {
 			this.#namespaces = namespaces;
 			this.#config = config;
 			this.#findLeast();
 			this.#allowedOrigins = origins;
 			this.#mayPublish = publishers;
+			this.#trustedProxies = trustedProxies;
 		};
 	}
 
@@ -66,6 +69,10 @@ export class LiveConfig {
 	/** Beside the server's own. */
 	get allowedOrigins(): AllowedOrigins {
 		return this.#allowedOrigins;
+	}
+
+	get trustedProxies(): TrustedProxies {
+		return this.#trustedProxies;
 	}
 
 	get mayPublish(): MayPublish {

@@ -1,19 +1,19 @@
 import type { Config } from "@shardcast/config";
-import { type Reply, refusal } from "@shardcast/http";
+import { type Reply, refusal, type ToldAddress } from "@shardcast/http";
 import { type AddressKey, addressKey, addressKeyOf, LimitAudit } from "@shardcast/limits";
 import { monotonicMs } from "@shardcast/wire";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
-import { type ForwardedHead, proxiedAddress } from "../transports/client-address.ts";
+import { type ForwardedHead, toldAddress } from "../transports/client-address.ts";
 import { judgeUpgrade, type UpgradeHead, type UpgradeRequest } from "../transports/upgrade-request.ts";
 import { Admission, noAddressSlot } from "./admission.ts";
 
 export interface ConnectionCheckParts {
 	/** The row's `connectionsMax` may change at any time. */
 	readonly options: Pick<ShardOptions, "config" | "row" | "rates" | "openAddresses" | "isProxy" | "log">;
-	readonly live: Pick<LiveConfig, "allowedOrigins">;
+	readonly live: Pick<LiveConfig, "allowedOrigins" | "trustedProxies">;
 	/** All clients that are here, of all protocols. */
 	readonly clients: () => readonly ClientSession[];
 }
@@ -22,7 +22,8 @@ export interface ConnectionCheckParts {
 export interface Admitted {
 	/** To be given back by `ConnectionCheck.left`. */
 	readonly addressSlot: number;
-	readonly proxiedAddress: string | null;
+	/** Null = its connection's address is its own. */
+	readonly told: ToldAddress | null;
 }
 
 /** Whether a request may become a WebSocket, whatever the protocol: asked by every session factory. One owner, the shard's loop. */
@@ -76,18 +77,18 @@ export class ConnectionCheck implements Feature {
 
 	/** By the number of clients and by their addresses. One that was let in is counted from now on. */
 	admit(request: UpgradeRequest): Admitted | { readonly refused: Reply } {
-		const proxied = this.proxiedAddress(request.forwarded);
-		return this.admitClient(proxied, () => (proxied === null ? addressKey(request.remote()) : addressKeyOf(proxied)));
+		const told = this.told(request.forwarded, request.remoteText);
+		return this.admitClient(told, () => (told === null ? addressKey(request.remote()) : addressKeyOf(told.address)));
 	}
 
 	/** As `admit`, for a client that connects by another kind of request. @param address asked for only while it is limited. */
-	admitClient(proxied: string | null, address: () => AddressKey): Admitted | { readonly refused: Reply } {
+	admitClient(told: ToldAddress | null, address: () => AddressKey): Admitted | { readonly refused: Reply } {
 		const admission = this.#admission;
 		if (this.#parts.clients().length >= this.#parts.options.row.connectionsMax) return { refused: this.full() };
-		if (admission.isOff) return { addressSlot: noAddressSlot, proxiedAddress: proxied };
+		if (admission.isOff) return { addressSlot: noAddressSlot, told };
 		const addressSlot = admission.admit(address());
 		if (typeof addressSlot === "string") return { refused: refusal(addressSlot) };
-		return { addressSlot, proxiedAddress: proxied };
+		return { addressSlot, told };
 	}
 
 	/** A client that was let in is gone, or was refused for something else. */
@@ -109,13 +110,14 @@ export class ConnectionCheck implements Feature {
 		return limit === null ? null : refusal(limit);
 	}
 
-	/** The client's address, through our own proxy or not. */
+	/** The client's address, through a proxy or not. */
 	address(request: UpgradeRequest): string {
-		return this.proxiedAddress(request.forwarded) ?? request.remoteText();
+		return this.told(request.forwarded, request.remoteText)?.address ?? request.remoteText();
 	}
 
-	/** The address of a client behind our own proxy; null when it came directly. */
-	proxiedAddress(head: ForwardedHead): string | null {
-		return proxiedAddress(head, this.#parts.options.isProxy);
+	/** The address of a client behind a proxy that is trusted; null when it came directly. @param peer the address of the connection. */
+	told(head: ForwardedHead, peer: () => string): ToldAddress | null {
+		const { options, live } = this.#parts;
+		return toldAddress(head, peer, { isProxy: options.isProxy, trustedProxies: live.trustedProxies });
 	}
 }

@@ -1,3 +1,4 @@
+import type { ToldAddress } from "@shardcast/http";
 import { type CloseCode, closeReasons } from "@shardcast/wire";
 import type { Audience } from "../hub/audience.ts";
 import type { Admitted } from "../limits/connection-check.ts";
@@ -22,12 +23,12 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	bufferedBytesMax = 0;
 	/** Its place in the count of its address's connections, -1 = not counted; see `Admission`. */
 	addressSlot: number;
-	/** As a trusted proxy told it; null = the transport's own remote address. */
-	readonly proxiedAddress: string | null;
+	/** Its address, as a trusted proxy told it; null = the transport's own remote address. */
+	readonly told: ToldAddress | null;
 
-	constructor({ addressSlot, proxiedAddress }: Admitted) {
+	constructor({ addressSlot, told }: Admitted) {
 		this.addressSlot = addressSlot;
-		this.proxiedAddress = proxiedAddress;
+		this.told = told;
 	}
 
 	/** Those that it listens to, for people. */
@@ -79,6 +80,6 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 
 	/** Not to be asked for once the connection is closed. */
 	get address(): string {
-		return this.proxiedAddress ?? Buffer.from(this.transport.getRemoteAddressAsText()).toString("latin1");
+		return this.told?.address ?? Buffer.from(this.transport.getRemoteAddressAsText()).toString("latin1");
 	}
 }

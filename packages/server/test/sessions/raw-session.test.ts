@@ -1,3 +1,4 @@
+import type { ToldAddress } from "@shardcast/http";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { type PublishResult, publishTaken } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
@@ -25,7 +26,7 @@ class Rig implements SessionRig {
 	#soon: (() => void)[] = [];
 	#query = "channels=a,b";
 	/** Of the next clients. */
-	proxiedAddress: string | null = null;
+	told: ToldAddress | null = null;
 	/** What comes of messages. */
 	result: PublishResult = publishTaken;
 
@@ -46,7 +47,7 @@ class Rig implements SessionRig {
 			judge: () => null,
 			admit: () => {
 				this.admitted++;
-				return { addressSlot: noAddressSlot, proxiedAddress: this.proxiedAddress };
+				return { addressSlot: noAddressSlot, told: this.told };
 			},
 			left: () => {
 				this.admitted--;
@@ -123,13 +124,15 @@ describe("a raw session", () => {
 	it("counts in the row as long as it is there, and with its address only if that came from the balancer", () => {
 		const rig = new Rig();
 		const counts = () => [rig.row.webSockets, rig.row.proxiedSeen];
-		const join = (proxiedAddress: string | null) => {
-			rig.proxiedAddress = proxiedAddress;
+		const join = (told: ToldAddress | null) => {
+			rig.told = told;
 			const session = rig.create();
 			session.opened(new FakeTransport(new FakeTopics(), session));
 			return session;
 		};
-		const [proxied, direct] = [join("1.2.3.4"), join(null)];
+		const [proxied, direct] = [join({ address: "1.2.3.4", byBalancer: true }), join(null)];
+		expect(counts()).toEqual([2, 1]);
+		join({ address: "1.2.3.4", byBalancer: false }).closed(1000);
 		expect(counts()).toEqual([2, 1]);
 		proxied.closed(1000);
 		expect(counts()).toEqual([1, 0]);

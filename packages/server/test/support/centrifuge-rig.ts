@@ -80,12 +80,11 @@ export class CentrifugeRig {
 		});
 		const admit = () => {
 			this.admitted++;
-			return { addressSlot: noAddressSlot, proxiedAddress: null };
+			return { addressSlot: noAddressSlot, told: null };
 		};
 		const check = {
 			judge: () => null,
 			stopping: () => null,
-			proxiedAddress: () => null,
 			admit,
 			admitClient: admit,
 			left: () => {

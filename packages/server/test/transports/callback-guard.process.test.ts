@@ -26,7 +26,7 @@ class Parts implements SocketHandlers {
 	connections = (_count: number): void => {};
 	socketsMax = (): number => Number.POSITIVE_INFINITY;
 	overfull = (): Reply => fine;
-	proxiedAddress = (): string | null => null;
+	told = (): null => null;
 	failed: SocketHandlers["failed"] = (callback, error) => void this.failures.push(`${callback}: ${(error as Error).message}`);
 	// Of the routes.
 	request = (): Reply | Promise<Reply> => fine;
@@ -199,7 +199,7 @@ const cases: Case[] = [
 	["filter", "connections", (rig) => expect(rig.get()).rejects.toThrow(/ECONNRESET|hang up/)],
 	["filter", "socketsMax", (rig) => expect(rig.get()).rejects.toThrow(/ECONNRESET|hang up/)],
 	["filter", "overfull", (rig) => expect(rig.whileFull(() => rig.get())).rejects.toThrow(/ECONNRESET|hang up/)],
-	["request", "proxiedAddress", async (rig) => expect((await rig.get()).status).toBe(500)],
+	["request", "told", async (rig) => expect((await rig.get()).status).toBe(500)],
 	["request", "request", async (rig) => expect((await rig.get()).status).toBe(500)],
 	["later", "request", async (rig) => expect((await rig.get()).status).toBe(500), rejects],
 	["request", "begin", async (rig) => expect((await rig.post()).status).toBe(500)],

@@ -259,7 +259,9 @@ describe("the balancer's parser and uWebSockets.js", () => {
 		for (const text of [get(...forged, ...wish, key, version), get(...wish, ...forged, key, version, ...forged), get(...forged)]) {
 			const bytes = Buffer.from(text, "latin1");
 			const { head, outcome } = parse(text)!;
-			const [seen] = (await ask([proxyHead(bytes, head, "10.0.0.9", "token").toString("latin1")])) as Seen[];
+			const [seen] = (await ask([
+				proxyHead(bytes, head, { peer: "10.0.0.9", client: "10.0.0.9", token: "token" }).toString("latin1"),
+			])) as Seen[];
 			expect(seen.outcome).toBe(outcome);
 			expect(valuesOf(seen, "x-real-ip")).toEqual(["10.0.0.9"]);
 			expect(valuesOf(seen, "x-shardcast-proxy")).toEqual(["token"]);

@@ -88,7 +88,7 @@ async function start(method: "GET" | "POST"): Promise<TransportRig> {
 			connections: () => {},
 			socketsMax: () => Number.POSITIVE_INFINITY,
 			overfull: (): Reply => expect.unreachable(),
-			proxiedAddress: () => null,
+			told: () => null,
 			failed: (callback, error) => {
 				throw new Error(`${callback} failed`, { cause: error });
 			},

@@ -45,7 +45,7 @@ class Rig {
 				connections: () => {},
 				socketsMax: () => Number.POSITIVE_INFINITY,
 				overfull: (): Reply => expect.unreachable(),
-				proxiedAddress: () => null,
+				told: () => null,
 				failed: (callback, error) => {
 					throw new Error(`${callback} failed`, { cause: error });
 				},

@@ -1,7 +1,7 @@
-import { allowedOrigins, httpErrors } from "@shardcast/http";
+import { allowedOrigins, httpErrors, TrustedProxies } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
 import { channelsAsked, channelsOf } from "../../src/sessions/raw/channels-asked.ts";
-import { proxiedAddress } from "../../src/transports/client-address.ts";
+import { type AddressTrust, type ForwardedHead, toldAddress } from "../../src/transports/client-address.ts";
 import { hasWord, judgeUpgrade, type UpgradeHead, type UpgradeRules } from "../../src/transports/upgrade-request.ts";
 
 const head: UpgradeHead = {
@@ -79,19 +79,36 @@ describe("an upgrade request", () => {
 });
 
 describe("the address of a client behind a proxy", () => {
-	const isToken = (given: string) => given === "token";
+	const isProxy = (given: string) => given === "token";
+	const untold = { proxyToken: "", realIp: "", forwardedFor: "" };
+	const told = (head: Partial<ForwardedHead>, trust: Partial<AddressTrust>, peer = "10.0.0.1") =>
+		toldAddress({ ...untold, ...head }, () => peer, { isProxy: null, trustedProxies: new TrustedProxies([]), ...trust });
 
 	it("is believed only with the cluster's token", () => {
-		const forged = { proxyToken: "", realIp: "1.2.3.4" };
-		expect(proxiedAddress(forged, isToken)).toBeNull();
-		expect(proxiedAddress({ ...forged, proxyToken: "guess" }, isToken)).toBeNull();
-		expect(proxiedAddress({ ...forged, proxyToken: "token" }, null)).toBeNull();
-		expect(proxiedAddress({ ...forged, proxyToken: "token" }, isToken)).toBe("1.2.3.4");
+		expect(told({ realIp: "1.2.3.4" }, { isProxy })).toBeNull();
+		expect(told({ realIp: "1.2.3.4", proxyToken: "guess" }, { isProxy })).toBeNull();
+		expect(told({ realIp: "1.2.3.4", proxyToken: "token" }, {})).toBeNull();
+		expect(told({ realIp: "1.2.3.4", proxyToken: "token" }, { isProxy })).toEqual({ address: "1.2.3.4", byBalancer: true });
 	});
 
 	it("is what the balancer says, never what a client wrote before it", () => {
-		const head = { proxyToken: "token", realIp: "", forwardedFor: "6.6.6.6" };
-		expect(proxiedAddress(head, isToken)).toBeNull();
+		expect(told({ proxyToken: "token", forwardedFor: "6.6.6.6" }, { isProxy })).toBeNull();
+	});
+
+	it("is what a trusted proxy says, and no header is looked at from anybody else", () => {
+		const trustedProxies = new TrustedProxies(["10.0.0.0/8"]);
+		expect(told({ forwardedFor: "6.6.6.6" }, { trustedProxies })).toEqual({ address: "6.6.6.6", byBalancer: false });
+		const unread = {
+			...untold,
+			get forwardedFor(): string {
+				throw new Error("looked at");
+			},
+		};
+		expect(toldAddress(unread, () => "192.0.2.1", { isProxy, trustedProxies })).toBeNull();
+		const unasked = (): string => {
+			throw new Error("asked for");
+		};
+		expect(toldAddress(unread, unasked, { isProxy: null, trustedProxies: new TrustedProxies([]) })).toBeNull();
 	});
 });
 

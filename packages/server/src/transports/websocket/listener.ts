@@ -8,7 +8,7 @@ import { type SocketOptions, Sockets } from "./sockets.ts";
 
 export interface ListenerParts {
 	readonly options: Pick<ShardOptions, "row" | "log" | "address" | "handoff">;
-	readonly check: Pick<ConnectionCheck, "full" | "proxiedAddress">;
+	readonly check: Pick<ConnectionCheck, "full" | "told">;
 	readonly rules: SocketOptions["rules"];
 	/** Whatever has endpoints or routes. */
 	readonly served: readonly Feature[];
@@ -42,7 +42,7 @@ export class Listener implements Feature {
 				},
 				socketsMax: () => row.socketsMax,
 				overfull: () => check.full(),
-				proxiedAddress: (head) => check.proxiedAddress(head),
+				told: (head, peer) => check.told(head, peer),
 				failed: (callback, error) => {
 					row.add("callbackErrors", 1);
 					failures.offer((leftOut) =>

@@ -36,13 +36,20 @@ export function forwardedHead(request: HttpRequest): ForwardedHead {
 		get realIp() {
 			return request.getHeader("x-real-ip");
 		},
+		get forwardedFor() {
+			return allLines(request, "x-forwarded-for");
+		},
 	};
 }
 
 /** A header that is a list. It may come in several lines, of which the library gives the first; mostly the word is there. */
 function listWith(request: HttpRequest, name: string, word: string): string {
 	const first = request.getHeader(name);
-	if (hasWord(first, word)) return first;
+	return hasWord(first, word) ? first : allLines(request, name);
+}
+
+/** The values of all lines of a header, with commas between them. */
+function allLines(request: HttpRequest, name: string): string {
 	const all: string[] = [];
 	request.forEach((key, value) => {
 		if (key === name) all.push(value);

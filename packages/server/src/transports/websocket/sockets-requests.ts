@@ -1,4 +1,4 @@
-import { BodyWanted, type Reply, type HttpRequest as Request, type Router, StreamWanted } from "@shardcast/http";
+import { BodyWanted, type Reply, type HttpRequest as Request, type Router, StreamWanted, type ToldAddress } from "@shardcast/http";
 import { addressKeyOf } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 import type { ForwardedHead } from "../client-address.ts";
@@ -13,8 +13,8 @@ export interface RequestsParts {
 	readonly app: GuardedApp;
 	readonly router: Router;
 	readonly counters: Pick<Counters, "add">;
-	/** The address of a client behind our own proxy; null when it came directly. */
-	readonly proxiedAddress: (head: ForwardedHead) => string | null;
+	/** The address of a client behind a proxy; null when it came directly. */
+	readonly told: (head: ForwardedHead, peer: () => string) => ToldAddress | null;
 }
 
 /** Serves the HTTP requests of a shard's connections: what the router says of them is done here, in uWebSockets.js's terms. One owner, the shard's loop. */
@@ -33,7 +33,8 @@ export class Requests {
 	serve(response: Response, request: HttpRequest): void {
 		const { router, counters } = this.#parts;
 		counters.add("httpRequests", 1);
-		const seen = new SeenRequest(response, request, this.#parts.proxiedAddress(forwardedHead(request)));
+		const told = this.#parts.told(forwardedHead(request), () => remoteAddress(response));
+		const seen = new SeenRequest(response, request, told);
 		const routed = router.route(seen);
 		if (routed instanceof BodyWanted) this.#readBody(response, seen, routed);
 		else if (routed instanceof StreamWanted) this.#streams.open(response, routed);
@@ -97,15 +98,17 @@ class SeenRequest implements Request {
 	readonly path: string;
 	readonly #response: Response;
 	readonly #request: HttpRequest;
+	readonly told: ToldAddress | null;
 	#address: string | null;
 
-	/** @param proxiedAddress of a client behind our own proxy. */
-	constructor(response: Response, request: HttpRequest, proxiedAddress: string | null) {
+	/** @param told of a client behind a proxy. */
+	constructor(response: Response, request: HttpRequest, told: ToldAddress | null) {
 		this.method = request.getCaseSensitiveMethod();
 		this.path = request.getUrl();
 		this.#response = response;
 		this.#request = request;
-		this.#address = proxiedAddress;
+		this.told = told;
+		this.#address = told?.address ?? null;
 	}
 
 	get query(): string {

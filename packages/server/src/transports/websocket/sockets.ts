@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Address } from "@shardcast/config";
-import { type Reply, type Route, Router, type RouterRules } from "@shardcast/http";
+import { type Reply, type Route, Router, type RouterRules, type ToldAddress } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { TopicPublisher } from "../../delivery/fan-out.ts";
@@ -30,8 +30,8 @@ export interface SocketHandlers {
 	readonly socketsMax: () => number;
 	/** One more than that has come: what to tell it. */
 	overfull(): Reply;
-	/** The address of a client behind our own proxy; null when it came directly. */
-	proxiedAddress(head: ForwardedHead): string | null;
+	/** The address of a client behind a proxy; null when it came directly. */
+	told(head: ForwardedHead, peer: () => string): ToldAddress | null;
 	/** One of these handlers threw, or something else within a callback of the library. */
 	failed(callback: GuardedCallback, error: unknown): void;
 }
@@ -80,7 +80,7 @@ export class Sockets implements TopicPublisher {
 		const { routes, rules, sessions, counters, handlers } = options;
 		this.#app = new GuardedApp((callback, error) => handlers.failed(callback, error));
 		const router = new Router([...routes, ...sessions.flatMap(({ paths }) => paths.map(upgradeOnly))], rules);
-		this.#requests = new Requests({ app: this.#app, router, counters, proxiedAddress: (head) => handlers.proxiedAddress(head) });
+		this.#requests = new Requests({ app: this.#app, router, counters, told: (head, peer) => handlers.told(head, peer) });
 		this.#app.filter(this.#onConnection);
 		for (const factory of sessions) this.#serve(factory);
 		this.#app.any("/*", (response, request) => this.#requests.serve(response, request));

@@ -8,7 +8,7 @@ import { ClientStream } from "./client-stream.ts";
 import { isProtobuf } from "./emulation-route.ts";
 
 export interface StreamRoutesParts {
-	readonly check: Pick<ConnectionCheck, "stopping" | "admitClient" | "left" | "proxiedAddress">;
+	readonly check: Pick<ConnectionCheck, "stopping" | "admitClient" | "left">;
 	/** A session for a client that was let in. */
 	readonly session: (admitted: Admitted, framing: Framing) => CentrifugeSession;
 	/** Bytes that may wait for a client that connects now. */
@@ -42,9 +42,9 @@ export function streamRoutes(parts: StreamRoutesParts): Route[] {
 		const { check, session, bufferedBytesMax } = parts;
 		const stopping = check.stopping();
 		if (stopping !== null) return stopping;
-		const proxied = check.proxiedAddress({ proxyToken: request.header("x-shardcast-proxy"), realIp: request.header("x-real-ip") });
+		const told = request.told ?? null;
 		return (first) => {
-			const admitted = check.admitClient(proxied, () => addressKeyOf(request.address));
+			const admitted = check.admitClient(told, () => addressKeyOf(request.address));
 			if ("refused" in admitted) return admitted.refused;
 			const notOpened = () => check.left(admitted.addressSlot);
 			return new ClientStream(session(admitted, kind.framing), { ...kind, first, bufferedBytesMax: bufferedBytesMax(), notOpened });
