@@ -74,7 +74,7 @@ export class DurableSubscription<T = unknown> {
 		this.subscription.subscribe();
 	}
 
-	/** Ends it, after the last acknowledgement. The consumer keeps its position. */
+	/** Ends it, after the last acknowledgement, which is lost without a connection: then messages come again. The consumer keeps its position. */
 	async close(): Promise<void> {
 		this.#isClosed = true;
 		clearTimeout(this.#retrying);

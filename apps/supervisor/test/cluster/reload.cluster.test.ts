@@ -201,7 +201,7 @@ describe("a terminal that goes away", () => {
 		const url = `http://127.0.0.1:${basePort + 2}`;
 		const flags = `--shards 2 --base-port ${basePort} --lb-addr 127.0.0.1:${basePort + 2} --cluster-directory ${base}`;
 		// `script` gives the program a separate terminal, which ends with it.
-		const terminal = spawn("script", ["-qec", `${process.execPath} ${main} multi ${flags}`, "/dev/null"], { stdio: "pipe" });
+		const terminal = spawn("script", ["-qec", `exec ${process.execPath} ${main} multi ${flags}`, "/dev/null"], { stdio: "pipe" });
 		try {
 			await waitFor(async () => (await httpRequest(`${url}/ready`)).status === 200, { deadlineMs: 20_000, what: "the cluster" });
 			const client = await LibraryClient.open(url.replace("http", "ws"));
