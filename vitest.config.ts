@@ -1,9 +1,14 @@
 import { defineConfig } from "vitest/config";
 
-const shared = { environment: "node" as const, globals: false };
 const source = { resolve: { conditions: ["source"] }, ssr: { resolve: { conditions: ["source"] } } };
 /** As in packages/testkit/src/wait.ts: CI machines may be slow, and a limit only ends what fails. */
 const patience = process.env.CI === "true" ? 3 : 1;
+const shared = {
+	environment: "node" as const,
+	globals: false,
+	// The default of a second is short for a busy machine.
+	expect: { poll: { timeout: 8_000 * patience, interval: 10 } },
+};
 /** See packages/testkit/src/stress.ts. */
 const stress = Number(process.env.SHARDCAST_STRESS ?? 1);
 const processes = ["**/test/**/*.process.test.ts", "**/test/**/*.cluster.test.ts"];

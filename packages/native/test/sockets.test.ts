@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { descriptorsOf, openedSince } from "@shardcast/testkit";
+import { descriptorsOf, hasIpv6, openedSince } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { NativeError } from "../src/native-error.ts";
 import { closeDescriptor, duplicate, peek, peerAddress, setDeferAccept, setTcpNoDelay } from "../src/sockets.ts";
@@ -43,6 +43,7 @@ describe("sockets", () => {
 		await expect.poll(() => [...peerAddress(fd)]).toEqual([]);
 		expect([...peerAddress(0x7fff_ffff)]).toEqual([]);
 
+		if (!hasIpv6) return;
 		const dual = createServer({ pauseOnConnect: true }).listen(0, "::");
 		await once(dual, "listening");
 		const { port } = dual.address() as { port: number };

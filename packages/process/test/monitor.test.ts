@@ -28,24 +28,7 @@ it("measures CPU time, memory and how late the loop is, afresh with each sample"
 	expect(stalled.cpuMs - before.cpuMs).toBeGreaterThan(150);
 	expect(stalled.residentBytes).toBeGreaterThan(10_000_000);
 	// A busy machine may stall the loop by itself, but not for this long each time.
-	await expect.poll(() => monitor.sample(0).loopLagP99Ms, { interval: 300, timeout: 5_000 }).toBeLessThan(stalled.loopLagP99Ms);
-	monitor.stop();
-});
-
-it("the loop of an idle process is measured by its heartbeats, without further wake-ups", async () => {
-	const monitor = new ProcessMonitor();
-	monitor.start();
-	monitor.sample(0);
-	const wakeUps = () => process.resourceUsage().voluntaryContextSwitches;
-	// It may take some seconds until a process that has just started is idle.
-	const wokenWhileIdle = async () => {
-		const before = wakeUps();
-		await sleep(1000);
-		monitor.sample(0);
-		return wakeUps() - before;
-	};
-	await expect.poll(wokenWhileIdle, { interval: 0, timeout: 8_000 }).toBeLessThan(10);
-	expect(monitor.sample(70).loopLagP99Ms).toBeGreaterThanOrEqual(70);
+	await expect.poll(() => monitor.sample(0).loopLagP99Ms, { interval: 300 }).toBeLessThan(stalled.loopLagP99Ms);
 	monitor.stop();
 });
 
@@ -60,7 +43,7 @@ it("each sample is told how late the latest heartbeat was since the one before",
 	});
 	heartbeat.start();
 	spin(350);
-	await expect.poll(() => told.length, { timeout: 5_000 }).toBe(2);
+	await expect.poll(() => told.length).toBe(2);
 	heartbeat.stop();
 	expect(told[0]).toBe(0);
 	expect(told[1]).toBeGreaterThan(140);

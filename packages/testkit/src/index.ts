@@ -3,6 +3,7 @@ export * from "./delivery-checker.ts";
 export * from "./exposition.ts";
 export * from "./fossil-decoder.ts";
 export * from "./http.ts";
+export * from "./loopback.ts";
 export * from "./managed-process.ts";
 export * from "./other-user.ts";
 export * from "./ports.ts";

@@ -60,7 +60,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		await features.stop();
 		expect(await does()).toEqual({ isOpen: false, runs: false });
 		// What runs once more and then no further may do so.
-		await vi.waitFor(() => expect(timers.live).toEqual([]), { timeout: 1000, interval: 5 });
+		await vi.waitFor(() => expect(timers.live).toEqual([]), { timeout: 8_000, interval: 5 });
 		expect(listeners().filter((listener) => !before.has(listener))).toEqual([]);
 		expect(errors).toEqual([]);
 	});

@@ -33,7 +33,7 @@ class FeedRig {
 	}
 }
 
-const settled = (check: () => void) => vi.waitFor(check, { interval: 1 });
+const settled = (check: () => void) => vi.waitFor(check, { timeout: 8_000, interval: 1 });
 
 describe("a search for channels in the console", () => {
 	it("is answered to the page that asked, and no more once it is over", async () => {

@@ -136,7 +136,7 @@ describe("recovery", () => {
 		client.send({ subscribe: { channel: "other" }, id: 3 });
 		expect(client.replies()).toEqual([]);
 		deliver();
-		await vi.waitFor(() => expect(client.session.backlog).toBeNull());
+		await vi.waitFor(() => expect(client.session.backlog).toBeNull(), { timeout: 8_000 });
 		expect(client.replies()).toMatchObject([{ id: 2, subscribe: { recovered: true, offset: 5 } }, { id: 3 }]);
 	});
 
@@ -202,7 +202,7 @@ describe("presence", () => {
 		for (const client of [a, b]) subscribe(client, {});
 		const asked = async (): Promise<unknown[]> => {
 			c.send({ presence: { channel: "c" }, id: 5 }, { presence_stats: { channel: "c" }, id: 6 });
-			await vi.waitFor(() => expect(c.session.backlog).toBeNull());
+			await vi.waitFor(() => expect(c.session.backlog).toBeNull(), { timeout: 8_000 });
 			return c.replies();
 		};
 		const entry = ({ session: { id } }: CentrifugeClient) => [id, { client: id, user: "" }];

@@ -102,7 +102,7 @@ describe("commands", () => {
 		expect(client.replies()).toEqual([]);
 		rig.result = publishTaken;
 		finish(publishTaken);
-		await vi.waitFor(() => expect(client.session.backlog).toBeNull());
+		await vi.waitFor(() => expect(client.session.backlog).toBeNull(), { timeout: 8_000 });
 		expect(client.replies()).toEqual([{ id: 2, publish: {} }, ...[3, 4, 5].map((id) => ({ id, subscribe: {} }))]);
 		client.send(subscribe("d", 6));
 		expect(client.replies()).toEqual([{ id: 6, subscribe: {} }]);
@@ -295,7 +295,7 @@ describe("time", () => {
 		const { rig, pass } = clocked({ clientInsecure: false, tokenHmacSecret: secret });
 		const client = rig.open();
 		client.send({ connect: { token: await token({ exp: Math.floor(Date.now() / 1000) + 60 }) }, id: 1 });
-		await vi.waitFor(() => expect(client.session.state).toBe("connected"));
+		await vi.waitFor(() => expect(client.session.state).toBe("connected"), { timeout: 8_000 });
 		for (let second = 0; second < 80; second++) {
 			pass(1);
 			for (const message of client.replies()) if (Object.keys(message as object).length === 0) client.send({});
@@ -317,7 +317,7 @@ describe("tokens", () => {
 	async function connectWith(claims: object, key = secret): Promise<CentrifugeClient> {
 		const client = new CentrifugeRig(options).open();
 		client.send({ connect: { token: await token({ ...claims }, key) }, id: 1 });
-		await vi.waitFor(() => expect(client.session.state === "new" && client.session.leaving === 0).toBe(false));
+		await vi.waitFor(() => expect(client.session.state === "new" && client.session.leaving === 0).toBe(false), { timeout: 8_000 });
 		return client;
 	}
 
@@ -356,7 +356,7 @@ describe("tokens", () => {
 		const refreshed = await connectWith({ sub: "ann", exp: now() + 60 });
 		refreshed.replies();
 		refreshed.send({ refresh: { token: await token({ sub: "ann", exp: now() + 600 }) }, id: 2 });
-		await vi.waitFor(() => expect(refreshed.session.backlog).toBeNull());
+		await vi.waitFor(() => expect(refreshed.session.backlog).toBeNull(), { timeout: 8_000 });
 		expect(refreshed.replies()).toMatchObject([{ id: 2, refresh: { expires: true, ttl: expect.any(Number) } }]);
 		for (const [claims, code] of [
 			[{ sub: "ann", exp: now() - 1 }, 3005],

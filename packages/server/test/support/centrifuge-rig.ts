@@ -269,7 +269,7 @@ export class CentrifugeClient {
 
 	/** All commands so far have been carried out. */
 	async settled(): Promise<void> {
-		await vi.waitFor(() => expect(this.session.backlog).toBeNull(), { interval: 1 });
+		await vi.waitFor(() => expect(this.session.backlog).toBeNull(), { timeout: 8_000, interval: 1 });
 	}
 
 	get ended(): Promise<{ readonly code: number; readonly reason: string }> {

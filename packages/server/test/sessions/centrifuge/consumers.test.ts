@@ -102,16 +102,22 @@ describe("consumers of durable channels", () => {
 				visited.push(/(one|two|three)$/.exec(Buffer.from(u8.subarray(start, end)).toString("latin1"))?.[1] ?? "other");
 			});
 		for (let second = 0; second < 10; second++) rig.durable!.everySecond();
-		await vi.waitFor(() => {
-			read();
-			expect(visited).toEqual(["two"]);
-		});
+		await vi.waitFor(
+			() => {
+				read();
+				expect(visited).toEqual(["two"]);
+			},
+			{ timeout: 8_000 },
+		);
 		await rig.durable!.store.publish("a", message("two"));
 		await rig.durable!.publish(RecordKind.text, 0, "a", Buffer.from("three"), history);
-		await vi.waitFor(() => {
-			read();
-			expect(visited).toEqual(["two", "two", "three"]);
-		});
+		await vi.waitFor(
+			() => {
+				read();
+				expect(visited).toEqual(["two", "two", "three"]);
+			},
+			{ timeout: 8_000 },
+		);
 	});
 
 	it("more than a reply may hold follows in order, and then it is subscribed", async () => {

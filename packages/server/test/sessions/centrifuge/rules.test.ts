@@ -281,7 +281,10 @@ async function signed(command: Command): Promise<Command> {
 describe.each(encodings)("a client that breaks a rule, in $name", ({ query, encode, decode }) => {
 	async function send(client: CentrifugeClient, commands: readonly Command[]): Promise<void> {
 		client.session.frame(new Uint8Array(encode(await Promise.all(commands.map(signed)))).buffer);
-		await vi.waitFor(() => expect(client.session.backlog === null || client.session.leaving !== 0).toBe(true), { interval: 1 });
+		await vi.waitFor(() => expect(client.session.backlog === null || client.session.leaving !== 0).toBe(true), {
+			timeout: 8_000,
+			interval: 1,
+		});
 	}
 
 	it.each(rules)("$rule", async ({ settings = {}, as = { sub: "ann" }, after = [], send: commands, error, close }) => {

@@ -141,7 +141,7 @@ it("a new token with other channels ends the connection with 3010; with the same
 	] as const) {
 		const client = await connect(new CentrifugeRig(config), { sub: "ann", channels: before });
 		client.send({ refresh: { token: await tokenOf({ sub: "ann", channels: after }) }, id: 2 });
-		await vi.waitFor(() => expect(client.session.backlog === null || client.session.isGone).toBe(true));
+		await vi.waitFor(() => expect(client.session.backlog === null || client.session.isGone).toBe(true), { timeout: 8_000 });
 		expect(client.session.leaving).toBe(code);
 	}
 });
