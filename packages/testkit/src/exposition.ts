@@ -1,4 +1,5 @@
 import { httpRequest } from "./http.ts";
+import { waitFor } from "./wait.ts";
 
 /** An answer of GET /metrics, read for a test. */
 export class Scrape {
@@ -17,9 +18,20 @@ export class Scrape {
 		}
 	}
 
-	/** @param url such as "http://127.0.0.1:3005". */
-	static async of(url: string, deadlineMs = 5_000): Promise<Scrape> {
-		const { status, headers, body } = await httpRequest(`${url}/metrics`, { deadlineMs });
+	/**
+	 * Asks again while the answer is 503: on a busy machine a process may take longer to tell its numbers than /metrics waits.
+	 *
+	 * @param url such as "http://127.0.0.1:3005".
+	 */
+	static async of(url: string, deadlineMs = 20_000): Promise<Scrape> {
+		const { status, headers, body } = await waitFor(
+			async () => {
+				const answer = await httpRequest(`${url}/metrics`);
+				if (answer.status === 503) throw new Error(`503 ${answer.body}`);
+				return answer;
+			},
+			{ deadlineMs, what: "GET /metrics", everyMs: 100 },
+		);
 		if (status !== 200) throw new Error(`GET /metrics: ${status} ${body}`);
 		if (!headers["content-type"]?.startsWith("text/plain; version=0.0.4")) throw new Error(`GET /metrics is ${headers["content-type"]}`);
 		return new Scrape(body);

@@ -1,4 +1,4 @@
-import { RawClient as Raw, type RawClient, waitFor } from "@shardcast/testkit";
+import { RawClient as Raw, type RawClient, stressed, waitFor } from "@shardcast/testkit";
 import { kafkaForTests } from "@shardcast/testkit/kafka";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { flawless, KafkaRig } from "../support/ingest-rig.ts";
@@ -30,8 +30,10 @@ describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once,
 		expect((await rig.cluster.stop()).code, rig.cluster.log()).toBe(0);
 	}
 
+	// Alone, and with siblings that it takes its place from; in shared mode with several that read, too. The rest is more of the same.
+	const usual = { "per-shard": [1, 2], shared: [1, 4] };
 	for (const mode of modes)
-		for (const shards of [1, 2, 4])
+		for (const shards of stressed(1) > 1 ? [1, 2, 4] : usual[mode])
 			it(`${mode}, ${shards} shards: steady, and while a shard is killed and comes back`, async () => {
 				const topic = await freshTopic(4);
 				await rig.start(shards, ["--kafka-topics", topic, "--kafka-mode", mode, "--kafka-group", `g-${topic}`]);
@@ -45,10 +47,10 @@ describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once,
 				const survivors = clients.filter((_, index) => index % shards !== victim && index < shards * clientsPerShard);
 				await rig.cluster.kill9(victim);
 				const killedMs = performance.now();
-				const back = await waitFor(() => Raw.open(rig.cluster.shardUrl(victim)), { deadlineMs: 10_000, what: "the shard to be back" });
-				const served = await back.waitForMessages(1, 15_000);
-				// Within 3 s where the machine has the time; what must never happen is waiting out the dead member's session, 29 s.
-				expect(performance.now() - killedMs).toBeLessThan(10_000);
+				const back = await waitFor(() => Raw.open(rig.cluster.shardUrl(victim)), { deadlineMs: 20_000, what: "the shard to be back" });
+				const served = await back.waitForMessages(1, 30_000);
+				// Within 3 s where the machine has the time, some ten on a busy one; what must never happen is waiting out the dead member's session, 29 s.
+				expect(performance.now() - killedMs).toBeLessThan(25_000);
 				expect(served.length).toBeGreaterThan(0);
 				await new Promise((resolve) => setTimeout(resolve, 500));
 				await stop();
@@ -63,10 +65,19 @@ describe.skipIf(!(await kafkaForTests()))("produced once, received exactly once,
 
 	it("shared, 3 shards: readers die again and again under load, at any instruction, and the survivor's clients notice nothing", async () => {
 		const topic = await freshTopic(6);
-		await rig.start(3, ["--kafka-topics", topic, "--kafka-mode", "shared", "--crash-limit", "50", "--restart-backoff-max", "500ms"]);
+		await rig.start(3, [
+			"--kafka-topics",
+			topic,
+			"--kafka-mode",
+			"shared",
+			"--crash-limit",
+			`${Math.min(stressed(50), 1000)}`,
+			"--restart-backoff-max",
+			"500ms",
+		]);
 		const clients = await rig.listen([rig.cluster.shardUrl(0), rig.cluster.shardUrl(0)]);
 		const stop = rig.produceSteadily(topic, () => 6);
-		for (let kill = 0; kill < 6; kill++) {
+		for (let kill = 0; kill < stressed(4); kill++) {
 			const victim = 1 + (kill % 2);
 			await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 300));
 			// Twice the survivor is behind when partitions change hands: the dead one's last records must come before its successor's first.

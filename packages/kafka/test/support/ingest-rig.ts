@@ -7,7 +7,9 @@ export const flawless = { lost: 0, duplicated: 0, reordered: 0, unexpected: 0, e
 export class KafkaRig {
 	readonly kafka: TestKafka;
 	client: KafkaClient;
+	/** The one started last. */
 	cluster!: Cluster;
+	readonly #started: Cluster[] = [];
 	/** Records produced so far, by topic and partition. */
 	readonly produced = new Map<string, number>();
 
@@ -23,13 +25,16 @@ export class KafkaRig {
 	}
 
 	/** Starts the cluster and waits until Kafka is no trouble to it: it knows where each partition begins, so that what is produced from now on is delivered. */
-	async start(shards: number, flags: readonly string[]): Promise<void> {
+	async start(shards: number, flags: readonly string[]): Promise<Cluster> {
 		const common = ["--kafka-brokers", this.kafka.brokers, "--kafka-metadata-age", "300ms", "--kafka-commit-interval", "200ms"];
-		this.cluster = await startCluster({ shards, flags: [...common, ...flags] });
-		await this.healthy();
+		const cluster = await startCluster({ shards, flags: [...common, ...flags] });
+		this.cluster = cluster;
+		this.#started.push(cluster);
+		await this.healthy(30_000, cluster);
+		return cluster;
 	}
 
-	async healthy(deadlineMs = 15_000, cluster = this.cluster): Promise<void> {
+	async healthy(deadlineMs = 30_000, cluster = this.cluster): Promise<void> {
 		await waitFor(
 			async () => {
 				const { status, reasons } = await cluster.health();
@@ -47,7 +52,7 @@ export class KafkaRig {
 				const { status, pid } = (await this.cluster.health()).shards[slot]!;
 				return status === "healthy" && pid !== killedPid;
 			},
-			{ deadlineMs: 15_000, what: `shard ${slot} to be back` },
+			{ deadlineMs: 30_000, what: `shard ${slot} to be back` },
 		);
 	}
 
@@ -86,11 +91,17 @@ export class KafkaRig {
 
 	#stopProducing: () => Promise<void> = async () => {};
 
-	/** After each test, whatever came of it. */
-	async reset(): Promise<void> {
+	/** After a test whose clusters go on: the next one counts from its own first record. */
+	async forget(): Promise<void> {
 		await this.#stopProducing();
-		if (this.cluster?.process.status() === null) await this.cluster.stop();
 		this.produced.clear();
+	}
+
+	/** After each test, whatever came of it; or at the end of a file whose tests share their clusters. */
+	async reset(): Promise<void> {
+		await this.forget();
+		const running = [...new Set([...this.#started.splice(0), this.cluster])].filter((cluster) => cluster?.process.status() === null);
+		await Promise.all(running.map((cluster) => cluster.stop()));
 	}
 
 	/** Waits until the client has the last record of every partition. */
