@@ -32,10 +32,11 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 			[`other-${prefix}.b`, 1],
 		] as const)
 			await rig.client.createTopic(topic, partitions);
-		const topicsOf = ["--kafka-topics", `${grown},${recreated},${restarted},/${prefix}\\..+/`];
+		// Longer than it takes to produce to what has just been created: there are records before the clusters look.
+		const common = ["--kafka-topics", `${grown},${recreated},${restarted},/${prefix}\\..+/`, "--kafka-metadata-age", "2s"];
 		[perShard, shared] = await Promise.all([
-			rig.start(shards, [...topicsOf, "--kafka-mode", "per-shard", "--kafka-group", `${prefix}-per-shard`]),
-			rig.start(shards, [...topicsOf, "--kafka-mode", "shared", "--kafka-group", `${prefix}-shared`]),
+			rig.start(shards, [...common, "--kafka-mode", "per-shard", "--kafka-group", `${prefix}-per-shard`]),
+			rig.start(shards, [...common, "--kafka-mode", "shared", "--kafka-group", `${prefix}-shared`]),
 		]);
 	});
 	afterEach(() => rig.forget());
@@ -82,8 +83,8 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 		const clients = await rig.listen(urls());
 		await rig.produce(`${prefix}.a`, 1, 50);
 		await rig.client.createTopic(`${prefix}.b`, 2);
-		await rig.client.producer.send({ topic: `other-${prefix}.b`, messages: [{ value: "not for us" }] });
 		await rig.produce(`${prefix}.b`, 2, 50);
+		await rig.client.producer.send({ topic: `other-${prefix}.b`, messages: [{ value: "not for us" }] });
 		await caughtUp(clients);
 		expect(rig.report(clients)).toMatchObject({ ...flawless, received: clients.length * 150 });
 		for (const client of clients) expect(client.texts()).not.toContain("not for us");

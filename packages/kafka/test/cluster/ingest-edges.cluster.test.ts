@@ -143,12 +143,13 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		await waitFor(async () => (await drained()) === 25, { deadlineMs: 10_000, what: "25 records to be counted" });
 	});
 
-	it("24,000 dead letters of 1 KB at once all arrive, by one of two shards, once and with their own bytes, and are not read back", async () => {
+	it("more dead letters at once than may wait all arrive, by one of two shards, once and with their own bytes, and are not read back", async () => {
 		const topic = `edge-${process.pid}-${topics++}`;
 		const dead = `${topic}.dead`;
 		await rig.client.createTopic(topic, 1);
 		await rig.client.createTopic(dead, 1);
-		const [count, perSend] = [24_000, 800];
+		// More than the 10,000, and the 8 MiB, that a shard holds.
+		const [count, perSend] = [stressed(12_000), 800];
 		const letterValue = (index: number) => `${index}`.padEnd(1024, "x");
 		const letter = (index: number) => ({ key: `${index}`, value: letterValue(index), headers: { mark: `${index}` } });
 		for (let from = 0; from < count; from += perSend)
@@ -157,9 +158,9 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		// The pattern matches the dead letters' topic as well.
 		const flags = ["--kafka-topics", `/${topic}.*/`, "--kafka-format", "json", "--kafka-dead-letter", dead];
 		await rig.start(2, [...flags, "--kafka-from", "earliest"]);
-		await waitFor(async () => (await drained()) === 1, { deadlineMs: 20_000, what: "the good record" });
+		await waitFor(async () => (await drained()) === 1, { deadlineMs: stressed(30_000), what: "the good record" });
 		const written = async () => Number((await rig.client.admin.fetchTopicOffsets(dead))[0]!.high);
-		await waitFor(async () => (await written()) >= count, { deadlineMs: 20_000, what: "all dead letters" });
+		await waitFor(async () => (await written()) >= count, { deadlineMs: stressed(30_000), what: "all dead letters" });
 		const letters = await readAll(dead);
 		expect(letters.length).toBe(count);
 		const isWrong = ({ key, value, mark, source }: (typeof letters)[number]) =>

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { httpRequest, RawClient, startCluster, waitFor } from "@shardcast/testkit";
-import { KafkaBroker, kafkaForTests, saslUsers } from "@shardcast/testkit/kafka";
+import { RawClient, Scrape, startCluster, waitFor } from "@shardcast/testkit";
+import { connectKafka, KafkaBroker, kafkaForTests, saslUsers } from "@shardcast/testkit/kafka";
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from "kafkajs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { KafkaRig } from "../support/ingest-rig.ts";
@@ -11,25 +11,23 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 	let rig: KafkaRig;
 	let scratch: string;
 	let topics = 0;
+	/** For the first two tests: not started yet, then one that asks who comes. */
+	let guarded: KafkaBroker;
 	beforeAll(async () => {
-		rig = await KafkaRig.create();
+		const authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+		// Whoever comes without SASL may do everything, alice only what she is granted.
+		const properties = { "authorizer.class.name": authorizer, "super.users": "User:ANONYMOUS" };
+		[rig, guarded] = await Promise.all([KafkaRig.create(), KafkaBroker.create({ secure: true, properties })]);
 		scratch = mkdtempSync(join(tmpdir(), "shardcast-route-"));
 	});
 	afterEach(() => rig.reset());
 	afterAll(async () => {
+		await guarded.remove();
 		await rig.close();
 		rmSync(scratch, { recursive: true, force: true });
 	});
 
-	async function metric(name: string, labels: string): Promise<number> {
-		const { body } = await httpRequest(`${rig.cluster.httpUrl}/metrics`);
-		return body
-			.split("\n")
-			.filter((line) => line.startsWith(`${name}{`) && line.includes(labels))
-			.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
-	}
-
-	const degraded = (sentence: string, deadlineMs = 10_000, cluster = rig.cluster) =>
+	const degraded = (sentence: string, deadlineMs = 20_000, cluster = rig.cluster) =>
 		waitFor(
 			async () => {
 				const { status, reasons } = await cluster.health();
@@ -41,105 +39,91 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		);
 
 	it("no broker at start: the cluster serves, says so, and reads once there is one", async () => {
-		const broker = await KafkaBroker.create();
-		try {
-			rig.cluster = await startCluster({
-				shards: 2,
-				flags: ["--kafka-brokers", broker.brokers, "--kafka-topics", "late", "--kafka-metadata-age", "300ms"],
-			});
-			await degraded(`not answered yet: ${broker.brokers}; if they do not soon, check --kafka-brokers`);
-			await degraded("can't be reached");
-			const [one, two] = await rig.listen([rig.cluster.shardUrl(0), rig.cluster.shardUrl(1)]);
-			one!.send("clients talk all the same");
-			await two!.waitForMessages(1);
-			await broker.start();
-			await degraded("a topic does not exist: topic late does not exist; create what is missing", 20_000);
-			const { connectKafka } = await import("@shardcast/testkit/kafka");
-			const client = await connectKafka(broker.brokers);
-			await client.createTopic("late", 1);
-			await client.producer.send({ topic: "late", messages: [{ value: "at last" }] });
-			await client.close();
-			await waitFor(() => one!.texts().includes("at last") && two!.texts().includes("at last"), { deadlineMs: 10_000, what: "the record" });
-			await rig.healthy();
-		} finally {
-			await rig.cluster.stop();
-			await broker.remove();
-		}
+		const { brokers } = guarded;
+		rig.cluster = await startCluster({
+			shards: 2,
+			flags: ["--kafka-brokers", brokers, "--kafka-topics", "late", "--kafka-metadata-age", "300ms"],
+		});
+		await degraded(`not answered yet: ${brokers}; if they do not soon, check --kafka-brokers`);
+		await degraded("can't be reached");
+		const [one, two] = await rig.listen([rig.cluster.shardUrl(0), rig.cluster.shardUrl(1)]);
+		one!.send("clients talk all the same");
+		await two!.waitForMessages(1, 20_000);
+		await guarded.start();
+		await degraded("a topic does not exist: topic late does not exist; create what is missing", 20_000);
+		const client = await connectKafka(brokers);
+		await client.createTopic("late", 1);
+		await client.producer.send({ topic: "late", messages: [{ value: "at last" }] });
+		await client.close();
+		await waitFor(() => one!.texts().includes("at last") && two!.texts().includes("at last"), { deadlineMs: 20_000, what: "the record" });
+		await rig.healthy();
 	});
 
 	it("credentials: plain, SCRAM and TLS are taken; wrong ones are said to be wrong, and what alice may not read is named", async () => {
-		const authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
-		// Whoever comes without SASL may do everything, alice only what she is granted.
-		const broker = await KafkaBroker.run({
-			secure: true,
-			properties: { "authorizer.class.name": authorizer, "super.users": "User:ANONYMOUS" },
-		});
-		try {
-			const { connectKafka } = await import("@shardcast/testkit/kafka");
-			const client = await connectKafka(broker.brokers);
-			await client.createTopic("secret", 1);
-			await client.createTopic("guarded", 1);
-			const grant = (resourceType: AclResourceTypes, resourceName: string) =>
-				client.admin.createAcls({
-					acl: [
-						{
-							...{ resourceType, resourceName, resourcePatternType: ResourcePatternTypes.LITERAL },
-							...{ principal: "User:alice", host: "*", operation: AclOperationTypes.READ, permissionType: AclPermissionTypes.ALLOW },
-						},
-					],
-				});
-			await grant(AclResourceTypes.TOPIC, "secret");
-			await grant(AclResourceTypes.GROUP, "*");
-			const sasl = `127.0.0.1:${broker.ports.sasl}`;
-			const login = (mechanism: string, password: string) => [
-				...["--kafka-brokers", sasl, "--kafka-sasl", mechanism],
-				...["--kafka-username", "alice", "--kafka-password", password],
-			];
-			const secret = ["--kafka-topics", "secret"];
-			const tls = ["--kafka-brokers", `127.0.0.1:${broker.ports.ssl}`, ...secret, "--kafka-tls"];
-			const good = [
-				...["plain", "scram-sha-256", "scram-sha-512"].map((mechanism) => [...login(mechanism, saslUsers.alice), ...secret]),
-				[...tls, "--kafka-tls-ca", broker.caPath!],
-			];
-			const wrong = [[...login("plain", "wrong"), ...secret], [...login("scram-sha-512", "wrong"), ...secret], tls];
-			// All of them side by side: they mostly wait.
-			const starting = [...good, ...wrong].map((flags) => startCluster({ shards: 1, flags, readyMs: 60_000 }));
-			try {
-				const clusters = await Promise.all(starting);
-				await Promise.all(
-					clusters.slice(good.length).map((cluster) => degraded("reject the credentials or the certificate", 20_000, cluster)),
-				);
-				const listeners = await Promise.all(
-					clusters.slice(0, good.length).map(async (cluster) => {
-						await rig.healthy(30_000, cluster);
-						return RawClient.open(cluster.url);
-					}),
-				);
-				await client.producer.send({ topic: "secret", messages: [{ value: "for those who may read it" }] });
-				await Promise.all(listeners.map((listener) => listener.waitForMessages(1)));
-			} finally {
-				const ends = await Promise.allSettled(starting);
-				await Promise.all(ends.map((each) => (each.status === "fulfilled" ? each.value.stop() : null)));
-			}
-			// Denied is not missing: once it is allowed, reading begins at the latest record, as for a topic that was there.
-			await client.producer.send({ topic: "guarded", messages: [{ value: "history" }] });
-			const mixed = ["--kafka-topics", "secret,guarded", "--kafka-metadata-age", "300ms"];
-			rig.cluster = await startCluster({ shards: 2, flags: [...login("plain", saslUsers.alice), ...mixed] });
-			await degraded("topic guarded may not be read");
-			const listener = await RawClient.open(rig.cluster.url);
-			await client.producer.send({ topic: "guarded", messages: [{ value: "more history" }] });
-			await grant(AclResourceTypes.TOPIC, "guarded");
-			await waitFor(async () => !(await rig.cluster.health()).reasons.some((reason) => reason.includes("guarded")), {
-				deadlineMs: 20_000,
-				what: "the topic to be read",
+		const broker = guarded;
+		if (broker.pid === undefined) await broker.start();
+		const client = await connectKafka(broker.brokers);
+		await client.createTopic("secret", 1);
+		await client.createTopic("guarded", 1);
+		const grant = (resourceType: AclResourceTypes, resourceName: string) =>
+			client.admin.createAcls({
+				acl: [
+					{
+						...{ resourceType, resourceName, resourcePatternType: ResourcePatternTypes.LITERAL },
+						...{ principal: "User:alice", host: "*", operation: AclOperationTypes.READ, permissionType: AclPermissionTypes.ALLOW },
+					},
+				],
 			});
-			await client.producer.send({ topic: "guarded", messages: [{ value: "news" }] });
-			await listener.waitForMessages(1);
-			expect(listener.texts()).toEqual(["news"]);
-			await client.close();
+		await grant(AclResourceTypes.TOPIC, "secret");
+		await grant(AclResourceTypes.GROUP, "*");
+		const sasl = `127.0.0.1:${broker.ports.sasl}`;
+		const login = (mechanism: string, password: string) => [
+			...["--kafka-brokers", sasl, "--kafka-sasl", mechanism],
+			...["--kafka-username", "alice", "--kafka-password", password],
+		];
+		const secret = ["--kafka-topics", "secret"];
+		const tls = ["--kafka-brokers", `127.0.0.1:${broker.ports.ssl}`, ...secret, "--kafka-tls"];
+		const good = [
+			// PLAIN is what the cluster below logs in with.
+			...["scram-sha-256", "scram-sha-512"].map((mechanism) => [...login(mechanism, saslUsers.alice), ...secret]),
+			[...tls, "--kafka-tls-ca", broker.caPath!],
+		];
+		const wrong = [[...login("plain", "wrong"), ...secret], [...login("scram-sha-512", "wrong"), ...secret], tls];
+		// All of them side by side: they mostly wait.
+		const starting = [...good, ...wrong].map((flags) => startCluster({ shards: 1, flags, readyMs: 90_000 }));
+		try {
+			const clusters = await Promise.all(starting);
+			await Promise.all(
+				clusters.slice(good.length).map((cluster) => degraded("reject the credentials or the certificate", 30_000, cluster)),
+			);
+			const listeners = await Promise.all(
+				clusters.slice(0, good.length).map(async (cluster) => {
+					await rig.healthy(30_000, cluster);
+					return RawClient.open(cluster.url);
+				}),
+			);
+			await client.producer.send({ topic: "secret", messages: [{ value: "for those who may read it" }] });
+			await Promise.all(listeners.map((listener) => listener.waitForMessages(1, 20_000)));
 		} finally {
-			await broker.remove();
+			const ends = await Promise.allSettled(starting);
+			await Promise.all(ends.map((each) => (each.status === "fulfilled" ? each.value.stop() : null)));
 		}
+		// Denied is not missing: once it is allowed, reading begins at the latest record, as for a topic that was there.
+		await client.producer.send({ topic: "guarded", messages: [{ value: "history" }] });
+		const mixed = ["--kafka-topics", "secret,guarded", "--kafka-metadata-age", "300ms"];
+		rig.cluster = await startCluster({ shards: 2, flags: [...login("plain", saslUsers.alice), ...mixed] });
+		await degraded("topic guarded may not be read", 30_000);
+		const listener = await RawClient.open(rig.cluster.url);
+		await client.producer.send({ topic: "guarded", messages: [{ value: "more history" }] });
+		await grant(AclResourceTypes.TOPIC, "guarded");
+		await waitFor(async () => !(await rig.cluster.health()).reasons.some((reason) => reason.includes("guarded")), {
+			deadlineMs: 20_000,
+			what: "the topic to be read",
+		});
+		await client.producer.send({ topic: "guarded", messages: [{ value: "news" }] });
+		await listener.waitForMessages(1, 20_000);
+		expect(listener.texts()).toEqual(["news"]);
+		await client.close();
 	}, 180_000);
 
 	it("records that can't be delivered are counted, go to the dead letters, and hold up no other", async () => {
@@ -172,13 +156,13 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 				{ key: "k", value: '"last"' },
 			],
 		});
-		await listener.waitForMessages(2);
+		await listener.waitForMessages(2, 20_000);
 		expect(listener.texts()).toEqual(['"first"', '"last"']);
-		const skipped = (reason: string) => metric("shardcast_kafka_skipped_total", `reason="${reason}"`);
-		await waitFor(async () => (await skipped("bad_channel")) === 1, { deadlineMs: 5000, what: "the counters" });
+		const skipped = async (reason: string) => (await Scrape.of(rig.cluster.httpUrl)).sum("shardcast_kafka_skipped_total", { reason });
+		await waitFor(async () => (await skipped("bad_channel")) === 1, { deadlineMs: 20_000, what: "the counters" });
 		expect([await skipped("too_large"), await skipped("invalid_text"), await skipped("invalid_json")]).toEqual([1, 1, 1]);
 		const high = async () => Number((await rig.client.admin.fetchTopicOffsets(`${topic}.dead`))[0]!.high);
-		await waitFor(async () => (await high()) === 4, { deadlineMs: 5000, what: "the dead letters" });
+		await waitFor(async () => (await high()) === 4, { deadlineMs: 20_000, what: "the dead letters" });
 		expect(rig.cluster.log()).toContain(`"topic":"${topic}","partition":0,"offset":4`);
 		expect(rig.cluster.log()).toMatch(
 			/"offset":5.*a record is not delivered \(badChannel\): its key is null, and --kafka-channel \{key\}\.\{topic\} needs one/,
@@ -213,8 +197,9 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 		await rig.client.producer.send({ topic, messages: values.map((value) => ({ value })) });
 		await listener.waitForMessages(7, 20_000);
 		expect(listener.texts()).toEqual(["1", "2", "3", "4", "later", "recreated", "5"]);
-		const skipped = (reason: string) => metric("shardcast_kafka_skipped_total", `reason="${reason}",shard="0"`);
-		await waitFor(async () => (await skipped("route_timeout")) === 3, { deadlineMs: 5000, what: "the counters" });
+		const skipped = async (reason: string) =>
+			(await Scrape.of(rig.cluster.httpUrl)).sum("shardcast_kafka_skipped_total", { reason, shard: "0" });
+		await waitFor(async () => (await skipped("route_timeout")) === 3, { deadlineMs: 20_000, what: "the counters" });
 		expect([await skipped("route_error"), await skipped("route_invalid")]).toEqual([2, 1]);
 		// The shard itself noticed nothing: same process as before.
 		expect((await rig.cluster.health()).shards.map(({ restarts }) => restarts)).toEqual([0, 0]);

@@ -9,7 +9,7 @@ export class KafkaRig {
 	client: KafkaClient;
 	/** The one started last. */
 	cluster!: Cluster;
-	readonly #started: Cluster[] = [];
+	readonly #starts: Promise<Cluster>[] = [];
 	/** Records produced so far, by topic and partition. */
 	readonly produced = new Map<string, number>();
 
@@ -27,9 +27,12 @@ export class KafkaRig {
 	/** Starts the cluster and waits until Kafka is no trouble to it: it knows where each partition begins, so that what is produced from now on is delivered. */
 	async start(shards: number, flags: readonly string[]): Promise<Cluster> {
 		const common = ["--kafka-brokers", this.kafka.brokers, "--kafka-metadata-age", "300ms", "--kafka-commit-interval", "200ms"];
-		const cluster = await startCluster({ shards, flags: [...common, ...flags] });
+		// Shards that a test kills again and again come back each time at once.
+		common.push("--restart-backoff-max", "250ms");
+		const starting = startCluster({ shards, flags: [...common, ...flags] });
+		this.#starts.push(starting);
+		const cluster = await starting;
 		this.cluster = cluster;
-		this.#started.push(cluster);
 		await this.healthy(30_000, cluster);
 		return cluster;
 	}
@@ -46,10 +49,10 @@ export class KafkaRig {
 	}
 
 	/** After `kill9`: waits for the shard's next process. Just after the death, health may still tell of the dead one. */
-	async servesAgain(slot: number, killedPid: number): Promise<void> {
+	async servesAgain(slot: number, killedPid: number, cluster = this.cluster): Promise<void> {
 		await waitFor(
 			async () => {
-				const { status, pid } = (await this.cluster.health()).shards[slot]!;
+				const { status, pid } = (await cluster.health()).shards[slot]!;
 				return status === "healthy" && pid !== killedPid;
 			},
 			{ deadlineMs: 30_000, what: `shard ${slot} to be back` },
@@ -100,8 +103,10 @@ export class KafkaRig {
 	/** After each test, whatever came of it; or at the end of a file whose tests share their clusters. */
 	async reset(): Promise<void> {
 		await this.forget();
-		const running = [...new Set([...this.#started.splice(0), this.cluster])].filter((cluster) => cluster?.process.status() === null);
-		await Promise.all(running.map((cluster) => cluster.stop()));
+		// Also one that is still starting while another, side by side with it, has failed.
+		const starts = await Promise.allSettled(this.#starts.splice(0));
+		const clusters = new Set([this.cluster, ...starts.map((each) => (each.status === "fulfilled" ? each.value : undefined))]);
+		await Promise.all([...clusters].map((cluster) => (cluster?.process.status() === null ? cluster.stop() : null)));
 	}
 
 	/** Waits until the client has the last record of every partition. */
