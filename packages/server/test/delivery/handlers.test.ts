@@ -1,7 +1,7 @@
 import { Scoreboard } from "@shardcast/scoreboard";
 import { waitFor } from "@shardcast/testkit";
 import { type Publishing, publishTaken, RecordKind } from "@shardcast/wire";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { Handlers } from "../../src/delivery/incoming/handlers.ts";
 import type { MessageContext, MessageHandler, Middleware, Next } from "../../src/delivery/incoming/middleware.ts";
 
@@ -294,6 +294,8 @@ describe("handlers", () => {
 	});
 
 	it("one that never settles costs its message after the deadline, and those behind it go on", async () => {
+		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+		onTestFinished(() => void vi.useRealTimers());
 		const deadlineMs = 200;
 		const { handlers, take, published, errors, row } = setup(deadlineMs);
 		let late: Next | undefined;
@@ -303,12 +305,12 @@ describe("handlers", () => {
 			return new Promise(() => {});
 		});
 		const sender = {};
-		const startedMs = performance.now();
 		const results = [take("x", sender)];
 		// Those behind have their own time, from when they arrived.
-		await waitFor(() => performance.now() - startedMs > 20, { deadlineMs: 1000, what: "later" });
+		vi.advanceTimersByTime(20);
 		results.push(take("behind", sender), take("too", sender));
 		expect(handlers.waiting).toBe(3);
+		await vi.advanceTimersByTimeAsync(deadlineMs - 20);
 		expect(await Promise.all(results)).toEqual([{ outcome: "failed" }, publishTaken, publishTaken]);
 		expect([row.get("handlerTimeouts"), row.get("handlerErrors"), errors]).toEqual([1, 0, ["a handler took longer than 200 ms"]]);
 		expect(() => late!()).toThrow(/too late/);
