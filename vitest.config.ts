@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 const source = { resolve: { conditions: ["source"] }, ssr: { resolve: { conditions: ["source"] } } };
 /** As in packages/testkit/src/wait.ts: CI machines may be slow, and a limit only ends what fails. */
-const patience = process.env.CI === "true" ? 3 : 1;
+const patience = process.env.CI === "true" ? 4 : 2;
 const shared = {
 	environment: "node" as const,
 	globals: false,

@@ -28,7 +28,7 @@ describe("output that nobody reads", () => {
 		expect(full).toEqual({ status: 1, errors: "shardcast: stdout can't be written to (ENOSPC); the output is incomplete\n" });
 	});
 
-	it("a cluster serves, logs, reloads, restarts a shard and stops in order", { timeout: 60_000 }, async () => {
+	it("a cluster serves, logs, reloads, restarts a shard and stops in order", async () => {
 		const file = join(folder, "shardcast.yaml");
 		writeFileSync(file, "limits: {max_connections: 10}\n");
 		const port = await freePorts(2);
@@ -58,7 +58,7 @@ describe("output that nobody reads", () => {
 		}
 	});
 
-	it("so does a single shard", { timeout: 30_000 }, async () => {
+	it("so does a single shard", async () => {
 		const port = await freePorts();
 		const { child, ended } = startUnread(["single", "--addr", `127.0.0.1:${port}`], "both");
 		try {
@@ -71,7 +71,7 @@ describe("output that nobody reads", () => {
 	});
 });
 
-it("an error in the supervisor that nobody foresaw leaves no process and no file", { timeout: 60_000 }, async () => {
+it("an error in the supervisor that nobody foresaw leaves no process and no file", async () => {
 	const bomb = join(folder, "bomb.cjs");
 	writeFileSync(bomb, 'process.on("SIGUSR2", () => { throw new Error("nobody foresaw this"); });');
 	const port = await freePorts(2);

@@ -80,9 +80,7 @@ afterEach(() => {
 describe.each(["handoff", "proxy"] as const)("rates of new connections, %s", (mode) => {
 	const start = (...flags: string[]) => startCluster({ shards: 2, flags: ["--lb-mode", mode, ...flags] });
 
-	it("per address: 429 with a reason above it, whichever port is asked and however; other addresses, requests and probes go on", {
-		timeout: 60_000,
-	}, async () => {
+	it("per address: 429 with a reason above it, whichever port is asked and however; other addresses, requests and probes go on", async () => {
 		const cluster = await start("--connection-rate-per-ip", "5");
 		try {
 			const answers = await statuses(balancerPort(cluster), 12);
@@ -139,9 +137,7 @@ describe.each(["handoff", "proxy"] as const)("rates of new connections, %s", (mo
 		}
 	});
 
-	it("global: a burst of a second's worth, whoever asks and where; messages over HTTP of one address on all shards together", {
-		timeout: 60_000,
-	}, async () => {
+	it("global: a burst of a second's worth, whoever asks and where; messages over HTTP of one address on all shards together", async () => {
 		const cluster = await start("--connection-rate", "20", "--message-rate", "5");
 		try {
 			const beganMs = performance.now();
@@ -168,9 +164,7 @@ describe.each(["handoff", "proxy"] as const)("rates of new connections, %s", (mo
 		}
 	});
 
-	it("connections of one address at once: exact over all shards and ports, over closing, a reload and the death of a shard", {
-		timeout: 60_000,
-	}, async () => {
+	it("connections of one address at once: exact over all shards and ports, over closing, a reload and the death of a shard", async () => {
 		const folder = mkdtempSync(join(tmpdir(), "limits-"));
 		const file = join(folder, "shardcast.yaml");
 		writeFileSync(file, "limits: {max_connections: 100}\n");

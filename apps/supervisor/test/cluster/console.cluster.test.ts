@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Cluster, httpRequest, LibraryClient, postJson, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, httpRequest, LibraryClient, patient, postJson, RawClient, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge } from "centrifuge";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -42,7 +42,10 @@ async function openConsole(
 		if (new URL(request.url()).hostname !== "127.0.0.1") problems.push(`${request.url()} is not ours`);
 	});
 	await page.goto(`${cluster.httpUrl}/console`);
-	await page.locator("#shard-rows tr").first().waitFor({ timeout: 15_000 });
+	await page
+		.locator("#shard-rows tr")
+		.first()
+		.waitFor({ timeout: patient(15_000) });
 	return { page, problems };
 }
 
@@ -147,12 +150,15 @@ describe.skipIf(missing)("the console in a real browser", () => {
 		})();
 		try {
 			const row = page.locator("#channel-rows tr", { hasText: "BTC.trade" });
-			await row.waitFor({ timeout: 10_000 });
+			await row.waitFor({ timeout: patient(10_000) });
 			// Two that listen to it and one that hears everything.
 			await waitFor(async () => (await row.locator("td").nth(1).innerText()) === "3", { deadlineMs: 10_000, what: "3 subscribers" });
 			await row.locator("button").focus();
 			await page.keyboard.press("Enter");
-			await page.locator("#tail li", { hasText: '"symbol":"BTC"' }).first().waitFor({ timeout: 10_000 });
+			await page
+				.locator("#tail li", { hasText: '"symbol":"BTC"' })
+				.first()
+				.waitFor({ timeout: patient(10_000) });
 			expect(await row.locator("button").getAttribute("aria-pressed")).toBe("true");
 			// Two snapshots later the keyboard is still where it was.
 			await waitFor(async () => (await page.locator("#tail li").count()) > 20, { deadlineMs: 10_000, what: "more of the tail" });
@@ -189,9 +195,9 @@ describe.skipIf(missing)("the console in a real browser", () => {
 				what: "the channel's row",
 			});
 			expect(await page.locator("#channel-rows tr").count()).toBe(1);
-			await page.locator("#channel-totals", { hasText: "4 subscriptions" }).waitFor({ timeout: 10_000 });
+			await page.locator("#channel-totals", { hasText: "4 subscriptions" }).waitFor({ timeout: patient(10_000) });
 			await page.fill("#channel-search", "no such channel");
-			await page.locator("#channel-rows", { hasText: "No channel with this in its name." }).waitFor({ timeout: 10_000 });
+			await page.locator("#channel-rows", { hasText: "No channel with this in its name." }).waitFor({ timeout: patient(10_000) });
 			expect(problems).toEqual([]);
 		} finally {
 			for (const client of subscribers) client.disconnect();
@@ -230,7 +236,7 @@ describe.skipIf(missing)("the console in a real browser", () => {
 });
 
 describe("who may see the console", () => {
-	it("with a token, only a client that has it; a page or name of another site never without one", { timeout: 60_000 }, async () => {
+	it("with a token, only a client that has it; a page or name of another site never without one", async () => {
 		const upgrade = (origin: string, host: string) => ({ origin, host });
 		const open = await startCluster({ shards: 1 });
 		try {

@@ -138,7 +138,7 @@ describe("SIGHUP on a running cluster", () => {
 		},
 	);
 
-	it("a bad file changes nothing; a lower limit drops nobody; log level and back", { timeout: 60_000 }, async () => {
+	it("a bad file changes nothing; a lower limit drops nobody; log level and back", async () => {
 		writeFileSync(file, "limits: {max_connections: 4}\n");
 		const cluster = await startCluster({ shards: 2, flags: ["--config", file] });
 		try {
@@ -171,7 +171,7 @@ describe("SIGHUP on a running cluster", () => {
 		}
 	});
 
-	it("a shard that is starting just then gets the new options as well", { timeout: 60_000 }, async () => {
+	it("a shard that is starting just then gets the new options as well", async () => {
 		writeFileSync(file, "limits: {message_rate: 0}\nsupervision: {restart_backoff_min: 1ms}\n");
 		const cluster = await startCluster({ shards: 2, flags: ["--config", file] });
 		try {
@@ -195,7 +195,7 @@ describe("SIGHUP on a running cluster", () => {
 const hasScript = spawnSync("script", ["--version"]).status === 0;
 
 describe("a terminal that goes away", () => {
-	it.skipIf(!hasScript)("stops the cluster that was started in it, in order", { timeout: 60_000 }, async () => {
+	it.skipIf(!hasScript)("stops the cluster that was started in it, in order", async () => {
 		const base = mkdtempSync("/dev/shm/shardcast-test-");
 		const basePort = await freePorts(3);
 		const url = `http://127.0.0.1:${basePort + 2}`;
@@ -223,7 +223,7 @@ describe("SIGHUP on shardcast single", () => {
 		return { program, url: `ws://127.0.0.1:${port}`, httpUrl: `http://127.0.0.1:${port}` };
 	};
 
-	it("reloads as well", { timeout: 30_000 }, async () => {
+	it("reloads as well", async () => {
 		writeFileSync(file, "limits: {max_connections: 1}\n");
 		const { program, url, httpUrl } = await start(["--config", file]);
 		const client = await RawClient.open(url);
@@ -244,7 +244,7 @@ describe("SIGHUP on shardcast single", () => {
 		expect(await program.stop()).toEqual({ code: 0, signal: null });
 	});
 
-	it("without a config file it says so and goes on", { timeout: 30_000 }, async () => {
+	it("without a config file it says so and goes on", async () => {
 		const { program, url } = await start([]);
 		program.signal("SIGHUP");
 		await program.waitForOutput(/SIGHUP: there is no config file to read again; start with --config/, 5_000);

@@ -8,9 +8,7 @@ import { Fleet, flawless } from "../support/fleet.ts";
 
 for (const mode of ["handoff", "proxy"] as const)
 	describe(`graceful stop, ${mode}`, () => {
-		it("what was sent before the stop arrives, clients are closed with 1001, exit status 0, no waiting", {
-			timeout: 60_000,
-		}, async () => {
+		it("what was sent before the stop arrives, clients are closed with 1001, exit status 0, no waiting", async () => {
 			const cluster = await startCluster({ shards: 2, flags: ["--lb-mode", mode] });
 			const fleet = new Fleet();
 			await fleet.listen(Array.from({ length: 60 }, () => cluster.url));
@@ -32,7 +30,7 @@ for (const mode of ["handoff", "proxy"] as const)
 	});
 
 describe("stop, announced", () => {
-	it("with --drain-delay /ready answers 503 at once, and new clients are served until it is over", { timeout: 60_000 }, async () => {
+	it("with --drain-delay /ready answers 503 at once, and new clients are served until it is over", async () => {
 		const cluster = await startCluster({ shards: 2, flags: ["--drain-delay", "1500ms"] });
 		const before = await RawClient.open(cluster.url);
 		const beganMs = performance.now();
@@ -52,7 +50,7 @@ describe("stop, announced", () => {
 		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connections on 2 shards; new clients are taken for 1500ms more/);
 	});
 
-	it("a second signal does not wait for the end of --drain-delay, nor for its timer", { timeout: 60_000 }, async () => {
+	it("a second signal does not wait for the end of --drain-delay, nor for its timer", async () => {
 		const cluster = await startCluster({ shards: 1, flags: ["--drain-delay", "60s"] });
 		cluster.process.signal("SIGTERM");
 		await waitFor(async () => (await httpRequest(`${cluster.httpUrl}/ready`)).status === 503, { deadlineMs: 2000, what: "503" });
@@ -69,7 +67,7 @@ describe("stop, with clients that do not read", () => {
 			.map((line) => line.trim().split(/\s+/))
 			.filter(([, , remote, state]) => state === finWait1 && ports.includes(Number.parseInt(remote.split(":")[1], 16)));
 
-	it("they are counted, and their connections are reset", { timeout: 60_000 }, async () => {
+	it("they are counted, and their connections are reset", async () => {
 		const cluster = await startCluster({ shards: 1, flags: ["--shutdown-timeout", "3s", "--max-buffered", "50MiB"] });
 		const dead = await Promise.all(Array.from({ length: 5 }, () => RawClient.open(cluster.url)));
 		for (const { socket } of dead) socket.tcp.pause();
@@ -107,33 +105,29 @@ describe("stop, under npm", () => {
 	it.each([
 		["SIGTERM to npm", (command: string) => spawn("/bin/sh", ["-c", command], { cwd: root, stdio: "pipe" }), null],
 		["Ctrl-C", (command: string) => spawn("script", ["-qec", command, "/dev/null"], { cwd: root, stdio: "pipe" }), "\u0003"],
-	] as const)(
-		"%s stops the cluster in order, and npm ends with its status",
-		{ timeout: 60_000, skip: !hasScript },
-		async (_how, run, key) => {
-			const { program, exited, base, output } = await startUnderNpm(run);
+	] as const)("%s stops the cluster in order, and npm ends with its status", { skip: !hasScript }, async (_how, run, key) => {
+		const { program, exited, base, output } = await startUnderNpm(run);
+		try {
+			if (key === null) program.kill("SIGTERM");
+			else program.stdin!.write(key);
+			expect(await exited, output()).toBe(0);
+			expect(output()).toMatch(/shutdown complete: nothing was cut off/);
+			expect(readdirSync(base)).toEqual([]);
+		} finally {
+			const pid = Number(/, pid (\d+)/.exec(output())?.[1]);
+			program.kill("SIGKILL");
 			try {
-				if (key === null) program.kill("SIGTERM");
-				else program.stdin!.write(key);
-				expect(await exited, output()).toBe(0);
-				expect(output()).toMatch(/shutdown complete: nothing was cut off/);
-				expect(readdirSync(base)).toEqual([]);
-			} finally {
-				const pid = Number(/, pid (\d+)/.exec(output())?.[1]);
-				program.kill("SIGKILL");
-				try {
-					process.kill(pid, "SIGKILL");
-				} catch {
-					// It is gone, as it should be.
-				}
-				rmSync(base, { recursive: true });
+				process.kill(pid, "SIGKILL");
+			} catch {
+				// It is gone, as it should be.
 			}
-		},
-	);
+			rmSync(base, { recursive: true });
+		}
+	});
 });
 
 describe("stop, forced", () => {
-	it("a second signal ends it at once, with status 1", { timeout: 60_000 }, async () => {
+	it("a second signal ends it at once, with status 1", async () => {
 		// A shard that is stopped cannot drain, so the stop would take its whole time-out.
 		const cluster = await startCluster({ shards: 2, flags: ["--shutdown-timeout", "60s"] });
 		const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.open(cluster.url)));

@@ -59,7 +59,7 @@ describe("what troubleshooting says of a start that fails", () => {
 		other.close();
 	});
 
-	it("a crash loop", { timeout: 60_000 }, async () => {
+	it("a crash loop", async () => {
 		const flags = ["--crash-limit", "1", "--restart-backoff-min", "20ms"];
 		const cluster = await startCluster({ shards: 2, flags });
 		const first = await cluster.kill9(0);
@@ -88,7 +88,7 @@ describe("what troubleshooting says of a start that fails", () => {
 });
 
 describe("what troubleshooting says of clients", () => {
-	it("that cannot connect", { timeout: 60_000 }, async () => {
+	it("that cannot connect", async () => {
 		const flags = ["--max-connections", "2", "--allowed-origins", "https://example.com"];
 		await withCluster([...flags, "--restart-backoff-min", "20s", "--restart-backoff-max", "20s"], async (cluster) => {
 			const answers = [
@@ -115,7 +115,7 @@ describe("what troubleshooting says of clients", () => {
 		});
 	});
 
-	it("that find the balancer out of files: the start has warned, and /health is answered all the same", { timeout: 60_000 }, async () => {
+	it("that find the balancer out of files: the start has warned, and /health is answered all the same", async () => {
 		const basePort = await freePorts(3);
 		const httpUrl = `http://127.0.0.1:${basePort + 2}`;
 		const ports = ["--base-port", String(basePort), "--lb-addr", `127.0.0.1:${basePort + 2}`];
@@ -169,7 +169,7 @@ describe("what troubleshooting says of clients", () => {
 	});
 });
 
-it("a cluster that is paused as a whole, as by docker pause, takes no shard for hung", { timeout: 60_000 }, async () => {
+it("a cluster that is paused as a whole, as by docker pause, takes no shard for hung", async () => {
 	await withCluster(["--heartbeat-timeout", "1s"], async (cluster) => {
 		const pids = [...(await cluster.pids()).values()];
 		for (const pid of pids) process.kill(pid, "SIGSTOP");
