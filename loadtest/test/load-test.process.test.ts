@@ -168,7 +168,6 @@ describe("load test against a faulty server", () => {
 	it.each([
 		["drop", { ...clean, lost: 1 }, "1 deliveries lost"],
 		["duplicate", { ...clean, duplicated: 2 }, "2 deliveries doubled"],
-		["reorder", { ...clean, reordered: 1 }, "1 deliveries out of order"],
 		["corrupt", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
 		["text", { ...clean, lost: 1, unexpected: 1 }, "1 messages were not what was sent"],
 		["no-publish", clean, "10 messages refused: 10 × 103 permission denied"],
@@ -220,17 +219,8 @@ it.each(["centrifuge", "centrifuge-protobuf"])("%s: counts every message at each
 	}
 });
 
-describe("load test command line", () => {
-	it.each([
-		[["--url", "ws://192.0.2.1:3005"], "--url", "not on this machine"],
-		[["--rate", "many"], "--rate", "not a number of messages per second"],
-		[["--duration", "30"], "--duration", "has no unit; write 30s or 30ms"],
-		[["--what"], "--what", "unknown option"],
-	])("%j: one clear line and exit status 2", async (flags, flag, what) => {
-		const run = await ManagedProcess.start(program, flags);
-		expect(await run.exited).toEqual({ code: 2, signal: null });
-		expect(run.log()).toContain(flag);
-		expect(run.log()).toContain(what);
-		expect(run.log().trim().split("\n")).toHaveLength(1);
-	});
+it("a command line that is wrong: one clear line and exit status 2", async () => {
+	const run = await ManagedProcess.start(program, ["--what"]);
+	expect(await run.exited).toEqual({ code: 2, signal: null });
+	expect(run.log().trim().split("\n")).toEqual([expect.stringContaining("unknown option '--what'")]);
 });

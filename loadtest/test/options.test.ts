@@ -58,6 +58,8 @@ describe("options", () => {
 		[["--size", "2MiB"], "28 to"],
 		[["--duration", "0"], "--duration 0"],
 		[["--rate", "0"], "--rate"],
+		[["--rate", "many"], "not a number of messages per second"],
+		[["--duration", "30"], "has no unit; write 30s or 30ms"],
 		[["--rate", "Infinity"], "--rate"],
 		[["--scenario", "chaos"], "--scenario"],
 		[["--source", "carrier-pigeon"], "--source"],
