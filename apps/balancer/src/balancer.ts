@@ -30,7 +30,16 @@ export interface BalancerOptions {
 
 export type BalancerConfig = Pick<
 	Config,
-	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "trustedProxies" | "consoleToken" | "apiKey" | "clientPublish"
+	| "lbAddr"
+	| "host"
+	| "headBytesMax"
+	| "headTimeoutMs"
+	| "allowedOrigins"
+	| "trustedProxies"
+	| "proxyProtocol"
+	| "consoleToken"
+	| "apiKey"
+	| "clientPublish"
 > &
 	ConnectionRateConfig;
 
@@ -67,6 +76,7 @@ export class Balancer {
 			responder,
 			headBytesMax: config.headBytesMax,
 			headTimeoutMs: config.headTimeoutMs,
+			proxyProtocol: config.proxyProtocol,
 			descriptorsMax: openFilesLimit()?.soft ?? usualOpenFiles,
 		};
 		this.#dataPath = mode === "handoff" ? this.#handoffPath(shared) : this.#proxyPath(shared);
@@ -170,6 +180,7 @@ interface SharedOptions {
 	readonly responder: Responder;
 	readonly headBytesMax: number;
 	readonly headTimeoutMs: number;
+	readonly proxyProtocol: boolean;
 	readonly descriptorsMax: number;
 }
 

@@ -365,6 +365,16 @@ it("each mistake in a list has its line", () => {
 	]);
 });
 
+describe("proxies in front of the server", () => {
+	it("PROXY headers need somebody who may send them, and networks are written in one way", () => {
+		expect(() => load({ proxyProtocol: true })).toThrow(
+			"--proxy-protocol: nobody may send a PROXY header; give the addresses of the load balancers in --trusted-proxies",
+		);
+		const { config } = load({ proxyProtocol: true, trustedProxies: "10.0.0.0/8, ::FFFF:192.0.2.7" });
+		expect(config.trustedProxies).toEqual(["10.0.0.0/8", "192.0.2.7"]);
+	});
+});
+
 describe("config print", () => {
 	it("shows each value with its layer and hides secrets", () => {
 		const text = formatConfig(load({ apiKey: "swordfish" }, { SHARDCAST_BATCH: "7" }, "kafka:\n  tls:\n    enabled: true\n"));

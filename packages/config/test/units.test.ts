@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseAddress, urlHost } from "../src/units/address.ts";
 import { formatBytes, parseBytes } from "../src/units/bytes.ts";
 import { formatDuration, parseDuration } from "../src/units/duration.ts";
+import { networkText, parseNetwork } from "../src/units/network.ts";
 
 describe("durations", () => {
 	it.each([
@@ -120,4 +121,29 @@ describe("CPU lists", () => {
 			}),
 		);
 	});
+});
+
+describe("networks", () => {
+	it.each([
+		["10.0.0.0/8", { family: "ipv4", address: "10.0.0.0", prefix: 8 }, "10.0.0.0/8"],
+		["192.0.2.7", { family: "ipv4", address: "192.0.2.7", prefix: 32 }, "192.0.2.7"],
+		["0.0.0.0/0", { family: "ipv4", address: "0.0.0.0", prefix: 0 }, "0.0.0.0/0"],
+		["2001:DB8::/32", { family: "ipv6", address: "2001:db8::", prefix: 32 }, "2001:db8::/32"],
+		["::1", { family: "ipv6", address: "::1", prefix: 128 }, "::1"],
+		["::ffff:10.0.0.0/104", { family: "ipv4", address: "10.0.0.0", prefix: 8 }, "10.0.0.0/8"],
+		["::ffff:192.0.2.7", { family: "ipv4", address: "192.0.2.7", prefix: 32 }, "192.0.2.7"],
+	])("%s", (text, network, written) => {
+		expect(parseNetwork(text)).toEqual(network);
+		expect(networkText(text)).toBe(written);
+	});
+
+	it.each([
+		["", "has no network or address"],
+		["10.0.0/8", "has no network or address"],
+		["proxy.example", "has no network or address"],
+		["fe80::1%eth0", "has no network or address"],
+		["10.0.0.0/", "has no network or address"],
+		["10.0.0.0/33", "has the prefix length 33 in 10.0.0.0/33; IPv4 has at most 32"],
+		["::/129", "has the prefix length 129 in ::/129; IPv6 has at most 128"],
+	])("%j is none", (text, problem) => expect(() => parseNetwork(text)).toThrow(problem));
 });

@@ -15,6 +15,12 @@ interface ErrorEntry {
  */
 export const httpErrors = {
 	bad_request: { status: 400, message: "this is not an HTTP/1.1 request", retryAfterSeconds: 0, close: false },
+	proxy_header: {
+		status: 400,
+		message: "this port takes connections from trusted proxies only, each with a PROXY header (--proxy-protocol, --trusted-proxies)",
+		retryAfterSeconds: 0,
+		close: true,
+	},
 	unauthorized: { status: 401, message: "an API key is required", retryAfterSeconds: 0, close: false },
 	forbidden: { status: 403, message: "this is not allowed", retryAfterSeconds: 0, close: false },
 	origin_not_allowed: {

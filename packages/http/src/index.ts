@@ -5,6 +5,7 @@ export { GrowingBytes } from "./growing-bytes.ts";
 export { type MayPublish, mayPublish, newlyOpen, whoPublishes } from "./may-publish.ts";
 export { openToClients } from "./open-to-clients.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isForeignFetch, isOwnPage, originAllowed } from "./origin.ts";
+export { type ProxyHeader, proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "./proxy-header.ts";
 export { queryProblem } from "./query.ts";
 export {
 	headerPairs,

@@ -7,4 +7,17 @@ export { isOwn, openWarily, ownUser } from "./own-file.ts";
 export { dieWithParent, pidNamespace, processStartTicks } from "./processes.ts";
 export { closeWithReset } from "./reset.ts";
 export { SharedFile } from "./shared-file.ts";
-export { closeDescriptor, duplicate, peek, peerAddress, sayAndClose, setDeferAccept, setTcpNoDelay } from "./sockets.ts";
+export {
+	closeDescriptor,
+	discard,
+	duplicate,
+	peek,
+	peerAddress,
+	replaceDescriptor,
+	sayAndClose,
+	sendAll,
+	setDeferAccept,
+	setTcpNoDelay,
+	socketPair,
+	unreadBytes,
+} from "./sockets.ts";

@@ -9,6 +9,8 @@ export interface Libc {
 	/** Returns the error number itself; `errno` is not set. */
 	posix_fallocate(fd: number, offset: number, bytes: number): number;
 	socket(domain: number, type: number, protocol: number): number;
+	socketpair(domain: number, type: number, protocol: number, pair: Int32Array): number;
+	dup3(from: number, to: number, flags: number): number;
 	bind(fd: number, address: Buffer, addressBytes: number): number;
 	sendmsg(fd: number, message: Buffer, flags: number): number;
 	recvmsg(fd: number, message: Buffer, flags: number): number;
@@ -76,6 +78,8 @@ function bind(koffi: typeof import("koffi")): Libc {
 		munmap: library.func("int munmap(intptr_t address, size_t bytes)"),
 		posix_fallocate: library.func("int posix_fallocate(int fd, int64_t offset, int64_t bytes)"),
 		socket: library.func("int socket(int domain, int type, int protocol)"),
+		socketpair: library.func("int socketpair(int domain, int type, int protocol, void *pair)"),
+		dup3: library.func("int dup3(int from, int to, int flags)"),
 		bind: library.func("int bind(int fd, void *address, uint32_t bytes)"),
 		sendmsg: library.func("int64_t sendmsg(int fd, void *message, int flags)"),
 		recvmsg: library.func("int64_t recvmsg(int fd, void *message, int flags)"),

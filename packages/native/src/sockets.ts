@@ -1,7 +1,10 @@
 import { Linux } from "./constants.ts";
 import { libc, throwErrno } from "./libc.ts";
+import { NativeError } from "./native-error.ts";
 
 const value = new Int32Array(1);
+/** As for accept4: O_CLOEXEC has the value of SOCK_CLOEXEC. */
+const oCloexec = Linux.SOCK_CLOEXEC;
 
 /**
  * Looks at what has arrived on a socket without taking it.
@@ -62,6 +65,40 @@ export function duplicate(fd: number): number {
 	const copy = libc().fcntl(fd, Linux.F_DUPFD_CLOEXEC, 0);
 	if (copy === -1) throwErrno("fcntl");
 	return copy;
+}
+
+/** Two connected sockets of this machine, the caller's to close. */
+export function socketPair(): [number, number] {
+	const pair = new Int32Array(2);
+	const { SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, AF_UNIX } = Linux;
+	if (libc().socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) === -1) throwErrno("socketpair");
+	return [pair[0]!, pair[1]!];
+}
+
+/** Lets the descriptor `to` be the socket that `from` is; what `to` was is closed. `from` stays open. */
+export function replaceDescriptor(to: number, from: number): void {
+	if (libc().dup3(from, to, oCloexec) === -1) throwErrno("dup3");
+}
+
+/** How many bytes have arrived on a socket and are not read. */
+export function unreadBytes(fd: number): number {
+	if (libc().ioctl(fd, Linux.FIONREAD, value) === -1) throwErrno("ioctl");
+	return value[0]!;
+}
+
+/** Reads exactly so many bytes, which must have arrived, and throws them away. @throws NativeError when they have not, or the connection is broken. */
+export function discard(fd: number, bytes: number): void {
+	const scratch = new Uint8Array(bytes);
+	const read = libc().recv(fd, scratch, bytes, Linux.MSG_DONTWAIT);
+	if (read === -1) throwErrno("recv");
+	if (read !== bytes) throw new NativeError("EMSGSIZE", "recv", `${read} of ${bytes} bytes had arrived`);
+}
+
+/** Writes a few bytes to a socket that has room for them. @throws NativeError when it has not. */
+export function sendAll(fd: number, bytes: Uint8Array): void {
+	const sent = libc().send(fd, bytes, bytes.length, Linux.MSG_DONTWAIT | Linux.MSG_NOSIGNAL);
+	if (sent === -1) throwErrno("send");
+	if (sent !== bytes.length) throw new NativeError("EMSGSIZE", "send", `${sent} of ${bytes.length} bytes were taken`);
 }
 
 /** Closes a descriptor that no library owns. EINTR counts as closed: on Linux the descriptor is gone then. */

@@ -4,7 +4,19 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { descriptorsOf, hasIpv6, openedSince } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { NativeError } from "../src/native-error.ts";
-import { closeDescriptor, duplicate, peek, peerAddress, setDeferAccept, setTcpNoDelay } from "../src/sockets.ts";
+import {
+	closeDescriptor,
+	discard,
+	duplicate,
+	peek,
+	peerAddress,
+	replaceDescriptor,
+	sendAll,
+	setDeferAccept,
+	setTcpNoDelay,
+	socketPair,
+	unreadBytes,
+} from "../src/sockets.ts";
 
 type WithHandle = { _handle: { fd: number } };
 
@@ -136,3 +148,42 @@ function codeOf(action: () => unknown): string {
 	}
 	return "nothing was thrown";
 }
+
+describe("pairs of sockets", () => {
+	const into = new Uint8Array(10);
+
+	it("carry bytes, of which a part can be thrown away and the rest be counted", () => {
+		const [near, far] = socketPair();
+		sendAll(far, Buffer.from("abcdef"));
+		expect(unreadBytes(near)).toBe(6);
+		discard(near, 4);
+		expect(unreadBytes(near)).toBe(2);
+		expect(Buffer.from(into.subarray(0, peek(near, into))).toString()).toBe("ef");
+		expect(() => discard(near, 3)).toThrow("2 of 3 bytes had arrived");
+		expect(() => discard(near, 1)).toThrow(NativeError);
+		for (const fd of [near, far]) closeDescriptor(fd);
+	});
+
+	it("a full one takes no more, and a closed one says so", () => {
+		const [near, far] = socketPair();
+		expect(() => {
+			for (;;) sendAll(near, Buffer.alloc(65_536));
+		}).toThrow(NativeError);
+		closeDescriptor(far);
+		expect(() => sendAll(near, Buffer.from("x"))).toThrow(NativeError);
+		closeDescriptor(near);
+	});
+
+	it("a descriptor can become another connection; what it was is closed", () => {
+		const before = openedSince(new Set());
+		const [one, oneFar] = socketPair();
+		const [other, otherFar] = socketPair();
+		replaceDescriptor(one, other);
+		expect(peek(oneFar, into)).toBe(0);
+		sendAll(otherFar, Buffer.from("to the other"));
+		expect(peek(one, into)).toBe(10);
+		for (const fd of [one, other, oneFar, otherFar]) closeDescriptor(fd);
+		expect(() => replaceDescriptor(one, other)).toThrow(/dup3/);
+		expect(openedSince(new Set()).length).toBe(before.length);
+	});
+});

@@ -254,6 +254,7 @@ export const shardCounters = [
 	["subscriptionsProtobuf", "those of them whose clients speak Protobuf (now)"],
 	...commandCounterWords,
 	...errorCounterWords,
+	["refusedProxyHeader", "connections refused because they did not begin with a PROXY header of a trusted proxy"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 
@@ -286,6 +287,7 @@ export const balancerCounters = [
 	["refusedRatePerIp", "connections answered 429 because of --connection-rate-per-ip"],
 	["takenBack", "connections taken back from a shard that did not respond or was down, to be given to another"],
 	["lost", "connections that died with the balancer's process; the supervisor counts them"],
+	["refusedProxyHeader", "connections answered 400 because they did not begin with a PROXY header of a trusted proxy"],
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];
 
@@ -301,6 +303,7 @@ export const balancerOutcomes = [
 	"refusedForbidden",
 	"refusedRate",
 	"refusedRatePerIp",
+	"refusedProxyHeader",
 	"closedEarly",
 	"sendErrors",
 	"lost",

@@ -16,6 +16,8 @@ export interface ClusterOptions {
 	readonly openFiles?: number;
 	/** How long until every shard must serve (60 s: on a busy machine a start takes more than 20). */
 	readonly readyMs?: number;
+	/** What connections to the cluster begin with before their request, such as a PROXY header. */
+	readonly opening?: string;
 }
 
 /** What a test needs of GET /health. */
@@ -53,8 +55,11 @@ export class Cluster {
 	readonly httpUrl: string;
 	readonly basePort: number;
 
-	constructor(process: ManagedProcess, basePort: number, balancerPort: number) {
+	readonly #opening: string | undefined;
+
+	constructor(process: ManagedProcess, basePort: number, balancerPort: number, opening?: string) {
 		this.process = process;
+		this.#opening = opening;
 		this.basePort = basePort;
 		this.url = `ws://127.0.0.1:${balancerPort}`;
 		this.httpUrl = `http://127.0.0.1:${balancerPort}`;
@@ -66,7 +71,7 @@ export class Cluster {
 	}
 
 	health(): Promise<ClusterHealth> {
-		return getJson<ClusterHealth>(`${this.httpUrl}/health`);
+		return getJson<ClusterHealth>(`${this.httpUrl}/health`, undefined, this.#opening);
 	}
 
 	log(): string {
@@ -77,7 +82,8 @@ export class Cluster {
 	async ready(deadlineMs = 20_000): Promise<void> {
 		await this.process.waitUntil(
 			async () => {
-				const answer = await httpRequest(`${this.httpUrl}/ready`, { deadlineMs: 2_000 });
+				const opening = this.#opening;
+				const answer = await httpRequest(`${this.httpUrl}/ready`, { deadlineMs: 2_000, ...(opening !== undefined && { opening }) });
 				if (answer.status !== 200) throw new Error(answer.body);
 				return true;
 			},
@@ -138,7 +144,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 		...(env === undefined ? {} : { env }),
 		...(openFiles === undefined ? {} : { openFiles }),
 	});
-	const cluster = new Cluster(process, basePort, balancerPort);
+	const cluster = new Cluster(process, basePort, balancerPort, options.opening);
 	try {
 		await cluster.ready(options.readyMs ?? 60_000);
 	} catch (error) {

@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders, request } from "node:http";
+import { connect } from "node:net";
 
 export interface HttpAnswer {
 	readonly status: number;
@@ -11,13 +12,19 @@ export interface HttpOptions {
 	readonly headers?: Readonly<Record<string, string>>;
 	readonly body?: string | Uint8Array;
 	readonly deadlineMs?: number;
+	/** Sent before the request, such as a PROXY header. */
+	readonly opening?: string;
 }
 
 /** One request on a separate connection: no pool that would keep it with the process that answered the last one. An upgrade is cut. */
 export function httpRequest(url: string, options: HttpOptions = {}): Promise<HttpAnswer> {
 	const deadlineMs = options.deadlineMs ?? 5_000;
 	return new Promise((resolve, reject) => {
-		const outgoing = request(url, { method: options.method ?? "GET", headers: { connection: "close", ...options.headers }, agent: false });
+		const outgoing = request(url, {
+			method: options.method ?? "GET",
+			headers: { connection: "close", ...options.headers },
+			...(options.opening === undefined ? { agent: false } : { createConnection: () => opened(url, options.opening!) }),
+		});
 		const timer = setTimeout(() => outgoing.destroy(new Error(`${url}: no answer within ${deadlineMs} ms`)), deadlineMs);
 		outgoing.on("error", (error) => {
 			clearTimeout(timer);
@@ -41,9 +48,16 @@ export function httpRequest(url: string, options: HttpOptions = {}): Promise<Htt
 	});
 }
 
+function opened(url: string, opening: string) {
+	const { hostname, port } = new URL(url);
+	const socket = connect(Number(port), hostname);
+	socket.write(opening);
+	return socket;
+}
+
 /** The JSON that `url` answers with, whatever its status. */
-export async function getJson<T>(url: string, deadlineMs?: number): Promise<T> {
-	const answer = await httpRequest(url, deadlineMs === undefined ? {} : { deadlineMs });
+export async function getJson<T>(url: string, deadlineMs?: number, opening?: string): Promise<T> {
+	const answer = await httpRequest(url, { ...(deadlineMs !== undefined && { deadlineMs }), ...(opening !== undefined && { opening }) });
 	return JSON.parse(answer.body) as T;
 }
 

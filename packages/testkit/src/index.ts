@@ -2,6 +2,7 @@ export * from "./cluster.ts";
 export * from "./delivery-checker.ts";
 export * from "./exposition.ts";
 export * from "./fossil-decoder.ts";
+export * from "./haproxy.ts";
 export * from "./http.ts";
 export * from "./loopback.ts";
 export * from "./managed-process.ts";

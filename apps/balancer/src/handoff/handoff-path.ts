@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import type { Address } from "@shardcast/config";
+import { proxyHeaderBytesMax } from "@shardcast/http";
 import { addressText } from "@shardcast/limits";
 import {
 	acceptDescriptor,
@@ -18,6 +19,7 @@ import { type DataPath, DataPathLimits } from "../data-path.ts";
 import { DescriptorBudget } from "../descriptor-budget.ts";
 import { HeadParser, HeadStatus } from "../http/head.ts";
 import { headRefusal } from "../http/head-refusal.ts";
+import { noPrefix, type ProxyPrefix, proxyPrefix } from "../http/proxy-prefix.ts";
 import { displaced, type Refusal, Refusals, refusalAnswer } from "../http/refusal.ts";
 import { type Responder, whyNotPlaced } from "../http/responder.ts";
 import { type Accepted, backlog, Listener } from "../listener.ts";
@@ -35,6 +37,8 @@ export interface HandoffPathOptions {
 	readonly handoff: Handoff;
 	readonly headBytesMax: number;
 	readonly headTimeoutMs: number;
+	/** Each connection begins with a PROXY header. It stays unread for the shard, like the request behind it. */
+	readonly proxyProtocol: boolean;
 	/** How many descriptors this process may have open. */
 	readonly descriptorsMax: number;
 }
@@ -60,8 +64,12 @@ export class HandoffPath implements DataPath {
 	readonly #heads: WaitingHeads;
 	readonly #unplaced: PlacementQueue<WaitingConnection>;
 	readonly #budget: DescriptorBudget;
-	/** The bytes of the last peek. */
-	readonly #bytes: Buffer;
+	/** The bytes of the last peek: a PROXY header, if there is one, and the head. */
+	readonly #peeked: Buffer;
+	/** Those of them that begin with the request's head: all, unless there is a PROXY header before it. */
+	#bytes: Buffer;
+	/** The client's address in that header; null = there is none. */
+	#told: string | null = null;
 	/** Parses heads that arrive in one piece, as nearly all do. */
 	#parser = new HeadParser();
 	#listener: Listener | null = null;
@@ -74,7 +82,8 @@ export class HandoffPath implements DataPath {
 		this.#picker = options.picker;
 		this.#handoff = options.handoff;
 		this.#budget = new DescriptorBudget(options.descriptorsMax);
-		this.#bytes = Buffer.allocUnsafeSlow(options.headBytesMax);
+		this.#peeked = Buffer.allocUnsafeSlow(options.headBytesMax + (options.proxyProtocol ? proxyHeaderBytesMax : 0));
+		this.#bytes = this.#peeked;
 		this.#heads = new WaitingHeads({
 			headsMax: DataPathLimits.headsMax,
 			timeoutMs: () => this.headTimeoutMs,
@@ -119,7 +128,9 @@ export class HandoffPath implements DataPath {
 		const parser = this.#parser;
 		parser.reset();
 		const length = this.#peek(fd);
-		if (length > 0) parser.parse(this.#bytes, length);
+		if (length <= 0) return parser;
+		const prefix = this.#skipPrefix(fd, length);
+		if (prefix.status === "complete" && length > prefix.bytes) parser.parse(this.#bytes, length - prefix.bytes);
 		return parser;
 	}
 
@@ -243,18 +254,37 @@ export class HandoffPath implements DataPath {
 		if (length === 0) return this.#closedEarly(fd);
 		if (length === -1) return seen;
 		if (length === seen) return hasHungUp(fd) ? this.#closedEarly(fd) : seen;
-		parser.parse(this.#bytes, length);
-		const refusal = headRefusal(parser, length, this.#options.headBytesMax);
+		const prefix = this.#skipPrefix(fd, length);
+		if (prefix.status === "refused") return this.#refuse(fd, prefix.refusal, false);
+		if (prefix.status === "incomplete" || length === prefix.bytes) return length;
+		const headLength = length - prefix.bytes;
+		parser.parse(this.#bytes, headLength);
+		const refusal = headRefusal(parser, headLength, this.#options.headBytesMax);
 		if (refusal !== null) return this.#refuse(fd, refusal, parser.isHead);
 		if (parser.status !== HeadStatus.complete) return length;
 		this.#settle(fd, sinceMs, parser);
 		return -1;
 	}
 
+	/** Finds where the request begins in what was peeked, and what a PROXY header before it says. Costs nothing where none is demanded. */
+	#skipPrefix(fd: number, length: number): ProxyPrefix {
+		if (!this.#options.proxyProtocol) return noPrefix;
+		const prefix = proxyPrefix(this.#peeked, length, this.#responder.isTrusted(peerText(fd)));
+		if (prefix.status !== "complete") return prefix;
+		this.#bytes = this.#peeked.subarray(prefix.bytes);
+		this.#told = prefix.address;
+		return prefix;
+	}
+
+	/** Of the connection that was examined last: the address it comes from, or that its PROXY header has. */
+	#peer(fd: number): string {
+		return this.#told ?? peerText(fd);
+	}
+
 	/** Like `peek`, and 0 when the peer has broken the connection. */
 	#peek(fd: number): number {
 		try {
-			return peek(fd, this.#bytes);
+			return peek(fd, this.#peeked);
 		} catch (error) {
 			if (error instanceof NativeError) return 0;
 			throw error;
@@ -274,12 +304,12 @@ export class HandoffPath implements DataPath {
 				this.#turnAway(fd, Refusals.descriptors, isHead);
 				return;
 			}
-			const address = this.#responder.clientAddress(head, this.#bytes, peerText(fd));
+			const address = this.#responder.clientAddress(head, this.#bytes, this.#peer(fd));
 			// A client may close its sending side after the request and still wait for the response.
 			this.#responder.answer(new Socket({ fd, allowHalfOpen: true }), Buffer.from(this.#bytes.subarray(0, head.bytes)), address);
 			return;
 		}
-		const refusal = this.#responder.judge(head, this.#bytes, () => peerText(fd));
+		const refusal = this.#responder.judge(head, this.#bytes, () => this.#peer(fd));
 		if (refusal !== null) {
 			this.#refuse(fd, refusal, isHead);
 			return;
@@ -309,7 +339,7 @@ export class HandoffPath implements DataPath {
 	/** Refuses without waiting for the client to disconnect: there is no descriptor for that. */
 	#turnAway(fd: number, refusal: Refusal, isHead = false): -1 {
 		this.#responder.count(refusal.counter, 1);
-		sayAndClose(fd, refusalAnswer(refusal, isHead), this.#bytes);
+		sayAndClose(fd, refusalAnswer(refusal, isHead), this.#peeked);
 		return -1;
 	}
 }

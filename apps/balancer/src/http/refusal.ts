@@ -20,6 +20,7 @@ export const Refusals = {
 	stopping: counted("shutting_down", "refusedBusy"),
 	connection_rate: counted("connection_rate", "refusedRate"),
 	connection_rate_per_ip: counted("connection_rate_per_ip", "refusedRatePerIp"),
+	proxyHeader: counted("proxy_header", "refusedProxyHeader"),
 	descriptors: counted("balancer_full", "refusedBusy"),
 } as const satisfies Readonly<Record<string, Refusal>>;
 

@@ -74,6 +74,11 @@ export class Responder {
 		return head.isLasting && !this.rates.isOff ? this.#overRate(addressKeyOf(this.clientAddress(head, bytes, peer()))) : null;
 	}
 
+	/** Whether the connection comes from a proxy whose PROXY header is believed. */
+	isTrusted(peer: string): boolean {
+		return this.#trustedProxies.has(peer);
+	}
+
 	/** The client's address: that of the connection, or what a trusted proxy says. @param peer the address that the connection comes from. */
 	clientAddress(head: HeadParser, bytes: Buffer, peer: string): string {
 		return this.#trustedProxies.client(peer, () => headerLines(bytes, head.bytes, "x-forwarded-for"));

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Address } from "@shardcast/config";
-import { GrowingBytes } from "@shardcast/http";
+import { GrowingBytes, proxyHeader } from "@shardcast/http";
 import { openFiles, until } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
 import { type DataPath, DataPathLimits } from "../data-path.ts";
@@ -8,6 +8,7 @@ import { DeadlineSet } from "../deadline-set.ts";
 import { DescriptorBudget } from "../descriptor-budget.ts";
 import { HeadParser, HeadStatus } from "../http/head.ts";
 import { headRefusal } from "../http/head-refusal.ts";
+import { proxyPrefix } from "../http/proxy-prefix.ts";
 import { because, displaced, type Refusal, Refusals } from "../http/refusal.ts";
 import { type Responder, whyNotPlaced } from "../http/responder.ts";
 import { backlog } from "../listener.ts";
@@ -24,6 +25,8 @@ export interface ProxyPathOptions {
 	readonly picker: Picker;
 	readonly headBytesMax: number;
 	readonly headTimeoutMs: number;
+	/** Each connection begins with a PROXY header, and so do those to the shards. */
+	readonly proxyProtocol: boolean;
 	/** Where the shards' own ports listen. */
 	readonly shardHost: string;
 	readonly token: string;
@@ -34,10 +37,16 @@ export interface ProxyPathOptions {
 /** A client on its way to a shard. */
 interface ProxiedConnection {
 	readonly socket: Socket;
-	/** The client's address when the connection was accepted: a broken connection has none, and what the client claims must not replace it. */
-	readonly address: string;
+	/**
+	 * The address that the connection comes from, or that its PROXY header has. As it was when the connection was accepted: a broken
+	 * connection has none, and what the client claims must not replace it.
+	 */
+	address: string;
 	readonly head: HeadParser;
-	readonly bytes: GrowingBytes;
+	/** From the request's head on. */
+	bytes: GrowingBytes;
+	/** Its PROXY header has not come. */
+	awaitsPrefix: boolean;
 	/** The turn of the loop in which it was accepted. */
 	readonly turn: number;
 	/** How many more shards may be dialled for it. */
@@ -53,6 +62,9 @@ interface Spliced {
 	/** The splice has given the client's connection back. */
 	isReleased: boolean;
 }
+
+/** In the header to a shard: the client's address follows in the head of each request. */
+const noAddress = new Uint8Array(16);
 
 /** A port that does not answer is skipped for a moment, so few attempts per client are enough. */
 const dialsMax = 4;
@@ -173,6 +185,7 @@ export class ProxyPath implements DataPath {
 			address,
 			head: new HeadParser(),
 			bytes: new GrowingBytes(),
+			awaitsPrefix: this.#options.proxyProtocol,
 			turn: this.#currentTurn(),
 			dialsLeft: dialsMax,
 			onData: (piece) => this.#onData(connection, piece),
@@ -233,13 +246,28 @@ export class ProxyPath implements DataPath {
 	}
 
 	#onData(connection: ProxiedConnection, piece: Buffer): void {
-		const { head, bytes } = connection;
+		const { head } = connection;
 		const { headBytesMax } = this.#options;
-		bytes.append(piece);
+		connection.bytes.append(piece);
+		if (connection.awaitsPrefix && !this.#skipPrefix(connection)) return;
+		const { bytes } = connection;
 		head.parse(bytes.buffer, bytes.length);
 		const refusal = headRefusal(head, bytes.length, headBytesMax);
 		if (refusal !== null) this.#refuse(connection, refusal);
 		else if (head.status === HeadStatus.complete) this.#settle(connection);
+	}
+
+	/** False while the PROXY header has not come, or nothing behind it, and when the connection was refused. */
+	#skipPrefix(connection: ProxiedConnection): boolean {
+		const { bytes, address } = connection;
+		const prefix = proxyPrefix(bytes.buffer, bytes.length, this.#responder.isTrusted(address));
+		if (prefix.status === "refused") this.#refuse(connection, prefix.refusal);
+		if (prefix.status !== "complete") return false;
+		connection.awaitsPrefix = false;
+		connection.address = prefix.address ?? address;
+		connection.bytes = new GrowingBytes();
+		if (bytes.length > prefix.bytes) connection.bytes.append(bytes.all().subarray(prefix.bytes));
+		return connection.bytes.length > 0;
 	}
 
 	#settle(connection: ProxiedConnection): void {
@@ -303,7 +331,7 @@ export class ProxyPath implements DataPath {
 
 	#dial(connection: ProxiedConnection, candidate: Candidate): void {
 		const { socket, head, bytes } = connection;
-		const { token, shardHost, headBytesMax } = this.#options;
+		const { token, shardHost, headBytesMax, proxyProtocol } = this.#options;
 		let upgrades = 0;
 		const count = (connections: number, webSockets: number) => {
 			candidate.own += connections;
@@ -318,6 +346,7 @@ export class ProxyPath implements DataPath {
 			head,
 			bytes: bytes.all(),
 			headBytesMax,
+			preface: proxyProtocol ? proxyHeader(noAddress, token) : null,
 			rewrite: (all, request) => {
 				const client = this.#clientAddress(connection, all, request);
 				return proxyHead(all, request, { peer: connection.address, client, token });

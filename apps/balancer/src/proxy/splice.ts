@@ -10,6 +10,8 @@ export interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax
 	/** The complete head of the first request; `bytes` is everything received so far. */
 	readonly head: HeadParser;
 	readonly bytes: Buffer;
+	/** Written to the shard before everything else; null = nothing. */
+	readonly preface: Uint8Array | null;
 	readonly onConnected: () => void;
 	/** A later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
 	readonly onRefused: (refusal: Refusal, isHead: boolean) => void;
@@ -63,6 +65,7 @@ export class Splice {
 			shard.setTimeout(0);
 			this.#isConnected = true;
 			onConnected();
+			if (options.preface !== null) shard.write(options.preface);
 			this.#begin(options.bytes, options.head);
 		});
 		// "close" follows every error and handles it.

@@ -54,6 +54,7 @@ const refusals: readonly BalancerCounter[] = [
 	"refusedHeadTimeout",
 	"refusedHeadTooLong",
 	"refusedForbidden",
+	"refusedProxyHeader",
 ];
 
 function balancerCells(before: Sample, now: Sample, seconds: number): string[] {

@@ -42,6 +42,7 @@ export const clusterMetrics: readonly BoardMetric[] = [
 			refused_forbidden: counters.refusedForbidden,
 			refused_rate: counters.refusedRate,
 			refused_rate_per_ip: counters.refusedRatePerIp,
+			refused_proxy_header: counters.refusedProxyHeader,
 			closed_early: counters.closedEarly,
 			send_error: counters.sendErrors,
 			lost: counters.lost,

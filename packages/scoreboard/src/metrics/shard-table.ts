@@ -60,12 +60,13 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_connections_refused_total",
 		"connections",
-		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip.",
+		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy.",
 		perShardBy("reason", ({ counters }) => ({
 			full: counters.refused,
 			rate: counters.refusedRate,
 			rate_per_ip: counters.refusedRatePerIp,
 			per_ip: counters.refusedPerIp,
+			proxy_header: counters.refusedProxyHeader,
 		})),
 	),
 	counter(

@@ -111,6 +111,7 @@ export class Shard {
 		const routes = clusterRoutes({ board, mayPublish: () => live.mayPublish, metrics: () => ask(metricsQuestion, null) });
 		const listener = new Listener({
 			options,
+			live,
 			check,
 			rules: live,
 			served: [raw, centrifuge, publish, serverApi, console, { name: "cluster", routes }],

@@ -13,7 +13,7 @@ export const rawRequest = (query: string): UpgradeRequest => ({
 		version: "13",
 		hasBody: false,
 	},
-	forwarded: { proxyToken: "", realIp: "", forwardedFor: "" },
+	forwarded: { proxyToken: "", realIp: "", announced: null, forwardedFor: "" },
 	remote: () => new Uint8Array([127, 0, 0, 1]),
 	remoteText: () => "127.0.0.1",
 });

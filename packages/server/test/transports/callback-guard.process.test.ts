@@ -80,6 +80,7 @@ class Rig {
 			},
 		});
 		this.sockets = new Sockets({
+			proxyProtocol: false,
 			sessions: [
 				{
 					paths: ["/"],

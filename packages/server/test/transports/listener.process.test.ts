@@ -39,7 +39,13 @@ function create(...more: Feature[]) {
 		routes: [{ kind: "body", method: "POST", path: "/take", bodyBytesMax: 100, begin: () => () => json(200, {}) }],
 	};
 	const address = { host: "127.0.0.1", port: 0 };
-	const listener = new Listener({ options: { row, log, address, handoff: null }, check, rules: live, served: [bodies, ...more] });
+	const listener = new Listener({
+		options: { config, row, log, address, handoff: null, isProxy: null },
+		live,
+		check,
+		rules: live,
+		served: [bodies, ...more],
+	});
 	listeners.push(listener);
 	return { listener, row };
 }

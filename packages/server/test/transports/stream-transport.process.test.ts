@@ -81,6 +81,7 @@ async function start(method: "GET" | "POST"): Promise<TransportRig> {
 			? { kind: "stream", method, path: "/", begin: stream }
 			: { kind: "body", method, path: "/", bodyBytesMax: 100, begin: () => stream };
 	const sockets = new Sockets({
+		proxyProtocol: false,
 		sessions: [],
 		routes: [route],
 		rules: { allowedOrigins: allowedOrigins([]) },

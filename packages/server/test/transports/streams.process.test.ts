@@ -38,6 +38,7 @@ class Rig {
 			}),
 		};
 		this.sockets = new Sockets({
+			proxyProtocol: false,
 			sessions: [],
 			routes: [route],
 			rules: { allowedOrigins: allowedOrigins([]) },

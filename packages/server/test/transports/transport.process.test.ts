@@ -14,6 +14,7 @@ async function start(): Promise<TopicRig & { connect(session: Session<TopicTrans
 	let next: Session<TopicTransport>;
 	let opened = 0;
 	const sockets = new Sockets({
+		proxyProtocol: false,
 		sessions: [
 			{
 				paths: ["/"],

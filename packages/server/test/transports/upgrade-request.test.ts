@@ -80,7 +80,7 @@ describe("an upgrade request", () => {
 
 describe("the address of a client behind a proxy", () => {
 	const isProxy = (given: string) => given === "token";
-	const untold = { proxyToken: "", realIp: "", forwardedFor: "" };
+	const untold = { proxyToken: "", realIp: "", announced: null, forwardedFor: "" };
 	const told = (head: Partial<ForwardedHead>, trust: Partial<AddressTrust>, peer = "10.0.0.1") =>
 		toldAddress({ ...untold, ...head }, () => peer, { isProxy: null, trustedProxies: new TrustedProxies([]), ...trust });
 

@@ -50,6 +50,10 @@ const rules: readonly Rule[] = [
 		if (!personalChannelEnabled || wanted === "" || channelNamespaces.some((namespace) => namespace.name === wanted)) return null;
 		return `${name("personalChannelNamespace")}: there is no namespace "${wanted}"; add it to channel.namespaces`;
 	},
+	function proxyHeadersComeFromSomebody(config, name) {
+		if (!config.proxyProtocol || config.trustedProxies.length > 0) return null;
+		return `${name("proxyProtocol")}: nobody may send a PROXY header; give the addresses of the load balancers in ${name("trustedProxies")}`;
+	},
 	function backoffGrows(config, name) {
 		if (config.restartBackoffMinMs <= config.restartBackoffMaxMs) return null;
 		const maximum = formatDuration(config.restartBackoffMaxMs);

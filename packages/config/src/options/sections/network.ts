@@ -1,5 +1,5 @@
 import { networkText } from "../../units/network.ts";
-import { list } from "../kinds.ts";
+import { list, toggle } from "../kinds.ts";
 import { option } from "../option.ts";
 
 /** Section `network`. */
@@ -11,5 +11,12 @@ export const networkOptions = {
 		default: [],
 		live: true,
 		help: "Networks of load balancers and proxies in front of the server, such as 10.0.0.0/8,2001:db8::7: what they say about a client's address in X-Forwarded-For is believed; none = the header is ignored.",
+	}),
+	proxyProtocol: option({
+		flag: "proxy-protocol",
+		key: "proxy_protocol",
+		kind: toggle(),
+		default: false,
+		help: "Each connection begins with a PROXY header, version 1 or 2, from one of --trusted-proxies, and counts for the address in it; a connection without one is refused.",
 	}),
 } as const;

@@ -1,13 +1,22 @@
+import type { Config } from "@shardcast/config";
+import type { TrustedProxies } from "@shardcast/http";
+import { nativeSupport } from "@shardcast/native";
+import { StartupError } from "@shardcast/process";
 import { BoundedLines } from "@shardcast/telemetry";
+import { monotonicMs } from "@shardcast/wire";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import { inTime } from "../../lifecycle/in-time.ts";
 import type { ShardOptions } from "../../lifecycle/shard-options.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
 import { HandoffIntake } from "../handoff-intake.ts";
+import { PrefixedConnections } from "../prefixed-connections.ts";
 import { type SocketOptions, Sockets } from "./sockets.ts";
 
 export interface ListenerParts {
-	readonly options: Pick<ShardOptions, "row" | "log" | "address" | "handoff">;
+	readonly options: Pick<ShardOptions, "row" | "log" | "address" | "handoff" | "isProxy"> & {
+		readonly config: Pick<Config, "proxyProtocol" | "headTimeoutMs">;
+	};
+	readonly live: { readonly config: Pick<Config, "headTimeoutMs">; readonly trustedProxies: Pick<TrustedProxies, "has"> };
 	readonly check: Pick<ConnectionCheck, "full" | "told">;
 	readonly rules: SocketOptions["rules"];
 	/** Whatever has endpoints or routes. */
@@ -21,6 +30,8 @@ const failureLineEveryMs = 1000;
 export class Listener implements Feature {
 	readonly name = "requests";
 	readonly sockets: Sockets;
+	/** Null = connections do not begin with a PROXY header. */
+	readonly #prefixed: PrefixedConnections | null;
 	/** Null = nobody hands connections over. */
 	readonly intake: HandoffIntake | null;
 	/** The port; 0 = it does not listen. */
@@ -50,14 +61,16 @@ export class Listener implements Feature {
 					);
 				},
 			},
+			proxyProtocol: options.config.proxyProtocol,
 			counters: row,
 		});
+		this.#prefixed = options.config.proxyProtocol ? this.#takePrefixes(failures) : null;
 		this.intake = this.#takeHandoffs();
 	}
 
 	async start(): Promise<void> {
 		const { address } = this.#parts.options;
-		if (address !== null) this.port = await this.sockets.listen(address);
+		if (address !== null) this.port = await (this.#prefixed ?? this.sockets).listen(address);
 	}
 
 	reload(): Commit {
@@ -71,6 +84,7 @@ export class Listener implements Feature {
 	/** Takes no new connections from the port, and waits for bodies that are on their way. */
 	drain(leftMs: number): Promise<void> {
 		this.sockets.stopListening();
+		this.#prefixed?.stopListening();
 		return inTime(this.sockets.bodies.whenNone(), leftMs);
 	}
 
@@ -81,7 +95,25 @@ export class Listener implements Feature {
 
 	stop(): void {
 		this.intake?.close();
+		this.#prefixed?.close();
 		this.sockets.close();
+	}
+
+	#takePrefixes(failures: BoundedLines): PrefixedConnections {
+		const support = nativeSupport();
+		if (!support.available) throw new StartupError(`--proxy-protocol ${support.reason}`, { exitStatus: 2 });
+		const { options, live, check } = this.#parts;
+		const { row, log, isProxy } = options;
+		return new PrefixedConnections({
+			isTrusted: (peer) => live.trustedProxies.has(peer),
+			isProxy,
+			adopt: (descriptor, address) => this.sockets.adoptTold(descriptor, address),
+			full: () => (row.connections < row.socketsMax ? null : check.full()),
+			timeoutMs: () => live.config.headTimeoutMs,
+			nowMs: monotonicMs,
+			counters: row,
+			onError: (error) => failures.offer((leftOut) => log.error({ error, leftOut }, "a connection could not be taken; it was closed")),
+		});
 	}
 
 	#takeHandoffs(): HandoffIntake | null {
@@ -90,7 +122,7 @@ export class Listener implements Feature {
 		const lost = new BoundedLines(failureLineEveryMs);
 		return new HandoffIntake({
 			channel: handoff,
-			adopt: (descriptor) => this.sockets.adopt(descriptor),
+			adopt: (descriptor) => (this.#prefixed ?? this.sockets).adopt(descriptor),
 			counters: row,
 			words: row,
 			onError: (error) => lost.offer((leftOut) => log.error({ error, leftOut }, "a connection that was handed over is lost")),

@@ -28,8 +28,9 @@ export function hasBody(request: HttpRequest): boolean {
 }
 
 /** Asks the library only for what is looked at: where nobody forwards, that is nothing. */
-export function forwardedHead(request: HttpRequest): ForwardedHead {
+export function forwardedHead(request: HttpRequest, announced: string | null): ForwardedHead {
 	return {
+		announced,
 		get proxyToken() {
 			return request.getHeader("x-shardcast-proxy");
 		},

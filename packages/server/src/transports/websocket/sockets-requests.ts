@@ -8,11 +8,14 @@ import { forwardedHead, hasBody } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
 import type { HttpRequest } from "./sockets-native.ts";
 import { Streams } from "./sockets-streams.ts";
+import type { ToldSockets } from "./sockets-told.ts";
 
 export interface RequestsParts {
 	readonly app: GuardedApp;
 	readonly router: Router;
 	readonly counters: Pick<Counters, "add">;
+	/** The connections that began with a PROXY header; null = none does. */
+	readonly toldSockets: ToldSockets | null;
 	/** The address of a client behind a proxy; null when it came directly. */
 	readonly told: (head: ForwardedHead, peer: () => string) => ToldAddress | null;
 }
@@ -33,12 +36,28 @@ export class Requests {
 	serve(response: Response, request: HttpRequest): void {
 		const { router, counters } = this.#parts;
 		counters.add("httpRequests", 1);
-		const told = this.#parts.told(forwardedHead(request), () => remoteAddress(response));
+		const announced = this.announced(response);
+		if (announced === undefined) return;
+		const told = this.#parts.told(forwardedHead(request, announced), () => remoteAddress(response));
 		const seen = new SeenRequest(response, request, told);
 		const routed = router.route(seen);
 		if (routed instanceof BodyWanted) this.#readBody(response, seen, routed);
 		else if (routed instanceof StreamWanted) this.#streams.open(response, routed);
 		else this.#reply(response, request, routed, seen.method === "HEAD");
+	}
+
+	/**
+	 * The address in the PROXY header of the connection; null = it began without one. Undefined = every connection begins with one, but this
+	 * client has sent another one later, to be taken for somebody else: the connection is closed.
+	 */
+	announced(response: Response): string | null | undefined {
+		const { toldSockets, counters } = this.#parts;
+		if (toldSockets === null) return null;
+		const address = toldSockets.addressOf(response);
+		if (address !== null) return address;
+		counters.add("refusedProxyHeader", 1);
+		response.close();
+		return undefined;
 	}
 
 	/** Answers a request that the router did not see. */

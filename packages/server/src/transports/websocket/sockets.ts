@@ -21,6 +21,7 @@ import {
 	us_socket_local_port,
 } from "./sockets-native.ts";
 import { Requests, remoteAddress } from "./sockets-requests.ts";
+import { ToldSockets } from "./sockets-told.ts";
 
 /** What the shard does with what is no session's. */
 export interface SocketHandlers {
@@ -43,6 +44,8 @@ export interface SocketOptions {
 	readonly routes: readonly Route[];
 	readonly rules: RouterRules;
 	readonly handlers: SocketHandlers;
+	/** Every connection comes by `adoptTold`. */
+	readonly proxyProtocol: boolean;
 	readonly counters: Counters;
 }
 
@@ -67,6 +70,8 @@ const tooBigReason = /^Received too big message/;
 export class Sockets implements TopicPublisher {
 	readonly #app: GuardedApp;
 	readonly #requests: Requests;
+	/** Null = no connection begins with a PROXY header. */
+	readonly #toldSockets: ToldSockets | null;
 	readonly #options: SocketOptions;
 	/** What each factory was served with last. */
 	readonly #limits = new Map<SessionFactory<TopicTransport>, TransportLimits>();
@@ -77,10 +82,12 @@ export class Sockets implements TopicPublisher {
 
 	constructor(options: SocketOptions) {
 		this.#options = options;
-		const { routes, rules, sessions, counters, handlers } = options;
+		const { routes, rules, sessions, counters, handlers, proxyProtocol } = options;
 		this.#app = new GuardedApp((callback, error) => handlers.failed(callback, error));
+		this.#toldSockets = proxyProtocol ? this.#told(handlers) : null;
+		const toldSockets = this.#toldSockets;
 		const router = new Router([...routes, ...sessions.flatMap(({ paths }) => paths.map(upgradeOnly))], rules);
-		this.#requests = new Requests({ app: this.#app, router, counters, told: (head, peer) => handlers.told(head, peer) });
+		this.#requests = new Requests({ app: this.#app, router, counters, toldSockets, told: (head, peer) => handlers.told(head, peer) });
 		this.#app.filter(this.#onConnection);
 		for (const factory of sessions) this.#serve(factory);
 		this.#app.any("/*", (response, request) => this.#requests.serve(response, request));
@@ -119,6 +126,11 @@ export class Sockets implements TopicPublisher {
 		this.#app.adopt(descriptor);
 	}
 
+	/** As `adopt`, for a client at this address. @throws NativeError without descriptors to spare: the descriptor is the caller's then. */
+	adoptTold(descriptor: number, address: string): void {
+		this.#toldSockets!.adopt(descriptor, address);
+	}
+
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
 		return this.#app.publish(topic, message, isBinary);
 	}
@@ -132,6 +144,7 @@ export class Sockets implements TopicPublisher {
 	/** Cuts whatever is still open. */
 	close(): void {
 		this.#listening = null;
+		this.#toldSockets?.close();
 		this.#app.close();
 	}
 
@@ -155,13 +168,16 @@ export class Sockets implements TopicPublisher {
 	#callbacks(factory: SessionFactory<TopicTransport>): SocketCallbacks<OpenSocket> {
 		return {
 			upgrade: (response, request, context) => {
+				const announced = this.#requests.announced(response);
+				if (announced === undefined) return;
 				const outcome = factory.connect({
 					head: upgradeHead(request),
-					forwarded: forwardedHead(request),
+					forwarded: forwardedHead(request, announced),
 					remote: () => new Uint8Array(response.getRemoteAddress()),
 					remoteText: () => remoteAddress(response),
 				});
 				if ("refused" in outcome) return this.#requests.answer(response, request, outcome.refused);
+				this.#toldSockets?.forget(response);
 				response.upgrade(
 					{ session: outcome.session },
 					request.getHeader("sec-websocket-key"),
@@ -186,8 +202,18 @@ export class Sockets implements TopicPublisher {
 	readonly #onConnection = (response: Response, change: number): void => {
 		this.#filtered += change;
 		this.#tellConnections();
-		if (change > 0) this.#bound(response);
+		// One that is being adopted is no client's yet.
+		if (change > 0) this.#toldSockets?.opened(response) || this.#bound(response);
+		else this.#toldSockets?.forget(response);
 	};
+
+	#told(handlers: SocketHandlers): ToldSockets {
+		return new ToldSockets({
+			app: this.#app,
+			served: (response) => this.#bound(response),
+			onError: (error) => handlers.failed("filter", error),
+		});
+	}
 
 	/**
 	 * Keeps within what the process may open. Idle connections count as well, so this cannot wait for a request: one too many is answered at

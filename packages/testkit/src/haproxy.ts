@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitFor } from "./wait.ts";
+
+/**
+ * Whether HAProxy is installed. Without it a suite is skipped, with a line that says so: call it at the top of one,
+ * `describe.skipIf(!haproxyForTests())`.
+ */
+export function haproxyForTests(): boolean {
+	const found = spawnSync("haproxy", ["-v"]).status === 0;
+	if (!found) console.warn("skipped: no haproxy; install Debian's package haproxy");
+	return found;
+}
+
+/** A way through HAProxy: it listens on `port` of 127.0.0.1 and connects to `to` there. */
+export interface HaproxyRoute {
+	readonly port: number;
+	readonly to: number;
+	/** How its connections begin, such as "send-proxy-v2"; further words of HAProxy's `server` line. */
+	readonly server: string;
+	/** Further lines of the section. */
+	readonly lines?: readonly string[];
+}
+
+/** A running HAProxy; `stop` must be called. */
+export class Haproxy {
+	readonly #child: ChildProcess;
+	readonly #folder: string;
+
+	private constructor(child: ChildProcess, folder: string) {
+		this.#child = child;
+		this.#folder = folder;
+	}
+
+	static async start(routes: readonly HaproxyRoute[]): Promise<Haproxy> {
+		const folder = mkdtempSync(join(tmpdir(), "haproxy-"));
+		const sections = routes.map(({ port, to, server, lines = ["mode tcp"] }, index) =>
+			[`listen route${index}`, `bind 127.0.0.1:${port}`, ...lines, `server one 127.0.0.1:${to} ${server}`].join("\n\t"),
+		);
+		const times = "defaults\n\ttimeout connect 5s\n\ttimeout client 60s\n\ttimeout server 60s\n\ttimeout tunnel 60s\n";
+		const file = join(folder, "haproxy.cfg");
+		writeFileSync(file, `${times}${sections.join("\n")}\n`);
+		const child = spawn("haproxy", ["-db", "-q", "-f", file], { stdio: ["ignore", "inherit", "inherit"] });
+		const haproxy = new Haproxy(child, folder);
+		try {
+			for (const { port } of routes) await waitFor(() => accepts(port), { deadlineMs: 10_000, what: `HAProxy on port ${port}` });
+		} catch (error) {
+			await haproxy.stop();
+			throw error;
+		}
+		return haproxy;
+	}
+
+	async stop(): Promise<void> {
+		if (this.#child.exitCode === null) {
+			const exited = new Promise((resolve) => this.#child.once("exit", resolve));
+			this.#child.kill("SIGKILL");
+			await exited;
+		}
+		rmSync(this.#folder, { recursive: true, force: true });
+	}
+}
+
+function accepts(port: number): Promise<boolean> {
+	return new Promise((resolve) => {
+		const socket = connect(port, "127.0.0.1");
+		socket.once("connect", () => {
+			socket.destroy();
+			resolve(true);
+		});
+		socket.once("error", () => resolve(false));
+	});
+}
