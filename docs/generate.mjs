@@ -55,7 +55,7 @@ const closeMeanings = {
 	internalError: "The server failed while it handled this client. Its log says why; `shardcast_callback_errors_total` counts it.",
 	tryAgainLater: "The bus stayed full for longer than the server could hold this client's message, or too many consoles are open.",
 	receiveOnly:
-		"The client sent a message, but clients may only receive: `--api-key` is set, or `--client-publish off`. Reconnecting and sending again gets the same result.",
+		"The client sent a message that it may not publish: the permissions of its channels do not allow it, or clients may only receive. Reconnecting and sending again gets the same result.",
 	slow: "The client reads too slowly: more than `--max-buffered` bytes were waiting for it.",
 };
 

@@ -73,7 +73,7 @@ function showHead({ cluster, at }) {
 	text(pill, cluster.status);
 	text(
 		byId("facts"),
-		`${cluster.mode} · up ${duration(cluster.uptimeSeconds)} · shardcast ${cluster.version} · Node ${cluster.node} · ${publishers(cluster.mayPublish)}`,
+		`${cluster.mode} · up ${duration(cluster.uptimeSeconds)} · shardcast ${cluster.version} · Node ${cluster.node} · ${publishers(cluster)}`,
 	);
 	text(byId("feed"), `updated ${clock(at)}`);
 	const reasons = byId("reasons");
@@ -105,7 +105,8 @@ function showTiles(snapshot) {
 }
 
 /** Who may publish, in a few words. */
-function publishers({ http, webSocket }) {
+function publishers({ auth, mayPublish: { http, webSocket } }) {
+	if (auth === "required") return http === "key" ? "authentication is required" : "authentication is required, nobody publishes over HTTP";
 	if (http === "everyone")
 		return webSocket === "everyone" ? "open mode: everyone may publish" : "open mode over HTTP, clients only receive";
 	return webSocket === "everyone"

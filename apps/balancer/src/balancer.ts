@@ -1,6 +1,6 @@
 import { Doorbells } from "@shardcast/bus";
-import { type Config, parseAddress } from "@shardcast/config";
-import { type AnswerRoute, allowedOrigins, clusterRoutes, mayPublish, Router } from "@shardcast/http";
+import { type AuthConfig, authRequired, type Config, parseAddress } from "@shardcast/config";
+import { type AnswerRoute, allowedOrigins, clusterRoutes, openAccess, Router } from "@shardcast/http";
 import { type ConnectionRateConfig, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
 import { cannotListen, HeartbeatTimer, openFilesLimit, ProcessMonitor } from "@shardcast/process";
@@ -30,17 +30,9 @@ export interface BalancerOptions {
 
 export type BalancerConfig = Pick<
 	Config,
-	| "lbAddr"
-	| "host"
-	| "headBytesMax"
-	| "headTimeoutMs"
-	| "allowedOrigins"
-	| "trustedProxies"
-	| "proxyProtocol"
-	| "consoleToken"
-	| "apiKey"
-	| "clientPublish"
+	"lbAddr" | "host" | "headBytesMax" | "headTimeoutMs" | "allowedOrigins" | "trustedProxies" | "proxyProtocol" | "clientPublish"
 > &
+	AuthConfig &
 	ConnectionRateConfig;
 
 /** Used when the limit cannot be read: the default of Linux. */
@@ -160,8 +152,8 @@ export class Balancer {
 	#router(): Router<AnswerRoute> {
 		const { board, collectMetrics } = this.#options;
 		const routes = [
-			...consoleRoutes(() => this.#config.consoleToken),
-			...clusterRoutes({ board, mayPublish: () => mayPublish(this.#config), metrics: collectMetrics }),
+			...consoleRoutes(() => ({ token: this.#config.consoleToken, authRequired: authRequired(this.#config) })),
+			...clusterRoutes({ board, access: () => openAccess(this.#config), metrics: collectMetrics }),
 		];
 		return new Router(routes, { allowedOrigins: allowedOrigins([]) });
 	}

@@ -31,8 +31,10 @@ it("tells the URLs, the shards with their cores, the mode and why, and that pins
 
 it("says who may publish, and warns of open mode", () => {
 	expect(text({})).toMatch(/open mode: .*over HTTP and as a WebSocket client$/m);
-	expect(text({ apiKey: "swordfish" })).toMatch(/^ {2}publishing needs the key, over HTTP; WebSocket clients only receive/m);
-	expect(text({ apiKey: "swordfish", clientPublish: "on" })).toMatch(/every WebSocket client can publish without it/);
+	const open = { apiKey: "swordfish", requireAuth: false };
+	expect(text(open)).toMatch(/^ {2}publishing needs the key, over HTTP; WebSocket clients only receive/m);
+	expect(text({ ...open, clientPublish: "on" })).toMatch(/every WebSocket client can publish without it/);
+	expect(text({ apiKey: "swordfish" })).toMatch(/^ {2}authentication is required: no client can connect by a token/m);
 	expect(text({ apiKey: "swordfish" })).not.toContain("open mode");
 	expect(text({ apiKey: "swordfish" })).not.toContain("swordfish");
 });

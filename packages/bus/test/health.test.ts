@@ -12,7 +12,7 @@ import { describe, expect, it } from "vitest";
 
 const nowMs = 1_000_000;
 const mayPublish = { http: "key", webSocket: "nobody" } as const;
-const options = { nowMs, mayPublish };
+const options = { nowMs, auth: "open" as const, mayPublish };
 
 /** Two shards that serve, 100 connections each, and a balancer. */
 function board(): Scoreboard {
@@ -46,6 +46,7 @@ describe("healthReport", () => {
 		expect(report(made)).toEqual({
 			status: "healthy",
 			reasons: [],
+			auth: "open",
 			mode: "handoff",
 			mayPublish,
 			connections: 61,

@@ -12,7 +12,15 @@ export { describeChanges, planReload, type ReloadPlan, sameValue } from "./load/
 export { WithdrawnHistories } from "./load/withdrawn-histories.ts";
 export { centrifugoOnly, centrifugoOnlyInNamespaces } from "./options/centrifugo.ts";
 export type { NameOf } from "./options/checks/check.ts";
-export { connectionsPerShard, historyCapacity, historyPayloadBytesMax, ringCapacityBytes } from "./options/derive.ts";
+export {
+	type AuthConfig,
+	authRequired,
+	connectionsPerShard,
+	hasTokenKey,
+	historyCapacity,
+	historyPayloadBytesMax,
+	ringCapacityBytes,
+} from "./options/derive.ts";
 export { asInFile } from "./options/objects.ts";
 export type { ServingCommand } from "./options/option.ts";
 export {

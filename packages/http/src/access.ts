@@ -29,12 +29,21 @@ export function isLoopbackName(name: string): boolean {
 	return name === "localhost" || name === "[::1]" || loopbackIpv4.test(name);
 }
 
+/** What the console is opened by. */
+export interface ConsoleRules {
+	/** `--console-token`. */
+	readonly token: string | undefined;
+	/** Whether it is closed without a token. */
+	readonly authRequired: boolean;
+}
+
 /**
  * Whether a request may see the console: with `--console-token` set it must carry the token; without one it must come from
- * this machine.
+ * this machine, and where everybody must show who they are, nobody may.
  */
-export function mayUseConsole(remoteAddress: string, given: string | null, token: string | undefined): boolean {
-	return token === undefined ? isLoopback(remoteAddress) : given !== null && secretMatches(given, token);
+export function mayUseConsole(remoteAddress: string, given: string | null, { token, authRequired }: ConsoleRules): boolean {
+	if (token !== undefined) return given !== null && secretMatches(given, token);
+	return !authRequired && isLoopback(remoteAddress);
 }
 
 /** The console's token as a request shows it: `?token=` for pages and links, `Authorization: Bearer` for programs; null when it shows none. */

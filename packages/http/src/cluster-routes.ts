@@ -1,22 +1,21 @@
-import { healthReport, readiness, type Scoreboard } from "@shardcast/scoreboard";
+import { type HealthOptions, healthReport, readiness, type Scoreboard } from "@shardcast/scoreboard";
 import { metricsContentType } from "@shardcast/telemetry";
-import type { MayPublish } from "./may-publish.ts";
 import { json, type Reply, refusal } from "./reply.ts";
 import type { AnswerRoute } from "./route.ts";
 import { notStored } from "./router.ts";
 
 export interface ClusterRoutesParts {
 	readonly board: Scoreboard;
-	/** Looked up at each request. */
-	readonly mayPublish: () => MayPublish;
+	/** What is open to whom. Looked up at each request. */
+	readonly access: () => Pick<HealthOptions, "auth" | "mayPublish">;
 	/** The metrics of the whole cluster. May reject: its message is for the client. */
 	readonly metrics: () => Promise<string>;
 }
 
 /** What is about the cluster and not about one process: the same on the balancer's port and on each shard's. */
-export function clusterRoutes({ board, mayPublish, metrics }: ClusterRoutesParts): AnswerRoute[] {
+export function clusterRoutes({ board, access, metrics }: ClusterRoutesParts): AnswerRoute[] {
 	const health = (): Reply => {
-		const report = healthReport(board, { mayPublish: mayPublish() });
+		const report = healthReport(board, access());
 		return json(report.status === "unhealthy" ? 503 : 200, report, notStored);
 	};
 	const ready = (): Reply => {

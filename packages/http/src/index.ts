@@ -1,8 +1,8 @@
-export { consoleToken, isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "./access.ts";
+export { type ConsoleRules, consoleToken, isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "./access.ts";
 export { type ClusterRoutesParts, clusterRoutes } from "./cluster-routes.ts";
 export { type ErrorCode, httpErrors } from "./errors.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
-export { type MayPublish, mayPublish, newlyOpen, whoPublishes } from "./may-publish.ts";
+export { type MayPublish, mayPublish, newlyOpen, openAccess, whoPublishes } from "./may-publish.ts";
 export { openToClients } from "./open-to-clients.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isForeignFetch, isOwnPage, originAllowed } from "./origin.ts";
 export { type ProxyHeader, proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "./proxy-header.ts";

@@ -1,28 +1,38 @@
-import type { Config } from "@shardcast/config";
+import { type AuthConfig, authRequired, type Config, hasTokenKey } from "@shardcast/config";
 import { openToClients } from "./open-to-clients.ts";
 
 /** Who may publish, for `/health` and the console as well. */
 export interface MayPublish {
-	readonly http: "everyone" | "key";
-	/** WebSocket clients; all of them may receive. */
-	readonly webSocket: "everyone" | "nobody";
+	readonly http: "everyone" | "key" | "nobody";
+	/** Clients of the raw endpoint; `permitted` = each by the permissions of its channels. */
+	readonly webSocket: "everyone" | "permitted" | "nobody";
 }
 
-type PublishConfig = Pick<Config, "apiKey" | "clientPublish">;
+type PublishConfig = AuthConfig & Pick<Config, "clientPublish">;
 
 /** With a key, a client that could send without it would make it worthless: so clients only receive then, unless they are allowed more. */
-export function mayPublish({ apiKey, clientPublish }: PublishConfig): MayPublish {
+export function mayPublish(config: PublishConfig): MayPublish {
+	const { apiKey, clientPublish } = config;
+	if (authRequired(config))
+		return { http: apiKey === undefined ? "nobody" : "key", webSocket: clientPublish === "off" ? "nobody" : "permitted" };
 	const isOpen = apiKey === undefined;
 	const clients = clientPublish === "auto" ? isOpen : clientPublish === "on";
 	return { http: isOpen ? "everyone" : "key", webSocket: clients ? "everyone" : "nobody" };
 }
 
+/** What is open to whom, for `/health`. */
+export function openAccess(config: PublishConfig): { readonly auth: "required" | "open"; readonly mayPublish: MayPublish } {
+	return { auth: authRequired(config) ? "required" : "open", mayPublish: mayPublish(config) };
+}
+
 /** What a change of the options opens to people who were kept out before, one line each. */
 export function newlyOpen(before: Config, after: Config): string[] {
 	const [were, are] = [mayPublish(before), mayPublish(after)];
-	const http = were.http === "key" && are.http === "everyone";
-	const webSocket = were.webSocket === "nobody" && are.webSocket === "everyone";
+	const http = were.http !== "everyone" && are.http === "everyone";
+	const webSocket = were.webSocket !== "everyone" && are.webSocket === "everyone";
 	const lines: string[] = [];
+	if (authRequired(before) && !authRequired(after))
+		lines.push("now open: clients of the raw endpoint need no token, and receive all messages; --require-auth closes it again");
 	if (http && webSocket)
 		lines.push("now open: everyone who reaches this can publish, over HTTP and as a WebSocket client; --api-key closes it again");
 	else if (http) lines.push("now open: everyone who reaches this can publish over HTTP without a key; --api-key closes it again");
@@ -44,6 +54,7 @@ export function newlyOpen(before: Config, after: Config): string[] {
 
 /** The line of the banner. */
 export function whoPublishes(config: PublishConfig): string {
+	if (authRequired(config)) return whoIsLetIn(config);
 	const { http, webSocket } = mayPublish(config);
 	const option = `--client-publish ${config.clientPublish}`;
 	if (http === "everyone")
@@ -53,4 +64,14 @@ export function whoPublishes(config: PublishConfig): string {
 	return webSocket === "everyone"
 		? `publishing over HTTP needs the key; every WebSocket client can publish without it (${option})`
 		: `publishing needs the key, over HTTP; WebSocket clients only receive (${option})`;
+}
+
+function whoIsLetIn(config: PublishConfig): string {
+	const clients = hasTokenKey(config)
+		? "clients need a token"
+		: "no client can connect by a token, since there is no key for tokens (client.token, or --no-require-auth)";
+	const publishers =
+		config.apiKey === undefined ? "nobody can publish over HTTP without an --api-key" : "publishing over HTTP needs the key";
+	const viewers = config.consoleToken === undefined ? "the console is closed without a --console-token" : "the console needs its token";
+	return `authentication is required: ${clients}; ${publishers}; ${viewers}`;
 }

@@ -52,11 +52,14 @@ describe("access", () => {
 		expect(secretMatches("", "abcdefgh")).toBe(false);
 	});
 
-	it("the console: with a token only the token counts, without one only the machine itself", () => {
-		expect(mayUseConsole("127.0.0.1", null, undefined)).toBe(true);
-		expect(mayUseConsole("10.0.0.9", null, undefined)).toBe(false);
-		expect(mayUseConsole("10.0.0.9", "correct horse", "correct horse")).toBe(true);
-		expect(mayUseConsole("127.0.0.1", "wrong", "correct horse")).toBe(false);
-		expect(mayUseConsole("127.0.0.1", null, "correct horse")).toBe(false);
+	it("the console: with a token only the token counts, without one only the machine itself, and nobody where authentication is required", () => {
+		const open = { token: undefined, authRequired: false };
+		const guarded = { token: "correct horse", authRequired: true };
+		expect(mayUseConsole("127.0.0.1", null, { token: undefined, authRequired: true })).toBe(false);
+		expect(mayUseConsole("127.0.0.1", null, open)).toBe(true);
+		expect(mayUseConsole("10.0.0.9", null, open)).toBe(false);
+		expect(mayUseConsole("10.0.0.9", "correct horse", guarded)).toBe(true);
+		expect(mayUseConsole("127.0.0.1", "wrong", guarded)).toBe(false);
+		expect(mayUseConsole("127.0.0.1", null, guarded)).toBe(false);
 	});
 });

@@ -1,6 +1,6 @@
-import { type Config, defaultConfig } from "@shardcast/config";
-import { expect, it } from "vitest";
-import { type MayPublish, mayPublish, newlyOpen, whoPublishes } from "../src/may-publish.ts";
+import { authRequired, type Config, defaultConfig } from "@shardcast/config";
+import { describe, expect, it } from "vitest";
+import { type MayPublish, mayPublish, newlyOpen, openAccess, whoPublishes } from "../src/may-publish.ts";
 import { openToClients } from "../src/open-to-clients.ts";
 
 it.each<[string | undefined, "auto" | "on" | "off", MayPublish, RegExp]>([
@@ -20,17 +20,27 @@ it.each<[string | undefined, "auto" | "on" | "off", MayPublish, RegExp]>([
 		/^publishing needs the key.*WebSocket clients only receive \(--client-publish off\)$/,
 	],
 	["secret-key", "on", { http: "key", webSocket: "everyone" }, /needs the key; every WebSocket client can publish without it/],
-])("who may publish with the key %s and --client-publish %s", (apiKey, clientPublish, expected, banner) => {
-	expect(mayPublish({ apiKey, clientPublish })).toEqual(expected);
-	expect(whoPublishes({ apiKey, clientPublish })).toMatch(banner);
-	expect(whoPublishes({ apiKey, clientPublish })).not.toContain("secret-key");
-});
+])(
+	"without required authentication, who may publish with the key %s and --client-publish %s",
+	(apiKey, clientPublish, expected, banner) => {
+		const config = defaultConfig({ apiKey, clientPublish, requireAuth: false });
+		expect(mayPublish(config)).toEqual(expected);
+		expect(whoPublishes(config)).toMatch(banner);
+		expect(whoPublishes(config)).not.toContain("secret-key");
+	},
+);
 
 it.each<[Partial<Config>, Partial<Config>, readonly RegExp[]]>([
-	[{ apiKey: "secret-key" }, {}, [/everyone .*can publish, over HTTP and as a WebSocket client.*--api-key/]],
-	[{ apiKey: "secret-key", clientPublish: "on" }, { clientPublish: "on" }, [/can publish over HTTP without a key/]],
+	[{ apiKey: "secret-key", requireAuth: false }, {}, [/everyone .*can publish, over HTTP and as a WebSocket client.*--api-key/]],
+	[{ apiKey: "secret-key", requireAuth: false, clientPublish: "on" }, { clientPublish: "on" }, [/can publish over HTTP without a key/]],
+	[
+		{ apiKey: "secret-key" },
+		{},
+		[/raw endpoint need no token.*--require-auth/, /everyone .*can publish, over HTTP and as a WebSocket client/],
+	],
+	[{ apiKey: "secret-key" }, { apiKey: "secret-key", requireAuth: false }, [/raw endpoint need no token.*--require-auth/]],
 	[{ clientPublish: "off" }, {}, [/every WebSocket client can publish/]],
-	[{ consoleToken: "secret-token" }, {}, [/every user of this machine can open the console/]],
+	[{ consoleToken: "secret-token", requireAuth: false }, {}, [/every user of this machine can open the console/]],
 	[{ allowedOrigins: ["https://a.example"] }, { allowedOrigins: ["*"] }, [/pages of every site can connect/]],
 	[{}, { clientInsecure: true }, [/every client of the Centrifuge protocol can subscribe, publish.*--no-client-insecure/]],
 	[{ allowAnonymousConnect: true }, { clientInsecure: true }, [/every client of the Centrifuge protocol/]],
@@ -52,4 +62,47 @@ it.each<[Partial<Config>, RegExp | null]>([
 	[{ allowAnonymousConnect: true }, /need no token to connect \(--allow-anonymous-connect\)/],
 ])("the banner's line about clients without a token: %j", (changes, line) => {
 	expect(openToClients(defaultConfig(changes))).toEqual(line === null ? null : expect.stringMatching(line));
+});
+
+describe("whether everybody must show who they are", () => {
+	it.each<[Partial<Config>, boolean]>([
+		[{}, false],
+		[{ requireAuth: true }, true],
+		[{ apiKey: "secret-key" }, true],
+		[{ consoleToken: "secret-token" }, true],
+		[{ tokenHmacSecret: "secret-key" }, true],
+		[{ tokenRsaPublicKey: "PEM" }, true],
+		[{ tokenEcdsaPublicKey: "PEM" }, true],
+		[{ tokenJwksEndpoint: "https://a.example" }, true],
+		[{ subscriptionTokenHmacSecret: "secret-key" }, true],
+		[{ subscriptionTokenRsaPublicKey: "PEM" }, true],
+		[{ subscriptionTokenEcdsaPublicKey: "PEM" }, true],
+		[{ subscriptionTokenJwksEndpoint: "https://a.example" }, true],
+		[{ apiKey: "secret-key", requireAuth: false }, false],
+		[{ apiKey: "secret-key", clientInsecure: true }, false],
+		[{ kafkaPassword: "secret-password" }, false],
+	])("%j: %s", (changes, required) => {
+		const config = defaultConfig(changes);
+		expect(authRequired(config)).toBe(required);
+		expect(openAccess(config).auth).toBe(required ? "required" : "open");
+	});
+
+	it.each<[Partial<Config>, MayPublish, RegExp]>([
+		[
+			{ requireAuth: true },
+			{ http: "nobody", webSocket: "permitted" },
+			/no client can connect .*nobody can publish over HTTP.*console is closed/,
+		],
+		[{ apiKey: "secret-key" }, { http: "key", webSocket: "permitted" }, /no client can connect.*HTTP needs the key/],
+		[
+			{ tokenHmacSecret: "secret-key", consoleToken: "secret-token", clientPublish: "off" },
+			{ http: "nobody", webSocket: "nobody" },
+			/^authentication is required: clients need a token; .*the console needs its token$/,
+		],
+	])("%j: what is open then, and the line of the banner", (changes, expected, banner) => {
+		const config = defaultConfig(changes);
+		expect(mayPublish(config)).toEqual(expected);
+		expect(whoPublishes(config)).toMatch(banner);
+		expect(whoPublishes(config)).not.toContain("secret-");
+	});
 });

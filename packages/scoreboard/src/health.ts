@@ -12,8 +12,12 @@ export interface HealthReport {
 	/** Why it is not "healthy": one sentence each. */
 	readonly reasons: readonly string[];
 	readonly mode: "handoff" | "proxy" | "none";
-	/** By the options, as every process has them. */
-	readonly mayPublish: { readonly http: "everyone" | "key"; readonly webSocket: "everyone" | "nobody" };
+	/** Whether clients, publishers and viewers of the console must show who they are; by the options, as every process has them. */
+	readonly auth: "required" | "open";
+	readonly mayPublish: {
+		readonly http: "everyone" | "key" | "nobody";
+		readonly webSocket: "everyone" | "permitted" | "nobody";
+	};
 	readonly connections: number;
 	readonly maxConnections: number;
 	/** Connections in use, 0 to 1. */
@@ -42,7 +46,7 @@ export interface ReadinessOptions {
 	readonly nowMs?: number;
 }
 
-export interface HealthOptions extends ReadinessOptions, Pick<HealthReport, "mayPublish"> {}
+export interface HealthOptions extends ReadinessOptions, Pick<HealthReport, "auth" | "mayPublish"> {}
 
 /** What `GET /ready` answers, as JSON. */
 export interface Readiness {
@@ -57,7 +61,7 @@ const troubleSentences = new Map<ShardTrouble, string>(shardTroubles);
 const modeNames = { [BalancerMode.none]: "none", [BalancerMode.handoff]: "handoff", [BalancerMode.proxy]: "proxy" } as const;
 
 /** The state of the whole cluster, read off the scoreboard by whichever process is asked. */
-export function healthReport(board: Scoreboard, { mayPublish, nowMs = monotonicMs() }: HealthOptions): HealthReport {
+export function healthReport(board: Scoreboard, { auth, mayPublish, nowMs = monotonicMs() }: HealthOptions): HealthReport {
 	const shards = board.rows().map((row) => shardHealth(row, nowMs));
 	const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
 	const maxConnections = shards.reduce((sum, shard) => sum + shard.max, 0);
@@ -73,6 +77,7 @@ export function healthReport(board: Scoreboard, { mayPublish, nowMs = monotonicM
 		status: !serves ? "unhealthy" : reasons.length > 0 ? "degraded" : "healthy",
 		reasons,
 		mode: modeNames[board.balancer.mode],
+		auth,
 		mayPublish,
 		connections,
 		maxConnections,

@@ -1,30 +1,40 @@
-import { type AnswerRoute, consoleToken, type HttpRequest, mayUseConsole, notStored, type Reply, refusal } from "@shardcast/http";
+import {
+	type AnswerRoute,
+	type ConsoleRules,
+	consoleToken,
+	type HttpRequest,
+	mayUseConsole,
+	notStored,
+	type Reply,
+	refusal,
+} from "@shardcast/http";
 import { type Asset, consoleHeaders, loadConsoleAssets } from "./console-assets.ts";
 
 /**
  * The console's page and its assets. Access to the page is restricted like access to its feed: without a token, only this machine may open it.
  * The assets (code and styles, the same for everybody and public) are not restricted, because a browser does not send the page's token with them.
  */
-export function consoleRoutes(token: () => string | undefined): AnswerRoute[] {
+export function consoleRoutes(rules: () => ConsoleRules): AnswerRoute[] {
 	const assets = [...loadConsoleAssets()].map(
 		([path, asset]): AnswerRoute => ({
 			kind: "answer",
 			method: "GET",
 			path,
-			answer: (request) => (path === "/console" ? page(request, asset, token()) : give(request, asset)),
+			answer: (request) => (path === "/console" ? page(request, asset, rules()) : give(request, asset)),
 		}),
 	);
 	return [...assets, { kind: "answer", method: "GET", path: "/console/", answer: ({ query }) => moved(query) }];
 }
 
-function page(request: HttpRequest, asset: Asset, token: string | undefined): Reply {
+function page(request: HttpRequest, asset: Asset, rules: ConsoleRules): Reply {
 	const { address } = request;
 	const given = consoleToken(request);
-	if (mayUseConsole(address, given, token)) return give(request, asset);
-	return refusal("forbidden", whyNot(given, token), { headers: notStored, close: true });
+	if (mayUseConsole(address, given, rules)) return give(request, asset);
+	return refusal("forbidden", whyNot(given, rules), { headers: notStored, close: true });
 }
 
-function whyNot(given: string | null, token: string | undefined): string {
+function whyNot(given: string | null, { token, authRequired }: ConsoleRules): string {
+	if (token === undefined && authRequired) return "the console needs a token here (--require-auth); set --console-token";
 	if (token === undefined) return "the console answers this machine only; set --console-token to open it from elsewhere";
 	return given === null ? "open /console?token=… with the token of --console-token" : "this is not the token of --console-token";
 }

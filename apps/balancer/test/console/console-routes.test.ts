@@ -2,8 +2,8 @@ import type { AnswerRoute, HttpRequest, Reply } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
 import { consoleRoutes } from "../../src/http/console-routes.ts";
 
-function ask(path: string, query: string, token: string | undefined, address = "127.0.0.1"): Reply {
-	const route = consoleRoutes(() => token).find((each: AnswerRoute) => each.path === path);
+function ask(path: string, query: string, token: string | undefined, address = "127.0.0.1", authRequired = false): Reply {
+	const route = consoleRoutes(() => ({ token, authRequired })).find((each: AnswerRoute) => each.path === path);
 	const request: HttpRequest = { method: "GET", path, query, address, header: () => "" };
 	return route!.answer(request) as Reply;
 }
@@ -22,6 +22,13 @@ describe("the console's page", () => {
 			close: true,
 		});
 		expect(JSON.parse(String(body))).toEqual({ error: { code: "forbidden", message: expect.stringMatching(message) } });
+	});
+
+	it("is closed where authentication is required and there is no token", () => {
+		const { status, body } = ask("/console", "", undefined, "127.0.0.1", true);
+		expect(status).toBe(403);
+		expect(String(body)).toContain("set --console-token");
+		expect(ask("/console", "token=correct-horse", "correct-horse", "127.0.0.1", true).status).toBe(200);
 	});
 
 	it("is given with the token, and on this machine when none is set", () => {

@@ -220,7 +220,9 @@ describe.skipIf(!hasBrowser)("examples: chat", () => {
 			await reads(await enter("cy"), ["ann: hello", "bob: still here?"]);
 			await reads(bob, ["ann: hello", "bob: still here?"]);
 			const note = { channel: "chat:lobby", data: { text: "The server restarts at noon" } };
-			expect((await postJson(`${cluster.httpUrl}/api/publish`, note)).status).toBe(200);
+			const headers = { "content-type": "application/json", "x-api-key": "only-for-the-backend" };
+			const body = JSON.stringify(note);
+			expect((await httpRequest(`${cluster.httpUrl}/api/publish`, { method: "POST", headers, body })).status).toBe(200);
 			await reads(bob, ["ann: hello", "bob: still here?", "system: The server restarts at noon"]);
 			await bob.context().close();
 			await ann.locator("#here", { hasText: /^here: ann, cy$/ }).waitFor({ timeout: patient(20_000) });

@@ -157,7 +157,7 @@ describe("what troubleshooting says of clients", () => {
 	it.each([
 		["1008 `too many messages`", ["--message-rate", "2"], 10],
 		["1009 `message too big`", ["--max-payload", "10"], 1],
-		["3507 `clients only receive here; publish over HTTP`", ["--api-key", "a-secret-key"], 1],
+		["3507 `clients only receive here; publish over HTTP`", ["--api-key", "a-secret-key", "--no-require-auth"], 1],
 	])("that are closed with %s", async (symptom, flags, messages) => {
 		await withCluster(flags, async (cluster) => {
 			const client = await RawClient.open(cluster.url);

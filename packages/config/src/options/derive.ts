@@ -30,3 +30,35 @@ export function historyCapacity(config: Pick<Config, "historyMemoryBytes" | "his
 export function historyPayloadBytesMax(config: Parameters<typeof historyCapacity>[0]): number {
 	return Math.max(0, logSizes(historyCapacity(config)).recordBytesMax - loggedOverheadBytes);
 }
+
+export type AuthConfig = Pick<
+	Config,
+	| ("requireAuth" | "clientInsecure" | "apiKey" | "consoleToken")
+	| ("tokenHmacSecret" | "tokenRsaPublicKey" | "tokenEcdsaPublicKey" | "tokenJwksEndpoint")
+	| ("subscriptionTokenHmacSecret" | "subscriptionTokenRsaPublicKey")
+	| ("subscriptionTokenEcdsaPublicKey" | "subscriptionTokenJwksEndpoint")
+>;
+
+/**
+ * Whether everybody must show who they are: clients, publishers, and who opens the console. `--require-auth` decides; without it, it is so
+ * as soon as there is something to show, unless the clients of the protocol are let in as they are.
+ */
+export function authRequired(config: AuthConfig): boolean {
+	return config.requireAuth ?? (!config.clientInsecure && hasKey(config));
+}
+
+/** Whether there is any key or secret by which somebody can show who they are. */
+function hasKey(config: AuthConfig): boolean {
+	const secrets = [config.apiKey, config.consoleToken, config.subscriptionTokenHmacSecret];
+	return secrets.some((secret) => secret !== undefined) || hasTokenKey(config) || hasSubscriptionTokenKey(config);
+}
+
+/** Whether a client can have a valid connection token at all. */
+export function hasTokenKey({ tokenHmacSecret, tokenRsaPublicKey, tokenEcdsaPublicKey, tokenJwksEndpoint }: AuthConfig): boolean {
+	return tokenHmacSecret !== undefined || [tokenRsaPublicKey, tokenEcdsaPublicKey, tokenJwksEndpoint].some((key) => key !== "");
+}
+
+function hasSubscriptionTokenKey(config: AuthConfig): boolean {
+	const { subscriptionTokenRsaPublicKey, subscriptionTokenEcdsaPublicKey, subscriptionTokenJwksEndpoint } = config;
+	return [subscriptionTokenRsaPublicKey, subscriptionTokenEcdsaPublicKey, subscriptionTokenJwksEndpoint].some((key) => key !== "");
+}

@@ -193,13 +193,22 @@ export function cpuList(): Kind<readonly number[]> {
 	});
 }
 
+const trueOrFalse = z.union([z.boolean(), z.enum(["true", "false", "1", "0"]).transform((word) => word === "true" || word === "1")], {
+	error: "is neither true nor false",
+}) as unknown as z.ZodType<boolean>;
+
 export function toggle(): Kind<boolean> {
-	return kind<boolean>({
+	return kind<boolean>({ argument: null, show: String, toFile: (value) => value, schema: trueOrFalse });
+}
+
+/** On, off, or undefined: other options decide. "auto" says so. */
+export function autoToggle(): Kind<boolean | undefined> {
+	return kind<boolean | undefined>({
 		argument: null,
-		show: String,
-		toFile: (value) => value,
-		schema: z.union([z.boolean(), z.enum(["true", "false", "1", "0"]).transform((word) => word === "true" || word === "1")], {
-			error: "is neither true nor false",
-		}) as unknown as z.ZodType<boolean>,
+		show: (value) => (value === undefined ? "auto" : String(value)),
+		toFile: (value) => value ?? "auto",
+		schema: z.union([z.literal("auto").transform(() => undefined), trueOrFalse], {
+			error: "is neither true, false nor auto",
+		}) as unknown as z.ZodType<boolean | undefined>,
 	});
 }

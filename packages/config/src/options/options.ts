@@ -1,4 +1,5 @@
 import type { Option, ServingCommand } from "./option.ts";
+import { authOptions } from "./sections/auth.ts";
 import { channelOptions } from "./sections/channel.ts";
 import { clientOptions, consoleOptions, httpApiOptions } from "./sections/client.ts";
 import { balancerOptions, clusterOptions, singleOptions } from "./sections/cluster.ts";
@@ -20,6 +21,7 @@ export const sections = {
 	network: { about: "Load balancers and proxies in front of the server.", options: networkOptions },
 	single: { about: "The server that `shardcast single` runs.", options: singleOptions },
 	shard: { about: "How each shard delivers.", options: shardOptions },
+	auth: { about: "Who must show who they are.", options: authOptions },
 	client: { about: "What clients may do, and when the server closes them.", options: clientOptions },
 	channel: { about: "History and permissions of channels, for clients of the Centrifuge protocol.", options: channelOptions },
 	http_api: { about: "Publishing over HTTP.", options: httpApiOptions },
@@ -38,6 +40,7 @@ export const options = {
 	...networkOptions,
 	...singleOptions,
 	...shardOptions,
+	...authOptions,
 	...clientOptions,
 	...channelOptions,
 	...httpApiOptions,

@@ -1,4 +1,4 @@
-import { hostName, isLoopbackName, isOwnPage, mayUseConsole } from "@shardcast/http";
+import { type ConsoleRules, hostName, isLoopbackName, isOwnPage, mayUseConsole } from "@shardcast/http";
 
 /** What a request for the console's feed is judged by. Header values are as sent, "" when absent. */
 export interface ConsoleHead {
@@ -14,10 +14,10 @@ export interface ConsoleHead {
  * page of this machine opens the console. Without a token the connection must also come from this machine, for a name that is this
  * machine's whatever a name server says: a browser here would otherwise let any page read along whose name is made to point at 127.0.0.1.
  */
-export function mayWatch(head: ConsoleHead, token: string | undefined): boolean {
-	if (!mayUseConsole(head.address, head.token, token)) return false;
+export function mayWatch(head: ConsoleHead, rules: ConsoleRules): boolean {
+	if (!mayUseConsole(head.address, head.token, rules)) return false;
 	if (head.origin !== "" && !isOwnPage(head.origin, head.host)) return false;
-	return token !== undefined || isLoopbackName(hostName(head.host) ?? "");
+	return rules.token !== undefined || isLoopbackName(hostName(head.host) ?? "");
 }
 
 export const consoleForbidden =

@@ -1,7 +1,7 @@
-import { refusal } from "@shardcast/http";
+import { type ConsoleRules, type Reply, refusal } from "@shardcast/http";
 import { CloseCode } from "@shardcast/wire";
 import type { ConnectionCheck } from "../limits/connection-check.ts";
-import type { Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
+import type { Connecting, Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
 import type { TopicTransport } from "../transports/transport.ts";
 import { judgeHandshake, type UpgradeRequest } from "../transports/upgrade-request.ts";
 import { consoleForbidden, mayWatch } from "./console-access.ts";
@@ -10,8 +10,8 @@ import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts
 export interface ConsoleEndpointParts {
 	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "request">;
 	readonly check: Pick<ConnectionCheck, "stopping" | "address" | "overRate">;
-	/** `--console-token` as it is now. */
-	readonly token: () => string | undefined;
+	/** As they are now. */
+	readonly rules: () => ConsoleRules;
 }
 
 /** A request of the console's page is a channel name in JSON. */
@@ -30,19 +30,19 @@ export class ConsoleEndpoint implements SessionFactory<TopicTransport> {
 		return limits;
 	}
 
-	connect(request: UpgradeRequest): ReturnType<SessionFactory<TopicTransport>["connect"]> {
+	connect(request: UpgradeRequest): Connecting<TopicTransport> | { readonly refused: Reply } {
 		const refused = this.#judge(request);
 		return refused === null ? { session: new ConsoleSession(this.#parts.feed) } : { refused };
 	}
 
 	#judge(request: UpgradeRequest) {
-		const { check, token } = this.#parts;
+		const { check, rules } = this.#parts;
 		const { query, origin, host } = request.head;
 		const refused = judgeHandshake(request.head) ?? check.stopping();
 		if (refused !== null) return refused;
 		const address = check.address(request);
 		const given = new URLSearchParams(query).get("token");
-		if (!mayWatch({ token: given, origin, host, address }, token())) return refusal("forbidden", consoleForbidden);
+		if (!mayWatch({ token: given, origin, host, address }, rules())) return refusal("forbidden", consoleForbidden);
 		return check.overRate(address);
 	}
 }

@@ -1,4 +1,5 @@
 import {
+	type ConsoleRules,
 	consoleToken,
 	type HttpRequest,
 	isForeignFetch,
@@ -15,21 +16,21 @@ import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts
 export interface ConsoleEventsParts {
 	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "watch" | "isFull">;
 	readonly check: Pick<ConnectionCheck, "stopping" | "overRate">;
-	/** `--console-token` as it is now. */
-	readonly token: () => string | undefined;
+	/** As they are now. */
+	readonly rules: () => ConsoleRules;
 }
 
 /**
  * `GET /api/console/events`: the console's feed as server-sent events, for `curl -N` and EventSource. The same rules as for its WebSocket;
  * `?tail=` names the channel whose messages are shown as well.
  */
-export function consoleEvents({ feed, check, token }: ConsoleEventsParts): StreamRoute {
+export function consoleEvents({ feed, check, rules }: ConsoleEventsParts): StreamRoute {
 	const judge = (request: HttpRequest): Reply | null => {
 		const stopping = check.stopping();
 		if (stopping !== null) return stopping;
 		const { address } = request;
 		const head = { token: consoleToken(request), origin: request.header("origin"), host: request.header("host"), address };
-		if (isForeignFetch(request.header("sec-fetch-site")) || !mayWatch(head, token())) return refusal("forbidden", consoleForbidden);
+		if (isForeignFetch(request.header("sec-fetch-site")) || !mayWatch(head, rules())) return refusal("forbidden", consoleForbidden);
 		return feed.isFull ? refusal("unavailable", "too many consoles are open") : check.overRate(address);
 	};
 	const begin = (request: HttpRequest): Reply | StreamStart => {

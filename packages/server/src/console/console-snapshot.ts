@@ -48,6 +48,7 @@ export interface ConsoleSnapshot {
 
 export interface SnapshotFacts {
 	readonly version: string;
+	readonly auth: "required" | "open";
 	readonly mayPublish: MayPublish;
 	readonly atMs: number;
 	readonly monotonicMs: number;
@@ -59,7 +60,11 @@ export interface SnapshotFacts {
 
 /** Reads the whole cluster off the scoreboard: any shard can make it. */
 export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): ConsoleSnapshot {
-	const { shards, balancer, ...cluster } = healthReport(board, { mayPublish: facts.mayPublish, nowMs: facts.monotonicMs });
+	const { shards, balancer, ...cluster } = healthReport(board, {
+		auth: facts.auth,
+		mayPublish: facts.mayPublish,
+		nowMs: facts.monotonicMs,
+	});
 	const rows = new Map(board.rows().map((row) => [row.slot, row]));
 	const snapshots = new Map([...rows].map(([slot, row]) => [slot, row.snapshot()]));
 	const started = [...snapshots.values()].map(({ counters }) => counters.startedMs).filter((ms) => ms > 0);

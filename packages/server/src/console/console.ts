@@ -7,7 +7,7 @@ import {
 	listedChannelsMax,
 	type PartAnswers,
 } from "@shardcast/control";
-import type { Route } from "@shardcast/http";
+import { openAccess, type Route } from "@shardcast/http";
 import { monotonicMs } from "@shardcast/wire";
 import type { Hub } from "../hub/hub.ts";
 import type { Feature } from "../lifecycle/feature.ts";
@@ -51,7 +51,7 @@ export class Console implements Feature {
 			snapshot: (busy) => this.#snapshot(busy),
 			find: (search, busy) => this.#find(search, busy),
 		});
-		const access = { feed: this.feed, check, token: () => live.config.consoleToken };
+		const access = { feed: this.feed, check, rules: () => ({ token: live.config.consoleToken, authRequired: live.authRequired }) };
 		this.endpoints = [new ConsoleEndpoint(access)];
 		this.routes = [consoleEvents(access)];
 	}
@@ -88,7 +88,7 @@ export class Console implements Feature {
 		const { channels, answer } = await this.#describe(withOthers(shown, idle, busiestMax));
 		return consoleSnapshot(board, {
 			version,
-			mayPublish: live.mayPublish,
+			...openAccess(live.config),
 			atMs: Date.now(),
 			monotonicMs: monotonicMs(),
 			channels,

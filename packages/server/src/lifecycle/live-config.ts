@@ -1,5 +1,5 @@
 import { Namespaces, namespaceKeys } from "@shardcast/channels";
-import { type Config, sameValue } from "@shardcast/config";
+import { authRequired, type Config, sameValue } from "@shardcast/config";
 import { type AllowedOrigins, allowedOrigins, type MayPublish, mayPublish, TrustedProxies } from "@shardcast/http";
 import type { ClientSession } from "../sessions/client-session.ts";
 import type { Commit } from "./feature.ts";
@@ -17,12 +17,14 @@ export class LiveConfig {
 	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
 	#mayPublish: MayPublish;
 	#trustedProxies = new TrustedProxies([]);
+	#authRequired: boolean;
 	#namespaces: Namespaces;
 
 	constructor(config: Config) {
 		this.#config = config;
 		this.#bufferedBytesLeast = config.maxBufferedBytes;
 		this.#mayPublish = mayPublish(config);
+		this.#authRequired = authRequired(config);
 		this.#namespaces = new Namespaces(config);
 		this.prepare(config)();
 	}
@@ -41,6 +43,7 @@ export class LiveConfig {
 			this.#allowedOrigins = origins;
 			this.#mayPublish = publishers;
 			this.#trustedProxies = trustedProxies;
+			this.#authRequired = authRequired(config);
 		};
 	}
 
@@ -73,6 +76,11 @@ export class LiveConfig {
 
 	get trustedProxies(): TrustedProxies {
 		return this.#trustedProxies;
+	}
+
+	/** Everybody must show who they are. */
+	get authRequired(): boolean {
+		return this.#authRequired;
 	}
 
 	get mayPublish(): MayPublish {

@@ -1,7 +1,7 @@
 import type { MessageDetails } from "@shardcast/bus";
 import type { Config } from "@shardcast/config";
 import { metricsQuestion } from "@shardcast/control";
-import { clusterRoutes } from "@shardcast/http";
+import { clusterRoutes, openAccess } from "@shardcast/http";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
 import { type ChannelList, monotonicMs, type Publishing, type RecordKind, shardLife } from "@shardcast/wire";
@@ -82,7 +82,16 @@ export class Shard {
 		const { sessions } = clients;
 		const hub = new Hub();
 		const senders = new SenderIds<ClientSession>();
-		const raw = new RawEndpoint({ options, live, sessions, hub, senders, incoming, check });
+		const raw = new RawEndpoint({
+			options,
+			live,
+			sessions,
+			hub,
+			senders,
+			incoming,
+			check,
+			tokens: () => centrifuge.tokens.connection,
+		});
 		const centrifuge = new CentrifugeEndpoint({
 			options,
 			live,
@@ -108,7 +117,7 @@ export class Shard {
 		});
 		const serverApi = new ServerApi({ namespaces: () => live.namespaces, access, ask });
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
-		const routes = clusterRoutes({ board, mayPublish: () => live.mayPublish, metrics: () => ask(metricsQuestion, null) });
+		const routes = clusterRoutes({ board, access: () => openAccess(live.config), metrics: () => ask(metricsQuestion, null) });
 		const listener = new Listener({
 			options,
 			live,

@@ -26,8 +26,16 @@ export interface SessionFactory<T extends Transport = Transport> {
 	readonly paths: readonly string[];
 	/** Looked up when the factory is installed, and again by `Sockets.limit`: what a connection came under holds for its life. */
 	limits(): TransportLimits;
-	/** The session of a request that may connect, which is opened at once; or the answer for one that may not. */
-	connect(request: UpgradeRequest): Connecting<T> | { readonly refused: Reply };
+	/** The session of a request that may connect, which is opened at once; the answer for one that may not; or, later, one of the two. */
+	connect(request: UpgradeRequest): Connecting<T> | { readonly refused: Reply } | Judging<T>;
+}
+
+/** It is not known yet whether a request may connect. */
+export interface Judging<T extends Transport = Transport> {
+	/** Called once it is known, if the client is still there. */
+	readonly judged: Promise<() => Connecting<T> | { readonly refused: Reply }>;
+	/** The client has gone: gives back what was taken for it. Then nothing of `judged` is called. */
+	abandon(): void;
 }
 
 export interface Connecting<T extends Transport = Transport> {

@@ -20,7 +20,7 @@ function incoming(payloadBytesMax = 100) {
 	const publisher = new Publisher({ ring: link, held, counters: row, onCommit: () => {}, onFull: () => {} });
 	const closed: number[] = [];
 	const senders = new SenderIds<RawSession>();
-	const options = { payloadBytesMax, clientsMayPublish: true };
+	const options = { payloadBytesMax, mayPublish: () => true };
 	const all = new Incoming({ publisher, announcer: publisher, handlers });
 	const parts = { incoming: all, senders, counters: row, nowMs: () => 0 };
 	const client = {
@@ -80,7 +80,7 @@ describe("what comes in", () => {
 			next();
 		});
 		all.frame(client, frame("while it may"), false);
-		options.clientsMayPublish = false;
+		options.mayPublish = () => false;
 		all.frame(client, frame("forged"), false);
 		all.frame(client, frame("x".repeat(10_000)), true);
 		expect(closed).toEqual([3507, 3507]);

@@ -12,7 +12,8 @@ describe("who may be fed with the console", () => {
 		["its own page, the default port left out", { origin: "http://localhost", host: "localhost:80" }],
 		["a program on this machine", { origin: "" }],
 	])("without a token: %s", (_what, changes) => {
-		expect(mayWatch({ ...page, ...changes }, undefined)).toBe(true);
+		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: false })).toBe(true);
+		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: true }), "where authentication is required").toBe(false);
 	});
 
 	it.each([
@@ -26,13 +27,13 @@ describe("who may be fed with the console", () => {
 		["a connection from elsewhere", { address: "10.0.0.9" }],
 		["a request without Host", { origin: "", host: "" }],
 	])("without a token not: %s (%o)", (_what, changes) => {
-		expect(mayWatch({ ...page, ...changes }, undefined)).toBe(false);
+		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: false })).toBe(false);
 	});
 
 	it("with a token from anywhere, but still its own page only", () => {
 		const away = { ...page, origin: "https://trade.example", host: "trade.example", address: "10.0.0.9", token };
-		expect(mayWatch(away, token)).toBe(true);
-		expect(mayWatch({ ...away, token: null }, token)).toBe(false);
-		expect(mayWatch({ ...away, origin: "https://evil.example" }, token)).toBe(false);
+		expect(mayWatch(away, { token, authRequired: true })).toBe(true);
+		expect(mayWatch({ ...away, token: null }, { token, authRequired: true })).toBe(false);
+		expect(mayWatch({ ...away, origin: "https://evil.example" }, { token, authRequired: true })).toBe(false);
 	});
 });

@@ -1,3 +1,4 @@
+import { type Config, defaultConfig } from "@shardcast/config";
 import { allowedOrigins, BodyWanted, type HttpRequest, httpErrors, type Reply, Router } from "@shardcast/http";
 import { RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
@@ -31,7 +32,7 @@ const requestOf = ({ method, address, query = "", ...head }: Head): HttpRequest 
 	header: (name) => head[name.replace(/^x-/, "").replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as keyof typeof head],
 });
 
-const accessBy = (apiKey: string | undefined) => new ApiAccess({ config: { apiKey } });
+const accessBy = (apiKey: string | undefined, auth: Partial<Config> = {}) => new ApiAccess({ config: defaultConfig({ apiKey, ...auth }) });
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 function setup(
@@ -142,6 +143,12 @@ describe("POST /api/publish", () => {
 			expect(api.judge({ ...head, ...wrong })?.status).toBe(401);
 		for (const right of [{ apiKey: "secret-key" }, { authorization: "Bearer secret-key" }, { authorization: "apikey secret-key" }])
 			expect(api.judge({ ...head, ...right })).toBeNull();
+	});
+
+	it("403: without a key nobody may publish where authentication is required", () => {
+		const { api } = setup({ access: accessBy(undefined, { requireAuth: true }) });
+		expect(api.judge({ ...head, apiKey: "anything" })?.status).toBe(403);
+		expect(setup({ access: accessBy(undefined, { requireAuth: false, tokenHmacSecret: "a-secret-key" }) }).api.judge(head)).toBeNull();
 	});
 
 	it("403: keeps out pages of other origins", () => {

@@ -17,7 +17,7 @@ function setup(answer: unknown = 1, key: string | null = "a-secret-key") {
 		return answer as never;
 	};
 	const namespaces = new Namespaces({ ...defaultConfig(), channelNamespaces: [{ ...plain, name: "chat", presence: true }] });
-	const access = new ApiAccess({ config: { apiKey: key ?? undefined } });
+	const access = new ApiAccess({ config: defaultConfig({ apiKey: key ?? undefined }) });
 	const api = new ServerApi({ namespaces: () => namespaces, access, ask });
 	const post = async (method: string, body: unknown, given = "a-secret-key") => {
 		const route = api.routes.find(({ path }) => path === `/api/${method}`)!;

@@ -331,7 +331,7 @@ describe("control", () => {
 
 	it("reloads what can change while it runs, and names what cannot; then nothing has changed", async () => {
 		const log = silentLog();
-		const server = await running({ apiKey: "first-key" }, { log });
+		const server = await running({ apiKey: "first-key", requireAuth: false }, { log });
 		const publish = (key: string, origin = "") =>
 			httpRequest(`${httpUrl(server)}/api/publish`, {
 				method: "POST",

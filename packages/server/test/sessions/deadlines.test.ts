@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Deadlines, type Timed } from "../../src/sessions/centrifuge/timing/deadlines.ts";
+import { Deadlines, type Timed } from "../../src/sessions/deadlines.ts";
 
 class Client implements Timed {
 	dueAt = 0;

@@ -131,7 +131,7 @@ describe("what one client may do", () => {
 
 	it("3507: with a key set clients only receive, and a forged message reaches nobody; --client-publish says otherwise", async () => {
 		const apiKey = "a-secret-key";
-		const cluster = await start({ config: { apiKey } });
+		const cluster = await start({ config: { apiKey, requireAuth: false } });
 		const { row, httpUrl, shard } = cluster.shards[0];
 		const mayPublish = async () => (await getJson<HealthReport>(`${httpUrl}/health`)).mayPublish;
 		const [listener, forger] = [await cluster.client(), await cluster.client()];
@@ -143,7 +143,7 @@ describe("what one client may do", () => {
 		await waitFor(() => row.get("closedReceiveOnly") === 1, { deadlineMs: 2000, what: "one counted" });
 
 		// Live, for those that are here already.
-		shard.reload(defaultConfig({ apiKey, clientPublish: "on" }));
+		shard.reload(defaultConfig({ apiKey, requireAuth: false, clientPublish: "on" }));
 		(await cluster.client()).send("allowed");
 		await listener.waitForMessages(2);
 		expect(await mayPublish()).toEqual({ http: "key", webSocket: "everyone" });

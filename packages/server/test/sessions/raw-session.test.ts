@@ -1,8 +1,10 @@
+import { defaultConfig } from "@shardcast/config";
 import type { ToldAddress } from "@shardcast/http";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { type PublishResult, publishTaken } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { Hub } from "../../src/hub/hub.ts";
+import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
@@ -45,6 +47,7 @@ class Rig implements SessionRig {
 		});
 		const check = {
 			judge: () => null,
+			stopping: () => null,
 			admit: () => {
 				this.admitted++;
 				return { addressSlot: noAddressSlot, told: this.told };
@@ -77,13 +80,16 @@ class Rig implements SessionRig {
 			},
 			check,
 			options: { config: { maxPayloadBytes: 1000, messageRate: 100 }, row },
-			live: { config: { maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 }, mayPublish: { webSocket: "everyone" } },
+			live: new LiveConfig(defaultConfig({ maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 })),
+			tokens: () => {
+				throw new Error("no tokens are looked at");
+			},
 		});
 	}
 
 	create(): RawSession {
 		const outcome = this.endpoint.connect(rawRequest(this.#query));
-		if ("refused" in outcome) throw new Error(String(outcome.refused.body));
+		if (!("session" in outcome)) throw new Error("not let in at once");
 		return outcome.session as RawSession;
 	}
 

@@ -109,7 +109,7 @@ describe("POST /api/publish", () => {
 	});
 
 	it("401: without the key nothing is published", async () => {
-		const cluster = await start({ config: { apiKey: "a-secret-key" } });
+		const cluster = await start({ config: { apiKey: "a-secret-key", requireAuth: false } });
 		const client = await cluster.client();
 		expect((await post(cluster, '{"data":"no key"}')).status).toBe(401);
 		expect((await post(cluster, "x".repeat(100_000), { "x-api-key": "wrong" })).status).toBe(401);

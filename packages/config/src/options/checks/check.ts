@@ -43,6 +43,10 @@ const rules: readonly Rule[] = [
 		if (!config.subscriptionTokenEnabled || isGiven) return null;
 		return `${name("subscriptionTokenEnabled")}: without a key no subscription token is valid; give client.subscription_token.hmac_secret_key, .rsa_public_key, .ecdsa_public_key or .jwks_public_endpoint`;
 	},
+	function authIsNotContradicted(config, name) {
+		if (config.requireAuth !== true || !config.clientInsecure) return null;
+		return `${name("requireAuth")}: with ${name("clientInsecure")} clients need no token; take one of the two away`;
+	},
 	function personalChannelExists(config, name) {
 		const { personalChannelEnabled, personalChannelNamespace: wanted, singleConnection, channelNamespaces } = config;
 		if (singleConnection && !personalChannelEnabled)

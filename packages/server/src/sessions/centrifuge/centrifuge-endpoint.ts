@@ -1,7 +1,7 @@
 import type { Namespaces } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
 import type { PartAnswers } from "@shardcast/control";
-import type { Route } from "@shardcast/http";
+import type { Reply, Route } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
@@ -14,7 +14,7 @@ import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
 import type { ClientSession } from "../client-session.ts";
 import type { SenderIds } from "../sender-ids.ts";
-import type { SessionFactory, TransportLimits } from "../session.ts";
+import type { Connecting, SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 import { CentrifugeSession } from "./centrifuge-session.ts";
 import { CommandSet, type CommandSetParts } from "./command-set.ts";
@@ -55,7 +55,7 @@ export interface CentrifugeEndpointParts extends CommandSetParts {
  */
 const cutBytes = 1024 * 1024;
 
-type Connected = ReturnType<SessionFactory<TopicTransport>["connect"]>;
+type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
 
 /** The Centrifuge client protocol over WebSocket, and over HTTP alone, for the existing client libraries. */
 export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Feature {
@@ -72,9 +72,10 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly heartbeats: Heartbeats;
 	readonly emulation: Emulation;
 	readonly rate: MessageRate;
+	readonly tokens: Verifiers;
 	readonly set: CommandSet;
 	readonly #parts: CentrifugeEndpointParts;
-	readonly #tokens: Verifiers;
+
 	/** As of the last reload. */
 	#namespaces: Namespaces;
 	#isStopped = false;
@@ -88,7 +89,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.senders = parts.senders;
 		this.#namespaces = live.namespaces;
 		this.subscribers = new Subscribers(parts.hub, () => live.namespaces);
-		this.#tokens = new Verifiers(config, log);
+		this.tokens = new Verifiers(config, log);
 		this.rate = new MessageRate(config, row);
 		const unixTime = () => Date.now() / 1000;
 		this.heartbeats = new Heartbeats({
@@ -106,7 +107,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.emulation = new Emulation({ board, bus, row, onCommit: parts.onCommit, failed, nowMs: () => performance.now() });
 		const { heartbeats, rate, connected, emulation } = this;
 		this.set = new CommandSet(parts, {
-			tokens: this.#tokens,
+			tokens: this.tokens,
 			rate,
 			heartbeats,
 			connected,
@@ -151,7 +152,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	/** Permissions change for later commands only; subscriptions that exist stay, except where the channel's namespace is gone. */
 	reload(config: Config): Commit {
-		const tokens = this.#tokens.reload(config);
+		const tokens = this.tokens.reload(config);
 		return () => {
 			tokens();
 			this.rate.set(config);

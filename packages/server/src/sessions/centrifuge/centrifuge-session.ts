@@ -7,11 +7,11 @@ import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts
 import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import { ClientSession } from "../client-session.ts";
+import type { Timed } from "../deadlines.ts";
 import type { Sessions } from "../sessions.ts";
 import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
-import type { Timed } from "./timing/deadlines.ts";
 
 /** `new`: no connect yet, or its token is being verified. `failed`: connect was answered with an error; no other command is accepted. */
 export type ConnectState = "new" | "connected" | "failed";

@@ -64,9 +64,12 @@ export class ChannelSets implements AudienceProvider {
 		return this.#byChannel.size;
 	}
 
-	/** Counts one client in; null when there are `channelSetsMax` sets already and this would be another. */
-	enter(channels: ChannelList): ChannelSet | null {
-		if (channels.count === 0) {
+	/**
+	 * Counts one client in; null when there are `channelSetsMax` sets already and this would be another.
+	 * @param hearsAll a client without channels hears everything; otherwise only what is for everybody.
+	 */
+	enter(channels: ChannelList, hearsAll = true): ChannelSet | null {
+		if (channels.count === 0 && hearsAll) {
 			this.unfiltered.entered++;
 			return this.unfiltered;
 		}

@@ -2,7 +2,7 @@ import { queryProblem, type Reply, refusal } from "@shardcast/http";
 import { type ChannelList, channelList, everybody } from "@shardcast/wire";
 
 /** The parameters of a raw client's URL. */
-const known = ["channels"];
+const known = ["channels", "token"];
 
 /** The channels of a raw client's URL, or what is wrong with them. */
 export function channelsAsked(query: string): { readonly channels: ChannelList } | { readonly refused: Reply } {

@@ -1,21 +1,30 @@
-import type { Config } from "@shardcast/config";
+import { authRequired, type Config } from "@shardcast/config";
+import type { Reply } from "@shardcast/http";
+import { DisconnectCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
-import { everybody } from "@shardcast/wire";
+import { everybody, monotonicMs } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import type { LiveConfig } from "../../lifecycle/live-config.ts";
-import type { ConnectionCheck } from "../../limits/connection-check.ts";
+import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
+import type { TokenVerifier } from "../centrifuge/tokens/token-verifier.ts";
 import type { ClientSession } from "../client-session.ts";
 import type { SenderIds } from "../sender-ids.ts";
-import type { SessionFactory, TransportLimits } from "../session.ts";
+import type { Connecting, Judging, SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 import { ChannelSets } from "./channel-sets.ts";
 import { channelsAsked } from "./channels-asked.ts";
+import { RawAccess, type RawAccessParts, type RawGrant } from "./raw-access.ts";
+import { RawExpiry } from "./raw-expiry.ts";
 import { RawFrames } from "./raw-frames.ts";
 import { RawSession } from "./raw-session.ts";
+import { tokenIn } from "./raw-token.ts";
+import { RawUserSession } from "./raw-user-session.ts";
+
+type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
 
 export interface RawEndpointParts {
 	/** There may be as many distinct sets of channels as connections. */
@@ -23,15 +32,17 @@ export interface RawEndpointParts {
 		readonly config: Pick<Config, "maxPayloadBytes" | "messageRate">;
 		readonly row: Pick<Counters, "add"> & { readonly connectionsMax: number };
 	};
-	readonly live: {
-		readonly config: Pick<Config, "maxBufferedBytes" | "idleTimeoutMs">;
-		readonly mayPublish: Pick<LiveConfig["mayPublish"], "webSocket">;
-	};
+	readonly live: RawAccessParts["live"] & { readonly mayPublish: Pick<LiveConfig["mayPublish"], "webSocket"> };
+	/** Of connection tokens. */
+	readonly tokens: () => TokenVerifier;
+	/** Monotonic, and since 1970, in seconds; replaced in tests. */
+	readonly now?: () => number;
+	readonly unixTime?: () => number;
 	readonly sessions: Sessions;
 	readonly hub: Hub;
 	readonly senders: SenderIds<ClientSession>;
 	readonly incoming: Pick<Incoming, "fromClient">;
-	readonly check: Pick<ConnectionCheck, "judge" | "admit" | "left" | "full">;
+	readonly check: Pick<ConnectionCheck, "judge" | "stopping" | "admit" | "left" | "full">;
 }
 
 /**
@@ -50,6 +61,8 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly channelSets: ChannelSets;
 	readonly senders: SenderIds<ClientSession>;
 	readonly frames: RawFrames;
+	readonly expiry: RawExpiry;
+	readonly #access: RawAccess;
 	readonly #parts: RawEndpointParts;
 
 	constructor(parts: RawEndpointParts) {
@@ -61,15 +74,16 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		this.senders = senders;
 		this.channelSets = new ChannelSets(everybody, row.connectionsMax);
 		hub.add(this.channelSets);
+		const { now = () => monotonicMs() / 1000, unixTime = () => Date.now() / 1000 } = parts;
+		this.expiry = new RawExpiry({ closeDelayMs: () => live.config.expiredCloseDelayMs, now, unixTime });
+		this.#access = new RawAccess({ live, tokens: parts.tokens, unixTime });
 		this.frames = new RawFrames(
 			{
 				incoming,
 				senders,
 				counters: row,
 				payloadBytesMax: config.maxPayloadBytes,
-				get clientsMayPublish() {
-					return live.mayPublish.webSocket === "everyone";
-				},
+				mayPublish: (client) => this.#mayPublish(client),
 				nowMs: () => performance.now(),
 			},
 			{ perSecond: config.messageRate, clientsMax: row.connectionsMax },
@@ -83,8 +97,11 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		return { frameBytesMax, bufferedBytesMax: maxBufferedBytes, idleTimeoutMs };
 	}
 
-	reload({ messageRate }: Pick<Config, "messageRate">): Commit {
+	reload(config: Config): Commit {
+		const { messageRate } = config;
+		const closes = authRequired(config) && !this.#parts.live.authRequired && !config.allowAnonymousConnect;
 		return () => {
+			if (closes) this.#closeUnidentified();
 			const { connectionsMax } = this.#parts.options.row;
 			this.channelSets.channelSetsMax = connectionsMax;
 			this.frames.rate.perSecond = messageRate;
@@ -92,7 +109,11 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		};
 	}
 
-	connect(request: UpgradeRequest): ReturnType<SessionFactory<TopicTransport>["connect"]> {
+	everySecond(): void {
+		this.expiry.tick();
+	}
+
+	connect(request: UpgradeRequest): Connected | Judging<TopicTransport> {
 		const { check } = this.#parts;
 		const refused = check.judge(request.head);
 		if (refused !== null) return { refused };
@@ -100,9 +121,44 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		if ("refused" in asked) return asked;
 		const admitted = check.admit(request);
 		if ("refused" in admitted) return admitted;
-		const channelSet = this.channelSets.enter(asked.channels);
-		if (channelSet !== null) return { session: new RawSession(this, admitted, channelSet) };
+		const token = tokenIn(request.head, this.#parts.live.config.rawTokenCookie);
+		if (this.#access.isOpenTo(token)) return this.#enter(admitted, { identity: null, channels: asked.channels, hearsAll: true });
+		return {
+			judged: this.#access.judge(token, asked.channels).then((grant) => () => this.#judged(admitted, grant)),
+			abandon: () => check.left(admitted.addressSlot),
+		};
+	}
+
+	/** Others have come meanwhile, or a drain has begun. */
+	#judged(admitted: Admitted, grant: RawGrant | { readonly refused: Reply }): Connected {
+		const { check, options } = this.#parts;
+		const refused =
+			"refused" in grant ? grant.refused : (check.stopping() ?? (this.sessions.count < options.row.connectionsMax ? null : check.full()));
+		if (refused === null) return this.#enter(admitted, grant as RawGrant);
 		check.left(admitted.addressSlot);
-		return { refused: check.full() };
+		return { refused };
+	}
+
+	#enter(admitted: Admitted, { identity, channels, hearsAll }: RawGrant): Connected {
+		const { check } = this.#parts;
+		const channelSet = this.channelSets.enter(channels, hearsAll);
+		if (channelSet === null) {
+			check.left(admitted.addressSlot);
+			return { refused: check.full() };
+		}
+		const session =
+			identity === null ? new RawSession(this, admitted, channelSet) : new RawUserSession(this, admitted, channelSet, identity);
+		return { session };
+	}
+
+	#mayPublish({ user, channelSet }: RawSession): boolean {
+		const { live } = this.#parts;
+		return live.authRequired ? this.#access.mayPublish(user, channelSet!.channels) : live.mayPublish.webSocket === "everyone";
+	}
+
+	/** Clients that came without showing who they are, before that was required: they come back, and have to. */
+	#closeUnidentified(): void {
+		for (const session of this.sessions.snapshot())
+			if (session instanceof RawSession && !session.isIdentified) session.close(DisconnectCode.forceReconnect);
 	}
 }

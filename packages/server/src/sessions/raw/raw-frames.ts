@@ -11,8 +11,8 @@ export interface RawFramesParts {
 	readonly senders: SenderIds<ClientSession>;
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
-	/** Looked up at each frame. */
-	readonly clientsMayPublish: boolean;
+	/** Asked for each frame. */
+	readonly mayPublish: (client: RawSession) => boolean;
 	readonly nowMs: () => number;
 }
 
@@ -39,7 +39,7 @@ export class RawFrames {
 		const { incoming, senders, counters } = this.#parts;
 		// A client that is being closed has been told, or is being told, that it is not heard any more.
 		if (client.leaving !== 0 || client.channelSet === null) return;
-		if (!this.#parts.clientsMayPublish) {
+		if (!this.#parts.mayPublish(client)) {
 			client.close(CloseCode.receiveOnly);
 			return;
 		}
@@ -54,7 +54,7 @@ export class RawFrames {
 		}
 		if (client.sender === 0) client.sender = senders.assign(client);
 		const kind = isBinary ? RecordKind.binary : RecordKind.text;
-		const result = incoming.fromClient(client, kind, client.channelSet.channels, new Uint8Array(message));
+		const result = incoming.fromClient(client, kind, client.channelSet.channels, new Uint8Array(message), client.details);
 		if (result === publishTaken) return;
 		if (result instanceof Promise) void result.then((later) => closeIfLost(client, later));
 		else closeIfLost(client, result);

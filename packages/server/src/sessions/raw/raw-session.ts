@@ -1,3 +1,6 @@
+import type { MessageDetails } from "@shardcast/bus";
+import { type DisconnectCode, disconnects } from "@shardcast/protocol";
+import { type CloseCode, closeReasons } from "@shardcast/wire";
 import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
@@ -19,6 +22,21 @@ export class RawSession extends ClientSession<TopicTransport> {
 		super(admitted);
 		this.#endpoint = endpoint;
 		this.channelSet = channelSet;
+	}
+
+	/** "" = anonymous, or not known. */
+	get user(): string {
+		return "";
+	}
+
+	/** It has shown who it is. */
+	get isIdentified(): boolean {
+		return false;
+	}
+
+	/** Describes it to the receivers of its messages. */
+	get details(): MessageDetails | undefined {
+		return undefined;
 	}
 
 	override get channels(): readonly string[] {
@@ -51,6 +69,11 @@ export class RawSession extends ClientSession<TopicTransport> {
 		if (this.channelSet !== null) this.#endpoint.hub.forget(this.transport, this.channelSet.audience);
 		this.#release();
 		this.#endpoint.frames.forget(this);
+	}
+
+	override closeFrame(code: number): { readonly code: number; readonly reason: string } {
+		const reason = closeReasons[code as CloseCode] ?? disconnects[code as DisconnectCode]?.reason;
+		return { code, reason };
 	}
 
 	#release(): void {

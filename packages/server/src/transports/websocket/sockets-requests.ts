@@ -66,6 +66,12 @@ export class Requests {
 		this.#reply(response, request, reply, false);
 	}
 
+	/** As `answer`, for a request that has no body and that may not be read any more. */
+	answerLater(response: Response, reply: Reply): void {
+		this.#parts.counters.add("httpRequests", 1);
+		sendReply(response, reply);
+	}
+
 	#readBody(response: Response, seen: SeenRequest, wanted: BodyWanted): void {
 		const { app } = this.#parts;
 		this.bodies.read(response, () => addressKeyOf(seen.address), wanted.bytesMax, {

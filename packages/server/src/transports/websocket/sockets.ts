@@ -5,7 +5,7 @@ import { type Reply, type Route, Router, type RouterRules, type ToldAddress } fr
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { TopicPublisher } from "../../delivery/fan-out.ts";
-import type { Session, SessionFactory, TransportLimits } from "../../sessions/session.ts";
+import type { Connecting, Judging, Session, SessionFactory, TransportLimits } from "../../sessions/session.ts";
 import type { ForwardedHead } from "../client-address.ts";
 import type { TopicTransport } from "../transport.ts";
 import { upgradeRequired } from "../upgrade-request.ts";
@@ -15,9 +15,11 @@ import { forwardedHead, upgradeHead } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
 import {
 	DISABLED,
+	type HttpRequest,
 	LIBUS_LISTEN_EXCLUSIVE_PORT,
 	type us_listen_socket,
 	us_listen_socket_close,
+	type us_socket_context_t,
 	us_socket_local_port,
 } from "./sockets-native.ts";
 import { Requests, remoteAddress } from "./sockets-requests.ts";
@@ -177,15 +179,9 @@ export class Sockets implements TopicPublisher {
 					remoteText: () => remoteAddress(response),
 				});
 				if ("refused" in outcome) return this.#requests.answer(response, request, outcome.refused);
-				this.#toldSockets?.forget(response);
-				response.upgrade(
-					{ session: outcome.session },
-					request.getHeader("sec-websocket-key"),
-					// A program that offers sub-protocols insists on being given one of them.
-					outcome.subprotocol ?? firstOf(request.getHeader("sec-websocket-protocol")),
-					request.getHeader("sec-websocket-extensions"),
-					context,
-				);
+				const keys = webSocketKeys(request);
+				if ("session" in outcome) this.#upgrade(response, keys, outcome, context);
+				else this.#upgradeLater(response, keys, outcome, context);
 			},
 			open: (socket) => socket.session.opened(socket),
 			message: (socket, message, isBinary) => socket.session.frame(message, isBinary),
@@ -197,6 +193,31 @@ export class Sockets implements TopicPublisher {
 				this.#tellConnections();
 			},
 		};
+	}
+
+	#upgrade(
+		response: Response,
+		keys: WebSocketKeys,
+		{ session, subprotocol }: Connecting<TopicTransport>,
+		context: us_socket_context_t,
+	): void {
+		this.#toldSockets?.forget(response);
+		response.upgrade({ session }, keys.key, subprotocol ?? keys.subprotocol, keys.extensions, context);
+	}
+
+	/** Nothing of the request may be read any more. */
+	#upgradeLater(response: Response, keys: WebSocketKeys, judging: Judging<TopicTransport>, context: us_socket_context_t): void {
+		let isGone = false;
+		this.#app.aborted(response, () => {
+			isGone = true;
+			judging.abandon();
+		});
+		const finish = (judged: Awaited<typeof judging.judged>): void => {
+			const outcome = judged();
+			if ("refused" in outcome) this.#requests.answerLater(response, outcome.refused);
+			else response.cork(() => this.#upgrade(response, keys, outcome, context));
+		};
+		void this.#app.later(response, judging.judged, () => isGone, finish);
 	}
 
 	readonly #onConnection = (response: Response, change: number): void => {
@@ -235,6 +256,22 @@ export class Sockets implements TopicPublisher {
 	#tellConnections(): void {
 		this.#options.handlers.connections(this.#open);
 	}
+}
+
+/** What the answer to an upgrade is made of. */
+interface WebSocketKeys {
+	readonly key: string;
+	readonly subprotocol: string;
+	readonly extensions: string;
+}
+
+function webSocketKeys(request: HttpRequest): WebSocketKeys {
+	return {
+		key: request.getHeader("sec-websocket-key"),
+		// A program that offers sub-protocols insists on being given one of them.
+		subprotocol: firstOf(request.getHeader("sec-websocket-protocol")),
+		extensions: request.getHeader("sec-websocket-extensions"),
+	};
 }
 
 /** Of a list with commas. */

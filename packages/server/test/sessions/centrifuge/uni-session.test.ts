@@ -8,7 +8,7 @@ import { rawRequest } from "../../support/raw-request.ts";
 
 function listening(rig: CentrifugeRig, query = "cf_connect={}") {
 	const outcome = rig.endpoint.endpoints[1]!.connect(rawRequest(query));
-	if ("refused" in outcome) throw new Error("refused");
+	if (!("session" in outcome)) throw new Error("refused");
 	const session = outcome.session as Session<TopicTransport>;
 	const transport = new FakeTransport(rig.topics, session);
 	session.opened(transport);

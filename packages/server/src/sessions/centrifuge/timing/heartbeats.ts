@@ -1,6 +1,6 @@
 import { DisconnectCode } from "@shardcast/protocol";
+import { Deadlines } from "../../deadlines.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
-import { Deadlines } from "./deadlines.ts";
 
 export interface HeartbeatsParts {
 	/** Read at each use. */

@@ -1,0 +1,108 @@
+import { connectDisconnect, type Namespaces, personalChannelOf, publishError, subscribeError } from "@shardcast/channels";
+import type { Config } from "@shardcast/config";
+import { type Reply, refusal } from "@shardcast/http";
+import { ErrorCode } from "@shardcast/protocol";
+import { type ChannelList, channelList } from "@shardcast/wire";
+import { type ConnectionClaims, verifyConnectionToken } from "../centrifuge/tokens/connection-token.ts";
+import type { TokenVerifier } from "../centrifuge/tokens/token-verifier.ts";
+import type { RawIdentity } from "./raw-identity.ts";
+
+export interface RawAccessParts {
+	/** Read at each use. */
+	readonly live: {
+		readonly config: Config;
+		readonly namespaces: Pick<Namespaces, "of">;
+		/** Everybody must show who they are. */
+		readonly authRequired: boolean;
+	};
+	/** Of connection tokens. */
+	readonly tokens: () => TokenVerifier;
+	/** Seconds since 1970. */
+	readonly unixTime: () => number;
+}
+
+/** What a client of the raw endpoint may do. */
+export interface RawGrant {
+	/** Null = it is not known who it is. */
+	readonly identity: RawIdentity | null;
+	readonly channels: ChannelList;
+	/** Without channels it hears everything; otherwise only what is for everybody. */
+	readonly hearsAll: boolean;
+}
+
+const challenge = { headers: { "WWW-Authenticate": "Bearer" } };
+
+/** Who may connect to the raw endpoint, what they hear and what they publish: by the same tokens and permissions as clients of the protocol. */
+export class RawAccess {
+	readonly #parts: RawAccessParts;
+
+	constructor(parts: RawAccessParts) {
+		this.#parts = parts;
+	}
+
+	/** Whether this client is let in as it is, without a look at tokens and permissions. */
+	isOpenTo(token: string): boolean {
+		return token === "" && !this.#parts.live.authRequired;
+	}
+
+	/** Never rejects. A token that is given must be valid, also where none is needed. */
+	async judge(token: string, asked: ChannelList): Promise<RawGrant | { readonly refused: Reply }> {
+		const claims = token === "" ? null : await this.#verified(token);
+		if (claims !== null && "refused" in claims) return claims;
+		const { live } = this.#parts;
+		const { config } = live;
+		if (!live.authRequired) return { identity: claims, channels: asked, hearsAll: true };
+		if (claims === null && !config.allowAnonymousConnect)
+			return unauthorized("this server needs a token: ?token=…, or Authorization: Bearer");
+		if (connectDisconnect(claims?.user ?? null, config) !== null) return forbidden("the token must name a user");
+		const channels = this.#channels(claims, asked);
+		return "refused" in channels ? channels : { identity: claims, ...channels, hearsAll: false };
+	}
+
+	/** May it publish to its channels? @param user "" = anonymous. */
+	mayPublish(user: string, { names }: ChannelList): boolean {
+		const { config, namespaces } = this.#parts.live;
+		if (config.clientPublish === "off") return false;
+		// No namespace says who may publish to everybody.
+		if (names.length === 0) return config.clientPublish === "on";
+		const asker = { user, insecure: config.clientInsecure, subscribed: true };
+		return names.every((name) => publishError(namespaces.of(name), asker) === null);
+	}
+
+	async #verified(token: string): Promise<ConnectionClaims | { readonly refused: Reply }> {
+		const claims = await verifyConnectionToken(this.#parts.tokens(), token);
+		if (claims === "unavailable") return { refused: refusal("unavailable", "the keys of tokens cannot be had now; try again") };
+		if (claims === "invalid") return unauthorized("the token is invalid; the log of the server says why");
+		if (claims === "expired" || claims.expiresAt <= this.#parts.unixTime()) return unauthorized("the token has expired");
+		return claims;
+	}
+
+	/** Those that it asks for, if it may hear all of them; otherwise those of its token, and its user's own. */
+	#channels(claims: ConnectionClaims | null, asked: ChannelList): { readonly channels: ChannelList } | { readonly refused: Reply } {
+		const { config, namespaces } = this.#parts.live;
+		const user = claims?.user ?? "";
+		const personal = personalChannelOf(config, user);
+		const given = new Set([...(claims?.subscriptions.keys() ?? []), ...(personal === null ? [] : [personal])]);
+		for (const name of asked.count === 0 ? given : asked.names) {
+			const hasToken = given.has(name);
+			const error = subscribeError(namespaces.of(name), { user, insecure: config.clientInsecure, hasToken });
+			if (error !== null) return forbidden(`channel ${JSON.stringify(name)}: ${whyNot(error)}`);
+		}
+		if (asked.count > 0) return { channels: asked };
+		try {
+			return { channels: channelList([...given]) };
+		} catch (error) {
+			if (!(error instanceof RangeError)) throw error;
+			return forbidden(`the channels of the token: ${error.message}; name some of them in ?channels=`);
+		}
+	}
+}
+
+function whyNot(error: ErrorCode): string {
+	if (error === ErrorCode.permissionDenied) return "permission denied";
+	if (error === ErrorCode.unknownChannel) return "unknown channel";
+	return error === ErrorCode.badRequest ? "this is not the name of a channel" : "not available";
+}
+
+const unauthorized = (message: string) => ({ refused: refusal("unauthorized", message, challenge) });
+const forbidden = (message: string) => ({ refused: refusal("forbidden", message) });

@@ -1,0 +1,71 @@
+import { randomUUID } from "node:crypto";
+import type { MessageDetails } from "@shardcast/bus";
+import { DisconnectCode, disconnects } from "@shardcast/protocol";
+import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
+import type { Admitted } from "../../limits/connection-check.ts";
+import type { Timed } from "../deadlines.ts";
+import type { ChannelSet } from "./channel-sets.ts";
+import type { RawEndpoint } from "./raw-endpoint.ts";
+import type { RawIdentity } from "./raw-identity.ts";
+import { RawSession } from "./raw-session.ts";
+
+/** A client of the raw endpoint that has shown who it is. It is closed with 3005 some time after its token has expired: it cannot send another. */
+export class RawUserSession extends RawSession implements Timed {
+	/** A random id; receivers of its messages may see it. */
+	readonly id = randomUUID();
+	dueAt = 0;
+	duePlace = -1;
+	readonly #endpoint: RawEndpoint;
+	readonly #identity: RawIdentity;
+	#details: MessageDetails | null = null;
+
+	constructor(endpoint: RawEndpoint, admitted: Admitted, channelSet: ChannelSet, identity: RawIdentity) {
+		super(endpoint, admitted, channelSet);
+		this.#endpoint = endpoint;
+		this.#identity = identity;
+	}
+
+	override get user(): string {
+		return this.#identity.user;
+	}
+
+	override get isIdentified(): boolean {
+		return true;
+	}
+
+	/** Seconds since 1970; Infinity = never. */
+	get expiresAt(): number {
+		return this.#identity.expiresAt;
+	}
+
+	/** Created with its first message: most clients only listen. */
+	override get details(): MessageDetails {
+		const { user, info } = this.#identity;
+		this.#details ??= { info: encodePublisherInfo({ client: this.id, user, ...(info !== null && { connInfo: info }) }), holder: this };
+		return this.#details;
+	}
+
+	override join(): void {
+		super.join();
+		this.#endpoint.expiry.opened(this);
+	}
+
+	override leave(): void {
+		this.#endpoint.expiry.closed(this);
+		super.leave();
+	}
+
+	override gone(): void {
+		this.#endpoint.expiry.closed(this);
+		super.gone();
+	}
+
+	/** Its token has expired. */
+	due(): void {
+		this.close(DisconnectCode.expired);
+	}
+
+	override closeFrame(code: number): { readonly code: number; readonly reason: string } {
+		return disconnects[code as DisconnectCode] ?? super.closeFrame(code);
+	}
+}

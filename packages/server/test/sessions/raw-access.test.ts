@@ -1,0 +1,231 @@
+import { type Config, defaultConfig } from "@shardcast/config";
+import { channelList, createRecordHead, everybody, RecordKind, readRecordHead, recordBytes, writeRecordHead } from "@shardcast/wire";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Audience } from "../../src/hub/audience.ts";
+import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
+import { cookieIn, tokenIn } from "../../src/sessions/raw/raw-token.ts";
+import type { FakeTransport } from "../support/fake-transport.ts";
+import { rawRequest } from "../support/raw-request.ts";
+import { RawRig } from "../support/raw-rig.ts";
+import { tokenOf, tokenSecret } from "../support/tokens.ts";
+
+const plain = defaultConfig().channelWithoutNamespace;
+const namespace = (name: string, options: Partial<typeof plain>) => ({ ...plain, name, ...options });
+const config: Partial<Config> = {
+	tokenHmacSecret: tokenSecret,
+	channelNamespaces: [
+		namespace("news", { allowSubscribeForClient: true }),
+		namespace("open", { allowSubscribeForClient: true, allowSubscribeForAnonymous: true }),
+		namespace("chat", { allowSubscribeForClient: true, allowPublishForSubscriber: true }),
+		namespace("dm", { allowUserLimitedChannels: true }),
+		namespace("num", { allowSubscribeForClient: true, channelRegex: "^\\d+$" }),
+		namespace("closed", {}),
+	],
+};
+const now = () => Math.floor(Date.now() / 1000);
+let ann: string;
+let anonymous: string;
+beforeAll(async () => {
+	[ann, anonymous] = [await tokenOf({ sub: "ann", info: { name: "Ann" } }), await tokenOf({})];
+});
+
+describe("a token comes", () => {
+	const head = (query: string, headers: Record<string, string> = {}) => ({ query, header: (name: string) => headers[name] ?? "" });
+
+	it.each([
+		["in the query", head("channels=a&token=t1", { authorization: "Bearer t2" }), "", "t1"],
+		["in the header", head("", { authorization: "bearer t2", cookie: "jwt=t3" }), "jwt", "t2"],
+		["in the cookie", head("", { cookie: 'a=b; jwt="t3"; c=d' }), "jwt", "t3"],
+		["not in a cookie of another name", head("", { cookie: "jwt=t3" }), "other", ""],
+		["not in a cookie, if none is configured", head("", { cookie: "jwt=t3" }), "", ""],
+		["not in another kind of Authorization", head("", { authorization: "Basic t4" }), "", ""],
+	])("%s", (_how, request, cookie, expected) => {
+		expect(tokenIn(request, cookie)).toBe(expected);
+	});
+
+	it("a cookie is found by its whole name", () => {
+		expect([cookieIn("xjwt=1; jwt=2", "jwt"), cookieIn("jwt", "jwt"), cookieIn("=1", ""), cookieIn("a=b=c", "a")]).toEqual([
+			"2",
+			"",
+			"",
+			"b=c",
+		]);
+	});
+});
+
+describe("where authentication is required, a raw client", () => {
+	it.each<[string, () => Promise<readonly string[] | number> | (readonly string[] | number), readonly string[] | number]>([
+		["without a token", () => new RawRig(config).hears("channels=news:1"), 401],
+		[
+			"with a token that nobody signed",
+			async () => new RawRig(config).hears(`token=${await tokenOf({ sub: "ann" }, "another-secret-of-32-bytes-or-more")}`),
+			401,
+		],
+		["with an expired token", async () => new RawRig(config).hears(`token=${await tokenOf({ sub: "ann", exp: now() - 10 })}`), 401],
+		[
+			"with an expire_at that has passed",
+			async () => new RawRig(config).hears(`token=${await tokenOf({ sub: "ann", expire_at: now() - 10 })}`),
+			401,
+		],
+		["with a subscription token", async () => new RawRig(config).hears(`token=${await tokenOf({ sub: "ann", channel: "news:1" })}`), 401],
+		["with a token in the query", () => new RawRig(config).hears(`channels=news:1,chat:2&token=${ann}`), ["news:1", "chat:2"]],
+		["with a token in the header", () => new RawRig(config).hears("channels=news:1", { authorization: `Bearer ${ann}` }), ["news:1"]],
+		[
+			"with a token in the cookie",
+			() => new RawRig({ ...config, rawTokenCookie: "jwt" }).hears("channels=news:1", { cookie: `jwt=${ann}` }),
+			["news:1"],
+		],
+		["for a channel without permission", () => new RawRig(config).hears(`channels=news:1,closed:1&token=${ann}`), 403],
+		["for a channel without a namespace", () => new RawRig(config).hears(`channels=x:1&token=${ann}`), 403],
+		["for a private channel", () => new RawRig(config).hears(`channels=$news:1&token=${ann}`), 403],
+		["for a channel of its user", () => new RawRig(config).hears(`channels=dm:x%23ann,bob&token=${ann}`.replace(",", "%2C")), 403],
+		["for a channel limited to its user", () => new RawRig(config).hears(`channels=dm:x%23ann&token=${ann}`), ["dm:x#ann"]],
+		["for a channel limited to another user", () => new RawRig(config).hears(`channels=dm:x%23bob&token=${ann}`), 403],
+		["for a name that the namespace does not take", () => new RawRig(config).hears(`channels=num:x&token=${ann}`), 403],
+		["for a name that the namespace takes", () => new RawRig(config).hears(`channels=num:7&token=${ann}`), ["num:7"]],
+		["anonymous by its token, for a channel of users", () => new RawRig(config).hears(`channels=news:1&token=${anonymous}`), 403],
+		["anonymous by its token, for an open channel", () => new RawRig(config).hears(`channels=open:1&token=${anonymous}`), ["open:1"]],
+		[
+			"anonymous by its token, which is not allowed",
+			() => new RawRig({ ...config, disallowAnonymousTokens: true }).hears(`channels=open:1&token=${anonymous}`),
+			403,
+		],
+		[
+			"without a token, where that is allowed",
+			() => new RawRig({ ...config, allowAnonymousConnect: true }).hears("channels=open:1"),
+			["open:1"],
+		],
+		[
+			"without a token, where that is allowed, for a channel of users",
+			() => new RawRig({ ...config, allowAnonymousConnect: true }).hears("channels=news:1"),
+			403,
+		],
+		["without channels", () => new RawRig(config).hears(`token=${ann}`), []],
+		[
+			"without channels, with those of its token",
+			async () => new RawRig(config).hears(`token=${await tokenOf({ sub: "ann", channels: ["closed:1", "$news:2"] })}`),
+			["closed:1", "$news:2"],
+		],
+		[
+			"for one of those of its token",
+			async () =>
+				new RawRig(config).hears(`channels=closed:1&token=${await tokenOf({ sub: "ann", subs: { "closed:1": {}, "closed:2": {} } })}`),
+			["closed:1"],
+		],
+		[
+			"with a token for a channel that cannot be",
+			async () => new RawRig(config).hears(`token=${await tokenOf({ sub: "ann", channels: ["x:1"] })}`),
+			403,
+		],
+		[
+			"with a token for 33 channels",
+			async () =>
+				new RawRig(config).hears(
+					`token=${await tokenOf({ sub: "ann", channels: Array.from({ length: 33 }, (_, index) => `closed:${index}`) })}`,
+				),
+			403,
+		],
+		["whose user has a personal channel", () => new RawRig({ ...config, personalChannelEnabled: true }).hears(`token=${ann}`), ["#ann"]],
+	])("%s", async (_what, heard, expected) => {
+		expect(await heard()).toEqual(expected);
+	});
+
+	it("gets 401 with a challenge, and is told why, but never the token", async () => {
+		const reply = await new RawRig(config).ask("token=eyJhbGciOiJIUzI1NiJ9.secret-part.x");
+		if (!("status" in reply)) throw new Error("let in");
+		expect(reply).toMatchObject({ status: 401, headers: { "WWW-Authenticate": "Bearer" } });
+		expect(String(reply.body)).toContain("the token is invalid");
+		expect(String(reply.body)).not.toContain("secret-part");
+	});
+
+	it("without channels hears what is for everybody, and nothing of any channel", async () => {
+		const rig = new RawRig(config);
+		await rig.ask(`token=${ann}`);
+		const reached = (channels: readonly string[]) => {
+			const list = channels.length === 0 ? everybody : channelList(channels);
+			const [u8, into, head] = [new Uint8Array(recordBytes(list, 1)), [] as Audience[], createRecordHead()];
+			const view = new DataView(u8.buffer);
+			writeRecordHead(view, u8, 0, RecordKind.text, 0, 0, list);
+			readRecordHead(view, 0, u8.length, head);
+			rig.endpoint.channelSets.select(u8, view, head, into);
+			return into.reduce((sum, { clients }) => sum + clients, 0);
+		};
+		expect([reached([]), reached(["news:1"])]).toEqual([1, 0]);
+	});
+
+	it("publishes where its channels permit, and receivers see who it is; elsewhere it is closed with 3507", async () => {
+		const rig = new RawRig(config);
+		const send = (session: RawSession) => {
+			(session.transport as unknown as FakeTransport).peer.send("x");
+			return session.leaving;
+		};
+		expect(send((await rig.ask(`channels=chat:1&token=${ann}`)) as RawSession)).toBe(0);
+		expect(rig.published).toEqual([[["chat:1"], "ann"]]);
+		expect(send((await rig.ask(`channels=chat:1,news:1&token=${ann}`)) as RawSession), "one of its channels does not permit it").toBe(3507);
+		expect(send((await rig.ask(`token=${ann}`)) as RawSession), "to everybody").toBe(3507);
+		rig.reload({ clientPublish: "on" });
+		expect(send((await rig.ask(`token=${ann}`)) as RawSession), "to everybody, with --client-publish on").toBe(0);
+		rig.reload({ clientPublish: "off" });
+		expect(send((await rig.ask(`channels=chat:1&token=${ann}`)) as RawSession), "with --client-publish off").toBe(3507);
+		expect(rig.published.length).toBe(2);
+	});
+
+	it("is closed with 3005 when its token has expired for 25 s", async () => {
+		const rig = new RawRig(config);
+		const session = (await rig.ask(`channels=news:1&token=${await tokenOf({ sub: "ann", exp: now() + 60 })}`)) as RawSession;
+		const forever = (await rig.ask(`channels=news:1&token=${ann}`)) as RawSession;
+		expect(rig.endpoint.expiry.count).toBe(1);
+		for (let passed = 0; passed < 84; passed++, rig.seconds++) rig.endpoint.everySecond();
+		expect(session.leaving, "within the delay").toBe(0);
+		for (let passed = 0; passed < 4; passed++, rig.seconds++) rig.endpoint.everySecond();
+		expect([session.leaving, forever.leaving]).toEqual([3005, 0]);
+		expect(session.closeFrame(3005)).toEqual({ code: 3005, reason: "connection expired" });
+	});
+
+	it("leaves nothing behind: gone while its token is checked, or later", async () => {
+		const rig = new RawRig(config);
+		const outcome = rig.endpoint.connect(rawRequest(`token=${ann}`));
+		if (!("judged" in outcome)) throw new Error("let in at once");
+		expect(rig.admitted).toBe(1);
+		outcome.abandon();
+		await outcome.judged;
+		expect(rig.kept, "abandoned").toBe(0);
+		await rig.ask(`channels=closed:1&token=${ann}`);
+		expect(rig.kept, "refused").toBe(0);
+		const session = (await rig.ask(`channels=chat:1&token=${await tokenOf({ sub: "ann", exp: now() + 60 })}`)) as RawSession;
+		(session.transport as unknown as FakeTransport).peer.send("x");
+		expect(rig.kept).toBeGreaterThan(3);
+		session.closed(1000);
+		expect(rig.kept, "closed").toBe(0);
+	});
+
+	it("finds no room when others have come while its token was checked", async () => {
+		const rig = new RawRig({ ...config, allowAnonymousConnect: true });
+		rig.row.connectionsGiven = 1;
+		const answers = await Promise.all([rig.ask(`channels=news:1&token=${ann}`), rig.ask(`channels=news:1&token=${ann}`)]);
+		expect(answers.map((answer) => ("status" in answer ? answer.status : "let in"))).toEqual(["let in", 503]);
+		expect(rig.admitted).toBe(1);
+	});
+});
+
+describe("where it is not", () => {
+	it("a raw client is let in at once, as ever; a token that it gives must be valid and is looked at", async () => {
+		const rig = new RawRig({ ...config, requireAuth: false });
+		expect(await rig.hears("")).toEqual([]);
+		expect(rig.endpoint.channelSets.unfiltered.entered).toBe(1);
+		expect(await rig.hears("channels=closed:1")).toEqual(["closed:1"]);
+		expect(await rig.hears(`channels=closed:1&token=${ann}`)).toEqual(["closed:1"]);
+		expect(await rig.hears("token=wrong")).toBe(401);
+	});
+
+	it("and a reload requires it, clients that came without a token are closed with 3011: they come back and need one", async () => {
+		const rig = new RawRig({ ...config, requireAuth: false });
+		const [unknown, known] = [(await rig.ask("")) as RawSession, (await rig.ask(`token=${ann}`)) as RawSession];
+		rig.reload({ messageRate: 5 });
+		expect(unknown.leaving).toBe(0);
+		rig.reload({ requireAuth: true });
+		expect([unknown.leaving, known.leaving]).toEqual([3011, 0]);
+		expect(unknown.closeFrame(3011)).toEqual({ code: 3011, reason: "force reconnect" });
+		expect(await rig.hears("")).toBe(401);
+	});
+});

@@ -1,0 +1,118 @@
+import { type Config, defaultConfig } from "@shardcast/config";
+import type { Reply } from "@shardcast/http";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { silentLog } from "@shardcast/telemetry";
+import { publishTaken } from "@shardcast/wire";
+import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
+import { Hub } from "../../src/hub/hub.ts";
+import { LiveConfig } from "../../src/lifecycle/live-config.ts";
+import { noAddressSlot } from "../../src/limits/admission.ts";
+import { Verifiers } from "../../src/sessions/centrifuge/tokens/verifiers.ts";
+import type { ClientSession } from "../../src/sessions/client-session.ts";
+import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
+import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
+import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
+import { SenderIds } from "../../src/sessions/sender-ids.ts";
+import { Sessions } from "../../src/sessions/sessions.ts";
+import { FakeTopics, FakeTransport } from "./fake-transport.ts";
+import { rawRequest } from "./raw-request.ts";
+
+/** The raw endpoint with sockets in memory and real tokens. */
+export class RawRig {
+	seconds = 1000;
+	readonly row = Scoreboard.inMemory(1).row(0);
+	readonly hub = new Hub();
+	readonly topics = new FakeTopics();
+	readonly live: LiveConfig;
+	readonly sessions: Sessions;
+	readonly endpoint: RawEndpoint;
+	readonly #tokens: Verifiers;
+	readonly #leaving: LeavingSessions;
+	/** Let in, and not gone. */
+	admitted = 0;
+	/** The channels of each message, and the user that its receivers see; undefined = they see none. */
+	readonly published: (readonly [readonly string[], string | undefined])[] = [];
+
+	constructor(values: Partial<Config>) {
+		const config = defaultConfig({ maxBufferedBytes: FakeTransport.bufferedBytesMax, ...values });
+		const { row, hub } = this;
+		row.connectionsGiven = 100;
+		this.live = new LiveConfig(config);
+		this.#tokens = new Verifiers(config, silentLog());
+		this.#leaving = new LeavingSessions({
+			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
+			deadlineMs: 5000,
+			nowMs: () => 0,
+			resetting: () => 0,
+			counters: row,
+		});
+		const check = {
+			judge: () => null,
+			stopping: () => null,
+			admit: () => {
+				this.admitted++;
+				return { addressSlot: noAddressSlot, told: null };
+			},
+			left: () => {
+				this.admitted--;
+			},
+			full: (): Reply => ({ status: 503, body: "", headers: {}, close: true }),
+		};
+		this.sessions = new Sessions({
+			leaving: this.#leaving,
+			pacing: { forget: () => {}, writable: () => {} },
+			check,
+			counters: row,
+			words: row,
+			events: { opened: () => {}, closed: () => {} },
+			soon: () => {},
+		});
+		this.endpoint = new RawEndpoint({
+			sessions: this.sessions,
+			hub,
+			senders: new SenderIds<ClientSession>(),
+			incoming: {
+				fromClient: (_client, _kind, { names }, _payload, details) => {
+					this.published.push([names, details?.info && decodePublisherInfo(details.info).user]);
+					return publishTaken;
+				},
+			},
+			check,
+			options: { config, row },
+			live: this.live,
+			tokens: () => this.#tokens.connection,
+			now: () => this.seconds,
+			unixTime: () => Date.now() / 1000 + this.seconds - 1000,
+		});
+	}
+
+	/** @returns the session of a client that is let in, opened; or the answer to one that is not. */
+	async ask(query: string, headers: Readonly<Record<string, string>> = {}): Promise<RawSession | Reply> {
+		const request = rawRequest(query);
+		const outcome = this.endpoint.connect({ ...request, head: { ...request.head, header: (name) => headers[name] ?? "" } });
+		const judged = "judged" in outcome ? (await outcome.judged)() : outcome;
+		if ("refused" in judged) return judged.refused;
+		const session = judged.session as RawSession;
+		session.opened(new FakeTransport(this.topics, session));
+		return session;
+	}
+
+	/** Its channels, or the status of the answer. */
+	async hears(query: string, headers?: Readonly<Record<string, string>>): Promise<readonly string[] | number> {
+		const answer = await this.ask(query, headers);
+		return "status" in answer ? answer.status : answer.channels;
+	}
+
+	reload(values: Partial<Config>): void {
+		const next = { ...this.live.config, ...values };
+		const [live, endpoint] = [this.live.prepare(next), this.endpoint.reload(next)];
+		live();
+		endpoint();
+	}
+
+	/** Whatever is still kept of clients. */
+	get kept(): number {
+		const { channelSets, senders, expiry } = this.endpoint;
+		return this.sessions.count + channelSets.count + channelSets.subscriptions + senders.count + expiry.count + this.admitted;
+	}
+}
