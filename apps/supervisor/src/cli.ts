@@ -2,6 +2,7 @@ import { type CommandLineSpec, configKeys, keysOf } from "@shardcast/config";
 import { configCheck, configPrint } from "./commands/config.ts";
 import { multi } from "./commands/multi.ts";
 import { single } from "./commands/single.ts";
+import { publicTokenKeys } from "./commands/token-options.ts";
 import { top } from "./commands/top.ts";
 import { version } from "./version.ts";
 
@@ -9,7 +10,7 @@ export const commandLine: CommandLineSpec = {
 	name: "shardcast",
 	description: "WebSocket broadcast cluster: one pinned shard per core, a balancer that hands connections over, a bus in shared memory.",
 	version,
-	groups: { config: "Print or check the configuration." },
+	groups: { config: "Print or check the configuration.", token: "Create or check tokens of clients." },
 	commands: [
 		{ name: "multi", summary: "Run a cluster: supervisor, balancer and shards.", options: keysOf("multi"), run: multi },
 		{ name: "single", summary: "Run one shard in one process, without a balancer.", options: keysOf("single"), run: single },
@@ -29,6 +30,29 @@ export const commandLine: CommandLineSpec = {
 			options: configKeys,
 			ownFlags: [{ name: "json", help: "Print a config file in JSON, without where the values came from." }],
 			run: configPrint,
+		},
+		{
+			name: "token create",
+			summary: "Sign a token with client.token.hmac_secret_key of the configuration, or with a private key, and print it.",
+			options: publicTokenKeys(configKeys),
+			ownFlags: [
+				{ name: "user", argument: "<id>", help: "The user; without it the token is for an anonymous one." },
+				{ name: "channel", argument: "<name>", help: "Make a subscription token for this channel." },
+				{ name: "client", argument: "<id>", help: "The only client that may use the subscription token." },
+				{ name: "channels", argument: "<list>", help: "Channels that the connection token subscribes to, with commas between them." },
+				{ name: "info", argument: "<json>", help: "What others see about the client." },
+				{ name: "expires", argument: "<duration>", help: "How long it is valid; 0 = for ever (default: 1h)." },
+				{ name: "claims", argument: "<json>", help: "More claims, as an object; they take precedence." },
+				{ name: "private-key", argument: "<file>", help: "Sign with this key, in PEM (RSA, EC or Ed25519), instead of the secret." },
+				{ name: "kid", argument: "<id>", help: "The id of the key in a key set." },
+			],
+			run: async (input) => (await import("./commands/token.ts")).tokenCreate(input),
+		},
+		{
+			name: "token check",
+			summary: "Read a token from stdin, print its claims, and say whether it is valid here, or why not (status 1).",
+			options: publicTokenKeys(configKeys),
+			run: async (input) => (await import("./commands/token.ts")).tokenCheck(input),
 		},
 		{ name: "config check", summary: "Check all options without starting anything.", options: configKeys, run: configCheck },
 	],

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -280,5 +281,45 @@ describe("a clone that is not built", () => {
 
 	it("npm has no reason to change the mode of the command", () => {
 		expect(statSync(join(root, "cli.js")).mode & 0o111).toBe(0o111);
+	});
+});
+
+describe("shardcast token", () => {
+	const secret = "a-secret-of-enough-bytes-surely-32";
+	const token = (args: readonly string[], env: Record<string, string> = {}, input = "") => {
+		const { status, stdout, stderr } = spawnSync(process.execPath, [main, "token", ...args], {
+			encoding: "utf8",
+			input,
+			env: { ...process.env, ...env },
+		});
+		return { status, out: stdout.trimEnd(), error: stderr.trimEnd() };
+	};
+
+	it("create signs with the secret of the environment, and check prints the claims and whether it is valid, or why not", () => {
+		const created = token(["create", "--user", "ann", "--channels", "a,b", "--claims", '{"meta":{"x":1}}', "--token-audience", "app"], {
+			SHARDCAST_TOKEN_HMAC_SECRET: secret,
+		});
+		expect(created).toMatchObject({ status: 0, error: "" });
+		const valid = token(["check", "--token-audience", "app"], { SHARDCAST_TOKEN_HMAC_SECRET: secret }, `${created.out}\n`);
+		expect(valid.status, valid.out).toBe(0);
+		expect(valid.out).toMatch(/^header \{[\s\S]*"aud": "app",[\s\S]*valid: a connection token of user "ann", until 20/);
+		const invalid = token(["check"], { SHARDCAST_TOKEN_HMAC_SECRET: "another-secret-of-32-bytes-or-more" }, created.out);
+		expect(invalid).toMatchObject({ status: 1, out: expect.stringMatching(/"meta"[\s\S]*\ninvalid: signature verification failed$/) });
+	});
+
+	it.each<[string[], string]>([
+		[
+			["create", "--user", "ann"],
+			"shardcast: there is nothing to sign with: set client.token.hmac_secret_key in the config file or SHARDCAST_TOKEN_HMAC_SECRET, or give the file of a --private-key",
+		],
+		[["create", "--token-hmac-secret", secret], "shardcast: unknown option '--token-hmac-secret'"],
+		[["create", "--private-key", "/missing.pem"], "shardcast: --private-key: /missing.pem cannot be read: ENOENT"],
+		[["create", "--claims", "{"], "shardcast: --claims: this is not JSON"],
+		[["create", "--expires", "60"], 'shardcast: --expires: "60" has no unit; write 60s or 60ms'],
+		[["check"], "shardcast: there is no token on stdin; write: shardcast token check < file"],
+	])("%j: one line that says what is wrong, status 2", (args, line) => {
+		const { status, out, error } = token(args);
+		expect([status, out, error.split("\n").length]).toEqual([2, "", 1]);
+		expect(error).toContain(line);
 	});
 });

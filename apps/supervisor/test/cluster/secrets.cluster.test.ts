@@ -1,0 +1,107 @@
+import { createHmac } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ConfigKey, configKeys, environmentName, optionOf } from "@shardcast/config";
+import { type Cluster, httpRequest, LibraryClient, RawClient, startCluster, waitFor } from "@shardcast/testkit";
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+/** Every option that is a secret, now and later. */
+const secretKeys = configKeys.filter((key) => optionOf(key).secret);
+const secretOf = (key: ConfigKey) => `canary-of-${key}-7f3a9c`;
+/** In tokens that are sent, valid and not: whoever reads a token can be its user. */
+const inToken = "canary-in-a-token-7f3a9c";
+
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+function tokenOf(claims: object, secret: string): string {
+	const signed = `${part({ alg: "HS256" })}.${part(claims)}`;
+	return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+}
+
+let cluster: Cluster;
+let directory: string;
+let file: string;
+beforeAll(async () => {
+	directory = mkdtempSync(join(tmpdir(), "shardcast-"));
+	file = join(directory, "shardcast.yaml");
+	writeFileSync(file, "log: { level: debug }\nclient: { subscription_token: { enabled: true } }\n");
+	cluster = await startCluster({
+		shards: 2,
+		env: Object.fromEntries(secretKeys.map((key) => [environmentName(key), secretOf(key)])),
+		// Nobody listens there: Kafka's client logs errors.
+		flags: ["--config", file, "--kafka-brokers", "127.0.0.1:1", "--kafka-topics", "x", "--kafka-sasl", "plain", "--kafka-username", "u"],
+	});
+});
+afterAll(async () => {
+	await cluster.stop();
+	rmSync(directory, { recursive: true });
+});
+
+it("no secret and no token is in a log, an answer, a metric, the console, the arguments of a process or shared memory", async () => {
+	expect(secretKeys.length, "options that are secrets").toBeGreaterThanOrEqual(5);
+	const { httpUrl, url } = cluster;
+	const read = new Map<string, string>();
+	const ask = async (what: string, path: string, init: Parameters<typeof httpRequest>[1] = {}) => {
+		const { status, headers, body } = await httpRequest(httpUrl + path, init);
+		read.set(what, `${status} ${JSON.stringify(headers)} ${body}`);
+		return status;
+	};
+	const key = secretOf("apiKey");
+	const token = tokenOf({ sub: "ann", jti: inToken }, secretOf("tokenHmacSecret"));
+	const forged = tokenOf({ sub: "ann", jti: inToken }, "not-the-secret");
+	const post = (headers: Record<string, string>, body: string) => ({ method: "POST", headers, body });
+
+	// What goes right.
+	expect(await ask("publish", "/api/publish", post({ "x-api-key": key }, '{"data":1}'))).toBe(200);
+	const client = await RawClient.open(`${url}/?token=${token}`);
+	expect(await ask("console", `/console?token=${secretOf("consoleToken")}`)).toBe(200);
+	// What goes wrong.
+	expect(await ask("wrong body", "/api/publish", post({ "x-api-key": key }, `{"data":`))).toBe(400);
+	expect(await ask("wrong query", "/api/publish?chanel=1", post({ authorization: `Bearer ${key}` }, "{}"))).toBe(400);
+	expect(await ask("wrong key", "/api/publish", post({ "x-api-key": `${key}x` }, "{}"))).toBe(401);
+	expect(await ask("wrong API call", "/api/disconnect", post({ "x-api-key": key }, "[]"))).toBe(200);
+	expect(await ask("wrong console token", `/console?token=${secretOf("consoleToken")}x`)).toBe(403);
+	for (const path of [`/?token=${forged}`, `/?channels=x:1&token=${token}`, `/?tokn=1&token=${token}`]) {
+		const refused = await LibraryClient.open(url + path).catch((error: Error) => error.message);
+		expect(refused).toMatch(/40[013]/);
+		read.set(`refused ${path.slice(0, 12)}`, String(refused));
+	}
+	const protocol = await RawClient.open(`${url}/connection/websocket`);
+	protocol.send(`{"id":1,"connect":{"token":"${forged}"}}`);
+	expect((await protocol.closed).code).toBe(3500);
+	read.set("protocol", JSON.stringify(await protocol.closed) + protocol.texts().join());
+	await cluster.kill9(0);
+	await waitFor(() => /shard.0.*restart|restart.*shard.0|ended/i.test(cluster.log()), {
+		deadlineMs: 10_000,
+		what: "the log to tell of the dead shard",
+	});
+	writeFileSync(file, `client: { token: { hmac_secret_key: "${secretOf("tokenHmacSecret")} " } }\nx: 1\n`);
+	cluster.process.signal("SIGHUP");
+	await waitFor(() => /not reloaded/.test(cluster.log()), { deadlineMs: 10_000, what: "the reload to be refused" });
+	await cluster.ready();
+
+	for (const path of ["/health", "/ready", "/metrics"]) expect(await ask(path, path)).toBe(200);
+	const events = await fetch(`${httpUrl}/api/console/events`, { headers: { authorization: `Bearer ${secretOf("consoleToken")}` } });
+	const { value } = await events.body!.getReader().read();
+	read.set("console feed", Buffer.from(value!).toString());
+	for (const [name, pid] of await cluster.pids()) read.set(`arguments of the ${name}`, readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+	for (const shared of cluster.sharedDirectories())
+		for (const entry of readdirSync(shared, { withFileTypes: true }))
+			if (entry.isFile()) read.set(`shared memory: ${entry.name}`, readFileSync(join(shared, entry.name), "latin1"));
+	await client.close();
+	read.set("log", cluster.log());
+
+	expect([...read.keys()]).toEqual(expect.arrayContaining(["log", "arguments of the shard 1", "console feed", "/metrics"]));
+	expect(read.get("log"), "it says why the token is invalid").toContain("a client's token is invalid");
+	const secrets = [
+		...secretKeys.map(secretOf),
+		inToken,
+		token,
+		forged,
+		Buffer.from(`"jti":"${inToken}"`).toString("base64url").slice(4, 28),
+	];
+	const found = [...read].flatMap(([what, text]) =>
+		secrets.filter((secret) => text.includes(secret)).map((secret) => `${what}: ${secret}`),
+	);
+	expect(found, "places where a secret can be read").toEqual([]);
+});
