@@ -10,6 +10,8 @@ export interface MessageDetails {
 	readonly idempotencyKey?: string | undefined;
 	/** Subscribers that take deltas may get the difference to the publication before. Without history, and through Kafka, it has no effect. */
 	readonly delta?: boolean | undefined;
+	/** It does not become part of the channel's history, and has no offset. */
+	readonly skipHistory?: boolean | undefined;
 	/** Whose share of the messages that wait it counts towards; if not given, the sender's. */
 	readonly holder?: object;
 }

@@ -10,6 +10,18 @@ export { ChildLink, type ChildReport } from "./parent-end.ts";
 export { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "./questions/channels-question.ts";
 export { answerCluster } from "./questions/cluster-questions.ts";
 export { type ConsoleAnswer, type ConsolePart, consoleQuestion, type KafkaGlance } from "./questions/console-question.ts";
+export {
+	answerInventory,
+	type ChannelCounts,
+	type ConnectionInfo,
+	type ConnectionInfos,
+	channelCountsQuestion,
+	connectionsQuestion,
+	connectionsWithin,
+	inventoryLimits,
+	type NodeInfo,
+	nodesQuestion,
+} from "./questions/inventory-questions.ts";
 export { metricsQuestion } from "./questions/metrics-question.ts";
 export { PartAnswers } from "./questions/part-answers.ts";
 export {
@@ -29,6 +41,8 @@ export {
 	answerUsers,
 	type DisconnectUser,
 	disconnectQuestion,
+	type RefreshUser,
+	refreshQuestion,
 	type SubscribeUser,
 	subscribeQuestion,
 	type UnsubscribeUser,

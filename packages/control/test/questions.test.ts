@@ -108,6 +108,18 @@ describe("a question to all processes", () => {
 		expect(done).toBe(67);
 	});
 
+	it("that must be whole has no answer without the part of a process", async () => {
+		const whole = { ...count, name: "whole", isWhole: true };
+		const told: string[] = [];
+		const processes = [asked("shard-0", async () => 1)];
+		const questions = asking(processes, (text) => told.push(text));
+		questions.add(whole, (parts) => parts.length);
+		expect(await questions.ask(whole, { of: "a" })).toBe(1);
+		processes.push(asked("shard-1", () => Promise.reject(new Error("busy"))));
+		await expect(questions.ask(whole, { of: "a" })).rejects.toThrow('shard-1 did not answer "whole"');
+		expect(told).toEqual(['shard-1 did not answer "whole", so nobody gets an answer: busy']);
+	});
+
 	it("is an error when nobody knows it; a name is taken once", async () => {
 		const questions = asking([]);
 		await expect(questions.answer("riddle", null)).rejects.toThrow('nobody here knows the question "riddle"');

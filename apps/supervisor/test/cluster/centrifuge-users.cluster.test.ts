@@ -111,7 +111,23 @@ describe("npm centrifuge on 2 shards: users", () => {
 		await api("subscribe", { user: "dan", channel: "news" });
 		await both("subscribed news");
 		expect(await api("presence_stats", { channel: "news" })).toEqual({ num_clients: 2, num_users: 1 });
-		await api("unsubscribe", { user: "dan", channel: "news" });
+		expect(await api("channels", { pattern: "new?" })).toEqual({ channels: { news: { num_clients: 2 } } });
+		expect(Object.values(((await api("connections", { user: "dan" })) as { connections: object }).connections)).toMatchObject(
+			[0, 1].map(() => ({ user: "dan", transport: "websocket", state: { channels: { news: {} } } })),
+		);
+		expect(((await api("info", {})) as { nodes: object[] }).nodes).toMatchObject([{ name: "shard-0" }, { name: "shard-1" }]);
+		const batch = [
+			{ broadcast: { channels: ["news"], data: 1 } },
+			{ history: { channel: "news", limit: 1 } },
+			{ unsubscribe: { channel: "news", user: "dan" } },
+		];
+		expect(await api("batch", { commands: batch })).toMatchObject({
+			replies: [
+				{ broadcast: { responses: [{ result: { offset: 1 } }] } },
+				{ history: { publications: [{ data: 1, offset: 1 }] } },
+				{ unsubscribe: {} },
+			],
+		});
 		await both("unsubscribed news");
 		await api("disconnect", { user: "dan" });
 		await both("disconnected 3503");
@@ -142,10 +158,13 @@ describe("npm centrifuge on 2 shards: users", () => {
 		await cluster.kill9(1);
 		await lost;
 		last.disconnect();
-		await waitFor(async () => ((await api("presence_stats", { channel: "room:1" })) as { num_clients: number }).num_clients === 1, {
-			deadlineMs: 1000,
-			what: "presence without the shard's clients",
-		});
+		await waitFor(
+			async () => ((await api("presence_stats", { channel: "room:1" })) as { num_clients: number } | undefined)?.num_clients === 1,
+			{
+				deadlineMs: 1000,
+				what: "presence without the shard's clients",
+			},
+		);
 		expect(events).toEqual(["join gus"]);
 	});
 });

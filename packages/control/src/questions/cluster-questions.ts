@@ -2,6 +2,7 @@ import type { EventLog } from "../event-log.ts";
 import { answerMetrics, type ClusterMetricsParts } from "../metrics/cluster-metrics.ts";
 import { answerChannels } from "./channels-question.ts";
 import { consoleQuestion } from "./console-question.ts";
+import { answerInventory } from "./inventory-questions.ts";
 import { answerPresence } from "./presence-questions.ts";
 import { answerUsers } from "./user-questions.ts";
 
@@ -15,6 +16,7 @@ export function answerCluster(parts: ClusterQuestionsParts): void {
 	answerMetrics(parts);
 	answerPresence(questions);
 	answerChannels(questions);
+	answerInventory(questions);
 	answerUsers(questions);
 	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers }));
 }

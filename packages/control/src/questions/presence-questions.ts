@@ -22,11 +22,12 @@ export const presenceLimits = { clients: 32_768, bytes: 16 * 1024 * 1024 } as co
 /** Null = more than `presenceLimits`. */
 export type PresentClients = readonly PresentClient[] | null;
 
-/** Who is subscribed to a channel, on any shard: a shard that is gone has no clients any more. */
+/** Who is subscribed to a channel, on all shards. */
 export const presenceQuestion: Question<PresenceRequest, PresentClients, PresentClients> = {
 	name: "presence",
 	asks: "shards",
 	deadlineMs: 1000,
+	isWhole: true,
 	check: (data) => {
 		if (data !== null && !Array.isArray(data)) throw new Error("it is no list of clients");
 		return data as PresentClients;
@@ -49,6 +50,7 @@ export const presenceStatsQuestion: Question<PresenceRequest, PresencePart, Pres
 	name: "presence_stats",
 	asks: "shards",
 	deadlineMs: 1000,
+	isWhole: true,
 	check: (data) => {
 		const part = data as Partial<PresencePart> | null;
 		if (typeof part?.clients !== "number" || !Array.isArray(part.users)) throw new Error("it is no part of the presence");

@@ -18,6 +18,8 @@ export interface Question<Request, Part, Answer> {
 	readonly deadlineMs: number;
 	/** It makes the processes do something. So each request is carried out for itself, and one that a process may not have carried out fails. */
 	readonly isOrder?: boolean;
+	/** An answer without the part of a shard that serves would be wrong: there is none then. */
+	readonly isWhole?: boolean;
 	/** A part as a process sent it. @throws an Error that says what is wrong with it. */
 	readonly check: (data: unknown) => Part;
 	/** Only for the compiler. */

@@ -96,6 +96,10 @@ export class Questions {
 			const silent = asked.filter((_, index) => parts[index] === null).map(({ name }) => name);
 			throw new Error(`${silent.join(", ")} may not have carried out "${question.name}"`);
 		}
+		if (question.isWhole === true && parts.includes(null)) {
+			const silent = asked.filter((_, index) => parts[index] === null).map(({ name }) => name);
+			throw new Error(`${silent.join(", ")} did not answer "${question.name}"`);
+		}
 		return merge(
 			parts.flatMap((part) => (part === null ? [] : [part.value])),
 			{ request, beganMs },
@@ -121,14 +125,16 @@ export class Questions {
 		} catch (error) {
 			// Late, gone, or nonsense. Whether the process is well, the supervisor sees by its heartbeat.
 			counts.set(process.name, counts.get(process.name)! + 1);
-			if (!this.#told.has(key))
-				this.#parts.log?.warn(
-					question.isOrder === true
-						? `${process.name} may not have carried out "${name}": ${(error as Error).message}`
-						: `the answer to "${name}" goes out without ${process.name}: ${(error as Error).message}`,
-				);
+			if (!this.#told.has(key)) this.#parts.log?.warn(`${missed(question, process.name)}: ${(error as Error).message}`);
 			this.#told.add(key);
 			return null;
 		}
 	}
+}
+
+function missed({ name, isOrder, isWhole }: Question<unknown, unknown, unknown>, process: string): string {
+	if (isOrder === true) return `${process} may not have carried out "${name}"`;
+	return isWhole === true
+		? `${process} did not answer "${name}", so nobody gets an answer`
+		: `the answer to "${name}" goes out without ${process}`;
 }

@@ -6,6 +6,8 @@ export interface UserTarget {
 	readonly user: string;
 	/** Only this connection, by the id that its connect reply gave. */
 	readonly client?: string;
+	/** Only this connection, by the session id that its connect reply gave. */
+	readonly session?: string;
 }
 
 export interface SubscribeUser extends UserTarget {
@@ -16,6 +18,10 @@ export interface SubscribeUser extends UserTarget {
 	readonly data?: string;
 	/** When the subscription ends, in seconds since 1970; absent = never. */
 	readonly expireAt?: number;
+	/** The client gets what was published after it. */
+	readonly recoverSince?: { readonly offset: number; readonly epoch: string };
+	/** Channel options that hold for these subscriptions only. */
+	readonly override?: Readonly<Record<string, boolean>>;
 }
 
 export interface UnsubscribeUser extends UserTarget {
@@ -28,6 +34,17 @@ export interface DisconnectUser extends UserTarget {
 	/** Close code, 3000 to 4999, and its reason. */
 	readonly code: number;
 	readonly reason: string;
+	/** These connections stay, by their ids. */
+	readonly whitelist?: readonly string[];
+}
+
+export interface RefreshUser extends UserTarget {
+	/** They are closed as expired. */
+	readonly expired: boolean;
+	/** When they expire, in seconds since 1970; absent = never. */
+	readonly expireAt?: number;
+	/** JSON for other clients to see; absent = as it was. */
+	readonly info?: string;
 }
 
 const count = (data: unknown): number => {
@@ -47,9 +64,10 @@ const order = <Request>(name: string): Question<Request, number, number> => ({
 export const subscribeQuestion = order<SubscribeUser>("subscribe");
 export const unsubscribeQuestion = order<UnsubscribeUser>("unsubscribe");
 export const disconnectQuestion = order<DisconnectUser>("disconnect");
+export const refreshQuestion = order<RefreshUser>("refresh");
 
 /** For whoever asks: how the parts become one answer. */
 export function answerUsers(questions: Pick<Questions, "add">): void {
-	for (const question of [subscribeQuestion, unsubscribeQuestion, disconnectQuestion])
+	for (const question of [subscribeQuestion, unsubscribeQuestion, disconnectQuestion, refreshQuestion])
 		questions.add(question as Question<unknown, number, number>, (parts) => parts.reduce((sum, each) => sum + each, 0));
 }

@@ -8,6 +8,32 @@ export interface ApiAccessParts {
 
 const noKey = refusal("forbidden", "this needs a key: set http_api.key, and send it as X-API-Key");
 
+/** What a key of the HTTP API has a right to. */
+export class ApiKey {
+	/** For logs and counters. */
+	readonly name: string;
+	readonly #methods: readonly string[];
+	readonly #channels: readonly string[];
+
+	/** @param methods none = all. @param channels patterns; none = all. */
+	constructor(name: string, methods: readonly string[] = [], channels: readonly string[] = []) {
+		this.name = name;
+		this.#methods = methods;
+		this.#channels = channels;
+	}
+
+	allowsMethod(method: string): boolean {
+		return this.#methods.length === 0 || this.#methods.includes(method) || method === "batch";
+	}
+
+	/** @param channel "" = everybody. */
+	allowsChannel(_channel: string): boolean {
+		return this.#channels.length === 0;
+	}
+}
+
+const everything = new ApiKey("key");
+
 /** Who may use the HTTP API, by the key that a request carries. */
 export class ApiAccess {
 	readonly #parts: ApiAccessParts;
@@ -27,11 +53,11 @@ export class ApiAccess {
 		});
 	}
 
-	/** Why this request may not give orders and ask about clients; null = it may. Without a key nobody may. */
-	refused(request: HttpRequest): Reply | null {
+	/** The key of a request that may use this method, or why it may not. Without a key nobody may. */
+	keyFor(request: HttpRequest, _method: string): ApiKey | Reply {
 		const { apiKey } = this.#parts.config;
 		if (apiKey === undefined) return noKey;
-		if (secretMatches(keyFrom(request), apiKey)) return null;
+		if (secretMatches(keyFrom(request), apiKey)) return everything;
 		return refusal("unauthorized", "send the key as X-API-Key or Authorization: apikey");
 	}
 }

@@ -44,8 +44,9 @@ export class PublishRequestError extends Error {
  * - `application/x-ndjson`: a batch, one object per line.
  * - Anything else must be JSON: an object, or an array of objects, which is a batch.
  *
- * An object is `{"channel"?: string, "data": any, "tags"?: {…}, "idempotency_key"?: string, "delta"?: boolean}`: a string as `data` goes out as that text, any other
- * value byte for byte as it stands in the body. A key that is not known is refused: a misspelt `channel` would send the message to everybody. Of
+ * An object is `{"channel"?: string, "data": any, "tags"?: {…}, "idempotency_key"?: string, "delta"?: boolean,
+ * "skip_history"?: boolean}`: a string as `data` goes out as that text, any other
+ * value byte for byte as it stands in the body; `b64data` may stand for `data`. A key that is not known is refused: a misspelt `channel` would send the message to everybody. Of
  * a key that is there twice the last counts, as everywhere in JavaScript.
  *
  * A batch is read as a whole: one message that is wrong, and none of them is published.
@@ -65,6 +66,16 @@ export function parsePublish(contentType: string, query: string, body: Uint8Arra
 	const text = withoutByteOrderMark(body);
 	if (!isUtf8(text)) throw new PublishRequestError("the body is not JSON: it is not UTF-8");
 	return special === undefined ? parseJson(text) : parseLines(text);
+}
+
+/**
+ * Reads the request of `broadcast`: as an object of `parsePublish`, with `channels`, a list of names, for `channel`.
+ * @throws PublishRequestError
+ */
+export function parseBroadcast(body: Uint8Array): { readonly names: readonly string[]; readonly message: PublishRequest } {
+	const reader = new MessageReader(body, true);
+	if (scanBody(body, reader) !== "object") throw new PublishRequestError("it must be an object");
+	return { names: reader.names(), message: reader.message() };
 }
 
 const specialType = /^\s*application\/(octet-stream|x-ndjson|ndjson)\s*(?:;|$)/i;
@@ -111,11 +122,17 @@ class MessageReader implements JsonVisitor {
 	#tags: JsonSpan | null = null;
 	#idempotencyKey: JsonSpan | null = null;
 	#delta: JsonSpan | null = null;
+	#skipHistory: JsonSpan | null = null;
+	#base64: JsonSpan | null = null;
+	#names: JsonSpan | null = null;
+	readonly #isBroadcast: boolean;
 	/** The first key that is neither. */
 	#unknown: string | null = null;
 
-	constructor(body: Uint8Array) {
+	/** @param isBroadcast it has "channels" for "channel". */
+	constructor(body: Uint8Array, isBroadcast = false) {
 		this.#body = body;
+		this.#isBroadcast = isBroadcast;
 	}
 
 	member(key: JsonSpan, value: JsonSpan): void {
@@ -123,10 +140,13 @@ class MessageReader implements JsonVisitor {
 		const name = this.#nameOf(offset === 0 ? key : { start: key.start + offset, end: key.end + offset });
 		const span = offset === 0 ? value : { start: value.start + offset, end: value.end + offset };
 		if (name === "data") this.#data = span;
-		else if (name === "channel") this.#channel = span;
+		else if (name === "channel" && !this.#isBroadcast) this.#channel = span;
+		else if (name === "channels" && this.#isBroadcast) this.#names = span;
 		else if (name === "tags") this.#tags = span;
 		else if (name === "idempotency_key") this.#idempotencyKey = span;
 		else if (name === "delta") this.#delta = span;
+		else if (name === "skip_history") this.#skipHistory = span;
+		else if (name === "b64data") this.#base64 = span;
 		else this.#unknown ??= name;
 	}
 
@@ -154,23 +174,44 @@ class MessageReader implements JsonVisitor {
 		return this.#messages;
 	}
 
+	/** The channels of a broadcast. */
+	names(): readonly string[] {
+		const span = this.#names;
+		const names: unknown = span === null ? null : JSON.parse(textAt(this.#body, span));
+		if (!Array.isArray(names) || names.length === 0 || names.some((name) => typeof name !== "string" || name === ""))
+			throw new PublishRequestError('"channels" must be a list of names');
+		for (const name of names as readonly string[]) channelsFrom([wellFormed("channels", name)]);
+		return names as readonly string[];
+	}
+
 	/** The one whose members have been told. */
 	message(): PublishRequest {
 		const [channel, data, tags, key, delta] = [this.#channel, this.#data, this.#tags, this.#idempotencyKey, this.#delta];
+		const [base64, skip] = [this.#base64, this.#skipHistory];
 		const body = this.#body;
+		this.#base64 = null;
+		this.#skipHistory = null;
 		this.#channel = null;
 		this.#data = null;
 		this.#tags = null;
 		this.#idempotencyKey = null;
 		this.#delta = null;
 		if (this.#unknown !== null) throw new PublishRequestError(`"${this.#unknown.slice(0, 40)}" is not known here; ${knownKeys} are`);
-		if (data === null) throw new PublishRequestError('"data" is missing');
+		if (data === null && base64 === null) throw new PublishRequestError('"data" is missing');
 		if (channel !== null && body[channel.start] !== quote) throw new PublishRequestError('"channel" must be a string');
 		const channels = channel === null ? everybody : this.#channelsOf(wellFormed("channel", jsonText(body, channel)));
 		const details =
-			tags === null && key === null && delta === null
+			tags === null && key === null && delta === null && skip === null
 				? undefined
-				: { tags: tagsOf(body, tags), idempotencyKey: keyOf(body, key), ...(isTrue(body, delta) && { delta: true }) };
+				: {
+						tags: tagsOf(body, tags),
+						idempotencyKey: keyOf(body, key),
+						...(isTrue("delta", body, delta) && { delta: true }),
+						...(isTrue("skip_history", body, skip) && { skipHistory: true }),
+					};
+		const decoded = base64 === null || isNull(body, base64) ? null : decodedFrom(body, base64);
+		if (decoded !== null) return { kind: isUtf8(decoded) ? RecordKind.text : RecordKind.binary, channels, payload: decoded, details };
+		if (data === null) throw new PublishRequestError('"data" is missing');
 		return { kind: RecordKind.text, channels, payload: payloadOf(body, data), details };
 	}
 
@@ -211,11 +252,18 @@ function afterBlanks(body: Uint8Array, start: number, end: number): number {
 }
 
 /** @throws PublishRequestError when it is neither true nor false. */
-function isTrue(body: Uint8Array, span: JsonSpan | null): boolean {
+function isTrue(key: string, body: Uint8Array, span: JsonSpan | null): boolean {
 	if (span === null || isNull(body, span)) return false;
 	const text = span.end - span.start <= 5 ? textAt(body, span) : "";
-	if (text !== "true" && text !== "false") throw new PublishRequestError('"delta" must be true or false');
+	if (text !== "true" && text !== "false") throw new PublishRequestError(`"${key}" must be true or false`);
 	return text === "true";
+}
+
+/** Takes precedence over `data`. */
+function decodedFrom(body: Uint8Array, span: JsonSpan): Uint8Array {
+	const text = body[span.start] === quote ? jsonText(body, span) : "?";
+	if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new PublishRequestError('"b64data" must be a string in Base64');
+	return Buffer.from(text, "base64");
 }
 
 /** As it is nearly always written, without an escape: so it need not be decoded. */
@@ -276,7 +324,7 @@ const textAt = (body: Uint8Array, { start, end }: JsonSpan): string =>
 
 /** Of the tags of a message, as JSON. */
 export const tagsBytesMax = 8192;
-const knownKeys = '"channel", "data", "tags", "idempotency_key" and "delta"';
+const knownKeys = '"channel", "data", "b64data", "tags", "idempotency_key", "delta" and "skip_history"';
 const channelKey = Buffer.from('"channel"');
 const dataKey = Buffer.from('"data"');
 const quote = 0x22;

@@ -1,161 +1,101 @@
-import type { Namespaces } from "@shardcast/channels";
-import {
-	type Ask,
-	disconnectQuestion,
-	presenceQuestion,
-	presenceStatsQuestion,
-	subscribeQuestion,
-	type UserTarget,
-	unsubscribeQuestion,
-} from "@shardcast/control";
-import { type BodyRoute, type HttpRequest, json, jsonLine, type Reply, refusal } from "@shardcast/http";
-import { DisconnectCode, disconnects, ErrorCode, jsonCodec, replyErrors } from "@shardcast/protocol";
-import { FieldError, type Fields, infoField, payloadField, tableField, textField } from "../json/fields.ts";
-import { presenceResult } from "../sessions/centrifuge/commands/presence-commands.ts";
-import type { ApiAccess } from "./api-access.ts";
+import { isUtf8 } from "node:buffer";
+import type { Ask } from "@shardcast/control";
+import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcast/http";
+import { ErrorCode } from "@shardcast/protocol";
+import type { Feature } from "../lifecycle/feature.ts";
+import { ApiCall, type ApiMethod, ApiRequest } from "./api/api-call.ts";
+import { ApiError } from "./api/api-error.ts";
+import { errorReply, resultReply } from "./api/api-reply.ts";
+import { batchMethod } from "./api/batch-method.ts";
+import { type ChannelMethodsParts, channelMethods } from "./api/channel-methods.ts";
+import { clusterMethods } from "./api/cluster-methods.ts";
+import { type PublishMethodsParts, publishMethods } from "./api/publish-methods.ts";
+import { userMethods } from "./api/user-methods.ts";
+import type { ApiAccess, ApiKey } from "./api-access.ts";
 
-export interface ServerApiParts {
-	/** Looked up at each use. */
-	readonly namespaces: () => Pick<Namespaces, "of">;
-	readonly access: Pick<ApiAccess, "refused">;
+export interface ServerApiParts extends PublishMethodsParts, ChannelMethodsParts {
+	readonly access: Pick<ApiAccess, "keyFor">;
+	/** Longest body of a method that publishes. */
+	readonly publishBytesMax: number;
 	/** Puts a question to all shards. */
 	readonly ask: Ask;
 }
 
 const bodyBytesMax = 65_536;
-
-type Method = (request: Fields) => Promise<Reply>;
+/** Requests that wait for answers at once; more are told to come again. */
+const underWayMax = 256;
 
 /**
- * What a backend orders and asks about clients of the Centrifuge protocol on all shards, at `POST /api/<method>`: subscribe, unsubscribe,
- * disconnect, presence, presence_stats. Answers `{"result":…}`, or `{"error":{"code","message"}}` with the protocol's codes and status 200.
+ * What a backend orders and asks at `POST /api/<method>`, on all shards. Answers `{"result":…}`, or `{"error":{"code","message"}}` with the
+ * protocol's codes and status 200. `POST /api/publish` is `PublishApi`.
  */
-export class ServerApi {
+export class ServerApi implements Feature {
 	readonly name = "server API";
 	readonly routes: readonly BodyRoute[];
 	readonly #parts: ServerApiParts;
+	#underWay = 0;
+	#draining = false;
 
 	constructor(parts: ServerApiParts) {
 		this.#parts = parts;
-		const methods: Readonly<Record<string, Method>> = {
-			subscribe: this.#subscribe,
-			unsubscribe: this.#unsubscribe,
-			disconnect: this.#disconnect,
-			presence: this.#presence,
-			presence_stats: this.#presenceStats,
-		};
-		this.routes = Object.entries(methods).map(([name, method]) => ({
+		const asking = { ...parts, ask: this.#ask };
+		const { publish, broadcast } = publishMethods(parts);
+		const methods = { broadcast, ...userMethods(asking), ...channelMethods(asking), ...clusterMethods(asking) };
+		const all: Readonly<Record<string, ApiMethod>> = { ...methods, batch: batchMethod({ publish, ...methods }) };
+		this.routes = Object.entries(all).map(([name, method]) => ({
 			kind: "body",
 			method: "POST",
 			path: `/api/${name}`,
 			keepAlive: true,
-			bodyBytesMax,
-			begin: (request) => this.#begin(request, method),
+			bodyBytesMax: name === "broadcast" || name === "batch" ? Math.max(bodyBytesMax, parts.publishBytesMax) : bodyBytesMax,
+			begin: (request) => this.#begin(request, name, method),
 		}));
 	}
 
-	#begin(request: HttpRequest, method: Method): ReturnType<BodyRoute["begin"]> {
-		const refused = this.#parts.access.refused(request);
-		if (refused !== null) return refused;
-		return (body) => this.#take(body, method);
+	/** From now on no new request is taken; those under way are finished. */
+	drain(): void {
+		this.#draining = true;
 	}
 
-	async #take(body: Uint8Array, method: Method): Promise<Reply> {
+	unfinished(): number {
+		return this.#underWay;
+	}
+
+	#begin(request: HttpRequest, name: string, method: ApiMethod): ReturnType<BodyRoute["begin"]> {
+		if (this.#draining) return refusal("shutting_down");
+		const key = this.#parts.access.keyFor(request, name);
+		if ("status" in key) return key;
+		const inStatus = request.header("x-centrifugo-error-mode").toLowerCase() === "transport";
+		return (body) => this.#take(request, key, body, method, inStatus);
+	}
+
+	async #take(from: HttpRequest, key: ApiKey, body: Uint8Array, method: ApiMethod, inStatus: boolean): Promise<Reply> {
+		if (this.#underWay >= underWayMax) return refusal("unavailable", undefined, { close: false });
+		if (!isUtf8(body)) return refusal("bad_request", "the body is no JSON: it is not UTF-8", { close: false });
+		const source = {
+			get address() {
+				return from.address;
+			},
+			batch: { isOver: false },
+		};
+		this.#underWay++;
 		try {
-			return await method(tableField({ body: JSON.parse(Buffer.from(body).toString()) as unknown }, "body") ?? {});
+			// The body is valid in this step only. An empty one has no fields.
+			const own = body.length === 0 ? Buffer.from("{}") : Buffer.from(body);
+			return resultReply(await method(new ApiCall(new ApiRequest(key, source), own)));
 		} catch (error) {
-			if (error instanceof SyntaxError) return refusal("bad_request", "the body is no JSON", { close: false });
-			if (error instanceof FieldError) return failed(ErrorCode.badRequest, error.message);
-			if (error instanceof Unanswered) return failed(ErrorCode.internal, error.message);
-			throw error;
+			return errorReply(error, inStatus);
+		} finally {
+			this.#underWay--;
 		}
 	}
 
-	/** @throws Unanswered when a shard has not answered. */
+	/** @throws ApiError when a shard has not answered. */
 	readonly #ask: Ask = async (question, request) => {
 		try {
 			return await this.#parts.ask(question, request);
 		} catch (error) {
-			throw new Unanswered((error as Error).message);
+			throw new ApiError(ErrorCode.internal, (error as Error).message);
 		}
 	};
-
-	readonly #subscribe: Method = async (request) => {
-		const channel = textField(request, "channel");
-		const target = targetOf(request);
-		const { error } = this.#parts.namespaces().of(channel);
-		if (error !== null) return failed(error);
-		const [info, data] = [infoField(request), payloadField(request, "data")];
-		const expireAt = request.expire_at ?? 0;
-		if (typeof expireAt !== "number") throw new FieldError("expire_at is not a number");
-		await this.#ask(subscribeQuestion, {
-			...target,
-			channel,
-			...(info !== null && { info: Buffer.from(info).toString() }),
-			...(data !== null && { data: Buffer.from(data).toString() }),
-			...(expireAt > 0 && { expireAt }),
-		});
-		return done;
-	};
-
-	readonly #unsubscribe: Method = async (request) => {
-		const channel = textField(request, "channel");
-		if (channel === "") throw new FieldError("channel is missing");
-		await this.#ask(unsubscribeQuestion, { ...targetOf(request), channel });
-		return done;
-	};
-
-	readonly #disconnect: Method = async (request) => {
-		const asked = tableField(request, "disconnect") ?? disconnects[DisconnectCode.forceNoReconnect];
-		const { code, reason = "" } = asked as { readonly code?: unknown; readonly reason?: unknown };
-		if (typeof code !== "number" || !Number.isInteger(code) || code < 3000 || code > 4999)
-			throw new FieldError("disconnect.code is no whole number from 3000 to 4999");
-		if (typeof reason !== "string") throw new FieldError("disconnect.reason is not a string");
-		if (Buffer.byteLength(reason) > 123) throw new FieldError("disconnect.reason has more than 123 bytes");
-		await this.#ask(disconnectQuestion, { ...targetOf(request), code, reason });
-		return done;
-	};
-
-	readonly #presence: Method = async (request) => {
-		const channel = textField(request, "channel");
-		const refused = this.#presenceRefused(channel);
-		if (refused !== null) return refused;
-		const clients = await this.#ask(presenceQuestion, { channel });
-		if (clients === null) return failed(ErrorCode.limitExceeded, "there are more clients than fit into an answer; ask for presence_stats");
-		const presence = presenceResult(clients);
-		// As the protocol writes it, info byte for byte.
-		const encoded = jsonCodec.encodeReply({ presence }).subarray('{"presence":'.length);
-		return { ...json(200, null), body: Buffer.concat([Buffer.from('{"result":'), encoded, Buffer.from("\n")]) };
-	};
-
-	readonly #presenceStats: Method = async (request) => {
-		const channel = textField(request, "channel");
-		const refused = this.#presenceRefused(channel);
-		if (refused !== null) return refused;
-		const { clients, users } = await this.#ask(presenceStatsQuestion, { channel });
-		return json(200, { result: { num_clients: clients, num_users: users } });
-	};
-
-	#presenceRefused(name: string): Reply | null {
-		const { error, options } = this.#parts.namespaces().of(name);
-		if (error !== null) return failed(error);
-		return options.presence ? null : failed(ErrorCode.notAvailable);
-	}
-}
-
-/** A question found no answer, or a shard may not have carried out an order. */
-class Unanswered extends Error {}
-
-/** @throws FieldError without a user. */
-function targetOf(request: Fields): UserTarget {
-	const [user, client] = [textField(request, "user"), textField(request, "client")];
-	if (user === "") throw new FieldError("user is missing");
-	return { user, ...(client !== "" && { client }) };
-}
-
-const done: Reply = json(200, { result: {} });
-
-function failed(code: ErrorCode, detail?: string): Reply {
-	const { message } = replyErrors[code];
-	return { ...done, body: jsonLine({ error: { code, message: detail === undefined ? message : `${message}: ${detail}` } }) };
 }

@@ -107,15 +107,24 @@ export class Shard {
 			onCommit,
 		});
 		const access = new ApiAccess(live);
-		const publish = new PublishApi({
+		const publishing = {
 			incoming,
 			rate: new PublishRate(rates, config.messageRate),
 			counters: row,
 			payloadBytesMax: config.maxPayloadBytes,
 			access,
 			nowMs: monotonicMs,
+		};
+		const publish = new PublishApi(publishing);
+		const serverApi = new ServerApi({
+			...publishing,
+			publishBytesMax: publish.route.bodyBytesMax,
+			namespaces: () => live.namespaces,
+			historyLimit: () => live.config.historyLimitMax,
+			kept: durable ?? history,
+			log: history,
+			ask,
 		});
-		const serverApi = new ServerApi({ namespaces: () => live.namespaces, access, ask });
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const routes = clusterRoutes({ board, access: () => openAccess(live.config), metrics: () => ask(metricsQuestion, null) });
 		const listener = new Listener({
@@ -179,6 +188,7 @@ export class Shard {
 				...(durable === null ? [] : [durable]),
 				check,
 				publish,
+				serverApi,
 				listener,
 				inbound,
 				...kafka,

@@ -1,7 +1,10 @@
+import type { MessageDetails } from "@shardcast/bus";
+import { ChannelLog } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
 import { defaultConfig } from "@shardcast/config";
 import type { Ask } from "@shardcast/control";
 import type { HttpRequest, Reply } from "@shardcast/http";
+import { publishTaken } from "@shardcast/wire";
 import { describe, expect, it } from "vitest";
 import { ApiAccess } from "../../src/http/api-access.ts";
 import { ServerApi } from "../../src/http/server-api.ts";
@@ -16,17 +19,41 @@ function setup(answer: unknown = 1, key: string | null = "a-secret-key") {
 		if (answer instanceof Error) throw answer;
 		return answer as never;
 	};
-	const namespaces = new Namespaces({ ...defaultConfig(), channelNamespaces: [{ ...plain, name: "chat", presence: true }] });
+	const namespaces = new Namespaces({
+		...defaultConfig(),
+		channelNamespaces: [{ ...plain, name: "chat", presence: true, historySize: 10, historyTtlMs: 60_000 }],
+	});
 	const access = new ApiAccess({ config: defaultConfig({ apiKey: key ?? undefined }) });
-	const api = new ServerApi({ namespaces: () => namespaces, access, ask });
-	const post = async (method: string, body: unknown, given = "a-secret-key") => {
+	const published: { channels: readonly string[]; text: string; details: MessageDetails | undefined }[] = [];
+	const log = ChannelLog.inMemory({ memoryBytes: 1_048_576 });
+	const api = new ServerApi({
+		namespaces: () => namespaces,
+		access,
+		ask,
+		incoming: {
+			publish: (_kind, { names }, payload, _from, _source, details) => {
+				published.push({ channels: names, text: Buffer.from(payload).toString(), details });
+				if (names[0] === "full") return { outcome: "full" };
+				return names[0] === "kept" ? { outcome: "taken", position: { offset: 7, epoch: "e" } } : publishTaken;
+			},
+		},
+		rate: { take: () => true },
+		counters: { add: () => {} },
+		payloadBytesMax: 100,
+		publishBytesMax: 100_000,
+		historyLimit: () => 2,
+		kept: log,
+		log,
+		nowMs: () => 0,
+	});
+	const post = async (method: string, body: unknown, given = "a-secret-key", headers: Readonly<Record<string, string>> = {}) => {
 		const route = api.routes.find(({ path }) => path === `/api/${method}`)!;
 		const request: HttpRequest = {
 			method: "POST",
 			path: route.path,
 			query: "",
 			address: "",
-			header: (name) => (name === "x-api-key" ? given : ""),
+			header: (name) => (name === "x-api-key" ? given : (headers[name] ?? "")),
 		};
 		const begun = route.begin(request);
 		const text = typeof body === "string" ? body : JSON.stringify(body);
@@ -34,7 +61,7 @@ function setup(answer: unknown = 1, key: string | null = "a-secret-key") {
 		texts.push(Buffer.from(reply.body as string).toString());
 		return { status: reply.status, body: JSON.parse(Buffer.from(reply.body as string).toString()) as unknown };
 	};
-	return { asked, texts, post };
+	return { api, asked, texts, post, published, log };
 }
 
 describe("orders", () => {
@@ -95,4 +122,156 @@ it("presence and presence_stats answer as the protocol does", async () => {
 		status: 200,
 		body: { result: { num_clients: 3, num_users: 2 } },
 	});
+});
+
+describe("orders with Centrifugo's other fields", () => {
+	it("are passed on to the shards", async () => {
+		const { asked, post } = setup();
+		const done = { status: 200, body: { result: {} } };
+		const since = { offset: 3, epoch: "x" };
+		const override = { presence: { value: true } };
+		expect(await post("subscribe", { user: "ann", session: "s", channel: "chat:1", recover_since: since, override })).toEqual(done);
+		expect(await post("disconnect", { user: "ann", whitelist: ["c1"] })).toEqual(done);
+		expect(await post("refresh", { user: "ann", client: "c", expire_at: 9, info: { a: 1 } })).toEqual(done);
+		expect(await post("refresh", { user: "ann", expired: true })).toEqual(done);
+		expect(asked.map(({ request }) => request)).toEqual([
+			{ user: "ann", session: "s", channel: "chat:1", recoverSince: since, override: { presence: true } },
+			{ user: "ann", code: 3503, reason: "force disconnect", whitelist: ["c1"] },
+			{ user: "ann", client: "c", expired: false, expireAt: 9, info: '{"a":1}' },
+			{ user: "ann", expired: true },
+		]);
+	});
+});
+
+describe("broadcast and batch", () => {
+	it("broadcast publishes the payload byte for byte, and answers for each channel in order", async () => {
+		const { post, published } = setup();
+		const body = '{"channels":["kept","full","a"],"data":{"n":1e400},"idempotency_key":"k","skip_history":true}';
+		expect(await post("broadcast", body)).toEqual({
+			status: 200,
+			body: {
+				result: {
+					responses: [
+						{ result: { offset: 7, epoch: "e" } },
+						{ error: { code: 111, message: "too many requests: the bus is full" } },
+						{ result: {} },
+					],
+				},
+			},
+		});
+		expect(published.map(({ text }) => text)).toEqual(['{"n":1e400}', '{"n":1e400}', '{"n":1e400}']);
+		expect(published[0]!.details).toMatchObject({ idempotencyKey: "k", skipHistory: true });
+	});
+
+	it.each([false, true])("batch: in order, and one that fails does not stop the others; parallel %s", async (parallel) => {
+		const { post, published } = setup();
+		const commands = [
+			{ publish: { channel: "kept", data: 1 } },
+			{ publish: { channel: "a", data: "x".repeat(101) } },
+			{ nothing: {} },
+			{ publish: {} },
+			{ unsubscribe: { user: "ann", channel: "a" } },
+			{ broadcast: { channels: ["b"], b64data: "WzFd" } },
+		];
+		expect(await post("batch", { commands, parallel })).toMatchObject({
+			status: 200,
+			body: {
+				result: {
+					replies: [
+						{ publish: { offset: 7, epoch: "e" } },
+						{ error: { code: 106 } },
+						{ error: { code: 104 } },
+						{ error: { code: 107 } },
+						{ unsubscribe: {} },
+						{ broadcast: { responses: [{ result: {} }] } },
+					],
+				},
+			},
+		});
+		expect(published.map(({ channels, text }) => [...channels, text])).toEqual([
+			["kept", "1"],
+			["b", "[1]"],
+		]);
+	});
+
+	it("a batch has 1000 commands, a request 1000 publications at most", async () => {
+		const { post, published } = setup();
+		const commands = (count: number) => Array.from({ length: count }, () => ({ unsubscribe: { user: "ann", channel: "a" } }));
+		expect(await post("batch", { commands: commands(1000) })).toMatchObject({ body: { result: {} } });
+		expect(await post("batch", { commands: commands(1001) })).toMatchObject({ body: { error: { code: 106 } } });
+		const channels = (count: number) => Array.from({ length: count }, (_, index) => `c${index}`);
+		const both = [
+			{ broadcast: { channels: channels(999), data: 1 } },
+			{ broadcast: { channels: channels(2), data: 1 } },
+			{ publish: { channel: "a", data: 1 } },
+		];
+		expect(await post("batch", { commands: both })).toMatchObject({
+			body: { result: { replies: [{ broadcast: {} }, { error: { code: 106 } }, { publish: {} }] } },
+		});
+		expect(published).toHaveLength(1000);
+	});
+});
+
+describe("history and history_remove", () => {
+	it("any shard reads and forgets it", async () => {
+		const { post, log, texts } = setup();
+		const history = { size: 10, ttlMs: 60_000, metaTtlMs: 60_000 };
+		for (const text of ['{"n":1e400}', "2", "3"]) log.publish("chat:1", Buffer.from(text), { history });
+		const { epoch } = log.position("chat:1")!;
+		expect((await post("history", { channel: "chat:1", limit: -1 })).status).toBe(200);
+		expect(texts[0]).toBe(
+			`{"result":{"publications":[{"data":{"n":1e400},"offset":1},{"data":2,"offset":2}],"epoch":"${epoch}","offset":3}}\n`,
+		);
+		const since = { offset: 2, epoch };
+		expect(await post("history", { channel: "chat:1", limit: 1, since })).toMatchObject({
+			body: { result: { publications: [{ data: 3 }] } },
+		});
+		expect(await post("history_remove", { channel: "chat:1" })).toEqual({ status: 200, body: { result: {} } });
+		expect(await post("history", { channel: "chat:1", limit: 1 })).toEqual({
+			status: 200,
+			body: { result: { publications: [], epoch, offset: 3 } },
+		});
+		expect(await post("history", { channel: "chat:1", since: { offset: 1, epoch: "other" } })).toMatchObject({
+			body: { error: { code: 112 } },
+		});
+		expect(await post("history", { channel: "news" })).toMatchObject({ body: { error: { code: 108 } } });
+	});
+});
+
+describe("the cluster", () => {
+	it("channels, connections and info have Centrifugo's shapes", async () => {
+		expect(await setup({ a: 2, b: 1 }).post("channels", {})).toEqual({
+			status: 200,
+			body: { result: { channels: { a: { num_clients: 2 }, b: { num_clients: 1 } } } },
+		});
+		const connection = { client: "c", user: "ann", transport: "websocket", protocol: "json", channels: ["a"] };
+		expect(await setup([connection]).post("connections", { user: "ann" })).toEqual({
+			status: 200,
+			body: { result: { connections: { c: { user: "ann", transport: "websocket", protocol: "json", state: { channels: { a: {} } } } } } },
+		});
+		const node = { uid: "7", name: "shard-0", version: "1", clients: 3, users: 2, subscriptions: 4, channels: 1, uptime: 5 };
+		expect(await setup([node]).post("info", "")).toEqual({
+			status: 200,
+			body: {
+				result: {
+					nodes: [{ uid: "7", name: "shard-0", version: "1", num_clients: 3, num_users: 2, num_subs: 4, num_channels: 1, uptime: 5 }],
+				},
+			},
+		});
+		expect(await setup(null).post("channels", {})).toMatchObject({ body: { error: { code: 106 } } });
+	});
+});
+
+it("X-Centrifugo-Error-Mode: transport says the error in the status as well", async () => {
+	const mode = { "x-centrifugo-error-mode": "transport" };
+	const post = (method: string, body: unknown, answer?: unknown) => setup(answer).post(method, body, undefined, mode);
+	expect(await post("subscribe", { user: "ann", channel: "no:where" })).toMatchObject({ status: 404, body: { error: { code: 102 } } });
+	expect(await post("disconnect", {})).toMatchObject({ status: 400, body: { error: { code: 107 } } });
+	expect(await post("info", {}, new Error("late"))).toMatchObject({ status: 500, body: { error: { code: 100 } } });
+});
+
+it("a draining shard takes no new request", async () => {
+	const { api, post } = setup();
+	api.drain();
+	expect(await post("info", {})).toMatchObject({ status: 503 });
 });

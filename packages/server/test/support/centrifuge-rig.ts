@@ -2,7 +2,7 @@ import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
-import { answerPresence, answerUsers, PartAnswers, Questions } from "@shardcast/control";
+import { answerInventory, answerPresence, answerUsers, PartAnswers, Questions } from "@shardcast/control";
 import type { KafkaHistory } from "@shardcast/kafka";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
@@ -106,6 +106,7 @@ export class CentrifugeRig {
 		this.questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
 		answerPresence(this.questions);
 		answerUsers(this.questions);
+		answerInventory(this.questions);
 		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, life: 1, log: silentLog() });
 		this.endpoint = new CentrifugeEndpoint({
 			sessions: this.sessions,

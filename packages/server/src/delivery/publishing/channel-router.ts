@@ -42,12 +42,13 @@ export class ChannelRouter implements MessageSink {
 	): Publishing {
 		const { history, limitsOf } = this.#parts;
 		const { names } = channels;
+		const skips = details?.skipHistory === true;
 		if (names.length === 1) {
-			const limits = limitsOf(names[0]!);
+			const limits = skips ? null : limitsOf(names[0]!);
 			if (limits !== null || details?.idempotencyKey !== undefined)
 				return history.publish(kind, sender, channels, payload, limits, hold, details);
 		} else if (details?.idempotencyKey !== undefined) return needsOneChannel;
-		else if (names.some((name) => limitsOf(name) !== null)) return this.#divide(kind, sender, names, payload, hold, details);
+		else if (!skips && names.some((name) => limitsOf(name) !== null)) return this.#divide(kind, sender, names, payload, hold, details);
 		return this.#plain(kind, sender, channels, payload, hold, details);
 	}
 

@@ -23,6 +23,7 @@ import type { Framing } from "./framing.ts";
 import { Emulation, type EmulationParts } from "./http/emulation.ts";
 import { emulationRoute } from "./http/emulation-route.ts";
 import { type StreamRoutesParts, streamRoutes } from "./http/stream-routes.ts";
+import { Inventory } from "./inventory.ts";
 import { MessageRate } from "./message-rate.ts";
 import { Subscribers } from "./subscribers.ts";
 import { Heartbeats } from "./timing/heartbeats.ts";
@@ -32,7 +33,7 @@ import { webSocketRequest } from "./web-socket-request.ts";
 
 export interface CentrifugeEndpointParts extends CommandSetParts {
 	readonly options: CommandSetParts["options"] & {
-		readonly row: Pick<Counters, "set"> & EmulationParts["row"];
+		readonly row: Pick<Counters, "set"> & EmulationParts["row"] & { readonly slot: number };
 		readonly board: EmulationParts["board"];
 		readonly bus: EmulationParts["bus"];
 		readonly log: Pick<Log, "error" | "warn">;
@@ -74,6 +75,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly rate: MessageRate;
 	readonly tokens: Verifiers;
 	readonly set: CommandSet;
+	readonly #inventory: Inventory;
 	readonly #parts: CentrifugeEndpointParts;
 
 	/** As of the last reload. */
@@ -116,6 +118,13 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			now,
 			unixTime,
 		});
+		this.#inventory = new Inventory({
+			subscribers: this.subscribers,
+			connected,
+			heartbeats,
+			uid: String(emulation.life),
+			slot: row.slot,
+		});
 		this.routes = [
 			...streamRoutes({
 				check: parts.check,
@@ -142,6 +151,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	answers(parts: PartAnswers): void {
 		this.subscribers.answers(parts);
 		this.set.users.answers(parts);
+		this.#inventory.answers(parts);
 	}
 
 	everySecond(): void {

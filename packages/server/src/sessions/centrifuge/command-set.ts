@@ -156,7 +156,7 @@ export class CommandSet {
 			nowMs: () => context.now() * 1000,
 			rpc: this.handlers.rpc,
 		});
-		this.users = new Users({ connected, subscriptions, namespaces, channelLimit });
+		this.users = new Users({ connected, subscriptions, namespaces, channelLimit, heartbeats, unixTime });
 		this.uniConnects = new UniConnects({ connect: connect.connect, counters: row, failed });
 		this.commands = new Commands({
 			counters: row,

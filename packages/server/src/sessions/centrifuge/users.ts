@@ -3,16 +3,20 @@ import {
 	type DisconnectUser,
 	disconnectQuestion,
 	type PartAnswers,
+	type RefreshUser,
+	refreshQuestion,
 	type SubscribeUser,
 	subscribeQuestion,
 	type UnsubscribeUser,
 	type UserTarget,
 	unsubscribeQuestion,
 } from "@shardcast/control";
-import { DisconnectCode, type SubscribeRequest, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
+import { DisconnectCode, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
-import type { ServerSubscription, ServerSubscriptions } from "./commands/server-subscriptions.ts";
+import { expiry } from "./commands/expiry.ts";
+import { type Asked, overridden, type ServerSubscription, type ServerSubscriptions } from "./commands/server-subscriptions.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
+import type { Heartbeats } from "./timing/heartbeats.ts";
 import { inALaterTurn, waitMsMax } from "./timing/in-a-later-turn.ts";
 
 export interface UsersParts {
@@ -21,9 +25,12 @@ export interface UsersParts {
 	/** Looked up at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly channelLimit: () => number;
+	readonly heartbeats: Pick<Heartbeats, "refreshed">;
+	/** Seconds since 1970. */
+	readonly unixTime: () => number;
 }
 
-const nobody: ReadonlyMap<string, SubscribeRequest> = new Map();
+const nobody: Asked = new Map();
 
 /** What a backend orders about the connections of a user on this shard: subscribe, unsubscribe, disconnect. Each says to how many it was done. */
 export class Users {
@@ -37,15 +44,17 @@ export class Users {
 		parts.add(subscribeQuestion, (request) => this.subscribe(request));
 		parts.add(unsubscribeQuestion, (request) => this.unsubscribe(request));
 		parts.add(disconnectQuestion, (request) => this.disconnect(request));
+		parts.add(refreshQuestion, (request) => this.refresh(request));
 	}
 
 	/** Those that are subscribed already stay as they are. One with too many channels is closed with 3505. */
-	async subscribe({ channel: name, info, data, expireAt, ...target }: SubscribeUser): Promise<number> {
-		const channel = this.#parts.namespaces().of(name);
+	async subscribe({ channel: name, info, data, expireAt, recoverSince, override, ...target }: SubscribeUser): Promise<number> {
+		const channel = overridden(this.#parts.namespaces().of(name), override ?? {});
 		if (channel.error !== null) return 0;
 		const bytes = (json: string | undefined) => (json === undefined ? null : Buffer.from(json));
 		const wanted = { channel, info: bytes(info), data: bytes(data), expiresAt: expireAt ?? Number.POSITIVE_INFINITY, traits: 0 };
-		const done = await Promise.all(this.#of(target).map((session) => this.#subscribe(session, wanted)));
+		const asked = recoverSince === undefined ? nobody : new Map([[name, { recover: true, ...recoverSince }]]);
+		const done = await Promise.all(this.#of(target).map((session) => this.#subscribe(session, wanted, asked)));
 		return done.filter((each) => each === true).length;
 	}
 
@@ -55,20 +64,45 @@ export class Users {
 		return sessions.length;
 	}
 
-	disconnect({ code, reason, keep, ...target }: DisconnectUser): number {
+	/** Changes when they expire, and what is said about them; tells the clients when their connection expires. */
+	refresh({ expired, expireAt, info, ...target }: RefreshUser): number {
+		const { unixTime, heartbeats } = this.#parts;
+		const sessions = this.#of(target);
+		const expiresAt = expireAt ?? Number.POSITIVE_INFINITY;
+		const left = expired ? null : expiry(expiresAt, unixTime());
+		for (const session of sessions) {
+			if (left === null) {
+				session.close(DisconnectCode.expired);
+				continue;
+			}
+			const { user, meta } = session;
+			session.identify({ user, meta, info: info === undefined ? session.info : Buffer.from(info), expiresAt });
+			heartbeats.refreshed(session);
+			session.push({ refresh: left });
+		}
+		return sessions.length;
+	}
+
+	disconnect({ code, reason, keep, whitelist, ...target }: DisconnectUser): number {
 		const sessions = this.#of(target).filter(
-			({ id, connectedAt }) => keep === undefined || (id !== keep.client && connectedAt <= keep.since),
+			({ id, connectedAt }) =>
+				(keep === undefined || (id !== keep.client && connectedAt <= keep.since)) && whitelist?.includes(id) !== true,
 		);
 		for (const session of sessions) session.disconnect(code, reason);
 		return sessions.length;
 	}
 
-	#of({ user, client }: UserTarget): CentrifugeSession[] {
-		return this.#parts.connected.of(user).filter(({ id, isGone }) => !isGone && (client === undefined || id === client));
+	#of({ user, client, session }: UserTarget): CentrifugeSession[] {
+		return this.#parts.connected
+			.of(user)
+			.filter(
+				({ id, sessionId, isGone }) =>
+					!isGone && (client === undefined || id === client) && (session === undefined || sessionId === session),
+			);
 	}
 
 	/** Null = not in time. False = there was nothing to do. */
-	#subscribe(session: CentrifugeSession, wanted: ServerSubscription): boolean | null | Promise<boolean | null> {
+	#subscribe(session: CentrifugeSession, wanted: ServerSubscription, asked: Asked): boolean | null | Promise<boolean | null> {
 		const { subscriptions, channelLimit } = this.#parts;
 		const { name } = wanted.channel;
 		return inALaterTurn((): boolean | null => {
@@ -77,10 +111,11 @@ export class Users {
 				session.close(DisconnectCode.channelLimit);
 				return false;
 			}
-			const results = subscriptions.results(session.framing, [wanted], nobody);
+			const results = subscriptions.results(session.framing, [wanted], asked);
 			if (results === null) return null;
-			const { recoverable, epoch, offset, positioned, data } = results.get(name)!;
+			const { recoverable, epoch, offset, positioned, data, publications = [] } = results.get(name)!;
 			session.push({ channel: name, subscribe: { recoverable, epoch, offset, positioned, data } });
+			for (const pub of publications) if ("data" in pub) session.push({ channel: name, pub });
 			subscriptions.subscribe(session, [wanted], results);
 			return true;
 		}, waitMsMax);

@@ -1,5 +1,13 @@
 import { type Config, defaultConfig } from "@shardcast/config";
-import { disconnectQuestion, subscribeQuestion, unsubscribeQuestion } from "@shardcast/control";
+import {
+	channelCountsQuestion,
+	connectionsQuestion,
+	disconnectQuestion,
+	nodesQuestion,
+	refreshQuestion,
+	subscribeQuestion,
+	unsubscribeQuestion,
+} from "@shardcast/control";
 import { describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../../support/centrifuge-rig.ts";
 import { tokenOf, tokenSecret } from "../../support/tokens.ts";
@@ -183,5 +191,56 @@ describe("orders about a user", () => {
 		expect([first.session.isGone, other.session.isGone]).toEqual([false, false]);
 		expect(await ask.ask(disconnectQuestion, { user: "ann", code: 3503, reason: "force disconnect" })).toBe(1);
 		expect(await first.ended).toEqual({ code: 3503, reason: "force disconnect" });
+	});
+
+	it("disconnect: not those on the whitelist; a session id names one", async () => {
+		const { clients, ask } = await threeClients();
+		const [first, second] = clients;
+		const code = { code: 3503, reason: "force disconnect" };
+		expect(await ask.ask(disconnectQuestion, { user: "ann", session: "another", ...code })).toBe(0);
+		expect(await ask.ask(disconnectQuestion, { user: "ann", whitelist: [first.session.id], ...code })).toBe(1);
+		expect([first.session.isGone, second.session.isGone]).toEqual([false, true]);
+	});
+
+	it("refresh: the client is told when it expires, its information changes; expired ends it with 3005", async () => {
+		const { clients, ask } = await threeClients();
+		const [first, second] = clients;
+		const expireAt = Math.floor(Date.now() / 1000) + 100;
+		expect(await ask.ask(refreshQuestion, { user: "ann", client: first.session.id, expired: false, expireAt, info: '{"x":1}' })).toBe(1);
+		expect(first.replies()).toEqual([{ push: { refresh: { expires: true, ttl: expect.any(Number) } } }]);
+		expect([first.session.expiresAt, Buffer.from(first.session.info!).toString()]).toEqual([expireAt, '{"x":1}']);
+		expect(await ask.ask(refreshQuestion, { user: "ann", client: second.session.id, expired: true })).toBe(1);
+		expect((await second.ended).code).toBe(3005);
+	});
+
+	it("subscribe since a position: what was published after it follows the push", async () => {
+		const { rig, clients, ask } = await threeClients({ channelWithoutNamespace: { ...plain, ...history, forceRecovery: true } });
+		const limits = { size: 10, ttlMs: 60_000, metaTtlMs: 60_000 };
+		for (const text of ["1", "2", "3"]) rig.log.publish("a", Buffer.from(text), { history: limits });
+		const { epoch } = rig.log.position("a")!;
+		while (rig.reader.read(1000, () => {}) > 0);
+		expect(await ask.ask(subscribeQuestion, { user: "bob", channel: "a", recoverSince: { offset: 1, epoch } })).toBe(1);
+		expect(clients[2].replies()).toEqual([
+			{ push: { channel: "a", subscribe: { recoverable: true, positioned: true, epoch, offset: 1 } } },
+			{ push: { channel: "a", pub: { data: 2, offset: 2 } } },
+			{ push: { channel: "a", pub: { data: 3, offset: 3 } } },
+		]);
+	});
+
+	it("override holds for the subscriptions of the order", async () => {
+		const { rig, ask } = await threeClients();
+		await ask.ask(subscribeQuestion, { user: "ann", channel: "a", override: { presence: true } });
+		expect(rig.endpoint.subscribers.presence.count("a")).toBe(2);
+	});
+
+	it("channels, connections and nodes: what the shard has", async () => {
+		const { clients, ask } = await threeClients();
+		await ask.ask(subscribeQuestion, { user: "ann", channel: "a1" });
+		await ask.ask(subscribeQuestion, { user: "bob", channel: "b" });
+		expect(await ask.ask(channelCountsQuestion, { patterns: ["*"] })).toEqual({ a1: 2, b: 1 });
+		expect(await ask.ask(channelCountsQuestion, { patterns: ["a?"] })).toEqual({ a1: 2 });
+		const bob = { client: clients[2].session.id, user: "bob", transport: "websocket", protocol: "json", channels: ["b"] };
+		expect(await ask.ask(connectionsQuestion, { user: "bob" })).toEqual([bob]);
+		expect(await ask.ask(nodesQuestion, null)).toMatchObject([{ name: "shard-0", clients: 3, users: 2, subscriptions: 3, channels: 2 }]);
 	});
 });

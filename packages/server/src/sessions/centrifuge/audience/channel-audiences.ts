@@ -127,6 +127,15 @@ export class ChannelAudiences implements AudienceProvider {
 		return clients;
 	}
 
+	/** All channels with how many clients are subscribed. Stops when `visit` returns false. */
+	each(visit: (name: string, subscribers: number) => boolean): void {
+		for (const first of this.#byHash.values())
+			for (let entry: Channel | null = first; entry !== null; entry = entry.next) {
+				const subscribers = entry.audiences.reduce((sum, { clients }) => sum + clients, 0);
+				if (!visit(Buffer.from(entry.name).toString(), subscribers)) return;
+			}
+	}
+
 	/** The channels whose names contain a text, those with the most subscribers first; for people. Of very many channels it looks at the first only. */
 	list(search: string, most: number): { readonly name: string; readonly subscribers: number }[] {
 		const sought = Buffer.from(search);

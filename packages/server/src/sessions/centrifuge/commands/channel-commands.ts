@@ -5,8 +5,8 @@ import { DisconnectCode, ErrorCode, type HistoryRequest, type PublishRequest } f
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { Incoming } from "../../../delivery/incoming/incoming.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
-import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { ends, fails, type Outcome } from "./commands.ts";
+import { readHistory } from "./history-read.ts";
 import { publicationFor } from "./recovery.ts";
 
 export interface ChannelCommandsParts {
@@ -69,13 +69,7 @@ export class ChannelCommands {
 		if (refused !== null) return fails(refused);
 		const { since, reverse } = request;
 		if (reverse && since?.offset === 0) return fails(ErrorCode.badRequest);
-		const limit = request.limit < 0 ? rules.historyLimit : Math.min(request.limit, rules.historyLimit);
-		const read = (): History | null => {
-			if (since === null) return log.history(channel.name, { limit, reverse });
-			const epoch = since.epoch || log.position(channel.name)?.epoch;
-			return epoch === undefined ? null : log.history(channel.name, { limit, reverse, since: { offset: since.offset, epoch } });
-		};
-		const found = inALaterTurn(read, waitMsMax);
+		const found = readHistory(log, channel.name, request, rules.historyLimit);
 		const answer = (history: History | null): Outcome => {
 			if (history === null) return fails(ErrorCode.internal);
 			const { publications, position } = history;

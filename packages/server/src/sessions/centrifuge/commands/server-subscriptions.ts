@@ -30,7 +30,8 @@ export interface ServerSubscription extends Pick<GrantedSubscription, "info" | "
 	readonly traits: number;
 }
 
-type Asked = ReadonlyMap<string, SubscribeRequest>;
+/** From where a client goes on in the channels that it had. */
+export type Asked = ReadonlyMap<string, Pick<SubscribeRequest, "recover" | "offset" | "epoch">>;
 
 const plain = { info: null, data: null, expiresAt: Number.POSITIVE_INFINITY, traits: 0 };
 const badRequest = ends(DisconnectCode.badRequest);

@@ -1,0 +1,107 @@
+import type { Question } from "./question.ts";
+import type { Questions } from "./questions.ts";
+
+/** Most channels or connections, and bytes of their names, in one answer. */
+export const inventoryLimits = { entries: 32_768, bytes: 4 * 1024 * 1024 } as const;
+
+/** How many clients are subscribed, by channel. Null = more than `inventoryLimits`. */
+export type ChannelCounts = Readonly<Record<string, number>> | null;
+
+/** All channels with subscribers of the Centrifuge protocol whose names match one of these patterns, on all shards. */
+export const channelCountsQuestion: Question<{ readonly patterns: readonly string[] }, ChannelCounts, ChannelCounts> = {
+	name: "channel_counts",
+	asks: "shards",
+	deadlineMs: 2000,
+	isWhole: true,
+	check: (data) => {
+		const isTable = typeof data === "object" && !Array.isArray(data);
+		if (!isTable || Object.values(data ?? {}).some((count) => typeof count !== "number")) throw new Error("it is no table of channels");
+		return data as ChannelCounts;
+	},
+};
+
+/** A client of the Centrifuge protocol that is connected. */
+export interface ConnectionInfo {
+	readonly client: string;
+	readonly user: string;
+	/** Such as "websocket". */
+	readonly transport: string;
+	/** "json" or "protobuf". */
+	readonly protocol: string;
+	readonly channels: readonly string[];
+}
+
+/** Null = more than `inventoryLimits`. */
+export type ConnectionInfos = readonly ConnectionInfo[] | null;
+
+/** The connections of a user, on all shards. */
+export const connectionsQuestion: Question<{ readonly user: string }, ConnectionInfos, ConnectionInfos> = {
+	name: "connections",
+	asks: "shards",
+	deadlineMs: 2000,
+	isWhole: true,
+	check: (data) => {
+		if (data !== null && !Array.isArray(data)) throw new Error("it is no list of connections");
+		return data as ConnectionInfos;
+	},
+};
+
+/** One shard at a glance. */
+export interface NodeInfo {
+	readonly uid: string;
+	readonly name: string;
+	readonly version: string;
+	readonly clients: number;
+	readonly users: number;
+	readonly subscriptions: number;
+	readonly channels: number;
+	/** Seconds since it began to serve. */
+	readonly uptime: number;
+}
+
+/** What all shards are and have. */
+export const nodesQuestion: Question<null, NodeInfo, readonly NodeInfo[]> = {
+	name: "nodes",
+	asks: "shards",
+	deadlineMs: 2000,
+	isWhole: true,
+	check: (data) => {
+		if (typeof (data as Partial<NodeInfo> | null)?.uid !== "string") throw new Error("it is no shard");
+		return data as NodeInfo;
+	},
+};
+
+/** For whoever asks: how the parts become one answer. */
+export function answerInventory(questions: Pick<Questions, "add">): void {
+	questions.add(channelCountsQuestion, (parts) => {
+		const sums = new Map<string, number>();
+		for (const part of parts) {
+			if (part === null) return null;
+			for (const [name, clients] of Object.entries(part)) sums.set(name, (sums.get(name) ?? 0) + clients);
+		}
+		return withinInventory(sums, (name) => name.length) ? Object.fromEntries(sums) : null;
+	});
+	questions.add(connectionsQuestion, (parts) => {
+		if (parts.includes(null)) return null;
+		const all = parts.flatMap((part) => part!);
+		return connectionsWithin(all) ? all : null;
+	});
+	questions.add(nodesQuestion, (parts) => [...parts]);
+}
+
+export function connectionsWithin(connections: readonly ConnectionInfo[]): boolean {
+	if (connections.length > inventoryLimits.entries) return false;
+	let bytes = 0;
+	for (const { user, channels } of connections) {
+		bytes += user.length;
+		for (const name of channels) bytes += name.length;
+	}
+	return bytes <= inventoryLimits.bytes;
+}
+
+function withinInventory(sums: ReadonlyMap<string, number>, bytesOf: (name: string) => number): boolean {
+	if (sums.size > inventoryLimits.entries) return false;
+	let bytes = 0;
+	for (const name of sums.keys()) bytes += bytesOf(name);
+	return bytes <= inventoryLimits.bytes;
+}

@@ -1,0 +1,54 @@
+import { json, type Reply, refusal } from "@shardcast/http";
+import { ErrorCode } from "@shardcast/protocol";
+import { FieldError } from "../../json/fields.ts";
+import { PublishRequestError } from "../publish-request.ts";
+import type { JsonText } from "./api-call.ts";
+import { ApiError } from "./api-error.ts";
+
+/** To a method that was carried out. */
+export function resultReply(result: JsonText): Reply {
+	return { ...json(200, null), body: Buffer.concat([Buffer.from('{"result":'), Buffer.from(result), Buffer.from("}\n")]) };
+}
+
+/**
+ * To one that was not.
+ * @param inStatus the caller wants the HTTP status to say so, too.
+ * @throws what is no problem of the request.
+ */
+export function errorReply(error: unknown, inStatus: boolean): Reply {
+	if (error instanceof SyntaxError || (error instanceof PublishRequestError && error.message.startsWith(notJson)))
+		return refusal("bad_request", "the body is no JSON", { close: false });
+	const { code, isForbidden } = apiErrorOf(error);
+	const status = isForbidden ? 403 : inStatus ? statusOf(code) : 200;
+	return { ...json(status, null), body: `${errorText(error)}\n` };
+}
+
+const notJson = "the body is not JSON";
+
+/** `{"error":{"code","message"}}` */
+export function errorText(error: unknown): string {
+	const { code, message } = apiErrorOf(error);
+	return JSON.stringify({ error: { code, message } });
+}
+
+function apiErrorOf(error: unknown): ApiError {
+	if (error instanceof ApiError) return error;
+	if (error instanceof FieldError || error instanceof SyntaxError) return new ApiError(ErrorCode.badRequest, error.message);
+	if (error instanceof PublishRequestError)
+		return new ApiError(error.code === "too_large" ? ErrorCode.limitExceeded : ErrorCode.badRequest, error.message);
+	throw error;
+}
+
+/** With `X-Centrifugo-Error-Mode: transport`. */
+function statusOf(code: ErrorCode): number {
+	return statuses[code] ?? 400;
+}
+const statuses: { readonly [Code in ErrorCode]?: number } = {
+	[ErrorCode.internal]: 500,
+	[ErrorCode.unauthorized]: 401,
+	[ErrorCode.unknownChannel]: 404,
+	[ErrorCode.permissionDenied]: 403,
+	[ErrorCode.methodNotFound]: 404,
+	[ErrorCode.tooManyRequests]: 429,
+	[ErrorCode.unrecoverablePosition]: 416,
+};

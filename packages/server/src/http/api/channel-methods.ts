@@ -1,0 +1,80 @@
+import type { ChannelLog } from "@shardcast/channel-log";
+import { type Channel, historyError, type Namespaces, presenceError } from "@shardcast/channels";
+import { type Ask, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
+import { ErrorCode, jsonCodec, type Reply } from "@shardcast/protocol";
+import { FieldError } from "../../json/fields.ts";
+import { readHistory } from "../../sessions/centrifuge/commands/history-read.ts";
+import { presenceResult } from "../../sessions/centrifuge/commands/presence-commands.ts";
+import { publicationFor } from "../../sessions/centrifuge/commands/recovery.ts";
+import { webSocketJson } from "../../sessions/centrifuge/framing.ts";
+import { inALaterTurn, waitMsMax } from "../../sessions/centrifuge/timing/in-a-later-turn.ts";
+import type { ApiCall, ApiMethod, JsonText } from "./api-call.ts";
+import { ApiError } from "./api-error.ts";
+import { channelField, sinceField } from "./user-methods.ts";
+
+export interface ChannelMethodsParts {
+	/** Looked up at each use. */
+	readonly namespaces: () => Pick<Namespaces, "of">;
+	/** The most publications in one history answer. */
+	readonly historyLimit: () => number;
+	/** Histories, those of durable channels included. */
+	readonly kept: Pick<ChannelLog, "history" | "position">;
+	readonly log: Pick<ChannelLog, "removeHistory">;
+	/** Puts a question to all shards; rejects with an ApiError. */
+	readonly ask: Ask;
+}
+
+/** A backend may ask about every channel: only what the channel does not keep is refused. */
+const backend = { user: "", insecure: true, subscribed: true };
+
+/** What a backend asks about one channel. Histories are shared memory, so any shard answers; presence is asked of all. */
+export function channelMethods({ namespaces, historyLimit, kept, log, ask }: ChannelMethodsParts): Readonly<Record<string, ApiMethod>> {
+	const channelOf = (call: ApiCall, problem: typeof historyError): Channel => {
+		const channel = namespaces().of(call.check(channelField(call.fields)));
+		const error = problem(channel, backend);
+		if (error !== null) throw new ApiError(error);
+		return channel;
+	};
+	return {
+		presence: async (call) => {
+			const { name } = channelOf(call, presenceError);
+			const clients = await ask(presenceQuestion, { channel: name });
+			if (clients === null)
+				throw new ApiError(ErrorCode.limitExceeded, "there are more clients than fit into an answer; ask for presence_stats");
+			return resultOf("presence", { presence: presenceResult(clients) });
+		},
+		presence_stats: async (call) => {
+			const { name } = channelOf(call, presenceError);
+			const { clients, users } = await ask(presenceStatsQuestion, { channel: name });
+			return JSON.stringify({ num_clients: clients, num_users: users });
+		},
+		history: async (call) => {
+			const { fields } = call;
+			const { name } = channelOf(call, historyError);
+			const { limit = 0, reverse = false } = fields;
+			if (typeof limit !== "number" || !Number.isSafeInteger(limit)) throw new FieldError("limit is no whole number");
+			if (typeof reverse !== "boolean") throw new FieldError("reverse is neither true nor false");
+			const since = sinceField(fields, "since");
+			if (reverse && since?.offset === 0) throw new FieldError("since.offset is 0: there is nothing before it");
+			const history = await readHistory(kept, name, { limit, reverse, since }, historyLimit());
+			if (history === null) throw new ApiError(ErrorCode.internal, "the history is locked; try again");
+			const { publications, position } = history;
+			if (since !== null && since.epoch !== "" && since.epoch !== position.epoch) throw new ApiError(ErrorCode.unrecoverablePosition);
+			return resultOf("history", {
+				history: { publications: publications.map((one) => publicationFor(webSocketJson, one)), ...position },
+			});
+		},
+		history_remove: async (call) => {
+			const { name, options } = channelOf(call, historyError);
+			if (options.durable) throw new ApiError(ErrorCode.notAvailable, "the channel is durable: its subscribers acknowledge what is kept");
+			const removed = await inALaterTurn(() => log.removeHistory(name) || null, waitMsMax);
+			if (removed === null) throw new ApiError(ErrorCode.internal, "the history is locked; try again");
+			return "{}";
+		},
+	};
+}
+
+/** As the protocol writes it, payloads byte for byte. */
+function resultOf(name: string, reply: Reply): JsonText {
+	return jsonCodec.encodeReply(reply).subarray(`{"${name}":`.length, -1);
+}
