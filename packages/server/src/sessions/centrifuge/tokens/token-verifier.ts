@@ -2,6 +2,7 @@ import { createPublicKey } from "node:crypto";
 import { type Config, parseRegex } from "@shardcast/config";
 import { type CryptoKey, createRemoteJWKSet, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, type KeyObject } from "jose";
 import { FieldError } from "../../../json/fields.ts";
+import { VerificationTurns } from "./verification-turns.ts";
 
 /** The rules for one kind of token. */
 export interface TokenRules {
@@ -89,11 +90,13 @@ export class TokenVerifier {
 	readonly #keySet: ReturnType<typeof createRemoteJWKSet> | null;
 	readonly #algorithms: string[];
 	readonly #told: TokenEvents;
+	readonly #turns: VerificationTurns;
 	readonly #audience: RegExp | null;
 	readonly #issuer: RegExp | null;
 
-	/** @param rules must have been checked. */
-	constructor(rules: TokenRules, told: TokenEvents = {}) {
+	/** @param rules must have been checked. @param turns those of all verifiers of a loop. */
+	constructor(rules: TokenRules, told: TokenEvents = {}, turns = new VerificationTurns()) {
+		this.#turns = turns;
 		const { hmacSecret, rsaPublicKey, ecdsaPublicKey, jwksEndpoint, audienceRegex, issuerRegex } = rules;
 		this.#told = told;
 		this.#keySet = jwksEndpoint === "" ? null : createRemoteJWKSet(new URL(jwksEndpoint), { timeoutDuration: fetchMs });
@@ -112,8 +115,16 @@ export class TokenVerifier {
 	/** Never rejects. */
 	async verify(token: string): Promise<VerifiedToken | TokenProblem> {
 		if (this.#algorithms.length === 0) return this.invalid("there is no key for it");
+		let hasBegun = false;
 		try {
-			const { payload } = await jwtVerify(token, (header) => this.#keyFor(header), { algorithms: this.#algorithms });
+			const keyFor = async (header: JWTHeaderParameters): Promise<Key> => {
+				const key = await this.#keyFor(header);
+				// Not before: nobody waits behind a token whose key has to be fetched.
+				await this.#turns.begin();
+				hasBegun = true;
+				return key;
+			};
+			const { payload } = await jwtVerify(token, keyFor, { algorithms: this.#algorithms });
 			return this.#checked(payload);
 		} catch (error) {
 			if (error instanceof KeysUnavailable) {
@@ -125,6 +136,8 @@ export class TokenVerifier {
 			const { reason, claim, payload } = error;
 			if (reason !== "check_failed" || (claim !== "exp" && claim !== "nbf")) return this.invalid(why);
 			return this.#checked(payload) === "invalid" ? "invalid" : "expired";
+		} finally {
+			if (hasBegun) this.#turns.end();
 		}
 	}
 

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { Config } from "@shardcast/config";
 import { BoundedLines, type Log } from "@shardcast/telemetry";
 import type { Commit } from "../../../lifecycle/feature.ts";
-import { connectionTokenRules, subscriptionTokenRules, type TokenRules, TokenVerifier } from "./token-verifier.ts";
+import { connectionTokenRules, subscriptionTokenRules, type TokenEvents, type TokenRules, TokenVerifier } from "./token-verifier.ts";
+import { VerificationTurns } from "./verification-turns.ts";
 
 /** One line for each kind of problem in this time: everybody can send invalid tokens. */
 const lineEveryMs = 10_000;
@@ -12,6 +13,7 @@ export class Verifiers {
 	readonly #log: Pick<Log, "error" | "warn">;
 	readonly #keyErrors = new BoundedLines(lineEveryMs);
 	readonly #invalidTokens = new BoundedLines(lineEveryMs);
+	readonly #turns = new VerificationTurns();
 	#connection: TokenVerifier;
 	#subscription: TokenVerifier;
 
@@ -44,12 +46,13 @@ export class Verifiers {
 	#verifier(rules: TokenRules, present?: TokenVerifier): TokenVerifier {
 		if (present !== undefined && isDeepStrictEqual(present.rules, rules)) return present;
 		const log = this.#log;
-		return new TokenVerifier(rules, {
+		const told: TokenEvents = {
 			unavailable: (error) =>
 				this.#keyErrors.offer((leftOut) =>
 					log.error({ error, leftOut }, `the keys of tokens could not be fetched from ${rules.jwksEndpoint}`),
 				),
 			invalid: (why) => this.#invalidTokens.offer((leftOut) => log.warn({ leftOut }, `a client's token is invalid: ${why}`)),
-		});
+		};
+		return new TokenVerifier(rules, told, this.#turns);
 	}
 }
