@@ -23,9 +23,12 @@ export async function startBareServer(): Promise<Subject> {
 	return { target, servers: await Servers.find(target.httpUrl), stop: async () => void (await process.stop()) };
 }
 
-/** The cluster as users run it, with its default flags but for the mode; also gives a shard's own port. */
-export async function startBenchCluster(mode: "handoff" | "proxy"): Promise<Subject & { readonly cluster: Cluster }> {
-	const cluster = await startCluster({ shards: benchShards, flags: ["--lb-mode", mode] });
+/** The cluster as users run it, with its default flags but for the mode and those given; also gives a shard's own port. */
+export async function startBenchCluster(
+	mode: "handoff" | "proxy",
+	flags: readonly string[] = [],
+): Promise<Subject & { readonly cluster: Cluster }> {
+	const cluster = await startCluster({ shards: benchShards, flags: ["--lb-mode", mode, ...flags] });
 	const target = parseTarget(cluster.url);
 	const servers = await Servers.find(target.httpUrl);
 	// A supervisor that is not found would make the cluster look cheaper than it is.
@@ -42,7 +45,7 @@ export async function startBenchCluster(mode: "handoff" | "proxy"): Promise<Subj
 export function benchClients(
 	target: Target,
 	connections: number,
-	others: Partial<Pick<GeneratorOptions, "senders" | "source" | "inFlight" | "addresses">> = {},
+	others: Partial<Pick<GeneratorOptions, "senders" | "source" | "inFlight" | "addresses" | "channels">> = {},
 ): LoadGenerator {
 	return new LoadGenerator({ target, connections, senders: 1, channels: 0, source: "ws", receivers: 2, inFlight: 256, ...others });
 }

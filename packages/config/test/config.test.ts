@@ -464,3 +464,38 @@ it("derives ring capacity as a power of two that holds eight of the largest reco
 	expect(ringCapacityBytes({ ring: 3000, maxPayloadBytes: 1 })).toBe(2 ** 22);
 	expect(connectionsPerShard({ maxConnections: 12_000 }, 7) * 7).toBeGreaterThanOrEqual(12_000);
 });
+
+describe("authentication", () => {
+	it("--require-auth is on, off, or left to the other options", () => {
+		expect(load({}).config.requireAuth).toBeUndefined();
+		expect(load({ requireAuth: true }).config.requireAuth).toBe(true);
+		expect(load({}, { SHARDCAST_REQUIRE_AUTH: "false" }).config.requireAuth).toBe(false);
+		expect(load({}, { SHARDCAST_REQUIRE_AUTH: "auto" }, "auth: { require: true }\n").config.requireAuth).toBeUndefined();
+		expect(mistakesOf(() => load({}, { SHARDCAST_REQUIRE_AUTH: "yes" }))).toEqual([
+			'SHARDCAST_REQUIRE_AUTH: "yes" is neither true, false nor auto',
+		]);
+	});
+
+	it("cannot be required of clients that need no token", () => {
+		expect(mistakesOf(() => load({ requireAuth: true, clientInsecure: true }))).toEqual([
+			"--require-auth: with --client-insecure clients need no token; take one of the two away",
+		]);
+	});
+
+	it.each([
+		["https://{{host}}/keys", "^(?P<host>.*)$", /has \{\{ \}\} before its path/],
+		["https://idp/{{a b}}", "", /has something in \{\{ \}\} that is not the name of a group/],
+		["https://idp/{{a}}", "^(?P<b>.*)$", /\{\{a\}\} is no group of the issuer or audience regex; write \(\?P<a>…\)/],
+	])("the address of a key set is refused: %s with %s", (tokenJwksEndpoint, tokenIssuerRegex, mistake) => {
+		expect(mistakesOf(() => load({ tokenJwksEndpoint, tokenIssuerRegex }))).toEqual([expect.stringMatching(mistake)]);
+	});
+
+	it("the address of a key set takes what groups of the regular expressions match", () => {
+		const options = {
+			tokenJwksEndpoint: "https://idp/{{ realm }}/{{app}}",
+			tokenIssuerRegex: "(?P<realm>.+)",
+			tokenAudienceRegex: "(?<app>.+)",
+		};
+		expect(load(options).config).toMatchObject(options);
+	});
+});

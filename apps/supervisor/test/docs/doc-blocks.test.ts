@@ -1,4 +1,5 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { brokenLinks, missingLine, parseDocPage, readDocPages, root } from "../support/doc-blocks.ts";
 
@@ -62,4 +63,21 @@ describe("blocks of the documentation", () => {
 		expect(pages.length).toBeGreaterThan(10);
 		expect(brokenLinks(pages)).toEqual([]);
 	});
+});
+
+it("each threat of the security page names a test that exists, by its file and the beginning of its title", () => {
+	const text = readFileSync(join(root, "docs/how-to/security.md"), "utf8");
+	const table = /## Threats\n([\s\S]*?)\n## /.exec(text)![1]!;
+	const rows = table.split("\n").filter((line) => line.startsWith("| ") && !/^\| (---|somebody)/.test(line));
+	const tests = new Map<string, string>();
+	for (const folder of ["apps", "packages"])
+		for (const path of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }))
+			if (/(^|\/)test\/.*\.test\.ts$/.test(path) && !path.includes("node_modules"))
+				tests.set(path.replace(/^.*\//, ""), readFileSync(join(root, folder, path), "utf8"));
+	const unproved = rows.filter((row) => {
+		const [, file, title] = /`([\w.-]+)` › (.+) \|$/.exec(row) ?? [];
+		return title === undefined || !(tests.get(file!) ?? "").includes(title);
+	});
+	expect(rows.length).toBeGreaterThan(15);
+	expect(unproved, "rows whose test does not exist").toEqual([]);
 });

@@ -4,7 +4,7 @@
  */
 export function parseRegex(text: string): RegExp {
 	try {
-		return new RegExp(text.replace(escaped, escapeByCode), "u");
+		return new RegExp(text.replaceAll("(?P<", "(?<").replace(escaped, escapeByCode), "u");
 	} catch (error) {
 		throw new RangeError(`is not a regular expression: ${(error as Error).message.replace(/^.*: /, "")}`);
 	}

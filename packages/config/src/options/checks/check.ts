@@ -4,6 +4,7 @@ import { formatBytes } from "../../units/bytes.ts";
 import { formatDuration } from "../../units/duration.ts";
 import { historyCapacity } from "../derive.ts";
 import type { Config, ConfigKey } from "../options.ts";
+import { jwksNames } from "../sections/token.ts";
 import { channelRules } from "./check-channel.ts";
 import { kafkaRules } from "./check-kafka.ts";
 
@@ -42,6 +43,21 @@ const rules: readonly Rule[] = [
 		const isGiven = hmac !== undefined || rsa !== "" || ecdsa !== "" || config.subscriptionTokenJwksEndpoint !== "";
 		if (!config.subscriptionTokenEnabled || isGiven) return null;
 		return `${name("subscriptionTokenEnabled")}: without a key no subscription token is valid; give client.subscription_token.hmac_secret_key, .rsa_public_key, .ecdsa_public_key or .jwks_public_endpoint`;
+	},
+	function keySetsAreNamed(config, name) {
+		const kinds = [
+			["tokenJwksEndpoint", config.tokenJwksEndpoint, config.tokenIssuerRegex + config.tokenAudienceRegex],
+			[
+				"subscriptionTokenJwksEndpoint",
+				config.subscriptionTokenJwksEndpoint,
+				config.subscriptionTokenIssuerRegex + config.subscriptionTokenAudienceRegex,
+			],
+		] as const;
+		return kinds.flatMap(([key, endpoint, regexes]) =>
+			jwksNames(endpoint)
+				.filter((group) => !new RegExp(`\\(\\?P?<${group}>`).test(regexes))
+				.map((group) => `${name(key)}: {{${group}}} is no group of the issuer or audience regex; write (?P<${group}>…) in one of them`),
+		);
 	},
 	function authIsNotContradicted(config, name) {
 		if (config.requireAuth !== true || !config.clientInsecure) return null;

@@ -37,7 +37,7 @@ const jwks = ({ flag, key, words }: TokenKind) =>
 		kind: checkedText({ argument: "<url>", check: checkEndpoint }),
 		default: "",
 		live: true,
-		help: `URL of a JSON Web Key Set with the public keys of ${words} (RS*, ES*, EdDSA); the other keys do not count then; empty = none.`,
+		help: `URL of a JSON Web Key Set with the public keys of ${words} (RS*, ES*, EdDSA); the other keys do not count then; {{name}} in its path is what the group of this name in the issuer or audience regex matches; empty = none.`,
 	});
 
 const exactly = ({ flag, key, words }: TokenKind, claim: "audience" | "issuer", jwt: string) =>
@@ -119,10 +119,20 @@ function checkPublicKey(pem: string, type: "rsa" | "ec"): void {
 	if (found !== type) throw new RangeError(`is not a public key of type ${type.toUpperCase()}`);
 }
 
+const jwksPart = /\{\{\s*(\w+)\s*\}\}/g;
+
+/** What groups of the issuer's or the audience's regular expression fill in. */
+export function jwksNames(endpoint: string): string[] {
+	return [...endpoint.matchAll(jwksPart)].map(([, name]) => name!);
+}
+
 function checkEndpoint(text: string): void {
 	if (text === "") return;
-	if (text.includes("{{")) throw new RangeError("has parts in {{ }}, which shardcast does not fill in");
-	const url = URL.canParse(text) ? new URL(text) : null;
+	const filled = text.replace(jwksPart, "x");
+	if (/\{\{|\}\}/.test(filled)) throw new RangeError("has something in {{ }} that is not the name of a group");
+	const url = URL.canParse(filled) ? new URL(filled) : null;
 	if (url === null || !["http:", "https:"].includes(url.protocol))
 		throw new RangeError("is not a URL that begins with https:// or http://");
+	// A token must not choose the server that is asked.
+	if (/^[^/]*\/\/[^/]*\{\{/.test(text)) throw new RangeError("has {{ }} before its path; only the path may have any");
 }

@@ -1,7 +1,8 @@
 import { createPublicKey } from "node:crypto";
 import { type Config, parseRegex } from "@shardcast/config";
-import { type CryptoKey, createRemoteJWKSet, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, type KeyObject } from "jose";
+import { type CryptoKey, errors, type FlattenedJWSInput, type JWTHeaderParameters, type JWTPayload, jwtVerify, type KeyObject } from "jose";
 import { FieldError } from "../../../json/fields.ts";
+import { KeySets, KeysUnavailable } from "./token-verifier-key-sets.ts";
 import { VerificationTurns } from "./verification-turns.ts";
 
 /** The rules for one kind of token. */
@@ -73,21 +74,14 @@ type Key = Uint8Array | KeyObject | CryptoKey;
 
 /** Those of a key set. Never HMAC: its keys are public. */
 const publicAlgorithms = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"];
-/** How long a request for the key set may take. */
-const fetchMs = 3000;
-
-/** The key set could not be fetched, or is none. */
-class KeysUnavailable extends Error {}
-
 /**
- * Verifies JWTs of one kind. Without a key no token is valid. A key set is fetched when the first token comes, again after ten minutes, and for a key
- * that is not in it, but at most every 30 s; those who wait share one request.
+ * Verifies JWTs of one kind. Without a key no token is valid.
  */
 export class TokenVerifier {
 	readonly rules: TokenRules;
 	/** By the start of the algorithm's name. */
 	readonly #keys = new Map<string, Key>();
-	readonly #keySet: ReturnType<typeof createRemoteJWKSet> | null;
+	readonly #keySets: KeySets | null;
 	readonly #algorithms: string[];
 	readonly #told: TokenEvents;
 	readonly #turns: VerificationTurns;
@@ -99,17 +93,17 @@ export class TokenVerifier {
 		this.#turns = turns;
 		const { hmacSecret, rsaPublicKey, ecdsaPublicKey, jwksEndpoint, audienceRegex, issuerRegex } = rules;
 		this.#told = told;
-		this.#keySet = jwksEndpoint === "" ? null : createRemoteJWKSet(new URL(jwksEndpoint), { timeoutDuration: fetchMs });
 		this.rules = rules;
+		this.#audience = audienceRegex === "" ? null : parseRegex(audienceRegex);
+		this.#issuer = issuerRegex === "" ? null : parseRegex(issuerRegex);
+		this.#keySets = jwksEndpoint === "" ? null : new KeySets({ endpoint: jwksEndpoint, issuer: this.#issuer, audience: this.#audience });
 		if (hmacSecret !== undefined) this.#keys.set("HS", Buffer.from(hmacSecret));
 		if (rsaPublicKey !== "") this.#keys.set("RS", createPublicKey(rsaPublicKey));
 		if (ecdsaPublicKey !== "") this.#keys.set("ES", createPublicKey(ecdsaPublicKey));
 		this.#algorithms =
-			this.#keySet !== null
+			this.#keySets !== null
 				? publicAlgorithms
 				: [...this.#keys.keys()].flatMap((family) => [`${family}256`, `${family}384`, `${family}512`]);
-		this.#audience = audienceRegex === "" ? null : parseRegex(audienceRegex);
-		this.#issuer = issuerRegex === "" ? null : parseRegex(issuerRegex);
 	}
 
 	/** Never rejects. */
@@ -117,8 +111,8 @@ export class TokenVerifier {
 		if (this.#algorithms.length === 0) return this.invalid("there is no key for it");
 		let hasBegun = false;
 		try {
-			const keyFor = async (header: JWTHeaderParameters): Promise<Key> => {
-				const key = await this.#keyFor(header);
+			const keyFor = async (header: JWTHeaderParameters, parts: FlattenedJWSInput): Promise<Key> => {
+				const key = await this.#keyFor(header, parts);
 				// Not before: nobody waits behind a token whose key has to be fetched.
 				await this.#turns.begin();
 				hasBegun = true;
@@ -147,15 +141,9 @@ export class TokenVerifier {
 		return "invalid";
 	}
 
-	async #keyFor(header: JWTHeaderParameters): Promise<Key> {
-		if (this.#keySet === null) return this.#keys.get(header.alg.slice(0, 2))!;
-		try {
-			return await this.#keySet(header);
-		} catch (error) {
-			const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
-			if (isToken || error instanceof errors.JOSENotSupported) throw error;
-			throw new KeysUnavailable("no keys", { cause: error });
-		}
+	async #keyFor(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<Key> {
+		if (this.#keySets === null) return this.#keys.get(header.alg.slice(0, 2))!;
+		return this.#keySets.keyFor(header, token);
 	}
 
 	#checked(claims: JWTPayload): VerifiedToken | "invalid" {

@@ -1,0 +1,97 @@
+import { type CryptoKey, createRemoteJWKSet, customFetch, decodeJwt, errors, type FlattenedJWSInput, type JWTHeaderParameters } from "jose";
+
+/** How long a request for a key set may take. */
+const fetchMs = 3000;
+/** A longer key set is not read. */
+const replyBytesMax = 1024 * 1024;
+/** Key sets that are kept; beyond it the one that was used least recently is fetched again when it is wanted. */
+const setsMax = 64;
+
+/** The key set could not be fetched, or is none. */
+export class KeysUnavailable extends Error {}
+
+/** The token fills the address of the key set with something that cannot be part of it. */
+export class KeySetUnknown extends Error {}
+
+export interface KeySetsRules {
+	/** With `{{name}}` for what a group of this name matches in one of the two. */
+	readonly endpoint: string;
+	readonly issuer: RegExp | null;
+	readonly audience: RegExp | null;
+}
+
+type KeySet = ReturnType<typeof createRemoteJWKSet>;
+
+/**
+ * The keys of tokens, fetched when the first token comes, again after ten minutes, and for a key that is not in a set, but at most every 30 s; those
+ * who wait share one request. With a name in its address each address has its own set: a key of one is never used for another.
+ */
+export class KeySets {
+	readonly #rules: KeySetsRules;
+	readonly #names: readonly string[];
+	/** By address; the one that was used last is the last. */
+	readonly #sets = new Map<string, KeySet>();
+
+	constructor(rules: KeySetsRules) {
+		this.#rules = rules;
+		this.#names = namesIn(rules.endpoint);
+	}
+
+	/**
+	 * The key that the token says it is signed with. Nothing of the token is verified yet.
+	 * @throws KeysUnavailable; KeySetUnknown; an error of jose when the set has no such key.
+	 */
+	async keyFor(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
+		const set = this.#set(this.#names.length === 0 ? this.#rules.endpoint : this.#filled(token));
+		try {
+			return await set(header);
+		} catch (error) {
+			const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
+			if (isToken || error instanceof errors.JOSENotSupported) throw error;
+			throw new KeysUnavailable("no keys", { cause: error });
+		}
+	}
+
+	#set(address: string): KeySet {
+		const found =
+			this.#sets.get(address) ?? createRemoteJWKSet(new URL(address), { timeoutDuration: fetchMs, [customFetch]: fetchBounded });
+		this.#sets.delete(address);
+		this.#sets.set(address, found);
+		if (this.#sets.size > setsMax) this.#sets.delete(this.#sets.keys().next().value!);
+		return found;
+	}
+
+	#filled({ protected: head, payload }: FlattenedJWSInput): string {
+		const { iss, aud } = decodeJwt(`${head}.${payload as string}.`);
+		const { issuer, audience, endpoint } = this.#rules;
+		const groups: Record<string, string | undefined> = {};
+		for (const one of typeof aud === "string" ? [aud] : (aud ?? [])) Object.assign(groups, audience?.exec(one)?.groups);
+		if (typeof iss === "string") Object.assign(groups, issuer?.exec(iss)?.groups);
+		return endpoint.replace(placeholder, (_, name: string) => {
+			const value = groups[name] ?? "";
+			// Dots alone would lead to another folder.
+			if (!/^[-\w.~]{1,128}$/.test(value) || /^\.+$/.test(value))
+				throw new KeySetUnknown(`its iss and aud say nothing that could be {{${name}}}`);
+			return value;
+		});
+	}
+}
+
+const placeholder = /\{\{\s*(\w+)\s*\}\}/g;
+
+function namesIn(endpoint: string): string[] {
+	return [...endpoint.matchAll(placeholder)].map(([, name]) => name!);
+}
+
+/** A reply that is too long is refused before it is read to its end. */
+async function fetchBounded(url: string, options: RequestInit): Promise<Response> {
+	const response = await fetch(url, options);
+	const parts: Uint8Array[] = [];
+	let bytes = 0;
+	for await (const part of response.body ?? []) {
+		bytes += (part as Uint8Array).length;
+		if (bytes > replyBytesMax) throw new Error(`the key set has more than ${replyBytesMax} bytes`);
+		parts.push(part as Uint8Array);
+	}
+	return new Response(Buffer.concat(parts), { status: response.status });
+}
