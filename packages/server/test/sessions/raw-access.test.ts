@@ -78,7 +78,11 @@ describe("where authentication is required, a raw client", () => {
 		["for a channel without permission", () => new RawRig(config).hears(`channels=news:1,closed:1&token=${ann}`), 403],
 		["for a channel without a namespace", () => new RawRig(config).hears(`channels=x:1&token=${ann}`), 403],
 		["for a private channel", () => new RawRig(config).hears(`channels=$news:1&token=${ann}`), 403],
-		["for a channel of its user", () => new RawRig(config).hears(`channels=dm:x%23ann,bob&token=${ann}`.replace(",", "%2C")), 403],
+		[
+			"for a name with a comma, which separates names",
+			() => new RawRig(config).hears(`channels=dm:x%23ann,bob&token=${ann}`.replace(",", "%2C")),
+			403,
+		],
 		["for a channel limited to its user", () => new RawRig(config).hears(`channels=dm:x%23ann&token=${ann}`), ["dm:x#ann"]],
 		["for a channel limited to another user", () => new RawRig(config).hears(`channels=dm:x%23bob&token=${ann}`), 403],
 		["for a name that the namespace does not take", () => new RawRig(config).hears(`channels=num:x&token=${ann}`), 403],
