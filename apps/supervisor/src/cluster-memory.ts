@@ -90,12 +90,13 @@ export class ClusterMemory {
 	}
 
 	/**
-	 * Makes the table in which shards count the connections of each address, if there is none yet. Before a shard is told of the limit.
+	 * Makes the table in which shards count the connections of each address and of each user, if there is none yet. Before a shard is told of the limit.
 	 * @throws NativeError ENOSPC when the shared memory has no room for it.
 	 */
 	countAddresses(connectionsPerShard: number): void {
 		if (this.#addresses !== null) return;
-		const connections = Math.max(connectionsPerShard, addressesLeast);
+		// Each connection may be counted twice.
+		const connections = 2 * Math.max(connectionsPerShard, addressesLeast);
 		const used = this.#board.slots().length;
 		const slots = Math.max(used, AddressTable.slotsThatFit(this.#board.slotsMax, connections));
 		const bytes = (count: number) => AddressTable.bytes(count, connections);

@@ -35,6 +35,7 @@ export {
 	sections,
 } from "./options/options.ts";
 export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/channel.ts";
+export type { CommandRates, RateBucket, RateOperation } from "./options/sections/rate-limit.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";

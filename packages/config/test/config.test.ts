@@ -365,6 +365,36 @@ it("each mistake in a list has its line", () => {
 	]);
 });
 
+describe("rates of commands", () => {
+	const yaml = (rest: string) => `client:\n  rate_limit:\n    client_command:\n      enabled: true\n${rest}`;
+
+	it("are written as for Centrifugo", () => {
+		const { config, warnings } = load(
+			{},
+			{},
+			yaml(
+				"      publish: {enabled: true, buckets: [{interval: 1s, rate: 1}, {interval: 60s, rate: 20}]}\n      map_publish: {enabled: true}\n    ip_connect: {enabled: true}\n",
+			),
+		);
+		expect(config.clientCommandRates.publish).toEqual({
+			enabled: true,
+			buckets: [
+				{ intervalMs: 1000, rate: 1 },
+				{ intervalMs: 60_000, rate: 20 },
+			],
+		});
+		expect(config.clientCommandRates.total).toEqual({ enabled: false, buckets: [] });
+		expect(warnings.join()).toContain("limits.max_connections_per_ip");
+	});
+
+	it.each([
+		["      publish: {buckets: [{interval: 1s, rate: 0}]}\n", "is not a whole number from 1 to 1000000"],
+		["      publish: {buckets: [{rate: 1}]}\n", "interval"],
+		["      publish: {buckets: [{interval: 1, rate: 1}]}\n", "has no unit"],
+		["      publsh: {enabled: true}\n", "publsh"],
+	])("%j is wrong", (rest, problem) => expect(mistakesOf(() => load({}, {}, yaml(rest))).join()).toContain(problem));
+});
+
 describe("proxies in front of the server", () => {
 	it("PROXY headers need somebody who may send them, and networks are written in one way", () => {
 		expect(() => load({ proxyProtocol: true })).toThrow(

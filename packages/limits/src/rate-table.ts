@@ -4,7 +4,7 @@ import type { AddressKey } from "./address-key.ts";
 
 const magic = 0x5343_5231n; // "SCR1"
 /** Sets, entries and the hash belong to the major version. */
-const version = { major: 1, minor: 0 };
+const version = { major: 2, minor: 0 };
 /** An address may be in any entry of its set. */
 const setEntries = 8;
 const setBits = 11n;
@@ -16,10 +16,16 @@ const regionWords = sets * setEntries * entryWords;
 const HeaderWord = { magic: 0, multiplier: 1, summand: 2, all: 3, version: 4 } as const;
 const headerWords = 8;
 
-/** What is counted for each address, separately. */
-export const RateKind = { connections: 0, publishes: 1 } as const;
+/** What is counted separately: `commands` for each user, the others for each address. */
+export const RateKind = { connections: 0, publishes: 1, commands: 2 } as const;
 export type RateKind = (typeof RateKind)[keyof typeof RateKind];
 const kinds = Object.keys(RateKind).length;
+
+/** So many in so long. */
+export interface RateInterval {
+	readonly rate: number;
+	readonly intervalMs: number;
+}
 
 const secondNs = 1_000_000_000n;
 /** Never reached, since each lost race means that another process succeeded; it keeps the loop finite. */
@@ -31,7 +37,7 @@ const attemptsMax = 1000;
  * A bucket is one number: the time at which it will be full (GCRA). Any process may take from any bucket at any time, by compare and
  * swap; there is no lock, so no process can die while holding one. Times are `monotonicMs()`, which all processes of a machine share.
  *
- * Bound: 16,384 addresses per kind, 512 KiB in all. A full bucket needs no entry, so only buckets in use take room.
+ * Bound: 16,384 addresses or users per kind, 768 KiB in all. A full bucket needs no entry, so only buckets in use take room.
  * When all eight entries of an address's set are in use, the fullest one is dropped (`forgotten` counts these). A take costs about a
  * microsecond. Two processes that see a new address at the same instant, while another entry of its set becomes free, may each create a
  * bucket for it; the address then gets one second's worth more, once.
@@ -85,6 +91,18 @@ export class RateTable {
 		return at < 0 || this.#has(at + 1, perSecond, nanoseconds(nowMs));
 	}
 
+	/** As `take`, from a bucket that holds `rate` and is full again after `intervalMs`. @param key of the bucket, secret or a hash. */
+	takeOf(kind: RateKind, key: bigint, { rate, intervalMs }: RateInterval, nowMs: number): boolean {
+		const now = nanoseconds(nowMs);
+		return this.#take(this.#enter(kind, key, now) + 1, rate, now, nanoseconds(intervalMs));
+	}
+
+	/** Whether `takeOf` would take one now. */
+	hasOf(kind: RateKind, key: bigint, { rate, intervalMs }: RateInterval, nowMs: number): boolean {
+		const at = this.#find(kind, key);
+		return at < 0 || this.#has(at + 1, rate, nanoseconds(nowMs), nanoseconds(intervalMs));
+	}
+
 	/** As `take`, from the bucket of all addresses together. */
 	takeFromAll(perSecond: number, nowMs: number): boolean {
 		return this.#take(HeaderWord.all, perSecond, nanoseconds(nowMs));
@@ -94,20 +112,20 @@ export class RateTable {
 		return this.#has(HeaderWord.all, perSecond, nanoseconds(nowMs));
 	}
 
-	#take(at: number, perSecond: number, now: bigint): boolean {
-		const costs = interval(perSecond);
+	#take(at: number, rate: number, now: bigint, intervalNs = secondNs): boolean {
+		const costs = cost(rate, intervalNs);
 		for (let attempt = 0; attempt < attemptsMax; attempt++) {
 			const full = Atomics.load(this.#words, at);
 			const next = (full > now ? full : now) + costs;
-			if (next - now > secondNs) return false;
+			if (next - now > intervalNs) return false;
 			if (Atomics.compareExchange(this.#words, at, full, next) === full) return true;
 		}
 		return false;
 	}
 
-	#has(at: number, perSecond: number, now: bigint): boolean {
+	#has(at: number, rate: number, now: bigint, intervalNs = secondNs): boolean {
 		const full = Atomics.load(this.#words, at);
-		return full <= now || full + interval(perSecond) - now <= secondNs;
+		return full <= now || full + cost(rate, intervalNs) - now <= intervalNs;
 	}
 
 	/** The index of the address's entry, in words; -1 = none. */
@@ -168,7 +186,7 @@ function nanoseconds(ms: number): bigint {
 	return BigInt(Math.round(ms * 1e6));
 }
 
-/** Rounded down, so that a full second's worth fits into one second. */
-function interval(perSecond: number): bigint {
-	return BigInt(Math.floor(1e9 / perSecond));
+/** Rounded down, so that all that a bucket holds fits into its interval. */
+function cost(rate: number, intervalNs: bigint): bigint {
+	return intervalNs / BigInt(rate);
 }

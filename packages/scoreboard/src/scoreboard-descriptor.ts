@@ -255,6 +255,10 @@ export const shardCounters = [
 	...commandCounterWords,
 	...errorCounterWords,
 	["refusedProxyHeader", "connections refused because they did not begin with a PROXY header of a trusted proxy"],
+	["refusedPerUser", "clients closed with 3504 because of client.user_connection_limit"],
+	["usersUncounted", "clients not counted towards client.user_connection_limit because the table was full"],
+	["commandsOverClientRate", "commands beyond client.rate_limit.client_command"],
+	["commandsOverUserRate", "commands beyond client.rate_limit.user_command"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

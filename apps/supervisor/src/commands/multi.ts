@@ -110,7 +110,7 @@ function createMemory({ config, layers }: LoadedConfig, plan: Plan): ClusterMemo
 			positions: config.kafkaBrokers.length > 0,
 		});
 		if (plan.mode.mode === "handoff") memory.openHandoffs();
-		if (config.maxConnectionsPerIp > 0) memory.countAddresses(connectionsPerShard(config, shards));
+		if (config.maxConnectionsPerIp > 0 || config.userConnectionLimit > 0) memory.countAddresses(connectionsPerShard(config, shards));
 		return memory;
 	} catch (error) {
 		memory?.remove();

@@ -13,6 +13,7 @@ const key = "a-key-of-the-api";
 const file = `
 client:
   token: { hmac_secret_key: "${secret}" }
+  user_connection_limit: 3
 http_api: { key: ${key} }
 channel:
   without_namespace: { history_size: 100, history_ttl: 5m, force_recovery: true, presence: true }
@@ -166,5 +167,30 @@ describe("npm centrifuge on 2 shards: users", () => {
 			},
 		);
 		expect(events).toEqual(["join gus"]);
+	});
+
+	it("a user has client.user_connection_limit connections on both shards together; those of a killed shard count no longer", async () => {
+		await cluster.ready();
+		/** "connected", or the code with which it was closed for good. */
+		const join = (shard: number) => {
+			const client = open(shard, { sub: "hal" });
+			return new Promise<{ client: Centrifuge; outcome: string }>((resolve) => {
+				client.on("connected", () => resolve({ client, outcome: "connected" }));
+				client.on("disconnected", ({ code }) => resolve({ client, outcome: String(code) }));
+			});
+		};
+		const first = [await join(0), await join(0), await join(1)];
+		expect(first.map(({ outcome }) => outcome)).toEqual(["connected", "connected", "connected"]);
+		expect([(await join(0)).outcome, (await join(1)).outcome]).toEqual(["3504", "3504"]);
+		const lost = first.slice(0, 2).map(({ client }) => new Promise<void>((resolve) => client.once("connecting", () => resolve())));
+		const gone = Promise.all(lost).then(() => {
+			for (const { client } of first.slice(0, 2)) client.disconnect();
+		});
+		await cluster.kill9(0);
+		await gone;
+		await cluster.ready();
+		expect([(await join(1)).outcome, (await join(0)).outcome, (await join(1)).outcome]).toEqual(["connected", "connected", "3504"]);
+		first[2]!.client.disconnect();
+		await waitFor(async () => (await join(0)).outcome === "connected", { deadlineMs: 10_000, what: "a place for another connection" });
 	});
 });

@@ -15,8 +15,9 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 		"client",
 		`channel_position_check_delay channel_position_max_time_lag concurrency connect_code_to_unidirectional_disconnect
 		connect_include_server_time connection_limit connection_rate_limit insecure_skip_token_signature_verify
-		presence_update_interval proxy user_connection_limit user_id_http_header`,
+		presence_update_interval proxy user_id_http_header`,
 	),
+	...under("client.rate_limit", "client_error ip_connect redis_user_command"),
 	...under("http_api", "disabled error_mode external handler_prefix insecure"),
 	"log.file",
 ]);
@@ -37,6 +38,8 @@ export const instead: ReadonlyMap<string, string> = new Map([
 	["admin", "/console, `shardcast top` and /metrics"],
 	["client.connection_limit", "limits.max_connections"],
 	["client.connection_rate_limit", "limits.connection_rate"],
+	["client.rate_limit.ip_connect", "limits.max_connections_per_ip and limits.connection_rate_per_ip"],
+	["client.rate_limit.redis_user_command", "client.rate_limit.user_command, which counts over all shards"],
 	["consumers", "the section kafka"],
 	["health", "/health and /ready"],
 	["http_server", "balancer.address"],

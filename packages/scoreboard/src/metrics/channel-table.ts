@@ -30,6 +30,12 @@ export const channelMetrics: readonly BoardMetric[] = [
 		perShardBy("code", counted(errorCounters.subscribe)),
 	),
 	counter(
+		"shardcast_commands_over_rate_total",
+		"messages",
+		"Commands beyond client.rate_limit, by whose limit it is: the connection's or the user's. They got error 111, unless they were unsubscribe commands.",
+		perShardBy("limit", ({ counters }) => ({ client: counters.commandsOverClientRate, user: counters.commandsOverUserRate })),
+	),
+	counter(
 		"shardcast_command_errors_total",
 		"none",
 		"Other commands that were answered with an error of the protocol, by its code. Errors that your own handlers choose are not counted.",

@@ -60,20 +60,25 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_connections_refused_total",
 		"connections",
-		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy.",
+		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy, per_user = client.user_connection_limit.",
 		perShardBy("reason", ({ counters }) => ({
 			full: counters.refused,
 			rate: counters.refusedRate,
 			rate_per_ip: counters.refusedRatePerIp,
 			per_ip: counters.refusedPerIp,
 			proxy_header: counters.refusedProxyHeader,
+			per_user: counters.refusedPerUser,
 		})),
 	),
 	counter(
 		"shardcast_addresses_lost_total",
 		"none",
-		"Times that a shard could not track a client's address because there were too many: forgotten too early for --connection-rate-per-ip or --message-rate, or not counted for --max-connections-per-ip.",
-		perShardBy("kind", ({ counters }) => ({ forgotten: counters.addressesForgotten, uncounted: counters.addressesUncounted })),
+		"Times that a shard could not track a client's address or user because there were too many: forgotten too early for --connection-rate-per-ip, --message-rate or client.rate_limit.user_command, or not counted for --max-connections-per-ip or client.user_connection_limit (users_uncounted).",
+		perShardBy("kind", ({ counters }) => ({
+			forgotten: counters.addressesForgotten,
+			uncounted: counters.addressesUncounted,
+			users_uncounted: counters.usersUncounted,
+		})),
 	),
 	// Messages.
 	counter(

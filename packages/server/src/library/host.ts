@@ -87,7 +87,7 @@ export class Host {
 			handoff: null,
 			isProxy: null,
 			rates: RateTable.inMemory(),
-			openAddresses: () => AddressTable.inMemory(config.maxConnections),
+			openAddresses: () => AddressTable.inMemory(2 * config.maxConnections),
 			log,
 			sample: (beatLateMs) => this.#monitor.sample(beatLateMs),
 			ask: this.ask,

@@ -4,6 +4,7 @@ import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
 import { answerInventory, answerPresence, answerUsers, PartAnswers, Questions } from "@shardcast/control";
 import type { KafkaHistory } from "@shardcast/kafka";
+import { AddressTable, RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import {
@@ -53,6 +54,9 @@ export class CentrifugeRig {
 	readonly durable: DurableChannels | null;
 	/** What takes the clients' publications; null = they are only noted. */
 	incoming: Pick<Incoming, "fromClient"> | null = null;
+	/** Counts the connections of users; another slot stands for another shard. */
+	readonly table = AddressTable.inMemory(100, 2);
+	readonly rates = RateTable.inMemory();
 	admitted = 0;
 	/** What clients have published. */
 	readonly published: { readonly channel: string; readonly payload: string; readonly info: object }[] = [];
@@ -136,6 +140,8 @@ export class CentrifugeRig {
 				board: this.board,
 				bus: new MemoryBus({ members: 1, capacityBytes: 65_536 }).link(0),
 				log: silentLog(),
+				openAddresses: () => this.table,
+				rates: this.rates,
 				ask: (question, request) => this.questions.ask(question, request),
 				commandTurnMs,
 			},

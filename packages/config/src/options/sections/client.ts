@@ -1,6 +1,7 @@
 import { oneOrAll, parseOrigin } from "../../units/origin.ts";
 import { choice, duration, integer, list, secret, size, text, toggle } from "../kinds.ts";
 import { option } from "../option.ts";
+import { rateLimitOptions } from "./rate-limit.ts";
 import { subscriptionTokenOptions, tokenOptions } from "./token.ts";
 
 /** Section `client`. */
@@ -135,6 +136,15 @@ export const clientOptions = {
 		live: true,
 		help: "Maximum number of channels to which one client of the Centrifuge protocol can subscribe.",
 	}),
+	userConnectionLimit: option({
+		flag: "user-connection-limit",
+		key: "user_connection_limit",
+		kind: integer({ min: 0, max: 1_000_000 }),
+		default: 0,
+		live: true,
+		help: "Maximum connections of one user at once in the whole cluster; one more is closed with 3504. Anonymous users are not counted; 0 = no limit.",
+	}),
+	...rateLimitOptions,
 	historyLimitMax: option({
 		flag: "history-max-publications",
 		key: "history_max_publication_limit",

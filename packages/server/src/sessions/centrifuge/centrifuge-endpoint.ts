@@ -2,6 +2,7 @@ import type { Namespaces } from "@shardcast/channels";
 import type { Config } from "@shardcast/config";
 import type { PartAnswers } from "@shardcast/control";
 import type { Reply, Route } from "@shardcast/http";
+import type { AddressTable, RateTable } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
@@ -10,6 +11,7 @@ import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts";
+import { UserLimit } from "../../limits/user-limit.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
 import type { ClientSession } from "../client-session.ts";
@@ -17,6 +19,7 @@ import type { SenderIds } from "../sender-ids.ts";
 import type { Connecting, SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 import { CentrifugeSession } from "./centrifuge-session.ts";
+import { CommandRates } from "./command-rates.ts";
 import { CommandSet, type CommandSetParts } from "./command-set.ts";
 import { ConnectedUsers } from "./connected-users.ts";
 import type { Framing } from "./framing.ts";
@@ -34,6 +37,8 @@ import { webSocketRequest } from "./web-socket-request.ts";
 export interface CentrifugeEndpointParts extends CommandSetParts {
 	readonly options: CommandSetParts["options"] & {
 		readonly row: Pick<Counters, "set"> & EmulationParts["row"] & { readonly slot: number };
+		readonly openAddresses: () => AddressTable;
+		readonly rates: RateTable;
 		readonly board: EmulationParts["board"];
 		readonly bus: EmulationParts["bus"];
 		readonly log: Pick<Log, "error" | "warn">;
@@ -74,6 +79,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly emulation: Emulation;
 	readonly rate: MessageRate;
 	readonly tokens: Verifiers;
+	readonly rates: CommandRates;
+	readonly userLimit: UserLimit;
 	readonly set: CommandSet;
 	readonly #inventory: Inventory;
 	readonly #parts: CentrifugeEndpointParts;
@@ -93,6 +100,10 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.subscribers = new Subscribers(parts.hub, () => live.namespaces);
 		this.tokens = new Verifiers(config, log);
 		this.rate = new MessageRate(config, row);
+		const { slot } = row;
+		const connectedNow = () => this.connected.all();
+		this.rates = new CommandRates({ config, table: options.rates, counters: row, nowMs: () => now() * 1000 });
+		this.userLimit = new UserLimit({ config, slot, openTable: options.openAddresses, counters: row, connected: connectedNow });
 		const unixTime = () => Date.now() / 1000;
 		this.heartbeats = new Heartbeats({
 			get times() {
@@ -107,10 +118,12 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			log.error({ error }, "a client's command failed because of a defect in this shard; its connection was closed");
 		};
 		this.emulation = new Emulation({ board, bus, row, onCommit: parts.onCommit, failed, nowMs: () => performance.now() });
-		const { heartbeats, rate, connected, emulation } = this;
+		const { heartbeats, rate, rates, userLimit, connected, emulation } = this;
 		this.set = new CommandSet(parts, {
 			tokens: this.tokens,
 			rate,
+			rates,
+			userLimit,
 			heartbeats,
 			connected,
 			node: String(emulation.life),
@@ -162,9 +175,9 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	/** Permissions change for later commands only; subscriptions that exist stay, except where the channel's namespace is gone. */
 	reload(config: Config): Commit {
-		const tokens = this.tokens.reload(config);
+		const steps = [this.tokens.reload(config), this.rates.prepare(config), this.userLimit.prepare(config)];
 		return () => {
-			tokens();
+			for (const step of steps) step();
 			this.rate.set(config);
 			this.#endSubscriptionsOutside();
 		};

@@ -1,10 +1,12 @@
 import type { MessageDetails } from "@shardcast/bus";
 import type { Namespaces } from "@shardcast/channels";
+import type { ConnectionBuckets } from "@shardcast/limits";
 import { type Command, DisconnectCode, disconnects, type Push, type Unsubscribe, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
 import { CloseCode, RecordType } from "@shardcast/wire";
 import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Audience } from "../../hub/audience.ts";
+import { noAddressSlot } from "../../limits/admission.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Timed } from "../deadlines.ts";
@@ -60,6 +62,10 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	expiresAt = Number.POSITIVE_INFINITY;
 	/** When the first of its subscriptions may expire, in the same unit; one that has ended may still count. */
 	subscriptionsExpireAt = Number.POSITIVE_INFINITY;
+	/** Its place in the count of its user's connections, -1 = not counted; see `UserLimit`. */
+	userSlot = noAddressSlot;
+	/** What it may still send, while that is limited; see `CommandRates`. */
+	buckets: ConnectionBuckets | null = null;
 	/** Commands behind the one that waits now; null = no command waits. */
 	backlog: Backlog | null = null;
 	/** It has not answered the last ping yet. */
@@ -296,6 +302,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.#sender = 0;
 		this.backlog = null;
 		this.endpoint.connected.remove(this);
+		this.endpoint.userLimit.left(this);
 		this.endpoint.heartbeats.closed(this);
 		if (this.sessionId !== "") this.endpoint.emulation.closed(this);
 	}

@@ -10,8 +10,10 @@ import { defaultHandlerDeadlineMs } from "../../delivery/incoming/inbound.ts";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { DurableChannels } from "../../durable/durable-channels.ts";
 import { version } from "../../lifecycle/version.ts";
+import type { UserLimit } from "../../limits/user-limit.ts";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 import { ClientHandlers } from "./client-handlers.ts";
+import type { CommandRates } from "./command-rates.ts";
 import { ChannelCommands } from "./commands/channel-commands.ts";
 import { Commands } from "./commands/commands.ts";
 import { ConnectCommands } from "./commands/connect-commands.ts";
@@ -57,6 +59,8 @@ export interface CommandSetParts {
 export interface CommandSetContext {
 	readonly tokens: Verifiers;
 	readonly rate: MessageRate;
+	readonly rates: CommandRates;
+	readonly userLimit: UserLimit;
 	readonly heartbeats: Heartbeats;
 	readonly connected: ConnectedUsers;
 	/** Of this shard, for clients whose commands come by other requests. */
@@ -83,7 +87,7 @@ export class CommandSet {
 	constructor(parts: CommandSetParts, context: CommandSetContext) {
 		const { options, live, incoming } = parts;
 		const { config, row, log, ask } = options;
-		const { tokens, rate, heartbeats, connected, failed, unixTime } = context;
+		const { tokens, rate, rates, userLimit, heartbeats, connected, failed, unixTime } = context;
 		const namespaces = () => live.namespaces;
 		const insecure = () => live.config.clientInsecure;
 		const channelLimit = () => live.config.channelLimit;
@@ -106,6 +110,8 @@ export class CommandSet {
 			subscriptions,
 			heartbeats,
 			connected,
+			userLimit,
+			rates,
 			onlyOne: (session) => closeOthers(ask, session),
 			version,
 			node: context.node,
@@ -175,6 +181,7 @@ export class CommandSet {
 			},
 			pong: (session) => heartbeats.pong(session),
 			failed,
+			rates,
 			turnMs: options.commandTurnMs,
 		});
 	}

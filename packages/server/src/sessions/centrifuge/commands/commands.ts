@@ -2,6 +2,7 @@ import { type Command, DisconnectCode, ErrorCode, type Method, type Reply, type 
 import { type Counters, commandCounters, errorCounters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
+import type { CommandRates } from "../command-rates.ts";
 import { CommandTurns, usualTurnMs } from "./command-turns.ts";
 
 /** In the session's encoding, without an id. */
@@ -23,6 +24,8 @@ export interface CommandsParts {
 	readonly pong: (session: CentrifugeSession) => boolean;
 	/** A command that had to wait failed because of a defect; the connection is closed. */
 	readonly failed: (error: unknown) => void;
+	/** Whether the client, and its user, may send one more of them now. */
+	readonly rates: Pick<CommandRates, "take">;
 	/** How long commands may run in one turn of the loop; replaced in tests. */
 	readonly turnMs?: number | undefined;
 }
@@ -134,6 +137,12 @@ export class Commands {
 		}
 		const { method } = command;
 		this.#parts.counters.add(commandCounters[method], 1);
+		if (method !== "connect" && !this.#parts.rates.take(session, method)) {
+			// A message has no reply, and is not lost silently.
+			const outcome = method === "send" ? ends(DisconnectCode.tooManyRequests) : fails(ErrorCode.tooManyRequests);
+			this.#conclude(session, method, command.id, outcome);
+			return undefined;
+		}
 		const handle = this.#parts.handlers[method] as Handle<Method>;
 		const outcome = handle(session, command.request);
 		if (!(outcome instanceof Promise)) {

@@ -10,7 +10,9 @@ import {
 	type RefreshRequest,
 } from "@shardcast/protocol";
 import { monotonicMs } from "@shardcast/wire";
+import type { UserLimit } from "../../../limits/user-limit.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
+import type { CommandRates } from "../command-rates.ts";
 import type { ConnectedUsers } from "../connected-users.ts";
 import type { Heartbeats } from "../timing/heartbeats.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
@@ -30,6 +32,8 @@ export interface ConnectCommandsParts {
 	readonly subscriptions: ServerSubscriptions;
 	readonly heartbeats: Pick<Heartbeats, "connected" | "refreshed">;
 	readonly connected: Pick<ConnectedUsers, "add">;
+	readonly userLimit: Pick<UserLimit, "admit">;
+	readonly rates: Pick<CommandRates, "takeOfUser">;
 	/** Closes the other connections of the session's user. */
 	readonly onlyOne: (session: CentrifugeSession) => void;
 	/** This server's version, sent to clients. */
@@ -81,6 +85,8 @@ export class ConnectCommands {
 		if (refused !== null) return ends(refused satisfies DisconnectCode);
 		const left = claims === null ? {} : expiry(this.#expiresAt(claims), unixTime());
 		if (left === null) return fails(ErrorCode.expired);
+		const user = claims?.user ?? "";
+		if (!this.#parts.rates.takeOfUser(user, "connect")) return fails(ErrorCode.tooManyRequests);
 		const wanted = subscriptions.of(claims, subs);
 		if (!(wanted instanceof Map)) return wanted as Outcome;
 		// All that was missed is read, and the client is subscribed, in one step: everything else comes in later turns.
@@ -88,6 +94,7 @@ export class ConnectCommands {
 			if (session.isGone) return ends(Disconnect.connectionClosed);
 			const results = subscriptions.results(session.framing, wanted.values(), subs);
 			if (results === null) return null;
+			if (!this.#parts.userLimit.admit(session, user)) return ends(Disconnect.connectionLimit);
 			this.#connected(session, claims);
 			subscriptions.subscribe(session, wanted.values(), results);
 			// A client that only listens cannot refresh its token.

@@ -1,0 +1,18 @@
+import { channelHash } from "@shardcast/wire";
+
+const encoder = new TextEncoder();
+/** User ids, and names of buckets before them, are rarely longer. */
+let bytes = new Uint8Array(1024);
+
+/**
+ * A user id as a 64-bit key, the same in all processes of a cluster, and secret: nobody can choose ids that share one.
+ * @param purpose tells keys apart that are for something else; it has no NUL.
+ */
+export function userKey(user: string, purpose = ""): bigint {
+	const text = `\0${purpose}\0${user}`;
+	if (text.length * 3 > bytes.length) bytes = new Uint8Array(text.length * 3);
+	const { written } = encoder.encodeInto(text, bytes);
+	const low = channelHash(bytes, 0, written);
+	bytes[0] = 1;
+	return (BigInt(channelHash(bytes, 0, written)) << 32n) | BigInt(low);
+}
