@@ -91,7 +91,8 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 	});
 
 	it("batches that the broker keeps as gzip, snappy, lz4 and zstd are all read, and records of an aborted transaction are not", async () => {
-		const clients = await rig.listen(clusters().map(({ url }) => url));
+		// All shards of both: one that nobody listens to would bring these records to the clients of the next test.
+		const clients = await rig.listen(urls());
 		const codecs = ["gzip", "snappy", "lz4", "zstd", "uncompressed"];
 		for (const codec of codecs) {
 			await rig.client.createTopic(`${prefix}.${codec}`, 1, { "compression.type": codec });
@@ -108,7 +109,7 @@ describe.skipIf(!(await kafkaForTests()))("exactly once while Kafka changes, for
 		await transactions.disconnect();
 		rig.produced.set(`${prefix}.gzip/0`, 302);
 		await caughtUp(clients);
-		expect(clients.map((client) => client.texts().filter((text) => text === "void"))).toEqual([[], []]);
+		for (const client of clients) expect(client.texts()).not.toContain("void");
 		expect(rig.report(clients)).toMatchObject({ ...flawless, received: clients.length * (5 * 301 + 1) });
 	});
 
