@@ -64,6 +64,12 @@ export const httpErrors = {
 		retryAfterSeconds: 1,
 		close: true,
 	},
+	connections_per_user: {
+		status: 429,
+		message: "this user has reached its limit of connections (client.user_connection_limit)",
+		retryAfterSeconds: 1,
+		close: true,
+	},
 	head_too_long: { status: 431, message: "the request head is too long", retryAfterSeconds: 0, close: true },
 	internal: {
 		status: 500,

@@ -7,6 +7,7 @@ import { userKey } from "./user-key.ts";
 
 /** A client that counts as a connection of its user. */
 export interface CountedUser {
+	/** "" = anonymous, or not known yet. */
 	readonly user: string;
 	/** Its place in the count, -1 = it is not counted. One writer, `UserLimit`. */
 	userSlot: number;
@@ -18,8 +19,8 @@ export interface UserLimitParts {
 	/** Opened when the limit is first in force: connections are counted in it by user, as they are by address. */
 	readonly openTable: () => AddressTable;
 	readonly counters: Pick<Counters, "add">;
-	/** Clients that are connected, to be counted when the limit is switched on. */
-	readonly connected: () => Iterable<CountedUser>;
+	/** All clients, to be counted when the limit is switched on. */
+	readonly clients: () => readonly CountedUser[];
 }
 
 /**
@@ -44,7 +45,8 @@ export class UserLimit {
 		return () => {
 			this.#max = userConnectionLimit;
 			if (this.#max === 0 || this.#table === null) return;
-			for (const client of this.#parts.connected()) if (client.userSlot === noAddressSlot) this.#enter(this.#table, client, client.user);
+			for (const client of this.#parts.clients())
+				if (client.user !== "" && client.userSlot === noAddressSlot) this.#enter(this.#table, client, client.user);
 		};
 	}
 

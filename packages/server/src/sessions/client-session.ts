@@ -1,6 +1,7 @@
 import type { ToldAddress } from "@shardcast/http";
 import { type CloseCode, closeReasons } from "@shardcast/wire";
 import type { Audience } from "../hub/audience.ts";
+import { noAddressSlot } from "../limits/admission.ts";
 import type { Admitted } from "../limits/connection-check.ts";
 import type { Transport } from "../transports/transport.ts";
 import type { Session } from "./session.ts";
@@ -23,6 +24,8 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	bufferedBytesMax = 0;
 	/** Its place in the count of its address's connections, -1 = not counted; see `Admission`. */
 	addressSlot: number;
+	/** Its place in the count of its user's connections, -1 = not counted; see `UserLimit`. */
+	userSlot = noAddressSlot;
 	/** Its address, as a trusted proxy told it; null = the transport's own remote address. */
 	readonly told: ToldAddress | null;
 
@@ -31,6 +34,8 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 		this.told = told;
 	}
 
+	/** "" = anonymous, or not known yet. */
+	abstract readonly user: string;
 	/** Those that it listens to, for people. */
 	abstract get channels(): readonly string[];
 	/** All sessions, of which this is one. */

@@ -233,3 +233,18 @@ describe("where it is not", () => {
 		expect(await rig.hears("")).toBe(401);
 	});
 });
+
+it("a user's connection beyond client.user_connection_limit is answered 429; the place is given back, and so is all else", async () => {
+	const rig = new RawRig({ ...config, userConnectionLimit: 2 });
+	const bob = await tokenOf({ sub: "bob" });
+	const join = (token: string) => rig.ask(`channels=news:a&token=${token}`);
+	const isIn = async (token: string) => !("status" in (await join(token)));
+	const first = (await join(ann)) as RawSession;
+	expect([await isIn(ann), await isIn(ann), await isIn(bob)]).toEqual([true, false, true]);
+	expect(await rig.hears(`channels=news:a&token=${ann}`)).toBe(429);
+	expect(rig.row.get("refusedPerUser")).toBe(2);
+	first.closed(1000);
+	expect([await isIn(ann), await isIn(ann)]).toEqual([true, false]);
+	for (const session of rig.sessions.snapshot()) session.closed(1000);
+	expect(rig.kept).toBe(0);
+});

@@ -84,6 +84,9 @@ class Rig implements SessionRig {
 			tokens: () => {
 				throw new Error("no tokens are looked at");
 			},
+			userLimit: () => {
+				throw new Error("no user is known");
+			},
 		});
 	}
 

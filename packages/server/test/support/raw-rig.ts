@@ -1,5 +1,6 @@
 import { type Config, defaultConfig } from "@shardcast/config";
 import type { Reply } from "@shardcast/http";
+import { AddressTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { publishTaken } from "@shardcast/wire";
@@ -7,6 +8,7 @@ import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-inf
 import { Hub } from "../../src/hub/hub.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
+import { UserLimit } from "../../src/limits/user-limit.ts";
 import { Verifiers } from "../../src/sessions/centrifuge/tokens/verifiers.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
@@ -26,6 +28,7 @@ export class RawRig {
 	readonly live: LiveConfig;
 	readonly sessions: Sessions;
 	readonly endpoint: RawEndpoint;
+	readonly userLimit: UserLimit;
 	readonly #tokens: Verifiers;
 	readonly #leaving: LeavingSessions;
 	/** Let in, and not gone. */
@@ -67,6 +70,8 @@ export class RawRig {
 			events: { opened: () => {}, closed: () => {} },
 			soon: () => {},
 		});
+		const openTable = () => AddressTable.inMemory(100);
+		this.userLimit = new UserLimit({ config, slot: 0, openTable, counters: row, clients: () => this.sessions.all });
 		this.endpoint = new RawEndpoint({
 			sessions: this.sessions,
 			hub,
@@ -81,6 +86,7 @@ export class RawRig {
 			options: { config, row },
 			live: this.live,
 			tokens: () => this.#tokens.connection,
+			userLimit: () => this.userLimit,
 			now: () => this.seconds,
 			unixTime: () => Date.now() / 1000 + this.seconds - 1000,
 		});

@@ -101,9 +101,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.tokens = new Verifiers(config, log);
 		this.rate = new MessageRate(config, row);
 		const { slot } = row;
-		const connectedNow = () => this.connected.all();
 		this.rates = new CommandRates({ config, table: options.rates, counters: row, nowMs: () => now() * 1000 });
-		this.userLimit = new UserLimit({ config, slot, openTable: options.openAddresses, counters: row, connected: connectedNow });
+		this.userLimit = new UserLimit({ config, slot, openTable: options.openAddresses, counters: row, clients: () => this.sessions.all });
 		const unixTime = () => Date.now() / 1000;
 		this.heartbeats = new Heartbeats({
 			get times() {

@@ -6,7 +6,6 @@ import { CloseCode, RecordType } from "@shardcast/wire";
 import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Audience } from "../../hub/audience.ts";
-import { noAddressSlot } from "../../limits/admission.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Timed } from "../deadlines.ts";
@@ -62,8 +61,6 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	expiresAt = Number.POSITIVE_INFINITY;
 	/** When the first of its subscriptions may expire, in the same unit; one that has ended may still count. */
 	subscriptionsExpireAt = Number.POSITIVE_INFINITY;
-	/** Its place in the count of its user's connections, -1 = not counted; see `UserLimit`. */
-	userSlot = noAddressSlot;
 	/** What it may still send, while that is limited; see `CommandRates`. */
 	buckets: ConnectionBuckets | null = null;
 	/** Commands behind the one that waits now; null = no command waits. */

@@ -30,14 +30,6 @@ export class ConnectedUsers {
 		else if (present instanceof Set && present.delete(session) && present.size === 1) this.#sessions.set(user, [...present][0]!);
 	}
 
-	/** All of them. */
-	*all(): Iterable<CentrifugeSession> {
-		for (const present of this.#sessions.values()) {
-			if (present instanceof Set) yield* present;
-			else yield present;
-		}
-	}
-
 	/** Those of a user, in the order in which they have connected. */
 	of(user: string): readonly CentrifugeSession[] {
 		const present = this.#sessions.get(user);

@@ -1,5 +1,5 @@
 import { authRequired, type Config } from "@shardcast/config";
-import type { Reply } from "@shardcast/http";
+import { type Reply, refusal } from "@shardcast/http";
 import { DisconnectCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
 import { everybody, monotonicMs } from "@shardcast/wire";
@@ -8,6 +8,7 @@ import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import type { LiveConfig } from "../../lifecycle/live-config.ts";
 import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts";
+import type { UserLimit } from "../../limits/user-limit.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
 import type { TokenVerifier } from "../centrifuge/tokens/token-verifier.ts";
@@ -35,6 +36,7 @@ export interface RawEndpointParts {
 	readonly live: RawAccessParts["live"] & { readonly mayPublish: Pick<LiveConfig["mayPublish"], "webSocket"> };
 	/** Of connection tokens. */
 	readonly tokens: () => TokenVerifier;
+	readonly userLimit: () => Pick<UserLimit, "admit" | "left">;
 	/** Monotonic, and since 1970, in seconds; replaced in tests. */
 	readonly now?: () => number;
 	readonly unixTime?: () => number;
@@ -146,9 +148,16 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 			check.left(admitted.addressSlot);
 			return { refused: check.full() };
 		}
-		const session =
-			identity === null ? new RawSession(this, admitted, channelSet) : new RawUserSession(this, admitted, channelSet, identity);
-		return { session };
+		if (identity === null) return { session: new RawSession(this, admitted, channelSet) };
+		const session = new RawUserSession(this, admitted, channelSet, identity);
+		if (this.userLimit.admit(session, identity.user)) return { session };
+		this.channelSets.leave(channelSet);
+		check.left(admitted.addressSlot);
+		return { refused: refusal("connections_per_user") };
+	}
+
+	get userLimit(): Pick<UserLimit, "admit" | "left"> {
+		return this.#parts.userLimit();
 	}
 
 	#mayPublish({ user, channelSet }: RawSession): boolean {

@@ -56,7 +56,9 @@ export class RawUserSession extends RawSession implements Timed {
 	}
 
 	override gone(): void {
-		this.#endpoint.expiry.closed(this);
+		const { expiry, userLimit } = this.#endpoint;
+		expiry.closed(this);
+		userLimit.left(this);
 		super.gone();
 	}
 

@@ -9,10 +9,10 @@ import { type CentrifugeClient, CentrifugeRig } from "../../support/centrifuge-r
 import { tokenOf, tokenSecret } from "../../support/tokens.ts";
 
 /** One shard of several, with the count that they share. */
-function shard(slot: number, table: AddressTable, userConnectionLimit: number, connected: CountedUser[] = []) {
+function shard(slot: number, table: AddressTable, userConnectionLimit: number, clients: CountedUser[] = []) {
 	const row = Scoreboard.inMemory(1).row(0);
 	const config = { userConnectionLimit };
-	return { row, limit: new UserLimit({ config, slot, openTable: () => table, counters: row, connected: () => connected }) };
+	return { row, limit: new UserLimit({ config, slot, openTable: () => table, counters: row, clients: () => clients }) };
 }
 const client = (user = "ann"): CountedUser => ({ user, userSlot: noAddressSlot });
 
@@ -45,18 +45,18 @@ describe("connections of a user", () => {
 				throw new Error("opened");
 			},
 			counters: Scoreboard.inMemory(1).row(0),
-			connected: () => [],
+			clients: () => [],
 		});
 		expect([1, 2].map(() => unopened.admit(client(), "ann"))).toEqual([true, true]);
 		expect(() => unopened.prepare({ userConnectionLimit: 1 })).toThrow("opened");
 	});
 
 	it("those that are connected count when it is switched on", () => {
-		const connected = [client(), client(), client("bob")];
-		const { limit } = shard(0, AddressTable.inMemory(100, 1), 0, connected);
+		const clients = [client(), client(), client("bob"), client("")];
+		const { limit } = shard(0, AddressTable.inMemory(100, 1), 0, clients);
 		limit.prepare({ userConnectionLimit: 2 })();
 		expect([limit.admit(client(), "ann"), limit.admit(client(), "bob"), limit.admit(client(), "bob")]).toEqual([false, true, false]);
-		limit.left(connected[0]!);
+		limit.left(clients[0]!);
 		expect(limit.admit(client(), "ann")).toBe(true);
 	});
 
