@@ -254,6 +254,8 @@ export const shardCounters = [
 	["subscriptionsProtobuf", "those of them whose clients speak Protobuf (now)"],
 	...commandCounterWords,
 	...errorCounterWords,
+	["refusedUnauthorized", "clients of the raw endpoint answered 401 because they had no valid token"],
+	["refusedForbidden", "clients of the raw endpoint answered 403 because of the permissions of their channels"],
 	["refusedProxyHeader", "connections refused because they did not begin with a PROXY header of a trusted proxy"],
 	["refusedPerUser", "clients closed with 3504 because of client.user_connection_limit"],
 	["usersUncounted", "clients not counted towards client.user_connection_limit because the table was full"],

@@ -105,6 +105,7 @@ export class Shard {
 			reader,
 			durable,
 			kafka: ingest?.history ?? null,
+			rawClients: raw.clientsOf,
 			onCommit,
 		});
 		const access = new ApiAccess(live);

@@ -2,8 +2,11 @@ import { type Config, defaultConfig } from "@shardcast/config";
 import { channelList, createRecordHead, everybody, RecordKind, readRecordHead, recordBytes, writeRecordHead } from "@shardcast/wire";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Audience } from "../../src/hub/audience.ts";
+import { ConnectedUsers } from "../../src/sessions/centrifuge/connected-users.ts";
+import { Users, type UsersParts } from "../../src/sessions/centrifuge/users.ts";
 import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
 import { cookieIn, tokenIn } from "../../src/sessions/raw/raw-token.ts";
+import type { RawUserSession } from "../../src/sessions/raw/raw-user-session.ts";
 import type { FakeTransport } from "../support/fake-transport.ts";
 import { rawRequest } from "../support/raw-request.ts";
 import { RawRig } from "../support/raw-rig.ts";
@@ -201,6 +204,19 @@ describe("where authentication is required, a raw client", () => {
 		expect(rig.kept).toBeGreaterThan(3);
 		session.closed(1000);
 		expect(rig.kept, "closed").toBe(0);
+	});
+
+	it("is closed when its user is: with the code and the reason that the backend gives", async () => {
+		const rig = new RawRig(config);
+		const [first, second] = [(await rig.ask(`token=${ann}`)) as RawUserSession, (await rig.ask(`token=${ann}`)) as RawUserSession];
+		const other = (await rig.ask(`token=${await tokenOf({ sub: "bob" })}`)) as RawUserSession;
+		const users = new Users({ connected: new ConnectedUsers(), rawClients: rig.endpoint.clientsOf } as never as UsersParts);
+		expect(users.disconnect({ user: "ann", client: second.id, code: 3503, reason: "force disconnect" })).toBe(1);
+		expect([first.leaving, second.leaving, other.leaving]).toEqual([0, 3503, 0]);
+		expect(users.disconnect({ user: "ann", whitelist: [first.id], code: 4000, reason: "bye" }), "all are on the list, or gone").toBe(0);
+		expect(users.disconnect({ user: "ann", code: 4000, reason: "bye" })).toBe(1);
+		expect([first.leaving, first.closeFrame(4000)]).toEqual([4000, { code: 4000, reason: "bye" }]);
+		expect(other.leaving).toBe(0);
 	});
 
 	it("finds no room when others have come while its token was checked", async () => {

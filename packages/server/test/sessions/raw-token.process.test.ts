@@ -38,6 +38,7 @@ it("a raw client with a token is upgraded and served; one without is answered 40
 	await expect(LibraryClient.open(`${url}/?channels=other&token=${token}`)).rejects.toThrow(/403/);
 	await waitFor(() => row.connections === 3, { deadlineMs: 2000, what: "the refused connections to end" });
 	expect([row.webSockets, row.get("callbackErrors")]).toEqual([3, 0]);
+	expect([row.get("refusedUnauthorized"), row.get("refusedForbidden")], "401 and 403, counted").toEqual([2, 1]);
 });
 
 it("one that leaves while the keys are fetched leaves nothing behind, and one that stays is let in", async () => {

@@ -29,7 +29,7 @@ import { Consumers } from "./durable/consumers.ts";
 import type { MessageRate } from "./message-rate.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
 import type { Verifiers } from "./tokens/verifiers.ts";
-import { Users } from "./users.ts";
+import { Users, type UsersParts } from "./users.ts";
 
 /** What commands need of the shard. */
 export interface CommandSetParts {
@@ -51,6 +51,8 @@ export interface CommandSetParts {
 	readonly reader: LogReader;
 	/** Absent = no channel is durable. */
 	readonly durable?: DurableChannels | null;
+	/** The clients of the raw endpoint that are this user's; absent = there are none. */
+	readonly rawClients?: UsersParts["rawClients"];
 	/** What only Kafka still has; null = it is not used, or not read for clients. */
 	readonly kafka: KafkaHistory | null;
 }
@@ -162,7 +164,15 @@ export class CommandSet {
 			nowMs: () => context.now() * 1000,
 			rpc: this.handlers.rpc,
 		});
-		this.users = new Users({ connected, subscriptions, namespaces, channelLimit, heartbeats, unixTime });
+		this.users = new Users({
+			connected,
+			subscriptions,
+			namespaces,
+			channelLimit,
+			rawClients: parts.rawClients ?? (() => []),
+			heartbeats,
+			unixTime,
+		});
 		this.uniConnects = new UniConnects({ connect: connect.connect, counters: row, failed });
 		this.commands = new Commands({
 			counters: row,

@@ -19,12 +19,22 @@ import type { ConnectedUsers } from "./connected-users.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
 import { inALaterTurn, waitMsMax } from "./timing/in-a-later-turn.ts";
 
+/** A client that is known to be a user's, whatever its protocol. */
+export interface UserClient {
+	readonly id: string;
+	/** See `CentrifugeSession`. */
+	readonly connectedAt: number;
+	disconnect(code: number, reason: string): void;
+}
+
 export interface UsersParts {
 	readonly connected: Pick<ConnectedUsers, "of">;
 	readonly subscriptions: ServerSubscriptions;
 	/** Looked up at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly channelLimit: () => number;
+	/** The user's clients of the raw endpoint, on this shard. */
+	readonly rawClients: (user: string) => readonly UserClient[];
 	readonly heartbeats: Pick<Heartbeats, "refreshed">;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
@@ -83,8 +93,11 @@ export class Users {
 		return sessions.length;
 	}
 
+	/** Clients of the raw endpoint as well. */
 	disconnect({ code, reason, keep, whitelist, ...target }: DisconnectUser): number {
-		const sessions = this.#of(target).filter(
+		const { user, client, session } = target;
+		const raw = session === undefined ? this.#parts.rawClients(user).filter(({ id }) => client === undefined || id === client) : [];
+		const sessions = [...this.#of(target), ...raw].filter(
 			({ id, connectedAt }) =>
 				(keep === undefined || (id !== keep.client && connectedAt <= keep.since)) && whitelist?.includes(id) !== true,
 		);

@@ -131,14 +131,25 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		};
 	}
 
-	/** Others have come meanwhile, or a drain has begun. */
 	#judged(admitted: Admitted, grant: RawGrant | { readonly refused: Reply }): Connected {
-		const { check, options } = this.#parts;
-		const refused =
-			"refused" in grant ? grant.refused : (check.stopping() ?? (this.sessions.count < options.row.connectionsMax ? null : check.full()));
+		const { check } = this.#parts;
+		const refused = "refused" in grant ? this.#counted(grant.refused) : this.#overtaken();
 		if (refused === null) return this.#enter(admitted, grant as RawGrant);
 		check.left(admitted.addressSlot);
 		return { refused };
+	}
+
+	#counted(refused: Reply): Reply {
+		const { row } = this.#parts.options;
+		if (refused.status === 401) row.add("refusedUnauthorized", 1);
+		else if (refused.status === 403) row.add("refusedForbidden", 1);
+		return refused;
+	}
+
+	/** A drain has begun while the token was checked, or others have come; null = neither. */
+	#overtaken(): Reply | null {
+		const { check, options } = this.#parts;
+		return check.stopping() ?? (this.sessions.count < options.row.connectionsMax ? null : check.full());
 	}
 
 	#enter(admitted: Admitted, { identity, channels, hearsAll }: RawGrant): Connected {
@@ -159,6 +170,12 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	get userLimit(): Pick<UserLimit, "admit" | "left"> {
 		return this.#parts.userLimit();
 	}
+
+	/** Looks at all clients of the shard: not for every message. */
+	readonly clientsOf = (user: string): RawUserSession[] =>
+		this.sessions.all.filter(
+			(session): session is RawUserSession => session instanceof RawUserSession && session.user === user && session.leaving === 0,
+		);
 
 	#mayPublish({ user, channelSet }: RawSession): boolean {
 		const { live } = this.#parts;

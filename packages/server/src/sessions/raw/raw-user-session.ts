@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { MessageDetails } from "@shardcast/bus";
 import { DisconnectCode, disconnects } from "@shardcast/protocol";
+import { monotonicMs } from "@shardcast/wire";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import type { Timed } from "../deadlines.ts";
@@ -13,11 +14,15 @@ import { RawSession } from "./raw-session.ts";
 export class RawUserSession extends RawSession implements Timed {
 	/** A random id; receivers of its messages may see it. */
 	readonly id = randomUUID();
+	/** When it came, by the clock that all processes of this machine share. */
+	readonly connectedAt = monotonicMs();
 	dueAt = 0;
 	duePlace = -1;
 	readonly #endpoint: RawEndpoint;
 	readonly #identity: RawIdentity;
 	#details: MessageDetails | null = null;
+	/** The reason that it is closed with instead of the code's usual one; null = that one. */
+	#reason: string | null = null;
 
 	constructor(endpoint: RawEndpoint, admitted: Admitted, channelSet: ChannelSet, identity: RawIdentity) {
 		super(endpoint, admitted, channelSet);
@@ -67,7 +72,15 @@ export class RawUserSession extends RawSession implements Timed {
 		this.close(DisconnectCode.expired);
 	}
 
+	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
+	disconnect(code: number, reason: string): void {
+		if (this.leaving !== 0 || this.place < 0) return;
+		this.#reason = reason;
+		this.close(code);
+	}
+
 	override closeFrame(code: number): { readonly code: number; readonly reason: string } {
+		if (this.#reason !== null) return { code, reason: this.#reason };
 		return disconnects[code as DisconnectCode] ?? super.closeFrame(code);
 	}
 }
