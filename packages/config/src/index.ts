@@ -10,12 +10,14 @@ export { nearest } from "./load/nearest.ts";
 export { configJson, formatConfig } from "./load/print.ts";
 export { describeChanges, planReload, type ReloadPlan, sameValue } from "./load/reload.ts";
 export { WithdrawnHistories } from "./load/withdrawn-histories.ts";
+export { type ApiMethodName, apiChannelMethods, apiMethods } from "./options/api-methods.ts";
 export { centrifugoOnly, centrifugoOnlyInNamespaces } from "./options/centrifugo.ts";
 export type { NameOf } from "./options/checks/check.ts";
 export {
 	type AuthConfig,
 	authRequired,
 	connectionsPerShard,
+	hasApiKey,
 	hasTokenKey,
 	historyCapacity,
 	historyPayloadBytesMax,
@@ -35,6 +37,7 @@ export {
 	sections,
 } from "./options/options.ts";
 export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/channel.ts";
+export type { ApiKeyOptions } from "./options/sections/http-api.ts";
 export type { CommandRates, RateBucket, RateOperation } from "./options/sections/rate-limit.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";

@@ -415,6 +415,29 @@ describe("config print", () => {
 		for (const key of configKeys) expect(text).toMatch(new RegExp(`^ +(# )?${filePath(key).split(".").at(-1)}:`, "m"));
 	});
 
+	it("hides the keys of http_api.keys; methods, channels and keys are checked, and mistakes do not show them", () => {
+		const keys = (...items: object[]) => JSON.stringify(items);
+		const one = { name: "backend", key: "swordfish-1", former_key: "swordfish-0", methods: "publish,history", channels: ["chat:*"] };
+		const loaded = load({ apiKeys: keys(one) });
+		expect(loaded.config.apiKeys).toEqual([
+			{ name: "backend", key: "swordfish-1", formerKey: "swordfish-0", methods: ["publish", "history"], channels: ["chat:*"] },
+		]);
+		const mistake = (...items: object[]) => mistakesOf(() => load({ apiKeys: keys(...items) })).join();
+		const mistakes = [
+			mistake({ name: "backend" }),
+			mistake({ ...one, key: "swordf" }),
+			mistake({ ...one, methods: "publsh" }),
+			mistake(one, { ...one, name: "other" }),
+			mistake(...Array.from({ length: 33 }, (_, index) => ({ name: `k${index}`, key: `swordfish-${index}` }))),
+		];
+		expect(mistakes[0]).toContain('"backend" has no key');
+		expect(mistakes[1]).toContain("at least 8 characters");
+		expect(mistakes[2]).toContain("is no method of the server API");
+		expect(mistakes[3]).toContain('"other" has the same key as another');
+		expect(mistakes[4]).toContain("the most is 32");
+		for (const text of [formatConfig(loaded), configJson(loaded), ...mistakes]) expect(text).not.toMatch(/swordf/);
+	});
+
 	/** Something other than the default for every option that has no secret. */
 	const flags: Partial<Record<ConfigKey, unknown>> = {
 		shards: "3",

@@ -2,6 +2,7 @@ export { type ChildControl, connectToParent } from "./child-end.ts";
 export { type ClusterEvent, EventLog } from "./event-log.ts";
 export { joinCluster } from "./join-cluster.ts";
 export type { FromChild, StartMessage, ToChild } from "./messages.ts";
+export { apiMetrics } from "./metrics/api-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";

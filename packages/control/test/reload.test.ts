@@ -53,6 +53,14 @@ describe("reading all options again", () => {
 		]);
 	});
 
+	it("hides the keys of a list", () => {
+		const keys = (key: string) => `http_api: {keys: [{name: backend, key: ${key}}]}\n`;
+		const { applied, config } = plan(keys("first-secret"), keys("second-secret"));
+		expect(JSON.stringify(applied)).toMatch(/http_api\.keys.*another \(hidden\)/);
+		expect(JSON.stringify(applied)).not.toContain("-secret");
+		expect(config.apiKeys[0]!.key).toBe("second-secret");
+	});
+
 	it.each([
 		["http_api: {key: first-secret}\n", "log: {level: warn}\n", /^http_api\.key: .*"key: none" in the section "http_api"/],
 		["console: {token: first-secret}\n", "http_api: {key:}\n", /^console\.token: /],

@@ -1,4 +1,4 @@
-import { type AuthConfig, authRequired, type Config, hasTokenKey } from "@shardcast/config";
+import { type AuthConfig, authRequired, type Config, hasApiKey, hasTokenKey } from "@shardcast/config";
 import { openToClients } from "./open-to-clients.ts";
 
 /** Who may publish, for `/health` and the console as well. */
@@ -12,10 +12,9 @@ type PublishConfig = AuthConfig & Pick<Config, "clientPublish">;
 
 /** With a key, a client that could send without it would make it worthless: so clients only receive then, unless they are allowed more. */
 export function mayPublish(config: PublishConfig): MayPublish {
-	const { apiKey, clientPublish } = config;
-	if (authRequired(config))
-		return { http: apiKey === undefined ? "nobody" : "key", webSocket: clientPublish === "off" ? "nobody" : "permitted" };
-	const isOpen = apiKey === undefined;
+	const { clientPublish } = config;
+	const isOpen = !hasApiKey(config);
+	if (authRequired(config)) return { http: isOpen ? "nobody" : "key", webSocket: clientPublish === "off" ? "nobody" : "permitted" };
 	const clients = clientPublish === "auto" ? isOpen : clientPublish === "on";
 	return { http: isOpen ? "everyone" : "key", webSocket: clients ? "everyone" : "nobody" };
 }
@@ -70,8 +69,7 @@ function whoIsLetIn(config: PublishConfig): string {
 	const clients = hasTokenKey(config)
 		? "clients need a token"
 		: "no client can connect by a token, since there is no key for tokens (client.token, or --no-require-auth)";
-	const publishers =
-		config.apiKey === undefined ? "nobody can publish over HTTP without an --api-key" : "publishing over HTTP needs the key";
+	const publishers = !hasApiKey(config) ? "nobody can publish over HTTP without an --api-key" : "publishing over HTTP needs the key";
 	const viewers = config.consoleToken === undefined ? "the console is closed without a --console-token" : "the console needs its token";
 	return `authentication is required: ${clients}; ${publishers}; ${viewers}`;
 }

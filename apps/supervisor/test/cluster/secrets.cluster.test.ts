@@ -27,7 +27,10 @@ beforeAll(async () => {
 	writeFileSync(file, "log: { level: debug }\nclient: { subscription_token: { enabled: true } }\n");
 	cluster = await startCluster({
 		shards: 2,
-		env: Object.fromEntries(secretKeys.map((key) => [environmentName(key), secretOf(key)])),
+		env: {
+			...Object.fromEntries(secretKeys.map((key) => [environmentName(key), secretOf(key)])),
+			[environmentName("apiKeys")]: JSON.stringify([{ name: "backend", key: secretOf("apiKeys") }]),
+		},
 		// Nobody listens there: Kafka's client logs errors.
 		flags: ["--config", file, "--kafka-brokers", "127.0.0.1:1", "--kafka-topics", "x", "--kafka-sasl", "plain", "--kafka-username", "u"],
 	});
@@ -58,6 +61,7 @@ it("no secret and no token is in a log, an answer, a metric, the console, the ar
 	// What goes wrong.
 	expect(await ask("wrong body", "/api/publish", post({ "x-api-key": key }, `{"data":`))).toBe(400);
 	expect(await ask("wrong query", "/api/publish?chanel=1", post({ authorization: `Bearer ${key}` }, "{}"))).toBe(400);
+	expect(await ask("named key", "/api/info", post({ "x-api-key": secretOf("apiKeys") }, "{}"))).toBe(200);
 	expect(await ask("wrong key", "/api/publish", post({ "x-api-key": `${key}x` }, "{}"))).toBe(401);
 	expect(await ask("wrong API call", "/api/disconnect", post({ "x-api-key": key }, "[]"))).toBe(200);
 	expect(await ask("wrong console token", `/console?token=${secretOf("consoleToken")}x`)).toBe(403);
@@ -95,6 +99,7 @@ it("no secret and no token is in a log, an answer, a metric, the console, the ar
 	expect(read.get("log"), "it says why the token is invalid").toContain("a client's token is invalid");
 	const secrets = [
 		...secretKeys.map(secretOf),
+		secretOf("apiKeys"),
 		inToken,
 		token,
 		forged,

@@ -80,7 +80,7 @@ export function changesOf(kind: Kind<unknown>, path: string, before: unknown, af
 	if (kind.objects?.identity === null) return changesOfFields(kind.objects, path, before as Item, after as Item);
 	if (kind.objects !== null) return changesOfObjects(kind.objects, path, before as Items, after as Items);
 	const [from, to] = [kind.show(before), kind.show(after)];
-	return [{ path, from, to: kind.secret && from === to ? "another (hidden)" : to }];
+	return [{ path, from, to: from === to ? "another (hidden)" : to }];
 }
 
 type Item = Readonly<Record<string, unknown>>;

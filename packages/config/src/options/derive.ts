@@ -33,7 +33,7 @@ export function historyPayloadBytesMax(config: Parameters<typeof historyCapacity
 
 export type AuthConfig = Pick<
 	Config,
-	| ("requireAuth" | "clientInsecure" | "apiKey" | "consoleToken")
+	| ("requireAuth" | "clientInsecure" | "apiKey" | "apiKeys" | "consoleToken")
 	| ("tokenHmacSecret" | "tokenRsaPublicKey" | "tokenEcdsaPublicKey" | "tokenJwksEndpoint")
 	| ("subscriptionTokenHmacSecret" | "subscriptionTokenRsaPublicKey")
 	| ("subscriptionTokenEcdsaPublicKey" | "subscriptionTokenJwksEndpoint")
@@ -49,8 +49,13 @@ export function authRequired(config: AuthConfig): boolean {
 
 /** Whether there is any key or secret by which somebody can show who they are. */
 function hasKey(config: AuthConfig): boolean {
-	const secrets = [config.apiKey, config.consoleToken, config.subscriptionTokenHmacSecret];
-	return secrets.some((secret) => secret !== undefined) || hasTokenKey(config) || hasSubscriptionTokenKey(config);
+	const secrets = [config.consoleToken, config.subscriptionTokenHmacSecret];
+	return secrets.some((secret) => secret !== undefined) || hasApiKey(config) || hasTokenKey(config) || hasSubscriptionTokenKey(config);
+}
+
+/** Whether there is any key of the HTTP API. */
+export function hasApiKey({ apiKey, apiKeys }: Pick<Config, "apiKey" | "apiKeys">): boolean {
+	return apiKey !== undefined || apiKeys.length > 0;
 }
 
 /** Whether a client can have a valid connection token at all. */

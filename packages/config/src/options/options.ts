@@ -1,8 +1,9 @@
 import type { Option, ServingCommand } from "./option.ts";
 import { authOptions } from "./sections/auth.ts";
 import { channelOptions } from "./sections/channel.ts";
-import { clientOptions, consoleOptions, httpApiOptions } from "./sections/client.ts";
+import { clientOptions, consoleOptions } from "./sections/client.ts";
 import { balancerOptions, clusterOptions, singleOptions } from "./sections/cluster.ts";
+import { httpApiOptions } from "./sections/http-api.ts";
 import { kafkaOptions } from "./sections/kafka.ts";
 import { limitOptions } from "./sections/limits.ts";
 import { logOptions } from "./sections/log.ts";
@@ -24,7 +25,7 @@ export const sections = {
 	auth: { about: "Who must show who they are.", options: authOptions },
 	client: { about: "What clients may do, and when the server closes them.", options: clientOptions },
 	channel: { about: "History and permissions of channels, for clients of the Centrifuge protocol.", options: channelOptions },
-	http_api: { about: "Publishing over HTTP.", options: httpApiOptions },
+	http_api: { about: "Publishing and other orders over HTTP.", options: httpApiOptions },
 	console: { about: "The console in the browser.", options: consoleOptions },
 	limits: { about: "Limits on number, size and rate.", options: limitOptions },
 	kafka: { about: "Reading from Kafka, and publishing through it. Without brokers, these options have no effect.", options: kafkaOptions },

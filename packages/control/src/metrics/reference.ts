@@ -1,6 +1,7 @@
 import { channelMetrics, clusterMetrics, ingestMetrics, kafkaMetrics, shardMetrics } from "@shardcast/scoreboard";
 import type { MetricDescriptor } from "@shardcast/telemetry";
 import { defaultMetrics } from "@shardcast/telemetry";
+import { apiMetrics } from "./api-table.ts";
 import { collectorMetrics } from "./collector-table.ts";
 import { historyMetrics } from "./history-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
@@ -12,13 +13,14 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"Balancer and cluster": clusterMetrics,
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
 	"History of channels": historyMetrics,
+	"HTTP API": apiMetrics,
 	Reloads: reloadMetrics,
 	"The scrape itself": collectorMetrics,
 };
 
 /** What a process keeps in its own memory carries its label as well: see `ProcessMetrics`. */
 const labelOfKeeper = new Map<MetricDescriptor, string>();
-for (const metric of kafkaMetrics) labelOfKeeper.set(metric, "shard");
+for (const metric of [...kafkaMetrics, ...apiMetrics]) labelOfKeeper.set(metric, "shard");
 for (const metric of [...historyMetrics, ...reloadMetrics, ...collectorMetrics]) labelOfKeeper.set(metric, "process");
 
 /** The reference of the metrics as Markdown, a table per group: what `npm run docs:metrics` writes. */

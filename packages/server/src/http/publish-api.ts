@@ -6,6 +6,7 @@ import type { Incoming, MessageSource } from "../delivery/incoming/incoming.ts";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
 import type { ApiAccess } from "./api-access.ts";
+import type { ApiKey } from "./api-keys.ts";
 import { batchReply, isTaken, isTransient, type Problem, problemOf, publishedReply, rateLimited } from "./publish-reply.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
 
@@ -14,7 +15,7 @@ export interface PublishApiParts {
 	readonly rate: Pick<PublishRate, "take" | "perSecond">;
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
-	readonly access: Pick<ApiAccess, "refusedToPublish">;
+	readonly access: Pick<ApiAccess, "publisher" | "refuseChannel">;
 	/** `monotonicMs`. */
 	readonly nowMs: () => number;
 }
@@ -63,14 +64,14 @@ export class PublishApi implements Feature {
 
 	#begin(request: HttpRequest): ReturnType<BodyRoute["begin"]> {
 		if (this.#draining) return refusal("shutting_down");
-		const refused = this.#parts.access.refusedToPublish(request);
-		if (refused !== null) return refused;
+		const key = this.#parts.access.publisher(request);
+		if ("status" in key) return key;
 		const contentType = request.header("content-type");
 		const { query } = request;
-		return (body) => this.#take(request, contentType, query, body);
+		return (body) => this.#take(request, key, contentType, query, body);
 	}
 
-	#take(from: HttpRequest, contentType: string, query: string, body: Uint8Array): Reply | Promise<Reply> {
+	#take(from: HttpRequest, key: ApiKey, contentType: string, query: string, body: Uint8Array): Reply | Promise<Reply> {
 		let parsed: PublishRequest | readonly PublishRequest[];
 		try {
 			parsed = parsePublish(contentType, query, body);
@@ -78,6 +79,7 @@ export class PublishApi implements Feature {
 			if (!(error instanceof PublishRequestError)) throw error;
 			return refusal(error.code, error.message, { close: false });
 		}
+		if (!key.allowsEveryChannel && !isAllowed(key, parsed)) return this.#parts.access.refuseChannel(key);
 		return "payload" in parsed ? this.#one(parsed, from) : this.#batch(parsed, from);
 	}
 
@@ -148,4 +150,9 @@ function outcomeOf(result: PublishResult): Outcome {
 
 function replyTo(outcome: Outcome): Reply {
 	return isTaken(outcome) ? publishedReply(outcome) : refusal(outcome.code, outcome.message, { close: false });
+}
+
+function isAllowed(key: ApiKey, parsed: PublishRequest | readonly PublishRequest[]): boolean {
+	const messages = "payload" in parsed ? [parsed] : parsed;
+	return messages.every(({ channels: { names } }) => names.length > 0 && names.every((name) => key.allowsChannel(name)));
 }

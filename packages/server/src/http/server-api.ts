@@ -1,7 +1,9 @@
 import { isUtf8 } from "node:buffer";
-import type { Ask } from "@shardcast/control";
+import type { ApiMethodName } from "@shardcast/config";
+import { type Ask, apiMetrics } from "@shardcast/control";
 import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcast/http";
 import { ErrorCode } from "@shardcast/protocol";
+import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { Feature } from "../lifecycle/feature.ts";
 import { ApiCall, type ApiMethod, ApiRequest } from "./api/api-call.ts";
 import { ApiError } from "./api/api-error.ts";
@@ -11,10 +13,11 @@ import { type ChannelMethodsParts, channelMethods } from "./api/channel-methods.
 import { clusterMethods } from "./api/cluster-methods.ts";
 import { type PublishMethodsParts, publishMethods } from "./api/publish-methods.ts";
 import { userMethods } from "./api/user-methods.ts";
-import type { ApiAccess, ApiKey } from "./api-access.ts";
+import type { ApiAccess } from "./api-access.ts";
+import type { ApiKey } from "./api-keys.ts";
 
 export interface ServerApiParts extends PublishMethodsParts, ChannelMethodsParts {
-	readonly access: Pick<ApiAccess, "keyFor">;
+	readonly access: Pick<ApiAccess, "keyFor" | "counts">;
 	/** Longest body of a method that publishes. */
 	readonly publishBytesMax: number;
 	/** Puts a question to all shards. */
@@ -41,7 +44,7 @@ export class ServerApi implements Feature {
 		const asking = { ...parts, ask: this.#ask };
 		const { publish, broadcast } = publishMethods(parts);
 		const methods = { broadcast, ...userMethods(asking), ...channelMethods(asking), ...clusterMethods(asking) };
-		const all: Readonly<Record<string, ApiMethod>> = { ...methods, batch: batchMethod({ publish, ...methods }) };
+		const all: Readonly<Record<Exclude<ApiMethodName, "publish">, ApiMethod>> = { ...methods, batch: batchMethod({ publish, ...methods }) };
 		this.routes = Object.entries(all).map(([name, method]) => ({
 			kind: "body",
 			method: "POST",
@@ -50,6 +53,10 @@ export class ServerApi implements Feature {
 			bodyBytesMax: name === "broadcast" || name === "batch" ? Math.max(bodyBytesMax, parts.publishBytesMax) : bodyBytesMax,
 			begin: (request) => this.#begin(request, name, method),
 		}));
+	}
+
+	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
+		metrics.addReading(apiMetrics, () => this.#parts.access.counts);
 	}
 
 	/** From now on no new request is taken; those under way are finished. */

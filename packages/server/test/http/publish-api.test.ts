@@ -145,6 +145,22 @@ describe("POST /api/publish", () => {
 			expect(api.judge({ ...head, ...right })).toBeNull();
 	});
 
+	it("403: the key has no right to the channel, or to publish", async () => {
+		const key = { name: "chats", key: "key-of-chats", formerKey: undefined, methods: [], channels: ["chat:*"] };
+		const chats = setup({ access: accessBy(undefined, { apiKeys: [key, { ...key, name: "no", key: "key-of-no", methods: ["info"] }] }) });
+		const publish = async (body: unknown) => (await chats.api.publish({ ...head, apiKey: "key-of-chats" }, json(body))).status;
+		expect(await publish({ channel: "chat:1", data: 1 })).toBe(200);
+		expect(await publish({ channel: "news", data: 1 })).toBe(403);
+		expect(await publish({ data: 1 })).toBe(403);
+		expect(
+			await publish([
+				{ channel: "chat:1", data: 1 },
+				{ channel: "news", data: 1 },
+			]),
+		).toBe(403);
+		expect(chats.api.judge({ ...head, apiKey: "key-of-no" })?.status).toBe(403);
+	});
+
 	it("403: without a key nobody may publish where authentication is required", () => {
 		const { api } = setup({ access: accessBy(undefined, { requireAuth: true }) });
 		expect(api.judge({ ...head, apiKey: "anything" })?.status).toBe(403);

@@ -1,7 +1,7 @@
 import type { MessageDetails } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
-import { defaultConfig } from "@shardcast/config";
+import { apiMethods, type Config, defaultConfig } from "@shardcast/config";
 import type { Ask } from "@shardcast/control";
 import type { HttpRequest, Reply } from "@shardcast/http";
 import { publishTaken } from "@shardcast/wire";
@@ -11,7 +11,7 @@ import { ServerApi } from "../../src/http/server-api.ts";
 
 const plain = defaultConfig().channelWithoutNamespace;
 
-function setup(answer: unknown = 1, key: string | null = "a-secret-key") {
+function setup(answer: unknown = 1, key: string | null = "a-secret-key", apiKeys: Config["apiKeys"] = []) {
 	const texts: string[] = [];
 	const asked: { name: string; request: unknown }[] = [];
 	const ask: Ask = async (question, request) => {
@@ -23,7 +23,7 @@ function setup(answer: unknown = 1, key: string | null = "a-secret-key") {
 		...defaultConfig(),
 		channelNamespaces: [{ ...plain, name: "chat", presence: true, historySize: 10, historyTtlMs: 60_000 }],
 	});
-	const access = new ApiAccess({ config: defaultConfig({ apiKey: key ?? undefined }) });
+	const access = new ApiAccess({ config: defaultConfig({ apiKey: key ?? undefined, apiKeys }) });
 	const published: { channels: readonly string[]; text: string; details: MessageDetails | undefined }[] = [];
 	const log = ChannelLog.inMemory({ memoryBytes: 1_048_576 });
 	const api = new ServerApi({
@@ -61,7 +61,7 @@ function setup(answer: unknown = 1, key: string | null = "a-secret-key") {
 		texts.push(Buffer.from(reply.body as string).toString());
 		return { status: reply.status, body: JSON.parse(Buffer.from(reply.body as string).toString()) as unknown };
 	};
-	return { api, asked, texts, post, published, log };
+	return { access, api, asked, texts, post, published, log };
 }
 
 describe("orders", () => {
@@ -274,4 +274,78 @@ it("a draining shard takes no new request", async () => {
 	const { api, post } = setup();
 	api.drain();
 	expect(await post("info", {})).toMatchObject({ status: 503 });
+});
+
+describe("keys with permissions", () => {
+	const plainKey = { formerKey: undefined, methods: [], channels: [] };
+	const keys: Config["apiKeys"] = [
+		{ ...plainKey, name: "all", key: "key-of-all", formerKey: "former-key-of-all" },
+		{ ...plainKey, name: "reader", key: "key-of-reader", methods: ["history", "presence_stats"] },
+		{ ...plainKey, name: "chats", key: "key-of-chats", channels: ["chat:*"] },
+	];
+	const allowed = async (key: string, method: string, body: object) =>
+		(await setup({ clients: 0, users: 0 }, null, keys).post(method, body, key)).status;
+
+	it("both keys of a rotation are valid; another is 401", async () => {
+		for (const [key, status] of [
+			["key-of-all", 200],
+			["former-key-of-all", 200],
+			["key-of-al", 401],
+			["", 401],
+		] as const)
+			expect(await allowed(key, "disconnect", { user: "ann" }), key).toBe(status);
+	});
+
+	it("a method or a channel that the key has no right to is 403; in a batch it is error 103 of that command", async () => {
+		expect(await allowed("key-of-reader", "history", { channel: "chat:1" })).toBe(200);
+		expect(await allowed("key-of-reader", "disconnect", { user: "ann" })).toBe(403);
+		expect(await allowed("key-of-chats", "history", { channel: "chat:1" })).toBe(200);
+		expect(await allowed("key-of-chats", "history", { channel: "news" })).toBe(403);
+		expect(await allowed("key-of-chats", "broadcast", { channels: ["chat:1", "news"], data: 1 })).toBe(403);
+		// Not about channels.
+		expect(await allowed("key-of-chats", "disconnect", { user: "ann" })).toBe(403);
+		const { post, access, published } = setup(1, null, keys);
+		const commands = [
+			{ publish: { channel: "chat:1", data: 1 } },
+			{ publish: { channel: "news", data: 1 } },
+			{ publish: { data: 1 } },
+			{ info: {} },
+		];
+		expect(await post("batch", { commands }, "key-of-chats")).toMatchObject({
+			status: 200,
+			body: { result: { replies: [{ publish: {} }, { error: { code: 103 } }, { error: { code: 103 } }, { error: { code: 103 } }] } },
+		});
+		expect(published).toHaveLength(1);
+		await post("info", {}, "no-key-at-all");
+		await post("info", {}, "key-of-reader");
+		expect(access.counts).toEqual({ requests: { all: 0, reader: 1, chats: 1 }, refused: { unauthorized: 1, forbidden: 1 } });
+	});
+
+	it("channels lists those that the key has a right to", async () => {
+		const { post } = setup({ "chat:1": 1, news: 2 }, null, keys);
+		expect(await post("channels", {}, "key-of-chats")).toEqual({
+			status: 200,
+			body: { result: { channels: { "chat:1": { num_clients: 1 } } } },
+		});
+	});
+
+	it("there is a route for each method but publish, which has its own", () => {
+		const paths = setup().api.routes.map(({ path }) => path);
+		expect([...paths, "/api/publish"].toSorted()).toEqual(apiMethods.map((name) => `/api/${name}`).toSorted());
+	});
+
+	it("a reload brings other keys", async () => {
+		const live = { config: defaultConfig({ apiKeys: keys }) };
+		const access = new ApiAccess(live);
+		const request: HttpRequest = {
+			method: "POST",
+			path: "",
+			query: "",
+			address: "",
+			header: (name) => (name === "x-api-key" ? "key-of-all" : ""),
+		};
+		expect(access.keyFor(request, "info")).toMatchObject({ name: "all" });
+		live.config = defaultConfig({ apiKeys: keys.slice(1) });
+		expect(access.keyFor(request, "info")).toMatchObject({ status: 401 });
+	});
 });

@@ -14,6 +14,8 @@ export type NameOf = (key: ConfigKey, within?: ValuePath) => string;
 /** What must hold between options: each rule returns one line, several, or null. */
 export type Rule = (config: Config, name: NameOf) => string | readonly string[] | null;
 
+const apiKeysMax = 32;
+
 const rules: readonly Rule[] = [
 	function lastPortExists(config, name) {
 		const last = config.basePort + Math.max(config.shards, 1) - 1;
@@ -73,6 +75,18 @@ const rules: readonly Rule[] = [
 	function proxyHeadersComeFromSomebody(config, name) {
 		if (!config.proxyProtocol || config.trustedProxies.length > 0) return null;
 		return `${name("proxyProtocol")}: nobody may send a PROXY header; give the addresses of the load balancers in ${name("trustedProxies")}`;
+	},
+	function apiKeysAreKeys({ apiKey, apiKeys }, name) {
+		if (apiKeys.length > apiKeysMax) return `${name("apiKeys")}: there are ${apiKeys.length} keys; the most is ${apiKeysMax}`;
+		const taken = new Set(apiKey === undefined ? [] : [apiKey]);
+		for (const [index, { name: called, key, formerKey }] of apiKeys.entries()) {
+			if (key === undefined) return `${name("apiKeys", [index])}: "${called}" has no key`;
+			for (const each of formerKey === undefined ? [key] : [key, formerKey]) {
+				if (taken.has(each)) return `${name("apiKeys", [index])}: "${called}" has the same key as another; give each a different one`;
+				taken.add(each);
+			}
+		}
+		return null;
 	},
 	function backoffGrows(config, name) {
 		if (config.restartBackoffMinMs <= config.restartBackoffMaxMs) return null;

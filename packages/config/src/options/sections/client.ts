@@ -163,18 +163,6 @@ export const clientOptions = {
 	}),
 } as const;
 
-/** Section `http_api`. */
-export const httpApiOptions = {
-	apiKey: option({
-		flag: "api-key",
-		key: "key",
-		kind: secret({ argument: "<key>", charactersMin: 8 }),
-		default: undefined,
-		live: true,
-		help: "Key that HTTP publishers must send, at least 8 characters; set it in the environment, where ps does not show it; none = open mode.",
-	}),
-} as const;
-
 /** Section `console`. */
 export const consoleOptions = {
 	consoleToken: option({

@@ -1,7 +1,7 @@
 import { ErrorCode } from "@shardcast/protocol";
 import type { MessageSource } from "../../delivery/incoming/incoming.ts";
 import { type Fields, tableField } from "../../json/fields.ts";
-import type { ApiKey } from "../api-access.ts";
+import type { ApiKey } from "../api-keys.ts";
 import { ApiError, ApiForbidden } from "./api-error.ts";
 
 /** The text of a JSON value. */

@@ -28,7 +28,13 @@ export interface ChannelMethodsParts {
 const backend = { user: "", insecure: true, subscribed: true };
 
 /** What a backend asks about one channel. Histories are shared memory, so any shard answers; presence is asked of all. */
-export function channelMethods({ namespaces, historyLimit, kept, log, ask }: ChannelMethodsParts): Readonly<Record<string, ApiMethod>> {
+export function channelMethods({
+	namespaces,
+	historyLimit,
+	kept,
+	log,
+	ask,
+}: ChannelMethodsParts): Readonly<Record<"presence" | "presence_stats" | "history" | "history_remove", ApiMethod>> {
 	const channelOf = (call: ApiCall, problem: typeof historyError): Channel => {
 		const channel = namespaces().of(call.check(channelField(call.fields)));
 		const error = problem(channel, backend);

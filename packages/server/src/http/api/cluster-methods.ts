@@ -12,7 +12,7 @@ export interface ClusterMethodsParts {
 const tooMany = (what: string) => new ApiError(ErrorCode.limitExceeded, `there are more ${what} than fit into an answer`);
 
 /** What all shards together have. */
-export function clusterMethods({ ask }: ClusterMethodsParts): Readonly<Record<string, ApiMethod>> {
+export function clusterMethods({ ask }: ClusterMethodsParts): Readonly<Record<"channels" | "connections" | "info", ApiMethod>> {
 	return {
 		channels: async ({ fields, request }) => {
 			const pattern = textField(fields, "pattern") || "*";

@@ -16,7 +16,10 @@ const done = "{}";
 const whitelistMax = 1000;
 
 /** Orders about the connections of a user, on all shards. */
-export function userMethods({ namespaces, ask }: UserMethodsParts): Readonly<Record<string, ApiMethod>> {
+export function userMethods({
+	namespaces,
+	ask,
+}: UserMethodsParts): Readonly<Record<"subscribe" | "unsubscribe" | "disconnect" | "refresh", ApiMethod>> {
 	return {
 		subscribe: async (call) => {
 			const { fields } = call;

@@ -1,0 +1,14 @@
+/** The methods of the server API: `POST /api/<method>`. */
+export const apiMethods = [
+	...(["publish", "broadcast", "batch"] as const),
+	...(["subscribe", "unsubscribe", "disconnect", "refresh"] as const),
+	...(["presence", "presence_stats", "history", "history_remove"] as const),
+	...(["channels", "connections", "info"] as const),
+] as const;
+export type ApiMethodName = (typeof apiMethods)[number];
+
+/** Those that are about named channels. */
+export const apiChannelMethods: ReadonlySet<ApiMethodName> = new Set<ApiMethodName>([
+	...(["publish", "broadcast", "batch", "subscribe", "unsubscribe"] as const),
+	...(["presence", "presence_stats", "history", "history_remove", "channels"] as const),
+]);

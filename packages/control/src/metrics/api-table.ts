@@ -1,0 +1,24 @@
+import { counter, type ReadMetric, singleBy } from "@shardcast/telemetry";
+
+export interface ApiReading {
+	/** By the name of the key. */
+	readonly requests: Readonly<Record<string, number>>;
+	/** By reason. */
+	readonly refused: Readonly<Record<string, number>>;
+}
+
+/** What each shard keeps of the HTTP API, label `shard`. */
+export const apiMetrics: readonly ReadMetric<ApiReading>[] = [
+	counter(
+		"shardcast_api_requests_total",
+		"none",
+		"Requests to the HTTP API with a valid key, by the name of the key; http_api.key is the one without a name.",
+		singleBy("key", ({ requests }) => requests),
+	),
+	counter(
+		"shardcast_api_refused_total",
+		"none",
+		"Requests to the HTTP API that were refused: unauthorized = no valid key; forbidden = the key has no right to the method or the channel.",
+		singleBy("reason", ({ refused }) => refused),
+	),
+];
