@@ -106,7 +106,8 @@ describe("what troubleshooting says of clients", () => {
 			for (const { status, code } of answers) {
 				const rows = symptoms.filter((symptom) => symptom.startsWith(String(status)));
 				if (status === 431 || status === 503) expect(rows.join()).toContain(`\`${code}\``);
-				else expect(rows).toHaveLength(1);
+				// That one needs an option that this cluster does not have.
+				else expect(rows.filter((row) => !row.includes("`proxy_header`"))).toHaveLength(1);
 			}
 			expect((await cluster.health()).reasons).toContain("shard 0: down, to be restarted");
 			expect(page).toContain('"down, to be restarted"');
