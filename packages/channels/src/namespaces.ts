@@ -46,6 +46,10 @@ export class Namespaces {
 	readonly #named: ReadonlyMap<string, Namespace>;
 	/** Whether there is a namespace that does not take every publication. */
 	readonly hasPublicationRules: boolean;
+	/** Whether there is a namespace whose publications may be dropped for a slow client. */
+	readonly mayDrop: boolean;
+	/** Stands for messages to everybody, which are in no channel: the options of channels without a namespace. */
+	readonly everybody: Channel;
 	#recent = new Map<string, Channel>();
 	#older = new Map<string, Channel>();
 
@@ -56,6 +60,8 @@ export class Namespaces {
 		this.#without = namespace(config.channelWithoutNamespace);
 		this.#named = new Map(config.channelNamespaces.map((options) => [options.name, namespace(options)]));
 		this.keepHistory = [this.#without, ...this.#named.values()].some(({ history }) => history !== null);
+		this.mayDrop = [this.#without, ...this.#named.values()].some(({ options }) => options.slowClient !== "disconnect");
+		this.everybody = Object.freeze({ ...refused("", "", ErrorCode.badRequest), error: null, options: this.#without.options });
 		this.hasPublicationRules = [this.#without, ...this.#named.values()].some(({ publications }) => publications !== null);
 	}
 

@@ -206,7 +206,10 @@ describe("a mistake in the channels' options", () => {
 			"cluster:\n  idempotency_keys: 1000000",
 			"f.yaml:2: cluster.idempotency_keys: 1000000 of them take more than two thirds of 32MiB (--history-memory); give more memory, or a smaller number",
 		],
-		[ns("slow_client: drop-oldest"), 'f.yaml:5: channel.namespaces[1].slow_client: "drop-oldest" is not supported yet; use disconnect'],
+		[
+			ns("slow_client_key_tag: symbol"),
+			"f.yaml:5: channel.namespaces[1].slow_client_key_tag: only slow_client: keep-latest has keys; set that, or leave this out",
+		],
 		[
 			ns("max_publication_size: 65KiB"),
 			"f.yaml:5: channel.namespaces[1].max_publication_size: 65KiB is more than limits.max_payload, 64KiB; give at most that",

@@ -100,6 +100,12 @@ export function channelEntryIs(u8: Uint8Array, at: number, name: Uint8Array): bo
 	return true;
 }
 
+/** The name in the channel entry at `at`. */
+export function channelNameAt(u8: Uint8Array, at: number): string {
+	const start = u8.byteOffset + at + nameOffset;
+	return Buffer.from(u8.buffer, start, u8[at + lengthOffset]).toString();
+}
+
 /** Where the entry after the one at `at` begins. */
 export function nextChannelEntry(u8: Uint8Array, at: number): number {
 	return at + nameOffset + u8[at + lengthOffset];

@@ -113,6 +113,8 @@ export const shardMetrics: readonly BoardMetric[] = [
 		"Messages not delivered or not published, by reason.",
 		perShardBy("reason", ({ counters }) => ({
 			slow_client: counters.droppedMessages,
+			slow_client_oldest: counters.laneDropsOldest,
+			slow_client_replaced: counters.laneDropsReplaced,
 			rate_limited: counters.rateLimited,
 			receive_only: counters.closedReceiveOnly,
 			handler_error: counters.handlerErrors,
@@ -176,6 +178,24 @@ export const shardMetrics: readonly BoardMetric[] = [
 		"none",
 		"Clients that delivery gave up waiting for; a client that still does not read is closed with 3008.",
 		perShard(({ counters }) => counters.clientsGivenUp),
+	),
+	gauge(
+		"shardcast_lane_clients",
+		"none",
+		"Clients whose messages wait in a queue of their own until they have read: they are slow, or a long message leaves in parts.",
+		perShard(({ counters }) => counters.laneClients),
+	),
+	counter(
+		"shardcast_lane_entered_total",
+		"none",
+		"Times that a client came into such a queue, by reason.",
+		perShardBy("reason", ({ counters }) => ({ slow: counters.laneEnteredSlow, long_message: counters.laneEnteredLong })),
+	),
+	counter(
+		"shardcast_lane_gaps_total",
+		"none",
+		"Subscriptions with recovery that ended with 2500 because their client read too slowly.",
+		perShard(({ counters }) => counters.laneGaps),
 	),
 	// Bus.
 	counter(

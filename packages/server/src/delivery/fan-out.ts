@@ -5,6 +5,7 @@ import { everyShard, monotonicMs, RecordKind, RecordType, readRecordHead, record
 import type { ConsoleFeed } from "../console/console-feed.ts";
 import type { Audience } from "../hub/audience.ts";
 import type { Hub } from "../hub/hub.ts";
+import { Lane } from "../sessions/lanes/lane.ts";
 import { hasTopics, type TopicTransport, type Transport } from "../transports/transport.ts";
 import { DeliveredRecord } from "./delivered-record.ts";
 
@@ -162,7 +163,11 @@ export class FanOut {
 		const left = sender?.isIn(audience) ? sender.transport : undefined;
 		if (left !== undefined && hasTopics(left)) left.publish(topic, frame, isBinary);
 		else if (size > 0) this.#parts.topics.publish(topic, frame, isBinary);
-		for (const transport of listed) if (transport !== left) transport.send(frame, isBinary);
+		for (const transport of listed) {
+			if (transport === left) continue;
+			if (transport instanceof Lane) transport.deliver(frame, isBinary, audience, record);
+			else transport.send(frame, isBinary);
+		}
 		const clients = size + listed.length - (left === undefined ? 0 : 1);
 		this.#deliveredBytes += clients * frame.length;
 		return clients;

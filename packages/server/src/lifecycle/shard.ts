@@ -149,6 +149,7 @@ export class Shard {
 			held: () => inbound.held,
 			beforeTurn: () => {
 				clients.sessions.closeSlow();
+				clients.lanes.beforeTurn();
 				listener.intake?.take();
 				inbound.retry();
 				centrifuge.subscribers.followDeltas();

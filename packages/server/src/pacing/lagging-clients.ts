@@ -1,5 +1,9 @@
 import type { ClientSession } from "../sessions/client-session.ts";
+import { Lane } from "../sessions/lanes/lane.ts";
 import { Recently } from "./recently.ts";
+
+/** Nobody waits for a client that would rather miss something. */
+const dropsByItself = ({ transport }: ClientSession): boolean => transport instanceof Lane && transport.isSlow;
 
 /** `behind`: it has much unread. `awaited`: so much that delivery waits for it. `givenUp`: it was awaited for too long. */
 type Standing = "behind" | "awaited" | "givenUp";
@@ -55,7 +59,7 @@ export class LaggingClients {
 		const before = this.#awaited;
 		this.#lately.advance(nowMs);
 		for (const client of clients) {
-			const buffered = client.leaving === 0 ? client.transport.getBufferedAmount() : 0;
+			const buffered = client.leaving === 0 && !dropsByItself(client) ? client.transport.getBufferedAmount() : 0;
 			const lag = this.#lags.get(client);
 			if (buffered <= max * behindShare) {
 				if (lag !== undefined) this.#recovered(client, lag, nowMs);

@@ -12,6 +12,8 @@ export interface PacingParts {
 	readonly ringBytes: number;
 	readonly counters: Pick<Counters, "add">;
 	readonly nowMs: () => number;
+	/** A turn has handed so many bytes to clients. */
+	readonly onPublished?: (bytes: number) => void;
 }
 
 /** A turn's bytes as a share of `--max-buffered`. */
@@ -87,6 +89,7 @@ export class Pacing {
 	/** A turn has handed records of so many bytes to sockets: no client was sent more. */
 	published(bytes: number): void {
 		this.#published += bytes;
+		this.#parts.onPublished?.(bytes);
 		this.#small = false;
 	}
 

@@ -1,9 +1,12 @@
 import type { ToldAddress } from "@shardcast/http";
 import { type CloseCode, closeReasons } from "@shardcast/wire";
+import type { DeliveredRecord } from "../delivery/delivered-record.ts";
 import type { Audience } from "../hub/audience.ts";
 import { noAddressSlot } from "../limits/admission.ts";
 import type { Admitted } from "../limits/connection-check.ts";
 import type { Transport } from "../transports/transport.ts";
+import type { LaneOwner } from "./lanes/lane.ts";
+import type { LaneRule } from "./lanes/lane-queue.ts";
 import type { Session } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -13,9 +16,9 @@ import type { Sessions } from "./sessions.ts";
  *
  * One object for each connection: with 12,000 idle clients every word here is 100 KB.
  */
-export abstract class ClientSession<T extends Transport = Transport> implements Session<T> {
-	/** Set by `opened`, before anything else happens. */
-	transport!: T;
+export abstract class ClientSession<T extends Transport = Transport> implements Session<T>, LaneOwner {
+	/** Set by `opened`, before anything else happens; a `Lane` while the client has to read. */
+	transport!: Transport;
 	/** Its place in the list of all sessions; -1 = it is not in there. One writer, `Sessions`. */
 	place = -1;
 	/** The code that it is being closed with, a `CloseCode` or one of its protocol; 0 = it is served. One writer, `LeavingSessions`, but for one that has dropped a message. */
@@ -49,10 +52,19 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	abstract leave(): void;
 	/** The connection is gone: gives back whatever it still has. Called once, after `leave` or without it. */
 	abstract gone(): void;
+	/** Gets all that it listens to by another transport, in one step: nothing is missed, nothing comes twice. Only for `Lanes`. */
+	abstract moveTo(transport: Transport): void;
+	abstract laneRule(audience: Audience, record: DeliveredRecord): LaneRule;
+	/** Ends the subscription that has a gap, and tells the client. Only for `Lanes`. */
+	abstract endAfterGap(rule: LaneRule): void;
 
 	opened(transport: T): void {
 		this.transport = transport;
 		this.sessions.opened(this);
+	}
+
+	laneGap(rule: LaneRule): void {
+		this.sessions.lanes.gap(this, rule);
 	}
 
 	writable(): void {

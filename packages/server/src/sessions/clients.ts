@@ -7,6 +7,7 @@ import { inTime } from "../lifecycle/in-time.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import { Pacing } from "../pacing/pacing.ts";
+import { Lanes } from "./lanes/lanes.ts";
 import { LeavingSessions } from "./leaving-sessions.ts";
 import { Sessions, type SessionsParts } from "./sessions.ts";
 
@@ -30,6 +31,7 @@ export class Clients implements Feature {
 	readonly name = "clients";
 	readonly drainShare = 1;
 	readonly sessions: Sessions;
+	readonly lanes: Lanes;
 	readonly pacing: Pacing;
 	readonly #leaving: LeavingSessions;
 	readonly #parts: ClientsParts;
@@ -48,9 +50,18 @@ export class Clients implements Feature {
 			resetting: closeWithReset,
 			counters,
 		});
+		this.lanes = new Lanes({ counters, bufferedBytesMax, soon: setImmediate });
 		const ringBytes = bus.capacityBytes;
-		this.pacing = new Pacing({ clients: () => this.sessions.all, bufferedBytesMax, ringBytes, counters, nowMs });
+		this.pacing = new Pacing({
+			clients: () => this.sessions.all,
+			bufferedBytesMax,
+			ringBytes,
+			counters,
+			nowMs,
+			onPublished: (bytes) => this.lanes.published(bytes),
+		});
 		this.sessions = new Sessions({
+			lanes: this.lanes,
 			leaving: this.#leaving,
 			pacing: this.pacing,
 			check,

@@ -4,6 +4,7 @@ import { noAddressSlot } from "../limits/admission.ts";
 import type { ConnectionCheck } from "../limits/connection-check.ts";
 import type { Pacing } from "../pacing/pacing.ts";
 import type { ClientSession } from "./client-session.ts";
+import type { Lanes } from "./lanes/lanes.ts";
 import type { LeavingSessions } from "./leaving-sessions.ts";
 
 /** What the registry tells about itself as it changes: the words of the scoreboard's row. */
@@ -20,6 +21,7 @@ export interface SessionEvents {
 }
 
 export interface SessionsParts {
+	readonly lanes: Lanes;
 	readonly leaving: LeavingSessions;
 	readonly pacing: Pick<Pacing, "forget" | "writable">;
 	readonly check: Pick<ConnectionCheck, "left">;
@@ -37,6 +39,8 @@ export interface SessionsParts {
  * One owner, the shard's loop. Bound: `--max-connections` by shard, checked before an upgrade.
  */
 export class Sessions {
+	/** Those that have to read before they get the next messages. */
+	readonly lanes: Lanes;
 	readonly #parts: SessionsParts;
 	readonly #all: ClientSession[] = [];
 	/** Could not take a message; to be closed before anything else is published. */
@@ -45,6 +49,7 @@ export class Sessions {
 
 	constructor(parts: SessionsParts) {
 		this.#parts = parts;
+		this.lanes = parts.lanes;
 	}
 
 	get count(): number {
@@ -71,6 +76,7 @@ export class Sessions {
 	}
 
 	writable(session: ClientSession): void {
+		this.lanes.writable(session);
 		this.#parts.leaving.writable(session);
 		this.#parts.pacing.writable(session);
 	}
@@ -91,6 +97,7 @@ export class Sessions {
 		const { leaving, pacing, check, counters, events } = this.#parts;
 		this.#remove(session);
 		pacing.forget(session);
+		this.lanes.forget(session);
 		session.gone();
 		if (session.leaving !== 0) leaving.closed(session);
 		check.left(session.addressSlot);
@@ -118,6 +125,7 @@ export class Sessions {
 
 	#close(session: ClientSession, code: number): void {
 		this.#parts.pacing.forget(session);
+		this.lanes.forget(session);
 		session.leave();
 		this.#parts.leaving.close(session, code);
 	}

@@ -34,6 +34,10 @@ export interface TopicTransport extends Transport {
 	unsubscribe(topic: string): boolean;
 	/** To all subscribers of the topic but this one. */
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean;
+	/** The three of them send one message in parts. Between two parts nothing else may be sent, and the client must be in no topic that is published to. */
+	sendFirstFragment(part: Uint8Array, isBinary: boolean): Sent;
+	sendFragment(part: Uint8Array): Sent;
+	sendLastFragment(part: Uint8Array): Sent;
 }
 
 export function hasTopics(transport: Transport): transport is TopicTransport {

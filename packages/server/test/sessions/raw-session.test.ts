@@ -7,6 +7,7 @@ import { Hub } from "../../src/hub/hub.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
+import { Lanes } from "../../src/sessions/lanes/lanes.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
 import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
 import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
@@ -20,6 +21,7 @@ class Rig implements SessionRig {
 	readonly row = Scoreboard.inMemory(1).row(0);
 	readonly frame = "hello";
 	readonly leaving: LeavingSessions;
+	readonly lanes: Lanes;
 	readonly sessions: Sessions;
 	readonly hub = new Hub();
 	readonly endpoint: RawEndpoint;
@@ -59,7 +61,10 @@ class Rig implements SessionRig {
 				throw new Error("full");
 			},
 		};
+		const bufferedBytesMax = () => FakeTransport.bufferedBytesMax;
+		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon: (callback) => this.#soon.push(callback) });
 		this.sessions = new Sessions({
+			lanes: this.lanes,
 			leaving: this.leaving,
 			pacing: { forget: () => {}, writable: () => {} },
 			check,

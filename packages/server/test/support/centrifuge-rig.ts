@@ -27,6 +27,7 @@ import { noAddressSlot } from "../../src/limits/admission.ts";
 import { CentrifugeEndpoint } from "../../src/sessions/centrifuge/centrifuge-endpoint.ts";
 import type { CentrifugeSession } from "../../src/sessions/centrifuge/centrifuge-session.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
+import { Lanes } from "../../src/sessions/lanes/lanes.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
 import { SenderIds } from "../../src/sessions/sender-ids.ts";
 import { Sessions } from "../../src/sessions/sessions.ts";
@@ -43,6 +44,7 @@ export class CentrifugeRig {
 	readonly row = this.board.row(0);
 	readonly topics = new FakeTopics();
 	readonly leaving: LeavingSessions;
+	readonly lanes: Lanes;
 	readonly sessions: Sessions;
 	readonly hub = new Hub();
 	readonly endpoint: CentrifugeEndpoint;
@@ -95,7 +97,10 @@ export class CentrifugeRig {
 				this.admitted--;
 			},
 		};
+		const bufferedBytesMax = () => FakeTransport.bufferedBytesMax;
+		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon: (callback) => this.#soon.push(callback) });
 		this.sessions = new Sessions({
+			lanes: this.lanes,
 			leaving: this.leaving,
 			pacing: { forget: () => {}, writable: () => {} },
 			check,

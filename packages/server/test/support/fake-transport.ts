@@ -47,6 +47,9 @@ export class FakeTransport implements TopicTransport {
 	readonly #received: string[] = [];
 	#end!: (how: { code: number; reason: string }) => void;
 	#waiting: { readonly text: string; readonly bytes: number }[] = [];
+	#parts: { readonly isBinary: boolean; readonly bytes: Buffer[] } | null = null;
+	/** Messages that came in parts. */
+	sentInParts = 0;
 	#paused = false;
 	#closed = false;
 
@@ -69,6 +72,40 @@ export class FakeTransport implements TopicTransport {
 
 	send(message: string | Uint8Array, isBinary: boolean): Sent {
 		this.#mustBeOpen();
+		if (this.#parts !== null) throw new Error("a message between the parts of another one");
+		return this.#take(message, isBinary);
+	}
+
+	sendFirstFragment(part: Uint8Array, isBinary: boolean): Sent {
+		if (this.#parts !== null) throw new Error("two messages in parts at once");
+		this.#parts = { isBinary, bytes: [] };
+		return this.#takePart(part, "");
+	}
+
+	sendFragment(part: Uint8Array): Sent {
+		return this.#takePart(part, "");
+	}
+
+	sendLastFragment(part: Uint8Array): Sent {
+		const { isBinary, bytes } = this.#parts!;
+		this.#parts = null;
+		this.sentInParts++;
+		const text = Buffer.concat([...bytes, part]).toString();
+		return this.#takePart(part, `${isBinary ? "binary:" : ""}${text}`);
+	}
+
+	#takePart(part: Uint8Array, received: string): Sent {
+		this.#mustBeOpen();
+		this.#parts?.bytes.push(Buffer.from(part));
+		if (!this.#paused) {
+			if (received !== "") this.#received.push(received);
+			return Sent.written;
+		}
+		this.#waiting.push({ text: received, bytes: part.length });
+		return Sent.buffered;
+	}
+
+	#take(message: string | Uint8Array, isBinary: boolean): Sent {
 		if (this.getBufferedAmount() > FakeTransport.bufferedBytesMax) {
 			this.#session.dropped();
 			return Sent.dropped;
@@ -123,7 +160,7 @@ export class FakeTransport implements TopicTransport {
 	#resume(): void {
 		this.#paused = false;
 		if (this.#waiting.length === 0) return;
-		this.#received.push(...this.#waiting.splice(0).map(({ text }) => text));
+		this.#received.push(...this.#waiting.splice(0).flatMap(({ text }) => (text === "" ? [] : [text])));
 		if (!this.#closed) this.#session.writable();
 	}
 

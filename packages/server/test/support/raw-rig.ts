@@ -11,6 +11,7 @@ import { noAddressSlot } from "../../src/limits/admission.ts";
 import { UserLimit } from "../../src/limits/user-limit.ts";
 import { Verifiers } from "../../src/sessions/centrifuge/tokens/verifiers.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
+import { Lanes } from "../../src/sessions/lanes/lanes.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
 import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
 import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
@@ -26,6 +27,7 @@ export class RawRig {
 	readonly hub = new Hub();
 	readonly topics = new FakeTopics();
 	readonly live: LiveConfig;
+	readonly lanes: Lanes;
 	readonly sessions: Sessions;
 	readonly endpoint: RawEndpoint;
 	readonly userLimit: UserLimit;
@@ -61,7 +63,10 @@ export class RawRig {
 			},
 			full: (): Reply => ({ status: 503, body: "", headers: {}, close: true }),
 		};
+		const bufferedBytesMax = () => FakeTransport.bufferedBytesMax;
+		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon: () => {} });
 		this.sessions = new Sessions({
+			lanes: this.lanes,
 			leaving: this.#leaving,
 			pacing: { forget: () => {}, writable: () => {} },
 			check,

@@ -52,9 +52,9 @@ const channelRuleList: readonly ChannelRule[] = [
 		if (publicationBytesMax <= maxPayloadBytes) return null;
 		return `${name("publicationBytesMax")}: ${formatBytes(publicationBytesMax)} is more than limits.max_payload, ${formatBytes(maxPayloadBytes)}; give at most that`;
 	},
-	function slowClientsAreClosed({ options: { slowClient }, name }) {
-		if (slowClient === "disconnect") return null;
-		return `${name("slowClient")}: "${slowClient}" is not supported yet; use disconnect`;
+	function keysNeedKeepLatest({ options: { slowClient, slowClientKeyTag }, name }) {
+		if (slowClientKeyTag === "" || slowClient === "keep-latest") return null;
+		return `${name("slowClientKeyTag")}: only slow_client: keep-latest has keys; set that, or leave this out`;
 	},
 ];
 

@@ -100,7 +100,13 @@ export const channelFields = {
 		key: "slow_client",
 		kind: choice(["disconnect", "drop-oldest", "keep-latest"]),
 		default: "disconnect",
-		help: "What happens to a client that reads too slowly: disconnect = it is closed with 3008, and recovers when it is back. The other values are not supported yet.",
+		help: "What happens when a client reads too slowly: disconnect = it is closed with 3008, and recovers when it is back; drop-oldest = it misses the oldest publications that wait for it; keep-latest = of each channel, or key, it gets the newest only. A subscription with recovery ends with 2500 instead, and is recovered.",
+	}),
+	slowClientKeyTag: field({
+		key: "slow_client_key_tag",
+		kind: text({ argument: "<tag>", matches: /^.{0,64}$/u, expected: "the name of a tag, 64 characters at most" }),
+		default: "",
+		help: "The tag of publications that is the key for slow_client: keep-latest, such as the symbol of a price. Empty = the channel has one state.",
 	}),
 	channelRegex: field({
 		key: "channel_regex",

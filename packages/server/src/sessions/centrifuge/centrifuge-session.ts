@@ -7,9 +7,12 @@ import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
+import type { Transport } from "../../transports/transport.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Timed } from "../deadlines.ts";
+import { type ChannelRule, channelRule } from "../lanes/lane-rules.ts";
 import type { Sessions } from "../sessions.ts";
+import type { JoinEncoder } from "./audience/join-audiences.ts";
 import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
@@ -141,6 +144,34 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (this.sessionId !== "" && !this.framing.isUni) this.endpoint.emulation.opened(this);
 	}
 
+	override moveTo(transport: Transport): void {
+		const { hub, subscribers } = this.endpoint;
+		for (const { audience, hearsJoins, channel } of this.subscriptions.values()) {
+			hub.subscribe(transport, audience);
+			hub.unsubscribe(this.transport, audience);
+			if (!hearsJoins) continue;
+			const joins = subscribers.joins.of(channel, this.framing);
+			hub.subscribe(transport, joins);
+			hub.unsubscribe(this.transport, joins);
+		}
+	}
+
+	override laneRule(audience: Audience): ChannelRule {
+		const { subscribers } = this.endpoint;
+		for (const subscription of this.subscriptions.values())
+			if (subscription.audience === audience) return channelRule(subscribers.channel(subscription.channel), subscription.recovers);
+		// Joins and leaves.
+		return channelRule(subscribers.channel((audience.encoder as JoinEncoder).channel), false);
+	}
+
+	override endAfterGap({ channel }: ChannelRule): void {
+		const subscription = this.subscriptions.get(channel);
+		if (subscription === undefined) return;
+		// What the server has subscribed it to is recovered by connecting again.
+		if (subscription.isServerSide) this.close(DisconnectCode.insufficientState);
+		else this.endSubscription(channel, unsubscribes[UnsubscribeCode.insufficientState]);
+	}
+
 	override leave(): void {
 		for (const subscription of this.subscriptions.values()) this.#leave(subscription);
 		this.#release();
@@ -181,6 +212,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (subscription.hearsJoins) hub.subscribe(this.transport, joins.of(channel, this.framing));
 		if (subscription.isPresent) presence.join(channel, this);
 		if (subscription.isAnnounced) this.#announce(RecordType.join, channel);
+		if (subscribers.channel(channel).options.slowClient !== "disconnect") this.sessions.lanes.watch(this);
 		this.#expects(subscription);
 	}
 
@@ -226,10 +258,15 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		}
 	}
 
+	/** Sends replies. Returns whether the bytes may be reused. */
+	reply(frame: Uint8Array): boolean {
+		return this.sessions.lanes.send(this, frame, this.framing.codec.binary);
+	}
+
 	/** Sends a push: a message that is not a reply. */
 	push(push: Push): void {
-		const { framing, transport } = this;
-		if (!this.isGone) transport.send(framing.frame([framing.encode({ push })]), framing.codec.binary);
+		const { framing } = this;
+		if (!this.isGone) this.sessions.lanes.send(this, framing.frame([framing.encode({ push })]), framing.codec.binary);
 	}
 
 	/** The subscriber has got a publication, and can follow deltas from now on. */

@@ -1,4 +1,4 @@
-import type { Namespaces } from "@shardcast/channels";
+import type { Channel, Namespaces } from "@shardcast/channels";
 import { type PartAnswers, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Hub } from "../../hub/hub.ts";
@@ -25,7 +25,9 @@ export class Subscribers {
 		hub.addForJoins(this.joins);
 	}
 
-	readonly isPattern = (channel: string): boolean => this.#namespaces().of(channel).isPattern;
+	readonly channel = (name: string): Channel => this.#namespaces().of(name);
+
+	readonly isPattern = (channel: string): boolean => this.channel(channel).isPattern;
 
 	/** Channels with subscribers, for the console. */
 	list(search: string, most: number): ReturnType<ChannelAudiences["list"]> {

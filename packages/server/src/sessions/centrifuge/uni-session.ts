@@ -1,5 +1,6 @@
 import type { Admitted } from "../../limits/connection-check.ts";
 import { hasTopics, type Transport } from "../../transports/transport.ts";
+import { Lane } from "../lanes/lane.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import { CentrifugeSession } from "./centrifuge-session.ts";
 import type { Framing } from "./framing.ts";
@@ -31,7 +32,8 @@ export class UniSession extends CentrifugeSession {
 	override end(code: number): void {
 		const { transport, framing } = this;
 		const disconnect = this.closeFrame(code);
-		if (hasTopics(transport)) transport.send(framing.frame([framing.encode({ push: { disconnect } })]), framing.codec.binary);
+		const connection = transport instanceof Lane ? transport.transport : transport;
+		if (hasTopics(connection)) transport.send(framing.frame([framing.encode({ push: { disconnect } })]), framing.codec.binary);
 		super.end(code);
 	}
 }

@@ -11,7 +11,7 @@ export interface RawAccessParts {
 	/** Read at each use. */
 	readonly live: {
 		readonly config: Config;
-		readonly namespaces: Pick<Namespaces, "of">;
+		readonly namespaces: Pick<Namespaces, "of" | "mayDrop" | "everybody">;
 		/** Everybody must show who they are. */
 		readonly authRequired: boolean;
 	};

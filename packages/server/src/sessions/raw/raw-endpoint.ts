@@ -2,7 +2,8 @@ import { authRequired, type Config } from "@shardcast/config";
 import { type Reply, refusal } from "@shardcast/http";
 import { DisconnectCode } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
-import { everybody, monotonicMs } from "@shardcast/wire";
+import { channelNameAt, everybody, monotonicMs } from "@shardcast/wire";
+import type { DeliveredRecord } from "../../delivery/delivered-record.ts";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
@@ -13,6 +14,7 @@ import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
 import type { TokenVerifier } from "../centrifuge/tokens/token-verifier.ts";
 import type { ClientSession } from "../client-session.ts";
+import { type ChannelRule, channelRule } from "../lanes/lane-rules.ts";
 import type { SenderIds } from "../sender-ids.ts";
 import type { Connecting, Judging, SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
@@ -90,6 +92,19 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 			},
 			{ perSecond: config.messageRate, clientsMax: row.connectionsMax },
 		);
+	}
+
+	/** Whether publications of one of these channels may be dropped for a slow client; of none = of any. */
+	mayDrop(channels: readonly string[]): boolean {
+		const { namespaces } = this.#parts.live;
+		if (!namespaces.mayDrop) return false;
+		return channels.length === 0 || channels.some((channel) => namespaces.of(channel).options.slowClient !== "disconnect");
+	}
+
+	/** What happens to a record for a client that reads too slowly: the first of its channels decides. */
+	laneRule({ head, u8 }: DeliveredRecord): ChannelRule {
+		const { namespaces } = this.#parts.live;
+		return channelRule(head.channelCount === 0 ? namespaces.everybody : namespaces.of(channelNameAt(u8, head.channelsStart)), false);
 	}
 
 	limits(): TransportLimits {

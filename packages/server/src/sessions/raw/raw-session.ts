@@ -1,10 +1,12 @@
 import type { MessageDetails } from "@shardcast/bus";
 import { type DisconnectCode, disconnects } from "@shardcast/protocol";
 import { type CloseCode, closeReasons } from "@shardcast/wire";
+import type { DeliveredRecord } from "../../delivery/delivered-record.ts";
 import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
-import type { TopicTransport } from "../../transports/transport.ts";
+import type { TopicTransport, Transport } from "../../transports/transport.ts";
 import { ClientSession } from "../client-session.ts";
+import type { ChannelRule } from "../lanes/lane-rules.ts";
 import type { Sessions } from "../sessions.ts";
 import type { ChannelSet } from "./channel-sets.ts";
 import type { RawEndpoint } from "./raw-endpoint.ts";
@@ -57,8 +59,27 @@ export class RawSession extends ClientSession<TopicTransport> {
 	}
 
 	override join(): void {
-		this.#endpoint.hub.subscribe(this.transport, this.channelSet!.audience);
+		const { hub, sessions } = this.#endpoint;
+		const { audience, channels } = this.channelSet!;
+		hub.subscribe(this.transport, audience);
+		if (this.#endpoint.mayDrop(channels.names)) sessions.lanes.watch(this);
 	}
+
+	override moveTo(transport: Transport): void {
+		const { hub } = this.#endpoint;
+		if (this.channelSet === null) return;
+		const { audience } = this.channelSet;
+		hub.subscribe(transport, audience);
+		hub.unsubscribe(this.transport, audience);
+	}
+
+	/** Of the first channel of the record that it listens to. */
+	override laneRule(_audience: Audience, record: DeliveredRecord): ChannelRule {
+		return this.#endpoint.laneRule(record);
+	}
+
+	/** A raw client recovers nothing. */
+	override endAfterGap(): void {}
 
 	override leave(): void {
 		this.#endpoint.hub.unsubscribe(this.transport, this.channelSet!.audience);

@@ -5,7 +5,7 @@ import { Audience, type AudienceProvider, type Encoder } from "../../../hub/audi
 import type { Framing } from "../framing.ts";
 
 /** Encodes joins and leaves of one channel as pushes, once for all subscribers with the same encoding and kind of transport. */
-class JoinEncoder implements Encoder {
+export class JoinEncoder implements Encoder {
 	readonly isBinary: boolean;
 	readonly channel: string;
 	readonly framing: Framing;

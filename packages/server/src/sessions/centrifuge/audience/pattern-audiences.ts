@@ -1,4 +1,4 @@
-import { ChannelEntry, nextChannelEntry, type RecordHead } from "@shardcast/wire";
+import { channelNameAt, nextChannelEntry, type RecordHead } from "@shardcast/wire";
 import { Audience, type AudienceProvider } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
 import { PatternEncoder } from "./pattern-encoder.ts";
@@ -81,9 +81,7 @@ export class PatternAudiences implements AudienceProvider {
 		const selection = ++this.#selection;
 		let at = head.channelsStart;
 		for (let index = 0; index < head.channelCount; index++) {
-			const end = nextChannelEntry(u8, at);
-			const start = at + ChannelEntry.nameOffset;
-			const name = Buffer.from(u8.buffer, u8.byteOffset + start, end - start).toString();
+			const name = channelNameAt(u8, at);
 			for (const audience of this.#matching(name)) {
 				const encoder = audience.encoder as PatternEncoder;
 				// A message to several channels is one message.
@@ -92,7 +90,7 @@ export class PatternAudiences implements AudienceProvider {
 				encoder.name = name;
 				into.push(audience);
 			}
-			at = end;
+			at = nextChannelEntry(u8, at);
 		}
 	}
 

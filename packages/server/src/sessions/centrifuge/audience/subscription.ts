@@ -34,6 +34,8 @@ export const SubscriptionTrait = {
 	announced: 8,
 	/** The client is told who comes and goes. */
 	hearsJoins: 16,
+	/** It has a position: the client goes without a publication only if it is told. */
+	positioned: 32,
 } as const;
 
 /** The subscription of one client to one channel. There are many of these: keep them small. */
@@ -63,6 +65,11 @@ export class Subscription {
 		return encoder instanceof DeltaEncoder ? encoder.waiting : null;
 	}
 
+	/** Whether the client can get back what it misses: from history, or with the next whole publication. */
+	get recovers(): boolean {
+		return (this.#traits & SubscriptionTrait.positioned) !== 0 || this.takesDeltas;
+	}
+
 	get isPresent(): boolean {
 		return (this.#traits & SubscriptionTrait.present) !== 0;
 	}
@@ -85,7 +92,12 @@ export class Subscription {
 }
 
 /** The traits that follow from the options of the channel. */
-export function traitsOf({ presence, joinLeave }: ChannelOptions, hearsJoins: boolean): number {
-	const { present, announced, hearsJoins: hears } = SubscriptionTrait;
-	return (presence ? present : 0) | (joinLeave ? announced : 0) | (hearsJoins ? hears : 0);
+export function traitsOf(
+	{ presence, joinLeave }: ChannelOptions,
+	hearsJoins: boolean,
+	positions: { readonly positioned?: boolean | undefined; readonly recoverable?: boolean | undefined },
+): number {
+	const { present, announced, hearsJoins: hears, positioned } = SubscriptionTrait;
+	const isPositioned = positions.positioned || positions.recoverable;
+	return (presence ? present : 0) | (joinLeave ? announced : 0) | (hearsJoins ? hears : 0) | (isPositioned ? positioned : 0);
 }

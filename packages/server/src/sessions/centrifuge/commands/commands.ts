@@ -190,14 +190,14 @@ export class Commands {
 		this.#repliesBytes = 0;
 	}
 
-	#flush({ transport, framing, leaving }: CentrifugeSession): void {
+	#flush(session: CentrifugeSession): void {
 		if (this.#replies.length === 0) return;
 		const replies = this.#replies.splice(0);
 		this.#repliesBytes = 0;
-		if (leaving !== 0) return;
+		const { framing } = session;
+		if (session.leaving !== 0) return;
 		const frame = framing.frame(replies);
-		transport.send(frame, framing.codec.binary);
-		framing.codec.release(frame);
+		if (session.reply(frame)) framing.codec.release(frame);
 	}
 }
 

@@ -108,10 +108,11 @@ export class ServerSubscriptions {
 	/** In the same step as `results`. */
 	subscribe(session: CentrifugeSession, wanted: Iterable<ServerSubscription>, results: ReadonlyMap<string, SubscribeResult>): void {
 		for (const { channel, info, expiresAt, traits } of wanted) {
-			this.#parts.results.given(results.get(channel.name)!);
+			const result = results.get(channel.name)!;
+			this.#parts.results.given(result);
 			const hears = hearsJoins(channel, nobody, false);
 			const grant = info === null && expiresAt === Number.POSITIVE_INFINITY ? null : { info, expiresAt };
-			session.subscribe(channel.name, SubscriptionTrait.serverSide | traitsOf(channel.options, hears) | traits, grant);
+			session.subscribe(channel.name, SubscriptionTrait.serverSide | traitsOf(channel.options, hears, result) | traits, grant);
 		}
 	}
 }

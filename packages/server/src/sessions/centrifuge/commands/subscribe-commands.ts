@@ -136,7 +136,7 @@ export class SubscribeCommands {
 			results.given(result);
 			// A client that missed nothing may have asked from a position that it was told, without the publication there.
 			const offset = result.publications?.at(-1)?.offset;
-			session.subscribe(name, channel.isPattern ? 0 : traitsOf(options, hears), grant, view, offset);
+			session.subscribe(name, channel.isPattern ? 0 : traitsOf(options, hears, positions), grant, view, offset);
 			return { subscribe: { ...result, ...(view.delta && { delta: true }), ...left, ...(claims?.data && { data: claims.data }) } };
 		};
 		const outcome = inALaterTurn(step, waitMsMax, () => attempt?.waits ?? null);
@@ -154,7 +154,7 @@ export class SubscribeCommands {
 		{ data, ...left }: Pick<SubscribeResult, "expires" | "ttl"> & { readonly data: Uint8Array | null | undefined },
 	): Promise<Outcome> {
 		if (session.user === "" && !this.#parts.rules.insecure) return fails(ErrorCode.permissionDenied);
-		const traits = traitsOf(channel.options, false);
+		const traits = traitsOf(channel.options, false, { positioned: true });
 		const subscribe = () => session.subscribe(channel.name, traits, grant);
 		const result = await this.#parts.consumers().subscribe(session, channel, consumer, request.recover, subscribe);
 		if (result === null) return fails(ErrorCode.internal);

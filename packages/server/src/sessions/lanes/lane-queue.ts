@@ -1,0 +1,104 @@
+/** What is done with the publications of one subscription when its client reads too slowly. */
+export interface LaneRule {
+	readonly policy: "disconnect" | "drop-oldest" | "keep-latest";
+	/** The tag whose value tells the publications of a channel apart for keep-latest; "" = the channel has one state. */
+	readonly keyTag: string;
+	/**
+	 * The client can recover what it misses, so nothing of this subscription is dropped in silence: it ends, and the client subscribes again
+	 * when it has read that. False = publications may be dropped.
+	 */
+	readonly recovers: boolean;
+}
+
+/** A message on its way to one client. */
+export interface LaneItem {
+	readonly frame: Uint8Array;
+	readonly isBinary: boolean;
+	/** Null = no publication: a reply, a ping, or another push. It is never dropped. */
+	readonly rule: LaneRule | null;
+	/** What a newer publication with the same key takes the place of, under keep-latest. */
+	readonly key: string | null;
+}
+
+/**
+ * What waits for one client, in order. Whoever adds decides what goes: this only finds the oldest publication that may be dropped. All
+ * operations but `oldest` and `removeAll` take the same time however much waits; `oldest` passes over messages that may not be dropped.
+ */
+export class LaneQueue {
+	readonly #items = new Set<LaneItem>();
+	readonly #latest = new Map<LaneRule, Map<string, LaneItem>>();
+	#publicationBytes = 0;
+	#otherBytes = 0;
+
+	get isEmpty(): boolean {
+		return this.#items.size === 0;
+	}
+
+	/** Bytes of publications. */
+	get publicationBytes(): number {
+		return this.#publicationBytes;
+	}
+
+	/** Bytes of all else. */
+	get otherBytes(): number {
+		return this.#otherBytes;
+	}
+
+	/** Adds one behind all others. Returns whether it took the place of an older one with its key. */
+	add(item: LaneItem): boolean {
+		const older = this.#replaced(item);
+		if (older !== undefined) this.remove(older);
+		this.#items.add(item);
+		this.#count(item, 1);
+		if (item.key !== null) {
+			const latest = this.#latest.get(item.rule!) ?? new Map<string, LaneItem>();
+			latest.set(item.key, item);
+			this.#latest.set(item.rule!, latest);
+		}
+		return older !== undefined;
+	}
+
+	/** Takes the first one out. */
+	shift(): LaneItem | undefined {
+		for (const item of this.#items) {
+			this.remove(item);
+			return item;
+		}
+		return undefined;
+	}
+
+	/** The oldest publication that may be dropped. */
+	oldest(): LaneItem | undefined {
+		for (const item of this.#items) if (item.rule !== null && item.rule.policy !== "disconnect") return item;
+		return undefined;
+	}
+
+	remove(item: LaneItem): void {
+		if (!this.#items.delete(item)) return;
+		this.#count(item, -1);
+		if (item.key === null) return;
+		const latest = this.#latest.get(item.rule!)!;
+		if (latest.get(item.key) === item) latest.delete(item.key);
+		if (latest.size === 0) this.#latest.delete(item.rule!);
+	}
+
+	/** Takes all publications of one subscription out. Returns how many. */
+	removeAll(rule: LaneRule): number {
+		let removed = 0;
+		for (const item of this.#items) {
+			if (item.rule !== rule) continue;
+			this.remove(item);
+			removed++;
+		}
+		return removed;
+	}
+
+	#replaced({ rule, key }: LaneItem): LaneItem | undefined {
+		return key === null ? undefined : this.#latest.get(rule!)?.get(key);
+	}
+
+	#count({ rule, frame }: LaneItem, sign: number): void {
+		if (rule === null) this.#otherBytes += sign * frame.length;
+		else this.#publicationBytes += sign * frame.length;
+	}
+}

@@ -1,0 +1,23 @@
+import type { Channel } from "@shardcast/channels";
+import type { LaneRule } from "./lane-queue.ts";
+
+/** A rule that knows its channel. */
+export interface ChannelRule extends LaneRule {
+	readonly channel: string;
+}
+
+/** By the channel's object, of which there is a new one after a reload. */
+const dropping = new WeakMap<Channel, ChannelRule>();
+const recovering = new WeakMap<Channel, ChannelRule>();
+
+/** What happens to a channel's publications for a client that reads too slowly. The same object for the same channel. */
+export function channelRule(channel: Channel, recovers: boolean): ChannelRule {
+	const rules = recovers ? recovering : dropping;
+	let rule = rules.get(channel);
+	if (rule === undefined) {
+		const { slowClient: policy, slowClientKeyTag: keyTag } = channel.options;
+		rule = { channel: channel.name, policy, keyTag, recovers };
+		rules.set(channel, rule);
+	}
+	return rule;
+}

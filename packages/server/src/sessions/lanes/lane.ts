@@ -1,0 +1,184 @@
+import type { Counters } from "@shardcast/scoreboard";
+import type { DeliveredRecord } from "../../delivery/delivered-record.ts";
+import type { Audience } from "../../hub/audience.ts";
+import { hasTopics, Sent, type TopicTransport, type Transport } from "../../transports/transport.ts";
+import { type LaneItem, LaneQueue, type LaneRule } from "./lane-queue.ts";
+
+/** How a session lets its lane drop publications. */
+export interface LaneOwner {
+	/** The code that it is being closed with; 0 = it is served. */
+	readonly leaving: number;
+	/** What may wait for it, at most, in bytes. */
+	readonly bufferedBytesMax: number;
+	/** The rule for the record that is being delivered to this audience, of which it is one. The same object for the same subscription. */
+	laneRule(audience: Audience, record: DeliveredRecord): LaneRule;
+	/** A publication of a subscription that recovers had to be dropped: the subscription is to be ended, but not within this call. */
+	laneGap(rule: LaneRule): void;
+	/** See `Session.dropped`. */
+	dropped(): void;
+}
+
+/** What the transport holds when the next message goes out, at most: then little is copied twice, and nothing is waited for. */
+const transportBytesMax = 16 * 1024;
+/** A longer message leaves in parts of this size: the most that uWebSockets.js collects for one write. */
+export const partBytes = 15 * 1024;
+
+/**
+ * The queue of one client, in front of its transport, whose place it takes while the client has to read: because it reads too slowly
+ * (`isSlow`), or because a long message leaves in parts. Its session is out of all topics meanwhile, and in the lists of its audiences with this.
+ *
+ * A long message goes out in parts since uWebSockets.js keeps for each connection, until its end, the memory of the most that ever waited for it.
+ * Nothing comes between two parts but control frames.
+ *
+ * Bounds: publications and what the transport holds take `bufferedBytesMax` together. What comes on top is dropped by the rule of its
+ * subscription, or, when there is nothing that may be dropped, closes the client (3008). Other messages may wait up to the same size, and one more.
+ */
+export class Lane implements Transport {
+	readonly transport: Transport;
+	readonly isSlow: boolean;
+	readonly #owner: LaneOwner;
+	readonly #counters: Pick<Counters, "add">;
+	readonly #queue = new LaneQueue();
+	/** Subscriptions that have a gap: they get nothing until they have been ended. */
+	readonly #ended = new Set<LaneRule>();
+	/** The message that is leaving in parts, and how much of it has left. */
+	#long: LaneItem | null = null;
+	#left = 0;
+
+	constructor(transport: Transport, owner: LaneOwner, counters: Pick<Counters, "add">, isSlow: boolean) {
+		this.transport = transport;
+		this.isSlow = isSlow;
+		this.#owner = owner;
+		this.#counters = counters;
+	}
+
+	/** Nothing waits here, and the transport takes more. */
+	get isDone(): boolean {
+		return this.#long === null && this.#queue.isEmpty && this.transport.getBufferedAmount() <= transportBytesMax;
+	}
+
+	/** A message that is no publication. */
+	send(message: string | Uint8Array, isBinary: boolean): Sent {
+		return this.#add(typeof message === "string" ? Buffer.from(message) : Uint8Array.from(message), isBinary);
+	}
+
+	/** As `send`; the bytes are the lane's from now on. */
+	give(frame: Uint8Array, isBinary: boolean): void {
+		this.#add(frame, isBinary);
+		this.pump();
+	}
+
+	/** A publication for this client, among others. @param frame may be reused when this returns. */
+	deliver(frame: Uint8Array, isBinary: boolean, audience: Audience, record: DeliveredRecord): void {
+		const owner = this.#owner;
+		if (owner.leaving !== 0) return;
+		const rule = owner.laneRule(audience, record);
+		if (this.#ended.has(rule)) return;
+		const key = rule.policy === "keep-latest" && !rule.recovers ? keyOf(rule, record) : null;
+		if (this.#queue.add({ frame: Uint8Array.from(frame), isBinary, rule, key })) this.#counters.add("laneDropsReplaced", 1);
+		while (this.#queue.publicationBytes + this.transport.getBufferedAmount() > owner.bufferedBytesMax) {
+			if (!this.#makeRoom()) {
+				owner.dropped();
+				return;
+			}
+		}
+	}
+
+	/** The subscription has ended; a later one to the same channel is another. */
+	forget(rule: LaneRule): void {
+		this.#ended.delete(rule);
+	}
+
+	/** Writes what the transport takes. To be called whenever it has written something. */
+	pump(): void {
+		while (this.transport.getBufferedAmount() <= transportBytesMax && this.#next()) {
+			// One more has left.
+		}
+	}
+
+	getBufferedAmount(): number {
+		const { publicationBytes, otherBytes } = this.#queue;
+		const long = this.#long === null ? 0 : this.#long.frame.length - this.#left;
+		return this.transport.getBufferedAmount() + publicationBytes + otherBytes + long;
+	}
+
+	end(code: number, reason: string): void {
+		// The caller has seen that all of it is within what may wait.
+		while (this.#next()) {
+			// One more has left.
+		}
+		this.transport.end(code, reason);
+	}
+
+	close(): void {
+		this.transport.close();
+	}
+
+	getRemoteAddressAsText(): ArrayBuffer {
+		return this.transport.getRemoteAddressAsText();
+	}
+
+	#add(frame: Uint8Array, isBinary: boolean): Sent {
+		const owner = this.#owner;
+		if (owner.leaving !== 0) return Sent.dropped;
+		if (this.#queue.otherBytes > owner.bufferedBytesMax) {
+			owner.dropped();
+			return Sent.dropped;
+		}
+		this.#queue.add({ frame, isBinary, rule: null, key: null });
+		return Sent.buffered;
+	}
+
+	/** Drops the oldest publication that may be dropped. False = there is none. */
+	#makeRoom(): boolean {
+		const oldest = this.#queue.oldest();
+		if (oldest === undefined) return false;
+		const rule = oldest.rule!;
+		if (!rule.recovers) {
+			this.#queue.remove(oldest);
+			this.#counters.add("laneDropsOldest", 1);
+			return true;
+		}
+		// The client goes on from the last publication that it has got.
+		this.#queue.removeAll(rule);
+		this.#ended.add(rule);
+		this.#counters.add("laneGaps", 1);
+		this.#owner.laneGap(rule);
+		return true;
+	}
+
+	/** Hands the next message, or a part of it, to the transport. False = there is none. */
+	#next(): boolean {
+		if (this.#long !== null) {
+			this.#nextPart(this.transport as TopicTransport, this.#long);
+			return true;
+		}
+		const item = this.#queue.shift();
+		if (item === undefined) return false;
+		if (item.frame.length > partBytes && hasTopics(this.transport)) {
+			this.#long = item;
+			this.#left = partBytes;
+			this.transport.sendFirstFragment(item.frame.subarray(0, partBytes), item.isBinary);
+		} else this.transport.send(item.frame, item.isBinary);
+		return true;
+	}
+
+	#nextPart(socket: TopicTransport, { frame }: LaneItem): void {
+		const part = frame.subarray(this.#left, this.#left + partBytes);
+		this.#left += part.length;
+		if (this.#left < frame.length) {
+			socket.sendFragment(part);
+			return;
+		}
+		this.#long = null;
+		socket.sendLastFragment(part);
+	}
+}
+
+/** No tag, as against an empty one. */
+const untagged = "-";
+
+function keyOf({ keyTag }: LaneRule, record: DeliveredRecord): string {
+	const value = keyTag === "" ? undefined : record.tags?.get(keyTag);
+	return value === undefined ? untagged : `=${value}`;
+}

@@ -1,0 +1,149 @@
+import type { Counters } from "@shardcast/scoreboard";
+import { hasTopics, type Transport } from "../../transports/transport.ts";
+import type { ClientSession } from "../client-session.ts";
+import { Lane, partBytes } from "./lane.ts";
+import type { LaneRule } from "./lane-queue.ts";
+
+export interface LanesParts {
+	readonly counters: Pick<Counters, "add" | "set">;
+	/** The least that any client was let in with. */
+	readonly bufferedBytesMax: () => number;
+	/** Runs the callback in a later phase of the loop, when nobody goes through the lists of audiences. */
+	readonly soon: (callback: () => void) => void;
+}
+
+/** A session that has to read more than this moves to a lane, as a share of what may wait for it. */
+const slowShare = 0.25;
+/** Bytes to each client at most between two looks, as the same share. What a turn publishes on top still fits. */
+const lookShare = 1 / 16;
+/** Keeps what uWebSockets.js has not written yet of a client that is in no other topic. Nobody publishes to it. */
+const restTopic = "in a lane";
+
+/**
+ * Moves clients between the topics of uWebSockets.js, which reach thousands with one call, and a queue for each in JavaScript (`Lane`), which knows
+ * what may be dropped. A client is in a lane while it reads too slowly and one of its subscriptions lets publications be dropped, or while a
+ * long message leaves in parts.
+ *
+ * The library tells only when it has dropped a message, which is too late. So clients that may drop are looked at before: whenever as much has
+ * been published as could bring one of them near its limit. Cost: 0.1 µs for each of those at a look; nothing for all others.
+ *
+ * One owner, the shard's loop. Bound: the number of clients.
+ */
+export class Lanes {
+	readonly #parts: LanesParts;
+	/** Clients with a subscription of which publications may be dropped. */
+	readonly #watched = new Set<ClientSession>();
+	readonly #slow = new Set<ClientSession>();
+	#gaps: { readonly session: ClientSession; readonly rule: LaneRule }[] = [];
+	#published = 0;
+	#clients = 0;
+
+	constructor(parts: LanesParts) {
+		this.#parts = parts;
+	}
+
+	/** Clients in a lane. */
+	get count(): number {
+		return this.#clients;
+	}
+
+	/** A subscription of this client lets publications be dropped. */
+	watch(session: ClientSession): void {
+		this.#watched.add(session);
+	}
+
+	/** A turn has handed records of so many bytes to clients. */
+	published(bytes: number): void {
+		this.#published += bytes;
+	}
+
+	/** Before anything is delivered: whoever is slow leaves the topics. */
+	beforeTurn(): void {
+		if (this.#gaps.length > 0) this.#endGaps();
+		if (this.#watched.size === 0 || this.#published <= this.#parts.bufferedBytesMax() * lookShare) return;
+		this.#published = 0;
+		for (const session of this.#watched) {
+			if (session.leaving !== 0 || session.transport instanceof Lane) continue;
+			if (session.transport.getBufferedAmount() <= session.bufferedBytesMax * slowShare) continue;
+			this.#enter(session, new Lane(session.transport, session, this.#parts.counters, true));
+			this.#parts.counters.add("laneEnteredSlow", 1);
+		}
+	}
+
+	/**
+	 * Sends a message that is no publication; a long one to a WebSocket in parts, as its client reads.
+	 * @returns whether the bytes may be reused.
+	 */
+	send(session: ClientSession, frame: Uint8Array, isBinary: boolean): boolean {
+		const { transport } = session;
+		const isLong = frame.length > partBytes && (hasTopics(transport) || transport instanceof Lane);
+		if (!isLong) {
+			transport.send(frame, isBinary);
+			return true;
+		}
+		if (transport instanceof Lane) transport.give(frame, isBinary);
+		else {
+			const lane = new Lane(transport, session, this.#parts.counters, false);
+			lane.give(frame, isBinary);
+			if (lane.isDone) return false;
+			this.#enter(session, lane);
+			this.#parts.counters.add("laneEnteredLong", 1);
+		}
+		return false;
+	}
+
+	/** The client has read something. */
+	writable(session: ClientSession): void {
+		const { transport } = session;
+		if (!(transport instanceof Lane)) return;
+		transport.pump();
+		// One that is being closed stays: it is in no topic, and gets its close frame behind what waits.
+		if (transport.isDone && session.leaving === 0) this.#leave(session, transport);
+	}
+
+	/** A subscription that recovers has a gap; see `LaneOwner.laneGap`. */
+	gap(session: ClientSession, rule: LaneRule): void {
+		if (this.#gaps.push({ session, rule }) === 1) this.#parts.soon(this.#endGaps);
+	}
+
+	/** The client gets nothing more, or is gone. */
+	forget(session: ClientSession): void {
+		this.#watched.delete(session);
+		if (this.#slow.delete(session)) this.#count(-1);
+	}
+
+	readonly #endGaps = (): void => {
+		const gaps = this.#gaps;
+		this.#gaps = [];
+		for (const { session, rule } of gaps) {
+			if (session.leaving !== 0 || session.place < 0) continue;
+			session.endAfterGap(rule);
+			if (session.transport instanceof Lane) session.transport.forget(rule);
+		}
+	};
+
+	#enter(session: ClientSession, lane: Lane): void {
+		const { transport } = lane;
+		if (hasTopics(transport)) transport.subscribe(restTopic);
+		this.#move(session, lane);
+		this.#slow.add(session);
+		this.#count(1);
+	}
+
+	#leave(session: ClientSession, { transport }: Lane): void {
+		this.#move(session, transport);
+		if (hasTopics(transport)) transport.unsubscribe(restTopic);
+		this.#slow.delete(session);
+		this.#count(-1);
+	}
+
+	#move(session: ClientSession, to: Transport): void {
+		session.moveTo(to);
+		session.transport = to;
+	}
+
+	#count(change: number): void {
+		this.#clients += change;
+		this.#parts.counters.set("laneClients", this.#clients);
+	}
+}
