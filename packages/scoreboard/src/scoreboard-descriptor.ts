@@ -194,7 +194,7 @@ export const shardCounters = [
 	["rateLimited", "publishes refused with 429 because of a rate limit"],
 	["startedMs", "monotonicMs() at which the process began to serve"],
 	["droppedMessages", "messages not delivered to clients that were being closed as slow"],
-	["laneClients", "clients whose messages wait in a queue of their own until they have read (now)"],
+	["laneClients", "clients whose messages wait in a separate queue until they have read (now)"],
 	["laneEnteredSlow", "times that a client came into such a queue because it read too slowly"],
 	["laneEnteredLong", "times that a client came into such a queue because a long message left in parts"],
 	["laneDropsOldest", "publications that slow clients did not get because of slow_client: drop-oldest, or because too many keys waited"],

@@ -30,6 +30,8 @@ export interface TestShards {
 
 export interface TestShardsOptions {
 	readonly config?: Partial<Config>;
+	/** Memory for histories (1 MiB). */
+	readonly historyBytes?: number;
 	readonly parts?: Partial<ShardOptions>;
 	readonly capacityBytes?: number;
 	/** More members of the bus than shards: for a test to take part in it. */
@@ -43,7 +45,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 	const members = options.members ?? count;
 	const board = Scoreboard.inMemory(members);
 	const bus = new MemoryBus({ members, capacityBytes: options.capacityBytes ?? ringCapacityBytes(config) });
-	const logs = createLogBuffers({ memoryBytes: 1_048_576 });
+	const logs = createLogBuffers({ memoryBytes: options.historyBytes ?? 1_048_576 });
 	const addresses = AddressTable.inMemory(1000, members);
 	const rates = RateTable.inMemory();
 	const basePort = await freePorts(count);

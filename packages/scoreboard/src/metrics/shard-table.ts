@@ -182,7 +182,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_lane_clients",
 		"none",
-		"Clients whose messages wait in a queue of their own until they have read: they are slow, or a long message leaves in parts.",
+		"Clients whose messages wait in a separate queue until they have read: they are slow, or a long message leaves in parts.",
 		perShard(({ counters }) => counters.laneClients),
 	),
 	counter(

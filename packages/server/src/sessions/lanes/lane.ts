@@ -76,11 +76,11 @@ export class Lane implements Transport {
 		if (this.#ended.has(rule)) return;
 		const key = rule.policy === "keep-latest" && !rule.recovers ? keyOf(rule, record) : null;
 		if (this.#queue.add({ frame: Uint8Array.from(frame), isBinary, rule, key })) this.#counters.add("laneDropsReplaced", 1);
-		while (this.#queue.publicationBytes + this.transport.getBufferedAmount() > owner.bufferedBytesMax) {
-			if (!this.#makeRoom()) {
-				owner.dropped();
-				return;
-			}
+		const leaving = this.transport.getBufferedAmount() + (this.#long === null || this.#long.rule === null ? 0 : this.#longRest);
+		while (this.#queue.publicationBytes > 0 && this.#queue.publicationBytes + leaving > owner.bufferedBytesMax) {
+			if (this.#makeRoom()) continue;
+			owner.dropped();
+			return;
 		}
 	}
 
@@ -98,8 +98,7 @@ export class Lane implements Transport {
 
 	getBufferedAmount(): number {
 		const { publicationBytes, otherBytes } = this.#queue;
-		const long = this.#long === null ? 0 : this.#long.frame.length - this.#left;
-		return this.transport.getBufferedAmount() + publicationBytes + otherBytes + long;
+		return this.transport.getBufferedAmount() + publicationBytes + otherBytes + this.#longRest;
 	}
 
 	end(code: number, reason: string): void {
@@ -116,6 +115,11 @@ export class Lane implements Transport {
 
 	getRemoteAddressAsText(): ArrayBuffer {
 		return this.transport.getRemoteAddressAsText();
+	}
+
+	/** Bytes of the long message that have not left. */
+	get #longRest(): number {
+		return this.#long === null ? 0 : this.#long.frame.length - this.#left;
 	}
 
 	#add(frame: Uint8Array, isBinary: boolean): Sent {

@@ -1,0 +1,210 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { DeliveredRecord } from "../../src/delivery/delivered-record.ts";
+import { Audience } from "../../src/hub/audience.ts";
+import { Lane, partBytes } from "../../src/sessions/lanes/lane.ts";
+import type { LaneRule } from "../../src/sessions/lanes/lane-queue.ts";
+import { Sent, type TopicTransport } from "../../src/transports/transport.ts";
+
+const bufferedBytesMax = 100_000;
+const rules = {
+	oldest: { policy: "drop-oldest", keyTag: "", recovers: false },
+	latest: { policy: "keep-latest", keyTag: "key", recovers: false },
+	recovers: { policy: "drop-oldest", keyTag: "", recovers: true },
+	strict: { policy: "disconnect", keyTag: "", recovers: false },
+} as const satisfies Record<string, LaneRule>;
+type Kind = keyof typeof rules;
+
+/** A WebSocket whose client reads when it is told to. */
+class SlowSocket implements TopicTransport {
+	readonly got: string[] = [];
+	most = 0;
+	#waiting: { readonly text: string; readonly bytes: number }[] = [];
+	#parts: Buffer[] | null = null;
+
+	send(message: string | Uint8Array): Sent {
+		if (this.#parts !== null) throw new Error("a message between the parts of another one");
+		return this.#wait(Buffer.from(message as Uint8Array).toString(), message.length);
+	}
+
+	sendFirstFragment(part: Uint8Array): Sent {
+		this.#parts = [Buffer.from(part)];
+		return this.#wait("", part.length);
+	}
+
+	sendFragment(part: Uint8Array): Sent {
+		this.#parts!.push(Buffer.from(part));
+		return this.#wait("", part.length);
+	}
+
+	sendLastFragment(part: Uint8Array): Sent {
+		const text = Buffer.concat([...this.#parts!, part]).toString();
+		this.#parts = null;
+		return this.#wait(text, part.length);
+	}
+
+	getBufferedAmount(): number {
+		return this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
+	}
+
+	/** The client reads this many messages, or parts of one. */
+	read(count: number): void {
+		for (const { text } of this.#waiting.splice(0, count)) if (text !== "") this.got.push(text);
+	}
+
+	#wait(text: string, bytes: number): Sent {
+		this.#waiting.push({ text, bytes });
+		this.most = Math.max(this.most, this.getBufferedAmount());
+		return Sent.buffered;
+	}
+
+	subscribe = () => true;
+	unsubscribe = () => true;
+	publish = () => true;
+	end = () => {};
+	close = () => {};
+	getRemoteAddressAsText = () => new ArrayBuffer(0);
+}
+
+class Rig {
+	readonly socket = new SlowSocket();
+	readonly counts = { laneDropsOldest: 0, laneDropsReplaced: 0, laneGaps: 0 } as Record<string, number>;
+	gaps: LaneRule[] = [];
+	closed = 0;
+	readonly lane: Lane;
+	readonly #audiences = Object.fromEntries(
+		Object.keys(rules).map((kind) => [kind, new Audience(kind, { subscriptions: 0 } as never)]),
+	) as Record<Kind, Audience>;
+
+	constructor() {
+		const owner = {
+			leaving: 0,
+			bufferedBytesMax,
+			laneRule: ({ topic }: Audience) => rules[topic as Kind],
+			laneGap: (rule: LaneRule) => this.gaps.push(rule),
+			dropped: () => {
+				owner.leaving = 3008;
+				this.closed++;
+			},
+		};
+		const counters = { add: (name: string, by: number) => (this.counts[name] += by) };
+		this.lane = new Lane(this.socket, owner, counters as never, true);
+	}
+
+	publish(kind: Kind, text: string, key?: string): void {
+		const bytes = Buffer.from(text);
+		this.lane.deliver(bytes, false, this.#audiences[kind], { tags: key === undefined ? null : new Map([["key", key]]) } as DeliveredRecord);
+		// The ring goes on.
+		bytes.fill(0);
+	}
+
+	read(count: number): void {
+		this.socket.read(count);
+		this.lane.pump();
+	}
+
+	readAll(): void {
+		while (!this.lane.isDone || this.socket.getBufferedAmount() > 0) this.read(1);
+	}
+}
+
+const text = (kind: string, number: number, bytes: number, key = ""): string =>
+	`${kind} ${number} ${key} `.padEnd(Math.max(24, bytes), ".");
+const numbersOf = (got: readonly string[], kind: string): number[] =>
+	got.filter((each) => each.startsWith(`${kind} `)).map((each) => Number(each.split(" ")[1]));
+const rising = (numbers: readonly number[]): boolean => numbers.every((number, index) => index === 0 || number > numbers[index - 1]);
+
+describe("Lane", () => {
+	it("drops the oldest first, and keeps within what may wait", () => {
+		const rig = new Rig();
+		for (let number = 0; number < 30; number++) rig.publish("oldest", text("oldest", number, 10_000));
+		expect(rig.lane.getBufferedAmount()).toBeLessThanOrEqual(bufferedBytesMax);
+		rig.lane.pump();
+		rig.readAll();
+		expect(numbersOf(rig.socket.got, "oldest")).toEqual([20, 21, 22, 23, 24, 25, 26, 27, 28, 29]);
+		expect(rig.counts.laneDropsOldest).toBe(20);
+	});
+
+	it("keeps the newest of each key; what has no key has one of its own", () => {
+		const rig = new Rig();
+		for (let number = 0; number < 9; number++)
+			rig.publish("latest", text("latest", number, 0), number % 3 === 2 ? undefined : `k${number % 3}`);
+		rig.lane.pump();
+		rig.readAll();
+		expect(numbersOf(rig.socket.got, "latest")).toEqual([6, 7, 8]);
+		expect(rig.counts.laneDropsReplaced).toBe(6);
+	});
+
+	it("ends a subscription that recovers instead of dropping in silence, once, and gives it nothing until it is forgotten", () => {
+		const rig = new Rig();
+		for (let number = 0; number < 30; number++) rig.publish("recovers", text("recovers", number, 10_000));
+		expect(rig.gaps).toEqual([rules.recovers]);
+		rig.lane.pump();
+		rig.readAll();
+		expect(numbersOf(rig.socket.got, "recovers")).toEqual([]);
+		rig.lane.forget(rules.recovers);
+		rig.publish("recovers", text("recovers", 30, 0));
+		rig.readAll();
+		expect(numbersOf(rig.socket.got, "recovers")).toEqual([30]);
+	});
+
+	it("closes the client when nothing may be dropped; nothing follows the gap", () => {
+		const rig = new Rig();
+		for (let number = 0; number < 30; number++) rig.publish("strict", text("strict", number, 10_000));
+		expect(rig.closed).toBe(1);
+		rig.lane.pump();
+		rig.readAll();
+		const got = numbersOf(rig.socket.got, "strict");
+		expect(got).toEqual(Array.from(got, (_, index) => index));
+	});
+
+	it("whatever comes and however it is read: order, no silent gap where there must be none, no reply lost, memory bounded", () => {
+		const publication = fc.record({
+			kind: fc.constantFrom<Kind>("oldest", "latest", "recovers"),
+			bytes: fc.integer({ min: 0, max: 40_000 }),
+			key: fc.option(fc.constantFrom("a", "b"), { nil: undefined }),
+		});
+		const step = fc.oneof(
+			{ weight: 6, arbitrary: publication },
+			{ weight: 2, arbitrary: fc.record({ reply: fc.integer({ min: 0, max: 60_000 }) }) },
+			{ weight: 3, arbitrary: fc.record({ read: fc.integer({ min: 1, max: 5 }) }) },
+		);
+		fc.assert(
+			fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+				const rig = new Rig();
+				const newest = new Map<string, number>();
+				let sent = 0;
+				let replies = 0;
+				let bytesOfReplies = 0;
+				for (const each of steps) {
+					if ("kind" in each) {
+						const { kind, bytes, key } = each;
+						rig.publish(kind, text(kind, sent, bytes, key), key);
+						if (kind === "latest") newest.set(key ?? "", sent);
+						sent++;
+						expect(rig.lane.getBufferedAmount() - bytesOfReplies).toBeLessThanOrEqual(bufferedBytesMax);
+					} else if ("reply" in each) {
+						const reply = Buffer.from(text("reply", replies++, each.reply));
+						bytesOfReplies += reply.length;
+						rig.lane.give(reply, false);
+						if (rig.closed > 0) return;
+					} else rig.read(each.read);
+				}
+				expect(rig.closed).toBe(0);
+				rig.readAll();
+				const { got, most } = rig.socket;
+				expect(numbersOf(got, "reply")).toEqual(Array.from({ length: replies }, (_, index) => index));
+				for (const kind of ["oldest", "latest", "recovers"]) expect(rising(numbersOf(got, kind))).toBe(true);
+				if (rig.counts.laneDropsOldest === 0) {
+					const latest = new Set(numbersOf(got, "latest"));
+					for (const number of newest.values()) expect(latest.has(number)).toBe(true);
+				}
+				const recovering = steps.flatMap((each, index) => ("kind" in each && each.kind === "recovers" ? [index] : [])).length;
+				if (rig.gaps.length === 0) expect(numbersOf(got, "recovers")).toHaveLength(recovering);
+				// One message or part more than the transport holds when the next one goes out.
+				expect(most).toBeLessThanOrEqual(16 * 1024 + partBytes);
+			}),
+			{ numRuns: 300 },
+		);
+	});
+});
