@@ -125,7 +125,7 @@ describe("Lane", () => {
 		expect(rig.counts.laneDropsOldest).toBe(20);
 	});
 
-	it("keeps the newest of each key; what has no key has one of its own", () => {
+	it("keeps the newest of each key; what has no key counts as one more", () => {
 		const rig = new Rig();
 		for (let number = 0; number < 9; number++)
 			rig.publish("latest", text("latest", number, 0), number % 3 === 2 ? undefined : `k${number % 3}`);
