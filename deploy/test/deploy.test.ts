@@ -196,6 +196,9 @@ const notShown = new Set([
 	"shardcast_websockets_opened_total", // the gauge is shown
 	"shardcast_flushes_total", // shown as records per flush
 	"shardcast_bus_records_total", // shown as events and deliveries
+	"shardcast_commands_over_rate_total", // clients are told error 111; of interest only when a limit is set
+	"shardcast_api_requests_total", // of interest only when keys are changed
+	"shardcast_api_refused_total",
 	"shardcast_http_requests_total", // of little interest
 	"shardcast_kafka_history_reads_total", // shown as recoveries
 	"shardcast_kafka_history_records_total", // the same
