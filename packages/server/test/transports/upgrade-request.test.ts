@@ -95,6 +95,19 @@ describe("the address of a client behind a proxy", () => {
 		expect(told({ proxyToken: "token", forwardedFor: "6.6.6.6" }, { isProxy })).toBeNull();
 	});
 
+	it("is the one in the connection's PROXY header, and what that one says if it is a trusted proxy itself", () => {
+		const trustedProxies = new TrustedProxies(["10.0.0.0/8"]);
+		const at = (address: string) => ({ address, byBalancer: false });
+		expect(told({ announced: "192.0.2.1" }, {})).toEqual(at("192.0.2.1"));
+		expect(told({ announced: "192.0.2.1", forwardedFor: "6.6.6.6" }, { trustedProxies })).toEqual(at("192.0.2.1"));
+		expect(told({ announced: "10.0.0.2", forwardedFor: "6.6.6.6" }, { trustedProxies })).toEqual(at("6.6.6.6"));
+		expect(told({ announced: "10.0.0.2" }, { trustedProxies })).toEqual(at("10.0.0.2"));
+		expect(told({ announced: "10.0.0.2", proxyToken: "token", realIp: "1.2.3.4" }, { isProxy })).toEqual({
+			address: "1.2.3.4",
+			byBalancer: true,
+		});
+	});
+
 	it("is what a trusted proxy says, and no header is looked at from anybody else", () => {
 		const trustedProxies = new TrustedProxies(["10.0.0.0/8"]);
 		expect(told({ forwardedFor: "6.6.6.6" }, { trustedProxies })).toEqual({ address: "6.6.6.6", byBalancer: false });
