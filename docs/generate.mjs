@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { channelFields, environmentName, filePath, optionOf, sections } from "@shardcast/config";
 import { metricsReference } from "@shardcast/control";
+import { describedMethods, fieldsOf } from "@shardcast/http";
 import { CloseCode, closeReasons } from "@shardcast/wire";
 
 const docs = import.meta.dirname;
@@ -67,6 +68,29 @@ function closeCodes() {
 	return table(["code", "reason", "when"], rows);
 }
 
+/** Each method of the server API, from the schemas that /api/openapi.json is made of. */
+function serverApi() {
+	const typeOf = ({ type, anyOf }) => type ?? (anyOf === undefined ? "any" : "object");
+	const meaning = ({ description = "", properties }) =>
+		properties === undefined ? description : `${description} Fields: ${Object.keys(properties).join(", ")}.`;
+	const rows = (schema) =>
+		fieldsOf(schema).map(({ name, schema: field, required }) => [
+			`\`${name}\``,
+			typeOf(field),
+			required ? "yes" : "",
+			meaning(field).trim(),
+		]);
+	return Object.entries(describedMethods)
+		.map(([name, { summary, request, result }]) => {
+			const fields = rows(request);
+			const taken = fields.length === 0 ? "It takes no fields.\n" : table(["field", "type", "required", "meaning"], fields);
+			const names = fieldsOf(result).map((field) => `\`${field.name}\``);
+			const answer = names.length === 0 ? "The result is empty." : `The result has ${names.join(", ")}.`;
+			return `### ${name}\n\n${summary}\n\n${taken}\n${answer}\n`;
+		})
+		.join("\n");
+}
+
 /** Measured by docs/capacity.mjs, which leaves its numbers in capacity.json. */
 function capacity() {
 	const { machine, rows } = JSON.parse(readFileSync(join(docs, "capacity.json"), "utf8"));
@@ -87,7 +111,14 @@ function capacity() {
 	)}`;
 }
 
-const parts = { options, "channel options": channelOptions, metrics: metricsReference, "close codes": closeCodes, capacity };
+const parts = {
+	options,
+	"channel options": channelOptions,
+	metrics: metricsReference,
+	"close codes": closeCodes,
+	"server api": serverApi,
+	capacity,
+};
 
 async function regenerated(name, page) {
 	let result = page;

@@ -4,6 +4,8 @@ export { type ErrorCode, httpErrors } from "./errors.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
 export { type MayPublish, mayPublish, newlyOpen, openAccess, whoPublishes } from "./may-publish.ts";
 export { openToClients } from "./open-to-clients.ts";
+export { describedMethods, openApiDocument, openApiRoute } from "./openapi/document.ts";
+export { fieldsOf, type Schema } from "./openapi/schema.ts";
 export { type AllowedOrigins, allowedOrigins, hostName, isForeignFetch, isOwnPage, originAllowed } from "./origin.ts";
 export { type ProxyHeader, proxyHeader, proxyHeaderBytesMax, readProxyHeader } from "./proxy-header.ts";
 export { queryProblem } from "./query.ts";

@@ -1,10 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import type { ApiMethodName } from "@shardcast/config";
 import { type Ask, apiMetrics } from "@shardcast/control";
-import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcast/http";
+import { type AnswerRoute, type BodyRoute, type HttpRequest, openApiRoute, type Reply, refusal } from "@shardcast/http";
 import { ErrorCode } from "@shardcast/protocol";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { Feature } from "../lifecycle/feature.ts";
+import { version } from "../lifecycle/version.ts";
 import { ApiCall, type ApiMethod, ApiRequest } from "./api/api-call.ts";
 import { ApiError } from "./api/api-error.ts";
 import { errorReply, resultReply } from "./api/api-reply.ts";
@@ -34,7 +35,7 @@ const underWayMax = 256;
  */
 export class ServerApi implements Feature {
 	readonly name = "server API";
-	readonly routes: readonly BodyRoute[];
+	readonly routes: readonly (BodyRoute | AnswerRoute)[];
 	readonly #parts: ServerApiParts;
 	#underWay = 0;
 	#draining = false;
@@ -45,14 +46,17 @@ export class ServerApi implements Feature {
 		const { publish, broadcast } = publishMethods(parts);
 		const methods = { broadcast, ...userMethods(asking), ...channelMethods(asking), ...clusterMethods(asking) };
 		const all: Readonly<Record<Exclude<ApiMethodName, "publish">, ApiMethod>> = { ...methods, batch: batchMethod({ publish, ...methods }) };
-		this.routes = Object.entries(all).map(([name, method]) => ({
-			kind: "body",
-			method: "POST",
-			path: `/api/${name}`,
-			keepAlive: true,
-			bodyBytesMax: name === "broadcast" || name === "batch" ? Math.max(bodyBytesMax, parts.publishBytesMax) : bodyBytesMax,
-			begin: (request) => this.#begin(request, name, method),
-		}));
+		const methodRoutes = Object.entries(all).map(
+			([name, method]): BodyRoute => ({
+				kind: "body",
+				method: "POST",
+				path: `/api/${name}`,
+				keepAlive: true,
+				bodyBytesMax: name === "broadcast" || name === "batch" ? Math.max(bodyBytesMax, parts.publishBytesMax) : bodyBytesMax,
+				begin: (request) => this.#begin(request, name, method),
+			}),
+		);
+		this.routes = [...methodRoutes, openApiRoute(version)];
 	}
 
 	measures(metrics: Pick<ProcessMetrics, "addReading">): void {

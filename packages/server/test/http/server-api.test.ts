@@ -1,72 +1,12 @@
-import type { MessageDetails } from "@shardcast/bus";
-import { ChannelLog } from "@shardcast/channel-log";
-import { Namespaces } from "@shardcast/channels";
 import { apiMethods, type Config, defaultConfig } from "@shardcast/config";
-import type { Ask } from "@shardcast/control";
-import type { HttpRequest, Reply } from "@shardcast/http";
-import { publishTaken } from "@shardcast/wire";
+import type { HttpRequest } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
 import { ApiAccess } from "../../src/http/api-access.ts";
-import { ServerApi } from "../../src/http/server-api.ts";
-
-const plain = defaultConfig().channelWithoutNamespace;
-
-function setup(answer: unknown = 1, key: string | null = "a-secret-key", apiKeys: Config["apiKeys"] = []) {
-	const texts: string[] = [];
-	const asked: { name: string; request: unknown }[] = [];
-	const ask: Ask = async (question, request) => {
-		asked.push({ name: question.name, request });
-		if (answer instanceof Error) throw answer;
-		return answer as never;
-	};
-	const namespaces = new Namespaces({
-		...defaultConfig(),
-		channelNamespaces: [{ ...plain, name: "chat", presence: true, historySize: 10, historyTtlMs: 60_000 }],
-	});
-	const access = new ApiAccess({ config: defaultConfig({ apiKey: key ?? undefined, apiKeys }) });
-	const published: { channels: readonly string[]; text: string; details: MessageDetails | undefined }[] = [];
-	const log = ChannelLog.inMemory({ memoryBytes: 1_048_576 });
-	const api = new ServerApi({
-		namespaces: () => namespaces,
-		access,
-		ask,
-		incoming: {
-			publish: (_kind, { names }, payload, _from, _source, details) => {
-				published.push({ channels: names, text: Buffer.from(payload).toString(), details });
-				if (names[0] === "full") return { outcome: "full" };
-				return names[0] === "kept" ? { outcome: "taken", position: { offset: 7, epoch: "e" } } : publishTaken;
-			},
-		},
-		rate: { take: () => true },
-		counters: { add: () => {} },
-		payloadBytesMax: 100,
-		publishBytesMax: 100_000,
-		historyLimit: () => 2,
-		kept: log,
-		log,
-		nowMs: () => 0,
-	});
-	const post = async (method: string, body: unknown, given = "a-secret-key", headers: Readonly<Record<string, string>> = {}) => {
-		const route = api.routes.find(({ path }) => path === `/api/${method}`)!;
-		const request: HttpRequest = {
-			method: "POST",
-			path: route.path,
-			query: "",
-			address: "",
-			header: (name) => (name === "x-api-key" ? given : (headers[name] ?? "")),
-		};
-		const begun = route.begin(request);
-		const text = typeof body === "string" ? body : JSON.stringify(body);
-		const reply = (typeof begun === "function" ? await begun(Buffer.from(text)) : begun) as Reply;
-		texts.push(Buffer.from(reply.body as string).toString());
-		return { status: reply.status, body: JSON.parse(Buffer.from(reply.body as string).toString()) as unknown };
-	};
-	return { access, api, asked, texts, post, published, log };
-}
+import { serverApi } from "../support/server-api.ts";
 
 describe("orders", () => {
 	it("go to all shards, and are answered with an empty result", async () => {
-		const { asked, post } = setup();
+		const { asked, post } = serverApi();
 		const done = { status: 200, body: { result: {} } };
 		expect(await post("subscribe", { user: "ann", channel: "chat:1", info: { x: 1 }, b64data: "WzFd", expire_at: 7 })).toEqual(done);
 		expect(await post("unsubscribe", { user: "ann", channel: "chat:1", client: "c" })).toEqual(done);
@@ -94,31 +34,31 @@ describe("orders", () => {
 		["presence that is not kept", "presence", { channel: "news" }, 108],
 		["presence_stats of no namespace", "presence_stats", { channel: "no:where" }, 102],
 	])("%s: status 200 and an error", async (_what, method, body, code) => {
-		const { asked, post } = setup();
+		const { asked, post } = serverApi();
 		expect(await post(method, body)).toMatchObject({ status: 200, body: { error: { code } } });
 		expect(asked).toEqual([]);
 	});
 
 	it("no JSON: 400; no answer from the shards: error 100", async () => {
-		expect(await setup().post("disconnect", "{")).toMatchObject({ status: 400 });
-		expect(await setup(new Error("too late")).post("disconnect", { user: "ann" })).toMatchObject({
+		expect(await serverApi().post("disconnect", "{")).toMatchObject({ status: 400 });
+		expect(await serverApi(new Error("too late")).post("disconnect", { user: "ann" })).toMatchObject({
 			status: 200,
 			body: { error: { code: 100, message: "internal server error: too late" } },
 		});
 	});
 
 	it("without the key: 401; where there is none: 403, to everybody", async () => {
-		expect(await setup().post("disconnect", { user: "ann" }, "another")).toMatchObject({ status: 401 });
-		expect(await setup(1, null).post("disconnect", { user: "ann" })).toMatchObject({ status: 403 });
+		expect(await serverApi().post("disconnect", { user: "ann" }, "another")).toMatchObject({ status: 401 });
+		expect(await serverApi(1, null).post("disconnect", { user: "ann" })).toMatchObject({ status: 403 });
 	});
 });
 
 it("presence and presence_stats answer as the protocol does", async () => {
 	const present = { client: "c", user: "ann", info: '{"n":1e400}' };
-	const { post, texts } = setup([present]);
+	const { post, texts } = serverApi([present]);
 	expect((await post("presence", { channel: "chat:1" })).status).toBe(200);
 	expect(texts).toEqual(['{"result":{"presence":{"c":{"user":"ann","client":"c","conn_info":{"n":1e400}}}}}\n']);
-	expect(await setup({ clients: 3, users: 2 }).post("presence_stats", { channel: "chat:1" })).toEqual({
+	expect(await serverApi({ clients: 3, users: 2 }).post("presence_stats", { channel: "chat:1" })).toEqual({
 		status: 200,
 		body: { result: { num_clients: 3, num_users: 2 } },
 	});
@@ -126,7 +66,7 @@ it("presence and presence_stats answer as the protocol does", async () => {
 
 describe("orders with Centrifugo's other fields", () => {
 	it("are passed on to the shards", async () => {
-		const { asked, post } = setup();
+		const { asked, post } = serverApi();
 		const done = { status: 200, body: { result: {} } };
 		const since = { offset: 3, epoch: "x" };
 		const override = { presence: { value: true } };
@@ -145,7 +85,7 @@ describe("orders with Centrifugo's other fields", () => {
 
 describe("broadcast and batch", () => {
 	it("broadcast publishes the payload byte for byte, and answers for each channel in order", async () => {
-		const { post, published } = setup();
+		const { post, published } = serverApi();
 		const body = '{"channels":["kept","full","a"],"data":{"n":1e400},"idempotency_key":"k","skip_history":true}';
 		expect(await post("broadcast", body)).toEqual({
 			status: 200,
@@ -164,7 +104,7 @@ describe("broadcast and batch", () => {
 	});
 
 	it.each([false, true])("batch: in order, and one that fails does not stop the others; parallel %s", async (parallel) => {
-		const { post, published } = setup();
+		const { post, published } = serverApi();
 		const commands = [
 			{ publish: { channel: "kept", data: 1 } },
 			{ publish: { channel: "a", data: "x".repeat(101) } },
@@ -195,7 +135,7 @@ describe("broadcast and batch", () => {
 	});
 
 	it("a batch has 1000 commands, a request 1000 publications at most", async () => {
-		const { post, published } = setup();
+		const { post, published } = serverApi();
 		const commands = (count: number) => Array.from({ length: count }, () => ({ unsubscribe: { user: "ann", channel: "a" } }));
 		expect(await post("batch", { commands: commands(1000) })).toMatchObject({ body: { result: {} } });
 		expect(await post("batch", { commands: commands(1001) })).toMatchObject({ body: { error: { code: 106 } } });
@@ -214,7 +154,7 @@ describe("broadcast and batch", () => {
 
 describe("history and history_remove", () => {
 	it("any shard reads and forgets it", async () => {
-		const { post, log, texts } = setup();
+		const { post, log, texts } = serverApi();
 		const history = { size: 10, ttlMs: 60_000, metaTtlMs: 60_000 };
 		for (const text of ['{"n":1e400}', "2", "3"]) log.publish("chat:1", Buffer.from(text), { history });
 		const { epoch } = log.position("chat:1")!;
@@ -240,17 +180,17 @@ describe("history and history_remove", () => {
 
 describe("the cluster", () => {
 	it("channels, connections and info have Centrifugo's shapes", async () => {
-		expect(await setup({ a: 2, b: 1 }).post("channels", {})).toEqual({
+		expect(await serverApi({ a: 2, b: 1 }).post("channels", {})).toEqual({
 			status: 200,
 			body: { result: { channels: { a: { num_clients: 2 }, b: { num_clients: 1 } } } },
 		});
 		const connection = { client: "c", user: "ann", transport: "websocket", protocol: "json", channels: ["a"] };
-		expect(await setup([connection]).post("connections", { user: "ann" })).toEqual({
+		expect(await serverApi([connection]).post("connections", { user: "ann" })).toEqual({
 			status: 200,
 			body: { result: { connections: { c: { user: "ann", transport: "websocket", protocol: "json", state: { channels: { a: {} } } } } } },
 		});
 		const node = { uid: "7", name: "shard-0", version: "1", clients: 3, users: 2, subscriptions: 4, channels: 1, uptime: 5 };
-		expect(await setup([node]).post("info", "")).toEqual({
+		expect(await serverApi([node]).post("info", "")).toEqual({
 			status: 200,
 			body: {
 				result: {
@@ -258,20 +198,20 @@ describe("the cluster", () => {
 				},
 			},
 		});
-		expect(await setup(null).post("channels", {})).toMatchObject({ body: { error: { code: 106 } } });
+		expect(await serverApi(null).post("channels", {})).toMatchObject({ body: { error: { code: 106 } } });
 	});
 });
 
 it("X-Centrifugo-Error-Mode: transport says the error in the status as well", async () => {
 	const mode = { "x-centrifugo-error-mode": "transport" };
-	const post = (method: string, body: unknown, answer?: unknown) => setup(answer).post(method, body, undefined, mode);
+	const post = (method: string, body: unknown, answer?: unknown) => serverApi(answer).post(method, body, undefined, mode);
 	expect(await post("subscribe", { user: "ann", channel: "no:where" })).toMatchObject({ status: 404, body: { error: { code: 102 } } });
 	expect(await post("disconnect", {})).toMatchObject({ status: 400, body: { error: { code: 107 } } });
 	expect(await post("info", {}, new Error("late"))).toMatchObject({ status: 500, body: { error: { code: 100 } } });
 });
 
 it("a draining shard takes no new request", async () => {
-	const { api, post } = setup();
+	const { api, post } = serverApi();
 	api.drain();
 	expect(await post("info", {})).toMatchObject({ status: 503 });
 });
@@ -284,7 +224,7 @@ describe("keys with permissions", () => {
 		{ ...plainKey, name: "chats", key: "key-of-chats", channels: ["chat:*"] },
 	];
 	const allowed = async (key: string, method: string, body: object) =>
-		(await setup({ clients: 0, users: 0 }, null, keys).post(method, body, key)).status;
+		(await serverApi({ clients: 0, users: 0 }, null, keys).post(method, body, key)).status;
 
 	it("both keys of a rotation are valid; another is 401", async () => {
 		for (const [key, status] of [
@@ -304,7 +244,7 @@ describe("keys with permissions", () => {
 		expect(await allowed("key-of-chats", "broadcast", { channels: ["chat:1", "news"], data: 1 })).toBe(403);
 		// Not about channels.
 		expect(await allowed("key-of-chats", "disconnect", { user: "ann" })).toBe(403);
-		const { post, access, published } = setup(1, null, keys);
+		const { post, access, published } = serverApi(1, null, keys);
 		const commands = [
 			{ publish: { channel: "chat:1", data: 1 } },
 			{ publish: { channel: "news", data: 1 } },
@@ -322,7 +262,7 @@ describe("keys with permissions", () => {
 	});
 
 	it("channels lists those that the key has a right to", async () => {
-		const { post } = setup({ "chat:1": 1, news: 2 }, null, keys);
+		const { post } = serverApi({ "chat:1": 1, news: 2 }, null, keys);
 		expect(await post("channels", {}, "key-of-chats")).toEqual({
 			status: 200,
 			body: { result: { channels: { "chat:1": { num_clients: 1 } } } },
@@ -330,8 +270,8 @@ describe("keys with permissions", () => {
 	});
 
 	it("there is a route for each method but publish, which has its own", () => {
-		const paths = setup().api.routes.map(({ path }) => path);
-		expect([...paths, "/api/publish"].toSorted()).toEqual(apiMethods.map((name) => `/api/${name}`).toSorted());
+		const paths = serverApi().api.routes.map(({ path }) => path);
+		expect([...paths, "/api/publish"].toSorted()).toEqual([...apiMethods, "openapi.json"].map((name) => `/api/${name}`).toSorted());
 	});
 
 	it("a reload brings other keys", async () => {

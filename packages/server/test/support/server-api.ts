@@ -1,0 +1,65 @@
+import type { MessageDetails } from "@shardcast/bus";
+import { ChannelLog } from "@shardcast/channel-log";
+import { Namespaces } from "@shardcast/channels";
+import { type Config, defaultConfig } from "@shardcast/config";
+import type { Ask } from "@shardcast/control";
+import type { BodyRoute, HttpRequest, Reply } from "@shardcast/http";
+import { publishTaken } from "@shardcast/wire";
+import { ApiAccess } from "../../src/http/api-access.ts";
+import { ServerApi } from "../../src/http/server-api.ts";
+
+const plain = defaultConfig().channelWithoutNamespace;
+
+/** The server API with shards that answer everything with `answer`. */
+export function serverApi(answer: unknown = 1, key: string | null = "a-secret-key", apiKeys: Config["apiKeys"] = []) {
+	const texts: string[] = [];
+	const asked: { name: string; request: unknown }[] = [];
+	const ask: Ask = async (question, request) => {
+		asked.push({ name: question.name, request });
+		if (answer instanceof Error) throw answer;
+		return answer as never;
+	};
+	const namespaces = new Namespaces({
+		...defaultConfig(),
+		channelNamespaces: [{ ...plain, name: "chat", presence: true, historySize: 10, historyTtlMs: 60_000 }],
+	});
+	const access = new ApiAccess({ config: defaultConfig({ apiKey: key ?? undefined, apiKeys }) });
+	const published: { channels: readonly string[]; text: string; details: MessageDetails | undefined }[] = [];
+	const log = ChannelLog.inMemory({ memoryBytes: 1_048_576 });
+	const api = new ServerApi({
+		namespaces: () => namespaces,
+		access,
+		ask,
+		incoming: {
+			publish: (_kind, { names }, payload, _from, _source, details) => {
+				published.push({ channels: names, text: Buffer.from(payload).toString(), details });
+				if (names[0] === "full") return { outcome: "full" };
+				return names[0] === "kept" ? { outcome: "taken", position: { offset: 7, epoch: "e" } } : publishTaken;
+			},
+		},
+		rate: { take: () => true },
+		counters: { add: () => {} },
+		payloadBytesMax: 100,
+		publishBytesMax: 100_000,
+		historyLimit: () => 2,
+		kept: log,
+		log,
+		nowMs: () => 0,
+	});
+	const post = async (method: string, body: unknown, given = "a-secret-key", headers: Readonly<Record<string, string>> = {}) => {
+		const route = api.routes.find(({ path }) => path === `/api/${method}`) as BodyRoute;
+		const request: HttpRequest = {
+			method: "POST",
+			path: route.path,
+			query: "",
+			address: "",
+			header: (name) => (name === "x-api-key" ? given : (headers[name] ?? "")),
+		};
+		const begun = route.begin(request);
+		const text = typeof body === "string" ? body : JSON.stringify(body);
+		const reply = (typeof begun === "function" ? await begun(Buffer.from(text)) : begun) as Reply;
+		texts.push(Buffer.from(reply.body as string).toString());
+		return { status: reply.status, body: JSON.parse(Buffer.from(reply.body as string).toString()) as unknown };
+	};
+	return { access, api, asked, texts, post, published, log };
+}
