@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { heldByKernel, Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
 import { sendProblems } from "../../report/result.ts";
+import { SlowClients } from "../slow-clients.ts";
 import { spreadOf } from "../spread.ts";
 import { benchClients, connectAll, type Subject, withEnds } from "../subject.ts";
 import { startFlagged } from "./flagged-cluster.ts";
-import { SlowClients } from "./slow-clients.ts";
 
 /**
  * What a client that stops reading costs, and how long it is tolerated: some clients read as fast as they can, others stop, and

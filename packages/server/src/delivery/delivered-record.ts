@@ -27,6 +27,9 @@ export class DeliveredRecord {
 	#tags: ReadonlyMap<string, string> | null | undefined;
 	#publisher: PublisherInfo | null | undefined;
 	#json: Uint8Array | null = null;
+	/** The frame that was copied last, and its copy. */
+	#copied: Uint8Array | null = null;
+	#copy = empty;
 
 	/** The next one; its head has been read. */
 	set(u8: Uint8Array, view: DataView, payload: Uint8Array, logged: LogRecordHead | null): void {
@@ -41,6 +44,17 @@ export class DeliveredRecord {
 		this.#tags = undefined;
 		this.#publisher = undefined;
 		this.#json = null;
+		this.#copied = null;
+		this.#copy = empty;
+	}
+
+	/** A copy of a frame of this record, which lies in the ring: one for all that keep the same frame. Nobody may change it. */
+	copyOf(frame: Uint8Array): Uint8Array {
+		if (this.#copied !== frame) {
+			this.#copied = frame;
+			this.#copy = Uint8Array.from(frame);
+		}
+		return this.#copy;
 	}
 
 	/** The client that published it; null = it was no client of a protocol. */

@@ -93,7 +93,9 @@ class Rig {
 
 	publish(kind: Kind, text: string, key?: string): void {
 		const bytes = Buffer.from(text);
-		this.lane.deliver(bytes, false, this.#audiences[kind], { tags: key === undefined ? null : new Map([["key", key]]) } as DeliveredRecord);
+		const tags = key === undefined ? null : new Map([["key", key]]);
+		const record = { tags, copyOf: (frame: Uint8Array) => Uint8Array.from(frame) } as DeliveredRecord;
+		this.lane.deliver(bytes, false, this.#audiences[kind], record);
 		// The ring goes on.
 		bytes.fill(0);
 	}

@@ -75,7 +75,7 @@ export class Lane implements Transport {
 		const rule = owner.laneRule(audience, record);
 		if (this.#ended.has(rule)) return;
 		const key = rule.policy === "keep-latest" && !rule.recovers ? keyOf(rule, record) : null;
-		if (this.#queue.add({ frame: Uint8Array.from(frame), isBinary, rule, key })) this.#counters.add("laneDropsReplaced", 1);
+		if (this.#queue.add({ frame: record.copyOf(frame), isBinary, rule, key })) this.#counters.add("laneDropsReplaced", 1);
 		const leaving = this.transport.getBufferedAmount() + (this.#long === null || this.#long.rule === null ? 0 : this.#longRest);
 		while (this.#queue.publicationBytes > 0 && this.#queue.publicationBytes + leaving > owner.bufferedBytesMax) {
 			if (this.#makeRoom()) continue;

@@ -1,5 +1,5 @@
 import { describeEnd, handshakeKey, RawSocket, type RawSocketHandler, type SocketEnd, waitFor } from "@shardcast/testkit";
-import type { Target } from "../../target.ts";
+import type { Target } from "../target.ts";
 
 interface SlowClient {
 	readonly socket: RawSocket;
@@ -63,6 +63,11 @@ export class SlowClients implements RawSocketHandler {
 		await waitFor(() => this.#ended === this.count, { deadlineMs: endedMs, what: `the close of ${this.count} slow clients` });
 		const other = this.#clients.find(({ end }) => end?.kind !== "closed" || end.code !== slowCode);
 		if (other !== undefined) throw new Error(`a slow client was ${describeEnd(other.end!)}, not with ${slowCode}`);
+	}
+
+	/** Those that are not connected any more, however they ended. */
+	get gone(): number {
+		return this.#ended;
 	}
 
 	closedAsSlow(): number {
