@@ -88,8 +88,8 @@ describe("consumers of durable channels", () => {
 		await publish("1", "2", "3", "4", "5", "6");
 		expect(await subscribe(client)).toMatchObject({ subscribe: { was_recovering: true, offset: 7 } });
 		expect(rig.row.get("durableLost")).toBe(1);
-		await turn();
-		expect(rig.durable!.store.positions.of("", "a", "k")).toMatchObject({ offset: 7 });
+		// It is being written.
+		await vi.waitFor(() => expect(rig.durable!.store.positions.of("", "a", "k")).toMatchObject({ offset: 7 }), { timeout: 8_000 });
 	});
 
 	it("what a process has stored before it died reaches the subscribers, in order, by another one", async () => {
