@@ -415,6 +415,16 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 		],
 	),
 	lines(
+		"Clients in a lane",
+		"Clients whose messages wait in a separate queue until they have read, how often one came there and why, and subscriptions with recovery that ended with 2500 there. Per second but for the first.",
+		"short",
+		[
+			query("sum(shardcast_lane_clients)", "clients (now)"),
+			query(`sum by (reason) (${rate("shardcast_lane_entered_total")})`, "entered: {{reason}}"),
+			query(sumRate("shardcast_lane_gaps_total"), "ended with 2500"),
+		],
+	),
+	lines(
 		"Waiting for clients",
 		"Share of the time in which delivery waited for clients to read, in bursts, and how often it did per second.",
 		"short",
