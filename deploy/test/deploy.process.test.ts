@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -67,8 +67,8 @@ describe("docker-compose.multi.yml", () => {
 });
 
 describe("deploy/healthcheck.mjs", () => {
-	const check = (address: string): Promise<Ended> =>
-		run(process.execPath, ["deploy/healthcheck.mjs"], { env: { SHARDCAST_LB_ADDR: address } });
+	const check = (address: string, env = {}): Promise<Ended> =>
+		run(process.execPath, ["deploy/healthcheck.mjs"], { env: { SHARDCAST_LB_ADDR: address, ...env } });
 
 	it.each([
 		[200, { status: "healthy", reasons: [] }, 0],
@@ -84,6 +84,30 @@ describe("deploy/healthcheck.mjs", () => {
 			const { status, output } = await check(`0.0.0.0:${(server.address() as AddressInfo).port}`);
 			expect(status, output).toBe(expected);
 			if (expected === 1) expect(output).toContain("unhealthy: no shard serves");
+		} finally {
+			server.close();
+		}
+	});
+
+	it("begins with a PROXY header where one is demanded, and says why it is refused", async () => {
+		const refused = JSON.stringify({ error: { code: "proxy_header", message: "a header is missing" } });
+		const http = createServer((_, response) => response.writeHead(200, { Connection: "close" }).end("{}"));
+		const server = createTcpServer((socket) => {
+			socket.once("data", (piece: Buffer) => {
+				const header = "PROXY UNKNOWN\r\n";
+				if (!piece.toString().startsWith(header))
+					return socket.end(`HTTP/1.1 400 Bad Request\r\nContent-Length: ${refused.length}\r\nConnection: close\r\n\r\n${refused}`);
+				socket.unshift(piece.subarray(header.length));
+				http.emit("connection", socket);
+			});
+		});
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		const address = `:${(server.address() as AddressInfo).port}`;
+		try {
+			expect(await check(address, { SHARDCAST_PROXY_PROTOCOL: "true" })).toMatchObject({ status: 0 });
+			const { status, output } = await check(address);
+			expect(status).toBe(1);
+			expect(output).toContain("proxy_header: a header is missing");
 		} finally {
 			server.close();
 		}
