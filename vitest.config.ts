@@ -45,14 +45,14 @@ export default defineConfig({
 			{
 				...source,
 				// Processes, clusters and brokers, each file with its own on free ports. They mostly wait: the Kafka files use a third of a core
-				// each. So three files run side by side, on two cores as well.
+				// each. So four files run side by side, on two cores as well.
 				test: {
 					...withProcesses,
 					name: "processes",
 					include: processes,
 					exclude: [...neverTests, ...serial],
 					globalSetup: "./packages/testkit/src/kafka/shared-broker.ts",
-					maxWorkers: 3,
+					maxWorkers: 4,
 					sequence: { groupOrder: 1 },
 				},
 			},
