@@ -61,7 +61,7 @@ describe("SIGHUP on a running cluster", () => {
 		{ timeout: 60_000 },
 		async (mode) => {
 			writeFileSync(file, "limits: {max_connections: 4}\nconsole: {token: correct-horse}\n");
-			const cluster = await startCluster({ shards: 2, flags: ["--config", file, "--lb-mode", mode] });
+			const cluster = await startCluster({ shards: 2, flags: ["--config", file, "--lb-mode", mode, "--no-require-auth"] });
 			try {
 				const clients = await Promise.all(Array.from({ length: 4 }, () => RawClient.open(cluster.url)));
 				let closed = 0;
