@@ -416,12 +416,13 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	),
 	lines(
 		"Clients in a lane",
-		"Clients whose messages wait in a separate queue until they have read, how often one came there and why, and subscriptions with recovery that ended with 2500 there. Per second but for the first.",
+		"Clients whose messages wait in a separate queue until they have read, how often one came there and why, and subscriptions with recovery that ended with 2500 there; commands that waited because too much is unread. Per second but for the first.",
 		"short",
 		[
 			query("sum(shardcast_lane_clients)", "clients (now)"),
 			query(`sum by (reason) (${rate("shardcast_lane_entered_total")})`, "entered: {{reason}}"),
 			query(sumRate("shardcast_lane_gaps_total"), "ended with 2500"),
+			query(sumRate("shardcast_commands_held_total"), "commands held"),
 		],
 	),
 	lines(

@@ -200,6 +200,7 @@ export const shardCounters = [
 	["laneDropsOldest", "publications that slow clients did not get because of slow_client: drop-oldest, or because too many keys waited"],
 	["laneDropsReplaced", "publications that slow clients did not get because a newer one took their place (slow_client: keep-latest)"],
 	["laneGaps", "subscriptions with recovery that ended with 2500 because their client read too slowly"],
+	["commandsHeldForMemory", "times that a command waited because replies that nobody had read took up too much memory"],
 	["closedNormal", "clients that closed with 1000"],
 	["closedGoingAway", "clients closed with 1001, by either side: a drain, or a browser that left the page"],
 	["closedAbnormal", "clients gone without a close frame (1006): their connection broke, or they were idle for too long"],

@@ -192,6 +192,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 		perShardBy("reason", ({ counters }) => ({ slow: counters.laneEnteredSlow, long_message: counters.laneEnteredLong })),
 	),
 	counter(
+		"shardcast_commands_held_total",
+		"none",
+		"Times that a command with a long reply waited because replies of more than 256 MiB waited to be read.",
+		perShard(({ counters }) => counters.commandsHeldForMemory),
+	),
+	counter(
 		"shardcast_lane_gaps_total",
 		"none",
 		"Subscriptions with recovery that ended with 2500 because their client read too slowly.",

@@ -42,7 +42,7 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	/** Those that it listens to, for people. */
 	abstract get channels(): readonly string[];
 	/** All sessions, of which this is one. */
-	protected abstract get sessions(): Sessions;
+	abstract get sessions(): Sessions;
 	abstract frame(message: ArrayBuffer, isBinary: boolean): void;
 	/** Whether it gets what this audience gets. */
 	abstract isIn(audience: Audience): boolean;

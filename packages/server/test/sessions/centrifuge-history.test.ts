@@ -54,6 +54,33 @@ describe("a subscription with a position", () => {
 	});
 });
 
+describe("long replies that nobody reads", () => {
+	it("hold commands that bring more of them, of all clients, until they are read or their client is gone; other commands go on", async () => {
+		const rules = { ...defaultConfig().channelWithoutNamespace, historySize: 400, historyTtlMs: 60_000, allowHistoryForClient: true };
+		const rig = new CentrifugeRig({ channelWithoutNamespace: rules }, null, Number.POSITIVE_INFINITY, 50_000);
+		for (let index = 0; index < 60; index++) rig.log.publish("c", Buffer.from(`"${"x".repeat(1000)}"`), { history: limits });
+		while (rig.reader.read(1000, () => {}) > 0);
+		const ask = (client: CentrifugeClient) => client.send({ history: { channel: "c", limit: 60 }, id: 2 });
+		const [stalled, gone, other] = [rig.connected(), rig.connected(), rig.connected()];
+		const held = async (by: CentrifugeClient, free: () => void) => {
+			by.transport.peer.pause();
+			ask(by);
+			expect(rig.lanes.unreadBytes).toBeGreaterThan(50_000);
+			ask(other);
+			expect(other.replies()).toEqual([]);
+			expect(subscribe(rig.connected(), {})).toMatchObject({ subscribe: {} });
+			free();
+			await other.settled();
+			expect(other.replies()).toMatchObject([{ id: 2, history: { offset: 60 } }]);
+			expect(rig.lanes.unreadBytes).toBe(0);
+		};
+		await held(stalled, () => stalled.transport.peer.resume());
+		expect(stalled.replies()).toMatchObject([{ id: 2, history: { offset: 60 } }]);
+		await held(gone, () => gone.transport.peer.leave(1006));
+		expect(rig.row.get("commandsHeldForMemory")).toBe(2);
+	});
+});
+
 describe("recovery", () => {
 	it("gives what was missed, and says the offset that was asked for; what the shard has not delivered is left out", () => {
 		const { rig, publish, deliver, epoch } = kept();

@@ -71,6 +71,7 @@ class Rig {
 	readonly counts = { laneDropsOldest: 0, laneDropsReplaced: 0, laneGaps: 0 } as Record<string, number>;
 	gaps: LaneRule[] = [];
 	closed = 0;
+	readonly unread = { bytes: 0 };
 	readonly lane: Lane;
 	readonly #audiences = Object.fromEntries(
 		Object.keys(rules).map((kind) => [kind, new Audience(kind, { subscriptions: 0 } as never)]),
@@ -88,7 +89,7 @@ class Rig {
 			},
 		};
 		const counters = { add: (name: string, by: number) => (this.counts[name] += by) };
-		this.lane = new Lane(this.socket, owner, counters as never, true);
+		this.lane = new Lane(this.socket, owner, counters as never, this.unread, true);
 	}
 
 	publish(kind: Kind, text: string, key?: string): void {
@@ -194,6 +195,7 @@ describe("Lane", () => {
 				}
 				expect(rig.closed).toBe(0);
 				rig.readAll();
+				expect(rig.unread.bytes).toBe(0);
 				const { got, most } = rig.socket;
 				expect(numbersOf(got, "reply")).toEqual(Array.from({ length: replies }, (_, index) => index));
 				for (const kind of ["oldest", "latest", "recovers"]) expect(rising(numbersOf(got, kind))).toBe(true);

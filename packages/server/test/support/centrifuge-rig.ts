@@ -71,7 +71,12 @@ export class CentrifugeRig {
 	readonly #fanOut: FanOut;
 
 	/** @param commandTurnMs Infinity = a slow machine does not make commands wait. */
-	constructor(values: Partial<Config> = {}, kafka: KafkaHistory | null = null, commandTurnMs = Number.POSITIVE_INFINITY) {
+	constructor(
+		values: Partial<Config> = {},
+		kafka: KafkaHistory | null = null,
+		commandTurnMs = Number.POSITIVE_INFINITY,
+		unreadBytesMax?: number,
+	) {
 		const { row } = this;
 		row.connectionsGiven = 100;
 		this.leaving = new LeavingSessions({
@@ -149,6 +154,7 @@ export class CentrifugeRig {
 				rates: this.rates,
 				ask: (question, request) => this.questions.ask(question, request),
 				commandTurnMs,
+				unreadBytesMax,
 			},
 			onCommit: () => {},
 			live: this.#live,

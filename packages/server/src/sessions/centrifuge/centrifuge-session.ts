@@ -97,7 +97,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return [...this.subscriptions.keys()];
 	}
 
-	protected override get sessions(): Sessions {
+	override get sessions(): Sessions {
 		return this.endpoint.sessions;
 	}
 

@@ -42,6 +42,8 @@ export interface CommandSetParts {
 		readonly handlerDeadlineMs?: number;
 		/** See `CommandsParts`. */
 		readonly commandTurnMs?: number;
+		/** See `Commands`; replaced in tests. */
+		readonly unreadBytesMax?: number | undefined;
 	};
 	/** Read at each use. */
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
@@ -193,6 +195,7 @@ export class CommandSet {
 			failed,
 			rates,
 			turnMs: options.commandTurnMs,
+			unreadBytesMax: options.unreadBytesMax,
 		});
 	}
 

@@ -18,6 +18,11 @@ export interface LaneOwner {
 	dropped(): void;
 }
 
+/** Bytes of replies and other messages in all lanes of a shard that no client has read. Long messages count until their last part has left. */
+export interface UnreadReplies {
+	bytes: number;
+}
+
 /** What the transport holds when the next message goes out, at most: then little is copied twice, and nothing is waited for. */
 const transportBytesMax = 16 * 1024;
 /** A longer message leaves in parts of this size: the most that uWebSockets.js collects for one write. */
@@ -38,16 +43,20 @@ export class Lane implements Transport {
 	readonly isSlow: boolean;
 	readonly #owner: LaneOwner;
 	readonly #counters: Pick<Counters, "add">;
+	readonly #unread: UnreadReplies;
 	readonly #queue = new LaneQueue();
 	/** Subscriptions that have a gap: they get nothing until they have been ended. */
 	readonly #ended = new Set<LaneRule>();
 	/** The message that is leaving in parts, and how much of it has left. */
 	#long: LaneItem | null = null;
 	#left = 0;
+	/** Of `unread`, what is this lane's. */
+	#counted = 0;
 
-	constructor(transport: Transport, owner: LaneOwner, counters: Pick<Counters, "add">, isSlow: boolean) {
+	constructor(transport: Transport, owner: LaneOwner, counters: Pick<Counters, "add">, unread: UnreadReplies, isSlow: boolean) {
 		this.transport = transport;
 		this.isSlow = isSlow;
+		this.#unread = unread;
 		this.#owner = owner;
 		this.#counters = counters;
 	}
@@ -87,6 +96,11 @@ export class Lane implements Transport {
 	/** The subscription has ended; a later one to the same channel is another. */
 	forget(rule: LaneRule): void {
 		this.#ended.delete(rule);
+	}
+
+	/** Its client is gone, or will get no more than what waits. */
+	dispose(): void {
+		this.#count(-this.#counted);
 	}
 
 	/** Writes what the transport takes. To be called whenever it has written something. */
@@ -130,7 +144,14 @@ export class Lane implements Transport {
 			return Sent.dropped;
 		}
 		this.#queue.add({ frame, isBinary, rule: null, key: null });
+		this.#count(frame.length);
 		return Sent.buffered;
+	}
+
+	#count(bytes: number): void {
+		const change = Math.max(bytes, -this.#counted);
+		this.#counted += change;
+		this.#unread.bytes += change;
 	}
 
 	/** Drops the oldest publication that may be dropped. False = there is none. */
@@ -163,11 +184,14 @@ export class Lane implements Transport {
 			this.#long = item;
 			this.#left = partBytes;
 			this.transport.sendFirstFragment(item.frame.subarray(0, partBytes), item.isBinary);
-		} else this.transport.send(item.frame, item.isBinary);
+			return true;
+		}
+		this.transport.send(item.frame, item.isBinary);
+		if (item.rule === null) this.#count(-item.frame.length);
 		return true;
 	}
 
-	#nextPart(socket: TopicTransport, { frame }: LaneItem): void {
+	#nextPart(socket: TopicTransport, { frame, rule }: LaneItem): void {
 		const part = frame.subarray(this.#left, this.#left + partBytes);
 		this.#left += part.length;
 		if (this.#left < frame.length) {
@@ -176,6 +200,7 @@ export class Lane implements Transport {
 		}
 		this.#long = null;
 		socket.sendLastFragment(part);
+		if (rule === null) this.#count(-frame.length);
 	}
 }
 

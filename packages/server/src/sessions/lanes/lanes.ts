@@ -1,7 +1,7 @@
 import type { Counters } from "@shardcast/scoreboard";
 import { hasTopics, type Transport } from "../../transports/transport.ts";
 import type { ClientSession } from "../client-session.ts";
-import { Lane, partBytes } from "./lane.ts";
+import { Lane, partBytes, type UnreadReplies } from "./lane.ts";
 import type { LaneRule } from "./lane-queue.ts";
 
 export interface LanesParts {
@@ -33,7 +33,8 @@ export class Lanes {
 	readonly #parts: LanesParts;
 	/** Clients with a subscription of which publications may be dropped. */
 	readonly #watched = new Set<ClientSession>();
-	readonly #slow = new Set<ClientSession>();
+	readonly #inLanes = new Set<ClientSession>();
+	readonly #unread: UnreadReplies = { bytes: 0 };
 	#gaps: { readonly session: ClientSession; readonly rule: LaneRule }[] = [];
 	#published = 0;
 	#clients = 0;
@@ -45,6 +46,11 @@ export class Lanes {
 	/** Clients in a lane. */
 	get count(): number {
 		return this.#clients;
+	}
+
+	/** Bytes of replies that their clients have not read. */
+	get unreadBytes(): number {
+		return this.#unread.bytes;
 	}
 
 	/** A subscription of this client lets publications be dropped. */
@@ -65,7 +71,7 @@ export class Lanes {
 		for (const session of this.#watched) {
 			if (session.leaving !== 0 || session.transport instanceof Lane) continue;
 			if (session.transport.getBufferedAmount() <= session.bufferedBytesMax * slowShare) continue;
-			this.#enter(session, new Lane(session.transport, session, this.#parts.counters, true));
+			this.#enter(session, new Lane(session.transport, session, this.#parts.counters, this.#unread, true));
 			this.#parts.counters.add("laneEnteredSlow", 1);
 		}
 	}
@@ -83,7 +89,7 @@ export class Lanes {
 		}
 		if (transport instanceof Lane) transport.give(frame, isBinary);
 		else {
-			const lane = new Lane(transport, session, this.#parts.counters, false);
+			const lane = new Lane(transport, session, this.#parts.counters, this.#unread, false);
 			lane.give(frame, isBinary);
 			if (lane.isDone) return false;
 			this.#enter(session, lane);
@@ -109,7 +115,9 @@ export class Lanes {
 	/** The client gets nothing more, or is gone. */
 	forget(session: ClientSession): void {
 		this.#watched.delete(session);
-		if (this.#slow.delete(session)) this.#count(-1);
+		if (!this.#inLanes.delete(session)) return;
+		(session.transport as Lane).dispose();
+		this.#count(-1);
 	}
 
 	readonly #endGaps = (): void => {
@@ -126,14 +134,14 @@ export class Lanes {
 		const { transport } = lane;
 		if (hasTopics(transport)) transport.subscribe(restTopic);
 		this.#move(session, lane);
-		this.#slow.add(session);
+		this.#inLanes.add(session);
 		this.#count(1);
 	}
 
 	#leave(session: ClientSession, { transport }: Lane): void {
 		this.#move(session, transport);
 		if (hasTopics(transport)) transport.unsubscribe(restTopic);
-		this.#slow.delete(session);
+		this.#inLanes.delete(session);
 		this.#count(-1);
 	}
 

@@ -45,7 +45,7 @@ export class RawSession extends ClientSession<TopicTransport> {
 		return this.channelSet?.channels.names ?? [];
 	}
 
-	protected override get sessions(): Sessions {
+	override get sessions(): Sessions {
 		return this.#endpoint.sessions;
 	}
 

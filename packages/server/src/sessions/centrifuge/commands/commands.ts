@@ -28,6 +28,8 @@ export interface CommandsParts {
 	readonly rates: Pick<CommandRates, "take">;
 	/** How long commands may run in one turn of the loop; replaced in tests. */
 	readonly turnMs?: number | undefined;
+	/** Replies of all clients of a shard that wait to be read: with more of them, commands that bring long ones wait. 256 MiB. */
+	readonly unreadBytesMax?: number | undefined;
 }
 
 /** Longest frame a client may send. */
@@ -36,6 +38,7 @@ export const frameBytesMax = 65_536;
 const backlogBytesMax = 1024 * 1024;
 /** Replies of so many bytes leave before the next command is executed, and that waits until the client has read them. */
 const replyBytesMax = 256 * 1024;
+const usualUnreadBytesMax = 256 * 1024 * 1024;
 /** What a waiting frame costs in addition to its bytes. */
 const overheadBytes = 512;
 
@@ -44,7 +47,8 @@ const overheadBytes = 512;
  * a frame in one write. A violation of the protocol closes the connection, after the replies to the commands before it.
  *
  * One owner, the shard's loop. Bounds for each client: a frame of 64 KiB (above it 1009), 1 MiB that waits behind a command (above it 3013), and
- * 256 KiB of replies, or one longer reply, until it has read them. Bound for all clients: the time of a turn, see `CommandTurns`.
+ * 256 KiB of replies, or one longer reply, until it has read them. Bounds for all clients: the time of a turn, see `CommandTurns`, and 256 MiB of
+ * long replies that wait to be read, and one more.
  */
 export class Commands {
 	readonly #parts: CommandsParts;
@@ -52,9 +56,11 @@ export class Commands {
 	readonly #replies: Uint8Array[] = [];
 	#repliesBytes = 0;
 	readonly #turns: CommandTurns;
+	readonly #unreadBytesMax: number;
 
 	constructor(parts: CommandsParts) {
 		this.#parts = parts;
+		this.#unreadBytesMax = parts.unreadBytesMax ?? usualUnreadBytesMax;
 		this.#turns = new CommandTurns(parts.turnMs ?? usualTurnMs);
 	}
 
@@ -88,7 +94,14 @@ export class Commands {
 	/** False = a command waits, or the connection is closing. */
 	#work(session: CentrifugeSession, commands: readonly Command[], from: number, isBroken: boolean): boolean {
 		for (let at = from; at < commands.length && session.leaving === 0; ) {
-			const waits = this.#turns.isOver ? this.#turns.next() : this.#carryOut(session, commands[at++]!);
+			const command = commands[at]!;
+			let waits: Promise<() => void> | undefined;
+			if (this.#turns.isOver) waits = this.#turns.next();
+			else if (this.#mustWait(session, command)) waits = this.#whileUnread(session);
+			else {
+				at++;
+				waits = this.#carryOut(session, command);
+			}
 			if (waits === undefined) continue;
 			session.backlog ??= { frames: [], bytes: 0 };
 			session.backlog.frames.unshift({ commands, at, isBroken, bytes: 0 });
@@ -123,6 +136,17 @@ export class Commands {
 			this.#parts.failed(error);
 			session.close(CloseCode.internalError);
 		}
+	}
+
+	/** Whether the reply may be long, and those that nobody reads take up too much memory already. */
+	#mustWait({ sessions }: CentrifugeSession, command: Command): boolean {
+		const mayBeLong = command.method === "history" || (command.method === "subscribe" && command.request.recover);
+		return mayBeLong && sessions.lanes.unreadBytes > this.#unreadBytesMax;
+	}
+
+	#whileUnread(session: CentrifugeSession): Promise<() => void> {
+		this.#parts.counters.add("commandsHeldForMemory", 1);
+		return this.#turns.read(() => session.isGone || session.sessions.lanes.unreadBytes <= this.#unreadBytesMax);
 	}
 
 	/** A promise when the command has to wait: of what ends it, to be called in the step that flushes. */
