@@ -7,6 +7,7 @@ export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
+export { revocationMetrics } from "./metrics/revocation-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
 export { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "./questions/channels-question.ts";
 export { answerCluster } from "./questions/cluster-questions.ts";
@@ -39,6 +40,13 @@ export {
 export type { Ask, Question } from "./questions/question.ts";
 export { type AskedProcess, Questions } from "./questions/questions.ts";
 export {
+	answerRevocations,
+	keepRevocationQuestion,
+	type RevocationChange,
+	revocationsQuestion,
+	revokeQuestion,
+} from "./questions/revocation-questions.ts";
+export {
 	answerUsers,
 	type DisconnectUser,
 	disconnectQuestion,
@@ -51,4 +59,5 @@ export {
 	unsubscribeQuestion,
 } from "./questions/user-questions.ts";
 export { ConfigReloader, noReloads, type ReloadCounts } from "./reloader.ts";
+export { type Revocation, type RevocationKind, Revocations, revocationsMax } from "./revocations.ts";
 export { RouteReloader } from "./route-reloader.ts";

@@ -156,6 +156,21 @@ describe("npm centrifuge on 2 shards: users", () => {
 		await last.ready(10_000);
 		await seen(1);
 		const lost = new Promise((resolve) => last.once("connecting", resolve));
+		const endOf = async (client: Centrifuge): Promise<number> => {
+			let ended = 0;
+			client.once("disconnected", ({ code }) => {
+				ended = code;
+			});
+			await waitFor(() => ended !== 0, { deadlineMs: 10_000, what: "the end of a blocked user's connection" });
+			return ended;
+		};
+		const refused = (shard: number) => endOf(open(shard, { sub: "ivy" }));
+		const ivy = [0, 1].map((shard) => open(shard, { sub: "ivy" }));
+		await Promise.all(ivy.map((client) => client.ready(10_000)));
+		const ends = Promise.all(ivy.map(endOf));
+		expect(await api("block_user", { user: "ivy" })).toEqual({});
+		expect(await ends).toEqual([3507, 3507]);
+		expect(await Promise.all([refused(0), refused(1)])).toEqual([3500, 3500]);
 		await cluster.kill9(1);
 		await lost;
 		last.disconnect();
@@ -167,6 +182,9 @@ describe("npm centrifuge on 2 shards: users", () => {
 			},
 		);
 		expect(events).toEqual(["join gus"]);
+		// The shard that is started again knows, too.
+		await cluster.ready();
+		expect(await refused(1)).toBe(3500);
 	});
 
 	it("a user has client.user_connection_limit connections on both shards together; those of a killed shard count no longer", async () => {

@@ -4,6 +4,7 @@ export const apiMethods = [
 	...(["subscribe", "unsubscribe", "disconnect", "refresh"] as const),
 	...(["presence", "presence_stats", "history", "history_remove"] as const),
 	...(["channels", "connections", "info"] as const),
+	...(["block_user", "unblock_user", "revoke_token", "invalidate_user_tokens"] as const),
 ] as const;
 export type ApiMethodName = (typeof apiMethods)[number];
 

@@ -6,6 +6,8 @@ import { collectorMetrics } from "./collector-table.ts";
 import { historyMetrics } from "./history-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 
+import { revocationMetrics } from "./revocation-table.ts";
+
 /** All metrics of shardcast's own, in the order of the reference. */
 export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>> = {
 	Shards: shardMetrics,
@@ -13,14 +15,14 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"Balancer and cluster": clusterMetrics,
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
 	"History of channels": historyMetrics,
-	"HTTP API": apiMetrics,
+	"HTTP API": [...apiMetrics, ...revocationMetrics],
 	Reloads: reloadMetrics,
 	"The scrape itself": collectorMetrics,
 };
 
 /** What a process keeps in its own memory carries its label as well: see `ProcessMetrics`. */
 const labelOfKeeper = new Map<MetricDescriptor, string>();
-for (const metric of [...kafkaMetrics, ...apiMetrics]) labelOfKeeper.set(metric, "shard");
+for (const metric of [...kafkaMetrics, ...apiMetrics, ...revocationMetrics]) labelOfKeeper.set(metric, "shard");
 for (const metric of [...historyMetrics, ...reloadMetrics, ...collectorMetrics]) labelOfKeeper.set(metric, "process");
 
 /** The reference of the metrics as Markdown, a table per group: what `npm run docs:metrics` writes. */

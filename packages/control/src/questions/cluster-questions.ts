@@ -4,6 +4,7 @@ import { answerChannels } from "./channels-question.ts";
 import { consoleQuestion } from "./console-question.ts";
 import { answerInventory } from "./inventory-questions.ts";
 import { answerPresence } from "./presence-questions.ts";
+import { answerRevocations } from "./revocation-questions.ts";
 import { answerUsers } from "./user-questions.ts";
 
 export interface ClusterQuestionsParts extends ClusterMetricsParts {
@@ -18,5 +19,6 @@ export function answerCluster(parts: ClusterQuestionsParts): void {
 	answerChannels(questions);
 	answerInventory(questions);
 	answerUsers(questions);
+	answerRevocations(questions);
 	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers }));
 }

@@ -12,8 +12,8 @@ export const questionsMax = 64;
 export interface Question<Request, Part, Answer> {
 	/** Such as "metrics"; the label under which parts that are missing are counted. */
 	readonly name: string;
-	/** The processes that have a part. */
-	readonly asks: "everyProcess" | "shards";
+	/** The processes that have a part; nobody = whoever merges knows the answer. */
+	readonly asks: "everyProcess" | "shards" | "nobody";
 	/** A process that has not answered by then is left out; an order fails then. */
 	readonly deadlineMs: number;
 	/** It makes the processes do something. So each request is carried out for itself, and one that a process may not have carried out fails. */

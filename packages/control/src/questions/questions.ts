@@ -88,7 +88,7 @@ export class Questions {
 		const beganMs = performance.now();
 		const { processes, own } = this.#parts;
 		const asked: Pick<AskedProcess, "name" | "request">[] = processes().filter(
-			({ isShard }) => isShard || question.asks === "everyProcess",
+			({ isShard }) => question.asks === "everyProcess" || (isShard && question.asks === "shards"),
 		);
 		if (own?.answers.has(question.name)) asked.push({ name: own.name, request: (name) => own.answers.answer(name, request) });
 		const parts = await Promise.all(asked.map((process) => this.#part(question, process, request)));

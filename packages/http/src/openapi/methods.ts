@@ -157,6 +157,26 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 			["connections"],
 		),
 	},
+	block_user: {
+		summary: "Closes the connections of a user with 3507, on all shards, and lets nobody in as that user.",
+		request: table({ user: text(), expire_at: expireAt }, ["user"]),
+		result: nothing,
+	},
+	unblock_user: {
+		summary: "Lets a user in again.",
+		request: table({ user: text() }, ["user"]),
+		result: nothing,
+	},
+	revoke_token: {
+		summary: "Refuses a token from now on: at connect, refresh, subscribe and sub_refresh. Connections that it has opened stay.",
+		request: table({ uid: text("Its claim `jti`."), expire_at: expireAt }, ["uid"]),
+		result: nothing,
+	},
+	invalidate_user_tokens: {
+		summary: "The same for all tokens of a user that were issued before a time, and those without the claim `iat`.",
+		request: table({ user: text(), issued_before: count("Seconds since 1970."), expire_at: expireAt }, ["user", "issued_before"]),
+		result: nothing,
+	},
 	info: {
 		summary: "The shards of the cluster.",
 		request: nothing,

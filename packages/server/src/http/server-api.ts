@@ -13,6 +13,7 @@ import { batchMethod } from "./api/batch-method.ts";
 import { type ChannelMethodsParts, channelMethods } from "./api/channel-methods.ts";
 import { clusterMethods } from "./api/cluster-methods.ts";
 import { type PublishMethodsParts, publishMethods } from "./api/publish-methods.ts";
+import { revocationMethods } from "./api/revocation-methods.ts";
 import { userMethods } from "./api/user-methods.ts";
 import type { ApiAccess } from "./api-access.ts";
 import type { ApiKey } from "./api-keys.ts";
@@ -44,7 +45,13 @@ export class ServerApi implements Feature {
 		this.#parts = parts;
 		const asking = { ...parts, ask: this.#ask };
 		const { publish, broadcast } = publishMethods(parts);
-		const methods = { broadcast, ...userMethods(asking), ...channelMethods(asking), ...clusterMethods(asking) };
+		const methods = {
+			broadcast,
+			...userMethods(asking),
+			...channelMethods(asking),
+			...clusterMethods(asking),
+			...revocationMethods(asking),
+		};
 		const all: Readonly<Record<Exclude<ApiMethodName, "publish">, ApiMethod>> = { ...methods, batch: batchMethod({ publish, ...methods }) };
 		const methodRoutes = Object.entries(all).map(
 			([name, method]): BodyRoute => ({

@@ -48,6 +48,10 @@ const calls: Readonly<Record<string, { readonly request: object; readonly answer
 		request: {},
 		answer: [{ uid: "1", name: "shard-0", version: "1", clients: 1, users: 1, subscriptions: 1, channels: 1, uptime: 1 }],
 	},
+	block_user: { request: { user: "ann", expire_at: 9 } },
+	unblock_user: { request: { user: "ann" } },
+	revoke_token: { request: { uid: "t", expire_at: 9 } },
+	invalidate_user_tokens: { request: { user: "ann", issued_before: 5, expire_at: 9 } },
 	batch: {
 		request: { commands: [{ publish: { channel: "kept", ...message } }, { info: {} }, { history: { channel: "chat:1" } }], parallel: true },
 		answer: [],

@@ -2,7 +2,7 @@ import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
-import { answerInventory, answerPresence, answerUsers, PartAnswers, Questions } from "@shardcast/control";
+import { answerInventory, answerPresence, answerRevocations, answerUsers, PartAnswers, Questions } from "@shardcast/control";
 import type { KafkaHistory } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
@@ -121,6 +121,7 @@ export class CentrifugeRig {
 		answerPresence(this.questions);
 		answerUsers(this.questions);
 		answerInventory(this.questions);
+		answerRevocations(this.questions);
 		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, life: 1, log: silentLog() });
 		this.endpoint = new CentrifugeEndpoint({
 			sessions: this.sessions,

@@ -94,7 +94,7 @@ export function channelField(fields: Fields): string {
 }
 
 /** Seconds since 1970; 0 = there is none. */
-function expireAtField(fields: Fields): number {
+export function expireAtField(fields: Fields): number {
 	const expireAt = fields.expire_at ?? 0;
 	if (typeof expireAt !== "number" || expireAt < 0) throw new FieldError("expire_at is not a number of seconds");
 	return expireAt;

@@ -4,7 +4,7 @@ import type { PartAnswers } from "@shardcast/control";
 import type { Reply, Route } from "@shardcast/http";
 import type { AddressTable, RateTable } from "@shardcast/limits";
 import type { Counters } from "@shardcast/scoreboard";
-import type { Log } from "@shardcast/telemetry";
+import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
@@ -30,6 +30,7 @@ import { Inventory } from "./inventory.ts";
 import { MessageRate } from "./message-rate.ts";
 import { Subscribers } from "./subscribers.ts";
 import { Heartbeats } from "./timing/heartbeats.ts";
+import { ShardRevocations } from "./tokens/shard-revocations.ts";
 import { Verifiers } from "./tokens/verifiers.ts";
 import { UniSession } from "./uni-session.ts";
 import { webSocketRequest } from "./web-socket-request.ts";
@@ -79,6 +80,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly emulation: Emulation;
 	readonly rate: MessageRate;
 	readonly tokens: Verifiers;
+	readonly revocations: ShardRevocations;
 	readonly rates: CommandRates;
 	readonly userLimit: UserLimit;
 	readonly set: CommandSet;
@@ -98,7 +100,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.senders = parts.senders;
 		this.#namespaces = live.namespaces;
 		this.subscribers = new Subscribers(parts.hub, () => live.namespaces);
-		this.tokens = new Verifiers(config, log);
+		this.revocations = new ShardRevocations({ ask: options.ask, log, disconnect: (order) => this.set.users.disconnect(order) });
+		this.tokens = new Verifiers(config, log, this.revocations.refusal);
 		this.rate = new MessageRate(config, row);
 		const { slot } = row;
 		this.rates = new CommandRates({ config, table: options.rates, counters: row, nowMs: () => now() * 1000 });
@@ -120,6 +123,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		const { heartbeats, rate, rates, userLimit, connected, emulation } = this;
 		this.set = new CommandSet(parts, {
 			tokens: this.tokens,
+			revocations: this.revocations,
 			rate,
 			rates,
 			userLimit,
@@ -163,10 +167,20 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	answers(parts: PartAnswers): void {
 		this.subscribers.answers(parts);
 		this.set.users.answers(parts);
+		this.revocations.answers(parts);
 		this.#inventory.answers(parts);
 	}
 
+	async start(): Promise<void> {
+		await this.revocations.start();
+	}
+
+	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
+		this.revocations.measures(metrics);
+	}
+
 	everySecond(): void {
+		this.revocations.everySecond();
 		this.heartbeats.tick();
 		this.set.everySecond();
 		this.subscribers.writeCounts(this.#parts.options.row);

@@ -28,6 +28,7 @@ import type { ConnectedUsers } from "./connected-users.ts";
 import { Consumers } from "./durable/consumers.ts";
 import type { MessageRate } from "./message-rate.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
+import type { ShardRevocations } from "./tokens/shard-revocations.ts";
 import type { Verifiers } from "./tokens/verifiers.ts";
 import { Users, type UsersParts } from "./users.ts";
 
@@ -62,6 +63,7 @@ export interface CommandSetParts {
 /** What commands need of the endpoint. */
 export interface CommandSetContext {
 	readonly tokens: Verifiers;
+	readonly revocations: Pick<ShardRevocations, "isBlocked">;
 	readonly rate: MessageRate;
 	readonly rates: CommandRates;
 	readonly userLimit: UserLimit;
@@ -111,6 +113,7 @@ export class CommandSet {
 		const connect = new ConnectCommands({
 			config: () => live.config,
 			tokens: () => tokens.connection,
+			isBlocked: (user) => context.revocations.isBlocked(user),
 			subscriptions,
 			heartbeats,
 			connected,

@@ -29,6 +29,8 @@ export interface ConnectCommandsParts {
 		"clientInsecure" | "allowAnonymousConnect" | "disallowAnonymousTokens" | "pingIntervalMs" | "singleConnection"
 	>;
 	readonly tokens: () => TokenVerifier;
+	/** Whether the server lets nobody in as this user. */
+	readonly isBlocked: (user: string) => boolean;
 	readonly subscriptions: ServerSubscriptions;
 	readonly heartbeats: Pick<Heartbeats, "connected" | "refreshed">;
 	readonly connected: Pick<ConnectedUsers, "add">;
@@ -92,6 +94,8 @@ export class ConnectCommands {
 		// All that was missed is read, and the client is subscribed, in one step: everything else comes in later turns.
 		const step = (): Outcome => {
 			if (session.isGone) return ends(Disconnect.connectionClosed);
+			// It may have been blocked while its token was checked, or have none.
+			if (user !== "" && this.#parts.isBlocked(user)) return ends(Disconnect.permissionDenied);
 			const results = subscriptions.results(session.framing, wanted.values(), subs);
 			if (results === null) return null;
 			if (!this.#parts.userLimit.admit(session, user)) return ends(Disconnect.connectionLimit);

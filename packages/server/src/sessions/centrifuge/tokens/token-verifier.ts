@@ -57,6 +57,8 @@ export type TokenProblem = "expired" | "invalid" | "unavailable";
 export interface TokenEvents {
 	/** Called each time that the key set cannot be fetched. */
 	readonly unavailable?: (error: unknown) => void;
+	/** Why a token is revoked that is valid otherwise; null = it is not. */
+	readonly revoked?: (verified: VerifiedToken) => string | null;
 	/** Called for each invalid token, with the reason: a sentence about its form, never its contents. */
 	readonly invalid?: (why: string) => void;
 }
@@ -161,7 +163,9 @@ export class TokenVerifier {
 		// A user may be a number in a claim that is not `sub`.
 		if (typeof user !== "string" && (userIdClaim === "" || typeof user !== "number")) return this.invalid("the user is no text");
 		if (Buffer.byteLength(String(user)) > userBytesMax) return this.invalid(`the user has more than ${userBytesMax} bytes`);
-		return { user: String(user), claims };
+		const verified = { user: String(user), claims };
+		const revoked = this.#told.revoked?.(verified) ?? null;
+		return revoked === null ? verified : this.invalid(revoked);
 	}
 }
 

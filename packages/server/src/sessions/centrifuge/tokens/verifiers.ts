@@ -13,12 +13,15 @@ export class Verifiers {
 	readonly #log: Pick<Log, "error" | "warn">;
 	readonly #keyErrors = new BoundedLines(lineEveryMs);
 	readonly #invalidTokens = new BoundedLines(lineEveryMs);
+	readonly #revoked: NonNullable<TokenEvents["revoked"]>;
 	readonly #turns = new VerificationTurns();
 	#connection: TokenVerifier;
 	#subscription: TokenVerifier;
 
-	constructor(config: Config, log: Pick<Log, "error" | "warn">) {
+	/** @param revoked see `TokenEvents`. */
+	constructor(config: Config, log: Pick<Log, "error" | "warn">, revoked: NonNullable<TokenEvents["revoked"]> = () => null) {
 		this.#log = log;
+		this.#revoked = revoked;
 		this.#connection = this.#verifier(connectionTokenRules(config));
 		this.#subscription = this.#verifier(subscriptionTokenRules(config));
 	}
@@ -47,6 +50,7 @@ export class Verifiers {
 		if (present !== undefined && isDeepStrictEqual(present.rules, rules)) return present;
 		const log = this.#log;
 		const told: TokenEvents = {
+			revoked: this.#revoked,
 			unavailable: (error) =>
 				this.#keyErrors.offer((leftOut) =>
 					log.error({ error, leftOut }, `the keys of tokens could not be fetched from ${rules.jwksEndpoint}`),

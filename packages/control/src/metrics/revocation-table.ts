@@ -1,0 +1,23 @@
+import { counter, gauge, type ReadMetric, single, singleBy } from "@shardcast/telemetry";
+import { type RevocationKind, revocationKinds } from "../revocations.ts";
+
+export interface RevocationReading {
+	readonly count: (kind: RevocationKind) => number;
+	readonly refused: number;
+}
+
+/** What each shard keeps of blocked users and revoked tokens, label `shard`. */
+export const revocationMetrics: readonly ReadMetric<RevocationReading>[] = [
+	gauge(
+		"shardcast_revocations",
+		"none",
+		"Blocked users (user), revoked tokens (token), and users whose older tokens are revoked (user_tokens); the most is 100,000 together.",
+		singleBy("kind", ({ count }) => Object.fromEntries(revocationKinds.map((kind) => [kind, count(kind)]))),
+	),
+	counter(
+		"shardcast_revoked_refused_total",
+		"none",
+		"Clients and subscriptions that were refused because their user is blocked or their token is revoked.",
+		single(({ refused }) => refused),
+	),
+];

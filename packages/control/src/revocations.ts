@@ -1,0 +1,89 @@
+/** What is refused from now on. Times are in seconds since 1970; `until` absent = until the whole server ends. */
+export type Revocation =
+	| { readonly kind: "user"; readonly id: string; readonly until?: number }
+	/** `id` is a token's `jti`. */
+	| { readonly kind: "token"; readonly id: string; readonly until?: number }
+	/** Tokens of the user `id` that were issued before a time, and those that do not say when. */
+	| { readonly kind: "user_tokens"; readonly id: string; readonly before: number; readonly until?: number };
+
+export type RevocationKind = Revocation["kind"];
+export const revocationKinds = ["user", "token", "user_tokens"] as const satisfies readonly RevocationKind[];
+
+export interface RevocableToken {
+	/** "" = anonymous. */
+	readonly user: string;
+	readonly jti: unknown;
+	readonly iat: unknown;
+}
+
+/** Most revocations at once: about 200 bytes each. */
+export const revocationsMax = 100_000;
+
+/** Users that are blocked, and tokens that are revoked. The supervisor keeps one, each shard has a copy. Bound: `revocationsMax`. */
+export class Revocations {
+	readonly #entries = new Map<string, Revocation>();
+	readonly #now: () => number;
+	readonly #most: number;
+
+	/** @param now seconds since 1970. */
+	constructor(now: () => number = () => Date.now() / 1000, most: number = revocationsMax) {
+		this.#now = now;
+		this.#most = most;
+	}
+
+	/** Those in force, and some that have expired. */
+	get list(): readonly Revocation[] {
+		return [...this.#entries.values()];
+	}
+
+	count(kind: RevocationKind): number {
+		let count = 0;
+		for (const entry of this.#entries.values()) if (entry.kind === kind) count++;
+		return count;
+	}
+
+	/** In place of one of the same kind and id. False = there are too many. */
+	add(entry: Revocation): boolean {
+		const key = keyOf(entry.kind, entry.id);
+		if (!this.#entries.has(key) && this.#entries.size >= this.#most) {
+			this.#removeExpired();
+			if (this.#entries.size >= this.#most) return false;
+		}
+		this.#entries.set(key, entry);
+		return true;
+	}
+
+	remove(kind: RevocationKind, id: string): void {
+		this.#entries.delete(keyOf(kind, id));
+	}
+
+	isBlocked(user: string): boolean {
+		return this.#inForce("user", user) !== null;
+	}
+
+	/** Why the token is refused; null = it is not. */
+	refusal({ user, jti, iat }: RevocableToken): string | null {
+		if (this.#entries.size === 0) return null;
+		if (this.isBlocked(user)) return "its user is blocked";
+		if (typeof jti === "string" && this.#inForce("token", jti) !== null) return "it is revoked";
+		const tokens = this.#inForce("user_tokens", user);
+		if (tokens?.kind !== "user_tokens" || (typeof iat === "number" && iat >= tokens.before)) return null;
+		return "the tokens of its user from that time are revoked";
+	}
+
+	#inForce(kind: RevocationKind, id: string): Revocation | null {
+		const key = keyOf(kind, id);
+		const entry = this.#entries.get(key);
+		if (entry === undefined) return null;
+		if (entry.until === undefined || entry.until > this.#now()) return entry;
+		this.#entries.delete(key);
+		return null;
+	}
+
+	#removeExpired(): void {
+		const now = this.#now();
+		for (const [key, { until }] of this.#entries) if (until !== undefined && until <= now) this.#entries.delete(key);
+	}
+}
+
+const keyOf = (kind: RevocationKind, id: string): string => `${kind} ${id}`;

@@ -1,0 +1,48 @@
+import { type Ask, keepRevocationQuestion, type RevocationChange, revocationsMax, revokeQuestion } from "@shardcast/control";
+import { ErrorCode } from "@shardcast/protocol";
+import { FieldError, type Fields, textField } from "../../json/fields.ts";
+import type { ApiMethod } from "./api-call.ts";
+import { ApiError } from "./api-error.ts";
+import { expireAtField } from "./user-methods.ts";
+
+export interface RevocationMethodsParts {
+	/** Puts a question to all shards; rejects with an ApiError. */
+	readonly ask: Ask;
+}
+
+/** Such an id is kept. */
+const idLengthMax = 255;
+
+/** Users and tokens that are refused on all shards. A change is kept first, so that a shard that starts meanwhile has it. */
+export function revocationMethods({
+	ask,
+}: RevocationMethodsParts): Readonly<Record<"block_user" | "unblock_user" | "revoke_token" | "invalidate_user_tokens", ApiMethod>> {
+	const change = async (request: RevocationChange): Promise<string> => {
+		if (!(await ask(keepRevocationQuestion, request)))
+			throw new ApiError(ErrorCode.limitExceeded, `${revocationsMax} users and tokens are blocked already; give them an expire_at`);
+		await ask(revokeQuestion, request);
+		return "{}";
+	};
+	return {
+		block_user: ({ fields }) => change({ add: { kind: "user", id: idField(fields, "user"), ...untilOf(fields) } }),
+		unblock_user: ({ fields }) => change({ remove: { kind: "user", id: idField(fields, "user") } }),
+		revoke_token: ({ fields }) => change({ add: { kind: "token", id: idField(fields, "uid"), ...untilOf(fields) } }),
+		invalidate_user_tokens: ({ fields }) => {
+			const before = fields.issued_before;
+			if (typeof before !== "number" || before < 0) throw new FieldError("issued_before is not a number of seconds");
+			return change({ add: { kind: "user_tokens", id: idField(fields, "user"), before, ...untilOf(fields) } });
+		},
+	};
+}
+
+function idField(fields: Fields, name: string): string {
+	const id = textField(fields, name);
+	if (id === "") throw new FieldError(`${name} is missing`);
+	if (id.length > idLengthMax) throw new FieldError(`${name} has more than ${idLengthMax} characters`);
+	return id;
+}
+
+function untilOf(fields: Fields): { readonly until?: number } {
+	const until = expireAtField(fields);
+	return until > 0 ? { until } : {};
+}
