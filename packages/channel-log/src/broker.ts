@@ -12,7 +12,7 @@ export interface HistoryLimits {
 	readonly metaTtlMs: number;
 }
 
-/** A second publication with the same key into the same channel within `ttlMs` is answered with the position of the first. */
+/** A second publication with the same key in the same channel within `ttlMs` is answered with the position of the first. */
 export interface Idempotency {
 	readonly key: string;
 	/** 1 ms to 49 days. */
@@ -33,11 +33,11 @@ export interface PublishOptions {
 	readonly sender?: { readonly id: number; readonly life: number };
 }
 
-/** It survives the death of any process, and every reader gets it; or it is a duplicate. */
+/** Published: it survives the death of any process, and every reader gets it. Or it was a duplicate. */
 export type BrokerTaken = PublishTaken & { readonly position: Position };
 /** Nothing has happened: try again in a moment. */
 export type BrokerFull = PublishRefused & { readonly outcome: "full"; readonly reason: FullReason };
-/** It can never take one that long. */
+/** A publication of that length never fits. */
 export type BrokerTooLarge = PublishRefused & { readonly outcome: "too_large"; readonly detail: string };
 
 export interface Publication {
@@ -84,7 +84,7 @@ export interface KafkaNumbering {
 	readonly removed: number;
 }
 
-/** A channel's history, for people who look on. */
+/** A summary of a channel's history, for the console. */
 export interface HistoryGlance {
 	/** Of the last publication. */
 	readonly offset: number;
@@ -97,7 +97,7 @@ export type Answer<T> = T | Promise<T>;
 
 /**
  * Gives each publication of a channel its place in one order, and keeps the last ones. For channels with history; others need no order across
- * shards and go over the bus. How publications reach readers is not part of this.
+ * shards and go over the bus. It does not say how publications reach readers.
  *
  * Any number of processes may use one broker. Null = it cannot tell at this instant; ask again in a moment.
  * @throws RangeError for a channel name, limits or data that it can never take.

@@ -37,11 +37,11 @@ export interface ChannelLogOptions {
 	readonly nowMs?: () => number;
 }
 
-/** What is asked of history beyond a broker's. */
+/** Options of `history` beyond those of a broker. */
 export interface LogHistoryOptions extends HistoryOptions {
-	/** What this reader has not visited yet is left out: it will come. So a snapshot and what is visited after it have neither a hole nor a duplicate. */
+	/** Leaves out what this reader has not visited yet: it will be delivered. So a snapshot and what is visited after it have neither a hole nor a duplicate. */
 	readonly asOf?: LogReader;
-	/** None if there are more than `limit` after `since`: for those who want all or nothing. Costs no copies then. */
+	/** All or nothing: no publications if there are more than `limit` after `since`. Nothing is copied then. */
 	readonly allOrNone?: boolean;
 }
 
@@ -64,7 +64,7 @@ export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" |
 	readonly offset: number;
 	readonly epoch0: number;
 	readonly epoch1: number;
-	/** Nobody gets it: it only says where the channel is. */
+	/** Not delivered: it only sets the position of the channel. */
 	readonly hidden?: boolean;
 }
 
@@ -170,7 +170,7 @@ export class ChannelLog implements Broker {
 	}
 
 	/**
-	 * Appends a record from Kafka, unless this or another process has: `known`. All processes that read a partition must come by all of its records,
+	 * Appends a record from Kafka, unless this or another process has: `known`. All processes that read a partition must see all of its records,
 	 * in order, with the same channels for each. Allocates nothing; what is known costs no lock.
 	 * @throws RangeError as `publish` does, and when no record can be that long.
 	 */
@@ -240,7 +240,7 @@ export class ChannelLog implements Broker {
 		return this.#histories[name.log]!.position(name, this.#before(name, asOf), this.#nowMs());
 	}
 
-	/** For people who look on; see `LogHistory.glance`. */
+	/** For the console; see `LogHistory.glance`. */
 	glance(channel: string): HistoryGlance | null {
 		const name = this.#names.get(channel);
 		return this.#histories[name.log]!.glance(name, this.#nowMs());

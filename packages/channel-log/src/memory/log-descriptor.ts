@@ -18,7 +18,7 @@ import { LogSize } from "@shardcast/wire";
  *          data      records
  * ```
  * Positions count bytes from the first record ever, in f64: they never wrap. A position's place in the data is its remainder by
- * `data bytes`. What lies between `tail` and `tailIntent` is being written, so a record at `p` is whole while `tailIntent - p ≤ data bytes`.
+ * `data bytes`. The bytes between `tail` and `tailIntent` are being written, so a record at `p` is whole while `tailIntent - p ≤ data bytes`.
  *
  * The order of stores of a publication, and what a death after each of them means:
  * ```
@@ -49,7 +49,7 @@ export const LogLayout = {
 	rowsOffset: LogSize.headerBytes,
 
 	unitBytes: 8,
-	/** Of the data, reserved at a time. */
+	/** How much of the data is reserved at a time. */
 	reserveBytes: 262_144,
 } as const;
 

@@ -10,7 +10,7 @@ import { createLogRecordHead, hasFlag, recordBytes } from "./log-record.ts";
 const decoder = new TextDecoder();
 
 /**
- * Reads the history of channels from their log, without its lock, by anybody at any time. There is no index: a publication knows where the one
+ * Reads the history of channels from their log. Any process may do so at any time, without the lock. There is no index: a publication knows where the one
  * before it in its channel lies, and the channel table knows the last. Size, time to live and what is gone for lack of memory are decided here.
  *
  * Costs 50 ns for each publication that is passed on the way back, and a copy of each that is returned.
@@ -84,7 +84,7 @@ export class LogHistory {
 		return { epoch: epochText(feed0, feed1), formerEpoch: epochText(epoch0, epoch1), born, removed };
 	}
 
-	/** For people who look on: keeps nothing alive, and may be one publication behind. Null as for `read`, or the channel has no history. */
+	/** For the console: keeps nothing alive, and may be one publication behind. Null as for `read`, or the channel has no history. */
 	glance(channel: ChannelName, nowMs: number): HistoryGlance | null {
 		const state = this.#state;
 		if (!this.#log.table.read(channel.key, channel.row, nowMs, state, false) || state.row < 0) return null;

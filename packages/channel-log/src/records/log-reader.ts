@@ -82,7 +82,7 @@ export class LogReader implements RecordSource {
 		return !this.hasRecords();
 	}
 
-	/** Nobody waits for this reader any more. */
+	/** Writers no longer wait for this reader. */
 	leave(): void {
 		if (!this.#live) return;
 		this.#live = false;

@@ -43,7 +43,7 @@ export function createChannelState(): ChannelState {
 	};
 }
 
-/** In place of the time of a row's last use: these come before all that live, in this order. */
+/** Instead of the time of a row's last use: rows with these are taken before all live ones, in this order. */
 const neverUsed = Number.NEGATIVE_INFINITY;
 const hasExpired = -1;
 
@@ -283,7 +283,7 @@ export class ChannelTable {
 		return (key1 >>> 0) % this.#buckets;
 	}
 
-	/** Never the first one. */
+	/** The other of the two buckets: never the first one again. */
 	#secondBucket(first: number, key2: number): number {
 		const bucket = first + 1 + ((key2 >>> 0) % (this.#buckets - 1));
 		return bucket < this.#buckets ? bucket : bucket - this.#buckets;
