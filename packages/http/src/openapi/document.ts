@@ -70,7 +70,8 @@ export function openApiDocument(version: string): object {
 
 function operation(name: string, summary: string): object {
 	const refused = (description: string) => ({ description, content: inJson(refOf("refusal")) });
-	const result = table({ result: refOf(`${name}_result`) }, ["result"]);
+	// As Centrifugo answers a batch.
+	const result = name === "batch" ? refOf("batch_result") : table({ result: refOf(`${name}_result`) }, ["result"]);
 	// What publishes by itself says in the status what went wrong.
 	const answer = name === "publish" ? result : { anyOf: [result, refOf("error")] };
 	return {

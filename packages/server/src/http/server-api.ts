@@ -26,6 +26,11 @@ export interface ServerApiParts extends PublishMethodsParts, ChannelMethodsParts
 	readonly ask: Ask;
 }
 
+interface ReplyForm {
+	readonly inStatus: boolean;
+	readonly isBare: boolean;
+}
+
 const bodyBytesMax = 65_536;
 /** Requests that wait for answers at once; more are told to come again. */
 const underWayMax = 256;
@@ -84,10 +89,10 @@ export class ServerApi implements Feature {
 		const key = this.#parts.access.keyFor(request, name);
 		if ("status" in key) return key;
 		const inStatus = request.header("x-centrifugo-error-mode").toLowerCase() === "transport";
-		return (body) => this.#take(request, key, body, method, inStatus);
+		return (body) => this.#take(request, key, body, method, { inStatus, isBare: name === "batch" });
 	}
 
-	async #take(from: HttpRequest, key: ApiKey, body: Uint8Array, method: ApiMethod, inStatus: boolean): Promise<Reply> {
+	async #take(from: HttpRequest, key: ApiKey, body: Uint8Array, method: ApiMethod, { inStatus, isBare }: ReplyForm): Promise<Reply> {
 		if (this.#underWay >= underWayMax) return refusal("unavailable", undefined, { close: false });
 		if (!isUtf8(body)) return refusal("bad_request", "the body is no JSON: it is not UTF-8", { close: false });
 		const source = {
@@ -100,7 +105,7 @@ export class ServerApi implements Feature {
 		try {
 			// The body is valid in this step only. An empty one has no fields.
 			const own = body.length === 0 ? Buffer.from("{}") : Buffer.from(body);
-			return resultReply(await method(new ApiCall(new ApiRequest(key, source), own)));
+			return resultReply(await method(new ApiCall(new ApiRequest(key, source), own)), isBare);
 		} catch (error) {
 			return errorReply(error, inStatus);
 		} finally {

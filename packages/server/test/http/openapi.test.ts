@@ -83,15 +83,9 @@ describe("the OpenAPI document", () => {
 			expect(Object.keys(request).toSorted(), "fields of the request").toEqual(Object.keys(described).toSorted());
 			const { status, body } = await post(name, request);
 			expect(status).toBe(200);
-			expect(body, "it is carried out").toHaveProperty("result");
-			expect(problems(`${name}_result`, (body as { result: unknown }).result)).toBe("");
+			const result = name === "batch" ? body : (body as { result: unknown }).result;
+			expect(result, "it is carried out").toBeDefined();
+			expect(problems(`${name}_result`, result)).toBe("");
 		},
 	);
-
-	it("errors are as described", async () => {
-		const { body } = await serverApi().post("disconnect", {});
-		expect(problems("error", body)).toBe("");
-		expect(problems("refusal", (await serverApi().post("disconnect", {}, "wrong")).body)).toBe("");
-		expect(problems("disconnect_request", { user: "ann", usr: 1 }), "a field that is not there").not.toBe("");
-	});
 });

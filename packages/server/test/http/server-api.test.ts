@@ -116,16 +116,14 @@ describe("broadcast and batch", () => {
 		expect(await post("batch", { commands, parallel })).toMatchObject({
 			status: 200,
 			body: {
-				result: {
-					replies: [
-						{ publish: { offset: 7, epoch: "e" } },
-						{ error: { code: 106 } },
-						{ error: { code: 104 } },
-						{ error: { code: 107 } },
-						{ unsubscribe: {} },
-						{ broadcast: { responses: [{ result: {} }] } },
-					],
-				},
+				replies: [
+					{ publish: { offset: 7, epoch: "e" } },
+					{ error: { code: 106 } },
+					{ error: { code: 104 } },
+					{ error: { code: 107 } },
+					{ unsubscribe: {} },
+					{ broadcast: { responses: [{ result: {} }] } },
+				],
 			},
 		});
 		expect(published.map(({ channels, text }) => [...channels, text])).toEqual([
@@ -137,7 +135,7 @@ describe("broadcast and batch", () => {
 	it("a batch has 1000 commands, a request 1000 publications at most", async () => {
 		const { post, published } = serverApi();
 		const commands = (count: number) => Array.from({ length: count }, () => ({ unsubscribe: { user: "ann", channel: "a" } }));
-		expect(await post("batch", { commands: commands(1000) })).toMatchObject({ body: { result: {} } });
+		expect(await post("batch", { commands: commands(1000) })).toMatchObject({ status: 200, body: { replies: expect.any(Array) } });
 		expect(await post("batch", { commands: commands(1001) })).toMatchObject({ body: { error: { code: 106 } } });
 		const channels = (count: number) => Array.from({ length: count }, (_, index) => `c${index}`);
 		const both = [
@@ -146,7 +144,7 @@ describe("broadcast and batch", () => {
 			{ publish: { channel: "a", data: 1 } },
 		];
 		expect(await post("batch", { commands: both })).toMatchObject({
-			body: { result: { replies: [{ broadcast: {} }, { error: { code: 106 } }, { publish: {} }] } },
+			body: { replies: [{ broadcast: {} }, { error: { code: 106 } }, { publish: {} }] },
 		});
 		expect(published).toHaveLength(1000);
 	});
@@ -253,7 +251,7 @@ describe("keys with permissions", () => {
 		];
 		expect(await post("batch", { commands }, "key-of-chats")).toMatchObject({
 			status: 200,
-			body: { result: { replies: [{ publish: {} }, { error: { code: 103 } }, { error: { code: 103 } }, { error: { code: 103 } }] } },
+			body: { replies: [{ publish: {} }, { error: { code: 103 } }, { error: { code: 103 } }, { error: { code: 103 } }] },
 		});
 		expect(published).toHaveLength(1);
 		await post("info", {}, "no-key-at-all");

@@ -5,8 +5,12 @@ import { PublishRequestError } from "../publish-request.ts";
 import type { JsonText } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 
-/** To a method that was carried out. */
-export function resultReply(result: JsonText): Reply {
+/**
+ * To a method that was carried out.
+ * @param isBare as Centrifugo answers a batch: without `{"result":…}` around it.
+ */
+export function resultReply(result: JsonText, isBare: boolean): Reply {
+	if (isBare) return { ...json(200, null), body: Buffer.concat([Buffer.from(result), Buffer.from("\n")]) };
 	return { ...json(200, null), body: Buffer.concat([Buffer.from('{"result":'), Buffer.from(result), Buffer.from("}\n")]) };
 }
 
