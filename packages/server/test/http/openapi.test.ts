@@ -88,4 +88,11 @@ describe("the OpenAPI document", () => {
 			expect(problems(`${name}_result`, result)).toBe("");
 		},
 	);
+
+	it("errors are as described", async () => {
+		const { body } = await serverApi().post("disconnect", {});
+		expect(problems("error", body)).toBe("");
+		expect(problems("refusal", (await serverApi().post("disconnect", {}, "wrong")).body)).toBe("");
+		expect(problems("disconnect_request", { user: "ann", usr: 1 }), "a field that is not there").not.toBe("");
+	});
 });
