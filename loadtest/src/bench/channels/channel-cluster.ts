@@ -14,13 +14,13 @@ channel:
     - { name: ${keptNamespace}, history_size: 100, history_ttl: 10m, force_recovery: true }
 `;
 
-/** A cluster whose clients may do anything. */
-export async function startChannelCluster(): Promise<Subject> {
+/** A cluster whose clients may do anything. @param env for its processes, on top of the bench's own. */
+export async function startChannelCluster(env: Readonly<Record<string, string>> = {}): Promise<Subject> {
 	const directory = mkdtempSync(join(tmpdir(), "bench-channels-"));
 	const path = join(directory, "shardcast.yaml");
 	writeFileSync(path, config);
 	try {
-		const subject = await startFlagged({ flags: ["--config", path] });
+		const subject = await startFlagged({ flags: ["--config", path], env });
 		const stop = async (): Promise<void> => {
 			await subject.stop().finally(() => rmSync(directory, { recursive: true, force: true }));
 		};

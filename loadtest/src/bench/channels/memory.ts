@@ -1,30 +1,38 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { waitFor } from "@shardcast/testkit";
 import { runBench } from "../report.ts";
 import { benchShards, withEnds } from "../subject.ts";
 import { startChannelCluster } from "./channel-cluster.ts";
-import { MemoryWatch } from "./memory-watch.ts";
 import type { Part } from "./part.ts";
 import { command, ProtocolClients } from "./protocol-clients.ts";
+import { ShardMemory } from "./shard-memory.ts";
 
-/** They are there before the others, which do not find the heap as empty as a start leaves it. */
-const firstConnections = 2_000;
-const connections = 6_000;
+/** They stay: a heap that has served as many, and no freed memory that the measured clients would be given without the kernel's notice. */
+const firstConnections = 4_000;
+const connections = 8_000;
 const further = 10;
 const quietMs = 4_000;
-const attemptsMax = 3;
+/** V8 gives the pages that a collection has emptied back in other threads. */
+const givingBackMs = 1_000;
+const collectDeadlineMs = 20_000;
 
 interface Memory {
 	readonly bytesPerConnection: number;
+	readonly bytesAsItStands: number;
 	readonly bytesPerFurtherSubscription: number;
 }
 
-/**
- * Each client with one subscription to a channel that ten share; then with ten more. A fresh cluster: memory once taken is seldom given back.
- * Null = a process gave memory back meanwhile, so that nothing can be said.
- */
-function attempt(isRaw: boolean): Promise<Memory | null> {
+/** Each client with one subscription to a channel that ten share; then with ten more. A fresh cluster: memory once taken is seldom given back. */
+function measure(isRaw: boolean): Promise<Memory> {
 	return withEnds(async (ends) => {
-		const { target, servers, stop } = await startChannelCluster();
+		const collected = mkdtempSync(join(tmpdir(), "bench-collected-"));
+		ends.push(async () => rmSync(collected, { recursive: true, force: true }));
+		const collector = pathToFileURL(join(import.meta.dirname, "collect-garbage.js")).href;
+		const { target, servers, stop } = await startChannelCluster({ NODE_OPTIONS: `--import ${collector}`, BENCH_COLLECTED: collected });
 		ends.push(stop);
 		const openClients = async (group: string, count: number) => {
 			const channelOf = (client: number, index: number): string => `${group}.${index}.${Math.floor(client / 10)}`;
@@ -40,39 +48,37 @@ function attempt(isRaw: boolean): Promise<Memory | null> {
 			await clients.open();
 			return { clients, subscribe };
 		};
+		const shards = new ShardMemory(servers.processes, (pids) => collectGarbage(pids, collected));
 		await openClients("first", firstConnections);
 		await sleep(quietMs);
-		const watch = new MemoryWatch(servers);
-		ends.push(async () => watch.stop());
-		const beforeBytes = watch.bytes();
+		const beforeBytes = await shards.collectedBytes();
 		const { clients, subscribe } = await openClients("room", connections);
 		await sleep(quietMs);
-		const oneBytes = watch.bytes();
+		const bytesAsItStands = (shards.bytes() - beforeBytes) / connections;
+		const oneBytes = await shards.collectedBytes();
 		const bytesPerConnection = (oneBytes - beforeBytes) / connections;
+		// A target must not be met by a measurement that went wrong.
+		if (bytesPerConnection <= 0)
+			throw new Error(`${bytesPerConnection} B per connection: memory that the shards held before was given back or used again`);
 		let bytesPerFurtherSubscription = 0;
 		if (!isRaw) {
 			const more = Array.from({ length: further }, (_, index) => index + 1);
 			await clients.ask((client) => more.map((index) => subscribe(client, index)));
 			await sleep(quietMs);
-			bytesPerFurtherSubscription = (watch.bytes() - oneBytes) / connections / further;
+			bytesPerFurtherSubscription = ((await shards.collectedBytes()) - oneBytes) / connections / further;
 		}
-		if (watch.gaveBack !== null) {
-			console.log(`  measured again: the ${watch.gaveBack} gave back memory of its start`);
-			return null;
-		}
-		return { bytesPerConnection, bytesPerFurtherSubscription };
+		return { bytesPerConnection, bytesAsItStands, bytesPerFurtherSubscription };
 	});
 }
 
-/** @throws when no attempt gave a figure that can be one: a target must not be met by a measurement that went wrong. */
-async function measure(isRaw: boolean): Promise<Memory> {
-	for (let tries = 0; tries < attemptsMax; tries++) {
-		const memory = await attempt(isRaw);
-		if (memory === null) continue;
-		if (memory.bytesPerConnection <= 0) throw new Error(`${memory.bytesPerConnection} B per connection: the measurement went wrong`);
-		return memory;
-	}
-	throw new Error(`in ${attemptsMax} attempts a process gave memory back: nothing can be said of what clients take`);
+/** @param directory where each process leaves a file when it is done. */
+async function collectGarbage(pids: readonly number[], directory: string): Promise<void> {
+	const files = pids.map((pid) => join(directory, String(pid)));
+	for (const file of files) rmSync(file, { force: true });
+	for (const pid of pids) process.kill(pid, "SIGUSR2");
+	const isDone = (): boolean => files.every((file) => existsSync(file));
+	await waitFor(isDone, { deadlineMs: collectDeadlineMs, what: "the shards to collect their garbage", everyMs: 50 });
+	await sleep(givingBackMs);
 }
 
 export const memory: Part = {
@@ -86,7 +92,13 @@ export const memory: Part = {
 				bytesPerConnection: {
 					unit: "B",
 					better: "lower",
-					help: "anonymous memory of all server processes that an idle connection with one subscription adds, on a cluster that has clients",
+					help: "anonymous memory of the shards, garbage collected, that an idle connection with one subscription adds to a cluster that has clients",
+				},
+				bytesAsItStands: {
+					unit: "B",
+					better: "lower",
+					compared: false,
+					help: `the same ${quietMs / 1000} s after the last connect, with the garbage of connecting outside V8's young generation, which counts as full in both`,
 				},
 				bytesPerFurtherSubscription: {
 					unit: "B",

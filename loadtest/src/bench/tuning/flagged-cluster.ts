@@ -12,6 +12,8 @@ export interface FlaggedCluster {
 	readonly flags?: readonly string[];
 	/** Started without taskset, so that the kernel moves the shards as it likes. */
 	readonly unpinned?: boolean;
+	/** For its processes, on top of the bench's own. */
+	readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Supervisor and balancer. */
@@ -21,8 +23,9 @@ export async function startFlagged({
 	shards = benchShards,
 	flags = [],
 	unpinned = false,
+	env = {},
 }: FlaggedCluster): Promise<Subject & { readonly cluster: Cluster }> {
-	const cluster = await startCluster({ shards, flags, ...(unpinned ? { env: { PATH: pathWithoutTaskset() } } : {}) });
+	const cluster = await startCluster({ shards, flags, env: { ...env, ...(unpinned ? { PATH: pathWithoutTaskset() } : {}) } });
 	const target = parseTarget(cluster.url);
 	const servers = await Servers.find(target.httpUrl);
 	// A process that is not found would make the variant look cheaper than it is.
