@@ -6,12 +6,13 @@ import { AddressTable, RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { openDescriptors, waitFor } from "@shardcast/testkit";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Feature } from "../../src/lifecycle/feature.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { ConnectionCheck } from "../../src/limits/connection-check.ts";
 import type { TopicTransport } from "../../src/transports/transport.ts";
 import { Listener } from "../../src/transports/websocket/listener.ts";
+import { ToldSockets } from "../../src/transports/websocket/sockets-told.ts";
 import { RecordingSession } from "../contracts/transport-contract.ts";
 
 /** A shard's own port with --proxy-protocol: its answer to GET /address is the client's address. */
@@ -168,6 +169,25 @@ describe("connections that begin with a PROXY header", () => {
 		}
 		expect(rig.webSockets).toEqual([]);
 		expect(rig.refused()).toBe(2);
+	});
+
+	it("do not pile up when second headers hide their labels", async () => {
+		const counts: number[] = [];
+		const { forget } = ToldSockets.prototype;
+		const spy = vi.spyOn(ToldSockets.prototype, "forget").mockImplementation(function (this: ToldSockets, response) {
+			forget.call(this, response);
+			counts.push(this.count);
+		});
+		await start();
+		for (let n = 0; n < 20; n++) {
+			const socket = await rig.connect();
+			socket.write(line + get);
+			await answer(socket, told("203.0.113.5"));
+			socket.write(Buffer.concat([binary(7), Buffer.from(get)]));
+			await answer(socket, never);
+		}
+		spy.mockRestore();
+		expect(counts.at(-1), "at most one for each descriptor that was open").toBeLessThan(6);
 	});
 
 	it("a client behind the proxy cannot send a second header at once", async () => {

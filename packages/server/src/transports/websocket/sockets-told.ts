@@ -33,12 +33,14 @@ interface Waiting {
  * The client's connection cannot be written to for the library to read. So the library first gets a socket of this machine that holds the
  * header and nothing else. When it has read that, it is paused for a moment, and its descriptor becomes the client's connection.
  *
- * One owner, the shard's loop. Bound: one entry for each connection that is open and not upgraded. Costs five system calls and a turn of the
+ * One owner, the shard's loop. Bound: one entry for each descriptor. Costs five system calls and a turn of the
  * loop for each connection, and nothing for connections without a told address.
  */
 export class ToldSockets {
 	readonly #parts: ToldSocketsParts;
 	readonly #addresses = new Map<string, string>();
+	/** The last label that each descriptor had. a client that sends another header hides its label from us: the descriptor's next user finds it. */
+	readonly #labels = new Map<number, string>();
 	readonly #waiting = new Set<Waiting>();
 	/** Set while the library is given a connection: it tells of it before it returns. */
 	#opened: Response | null = null;
@@ -74,6 +76,8 @@ export class ToldSockets {
 		}
 		const response = this.#opened!;
 		const text = label.toString("latin1");
+		this.#addresses.delete(this.#labels.get(held) ?? "");
+		this.#labels.set(held, text);
 		this.#addresses.set(text, address);
 		const waiting = { descriptor, held, far, label: text, response, turns: 0 };
 		this.#waiting.add(waiting);
