@@ -39,7 +39,7 @@ interface Waiting {
 export class ToldSockets {
 	readonly #parts: ToldSocketsParts;
 	readonly #addresses = new Map<string, string>();
-	/** The last label that each descriptor had. a client that sends another header hides its label from us: the descriptor's next user finds it. */
+	/** The last label that each descriptor had. A client that sends another header hides its label from us: the descriptor's next user finds it. */
 	readonly #labels = new Map<number, string>();
 	readonly #waiting = new Set<Waiting>();
 	/** Set while the library is given a connection: it tells of it before it returns. */
