@@ -204,6 +204,16 @@ export class CentrifugeRig {
 		return new CentrifugeClient(session, transport);
 	}
 
+	/** A client that only listens, and has not said yet to what. */
+	listening(): CentrifugeClient {
+		const outcome = this.endpoint.endpoints[1]!.connect(rawRequest(""));
+		if (!("session" in outcome)) throw new Error("the endpoint refused the client");
+		const session = outcome.session as CentrifugeSession;
+		const transport = new FakeTransport(this.topics, session);
+		session.opened(transport);
+		return new CentrifugeClient(session, transport);
+	}
+
 	/** A client that has connected. */
 	connected(query = ""): CentrifugeClient {
 		const client = this.open(query);

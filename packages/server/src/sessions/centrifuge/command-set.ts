@@ -15,11 +15,13 @@ import type { CentrifugeSession } from "./centrifuge-session.ts";
 import { ClientHandlers } from "./client-handlers.ts";
 import type { CommandRates } from "./command-rates.ts";
 import { ChannelCommands } from "./commands/channel-commands.ts";
+import { CommandTurns, usualTurnMs } from "./commands/command-turns.ts";
 import { Commands } from "./commands/commands.ts";
 import { ConnectCommands } from "./commands/connect-commands.ts";
 import { KafkaRecovery } from "./commands/kafka-recovery.ts";
 import { PresenceCommands } from "./commands/presence-commands.ts";
 import { Recovery } from "./commands/recovery.ts";
+import { ReplyRoom } from "./commands/reply-room.ts";
 import { ServerSubscriptions } from "./commands/server-subscriptions.ts";
 import { SubscribeCommands } from "./commands/subscribe-commands.ts";
 import { SubscribeResults } from "./commands/subscribe-results.ts";
@@ -41,9 +43,9 @@ export interface CommandSetParts {
 		readonly ask: Ask;
 		/** How long a handler may take; see `defaultHandlerDeadlineMs`. */
 		readonly handlerDeadlineMs?: number;
-		/** See `CommandsParts`. */
+		/** See `CommandTurns`; replaced in tests. */
 		readonly commandTurnMs?: number;
-		/** See `Commands`; replaced in tests. */
+		/** See `ReplyRoom`; replaced in tests. */
 		readonly unreadBytesMax?: number | undefined;
 	};
 	/** Read at each use. */
@@ -109,12 +111,15 @@ export class CommandSet {
 			},
 			personalChannel: (user: string) => personalChannelOf(live.config, user),
 		};
+		const turns = new CommandTurns(options.commandTurnMs ?? usualTurnMs);
+		const room = new ReplyRoom({ turns, counters: row, bytesMax: options.unreadBytesMax });
 		const subscriptions = new ServerSubscriptions({ namespaces, rules, results });
 		const connect = new ConnectCommands({
 			config: () => live.config,
 			tokens: () => tokens.connection,
 			isBlocked: (user) => context.revocations.isBlocked(user),
 			subscriptions,
+			room,
 			heartbeats,
 			connected,
 			userLimit,
@@ -197,8 +202,8 @@ export class CommandSet {
 			pong: (session) => heartbeats.pong(session),
 			failed,
 			rates,
-			turnMs: options.commandTurnMs,
-			unreadBytesMax: options.unreadBytesMax,
+			turns,
+			room,
 		});
 	}
 

@@ -1,7 +1,7 @@
 import type { Counters } from "@shardcast/scoreboard";
 import type { DeliveredRecord } from "../../delivery/delivered-record.ts";
 import type { Audience } from "../../hub/audience.ts";
-import { hasTopics, Sent, type TopicTransport, type Transport } from "../../transports/transport.ts";
+import { hasTopics, Sent, type Transport } from "../../transports/transport.ts";
 import { type LaneItem, LaneQueue, type LaneRule } from "./lane-queue.ts";
 
 /** How a session lets its lane drop publications. */
@@ -33,7 +33,7 @@ export const partBytes = 15 * 1024;
  * (`isSlow`), or because a long message leaves in parts. Its session is out of all topics meanwhile, and in the lists of its audiences with this.
  *
  * A long message goes out in parts since uWebSockets.js keeps for each connection, until its end, the memory of the most that ever waited for it.
- * Nothing comes between two parts but control frames.
+ * Nothing comes between two parts but control frames. Streams hold it in parts as well, so that what is unread is counted in one place.
  *
  * Bounds: publications and what the transport holds take `bufferedBytesMax` together. What comes on top is dropped by the rule of its
  * subscription, or, when there is nothing that may be dropped, closes the client (3008). Other messages may wait up to the same size, and one more.
@@ -175,31 +175,36 @@ export class Lane implements Transport {
 	/** Hands the next message, or a part of it, to the transport. False = there is none. */
 	#next(): boolean {
 		if (this.#long !== null) {
-			this.#nextPart(this.transport as TopicTransport, this.#long);
+			this.#nextPart(this.#long);
 			return true;
 		}
 		const item = this.#queue.shift();
 		if (item === undefined) return false;
-		if (item.frame.length > partBytes && hasTopics(this.transport)) {
+		const { transport } = this;
+		if (item.frame.length > partBytes) {
 			this.#long = item;
 			this.#left = partBytes;
-			this.transport.sendFirstFragment(item.frame.subarray(0, partBytes), item.isBinary);
+			const part = item.frame.subarray(0, partBytes);
+			if (hasTopics(transport)) transport.sendFirstFragment(part, item.isBinary);
+			else transport.send(part, item.isBinary);
 			return true;
 		}
-		this.transport.send(item.frame, item.isBinary);
+		transport.send(item.frame, item.isBinary);
 		if (item.rule === null) this.#count(-item.frame.length);
 		return true;
 	}
 
-	#nextPart(socket: TopicTransport, { frame, rule }: LaneItem): void {
+	#nextPart({ frame, isBinary, rule }: LaneItem): void {
+		const { transport } = this;
 		const part = frame.subarray(this.#left, this.#left + partBytes);
 		this.#left += part.length;
-		if (this.#left < frame.length) {
-			socket.sendFragment(part);
-			return;
-		}
+		const isLast = this.#left === frame.length;
+		// To a stream a part is bytes like any others.
+		if (!hasTopics(transport)) transport.send(part, isBinary);
+		else if (isLast) transport.sendLastFragment(part);
+		else transport.sendFragment(part);
+		if (!isLast) return;
 		this.#long = null;
-		socket.sendLastFragment(part);
 		if (rule === null) this.#count(-frame.length);
 	}
 }

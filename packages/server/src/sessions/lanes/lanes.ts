@@ -77,13 +77,12 @@ export class Lanes {
 	}
 
 	/**
-	 * Sends a message that is no publication; a long one to a WebSocket in parts, as its client reads.
+	 * Sends a message that is no publication; a long one in parts, as its client reads.
 	 * @returns whether the bytes may be reused.
 	 */
 	send(session: ClientSession, frame: Uint8Array, isBinary: boolean): boolean {
 		const { transport } = session;
-		const isLong = frame.length > partBytes && (hasTopics(transport) || transport instanceof Lane);
-		if (!isLong) {
+		if (frame.length <= partBytes) {
 			transport.send(frame, isBinary);
 			return true;
 		}

@@ -6,7 +6,7 @@ export const usualTurnMs = 20;
 const lookMs = 5;
 const readMsMax = 10_000;
 
-const nothing = (): void => {};
+const nothing = (): undefined => undefined;
 
 /**
  * Divides the time of the loop among the commands of all clients: a frame of 64 KiB may hold a thousand commands with replies of megabytes.
@@ -38,7 +38,7 @@ export class CommandTurns {
 	}
 
 	/** Resolves in a later turn, at its begin. */
-	next(): Promise<() => void> {
+	next(): Promise<() => undefined> {
 		if (this.#untilMs === 0) this.#begin();
 		return new Promise((resolve) => {
 			this.#waiting.push(() => resolve(nothing));
@@ -46,7 +46,7 @@ export class CommandTurns {
 	}
 
 	/** Resolves when `isRead`, or after ten seconds, in a later turn. */
-	async read(isRead: () => boolean): Promise<() => void> {
+	async read(isRead: () => boolean): Promise<() => undefined> {
 		for (const untilMs = performance.now() + readMsMax; !isRead() && performance.now() < untilMs; ) await pause(lookMs);
 		return this.next();
 	}

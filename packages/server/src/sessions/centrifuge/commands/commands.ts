@@ -3,7 +3,8 @@ import { type Counters, commandCounters, errorCounters } from "@shardcast/scoreb
 import { CloseCode } from "@shardcast/wire";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { CommandRates } from "../command-rates.ts";
-import { CommandTurns, usualTurnMs } from "./command-turns.ts";
+import type { CommandTurns } from "./command-turns.ts";
+import type { ReplyRoom } from "./reply-room.ts";
 
 /** In the session's encoding, without an id. */
 export interface EncodedReply {
@@ -26,11 +27,14 @@ export interface CommandsParts {
 	readonly failed: (error: unknown) => void;
 	/** Whether the client, and its user, may send one more of them now. */
 	readonly rates: Pick<CommandRates, "take">;
-	/** How long commands may run in one turn of the loop; replaced in tests. */
-	readonly turnMs?: number | undefined;
-	/** Replies of all clients of a shard that wait to be read: with more of them, commands that bring long ones wait. 256 MiB. */
-	readonly unreadBytesMax?: number | undefined;
+	/** How long commands may run in one turn of the loop. */
+	readonly turns: CommandTurns;
+	/** For long replies of all clients of a shard. */
+	readonly room: ReplyRoom;
 }
+
+/** Ends a command that had to wait. A promise = it has to wait again; to be called again then. */
+type Conclude = () => Promise<void> | undefined;
 
 /** Longest frame a client may send. */
 export const frameBytesMax = 65_536;
@@ -38,7 +42,6 @@ export const frameBytesMax = 65_536;
 const backlogBytesMax = 1024 * 1024;
 /** Replies of so many bytes leave before the next command is executed, and that waits until the client has read them. */
 const replyBytesMax = 256 * 1024;
-const usualUnreadBytesMax = 256 * 1024 * 1024;
 /** What a waiting frame costs in addition to its bytes. */
 const overheadBytes = 512;
 
@@ -56,12 +59,10 @@ export class Commands {
 	readonly #replies: Uint8Array[] = [];
 	#repliesBytes = 0;
 	readonly #turns: CommandTurns;
-	readonly #unreadBytesMax: number;
 
 	constructor(parts: CommandsParts) {
 		this.#parts = parts;
-		this.#unreadBytesMax = parts.unreadBytesMax ?? usualUnreadBytesMax;
-		this.#turns = new CommandTurns(parts.turnMs ?? usualTurnMs);
+		this.#turns = parts.turns;
 	}
 
 	/** The memory of `message` is not valid after this returns. */
@@ -95,9 +96,9 @@ export class Commands {
 	#work(session: CentrifugeSession, commands: readonly Command[], from: number, isBroken: boolean): boolean {
 		for (let at = from; at < commands.length && session.leaving === 0; ) {
 			const command = commands[at]!;
-			let waits: Promise<() => void> | undefined;
+			let waits: Promise<Conclude> | undefined;
 			if (this.#turns.isOver) waits = this.#turns.next();
-			else if (this.#mustWait(session, command)) waits = this.#whileUnread(session);
+			else if (this.#mustWait(session, command)) waits = this.#parts.room.free(session).then(() => nothing);
 			else {
 				at++;
 				waits = this.#carryOut(session, command);
@@ -115,13 +116,16 @@ export class Commands {
 	}
 
 	/** Never rejects. From the reply to what has waited up to the flush is one step: several clients may have waited for the same promise. */
-	async #goOn(session: CentrifugeSession, waits: Promise<() => void>): Promise<void> {
+	async #goOn(session: CentrifugeSession, waits: Promise<Conclude>): Promise<void> {
 		try {
 			const conclude = await waits;
 			const { backlog } = session;
 			// The client has gone in the meantime.
 			if (backlog === null || session.leaving !== 0) return;
-			conclude();
+			for (let waitsOn = conclude(); waitsOn !== undefined; waitsOn = conclude()) {
+				await waitsOn;
+				if (session.isGone) return;
+			}
 			if (this.#repliesBytes >= replyBytesMax) {
 				await this.#untilRead(session);
 				if (session.isGone) return;
@@ -139,18 +143,14 @@ export class Commands {
 	}
 
 	/** Whether the reply may be long, and those that nobody reads take up too much memory already. */
-	#mustWait({ sessions }: CentrifugeSession, command: Command): boolean {
-		const mayBeLong = command.method === "history" || (command.method === "subscribe" && command.request.recover);
-		return mayBeLong && sessions.lanes.unreadBytes > this.#unreadBytesMax;
-	}
-
-	#whileUnread(session: CentrifugeSession): Promise<() => void> {
-		this.#parts.counters.add("commandsHeldForMemory", 1);
-		return this.#turns.read(() => session.isGone || session.sessions.lanes.unreadBytes <= this.#unreadBytesMax);
+	#mustWait(session: CentrifugeSession, command: Command): boolean {
+		const { method } = command;
+		const mayBeLong = method === "history" || method === "presence" || (command.method === "subscribe" && command.request.recover);
+		return mayBeLong && this.#parts.room.isFull(session);
 	}
 
 	/** A promise when the command has to wait: of what ends it, to be called in the step that flushes. */
-	#carryOut(session: CentrifugeSession, command: Command): Promise<() => void> | undefined {
+	#carryOut(session: CentrifugeSession, command: Command): Promise<Conclude> | undefined {
 		if (command.method === "pong") {
 			if (!this.#parts.pong(session)) this.#end(session, DisconnectCode.badRequest);
 			return undefined;
@@ -173,7 +173,12 @@ export class Commands {
 			this.#conclude(session, method, command.id, outcome);
 			return this.#repliesBytes < replyBytesMax ? undefined : this.#untilRead(session);
 		}
-		return outcome.then((later) => () => this.#conclude(session, method, command.id, later));
+		return outcome.then((later) => () => {
+			// Many may have waited for one answer. Subscribe and connect reply in the step that subscribes: they look before it.
+			if (method === "presence" && this.#parts.room.isFull(session)) return this.#parts.room.free(session);
+			this.#conclude(session, method, command.id, later);
+			return undefined;
+		});
 	}
 
 	#conclude(session: CentrifugeSession, method: Method, id: number, outcome: Outcome): void {
@@ -189,7 +194,7 @@ export class Commands {
 	}
 
 	/** Large replies leave now. A client that reads none of them for long gets the next ones too, and is closed when too much waits for it. */
-	#untilRead(session: CentrifugeSession): Promise<() => void> {
+	#untilRead(session: CentrifugeSession): Promise<Conclude> {
 		this.#flush(session);
 		return this.#turns.read(() => session.isGone || session.transport.getBufferedAmount() <= replyBytesMax);
 	}
@@ -224,6 +229,8 @@ export class Commands {
 		if (session.reply(frame)) framing.codec.release(frame);
 	}
 }
+
+const nothing: Conclude = () => undefined;
 
 export const fails = (code: ErrorCode): Outcome => failures[code];
 export const ends = (code: DisconnectCode): Outcome => ({ ends: code });

@@ -20,6 +20,7 @@ import { type ConnectionClaims, verifyConnectionToken } from "../tokens/connecti
 import type { TokenVerifier } from "../tokens/token-verifier.ts";
 import { ends, fails, type Outcome, orInternal } from "./commands.ts";
 import { expiry } from "./expiry.ts";
+import type { ReplyRoom } from "./reply-room.ts";
 import { hasOtherChannels, type ServerSubscriptions } from "./server-subscriptions.ts";
 
 export interface ConnectCommandsParts {
@@ -32,6 +33,8 @@ export interface ConnectCommandsParts {
 	/** Whether the server lets nobody in as this user. */
 	readonly isBlocked: (user: string) => boolean;
 	readonly subscriptions: ServerSubscriptions;
+	/** For long replies: those with what was missed. */
+	readonly room: ReplyRoom;
 	readonly heartbeats: Pick<Heartbeats, "connected" | "refreshed">;
 	readonly connected: Pick<ConnectedUsers, "add">;
 	readonly userLimit: Pick<UserLimit, "admit">;
@@ -46,7 +49,7 @@ export interface ConnectCommandsParts {
 	readonly unixTime: () => number;
 }
 
-/** The commands connect and refresh, which establish who a client is. They wait for nothing but the check of a token. */
+/** The commands connect and refresh, which establish who a client is. They wait for the check of a token, and for room for a long reply. */
 export class ConnectCommands {
 	readonly #parts: ConnectCommandsParts;
 
@@ -55,12 +58,12 @@ export class ConnectCommands {
 	}
 
 	readonly connect = (session: CentrifugeSession, request: ConnectRequest): Outcome | Promise<Outcome> => {
-		if (request.token === "") return this.#connect(session, null, request);
+		if (request.token === "") return this.#withRoom(session, null, request);
 		return verifyConnectionToken(this.#parts.tokens(), request.token).then((claims) => {
 			if (claims === "expired") return fails(ErrorCode.tokenExpired);
 			if (claims === "unavailable") return fails(ErrorCode.internal);
 			if (claims === "invalid") return ends(Disconnect.invalidToken);
-			return this.#connect(session, claims, request);
+			return this.#withRoom(session, claims, request);
 		});
 	};
 
@@ -80,6 +83,12 @@ export class ConnectCommands {
 		heartbeats.refreshed(session);
 		return { refresh: { client: session.id, version, ...left } };
 	};
+
+	#withRoom(session: CentrifugeSession, claims: ConnectionClaims | null, request: ConnectRequest): Outcome | Promise<Outcome> {
+		const { room } = this.#parts;
+		if (!room.isFull(session) || !comesBack(request)) return this.#connect(session, claims, request);
+		return room.free(session).then(() => this.#connect(session, claims, request));
+	}
 
 	#connect(session: CentrifugeSession, claims: ConnectionClaims | null, { subs }: ConnectRequest): Outcome | Promise<Outcome> {
 		const { subscriptions, unixTime } = this.#parts;
@@ -139,4 +148,10 @@ export class ConnectCommands {
 	#expiresAt({ expiresAt }: ConnectionClaims): number {
 		return this.#parts.config().clientInsecure ? Number.POSITIVE_INFINITY : expiresAt;
 	}
+}
+
+/** Whether its reply may have what the client has missed. */
+function comesBack({ subs }: ConnectRequest): boolean {
+	for (const { recover } of subs.values()) if (recover) return true;
+	return false;
 }
