@@ -156,4 +156,43 @@ describe("a long reply", () => {
 		);
 		expect(client.socket.tcp.destroyed).toBe(false);
 	});
+
+	it("on a stream leaves in parts as well: it arrives whole, and what is published meanwhile keeps its order", async () => {
+		const cluster = await start();
+		const publisher = new Publisher(cluster, "strict:a");
+		await publisher.publish(80);
+		const { httpUrl } = cluster.shards[0];
+		const connect = encodeURIComponent('{"id":1,"connect":{}}');
+		const response = await fetch(`${httpUrl}/connection/sse?cf_connect=${connect}`);
+		const reader = response.body!.getReader();
+		let text = "";
+		const parts: string[] = [];
+		/** Looks at the whole only where a message may end: it is 13 MB. */
+		const readUntil = async (isThere: () => boolean): Promise<void> => {
+			do parts.push(Buffer.from((await reader.read()).value!).toString("latin1"));
+			while (!parts.at(-1)!.endsWith("\n\n") || !isThere());
+			text = parts.join("");
+		};
+		await readUntil(() => parts.join("").includes('"session"'));
+		const { session, node } = (JSON.parse(/data: (.*)/.exec(text)![1]) as { connect: { session: string; node: string } }).connect;
+		const history = Array.from({ length: 17 }, (_, at) => ({ id: at + 3, history: { channel: "strict:a", limit: 80 } }));
+		const data = [{ id: 2, subscribe: { channel: "strict:a", recoverable: true } }, ...history]
+			.map((each) => JSON.stringify(each))
+			.join("\n");
+		await fetch(`${httpUrl}/emulation`, { method: "POST", body: JSON.stringify({ session, node, data }) });
+		await waitFor(() => counts(cluster).clients === 1, { deadlineMs: 5000, what: "the client in a lane" });
+		await publisher.publish(10);
+		// The next command is executed when the last reply has been read, so publications come between replies.
+		await readUntil(() => parts.some((part) => part.includes('"id":19')) && parts.join("").includes(`${numbered(89)}"`));
+		await reader.cancel();
+		const messages = text
+			.split("\n")
+			.filter((line) => line.startsWith("data: {"))
+			.map((line) => line.slice(6));
+		const pushes = messages.filter((line) => line.startsWith('{"push"'));
+		expect(pushes.map((line) => Number(/(\d+):\./.exec(line)![1]))).toEqual(Array.from({ length: 10 }, (_, at) => 80 + at));
+		const replies = messages.filter((line) => line.includes('"history"')).map((line) => JSON.parse(line) as { id: number });
+		expect(replies.map(({ id }) => id)).toEqual(history.map(({ id }) => id));
+		expect(cluster.shards[0].row.get("laneEnteredLong")).toBeGreaterThan(0);
+	});
 });

@@ -59,6 +59,21 @@ describe("replies that nobody reads are bounded for the whole shard", () => {
 		expect(rig.row.get("commandsHeldForMemory")).toBe(clients - 2);
 	});
 
+	it("a connect that waits too long is closed with 3502, and nothing of it is kept", async () => {
+		const rig = rigged();
+		const [stalled, other, late] = [rig.connected(), rig.connected(), rig.open()];
+		for (const { transport } of [stalled, other]) transport.peer.pause();
+		for (const client of [stalled, other]) client.send({ history: { channel: "c", limit: 60 }, id: 2 });
+		late.send({ connect: comingBack(rig), id: 1 });
+		expect(late.replies()).toEqual([]);
+		rig.seconds += 11;
+		rig.endpoint.everySecond();
+		expect((await late.ended).code).toBe(3502);
+		for (const { transport } of [stalled, other]) transport.peer.leave(1006);
+		expect(rig.kept).toBe(0);
+		expect(rig.lanes.unreadBytes).toBe(0);
+	});
+
 	it("connect of clients that only listen", async () => {
 		const rig = rigged();
 		const all = Array.from({ length: clients }, () => rig.listening());
