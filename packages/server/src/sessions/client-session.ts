@@ -55,6 +55,7 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	/** Gets all that it listens to by another transport, in one step: nothing is missed, nothing comes twice. Only for `Lanes`. */
 	abstract moveTo(transport: Transport): void;
 	abstract laneRule(audience: Audience, record: DeliveredRecord): LaneRule;
+	abstract laneChannel(audience: Audience): string;
 	/** Ends the subscription that has a gap, and tells the client. Only for `Lanes`. */
 	abstract endAfterGap(rule: LaneRule): void;
 

@@ -1,10 +1,14 @@
+import { defaultConfig } from "@shardcast/config";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { DeliveredRecord } from "../../src/delivery/delivered-record.ts";
 import { Audience } from "../../src/hub/audience.ts";
 import { Lane, partBytes } from "../../src/sessions/lanes/lane.ts";
-import type { LaneRule } from "../../src/sessions/lanes/lane-queue.ts";
+import { LaneQueue, type LaneRule } from "../../src/sessions/lanes/lane-queue.ts";
 import { Sent, type TopicTransport } from "../../src/transports/transport.ts";
+import type { CentrifugeClient } from "../support/centrifuge-rig.ts";
+import { FakeTransport } from "../support/fake-transport.ts";
+import { ShardRig } from "../support/shard-rig.ts";
 
 const bufferedBytesMax = 100_000;
 const rules = {
@@ -82,6 +86,7 @@ class Rig {
 			leaving: 0,
 			bufferedBytesMax,
 			laneRule: ({ topic }: Audience) => rules[topic as Kind],
+			laneChannel: () => "",
 			laneGap: (rule: LaneRule) => this.gaps.push(rule),
 			dropped: () => {
 				owner.leaving = 3008;
@@ -188,7 +193,7 @@ describe("Lane", () => {
 						expect(rig.lane.getBufferedAmount() - bytesOfReplies).toBeLessThanOrEqual(bufferedBytesMax);
 					} else if ("reply" in each) {
 						const reply = Buffer.from(text("reply", replies++, each.reply));
-						bytesOfReplies += reply.length;
+						bytesOfReplies += Math.max(128, reply.length);
 						rig.lane.give(reply, false);
 						if (rig.closed > 0) return;
 					} else rig.read(each.read);
@@ -210,5 +215,102 @@ describe("Lane", () => {
 			}),
 			{ numRuns: 300 },
 		);
+	});
+});
+
+describe("what waits in a lane", () => {
+	it("is bounded in number: messages without bytes take memory as well", () => {
+		const rig = new Rig();
+		for (let number = 0; number < 5000; number++) rig.publish("oldest", "");
+		expect(rig.counts.laneDropsOldest, "publications dropped of 5,000 without bytes, where 100,000 bytes may wait").toBeGreaterThan(4000);
+		expect(rig.lane.getBufferedAmount()).toBeLessThanOrEqual(bufferedBytesMax);
+		const replies = new Rig();
+		// The first one goes to the transport, which takes 16 KiB.
+		for (let number = 0; number < 5000; number++) replies.lane.send("", false);
+		expect(replies.closed, "closed because of 5,000 replies without bytes").toBe(1);
+	});
+
+	it("of which the oldest is found without passing over what may not be dropped", () => {
+		const queue = new LaneQueue();
+		const add = (rule: LaneRule) => {
+			let looks = 0;
+			const item = { frame: new Uint8Array(1), isBinary: false, key: null, rule };
+			// Counts who looks at it.
+			Object.defineProperty(item, "rule", {
+				get: () => {
+					looks++;
+					return rule;
+				},
+			});
+			queue.add(item);
+			const added = looks;
+			return () => looks - added;
+		};
+		const looks = Array.from({ length: 1000 }, () => add(rules.strict));
+		for (let number = 0; number < 10; number++) {
+			add(rules.oldest);
+			queue.remove(queue.oldest()!);
+		}
+		expect(
+			looks.reduce((sum, each) => sum + each(), 0),
+			"looks at publications that may not be dropped",
+		).toBe(0);
+		expect(queue.oldest()).toBeUndefined();
+	});
+});
+
+describe("keep-latest in a lane", () => {
+	const { channelWithoutNamespace: plain } = defaultConfig();
+	const latest = { ...plain, slowClient: "keep-latest", allowWildcard: true, joinLeave: true, forcePushJoinLeave: true } as const;
+	const filler = `"${"x".repeat(5000)}"`;
+
+	/** A client with this subscription that has stopped reading and is in a lane. */
+	function slowClient(rig: ShardRig, channel: string): CentrifugeClient {
+		const client = rig.connected();
+		client.send({ subscribe: { channel, flag: 1 }, id: 2 });
+		rig.deliverJoins();
+		client.replies();
+		client.session.bufferedBytesMax = FakeTransport.bufferedBytesMax;
+		client.transport.peer.pause();
+		for (let number = 0; number < 5; number++) {
+			rig.send(channel.replace("*", "filler"), filler);
+			rig.lanes.published(filler.length);
+		}
+		rig.lanes.beforeTurn();
+		expect(rig.lanes.count, "clients in a lane").toBe(1);
+		return client;
+	}
+
+	/** Publications without the filler, joins and leaves. */
+	function read(client: CentrifugeClient): string[] {
+		client.transport.peer.resume();
+		return client
+			.replies()
+			.map((each) => JSON.stringify(each))
+			.filter((each) => !each.includes("xxx"))
+			.map((each) => {
+				const { push } = JSON.parse(each) as { push: { pub?: { data: string; channel?: string }; join?: object } };
+				return push.pub ? `${push.pub.channel ?? ""}=${push.pub.data}` : push.join ? "join" : "leave";
+			});
+	}
+
+	it("does not lose the newest publication to a join or a leave, nor the other way round", () => {
+		const rig = new ShardRig({ channelWithoutNamespace: latest });
+		const slow = slowClient(rig, "a");
+		rig.send("a", "1");
+		rig.send("a", "2");
+		const other = rig.connected();
+		other.send({ subscribe: { channel: "a" }, id: 2 });
+		rig.deliverJoins();
+		other.send({ unsubscribe: { channel: "a" }, id: 3 });
+		rig.deliverJoins();
+		expect(read(slow)).toEqual(["=2", "join", "leave"]);
+	});
+
+	it("keeps the newest of each channel that a pattern matches", () => {
+		const rig = new ShardRig({ channelWithoutNamespace: latest });
+		const slow = slowClient(rig, "BTC.*");
+		for (const number of ["1", "2"]) for (const channel of ["BTC.trade", "BTC.book", "BTC.fees"]) rig.send(channel, number);
+		expect(read(slow)).toEqual(["BTC.trade=2", "BTC.book=2", "BTC.fees=2"]);
 	});
 });

@@ -10,9 +10,10 @@ import type { Admitted } from "../../limits/connection-check.ts";
 import type { Transport } from "../../transports/transport.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Timed } from "../deadlines.ts";
-import { type ChannelRule, channelRule } from "../lanes/lane-rules.ts";
+import { type ChannelRule, channelRule, joinRule } from "../lanes/lane-rules.ts";
 import type { Sessions } from "../sessions.ts";
 import type { JoinEncoder } from "./audience/join-audiences.ts";
+import { PatternEncoder } from "./audience/pattern-encoder.ts";
 import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
@@ -160,8 +161,11 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		const { subscribers } = this.endpoint;
 		for (const subscription of this.subscriptions.values())
 			if (subscription.audience === audience) return channelRule(subscribers.channel(subscription.channel), subscription.recovers);
-		// Joins and leaves.
-		return channelRule(subscribers.channel((audience.encoder as JoinEncoder).channel), false);
+		return joinRule(subscribers.channel((audience.encoder as JoinEncoder).channel));
+	}
+
+	override laneChannel({ encoder }: Audience): string {
+		return encoder instanceof PatternEncoder ? encoder.name : "";
 	}
 
 	override endAfterGap({ channel }: ChannelRule): void {

@@ -20,12 +20,17 @@ export interface LaneItem {
 	readonly key: string | null;
 }
 
+/** A shorter message counts as so many bytes: that is what it takes here besides its own. So the bound in bytes bounds their number as well. */
+const itemBytesMin = 128;
+
 /**
  * What waits for one client, in order. Whoever adds decides what goes: this only finds the oldest publication that may be dropped. All
- * operations but `oldest` and `removeAll` take the same time however much waits; `oldest` passes over messages that may not be dropped.
+ * operations but `removeAll` take the same time however much waits.
  */
 export class LaneQueue {
 	readonly #items = new Set<LaneItem>();
+	/** Those of them that may be dropped, in the same order. */
+	readonly #droppable = new Set<LaneItem>();
 	readonly #latest = new Map<LaneRule, Map<string, LaneItem>>();
 	#publicationBytes = 0;
 	#otherBytes = 0;
@@ -34,12 +39,12 @@ export class LaneQueue {
 		return this.#items.size === 0;
 	}
 
-	/** Bytes of publications. */
+	/** Bytes of publications, at least 128 for each. */
 	get publicationBytes(): number {
 		return this.#publicationBytes;
 	}
 
-	/** Bytes of all else. */
+	/** Bytes of all else, at least 128 for each. */
 	get otherBytes(): number {
 		return this.#otherBytes;
 	}
@@ -49,6 +54,7 @@ export class LaneQueue {
 		const older = this.#replaced(item);
 		if (older !== undefined) this.remove(older);
 		this.#items.add(item);
+		if (item.rule !== null && item.rule.policy !== "disconnect") this.#droppable.add(item);
 		this.#count(item, 1);
 		if (item.key !== null) {
 			const latest = this.#latest.get(item.rule!) ?? new Map<string, LaneItem>();
@@ -69,12 +75,13 @@ export class LaneQueue {
 
 	/** The oldest publication that may be dropped. */
 	oldest(): LaneItem | undefined {
-		for (const item of this.#items) if (item.rule !== null && item.rule.policy !== "disconnect") return item;
+		for (const item of this.#droppable) return item;
 		return undefined;
 	}
 
 	remove(item: LaneItem): void {
 		if (!this.#items.delete(item)) return;
+		this.#droppable.delete(item);
 		this.#count(item, -1);
 		if (item.key === null) return;
 		const latest = this.#latest.get(item.rule!)!;
@@ -98,7 +105,8 @@ export class LaneQueue {
 	}
 
 	#count({ rule, frame }: LaneItem, sign: number): void {
-		if (rule === null) this.#otherBytes += sign * frame.length;
-		else this.#publicationBytes += sign * frame.length;
+		const bytes = sign * Math.max(frame.length, itemBytesMin);
+		if (rule === null) this.#otherBytes += bytes;
+		else this.#publicationBytes += bytes;
 	}
 }

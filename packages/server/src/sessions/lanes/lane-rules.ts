@@ -9,6 +9,7 @@ export interface ChannelRule extends LaneRule {
 /** By the channel's object, of which there is a new one after a reload. */
 const dropping = new WeakMap<Channel, ChannelRule>();
 const recovering = new WeakMap<Channel, ChannelRule>();
+const joining = new WeakMap<Channel, ChannelRule>();
 
 /** What happens to a channel's publications for a client that reads too slowly. The same object for the same channel. */
 export function channelRule(channel: Channel, recovers: boolean): ChannelRule {
@@ -18,6 +19,17 @@ export function channelRule(channel: Channel, recovers: boolean): ChannelRule {
 		const { slowClient: policy, slowClientKeyTag: keyTag } = channel.options;
 		rule = { channel: channel.name, policy, keyTag, recovers };
 		rules.set(channel, rule);
+	}
+	return rule;
+}
+
+/** The same for its joins and leaves: none takes the place of another, nor of a publication. Where the newest is kept, the oldest of them are dropped. */
+export function joinRule(channel: Channel): ChannelRule {
+	let rule = joining.get(channel);
+	if (rule === undefined) {
+		const { slowClient } = channel.options;
+		rule = { channel: channel.name, policy: slowClient === "keep-latest" ? "drop-oldest" : slowClient, keyTag: "", recovers: false };
+		joining.set(channel, rule);
 	}
 	return rule;
 }

@@ -12,6 +12,8 @@ export interface LaneOwner {
 	readonly bufferedBytesMax: number;
 	/** The rule for the record that is being delivered to this audience, of which it is one. The same object for the same subscription. */
 	laneRule(audience: Audience, record: DeliveredRecord): LaneRule;
+	/** Where one subscription is to many channels: the one of the record that is being delivered to this audience. "" = it is to one. */
+	laneChannel(audience: Audience): string;
 	/** A publication of a subscription that recovers had to be dropped: the subscription is to be ended, but not within this call. */
 	laneGap(rule: LaneRule): void;
 	/** See `Session.dropped`. */
@@ -83,7 +85,7 @@ export class Lane implements Transport {
 		if (owner.leaving !== 0) return;
 		const rule = owner.laneRule(audience, record);
 		if (this.#ended.has(rule)) return;
-		const key = rule.policy === "keep-latest" && !rule.recovers ? keyOf(rule, record) : null;
+		const key = rule.policy === "keep-latest" && !rule.recovers ? keyOf(rule, owner.laneChannel(audience), record) : null;
 		if (this.#queue.add({ frame: record.copyOf(frame), isBinary, rule, key })) this.#counters.add("laneDropsReplaced", 1);
 		const leaving = this.transport.getBufferedAmount() + (this.#long === null || this.#long.rule === null ? 0 : this.#longRest);
 		while (this.#queue.publicationBytes > 0 && this.#queue.publicationBytes + leaving > owner.bufferedBytesMax) {
@@ -212,7 +214,8 @@ export class Lane implements Transport {
 /** No tag, as against an empty one. */
 const untagged = "-";
 
-function keyOf({ keyTag }: LaneRule, record: DeliveredRecord): string {
+function keyOf({ keyTag }: LaneRule, channel: string, record: DeliveredRecord): string {
 	const value = keyTag === "" ? undefined : record.tags?.get(keyTag);
-	return value === undefined ? untagged : `=${value}`;
+	const key = value === undefined ? untagged : `=${value}`;
+	return channel === "" ? key : `${channel.length} ${channel} ${key}`;
 }

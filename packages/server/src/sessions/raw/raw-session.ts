@@ -78,6 +78,11 @@ export class RawSession extends ClientSession<TopicTransport> {
 		return this.#endpoint.laneRule(record);
 	}
 
+	/** The rule is the channel's already. */
+	override laneChannel(): string {
+		return "";
+	}
+
 	/** A raw client recovers nothing. */
 	override endAfterGap(): void {}
 
