@@ -33,6 +33,8 @@ export class RawRig {
 	readonly userLimit: UserLimit;
 	readonly #tokens: Verifiers;
 	readonly #leaving: LeavingSessions;
+	/** The answer to new clients of a server that drains; null = it does not. */
+	stopping: Reply | null = null;
 	/** Let in, and not gone. */
 	admitted = 0;
 	/** The channels of each message, and the user that its receivers see; undefined = they see none. */
@@ -53,7 +55,7 @@ export class RawRig {
 		});
 		const check = {
 			judge: () => null,
-			stopping: () => null,
+			stopping: () => this.stopping,
 			admit: () => {
 				this.admitted++;
 				return { addressSlot: noAddressSlot, told: null };
