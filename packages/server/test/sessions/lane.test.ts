@@ -15,6 +15,7 @@ const rules = {
 	oldest: { policy: "drop-oldest", keyTag: "", recovers: false },
 	latest: { policy: "keep-latest", keyTag: "key", recovers: false },
 	recovers: { policy: "drop-oldest", keyTag: "", recovers: true },
+	recoversLatest: { policy: "keep-latest", keyTag: "key", recovers: true },
 	strict: { policy: "disconnect", keyTag: "", recovers: false },
 } as const satisfies Record<string, LaneRule>;
 type Kind = keyof typeof rules;
@@ -141,6 +142,35 @@ describe("Lane", () => {
 		rig.readAll();
 		expect(numbersOf(rig.socket.got, "latest")).toEqual([6, 7, 8]);
 		expect(rig.counts.laneDropsReplaced).toBe(6);
+	});
+
+	it("tells publications without the tag from those with an empty one", () => {
+		const rig = new Rig();
+		for (let number = 0; number < 4; number++) rig.publish("latest", text("latest", number, 0), number % 2 === 0 ? undefined : "");
+		rig.lane.pump();
+		rig.readAll();
+		expect(numbersOf(rig.socket.got, "latest")).toEqual([2, 3]);
+		expect(rig.counts.laneDropsReplaced).toBe(2);
+	});
+
+	it("drops the oldest key when the newest of all keys do not fit", () => {
+		const rig = new Rig();
+		for (let number = 0; number < 12; number++) rig.publish("latest", text("latest", number, 20_000), `k${number % 6}`);
+		rig.lane.pump();
+		rig.readAll();
+		expect(numbersOf(rig.socket.got, "latest")).toEqual([7, 8, 9, 10, 11]);
+		expect(rig.counts).toEqual({ laneDropsOldest: 7, laneDropsReplaced: 0, laneGaps: 0 });
+	});
+
+	it("replaces nothing of a subscription that recovers: it gets all, or has a gap and ends", () => {
+		const rig = new Rig();
+		for (let number = 0; number < 9; number++) rig.publish("recoversLatest", text("recoversLatest", number, 0), "k");
+		rig.lane.pump();
+		rig.readAll();
+		expect(numbersOf(rig.socket.got, "recoversLatest")).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+		expect(rig.counts).toEqual({ laneDropsOldest: 0, laneDropsReplaced: 0, laneGaps: 0 });
+		for (let number = 9; number < 30; number++) rig.publish("recoversLatest", text("recoversLatest", number, 10_000), "k");
+		expect(rig.gaps).toEqual([rules.recoversLatest]);
 	});
 
 	it("ends a subscription that recovers instead of dropping in silence, once, and gives it nothing until it is forgotten", () => {
