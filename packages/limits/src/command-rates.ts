@@ -28,7 +28,7 @@ export class RatePlan {
 			const total = planned("total", rates.total);
 			for (const command of commands) {
 				const own = rates[command];
-				const buckets = planned(command, own?.enabled ? own : rates.default);
+				const buckets = planned(command, own?.enabled && own.buckets.length > 0 ? own : rates.default);
 				const all = command === "connect" ? buckets : [...buckets, ...total];
 				if (all.length > 0) this.#buckets.set(command, all);
 			}

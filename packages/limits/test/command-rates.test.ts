@@ -48,6 +48,11 @@ describe("buckets of a connection", () => {
 		expect(taken(buckets, "publish", 9000)).toBe(3);
 	});
 
+	it("are the default ones for a kind that is enabled without any", () => {
+		const buckets = open({ default: operation([4, "1s"]), publish: operation() });
+		expect(taken(buckets, "publish", 1000)).toBe(4);
+	});
+
 	it("must all have room, and none of them loses anything otherwise", () => {
 		const buckets = open({ publish: operation([2, "1s"], [3, "60s"]) });
 		expect(taken(buckets, "publish", 0)).toBe(2);
