@@ -40,7 +40,7 @@ describe("a token that is checked", () => {
 			"for a key set that is not there",
 			{ sub: "ann" },
 			{ tokenJwksEndpoint: "http://127.0.0.1:1/" },
-			/"alg".*not allowed|could not be fetched/,
+			/no key for the algorithm|could not be fetched/,
 		],
 	])("is invalid: %s", async (_what, claims, changes, problem) => {
 		const checked = await checkToken(await signToken({ ...claims }, hmac), defaultConfig({ tokenHmacSecret: tokenSecret, ...changes }));
@@ -48,8 +48,18 @@ describe("a token that is checked", () => {
 		expect(checked.claims, "it is shown all the same").toEqual(claims);
 	});
 
+	it("is signed with an algorithm for which there is no key: it says which ones there are", async () => {
+		const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+		const checked = await checkToken(await signToken({ sub: "ann" }, { algorithm: "RS256", key: privateKey }), config);
+		expect(checked.problem).toBe("there is no key for the algorithm in its header; there are keys for HS256, HS384, HS512");
+	});
+
 	it("is none", async () => {
-		expect(await checkToken("garbage", config)).toMatchObject({ header: null, claims: null, problem: "Invalid Compact JWS" });
+		expect(await checkToken("garbage", config)).toMatchObject({
+			header: null,
+			claims: null,
+			problem: expect.stringContaining("not a JSON Web Token"),
+		});
 	});
 });
 

@@ -68,7 +68,7 @@ describe("claims", () => {
 		await new TokenVerifier({ ...rules, hmacSecret: undefined }, told).verify("garbage");
 		expect(reasons).toEqual([
 			"signature verification failed",
-			"Invalid Compact JWS",
+			"it is not a JSON Web Token: three parts in Base64url, with dots between them",
 			"aud does not contain the audience",
 			expect.stringContaining("b64info"),
 			"there is no key for it",

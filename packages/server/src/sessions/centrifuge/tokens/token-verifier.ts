@@ -127,7 +127,7 @@ export class TokenVerifier {
 				this.#told.unavailable?.(error.cause);
 				return "unavailable";
 			}
-			const why = error instanceof Error ? error.message : String(error);
+			const why = this.#whyNot(error);
 			if (!(error instanceof errors.JWTExpired) && !(error instanceof errors.JWTClaimValidationFailed)) return this.invalid(why);
 			const { reason, claim, payload } = error;
 			if (reason !== "check_failed" || (claim !== "exp" && claim !== "nbf")) return this.invalid(why);
@@ -141,6 +141,14 @@ export class TokenVerifier {
 	invalid(why: string): "invalid" {
 		this.#told.invalid?.(why);
 		return "invalid";
+	}
+
+	/** The library's message, unless it does not say what to do. */
+	#whyNot(error: unknown): string {
+		if (error instanceof errors.JOSEAlgNotAllowed)
+			return `there is no key for the algorithm in its header; there are keys for ${this.#algorithms.join(", ")}`;
+		if (error instanceof errors.JWSInvalid) return "it is not a JSON Web Token: three parts in Base64url, with dots between them";
+		return error instanceof Error ? error.message : String(error);
 	}
 
 	async #keyFor(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<Key> {
