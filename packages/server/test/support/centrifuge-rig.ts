@@ -111,7 +111,13 @@ export class CentrifugeRig {
 			check,
 			counters: row,
 			words: row,
-			events: { opened: () => {}, closed: () => {} },
+			events: {
+				// As `LiveConfig` does it.
+				opened: (session) => {
+					session.bufferedBytesMax = FakeTransport.bufferedBytesMax;
+				},
+				closed: () => {},
+			},
 			soon: (callback) => this.#soon.push(callback),
 		});
 		const config = defaultConfig({ clientInsecure: true, ...values });

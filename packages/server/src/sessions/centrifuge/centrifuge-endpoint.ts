@@ -192,7 +192,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		return () => {
 			for (const step of steps) step();
 			this.rate.set(config);
-			this.#endSubscriptionsOutside();
+			this.#useNamespaces();
 		};
 	}
 
@@ -229,12 +229,12 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		return session;
 	}
 
-	/** Those to channels that cannot exist any more. */
-	#endSubscriptionsOutside(): void {
+	/** Tells the clients, if options of channels have changed. */
+	#useNamespaces(): void {
 		const { namespaces } = this.#parts.live;
 		if (namespaces === this.#namespaces) return;
 		this.#namespaces = namespaces;
 		this.subscribers.patterns.forgetNames();
-		for (const session of this.sessions.snapshot()) if (session instanceof CentrifugeSession) session.endSubscriptionsOutside(namespaces);
+		for (const session of this.sessions.snapshot()) if (session instanceof CentrifugeSession) session.underNew(namespaces);
 	}
 }

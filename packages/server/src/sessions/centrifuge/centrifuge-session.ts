@@ -240,11 +240,12 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.push({ channel, unsubscribe });
 	}
 
-	/** Ends the subscriptions to channels that cannot exist any more: the namespace is gone, or has other rules for names or patterns. */
-	endSubscriptionsOutside(namespaces: Namespaces): void {
+	/** Options of channels have changed. Ends the subscriptions to those that cannot exist any more: the namespace is gone, or has other rules for names or patterns. */
+	underNew(namespaces: Namespaces): void {
 		for (const channel of [...this.subscriptions.keys()]) {
 			const { error, isPattern, options } = namespaces.of(channel);
 			if (error !== null || (isPattern && !options.allowWildcard)) this.endSubscription(channel, unsubscribes[UnsubscribeCode.server]);
+			else if (options.slowClient !== "disconnect") this.sessions.lanes.watch(this);
 		}
 	}
 

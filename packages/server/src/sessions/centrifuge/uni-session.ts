@@ -32,8 +32,13 @@ export class UniSession extends CentrifugeSession {
 	override end(code: number): void {
 		const { transport, framing } = this;
 		const disconnect = this.closeFrame(code);
-		const connection = transport instanceof Lane ? transport.transport : transport;
-		if (hasTopics(connection)) transport.send(framing.frame([framing.encode({ push: { disconnect } })]), framing.codec.binary);
+		let connection = transport;
+		if (transport instanceof Lane) {
+			// A lane takes nothing for one that is being closed.
+			transport.flush();
+			connection = transport.transport;
+		}
+		if (hasTopics(connection)) connection.send(framing.frame([framing.encode({ push: { disconnect } })]), framing.codec.binary);
 		super.end(code);
 	}
 }

@@ -1,5 +1,10 @@
 /** What is done with the publications of one subscription when its client reads too slowly. */
 export interface LaneRule {
+	/**
+	 * The subscription, among those of one client. Two rules with the same one are of the same subscription: its options have changed meanwhile, or its
+	 * channel was forgotten for a while.
+	 */
+	readonly of: string;
 	readonly policy: "disconnect" | "drop-oldest" | "keep-latest";
 	/** The tag whose value tells the publications of a channel apart for keep-latest; "" = the channel has one state. */
 	readonly keyTag: string;
@@ -31,7 +36,7 @@ export class LaneQueue {
 	readonly #items = new Set<LaneItem>();
 	/** Those of them that may be dropped, in the same order. */
 	readonly #droppable = new Set<LaneItem>();
-	readonly #latest = new Map<LaneRule, Map<string, LaneItem>>();
+	readonly #latest = new Map<string, Map<string, LaneItem>>();
 	#publicationBytes = 0;
 	#otherBytes = 0;
 
@@ -57,9 +62,9 @@ export class LaneQueue {
 		if (item.rule !== null && item.rule.policy !== "disconnect") this.#droppable.add(item);
 		this.#count(item, 1);
 		if (item.key !== null) {
-			const latest = this.#latest.get(item.rule!) ?? new Map<string, LaneItem>();
+			const latest = this.#latest.get(item.rule!.of) ?? new Map<string, LaneItem>();
 			latest.set(item.key, item);
-			this.#latest.set(item.rule!, latest);
+			this.#latest.set(item.rule!.of, latest);
 		}
 		return older !== undefined;
 	}
@@ -84,16 +89,16 @@ export class LaneQueue {
 		this.#droppable.delete(item);
 		this.#count(item, -1);
 		if (item.key === null) return;
-		const latest = this.#latest.get(item.rule!)!;
+		const latest = this.#latest.get(item.rule!.of)!;
 		if (latest.get(item.key) === item) latest.delete(item.key);
-		if (latest.size === 0) this.#latest.delete(item.rule!);
+		if (latest.size === 0) this.#latest.delete(item.rule!.of);
 	}
 
 	/** Takes all publications of one subscription out. Returns how many. */
-	removeAll(rule: LaneRule): number {
+	removeAll({ of }: LaneRule): number {
 		let removed = 0;
 		for (const item of this.#items) {
-			if (item.rule !== rule) continue;
+			if (item.rule?.of !== of) continue;
 			this.remove(item);
 			removed++;
 		}
@@ -101,7 +106,7 @@ export class LaneQueue {
 	}
 
 	#replaced({ rule, key }: LaneItem): LaneItem | undefined {
-		return key === null ? undefined : this.#latest.get(rule!)?.get(key);
+		return key === null ? undefined : this.#latest.get(rule!.of)?.get(key);
 	}
 
 	#count({ rule, frame }: LaneItem, sign: number): void {

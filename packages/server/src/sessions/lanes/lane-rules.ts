@@ -6,7 +6,7 @@ export interface ChannelRule extends LaneRule {
 	readonly channel: string;
 }
 
-/** By the channel's object, of which there is a new one after a reload. */
+/** By the channel's object, of which there is a new one after a reload, and when it has not been used for long. */
 const dropping = new WeakMap<Channel, ChannelRule>();
 const recovering = new WeakMap<Channel, ChannelRule>();
 const joining = new WeakMap<Channel, ChannelRule>();
@@ -17,7 +17,7 @@ export function channelRule(channel: Channel, recovers: boolean): ChannelRule {
 	let rule = rules.get(channel);
 	if (rule === undefined) {
 		const { slowClient: policy, slowClientKeyTag: keyTag } = channel.options;
-		rule = { channel: channel.name, policy, keyTag, recovers };
+		rule = { of: `${recovers ? "recovers" : "drops"} ${channel.name}`, channel: channel.name, policy, keyTag, recovers };
 		rules.set(channel, rule);
 	}
 	return rule;
@@ -28,7 +28,8 @@ export function joinRule(channel: Channel): ChannelRule {
 	let rule = joining.get(channel);
 	if (rule === undefined) {
 		const { slowClient } = channel.options;
-		rule = { channel: channel.name, policy: slowClient === "keep-latest" ? "drop-oldest" : slowClient, keyTag: "", recovers: false };
+		const policy = slowClient === "keep-latest" ? "drop-oldest" : slowClient;
+		rule = { of: `joins ${channel.name}`, channel: channel.name, policy, keyTag: "", recovers: false };
 		joining.set(channel, rule);
 	}
 	return rule;

@@ -10,7 +10,7 @@ export interface LaneOwner {
 	readonly leaving: number;
 	/** What may wait for it, at most, in bytes. */
 	readonly bufferedBytesMax: number;
-	/** The rule for the record that is being delivered to this audience, of which it is one. The same object for the same subscription. */
+	/** The rule for the record that is being delivered to this audience, of which it is one. */
 	laneRule(audience: Audience, record: DeliveredRecord): LaneRule;
 	/** Where one subscription is to many channels: the one of the record that is being delivered to this audience. "" = it is to one. */
 	laneChannel(audience: Audience): string;
@@ -37,7 +37,7 @@ export const partBytes = 15 * 1024;
  * A long message goes out in parts since uWebSockets.js keeps for each connection, until its end, the memory of the most that ever waited for it.
  * Nothing comes between two parts but control frames. Streams hold it in parts as well, so that what is unread is counted in one place.
  *
- * Bounds: publications and what the transport holds take `bufferedBytesMax` together. What comes on top is dropped by the rule of its
+ * Bounds: publications and what the transport holds take `bufferedBytesMax` together, and one publication more. What comes on top is dropped by the rule of its
  * subscription, or, when there is nothing that may be dropped, closes the client (3008). Other messages may wait up to the same size, and one more.
  */
 export class Lane implements Transport {
@@ -48,7 +48,7 @@ export class Lane implements Transport {
 	readonly #unread: UnreadReplies;
 	readonly #queue = new LaneQueue();
 	/** Subscriptions that have a gap: they get nothing until they have been ended. */
-	readonly #ended = new Set<LaneRule>();
+	readonly #ended = new Set<string>();
 	/** The message that is leaving in parts, and how much of it has left. */
 	#long: LaneItem | null = null;
 	#left = 0;
@@ -65,7 +65,7 @@ export class Lane implements Transport {
 
 	/** Nothing waits here, and the transport takes more. */
 	get isDone(): boolean {
-		return this.#long === null && this.#queue.isEmpty && this.transport.getBufferedAmount() <= transportBytesMax;
+		return this.#long === null && this.#queue.isEmpty && this.#takesMore;
 	}
 
 	/** A message that is no publication. */
@@ -84,20 +84,26 @@ export class Lane implements Transport {
 		const owner = this.#owner;
 		if (owner.leaving !== 0) return;
 		const rule = owner.laneRule(audience, record);
-		if (this.#ended.has(rule)) return;
+		if (this.#ended.has(rule.of)) return;
 		const key = rule.policy === "keep-latest" && !rule.recovers ? keyOf(rule, owner.laneChannel(audience), record) : null;
-		if (this.#queue.add({ frame: record.copyOf(frame), isBinary, rule, key })) this.#counters.add("laneDropsReplaced", 1);
+		const item = { frame: record.copyOf(frame), isBinary, rule, key };
+		if (this.#queue.add(item)) this.#counters.add("laneDropsReplaced", 1);
 		const leaving = this.transport.getBufferedAmount() + (this.#long === null || this.#long.rule === null ? 0 : this.#longRest);
 		while (this.#queue.publicationBytes > 0 && this.#queue.publicationBytes + leaving > owner.bufferedBytesMax) {
-			if (this.#makeRoom()) continue;
-			owner.dropped();
-			return;
+			const oldest = this.#queue.oldest();
+			if (oldest === undefined) {
+				owner.dropped();
+				return;
+			}
+			// The newest waits, however much the transport holds: it may be the last for a long time.
+			if (oldest === item && !rule.recovers) return;
+			this.#drop(oldest, oldest.rule!);
 		}
 	}
 
 	/** The subscription has ended; a later one to the same channel is another. */
 	forget(rule: LaneRule): void {
-		this.#ended.delete(rule);
+		this.#ended.delete(rule.of);
 	}
 
 	/** Its client is gone, or will get no more than what waits. */
@@ -107,7 +113,7 @@ export class Lane implements Transport {
 
 	/** Writes what the transport takes. To be called whenever it has written something. */
 	pump(): void {
-		while (this.transport.getBufferedAmount() <= transportBytesMax && this.#next()) {
+		while (this.#takesMore && this.#next()) {
 			// One more has left.
 		}
 	}
@@ -117,11 +123,15 @@ export class Lane implements Transport {
 		return this.transport.getBufferedAmount() + publicationBytes + otherBytes + this.#longRest;
 	}
 
-	end(code: number, reason: string): void {
-		// The caller has seen that all of it is within what may wait.
+	/** Hands all that waits to the transport. The caller has seen that all of it is within what may wait. */
+	flush(): void {
 		while (this.#next()) {
 			// One more has left.
 		}
+	}
+
+	end(code: number, reason: string): void {
+		this.flush();
 		this.transport.end(code, reason);
 	}
 
@@ -131,6 +141,11 @@ export class Lane implements Transport {
 
 	getRemoteAddressAsText(): ArrayBuffer {
 		return this.transport.getRemoteAddressAsText();
+	}
+
+	/** A transport drops what comes while more than `bufferedBytesMax` waits in it, be it a part of a message. */
+	get #takesMore(): boolean {
+		return this.transport.getBufferedAmount() <= Math.min(transportBytesMax, this.#owner.bufferedBytesMax);
 	}
 
 	/** Bytes of the long message that have not left. */
@@ -156,22 +171,18 @@ export class Lane implements Transport {
 		this.#unread.bytes += change;
 	}
 
-	/** Drops the oldest publication that may be dropped. False = there is none. */
-	#makeRoom(): boolean {
-		const oldest = this.#queue.oldest();
-		if (oldest === undefined) return false;
-		const rule = oldest.rule!;
+	/** Makes room: a publication goes, or the subscription that it is of. */
+	#drop(item: LaneItem, rule: LaneRule): void {
 		if (!rule.recovers) {
-			this.#queue.remove(oldest);
+			this.#queue.remove(item);
 			this.#counters.add("laneDropsOldest", 1);
-			return true;
+			return;
 		}
 		// The client goes on from the last publication that it has got.
 		this.#queue.removeAll(rule);
-		this.#ended.add(rule);
+		this.#ended.add(rule.of);
 		this.#counters.add("laneGaps", 1);
 		this.#owner.laneGap(rule);
-		return true;
 	}
 
 	/** Hands the next message, or a part of it, to the transport. False = there is none. */

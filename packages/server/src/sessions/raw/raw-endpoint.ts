@@ -123,6 +123,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 			this.channelSets.channelSetsMax = connectionsMax;
 			this.frames.rate.perSecond = messageRate;
 			this.frames.rate.clientsMax = connectionsMax;
+			for (const session of this.sessions.all) if (session instanceof RawSession) session.watch();
 		};
 	}
 

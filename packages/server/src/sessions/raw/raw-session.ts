@@ -59,10 +59,13 @@ export class RawSession extends ClientSession<TopicTransport> {
 	}
 
 	override join(): void {
-		const { hub, sessions } = this.#endpoint;
-		const { audience, channels } = this.channelSet!;
-		hub.subscribe(this.transport, audience);
-		if (this.#endpoint.mayDrop(channels.names)) sessions.lanes.watch(this);
+		this.#endpoint.hub.subscribe(this.transport, this.channelSet!.audience);
+		this.watch();
+	}
+
+	/** To be called when options of channels have changed. */
+	watch(): void {
+		if (this.channelSet !== null && this.#endpoint.mayDrop(this.channelSet.channels.names)) this.sessions.lanes.watch(this);
 	}
 
 	override moveTo(transport: Transport): void {
