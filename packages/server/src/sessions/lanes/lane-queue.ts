@@ -36,6 +36,11 @@ export class LaneQueue {
 	readonly #items = new Set<LaneItem>();
 	/** Those of them that may be dropped, in the same order. */
 	readonly #droppable = new Set<LaneItem>();
+	/** Where the first one is. Kept, since a new iterator of a Set passes over all that were deleted from its front. */
+	#first: Iterator<LaneItem> | null = null;
+	#firstDroppable: Iterator<LaneItem> | null = null;
+	/** What `#firstDroppable` has come to. */
+	#oldest: LaneItem | undefined;
 	readonly #latest = new Map<string, Map<string, LaneItem>>();
 	#publicationBytes = 0;
 	#otherBytes = 0;
@@ -71,17 +76,25 @@ export class LaneQueue {
 
 	/** Takes the first one out. */
 	shift(): LaneItem | undefined {
-		for (const item of this.#items) {
-			this.remove(item);
-			return item;
+		this.#first ??= this.#items.values();
+		const { done, value } = this.#first.next();
+		if (done) {
+			// An iterator that has ended sees nothing of what is added later.
+			this.#first = null;
+			return undefined;
 		}
-		return undefined;
+		this.remove(value);
+		return value;
 	}
 
 	/** The oldest publication that may be dropped. */
 	oldest(): LaneItem | undefined {
-		for (const item of this.#droppable) return item;
-		return undefined;
+		if (this.#oldest !== undefined && this.#droppable.has(this.#oldest)) return this.#oldest;
+		this.#firstDroppable ??= this.#droppable.values();
+		const { done, value } = this.#firstDroppable.next();
+		if (done) this.#firstDroppable = null;
+		this.#oldest = done ? undefined : value;
+		return this.#oldest;
 	}
 
 	remove(item: LaneItem): void {
