@@ -39,6 +39,15 @@ export class Hub {
 		this.forget(client, audience);
 	}
 
+	/**
+	 * The client gets from now on by another transport, or as one of another audience, what it got before, in one step: nothing is missed, nothing
+	 * comes twice. The new comes before the old ends, since uWebSockets.js forgets what waits for a client without topics.
+	 */
+	move(from: Transport, audience: Audience, to: Transport, into: Audience = audience): void {
+		this.subscribe(to, into);
+		this.unsubscribe(from, audience);
+	}
+
 	/** As `unsubscribe`, for a client whose connection is gone: its topics went with it. */
 	forget(client: Transport, audience: Audience): void {
 		audience.provider.subscriptions--;

@@ -96,6 +96,11 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 		this.sessions.close(this, code);
 	}
 
+	/** It is being closed, or its connection has ended. */
+	get isGone(): boolean {
+		return this.leaving !== 0 || this.place < 0;
+	}
+
 	/** Not to be asked for once the connection is closed. */
 	get address(): string {
 		return this.told?.address ?? Buffer.from(this.transport.getRemoteAddressAsText()).toString("latin1");

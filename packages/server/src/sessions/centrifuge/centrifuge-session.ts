@@ -10,8 +10,9 @@ import type { Admitted } from "../../limits/connection-check.ts";
 import type { Transport } from "../../transports/transport.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Timed } from "../deadlines.ts";
-import { type ChannelRule, channelRule, joinRule } from "../lanes/lane-rules.ts";
+import { type ChannelRule, droppingRule, joinRule, recoveringRule } from "../lanes/lane-rules.ts";
 import type { Sessions } from "../sessions.ts";
+import type { ChannelVariant } from "./audience/channel-encoder.ts";
 import type { JoinEncoder } from "./audience/join-audiences.ts";
 import { PatternEncoder } from "./audience/pattern-encoder.ts";
 import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView } from "./audience/subscription.ts";
@@ -113,11 +114,6 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return false;
 	}
 
-	/** It is being closed, or its connection has ended. */
-	get isGone(): boolean {
-		return this.leaving !== 0 || this.place < 0;
-	}
-
 	/** Describes the client to the receivers of its publications. Created once, unless a subscription token adds something. */
 	publishDetails(channel: string): MessageDetails {
 		const { id: client, user, info } = this;
@@ -148,20 +144,17 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	override moveTo(transport: Transport): void {
 		const { hub, subscribers } = this.endpoint;
 		for (const { audience, hearsJoins, channel } of this.subscriptions.values()) {
-			hub.subscribe(transport, audience);
-			hub.unsubscribe(this.transport, audience);
-			if (!hearsJoins) continue;
-			const joins = subscribers.joins.of(channel, this.framing);
-			hub.subscribe(transport, joins);
-			hub.unsubscribe(this.transport, joins);
+			hub.move(this.transport, audience, transport);
+			if (hearsJoins) hub.move(this.transport, subscribers.joins.of(channel, this.framing), transport);
 		}
 	}
 
 	override laneRule(audience: Audience): ChannelRule {
-		const { subscribers } = this.endpoint;
-		for (const subscription of this.subscriptions.values())
-			if (subscription.audience === audience) return channelRule(subscribers.channel(subscription.channel), subscription.recovers);
-		return joinRule(subscribers.channel((audience.encoder as JoinEncoder).channel));
+		// All encoders of clients of the protocol know what is subscribed to.
+		const { channel: name } = audience.encoder as ChannelVariant | PatternEncoder | JoinEncoder;
+		const channel = this.endpoint.subscribers.channel(name);
+		const subscription = this.subscriptions.get(name);
+		return subscription?.audience === audience ? (subscription.recovers ? recoveringRule : droppingRule)(channel) : joinRule(channel);
 	}
 
 	override laneChannel({ encoder }: Audience): string {
@@ -280,9 +273,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		const { audiences } = subscribers;
 		const { audience, channel } = subscription;
 		const followers = audiences.ofDelta(channel, this.framing, true);
-		// In this order: uWebSockets.js forgets what waits for a client without topics.
-		hub.subscribe(this.transport, followers);
-		hub.unsubscribe(this.transport, audience);
+		hub.move(this.transport, audience, this.transport, followers);
 		subscription.audience = followers;
 	}
 

@@ -61,7 +61,7 @@ export class LaneQueue {
 
 	/** Adds one behind all others. Returns whether it took the place of an older one with its key. */
 	add(item: LaneItem): boolean {
-		const older = this.#replaced(item);
+		const older = item.key === null ? undefined : this.#latest.get(item.rule!.of)?.get(item.key);
 		if (older !== undefined) this.remove(older);
 		this.#items.add(item);
 		if (item.rule !== null && item.rule.policy !== "disconnect") this.#droppable.add(item);
@@ -107,19 +107,9 @@ export class LaneQueue {
 		if (latest.size === 0) this.#latest.delete(item.rule!.of);
 	}
 
-	/** Takes all publications of one subscription out. Returns how many. */
-	removeAll({ of }: LaneRule): number {
-		let removed = 0;
-		for (const item of this.#items) {
-			if (item.rule?.of !== of) continue;
-			this.remove(item);
-			removed++;
-		}
-		return removed;
-	}
-
-	#replaced({ rule, key }: LaneItem): LaneItem | undefined {
-		return key === null ? undefined : this.#latest.get(rule!.of)?.get(key);
+	/** Takes all publications of one subscription out. */
+	removeAll({ of }: LaneRule): void {
+		for (const item of this.#items) if (item.rule?.of === of) this.remove(item);
 	}
 
 	#count({ rule, frame }: LaneItem, sign: number): void {

@@ -37,7 +37,6 @@ export class Lanes {
 	readonly #unread: UnreadReplies = { bytes: 0 };
 	#gaps: { readonly session: ClientSession; readonly rule: LaneRule }[] = [];
 	#published = 0;
-	#clients = 0;
 
 	constructor(parts: LanesParts) {
 		this.#parts = parts;
@@ -45,7 +44,7 @@ export class Lanes {
 
 	/** Clients in a lane. */
 	get count(): number {
-		return this.#clients;
+		return this.#inLanes.size;
 	}
 
 	/** Bytes of replies that their clients have not read. */
@@ -116,14 +115,14 @@ export class Lanes {
 		this.#watched.delete(session);
 		if (!this.#inLanes.delete(session)) return;
 		(session.transport as Lane).dispose();
-		this.#count(-1);
+		this.#changed();
 	}
 
 	readonly #endGaps = (): void => {
 		const gaps = this.#gaps;
 		this.#gaps = [];
 		for (const { session, rule } of gaps) {
-			if (session.leaving !== 0 || session.place < 0) continue;
+			if (session.isGone) continue;
 			session.endAfterGap(rule);
 			if (session.transport instanceof Lane) session.transport.forget(rule);
 		}
@@ -134,14 +133,14 @@ export class Lanes {
 		if (hasTopics(transport)) transport.subscribe(restTopic);
 		this.#move(session, lane);
 		this.#inLanes.add(session);
-		this.#count(1);
+		this.#changed();
 	}
 
 	#leave(session: ClientSession, { transport }: Lane): void {
 		this.#move(session, transport);
 		if (hasTopics(transport)) transport.unsubscribe(restTopic);
 		this.#inLanes.delete(session);
-		this.#count(-1);
+		this.#changed();
 	}
 
 	#move(session: ClientSession, to: Transport): void {
@@ -149,8 +148,7 @@ export class Lanes {
 		session.transport = to;
 	}
 
-	#count(change: number): void {
-		this.#clients += change;
-		this.#parts.counters.set("laneClients", this.#clients);
+	#changed(): void {
+		this.#parts.counters.set("laneClients", this.#inLanes.size);
 	}
 }

@@ -14,7 +14,7 @@ import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
 import type { TokenVerifier } from "../centrifuge/tokens/token-verifier.ts";
 import type { ClientSession } from "../client-session.ts";
-import { type ChannelRule, channelRule } from "../lanes/lane-rules.ts";
+import { type ChannelRule, droppingRule } from "../lanes/lane-rules.ts";
 import type { SenderIds } from "../sender-ids.ts";
 import type { Connecting, Judging, SessionFactory, TransportLimits } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
@@ -104,7 +104,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	/** What happens to a record for a client that reads too slowly: the first of its channels decides. */
 	laneRule({ head, u8 }: DeliveredRecord): ChannelRule {
 		const { namespaces } = this.#parts.live;
-		return channelRule(head.channelCount === 0 ? namespaces.everybody : namespaces.of(channelNameAt(u8, head.channelsStart)), false);
+		return droppingRule(head.channelCount === 0 ? namespaces.everybody : namespaces.of(channelNameAt(u8, head.channelsStart)));
 	}
 
 	limits(): TransportLimits {

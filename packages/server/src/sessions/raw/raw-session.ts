@@ -69,11 +69,7 @@ export class RawSession extends ClientSession<TopicTransport> {
 	}
 
 	override moveTo(transport: Transport): void {
-		const { hub } = this.#endpoint;
-		if (this.channelSet === null) return;
-		const { audience } = this.channelSet;
-		hub.subscribe(transport, audience);
-		hub.unsubscribe(this.transport, audience);
+		if (this.channelSet !== null) this.#endpoint.hub.move(this.transport, this.channelSet.audience, transport);
 	}
 
 	/** Of the first channel of the record that it listens to. */

@@ -74,7 +74,7 @@ export class RawUserSession extends RawSession implements Timed {
 
 	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
 	disconnect(code: number, reason: string): void {
-		if (this.leaving !== 0 || this.place < 0) return;
+		if (this.isGone) return;
 		this.#reason = reason;
 		this.close(code);
 	}

@@ -5,6 +5,8 @@ import type { Framing } from "../framing.ts";
 /** Encodes publications for the subscribers of a pattern in one encoding: pushes of the pattern, which say in which channel they were made. */
 export class PatternEncoder implements Encoder {
 	readonly isBinary: boolean;
+	/** The pattern, which stands for a channel in the protocol. */
+	readonly channel: string;
 	readonly framing: Framing;
 	/** The parts of the pattern. */
 	readonly segments: readonly string[];
@@ -16,6 +18,7 @@ export class PatternEncoder implements Encoder {
 
 	constructor(pattern: string, segments: readonly string[], framing: Framing) {
 		this.isBinary = framing.codec.binary;
+		this.channel = pattern;
 		this.framing = framing;
 		this.segments = segments;
 		this.#publications = framing.publications(pattern);
