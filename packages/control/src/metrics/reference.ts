@@ -5,7 +5,6 @@ import { apiMetrics } from "./api-table.ts";
 import { collectorMetrics } from "./collector-table.ts";
 import { historyMetrics } from "./history-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
-
 import { revocationMetrics } from "./revocation-table.ts";
 
 /** All metrics of shardcast's own, in the order of the reference. */

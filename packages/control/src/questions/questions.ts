@@ -92,13 +92,9 @@ export class Questions {
 		);
 		if (own?.answers.has(question.name)) asked.push({ name: own.name, request: (name) => own.answers.answer(name, request) });
 		const parts = await Promise.all(asked.map((process) => this.#part(question, process, request)));
-		if (question.isOrder === true && parts.includes(null)) {
+		if ((question.isOrder === true || question.isWhole === true) && parts.includes(null)) {
 			const silent = asked.filter((_, index) => parts[index] === null).map(({ name }) => name);
-			throw new Error(`${silent.join(", ")} may not have carried out "${question.name}"`);
-		}
-		if (question.isWhole === true && parts.includes(null)) {
-			const silent = asked.filter((_, index) => parts[index] === null).map(({ name }) => name);
-			throw new Error(`${silent.join(", ")} did not answer "${question.name}"`);
+			throw new Error(missed(question, silent.join(", ")));
 		}
 		return merge(
 			parts.flatMap((part) => (part === null ? [] : [part.value])),
@@ -125,16 +121,21 @@ export class Questions {
 		} catch (error) {
 			// Late, gone, or nonsense. Whether the process is well, the supervisor sees by its heartbeat.
 			counts.set(process.name, counts.get(process.name)! + 1);
-			if (!this.#told.has(key)) this.#parts.log?.warn(`${missed(question, process.name)}: ${(error as Error).message}`);
+			if (!this.#told.has(key)) this.#parts.log?.warn(`${consequence(question, process.name)}: ${(error as Error).message}`);
 			this.#told.add(key);
 			return null;
 		}
 	}
 }
 
-function missed({ name, isOrder, isWhole }: Question<unknown, unknown, unknown>, process: string): string {
-	if (isOrder === true) return `${process} may not have carried out "${name}"`;
-	return isWhole === true
-		? `${process} did not answer "${name}", so nobody gets an answer`
-		: `the answer to "${name}" goes out without ${process}`;
+/** Why an order, or a question that must be answered by all, fails. */
+function missed({ name, isOrder }: Question<unknown, unknown, unknown>, processes: string): string {
+	return isOrder === true ? `${processes} may not have carried out "${name}"` : `${processes} did not answer "${name}"`;
+}
+
+function consequence(question: Question<unknown, unknown, unknown>, process: string): string {
+	if (question.isOrder === true) return missed(question, process);
+	return question.isWhole === true
+		? `${missed(question, process)}, so nobody gets an answer`
+		: `the answer to "${question.name}" goes out without ${process}`;
 }

@@ -1,6 +1,7 @@
 import { type Revocation, type RevocationKind, Revocations } from "../revocations.ts";
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
+import { order, sum } from "./user-questions.ts";
 
 /** One that begins, or ends. */
 export type RevocationChange = { readonly add: Revocation } | { readonly remove: { readonly kind: RevocationKind; readonly id: string } };
@@ -23,16 +24,7 @@ export const revocationsQuestion: Question<null, never, readonly Revocation[]> =
 };
 
 /** Brings a change into force on all shards, which close the connections of a user that is blocked. Says how many. */
-export const revokeQuestion: Question<RevocationChange, number, number> = {
-	name: "revoke",
-	asks: "shards",
-	deadlineMs: 5000,
-	isOrder: true,
-	check: (data) => {
-		if (typeof data !== "number") throw new Error("it is no number");
-		return data;
-	},
-};
+export const revokeQuestion = order<RevocationChange>("revoke");
 
 /** For whoever asks, who keeps the revocations as long as it lives. */
 export function answerRevocations(questions: Pick<Questions, "add">): void {
@@ -43,5 +35,5 @@ export function answerRevocations(questions: Pick<Questions, "add">): void {
 		return true;
 	});
 	questions.add(revocationsQuestion, () => kept.list);
-	questions.add(revokeQuestion, (parts) => parts.reduce((sum, each) => sum + each, 0));
+	questions.add(revokeQuestion, sum);
 }

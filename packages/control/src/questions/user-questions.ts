@@ -52,8 +52,8 @@ const count = (data: unknown): number => {
 	return data;
 };
 
-/** Each does something on all shards, and says to how many connections. */
-const order = <Request>(name: string): Question<Request, number, number> => ({
+/** Has all shards do something; each says to how many connections it has. */
+export const order = <Request>(name: string): Question<Request, number, number> => ({
 	name,
 	asks: "shards",
 	deadlineMs: 5000,
@@ -66,8 +66,11 @@ export const unsubscribeQuestion = order<UnsubscribeUser>("unsubscribe");
 export const disconnectQuestion = order<DisconnectUser>("disconnect");
 export const refreshQuestion = order<RefreshUser>("refresh");
 
+/** To how many connections on all shards together. */
+export const sum = (parts: readonly number[]): number => parts.reduce((all, each) => all + each, 0);
+
 /** For whoever asks: how the parts become one answer. */
 export function answerUsers(questions: Pick<Questions, "add">): void {
 	for (const question of [subscribeQuestion, unsubscribeQuestion, disconnectQuestion, refreshQuestion])
-		questions.add(question as Question<unknown, number, number>, (parts) => parts.reduce((sum, each) => sum + each, 0));
+		questions.add(question as Question<unknown, number, number>, sum);
 }
