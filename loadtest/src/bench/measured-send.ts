@@ -4,7 +4,7 @@ import type { LoadGenerator, SendReport } from "../generator.ts";
 import { sendProblems } from "../report/result.ts";
 import type { Subject } from "./subject.ts";
 
-/** Of each message that is sent here. */
+/** Of each message, unless the load says so. */
 export const messageBytes = 128;
 
 export interface MeasuredSend {
@@ -18,14 +18,14 @@ export interface MeasuredSend {
 export async function measureSend(
 	{ servers }: Subject,
 	generator: LoadGenerator,
-	load: { readonly rate: number; readonly durationMs: number; readonly settleMs: number },
+	load: { readonly rate: number; readonly durationMs: number; readonly settleMs: number; readonly bytes?: number },
 ): Promise<MeasuredSend> {
 	const startedMs = performance.now();
 	const [machineMs, serversMs] = [machineBusyMs(), servers.cpuMs()];
 	let [machineTakenMs, cpuMs, tookMs] = [0, 0, 0];
 	const send = await generator.send({
-		...load,
 		bytes: messageBytes,
+		...load,
 		onArrived: () => {
 			cpuMs = servers.cpuMs() - serversMs;
 			machineTakenMs = machineBusyMs() - machineMs;

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../generator.ts";
-import { sendProblems } from "../report/result.ts";
-import { roundsFrom, runBench } from "./report.ts";
+import { measureSend } from "./measured-send.ts";
+import { othersPercent, roundsFrom, runBench } from "./report.ts";
 import { SlowClients } from "./slow-clients.ts";
 import { benchClients, benchProgram, benchShards, connectAll, type Subject, startBenchCluster } from "./subject.ts";
 
@@ -47,6 +47,7 @@ await benchProgram(async (ends) => {
 		figures: {
 			p99Ms: { unit: "ms", better: "lower", help: "from publish to receive, of the clients that read" },
 			cpuUs: { unit: "µs", better: "lower", help: "CPU of all server processes per message that such a client got" },
+			othersPercent,
 			stalledKiB: { unit: "KiB", better: "lower", compared: false, help: "growth of the Pss of all server processes per stalled client" },
 		},
 		baseline: "alone",
@@ -65,26 +66,17 @@ await benchProgram(async (ends) => {
 
 /** @throws when a fast client was touched: a message lost, doubled or out of order, a connection closed. */
 async function load(
-	{ servers }: Subject,
+	subject: Subject,
 	fast: LoadGenerator,
 	rate: number,
 	durationMs: number,
-): Promise<{ p99Ms: number; cpuUs: number }> {
-	const before = servers.cpuMs();
-	let cpuMs = 0;
-	const send = await fast.send({
-		...{ rate, bytes, durationMs, settleMs: 5_000 },
-		onArrived: () => {
-			cpuMs = servers.cpuMs() - before;
-		},
-	});
-	const problems = sendProblems(send);
-	if (problems.length > 0) throw new Error(`the fast clients: ${problems.join("; ")}`);
-	return { p99Ms: send.latency.p99Ms, cpuUs: (cpuMs * 1000) / send.deliveries };
+): Promise<{ p99Ms: number; cpuUs: number; othersPercent: number }> {
+	const { send, cpuMs, othersPercent } = await measureSend(subject, fast, { rate, bytes, durationMs, settleMs: 5_000 });
+	return { p99Ms: send.latency.p99Ms, cpuUs: (cpuMs * 1000) / send.deliveries, othersPercent };
 }
 
 /** @throws when a stalled client was closed, or nothing was dropped: then they were not stalled for long enough. */
-async function whileOthersStall(subject: Subject, fast: LoadGenerator): Promise<{ p99Ms: number; cpuUs: number; stalledKiB: number }> {
+async function whileOthersStall(subject: Subject, fast: LoadGenerator) {
 	const stalled = await SlowClients.open(subject.target, stalledClients);
 	try {
 		const dropped = await drops(subject);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { heldByKernel, Scrape } from "@shardcast/testkit";
 import type { LoadGenerator } from "../../generator.ts";
-import { sendProblems } from "../../report/result.ts";
+import { measureSend } from "../measured-send.ts";
 import { SlowClients } from "../slow-clients.ts";
 import { spreadOf } from "../spread.ts";
 import { benchClients, connectAll, type Subject, withEnds } from "../subject.ts";
@@ -74,20 +74,9 @@ interface Loaded {
 }
 
 /** @throws when a fast client was touched: a message lost, doubled or out of order, a connection closed. */
-async function load({ servers }: Subject, generator: LoadGenerator, durationMs: number): Promise<Loaded> {
-	const before = servers.cpuMs();
-	let cpuMs = 0;
-	const send = await generator.send({
-		rate: stallLoad.messagesPerSecond,
-		bytes: stallLoad.bytes,
-		durationMs,
-		settleMs: 5_000,
-		onArrived: () => {
-			cpuMs = servers.cpuMs() - before;
-		},
-	});
-	const problems = sendProblems(send);
-	if (problems.length > 0) throw new Error(`the fast clients: ${problems.join("; ")}`);
+async function load(subject: Subject, generator: LoadGenerator, durationMs: number): Promise<Loaded> {
+	const { messagesPerSecond: rate, bytes } = stallLoad;
+	const { send, cpuMs } = await measureSend(subject, generator, { rate, bytes, durationMs, settleMs: 5_000 });
 	return { deliveries: send.deliveries, cpuMs, p99Ms: send.latency.p99Ms };
 }
 
