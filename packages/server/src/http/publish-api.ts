@@ -1,23 +1,18 @@
 import type { Config } from "@shardcast/config";
 import { type BodyRoute, type HttpRequest, type Reply, refusal } from "@shardcast/http";
-import type { Counters } from "@shardcast/scoreboard";
 import type { PublishResult, PublishTaken } from "@shardcast/wire";
-import type { Incoming, MessageSource } from "../delivery/incoming/incoming.ts";
+import type { MessageSource } from "../delivery/incoming/incoming.ts";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { PublishRate } from "../limits/publish-rate.ts";
 import type { ApiAccess } from "./api-access.ts";
 import type { ApiKey } from "./api-keys.ts";
 import { batchReply, isTaken, isTransient, type Problem, problemOf, publishedReply, rateLimited } from "./publish-reply.ts";
 import { type PublishRequest, PublishRequestError, parsePublish } from "./publish-request.ts";
+import { type PublishingParts, publishWithinRate, tooLarge } from "./publishing.ts";
 
-export interface PublishApiParts {
-	readonly incoming: Pick<Incoming, "publish">;
+export interface PublishApiParts extends PublishingParts {
 	readonly rate: Pick<PublishRate, "take" | "perSecond">;
-	readonly counters: Pick<Counters, "add">;
-	readonly payloadBytesMax: number;
 	readonly access: Pick<ApiAccess, "publisher" | "refuseChannel">;
-	/** `monotonicMs`. */
-	readonly nowMs: () => number;
 }
 
 /** How long JSON can get around one payload byte: a control character is written \\u0000. */
@@ -84,8 +79,8 @@ export class PublishApi implements Feature {
 	}
 
 	#one(message: PublishRequest, from: HttpRequest): Reply | Promise<Reply> {
-		const tooLarge = this.#tooLarge(message);
-		if (tooLarge !== null) return refusal("too_large", tooLarge, { close: false });
+		const problem = tooLarge(this.#parts, message);
+		if (problem !== null) return refusal("too_large", problem, { close: false });
 		const result = this.#publish(message, from);
 		return result instanceof Promise ? result.then(replyTo) : replyTo(result);
 	}
@@ -97,8 +92,8 @@ export class PublishApi implements Feature {
 	 */
 	#batch(messages: readonly PublishRequest[], from: HttpRequest): Reply | Promise<Reply> {
 		for (const [index, message] of messages.entries()) {
-			const tooLarge = this.#tooLarge(message);
-			if (tooLarge !== null) return refusal("too_large", `message ${index}: ${tooLarge}`, { close: false });
+			const problem = tooLarge(this.#parts, message);
+			if (problem !== null) return refusal("too_large", `message ${index}: ${problem}`, { close: false });
 		}
 		const source: MessageSource = {
 			get address() {
@@ -126,25 +121,16 @@ export class PublishApi implements Feature {
 		return isWaiting ? Promise.all(results).then(batchReply) : batchReply(results as Outcome[]);
 	}
 
-	#publish({ kind, channels, payload, details }: PublishRequest, from: MessageSource): Outcome | Promise<Outcome> {
-		const { rate, nowMs, counters, incoming } = this.#parts;
-		if (!rate.take(from, nowMs())) {
-			counters.add("rateLimited", 1);
-			return rateLimited;
-		}
-		const result = incoming.publish(kind, channels, payload, from, "http", details);
+	#publish(message: PublishRequest, from: MessageSource): Outcome | Promise<Outcome> {
+		const result = publishWithinRate(this.#parts, message, from);
 		return result instanceof Promise ? result.then(outcomeOf) : outcomeOf(result);
-	}
-
-	#tooLarge({ payload }: PublishRequest): string | null {
-		const { payloadBytesMax } = this.#parts;
-		return payload.length <= payloadBytesMax ? null : `the message is ${payload.length} bytes; the most is ${payloadBytesMax}`;
 	}
 }
 
 type Outcome = PublishTaken | Problem;
 
-function outcomeOf(result: PublishResult): Outcome {
+function outcomeOf(result: PublishResult | "rate"): Outcome {
+	if (result === "rate") return rateLimited;
 	return isTaken(result) ? result : problemOf(result);
 }
 

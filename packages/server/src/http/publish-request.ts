@@ -37,6 +37,12 @@ export class PublishRequestError extends Error {
 	}
 }
 
+export class NotJsonError extends PublishRequestError {
+	constructor(why: string) {
+		super(`the body is not JSON: ${why}`);
+	}
+}
+
 /**
  * Reads the body of `POST /api/publish`: one message, or a list of them when it is a batch.
  *
@@ -64,7 +70,7 @@ export function parsePublish(contentType: string, query: string, body: Uint8Arra
 			'the channel of JSON is a key of the body: {"channel": "news", "data": "hello"}; only application/octet-stream has it in the query',
 		);
 	const text = withoutByteOrderMark(body);
-	if (!isUtf8(text)) throw new PublishRequestError("the body is not JSON: it is not UTF-8");
+	if (!isUtf8(text)) throw new NotJsonError("it is not UTF-8");
 	return special === undefined ? parseJson(text) : parseLines(text);
 }
 
@@ -105,7 +111,7 @@ function scanBody(bytes: Uint8Array, visitor: JsonVisitor): JsonShape {
 		return scanJson(bytes, visitor);
 	} catch (error) {
 		if (!(error instanceof JsonSyntaxError)) throw error;
-		throw new PublishRequestError(`the body is not JSON: ${error.message}`);
+		throw new NotJsonError(error.message);
 	}
 }
 

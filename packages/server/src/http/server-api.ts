@@ -12,13 +12,14 @@ import { errorReply, resultReply } from "./api/api-reply.ts";
 import { batchMethod } from "./api/batch-method.ts";
 import { type ChannelMethodsParts, channelMethods } from "./api/channel-methods.ts";
 import { clusterMethods } from "./api/cluster-methods.ts";
-import { type PublishMethodsParts, publishMethods } from "./api/publish-methods.ts";
+import { publishMethods } from "./api/publish-methods.ts";
 import { revocationMethods } from "./api/revocation-methods.ts";
 import { userMethods } from "./api/user-methods.ts";
 import type { ApiAccess } from "./api-access.ts";
 import type { ApiKey } from "./api-keys.ts";
+import type { PublishingParts } from "./publishing.ts";
 
-export interface ServerApiParts extends PublishMethodsParts, ChannelMethodsParts {
+export interface ServerApiParts extends PublishingParts, ChannelMethodsParts {
 	readonly access: Pick<ApiAccess, "keyFor" | "counts">;
 	/** Longest body of a method that publishes. */
 	readonly publishBytesMax: number;

@@ -16,6 +16,20 @@ export function textField(fields: Fields, name: string): string {
 	return value;
 }
 
+/** @throws FieldError when it is missing, or "". */
+export function requiredField(fields: Fields, name: string): string {
+	const value = textField(fields, name);
+	if (value === "") throw new FieldError(`${name} is missing`);
+	return value;
+}
+
+/** Absent = false. */
+export function flagField(fields: Fields, name: string): boolean {
+	const value = fields[name] ?? false;
+	if (typeof value !== "boolean") throw new FieldError(`${name} is neither true nor false`);
+	return value;
+}
+
 /** Null = there is none. */
 export function tableField(fields: Fields, name: string): Fields | null {
 	const value = fields[name] ?? null;

@@ -1,7 +1,7 @@
 import { json, type Reply, refusal } from "@shardcast/http";
 import { ErrorCode } from "@shardcast/protocol";
 import { FieldError } from "../../json/fields.ts";
-import { PublishRequestError } from "../publish-request.ts";
+import { NotJsonError, PublishRequestError } from "../publish-request.ts";
 import type { JsonText } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 
@@ -10,8 +10,8 @@ import { ApiError } from "./api-error.ts";
  * @param isBare as Centrifugo answers a batch: without `{"result":…}` around it.
  */
 export function resultReply(result: JsonText, isBare: boolean): Reply {
-	if (isBare) return { ...json(200, null), body: Buffer.concat([Buffer.from(result), Buffer.from("\n")]) };
-	return { ...json(200, null), body: Buffer.concat([Buffer.from('{"result":'), Buffer.from(result), Buffer.from("}\n")]) };
+	const [before, behind] = isBare ? ["", "\n"] : ['{"result":', "}\n"];
+	return { ...json(200, null), body: Buffer.concat([Buffer.from(before), Buffer.from(result), Buffer.from(behind)]) };
 }
 
 /**
@@ -20,14 +20,11 @@ export function resultReply(result: JsonText, isBare: boolean): Reply {
  * @throws what is no problem of the request.
  */
 export function errorReply(error: unknown, inStatus: boolean): Reply {
-	if (error instanceof SyntaxError || (error instanceof PublishRequestError && error.message.startsWith(notJson)))
-		return refusal("bad_request", "the body is no JSON", { close: false });
+	if (error instanceof SyntaxError || error instanceof NotJsonError) return refusal("bad_request", "the body is no JSON", { close: false });
 	const { code, isForbidden } = apiErrorOf(error);
 	const status = isForbidden ? 403 : inStatus ? statusOf(code) : 200;
 	return { ...json(status, null), body: `${errorText(error)}\n` };
 }
-
-const notJson = "the body is not JSON";
 
 /** `{"error":{"code","message"}}` */
 export function errorText(error: unknown): string {

@@ -2,7 +2,7 @@ import type { ChannelLog } from "@shardcast/channel-log";
 import { type Channel, historyError, type Namespaces, presenceError } from "@shardcast/channels";
 import { type Ask, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
 import { ErrorCode, jsonCodec, type Reply } from "@shardcast/protocol";
-import { FieldError } from "../../json/fields.ts";
+import { FieldError, flagField, requiredField } from "../../json/fields.ts";
 import { readHistory } from "../../sessions/centrifuge/commands/history-read.ts";
 import { presenceResult } from "../../sessions/centrifuge/commands/presence-commands.ts";
 import { publicationFor } from "../../sessions/centrifuge/commands/recovery.ts";
@@ -10,7 +10,7 @@ import { webSocketJson } from "../../sessions/centrifuge/framing.ts";
 import { inALaterTurn, waitMsMax } from "../../sessions/centrifuge/timing/in-a-later-turn.ts";
 import type { ApiCall, ApiMethod, JsonText } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
-import { channelField, sinceField } from "./user-methods.ts";
+import { sinceField } from "./api-fields.ts";
 
 export interface ChannelMethodsParts {
 	/** Looked up at each use. */
@@ -36,7 +36,7 @@ export function channelMethods({
 	ask,
 }: ChannelMethodsParts): Readonly<Record<"presence" | "presence_stats" | "history" | "history_remove", ApiMethod>> {
 	const channelOf = (call: ApiCall, problem: typeof historyError): Channel => {
-		const channel = namespaces().of(call.check(channelField(call.fields)));
+		const channel = namespaces().of(call.check(requiredField(call.fields, "channel")));
 		const error = problem(channel, backend);
 		if (error !== null) throw new ApiError(error);
 		return channel;
@@ -57,9 +57,9 @@ export function channelMethods({
 		history: async (call) => {
 			const { fields } = call;
 			const { name } = channelOf(call, historyError);
-			const { limit = 0, reverse = false } = fields;
+			const { limit = 0 } = fields;
 			if (typeof limit !== "number" || !Number.isSafeInteger(limit)) throw new FieldError("limit is no whole number");
-			if (typeof reverse !== "boolean") throw new FieldError("reverse is neither true nor false");
+			const reverse = flagField(fields, "reverse");
 			const since = sinceField(fields, "since");
 			if (reverse && since?.offset === 0) throw new FieldError("since.offset is 0: there is nothing before it");
 			const history = await readHistory(kept, name, { limit, reverse, since }, historyLimit());

@@ -1,6 +1,6 @@
 import { type Ask, channelCountsQuestion, connectionsQuestion, nodesQuestion } from "@shardcast/control";
 import { ErrorCode } from "@shardcast/protocol";
-import { FieldError, textField } from "../../json/fields.ts";
+import { FieldError, requiredField, textField } from "../../json/fields.ts";
 import type { ApiMethod } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 
@@ -23,8 +23,7 @@ export function clusterMethods({ ask }: ClusterMethodsParts): Readonly<Record<"c
 			return JSON.stringify({ channels: Object.fromEntries(own.map(([name, clients]) => [name, { num_clients: clients }])) });
 		},
 		connections: async ({ fields }) => {
-			const user = textField(fields, "user");
-			if (user === "") throw new FieldError("user is missing");
+			const user = requiredField(fields, "user");
 			const found = await ask(connectionsQuestion, { user });
 			if (found === null) throw tooMany("connections");
 			const entries = found.map(({ client, channels, ...about }) => {

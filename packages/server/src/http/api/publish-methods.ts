@@ -1,34 +1,19 @@
 import { ErrorCode } from "@shardcast/protocol";
-import type { Counters } from "@shardcast/scoreboard";
 import { channelList, type PublishResult } from "@shardcast/wire";
-import type { Incoming } from "../../delivery/incoming/incoming.ts";
-import type { PublishRate } from "../../limits/publish-rate.ts";
 import { isTaken } from "../publish-reply.ts";
 import { type PublishRequest, parseBroadcast, parsePublish } from "../publish-request.ts";
+import { type PublishingParts, publishWithinRate, tooLarge } from "../publishing.ts";
 import type { ApiMethod, ApiRequest, JsonText } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 import { errorText } from "./api-reply.ts";
 
-export interface PublishMethodsParts {
-	readonly incoming: Pick<Incoming, "publish">;
-	readonly rate: Pick<PublishRate, "take">;
-	readonly counters: Pick<Counters, "add">;
-	readonly payloadBytesMax: number;
-	/** `monotonicMs`. */
-	readonly nowMs: () => number;
-}
-
 /** publish, as a command of a batch, and broadcast. Payloads go out as they stand in the body. */
-export function publishMethods(parts: PublishMethodsParts): Readonly<Record<"publish" | "broadcast", ApiMethod>> {
-	const publish = async (request: ApiRequest, { kind, channels, payload, details }: PublishRequest): Promise<JsonText> => {
-		const { incoming, rate, counters, payloadBytesMax, nowMs } = parts;
-		if (payload.length > payloadBytesMax)
-			throw new ApiError(ErrorCode.limitExceeded, `the message is ${payload.length} bytes; the most is ${payloadBytesMax}`);
-		if (!rate.take(request.source, nowMs())) {
-			counters.add("rateLimited", 1);
-			throw new ApiError(ErrorCode.tooManyRequests);
-		}
-		const result = await incoming.publish(kind, channels, payload, request.source, "http", details);
+export function publishMethods(parts: PublishingParts): Readonly<Record<"publish" | "broadcast", ApiMethod>> {
+	const publish = async ({ source }: ApiRequest, message: PublishRequest): Promise<JsonText> => {
+		const problem = tooLarge(parts, message);
+		if (problem !== null) throw new ApiError(ErrorCode.limitExceeded, problem);
+		const result = await publishWithinRate(parts, message, source);
+		if (result === "rate") throw new ApiError(ErrorCode.tooManyRequests);
 		if (!isTaken(result)) throw problemOf(result);
 		return JSON.stringify(result.position ?? {});
 	};

@@ -1,9 +1,9 @@
 import { type Ask, keepRevocationQuestion, type RevocationChange, revocationsMax, revokeQuestion } from "@shardcast/control";
 import { ErrorCode } from "@shardcast/protocol";
-import { FieldError, type Fields, textField } from "../../json/fields.ts";
+import { FieldError, type Fields, requiredField } from "../../json/fields.ts";
 import type { ApiMethod } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
-import { expireAtField } from "./user-methods.ts";
+import { expireAtField } from "./api-fields.ts";
 
 export interface RevocationMethodsParts {
 	/** Puts a question to all shards; rejects with an ApiError. */
@@ -36,8 +36,7 @@ export function revocationMethods({
 }
 
 function idField(fields: Fields, name: string): string {
-	const id = textField(fields, name);
-	if (id === "") throw new FieldError(`${name} is missing`);
+	const id = requiredField(fields, name);
 	if (id.length > idLengthMax) throw new FieldError(`${name} has more than ${idLengthMax} characters`);
 	return id;
 }

@@ -1,9 +1,20 @@
 import type { Namespaces } from "@shardcast/channels";
 import { type Ask, disconnectQuestion, refreshQuestion, subscribeQuestion, type UserTarget, unsubscribeQuestion } from "@shardcast/control";
 import { DisconnectCode, disconnects } from "@shardcast/protocol";
-import { FieldError, type Fields, infoField, overrideField, payloadField, tableField, textField } from "../../json/fields.ts";
+import {
+	FieldError,
+	type Fields,
+	flagField,
+	infoField,
+	overrideField,
+	payloadField,
+	requiredField,
+	tableField,
+	textField,
+} from "../../json/fields.ts";
 import type { ApiMethod } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
+import { expireAtField, sinceField } from "./api-fields.ts";
 
 export interface UserMethodsParts {
 	/** Looked up at each use. */
@@ -23,7 +34,7 @@ export function userMethods({
 	return {
 		subscribe: async (call) => {
 			const { fields } = call;
-			const channel = call.check(channelField(fields));
+			const channel = call.check(requiredField(fields, "channel"));
 			const target = targetOf(fields);
 			const { error } = namespaces().of(channel);
 			if (error !== null) throw new ApiError(error);
@@ -42,7 +53,7 @@ export function userMethods({
 			return done;
 		},
 		unsubscribe: async (call) => {
-			const channel = call.check(channelField(call.fields));
+			const channel = call.check(requiredField(call.fields, "channel"));
 			await ask(unsubscribeQuestion, { ...targetOf(call.fields), channel });
 			return done;
 		},
@@ -65,9 +76,7 @@ export function userMethods({
 			return done;
 		},
 		refresh: async ({ fields }) => {
-			const { expired = false } = fields;
-			if (typeof expired !== "boolean") throw new FieldError("expired is neither true nor false");
-			const [expireAt, info] = [expireAtField(fields), infoField(fields)];
+			const [expired, expireAt, info] = [flagField(fields, "expired"), expireAtField(fields), infoField(fields)];
 			await ask(refreshQuestion, {
 				...targetOf(fields),
 				expired,
@@ -81,31 +90,6 @@ export function userMethods({
 
 /** @throws FieldError without a user. */
 function targetOf(fields: Fields): UserTarget {
-	const [user, client, session] = [textField(fields, "user"), textField(fields, "client"), textField(fields, "session")];
-	if (user === "") throw new FieldError("user is missing");
+	const [user, client, session] = [requiredField(fields, "user"), textField(fields, "client"), textField(fields, "session")];
 	return { user, ...(client !== "" && { client }), ...(session !== "" && { session }) };
-}
-
-/** @throws FieldError without one. */
-export function channelField(fields: Fields): string {
-	const channel = textField(fields, "channel");
-	if (channel === "") throw new FieldError("channel is missing");
-	return channel;
-}
-
-/** Seconds since 1970; 0 = there is none. */
-export function expireAtField(fields: Fields): number {
-	const expireAt = fields.expire_at ?? 0;
-	if (typeof expireAt !== "number" || expireAt < 0) throw new FieldError("expire_at is not a number of seconds");
-	return expireAt;
-}
-
-/** Null = there is none. */
-export function sinceField(fields: Fields, name: string): { readonly offset: number; readonly epoch: string } | null {
-	const since = tableField(fields, name);
-	if (since === null) return null;
-	const offset = since.offset ?? 0;
-	if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0)
-		throw new FieldError(`${name}.offset is no whole number from 0`);
-	return { offset, epoch: textField(since, "epoch") };
 }
