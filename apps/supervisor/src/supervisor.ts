@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Config, connectionsPerShard, formatDuration } from "@shardcast/config";
+import { type Config, connectionsPerShard, countsConnections, formatDuration } from "@shardcast/config";
 import {
 	type AskedProcess,
 	answerCluster,
@@ -117,7 +117,7 @@ export class Supervisor {
 	reload(config: Config): void {
 		if (this.#ending !== "no") return;
 		const perShard = connectionsPerShard(config, this.#shards.length);
-		if (config.maxConnectionsPerIp > 0 || config.userConnectionLimit > 0) this.#facts.memory.countAddresses(perShard);
+		if (countsConnections(config)) this.#facts.memory.countAddresses(perShard);
 		this.#facts.config = config;
 		this.#log.level = config.logLevel;
 		this.#watchdog.heartbeatTimeoutMs = config.heartbeatTimeoutMs;

@@ -17,6 +17,7 @@ export {
 	type AuthConfig,
 	authRequired,
 	connectionsPerShard,
+	countsConnections,
 	hasApiKey,
 	hasTokenKey,
 	historyCapacity,
@@ -39,6 +40,7 @@ export {
 export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/channel.ts";
 export type { ApiKeyOptions } from "./options/sections/http-api.ts";
 export type { CommandRates, RateBucket, RateOperation } from "./options/sections/rate-limit.ts";
+export { jwksNames, jwksPart } from "./options/sections/token.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";

@@ -4,6 +4,7 @@ import {
 	ConfigError,
 	complain,
 	connectionsPerShard,
+	countsConnections,
 	historyCapacity,
 	type LoadedConfig,
 	optionNames,
@@ -110,7 +111,7 @@ function createMemory({ config, layers }: LoadedConfig, plan: Plan): ClusterMemo
 			positions: config.kafkaBrokers.length > 0,
 		});
 		if (plan.mode.mode === "handoff") memory.openHandoffs();
-		if (config.maxConnectionsPerIp > 0 || config.userConnectionLimit > 0) memory.countAddresses(connectionsPerShard(config, shards));
+		if (countsConnections(config)) memory.countAddresses(connectionsPerShard(config, shards));
 		return memory;
 	} catch (error) {
 		memory?.remove();

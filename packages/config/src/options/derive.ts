@@ -31,6 +31,11 @@ export function historyPayloadBytesMax(config: Parameters<typeof historyCapacity
 	return Math.max(0, logSizes(historyCapacity(config)).recordBytesMax - loggedOverheadBytes);
 }
 
+/** Whether connections are counted over all shards, by address or by user. */
+export function countsConnections(config: Pick<Config, "maxConnectionsPerIp" | "userConnectionLimit">): boolean {
+	return config.maxConnectionsPerIp > 0 || config.userConnectionLimit > 0;
+}
+
 export type AuthConfig = Pick<
 	Config,
 	| ("requireAuth" | "clientInsecure" | "apiKey" | "apiKeys" | "consoleToken")

@@ -119,7 +119,8 @@ function checkPublicKey(pem: string, type: "rsa" | "ec"): void {
 	if (found !== type) throw new RangeError(`is not a public key of type ${type.toUpperCase()}`);
 }
 
-const jwksPart = /\{\{\s*(\w+)\s*\}\}/g;
+/** Stands for what a group of that name matches. */
+export const jwksPart = /\{\{\s*(\w+)\s*\}\}/g;
 
 /** What groups of the issuer's or the audience's regular expression fill in. */
 export function jwksNames(endpoint: string): string[] {

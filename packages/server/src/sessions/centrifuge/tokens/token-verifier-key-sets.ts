@@ -1,3 +1,4 @@
+import { jwksNames, jwksPart } from "@shardcast/config";
 import { type CryptoKey, createRemoteJWKSet, customFetch, decodeJwt, errors, type FlattenedJWSInput, type JWTHeaderParameters } from "jose";
 
 /** How long a request for a key set may take. */
@@ -34,7 +35,7 @@ export class KeySets {
 
 	constructor(rules: KeySetsRules) {
 		this.#rules = rules;
-		this.#names = namesIn(rules.endpoint);
+		this.#names = jwksNames(rules.endpoint);
 	}
 
 	/**
@@ -67,7 +68,7 @@ export class KeySets {
 		const groups: Record<string, string | undefined> = {};
 		for (const one of typeof aud === "string" ? [aud] : (aud ?? [])) Object.assign(groups, audience?.exec(one)?.groups);
 		if (typeof iss === "string") Object.assign(groups, issuer?.exec(iss)?.groups);
-		return endpoint.replace(placeholder, (_, name: string) => {
+		return endpoint.replace(jwksPart, (_, name: string) => {
 			const value = groups[name] ?? "";
 			// Dots alone would lead to another folder.
 			if (!/^[-\w.~]{1,128}$/.test(value) || /^\.+$/.test(value))
@@ -75,12 +76,6 @@ export class KeySets {
 			return value;
 		});
 	}
-}
-
-const placeholder = /\{\{\s*(\w+)\s*\}\}/g;
-
-function namesIn(endpoint: string): string[] {
-	return [...endpoint.matchAll(placeholder)].map(([, name]) => name!);
 }
 
 /** A reply that is too long is refused before it is read to its end. */
