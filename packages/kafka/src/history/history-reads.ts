@@ -9,7 +9,7 @@ import { RangeGone, type RangeReader } from "./range-reader.ts";
 import { RecordPack } from "./record-pack.ts";
 
 export interface HistoryReadsParts {
-	/** Made with the first read: most workers never need one. */
+	/** Called by each read. Creates the reader on first use: most workers never need one. */
 	readonly reader: () => Pick<RangeReader, "read">;
 	readonly router: Pick<RecordRouter, "decide" | "channels" | "kind" | "payload">;
 	readonly memory: Pick<IngestMemory, "worker">;
@@ -22,7 +22,7 @@ interface Wanted {
 	readonly pack: RecordPack;
 }
 
-/** The worker's part of reading what clients have missed: routes the records of a range again, and packs those of the channels asked for. */
+/** Reads missed records on the worker: routes the records of a range again and packs those of the requested channels. */
 export class HistoryReads {
 	readonly #parts: HistoryReadsParts;
 
@@ -30,7 +30,7 @@ export class HistoryReads {
 		this.#parts = parts;
 	}
 
-	/** Answers with one message, in time, whatever happens. Never rejects. */
+	/** Always posts exactly one answer, after `timeoutMs` at the latest. Never rejects. */
 	async read(request: HistoryRequest): Promise<void> {
 		const { port, memory } = this.#parts;
 		memory.worker.add("historyReads");
@@ -64,7 +64,7 @@ export class HistoryReads {
 				if (wanted === undefined || record.offset < wanted.from) continue;
 				const { pack } = wanted;
 				pack.add(record.offset + 1, router.kind, router.payload);
-				// Who has missed that much is not helped by a part of it; others are.
+				// A part is no use to a client that has missed this much, but is to the others.
 				if (pack.count >= 2 * recordsMax || pack.length > bytesMax) wanted.from = pack.dropHalf();
 			}
 		};
@@ -83,7 +83,7 @@ export class HistoryReads {
 			return null;
 		} catch (error) {
 			const where = { topic: partition.topic, partition: partition.partition, offset: from };
-			reporter.warn("historyRead", `what clients have missed can't be read: ${innermost(error).message}`, where);
+			reporter.warn("historyRead", `cannot read the records that clients have missed: ${innermost(error).message}`, where);
 			return error instanceof RangeGone ? "gone" : "unavailable";
 		}
 	}

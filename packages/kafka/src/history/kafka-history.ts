@@ -3,34 +3,34 @@ import { partitionKey } from "../client/partition-state.ts";
 import type { SourcePartition } from "../source.ts";
 import type { MissedFailure, MissedRecords, RecordRange } from "./missed-records.ts";
 
-/** What Kafka still has of channels that one partition feeds. */
+/** The history that Kafka still has of channels fed by a single partition. */
 export interface KafkaHistory {
-	/** That one client can be given. */
+	/** Most records that one client can get. */
 	readonly recordsMax: number;
-	/** The partition whose channels have this epoch; null = there is none. While it is not known which there are, it waits, for as long as a read may take. */
+	/** The partition whose channels have this epoch, or null. Waits until the partitions are known, at most as long as a read may take. */
 	partitionOf(epoch: string): Promise<SourcePartition | null>;
-	/** Records of the channel, by Kafka's offsets: from `from`, up to `to`, which is not part of it. Never rejects. */
+	/** Records of the channel from Kafka offset `from` up to, but not including, `to`. Never rejects. */
 	get(partition: SourcePartition, channel: string, from: number, to: number): Promise<RecordRange | MissedFailure>;
 }
 
-/** What it needs of the ingest. */
+/** The parts of the ingest that ShardKafkaHistory uses. */
 export interface KnownPartitions {
 	readonly missed: Pick<MissedRecords, "get">;
 	readonly assignment: { readonly known: readonly SourcePartition[]; readonly isListed: boolean };
 }
 
-/** How soon to look again whether the partitions are known. */
+/** How often to check whether the partitions are known. */
 const lookMs = 20;
 
-/** Of a shard, on its loop. */
+/** The KafkaHistory of a shard. Used on its event loop. */
 export class ShardKafkaHistory implements KafkaHistory {
 	readonly recordsMax: number;
 	readonly #ingest: () => KnownPartitions | null;
 	readonly #timeoutMs: number;
-	/** Of each partition that is known, which epoch its channels have. */
+	/** Epoch of the channels of each known partition, by partition key. */
 	readonly #epochs = new Map<string, string>();
 
-	/** @param ingest null while it has not started. */
+	/** @param ingest returns null until the ingest has started. */
 	constructor(
 		ingest: () => KnownPartitions | null,
 		{ recordsMax, timeoutMs }: { readonly recordsMax: number; readonly timeoutMs: number },
@@ -45,7 +45,7 @@ export class ShardKafkaHistory implements KafkaHistory {
 		for (;;) {
 			const assignment = this.#ingest()?.assignment;
 			const found = assignment === undefined ? null : this.#find(assignment.known, epoch);
-			// A shard that has just started, or whose worker has, learns soon which there are.
+			// A shard or worker that has just started will soon get the list of partitions.
 			if (found !== null || assignment?.isListed === true || performance.now() > until) return found;
 			await new Promise((resolve) => setTimeout(resolve, lookMs));
 		}

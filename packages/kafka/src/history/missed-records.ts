@@ -3,25 +3,25 @@ import type { SourcePartition } from "../source.ts";
 import type { HistoryError, HistoryPart, HistoryRequest } from "./history-messages.ts";
 import { type MissedRecord, RecordPack } from "./record-pack.ts";
 
-/** All records of one channel that lie in a part of a partition, by Kafka's offsets: from `from`, up to `to`, which is not part of it. Grows at its end. */
+/** All records of one channel in a partition from Kafka offset `from` up to, but not including, `to`. It can only grow at its end. */
 export interface RecordRange {
 	readonly from: number;
 	readonly to: number;
 	readonly records: readonly MissedRecord[];
 }
 
-/** `tooMany`: more than `recordsMax`, or than fit into memory. */
+/** `tooMany`: more records than `recordsMax`, or more than fit into memory. */
 export type MissedFailure = HistoryError | "tooMany";
 
 export interface MissedRecordsParts {
-	/** False = there is no worker at present. */
+	/** Returns false when no worker is running. */
 	readonly send: (request: HistoryRequest) => boolean;
-	/** That a client can be given. */
+	/** Most records that one client can get. */
 	readonly recordsMax: number;
-	/** Partitions that are read at a time. */
+	/** Most partitions read at a time. */
 	readonly readsMax: number;
 	readonly timeoutMs: number;
-	/** Of what was read and is kept for others. */
+	/** Most bytes of cached records. */
 	readonly bytesMax: number;
 	readonly now?: () => number;
 }
@@ -31,7 +31,7 @@ interface Range extends RecordRange {
 	readonly records: MissedRecord[];
 	bytes: number;
 	usedMs: number;
-	/** A job reads what comes behind it. */
+	/** A job is reading the records that follow this range. */
 	isExtended: boolean;
 }
 
@@ -46,30 +46,29 @@ interface Job {
 	readonly key: string;
 	readonly to: number;
 	readonly waiters: readonly Waiter[];
-	/** What is read of each channel. */
+	/** The offset from which each channel is read. */
 	readonly froms: ReadonlyMap<string, number>;
 }
 
-/** How long what was read is kept for others after its last use. */
+/** How long records stay cached after their last use. */
 const keptMs = 10_000;
-/** Clients that are further behind than this many records of the partition are read for after the others, which do not have to wait for them. */
+/** Clients that are more than this many records of the partition behind are served last, so that the others do not wait for them. */
 const spanMax = 200_000;
 
 /**
- * What clients that come back have missed, of channels that one partition feeds. They come back together, so a partition is read by one job at a
- * time, for all channels and clients that wait for it, and what was read of a channel is shared by all of them: only its end is read again.
- * **One, on the shard's loop.**
+ * Reads and caches the records that reconnecting clients have missed, for channels fed by a single partition. Clients tend to reconnect together,
+ * so one job at a time reads a partition for all waiting channels and clients. They share the result: a later job reads only what follows it.
+ * **One per shard, on its loop.**
  *
- * Bound: `readsMax` jobs; twice `recordsMax` records of a channel; `bytesMax` bytes that are kept, the least recently used given up first. A job
- * takes `timeoutMs` at most.
+ * Bound: `readsMax` jobs of at most `timeoutMs`; twice `recordsMax` records of a channel; `bytesMax` bytes of cache, evicted by least recent use.
  */
 export class MissedRecords {
 	readonly #parts: MissedRecordsParts;
 	readonly #now: () => number;
-	/** By partition and channel, the least recently used first. */
+	/** By partition and channel, least recently used first. */
 	readonly #ranges = new Map<string, Range>();
 	#bytes = 0;
-	/** By partition, those that no job reads for yet. */
+	/** By partition: requests that no job has taken yet. */
 	readonly #waiting = new Map<string, { readonly partition: SourcePartition; waiters: Waiter[] }>();
 	readonly #reading = new Set<string>();
 	readonly #jobs = new Map<number, Job>();
@@ -80,12 +79,12 @@ export class MissedRecords {
 		this.#now = parts.now ?? (() => performance.now());
 	}
 
-	/** Bytes that are kept. */
+	/** Cached bytes. */
 	get bytes(): number {
 		return this.#bytes;
 	}
 
-	/** Offsets are Kafka's. At once when it is there. Never rejects. */
+	/** Returns the records from Kafka offset `from` up to, but not including, `to`, from the cache if it has them. Never rejects. */
 	get(partition: SourcePartition, channel: string, from: number, to: number): Promise<RecordRange | MissedFailure> {
 		const key = partitionKey(partition);
 		const range = this.#ranges.get(rangeKey(key, channel));
@@ -98,7 +97,7 @@ export class MissedRecords {
 		});
 	}
 
-	/** The worker's answer. */
+	/** Takes the worker's answer to request `id`. */
 	answer(id: number, parts: readonly HistoryPart[], error: HistoryError | null): void {
 		const job = this.#jobs.get(id);
 		if (job === undefined) return;
@@ -118,12 +117,12 @@ export class MissedRecords {
 		this.#start();
 	}
 
-	/** The worker is gone, and what it was reading. */
+	/** Fails all jobs. Call when the worker has ended. */
 	failReads(): void {
 		for (const id of [...this.#jobs.keys()]) this.answer(id, [], "unavailable");
 	}
 
-	/** Forgets what nobody has had use for; to be called now and then. */
+	/** Evicts records that have not been used for ten seconds. Call periodically. */
 	forgetUnused(): void {
 		for (const [key, { usedMs }] of this.#ranges) {
 			if (usedMs + keptMs > this.#now()) return;
@@ -152,7 +151,7 @@ export class MissedRecords {
 		let to = Math.max(...waiters.map((each) => each.to));
 		for (const [channel, from] of froms) {
 			const range = this.#ranges.get(rangeKey(key, channel));
-			// Only what comes behind it, unless it begins too late, or has grown enough.
+			// Read only what follows the cached range, unless that starts too late or is large enough.
 			if (range === undefined || range.from > from || range.records.length > 2 * recordsMax) continue;
 			range.isExtended = true;
 			range.usedMs = this.#now();

@@ -6,45 +6,45 @@ import { type FetchedPartition, type FetchLimits, fetchesById, fetchRequest } fr
 import { CorruptBatch, RecordReader } from "../protocol/record-reader.ts";
 import type { SourceRecord } from "../source.ts";
 
-/** A part of a partition, by Kafka's offsets: from `from`, up to `to`, which is not part of it. */
+/** A part of a partition, from Kafka offset `from` up to, but not including, `to`. */
 export interface PartitionRange {
 	readonly topic: string;
-	/** Null = brokers do not tell ids. */
+	/** Null when the brokers do not report topic ids. */
 	readonly topicId: string | null;
 	readonly partition: number;
 	readonly from: number;
 	readonly to: number;
 }
 
-/** Some of the range is not there any more: by retention, or with its topic. */
+/** Part of the range no longer exists: retention has removed it, or its topic was deleted. */
 export class RangeGone extends Error {
 	override readonly name = "RangeGone";
 }
 
 interface Fetched {
-	/** Undefined = the broker says nothing of it. */
+	/** Undefined when the answer does not contain the partition. */
 	readonly part: FetchedPartition | undefined;
 	release(): void;
 }
 
-/** Kafka's error codes that a fetch can carry for one partition. */
+/** Kafka error codes in a fetch answer. */
 const KafkaError = { offsetOutOfRange: 1 } as const;
-/** Looks for the partition's leader before it is given up. */
+/** A read fails after this many attempts to find the partition's leader. */
 const attemptsMax = 5;
 const attemptMsMax = 1000;
 
 /**
- * Reads parts of partitions once more, for clients that have missed them: beside the source, over other connections, so that what is live waits
- * for neither. Several may be read at a time. **Used by one thread.** Connects with the first read.
+ * Reads ranges of partitions again for clients that have missed them. It has its own connections, so that live records do not wait.
+ * Reads may run at the same time. Connects on the first read. **Used by one thread.**
  *
- * Bound: two answers (`limits.bytesMax` each) for each read that is under way.
+ * Bound: two answers (`limits.bytesMax` each) per read in progress.
  */
 export class RangeReader {
 	readonly #answers: FetchAnswers;
 	readonly #cluster: KafkajsCluster;
 	readonly #limits: FetchLimits;
 	#refreshing: Promise<void> | null = null;
-	/** By broker, the last fetch that was asked of it. */
+	/** The last fetch sent to each broker, by node id. */
 	readonly #fetching = new Map<string, Promise<unknown>>();
 
 	constructor({ connection, limits }: { readonly connection: KafkaConnectionOptions; readonly limits: FetchLimits }) {
@@ -54,9 +54,9 @@ export class RangeReader {
 	}
 
 	/**
-	 * Visits all records of the range, one after the other. They are good only until `visit` returns, or its promise resolves.
-	 * @param isOver asked between answers: true ends the read without an error.
-	 * @throws RangeGone; other errors when the brokers can't be asked.
+	 * Visits all records of the range in order. A record is valid only until `visit` returns, or its promise resolves.
+	 * @param isOver called between answers; returning true ends the read without an error.
+	 * @throws RangeGone; other errors when the brokers cannot be reached.
 	 */
 	async read(range: PartitionRange, visit: (record: SourceRecord) => void | Promise<void>, isOver: () => boolean): Promise<void> {
 		const reader = new RecordReader();
@@ -73,7 +73,7 @@ export class RangeReader {
 			const { part, release } = await this.#fetch(range, leader, position);
 			try {
 				if (part === undefined || part.errorCode !== 0) {
-					if (part?.errorCode === KafkaError.offsetOutOfRange) throw new RangeGone(`offset ${position} is not there any more`);
+					if (part?.errorCode === KafkaError.offsetOutOfRange) throw new RangeGone(`offset ${position} no longer exists`);
 					failures = Math.max(failures, 1);
 					continue;
 				}
@@ -95,7 +95,7 @@ export class RangeReader {
 		return this.#cluster.disconnect();
 	}
 
-	/** One at a time from each broker: see FetchAnswers. */
+	/** One fetch at a time per broker: see FetchAnswers. */
 	#fetch(range: PartitionRange, leader: string, offset: number): Promise<Fetched> {
 		const fetched = (this.#fetching.get(leader) ?? Promise.resolve()).then(() => this.#send(range, leader, offset));
 		this.#fetching.set(
@@ -113,7 +113,7 @@ export class RangeReader {
 		return { part: answer.find((part) => part.topic === topic && part.partition === partition), release };
 	}
 
-	/** Node id, null while there is none. @throws RangeGone when the topic is another one now, or gone. */
+	/** Node id of the leader; null while there is none. @throws RangeGone when the topic was deleted or recreated. */
 	async #leaderOf(range: PartitionRange, again: boolean): Promise<string | null> {
 		const { topic, topicId, partition } = range;
 		const cluster = this.#cluster;
@@ -128,7 +128,7 @@ export class RangeReader {
 		return leader < 0 ? null : String(leader);
 	}
 
-	/** One at a time: the topics to ask for are a property of the connection. */
+	/** One at a time: the topics to ask for are state of the cluster object. */
 	async #refresh(topic: string): Promise<void> {
 		const before = this.#refreshing;
 		const now = (async () => {
@@ -139,7 +139,7 @@ export class RangeReader {
 			try {
 				await cluster.refreshMetadata();
 			} catch (error) {
-				// Or it would fail for the others as well.
+				// Otherwise later refreshes for other topics would fail too.
 				cluster.targetTopics.delete(topic);
 				throw error;
 			}
@@ -149,7 +149,7 @@ export class RangeReader {
 	}
 }
 
-/** A batch that cannot be read is stepped over, as it was when it was live. */
+/** Skips corrupt batches, as the live source did. */
 function nextRecord(reader: RecordReader): boolean {
 	for (;;) {
 		try {

@@ -1,8 +1,8 @@
 import type { RecordKind } from "@shardcast/wire";
 
-/** A record as a client that has missed it gets it. */
+/** A missed record, as it is sent to a client. */
 export interface MissedRecord {
-	/** Of its channel: Kafka's + 1. */
+	/** Offset in the channel: Kafka's offset + 1. */
 	readonly offset: number;
 	readonly kind: RecordKind;
 	readonly data: Uint8Array;
@@ -13,7 +13,7 @@ const kindOffset = 8;
 const lengthOffset = 12;
 const padded = (bytes: number): number => (bytes + 7) & -8;
 
-/** Records of one channel on their way from the worker to the loop, back to back: `offset f64 | kind u8 | unused | length u32 | payload | up to 7 bytes`. */
+/** Packs records of one channel for the way from the worker to the loop, back to back: `offset f64 | kind u8 | unused | length u32 | payload | pad to 8`. */
 export class RecordPack {
 	static readonly headBytes = 16;
 	#bytes = new Uint8Array(new ArrayBuffer(initialBytes));
@@ -37,7 +37,7 @@ export class RecordPack {
 		this.count++;
 	}
 
-	/** Forgets the older half. Returns Kafka's offset from which on all are there. */
+	/** Drops the older half. Returns the Kafka offset from which the pack is complete. */
 	dropHalf(): number {
 		let at = 0;
 		const dropped = this.count >> 1;
@@ -49,12 +49,12 @@ export class RecordPack {
 		return from;
 	}
 
-	/** All of it; nothing may be added afterwards. */
+	/** Returns the packed bytes. Add nothing afterwards. */
 	take(): ArrayBuffer {
 		return this.#bytes.buffer.slice(0, this.#length);
 	}
 
-	/** What was packed; the payloads lie in `bytes`. */
+	/** Unpacks `count` records. Their payloads are views of `bytes`. */
 	static read(bytes: ArrayBuffer, count: number): MissedRecord[] {
 		const view = new DataView(bytes);
 		const records: MissedRecord[] = [];

@@ -4,12 +4,12 @@ import type { SourcePartition, SourceRecord } from "../source.ts";
 import { KeptChannels } from "./kept-channels.ts";
 
 const { channelNameBytesMax } = BusRecord;
-/** What stands for bytes that are no UTF-8: keys that differ in them would share a channel. */
+/** Stands for bytes that are not UTF-8. Such keys are refused: keys with different invalid bytes would share a channel. */
 const replacement = "\ufffd";
 
 /**
- * Gives a record's channel by a template such as `{key}.{topic}`. Names are kept, so a record of a known name costs one
- * look-up; a template of `{topic}` alone does not even make the name. A key or header that is longer than any name is not read.
+ * Finds a record's channel by a template such as `{key}.{topic}`. Names are cached, so a record with a known name costs one
+ * look-up; the template `{topic}` does not even build a name. A key or header that is longer than a name may be is not read.
  */
 export class ChannelTemplate {
 	readonly #text: string;
@@ -25,36 +25,36 @@ export class ChannelTemplate {
 		this.#onlyTopic = this.#parts.length === 1 && this.#parts[0]!.kind === "topic";
 	}
 
-	/** About what the names take that are kept, in bytes. */
+	/** Approximate size of the cached names, in bytes. */
 	get keptBytes(): number {
 		return this.#kept.bytes;
 	}
 
-	/** Null when the record has no key or no header that the template asks for, or the name is empty, too long, or no UTF-8. */
+	/** Null when the record lacks a key or header that the template needs, or the name is empty, too long, or not UTF-8. */
 	channelsOf(partition: SourcePartition, record: SourceRecord): ChannelList | null {
 		if (this.#everybody) return everybody;
 		const name = this.#onlyTopic ? partition.topic : this.#render(partition, record);
 		return name === null || name.length > channelNameBytesMax ? null : this.#kept.of(name);
 	}
 
-	/** Why there is no channel, for a record that got none. */
+	/** Why `channelsOf` returned null for this record. */
 	explain(partition: SourcePartition, record: SourceRecord): string {
 		const asked = `--kafka-channel ${this.#text}`;
 		for (const part of this.#parts) {
 			if (part.kind === "key" && record.keyStart < 0) return `its key is null, and ${asked} needs one`;
 			if (part.kind === "key" && record.keyEnd - record.keyStart > channelNameBytesMax)
-				return `its key is ${record.keyEnd - record.keyStart} bytes long, and a channel's name ${channelNameBytesMax} at most`;
+				return `its key has ${record.keyEnd - record.keyStart} bytes; a channel name has at most ${channelNameBytesMax}`;
 			if (part.kind !== "header") continue;
 			const value = record.header(part.name);
 			if (value === undefined || value === null)
 				return `its header ${part.name} is ${value === null ? "null" : "missing"}, and ${asked} needs it`;
 			if (value.length > channelNameBytesMax)
-				return `its header ${part.name} is ${value.length} bytes long, and a channel's name ${channelNameBytesMax} at most`;
+				return `its header ${part.name} has ${value.length} bytes; a channel name has at most ${channelNameBytesMax}`;
 		}
 		const name = this.#render(partition, record) ?? "";
-		if (name.includes(replacement)) return `what ${asked} asks for is no valid UTF-8`;
+		if (name.includes(replacement)) return `the name that ${asked} gives is not valid UTF-8`;
 		if (name === "") return `${asked} gives an empty name`;
-		return `${asked} gives a name of ${Buffer.byteLength(name)} bytes, and a channel's name is ${channelNameBytesMax} at most`;
+		return `${asked} gives a name of ${Buffer.byteLength(name)} bytes; a channel name has at most ${channelNameBytesMax}`;
 	}
 
 	#render(partition: SourcePartition, record: SourceRecord): string | null {

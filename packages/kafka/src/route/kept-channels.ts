@@ -1,26 +1,26 @@
 import type { ChannelList } from "@shardcast/wire";
 
-/** Most texts kept, and most bytes of them with what was made of them. Beyond either all are forgotten, and made again as they come. */
+/** Limits on the number of cached texts and on their bytes, lists included. When either is exceeded, the whole cache is cleared. */
 const textsMax = 65_536;
 const bytesMax = 16 * 1024 * 1024;
-/** Longer ones are not kept: whoever writes records chooses how long they are. */
+/** Longer texts are not cached: producers choose how long they are. */
 const textLengthMax = 1024;
-/** What an entry costs besides its characters: in the text, in the list's names, in the list's bytes. */
+/** Bytes of an entry besides its characters. Each character is stored in the text, in the list's names and in the list's bytes. */
 const overheadBytes = 200;
 const bytesPerCharacter = 3;
 
-/** Channel lists by the texts that they were made from, since records of one channel repeat: a known one costs one look-up. */
+/** Caches channel lists by the text that they were made from. Records of a channel repeat, and a known text costs one look-up. */
 export class KeptChannels {
 	readonly #make: (text: string) => ChannelList | null;
 	readonly #lists = new Map<string, ChannelList | null>();
 	#bytes = 0;
 
-	/** @param make null for a text that is no channel. */
+	/** @param make returns null for a text that is not a channel. */
 	constructor(make: (text: string) => ChannelList | null) {
 		this.#make = make;
 	}
 
-	/** About what they take, in bytes. */
+	/** Approximate size, in bytes. */
 	get bytes(): number {
 		return this.#bytes;
 	}

@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
 import { routeProblem } from "@shardcast/config";
 
-/** What a route function gets. `value` and headers are copies, which it may keep. */
+/** The argument of a route function. `value` and headers are copies, which it may keep. */
 export interface RoutedRecord {
 	readonly topic: string;
 	readonly partition: number;
@@ -12,7 +12,7 @@ export interface RoutedRecord {
 	readonly headers: Readonly<Record<string, Uint8Array | null>>;
 }
 
-/** Where a record goes: a channel, several, or with another payload; null = nowhere. */
+/** Where a record goes: one channel, several, or an object that can also replace the payload. Null delivers it to nobody. */
 export type RouteAnswer =
 	| string
 	| readonly string[]
@@ -21,15 +21,15 @@ export type RouteAnswer =
 	| { readonly channels?: string | readonly string[]; readonly payload?: string | Uint8Array; readonly binary?: boolean };
 
 /**
- * The default export of a `--kafka-route` module. It runs on the ingest worker, for every record, in order. A promise is
- * waited for, and holds that broker's records up meanwhile.
+ * The default export of a `--kafka-route` module. The ingest worker calls it for every record, in order. If it returns a promise,
+ * the records of that broker wait for it.
  */
 export type RouteFunction = (record: RoutedRecord) => RouteAnswer | Promise<RouteAnswer>;
 
 /**
- * @param times how often this thread has loaded it before: a module that has changed is another one only under another name. What it
- * imports itself is not read again.
- * @throws with file and line, where they can be found out, when the module cannot be loaded or has no function as its default export.
+ * Loads a route module. The modules that it imports are not reloaded.
+ * @param times how often this thread has loaded it before: Node reloads a module only under a new URL.
+ * @throws when the module cannot be loaded or its default export is not a function; with file and line if known.
  */
 export async function loadRouteFunction(path: string, times = 0): Promise<RouteFunction> {
 	const { href } = pathToFileURL(path);
@@ -43,7 +43,7 @@ export async function loadRouteFunction(path: string, times = 0): Promise<RouteF
 	}
 }
 
-/** An answer in one form: null = nowhere, no channels = everybody, no payload = the record's own. */
+/** A normalised answer: no channels = everybody, no payload = that of the record. */
 export interface ParsedAnswer {
 	readonly channels: readonly string[];
 	readonly payload: Uint8Array | null;
@@ -53,13 +53,13 @@ export interface ParsedAnswer {
 const encoder = new TextEncoder();
 const answerKeys: ReadonlySet<string> = new Set(["channels", "payload", "binary"]);
 
-/** @throws TypeError for an answer that is none of the allowed ones. */
+/** Null delivers the record to nobody. @throws TypeError for an answer that is not a RouteAnswer. */
 export function parseAnswer(answer: unknown): ParsedAnswer | null {
 	if (answer === null || answer === undefined) return null;
 	if (typeof answer === "string" || Array.isArray(answer)) return { channels: channelNames(answer), payload: null, binary: null };
 	if (typeof answer !== "object") throw new TypeError(`returned ${typeof answer}`);
 	const unknown = Object.keys(answer).find((key) => !answerKeys.has(key));
-	// A misspelt "channels" would send the record to everybody.
+	// Otherwise a misspelt "channels" would send the record to everybody.
 	if (unknown !== undefined) throw new TypeError(`returned "${unknown}", which is none of ${[...answerKeys].join(", ")}`);
 	const { channels, payload, binary } = answer as { channels?: unknown; payload?: unknown; binary?: unknown };
 	if (payload !== undefined && typeof payload !== "string" && !(payload instanceof Uint8Array))
@@ -75,6 +75,6 @@ export function parseAnswer(answer: unknown): ParsedAnswer | null {
 function channelNames(value: unknown): readonly string[] {
 	const names = typeof value === "string" ? [value] : value;
 	if (!Array.isArray(names) || names.length === 0 || names.some((name) => typeof name !== "string" || name === ""))
-		throw new TypeError("returned channels that are no names");
+		throw new TypeError("returned channels that are not names");
 	return names as readonly string[];
 }

@@ -56,10 +56,10 @@ describe("ChannelTemplate", () => {
 			return made.explain(partition, recordOf(record));
 		};
 		expect(why("{key}.{topic}", {})).toBe("its key is null, and --kafka-channel {key}.{topic} needs one");
-		expect(why("{key}", { key: "x".repeat(300) })).toBe("its key is 300 bytes long, and a channel's name 255 at most");
+		expect(why("{key}", { key: "x".repeat(300) })).toBe("its key has 300 bytes; a channel name has at most 255");
 		expect(why("{topic}-{header:kind}", {})).toBe("its header kind is missing, and --kafka-channel {topic}-{header:kind} needs it");
-		expect(why("{header:kind}", { headers: { kind: "h".repeat(256) } })).toContain("its header kind is 256 bytes long");
-		expect(why("{key}", { key: Buffer.from([0x61, 0xff]) })).toBe("what --kafka-channel {key} asks for is no valid UTF-8");
+		expect(why("{header:kind}", { headers: { kind: "h".repeat(256) } })).toContain("its header kind has 256 bytes");
+		expect(why("{key}", { key: Buffer.from([0x61, 0xff]) })).toBe("the name that --kafka-channel {key} gives is not valid UTF-8");
 		expect(why("{key}", { key: "" })).toBe("--kafka-channel {key} gives an empty name");
 		expect(why("{key}.{key}", { key: "k".repeat(200) })).toContain("gives a name of 401 bytes");
 	});
