@@ -199,6 +199,7 @@ const notShown = new Set([
 	"shardcast_commands_over_rate_total", // clients are told error 111; of interest only when a limit is set
 	"shardcast_api_requests_total", // of interest only when keys are changed
 	"shardcast_api_refused_total",
+	"shardcast_revoked_ended_total", // the same
 	"shardcast_revocations", // of interest only to those who block and revoke
 	"shardcast_revoked_refused_total",
 	"shardcast_http_requests_total", // of little interest

@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -172,6 +173,13 @@ describe("npm centrifuge on 2 shards: users", () => {
 		expect(await api("block_user", { user: "ivy" })).toEqual({});
 		expect(await ends).toEqual([3507, 3507]);
 		expect(await Promise.all([refused(0), refused(1)])).toEqual([3500, 3500]);
+		const kim = [0, 1].map((shard) => open(shard, { sub: "kim", jti: "k1" }));
+		await Promise.all(kim.map((client) => client.ready(10_000)));
+		const raw = new WebSocket(`${cluster.shardUrl(1)}/?token=${tokenOf({ sub: "kim", jti: "k1", channels: ["kim"] })}`);
+		await once(raw, "open");
+		const revoked = Promise.all([...kim.map(endOf), once(raw, "close").then(([code]) => code as number)]);
+		expect(await api("revoke_token", { uid: "k1" })).toEqual({});
+		expect(await revoked, "clients with a revoked token").toEqual([3500, 3500, 3500]);
 		await cluster.kill9(1);
 		await lost;
 		last.disconnect();

@@ -4,6 +4,7 @@ import { type RevocationKind, revocationKinds } from "../revocations.ts";
 export interface RevocationReading {
 	readonly count: (kind: RevocationKind) => number;
 	readonly refused: number;
+	readonly ended: { readonly connection: number; readonly subscription: number };
 }
 
 /** What each shard keeps of blocked users and revoked tokens, label `shard`. */
@@ -19,5 +20,11 @@ export const revocationMetrics: readonly ReadMetric<RevocationReading>[] = [
 		"none",
 		"Clients and subscriptions that were refused because their user is blocked or their token is revoked.",
 		single(({ refused }) => refused),
+	),
+	counter(
+		"shardcast_revoked_ended_total",
+		"none",
+		"Open connections (connection) and subscriptions (subscription) that were ended because their user was blocked or their token revoked.",
+		singleBy("what", ({ ended }) => ({ ...ended })),
 	),
 ];

@@ -23,7 +23,7 @@ export const revocationsQuestion: Question<null, never, readonly Revocation[]> =
 	check: (data) => data as never,
 };
 
-/** Brings a change into force on all shards, which close the connections of a user that is blocked. Says how many. */
+/** Brings a change into force on all shards, which end the connections and subscriptions that are refused now. Says how many. */
 export const revokeQuestion = order<RevocationChange>("revoke");
 
 /** For whoever asks, who keeps the revocations as long as it lives. */

@@ -168,7 +168,7 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 		result: nothing,
 	},
 	revoke_token: {
-		summary: "Refuses a token from now on: at connect, refresh, subscribe and sub_refresh. Connections that it has opened stay.",
+		summary: "Refuses a token from now on. Closes the connections that use it with 3500, and ends the subscriptions that use it.",
 		request: table({ uid: text("Its claim `jti`."), expire_at: expireAt }, ["uid"]),
 		result: nothing,
 	},

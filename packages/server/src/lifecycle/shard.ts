@@ -91,6 +91,7 @@ export class Shard {
 			incoming,
 			check,
 			tokens: () => centrifuge.tokens.connection,
+			revocations: () => centrifuge.revocations,
 			userLimit: () => centrifuge.userLimit,
 		});
 		const centrifuge = new CentrifugeEndpoint({

@@ -5,6 +5,7 @@ import type { Audience } from "../hub/audience.ts";
 import { noAddressSlot } from "../limits/admission.ts";
 import type { Admitted } from "../limits/connection-check.ts";
 import type { Transport } from "../transports/transport.ts";
+import type { TokenId } from "./centrifuge/tokens/token-id.ts";
 import type { LaneOwner } from "./lanes/lane.ts";
 import type { LaneRule } from "./lanes/lane-queue.ts";
 import type { Session } from "./session.ts";
@@ -39,6 +40,8 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 
 	/** "" = anonymous, or not known yet. */
 	abstract readonly user: string;
+	/** Of the token that it came with; null = it came without one. */
+	abstract readonly token: TokenId | null;
 	/** Those that it listens to, for people. */
 	abstract get channels(): readonly string[];
 	/** All sessions, of which this is one. */
@@ -58,6 +61,11 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	abstract laneChannel(audience: Audience): string;
 	/** Ends the subscription that has a gap, and tells the client. Only for `Lanes`. */
 	abstract endAfterGap(rule: LaneRule): void;
+
+	/** Ends the subscriptions whose own tokens this says are revoked. @returns how many. */
+	endRevoked(_isRevoked: (token: TokenId) => boolean): number {
+		return 0;
+	}
 
 	opened(transport: T): void {
 		this.transport = transport;
@@ -96,6 +104,10 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 		this.sessions.close(this, code);
 	}
 
+	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
+	disconnect(code: number, _reason: string): void {
+		this.close(code);
+	}
 	/** It is being closed, or its connection has ended. */
 	get isGone(): boolean {
 		return this.leaving !== 0 || this.place < 0;

@@ -58,6 +58,13 @@ describe("a token comes", () => {
 });
 
 describe("where authentication is required, a raw client", () => {
+	it("is refused if its token is revoked while it was checked", async () => {
+		const rig = new RawRig(config);
+		rig.isRevoked = true;
+		expect(await rig.hears(`channels=news:1&token=${ann}`)).toBe(401);
+		expect([rig.kept, rig.row.get("refusedUnauthorized")]).toEqual([0, 1]);
+	});
+
 	it.each<[string, () => Promise<readonly string[] | number> | (readonly string[] | number), readonly string[] | number]>([
 		["without a token", () => new RawRig(config).hears("channels=news:1"), 401],
 		[

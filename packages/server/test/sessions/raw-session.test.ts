@@ -89,6 +89,9 @@ class Rig implements SessionRig {
 			tokens: () => {
 				throw new Error("no tokens are looked at");
 			},
+			revocations: () => {
+				throw new Error("no user is known");
+			},
 			userLimit: () => {
 				throw new Error("no user is known");
 			},

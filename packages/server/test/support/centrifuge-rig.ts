@@ -2,7 +2,15 @@ import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog, createLogBuffers, openLogBuffers } from "@shardcast/channel-log";
 import { Namespaces } from "@shardcast/channels";
 import { type Config, defaultConfig } from "@shardcast/config";
-import { answerInventory, answerPresence, answerRevocations, answerUsers, PartAnswers, Questions } from "@shardcast/control";
+import {
+	answerInventory,
+	answerPresence,
+	answerRevocations,
+	answerUsers,
+	PartAnswers,
+	Questions,
+	type RevocationReading,
+} from "@shardcast/control";
 import type { KafkaHistory } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
@@ -245,6 +253,17 @@ export class CentrifugeRig {
 
 	soon(): void {
 		for (const callback of this.#soon.splice(0)) callback();
+	}
+
+	/** What revocations have ended, by kind. */
+	get ended(): RevocationReading["ended"] {
+		let ended: RevocationReading["ended"] | undefined;
+		this.endpoint.revocations.measures({
+			addReading: ((_metrics: unknown, read: () => RevocationReading) => {
+				ended = read().ended;
+			}) as never,
+		});
+		return ended!;
 	}
 
 	/** Whatever is still kept of clients: 0 when all are gone. */

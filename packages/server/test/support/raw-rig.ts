@@ -35,6 +35,8 @@ export class RawRig {
 	readonly #leaving: LeavingSessions;
 	/** The answer to new clients of a server that drains; null = it does not. */
 	stopping: Reply | null = null;
+	/** All tokens are revoked once they have been checked. */
+	isRevoked = false;
 	/** Let in, and not gone. */
 	admitted = 0;
 	/** The channels of each message, and the user that its receivers see; undefined = they see none. */
@@ -93,6 +95,7 @@ export class RawRig {
 			options: { config, row },
 			live: this.live,
 			tokens: () => this.#tokens.connection,
+			revocations: () => ({ isBlocked: () => false, isRevoked: () => this.isRevoked }),
 			userLimit: () => this.userLimit,
 			now: () => this.seconds,
 			unixTime: () => Date.now() / 1000 + this.seconds - 1000,

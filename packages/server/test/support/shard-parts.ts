@@ -97,6 +97,7 @@ export class ShardParts {
 			incoming,
 			check: this.check,
 			tokens: () => this.centrifuge.tokens.connection,
+			revocations: () => this.centrifuge.revocations,
 			userLimit: () => this.centrifuge.userLimit,
 		});
 		const { history } = this;

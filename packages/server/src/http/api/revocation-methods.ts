@@ -1,6 +1,7 @@
 import { type Ask, keepRevocationQuestion, type RevocationChange, revocationsMax, revokeQuestion } from "@shardcast/control";
 import { ErrorCode } from "@shardcast/protocol";
 import { FieldError, type Fields, requiredField } from "../../json/fields.ts";
+import { revokedIdLengthMax } from "../../sessions/centrifuge/tokens/token-id.ts";
 import type { ApiMethod } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 import { expireAtField } from "./api-fields.ts";
@@ -9,9 +10,6 @@ export interface RevocationMethodsParts {
 	/** Puts a question to all shards; rejects with an ApiError. */
 	readonly ask: Ask;
 }
-
-/** Such an id is kept. */
-const idLengthMax = 255;
 
 /** Users and tokens that are refused on all shards. A change is kept first, so that a shard that starts meanwhile has it. */
 export function revocationMethods({
@@ -37,7 +35,7 @@ export function revocationMethods({
 
 function idField(fields: Fields, name: string): string {
 	const id = requiredField(fields, name);
-	if (id.length > idLengthMax) throw new FieldError(`${name} has more than ${idLengthMax} characters`);
+	if (id.length > revokedIdLengthMax) throw new FieldError(`${name} has more than ${revokedIdLengthMax} characters`);
 	return id;
 }
 

@@ -100,7 +100,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.senders = parts.senders;
 		this.#namespaces = live.namespaces;
 		this.subscribers = new Subscribers(parts.hub, () => live.namespaces);
-		this.revocations = new ShardRevocations({ ask: options.ask, log, disconnect: (order) => this.set.users.disconnect(order) });
+		this.revocations = new ShardRevocations({ ask: options.ask, log, clients: () => this.sessions.snapshot() });
 		this.tokens = new Verifiers(config, log, this.revocations.refusal);
 		this.rate = new MessageRate(config, row);
 		const { slot } = row;

@@ -18,6 +18,7 @@ import { PatternEncoder } from "./audience/pattern-encoder.ts";
 import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
+import type { TokenId } from "./tokens/token-id.ts";
 
 /** `new`: no connect yet, or its token is being verified. `failed`: connect was answered with an error; no other command is accepted. */
 export type ConnectState = "new" | "connected" | "failed";
@@ -25,7 +26,7 @@ export type ConnectState = "new" | "connected" | "failed";
 const noSubscriptions: ReadonlyMap<string, Subscription> = new Map();
 
 /** Who a client is, according to its token. */
-export type Identity = Pick<CentrifugeSession, "user" | "info" | "meta" | "expiresAt">;
+export type Identity = Pick<CentrifugeSession, "user" | "info" | "meta" | "expiresAt" | "token">;
 
 /** Commands that wait behind another one, in order, and the protocol error behind them, if any. */
 export interface Backlog {
@@ -62,6 +63,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	info: Uint8Array | null = null;
 	/** The `meta` claim of its token, as JSON, for the program that runs the server; null = none. Never sent to clients. */
 	meta: Uint8Array | null = null;
+	/** Null = it came without one. */
+	override token: TokenId | null = null;
 	/** Seconds since 1970; Infinity = never. */
 	expiresAt = Number.POSITIVE_INFINITY;
 	/** When the first of its subscriptions may expire, in the same unit; one that has ended may still count. */
@@ -124,11 +127,12 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	/** The client has connected, or has sent a new token. */
-	identify({ user, info, meta, expiresAt }: Identity): void {
+	identify({ user, info, meta, expiresAt, token }: Identity): void {
 		this.user = user;
 		this.info = info;
 		this.meta = meta;
 		this.expiresAt = expiresAt;
+		this.token = token;
 		this.#details = null;
 	}
 
@@ -256,6 +260,17 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		}
 	}
 
+	/** Ends the subscriptions whose tokens this says are revoked. @returns how many. */
+	override endRevoked(isRevoked: (token: TokenId) => boolean): number {
+		let ended = 0;
+		for (const { channel, grant } of [...this.subscriptions.values()]) {
+			if (grant?.token === undefined || !isRevoked(grant.token)) continue;
+			this.endSubscription(channel, unsubscribes[UnsubscribeCode.server]);
+			ended++;
+		}
+		return ended;
+	}
+
 	/** Sends replies. Returns whether the bytes may be reused. */
 	reply(frame: Uint8Array): boolean {
 		return this.sessions.lanes.send(this, frame, this.framing.codec.binary);
@@ -289,8 +304,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		subscription.waiting?.delete(subscription);
 	}
 
-	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
-	disconnect(code: number, reason: string): void {
+	override disconnect(code: number, reason: string): void {
 		if (this.isGone) return;
 		this.#reason = reason;
 		this.close(code);

@@ -65,7 +65,7 @@ export interface CommandSetParts {
 /** What commands need of the endpoint. */
 export interface CommandSetContext {
 	readonly tokens: Verifiers;
-	readonly revocations: Pick<ShardRevocations, "isBlocked">;
+	readonly revocations: Pick<ShardRevocations, "isBlocked" | "isRevoked">;
 	readonly rate: MessageRate;
 	readonly rates: CommandRates;
 	readonly userLimit: UserLimit;
@@ -113,11 +113,13 @@ export class CommandSet {
 		};
 		const turns = new CommandTurns(options.commandTurnMs ?? usualTurnMs);
 		const room = new ReplyRoom({ turns, counters: row, bytesMax: options.unreadBytesMax });
+		const { isRevoked } = context.revocations;
 		const subscriptions = new ServerSubscriptions({ namespaces, rules, results });
 		const connect = new ConnectCommands({
 			config: () => live.config,
 			tokens: () => tokens.connection,
 			isBlocked: (user) => context.revocations.isBlocked(user),
+			isRevoked,
 			subscriptions,
 			room,
 			heartbeats,
@@ -134,6 +136,7 @@ export class CommandSet {
 			namespaces,
 			rules,
 			tokens: () => tokens.subscription,
+			isRevoked,
 			results,
 			fromKafka: this.#fromKafka,
 			consumers: () => this.#consumers,

@@ -85,8 +85,8 @@ export class Users {
 				session.close(DisconnectCode.expired);
 				continue;
 			}
-			const { user, meta } = session;
-			session.identify({ user, meta, info: info === undefined ? session.info : Buffer.from(info), expiresAt });
+			const { user, meta, token } = session;
+			session.identify({ user, meta, token, info: info === undefined ? session.info : Buffer.from(info), expiresAt });
 			heartbeats.refreshed(session);
 			session.push({ refresh: left });
 		}

@@ -104,5 +104,5 @@ function whyNot(error: ErrorCode): string {
 	return error === ErrorCode.badRequest ? "this is not the name of a channel" : "not available";
 }
 
-const unauthorized = (message: string) => ({ refused: refusal("unauthorized", message, challenge) });
+export const unauthorized = (message: string) => ({ refused: refusal("unauthorized", message, challenge) });
 const forbidden = (message: string) => ({ refused: refusal("forbidden", message) });

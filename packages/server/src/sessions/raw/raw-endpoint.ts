@@ -12,6 +12,7 @@ import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts
 import type { UserLimit } from "../../limits/user-limit.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
+import type { ShardRevocations } from "../centrifuge/tokens/shard-revocations.ts";
 import type { TokenVerifier } from "../centrifuge/tokens/token-verifier.ts";
 import type { ClientSession } from "../client-session.ts";
 import { type ChannelRule, droppingRule } from "../lanes/lane-rules.ts";
@@ -20,7 +21,7 @@ import type { Connecting, Judging, SessionFactory, TransportLimits } from "../se
 import type { Sessions } from "../sessions.ts";
 import { ChannelSets } from "./channel-sets.ts";
 import { channelsAsked } from "./channels-asked.ts";
-import { RawAccess, type RawAccessParts, type RawGrant } from "./raw-access.ts";
+import { RawAccess, type RawAccessParts, type RawGrant, unauthorized } from "./raw-access.ts";
 import { RawExpiry } from "./raw-expiry.ts";
 import { RawFrames } from "./raw-frames.ts";
 import { RawSession } from "./raw-session.ts";
@@ -38,6 +39,8 @@ export interface RawEndpointParts {
 	readonly live: RawAccessParts["live"] & { readonly mayPublish: Pick<LiveConfig["mayPublish"], "webSocket"> };
 	/** Of connection tokens. */
 	readonly tokens: () => TokenVerifier;
+	/** Who may not come in, though the token is valid. */
+	readonly revocations: () => Pick<ShardRevocations, "isBlocked" | "isRevoked">;
 	readonly userLimit: () => Pick<UserLimit, "admit" | "left">;
 	/** Monotonic, and since 1970, in seconds; replaced in tests. */
 	readonly now?: () => number;
@@ -149,7 +152,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 
 	#judged(admitted: Admitted, grant: RawGrant | { readonly refused: Reply }): Connected {
 		const { check } = this.#parts;
-		const refused = "refused" in grant ? this.#counted(grant.refused) : this.#overtaken();
+		const refused = "refused" in grant ? this.#counted(grant.refused) : this.#overtaken(grant);
 		if (refused === null) return this.#enter(admitted, grant as RawGrant);
 		check.left(admitted.addressSlot);
 		return { refused };
@@ -162,9 +165,11 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		return refused;
 	}
 
-	/** A drain has begun while the token was checked, or others have come; null = neither. */
-	#overtaken(): Reply | null {
-		const { check, options } = this.#parts;
+	/** A drain has begun while the token was checked, others have come, or it has been revoked; null = nothing of this. */
+	#overtaken({ identity }: RawGrant): Reply | null {
+		const { check, options, revocations } = this.#parts;
+		if (identity !== null && (revocations().isBlocked(identity.user) || revocations().isRevoked(identity.user, identity.token)))
+			return this.#counted(unauthorized("the token is not accepted any more").refused);
 		return check.stopping() ?? (this.sessions.count < options.row.connectionsMax ? null : check.full());
 	}
 

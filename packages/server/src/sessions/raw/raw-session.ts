@@ -5,6 +5,7 @@ import type { DeliveredRecord } from "../../delivery/delivered-record.ts";
 import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import type { TopicTransport, Transport } from "../../transports/transport.ts";
+import type { TokenId } from "../centrifuge/tokens/token-id.ts";
 import { ClientSession } from "../client-session.ts";
 import type { ChannelRule } from "../lanes/lane-rules.ts";
 import type { Sessions } from "../sessions.ts";
@@ -29,6 +30,10 @@ export class RawSession extends ClientSession<TopicTransport> {
 	/** "" = anonymous, or not known. */
 	get user(): string {
 		return "";
+	}
+
+	get token(): TokenId | null {
+		return null;
 	}
 
 	/** It has shown who it is. */

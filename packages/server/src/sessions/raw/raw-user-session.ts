@@ -4,6 +4,7 @@ import { DisconnectCode, disconnects } from "@shardcast/protocol";
 import { monotonicMs } from "@shardcast/wire";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
+import type { TokenId } from "../centrifuge/tokens/token-id.ts";
 import type { Timed } from "../deadlines.ts";
 import type { ChannelSet } from "./channel-sets.ts";
 import type { RawEndpoint } from "./raw-endpoint.ts";
@@ -36,6 +37,10 @@ export class RawUserSession extends RawSession implements Timed {
 
 	override get isIdentified(): boolean {
 		return true;
+	}
+
+	override get token(): TokenId {
+		return this.#identity.token;
 	}
 
 	/** Seconds since 1970; Infinity = never. */
@@ -72,8 +77,7 @@ export class RawUserSession extends RawSession implements Timed {
 		this.close(DisconnectCode.expired);
 	}
 
-	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
-	disconnect(code: number, reason: string): void {
+	override disconnect(code: number, reason: string): void {
 		if (this.isGone) return;
 		this.#reason = reason;
 		this.close(code);

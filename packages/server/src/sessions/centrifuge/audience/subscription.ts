@@ -2,6 +2,7 @@ import type { TagFilter } from "@shardcast/channels";
 import type { ChannelOptions } from "@shardcast/config";
 import type { Audience } from "../../../hub/audience.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
+import type { TokenId } from "../tokens/token-id.ts";
 import { DeltaEncoder } from "./delta-encoder.ts";
 
 /** The claims of a token about a subscription. */
@@ -10,6 +11,8 @@ export interface SubscriptionGrant {
 	readonly info: Uint8Array | null;
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
+	/** Of the subscription token; absent = the backend or the connection token grants it. */
+	readonly token?: TokenId;
 }
 
 /** What a subscriber gets of a channel, besides everything as it is. */

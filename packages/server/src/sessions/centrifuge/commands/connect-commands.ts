@@ -17,6 +17,7 @@ import type { ConnectedUsers } from "../connected-users.ts";
 import type { Heartbeats } from "../timing/heartbeats.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { type ConnectionClaims, verifyConnectionToken } from "../tokens/connection-token.ts";
+import type { TokenId } from "../tokens/token-id.ts";
 import type { TokenVerifier } from "../tokens/token-verifier.ts";
 import { ends, fails, type Outcome, orInternal } from "./commands.ts";
 import { expiry } from "./expiry.ts";
@@ -32,6 +33,8 @@ export interface ConnectCommandsParts {
 	readonly tokens: () => TokenVerifier;
 	/** Whether the server lets nobody in as this user. */
 	readonly isBlocked: (user: string) => boolean;
+	/** Whether the token of a user has been revoked while something waited. */
+	readonly isRevoked: (user: string, token: TokenId | null) => boolean;
 	readonly subscriptions: ServerSubscriptions;
 	/** For long replies: those with what was missed. */
 	readonly room: ReplyRoom;
@@ -77,6 +80,7 @@ export class ConnectCommands {
 		const left = expiry(this.#expiresAt(claims), unixTime());
 		if (left === null) return ends(Disconnect.expired);
 		if (session.isGone) return null;
+		if (this.#parts.isRevoked(claims.user, claims.token)) return ends(Disconnect.invalidToken);
 		// It comes back at once, and gets the channels of its new token.
 		if (hasOtherChannels(session, claims)) return ends(Disconnect.insufficientState);
 		this.#take(session, claims);
@@ -105,6 +109,7 @@ export class ConnectCommands {
 			if (session.isGone) return ends(Disconnect.connectionClosed);
 			// It may have been blocked while its token was checked, or have none.
 			if (user !== "" && this.#parts.isBlocked(user)) return ends(Disconnect.permissionDenied);
+			if (this.#parts.isRevoked(user, claims?.token ?? null)) return ends(Disconnect.invalidToken);
 			const results = subscriptions.results(session.framing, wanted.values(), subs);
 			if (results === null) return null;
 			if (!this.#parts.userLimit.admit(session, user)) return ends(Disconnect.connectionLimit);

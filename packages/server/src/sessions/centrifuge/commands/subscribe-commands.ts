@@ -12,6 +12,7 @@ import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { Consumers } from "../durable/consumers.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { type SubscriptionClaims, verifySubscriptionToken } from "../tokens/subscription-token.ts";
+import type { TokenId } from "../tokens/token-id.ts";
 import type { TokenVerifier } from "../tokens/token-verifier.ts";
 import { ends, fails, type Outcome, orInternal } from "./commands.ts";
 import { expiry } from "./expiry.ts";
@@ -25,6 +26,8 @@ export interface SubscribeCommandsParts {
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly rules: { readonly insecure: boolean; readonly channelLimit: number };
 	readonly tokens: () => TokenVerifier;
+	/** Whether the token of a user has been revoked while something waited. */
+	readonly isRevoked: (user: string, token: TokenId | null) => boolean;
 	readonly results: SubscribeResults;
 	/** Gets what the memory does not hold. */
 	readonly fromKafka: Pick<KafkaRecovery, "attempt">;
@@ -87,6 +90,7 @@ export class SubscribeCommands {
 		const left = expiry(grant.expiresAt, this.#parts.unixTime());
 		if (left === null) return fails(ErrorCode.expired);
 		// The server may have ended it in the meantime.
+		if (this.#isRevoked(session, grant)) return invalidToken;
 		if (session.subscriptions.get(channel) === subscription) session.setGrant(subscription, grant);
 		return { subRefresh: left };
 	};
@@ -128,6 +132,7 @@ export class SubscribeCommands {
 		const step = (): Outcome => {
 			// The client has gone while it waited.
 			if (session.isGone) return gone;
+			if (this.#isRevoked(session, grant)) return fails(ErrorCode.permissionDenied);
 			// The server has subscribed it in the meantime.
 			if (session.subscriptions.has(name)) return fails(ErrorCode.alreadySubscribed);
 			const result = results.of(session.framing, name, positions, request, attempt, view);
@@ -159,11 +164,20 @@ export class SubscribeCommands {
 		const result = await this.#parts.consumers().subscribe(session, channel, consumer, request.recover, subscribe);
 		if (result === null) return fails(ErrorCode.internal);
 		if (typeof result === "number") return fails(result);
+		if (this.#isRevoked(session, grant)) {
+			this.unsubscribe(session, { channel: channel.name });
+			return fails(ErrorCode.permissionDenied);
+		}
 		return { subscribe: { ...result, ...left, ...(data && { data }) } };
 	}
 
-	#grant({ info, expiresAt }: SubscriptionClaims): SubscriptionGrant {
-		return { info, expiresAt: this.#parts.rules.insecure ? Number.POSITIVE_INFINITY : expiresAt };
+	/** A token that is revoked while its subscription waits: nobody finds it among those that exist. */
+	#isRevoked({ user }: CentrifugeSession, grant: SubscriptionGrant | null): boolean {
+		return this.#parts.isRevoked(user, grant?.token ?? null);
+	}
+
+	#grant({ info, expiresAt, token }: SubscriptionClaims): SubscriptionGrant {
+		return { info, token, expiresAt: this.#parts.rules.insecure ? Number.POSITIVE_INFINITY : expiresAt };
 	}
 }
 

@@ -9,6 +9,7 @@ import {
 	textField,
 } from "../../../json/fields.ts";
 import { expiryClaim } from "./expiry-claim.ts";
+import { type TokenId, tokenIdOf } from "./token-id.ts";
 import { type TokenProblem, type TokenVerifier, type VerifiedToken, verifyClaims } from "./token-verifier.ts";
 
 /** A channel to which a token subscribes the client. */
@@ -32,6 +33,7 @@ export interface ConnectionClaims {
 	readonly expiresAt: number;
 	/** By channel. */
 	readonly subscriptions: ReadonlyMap<string, GrantedSubscription>;
+	readonly token: TokenId;
 }
 
 const nothing: GrantedSubscription = { info: null, data: null, override: {} };
@@ -50,6 +52,7 @@ function claimsOf({ user, claims }: VerifiedToken): ConnectionClaims {
 		meta: payloadField({ meta: claims.meta }, "meta"),
 		expiresAt: expiryClaim(claims),
 		subscriptions: subscriptionsOf(claims),
+		token: tokenIdOf(claims),
 	};
 }
 

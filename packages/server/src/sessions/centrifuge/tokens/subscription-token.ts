@@ -1,6 +1,7 @@
 import { FieldError, infoField, overrideField, payloadField, textField } from "../../../json/fields.ts";
 import type { GrantedSubscription } from "./connection-token.ts";
 import { expiryClaim } from "./expiry-claim.ts";
+import { type TokenId, tokenIdOf } from "./token-id.ts";
 import { type TokenProblem, type TokenVerifier, type VerifiedToken, verifyClaims } from "./token-verifier.ts";
 
 /** The claims of a subscription token: who may subscribe to which channel. */
@@ -12,6 +13,7 @@ export interface SubscriptionClaims extends GrantedSubscription {
 	readonly client: string;
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
+	readonly token: TokenId;
 }
 
 /** Never rejects. */
@@ -30,5 +32,6 @@ function claimsOf({ user, claims }: VerifiedToken): SubscriptionClaims {
 		info: infoField(claims),
 		data: payloadField(claims, "data"),
 		override: overrideField(claims),
+		token: tokenIdOf(claims),
 	};
 }
