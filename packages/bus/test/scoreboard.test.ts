@@ -266,10 +266,10 @@ describe("Scoreboard", () => {
 		const cases: [(typeof describedLayout)[number], number, string][] = [
 			["countersMax", shardCounters.length - 1, `this program has ${shardCounters.length}`],
 			["histogramsMax", 0, "has room for 0 histograms"],
-			["rowBytes", 4096, "a layout that can't be"],
-			["counters", 1028, "a layout that can't be"],
-			["ownPart", -4, "a layout that can't be"],
-			["troubleTextBytes", 2 ** 30, "a layout that can't be"],
+			["rowBytes", 4096, "an impossible layout"],
+			["counters", 1028, "an impossible layout"],
+			["ownPart", -4, "an impossible layout"],
+			["troubleTextBytes", 2 ** 30, "an impossible layout"],
 		];
 		for (const [name, value, message] of cases) {
 			asWrittenBy({ major, minor }, (file) => {

@@ -45,7 +45,7 @@ export function readLayout(buffer: ArrayBufferLike, path: string): RowLayout {
 	if (problem !== null) throw refuse(problem, versionFix);
 	const layout = Object.fromEntries(describedLayout.map((name, index) => [name, words[describedFrom + index]!])) as RowLayout;
 	const slots = words[HeaderWord.slots]!;
-	if (!isPlausible(layout, slots)) throw refuse("describes a layout that can't be", versionFix);
+	if (!isPlausible(layout, slots)) throw refuse("describes an impossible layout", versionFix);
 	if (buffer.byteLength < boardBytes(layout, slots))
 		throw refuse(`has ${buffer.byteLength} bytes, not enough for ${slots} slots`, versionFix);
 	const counters = Math.max(shardCounters.length, balancerCounters.length);

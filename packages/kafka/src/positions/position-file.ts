@@ -2,21 +2,21 @@ import { join } from "node:path";
 import { SharedFile } from "@shardcast/native";
 import { PositionTable } from "./position-table.ts";
 
-/** Partitions that one cluster can follow: 2 MB of shared memory. */
+/** Most partitions that a cluster can read: 2 MB of shared memory. */
 export const rowsMax = 2048;
 
-/** Shared memory that it takes. */
+/** Size of the position file. */
 export const positionFileBytes: number = PositionTable.bytes(rowsMax);
 
 const pathIn = (clusterPath: string) => join(clusterPath, "kafka-positions");
 
-/** For the supervisor: makes the cluster's position table, before any shard starts. */
+/** Creates the cluster's position table. Called by the supervisor before any shard starts. */
 export function createPositionFile(clusterPath: string): void {
 	const format = (buffer: ArrayBuffer) => PositionTable.format(buffer, rowsMax);
 	SharedFile.create(pathIn(clusterPath), positionFileBytes, format).close();
 }
 
-/** The cluster's position table, which the supervisor has made. */
+/** Opens the position table that the supervisor has created. */
 export function openPositionFile(clusterPath: string): { readonly table: PositionTable; readonly close: () => void } {
 	const file = SharedFile.open(pathIn(clusterPath));
 	try {
@@ -27,7 +27,7 @@ export function openPositionFile(clusterPath: string): { readonly table: Positio
 	}
 }
 
-/** The same for a shard that has no siblings and no cluster directory. */
+/** A position table for a shard that runs alone, without a cluster directory. */
 export function positionsInMemory(): PositionTable {
 	const buffer = new ArrayBuffer(positionFileBytes);
 	PositionTable.format(buffer, rowsMax);

@@ -1,23 +1,23 @@
 import { packVersion, versionFix, versionProblem } from "@shardcast/wire";
 import { PositionLayout, TableWord } from "./position-descriptor.ts";
 
-/** Where the header says so: sizes and offsets in bytes, in this order from `TableWord.described` on. Only appended to. */
+/** Sizes and offsets, in bytes, that the header holds from `TableWord.described` on, in this order. Append only. */
 const described = ["headerBytes", "slotBytes", "rowsOffset", "rowBytes", "deliveredOffset"] as const;
 
-/** Where rows and intents lie in one position table, as its header tells: it may be of another minor version than this program. */
+/** Where rows and intents are in a position table. Read from its header, since the table may have another minor version than this program. */
 export class PositionGeometry {
 	readonly rowsMax: number;
 	readonly #rowsOffset: number;
 	readonly #rowBytes: number;
 	readonly #intentsOffset: number;
 	readonly #intentBytes: number;
-	/** From the start of a row, in f64 words. */
+	/** Offset of the `delivered` cells in a row, in f64 words. */
 	readonly delivered: number;
 
-	/** @throws Error when these bytes are no table that this program can use. */
+	/** @throws Error when the bytes are not a table that this program can use. */
 	constructor(words: Int32Array) {
 		if (words.length < PositionLayout.headerBytes >> 2 || Atomics.load(words, TableWord.magic) !== PositionLayout.magic)
-			throw new Error("no position table here: start the cluster again");
+			throw new Error("this is not a position table: start the cluster again");
 		const problem = versionProblem(words[TableWord.version]!, PositionLayout.version);
 		if (problem !== null) throw new Error(`the position table ${problem}: ${versionFix}`);
 		this.rowsMax = words[TableWord.rowsMax]!;
@@ -26,7 +26,7 @@ export class PositionGeometry {
 		const room =
 			deliveredOffset! + 8 * PositionLayout.slotsMax <= rowBytes! && intentsOffset! + PositionLayout.slotsMax * intentBytes! <= rowsOffset!;
 		if (layout.some((value) => value <= 0 || value > 2 ** 24) || layout.slice(1).some((value) => value % 8 !== 0) || !room)
-			throw new Error(`the position table describes a layout that can't be: ${versionFix}`);
+			throw new Error(`the position table describes an impossible layout: ${versionFix}`);
 		if (words.byteLength < rowsOffset! + this.rowsMax * rowBytes!)
 			throw new Error(`the position table has ${words.byteLength} bytes, not enough for ${this.rowsMax} rows: ${versionFix}`);
 		this.#intentsOffset = intentsOffset!;
@@ -36,7 +36,7 @@ export class PositionGeometry {
 		this.delivered = deliveredOffset! >> 3;
 	}
 
-	/** Writes it down, as this program lays tables out. */
+	/** Writes this program's layout into the header. */
 	static describe(words: Int32Array, rowsMax: number): void {
 		words[TableWord.version] = packVersion(PositionLayout.version);
 		words[TableWord.rowsMax] = rowsMax;
@@ -45,22 +45,22 @@ export class PositionGeometry {
 		});
 	}
 
-	/** Where a row begins, in bytes. */
+	/** Start of a row, in bytes. */
 	byte(row: number): number {
 		return this.#rowsOffset + row * this.#rowBytes;
 	}
 
-	/** In i32 words. */
+	/** Start of a row, in i32 words. */
 	word(row: number): number {
 		return this.byte(row) >> 2;
 	}
 
-	/** In f64 words. */
+	/** Start of a row, in f64 words. */
 	float(row: number): number {
 		return this.byte(row) >> 3;
 	}
 
-	/** Where a slot's intent begins, in bytes. */
+	/** Start of a slot's intent, in bytes. */
 	intent(slot: number): number {
 		return this.#intentsOffset + slot * this.#intentBytes;
 	}

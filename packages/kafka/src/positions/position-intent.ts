@@ -2,11 +2,11 @@ import { IntentFloat, IntentWord } from "./position-descriptor.ts";
 import type { PositionTable } from "./position-table.ts";
 
 /**
- * What a shard is about to put on the bus, so that its successor knows how far it came. A record and the position behind it lie
- * in two places, and a process can die between the two; so the shard first writes down both the position and where its ring's
- * tail is. Afterwards, a tail that has moved means that the record is out, and one that has not means that it never will be.
+ * Announces the record that a shard is about to put on the bus. A record and the position after it are stored in two places, and a
+ * process can die between the two writes. So the shard first writes the position and the current tail of its ring here. If it dies,
+ * its successor looks at the tail: if it has moved, the record is on the bus; if not, it never will be.
  *
- * **One writer: the slot's shard. Readers: its successors, once it is certainly dead.**
+ * **One writer: the slot's shard. Readers: its successors, after its process has been reaped.**
  */
 export class PositionIntent {
 	readonly #table: PositionTable;
@@ -15,7 +15,7 @@ export class PositionIntent {
 	readonly #word: number;
 	readonly #float: number;
 
-	/** @param bytes where it begins. */
+	/** @param bytes offset of the intent. */
 	constructor(table: PositionTable, words: Int32Array, floats: Float64Array, bytes: number) {
 		this.#table = table;
 		this.#words = words;
@@ -25,8 +25,8 @@ export class PositionIntent {
 	}
 
 	/**
-	 * The next commit on the own ring takes `row` to `position`. An odd sequence number means: under way, also after another shard has settled
-	 * what a former life left and so changed the number in between.
+	 * Call before the commit on this shard's ring that moves `row` to `position`. Makes the sequence number odd, which means "in
+	 * progress", even if another shard has changed it by settling the intent of an earlier incarnation.
 	 */
 	declare(row: number, position: number, tailBefore: number): void {
 		const words = this.#words;
@@ -36,19 +36,19 @@ export class PositionIntent {
 		Atomics.store(words, this.#word + IntentWord.sequence, (words[this.#word + IntentWord.sequence]! + 1) | 1);
 	}
 
-	/** The record is out and its position is written. */
+	/** Call when the record is on the bus and its position is written. */
 	done(): void {
 		const at = this.#word + IntentWord.sequence;
 		Atomics.store(this.#words, at, (this.#words[at]! + 1) & ~1);
 	}
 
 	/**
-	 * Finishes what a dead shard had begun. By its successors, any of them, and by its own next life before it publishes anything.
+	 * Completes the intent of a dead shard. Any successor may call it; the slot's next incarnation must, before it publishes anything.
 	 *
-	 * The position goes into the cell of the settler, never into the dead shard's: a successor that is paused in the middle of this
-	 * would overwrite what that slot's next life has written by then.
-	 * @param tail of the dead shard's ring.
-	 * @param settler the slot of the shard that settles.
+	 * The position goes into the settler's cell, not into the dead shard's. Otherwise a settler that is paused here could overwrite what
+	 * that slot's next incarnation has written since.
+	 * @param tail returns the tail of the dead shard's ring.
+	 * @param settler the slot of the calling shard.
 	 */
 	settle(tail: () => number, settler: number): void {
 		const words = this.#words;
@@ -58,7 +58,7 @@ export class PositionIntent {
 		const row = words[this.#word + IntentWord.row]!;
 		const position = this.#floats[this.#float + IntentFloat.position]!;
 		const isOut = tail() !== words[this.#word + IntentWord.tailBefore]!;
-		// Whoever was faster has done it already, and the ring may have moved on since.
+		// Another shard has settled it meanwhile, and the ring may have moved on.
 		if (Atomics.load(words, at) !== sequence) return;
 		if (isOut && this.#table.delivered(row, settler) < position) this.#table.setDelivered(row, settler, position);
 		Atomics.compareExchange(words, at, sequence, (sequence + 1) | 0);

@@ -5,13 +5,13 @@ import type { PositionGeometry } from "./position-geometry.ts";
 
 const encoder = new TextEncoder();
 
-/** A row that no shard has had use for so long may become another partition's. Shards say so every few seconds. */
+/** A row that no shard has used for this long may be reused for another partition. Shards mark their rows every few seconds. */
 const unusedMsMin = 60_000;
 
-/** Of which partition of which topic a row is. */
+/** The partition that a row belongs to. */
 export interface RowKey {
 	readonly topic: string;
-	/** Null = brokers do not tell ids. */
+	/** Null when the brokers do not report topic ids. */
 	readonly topicId: string | null;
 	readonly partition: number;
 }
@@ -23,10 +23,10 @@ interface KeyBytes {
 }
 
 /**
- * The rows of the table, for the one shard that has claimed it (`PositionTable.claimed`): finding, naming and starting them. Rows are
- * found by open addressing. When the table is full, a row is taken that no shard has had use for in the last minute.
+ * Finds, names and starts rows of the table. Only the shard that has claimed the table may use it (`PositionTable.claimed`). Look-up is
+ * by open addressing. When the table is full, a row that no shard has used in the last minute is reused.
  *
- * A shard that dies in here leaves at most one row half-written; the next claimant uses that one again.
+ * A shard that dies in here leaves at most one half-written row, which the next claimant reuses.
  */
 export class PositionRows {
 	readonly #geometry: PositionGeometry;
@@ -41,7 +41,7 @@ export class PositionRows {
 		this.#bytes = new Uint8Array(buffer);
 	}
 
-	/** The partition's row, made when there is none; -1 when the table is full. It stays this partition's until `slot` drops it. */
+	/** The partition's row, added if it does not exist; -1 when the table is full. It is not reused until `slot` drops it. */
 	rowOf({ topic, topicId, partition }: RowKey, slot: number, nowMs: number): number {
 		const key = { name: encoder.encode(topic), id: topicIdBytes(topicId), partition };
 		const row = this.#find(key, nowMs);
@@ -51,7 +51,7 @@ export class PositionRows {
 		return row;
 	}
 
-	/** The partition's row, -1 when there is none. */
+	/** The partition's row; -1 when there is none. */
 	existing({ topic, topicId, partition }: RowKey): number {
 		const name = encoder.encode(topic);
 		const id = topicIdBytes(topicId);
@@ -69,17 +69,17 @@ export class PositionRows {
 		return row >= 0 && this.#state(row) === RowState.started;
 	}
 
-	/** Forgets the start: it is to be settled once more. Only of rows that nobody reads by. */
+	/** Removes the start, so that it is set again. Only for rows that no shard reads. */
 	reopen(row: number): void {
 		Atomics.store(this.#words, this.#geometry.word(row) + RowWord.state, RowState.named);
 	}
 
-	/** A new life of the slot's shard begins: it holds no row yet, whatever the one before it held. */
+	/** Removes the slot from the users of all rows. Call when a new incarnation of its shard starts. */
 	forgetUser(slot: number): void {
 		for (let row = 0; row < this.#geometry.rowsMax; row++) dropUser(this.#words, this.#geometry.word(row), slot);
 	}
 
-	/** Whether there is a row of another topic of that name: one that was there before, or that follows. */
+	/** Whether there is a row of an earlier or later topic with the same name. */
 	knowsOther({ topic, topicId, partition }: RowKey): boolean {
 		const name = encoder.encode(topic);
 		const id = topicIdBytes(topicId);
@@ -92,7 +92,7 @@ export class PositionRows {
 		return false;
 	}
 
-	/** Settles where the partition begins, once for the whole cluster: the first to say so wins. */
+	/** Sets the partition's start for the whole cluster. Only the first call has an effect. */
 	startAt(row: number, offset: number, nowMs: number): void {
 		if (this.#state(row) !== RowState.named) return;
 		const float = this.#geometry.float(row);
@@ -101,18 +101,18 @@ export class PositionRows {
 		Atomics.store(this.#words, this.#geometry.word(row) + RowWord.state, RowState.started);
 	}
 
-	/** The record before `from`, and those behind it until further notice, were written by the leader of that epoch. Older news is ignored. */
+	/** Notes that the leader of `epoch` wrote the record before `from` and those after it, until the next call. Ignores older epochs. */
 	noteEpoch(row: number, epoch: number, from: number): void {
 		const word = this.#geometry.word(row) + RowWord.epoch;
 		if (epoch <= this.#words[word]!) return;
 		const float = this.#geometry.float(row) + RowFloat.epochFrom;
-		// Readers do not claim the table: between these they find no offset that the epoch holds for.
+		// Readers do not claim the table: between these stores no offset matches the epoch.
 		this.#floats[float] = Number.POSITIVE_INFINITY;
 		Atomics.store(this.#words, word, epoch);
 		this.#floats[float] = from;
 	}
 
-	/** The rows to look at, in order: up to the first free one. */
+	/** The rows to probe, in order, up to the first free one. */
 	*#probes(name: Uint8Array, partition: number): Iterable<number> {
 		const first = hash(name, partition) % this.#geometry.rowsMax;
 		for (let probe = 0; probe < this.#geometry.rowsMax; probe++) yield (first + probe) % this.#geometry.rowsMax;
@@ -122,25 +122,25 @@ export class PositionRows {
 		let usable = -1;
 		for (const row of this.#probes(key.name, key.partition)) {
 			const state = this.#state(row);
-			// Nothing of this key lies behind a free row.
+			// The key is in no row after a free one.
 			if (state === RowState.free) return this.#write(usable < 0 ? row : usable, key);
 			if (state === RowState.writing) {
 				if (usable < 0) usable = row;
 				continue;
 			}
 			if (!this.#isOf(row, key.name, key.partition)) continue;
-			// A row made when the brokers did not tell ids stays the topic's when they begin to: nothing of it is read twice.
+			// A row from before the brokers reported ids remains valid, so that nothing is read twice.
 			if (this.#hasId(row, key.id) || this.#hasId(row, topicIdBytes(null))) return row;
 		}
 		if (usable < 0) usable = this.#unused(nowMs);
 		return usable < 0 ? -1 : this.#write(usable, key);
 	}
 
-	/** A row that may be given to another partition; -1 = none. */
+	/** A row that may be reused for another partition; -1 = none. */
 	#unused(nowMs: number): number {
 		for (let row = 0; row < this.#geometry.rowsMax; row++) {
 			const word = this.#geometry.word(row);
-			// A shard that is only paused goes on writing into its rows when it wakes up, however long that takes.
+			// A paused shard continues to write into its rows when it wakes up, however long that takes.
 			if (Atomics.load(this.#words, word + RowWord.users) !== 0 || Atomics.load(this.#words, word + RowWord.moreUsers) !== 0) continue;
 			if (nowMs - this.#floats[this.#geometry.float(row) + RowFloat.usedMs]! >= unusedMsMin) return row;
 		}
@@ -182,7 +182,7 @@ export class PositionRows {
 	}
 }
 
-/** The slot's shard has no more use for the row. */
+/** Removes the slot from the row's users. */
 export function dropUser(words: Int32Array, rowWord: number, slot: number): void {
 	Atomics.and(words, rowWord + usersWord(slot), ~userBit(slot));
 }
@@ -194,7 +194,7 @@ function userBit(slot: number): number {
 	return 1 << (slot & 31);
 }
 
-/** Keyed by the cluster: topics whose names collide would make each claim of the table look at all of them. */
+/** Keyed per cluster, so that nobody can choose topic names that collide: each claim of the table would probe all of them. */
 function hash(name: Uint8Array, partition: number): number {
 	return Math.imul(channelHash(name) ^ partition, 0x01000193) >>> 0;
 }

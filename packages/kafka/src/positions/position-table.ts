@@ -5,7 +5,7 @@ import { dropUser, PositionRows } from "./position-rows.ts";
 
 const decoder = new TextDecoder();
 
-/** A shard's identity over its lives: what `owner` and `claim` hold. */
+/** The identity of one incarnation of a shard, as stored in `owner` and `claim`. */
 export function ownerOf(slot: number, incarnation: number): number {
 	return (incarnation * PositionLayout.slotsMax + slot + 1) | 0;
 }
@@ -16,17 +16,17 @@ export function incarnationOfOwner(owner: number): number {
 	return (owner - 1 - slotOfOwner(owner)) / PositionLayout.slotsMax;
 }
 
-/** The shard that wants to change rows. */
+/** The shard that claims the table. */
 export interface Claimant {
-	/** `ownerOf` the shard in its present life. */
+	/** `ownerOf` the shard's current incarnation. */
 	readonly self: number;
-	/** Whether that life is certainly over, its process reaped. Silence is no proof: a process that is only paused writes on when it goes on. */
+	/** Whether that incarnation's process has been reaped. Silence does not prove it: a paused process writes again when it continues. */
 	readonly isGone: (owner: number) => boolean;
 }
 
 /**
- * The position table over any shared bytes. **Each cell has one writer, as the descriptor says; anybody reads. Used on one
- * thread per process.** Rows are made and started by one shard at a time, between `claim` and its release.
+ * The position table over any shared bytes. **Each cell has one writer, see the descriptor; every shard reads. Used on one
+ * thread per process.** One shard at a time adds and starts rows, while it holds the claim.
  */
 export class PositionTable {
 	readonly rowsMax: number;
@@ -36,7 +36,7 @@ export class PositionTable {
 	readonly #rows: PositionRows;
 	readonly #geometry: PositionGeometry;
 
-	/** @throws Error when these bytes are no table that this program can use: see PositionGeometry. */
+	/** @throws Error when the bytes are not a table that this program can use: see PositionGeometry. */
 	constructor(buffer: ArrayBufferLike) {
 		this.#words = new Int32Array(buffer);
 		this.#floats = new Float64Array(buffer);
@@ -57,7 +57,7 @@ export class PositionTable {
 		Atomics.store(words, TableWord.magic, PositionLayout.magic);
 	}
 
-	/** Whether some shard has taken up the first list of topics: partitions found after that are new, and begin at their start. */
+	/** Whether the first list of topics is in the table. Partitions found after that are new, and are read from their first record. */
 	get scanned(): boolean {
 		return Atomics.load(this.#words, TableWord.scanned) === 1;
 	}
@@ -65,7 +65,7 @@ export class PositionTable {
 		Atomics.store(this.#words, TableWord.scanned, 1);
 	}
 
-	/** `Date.now()` of a look at the topics, not long before the last that any shard has had. */
+	/** `Date.now()` of a recent listing of the topics by any shard. The latest one may be a little later. */
 	get lookedMs(): number {
 		return this.#floats[TableFloat.lookedMs]!;
 	}
@@ -73,18 +73,18 @@ export class PositionTable {
 		if (atMs > this.lookedMs) this.#floats[TableFloat.lookedMs] = atMs;
 	}
 
-	/** The shard that changes rows at this moment; 0 = none. */
+	/** The shard that is changing rows; 0 = none. */
 	get claimedBy(): number {
 		return Atomics.load(this.#words, TableWord.claim);
 	}
 
 	/**
-	 * Lets `change` find, make and start rows, alone. Never waits: null, and nothing is done, while another shard is at it, which takes
-	 * microseconds unless its process is paused; try again in a while. The claim of a shard that is gone is taken over.
+	 * Calls `change` with exclusive access to the rows. Never waits: while another shard holds the claim it does nothing and returns null; try
+	 * again later. A claim takes microseconds unless its process is paused. The claim of a dead shard is taken over.
 	 */
 	claimed<T extends object | boolean | number>({ self, isGone }: Claimant, change: (rows: PositionRows) => T): T | null {
 		const holder = Atomics.compareExchange(this.#words, TableWord.claim, 0, self);
-		if (holder === self) throw new Error("the position table is claimed already by this shard");
+		if (holder === self) throw new Error("this shard has already claimed the position table");
 		if (holder !== 0 && !(isGone(holder) && Atomics.compareExchange(this.#words, TableWord.claim, holder, self) === holder)) return null;
 		try {
 			return change(this.#rows);
@@ -93,7 +93,7 @@ export class PositionTable {
 		}
 	}
 
-	/** Makes this shard the one that writes dead letters, unless one does that is not gone. True from then on, for as long as it lives. */
+	/** Makes this shard the writer of dead letters unless a live shard is. Returns whether this shard is the writer. */
 	claimDeadLetters({ self, isGone }: Claimant): boolean {
 		const writer = Atomics.load(this.#words, TableWord.deadLetterWriter);
 		if (writer === self) return true;
@@ -101,12 +101,12 @@ export class PositionTable {
 		return Atomics.compareExchange(this.#words, TableWord.deadLetterWriter, writer, self) === writer;
 	}
 
-	/** A shard still has use for the row: it is not given to another partition within the next minute. */
+	/** Marks the row as used: it is not reused for another partition within the next minute. */
 	use(row: number, nowMs: number): void {
 		this.#floats[this.#geometry.float(row) + RowFloat.usedMs] = nowMs;
 	}
 
-	/** The slot's shard has no more use for the row, and will not write into it any more. */
+	/** Removes the slot from the row's users. Its shard must not write to the row afterwards. */
 	drop(row: number, slot: number): void {
 		dropUser(this.#words, this.#geometry.word(row), slot);
 	}
@@ -114,7 +114,7 @@ export class PositionTable {
 	topic(row: number): string {
 		const at = this.#geometry.byte(row) + PositionLayout.topicOffset;
 		const end = at + this.#words[this.#geometry.word(row) + RowWord.topicBytes]!;
-		// A copy: a decoder takes no shared memory.
+		// A copy: TextDecoder does not accept shared memory.
 		return decoder.decode(new Uint8Array(this.#bytes.subarray(at, end)));
 	}
 
@@ -122,7 +122,7 @@ export class PositionTable {
 		return this.#words[this.#geometry.word(row) + RowWord.partition]!;
 	}
 
-	/** The offset that nobody has delivered yet: the highest of all shards. Null while not even the start is known. */
+	/** The highest position of all shards: the first offset that no shard has delivered. Null while the start is unknown. */
 	position(row: number): number | null {
 		if (Atomics.load(this.#words, this.#geometry.word(row) + RowWord.state) !== RowState.started) return null;
 		const at = this.#geometry.float(row);
@@ -133,8 +133,8 @@ export class PositionTable {
 	}
 
 	/**
-	 * Where a shard that came to life at `sinceMs` (`monotonicMs`) begins: where its siblings are, unless the partition is younger than
-	 * it. Then its clients were there before the first record, however late it has heard of the partition.
+	 * Where a shard that started at `sinceMs` (`monotonicMs`) begins: where the other shards are, or at the partition's start if
+	 * the shard is older than that start, since its clients were connected before the first record.
 	 */
 	positionSince(row: number, sinceMs: number): number | null {
 		const at = this.#geometry.float(row);
@@ -142,7 +142,7 @@ export class PositionTable {
 		return position !== null && this.#floats[at + RowFloat.startedMs]! >= sinceMs ? this.#floats[at + RowFloat.start]! : position;
 	}
 
-	/** Epoch of the leader that wrote the record before `position`; -1 = not known. Lock-free: while it is being changed it is not known. */
+	/** Epoch of the leader that wrote the record before `position`; -1 = unknown, also while another shard is changing it. Lock-free. */
 	epochAt(row: number, position: number): number {
 		const float = this.#geometry.float(row) + RowFloat.epochFrom;
 		const from = this.#floats[float]!;
@@ -159,8 +159,8 @@ export class PositionTable {
 	}
 
 	/**
-	 * The log was lost or created again, or its end was: what was delivered before counts no more. For a shard that reads the partition.
-	 * Where several do, each finds out by itself; the cells of those that were faster are right again with their next record.
+	 * Sets the positions of all shards to `position`, because the log or its end was lost or recreated. Call from a shard that reads the
+	 * partition. If several do, each calls it; a cell that a slower shard has reset is correct again after its shard's next record.
 	 */
 	restartAt(row: number, position: number): void {
 		const at = this.#geometry.float(row);
@@ -173,12 +173,12 @@ export class PositionTable {
 		return Atomics.load(this.#words, this.#geometry.word(row) + RowWord.owner);
 	}
 
-	/** True when the row was `from`'s and is now `to`'s. */
+	/** Changes the owner atomically. Returns false if it was not `from`. */
 	changeOwner(row: number, from: number, to: number): boolean {
 		return Atomics.compareExchange(this.#words, this.#geometry.word(row) + RowWord.owner, from, to) === from;
 	}
 
-	/** Says what is about to be put on the bus: see PositionIntent. */
+	/** The slot's intent: see PositionIntent. */
 	intent(slot: number): PositionIntent {
 		return new PositionIntent(this, this.#words, this.#floats, this.#geometry.intent(slot));
 	}

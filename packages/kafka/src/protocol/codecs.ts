@@ -4,22 +4,22 @@ import { decompressFrameSync } from "lz4-napi";
 import { uncompressSync } from "snappy";
 import { type Frame, gzipBytes, lz4Frames, snappyBytes, zstdFrames } from "./declared-size.ts";
 
-/** Kafka's numbers for how a batch is compressed. */
+/** Kafka's numbers of compression codecs. */
 export const Codec = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
 
-/** No honest batch grows beyond this; a broker takes batches of 1 MiB unless it is told otherwise. */
+/** Most bytes that a batch may expand to. Far above any normal batch: brokers accept 1 MiB by default. */
 export const uncompressedBytesMax: number = 128 * 1024 * 1024;
 
-/** Node has its own zstd from 22.15 on, several times as fast as the one in JavaScript. */
+/** Node has zstd since 22.15. It is several times as fast as the one in JavaScript. */
 const nativeZstd = (zlib as { zstdDecompressSync?: (bytes: Buffer, options: object) => Buffer }).zstdDecompressSync;
 
-/** Java's snappy streams: magic, version, lowest version that can read it, then blocks of length i32 and bytes. */
+/** Java's snappy framing: magic, version, lowest compatible version, then blocks of length i32 and bytes. */
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const xerialHeaderBytes = 16;
 
-/** @throws RangeError for what would grow beyond the bound. Called before anything is allocated for it. */
+/** Call before allocating output. @throws RangeError for more than `uncompressedBytesMax`. */
 function check(bytes: number): void {
-	if (bytes > uncompressedBytesMax) throw new RangeError(`it would become ${bytes} bytes; the most is ${uncompressedBytesMax}`);
+	if (bytes > uncompressedBytesMax) throw new RangeError(`it expands to ${bytes} bytes; at most ${uncompressedBytesMax} are allowed`);
 }
 
 function unsnappy(bytes: Buffer): Buffer {
@@ -45,7 +45,7 @@ function unsnappy(bytes: Buffer): Buffer {
 	);
 }
 
-/** Frame by frame: given several, lz4-napi and Node's zstd stop at the end of the first, without a word. */
+/** Decodes each frame separately: given several, lz4-napi and Node's zstd stop after the first, without an error. */
 function eachFrame(bytes: Buffer, frames: readonly Frame[], decode: (frame: Buffer) => Buffer): Buffer {
 	check(frames.reduce((sum, frame) => sum + frame.bytes, 0));
 	const plain = frames.map(({ start, end }) => decode(bytes.subarray(start, end)));
@@ -59,8 +59,8 @@ function unzstd(frame: Buffer): Buffer {
 }
 
 /**
- * The records of a compressed batch. Synchronous: it runs on the ingest worker, which has nothing else to do meanwhile.
- * @throws for bytes that are no such batch, and for one that would grow beyond `uncompressedBytesMax`.
+ * Uncompresses the records of a batch. Synchronous: the ingest worker has nothing else to do meanwhile.
+ * @throws for bytes that are not valid for the codec, and for more than `uncompressedBytesMax` of output.
  */
 export function uncompress(codec: number, bytes: Buffer): Buffer {
 	switch (codec) {
@@ -74,6 +74,6 @@ export function uncompress(codec: number, bytes: Buffer): Buffer {
 		case Codec.zstd:
 			return eachFrame(bytes, zstdFrames(bytes), unzstd);
 		default:
-			throw new RangeError(`compression codec ${codec} is not known`);
+			throw new RangeError(`unknown compression codec ${codec}`);
 	}
 }

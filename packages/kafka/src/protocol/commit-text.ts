@@ -1,10 +1,10 @@
-/** What is committed beside an offset, where `kafka-consumer-groups` does not show it. */
+/** Metadata committed with an offset. `kafka-consumer-groups` does not show it. */
 export interface CommitText {
-	/** Of which topic it is; null = the broker did not tell, or somebody else committed. */
+	/** Null when the broker does not report ids, or another program committed. */
 	readonly topicId: string | null;
-	/** Name of the cluster of shards that committed, unlike any other's; null = somebody else. */
+	/** Unique name of the shardcast cluster that committed; null when another program did. */
 	readonly run: string | null;
-	/** Epoch of the leader that wrote the record before the offset; -1 = not known. */
+	/** Epoch of the leader that wrote the record before the offset; -1 = unknown. */
 	readonly epoch: number;
 }
 
@@ -19,16 +19,16 @@ export function commitText({ topicId, run, epoch }: CommitText): string {
 	return ["shardcast", ...topic, ...(run === null ? [] : [`run=${run}`]), ...(epoch < 0 ? [] : [`epoch=${epoch}`])].join(" ");
 }
 
-/** Of an offset that somebody else has set, such as `kafka-consumer-groups --reset-offsets`, nothing is known; it counts all the same. */
+/** Accepts any text: an offset set by another program, such as `kafka-consumer-groups --reset-offsets`, counts too. */
 export function parseCommitText(text: string): CommitText {
 	const found = pattern.exec(text)?.groups;
 	return { topicId: found?.topicId ?? null, run: found?.run ?? null, epoch: Number(found?.epoch ?? -1) };
 }
 
 /**
- * The commit to go on from by those of a partition, those of shard 0 first; null when none counts. The lowest wins, since
- * what one shard had not delivered its clients have not seen. What is of another topic of that name counts nothing; nor does what a
- * shard with a higher number has left behind in an earlier run, when there were more shards.
+ * The commit to continue from; null when none is valid. The lowest wins: what one shard had not delivered, its clients have not seen.
+ * Ignores commits of another topic with the same name, and those of an earlier run that had more shards.
+ * @param commits of one partition, that of shard 0 first.
  */
 export function validCommit(commits: readonly Commit[], topicId: string | null): Commit | null {
 	const ofTopic = commits.filter((commit) => commit.topicId === null || topicId === null || commit.topicId === topicId);

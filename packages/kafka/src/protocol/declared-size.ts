@@ -1,15 +1,15 @@
 /**
- * How many bytes a compressed batch becomes at most, read from its headers alone: nothing is allocated, nothing uncompressed. Each
- * throws a RangeError for bytes that are cut off or of another format. Cost: one step per block, which is 64 KB or more of what
- * comes out in an honest batch.
+ * Upper bounds on the size of uncompressed batches, read from headers only: nothing is allocated or uncompressed. All functions
+ * throw a RangeError for truncated bytes or another format. Cost: one step per block, which in a normal batch is at least 64 KB of
+ * output.
  */
 
-/** The last four bytes tell, of a single gzip stream; a stream that lies is cut off while it is uncompressed. */
+/** Reads the last four bytes of a single gzip stream. If they are wrong, uncompressing stops at that size. */
 export function gzipBytes(bytes: Buffer): number {
 	return bytes.readUInt32LE(bytes.length - 4);
 }
 
-/** A raw snappy block begins with its length, a varint of 32 bits. */
+/** A raw snappy block starts with its uncompressed length, a varint of 32 bits. */
 export function snappyBytes(block: Buffer): number {
 	let length = 0;
 	for (let at = 0; at < 5; at++) {
@@ -20,11 +20,11 @@ export function snappyBytes(block: Buffer): number {
 	throw new RangeError("a snappy block without a length");
 }
 
-/** A part that is compressed by itself. */
+/** A separately compressed part. */
 export interface Frame {
 	readonly start: number;
 	readonly end: number;
-	/** What it becomes at most. */
+	/** Upper bound on its uncompressed bytes. */
 	readonly bytes: number;
 }
 
@@ -35,11 +35,11 @@ const Lz4 = {
 	magic: 0x184d2204,
 	flag: { blockChecksum: 0x10, contentSize: 0x08, contentChecksum: 0x04, dictionary: 0x01 },
 	uncompressed: 0x8000_0000,
-	/** What a byte of compressed input can become at most. */
+	/** Most output bytes per byte of compressed input. */
 	ratioMax: 255,
 } as const;
 
-/** The frames of lz4 data, one after the other, without those that hold no data. Each block becomes at most the frame's block size. */
+/** The frames of lz4 data, without empty ones. Each block expands to at most the frame's block size. */
 export function lz4Frames(bytes: Buffer): readonly Frame[] {
 	const { flag } = Lz4;
 	const frames: Frame[] = [];
@@ -49,7 +49,7 @@ export function lz4Frames(bytes: Buffer): readonly Frame[] {
 			at += 8 + bytes.readUInt32LE(at + 4);
 			continue;
 		}
-		if (magic !== Lz4.magic) throw new RangeError("no lz4 frame");
+		if (magic !== Lz4.magic) throw new RangeError("not an lz4 frame");
 		const start = at;
 		let ofBlocks = 0;
 		const flags = bytes.readUInt8(at + 4);
@@ -80,7 +80,7 @@ const Zstd = {
 	blockBytesMax: 128 * 1024,
 } as const;
 
-/** The frames of zstd data, likewise: the blocks, the size that a frame declares, or its window, whichever is the most. */
+/** The frames of zstd data. The bound is the largest of the blocks, the declared size and the window. */
 export function zstdFrames(bytes: Buffer): readonly Frame[] {
 	const { flag, block } = Zstd;
 	const frames: Frame[] = [];
@@ -90,7 +90,7 @@ export function zstdFrames(bytes: Buffer): readonly Frame[] {
 			at += 8 + bytes.readUInt32LE(at + 4);
 			continue;
 		}
-		if (magic !== Zstd.magic) throw new RangeError("no zstd frame");
+		if (magic !== Zstd.magic) throw new RangeError("not a zstd frame");
 		const start = at;
 		const flags = bytes.readUInt8(at + 4);
 		const single = (flags & flag.singleSegment) !== 0;
@@ -108,12 +108,12 @@ export function zstdFrames(bytes: Buffer): readonly Frame[] {
 			last = head & 1;
 			const type = (head >> 1) & 3;
 			const length = head >>> 3;
-			if (type > block.compressed) throw new RangeError("a zstd block of no known type");
+			if (type > block.compressed) throw new RangeError("a zstd block of unknown type");
 			ofBlocks += type === block.compressed ? blockBytesMax : length;
 			at += type === block.repeated ? 1 : length;
 		}
 		if (flags & flag.contentChecksum) at += 4;
-		// A decoder allocates what the frame declares, or its window, whatever then comes.
+		// A decoder allocates the declared size or the window, whatever the blocks hold.
 		frames.push({ start, end: at, bytes: Math.max(ofBlocks, declared, window) });
 	}
 	return frames;

@@ -7,7 +7,7 @@ import type { ProtocolRequest } from "./fetch-protocol.ts";
 /** Request: `size(4) | api key(2) | version(2) | correlation id(4)`; answer: `size(4) | correlation id(4) | body`. */
 const Layout = { apiKey: 4, requestCorrelation: 8, requestHeadBytes: 12, answerCorrelation: 4, body: 8 } as const;
 const fetchApiKey = 1;
-/** The body that stands for one which was parked. */
+/** Length of the token that replaces a parked body. */
 const tokenBytes = 4;
 
 interface Parked {
@@ -15,29 +15,29 @@ interface Parked {
 	readonly buffer: Buffer;
 }
 
-/** An answer in a buffer that is used again. */
+/** An answer in a reusable buffer. */
 export interface Leased<T> {
 	readonly answer: T;
-	/** The answer's bytes are not looked at any more. Not calling it costs a buffer, no more. */
+	/** Call when you no longer use the answer's bytes. If you do not, the buffer is garbage collected instead of reused. */
 	release(): void;
 }
 
 /**
- * Takes the answers to fetches past kafkajs. Its connection gathers each in pieces of 64 KiB, in memory fresh from the kernel, and
- * copies them together, which costs more than all that we do with the records. So our sockets read into buffers of ours, keep the
- * body of a fetch's answer back, and give kafkajs a short one with a token in its place, so that it still matches answers with
- * requests, keeps time, and reports errors. **One per source, used by one thread.**
+ * Lets fetch answers bypass kafkajs. A kafkajs connection collects an answer in new 64 KiB chunks and then copies them together, which
+ * costs more than all other work on the records. Here the sockets read into reusable buffers and park the body of a fetch answer.
+ * kafkajs gets a short body with a token instead: it still matches answers to requests, times requests out and reports errors.
+ * **One per source, used by one thread.**
  *
- * Bound: one parked body per connection, which is how many fetches are under way on each.
+ * Bound: one parked body per connection, since each has one fetch in progress.
  */
 export class FetchAnswers {
 	readonly #buffers: AnswerBuffers;
 	readonly #parked = new Map<number, Parked>();
 	#tokens = 0;
 
-	/** @param answerBytesMax what is asked for in one fetch. */
+	/** @param answerBytesMax the limit in each fetch request. */
 	constructor(answerBytesMax: number) {
-		// One batch may exceed what was asked for; the answer's own heads are small.
+		// The first batch may exceed the limit; the headers of the answer are small.
 		this.#buffers = new AnswerBuffers(answerBytesMax + 64 * 1024);
 	}
 
@@ -49,7 +49,7 @@ export class FetchAnswers {
 			const correlation = frame.readInt32BE(Layout.answerCorrelation);
 			if (fetches.delete(correlation)) socket.emit("data", this.#park(token, frame, buffer));
 			else {
-				// kafkajs may keep it.
+				// A copy: kafkajs may keep it.
 				socket.emit("data", Buffer.from(frame));
 				this.#buffers.give(buffer);
 			}
@@ -81,7 +81,7 @@ export class FetchAnswers {
 		return socket;
 	};
 
-	/** Sends a fetch over a connection that `socketFactory` made. */
+	/** Sends a fetch over a connection made by `socketFactory`. */
 	async send<T>(connections: { send<U>(request: ProtocolRequest<U>): Promise<U> }, request: ProtocolRequest<T>): Promise<Leased<T>> {
 		let parked: Parked | undefined;
 		const { response } = request;
@@ -105,7 +105,7 @@ export class FetchAnswers {
 	#unpark(body: Buffer): Parked {
 		const token = body.readInt32BE(0);
 		const parked = this.#parked.get(token);
-		if (parked === undefined) throw new Error("the answer to a fetch came over a connection that is closed");
+		if (parked === undefined) throw new Error("the connection closed before its fetch answer was taken");
 		this.#parked.delete(token);
 		return parked;
 	}

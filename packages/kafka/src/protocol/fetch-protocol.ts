@@ -8,29 +8,29 @@ export interface FetchTarget {
 	readonly topicId: string | null;
 	readonly partition: number;
 	readonly offset: number;
-	/** Of the leader that we take the broker for, -1 = not known. A broker whose own is another refuses: then one of us is behind. */
+	/** Leader epoch that we expect the broker to have; -1 = unknown. A broker with another epoch refuses the request. */
 	readonly leaderEpoch: number;
-	/** Of the record before `offset`, -1 = not known. A leader whose log has another one there says where the logs part. */
+	/** Leader epoch of the record before `offset`; -1 = unknown. A leader whose log has another epoch there reports the divergence. */
 	readonly lastEpoch: number;
 }
 
-/** Up to where a leader's log agrees with what we have read: -1 where it cannot tell. */
+/** The point up to which a leader's log agrees with what was read. Fields are -1 when the leader does not know. */
 export interface Divergence {
 	readonly epoch: number;
 	readonly endOffset: number;
 }
 
-/** One partition of the answer; `records` are its batches as they came. */
+/** One partition of the answer; `records` holds the unparsed batches. */
 export interface FetchedPartition {
 	readonly topic: string;
 	readonly topicId: string | null;
 	readonly partition: number;
 	readonly errorCode: number;
-	/** Offset behind the last record that a consumer may see, in either isolation. */
+	/** Offset after the last record that a consumer may see, for either isolation level. */
 	readonly logEnd: number;
 	readonly logStart: number;
 	readonly aborted: readonly AbortedTransaction[];
-	/** What was read before is not in this leader's log, which therefore sent no records. Null also from brokers that are asked by name. */
+	/** Set when this leader's log does not have the records read before; then it sends no records. Always null with fetches by name. */
 	readonly divergence: Divergence | null;
 	readonly records: Buffer;
 }
@@ -42,21 +42,21 @@ export interface FetchLimits {
 }
 
 const apiKey = 1;
-/** By name: brokers from 2.3 to 4.x take it, and it is the newest whose encoding is not the flexible one. */
+/** Fetch by name: the newest version without flexible encoding. Brokers from 2.3 to 4.x accept it. */
 const byNameVersion = 11;
-/** By topic id: brokers from 3.1 on. A topic that was recreated under the same name is another one to it. */
+/** Fetch by topic id: brokers since 3.1. A topic recreated under the same name is a different topic. */
 const byIdVersion = 13;
 const readCommitted = 1;
 const noReplica = -1;
-/** Answer as soon as there is anything. */
+/** The broker answers as soon as there is a record. */
 const bytesMin = 1;
 const noSession = { id: 0, epoch: -1 } as const;
-/** For followers only. */
+/** Used by follower brokers only. */
 const noLogStart = -1;
-/** Tagged field of a partition in an answer. */
+/** Tag of that field in a partition's answer. */
 const divergingEpochTag = 0;
 
-/** A request as kafkajs' connection takes it. */
+/** A request in the form that kafkajs connections accept. */
 export interface ProtocolRequest<T> {
 	readonly request: { apiKey: number; apiVersion: number; apiName: string; encode(): Promise<{ buf: Buffer; buffer: Buffer }> };
 	readonly response: { decode(payload: Buffer): Promise<T>; parse(decoded: T): Promise<T> };
@@ -72,15 +72,15 @@ class FetchFailed extends Error {
 	}
 }
 
-/** Whether a broker that answered ApiVersions so can be asked by topic id. */
+/** Whether a broker with this ApiVersions answer supports fetches by topic id. */
 export function fetchesById(versions: Readonly<Record<number, { readonly maxVersion: number }>> | null): boolean {
 	return (versions?.[apiKey]?.maxVersion ?? 0) >= byIdVersion;
 }
 
 /**
- * A fetch whose answer keeps the record batches as bytes. kafkajs brings connection, TLS, SASL and framing; its own fetch would
- * turn every record into objects, which is most of what consuming costs.
- * @param mayUseIds whether this broker can be asked by topic id; it is, when the ids of all targets are known.
+ * A fetch that leaves record batches as bytes. kafkajs provides connection, TLS, SASL and framing; its own fetch turns every
+ * record into objects, which is most of the cost of consuming.
+ * @param mayUseIds whether this broker supports topic ids. They are used if the ids of all targets are known.
  */
 export function fetchRequest(
 	targets: readonly FetchTarget[],
@@ -102,7 +102,7 @@ export function fetchRequest(
 			decode: async (payload) => (byId ? decodeById(payload, targets) : decodeByName(payload, targets)),
 			parse: async (decoded) => decoded,
 		},
-		// The broker may hold the answer back for as long as waitMsMax.
+		// The broker may delay its answer by waitMsMax.
 		requestTimeout: limits.waitMsMax + 10_000,
 	};
 }
@@ -113,7 +113,7 @@ function head(writer: ProtocolWriter, limits: FetchLimits): ProtocolWriter {
 }
 
 function encodeById(targets: readonly FetchTarget[], limits: FetchLimits): Buffer {
-	// The end of the request's header, which kafkajs writes without tagged fields.
+	// The end of the request header, which kafkajs writes without tagged fields.
 	const writer = head(new ProtocolWriter().noTags(), limits);
 	writer.list([...grouped(targets, ({ topicId }) => topicId!)], ([topicId, partitions]) => {
 		writer.id(topicId);
@@ -158,7 +158,7 @@ function decodeById(payload: Buffer, targets: readonly FetchTarget[]): readonly 
 				const epoch = reader.int32();
 				const endOffset = reader.int64();
 				reader.tags();
-				// What is not there has -1 for both, where a broker sends it at all.
+				// Brokers that send the field without a divergence set both to -1.
 				if (epoch >= 0 || endOffset >= 0) divergence = { epoch, endOffset };
 			});
 			fetched.push({ topic: names.get(topicId) ?? "", topicId, partition, errorCode, logEnd, logStart, aborted, divergence, records });

@@ -3,58 +3,58 @@ import type { ProtocolRequest } from "./fetch-protocol.ts";
 
 export interface PartitionMetadata {
 	readonly partitionId: number;
-	/** -1 = there is none at present. */
+	/** -1 when there is no leader. */
 	readonly leader: number;
-	/** Counts the partition's leaders. Not there where the broker does not tell. */
+	/** Counts the partition's leaders. Absent when the broker does not report it. */
 	readonly leaderEpoch?: number;
 	readonly partitionErrorCode: number;
 }
 
 export interface TopicMetadata {
 	readonly topic: string;
-	/** Unlike that of any other topic, also of one that had the same name before. Null where the broker does not tell. */
+	/** Unique, even among topics that had the same name. Null when the broker does not report it. */
 	readonly topicId?: string | null;
 	readonly topicErrorCode: number;
-	/** Whether we may read it. Not there where the broker was not asked, or does not tell. */
+	/** Whether our user may read it. Absent when the broker was not asked, or does not report it. */
 	readonly mayRead?: boolean;
 	readonly partitionMetadata: readonly PartitionMetadata[];
 }
 
-/** As kafkajs has it, with the topics' ids. */
+/** kafkajs' cluster metadata, with topic ids. */
 export interface ClusterMetadata {
 	readonly throttleTime: number;
 	readonly brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number; readonly rack: string | null }[];
 	readonly clusterId: string | null;
 	readonly controllerId: number;
 	readonly topicMetadata: readonly TopicMetadata[];
-	/** Names asked for of which the broker says only that we may not see them, whether there is such a topic or not. */
+	/** Requested names that our user may not see. The broker does not say whether such a topic exists. */
 	readonly denied?: readonly string[];
 }
 
-/** Metadata, version 12: brokers from 3.1 on take it, those that can also fetch by topic id. */
+/** Metadata version 12: brokers since 3.1, the ones that also support fetches by topic id. */
 const apiKey = 3;
 const apiVersion = 12;
 const deniedCode = 29;
-/** Unknown topic, name that no topic may have, not for us to see: there is no such topic as far as we are concerned. */
+/** Errors that mean "no such topic": unknown topic, invalid name, access denied. */
 const absent: readonly number[] = [3, 17, deniedCode];
-/** Of the operations that a broker says we may do. */
+/** The bit for "read" in a topic's authorized operations. */
 const readBit = 1 << 3;
-/** The broker was not asked what we may do. */
+/** Authorized operations were not requested. */
 const notTold = -(2 ** 31);
 
 class MetadataFailed extends Error {
 	override readonly name = "MetadataFailed";
 }
 
-/** Whether a broker that answered ApiVersions so takes this request. */
+/** Whether a broker with this ApiVersions answer supports this request. */
 export function tellsTopicIds(versions: Readonly<Record<number, { readonly maxVersion: number }>> | null): boolean {
 	return (versions?.[apiKey]?.maxVersion ?? 0) >= apiVersion;
 }
 
 /**
- * Metadata with topic ids, which kafkajs' own (version 6) does not have. Topics that do not exist are left out of the answer, where
- * kafkajs fails the whole request. No names = all topics; then the broker is not asked what we may do with each, which costs it more
- * than the rest where there are thousands.
+ * A metadata request with topic ids, which kafkajs' own (version 6) lacks. Missing topics are left out of the answer; kafkajs fails the
+ * whole request.
+ * @param topics empty = all topics. Then authorized operations are not requested: with thousands of topics they are most of the cost.
  */
 export function metadataRequest(topics: readonly string[], timeoutMs: number): ProtocolRequest<ClusterMetadata> {
 	return {
@@ -76,12 +76,12 @@ function encode(topics: readonly string[]): Buffer {
 	// The end of the request's header, which kafkajs writes without tagged fields.
 	const writer = new ProtocolWriter().noTags();
 	writer.list(topics.length === 0 ? null : topics, (topic) => {
-		writer.int64(0).int64(0); // no id: we ask by name
+		writer.int64(0).int64(0); // no id: the request is by name
 		writer.text(topic).noTags();
 	});
 	return writer
-		.int8(0) // no topic is to be made
-		.int8(topics.length > 0 ? 1 : 0) // whether it is to tell what we may do
+		.int8(0) // do not create topics
+		.int8(topics.length > 0 ? 1 : 0) // include authorized operations
 		.noTags()
 		.bytes();
 }
@@ -115,7 +115,7 @@ function topicFrom(reader: ProtocolReader): TopicMetadata {
 		const partitionId = reader.int32();
 		const leader = reader.int32();
 		const leaderEpoch = reader.int32();
-		// Replicas, those in sync, those that are away.
+		// Replicas, in-sync replicas, offline replicas.
 		for (let list = 0; list < 3; list++) reader.list(() => reader.int32());
 		reader.tags();
 		return { partitionErrorCode, partitionId, leader, leaderEpoch };

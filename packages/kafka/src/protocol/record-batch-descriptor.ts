@@ -1,5 +1,5 @@
 /**
- * A Kafka record batch, format 2 (all that brokers since 0.11 write), big-endian:
+ * A Kafka record batch, format 2 (the only one that brokers since 0.11 write), big-endian:
  *
  * ```
  *  0 base offset i64 | 8 bytes that follow i32 | 12 leader epoch i32 | 16 magic i8 = 2 | 17 crc-32c u32
@@ -14,7 +14,7 @@
 export const RecordBatchLayout = {
 	baseOffset: 0,
 	lengthOffset: 8,
-	/** Bytes of base offset and length, which the length does not count. */
+	/** Bytes of base offset and length. The length does not include them. */
 	logOverheadBytes: 12,
 	leaderEpochOffset: 12,
 	magicOffset: 16,

@@ -221,7 +221,7 @@ describe("RecordReader", () => {
 		const reader = new RecordReader();
 		reader.reset(Buffer.concat([bomb, encodeBatch([plain("found")], { baseOffset: 1 })]), 0, []);
 		expect(() => reader.next()).toThrow(
-			"the batch cannot be uncompressed (codec 2): it would become 4294967295 bytes; the most is 134217728",
+			"cannot uncompress the batch (codec 2): it expands to 4294967295 bytes; at most 134217728 are allowed",
 		);
 		expect(reader.next()).toBe(true);
 		expect(reader.offset).toBe(1);
