@@ -1,12 +1,12 @@
 const firstMs = 100;
 
-/** Pause before try number `attempt` (from 0): doubles up to `maxMs`, then a random half off, so that shards do not try in step. */
+/** Pause before attempt `attempt` (from 0): doubles up to `maxMs`, minus up to half at random, so that shards do not retry in step. */
 export function backoffMs(attempt: number, maxMs: number): number {
 	const full = Math.min(firstMs * 2 ** Math.min(attempt, 20), maxMs);
 	return full * (0.5 + Math.random() / 2);
 }
 
-/** A pause that can be cut short: `cut()` ends the present one, or the next when there is none at the moment. */
+/** A pause that can be cut short: `cut()` ends the current sleep, or the next one if none is in progress. */
 export class Pause {
 	#wake: (() => void) | null = null;
 	#cut = false;

@@ -1,6 +1,6 @@
 import { troubleKinds } from "./source.ts";
 
-/** Counted by the ingest worker; read by the loop at any time. Monotonic unless the sentence says "now". */
+/** Written by the ingest worker, read by the loop at any time. Monotonic unless the description says "now". */
 export const workerCounters = [
 	["records", "records read from Kafka, whether delivered or not"],
 	["bytes", "bytes of their values"],
@@ -27,10 +27,10 @@ export const workerCounters = [
 	["pausedMs", "total time of these pauses"],
 	["commits", "commits of offsets"],
 	["committedMs", "monotonicMs() of the last commit (now)"],
-	["lookedMs", "Date.now() of the last look at the topics (now)"],
-	["historyReads", "reads of a part of a partition for clients that had missed it"],
+	["lookedMs", "Date.now() when the topics were last listed (now)"],
+	["historyReads", "reads of part of a partition for clients that had missed it"],
 	["historyReadsFailed", "of these, those that failed or took too long"],
-	["historyRecords", "records that were read so"],
+	["historyRecords", "records returned by these reads"],
 	["produced", "client messages written to Kafka and acknowledged"],
 	["produceErrors", "client messages that Kafka did not accept"],
 	...troubleKinds.map(([kind, sentence]) => [kind, `trouble: ${sentence}`] as const),
@@ -49,9 +49,9 @@ export const hostCounters = [
 		"readerWaits",
 		"checks that found a partition not ready for its new owner: some shard had not read all that the former owner put on the bus",
 	],
-	["busFull", "times that a record had to wait because the bus, or the log of its channel, was full or taken"],
-	["logTooLarge", "records longer than a channel's history takes, which are not delivered"],
-	["ringHighWaterBytes", "the most bytes that the event loop has found in the ingest ring"],
+	["busFull", "times that a record had to wait because the bus, or the log of its channel, was full or locked"],
+	["logTooLarge", "records too long for their channel's history, which are not delivered"],
+	["ringHighWaterBytes", "most bytes that the event loop has found in the ingest ring"],
 ] as const;
 export type HostCounter = (typeof hostCounters)[number][0];
 

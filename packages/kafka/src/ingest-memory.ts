@@ -36,7 +36,7 @@ const { records: recordsWord, bytes: bytesWord, delivered: deliveredWord } = wor
 const { delivered: hostDeliveredWord } = hostIndex;
 const { records: recordsCell, bytes: bytesCell, delivered: deliveredCell } = cellIndex;
 
-/** Counters of one writer, anybody reads. */
+/** Counters with one writer and any number of readers. */
 export class CounterBlock<Name extends string> {
 	readonly #words: Float64Array;
 	readonly #index: Index<Name>;
@@ -60,20 +60,20 @@ export class CounterBlock<Name extends string> {
 }
 
 /**
- * The memory that a shard's event loop and its ingest worker share. It belongs to the loop and outlives the worker: when a
- * worker is killed, what it had published in the ring is still read, and its successor goes on in the same memory.
+ * The memory that a shard's event loop and its ingest worker share. It belongs to the loop and outlives the worker: after a
+ * worker is killed, the loop still reads the records in the ring, and the next worker uses the same memory.
  */
 export class IngestMemory {
 	readonly buffer: SharedArrayBuffer;
 	readonly rowsMax: number;
 	readonly ring: Ring;
-	/** The loop sleeps on it, the worker wakes. */
+	/** The loop sleeps on it, the worker wakes it. */
 	readonly recordSignal: RingSignal;
-	/** The worker sleeps on it, the loop wakes. */
+	/** The worker sleeps on it, the loop wakes it. */
 	readonly roomSignal: RingSignal;
 	readonly worker: CounterBlock<WorkerCounter>;
 	readonly host: CounterBlock<HostCounter>;
-	/** Odd while a route function runs; then 1 while reading is to pause. */
+	/** Word 0 is odd while a route function runs; word 1 is 1 while reading must pause. */
 	readonly #calls: Int32Array;
 	readonly #callOf: Float64Array;
 	readonly #cells: Float64Array;
@@ -114,7 +114,7 @@ export class IngestMemory {
 		this.#cells[row * cellsPerRow + cellIndex[name]] = value;
 	}
 
-	/** Worker: a record was taken. By itself, as is `moved`, since looking counters up by name costs as much as the rest per record. */
+	/** Worker: counts a record. Like `moved` it uses fixed indices: looking counters up by name would double the cost per record. */
 	taken(row: number, valueBytes: number): void {
 		const at = row * cellsPerRow;
 		this.#cells[at + recordsCell]! += 1;
@@ -123,52 +123,52 @@ export class IngestMemory {
 		this.#workerWords[bytesWord]! += valueBytes;
 	}
 
-	/** Worker: it was handed to the loop. */
+	/** Worker: counts a record handed to the loop. */
 	handedOver(): void {
 		this.#workerWords[deliveredWord]! += 1;
 	}
 
-	/** Loop: it is delivered; its partition goes on at `position`. */
+	/** Loop: counts a delivered record, after which its partition is at `position`. */
 	moved(row: number, position: number): void {
 		this.#cells[row * cellsPerRow + deliveredCell] = position;
 		this.#hostWords[hostDeliveredWord]! += 1;
 	}
 
-	/** Worker: a route function begins on this record. */
+	/** Worker: call before the route function is called for a record. */
 	enterRoute(row: number, offset: number): void {
 		this.#callOf[0] = row;
 		this.#callOf[1] = offset;
 		Atomics.add(this.#calls, 0, 1);
 	}
 
-	/** Worker: it has come back. */
+	/** Worker: call when the route function has returned. */
 	leaveRoute(): void {
 		Atomics.add(this.#calls, 0, 1);
 	}
 
-	/** Loop: the worker reads no further until told. */
+	/** Loop: pauses or resumes reading. */
 	setPaused(paused: boolean): void {
 		Atomics.store(this.#calls, pausedWord, paused ? 1 : 0);
 		this.roomSignal.wake();
 	}
 
-	/** Worker: no room, whatever the ring says. */
+	/** Worker: whether to treat the ring as full. */
 	get paused(): boolean {
 		return Atomics.load(this.#calls, pausedWord) === 1;
 	}
 
-	/** Loop: the call that is under way, by a number that never comes twice in a row; null when there is none. */
+	/** Loop: number of the route call in progress, different from that of the call before; null when there is none. */
 	routeCall(): number | null {
 		const call = Atomics.load(this.#calls, 0);
 		return (call & 1) === 1 ? call : null;
 	}
 
-	/** Loop: the record of the call under way. Certain only when the worker is stopped. */
+	/** Loop: the record of the route call in progress. Reliable only after the worker has been stopped. */
 	routedRecord(): { readonly row: number; readonly offset: number } {
 		return { row: this.#callOf[0]!, offset: this.#callOf[1]! };
 	}
 
-	/** Loop: the worker was killed within a call. */
+	/** Loop: call when the worker was killed during a route call. */
 	forgetRouteCall(): void {
 		if (this.routeCall() !== null) Atomics.add(this.#calls, 0, 1);
 	}

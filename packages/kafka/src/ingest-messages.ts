@@ -4,17 +4,17 @@ import type { HistoryError, HistoryPart, HistoryRequest } from "./history/histor
 import type { IngestOptions } from "./ingest-options.ts";
 import type { PartitionWithOffset, SourcePartition, StartRule, TopicList, TroubleKind } from "./source.ts";
 
-/** What the worker is started with. */
+/** The worker's start parameters. */
 export interface IngestTask {
 	readonly options: IngestOptions;
 	readonly memory: SharedArrayBuffer;
 	readonly rowsMax: number;
 	readonly port: MessagePort;
-	/** By which the shard hashes channel names. */
+	/** The key with which the shard hashes channel names. */
 	readonly channelHashKey: ChannelHashKey;
 	/** Whether this shard writes dead letters; see DeadLetters. */
 	readonly writesDeadLetters: boolean;
-	/** Records that are not to be routed again: the route function hung on them. */
+	/** Records that must not be routed again, because the route function hung on them. */
 	readonly poisoned: readonly { readonly row: number; readonly offset: number }[];
 }
 
@@ -24,9 +24,9 @@ export interface OutgoingMessage {
 	readonly kind: number;
 	readonly channels: readonly string[];
 	readonly payload: Uint8Array;
-	/** Who sent it, so that it is left out when the record comes back; also orders its messages. */
+	/** Identifies the sender, which does not get its own message back. Also keeps the order of its messages. */
 	readonly sender: string;
-	/** By `monotonicMs`. Its sender is then told that it is lost, so its writing is not started any more. */
+	/** By `monotonicMs`. Then the sender gets an error, and the worker no longer starts to write the message. */
 	readonly expiresAtMs: number;
 }
 
@@ -35,13 +35,13 @@ export type ToWorker =
 	| { readonly type: "assign"; readonly partitions: readonly PartitionWithOffset[] }
 	| { readonly type: "revoke"; readonly rows: readonly number[] }
 	| { readonly type: "publish"; readonly messages: readonly OutgoingMessage[] }
-	/** Read what clients have missed; answered by `history`. */
+	/** Read records that clients have missed; answered by `history`. */
 	| { readonly type: "history"; readonly request: HistoryRequest }
 	/** Read the route module again; keep the old one if that fails. */
 	| { readonly type: "reloadRoute" }
-	/** From now on this shard writes dead letters. */
+	/** Write dead letters from now on. */
 	| { readonly type: "writeDeadLetters" }
-	/** Read no further; answered by `halted`. */
+	/** Stop reading; answered by `halted`. */
 	| { readonly type: "halt" }
 	/** Commit what was delivered, close everything, end the task. */
 	| { readonly type: "finish" };

@@ -5,7 +5,7 @@ import type { Ingest } from "./host/ingest.ts";
 import { hostCounters, type WorkerCounter, workerCounters } from "./ingest-counters.ts";
 import { troubleKinds } from "./source.ts";
 
-/** What GET /metrics tells of this shard's ingest. Reads memory only: some microseconds per partition. */
+/** The values for GET /metrics. Reads memory only: some microseconds per partition. */
 export function kafkaReading({ memory, reader, assignment }: Pick<Ingest, "memory" | "reader" | "assignment">): KafkaReading {
 	const assigned = new Set(assignment.assigned.map(({ row }) => row));
 	return {
@@ -14,7 +14,7 @@ export function kafkaReading({ memory, reader, assignment }: Pick<Ingest, "memor
 		host: Object.fromEntries(hostCounters.map(([name]) => [name, memory.host.get(name)])),
 		troubles: troubleKinds.map(([kind]) => kind),
 		ringDepthBytes: reader.backlogBytes(),
-		// A partition that was given up keeps what it counted, so that the sum of its topic never falls.
+		// A revoked partition keeps its counters, so that the sum over its topic never falls.
 		partitions: assignment.known.map(({ row, topic, partition }) => ({
 			topic,
 			partition,
@@ -25,7 +25,7 @@ export function kafkaReading({ memory, reader, assignment }: Pick<Ingest, "memor
 	};
 }
 
-/** Records that were not delivered, each with its reason, and messages that Kafka did not take. */
+/** Records that were not delivered, by reason, and messages that Kafka did not accept. */
 const lossCounters = [
 	"tooLarge",
 	"invalidText",
@@ -38,7 +38,7 @@ const lossCounters = [
 	"produceErrors",
 ] as const;
 
-/** What the console shows of this shard's ingest. */
+/** The values for the console. */
 export function kafkaGlance(ingest: Pick<Ingest, "memory" | "reader" | "assignment">): KafkaGlance {
 	const { memory, reader } = ingest;
 	const { partitions } = kafkaReading(ingest);

@@ -7,13 +7,13 @@ import type { StartPolicy } from "./source.ts";
 export type KafkaMode = "per-shard" | "shared";
 export type PayloadFormat = "text" | "json" | "binary";
 
-/** All that an ingest worker needs to know: plain data, made once from the options and sent to the worker. */
+/** The options of an ingest worker, as plain data that can be sent to it. */
 export interface IngestOptions {
 	readonly connection: KafkaConnectionOptions;
 	readonly subscription: Subscription;
 	readonly mode: KafkaMode;
 	readonly from: StartPolicy;
-	/** Where this shard commits. */
+	/** Group under whose name this shard commits. */
 	readonly group: string;
 	readonly groupsToStartFrom: readonly string[];
 	readonly metadataAgeMs: number;
@@ -34,40 +34,40 @@ export interface IngestOptions {
 	readonly pauseCpuPercent: number;
 	/** Topic to which clients' messages are produced, or null. */
 	readonly publishTopic: string | null;
-	/** Name of this cluster, unlike any other's. */
+	/** Unique name of this cluster. */
 	readonly cluster: string;
-	/** What is read again for clients that come back. */
+	/** Limits on records that are read again for reconnecting clients. */
 	readonly recovery: RecoveryOptions;
 }
 
 export interface RecoveryOptions {
-	/** Most records for one client and channel; 0 = nothing is read. */
+	/** Most records per client and channel; 0 turns recovery off. */
 	readonly recordsMax: number;
-	/** Partitions at a time. */
+	/** Most partitions read at a time. */
 	readonly readsMax: number;
 	readonly timeoutMs: number;
-	/** Of what was read, while it is kept for others; and of replies on their way. */
+	/** Limit on the bytes of cached records, and also on those of replies being sent. */
 	readonly bytesMax: number;
 }
 
 const connectionTimeoutMs = 3000;
 const backoffMsMax = 5000;
-/** A fetch waits this long for something to come: also how soon a partition that was just assigned is asked for. */
+/** How long a fetch waits for records. A newly assigned partition may wait this long for its first fetch. */
 const fetchWaitMs = 500;
-/** A shard that hangs is killed after the heartbeat's timeout; then its own writing may have been stuck for a while, and its successor looks. */
+/** Added to the heartbeat timeout, after which a hung shard is killed: its writes may have been stuck before, and its successor needs time to notice. */
 const deadLetterMarginMs = 20_000;
 const partitionBytesMax = 1024 * 1024;
 const answerBytesMax = 4 * 1024 * 1024;
 
-/** Which shard of which cluster asks. */
+/** Identifies a shard of a cluster. */
 export interface ShardIdentity {
 	readonly slot: number;
 	readonly shardsTotal: number;
-	/** Unlike any other cluster's. */
+	/** Unique name of the cluster. */
 	readonly cluster: string;
 }
 
-/** What the options say of Kafka; null = it is not used. */
+/** Null when the options name no brokers. */
 export function ingestOptions(config: Config, { slot, shardsTotal, cluster }: ShardIdentity): IngestOptions | null {
 	if (config.kafkaBrokers.length === 0) return null;
 	const { names, patterns } = parseSubscription(config.kafkaTopics);

@@ -1,5 +1,5 @@
 /**
- * What lies in the ring between the ingest worker and the loop: a head, then (for `record` only) the event as it goes on the
+ * The entries of the ring between ingest worker and loop: a head, then (for `record` only) the event in the format of the
  * bus, see BusRecord in @shardcast/wire.
  *
  * ```
@@ -8,13 +8,13 @@
  *  | row u32   | mark | pad |       | position f64         | epoch i32   |       | unused | bus record
  *  +-----------+------+-----+-------+----------------------+-------------+-------+--------+------------------
  * ```
- * `row` is the partition's row in the position table. `position` is the offset to go on from once this is delivered. `epoch`, of a
+ * `row` is the partition's row in the position table. `position` is the offset to continue from after this entry. `epoch`, for a
  * `record`, is that of the leader that wrote it.
  *
- * `pad`, 0 to 7, lets the payload lie as it lay in the fetched batch, modulo 8: V8 copies into shared memory by words if both ends
- * are aligned alike, and byte by byte, four times as slowly for 1 KB, if they are not.
+ * `pad`, 0 to 7, gives the payload the same alignment as in the fetched batch: V8 copies into shared memory by words if source and
+ * target are aligned alike, otherwise byte by byte, which takes four times as long for 1 KB.
  *
- * In the order of the ring, marks reach the loop after all records before them: that is how it knows a partition to be finished with.
+ * The ring keeps the order, so when the loop reads a mark it has read all records before it.
  */
 export const IngestLayout = {
 	rowOffset: 0,
@@ -29,11 +29,11 @@ export const IngestLayout = {
 export const IngestMark = {
 	/** A record to deliver. */
 	record: 1,
-	/** All up to `position` was looked at, and the last of it gave nothing to deliver. */
+	/** Everything up to `position` was processed; the last records gave nothing to deliver. */
 	passed: 2,
-	/** The log lost what we wanted; it goes on at `position`, which may be lower than before. */
+	/** The next record is not in the log; reading continues at `position`, which may be lower than before. */
 	reset: 3,
-	/** Nothing more of this partition follows. */
+	/** No more entries of this partition follow. */
 	revoked: 4,
 } as const;
 export type IngestMark = (typeof IngestMark)[keyof typeof IngestMark];

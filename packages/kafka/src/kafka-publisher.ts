@@ -9,10 +9,10 @@ const notCarried: PublishResult = {
 };
 
 /**
- * Sends messages of clients and of HTTP to Kafka, from where they come back to every shard of every node as any other record. What
- * Kafka has not acknowledged is lost to its sender: an HTTP caller gets the error, a WebSocket is closed with 1013.
+ * Writes messages from clients and HTTP callers to Kafka. They return to every shard of every node like any other record. If Kafka does
+ * not acknowledge a message, an HTTP caller gets an error and a WebSocket is closed with 1013.
  *
- * One owner, the shard's loop. Bound: that of PublishQueue; beyond it a message is refused.
+ * **On the shard's loop.** Bound: that of PublishQueue; beyond it a message is refused.
  */
 export class KafkaPublisher implements MessageSink {
 	readonly #ingest: () => Pick<Ingest, "publish"> | null;
@@ -41,7 +41,7 @@ export class KafkaPublisher implements MessageSink {
 		return settled;
 	}
 
-	/** Nothing is held on this way: what has no room is refused. */
+	/** Never holds a message: one that has no room is refused. */
 	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
 		return this.publish(kind, sender, channels, payload, details);
 	}

@@ -3,7 +3,7 @@ import { RingLayout } from "@shardcast/ring";
 
 const tailWord = RingLayout.tailOffset >> 2;
 
-/** Up to where this shard has published on its own ring. One atomic load. */
+/** The tail of this shard's own bus ring. Reading it is one atomic load. */
 export class OwnTail {
 	readonly #words: Int32Array;
 

@@ -20,18 +20,18 @@ export interface ShardIngestParts {
 	readonly slot: number;
 	readonly incarnation: number;
 	readonly shardsTotal: number;
-	/** Null = there are no other shards, and no files. */
+	/** Null when the shard runs alone, without files. */
 	readonly cluster: { readonly directory: ClusterDirectory; readonly board: Scoreboard } | null;
 	readonly bus: BusLink;
 	readonly log: IngestLog;
-	/** Where health reads what is wrong. */
+	/** Health reads the troubles from here. */
 	readonly row: Pick<BoardRow, "troubles" | "troubleDetails" | "add">;
 }
 
-/** Clients are admitted once the start positions are known, or after this time without Kafka. */
+/** Clients are admitted when the start positions are known, or after this time if Kafka does not answer. */
 const liveMsMax = 2000;
 
-/** Kafka as the shard sees it: started before the shard serves, stopped before its clients are disconnected. */
+/** The Kafka ingest of a shard. Start it before the shard serves; stop it before clients are disconnected. */
 export class ShardIngest {
 	readonly options: IngestOptions;
 	readonly #parts: ShardIngestParts;
@@ -57,10 +57,10 @@ export class ShardIngest {
 		return options === null ? null : new ShardIngest(parts, options);
 	}
 
-	/** Takes messages on their way to Kafka; null when they go onto the bus. */
+	/** Writes messages to Kafka; null when messages go to the bus. */
 	readonly publisher: KafkaPublisher | null;
 
-	/** For clients that come back; null when nothing is to be read for them. */
+	/** Records that reconnecting clients have missed; null when recovery from Kafka is off. */
 	readonly history: KafkaHistory | null;
 
 	/** Null before `start`. */
@@ -68,7 +68,7 @@ export class ShardIngest {
 		return this.#ingest;
 	}
 
-	/** Returns early, with nothing started, when it is stopped meanwhile. */
+	/** Returns early, without starting anything, if `stop` is called meanwhile. */
 	start(engine: RecordLoop, history: ChannelHistory): Promise<void> {
 		this.#starting = this.#start(engine, history);
 		return this.#starting;
@@ -79,10 +79,10 @@ export class ShardIngest {
 		const file = cluster === null ? { table: positionsInMemory(), close: () => {} } : openPositionFile(cluster.directory.path);
 		this.#close = file.close;
 		const { table } = file;
-		// Before this life puts anything onto the bus: what the life before it had begun is either out or not, for ever.
+		// Before this incarnation publishes: only now does the tail show whether the last record of the one before is on the bus.
 		const { position: tail } = new OwnTail(bus);
 		table.intent(slot).settle(() => tail, slot);
-		// Loaded here, so that a shard without Kafka does not carry it in its memory.
+		// Loaded here, so that it uses no memory in a shard without Kafka.
 		const { alone, BoardView, BusDestination, Ingest, LocalDestination, LoggedDestination } = await import("./host/index.ts");
 		if (this.#stopped) return file.close();
 		const inner =
@@ -97,7 +97,7 @@ export class ShardIngest {
 			history,
 			onTooLarge: (error) => {
 				ingest.memory.host.add("logTooLarge");
-				log.warn({ error: error.message }, "kafka: a record is not delivered: it is longer than the history of its channel takes");
+				log.warn({ error: error.message }, "kafka: a record is not delivered: it is too long for the history of its channel");
 			},
 		});
 		const ingest = new Ingest({
@@ -122,7 +122,7 @@ export class ShardIngest {
 		await ingest.live(liveMsMax);
 	}
 
-	/** Adds its metrics; to be called once it has started. */
+	/** Adds the metrics of the ingest. Call after `start`. */
 	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
 		const ingest = this.#ingest;
 		if (ingest !== null) metrics.addReading(kafkaMetrics, () => kafkaReading(ingest));
@@ -133,12 +133,12 @@ export class ShardIngest {
 		return this.#ingest === null ? null : kafkaGlance(this.#ingest);
 	}
 
-	/** The shard serves: it takes its share of the partitions now, not at the next look. */
+	/** Call when the shard begins to serve: it takes its share of the partitions at once. */
 	serving(): void {
 		this.#ingest?.reconcile();
 	}
 
-	/** The route module has changed, and can be loaded. */
+	/** Call when the route module has changed and was found to load. */
 	reloadRoute(): void {
 		this.#ingest?.reloadRoute();
 	}
@@ -148,10 +148,10 @@ export class ShardIngest {
 		await this.#ingest?.stop(deadlineMs);
 	}
 
-	/** May be called while it starts. Once this has resolved, nothing runs and nothing will start. */
+	/** May be called during `start`. When it has resolved, nothing runs and nothing will start. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
-		// What is still being loaded looks at the mark when it is there. A start that failed has told so itself.
+		// A start in progress checks `#stopped` after its import. A failed start has reported its own error.
 		await this.#ingest?.stop(0);
 		await this.#starting?.catch(() => {});
 		if (this.#ingest === null) return;

@@ -13,13 +13,13 @@ export type StartPolicy = "latest" | "earliest" | "committed";
 /** Where a partition without a position starts. */
 export interface StartRule {
 	readonly from: StartPolicy;
-	/** Begins at its first record after all if that is not older than this (`Date.now()`), or is yet to come. Null = it does not matter. */
+	/** Start at the first record instead if it is not older than this (`Date.now()`), or if there is none yet. Null turns this off. */
 	readonly newIfSinceMs: number | null;
 }
 
 export interface PartitionWithOffset extends SourcePartition {
 	readonly offset: number;
-	/** Epoch of the leader that wrote the record before `offset`; -1 = not known. */
+	/** Epoch of the leader that wrote the record before `offset`; -1 = unknown. */
 	readonly epoch: number;
 }
 
@@ -32,19 +32,19 @@ export interface TopicFound {
 /** What the brokers report about the requested topics. */
 export interface TopicList {
 	readonly topics: readonly TopicFound[];
-	/** Names that we may not read, or not even know of: whether there are such topics may be hidden. */
+	/** Topics that our user may not read. The brokers may hide whether they exist. */
 	readonly denied: readonly string[];
 	/** Requested names for which the brokers report that there is no such topic. */
 	readonly missing: readonly string[];
-	/** `Date.now()` at the look before this one; null = this is the first. */
+	/** `Date.now()` of the previous listing; null for the first. */
 	readonly previousLookMs: number | null;
 }
 
-/** One record while it is being looked at: key and value lie in `bytes`; a start of -1 means null. Good only within the call. */
+/** The current record. Key and value are in `bytes`; a start of -1 means null. Valid only during the call. */
 export interface SourceRecord {
 	readonly bytes: Buffer;
 	readonly offset: number;
-	/** Of the leader that wrote it. */
+	/** Epoch of the leader that wrote it. */
 	readonly leaderEpoch: number;
 	readonly timestampMs: number;
 	readonly keyStart: number;
@@ -58,39 +58,39 @@ export interface SourceRecord {
 /** Kinds of trouble, as counted and as shown by health. */
 export const troubleKinds = [
 	["connection", "the broker could not be reached, or the connection broke"],
-	["credentials", "the broker refused our credentials or our certificate"],
-	["authorization", "we may not read a topic or use the group"],
-	["topicMissing", "a topic that was asked for by name does not exist"],
+	["credentials", "the broker refused the credentials or the certificate"],
+	["authorization", "the user may not read a topic or use the group"],
+	["topicMissing", "a topic requested by name does not exist"],
 	["offsetReset", "the next offset was not in the log (retention; records that a failed leader took with it; the topic was recreated)"],
-	["truncated", "a leader failed and took records with it that no other broker had; reading goes on where the logs part"],
+	["truncated", "a leader failed, and records that no other broker had are lost; reading continues where the logs diverge"],
 	["topicRecreated", "a topic was deleted and recreated: it is read from its first record"],
 	["corrupt", "a batch could not be read"],
 	["commit", "offsets could not be committed"],
 	["partitionLimit", "there are more partitions than the position table holds"],
 	["route", "the route module could not be loaded"],
-	["protocol", "the broker answered something else that was unexpected"],
+	["protocol", "any other unexpected answer of a broker"],
 ] as const;
 export type TroubleKind = (typeof troubleKinds)[number][0];
 
 /** Receives the records. A source calls it on its own thread, for one partition at a time and in order of offset. */
 export interface SourceSink {
-	/** Whenever the list has changed. */
+	/** Called when the list has changed. */
 	topicsFound(list: TopicList): void;
-	/** The topics were looked at, at that time (`Date.now()`). */
+	/** Called when the topics were listed, with that time (`Date.now()`). */
 	looked(atMs: number): void;
-	/** The partition ends there now; records before that may be under way. */
+	/** Reports the end of the partition's log. Records before it may not have been offered yet. */
 	logEnds(partition: SourcePartition, logEnd: number): void;
-	/** False = no room: the same record is offered again after `room()`. */
+	/** Takes a record. False = no room: the source offers it again after `room()`. */
 	take(partition: SourcePartition, record: SourceRecord): boolean | Promise<boolean>;
-	/** Resolves once it is worth offering again, or when the source has been told to stop. */
+	/** Resolves when there is room again, or when the source must stop. */
 	room(): Promise<void>;
-	/** All up to `nextOffset` was offered. False = no room, as with `take`. */
+	/** All records before `nextOffset` were offered. False = no room, as with `take`. */
 	offered(partition: SourcePartition, nextOffset: number): boolean;
-	/** The partition goes on at `offset`, which is not where the last record ended; it may lie before that. False = no room. */
+	/** The partition continues at `offset` instead of after the last record; this may be lower. False = no room. */
 	reset(partition: SourcePartition, offset: number): boolean;
-	/** The record before `from`, and those behind it until further notice, were written by the leader of that epoch. */
+	/** The leader of `epoch` wrote the record before `from` and those after it, until the next call. */
 	epoch(partition: SourcePartition, epoch: number, from: number): void;
-	/** Nothing more of this partition follows. False = no room. */
+	/** No more records of this partition follow. False = no room. */
 	revoked(partition: SourcePartition): boolean;
 	trouble(kind: TroubleKind, message: string, where?: { topic: string; partition: number; offset: number }): void;
 	/** This kind of trouble has ended. */
@@ -104,14 +104,14 @@ export interface SourceSink {
  */
 export interface Source {
 	start(): void;
-	/** Offsets to start from. Rejects while the broker cannot be asked. */
+	/** Finds the offsets to start from. Rejects when the brokers cannot be reached. */
 	resolve(partitions: readonly (SourcePartition & StartRule)[]): Promise<readonly PartitionWithOffset[]>;
 	assign(partitions: readonly PartitionWithOffset[]): void;
-	/** `sink.revoked` follows once nothing more of the partition comes. */
+	/** Stops reading these rows. Calls `sink.revoked` after the last record of each. */
 	revoke(rows: readonly number[]): void;
-	/** The source knows the epochs. */
+	/** Commits offsets, with the epochs that the source knows. */
 	commit(offsets: readonly (SourcePartition & { readonly offset: number })[]): Promise<void>;
-	/** Stops reading: nothing is offered once this resolves. Offsets can still be committed. */
+	/** Stops reading. When it has resolved, nothing more is offered; offsets can still be committed. */
 	halt(): Promise<void>;
 	/** Halts and closes all connections. */
 	close(): Promise<void>;

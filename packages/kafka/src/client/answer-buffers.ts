@@ -1,12 +1,12 @@
-/** Kept for each connection: while one buffer is read into, another may be offered, and a third holds the bytes behind an answer. */
+/** Free buffers kept per connection. One buffer receives, one may hold the answer being processed, and one the bytes after an answer. */
 const keptPerConnection = 2;
 
 /**
- * Buffers that fetch answers are read into, used again and again. **One per source, used by one thread.** A new buffer of megabytes
- * for each answer costs more than reading it: the kernel clears its pages, and V8 collects garbage to be rid of the last one.
+ * A pool of buffers for fetch answers. **One per source, used by one thread.** Allocating megabytes per answer would cost more than
+ * reading it: the kernel clears the pages, and V8 has to collect the garbage.
  *
- * Bound: `keptPerConnection` buffers of `bytes` for each. One that is never given back is the garbage collector's. Memory is taken by
- * what is written into a buffer: to be large costs nothing by itself.
+ * Bound: `keptPerConnection` free buffers of `bytes` per connection. A buffer that is never returned is garbage collected. Only the
+ * written part of a buffer uses memory.
  */
 export class AnswerBuffers {
 	readonly #bytes: number;
@@ -14,7 +14,7 @@ export class AnswerBuffers {
 	/** Open connections that read into these buffers. */
 	connections = 0;
 
-	/** @param bytes of an ordinary answer; larger ones get a separate buffer, which is not kept. */
+	/** @param bytes of a normal answer. Larger ones get a separate buffer, which is not kept. */
 	constructor(bytes: number) {
 		this.#bytes = bytes;
 	}
@@ -24,7 +24,7 @@ export class AnswerBuffers {
 		return this.#kept.pop() ?? Buffer.allocUnsafeSlow(this.#bytes);
 	}
 
-	/** The caller holds nothing of it any more. */
+	/** Returns a buffer. The caller must not use it afterwards. */
 	give(buffer: Buffer): void {
 		if (buffer.length === this.#bytes && this.#kept.length < keptPerConnection * this.connections) this.#kept.push(buffer);
 	}

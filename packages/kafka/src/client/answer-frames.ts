@@ -1,15 +1,15 @@
 import type { AnswerBuffers } from "./answer-buffers.ts";
 
-/** An answer of Kafka's protocol: `size(4) | correlation id(4) | body`. `frame` lies in `buffer`, from its first byte on. */
+/** Gets an answer of Kafka's protocol: `size(4) | correlation id(4) | body`. `frame` is a view of `buffer` from its first byte. */
 export type FrameVisitor = (frame: Buffer, buffer: Buffer) => void;
 
 const sizeBytes = 4;
-/** No broker answers with more: a batch is at most `message.max.bytes`, and nothing else comes near. */
+/** Longest valid answer. A batch has at most `message.max.bytes`, and all other answers are far smaller. */
 export const frameBytesMax: number = 256 * 1024 * 1024;
 
 /**
- * Cuts what a broker sends into answers, each whole and in one piece: the kernel writes into the buffer that the answer is then
- * read from. **One per connection.** Each `visit` gets the buffer as well, and owns it from then on.
+ * Splits what a broker sends into complete answers without copying: an answer is read from the buffer that the kernel wrote it to.
+ * **One per connection.** Each call of `visit` passes ownership of the buffer.
  */
 export class AnswerFrames {
 	readonly #buffers: AnswerBuffers;
@@ -23,24 +23,24 @@ export class AnswerFrames {
 		this.#buffer = buffers.take(sizeBytes);
 	}
 
-	/** Where the next bytes are to be written. Never empty. */
+	/** The place to write the next bytes to. Never empty. */
 	room(): Buffer {
 		return this.#buffer.subarray(this.#filled);
 	}
 
-	/** So many bytes were written there. @throws when they announce an answer that no broker sends. */
+	/** Call after writing `bytes` bytes to `room()`. @throws when the announced size of an answer is not valid. */
 	written(bytes: number): void {
 		this.#filled += bytes;
 		while (this.#filled >= sizeBytes) {
 			const end = sizeBytes + this.#buffer.readInt32BE(0);
 			if (end < 2 * sizeBytes || end > frameBytesMax)
-				throw new Error(`an answer of ${end - sizeBytes} bytes: this is not Kafka's protocol`);
+				throw new Error(`an answer of ${end - sizeBytes} bytes: the peer does not speak Kafka's protocol`);
 			if (end > this.#filled) {
 				if (end > this.#buffer.length) this.#goOnIn(this.#buffers.take(end), 0);
 				return;
 			}
 			const buffer = this.#buffer;
-			// What follows the answer, seldom more than nothing, moves: the buffer goes with the answer.
+			// The buffer goes with the answer, so bytes after it (rarely any) move to another one.
 			this.#goOnIn(this.#buffers.take(Math.max(this.#filled - end, sizeBytes)), end);
 			this.#visit(buffer.subarray(0, end), buffer);
 		}

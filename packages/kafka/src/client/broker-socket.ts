@@ -4,19 +4,19 @@ import type { ISocketFactory, ISocketFactoryArgs } from "kafkajs";
 
 const keepAliveMs = 60_000;
 
-/** A socket to a broker, plain or TLS, as kafkajs itself would open it, but for what kafkajs does to a closed one. */
+/** Opens a socket to a broker, plain or TLS, like kafkajs does, and works around a listener leak in kafkajs. */
 export function openBrokerSocket({ host, port, ssl, onConnect }: ISocketFactoryArgs, onread?: OnReadOpts): Socket {
 	const to = { host, port, ...(onread === undefined ? {} : { onread }) };
 	const name = isIP(host) ? {} : { servername: host };
 	const socket: Socket = ssl ? connectTls({ ...to, ...name, ...ssl }, onConnect) : connect(to, onConnect);
 	socket.setKeepAlive(true, keepAliveMs);
-	// While a broker is away kafkajs ends its connections again at each attempt, and `unref` on a closed socket waits for a "connect"
-	// that never comes: another listener every time, for as long as the broker is away.
+	// While a broker is unreachable, kafkajs ends its old connections again on each attempt. `unref` on a closed socket adds a listener for a
+	// "connect" event that never comes, one more each time.
 	socket.once("close", () => {
 		socket.unref = () => socket;
 	});
 	return socket;
 }
 
-/** For kafkajs' `socketFactory`, where nothing is read past it. */
+/** A `socketFactory` for kafkajs whose answers do not bypass it. */
 export const plainSockets: ISocketFactory = (options) => openBrokerSocket(options);

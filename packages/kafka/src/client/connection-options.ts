@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 
 export type SaslMechanism = "plain" | "scram-sha-256" | "scram-sha-512";
 
-/** How to reach the brokers: plain data, so that it can be sent to a worker. */
+/** How to connect to the brokers. Plain data, so that it can be sent to a worker. */
 export interface KafkaConnectionOptions {
 	readonly brokers: readonly string[];
 	readonly clientId: string;
@@ -16,7 +16,7 @@ export interface KafkaConnectionOptions {
 	readonly connectionTimeoutMs: number;
 }
 
-/** The same in kafkajs' words. Reads the certificate files, so a missing one is told when the worker starts. */
+/** The options in kafkajs' format. Reads the certificate files, so that a missing file is reported when the worker starts. */
 export function kafkajsConnection(options: KafkaConnectionOptions) {
 	const { ssl, sasl } = options;
 	const read = (path: string | null) => (path === null ? {} : { value: readFileSync(path) });

@@ -1,4 +1,4 @@
-/** The items by what `by` says of each, in the order in which they come. */
+/** Groups items by the key that `by` returns. Keeps their order. */
 export function grouped<T>(items: readonly T[], by: (item: T) => string): Map<string, T[]> {
 	const groups = new Map<string, T[]>();
 	for (const item of items) {

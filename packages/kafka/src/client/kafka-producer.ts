@@ -3,16 +3,16 @@ import { innermost } from "./kafkajs-cluster.ts";
 import { batchHeadBytes, contentBytes, type ProducerRecord, producedBytes } from "./produced-record.ts";
 import { isTooLarge, type ProducerLink } from "./producer-link.ts";
 
-/** Called once with null when the broker has acknowledged the record, or with why it will not be written. */
+/** Called once: with null when the brokers have acknowledged the record, otherwise with an error text. */
 export type Produced = (error: string | null) => void;
 
 export interface KafkaProducerOptions {
 	readonly topic: string;
-	/** Opens a connection; called again after a batch that failed. */
+	/** Opens a connection. Called again after a batch has failed. */
 	readonly connect: () => Promise<ProducerLink>;
-	/** Most records that wait or are under way. */
+	/** Most records in the queue or in flight. */
 	readonly recordsMax: number;
-	/** Most bytes of them, keys and headers included. One record may be longer, if nothing else waits. */
+	/** Most bytes of these records, keys and headers included. A single longer record is accepted if the queue is empty. */
 	readonly bytesMax: number;
 }
 
@@ -23,23 +23,22 @@ interface Waiting {
 }
 
 const batchRecordsMax = 1000;
-/** Kafka's own default for the longest batch (`message.max.bytes`) is 1 MiB and these few bytes. */
+/** Kafka's default for the largest batch (`message.max.bytes`): 1 MiB plus the batch overhead. */
 const brokerDefaultBytes = 1024 * 1024 + 12;
-/** A topic that takes larger batches gets no larger ones from us: they would only be later. */
+/** Batches are never larger than this, even if the topic allows it: larger ones would only add delay. */
 const batchBytesMax = brokerDefaultBytes;
-const expired = "too late: those before it took too long";
+const expired = "it expired while it waited for the messages before it";
 
 /**
- * Writes records to one topic, idempotent and acknowledged by all replicas in sync. While one batch is under way the next one
- * gathers, so the batches grow with the load and an idle producer adds no delay. **Used by one thread.**
+ * Writes records to one topic, idempotently and with acks from all in-sync replicas. While a batch is in flight, the next one
+ * fills up: batches grow with the load, and an idle producer adds no delay. **Used by one thread.**
  *
- * Bound: `recordsMax` and `bytesMax`; beyond them `send` says false and the caller refuses its own caller, or waits in `room`. A batch
- * is at most 1,000 records, and no larger than the topic takes even if all of it goes to one partition. A record that is too large by itself
- * fails alone.
+ * Bound: `recordsMax` and `bytesMax`. Beyond them `send` returns false; the caller then refuses the record or waits for `room`. A batch
+ * has at most 1,000 records, and fits the topic's limit even if all of it goes to one partition. A record that is too large fails alone.
  *
- * A batch is tried again by kafkajs alone, which knows what of it the broker has and repeats the rest under the same sequence
- * numbers. When it gives up (after some ten seconds) the senders get an error, though the broker may have the records: as with any
- * timeout. The next batch then goes out under a new producer id, since the old one's sequence is uncertain.
+ * Only kafkajs retries a batch: it knows which part the brokers have, and repeats the rest under the same sequence numbers. When it gives
+ * up after about ten seconds, the senders get an error, although the brokers may have the records, as with any timeout. The next batch
+ * uses a new producer id, since the sequence numbers of the old one are uncertain.
  */
 export class KafkaProducer {
 	readonly #options: KafkaProducerOptions;
@@ -47,7 +46,7 @@ export class KafkaProducer {
 	#waiting: Waiting[] = [];
 	#records = 0;
 	#bytes = 0;
-	/** What a batch may be as far as is known: the topic's own limit, or less after a batch that was too large. */
+	/** Current limit for batches: the topic's, or less after a batch was too large. */
 	#batchBytesMax = batchBytesMax;
 	#running: Promise<void> | null = null;
 	#whenRoom: (() => void)[] = [];
@@ -57,12 +56,12 @@ export class KafkaProducer {
 		this.#options = options;
 	}
 
-	/** Records that wait or are under way. */
+	/** Records in the queue or in flight. */
 	get waiting(): number {
 		return this.#records;
 	}
 
-	/** False when the queue is full, or the producer is closing. */
+	/** Queues a record. False when the queue is full or the producer is closing; then `done` is not called. */
 	send(record: ProducerRecord, done: Produced): boolean {
 		const bytes = producedBytes(record);
 		const isFull = this.#records > 0 && (this.#records >= this.#options.recordsMax || this.#bytes + bytes > this.#options.bytesMax);
@@ -74,13 +73,13 @@ export class KafkaProducer {
 		return true;
 	}
 
-	/** Resolves when half of the queue is free, or the producer is closing. */
+	/** Resolves when half of the queue is free or the producer is closing. */
 	room(): Promise<void> {
 		if (this.#hasRoom()) return Promise.resolve();
 		return new Promise((resolve) => this.#whenRoom.push(resolve));
 	}
 
-	/** Waits for what is queued to be acknowledged or given up. */
+	/** Waits until all queued records are acknowledged or have failed, then disconnects. */
 	async close(): Promise<void> {
 		this.#closing = true;
 		this.#tellRoom();
@@ -91,13 +90,13 @@ export class KafkaProducer {
 	#start(): void {
 		this.#running ??= this.#run().finally(() => {
 			this.#running = null;
-			// What was sent between the last look and here.
+			// Records sent since the last check.
 			if (this.#waiting.length > 0) this.#start();
 		});
 	}
 
 	async #run(): Promise<void> {
-		// A turn of the loop, so that what is sent together goes together.
+		// Wait for one turn of the loop, so that records sent together share a batch.
 		await new Promise((resolve) => setImmediate(resolve));
 		while (this.#waiting.length > 0) {
 			const connected = await this.#connect();
@@ -110,7 +109,7 @@ export class KafkaProducer {
 		}
 	}
 
-	/** Null, or why there is no connection. */
+	/** Returns null or an error text. */
 	async #connect(): Promise<string | null> {
 		if (this.#link !== null) return null;
 		try {
@@ -123,7 +122,7 @@ export class KafkaProducer {
 		}
 	}
 
-	/** The records that come next and fit into one batch together; at least one. */
+	/** Takes the next records that fit into one batch; at least one. */
 	#takeBatch(): Waiting[] {
 		let bytes = batchHeadBytes;
 		let count = 0;
@@ -144,7 +143,7 @@ export class KafkaProducer {
 		if (this.#hasRoom()) this.#tellRoom();
 	}
 
-	/** Null or what went wrong. */
+	/** Returns null or an error text. */
 	async #sendBatch(batch: readonly Waiting[]): Promise<string | null> {
 		const link = this.#link!;
 		const alone = batch.length === 1 ? batch[0]! : null;
@@ -154,7 +153,7 @@ export class KafkaProducer {
 			await link.send(batch.map(({ record }) => record));
 			return null;
 		} catch (error) {
-			// Nothing of a single record was written, and kafkajs has taken its sequence number back.
+			// The single record was not written, and kafkajs has reset its sequence number.
 			if (alone !== null && isTooLarge(error)) return this.#tooLarge(alone, link);
 			if (isTooLarge(error)) this.#learnFrom(batch);
 			this.#link = null;
@@ -163,14 +162,14 @@ export class KafkaProducer {
 		}
 	}
 
-	/** The topic takes less than we thought, and does not tell how much. Which partitions have their part of the batch is not known either. */
+	/** Lowers the batch limit after a batch was too large. The error names neither the topic's limit nor the partitions that have their part. */
 	#learnFrom(batch: readonly Waiting[]): void {
 		const bytes = batch.reduce((sum, each) => sum + each.bytes, batchHeadBytes);
 		this.#batchBytesMax = Math.min(this.#batchBytesMax, Math.floor(bytes / 2));
 	}
 
 	#tooLarge({ record }: Waiting, { batchBytesMax }: ProducerLink): string {
-		const most = batchBytesMax === null ? "takes less" : `takes at most ${batchBytesMax}`;
+		const most = batchBytesMax === null ? "accepts less" : `accepts at most ${batchBytesMax}`;
 		return `the message is ${contentBytes(record)} bytes with its key and headers; topic ${this.#options.topic} ${most} (max.message.bytes)`;
 	}
 

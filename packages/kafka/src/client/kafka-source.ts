@@ -25,9 +25,9 @@ export interface KafkaSourceOptions {
 	readonly subscription: Subscription;
 	/** Where offsets are committed. */
 	readonly group: string;
-	/** Whose commits count for `committed`: the lowest wins. */
+	/** Groups whose commits count for the start policy `committed`: the lowest offset wins. */
 	readonly groupsToStartFrom: readonly string[];
-	/** Name of this cluster of shards, unlike any other's. */
+	/** Unique name of this shardcast cluster. */
 	readonly cluster: string;
 	/** How often topics, partitions and leaders are looked up again. */
 	readonly metadataAgeMs: number;
@@ -35,22 +35,22 @@ export interface KafkaSourceOptions {
 	readonly backoffMsMax: number;
 }
 
-/** Kafka's error codes that a fetch can carry for one partition. */
+/** Kafka error codes in a fetch answer. */
 const KafkaError = { offsetOutOfRange: 1, topicAuthorizationFailed: 29 } as const;
-/** Looks after which a partition without a leader is trouble: with the pauses between them, after a second and a half. */
+/** A partition without a leader in this many metadata requests is reported: with the pauses between them, after 1.5 s. */
 const looksForLeader = 5;
-/** How soon a partition that may not be read is tried again. */
+/** Pause before retrying a partition that the user may not read. */
 const deniedRetryMs = 2000;
-/** Trouble that has not recurred for this long is over. */
+/** A trouble that has not recurred for this long has ended. */
 const quietMs = 10_000;
 
 /**
- * Kafka by way of kafkajs' connections, without its consumer: no consumer group protocol, so no session to expire, no
- * rebalance to wait for and none to be thrown into. Offsets are still committed under a group's name, where the usual tools
- * find them. **Used by one thread.**
+ * Reads from Kafka over kafkajs connections, without kafkajs' consumer. It does not use the consumer group protocol, so there are no
+ * sessions that expire and no rebalances. Offsets are still committed under a group's name, where the usual tools find them.
+ * **Used by one thread.**
  *
- * Two kinds of loops: one follows the metadata (topics, partitions, leaders), and one per broker fetches (NodeFetcher). A broker
- * that cannot be reached ends its loop; the metadata loop starts it again after a pause that grows.
+ * One loop follows the metadata (topics, partitions, leaders), and one loop per broker fetches (NodeFetcher). A fetch loop ends when its
+ * broker cannot be reached; the metadata loop restarts it after a growing pause.
  */
 export class KafkaSource implements Source, FetcherOwner {
 	readonly #options: KafkaSourceOptions;
@@ -64,15 +64,15 @@ export class KafkaSource implements Source, FetcherOwner {
 	#following: Promise<void> | null = null;
 	#stopping = false;
 	#attempt = 0;
-	/** A leader has changed or a broker is gone: look at the metadata again soon. */
+	/** A leader has changed or a broker is gone: refresh the metadata soon. */
 	#unsettled = false;
-	/** How many times in a row a partition had no leader. */
+	/** Consecutive metadata requests in which a partition had no leader. */
 	#looks = 0;
 	#told = "";
-	/** When there was last trouble of a kind of which no success tells the end. */
+	/** Time of the last trouble, for kinds that no success ends. */
 	readonly #troubledMs = new Map<TroubleKind, number>();
 	#someDenied = false;
-	/** Topics whose records we may not fetch, and when we last tried. At most those that are assigned. */
+	/** Topics whose records the user may not fetch, with the time of the last attempt. Bound: the assigned topics. */
 	readonly #unfetchable = new Map<string, number>();
 
 	constructor(options: KafkaSourceOptions, sink: SourceSink) {
@@ -129,7 +129,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		for (const row of rows) {
 			const state = this.#states.get(row);
 			if (state === undefined) continue;
-			// Fetchers look at `live` before each record, so nothing of it is offered from here on.
+			// Fetchers check `live` before each record, so no more of its records are offered.
 			state.live = false;
 			this.#states.delete(row);
 			void this.#tellRevoked(state);
@@ -151,7 +151,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		if (errorCode === KafkaError.offsetOutOfRange) {
 			const to = await this.#inRange(state);
 			if (to === null) {
-				// Also what a leader answers that cannot say where the epoch of our last record ended.
+				// A leader also answers this if it does not know where the epoch of our last record ended.
 				state.rewind(state.position, -1);
 				state.retryAtMs = performance.now() + backoffMs(0, this.#options.backoffMsMax);
 				return;
@@ -166,24 +166,24 @@ export class KafkaSource implements Source, FetcherOwner {
 			state.retryAtMs = performance.now() + deniedRetryMs;
 			return;
 		}
-		// Anything else means that leader or topic has moved; the metadata tells where to.
+		// Any other error means that the leader or the topic has moved; the metadata shows where.
 		state.ledBy(null);
 		this.#unsettled = true;
 		this.#pause.cut();
 	}
 
 	/**
-	 * The new leader's log parts from the old one's before `position`: records that only the old one had are lost, and others stand in
-	 * their place, which nobody has delivered. What agrees in both was delivered, and does not come again.
+	 * The new leader's log diverges from the old one's before `position`. Records that only the old leader had are lost; the new records in
+	 * their place have not been delivered. Reading continues where the logs diverge, so nothing is delivered twice.
 	 */
 	async partitionDiverged(state: PartitionState, { epoch, endOffset }: Divergence): Promise<void> {
 		const { topic, partition, position } = state;
-		// It cannot tell where; so it is asked without the epoch, and says whether the offset is there at all.
+		// The leader does not know where. Ask without the epoch: it then answers whether the offset exists.
 		if (endOffset < 0) return state.rewind(position, -1);
-		// Of what was only read ahead nobody has seen anything.
+		// Only records that were read ahead are affected, and none of them was delivered.
 		if (endOffset >= position) return state.rewind();
 		const lost = position - endOffset;
-		const message = `a leader failed and took ${lost} records with it that no other broker had (unclean election); going on at ${endOffset}, where the logs part`;
+		const message = `a leader failed, and ${lost} records that no other broker had are lost (unclean election); continuing at ${endOffset}, where the logs diverge`;
 		this.#sink.trouble("truncated", message, { topic, partition, offset: position });
 		await this.#goOnAt(state, endOffset, epoch);
 	}
@@ -194,9 +194,11 @@ export class KafkaSource implements Source, FetcherOwner {
 	}
 
 	/**
-	 * Where to go on when `position` is not in the log. Before its start: the records are gone, so at the start. Behind its end, in the same
-	 * topic: a leader has failed and taken the last records with it (or a commit was set by hand), so at the end, since all before was
-	 * delivered. Without topic ids the latter may just as well be another topic of that name, of which nothing was. Null = it is in the log after all.
+	 * Where to continue when `position` is not in the log; null when it is in the log after all.
+	 * - Before the log's start: the records are gone, so at the start.
+	 * - After its end, same topic: a leader failed and its last records are lost, or a commit was set by hand. All before the end was
+	 *   delivered, so at the end.
+	 * - After its end, without topic ids: it may be another topic of that name, of which nothing was delivered, so at the start.
 	 */
 	async #inRange(state: PartitionState): Promise<number | null> {
 		const { row, topic, topicId, partition, position } = state;
@@ -220,7 +222,7 @@ export class KafkaSource implements Source, FetcherOwner {
 				continue;
 			}
 			if (this.#unsettled) {
-				// At least this pause between two looks, however often leaders complain.
+				// At least this pause between two metadata requests, however many errors leaders return.
 				this.#unsettled = false;
 				await new Promise((resolve) => setTimeout(resolve, backoffMs(this.#looks, this.#options.metadataAgeMs)));
 			} else await this.#pause.sleep(this.#options.metadataAgeMs);
@@ -243,7 +245,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		this.#startFetchers();
 	}
 
-	/** An election is over in a moment, and no news; a partition that stays without a leader is. */
+	/** Reports partitions that stay without a leader. An election takes only a moment and is not reported. */
 	#tellLeaderless(found: readonly TopicFound[]): void {
 		const isThere = ({ topic, topicId }: PartitionState) => found.some((each) => each.topic === topic && each.topicId === topicId);
 		const leaderless = [...this.#states.values()].filter((state) => state.leader === null && isThere(state));
@@ -252,7 +254,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		else
 			this.#sink.trouble(
 				"connection",
-				`${leaderless.length} partitions have no leader, such as ${leaderless[0]!.name}: a broker that holds them must come back`,
+				`${leaderless.length} partitions have no leader, such as ${leaderless[0]!.name}: a broker that holds them must return`,
 			);
 	}
 
@@ -281,7 +283,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		const all = [...new Set([...topics, ...this.#unfetchable.keys()])].toSorted();
 		this.#sink.trouble(
 			"authorization",
-			`${namesOf("topic", all)} may not be read: grant Read to our user (or create it: brokers also say so of what does not exist)`,
+			`${namesOf("topic", all)} may not be read: grant Read to shardcast's user (or create it: brokers also report missing topics this way)`,
 			where,
 		);
 		this.#troubledMs.set("authorization", performance.now());
@@ -292,7 +294,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		const topic = metadata?.topicMetadata.find((found) => found.topic === state.topic && isSame(found.topicId, state.topicId));
 		const { leader = -1, leaderEpoch } = topic?.partitionMetadata.find(({ partitionId }) => partitionId === state.partition) ?? {};
 		state.ledBy(leader < 0 ? null : String(leader), leaderEpoch);
-		// Before the first metadata there is no need to hurry.
+		// Before the first metadata answer there is no need to hurry.
 		if (state.leader === null && metadata !== null) this.#unsettled = true;
 	}
 
@@ -314,7 +316,7 @@ export class KafkaSource implements Source, FetcherOwner {
 		this.#fetchers.delete(nodeId);
 		if (this.#stopping) return;
 		if (error === null) {
-			// It saw no partition; one may have been assigned since.
+			// The fetcher found no partitions; one may have been assigned since.
 			if (this.partitionsOf(nodeId).length > 0) this.#startFetchers();
 			return;
 		}
@@ -343,10 +345,10 @@ function namesOf(noun: string, names: readonly string[]): string {
 }
 
 function outOfLog(offset: number, to: number): string {
-	return `offset ${offset} is not in the log; going on at ${to}`;
+	return `offset ${offset} is not in the log; continuing at ${to}`;
 }
 
-/** An id that is not told may be any. */
+/** An unknown id matches any. */
 function isSame(one: string | null | undefined, other: string | null): boolean {
 	return one === other || one === null || one === undefined || other === null;
 }

@@ -11,7 +11,7 @@ interface TopicOffsets {
 
 export interface KafkajsBroker {
 	readonly connectionPool: { send<T>(request: ProtocolRequest<T>): Promise<T> };
-	/** By number of the request. Null before it has connected. */
+	/** Supported versions by API key. Null before it has connected. */
 	readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
 	metadata(topics: readonly string[]): Promise<ClusterMetadata>;
 	disconnect(): Promise<void>;
@@ -26,7 +26,7 @@ export interface KafkajsBroker {
 	}): Promise<unknown>;
 }
 
-/** The part of kafkajs' own Cluster class that we use: connections, metadata, coordinators, offsets of the log. */
+/** The part of kafkajs' internal Cluster class used here: connections, metadata, coordinators, log offsets. */
 export interface KafkajsCluster {
 	targetTopics: Set<string>;
 	connect(): Promise<void>;
@@ -40,7 +40,7 @@ export interface KafkajsCluster {
 	): Promise<readonly TopicOffsets[]>;
 	readonly brokerPool: {
 		readonly metadata: ClusterMetadata | null;
-		/** Makes the object that stands for a broker; a property of each pool, not of its class. */
+		/** Creates the object for a broker. A property of each pool, not of its class. */
 		createBroker(options: object): KafkajsBroker;
 		findConnectedBroker(): Promise<KafkajsBroker>;
 	};
@@ -48,7 +48,7 @@ export interface KafkajsCluster {
 
 const createClusterSymbol = "private:Kafka:createCluster";
 
-/** A client whose retries are ours: kafkajs tries twice and then tells. */
+/** A client that leaves retries to the caller: kafkajs tries twice, then fails. */
 export function createKafka(options: KafkaConnectionOptions, more: Pick<KafkaConfig, "requestTimeout" | "socketFactory"> = {}): Kafka {
 	return new Kafka({
 		socketFactory: plainSockets,
@@ -60,15 +60,15 @@ export function createKafka(options: KafkaConnectionOptions, more: Pick<KafkaCon
 }
 
 /**
- * kafkajs 2.2.4 can consume only as a member of a group: it has no `assign`. Its Cluster, one floor below, has all that a
- * consumer without a group needs, and `new Kafka()` keeps the way to make one under a private symbol. The version is pinned;
- * should another one come without the symbol, this says so at start.
+ * Creates a kafkajs Cluster. kafkajs 2.2.4 can consume only as a member of a group: it has no `assign`. Its internal Cluster class has
+ * all that a consumer without a group needs, and `new Kafka()` holds its factory under a private symbol. The version is pinned.
+ * @throws Error when another version does not have the symbol.
  */
 export function createCluster(options: KafkaConnectionOptions, socketFactory: ISocketFactory): KafkajsCluster {
 	const kafka = createKafka(options, { socketFactory });
 	const symbol = Object.getOwnPropertySymbols(kafka).find((each) => each.description === createClusterSymbol);
 	const create = symbol === undefined ? undefined : (kafka as unknown as Record<symbol, unknown>)[symbol];
-	if (typeof create !== "function") throw new Error("this kafkajs has no createCluster; version 2.2.4 is needed");
+	if (typeof create !== "function") throw new Error("this version of kafkajs has no createCluster; install 2.2.4");
 	const cluster = create({ metadataMaxAge: 0, allowAutoTopicCreation: false, maxInFlightRequests: null }) as KafkajsCluster;
 	const { brokerPool } = cluster;
 	const { createBroker } = brokerPool;
@@ -78,7 +78,7 @@ export function createCluster(options: KafkaConnectionOptions, socketFactory: IS
 
 const metadataTimeoutMs = 10_000;
 
-/** A broker of kafkajs whose metadata tells the ids of topics, if the broker knows them. */
+/** Makes a kafkajs broker include topic ids in its metadata, if it supports them. */
 function withTopicIds(broker: KafkajsBroker): KafkajsBroker {
 	const older = broker.metadata.bind(broker);
 	broker.metadata = async (topics) => {
@@ -86,7 +86,7 @@ function withTopicIds(broker: KafkajsBroker): KafkajsBroker {
 		try {
 			return await broker.connectionPool.send(metadataRequest(topics, metadataTimeoutMs));
 		} catch (error) {
-			// As kafkajs does for its own requests: so the next one opens a new connection.
+			// As kafkajs does for its own requests, so that the next request opens a new connection.
 			if ((error as Error).name === "KafkaJSConnectionClosedError") await broker.disconnect();
 			throw error;
 		}
@@ -94,7 +94,7 @@ function withTopicIds(broker: KafkajsBroker): KafkajsBroker {
 	return broker;
 }
 
-/** kafkajs wraps errors in errors when it has tried several times; the innermost tells most. */
+/** The innermost error, which is the most specific: kafkajs wraps errors when it has retried. */
 export function innermost(error: unknown): Error & { type?: string; code?: unknown } {
 	let inner = error as Error & { cause?: unknown; originalError?: unknown };
 	for (let depth = 0; depth < 5; depth++) {

@@ -5,34 +5,34 @@ import type { SourceSink } from "../source.ts";
 import type { KafkajsCluster } from "./kafkajs-cluster.ts";
 import { type PartitionState, partitionKey } from "./partition-state.ts";
 
-/** What the fetcher asks of the source that owns it. */
+/** The source that owns a fetcher. */
 export interface FetcherOwner {
-	/** Live partitions led by this node. */
+	/** Live partitions that this node leads. */
 	partitionsOf(nodeId: string): PartitionState[];
-	/** Resolves when the trouble is dealt with: the loop goes on, with other partitions perhaps. */
+	/** Handles an error of one partition. The fetch loop continues when it has resolved, perhaps with other partitions. */
 	partitionTrouble(state: PartitionState, errorCode: number): Promise<void>;
-	/** The same for records that we have read and this leader has not. */
+	/** Handles a divergence: records were read that this leader does not have. */
 	partitionDiverged(state: PartitionState, divergence: Divergence): Promise<void>;
 	stopping(): boolean;
 }
 
-/** An answer with what was asked, and of which generation each partition was then: see `PartitionState.rewind`. */
+/** An answer with the requested partitions and the generation of each at that time: see `PartitionState.rewind`. */
 interface Answer {
 	readonly asked: ReadonlyMap<string, { readonly state: PartitionState; readonly generation: number }>;
 	readonly fetched: readonly FetchedPartition[];
-	/** Nothing of `fetched` is looked at any more. */
+	/** Call when `fetched` is no longer used. */
 	release(): void;
 }
 
 const nothing: Answer = { asked: new Map(), fetched: [], release: () => {} };
 
-/** A batch that cannot be read and cannot be stepped over is looked at again after this time. */
+/** Pause before retrying a batch that can neither be read nor skipped. */
 const corruptRetryMs = 5000;
 
 /**
- * Reads from one broker: one fetch is under way while the answer before it is offered to the sink, so at most two answers
- * (`limits.bytesMax` each) are in memory. When the sink has no room the loop waits in `sink.room()`, and the broker is not asked
- * for more: that is what "the consumer is paused" means here.
+ * Reads from one broker. While it offers one answer to the sink, the next fetch is in progress, so at most two answers
+ * (`limits.bytesMax` each) are in memory. While the sink has no room, the loop waits in `sink.room()` and sends no further fetch:
+ * the consumer is paused.
  */
 export class NodeFetcher {
 	readonly #nodeId: string;
@@ -53,7 +53,7 @@ export class NodeFetcher {
 		this.#limits = limits;
 	}
 
-	/** Resolves when this node leads nothing of ours any more, rejects when it cannot be reached. */
+	/** Resolves when this node no longer leads an assigned partition; rejects when it cannot be reached. */
 	async run(): Promise<void> {
 		let ahead = this.#fetch();
 		try {
@@ -61,7 +61,7 @@ export class NodeFetcher {
 				const answer = await ahead;
 				if (answer === null || this.#owner.stopping()) return;
 				ahead = this.#fetch();
-				// Its error is thrown where it is awaited; without this a failure during `offer` would count as unhandled.
+				// The error is thrown where `ahead` is awaited. Without this, a failure during `offer` would be an unhandled rejection.
 				ahead.catch(() => undefined);
 				await this.#offer(answer);
 				answer.release();
@@ -72,11 +72,11 @@ export class NodeFetcher {
 		}
 	}
 
-	/** Null when this node leads nothing of ours. */
+	/** Null when this node leads no assigned partition. */
 	async #fetch(): Promise<Answer | null> {
 		const now = performance.now();
 		const all = this.#owner.partitionsOf(this.#nodeId);
-		// One that has changed its leader waits until the fetcher of the one before has let go of it.
+		// After a change of leader, a partition waits until the old leader's fetcher has released it.
 		const ready = all.filter((state) => state.retryAtMs <= now && (state.offeredBy ?? this.#nodeId) === this.#nodeId);
 		if (all.length === 0) return null;
 		if (ready.length === 0) {
@@ -85,7 +85,7 @@ export class NodeFetcher {
 		}
 		const asked = new Map(ready.map((state) => [state.key, { state, generation: state.generation }]));
 		const broker = await this.#cluster.findBroker({ nodeId: this.#nodeId });
-		// The broker fills the answer in the order of the request: a rotating start keeps one busy partition from starving the rest.
+		// The broker fills the answer in the order of the request. Rotating it keeps a busy partition from starving the others.
 		this.#turn = (this.#turn + 1) % ready.length;
 		const rotated = [...ready.slice(this.#turn), ...ready.slice(0, this.#turn)];
 		const targets = rotated.map((state) => state.target);
@@ -94,7 +94,7 @@ export class NodeFetcher {
 		for (const part of fetched) {
 			const of = asked.get(partitionKey(part));
 			if (of === undefined || of.state.generation !== of.generation) continue;
-			// Now, so that the lag is true also while the records wait for room.
+			// Reported before the records are offered, so that the lag is correct even while they wait for room.
 			if (part.errorCode === 0) this.#sink.logEnds(of.state, part.logEnd);
 			const last = lastBatchOf(part.records);
 			if (last !== null) of.state.fetchFrom(last.nextOffset, last.leaderEpoch);
@@ -144,7 +144,7 @@ export class NodeFetcher {
 		if (reader.nextOffset > state.position) state.advance(reader.nextOffset, reader.leaderEpoch);
 		if (state.noteEpoch()) sink.epoch(state, state.epoch, state.position);
 		if (state.position === from && part.records.length > 0) {
-			// Not one batch that can be read, or stepped over: no use in asking again at once.
+			// No batch could be read or skipped: do not ask again at once.
 			state.retryAtMs = performance.now() + corruptRetryMs;
 		}
 		while (!isVoid() && !sink.offered(state, state.position)) await sink.room();

@@ -3,12 +3,12 @@ import type { PartitionWithOffset, SourcePartition, StartRule } from "../source.
 import { grouped } from "./grouped.ts";
 import type { KafkajsCluster } from "./kafkajs-cluster.ts";
 
-/** What Kafka calls a simple consumer: it commits under a group's name without being a member of it. */
+/** Kafka's "simple consumer": it commits under a group's name without being a member of the group. */
 const simpleConsumer = { groupGenerationId: -1, memberId: "" } as const;
 
 type NamedPartition = Pick<SourcePartition, "topic" | "partition">;
 
-/** These requests go by name, as kafkajs has them. */
+/** kafkajs sends these requests by topic name. */
 function nameOf({ topic, partition }: NamedPartition): string {
 	return `${topic}/${partition}`;
 }
@@ -17,7 +17,7 @@ function byTopic<T extends { topic: string }, P>(items: readonly T[], each: (ite
 	return [...grouped(items, ({ topic }) => topic)].map(([topic, same]) => ({ topic, partitions: same.map(each) }));
 }
 
-/** The commits of each partition, in the order of the groups. */
+/** The commits for each partition, in the order of the groups. */
 async function commitsOf(cluster: KafkajsCluster, groups: readonly string[], partitions: readonly NamedPartition[]) {
 	const commits = new Map<string, Commit[]>();
 	for (const groupId of groups) {
@@ -33,12 +33,12 @@ async function commitsOf(cluster: KafkajsCluster, groups: readonly string[], par
 	return commits;
 }
 
-/** Which offset of a log: the first, the one behind the last, or that of the first record not older than that time (-1 = there is none). */
+/** Selects a log offset: the start, the end, or the first record not older than a time (-1 = no such record). */
 type LogPlace = { readonly fromBeginning: boolean } | { readonly fromTimestamp: number };
 const first: LogPlace = { fromBeginning: true };
 const end: LogPlace = { fromBeginning: false };
 
-/** Offsets of the partitions' logs; those that have no leader at present are missing. */
+/** Log offsets of the partitions. Partitions without a leader are left out. */
 async function logOffsets(cluster: KafkajsCluster, partitions: readonly NamedPartition[], place: LogPlace) {
 	const offsets = new Map<string, number>();
 	const led = partitions.filter((partition) => hasLeader(cluster, partition));
@@ -50,9 +50,9 @@ async function logOffsets(cluster: KafkajsCluster, partitions: readonly NamedPar
 }
 
 /**
- * The commit, moved into the log if it lies outside: what is gone by retention cannot be read, and what is behind the end was set by
- * hand or is gone with a failed leader. Here and not at the first fetch, so that all shards begin at the same offset. A commit
- * of which the leader is known is left alone behind the end: the broker says then where the logs part.
+ * Moves a commit that is outside the log into it. Retention may have removed its record, or it is after the end because it was set by
+ * hand or a leader failed. Done here and not at the first fetch, so that all shards start at the same offset. A commit with a known
+ * leader epoch may stay after the end: the broker then reports where the logs diverge.
  */
 function inLog(commit: Commit, start: number, end: number): StartFound {
 	const { offset, epoch } = commit;
@@ -65,7 +65,7 @@ interface StartFound {
 	readonly epoch: number;
 }
 
-/** Of those that have appeared, the new ones: with no record yet, or a first one that is young enough. */
+/** The partitions that are new: they have no record yet, or a first one that is young enough. */
 async function newOnes(cluster: KafkajsCluster, partitions: readonly (NamedPartition & StartRule)[]): Promise<ReadonlySet<string>> {
 	const isNew = new Set<string>();
 	for (const [sinceMs, same] of grouped(
@@ -81,10 +81,10 @@ async function newOnes(cluster: KafkajsCluster, partitions: readonly (NamedParti
 }
 
 /**
- * Where each partition begins by its policy; those that have no leader at present are missing. `committed` without a commit begins at
- * the latest, unless other partitions of the topic have one, or this one has one from another topic of that name: then it was made
- * since, and all of it is new.
- * @param onMoved told of each commit that is not in the log.
+ * Finds where each partition starts by its policy. Partitions without a leader are left out. `committed` without a commit means `latest`,
+ * unless other partitions of the topic have a commit, or this one has a commit of an earlier topic with the same name: then the
+ * partition was created since, and is read from its first record.
+ * @param onMoved called for each commit that is not in the log.
  */
 export async function findOffsets(
 	cluster: KafkajsCluster,

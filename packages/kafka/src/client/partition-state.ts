@@ -1,7 +1,7 @@
 import type { FetchTarget } from "../protocol/fetch-protocol.ts";
 import type { PartitionWithOffset, SourcePartition } from "../source.ts";
 
-/** One assigned partition while it is read. Belongs to the source; `live` turns false once, on revoke. */
+/** State of an assigned partition. Owned by the source; `live` becomes false once, on revoke. */
 export class PartitionState implements SourcePartition {
 	readonly row: number;
 	readonly topic: string;
@@ -9,22 +9,22 @@ export class PartitionState implements SourcePartition {
 	readonly partition: number;
 	/** The next record to offer. */
 	position: number;
-	/** Epoch of the leader that wrote the record before `position`; -1 = not known. */
+	/** Epoch of the leader that wrote the record before `position`; -1 = unknown. */
 	epoch: number;
-	/** The next record to ask the broker for: ahead of `position` by what is being read ahead. */
+	/** The next offset to fetch: ahead of `position` by the records read ahead. */
 	fetchOffset: number;
-	/** As `epoch`, of the record before `fetchOffset`. */
+	/** Like `epoch`, for the record before `fetchOffset`. */
 	fetchEpoch: number;
-	/** Epoch of the partition's present leader; -1 = not known. */
+	/** Epoch of the current leader; -1 = unknown. */
 	leaderEpoch = -1;
-	/** Of all that we have heard of. */
+	/** Highest leader epoch seen. */
 	#newestLeaderEpoch = -1;
-	/** The node whose fetcher has records of it in hand; no other may offer any meanwhile. */
+	/** The node whose fetcher is offering records of this partition. No other fetcher may do so meanwhile. */
 	offeredBy: string | null = null;
-	/** Not asked for before this time (`performance.now()`), after trouble with this partition alone. */
+	/** Not fetched before this time (`performance.now()`), after an error of this partition alone. */
 	retryAtMs = 0;
 	live = true;
-	/** Counts rewinds. What was fetched under an older generation is of no use: it may not begin where `position` is. */
+	/** Counts rewinds. An answer fetched in an older generation is discarded: it may not start at `position`. */
 	generation = 0;
 
 	constructor(from: PartitionWithOffset) {
@@ -43,7 +43,7 @@ export class PartitionState implements SourcePartition {
 	#notedEpoch: number;
 	#notedFrom: number;
 
-	/** True when the last record that was offered is the first seen of a new leader: somebody should write it down. */
+	/** True when the last offered record is the first of a new leader: the caller must then record the epoch. */
 	noteEpoch(): boolean {
 		if (this.epoch <= this.#notedEpoch) return false;
 		this.#notedEpoch = this.epoch;
@@ -51,7 +51,7 @@ export class PartitionState implements SourcePartition {
 		return true;
 	}
 
-	/** As `epoch`, of an offset up to `position`; -1 also for one that lies far behind. */
+	/** Like `epoch`, for an offset up to `position`; -1 also for an offset far behind. */
 	epochAt(offset: number): number {
 		return offset >= this.#notedFrom ? this.#notedEpoch : -1;
 	}
@@ -59,14 +59,14 @@ export class PartitionState implements SourcePartition {
 	#leader: string | null = null;
 	#taking: Promise<unknown> | null = null;
 
-	/** Node id of the leader, null while it is not known. */
+	/** Node id of the leader; null = unknown. */
 	get leader(): string | null {
 		return this.#leader;
 	}
 
 	/**
-	 * What the node before has sent is void: its successor is asked from `position` on. A reader that is behind the others may still tell of a
-	 * leader before the one that we know; that one is not asked again.
+	 * Sets the leader. If it has changed, answers of the old leader are discarded and the new one is asked from `position` on. Leaders older
+	 * than the newest known one, as reported by a broker that lags behind, are ignored.
 	 */
 	ledBy(leader: string | null, leaderEpoch = -1): void {
 		if (leader !== null) {
@@ -79,7 +79,7 @@ export class PartitionState implements SourcePartition {
 		this.rewind();
 	}
 
-	/** Notes that the sink takes its time over a record, so that a revoke can wait for the end of it. */
+	/** Tracks a record that the sink is still taking, so that a revoke can wait for it. */
 	async whileTaking(taken: Promise<boolean>): Promise<boolean> {
 		this.#taking = taken;
 		try {
@@ -89,7 +89,7 @@ export class PartitionState implements SourcePartition {
 		}
 	}
 
-	/** Resolves when no record is with the sink. */
+	/** Resolves when the sink is not taking a record. */
 	async settled(): Promise<void> {
 		await this.#taking?.catch(() => undefined);
 	}
@@ -102,31 +102,31 @@ export class PartitionState implements SourcePartition {
 		return `${this.topic} partition ${this.partition}`;
 	}
 
-	/** What to ask the broker for. */
+	/** The partition's part of the next fetch request. */
 	get target(): FetchTarget {
 		const { topic, topicId, partition, leaderEpoch, fetchOffset: offset, fetchEpoch: lastEpoch } = this;
 		return { topic, topicId, partition, leaderEpoch, offset, lastEpoch };
 	}
 
-	/** All before `position` was offered; who wrote the last of it. */
+	/** All records before `position` were offered; the leader of `epoch` wrote the last one. */
 	advance(position: number, epoch: number): void {
 		this.position = position;
 		this.epoch = epoch;
 	}
 
-	/** No record of it is in anybody's hand; what was taken since a rewind need not be asked for again. */
+	/** Ends the offering of records. Records taken since a rewind are not fetched again. */
 	letGo(): void {
 		this.offeredBy = null;
 		if (this.position > this.fetchOffset) this.fetchFrom(this.position, this.epoch);
 	}
 
-	/** The next fetch asks from here on. */
+	/** Sets where the next fetch starts. */
 	fetchFrom(offset: number, epoch: number): void {
 		this.fetchOffset = offset;
 		this.fetchEpoch = epoch;
 	}
 
-	/** Forgets what was read ahead, answers that are still under way included. */
+	/** Discards what was read ahead, including answers in progress. */
 	rewind(to = this.position, epoch = this.epoch): void {
 		this.position = to;
 		this.epoch = epoch;
@@ -135,7 +135,7 @@ export class PartitionState implements SourcePartition {
 	}
 }
 
-/** Two topics that had the same name one after the other are two. Neither a name nor an id has a slash. */
+/** Differs for topics that had the same name. Neither names nor ids contain a slash. */
 export function partitionKey({ topic, topicId, partition }: Omit<SourcePartition, "row">): string {
 	return `${topicId ?? topic}/${partition}`;
 }

@@ -5,28 +5,28 @@ import type { ProducedHeader, ProducerRecord } from "./produced-record.ts";
 
 /** A connected producer of one topic. */
 export interface ProducerLink {
-	/** The topic's `max.message.bytes`, which is the most that a batch may be; null = the brokers do not tell us. */
+	/** The topic's `max.message.bytes`, the limit for a batch; null = unknown. */
 	readonly batchBytesMax: number | null;
-	/** Resolves when all replicas in sync have the records. */
+	/** Resolves when all in-sync replicas have the records. */
 	send(records: readonly ProducerRecord[]): Promise<void>;
 	close(): Promise<void>;
 }
 
 const allInSync = -1;
-/** Kafka's number for the configuration of a topic. */
+/** Kafka's resource type for topics. */
 const topicResource = 2;
-/** A broker that takes longer over a request, its replicas included, counts as away. */
+/** Timeout of a request, replication included. */
 const requestTimeoutMs = 5000;
-/** Ten seconds in all: 0.1 + 0.2 + 0.4 + 0.8 + 8 × 1. */
+/** Ten seconds in total: 0.1 + 0.2 + 0.4 + 0.8 + 8 × 1. */
 const retry = { initialRetryTime: 100, multiplier: 2, factor: 0, maxRetryTime: 1000, retries: 12 };
 
-/** An idempotent producer of kafkajs, which repeats a batch under the same sequence numbers until the brokers have it. */
+/** Connects an idempotent kafkajs producer. It repeats a batch under the same sequence numbers until the brokers have it. */
 export async function connectProducer(connection: KafkaConnectionOptions, topic: string): Promise<ProducerLink> {
 	process.env.KAFKAJS_NO_PARTITIONER_WARNING = "1";
 	const kafka = createKafka(connection, { requestTimeout: requestTimeoutMs });
 	const producer = kafka.producer({
 		idempotent: true,
-		// More than one would let a repeated batch be overtaken by the one after it.
+		// With more than one, the next batch could overtake a repeated one.
 		maxInFlightRequests: 1,
 		allowAutoTopicCreation: false,
 		metadataMaxAge: 30_000,
@@ -35,7 +35,7 @@ export async function connectProducer(connection: KafkaConnectionOptions, topic:
 	try {
 		await producer.connect();
 	} catch (error) {
-		// It connects first and asks for its id then: refused, it would leave its sockets open.
+		// It connects before it requests its producer id. If that is refused, its sockets are still open.
 		await producer.disconnect().catch(() => undefined);
 		throw error;
 	}
@@ -57,7 +57,7 @@ function messageOf({ key, value, headers, timestampMs }: ProducerRecord) {
 	};
 }
 
-/** As kafkajs takes them: a list for a name that comes more than once. Without a prototype, so that `__proto__` is a name like any other. */
+/** Headers for kafkajs: a list for a repeated name. Without a prototype, so that `__proto__` is a normal name. */
 function headersOf(headers: readonly ProducedHeader[]): Record<string, (string | Buffer)[]> {
 	const byName: Record<string, (string | Buffer)[]> = Object.create(null);
 	for (const [name, value] of headers) {
@@ -67,7 +67,7 @@ function headersOf(headers: readonly ProducedHeader[]): Record<string, (string |
 	return byName;
 }
 
-/** Null where we may not ask: that takes the permission to describe the topic's configuration. */
+/** Null when the user does not have the permission to describe the topic's configuration. */
 async function messageBytesMax(kafka: Kafka, topic: string): Promise<number | null> {
 	const admin = kafka.admin();
 	try {
@@ -79,14 +79,14 @@ async function messageBytesMax(kafka: Kafka, topic: string): Promise<number | nu
 		const bytes = Number(resources[0]?.configEntries[0]?.configValue);
 		return bytes > 0 ? bytes : null;
 	} catch {
-		// Not knowing it costs a failed batch at worst; a topic that does not exist is reported by the first record for it.
+		// If unknown, a batch may fail once. A missing topic is reported with the first record.
 		return null;
 	} finally {
 		await admin.disconnect().catch(() => undefined);
 	}
 }
 
-/** Whether the broker found a batch too large; it has written nothing of it then. */
+/** Whether the broker refused a batch as too large. Then it has written nothing of it. */
 export function isTooLarge(error: unknown): boolean {
 	return ["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"].includes(innermost(error).type ?? "");
 }

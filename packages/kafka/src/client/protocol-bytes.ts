@@ -1,12 +1,12 @@
 import { topicIdBytes, topicIdLength, topicIdText } from "../topic-id.ts";
 
 /**
- * Kafka's two encodings. The flexible one, which newer versions of its requests have: lengths are unsigned varints of length + 1
- * (0 = null), and each structure ends with tagged fields, of which we send none. The older one, here with the word "fixed":
- * lengths are i16 for text and i32 for lists and blobs (-1 = null).
+ * Kafka's two encodings. In the flexible one of newer request versions, lengths are unsigned varints of length + 1 (0 = null), and each
+ * structure ends with tagged fields; none are sent here. In the older one, "fixed" in names here, lengths are i16 for text and i32 for
+ * lists and blobs (-1 = null).
  */
 
-/** Puts a request together. **One user.** */
+/** Builds a request. **One user.** */
 export class ProtocolWriter {
 	readonly #parts: Uint8Array[] = [];
 
@@ -26,7 +26,7 @@ export class ProtocolWriter {
 		this.#parts.push(topicIdBytes(id));
 		return this;
 	}
-	/** Null is written as such, which for some fields means "all". */
+	/** Null, which means "all" in some fields, is kept apart from an empty list. */
 	list<T>(items: readonly T[] | null, write: (item: T) => void): this {
 		this.#uvarint(items === null ? 0 : items.length + 1);
 		for (const item of items ?? []) write(item);
@@ -49,7 +49,7 @@ export class ProtocolWriter {
 		this.#parts.push(bytes);
 		return this;
 	}
-	/** Ends a structure. */
+	/** Writes an empty set of tagged fields, which ends a structure. */
 	noTags(): this {
 		return this.int8(0);
 	}
@@ -75,8 +75,8 @@ export class ProtocolWriter {
 }
 
 /**
- * Walks through an answer. **One user.** @throws RangeError for one that ends too early or announces what cannot be: every step
- * takes bytes that are there, and nothing is allocated for what is only announced.
+ * Reads an answer. **One user.** All methods throw a RangeError for an answer that is truncated or has an impossible length. They
+ * allocate only for bytes that are present, never for announced lengths.
  */
 export class ProtocolReader {
 	readonly #bytes: Buffer;
@@ -95,7 +95,7 @@ export class ProtocolReader {
 	int32(): number {
 		return this.#bytes.readInt32BE(this.#take(4));
 	}
-	/** As a number: offsets stay far below 2^53. */
+	/** Reads an i64 as a number: offsets stay far below 2^53. */
 	int64(): number {
 		return Number(this.bigInt64());
 	}
@@ -126,7 +126,7 @@ export class ProtocolReader {
 	fixedList<T>(read: () => T): T[] {
 		return this.#items(this.int32(), read);
 	}
-	/** The tagged fields that end a structure: `visit` reads those that it knows, all others are passed over. */
+	/** Reads the tagged fields that end a structure. `visit` reads the ones it knows; the others are skipped. */
 	tags(visit?: (tag: number) => void): void {
 		for (let left = this.#uvarint(); left > 0; left--) {
 			const tag = this.#uvarint();
@@ -139,7 +139,7 @@ export class ProtocolReader {
 		}
 	}
 
-	/** `read` takes at least a byte, so what there is bounds how many there can be. */
+	/** An item has at least one byte, so the remaining bytes bound their number. */
 	#items<T>(count: number, read: () => T): T[] {
 		if (count > this.#bytes.length - this.#at) throw cutOff();
 		const items: T[] = [];
@@ -159,7 +159,7 @@ export class ProtocolReader {
 		return at;
 	}
 
-	/** At most 32 bits, as Kafka has them. */
+	/** At most 32 bits, as in Kafka. */
 	#uvarint(): number {
 		let value = 0;
 		for (let scale = 1; scale <= uvarintScaleMax; scale *= 0x80) {
@@ -167,12 +167,12 @@ export class ProtocolReader {
 			value += (byte & 0x7f) * scale;
 			if (byte <= 0x7f) return value;
 		}
-		throw new RangeError("the broker's answer holds a length that is none");
+		throw new RangeError("the broker's answer contains an invalid length");
 	}
 }
 
 const uvarintScaleMax = 0x80 ** 4;
 
 function cutOff(): RangeError {
-	return new RangeError("the broker's answer is cut off");
+	return new RangeError("the broker's answer is truncated");
 }

@@ -3,35 +3,34 @@ import { type TopicMetadata, tellsTopicIds } from "../protocol/metadata-protocol
 import type { TopicList } from "../source.ts";
 import { innermost, type KafkajsCluster } from "./kafkajs-cluster.ts";
 
-/** Errors that one topic brings upon the whole metadata request. */
+/** Errors of one topic with which kafkajs fails the whole metadata request. */
 const deniedError = "TOPIC_AUTHORIZATION_FAILED";
 const topicErrors = ["UNKNOWN_TOPIC_OR_PARTITION", "INVALID_TOPIC_EXCEPTION", deniedError];
 
-/** Names of which the ids are remembered, also of topics that are gone. Beyond that all are forgotten, and only not counted as recreated. */
+/** Most topic names whose ids are remembered, deleted topics included. Beyond it all are forgotten; the only effect is that a recreation may not be counted. */
 const namesMax = 10_000;
 
 export interface TopicFinderEvents {
-	/** A topic of this name was there before, and another has taken its place. Called once for each that does. */
+	/** Called once each time a topic was replaced by another one with the same name. */
 	readonly onRecreated: (topic: string) => void;
 }
 
 /**
- * Finds the topics of a subscription, and so keeps the cluster's metadata fresh. By name only those are asked for; a pattern
- * needs the list of all topics. For brokers that do not tell topic ids kafkajs asks, which fails the whole request for one topic
- * that does not exist: then the names are asked for one by one and the missing ones left out, so that they do not keep the others
- * from being read.
+ * Finds the topics of a subscription, which also refreshes the cluster's metadata. Names are requested individually; a pattern requires the
+ * list of all topics. If brokers do not report topic ids, kafkajs makes the request, and one missing topic fails it. Then the names are
+ * requested one by one and missing ones are left out, so that the others can be read.
  *
- * A topic that we may not read is denied, not missing: whether it is there may be hidden. Only until it is found once; if it is denied
- * later, fetching it says so, and reading goes on where it was.
+ * A topic that the user may not read is denied, not missing: the broker may hide whether it exists. This applies until it has been found
+ * once. If it is denied later, fetching reports that, and reading continues at its position afterwards.
  */
 export class TopicFinder {
 	readonly #cluster: KafkajsCluster;
 	readonly #matches: (topic: string) => boolean;
 	readonly #subscription: Subscription;
 	readonly #events: TopicFinderEvents;
-	/** Ids that each name has had, the present one last. */
+	/** Ids that each name has had, the current one last. */
 	readonly #ids = new Map<string, Set<string>>();
-	/** Topics that have been found, by id or, without one, by name. */
+	/** Topics that have been found: ids, or names where there is no id. */
 	readonly #readable = new Set<string>();
 	#lookedMs: number | null = null;
 
@@ -65,7 +64,7 @@ export class TopicFinder {
 		return { topics, denied: [...denied].toSorted(), missing, previousLookMs };
 	}
 
-	/** Looks up what is asked for by name. @returns what of it is denied. */
+	/** Requests the subscription's names. @returns the denied ones. */
 	async #findNamed(): Promise<readonly string[]> {
 		const { names } = this.#subscription;
 		try {
@@ -81,12 +80,12 @@ export class TopicFinder {
 			if (error === null) there.push(name);
 			else if (error === deniedError) denied.push(name);
 		}
-		// Without any of ours: the list of all topics, for the sake of the brokers' addresses.
+		// If no name is left, this requests the list of all topics, to learn the brokers' addresses.
 		await this.#refresh(there);
 		return denied;
 	}
 
-	/** Looks up all topics, where those that we may not even see are not mentioned. @returns what is asked for by name and denied. */
+	/** Requests all topics; the answer leaves out topics that the user may not see. @returns the subscription's names that are denied. */
 	async #findAll(): Promise<readonly string[]> {
 		await this.#refresh([]);
 		const { topicMetadata } = this.#cluster.brokerPool.metadata!;
@@ -96,7 +95,7 @@ export class TopicFinder {
 		return denied;
 	}
 
-	/** Of topics that have not been found before, those that we may see and not read. */
+	/** Topics not found before that the user may see but not read. */
 	async #unreadable(topics: readonly TopicMetadata[]): Promise<readonly string[]> {
 		const unknown = topics.filter((topic) => topic.mayRead === undefined && !this.#isReadable(topic)).map(({ topic }) => topic);
 		if (unknown.length === 0) return [];
@@ -110,13 +109,13 @@ export class TopicFinder {
 		return this.#readable.has(topicId ?? topic);
 	}
 
-	/** The topic's id; the one that we know already where this broker tells none, as while brokers are upgraded one after the other. */
+	/** The topic's id. If this broker reports none, as during a rolling upgrade, the last known one. */
 	#noteId(topic: string, id: string | null): string | null {
 		if (this.#ids.size > namesMax) this.#ids.clear();
 		const ids = this.#ids.get(topic) ?? new Set();
 		if (id === null) return [...ids].at(-1) ?? null;
 		const isRecreated = ids.size > 0 && !ids.has(id);
-		// A broker that is behind the others may tell the one before once more.
+		// A broker that lags behind may report the previous id again.
 		ids.delete(id);
 		ids.add(id);
 		this.#ids.set(topic, ids);
@@ -129,7 +128,7 @@ export class TopicFinder {
 		return this.#cluster.refreshMetadata();
 	}
 
-	/** What keeps the topic from being looked up; null = nothing. */
+	/** The error with which the topic's metadata request fails; null = none. */
 	async #errorOf(topic: string): Promise<string | null> {
 		const broker = await this.#cluster.brokerPool.findConnectedBroker();
 		try {

@@ -35,7 +35,7 @@ describe("a topic that we may not read", () => {
 			expect(rig.found("hidden")).toBeUndefined();
 			const told = (kind: string) => rig.troubles.find((trouble) => trouble.kind === kind)?.message;
 			expect(told("authorization")).toBe(
-				"topic hidden may not be read: grant Read to our user (or create it: brokers also say so of what does not exist)",
+				"topic hidden may not be read: grant Read to shardcast's user (or create it: brokers also report missing topics this way)",
 			);
 			expect(told("topicMissing")).toBe("topic absent does not exist; create what is missing, or correct --kafka-topics");
 			const grantedMs = Date.now();

@@ -76,7 +76,7 @@ describe("KafkaProducer", () => {
 		const rig = new Rig({ takes: 20_000 });
 		const [before, large, after] = await Promise.all([rig.send(1000), rig.send(30_000), rig.send(1000)]);
 		expect([before, after]).toEqual([null, null]);
-		expect(large).toBe("the message is 30000 bytes with its key and headers; topic t takes at most 20000 (max.message.bytes)");
+		expect(large).toBe("the message is 30000 bytes with its key and headers; topic t accepts at most 20000 (max.message.bytes)");
 		expect(rig.batches.flat().length).toBe(2);
 	});
 
@@ -86,7 +86,7 @@ describe("KafkaProducer", () => {
 		expect(await rig.sendAll(100, 1000)).toEqual(new Set([null]));
 		// A single record that the topic refuses costs no new connection: anybody may send those.
 		const { connects } = rig;
-		expect(await rig.send(30_000)).toBe("the message is 30000 bytes with its key and headers; topic t takes less (max.message.bytes)");
+		expect(await rig.send(30_000)).toBe("the message is 30000 bytes with its key and headers; topic t accepts less (max.message.bytes)");
 		expect(await rig.send(1000)).toBe(null);
 		expect(rig.connects).toBe(connects);
 	});

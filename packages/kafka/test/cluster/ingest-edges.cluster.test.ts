@@ -121,10 +121,10 @@ describe.skipIf(!(await kafkaForTests()))("edges of the log", () => {
 		await rig.start(1, ["--kafka-topics", [behind, gone, before].join(), "--kafka-from", "committed", "--kafka-group", group]);
 		// What is old is not delivered again: on at the end.
 		await heard(behind, 100, 104);
-		expect(rig.cluster.log()).toContain(`offset 1000 is not in the log; going on at 100`);
+		expect(rig.cluster.log()).toContain(`offset 1000 is not in the log; continuing at 100`);
 		// On at the first that is left.
 		await heard(gone, 60, 104);
-		expect(rig.cluster.log()).toContain("offset 10 is not in the log; going on at 60");
+		expect(rig.cluster.log()).toContain("offset 10 is not in the log; continuing at 60");
 		// It counts nothing: all of the new one is read.
 		await heard(before, 0, 104);
 		const records = async (topic: string) => (await Scrape.of(rig.cluster.httpUrl)).sum("shardcast_kafka_records_total", { topic });

@@ -75,7 +75,7 @@ describe.skipIf(!(await kafkaForTests()))("--publish-via kafka", () => {
 		expect(large.map(({ status }) => status)).toEqual(Array(60).fill(200));
 		const tooLarge = await publish(rig, { channel: "b", data: "x".repeat(1_100_000) });
 		expect(tooLarge.status).toBe(503);
-		expect(tooLarge.body).toContain(`topic ${topic} takes at most 1048588 (max.message.bytes)`);
+		expect(tooLarge.body).toContain(`topic ${topic} accepts at most 1048588 (max.message.bytes)`);
 		await other!.waitForMessages(60, 20_000);
 
 		if (broker === null) return;
