@@ -41,6 +41,7 @@ export { type ChannelOptions, channelFields, type NamespaceOptions } from "./opt
 export type { ApiKeyOptions } from "./options/sections/http-api.ts";
 export type { CommandRates, RateBucket, RateOperation } from "./options/sections/rate-limit.ts";
 export { jwksNames, jwksPart } from "./options/sections/token.ts";
+export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";
 export { formatDuration, parseDuration } from "./units/duration.ts";

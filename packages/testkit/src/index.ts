@@ -9,6 +9,8 @@ export * from "./managed-process.ts";
 export * from "./other-user.ts";
 export * from "./ports.ts";
 export * from "./proc.ts";
+export * from "./redis-cluster.ts";
+export * from "./redis-server.ts";
 export * from "./socket-queues.ts";
 export * from "./stream-client.ts";
 export * from "./stress.ts";

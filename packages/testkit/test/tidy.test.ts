@@ -29,6 +29,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/control": ["config", "process", "scoreboard", "telemetry"],
 	"packages/limits": ["config", "scoreboard", "telemetry", "wire"],
 	"packages/http": ["config", "scoreboard", "telemetry"],
+	"packages/redis": ["config", "telemetry"],
 	"packages/kafka": ["bus", "channel-log", "config", "control", "native", "process", "ring", "scoreboard", "telemetry", "wire"],
 	"packages/server": [
 		"bus",
@@ -88,6 +89,7 @@ const importers: Readonly<Record<string, RegExp>> = {
 	lmdb: /^packages\/durable-store\/src\/(lmdb-file|durable-store|positions)/,
 	koffi: /^packages\/native\/src\//,
 	kafkajs: /^packages\/kafka\/src\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,
+	"@redis/client": /^packages\/redis\/src\/connection/,
 	piscina: /^packages\/kafka\/src\/|^loadtest\/src\//,
 	commander: /^packages\/config\/src\/(options|load)|^apps\/supervisor\/src\/(cli|commands)|^loadtest\/src\//,
 	zod: /^packages\/config\/src\/(options|load)/,

@@ -1,0 +1,200 @@
+import { readFileSync } from "node:fs";
+import {
+	ClientClosedError,
+	ClientOfflineError,
+	createClient,
+	createCluster,
+	ErrorReply,
+	RESP_TYPES,
+	type RedisArgument,
+	RootNodesUnavailableError,
+} from "@redis/client";
+import { RedisError } from "./redis-error.ts";
+import type { RedisOptions } from "./redis-options.ts";
+
+/** An argument of a command: bytes have to be in a Buffer. */
+export type Argument = string | Buffer;
+export type MessageListener = (message: Buffer) => void;
+
+export interface ConnectionEvents {
+	/** Connected; the subscriptions that this connection had are in place again. May come more often than needed. */
+	onReady(): void;
+	/** The connection that carries commands is gone; it is made again. Not for a single server of a cluster. */
+	onLost(error: RedisError): void;
+	/** An attempt to connect has failed; there will be another one. */
+	onError(error: RedisError): void;
+}
+
+/** The connections to one Redis server, or to those of a cluster. The only place that knows the library. It reconnects by itself until it is destroyed. */
+export interface Connection {
+	/** Resolves when it is connected. @throws RedisError when it never will be. */
+	connect(): Promise<void>;
+	/** @param key decides which server of a cluster gets it; null = any. @param bytes texts in the answer are Buffers. */
+	send(key: string | null, args: readonly Argument[], bytes: boolean): Promise<unknown>;
+	info(): Promise<string>;
+	subscribe(channel: string, sharded: boolean, listener: MessageListener): Promise<void>;
+	unsubscribe(channel: string, sharded: boolean): Promise<void>;
+	destroy(): void;
+}
+
+const retryMsMin = 50;
+const retryMsMax = 2000;
+const redirectionsMax = 16;
+/** When a server of a cluster is not reached, the others are asked which ones there are, after this time. */
+const refreshMs = 500;
+const asBytes = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const;
+
+export function openConnection(options: RedisOptions, events: ConnectionEvents): Connection {
+	return options.address.isCluster ? clusterConnection(options, events) : serverConnection(options, events);
+}
+
+/** Doubles from 50 ms up to 2 s; the jitter keeps nodes from coming all at once. */
+export function retryMs(attempt: number, random: () => number = Math.random): number {
+	const ms = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(attempt, 10));
+	return Math.round(ms * (0.5 + random() / 2));
+}
+
+function serverConnection(options: RedisOptions, events: ConnectionEvents): Connection {
+	const { host, port } = options.address.nodes[0];
+	const create = (role: string) => {
+		const common = commonOptions(options, role);
+		return createClient({ ...common, socket: { ...common.socket, host, port }, database: options.address.database });
+	};
+	const client = create("commands");
+	client.on("error", (error: unknown) => events[client.isReady ? "onError" : "onLost"](redisError(error)));
+	client.on("ready", () => events.onReady());
+	let subscriber: ReturnType<typeof create> | null = null;
+	let subscribing: Promise<ReturnType<typeof create>> | null = null;
+	const connectSubscriber = async () => {
+		subscriber = create("subscriptions");
+		subscriber.on("error", (error: unknown) => events.onError(redisError(error)));
+		subscriber.on("ready", () => events.onReady());
+		await subscriber.connect();
+		return subscriber;
+	};
+	return {
+		connect: async () => {
+			await translated(client.connect());
+		},
+		send: (_key, args, bytes) => translated(client.sendCommand(args as readonly RedisArgument[], bytes ? asBytes : {})),
+		info: () => translated(client.sendCommand<string>(["INFO", "server"])),
+		subscribe: async (channel, sharded, listener) => {
+			subscribing ??= connectSubscriber();
+			const to = await translated(subscribing);
+			await translated(sharded ? to.sSubscribe(channel, listener, true) : to.subscribe(channel, listener, true));
+		},
+		unsubscribe: async (channel, sharded) => {
+			const from = subscriber;
+			if (from !== null) await translated(sharded ? from.sUnsubscribe(channel) : from.unsubscribe(channel));
+		},
+		destroy: () => {
+			client.destroy();
+			subscriber?.destroy();
+		},
+	};
+}
+
+function clusterConnection(options: RedisOptions, events: ConnectionEvents): Connection {
+	const common = commonOptions(options, "cluster");
+	const cluster = createCluster({
+		rootNodes: options.address.nodes.map(({ host, port }) => ({ ...common, socket: { ...common.socket, host, port } })),
+		defaults: common,
+		maxCommandRedirections: redirectionsMax,
+		topologyRefreshOnReconnectionAttemptStrategy: refreshMs,
+	});
+	/** What was wrong with the server that was asked last: that no one could be reached says less. */
+	let problem: RedisError | null = null;
+	cluster.on("error", (error: unknown) => {
+		problem = redisError(error);
+		events.onError(problem);
+	});
+	cluster.on("node-error", (error: unknown) => events.onError(redisError(error)));
+	cluster.on("node-ready", () => {
+		if (cluster.isOpen) events.onReady();
+	});
+	cluster.on("sharded-channel-moved-error", (error: unknown) => events.onError(redisError(error)));
+	return {
+		connect: async () => {
+			try {
+				await cluster.connect();
+			} catch (error) {
+				throw error instanceof RootNodesUnavailableError && problem !== null ? problem : redisError(error);
+			}
+			events.onReady();
+		},
+		send: (key, args, bytes) =>
+			translated(cluster.sendCommand(key ?? undefined, false, args as RedisArgument[], { timeout: 0, ...(bytes ? asBytes : {}) })),
+		info: async () => {
+			let problem = new RedisError("unavailable", "the cluster has no server");
+			for (const master of cluster.masters)
+				try {
+					const client = await translated(Promise.resolve(cluster.nodeClient(master)));
+					return await translated(client.sendCommand<string>(["INFO", "server"]));
+				} catch (error) {
+					problem = error as RedisError;
+				}
+			throw problem;
+		},
+		subscribe: (channel, sharded, listener) =>
+			translated(sharded ? cluster.sSubscribe(channel, listener, true) : cluster.subscribe(channel, listener, true)),
+		unsubscribe: (channel, sharded) => translated(sharded ? cluster.sUnsubscribe(channel) : cluster.unsubscribe(channel)),
+		destroy: () => cluster.destroy(),
+	};
+}
+
+function commonOptions({ address, tls, connectTimeoutMs, answerTimeoutMs, clientName }: RedisOptions, role: string) {
+	const read = (path: string | null) => (path === null ? undefined : readFileSync(path));
+	return {
+		...(address.user === "" ? {} : { username: address.user }),
+		...(address.password === "" ? {} : { password: address.password }),
+		name: `${clientName}:${role}`,
+		// What waits, and for how long, is decided by `Redis`, which counts it; and a timer for each command would cost more than the command.
+		disableOfflineQueue: true,
+		// Finds a server that answers no more while nothing is sent; while something is, `Redis` does.
+		pingInterval: Math.ceil(answerTimeoutMs / 3),
+		commandOptions: { timeout: 0 },
+		maintNotifications: "disabled" as const,
+		socket: {
+			connectTimeout: connectTimeoutMs,
+			socketTimeout: answerTimeoutMs,
+			reconnectStrategy: (attempt: number) => retryMs(attempt),
+			...(tls !== null && {
+				tls: true as const,
+				rejectUnauthorized: tls.verify,
+				ca: read(tls.caPath),
+				cert: read(tls.certPath),
+				key: read(tls.keyPath),
+			}),
+		},
+	};
+}
+
+async function translated<T>(promise: Promise<T>): Promise<T> {
+	try {
+		return await promise;
+	} catch (error) {
+		throw redisError(error);
+	}
+}
+
+/** Answers that say: not now. The command was not carried out. */
+const notNow = /^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|READONLY)\b/;
+const otherLogin = /^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|without any password configured/i;
+
+function redisError(error: unknown): RedisError {
+	if (error instanceof RedisError) return error;
+	const { message, code } = error as NodeJS.ErrnoException;
+	if (error instanceof ErrorReply) {
+		if (otherLogin.test(message)) return new RedisError("login", message);
+		if (notNow.test(message)) return new RedisError("unavailable", message);
+		if (/unknown command.*hello/i.test(message))
+			return new RedisError("unsuitable", "the server is older than Redis 6; use Redis 7 or later");
+		if (/cluster support disabled/i.test(message))
+			return new RedisError("unsuitable", "the server is no part of a Redis Cluster; write redis:// in its address");
+		return new RedisError("refused", message);
+	}
+	if (error instanceof ClientOfflineError || error instanceof ClientClosedError)
+		return new RedisError("unavailable", "it is not connected");
+	if (error instanceof RootNodesUnavailableError) return new RedisError("unavailable", "no server of the cluster is reached");
+	return new RedisError("interrupted", message === "" || message === undefined ? (code ?? String(error)) : message);
+}

@@ -1,0 +1,43 @@
+import type { RedisErrorKind } from "./redis-error.ts";
+
+/** Upper bounds of the buckets, in milliseconds. */
+export const latencyBoundsMs = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1000, 5000] as const;
+
+/** What a client of Redis has done since its start. One owner. */
+export class RedisCounts {
+	/** Commands that were answered, with an error or without. */
+	answered = 0;
+	/** Commands that failed, by why. */
+	readonly failed: Record<Exclude<RedisErrorKind, "login" | "unsuitable">, number> = {
+		unavailable: 0,
+		interrupted: 0,
+		refused: 0,
+		full: 0,
+		closed: 0,
+	};
+	/** Connections that were lost. */
+	lost = 0;
+	/** Messages of subscriptions. */
+	messages = 0;
+	readonly #latencies = latencyBoundsMs.map(() => 0);
+	#latencyCount = 0;
+	#latencySumMs = 0;
+
+	onAnswer(tookMs: number): void {
+		this.answered++;
+		this.#latencyCount++;
+		this.#latencySumMs += tookMs;
+		const bucket = latencyBoundsMs.findIndex((bound) => tookMs <= bound);
+		if (bucket >= 0) this.#latencies[bucket]++;
+	}
+
+	/** As Prometheus counts them: each bucket has those before it as well. */
+	latency() {
+		let sum = 0;
+		const counts = this.#latencies.map((count) => {
+			sum += count;
+			return sum;
+		});
+		return { bounds: latencyBoundsMs, counts, count: this.#latencyCount, sum: this.#latencySumMs };
+	}
+}

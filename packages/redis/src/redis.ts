@@ -1,0 +1,330 @@
+import { redisAddressText } from "@shardcast/config";
+import type { Log } from "@shardcast/telemetry";
+import { type Argument, type Connection, type MessageListener, openConnection, retryMs } from "./connection.ts";
+import { RedisCounts } from "./redis-counts.ts";
+import { RedisError, type RedisErrorKind } from "./redis-error.ts";
+import type { RedisOptions } from "./redis-options.ts";
+import type { Script } from "./script.ts";
+import { SentCommands } from "./sent-commands.ts";
+import { readServerInfo, type ServerInfo } from "./server-info.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { WaitingCommands } from "./waiting-commands.ts";
+
+export interface SendOptions {
+	/** Texts in the answer are Buffers, not strings. */
+	readonly bytes?: boolean;
+	/** How long it may wait while Redis is not reached; 0, the default: it fails at once. */
+	readonly waitMs?: number;
+}
+
+export type Outcome = { readonly value: unknown } | { readonly error: RedisError };
+
+/** A look at what has waited too long, so often. */
+const lookEveryMs = 100;
+/** Another attempt to restore subscriptions. */
+const restoreEveryMs = 500;
+const why = (error: RedisError): string => (error.kind === "login" ? `it refuses the login: ${error.message}` : error.message);
+
+/**
+ * A client of Redis (7 or later), a Redis Cluster, or Valkey: commands, scripts, subscriptions. It connects by itself, again and again,
+ * until `close`. Commands of one turn of the event loop leave in one write. One owner; used on one thread.
+ *
+ * What a command may wait for: `waitMs` while Redis is not reached, and `answerTimeoutMs` for the answer. A command never waits longer, and never
+ * is sent twice.
+ */
+export class Redis {
+	/** Where it connects to, without login: for messages. */
+	readonly where: string;
+	readonly counts = new RedisCounts();
+	readonly #options: RedisOptions;
+	readonly #log: Pick<Log, "info" | "warn">;
+	readonly #waiting: WaitingCommands;
+	readonly #sent = new SentCommands();
+	readonly #subscriptions = new Subscriptions();
+	readonly #listeners = new Set<() => void>();
+	#connection: Connection | null = null;
+	#state: "connecting" | "ready" | "closed" = "connecting";
+	#server: ServerInfo | null = null;
+	#lastError: RedisError | null = null;
+	/** Since when it is not reached, by `performance.now()`. */
+	#lostMs = performance.now();
+	#wasReady = false;
+	#timer: NodeJS.Timeout | undefined;
+	#retry: NodeJS.Timeout | undefined;
+	#restoring: NodeJS.Timeout | undefined;
+	#attempt = 0;
+
+	constructor(options: RedisOptions, log: Pick<Log, "info" | "warn">) {
+		this.#options = options;
+		this.#log = log;
+		this.where = redisAddressText(options.address);
+		this.#waiting = new WaitingCommands(options.waitingMax);
+	}
+
+	get state(): "connecting" | "ready" | "closed" {
+		return this.#state;
+	}
+
+	/** Null until it was reached for the first time. */
+	get server(): ServerInfo | null {
+		return this.#server;
+	}
+
+	/** Why it is not reached; null while it is. */
+	get problem(): string | null {
+		return this.#state === "ready" ? null : (this.#lastError?.message ?? "not connected yet");
+	}
+
+	/** Commands that wait to be sent. */
+	get waiting(): number {
+		return this.#waiting.size;
+	}
+
+	/** Subscriptions that are wanted. */
+	get subscriptions(): number {
+		return this.#subscriptions.size;
+	}
+
+	/** Begins to connect. Once. @throws when a certificate cannot be read. */
+	open(): this {
+		this.#timer = setInterval(() => this.#look(), lookEveryMs).unref();
+		this.#connect();
+		return this;
+	}
+
+	/**
+	 * Resolves when it is reached. @throws RedisError, with a sentence for the user, when it is not within the time, and at once when waiting does not
+	 * help: a wrong login, a server that is too old. It goes on connecting in the background in any case, until `close`.
+	 */
+	async ready(deadlineMs: number): Promise<ServerInfo> {
+		const endsMs = performance.now() + deadlineMs;
+		return new Promise((resolve, reject) => {
+			const look = () => {
+				if (this.#state === "ready" && this.#server !== null) return end(() => resolve(this.#server!));
+				const error = this.#lastError;
+				const inVain = error?.kind === "login" || error?.kind === "unsuitable" || this.#state === "closed";
+				if (!inVain && performance.now() < endsMs) return;
+				const reason = error === null ? `no answer within ${deadlineMs} ms` : why(error);
+				end(() => reject(new RedisError(error?.kind ?? "unavailable", `cannot use Redis at ${this.where}: ${reason}`)));
+			};
+			const timer = setInterval(look, 10);
+			const end = (settle: () => void) => {
+				clearInterval(timer);
+				settle();
+			};
+			look();
+		});
+	}
+
+	/**
+	 * Sends a command. @param key the one that it is about, by which a Redis Cluster chooses the server; null = any. Not for commands that block.
+	 * @throws RedisError
+	 */
+	send(key: string | null, args: readonly Argument[], { bytes = false, waitMs = 0 }: SendOptions = {}): Promise<unknown> {
+		return new Promise((resolve, reject) => {
+			const endsMs = performance.now() + waitMs;
+			const fail = (error: RedisError) => {
+				this.counts.failed[countedAs(error.kind)]++;
+				reject(error);
+			};
+			const wait = (error: RedisError) => {
+				if (this.#state === "closed") return fail(closed());
+				if (waitMs === 0 || performance.now() >= endsMs) return fail(error);
+				if (!this.#waiting.add({ endsMs, run, giveUp: () => fail(this.#state === "closed" ? closed() : this.#unavailable()) }))
+					fail(new RedisError("full", `${this.#waiting.size} commands wait for Redis already`));
+			};
+			const run = () => this.#now(key, args, bytes, resolve, (error) => (error.kind === "unavailable" ? wait(error) : fail(error)));
+			// Those that wait go first, so that the order holds.
+			if (this.#state === "ready" && this.#waiting.size === 0) run();
+			else wait(this.#unavailable());
+		});
+	}
+
+	/** Sends all in one write, and resolves when each has an answer. They are not a transaction: others' commands may come between. */
+	pipeline(
+		commands: readonly { readonly key: string | null; readonly args: readonly Argument[] }[],
+		options?: SendOptions,
+	): Promise<Outcome[]> {
+		const outcome = (value: unknown): Outcome => ({ value });
+		return Promise.all(
+			commands.map(({ key, args }) => this.send(key, args, options).then(outcome, (error: RedisError): Outcome => ({ error }))),
+		);
+	}
+
+	/** Runs a script. In a Redis Cluster all keys must be in one slot: use a hash tag, such as {name}. @throws RedisError */
+	async run(script: Script, keys: readonly string[], args: readonly Argument[], options?: SendOptions): Promise<unknown> {
+		const rest = [String(keys.length), ...keys, ...args];
+		try {
+			return await this.send(keys[0] ?? null, ["EVALSHA", script.sha, ...rest], options);
+		} catch (error) {
+			// After a restart of Redis, and at the first use.
+			if (!(error instanceof RedisError && error.kind === "refused" && error.message.startsWith("NOSCRIPT"))) throw error;
+			return this.send(keys[0] ?? null, ["EVAL", script.text, ...rest], options);
+		}
+	}
+
+	/**
+	 * Receives the messages of a channel until `unsubscribe`, on a connection beside that of the commands. Resolves when Redis has confirmed it. When that fails,
+	 * the promise rejects, but the subscription remains wanted and is tried again. After a loss of the connection it is restored, and messages in
+	 * between are lost: `onRestored` tells.
+	 * @param sharded of a Redis Cluster's one slot (SSUBSCRIBE), for what SPUBLISH sends.
+	 */
+	async subscribe(channel: string, listener: MessageListener, { sharded = false }: { readonly sharded?: boolean } = {}): Promise<void> {
+		const counted: MessageListener = (message) => {
+			this.counts.messages++;
+			listener(message);
+		};
+		const subscription = this.#subscriptions.add(channel, sharded, counted);
+		if (this.#state !== "ready" || this.#connection === null) throw this.#unavailable();
+		await this.#subscriptions.tell(this.#connection, subscription);
+	}
+
+	async unsubscribe(channel: string): Promise<void> {
+		const found = this.#subscriptions.remove(channel);
+		if (found?.told != null) await this.#connection?.unsubscribe(channel, found.sharded);
+	}
+
+	/**
+	 * Calls back whenever Redis is reached, the first time as well, with all subscriptions in place: what was published in between has to be looked up. May come more
+	 * often than needed. @returns a function that ends it.
+	 */
+	onRestored(listener: () => void): () => void {
+		this.#listeners.add(listener);
+		return () => this.#listeners.delete(listener);
+	}
+
+	/** Ends all connections at once; what waits fails. */
+	close(): void {
+		if (this.#state === "closed") return;
+		this.#state = "closed";
+		clearInterval(this.#timer);
+		clearTimeout(this.#retry);
+		clearTimeout(this.#restoring);
+		this.#waiting.giveUp();
+		this.#connection?.destroy();
+		this.#sent.giveUpBefore(Number.POSITIVE_INFINITY);
+	}
+
+	#connect(): void {
+		const connection: Connection = openConnection(this.#options, {
+			onReady: () => this.#connection === connection && void this.#check(connection),
+			onLost: (error) => this.#connection === connection && this.#onLost(error),
+			onError: (error) => {
+				if (this.#connection === connection && this.#state !== "ready") this.#onLost(error);
+			},
+		});
+		this.#connection = connection;
+		connection.connect().catch((error: RedisError) => {
+			if (this.#connection === connection) this.#connectAgain(error);
+		});
+	}
+
+	/** With new connections. */
+	#connectAgain(error: RedisError): void {
+		this.#onLost(error);
+		this.#connection?.destroy();
+		this.#connection = null;
+		this.#subscriptions.forgotten();
+		if (this.#state === "closed") return;
+		this.#retry = setTimeout(() => this.#connect(), retryMs(this.#attempt++));
+	}
+
+	/** It is connected: looks whether the server will do. */
+	async #check(connection: Connection): Promise<void> {
+		try {
+			this.#server = readServerInfo(await connection.info(), this.#options.address.isCluster);
+		} catch (error) {
+			if (this.#connection === connection) this.#connectAgain(error as RedisError);
+			return;
+		}
+		if (this.#connection !== connection || this.#state === "closed") return;
+		if (this.#state !== "ready" && this.#wasReady) {
+			const lostMs = Math.round(performance.now() - this.#lostMs);
+			this.#log.info({ redis: this.where, lostMs }, `Redis is reached again after ${(lostMs / 1000).toFixed(1)} s`);
+		}
+		this.#wasReady = true;
+		this.#state = "ready";
+		this.#attempt = 0;
+		this.#lastError = null;
+		this.#waiting.runAll();
+		await this.#restore(connection);
+	}
+
+	async #restore(connection: Connection): Promise<void> {
+		try {
+			await this.#subscriptions.tellAll(connection);
+		} catch {
+			// Such as of a server of a cluster that is being replaced. When the connection is gone, the next one restores them.
+			clearTimeout(this.#restoring);
+			this.#restoring = setTimeout(() => this.#connection === connection && void this.#restore(connection), restoreEveryMs).unref();
+			return;
+		}
+		if (this.#connection === connection && this.#state === "ready") for (const listener of this.#listeners) listener();
+	}
+
+	#onLost(error: RedisError): void {
+		this.#lastError = error;
+		if (this.#state !== "ready") return;
+		this.#state = "connecting";
+		this.#lostMs = performance.now();
+		this.counts.lost++;
+		this.#log.warn({ redis: this.where, problem: error.message }, `Redis is not reached: ${why(error)}; trying again`);
+	}
+
+	#now(
+		key: string | null,
+		args: readonly Argument[],
+		bytes: boolean,
+		resolve: (value: unknown) => void,
+		fail: (error: RedisError) => void,
+	): void {
+		const sentMs = performance.now();
+		const command = {
+			sentMs,
+			done: false,
+			giveUp: () => {
+				command.done = true;
+				const what = this.#state === "closed" ? "the client was closed before" : `no answer within ${this.#options.answerTimeoutMs} ms to`;
+				fail(new RedisError("interrupted", `${what} ${String(args[0])}; it may have been carried out`));
+			},
+		};
+		this.#sent.add(command);
+		const answered = () => this.counts.onAnswer(performance.now() - sentMs);
+		this.#connection!.send(key, args, bytes).then(
+			(value) => {
+				if (command.done) return;
+				command.done = true;
+				answered();
+				resolve(value);
+			},
+			(error: RedisError) => {
+				if (command.done) return;
+				command.done = true;
+				if (error.kind === "refused") answered();
+				fail(error);
+			},
+		);
+	}
+
+	#look(): void {
+		const nowMs = performance.now();
+		this.#waiting.giveUp(nowMs);
+		const { answerTimeoutMs } = this.#options;
+		if (this.#sent.giveUpBefore(nowMs - answerTimeoutMs))
+			this.#connectAgain(new RedisError("interrupted", `no answer within ${answerTimeoutMs} ms`));
+		// A single server of a cluster is back, or another one has taken over: nothing tells so.
+		else if (this.#state === "ready" && this.#waiting.size > 0) this.#waiting.runAll();
+	}
+
+	#unavailable(): RedisError {
+		return new RedisError("unavailable", `Redis at ${this.where} is not reached: ${this.problem ?? "it is not ready"}`);
+	}
+}
+
+function closed(): RedisError {
+	return new RedisError("closed", "the client of Redis has been closed");
+}
+
+function countedAs(kind: RedisErrorKind): Exclude<RedisErrorKind, "login" | "unsuitable"> {
+	return kind === "login" || kind === "unsuitable" ? "refused" : kind;
+}

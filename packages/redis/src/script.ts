@@ -1,0 +1,13 @@
+import { createHash } from "node:crypto";
+
+/** A Lua script that Redis runs atomically: `redis.run(script, keys, args)`. Create it once, at the top of a module. */
+export class Script {
+	readonly text: string;
+	/** By which Redis knows it once it has run. */
+	readonly sha: string;
+
+	constructor(text: string) {
+		this.text = text;
+		this.sha = createHash("sha1").update(text).digest("hex");
+	}
+}

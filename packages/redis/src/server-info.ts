@@ -1,0 +1,34 @@
+import { RedisError } from "./redis-error.ts";
+
+/** What the server says about itself. Of a Redis Cluster: one of its servers. */
+export interface ServerInfo {
+	/** "redis", or "valkey". */
+	readonly name: string;
+	/** Its version of Redis; Valkey says 7.2.4 here. */
+	readonly version: string;
+	/** Changes when the server process is restarted, or another one takes over. */
+	readonly runId: string;
+}
+
+const versionMin = 7;
+
+/**
+ * Reads the answer to `INFO server`.
+ * @throws RedisError of the kind "unsuitable".
+ */
+export function readServerInfo(text: string, isCluster: boolean): ServerInfo {
+	const fields = new Map(
+		text.split(/\r?\n/).map((line): [string, string] => {
+			const colon = line.indexOf(":");
+			return [line.slice(0, colon), line.slice(colon + 1)];
+		}),
+	);
+	const version = fields.get("redis_version") ?? "unknown";
+	const name = fields.get("server_name") ?? "redis";
+	if (!(Number.parseInt(version, 10) >= versionMin))
+		throw new RedisError("unsuitable", `the server has version ${version} of Redis; use Redis ${versionMin} or later, or Valkey`);
+	const mode = fields.get("redis_mode");
+	if (!isCluster && mode === "cluster")
+		throw new RedisError("unsuitable", "the server belongs to a Redis Cluster; write redis+cluster:// in its address");
+	return { name, version, runId: fields.get("run_id") ?? "" };
+}

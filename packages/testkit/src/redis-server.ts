@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { guardOf } from "./managed-process.ts";
+import { freePorts } from "./ports.ts";
+import { waitFor } from "./wait.ts";
+
+/**
+ * Whether redis-server is installed. Without it a suite is skipped, with a line that says so, and in CI it fails. Call it at the top
+ * of one: `describe.skipIf(!redisForTests())`.
+ */
+export function redisForTests(): boolean {
+	if (spawnSync("redis-server", ["--version"]).status === 0) return true;
+	const problem = "no redis-server; install Debian's package redis-server";
+	if (process.env.CI === "true") throw new Error(problem);
+	process.stderr.write(`\n!!! REDIS SUITES SKIPPED: ${problem} !!!\n\n`);
+	return false;
+}
+
+export interface RedisServerOptions {
+	readonly password?: string;
+	/** Further options of its command line, such as "--cluster-enabled", "yes". */
+	readonly args?: readonly string[];
+}
+
+/** A redis-server of a test, on a free port of 127.0.0.1; it keeps nothing on disk. `stop` must be called. */
+export class RedisServer {
+	readonly port: number;
+	readonly #folder = mkdtempSync(join(tmpdir(), "redis-"));
+	readonly #options: RedisServerOptions;
+	#child: ChildProcess | null = null;
+
+	private constructor(port: number, options: RedisServerOptions) {
+		this.port = port;
+		this.#options = options;
+	}
+
+	static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
+		const server = new RedisServer(await freePorts(), options);
+		await server.start();
+		return server;
+	}
+
+	/** Without the password. */
+	get url(): string {
+		return `redis://127.0.0.1:${this.port}`;
+	}
+
+	/** Starts it again, on the same port, with nothing in it. */
+	async start(): Promise<void> {
+		const { password, args = [] } = this.#options;
+		const secret = password === undefined ? [] : ["--requirepass", password];
+		const fixed = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#folder, "--save", "", "--appendonly", "no"];
+		const child = spawn("redis-server", [...fixed, ...secret, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+		this.#child = child;
+		const guard = guardOf(child.pid!);
+		child.once("exit", () => guard.kill("SIGKILL"));
+		await waitFor(() => child.exitCode !== null || accepts(this.port), { deadlineMs: 10_000, what: `redis-server on port ${this.port}` });
+		if (child.exitCode !== null) throw new Error(`redis-server on port ${this.port} ended with status ${child.exitCode}`);
+	}
+
+	/** "SIGSTOP" and "SIGCONT". */
+	signal(signal: NodeJS.Signals): void {
+		this.#child?.kill(signal);
+	}
+
+	/** Ends it and waits for that; `start` may follow. */
+	async end(): Promise<void> {
+		const child = this.#child;
+		this.#child = null;
+		if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+		const exited = new Promise((resolve) => child.once("exit", resolve));
+		child.kill("SIGKILL");
+		await exited;
+	}
+
+	async stop(): Promise<void> {
+		await this.end();
+		rmSync(this.#folder, { recursive: true, force: true });
+	}
+}
+
+function accepts(port: number): Promise<boolean> {
+	return new Promise((resolve) => {
+		const socket = connect(port, "127.0.0.1");
+		socket.once("connect", () => {
+			socket.destroy();
+			resolve(true);
+		});
+		socket.once("error", () => resolve(false));
+	});
+}
