@@ -252,7 +252,7 @@ describe("a clone that is not built", () => {
 		for (const name of packages) {
 			const home = join(folder, "node_modules/@shardcast", name);
 			mkdirSync(home, { recursive: true });
-			const exports = { ".": "./dist/main.js", "./library": "./dist/library/index.js" };
+			const exports = { ".": "./dist/main.js", "./library": "./dist/library.js" };
 			writeFileSync(join(home, "package.json"), JSON.stringify({ name: `@shardcast/${name}`, exports }));
 		}
 	}

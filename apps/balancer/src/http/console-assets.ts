@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { consoleFolder } from "../console-folder.ts";
 
 /**
  * The console's files, read once at start and served from memory: a page that works offline, with no build step. The page is only markup and
@@ -13,7 +14,6 @@ export interface Asset {
 	readonly etag: string;
 }
 
-const folder = join(import.meta.dirname, "../../console");
 const uplot = dirname(createRequire(import.meta.url).resolve("uplot/dist/uPlot.esm.js"));
 
 const types: Readonly<Record<string, string>> = {
@@ -23,14 +23,14 @@ const types: Readonly<Record<string, string>> = {
 };
 
 const files: Readonly<Record<string, string>> = {
-	"/console": join(folder, "index.html"),
-	"/console/console.css": join(folder, "console.css"),
+	"/console": join(consoleFolder, "index.html"),
+	"/console/console.css": join(consoleFolder, "console.css"),
 	"/console/uplot.js": join(uplot, "uPlot.esm.js"),
 	"/console/uplot.css": join(uplot, "uPlot.min.css"),
 	...Object.fromEntries(
 		["console", "charts", "dom", "format", "quantile", "scale", "series", "try-it"].map((name) => [
 			`/console/${name}.js`,
-			join(folder, `${name}.js`),
+			join(consoleFolder, `${name}.js`),
 		]),
 	),
 };

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { closeDescriptor, DescriptorChannel, duplicate } from "@shardcast/native";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
-import { Handoff } from "../../dist/handoff/handoff.js";
-import { HandoffPath } from "../../dist/handoff/handoff-path.js";
+import { Handoff } from "../../dist/handoff.js";
+import { HandoffPath } from "../../dist/handoff-path.js";
 
 const descriptorsMax = Number(process.argv[2]);
 const perMessage = DescriptorChannel.descriptorsMax;

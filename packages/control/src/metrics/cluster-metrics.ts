@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { boardMetrics } from "@shardcast/scoreboard";
 import type { BoardReading, MetricValues, ProcessMetrics } from "@shardcast/telemetry";
 import { readValues, renderMetrics } from "@shardcast/telemetry";
 import { metricsQuestion } from "../questions/metrics-question.ts";
 import type { Questions } from "../questions/questions.ts";
+import { version } from "../version.ts";
 import { collectorMetrics } from "./collector-table.ts";
 
 export interface ClusterMetricsParts {
@@ -15,7 +15,6 @@ export interface ClusterMetricsParts {
 
 /** Answers `metricsQuestion`: the scoreboard's values, and those that each process keeps for itself. */
 export function answerMetrics({ questions, board, own }: ClusterMetricsParts): void {
-	const version = ownVersion();
 	let scrapes = 0;
 	let lastScrapeSeconds = 0;
 	own.addReading(collectorMetrics, () => ({ version, scrapes, missing: questions.missing, lastScrapeSeconds }));
@@ -25,9 +24,4 @@ export function answerMetrics({ questions, board, own }: ClusterMetricsParts): v
 		lastScrapeSeconds = (performance.now() - beganMs) / 1000;
 		return text;
 	});
-}
-
-function ownVersion(): string {
-	const manifest = new URL("../../package.json", import.meta.url);
-	return (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version;
 }

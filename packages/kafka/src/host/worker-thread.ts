@@ -22,11 +22,11 @@ export class WorkerThread {
 		});
 	}
 
-	/** @param entry the worker's compiled module; the default is right unless this is run from its source. */
+	/** @param entry the worker, which the build puts beside this module; tests that run the sources name another. */
 	static start(
 		task: Omit<IngestTask, "port">,
 		onMessage: (message: FromWorker) => void,
-		entry = new URL("../worker/ingest-worker.js", import.meta.url),
+		entry = new URL("./ingest-worker.js", import.meta.url),
 	): WorkerThread {
 		// A task that never ends needs its messages between turns of its loop: without this piscina blocks the thread in Atomics.wait.
 		const pool = new Piscina({ filename: fileURLToPath(entry), minThreads: 1, maxThreads: 1, atomics: "disabled" });

@@ -1,7 +1,7 @@
 // A shard's process that is stopped (SIGSTOP) in the middle of writing a row, and says what became of it once it goes on.
 import { SharedFile } from "@shardcast/native";
 import { useChannelHashKey } from "@shardcast/wire";
-import { PositionTable } from "../../dist/positions/position-table.js";
+import { PositionTable } from "../../dist/position-table.js";
 
 const [path, self, topic, hashKey] = process.argv.slice(2);
 useChannelHashKey(JSON.parse(hashKey));

@@ -1,5 +1,5 @@
 // A program that publishes through its own server, driven over IPC: `{ id, call, argument }` is answered by `{ id, result }`.
-import { createServer } from "../../../server/dist/library/index.js";
+import { createServer } from "../../../server/dist/library.js";
 
 const silent = { level: "info", debug() {}, info() {}, warn() {}, error() {} };
 let server;

@@ -5,7 +5,7 @@ import { type AnswerRoute, type BodyRoute, type HttpRequest, openApiRoute, type 
 import { ErrorCode } from "@shardcast/protocol";
 import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { Feature } from "../lifecycle/feature.ts";
-import { version } from "../lifecycle/version.ts";
+import { version } from "../version.ts";
 import { ApiCall, type ApiMethod, ApiRequest } from "./api/api-call.ts";
 import { ApiError } from "./api/api-error.ts";
 import { errorReply, resultReply } from "./api/api-reply.ts";

@@ -10,7 +10,7 @@ import {
 	type PartAnswers,
 } from "@shardcast/control";
 import { globMatches } from "../../json/glob.ts";
-import { version } from "../../lifecycle/version.ts";
+import { version } from "../../version.ts";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
 import type { Subscribers } from "./subscribers.ts";
