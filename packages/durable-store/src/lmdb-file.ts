@@ -1,7 +1,11 @@
 import { accessSync, closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
-import { open, type RootDatabase } from "lmdb";
+import type { RootDatabase } from "lmdb";
 import { StoreError, StoreErrorCode } from "./store-error.ts";
+
+/** The library takes about 30 ms of CPU to load, so that only a process that opens a store loads it. */
+const lmdb = () => createRequire(import.meta.url)("lmdb") as typeof import("lmdb");
 
 const magic = 0xbeefc0de;
 /** In each of the two meta pages. */
@@ -22,6 +26,7 @@ export function openStoreFile(folder: string): RootDatabase<Buffer, string[]> {
 	}
 	const file = join(folder, "data.mdb");
 	checkWhole(file, folder);
+	const { open } = lmdb();
 	try {
 		return open<Buffer, string[]>({ path: folder, noSubdir: false, maxDbs: databases, encoding: "binary", overlappingSync: false });
 	} catch (error) {

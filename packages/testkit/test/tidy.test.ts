@@ -85,7 +85,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 /** Library → the only files that may import it. */
 const importers: Readonly<Record<string, RegExp>> = {
 	"uWebSockets.js": /^packages\/server\/src\/transports\/websocket\/sockets|^loadtest\/src\/bench\//,
-	jose: /^packages\/server\/src\/sessions\/centrifuge\/tokens\/token-(verifier|signer)/,
+	jose: /^packages\/server\/src\/sessions\/centrifuge\/tokens\/(jose|token-(verifier|signer))/,
 	lmdb: /^packages\/durable-store\/src\/(lmdb-file|durable-store|positions)/,
 	koffi: /^packages\/native\/src\//,
 	kafkajs: /^packages\/kafka\/src\/|^packages\/testkit\/src\/kafka\/|^loadtest\/src\//,

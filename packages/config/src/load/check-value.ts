@@ -14,7 +14,7 @@ const shownMax = 80;
 /** Checks a value as it was found. Never throws. */
 export function checkValue(kind: Kind<unknown>, found: Found): Checked {
 	const raw = rawOf(kind, found);
-	const result = kind.schema.safeParse(raw);
+	const result = kind.schema().safeParse(raw);
 	const faults = [...(result.success ? [] : result.error.issues.flatMap((issue) => faultsOf(issue))), ...twins(itemsOf(kind, raw, []))];
 	if (result.success && faults.length === 0) return { value: result.data };
 	// To find the line and what was meant takes time, and the rest of many is only counted.

@@ -8,7 +8,7 @@ export interface Kind<T> {
 	 * Reads a value from a flag or the environment (text) and from the file (text, boolean, list or table). Its messages complete the
 	 * sentence `<layer>: "<value>" …`.
 	 */
-	readonly schema: z.ZodType<T>;
+	schema(): z.ZodType<T>;
 	/** The value as a user would write it on the command line. */
 	show(value: T): string;
 	/** The value as it stands in the file, as plain data that the schema reads back; undefined = it is left out. */

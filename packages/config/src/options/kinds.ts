@@ -1,29 +1,35 @@
 import { formatCpuList, parseCpuList } from "@shardcast/process";
-import { z } from "zod";
+import type { z } from "zod";
 import { parseAddress } from "../units/address.ts";
 import { formatBytes, parseBytes } from "../units/bytes.ts";
 import { formatDuration, parseDuration } from "../units/duration.ts";
 import { each } from "../units/each.ts";
 import type { Kind } from "./kind.ts";
+import { lazily } from "./zod.ts";
 
 /** The kinds of values that are written as one text, or as a list of texts. */
 
-const scalar = z.union([z.string(), z.number()], { error: "is neither text nor a number" }).transform(String);
+const scalar = lazily<string>(
+	(z) => z.union([z.string(), z.number()], { error: "is neither text nor a number" }).transform(String) as unknown as z.ZodType<string>,
+);
 
 /** A schema from a parser that throws RangeError with the rest of the sentence, or an AggregateError of several. */
-function parsedBy<T>(parse: (text: string) => T): z.ZodType<T> {
-	return scalar.transform((text, context): T => {
-		try {
-			return parse(text);
-		} catch (error) {
-			const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
-			for (const each of errors) {
-				if (!(each instanceof RangeError)) throw error;
-				context.addIssue({ code: "custom", message: each.message });
-			}
-			return z.NEVER;
-		}
-	}) as unknown as z.ZodType<T>;
+function parsedBy<T>(parse: (text: string) => T): () => z.ZodType<T> {
+	return lazily(
+		(z) =>
+			scalar().transform((text, context): T => {
+				try {
+					return parse(text);
+				} catch (error) {
+					const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+					for (const each of errors) {
+						if (!(each instanceof RangeError)) throw error;
+						context.addIssue({ code: "custom", message: each.message });
+					}
+					return z.NEVER;
+				}
+			}) as unknown as z.ZodType<T>,
+	);
 }
 
 function kind<T>(parts: Omit<Kind<T>, "toFile" | "secret" | "objects"> & Partial<Kind<T>>): Kind<T> {
@@ -152,8 +158,8 @@ export function secret({ argument, charactersMin }: { argument: string; characte
 }
 
 /** A YAML list says the same as its items with commas between them. */
-function listOr<T>(schema: z.ZodType<T>): z.ZodType<T> {
-	return z.preprocess((value) => (Array.isArray(value) ? value.join(",") : value), schema);
+function listOr<T>(schema: () => z.ZodType<T>): () => z.ZodType<T> {
+	return lazily((z) => z.preprocess((value) => (Array.isArray(value) ? value.join(",") : value), schema()));
 }
 
 export interface ListRules {
@@ -193,9 +199,12 @@ export function cpuList(): Kind<readonly number[]> {
 	});
 }
 
-const trueOrFalse = z.union([z.boolean(), z.enum(["true", "false", "1", "0"]).transform((word) => word === "true" || word === "1")], {
-	error: "is neither true nor false",
-}) as unknown as z.ZodType<boolean>;
+const trueOrFalse = lazily<boolean>(
+	(z) =>
+		z.union([z.boolean(), z.enum(["true", "false", "1", "0"]).transform((word) => word === "true" || word === "1")], {
+			error: "is neither true nor false",
+		}) as unknown as z.ZodType<boolean>,
+);
 
 export function toggle(): Kind<boolean> {
 	return kind<boolean>({ argument: null, show: String, toFile: (value) => value, schema: trueOrFalse });
@@ -207,8 +216,11 @@ export function autoToggle(): Kind<boolean | undefined> {
 		argument: null,
 		show: (value) => (value === undefined ? "auto" : String(value)),
 		toFile: (value) => value ?? "auto",
-		schema: z.union([z.literal("auto").transform(() => undefined), trueOrFalse], {
-			error: "is neither true, false nor auto",
-		}) as unknown as z.ZodType<boolean | undefined>,
+		schema: lazily<boolean | undefined>(
+			(z) =>
+				z.union([z.literal("auto").transform(() => undefined), trueOrFalse()], {
+					error: "is neither true, false nor auto",
+				}) as unknown as z.ZodType<boolean | undefined>,
+		),
 	});
 }

@@ -1,5 +1,6 @@
-import { z } from "zod";
+import type { z } from "zod";
 import type { Field, Fields, Kind, Objects } from "./kind.ts";
+import { lazily, zod } from "./zod.ts";
 
 /** An object of a list: frozen, with all fields; those that were not given have their default. */
 export type Item<F extends Fields> = { readonly [Name in keyof F]: F[Name] extends Field<infer T> ? T : never };
@@ -27,9 +28,12 @@ export function objects<const F extends Fields>({ fields, identity, foreign = no
 		objects: { fields, identity, foreign },
 		show: (items) => JSON.stringify(toFile(items)),
 		toFile,
-		schema: z.array(tableSchema(fields, foreign), {
-			error: `is not a list of tables, such as [{"${fields[identity].key}": "…"}]`,
-		}) as unknown as z.ZodType<readonly Item<F>[]>,
+		schema: lazily<readonly Item<F>[]>(
+			(z) =>
+				z.array(tableSchema(fields, foreign), {
+					error: `is not a list of tables, such as [{"${fields[identity].key}": "…"}]`,
+				}) as unknown as z.ZodType<readonly Item<F>[]>,
+		),
 	};
 }
 
@@ -48,23 +52,24 @@ export function table<const F extends Fields>({ fields, foreign = none }: TableR
 		/** What is not as it would be anyway. */
 		show: (item) => JSON.stringify(Object.fromEntries(changed(item))),
 		toFile,
-		schema: tableSchema(fields, foreign) as z.ZodType<Item<F>>,
+		schema: lazily(() => tableSchema(fields, foreign) as z.ZodType<Item<F>>),
 	};
 }
 
 /** The table with nothing given. */
 export function emptyTable<F extends Fields>(fields: F): Item<F> {
-	return tableSchema(fields, none).parse({}) as Item<F>;
+	return Object.fromEntries(Object.entries(fields).map(([property, field]) => [property, field.default])) as Item<F>;
 }
 
 function tableSchema(fields: Fields, foreign: ReadonlySet<string>): z.ZodType {
+	const z = zod();
 	const shape = Object.fromEntries(Object.values(fields).map((field) => [field.key, schemaOf(field)]));
 	const strict = z.strictObject(shape, { error: "is not a table of options" }).transform((values) => byProperty(fields, values));
 	return z.preprocess((value) => withoutNulls(value, foreign), strict);
 }
 
 function schemaOf(field: Field<unknown>): z.ZodType {
-	const { schema } = field;
+	const schema = field.schema();
 	if (!("default" in field)) return schema;
 	return field.default === undefined ? schema.optional() : schema.default(field.default);
 }

@@ -1,5 +1,6 @@
 import { jwksNames, jwksPart } from "@shardcast/config";
-import { type CryptoKey, createRemoteJWKSet, customFetch, decodeJwt, errors, type FlattenedJWSInput, type JWTHeaderParameters } from "jose";
+import type { CryptoKey, createRemoteJWKSet, FlattenedJWSInput, JWTHeaderParameters } from "jose";
+import { jose } from "./jose.ts";
 
 /** How long a request for a key set may take. */
 const fetchMs = 3000;
@@ -43,7 +44,9 @@ export class KeySets {
 	 * @throws KeysUnavailable; KeySetUnknown; an error of jose when the set has no such key.
 	 */
 	async keyFor(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
-		const set = this.#set(this.#names.length === 0 ? this.#rules.endpoint : this.#filled(token));
+		const library = await jose();
+		const { errors } = library;
+		const set = this.#set(this.#names.length === 0 ? this.#rules.endpoint : this.#filled(token, library), library);
 		try {
 			return await set(header);
 		} catch (error) {
@@ -53,7 +56,7 @@ export class KeySets {
 		}
 	}
 
-	#set(address: string): KeySet {
+	#set(address: string, { createRemoteJWKSet, customFetch }: typeof import("jose")): KeySet {
 		const found =
 			this.#sets.get(address) ?? createRemoteJWKSet(new URL(address), { timeoutDuration: fetchMs, [customFetch]: fetchBounded });
 		this.#sets.delete(address);
@@ -62,7 +65,7 @@ export class KeySets {
 		return found;
 	}
 
-	#filled({ protected: head, payload }: FlattenedJWSInput): string {
+	#filled({ protected: head, payload }: FlattenedJWSInput, { decodeJwt }: typeof import("jose")): string {
 		const { iss, aud } = decodeJwt(`${head}.${payload as string}.`);
 		const { issuer, audience, endpoint } = this.#rules;
 		const groups: Record<string, string | undefined> = {};

@@ -1,7 +1,8 @@
 import { createPublicKey } from "node:crypto";
 import { type Config, parseRegex } from "@shardcast/config";
-import { type CryptoKey, errors, type FlattenedJWSInput, type JWTHeaderParameters, type JWTPayload, jwtVerify, type KeyObject } from "jose";
+import type { CryptoKey, errors, FlattenedJWSInput, JWTHeaderParameters, JWTPayload, KeyObject } from "jose";
 import { FieldError } from "../../../json/fields.ts";
+import { jose } from "./jose.ts";
 import { KeySets, KeysUnavailable } from "./token-verifier-key-sets.ts";
 import { VerificationTurns } from "./verification-turns.ts";
 
@@ -106,11 +107,14 @@ export class TokenVerifier {
 			this.#keySets !== null
 				? publicAlgorithms
 				: [...this.#keys.keys()].flatMap((family) => [`${family}256`, `${family}384`, `${family}512`]);
+		// Now, so that the first token does not wait for it.
+		if (this.#algorithms.length > 0) void jose();
 	}
 
 	/** Never rejects. */
 	async verify(token: string): Promise<VerifiedToken | TokenProblem> {
 		if (this.#algorithms.length === 0) return this.invalid("there is no key for it");
+		const { errors, jwtVerify } = await jose();
 		let hasBegun = false;
 		try {
 			const keyFor = async (header: JWTHeaderParameters, parts: FlattenedJWSInput): Promise<Key> => {
@@ -127,7 +131,7 @@ export class TokenVerifier {
 				this.#told.unavailable?.(error.cause);
 				return "unavailable";
 			}
-			const why = this.#whyNot(error);
+			const why = this.#whyNot(error, errors);
 			if (!(error instanceof errors.JWTExpired) && !(error instanceof errors.JWTClaimValidationFailed)) return this.invalid(why);
 			const { reason, claim, payload } = error;
 			if (reason !== "check_failed" || (claim !== "exp" && claim !== "nbf")) return this.invalid(why);
@@ -144,10 +148,10 @@ export class TokenVerifier {
 	}
 
 	/** The library's message, unless it does not say what to do. */
-	#whyNot(error: unknown): string {
-		if (error instanceof errors.JOSEAlgNotAllowed)
+	#whyNot(error: unknown, known: typeof errors): string {
+		if (error instanceof known.JOSEAlgNotAllowed)
 			return `there is no key for the algorithm in its header; there are keys for ${this.#algorithms.join(", ")}`;
-		if (error instanceof errors.JWSInvalid) return "it is not a JSON Web Token: three parts in Base64url, with dots between them";
+		if (error instanceof known.JWSInvalid) return "it is not a JSON Web Token: three parts in Base64url, with dots between them";
 		return error instanceof Error ? error.message : String(error);
 	}
 
