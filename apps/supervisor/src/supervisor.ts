@@ -65,7 +65,8 @@ export class Supervisor {
 		own.addReading(reloadMetrics, () => this.reloads);
 		own.addReading(historyMetrics, () => ({ ...facts.memory.logs.counts(), fill: facts.memory.logs.fill() }));
 		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
-		answerCluster({ questions: this.#questions, board: () => facts.memory.reading(), own, events: this.#events });
+		const revocations = { folder: facts.config.durableStorePath, log };
+		answerCluster({ questions: this.#questions, board: () => facts.memory.reading(), own, events: this.#events, revocations });
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),
 			onFailure: (error) => this.#onFailure(error),

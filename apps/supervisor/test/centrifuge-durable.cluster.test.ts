@@ -1,14 +1,19 @@
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DurableMessage, DurableSubscription, durableSubscription } from "@shardcast/client";
-import { type Cluster, ManagedProcess, postJson, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, type HttpAnswer, httpRequest, ManagedProcess, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge } from "centrifuge";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 
+const secret = "a-secret-of-enough-bytes-surely-32";
+const key = "a-key-of-the-api";
 const fileIn = (directory: string) => `
-client: { insecure: true }
+client: { insecure: true, token: { hmac_secret_key: ${secret} } }
+http_api: { key: ${key} }
 channel:
   durable_store: { path: ${join(directory, "store")}, ack_timeout: 1s }
   namespaces:
@@ -48,9 +53,26 @@ describe("durable subscriptions on 2 shards", () => {
 	}
 
 	async function publish(shard: number, channel: string, text: string): Promise<Published> {
-		const reply = await postJson(`${cluster.shardUrl(shard).replace("ws:", "http:")}/api/publish`, { channel, data: text });
+		return JSON.parse((await api(shard, "publish", { channel, data: text })).body) as Published;
+	}
+
+	async function api(shard: number, method: string, body: object): Promise<HttpAnswer> {
+		const headers = { "x-api-key": key, "content-type": "application/json" };
+		const url = `${cluster.shardUrl(shard).replace("ws:", "http:")}/api/${method}`;
+		const reply = await httpRequest(url, { method: "POST", headers, body: JSON.stringify(body) });
 		expect(reply.status, reply.body).toBeLessThan(300);
-		return JSON.parse(reply.body) as Published;
+		return reply;
+	}
+
+	/** The code with which a client is closed that comes with the token of a user. */
+	async function refused(user: string): Promise<number> {
+		const signed = [{ alg: "HS256" }, { sub: user }].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
+		const token = `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+		const socket = new WebSocket(`${cluster.shardUrl(0)}/connection/websocket`);
+		await once(socket, "open");
+		const closed = once(socket, "close");
+		socket.send(JSON.stringify({ id: 1, connect: { token } }));
+		return ((await closed) as [number])[0];
 	}
 
 	function consume(client: Centrifuge, channel: string, consumer: string, failOn: (message: DurableMessage) => boolean = () => false) {
@@ -162,8 +184,10 @@ describe("durable subscriptions on 2 shards", () => {
 		await second.durable.close();
 		await publish(0, "orders:b", "before the restart");
 		for (const client of clients.splice(0)) client.disconnect();
+		expect(JSON.parse((await api(1, "block_user", { user: "ivy" })).body)).toEqual({ result: {} });
 		expect((await cluster.stop()).code, cluster.log()).toBe(0);
 		cluster = await start();
+		expect(await refused("ivy"), "a user that was blocked before the restart").toBe(3500);
 		const third = consume(connect(1), "orders:b", "reports");
 		await until(() => third.got.length > 0, "the message from before the restart");
 		expect(third.got).toEqual(["before the restart"]);

@@ -42,7 +42,6 @@ export { type AskedProcess, Questions } from "./questions/questions.ts";
 export {
 	answerRevocations,
 	keepRevocationQuestion,
-	type RevocationChange,
 	revocationsQuestion,
 	revokeQuestion,
 } from "./questions/revocation-questions.ts";
@@ -59,5 +58,7 @@ export {
 	unsubscribeQuestion,
 } from "./questions/user-questions.ts";
 export { ConfigReloader, noReloads, type ReloadCounts } from "./reloader.ts";
-export { type Revocation, type RevocationKind, Revocations, revocationsMax } from "./revocations.ts";
+export { KeptRevocations } from "./revocations/kept-revocations.ts";
+export type { RevocationChange } from "./revocations/revocation-file.ts";
+export { type Revocation, type RevocationKind, Revocations, revocationsMax } from "./revocations/revocations.ts";
 export { RouteReloader } from "./route-reloader.ts";

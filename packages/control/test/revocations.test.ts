@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Revocations } from "../src/revocations.ts";
+import { Revocations } from "../src/revocations/revocations.ts";
 
 const token = { user: "ann", jti: "t", iat: 100 };
 

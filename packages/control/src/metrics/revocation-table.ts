@@ -1,5 +1,5 @@
 import { counter, gauge, type ReadMetric, single, singleBy } from "@shardcast/telemetry";
-import { type RevocationKind, revocationKinds } from "../revocations.ts";
+import { type RevocationKind, revocationKinds } from "../revocations/revocations.ts";
 
 export interface RevocationReading {
 	readonly count: (kind: RevocationKind) => number;

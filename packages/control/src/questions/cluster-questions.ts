@@ -1,5 +1,6 @@
 import type { EventLog } from "../event-log.ts";
 import { answerMetrics, type ClusterMetricsParts } from "../metrics/cluster-metrics.ts";
+import { KeptRevocations, type KeptRevocationsParts } from "../revocations/kept-revocations.ts";
 import { answerChannels } from "./channels-question.ts";
 import { consoleQuestion } from "./console-question.ts";
 import { answerInventory } from "./inventory-questions.ts";
@@ -9,16 +10,17 @@ import { answerUsers } from "./user-questions.ts";
 
 export interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly events: Pick<EventLog, "events">;
+	readonly revocations: KeptRevocationsParts;
 }
 
 /** Adds all questions that can be put to a cluster, each with how the parts become one answer: in the supervisor, or in a process that has none. */
 export function answerCluster(parts: ClusterQuestionsParts): void {
-	const { questions, events } = parts;
+	const { questions, events, revocations } = parts;
 	answerMetrics(parts);
 	answerPresence(questions);
 	answerChannels(questions);
 	answerInventory(questions);
 	answerUsers(questions);
-	answerRevocations(questions);
+	answerRevocations(questions, new KeptRevocations(revocations));
 	questions.add(consoleQuestion, (answers) => ({ events: events.events, parts: answers }));
 }

@@ -1,16 +1,15 @@
-import { type Revocation, type RevocationKind, Revocations } from "../revocations.ts";
+import type { KeepOutcome, KeptRevocations } from "../revocations/kept-revocations.ts";
+import type { RevocationChange } from "../revocations/revocation-file.ts";
+import type { Revocation } from "../revocations/revocations.ts";
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
 import { order, sum } from "./user-questions.ts";
 
-/** One that begins, or ends. */
-export type RevocationChange = { readonly add: Revocation } | { readonly remove: { readonly kind: RevocationKind; readonly id: string } };
-
-/** Keeps a change for shards that start later. False = there are too many. Asked before the shards are told. */
-export const keepRevocationQuestion: Question<RevocationChange, never, boolean> = {
+/** Keeps a change for shards that start later, and on the disk where there is a folder for it. Asked before the shards are told. */
+export const keepRevocationQuestion: Question<RevocationChange, never, KeepOutcome> = {
 	name: "keep_revocation",
 	asks: "nobody",
-	deadlineMs: 1000,
+	deadlineMs: 5000,
 	isOrder: true,
 	check: (data) => data as never,
 };
@@ -26,14 +25,9 @@ export const revocationsQuestion: Question<null, never, readonly Revocation[]> =
 /** Brings a change into force on all shards, which end the connections and subscriptions that are refused now. Says how many. */
 export const revokeQuestion = order<RevocationChange>("revoke");
 
-/** For whoever asks, who keeps the revocations as long as it lives. */
-export function answerRevocations(questions: Pick<Questions, "add">): void {
-	const kept = new Revocations();
-	questions.add(keepRevocationQuestion, (_, { request }) => {
-		if ("add" in request) return kept.add(request.add);
-		kept.remove(request.remove.kind, request.remove.id);
-		return true;
-	});
+/** For whoever asks: the list, and how the shards' parts become one answer. */
+export function answerRevocations(questions: Pick<Questions, "add">, kept: Pick<KeptRevocations, "change" | "list">): void {
+	questions.add(keepRevocationQuestion, (_, { request }) => kept.change(request));
 	questions.add(revocationsQuestion, () => kept.list);
 	questions.add(revokeQuestion, sum);
 }

@@ -58,7 +58,8 @@ export class Host {
 		const answers = new PartAnswers();
 		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
 		this.#questions = questions;
-		answerCluster({ questions, board: () => readBoard(this.#board), own: this.#own, events: this.events });
+		const revocations = { folder: config.durableStorePath, log };
+		answerCluster({ questions, board: () => readBoard(this.#board), own: this.#own, events: this.events, revocations });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
 		this.#ingest = ShardIngest.create({

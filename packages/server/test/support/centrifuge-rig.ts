@@ -7,6 +7,7 @@ import {
 	answerPresence,
 	answerRevocations,
 	answerUsers,
+	KeptRevocations,
 	PartAnswers,
 	Questions,
 	type RevocationReading,
@@ -135,7 +136,7 @@ export class CentrifugeRig {
 		answerPresence(this.questions);
 		answerUsers(this.questions);
 		answerInventory(this.questions);
-		answerRevocations(this.questions);
+		answerRevocations(this.questions, new KeptRevocations({ folder: "", log: silentLog() }));
 		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, life: 1, log: silentLog() });
 		this.endpoint = new CentrifugeEndpoint({
 			sessions: this.sessions,

@@ -139,7 +139,7 @@ const durableOptions = {
 		key: "durable_store.path",
 		kind: text({ argument: "<folder>", matches: /^.*$/, expected: "a folder" }),
 		default: "",
-		help: "Folder of the durable store, on a local disk, for this server alone; created if it does not exist. Empty = no channel is durable.",
+		help: "Folder of the durable store, on a local disk, for this server alone; created if it does not exist. Blocked users and revoked tokens are kept there, too. Empty = no channel is durable.",
 	}),
 	durableStoreBytesMax: option({
 		flag: "durable-store-max-size",

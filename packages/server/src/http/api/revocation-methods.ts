@@ -16,9 +16,12 @@ export function revocationMethods({
 	ask,
 }: RevocationMethodsParts): Readonly<Record<"block_user" | "unblock_user" | "revoke_token" | "invalidate_user_tokens", ApiMethod>> {
 	const change = async (request: RevocationChange): Promise<string> => {
-		if (!(await ask(keepRevocationQuestion, request)))
+		const outcome = await ask(keepRevocationQuestion, request);
+		if (outcome === "full")
 			throw new ApiError(ErrorCode.limitExceeded, `${revocationsMax} users and tokens are blocked already; give them an expire_at`);
 		await ask(revokeQuestion, request);
+		if (outcome === "unwritten")
+			throw new ApiError(ErrorCode.internal, "it is in force, but could not be written: it ends with this server; the log says why");
 		return "{}";
 	};
 	return {

@@ -17,7 +17,7 @@ async function connect(rig: CentrifugeRig, claims: object): Promise<CentrifugeCl
 }
 
 async function change(rig: CentrifugeRig, request: RevocationChange): Promise<number> {
-	expect(await rig.questions.ask(keepRevocationQuestion, request)).toBe(true);
+	expect(await rig.questions.ask(keepRevocationQuestion, request)).toBe("kept");
 	return rig.questions.ask(revokeQuestion, request);
 }
 

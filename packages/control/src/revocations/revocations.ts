@@ -32,7 +32,13 @@ export class Revocations {
 	}
 
 	/** Those in force, and some that have expired. */
+	get size(): number {
+		return this.#entries.size;
+	}
+
+	/** Those in force. */
 	get list(): readonly Revocation[] {
+		this.#removeExpired();
 		return [...this.#entries.values()];
 	}
 

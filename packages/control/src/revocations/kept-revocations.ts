@@ -1,0 +1,62 @@
+import type { Log } from "@shardcast/telemetry";
+import { type RevocationChange, RevocationFile } from "./revocation-file.ts";
+import { type Revocation, Revocations } from "./revocations.ts";
+
+/** `unwritten`: it is in force, but a restart of the whole server forgets it. */
+export type KeepOutcome = "kept" | "full" | "unwritten";
+
+export interface KeptRevocationsParts {
+	/** Where they survive a restart of the whole server; "" = nowhere. */
+	readonly folder: string;
+	readonly log: Pick<Log, "error" | "info">;
+}
+
+/** The list of what is refused, in the process that all shards ask. With a folder it survives the end of that process. */
+export class KeptRevocations {
+	readonly #parts: KeptRevocationsParts;
+	readonly #kept = new Revocations();
+	readonly #file: RevocationFile | null;
+	#toldThatItEnds = false;
+
+	/** Reads what is in the folder. Never throws; see `RevocationFile.load`. */
+	constructor(parts: KeptRevocationsParts) {
+		this.#parts = parts;
+		const { folder, log } = parts;
+		this.#file = folder === "" ? null : new RevocationFile({ folder, log, count: () => this.#kept.size, list: () => this.list });
+		const changes = this.#file?.load() ?? [];
+		for (const change of changes) this.#apply(change);
+		if (this.list.length > 0) log.info(`${this.list.length} blocked users and revoked tokens from ${this.#file!.path} are in force`);
+	}
+
+	get list(): readonly Revocation[] {
+		return this.#kept.list;
+	}
+
+	/** Resolves when the change survives whatever it can survive. */
+	async change(change: RevocationChange): Promise<KeepOutcome> {
+		if (!this.#apply(change)) return "full";
+		const { log } = this.#parts;
+		if (this.#file === null) {
+			if (!this.#toldThatItEnds)
+				log.info(
+					"blocked users and revoked tokens hold until this server ends; to keep them, name a folder with channel.durable_store.path",
+				);
+			this.#toldThatItEnds = true;
+			return "kept";
+		}
+		try {
+			await this.#file.write(change);
+			return "kept";
+		} catch (error) {
+			log.error({ error }, `a blocked user or revoked token could not be written to ${this.#file.path}: it holds until this server ends`);
+			return "unwritten";
+		}
+	}
+
+	/** False = there are too many. */
+	#apply(change: RevocationChange): boolean {
+		if ("add" in change) return this.#kept.add(change.add);
+		this.#kept.remove(change.remove.kind, change.remove.id);
+		return true;
+	}
+}
