@@ -9,7 +9,7 @@ export interface ClientMessagesParts {
 	readonly send: (message: FromWorker) => void;
 }
 
-/** Writes clients' messages to Kafka and tells the loop what became of each. Bound: the producer's; beyond it a message is refused. */
+/** Writes clients' messages to Kafka and reports each result to the loop. Bound: the producer's; beyond it a message is refused. */
 export class ClientMessages {
 	readonly #parts: ClientMessagesParts;
 
@@ -23,9 +23,9 @@ export class ClientMessages {
 			memory.worker.add(error === null ? "produced" : "produceErrors");
 			send({ type: "published", ids: [id], error });
 		};
-		// By channel, so that every channel has one order; what goes to everybody by sender, so that each sender's messages keep theirs.
+		// Keyed by channel, to keep the order of each channel. Messages to everybody are keyed by sender, to keep the order of each sender.
 		const key = channels.length > 0 ? channels.join(",") : sender;
 		const taken = producer.send({ key, value: payload, headers: publishedHeaders(kind, channels, sender), expiresAtMs }, done);
-		if (!taken) done("too many messages wait for Kafka");
+		if (!taken) done("too many messages are waiting for Kafka");
 	}
 }

@@ -2,23 +2,23 @@ import { monotonicMs } from "@shardcast/wire";
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourcePartition } from "../source.ts";
 
-/** All before `offset` was delivered. */
+/** A partition whose records before `offset` were delivered. */
 type Delivered = SourcePartition & { readonly offset: number };
 
 export interface CommitterParts {
 	readonly memory: IngestMemory;
 	readonly intervalMs: number;
 	readonly commit: (offsets: readonly Delivered[]) => Promise<void>;
-	/** Told about an error that lasts, and how many records were delivered that are not committed. */
+	/** Called with an error that lasts, and the number of records delivered but not committed. */
 	readonly onError: (error: unknown, uncommitted: number) => void;
 }
 
-/** A broker that has just started answers "coordinator is loading" for a while; that is no news unless it goes on. */
+/** Errors are reported only after this time: a broker that has just started answers "coordinator is loading" for a while. */
 const patienceMs = 10_000;
 
 /**
- * Commits what the event loop has delivered, never more, at an interval. A commit that fails is not repeated for its own sake: the
- * next one says more.
+ * Commits periodically what the event loop has delivered, never more. It does not retry a failed commit, since the next one includes
+ * its offsets.
  */
 export class Committer {
 	readonly #parts: CommitterParts;
@@ -38,7 +38,7 @@ export class Committer {
 	assign(partitions: readonly SourcePartition[]): void {
 		for (const partition of partitions) {
 			this.#partitions.set(partition.row, partition);
-			// Not committed by us: also an idle partition's start is written down once.
+			// Not committed by this shard yet. The start of an idle partition is committed once, too.
 			this.#parts.memory.setCell(partition.row, "committed", Number.NaN);
 		}
 	}
@@ -47,7 +47,7 @@ export class Committer {
 		for (const row of rows) this.#partitions.delete(row);
 	}
 
-	/** Resolves when all that was delivered before is committed, or has failed. */
+	/** Resolves when everything delivered before the call is committed, or the commit has failed. */
 	async commit(): Promise<void> {
 		await this.#committing;
 		this.#committing ??= this.#commitDelivered().finally(() => {
@@ -56,7 +56,7 @@ export class Committer {
 		await this.#committing;
 	}
 
-	/** The last commit. */
+	/** Stops the timer and commits a last time. */
 	async stop(): Promise<void> {
 		if (this.#timer !== null) clearInterval(this.#timer);
 		await this.commit();
@@ -86,7 +86,7 @@ export class Committer {
 		}
 	}
 
-	/** Of a partition that was never committed here nothing is known. */
+	/** Partitions that were never committed here do not count. */
 	#uncommitted(offsets: readonly Delivered[]): number {
 		const behind = ({ row, offset }: Delivered) => offset - this.#parts.memory.cell(row, "committed");
 		return offsets.reduce((sum, each) => sum + (behind(each) || 0), 0);

@@ -11,36 +11,36 @@ export interface DeadLetterParts {
 	readonly producer: Pick<KafkaProducer, "send" | "room" | "waiting">;
 	readonly memory: Pick<IngestMemory, "worker">;
 	readonly reporter: Reporter;
-	/** False = another shard reads the same records, and writes them: this one keeps copies. */
+	/** False when another shard reads the same records and writes them. Then this one keeps copies. */
 	readonly writes: boolean;
-	/** How long they are kept. */
+	/** How long copies are kept. */
 	readonly holdMs: number;
 	readonly roomWaitMsMax?: number;
 }
 
-/** How long reading waits for a dead-letter topic that takes nothing. */
+/** How long reading waits for a dead-letter topic that accepts nothing. */
 const roomWaitMsMax = 5000;
 const queueFull = "the queue is full";
 const heldMax = { lettersMax: 5000, bytesMax: 4 * 1024 * 1024 };
 
-/** Headers that are added to a record. One that has them has been a dead letter before. */
+/** Headers added to a dead letter. A record that has them already was one before. */
 const LetterHeader = { reason: "shardcast-reason", source: "shardcast-source" } as const;
 
 /**
- * Writes records that could not be delivered to a separate topic: key, value, timestamp and headers as they were (a null header becomes an
- * empty one), with headers that tell where they came from and why. When they come faster than the topic takes them, reading waits; a topic that takes nothing holds reading up for five
- * seconds, and from then on, until it takes some again, they are counted as lost.
+ * Writes records that could not be delivered to a separate topic: unchanged key, value, timestamp and headers (a null header becomes
+ * empty), plus headers with source and reason. If the topic is too slow, reading waits. If it accepts nothing for five seconds, dead letters
+ * are counted as lost until it accepts one again.
  *
- * Where every shard reads all records, one of them writes the dead letters. The others keep copies for a while; when the one dies, its
- * successor writes those, so a letter may come twice and is not lost. A record that comes from a topic of dead letters is not
- * written again: two clusters that read each other's would never stop.
+ * In per-shard mode one shard writes the dead letters. The others keep copies for a while, and if that shard dies, its successor writes
+ * them: a letter may be written twice, but is not lost. A record that is a dead letter already is not written again; otherwise two
+ * clusters that read each other's dead letters would never stop.
  */
 export class DeadLetters {
 	readonly #parts: DeadLetterParts;
 	readonly #roomWaitMsMax: number;
 	readonly #held: HeldLetters;
 	#writes: boolean;
-	/** It took nothing for as long as we wait. */
+	/** The topic accepted nothing for the longest wait. */
 	#gaveUp = false;
 
 	constructor(parts: DeadLetterParts) {
@@ -50,13 +50,13 @@ export class DeadLetters {
 		this.#writes = parts.writes;
 	}
 
-	/** From now on this shard writes them, those that it holds first. */
+	/** Makes this shard the writer. Writes its copies first. */
 	takeOver(): void {
 		this.#writes = true;
 		for (const letter of this.#held.take()) if (!this.#send(letter)) this.#lost(queueFull);
 	}
 
-	/** A promise when there is no room now; the record's bytes are copied already. */
+	/** Copies the record and writes it. Returns a promise when reading must wait for room. */
 	readonly write = (partition: SourcePartition, record: SourceRecord, reason: Refusal): Promise<void> | null => {
 		const { worker } = this.#parts.memory;
 		if (record.header(LetterHeader.reason) !== undefined) {
@@ -104,7 +104,7 @@ export class DeadLetters {
 		this.#noteWaiting();
 	};
 
-	/** What dies with this thread, should it be killed. */
+	/** Publishes the number of letters that are lost if this thread is killed. */
 	#noteWaiting(): void {
 		this.#parts.memory.worker.set("deadLettersWaiting", this.#parts.producer.waiting);
 	}
@@ -112,11 +112,11 @@ export class DeadLetters {
 	#lost(error: string): void {
 		const { memory, reporter, topic } = this.#parts;
 		memory.worker.add("deadLettersLost");
-		reporter.warn("deadLettersLost", `a record could not be written to ${topic}: ${error}`);
+		reporter.warn("deadLettersLost", `could not write a record to ${topic}: ${error}`);
 	}
 }
 
-/** Copies: the record's bytes are only good within this call. */
+/** Copies the record, whose bytes are valid only during the call. */
 function letterOf(partition: SourcePartition, record: SourceRecord, reason: Refusal): ProducerRecord {
 	const headers: ProducedHeader[] = [];
 	// kafkajs cannot write a header that is null.

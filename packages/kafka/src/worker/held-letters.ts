@@ -9,7 +9,7 @@ interface Held {
 export interface HeldLettersLimits {
 	readonly lettersMax: number;
 	readonly bytesMax: number;
-	/** How long a copy is kept: as long as it can take to find out that the shard that writes them is dead. */
+	/** How long a copy is kept: the time it can take to notice that the writing shard is dead. */
 	readonly ageMsMax: number;
 }
 
@@ -18,7 +18,7 @@ export class HeldLetters {
 	readonly #limits: HeldLettersLimits;
 	readonly #nowMs: () => number;
 	#held: Held[] = [];
-	/** Those before this one have been dropped; the array is cut now and then. */
+	/** Index of the first copy. The entries before it were dropped; the array is trimmed occasionally. */
 	#first = 0;
 	#bytes = 0;
 
@@ -27,7 +27,7 @@ export class HeldLetters {
 		this.#nowMs = nowMs;
 	}
 
-	/** @returns how many were dropped before their time. */
+	/** @returns how many copies were dropped early for lack of room. */
 	add(letter: ProducerRecord): number {
 		const nowMs = this.#nowMs();
 		const { lettersMax, bytesMax, ageMsMax } = this.#limits;
@@ -51,7 +51,7 @@ export class HeldLetters {
 		return early;
 	}
 
-	/** All that are not too old, in the order in which they came; none is left. */
+	/** Removes and returns all copies that are not too old, in order. */
 	take(): ProducerRecord[] {
 		const nowMs = this.#nowMs();
 		const held = this.#held.slice(this.#first).filter(({ atMs }) => nowMs - atMs <= this.#limits.ageMsMax);

@@ -19,13 +19,13 @@ import { Reporter } from "./reporter.ts";
 import { RingFeed } from "./ring-feed.ts";
 import { IngestSink } from "./sink.ts";
 
-/** What may wait for acknowledgement. Client messages: all that the loop's own queue takes, with their heads. */
+/** Limits on records that wait for acknowledgement. Client messages: at least the limits of the loop's queue, plus headers. */
 const clientMessagesMax = { recordsMax: 10_000, bytesMax: 24 * 1024 * 1024 };
 const deadLettersMax = { recordsMax: 10_000, bytesMax: 8 * 1024 * 1024 };
 
 /**
- * The ingest worker: one long-lived task of a worker thread. It ends by message (`halt`, then `finish`), or with its thread.
- * It rejects only when it cannot even begin, over a route module that cannot be loaded or a certificate that cannot be read.
+ * The ingest worker: one task that runs for the life of a worker thread. It ends on the messages `halt` and `finish`, or with its thread.
+ * Rejects only if it cannot start: when the route module cannot be loaded or a certificate cannot be read.
  */
 export default async function ingest(task: IngestTask): Promise<void> {
 	const { options, port } = task;
@@ -38,7 +38,7 @@ export default async function ingest(task: IngestTask): Promise<void> {
 	const reporter = new Reporter((level, fields, message) => send({ type: "log", level, fields, message }));
 	const feed = new RingFeed(memory);
 	const { publishTopic, deadLetterTopic } = options;
-	// One each: a dead-letter topic that is missing, or slow, must not hold up or fail what clients publish.
+	// Separate producers: a missing or slow dead-letter topic must not delay or fail what clients publish.
 	const producerOf = (topic: string | null, bounds: { recordsMax: number; bytesMax: number }) =>
 		topic === null ? null : new KafkaProducer({ topic, ...bounds, connect: () => connectProducer(options.connection, topic) });
 	const publishing = producerOf(publishTopic, clientMessagesMax);
@@ -132,7 +132,7 @@ export default async function ingest(task: IngestTask): Promise<void> {
 							(function_) => router.useRoute(function_),
 							(error: Error) => {
 								memory.worker.add("route");
-								reporter.warn("route", `the route module is not read again, the old one stays: ${error.message}`);
+								reporter.warn("route", `cannot reload the route module, the old one stays in use: ${error.message}`);
 							},
 						);
 					break;
@@ -150,7 +150,7 @@ export default async function ingest(task: IngestTask): Promise<void> {
 	});
 }
 
-/** Tells what is wrong with the module before the task ends over it. */
+/** Loads the route module. If that fails, reports why before the task ends. */
 async function firstRoute(path: string, memory: IngestMemory, send: (message: FromWorker) => void): Promise<RouteFunction> {
 	try {
 		const route = await loadRouteFunction(path);

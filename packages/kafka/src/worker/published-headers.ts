@@ -3,13 +3,13 @@ import type { ProducedHeader } from "../client/produced-record.ts";
 import { KeptChannels } from "../route/kept-channels.ts";
 import type { SourceRecord } from "../source.ts";
 
-/** Headers of a client's message that went through Kafka. Anybody may produce such records by hand. */
+/** Headers of a client's message that went through Kafka. Other producers may write such records, too. */
 export const PublishedHeader = {
 	/** "text" or "binary". */
 	kind: "shardcast-kind",
-	/** Channels, as a JSON list; not there = everybody. */
+	/** Channels, as a JSON list; absent = everybody. */
 	channels: "shardcast-channels",
-	/** The sender, which is not to get it back: cluster, shard and connection. */
+	/** The sender, which does not get the message back: cluster, shard and connection. */
 	sender: "shardcast-sender",
 } as const;
 
@@ -26,12 +26,12 @@ export function publishedHeaders(kind: number, channels: readonly string[], send
 	return headers;
 }
 
-/** A connection of a shard of a cluster, as a header says it. */
+/** Formats a sender for the header: a connection of a shard of a cluster. */
 export function senderText(cluster: string, slot: number, incarnation: number, connection: number): string {
 	return `${cluster}/${slot}/${incarnation}/${connection}`;
 }
 
-/** Null when it is of another cluster, or no sender at all. */
+/** Null when the text is not a sender, or one of another cluster. */
 export function parseSender(text: string, cluster: string): { readonly life: number; readonly connection: number } | null {
 	if (!text.startsWith(`${cluster}/`)) return null;
 	const [slot, incarnation, connection] = text
@@ -44,10 +44,10 @@ export function parseSender(text: string, cluster: string): { readonly life: num
 
 /** 32 names of 255 bytes, each byte written as \u0000. */
 const channelsHeaderBytesMax = BusRecord.channelsMax * (BusRecord.channelNameBytesMax * 6 + 3) + 2;
-/** Channel lists of client messages repeat. */
+/** A cache: channel lists of client messages repeat. */
 const lists = new KeptChannels(listOf);
 
-/** Null for headers that make no sense. */
+/** Null for invalid headers. */
 export function parsePublished(record: SourceRecord): Published | null {
 	const kind = record.header(PublishedHeader.kind)?.toString();
 	if (kind !== "text" && kind !== "binary") return null;
@@ -65,7 +65,7 @@ function listOf(json: string): ChannelList | null {
 		if (!Array.isArray(names) || names.some((name) => typeof name !== "string")) return null;
 		return channelList(names);
 	} catch {
-		// No JSON, or no channels: whoever wrote the record is not here to be told.
+		// Not JSON, or not channels. There is nobody to report it to.
 		return null;
 	}
 }

@@ -8,7 +8,7 @@ import { parseAnswer, type RouteAnswer, type RouteFunction } from "../route/rout
 import type { SourcePartition, SourceRecord } from "../source.ts";
 import { PublishedHeader, parsePublished, parseSender } from "./published-headers.ts";
 
-/** Why a record is not delivered: the counter that says so. */
+/** Why a record is not delivered. Also the name of its counter. */
 export type Refusal = Extract<
 	WorkerCounter,
 	| "tombstones"
@@ -28,33 +28,33 @@ export interface RouterParts {
 	readonly routeBudgetMs: number;
 	readonly format: PayloadFormat;
 	readonly payloadBytesMax: number;
-	/** Records of this topic say themselves where they go: they were published by clients. */
+	/** Topic of clients' messages. Their headers say where they go. */
 	readonly publishTopic: string | null;
-	/** Name of this cluster: senders of other clusters mean nothing here. */
+	/** Name of this cluster. Senders of other clusters are ignored. */
 	readonly cluster: string;
 	readonly memory: Pick<IngestMemory, "enterRoute" | "leaveRoute">;
-	/** Records that are not to be routed again. */
+	/** True for records that must not be routed again. */
 	readonly isPoisoned: (row: number, offset: number) => boolean;
 	readonly onError: (kind: Refusal, error: unknown, partition: SourcePartition, record: SourceRecord) => void;
 }
 
 const decoder = new TextDecoder();
 
-/** Takes the decision; null = deliver what the router's fields say. They are good only until it returns. */
+/** Gets the decision. Null = deliver the record as in the router's fields, which are valid only during the call. */
 export type Decided = (refusal: Refusal | null, partition: SourcePartition, record: SourceRecord) => boolean | Promise<boolean>;
 
 /**
- * Decides what becomes of a record: its channels and the payload to deliver, or why none. **One thread; calls of several
- * partitions may overlap while a route function's promise is waited for**, which is why the decision is handed over within the
- * same turn. No allocation for a record that goes by the template, but a view.
+ * Decides where a record goes: its channels and payload, or why it is not delivered. **One thread. Calls for several partitions may
+ * overlap while a route function's promise is pending**, so the decision is passed on in the same turn. Without a route function it
+ * allocates only one view per record.
  */
 export class RecordRouter {
 	channels: ChannelList = everybody;
 	kind: RecordKind = RecordKind.text;
-	/** Which connection of which shard must not get it back; 0 = nobody. */
+	/** The connection, with `senderShard`, that must not get the message back; 0 = none. */
 	sender = 0;
 	senderShard = 0;
-	/** One view per record; what it shows is copied once, into the ring. */
+	/** A view of the payload, which is copied once, into the ring. */
 	payload: Uint8Array = new Uint8Array(0);
 
 	readonly #parts: RouterParts;
@@ -67,12 +67,12 @@ export class RecordRouter {
 		this.#plainKind = parts.format === "binary" ? RecordKind.binary : RecordKind.text;
 	}
 
-	/** For the records from now on. */
+	/** Replaces the route function for records from now on. */
 	useRoute(route: RouteFunction): void {
 		this.#route = route;
 	}
 
-	/** Why a record is refused, in words for whoever produces it. Within the call that tells of the refusal. */
+	/** Describes a refusal, for the people who produce the records. Call only from the callback that gets the refusal. */
 	explain(refusal: Refusal, partition: SourcePartition, record: SourceRecord): string {
 		const { template, payloadBytesMax, format } = this.#parts;
 		switch (refusal) {
@@ -83,19 +83,19 @@ export class RecordRouter {
 			case "tooLarge":
 				return `it is ${this.payload.length} bytes long, more than --max-payload (${payloadBytesMax})`;
 			case "invalidText":
-				return `it is no valid UTF-8${format === "binary" ? "" : `, which --kafka-format ${format} wants`}`;
+				return `it is not valid UTF-8${format === "binary" ? "" : `, which --kafka-format ${format} requires`}`;
 			case "invalidJson":
-				return "it is no valid JSON, which --kafka-format json wants";
+				return "it is not valid JSON, which --kafka-format json requires";
 			case "routeErrors":
 				return "the route function failed on it";
 			case "routeInvalid":
-				return "the route function answered with something that is no route";
+				return "the route function returned an invalid value";
 			case "routeTimeouts":
 				return "the route function took longer than --kafka-route-budget";
 			case "tombstones":
 				return "it has no value";
 			case "routeSkipped":
-				return "the route function chose so";
+				return "the route function returned null";
 			default:
 				return refusal satisfies never;
 		}
@@ -105,7 +105,7 @@ export class RecordRouter {
 		return partition.topic === this.#parts.publishTopic && record.header(PublishedHeader.kind) !== undefined;
 	}
 
-	/** What `decided` says; a promise of it when the route function gave one. */
+	/** Calls `decided` and returns its result; as a promise if the route function returned one. */
 	decide(partition: SourcePartition, record: SourceRecord, decided: Decided): boolean | Promise<boolean> {
 		const refusal = this.#decide(partition, record);
 		if (refusal instanceof Promise) return this.#whenAnswered(refusal, partition, record, decided);
@@ -131,10 +131,10 @@ export class RecordRouter {
 		this.senderShard = 0;
 	}
 
-	/** Whether it can go out as a frame at all. */
+	/** Checks whether the payload can be sent as a frame. */
 	#checkFrame(): Refusal | null {
 		if (this.payload.length > this.#parts.payloadBytesMax) return "tooLarge";
-		// A text frame that is no UTF-8 makes every client close its connection.
+		// Clients close their connection on a text frame that is not UTF-8.
 		return this.kind === RecordKind.text && !isUtf8(this.payload) ? "invalidText" : null;
 	}
 
@@ -159,19 +159,19 @@ export class RecordRouter {
 			this.sender = sender.connection;
 			this.senderShard = sender.life;
 		}
-		// Not by who sent it: anybody who may write to the topic can write such a record.
+		// Checked whoever the sender is: anybody who may write to the topic can write such a record.
 		return this.#checkFrame();
 	}
 
 	#byFunction(route: RouteFunction, partition: SourcePartition, record: SourceRecord): Refusal | null | Promise<RouteAnswer> {
 		const { memory, isPoisoned, onError } = this.#parts;
 		if (isPoisoned(partition.row, record.offset)) return "routeTimeouts";
-		// Without a prototype: a name is whatever somebody wrote.
+		// Without a prototype: a header name may be any text.
 		const headers: Record<string, Uint8Array | null> = Object.create(null);
 		record.eachHeader((name, value) => {
 			headers[name] = value === null ? null : new Uint8Array(value);
 		});
-		// A call that never comes back is seen by the loop, which watches these two marks, and ends the worker.
+		// The loop watches these two marks and ends the worker if the call does not return.
 		memory.enterRoute(partition.row, record.offset);
 		let answer: RouteAnswer | Promise<RouteAnswer>;
 		let waits: boolean;
@@ -182,7 +182,7 @@ export class RecordRouter {
 				offset: record.offset,
 				timestampMs: record.timestampMs,
 				key: record.keyStart < 0 ? null : record.bytes.toString("utf8", record.keyStart, record.keyEnd),
-				// A copy, as are the headers: the function may keep it, and the record's bytes are soon others.
+				// A copy, like the headers: the function may keep it, but the record's buffer is reused.
 				value: new Uint8Array(this.payload),
 				headers,
 			});
@@ -205,7 +205,7 @@ export class RecordRouter {
 		let refusal: Refusal | null;
 		try {
 			const first = await Promise.race([answer, deadline]);
-			// Other partitions' records may have passed through the fields meanwhile.
+			// Records of other partitions may have changed the fields meanwhile.
 			this.#begin(record);
 			refusal = first === tooLate ? "routeTimeouts" : this.#take(first, partition, record);
 			if (first === tooLate) answer.catch(() => undefined);
@@ -233,7 +233,7 @@ export class RecordRouter {
 	}
 }
 
-/** Promises of libraries count too. */
+/** Accepts promises of other libraries, too. */
 function isThenable(answer: RouteAnswer | Promise<RouteAnswer>): boolean {
 	return typeof answer === "object" && answer !== null && "then" in answer && typeof answer.then === "function";
 }

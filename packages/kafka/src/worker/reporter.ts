@@ -1,12 +1,12 @@
-/** What the reporter says, and where: the worker has no log; its lines go through the shard's. */
+/** Writes a line to the shard's log, since the worker has none. */
 export type WriteLine = (level: "info" | "warn", fields: object, message: string) => void;
 
 const linesPerWindow = 5;
 const windowMs = 10_000;
 
 /**
- * Says what goes wrong, at a bounded rate: of each kind five lines in ten seconds, then only how many were left out. Every
- * single one is counted elsewhere.
+ * Logs problems at a bounded rate: at most five lines of each kind in ten seconds, then the number of lines left out. Counters elsewhere
+ * include every problem.
  */
 export class Reporter {
 	readonly #write: WriteLine;
@@ -18,7 +18,7 @@ export class Reporter {
 		this.#nowMs = nowMs;
 	}
 
-	/** `kind` is one of a fixed set: a window is kept for each. A message that takes time to make is made only if it is written. */
+	/** `kind` must be from a fixed set: each has its own rate window. Pass a function for an expensive message; it is called only if the line is written. */
 	warn(kind: string, message: string | (() => string), fields: object = {}): void {
 		const nowMs = this.#nowMs();
 		let window = this.#windows.get(kind);

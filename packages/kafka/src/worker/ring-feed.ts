@@ -3,14 +3,14 @@ import { type ChannelList, monotonicMs, type RecordKind, recordBytes, setSenderS
 import type { IngestMemory } from "../ingest-memory.ts";
 import { IngestLayout, IngestMark } from "../ingest-record.ts";
 
-/** The loop wakes us once no more than this part of the ring is taken. */
+/** The loop wakes the worker when at most this share of the ring is in use. */
 export const lowWaterRatio = 0.5;
-/** Every wait has an end; a worker that has waited for so long merely looks again. */
+/** Every wait has a limit. After this time the worker only checks again. */
 const roomWaitMsMax = 1000;
 
 /**
- * The worker's end of the ingest ring. **One per worker.** A full ring refuses: the caller waits in `room()`, which counts as a
- * pause, until the loop has emptied half of it. Nothing is kept on the side.
+ * The worker's end of the ingest ring. **One per worker.** When the ring is full, writes return false. The caller then waits for `room()`,
+ * which counts as a pause, until the loop has emptied half of the ring. There is no other queue.
  */
 export class RingFeed {
 	readonly #memory: IngestMemory;
@@ -25,14 +25,14 @@ export class RingFeed {
 		this.#lowWaterBytes = memory.ring.capacityBytes * lowWaterRatio;
 	}
 
-	/** Whether a record of so many bytes, with as many channels as there can be, fits now, and reading is not to pause. */
+	/** Whether a record of this size, with the most channels possible, fits now. False while reading must pause. */
 	fits(payloadBytes: number, channelBytesMax: number): boolean {
 		const bytes = IngestLayout.headBytes + IngestLayout.padMax + channelBytesMax + recordBytes(noChannels, payloadBytes);
-		// One that the ring can never take is refused for its length; it must not hold up those behind it.
+		// A record that can never fit is refused for its length later. It must not block the records after it.
 		return !this.#memory.paused && this.#writer.claim(Math.min(bytes, this.#memory.ring.recordBytesMax)) >= 0;
 	}
 
-	/** False = no room. The payload is copied once, from the fetched batch into the ring. @param leaderEpoch of the leader that wrote it. */
+	/** False = no room. Copies the payload once, from the fetched batch into the ring. @param leaderEpoch of the leader that wrote the record. */
 	write(
 		row: number,
 		position: number,
@@ -70,7 +70,7 @@ export class RingFeed {
 		return true;
 	}
 
-	/** Resolves when half of the ring is free, or when the feed is closed. All who wait share one wait, one pause. */
+	/** Resolves when half of the ring is free or the feed is closed. All callers share one wait, which counts as one pause. */
 	room(): Promise<void> {
 		this.#waiting ??= this.#awaitRoom().finally(() => {
 			this.#waiting = null;
@@ -91,7 +91,7 @@ export class RingFeed {
 		const hasRoom = () => this.#closed || (!this.#memory.paused && this.#writer.depthBytes() <= this.#lowWaterBytes);
 		while (!hasRoom()) await roomSignal.sleep(hasRoom, roomWaitMsMax);
 		worker.add("pausedMs", performance.now() - beganMs);
-		// A turn of the loop for everybody else, messages from the shard above all, even when there was room at once.
+		// Yield one turn of the loop, for messages from the shard above all, even if there was room at once.
 		await new Promise((resolve) => setImmediate(resolve));
 	}
 

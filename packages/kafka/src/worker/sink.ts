@@ -13,18 +13,18 @@ export interface SinkParts {
 	readonly router: RecordRouter;
 	readonly reporter: Reporter;
 	readonly send: (message: FromWorker) => void;
-	/** Takes what is not delivered, or null. */
+	/** Takes records that are not delivered; null = no dead-letter topic. */
 	readonly deadLetter: ((partition: SourcePartition, record: SourceRecord, reason: Refusal) => Promise<void> | null) | null;
 }
 
-/** Refusals that are part of normal operation: counted, but neither logged nor sent to the dead letters. */
+/** Refusals in normal operation: counted, but neither logged nor written as dead letters. */
 const normal: readonly Refusal[] = ["tombstones", "routeSkipped"];
 const channelBytesMax = BusRecord.channelsMax * (BusRecord.channelNameBytesMax + 5);
 
-/** Where the source's records go in the worker: through the router into the ring. See SourceSink for who calls what. */
+/** Passes the source's records through the router into the ring. */
 export class IngestSink implements SourceSink {
 	readonly #parts: SinkParts;
-	/** Position of the last ring record of each row, or -1: what `offered` need not say again. */
+	/** Position of the last ring entry of each row, or -1. `offered` need not repeat it. */
 	readonly #written: Float64Array;
 	readonly #troubles = new Set<TroubleKind>();
 
@@ -43,7 +43,7 @@ export class IngestSink implements SourceSink {
 
 	take(partition: SourcePartition, record: SourceRecord): boolean | Promise<boolean> {
 		const { feed, router } = this.#parts;
-		// Room first, so that a record is routed once, however often it has to wait.
+		// Check for room first, so that a record is routed only once, however often it has to wait.
 		if (!feed.fits(Math.max(record.valueEnd - record.valueStart, 0), channelBytesMax)) return false;
 		return router.decide(partition, record, this.#decided);
 	}
@@ -112,13 +112,13 @@ export class IngestSink implements SourceSink {
 		return true;
 	}
 
-	/** Only for a payload of the route function's own, longer than the record's: what was there for the record is too little. */
+	/** Only for a payload from the route function that is longer than the record's value, so that the room found for it is too small. */
 	async #writeLater(partition: SourcePartition, record: SourceRecord): Promise<boolean> {
 		const { feed, router, memory } = this.#parts;
 		const position = record.offset + 1;
 		const { kind, sender, senderShard, channels } = router;
 		const { leaderEpoch } = record;
-		// A copy: the function may use its bytes again for another partition's record meanwhile.
+		// A copy: the function may reuse its bytes for another partition's record meanwhile.
 		const payload = new Uint8Array(router.payload);
 		while (!feed.write(partition.row, position, kind, sender, senderShard, channels, payload, leaderEpoch)) await feed.room();
 		this.#written[partition.row] = position;
@@ -126,7 +126,7 @@ export class IngestSink implements SourceSink {
 		return true;
 	}
 
-	/** A promise when the dead letters have no room now. */
+	/** Returns a promise when reading must wait for the dead-letter topic. */
 	#refuse(refusal: Refusal, partition: SourcePartition, record: SourceRecord): Promise<void> | null {
 		const { memory, reporter, router, deadLetter } = this.#parts;
 		memory.worker.add(refusal);
