@@ -5,7 +5,7 @@ const hysteresisPercent = 10;
 const lookMs = 1000;
 
 export interface CpuGuardParts {
-	/** Above this load it pauses. */
+	/** Reading pauses above this load. */
 	readonly limitPercent: number;
 	readonly times: () => CpuTimes;
 	readonly onChange: (paused: boolean, loadPercent: number) => void;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 
-/** CPU time used and CPU time available, both since the same moment, in milliseconds. */
+/** CPU time used and CPU time available since the same moment, in milliseconds. */
 export interface CpuTimes {
 	readonly busyMs: number;
 	readonly totalMs: number;
@@ -10,8 +10,8 @@ export interface CpuTimes {
 const cgroupStat = "/sys/fs/cgroup/cpu.stat";
 
 /**
- * The available CPU time: in a container with a quota that of the cgroup (version 2), otherwise that of the CPUs that this process may run
- * on. Other programs on the same CPUs count as used time, since they would suffer.
+ * CPU times of the cgroup (version 2) in a container with a quota, otherwise of the CPUs that this process may run on. Time of other
+ * programs on these CPUs counts as used, since overload affects them too.
  */
 export function cpuTimes(available: { readonly cpus: readonly number[]; readonly quota: number | null }): CpuTimes {
 	if (available.quota !== null) {
@@ -33,6 +33,6 @@ function usedByCgroupMs(): number | null {
 		const usage = /^usage_usec (\d+)$/m.exec(readFileSync(cgroupStat, "utf8"))?.[1];
 		return usage === undefined ? null : Number(usage) / 1000;
 	} catch {
-		return null; // cgroup version 1, or none: the CPUs tell as well
+		return null; // cgroup version 1, or none: use the times of the CPUs
 	}
 }

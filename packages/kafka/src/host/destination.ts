@@ -7,9 +7,9 @@ import type { SourcePartition } from "../source.ts";
 export interface Destination {
 	readonly mayBeFull: boolean;
 	/**
-	 * `u8[start] … u8[end - 1]` is a bus record. False = full; the same record comes again.
-	 * @param deliver brings a record to this shard's own clients.
-	 * @param leaderEpoch of the leader that wrote it.
+	 * Takes the bus record `u8[start] … u8[end - 1]`. False = full; the caller offers the record again.
+	 * @param deliver delivers a record to this shard's own clients.
+	 * @param leaderEpoch of the leader that wrote the record.
 	 */
 	take(
 		row: number,
@@ -21,9 +21,9 @@ export interface Destination {
 		deliver: VisitOrigin,
 		leaderEpoch: number,
 	): boolean;
-	/** The row is this partition's from now on. */
+	/** Called when the row is assigned to this partition. */
 	assigned?(partition: SourcePartition): void;
-	/** The taken record's position is written down. */
+	/** Called when the position after the taken record is stored. */
 	settled(): void;
 }
 
@@ -45,8 +45,8 @@ export class LocalDestination implements Destination {
 }
 
 /**
- * Shared mode: onto the bus, to all shards. Before each record the intent is written down, so that a shard which dies between
- * publishing and noting the position leaves no doubt: see Intent.
+ * Shared mode: publishes on the bus, to all shards. It declares an intent before each record, so that the position is certain even if the
+ * shard dies between publishing and storing it: see PositionIntent.
  */
 export class BusDestination implements Destination {
 	readonly mayBeFull = true;
@@ -55,7 +55,7 @@ export class BusDestination implements Destination {
 	readonly #onCommit: () => void;
 	readonly #tail: OwnTail;
 
-	/** @param onCommit is called after each record that is on the bus. */
+	/** @param onCommit called after each record put on the bus. */
 	constructor(bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">, intent: ReturnType<PositionTable["intent"]>, onCommit: () => void) {
 		this.#bus = bus;
 		this.#intent = intent;

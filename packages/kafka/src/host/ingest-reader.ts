@@ -11,30 +11,30 @@ export interface IngestReaderParts {
 	readonly table: PositionTable;
 	readonly slot: number;
 	readonly destination: Destination;
-	/** There may be something to read. */
+	/** Wakes the flush engine: there may be records to read. */
 	readonly wake: () => void;
-	/** A `revoked` mark has come. */
+	/** Called when a `revoked` mark was read. */
 	readonly onRevoked: (row: number) => void;
 	readonly onReset: (row: number, position: number) => void;
 }
 
-/** A sleep has an end only because every wait has one; nothing depends on it. */
+/** Every wait has a limit; nothing depends on this one. */
 const sleepMsMax = 60_000;
-/** How soon to try again when the destination is full. */
+/** Pause before a retry when the destination is full. */
 const fullRetryMs = 1;
 
 /**
- * The loop's end of the ingest ring, as the flush engine reads it: takes records in order, hands each to the destination (this
- * shard's clients, or the bus), and moves the partition's position behind it. **One, on the shard's loop.**
+ * The loop's end of the ingest ring, read by the flush engine. Passes records in order to the destination (this shard's clients, or
+ * the bus) and advances the position of their partition. **One per shard, on its loop.**
  *
- * A destination that is full keeps one record waiting; nothing behind it is taken, the ring fills, and the worker stops reading.
+ * When the destination is full, one record waits and no more are read. The ring then fills up, and the worker stops reading.
  */
 export class IngestReader implements RecordSource {
 	readonly #parts: IngestReaderParts;
 	readonly #ring: Ring;
 	readonly #reader: RingReader;
 	readonly #lowWaterBytes: number;
-	/** A record that the destination could not take, with its head. */
+	/** The record that the destination had no room for, with its head. */
 	#held: Uint8Array | null = null;
 	#heldView: DataView | null = null;
 	#retrying = false;
@@ -55,7 +55,7 @@ export class IngestReader implements RecordSource {
 		if (this.#stopped || !this.#releaseHeld()) return 0;
 		this.#noteHighWater();
 		let count = 0;
-		// One at a time where the destination may be full, since a record once visited has left the ring.
+		// One at a time if the destination may be full, since a visited record has left the ring.
 		if (this.#parts.destination.mayBeFull) while (count < max && this.#held === null && this.#reader.read(1, this.#visit) > 0) count++;
 		else count = this.#reader.read(max, this.#visit);
 		if (this.#reader.backlogBytes() <= this.#lowWaterBytes) this.#parts.memory.roomSignal.wake();
@@ -63,11 +63,11 @@ export class IngestReader implements RecordSource {
 	}
 
 	hasRecords(): boolean {
-		// While a record waits for room there is nothing to do until the next try.
+		// While a record waits for room, there is nothing to do until the retry.
 		return !this.#stopped && this.#held === null && this.#reader.hasRecords();
 	}
 
-	/** All that was in the ring is out. */
+	/** Whether everything in the ring has been passed on. */
 	get empty(): boolean {
 		return this.#held === null && !this.#reader.hasRecords();
 	}
@@ -81,12 +81,12 @@ export class IngestReader implements RecordSource {
 	}
 
 	sleep(): boolean {
-		// The try that was due may have come while the engine was not asleep, and nobody else wakes it when there is room.
+		// The retry may have fired while the engine was awake, and nothing else wakes the engine when there is room.
 		if (this.#held !== null && !this.#stopped) this.#retrySoon();
 		if (this.#stopped || this.#held !== null) return true;
 		if (this.#reader.hasRecords()) return false;
 		if (!this.#sleeping) void this.#untilWoken();
-		// A record that came since that look has ended the sleep at once, and its wake went to an engine that was not asleep yet.
+		// A record that arrived since the check ends the sleep at once, but its wake-up reached the engine before it slept.
 		return this.#sleeping;
 	}
 

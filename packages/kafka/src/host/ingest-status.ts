@@ -1,7 +1,7 @@
 import type { ShardTrouble } from "@shardcast/scoreboard";
 import type { TroubleKind } from "../source.ts";
 
-/** Troubles as health shows them. The others end with the record or batch that they befell: they are counted and logged. */
+/** Troubles that health shows. The others concern a single record or batch: they are only counted and logged. */
 const shown = {
 	starting: "kafkaStarting",
 	positions: "kafkaPositions",
@@ -18,10 +18,10 @@ const shown = {
 } as const satisfies Partial<Record<TroubleKind | "starting" | "positions" | "worker" | "stalled", ShardTrouble>>;
 type Shown = keyof typeof shown;
 
-/** What is wrong at present, and what there is to say about it; "" = nothing. */
+/** Current troubles with a detail text, which may be empty. */
 export type Troubles = ReadonlyMap<ShardTrouble, string>;
 
-/** What of Kafka is wrong at present, for health. */
+/** Current Kafka troubles, for health. */
 export class IngestStatus {
 	readonly #troubles = new Map<ShardTrouble, string>();
 	readonly #onChange: (troubles: Troubles) => void;
@@ -30,7 +30,7 @@ export class IngestStatus {
 		this.#onChange = onChange;
 	}
 
-	/** @param detail names the thing: a file, a topic, a broker. */
+	/** @param detail names the file, topic or broker concerned. */
 	begin(kind: TroubleKind | Shown, detail = ""): void {
 		const trouble = shown[kind as Shown];
 		if (trouble === undefined || this.#troubles.get(trouble) === detail) return;

@@ -19,7 +19,7 @@ import { RouteWatch } from "./route-watch.ts";
 import { Stalls, stallText } from "./stalls.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
-/** What the ingest logs through. */
+/** The log of the ingest. */
 export interface IngestLog {
 	info(fields: object, message: string): void;
 	warn(fields: object, message: string): void;
@@ -33,39 +33,39 @@ export interface IngestParts {
 	readonly cluster: ClusterView;
 	readonly destination: Destination;
 	readonly ringCapacityBytes: number;
-	/** There is something to read. */
+	/** Wakes the loop: there are records to read. */
 	readonly wake: () => void;
 	readonly log: IngestLog;
-	/** What is wrong with Kafka at present. */
+	/** Called with the current troubles when they have changed. */
 	readonly onStatus: (troubles: Troubles) => void;
-	/** The worker's compiled module, when this is run from its source. */
+	/** The worker's compiled module, if this code runs from source. */
 	readonly workerEntry?: URL;
 }
 
-/** How often members, offsets to be found and the worker are looked at. */
+/** Interval at which assignments are brought up to date. */
 const reconcileMs = 100;
-/** The first look whether readers have caught up, so that a partition may change hands; each further one after twice the time. */
+/** Delay of the first check whether readers have caught up and a partition can change owner. Doubles for each further check. */
 const firstLookMs = 5;
 const stallsEveryMs = 1000;
-/** A stop waits no longer for readers that do not catch up; their partitions are taken over when this process has ended. */
+/** How long a stop waits for readers that do not catch up. After that their partitions are taken over when this process has ended. */
 const handOverMsMax = 1000;
 const unresolvedRetryMs = 1000;
 const workerBackoffMsMax = 10_000;
-/** Poisoned records are remembered over restarts of the worker; a route function that hangs on more is hopeless. */
+/** Most poisoned records remembered across restarts of the worker. */
 const poisonedMax = 1000;
 
 /**
- * Kafka in a shard: hosts the worker, reads its ring, decides which partitions it reads. **One per shard, on its loop.**
+ * Kafka ingest in a shard: hosts the worker, reads its ring, and decides which partitions it reads. **One per shard, on its loop.**
  *
- * A worker that dies, or is killed for a route function that does not come back, costs nothing but time: its ring is read to the end
- * to the end, and its successor reads on from there.
+ * If the worker dies, or is killed because a route function does not return, nothing is lost: the ring is read to its end, and the next
+ * worker continues from there.
  */
 export class Ingest {
 	readonly memory: IngestMemory;
 	readonly reader: IngestReader;
 	readonly assignment: Assignment;
 	readonly publishing: PublishQueue;
-	/** What clients that come back have missed. */
+	/** Reads the records that reconnecting clients have missed. */
 	readonly missed: MissedRecords;
 	readonly status: IngestStatus;
 	readonly #parts: IngestParts;
@@ -84,7 +84,7 @@ export class Ingest {
 	#stopped: Promise<void> | null = null;
 	#writesDeadLetters = false;
 	#replacing = false;
-	/** Restarts of the worker since one last found its topics. */
+	/** Restarts since a worker last found its topics. */
 	#failures = 0;
 
 	constructor(parts: IngestParts) {
@@ -106,14 +106,14 @@ export class Ingest {
 			onTableFull: (topic, partition) => {
 				this.status.begin(
 					"partitionLimit",
-					`topic ${topic} partition ${partition} is not read; ${table.rowsMax} can be followed: name fewer topics`,
+					`topic ${topic} partition ${partition} is not read; the limit is ${table.rowsMax} partitions: name fewer topics`,
 				);
 				parts.log.warn({ topic, partition }, "kafka: a partition is not read: the position table is full");
 			},
 			onTableHeld: (holder, heldMs) =>
 				parts.log.warn(
 					{ holder, heldMs: Math.round(heldMs) },
-					`kafka: new partitions wait: shard ${holder} was stopped while it changed the table of positions; they go on when it does, or when it is restarted`,
+					`kafka: new partitions wait: shard ${holder} is paused while it changes the position table; they continue when it does, or when it is restarted`,
 				),
 		});
 		this.reader = new IngestReader({
@@ -144,7 +144,7 @@ export class Ingest {
 		const { brokers } = this.#parts.options.connection;
 		this.status.begin(
 			"starting",
-			`${brokers.join(", ")}; if they do not soon, check --kafka-brokers and that they can be reached from here`,
+			`${brokers.join(", ")}; if they do not answer soon, check --kafka-brokers and that this machine can reach them`,
 		);
 		this.#claimDeadLetters();
 		this.#startWorker();
@@ -152,20 +152,20 @@ export class Ingest {
 		this.#timer = setInterval(() => this.#reconcile(), reconcileMs);
 	}
 
-	/** The route module has changed, and can be loaded. */
+	/** Makes the worker load the route module again. */
 	reloadRoute(): void {
 		this.#worker?.send({ type: "reloadRoute" });
 	}
 
-	/** Members may have changed. */
+	/** Call when the live shards may have changed. */
 	reconcile(): void {
 		this.#reconcile();
 	}
 
-	/** Resolves once positions are settled: what is produced from now on is delivered. False when the time is up before, or when it stops. */
+	/** Resolves with true when all start positions are set, so that records produced from now on are delivered; with false after the timeout or on stop. */
 	async live(timeoutMs: number): Promise<boolean> {
 		const deadline = performance.now() + timeoutMs;
-		// Once it has stopped, the table of positions may be gone.
+		// After a stop the position table may be unmapped.
 		while (!this.#stopping && !this.assignment.settled) {
 			if (performance.now() > deadline) return false;
 			await new Promise((resolve) => setTimeout(resolve, 20));
@@ -174,8 +174,8 @@ export class Ingest {
 	}
 
 	/**
-	 * Stops reading; resolves when all that was read is delivered, committed and handed over. Called while the loop still reads the ring. A second
-	 * call waits for the same end, whatever its deadline.
+	 * Stops reading. Resolves when everything read is delivered, committed and handed over. Call while the loop still reads the ring. A second
+	 * call waits for the first one, whatever its deadline.
 	 */
 	stop(deadlineMs: number): Promise<void> {
 		this.#stopped ??= this.#stop(deadlineMs);
@@ -192,7 +192,7 @@ export class Ingest {
 		const worker = this.#worker;
 		this.publishing.close();
 		if (worker !== null) {
-			// Whoever published is told, while there is still somebody to ask.
+			// No worker will answer: tell the publishers now.
 			if (this.#replacing) this.publishing.fail("the shard is stopping");
 			while (this.publishing.waiting > 0 && left() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
 			await within(
@@ -209,7 +209,7 @@ export class Ingest {
 				this.#parts.wake();
 				await new Promise((resolve) => setTimeout(resolve, 1));
 			}
-			// What is still there when the time is up is for the next owner: not one record more may go out from here.
+			// If time ran out, the next owner delivers the rest. Nothing more may be delivered from here.
 			this.reader.stop();
 			this.assignment.release();
 			const handOverBy = Math.min(performance.now() + handOverMsMax, deadline);
@@ -223,7 +223,7 @@ export class Ingest {
 		this.missed.failReads();
 	}
 
-	/** @returns false when too much waits already, or when it stops; otherwise `done` is called once, with null or what went wrong. */
+	/** @returns false when the queue is full or the ingest is stopping. Otherwise `done` is called once, with null or an error text. */
 	publish(message: Omit<OutgoingMessage, "id" | "sender" | "expiresAtMs">, sender: number, done: (error: string | null) => void): boolean {
 		const { slot, incarnation, options } = this.#parts;
 		return this.publishing.send({ ...message, sender: sender === 0 ? "" : senderText(options.cluster, slot, incarnation, sender) }, done);
@@ -237,13 +237,13 @@ export class Ingest {
 			onChange: (paused, loadPercent) => {
 				this.memory.setPaused(paused);
 				const fields = { loadPercent: Math.round(loadPercent), limitPercent };
-				if (paused) this.#parts.log.warn(fields, "kafka: reading pauses, the CPUs are overloaded");
+				if (paused) this.#parts.log.warn(fields, "kafka: reading pauses because the CPUs are overloaded");
 				else this.#parts.log.info(fields, "kafka: reading resumes");
 			},
 		});
 	}
 
-	/** A shard that does not read what the others read writes its own dead letters. */
+	/** In shared mode each shard writes the dead letters of the partitions that it owns. */
 	#claimDeadLetters(): void {
 		const { options, slot, incarnation, table, cluster } = this.#parts;
 		if (options.deadLetterTopic === null || this.#writesDeadLetters) return;
@@ -274,7 +274,7 @@ export class Ingest {
 		});
 	}
 
-	/** Ends the worker, reads what it left in the ring, starts another. */
+	/** Kills the worker, waits until the ring is empty, and starts another worker. */
 	async #replace(why: string): Promise<void> {
 		this.#replacing = true;
 		const pauseMs = backoffMs(this.#failures++, workerBackoffMsMax);
@@ -295,7 +295,7 @@ export class Ingest {
 			this.#parts.wake();
 			await new Promise((resolve) => setTimeout(resolve, 1));
 		}
-		// Stopping is on its way already, and knows best what is still to be delivered.
+		// `#stop` is running and takes care of the rest.
 		if (this.#stopping) return;
 		this.assignment.forgetWorker();
 		await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -311,7 +311,7 @@ export class Ingest {
 	}
 
 	async #routeHung(): Promise<void> {
-		if (!this.#replacing && !this.#stopping) await this.#replace("the route function did not come back");
+		if (!this.#replacing && !this.#stopping) await this.#replace("the route function did not return");
 	}
 
 	#receive(message: FromWorker): void {
@@ -329,11 +329,11 @@ export class Ingest {
 				this.assignment.epochFound(message.row, message.epoch, message.from);
 				break;
 			case "unresolved":
-				this.#parts.log.warn({ error: message.message }, "kafka: could not find out where to start; trying again");
+				this.#parts.log.warn({ error: message.message }, "kafka: could not find the start positions; trying again");
 				setTimeout(() => this.assignment.unresolved(message.rows), unresolvedRetryMs);
 				break;
 			case "trouble":
-				// A worker without its route has not asked the brokers yet: that they have not answered is not what is wrong.
+				// Without its route module the worker has not contacted the brokers yet, so "they have not answered" would be misleading.
 				if (message.kind === "route") this.status.end("starting");
 				this.status.begin(message.kind, message.message);
 				break;
@@ -367,7 +367,7 @@ export class Ingest {
 		else this.#lookMs = firstLookMs;
 	}
 
-	/** A record produced before its partition's start is known may count as the past: health says so until all starts are known. */
+	/** A record produced before its partition's start is known may not be delivered. Health shows this until all starts are known. */
 	#noteStarts(): void {
 		if (!this.assignment.hasTopics) return;
 		const { settled, unsettled } = this.assignment;
@@ -391,7 +391,7 @@ export class Ingest {
 		this.#stalled = stalls.length > 0;
 	}
 
-	/** Readers need some milliseconds; a partition that waits for them is read again without a noticeable pause. */
+	/** Checks again in a few milliseconds, which is what readers need, so that a partition changes owner without a noticeable pause. */
 	#lookSoon(): void {
 		if (this.#looksSoon || this.#lookMs >= reconcileMs) return;
 		this.#looksSoon = true;
@@ -404,7 +404,7 @@ export class Ingest {
 
 	#reset(row: number, position: number): void {
 		const { table, slot } = this.#parts;
-		// In per-shard mode too: a shard that comes back must not begin where the others were before, which may lie far ahead.
+		// Also in per-shard mode: a restarted shard must not start at the others' former positions, which may be far ahead.
 		table.restartAt(row, position);
 		table.setDelivered(row, slot, position);
 		this.memory.setCell(row, "delivered", position);

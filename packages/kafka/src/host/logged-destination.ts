@@ -13,20 +13,20 @@ import {
 import type { SourcePartition } from "../source.ts";
 import type { Destination } from "./destination.ts";
 
-/** The channels that keep a history. */
+/** Which channels keep a history. */
 export interface ChannelHistory {
 	readonly log: Pick<ChannelLog, "feed">;
-	/** False = no channel keeps one, so that nobody has to look at names. */
+	/** False when no channel keeps a history; then names need not be checked. */
 	readonly isUsed: () => boolean;
-	/** What a channel keeps; null = nothing. */
+	/** Limits of a channel's history; null = it has none. */
 	readonly limitsOf: (channel: string) => HistoryLimits | null;
 }
 
 export interface LoggedDestinationParts {
-	/** Where records go, and parts of records, whose channels keep no history. */
+	/** Takes records for channels without history. */
 	readonly inner: Destination;
 	readonly history: ChannelHistory;
-	/** Told of a record that is longer than a log takes; it is lost. */
+	/** Called for a record that is too long for a log. It is lost. */
 	readonly onTooLarge: (error: RangeError) => void;
 }
 
@@ -36,11 +36,11 @@ const { nameOffset } = ChannelEntry;
 const nothing = new Uint8Array(0);
 
 /**
- * Records of channels that keep a history go into the channel's log, from where every shard delivers them; everything else goes on as before.
- * Shards that read the same partition all come by here: the first one appends, the others find that it has. A record for several channels becomes
- * one for each of those with a history, and one for all others. **One, on the shard's loop.**
+ * Appends records of channels with a history to the channel's log, from where every shard delivers them. Other records go to `inner`. If
+ * several shards read a partition, the first one appends and the others find the record there. A record for several channels becomes one
+ * record for each channel with a history, plus one for all others. **One per shard, on its loop.**
  *
- * Costs 0.3 µs for a record where some channel keeps a history, and nothing where none does. A log that is taken or full makes the record wait.
+ * Costs 0.3 µs per record if any channel keeps a history, otherwise nothing. A record waits while its log is locked or full.
  */
 export class LoggedDestination implements Destination {
 	readonly #parts: LoggedDestinationParts;
@@ -87,7 +87,7 @@ export class LoggedDestination implements Destination {
 		from.feed = feed;
 		from.leaderEpoch = leaderEpoch;
 		from.offset = position - 1;
-		// Each is appended once, however often the record comes by here because another one had no room.
+		// Each log gets the record once, however often it is offered again because another log had no room.
 		for (let index = 0; index < names.length; index++) if (!this.#append(names[index]!, index, u8)) return false;
 		if (others.length === 0) return true;
 		this.#innerTook = true;
@@ -99,10 +99,10 @@ export class LoggedDestination implements Destination {
 		if (this.#innerTook) this.#parts.inner.settled();
 	}
 
-	/** Reads the record's head, too. */
+	/** The record's channels. Also reads its head. */
 	#names(u8: Uint8Array, view: DataView, start: number, end: number): readonly string[] {
 		const head = this.#head;
-		// Its lengths are known to be right afterwards.
+		// This also validates the lengths in the record.
 		readRecordHead(view, start, end, head);
 		if (this.#text.u8 !== u8) this.#text = { u8, buffer: Buffer.from(u8.buffer, u8.byteOffset, u8.length) };
 		const names: string[] = [];
@@ -115,7 +115,7 @@ export class LoggedDestination implements Destination {
 		return names;
 	}
 
-	/** True = it is in the log, or nothing is to be done. */
+	/** True when the record is in the log, or the channel needs no log. */
 	#append(name: string, index: number, u8: Uint8Array): boolean {
 		const { history, onTooLarge } = this.#parts;
 		const limits = history.limitsOf(name);

@@ -1,15 +1,15 @@
 import { monotonicMs } from "@shardcast/wire";
 import type { OutgoingMessage } from "../ingest-messages.ts";
 
-/** Messages that may wait for Kafka's answer, and bytes of them with the names of their channels. */
+/** Limits on messages that wait for Kafka's answer, and on their bytes, channel names included. */
 const waitingMax = 8192;
 const waitingBytesMax = 16 * 1024 * 1024;
-/** The share that one client may use, so that a client that floods the shard is refused before it uses the room of others. */
+/** Share that one client may use, so that a client that floods the shard is refused before it takes room from others. */
 const clientShare = 0.25;
 /** The longest wait for an answer. The producer gives up after about ten seconds when the broker is down, later if the broker hangs. */
 export const answerMsMax = 15_000;
 const lookMs = 500;
-/** What a message costs in addition to its payload and channel names. */
+/** Bytes counted per message in addition to its payload and channel names. */
 const overheadBytes = 128;
 
 interface Waiting {
@@ -20,22 +20,22 @@ interface Waiting {
 }
 
 export interface PublishQueueParts {
-	/** False = no worker takes them now; the queue keeps them until `resume`. */
+	/** Returns false when no worker is running. Then the queue keeps the messages until `resume`. */
 	readonly post: (messages: readonly OutgoingMessage[]) => boolean;
-	/** Counts messages that had no answer in time, or will have none. */
+	/** Called with the number of messages that got no answer in time, or will get none. */
 	readonly onUnanswered: (count: number) => void;
 	readonly nowMs?: () => number;
 }
 
 /**
- * Clients' messages on their way to Kafka: remembers who waits for which answer, and sends those of one turn of the loop
- * together. **On the shard's loop.** Full, or closed: `send` says false, the caller refuses its caller. Every message that was taken is
+ * Passes clients' messages to the worker and matches its answers to them. Messages of one turn of the loop are sent together.
+ * **On the shard's loop.** When it is full or closed, `send` returns false and the caller refuses the message. Every accepted message is
  * answered once, within `answerMsMax`.
  */
 export class PublishQueue {
 	readonly #parts: PublishQueueParts;
 	readonly #nowMs: () => number;
-	/** In the order in which they expire. */
+	/** By id, in order of expiry. */
 	readonly #waiting = new Map<number, Waiting>();
 	readonly #ofClient = new Map<string, { messages: number; bytes: number }>();
 	#batch: OutgoingMessage[] = [];
@@ -54,10 +54,10 @@ export class PublishQueue {
 		return this.#waiting.size;
 	}
 
-	/** `sender` is "" for what is not a client's, and then has no separate share. */
+	/** `sender` is "" for a message that is not a client's. Then no share applies. */
 	send(message: Omit<OutgoingMessage, "id" | "expiresAtMs">, done: (error: string | null) => void): boolean {
 		const bytes = queuedBytes(message);
-		// The longest message goes through by itself, however long it is.
+		// A single message is accepted however long it is.
 		const isFull = this.#waiting.size >= waitingMax || (this.#bytes > 0 && this.#bytes + bytes > waitingBytesMax);
 		if (this.#closed || isFull) return false;
 		if (!this.#takeShare(message.sender, bytes)) return false;
@@ -65,7 +65,7 @@ export class PublishQueue {
 		const expiresAtMs = this.#nowMs() + answerMsMax;
 		this.#bytes += bytes;
 		this.#waiting.set(id, { done, bytes, sender: message.sender, expiresAtMs });
-		// A copy: the caller may use its bytes again at once, and posting clones all the memory behind a view, such as a ring.
+		// A copy: the caller may reuse its bytes at once, and posting a view would clone its whole buffer, such as a ring.
 		this.#batch.push({ ...message, id, expiresAtMs, payload: new Uint8Array(message.payload) });
 		this.#flushSoon();
 		this.#timer ??= setInterval(() => this.expire(), lookMs);
@@ -85,7 +85,7 @@ export class PublishQueue {
 		waiting.done(error);
 	}
 
-	/** A worker takes messages again. */
+	/** Call when a worker is running again. */
 	resume(): void {
 		if (this.#batch.length > 0) this.#flushSoon();
 	}
@@ -103,7 +103,7 @@ export class PublishQueue {
 		this.#closed = true;
 	}
 
-	/** Answers messages that have waited for too long. Called now and then while anybody waits. */
+	/** Fails messages that have waited too long. Called periodically while any message waits. */
 	expire(): void {
 		const nowMs = this.#nowMs();
 		const late: number[] = [];

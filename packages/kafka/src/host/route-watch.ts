@@ -3,8 +3,8 @@ import type { IngestMemory } from "../ingest-memory.ts";
 const lookMs = 50;
 
 /**
- * Watches the worker's calls of the route function from the outside, since a function that does not come back blocks the very
- * thread that it runs on. **On the shard's loop.**
+ * Watches the worker's route calls from outside, since a function that does not return blocks its own thread.
+ * **On the shard's loop.**
  */
 export class RouteWatch {
 	readonly #memory: Pick<IngestMemory, "routeCall">;

@@ -1,22 +1,22 @@
 import type { IngestMemory } from "../ingest-memory.ts";
 import type { SourcePartition } from "../source.ts";
 
-/** A partition that makes no progress. */
+/** A partition without progress. */
 export interface Stall {
 	readonly topic: string;
 	readonly partition: number;
-	/** How many of its records in Kafka are not delivered. */
+	/** Records in Kafka that are not delivered. */
 	readonly lagRecords: number;
 	readonly stillMs: number;
 }
 
-/** Longer than a change of leader or owner takes, and longer than a route function may take. */
+/** Longer than a change of leader or owner takes, and than a route call may take. */
 const stillMsMin = 10_000;
 
 /**
- * Finds stalled partitions: they have records in Kafka, but none has been delivered for ten seconds. This shows any cause, such as a batch that
- * cannot be read, a leader that does not answer, or a bus that stays full. **One per shard, on
- * its loop; looked at about once a second.** Bound: an entry per partition that is read.
+ * Finds stalled partitions: they have records in Kafka, but none has been delivered for ten seconds. This covers any cause, such as a batch
+ * that cannot be read, a leader that does not answer, or a bus that stays full. **One per shard, on its loop; checked about once a
+ * second.** Bound: an entry per assigned partition.
  */
 export class Stalls {
 	readonly #memory: Pick<IngestMemory, "cell">;
@@ -26,7 +26,7 @@ export class Stalls {
 		this.#memory = memory;
 	}
 
-	/** @param assigned what is read now. @returns the stalls, the one furthest behind first. */
+	/** @param assigned the partitions read now. @returns the stalls, largest lag first. */
 	look(assigned: readonly SourcePartition[], nowMs: number): readonly Stall[] {
 		const seen = new Map<number, { readonly delivered: number; readonly sinceMs: number }>();
 		const stalls: Stall[] = [];
@@ -45,12 +45,12 @@ export class Stalls {
 	}
 }
 
-/** The stalls as health says them: the worst by name, the others by number. */
+/** The text for health: names the worst stall and counts the others. */
 export function stallText(stalls: readonly Stall[], group: string, paused: boolean): string {
 	const [{ topic, partition, lagRecords, stillMs }] = stalls as [Stall];
-	// By tens, so that the text does not change every second.
+	// Rounded to tens, so that the text does not change every second.
 	const seconds = Math.floor(stillMs / 10_000) * 10;
 	const others = stalls.length === 1 ? "" : `, ${stalls.length - 1} more like it`;
-	const why = paused ? "reading pauses while the CPUs are overloaded (--kafka-pause-cpu)" : "the log says what went wrong with it last";
+	const why = paused ? "reading pauses while the CPUs are overloaded (--kafka-pause-cpu)" : "see the log for its last error";
 	return `topic ${topic} partition ${partition} is ${lagRecords} records behind in group ${group}, none delivered for ${seconds} s${others}; ${why}`;
 }

@@ -4,8 +4,8 @@ import { Piscina } from "piscina";
 import type { FromWorker, IngestTask, ToWorker } from "../ingest-messages.ts";
 
 /**
- * One ingest worker on a separate thread: a single task that runs as long as the shard. A message stops it; `kill` ends the thread at once,
- * whatever it is doing.
+ * An ingest worker on a separate thread: a single task that runs as long as the shard. Stop it with messages; `kill` ends the thread at
+ * once, whatever it is doing.
  */
 export class WorkerThread {
 	readonly #pool: Piscina;
@@ -22,17 +22,17 @@ export class WorkerThread {
 		});
 	}
 
-	/** @param entry the worker, which the build puts beside this module; tests that run the sources name another. */
+	/** @param entry the worker module, which the build puts next to this one. Tests that run the sources pass another. */
 	static start(
 		task: Omit<IngestTask, "port">,
 		onMessage: (message: FromWorker) => void,
 		entry = new URL("./ingest-worker.js", import.meta.url),
 	): WorkerThread {
-		// A task that never ends needs its messages between turns of its loop: without this piscina blocks the thread in Atomics.wait.
+		// The task never ends and must receive messages between turns of its loop. By default piscina blocks the thread in Atomics.wait.
 		const pool = new Piscina({ filename: fileURLToPath(entry), minThreads: 1, maxThreads: 1, atomics: "disabled" });
 		const { port1, port2 } = new MessageChannel();
 		port1.on("message", onMessage);
-		// An error before the task has begun is an event here; without a listener it would end the process.
+		// An error before the task starts is emitted as an event, which would end the process without a listener.
 		const failed = new Promise<Error>((resolve) => pool.on("error", resolve));
 		const ran = pool.run({ ...task, port: port2 }, { transferList: [port2] }).then(
 			() => null,
@@ -47,12 +47,12 @@ export class WorkerThread {
 		return !this.#over;
 	}
 
-	/** Resolves when the task has ended: null, or the error that ended it. */
+	/** Resolves when the task has ended, with null or the error that ended it. */
 	get ended(): Promise<Error | null> {
 		return this.#ended;
 	}
 
-	/** Resolves when the thread is gone. What it had published in the ring can still be read. */
+	/** Resolves when the thread is gone. The records in its ring can still be read. */
 	async kill(): Promise<void> {
 		await this.#pool.destroy();
 		this.#port.close();

@@ -44,7 +44,7 @@ describe.skipIf(!(await kafkaForTests()))("trouble with Kafka costs what it befa
 			shards: 2,
 			flags: ["--kafka-brokers", brokers, "--kafka-topics", "late", "--kafka-metadata-age", "300ms"],
 		});
-		await degraded(`not answered yet: ${brokers}; if they do not soon, check --kafka-brokers`);
+		await degraded(`not answered yet: ${brokers}; if they do not answer soon, check --kafka-brokers`);
 		await degraded("can't be reached");
 		const [one, two] = await rig.listen([rig.cluster.shardUrl(0), rig.cluster.shardUrl(1)]);
 		one!.send("clients talk all the same");

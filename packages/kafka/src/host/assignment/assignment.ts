@@ -14,7 +14,7 @@ import { StartRules } from "./start-rules.ts";
 export interface AssignmentParts {
 	readonly mode: KafkaMode;
 	readonly from: StartPolicy;
-	/** Whether the subscription asks for the topic by its name. */
+	/** Whether the subscription requests the topic by name. */
 	readonly isNamed: (topic: string) => boolean;
 	readonly slot: number;
 	readonly incarnation: number;
@@ -22,31 +22,32 @@ export interface AssignmentParts {
 	readonly memory: IngestMemory;
 	readonly cluster: ClusterView;
 	readonly send: (message: ToWorker) => void;
-	/** This shard begins to read it. */
+	/** Called when this shard starts to read a partition. */
 	readonly onAssign?: (partition: SourcePartition) => void;
 	readonly onTableFull: (topic: string, partition: number) => void;
-	/** Another shard has held the table for so long that its process must be paused: new partitions wait for it. */
+	/** Called when another shard has held the table for so long that its process must be paused. New partitions wait for it. */
 	readonly onTableHeld: (slot: number, heldMs: number) => void;
 }
 
 const noOwner = 0;
-/** How often rows are said to be in use. */
+/** Interval at which rows are marked as used. */
 const useMs = 5000;
-/** Partitions named at once. */
+/** Most partitions named in `unsettled`. */
 const unsettledMax = 8;
-/** A claim takes microseconds. */
+/** A claim that is held longer is reported. It normally takes microseconds. */
 const heldMsMax = 1000;
 
 /**
- * Which partitions this shard reads, and from where. The cluster is its own group coordinator: what Kafka's group protocol finds
- * out by heartbeats within half a minute, the scoreboard knows at once.
+ * Decides which partitions this shard reads, and from which offsets. The cluster is its own group coordinator: the scoreboard shows a dead
+ * shard at once, while Kafka's group protocol needs up to half a minute.
  *
- * per-shard: all partitions. One that this shard has not read in its present life begins where its siblings are.
+ * In per-shard mode a shard reads all partitions. One that this incarnation has not read yet starts where the other shards are.
  *
- * shared: each partition has one owner, kept in the position table; which member it should be, `partitionShares` says. A shard gives up what is no longer its own once all of it that it fetched has been read off the bus, and takes what is
- * free or whose owner is gone, from the position behind the last record that came onto the bus. See HandOver.
+ * In shared mode each partition has one owner, stored in the position table; `partitionShares` says which shard it should be. A shard
+ * releases a partition when all shards have read its fetched records from the bus. It takes partitions that are free or have a dead owner,
+ * from the position after the last record on the bus. See HandOver.
  *
- * **One per shard, on its loop.** `reconcile` may be called as often as one likes.
+ * **One per shard, on its loop.** `reconcile` may be called at any time.
  */
 export class Assignment {
 	readonly #parts: AssignmentParts;
@@ -55,33 +56,33 @@ export class Assignment {
 	readonly #rules: StartRules;
 	readonly #handOver: HandOver;
 	#partitions = new Map<number, SourcePartition>();
-	/** Rows of which the broker is being asked where to begin. */
+	/** Rows whose start the worker is requesting from the brokers. */
 	readonly #resolving = new Set<number>();
-	/** The first list of topics: its rows decide when the table counts as scanned. */
+	/** Rows of the first list of topics. The table is marked as scanned when all of them have a start. */
 	#firstScan: Set<number> | null = null;
 	readonly #assigned = new Set<number>();
 	readonly #revoking = new Set<number>();
-	/** Rows that this shard has read in this life: what it delivered counts, not what its siblings have. */
+	/** Rows that this incarnation has read. They continue at this shard's own position, not at that of the others. */
 	readonly #begun = new Set<number>();
 	#retryResolve = false;
-	/** What waits for the table: the newest list of topics, and starts and epochs that the broker has told. At most one of each row. */
+	/** Changes that wait for the table: the newest list of topics, and starts and epochs from the brokers, at most one per row. */
 	#topics: TopicList | null = null;
 	readonly #starts = new Map<number, { readonly offset: number; readonly epoch: number }>();
 	readonly #epochs = new Map<number, { readonly epoch: number; readonly from: number }>();
-	/** Since when the table has been another shard's whenever we looked. */
+	/** Start of the time in which another shard held the table on every attempt. */
 	#heldSinceMs: number | null = null;
 	#heldTold = false;
 	#joined = false;
-	/** Rows that the table knows to be in use here. */
+	/** Rows that the table lists this shard as a user of. */
 	readonly #using = new Set<number>();
-	/** `#partitions` is what the worker has found, not what is left of a worker that is gone. */
+	/** Whether the current worker has reported its list of topics. */
 	#listed = false;
-	/** What each row is of, as far as this shard knows: a row may become another partition's when nobody has use for it. */
+	/** The partition of each row, as far as this shard knows. An unused row may be reused for another partition. */
 	readonly #keys = new Map<number, string>();
 	#usedMs = 0;
 	#sharesKey = "";
 	#lastShares: ReadonlyMap<number, number> = new Map();
-	/** When this shard's life began. */
+	/** Start time of this incarnation. */
 	readonly #sinceMs = monotonicMs();
 
 	constructor(parts: AssignmentParts) {
@@ -92,17 +93,17 @@ export class Assignment {
 		this.#handOver = new HandOver({ ...parts, self: this.#self });
 	}
 
-	/** Rows that are read now, with their partitions. */
+	/** Partitions that are read now. */
 	get assigned(): readonly SourcePartition[] {
 		return [...this.#assigned].map((row) => this.#partitions.get(row)!).filter((partition) => partition !== undefined);
 	}
 
-	/** All partitions of the subscription that there are. */
+	/** All partitions of the subscription. */
 	get known(): readonly SourcePartition[] {
 		return [...this.#partitions.values()];
 	}
 
-	/** Whether `known` is what there is: not before the first list of topics of a worker. */
+	/** Whether `known` is complete: not before a worker's first list of topics. */
 	get isListed(): boolean {
 		return this.#listed;
 	}
@@ -112,12 +113,12 @@ export class Assignment {
 		return this.#firstScan !== null;
 	}
 
-	/** Every known partition has a place to begin. */
+	/** Whether every known partition has a start. */
 	get settled(): boolean {
 		return this.hasTopics && this.#topics === null && this.known.every((partition) => this.#hasStart(partition));
 	}
 
-	/** Some of the partitions that have no place to begin yet, for people. */
+	/** Some of the partitions without a start, to show to people. */
 	get unsettled(): readonly SourcePartition[] {
 		return this.known.filter((partition) => !this.#hasStart(partition)).slice(0, unsettledMax);
 	}
@@ -131,7 +132,7 @@ export class Assignment {
 		this.reconcile();
 	}
 
-	/** Writes into the table what waits for it; while another shard is at the table it waits for the next call. */
+	/** Applies waiting changes to the table. While another shard holds it, they wait for the next call. */
 	#changeTable(): void {
 		if (this.#topics === null && this.#starts.size === 0 && this.#epochs.size === 0) return;
 		const { table, memory } = this.#parts;
@@ -202,7 +203,7 @@ export class Assignment {
 		const { table, memory, slot } = this.#parts;
 		const key = `${topic}/${topicId}/${partition.partition}`;
 		const isSame = this.#keys.get(row) === key;
-		// One that we let go of may have been another partition's in between; it then starts over.
+		// A row that this shard has dropped may have been reused meanwhile. Then it starts over.
 		if (isSame && (this.#using.has(row) || table.delivered(row, slot) > 0)) return partition;
 		this.#begun.delete(row);
 		this.#rules.forget(row);
@@ -217,7 +218,7 @@ export class Assignment {
 		this.reconcile();
 	}
 
-	/** The source has read what a leader of that epoch wrote. */
+	/** Call when the source has read the first record of a leader epoch. */
 	epochFound(row: number, epoch: number, from: number): void {
 		if (this.#using.has(row) && epoch > (this.#epochs.get(row)?.epoch ?? -1)) this.#epochs.set(row, { epoch, from });
 	}
@@ -227,7 +228,7 @@ export class Assignment {
 		this.#retryResolve = true;
 	}
 
-	/** Brings what is read in line with what should be. Call when members may have changed, and now and then. */
+	/** Assigns and revokes partitions as needed. Call periodically, and when the live shards may have changed. */
 	reconcile(): void {
 		this.#changeTable();
 		this.#handOver.look();
@@ -235,13 +236,13 @@ export class Assignment {
 		if (this.#retryResolve) this.#resolve();
 		this.#noteScanned();
 		this.#noteUse();
-		// First what is over: a topic that was recreated is never read as both.
+		// Revoke first, so that a recreated topic is never read under both ids.
 		this.#revoke([...this.#assigned].filter((row) => !this.#partitions.has(row)));
 		if (this.#parts.mode === "per-shard") this.#assign([...this.#partitions.keys()].filter((row) => !this.#assigned.has(row)));
 		else this.#share();
 	}
 
-	/** Nothing more of the row comes, and all of it that came is delivered, or on the bus. */
+	/** Call when the row was revoked: no more records follow, and all earlier ones are delivered or on the bus. */
 	revoked(row: number): void {
 		const { mode } = this.#parts;
 		this.#revoking.delete(row);
@@ -251,14 +252,14 @@ export class Assignment {
 		this.#handOver.leave(row);
 	}
 
-	/** A partition changes hands, or is about to, once the other shards have read what its former owner put on the bus: look again soon. */
+	/** True while a change of owner waits for other shards to read the former owner's records from the bus. Check again soon. */
 	get waitsForReaders(): boolean {
 		return this.#handOver.waits;
 	}
 
 	/**
-	 * The worker is gone and all that it read is out: it is to be assigned again, from where the loop is. In shared mode to anybody:
-	 * the shard that is to have a partition may be another one by the time the next worker has found it.
+	 * Call when the worker is gone and its ring is empty. Its partitions are then assigned again, from the loop's positions. In shared mode any
+	 * shard may take them, since the right owner may have changed before the next worker finds them.
 	 */
 	forgetWorker(): void {
 		this.release();
@@ -268,12 +269,12 @@ export class Assignment {
 		this.#listed = false;
 	}
 
-	/** Gives up every partition, when all that was fetched is delivered. */
+	/** Gives up all partitions. Call when everything fetched is delivered. */
 	release(): void {
 		for (const row of [...this.#assigned]) this.revoked(row);
 	}
 
-	/** After `release`: true once the others may take everything up. */
+	/** After `release`: true when other shards can take all partitions. */
 	handedOver(): boolean {
 		this.#handOver.look();
 		return !this.#handOver.waits;
@@ -291,7 +292,7 @@ export class Assignment {
 	#noteScanned(): void {
 		const { table } = this.#parts;
 		if (table.scanned || this.#firstScan === null || !this.#listed) return;
-		// A topic that was deleted before its start was found is not waited for.
+		// Do not wait for a topic that was deleted before its start was found.
 		for (const row of this.#firstScan) if (this.#partitions.has(row) && table.position(row) === null) return;
 		table.setScanned();
 	}
@@ -348,7 +349,7 @@ export class Assignment {
 		this.#assign(mine.filter((row) => !this.#assigned.has(row) && this.#claim(row)));
 	}
 
-	/** Computed again only when rows or members have changed. */
+	/** Recomputed only when rows or members have changed. */
 	#shares(rows: readonly number[], members: readonly number[]): ReadonlyMap<number, number> {
 		const key = `${members.join()}|${rows.join()}`;
 		if (this.#sharesKey !== key) {
@@ -362,7 +363,7 @@ export class Assignment {
 		const { table, cluster } = this.#parts;
 		const owner = table.owner(row);
 		if (owner === this.#self) {
-			// Given up, and wanted again before it was anybody else's.
+			// This shard gave it up, but no other has taken it yet.
 			this.#handOver.keep(row);
 			return true;
 		}

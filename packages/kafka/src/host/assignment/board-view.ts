@@ -3,11 +3,11 @@ import { attachRing, hasBeenRead, type Ring, RingLayout } from "@shardcast/ring"
 import { type ClusterDirectory, type Scoreboard, ShardState } from "@shardcast/scoreboard";
 import type { ClusterView } from "./cluster-view.ts";
 
-/** The other shards, as the scoreboard tells. */
+/** The other shards, as shown by the scoreboard. */
 export class BoardView implements ClusterView {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
-	/** At most one of each slot. */
+	/** At most one ring per slot. */
 	readonly #rings = new Map<number, { readonly generation: number; readonly file: SharedFile; readonly ring: Ring }>();
 
 	constructor(directory: ClusterDirectory, board: Scoreboard) {
@@ -22,7 +22,7 @@ export class BoardView implements ClusterView {
 
 	isGone(slot: number, incarnation: number): boolean {
 		const row = this.#board.row(slot);
-		// The supervisor counts a new incarnation, and calls a shard dead, only after its process has ended.
+		// The supervisor increments the incarnation, or marks a shard dead, only after its process has ended.
 		return !row.present || row.incarnation !== incarnation || row.state === ShardState.dead || row.state === ShardState.empty;
 	}
 
@@ -36,13 +36,13 @@ export class BoardView implements ClusterView {
 		return ring === null || hasBeenRead(ring, tail);
 	}
 
-	/** Unmaps the rings that were looked at. */
+	/** Unmaps the rings. */
 	close(): void {
 		for (const { file } of this.#rings.values()) file.close();
 		this.#rings.clear();
 	}
 
-	/** Mapped when first asked for. Null = the slot was removed, which the supervisor does only when its ring has been read to the end. */
+	/** Maps the ring on first use. Null when the slot was removed, which happens only after its ring has been read to the end. */
 	#ring(slot: number): Ring | null {
 		const { ringGeneration: generation } = this.#board.row(slot);
 		const mapped = this.#rings.get(slot);

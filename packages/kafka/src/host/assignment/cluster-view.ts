@@ -1,16 +1,16 @@
-/** What the ingest needs to know of the other shards. */
+/** What the ingest knows about the other shards. */
 export interface ClusterView {
-	/** Slots that share the partitions now, in ascending order; this one among them while it takes part. */
+	/** Slots that share the partitions now, in ascending order. Includes this shard while it takes part. */
 	members(): readonly number[];
-	/** That life of the slot's shard is certainly over. */
+	/** Whether that incarnation's process has certainly ended. */
 	isGone(slot: number, incarnation: number): boolean;
 	/** Tail of the slot's bus ring. */
 	ringTail(slot: number): number;
-	/** Every shard that reads the slot's bus ring has read, and handed to its clients, all that lies before `tail`. */
+	/** Whether every reader of the slot's bus ring has read and delivered all records before `tail`. */
 	hasBeenRead(slot: number, tail: number): boolean;
 }
 
-/** For a shard without siblings. */
+/** The view of a shard that runs alone. */
 export const alone: ClusterView = {
 	members: () => [0],
 	isGone: (slot, incarnation) => slot !== 0 || incarnation !== 1,

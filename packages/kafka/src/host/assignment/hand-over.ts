@@ -4,7 +4,7 @@ import type { ClusterView } from "./cluster-view.ts";
 
 export interface HandOverParts {
 	readonly slot: number;
-	/** `ownerOf` this shard in its present life. */
+	/** `ownerOf` this shard's current incarnation. */
 	readonly self: number;
 	readonly table: PositionTable;
 	readonly memory: Pick<IngestMemory, "host">;
@@ -12,21 +12,21 @@ export interface HandOverParts {
 }
 
 const noOwner = 0;
-/** Dead owners remembered. Beyond it all are looked at again, from the present tails: that waits longer and loses nothing. */
+/** Most dead owners remembered. Beyond it all are checked again from the current tails, which takes longer but loses nothing. */
 const leftMax = 256;
 
 /**
- * Shared mode: the order of a partition across a change of owner. Each owner writes into its own ring, and readers take from all
- * rings by turns; so the next owner begins only when every shard has read the ring of the one before up to the partition's last
- * record. That costs nothing per record. A shard that does not read holds changes of owner up until it is detached or dead.
+ * Keeps the order of a partition across a change of owner in shared mode. Each owner writes to its own ring, and shards read the rings in
+ * turn. So the next owner starts only when every shard has read the former owner's ring up to the partition's last record. This costs
+ * nothing per record. A shard that does not read delays changes of owner until it is detached or dead.
  *
  * **One per shard, on its loop.**
  */
 export class HandOver {
 	readonly #parts: HandOverParts;
-	/** Rows that we read no more, and the tail of our ring behind the last record of each. Ours until all have read that far. */
+	/** Rows that this shard has stopped reading, with the tail of its ring after their last record. It owns them until all have read that far. */
 	readonly #leaving = new Map<number, number>();
-	/** The tail of a dead owner's ring when we found it dead, by owner; null = all have read that far. Bound: `leftMax`. */
+	/** By dead owner: the tail of its ring when it was found dead; null = all have read that far. Bound: `leftMax`. */
 	readonly #left = new Map<number, number | null>();
 	#waitsForDead = false;
 
@@ -34,22 +34,22 @@ export class HandOver {
 		this.#parts = parts;
 	}
 
-	/** Some partition is to change hands once the other shards have caught up: look again soon. */
+	/** True while a change of owner waits for other shards to catch up. Check again soon. */
 	get waits(): boolean {
 		return this.#leaving.size > 0 || this.#waitsForDead;
 	}
 
-	/** Nothing more of the row comes from us. */
+	/** Call when this shard will put no more records of the row on the bus. */
 	leave(row: number): void {
 		this.#leaving.set(row, this.#parts.cluster.ringTail(this.#parts.slot));
 	}
 
-	/** The row is wanted here again before it was anybody else's. */
+	/** Call when this shard takes the row back before another one has taken it. */
 	keep(row: number): void {
 		this.#leaving.delete(row);
 	}
 
-	/** Frees what we left, if all have read the last of it. */
+	/** Releases the rows that were left and whose last record all shards have read. */
 	look(): void {
 		const { slot, self, table, memory, cluster } = this.#parts;
 		this.#waitsForDead = false;
@@ -63,13 +63,13 @@ export class HandOver {
 		}
 	}
 
-	/** All have read what the dead owner had put on the bus. Its ring may be its next life's by now: what that one writes is not waited for. */
+	/** Whether all shards have read the dead owner's records. Its ring may be in use by its next incarnation, whose records do not count. */
 	isReadToItsEnd(owner: number): boolean {
 		const { cluster, memory, slot: own } = this.#parts;
 		const slot = slotOfOwner(owner);
-		// Our records lie behind those of our former life.
+		// It was this slot's earlier incarnation: the records are in the same ring, before ours.
 		if (slot === own) return true;
-		// By owner, not by slot: with two dead lives of one slot, each would start the other's wait again.
+		// By owner, not by slot: with two dead incarnations of one slot, each would restart the wait for the other.
 		let tail = this.#left.get(owner);
 		if (tail === undefined) tail = cluster.ringTail(slot);
 		if (tail !== null && cluster.hasBeenRead(slot, tail)) tail = null;

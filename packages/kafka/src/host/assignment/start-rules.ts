@@ -4,28 +4,28 @@ import type { PositionTable } from "../../positions/position-table.ts";
 import type { SourcePartition, StartPolicy, StartRule, TopicList } from "../../source.ts";
 
 export interface StartRulesParts {
-	/** For what is there when the cluster starts, and for what was only hidden from it. */
+	/** For partitions that exist when the cluster starts, or that were hidden from it. */
 	readonly from: StartPolicy;
-	/** Whether the subscription asks for the topic by its name. */
+	/** Whether the subscription requests the topic by name. */
 	readonly isNamed: (topic: string) => boolean;
 	readonly slot: number;
 	readonly table: PositionTable;
 }
 
-/** How far clocks of producers may be behind ours, and how old a record may be when it is produced. */
+/** Tolerance for producers' clocks that are behind, and for records that are old when they are produced. */
 const ageMsMax = 60_000;
-/** Of a topic as a whole: a row beside those of its partitions, in which the start is a number of partitions. */
+/** Key of the row for a topic as a whole, next to those of its partitions. Its start is a number of partitions. */
 const noteOf = (topic: string) => ({ topic, topicId: null, partition: PositionLayout.notePartition });
 
 /**
- * Where a partition without a position begins. One that came while the cluster ran is new, and is read from its first record; one
- * that was there and only hidden begins where `--kafka-from` says, else everybody would get its history. What is known decides:
+ * Decides where a partition without a position starts. A partition created while the cluster runs is new, and is read from its first
+ * record. One that existed but was hidden starts where `--kafka-from` says; otherwise everybody would get its history. The rules:
  *
- * - A topic that the brokers called denied was hidden. Written down in the table, so that all shards know, also those that start later.
- * - One that is asked for by name, and that the brokers called missing, is new.
- * - One that matches a pattern, brokers do not even mention while we may not see it. It is new if its first record is: not older than
- *   our last look without it, less a minute.
- * - A partition that is added to a topic which we read, and a topic that follows another of its name, are new.
+ * - A topic that the brokers reported as denied was hidden. The table stores this for all shards, including those that start later.
+ * - A topic that is requested by name, and that the brokers reported as missing, is new.
+ * - Brokers do not list a topic that matches a pattern while the user may not see it. It is new if its first record is not older than the
+ *   last listing without it, less a minute.
+ * - A partition added to a topic that is read, and a topic that replaces one with the same name, are new.
  *
  * **One per shard, on its loop.** Bound: an entry per row of the table.
  */
@@ -39,12 +39,12 @@ export class StartRules {
 		this.#parts = parts;
 	}
 
-	/** Rows of topics as a whole that are in use. */
+	/** Rows in use for topics as a whole. */
 	get notes(): ReadonlySet<number> {
 		return this.#notes;
 	}
 
-	/** Takes up what the list says of topics as a whole. With the table claimed, before `decide`. */
+	/** Updates the rows for topics as a whole. Call with the table claimed, before `decide`. */
 	list(rows: PositionRows, { topics, denied, missing, previousLookMs }: TopicList, nowMs: number): void {
 		const { slot, table } = this.#parts;
 		this.#sinceMs = Math.max((previousLookMs ?? table.lookedMs) - ageMsMax, 0);
@@ -55,7 +55,7 @@ export class StartRules {
 			rows.reopen(note);
 			this.#notes.add(note);
 		}
-		// The first to see it settles how many of its partitions were hidden; none, if it was not there at all.
+		// The first shard to see the topic sets how many of its partitions were hidden; none, if it did not exist.
 		const settle = (topic: string, partitions: number) => {
 			const note = rows.existing(noteOf(topic));
 			if (note < 0) return;
@@ -66,12 +66,12 @@ export class StartRules {
 		for (const topic of missing) settle(topic, 0);
 	}
 
-	/** Settles the rule for a row that has no start. Once for each, with the table claimed: what was found first counts. */
+	/** Sets the rule for a row without a start. Only the first call per row has an effect. Call with the table claimed. */
 	decide(rows: PositionRows, partition: SourcePartition): void {
 		if (!this.#rules.has(partition.row)) this.#rules.set(partition.row, this.#decide(rows, partition));
 	}
 
-	/** The row is another partition's, or has its start. */
+	/** Call when the row has its start, or is reused for another partition. */
 	forget(row: number): void {
 		this.#rules.delete(row);
 	}
@@ -89,7 +89,7 @@ export class StartRules {
 		if (partition.topicId !== null && rows.knowsOther(partition)) return isNew;
 		if (!table.scanned) return wasThere;
 		if (isNamed(partition.topic)) return isNew;
-		// Whoever is first to see the topic decides on all of its partitions at once; those that are added later find it started.
+		// The first shard to see the topic decides for all its partitions. For those added later, partition 0 is already started.
 		return rows.isStarted({ ...partition, partition: 0 }) ? isNew : { from, newIfSinceMs: this.#sinceMs };
 	}
 }
