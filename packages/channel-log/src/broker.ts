@@ -2,9 +2,9 @@ import type { FullReason, Position, PublishRefused, PublishTaken, RecordKind } f
 
 export type { Position };
 
-/** How long a channel's publications are kept: the newest `size`, until nobody has published for `ttlMs`. Then all of them are gone at once. */
+/** How long a channel's publications are kept: the newest `size`, until nothing has been published for `ttlMs`. Then all expire at once. */
 export interface HistoryLimits {
-	/** Publications, from 1. */
+	/** Number of publications, at least 1. */
 	readonly size: number;
 	/** 1 ms to 49 days. */
 	readonly ttlMs: number;
@@ -24,30 +24,30 @@ export interface PublishOptions {
 	readonly idempotency?: Idempotency;
 	/** Text by default. */
 	readonly kind?: RecordKind;
-	/** Who published, in the encoding of whoever reads it: the broker only carries it. */
+	/** The publisher. Opaque to the broker. */
 	readonly info?: Uint8Array;
 	readonly tags?: Readonly<Record<string, string>>;
-	/** Subscribers may get the difference to the previous publication instead of the whole. */
+	/** Subscribers may get a delta to the previous publication instead of the whole. */
 	readonly delta?: boolean;
-	/** The connection that is not to get it back: its number, and the shard that it lives on in its present life (`shardLife`). */
+	/** The connection that must not get the message back: its number, and the incarnation of its shard (`shardLife`). */
 	readonly sender?: { readonly id: number; readonly life: number };
 }
 
-/** Published: it survives the death of any process, and every reader gets it. Or it was a duplicate. */
+/** Published, or a duplicate. A publication survives the death of any process, and every reader gets it. */
 export type BrokerTaken = PublishTaken & { readonly position: Position };
-/** Nothing has happened: try again in a moment. */
+/** Nothing was published: try again in a moment. */
 export type BrokerFull = PublishRefused & { readonly outcome: "full"; readonly reason: FullReason };
-/** A publication of that length never fits. */
+/** The publication can never fit. */
 export type BrokerTooLarge = PublishRefused & { readonly outcome: "too_large"; readonly detail: string };
 
 export interface Publication {
 	readonly offset: number;
-	/** Offset of the publication before it in this channel; 0 = it is the first. Not always `offset - 1`: Kafka's offsets have gaps. */
+	/** Offset of the previous publication in this channel; 0 for the first. Not always `offset - 1`: Kafka's offsets have gaps. */
 	readonly previousOffset: number;
 	readonly kind: RecordKind;
-	/** The caller owns it. */
+	/** A copy, owned by the caller. */
 	readonly data: Uint8Array;
-	/** Absent unless given when it was published; the same for the next ones. */
+	/** Absent unless given when it was published, like the fields after it. */
 	readonly info?: Uint8Array;
 	readonly tags?: Readonly<Record<string, string>>;
 	readonly delta?: true;
@@ -55,58 +55,58 @@ export interface Publication {
 
 export interface HistoryOptions {
 	/**
-	 * Only what comes after it, or with `reverse` before it. An epoch that is not the channel's finds nothing: the caller compares it with
-	 * that of the result. An offset older than what is kept finds what is left: the caller looks at `previousOffset` of the first.
+	 * Returns only publications after this position, or before it with `reverse`. With another epoch than the channel's the result is empty:
+	 * compare the epochs. If publications after the offset are gone, the result has the rest: check `previousOffset` of the first one.
 	 */
 	readonly since?: Position;
-	/** Most publications; absent = all, 0 = the position only. */
+	/** Most publications returned; absent = all, 0 = only the position. */
 	readonly limit?: number;
-	/** The newest first. */
+	/** Newest first. */
 	readonly reverse?: boolean;
 }
 
 export interface History {
 	readonly publications: readonly Publication[];
-	/** The position of the channel, whatever was asked for. */
+	/** Current position of the channel, whatever the options. */
 	readonly position: Position;
-	/** Absent unless the channel has Kafka's offsets. */
+	/** Present only if the channel has Kafka's offsets. */
 	readonly kafka?: KafkaNumbering;
 }
 
-/** A channel that one partition of Kafka feeds, and nobody else: its offset is Kafka's + 1, its epoch stands for the partition. */
+/** Numbering of a channel that is fed by a single Kafka partition: its offset is Kafka's + 1, and its epoch identifies the partition. */
 export interface KafkaNumbering {
 	readonly epoch: string;
-	/** What subscribers were told before the first publication. An offset other than 0 in it is one of the epoch above. */
+	/** The epoch that subscribers got before the first publication. Offsets other than 0 in it count as offsets of the current epoch. */
 	readonly formerEpoch: string;
-	/** Offset of the first publication since the log knows the channel: what was before it, nobody here knows. */
+	/** Offset of the first publication that the log has seen. Earlier ones are unknown here. */
 	readonly born: number;
-	/** The highest offset that was removed; 0 = none. */
+	/** Highest removed offset; 0 = none. */
 	readonly removed: number;
 }
 
 /** A summary of a channel's history, for the console. */
 export interface HistoryGlance {
-	/** Of the last publication. */
+	/** Offset of the last publication. */
 	readonly offset: number;
-	/** Publications that are kept; fewer if the memory was too small, or Kafka's offsets have gaps. */
+	/** Publications kept, at most; fewer if memory was too small or Kafka's offsets have gaps. */
 	readonly kept: number;
 }
 
-/** A promise for brokers on other machines. */
+/** The result of a broker call: a promise if the broker is on another machine. */
 export type Answer<T> = T | Promise<T>;
 
 /**
- * Gives each publication of a channel its place in one order, and keeps the last ones. For channels with history; others need no order across
- * shards and go over the bus. It does not say how publications reach readers.
+ * Orders the publications of each channel and keeps the last ones. Used for channels with history; other channels need no order across
+ * shards and use the bus. How publications reach readers is not part of this interface.
  *
- * Any number of processes may use one broker. Null = it cannot tell at this instant; ask again in a moment.
- * @throws RangeError for a channel name, limits or data that it can never take.
+ * Any number of processes may use one broker. A null result means "not available right now": ask again in a moment.
+ * @throws RangeError for a channel name, limits or data that are never valid.
  */
 export interface Broker {
 	publish(channel: string, data: Uint8Array, options: PublishOptions): Answer<BrokerTaken | BrokerFull | BrokerTooLarge>;
 	history(channel: string, options?: HistoryOptions): Answer<History | null>;
-	/** A channel that nobody has published to is at offset 0 of the epoch that its first publication will have, as far as can be told now. Asking keeps offset and epoch alive, as `history` does. */
+	/** A channel without publications is at offset 0 of the epoch that its first publication is expected to get. Like `history`, a call keeps offset and epoch alive. */
 	position(channel: string): Answer<Position | null>;
-	/** Forgets the publications; offset and epoch go on. False = not now, try again in a moment. */
+	/** Removes the publications; offset and epoch continue. False = not possible right now, try again in a moment. */
 	removeHistory(channel: string): Answer<boolean>;
 }

@@ -24,28 +24,28 @@ import { LogReader } from "./records/log-reader.ts";
 import { type LogRecordHead, recordBytes } from "./records/log-record.ts";
 import { type Appending, countedBy, countsOf, type OnceOutcome, SequencedLog } from "./sequenced-log.ts";
 
-/** The user of the logs: a slot, in its present life. No two threads may be the same at once. */
+/** Identifies a user of the logs: a slot and its incarnation. At most one thread may use an identity at a time. */
 export interface LogMember {
 	readonly slot: number;
 	readonly incarnation: number;
 }
 
 export interface ChannelLogOptions {
-	/** Called after each publication, to wake readers that sleep: `RecordLoop.committed`. */
+	/** Called after each publication, to wake sleeping readers: `RecordLoop.committed`. */
 	readonly committed?: () => void;
-	/** CLOCK_MONOTONIC, the same in all processes; tests have their own. */
+	/** Returns CLOCK_MONOTONIC, the same in all processes. Tests pass another clock. */
 	readonly nowMs?: () => number;
 }
 
 /** Options of `history` beyond those of a broker. */
 export interface LogHistoryOptions extends HistoryOptions {
-	/** Leaves out what this reader has not visited yet: it will be delivered. So a snapshot and what is visited after it have neither a hole nor a duplicate. */
+	/** Leaves out publications that this reader has not visited yet, since they will be delivered. So snapshot and live stream have no gap and no overlap. */
 	readonly asOf?: LogReader;
-	/** All or nothing: no publications if there are more than `limit` after `since`. Nothing is copied then. */
+	/** Returns no publications, without copying any, if there are more than `limit` after `since`. */
 	readonly allOrNone?: boolean;
 }
 
-/** Made once: a log that is full stays so for many messages. */
+/** Preallocated: a full log refuses many messages in a row. */
 const noRoom: Readonly<Record<FullReason, BrokerFull>> = {
 	locked: Object.freeze({ outcome: "full", reason: "locked" }),
 	readers: Object.freeze({ outcome: "full", reason: "readers" }),
@@ -53,36 +53,36 @@ const noRoom: Readonly<Record<FullReason, BrokerFull>> = {
 	keys: Object.freeze({ outcome: "full", reason: "keys" }),
 };
 
-/** A record from Kafka on its way into a channel. */
+/** Options for a record from Kafka. */
 export interface FeedOptions extends Pick<PublishOptions, "history" | "kind" | "sender"> {
 	readonly from: FeedRecord;
 }
 
-/** A publication of the durable store on its way to the subscribers. */
+/** Options for a publication of the durable store. */
 export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" | "sender" | "info" | "tags"> {
-	/** Of the channel in the store: from 1. */
+	/** Its offset in the store, from 1. */
 	readonly offset: number;
 	readonly epoch0: number;
 	readonly epoch1: number;
-	/** Not delivered: it only sets the position of the channel. */
+	/** Only sets the position of the channel; not delivered. */
 	readonly hidden?: boolean;
 }
 
-/** No client may name such a channel. */
+/** A channel that no client can name. */
 const hiddenList = channelList(["\0"]);
 const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
-/** In place of the name of a partition, for channels of the durable store. */
+/** Used instead of a partition's name for channels of the durable store. */
 const storeName = 1;
-/** Times to live are kept as unsigned 32-bit milliseconds. */
+/** Times to live are stored as unsigned 32-bit milliseconds. */
 const ttlMsMax = 2 ** 32 - 1;
 
 /**
- * The broker of one machine: channels with history lie in a few sequenced logs in shared memory, which every shard appends to and reads.
- * **One per process or thread.** Nothing waits, nothing is asynchronous: `full` and null mean that the caller tries again in a later turn.
+ * The broker of one machine. Channels with history are in a few sequenced logs in shared memory, which every shard appends to and reads.
+ * **One per process or thread.** No call waits or is asynchronous: after `full` or null, try again in a later turn.
  *
- * What was published survives the death of any process, and is in the history and at every reader, or at none. The order of a channel is
- * the same for everybody. The epochs change when the cluster is started again, for the logs are gone then.
+ * A publication survives the death of any process. It is in the history and reaches every reader, or neither. All readers see the same
+ * order in a channel. Epochs change when the cluster restarts, since the logs are lost.
  */
 export class ChannelLog implements Broker {
 	readonly #names: ChannelNames;
@@ -93,23 +93,23 @@ export class ChannelLog implements Broker {
 	readonly #close: () => void;
 	readonly #appending: { -readonly [Field in keyof Appending]: Appending[Field] };
 
-	/** Makes the logs of a cluster in its directory: for the supervisor, before any member starts. See `createLogFiles`. */
+	/** Creates the logs of a cluster in its directory. Called by the supervisor before any member starts. See `createLogFiles`. */
 	static create(directory: string, capacity: LogCapacity): void {
 		createLogFiles(directory, capacity);
 	}
 
-	/** Opens the logs of a cluster: for a shard. @throws NativeError or LogError when there are none that this program can read. */
+	/** Opens the logs of a cluster, in a shard. @throws NativeError or LogError when there are no logs that this program can read. */
 	static open(directory: string, member: LogMember, options?: ChannelLogOptions): ChannelLog {
 		const { memories, close } = openLogFiles(directory);
 		return new ChannelLog(memories, member, { ...options, close });
 	}
 
-	/** Logs of a shard that has no siblings. */
+	/** Creates logs for a shard that runs alone. */
 	static inMemory(capacity: LogCapacity, options?: ChannelLogOptions): ChannelLog {
 		return new ChannelLog(openLogBuffers(createLogBuffers(capacity)), { slot: 0, incarnation: 1 }, options);
 	}
 
-	/** @param memories of all logs of the cluster, in order. */
+	/** @param memories the memory of each log, in order. */
 	constructor(
 		memories: readonly LogMemory[],
 		{ slot, incarnation }: LogMember,
@@ -145,7 +145,7 @@ export class ChannelLog implements Broker {
 		head.flags = options.delta === true ? RecordFlag.delta : 0;
 		if (idempotency !== undefined) this.#takeKey(head, name, idempotency);
 		const outcome = log.append(appending);
-		// What the caller gave is its own again.
+		// Drop the reference to the caller's bytes.
 		appending.data = nothing;
 		if (outcome === "known") throw new Error("only records from Kafka are known");
 		if (outcome === "too_large") return { outcome, detail: tooLarge(log, data) };
@@ -157,9 +157,9 @@ export class ChannelLog implements Broker {
 	}
 
 	/**
-	 * For a channel without history: calls `publish`, which brings a message elsewhere at once, unless the key was used before. The log is locked
-	 * meanwhile, and remembers the key if `publish` says that it has done so. A process that dies between the two leaves a message whose repetition
-	 * is not recognised.
+	 * Deduplicates for channels without history: calls `publish`, which must send the message elsewhere synchronously, unless the key was used
+	 * before. Holds the log's lock meanwhile, and stores the key if `publish` returns true. If the process dies between the two, a repetition of
+	 * the message is not recognised.
 	 */
 	once(channel: string, idempotency: Idempotency, publish: () => boolean): OnceOutcome {
 		const name = this.#names.get(channel);
@@ -170,9 +170,9 @@ export class ChannelLog implements Broker {
 	}
 
 	/**
-	 * Appends a record from Kafka, unless this or another process has: `known`. All processes that read a partition must see all of its records,
-	 * in order, with the same channels for each. Allocates nothing; what is known costs no lock.
-	 * @throws RangeError as `publish` does, and when no record can be that long.
+	 * Appends a record from Kafka. Returns `known` if any process has appended it already. All processes that read a partition must pass all its
+	 * records in order, with the same channels for each. Allocates nothing; a known record does not take the lock.
+	 * @throws RangeError as `publish` does, and for a record that is too long.
 	 */
 	feed(channel: string, data: Uint8Array, options: FeedOptions): "published" | "known" | FullReason {
 		const name = this.#names.get(channel);
@@ -200,8 +200,8 @@ export class ChannelLog implements Broker {
 	}
 
 	/**
-	 * Appends a publication of the durable store at its offset, unless this or another process has: `known`. Whoever mirrors a channel does so in
-	 * order, from the position that the channel has here on. History is read from the store.
+	 * Appends a publication of the durable store at its offset. Returns `known` if any process has appended it already. Pass publications in
+	 * order, starting at the channel's position in this log. History is read from the store.
 	 * @throws RangeError as `publish` does.
 	 */
 	mirror(channel: string, data: Uint8Array, options: MirrorOptions): "published" | "known" | "too_large" | FullReason {
@@ -225,7 +225,7 @@ export class ChannelLog implements Broker {
 		return outcome;
 	}
 
-	/** The epoch of channels that have the offsets of this partition. */
+	/** Epoch of channels with the offsets of this partition. */
 	static epochOf({ feed0, feed1 }: Feed): string {
 		return epochText(feed0, feed1);
 	}
@@ -240,7 +240,7 @@ export class ChannelLog implements Broker {
 		return this.#histories[name.log]!.position(name, this.#before(name, asOf), this.#nowMs());
 	}
 
-	/** For the console; see `LogHistory.glance`. */
+	/** A summary for the console; see `LogHistory.glance`. */
 	glance(channel: string): HistoryGlance | null {
 		const name = this.#names.get(channel);
 		return this.#histories[name.log]!.glance(name, this.#nowMs());
@@ -251,28 +251,28 @@ export class ChannelLog implements Broker {
 		return this.#logs[name.log]!.forget(name);
 	}
 
-	/** A record source that gets what is published from now on, by anybody. */
+	/** Creates a record source that gets all publications from now on. */
 	reader(slot: number): LogReader {
 		return new LogReader(this.#logs, slot);
 	}
 
-	/** Of all logs together, since the cluster was started. */
+	/** A counter, summed over all logs, since the cluster started. */
 	counter(counter: LogCounter): number {
 		return countedBy(this.#logs, counter);
 	}
 
-	/** How full the logs are, for the metrics. */
+	/** Fill levels, for the metrics. */
 	fill(): LogFill {
 		const memories = this.#logs.map(({ memory }) => memory);
 		return fillOf(memories, this.#nowMs());
 	}
 
-	/** All counters. */
+	/** All counters, as in `counter`. */
 	counts(): Record<LogCounter, number> {
 		return countsOf(this.#logs);
 	}
 
-	/** Unmaps the logs. The caller promises that nobody uses this, or a reader of it, any more. */
+	/** Unmaps the logs. Neither this object nor its readers may be used afterwards. */
 	close(): void {
 		this.#close();
 	}
@@ -282,7 +282,7 @@ export class ChannelLog implements Broker {
 		[head.hash0, head.hash1] = this.#names.hash(name, key);
 	}
 
-	/** What any publication has; without an idempotency key. */
+	/** Fills in the fields common to all publications, without an idempotency key. */
 	#prepare(name: ChannelName, data: Uint8Array, { history, kind, sender }: Pick<PublishOptions, "history" | "kind" | "sender">) {
 		const { head } = this.#logs[name.log]!;
 		takeLimits(head, history);
@@ -307,7 +307,7 @@ export class ChannelLog implements Broker {
 	}
 }
 
-/** After an attempt to append it. */
+/** The detail text of `too_large`. Call after the attempt to append. */
 function tooLarge({ head, memory }: SequencedLog, { length }: Uint8Array): string {
 	const most = memory.recordBytesMax - (recordBytes(head) - length);
 	return `a publication of ${length} bytes does not fit into the history; the most is ${most}: give more --history-memory`;
@@ -315,7 +315,7 @@ function tooLarge({ head, memory }: SequencedLog, { length }: Uint8Array): strin
 
 function takeLimits(head: LogRecordHead, { size, ttlMs, metaTtlMs }: HistoryLimits): void {
 	if (!Number.isInteger(size) || size < 1 || size >= 2 ** 31) throw new RangeError(`a history of ${size} publications: give 1 or more`);
-	if (metaTtlMs < ttlMs) throw new RangeError(`offset and epoch kept for ${metaTtlMs} ms: not less than the history's ${ttlMs} ms`);
+	if (metaTtlMs < ttlMs) throw new RangeError(`offset and epoch kept for ${metaTtlMs} ms: give at least the history's ${ttlMs} ms`);
 	head.size = size;
 	head.ttlMs = checkTtl("the history's time to live", ttlMs);
 	head.metaTtlMs = checkTtl("the time to live of offset and epoch", metaTtlMs);

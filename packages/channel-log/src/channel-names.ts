@@ -2,18 +2,18 @@ import { createHash } from "node:crypto";
 import { BusRecord, type ChannelList, channelList } from "@shardcast/wire";
 import { LogLayout } from "./memory/log-descriptor.ts";
 
-/** What is derived from a channel's name: computed once, then looked up. */
+/** Values derived from a channel's name, cached. */
 export interface ChannelName {
 	readonly name: string;
-	/** For records. */
+	/** The channel list for records. */
 	readonly list: ChannelList;
-	/** 128 bits that stand for the name. */
+	/** 128-bit key of the name. */
 	readonly key: Int32Array;
-	/** Which of the logs it belongs to. */
+	/** Index of the channel's log. */
 	readonly log: number;
-	/** Where its row was last; only a hint. */
+	/** Last known row; only a hint. */
 	row: number;
-	/** The last epoch that was asked for, and its text. */
+	/** The last epoch formatted, and its text. */
 	epoch0: number;
 	epoch1: number;
 	epochText: string;
@@ -23,10 +23,10 @@ export interface ChannelName {
 const namesMax = 16_384;
 
 /**
- * The channel names that a process has used lately. Bounded: a forgotten one costs 3 µs to work out again.
+ * A cache of recently used channel names. Bounded: recomputing a name takes 3 µs.
  *
- * The key is a part of SHA-256, for clients choose the names: two channels that shared a key would share a history. The secret keeps them from
- * choosing names that all fall into one log, or one bucket.
+ * The key is a part of a SHA-256 hash, because clients choose the names and channels with the same key would share a history. The secret keeps
+ * clients from choosing names that all fall into one log or bucket.
  */
 export class ChannelNames {
 	readonly #secret: Uint8Array;
@@ -43,7 +43,7 @@ export class ChannelNames {
 		return known ?? this.#recall(name);
 	}
 
-	/** 64 bits that stand for an idempotency key in this channel, never both 0. */
+	/** 64-bit hash of an idempotency key in this channel. The two words are never both 0. */
 	hash(channel: ChannelName, key: string): readonly [number, number] {
 		const digest = createHash("sha256").update(this.#secret).update(new Uint8Array(channel.key.buffer)).update(key).digest();
 		return [digest.readInt32LE(0) || 1, digest.readInt32LE(4)];
@@ -69,16 +69,16 @@ export class ChannelNames {
 	}
 }
 
-/** Before the name in a channel list's entry: the hash, whose key may change, and the length. */
+/** Bytes before the name in an entry of a channel list: the hash, whose key may change, and the length. */
 const entryHeadBytes = 5;
 if (BusRecord.channelNameBytesMax > 255) throw new Error("a channel's length must fit into a byte");
 
-/** The two halves as they are told to clients. */
+/** Formats an epoch for clients. */
 export function epochText(epoch0: number, epoch1: number): string {
 	return `${(epoch0 >>> 0).toString(36)}-${(epoch1 >>> 0).toString(36)}`;
 }
 
-/** The same for a channel, from memory when it is the last one that was asked for. */
+/** Like `epochText`; caches the last text per channel. */
 export function epochOf(channel: ChannelName, epoch0: number, epoch1: number): string {
 	if (channel.epoch0 !== epoch0 || channel.epoch1 !== epoch1) {
 		channel.epochText = epochText(epoch0, epoch1);

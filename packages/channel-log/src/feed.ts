@@ -1,43 +1,43 @@
 import { createHash } from "node:crypto";
 import { LogLayout } from "./memory/log-descriptor.ts";
 
-/** A partition of Kafka that feeds channels, as logs know it. One object per partition and process: it remembers where logs keep it. */
+/** A Kafka partition that feeds channels. One object per partition and process, since it caches the feed's place in each log. */
 export interface Feed {
-	/** Tells topics apart that had the same name one after the other. Never both 0. */
+	/** Hash that differs between topics that had the same name. The two words are never both 0. */
 	readonly feed0: number;
 	readonly feed1: number;
-	/** Tells partitions apart by name and number. Never 0. */
+	/** Hash of topic name and partition number. Never 0. */
 	readonly name: number;
-	/** In each log, where it was last. */
+	/** Last known place in each log. */
 	readonly entries: Int32Array;
 }
 
-/** A record of a partition, for one of the channels that it goes to. */
+/** A record of a partition, for one of its channels. */
 export interface FeedRecord {
 	readonly feed: Feed;
-	/** Of the leader that wrote it. */
+	/** Epoch of the leader that wrote it. */
 	readonly leaderEpoch: number;
-	/** Kafka's. */
+	/** Kafka's offset. */
 	readonly offset: number;
-	/** Of the channel among those of the record: 0 to 63, the same in all processes. */
+	/** Index of the channel in the record's channels: 0 to 63, the same in all processes. */
 	readonly index: number;
 }
 
 const channelsMax = 64;
 
-/** One order of all that a partition brings: its records, and the channels of each. */
+/** A number that orders all records of a partition, and the channels of each record. */
 export function sequenceOf({ offset, index }: Pick<FeedRecord, "offset" | "index">): number {
 	return offset * channelsMax + index;
 }
 
-/** Kafka's. NaN for what did not come from there. */
+/** Kafka's offset. NaN for records that are not from Kafka. */
 export function kafkaOffsetOf({ sequence }: { readonly sequence: number }): number {
 	return Math.floor(sequence / channelsMax);
 }
 
 /**
- * The epoch of a channel that has Kafka's offsets depends on nothing else, so it is the same on all nodes, and after a restart.
- * @param topicId null = brokers do not tell it: then its name counts.
+ * Identifies a partition. The epoch of channels with Kafka's offsets depends only on this, so it is the same on all nodes and after a restart.
+ * @param topicId null when the brokers do not report it: then the name is used.
  */
 export function feedOf(topic: string, topicId: string | null, partition: number): Feed {
 	const id = createHash("sha256")

@@ -1,14 +1,14 @@
 import { CodedError } from "@shardcast/wire";
 
-/** Why a log refused for good. A log that is full is no error. */
+/** Codes of permanent errors. A full log is not an error. */
 export const LogErrorCode = {
-	/** Sizes that no log can have, or a slot outside of it. */
+	/** Invalid sizes, or a slot out of range. */
 	badArgument: "LOG_BAD_ARGUMENT",
-	/** The memory holds no log, a log of another version, or half a log. */
+	/** The memory has no log, an incomplete one, or one of another version. */
 	notALog: "LOG_NOT_A_LOG",
-	/** What lies in shared memory contradicts itself. */
+	/** The contents of shared memory are inconsistent. */
 	corrupt: "LOG_CORRUPT",
-	/** A call at a time when it makes no sense. */
+	/** A call that is not allowed at this time. */
 	misuse: "LOG_MISUSE",
 } as const;
 export type LogErrorCode = (typeof LogErrorCode)[keyof typeof LogErrorCode];

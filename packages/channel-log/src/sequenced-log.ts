@@ -16,7 +16,7 @@ const appliedFloat = LogLayout.appliedOffset >> 3;
 
 const fullCounters = { locked: "fullLocked", readers: "fullReaders", memory: "fullMemory", keys: "fullKeys" } as const;
 
-/** What is to be appended; everything is encoded before the lock is taken. */
+/** The parts to append, encoded before the lock is taken. */
 export interface Appending {
 	readonly channel: ChannelName;
 	readonly data: Uint8Array;
@@ -27,31 +27,31 @@ export interface Appending {
 	readonly senderLife: number;
 }
 
-/** `published` and `duplicate` leave the position in `SequencedLog.head`: offset and epoch. `known`: a record from Kafka that is in the log. */
+/** `published` and `duplicate` leave offset and epoch in `SequencedLog.head`. `known`: a record from Kafka that is in the log already. */
 export type AppendOutcome = "published" | "duplicate" | "known" | "too_large" | FullReason;
 
-/** `refused`: the message did not go out. */
+/** `refused`: the message was not sent. */
 export type OnceOutcome = "published" | "duplicate" | "refused" | FullReason;
 
 /**
- * One log, as one process writes to it. **Any number of processes, one thread each, one instance per thread.** Appends are serialised by a lock in
- * shared memory that is held for a microsecond; when it is taken, nothing waits: the caller keeps the message and tries again. The header of
- * log-descriptor.ts lists the stores in order and what a death after each means.
+ * One log, for writing. **Any number of processes, one thread each, one instance per thread.** A lock in shared memory, held for a microsecond,
+ * serialises appends. Nothing waits for it: if it is taken, the caller keeps the message and tries again. The comment in log-descriptor.ts lists
+ * the stores in order and the effect of a death after each.
  *
- * Full: when the slowest live reader has not read what would be written over, nothing is written (`readers`).
+ * When an append would overwrite a record that the slowest live reader has not read, nothing is written (`readers`).
  */
 export class SequencedLog {
 	readonly memory: LogMemory;
 	readonly table: ChannelTable;
-	/** Of the publication to come, and of the last one. Its fields are filled in by the caller as far as it knows them. */
+	/** Head of the next publication, then of the last one. The caller fills in the fields that it knows. */
 	readonly head: LogRecordHead = createLogRecordHead();
 	readonly feeds: FeedTable;
 	readonly #keys: IdempotencyTable;
 	readonly #self: number;
-	/** No live reader was behind this position when we last looked, and none will be. */
+	/** Lower bound on the cursors of all live readers. */
 	#slowest: number;
 
-	/** @param self `holderOf` this process in its present life. */
+	/** @param self `holderOf` this process's slot and incarnation. */
 	constructor(memory: LogMemory, self: number) {
 		this.memory = memory;
 		this.#self = self;
@@ -61,24 +61,24 @@ export class SequencedLog {
 		this.#slowest = Number.NEGATIVE_INFINITY;
 	}
 
-	/** What lies before it is committed. */
+	/** Everything before it is committed. */
 	get tail(): number {
 		return this.memory.floats[tailFloat]!;
 	}
 
-	/** Publications before it are in the channel table. */
+	/** Publications before it are in the tables. */
 	get applied(): number {
 		return this.memory.floats[appliedFloat]!;
 	}
 
-	/** Records before `intent - dataBytes` have been written over, or are being. */
+	/** Records before `intent - dataBytes` have been, or are being, overwritten. */
 	get intent(): number {
 		return this.memory.floats[intentFloat]!;
 	}
 
 	/**
-	 * Publishes what `head` and `appending` say. Takes 0.2 µs for 128 bytes; allocates nothing.
-	 * @param feedEntry of a record from Kafka: where its feed was last.
+	 * Publishes `head` and `appending`. Takes 0.2 µs for 128 bytes; allocates nothing.
+	 * @param feedEntry for a record from Kafka: the last known entry of its feed.
 	 */
 	append(appending: Appending, feedEntry = 0): AppendOutcome {
 		const { memory, head } = this;
@@ -107,13 +107,13 @@ export class SequencedLog {
 			const end = position + units;
 			if (end - this.#slowest > memory.dataBytes && !this.#findRoom(tail, end)) return this.refuse("readers");
 			const start = position === tail ? memory.dataOffset + (tail - lap) : memory.dataOffset;
-			// In the first lap only. At its end, padding takes up a word.
+			// Only in the first lap. At its end, padding takes up a word.
 			const used = position === tail ? start + units : memory.dataOffset + (tail - lap) + LogLayout.unitBytes;
 			if (lap === 0 && !memory.reserve(used)) return this.refuse("memory");
 			head.position = position;
 			this.table.place(head, channel.row, head.timeMs);
 
-			// Never down: what a dead process meant to write may have damaged as much.
+			// Never decrease it: a dead process may have damaged the bytes up to its intent.
 			if (end > floats[intentFloat]!) floats[intentFloat] = end;
 			fence();
 			if (position !== tail) memory.words[(memory.dataOffset + (tail - lap)) >> 2] = LogRecord.padding;
@@ -133,7 +133,7 @@ export class SequencedLog {
 		return "published";
 	}
 
-	/** See `ChannelLog.once`; `head` has the hash of the key. The key stands for no position: offset 0. */
+	/** See `ChannelLog.once`; `head` has the hash of the key. The key has no position: offset 0. */
 	once(publish: () => boolean): OnceOutcome {
 		const { memory, head } = this;
 		if (!tryLock(memory, this.#self)) return this.refuse("locked");
@@ -155,7 +155,7 @@ export class SequencedLog {
 		return "published";
 	}
 
-	/** The channel's publications until now are history no more. False = the log is locked. */
+	/** Removes the channel's publications so far from its history. False = the log is locked. */
 	forget(channel: ChannelName): boolean {
 		const { memory } = this;
 		if (!tryLock(memory, this.#self)) return false;
@@ -169,7 +169,7 @@ export class SequencedLog {
 	}
 
 	/**
-	 * Clears up after a process that is certainly dead, reaped: finishes what it had committed, and frees the lock. False = it does not hold it.
+	 * Cleans up after a process that has been reaped: finishes what it had committed and frees the lock. False = it does not hold the lock.
 	 * @param dead `holderOf` that process.
 	 */
 	releaseDead(dead: number): boolean {
@@ -182,13 +182,13 @@ export class SequencedLog {
 		return true;
 	}
 
-	/** Whether the record that began at `position` is still there. What was read of it before this call is what was written. */
+	/** Whether the record at `position` is still intact. If so, what was read from it before this call is valid. */
 	isWhole(position: number): boolean {
 		fence();
 		return this.intent - position <= this.memory.dataBytes;
 	}
 
-	/** Reads the head of the record at `position`. False = it has been written over. */
+	/** Reads the head of the record at `position`. False = it has been overwritten. */
 	readHead(position: number, head: LogRecordHead): boolean {
 		return readLogRecordHead(this.memory, offsetOf(this.memory, position), position, head) && this.isWhole(position);
 	}
@@ -229,23 +229,23 @@ export class SequencedLog {
 		if (tags.length > 0) u8.set(tags, after + info.length);
 	}
 
-	/** Everything that a committed record changes besides. */
+	/** Updates the tables for a committed record. */
 	#apply(head: LogRecordHead): void {
 		this.table.apply(head);
 		if ((head.hash0 | head.hash1) !== 0) this.#keys.apply(head);
 		if ((head.flags & RecordFlag.fed) !== 0 && !isStored(head)) this.feeds.apply(head);
 	}
 
-	/** Under the lock: a record from Kafka that nobody has appended yet. */
+	/** Under the lock: whether no process has appended this record from Kafka yet. */
 	#isNew({ row }: ChannelName, feedEntry: number): boolean {
 		const { head, feeds, table } = this;
-		// Each channel of the store has an order, which its row knows.
+		// The order of a channel of the store is in its row.
 		if (isStored(head)) return !table.covers(head, row, head.timeMs);
 		if (!feeds.place(head, feedEntry)) return false;
 		return feeds.has(head) || !table.covers(head, row, head.timeMs);
 	}
 
-	/** The last holder died after it had committed: what it had left to do is all in its record. One at most, since nobody begins before this is done. */
+	/** Finishes the work of a holder that died after its commit, from its record. There is at most one, since no append starts before this. */
 	#finish(): void {
 		const { memory } = this;
 		const head = createLogRecordHead();
@@ -253,7 +253,7 @@ export class SequencedLog {
 		if (!readLogRecordHead(memory, offsetOf(memory, position), position, head) || position + padded(recordBytes(head)) !== this.tail)
 			throw new LogError(
 				LogErrorCode.corrupt,
-				`the record at ${position}, the last before the tail ${this.tail}, is damaged`,
+				`the last record, at ${position} before the tail ${this.tail}, is damaged`,
 				"something else writes to this memory; restart the cluster",
 			);
 		this.#apply(head);
@@ -261,19 +261,19 @@ export class SequencedLog {
 		this.count("finished");
 	}
 
-	/** Looks at the cursors again. Kept out of `append` so that the common path stays small. */
+	/** Reads the cursors again. Kept out of `append` so that the common path stays small. */
 	#findRoom(tail: number, end: number): boolean {
 		this.#slowest = slowestCursor(this.memory, tail);
 		return end - this.#slowest <= this.memory.dataBytes;
 	}
 }
 
-/** From the durable store, not from Kafka. */
+/** Whether the record is from the durable store. */
 function isStored(head: LogRecordHead): boolean {
 	return (head.flags & RecordFlag.stored) !== 0;
 }
 
-/** Of all these logs together. */
+/** A counter, summed over the logs. */
 export function countedBy(logs: readonly SequencedLog[], counter: LogCounter): number {
 	return logs.reduce((sum, log) => sum + log.counter(counter), 0);
 }

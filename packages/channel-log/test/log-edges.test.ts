@@ -338,7 +338,7 @@ describe("a reader", () => {
 		put(log, "channel", "x");
 		const memory = rig.memories.find(({ floats }) => floats[LogLayout.tailOffset >> 3]! > 0)!;
 		memory.floats[(memory.dataOffset >> 3) + 1] = 12_345;
-		expect(() => reader.read(1, () => {})).toThrow(/no record lies there/);
+		expect(() => reader.read(1, () => {})).toThrow(/there is no record/);
 		expect(log.history("channel")!.publications).toEqual([]);
 	});
 });
@@ -352,7 +352,7 @@ describe("memory that holds no logs", () => {
 	it("is refused with what it is", () => {
 		const buffers = createLogBuffers({ memoryBytes: 8 * 65_536 });
 		expect(() => openLogBuffers(buffers.slice(1))).toThrow("7 logs");
-		expect(() => attachLog(new SharedArrayBuffer(100))).toThrow("100 bytes are no log");
+		expect(() => attachLog(new SharedArrayBuffer(100))).toThrow("100 bytes are too few for a log");
 		expect(() => attachLog(new SharedArrayBuffer(65_536))).toThrow("no log here");
 		const words = new Int32Array(buffers[0]!);
 		words[1] = 9;

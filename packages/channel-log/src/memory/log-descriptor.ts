@@ -1,31 +1,32 @@
 import { LogSize } from "@shardcast/wire";
 
 /**
- * One sequenced log: where everything lies. Offsets are in bytes from its start, on one machine in its own byte order.
+ * Layout of a sequenced log. Offsets are in bytes from its start, in the machine's byte order.
  *
  * ```
- *       0  about     magic | version | header bytes | rows | entries | data bytes | cluster's secret | cluster's epoch   written once
- *     128  lock      0, or slot and incarnation of the holder; how often it was taken
+ *                                                                                               written by
+ *       0  about     magic | version | header bytes | rows | entries | data bytes | cluster's secret | cluster's epoch   once, at creation
+ *     128  lock      0, or slot and incarnation of the holder; number of acquisitions
  *     256  holder's  appliedTail f64 | tailIntent f64                                           the holder of the lock
- *     384  tail      tail f64: what lies before it is committed                                 the holder of the lock
- *     512  reserved  bytes of the data that the file system has reserved                        anybody, upwards
- *     640  counters  i32, see LogCounter                                                        anybody, atomically
+ *     384  tail      tail f64: everything before it is committed                                the holder of the lock
+ *     512  reserved  bytes of the data that the file system has reserved                        any process, upwards only
+ *     640  counters  i32, see LogCounter                                                        any process, atomically
  *     768  reader 0  cursor f64 | state i32                                                     reader 0, once per batch
  *     896  reader 1  …                                                                          64 readers
- *    8960  rows      the channel table: buckets of 16 rows of 128 bytes, two for each channel     the holder; `touched` by anybody
+ *    8960  rows      the channel table: buckets of 16 rows of 128 bytes, two for each channel     the holder; `touched` by any process
  *          entries   idempotency keys: buckets of 16 entries of 32 bytes, two for each key       the holder
- *          feeds     partitions of Kafka and how far they were appended: 32 bytes each            the holder
+ *          feeds     Kafka partitions and their last appended record: 32 bytes each               the holder
  *          data      records
  * ```
- * Positions count bytes from the first record ever, in f64: they never wrap. A position's place in the data is its remainder by
- * `data bytes`. The bytes between `tail` and `tailIntent` are being written, so a record at `p` is whole while `tailIntent - p ≤ data bytes`.
+ * Positions count bytes from the first record ever, in f64: they never wrap. A position is at offset `position mod data bytes` of the data.
+ * The bytes between `tail` and `tailIntent` are being written, so a record at `p` is intact while `tailIntent - p ≤ data bytes`.
  *
- * The order of stores of a publication, and what a death after each of them means:
+ * The order of stores of a publication, and the effect of a death after each of them:
  * ```
- * lock                       nothing has happened; the supervisor clears the lock after it has reaped the holder
- * tailIntent, the record     the same: the next holder writes over it. tailIntent never goes down, since what it gave up is damaged
- * tail                       it is published
- * row, entry, feed           whoever holds the lock next repeats these from the record, since appliedTail ≠ tail
+ * lock                       nothing is published; the supervisor clears the lock after it has reaped the holder
+ * tailIntent, the record     the same: the next holder overwrites it. tailIntent never decreases, since the bytes up to it may be damaged
+ * tail                       the record is published
+ * row, entry, feed           the next holder of the lock repeats these from the record, since appliedTail ≠ tail
  * appliedTail, unlock        done
  * ```
  */
@@ -43,17 +44,17 @@ export const LogLayout = {
 	reservedOffset: 512,
 	countersOffset: 640,
 	readersOffset: 768,
-	/** Within a reader's line. */
+	/** Relative to a reader's line. */
 	cursorOffset: 0,
 	stateOffset: 8,
 	rowsOffset: LogSize.headerBytes,
 
 	unitBytes: 8,
-	/** How much of the data is reserved at a time. */
+	/** Bytes of data reserved at a time. */
 	reserveBytes: 262_144,
 } as const;
 
-/** i32 words from the start. `channelEpoch` is the first half of the epochs of this cluster's channels. */
+/** i32 words from the start. `channelEpoch` is the first half of the epochs of all channels of this cluster. */
 export const AboutWord = {
 	magic: 0,
 	versionMajor: 1,
@@ -68,34 +69,34 @@ export const AboutWord = {
 	feeds: 12,
 } as const;
 
-/** i32 words from `lockOffset`. `holds` tells one hold from the next: a lock whose two words stay the same is being held. */
+/** i32 words from `lockOffset`. `holds` counts acquisitions: while both words stay the same, it is the same hold. */
 export const LockWord = { holder: 0, holds: 1 } as const;
 
 export const ReaderState = { free: 0, live: 1 } as const;
 
 /** i32 words from `countersOffset`. They wrap at 2^32. */
 export const LogCounter = {
-	/** Publications that were recognised by their idempotency key. */
+	/** Duplicates recognised by their idempotency key. */
 	duplicates: 0,
-	/** Refused, to be tried again, for the reasons of `FullReason`. */
+	/** Refusals by `FullReason`, after which the caller tries again. */
 	fullLocked: 1,
 	fullReaders: 2,
 	fullMemory: 3,
 	fullKeys: 4,
-	/** Reads of history that found publications gone, for lack of memory, which size and time to live would have kept. */
+	/** Reads of history that missed publications which were dropped for lack of memory, within their size and time to live. */
 	evictedReads: 5,
-	/** Channels whose row was given to another one before its time. */
+	/** Channels whose row was reused for another one before it expired. */
 	evictedChannels: 6,
-	/** Publications that a dead process had committed and another one finished. */
+	/** Publications committed by a process that died, and finished by another. */
 	finished: 7,
-	/** Partitions of Kafka whose place was given to another one for lack of room. */
+	/** Kafka partitions whose entry was reused for another one for lack of room. */
 	feedsReplaced: 8,
-	/** Publications that were appended, from wherever. */
+	/** Publications appended, from all sources. */
 	published: 9,
 } as const;
 export type LogCounter = keyof typeof LogCounter;
 
-/** i32 words of a row. `serial` is the bucket's, in its first row: how many of its rows were given to a new epoch so far. `sequence` is odd while the row is written. */
+/** i32 words of a row. `serial` belongs to the bucket and is in its first row: how often a row of the bucket has started a new epoch. `sequence` is odd while the row is written. */
 export const RowWord = {
 	sequence: 0,
 	used: 1,
@@ -106,22 +107,22 @@ export const RowWord = {
 	ttlMs: 9,
 	metaTtlMs: 10,
 	serial: 11,
-	/** The feed whose offsets the channel has, all of them 0 = it counts by itself; and the one before it, of a topic that had the same name. */
+	/** The feed whose offsets the channel has (all 0 = the channel counts by itself), and the feed before it, of a topic that had the same name. */
 	feedName: 27,
 	feed0: 28,
 	feed1: 29,
 	before0: 30,
 	before1: 31,
 } as const;
-/** f64 words of a row. `first` is the lowest offset that has not been removed and has not expired, `removed` the highest that was removed, `born` that of
+/** f64 words of a row. `first` is the lowest offset that was neither removed nor has expired, `removed` the highest removed one, `born` that of
  * the first publication of this epoch. */
 export const RowFloat = { last: 6, lastPosition: 7, first: 8, publishedMs: 9, touchedMs: 10, removed: 11, born: 12 } as const;
 
-/** i32 words of an idempotency entry; then its f64 words. An entry is free once it has expired. */
+/** i32 words of an idempotency entry; then its f64 words. An expired entry is free. */
 export const EntryWord = { hash0: 0, hash1: 1, epoch0: 2, epoch1: 3 } as const;
 export const EntryFloat = { offset: 2, expiresMs: 3 } as const;
 
-/** i32 words of a feed; then its f64 words. A sequence of -1: it is being changed, or the place is free. */
+/** i32 words of a feed; then its f64 words. The sequence is -1 if the entry is free or being changed. */
 export const FeedWord = { feed0: 0, feed1: 1, leaderEpoch: 2 } as const;
 export const FeedFloat = { sequence: 2, usedMs: 3 } as const;
 
@@ -134,9 +135,10 @@ export const FeedFloat = { sequence: 2, usedMs: 3 } as const;
  * | head      | event, as on the bus    | info         | tags, JSON  | up to 7 bytes |
  * +-----------+-------------------------+--------------+-------------+---------------+
  * ```
- * Behind them, at the next multiple of 8, follows the feed of a record that came from Kafka: FedWord. `bytes` is all of it without the last 7, or -1 = nothing more before the end of the data. `position` is where it was written at,
- * so that bytes of another lap are not taken for a record. `previous` and `previousPosition` are those of the publication before it in its channel.
- * Whatever else a dead holder has to have finished is here as well.
+ * A record from Kafka has its feed after them, at the next multiple of 8: FedWord. `bytes` is the length without the final padding, or -1 if no
+ * record follows before the end of the data. `position` is the record's position, so that bytes of another lap are not taken for a record.
+ * `previous` and `previousPosition` belong to the previous publication in the channel. The head has everything that is needed to finish the
+ * work of a dead holder.
  */
 export const RecordWord = {
 	bytes: 0,
@@ -158,7 +160,7 @@ export const RecordWord = {
 export const RecordFloat = { position: 1, offset: 2, previous: 3, previousPosition: 4, timeMs: 5 } as const;
 export const LogRecord = { headBytes: 112, padding: -1, noPosition: -1 } as const;
 /**
- * `renews`: the history before it had expired when it was published. `fed`: it came from Kafka, or with `stored` from the durable store.
+ * `renews`: the earlier history had expired when it was published. `fed`: it is from Kafka or, with `stored`, from the durable store.
  * `kafkaOffset`: its offset is that of Kafka or the store. */
 export const RecordFlag = { delta: 1, renews: 2, fed: 4, kafkaOffset: 8, stored: 16 } as const;
 /** i32 words from the start of a record's feed, then its f64 word. `entry` is the place of the feed in this log. */

@@ -6,9 +6,9 @@ import { LogLayout } from "./log-descriptor.ts";
 import { attachLog, checkedSizes, dataOffsetOf, formatLog, type LogMemory, randomIdentity } from "./log-memory.ts";
 
 /**
- * Makes the logs of a cluster, empty, as files in its directory. For the supervisor, before any member starts. Only what they need at once
- * is reserved; the rest, where records go, when it is first used.
- * @throws NativeError ENOSPC when shared memory has no room even for that, LogError when the tables do not fit.
+ * Creates empty logs of a cluster as files in its directory. Called by the supervisor before any member starts. Reserves memory for the tables
+ * only; memory for records is reserved on first use.
+ * @throws NativeError ENOSPC when shared memory has no room for the tables, LogError when the tables do not fit into the logs.
  */
 export function createLogFiles(directory: string, capacity: LogCapacity): void {
 	const sizes = checkedSizes(capacity);
@@ -18,7 +18,7 @@ export function createLogFiles(directory: string, capacity: LogCapacity): void {
 		SharedFile.create(pathOf(directory, log), sizes.bytes, (buffer) => formatLog(buffer, identity, sizes, tableBytes), tableBytes).close();
 }
 
-/** @throws NativeError or LogError when there are none that this program can read. */
+/** @throws NativeError or LogError when there are no logs that this program can read. */
 export function openLogFiles(directory: string): { readonly memories: readonly LogMemory[]; readonly close: () => void } {
 	const files: SharedFile[] = [];
 	const close = (): void => {
@@ -33,7 +33,7 @@ export function openLogFiles(directory: string): { readonly memories: readonly L
 	}
 }
 
-/** Logs within one process, for a shard without siblings and for tests; `buffers` may be handed to threads. */
+/** Creates logs within one process, for a shard that runs alone and for tests. The buffers may be passed to threads. */
 export function createLogBuffers(capacity: LogCapacity): SharedArrayBuffer[] {
 	const sizes = checkedSizes(capacity);
 	const identity = randomIdentity();
@@ -50,7 +50,7 @@ export function openLogBuffers(buffers: readonly SharedArrayBuffer[]): LogMemory
 	return buffers.map((buffer) => attachLog(buffer));
 }
 
-/** False when there is no memory left, or no descriptor for the moment that it takes. */
+/** False when there is no memory left, or no file descriptor for the call. */
 function isReserved(file: SharedFile, bytes: number): boolean {
 	try {
 		file.reserve(bytes);

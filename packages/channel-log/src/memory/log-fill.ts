@@ -1,25 +1,25 @@
 import { EntryFloat, LogLayout, RowFloat, RowWord } from "./log-descriptor.ts";
 import type { LogMemory } from "./log-memory.ts";
 
-/** How full the logs are. */
+/** Fill levels of the logs. */
 export interface LogFill {
-	/** Memory that is in use, tables included; it never shrinks: once all of it is, new publications replace the oldest. */
+	/** Memory in use, tables included. Never decreases: when all is in use, new publications replace the oldest. */
 	readonly usedBytes: number;
 	readonly bytes: number;
-	/** Channels that have an offset and an epoch, about; and rows for them. With three quarters of the rows in use, channels begin to lose them. */
+	/** Approximate number of channels with offset and epoch, and the number of rows. Above three quarters, channels begin to lose their rows. */
 	readonly channels: number;
 	readonly rows: number;
-	/** Idempotency keys that live, about; and entries for them. */
+	/** Approximate number of unexpired idempotency keys, and the number of entries. */
 	readonly keys: number;
 	readonly entries: number;
 }
 
-/** Of each table of a log that many places are looked at: a scrape must not read the whole memory. */
+/** Most places of a table that are sampled: a scrape must not read the whole memory. */
 const placesMax = 2048;
 /** Rows or entries of one bucket. */
 const bucket = LogLayout.rowsPerBucket;
 
-/** For the metrics. Nothing is locked: the numbers of tables with more than 2048 places are estimates. */
+/** Computes the fill levels, without locks. Numbers of tables with more than 2048 places are estimates. */
 export function fillOf(memories: readonly LogMemory[], nowMs: number): LogFill {
 	const sum = (of: (memory: LogMemory) => number): number => memories.reduce((total, memory) => total + of(memory), 0);
 	return {
@@ -32,7 +32,7 @@ export function fillOf(memories: readonly LogMemory[], nowMs: number): LogFill {
 	};
 }
 
-/** How many of the places are in use, judged by buckets all over the table. Whole ones: each fills from its start. */
+/** Estimates the number of places in use from whole buckets spread over the table: a bucket fills from its start. */
 function share(places: number, isUsed: (place: number) => boolean): number {
 	const step = bucket * Math.ceil(places / placesMax);
 	let looked = 0;

@@ -6,7 +6,7 @@ import { fillOf, type LogFill } from "./log-fill.ts";
 import { holderOf, lockState, slotOfHolder } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
 
-/** A lock that its holder does not give back. */
+/** A lock that its holder does not release. */
 export interface HeldLock {
 	readonly log: number;
 	readonly slot: number;
@@ -20,8 +20,8 @@ interface Seen {
 }
 
 /**
- * What the supervisor does for the logs: it finds processes that keep a lock, and clears up after dead ones. **Nobody takes a lock from a process
- * that may still run**: the supervisor kills it, and calls `memberDied` once it has been reaped. One instance.
+ * The supervisor's part: finds processes that do not release a lock, and cleans up after dead ones. **A lock is never taken from a process
+ * that may still run**: the supervisor kills it, and calls `memberDied` after reaping it. One instance per cluster.
  */
 export class LogKeeper {
 	readonly #memories: readonly LogMemory[];
@@ -29,7 +29,7 @@ export class LogKeeper {
 	readonly #seen: readonly Seen[];
 	#locksFreed = 0;
 
-	/** @param slot of the supervisor itself: none of the members'. */
+	/** @param slot the supervisor's slot, which no member has. */
 	constructor(memories: readonly LogMemory[], slot: number = LogLayout.readersMax - 1) {
 		this.#memories = memories;
 		// Members' incarnations begin at 1.
@@ -38,8 +38,8 @@ export class LogKeeper {
 	}
 
 	/**
-	 * The slot's process, in that life, is certainly dead: nobody waits for its cursors any more, what it had committed is finished, and its locks
-	 * are free. Returns how many it held.
+	 * Call after the process of that incarnation has been reaped. Releases its reader cursors, finishes what it had committed, and frees its
+	 * locks. Returns how many locks it held.
 	 */
 	memberDied(slot: number, incarnation: number): number {
 		let held = 0;
@@ -51,7 +51,7 @@ export class LogKeeper {
 		return held;
 	}
 
-	/** What the logs have counted since the cluster was started, and the locks that were taken from dead processes. */
+	/** Counters since the cluster started, including locks freed after deaths. */
 	counts(): Record<LogCounter | "locksFreed", number> {
 		return { ...countsOf(this.#logs), locksFreed: this.#locksFreed };
 	}
@@ -62,8 +62,8 @@ export class LogKeeper {
 	}
 
 	/**
-	 * The locks that have been held, in one and the same hold, for more than `limitMs` between looks.
-	 * @param sinceMs how much time their holders have had since the last look.
+	 * Locks that have been in the same hold for more than `limitMs`, measured between calls.
+	 * @param sinceMs run time that the holders have had since the last call.
 	 */
 	heldLocks(sinceMs: number, limitMs: number): HeldLock[] {
 		const held: HeldLock[] = [];

@@ -2,10 +2,10 @@ import { type LogCapacity, type LogSizes, leavesRoom, logSizes } from "@shardcas
 import { LogError, LogErrorCode } from "../log-error.ts";
 import { AboutWord, LogLayout, LogRecord } from "./log-descriptor.ts";
 
-/** The views of one log's bytes. Any number of threads and processes may have them over the same bytes. */
+/** Views of a log's bytes. Any number of threads and processes may map the same bytes. */
 export interface LogMemory {
 	readonly words: Int32Array;
-	/** Unlike a DataView's, an element's store is never torn. */
+	/** Stores to an element are never torn, unlike those through a DataView. */
 	readonly floats: Float64Array;
 	readonly u8: Uint8Array;
 	readonly view: DataView;
@@ -19,11 +19,11 @@ export interface LogMemory {
 	readonly dataBytes: number;
 	/** Longest record, head included. */
 	readonly recordBytesMax: number;
-	/** Has the first `bytes` bytes of the log backed by memory. False = the machine has none left. */
+	/** Reserves memory for the first `bytes` bytes of the log. False = the machine has none left. */
 	reserve(bytes: number): boolean;
 }
 
-/** @throws LogError when there can be no such logs. */
+/** @throws LogError when the capacity is not possible. */
 export function checkedSizes(capacity: LogCapacity): LogSizes {
 	const sizes = logSizes(capacity);
 	const { logs, logBytesMin, logBytesMax } = LogLayout;
@@ -42,12 +42,12 @@ export function checkedSizes(capacity: LogCapacity): LogSizes {
 	return sizes;
 }
 
-/** Where the data begins: what lies before it is in use from the start. */
+/** Start of the data. Everything before it is in use from the beginning. */
 export function dataOffsetOf({ rows, entries, feeds }: Pick<LogSizes, "rows" | "entries" | "feeds">): number {
 	return LogLayout.rowsOffset + rows * LogLayout.rowBytes + entries * LogLayout.entryBytes + feeds * LogLayout.feedBytes;
 }
 
-/** What all logs of one cluster have in common. */
+/** Values common to all logs of a cluster. */
 export interface ClusterIdentity {
 	/** Keys the hashes of channel names, so that clients cannot choose names that collide. */
 	readonly secret: Int32Array;
@@ -59,7 +59,7 @@ export function randomIdentity(): ClusterIdentity {
 	return { secret, channelEpoch: crypto.getRandomValues(new Int32Array(1))[0]! };
 }
 
-/** Formats zeroed bytes as an empty log without readers. Nobody else may use them yet. */
+/** Formats zeroed bytes as an empty log without readers. No other process may use them yet. */
 export function formatLog(
 	buffer: ArrayBufferLike,
 	{ secret, channelEpoch }: ClusterIdentity,
@@ -77,21 +77,21 @@ export function formatLog(
 	words[AboutWord.channelEpoch] = channelEpoch;
 	words.set(secret, AboutWord.secret);
 	words[LogLayout.reservedOffset >> 2] = reservedBytes;
-	// The magic number comes last: a process that attaches too early finds no log, rather than half of one.
+	// The magic number is stored last: a process that attaches too early finds no log instead of an incomplete one.
 	Atomics.store(words, AboutWord.magic, LogLayout.magic);
 }
 
 /**
- * Maps a log that somebody else has formatted.
- * @param reserve has the file system reserve the first so many bytes; absent = all memory is there already.
- * @throws LogError that says what the bytes hold instead.
+ * Maps a log that was formatted before.
+ * @param reserve makes the file system reserve the first `bytes` bytes; absent = all memory is reserved already.
+ * @throws LogError with a description of what the bytes contain instead.
  */
 export function attachLog(buffer: ArrayBufferLike, reserve?: (bytes: number) => boolean): LogMemory {
 	const notALog = (what: string): LogError => new LogError(LogErrorCode.notALog, what, "run the same build in all processes of a cluster");
-	if (buffer.byteLength < LogLayout.logBytesMin) throw notALog(`${buffer.byteLength} bytes are no log`);
+	if (buffer.byteLength < LogLayout.logBytesMin) throw notALog(`${buffer.byteLength} bytes are too few for a log`);
 	const words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
 	if (Atomics.load(words, AboutWord.magic) !== LogLayout.magic) throw notALog("no log here");
-	// A newer minor version has only added words behind those that this program knows.
+	// A newer minor version only adds words after those that this program knows.
 	const major = words[AboutWord.versionMajor];
 	if (major !== LogLayout.versionMajor) throw notALog(`the log has version ${major}, this program reads ${LogLayout.versionMajor}`);
 	const rows = words[AboutWord.rows]!;
@@ -102,7 +102,7 @@ export function attachLog(buffer: ArrayBufferLike, reserve?: (bytes: number) => 
 	const entriesOffset = rowsOffset + rows * LogLayout.rowBytes;
 	const feedsOffset = entriesOffset + entries * LogLayout.entryBytes;
 	const dataOffset = feedsOffset + feeds * LogLayout.feedBytes;
-	// Before a view is made of them: a damaged header must not lead to stores in places where they do not belong.
+	// Checked before views are made: with a damaged header, stores could go to wrong places.
 	const { rowsPerBucket, entriesPerBucket } = LogLayout;
 	const areSizes =
 		rows >= 2 * rowsPerBucket && entries >= 2 * entriesPerBucket && feeds > 0 && dataBytes > 0 && rowsOffset >= LogLayout.rowsOffset;
@@ -126,7 +126,7 @@ export function attachLog(buffer: ArrayBufferLike, reserve?: (bytes: number) => 
 	};
 }
 
-/** Any process may reserve at any time: what is reserved already does not change. */
+/** Any process may reserve at any time. Memory that is already reserved does not change. */
 function reserveMore(words: Int32Array, logBytes: number, bytes: number, reserve: (bytes: number) => boolean): boolean {
 	const word = LogLayout.reservedOffset >> 2;
 	for (;;) {
@@ -138,17 +138,17 @@ function reserveMore(words: Int32Array, logBytes: number, bytes: number, reserve
 	}
 }
 
-/** Where a position lies, as a byte offset into the log. */
+/** Byte offset of a position in the log. */
 export function offsetOf({ dataOffset, dataBytes }: LogMemory, position: number): number {
 	return dataOffset + (position - Math.floor(position / dataBytes) * dataBytes);
 }
 
-/** Bytes of a record with its last, unused ones. */
+/** Length of a record with its padding. */
 export function padded(bytes: number): number {
 	return (bytes + LogLayout.unitBytes - 1) & -LogLayout.unitBytes;
 }
 
-/** The first position from `position` on where a record begins: padding is skipped. */
+/** The first position from `position` on where a record starts. Skips padding. */
 export function skipPadding(memory: LogMemory, position: number): number {
 	if (memory.words[offsetOf(memory, position) >> 2] !== LogRecord.padding) return position;
 	return (Math.floor(position / memory.dataBytes) + 1) * memory.dataBytes;
@@ -157,7 +157,7 @@ export function skipPadding(memory: LogMemory, position: number): number {
 const fenceWord = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * No load moves across it to another load, no store to another store. Those of x86-64 stay in order by themselves, and V8 does not reorder accesses
- * to typed arrays, so there it costs nothing; on arm64 it is a read-modify-write. Where a store must come before a load, `Atomics` has to be used.
+ * Keeps loads before it before loads after it, and the same for stores. It costs nothing on x86-64, where the CPU keeps this order and V8 does not
+ * reorder typed-array accesses; on arm64 it is a read-modify-write. To order a store before a load, use `Atomics`.
  */
 export const fence: () => void = process.arch === "x64" ? () => {} : () => void Atomics.add(fenceWord, 0, 0);

@@ -10,10 +10,11 @@ import { createLogRecordHead, hasFlag, recordBytes } from "./log-record.ts";
 const decoder = new TextDecoder();
 
 /**
- * Reads the history of channels from their log. Any process may do so at any time, without the lock. There is no index: a publication knows where the one
- * before it in its channel lies, and the channel table knows the last. Size, time to live and what is gone for lack of memory are decided here.
+ * Reads the history of channels from their log, without the lock. Any process may do so at any time. There is no index: the channel table has the
+ * position of the last publication, and each publication has that of the one before it. This class applies size and time to live, and notices
+ * publications dropped for lack of memory.
  *
- * Costs 50 ns for each publication that is passed on the way back, and a copy of each that is returned.
+ * Costs 50 ns per publication passed on the way back, and a copy of each one returned.
  */
 export class LogHistory {
 	readonly #log: SequencedLog;
@@ -26,8 +27,8 @@ export class LogHistory {
 	}
 
 	/**
-	 * @param before what was published from this position of the log on is left out.
-	 * @returns null while the channel's row is being written by a process that is paused.
+	 * @param before leaves out publications from this log position on.
+	 * @returns null while a paused process is writing the channel's row.
 	 */
 	read(channel: ChannelName, options: HistoryOptions & { readonly allOrNone?: boolean }, before: number, nowMs: number): History | null {
 		const { since, limit = Number.POSITIVE_INFINITY, reverse = false, allOrNone = false } = options;
@@ -37,13 +38,13 @@ export class LogHistory {
 		const kafka = this.#numbering();
 		const position: Position = {
 			offset: state.last,
-			// At offset 0 it has the epoch that is not Kafka's: 0 is no position there.
+			// At offset 0 the channel has its normal epoch, since 0 is not a position in Kafka's.
 			epoch: kafka !== null && state.last > 0 ? kafka.epoch : epochOf(channel, state.epoch0, state.epoch1),
 		};
 		const answer = (publications: Publication[]): History => ({ publications, position, ...(kafka && { kafka }) });
 		if (limit <= 0 || (since !== undefined && since.epoch !== position.epoch)) return answer([]);
 
-		// All of it expires at once, so long after the last publication.
+		// The whole history expires at once, `ttlMs` after the last publication.
 		if (state.publishedMs + state.ttlMs <= nowMs) return answer([]);
 		const found: number[] = [];
 		let evicted = false;
@@ -67,7 +68,7 @@ export class LogHistory {
 			const publication = this.#copy(where);
 			if (publication !== null) publications.push(publication);
 			else {
-				// It was written over meanwhile, and so was everything that is older.
+				// It was overwritten meanwhile, and so was everything older.
 				evicted = true;
 				if (reverse) break;
 				publications.length = 0;
@@ -77,14 +78,14 @@ export class LogHistory {
 		return answer(publications);
 	}
 
-	/** Of a channel that has Kafka's offsets; else null. */
+	/** Null unless the channel has Kafka's offsets. */
 	#numbering(): KafkaNumbering | null {
 		const { feed0, feed1, epoch0, epoch1, born, removed } = this.#state;
 		if ((feed0 | feed1) === 0) return null;
 		return { epoch: epochText(feed0, feed1), formerEpoch: epochText(epoch0, epoch1), born, removed };
 	}
 
-	/** For the console: keeps nothing alive, and may be one publication behind. Null as for `read`, or the channel has no history. */
+	/** A summary for the console. Does not keep the channel alive, and may be one publication behind. Null as for `read`, or without history. */
 	glance(channel: ChannelName, nowMs: number): HistoryGlance | null {
 		const state = this.#state;
 		if (!this.#log.table.read(channel.key, channel.row, nowMs, state, false) || state.row < 0) return null;
@@ -99,8 +100,8 @@ export class LogHistory {
 	}
 
 	/**
-	 * Where the channel is, from its row and, when a publication is committed but its row not written yet, from its record. That may stay so for
-	 * a while if its publisher is paused, and readers have it already.
+	 * Reads the channel's state from its row, or from the last record if that is committed but its row is not written yet. This can take a while
+	 * if the publisher is paused, and readers may have the record already.
 	 */
 	#readState(channel: ChannelName, before: number, nowMs: number): boolean {
 		const log = this.#log;
@@ -133,11 +134,11 @@ export class LogHistory {
 		return true;
 	}
 
-	/** Goes back to the last publication before `before`, and returns where it lies. */
+	/** Goes back to the last publication before `before`, and returns its position. */
 	#skip(before: number): number {
 		const state = this.#state;
 		while (state.lastPosition >= before) {
-			// The reader whose cursor `before` is keeps it from being written over.
+			// The reader whose cursor is `before` protects it from being overwritten.
 			if (!this.#log.readHead(state.lastPosition, this.#head)) return LogRecord.noPosition;
 			state.last = this.#head.previous;
 			state.lastPosition = this.#head.previousPosition;
@@ -145,14 +146,14 @@ export class LogHistory {
 		return state.lastPosition;
 	}
 
-	/** Null when it has been written over. */
+	/** Null when the publication has been overwritten. */
 	#copy(position: number): Publication | null {
 		const log = this.#log;
 		const head = this.#head;
 		if (!log.readHead(position, head)) return null;
 		const start = offsetOf(log.memory, position);
 		const copy = new Uint8Array(log.memory.u8.subarray(start + LogRecord.headBytes, start + recordBytes(head)));
-		// Before it is parsed: these may be pieces of two records.
+		// Check before parsing: the bytes may be parts of two records.
 		if (!log.isWhole(position)) return null;
 		const event = this.#event;
 		readRecordHead(new DataView(copy.buffer), 0, head.eventBytes, event);

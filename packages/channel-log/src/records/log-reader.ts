@@ -6,24 +6,24 @@ import type { SequencedLog } from "../sequenced-log.ts";
 import { closeReader, moveCursor, openReader } from "./log-readers.ts";
 import { type LogRecordHead, readLogRecordHead } from "./log-record.ts";
 
-/** What a visitor is told of the writer: records of a log have no ring, and so no member, that they come from. */
+/** The origin passed to visitors: records of a log do not belong to a member's ring. */
 const noOrigin = -1;
 
 /**
- * Reads all publications of all logs, from when it was made. **One per slot, used by one thread.** A reader that stops reading stops all writers,
+ * Reads all publications of all logs from its creation on. **One per slot, used by one thread.** A reader that stops reading blocks all writers
  * until the supervisor has restarted its process.
  *
- * Visitors get the event as it would lie on the bus; `current` tells them its position and what else the log knows. A wake-up comes as for the bus:
- * `sleep` only looks, after the bus has announced that this member sleeps, and writers ring the members that sleep.
+ * Visitors get the event in the format of the bus; `current` returns its position and the other fields of the log. Wake-ups are those of the bus:
+ * after the bus has announced that this member sleeps, `sleep` only checks for records, and writers wake sleeping members.
  */
 export class LogReader implements RecordSource {
 	readonly #logs: readonly SequencedLog[];
 	readonly #slot: number;
-	/** One per log: what lies before it has been visited. */
+	/** Per log: everything before this position has been visited. */
 	readonly #cursors: Float64Array;
 	#first = 0;
 	#live = true;
-	/** The record that is being visited. */
+	/** Log of the record being visited. */
 	#log: SequencedLog;
 	#start = -1;
 
@@ -36,28 +36,28 @@ export class LogReader implements RecordSource {
 		this.#cursors = Float64Array.from(logs, ({ memory }) => openReader(memory, slot));
 	}
 
-	/** Visits up to `max` records. When `visit` throws, the batch ends there, the record counts as read, and the error goes through. */
+	/** Visits up to `max` records. If `visit` throws, the batch ends, the record counts as read, and the error is rethrown. */
 	read(max: number, visit: VisitOrigin): number {
 		if (!this.#live) return 0;
 		if (this.#start >= 0)
 			throw new LogError(LogErrorCode.misuse, "read within a read", "note what there is to do and do it after read has returned");
 		const { length } = this.#logs;
 		const first = this.#first;
-		// Another log comes first each time, so a busy one cannot starve the others.
+		// Starts with another log each time, so that a busy one cannot starve the others.
 		this.#first = first + 1 < length ? first + 1 : 0;
 		let left = max;
 		for (let turn = 0; turn < length && left > 0; turn++) left -= this.#readLog((first + turn) % length, left, visit);
 		return max - left;
 	}
 
-	/** Fills in the head of the record that is being visited. Its event is followed by `infoBytes` of info, then `tagsBytes` of tags as JSON. */
+	/** Fills in the head of the record being visited. Its event is followed by `infoBytes` of info, then `tagsBytes` of tags as JSON. */
 	current(head: LogRecordHead): void {
-		if (this.#start < 0) throw new LogError(LogErrorCode.misuse, "no record is being visited", "call it within visit only");
+		if (this.#start < 0) throw new LogError(LogErrorCode.misuse, "no record is being visited", "call it only within visit");
 		const { memory } = this.#log;
 		readLogRecordHead(memory, this.#start, memory.floats[(this.#start >> 3) + RecordFloat.position]!, head);
 	}
 
-	/** How far it has come in a log: the record that is being visited counts as read. */
+	/** Current position in a log. The record being visited counts as read. */
 	cursor(log: number): number {
 		return this.#cursors[log]!;
 	}
@@ -82,7 +82,7 @@ export class LogReader implements RecordSource {
 		return !this.hasRecords();
 	}
 
-	/** Writers no longer wait for this reader. */
+	/** Frees the slot: writers no longer wait for this reader. */
 	leave(): void {
 		if (!this.#live) return;
 		this.#live = false;
@@ -130,7 +130,7 @@ export class LogReader implements RecordSource {
 	#corrupt(log: number, position: number): LogError {
 		return new LogError(
 			LogErrorCode.corrupt,
-			`reader ${this.#slot} at position ${position} of log ${log}: no record lies there`,
+			`reader ${this.#slot} at position ${position} of log ${log}: there is no record`,
 			"something else writes to this memory, or the slot was released under a running reader; restart the reader",
 		);
 	}

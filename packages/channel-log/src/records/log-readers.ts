@@ -8,10 +8,10 @@ const stateWord = (LogLayout.readersOffset + LogLayout.stateOffset) >> 2;
 const tailFloat = LogLayout.tailOffset >> 3;
 
 /**
- * Makes a reader's slot live at the tail; returns the position.
+ * Activates a reader's slot at the tail and returns the position.
  *
- * The tail is read twice because each writer remembers the slowest cursor that it saw. Whatever a writer saw before this slot was live, it lies at
- * or before the tail of that moment, and the second read yields that tail or a later one: nothing from there on is written over.
+ * The tail is read twice because writers cache the slowest cursor. A value cached before this slot was live is at most the tail of that
+ * moment, and the second read returns that tail or a later one: nothing from there on can be overwritten.
  */
 export function openReader({ words, floats }: LogMemory, slot: number): number {
 	floats[cursorFloat + slot * lineFloats] = floats[tailFloat]!;
@@ -22,14 +22,14 @@ export function openReader({ words, floats }: LogMemory, slot: number): number {
 	return position;
 }
 
-/** No writer waits for this slot any more. For the reader itself, and for the supervisor once the reader is certainly dead. */
+/** Frees the slot, so that no writer waits for it. Called by the reader, or by the supervisor after the reader's process was reaped. */
 export function closeReader({ words }: LogMemory, slot: number): void {
 	Atomics.store(words, stateWord + slot * lineWords, ReaderState.free);
 }
 
-/** Everything before `position` has been read. */
+/** Marks everything before `position` as read. */
 export function moveCursor({ floats }: LogMemory, slot: number, position: number): void {
-	// The bytes before it may be written over from now on, so all reads of them come first.
+	// The bytes before it may be overwritten from now on, so all reads of them must come first.
 	fence();
 	floats[cursorFloat + slot * lineFloats] = position;
 }

@@ -1,7 +1,7 @@
 import { FedFloat, FedWord, fedBytes, LogRecord, RecordFlag, RecordFloat, RecordWord } from "../memory/log-descriptor.ts";
 import { type LogMemory, padded } from "../memory/log-memory.ts";
 
-/** The head of a record. Made once and filled again: one per record would be garbage on the hot path. */
+/** The head of a record. Create it once and refill it: one object per record would be garbage on the hot path. */
 export interface LogRecordHead {
 	row: number;
 	position: number;
@@ -20,14 +20,14 @@ export interface LogRecordHead {
 	metaTtlMs: number;
 	/** See RecordFlag. */
 	flags: number;
-	/** Of channel and idempotency key; both 0 = there is no such key. */
+	/** Hash of channel and idempotency key; both words 0 = no key. */
 	hash0: number;
 	hash1: number;
 	keyTtlMs: number;
 	eventBytes: number;
 	infoBytes: number;
 	tagsBytes: number;
-	/** Of a record that came from Kafka, with RecordFlag.fed; else without meaning. */
+	/** Feed of a record with RecordFlag.fed; otherwise undefined. */
 	feed0: number;
 	feed1: number;
 	feedName: number;
@@ -37,7 +37,7 @@ export interface LogRecordHead {
 }
 
 export function createLogRecordHead(): LogRecordHead {
-	// Fields that hold fractions, or more than 31 bits, start as such: V8 then stores them in place from the first record on.
+	// Fields for fractions, or for more than 31 bits, start with such values, so that V8 stores them in place from the first record on.
 	return {
 		row: 0,
 		position: Number.NaN,
@@ -70,7 +70,7 @@ export function createLogRecordHead(): LogRecordHead {
 	};
 }
 
-/** Without the last, unused bytes. */
+/** Length without padding. */
 export function recordBytes(head: LogRecordHead): number {
 	const bytes = LogRecord.headBytes + head.eventBytes + head.infoBytes + head.tagsBytes;
 	return (head.flags & RecordFlag.fed) === 0 ? bytes : padded(bytes) + fedBytes;
@@ -113,14 +113,14 @@ export function writeLogRecordHead({ words, floats }: LogMemory, start: number, 
 	floats[(fed >> 3) + FedFloat.sequence] = head.sequence;
 }
 
-/** Behind everything else in the record at byte `start`. */
+/** Start of the feed, which is last in the record at byte `start`. */
 function fedStart(start: number, head: LogRecordHead): number {
 	return start + padded(LogRecord.headBytes + head.eventBytes + head.infoBytes + head.tagsBytes);
 }
 
 /**
- * Reads the head at byte `start` into `head`. False = no record was written at `position` there, or it has been written over. A record may be
- * written over while it is read: what was read holds only if `isWhole` says so afterwards.
+ * Reads the head at byte `start` into `head`. False = there is no record of `position`, or it has been overwritten. A record may be
+ * overwritten while it is read: the result is valid only if `isWhole` returns true afterwards.
  */
 export function readLogRecordHead({ words, floats, dataBytes }: LogMemory, start: number, position: number, head: LogRecordHead): boolean {
 	const word = start >> 2;

@@ -7,7 +7,7 @@ const rowWords = LogLayout.rowBytes >> 2;
 const rowFloats = LogLayout.rowBytes >> 3;
 const { rowsPerBucket } = LogLayout;
 
-/** A copy of a row: what was true of a channel at one instant. */
+/** A consistent copy of a row. */
 export interface ChannelState {
 	row: number;
 	epoch0: number;
@@ -17,7 +17,7 @@ export interface ChannelState {
 	first: number;
 	born: number;
 	removed: number;
-	/** The partition of Kafka whose offsets it has; both 0 = it counts by itself. */
+	/** The Kafka partition whose offsets the channel has; both words 0 = it counts by itself. */
 	feed0: number;
 	feed1: number;
 	size: number;
@@ -43,27 +43,27 @@ export function createChannelState(): ChannelState {
 	};
 }
 
-/** Instead of the time of a row's last use: rows with these are taken before all live ones, in this order. */
+/** Used instead of a row's last use: such rows are taken before all live ones, in this order. */
 const neverUsed = Number.NEGATIVE_INFINITY;
 const hasExpired = -1;
 
-/** Looks at a row that is being written. A hold takes a microsecond; a holder that takes longer is paused, and we do not wait for it. */
+/** Most attempts to read a row that is being written. Writing takes a microsecond; a process that takes longer is paused, and is not waited for. */
 const looksMax = 200;
 
 /**
- * The channels of one log: epoch, last offset, last position of each. A channel has its row in one of two buckets, the emptier one when it comes,
- * so that three quarters of all rows are in use before any is given away: then the least recently used of both buckets. A row that has expired is
- * free.
+ * The channels of a log, with epoch, last offset and last position of each. A channel's row is in one of two buckets: the emptier one when it is
+ * added. So three quarters of all rows are in use before any has to be reused; then it is the least recently used row of both buckets. An expired
+ * row is free.
  *
- * The second half of a channel's epoch is the sum of the serials of its two buckets. A serial goes up when a row of that bucket is recycled, so
- * **a channel whose row was lost never gets an epoch back that it had**, and the epoch that a new channel would get does not depend on which
- * bucket it will lie in. A channel without a row is at offset 0 of that epoch, so readers need no row.
+ * The second half of a channel's epoch is the sum of the serials of its two buckets. A serial is incremented when a row of its bucket is reused.
+ * So **a channel that has lost its row never gets an earlier epoch again**, and the epoch of a new channel does not depend on its bucket. A channel
+ * without a row is at offset 0 of that epoch, so readers need no row.
  *
- * A channel whose row is made by a record from Kafka has Kafka's offsets, and an epoch that stands for the partition, for as long as nobody else
- * publishes to it. Then it begins another epoch, and counts by itself from there on. The epoch that it would have had otherwise stays in its row:
- * it is what subscribers were told before the first publication.
+ * A channel whose row was added by a record from Kafka has Kafka's offsets and an epoch that identifies the partition, as long as nothing else
+ * publishes to it. Then it starts another epoch and counts by itself. Its row also keeps its normal epoch, which subscribers got before the first
+ * publication.
  *
- * Rows change in `apply` only, under the lock of the log. `read` may be called by anybody at any time.
+ * Rows change only in `apply`, under the log's lock. Any process may call `read` at any time.
  */
 export class ChannelTable {
 	readonly #memory: LogMemory;
@@ -71,9 +71,9 @@ export class ChannelTable {
 	readonly #float: number;
 	readonly #buckets: number;
 	readonly #channelEpoch: number;
-	/** Of the last `place`. */
+	/** Result of the last `place`. */
 	#evicts = false;
-	/** Of the last `victimIn`. */
+	/** Live rows found by the last `victimIn`. */
 	#living = 0;
 	#victimUsedMs = 0;
 
@@ -85,14 +85,14 @@ export class ChannelTable {
 		this.#channelEpoch = channelEpoch;
 	}
 
-	/** Whether the last `place` has to give a channel's row away before its time. */
+	/** Whether the last `place` has to reuse a row before it has expired. */
 	get evicts(): boolean {
 		return this.#evicts;
 	}
 
 	/**
-	 * Under the lock: where the channel's next publication belongs. Fills in row, epoch, offset and previous publication; changes nothing yet.
-	 * @param hint the row that it may have.
+	 * Under the lock: finds the place of the channel's next publication. Fills in row, epoch, offset and previous publication; changes nothing yet.
+	 * @param hint the row that the channel may have.
 	 */
 	place(head: LogRecordHead, hint: number, nowMs: number): void {
 		const { words, floats } = this.#memory;
@@ -114,7 +114,7 @@ export class ChannelTable {
 				head.flags |= RecordFlag.kafkaOffset;
 				return;
 			}
-			// A topic that was recreated goes on in its own epoch. Anything else, its former self included, means that several feed the channel.
+			// A recreated topic continues in its own epoch. Any other source, an earlier topic included, means that the channel has several sources.
 			this.#begin(head, row, this.#isRecreated(row, head));
 			return;
 		}
@@ -123,14 +123,14 @@ export class ChannelTable {
 		this.#begin(head, place, (head.flags & RecordFlag.fed) !== 0);
 	}
 
-	/** Under the lock: whether the channel has Kafka's offsets, of the partition of `head`, and is past it. For a partition that the log does not know (any more). */
+	/** Under the lock: whether the channel has the offsets of `head`'s partition and is past that record. For partitions without a feed entry. */
 	covers(head: LogRecordHead, hint: number, nowMs: number): boolean {
 		const row = this.#has(hint, head.key0, head.key1, head.key2, head.key3) ? hint : this.#find(head.key0, head.key1, head.key2, head.key3);
 		if (row < 0 || this.#isExpired(row, nowMs) || !this.#isFedBy(row, head)) return false;
 		return kafkaOffsetOf(head) < this.#memory.floats[this.#float + row * rowFloats + RowFloat.last]!;
 	}
 
-	/** The first publication of an epoch. */
+	/** Starts an epoch. */
 	#begin(head: LogRecordHead, row: number, withKafkaOffset: boolean): void {
 		head.row = row;
 		head.epoch0 = this.#channelEpoch;
@@ -141,16 +141,16 @@ export class ChannelTable {
 		if (withKafkaOffset) head.flags |= RecordFlag.kafkaOffset;
 	}
 
-	/** Under the lock: brings the row to what the committed record says. Doing it again, after a death in the middle, changes nothing more. */
+	/** Under the lock: updates the row from a committed record. Idempotent, so that it can be repeated after a death. */
 	apply(head: LogRecordHead): void {
 		const { words, floats } = this.#memory;
 		const word = this.#word + head.row * rowWords;
 		const float = this.#float + head.row * rowFloats;
-		// Odd already when the one before us died in here.
+		// Already odd if the last holder died in here.
 		const odd = words[word + RowWord.sequence]! | 1;
 		words[word + RowWord.sequence] = odd;
 		fence();
-		// Publications of a new epoch count from 1; the first makes the row, and so it does when it is repeated.
+		// Publications of a new epoch count from 1. The first one initialises the row, also when it is repeated.
 		if (head.previous === 0) {
 			words[word + RowWord.key] = head.key0;
 			words[word + RowWord.key + 1] = head.key1;
@@ -179,7 +179,7 @@ export class ChannelTable {
 		words[word + RowWord.sequence] = (odd + 1) | 0;
 	}
 
-	/** Under the lock: what was published until now is history no more. After a death between the two it is still read here, but not from Kafka. */
+	/** Under the lock: removes the publications so far from the history. After a death between the two stores, they can still be read here, but not from Kafka. */
 	forget(key: Int32Array): void {
 		const row = this.#find(key[0]!, key[1]!, key[2]!, key[3]!);
 		if (row < 0) return;
@@ -190,9 +190,9 @@ export class ChannelTable {
 	}
 
 	/**
-	 * Copies the channel's row into `state`, without the lock; `row` is -1 when it has none, and the epoch is the one that it would get. Keeps the row alive,
-	 * unless `keeps` is false.
-	 * False = it is being written, by a process that is paused or dead.
+	 * Copies the channel's row into `state`, without the lock. Without a row, `row` is -1 and the epoch is the one that it would get. Keeps the row
+	 * alive unless `keeps` is false.
+	 * @returns false while a paused or dead process is writing the row.
 	 */
 	read(key: Int32Array, hint: number, nowMs: number, state: ChannelState, keeps = true): boolean {
 		const { words, floats } = this.#memory;
@@ -220,14 +220,14 @@ export class ChannelTable {
 			state.publishedMs = isThere ? floats[float + RowFloat.publishedMs]! : 0;
 			fence();
 			if (Atomics.load(words, word + RowWord.sequence) !== sequence) continue;
-			// If the row has just become another channel's, that one lives a little longer.
+			// If the row was just reused for another channel, that one lives a little longer.
 			if (isThere && keeps) floats[float + RowFloat.touchedMs] = nowMs;
 			return true;
 		}
 		return false;
 	}
 
-	/** The row's feed becomes that of the first publication of an epoch. Repeated after a death in the middle it must not take the new feed for the old one. */
+	/** Sets the row's feed from the first publication of an epoch. When repeated after a death, it must not take the new feed for the old one. */
 	#applyFeed(head: LogRecordHead): void {
 		const { words } = this.#memory;
 		const word = this.#word + head.row * rowWords;
@@ -243,7 +243,7 @@ export class ChannelTable {
 		words[word + RowWord.feed1] = isFed ? head.feed1 : 0;
 	}
 
-	/** False = it counts by itself. */
+	/** False = the channel counts by itself. */
 	#hasFeed(row: number): boolean {
 		const { words } = this.#memory;
 		const word = this.#word + row * rowWords;
@@ -257,7 +257,7 @@ export class ChannelTable {
 		return isSame && (head.flags & RecordFlag.fed) !== 0;
 	}
 
-	/** The same partition of a topic that has the same name and another id, and is not the one before. */
+	/** Whether `head` is of the same partition of a later topic with the same name. */
 	#isRecreated(row: number, head: LogRecordHead): boolean {
 		const { words } = this.#memory;
 		const word = this.#word + row * rowWords;
@@ -267,7 +267,7 @@ export class ChannelTable {
 		);
 	}
 
-	/** The epoch of a channel that takes this row over: a new one unless nobody has had it. */
+	/** The epoch of a channel that gets this row: a new one if the row was used before. */
 	#epochAt(row: number, key1: number, key2: number): number {
 		const { words } = this.#memory;
 		const first = this.#firstBucket(key1);
@@ -283,7 +283,7 @@ export class ChannelTable {
 		return (key1 >>> 0) % this.#buckets;
 	}
 
-	/** The other of the two buckets: never the first one again. */
+	/** The second bucket; never the same as the first. */
 	#secondBucket(first: number, key2: number): number {
 		const bucket = first + 1 + ((key2 >>> 0) % (this.#buckets - 1));
 		return bucket < this.#buckets ? bucket : bucket - this.#buckets;
@@ -308,7 +308,7 @@ export class ChannelTable {
 		return -1;
 	}
 
-	/** The row that a new channel gets. */
+	/** The row for a new channel. */
 	#victim(key1: number, key2: number, nowMs: number): number {
 		const bucket = this.#firstBucket(key1);
 		const first = this.#victimIn(bucket, nowMs);
@@ -319,7 +319,7 @@ export class ChannelTable {
 		return usedMs <= this.#victimUsedMs ? first : second;
 	}
 
-	/** A row that nobody has had, else one whose time is up, else the one whose time is up first. Counts the living ones as well. */
+	/** An unused row, or else an expired one, or else the one that expires first. Also counts the live rows. */
 	#victimIn(bucket: number, nowMs: number): number {
 		const from = bucket * rowsPerBucket;
 		let victim = from;

@@ -7,11 +7,11 @@ const feedFloats = LogLayout.feedBytes >> 3;
 const unknown = -1;
 
 /**
- * The partitions of Kafka that feed this log, and up to where each was appended. Every shard may read a partition, in its order; the first one
- * appends a record, and the others find here that it is there. So a takeover needs nothing else.
+ * The Kafka partitions that feed this log, with the last appended record of each. Several shards may read a partition in order: the first one
+ * appends a record, and the others see here that it is in the log. A takeover needs nothing else.
  *
- * Records are compared by the epoch of the leader that wrote them, then by offset: what a new leader wrote in place of lost records is new,
- * though its offsets were there before. Changed under the log's lock only; `isKnown` may be asked by anybody at any time.
+ * Records are compared by leader epoch, then by offset: records that a new leader wrote in place of lost ones are new, although their offsets were
+ * used before. Changed only under the log's lock; any process may call `isKnown` at any time.
  */
 export class FeedTable {
 	readonly #memory: LogMemory;
@@ -24,21 +24,21 @@ export class FeedTable {
 		this.#float = memory.feedsOffset >> 3;
 	}
 
-	/** Without the lock: whether the record of `head` is in the log, for certain. @param entry where its feed was last. */
+	/** Without the lock: whether the record of `head` is certainly in the log. @param entry the last known entry of its feed. */
 	isKnown(head: LogRecordHead, entry: number): boolean {
 		if (!this.#has(entry, head)) return false;
 		const { words, floats } = this.#memory;
 		const sequence = floats[this.#float + entry * feedFloats + FeedFloat.sequence]!;
 		const leaderEpoch = words[this.#word + entry * feedWords + FeedWord.leaderEpoch]!;
 		fence();
-		// While it is changed its sequence is unknown, before and after: so what was read belongs together.
+		// The sequence is -1 during a change, so if it is the same before and after, the values read belong together.
 		if (floats[this.#float + entry * feedFloats + FeedFloat.sequence] !== sequence || !this.#has(entry, head)) return false;
 		return isCovered(head, leaderEpoch, sequence);
 	}
 
 	/**
 	 * Under the lock: fills in `head.feedEntry`. False = the record is in the log.
-	 * @param hint where its feed was last.
+	 * @param hint the last known entry of its feed.
 	 */
 	place(head: LogRecordHead, hint: number): boolean {
 		const { words, floats } = this.#memory;
@@ -49,17 +49,17 @@ export class FeedTable {
 		return !isCovered(head, words[this.#word + entry * feedWords + FeedWord.leaderEpoch]!, sequence);
 	}
 
-	/** Whether the last `place` has found the feed here, and not only a place for it. */
+	/** Whether the last `place` found the feed itself, and not only a place for it. */
 	has(head: LogRecordHead): boolean {
 		return this.#has(head.feedEntry, head);
 	}
 
-	/** Whether `apply` gives the place of another feed away. */
+	/** Whether `apply` reuses the entry of another feed. */
 	replaces({ feedEntry }: LogRecordHead): boolean {
 		return !this.#isFree(feedEntry);
 	}
 
-	/** Notes a committed record. Doing it again, after a death in the middle, changes nothing more. */
+	/** Records a committed record. Idempotent, so that it can be repeated after a death. */
 	apply(head: LogRecordHead): void {
 		const { words, floats } = this.#memory;
 		const word = this.#word + head.feedEntry * feedWords;
@@ -88,7 +88,7 @@ export class FeedTable {
 		return words[word + FeedWord.feed0] === 0 && words[word + FeedWord.feed1] === 0;
 	}
 
-	/** Its entry, else a free one, else the one that was used least recently. Once per feed and process: callers remember it. */
+	/** The feed's entry, or else a free one, or else the least recently used one. Called once per feed and process: callers cache the result. */
 	#find(head: LogRecordHead): number {
 		const { feeds, floats } = this.#memory;
 		const first = (head.feed0 >>> 0) % feeds;

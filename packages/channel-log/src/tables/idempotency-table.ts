@@ -8,16 +8,16 @@ const entryFloats = LogLayout.entryBytes >> 3;
 const { entriesPerBucket } = LogLayout;
 
 /**
- * The idempotency keys that a log has seen lately, with the positions of their publications. Used under the log's lock only. A key has its entry
- * in one of two buckets, the emptier one when it comes, so that three quarters of all entries are in use before both of a key's buckets are full. It is never
- * given up before its time: when both of its buckets are full of living ones, the publication is refused.
+ * Recent idempotency keys of a log, with the positions of their publications. Used only under the log's lock. A key's entry is in one of two
+ * buckets: the emptier one when it is added. So three quarters of all entries are in use before both buckets of a key are full. An entry is never
+ * reused before it expires: when both buckets are full, the publication is refused.
  */
 export class IdempotencyTable {
 	readonly #memory: LogMemory;
 	readonly #word: number;
 	readonly #float: number;
 	readonly #buckets: number;
-	/** Of the last `freeIn`. */
+	/** Live entries found by the last `freeIn`. */
 	#living = 0;
 
 	constructor(memory: LogMemory) {
@@ -27,14 +27,14 @@ export class IdempotencyTable {
 		this.#buckets = memory.entries / entriesPerBucket;
 	}
 
-	/** The entry of the key, or -1 when it has none that lives. */
+	/** The unexpired entry of the key; -1 = none. */
 	find(hash0: number, hash1: number, nowMs: number): number {
 		const first = this.#firstBucket(hash0);
 		const entry = this.#findIn(first, hash0, hash1, nowMs);
 		return entry >= 0 ? entry : this.#findIn(this.#secondBucket(first, hash1), hash0, hash1, nowMs);
 	}
 
-	/** The position that an entry stands for. */
+	/** The position stored in an entry. */
 	position(entry: number): { readonly offset: number; readonly epoch0: number; readonly epoch1: number } {
 		const { words, floats } = this.#memory;
 		const word = this.#word + entry * entryWords;
@@ -46,13 +46,13 @@ export class IdempotencyTable {
 		return this.#free(hash0, hash1, nowMs) >= 0;
 	}
 
-	/** Notes the key of a committed record. Doing it again, after a death in the middle, changes nothing more. */
+	/** Stores the key of a committed record. Idempotent, so that it can be repeated after a death. */
 	apply(head: LogRecordHead): void {
 		const { words, floats } = this.#memory;
 		const known = this.find(head.hash0, head.hash1, head.timeMs);
 		const entry = known >= 0 ? known : this.#free(head.hash0, head.hash1, head.timeMs);
-		// `hasRoom` has said otherwise at the same instant, so this memory has been damaged.
-		if (entry < 0) throw new LogError(LogErrorCode.corrupt, "an idempotency key has no room any more", "restart the cluster");
+		// `hasRoom` was true under the same lock, so the memory is damaged.
+		if (entry < 0) throw new LogError(LogErrorCode.corrupt, "there is no room left for an idempotency key", "restart the cluster");
 		const word = this.#word + entry * entryWords;
 		const float = this.#float + entry * entryFloats;
 		words[word + EntryWord.hash0] = head.hash0;
@@ -60,7 +60,7 @@ export class IdempotencyTable {
 		words[word + EntryWord.epoch0] = head.epoch0;
 		words[word + EntryWord.epoch1] = head.epoch1;
 		floats[float + EntryFloat.offset] = head.offset;
-		// Last, since it makes the entry count: one that was left half-written is free.
+		// Last, since it makes the entry valid: a half-written one is free.
 		floats[float + EntryFloat.expiresMs] = head.timeMs + head.keyTtlMs;
 	}
 
@@ -68,7 +68,7 @@ export class IdempotencyTable {
 		return (hash0 >>> 0) % this.#buckets;
 	}
 
-	/** Never the first one. */
+	/** The second bucket; never the same as the first. */
 	#secondBucket(first: number, hash1: number): number {
 		const bucket = first + 1 + ((hash1 >>> 0) % (this.#buckets - 1));
 		return bucket < this.#buckets ? bucket : bucket - this.#buckets;
@@ -94,7 +94,7 @@ export class IdempotencyTable {
 		return living <= this.#living ? first : second;
 	}
 
-	/** -1 = none. Counts those that live as well. */
+	/** A free entry; -1 = none. Also counts the live entries. */
 	#freeIn(bucket: number, nowMs: number): number {
 		const { floats } = this.#memory;
 		const from = bucket * entriesPerBucket;
