@@ -1,32 +1,48 @@
-import { createServer, type Server } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
 
 /** Below the kernel's ephemeral range (32768 and up), so that outgoing connections do not take what was found free. */
 const lowest = 10_240;
 const highest = 32_767;
-/** Test files that run side by side look in different parts of the range, so that none takes what another has just found free. */
-const parts = 8;
-const part = Number(process.env.VITEST_POOL_ID ?? 0) % parts;
-const partPorts = Math.floor((highest - lowest + 1) / parts);
-const first = lowest + part * partPorts;
+/** A process takes the ports that it gives away from a block that it has alone, as long as it lives: whole test runs may go on side by side. */
+const blockPorts = 352;
+const blocks = Math.floor((highest - lowest + 1) / blockPorts);
+
+let own: Promise<number> | null = null;
+
+/** The first port of this process's block: it listens there, which tells all others that the block is taken. */
+async function ownBlock(): Promise<number> {
+	const start = Math.floor(Math.random() * blocks);
+	for (let next = 0; next < blocks; next++) {
+		const guard = await bind(lowest + ((start + next) % blocks) * blockPorts);
+		if (guard === null) continue;
+		guard.unref();
+		guard.on("connection", (socket) => socket.destroy());
+		return (guard.address() as AddressInfo).port;
+	}
+	throw new Error(`all ${blocks} blocks of ports between ${lowest} and ${highest} are taken`);
+}
 
 /** What this process was given lately: a program that has not bound its port yet keeps it. */
 const given = new Set<number>();
-const givenMax = partPorts / 4;
+const givenMax = 200;
 
 /**
- * The first of `count` consecutive ports that are free on every interface, at a random place in this worker's part of the range, so
- * that whole test runs side by side rarely meet. Free when looked at: nothing reserves them until the program under test binds.
+ * The first of `count` consecutive ports that are free on every interface, at a random place in this process's block. No other process that
+ * asks here gets them; nothing else reserves them until the program under test binds.
  */
 export async function freePorts(count = 1): Promise<number> {
+	own ??= ownBlock();
+	const first = (await own) + 1;
 	if (given.size > givenMax) given.clear();
-	for (let attempt = 0; attempt < 100; attempt++) {
-		const port = first + Math.floor(Math.random() * (partPorts - count + 1));
+	for (let attempt = 0; attempt < 200; attempt++) {
+		if (attempt === 100) given.clear();
+		const port = first + Math.floor(Math.random() * (blockPorts - count));
 		const wanted = Array.from({ length: count }, (_, index) => port + index);
 		if (wanted.some((each) => given.has(each)) || !(await allFree(wanted))) continue;
 		for (const each of wanted) given.add(each);
 		return port;
 	}
-	throw new Error(`no ${count} consecutive free ports between ${first} and ${first + partPorts - 1} in 100 attempts`);
+	throw new Error(`no ${count} consecutive free ports between ${first} and ${first + blockPorts - 2} in 200 attempts`);
 }
 
 async function allFree(ports: readonly number[]): Promise<boolean> {

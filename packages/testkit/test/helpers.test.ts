@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { httpRequest } from "../src/http.ts";
 import { freePorts } from "../src/ports.ts";
 import {
@@ -58,6 +58,16 @@ describe("freePorts", () => {
 			ports.push(port, port + 1, port + 2);
 		}
 		expect(new Set(ports).size).toBe(ports.length);
+	});
+
+	it("gives no other process, such as one of a second test run, a port from the same block", async () => {
+		const port = await freePorts();
+		vi.resetModules();
+		// Loaded again, it is as if in another process.
+		const others = await Promise.all(Array.from({ length: 20 }, async () => (await import("../src/ports.ts")).freePorts()));
+		const block = (each: number): number => Math.floor((each - 10_240) / 352);
+		expect(new Set(others.map(block)).size).toBe(1);
+		expect(others.map(block)).not.toContain(block(port));
 	});
 });
 
