@@ -177,6 +177,12 @@ describe("npm centrifuge on 2 shards: users", () => {
 		await Promise.all(kim.map((client) => client.ready(10_000)));
 		const raw = new WebSocket(`${cluster.shardUrl(1)}/?token=${tokenOf({ sub: "kim", jti: "k1", channels: ["kim"] })}`);
 		await once(raw, "open");
+		const { connections } = (await api("connections", { user: "kim" })) as { connections: Readonly<Record<string, { protocol: string }>> };
+		expect(
+			Object.values(connections)
+				.map(({ protocol }) => protocol)
+				.toSorted(),
+		).toEqual(["json", "protobuf", "raw"]);
 		const revoked = Promise.all([...kim.map(endOf), once(raw, "close").then(([code]) => code as number)]);
 		expect(await api("revoke_token", { uid: "k1" })).toEqual({});
 		expect(await revoked, "clients with a revoked token").toEqual([3500, 3500, 3500]);

@@ -99,7 +99,7 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 		result: nothing,
 	},
 	refresh: {
-		summary: "Changes when connections of a user expire.",
+		summary: "Changes when connections of a user expire. Raw clients are not told.",
 		request: table({ ...target, expired: flag("They are closed as expired."), expire_at: expireAt, ...info }, ["user"]),
 		result: nothing,
 	},
@@ -146,7 +146,7 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 						{
 							user: text(),
 							transport: text('Such as "websocket".'),
-							protocol: text('"json" or "protobuf".'),
+							protocol: text('"json" or "protobuf"; "raw" for clients without a protocol.'),
 							state: table({ channels: tableOf(nothing, "Its subscriptions, by name.") }, ["channels"]),
 						},
 						["user", "transport", "protocol", "state"],

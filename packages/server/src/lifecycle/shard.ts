@@ -92,6 +92,10 @@ export class Shard {
 			check,
 			tokens: () => centrifuge.tokens.connection,
 			revocations: () => centrifuge.revocations,
+			members: {
+				presence: () => centrifuge.subscribers.presence,
+				announce: (type, channel, info) => centrifuge.announce(type, channel, info),
+			},
 			userLimit: () => centrifuge.userLimit,
 		});
 		const centrifuge = new CentrifugeEndpoint({

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { DeliveredRecord } from "../../src/delivery/delivered-record.ts";
 import type { Audience } from "../../src/hub/audience.ts";
 import { ConnectedUsers } from "../../src/sessions/centrifuge/connected-users.ts";
+import { Inventory, type InventoryParts } from "../../src/sessions/centrifuge/inventory.ts";
 import { Users, type UsersParts } from "../../src/sessions/centrifuge/users.ts";
 import type { RawSession } from "../../src/sessions/raw/raw-session.ts";
 import { cookieIn, tokenIn } from "../../src/sessions/raw/raw-token.ts";
@@ -261,6 +262,75 @@ describe("where authentication is required, a raw client", () => {
 		expect(answers.map((answer) => ("status" in answer ? answer.status : 0)).sort(), "0 = let in").toEqual([0, 503]);
 		expect(rig.admitted).toBe(1);
 	});
+});
+
+describe("others see a raw client with a token", () => {
+	const shown = {
+		...config,
+		channelNamespaces: [
+			namespace("room", { allowSubscribeForClient: true, presence: true, joinLeave: true }),
+			namespace("listed", { allowSubscribeForClient: true, presence: true }),
+			namespace("news", { allowSubscribeForClient: true }),
+		],
+	};
+	const channels = "channels=room:1,listed:1,news:1";
+
+	it("in presence, and by joins and leaves, where the namespace has these, until it leaves or is closed", async () => {
+		const rig = new RawRig(shown);
+		const token = await tokenOf({ sub: "bob", info: { name: "Bob" }, subs: { "room:1": { info: { role: "host" } } } });
+		const [first, second] = [
+			(await rig.ask(`${channels}&token=${ann}`)) as RawUserSession,
+			(await rig.ask(`${channels}&token=${token}`)) as RawUserSession,
+		];
+		expect(rig.announced).toEqual(["join room:1 ann", 'join room:1 bob {"role":"host"}']);
+		expect(rig.presence.clients("room:1")).toEqual([
+			{ client: first.id, user: "ann", info: '{"name":"Ann"}' },
+			{ client: second.id, user: "bob", info: '{"name":"Bob"}', channelInfo: '{"role":"host"}' },
+		]);
+		expect([rig.presence.count("listed:1"), rig.presence.count("news:1")]).toEqual([2, 0]);
+		rig.announced.length = 0;
+		first.closed(1000);
+		second.disconnect(3503, "force disconnect");
+		expect(rig.announced, "each leaves once").toEqual(["leave room:1 ann", 'leave room:1 bob {"role":"host"}']);
+		expect([rig.announced.length, rig.kept]).toEqual([2, 0]);
+	});
+
+	it("by the options when it came: a reload does not make it leave where it has not joined", async () => {
+		const rig = new RawRig({ ...shown, requireAuth: false });
+		const [early, unknown] = [(await rig.ask(`${channels}&token=${ann}`)) as RawUserSession, (await rig.ask(channels)) as RawSession];
+		rig.reload({ channelNamespaces: [namespace("news", { presence: true, joinLeave: true }), namespace("room", {})] });
+		for (const session of [early, unknown]) session.closed(1000);
+		expect(rig.announced, "one without a token is not shown").toEqual(["join room:1 ann", "leave room:1 ann"]);
+		expect(rig.kept).toBe(0);
+	});
+
+	it("in the connections of its user", async () => {
+		const rig = new RawRig(shown);
+		const client = (await rig.ask(`channels=room:1,news:1&token=${ann}`)) as RawUserSession;
+		const inventory = new Inventory({ connected: new ConnectedUsers(), rawClients: rig.endpoint.clientsOf } as never as InventoryParts);
+		expect(inventory.connections("ann")).toEqual([
+			{ client: client.id, user: "ann", transport: "websocket", protocol: "raw", channels: ["room:1", "news:1"] },
+		]);
+		expect(inventory.connections("bob")).toEqual([]);
+		client.close(1001);
+		expect(inventory.connections("ann"), "one that is being closed").toEqual([]);
+	});
+});
+
+it("the backend changes when a raw client expires, and what is said about it", async () => {
+	const rig = new RawRig(config);
+	const ask = async () => (await rig.ask(`channels=chat:1&token=${await tokenOf({ sub: "ann", exp: now() + 60 })}`)) as RawUserSession;
+	const [first, second] = [await ask(), await ask()];
+	const unixTime = () => now() + rig.seconds - 1000;
+	const users = new Users({ connected: new ConnectedUsers(), rawClients: rig.endpoint.clientsOf, unixTime } as never as UsersParts);
+	const later = { user: "ann", client: first.id, expired: false, expireAt: now() + 600, info: '{"name":"A"}' };
+	expect(users.refresh(later)).toBe(1);
+	expect(Buffer.from(first.info!).toString()).toBe('{"name":"A"}');
+	rig.seconds += 120;
+	rig.endpoint.everySecond();
+	expect([first.leaving, second.leaving], "the one that was not refreshed has expired").toEqual([0, 3005]);
+	expect(users.refresh({ user: "ann", expired: true })).toBe(1);
+	expect([first.leaving, first.closeFrame(3005)]).toEqual([3005, { code: 3005, reason: "connection expired" }]);
 });
 
 describe("where it is not", () => {

@@ -89,6 +89,12 @@ class Rig implements SessionRig {
 			tokens: () => {
 				throw new Error("no tokens are looked at");
 			},
+			members: {
+				presence: () => {
+					throw new Error("no user is known");
+				},
+				announce: () => {},
+			},
 			revocations: () => {
 				throw new Error("no user is known");
 			},

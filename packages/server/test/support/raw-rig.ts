@@ -3,12 +3,13 @@ import type { Reply } from "@shardcast/http";
 import { AddressTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
-import { publishTaken } from "@shardcast/wire";
+import { publishTaken, RecordType } from "@shardcast/wire";
 import { decodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 import { noAddressSlot } from "../../src/limits/admission.ts";
 import { UserLimit } from "../../src/limits/user-limit.ts";
+import { Presence } from "../../src/sessions/centrifuge/presence.ts";
 import { Verifiers } from "../../src/sessions/centrifuge/tokens/verifiers.ts";
 import type { ClientSession } from "../../src/sessions/client-session.ts";
 import { Lanes } from "../../src/sessions/lanes/lanes.ts";
@@ -39,6 +40,9 @@ export class RawRig {
 	isRevoked = false;
 	/** Let in, and not gone. */
 	admitted = 0;
+	readonly presence = new Presence();
+	/** Joins and leaves, such as "join a ann". */
+	readonly announced: string[] = [];
 	/** The channels of each message, and the user that its receivers see; undefined = they see none. */
 	readonly published: (readonly [readonly string[], string | undefined])[] = [];
 
@@ -95,6 +99,14 @@ export class RawRig {
 			options: { config, row },
 			live: this.live,
 			tokens: () => this.#tokens.connection,
+			members: {
+				presence: () => this.presence,
+				announce: (type, channel, info) => {
+					const { user, chanInfo } = decodePublisherInfo(info);
+					const about = chanInfo === undefined ? "" : ` ${Buffer.from(chanInfo).toString()}`;
+					this.announced.push(`${type === RecordType.join ? "join" : "leave"} ${channel} ${user}${about}`);
+				},
+			},
 			revocations: () => ({ isBlocked: () => false, isRevoked: () => this.isRevoked }),
 			userLimit: () => this.userLimit,
 			now: () => this.seconds,
@@ -129,6 +141,14 @@ export class RawRig {
 	/** Whatever is still kept of clients. */
 	get kept(): number {
 		const { channelSets, senders, expiry } = this.endpoint;
-		return this.sessions.count + channelSets.count + channelSets.subscriptions + senders.count + expiry.count + this.admitted;
+		return (
+			this.sessions.count +
+			channelSets.count +
+			channelSets.subscriptions +
+			senders.count +
+			expiry.count +
+			this.admitted +
+			this.presence.channelCount
+		);
 	}
 }

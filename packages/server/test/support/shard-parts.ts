@@ -98,6 +98,10 @@ export class ShardParts {
 			check: this.check,
 			tokens: () => this.centrifuge.tokens.connection,
 			revocations: () => this.centrifuge.revocations,
+			members: {
+				presence: () => this.centrifuge.subscribers.presence,
+				announce: (type, channel, info) => this.centrifuge.announce(type, channel, info),
+			},
 			userLimit: () => this.centrifuge.userLimit,
 		});
 		const { history } = this;

@@ -138,6 +138,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			subscribers: this.subscribers,
 			connected,
 			heartbeats,
+			rawClients: parts.rawClients ?? (() => []),
 			uid: String(emulation.life),
 			slot: row.slot,
 		});

@@ -117,10 +117,14 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return false;
 	}
 
+	channelInfo(channel: string): Uint8Array | null {
+		return this.subscriptions.get(channel)?.grant?.info ?? null;
+	}
+
 	/** Describes the client to the receivers of its publications. Created once, unless a subscription token adds something. */
 	publishDetails(channel: string): MessageDetails {
 		const { id: client, user, info } = this;
-		const chanInfo = this.subscriptions.get(channel)?.grant?.info;
+		const chanInfo = this.channelInfo(channel);
 		if (chanInfo) return { info: encodePublisherInfo({ client, user, ...(info && { connInfo: info }), chanInfo }), holder: this };
 		this.#details ??= { info: encodePublisherInfo({ client, user, ...(info && { connInfo: info }) }), holder: this };
 		return this.#details;

@@ -15,10 +15,13 @@ import type { CentrifugeSession } from "./centrifuge-session.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
 import type { Subscribers } from "./subscribers.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
+import type { UsersParts } from "./users.ts";
 
 export interface InventoryParts {
 	readonly subscribers: Pick<Subscribers, "audiences" | "patterns">;
 	readonly connected: Pick<ConnectedUsers, "of" | "count">;
+	/** The user's clients of the raw endpoint, on this shard. */
+	readonly rawClients: UsersParts["rawClients"];
 	readonly heartbeats: Pick<Heartbeats, "count">;
 	/** Of this shard. */
 	readonly uid: string;
@@ -59,6 +62,8 @@ export class Inventory {
 			.of(user)
 			.filter(({ isGone }) => !isGone)
 			.map((session) => ({ client: session.id, user, ...wayOf(session), channels: session.channels }));
+		for (const { id, channels } of this.#parts.rawClients(user))
+			all.push({ client: id, user, transport: "websocket", protocol: "raw", channels });
 		return connectionsWithin(all) ? all : null;
 	}
 

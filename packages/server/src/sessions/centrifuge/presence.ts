@@ -1,28 +1,37 @@
 import { type PresencePart, type PresentClient, type PresentClients, presenceLimits, withinLimits } from "@shardcast/control";
-import type { CentrifugeSession } from "./centrifuge-session.ts";
+
+/** A client that may be listed, whatever its protocol. */
+export interface Member {
+	readonly id: string;
+	readonly user: string;
+	/** JSON that other clients may see; null = none. */
+	readonly info: Uint8Array | null;
+	/** The same about its subscription to one channel. */
+	channelInfo(channel: string): Uint8Array | null;
+}
 
 /** This shard's subscribers of channels with presence. One owner, the shard's loop. Bounded by the number of subscriptions. */
 export class Presence {
-	readonly #channels = new Map<string, Set<CentrifugeSession>>();
+	readonly #channels = new Map<string, Set<Member>>();
 
 	/** Channels with subscribers. */
 	get channelCount(): number {
 		return this.#channels.size;
 	}
 
-	join(channel: string, session: CentrifugeSession): void {
+	join(channel: string, member: Member): void {
 		let present = this.#channels.get(channel);
 		if (present === undefined) {
 			present = new Set();
 			this.#channels.set(channel, present);
 		}
-		present.add(session);
+		present.add(member);
 	}
 
 	/** Does nothing if the client is not listed. */
-	leave(channel: string, session: CentrifugeSession): void {
+	leave(channel: string, member: Member): void {
 		const present = this.#channels.get(channel);
-		if (present?.delete(session) && present.size === 0) this.#channels.delete(channel);
+		if (present?.delete(member) && present.size === 0) this.#channels.delete(channel);
 	}
 
 	/** How many clients of this shard it lists. */
@@ -34,8 +43,9 @@ export class Presence {
 	clients(channel: string): PresentClients {
 		const present = this.#channels.get(channel);
 		if (present !== undefined && present.size > presenceLimits.clients) return null;
-		const clients = Array.from(present ?? [], ({ id, user, info, subscriptions }): PresentClient => {
-			const channelInfo = subscriptions.get(channel)?.grant?.info ?? null;
+		const clients = Array.from(present ?? [], (member): PresentClient => {
+			const { id, user, info } = member;
+			const channelInfo = member.channelInfo(channel);
 			return {
 				client: id,
 				user,

@@ -11,7 +11,7 @@ import {
 	type UserTarget,
 	unsubscribeQuestion,
 } from "@shardcast/control";
-import { DisconnectCode, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
+import { DisconnectCode, disconnects, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 import { expiry } from "./commands/expiry.ts";
 import { type Asked, overridden, type ServerSubscription, type ServerSubscriptions } from "./commands/server-subscriptions.ts";
@@ -27,6 +27,13 @@ export interface UserClient {
 	disconnect(code: number, reason: string): void;
 }
 
+/** One of the raw endpoint. */
+export interface RawUserClient extends UserClient {
+	readonly info: Uint8Array | null;
+	readonly channels: readonly string[];
+	refresh(expiresAt: number, info: Uint8Array | null): void;
+}
+
 export interface UsersParts {
 	readonly connected: Pick<ConnectedUsers, "of">;
 	readonly subscriptions: ServerSubscriptions;
@@ -34,7 +41,7 @@ export interface UsersParts {
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly channelLimit: () => number;
 	/** The user's clients of the raw endpoint, on this shard. */
-	readonly rawClients: (user: string) => readonly UserClient[];
+	readonly rawClients: (user: string) => readonly RawUserClient[];
 	readonly heartbeats: Pick<Heartbeats, "refreshed">;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
@@ -74,7 +81,7 @@ export class Users {
 		return sessions.length;
 	}
 
-	/** Changes when they expire, and what is said about them; tells the clients when their connection expires. */
+	/** Changes when they expire, and what is said about them; tells the clients when their connection expires, but for those of the raw endpoint. */
 	refresh({ expired, expireAt, info, ...target }: RefreshUser): number {
 		const { unixTime, heartbeats } = this.#parts;
 		const sessions = this.#of(target);
@@ -90,19 +97,27 @@ export class Users {
 			heartbeats.refreshed(session);
 			session.push({ refresh: left });
 		}
-		return sessions.length;
+		const raw = this.#raw(target);
+		for (const client of raw) {
+			if (left === null) client.disconnect(DisconnectCode.expired, disconnects[DisconnectCode.expired].reason);
+			else client.refresh(expiresAt, info === undefined ? client.info : Buffer.from(info));
+		}
+		return sessions.length + raw.length;
 	}
 
 	/** Clients of the raw endpoint as well. */
 	disconnect({ code, reason, keep, whitelist, ...target }: DisconnectUser): number {
-		const { user, client, session } = target;
-		const raw = session === undefined ? this.#parts.rawClients(user).filter(({ id }) => client === undefined || id === client) : [];
-		const sessions = [...this.#of(target), ...raw].filter(
+		const sessions = [...this.#of(target), ...this.#raw(target)].filter(
 			({ id, connectedAt }) =>
 				(keep === undefined || (id !== keep.client && connectedAt <= keep.since)) && whitelist?.includes(id) !== true,
 		);
 		for (const session of sessions) session.disconnect(code, reason);
 		return sessions.length;
+	}
+
+	/** They have no session ids. */
+	#raw({ user, client, session }: UserTarget): readonly RawUserClient[] {
+		return session === undefined ? this.#parts.rawClients(user).filter(({ id }) => client === undefined || id === client) : [];
 	}
 
 	#of({ user, client, session }: UserTarget): CentrifugeSession[] {

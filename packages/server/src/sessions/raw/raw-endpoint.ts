@@ -24,6 +24,7 @@ import { channelsAsked } from "./channels-asked.ts";
 import { RawAccess, type RawAccessParts, type RawGrant, unauthorized } from "./raw-access.ts";
 import { RawExpiry } from "./raw-expiry.ts";
 import { RawFrames } from "./raw-frames.ts";
+import { RawMembers, type RawMembersParts } from "./raw-members.ts";
 import { RawSession } from "./raw-session.ts";
 import { tokenIn } from "./raw-token.ts";
 import { RawUserSession } from "./raw-user-session.ts";
@@ -41,6 +42,8 @@ export interface RawEndpointParts {
 	readonly tokens: () => TokenVerifier;
 	/** Who may not come in, though the token is valid. */
 	readonly revocations: () => Pick<ShardRevocations, "isBlocked" | "isRevoked">;
+	/** See `RawMembers`. */
+	readonly members: Omit<RawMembersParts, "namespaces">;
 	readonly userLimit: () => Pick<UserLimit, "admit" | "left">;
 	/** Monotonic, and since 1970, in seconds; replaced in tests. */
 	readonly now?: () => number;
@@ -69,6 +72,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly senders: SenderIds<ClientSession>;
 	readonly frames: RawFrames;
 	readonly expiry: RawExpiry;
+	readonly members: RawMembers;
 	readonly #access: RawAccess;
 	readonly #parts: RawEndpointParts;
 
@@ -83,6 +87,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		hub.add(this.channelSets);
 		const { now = () => monotonicMs() / 1000, unixTime = () => Date.now() / 1000 } = parts;
 		this.expiry = new RawExpiry({ closeDelayMs: () => live.config.expiredCloseDelayMs, now, unixTime });
+		this.members = new RawMembers({ ...parts.members, namespaces: () => live.namespaces });
 		this.#access = new RawAccess({ live, tokens: parts.tokens, unixTime });
 		this.frames = new RawFrames(
 			{

@@ -9,6 +9,7 @@ import type { Timed } from "../deadlines.ts";
 import type { ChannelSet } from "./channel-sets.ts";
 import type { RawEndpoint } from "./raw-endpoint.ts";
 import type { RawIdentity } from "./raw-identity.ts";
+import type { ShownIn } from "./raw-members.ts";
 import { RawSession } from "./raw-session.ts";
 
 /** A client of the raw endpoint that has shown who it is. It is closed with 3005 some time after its token has expired: it cannot send another. */
@@ -20,7 +21,9 @@ export class RawUserSession extends RawSession implements Timed {
 	dueAt = 0;
 	duePlace = -1;
 	readonly #endpoint: RawEndpoint;
-	readonly #identity: RawIdentity;
+	#identity: RawIdentity;
+	/** Where others see that it is there; null = nowhere. */
+	#shown: ShownIn | null = null;
 	#details: MessageDetails | null = null;
 	/** The reason that it is closed with instead of the code's usual one; null = that one. */
 	#reason: string | null = null;
@@ -43,6 +46,14 @@ export class RawUserSession extends RawSession implements Timed {
 		return this.#identity.token;
 	}
 
+	get info(): Uint8Array | null {
+		return this.#identity.info;
+	}
+
+	channelInfo(channel: string): Uint8Array | null {
+		return this.#identity.subscriptions.get(channel)?.info ?? null;
+	}
+
 	/** Seconds since 1970; Infinity = never. */
 	get expiresAt(): number {
 		return this.#identity.expiresAt;
@@ -58,10 +69,12 @@ export class RawUserSession extends RawSession implements Timed {
 	override join(): void {
 		super.join();
 		this.#endpoint.expiry.opened(this);
+		this.#shown = this.#endpoint.members.show(this);
 	}
 
 	override leave(): void {
 		this.#endpoint.expiry.closed(this);
+		this.#hide();
 		super.leave();
 	}
 
@@ -69,7 +82,15 @@ export class RawUserSession extends RawSession implements Timed {
 		const { expiry, userLimit } = this.#endpoint;
 		expiry.closed(this);
 		userLimit.left(this);
+		this.#hide();
 		super.gone();
+	}
+
+	/** The backend changes when it expires, in seconds since 1970, and what is said about it. The client is not told: it has no protocol for it. */
+	refresh(expiresAt: number, info: Uint8Array | null): void {
+		this.#identity = { ...this.#identity, expiresAt, info };
+		this.#details = null;
+		this.#endpoint.expiry.opened(this);
 	}
 
 	/** Its token has expired. */
@@ -86,5 +107,10 @@ export class RawUserSession extends RawSession implements Timed {
 	override closeFrame(code: number): { readonly code: number; readonly reason: string } {
 		if (this.#reason !== null) return { code, reason: this.#reason };
 		return disconnects[code as DisconnectCode] ?? super.closeFrame(code);
+	}
+
+	#hide(): void {
+		if (this.#shown !== null) this.#endpoint.members.hide(this, this.#shown);
+		this.#shown = null;
 	}
 }

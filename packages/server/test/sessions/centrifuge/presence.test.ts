@@ -10,7 +10,7 @@ const rules = { channelWithoutNamespace: { ...defaultConfig().channelWithoutName
 
 /** A subscriber as presence sees it. */
 const subscriber = (index: number, info: Uint8Array | null = null) =>
-	({ id: `c-${index}`, user: `u-${index % 100}`, info, subscriptions: new Map() }) as unknown as CentrifugeSession;
+	({ id: `c-${index}`, user: `u-${index % 100}`, info, channelInfo: () => null }) as unknown as CentrifugeSession;
 
 function present(count: number, info: Uint8Array | null = null): Presence {
 	const presence = new Presence();
