@@ -88,7 +88,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		expect(await run([command, "--durable-store-path", file, ...cluster])).toEqual({
 			code: 2,
 			lines: [
-				`shardcast: the folder of the durable store, ${file}, cannot be used (EEXIST); name a folder on a local disk with room that this user may write, with channel.durable_store.path`,
+				`shardcast: the folder of the durable store, ${file}, cannot be used (EEXIST); set channel.durable_store.path to a folder on a local disk that has free space and that this user may write to`,
 			],
 		});
 	});

@@ -9,22 +9,22 @@ export type { StoredPublication };
 
 export interface DurableStoreOptions {
 	readonly folder: string;
-	/** Nothing is published once the store has this size. Read at each use. */
+	/** Publishing is refused when the store has this size. Called at each use. */
 	readonly bytesMax: () => number;
-	/** Rows of consumers. Read at each use. */
+	/** Most rows of consumers. Called at each use. */
 	readonly positionsMax: () => number;
-	/** Milliseconds since 1970: it must go on across reboots. */
+	/** Returns milliseconds since 1970: the clock must continue across reboots. */
 	readonly nowMs?: () => number;
 }
 
-/** What is known of a channel. */
+/** The state of a channel. */
 export interface StoredChannel {
-	/** Two random halves: unlike those of channels in memory, they outlive the cluster. */
+	/** Two random halves. Unlike epochs in memory, they outlive the cluster. */
 	readonly epoch0: number;
 	readonly epoch1: number;
 	/** Offset of the last publication; 1 = none yet. */
 	readonly last: number;
-	/** Offset of the first publication that is kept; above `last` if there is none. */
+	/** Offset of the first publication kept; greater than `last` if there is none. */
 	readonly first: number;
 }
 
@@ -33,11 +33,11 @@ export interface Storing extends Omit<StoredPublication, "offset"> {
 	readonly idempotency?: { readonly key: string; readonly ttlMs: number };
 }
 
-/** `full`: the store has its largest size, or too many publications wait for the disk. */
+/** `full`: the store has its maximum size, or too many publications wait for the disk. */
 export type StoreOutcome = "full" | { readonly offset: number; readonly channel: StoredChannel; readonly duplicate: boolean };
 
 interface Row extends StoredChannel {
-	/** No record below it exists. */
+	/** There are no records with a lower offset. */
 	readonly kept: number;
 	readonly publishedMs: number;
 	readonly ttlMs: number;
@@ -45,7 +45,7 @@ interface Row extends StoredChannel {
 }
 
 interface Waiting {
-	/** Null = only the row is wanted. */
+	/** Null when only the row is needed. */
 	readonly publication: Storing | null;
 	readonly metaTtlMs: number;
 	readonly done: (outcome: StoreOutcome) => void;
@@ -54,18 +54,19 @@ interface Waiting {
 
 const waitingMax = 10_000;
 const batchMax = 256;
-/** What is older than the history is kept a while longer, for those that hand publications on. */
+/** Number of publications older than the history that are kept for readers that pass publications on and may be late. */
 export const lateMax = 1024;
-/** Records that one write removes besides those that it replaces. */
+/** Most records that a write removes, besides those that it replaces. */
 const removalsMax = 1000;
 const sweptMax = 50;
 
 /**
- * History of durable channels in a file: LMDB, one per machine, which any number of processes use at once. What `publish` has resolved with is on
- * the disk, and outlives the process, the cluster and the machine's next start. Offsets count by one from 2, for a channel comes into being at 1.
+ * Stores the history of durable channels in an LMDB file, one per machine. Any number of processes may use it at once. When `publish` has
+ * resolved, the publication is on the disk and survives restarts of process, cluster and machine. A new channel is at offset 1, so
+ * publications have offsets 2, 3, and so on.
  *
- * Writes happen on a thread of the library; a process that is killed within one leaves nothing of it. A channel's row has a version, and a write
- * takes place only if that is still the one that was read: so processes need no further lock. Reads are synchronous, from mapped memory.
+ * A thread of the library writes. If the process is killed during a write, nothing of it remains. A channel's row has a version, and a write
+ * takes effect only if the version is the one that was read, so processes need no other lock. Reads are synchronous, from mapped memory.
  */
 export class DurableStore {
 	readonly positions: Positions;
@@ -104,13 +105,13 @@ export class DurableStore {
 		return this.#bytes;
 	}
 
-	/** Rejects with StoreError if the disk does not take it: then it is not in the store. */
+	/** Stores a publication. Rejects with StoreError if the write fails: then it is not in the store. */
 	publish(channel: string, publication: Storing): Promise<StoreOutcome> {
 		if (this.#isFull || this.#waits >= waitingMax) return Promise.resolve("full");
 		return this.#enqueue(channel, publication, publication.history.metaTtlMs);
 	}
 
-	/** The channel, which comes into being if need be. */
+	/** Returns the channel. Creates it if it does not exist. */
 	async open(channel: string, metaTtlMs: number): Promise<StoredChannel | "full"> {
 		const known = this.channel(channel);
 		if (known !== null) return known;
@@ -119,7 +120,7 @@ export class DurableStore {
 		return outcome === "full" ? outcome : outcome.channel;
 	}
 
-	/** Null = nobody has used it, or its time is up. As of now, whichever process wrote last. */
+	/** The current state, whichever process wrote it. Null if the channel was never used, or has expired. */
 	channel(channel: string): StoredChannel | null {
 		this.#root.resetReadTxn();
 		const row = this.#row(channel)?.row ?? null;
@@ -128,7 +129,7 @@ export class DurableStore {
 		return { epoch0, epoch1, last, first: this.#firstOf(row) };
 	}
 
-	/** Publications after an offset, oldest first. @param until the last offset. */
+	/** Publications after an offset, oldest first. @param until last offset, inclusive. */
 	read(channel: string, after: number, until: number, limit: number): StoredPublication[] {
 		const stored = this.channel(channel);
 		if (stored === null) return [];
@@ -136,14 +137,14 @@ export class DurableStore {
 		return this.#range(channel, start, until, { limit });
 	}
 
-	/** As `read`, with what is older than the history if it is still there: for whoever hands publications on, and may be late. */
+	/** Like `read`, but includes older publications than the history if they still exist. For readers that pass publications on and may be late. */
 	readLate(channel: string, after: number, limit: number): StoredPublication[] {
 		this.#root.resetReadTxn();
 		const row = this.#row(channel)?.row;
 		return row === undefined ? [] : this.#range(channel, Math.max(after + 1, row.kept), row.last, { limit });
 	}
 
-	/** The newest first. @param before the first offset that is left out. */
+	/** Newest first. @param before the offset to start below. */
 	readReverse(channel: string, before: number, limit: number): StoredPublication[] {
 		const stored = this.channel(channel);
 		if (stored === null) return [];
@@ -151,7 +152,7 @@ export class DurableStore {
 		return this.#range(channel, Math.max(stored.first, until - limit + 1), until, { limit }).reverse();
 	}
 
-	/** Removes the publications. False = somebody published meanwhile; try again. */
+	/** Removes the publications. False = something was published meanwhile; try again. */
 	async remove(channel: string): Promise<boolean> {
 		this.#root.resetReadTxn();
 		const found = this.#row(channel);
@@ -160,7 +161,7 @@ export class DurableStore {
 		return this.#channels.ifVersion([channel], version, () => this.#write(channel, { ...row, first: row.last + 1 }, version, []));
 	}
 
-	/** Removes what has expired, a little at a time. To be called about once a second. */
+	/** Removes expired data, a little at a time. Call about once a second. */
 	async sweep(): Promise<void> {
 		this.#measure();
 		const nowMs = this.#nowMs();
@@ -181,7 +182,7 @@ export class DurableStore {
 		await Promise.all(done);
 	}
 
-	/** Waits for what is being written. */
+	/** Closes the store when writes in progress are done. */
 	async close(): Promise<void> {
 		await this.positions.close();
 		await this.#root.close();
@@ -195,13 +196,13 @@ export class DurableStore {
 			if (queue !== undefined) queue.push(waiting);
 			else {
 				this.#waiting.set(channel, [waiting]);
-				// In a later turn, so that what comes together is written together.
+				// In a later turn, so that publications of the same turn share a write.
 				setImmediate(() => void this.#work(channel));
 			}
 		});
 	}
 
-	/** Writes what waits for a channel, one batch after the other. Never rejects. */
+	/** Writes a channel's waiting publications, batch by batch. Never rejects. */
 	async #work(channel: string): Promise<void> {
 		const queue = this.#waiting.get(channel)!;
 		while (queue.length > 0) {
@@ -257,9 +258,9 @@ export class DurableStore {
 		return offsets.map((each) => ({ ...each, channel: { epoch0, epoch1, last, first } }));
 	}
 
-	/** Within a condition: the row, new records, and the removal of what is no longer kept. */
+	/** Inside a conditional write: stores the row and new records, and removes expired ones. */
 	#write(channel: string, row: Row, version: number, records: readonly [number, Buffer][]): void {
-		// Of a history that is gone as a whole nothing is kept.
+		// If the whole history is gone, keep nothing.
 		const first = row.first > row.last ? row.first : row.first - lateMax;
 		const kept = Math.max(row.kept, Math.min(first, row.kept + removalsMax + records.length));
 		for (let offset = row.kept; offset < kept; offset++) void this.#records.remove([channel, offset]);
@@ -274,7 +275,7 @@ export class DurableStore {
 		return { row, version: entry.version! };
 	}
 
-	/** All of a history expires at once, so long after the last publication. */
+	/** A whole history expires at once, `ttlMs` after the last publication. */
 	#firstOf({ first, last, publishedMs, ttlMs }: Row): number {
 		return publishedMs + ttlMs <= this.#nowMs() ? last + 1 : first;
 	}
@@ -330,8 +331,8 @@ function writeFailed(error: unknown): StoreError {
 	const { message } = cause as Error;
 	return new StoreError(
 		StoreErrorCode.write,
-		`the durable store could not be written (${message})`,
-		"make room on its disk, or check it",
+		`cannot write to the durable store (${message})`,
+		"free space on its disk, or check the disk",
 		error,
 	);
 }

@@ -8,13 +8,13 @@ import { StoreError, StoreErrorCode } from "./store-error.ts";
 const lmdb = () => createRequire(import.meta.url)("lmdb") as typeof import("lmdb");
 
 const magic = 0xbeefc0de;
-/** In each of the two meta pages. */
+/** Offsets in each of the two meta pages. */
 const meta = { magicOffset: 24, pageSizeOffset: 48, lastPageOffset: 144 } as const;
 const databases = 8;
 
 /**
- * Opens the file of a store, and creates folder and file if they do not exist. Any number of processes may have it open. A write is on the disk
- * when its promise resolves.
+ * Opens the file of a store. Creates folder and file if they do not exist. Any number of processes may open it. A write is on the disk when
+ * its promise resolves.
  * @throws StoreError
  */
 export function openStoreFile(folder: string): RootDatabase<Buffer, string[]> {
@@ -41,7 +41,7 @@ function unwritable(folder: string, error: unknown): StoreError {
 	return new StoreError(
 		StoreErrorCode.folder,
 		`the folder of the durable store, ${folder}, cannot be used (${code ?? message})`,
-		"name a folder on a local disk with room that this user may write, with channel.durable_store.path",
+		"set channel.durable_store.path to a folder on a local disk that has free space and that this user may write to",
 		error,
 	);
 }
@@ -55,7 +55,7 @@ function damaged(file: string, what: string, error?: unknown): StoreError {
 	);
 }
 
-/** The file is mapped into memory, so a page that is missing would end the process instead of raising an error. */
+/** Checks that the file is complete. It is mapped into memory, so a missing page would end the process instead of raising an error. */
 function checkWhole(file: string, folder: string): void {
 	if (!existsSync(file)) return;
 	let fd: number;

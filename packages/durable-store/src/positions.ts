@@ -1,6 +1,6 @@
 import type { Database } from "lmdb";
 
-/** What a consumer has acknowledged: all up to and with this offset. */
+/** A consumer's position: it has acknowledged everything up to and including this offset. */
 export interface ConsumerPosition {
 	readonly offset: number;
 	readonly epoch: string;
@@ -13,28 +13,28 @@ interface Row extends ConsumerPosition {
 
 type Key = [user: string, channel: string, consumer: string];
 
-/** `none`: there is no such consumer. `epoch`: the offset is of another epoch. */
+/** `none`: the consumer does not exist. `epoch`: the offset belongs to another epoch. */
 export type AcknowledgeOutcome = "acknowledged" | "none" | "epoch";
 
 const sweptMax = 200;
 const batchMs = 100;
-/** Its row is renewed when a tenth of its time has gone. */
+/** A row is renewed when less than this share of its time is left. */
 const renewShare = 0.9;
 
 /**
- * How far each consumer of a channel has come: one row per user, channel and consumer, which only moves forward. Acknowledgements are written
- * every 100 ms; a process that dies before has them delivered again.
+ * Positions of consumers: one row per user, channel and consumer. It only moves forward. Acknowledgements are written every 100 ms; if the
+ * process dies before, their publications are delivered again.
  */
 export class Positions {
 	readonly #rows: Database<Buffer, Key>;
 	readonly #rowsMax: () => number;
 	readonly #nowMs: () => number;
-	/** Acknowledged and not written yet, by key as JSON. Bounded by the number of rows. */
+	/** Acknowledgements not written yet, by key as JSON. Bounded by the number of rows. */
 	readonly #pending = new Map<string, { readonly key: Key; readonly position: ConsumerPosition }>();
 	#timer: NodeJS.Timeout | null = null;
 	#writing: Promise<void> = Promise.resolve();
 	#swept: Key | undefined;
-	/** Writes of acknowledgements that failed; they are tried again. */
+	/** Failed writes of acknowledgements. They are retried. */
 	failures = 0;
 
 	constructor(rows: Database<Buffer, Key>, rowsMax: () => number, nowMs: () => number) {
@@ -48,7 +48,7 @@ export class Positions {
 		return (this.#rows.getStats() as { readonly entryCount: number }).entryCount;
 	}
 
-	/** Null = there is none. */
+	/** The consumer's position, or null. */
 	of(user: string, channel: string, consumer: string): ConsumerPosition | null {
 		const key: Key = [user, channel, consumer];
 		const row = this.#entry(key)?.row;
@@ -58,7 +58,7 @@ export class Positions {
 		return isAhead ? pending : { offset: row.offset, epoch: row.epoch };
 	}
 
-	/** The row, which comes into being at `start` if there is none. Null = there are as many rows as there may be. */
+	/** Returns the consumer's position. Creates its row at `start` if it does not exist; null when there are too many rows. */
 	async begin(user: string, channel: string, consumer: string, start: ConsumerPosition, ttlMs: number): Promise<ConsumerPosition | null> {
 		const key: Key = [user, channel, consumer];
 		for (;;) {
@@ -73,7 +73,7 @@ export class Positions {
 		}
 	}
 
-	/** The consumer is still there. Writes when a tenth of the row's time has gone. */
+	/** Keeps a consumer's row alive. Writes only when a tenth of the row's time has passed. */
 	async renew(user: string, channel: string, consumer: string): Promise<void> {
 		const key: Key = [user, channel, consumer];
 		const entry = this.#entry(key);
@@ -81,11 +81,11 @@ export class Positions {
 		const { untilMs, ttlMs } = entry.row;
 		const nowMs = this.#nowMs();
 		if (untilMs - nowMs > ttlMs * renewShare) return;
-		// If somebody else has written meanwhile, it is renewed.
+		// If another process has written the row meanwhile, that has renewed it.
 		await this.#put(key, entry.version, { ...entry.row, untilMs: nowMs + ttlMs });
 	}
 
-	/** Moves a row to where it is told, forward or not: for a consumer whose next publication is gone. */
+	/** Moves a row to any position, also backward. For a consumer whose next publication is gone. */
 	async jump(user: string, channel: string, consumer: string, to: ConsumerPosition): Promise<void> {
 		const key: Key = [user, channel, consumer];
 		for (;;) {
@@ -96,7 +96,7 @@ export class Positions {
 		}
 	}
 
-	/** All up to and with this offset has been handled. An older offset than the last one changes nothing. */
+	/** Acknowledges everything up to and including this offset. Ignores an offset lower than the last one. */
 	acknowledge(user: string, channel: string, consumer: string, position: ConsumerPosition): AcknowledgeOutcome {
 		const known = this.of(user, channel, consumer);
 		if (known === null) return "none";
@@ -108,14 +108,14 @@ export class Positions {
 		return "acknowledged";
 	}
 
-	/** The consumer is not coming back. */
+	/** Removes the consumer's row. */
 	async remove(user: string, channel: string, consumer: string): Promise<void> {
 		const key: Key = [user, channel, consumer];
 		this.#pending.delete(JSON.stringify(key));
 		await this.#rows.remove(key);
 	}
 
-	/** Writes what was acknowledged. Never rejects: what failed is tried again. */
+	/** Writes acknowledgements. Never rejects: failed writes are retried. */
 	flush(): Promise<void> {
 		if (this.#timer !== null) clearTimeout(this.#timer);
 		this.#timer = null;
@@ -149,7 +149,7 @@ export class Positions {
 			}
 			if (this.#pending.get(name)?.position === position) this.#pending.delete(name);
 		} catch {
-			// It stays among the pending ones.
+			// It stays pending.
 			this.failures++;
 			this.#timer ??= setTimeout(() => void this.flush(), batchMs * 10);
 		}

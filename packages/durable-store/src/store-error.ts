@@ -2,7 +2,7 @@
 export const StoreErrorCode = {
 	/** The folder cannot be created or written. */
 	folder: "STORE_FOLDER",
-	/** The file is no store, or a part of it is missing. */
+	/** The file is not a store, or is incomplete. */
 	damaged: "STORE_DAMAGED",
 	/** A write failed; nothing of it is in the store. */
 	write: "STORE_WRITE",

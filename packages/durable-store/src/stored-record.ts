@@ -1,14 +1,14 @@
 import type { RecordKind } from "@shardcast/wire";
 
-/** A publication as the store keeps it. */
+/** A stored publication. */
 export interface StoredPublication {
 	readonly offset: number;
 	readonly kind: RecordKind;
 	readonly data: Uint8Array;
-	/** Who published, in the encoding of whoever reads it. */
+	/** The publisher. Opaque to the store. */
 	readonly info?: Uint8Array;
 	readonly tags?: Readonly<Record<string, string>>;
-	/** The connection that is not to get it back; both 0 = none. */
+	/** The connection that must not get it back; both 0 = none. */
 	readonly senderId: number;
 	readonly senderLife: number;
 }
@@ -31,12 +31,12 @@ export function encodeRecord({ kind, data, info, tags, senderId, senderLife }: O
 	return record;
 }
 
-/** A copy. @throws RangeError when a length in it is longer than what is there. */
+/** Decodes a copy. @throws RangeError when a length exceeds the record. */
 export function decodeRecord(offset: number, stored: Uint8Array): StoredPublication {
 	const record = Buffer.from(new Uint8Array(stored).buffer);
 	const infoEnd = head.bytes + record.readUInt32LE(head.infoBytes);
 	const tagsEnd = infoEnd + record.readUInt32LE(head.tagsBytes);
-	if (tagsEnd > record.length) throw new RangeError("a part is longer than the stored record");
+	if (tagsEnd > record.length) throw new RangeError("a part exceeds the stored record");
 	return {
 		offset,
 		kind: record[head.kind] as RecordKind,

@@ -135,6 +135,8 @@ describe("durable store", () => {
 		expect(() => openStore()).toThrow(/it has 20480 bytes of \d+; restore/);
 		rmSync(folder, { recursive: true });
 		writeFileSync(folder, "a file");
-		expect(() => openStore()).toThrow(/the folder of the durable store, .* cannot be used \(EEXIST\); name a folder/);
+		expect(() => openStore()).toThrow(
+			/the folder of the durable store, .* cannot be used \(EEXIST\); set channel.durable_store.path to a folder/,
+		);
 	});
 });

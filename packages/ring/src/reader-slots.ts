@@ -3,10 +3,10 @@ import { ReaderState, RingLayout, readerLineOffset } from "./ring-descriptor.ts"
 import { RingError, RingErrorCode } from "./ring-error.ts";
 
 /**
- * Makes a slot live at the ring's tail, on behalf of a reader that does not exist yet: what is written from now on is kept
- * for it, and it takes over with `RingReader.resume`. A slot that is live already loses what it had not read.
+ * Activates a slot at the ring's tail for a reader that does not exist yet. Records from now on are kept for it, and it takes over with
+ * `RingReader.resume`. A slot that is live already loses its unread records.
  *
- * For whoever starts the readers; nobody else may be using the slot.
+ * Called by the process that starts the readers. Nothing else may use the slot meanwhile.
  */
 export function registerReader(ring: Ring, slot: number): void {
 	checkSlot(ring, slot);
@@ -14,8 +14,8 @@ export function registerReader(ring: Ring, slot: number): void {
 }
 
 /**
- * Frees the slot of a reader that is certainly dead, so that the writer no longer waits for it. Of a reader that still
- * runs, the writer would overwrite the records under its hands (it would find out: `RING_CORRUPT`).
+ * Frees the slot of a reader whose process was reaped, so that the writer no longer waits for it. If the reader still ran, the writer
+ * would overwrite records while it reads them (it would notice: `RING_CORRUPT`).
  */
 export function releaseReader(ring: Ring, slot: number): void {
 	checkSlot(ring, slot);
@@ -23,9 +23,9 @@ export function releaseReader(ring: Ring, slot: number): void {
 }
 
 /**
- * Whether every live reader has read all that lies before `position`, a tail of this ring not longer ago than 2^31 units. Anybody
- * may ask. A reader counts its records when its read ends, so what is read has been visited. One that is just joining may be
- * taken for one that is behind; ask again.
+ * Whether every live reader has read everything before `position`, a tail of this ring at most 2^31 units ago. Any process may call it.
+ * A reader moves its head when its read ends, so records before it have been visited. A reader that is just joining may appear to be
+ * behind; ask again.
  */
 export function hasBeenRead(ring: Ring, position: number): boolean {
 	for (let slot = 0; slot < ring.readersMax; slot++) {
@@ -37,13 +37,12 @@ export function hasBeenRead(ring: Ring, position: number): boolean {
 }
 
 /**
- * Live at the tail; returns the position.
+ * Activates the slot at the tail and returns the position.
  *
- * The tail is read twice because the writer caches the slowest head. Let it look at the slots just before this one becomes
- * live, when its tail is at `seen`: from then on it writes up to `seen + capacity` without looking again. The second read
- * happens after the slot has become live, hence after that look, so it yields `seen` or more, and nothing from there on
- * can be overwritten. The first head may be older than that, which only makes a writer that looks in between more careful;
- * but what an earlier reader left there may be so old that it looks as if it were ahead.
+ * The tail is read twice because the writer caches the slowest head. Suppose it checks the slots just before this one becomes live, with
+ * its tail at `seen`: then it writes up to `seen + capacity` without another check. The second read happens after the slot is live, so
+ * after that check: it returns `seen` or more, and nothing from there on can be overwritten. The first head may be older, which only makes
+ * a writer that checks in between more careful. It is needed because the head of an earlier reader may be so old that it seems to be ahead.
  */
 export function openSlot(ring: Ring, slot: number): number {
 	const { words } = ring;

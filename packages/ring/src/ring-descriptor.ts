@@ -1,5 +1,5 @@
 /**
- * Where everything lies in a ring. Offsets are in bytes from the start of the ring, on one machine in its own byte order.
+ * Layout of a ring. Offsets are in bytes from the start of the ring, in the machine's byte order.
  *
  * ```
  *      0  header       magic | version | capacityBytes | readersMax | readers at | data at   written once, by createRing
@@ -16,14 +16,14 @@
  *      | length   | stamp    | payload               | up to 7 bytes |
  *      | i32      | i32      | length bytes          | not used      |
  *      +----------+----------+-----------------------+---------------+
- * length ≥ 0   a record; stamp is the position it was written at, so bytes of an older lap are never taken for a record
- * length = -1  padding: what follows up to the end of the data is skipped
+ * length ≥ 0   a record; stamp is its position, so bytes of an older lap are never taken for a record
+ * length = -1  padding: the rest of the data is skipped
  * ```
- * Positions (tail, heads, stamps) count units of 8 bytes in i32 words. They run through 2^31 to -2^31 and on; only the
- * difference of two positions, taken modulo 2^32, means anything. Lines are 128 bytes apart because hardware prefetches
- * cache lines in pairs, and a line with two writers would travel between their cores at every record.
+ * Positions (tail, heads, stamps) count units of 8 bytes in i32 words. They wrap from 2^31 to -2^31; only the difference of two
+ * positions, modulo 2^32, has a meaning. Lines are 128 bytes apart because hardware prefetches cache lines in pairs, and a line with
+ * two writers would move between their cores at every record.
  *
- * Within a major version readers and data may move (everyone takes their offsets from the header), and nothing else changes.
+ * Within a major version readers and data may move, since programs take their offsets from the header. Nothing else changes.
  */
 export const RingLayout = {
 	magic: 0x53435231, // "SCR1"
@@ -42,19 +42,19 @@ export const RingLayout = {
 	backpressuredOffset: 256,
 
 	readersOffset: 384,
-	/** Within a reader's line. */
+	/** Relative to a reader's line. */
 	headOffset: 0,
 	stateOffset: 4,
 
 	unitBytes: 8,
 	unitShift: 3,
 	recordHeaderBytes: 8,
-	/** Within a record. */
+	/** Relative to a record. */
 	lengthOffset: 0,
 	stampOffset: 4,
 	paddingLength: -1,
 
-	/** The largest record is this part of the capacity: padding plus record then always fit into an empty ring. */
+	/** The largest record is 1/8 of the capacity, so that padding plus record always fit into an empty ring. */
 	recordsPerCapacityMin: 8,
 	capacityBytesMin: 64,
 	capacityBytesMax: 2 ** 30,
@@ -71,12 +71,12 @@ export function readerLineOffset(ring: { readonly readersOffset: number }, slot:
 	return ring.readersOffset + slot * RingLayout.lineBytes;
 }
 
-/** Byte offset of the data, as this program lays rings out. */
+/** Byte offset of the data in this program's layout. */
 export function dataOffset(readersMax: number): number {
 	return RingLayout.readersOffset + readersMax * RingLayout.lineBytes;
 }
 
-// Relations between the constants, checked once at load: the arithmetic of writer and reader rests on them.
+// Relations between the constants that writer and reader depend on, checked once at load.
 const largestRecordUnits = (capacityBytes: number) =>
 	Math.ceil((capacityBytes / RingLayout.recordsPerCapacityMin + RingLayout.recordHeaderBytes) / RingLayout.unitBytes);
 const relations: readonly [boolean, string][] = [

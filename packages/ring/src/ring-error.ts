@@ -1,14 +1,14 @@
-/** Why a ring refused. A full ring is no error: `claim` answers -1. */
+/** Codes of ring errors. A full ring is not an error: `claim` returns -1. */
 export const RingErrorCode = {
-	/** Sizes or slots that no ring can have. */
+	/** Invalid sizes or slots. */
 	badArgument: "RING_BAD_ARGUMENT",
-	/** The memory holds no ring, a ring of another version, or half a ring. */
+	/** The memory has no ring, an incomplete one, or one of another version. */
 	notARing: "RING_NOT_A_RING",
-	/** A record longer than `recordBytesMax`: it could never be written, however long the writer waits. */
+	/** A record longer than `recordBytesMax`, which can never be written. */
 	recordTooLong: "RING_RECORD_TOO_LONG",
-	/** What lies in shared memory contradicts itself; nothing was read from it. */
+	/** The contents of shared memory are inconsistent. Nothing was read. */
 	corrupt: "RING_CORRUPT",
-	/** A call at a time when it makes no sense: a commit without a claim, a read within a read. */
+	/** A call that is not allowed at this time: a commit without a claim, a read within a read. */
 	misuse: "RING_MISUSE",
 } as const;
 export type RingErrorCode = (typeof RingErrorCode)[keyof typeof RingErrorCode];

@@ -5,16 +5,15 @@ import { RingError, RingErrorCode } from "./ring-error.ts";
 
 const tailWord = RingLayout.tailOffset >> 2;
 
-/** Gets one record: `u8[start] … u8[end - 1]`, the same bytes in `view`. They are the writer's again once `read` returns. */
+/** Gets one record: `u8[start] … u8[end - 1]`, the same bytes in `view`. They are valid until `read` returns. */
 export type VisitRecord = (u8: Uint8Array, view: DataView, start: number, end: number) => void;
 
 /**
- * A reading end of a ring. **One per slot, used by one thread**; each reader gets every record from where it joined, in the
- * order of writing. A reader that joins and then stops reading stops the writer: whoever watches it frees its slot with
- * `releaseReader` once it is dead.
+ * A reading end of a ring. **One per slot, used by one thread.** Each reader gets every record from where it joined, in the order of
+ * writing. A reader that joins and then stops reading blocks the writer, until its slot is freed with `releaseReader` after its death.
  *
- * Cost per batch: the tail is read once, the own head is moved once. Nothing is allocated. Rest or sleep when there is
- * nothing: a reader that spins takes the tail's cache line from the writer at every record, and both get several times slower.
+ * A batch reads the tail once and moves the reader's head once. It allocates nothing. Sleep when there are no records: a reader that spins
+ * takes the tail's cache line from the writer at every record, and both become several times slower.
  */
 export class RingReader {
 	readonly #ring: Ring;
@@ -33,7 +32,7 @@ export class RingReader {
 		this.#capacityUnits = ring.capacityBytes / RingLayout.unitBytes;
 	}
 
-	/** Reads what is written from now on. */
+	/** Starts at the tail: reads records from now on. */
 	join(): void {
 		this.#refuseWithinRead("join");
 		this.#head = openSlot(this.#ring, this.#slot);
@@ -41,8 +40,8 @@ export class RingReader {
 	}
 
 	/**
-	 * Goes on where the slot stands, if it is live: registered in advance, or left by a reader that is certainly dead.
-	 * False, and nothing done, when the slot is free.
+	 * Continues at the slot's head if the slot is live: it was registered in advance, or left by a reader whose process was reaped.
+	 * Returns false, and does nothing, if the slot is free.
 	 */
 	resume(): boolean {
 		this.#refuseWithinRead("resume");
@@ -52,7 +51,7 @@ export class RingReader {
 		return true;
 	}
 
-	/** Frees the slot; the writer no longer waits for this reader. Within a read, the current record is the last. */
+	/** Frees the slot: the writer no longer waits for this reader. Inside a read, the current record is the last one. */
 	leave(): void {
 		if (!this.#live) return;
 		this.#live = false;
@@ -60,12 +59,11 @@ export class RingReader {
 	}
 
 	/**
-	 * Visits up to `max` records and returns how many. Without `join` there are none.
+	 * Visits up to `max` records and returns how many. Returns 0 before `join` or `resume`.
 	 *
-	 * When `visit` throws, the batch ends there and the error goes through; the record that it threw on counts as read, so
-	 * one bad record cannot hold up the rest.
-	 * @throws RingError when the shared bytes contradict themselves. They stay where they are, so every further read throws
-	 * as well: leave, or join again at the tail.
+	 * If `visit` throws, the batch ends and the error is rethrown. The record counts as read, so that a bad record does not block the rest.
+	 * @throws RingError when the shared bytes are inconsistent. The reader does not move, so every further read throws too: leave, or join
+	 * again at the tail.
 	 */
 	read(max: number, visit: VisitRecord): number {
 		if (!this.#live) return 0;
@@ -84,7 +82,7 @@ export class RingReader {
 				const index = head & (capacityUnits - 1);
 				const unitsToEnd = capacityUnits - index;
 				const start = dataOffset + (index << RingLayout.unitShift);
-				// Each word is read once: what was checked is what is used, whatever happens to the memory meanwhile.
+				// Read each word only once, so that the checked value is the one used, even if the memory changes meanwhile.
 				const length = words[(start + RingLayout.lengthOffset) >> 2];
 				const stamp = words[(start + RingLayout.stampOffset) >> 2];
 				if (stamp !== head) throw this.#corrupt(head, `the record is stamped ${stamp}`);
@@ -94,7 +92,7 @@ export class RingReader {
 					unitsLeft -= unitsToEnd;
 					continue;
 				}
-				if (length < 0 || length > recordBytesMax) throw this.#corrupt(head, `the record is ${length} bytes long`);
+				if (length < 0 || length > recordBytesMax) throw this.#corrupt(head, `the record has a length of ${length} bytes`);
 				const units = (length + RingLayout.recordHeaderBytes + RingLayout.unitBytes - 1) >>> RingLayout.unitShift;
 				if (units > unitsLeft || units > unitsToEnd)
 					throw this.#corrupt(head, `a record of ${length} bytes reaches past the ${units > unitsLeft ? "tail" : "end"}`);
@@ -116,7 +114,7 @@ export class RingReader {
 		return this.#live && Atomics.load(this.#ring.words, tailWord) !== this.#head;
 	}
 
-	/** Bytes not read yet, headers and padding included. */
+	/** Unread bytes, headers and padding included. */
 	backlogBytes(): number {
 		if (!this.#live) return 0;
 		return ((Atomics.load(this.#ring.words, tailWord) - this.#head) >>> 0) * RingLayout.unitBytes;
@@ -127,7 +125,7 @@ export class RingReader {
 			throw new RingError(
 				RingErrorCode.misuse,
 				`${what} within a read`,
-				"do it after read has returned; only leave is allowed within visit",
+				"call it after read has returned; only leave is allowed within visit",
 			);
 	}
 

@@ -6,14 +6,14 @@ const tailWord = RingLayout.tailOffset >> 2;
 const backpressuredCounter = RingLayout.backpressuredOffset >> 3;
 
 /**
- * The writing end of a ring. **One at a time per ring, used by one thread.** A writer that dies leaves the tail where it
- * was, so half a record is never seen; once it is certainly dead, a new RingWriter on the same ring goes on from there.
+ * The writing end of a ring. **One at a time per ring, used by one thread.** If a writer dies, the tail stays where it was, so readers
+ * never see half a record. After its process was reaped, a new RingWriter on the same ring continues there.
  *
- * When the ring is full for the slowest live reader, `claim` answers -1 (counted in `backpressuredCount`) and nothing is
- * overwritten; slowing down the source is the caller's business. Without a live reader it is never full.
+ * When the ring is full for the slowest live reader, `claim` returns -1 (counted in `backpressuredCount`) and nothing is overwritten. The
+ * caller must slow down its source. Without a live reader the ring is never full.
  *
- * Cost per record: no allocation, one atomic store (the tail). The readers' heads, each on a cache line that travels
- * between cores, are looked at only when what is known of them says that the ring is full.
+ * Cost per record: one atomic store (the tail), no allocation. The readers' heads are on cache lines that move between cores, so they are
+ * read only when the cached values say that the ring is full.
  */
 export class RingWriter {
 	readonly #ring: Ring;
@@ -21,11 +21,11 @@ export class RingWriter {
 	readonly #dataOffset: number;
 	readonly #capacityUnits: number;
 	readonly #recordBytesMax: number;
-	/** As published. */
+	/** The published tail. */
 	#tail: number;
-	/** Where the tail goes on commit; equal to `#tail` when nothing is claimed. */
+	/** The tail after the next commit; equal to `#tail` when nothing is claimed. */
 	#claimedTail: number;
-	/** No live reader is behind this position. */
+	/** Lower bound on the heads of all live readers. */
 	#slowestHead: number;
 
 	constructor(ring: Ring) {
@@ -40,9 +40,9 @@ export class RingWriter {
 	}
 
 	/**
-	 * Where to write a record of `bytes` bytes, as an offset into the ring's `u8` and `view` (a multiple of 8), or -1 when
-	 * the ring is full. The bytes there are arbitrary until written. A claim that is not committed is dropped by the next.
-	 * @throws RingError when no record can be that long.
+	 * Returns where to write a record of `bytes` bytes, as an offset into the ring's `u8` and `view` (a multiple of 8), or -1 when the ring is
+	 * full. The bytes there are undefined until written. The next claim replaces one that was not committed.
+	 * @throws RingError for a record longer than `recordBytesMax`.
 	 */
 	claim(bytes: number): number {
 		if (bytes >>> 0 !== bytes || bytes > this.#recordBytesMax) throw this.#tooLong(bytes);
@@ -68,15 +68,15 @@ export class RingWriter {
 		return start + RingLayout.recordHeaderBytes;
 	}
 
-	/** Publishes the claimed record. The store of the tail comes last: whoever sees it sees the whole record. */
+	/** Publishes the claimed record. The tail is stored last: a reader that sees it sees the whole record. */
 	commit(): void {
 		if (this.#claimedTail === this.#tail)
-			throw new RingError(RingErrorCode.misuse, "nothing is claimed", "commit once after each claim that did not answer -1");
+			throw new RingError(RingErrorCode.misuse, "nothing is claimed", "commit once after each claim that did not return -1");
 		this.#tail = this.#claimedTail;
 		Atomics.store(this.#words, tailWord, this.#tail);
 	}
 
-	/** Claim, copy and commit. False when the ring is full. */
+	/** Claims, copies and commits. False when the ring is full. */
 	write(payload: Uint8Array): boolean {
 		const at = this.claim(payload.length);
 		if (at < 0) return false;
@@ -85,17 +85,17 @@ export class RingWriter {
 		return true;
 	}
 
-	/** Bytes that the slowest live reader still has before it, headers and padding included; 0 without readers. */
+	/** Bytes that the slowest live reader has not read, headers and padding included; 0 without readers. */
 	depthBytes(): number {
 		return this.#usedUnits() * RingLayout.unitBytes;
 	}
 
-	/** Claims that found the ring full, over all writers that this ring has had. */
+	/** Claims that found the ring full, over all writers of this ring. */
 	get backpressuredCount(): number {
 		return this.#ring.counters[backpressuredCounter];
 	}
 
-	/** Looks at the heads again. Kept out of `claim` so that the common path stays small enough to be inlined. */
+	/** Reads the heads again. Kept out of `claim` so that the common path stays small enough to be inlined. */
 	#findRoom(neededUnits: number): boolean {
 		const usedUnits = this.#usedUnits();
 		this.#slowestHead = (this.#tail - usedUnits) | 0;
@@ -105,8 +105,8 @@ export class RingWriter {
 	}
 
 	/**
-	 * Units between the slowest live head and the tail. A reader that is just joining can show a head older than a whole lap
-	 * (see `openSlot`); it counts as a full ring for the few instructions until it corrects itself.
+	 * Units between the slowest live head and the tail. The head of a reader that is just joining can be more than a lap old (see `openSlot`);
+	 * then the ring counts as full for the few instructions until it is corrected.
 	 */
 	#usedUnits(): number {
 		let usedUnits = 0;

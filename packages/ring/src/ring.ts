@@ -2,25 +2,25 @@ import { dataOffset, RingLayout } from "./ring-descriptor.ts";
 import { RingError, RingErrorCode } from "./ring-error.ts";
 
 /**
- * A mapped ring: the views and the numbers that writer and readers need. It holds no state, so any number of
- * threads and processes may have one over the same bytes.
+ * A mapped ring: the views and numbers that writer and readers need. It has no state, so any number of threads and processes may map the
+ * same bytes.
  */
 export interface Ring {
 	readonly capacityBytes: number;
 	readonly readersMax: number;
 	/** Longest payload of one record: an eighth of the capacity. */
 	readonly recordBytesMax: number;
-	/** Where the readers' lines begin in `u8`. */
+	/** Start of the readers' lines in `u8`. */
 	readonly readersOffset: number;
-	/** Where the data begins in `u8`. */
+	/** Start of the data in `u8`. */
 	readonly dataOffset: number;
-	/** The whole ring; `claim` and `visit` give offsets into it. */
+	/** The whole ring. Offsets of `claim` and `visit` refer to it. */
 	readonly u8: Uint8Array;
 	/** The same bytes. */
 	readonly view: DataView;
 	/** The same bytes as i32 words, for Atomics. */
 	readonly words: Int32Array;
-	/** The same bytes as f64 counters; unlike a DataView's, an element's store is never torn. */
+	/** The same bytes as f64 counters. Stores to an element are never torn, unlike those through a DataView. */
 	readonly counters: Float64Array;
 }
 
@@ -29,19 +29,19 @@ export interface RingOptions {
 	readonly capacityBytes: number;
 	/** Reader slots, 1 to 256. */
 	readonly readersMax: number;
-	/** Where in the buffer the ring begins: a multiple of 8, 0 by default. */
+	/** Start of the ring in the buffer: a multiple of 8, 0 by default. */
 	readonly byteOffset?: number;
-	/** The position of the first record, 0 by default. Tests begin just below 2^31 to see positions wrap. */
+	/** Position of the first record, 0 by default. Tests start just below 2^31 to test wrapping. */
 	readonly startPosition?: number;
 }
 
-/** Bytes to set aside for a ring. */
+/** Bytes to allocate for a ring. */
 export function ringBytes(capacityBytes: number, readersMax: number): number {
 	checkSizes(capacityBytes, readersMax, RingErrorCode.badArgument);
 	return dataOffset(readersMax) + capacityBytes;
 }
 
-/** Formats the bytes as an empty ring without readers. Nobody else may use them yet. */
+/** Formats the bytes as an empty ring without readers. No other process may use them yet. */
 export function createRing(buffer: ArrayBufferLike, options: RingOptions): Ring {
 	const { capacityBytes, readersMax, byteOffset = 0, startPosition = 0 } = options;
 	const bytes = ringBytes(capacityBytes, readersMax);
@@ -55,14 +55,14 @@ export function createRing(buffer: ArrayBufferLike, options: RingOptions): Ring 
 	ring.words[RingLayout.readersOffsetOffset >> 2] = ring.readersOffset;
 	ring.words[RingLayout.dataOffsetOffset >> 2] = ring.dataOffset;
 	Atomics.store(ring.words, RingLayout.tailOffset >> 2, startPosition | 0);
-	// The magic last: whoever attaches too early finds no ring rather than half of one.
+	// The magic number is stored last: a process that attaches too early finds no ring instead of an incomplete one.
 	Atomics.store(ring.words, RingLayout.magicOffset >> 2, RingLayout.magic);
 	return ring;
 }
 
 /**
- * Maps a ring that somebody else has formatted, perhaps a program of another minor version.
- * @throws RingError that says what the bytes hold instead.
+ * Maps a ring that was formatted before, perhaps by a program of another minor version.
+ * @throws RingError with a description of what the bytes contain instead.
  */
 export function attachRing(buffer: ArrayBufferLike, byteOffset = 0): Ring {
 	checkRoom(buffer, byteOffset, RingLayout.readersOffset, RingErrorCode.notARing);
@@ -85,7 +85,7 @@ export function attachRing(buffer: ArrayBufferLike, byteOffset = 0): Ring {
 	const readersMax = words[RingLayout.readersMaxOffset >> 2]!;
 	const readersOffset = words[RingLayout.readersOffsetOffset >> 2]!;
 	const dataAt = words[RingLayout.dataOffsetOffset >> 2]!;
-	// Before anything is computed from them: a damaged header must not lead to views of another size.
+	// Checked before anything is computed from them: a damaged header must not lead to views of another size.
 	checkSizes(capacityBytes, readersMax, RingErrorCode.notARing);
 	const inOrder = readersOffset >= RingLayout.readersOffset && dataAt >= readersOffset + readersMax * RingLayout.lineBytes;
 	if (!inOrder || readersOffset % RingLayout.unitBytes !== 0 || dataAt % RingLayout.unitBytes !== 0 || dataAt > RingLayout.dataOffsetMax)
@@ -132,6 +132,6 @@ function checkRoom(buffer: ArrayBufferLike, byteOffset: number, bytes: number, c
 		throw new RingError(
 			code,
 			`${buffer.byteLength - byteOffset} bytes of memory for a ring that takes ${bytes}`,
-			"set aside ringBytes(capacityBytes, readersMax)",
+			"allocate ringBytes(capacityBytes, readersMax)",
 		);
 }
