@@ -2,8 +2,8 @@ import { Bell, type BellRinger, isOutOfDescriptors, NativeError } from "@shardca
 import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboard";
 
 /**
- * Wakes members that sleep: those who put something where a member will look, then call `wake`. One per thread; the bus
- * has its own, the balancer and the supervisor make one each.
+ * Wakes sleeping members: put work where the member will find it, then call `wake`. One per thread; the bus, the balancer and the supervisor
+ * have one each.
  *
  * Costs one atomic load while the member is awake, one system call when it sleeps.
  */
@@ -17,19 +17,19 @@ export class Doorbells {
 		this.#board = board;
 	}
 
-	/** Call after the change that the member is to see. True when it slept and the bell was rung. */
+	/** Call after the change that the member must see. Returns true if it slept and its doorbell was rung. */
 	wake(slot: number): boolean {
 		const row = this.#board.row(slot);
 		const sleepNumber = row.sleeping;
 		if (sleepNumber === 0) return false;
-		// Ring first: a waker that is killed after it had cleared the word would leave a sleeper whom nobody wakes any more.
+		// Ring first: if the waker were killed after clearing the word, nothing would wake the sleeper.
 		const rung = this.#ring(row);
-		// One that could not be rung still sleeps, for the next waker; until then it looks by itself at each heartbeat.
+		// If the bell could not be rung, the member still sleeps, for the next waker. Until then it checks at each heartbeat.
 		if (rung) row.clearSleeping(sleepNumber);
 		return rung;
 	}
 
-	/** Opens the members' bells before they are needed, when there may be no descriptor left. */
+	/** Opens all members' bells in advance, since there may be no descriptor left when they are needed. */
 	openAll(): void {
 		for (const row of this.#board.members()) this.#ringer(row);
 	}
@@ -38,7 +38,7 @@ export class Doorbells {
 		for (const { slot } of this.#board.members()) this.wake(slot);
 	}
 
-	/** For the balancer, after each message of descriptors that it has put into the shard's handoff socket. */
+	/** Called by the balancer after each message of descriptors that it has sent to the shard's handoff socket. */
 	announceHandoff(slot: number): void {
 		const row = this.#board.row(slot);
 		row.handoffBatches = (row.handoffBatches + 1) | 0;
@@ -56,7 +56,7 @@ export class Doorbells {
 		return ringer !== null;
 	}
 
-	/** Null when the member has been removed, and while this process may open no more files. A bell lives as long as its ring. */
+	/** Null when the member was removed, and while this process can open no more files. A bell exists as long as its ring. */
 	#ringer(row: BoardRow): BellRinger | null {
 		const generation = row.ringGeneration;
 		const known = this.#ringers.get(row.slot);

@@ -5,12 +5,12 @@ import type { BoardRow, ClusterDirectory, Scoreboard } from "@shardcast/scoreboa
 import { BoardLayout, BusError, BusErrorCode, Role, ShardState } from "@shardcast/scoreboard";
 import { Doorbells } from "./doorbells.ts";
 
-// What the supervisor does to the bus. One process, one thread: these never run beside each other.
+// Called by the supervisor only, on one thread: these functions never run concurrently.
 
 /**
- * Makes slot a member: its ring, with every running member registered as a reader from the first record on, and its bell.
- * Do it before its process starts; members that run take the ring up the next time they look.
- * The supervisor alone gives slots: see `Scoreboard.freeSlot`.
+ * Makes a slot a member: creates its ring, with every running member registered as a reader from the first record on, and its bell.
+ * Call it before the member's process starts. Running members open the ring the next time they check for members.
+ * Only the supervisor assigns slots: see `Scoreboard.freeSlot`.
  * @throws BusError when the slot is a member already, or its last process has not been reaped.
  * @throws NativeError ENOSPC when shared memory has no room for the ring.
  */
@@ -32,8 +32,8 @@ export function createMemberFiles(
 	row.ringGeneration = generation;
 	row.addedEpoch = (board.membershipEpoch + 1) | 0;
 	row.role = options.role ?? Role.shard;
-	// Only those who run. A dead one would hold the ring up until it is back, and joins at the tail then anyway. One that
-	// is starting at this very moment has either stored its state before we read it, or reads `present` after we stored it.
+	// Only running members. A dead one would block the ring until it is back, and joins at the tail then anyway. One that is starting right now
+	// has either stored its state before we read it, or reads `present` after we have stored it.
 	for (const reader of board.members()) if (isRunning(reader.state)) registerReader(ring, reader.slot);
 	file.close();
 	board.bumpMembership();
@@ -41,10 +41,9 @@ export function createMemberFiles(
 }
 
 /**
- * Ends slot's membership, once its process is certainly dead. Its ring stays mapped where it is being read, until it has
- * been read to its end.
- * @returns false, and has done nothing, while a member that runs has not taken up that ring yet: what it holds would be lost
- * for that member. It has been woken when the slot was added, so try again in a moment.
+ * Ends a slot's membership. Call after its process has been reaped. Readers keep its ring mapped until they have read it to the end.
+ * @returns false, and does nothing, while a running member has not opened the ring yet, which would lose the ring's records. That member was
+ * woken when the slot was added, so try again in a moment.
  */
 export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard, slot: number): boolean {
 	const row = board.row(slot);
@@ -61,14 +60,14 @@ export function removeMemberFiles(directory: ClusterDirectory, board: Scoreboard
 	return true;
 }
 
-/** What clearing up after a member needs, opened in advance: a machine that is out of descriptors is when members die. */
+/** The files needed to clean up after a member, opened in advance: members may die because the machine is out of descriptors. */
 export interface OpenMemberFiles {
 	/** The members' rings, by slot. */
 	readonly rings: readonly Ring[];
 	readonly doorbells: Doorbells;
 }
 
-/** For a supervisor whose members stay the same. They stay open as long as it lives. */
+/** For a supervisor with a fixed set of members. The files stay open as long as it runs. */
 export function openMemberFiles(directory: ClusterDirectory, board: Scoreboard): OpenMemberFiles {
 	const doorbells = new Doorbells(directory, board);
 	doorbells.openAll();
@@ -79,17 +78,17 @@ export function openMemberFiles(directory: ClusterDirectory, board: Scoreboard):
 }
 
 /**
- * Clears up after a member's process, once it is certainly dead: no writer waits for it any more, and its row says so.
- * Its ring stays, with all that it had published; its successor goes on there. Counters stay: they count over restarts.
- * @param open with these it needs no descriptor.
- * @throws BusError while the row still has a pid: nothing is taken from a process that may go on.
+ * Cleans up after a member's process has been reaped: writers no longer wait for it, and its row shows it as dead. Its ring stays with all its
+ * records, and the next process continues there. Counters are kept across restarts.
+ * @param open with these no descriptor is needed.
+ * @throws BusError while the row still has a pid, since that process may still run.
  */
 export function releaseMember(directory: ClusterDirectory, board: Scoreboard, slot: number, open?: OpenMemberFiles): void {
 	const row = board.row(slot);
 	checkReaped(row);
 	row.state = ShardState.dead;
 	row.sleeping = 0;
-	// The dead process could not count them, and what was opened must not stay open for ever in the books.
+	// The dead process could not count its connections as closed; without this they would stay open in the counters forever.
 	const lost = row.get("opened") - row.get("closed");
 	row.add("closed", lost);
 	row.add("closedCrash", lost);
@@ -98,7 +97,7 @@ export function releaseMember(directory: ClusterDirectory, board: Scoreboard, sl
 	row.proxiedSeen = 0;
 	if (open === undefined) releaseEverywhere(directory, board, slot);
 	else for (const ring of open.rings) releaseReader(ring, slot);
-	// It may have died after it had published and before it could wake the readers.
+	// It may have died after publishing and before waking the readers.
 	if (open === undefined) wakeAll(directory, board);
 	else open.doorbells.wakeAll();
 }
@@ -111,7 +110,7 @@ function releaseEverywhere(directory: ClusterDirectory, board: Scoreboard, slot:
 	}
 }
 
-/** A process that is only stopped goes on later, and writes where it wrote before. The supervisor clears the pid once it has reaped it. */
+/** A paused process may continue and write again. The supervisor clears the pid when it has reaped the process. */
 function checkReaped({ slot, pid }: BoardRow): void {
 	if (pid !== 0) throw new BusError(BusErrorCode.misuse, `process ${pid} of slot ${slot} has not been reaped`, "wait for its exit first");
 }

@@ -4,13 +4,13 @@ import type { BusLink } from "./bus-link.ts";
 import { RingLink } from "./ring-link.ts";
 
 export interface MemoryBusOptions {
-	/** How many slots there are. */
+	/** Number of slots. */
 	readonly members: number;
-	/** Of each ring: a power of two. */
+	/** Capacity of each ring: a power of two. */
 	readonly capacityBytes: number;
 }
 
-/** The bus within one thread: for `single`, and for tests. Same rings, same rules; waking is a callback. */
+/** The bus within one thread, for `single` and for tests. Same rings and rules; wake-ups are callbacks. */
 export class MemoryBus {
 	readonly #rings: readonly Ring[];
 	readonly #links = new Map<number, MemoryLink>();

@@ -1,24 +1,24 @@
 import type { ChannelList, Publishing, RecordKind } from "@shardcast/wire";
 
-/** What a message may bring besides its payload. */
+/** Optional parts of a message, besides its payload. */
 export interface MessageDetails {
-	/** Who published it, for subscribers, as `encodePublisherInfo` writes it. Kafka does not carry it. */
+	/** The publisher, for subscribers, encoded by `encodePublisherInfo`. Lost when the message goes through Kafka. */
 	readonly info?: Uint8Array | undefined;
-	/** For subscribers, and for their filters. */
+	/** Tags, for subscribers and their filters. */
 	readonly tags?: Readonly<Record<string, string>> | undefined;
-	/** A second message with the same key into the same channel, within five minutes, is answered like the first and not published. */
+	/** A second message with the same key to the same channel within five minutes is not published and gets the same answer. */
 	readonly idempotencyKey?: string | undefined;
-	/** Subscribers that take deltas may get the difference to the publication before. Without history, and through Kafka, it has no effect. */
+	/** Subscribers with deltas may get the difference to the previous publication. No effect without history or through Kafka. */
 	readonly delta?: boolean | undefined;
-	/** It does not become part of the channel's history, and has no offset. */
+	/** The message does not become part of the channel's history, and has no offset. */
 	readonly skipHistory?: boolean | undefined;
-	/** Whose share of the messages that wait it counts towards; if not given, the sender's. */
+	/** Whose share of the held messages it counts towards; defaults to the sender. */
 	readonly holder?: object;
 }
 
-/** Where messages go: the bus, or Kafka first. The bytes may be reused when a call returns, also while its promise is pending. */
+/** Takes messages and passes them to the bus, or to Kafka first. The caller may reuse the bytes when a call returns, even while its promise is pending. */
 export interface MessageSink {
 	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing;
-	/** As `publish`, but holds the message while there is no room, if it can. The details are kept until the message is out. */
+	/** Like `publish`, but holds the message while there is no room, if possible. Keeps the details until the message is published. */
 	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing;
 }

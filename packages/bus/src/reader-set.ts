@@ -6,17 +6,17 @@ interface Entry {
 	readonly origin: number;
 	readonly generation: number;
 	readonly reader: RingReader;
-	/** Made once, so that reading allocates nothing. */
+	/** Created once, so that reading allocates nothing. */
 	readonly visit: VisitRecord;
 	/** Unmaps the ring. */
 	readonly release: () => void;
-	/** The origin is gone: dropped once it has been read to its end. */
+	/** The origin is gone. The entry is removed when its ring has been read to the end. */
 	retired: boolean;
 }
 
 const nobody: VisitOrigin = () => {};
 
-/** The rings that one member reads, read in turns. Used on one thread. */
+/** The rings that a member reads, in turn. Used on one thread. */
 export class ReaderSet {
 	readonly #slot: number;
 	#entries: Entry[] = [];
@@ -34,8 +34,8 @@ export class ReaderSet {
 	}
 
 	/**
-	 * Reads a ring from now on.
-	 * @param resume from where the slot was registered in advance, if it was; else from what is written next.
+	 * Starts to read a ring.
+	 * @param resume start where the slot was registered in advance, if it was; otherwise at the tail.
 	 */
 	add(origin: number, generation: number, ring: Ring, resume: boolean, release: () => void): void {
 		const reader = new RingReader(ring, this.#slot);
@@ -44,7 +44,7 @@ export class ReaderSet {
 		this.#entries.push({ origin, generation, reader, visit, release, retired: false });
 	}
 
-	/** Retires all but those that `isPresent` knows. */
+	/** Retires all rings for which `isPresent` returns false. */
 	retain(isPresent: (origin: number, generation: number) => boolean): void {
 		for (const entry of this.#entries) {
 			if (entry.retired || isPresent(entry.origin, entry.generation)) continue;
@@ -97,7 +97,7 @@ export class ReaderSet {
 		this.#retiredCount = 0;
 	}
 
-	/** A retired ring has no writer any more: once it is empty it stays so. */
+	/** A retired ring has no writer, so an empty one stays empty. */
 	#dropRetired(): void {
 		if (this.#retiredCount === 0) return;
 		this.#entries = this.#entries.filter((entry) => {

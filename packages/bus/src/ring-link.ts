@@ -3,7 +3,7 @@ import { BusError, BusErrorCode } from "@shardcast/scoreboard";
 import type { BusLink, VisitOrigin } from "./bus-link.ts";
 import { ReaderSet } from "./reader-set.ts";
 
-/** What every link does, wherever the rings lie: writes its ring, reads all rings. How members wake and change is left open. */
+/** The common part of all links: writes its ring, reads all rings. Subclasses implement wake-ups and changes of members. */
 export abstract class RingLink implements BusLink {
 	readonly member: number;
 	readonly u8: Uint8Array;
@@ -55,7 +55,7 @@ export abstract class RingLink implements BusLink {
 		return this.#closed ? 0 : this.#writer.backpressuredCount;
 	}
 
-	/** Once closed, the memory may be gone: nothing must touch it. */
+	/** After `close` the memory may be unmapped and must not be used. */
 	protected get closed(): boolean {
 		return this.#closed;
 	}

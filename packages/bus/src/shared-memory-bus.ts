@@ -6,11 +6,11 @@ import { Doorbells } from "./doorbells.ts";
 import { RingLink } from "./ring-link.ts";
 
 /**
- * The bus between processes: one ring per member in shared memory, a FIFO as doorbell. One per process and slot, on one
- * thread. The supervisor creates the files (`createMemberFiles`) before the member joins, and removes the member after its death.
+ * The bus between processes: one ring per member in shared memory, and a FIFO as doorbell. One per process and slot, used on one thread. The
+ * supervisor creates the files (`createMemberFiles`) before the member joins, and removes the member after its death.
  *
- * A member that dies at any instruction blocks nothing: its ring's tail says what it had published, its reader slots are
- * freed by the supervisor, and its successor joins under the same slot.
+ * A member may die at any instruction without blocking others: its ring's tail shows what it had published, the supervisor frees its reader
+ * slots, and its successor joins under the same slot.
  */
 export class SharedMemoryBus extends RingLink {
 	readonly #directory: ClusterDirectory;
@@ -26,8 +26,8 @@ export class SharedMemoryBus extends RingLink {
 	#wake: () => void = () => {};
 
 	/**
-	 * Joins as `slot`: from now on this member gets what is published.
-	 * @throws BusError when the slot is no member, or another process's that has not been reaped; NativeError when its files cannot be mapped.
+	 * Joins as `slot`. From now on this member gets all records.
+	 * @throws BusError when the slot is not a member, or belongs to another process that has not been reaped; NativeError when its files cannot be mapped.
 	 */
 	static join(directory: ClusterDirectory, board: Scoreboard, slot: number): SharedMemoryBus {
 		const row = board.row(slot);
@@ -37,9 +37,9 @@ export class SharedMemoryBus extends RingLink {
 			throw new BusError(
 				BusErrorCode.misuse,
 				`slot ${slot} belongs to process ${row.pid}`,
-				"the supervisor gives a slot again once it has reaped that process",
+				"the supervisor assigns a slot again after it has reaped that process",
 			);
-		// The state before the look at who is present: see createMemberFiles.
+		// Store the state before reading which members are present: see createMemberFiles.
 		if (row.state === ShardState.empty || row.state === ShardState.dead) row.state = ShardState.starting;
 		const file = SharedFile.open(directory.ringPath(slot, row.ringGeneration));
 		return new SharedMemoryBus(directory, board, row, file, attachRing(file.buffer));
@@ -63,7 +63,7 @@ export class SharedMemoryBus extends RingLink {
 		if (this.closed) return;
 		this.refreshMembers();
 		for (const slot of this.#others) this.#doorbells.wake(slot);
-		// This member reads its own ring too. It cannot hear its doorbell while it runs, so no system call is needed.
+		// This member reads its own ring too. It is awake while it runs, so its doorbell need not be rung.
 		const sleepNumber = this.#row.sleeping;
 		if (sleepNumber === 0) return;
 		this.#row.clearSleeping(sleepNumber);
@@ -76,14 +76,14 @@ export class SharedMemoryBus extends RingLink {
 		this.#row.sleeping = this.#sleepNumber;
 		const handoffBatches = this.#row.handoffBatches;
 		const handedOver = handoffBatches !== this.#handoffBatchesSeen;
-		// The caller looks at its handoff socket after we said so, and so finds all batches that have been counted until now.
+		// The caller checks its handoff socket after this, and so finds all batches counted until now.
 		this.#handoffBatchesSeen = handoffBatches;
 		if (!handedOver && !this.hasRecords()) return true;
 		this.#row.sleeping = 0;
 		return false;
 	}
 
-	/** A waker that has read the word before rings once without need. */
+	/** A waker that has read the word before this rings once unnecessarily. */
 	override awake(): void {
 		if (!this.closed && this.#row.sleeping !== 0) this.#row.sleeping = 0;
 	}
@@ -104,7 +104,7 @@ export class SharedMemoryBus extends RingLink {
 		try {
 			this.#takeUpMembers(true, epoch);
 		} catch (error) {
-			// What was published there waits for us, so the next look is soon enough.
+			// The ring keeps its records for this member, so a later retry is soon enough.
 			if (!isOutOfDescriptors(error)) throw error;
 		}
 	}
@@ -124,7 +124,7 @@ export class SharedMemoryBus extends RingLink {
 		this.#wake();
 	}
 
-	/** @param resume false when this member joins: what was published before is not for it. */
+	/** @param resume false when this member joins: earlier records are not for it. */
 	#takeUpMembers(resume: boolean, epoch: number): void {
 		const rows = this.#board.members();
 		const present = new Map(rows.map((row) => [row.slot, row.ringGeneration]));
@@ -141,7 +141,7 @@ export class SharedMemoryBus extends RingLink {
 		this.#row.epochSeen = epoch;
 	}
 
-	/** Null when the member was removed this instant: the epoch has changed again, or is about to. */
+	/** Null when the member was just removed: the epoch has changed again, or is about to. */
 	#openRing(slot: number, generation: number): SharedFile | null {
 		try {
 			return SharedFile.open(this.#directory.ringPath(slot, generation));

@@ -170,7 +170,7 @@ describe("a slot", () => {
 	it("is joined by the process that the supervisor has given it to, and by no other", () => {
 		const { board, join } = cluster(1);
 		board.row(0).pid = 4711;
-		expect(() => join(0)).toThrow("slot 0 belongs to process 4711: the supervisor gives a slot again");
+		expect(() => join(0)).toThrow("slot 0 belongs to process 4711: the supervisor assigns a slot again");
 		expect(board.row(0).state, "nothing has changed").toBe(ShardState.empty);
 		board.row(0).pid = process.pid;
 		join(0);

@@ -3,8 +3,8 @@ import { isJson } from "./json-reader.ts";
 import { RecordKind } from "./record-descriptor.ts";
 
 /**
- * A payload as JSON: as it is when that is what it is, another text as a string, other bytes as a string in Base64. Costs one look at each
- * byte.
+ * Converts a payload to JSON: valid JSON stays as it is, other text becomes a string, and binary data becomes a Base64 string. Reads each
+ * byte once.
  */
 export function asJson(payload: Uint8Array, kind: RecordKind): Uint8Array {
 	if (kind === RecordKind.text || isUtf8(payload))

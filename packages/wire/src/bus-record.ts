@@ -1,27 +1,27 @@
 import type { ChannelList } from "./channel-list.ts";
 import { BusRecord, type RecordKind, RecordType } from "./record-descriptor.ts";
 
-/** A record of any type. `writeRecordHead` is the short way for a publication without anything special. */
+/** A record of any type. For a plain publication, `writeRecordHead` is faster. */
 export interface RecordFields {
 	readonly type: RecordType;
 	readonly kind: RecordKind;
-	/** The slot of the shard that it is for; null = for all. */
+	/** Slot of the target shard; null = all shards. */
 	readonly targetSlot: number | null;
 	readonly sender: number;
 	readonly senderShard: number;
 	readonly publishedMs: number;
 	readonly channels: ChannelList;
-	/** See `encodeExtensions`. */
+	/** Encoded by `encodeExtensions`. */
 	readonly extensions: Uint8Array;
 }
 
-/** Bytes that a record takes, before the ring's own header and padding. */
+/** Length of a record, without the ring's header and padding. */
 export function recordBytes(channels: ChannelList, payloadBytes: number, extensionBytes = 0): number {
 	return BusRecord.headerBytes + channels.bytes.length + extensionBytes + payloadBytes;
 }
 
 /**
- * Writes all of a publication but its payload at `at` and returns where the payload goes. The caller has claimed
+ * Writes a publication without its payload at `at` and returns where the payload goes. The caller must have claimed
  * `recordBytes(channels, payloadBytes)` bytes there. No allocation.
  */
 export function writeRecordHead(
@@ -33,7 +33,7 @@ export function writeRecordHead(
 	publishedMs: number,
 	channels: ChannelList,
 ): number {
-	// Two stores for six fields: this is written for every message.
+	// Two stores for six fields, since this runs for every message.
 	view.setUint32(at, RecordType.publication | (kind << kindShift) | (channels.count << channelCountShift), true);
 	view.setUint32(at + BusRecord.channelBytesOffset, channels.bytes.length, true);
 	view.setUint32(at + BusRecord.senderOffset, sender, true);
@@ -45,8 +45,8 @@ export function writeRecordHead(
 }
 
 /**
- * As `writeRecordHead`, for any record. The caller has claimed `recordBytes(channels, payloadBytes, extensions.length)` bytes.
- * @throws RangeError when the extensions are too long for a record, or the slot is none.
+ * Like `writeRecordHead`, for any record. The caller must have claimed `recordBytes(channels, payloadBytes, extensions.length)` bytes.
+ * @throws RangeError when the extensions are too long for a record, or the slot is invalid.
  */
 export function writeRecord(view: DataView, u8: Uint8Array, at: number, fields: RecordFields): number {
 	const { extensions, targetSlot } = fields;
@@ -61,21 +61,21 @@ export function writeRecord(view: DataView, u8: Uint8Array, at: number, fields: 
 	return body + extensions.length;
 }
 
-/** A record's target when it is for all. */
+/** Target of a record for all shards. */
 export const everyShard = 0;
 
-/** A record's target for the shard in this slot. @throws RangeError when it is none. */
+/** Target of a record for the shard in this slot. @throws RangeError for an invalid slot. */
 export function recordTarget(slot: number): number {
 	if (!Number.isInteger(slot) || slot < 0 || slot > 254) throw new RangeError(`slot ${slot} is not a whole number from 0 to 254`);
 	return slot + 1;
 }
 
-/** A shard in one of its lives, never 0: connections are numbered from the start in each. */
+/** Identifies an incarnation of a shard; never 0. Connection numbers are unique only within one incarnation. */
 export function shardLife(slot: number, incarnation: number): number {
 	return (((slot + 1) << 16) | (incarnation & 0xffff)) >>> 0;
 }
 
-/** Says whose connection the sender of the record at `at` is, when it is not the publishing member's own. */
+/** Sets which shard the sender's connection belongs to, if it is not the publishing member. */
 export function setSenderShard(view: DataView, at: number, life: number): void {
 	view.setUint32(at + BusRecord.senderShardOffset, life, true);
 }

@@ -11,26 +11,26 @@ export function randomChannelHashKey(): ChannelHashKey {
 }
 
 /**
- * Takes the cluster's key. Every process and every worker thread that writes or reads records of one bus must have the same key, and must
- * have it before it makes its first channel list. A process starts with a random key, so a shard that forgets this finds no client
- * for any channel instead of being open to attack.
+ * Sets the cluster's key. All processes and worker threads that write or read records of a bus need the same key before they create their
+ * first channel list. A process starts with a random key, so a shard that forgets this call finds no client for any channel, instead of being
+ * open to attack.
  */
 export function useChannelHashKey([word0, word1]: ChannelHashKey): void {
 	key0 = word0 | 0;
 	key1 = word1 | 0;
 }
 
-/** To be handed to worker threads. */
+/** The current key, to pass to worker threads. */
 export function channelHashKey(): ChannelHashKey {
 	return [key0, key1];
 }
 
 /**
- * Hash of a channel name's UTF-8 bytes, 32 bits: a reader looks a channel up by it before it compares names.
+ * 32-bit hash of a channel name's UTF-8 bytes. Readers look channels up by hash before they compare names.
  *
- * HalfSipHash-1-3, which the Linux kernel uses for its hash tables. Clients choose the names, so the hash must be keyed, and a key alone is
- * not enough: with FNV-1a, whether two names collide depends on 8 bits of its start value only. About 150 ns for a name of 20
- * bytes, once per channel list; records carry the hash, so that readers do not compute it.
+ * It is HalfSipHash-1-3, which the Linux kernel uses for its hash tables. Clients choose the names, so the hash must be keyed; but a key alone
+ * is not enough: with FNV-1a, a collision of two names depends on only 8 bits of the start value. Takes about 150 ns for a name of 20 bytes,
+ * once per channel list; records carry the hash, so that readers need not compute it.
  */
 export function channelHash(name: Uint8Array, start = 0, end = name.length): number {
 	let v0 = key0;
@@ -39,10 +39,10 @@ export function channelHash(name: Uint8Array, start = 0, end = name.length): num
 	let v3 = 0x74656462 ^ key1;
 	const bytes = end - start;
 	const wordsEnd = end - (bytes & 3);
-	// The last word: what is left of the name, and its length in the upper byte.
+	// The last word: the rest of the name, and its length in the upper byte.
 	let last = bytes << 24;
 	for (let at = wordsEnd, shift = 0; at < end; at++, shift += 8) last |= name[at]! << shift;
-	// One round for each word and for the last one, then three to finish.
+	// One round per word, then three to finish.
 	for (let at = start, finishing = 0; finishing < 4; at += 4) {
 		let word = 0;
 		if (at < wordsEnd) word = name[at]! | (name[at + 1]! << 8) | (name[at + 2]! << 16) | (name[at + 3]! << 24);

@@ -3,7 +3,7 @@ import { BusRecord, ChannelEntry } from "./record-descriptor.ts";
 
 const encoder = new TextEncoder();
 
-/** The channel part of a record, made once per client or request and then only copied. */
+/** The channel part of a record, encoded once per client or request and then only copied. */
 export interface ChannelList {
 	readonly count: number;
 	readonly bytes: Uint8Array;

@@ -1,23 +1,23 @@
 /**
- * WebSocket close codes that shardcast sends. 3000–3499 invite the client to come back, 3500–3999 tell it not to
- * (Centrifuge client protocol); 1001–1013 are RFC 6455 and the IANA registry.
+ * WebSocket close codes that shardcast sends. After 3000–3499 the client should reconnect, after 3500–3999 it should not
+ * (Centrifuge client protocol); 1001–1013 are from RFC 6455 and the IANA registry.
  */
 export const CloseCode = {
-	/** The shard is draining and the client speaks no sub-protocol of ours: come back at once, another shard serves. */
+	/** The shard is draining, and the client does not use the Centrifuge protocol: reconnect at once, to another shard. */
 	goingAway: 1001,
-	/** It sent a message that its channels do not take (`publication_data_format`). */
+	/** The client sent a message that its channels do not accept (`publication_data_format`). */
 	invalidMessage: 1007,
-	/** It sent more messages per second than `--message-rate` allows. */
+	/** The client sent more messages per second than `--message-rate` allows. */
 	policyViolation: 1008,
 	/** A frame was longer than `--max-payload`. */
 	messageTooBig: 1009,
-	/** The server failed on something that this client did: a defect, which the log describes. */
+	/** A bug in the server while it handled this client. See the log. */
 	internalError: 1011,
-	/** The bus stayed full for longer than this client's publish could be held: come back later. */
+	/** The bus stayed full for longer than this client's message could be held: reconnect later. */
 	tryAgainLater: 1013,
 	/** The client read more slowly than `--max-buffered` allows. */
 	slow: 3008,
-	/** It sent a message though clients may only receive (`--client-publish`). It would be closed again: it should not come back unchanged. */
+	/** The client sent a message although clients may only receive (`--client-publish`). It should not reconnect unchanged. */
 	receiveOnly: 3507,
 } as const;
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];

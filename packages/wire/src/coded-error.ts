@@ -1,6 +1,6 @@
 /**
- * Something is wrong with shared memory, or with its use: `message` says what and how to fix it, `code` is for programs. `RingError` is the
- * same but separate, because `packages/ring` imports no other package.
+ * An error in shared memory or its use. `message` says what is wrong and how to fix it; `code` is for programs. `RingError` is the same but
+ * separate, because `packages/ring` imports no other package.
  */
 export abstract class CodedError<Code extends string> extends Error {
 	readonly code: Code;

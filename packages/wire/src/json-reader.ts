@@ -1,16 +1,16 @@
-/** Where something lies in a document: from its first byte to behind its last. */
+/** A part of a document, from its first byte up to, but not including, `end`. */
 export interface JsonSpan {
 	readonly start: number;
 	readonly end: number;
 }
 
-/** A JSON string that a `JsonReader` has read, quotes included, as the text that it stands for. */
+/** Decodes a JSON string, quotes included, that a `JsonReader` has read. */
 export function jsonText(bytes: Uint8Array, { start, end }: JsonSpan): string {
 	const written = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString();
 	return written.includes("\\") ? (JSON.parse(written) as string) : written.slice(1, -1);
 }
 
-/** The bytes are not JSON; the message says what is wrong and at which byte. */
+/** The bytes are not valid JSON. The message says what is wrong and at which byte. */
 export class JsonSyntaxError extends Error {
 	override readonly name = "JsonSyntaxError";
 }
@@ -32,7 +32,7 @@ const closeArray = ascii("]");
 const openObject = ascii("{");
 const closeObject = ascii("}");
 
-/** What each byte may be part of: white space, a string without escapes, the second half of an escape, its four digits, a number. */
+/** Classes of bytes: white space, part of a string without escapes, second byte of an escape, hexadecimal digit of an escape, part of a number. */
 const Class = { space: 1, plain: 2, escape: 4, hex: 8, digit: 16 } as const;
 const classes = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) {
@@ -47,55 +47,55 @@ for (let byte = 0; byte < 256; byte++) {
 const words = ["true", "false", "null"].map((word) => Buffer.from(word));
 
 /**
- * One pass over one JSON document, pulled by the caller: it enters objects and arrays, takes the texts that it wants and skips other values.
- * Every method stops behind what it has read. What it takes is exactly what JSON.parse takes, and it builds only what it is asked for: a
- * value that is skipped costs a byte of heap per level of nesting and no stack. Every method throws JsonSyntaxError.
+ * A pull parser for one JSON document. The caller enters objects and arrays, reads the texts that it needs and skips other values. Each method
+ * stops after what it has read, and throws JsonSyntaxError. The parser accepts exactly what JSON.parse accepts, and builds only what is
+ * requested: a skipped value costs one byte of heap per level of nesting and no stack.
  */
 export class JsonReader {
 	readonly #bytes: Uint8Array;
 	#at = 0;
-	/** The byte that closes each container that is open in a value that is skipped, outermost first. */
+	/** While a value is skipped: the closing byte of each open container, outermost first. */
 	#closers: Uint8Array | null = null;
 
-	/** @param bytes one document, which must be UTF-8; white space around it is skipped. */
+	/** @param bytes one document in UTF-8. White space around it is skipped. */
 	constructor(bytes: Uint8Array) {
 		this.#bytes = bytes;
 		this.#run(Class.space);
 	}
 
-	/** The byte at which the next value begins; undefined at the end. */
+	/** The first byte of the next value; undefined at the end. */
 	peek(): number | undefined {
 		return this.#bytes[this.#at];
 	}
 
-	/** Goes into the object that begins here; false when something else does. Then `member(true)`. */
+	/** Enters the object that starts here; false if the value is not an object. Call `member(true)` next. */
 	enterObject(): boolean {
 		return this.#take(openObject);
 	}
 
-	/** Goes into the array that begins here; false when something else does. Then `element(true)`. */
+	/** Enters the array that starts here; false if the value is not an array. Call `element(true)` next. */
 	enterArray(): boolean {
 		return this.#take(openArray);
 	}
 
-	/** Goes to the value of the object's first or next member; null = the object has ended, and the reader is behind it. */
+	/** Moves to the value of the object's first or next member and returns the key; null at the end of the object, which is then read. */
 	member(first: boolean): JsonSpan | null {
 		return this.#hasMore(first, closeObject) ? this.#key() : null;
 	}
 
-	/** Goes to the array's first or next element; false = the array has ended, and the reader is behind it. */
+	/** Moves to the array's first or next element; false at the end of the array, which is then read. */
 	element(first: boolean): boolean {
 		return this.#hasMore(first, closeArray);
 	}
 
-	/** A value of any kind, however deep it is. */
+	/** Skips any value, at any depth. */
 	skip(): JsonSpan {
 		const start = this.#at;
 		this.#value();
 		return { start, end: this.#at };
 	}
 
-	/** There must be nothing more than white space. */
+	/** Checks that only white space is left. */
 	end(): void {
 		this.#run(Class.space);
 		if (this.#at < this.#bytes.length) throw this.#unexpected();
@@ -121,7 +121,7 @@ export class JsonReader {
 					continue;
 				}
 			}
-			// A value is at its end, or a container that has just been opened: so are those that end with it.
+			// A value has ended, or a container has just been opened. Close all containers that end here.
 			for (;;) {
 				if (depth === 0) return;
 				this.#run(Class.space);
@@ -133,7 +133,7 @@ export class JsonReader {
 		}
 	}
 
-	/** The byte that closes the container that begins here; 0 when none does. */
+	/** The closing byte of the container that starts here; 0 if none does. */
 	#opened(): number {
 		if (this.#take(openArray)) return closeArray;
 		return this.#take(openObject) ? closeObject : 0;
@@ -149,7 +149,7 @@ export class JsonReader {
 		closers[depth] = closer;
 	}
 
-	/** A name with its colon, up to where its value begins. */
+	/** Reads a key and its colon, up to the start of the value. */
 	#key(): JsonSpan {
 		const start = this.#at;
 		this.#string();
@@ -200,7 +200,7 @@ export class JsonReader {
 		for (const byte of word) this.#expect(byte);
 	}
 
-	/** As many bytes of the class as there are. */
+	/** Skips all bytes of the class. */
 	#run(kind: number): void {
 		const bytes = this.#bytes;
 		let at = this.#at;

@@ -1,22 +1,22 @@
 import { JsonReader, type JsonSpan } from "./json-reader.ts";
 
-/** Told of what lies in the outermost value, in order; what it throws is thrown by `scanJson`. */
+/** Gets the parts of the outermost value, in order. `scanJson` rethrows its errors. */
 export interface JsonVisitor {
-	/** A member of the outermost object, or of an object in the outermost array. What follows it has not been looked at. */
+	/** A member of the outermost object, or of an object in the outermost array. The bytes after it have not been checked yet. */
 	member(key: JsonSpan, value: JsonSpan): void;
-	/** An element of the outermost array is at its end; the members of an object have been told. */
+	/** The end of an element of the outermost array. For an object, `member` was called for its members before. */
 	element(isObject: boolean): void;
 }
 
-/** What a document is. */
+/** The type of the outermost value. */
 export type JsonShape = "object" | "array" | "scalar";
 
 /**
- * Checks that `bytes`, which must be UTF-8, are one JSON document, and tells where the members of its outermost object lie, or those of the
- * objects in its outermost array: for a caller that passes a value on as it was written. To parse and stringify it would change large numbers,
+ * Checks that `bytes`, which must be UTF-8, are one JSON document, and reports where the members of its outermost object are, or those of the
+ * objects in its outermost array. With this a caller can pass a value on as it was written: parsing and stringifying would change large numbers,
  * and JSON.stringify overflows the stack on deep nesting.
  *
- * It takes exactly what JSON.parse takes and builds nothing: nesting costs a byte of heap per level and no stack.
+ * Accepts exactly what JSON.parse accepts and builds nothing: nesting costs one byte of heap per level and no stack.
  * @throws JsonSyntaxError
  */
 export function scanJson(bytes: Uint8Array, visitor: JsonVisitor): JsonShape {
@@ -44,7 +44,7 @@ function outermost(reader: JsonReader, visitor: JsonVisitor): JsonShape {
 	return "scalar";
 }
 
-/** An object from behind its brace. */
+/** Reads an object after its opening brace. */
 function members(reader: JsonReader, visitor: JsonVisitor): void {
 	for (let key = reader.member(true); key !== null; key = reader.member(false)) visitor.member(key, reader.skip());
 }

@@ -1,48 +1,48 @@
-/** Sizes of the logs of channels with history, here because the options are checked against them. What lies in them is for `packages/channel-log`. */
+/** Sizes of the logs of channels with history. They are here because options are checked against them; `packages/channel-log` defines the contents. */
 export const LogSize = {
-	/** Logs of a cluster, for its whole life. */
+	/** Number of logs of a cluster; fixed. */
 	logs: 8,
-	/** In front of the rows. */
+	/** Bytes before the rows. */
 	headerBytes: 8960,
 	lineBytes: 128,
 	rowBytes: 128,
 	rowsPerBucket: 16,
 	entryBytes: 32,
 	entriesPerBucket: 16,
-	/** For each partition of Kafka that feeds channels with history. */
+	/** Bytes per Kafka partition that feeds channels with history. */
 	feedBytes: 32,
-	/** Part of a log for them; there are never more than a cluster follows, for which a history of 64 MiB has room. */
+	/** Share of a log for feeds. A history of 64 MiB has room for all partitions that a cluster can read. */
 	feedShare: 1 / 128,
 	feedsMax: 2048,
-	/** Part of the rows, and of the entries, that can be in use while each name still finds room: with 16 in a bucket 0.85; 0.75 when they expire and come without end. */
+	/** Share of rows or entries that can be in use while each name still finds room. With 16 per bucket it is 0.85, or 0.75 when names constantly expire and are added. */
 	load: 0.72,
-	/** Bytes of history memory for each channel, and each idempotency key, unless their number is given. */
+	/** Bytes of history memory per channel, and per idempotency key, from which their default numbers are derived. */
 	bytesPerChannel: 2048,
 	bytesPerKey: 256,
 	logBytesMin: 65_536,
 	logBytesMax: 2 ** 30,
-	/** The largest record is this part of the data: padding, which is shorter than the record, plus record always fit. */
+	/** The largest record is half of the data, so that padding, which is shorter than the record, plus record always fit. */
 	recordsPerDataMin: 2,
 } as const;
 
-/** What all logs of a cluster together have room for. */
+/** Capacity of all logs of a cluster together. */
 export interface LogCapacity {
 	readonly memoryBytes: number;
-	/** Channels that have an offset and an epoch; 0 = one for each 2 KiB. */
+	/** Channels with offset and epoch; 0 = one per 2 KiB. */
 	readonly channels?: number;
-	/** Idempotency keys that live; 0 = one for each 256 bytes. */
+	/** Unexpired idempotency keys; 0 = one per 256 bytes. */
 	readonly idempotencyKeys?: number;
 }
 
-/** Of each log. */
+/** Sizes of each log. */
 export interface LogSizes {
 	readonly bytes: number;
 	readonly rows: number;
 	readonly entries: number;
 	readonly feeds: number;
-	/** Where publications lie; below 0 = the tables do not fit. */
+	/** Bytes for publications; negative if the tables do not fit. */
 	readonly dataBytes: number;
-	/** Longest record, with everything that belongs to it. */
+	/** Longest record, head and all other parts included. */
 	readonly recordBytesMax: number;
 }
 
@@ -60,14 +60,14 @@ export function logSizes({ memoryBytes, channels = 0, idempotencyKeys = 0 }: Log
 	}
 }
 
-/** Whether the tables leave at least a third of a log to publications. */
+/** Whether at least a third of a log is left for publications. */
 export function leavesRoom({ bytes, dataBytes }: LogSizes): boolean {
 	return dataBytes >= bytes / 3;
 }
 
-/** For so many in one log on average. Names fall into the logs by chance, so that some get more: four standard deviations are added. */
+/** Slots needed for an average number of names per log. Names are distributed at random, so four standard deviations are added. */
 function slotsFor(average: number, perBucket: number): number {
 	const buckets = Math.ceil((average + 4 * Math.sqrt(average)) / LogSize.load / perBucket);
-	// Each name has two.
+	// Each name has two buckets.
 	return Math.max(2, buckets) * perBucket;
 }

@@ -1,6 +1,6 @@
 /**
- * What to add to this thread's `performance.now()` to get CLOCK_MONOTONIC. The clocks are read as `now`, `hrtime`, `now`, several times, and
- * the closest pair is taken: a thread that is preempted between two reads would be wrong by that time for the rest of its life.
+ * Difference between CLOCK_MONOTONIC and this thread's `performance.now()`. Reads the clocks in the order `now`, `hrtime`, `now` several times
+ * and takes the closest pair: a preemption between two reads would otherwise make the offset wrong for the life of the thread.
  */
 function measureMonotonicOffsetMs(): number {
 	let closestMs = Number.POSITIVE_INFINITY;

@@ -1,6 +1,6 @@
 /**
- * A record as it lies in a ring: the bus between processes, the ingest ring between threads and the events of a channel log carry the same
- * bytes. Version 2.
+ * Layout of a record. The bus between processes, the ingest ring between threads and the events of a channel log use the same bytes.
+ * Version 2.
  *
  * ```
  *  0        1        2        3        4                6                8                12               16
@@ -13,17 +13,18 @@
  *      extensions, each       type u8 | length u16 LE | value              (back to back, `extension bytes` in all)
  *      payload, up to the end of the record
  * ```
- * Little-endian throughout; all but the header is unaligned, so it is read through a DataView. Zero channels = to everybody.
+ * Little-endian throughout. Only the header is aligned, so the rest is read through a DataView. Zero channels = everybody.
  *
- * `target` is 0 for every shard, or a shard's slot + 1: all others pass the record over.
- * `sender id` is the connection's number within the publishing member (0 = nobody to leave out). A message that went through
- * Kafka is put on the bus by another member than its sender's: `sender's shard` then says whose number it is (`shardLife`), and is
- * 0 otherwise. In a question and its reply they are the question's number, and the shard that asks: a reply never reaches its successor.
- * `published` is CLOCK_MONOTONIC in milliseconds (`monotonicMs`), the same in every process of the machine, so a reader can tell how long
- * the event has waited.
+ * `target` is 0 for all shards, or a shard's slot + 1: the others ignore the record.
+ * `sender id` is the number of the connection within the publishing member; that connection does not get the message (0 = none). A message
+ * that went through Kafka may be put on the bus by another member than its sender's. Then `sender's shard` says whose number it is
+ * (`shardLife`); otherwise it is 0. In a question and its reply these fields are the question's number and the asking shard, so that a reply
+ * never reaches that shard's successor.
+ * `published` is CLOCK_MONOTONIC in milliseconds (`monotonicMs`), the same in every process of the machine, so that a reader can compute how
+ * long the event has waited.
  *
- * **What an older reader does with a newer record**: a type that it does not know it passes over, an extension that it does not know it skips
- * by its length. Any other change of this layout raises the major version of the scoreboard, which keeps such processes apart.
+ * **Compatibility**: an older reader ignores records of an unknown type, and skips an unknown extension by its length. Any other change of this
+ * layout raises the major version of the scoreboard, which keeps such processes apart.
  */
 export const BusRecord = {
 	typeOffset: 0,
@@ -38,34 +39,34 @@ export const BusRecord = {
 	headerBytes: 24,
 	/** Longest channel name in UTF-8 bytes. */
 	channelNameBytesMax: 255,
-	/** Most channels of one event. */
+	/** Most channels per record. */
 	channelsMax: 32,
-	/** All extensions of a record together. */
+	/** Most bytes for all extensions of a record. */
 	extensionBytesMax: 65_535,
 } as const;
 
 /** Byte layout of one channel entry. */
 export const ChannelEntry = { hashOffset: 0, lengthOffset: 4, nameOffset: 5 } as const;
 
-/** What a record is about. */
+/** Type of a record. */
 export const RecordType = {
 	/** A message to the clients of its channels. */
 	publication: 1,
-	/** Somebody has come into its channel, or left it; the payload says who. */
+	/** A client has joined or left the channel; the payload says which. */
 	join: 2,
 	leave: 3,
-	/** Asked of the target, or of every shard; the payload is the question. */
+	/** A question to the target shard, or to all shards; the payload is the question. */
 	question: 4,
-	/** To the shard that asked. */
+	/** A reply to the shard that asked. */
 	reply: 5,
 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];
 
-/** What the payload is. */
+/** Kind of the payload. */
 export const RecordKind = { text: 1, binary: 2 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 
-/** Byte layout of one extension, and the types that there are. */
+/** Byte layout and types of extensions. */
 export const Extension = {
 	typeOffset: 0,
 	lengthOffset: 1,
@@ -77,7 +78,7 @@ export const Extension = {
 		epoch: 2,
 		/** Tags of a publication: a JSON object of strings. */
 		tags: 3,
-		/** Who published it, in the encoding of the server. */
+		/** The publisher, in the encoding of packages/server. */
 		info: 4,
 	},
 } as const;

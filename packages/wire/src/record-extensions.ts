@@ -1,13 +1,13 @@
 import { BusRecord, Extension } from "./record-descriptor.ts";
 import type { RecordHead } from "./record-head.ts";
 
-/** What a record may carry besides its head and payload. */
+/** Optional parts of a record, besides head and payload. */
 export interface RecordExtensions {
-	/** Where a publication stands in its channel's history. */
+	/** Position of a publication in its channel's history. */
 	readonly offset?: number;
 	readonly epoch?: string;
 	readonly tags?: Readonly<Record<string, string>> | undefined;
-	/** Who published it, in the encoding of whoever reads it. Once read, it lies in the record. */
+	/** The publisher. Opaque here. After reading, it is a view of the record. */
 	readonly info?: Uint8Array | undefined;
 }
 
@@ -17,7 +17,7 @@ const { types } = Extension;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** The extension part of a record. @throws RangeError when an offset is none, or they are too long for a record. */
+/** Encodes the extension part of a record. @throws RangeError for an invalid offset, or if they are too long for a record. */
 export function encodeExtensions({ offset, epoch, tags, info }: RecordExtensions): Uint8Array {
 	const values: [type: number, value: Uint8Array][] = [];
 	if (offset !== undefined) {
@@ -43,8 +43,8 @@ export function encodeExtensions({ offset, epoch, tags, info }: RecordExtensions
 }
 
 /**
- * The extensions of a record whose head has been read; those of unknown types are skipped. Not for every record: it allocates.
- * @throws RangeError when they do not fill their place, or a value is not what its type promises.
+ * Decodes the extensions of a record whose head has been read. Skips unknown types. It allocates, so do not call it for every record.
+ * @throws RangeError when the lengths do not add up, or a value is invalid for its type.
  */
 export function readExtensions(u8: Uint8Array, view: DataView, { extensionsStart, payloadStart }: RecordHead): RecordExtensions {
 	const found: { -readonly [Key in keyof RecordExtensions]: RecordExtensions[Key] } = {};
@@ -52,7 +52,7 @@ export function readExtensions(u8: Uint8Array, view: DataView, { extensionsStart
 	while (at < payloadStart) {
 		const value = at + Extension.valueOffset;
 		const end = value <= payloadStart ? value + view.getUint16(at + Extension.lengthOffset, true) : payloadStart + 1;
-		if (end > payloadStart) throw new RangeError("an extension is longer than the place that the record has for them");
+		if (end > payloadStart) throw new RangeError("an extension exceeds the extension part of its record");
 		switch (view.getUint8(at + Extension.typeOffset)) {
 			case types.offset:
 				found.offset = offsetAt(view, value, end);
@@ -76,13 +76,13 @@ const isOffset = (offset: number): boolean => Number.isSafeInteger(offset) && of
 
 function offsetAt(view: DataView, start: number, end: number): number {
 	const offset = end - start === 8 ? view.getFloat64(start, true) : -1;
-	if (!isOffset(offset)) throw new RangeError("the offset of a record is no whole number");
+	if (!isOffset(offset)) throw new RangeError("the offset of a record is not a whole number");
 	return offset;
 }
 
 function textOf(u8: Uint8Array, start: number, end: number): string {
 	try {
-		// A copy: a decoder takes no shared memory.
+		// A copy: TextDecoder does not accept shared memory.
 		return decoder.decode(new Uint8Array(u8.subarray(start, end)));
 	} catch {
 		throw new RangeError("an extension of a record is not UTF-8");
@@ -97,5 +97,5 @@ function tagsOf(text: string): Readonly<Record<string, string>> {
 	} catch {
 		// As below.
 	}
-	throw new RangeError("the tags of a record are no JSON object of strings");
+	throw new RangeError("the tags of a record are not a JSON object of strings");
 }

@@ -1,6 +1,6 @@
 import { BusRecord, ChannelEntry, RecordKind, RecordType } from "./record-descriptor.ts";
 
-// Variables, since V8 would look each of these up in its table for every record.
+// Local constants, since V8 would otherwise look up the property for every record.
 const {
 	channelBytesOffset,
 	channelCountOffset,
@@ -14,27 +14,27 @@ const {
 } = BusRecord;
 const { lengthOffset, nameOffset } = ChannelEntry;
 
-/** What a reader needs of one record. Offsets are into the same `u8` and `view` that the record was read from. */
+/** The decoded head of a record. Offsets refer to the `u8` and `view` that the record was read from. */
 export interface RecordHead {
-	/** A `RecordType`; any other comes from a newer writer, and is to be passed over. */
+	/** A `RecordType`. An unknown value comes from a newer writer: ignore the record. */
 	type: number;
 	kind: RecordKind;
-	/** `everyShard`, or a shard's slot + 1: all others pass the record over. */
+	/** `everyShard`, or a shard's slot + 1: the others ignore the record. */
 	target: number;
-	/** The connection within the publishing member that must not get it back; 0 = nobody. */
+	/** Connection of the publishing member that must not get the message back; 0 = none. */
 	sender: number;
-	/** Whose connection that is (`shardLife`); 0 = the publishing member's. */
+	/** Shard of that connection (`shardLife`); 0 = the publishing member. */
 	senderShard: number;
 	channelCount: number;
 	channelsStart: number;
-	/** They end at the payload. */
+	/** Start of the extensions, which end at the payload. */
 	extensionsStart: number;
 	payloadStart: number;
 	payloadEnd: number;
 	publishedMs: number;
 }
 
-/** To be made once per reader and filled again for each record: a head per record would be garbage on the hot path. */
+/** Create one per reader and refill it for each record: one object per record would be garbage on the hot path. */
 export function createRecordHead(): RecordHead {
 	return {
 		type: RecordType.publication,
@@ -52,15 +52,15 @@ export function createRecordHead(): RecordHead {
 }
 
 /**
- * Reads the head of the record in `start … end` into `head`. No allocation. Channel entries are known to lie within their place afterwards;
- * extensions are looked at by `readExtensions` only.
- * @throws RangeError when the lengths in it contradict its size: whoever wrote it speaks another version.
+ * Reads the head of the record in `start … end` into `head`. No allocation. It validates the lengths of channel entries; `readExtensions`
+ * validates the extensions.
+ * @throws RangeError when the lengths do not match the record's size: the writer uses another version.
  */
 export function readRecordHead(view: DataView, start: number, end: number, head: RecordHead): void {
 	if (end - start < headerBytes) throw noRoom(end - start);
 	const type = view.getUint8(start);
 	const kind = view.getUint8(start + kindOffset);
-	// What the kinds of other types are is theirs to say: a type from newer code is passed over as a whole.
+	// Other types may define other kinds. A record of an unknown type is ignored as a whole.
 	if (kind !== RecordKind.text && kind !== RecordKind.binary && type === RecordType.publication) throw unknownKind(kind);
 	const channelCount = view.getUint8(start + channelCountOffset);
 	const channelsStart = start + headerBytes;
@@ -84,14 +84,14 @@ export function readRecordHead(view: DataView, start: number, end: number, head:
 	head.publishedMs = view.getFloat64(start + publishedOffset, true);
 }
 
-// Made elsewhere, so that V8 finds `readRecordHead` small enough to put it inline: that and the variables above halve its cost.
+// Separate functions, so that `readRecordHead` is small enough for V8 to inline. This and the local constants above halve its cost.
 const noRoom = (bytes: number) => new RangeError(`a record of ${bytes} bytes has no room for its head`);
 const unknownKind = (kind: number) => new RangeError(`a record of unknown kind ${kind}`);
-const tooShort = (bytes: number, least: number) => new RangeError(`a record of ${bytes} bytes whose head says ${least} or more`);
+const tooShort = (bytes: number, least: number) => new RangeError(`a record of ${bytes} bytes whose head requires at least ${least}`);
 const wrongChannels = (count: number, bytes: number) =>
-	new RangeError(`a record whose ${count} channels do not take the ${bytes} bytes that its head says`);
+	new RangeError(`a record whose ${count} channels do not have the ${bytes} bytes given in its head`);
 
-/** Whether the channel entry at `at` carries the name `name`. Hashes are compared first by the caller. */
+/** Whether the channel entry at `at` has this name. The caller compares hashes first. */
 export function channelEntryIs(u8: Uint8Array, at: number, name: Uint8Array): boolean {
 	const length = u8[at + lengthOffset];
 	if (length !== name.length) return false;
@@ -106,7 +106,7 @@ export function channelNameAt(u8: Uint8Array, at: number): string {
 	return Buffer.from(u8.buffer, start, u8[at + lengthOffset]).toString();
 }
 
-/** Where the entry after the one at `at` begins. */
+/** Start of the entry after the one at `at`. */
 export function nextChannelEntry(u8: Uint8Array, at: number): number {
 	return at + nameOffset + u8[at + lengthOffset];
 }
