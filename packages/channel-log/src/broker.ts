@@ -35,8 +35,14 @@ export interface PublishOptions {
 
 /** Published, or a duplicate. A publication survives the death of any process, and every reader gets it. */
 export type BrokerTaken = PublishTaken & { readonly position: Position };
-/** Nothing was published: try again in a moment. */
-export type BrokerFull = PublishRefused & { readonly outcome: "full"; readonly reason: FullReason };
+/** Nothing was published: try again in a moment. `broker` = the server that gives the order is not reached, or accepts nothing now. */
+export type BrokerFull = PublishRefused & { readonly outcome: "full"; readonly reason: FullReason | "broker" };
+/** The connection broke: it may have been published, or not. */
+export type BrokerUnacknowledged = PublishRefused & {
+	readonly outcome: "unacknowledged";
+	readonly reason: "broker";
+	readonly detail: string;
+};
 /** The publication can never fit. */
 export type BrokerTooLarge = PublishRefused & { readonly outcome: "too_large"; readonly detail: string };
 
@@ -103,7 +109,11 @@ export type Answer<T> = T | Promise<T>;
  * @throws RangeError for a channel name, limits or data that are never valid.
  */
 export interface Broker {
-	publish(channel: string, data: Uint8Array, options: PublishOptions): Answer<BrokerTaken | BrokerFull | BrokerTooLarge>;
+	publish(
+		channel: string,
+		data: Uint8Array,
+		options: PublishOptions,
+	): Answer<BrokerTaken | BrokerFull | BrokerTooLarge | BrokerUnacknowledged>;
 	history(channel: string, options?: HistoryOptions): Answer<History | null>;
 	/** A channel without publications is at offset 0 of the epoch that its first publication is expected to get. Like `history`, a call keeps offset and epoch alive. */
 	position(channel: string): Answer<Position | null>;

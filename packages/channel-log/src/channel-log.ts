@@ -14,7 +14,9 @@ import type {
 } from "./broker.ts";
 import { type ChannelName, ChannelNames, epochOf, epochText } from "./channel-names.ts";
 import { type Feed, type FeedRecord, sequenceOf } from "./feed.ts";
+import { checkKeyTtl, checkLimits } from "./limits.ts";
 import { AboutWord, type LogCounter, RecordFlag } from "./memory/log-descriptor.ts";
+import { feederOf, releaseFeed, takeFeed } from "./memory/log-feeder.ts";
 import { createLogBuffers, createLogFiles, openLogBuffers, openLogFiles } from "./memory/log-files.ts";
 import { fillOf, type LogFill } from "./memory/log-fill.ts";
 import { holderOf } from "./memory/log-lock.ts";
@@ -58,13 +60,13 @@ export interface FeedOptions extends Pick<PublishOptions, "history" | "kind" | "
 	readonly from: FeedRecord;
 }
 
-/** Options for a publication of the durable store. */
-export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" | "sender" | "info" | "tags"> {
+/** Options for a publication of the durable store, or of Redis. */
+export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" | "sender" | "info" | "tags" | "delta"> {
 	/** Its offset in the store, from 1. */
 	readonly offset: number;
 	readonly epoch0: number;
 	readonly epoch1: number;
-	/** Only sets the position of the channel; not delivered. */
+	/** Only sets the position of the channel; not delivered. The history that is read here begins behind it. */
 	readonly hidden?: boolean;
 }
 
@@ -74,8 +76,6 @@ const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
 /** Used instead of a partition's name for channels of the durable store. */
 const storeName = 1;
-/** Times to live are stored as unsigned 32-bit milliseconds. */
-const ttlMsMax = 2 ** 32 - 1;
 
 /**
  * The broker of one machine. Channels with history are in a few sequenced logs in shared memory, which every shard appends to and reads.
@@ -86,6 +86,7 @@ const ttlMsMax = 2 ** 32 - 1;
  */
 export class ChannelLog implements Broker {
 	readonly #names: ChannelNames;
+	readonly #self: number;
 	readonly #logs: readonly SequencedLog[];
 	readonly #histories: readonly LogHistory[];
 	readonly #committed: () => void;
@@ -116,6 +117,7 @@ export class ChannelLog implements Broker {
 		options: ChannelLogOptions & { readonly close?: () => void } = {},
 	) {
 		const self = holderOf(slot, incarnation);
+		this.#self = self;
 		const { words } = memories[0]!;
 		this.#names = new ChannelNames(words.subarray(AboutWord.secret, AboutWord.secret + AboutWord.secretWords));
 		this.#logs = memories.map((memory) => new SequencedLog(memory, self));
@@ -200,15 +202,15 @@ export class ChannelLog implements Broker {
 	}
 
 	/**
-	 * Appends a publication of the durable store at its offset. Returns `known` if any process has appended it already. Pass publications in
-	 * order, starting at the channel's position in this log. History is read from the store.
+	 * Appends a publication of the durable store, or of Redis, at its offset. Returns `known` if any process has appended it already. Pass
+	 * publications in order, starting at the channel's position in this log. Older ones are read from the store.
 	 * @throws RangeError as `publish` does.
 	 */
 	mirror(channel: string, data: Uint8Array, options: MirrorOptions): "published" | "known" | "too_large" | FullReason {
 		const name = this.#names.get(channel);
 		const log = this.#logs[name.log]!;
 		const { head } = log;
-		head.flags = RecordFlag.fed | RecordFlag.stored;
+		head.flags = RecordFlag.fed | RecordFlag.stored | (options.delta ? RecordFlag.delta : 0) | (options.hidden ? RecordFlag.hidden : 0);
 		head.feed0 = options.epoch0;
 		head.feed1 = options.epoch1;
 		head.feedName = storeName;
@@ -223,6 +225,26 @@ export class ChannelLog implements Broker {
 		if (outcome === "duplicate") throw new Error("publications of the store have no idempotency key here");
 		if (outcome === "published") this.#committed();
 		return outcome;
+	}
+
+	/** Number of the log that a channel belongs to. */
+	logOf(channel: string): number {
+		return this.#names.get(channel).log;
+	}
+
+	/** The shard that brings what other machines publish into a log, as `holderOf` says; 0 = none. */
+	feeder(log: number): number {
+		return feederOf(this.#logs[log]!.memory);
+	}
+
+	/** Makes this shard the feeder of a log that has none. */
+	takeFeed(log: number): boolean {
+		return takeFeed(this.#logs[log]!.memory, this.#self);
+	}
+
+	/** Stops being the feeder of any log. */
+	releaseFeeds(): void {
+		for (const { memory } of this.#logs) releaseFeed(memory, this.#self);
 	}
 
 	/** Epoch of channels with the offsets of this partition. */
@@ -278,7 +300,8 @@ export class ChannelLog implements Broker {
 	}
 
 	#takeKey(head: LogRecordHead, name: ChannelName, { key, ttlMs }: Idempotency): void {
-		head.keyTtlMs = checkTtl("the idempotency key's time to live", ttlMs);
+		checkKeyTtl(ttlMs);
+		head.keyTtlMs = Math.floor(ttlMs);
 		[head.hash0, head.hash1] = this.#names.hash(name, key);
 	}
 
@@ -313,15 +336,9 @@ function tooLarge({ head, memory }: SequencedLog, { length }: Uint8Array): strin
 	return `a publication of ${length} bytes does not fit into the history; the most is ${most}: give more --history-memory`;
 }
 
-function takeLimits(head: LogRecordHead, { size, ttlMs, metaTtlMs }: HistoryLimits): void {
-	if (!Number.isInteger(size) || size < 1 || size >= 2 ** 31) throw new RangeError(`a history of ${size} publications: give 1 or more`);
-	if (metaTtlMs < ttlMs) throw new RangeError(`offset and epoch kept for ${metaTtlMs} ms: give at least the history's ${ttlMs} ms`);
-	head.size = size;
-	head.ttlMs = checkTtl("the history's time to live", ttlMs);
-	head.metaTtlMs = checkTtl("the time to live of offset and epoch", metaTtlMs);
-}
-
-function checkTtl(what: string, ttlMs: number): number {
-	if (!(ttlMs >= 1 && ttlMs <= ttlMsMax)) throw new RangeError(`${what} is ${ttlMs} ms: give 1 to ${ttlMsMax}`);
-	return Math.floor(ttlMs);
+function takeLimits(head: LogRecordHead, limits: HistoryLimits): void {
+	checkLimits(limits);
+	head.size = limits.size;
+	head.ttlMs = Math.floor(limits.ttlMs);
+	head.metaTtlMs = Math.floor(limits.metaTtlMs);
 }

@@ -78,6 +78,13 @@ export function epochText(epoch0: number, epoch1: number): string {
 	return `${(epoch0 >>> 0).toString(36)}-${(epoch1 >>> 0).toString(36)}`;
 }
 
+/** Reads what `epochText` has written; null for other text. */
+export function epochParts(text: string): readonly [number, number] | null {
+	const [first, second, ...rest] = text.split("-").map((half) => Number.parseInt(half, 36) | 0);
+	if (first === undefined || second === undefined || rest.length > 0) return null;
+	return epochText(first, second) === text ? [first, second] : null;
+}
+
 /** Like `epochText`; caches the last text per channel. */
 export function epochOf(channel: ChannelName, epoch0: number, epoch1: number): string {
 	if (channel.epoch0 !== epoch0 || channel.epoch1 !== epoch1) {

@@ -4,6 +4,7 @@ export type {
 	BrokerFull,
 	BrokerTaken,
 	BrokerTooLarge,
+	BrokerUnacknowledged,
 	History,
 	HistoryGlance,
 	HistoryLimits,
@@ -22,14 +23,15 @@ export {
 	type LogMember,
 	type MirrorOptions,
 } from "./channel-log.ts";
-export { epochText } from "./channel-names.ts";
+export { epochParts, epochText } from "./channel-names.ts";
 export { type Feed, type FeedRecord, feedOf } from "./feed.ts";
+export { checkKeyTtl, checkLimits } from "./limits.ts";
 export { LogError, LogErrorCode } from "./log-error.ts";
 export { LogCounter, LogLayout, RecordFlag } from "./memory/log-descriptor.ts";
 export { createLogBuffers, openLogBuffers, openLogFiles } from "./memory/log-files.ts";
 export type { LogFill } from "./memory/log-fill.ts";
 export { type HeldLock, LogKeeper } from "./memory/log-keeper.ts";
-export { holderOf, tryLock, unlock } from "./memory/log-lock.ts";
+export { holderOf, slotOfHolder, tryLock, unlock } from "./memory/log-lock.ts";
 export type { LogMemory } from "./memory/log-memory.ts";
 export { LogReader } from "./records/log-reader.ts";
 export { createLogRecordHead, hasFlag, type LogRecordHead } from "./records/log-record.ts";

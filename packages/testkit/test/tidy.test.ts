@@ -30,6 +30,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/limits": ["config", "scoreboard", "telemetry", "wire"],
 	"packages/http": ["config", "scoreboard", "telemetry"],
 	"packages/redis": ["config", "telemetry"],
+	"packages/redis-broker": ["channel-log", "redis", "wire"],
 	"packages/kafka": ["bus", "channel-log", "config", "control", "native", "process", "ring", "scoreboard", "telemetry", "wire"],
 	"packages/server": [
 		"bus",
@@ -44,6 +45,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"native",
 		"process",
 		"protocol",
+		"redis",
+		"redis-broker",
 		"scoreboard",
 		"telemetry",
 		"wire",

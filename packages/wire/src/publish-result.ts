@@ -28,8 +28,11 @@ export interface PublishRefused {
 	 * such a message; do not try again.
 	 */
 	readonly outcome: "full" | "stopped" | "failed" | "unacknowledged" | "invalid" | "too_large";
-	/** With `full`, if the channel's history has no room. */
-	readonly reason?: FullReason;
+	/**
+	 * With `full`, if the channel's history has no room; `broker` = the server that gives the order is not reached, or accepts nothing now.
+	 * With `unacknowledged`, `broker` if that server did not answer.
+	 */
+	readonly reason?: FullReason | "broker";
 	/** Details for people, such as Kafka's error. Always present with `invalid` and `too_large`. */
 	readonly detail?: string;
 }

@@ -59,6 +59,12 @@ export const RecordType = {
 	question: 4,
 	/** A reply to the shard that asked. */
 	reply: 5,
+	/** To the shard that feeds a log: the sender wants these channels from other machines. */
+	follow: 6,
+	/** To every shard: the logs have all of these channels up to these positions, and get what comes. */
+	followed: 7,
+	/** To every shard: subscribers of these channels have missed something that nobody can give them. */
+	lost: 8,
 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];
 

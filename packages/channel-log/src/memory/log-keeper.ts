@@ -2,6 +2,7 @@ import { monotonicMs } from "@shardcast/wire";
 import { closeReader } from "../records/log-readers.ts";
 import { countsOf, SequencedLog } from "../sequenced-log.ts";
 import { type LogCounter, LogLayout } from "./log-descriptor.ts";
+import { releaseFeed } from "./log-feeder.ts";
 import { fillOf, type LogFill } from "./log-fill.ts";
 import { holderOf, lockState, slotOfHolder } from "./log-lock.ts";
 import type { LogMemory } from "./log-memory.ts";
@@ -45,6 +46,7 @@ export class LogKeeper {
 		let held = 0;
 		for (const [index, log] of this.#logs.entries()) {
 			closeReader(this.#memories[index]!, slot);
+			releaseFeed(this.#memories[index]!, holderOf(slot, incarnation));
 			if (log.releaseDead(holderOf(slot, incarnation))) held++;
 		}
 		this.#locksFreed += held;

@@ -54,7 +54,7 @@ export class LogHistory {
 				break;
 			}
 			const { offset } = this.#head;
-			if (offset < state.first) break;
+			if (offset < state.first || hasFlag(this.#head, RecordFlag.hidden)) break;
 			if (!reverse && since !== undefined && offset <= since.offset) break;
 			if (!reverse || since === undefined || offset < since.offset) found.push(at);
 			if (reverse && found.length >= limit) break;

@@ -108,14 +108,16 @@ export class ChannelTable {
 			head.previousPosition = floats[float + RowFloat.lastPosition]!;
 			head.offset = head.previous + 1;
 			if (floats[float + RowFloat.publishedMs]! + (words[word + RowWord.ttlMs]! >>> 0) <= nowMs) head.flags |= RecordFlag.renews;
-			if (!this.#hasFeed(row)) return;
+			const isStored = (head.flags & RecordFlag.stored) !== 0;
+			if (!this.#hasFeed(row) && !isStored) return;
 			if (this.#isFedBy(row, head) && kafkaOffsetOf(head) >= head.previous) {
 				head.offset = kafkaOffsetOf(head) + 1;
 				head.flags |= RecordFlag.kafkaOffset;
 				return;
 			}
-			// A recreated topic continues in its own epoch. Any other source, an earlier topic included, means that the channel has several sources.
-			this.#begin(head, row, this.#isRecreated(row, head));
+			// A recreated topic continues in its own epoch. Any other source, an earlier topic included, means that the channel has several sources. What
+			// comes from a store has its order from there, whatever was here before.
+			this.#begin(head, row, isStored || this.#isRecreated(row, head));
 			return;
 		}
 		const place = row >= 0 ? row : this.#victim(head.key1, head.key2, nowMs);

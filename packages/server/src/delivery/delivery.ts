@@ -19,6 +19,7 @@ export interface DeliveryParts {
 	readonly topics: TopicPublisher;
 	readonly console: FanOutParts["console"];
 	readonly asked: FanOutParts["asked"];
+	readonly toldOfChannels?: FanOutParts["toldOfChannels"];
 	readonly pacing: TurnPacing;
 	/** Messages that wait for room in the own ring. */
 	readonly held: () => number;
@@ -45,11 +46,11 @@ export class Delivery implements Feature {
 	readonly #parts: DeliveryParts;
 
 	constructor(parts: DeliveryParts) {
-		const { options, live, hub, logged, senders, topics, console, asked, pacing, held, beforeTurn } = parts;
+		const { options, live, hub, logged, senders, topics, console, asked, toldOfChannels, pacing, held, beforeTurn } = parts;
 		const { bus, row: counters } = options;
 		this.#parts = parts;
 		const life = shardLife(bus.member, counters.incarnation);
-		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console, asked });
+		const fanOut = new FanOut({ member: bus.member, life, hub, logged, senders, topics, counters, console, asked, toldOfChannels });
 		this.engine = new FlushEngine({
 			bus,
 			policy: new FlushPolicy({

@@ -36,7 +36,12 @@ export interface FanOutParts {
 	readonly console: Pick<ConsoleFeed, "watching" | "onRecord">;
 	/** Takes a question to this shard. @param payload lies in the ring. */
 	readonly asked: (payload: Uint8Array) => void;
+	/** Takes what shards tell each other about channels of other machines; absent = there are none. @param payload lies in the ring. */
+	readonly toldOfChannels?: ((type: ChannelNews, origin: number, payload: Uint8Array) => void) | undefined;
 }
+
+/** Records about channels that other machines publish to. */
+export type ChannelNews = typeof RecordType.follow | typeof RecordType.followed | typeof RecordType.lost;
 
 /**
  * Brings one record to this shard's clients. The payload goes to uWebSockets.js straight from the ring that it lies in; between
@@ -102,7 +107,7 @@ export class FanOut {
 		readRecordHead(view, start, end, head);
 		if (head.target !== everyShard && head.target !== this.#target) return;
 		if (head.type !== RecordType.publication) {
-			this.#deliverOther(u8, view);
+			this.#deliverOther(origin, u8, view);
 			return;
 		}
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
@@ -138,12 +143,14 @@ export class FanOut {
 	}
 
 	/** A record that is no publication; its head has been read. */
-	#deliverOther(u8: Uint8Array, view: DataView): void {
-		const { hub, counters, asked } = this.#parts;
+	#deliverOther(origin: number, u8: Uint8Array, view: DataView): void {
+		const { hub, counters, asked, toldOfChannels } = this.#parts;
 		const record = this.#record;
 		const { head } = record;
 		if (head.type !== RecordType.join && head.type !== RecordType.leave) {
-			if (head.type === RecordType.question && head.target === this.#target) asked(u8.subarray(head.payloadStart, head.payloadEnd));
+			const payload = u8.subarray(head.payloadStart, head.payloadEnd);
+			if (head.type === RecordType.question && head.target === this.#target) asked(payload);
+			else if (isChannelNews(head.type)) toldOfChannels?.(head.type, origin, payload);
 			// From a shard with newer code.
 			else counters.add("recordsUnknown", 1);
 			return;
@@ -172,4 +179,8 @@ export class FanOut {
 		this.#deliveredBytes += clients * frame.length;
 		return clients;
 	}
+}
+
+function isChannelNews(type: number): type is ChannelNews {
+	return type === RecordType.follow || type === RecordType.followed || type === RecordType.lost;
 }

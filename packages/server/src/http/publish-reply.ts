@@ -18,7 +18,8 @@ export const rateLimited: Problem = { code: "too_many_requests", message: httpEr
 const busFull: Problem = { code: "too_many_requests", message: "the bus is full; try again" };
 const historyFull = (message: string = httpErrors.history_full.message): Problem => ({ code: "history_full", message });
 /** What is lacking, since it decides how long it lasts and what helps. */
-const historyFullBy: Record<FullReason, Problem> = {
+const historyFullBy: Record<FullReason | "broker", Problem> = {
+	broker: { code: "unavailable", message: "Redis, which gives the order of this channel, takes nothing at present; try again" },
 	locked: historyFull(),
 	readers: historyFull(),
 	memory: historyFull("the machine has no shared memory left for the history of this channel; try again"),
@@ -43,7 +44,7 @@ export function problemOf(result: PublishRefused): Problem {
 		case "invalid":
 			return { code: "bad_request", message: result.detail! };
 		case "unacknowledged":
-			return { code: "unavailable", message: `Kafka did not take it: ${result.detail}` };
+			return { code: "unavailable", message: result.reason === "broker" ? result.detail! : `Kafka did not take it: ${result.detail}` };
 	}
 }
 

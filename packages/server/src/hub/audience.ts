@@ -89,3 +89,9 @@ export interface AudienceProvider {
 	/** The last client has left this audience. */
 	emptied(audience: Audience): void;
 }
+
+/** Gets to know which channels have subscribers among the audiences of one provider. */
+export interface ChannelWatch {
+	subscribed(channel: string): void;
+	unsubscribed(channel: string): void;
+}

@@ -8,6 +8,7 @@ import type { DescriptorChannel } from "@shardcast/native";
 import type { ProcessSample } from "@shardcast/process";
 import type { BoardRow, Scoreboard } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
+import type { SharedRedis } from "../redis/shared-redis.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 
 /** What a shard gets from whoever hosts it. */
@@ -35,6 +36,8 @@ export interface ShardOptions {
 	readonly rates: RateTable;
 	/** Counts the connections of each address, over all shards; asked for when that is limited first. */
 	readonly openAddresses: () => AddressTable;
+	/** Redis, through which several machines are one; null = this is the only one. Closed with the shard. */
+	readonly redis?: SharedRedis | null;
 	/** Kafka; null = it is not used. */
 	readonly ingest: ShardIngest | null;
 	readonly log: Log;

@@ -16,6 +16,8 @@ import { ServerApi } from "../http/server-api.ts";
 import { Hub } from "../hub/hub.ts";
 import { ConnectionCheck } from "../limits/connection-check.ts";
 import { PublishRate } from "../limits/publish-rate.ts";
+import { endSubscriptions } from "../redis/end-subscriptions.ts";
+import { RedisChannels } from "../redis/redis-channels.ts";
 import { CentrifugeEndpoint } from "../sessions/centrifuge/centrifuge-endpoint.ts";
 import type { ClientHandlers } from "../sessions/centrifuge/client-handlers.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
@@ -31,6 +33,8 @@ import { LiveConfig } from "./live-config.ts";
 import { ShardHeartbeat } from "./shard-heartbeat.ts";
 import type { ShardOptions } from "./shard-options.ts";
 
+/** What a publication may take in Redis besides its payload: who published it, and its tags. */
+const publicationOverheadBytes = 262_144;
 /** It has no address. */
 const ownProgram = { address: "" };
 
@@ -70,11 +74,22 @@ export class Shard {
 		const history = options.openHistory(onCommit);
 		const reader = history.reader(row.slot);
 		const durable = DurableChannels.open({ live, history, counters: row, life: shardLife(bus.member, row.incarnation), log: options.log });
+		const redis =
+			options.redis == null
+				? null
+				: new RedisChannels({
+						...{ redis: options.redis, live, history, others: durable ?? history, board, row, bus, onCommit },
+						life: shardLife(bus.member, row.incarnation),
+						publicationBytesMax: config.maxPayloadBytes + publicationOverheadBytes,
+						endSubscriptions: (channels) => endSubscriptions(sessions.all, channels),
+						subscribed: () => [...centrifuge.subscribers.audiences.names(), ...raw.channelSets.names()],
+					});
 		const inbound = new Inbound({
 			options,
 			live,
 			history,
 			durable,
+			redis,
 			onCommit,
 			onFull: () => delivery.engine.hurry(),
 		});
@@ -109,6 +124,7 @@ export class Shard {
 			history,
 			reader,
 			durable,
+			...(redis !== null && { kept: redis }),
 			kafka: ingest?.history ?? null,
 			rawClients: raw.clientsOf,
 			onCommit,
@@ -128,7 +144,7 @@ export class Shard {
 			publishBytesMax: publish.route.bodyBytesMax,
 			namespaces: () => live.namespaces,
 			historyLimit: () => live.config.historyLimitMax,
-			kept: durable ?? history,
+			kept: redis ?? durable ?? history,
 			log: history,
 			ask,
 		});
@@ -150,6 +166,7 @@ export class Shard {
 			topics: listener.sockets,
 			console: console.feed,
 			asked: (payload) => centrifuge.emulation.arrived(payload),
+			toldOfChannels: redis?.told,
 			pacing: clients.pacing,
 			held: () => inbound.held,
 			beforeTurn: () => {
@@ -167,6 +184,10 @@ export class Shard {
 			sample: options.sample,
 			onSecond: () => this.#features.everySecond(),
 		});
+		if (redis !== null) {
+			centrifuge.subscribers.audiences.watch = redis.wanted;
+			raw.channelSets.watch = redis.wanted;
+		}
 		this.#hasStore = durable !== null;
 		this.#inbound = inbound;
 		this.clientHandlers = centrifuge.set.handlers;
@@ -194,6 +215,7 @@ export class Shard {
 				theBus,
 				logs,
 				...(durable === null ? [] : [durable]),
+				...(redis === null ? [] : [redis]),
 				check,
 				publish,
 				serverApi,

@@ -5,6 +5,7 @@ import type { DurableChannels } from "../../durable/durable-channels.ts";
 import type { Feature } from "../../lifecycle/feature.ts";
 import { inTime } from "../../lifecycle/in-time.ts";
 import type { ShardOptions } from "../../lifecycle/shard-options.ts";
+import type { RedisChannels } from "../../redis/redis-channels.ts";
 import { ChannelRouter } from "../publishing/channel-router.ts";
 import { type HeldPublication, HistoryPublisher } from "../publishing/history-publisher.ts";
 import { Publisher } from "../publishing/publisher.ts";
@@ -20,6 +21,8 @@ export interface InboundParts {
 	readonly history: Pick<ChannelLog, "publish" | "once">;
 	/** Absent = no channel is durable. */
 	readonly durable?: DurableChannels | null;
+	/** Absent = there are no other machines. */
+	readonly redis?: Pick<RedisChannels, "has" | "publish"> | null;
 	/** Called after each record that is in the ring. */
 	readonly onCommit: () => void;
 	/** Called when a message found no room. */
@@ -46,7 +49,7 @@ export class Inbound implements Feature {
 	readonly #held = new HeldFrames(heldLimits);
 	readonly #heldForLogs = new HeldFrames<HeldPublication>(heldLimits);
 
-	constructor({ options, live, history, durable = null, onCommit, onFull }: InboundParts) {
+	constructor({ options, live, history, durable = null, redis = null, onCommit, onFull }: InboundParts) {
 		const { config, row, bus, ingest, log } = options;
 		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, onFull });
 		this.#history = new HistoryPublisher({
@@ -64,6 +67,7 @@ export class Inbound implements Feature {
 				publish: (kind, sender, channels, payload, limits, hold, details) => {
 					const [name] = channels.names as [string];
 					if (limits !== null && durable?.has(name)) return durable.publish(kind, sender, name, payload, limits, details);
+					if (limits !== null && redis?.has(name)) return redis.publish(kind, sender, name, payload, limits, details);
 					return this.#history.publish(kind, sender, channels, payload, limits, hold, details);
 				},
 			},

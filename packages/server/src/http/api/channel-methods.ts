@@ -2,6 +2,7 @@ import type { ChannelLog } from "@shardcast/channel-log";
 import { type Channel, historyError, type Namespaces, presenceError } from "@shardcast/channels";
 import { type Ask, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
 import { ErrorCode, jsonCodec, type Reply } from "@shardcast/protocol";
+import type { KeptChannels } from "../../durable/kept-channels.ts";
 import { FieldError, flagField, requiredField } from "../../json/fields.ts";
 import { readHistory } from "../../sessions/centrifuge/commands/history-read.ts";
 import { presenceResult } from "../../sessions/centrifuge/commands/presence-commands.ts";
@@ -17,8 +18,8 @@ export interface ChannelMethodsParts {
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	/** The most publications in one history answer. */
 	readonly historyLimit: () => number;
-	/** Histories, those of durable channels included. */
-	readonly kept: Pick<ChannelLog, "history" | "position">;
+	/** Histories of all channels, wherever they are kept. */
+	readonly kept: KeptChannels;
 	readonly log: Pick<ChannelLog, "removeHistory">;
 	/** Puts a question to all shards; rejects with an ApiError. */
 	readonly ask: Ask;
@@ -63,7 +64,7 @@ export function channelMethods({
 			const since = sinceField(fields, "since");
 			if (reverse && since?.offset === 0) throw new FieldError("since.offset is 0: there is nothing before it");
 			const history = await readHistory(kept, name, { limit, reverse, since }, historyLimit());
-			if (history === null) throw new ApiError(ErrorCode.internal, "the history is locked; try again");
+			if (history === null) throw new ApiError(ErrorCode.internal, lockedOr(kept.broker?.(name) ?? null));
 			const { publications, position } = history;
 			if (since !== null && since.epoch !== "" && since.epoch !== position.epoch) throw new ApiError(ErrorCode.unrecoverablePosition);
 			return resultOf("history", {
@@ -73,11 +74,17 @@ export function channelMethods({
 		history_remove: async (call) => {
 			const { name, options } = channelOf(call, historyError);
 			if (options.durable) throw new ApiError(ErrorCode.notAvailable, "the channel is durable: its subscribers acknowledge what is kept");
-			const removed = await inALaterTurn(() => log.removeHistory(name) || null, waitMsMax);
-			if (removed === null) throw new ApiError(ErrorCode.internal, "the history is locked; try again");
+			const broker = kept.broker?.(name) ?? null;
+			const removed =
+				broker === null ? await inALaterTurn(() => log.removeHistory(name) || null, waitMsMax) : await broker.removeHistory(name);
+			if (!removed) throw new ApiError(ErrorCode.internal, lockedOr(broker));
 			return "{}";
 		},
 	};
+}
+
+function lockedOr(broker: unknown): string {
+	return broker === null ? "the history is locked; try again" : "Redis is not reached, which keeps the history; try again";
 }
 
 /** As the protocol writes it, payloads byte for byte. */

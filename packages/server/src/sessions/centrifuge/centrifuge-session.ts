@@ -170,6 +170,11 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	override endAfterGap({ channel }: ChannelRule): void {
+		this.endWithoutState(channel);
+	}
+
+	/** The client has missed something: its subscription begins again, and gets what can be got. */
+	endWithoutState(channel: string): void {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;
 		// What the server has subscribed it to is recovered by connecting again.

@@ -9,6 +9,7 @@ import type { Log } from "@shardcast/telemetry";
 import { defaultHandlerDeadlineMs } from "../../delivery/incoming/inbound.ts";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { DurableChannels } from "../../durable/durable-channels.ts";
+import type { KeptChannels } from "../../durable/kept-channels.ts";
 import type { UserLimit } from "../../limits/user-limit.ts";
 import { version } from "../../version.ts";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
@@ -56,6 +57,8 @@ export interface CommandSetParts {
 	readonly reader: LogReader;
 	/** Absent = no channel is durable. */
 	readonly durable?: DurableChannels | null;
+	/** Where the past of channels is looked for; absent = in the durable store and the logs. */
+	readonly kept?: KeptChannels;
 	/** The clients of the raw endpoint that are this user's; absent = there are none. */
 	readonly rawClients?: UsersParts["rawClients"];
 	/** What only Kafka still has; null = it is not used, or not read for clients. */
@@ -99,7 +102,7 @@ export class CommandSet {
 		const namespaces = () => live.namespaces;
 		const insecure = () => live.config.clientInsecure;
 		const channelLimit = () => live.config.channelLimit;
-		const kept = parts.durable ?? parts.history;
+		const kept: KeptChannels = parts.kept ?? parts.durable ?? parts.history;
 		const recovery = new Recovery({ log: kept, reader: parts.reader, publicationsMax: () => live.config.recoveryLimitMax });
 		const results = new SubscribeResults({ recovery, counters: row });
 		const rules = {
@@ -114,7 +117,8 @@ export class CommandSet {
 		const turns = new CommandTurns(options.commandTurnMs ?? usualTurnMs);
 		const room = new ReplyRoom({ turns, counters: row, bytesMax: options.unreadBytesMax });
 		const { isRevoked } = context.revocations;
-		const subscriptions = new ServerSubscriptions({ namespaces, rules, results });
+		const waits = (channel: string) => kept.waits?.(channel) ?? null;
+		const subscriptions = new ServerSubscriptions({ namespaces, rules, results, waits });
 		const connect = new ConnectCommands({
 			config: () => live.config,
 			tokens: () => tokens.connection,
@@ -140,6 +144,7 @@ export class CommandSet {
 			results,
 			fromKafka: this.#fromKafka,
 			consumers: () => this.#consumers,
+			waits,
 			unixTime,
 		});
 		const channels = new ChannelCommands({

@@ -133,7 +133,7 @@ export class Users {
 	#subscribe(session: CentrifugeSession, wanted: ServerSubscription, asked: Asked): boolean | null | Promise<boolean | null> {
 		const { subscriptions, channelLimit } = this.#parts;
 		const { name } = wanted.channel;
-		return inALaterTurn((): boolean | null => {
+		const step = (): boolean | null => {
 			if (session.isGone || session.subscriptions.has(name)) return false;
 			if (session.subscriptions.size >= channelLimit()) {
 				session.close(DisconnectCode.channelLimit);
@@ -146,6 +146,7 @@ export class Users {
 			for (const pub of publications) if ("data" in pub) session.push({ channel: name, pub });
 			subscriptions.subscribe(session, [wanted], results);
 			return true;
-		}, waitMsMax);
+		};
+		return inALaterTurn(step, waitMsMax, () => subscriptions.waits([wanted]));
 	}
 }

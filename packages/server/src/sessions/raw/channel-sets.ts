@@ -1,5 +1,5 @@
 import { ChannelEntry, type ChannelList, channelEntryIs, channelHash, nextChannelEntry, type RecordHead } from "@shardcast/wire";
-import { Audience, type AudienceProvider } from "../../hub/audience.ts";
+import { Audience, type AudienceProvider, type ChannelWatch } from "../../hub/audience.ts";
 
 /** All clients with one and the same set of channels. */
 export interface ChannelSet {
@@ -34,6 +34,8 @@ interface SetsOfChannel {
  */
 export class ChannelSets implements AudienceProvider {
 	subscriptions = 0;
+	/** Told of the first and the last set that has a channel; null = nobody. */
+	watch: ChannelWatch | null = null;
 	/** Clients without channels: they hear everything. */
 	readonly unfiltered: ChannelSet;
 	/** All clients that have channels, as one audience for records to everybody. */
@@ -120,6 +122,12 @@ export class ChannelSets implements AudienceProvider {
 		}
 	}
 
+	/** The channels that are in sets. */
+	*names(): Generator<string> {
+		for (const first of this.#byChannel.values())
+			for (let entry: SetsOfChannel | null = first; entry !== null; entry = entry.next) yield Buffer.from(entry.name).toString();
+	}
+
 	reach(name: string): number {
 		if (name === "") return this.unfiltered.audience.clients + this.filtered.clients;
 		const bytes = Buffer.from(name, "utf8");
@@ -134,7 +142,10 @@ export class ChannelSets implements AudienceProvider {
 			const first = this.#byChannel.get(hash);
 			const entry = find(first, name);
 			if (entry !== null) entry.channelSets.add(channelSet);
-			else this.#byChannel.set(hash, { name, channelSets: new Set([channelSet]), next: first ?? null });
+			else {
+				this.#byChannel.set(hash, { name, channelSets: new Set([channelSet]), next: first ?? null });
+				this.watch?.subscribed(Buffer.from(name).toString());
+			}
 		}
 	}
 
@@ -144,6 +155,7 @@ export class ChannelSets implements AudienceProvider {
 			const entry = find(first, name)!;
 			entry.channelSets.delete(channelSet);
 			if (entry.channelSets.size > 0) continue;
+			this.watch?.unsubscribed(Buffer.from(name).toString());
 			if (entry !== first) {
 				let before = first;
 				while (before.next !== entry) before = before.next!;

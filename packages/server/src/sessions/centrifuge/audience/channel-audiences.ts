@@ -1,6 +1,6 @@
 import type { TagFilter } from "@shardcast/channels";
 import { ChannelEntry, channelEntryIs, channelHash, nextChannelEntry, type RecordHead } from "@shardcast/wire";
-import { Audience, type AudienceProvider } from "../../../hub/audience.ts";
+import { Audience, type AudienceProvider, type ChannelWatch } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
 import { ChannelDelta, DeltaMemory } from "./channel-delta.ts";
 import { ChannelEncoder, type ChannelVariant } from "./channel-encoder.ts";
@@ -36,6 +36,8 @@ export class ChannelAudiences implements AudienceProvider {
 	subscriptions = 0;
 	/** Those of clients that speak Protobuf. Counted by the sessions. */
 	protobufSubscriptions = 0;
+	/** Told of the first and the last subscriber of each channel; null = nobody. */
+	watch: ChannelWatch | null = null;
 	readonly #byHash = new Map<number, Channel>();
 	readonly #deltaMemory = new DeltaMemory(deltaBytesMax);
 	readonly #ready = new Set<Audience>();
@@ -127,6 +129,12 @@ export class ChannelAudiences implements AudienceProvider {
 		return clients;
 	}
 
+	/** The channels with subscribers. */
+	*names(): Generator<string> {
+		for (const first of this.#byHash.values())
+			for (let entry: Channel | null = first; entry !== null; entry = entry.next) yield Buffer.from(entry.name).toString();
+	}
+
 	/** All channels with how many clients are subscribed. Stops when `visit` returns false. */
 	each(visit: (name: string, subscribers: number) => boolean): void {
 		for (const first of this.#byHash.values())
@@ -163,6 +171,7 @@ export class ChannelAudiences implements AudienceProvider {
 			found = { name, audiences: [], filters: null, delta: null, next: first ?? null };
 			this.#byHash.set(hash, found);
 			this.#channels++;
+			this.watch?.subscribed(channel);
 		}
 		return found;
 	}
@@ -199,6 +208,7 @@ export class ChannelAudiences implements AudienceProvider {
 
 	#forget(hash: number, first: Channel, gone: Channel): void {
 		this.#channels--;
+		this.watch?.unsubscribed(Buffer.from(gone.name).toString());
 		if (gone !== first) {
 			let before = first;
 			while (before.next !== gone) before = before.next!;

@@ -1,9 +1,10 @@
 import { isUtf8 } from "node:buffer";
-import type { ChannelLog, History } from "@shardcast/channel-log";
+import type { History } from "@shardcast/channel-log";
 import { type Channel, historyError, type Namespaces, publishError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type HistoryRequest, type PublishRequest } from "@shardcast/protocol";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { Incoming } from "../../../delivery/incoming/incoming.ts";
+import type { KeptChannels } from "../../../durable/kept-channels.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { ends, fails, type Outcome } from "./commands.ts";
 import { readHistory } from "./history-read.ts";
@@ -21,7 +22,7 @@ export interface ChannelCommandsParts {
 		readonly clientsMayPublish: boolean;
 		readonly payloadBytesMax: number;
 	};
-	readonly log: Pick<ChannelLog, "history" | "position">;
+	readonly log: KeptChannels;
 	/** Whether the client's rate limit allows one more publication now. */
 	readonly underRate: (session: CentrifugeSession) => boolean;
 }

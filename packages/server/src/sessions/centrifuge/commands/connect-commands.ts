@@ -120,7 +120,7 @@ export class ConnectCommands {
 				connect: { ...this.#identity(session), ...(session.framing.isUni ? {} : left), ...(results.size > 0 && { subs: results }) },
 			};
 		};
-		return orInternal(inALaterTurn(step, waitMsMax));
+		return orInternal(inALaterTurn(step, waitMsMax, () => subscriptions.waits(wanted.values())));
 	}
 
 	#connected(session: CentrifugeSession, claims: ConnectionClaims | null): void {

@@ -18,6 +18,8 @@ export interface ServerSubscriptionsParts {
 		readonly personalChannel: (user: string) => string | null;
 	};
 	readonly results: SubscribeResults;
+	/** See `KeptChannels`. */
+	readonly waits: (channel: string) => Promise<void> | null;
 }
 
 /** A channel that the server subscribes a client to, which has not asked by a command. */
@@ -103,6 +105,16 @@ export class ServerSubscriptions {
 			found.set(channel.name, data === null ? result : { ...result, data });
 		}
 		return found;
+	}
+
+	/** What the first of them waits for that is not ready; null = none, as far as anybody knows. */
+	waits(wanted: Iterable<ServerSubscription>): Promise<void> | null {
+		for (const { channel } of wanted) {
+			const { positioned } = grantedPositions(channel, nobody, { positioned: false, recoverable: false });
+			const waits = positioned ? this.#parts.waits(channel.name) : null;
+			if (waits !== null) return waits;
+		}
+		return null;
 	}
 
 	/** In the same step as `results`. */

@@ -33,6 +33,8 @@ export interface SubscribeCommandsParts {
 	readonly fromKafka: Pick<KafkaRecovery, "attempt">;
 	/** Subscribers that acknowledge. */
 	readonly consumers: () => Consumers;
+	/** What a channel's position waits for, if that is known; see `KeptChannels`. */
+	readonly waits: (channel: string) => Promise<void> | null;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
@@ -111,7 +113,7 @@ export class SubscribeCommands {
 		request: SubscribeRequest,
 		claims: SubscriptionClaims | null,
 	): Outcome | Promise<Outcome> {
-		const { rules, results, fromKafka, unixTime } = this.#parts;
+		const { rules, results, fromKafka, waits, unixTime } = this.#parts;
 		const { name, options } = channel;
 		const view = viewOf(channel, request);
 		if (typeof view === "number") return fails(view);
@@ -144,7 +146,7 @@ export class SubscribeCommands {
 			session.subscribe(name, channel.isPattern ? 0 : traitsOf(options, hears, positions), grant, view, offset);
 			return { subscribe: { ...result, ...(view.delta && { delta: true }), ...left, ...(claims?.data && { data: claims.data }) } };
 		};
-		const outcome = inALaterTurn(step, waitMsMax, () => attempt?.waits ?? null);
+		const outcome = inALaterTurn(step, waitMsMax, () => attempt?.waits ?? (positions.positioned ? waits(name) : null));
 		if (outcome instanceof Promise) return orInternal(outcome.finally(() => attempt?.done()));
 		return orInternal(outcome);
 	}

@@ -1,0 +1,269 @@
+import { epochParts, epochText, type MirrorOptions, type Position } from "@shardcast/channel-log";
+import { type Announced, decodePublication } from "../stored-publication.ts";
+import type { FeederParts } from "./feeder.ts";
+
+/** Publications that wait until those before them are there. More are read again from the stream. */
+const waitingMax = 256;
+/** Of one read. */
+const readMax = 128;
+const retryMs = 1;
+const nothing = new Uint8Array(0);
+/** In place of the epoch, when a log's channel is not fed any more: what comes later must not go on from there. */
+const nobodys = { offset: 1, epoch0: 1, epoch1: 1 };
+const nobodysEpoch = epochText(nobodys.epoch0, nobodys.epoch1);
+
+/** What a channel needs of its feeder. */
+export interface ChannelParts extends Pick<FeederParts, "broker" | "node" | "log" | "limitsOf" | "counts"> {
+	/** The channel is where Redis is, or was a moment ago; at each new epoch again. */
+	readonly reached: (channel: FollowedChannel) => void;
+	/** It could not be read: `check` is to be called when Redis is there again. */
+	readonly behind: (channel: FollowedChannel) => void;
+	/** Publications are gone that nobody here got. */
+	readonly lost: (channel: string) => void;
+}
+
+/**
+ * One channel that is brought from Redis into the log of this node, in the order of Redis and without a gap. Pub/sub says what is new; whatever it does
+ * not bring is read from the stream. Several may do so for one channel at once, or one after the other: the log takes only what is newer, and each of
+ * them appends a publication only when the log has the one before it.
+ */
+export class FollowedChannel {
+	readonly name: string;
+	/** When somebody last wanted it. */
+	wantedMs: number;
+	readonly #parts: ChannelParts;
+	/** Null = it is not known yet where it is. */
+	#epoch: string | null = null;
+	#epochs: readonly [number, number] = [0, 0];
+	#last = 0;
+	#waiting: Announced[] = [];
+	#reading = false;
+	/** Something has come, or may have, since the reading began. */
+	#mustRead = false;
+	#hasReached = false;
+	#retry: NodeJS.Timeout | undefined;
+	#stopped = false;
+
+	constructor(name: string, parts: ChannelParts, nowMs: number) {
+		this.name = name;
+		this.wantedMs = nowMs;
+		this.#parts = parts;
+	}
+
+	/** Null = not yet. */
+	get position(): Position | null {
+		return this.#hasReached && this.#epoch !== null ? { offset: this.#last, epoch: this.#epoch } : null;
+	}
+
+	/** The log still knows the channel; another one may have taken its place there. */
+	isInLog(): boolean {
+		const logged = this.#parts.log.position(this.name);
+		return this.#last === 0 || logged === null || (logged.epoch === this.#epoch && logged.offset >= this.#last);
+	}
+
+	/** By pub/sub. */
+	announced(publication: Announced): void {
+		if (this.#stopped) return;
+		if (this.#waiting.length < waitingMax) this.#waiting.push(publication);
+		else this.#mustRead = true;
+		if (!this.#reading && this.#retry === undefined) this.#go();
+	}
+
+	/** Looks at the stream: pub/sub may have lost something. */
+	check(): void {
+		this.#mustRead = true;
+		if (!this.#reading && this.#retry === undefined) this.#go();
+	}
+
+	stop(): void {
+		this.#stopped = true;
+		clearTimeout(this.#retry);
+		this.#waiting = [];
+	}
+
+	/** Nobody here wants it: the next time its older publications are not brought to anybody. */
+	end(): void {
+		this.stop();
+		const history = this.#parts.limitsOf(this.name);
+		if (history !== null && this.#last > 0) this.#parts.log.mirror(this.name, nothing, { history, ...nobodys, hidden: true });
+	}
+
+	/** Brings what waits; reads what lacks. */
+	#go(): void {
+		if (this.#stopped) return;
+		while (this.#epoch !== null && this.#waiting.length > 0) {
+			const [next] = this.#waiting as [Announced];
+			if (next.epoch !== this.#epoch || next.offset > this.#last + 1) {
+				// It was in the stream before it was announced, and so were those that lack.
+				this.#waiting = [];
+				this.#mustRead = true;
+				break;
+			}
+			if (next.offset === this.#last + 1 && !this.#bring(next.offset, next.bytes)) {
+				this.#later();
+				return;
+			}
+			this.#waiting.shift();
+		}
+		if (this.#epoch === null || this.#mustRead) void this.#read();
+	}
+
+	#later(): void {
+		this.#retry ??= setTimeout(() => {
+			this.#retry = undefined;
+			if (!this.#reading) this.#go();
+		}, retryMs);
+	}
+
+	async #read(): Promise<void> {
+		if (this.#reading) return;
+		this.#reading = true;
+		try {
+			while (this.#mustRead || this.#epoch === null) {
+				this.#mustRead = false;
+				if (!(await this.#readOnce())) return;
+			}
+		} finally {
+			this.#reading = false;
+		}
+		// Those that have come meanwhile.
+		this.#go();
+	}
+
+	/** False = not now. */
+	async #readOnce(): Promise<boolean> {
+		const { broker, counts } = this.#parts;
+		const since = this.#epoch === null ? undefined : { offset: this.#last, epoch: this.#epoch };
+		const part = await broker.read(this.name, since === undefined ? { limit: 0 } : { since, limit: readMax });
+		if (this.#stopped) return false;
+		if (part === null) {
+			this.#mustRead = true;
+			this.#parts.behind(this);
+			return false;
+		}
+		counts.reads++;
+		const { position, entries } = part;
+		if (position.epoch !== this.#epoch) return this.#enter(position);
+		if (position.offset < this.#last && !(await this.#goBack(position.offset))) return false;
+		for (const { offset, bytes } of entries) {
+			if (offset <= this.#last) continue;
+			if (offset > this.#last + 1 && !(await this.#skipTo(offset - 1))) return false;
+			while (!this.#bring(offset, bytes)) if (!(await this.#pause())) return false;
+			counts.caughtUp++;
+		}
+		if (this.#last < position.offset && entries.length < readMax && !(await this.#skipTo(position.offset))) return false;
+		if (this.#last < position.offset) this.#mustRead = true;
+		else this.#reach();
+		return true;
+	}
+
+	/** The first look, or the channel has begun another epoch. */
+	async #enter(position: Position): Promise<boolean> {
+		const { log, lost, limitsOf } = this.#parts;
+		const epochs = epochParts(position.epoch);
+		// Something else writes to these keys.
+		if (epochs === null || limitsOf(this.name) === null) return false;
+		const logged = log.history(this.name, { limit: 0 });
+		if (logged === null) return this.#tryAgain();
+		const fedEpoch = logged.kafka === undefined || logged.kafka.epoch === nobodysEpoch ? null : logged.kafka.epoch;
+		const goesOn = fedEpoch === position.epoch && logged.position.offset > 0;
+		// Here, or where whoever fed it before us was: subscribers are in the former one.
+		const isNew = !goesOn && (this.#epoch !== null || fedEpoch !== null);
+		this.#epoch = position.epoch;
+		this.#epochs = epochs;
+		this.#hasReached = false;
+		this.#mustRead = true;
+		if (goesOn) this.#last = logged.position.offset;
+		// Whoever was subscribed gets what there is of the new epoch.
+		else if (isNew) this.#last = 0;
+		else {
+			this.#last = position.offset;
+			if (position.offset > 0 && !(await this.#hide())) return false;
+		}
+		if (isNew) lost(this.name);
+		return true;
+	}
+
+	#reach(): void {
+		if (this.#hasReached && this.isInLog()) return;
+		this.#hasReached = true;
+		if (this.isInLog()) this.#parts.reached(this);
+		else void this.#hide().then((isHidden) => isHidden && this.#parts.reached(this));
+	}
+
+	/** Publications up to `offset` are gone. */
+	async #skipTo(offset: number): Promise<boolean> {
+		this.#parts.counts.lost += offset - this.#last;
+		this.#last = offset;
+		this.#parts.lost(this.name);
+		return this.#hide();
+	}
+
+	/** A server without the last publications has taken over, and is trusted: their offsets are given again. */
+	async #goBack(offset: number): Promise<boolean> {
+		this.#last = offset;
+		this.#parts.lost(this.name);
+		while (!this.#mirrorAs([nobodys.epoch0, nobodys.epoch1], nothing, { offset: nobodys.offset, hidden: true }))
+			if (!(await this.#pause())) return false;
+		return offset === 0 || this.#hide();
+	}
+
+	/** Tells the log the position. */
+	async #hide(): Promise<boolean> {
+		while (!this.#mirror(nothing, { offset: this.#last, hidden: true })) if (!(await this.#pause())) return false;
+		return true;
+	}
+
+	#bring(offset: number, bytes: Buffer): boolean {
+		const { node, lost, counts } = this.#parts;
+		const stored = decodePublication(bytes);
+		let isIn = false;
+		if (stored !== null) {
+			const { data, kind, delta, info, tags, senderId: id, senderLife: life } = stored;
+			const isOurs = stored.node.id0 === node.id0 && stored.node.id1 === node.id1;
+			const sender = isOurs && id !== 0 ? { sender: { id, life } } : {};
+			isIn = this.#mirror(data, { offset, kind, delta, ...(info && { info }), ...(tags && { tags }), ...sender });
+		} else {
+			isIn = this.#mirror(nothing, { offset, hidden: true });
+			if (isIn) {
+				counts.unreadable++;
+				lost(this.name);
+			}
+		}
+		if (isIn) this.#last = offset;
+		return isIn;
+	}
+
+	/** False = the log has no room at this moment. */
+	#mirror(data: Uint8Array, options: Omit<MirrorOptions, "history" | "epoch0" | "epoch1">): boolean {
+		return this.#mirrorAs(this.#epochs, data, options);
+	}
+
+	#mirrorAs(
+		[epoch0, epoch1]: readonly [number, number],
+		data: Uint8Array,
+		options: Omit<MirrorOptions, "history" | "epoch0" | "epoch1">,
+	): boolean {
+		const { log, limitsOf, lost, counts } = this.#parts;
+		const history = limitsOf(this.name);
+		// It keeps none any more.
+		if (history === null) return true;
+		const outcome = log.mirror(this.name, data, { ...options, history, epoch0, epoch1 });
+		if (outcome === "published" && options.hidden !== true) counts.brought++;
+		if (outcome !== "too_large") return outcome === "published" || outcome === "known";
+		counts.unreadable++;
+		lost(this.name);
+		return this.#mirror(nothing, { offset: options.offset, hidden: true });
+	}
+
+	async #tryAgain(): Promise<boolean> {
+		this.#mustRead = true;
+		return this.#pause();
+	}
+
+	/** False = it is over. */
+	async #pause(): Promise<boolean> {
+		await new Promise((resolve) => setTimeout(resolve, retryMs));
+		return !this.#stopped;
+	}
+}

@@ -1,0 +1,162 @@
+import { randomBytes } from "node:crypto";
+import {
+	type Broker,
+	type BrokerFull,
+	type BrokerTaken,
+	type BrokerTooLarge,
+	type BrokerUnacknowledged,
+	checkKeyTtl,
+	checkLimits,
+	epochText,
+	type History,
+	type HistoryOptions,
+	type Position,
+	type Publication,
+	type PublishOptions,
+} from "@shardcast/channel-log";
+import { type Redis, RedisError } from "@shardcast/redis";
+import { channelList } from "@shardcast/wire";
+import { Keys } from "./keys.ts";
+import type { NodeId } from "./node-id.ts";
+import { publishScript, readScript } from "./scripts.ts";
+import { decodePublication, encodePublication } from "./stored-publication.ts";
+
+export interface RedisBrokerOptions {
+	readonly redis: Pick<Redis, "run" | "send">;
+	/** Of all keys and pub/sub channels. */
+	readonly prefix: string;
+	readonly node: NodeId;
+	/** A server that was restarted, or has taken over, is trusted to have all that was acknowledged: channels keep their epoch. */
+	readonly trustsReplicas: boolean;
+	/** How long a publication may wait for Redis while it is not reached. */
+	readonly waitMs: number;
+	/** A publication may have so many bytes. */
+	readonly publicationBytesMax: number;
+}
+
+/** What a channel is told to live that nobody has published to. */
+const idleMetaTtlMs = 3_600_000;
+
+/** Where a channel is, and some of its publications as they lie in Redis. */
+export interface StreamPart {
+	readonly position: Position;
+	readonly entries: readonly { readonly offset: number; readonly bytes: Buffer }[];
+}
+
+/**
+ * The broker of several machines: Redis gives each publication its place, and keeps the last ones in a stream. **Any number of processes on any
+ * number of machines.** Each publication is one script, so it is there whole or not at all. Subscribers get it by pub/sub; see `Feeder`.
+ */
+export class RedisBroker implements Broker {
+	readonly keys: Keys;
+	readonly #options: RedisBrokerOptions;
+
+	constructor(options: RedisBrokerOptions) {
+		this.keys = new Keys(options.prefix);
+		this.#options = options;
+	}
+
+	async publish(
+		channel: string,
+		data: Uint8Array,
+		options: PublishOptions,
+	): Promise<BrokerTaken | BrokerFull | BrokerTooLarge | BrokerUnacknowledged> {
+		const { node, waitMs, publicationBytesMax } = this.#options;
+		const { history, idempotency } = options;
+		channelList([channel]);
+		checkLimits(history);
+		if (idempotency !== undefined) checkKeyTtl(idempotency.ttlMs);
+		const bytes = encodePublication(node, data, options);
+		if (bytes.length > publicationBytesMax)
+			return { outcome: "too_large", detail: `a publication of ${bytes.length} bytes; the most is ${publicationBytesMax}` };
+		const keys = [this.keys.meta(channel), this.keys.stream(channel)];
+		if (idempotency !== undefined) keys.push(this.keys.once(channel, idempotency.key));
+		const args = [
+			...this.#common(),
+			...[history.size, Math.floor(history.ttlMs), Math.floor(history.metaTtlMs)].map(String),
+			bytes,
+			this.keys.topic(channel),
+			idempotency === undefined ? "" : String(Math.floor(idempotency.ttlMs)),
+		];
+		try {
+			const [known, offset, epoch] = (await this.#options.redis.run(publishScript, keys, args, { waitMs })) as [number, string, string];
+			const position: Position = { offset: Number(offset), epoch };
+			return known === 1 ? { outcome: "taken", position, duplicate: true } : { outcome: "taken", position };
+		} catch (error) {
+			if (!(error instanceof RedisError)) throw error;
+			const { kind, message: detail } = error;
+			return kind === "interrupted"
+				? { outcome: "unacknowledged", reason: "broker", detail }
+				: { outcome: "full", reason: "broker", detail };
+		}
+	}
+
+	async history(channel: string, options: HistoryOptions = {}): Promise<History | null> {
+		const part = await this.read(channel, options);
+		if (part === null) return null;
+		const publications: Publication[] = [];
+		for (const { offset, bytes } of part.entries) {
+			const publication = publicationOf(offset, bytes);
+			if (publication !== null) publications.push(publication);
+		}
+		return { publications, position: part.position };
+	}
+
+	async position(channel: string): Promise<Position | null> {
+		return (await this.read(channel, { limit: 0 }))?.position ?? null;
+	}
+
+	/** As `history`, with publications as they are stored. */
+	async read(channel: string, { since, limit = -1, reverse = false }: HistoryOptions): Promise<StreamPart | null> {
+		channelList([channel]);
+		const args = [
+			...this.#common(),
+			String(idleMetaTtlMs),
+			since?.epoch ?? "",
+			since === undefined ? "" : String(since.offset),
+			String(Math.max(-1, Math.min(limit, 1_000_000))),
+			reverse ? "1" : "0",
+		];
+		try {
+			const answer = await this.#options.redis.run(readScript, [this.keys.meta(channel), this.keys.stream(channel)], args, { bytes: true });
+			const [epoch, offset, entries] = answer as [Buffer, Buffer, [Buffer, [Buffer, Buffer]][]];
+			return {
+				position: { offset: Number(offset.toString()), epoch: epoch.toString() },
+				entries: entries.map(([id, [, bytes]]) => ({ offset: Number.parseInt(id.toString(), 10), bytes })),
+			};
+		} catch (error) {
+			if (error instanceof RedisError) return null;
+			throw error;
+		}
+	}
+
+	async removeHistory(channel: string): Promise<boolean> {
+		const stream = this.keys.stream(channel);
+		try {
+			await this.#options.redis.send(stream, ["DEL", stream]);
+			return true;
+		} catch (error) {
+			if (error instanceof RedisError) return false;
+			throw error;
+		}
+	}
+
+	/** Whether servers are trusted, and the epoch that the channel gets if it begins another one. */
+	#common(): [string, string] {
+		const random = randomBytes(8);
+		return [this.#options.trustsReplicas ? "1" : "0", epochText(random.readInt32LE(0) || 1, random.readInt32LE(4))];
+	}
+}
+
+/** Null = it was written by something else. */
+function publicationOf(offset: number, bytes: Buffer): Publication | null {
+	const stored = decodePublication(bytes);
+	if (stored === null) return null;
+	const { kind, data, info, tags, delta } = stored;
+	return {
+		...{ offset, previousOffset: offset - 1, kind, data },
+		...(info && { info }),
+		...(tags && { tags }),
+		...(delta && { delta }),
+	};
+}

@@ -1,0 +1,221 @@
+import { ChannelLog, createLogRecordHead, type LogReader } from "@shardcast/channel-log";
+import type { Redis } from "@shardcast/redis";
+import { redisForTests } from "@shardcast/testkit";
+import { channelNameAt, createRecordHead, readRecordHead } from "@shardcast/wire";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { FeedCounts, Feeder } from "../src/feed/feeder.ts";
+import { newNodeId } from "../src/node-id.ts";
+import type { RedisBroker } from "../src/redis-broker.ts";
+import { RedisRig } from "./redis-rig.ts";
+
+const limits = { size: 1000, ttlMs: 60_000, metaTtlMs: 600_000 };
+
+/** A node: its logs, what its clients were given, and its feeders. */
+class Node {
+	readonly log = ChannelLog.inMemory({ memoryBytes: 8 * 65_536 });
+	readonly reader: LogReader = this.log.reader(0);
+	readonly id = newNodeId();
+	readonly counts = new FeedCounts();
+	readonly delivered: string[] = [];
+	readonly reached: string[] = [];
+	readonly lost: string[] = [];
+	readonly redis: Redis;
+	readonly broker: RedisBroker;
+	readonly #feeders: Feeder[] = [];
+	nowMs = 0;
+
+	constructor(redis: Redis, broker: RedisBroker) {
+		this.redis = redis;
+		this.broker = broker;
+	}
+
+	feeder(redis: ConstructorParameters<typeof Feeder>[0]["redis"] = this.redis): Feeder {
+		const feeder = new Feeder({
+			...{ redis, broker: this.broker, node: this.id, log: this.log, limitsOf: () => limits, counts: this.counts },
+			reached: (channel, { offset }) => this.reached.push(`${channel}@${offset}`),
+			lost: (channel) => this.lost.push(channel),
+			nowMs: () => this.nowMs,
+		});
+		this.#feeders.push(feeder);
+		return feeder;
+	}
+
+	async publish(channel: string, data: string): Promise<void> {
+		const result = await this.broker.publish(channel, Buffer.from(data), { history: limits });
+		expect(result, `publishing ${data} to ${channel}`).toMatchObject({ outcome: "taken" });
+	}
+
+	/** What clients have got so far, as "offset:data". */
+	read(): readonly string[] {
+		const head = createRecordHead();
+		const logged = createLogRecordHead();
+		this.reader.read(10_000, (_origin, u8, view, start, end) => {
+			readRecordHead(view, start, end, head);
+			this.reader.current(logged);
+			if (channelNameAt(u8, head.channelsStart) === "\0") return;
+			this.delivered.push(`${logged.offset}:${Buffer.from(u8.subarray(head.payloadStart, head.payloadEnd)).toString()}`);
+		});
+		return this.delivered;
+	}
+
+	async gets(...expected: string[]): Promise<void> {
+		await vi.waitFor(() => expect(this.read(), "what clients got").toEqual(expected), { timeout: 8000, interval: 2 });
+	}
+
+	async isReached(text: string): Promise<void> {
+		await vi.waitFor(() => expect(this.reached, "channels that the log is up to date for").toContain(text), { timeout: 8000, interval: 2 });
+	}
+
+	stop(): void {
+		for (const feeder of this.#feeders) feeder.stop();
+	}
+}
+
+describe.skipIf(!redisForTests())("Feeder", () => {
+	let rig: RedisRig;
+	let admin: Redis;
+	beforeAll(async () => {
+		rig = await RedisRig.start();
+		admin = await rig.client();
+	});
+	afterAll(() => rig?.stop());
+
+	async function withNode(test: (node: Node, channel: string) => Promise<void>): Promise<void> {
+		const redis = await rig.client();
+		const node = new Node(redis, await rig.broker({ redis }));
+		try {
+			await test(node, rig.channel());
+		} finally {
+			node.stop();
+			redis.close();
+		}
+	}
+
+	it("brings what is published from now on, once and in order, and not what was before", () =>
+		withNode(async (node, channel) => {
+			await node.publish(channel, "old");
+			const feeder = node.feeder();
+			feeder.follow(channel);
+			await node.isReached(`${channel}@1`);
+			expect(node.log.position(channel)).toEqual(await node.broker.position(channel));
+			await Promise.all(["a", "b", "c"].map((data) => node.publish(channel, data)));
+			await node.gets("2:a", "3:b", "4:c");
+			expect(node.counts.brought).toBe(3);
+		}));
+
+	it("two feeders of one log bring each publication once", () =>
+		withNode(async (node, channel) => {
+			const other = await rig.client();
+			node.feeder().follow(channel);
+			node.feeder(other).follow(channel);
+			await vi.waitFor(() => expect(node.reached.length).toBe(2), { timeout: 8000 });
+			const expected = Array.from({ length: 300 }, (_, index) => `${index + 1}:${index}`);
+			await Promise.all(expected.map((_, index) => node.publish(channel, String(index))));
+			await node.gets(...expected);
+			other.close();
+		}));
+
+	it("what pub/sub loses is read from the stream: at the next publication, or at a look", () =>
+		withNode(async (node, channel) => {
+			let loses = false;
+			const { redis } = node;
+			const deaf = {
+				state: "ready" as const,
+				unsubscribe: (name: string) => redis.unsubscribe(name),
+				onRestored: () => () => {},
+				subscribe: (name: string, listener: (message: Buffer) => void, options: { sharded?: boolean }) =>
+					redis.subscribe(
+						name,
+						(message: Buffer) => {
+							if (!loses) listener(message);
+						},
+						options,
+					),
+			};
+			const feeder = node.feeder(deaf);
+			feeder.follow(channel);
+			await node.isReached(`${channel}@0`);
+			loses = true;
+			await node.publish(channel, "a");
+			await node.publish(channel, "b");
+			loses = false;
+			await node.publish(channel, "c");
+			await node.gets("1:a", "2:b", "3:c");
+			loses = true;
+			await node.publish(channel, "d");
+			for (let second = 0; second < 10; second++) feeder.everySecond();
+			await node.gets("1:a", "2:b", "3:c", "4:d");
+			expect(node.lost).toEqual([]);
+		}));
+
+	it("another feeder goes on where the one before it was", () =>
+		withNode(async (node, channel) => {
+			const first = node.feeder();
+			first.follow(channel);
+			await node.isReached(`${channel}@0`);
+			await node.publish(channel, "a");
+			await node.gets("1:a");
+			first.stop();
+			await node.redis.unsubscribe(node.broker.keys.topic(channel));
+			await node.publish(channel, "b");
+			node.feeder().follow(channel);
+			await node.isReached(`${channel}@2`);
+			await node.gets("1:a", "2:b");
+		}));
+
+	it("what was published while nobody wanted the channel is not brought later", () =>
+		withNode(async (node, channel) => {
+			const feeder = node.feeder();
+			feeder.follow(channel);
+			await node.isReached(`${channel}@0`);
+			await node.publish(channel, "a");
+			await node.gets("1:a");
+			node.nowMs += 100_000;
+			feeder.everySecond();
+			expect(feeder.size).toBe(0);
+			await node.publish(channel, "b");
+			feeder.follow(channel);
+			await node.isReached(`${channel}@2`);
+			await node.publish(channel, "c");
+			await node.gets("1:a", "3:c");
+			expect(node.lost).toEqual([]);
+		}));
+
+	it("tells subscribers when the stream has lost what they need, and goes on behind it", () =>
+		withNode(async (node, channel) => {
+			const first = node.feeder();
+			first.follow(channel);
+			await node.isReached(`${channel}@0`);
+			await node.publish(channel, "a");
+			await node.gets("1:a");
+			first.stop();
+			await node.redis.unsubscribe(node.broker.keys.topic(channel));
+			for (const data of ["b", "c"]) await node.publish(channel, data);
+			await node.broker.removeHistory(channel);
+			await node.publish(channel, "d");
+			node.feeder().follow(channel);
+			await node.isReached(`${channel}@4`);
+			await node.gets("1:a", "4:d");
+			expect(node.lost).toContain(channel);
+			expect(node.counts.lost).toBe(2);
+			// Nobody takes the part for the whole.
+			const { epoch } = node.log.position(channel)!;
+			const { publications } = node.log.history(channel, { since: { offset: 1, epoch } })!;
+			expect(publications.map(({ previousOffset, offset }) => [previousOffset, offset])).toEqual([[3, 4]]);
+		}));
+
+	it("a channel that begins another epoch tells its subscribers, and brings what there is of it", () =>
+		withNode(async (node, channel) => {
+			node.feeder().follow(channel);
+			await node.isReached(`${channel}@0`);
+			await node.publish(channel, "a");
+			await node.gets("1:a");
+			await admin.send(null, ["DEL", node.broker.keys.meta(channel)]);
+			await node.publish(channel, "b");
+			await node.publish(channel, "c");
+			await node.gets("1:a", "1:b", "2:c");
+			expect(node.lost).toEqual([channel]);
+			await vi.waitFor(() => expect(node.reached.at(-1)).toMatch(/@[12]$/), { timeout: 8000 });
+			expect(node.log.position(channel)).toEqual(await node.broker.position(channel));
+		}));
+});

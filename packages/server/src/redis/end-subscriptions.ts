@@ -1,0 +1,11 @@
+import { CentrifugeSession } from "../sessions/centrifuge/centrifuge-session.ts";
+import type { ClientSession } from "../sessions/client-session.ts";
+
+/** Subscribers of these channels that have a position begin again: they have missed something. Looks at all clients. */
+export function endSubscriptions(sessions: readonly ClientSession[], channels: ReadonlySet<string>): void {
+	for (const session of [...sessions]) {
+		if (!(session instanceof CentrifugeSession)) continue;
+		for (const { channel, recovers } of [...session.subscriptions.values()])
+			if (recovers && channels.has(channel)) session.endWithoutState(channel);
+	}
+}

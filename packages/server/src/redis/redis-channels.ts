@@ -1,0 +1,241 @@
+import type { BusLink, MessageDetails } from "@shardcast/bus";
+import type { Broker, ChannelLog, History, LogHistoryOptions, LogReader, Position } from "@shardcast/channel-log";
+import type { Namespaces } from "@shardcast/channels";
+import type { FeedCounts, Feeder, RedisBroker } from "@shardcast/redis-broker";
+import type { Counters, Scoreboard } from "@shardcast/scoreboard";
+import { monotonicMs, type PublishResult, type RecordKind, RecordType } from "@shardcast/wire";
+import type { ChannelNews } from "../delivery/fan-out.ts";
+import type { PublishLimits } from "../delivery/publishing/history-publisher.ts";
+import type { KeptChannels } from "../durable/kept-channels.ts";
+import type { Feature } from "../lifecycle/feature.ts";
+import { ChannelRecords, listedMax } from "./channel-records.ts";
+import { FedLogs } from "./fed-logs.ts";
+import type { SharedRedis } from "./shared-redis.ts";
+import { StreamReads } from "./stream-reads.ts";
+import { WantedChannels } from "./wanted-channels.ts";
+
+export interface RedisChannelsParts {
+	readonly redis: SharedRedis;
+	readonly publicationBytesMax: number;
+	/** Read at each use. */
+	readonly live: { readonly namespaces: Namespaces };
+	readonly history: ChannelLog;
+	/** Channels that other machines do not publish to. */
+	readonly others: Pick<ChannelLog, "history" | "position">;
+	readonly board: Pick<Scoreboard, "members">;
+	readonly row: Pick<Counters, "add" | "set"> & { readonly slot: number; readonly incarnation: number };
+	/** This shard in its present life, see `shardLife`. */
+	readonly life: number;
+	readonly bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
+	readonly onCommit: () => void;
+	/** Positioned subscribers of these channels on this shard have to begin again. */
+	readonly endSubscriptions: (channels: ReadonlySet<string>) => void;
+	/** All channels with subscribers on this shard, once for each provider of audiences. */
+	readonly subscribed: () => Iterable<string>;
+}
+
+const idempotencyTtlMs = 300_000;
+const tickMs = 20;
+/** How long channels that have lost something are collected, so that clients are looked through once for all of them. */
+const lostMs = 20;
+
+/**
+ * Channels with a history when several machines are one: Redis gives publications their order and keeps them, the logs of each node mirror it, and
+ * clients are served from the logs as on one machine.
+ */
+export class RedisChannels implements Feature, KeptChannels {
+	readonly name = "redis channels";
+	readonly wanted: WantedChannels;
+	readonly #parts: RedisChannelsParts;
+	readonly #broker: RedisBroker;
+	readonly #records: ChannelRecords;
+	readonly #logs: FedLogs;
+	readonly #feeder: Feeder;
+	readonly #reads: StreamReads;
+	readonly #counts: FeedCounts;
+	readonly #reached = new Map<string, Position>();
+	readonly #lostHere = new Set<string>();
+	readonly #toldLost = new Set<string>();
+	#timer: NodeJS.Timeout | undefined;
+	#lostTimer: NodeJS.Timeout | undefined;
+
+	constructor(parts: RedisChannelsParts) {
+		const { redis: shared, publicationBytesMax, history: log, board, row, bus, onCommit } = parts;
+		const nowMs = monotonicMs;
+		const { client: redis, library, prefix, trustsReplicas, publishWaitMs: waitMs } = shared;
+		const node = library.newNodeId();
+		this.#counts = new library.FeedCounts();
+		this.#parts = parts;
+		this.#broker = new library.RedisBroker({ redis, prefix, node, trustsReplicas, waitMs, publicationBytesMax });
+		this.#records = new ChannelRecords({ ring: bus, onCommit });
+		this.#logs = new FedLogs({ log, board, row, nowMs });
+		this.wanted = new WantedChannels({ log, records: this.#records, has: (channel) => this.has(channel), nowMs });
+		this.#feeder = new library.Feeder({
+			...{ redis, broker: this.#broker, node, log, counts: this.#counts, nowMs },
+			limitsOf: (channel) => this.#limitsOf(channel),
+			reached: (channel, position) => this.#reached.set(channel, position),
+			lost: (channel) => this.#lostHere.add(channel),
+		});
+		this.#reads = new StreamReads({ broker: this.#broker, nowMs });
+	}
+
+	has(channel: string): boolean {
+		return this.#limitsOf(channel) !== null;
+	}
+
+	/** Settles when Redis has it, or has said no. Those of one channel keep their order. */
+	async publish(
+		kind: RecordKind,
+		id: number,
+		channel: string,
+		payload: Uint8Array,
+		history: PublishLimits,
+		{ info, tags, idempotencyKey: key, delta = false }: MessageDetails = {},
+	): Promise<PublishResult> {
+		const { row, life } = this.#parts;
+		const result = await this.#broker.publish(channel, payload, {
+			...{ history, kind },
+			...(info && { info }),
+			...(tags && { tags }),
+			...((delta || history.delta) && { delta: true }),
+			...(key !== undefined && { idempotency: { key, ttlMs: idempotencyTtlMs } }),
+			...(id !== 0 && { sender: { id, life } }),
+		});
+		if (result.outcome === "taken" && result.duplicate !== true) {
+			row.add("messagesIn", 1);
+			row.add("bytesIn", payload.length);
+		} else if (result.outcome === "full") row.add("backpressured", 1);
+		return result;
+	}
+
+	/** As those of the logs, for all channels. */
+	position(channel: string, asOf?: LogReader): Position | null {
+		const { history: log, others } = this.#parts;
+		if (!this.has(channel)) return others.position(channel, asOf);
+		const from = this.wanted.fedFrom(channel);
+		if (from === null) return null;
+		const logged = log.position(channel, asOf);
+		if (logged === null) return null;
+		if (logged.epoch === from.epoch && logged.offset >= from.offset && logged.offset > 0) return logged;
+		// Nobody has published anything in this epoch, or this shard has not come by it.
+		if (from.offset === 0) return from;
+		this.wanted.askAgain(channel);
+		return null;
+	}
+
+	/** As those of the logs, for all channels. Without `asOf`, ask the broker. */
+	history(channel: string, options: LogHistoryOptions = {}): History | null {
+		if (!this.has(channel)) return this.#parts.others.history(channel, options);
+		const { since, limit = Number.MAX_SAFE_INTEGER, asOf } = options;
+		const position = this.position(channel, asOf);
+		if (position === null) return null;
+		const none: History = { publications: [], position };
+		if (since === undefined || limit <= 0 || since.epoch !== position.epoch || since.offset >= position.offset) return none;
+		// Offsets have no gaps, so their number is known.
+		if (position.offset - since.offset > limit) return none;
+		const { offset: to, epoch } = position;
+		const live = this.#logged(channel, since.offset, to, epoch, asOf);
+		if (live !== "gone") return live === null ? null : { publications: live, position };
+		const range = this.#reads.get(channel, epoch, since.offset, limit);
+		if (range === null) return null;
+		if (range === "gone") return none;
+		const read = range.publications.slice(since.offset - range.from);
+		if (range.to >= to) return { publications: read.slice(0, to - since.offset), position };
+		const later = this.#logged(channel, range.to, to, epoch, asOf);
+		if (later === "gone") this.#reads.forget(channel);
+		return later === null || later === "gone" ? null : { publications: [...read, ...later], position };
+	}
+
+	broker(channel: string): Broker | null {
+		return this.has(channel) ? this.#broker : null;
+	}
+
+	waits(channel: string): Promise<void> | null {
+		return this.has(channel) ? this.wanted.waits(channel) : null;
+	}
+
+	/** A record about channels has come from this shard or another one. */
+	readonly told = (type: ChannelNews, origin: number, payload: Uint8Array): void => {
+		switch (type) {
+			case RecordType.follow:
+				for (const channel of ChannelRecords.read(type, payload))
+					if (this.#logs.isFedHere(this.#parts.history.logOf(channel))) this.#feeder.follow(channel);
+				this.#tell();
+				return;
+			case RecordType.followed:
+				for (const [channel, position] of ChannelRecords.read(type, payload)) this.wanted.followed(channel, position, origin);
+				return;
+			case RecordType.lost:
+				for (const channel of ChannelRecords.read(type, payload)) this.#toldLost.add(channel);
+				this.#lostTimer ??= setTimeout(() => this.#endLost(), lostMs);
+		}
+	};
+
+	start(): void {
+		this.#logs.tick();
+		this.#timer = setInterval(() => this.#tick(), tickMs);
+	}
+
+	reload(): () => void {
+		return () => setImmediate(() => this.wanted.renew(this.#parts.subscribed()));
+	}
+
+	everySecond(): void {
+		this.#feeder.everySecond();
+		this.#reads.everySecond();
+	}
+
+	stop(): void {
+		clearInterval(this.#timer);
+		clearTimeout(this.#lostTimer);
+		this.#feeder.stop();
+		this.#logs.stop();
+		this.#parts.redis.client.close();
+	}
+
+	#limitsOf(channel: string): PublishLimits | null {
+		const { options, history } = this.#parts.live.namespaces.of(channel);
+		return options.durable ? null : history;
+	}
+
+	/** What the log holds after `from`, up to `to`: all of it, or "gone". */
+	#logged(channel: string, from: number, to: number, epoch: string, asOf: LogReader | undefined) {
+		const history = this.#parts.history.history(channel, {
+			since: { offset: from, epoch },
+			limit: to - from,
+			allOrNone: true,
+			...(asOf && { asOf }),
+		});
+		if (history === null) return null;
+		const { publications } = history;
+		const isWhole = publications.length === to - from && publications[0]?.offset === from + 1;
+		return isWhole ? publications.map((each) => ({ ...each, previousOffset: each.offset - 1 })) : "gone";
+	}
+
+	#tick(): void {
+		this.#logs.tick();
+		this.wanted.tick();
+		this.#tell();
+	}
+
+	/** Tells all shards what has come about here. What finds no room stays until the next time. */
+	#tell(): void {
+		while (this.#lostHere.size > 0) {
+			const channels = [...this.#lostHere].slice(0, listedMax);
+			if (!this.#records.send(RecordType.lost, null, channels)) return;
+			for (const channel of channels) this.#lostHere.delete(channel);
+		}
+		while (this.#reached.size > 0) {
+			const channels = [...this.#reached].slice(0, listedMax);
+			if (!this.#records.send(RecordType.followed, null, channels)) return;
+			for (const [channel] of channels) this.#reached.delete(channel);
+		}
+	}
+
+	#endLost(): void {
+		this.#lostTimer = undefined;
+		const channels = new Set(this.#toldLost);
+		this.#toldLost.clear();
+		this.#parts.endSubscriptions(channels);
+	}
+}

@@ -1,0 +1,217 @@
+import { type ChannelLog, type Position, slotOfHolder } from "@shardcast/channel-log";
+import { RecordType } from "@shardcast/wire";
+import type { ChannelWatch } from "../hub/audience.ts";
+import { type ChannelRecords, listedMax } from "./channel-records.ts";
+
+export interface WantedChannelsParts {
+	readonly log: Pick<ChannelLog, "logOf" | "feeder">;
+	readonly records: Pick<ChannelRecords, "send">;
+	/** Whether other machines publish to the channel. */
+	readonly has: (channel: string) => boolean;
+	/** Monotonic. */
+	readonly nowMs: () => number;
+}
+
+interface Wanted {
+	readonly name: string;
+	readonly log: number;
+	/** Providers of audiences where it has subscribers. */
+	subscribed: number;
+	/** When a command asked for it last. */
+	usedMs: number;
+	/** When the feeder was asked last; -Infinity = it has to be. */
+	askedMs: number;
+	/** Where the log was when the feeder said that it follows the channel; null = it has not. */
+	position: Position | null;
+	/** Resolves when it is fed; null = nobody waits for that. */
+	arrival: { readonly promise: Promise<void>; readonly resolve: () => void } | null;
+}
+
+/** How long a channel is wanted that only a command has asked for. */
+const usedMs = 30_000;
+/** A feeder forgets what nobody has asked for in 90 s. */
+const renewMs = 30_000;
+/** Without an answer it is asked again. */
+const askAgainMs = 500;
+/** Channels that only commands have asked for. */
+const unsubscribedMax = 10_000;
+/** Channels that are looked at in one tick, for those that are to be renewed or not wanted any more. */
+const looksPerTick = 200;
+
+/**
+ * The channels that this shard's clients want from other machines. It asks the shard that feeds the channel's log, and again when another one feeds
+ * it. **One per shard.** Bounded by the clients' subscriptions, and `unsubscribedMax` besides.
+ */
+export class WantedChannels implements ChannelWatch {
+	readonly #parts: WantedChannelsParts;
+	readonly #wanted = new Map<string, Wanted>();
+	/** Not answered yet. */
+	readonly #open = new Set<Wanted>();
+	/** The feeder of each log, when we last looked. */
+	readonly #feeders: number[] = [];
+	#unsubscribed = 0;
+	#looking: MapIterator<Wanted> | null = null;
+
+	constructor(parts: WantedChannelsParts) {
+		this.#parts = parts;
+	}
+
+	get size(): number {
+		return this.#wanted.size;
+	}
+
+	subscribed(channel: string): void {
+		if (!this.#parts.has(channel)) return;
+		const wanted = this.#wanted.get(channel) ?? this.#add(channel);
+		if (wanted.subscribed++ === 0) this.#unsubscribed--;
+	}
+
+	unsubscribed(channel: string): void {
+		const wanted = this.#wanted.get(channel);
+		if (wanted === undefined || wanted.subscribed === 0) return;
+		wanted.usedMs = this.#parts.nowMs();
+		if (--wanted.subscribed === 0) this.#unsubscribed++;
+	}
+
+	/** Where the log was at least when it began to be fed, by the present feeder; null = it is not fed yet, but will be soon. */
+	fedFrom(channel: string): Position | null {
+		const wanted = this.#wanted.get(channel) ?? this.#add(channel);
+		wanted.usedMs = this.#parts.nowMs();
+		this.#lookAtFeeder(wanted.log);
+		return wanted.position;
+	}
+
+	/** The log has lost what it knew of the channel. */
+	askAgain(channel: string): void {
+		const wanted = this.#wanted.get(channel);
+		if (wanted !== undefined) this.#ask(wanted);
+	}
+
+	/** A feeder follows the channel. @param slot of the feeder. */
+	followed(channel: string, position: Position, slot: number): void {
+		const wanted = this.#wanted.get(channel);
+		if (wanted === undefined) return;
+		this.#lookAtFeeder(wanted.log);
+		const feeder = this.#feeders[wanted.log]!;
+		if (feeder === 0 || slotOfHolder(feeder) !== slot) return;
+		this.#open.delete(wanted);
+		wanted.position = position;
+		wanted.arrival?.resolve();
+		wanted.arrival = null;
+	}
+
+	/** Resolves when the channel is fed; null = it is. Never rejects. */
+	waits(channel: string): Promise<void> | null {
+		const wanted = this.#wanted.get(channel) ?? this.#add(channel);
+		if (wanted.position !== null) return null;
+		if (wanted.arrival === null) {
+			let resolve = () => {};
+			const promise = new Promise<void>((done) => {
+				resolve = done;
+			});
+			wanted.arrival = { promise, resolve };
+		}
+		return wanted.arrival.promise;
+	}
+
+	/** Several times a second. */
+	tick(): void {
+		for (let log = 0; log < this.#feeders.length; log++) if (this.#feeders[log] !== undefined) this.#lookAtFeeder(log);
+		this.#askOpen();
+		this.#lookAtSome();
+	}
+
+	/** Channels have begun or ceased to be had by other machines. @param all that have subscribers, once for each provider. */
+	renew(all: Iterable<string>): void {
+		for (const wanted of this.#wanted.values()) wanted.subscribed = 0;
+		this.#unsubscribed = this.#wanted.size;
+		for (const channel of all) this.subscribed(channel);
+	}
+
+	#add(name: string): Wanted {
+		if (this.#unsubscribed >= unsubscribedMax) this.#forgetOne();
+		const wanted: Wanted = {
+			...{ name, log: this.#parts.log.logOf(name), subscribed: 0 },
+			...{ usedMs: this.#parts.nowMs(), askedMs: Number.NEGATIVE_INFINITY, position: null, arrival: null },
+		};
+		this.#wanted.set(name, wanted);
+		this.#unsubscribed++;
+		this.#open.add(wanted);
+		this.#ask(wanted);
+		return wanted;
+	}
+
+	#forgetOne(): void {
+		for (const wanted of this.#wanted.values()) {
+			if (wanted.subscribed > 0) continue;
+			this.#forget(wanted);
+			return;
+		}
+	}
+
+	#forget(wanted: Wanted): void {
+		this.#wanted.delete(wanted.name);
+		wanted.arrival?.resolve();
+		this.#open.delete(wanted);
+		this.#unsubscribed--;
+	}
+
+	/** What another feeder said does not count. */
+	#lookAtFeeder(log: number): void {
+		const feeder = this.#parts.log.feeder(log);
+		if (this.#feeders[log] === feeder) return;
+		this.#feeders[log] = feeder;
+		for (const wanted of this.#wanted.values()) {
+			if (wanted.log !== log) continue;
+			wanted.position = null;
+			wanted.askedMs = Number.NEGATIVE_INFINITY;
+			this.#open.add(wanted);
+		}
+	}
+
+	#ask(wanted: Wanted): void {
+		const { log, records, nowMs } = this.#parts;
+		const feeder = log.feeder(wanted.log);
+		if (feeder === 0 || wanted.askedMs + askAgainMs > nowMs()) return;
+		if (records.send(RecordType.follow, slotOfHolder(feeder), [wanted.name])) wanted.askedMs = nowMs();
+	}
+
+	/** In as few records as possible: after the death of a feeder there are many. */
+	#askOpen(): void {
+		if (this.#open.size === 0) return;
+		const { records, nowMs } = this.#parts;
+		const now = nowMs();
+		const byLog = new Map<number, Wanted[]>();
+		for (const wanted of this.#open) {
+			if (wanted.askedMs + askAgainMs > now) continue;
+			const list = byLog.get(wanted.log) ?? [];
+			byLog.set(wanted.log, list);
+			list.push(wanted);
+		}
+		for (const [log, list] of byLog) {
+			const feeder = this.#feeders[log] ?? this.#parts.log.feeder(log);
+			if (feeder === 0) continue;
+			for (let from = 0; from < list.length; from += listedMax) {
+				const part = list.slice(from, from + listedMax);
+				const names = part.map(({ name }) => name);
+				// No room: in a moment.
+				if (!records.send(RecordType.follow, slotOfHolder(feeder), names)) return;
+				for (const wanted of part) wanted.askedMs = now;
+			}
+		}
+	}
+
+	#lookAtSome(): void {
+		const now = this.#parts.nowMs();
+		this.#looking ??= this.#wanted.values();
+		for (let look = 0; look < looksPerTick; look++) {
+			const { value: wanted, done } = this.#looking.next();
+			if (done) {
+				this.#looking = null;
+				return;
+			}
+			if (wanted.subscribed === 0 && wanted.usedMs + usedMs < now) this.#forget(wanted);
+			else if (wanted.position !== null && wanted.askedMs + renewMs < now) this.#ask(wanted);
+		}
+	}
+}
