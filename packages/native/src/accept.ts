@@ -1,16 +1,16 @@
 import { Linux } from "./constants.ts";
 import { libc, throwErrno } from "./libc.ts";
 
-/** What accept can say when this process or machine has no room for another connection; every other error is about one connection only. */
+/** Errors of accept when this process or machine has no room for another connection. All other errors concern a single connection. */
 const exhausted: readonly number[] = [Linux.EMFILE, Linux.ENFILE, Linux.ENOBUFS, Linux.ENOMEM];
 
 /**
- * Takes the next connection out of a listening socket's queue, non-blocking and closed on exec.
+ * Accepts the next connection of a listening socket, non-blocking and with close-on-exec.
  *
- * A connection taken so costs a third of one taken by `net.Server` (measured 10 µs against 31 µs with all that a balancer
- * does to it), because there is no JavaScript object: use it for connections that only pass through.
- * @returns its descriptor, the caller's to close; -1 when none waits, or the one that waited has failed.
- * @throws NativeError EMFILE, ENFILE, ENOBUFS or ENOMEM when there is no room for it: it stays in the queue.
+ * It costs a third of accepting with `net.Server` (measured 10 µs instead of 31 µs, including all that a balancer does), because there is no
+ * JavaScript object. Use it for connections that only pass through.
+ * @returns the descriptor, which the caller must close; -1 when no connection waits, or the waiting one has failed.
+ * @throws NativeError EMFILE, ENFILE, ENOBUFS or ENOMEM when there is no room: the connection stays in the queue.
  */
 export function acceptDescriptor(listenFd: number): number {
 	const fd = libc().accept4(listenFd, null, null, Linux.SOCK_NONBLOCK | Linux.SOCK_CLOEXEC);
@@ -22,8 +22,7 @@ export function acceptDescriptor(listenFd: number): number {
 const polled = new Int32Array(2);
 
 /**
- * Whether the peer has closed or broken a connection on which it had sent something before: as long as that has not been
- * read, `peek` shows the bytes and not the end.
+ * Whether the peer has closed or broken a connection that still has unread bytes. `peek` does not show this: it returns the bytes.
  */
 export function hasHungUp(fd: number): boolean {
 	polled[0] = fd;

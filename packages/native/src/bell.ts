@@ -6,12 +6,11 @@ import { NativeError } from "./native-error.ts";
 import { openWarily, requireOwn } from "./own-file.ts";
 
 /**
- * A doorbell between processes: a FIFO of which the listener's event loop hears when a byte comes. It carries no
- * message, only "look"; several rings may be heard as one.
+ * A doorbell between processes: a FIFO that wakes the listener's event loop. It carries no message, and several rings may cause a single
+ * wake-up.
  *
- * One listener, any number of ringers. Both sides open it for reading and writing, so neither's death is seen by, or
- * hurts, the other; a restarted listener goes on with the same file. When the FIFO is full it has been rung: a ring that
- * finds it so does nothing.
+ * One listener, any number of ringers. Both sides open it for reading and writing, so the death of one does not affect the other, and a
+ * restarted listener continues with the same file. Ringing a full FIFO does nothing, since it has been rung already.
  */
 export class Bell {
 	readonly path: string;
@@ -21,7 +20,7 @@ export class Bell {
 		this.path = path;
 	}
 
-	/** Makes the FIFO, mode 0600, unless it is there. */
+	/** Creates the FIFO, mode 0600, unless it exists. */
 	static create(path: string): Bell {
 		if (libc().mkfifo(path, 0o600) === -1) {
 			const errno = libc().errno();
@@ -30,7 +29,7 @@ export class Bell {
 		return new Bell(path);
 	}
 
-	/** For a process that listens to a bell which another one made. */
+	/** Opens a bell that another process has created, to listen to it. */
 	static open(path: string): Bell {
 		return new Bell(path);
 	}
@@ -39,11 +38,11 @@ export class Bell {
 		return new BellRinger(path);
 	}
 
-	/** Calls back once for one or more rings, on this thread's event loop, which it keeps alive until `close`. */
+	/** Calls `onRing` after one or more rings, on this thread's event loop. Keeps the loop alive until `close`. */
 	listen(onRing: () => void): void {
-		if (this.#socket !== null) throw new Error(`${this.path} is being listened to already`);
+		if (this.#socket !== null) throw new Error(`${this.path} already has a listener`);
 		const fd = openFifo(this.path);
-		// Our own buffer: without it, Node allocates 64 KiB for every read.
+		// A fixed buffer: otherwise Node allocates 64 KiB for every read.
 		const onread = {
 			buffer: new Uint8Array(4096),
 			callback: () => {
@@ -60,18 +59,18 @@ export class Bell {
 	}
 }
 
-/** The other end of a `Bell`. */
+/** The ringing end of a `Bell`. */
 export class BellRinger {
 	readonly #fd: number;
 	#open = true;
 	readonly #byte = new Uint8Array(1);
 
-	/** @throws NativeError ENOENT when there is no such bell. */
+	/** @throws NativeError ENOENT when the bell does not exist. */
 	constructor(path: string) {
 		this.#fd = openFifo(path);
 	}
 
-	/** One system call, never blocks. */
+	/** Rings. One system call; never blocks. */
 	ring(): void {
 		try {
 			writeSync(this.#fd, this.#byte, 0, 1);

@@ -1,4 +1,4 @@
-/** Numbers of the Linux ABI, equal on x64 and arm64. */
+/** Constants of the Linux ABI, the same on x64 and arm64. */
 export const Linux = {
 	AF_UNIX: 1,
 	AF_INET: 2,

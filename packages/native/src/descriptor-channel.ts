@@ -8,25 +8,24 @@ import { closeDescriptor } from "./sockets.ts";
 /**
  * Passes open descriptors from one process to another: SCM_RIGHTS over a Unix datagram socket.
  *
- * One process binds the path; any number of senders send to it. A sender holds no connection but addresses every message by path, so
- * when the receiver dies and its successor binds the same path, the next send reaches the successor. The receiver's end can also be
- * inherited (`descriptor`, `inherited`): then several processes take from one queue, each message goes to exactly one of them, and the
- * queue lives as long as any of them. What lies in the queue when the last of them is gone is closed by the kernel.
+ * One process binds the path; any number of processes send to it. Senders have no connection but address each message by path. So when the
+ * receiver dies and its successor binds the same path, the next message reaches the successor. The receiver's end can also be inherited
+ * (`descriptor`, `inherited`): then several processes read from one queue, each message goes to exactly one of them, and the queue exists as
+ * long as any of them runs. When the last one is gone, the kernel closes the descriptors in the queue.
  *
- * The kernel queues about ten messages (net.unix.max_dgram_qlen) and refuses more: `send` then returns false, nothing is lost, the sender
- * tries again.
+ * The kernel queues about ten messages (net.unix.max_dgram_qlen) and refuses more: `send` then returns false, and the sender tries again.
  *
- * All buffers are made once; a call allocates only the array it returns. Node cannot poll the socket: ring a `Bell`.
+ * All buffers are allocated once; a call allocates only the array it returns. Node cannot poll the socket: ring a `Bell`.
  */
 export class DescriptorChannel {
-	/** Most descriptors of one message. The kernel would take 253. */
+	/** Most descriptors in a message. The kernel's limit is 253. */
 	static readonly descriptorsMax = 64;
 
 	readonly path: string;
 	readonly #fd: number;
 	#open = true;
 	readonly #places: Places;
-	/** All that the kernel reads and writes, in one buffer: the parts point to each other, so they live and die together. */
+	/** All structs that the kernel reads and writes. They point to each other, so they share one buffer. */
 	readonly #memory: Buffer;
 
 	private constructor(path: string, fd: number, address: Buffer | null) {
@@ -51,7 +50,7 @@ export class DescriptorChannel {
 		this.#memory = memory;
 	}
 
-	/** The receiver's end. Takes the path over from a predecessor in one step: a sender always finds the one or the other. */
+	/** Creates the receiver's end. Replaces a predecessor's socket at the path atomically, so that senders always find one of them. */
 	static bind(path: string): DescriptorChannel {
 		const temporary = `${path}.${process.pid}`;
 		const address = socketAddress(temporary);
@@ -68,24 +67,24 @@ export class DescriptorChannel {
 		}
 	}
 
-	/** The receiver's end that another process has bound and passed on as an open descriptor. */
+	/** Uses a receiver's end that another process has bound and passed on as an open descriptor. */
 	static inherited(descriptor: number, path: string): DescriptorChannel {
 		return new DescriptorChannel(path, descriptor, null);
 	}
 
-	/** To be passed on to a child, open as long as this end is. */
+	/** The descriptor to pass to a child. Open as long as this end. */
 	get descriptor(): number {
 		return this.#fd;
 	}
 
-	/** A sender's end. The receiver need not be there yet. */
+	/** Creates a sender's end. The receiver need not exist yet. */
 	static connect(path: string): DescriptorChannel {
 		const address = socketAddress(path);
 		return new DescriptorChannel(path, datagramSocket(), address);
 	}
 
 	/**
-	 * Sends up to `descriptorsMax` descriptors in one message, all or none. They stay open here: the caller closes them.
+	 * Sends up to `descriptorsMax` descriptors in one message, all or none. They stay open here: the caller must close them.
 	 * @returns false when the receiver's queue is full: try again later.
 	 * @throws NativeError ECONNREFUSED or ENOENT while there is no receiver; the channel stays usable.
 	 */
@@ -105,15 +104,15 @@ export class DescriptorChannel {
 		memory[payload] = count;
 		if (sendmsg(this.#fd, memory, Linux.MSG_DONTWAIT | Linux.MSG_NOSIGNAL) !== -1) return true;
 		const errno = lastErrno();
-		// ETOOMANYREFS: as many descriptors are under way as this process may open. They are taken out of the queue in time.
+		// ETOOMANYREFS: as many descriptors are in flight as this process may open. The receiver will take them out of the queue.
 		if (errno === Linux.EAGAIN || errno === Linux.ENOBUFS || errno === Linux.ETOOMANYREFS || errno === Linux.EINTR) return false;
 		throw NativeError.fromErrno(errno, "sendmsg", this.path);
 	}
 
 	/**
-	 * Takes one message out of the queue. The descriptors are the caller's to close.
+	 * Takes one message out of the queue. The caller must close the descriptors.
 	 * @returns [] when the queue is empty.
-	 * @throws LostDescriptors when descriptors were lost on the way, after closing those that were not.
+	 * @throws LostDescriptors when descriptors were lost on the way, after closing the others.
 	 */
 	receive(): number[] {
 		const { sockets: layout, recvmsg, errno: lastErrno } = libc();
@@ -129,13 +128,13 @@ export class DescriptorChannel {
 		const sent = this.#memory[payload];
 		if (!truncated && descriptors.length === sent) return descriptors;
 		for (const fd of descriptors) closeDescriptor(fd);
-		const lost = `${sent} descriptors were sent, ${descriptors.length} came`;
-		// The control buffer holds the most that `send` sends: what did not come found no free descriptor in this process.
+		const lost = `${sent} descriptors were sent, ${descriptors.length} arrived`;
+		// The control buffer has room for all that `send` can send, so this process had no free descriptors for the missing ones.
 		if (sent > 0 && sent <= DescriptorChannel.descriptorsMax) throw new LostDescriptors(sent, "EMFILE", lost);
 		throw new LostDescriptors(sent, "MSG_CTRUNC", lost, `send at most ${DescriptorChannel.descriptorsMax} in a message`);
 	}
 
-	/** A receiver's path stays: its successor may have bound it already. */
+	/** Closes this end. The receiver's path is not removed: its successor may have bound it already. */
 	close(): void {
 		if (!this.#open) return;
 		this.#open = false;
@@ -151,7 +150,7 @@ export class DescriptorChannel {
 	}
 }
 
-/** A message came without all of its descriptors; what it was about is closed. */
+/** A message arrived without some of its descriptors. All descriptors of the message are closed. */
 export class LostDescriptors extends NativeError {
 	readonly count: number;
 
@@ -162,12 +161,12 @@ export class LostDescriptors extends NativeError {
 	}
 }
 
-/** Where the parts lie in a channel's buffer: the message header comes first, then these. */
+/** Offsets of the parts in a channel's buffer. The message header is first. */
 interface Places {
 	readonly vector: number;
 	readonly control: number;
 	readonly controlBytes: number;
-	/** One byte must go along with the descriptors; it says how many there are. */
+	/** At least one byte must accompany the descriptors. It holds their number. */
 	readonly payload: number;
 	readonly address: number;
 	readonly bytes: number;
@@ -196,7 +195,11 @@ function socketAddress(path: string): Buffer {
 	const layout = libc().sockets;
 	const bytes = Buffer.byteLength(path);
 	if (bytes > socketPathBytesMax)
-		throw new NativeError("ENAMETOOLONG", "bind", `${path} is ${bytes} bytes long; a Unix socket's path has at most ${socketPathBytesMax}`);
+		throw new NativeError(
+			"ENAMETOOLONG",
+			"bind",
+			`${path} has ${bytes} bytes; the path of a Unix socket has at most ${socketPathBytesMax}`,
+		);
 	const address = Buffer.alloc(layout.addressBytes);
 	address.writeUInt16LE(Linux.AF_UNIX, 0);
 	address.write(path, layout.addressPath);

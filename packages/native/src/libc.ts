@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { NativeError } from "./native-error.ts";
 import { type SocketLayout, socketLayout } from "./socket-layout.ts";
 
-/** The calls of the C library that shardcast makes, and what koffi adds. `bytes`, `offset` and pointers are 64 bits wide. */
+/** The C library functions used here, and helpers of koffi. `bytes`, `offset` and pointers are 64 bits wide. */
 export interface Libc {
 	mmap(address: number, bytes: number, protection: number, flags: number, fd: number, offset: number): number;
 	munmap(address: number, bytes: number): number;
@@ -26,29 +26,29 @@ export interface Libc {
 	mkfifo(path: string, mode: number): number;
 	prctl(operation: number, argument2: number, argument3: number, argument4: number, argument5: number): number;
 
-	/** The error number of the last call, if that call failed. */
+	/** The error number of the last call, if it failed. */
 	errno(): number;
-	/** An ArrayBuffer over foreign memory, no copy. */
+	/** An ArrayBuffer over foreign memory, without a copy. */
 	view(address: number, bytes: number): ArrayBuffer;
-	/** Where a buffer lies. It must be kept alive, and unmoved, for as long as the address is used. */
+	/** Address of a buffer. Keep the buffer alive and unmoved while the address is in use. */
 	address(buffer: Uint8Array): bigint;
 	readonly sockets: SocketLayout;
 }
 
 export type NativeSupport = { readonly available: true } | { readonly available: false; readonly reason: string };
 
-/** Constants and struct layouts have been checked on these, both 64-bit and little-endian. */
+/** Architectures on which constants and struct layouts were checked. Both are 64-bit and little-endian. */
 const architectures: readonly string[] = ["x64", "arm64"];
 
 let loaded: Libc | { readonly reason: string } | undefined;
 
-/** Tells whether the native corner works on this machine, and if not, why. Never throws; the answer does not change. */
+/** Whether this package works on this machine, and if not, why. Never throws; the result does not change. */
 export function nativeSupport(): NativeSupport {
 	loaded ??= load();
 	return "reason" in loaded ? { available: false, reason: loaded.reason } : { available: true };
 }
 
-/** @throws NativeError with code ENOSYS where `nativeSupport()` says why not. */
+/** @throws NativeError ENOSYS if `nativeSupport()` is not available. */
 export function libc(): Libc {
 	loaded ??= load();
 	if ("reason" in loaded) throw new NativeError("ENOSYS", "load", loaded.reason, "use Linux on x64 or arm64, or run with --lb-mode proxy");
@@ -70,7 +70,7 @@ function load(): Libc | { reason: string } {
 }
 
 function bind(koffi: typeof import("koffi")): Libc {
-	// The process itself: Node has the C library loaded, whichever it is (glibc, musl).
+	// null = the process itself: Node has already loaded the C library (glibc or musl).
 	const library = koffi.load(null);
 	const sockets = socketLayout(koffi);
 	return {
@@ -89,7 +89,7 @@ function bind(koffi: typeof import("koffi")): Libc {
 		recv: library.func("int64_t recv(int fd, void *into, size_t bytes, int flags)"),
 		send: library.func("int64_t send(int fd, void *from, size_t bytes, int flags)"),
 		setsockopt: library.func("int setsockopt(int fd, int level, int option, void *value, uint32_t bytes)"),
-		// fcntl, ioctl and prctl are variadic in C; on both architectures Linux passes such arguments like any others.
+		// fcntl, ioctl and prctl are variadic in C. On both architectures Linux passes variadic arguments like others.
 		fcntl: library.func("int fcntl(int fd, int command, long argument)"),
 		ioctl: library.func("int ioctl(int fd, unsigned long request, void *value)"),
 		close: library.func("int close(int fd)"),

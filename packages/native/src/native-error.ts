@@ -1,14 +1,14 @@
 import { getSystemErrorMap } from "node:util";
 
-/** What a person can do about an errno, where there is something. One sentence per code. */
+/** How to fix an errno, if possible. One sentence per code. */
 const fixes: Readonly<Record<string, string>> = {
 	EACCES: "check who owns the file and that all processes of the cluster run as one user",
-	ECONNREFUSED: "the process on the other end has gone; send again once it is back",
-	ELOOP: "no file of a cluster is a symbolic link; remove it",
+	ECONNREFUSED: "the process at the other end is gone; send again when it is back",
+	ELOOP: "the file is a symbolic link, which clusters do not use; remove it",
 	EMFILE: "raise the limit of open files (ulimit -n, LimitNOFILE=)",
 	ENAMETOOLONG: "use a shorter --cluster-directory",
 	ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",
-	ENOENT: "the process on the other end is not there yet, or its cluster directory was removed",
+	ENOENT: "the process at the other end has not started yet, or its cluster directory was removed",
 	ENOMEM: "give the machine or the container more memory",
 	ENOSPC: "free space there, or give it more (docker run --shm-size=…, or mount -o remount,size=… for /dev/shm)",
 	EPERM: "allow the call (container security profile) or run as the user who owns the cluster",
@@ -37,7 +37,7 @@ export class NativeError extends Error {
 	}
 }
 
-/** Whether a call failed because this process or this machine may open no more files: it may succeed later, and is no reason to give up. */
+/** Whether a call failed because this process or machine has no free file descriptors. It may succeed later. */
 export function isOutOfDescriptors(error: unknown): boolean {
 	const code = (error as { readonly code?: unknown } | null)?.code;
 	return code === "EMFILE" || code === "ENFILE";

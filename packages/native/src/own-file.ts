@@ -1,32 +1,33 @@
 import { constants, fstatSync, type Stats } from "node:fs";
 import { NativeError } from "./native-error.ts";
 
-/** Added to the flags of each open: neither a link nor a pipe that somebody has put there is followed or waited for. */
+/** Flags for each open, so that it neither follows a link nor waits for a pipe that another user may have placed there. */
 export const openWarily = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 const othersMask = 0o077;
 
 /**
- * Whether something is this user's and nobody else may use it. The directories of clusters lie among those of all users, where
- * anybody may put one that looks like ours: what is in it may be made up, or be taken away while it is mapped.
+ * Whether a file belongs to this user and is not accessible to others. Cluster directories are in a folder shared by all users, where
+ * anybody can create one that looks like ours. Its contents could be forged, or truncated while they are mapped.
  */
 export function isOwn({ uid, mode }: Pick<Stats, "uid" | "mode">): boolean {
 	return uid === ownUser() && (mode & othersMask) === 0;
 }
 
-/** Files are made in the name of the effective user. */
+/** The effective user, who owns the files that this process creates. */
 export function ownUser(): number {
 	return process.geteuid?.() ?? 0;
 }
 
 /**
- * Looks at what was opened, not at its name, which may mean something else by now.
- * @throws NativeError when it is not `kind`, another user's, or open to others.
+ * Checks an open file by its descriptor, since its name may refer to another file by now.
+ * @throws NativeError when it is not of type `kind`, belongs to another user, or is accessible to others.
  */
 export function requireOwn(fd: number, path: string, kind: "file" | "fifo"): Stats {
 	const stats = fstatSync(fd);
 	const is = kind === "file" ? stats.isFile() : stats.isFIFO();
-	if (!is) throw new NativeError("EINVAL", "open", `${path} is no ${kind === "file" ? "regular file" : "pipe"}`, "no cluster has made it");
+	if (!is)
+		throw new NativeError("EINVAL", "open", `${path} is not a ${kind === "file" ? "regular file" : "pipe"}`, "no cluster has created it");
 	if (isOwn(stats)) return stats;
 	const whose =
 		stats.uid === ownUser() ? `is open to other users (mode ${(stats.mode & 0o777).toString(8)})` : `belongs to user ${stats.uid}`;

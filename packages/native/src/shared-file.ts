@@ -7,9 +7,8 @@ import { openWarily, requireOwn } from "./own-file.ts";
 /**
  * A file mapped into memory, shared by every process that opens it.
  *
- * Its whole size is reserved at creation, or by `reserve` before it is used, so a full /dev/shm is an error here and never a SIGBUS
- * later. It appears under
- * its name only once it is complete: a process that opens it never maps a half-made one.
+ * Its memory is reserved at creation, or by `reserve` before it is used, so that a full /dev/shm is an error here and never a SIGBUS later.
+ * It gets its name only when it is complete, so no process can map an incomplete file.
  */
 export class SharedFile {
 	readonly path: string;
@@ -25,10 +24,10 @@ export class SharedFile {
 	}
 
 	/**
-	 * Makes the file, zeroed, mode 0600, in place of any of that name.
+	 * Creates the file, zeroed, mode 0600. Replaces an existing file.
 	 * @param format fills it in before it gets its name.
-	 * @param reservedBytes the part from the start that takes memory now. Nobody may touch the rest, not even to read it, before `reserve`.
-	 * @throws NativeError ENOSPC when the file system has no room for all of it.
+	 * @param reservedBytes bytes from the start for which memory is reserved now. The rest must not be accessed, not even read, before `reserve`.
+	 * @throws NativeError ENOSPC when the file system does not have enough room.
 	 */
 	static create(path: string, bytes: number, format?: (buffer: ArrayBuffer) => void, reservedBytes: number = bytes): SharedFile {
 		libc();
@@ -54,7 +53,7 @@ export class SharedFile {
 		}
 	}
 
-	/** @throws NativeError ENOENT when there is none, EACCES when it is another user's or open to others. */
+	/** @throws NativeError ENOENT when the file does not exist, EACCES when it belongs to another user or is accessible to others. */
 	static open(path: string): SharedFile {
 		libc();
 		const fd = open(path, constants.O_RDWR | openWarily, path);
@@ -68,8 +67,8 @@ export class SharedFile {
 	}
 
 	/**
-	 * Reserves memory for the first `bytes` bytes; what is there stays. Needs a descriptor for the moment.
-	 * @throws NativeError ENOSPC when the file system has no room for them.
+	 * Reserves memory for the first `bytes` bytes. Does not change the contents. Needs a free descriptor during the call.
+	 * @throws NativeError ENOSPC when the file system does not have enough room.
 	 */
 	reserve(bytes: number): void {
 		const fd = open(this.path, constants.O_RDWR | openWarily, this.path);
@@ -81,8 +80,7 @@ export class SharedFile {
 	}
 
 	/**
-	 * Takes the mapping away. The caller promises that nothing uses the buffer or a view of it any more:
-	 * touching one afterwards kills the process. Harmless when called again.
+	 * Unmaps the file. Accessing the buffer or a view of it afterwards kills the process. May be called again.
 	 */
 	close(): void {
 		if (this.#address === 0) return;

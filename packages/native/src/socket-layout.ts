@@ -1,5 +1,5 @@
 /**
- * The structs of `sendmsg` and `recvmsg`, laid out by koffi as the C compiler lays them out on this machine.
+ * The structs of `sendmsg` and `recvmsg`. koffi computes the layout of this machine's C compiler.
  *
  * ```
  * msghdr   name* | name bytes u32 | iov* | iov count | control* | control bytes | flags i32        56 bytes
@@ -7,7 +7,7 @@
  * cmsghdr  bytes (header and data) | level i32 | type i32                                          16, then the descriptors, i32 each
  * sockaddr family u16 | path, 108 bytes, NUL-terminated                                            110
  * ```
- * On 64-bit Linux these are the same for glibc and musl, x64 and arm64; the sizes are asserted when they are made.
+ * On 64-bit Linux they are the same for glibc and musl, x64 and arm64. The sizes are checked on creation.
  */
 export interface SocketLayout {
 	readonly messageBytes: number;
@@ -29,7 +29,7 @@ export interface SocketLayout {
 	readonly addressPath: number;
 }
 
-/** Longest path of a Unix socket, without its NUL. */
+/** Longest path of a Unix socket, without the terminating NUL. */
 export const socketPathBytesMax = 107;
 
 export function socketLayout(koffi: typeof import("koffi")): SocketLayout {

@@ -3,13 +3,13 @@ import { libc, throwErrno } from "./libc.ts";
 import { NativeError } from "./native-error.ts";
 
 const value = new Int32Array(1);
-/** As for accept4: O_CLOEXEC has the value of SOCK_CLOEXEC. */
+/** O_CLOEXEC has the value of SOCK_CLOEXEC. */
 const oCloexec = Linux.SOCK_CLOEXEC;
 
 /**
- * Looks at what has arrived on a socket without taking it.
- * @returns bytes put into `into`; 0: the peer has closed; -1: nothing has arrived yet.
- * @throws NativeError, ECONNRESET for one when the peer broke the connection.
+ * Copies bytes that have arrived on a socket, without taking them.
+ * @returns the number of bytes copied to `into`; 0: the peer has closed; -1: nothing has arrived yet.
+ * @throws NativeError, for example ECONNRESET when the peer broke the connection.
  */
 export function peek(fd: number, into: Uint8Array): number {
 	const bytes = libc().recv(fd, into, into.length, Linux.MSG_PEEK | Linux.MSG_DONTWAIT);
@@ -20,9 +20,9 @@ export function peek(fd: number, into: Uint8Array): number {
 }
 
 /**
- * Says a last word on a connection and closes it at once, without waiting for the peer: for a process that has no descriptor to spare.
- * What has arrived is read and thrown away first (as much as `scratch` holds), since closing with bytes unread would reset the connection
- * and might cut the word off. What the socket does not take at once is lost.
+ * Sends `word` and closes the connection at once, without waiting for the peer. For a process without free descriptors. Reads and discards
+ * received bytes first (up to the size of `scratch`), since closing with unread bytes resets the connection, and the peer might not get `word`.
+ * Bytes that the socket does not accept at once are lost.
  */
 export function sayAndClose(fd: number, word: Uint8Array, scratch: Uint8Array): void {
 	libc().recv(fd, scratch, scratch.length, Linux.MSG_DONTWAIT);
@@ -30,11 +30,11 @@ export function sayAndClose(fd: number, word: Uint8Array, scratch: Uint8Array): 
 	closeDescriptor(fd);
 }
 
-/** A `struct sockaddr_in` or `sockaddr_in6`: family u16, port, then the address at 4 or, behind the flow label, at 8. */
+/** `struct sockaddr_in` or `sockaddr_in6`: family u16, port, then the address at 4 or, after the flow label, at 8. */
 const socketAddress = new Uint8Array(28);
 const socketAddressBytes = new Uint32Array(1);
 
-/** The IP address at the other end of a connection, 4 or 16 bytes, valid until the next call; none when it is gone. */
+/** The peer's IP address, 4 or 16 bytes, valid until the next call. Empty when the connection is gone. */
 export function peerAddress(fd: number): Uint8Array {
 	socketAddressBytes[0] = socketAddress.length;
 	if (libc().getpeername(fd, socketAddress, socketAddressBytes) === -1) return socketAddress.subarray(0, 0);
@@ -49,8 +49,8 @@ export function peerAddress(fd: number): Uint8Array {
 }
 
 /**
- * Connections come to `accept` only once their first bytes have come, or at the latest after about `seconds`: then the
- * request's head can be looked at without waiting for it.
+ * Makes `accept` return connections only when their first bytes have arrived, at the latest after about `seconds`. Then the request's head is
+ * there already.
  */
 export function setDeferAccept(listenFd: number, seconds: number): void {
 	setOption(listenFd, Linux.TCP_DEFER_ACCEPT, seconds);
@@ -60,14 +60,14 @@ export function setTcpNoDelay(fd: number, on: boolean): void {
 	setOption(fd, Linux.TCP_NODELAY, on ? 1 : 0);
 }
 
-/** A second descriptor of the same file or socket, closed on exec like all of Node's. */
+/** Duplicates a descriptor, with close-on-exec like all of Node's. */
 export function duplicate(fd: number): number {
 	const copy = libc().fcntl(fd, Linux.F_DUPFD_CLOEXEC, 0);
 	if (copy === -1) throwErrno("fcntl");
 	return copy;
 }
 
-/** Two connected sockets of this machine, the caller's to close. */
+/** Creates two connected Unix sockets. The caller must close them. */
 export function socketPair(): [number, number] {
 	const pair = new Int32Array(2);
 	const { SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, AF_UNIX } = Linux;
@@ -75,18 +75,18 @@ export function socketPair(): [number, number] {
 	return [pair[0]!, pair[1]!];
 }
 
-/** Lets the descriptor `to` be the socket that `from` is; what `to` was is closed. `from` stays open. */
+/** Makes the descriptor `to` refer to the socket of `from`. Closes what `to` referred to before; `from` stays open. */
 export function replaceDescriptor(to: number, from: number): void {
 	if (libc().dup3(from, to, oCloexec) === -1) throwErrno("dup3");
 }
 
-/** How many bytes have arrived on a socket and are not read. */
+/** Number of received bytes that are not read yet. */
 export function unreadBytes(fd: number): number {
 	if (libc().ioctl(fd, Linux.FIONREAD, value) === -1) throwErrno("ioctl");
 	return value[0]!;
 }
 
-/** Reads exactly so many bytes, which must have arrived, and throws them away. @throws NativeError when they have not, or the connection is broken. */
+/** Reads and discards exactly `bytes` received bytes. @throws NativeError when fewer have arrived, or the connection is broken. */
 export function discard(fd: number, bytes: number): void {
 	const scratch = new Uint8Array(bytes);
 	const read = libc().recv(fd, scratch, bytes, Linux.MSG_DONTWAIT);
@@ -94,14 +94,14 @@ export function discard(fd: number, bytes: number): void {
 	if (read !== bytes) throw new NativeError("EMSGSIZE", "recv", `${read} of ${bytes} bytes had arrived`);
 }
 
-/** Writes a few bytes to a socket that has room for them. @throws NativeError when it has not. */
+/** Writes a few bytes at once. @throws NativeError when the socket does not have room for them. */
 export function sendAll(fd: number, bytes: Uint8Array): void {
 	const sent = libc().send(fd, bytes, bytes.length, Linux.MSG_DONTWAIT | Linux.MSG_NOSIGNAL);
 	if (sent === -1) throwErrno("send");
-	if (sent !== bytes.length) throw new NativeError("EMSGSIZE", "send", `${sent} of ${bytes.length} bytes were taken`);
+	if (sent !== bytes.length) throw new NativeError("EMSGSIZE", "send", `${sent} of ${bytes.length} bytes were accepted`);
 }
 
-/** Closes a descriptor that no library owns. EINTR counts as closed: on Linux the descriptor is gone then. */
+/** Closes a descriptor that no library owns. EINTR counts as closed: on Linux the descriptor is closed then. */
 export function closeDescriptor(fd: number): void {
 	if (libc().close(fd) === -1 && libc().errno() !== Linux.EINTR) throwErrno("close", `descriptor ${fd}`);
 }

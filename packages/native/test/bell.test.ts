@@ -33,7 +33,7 @@ describe("Bell", () => {
 		symlinkSync(directory.file("bell"), directory.file("link"));
 		expect(() => Bell.ringer(directory.file("link"))).toThrow(/ELOOP/);
 		writeFileSync(directory.file("file"), "", { mode: 0o600 });
-		expect(() => Bell.ringer(directory.file("file"))).toThrow(/is no pipe/);
+		expect(() => Bell.ringer(directory.file("file"))).toThrow(/is not a pipe/);
 		chmodSync(directory.file("bell"), 0o602);
 		expect(() => Bell.ringer(directory.file("bell"))).toThrow(/is open to other users/);
 		expect(openedSince(before)).toEqual([]);
@@ -98,7 +98,7 @@ describe("Bell", () => {
 	it("is listened to once at a time", () => {
 		const bell = made(Bell.create(directory.file("bell")));
 		bell.listen(() => {});
-		expect(() => bell.listen(() => {})).toThrow("is being listened to already");
+		expect(() => bell.listen(() => {})).toThrow("already has a listener");
 	});
 
 	it("leaves no descriptor open", async () => {

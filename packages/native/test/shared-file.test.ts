@@ -105,7 +105,7 @@ describe("SharedFile", () => {
 		execFileSync("mkfifo", ["-m", "600", directory.file("pipe")]);
 		const before = descriptorsOf(process.pid);
 		expect(caught(() => SharedFile.open(directory.file("link"))).message).toMatch(/ELOOP.*symbolic link/);
-		expect(caught(() => SharedFile.open(directory.file("pipe"))).message).toContain("is no regular file");
+		expect(caught(() => SharedFile.open(directory.file("pipe"))).message).toContain("is not a regular file");
 		chmodSync(directory.file("shared"), 0o620);
 		expect(caught(() => SharedFile.open(directory.file("shared"))).message).toContain("is open to other users (mode 620)");
 		expect(openedSince(before)).toEqual([]);
