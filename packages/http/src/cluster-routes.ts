@@ -6,13 +6,13 @@ import { notStored } from "./router.ts";
 
 export interface ClusterRoutesParts {
 	readonly board: Scoreboard;
-	/** What is open to whom. Looked up at each request. */
+	/** Who may publish, and whether authentication is required. Called for each request. */
 	readonly access: () => Pick<HealthOptions, "auth" | "mayPublish">;
-	/** The metrics of the whole cluster. May reject: its message is for the client. */
+	/** The metrics of the whole cluster. May reject; the client gets the error's message. */
 	readonly metrics: () => Promise<string>;
 }
 
-/** What is about the cluster and not about one process: the same on the balancer's port and on each shard's. */
+/** Routes about the cluster, the same on the balancer's port and on each shard's. */
 export function clusterRoutes({ board, access, metrics }: ClusterRoutesParts): AnswerRoute[] {
 	const health = (): Reply => {
 		const report = healthReport(board, access());

@@ -1,12 +1,12 @@
 import type { Reply } from "./reply.ts";
 
-/** A browser asks again after so long, in seconds: options may have changed by then. */
+/** How long browsers may cache a preflight answer, in seconds. Options may change. */
 const preflightAgeSeconds = 600;
 
-/** Those that a page may send. */
+/** Headers that a page may send. */
 const usualHeaders = "Content-Type, X-API-Key, Authorization";
 
-/** What a path allows; for pages also what a browser asks before one of another origin may send JSON or a key (CORS). */
+/** The answer to OPTIONS. For pages it includes the CORS preflight answer, which allows JSON and a key from another origin. */
 export function optionsReply(methods: readonly string[], forPages: boolean, headers = usualHeaders): Reply {
 	const allow = { Allow: allowed(methods) };
 	const cors = {
@@ -17,12 +17,12 @@ export function optionsReply(methods: readonly string[], forPages: boolean, head
 	return { status: 204, body: "", headers: forPages ? { ...allow, ...cors } : allow, close: false };
 }
 
-/** The value of Allow. */
+/** The value of the Allow header. */
 export function allowed(methods: readonly string[]): string {
 	return [...methods, "OPTIONS"].join(", ");
 }
 
-/** Lets the page that asked read the answer. @param origin an allowed one; "" = no page. @param withCredentials also of a request with cookies. */
+/** Lets the requesting page read the answer. @param origin must be allowed; "" = no page. @param withCredentials also for requests with cookies. */
 export function readableBy(origin: string, reply: Reply, withCredentials = false): Reply {
 	if (origin === "") return reply;
 	const page = { "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After", Vary: "Origin" };

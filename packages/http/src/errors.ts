@@ -1,17 +1,17 @@
-/** What can go wrong with a request, and what follows for the client. */
+/** An error of a request, and what it means for the client. */
 interface ErrorEntry {
 	readonly status: number;
-	/** For people; a refusal may say more instead. */
+	/** For people. A refusal may use a more specific message. */
 	readonly message: string;
-	/** Seconds after which the same request may succeed; 0 = it would be refused again. */
+	/** Seconds after which the same request may succeed; 0 = it would fail again. */
 	readonly retryAfterSeconds: number;
-	/** The connection ends with it: what follows on it cannot be told apart from the rest of this request. */
+	/** Whether the connection is closed, since later bytes on it may belong to this request. */
 	readonly close: boolean;
 }
 
 /**
- * Every error that balancer and shard answer with: the code in the body, and all that goes with it. One table, so that a client meets the
- * same answer to the same problem whichever process it reaches.
+ * All errors of balancer and shards, by the code in the body. There is one table, so that a client gets the same answer to the same problem
+ * from every process.
  */
 export const httpErrors = {
 	bad_request: { status: 400, message: "this is not an HTTP/1.1 request", retryAfterSeconds: 0, close: false },
@@ -79,7 +79,7 @@ export const httpErrors = {
 	},
 	unavailable: { status: 503, message: "too many requests are under way; try again", retryAfterSeconds: 1, close: true },
 	history_full: { status: 503, message: "the history of this channel has no room now; try again", retryAfterSeconds: 1, close: false },
-	/** By then another process may serve. */
+	/** After this time another process may serve. */
 	shutting_down: { status: 503, message: "this server is shutting down; try again", retryAfterSeconds: 5, close: true },
 	shard_full: { status: 503, message: "this shard is full; try again", retryAfterSeconds: 1, close: true },
 	cluster_full: { status: 503, message: "all shards are full", retryAfterSeconds: 5, close: true },

@@ -1,4 +1,4 @@
-/** Bytes that come in pieces, in one buffer. One piece alone is not copied. */
+/** Collects pieces of bytes in one buffer. A single piece is not copied. */
 export class GrowingBytes {
 	#buffer: Buffer = empty;
 	#length = 0;
@@ -7,7 +7,7 @@ export class GrowingBytes {
 		return this.#length;
 	}
 
-	/** Holds `length` bytes; more may follow them. Valid until the next `append`. */
+	/** The first `length` bytes are valid, until the next `append`. The buffer may be longer. */
 	get buffer(): Buffer {
 		return this.#buffer;
 	}
@@ -16,7 +16,7 @@ export class GrowingBytes {
 		const length = this.#length + piece.length;
 		if (this.#length === 0) this.#buffer = piece;
 		else {
-			// Doubled, so that a head which comes byte by byte is not copied as often as it has bytes.
+			// Doubled, so that a head which arrives byte by byte is not copied for each byte.
 			if (length > this.#buffer.length) {
 				const larger = Buffer.allocUnsafe(Math.max(length, 2 * this.#buffer.length));
 				this.#buffer.copy(larger, 0, 0, this.#length);
@@ -27,7 +27,7 @@ export class GrowingBytes {
 		this.#length = length;
 	}
 
-	/** All that has come. */
+	/** All bytes so far. */
 	all(): Buffer {
 		return this.#buffer.subarray(0, this.#length);
 	}

@@ -1,16 +1,16 @@
 import { type AuthConfig, authRequired, type Config, hasApiKey, hasTokenKey } from "@shardcast/config";
 import { openToClients } from "./open-to-clients.ts";
 
-/** Who may publish, for `/health` and the console as well. */
+/** Who may publish. Also shown in `/health` and the console. */
 export interface MayPublish {
 	readonly http: "everyone" | "key" | "nobody";
-	/** Clients of the raw endpoint; `permitted` = each by the permissions of its channels. */
+	/** Clients of the raw endpoint; `permitted` = by the permissions of their channels. */
 	readonly webSocket: "everyone" | "permitted" | "nobody";
 }
 
 type PublishConfig = AuthConfig & Pick<Config, "clientPublish">;
 
-/** With a key, a client that could send without it would make it worthless: so clients only receive then, unless they are allowed more. */
+/** With an API key, clients only receive unless an option allows more: a key would be useless if clients could publish without it. */
 export function mayPublish(config: PublishConfig): MayPublish {
 	const { clientPublish } = config;
 	const isOpen = !hasApiKey(config);
@@ -19,12 +19,12 @@ export function mayPublish(config: PublishConfig): MayPublish {
 	return { http: isOpen ? "everyone" : "key", webSocket: clients ? "everyone" : "nobody" };
 }
 
-/** What is open to whom, for `/health`. */
+/** The access rules, for `/health`. */
 export function openAccess(config: PublishConfig): { readonly auth: "required" | "open"; readonly mayPublish: MayPublish } {
 	return { auth: authRequired(config) ? "required" : "open", mayPublish: mayPublish(config) };
 }
 
-/** What a change of the options opens to people who were kept out before, one line each. */
+/** Describes what a change of options opens to people who had no access before, one line each. */
 export function newlyOpen(before: Config, after: Config): string[] {
 	const [were, are] = [mayPublish(before), mayPublish(after)];
 	const http = were.http !== "everyone" && are.http === "everyone";
@@ -51,7 +51,7 @@ export function newlyOpen(before: Config, after: Config): string[] {
 	return lines;
 }
 
-/** The line of the banner. */
+/** The banner's line about publishing. */
 export function whoPublishes(config: PublishConfig): string {
 	if (authRequired(config)) return whoIsLetIn(config);
 	const { http, webSocket } = mayPublish(config);

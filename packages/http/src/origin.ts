@@ -1,9 +1,9 @@
 import { isLoopbackName } from "./access.ts";
 
-/** Listed, it allows pages of every site, and those that have none. */
+/** In the list, it allows pages of every site, and pages without an origin. */
 const everyOrigin = "*";
 
-/** Origins that are allowed beside the server's own, as `parseOrigin` writes them. */
+/** Allowed origins besides the server's own, in the form of `parseOrigin`. */
 export type AllowedOrigins = ReadonlySet<string>;
 
 export function allowedOrigins(listed: readonly string[]): AllowedOrigins {
@@ -11,12 +11,12 @@ export function allowedOrigins(listed: readonly string[]): AllowedOrigins {
 }
 
 /**
- * Whether a request may come from this page. A browser sends the page's origin with each upgrade and each POST, so this keeps foreign pages
- * from using a visitor's browser; programs send none, and are let through. A page may use the server if
+ * Whether a page may send this request. Browsers send the page's origin with each upgrade and POST, so this keeps foreign pages from using a
+ * visitor's browser. Programs send none, and are allowed. A page may use the server if
  *
- * - it was loaded under the name and port that the request is for: by this server, or by the proxy in front of both,
- * - it was loaded from this machine, on any port, and the request is for this machine as well, or
- * - its origin is listed.
+ * - it was loaded from the name and port that the request is for, that is, from this server or a proxy in front of it,
+ * - it was loaded from this machine, on any port, and the request is for this machine too, or
+ * - its origin is in the list.
  *
  * @param origin the header as sent, "" when absent. @param host the Host header as sent, "" when absent.
  */
@@ -29,8 +29,8 @@ export function originAllowed(origin: string, host: string, allowed: AllowedOrig
 }
 
 /**
- * Whether the browser of a foreign page asks: a page sends no Origin with a GET whose answer it may not read, such as that of an image, but its
- * browser says this. @param fetchSite the header Sec-Fetch-Site as sent.
+ * Whether a foreign page sends this request. There is no Origin header with a GET whose answer the page may not read, such as for an image, but
+ * browsers send Sec-Fetch-Site. @param fetchSite that header as sent.
  */
 export function isForeignFetch(fetchSite: string): boolean {
 	return /^(cross|same)-site$/.test(fetchSite);
@@ -41,14 +41,14 @@ export function allowsEverybody(allowed: AllowedOrigins): boolean {
 	return allowed.has(everyOrigin);
 }
 
-/** Whether a page was loaded under the name and port that the request is for. Both as sent. */
+/** Whether a page was loaded from the name and port that the request is for. Both as sent. */
 export function isOwnPage(origin: string, host: string): boolean {
 	const page = authorityOf(origin);
 	const server = page === null ? null : authorityOf(`${page.scheme}://${host}`);
 	return page !== null && server !== null && isSame(page, server);
 }
 
-/** The name or address in a Host header, in lower case; null when the header is not one. */
+/** The name or address in a Host header, in lower case; null if the header is invalid. */
 export function hostName(host: string): string | null {
 	return authorityOf(`http://${host}`)?.name ?? null;
 }
@@ -62,14 +62,14 @@ interface Authority {
 const defaultPorts: Readonly<Record<string, number>> = { http: 80, https: 443 };
 
 /**
- * Null for what is no page of the web, such as "null" (a sandboxed frame, a file). Browsers write names in lower case and ASCII and
- * addresses in one form only, so that comparing them as text is right, and safer than to let a URL parser make them up.
+ * Null for an origin that is not a web page, such as "null" (a sandboxed frame, a file). Browsers write names in lower case and ASCII, and
+ * addresses in one form only. So comparing text is correct, and safer than a URL parser that normalises.
  */
 function authorityOf(origin: string): Authority | null {
 	const match = /^(https?):\/\/(\[[\da-f:.]+\]|[^\s:[\]/?#@\\]+)(?::(\d{1,5}))?$/.exec(origin.toLowerCase());
 	if (match === null) return null;
 	const [, scheme = "", name = "", digits] = match;
-	// A proxy that ends TLS hides the scheme of the request: where the Host has no port, the page's scheme says which is meant.
+	// A proxy that terminates TLS hides the scheme of the request. If the Host has no port, it follows from the page's scheme.
 	return { scheme, name, port: digits === undefined ? defaultPorts[scheme] : Number(digits) };
 }
 

@@ -1,8 +1,8 @@
 import { isIPv4, isIPv6 } from "node:net";
 
 /**
- * The header of the PROXY protocol, version 1 or 2, with which a load balancer begins a connection: whose connection it is. What follows it
- * belongs to the client.
+ * A header of the PROXY protocol, version 1 or 2. A load balancer sends it at the start of a connection to report the client's address. The
+ * bytes after it are the client's.
  */
 export type ProxyHeader =
 	| { readonly status: "incomplete" }
@@ -10,33 +10,33 @@ export type ProxyHeader =
 	| { readonly status: "wrong"; readonly problem: string }
 	| {
 			readonly status: "complete";
-			/** Its length. */
+			/** Length of the header. */
 			readonly bytes: number;
-			/** Of the client; null = the connection is the load balancer's own (LOCAL), or it does not know (UNKNOWN, UNSPEC). */
+			/** Address of the client; null if the connection is the load balancer's own (LOCAL), or the address is unknown (UNKNOWN, UNSPEC). */
 			readonly address: string | null;
-			/** What our own balancer shows to a shard; "" = nothing. */
+			/** The token that shardcast's balancer shows to a shard; "" = none. */
 			readonly token: string;
 	  };
 
-/** Longest header that is read: load balancers add some hundred bytes about TLS. */
+/** Longest header accepted. Load balancers may add some hundred bytes about TLS. */
 export const proxyHeaderBytesMax = 4096;
 
 const line = Buffer.from("PROXY ");
-/** Of version 1, with its CR LF. */
+/** Longest line of version 1, including CR LF. */
 const lineBytesMax = 107;
 const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n");
 const fixedBytes = 16;
-/** Bytes of both addresses and both ports, by address family. */
+/** Bytes of the two addresses and ports, by address family. */
 const Family = { unspecified: 0, ipv4: 1, ipv6: 2, unix: 3 } as const;
 const addressesBytes = [0, 12, 36, 216] as const;
-/** Types from 0xe0 on are free for a private use. */
+/** Types from 0xe0 on are for private use. */
 const tokenType = 0xe0;
 
 const incomplete: ProxyHeader = { status: "incomplete" };
 const wrong = (problem: string): ProxyHeader => ({ status: "wrong", problem });
 const noHeader = wrong("is missing");
 
-/** Reads the header at the start of what has come. @param length of `bytes` so many have come. */
+/** Reads the header at the start of the received bytes. @param length number of valid bytes in `bytes`. */
 export function readProxyHeader(bytes: Uint8Array, length: number): ProxyHeader {
 	const come = Buffer.from(bytes.buffer, bytes.byteOffset, length);
 	if (come.length === 0) return incomplete;
@@ -44,7 +44,7 @@ export function readProxyHeader(bytes: Uint8Array, length: number): ProxyHeader 
 	return begins(come, signature) ? readBinary(come) : noHeader;
 }
 
-/** Whether what has come is the word, or a part of it. */
+/** Whether the received bytes start with the word, or are a prefix of it. */
 function begins(come: Buffer, word: Buffer): boolean {
 	const length = Math.min(come.length, word.length);
 	return come.compare(word, 0, length, 0, length) === 0;
@@ -55,7 +55,7 @@ function readLine(come: Buffer): ProxyHeader {
 	if (end < 0) return come.length < lineBytesMax ? incomplete : wrong(`has no end within ${lineBytesMax} bytes`);
 	const [protocol, source, destination, ...ports] = come.toString("latin1", line.length, end).split(" ");
 	const bytes = end + 2;
-	// Whatever follows it.
+	// The rest of the line is ignored.
 	if (protocol === "UNKNOWN") return { status: "complete", bytes, address: null, token: "" };
 	const isAddress = protocol === "TCP4" ? isIPv4 : protocol === "TCP6" ? isIPv6 : null;
 	if (isAddress === null) return wrong("is for neither TCP4 nor TCP6");
@@ -77,7 +77,7 @@ function readBinary(come: Buffer): ProxyHeader {
 	const bytes = fixedBytes + length;
 	if (bytes > proxyHeaderBytesMax) return wrong(`is longer than ${proxyHeaderBytesMax} bytes`);
 	if (come.length < bytes) return incomplete;
-	// The connection is the load balancer's own, a health check say: whatever else the header has does not count.
+	// LOCAL: the connection is the load balancer's own, such as a health check. The rest of the header is ignored.
 	if (command === 0) return { status: "complete", bytes, address: null, token: "" };
 	const [family, transport] = [come[13]! >> 4, come[13]! & 15];
 	if (family > Family.unix) return wrong(`has the unknown address family ${family}`);
@@ -95,7 +95,7 @@ function readAddress(come: Buffer, family: number): string {
 	return Array.from({ length: 8 }, (_, group) => come.readUInt16BE(fixedBytes + 2 * group).toString(16)).join(":");
 }
 
-/** Goes over the fields behind the addresses: a type, two bytes of length, a value. Null = one of them is cut off. */
+/** Reads the fields after the addresses: type, two bytes of length, value. Null = a field is truncated. */
 function readToken(fields: Buffer): string | null {
 	let token = "";
 	for (let at = 0; at < fields.length; ) {
@@ -109,8 +109,8 @@ function readToken(fields: Buffer): string | null {
 }
 
 /**
- * A header of version 2 with an address of 16 bytes.
- * @param source in network order. @param token shown by our own balancer; "" = none.
+ * Creates a header of version 2 with an address of 16 bytes.
+ * @param source in network order. @param token of shardcast's balancer; "" = none.
  */
 export function proxyHeader(source: Uint8Array, token: string): Buffer {
 	const fields = token === "" ? 0 : 3 + token.length;

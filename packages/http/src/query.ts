@@ -3,8 +3,8 @@ import { nearest } from "@shardcast/config";
 const shownNameMax = 40;
 
 /**
- * A parameter of a query that nobody reads, with what was probably meant; null when there is none. To ignore a misspelt `channel` would send a
- * message to everybody. Costs nothing for an empty query.
+ * Describes an unknown query parameter and suggests a known one; null if all are known. Ignoring a misspelt `channel` would send a message to
+ * everybody. Costs nothing for an empty query.
  */
 export function queryProblem(query: string, known: readonly string[]): string | null {
 	if (query === "") return null;

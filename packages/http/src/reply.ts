@@ -8,19 +8,19 @@ export interface Reply {
 	readonly body: string | Uint8Array;
 	readonly type?: string;
 	readonly headers: Readonly<Record<string, string>>;
-	/** The connection ends with it. */
+	/** Whether the connection is closed afterwards. */
 	readonly close: boolean;
 }
 
 export interface RefusalOptions {
-	/** Instead of what the table says: a request that was read to its end leaves the connection usable. */
+	/** Overrides the table: the connection stays usable if the request was read to its end. */
 	readonly close?: boolean;
 	readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
- * `{"error":{"code":…,"message":…}}`; those that will be over soon carry Retry-After.
- * @param message for people; by default the sentence of the table.
+ * `{"error":{"code":…,"message":…}}`, with Retry-After for temporary errors.
+ * @param message for people; by default that of the table.
  */
 export function refusal(code: ErrorCode, message: string = httpErrors[code].message, options: RefusalOptions = {}): Reply {
 	const { status, retryAfterSeconds, close } = httpErrors[code];
@@ -33,7 +33,7 @@ export function refusal(code: ErrorCode, message: string = httpErrors[code].mess
 	};
 }
 
-/** To a page of another site, with what its owner can do about it. */
+/** Refuses a page of another site, and says how to allow it. */
 export function originRefused(origin: string, host: string): Reply {
 	const page = `pages of ${origin.slice(0, 200)} may not use ${host === "" ? "this server" : host.slice(0, 200)}`;
 	return refusal("origin_not_allowed", `${page}: list the origin in --allowed-origins`);
@@ -43,7 +43,7 @@ export function json(status: number, value: unknown, headers: Readonly<Record<st
 	return { status, body: jsonLine(value), headers, close: false };
 }
 
-/** One line, so that answers to several requests stand below each other in a terminal. */
+/** JSON with a line break, so that answers to several requests are on separate lines in a terminal. */
 export function jsonLine(value: unknown): string {
 	return `${JSON.stringify(value)}\n`;
 }
@@ -53,18 +53,18 @@ export function statusLine(status: number): string {
 	return `${status} ${STATUS_CODES[status] ?? ""}`;
 }
 
-/** Neither a type nor a length nor a body belongs to such an answer. */
+/** Whether an answer with this status has no type, length and body. */
 export function isBodiless(status: number): boolean {
 	return status === 204 || status === 304;
 }
 
-/** A whole answer in bytes, for a connection that no HTTP library serves. It ends with it. */
+/** A complete answer, for a connection without an HTTP library. The connection is closed afterwards. */
 export function replyBytes(reply: Reply, isHead = false): Buffer {
 	const lines = [`HTTP/1.1 ${statusLine(reply.status)}`, ...headerPairs(reply).map(([name, value]) => `${name}: ${value}`)];
 	return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\nConnection: close\r\n\r\n`), Buffer.from(isHead ? "" : reply.body)]);
 }
 
-/** Its headers with Content-Type and Content-Length, without Connection. */
+/** The headers of a reply, with Content-Type and Content-Length, without Connection. */
 export function headerPairs({ status, body, type, headers }: Reply): [string, string][] {
 	const own = Object.entries(headers);
 	if (isBodiless(status)) return own;

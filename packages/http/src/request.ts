@@ -1,13 +1,12 @@
-/** A client's address that is not its connection's, because a proxy that is trusted has told it. */
+/** A client's address as reported by a trusted proxy. */
 export interface ToldAddress {
 	readonly address: string;
-	/** It came through our own balancer in proxy mode. */
+	/** Whether shardcast's balancer, in proxy mode, reported it. */
 	readonly byBalancer: boolean;
 }
 
 /**
- * What a handler sees of a request: nothing of sockets or of the library that parsed it. Valid until the handler returns: what is needed
- * later must be read before.
+ * A request, independent of sockets and the HTTP library. Valid only until the handler returns: read what you need later before that.
  */
 export interface HttpRequest {
 	/** As sent, such as "GET". */
@@ -16,10 +15,10 @@ export interface HttpRequest {
 	readonly path: string;
 	/** Without its question mark; "" when there is none. */
 	readonly query: string;
-	/** Of the client, in text, behind a trusted proxy as well. May be read until the request is answered or the client gone. */
+	/** The client's address as text, also behind a trusted proxy. May be read until the request is answered or the client is gone. */
 	readonly address: string;
-	/** The address, if a proxy has told it; null or absent = it is the connection's. */
+	/** The address if a proxy has reported it; null or absent = it is that of the connection. */
 	readonly told?: ToldAddress | null;
-	/** The value as sent, "" when absent; of a header in several lines the first. @param name in lower case. */
+	/** The value as sent, "" when absent; of repeated headers the first. @param name in lower case. */
 	header(name: string): string;
 }

@@ -4,42 +4,42 @@ import type { StreamStart } from "./stream.ts";
 
 interface RoutePath {
 	readonly path: string;
-	/** Absent = any but OPTIONS, for paths of WebSockets. GET answers HEAD as well, without the body. */
+	/** Absent = any but OPTIONS, for WebSocket paths. GET also answers HEAD, without the body. */
 	readonly method?: "GET" | "POST";
-	/** Pages of allowed origins may use it and read its answers; those of others are refused. Else no page is told that it may read them. */
+	/** Pages of allowed origins may use the route and read its answers; others are refused. If false, no page may read the answers. */
 	readonly forPages?: boolean;
-	/** Such pages may send cookies and any header along. Holds for all methods of a path, like the others of these. */
+	/** Such pages may also send cookies and any header. Applies to all methods of a path, like the next option. */
 	readonly withCredentials?: boolean;
 	/**
-	 * The connection is kept for further requests. Otherwise it ends with the answer: balancer and shards share a port, and the next request
-	 * of a connection could be for the other.
+	 * Keeps the connection open for further requests. Otherwise it is closed after the answer: balancer and shards share a port, and the next
+	 * request could be for another process.
 	 */
 	readonly keepAlive?: boolean;
-	/** The parameters that its query may have; any other is answered 400. Not checked if not given. */
+	/** Allowed query parameters; others are answered 400. Absent = not checked. */
 	readonly query?: readonly string[];
 }
 
-/** Answers from the head alone. */
+/** A route that needs only the request's head. */
 export interface AnswerRoute extends RoutePath {
 	readonly kind: "answer";
 	readonly answer: (request: HttpRequest) => Reply | Promise<Reply>;
 }
 
-/** Takes the whole body. Valid until it returns. */
+/** Takes the whole body, which is valid until it returns. */
 export type TakeBody = (body: Uint8Array) => Reply | Promise<Reply> | StreamStart;
 
-/** Reads a body, then answers, at once or over time. */
+/** A route that reads a body, then answers, at once or with a stream. */
 export interface BodyRoute extends RoutePath {
 	readonly kind: "body";
 	/** Longest body, in bytes; a longer one is answered 413. */
 	readonly bodyBytesMax: number;
-	/** Behind "the body is longer than … bytes": what the limit comes from. */
+	/** Where the limit comes from. Appended to "the body is longer than … bytes". */
 	readonly bodyHint?: string;
-	/** Sees the head before a byte of the body is read: the answer for which no body is needed, or what takes it. */
+	/** Called with the head, before the body is read. Returns an answer for which the body is not needed, or a function that takes the body. */
 	readonly begin: (request: HttpRequest) => Reply | TakeBody;
 }
 
-/** Answers over time. */
+/** A route that answers with a stream. */
 export interface StreamRoute extends RoutePath {
 	readonly kind: "stream";
 	readonly begin: (request: HttpRequest) => Reply | StreamStart;

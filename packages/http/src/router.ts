@@ -9,7 +9,7 @@ import type { StreamStart } from "./stream.ts";
 /** Why a body was not read to its end. */
 export type BodyProblem = "too_large" | "too_slow" | "unavailable";
 
-/** What is left to do for a request: nothing when it is a reply. A server without such routes meets none of the others. */
+/** The next step for a request; a reply is complete. The other kinds occur only with such routes. */
 export type Routed<R extends Route = Route> =
 	| Reply
 	| Promise<Reply>
@@ -26,19 +26,19 @@ interface PathRoutes {
 	readonly keepAlive: boolean;
 }
 
-/** Looked up at each request. */
+/** Called for each request. */
 export interface RouterRules {
 	readonly allowedOrigins: AllowedOrigins;
 }
 
 /**
- * Finds the handler of a request: 404 and 405 with Allow, OPTIONS, and whose pages may ask (CORS) are settled here, for the balancer and the
- * shards alike. Knows nothing of sockets: whoever serves the connection reads the body, or opens the stream, and sends the reply.
+ * Finds the handler of a request. Answers 404, 405 with Allow, OPTIONS and CORS itself, for the balancer and the shards alike. It does not know
+ * sockets: the caller reads the body or opens the stream, and sends the reply.
  *
- * A request costs one look-up, and allocates nothing but what its handler does.
+ * A request costs one look-up. Only its handler allocates.
  */
 export class Router<R extends Route = Route> {
-	/** Longest body that any route takes; 0 = none takes one. */
+	/** Longest body of all routes; 0 = no route takes a body. */
 	readonly bodyBytesMax: number;
 	readonly #paths = new Map<string, PathRoutes>();
 	readonly #rules: RouterRules;
@@ -68,7 +68,7 @@ export class Router<R extends Route = Route> {
 		}
 	}
 
-	/** Of all routes. */
+	/** Paths of all routes. */
 	get paths(): string[] {
 		return [...this.#paths.keys()];
 	}
@@ -77,7 +77,7 @@ export class Router<R extends Route = Route> {
 		return this.#route(request) as Routed<R>;
 	}
 
-	/** The answer to a page that may not ask; null = it may, or it is no page. */
+	/** The answer to a page that may not send this request; null = it may, or the request is not from a page. */
 	#foreign(origin: string, request: HttpRequest): Reply | null {
 		const { allowedOrigins } = this.#rules;
 		if (origin !== "") {
@@ -112,7 +112,7 @@ export class Router<R extends Route = Route> {
 	}
 }
 
-/** A body is to be read first. */
+/** The next step: the body must be read. */
 export class BodyWanted {
 	readonly #route: BodyRoute;
 	readonly #origin: string;
@@ -128,19 +128,19 @@ export class BodyWanted {
 		return this.#route.bodyBytesMax;
 	}
 
-	/** All of it is there. @param body valid until this returns. */
+	/** Call with the complete body. @param body valid until this returns. */
 	whole(body: Uint8Array): Reply | Promise<Reply> | StreamWanted {
 		const taken = this.#take(body);
 		return "opened" in taken ? streamFrom(this.#route, taken, this.#origin) : finish(this.#route, this.#origin, taken);
 	}
 
-	/** It did not come. */
+	/** Call if the body was not read to its end. */
 	refuse(problem: BodyProblem): Reply {
 		return readableBy(this.#origin, bodyRefusal(this.#route, problem), this.#route.withCredentials);
 	}
 }
 
-/** The answer comes in parts: its head is `head`. */
+/** The next step: the answer is a stream with the head `head`. */
 export class StreamWanted {
 	readonly head: Reply;
 	readonly start: StreamStart;
@@ -190,7 +190,7 @@ function openStream(route: StreamRoute, origin: string, request: HttpRequest): R
 	if (!("opened" in start)) return finish(route, origin, start);
 	const stream = streamFrom(route, start, origin);
 	if (request.method !== "HEAD") return stream;
-	// A client that wants the head only would leave a stream that nobody reads.
+	// For HEAD, close the stream: nobody would read it.
 	start.closed();
 	return stream.head;
 }
@@ -200,7 +200,7 @@ function streamFrom({ withCredentials }: BodyRoute | StreamRoute, start: StreamS
 	return new StreamWanted(readableBy(origin, head, withCredentials), start);
 }
 
-/** What a handler answered, as its route has it. */
+/** Applies the route's options to a handler's answer. */
 function finish(route: AnswerRoute | BodyRoute | StreamRoute, origin: string, reply: Reply | Promise<Reply>): Reply | Promise<Reply> {
 	if (reply instanceof Promise) return reply.then((later) => finish(route, origin, later));
 	const kept = route.keepAlive === true || reply.close ? reply : { ...reply, close: true };

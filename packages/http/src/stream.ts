@@ -1,35 +1,35 @@
-/** An answer that comes in parts, such as server-sent events. One owner, the loop that serves the connection. */
+/** An answer in parts, such as server-sent events. Owned by the event loop that serves the connection. */
 export interface ReplyStream {
 	/**
-	 * Sends a part, or keeps it until the client has read what came before. What is written in one turn of the loop leaves together at its end.
-	 * The part's bytes may be reused when this returns. Whoever writes bounds what is kept. Nothing happens once the stream is over.
-	 * @returns bytes that wait because the client does not read them fast enough, 0 = none.
+	 * Sends a part, or keeps it until the client has read the parts before. Parts written in one turn of the loop are sent together at its end.
+	 * The caller may reuse the bytes when this returns, and must limit what is kept. Does nothing when the stream is over.
+	 * @returns the bytes that wait because the client reads too slowly; 0 = none.
 	 */
 	write(part: string | Uint8Array): number;
-	/** The same number; up to some tens of KB of what the client has not read are not in it. */
+	/** The bytes that wait, as returned by `write`. Does not include some tens of KB in the kernel. */
 	readonly bufferedBytes: number;
-	/** The address at the other end as text; empty once the connection is gone. */
+	/** The peer's address as text; empty when the connection is gone. */
 	remoteAddress(): ArrayBuffer;
-	/** Ends the answer behind what was written. */
+	/** Ends the answer after the parts written so far. */
 	close(): void;
-	/** Cuts the connection: what waits is lost. */
+	/** Closes the connection at once. Waiting parts are lost. */
 	cut(): void;
 }
 
-/** How an answer in parts begins. */
+/** The start of an answer in parts. */
 export interface StreamStart {
 	/** Content-Type. */
 	readonly type: string;
 	/**
-	 * Written when nothing else has been for some seconds: no part may be lost to it. It keeps the connection from being taken for idle, and
-	 * finds out whether the client is still there. Absent = whoever writes takes care of that.
+	 * Written after some seconds without another part, so that the connection does not look idle and a lost client is noticed. Clients must ignore
+	 * it. Absent = the caller does this itself.
 	 */
 	readonly idlePart?: string;
 	readonly headers?: Readonly<Record<string, string>>;
-	/** The head is on its way. */
+	/** Called when the head was sent. */
 	opened(stream: ReplyStream): void;
-	/** The stream is over, whichever side ended it, or could not be opened. Called once. */
+	/** Called once when the stream has ended, whichever side ended it, or could not be opened. */
 	closed(): void;
-	/** Some of what waited has been written. */
+	/** Called when some of the waiting bytes were written. */
 	writable?(): void;
 }

@@ -2,16 +2,16 @@ import { BlockList, isIP } from "node:net";
 import { parseNetwork } from "@shardcast/config";
 
 /**
- * The proxies in front of the server, by `--trusted-proxies`: whose word is taken for a client's address.
+ * The proxies of `--trusted-proxies`, whose reports of a client's address are accepted.
  *
- * Each proxy adds the address that it sees to the end of X-Forwarded-For, so the list is read from its end, for as long as the address
- * found so far is that of a trusted proxy. What stands before that, anybody can have written.
+ * Each proxy appends the address that it sees to X-Forwarded-For. So the list is read from its end, as long as the address found is that of a
+ * trusted proxy. Entries before that can be forged.
  */
 export class TrustedProxies {
 	readonly isEmpty: boolean;
 	readonly #networks = new BlockList();
 
-	/** @param networks as `--trusted-proxies` has them. */
+	/** @param networks in the format of `--trusted-proxies`. */
 	constructor(networks: readonly string[]) {
 		this.isEmpty = networks.length === 0;
 		for (const text of networks) {
@@ -20,7 +20,7 @@ export class TrustedProxies {
 		}
 	}
 
-	/** @param address as a socket or a header has it. */
+	/** @param address as given by a socket or a header. */
 	has(address: string): boolean {
 		if (this.isEmpty) return false;
 		const plain = plainAddress(address);
@@ -31,7 +31,7 @@ export class TrustedProxies {
 	/**
 	 * The address of the client.
 	 * @param peer the address that the connection comes from.
-	 * @param forwardedFor of all lines of X-Forwarded-For, with commas between them; asked for only if the peer is trusted.
+	 * @param forwardedFor returns all lines of X-Forwarded-For, joined by commas. Called only if the peer is trusted.
 	 */
 	client(peer: string, forwardedFor: () => string): string {
 		if (!this.has(peer)) return peer;
@@ -39,7 +39,7 @@ export class TrustedProxies {
 		let client = peer;
 		for (let at = hops.length - 1; at >= 0; at--) {
 			const hop = hopAddress(hops[at]!);
-			// A proxy that says nothing usable is as far as the way back is known.
+			// Without a usable entry, the proxy itself is the last known address.
 			if (hop === null) return client;
 			client = hop;
 			if (!this.has(client)) return client;
@@ -50,7 +50,7 @@ export class TrustedProxies {
 
 const mapped = /^(?:::ffff:|(?:0{1,4}:){5}ffff:)(?:(\d+\.\d+\.\d+\.\d+)|([\da-f]{1,4}):([\da-f]{1,4}))$/i;
 
-/** An IPv4 address that is mapped into IPv6 as IPv4: sockets and proxies write both. */
+/** Converts an IPv4 address mapped into IPv6 to IPv4: sockets and proxies use both forms. */
 export function plainAddress(address: string): string {
 	if (!address.includes(":")) return address;
 	const match = mapped.exec(address);
@@ -61,7 +61,7 @@ export function plainAddress(address: string): string {
 	return [24, 16, 8, 0].map((from) => (bits >>> from) & 255).join(".");
 }
 
-/** One entry of X-Forwarded-For: an address, which some proxies write with its port, or in brackets; null for anything else, such as "unknown". */
+/** The address in an entry of X-Forwarded-For, which may have a port or brackets; null for anything else, such as "unknown". */
 function hopAddress(entry: string): string | null {
 	const text = entry.trim();
 	if (text.length > 64) return null;

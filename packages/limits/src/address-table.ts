@@ -6,9 +6,9 @@ const magic = 0x53434131; // "SCA1"
 /** The hash, the bucket and the entry belong to the major version. */
 const version = { major: 1, minor: 0 };
 const headerBytes = 64;
-/** The most that can be mapped in one piece. */
+/** Largest size of a mapping. */
 const bytesMax = 2 ** 31 - 1;
-/** How many entries an address may be in. With four entries per connection, one address in a million finds all of them in use. */
+/** Entries that an address may use. With four entries per connection, one address in a million finds all of them in use. */
 const bucketEntries = 16;
 const placesPerConnection = 4;
 /** i32 words of an entry: the upper and the lower half of the address, how many connections it has; 0 = the entry is free. */
@@ -20,7 +20,7 @@ const HeaderWord = { magic: 0, version: 1, slots: 2, buckets: 3, seed: 4, firstP
  * Counts the connections of each client address over all shards, in shared memory with one part per slot. The table has room for all slots
  * that a cluster can have; a slot takes memory only once the supervisor calls `useSlots`.
  *
- * Any process may read all of it. Each part has one writer: its shard, or the supervisor once the shard is certainly dead (`clear`). An entry
+ * Any process may read all of it. Each part has one writer: its shard, or the supervisor after the shard's process was reaped (`clear`). An entry
  * does not move while it is in use, so `enter` returns its index and `leave` takes it. Bound: a part has four entries per connection of its
  * shard, 12 bytes each. When all sixteen entries of an address are in use by others, a connection is not counted (-1).
  *
@@ -38,7 +38,7 @@ export class AddressTable {
 	constructor(buffer: ArrayBufferLike) {
 		this.#words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
 		if (this.#words[HeaderWord.magic] !== magic)
-			throw new BusError(BusErrorCode.notAnAddressTable, "this is no table of addresses", "start the cluster again");
+			throw new BusError(BusErrorCode.notAnAddressTable, "this is not a table of addresses", "start the cluster again");
 		const problem = versionProblem(this.#words[HeaderWord.version]!, version);
 		if (problem !== null) throw new BusError(BusErrorCode.notAnAddressTable, `the table of addresses ${problem}`, versionFix);
 		this.#buckets = this.#words[HeaderWord.buckets]!;
@@ -50,7 +50,7 @@ export class AddressTable {
 		return headerBytes + slots * bucketsFor(connectionsPerSlot) * bucketEntries * entryWords * 4;
 	}
 
-	/** For how many slots a table can be created: fewer than `slots` when, with more than 700,000 connections per slot, the table would exceed 2 GiB. */
+	/** The number of slots that a table can have: fewer than `slots` if, with more than 700,000 connections per slot, it would exceed 2 GiB. */
 	static slotsThatFit(slots: number, connectionsPerSlot: number): number {
 		const partBytes = AddressTable.bytes(1, connectionsPerSlot) - headerBytes;
 		return Math.min(slots, Math.floor((bytesMax - headerBytes) / partBytes));
@@ -77,7 +77,7 @@ export class AddressTable {
 		return table;
 	}
 
-	/** For the supervisor: slots below `count` have memory now, `bytes(count, …)` in total. Call it before a shard in one of them counts. */
+	/** Called by the supervisor when slots below `count` have memory, `bytes(count, …)` in total, and before a shard in one of them counts. */
 	useSlots(count: number): void {
 		if (count > this.#slotsUsed) Atomics.store(this.#words, HeaderWord.slotsUsed, count);
 	}
@@ -127,7 +127,7 @@ export class AddressTable {
 		return total;
 	}
 
-	/** Removes all connections of one shard: for the supervisor, once the shard is certainly dead. */
+	/** Removes all connections of a shard. Called by the supervisor after the shard's process was reaped. */
 	clear(slot: number): void {
 		if (slot >= this.#slotsUsed) return;
 		const words = this.#buckets * bucketEntries * entryWords;

@@ -5,15 +5,15 @@ export type RatedCommand = Exclude<keyof CommandRates, "enabled" | "total" | "de
 
 /** One bucket of a kind of command. */
 export interface PlannedBucket extends RateBucket {
-	/** Among all buckets of the plan. */
+	/** Index among all buckets of the plan. */
 	readonly index: number;
-	/** Which bucket it is, whatever else the options have. */
+	/** Identifies the bucket, independent of the other options. */
 	readonly name: string;
 }
 
 const none: readonly PlannedBucket[] = [];
 
-/** Which buckets a command must find room in, by `client.rate_limit`: those of its kind, or the default ones, and those for all commands. */
+/** The buckets that a command uses, by `client.rate_limit`: those of its kind, or the default ones, and those for all commands. */
 export class RatePlan {
 	/** Number of all buckets. */
 	readonly size: number;
@@ -45,7 +45,7 @@ export class RatePlan {
 	}
 }
 
-/** The buckets of one connection. Each is the time when it will be full again. */
+/** The buckets of a connection. Each is stored as the time when it will be full again. */
 export class ConnectionBuckets {
 	readonly plan: RatePlan;
 	readonly #fullAtMs: Float64Array;
@@ -55,7 +55,7 @@ export class ConnectionBuckets {
 		this.#fullAtMs = new Float64Array(plan.size);
 	}
 
-	/** Takes one from each bucket of the command; false, and takes none, when one of them is empty. */
+	/** Takes one from each bucket of the command. If one of them is empty, takes none and returns false. */
 	take(command: RatedCommand, nowMs: number): boolean {
 		const buckets = this.plan.of(command);
 		for (const bucket of buckets) if (this.#next(bucket, nowMs) - nowMs > bucket.intervalMs + roundingMs) return false;
@@ -68,5 +68,5 @@ export class ConnectionBuckets {
 	}
 }
 
-/** Sums of fractions may exceed the interval by so much, no more. */
+/** Largest rounding error of sums of fractions. */
 const roundingMs = 1e-6;

@@ -10,8 +10,8 @@ export type ConnectionRateRefusal = "connection_rate" | "connection_rate_per_ip"
 /**
  * Limits the new WebSockets per second of a cluster, in total and for each address: `--connection-rate`, `--connection-rate-per-ip`.
  *
- * The shard counts a connection just before the upgrade, because only then it is certain that there will be a WebSocket, whatever the port
- * and the request. The balancer only checks, to refuse a storm before it reaches the shards.
+ * The shard counts a connection just before the upgrade, because only then it is certain to become a WebSocket, whatever the port and the
+ * request. The balancer only checks, to refuse a storm before it reaches the shards.
  *
  * One instance per process, over one table. Constant time per connection; no address is looked up while both are off. Times are
  * `monotonicMs()`.

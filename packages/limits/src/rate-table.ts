@@ -21,7 +21,7 @@ export const RateKind = { connections: 0, publishes: 1, commands: 2 } as const;
 export type RateKind = (typeof RateKind)[keyof typeof RateKind];
 const kinds = Object.keys(RateKind).length;
 
-/** So many in so long. */
+/** A rate: `rate` commands per `intervalMs`. */
 export interface RateInterval {
 	readonly rate: number;
 	readonly intervalMs: number;
@@ -54,9 +54,9 @@ export class RateTable {
 
 	/** @throws RangeError when the bytes are not such a table. */
 	constructor(buffer: ArrayBufferLike) {
-		if (buffer.byteLength < RateTable.bytes) throw new RangeError("this is no table of rates: start the cluster again");
+		if (buffer.byteLength < RateTable.bytes) throw new RangeError("this is not a table of rates: start the cluster again");
 		this.#words = new BigInt64Array(buffer, 0, RateTable.bytes / 8);
-		if (this.#words[HeaderWord.magic] !== magic) throw new RangeError("this is no table of rates: start the cluster again");
+		if (this.#words[HeaderWord.magic] !== magic) throw new RangeError("this is not a table of rates: start the cluster again");
 		const problem = versionProblem(Number(this.#words[HeaderWord.version]), version);
 		if (problem !== null) throw new RangeError(`the table of rates ${problem}: ${versionFix}`);
 		this.#multiplier = this.#words[HeaderWord.multiplier]!;
@@ -91,7 +91,7 @@ export class RateTable {
 		return at < 0 || this.#has(at + 1, perSecond, nanoseconds(nowMs));
 	}
 
-	/** As `take`, from a bucket that holds `rate` and is full again after `intervalMs`. @param key of the bucket, secret or a hash. */
+	/** Like `take`, from a bucket that holds `rate` and is full again after `intervalMs`. @param key of the bucket; must be secret or a hash. */
 	takeOf(kind: RateKind, key: bigint, { rate, intervalMs }: RateInterval, nowMs: number): boolean {
 		const now = nanoseconds(nowMs);
 		return this.#take(this.#enter(kind, key, now) + 1, rate, now, nanoseconds(intervalMs));
@@ -103,7 +103,7 @@ export class RateTable {
 		return at < 0 || this.#has(at + 1, rate, nanoseconds(nowMs), nanoseconds(intervalMs));
 	}
 
-	/** As `take`, from the bucket of all addresses together. */
+	/** Like `take`, from the bucket for all addresses together. */
 	takeFromAll(perSecond: number, nowMs: number): boolean {
 		return this.#take(HeaderWord.all, perSecond, nanoseconds(nowMs));
 	}
@@ -154,7 +154,7 @@ export class RateTable {
 		}
 	}
 
-	/** The first entry with a full bucket, else the one that will be full soonest. */
+	/** The first entry with a full bucket, or else the one that will be full soonest. */
 	#leastUsed(first: number, now: bigint): number {
 		let least = first;
 		let leastFull = Atomics.load(this.#words, first + 1);
@@ -186,7 +186,7 @@ function nanoseconds(ms: number): bigint {
 	return BigInt(Math.round(ms * 1e6));
 }
 
-/** Rounded down, so that all that a bucket holds fits into its interval. */
+/** Rounded down, so that the full rate fits into the interval. */
 function cost(rate: number, intervalNs: bigint): bigint {
 	return intervalNs / BigInt(rate);
 }

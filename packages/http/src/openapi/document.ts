@@ -7,7 +7,7 @@ const refOf = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` 
 const inJson = (schema: Schema) => ({ "application/json": { schema } });
 const oneMember = (name: string, schema: Schema): Schema => table({ [name]: schema }, [name]);
 
-/** With the batch, whose commands and replies are those of the others. */
+/** All methods, including `batch`, whose commands and replies are those of the others. */
 export const describedMethods: Readonly<Record<string, MethodDescription>> = {
 	...apiMethodDescriptions,
 	batch: {
@@ -70,9 +70,9 @@ export function openApiDocument(version: string): object {
 
 function operation(name: string, summary: string): object {
 	const refused = (description: string) => ({ description, content: inJson(refOf("refusal")) });
-	// As Centrifugo answers a batch.
+	// A batch is answered like in Centrifugo.
 	const result = name === "batch" ? refOf("batch_result") : table({ result: refOf(`${name}_result`) }, ["result"]);
-	// What publishes by itself says in the status what went wrong.
+	// `publish` reports errors by status only.
 	const answer = name === "publish" ? result : { anyOf: [result, refOf("error")] };
 	return {
 		operationId: name,
@@ -80,7 +80,7 @@ function operation(name: string, summary: string): object {
 		requestBody: { required: true, content: inJson(refOf(`${name}_request`)) },
 		responses: {
 			"200": { description: name === "publish" ? "It is published." : "The result, or why there is none.", content: inJson(answer) },
-			"400": refused("The body is no JSON."),
+			"400": refused("The body is not JSON."),
 			"401": refused("There is no such key."),
 			"403": { description: "The key has no right to it.", content: inJson({ anyOf: [refOf("refusal"), refOf("error")] }) },
 			"413": refused("The body is too long."),
@@ -89,7 +89,7 @@ function operation(name: string, summary: string): object {
 	};
 }
 
-/** `GET /api/openapi.json`, for everybody: it holds nothing of this server but its version. */
+/** `GET /api/openapi.json`, open to everybody: it reveals nothing about this server but its version. */
 export function openApiRoute(version: string): AnswerRoute {
 	const reply = { ...json(200, null), body: jsonLine(openApiDocument(version)) };
 	return { kind: "answer", method: "GET", path: "/api/openapi.json", keepAlive: true, answer: () => reply };

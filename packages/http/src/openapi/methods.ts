@@ -43,7 +43,7 @@ const problem = table({ code: count("As the protocol has it."), message: text() 
 
 export const errorSchema = table({ error: problem }, ["error"]);
 
-/** What every method takes and answers, by its name; the batch is made of the others. */
+/** Request and result of every method, by name. The batch consists of the others. */
 export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batch">, MethodDescription>> = {
 	publish: {
 		summary: "Publishes a message into a channel, or to everybody.",

@@ -1,4 +1,4 @@
-/** A JSON Schema, as far as it is needed here. */
+/** The parts of JSON Schema used here. */
 export interface Schema {
 	readonly type?: "string" | "number" | "integer" | "boolean" | "object" | "array";
 	readonly description?: string;
@@ -33,7 +33,7 @@ export const listOf = (items: Schema, description: string, maxItems?: number): S
 });
 export const tableOf = (values: Schema, description: string): Schema => ({ type: "object", additionalProperties: values, description });
 
-/** Nothing else may be in it: what the server adds has to be added here. */
+/** An object without other fields: what the server adds must be added here. */
 export function table(fields: Fields, required: readonly string[] = [], description?: string): Schema {
 	return {
 		type: "object",
@@ -44,7 +44,7 @@ export function table(fields: Fields, required: readonly string[] = [], descript
 	};
 }
 
-/** The fields of such a table. */
+/** The fields of an object made by `table`. */
 export function fieldsOf({ properties = {}, required = [] }: Schema): readonly { name: string; schema: Schema; required: boolean }[] {
 	return Object.entries(properties).map(([name, schema]) => ({ name, schema, required: required.includes(name) }));
 }
