@@ -103,10 +103,7 @@ export class ManagedProcess {
 		ended.catch(() => {}); // the race below may be over by then
 		const abandoned = { yes: false };
 		try {
-			return await Promise.race([
-				waitFor(() => abandoned.yes || condition(), { deadlineMs, what, everyMs: 20 }) as Promise<NonNullable<T>>,
-				ended,
-			]);
+			return await Promise.race([waitFor(() => abandoned.yes || condition(), { deadlineMs, what }) as Promise<NonNullable<T>>, ended]);
 		} catch (error) {
 			throw this.#log.length === 0 || String(error).includes(this.#log)
 				? error
