@@ -2,7 +2,7 @@
 // A part lies in any page below docs/ between `<!-- generated: name -->` and `<!-- /generated -->`.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { channelFields, environmentName, filePath, optionOf, sections } from "@shardcast/config";
+import { channelFields, environmentName, filePath, optionOf, proxyFields, sections } from "@shardcast/config";
 import { metricsReference } from "@shardcast/control";
 import { describedMethods, fieldsOf } from "@shardcast/http";
 import { CloseCode, closeReasons } from "@shardcast/wire";
@@ -38,8 +38,21 @@ function options() {
 }
 
 /** What a namespace may say, with its key in the file. */
-function channelOptions() {
-	const rows = Object.values(channelFields).map(({ key, default: value, show, help }) => [
+const channelOptions = () => fieldsTable(channelFields);
+
+/** How a backend is asked, the tables within it included. */
+function proxyOptions() {
+	const flat = (fields, prefix) =>
+		Object.entries(fields).flatMap(([name, field]) =>
+			field.objects?.identity === null
+				? flat(field.objects.fields, `${prefix}${field.key}.`)
+				: [[`${prefix}${name}`, { ...field, key: `${prefix}${field.key}` }]],
+		);
+	return fieldsTable(Object.fromEntries(flat(proxyFields, "")));
+}
+
+function fieldsTable(fields) {
+	const rows = Object.values(fields).map(({ key, default: value, show, help }) => [
 		`\`${key}\``,
 		value === "" ? "" : `\`${show(value)}\``,
 		help,
@@ -114,6 +127,7 @@ function capacity() {
 const parts = {
 	options,
 	"channel options": channelOptions,
+	"proxy options": proxyOptions,
 	metrics: metricsReference,
 	"close codes": closeCodes,
 	"server api": serverApi,

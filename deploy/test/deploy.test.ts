@@ -200,6 +200,11 @@ const notShown = new Set([
 	"shardcast_api_requests_total", // of interest only when keys are changed
 	"shardcast_api_refused_total",
 	"shardcast_revoked_ended_total", // the same
+	"shardcast_hook_requests_total", // of interest only to those who ask a backend
+	"shardcast_hook_statuses_total",
+	"shardcast_hook_repeats_total",
+	"shardcast_hook_pending",
+	"shardcast_hook_duration_seconds",
 	"shardcast_revocations", // of interest only to those who block and revoke
 	"shardcast_revoked_refused_total",
 	"shardcast_http_requests_total", // of little interest

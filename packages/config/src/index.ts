@@ -39,6 +39,7 @@ export {
 } from "./options/options.ts";
 export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/channel.ts";
 export type { ApiKeyOptions } from "./options/sections/http-api.ts";
+export { type EnabledProxyOptions, ownProxy, type ProxyOptions, proxyFields, type StatusTransform } from "./options/sections/proxy.ts";
 export type { CommandRates, RateBucket, RateOperation } from "./options/sections/rate-limit.ts";
 export { jwksNames, jwksPart } from "./options/sections/token.ts";
 export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";

@@ -43,9 +43,13 @@ const centrifugoFile = JSON.stringify(
 			token: { hmac_secret_key: "correct-horse", jwks_public_endpoint: "https://a" },
 			ping_interval: "20s",
 			channel_limit: 64,
-			proxy: { connect: { enabled: true } },
+			proxy: { connect: { enabled: true, endpoint: "http://localhost:3000/connect", grpc_metadata: ["x-user"] } },
 		},
 		channel: {
+			proxy: {
+				subscribe: { endpoint: "http://localhost:3000/subscribe", http: { static_headers: { "X-Key": "k" } } },
+				publish: { endpoint: "http://localhost:3000/publish" },
+			},
 			without_namespace: { presence: true, history_size: 10, history_ttl: "300s", publish_proxy_enabled: true },
 			namespaces: [
 				{
@@ -55,6 +59,7 @@ const centrifugoFile = JSON.stringify(
 					force_recovery: true,
 					allow_subscribe_for_client: true,
 					subscribe_proxy_enabled: true,
+					force_recovery_mode: "stream",
 				},
 			],
 			history_meta_ttl: "720h",
@@ -92,12 +97,11 @@ describe("a file of Centrifugo's", () => {
 		expect(places.toSorted()).toEqual(
 			[
 				"f.yaml:2: http_server",
-				"f.yaml:15: client.proxy",
-				"f.yaml:26: channel.without_namespace.publish_proxy_enabled",
-				"f.yaml:35: channel.namespaces[0].subscribe_proxy_enabled",
-				"f.yaml:43: http_api.handler_prefix",
-				"f.yaml:45: admin",
-				"f.yaml:51: log.file",
+				"f.yaml:19: client.proxy.connect.grpc_metadata",
+				"f.yaml:53: channel.namespaces[0].force_recovery_mode",
+				"f.yaml:61: http_api.handler_prefix",
+				"f.yaml:63: admin",
+				"f.yaml:69: log.file",
 			].toSorted(),
 		);
 	});

@@ -3,6 +3,7 @@ export { type ClusterEvent, EventLog } from "./event-log.ts";
 export { joinCluster } from "./join-cluster.ts";
 export type { FromChild, StartMessage, ToChild } from "./messages.ts";
 export { apiMetrics } from "./metrics/api-table.ts";
+export { type BackendReading, backendMetrics } from "./metrics/backend-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";

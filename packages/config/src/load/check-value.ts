@@ -133,8 +133,13 @@ function fromJson(text: string): unknown {
 	}
 }
 
+/** Without the user and the password of a URL. */
 function oneLine(raw: unknown): string {
-	return (typeof raw === "string" ? raw : asJson(raw)).replace(/\s+/g, " ").slice(0, shownMax);
+	const text = typeof raw === "string" ? raw : asJson(raw);
+	return text
+		.replace(/\s+/g, " ")
+		.replace(/\/\/[^/?#@:]*:[^/?#@]*@/g, "//…@")
+		.slice(0, shownMax);
 }
 
 function asJson(raw: unknown): string {

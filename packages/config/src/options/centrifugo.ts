@@ -8,14 +8,15 @@ const under = (section: string, keys: string) => keys.split(/\s+/).map((key) => 
 /** By their path in the file; a section stands for all that is in it. */
 export const centrifugoOnly: ReadonlySet<string> = new Set([
 	...`admin broker consumers debug dev emulation enable_unreleased_features engine graphite grpc_api health http_server http_stream init
-		map_broker node opentelemetry pid_file presence_manager prometheus proxies rpc shared_poll sse swagger uni_grpc uni_http_stream uni_sse
+		map_broker node opentelemetry pid_file presence_manager prometheus shared_poll sse swagger uni_grpc uni_http_stream uni_sse
 		uni_websocket usage_stats websocket webtransport`.split(/\s+/),
-	...under("channel", "proxy"),
+	...under("channel.proxy", "cache_empty map_publish map_remove shared_poll_refresh state subscribe_stream"),
+	"rpc.ping",
 	...under(
 		"client",
 		`channel_position_check_delay channel_position_max_time_lag concurrency connect_code_to_unidirectional_disconnect
 		connect_include_server_time connection_limit connection_rate_limit insecure_skip_token_signature_verify
-		presence_update_interval proxy user_id_http_header`,
+		presence_update_interval user_id_http_header`,
 	),
 	...under("client.rate_limit", "client_error ip_connect redis_user_command"),
 	...under("http_api", "disabled error_mode external handler_prefix insecure"),
@@ -49,7 +50,7 @@ export const instead: ReadonlyMap<string, string> = new Map([
 /** In a namespace, and in `channel.without_namespace`. */
 export const centrifugoOnlyInNamespaces: ReadonlySet<string> = new Set(
 	`force_recovery_mode map
-	map_clients_presence_channel_prefix map_users_presence_channel_prefix publish_proxy_enabled publish_proxy_name
-	shared_poll sub_refresh_proxy_enabled sub_refresh_proxy_name subscribe_proxy_enabled subscribe_proxy_name
-	subscribe_stream_proxy_bidirectional subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscription_type`.split(/\s+/),
+	map_clients_presence_channel_prefix map_users_presence_channel_prefix shared_poll subscribe_stream_proxy_bidirectional subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscription_type`.split(
+		/\s+/,
+	),
 );

@@ -38,7 +38,7 @@ export function countsConnections(config: Pick<Config, "maxConnectionsPerIp" | "
 
 export type AuthConfig = Pick<
 	Config,
-	| ("requireAuth" | "clientInsecure" | "apiKey" | "apiKeys" | "consoleToken")
+	| ("requireAuth" | "clientInsecure" | "apiKey" | "apiKeys" | "consoleToken" | "connectProxy")
 	| ("tokenHmacSecret" | "tokenRsaPublicKey" | "tokenEcdsaPublicKey" | "tokenJwksEndpoint")
 	| ("subscriptionTokenHmacSecret" | "subscriptionTokenRsaPublicKey")
 	| ("subscriptionTokenEcdsaPublicKey" | "subscriptionTokenJwksEndpoint")
@@ -52,9 +52,10 @@ export function authRequired(config: AuthConfig): boolean {
 	return config.requireAuth ?? (!config.clientInsecure && hasKey(config));
 }
 
-/** Whether there is any key or secret by which somebody can show who they are. */
+/** Whether there is any key or secret by which somebody can show who they are, or a backend that says so. */
 function hasKey(config: AuthConfig): boolean {
 	const secrets = [config.consoleToken, config.subscriptionTokenHmacSecret];
+	if (config.connectProxy.enabled) return true;
 	return secrets.some((secret) => secret !== undefined) || hasApiKey(config) || hasTokenKey(config) || hasSubscriptionTokenKey(config);
 }
 

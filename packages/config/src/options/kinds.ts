@@ -4,6 +4,7 @@ import { parseAddress } from "../units/address.ts";
 import { formatBytes, parseBytes } from "../units/bytes.ts";
 import { formatDuration, parseDuration } from "../units/duration.ts";
 import { each } from "../units/each.ts";
+import { checkHeaderValue, parseHeaderName } from "../units/header.ts";
 import type { Kind } from "./kind.ts";
 import { lazily } from "./zod.ts";
 
@@ -15,21 +16,20 @@ const scalar = lazily<string>(
 
 /** A schema from a parser that throws RangeError with the rest of the sentence, or an AggregateError of several. */
 function parsedBy<T>(parse: (text: string) => T): () => z.ZodType<T> {
-	return lazily(
-		(z) =>
-			scalar().transform((text, context): T => {
-				try {
-					return parse(text);
-				} catch (error) {
-					const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
-					for (const each of errors) {
-						if (!(each instanceof RangeError)) throw error;
-						context.addIssue({ code: "custom", message: each.message });
-					}
-					return z.NEVER;
-				}
-			}) as unknown as z.ZodType<T>,
-	);
+	return lazily((z) => scalar().transform((text, context): T => orIssue(z, context, () => parse(text))) as unknown as z.ZodType<T>);
+}
+
+function orIssue<T>(z: typeof import("zod").z, context: z.RefinementCtx, parse: () => T): T {
+	try {
+		return parse();
+	} catch (error) {
+		const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+		for (const each of errors) {
+			if (!(each instanceof RangeError)) throw error;
+			context.addIssue({ code: "custom", message: each.message });
+		}
+		return z.NEVER;
+	}
 }
 
 function kind<T>(parts: Omit<Kind<T>, "toFile" | "secret" | "objects"> & Partial<Kind<T>>): Kind<T> {
@@ -188,6 +188,25 @@ export function list({ argument, item = String, check = (items) => items }: List
 			),
 		),
 	});
+}
+
+/** Headers by name. Not shown: some of them may be secrets. */
+export function headers(): Kind<Readonly<Record<string, string>>> {
+	const value = parsedBy((text) => {
+		checkHeaderValue(text);
+		return text;
+	});
+	return {
+		argument: "<json>",
+		secret: true,
+		objects: null,
+		show: (values) => (Object.keys(values).length === 0 ? "not set" : "set (hidden)"),
+		toFile: () => undefined,
+		schema: lazily((z) => {
+			const name = z.string().transform((text, context) => orIssue(z, context, () => parseHeaderName(text)));
+			return z.record(name, value(), { error: "is not a table of headers" });
+		}),
+	};
 }
 
 export function cpuList(): Kind<readonly number[]> {

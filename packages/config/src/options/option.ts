@@ -6,7 +6,7 @@ export type ServingCommand = "multi" | "single";
 export interface Option<T> extends Kind<T> {
 	/** Without the dashes. The environment variable is spelt from it. */
 	readonly flag: string;
-	/** Its key within its section of the file, such as "base_port", or "tls.ca" in a table there. */
+	/** Its key within its section of the file, such as "base_port", or "tls.ca" in a table there; "" = it is the whole section. */
 	readonly key: string;
 	readonly default: T;
 	/** One sentence, which says what zero means where zero is special. */

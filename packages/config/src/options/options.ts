@@ -8,6 +8,7 @@ import { kafkaOptions } from "./sections/kafka.ts";
 import { limitOptions } from "./sections/limits.ts";
 import { logOptions } from "./sections/log.ts";
 import { networkOptions } from "./sections/network.ts";
+import { proxiesOptions, rpcOptions } from "./sections/proxy.ts";
 import { shardOptions } from "./sections/shard.ts";
 import { shutdownOptions, supervisionOptions } from "./sections/supervision.ts";
 import { shapeOf } from "./shape.ts";
@@ -25,6 +26,8 @@ export const sections = {
 	auth: { about: "Who must show who they are.", options: authOptions },
 	client: { about: "What clients may do, and when the server closes them.", options: clientOptions },
 	channel: { about: "History and permissions of channels, for clients of the Centrifuge protocol.", options: channelOptions },
+	rpc: { about: "Calls of clients, for clients of the Centrifuge protocol.", options: rpcOptions },
+	proxies: { about: "Backends with names, which namespaces may ask.", options: proxiesOptions },
 	http_api: { about: "Publishing and other orders over HTTP.", options: httpApiOptions },
 	console: { about: "The console in the browser.", options: consoleOptions },
 	limits: { about: "Limits on number, size and rate.", options: limitOptions },
@@ -44,6 +47,8 @@ export const options = {
 	...authOptions,
 	...clientOptions,
 	...channelOptions,
+	...rpcOptions,
+	...proxiesOptions,
 	...httpApiOptions,
 	...consoleOptions,
 	...limitOptions,
@@ -72,9 +77,9 @@ export function environmentName(key: ConfigKey): string {
 
 const paths = new Map<ConfigKey, string>();
 for (const [section, { options }] of Object.entries(sections))
-	for (const key of Object.keys(options) as ConfigKey[]) paths.set(key, `${section}.${optionOf(key).key}`);
+	for (const key of Object.keys(options) as ConfigKey[]) paths.set(key, [section, optionOf(key).key].filter(Boolean).join("."));
 
-/** Where an option stands in the config file, such as "limits.message_rate" or "kafka.tls.ca". */
+/** Where an option stands in the config file, such as "limits.message_rate", "kafka.tls.ca" or "proxies". */
 export function filePath(key: ConfigKey): string {
 	return paths.get(key)!;
 }

@@ -2,6 +2,7 @@ import { channelMetrics, clusterMetrics, ingestMetrics, kafkaMetrics, shardMetri
 import type { MetricDescriptor } from "@shardcast/telemetry";
 import { defaultMetrics } from "@shardcast/telemetry";
 import { apiMetrics } from "./api-table.ts";
+import { backendMetrics } from "./backend-table.ts";
 import { collectorMetrics } from "./collector-table.ts";
 import { historyMetrics } from "./history-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
@@ -15,13 +16,14 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
 	"History of channels": historyMetrics,
 	"HTTP API": [...apiMetrics, ...revocationMetrics],
+	"Backends that are asked about clients": backendMetrics,
 	Reloads: reloadMetrics,
 	"The scrape itself": collectorMetrics,
 };
 
 /** What a process keeps in its own memory carries its label as well: see `ProcessMetrics`. */
 const labelOfKeeper = new Map<MetricDescriptor, string>();
-for (const metric of [...kafkaMetrics, ...apiMetrics, ...revocationMetrics]) labelOfKeeper.set(metric, "shard");
+for (const metric of [...kafkaMetrics, ...apiMetrics, ...revocationMetrics, ...backendMetrics]) labelOfKeeper.set(metric, "shard");
 for (const metric of [...historyMetrics, ...reloadMetrics, ...collectorMetrics]) labelOfKeeper.set(metric, "process");
 
 /** The reference of the metrics as Markdown, a table per group: what `npm run docs:metrics` writes. */

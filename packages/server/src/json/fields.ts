@@ -42,11 +42,17 @@ export function tableField(fields: Fields, name: string): Fields | null {
  * are not JSON become a JSON string, because clients of the JSON protocol get the value as it is.
  */
 export function payloadField(fields: Fields, name: string): Uint8Array | null {
-	const base64 = textField(fields, `b64${name}`);
-	if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) throw new FieldError(`b64${name} is not Base64`);
-	if (base64 !== "") return asJson(Buffer.from(base64, "base64"), RecordKind.binary);
+	const bytes = bytesField(fields, name);
+	if (bytes !== null) return asJson(bytes, RecordKind.binary);
 	const value = fields[name] ?? null;
 	return value === null ? null : jsonOf(name, value);
+}
+
+/** What the field with the prefix `b64` holds. Null = it is not there, or "". */
+export function bytesField(fields: Fields, name: string): Uint8Array | null {
+	const base64 = textField(fields, `b64${name}`);
+	if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) throw new FieldError(`b64${name} is not Base64`);
+	return base64 === "" ? null : Buffer.from(base64, "base64");
 }
 
 /** JSON.parse takes any nesting, JSON.stringify overflows the stack. */

@@ -205,15 +205,15 @@ export class CentrifugeRig {
 		this.endpoint.reload(this.config)();
 	}
 
-	session(query = ""): CentrifugeSession {
-		const outcome = this.endpoint.connect(rawRequest(query));
+	session(query = "", headers: Readonly<Record<string, string>> = {}): CentrifugeSession {
+		const outcome = this.endpoint.connect(rawRequest(query, headers));
 		if ("refused" in outcome) throw new Error(String(outcome.refused.body));
 		return outcome.session as CentrifugeSession;
 	}
 
 	/** A client whose WebSocket is open. */
-	open(query = ""): CentrifugeClient {
-		const session = this.session(query);
+	open(query = "", headers: Readonly<Record<string, string>> = {}): CentrifugeClient {
+		const session = this.session(query, headers);
 		const transport = new FakeTransport(this.topics, session);
 		session.opened(transport);
 		return new CentrifugeClient(session, transport);
@@ -269,7 +269,7 @@ export class CentrifugeRig {
 
 	/** Whatever is still kept of clients: 0 when all are gone. */
 	get kept(): number {
-		const { subscribers, heartbeats, rate, emulation, connected } = this.endpoint;
+		const { subscribers, heartbeats, rate, emulation, connected, calls } = this.endpoint;
 		const { audiences, joins, presence } = subscribers;
 		return (
 			joins.channelCount +
@@ -280,6 +280,7 @@ export class CentrifugeRig {
 			heartbeats.count +
 			rate.count +
 			connected.count +
+			calls.count +
 			emulation.sessionCount +
 			this.admitted
 		);

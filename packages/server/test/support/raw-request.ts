@@ -1,13 +1,13 @@
 import type { UpgradeRequest } from "../../src/transports/upgrade-request.ts";
 
 /** An upgrade to the raw endpoint, from this machine. */
-export const rawRequest = (query: string): UpgradeRequest => ({
+export const rawRequest = (query: string, headers: Readonly<Record<string, string>> = {}): UpgradeRequest => ({
 	head: {
 		query,
 		origin: "",
 		host: "a.example",
 		subprotocols: "",
-		header: () => "",
+		header: (name) => headers[name] ?? "",
 		upgrade: "websocket",
 		connection: "upgrade",
 		version: "13",

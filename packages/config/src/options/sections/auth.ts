@@ -9,7 +9,7 @@ export const authOptions = {
 		kind: autoToggle(),
 		default: undefined,
 		live: true,
-		help: "Clients need a token, publishers the API key, and the console its token; if not given, this is on as soon as a key, secret or console token is set, unless --client-insecure is on.",
+		help: "Clients need a token, publishers the API key, and the console its token; if not given, this is on as soon as a key, secret, console token or connect proxy is set, unless --client-insecure is on.",
 	}),
 	rawTokenCookie: option({
 		flag: "raw-token-cookie",

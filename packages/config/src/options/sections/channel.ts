@@ -4,6 +4,7 @@ import { type Fields, field } from "../kind.ts";
 import { checkedText, choice, duration, integer, list, size, text, toggle } from "../kinds.ts";
 import { emptyTable, type Item, objects, table } from "../objects.ts";
 import { option } from "../option.ts";
+import { channelProxyOptions, proxyName } from "./proxy.ts";
 
 /** What a position's time to live can be at most, and so anything that ends before it. */
 const longestMs = 49 * 24 * 3_600_000;
@@ -67,6 +68,12 @@ export const channelFields = {
 	allowPresenceForClient: yes("allow_presence_for_client", "Users may ask who is subscribed."),
 	allowPresenceForSubscriber: yes("allow_presence_for_subscriber", "Users who are subscribed may ask who is subscribed."),
 	allowPresenceForAnonymous: yes("allow_presence_for_anonymous", "Clients without a user as well; needs one of the two above."),
+	subscribeProxyEnabled: yes("subscribe_proxy_enabled", "A backend is asked about each subscription without a token."),
+	subscribeProxyName: proxyName("subscribe_proxy_name", "Which one of proxies; default = channel.proxy.subscribe."),
+	publishProxyEnabled: yes("publish_proxy_enabled", "A backend is asked about each publication of a client."),
+	publishProxyName: proxyName("publish_proxy_name", "Which one of proxies; default = channel.proxy.publish."),
+	subRefreshProxyEnabled: yes("sub_refresh_proxy_enabled", "A backend is asked when a subscription expires."),
+	subRefreshProxyName: proxyName("sub_refresh_proxy_name", "Which one of proxies; default = channel.proxy.sub_refresh."),
 	allowUserLimitedChannels: yes(
 		"allow_user_limited_channels",
 		"Of a channel such as dialog#42,17, only the users after the last # may subscribe, without a token.",
@@ -169,6 +176,7 @@ const durableOptions = {
 
 /** Section `channel`. */
 export const channelOptions = {
+	...channelProxyOptions,
 	...durableOptions,
 	channelWithoutNamespace: option({
 		flag: "channel-without-namespace",

@@ -1,6 +1,7 @@
 import { oneOrAll, parseOrigin } from "../../units/origin.ts";
 import { choice, duration, integer, list, secret, size, text, toggle } from "../kinds.ts";
 import { option } from "../option.ts";
+import { clientProxyOptions } from "./proxy.ts";
 import { rateLimitOptions } from "./rate-limit.ts";
 import { subscriptionTokenOptions, tokenOptions } from "./token.ts";
 
@@ -145,6 +146,7 @@ export const clientOptions = {
 		help: "Maximum connections of one user at once in the whole cluster; one more is closed with 3504. Anonymous users are not counted; 0 = no limit.",
 	}),
 	...rateLimitOptions,
+	...clientProxyOptions,
 	historyLimitMax: option({
 		flag: "history-max-publications",
 		key: "history_max_publication_limit",

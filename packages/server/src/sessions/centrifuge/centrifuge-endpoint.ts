@@ -8,12 +8,15 @@ import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
+import type { ClientHeaders } from "../../hooks/forwarded-headers.ts";
+import { Hooks } from "../../hooks/hooks.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
 import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts";
 import { UserLimit } from "../../limits/user-limit.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
+import { version } from "../../version.ts";
 import type { ClientSession } from "../client-session.ts";
 import type { SenderIds } from "../sender-ids.ts";
 import type { Connecting, SessionFactory, TransportLimits } from "../session.ts";
@@ -23,6 +26,9 @@ import { CommandRates } from "./command-rates.ts";
 import { CommandSet, type CommandSetParts } from "./command-set.ts";
 import { ConnectedUsers } from "./connected-users.ts";
 import type { Framing } from "./framing.ts";
+import { HookCalls } from "./hooks/hook-calls.ts";
+import { HookRefreshes } from "./hooks/hook-refreshes.ts";
+import { HookSubRefreshes } from "./hooks/hook-sub-refreshes.ts";
 import { Emulation, type EmulationParts } from "./http/emulation.ts";
 import { emulationRoute } from "./http/emulation-route.ts";
 import { type StreamRoutesParts, streamRoutes } from "./http/stream-routes.ts";
@@ -83,6 +89,9 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly revocations: ShardRevocations;
 	readonly rates: CommandRates;
 	readonly userLimit: UserLimit;
+	readonly hooks: Hooks;
+	readonly calls = new HookCalls();
+	readonly subRefreshes: HookSubRefreshes;
 	readonly set: CommandSet;
 	readonly #inventory: Inventory;
 	readonly #parts: CentrifugeEndpointParts;
@@ -107,7 +116,18 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.rates = new CommandRates({ config, table: options.rates, counters: row, nowMs: () => now() * 1000 });
 		this.userLimit = new UserLimit({ config, slot, openTable: options.openAddresses, counters: row, clients: () => this.sessions.all });
 		const unixTime = () => Date.now() / 1000;
+		this.hooks = new Hooks(config, log);
+		const { hooks, calls } = this;
+		const refreshes = new HookRefreshes({ hooks, calls, heartbeats: () => this.heartbeats, version, unixTime });
+		this.subRefreshes = new HookSubRefreshes({
+			hooks,
+			calls,
+			namespaces: () => live.namespaces,
+			closeDelaySeconds: () => live.config.expiredSubCloseDelayMs / 1000,
+			unixTime,
+		});
 		this.heartbeats = new Heartbeats({
+			refreshes,
 			get times() {
 				return live.config;
 			},
@@ -123,6 +143,10 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		const { heartbeats, rate, rates, userLimit, connected, emulation } = this;
 		this.set = new CommandSet(parts, {
 			tokens: this.tokens,
+			hooks,
+			calls,
+			refreshes,
+			subRefreshes: this.subRefreshes,
 			revocations: this.revocations,
 			rate,
 			rates,
@@ -145,7 +169,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.routes = [
 			...streamRoutes({
 				check: parts.check,
-				session: (admitted, framing) => this.#session(admitted, framing),
+				session: (admitted, framing, headers) => this.#session(admitted, framing, headers),
+				headers: (header) => hooks.kept(header),
 				bufferedBytesMax: () => live.config.maxBufferedBytes,
 			}),
 			emulationRoute(emulation),
@@ -178,6 +203,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
 		this.revocations.measures(metrics);
+		this.hooks.measures(metrics);
 	}
 
 	everySecond(): void {
@@ -189,7 +215,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 
 	/** Permissions change for later commands only; subscriptions that exist stay, except where the channel's namespace is gone. */
 	reload(config: Config): Commit {
-		const steps = [this.tokens.reload(config), this.rates.prepare(config), this.userLimit.prepare(config)];
+		const steps = [this.hooks.prepare(config), this.tokens.reload(config), this.rates.prepare(config), this.userLimit.prepare(config)];
 		return () => {
 			for (const step of steps) step();
 			this.rate.set(config);
@@ -205,6 +231,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	stop(): void {
 		// Connections that are cut from now on are not announced: the bus is closed soon.
 		this.#isStopped = true;
+		this.hooks.stop();
 		this.set.stop();
 		this.emulation.stop();
 	}
@@ -219,14 +246,17 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		const session = isUni
 			? new UniSession(this, admitted, framing, framePings, first)
 			: new CentrifugeSession(this, admitted, framing, framePings);
+		session.headers = this.hooks.kept(request.head.header);
 		return { session, subprotocol };
 	}
 
 	/** Of a client that connects by HTTP alone: what it sends, if anything, comes by other requests. */
-	#session(admitted: Admitted, framing: Framing): CentrifugeSession {
-		if (framing.isUni) return new UniSession(this, admitted, framing, false, null);
-		const session = new CentrifugeSession(this, admitted, framing, false);
-		session.sessionId = this.emulation.newId();
+	#session(admitted: Admitted, framing: Framing, headers: ClientHeaders): CentrifugeSession {
+		const session = framing.isUni
+			? new UniSession(this, admitted, framing, false, null)
+			: new CentrifugeSession(this, admitted, framing, false);
+		session.headers = headers;
+		if (!framing.isUni) session.sessionId = this.emulation.newId();
 		return session;
 	}
 

@@ -5,6 +5,7 @@ import { type Command, DisconnectCode, disconnects, type Push, type Unsubscribe,
 import { CloseCode, RecordType } from "@shardcast/wire";
 import type { AnnouncementType } from "../../delivery/publishing/publisher.ts";
 import { encodePublisherInfo } from "../../delivery/publishing/publisher-info.ts";
+import { type ClientHeaders, noHeaders } from "../../hooks/forwarded-headers.ts";
 import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import type { Transport } from "../../transports/transport.ts";
@@ -53,8 +54,10 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	/** By which its client names it in other requests; "" = its frames come on its own connection. Set before it is opened. */
 	sessionId = "";
 	state: ConnectState = "new";
-	/** A random id, chosen when the client connects. Other clients may see it. */
+	/** A random id, chosen when the client connects, or when a backend is asked about it before that. Other clients may see it. */
 	id = "";
+	/** What backends may be told of its headers. */
+	headers: ClientHeaders = noHeaders;
 	/** When it connected, by the clock that all processes of this machine share. */
 	connectedAt = 0;
 	/** "" = anonymous. */
@@ -67,8 +70,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	override token: TokenId | null = null;
 	/** Seconds since 1970; Infinity = never. */
 	expiresAt = Number.POSITIVE_INFINITY;
-	/** When the first of its subscriptions may expire, in the same unit; one that has ended may still count. */
-	subscriptionsExpireAt = Number.POSITIVE_INFINITY;
+	/** When to look for subscriptions that have expired, in the same unit; one that has ended may still count. */
+	subscriptionsDueAt = Number.POSITIVE_INFINITY;
 	/** What it may still send, while that is limited; see `CommandRates`. */
 	buckets: ConnectionBuckets | null = null;
 	/** Commands behind the one that waits now; null = no command waits. */
@@ -255,12 +258,18 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		}
 	}
 
-	/** Ends the subscriptions that have expired at this time, in seconds since 1970. Closes the connection if one of them is server-side. */
-	expireSubscriptions(until: number): void {
-		this.subscriptionsExpireAt = Number.POSITIVE_INFINITY;
-		for (const { channel, grant, isServerSide } of [...this.subscriptions.values()]) {
-			if (grant === null) continue;
-			if (grant.expiresAt > until) this.subscriptionsExpireAt = Math.min(this.subscriptionsExpireAt, grant.expiresAt);
+	/**
+	 * Ends the subscriptions whose time is over, or has a backend asked about them. Closes the connection if one of them is server-side.
+	 * @param now in seconds since 1970.
+	 */
+	expireSubscriptions(now: number): void {
+		const { subRefreshes } = this.endpoint;
+		this.subscriptionsDueAt = Number.POSITIVE_INFINITY;
+		for (const subscription of [...this.subscriptions.values()]) {
+			const { channel, isServerSide } = subscription;
+			const dueAt = subRefreshes.dueAt(subscription);
+			if (dueAt > now) this.subscriptionsDueAt = Math.min(this.subscriptionsDueAt, dueAt);
+			else if (subRefreshes.begin(this, subscription)) continue;
 			else if (!isServerSide) this.endSubscription(channel, unsubscribes[UnsubscribeCode.expired]);
 			else {
 				this.close(DisconnectCode.subscriptionExpired);
@@ -336,9 +345,10 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.endpoint.announce(type, channel, this.publishDetails(channel).info!);
 	}
 
-	#expects({ grant }: Subscription): void {
-		if (grant === null || grant.expiresAt === Number.POSITIVE_INFINITY) return;
-		this.subscriptionsExpireAt = Math.min(this.subscriptionsExpireAt, grant.expiresAt);
+	#expects(subscription: Subscription): void {
+		const dueAt = this.endpoint.subRefreshes.dueAt(subscription);
+		if (dueAt === Number.POSITIVE_INFINITY) return;
+		this.subscriptionsDueAt = Math.min(this.subscriptionsDueAt, dueAt);
 		this.endpoint.heartbeats.refreshed(this);
 	}
 
@@ -354,6 +364,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (this.#sender !== 0) this.endpoint.senders.release(this.#sender);
 		this.#sender = 0;
 		this.backlog = null;
+		this.endpoint.calls.left(this);
 		this.endpoint.connected.remove(this);
 		this.endpoint.userLimit.left(this);
 		this.endpoint.heartbeats.closed(this);

@@ -1,10 +1,9 @@
-import { isUtf8 } from "node:buffer";
 import { DeadlineError, withDeadline } from "@shardcast/process";
 import { DisconnectCode, ErrorCode, type RpcRequest, type SendRequest } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
-import { asJson, RecordKind } from "@shardcast/wire";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
-import { ends, fails, type Outcome } from "./commands/commands.ts";
+import { ends, fails, type Handle, type Outcome } from "./commands/commands.ts";
+import { payloadFor } from "./framing.ts";
 
 /** Who calls. */
 export interface Caller {
@@ -60,6 +59,8 @@ export interface ClientHandlersParts {
 	readonly deadlineMs: number;
 	/** Whether the client may send one more now. */
 	readonly underRate: (session: CentrifugeSession) => boolean;
+	/** Asks a backend about a method without a handler. Null = none is asked about any. */
+	readonly byBackend: Handle<"rpc">;
 	/** Told what a handler threw, or that it took too long. */
 	readonly onError: (error: unknown) => void;
 }
@@ -95,10 +96,13 @@ export class ClientHandlers {
 		this.#onMessage = handler;
 	}
 
-	readonly rpc = (session: CentrifugeSession, { method, data }: RpcRequest): Outcome | Promise<Outcome> => {
-		if (this.#methods.size === 0) return fails(ErrorCode.notAvailable);
+	readonly rpc = (session: CentrifugeSession, request: RpcRequest): Outcome | Promise<Outcome> => {
+		const { method, data } = request;
 		const handler = this.#methods.get(method);
-		if (handler === undefined) return fails(ErrorCode.methodNotFound);
+		if (handler === undefined) {
+			const answer = this.#parts.byBackend(session, request);
+			return answer ?? fails(this.#methods.size === 0 ? ErrorCode.notAvailable : ErrorCode.methodNotFound);
+		}
 		if (!this.#parts.underRate(session)) return tooManyRequests;
 		if (this.#isFull()) return tooManyRequests;
 		return this.#run(async () => answerOf(session, await handler({ ...messageOf(session, data), method })));
@@ -150,5 +154,5 @@ const parsed = (json: Uint8Array | null): unknown => (json === null ? undefined 
 function answerOf({ framing }: CentrifugeSession, answer: unknown): Outcome {
 	if (answer === undefined) return { rpc: {} };
 	if (!(answer instanceof Uint8Array)) return { rpc: { data: Buffer.from(JSON.stringify(answer)) } };
-	return { rpc: { data: framing.codec.binary ? answer : asJson(answer, isUtf8(answer) ? RecordKind.text : RecordKind.binary) } };
+	return { rpc: { data: payloadFor(framing, answer) } };
 }

@@ -10,6 +10,7 @@ import { defaultHandlerDeadlineMs } from "../../delivery/incoming/inbound.ts";
 import type { Incoming } from "../../delivery/incoming/incoming.ts";
 import type { DurableChannels } from "../../durable/durable-channels.ts";
 import type { KeptChannels } from "../../durable/kept-channels.ts";
+import type { Hooks } from "../../hooks/hooks.ts";
 import type { UserLimit } from "../../limits/user-limit.ts";
 import { version } from "../../version.ts";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
@@ -29,6 +30,10 @@ import { SubscribeResults } from "./commands/subscribe-results.ts";
 import { UniConnects } from "./commands/uni-connects.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
 import { Consumers } from "./durable/consumers.ts";
+import type { HookCalls } from "./hooks/hook-calls.ts";
+import type { HookRefreshes } from "./hooks/hook-refreshes.ts";
+import { rpcByHook } from "./hooks/hook-rpc.ts";
+import type { HookSubRefreshes } from "./hooks/hook-sub-refreshes.ts";
 import type { MessageRate } from "./message-rate.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
 import type { ShardRevocations } from "./tokens/shard-revocations.ts";
@@ -69,6 +74,10 @@ export interface CommandSetParts {
 export interface CommandSetContext {
 	readonly tokens: Verifiers;
 	readonly revocations: Pick<ShardRevocations, "isBlocked" | "isRevoked">;
+	readonly hooks: Hooks;
+	readonly calls: HookCalls;
+	readonly refreshes: HookRefreshes;
+	readonly subRefreshes: HookSubRefreshes;
 	readonly rate: MessageRate;
 	readonly rates: CommandRates;
 	readonly userLimit: UserLimit;
@@ -98,7 +107,7 @@ export class CommandSet {
 	constructor(parts: CommandSetParts, context: CommandSetContext) {
 		const { options, live, incoming } = parts;
 		const { config, row, log, ask } = options;
-		const { tokens, rate, rates, userLimit, heartbeats, connected, failed, unixTime } = context;
+		const { tokens, hooks, calls, refreshes, subRefreshes, rate, rates, userLimit, heartbeats, connected, failed, unixTime } = context;
 		const namespaces = () => live.namespaces;
 		const insecure = () => live.config.clientInsecure;
 		const channelLimit = () => live.config.channelLimit;
@@ -122,6 +131,9 @@ export class CommandSet {
 		const connect = new ConnectCommands({
 			config: () => live.config,
 			tokens: () => tokens.connection,
+			hooks,
+			calls,
+			refreshes,
 			isBlocked: (user) => context.revocations.isBlocked(user),
 			isRevoked,
 			subscriptions,
@@ -141,6 +153,9 @@ export class CommandSet {
 			rules,
 			tokens: () => tokens.subscription,
 			isRevoked,
+			hooks,
+			calls,
+			subRefreshes,
 			results,
 			fromKafka: this.#fromKafka,
 			consumers: () => this.#consumers,
@@ -166,12 +181,15 @@ export class CommandSet {
 			},
 			log: kept,
 			underRate: rate.under,
+			hooks,
+			calls,
 		});
 		this.#presence = new PresenceCommands({ namespaces, insecure, ask });
 		this.handlers = new ClientHandlers({
 			counters: row,
 			deadlineMs: options.handlerDeadlineMs ?? defaultHandlerDeadlineMs,
 			underRate: rate.under,
+			byBackend: rpcByHook({ hooks, calls, underRate: rate.under }),
 			onError: (error) => log.error({ error }, "a handler of a client's command failed; the client gets error 100"),
 		});
 		this.#consumers = new Consumers({

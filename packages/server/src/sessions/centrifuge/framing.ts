@@ -1,8 +1,11 @@
 import { type Codec, jsonCodec, type Publication, protobufCodec, type Reply, sseFrame } from "@shardcast/protocol";
+import { asJson, RecordKind } from "@shardcast/wire";
 
 /** How messages of the server become frames: one encoding on one kind of transport. There is one object for each pair, so compare them by identity. */
 export interface Framing {
 	readonly name: string;
+	/** What backends are told of how the client has connected. */
+	readonly transport: TransportName;
 	readonly codec: Codec;
 	/** The client only listens: it gets pushes without the reply around them, and answers no pings. */
 	readonly isUni: boolean;
@@ -14,12 +17,14 @@ export interface Framing {
 	readonly ping: Uint8Array;
 }
 
+type TransportName = "websocket" | "http_stream" | "sse" | `uni_${"websocket" | "http_stream" | "sse"}`;
 type Frame = Framing["frame"];
 
 /** For clients that also send. */
-function framing(name: string, codec: Codec, frame: Frame): Framing {
+function framing(name: string, transport: TransportName, codec: Codec, frame: Frame): Framing {
 	return {
 		name,
+		transport,
 		codec,
 		isUni: false,
 		frame,
@@ -30,9 +35,10 @@ function framing(name: string, codec: Codec, frame: Frame): Framing {
 }
 
 /** For clients that only listen. */
-function uniFraming(name: string, codec: Codec, frame: Frame): Framing {
+function uniFraming(name: string, transport: TransportName, codec: Codec, frame: Frame): Framing {
 	return {
 		name,
+		transport,
 		codec,
 		isUni: true,
 		frame,
@@ -45,13 +51,18 @@ function uniFraming(name: string, codec: Codec, frame: Frame): Framing {
 	};
 }
 
-export const webSocketJson = framing("json", jsonCodec, jsonCodec.webSocketFrame);
-export const webSocketProtobuf = framing("protobuf", protobufCodec, protobufCodec.webSocketFrame);
-export const streamJson = framing("stream-json", jsonCodec, jsonCodec.streamFrame);
-export const streamProtobuf = framing("stream-protobuf", protobufCodec, protobufCodec.streamFrame);
-export const sseJson = framing("sse", jsonCodec, sseFrame);
-export const uniWebSocketJson = uniFraming("uni-json", jsonCodec, jsonCodec.webSocketFrame);
-export const uniWebSocketProtobuf = uniFraming("uni-protobuf", protobufCodec, protobufCodec.webSocketFrame);
-export const uniStreamJson = uniFraming("uni-stream-json", jsonCodec, jsonCodec.streamFrame);
-export const uniStreamProtobuf = uniFraming("uni-stream-protobuf", protobufCodec, protobufCodec.streamFrame);
-export const uniSseJson = uniFraming("uni-sse", jsonCodec, sseFrame);
+export const webSocketJson = framing("json", "websocket", jsonCodec, jsonCodec.webSocketFrame);
+export const webSocketProtobuf = framing("protobuf", "websocket", protobufCodec, protobufCodec.webSocketFrame);
+export const streamJson = framing("stream-json", "http_stream", jsonCodec, jsonCodec.streamFrame);
+export const streamProtobuf = framing("stream-protobuf", "http_stream", protobufCodec, protobufCodec.streamFrame);
+export const sseJson = framing("sse", "sse", jsonCodec, sseFrame);
+export const uniWebSocketJson = uniFraming("uni-json", "uni_websocket", jsonCodec, jsonCodec.webSocketFrame);
+export const uniWebSocketProtobuf = uniFraming("uni-protobuf", "uni_websocket", protobufCodec, protobufCodec.webSocketFrame);
+export const uniStreamJson = uniFraming("uni-stream-json", "uni_http_stream", jsonCodec, jsonCodec.streamFrame);
+export const uniStreamProtobuf = uniFraming("uni-stream-protobuf", "uni_http_stream", protobufCodec, protobufCodec.streamFrame);
+export const uniSseJson = uniFraming("uni-sse", "uni_sse", jsonCodec, sseFrame);
+
+/** Any bytes as a payload of replies: clients of the JSON protocol get JSON. */
+export function payloadFor({ codec }: Framing, bytes: Uint8Array): Uint8Array {
+	return codec.binary ? bytes : asJson(bytes, RecordKind.binary);
+}

@@ -1,11 +1,15 @@
 import { isUtf8 } from "node:buffer";
+import type { MessageDetails } from "@shardcast/bus";
 import type { History } from "@shardcast/channel-log";
 import { type Channel, historyError, type Namespaces, publishError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type HistoryRequest, type PublishRequest } from "@shardcast/protocol";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
 import type { Incoming } from "../../../delivery/incoming/incoming.ts";
 import type { KeptChannels } from "../../../durable/kept-channels.ts";
+import type { Hook } from "../../../hooks/hook.ts";
+import type { Hooks } from "../../../hooks/hooks.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
+import { type HookCalls, withoutResult } from "../hooks/hook-calls.ts";
 import { ends, fails, type Outcome } from "./commands.ts";
 import { readHistory } from "./history-read.ts";
 import { publicationFor } from "./recovery.ts";
@@ -25,12 +29,14 @@ export interface ChannelCommandsParts {
 	readonly log: KeptChannels;
 	/** Whether the client's rate limit allows one more publication now. */
 	readonly underRate: (session: CentrifugeSession) => boolean;
+	readonly hooks: Pick<Hooks, "publish">;
+	readonly calls: Pick<HookCalls, "ask">;
 }
 
 const badRequest = ends(DisconnectCode.badRequest);
 const taken = { publish: {} } as const;
 
-/** Commands about channels: publish and history. They rarely wait: for message handlers, or for a locked log. */
+/** Commands about channels: publish and history. They rarely wait: for a backend, for message handlers, or for a locked log. */
 export class ChannelCommands {
 	readonly #parts: ChannelCommandsParts;
 
@@ -39,27 +45,45 @@ export class ChannelCommands {
 	}
 
 	readonly publish = (session: CentrifugeSession, { channel: name, data }: PublishRequest): Outcome | Promise<Outcome> => {
-		const { rules, underRate, incoming } = this.#parts;
+		const { rules, underRate, hooks } = this.#parts;
 		if (name === "") return badRequest;
 		const channel = this.#parts.namespaces.of(name);
 		if (data.length === 0 && !channel.mayBeEmpty) return badRequest;
-		const refused = publishError(channel, this.#asker(session, channel));
+		const refused = publishError(channel, { ...this.#asker(session, channel), asksBackend: true });
 		if (refused !== null) return fails(refused);
 		if (!rules.clientsMayPublish) return fails(ErrorCode.permissionDenied);
 		if (data.length > rules.payloadBytesMax) return fails(ErrorCode.limitExceeded);
 		if (!underRate(session)) return fails(ErrorCode.tooManyRequests);
+		const hook = hooks.publish(channel.options);
+		if (hook !== null) return this.#publishByHook(session, hook, channel, data);
 		const kind = !session.framing.codec.binary || isUtf8(data) ? RecordKind.text : RecordKind.binary;
-		const result = incoming.fromClient(
-			session,
-			kind,
-			channelList([name]),
-			data,
-			session.publishDetails(name),
-			// Whoever takes deltas must have every publication.
-			!channel.options.excludePublisher || session.subscriptions.get(name)?.takesDeltas === true,
-		);
-		return result instanceof Promise ? result.then(published) : published(result);
+		return this.#publish(session, channel, kind, data, session.publishDetails(name));
 	};
+
+	async #publishByHook(session: CentrifugeSession, hook: Hook<"publish">, channel: Channel, data: Uint8Array): Promise<Outcome> {
+		const { rules, calls } = this.#parts;
+		const answer = await calls.ask(hook, session, { channel: channel.name, data });
+		if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
+		const { data: replaced, skipHistory } = answer.result;
+		const payload = replaced ?? data;
+		if (payload.length > rules.payloadBytesMax) return fails(ErrorCode.limitExceeded);
+		const kind = isUtf8(payload) ? RecordKind.text : RecordKind.binary;
+		const details = session.publishDetails(channel.name);
+		return this.#publish(session, channel, kind, payload, skipHistory ? { ...details, skipHistory } : details);
+	}
+
+	#publish(
+		session: CentrifugeSession,
+		{ name, options }: Channel,
+		kind: RecordKind,
+		data: Uint8Array,
+		details: MessageDetails,
+	): Outcome | Promise<Outcome> {
+		// Whoever takes deltas must have every publication.
+		const toSender = !options.excludePublisher || session.subscriptions.get(name)?.takesDeltas === true;
+		const result = this.#parts.incoming.fromClient(session, kind, channelList([name]), data, details, toSender);
+		return result instanceof Promise ? result.then(published) : published(result);
+	}
 
 	/** Everything published, including what this shard has not delivered to its clients yet. */
 	readonly history = (session: CentrifugeSession, request: HistoryRequest): Outcome | Promise<Outcome> => {

@@ -11,8 +11,20 @@ export interface EncodedReply {
 	readonly encoded: Uint8Array;
 }
 
+/** A code, 3000 to 4999, and a reason that a backend has chosen. */
+export interface ChosenDisconnect {
+	readonly code: number;
+	readonly reason: string;
+}
+
 /** The result of a command: the body of its reply, encoded already or not, an error reply, or a reason to close the connection. */
-export type Outcome = Omit<Reply, "id" | "push"> | EncodedReply | { readonly fails: ErrorCode } | { readonly ends: DisconnectCode } | null;
+export type Outcome =
+	| Omit<Reply, "id" | "push">
+	| EncodedReply
+	| { readonly fails: ErrorCode }
+	| { readonly ends: DisconnectCode }
+	| { readonly closes: ChosenDisconnect }
+	| null;
 
 /** Executes one method. Null = no reply. A promise when it has to wait; later commands of the client wait behind it. */
 export type Handle<M extends Method> = (session: CentrifugeSession, request: Requests[M]) => Outcome | Promise<Outcome>;
@@ -184,13 +196,19 @@ export class Commands {
 	#conclude(session: CentrifugeSession, method: Method, id: number, outcome: Outcome): void {
 		if (outcome === null) return;
 		if ("ends" in outcome) this.#end(session, outcome.ends);
-		else if ("encoded" in outcome) this.#push(session.framing.codec.replyWithId(id, outcome.encoded));
+		else if ("closes" in outcome) {
+			this.#flush(session);
+			session.disconnect(outcome.closes.code, outcome.closes.reason);
+		} else if ("encoded" in outcome) this.#push(session.framing.codec.replyWithId(id, outcome.encoded));
 		else if ("fails" in outcome) {
 			const error = replyErrors[outcome.fails];
 			this.#parts.counters.add(errorCounters[method === "subscribe" ? "subscribe" : "other"][outcome.fails], 1);
 			this.#reply(session, { id, error });
 			if (session.state !== "connected") session.state = "failed";
-		} else this.#reply(session, { id, ...outcome });
+		} else {
+			this.#reply(session, { id, ...outcome });
+			if (method === "connect" && "error" in outcome) session.state = "failed";
+		}
 	}
 
 	/** Large replies leave now. A client that reads none of them for long gets the next ones too, and is closed when too much waits for it. */

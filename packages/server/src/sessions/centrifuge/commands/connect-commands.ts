@@ -10,10 +10,16 @@ import {
 	type RefreshRequest,
 } from "@shardcast/protocol";
 import { monotonicMs } from "@shardcast/wire";
+import type { Hook } from "../../../hooks/hook.ts";
+import type { ConnectResult as HookResult } from "../../../hooks/hook-results.ts";
+import type { Hooks } from "../../../hooks/hooks.ts";
 import type { UserLimit } from "../../../limits/user-limit.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { CommandRates } from "../command-rates.ts";
 import type { ConnectedUsers } from "../connected-users.ts";
+import { payloadFor } from "../framing.ts";
+import { type HookCalls, withoutResult } from "../hooks/hook-calls.ts";
+import type { HookRefreshes } from "../hooks/hook-refreshes.ts";
 import type { Heartbeats } from "../timing/heartbeats.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { type ConnectionClaims, verifyConnectionToken } from "../tokens/connection-token.ts";
@@ -22,7 +28,7 @@ import type { TokenVerifier } from "../tokens/token-verifier.ts";
 import { ends, fails, type Outcome, orInternal } from "./commands.ts";
 import { expiry } from "./expiry.ts";
 import type { ReplyRoom } from "./reply-room.ts";
-import { hasOtherChannels, type ServerSubscriptions } from "./server-subscriptions.ts";
+import { type Asked, hasOtherChannels, type ServerSubscriptions } from "./server-subscriptions.ts";
 
 export interface ConnectCommandsParts {
 	/** Read at each use. */
@@ -31,6 +37,9 @@ export interface ConnectCommandsParts {
 		"clientInsecure" | "allowAnonymousConnect" | "disallowAnonymousTokens" | "pingIntervalMs" | "singleConnection"
 	>;
 	readonly tokens: () => TokenVerifier;
+	readonly hooks: Pick<Hooks, "connect" | "withEmulated">;
+	readonly calls: Pick<HookCalls, "ask">;
+	readonly refreshes: Pick<HookRefreshes, "isOn" | "command">;
 	/** Whether the server lets nobody in as this user. */
 	readonly isBlocked: (user: string) => boolean;
 	/** Whether the token of a user has been revoked while something waited. */
@@ -52,7 +61,15 @@ export interface ConnectCommandsParts {
 	readonly unixTime: () => number;
 }
 
-/** The commands connect and refresh, which establish who a client is. They wait for the check of a token, and for room for a long reply. */
+/** Who a client is, by its token or by the connect hook. */
+type Credentials = ConnectionClaims | HookResult;
+
+const nobody: Asked = new Map();
+
+/**
+ * The commands connect and refresh, which establish who a client is. They wait for the check of a token or for the answer of a backend, and for
+ * room for a long reply.
+ */
 export class ConnectCommands {
 	readonly #parts: ConnectCommandsParts;
 
@@ -61,7 +78,12 @@ export class ConnectCommands {
 	}
 
 	readonly connect = (session: CentrifugeSession, request: ConnectRequest): Outcome | Promise<Outcome> => {
-		if (request.token === "") return this.#withRoom(session, null, request);
+		const { hooks } = this.#parts;
+		session.headers = hooks.withEmulated(session.headers, request.headers);
+		if (request.token === "") {
+			const hook = hooks.connect;
+			return hook === null ? this.#withRoom(session, null, request) : this.#byHook(session, hook, request);
+		}
 		return verifyConnectionToken(this.#parts.tokens(), request.token).then((claims) => {
 			if (claims === "expired") return fails(ErrorCode.tokenExpired);
 			if (claims === "unavailable") return fails(ErrorCode.internal);
@@ -72,6 +94,8 @@ export class ConnectCommands {
 
 	readonly refresh = async (session: CentrifugeSession, { token }: RefreshRequest): Promise<Outcome> => {
 		if (token === "") return ends(Disconnect.badRequest);
+		const byHook = this.#parts.refreshes.command(session);
+		if (byHook !== null) return byHook;
 		const { tokens, unixTime, heartbeats, version } = this.#parts;
 		const claims = await verifyConnectionToken(tokens(), token);
 		if (claims === "expired") return ends(Disconnect.expired);
@@ -88,21 +112,32 @@ export class ConnectCommands {
 		return { refresh: { client: session.id, version, ...left } };
 	};
 
-	#withRoom(session: CentrifugeSession, claims: ConnectionClaims | null, request: ConnectRequest): Outcome | Promise<Outcome> {
+	/** A backend that gives no result does not know the client: it is one without a token. */
+	async #byHook(session: CentrifugeSession, hook: Hook<"connect">, request: ConnectRequest): Promise<Outcome> {
+		const { name, version, data, subs } = request;
+		session.id = randomUUID();
+		const answer = await this.#parts.calls.ask(hook, session, { name, version, channels: [...subs.keys()], data });
+		if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
+		return this.#withRoom(session, answer.result, request);
+	}
+
+	#withRoom(session: CentrifugeSession, claims: Credentials | null, request: ConnectRequest): Outcome | Promise<Outcome> {
 		const { room } = this.#parts;
 		if (!room.isFull(session) || !comesBack(request)) return this.#connect(session, claims, request);
 		return room.free(session).then(() => this.#connect(session, claims, request));
 	}
 
-	#connect(session: CentrifugeSession, claims: ConnectionClaims | null, { subs }: ConnectRequest): Outcome | Promise<Outcome> {
+	#connect(session: CentrifugeSession, claims: Credentials | null, { subs }: ConnectRequest): Outcome | Promise<Outcome> {
 		const { subscriptions, unixTime } = this.#parts;
-		const refused = connectDisconnect(claims?.user ?? null, this.#parts.config());
+		const byHook = claims !== null && "data" in claims ? claims : null;
+		const refused = byHook === null ? connectDisconnect(claims?.user ?? null, this.#parts.config()) : null;
 		if (refused !== null) return ends(refused satisfies DisconnectCode);
 		const left = claims === null ? {} : expiry(this.#expiresAt(claims), unixTime());
 		if (left === null) return fails(ErrorCode.expired);
 		const user = claims?.user ?? "";
 		if (!this.#parts.rates.takeOfUser(user, "connect")) return fails(ErrorCode.tooManyRequests);
-		const wanted = subscriptions.of(claims, subs);
+		// A backend that says who the client is has seen the channels that it asks for.
+		const wanted = subscriptions.of(claims, byHook === null ? subs : nobody);
 		if (!(wanted instanceof Map)) return wanted as Outcome;
 		// All that was missed is read, and the client is subscribed, in one step: everything else comes in later turns.
 		const step = (): Outcome => {
@@ -115,16 +150,26 @@ export class ConnectCommands {
 			if (!this.#parts.userLimit.admit(session, user)) return ends(Disconnect.connectionLimit);
 			this.#connected(session, claims);
 			subscriptions.subscribe(session, wanted.values(), results);
-			// A client that only listens cannot refresh its token.
+			const data = byHook?.data ?? null;
 			return {
-				connect: { ...this.#identity(session), ...(session.framing.isUni ? {} : left), ...(results.size > 0 && { subs: results }) },
+				connect: {
+					...this.#identity(session),
+					...(this.#mustRefresh(session) && left),
+					...(data !== null && { data: payloadFor(session.framing, data) }),
+					...(results.size > 0 && { subs: results }),
+				},
 			};
 		};
 		return orInternal(inALaterTurn(step, waitMsMax, () => subscriptions.waits(wanted.values())));
 	}
 
-	#connected(session: CentrifugeSession, claims: ConnectionClaims | null): void {
-		session.id = randomUUID();
+	/** A client that only listens cannot send another token, and need not where a backend is asked. */
+	#mustRefresh({ framing }: CentrifugeSession): boolean {
+		return !framing.isUni && !this.#parts.refreshes.isOn;
+	}
+
+	#connected(session: CentrifugeSession, claims: Credentials | null): void {
+		if (session.id === "") session.id = randomUUID();
 		session.connectedAt = monotonicMs();
 		session.state = "connected";
 		if (claims !== null) this.#take(session, claims);
@@ -145,12 +190,12 @@ export class ConnectCommands {
 		};
 	}
 
-	#take(session: CentrifugeSession, claims: ConnectionClaims): void {
+	#take(session: CentrifugeSession, claims: Credentials): void {
 		session.identify({ ...claims, expiresAt: this.#expiresAt(claims) });
 	}
 
 	/** In insecure mode tokens are verified, but nothing expires. */
-	#expiresAt({ expiresAt }: ConnectionClaims): number {
+	#expiresAt({ expiresAt }: Credentials): number {
 		return this.#parts.config().clientInsecure ? Number.POSITIVE_INFINITY : expiresAt;
 	}
 }

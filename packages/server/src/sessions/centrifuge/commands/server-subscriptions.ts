@@ -1,5 +1,6 @@
 import { type Channel, grantedPositions, hearsJoins, type Namespaces, subscribeError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type SubscribeRequest, type SubscribeResult } from "@shardcast/protocol";
+import type { ConnectResult } from "../../../hooks/hook-results.ts";
 import type { Override } from "../../../json/fields.ts";
 import { SubscriptionTrait, traitsOf, wholeView } from "../audience/subscription.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
@@ -51,18 +52,19 @@ export class ServerSubscriptions {
 	}
 
 	/**
-	 * Those of a client that connects: what its token says, its user's own channel, and of the channels that it asks for those that it could
+	 * Those of a client that connects: what its token or a backend says, its user's own channel, and of the channels that it asks for those that it could
 	 * subscribe to by itself. An outcome when the connection comes to nothing.
 	 */
-	of(claims: ConnectionClaims | null, asked: Asked): ReadonlyMap<string, ServerSubscription> | NonNullable<Outcome> {
+	of(claims: ConnectionClaims | ConnectResult | null, asked: Asked): ReadonlyMap<string, ServerSubscription> | NonNullable<Outcome> {
 		const { rules, namespaces } = this.#parts;
 		const user = claims?.user ?? "";
+		const traits = claims === null || "data" in claims ? 0 : SubscriptionTrait.byConnectionToken;
 		const found = new Map<string, ServerSubscription>();
 		for (const [name, granted] of claims?.subscriptions ?? []) {
 			const channel = namespaces().of(name);
 			if (channel.error !== null) return fails(channel.error)!;
 			const { info, data, override } = granted;
-			found.set(name, { ...plain, channel: overridden(channel, override), info, data, traits: SubscriptionTrait.byConnectionToken });
+			found.set(name, { ...plain, channel: overridden(channel, override), info, data, traits });
 		}
 		const personal = user === "" ? null : rules.personalChannel(user);
 		if (personal !== null && !found.has(personal)) {

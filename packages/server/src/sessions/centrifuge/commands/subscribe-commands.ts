@@ -7,9 +7,14 @@ import {
 	type SubscribeResult,
 	type UnsubscribeRequest,
 } from "@shardcast/protocol";
+import type { Hook } from "../../../hooks/hook.ts";
+import type { Hooks } from "../../../hooks/hooks.ts";
 import { type SubscriptionGrant, traitsOf, wholeView } from "../audience/subscription.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { Consumers } from "../durable/consumers.ts";
+import { payloadFor } from "../framing.ts";
+import { type HookCalls, withoutResult } from "../hooks/hook-calls.ts";
+import type { HookSubRefreshes } from "../hooks/hook-sub-refreshes.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 import { type SubscriptionClaims, verifySubscriptionToken } from "../tokens/subscription-token.ts";
 import type { TokenId } from "../tokens/token-id.ts";
@@ -28,6 +33,9 @@ export interface SubscribeCommandsParts {
 	readonly tokens: () => TokenVerifier;
 	/** Whether the token of a user has been revoked while something waited. */
 	readonly isRevoked: (user: string, token: TokenId | null) => boolean;
+	readonly hooks: Pick<Hooks, "subscribe" | "subRefresh">;
+	readonly calls: Pick<HookCalls, "ask">;
+	readonly subRefreshes: Pick<HookSubRefreshes, "command">;
 	readonly results: SubscribeResults;
 	/** Gets what the memory does not hold. */
 	readonly fromKafka: Pick<KafkaRecovery, "attempt">;
@@ -39,13 +47,16 @@ export interface SubscribeCommandsParts {
 	readonly unixTime: () => number;
 }
 
+/** What a token or a backend permits. */
+type Granted = Pick<SubscriptionClaims, "info" | "data" | "expiresAt"> & { readonly token?: TokenId };
+
 const badRequest = ends(DisconnectCode.badRequest);
 const invalidToken = ends(DisconnectCode.invalidToken);
 const gone = ends(DisconnectCode.connectionClosed);
 const unsubscribed = { unsubscribe: {} } as const;
 
 /**
- * The commands subscribe, sub_refresh and unsubscribe. They may wait for the check of a token, for a locked log, or for this shard to catch up
+ * The commands subscribe, sub_refresh and unsubscribe. They may wait for the check of a token or the answer of a backend, for a locked log, or for this shard to catch up
  * with the position of a client that comes from another shard.
  */
 export class SubscribeCommands {
@@ -63,8 +74,10 @@ export class SubscribeCommands {
 			return fails(ErrorCode.alreadySubscribed);
 		if (session.subscriptions.size >= rules.channelLimit) return fails(ErrorCode.limitExceeded);
 		const hasToken = request.token !== "";
-		const refused = subscribeError(channel, { user: session.user, insecure: rules.insecure, hasToken });
+		const refused = subscribeError(channel, { user: session.user, insecure: rules.insecure, hasToken, asksBackend: true });
 		if (refused !== null) return fails(refused);
+		const hook = hasToken || channel.users !== null ? null : this.#parts.hooks.subscribe(channel.options);
+		if (hook !== null) return this.#subscribeByHook(session, hook, channel, request);
 		return hasToken ? this.#subscribeByToken(session, channel, request) : this.#subscribe(session, channel, request, null);
 	};
 
@@ -83,7 +96,7 @@ export class SubscribeCommands {
 		if (subscription === undefined) return fails(ErrorCode.permissionDenied);
 		// The server refreshes server-side subscriptions itself.
 		if (subscription.isServerSide) return badRequest;
-		if (token === "") return fails(ErrorCode.badRequest);
+		if (token === "") return (await this.#parts.subRefreshes.command(session, subscription)) ?? fails(ErrorCode.badRequest);
 		const claims = await verifySubscriptionToken(this.#parts.tokens(), token);
 		if (claims === "expired") return fails(ErrorCode.tokenExpired);
 		if (claims === "unavailable") return fails(ErrorCode.internal);
@@ -106,23 +119,33 @@ export class SubscribeCommands {
 		return this.#subscribe(session, overridden(channel, claims.override), request, claims);
 	}
 
-	/** Reads what the client missed and subscribes it in one step. Later publications arrive in later turns of the loop. */
-	#subscribe(
+	async #subscribeByHook(
 		session: CentrifugeSession,
+		hook: Hook<"subscribe">,
 		channel: Channel,
 		request: SubscribeRequest,
-		claims: SubscriptionClaims | null,
-	): Outcome | Promise<Outcome> {
+	): Promise<Outcome> {
+		const { name } = channel;
+		const answer = await this.#parts.calls.ask(hook, session, { channel: name, data: request.data });
+		if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
+		return this.#subscribe(session, overridden(channel, answer.result.override), request, answer.result);
+	}
+
+	/** Reads what the client missed and subscribes it in one step. Later publications arrive in later turns of the loop. */
+	#subscribe(session: CentrifugeSession, channel: Channel, request: SubscribeRequest, claims: Granted | null): Outcome | Promise<Outcome> {
 		const { rules, results, fromKafka, waits, unixTime } = this.#parts;
 		const { name, options } = channel;
 		const view = viewOf(channel, request);
 		if (typeof view === "number") return fails(view);
 		const grant = claims === null ? null : this.#grant(claims);
-		const left = grant === null ? {} : expiry(grant.expiresAt, unixTime());
-		if (left === null) return fails(ErrorCode.expired);
+		const expires = grant === null ? {} : expiry(grant.expiresAt, unixTime());
+		if (expires === null) return fails(ErrorCode.expired);
+		// Where a backend is asked, the client sends no other token.
+		const left = this.#parts.hooks.subRefresh(options) === null ? expires : {};
+		const data = claims?.data ? payloadFor(session.framing, claims.data) : null;
 		const consumer = this.#parts.consumers().nameIn(channel, request.data);
 		if (consumer === "invalid") return fails(ErrorCode.badRequest);
-		if (consumer !== null) return this.#subscribeConsumer(session, channel, request, consumer, grant, { ...left, data: claims?.data });
+		if (consumer !== null) return this.#subscribeConsumer(session, channel, request, consumer, grant, { ...left, data });
 		const asker = { user: session.user, insecure: rules.insecure };
 		const positions = grantedPositions(channel, asker, {
 			positioned: request.positioned,
@@ -144,7 +167,7 @@ export class SubscribeCommands {
 			// A client that missed nothing may have asked from a position that it was told, without the publication there.
 			const offset = result.publications?.at(-1)?.offset;
 			session.subscribe(name, channel.isPattern ? 0 : traitsOf(options, hears, positions), grant, view, offset);
-			return { subscribe: { ...result, ...(view.delta && { delta: true }), ...left, ...(claims?.data && { data: claims.data }) } };
+			return { subscribe: { ...result, ...(view.delta && { delta: true }), ...left, ...(data && { data }) } };
 		};
 		const outcome = inALaterTurn(step, waitMsMax, () => attempt?.waits ?? (positions.positioned ? waits(name) : null));
 		if (outcome instanceof Promise) return orInternal(outcome.finally(() => attempt?.done()));
@@ -178,8 +201,8 @@ export class SubscribeCommands {
 		return this.#parts.isRevoked(user, grant?.token ?? null);
 	}
 
-	#grant({ info, expiresAt, token }: SubscriptionClaims): SubscriptionGrant {
-		return { info, token, expiresAt: this.#parts.rules.insecure ? Number.POSITIVE_INFINITY : expiresAt };
+	#grant({ info, expiresAt, token }: Granted): SubscriptionGrant {
+		return { info, ...(token && { token }), expiresAt: this.#parts.rules.insecure ? Number.POSITIVE_INFINITY : expiresAt };
 	}
 }
 

@@ -12,7 +12,7 @@ export interface UniConnectsParts {
 }
 
 /** What a client that gets no replies is told instead of an error. */
-const disconnectOf: Partial<Record<ErrorCode, DisconnectCode>> = {
+const disconnectOf: Partial<Record<number, DisconnectCode>> = {
 	[ErrorCode.permissionDenied]: DisconnectCode.permissionDenied,
 	[ErrorCode.tokenExpired]: DisconnectCode.expired,
 	[ErrorCode.expired]: DisconnectCode.expired,
@@ -60,8 +60,14 @@ export class UniConnects {
 	#conclude(session: CentrifugeSession, outcome: Outcome): void {
 		if (outcome === null) return;
 		if ("ends" in outcome) session.close(outcome.ends);
-		else if ("fails" in outcome) session.close(disconnectOf[outcome.fails] ?? DisconnectCode.serverError);
+		else if ("closes" in outcome) session.disconnect(outcome.closes.code, outcome.closes.reason);
+		else if ("fails" in outcome) this.#refuse(session, outcome.fails);
+		else if ("error" in outcome) this.#refuse(session, outcome.error!.code);
 		else if ("connect" in outcome) session.push({ connect: outcome.connect as ConnectResult });
+	}
+
+	#refuse(session: CentrifugeSession, error: number): void {
+		session.close(disconnectOf[error] ?? DisconnectCode.serverError);
 	}
 }
 

@@ -1,5 +1,6 @@
 import { type BodyRoute, type HttpRequest, type Reply, type Route, refusal, type StreamStart } from "@shardcast/http";
 import { addressKeyOf } from "@shardcast/limits";
+import type { ClientHeaders } from "../../../hooks/forwarded-headers.ts";
 import type { Admitted, ConnectionCheck } from "../../../limits/connection-check.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { frameBytesMax } from "../commands/commands.ts";
@@ -10,7 +11,9 @@ import { isProtobuf } from "./emulation-route.ts";
 export interface StreamRoutesParts {
 	readonly check: Pick<ConnectionCheck, "stopping" | "admitClient" | "left">;
 	/** A session for a client that was let in. */
-	readonly session: (admitted: Admitted, framing: Framing) => CentrifugeSession;
+	readonly session: (admitted: Admitted, framing: Framing, headers: ClientHeaders) => CentrifugeSession;
+	/** Of a request, what backends may get later. */
+	readonly headers: (header: (name: string) => string) => ClientHeaders;
 	/** Bytes that may wait for a client that connects now. */
 	readonly bufferedBytesMax: () => number;
 }
@@ -43,11 +46,17 @@ export function streamRoutes(parts: StreamRoutesParts): Route[] {
 		const stopping = check.stopping();
 		if (stopping !== null) return stopping;
 		const told = request.told ?? null;
+		const headers = parts.headers((name) => request.header(name));
 		return (first) => {
 			const admitted = check.admitClient(told, () => addressKeyOf(request.address));
 			if ("refused" in admitted) return admitted.refused;
 			const notOpened = () => check.left(admitted.addressSlot);
-			return new ClientStream(session(admitted, kind.framing), { ...kind, first, bufferedBytesMax: bufferedBytesMax(), notOpened });
+			return new ClientStream(session(admitted, kind.framing, headers), {
+				...kind,
+				first,
+				bufferedBytesMax: bufferedBytesMax(),
+				notOpened,
+			});
 		};
 	};
 	const byPost = (path: string, kindOf: (request: HttpRequest) => StreamKind): BodyRoute => ({

@@ -1,6 +1,7 @@
 import { DisconnectCode } from "@shardcast/protocol";
 import { Deadlines } from "../../deadlines.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
+import type { HookRefreshes } from "../hooks/hook-refreshes.ts";
 
 export interface HeartbeatsParts {
 	/** Read at each use. */
@@ -9,13 +10,14 @@ export interface HeartbeatsParts {
 		readonly pongTimeoutMs: number;
 		readonly staleCloseDelayMs: number;
 		readonly expiredCloseDelayMs: number;
-		readonly expiredSubCloseDelayMs: number;
 	};
 	/** Monotonic, in seconds. */
 	readonly now: () => number;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 	readonly random: () => number;
+	/** Asks a backend about connections that expire, in place of the client. */
+	readonly refreshes: Pick<HookRefreshes, "isOn" | "begin">;
 }
 
 /**
@@ -68,13 +70,12 @@ export class Heartbeats {
 			session.close(DisconnectCode.stale);
 			return;
 		}
-		if (unixTime() >= session.expiresAt + times.expiredCloseDelayMs / 1000) {
+		if (unixTime() >= this.#endsAt(session) && !this.#parts.refreshes.begin(session)) {
 			session.close(DisconnectCode.expired);
 			return;
 		}
-		const subscriptionsUntil = unixTime() - times.expiredSubCloseDelayMs / 1000;
-		if (session.subscriptionsExpireAt <= subscriptionsUntil) {
-			session.expireSubscriptions(subscriptionsUntil);
+		if (session.subscriptionsDueAt <= unixTime()) {
+			session.expireSubscriptions(unixTime());
 			if (session.isGone) return;
 		}
 		if (now >= session.pingAt) {
@@ -99,12 +100,15 @@ export class Heartbeats {
 		this.#deadlines.tick(this.#parts.now());
 	}
 
+	/** When a connection that expires is closed, or a backend is asked about it. */
+	#endsAt({ expiresAt }: CentrifugeSession): number {
+		const { refreshes, times } = this.#parts;
+		return refreshes.isOn ? expiresAt : expiresAt + times.expiredCloseDelayMs / 1000;
+	}
+
 	#plan(session: CentrifugeSession): void {
-		const { times, now, unixTime } = this.#parts;
-		const expiresAt = Math.min(
-			session.expiresAt + times.expiredCloseDelayMs / 1000,
-			session.subscriptionsExpireAt + times.expiredSubCloseDelayMs / 1000,
-		);
+		const { now, unixTime } = this.#parts;
+		const expiresAt = Math.min(this.#endsAt(session), session.subscriptionsDueAt);
 		this.#deadlines.set(session, Math.min(session.pingAt, now() + expiresAt - unixTime()));
 	}
 }

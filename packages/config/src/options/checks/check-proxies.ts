@@ -1,0 +1,59 @@
+import type { Config } from "../options.ts";
+import { channelFields } from "../sections/channel.ts";
+import { ownProxy } from "../sections/proxy.ts";
+import type { NameOf, Rule } from "./check.ts";
+
+/** Whether a backend is given that a namespace names; what is wrong, or null. @param own where the one that needs no name stands. */
+function missing(config: Config, name: string, own: { readonly endpoint: string; readonly path: string }): string | null {
+	if (name === ownProxy) return own.endpoint === "" ? `there is no backend to ask; give ${own.path}.endpoint` : null;
+	const named = config.proxies.find((proxy) => proxy.name === name);
+	if (named === undefined) return `there is no proxy "${name}"; add it to proxies`;
+	return named.endpoint === "" ? `the proxy "${name}" has no endpoint; give it one` : null;
+}
+
+const kinds = [
+	{ enabled: "subscribeProxyEnabled", name: "subscribeProxyName", own: "subscribeProxy", path: "channel.proxy.subscribe" },
+	{ enabled: "publishProxyEnabled", name: "publishProxyName", own: "publishProxy", path: "channel.proxy.publish" },
+	{ enabled: "subRefreshProxyEnabled", name: "subRefreshProxyName", own: "subRefreshProxy", path: "channel.proxy.sub_refresh" },
+] as const;
+
+function channelProxies(config: Config, name: NameOf): string[] {
+	const places = [
+		{ key: "channelWithoutNamespace", options: config.channelWithoutNamespace, way: [] },
+		...config.channelNamespaces.map((options, index) => ({ key: "channelNamespaces", options, way: [index] }) as const),
+	] as const;
+	return places.flatMap(({ key, options, way }) =>
+		kinds.flatMap((kind) => {
+			if (!options[kind.enabled]) return [];
+			const why = missing(config, options[kind.name], { endpoint: config[kind.own].endpoint, path: kind.path });
+			return why === null ? [] : [`${name(key, [...way, channelFields[kind.enabled].key])}: ${why}`];
+		}),
+	);
+}
+
+function rpcProxies(config: Config, name: NameOf): string[] {
+	const places = [
+		{ key: "rpcWithoutNamespace", options: config.rpcWithoutNamespace, way: [] },
+		...config.rpcNamespaces.map((options, index) => ({ key: "rpcNamespaces", options, way: [index] }) as const),
+	] as const;
+	return places.flatMap(({ key, options, way }) => {
+		if (!options.proxyEnabled) return [];
+		const why = missing(config, options.proxyName, { endpoint: config.rpcProxy.endpoint, path: "rpc.proxy" });
+		return why === null ? [] : [`${name(key, [...way, "proxy_enabled"])}: ${why}`];
+	});
+}
+
+/** Every backend that is to be asked has an address. */
+export const proxyRules: readonly Rule[] = [
+	function clientProxiesHaveAnEndpoint(config, name) {
+		const kinds = [
+			["connectProxy", config.connectProxy],
+			["refreshProxy", config.refreshProxy],
+		] as const;
+		return kinds.flatMap(([key, { enabled, endpoint }]) =>
+			enabled && endpoint === "" ? [`${name(key, ["enabled"])}: there is no backend to ask; give the endpoint as well`] : [],
+		);
+	},
+	channelProxies,
+	rpcProxies,
+];

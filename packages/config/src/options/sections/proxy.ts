@@ -1,0 +1,244 @@
+import { parseEndpoint } from "../../units/endpoint.ts";
+import { parseHeaderName } from "../../units/header.ts";
+import { type Fields, field } from "../kind.ts";
+import { checkedText, duration, headers, integer, list, size, text, toggle } from "../kinds.ts";
+import { emptyTable, type Item, objects, table } from "../objects.ts";
+import { option } from "../option.ts";
+
+const status = integer({ min: 300, max: 599 });
+const errorFields = {
+	code: field({ key: "code", kind: integer({ min: 0, max: 1999 }), default: 0, help: "100 to 1999; 0 = no error." }),
+	message: field({
+		key: "message",
+		kind: text({ argument: "<text>", matches: /^.{0,256}$/u, expected: "one line of at most 256 characters" }),
+		default: "",
+		help: "What the client is told.",
+	}),
+	temporary: field({ key: "temporary", kind: toggle(), default: false, help: "The client may try again." }),
+} as const satisfies Fields;
+const disconnectFields = {
+	code: field({ key: "code", kind: integer({ min: 0, max: 4999 }), default: 0, help: "3000 to 4999; 0 = the client stays connected." }),
+	reason: field({
+		key: "reason",
+		kind: text({ argument: "<text>", matches: /^[ -~]{0,123}$/, expected: "at most 123 ASCII characters" }),
+		default: "",
+		help: "What the client is told.",
+	}),
+} as const satisfies Fields;
+const transformFields = {
+	statusCode: field({ key: "status_code", kind: status, help: "The status of the backend's reply." }),
+	toError: field({
+		key: "to_error",
+		kind: table({ fields: errorFields }),
+		default: emptyTable(errorFields),
+		help: "The error that the client gets.",
+	}),
+	toDisconnect: field({
+		key: "to_disconnect",
+		kind: table({ fields: disconnectFields }),
+		default: emptyTable(disconnectFields),
+		help: "How the client is closed.",
+	}),
+} as const satisfies Fields;
+
+/** What a status other than 200 stands for. */
+export type StatusTransform = Item<typeof transformFields>;
+
+const httpFields = {
+	staticHeaders: field({
+		key: "static_headers",
+		kind: headers(),
+		default: {},
+		help: "Headers of each request. A header of the client that may be forwarded takes precedence.",
+	}),
+	statusTransforms: field({
+		key: "status_to_code_transforms",
+		kind: objects({ fields: transformFields, identity: "statusCode" }),
+		default: [],
+		help: "What replies with other statuses than 200 stand for; all others are failures.",
+	}),
+} as const satisfies Fields;
+
+const names = (key: string, help: string) => field({ key, kind: list({ argument: "<names>", item: parseHeaderName }), default: [], help });
+
+/** How a backend is asked: names and meaning as in Centrifugo v6, and three limits. */
+export const proxyFields = {
+	endpoint: field({
+		key: "endpoint",
+		kind: checkedText({ argument: "<url>", check: parseEndpoint }),
+		default: "",
+		help: "Where requests are sent by POST; redirects are not followed.",
+	}),
+	timeoutMs: field({
+		key: "timeout",
+		kind: duration({ minMs: 1, maxMs: 60_000 }),
+		default: 1000,
+		help: "For the whole request; a later reply is a failure.",
+	}),
+	httpHeaders: names("http_headers", "Headers of the client's request that the backend gets."),
+	emulatedHeaders: names(
+		"emulated_headers",
+		"Headers that a client gives in its connect command, as pages have to; the client can write anything into them.",
+	),
+	binaryEncoding: field({
+		key: "binary_encoding",
+		kind: toggle(),
+		default: false,
+		help: "Data is sent as b64data, for payloads that are not JSON.",
+	}),
+	includeConnectionMeta: field({
+		key: "include_connection_meta",
+		kind: toggle(),
+		default: false,
+		help: "Requests carry the meta of the connection.",
+	}),
+	http: field({
+		key: "http",
+		kind: table({ fields: httpFields, foreign: new Set(["tls"]) }),
+		default: emptyTable(httpFields),
+		help: "Of requests over HTTP.",
+	}),
+	concurrency: field({
+		key: "max_requests",
+		kind: integer({ min: 1, max: 10_000 }),
+		default: 128,
+		help: "Requests at once, of each shard.",
+	}),
+	queueMax: field({
+		key: "max_waiting",
+		kind: integer({ min: 0, max: 1_000_000 }),
+		default: 4096,
+		help: "Requests that may wait, of each shard; one more is a failure.",
+	}),
+	replyBytesMax: field({
+		key: "max_reply_size",
+		kind: size({ minBytes: 64, maxBytes: 16 * 1024 * 1024 }),
+		default: 1024 * 1024,
+		help: "A longer reply is a failure.",
+	}),
+} as const satisfies Fields;
+
+/** How a backend is asked. */
+export type ProxyOptions = Item<typeof proxyFields>;
+
+/** Another server asks over gRPC as well. */
+const foreign: ReadonlySet<string> = new Set(["grpc", "grpc_metadata"]);
+const enabledFields = {
+	enabled: field({ key: "enabled", kind: toggle(), default: false, help: "Whether it is asked." }),
+	...proxyFields,
+} as const;
+
+export type EnabledProxyOptions = Item<typeof enabledFields>;
+
+const namedFields = {
+	name: field({
+		key: "name",
+		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9_.]{2,64}$/, expected: "two to 64 letters, digits, - _ and ." }),
+		help: "What namespaces name it by.",
+	}),
+	...proxyFields,
+} as const satisfies Fields;
+
+const plain = (flag: string, key: string, help: string) =>
+	option({ flag, key, kind: table({ fields: proxyFields, foreign }), default: emptyTable(proxyFields), live: true, help });
+const enabled = (flag: string, key: string, help: string) =>
+	option({ flag, key, kind: table({ fields: enabledFields, foreign }), default: emptyTable(enabledFields), live: true, help });
+
+/** In section `client`. */
+export const clientProxyOptions = {
+	connectProxy: enabled(
+		"client-proxy-connect",
+		"proxy.connect",
+		"The backend that is asked when a client of the Centrifuge protocol connects without a token: who it is, and what it is subscribed to.",
+	),
+	refreshProxy: enabled(
+		"client-proxy-refresh",
+		"proxy.refresh",
+		"The backend that is asked when a connection expires; clients do not refresh their tokens then.",
+	),
+} as const;
+
+/** In section `channel`. */
+export const channelProxyOptions = {
+	subscribeProxy: plain(
+		"channel-proxy-subscribe",
+		"proxy.subscribe",
+		"The backend that is asked about subscriptions in namespaces with subscribe_proxy_enabled.",
+	),
+	publishProxy: plain(
+		"channel-proxy-publish",
+		"proxy.publish",
+		"The backend that is asked about publications of clients in namespaces with publish_proxy_enabled.",
+	),
+	subRefreshProxy: plain(
+		"channel-proxy-sub-refresh",
+		"proxy.sub_refresh",
+		"The backend that is asked when a subscription expires, in namespaces with sub_refresh_proxy_enabled.",
+	),
+} as const;
+
+/** The proxy that is configured beside the others of its kind, rather than in `proxies`. */
+export const ownProxy = "default";
+
+export const proxyName = (key: string, help: string) =>
+	field({
+		key,
+		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9_.]{2,64}$/, expected: "the name of one of proxies, or default" }),
+		default: ownProxy,
+		help,
+	});
+
+const rpcFields = {
+	proxyEnabled: field({ key: "proxy_enabled", kind: toggle(), default: false, help: "Calls go to a backend." }),
+	proxyName: proxyName("proxy_name", "Which one of proxies; default = rpc.proxy."),
+} as const satisfies Fields;
+
+const rpcNamespaceFields = {
+	name: field({
+		key: "name",
+		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9_.]{2,}$/, expected: "two or more of letters, digits, - _ and ." }),
+		help: "What stands before the first : of its methods.",
+	}),
+	...rpcFields,
+} as const satisfies Fields;
+
+/** Section `rpc`. */
+export const rpcOptions = {
+	rpcProxy: plain("rpc-proxy", "proxy", "The backend that calls of clients go to."),
+	rpcWithoutNamespace: option({
+		flag: "rpc-without-namespace",
+		key: "without_namespace",
+		kind: table({ fields: rpcFields }),
+		default: emptyTable(rpcFields),
+		live: true,
+		help: "Of methods without a namespace: proxy_enabled and proxy_name.",
+	}),
+	rpcNamespaces: option({
+		flag: "rpc-namespaces",
+		key: "namespaces",
+		kind: objects({ identity: "name", fields: rpcNamespaceFields }),
+		default: [],
+		live: true,
+		help: "Of methods whose names begin with the name of the namespace and a colon: a list of tables with name, proxy_enabled and proxy_name.",
+	}),
+	rpcNamespaceBoundary: option({
+		flag: "rpc-namespace-boundary",
+		key: "namespace_boundary",
+		kind: text({ argument: "<text>", matches: /^[!-~]{0,16}$/, expected: "0 to 16 visible ASCII characters" }),
+		default: ":",
+		live: true,
+		help: "Separator between namespace and method; empty = there are no namespaces.",
+	}),
+} as const;
+
+/** The list `proxies`, which is a section by itself. */
+export const proxiesOptions = {
+	proxies: option({
+		flag: "proxies",
+		key: "",
+		kind: objects({ identity: "name", fields: namedFields, foreign }),
+		default: [],
+		live: true,
+		help: "Further backends, each with a name, for namespaces that name them.",
+	}),
+} as const;

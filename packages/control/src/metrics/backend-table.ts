@@ -1,0 +1,61 @@
+import { counter, gauge, type HistogramReading, histogram, type ReadMetric, type Sample } from "@shardcast/telemetry";
+
+/** One question to one backend. */
+export interface BackendReading {
+	/** Such as `connect`. */
+	readonly hook: string;
+	/** The name of the proxy. */
+	readonly proxy: string;
+	/** By what came of them. */
+	readonly results: Readonly<Record<string, number>>;
+	readonly statuses: ReadonlyMap<number, number>;
+	readonly repeats: number;
+	readonly running: number;
+	readonly waiting: number;
+	readonly seconds: HistogramReading;
+}
+
+type Reading = readonly BackendReading[];
+
+/** Values for each question, with its labels. */
+const each = (labels: readonly string[], samples: (one: BackendReading) => Sample[]) => ({
+	labels: ["hook", "proxy", ...labels],
+	sample: (reading: Reading) =>
+		reading.flatMap((one) => samples(one).map(({ labels, value }) => ({ labels: { hook: one.hook, proxy: one.proxy, ...labels }, value }))),
+});
+const byName = (label: string, values: Readonly<Record<string, number>>): Sample[] =>
+	Object.entries(values).map(([name, value]) => ({ labels: { [label]: name }, value }));
+
+/** What each shard keeps of the backends that it asks about clients, label `shard`. */
+export const backendMetrics: readonly ReadMetric<Reading>[] = [
+	counter(
+		"shardcast_hook_requests_total",
+		"none",
+		"Questions to backends about clients, by the hook, the proxy (default = the hook's own) and what came of them: reply; abandoned = the client left first; or why there is no reply: timeout, unreachable, tls, reset, protocol, redirect, status, too_large, invalid, queue_full, stopped.",
+		each(["result"], ({ results }) => byName("result", results)),
+	),
+	counter(
+		"shardcast_hook_statuses_total",
+		"none",
+		"Replies of backends with another HTTP status than 200.",
+		each(["status"], ({ statuses }) => [...statuses].map(([status, value]) => ({ labels: { status: String(status) }, value }))),
+	),
+	counter(
+		"shardcast_hook_repeats_total",
+		"none",
+		"Questions that were sent once more, because a connection that was kept open had been closed by the backend.",
+		each([], ({ repeats }) => [{ labels: {}, value: repeats }]),
+	),
+	gauge(
+		"shardcast_hook_pending",
+		"none",
+		"Questions to backends that have no answer yet: running = at the backend, waiting = for one of max_requests.",
+		each(["state"], ({ running, waiting }) => byName("state", { running, waiting })),
+	),
+	histogram(
+		"shardcast_hook_duration_seconds",
+		"seconds",
+		"Time from the question of a client to the reply of the backend or its failure, the wait for one of max_requests included.",
+		each([], ({ seconds }) => [{ labels: {}, value: seconds }]),
+	),
+];

@@ -1,0 +1,257 @@
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { BackendCounts, type CallFailure } from "./backend-counts.ts";
+import { CallSlots } from "./call-slots.ts";
+
+export interface BackendOptions {
+	/** For logs and metrics. */
+	readonly name: string;
+	/** http or https. The certificate is always verified. */
+	readonly endpoint: string;
+	/** For the whole call: the wait for a slot, the connection, and the last byte of the reply. */
+	readonly timeoutMs: number;
+	/** Calls at once, at least 1. */
+	readonly concurrency: number;
+	/** Calls that may wait for a slot. */
+	readonly queueMax: number;
+	/** Of the reply's body. */
+	readonly replyBytesMax: number;
+	/** Certificates that are trusted instead of those that Node.js knows, in PEM. */
+	readonly ca?: string | undefined;
+}
+
+export interface Call {
+	readonly body: Uint8Array;
+	/** Besides the content type; names in lower case. They must be valid, see `forwardedHeaders`. */
+	readonly headers: Readonly<Record<string, string>>;
+	/**
+	 * The backend may get it twice without harm. Such a call is sent once more when a connection that was kept open turns out to have been
+	 * closed by the backend; for others, that is a failure.
+	 */
+	readonly isRepeatable: boolean;
+	/** Aborted when nobody waits for the reply any more. */
+	readonly signal?: AbortSignal | undefined;
+}
+
+export type CallOutcome =
+	| { readonly body: Buffer }
+	/** @property status 0 = none came. @property detail a code such as ECONNREFUSED, never what the backend or the client sent. */
+	| { readonly failure: CallFailure; readonly status: number; readonly detail: string }
+	/** The signal was aborted. */
+	| "abandoned";
+
+/** Shorter than most servers keep an idle connection open, so that the backend rarely closes one that is about to be used. */
+const idleMsMax = 4000;
+
+/**
+ * One address that the shard sends requests to, by POST and with JSON. Nothing that a client or a reply says can change the address: redirects
+ * are failures. Connections are kept open between calls.
+ *
+ * To use it: `new Backend(options)` once for each address, `await backend.call({ body, headers, isRepeatable, signal })` for each request, which
+ * never rejects and says by its outcome what came of it; `isInvalid()` when the reply's body cannot be used; `retire()` when the options have
+ * changed, `stop()` when the shard stops; `counts`, `running` and `waiting` for the metrics.
+ *
+ * node:http does all of this. A library such as undici would add pipelining, which must not be used for calls that the backend must not get
+ * twice, and a dependency.
+ *
+ * One owner, the shard's loop. Bounds: calls at once, calls that wait, bytes of a reply, time of a call.
+ */
+export class Backend {
+	readonly options: BackendOptions;
+	readonly counts: BackendCounts;
+	readonly #url: URL;
+	readonly #agent: HttpAgent;
+	readonly #slots: CallSlots;
+	readonly #calls = new Set<PendingCall>();
+	#isStopped = false;
+	#isRetired = false;
+
+	/** @param counts of the one in whose place it comes, to go on with. */
+	constructor(options: BackendOptions, counts = new BackendCounts()) {
+		this.options = options;
+		this.counts = counts;
+		this.#url = new URL(options.endpoint);
+		const { concurrency, queueMax, ca } = options;
+		const common = { keepAlive: true, maxSockets: concurrency, maxFreeSockets: concurrency, timeout: idleMsMax };
+		this.#agent = this.#url.protocol === "https:" ? new HttpsAgent({ ...common, ...(ca !== undefined && { ca }) }) : new HttpAgent(common);
+		this.#slots = new CallSlots(concurrency, queueMax);
+	}
+
+	get running(): number {
+		return this.#slots.running;
+	}
+
+	get waiting(): number {
+		return this.#slots.waiting;
+	}
+
+	/** Never rejects. */
+	call(call: Call): Promise<CallOutcome> {
+		return new Promise((resolve) => {
+			if (call.signal?.aborted) {
+				this.counts.abandoned++;
+				resolve("abandoned");
+				return;
+			}
+			if (this.#isStopped) {
+				resolve(this.#failed("stopped"));
+				return;
+			}
+			const began = performance.now();
+			const pending = new PendingCall(call, this.options, (body, headers) => this.#open(body, headers));
+			const begin = () => pending.begin();
+			pending.done = (outcome) => {
+				this.#calls.delete(pending);
+				this.#slots.leave(begin);
+				this.#count(outcome, performance.now() - began, pending.isRepeated);
+				if (this.#isRetired && this.#calls.size === 0) this.#agent.destroy();
+				resolve(outcome);
+			};
+			this.#calls.add(pending);
+			if (this.#slots.take(begin)) return;
+			this.#calls.delete(pending);
+			pending.forget();
+			resolve(this.#failed("queue_full"));
+		});
+	}
+
+	/** A reply that has come, and that says nothing that can be used. */
+	isInvalid(): void {
+		this.counts.replies--;
+		this.counts.failed("invalid", 0);
+	}
+
+	/** Calls that are pending may end; then its connections are closed. For a backend whose options have changed. */
+	retire(): void {
+		this.#isRetired = true;
+		if (this.#calls.size === 0) this.#agent.destroy();
+	}
+
+	/** Ends everything at once: pending calls fail. */
+	stop(): void {
+		this.#isStopped = true;
+		for (const pending of [...this.#calls]) pending.fail("stopped");
+		this.#agent.destroy();
+	}
+
+	#open(body: Uint8Array, headers: Call["headers"]): ClientRequest {
+		const send = this.#url.protocol === "https:" ? httpsRequest : httpRequest;
+		const all = { ...headers, "content-type": "application/json", "content-length": String(body.length) };
+		return send(this.#url, { method: "POST", agent: this.#agent, headers: all });
+	}
+
+	#count(outcome: CallOutcome, ms: number, isRepeated: boolean): void {
+		const { counts } = this;
+		if (isRepeated) counts.repeats++;
+		if (outcome === "abandoned") {
+			counts.abandoned++;
+			return;
+		}
+		counts.took(ms / 1000);
+		if ("failure" in outcome) counts.failed(outcome.failure, outcome.status);
+		else counts.replies++;
+	}
+
+	#failed(failure: CallFailure): CallOutcome {
+		this.counts.failed(failure, 0);
+		return { failure, status: 0, detail: "" };
+	}
+}
+
+/** A call from the moment that it may wait for a slot. It ends once, whatever comes first, and then leaves no request, timer or listener. */
+class PendingCall {
+	done: (outcome: CallOutcome) => void = () => {};
+	isRepeated = false;
+	readonly #call: Call;
+	readonly #replyBytesMax: number;
+	readonly #open: (body: Uint8Array, headers: Call["headers"]) => ClientRequest;
+	readonly #timer: NodeJS.Timeout;
+	#request: ClientRequest | null = null;
+	#isOver = false;
+
+	constructor(
+		call: Call,
+		{ timeoutMs, replyBytesMax }: BackendOptions,
+		open: (body: Uint8Array, headers: Call["headers"]) => ClientRequest,
+	) {
+		this.#call = call;
+		this.#replyBytesMax = replyBytesMax;
+		this.#open = open;
+		this.#timer = setTimeout(() => this.fail("timeout"), timeoutMs);
+		call.signal?.addEventListener("abort", this.#abandon);
+	}
+
+	begin(): void {
+		let request: ClientRequest;
+		try {
+			request = this.#open(this.#call.body, this.#call.headers);
+		} catch (error) {
+			// A header that cannot be sent.
+			this.fail("invalid", 0, (error as NodeJS.ErrnoException).code ?? "");
+			return;
+		}
+		this.#request = request;
+		request.on("error", (error: NodeJS.ErrnoException) => this.#broken(request, error));
+		request.on("response", (response) => this.#read(response));
+		request.end(this.#call.body);
+	}
+
+	fail(failure: CallFailure, status = 0, detail = ""): void {
+		this.#end({ failure, status, detail });
+	}
+
+	/** It never begins. */
+	forget(): void {
+		this.#isOver = true;
+		clearTimeout(this.#timer);
+		this.#call.signal?.removeEventListener("abort", this.#abandon);
+	}
+
+	readonly #abandon = (): void => this.#end("abandoned");
+
+	#read(response: IncomingMessage): void {
+		const { statusCode: status = 0 } = response;
+		const parts: Buffer[] = [];
+		let bytes = 0;
+		response.on("data", (part: Buffer) => {
+			bytes += part.length;
+			if (bytes > this.#replyBytesMax) this.fail("too_large", status === 200 ? 0 : status);
+			else parts.push(part);
+		});
+		response.on("error", () => this.fail("reset", 0, "ECONNRESET"));
+		// The body of a failure is read too, and thrown away: so the connection can be used again.
+		response.on("end", () => {
+			if (status === 200) this.#end({ body: Buffer.concat(parts) });
+			else this.fail(status >= 300 && status < 400 ? "redirect" : "status", status);
+		});
+	}
+
+	#broken(request: ClientRequest, error: NodeJS.ErrnoException): void {
+		if (this.#isOver || request !== this.#request) return;
+		const failure = failureOf(error);
+		// What was kept open had been closed by the backend: nothing of this call was answered.
+		if (failure === "reset" && request.reusedSocket && this.#call.isRepeatable && !this.isRepeated) {
+			this.isRepeated = true;
+			this.begin();
+			return;
+		}
+		this.fail(failure, 0, error.code ?? "");
+	}
+
+	#end(outcome: CallOutcome): void {
+		if (this.#isOver) return;
+		this.forget();
+		// After the last byte of a reply, its connection belongs to the agent again.
+		if (outcome === "abandoned" || ("failure" in outcome && outcome.failure !== "status" && outcome.failure !== "redirect"))
+			this.#request?.destroy();
+		this.#request = null;
+		this.done(outcome);
+	}
+}
+
+function failureOf({ code = "" }: NodeJS.ErrnoException): CallFailure {
+	if (code === "ECONNRESET" || code === "EPIPE") return "reset";
+	if (code.startsWith("HPE_")) return "protocol";
+	if (/^(ERR_TLS|ERR_SSL|CERT_|EPROTO|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_)/.test(code)) return "tls";
+	return "unreachable";
+}

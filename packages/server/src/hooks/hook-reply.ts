@@ -1,0 +1,63 @@
+import type { ReplyError } from "@shardcast/protocol";
+import { FieldError, type Fields, tableField, textField } from "../json/fields.ts";
+import { type HookResults, hookResults } from "./hook-results.ts";
+import { jsonMembers } from "./json-members.ts";
+
+export const hookNames = ["connect", "refresh", "sub_refresh", "subscribe", "publish", "rpc"] as const;
+export type HookName = (typeof hookNames)[number];
+
+/** Closes the client's connection. */
+export interface HookDisconnect {
+	readonly code: number;
+	readonly reason: string;
+}
+
+/** What a backend decides. */
+export type HookReply<H extends HookName> =
+	| { readonly result: HookResults[H] }
+	| { readonly error: Required<ReplyError> }
+	| { readonly disconnect: HookDisconnect };
+
+/** A reason for closing a WebSocket has at most 123 bytes. */
+const reasonBytesMax = 123;
+
+/**
+ * Reads the body of a backend's reply: `{"result": {…}}`, `{"error": {…}}` or `{"disconnect": {…}}`. When there are several, a disconnect counts
+ * before an error, and an error before a result. Keys that are not known are ignored: a backend may be newer.
+ * @throws FieldError says what is wrong with it, without quoting it.
+ */
+export function readHookReply<H extends HookName>(hook: H, body: Uint8Array): HookReply<H> {
+	const members = jsonMembers(body);
+	if (members === null) throw new FieldError("it is not a JSON object");
+	const reply = parsed(body);
+	const disconnect = tableField(reply, "disconnect");
+	if (disconnect !== null) return { disconnect: disconnectIn(disconnect) };
+	const error = tableField(reply, "error");
+	if (error !== null) return { error: errorIn(error) };
+	return { result: hookResults[hook](tableField(reply, "result"), members.get("result") ?? null) };
+}
+
+function parsed(body: Uint8Array): Fields {
+	return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString()) as Fields;
+}
+
+/** Applications have the codes from 400 to 1999; a backend may also answer as the server itself would. */
+export function errorIn(fields: Fields): Required<ReplyError> {
+	const { code, temporary = false } = fields;
+	if (!isCode(code, 100, 1999)) throw new FieldError("error.code is no whole number from 100 to 1999");
+	if (typeof temporary !== "boolean") throw new FieldError("error.temporary is neither true nor false");
+	return { code, message: textField(fields, "message"), temporary };
+}
+
+/** The client decides by the code whether it reconnects: from 3500 to 3999 and from 4500 to 4999 it does not. */
+export function disconnectIn(fields: Fields): HookDisconnect {
+	const { code } = fields;
+	if (!isCode(code, 3000, 4999)) throw new FieldError("disconnect.code is no whole number from 3000 to 4999");
+	const reason = textField(fields, "reason");
+	if (Buffer.byteLength(reason) > reasonBytesMax) throw new FieldError(`disconnect.reason has more than ${reasonBytesMax} bytes`);
+	return { code, reason };
+}
+
+function isCode(code: unknown, min: number, max: number): code is number {
+	return typeof code === "number" && Number.isInteger(code) && code >= min && code <= max;
+}

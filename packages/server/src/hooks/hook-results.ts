@@ -1,0 +1,114 @@
+import {
+	bytesField,
+	FieldError,
+	type Fields,
+	flagField,
+	infoField,
+	overrideField,
+	payloadField,
+	tableField,
+	textField,
+} from "../json/fields.ts";
+import type { ConnectionClaims, GrantedSubscription } from "../sessions/centrifuge/tokens/connection-token.ts";
+import { expiryClaim } from "../sessions/centrifuge/tokens/expiry-claim.ts";
+import { jsonMembers } from "./json-members.ts";
+
+/** As a connection token says it, and what the client gets as `data` of its connect reply: any bytes. */
+export interface ConnectResult extends Omit<ConnectionClaims, "token"> {
+	readonly token: null;
+	readonly data: Uint8Array | null;
+}
+
+export interface RefreshResult {
+	/** The connection, or the subscription, ends now. */
+	readonly expired: boolean;
+	/** Seconds since 1970; Infinity = never. */
+	readonly expiresAt: number;
+	/** Null = as it was. */
+	readonly info: Uint8Array | null;
+	readonly meta: Uint8Array | null;
+}
+
+export interface SubscribeResult extends GrantedSubscription {
+	readonly expiresAt: number;
+}
+
+export interface PublishResult {
+	/** Published instead of what the client sent; null = that. */
+	readonly data: Uint8Array | null;
+	readonly skipHistory: boolean;
+}
+
+export interface HookResults {
+	/** Null = the backend does not know the client: it is treated as one without a token. */
+	readonly connect: ConnectResult | null;
+	readonly refresh: RefreshResult;
+	readonly sub_refresh: RefreshResult;
+	readonly subscribe: SubscribeResult;
+	readonly publish: PublishResult;
+	readonly rpc: { readonly data: Uint8Array | null };
+}
+
+/** Reads the `result` of a reply: parsed, and as it is written. Null = there is none. Throws FieldError. */
+type ReadResult<H extends keyof HookResults> = (fields: Fields | null, written: Uint8Array | null) => HookResults[H];
+
+const nothing: Fields = {};
+
+/** A reply without a result is one with an empty result; but a client that the backend does not confirm has expired. */
+export const hookResults: { readonly [H in keyof HookResults]: ReadResult<H> } = {
+	connect: (fields, written) => {
+		if (fields === null) return null;
+		return {
+			user: textField(fields, "user"),
+			expiresAt: expiryIn(fields),
+			info: infoField(fields),
+			meta: metaIn(fields),
+			token: null,
+			data: dataIn(fields, written),
+			subscriptions: subscriptionsIn(fields),
+		};
+	},
+	refresh: refreshIn,
+	sub_refresh: refreshIn,
+	subscribe: (fields, written) => ({ ...grantIn(fields ?? nothing, written), expiresAt: expiryIn(fields ?? nothing) }),
+	publish: (fields, written) => ({
+		data: dataIn(fields ?? nothing, written),
+		skipHistory: flagField(fields ?? nothing, "skip_history"),
+	}),
+	rpc: (fields, written) => ({ data: dataIn(fields ?? nothing, written) }),
+};
+
+function refreshIn(fields: Fields | null): RefreshResult {
+	if (fields === null) return { expired: true, expiresAt: Number.POSITIVE_INFINITY, info: null, meta: null };
+	return { expired: flagField(fields, "expired"), expiresAt: expiryIn(fields), info: infoField(fields), meta: metaIn(fields) };
+}
+
+function grantIn(fields: Fields, written: Uint8Array | null): GrantedSubscription {
+	return { info: infoField(fields), data: dataIn(fields, written), override: overrideField(fields) };
+}
+
+/** Those of `subs`, with what they say, and those that are in `channels` only. */
+function subscriptionsIn(fields: Fields): ReadonlyMap<string, GrantedSubscription> {
+	const channels = fields.channels ?? [];
+	if (!Array.isArray(channels) || channels.some((name) => typeof name !== "string"))
+		throw new FieldError("channels is not a list of names");
+	const subs = tableField(fields, "subs") ?? nothing;
+	const plain = channels.map((name: string) => [name, grantIn(nothing, null)] as const);
+	const named = Object.keys(subs).map((name) => [name, grantIn(tableField(subs, name) ?? nothing, null)] as const);
+	return new Map([...plain, ...named]);
+}
+
+/** `data` stays as it is written, where that is known; `b64data` may hold any bytes there. */
+function dataIn(fields: Fields, written: Uint8Array | null): Uint8Array | null {
+	if (written === null) return payloadField(fields, "data");
+	if (textField(fields, "b64data") !== "") return bytesField(fields, "data");
+	return (fields.data ?? null) === null ? null : (jsonMembers(written)?.get("data") ?? null);
+}
+
+function metaIn({ meta }: Fields): Uint8Array | null {
+	return payloadField({ meta }, "meta");
+}
+
+function expiryIn({ expire_at }: Fields): number {
+	return expiryClaim({ expire_at });
+}

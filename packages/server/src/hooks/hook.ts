@@ -1,0 +1,82 @@
+import { ErrorCode, type ReplyError, replyErrors } from "@shardcast/protocol";
+import { BoundedLines, type Log } from "@shardcast/telemetry";
+import type { Backend, CallOutcome } from "../backend/backend.ts";
+import { FieldError } from "../json/fields.ts";
+import { type ClientHeaders, forwardedHeaders, type HeaderRules } from "./forwarded-headers.ts";
+import { type HookDisconnect, type HookName, type HookReply, readHookReply } from "./hook-reply.ts";
+import { type HookClient, type HookFields, hookRequest } from "./hook-request.ts";
+
+/** What a status other than 200 stands for. */
+export type StatusMeaning = { readonly error: Required<ReplyError> } | { readonly disconnect: HookDisconnect };
+
+export interface HookOptions {
+	readonly headers: HeaderRules;
+	/** The backend takes and gives payloads in Base64. */
+	readonly isBinary: boolean;
+	/** The backend gets what a token or the connect hook gave as `meta`. */
+	readonly includesMeta: boolean;
+	readonly statuses: ReadonlyMap<number, StatusMeaning>;
+}
+
+/** What became of a question: the reply, none that can be used, or the client has gone. */
+export type HookAnswer<H extends HookName> = HookReply<H> | "failed" | "abandoned";
+
+/** What is asked twice does no harm: these change nothing, and the others may. */
+const repeatable: ReadonlySet<HookName> = new Set(["connect", "refresh", "sub_refresh", "subscribe"]);
+
+/** One line about failures in this time: each client may cause one. */
+const lineEveryMs = 10_000;
+
+/** One question to one backend, for all clients. */
+export class Hook<H extends HookName> {
+	readonly name: H;
+	readonly backend: Backend;
+	readonly #options: HookOptions;
+	readonly #log: Pick<Log, "error">;
+	readonly #lines = new BoundedLines(lineEveryMs);
+
+	constructor(name: H, backend: Backend, options: HookOptions, log: Pick<Log, "error">) {
+		this.name = name;
+		this.backend = backend;
+		this.#options = options;
+		this.#log = log;
+	}
+
+	/**
+	 * Never rejects. A client whose headers are too long, or whose data the backend cannot be given, gets error 107; the backend is not asked.
+	 * Failures are counted and logged here.
+	 * @param signal aborted when the client has gone.
+	 */
+	async ask(client: HookClient, fields: HookFields, headers: ClientHeaders, signal?: AbortSignal): Promise<HookAnswer<H>> {
+		const { isBinary, includesMeta } = this.#options;
+		const forwarded = forwardedHeaders(this.#options.headers, headers);
+		const body = hookRequest(this.name, includesMeta ? client : { ...client, meta: null }, fields, isBinary);
+		if (forwarded === null || body === null) return { error: replyErrors[ErrorCode.badRequest] };
+		const call = { body, headers: forwarded, isRepeatable: repeatable.has(this.name), signal };
+		return this.#read(await this.backend.call(call));
+	}
+
+	#read(outcome: CallOutcome): HookAnswer<H> {
+		if (outcome === "abandoned") return outcome;
+		if ("failure" in outcome) return this.#options.statuses.get(outcome.status) ?? this.#failed(outcome);
+		try {
+			return readHookReply(this.name, outcome.body);
+		} catch (error) {
+			if (!(error instanceof FieldError)) throw error;
+			this.backend.isInvalid();
+			return this.#failed({ failure: "invalid", status: 0, detail: error.message });
+		}
+	}
+
+	/** The line quotes neither the client nor the backend. */
+	#failed({ failure, status, detail }: { readonly failure: string; readonly status: number; readonly detail: string }): "failed" {
+		const { name, backend } = this;
+		this.#lines.offer((leftOut) =>
+			this.#log.error(
+				{ hook: name, proxy: backend.options.name, failure, ...(status > 0 && { status }), ...(detail !== "" && { detail }), leftOut },
+				`the backend did not answer a question about ${name}`,
+			),
+		);
+		return "failed";
+	}
+}

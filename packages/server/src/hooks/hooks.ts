@@ -1,0 +1,166 @@
+import { isDeepStrictEqual } from "node:util";
+import { type ChannelOptions, type Config, ownProxy, type ProxyOptions } from "@shardcast/config";
+import { type BackendReading, backendMetrics } from "@shardcast/control";
+import { ErrorCode } from "@shardcast/protocol";
+import type { Log, ProcessMetrics } from "@shardcast/telemetry";
+import { Backend } from "../backend/backend.ts";
+import type { Commit } from "../lifecycle/feature.ts";
+import { type ClientHeaders, keptHeaders, withEmulated } from "./forwarded-headers.ts";
+import { Hook } from "./hook.ts";
+import type { HookName } from "./hook-reply.ts";
+import { backendOptions, hookOptions } from "./proxy-options.ts";
+
+/** Everything that is made of one configuration. */
+interface HookSet {
+	/** By what is asked, and the name of the proxy: `subscribe default`. */
+	readonly hooks: ReadonlyMap<string, KeptHook>;
+	/** Names in lower case of the headers that any backend gets. */
+	readonly ofRequest: ReadonlySet<string>;
+	readonly emulated: ReadonlySet<string>;
+	/** Whether any calls of clients go to a backend. */
+	readonly takesCalls: boolean;
+	readonly config: Config;
+}
+
+interface KeptHook {
+	readonly hook: Hook<HookName>;
+	readonly proxy: ProxyOptions;
+}
+
+interface Wanted {
+	readonly name: HookName;
+	readonly proxyName: string;
+	readonly proxy: ProxyOptions;
+}
+
+/**
+ * Which backend is asked about what, as of the last reload. A backend has its connections, its queue and its limits for each question by
+ * itself: slow answers about publications keep nobody from connecting.
+ *
+ * One owner, the shard's loop. Without any hook, each look-up is one comparison.
+ */
+export class Hooks {
+	readonly #log: Pick<Log, "error">;
+	#set: HookSet;
+
+	constructor(config: Config, log: Pick<Log, "error">) {
+		this.#log = log;
+		this.#set = this.#make(config, new Map());
+	}
+
+	get connect(): Hook<"connect"> | null {
+		return this.#find("connect", ownProxy);
+	}
+
+	get refresh(): Hook<"refresh"> | null {
+		return this.#find("refresh", ownProxy);
+	}
+
+	subscribe({ subscribeProxyEnabled, subscribeProxyName }: ChannelOptions): Hook<"subscribe"> | null {
+		return subscribeProxyEnabled ? this.#find("subscribe", subscribeProxyName) : null;
+	}
+
+	publish({ publishProxyEnabled, publishProxyName }: ChannelOptions): Hook<"publish"> | null {
+		return publishProxyEnabled ? this.#find("publish", publishProxyName) : null;
+	}
+
+	subRefresh({ subRefreshProxyEnabled, subRefreshProxyName }: ChannelOptions): Hook<"sub_refresh"> | null {
+		return subRefreshProxyEnabled ? this.#find("sub_refresh", subRefreshProxyName) : null;
+	}
+
+	/** An error: no backend is asked about this method; null = nor about any other. */
+	rpc(method: string): Hook<"rpc"> | ErrorCode | null {
+		if (!this.#set.takesCalls) return null;
+		const { rpcNamespaces, rpcNamespaceBoundary: boundary, rpcWithoutNamespace } = this.#set.config;
+		const end = boundary === "" ? -1 : method.indexOf(boundary);
+		const options = end < 0 ? rpcWithoutNamespace : rpcNamespaces.find(({ name }) => name === method.slice(0, end));
+		if (options === undefined) return ErrorCode.methodNotFound;
+		return (options.proxyEnabled ? this.#find("rpc", options.proxyName) : null) ?? ErrorCode.notAvailable;
+	}
+
+	/** Of a client's request, what backends may get later. */
+	kept(header: (name: string) => string): ClientHeaders {
+		return keptHeaders(this.#set.ofRequest, header);
+	}
+
+	/** The same, with those of its connect command. */
+	withEmulated(headers: ClientHeaders, given: ReadonlyMap<string, string>): ClientHeaders {
+		return withEmulated(headers, this.#set.emulated, given);
+	}
+
+	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
+		metrics.addReading(backendMetrics, () => this.#all.map(readingOf));
+	}
+
+	get #all(): readonly Hook<HookName>[] {
+		return [...this.#set.hooks.values()].map(({ hook }) => hook);
+	}
+
+	/** As `Feature.reload`. What is pending goes on with the options that it began with. */
+	prepare(config: Config): Commit {
+		const before = this.#set.hooks;
+		const next = this.#make(config, before);
+		return () => {
+			this.#set = next;
+			for (const [key, { hook }] of before) if (next.hooks.get(key)?.hook !== hook) hook.backend.retire();
+		};
+	}
+
+	/** Ends all calls. */
+	stop(): void {
+		for (const hook of this.#all) hook.backend.stop();
+	}
+
+	#find<H extends HookName>(name: H, proxyName: string): Hook<H> | null {
+		const { hooks } = this.#set;
+		return hooks.size === 0 ? null : ((hooks.get(keyOf(name, proxyName))?.hook ?? null) as Hook<H> | null);
+	}
+
+	#make(config: Config, before: HookSet["hooks"]): HookSet {
+		const hooks = new Map<string, KeptHook>();
+		for (const wanted of wantedBy(config)) {
+			const key = keyOf(wanted.name, wanted.proxyName);
+			// Several namespaces may name the same.
+			if (!hooks.has(key)) hooks.set(key, this.#keep(before.get(key), wanted));
+		}
+		const names = (key: "httpHeaders" | "emulatedHeaders") =>
+			new Set([...hooks.values()].flatMap(({ proxy }) => proxy[key].map((name) => name.toLowerCase())));
+		const takesCalls = [...hooks.values()].some(({ hook }) => hook.name === "rpc");
+		return { hooks, ofRequest: names("httpHeaders"), emulated: names("emulatedHeaders"), takesCalls, config };
+	}
+
+	/** The present one, with its connections, if nothing has changed; else another one that goes on counting. */
+	#keep(present: KeptHook | undefined, { name, proxyName, proxy }: Wanted): KeptHook {
+		if (present !== undefined && isDeepStrictEqual(present.proxy, proxy)) return present;
+		const backend = new Backend(backendOptions(proxyName, proxy), present?.hook.backend.counts);
+		return { hook: new Hook(name, backend, hookOptions(proxy), this.#log), proxy };
+	}
+}
+
+function readingOf({ name, backend }: Hook<HookName>): BackendReading {
+	const { counts, running, waiting, options } = backend;
+	const { results, statuses, repeats, histogram } = counts;
+	return { hook: name, proxy: options.name, results, statuses, repeats, running, waiting, seconds: histogram };
+}
+
+const keyOf = (name: HookName, proxyName: string) => `${name} ${proxyName}`;
+
+function wantedBy(config: Config): Wanted[] {
+	const wanted: Wanted[] = [];
+	const named = (name: HookName, proxyName: string, own: ProxyOptions) => {
+		const proxy = proxyName === ownProxy ? own : config.proxies.find((each) => each.name === proxyName);
+		if (proxy !== undefined) wanted.push({ name, proxyName, proxy });
+	};
+	for (const name of ["connect", "refresh"] as const) {
+		const proxy = config[`${name}Proxy`];
+		if (proxy.enabled) wanted.push({ name, proxyName: ownProxy, proxy });
+	}
+	for (const options of [config.channelWithoutNamespace, ...config.channelNamespaces]) {
+		if (options.subscribeProxyEnabled) named("subscribe", options.subscribeProxyName, config.subscribeProxy);
+		if (options.publishProxyEnabled) named("publish", options.publishProxyName, config.publishProxy);
+		if (options.subRefreshProxyEnabled) named("sub_refresh", options.subRefreshProxyName, config.subRefreshProxy);
+	}
+	for (const { proxyEnabled, proxyName } of [config.rpcWithoutNamespace, ...config.rpcNamespaces])
+		if (proxyEnabled) named("rpc", proxyName, config.rpcProxy);
+	return wanted;
+}

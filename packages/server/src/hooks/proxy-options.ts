@@ -1,0 +1,29 @@
+import type { ProxyOptions, StatusTransform } from "@shardcast/config";
+import type { BackendOptions } from "../backend/backend.ts";
+import type { HookOptions, StatusMeaning } from "./hook.ts";
+
+/** How a backend is called, from its options. */
+export function backendOptions(name: string, proxy: ProxyOptions): BackendOptions {
+	const { endpoint, timeoutMs, concurrency, queueMax, replyBytesMax } = proxy;
+	return { name, endpoint, timeoutMs, concurrency, queueMax, replyBytesMax };
+}
+
+/** What it is told, and what its answers stand for. */
+export function hookOptions({ httpHeaders, emulatedHeaders, http, binaryEncoding, includeConnectionMeta }: ProxyOptions): HookOptions {
+	const lower = (names: readonly string[]) => names.map((name) => name.toLowerCase());
+	return {
+		headers: {
+			ofRequest: lower(httpHeaders),
+			emulated: lower(emulatedHeaders),
+			fixed: Object.fromEntries(Object.entries(http.staticHeaders).map(([name, value]) => [name.toLowerCase(), value])),
+		},
+		isBinary: binaryEncoding,
+		includesMeta: includeConnectionMeta,
+		statuses: new Map(http.statusTransforms.flatMap(meaningOf)),
+	};
+}
+
+function meaningOf({ statusCode, toError, toDisconnect }: StatusTransform): [number, StatusMeaning][] {
+	if (toDisconnect.code > 0) return [[statusCode, { disconnect: toDisconnect }]];
+	return toError.code > 0 ? [[statusCode, { error: toError }]] : [];
+}

@@ -1,0 +1,78 @@
+import { DisconnectCode as Disconnect, ErrorCode } from "@shardcast/protocol";
+import type { HookAnswer } from "../../../hooks/hook.ts";
+import type { Hooks } from "../../../hooks/hooks.ts";
+import type { CentrifugeSession } from "../centrifuge-session.ts";
+import { ends, fails, type Outcome } from "../commands/commands.ts";
+import { expiry } from "../commands/expiry.ts";
+import type { Heartbeats } from "../timing/heartbeats.ts";
+import { type HookCalls, withoutResult } from "./hook-calls.ts";
+
+export interface HookRefreshesParts {
+	readonly hooks: Pick<Hooks, "refresh">;
+	readonly calls: Pick<HookCalls, "ask">;
+	readonly heartbeats: () => Pick<Heartbeats, "refreshed">;
+	/** This server's version, sent to clients. */
+	readonly version: string;
+	/** Seconds since 1970. */
+	readonly unixTime: () => number;
+}
+
+/** How much longer a connection or a subscription lives when the backend does not answer. */
+export const graceSeconds = 60;
+
+/** Connections that expire: a backend says how long each may go on, and the client knows nothing of it. */
+export class HookRefreshes {
+	readonly #parts: HookRefreshesParts;
+
+	constructor(parts: HookRefreshesParts) {
+		this.#parts = parts;
+	}
+
+	/** Whether a backend is asked, rather than the client for another token. */
+	get isOn(): boolean {
+		return this.#parts.hooks.refresh !== null;
+	}
+
+	/** The connection expires now. False = no backend is asked. */
+	begin(session: CentrifugeSession): boolean {
+		const { hooks, calls, unixTime, heartbeats } = this.#parts;
+		const hook = hooks.refresh;
+		if (hook === null) return false;
+		// Until there is an answer, of which the time is bounded.
+		session.expiresAt = Number.POSITIVE_INFINITY;
+		void calls.ask(hook, session, {}).then((answer) => {
+			if (answer === "abandoned") return;
+			if (typeof answer === "object" && "disconnect" in answer) session.disconnect(answer.disconnect.code, answer.disconnect.reason);
+			else if (typeof answer === "string" || "error" in answer) {
+				session.expiresAt = unixTime() + graceSeconds;
+				heartbeats().refreshed(session);
+			} else if (!this.#take(session, answer.result)) session.close(Disconnect.expired);
+		});
+		return true;
+	}
+
+	/** A client sends a token all the same, such as one that has come before the options changed. Null = no backend is asked. */
+	command(session: CentrifugeSession): Promise<Outcome> | null {
+		const { hooks, calls, version, unixTime } = this.#parts;
+		const hook = hooks.refresh;
+		if (hook === null) return null;
+		return calls.ask(hook, session, {}).then((answer): Outcome => {
+			if (answer === "failed") return fails(ErrorCode.internal);
+			if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
+			if (!this.#take(session, answer.result)) return ends(Disconnect.expired);
+			return { refresh: { client: session.id, version, ...expiry(session.expiresAt, unixTime()) } };
+		});
+	}
+
+	/** False = it has expired. */
+	#take(session: CentrifugeSession, { expired, expiresAt, info, meta }: ResultOf<HookAnswer<"refresh">>): boolean {
+		const { unixTime, heartbeats } = this.#parts;
+		if (expired || expiresAt <= unixTime()) return false;
+		const { user, token } = session;
+		session.identify({ user, token, info: info ?? session.info, meta: meta ?? session.meta, expiresAt });
+		heartbeats().refreshed(session);
+		return true;
+	}
+}
+
+type ResultOf<A> = A extends { readonly result: infer R } ? R : never;

@@ -1,0 +1,166 @@
+import type { Config } from "@shardcast/config";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.ts";
+import { channels, HookBackend } from "../support/hook-backend.ts";
+
+let backend: HookBackend;
+const rigs: CentrifugeRig[] = [];
+beforeEach(async () => {
+	backend = await HookBackend.start();
+});
+afterEach(() => {
+	for (const rig of rigs.splice(0)) rig.endpoint.stop();
+	backend.stop();
+});
+
+function rigWith(options: Partial<Config> = {}): CentrifugeRig {
+	const rig = new CentrifugeRig({ clientInsecure: false, connectProxy: backend.at("/connect"), ...options });
+	rigs.push(rig);
+	return rig;
+}
+
+/** What the client is told. */
+async function connecting(client: CentrifugeClient, connect: object = {}): Promise<unknown[]> {
+	client.send({ id: 1, connect });
+	await client.settled();
+	return client.replies();
+}
+
+it("the backend says who a client is, what it gets and to what it is subscribed", async () => {
+	const rig = rigWith(channels({ presence: true }));
+	const written = '{ "n": 12345678901234567890 }';
+	backend.replies.set(
+		"/connect",
+		`{"result": {"user": "42", "info": {"name": "Ann"}, "data": ${written}, "channels": ["a"], "subs": {"b": {"data": [1]}}}}`,
+	);
+	const client = rig.open();
+	client.send({ id: 1, connect: { name: "js", version: "1", data: { x: 1 }, subs: { wanted: {} } } });
+	await client.settled();
+	const { id } = client.session;
+	expect(backend.asked[0]?.body, "what the backend was asked").toEqual({
+		...{ client: id, transport: "websocket", protocol: "json", encoding: "json", name: "js", version: "1" },
+		channels: ["wanted"],
+		data: { x: 1 },
+	});
+	const [frame] = client.transport.peer.received();
+	expect(frame, "data stays as it is written").toContain(`"data":${written}`);
+	const reply = JSON.parse(frame!);
+	expect(reply.connect).toMatchObject({ client: id, subs: { a: {}, b: { data: [1] } } });
+	expect(Object.keys(reply.connect.subs), "not the channel that only the client wants").toEqual(["a", "b"]);
+	expect([client.session.user, String(client.session.info)]).toEqual(["42", '{"name":"Ann"}']);
+});
+
+it("the backend gets headers of the lists, of the request and of the connect command", async () => {
+	const connectProxy = backend.at("/connect", { httpHeaders: ["Cookie"], emulatedHeaders: ["Authorization"] });
+	const rig = rigWith({ connectProxy });
+	backend.replies.set("/connect", { result: { user: "42" } });
+	const client = rig.open("", { cookie: "a=1", "x-secret": "s" });
+	await connecting(client, { headers: { Authorization: "Bearer t", Cookie: "forged" } });
+	const { headers } = backend.asked[0]!;
+	expect([headers.cookie, headers.authorization, headers["x-secret"]]).toEqual(["a=1", "Bearer t", undefined]);
+	expect(client.session.headers.ofRequest, "what is kept of the request").toEqual(new Map([["cookie", "a=1"]]));
+});
+
+it("a client with a token is not asked about", async () => {
+	const rig = rigWith({ tokenHmacSecret: "a-long-secret" });
+	await connecting(rig.open(), { token: "not.a.token" });
+	expect(backend.asked).toEqual([]);
+});
+
+it("a client that the backend does not know is one without a token", async () => {
+	const closed = rigWith().open();
+	closed.send({ id: 1, connect: {} });
+	expect(await closed.ended).toMatchObject({ code: 3501 });
+	const anonymous = rigWith({ allowAnonymousConnect: true }).open();
+	expect(await connecting(anonymous)).toMatchObject([{ connect: {} }]);
+	expect(anonymous.session.user).toBe("");
+});
+
+it("an empty user of the backend is let in, whatever is said about anonymous tokens", async () => {
+	backend.replies.set("/connect", { result: {} });
+	expect(await connecting(rigWith({ disallowAnonymousTokens: true }).open())).toMatchObject([{ connect: {} }]);
+});
+
+it("the backend closes a client with its code and reason, or refuses it with an error", async () => {
+	const rig = rigWith();
+	backend.replies.set("/connect", { disconnect: { code: 4501, reason: "unauthorized" } });
+	const closed = rig.open();
+	closed.send({ id: 1, connect: {} });
+	expect(await closed.ended).toEqual({ code: 4501, reason: "unauthorized" });
+	backend.replies.set("/connect", { error: { code: 1000, message: "no", temporary: true } });
+	const refused = rig.open();
+	refused.send({ id: 1, connect: {} }, { id: 2, subscribe: { channel: "a" } });
+	expect(await refused.ended, "no command is valid after a connect that failed").toMatchObject({ code: 3501 });
+	expect(refused.replies()).toEqual([{ id: 1, error: { code: 1000, message: "no", temporary: true } }]);
+	expect(rig.kept).toBe(0);
+});
+
+it("a client that only listens is closed instead of getting an error", async () => {
+	const rig = rigWith();
+	for (const [error, code] of [
+		[111, 3013],
+		[1000, 3004],
+	] as const) {
+		backend.replies.set("/connect", { error: { code: error } });
+		const client = rig.listening();
+		client.send({});
+		expect(await client.ended).toMatchObject({ code });
+	}
+	backend.replies.set("/connect", { disconnect: { code: 4501, reason: "no" } });
+	const client = rig.listening();
+	client.send({});
+	expect(await client.ended).toEqual({ code: 4501, reason: "no" });
+	expect(backend.asked[0]!.body).toMatchObject({ transport: "uni_websocket" });
+});
+
+it("a backend that fails gives error 100, and what is counted says why", async () => {
+	const rig = rigWith();
+	backend.replies.set("/connect", 500);
+	expect(await connecting(rig.open())).toMatchObject([{ error: { code: 100, temporary: true } }]);
+	expect(rig.endpoint.hooks.connect!.backend.counts.failures.status).toBe(1);
+});
+
+it("later commands wait for the answer, and come in order", async () => {
+	const rig = rigWith(channels({ allowSubscribeForClient: true }));
+	let answer!: (reply: unknown) => void;
+	backend.replies.set("/connect", new Promise((resolve) => (answer = resolve)));
+	const client = rig.open();
+	client.send({ id: 1, connect: {} }, { id: 2, subscribe: { channel: "a" } });
+	client.send({ id: 3, subscribe: { channel: "b" } });
+	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	expect(client.replies()).toEqual([]);
+	answer({ result: { user: "42" } });
+	await client.settled();
+	expect(client.replies()).toMatchObject([{ id: 1 }, { id: 2, subscribe: {} }, { id: 3, subscribe: {} }]);
+});
+
+it("a client that leaves while the backend thinks leaves nothing behind, and the backend sees it", async () => {
+	const rig = rigWith();
+	backend.replies.set("/connect", new Promise(() => {}));
+	const client = rig.open();
+	client.send({ id: 1, connect: {} });
+	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	client.transport.close();
+	await vi.waitFor(() => expect(backend.gone, "requests that were given up").toBe(1));
+	expect(rig.kept).toBe(0);
+	const { counts, running } = rig.endpoint.hooks.connect!.backend;
+	expect([counts.abandoned, running]).toEqual([1, 0]);
+});
+
+it("a reload changes whom clients are asked about with", async () => {
+	const rig = rigWith();
+	backend.replies.set("/connect", { result: { user: "old" } });
+	backend.replies.set("/other", { result: { user: "new" } });
+	await connecting(rig.open());
+	const before = rig.endpoint.hooks.connect;
+	rig.reload({ pingIntervalMs: 20_000 });
+	expect(rig.endpoint.hooks.connect, "nothing has changed for it").toBe(before);
+	rig.reload({ connectProxy: backend.at("/other") });
+	const client = rig.open();
+	await connecting(client);
+	expect([client.session.user, rig.endpoint.hooks.connect!.backend.counts.replies]).toEqual(["new", 2]);
+	rig.reload({ connectProxy: { ...backend.at("/other"), enabled: false } });
+	const refused = rig.open();
+	refused.send({ id: 1, connect: {} });
+	expect(await refused.ended).toMatchObject({ code: 3501 });
+});
