@@ -292,13 +292,13 @@ const channels = dashboard(
 				query(`sum by (code) (${rate("shardcast_command_errors_total")}) > 0`, "other: {{code}}"),
 			],
 		),
-		lines("Recoveries", "Clients that came back and asked for what they had missed, by result.", "short", [
+		lines("Recoveries", "Reconnected clients that requested missed publications, by result.", "short", [
 			query(`sum by (result) (${rate("shardcast_recoveries_total")})`, "{{result}}"),
 		]),
 		lines("Recovered publications", "Publications that such clients got.", "short", [
 			query(sumRate("shardcast_recovered_publications_total"), "publications"),
 		]),
-		lines("Publications with history", "Publications that went into a history, and repeats recognised by their idempotency key.", "short", [
+		lines("Publications with history", "Publications added to a history, and repeats recognised by their idempotency key.", "short", [
 			query(sumRate("shardcast_history_publications_total"), "kept"),
 			query(sumRate("shardcast_history_duplicates_total"), "duplicates"),
 		]),
@@ -324,7 +324,7 @@ const channels = dashboard(
 				query(sumRate("shardcast_history_locks_freed_total"), "locks freed"),
 			],
 		),
-		lines("Clients without WebSocket", "Frames that came by POST /emulation, by what became of them.", "short", [
+		lines("Clients without WebSocket", "Frames from POST /emulation, by outcome.", "short", [
 			query(`sum by (result) (${rate("shardcast_emulation_frames_total")})`, "{{result}}"),
 		]),
 		lines(

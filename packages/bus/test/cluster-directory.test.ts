@@ -156,7 +156,7 @@ describe("ClusterDirectory", () => {
 		const own = ClusterDirectory.create(base);
 		const link = join(base, `shardcast-${userId}-${process.pid}-89abcdef`);
 		symlinkSync(own.path, link);
-		expect(() => ClusterDirectory.open(link)).toThrow(/is no directory/);
+		expect(() => ClusterDirectory.open(link)).toThrow(/is not a directory/);
 		expect(ClusterDirectory.running(base).own.map(({ path }) => path)).toEqual([own.path]);
 		renameSync(join(own.path, "owner"), join(base, "owner"));
 		symlinkSync(join(base, "owner"), join(own.path, "owner"));

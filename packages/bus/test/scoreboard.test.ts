@@ -207,9 +207,9 @@ describe("Scoreboard", () => {
 
 	it("opens nothing but a whole scoreboard", () => {
 		writeFileSync(path, Buffer.alloc(8192), { mode: 0o600 });
-		expect(() => Scoreboard.open(path)).toThrow("is no scoreboard");
+		expect(() => Scoreboard.open(path)).toThrow("is not a scoreboard");
 		writeFileSync(path, "short");
-		expect(() => Scoreboard.open(path)).toThrow("is no scoreboard");
+		expect(() => Scoreboard.open(path)).toThrow("is not a scoreboard");
 		Scoreboard.create(path, 4).close();
 		truncateSync(path, 5000);
 		expect(() => Scoreboard.open(path)).toThrow("not enough for 4 slots");

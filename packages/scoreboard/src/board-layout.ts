@@ -15,17 +15,17 @@ import {
 
 const headerWords = BoardLayout.headerBytes >> 2;
 
-/** Bytes of a whole scoreboard. */
+/** Size of a scoreboard. */
 export function boardBytes({ headerBytes, rowBytes }: RowLayout, slots: number): number {
 	return headerBytes + (slots + serviceRows) * rowBytes;
 }
 
-/** Where a row begins. `index` is a slot, or `slots` + a `ServiceRow`. */
+/** Start of a row. `index` is a slot, or `slots` + a `ServiceRow`. */
 export function rowOffset({ headerBytes, rowBytes }: RowLayout, index: number): number {
 	return headerBytes + index * rowBytes;
 }
 
-/** Writes down the layout of this program. The magic is still missing: whoever opens the file before that finds no scoreboard. */
+/** Writes this program's layout into the header, without the magic number: a process that opens the file too early finds no scoreboard. */
 export function describeLayout(words: Int32Array): void {
 	words[HeaderWord.version] = packVersion(BoardLayout.version);
 	describedLayout.forEach((name, index) => {
@@ -34,13 +34,13 @@ export function describeLayout(words: Int32Array): void {
 }
 
 /**
- * The layout of a scoreboard that a program of any minor version has created.
- * @throws BusError when it is no scoreboard, of another major version, not all there, or without room for what this program counts.
+ * Reads the layout of a scoreboard created by a program of any minor version.
+ * @throws BusError when it is not a scoreboard, has another major version, is incomplete, or has too little room for this program's counters.
  */
 export function readLayout(buffer: ArrayBufferLike, path: string): RowLayout {
 	const refuse = (what: string, fix: string) => new BusError(BusErrorCode.notABoard, `${path} ${what}`, fix);
 	const words = buffer.byteLength < BoardLayout.headerBytes ? null : new Int32Array(buffer, 0, headerWords);
-	if (words?.[HeaderWord.magic] !== BoardLayout.magic) throw refuse("is no scoreboard", "name the directory of a running cluster");
+	if (words?.[HeaderWord.magic] !== BoardLayout.magic) throw refuse("is not a scoreboard", "name the directory of a running cluster");
 	const problem = versionProblem(words[HeaderWord.version]!, BoardLayout.version);
 	if (problem !== null) throw refuse(problem, versionFix);
 	const layout = Object.fromEntries(describedLayout.map((name, index) => [name, words[describedFrom + index]!])) as RowLayout;
@@ -56,7 +56,7 @@ export function readLayout(buffer: ArrayBufferLike, path: string): RowLayout {
 	return layout;
 }
 
-/** Everything aligned and within a row, before any view is made. */
+/** Whether everything is aligned and within a row. Checked before any view is made. */
 function isPlausible(layout: RowLayout, slots: number): boolean {
 	const { headerBytes, rowBytes, counters, countersMax, histograms, histogramBytes, histogramsMax, troubleText, troubleTextBytes } = layout;
 	const aligned = Object.values(layout).every((value) => value >= 0 && value <= 2 ** 20);
@@ -67,5 +67,5 @@ function isPlausible(layout: RowLayout, slots: number): boolean {
 	return aligned && eights && within && histogramBytes >= BoardLayout.histogramBytes && slots >= 1 && slots <= BoardLayout.slotsMax;
 }
 
-/** The least that each part of a row has. */
+/** Minimum size of each part of a row. */
 export const partBytes = 128;

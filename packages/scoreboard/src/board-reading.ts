@@ -14,13 +14,13 @@ import {
 	shardHistograms,
 } from "./scoreboard-descriptor.ts";
 
-/** The whole scoreboard as a plain object with names for its states. Each number is read on its own: they need not be of one instant. */
+/** The whole scoreboard as a plain object, with names for its states. Numbers are read one by one and may be from different instants. */
 export interface BoardReading {
 	readonly nowMs: number;
 	readonly clusterState: keyof typeof ClusterState;
-	/** Null when no balancer has ever run. */
+	/** Null if no balancer has ever run. */
 	readonly balancer: BalancerReading | null;
-	/** Those that are members, ascending. */
+	/** The shards that are members, by ascending slot. */
 	readonly shards: readonly ShardReading[];
 }
 
@@ -36,7 +36,7 @@ export type BalancerReading = Omit<BalancerSnapshot, "state" | "mode"> & {
 	readonly histograms: Readonly<Record<BalancerHistogram, HistogramReading>>;
 };
 
-/** For reports and metrics, in whichever process is asked. Some ten microseconds per shard. */
+/** Reads the scoreboard for reports and metrics, in any process. Takes some ten microseconds per shard. */
 export function readBoard(board: Scoreboard, nowMs = monotonicMs()): BoardReading {
 	return {
 		nowMs,

@@ -1,6 +1,6 @@
 import type { ShardCounter } from "./scoreboard-descriptor.ts";
 
-/** Which counter a closed client belongs to, by its close code. */
+/** The counter for a close code. */
 export const closedByCode: Readonly<Record<number, ShardCounter>> = {
 	1000: "closedNormal",
 	1001: "closedGoingAway",

@@ -1,4 +1,4 @@
-/** The commands of the Centrifuge protocol, and what counts each. */
+/** Counters of the commands of the Centrifuge protocol. */
 export const commandCounters = {
 	connect: "commandsConnect",
 	refresh: "commandsRefresh",
@@ -13,11 +13,11 @@ export const commandCounters = {
 	send: "commandsSend",
 } as const;
 
-/** The codes of error replies. */
+/** Codes of error replies. */
 const errorCodes = [100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113] as const;
 type ErrorCode = (typeof errorCodes)[number];
 
-/** What counts the error replies to subscribe commands, and those to other commands, each by code. */
+/** Counters of error replies by code, to subscribe commands and to other commands. */
 export const errorCounters = {
 	subscribe: byCode("subscribeErrors"),
 	other: byCode("commandErrors"),

@@ -6,13 +6,13 @@ import { BalancerMode, ClusterState, ShardState, type ShardTrouble, shardTrouble
 export type HealthStatus = "healthy" | "degraded" | "unhealthy";
 export type MemberStatus = HealthStatus | "starting" | "draining";
 
-/** What `GET /health` answers, as JSON. */
+/** The JSON answer to `GET /health`. */
 export interface HealthReport {
 	readonly status: HealthStatus;
-	/** Why it is not "healthy": one sentence each. */
+	/** Why it is not "healthy", one sentence each. */
 	readonly reasons: readonly string[];
 	readonly mode: "handoff" | "proxy" | "none";
-	/** Whether clients, publishers and viewers of the console must show who they are; by the options, as every process has them. */
+	/** Whether clients, publishers and users of the console must authenticate. From the options, so the same in every process. */
 	readonly auth: "required" | "open";
 	readonly mayPublish: {
 		readonly http: "everyone" | "key" | "nobody";
@@ -29,7 +29,7 @@ export interface HealthReport {
 export interface ShardHealth {
 	readonly id: number;
 	readonly pid: number;
-	/** Null when it is not pinned. */
+	/** CPU; null if it is not pinned. */
 	readonly core: number | null;
 	readonly port: number;
 	readonly status: MemberStatus;
@@ -48,19 +48,19 @@ export interface ReadinessOptions {
 
 export interface HealthOptions extends ReadinessOptions, Pick<HealthReport, "auth" | "mayPublish"> {}
 
-/** What `GET /ready` answers, as JSON. */
+/** The JSON answer to `GET /ready`. */
 export interface Readiness {
 	readonly ready: boolean;
 	readonly reasons: readonly string[];
 }
 
-/** Above this part of the connections in use, a shard or the cluster is "degraded". */
+/** A shard or cluster with a larger share of its connections in use is "degraded". */
 const utilisationMax = 0.9;
 
 const troubleSentences = new Map<ShardTrouble, string>(shardTroubles);
 const modeNames = { [BalancerMode.none]: "none", [BalancerMode.handoff]: "handoff", [BalancerMode.proxy]: "proxy" } as const;
 
-/** The state of the whole cluster, read off the scoreboard by whichever process is asked. */
+/** The state of the whole cluster, read from the scoreboard in any process. */
 export function healthReport(board: Scoreboard, { auth, mayPublish, nowMs = monotonicMs() }: HealthOptions): HealthReport {
 	const shards = board.rows().map((row) => shardHealth(row, nowMs));
 	const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
@@ -87,7 +87,7 @@ export function healthReport(board: Scoreboard, { auth, mayPublish, nowMs = mono
 	};
 }
 
-/** Whether a client that comes now finds every shard serving. Asked by orchestrators before they send traffic. */
+/** Whether every shard serves. Orchestrators ask this before they send traffic. */
 export function readiness(board: Scoreboard, { nowMs = monotonicMs() }: ReadinessOptions = {}): Readiness {
 	const shards = board.rows().map((row) => shardHealth(row, nowMs));
 	const reasons = shards

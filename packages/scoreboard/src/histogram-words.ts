@@ -2,18 +2,18 @@ import type { HistogramReading } from "@shardcast/telemetry";
 import { BoardLayout, type HistogramDescriptor, type RowLayout } from "./scoreboard-descriptor.ts";
 
 /**
- * A histogram with fixed bounds over float64 words in shared memory: one word per bucket, one for what exceeds the last
- * bound, one for the sum. One writer; anybody reads at any time. Nothing is ever full: words count exactly up to 2^53.
+ * A histogram with fixed bounds over float64 words in shared memory: one word per bucket, one for values above the last bound, and one for the
+ * sum. One writer, any number of readers. Words count exactly up to 2^53.
  *
- * A bucket holds its own count and is cumulated on reading, so that an observation touches two words, and a reader that
- * comes in between sees a sum that is at most one observation off, never a bucket that exceeds the one above it.
+ * Each bucket has its own count, and readers add them up. So an observation changes two words, and a concurrent reader sees a sum that is off
+ * by at most one observation, and never a cumulated bucket that exceeds the next one.
  */
 export class HistogramWords {
 	readonly #words: Float64Array;
 	readonly #bounds: readonly number[];
 	readonly #sumAt: number;
 
-	/** @param byteOffset of the first word in `buffer`, a multiple of 8. */
+	/** @param byteOffset of the first word in `buffer`; a multiple of 8. */
 	constructor(buffer: ArrayBufferLike, byteOffset: number, bounds: readonly number[]) {
 		if ((bounds.length + 2) * 8 > BoardLayout.histogramBytes)
 			throw new RangeError(`${bounds.length} bounds; the most is ${BoardLayout.histogramBytes / 8 - 2}`);
@@ -22,7 +22,7 @@ export class HistogramWords {
 		this.#words = new Float64Array(buffer, byteOffset, bounds.length + 2);
 	}
 
-	/** Counts `value` `count` times. A value below zero (a clock read before the publisher's) counts as zero. No allocation. */
+	/** Adds `count` observations of `value`. A negative value (clocks of two threads differ slightly) counts as zero. No allocation. */
 	observe(value: number, count = 1): void {
 		const bounds = this.#bounds;
 		const at = value > 0 ? value : 0;

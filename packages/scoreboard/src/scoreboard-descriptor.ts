@@ -4,8 +4,8 @@ import { commandCounterWords, errorCounterWords } from "./command-counters.ts";
  * The scoreboard: a row for each process of the cluster, in shared memory.
  *
  * ```
- * 0        header      magic, version, slots, membership epoch, cluster state, key of channel hashes; from word 32 on where
- *                      everything else lies (supervisor writes)
+ * 0        header      magic, version, slots, membership epoch, cluster state, key of channel hashes; from word 32 on the
+ *                      offsets of everything else (supervisor writes)
  * 1024     row 0       8 KiB: parts with a writer each, on their own cache lines
  * 9216     row 1 …     rows 0 to 63 are the slots of the bus's members
  * 525312   row 64      the balancer
@@ -13,7 +13,7 @@ import { commandCounterWords, errorCounterWords } from "./command-counters.ts";
  *
  * row + 0      supervisor's part: role, incarnation, core, limit, port, pid, restarts …
  * row + 128    balancer's part:   handoffs sent, proxied connections open
- * row + 256    bell:              sleeping word (the member sets it; it or whoever wakes it clears it)
+ * row + 256    bell:              sleeping word (set by the member; cleared by it or by the process that wakes it)
  * row + 384    the process's own words (i32), with room for 160
  * row + 1024   its counters (f64), with room for 256
  * row + 3072   its histograms (f64), with room for 12
@@ -23,9 +23,9 @@ import { commandCounterWords, errorCounterWords } from "./command-counters.ts";
  * Parts lie 128 bytes apart because hardware prefetches cache lines in pairs. Words are read and written with Atomics;
  * counters are 8-byte aligned float64 with one writer each: exact up to 2^53, never torn on x86-64 and arm64.
  *
- * **Versions.** A process may open a scoreboard that a program of another minor version has created, as in a rolling restart. So within
- * one major version words, counters and histograms are only appended, none changes its meaning, and every process takes offsets and
- * sizes from the header (`describedLayout`), not from here. Whatever breaks this rule needs a new major version.
+ * **Versions.** A process may open a scoreboard that a program of another minor version has created, as in a rolling restart. So within a
+ * major version words, counters and histograms are only appended and never change their meaning, and every process takes offsets and sizes
+ * from the header (`describedLayout`), not from here. Any other change needs a new major version.
  */
 export const BoardLayout = {
 	magic: 0x53434231, // "SCB1"
@@ -48,7 +48,7 @@ export const BoardLayout = {
 	troubleTextBytes: 1024,
 } as const;
 
-/** Where the header describes the layout: an i32 word for each name from word 32 on. Only appended to. */
+/** The header describes the layout from this word on, with an i32 word per name. Append only. */
 export const describedFrom = 32;
 export const describedLayout = [
 	"headerBytes",
@@ -66,7 +66,7 @@ export const describedLayout = [
 	"troubleTextBytes",
 ] as const satisfies readonly (keyof typeof BoardLayout)[];
 
-/** Offsets and sizes as the header of an open scoreboard gives them. */
+/** Offsets and sizes from the header of an open scoreboard. */
 export type RowLayout = Readonly<Record<(typeof describedLayout)[number], number>>;
 
 /** i32 words of the header, in words from the start of the file. */
@@ -80,7 +80,7 @@ export const HeaderWord = {
 	channelHashKey1: 6,
 } as const;
 
-/** Rows behind the slots: processes that are no members of the bus. */
+/** Rows after the slots, for processes that are not members of the bus. */
 export const ServiceRow = { balancer: 0, supervisor: 1 } as const;
 export const serviceRows: number = Object.keys(ServiceRow).length;
 
@@ -89,9 +89,9 @@ export const Role = { none: 0, shard: 1, balancer: 2, supervisor: 3, gateway: 4 
 export type Role = (typeof Role)[keyof typeof Role];
 
 /**
- * i32 words of a row's supervisor part. `ringGeneration` counts how often the slot's ring was recreated: it names the
- * ring's file, so a slot that was removed and added again is never taken for the old one. `addedEpoch` is the membership epoch
- * from which on it is a member.
+ * i32 words of a row's supervisor part. `ringGeneration` counts how often the slot's ring was recreated. It is part of the ring's file name, so
+ * that a slot which was removed and added again is not taken for the old one. `addedEpoch` is the membership epoch since which the slot is a
+ * member.
  */
 export const SupervisorWord = {
 	role: 0,
@@ -106,22 +106,21 @@ export const SupervisorWord = {
 	addedEpoch: 9,
 } as const;
 /**
- * i32 words of a row's balancer part. `handoffBatches` counts messages put into the shard's handoff socket: see `BusLink.sleep`.
- * `handoffsUndone` counts connections that were sent and are not on their way any more, though the shard did not receive them: taken
- * back, or lost.
+ * i32 words of a row's balancer part. `handoffBatches` counts messages sent to the shard's handoff socket: see `BusLink.sleep`.
+ * `handoffsUndone` counts connections that were sent but will not reach the shard: taken back, or lost.
  */
 export const BalancerRowWord = { handoffsSent: 0, proxiedOpen: 1, handoffBatches: 2, handoffsUndone: 3 } as const;
 /**
- * i32 words of a row's bell part. `sleeping` is 0 while the shard is awake, else the number of its sleep: whoever wakes it
- * rings first and then swaps that number for 0, so that a waker that dies in between, or comes late, wipes no later sleep.
+ * i32 words of a row's bell part. `sleeping` is 0 while the shard is awake, otherwise the number of its sleep. A waker rings first, then replaces
+ * that number with 0, so that a waker that dies in between or is late does not clear a later sleep.
  */
 export const BellWord = { sleeping: 0 } as const;
-/** The state is in the same word of every process's own part. */
+/** Word of the state in every process's own part. */
 export const stateWord = 0;
 
 /**
- * i32 words of a shard's own part. `epochSeen` is the membership epoch up to which the shard has taken up the others' rings.
- * `connectionsFit` is how many clients its process's limit of open files allows; 0 = there is no such limit.
+ * i32 words of a shard's own part. `epochSeen` is the membership epoch up to which the shard has opened the other members' rings.
+ * `connectionsFit` is the number of clients that its process's limit of open files allows; 0 = no limit.
  */
 export const ShardWord = {
 	state: stateWord,
@@ -135,19 +134,18 @@ export const ShardWord = {
 } as const;
 
 /**
- * What can be wrong with a shard that serves nevertheless: health calls it degraded and says the sentence, with what the shard has to
- * add (a name, an error). One bit each in the
- * word `troubles`, so at most 31.
+ * Troubles of a shard that still serves. Health then reports "degraded" with this sentence and the shard's detail (a name, an error). Each has a
+ * bit in the word `troubles`, so there are at most 31.
  */
 export const shardTroubles = [
 	["kafkaStarting", "Kafka: the brokers have not answered yet"],
-	["kafkaPositions", "Kafka: where to start reading is not known yet"],
+	["kafkaPositions", "Kafka: the start positions are not known yet"],
 	["kafkaConnection", "Kafka: a broker can't be reached"],
 	["kafkaCredentials", "Kafka: the brokers reject the credentials or the certificate"],
 	["kafkaAuthorization", "Kafka: access to a topic or to the group is denied"],
 	["kafkaTopicMissing", "Kafka: a topic does not exist"],
 	["kafkaCommit", "Kafka: offsets can't be committed"],
-	["kafkaPartitionLimit", "Kafka: there are more partitions than can be followed"],
+	["kafkaPartitionLimit", "Kafka: there are more partitions than can be read"],
 	["kafkaProtocol", "Kafka: a broker gives unexpected answers"],
 	["kafkaWorker", "Kafka: the ingest worker is restarting"],
 	["kafkaRoute", "Kafka: the route module can't be loaded"],
@@ -161,9 +159,9 @@ export type ShardState = (typeof ShardState)[keyof typeof ShardState];
 export const ClusterState = { starting: 0, serving: 1, stopping: 2 } as const;
 export type ClusterState = (typeof ClusterState)[keyof typeof ClusterState];
 
-/** f64 counters of a shard, by index. Monotonic unless the sentence says "now". Only appended to. */
+/** f64 counters of a shard, by index. Monotonic unless the description says "now". Append only. */
 export const shardCounters = [
-	["heartbeatMs", "monotonicMs() of the shard's last turn of its heartbeat timer (now)"],
+	["heartbeatMs", "monotonicMs() of the shard's last heartbeat (now)"],
 	["messagesIn", "messages taken from clients and HTTP"],
 	["bytesIn", "payload bytes taken from clients and HTTP"],
 	["recordsRead", "bus and ingest records read by this shard"],
@@ -171,7 +169,7 @@ export const shardCounters = [
 	["deliveredBytes", "payload bytes handed to client sockets"],
 	["flushes", "flushes of waiting deliveries"],
 	["flushIntervalMs", "pause before the next flush (now)"],
-	["flushMs", "how long the last flush took (now)"],
+	["flushMs", "duration of the last flush (now)"],
 	["closedSlow", "clients closed with 3008 because they read too slowly"],
 	["closedTooBig", "clients closed with 1009 because a frame was too long"],
 	["closedBusFull", "clients closed with 1013 because the bus stayed full"],
@@ -195,8 +193,8 @@ export const shardCounters = [
 	["startedMs", "monotonicMs() at which the process began to serve"],
 	["droppedMessages", "messages not delivered to clients that were being closed as slow"],
 	["laneClients", "clients whose messages wait in a separate queue until they have read (now)"],
-	["laneEnteredSlow", "times that a client came into such a queue because it read too slowly"],
-	["laneEnteredLong", "times that a client came into such a queue because a long message left in parts"],
+	["laneEnteredSlow", "times that a client was moved to such a queue because it read too slowly"],
+	["laneEnteredLong", "times that a client was moved to such a queue because a long message was sent in parts"],
 	["laneDropsOldest", "publications that slow clients did not get because of slow_client: drop-oldest, or because too many keys waited"],
 	["laneDropsReplaced", "publications that slow clients did not get because a newer one took their place (slow_client: keep-latest)"],
 	["laneGaps", "subscriptions with recovery that ended with 2500 because their client read too slowly"],
@@ -215,14 +213,14 @@ export const shardCounters = [
 	["addressesForgotten", "addresses forgotten before their share of --connection-rate-per-ip or --message-rate was full again"],
 	["addressesUncounted", "WebSockets not counted towards --max-connections-per-ip because the table of addresses was full"],
 	["closedRateLimited", "clients closed with 1008 because they sent more messages per second than --message-rate allows"],
-	["closedNoCode", "clients that closed without saying why (1005), as a browser does that is told to close"],
+	["closedNoCode", "clients that closed without a code (1005), as browsers do by default"],
 	["clientsReset", "connections of clients reset because they did not read what waited for them, not even after their close was decided"],
 	["deliveryWaits", "times that delivery waited for clients to read before it went on"],
-	["deliveryWaitedMs", "how long it did, in milliseconds"],
+	["deliveryWaitedMs", "total time of these waits, in milliseconds"],
 	["clientsGivenUp", "clients that delivery gave up waiting for"],
-	["handlerTimeouts", "messages lost because a handler that waited did not settle in time"],
+	["handlerTimeouts", "messages lost because an asynchronous handler did not finish in time"],
 	["handlersFull", "messages refused because too many waited for handlers"],
-	["recordsUnknown", "records of the bus that were passed over because this shard does not know their type"],
+	["recordsUnknown", "records of the bus that were ignored because this shard does not know their type"],
 	["subscriptions", "subscriptions of clients of the Centrifuge protocol (now)"],
 	["recoveries", "subscriptions that got everything that their client had missed, from memory"],
 	["recoveriesFromKafka", "subscriptions that got everything that their client had missed, some of it read from Kafka"],
@@ -257,7 +255,7 @@ export const shardCounters = [
 	["framesEmulated", "frames of clients that came by POST /emulation and were carried out"],
 	["framesPassedOn", "frames by POST /emulation that were passed on to the shard that has their client"],
 	["framesRefused", "frames by POST /emulation that were refused because there was no room to pass them on"],
-	["closedInvalidMessage", "clients closed with 1007 because they sent a message that its channels do not take"],
+	["closedInvalidMessage", "clients closed with 1007 because they sent a message that its channels do not accept"],
 	["subscriptionsProtobuf", "those of them whose clients speak Protobuf (now)"],
 	...commandCounterWords,
 	...errorCounterWords,
@@ -276,7 +274,7 @@ export const BalancerWord = { state: stateWord, mode: 1, pending: 2 } as const;
 export const BalancerMode = { none: 0, handoff: 1, proxy: 2 } as const;
 export type BalancerMode = (typeof BalancerMode)[keyof typeof BalancerMode];
 
-/** f64 counters of the balancer, by index. Only appended to. */
+/** f64 counters of the balancer, by index. Append only. */
 export const balancerCounters = [
 	["heartbeatMs", "monotonicMs() of the balancer's last heartbeat (now)"],
 	["accepted", "connections accepted"],
@@ -285,7 +283,7 @@ export const balancerCounters = [
 	["answered", "requests that the balancer answered itself"],
 	["refusedBusy", "connections answered 503 because no shard had room"],
 	["refusedBadRequest", "connections answered 400 because they did not speak HTTP"],
-	["refusedHeadTimeout", "connections answered 408 because their head did not come in time"],
+	["refusedHeadTimeout", "connections answered 408 because their head did not arrive in time"],
 	["refusedHeadTooLong", "connections answered 431 because their head was too long"],
 	["refusedForbidden", "connections answered 403 because of their origin"],
 	["closedEarly", "connections that the client broke off before they were handed over"],
@@ -304,7 +302,7 @@ export const balancerCounters = [
 ] as const;
 export type BalancerCounter = (typeof balancerCounters)[number][0];
 
-/** Of these counters each accepted connection is counted in one, once it is settled. */
+/** Each accepted connection is finally counted in exactly one of these counters. */
 export const balancerOutcomes = [
 	"handedOff",
 	"proxied",
@@ -322,24 +320,24 @@ export const balancerOutcomes = [
 	"lost",
 ] as const satisfies readonly BalancerCounter[];
 
-/** Upper bounds of the buckets of a time, in milliseconds: fine where users feel it, coarse where it only says that something is wrong. */
+/** Upper bounds of the buckets for times, in milliseconds: fine where users notice a difference, coarse where it only shows a problem. */
 const timeBoundsMs = [0.1, 0.2, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10000] as const;
-/** Upper bounds of the buckets of a count: powers of two. */
+/** Upper bounds of the buckets for counts: powers of two. */
 const countBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const;
 
-/** A histogram in shared memory: name, sentence, bounds. At most 30 bounds: with the last bucket and the sum they fill 256 bytes. */
+/** A histogram in shared memory: name, description, bounds. At most 30 bounds: with the last bucket and the sum they fill 256 bytes. */
 export type HistogramDescriptor = readonly [name: string, sentence: string, bounds: readonly number[]];
 
-/** Histograms of a shard, by index. They survive the shard like the counters. Only appended to. */
+/** Histograms of a shard, by index. They survive the shard like the counters. Append only. */
 export const shardHistograms = [
 	["publishToSendMs", "time from a message's publication to its hand-over to a client's socket, once per delivery", timeBoundsMs],
 	["ingestToSendMs", "time from a record's receipt from Kafka to its hand-over to a client's socket, once per delivery", timeBoundsMs],
-	["flushRecords", "records that one flush took together", countBounds],
-	["flushDurationMs", "time that one flush took", timeBoundsMs],
+	["flushRecords", "records per flush", countBounds],
+	["flushDurationMs", "duration of a flush", timeBoundsMs],
 ] as const satisfies readonly HistogramDescriptor[];
 export type ShardHistogram = (typeof shardHistograms)[number][0];
 
-/** Histograms of the balancer, by index. Only appended to. */
+/** Histograms of the balancer, by index. Append only. */
 export const balancerHistograms = [
 	["handoffMs", "time from accepting a connection to handing it to a shard, waiting for its head included", timeBoundsMs],
 ] as const satisfies readonly HistogramDescriptor[];

@@ -7,17 +7,17 @@ import { BoardRow } from "./rows/board-row.ts";
 import { BoardLayout, ClusterState, HeaderWord, Role, type RowLayout, ServiceRow, SupervisorWord } from "./scoreboard-descriptor.ts";
 
 /**
- * The scoreboard of a cluster: which processes there are, and their state. The supervisor creates it, every process maps it; the balancer
- * picks from it, health and metrics are read from it. See scoreboard-descriptor.ts for who writes what.
+ * The scoreboard of a cluster: its processes and their states. The supervisor creates it, and every process maps it. The balancer picks shards
+ * by it; health and metrics are read from it. See scoreboard-descriptor.ts for the writer of each part.
  */
 export class Scoreboard {
-	/** Slots that there are, members or not. */
+	/** Number of slots, members or not. */
 	readonly slotsMax: number;
 	readonly balancer: BalancerRow;
 	readonly #file: SharedFile | null;
 	readonly #words: Int32Array;
 	readonly #layout: RowLayout;
-	/** By slot; made when first asked for. */
+	/** By slot; created on first use. */
 	readonly #rows: BoardRow[] = [];
 
 	private constructor(buffer: ArrayBufferLike, file: SharedFile | null, layout: RowLayout) {
@@ -32,13 +32,13 @@ export class Scoreboard {
 		return boardBytes(BoardLayout, slots);
 	}
 
-	/** For the supervisor. The file gets its name when it is complete. Rows cost 8 KiB each, whether a process uses them or not. */
+	/** Called by the supervisor. The file gets its name when it is complete. Each row takes 8 KiB, used or not. */
 	static create(path: string, slots: number = BoardLayout.slotsMax): Scoreboard {
 		const file = SharedFile.create(path, boardBytes(BoardLayout, checkSlots(slots)), (buffer) => format(buffer, slots));
 		return new Scoreboard(file.buffer, file, BoardLayout);
 	}
 
-	/** @throws BusError when the file is no scoreboard that this program can use: see `readLayout`. */
+	/** @throws BusError when the file is not a scoreboard that this program can use: see `readLayout`. */
 	static open(path: string): Scoreboard {
 		const file = SharedFile.open(path);
 		try {
@@ -68,22 +68,22 @@ export class Scoreboard {
 		Atomics.store(this.#words, HeaderWord.clusterState, value);
 	}
 
-	/** The secret by which all members hash channel names: see `useChannelHashKey`. Chosen with the scoreboard, the same for its whole life. */
+	/** The secret key with which all members hash channel names: see `useChannelHashKey`. Chosen at creation; never changes. */
 	get channelHashKey(): ChannelHashKey {
 		return [this.#words[HeaderWord.channelHashKey0]!, this.#words[HeaderWord.channelHashKey1]!];
 	}
 
-	/** Changes whenever a member came or went. */
+	/** Changes whenever a member is added or removed. */
 	get membershipEpoch(): number {
 		return Atomics.load(this.#words, HeaderWord.membershipEpoch);
 	}
 
-	/** Written by the supervisor, after the rows that tell who is present. */
+	/** Called by the supervisor after it has changed which rows are present. */
 	bumpMembership(): void {
 		Atomics.add(this.#words, HeaderWord.membershipEpoch, 1);
 	}
 
-	/** @throws BusError when there is no such slot. */
+	/** @throws BusError for a slot out of range. */
 	row(slot: number): BoardRow {
 		if (!Number.isInteger(slot) || slot < 0 || slot >= this.slotsMax)
 			throw new BusError(BusErrorCode.noSuchMember, `slot ${slot}`, `this scoreboard has slots 0 to ${this.slotsMax - 1}`);
@@ -92,23 +92,23 @@ export class Scoreboard {
 		return row;
 	}
 
-	/** The slots that belong to shards now, ascending. */
+	/** Slots of current shards, ascending. */
 	slots(): number[] {
 		return this.#slotsOf((role) => role === Role.shard);
 	}
 
-	/** The rows of the shards that are members now, ascending. */
+	/** Rows of current shards, ascending. */
 	rows(): BoardRow[] {
 		return this.slots().map((slot) => this.row(slot));
 	}
 
-	/** The rows of all that read the bus now, whatever their role, ascending. */
+	/** Rows of all current readers of the bus, whatever their role, ascending. */
 	members(): BoardRow[] {
 		return this.#slotsOf((role) => role !== Role.none).map((slot) => this.row(slot));
 	}
 
 	/**
-	 * For the supervisor, which alone gives slots: the lowest one that is free. One whose last process has not been reaped is not.
+	 * The lowest free slot. A slot whose last process has not been reaped is not free. Called only by the supervisor, which assigns slots.
 	 * @throws BusError when all are taken.
 	 */
 	freeSlot(): number {
@@ -126,7 +126,7 @@ export class Scoreboard {
 		return Atomics.load(this.#words, ((rowOffset(this.#layout, index) + this.#layout.supervisorPart) >> 2) + word);
 	}
 
-	/** Unmaps it. The caller promises that nobody uses it, or a row of it, any more. */
+	/** Unmaps the scoreboard. Neither it nor its rows may be used afterwards. */
 	close(): void {
 		this.#file?.close();
 	}

@@ -14,25 +14,24 @@ export interface RunningClusters {
  * The directory of one running cluster: `shardcast-<uid>-<supervisor's pid>-<random>`, mode 0700, in shared memory.
  *
  * ```
- * owner                JSON: the process that made it
- * proxy-token          the secret by which shards know the balancer
+ * owner                JSON: the process that created it
+ * proxy-token          the secret by which shards recognise the balancer
  * board                the scoreboard
- * ring-<slot>.<n>      a member's ring, made for the n-th time
+ * ring-<slot>.<n>      a member's ring, the n-th one of the slot
  * bell-<slot>          its doorbell
- * rates                what addresses may still do this second
- * addresses            connections of each address, once they are limited
- * handoff-<slot>.sock  where the balancer hands connections to it
- * kafka-positions      how far each shard has delivered each partition, when Kafka is used
+ * rates                the rate limits of addresses
+ * addresses            the number of connections per address, if it is limited
+ * handoff-<slot>.sock  socket on which the balancer hands connections to it
+ * kafka-positions      how far each shard has delivered each partition, if Kafka is used
  * log-<n>              one of the logs of channels with history
  * ```
- * The supervisor makes and removes it, everyone else opens it. One that a killed supervisor left behind is removed by
- * the next one to start.
+ * The supervisor creates and removes it; all others open it. If a supervisor was killed, the next one to start removes its directory.
  */
 export class ClusterDirectory {
 	readonly path: string;
 	readonly boardPath: string;
 	readonly ratesPath: string;
-	/** There once the connections of each address have been limited. */
+	/** Exists only after connections per address have been limited. */
 	readonly addressesPath: string;
 
 	private constructor(path: string) {
@@ -42,7 +41,7 @@ export class ClusterDirectory {
 		this.addressesPath = join(path, "addresses");
 	}
 
-	/** @throws BusError when `base` is not a directory that we may write to. */
+	/** @throws BusError when `base` is not a writable directory. */
 	static create(base = "/dev/shm"): ClusterDirectory {
 		const path = join(base, `shardcast-${ownUser()}-${process.pid}-${randomBytes(4).toString("hex")}`);
 		const owner: Owner = { pid: process.pid, startTicks: processStartTicks(process.pid), pidNamespace: pidNamespace() };
@@ -61,13 +60,14 @@ export class ClusterDirectory {
 	}
 
 	/**
-	 * Opens the directory that the supervisor has made.
-	 * @throws BusError when it is none, another user's, or open to others: its files may then be made up, or taken away while they are mapped.
+	 * Opens the directory that the supervisor has created.
+	 * @throws BusError when it is not a directory, belongs to another user, or is accessible to others: its files could be forged, or truncated
+	 * while they are mapped.
 	 */
 	static open(path: string): ClusterDirectory {
 		const status = lstatSync(path, { throwIfNoEntry: false });
-		const fix = "name a directory that a cluster of this user has made";
-		if (!status?.isDirectory()) throw new BusError(BusErrorCode.badDirectory, `${path} is no directory`, fix);
+		const fix = "name the directory of a cluster of this user";
+		if (!status?.isDirectory()) throw new BusError(BusErrorCode.badDirectory, `${path} is not a directory`, fix);
 		if (!isOwn(status)) {
 			const why =
 				status.uid === ownUser() ? `is open to others (mode ${(status.mode & 0o777).toString(8)})` : `belongs to user ${status.uid}`;
@@ -77,25 +77,25 @@ export class ClusterDirectory {
 	}
 
 	/**
-	 * Removes the directories of clusters that are certainly dead and returns their paths: this user's, and their supervisor's process
-	 * gone, or its pid now another process's. Whatever cannot be told is left alone.
+	 * Removes the directories of this user's dead clusters and returns their paths. A cluster is dead if its supervisor's process is gone, or
+	 * its pid was reused. Directories in doubt are kept.
 	 */
 	static removeStale(base = "/dev/shm"): string[] {
 		const stale = findClusters(base).filter((cluster) => cluster.isOwn && isDead(cluster));
 		return stale.map(({ path }) => path).filter(removed);
 	}
 
-	/** The clusters that run: this user's, which may be opened, and how many look like other users'. */
+	/** Running clusters: those of this user, which can be opened, and the number of clusters that seem to belong to other users. */
 	static running(base = "/dev/shm"): RunningClusters {
 		const found = findClusters(base);
 		return {
 			own: found.filter((cluster) => cluster.isOwn && isAlive(cluster)),
-			// Whether they really run is theirs to know.
+			// An estimate: other users' owner files are not readable.
 			others: found.filter(({ uid, supervisorPid }) => uid !== ownUser() && processStartTicks(supervisorPid) !== null),
 		};
 	}
 
-	/** The secret by which shards know the balancer: the same as long as the cluster runs. */
+	/** The secret by which shards recognise the balancer. Does not change while the cluster runs. */
 	get proxyToken(): string {
 		return readFileSync(join(this.path, "proxy-token"), "latin1");
 	}
@@ -112,7 +112,7 @@ export class ClusterDirectory {
 		return join(this.path, `handoff-${slot}.sock`);
 	}
 
-	/** For the supervisor, as the last thing it does. Processes that have files mapped keep them. */
+	/** Called by the supervisor before it exits. Processes keep files that they have mapped. */
 	remove(): void {
 		rmSync(this.path, { recursive: true, force: true });
 	}
@@ -123,7 +123,7 @@ function removed(path: string): boolean {
 		rmSync(path, { recursive: true, force: true });
 		return true;
 	} catch {
-		// Not worth a start that fails; the next one tries again.
+		// No reason to fail a start; the next one tries again.
 		return false;
 	}
 }

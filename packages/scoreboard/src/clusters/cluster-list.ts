@@ -2,28 +2,28 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
 import { join } from "node:path";
 import { isOwn, openWarily, pidNamespace, processStartTicks } from "@shardcast/native";
 
-/** What the file `owner` holds, as JSON. A pid alone would be given to another process some day. */
+/** Contents of the file `owner`, as JSON. A pid alone could be reused for another process. */
 export interface Owner {
 	readonly pid: number;
 	readonly startTicks: number | null;
 	readonly pidNamespace: string;
 }
 
-/** A directory that looks like a cluster's. */
+/** A directory with a cluster's name. */
 export interface FoundCluster {
 	readonly path: string;
-	/** As its name says. */
+	/** From its name. */
 	readonly supervisorPid: number;
-	/** The user who made it. */
+	/** The user who created it. */
 	readonly uid: number;
-	/** It is this user's, and nobody else may write to it or read it: what is in it can be believed. */
+	/** Whether it belongs to this user and is not accessible to others, so that its contents can be trusted. */
 	readonly isOwn: boolean;
 }
 
 const namePattern = /^shardcast-\d+-(\d+)-[0-9a-f]{8}$/;
 const ownerBytesMax = 4096;
 
-/** The clusters' directories in `base`, whose they may be. Links are none. */
+/** All cluster directories in `base`, of any user. Does not follow links. */
 export function findClusters(base: string): FoundCluster[] {
 	const found: FoundCluster[] = [];
 	for (const name of namesIn(base)) {
@@ -36,17 +36,17 @@ export function findClusters(base: string): FoundCluster[] {
 	return found;
 }
 
-/** Whether the supervisor of one of this user's clusters is certainly gone, or its pid now another process's. */
+/** Whether the supervisor of one of this user's clusters is certainly gone, or its pid was reused. */
 export function isDead({ path, supervisorPid }: FoundCluster): boolean {
 	const owner = readOwner(path);
-	// Without a readable owner it was abandoned, or is being made: its name tells whose process to look for.
+	// Without a readable owner file it was abandoned, or is being created. The pid in its name decides.
 	if (owner === null) return processStartTicks(supervisorPid) === null;
-	// Of a process in another container with which we share the directory we know nothing.
+	// A process in another container that shares the directory cannot be checked.
 	if (owner.pidNamespace !== pidNamespace()) return false;
 	return processStartTicks(owner.pid) !== owner.startTicks;
 }
 
-/** Whether the supervisor of one of this user's clusters certainly lives. */
+/** Whether the supervisor of one of this user's clusters is certainly running. */
 export function isAlive({ path }: FoundCluster): boolean {
 	const owner = readOwner(path);
 	return owner !== null && owner.pidNamespace === pidNamespace() && processStartTicks(owner.pid) === owner.startTicks;

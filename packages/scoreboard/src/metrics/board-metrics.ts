@@ -4,5 +4,5 @@ import { clusterMetrics } from "./cluster-table.ts";
 import { ingestMetrics } from "./kafka-table.ts";
 import { shardMetrics } from "./shard-table.ts";
 
-/** All that an answer takes from the scoreboard. */
+/** All metrics from the scoreboard. */
 export const boardMetrics: readonly BoardMetric[] = [...shardMetrics, ...channelMetrics, ...clusterMetrics, ...ingestMetrics];

@@ -6,7 +6,7 @@ type Names = Readonly<Record<string, string>>;
 const counted = (names: Names) => (shard: BoardReading["shards"][number]) =>
 	Object.fromEntries(Object.entries(names).map(([label, name]) => [label, shard.counters[name]!]));
 
-/** What clients of the Centrifuge protocol do with channels. */
+/** Metrics of clients of the Centrifuge protocol. */
 export const channelMetrics: readonly BoardMetric[] = [
 	gauge(
 		"shardcast_subscriptions",
@@ -20,7 +20,7 @@ export const channelMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_commands_total",
 		"none",
-		"Commands of such clients, by method: publish = their publications, history = reads of a history, presence and presenceStats = questions who is subscribed.",
+		"Commands of such clients, by method: publish = their publications, history = reads of a history, presence and presenceStats = requests for who is subscribed.",
 		perShardBy("method", counted(commandCounters)),
 	),
 	counter(
@@ -44,7 +44,7 @@ export const channelMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_recoveries_total",
 		"none",
-		"Subscriptions of clients that came back and asked for what they had missed, by result: memory, kafka = they got all of it from there, failed = some of it is not kept any more, or it is too much.",
+		"Subscriptions of reconnected clients that requested missed publications, by result: memory, kafka = they got all of them from there, failed = some are no longer kept, or there are too many.",
 		perShardBy("result", ({ counters }) => ({
 			memory: counters.recoveries,
 			kafka: counters.recoveriesFromKafka,
@@ -54,7 +54,7 @@ export const channelMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_recovered_publications_total",
 		"messages",
-		"Publications that clients had missed and got when they came back.",
+		"Missed publications that clients got after reconnecting.",
 		perShard(({ counters }) => counters.recoveredPublications),
 	),
 	counter(
@@ -66,7 +66,7 @@ export const channelMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_durable_subscriptions_total",
 		"none",
-		"Subscriptions of consumers of durable channels that did not go well, by reason: unacknowledged = nothing was acknowledged in time, and the publications were sent again, lost = the next publication was no longer kept.",
+		"Subscriptions of consumers of durable channels with problems, by reason: unacknowledged = nothing was acknowledged in time, and the publications were sent again, lost = the next publication was no longer kept.",
 		perShardBy("reason", ({ counters }) => ({ unacknowledged: counters.durableRedeliveries, lost: counters.durableLost })),
 	),
 	counter(
@@ -90,7 +90,7 @@ export const channelMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_emulation_frames_total",
 		"none",
-		"Frames of clients without a WebSocket, which came by POST /emulation, by what became of them: carriedOut = in the shard that has the client, passedOn = from another shard to that one, refused = there was no room to pass them on.",
+		"Frames from POST /emulation, which clients without a WebSocket use, by outcome: carriedOut = in the shard that has the client, passedOn = from another shard to that one, refused = there was no room to pass them on.",
 		perShardBy("result", ({ counters }) => ({
 			carriedOut: counters.framesEmulated,
 			passedOn: counters.framesPassedOn,

@@ -18,7 +18,7 @@ export const clusterStates = ["starting", "serving", "stopping"] as const;
 /** In the order of the scoreboard's `BalancerMode`. */
 export const balancerModes = ["none", "handoff", "proxy"] as const;
 
-/** What the scoreboard tells of the balancer and of the cluster as a whole. */
+/** Metrics of the balancer and of the cluster as a whole, from the scoreboard. */
 export const clusterMetrics: readonly BoardMetric[] = [
 	// Balancer.
 	counter(

@@ -1,7 +1,7 @@
 import type { BoardMetric, ReadMetric, Sample } from "@shardcast/telemetry";
 import { counter, gauge, histogram, perShardHistogram, type Sampler, seconds, single, singleBy } from "@shardcast/telemetry";
 
-/** What the scoreboard tells of ingest: it survives the shard. */
+/** Metrics of ingest from the scoreboard, which survive the shard. */
 export const ingestMetrics: readonly BoardMetric[] = [
 	histogram(
 		"shardcast_ingest_to_send_seconds",
@@ -11,15 +11,15 @@ export const ingestMetrics: readonly BoardMetric[] = [
 	),
 ];
 
-/** What the metrics need to know of a shard's ingest: the counters of its worker and of its loop, by their names there. */
+/** Values of a shard's ingest: the counters of its worker and of its loop, by name. */
 export interface KafkaReading {
 	readonly nowMs: number;
 	readonly worker: Readonly<Record<string, number>>;
 	readonly host: Readonly<Record<string, number>>;
-	/** Names of the worker's counters of what can go wrong with the broker. */
+	/** Names of the worker's counters for broker errors. */
 	readonly troubles: readonly string[];
 	readonly ringDepthBytes: number;
-	/** All that this shard knows of; `lagRecords` is null for those that it does not read. */
+	/** All partitions known to this shard; `lagRecords` is null for those that it does not read. */
 	readonly partitions: readonly KafkaPartitionReading[];
 }
 
@@ -49,8 +49,8 @@ const lagByPartition: Sampler<KafkaReading> = {
 };
 
 /**
- * What each shard's ingest keeps for itself, label `shard`. These begin at zero with the shard's process: topics and partitions
- * are not known when the scoreboard is laid out.
+ * Metrics in the memory of each shard's ingest, with the label `shard`. They start at zero with the shard's process, since topics and partitions
+ * are unknown when the scoreboard is created.
  */
 export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
@@ -110,7 +110,7 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_history_reads_total",
 		"none",
-		"Times that a part of a partition was read again for clients that had missed it, by result. One read serves all clients that wait for it.",
+		"Times that part of a partition was read again for clients that had missed it, by result. One read serves all clients that wait for it.",
 		singleBy("result", ({ worker }) => ({ read: worker.historyReads - worker.historyReadsFailed, failed: worker.historyReadsFailed })),
 	),
 	counter(
@@ -146,7 +146,7 @@ export const kafkaMetrics: readonly ReadMetric<KafkaReading>[] = [
 	counter(
 		"shardcast_kafka_bus_full_total",
 		"none",
-		"Times that a record had to wait because the bus, or the log of its channel, was full or taken.",
+		"Times that a record had to wait because the bus, or the log of its channel, was full or locked.",
 		single(({ host }) => host.busFull),
 	),
 	counter(

@@ -2,12 +2,12 @@ import type { BoardMetric } from "@shardcast/telemetry";
 import { counter, gauge, histogram, oneOf, perShard, perShardBy, perShardHistogram, seconds } from "@shardcast/telemetry";
 import { closedByCode } from "../closed-by-code.ts";
 
-/** The lives of a shard or balancer process, in the order of the scoreboard's `ShardState`. */
+/** States of a shard or balancer process, in the order of the scoreboard's `ShardState`. */
 export const memberStates = ["empty", "starting", "serving", "draining", "dead"] as const;
 
 /**
- * What each shard's row of the scoreboard tells. A counter counts on when its shard is restarted, unless its sentence says
- * "of the process". The metrics of Kafka ingest have a separate table.
+ * Metrics from each shard's row of the scoreboard. Counters continue when a shard is restarted, unless the description says "of the process".
+ * The metrics of Kafka ingest have a separate table.
  */
 export const shardMetrics: readonly BoardMetric[] = [
 	// Clients.
@@ -188,7 +188,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_lane_entered_total",
 		"none",
-		"Times that a client came into such a queue, by reason.",
+		"Times that a client was moved to such a queue, by reason.",
 		perShardBy("reason", ({ counters }) => ({ slow: counters.laneEnteredSlow, long_message: counters.laneEnteredLong })),
 	),
 	counter(
@@ -213,7 +213,7 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_bus_records_unknown_total",
 		"none",
-		"Records of the bus that a shard passed over because it does not know their type; only while shards of different versions run.",
+		"Records of the bus that a shard ignored because it does not know their type; only while shards of different versions run.",
 		perShard(({ counters }) => counters.recordsUnknown),
 	),
 	counter(

@@ -22,11 +22,11 @@ export interface BalancerSnapshot {
 	readonly counters: Readonly<Record<BalancerCounter, number>>;
 }
 
-/** The balancer's row of the scoreboard. The balancer writes everything but its pid and restarts. */
+/** The balancer's row of the scoreboard. The balancer writes everything except its pid and restarts. */
 export class BalancerRow extends ProcessRow<BalancerCounter> {
 	readonly histograms: Histograms<BalancerHistogram>;
 
-	/** `byteOffset` is where the row begins in the scoreboard. */
+	/** @param byteOffset start of the row in the scoreboard. */
 	constructor(buffer: ArrayBufferLike, byteOffset: number, layout: RowLayout) {
 		super(buffer, byteOffset, layout, counterIndex);
 		this.histograms = histogramsAt(balancerHistograms, buffer, byteOffset, layout);
@@ -39,7 +39,7 @@ export class BalancerRow extends ProcessRow<BalancerCounter> {
 		Atomics.store(this.own, BalancerWord.mode, value);
 	}
 
-	/** Connections accepted and neither handed on nor answered yet. */
+	/** Connections accepted, but neither passed on nor answered yet. */
 	get pending(): number {
 		return Atomics.load(this.own, BalancerWord.pending);
 	}
@@ -51,13 +51,13 @@ export class BalancerRow extends ProcessRow<BalancerCounter> {
 		return { state: this.state, pid: this.pid, mode: this.mode, pending: this.pending, counters: this.counterValues() };
 	}
 
-	/** For the supervisor, once the balancer's process is certainly dead. Counters stay: they count over its restarts. */
+	/** Called by the supervisor after the balancer's process was reaped. Counters are kept across restarts. */
 	release(): void {
 		this.state = ShardState.dead;
 		this.mode = BalancerMode.none;
 		this.pending = 0;
 		this.pid = 0;
-		// What it held has died with it.
+		// The connections that it held are lost.
 		const settled = balancerOutcomes.reduce((sum, outcome) => sum + this.get(outcome), 0);
 		this.add("lost", Math.max(0, this.get("accepted") + this.get("takenBack") - settled));
 	}

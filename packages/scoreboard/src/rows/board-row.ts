@@ -19,14 +19,14 @@ import {
 import { ProcessRow } from "./process-row.ts";
 
 /**
- * A request that is no WebSocket leaves soon and takes no client's place, so it may go to a shard that is full: otherwise nobody could
- * publish to a full cluster. This bounds how many of them a shard has beyond its limit.
+ * Most connections beyond its limit that a shard accepts for requests other than WebSockets. They are short and do not take a client's place.
+ * Without this nobody could publish to a full cluster.
  */
 export const requestAllowance = 64;
 
 const counterIndex = new Map<ShardCounter, number>(shardCounters.map(([name], index) => [name, index]));
 
-/** A row as a plain object, for reports. Each number is read on its own: they need not be of one instant. */
+/** A row as a plain object, for reports. Numbers are read one by one and may be from different instants. */
 export interface RowSnapshot {
 	readonly slot: number;
 	readonly incarnation: number;
@@ -46,9 +46,7 @@ export interface RowSnapshot {
 	readonly counters: Readonly<Record<ShardCounter, number>>;
 }
 
-/**
- * The row of a member of the bus, such as a shard.
- */
+/** The row of a member of the bus, such as a shard. */
 export class BoardRow extends ProcessRow<ShardCounter> {
 	readonly slot: number;
 	/** Written by the shard, like its counters. */
@@ -57,7 +55,7 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 	readonly #bell: Int32Array;
 	readonly #troubleText: BoardText;
 
-	/** `byteOffset` is where the row begins in the scoreboard. */
+	/** @param byteOffset start of the row in the scoreboard. */
 	constructor(buffer: ArrayBufferLike, slot: number, byteOffset: number, layout: RowLayout) {
 		super(buffer, byteOffset, layout, counterIndex);
 		const part = (offset: number) => new Int32Array(buffer, byteOffset + offset, partBytes >> 2);
@@ -70,7 +68,7 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 
 	// Written by the supervisor.
 
-	/** Counts the processes that this slot has had. */
+	/** Number of processes that this slot has had. */
 	get incarnation(): number {
 		return Atomics.load(this.supervisor, SupervisorWord.incarnation);
 	}
@@ -78,7 +76,7 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.supervisor, SupervisorWord.incarnation, value);
 	}
 
-	/** The CPU it is pinned to, -1 for none. */
+	/** The CPU that it is pinned to; -1 = none. */
 	get core(): number {
 		return Atomics.load(this.supervisor, SupervisorWord.core);
 	}
@@ -86,13 +84,13 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.supervisor, SupervisorWord.core, value);
 	}
 
-	/** WebSockets that it takes: its part of `--max-connections`, or what its open files allow if that is less. */
+	/** Most clients: its share of `--max-connections`, or what its limit of open files allows if that is less. */
 	get connectionsMax(): number {
 		const { connectionsGiven, connectionsFit } = this;
 		return connectionsFit > 0 && connectionsFit < connectionsGiven ? connectionsFit : connectionsGiven;
 	}
 
-	/** Its part of `--max-connections`. */
+	/** Its share of `--max-connections`. */
 	get connectionsGiven(): number {
 		return Atomics.load(this.supervisor, SupervisorWord.connectionsMax);
 	}
@@ -107,7 +105,7 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.supervisor, SupervisorWord.port, value);
 	}
 
-	/** `none` while the slot is no member: else its ring and bell exist. */
+	/** `none` while the slot is not a member. Otherwise its ring and bell exist. */
 	get role(): Role {
 		return Atomics.load(this.supervisor, SupervisorWord.role) as Role;
 	}
@@ -164,9 +162,9 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.#balancer, BalancerRowWord.handoffsUndone, value);
 	}
 
-	// The bell: set by the shard, cleared by the shard or by whoever wakes it.
+	// The bell: set by the shard, cleared by the shard or by the process that wakes it.
 
-	/** 0 while awake, else the number of this sleep. */
+	/** 0 while awake, otherwise the number of this sleep. */
 	get sleeping(): number {
 		return Atomics.load(this.#bell, BellWord.sleeping);
 	}
@@ -174,12 +172,12 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.#bell, BellWord.sleeping, value);
 	}
 
-	/** Ends the sleep of that number, and no later one. */
+	/** Ends the sleep with this number, but no later one. */
 	clearSleeping(sleepNumber: number): void {
 		Atomics.compareExchange(this.#bell, BellWord.sleeping, sleepNumber, 0);
 	}
 
-	// Written by the shard, and by the supervisor once the shard's process is certainly dead.
+	// Written by the shard, or by the supervisor after the shard's process was reaped.
 
 	get connections(): number {
 		return Atomics.load(this.own, ShardWord.connections);
@@ -216,7 +214,7 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.own, ShardWord.epochSeen, value);
 	}
 
-	/** Clients that the open files of its process allow; 0 = any number. */
+	/** Most clients by its process's limit of open files; 0 = no limit. */
 	get connectionsFit(): number {
 		return Atomics.load(this.own, ShardWord.connectionsFit);
 	}
@@ -224,13 +222,13 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.own, ShardWord.connectionsFit, value);
 	}
 
-	/** Connections of any kind that it may have open at once; Infinity = any number. */
+	/** Most open connections of any kind; Infinity = no limit. */
 	get socketsMax(): number {
 		const { connectionsFit } = this;
 		return connectionsFit === 0 ? Number.POSITIVE_INFINITY : connectionsFit + requestAllowance;
 	}
 
-	/** What is wrong though the shard serves. */
+	/** Current troubles of a serving shard. */
 	get troubles(): readonly ShardTrouble[] {
 		const bits = Atomics.load(this.own, ShardWord.troubles);
 		return shardTroubles.filter((_, index) => bits & (1 << index)).map(([name]) => name);
@@ -240,7 +238,7 @@ export class BoardRow extends ProcessRow<ShardCounter> {
 		Atomics.store(this.own, ShardWord.troubles, bits);
 	}
 
-	/** What there is to say about each trouble, such as the name of a file. The text of all of them has an end: see BoardText. */
+	/** Details of each trouble, such as the name of a file. Their total length is limited: see BoardText. */
 	get troubleDetails(): ReadonlyMap<ShardTrouble, string> {
 		const details = new Map<ShardTrouble, string>();
 		for (const line of this.#troubleText.text.split("\n")) {

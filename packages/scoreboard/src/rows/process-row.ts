@@ -2,8 +2,8 @@ import { partBytes } from "../board-layout.ts";
 import { type RowLayout, type ShardState, SupervisorWord, stateWord } from "../scoreboard-descriptor.ts";
 
 /**
- * What the rows of all processes have in common: the supervisor's part, the state and the counters. Anybody may read all of it; each part has
- * one writer, given with its properties. Reads and writes are single loads and stores: cheap enough for every loop turn.
+ * The common part of the rows of all processes: the supervisor's part, the state and the counters. Every process may read it. Each part has one
+ * writer, named in its properties. Reads and writes are single loads and stores: cheap enough for every loop turn.
  */
 export abstract class ProcessRow<Counter extends string> {
 	protected readonly supervisor: Int32Array;
@@ -12,8 +12,8 @@ export abstract class ProcessRow<Counter extends string> {
 	readonly #counterIndex: ReadonlyMap<Counter, number>;
 
 	/**
-	 * @param byteOffset where the row begins in the scoreboard.
-	 * @param counterIndex the index of each counter among the row's.
+	 * @param byteOffset start of the row in the scoreboard.
+	 * @param counterIndex index of each counter in the row.
 	 */
 	protected constructor(buffer: ArrayBufferLike, byteOffset: number, layout: RowLayout, counterIndex: ReadonlyMap<Counter, number>) {
 		this.supervisor = new Int32Array(buffer, byteOffset + layout.supervisorPart, partBytes >> 2);
@@ -22,7 +22,7 @@ export abstract class ProcessRow<Counter extends string> {
 		this.#counterIndex = counterIndex;
 	}
 
-	/** Written by the process, and by the supervisor once the process is certainly dead. */
+	/** Written by the process, or by the supervisor after the process was reaped. */
 	get state(): ShardState {
 		return Atomics.load(this.own, stateWord) as ShardState;
 	}
@@ -30,7 +30,7 @@ export abstract class ProcessRow<Counter extends string> {
 		Atomics.store(this.own, stateWord, value);
 	}
 
-	/** 0 = there is no process. Written by the supervisor. */
+	/** 0 = no process. Written by the supervisor. */
 	get pid(): number {
 		return Atomics.load(this.supervisor, SupervisorWord.pid);
 	}
@@ -38,7 +38,7 @@ export abstract class ProcessRow<Counter extends string> {
 		Atomics.store(this.supervisor, SupervisorWord.pid, value);
 	}
 
-	/** How often the process was restarted. Written by the supervisor. */
+	/** Number of restarts. Written by the supervisor. */
 	get restarts(): number {
 		return Atomics.load(this.supervisor, SupervisorWord.restarts);
 	}
