@@ -6,37 +6,37 @@ import { PendingReplies, replyOf } from "./questions/pending-replies.ts";
 import type { Ask, Question } from "./questions/question.ts";
 import { SharedAnswers } from "./questions/shared-answers.ts";
 
-/** What a child does when its supervisor asks. */
+/** A child's handlers for messages of the supervisor. */
 export interface ChildHandlers {
-	/** Resolves once the child serves; a rejection is reported as fatal (a StartupError with its own exit status) and ends the process. */
+	/** Resolves when the child serves. A rejection is reported as fatal (a StartupError with its exit status) and ends the process. */
 	start(message: StartMessage): Promise<{ readonly port?: number }>;
-	/** Works off what is there within `deadlineMs` from now. After it has resolved the process exits with status 0. */
+	/** Finishes accepted work within `deadlineMs` from now. When it has resolved, the process exits with status 0. */
 	drain(deadlineMs: number): Promise<{ readonly cutOff: number; readonly detail?: string }>;
 	/**
-	 * Options that hold from now on. Called once the child serves, in the order in which they came. One that throws has changed nothing:
-	 * the supervisor is told, and the child goes on with the options it had.
+	 * Applies new options. Called only after the child serves, in order. If it throws, it must not have changed anything: the supervisor is told,
+	 * and the child keeps its options.
 	 */
 	reload?(config: Config): void;
-	/** Load the route module again; may throw like `reload`. */
+	/** Loads the route module again; may throw like `reload`. */
 	reloadRoute?(): void;
 	membership?(): void;
-	/** What this child has to say to questions. */
+	/** This child's answers to questions. */
 	readonly parts?: PartAnswers;
 }
 
 export interface ChildControl {
-	/** Reports why this child cannot go on and exits. */
+	/** Reports why this child cannot continue, and exits. */
 	fatal(error: unknown): void;
-	/** Lets the supervisor put a question to all processes. Rejects when it cannot, or gives no answer within twice the question's deadline. */
+	/** Makes the supervisor put a question to all processes. Rejects when it cannot, or does not answer within twice the question's deadline. */
 	readonly ask: Ask;
 }
 
 /**
  * The child's end of the fork IPC: one call per process, from its `main.ts`.
  *
- * When the channel closes the supervisor is gone, and the child leaves at once: nobody would restart, drain or reap it.
- * SIGINT, SIGTERM and SIGHUP are ignored: a terminal and systemd send them to the whole group, but the order of a stop is the supervisor's,
- * and so is the reading of options.
+ * When the channel closes, the supervisor is gone, and the child exits at once: nothing would restart, drain or reap it.
+ * SIGINT, SIGTERM and SIGHUP are ignored: a terminal and systemd send them to the whole group, but the supervisor decides the order of a stop,
+ * and reads the options.
  */
 export function connectToParent(handlers: ChildHandlers): ChildControl {
 	if (process.send === undefined) {
@@ -49,7 +49,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 
 	const tell = (message: FromChild): Promise<void> =>
 		new Promise((resolve) => {
-			// A closed channel is no error here: its "disconnect" ends the process.
+			// A closed channel is not an error here: its "disconnect" ends the process.
 			if (!process.connected) return resolve();
 			process.send!(message, undefined, undefined, () => resolve());
 		});
@@ -61,7 +61,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 		leaveAfter({ type: "fatal", message, exitStatus, ...(flag === undefined ? {} : { flag }) }, exitStatus);
 	};
 
-	/** A process that serves goes on, whatever is wrong with new options. */
+	/** A serving process continues, even if new options are wrong. */
 	const change = async (apply: () => void): Promise<void> => {
 		try {
 			apply();
@@ -88,7 +88,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				return;
 			}
 			case "config":
-				// A start that fails says so itself.
+				// A failed start is reported elsewhere.
 				if (await succeeds(starting)) await change(() => handlers.reload?.(message.config));
 				return;
 			case "reloadRoute":
@@ -98,7 +98,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				handlers.membership?.();
 				return;
 			case "request": {
-				// A question that cannot be answered costs the answer, not the process.
+				// If a question cannot be answered, only the answer is lost, not the process.
 				const reply = await replyOf(handlers.parts?.answer(message.question, message.request));
 				await tell({ type: "reply", id: message.id, reply });
 				return;
@@ -107,7 +107,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				asked.settle(message.id, message.reply);
 				return;
 			default:
-				// A newer supervisor may say more than this child knows.
+				// A newer supervisor may send messages that this child does not know.
 				message satisfies never;
 		}
 	};
@@ -120,7 +120,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 	process.on("SIGTERM", ignore);
 	process.on("SIGHUP", ignore);
 	const ask: Ask = async <Answer>({ name, deadlineMs, isOrder }: AskedQuestion, request: unknown) => {
-		// Longer than the supervisor gives the processes to answer, so that an answer without a hung one still comes.
+		// Longer than the supervisor's deadline for the processes, so that an answer without a hung process still arrives.
 		const make = (): Promise<unknown> =>
 			asked.wait(name, deadlineMs * 2, (id) => {
 				void tell({ type: "ask", id, question: name, request });
@@ -146,7 +146,7 @@ async function succeeds(promise: Promise<unknown> | null): Promise<boolean> {
 
 function describe(error: unknown): { message: string; exitStatus: number; flag: string | undefined } {
 	if (error instanceof StartupError) return { message: error.message, exitStatus: error.exitStatus, flag: error.flag };
-	// Not an operating error that someone foresaw: the stack is what helps.
+	// Not an expected error: the stack helps.
 	const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
 	return { message, exitStatus: 1, flag: undefined };
 }

@@ -1,4 +1,4 @@
-/** Something that people should know of, as the console lists it. */
+/** An event that people should know about, shown in the console. */
 export interface ClusterEvent {
 	/** Milliseconds since 1970. */
 	readonly at: number;
@@ -6,15 +6,15 @@ export interface ClusterEvent {
 	readonly text: string;
 }
 
-/** Events kept; the oldest goes when another comes. */
+/** Most events kept; a new one replaces the oldest. */
 const eventsMax = 100;
 
-/** What has happened to the cluster lately, for the console. The log proper goes to stderr; this is what people want to see at a glance. */
+/** Recent events of the cluster, for the console. The log itself goes to stderr. */
 export class EventLog {
 	readonly #events: ClusterEvent[] = [];
 	readonly #now: () => number;
 
-	/** @param now milliseconds since 1970. */
+	/** @param now returns milliseconds since 1970. */
 	constructor(now: () => number = Date.now) {
 		this.#now = now;
 	}

@@ -4,7 +4,7 @@ import type { StartMessage } from "./messages.ts";
 import { metricsQuestion } from "./questions/metrics-question.ts";
 import type { PartAnswers } from "./questions/part-answers.ts";
 
-/** What every child has once it knows its cluster. */
+/** What every child has after joining its cluster. */
 export interface JoinedCluster {
 	readonly directory: ClusterDirectory;
 	readonly board: Scoreboard;
@@ -13,9 +13,9 @@ export interface JoinedCluster {
 }
 
 /**
- * For a child, when it is told to start: takes its name, opens the cluster's scoreboard, and answers for its own metrics from now on.
+ * Called by a child on its start message. Sets the process title, opens the cluster's scoreboard, and registers the answer for its own metrics.
  * @param name "balancer" or "shard 0".
- * @throws BusError when the cluster's memory is not of this major version.
+ * @throws BusError when the cluster's memory has another major version.
  */
 export function joinCluster({ role, slot, cluster, config }: StartMessage, name: string, parts: PartAnswers): JoinedCluster {
 	process.title = `shardcast ${name}`;

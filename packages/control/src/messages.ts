@@ -1,14 +1,14 @@
 import type { Config } from "@shardcast/config";
 import type { Reply } from "./questions/pending-replies.ts";
 
-/** What a child needs to know to begin. Sent once, right after the fork. */
+/** The start parameters of a child. Sent once, right after the fork. */
 export interface StartMessage {
 	readonly type: "start";
 	readonly role: "shard" | "balancer";
 	readonly slot: number;
-	/** Counts the starts of this slot, from 1. */
+	/** Number of starts of this slot, from 1. */
 	readonly incarnation: number;
-	/** The CPU that it is pinned to; null = not pinned. */
+	/** The CPU to which it is pinned; null = not pinned. */
 	readonly core: number | null;
 	/** Path of the cluster directory. */
 	readonly cluster: string;
@@ -16,40 +16,40 @@ export interface StartMessage {
 	readonly mode: "handoff" | "proxy";
 	readonly shardsTotal: number;
 	/**
-	 * The open descriptors, in this child, of the ends of the handoff sockets from which connections are taken: a shard has its own, the
-	 * balancer all, by slot. None in proxy mode.
+	 * Descriptors, in this child, of the receiving ends of handoff sockets: a shard has its own, the balancer has all, by slot. Empty in proxy
+	 * mode.
 	 */
 	readonly handoffDescriptors: readonly number[];
 	/** This child's share of `--max-connections`. */
 	readonly connectionsMax: number;
 }
 
-/** Supervisor to child. Payloads never go this way. */
+/** Supervisor to child. Never carries payloads. */
 export type ToChild =
 	| StartMessage
-	/** Work off what is there, for at most `deadlineMs` from now. */
+	/** Finish accepted work, for at most `deadlineMs` from now. */
 	| { readonly type: "drain"; readonly deadlineMs: number }
-	/** These options hold from now on; those that can't change while a process runs are as they were at its start. */
+	/** Apply these options. Those that cannot change while a process runs are as at its start. */
 	| { readonly type: "config"; readonly config: Config }
-	/** Load the module of `--kafka-route` again; it has been checked. */
+	/** Load the module of `--kafka-route` again. It was checked before. */
 	| { readonly type: "reloadRoute" }
-	/** The table of members has changed: look at the scoreboard. */
+	/** Members have changed: read the scoreboard. */
 	| { readonly type: "membership" }
-	/** Give your own part of the answer to a question (`PartAnswers`): answered by `reply`. */
+	/** Give this process's part of the answer to a question (`PartAnswers`); answered by `reply`. */
 	| { readonly type: "request"; readonly id: number; readonly question: string; readonly request: unknown }
-	/** To the child's `ask`. */
+	/** The answer to the child's `ask`. */
 	| { readonly type: "answer"; readonly id: number; readonly reply: Reply };
 
 /** Child to supervisor. */
 export type FromChild =
 	| { readonly type: "ready"; readonly port?: number }
-	/** It cannot start; it exits with `exitStatus` right after. */
+	/** The child cannot start, and exits with `exitStatus`. */
 	| { readonly type: "fatal"; readonly message: string; readonly flag?: string; readonly exitStatus: number }
-	/** New option values, or a new route module, could not be applied; it keeps its old values. */
+	/** New options, or a new route module, could not be applied. The child keeps the old ones. */
 	| { readonly type: "notReloaded"; readonly message: string }
-	/** It has worked off everything but `cutOff` things and exits right after. */
+	/** The child has finished all work except `cutOff` items, and exits. */
 	| { readonly type: "drained"; readonly cutOff: number; readonly detail?: string }
-	/** To the supervisor's `request`. */
+	/** The reply to the supervisor's `request`. */
 	| { readonly type: "reply"; readonly id: number; readonly reply: Reply }
-	/** Put a question to all processes (`Questions`): answered by `answer`. */
+	/** Put a question to all processes (`Questions`); answered by `answer`. */
 	| { readonly type: "ask"; readonly id: number; readonly question: string; readonly request: unknown };

@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import type { FromChild, ToChild } from "./messages.ts";
 import { PendingReplies, replyOf } from "./questions/pending-replies.ts";
 
-/** What a child may say on its own account: everything but its side of questions and answers, which the link sees to. */
+/** Messages that a child sends by itself, without the requests and replies that the link handles. */
 export type ChildReport = Exclude<FromChild, { type: "reply" | "ask" }>;
 
 /** The supervisor's end of the fork IPC, one per child. */
@@ -10,7 +10,7 @@ export class ChildLink {
 	readonly #child: ChildProcess;
 	readonly #requests = new PendingReplies("a child");
 
-	/** @param answer makes the answer to a child's `ask`, see `Questions`. */
+	/** @param answer returns the answer to a child's `ask`, see `Questions`. */
 	constructor(
 		child: ChildProcess,
 		onMessage: (message: ChildReport) => void,
@@ -32,15 +32,15 @@ export class ChildLink {
 		});
 	}
 
-	/** False when the child is gone; its exit event says the rest. */
+	/** False when the child is gone; its exit event has the details. */
 	send(message: ToChild): boolean {
 		if (!this.#child.connected) return false;
-		// Without a callback, a child that dies at this moment would make the process throw EPIPE.
+		// Without a callback, the process would throw EPIPE if the child dies right now.
 		this.#child.send(message, () => {});
 		return true;
 	}
 
-	/** Rejects when the child is gone, has no answer or none within the deadline, or too many requests are waiting. */
+	/** Rejects when the child is gone, has no answer, misses the deadline, or when too many requests are waiting. */
 	request(question: string, request: unknown, deadlineMs: number): Promise<unknown> {
 		return this.#requests.wait(question, deadlineMs, (id) => this.send({ type: "request", id, question, request }));
 	}

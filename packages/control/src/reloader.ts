@@ -11,7 +11,7 @@ import {
 import type { Log } from "@shardcast/telemetry";
 import type { ClusterEvent } from "./event-log.ts";
 
-/** How an attempt ends. `unchanged`: nothing that can be changed while running is different. */
+/** Outcomes of a reload. `unchanged`: no live option is different. */
 export const reloadResults = ["applied", "unchanged", "rejected", "no_file"] as const;
 export type ReloadResult = (typeof reloadResults)[number];
 export type ReloadCounts = Record<ReloadResult, number>;
@@ -20,26 +20,26 @@ export const noReloads = (): ReloadCounts => ({ applied: 0, unchanged: 0, reject
 
 export interface ConfigReloaderParts {
 	readonly command: ServingCommand;
-	/** What the options were read from at the start, and is read again. */
+	/** The sources of the options, which are read again. */
 	readonly input: ConfigInput;
-	/** As settled from it at the start. */
+	/** The options at the start. */
 	readonly started: Config;
 	readonly running: () => Config;
-	/** Brings the options into force, everywhere. @throws when that can't be; nothing has changed then. */
+	/** Applies the options everywhere. @throws when it cannot; then nothing has changed. */
 	readonly apply: (config: Config) => void;
 	readonly counts: ReloadCounts;
 	readonly log: Log;
-	/** Keeps it for the console. */
+	/** Adds an event to the console. */
 	readonly tell: (level: ClusterEvent["level"], text: string) => void;
 }
 
-/** From the most to the least that is logged. */
+/** Log levels, most verbose first. */
 const verbosity = ["debug", "info", "warn", "error", "silent"];
 
 /**
- * SIGHUP: reads all options again, from the same flags, environment and file as at the start, and brings those into force that can
- * change while the process runs. All or nothing: whatever is wrong with the file, everything stays as it was. Each attempt is counted
- * and gets one log line. One per process, on its main thread.
+ * Reloads the options on SIGHUP, from the same flags, environment and file as at the start, and applies those that can change while the process
+ * runs. All or nothing: if anything is wrong with the file, all options stay as they are. Each attempt is counted and writes one log line. One per
+ * process, on its main thread.
  */
 export class ConfigReloader {
 	readonly #parts: ConfigReloaderParts;
@@ -62,13 +62,13 @@ export class ConfigReloader {
 		try {
 			next = loadConfig(input, { again: true });
 			if (next.file === null) {
-				log.warn("SIGHUP: there is no config file to read again; start with --config or SHARDCAST_CONFIG, then SIGHUP reads it");
+				log.warn("SIGHUP: there is no config file to reload; start with --config or SHARDCAST_CONFIG");
 				return "no_file";
 			}
 			plan = planReload({ command, started, running: running(), next });
 			if (plan.applied.length > 0) apply(plan.config);
 		} catch (error) {
-			// Whatever it is, a process that serves goes on. An error that nobody foresaw also says where it comes from.
+			// A serving process continues after any error. Unexpected errors are logged with their stack.
 			const foreseen = error instanceof ConfigError;
 			const problems = foreseen ? error.lines : [error instanceof Error ? error.message : String(error)];
 			const fields = foreseen ? { problems } : { problems, err: error };
@@ -85,7 +85,7 @@ export class ConfigReloader {
 		const { log, tell } = this.#parts;
 		const { applied, waiting } = plan;
 		const sentence = reloadSentence(plan, file);
-		// Said at the more talkative of the two levels, or the change of the level itself might go unsaid.
+		// Log at the more verbose of the two levels; otherwise a change of the level itself might not be logged.
 		const after = log.level;
 		log.level = verbosity.indexOf(before) < verbosity.indexOf(after) ? before : after;
 		log[waiting.length > 0 ? "warn" : "info"]({ applied: byPath(applied), waiting: byPath(waiting) }, sentence);
@@ -94,7 +94,7 @@ export class ConfigReloader {
 	}
 }
 
-/** What happened, in one sentence. */
+/** The result, in one sentence. */
 function reloadSentence({ applied, waiting }: ReloadPlan, file: string): string {
 	const now = applied.length > 0 ? describeChanges(applied) : "nothing that can change while running is different";
 	const later = waiting.length > 0 ? `; only a restart brings ${describeChanges(waiting)}: stop shardcast and start it again` : "";

@@ -5,14 +5,14 @@ import type { ClusterEvent } from "./event-log.ts";
 export interface RouteReloaderParts {
 	/** "" = there is no route module. */
 	readonly path: string;
-	/** Makes the users of the module load it again. */
+	/** Makes the shards load the module again. */
 	readonly apply: () => void;
 	readonly log: Pick<Log, "info" | "error">;
-	/** Keeps it for the console. */
+	/** Adds an event to the console. */
 	readonly tell: (level: ClusterEvent["level"], text: string) => void;
 }
 
-/** SIGHUP: the module of `--kafka-route` is read again. If it cannot be loaded, the log says why with file and line, and the old one stays. */
+/** Reloads the module of `--kafka-route` on SIGHUP. If it cannot be loaded, the old one stays, and the log says why, with file and line. */
 export class RouteReloader {
 	readonly #parts: RouteReloaderParts;
 
@@ -20,11 +20,11 @@ export class RouteReloader {
 		this.#parts = parts;
 	}
 
-	/** @returns why the old one stays; null when the new one is in use. */
+	/** @returns why the old module stays in use; null when the new one is used. */
 	async reload(): Promise<string | null> {
 		const { path, apply, log, tell } = this.#parts;
 		if (path === "") return null;
-		// Whatever it is, a process that serves goes on.
+		// A serving process continues after any error.
 		const problem = await routeProblem(path).catch((error: Error) => `${path}: ${error.message}`);
 		if (problem === null) {
 			apply();

@@ -1,4 +1,4 @@
 import { readFileSync } from "node:fs";
 
-/** Of this package, and so of the whole release. Here, since the path has to be right from the file that the build makes of these sources, too. */
+/** Version of this package, and so of the release. Read in this file because the path must also be right in the bundle that the build makes. */
 export const version: string = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version;

@@ -85,7 +85,7 @@ describe("a question to all processes", () => {
 		expect(new Set(same)).toEqual(new Set([1]));
 		const others = await Promise.allSettled(Array.from({ length: 70 }, (_, index) => questions.ask(count, { of: `${index}` })));
 		expect(others.filter(({ status }) => status === "fulfilled")).toHaveLength(64);
-		expect(others.at(-1)).toMatchObject({ reason: { message: "64 questions are under way already" } });
+		expect(others.at(-1)).toMatchObject({ reason: { message: "64 questions are already in progress" } });
 		expect(await questions.ask(count, { of: "a" })).toBe(66);
 	});
 
@@ -122,11 +122,11 @@ describe("a question to all processes", () => {
 
 	it("is an error when nobody knows it; a name is taken once", async () => {
 		const questions = asking([]);
-		await expect(questions.answer("riddle", null)).rejects.toThrow('nobody here knows the question "riddle"');
+		await expect(questions.answer("riddle", null)).rejects.toThrow('unknown question "riddle"');
 		expect(() => questions.add(count, () => 0)).toThrow(/"count" already/);
 		const parts = new PartAnswers();
 		parts.add(count, () => 1);
-		expect(() => parts.add(count, () => 1)).toThrow(/"count" has an answer already/);
+		expect(() => parts.add(count, () => 1)).toThrow(/"count" already has an answer/);
 		await expect(parts.answer("riddle", null)).rejects.toThrow('no answer to the question "riddle"');
 	});
 });
@@ -191,7 +191,7 @@ describe("questions over the fork IPC", () => {
 		const parts = Promise.allSettled(Array.from({ length: 65 }, () => to.request("count", null, 60_000)));
 		expect(child.sent).toHaveLength(64);
 		child.dies();
-		expect((await parts).at(-1)).toMatchObject({ reason: { message: "64 questions are waiting for a child already" } });
+		expect((await parts).at(-1)).toMatchObject({ reason: { message: "64 questions are already waiting for a child" } });
 	});
 
 	it("a child that asks is answered, or told why not", async () => {

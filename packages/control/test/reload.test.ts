@@ -270,7 +270,7 @@ describe("an attempt to reload", () => {
 	it("without a file it says so", () => {
 		const { reloader, lines } = setup({});
 		expect(reloader.reload()).toBe("no_file");
-		expect(lines.map(({ text }) => text)).toEqual([expect.stringContaining("there is no config file to read again; start with --config")]);
+		expect(lines.map(({ text }) => text)).toEqual([expect.stringContaining("there is no config file to reload; start with --config")]);
 	});
 
 	it.each([

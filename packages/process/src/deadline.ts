@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** A wait that took longer than it may. */
+/** A wait exceeded its deadline. */
 export class DeadlineError extends Error {
 	constructor(what: string, deadlineMs: number) {
 		super(`${what} took longer than ${Math.round(deadlineMs)} ms`);
@@ -23,7 +23,7 @@ export async function withDeadline<T>(work: Promise<T>, deadlineMs: number, what
 
 const lookMs = 5;
 
-/** Resolves with true once `condition` holds, with false after `deadlineMs`. For steps of a stop, where 5 ms do not matter. */
+/** Resolves with true when `condition` holds, with false after `deadlineMs`. For steps of a stop, where 5 ms do not matter. */
 export async function until(condition: () => boolean, deadlineMs: number): Promise<boolean> {
 	const deadline = new Deadline(deadlineMs);
 	while (!condition()) {
@@ -34,7 +34,7 @@ export async function until(condition: () => boolean, deadlineMs: number): Promi
 	return true;
 }
 
-/** A budget of time that several steps share. */
+/** A time budget shared by several steps. */
 export class Deadline {
 	readonly #endsMs: number;
 
@@ -42,7 +42,7 @@ export class Deadline {
 		this.#endsMs = performance.now() + durationMs;
 	}
 
-	/** What is left, at least 0. */
+	/** Time left, at least 0. */
 	leftMs(): number {
 		return Math.max(0, this.#endsMs - performance.now());
 	}

@@ -1,18 +1,18 @@
 import { closeSync, openSync } from "node:fs";
 
 export interface HangUpHandlers {
-	/** The options are to be read again. */
+	/** Called to reload the options. */
 	readonly reload: () => void;
-	/** The terminal that the process was started from is gone. */
+	/** Called when the process's terminal is gone. */
 	readonly leave: () => void;
 	/** Whether this process has a terminal now. */
 	readonly hasTerminal?: () => boolean;
 }
 
 /**
- * SIGHUP has two meanings: to a service it says "read your options again", to a program in a terminal that its terminal is gone. The
- * kernel takes the terminal away before it sends the signal, so they can be told apart: a process that had one and has it no more is to
- * leave. @returns how to take the handler away again.
+ * Handles SIGHUP, which has two meanings: for a service, "reload your options"; for a program in a terminal, that its terminal is gone. The kernel
+ * removes the terminal before it sends the signal, so a process that had a terminal and no longer has one must exit.
+ * @returns a function that removes the handler.
  */
 export function onHangUp({ reload, leave, hasTerminal = terminalIsThere }: HangUpHandlers): () => void {
 	const hadTerminal = hasTerminal();
@@ -21,13 +21,13 @@ export function onHangUp({ reload, leave, hasTerminal = terminalIsThere }: HangU
 	return () => void process.off("SIGHUP", onSignal);
 }
 
-/** @param open throws when the terminal cannot be opened. Any error but ENXIO, such as EMFILE, says nothing of the terminal: it counts as there. */
+/** @param open throws when the terminal cannot be opened. Only ENXIO means that there is none; other errors, such as EMFILE, do not. */
 export function terminalIsThere(open: () => void = openTerminal): boolean {
 	try {
 		open();
 		return true;
 	} catch (error) {
-		// ENXIO: no terminal controls this process.
+		// ENXIO: this process has no controlling terminal.
 		return (error as NodeJS.ErrnoException).code !== "ENXIO";
 	}
 }

@@ -4,37 +4,37 @@ import type { ProcessSample } from "./monitor.ts";
 type HeartbeatCounter = "heartbeatMs" | keyof ProcessSample;
 
 export interface HeartbeatTimerParts {
-	/** The process's part of the scoreboard. */
+	/** The process's row of the scoreboard. */
 	readonly counters: { set(counter: HeartbeatCounter, value: number): void };
-	/** CPU, memory and loop of the process; it is given how late the latest heartbeat was since the last call. */
+	/** Measures CPU, memory and loop. Gets the largest delay of a heartbeat since the last call. */
 	readonly sample: (beatLateMs: number) => ProcessSample;
-	/** What else is due at each heartbeat. */
+	/** Called at each heartbeat. */
 	readonly onBeat?: () => void;
-	/** What else is due about once a second. */
+	/** Called about once a second. */
 	readonly onSecond?: () => void;
 }
 
 const beatsPerSecond = 1000 / Heartbeat.everyMs;
 
 /**
- * A process's heartbeat, and once a second what it costs. It runs on the event loop that does the work, so a loop that hangs falls
- * silent. The heartbeat comes first: nothing that fails afterwards can make a process that works look dead.
+ * Stores a process's heartbeat, and once a second its resource usage. It runs on the event loop that does the work, so heartbeats stop if that
+ * hangs. The heartbeat comes first, so that an error afterwards cannot make a working process look dead.
  *
- * Cost: a timer and a store five times a second, some ten microseconds; one sample a second.
+ * Cost: a timer and a store five times a second, some ten microseconds; one sample per second.
  */
 export class HeartbeatTimer {
 	readonly #parts: HeartbeatTimerParts;
 	#timer: NodeJS.Timeout | null = null;
 	#beats = 0;
 	#beatMs = 0;
-	/** The largest delay of a heartbeat since the last sample. */
+	/** Largest delay of a heartbeat since the last sample. */
 	#lateMs = 0;
 
 	constructor(parts: HeartbeatTimerParts) {
 		this.#parts = parts;
 	}
 
-	/** Beats at once, and from then on until `stop`. */
+	/** Stores the first heartbeat at once, then continues until `stop`. */
 	start(): void {
 		this.#beatMs = monotonicMs();
 		this.#onTimer();

@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 
-/** How many files and sockets a process may have open at once; Infinity = no limit. */
+/** Limits on open files and sockets of a process; Infinity = no limit. */
 export interface OpenFilesLimit {
-	/** The one in force. Node raises it to the hard one when it starts, here and in every child. */
+	/** The limit in effect. Node raises it to the hard limit when it starts, here and in every child. */
 	readonly soft: number;
 	readonly hard: number;
 }
 
-/** This process's limit; null where the kernel does not tell, which is anywhere but on Linux. */
+/** This process's limits; null where they are not available, that is, outside Linux. */
 export function openFilesLimit(limitsPath = "/proc/self/limits"): OpenFilesLimit | null {
 	let limits: string;
 	try {
@@ -24,19 +24,19 @@ function amount(text: string): number {
 }
 
 /**
- * Descriptors that a shard keeps for what is not a client: about 40 for its rings, bells, pipes and threads, 64 for requests that come and
- * go, 64 for a batch that is handed over just then, the rest for files and for connections to Kafka.
+ * Descriptors that a shard reserves for uses other than clients: about 40 for rings, bells, pipes and threads, 64 for short requests, 64 for a
+ * batch being handed over, and the rest for files and connections to Kafka.
  */
 export const reservedDescriptors = 200;
 
-/** Clients that a shard can have with this limit of open files, at least 1; Infinity where there is no limit or the kernel does not tell. */
+/** Most clients of a shard with this limit of open files, at least 1; Infinity if there is no limit or it is unknown. */
 export function clientsThatFit(limit: OpenFilesLimit | null = openFilesLimit()): number {
 	return limit === null ? Number.POSITIVE_INFINITY : Math.max(1, limit.soft - reservedDescriptors);
 }
 
 /**
- * Descriptors that this process has open; null where the kernel does not tell. Linux 6.2 and later count them in the directory's size,
- * which takes no descriptor; before that they are listed, which takes one and long with 10,000 of them.
+ * Number of open descriptors of this process; null if unknown. Linux 6.2 and later report it as the directory's size, which needs no descriptor.
+ * Older kernels need a listing, which takes a descriptor, and long with 10,000 of them.
  */
 export function openFiles(folder = "/proc/self/fd"): number | null {
 	try {

@@ -1,30 +1,30 @@
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** Lines of the file up to the one that we look for take less. */
+/** Upper bound on the bytes before the line that is needed. */
 const headBytes = 2048;
 
 /**
- * Resident memory of this process. `process.memoryUsage.rss()` opens a file for each reading and throws when the process may open no more;
- * so the file is opened once and read again and again, which works without a free descriptor. One per process; it takes one descriptor.
+ * Resident memory of this process. `process.memoryUsage.rss()` opens a file on each call and throws when there are no free descriptors. Here the
+ * file is opened once and read repeatedly. One per process; uses one descriptor.
  *
- * Cost of a reading: one system call, about 20 µs.
+ * Reading takes one system call, about 20 µs.
  */
 export class ResidentMemory {
 	readonly #fd: number | null;
 	readonly #bytes = Buffer.allocUnsafe(headBytes);
 	#last = 0;
 
-	/** @param path of the process's status file; where it cannot be opened, Node is asked. */
+	/** @param path of the process's status file. If it cannot be opened, Node's function is used. */
 	constructor(path = "/proc/self/status") {
 		this.#fd = open(path);
 	}
 
-	/** In bytes. When it cannot be read, as it was last. Never throws. */
+	/** Bytes; the last known value if reading fails. Never throws. */
 	read(): number {
 		try {
 			this.#last = (this.#fd === null ? null : this.#readStatus(this.#fd)) ?? process.memoryUsage.rss();
 		} catch {
-			// Out of descriptors or not allowed: a measurement is no reason to fail.
+			// No free descriptors, or not allowed: a measurement is no reason to fail.
 		}
 		return this.#last;
 	}

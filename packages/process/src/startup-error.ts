@@ -1,6 +1,5 @@
 /**
- * What keeps a process from starting, told in one line that names the option and the fix.
- * Exit status 2 when another option would fix it, else 1.
+ * Why a process cannot start, in one line that names the option and the fix. Exit status 2 if another option value would fix it, otherwise 1.
  */
 export class StartupError extends Error {
 	readonly exitStatus: number;

@@ -1,16 +1,16 @@
-/** Ctrl-C in a terminal reaches a program under npm twice, from the terminal and from npm. People take longer. */
+/** Signals this close together count as one: Ctrl-C reaches a program under npm twice, from the terminal and from npm. People are slower. */
 const sameKeyMs = 500;
 
 export interface StopHandlers {
-	/** The first signal: stop in order. */
+	/** Called on the first signal: stop in order. */
 	readonly stop: (signal: NodeJS.Signals) => void;
-	/** Each further one: force it. */
+	/** Called on each further signal: stop at once. */
 	readonly force: (signal: NodeJS.Signals) => void;
-	/** Milliseconds of a clock that only goes forward. */
+	/** Returns milliseconds of a monotonic clock. */
 	readonly nowMs?: () => number;
 }
 
-/** SIGINT and SIGTERM: the first stops, the second forces. One per process. */
+/** Handles SIGINT and SIGTERM: the first stops in order, the second at once. One per process. */
 export class StopSignals {
 	readonly #handlers: StopHandlers;
 	readonly #nowMs: () => number;
@@ -21,17 +21,17 @@ export class StopSignals {
 		this.#nowMs = handlers.nowMs ?? (() => performance.now());
 	}
 
-	/** Whether the first one has come. */
+	/** Whether the first signal was received. */
 	get stopping(): boolean {
 		return this.#first !== null;
 	}
 
-	/** From now on for the rest of the process's life. */
+	/** Installs the handlers for the rest of the process's life. */
 	listen(): void {
 		for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => this.handle(signal));
 	}
 
-	/** As if the signal had come. */
+	/** Acts as if the signal had been received. */
 	handle(signal: NodeJS.Signals): void {
 		const first = this.#first;
 		if (first === null) {

@@ -247,7 +247,7 @@ describe("SIGHUP on shardcast single", () => {
 	it("without a config file it says so and goes on", async () => {
 		const { program, url } = await start([]);
 		program.signal("SIGHUP");
-		await program.waitForOutput(/SIGHUP: there is no config file to read again; start with --config/, 5_000);
+		await program.waitForOutput(/SIGHUP: there is no config file to reload; start with --config/, 5_000);
 		await (await RawClient.open(url)).close();
 		expect(await program.stop()).toEqual({ code: 0, signal: null });
 	});

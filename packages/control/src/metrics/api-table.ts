@@ -7,7 +7,7 @@ export interface ApiReading {
 	readonly refused: Readonly<Record<string, number>>;
 }
 
-/** What each shard keeps of the HTTP API, label `shard`. */
+/** Metrics of the HTTP API in each shard's memory, with the label `shard`. */
 export const apiMetrics: readonly ReadMetric<ApiReading>[] = [
 	counter(
 		"shardcast_api_requests_total",

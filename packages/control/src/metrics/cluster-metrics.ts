@@ -9,11 +9,11 @@ import { collectorMetrics } from "./collector-table.ts";
 export interface ClusterMetricsParts {
 	readonly questions: Questions;
 	readonly board: () => BoardReading;
-	/** Those of the process that asks, which is not asked itself. */
+	/** The metrics of the asking process, which does not ask itself. */
 	readonly own: ProcessMetrics;
 }
 
-/** Answers `metricsQuestion`: the scoreboard's values, and those that each process keeps for itself. */
+/** Answers `metricsQuestion` with the values of the scoreboard and those in the memory of each process. */
 export function answerMetrics({ questions, board, own }: ClusterMetricsParts): void {
 	let scrapes = 0;
 	let lastScrapeSeconds = 0;

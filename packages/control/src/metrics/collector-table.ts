@@ -1,7 +1,7 @@
 import type { ReadMetric } from "@shardcast/telemetry";
 import { counter, gauge, single } from "@shardcast/telemetry";
 
-/** What the collecting process knows of itself and of the collecting. */
+/** Values of the collecting process, about itself and the collection. */
 export interface CollectorReading {
 	readonly version: string;
 	readonly scrapes: number;
@@ -34,7 +34,7 @@ export const collectorMetrics: readonly ReadMetric<CollectorReading>[] = [
 	gauge(
 		"shardcast_scrape_duration_seconds",
 		"seconds",
-		"Time that it took to collect the previous response.",
+		"Time taken to collect the previous response.",
 		single(({ lastScrapeSeconds }) => lastScrapeSeconds),
 	),
 ];

@@ -1,7 +1,7 @@
 import type { ReadMetric } from "@shardcast/telemetry";
 import { counter, gauge, single, singleBy } from "@shardcast/telemetry";
 
-/** What the logs of channels with history count, all together: the counters of `packages/channel-log`. */
+/** Sums of the counters of all logs: see `packages/channel-log`. */
 export interface HistoryCounts {
 	readonly duplicates: number;
 	readonly fullLocked: number;
@@ -14,7 +14,7 @@ export interface HistoryCounts {
 	readonly feedsReplaced: number;
 	readonly published: number;
 	readonly locksFreed: number;
-	/** How full they are now. */
+	/** Current fill levels. */
 	readonly fill: HistoryFill;
 }
 
@@ -31,7 +31,7 @@ export const historyMetrics: readonly ReadMetric<HistoryCounts>[] = [
 	counter(
 		"shardcast_history_publications_total",
 		"messages",
-		"Publications that went into the history of a channel, from clients, HTTP and Kafka.",
+		"Publications added to the history of a channel, from clients, HTTP and Kafka.",
 		single(({ published }) => published),
 	),
 	gauge(
@@ -63,7 +63,7 @@ export const historyMetrics: readonly ReadMetric<HistoryCounts>[] = [
 	counter(
 		"shardcast_history_full_total",
 		"none",
-		"Attempts to publish into a channel with history that found no room, by reason: locked = another process published at that instant, readers = a shard is behind, memory = the machine has no shared memory left, keys = --idempotency-keys are in use. Most are tried again.",
+		"Attempts to publish into a channel with history that found no room, by reason: locked = another process was publishing, readers = a shard is behind, memory = the machine has no shared memory left, keys = --idempotency-keys are in use. Most are tried again.",
 		singleBy("reason", ({ fullLocked, fullReaders, fullMemory, fullKeys }) => ({
 			locked: fullLocked,
 			readers: fullReaders,

@@ -8,7 +8,7 @@ import { historyMetrics } from "./history-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics } from "./revocation-table.ts";
 
-/** All metrics of shardcast's own, in the order of the reference. */
+/** All metrics defined by shardcast, in the order of the reference. */
 export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>> = {
 	Shards: shardMetrics,
 	"Channels and their clients": channelMetrics,
@@ -21,12 +21,12 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"The scrape itself": collectorMetrics,
 };
 
-/** What a process keeps in its own memory carries its label as well: see `ProcessMetrics`. */
+/** The additional label of metrics that are in a process's memory: see `ProcessMetrics`. */
 const labelOfKeeper = new Map<MetricDescriptor, string>();
 for (const metric of [...kafkaMetrics, ...apiMetrics, ...revocationMetrics, ...backendMetrics]) labelOfKeeper.set(metric, "shard");
 for (const metric of [...historyMetrics, ...reloadMetrics, ...collectorMetrics]) labelOfKeeper.set(metric, "process");
 
-/** The reference of the metrics as Markdown, a table per group: what `npm run docs:metrics` writes. */
+/** The metrics reference as Markdown, a table per group, as written by `npm run docs:metrics`. */
 export async function metricsReference(): Promise<string> {
 	const own = Object.entries(metricTables).map(([title, table]) =>
 		section(

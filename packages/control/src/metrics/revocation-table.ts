@@ -7,7 +7,7 @@ export interface RevocationReading {
 	readonly ended: { readonly connection: number; readonly subscription: number };
 }
 
-/** What each shard keeps of blocked users and revoked tokens, label `shard`. */
+/** Metrics of blocked users and revoked tokens in each shard's memory, with the label `shard`. */
 export const revocationMetrics: readonly ReadMetric<RevocationReading>[] = [
 	gauge(
 		"shardcast_revocations",

@@ -6,12 +6,12 @@ export interface ListedChannel {
 	readonly subscribers: number;
 }
 
-/** Channels in one answer, and in each part of it. */
+/** Most channels in an answer, and in each part of it. */
 export const listedChannelsMax = 20;
 
 /**
- * The channels whose names contain a text, by their subscribers of the Centrifuge protocol. A channel that is among the first of no shard may
- * be missing, and subscribers on shards where it is not are not in its number: for people who look for something.
+ * Channels whose names contain a text, by the number of subscribers of the Centrifuge protocol. Approximate, for people who search: each shard
+ * reports only its top channels, so channels may be missing, and counts may be too low.
  */
 export const channelsQuestion: Question<{ readonly search: string }, readonly ListedChannel[], readonly ListedChannel[]> = {
 	name: "channels",
@@ -19,12 +19,12 @@ export const channelsQuestion: Question<{ readonly search: string }, readonly Li
 	deadlineMs: 500,
 	check: (data) => {
 		const isChannel = (one: Partial<ListedChannel> | null) => typeof one?.name === "string" && typeof one.subscribers === "number";
-		if (!Array.isArray(data) || data.length > listedChannelsMax || !data.every(isChannel)) throw new Error("it is no list of channels");
+		if (!Array.isArray(data) || data.length > listedChannelsMax || !data.every(isChannel)) throw new Error("it is not a list of channels");
 		return data as ListedChannel[];
 	},
 };
 
-/** For whoever asks: how the parts become one answer. */
+/** Registers how the parts are merged into an answer. */
 export function answerChannels(questions: Pick<Questions, "add">): void {
 	questions.add(channelsQuestion, (parts) => {
 		const sums = new Map<string, number>();

@@ -13,7 +13,7 @@ export interface ClusterQuestionsParts extends ClusterMetricsParts {
 	readonly revocations: KeptRevocationsParts;
 }
 
-/** Adds all questions that can be put to a cluster, each with how the parts become one answer: in the supervisor, or in a process that has none. */
+/** Registers all questions of a cluster, with the merging of their parts: in the supervisor, or in a process that has none. */
 export function answerCluster(parts: ClusterQuestionsParts): void {
 	const { questions, events, revocations } = parts;
 	answerMetrics(parts);

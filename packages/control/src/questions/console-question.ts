@@ -1,37 +1,37 @@
 import type { ClusterEvent } from "../event-log.ts";
 import type { Question } from "./question.ts";
 
-/** One shard's Kafka ingest at a glance. Counts since its process began. */
+/** A summary of a shard's Kafka ingest. Counts since its process started. */
 export interface KafkaGlance {
 	readonly records: number;
-	/** Records that are in its partitions and not yet with its clients. */
+	/** Records in its partitions that were not delivered to its clients yet. */
 	readonly lag: number;
 	readonly pauses: number;
 	readonly pausedMs: number;
-	/** Troubles and records that were not delivered, of any kind. */
+	/** Number of broker errors and of records that were not delivered, of any kind. */
 	readonly errors: number;
 	readonly ringDepthBytes: number;
 	readonly ringBytes: number;
 }
 
-/** What one shard knows for the console. */
+/** A shard's values for the console. */
 export interface ConsolePart {
 	readonly slot: number;
-	/** For each channel of the question, how many clients of this shard get its messages; "" = messages to everybody. */
+	/** For each channel of the question, the number of this shard's clients that get its messages; "" = messages to everybody. */
 	readonly subscribers: readonly number[];
-	/** For each of them, how many of its clients presence lists. */
+	/** For each channel, the number of its clients in presence. */
 	readonly present: readonly number[];
-	/** Null = it reads no Kafka. */
+	/** Null without Kafka ingest. */
 	readonly kafka: KafkaGlance | null;
 }
 
 export interface ConsoleAnswer {
 	readonly events: readonly ClusterEvent[];
-	/** Of all shards that answered in time. */
+	/** The parts of all shards that answered in time. */
 	readonly parts: readonly ConsolePart[];
 }
 
-/** What the console wants that no shard knows alone: what has happened, and what each shard knows of itself. */
+/** The console's values that no single shard has: recent events, and each shard's part. */
 export const consoleQuestion: Question<{ readonly channels: readonly string[] }, ConsolePart, ConsoleAnswer> = {
 	name: "console",
 	asks: "shards",
@@ -39,7 +39,7 @@ export const consoleQuestion: Question<{ readonly channels: readonly string[] },
 	check: (data) => {
 		const part = data as Partial<ConsolePart> | null;
 		if (typeof part?.slot !== "number" || !Array.isArray(part.subscribers) || !Array.isArray(part.present))
-			throw new Error("it is no part of the console");
+			throw new Error("it is not a part for the console");
 		return part as ConsolePart;
 	},
 };

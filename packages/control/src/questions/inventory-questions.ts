@@ -1,10 +1,10 @@
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
 
-/** Most channels or connections, and bytes of their names, in one answer. */
+/** Most channels or connections in an answer, and most bytes of their names. */
 export const inventoryLimits = { entries: 32_768, bytes: 4 * 1024 * 1024 } as const;
 
-/** How many clients are subscribed, by channel. Null = more than `inventoryLimits`. */
+/** Number of subscribers by channel. Null = more than `inventoryLimits`. */
 export type ChannelCounts = Readonly<Record<string, number>> | null;
 
 /** All channels with subscribers of the Centrifuge protocol whose names match one of these patterns, on all shards. */
@@ -15,12 +15,12 @@ export const channelCountsQuestion: Question<{ readonly patterns: readonly strin
 	isWhole: true,
 	check: (data) => {
 		const isTable = typeof data === "object" && !Array.isArray(data);
-		if (!isTable || Object.values(data ?? {}).some((count) => typeof count !== "number")) throw new Error("it is no table of channels");
+		if (!isTable || Object.values(data ?? {}).some((count) => typeof count !== "number")) throw new Error("it is not a table of channels");
 		return data as ChannelCounts;
 	},
 };
 
-/** A client of the Centrifuge protocol that is connected. */
+/** A connected client of the Centrifuge protocol. */
 export interface ConnectionInfo {
 	readonly client: string;
 	readonly user: string;
@@ -41,12 +41,12 @@ export const connectionsQuestion: Question<{ readonly user: string }, Connection
 	deadlineMs: 2000,
 	isWhole: true,
 	check: (data) => {
-		if (data !== null && !Array.isArray(data)) throw new Error("it is no list of connections");
+		if (data !== null && !Array.isArray(data)) throw new Error("it is not a list of connections");
 		return data as ConnectionInfos;
 	},
 };
 
-/** One shard at a glance. */
+/** A summary of a shard. */
 export interface NodeInfo {
 	readonly uid: string;
 	readonly name: string;
@@ -55,23 +55,23 @@ export interface NodeInfo {
 	readonly users: number;
 	readonly subscriptions: number;
 	readonly channels: number;
-	/** Seconds since it began to serve. */
+	/** Seconds since it started to serve. */
 	readonly uptime: number;
 }
 
-/** What all shards are and have. */
+/** Summaries of all shards. */
 export const nodesQuestion: Question<null, NodeInfo, readonly NodeInfo[]> = {
 	name: "nodes",
 	asks: "shards",
 	deadlineMs: 2000,
 	isWhole: true,
 	check: (data) => {
-		if (typeof (data as Partial<NodeInfo> | null)?.uid !== "string") throw new Error("it is no shard");
+		if (typeof (data as Partial<NodeInfo> | null)?.uid !== "string") throw new Error("it is not a shard");
 		return data as NodeInfo;
 	},
 };
 
-/** For whoever asks: how the parts become one answer. */
+/** Registers how the parts are merged into an answer. */
 export function answerInventory(questions: Pick<Questions, "add">): void {
 	questions.add(channelCountsQuestion, (parts) => {
 		const sums = new Map<string, number>();

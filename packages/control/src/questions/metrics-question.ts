@@ -1,7 +1,7 @@
 import { checkValues, type MetricValues } from "@shardcast/telemetry";
 import type { Question } from "./question.ts";
 
-/** The metrics that each process keeps for itself; the answer is that to GET /metrics. */
+/** The metrics in the memory of each process. The merged answer is the response to GET /metrics. */
 export const metricsQuestion: Question<null, readonly MetricValues[], string> = {
 	name: "metrics",
 	asks: "everyProcess",

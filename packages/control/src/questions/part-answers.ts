@@ -2,13 +2,13 @@ import type { Question } from "./question.ts";
 
 type AnswerPart = (request: unknown) => unknown;
 
-/** What one process has to say to questions. Its parts register themselves; the process's link to the supervisor, or `Questions`, asks. */
+/** A process's answers to questions. Features register them here; the process's link to the supervisor, or `Questions`, calls them. */
 export class PartAnswers {
 	readonly #answers = new Map<string, AnswerPart>();
 
-	/** @throws when the question has an answer already. */
+	/** @throws Error when the question already has an answer. */
 	add<Request, Part, Answer>(question: Question<Request, Part, Answer>, answer: (request: Request) => Part | Promise<Part>): void {
-		if (this.#answers.has(question.name)) throw new Error(`the question "${question.name}" has an answer already`);
+		if (this.#answers.has(question.name)) throw new Error(`the question "${question.name}" already has an answer`);
 		this.#answers.set(question.name, answer as AnswerPart);
 	}
 
@@ -19,7 +19,7 @@ export class PartAnswers {
 	/** Rejects when this process has no answer, or the answer fails. */
 	async answer(name: string, request: unknown): Promise<unknown> {
 		const answer = this.#answers.get(name);
-		if (answer === undefined) throw new Error(`there is no answer to the question "${name}" here`);
+		if (answer === undefined) throw new Error(`this process has no answer to the question "${name}"`);
 		return answer(request);
 	}
 }

@@ -1,26 +1,27 @@
 import { withDeadline } from "@shardcast/process";
 import { questionsMax } from "./question.ts";
 
-/** How a question that was put to another process ended. */
+/** The outcome of a question to another process. */
 export type Reply = { readonly data: unknown } | { readonly error: string };
 
-/** Questions put to another process by message that wait for their answers. One thread; each wait has a deadline. Bound: `questionsMax`. */
+/** Questions sent to another process that wait for their answers. One thread. Each wait has a deadline. Bound: `questionsMax`. */
 export class PendingReplies {
 	readonly #whom: string;
 	readonly #waiting = new Map<number, (reply: Reply) => void>();
 	#nextId = 1;
 
-	/** @param whom the other process, for the error messages. */
+	/** @param whom name of the other process, for error messages. */
 	constructor(whom: string) {
 		this.#whom = whom;
 	}
 
 	/**
-	 * @param send puts the question with this id; false when the other process is gone.
-	 * Rejects then, when the other process cannot answer, when no answer comes within the deadline, and when too many are waiting.
+	 * Sends a question and waits for its answer. Rejects when the other process is gone or cannot answer, after the deadline, or when too many
+	 * questions are waiting.
+	 * @param send sends the question with this id; returns false when the other process is gone.
 	 */
 	async wait(what: string, deadlineMs: number, send: (id: number) => boolean): Promise<unknown> {
-		if (this.#waiting.size >= questionsMax) throw new Error(`${questionsMax} questions are waiting for ${this.#whom} already`);
+		if (this.#waiting.size >= questionsMax) throw new Error(`${questionsMax} questions are already waiting for ${this.#whom}`);
 		const id = this.#nextId++;
 		const answer = new Promise<Reply>((resolve) => this.#waiting.set(id, resolve));
 		try {
@@ -33,18 +34,18 @@ export class PendingReplies {
 		}
 	}
 
-	/** An answer that nobody waits for any more is dropped. */
+	/** Passes on an answer. Drops it if nothing waits for it any more. */
 	settle(id: number, reply: Reply): void {
 		this.#waiting.get(id)?.(reply);
 	}
 
-	/** The other process is gone: nobody waits for it any longer. */
+	/** Fails all waits. Call when the other process is gone. */
 	gone(): void {
 		for (const settle of this.#waiting.values()) settle({ error: `${this.#whom} is gone` });
 	}
 }
 
-/** Settles a question that came from the other process. */
+/** Makes the reply to a question of the other process. */
 export async function replyOf(answer: Promise<unknown> | undefined): Promise<Reply> {
 	try {
 		return { data: await answer };

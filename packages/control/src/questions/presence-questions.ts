@@ -1,14 +1,14 @@
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
 
-/** A client of the Centrifuge protocol that is subscribed to a channel. */
+/** A subscriber of a channel, of the Centrifuge protocol. */
 export interface PresentClient {
 	readonly client: string;
-	/** "" = nobody in particular. */
+	/** "" = anonymous. */
 	readonly user: string;
-	/** What its token says about it, as JSON; absent = nothing. */
+	/** Info from its token, as JSON; absent = none. */
 	readonly info?: string;
-	/** What its subscription token says about it, likewise. */
+	/** Info from its subscription token, as JSON; absent = none. */
 	readonly channelInfo?: string;
 }
 
@@ -16,7 +16,7 @@ export interface PresenceRequest {
 	readonly channel: string;
 }
 
-/** Most clients, and bytes of what tokens say about them, in one answer. */
+/** Most clients in an answer, and most bytes of their infos. */
 export const presenceLimits = { clients: 32_768, bytes: 16 * 1024 * 1024 } as const;
 
 /** Null = more than `presenceLimits`. */
@@ -29,12 +29,12 @@ export const presenceQuestion: Question<PresenceRequest, PresentClients, Present
 	deadlineMs: 1000,
 	isWhole: true,
 	check: (data) => {
-		if (data !== null && !Array.isArray(data)) throw new Error("it is no list of clients");
+		if (data !== null && !Array.isArray(data)) throw new Error("it is not a list of clients");
 		return data as PresentClients;
 	},
 };
 
-/** How many a shard has in a channel, and whose they are, each user once. */
+/** A shard's number of subscribers of a channel, and their users without repetitions. */
 export interface PresencePart {
 	readonly clients: number;
 	readonly users: readonly string[];
@@ -45,7 +45,7 @@ export interface PresenceStats {
 	readonly users: number;
 }
 
-/** How many are subscribed to a channel, on all shards together. */
+/** The number of subscribers of a channel, over all shards. */
 export const presenceStatsQuestion: Question<PresenceRequest, PresencePart, PresenceStats> = {
 	name: "presence_stats",
 	asks: "shards",
@@ -53,12 +53,12 @@ export const presenceStatsQuestion: Question<PresenceRequest, PresencePart, Pres
 	isWhole: true,
 	check: (data) => {
 		const part = data as Partial<PresencePart> | null;
-		if (typeof part?.clients !== "number" || !Array.isArray(part.users)) throw new Error("it is no part of the presence");
+		if (typeof part?.clients !== "number" || !Array.isArray(part.users)) throw new Error("it is not a part of the presence statistics");
 		return part as PresencePart;
 	},
 };
 
-/** For whoever asks: how the parts become one answer. */
+/** Registers how the parts are merged into an answer. */
 export function answerPresence(questions: Pick<Questions, "add">): void {
 	questions.add(presenceQuestion, (parts) => withinLimits(parts.some((part) => part === null) ? null : parts.flatMap((part) => part!)));
 	questions.add(presenceStatsQuestion, (parts) => ({
@@ -67,7 +67,7 @@ export function answerPresence(questions: Pick<Questions, "add">): void {
 	}));
 }
 
-/** Null when they are too many, or too much is said about them. */
+/** Null when there are too many clients, or their infos are too long. */
 export function withinLimits(clients: PresentClients): PresentClients {
 	if (clients === null || clients.length > presenceLimits.clients) return null;
 	let bytes = 0;

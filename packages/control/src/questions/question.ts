@@ -1,30 +1,30 @@
 /**
- * Different questions under way at once in a process; the next one is refused. The same for the process that collects the answers and for each
- * wait for another process: with a lower bound there, a healthy process's part would be missing. A scrape asks one.
+ * Most different questions in progress in a process; further ones are refused. The same limit applies to the collecting process and to each wait
+ * for another process: with a lower one there, the part of a healthy process could be missing. A scrape is one question.
  */
 export const questionsMax = 64;
 
 /**
- * Something that is asked of all processes of a cluster and whose parts are merged into one answer. Both sides know it by its name: a
- * process answers its part through `PartAnswers`; the supervisor, or the process itself where there is none, asks and merges through
- * `Questions`. Requests, parts and answers go through JSON.
+ * A question to all processes of a cluster, whose parts are merged into one answer. Both sides identify it by its name: a process answers its part
+ * through `PartAnswers`; the supervisor, or a process without one, asks and merges through `Questions`. Requests, parts and answers are sent as
+ * JSON.
  */
 export interface Question<Request, Part, Answer> {
-	/** Such as "metrics"; the label under which parts that are missing are counted. */
+	/** Such as "metrics". Also the label for counting missing parts. */
 	readonly name: string;
-	/** The processes that have a part; nobody = whoever merges knows the answer. */
+	/** The processes that have a part; nobody = the merging process has the answer. */
 	readonly asks: "everyProcess" | "shards" | "nobody";
-	/** A process that has not answered by then is left out; an order fails then. */
+	/** A process that has not answered by then is left out; an order fails. */
 	readonly deadlineMs: number;
-	/** It makes the processes do something. So each request is carried out for itself, and one that a process may not have carried out fails. */
+	/** It makes the processes do something. So requests are never shared, and one that a process may not have carried out fails. */
 	readonly isOrder?: boolean;
-	/** An answer without the part of a shard that serves would be wrong: there is none then. */
+	/** The question fails if the part of a serving shard is missing, since the answer would be wrong. */
 	readonly isWhole?: boolean;
-	/** A part as a process sent it. @throws an Error that says what is wrong with it. */
+	/** Validates a part that a process has sent. @throws Error that says what is wrong with it. */
 	readonly check: (data: unknown) => Part;
-	/** Only for the compiler. */
+	/** Only for type inference. */
 	readonly types?: { readonly request: Request; readonly answer: Answer };
 }
 
-/** How a process puts a question to all of them. Rejects when there is no answer in time. */
+/** Puts a question to all processes. Rejects when there is no answer in time. */
 export type Ask = <Request, Part, Answer>(question: Question<Request, Part, Answer>, request: Request) => Promise<Answer>;

@@ -4,28 +4,28 @@ import type { PartAnswers } from "./part-answers.ts";
 import { type Question, questionsMax } from "./question.ts";
 import { SharedAnswers } from "./shared-answers.ts";
 
-/** A process that is asked for its part. */
+/** A process that has a part. */
 export interface AskedProcess {
-	/** Such as "shard-0": the label under which its missing parts are counted. */
+	/** Such as "shard-0". Also the label for counting its missing parts. */
 	readonly name: string;
 	readonly isShard: boolean;
-	/** Rejects when it is gone or has no answer; the caller keeps the deadline too. */
+	/** Rejects when it is gone or has no answer. The caller checks the deadline, too. */
 	request(question: string, request: unknown, deadlineMs: number): Promise<unknown>;
 }
 
 export interface QuestionsParts {
-	/** The other processes that serve now. */
+	/** The other serving processes. */
 	readonly processes: () => readonly AskedProcess[];
-	/** What the asking process has to say itself. */
+	/** The asking process's own parts. */
 	readonly own?: { readonly name: string; readonly answers: PartAnswers };
-	/** Told when a process's part begins to be missing. */
+	/** Gets a line when a process's part starts to be missing. */
 	readonly log?: Pick<Log, "warn">;
 }
 
-/** What a merge may want to know besides the parts. */
+/** What a merge can use besides the parts. */
 export interface Asked<Request> {
 	readonly request: Request;
-	/** `performance.now()` when the question was put. */
+	/** `performance.now()` when the question was asked. */
 	readonly beganMs: number;
 }
 
@@ -35,17 +35,17 @@ interface Entry {
 }
 
 /**
- * Puts questions to all processes and merges what they say: one per cluster, in the supervisor; with a single process, in that one. An answer
- * comes within little more than the question's deadline. A process that is late, gone or answers nonsense costs its own part, which is
- * counted; an order fails then, when all others have been told. Requests for the same while an answer is being made share it, so many scrapers
- * cost as much as one; orders share none.
+ * Puts questions to all processes and merges their parts. One per cluster: in the supervisor, or in the only process. An answer is ready little
+ * later than the question's deadline at most. If a process is late, gone or sends an invalid part, that part is left out and counted; an order
+ * fails then, after all other processes got it. Equal requests during a collection share its answer, so many scrapers cost as much as one; orders
+ * are never shared.
  */
 export class Questions {
 	readonly #parts: QuestionsParts;
 	readonly #entries = new Map<string, Entry>();
-	/** By question, then by process; as many as there have been processes by that name. */
+	/** By question, then by process name. Bounded by the number of names. */
 	readonly #missing = new Map<string, Map<string, number>>();
-	/** `<question> <process>` whose part was missing in the last answer: told once, not each time. */
+	/** `<question> <process>` whose part was missing in the last answer, so that it is logged once, not each time. */
 	readonly #told = new Set<string>();
 	readonly #underWay = new SharedAnswers();
 
@@ -53,32 +53,32 @@ export class Questions {
 		this.#parts = parts;
 	}
 
-	/** How often a process's part was missing, by question and process. A process that has been asked is there, if only with 0. */
+	/** Number of missing parts, by question and process. Includes every process that was asked, if only with 0. */
 	get missing(): ReadonlyMap<string, ReadonlyMap<string, number>> {
 		return this.#missing;
 	}
 
-	/** @throws when there is one by that name. */
+	/** @throws Error when the question exists already. */
 	add<Request, Part, Answer>(
 		question: Question<Request, Part, Answer>,
 		merge: (parts: readonly Part[], asked: Asked<Request>) => Answer | Promise<Answer>,
 	): void {
-		if (this.#entries.has(question.name)) throw new Error(`there is a question "${question.name}" already`);
+		if (this.#entries.has(question.name)) throw new Error(`the question "${question.name}" already exists`);
 		this.#entries.set(question.name, { question, merge: merge as Entry["merge"] });
 		this.#missing.set(question.name, new Map());
 	}
 
-	/** Rejects when the question is unknown here, or too many are under way. */
+	/** Rejects when the question is unknown here, or too many are in progress. */
 	async ask<Request, Part, Answer>(question: Question<Request, Part, Answer>, request: Request): Promise<Answer> {
 		return (await this.answer(question.name, request)) as Answer;
 	}
 
-	/** As `ask`, for a question that came from another process by its name. */
+	/** Like `ask`, for a question that another process has named. */
 	async answer(name: string, request: unknown): Promise<unknown> {
 		const entry = this.#entries.get(name);
-		if (entry === undefined) throw new Error(`nobody here knows the question "${name.slice(0, 40)}"`);
+		if (entry === undefined) throw new Error(`unknown question "${name.slice(0, 40)}"`);
 		const make = async (): Promise<unknown> => {
-			if (this.#underWay.size >= questionsMax) throw new Error(`${questionsMax} questions are under way already`);
+			if (this.#underWay.size >= questionsMax) throw new Error(`${questionsMax} questions are already in progress`);
 			return this.#collect(entry, request);
 		};
 		return entry.question.isOrder === true ? this.#underWay.alone(make) : this.#underWay.of(name, request, make);
@@ -102,7 +102,7 @@ export class Questions {
 		);
 	}
 
-	/** Null when it is missing. */
+	/** A process's part; null when it is missing. */
 	async #part(
 		question: Question<unknown, unknown, unknown>,
 		process: Pick<AskedProcess, "name" | "request">,
@@ -110,7 +110,7 @@ export class Questions {
 	): Promise<{ readonly value: unknown } | null> {
 		const { name, deadlineMs } = question;
 		const counts = this.#missing.get(name)!;
-		// A counter that is not there at 0 hides its first step from every rate.
+		// Start at 0: without that sample, rates would miss the first increment.
 		counts.set(process.name, counts.get(process.name) ?? 0);
 		const key = `${name} ${process.name}`;
 		try {
@@ -119,7 +119,7 @@ export class Questions {
 			this.#told.delete(key);
 			return { value };
 		} catch (error) {
-			// Late, gone, or nonsense. Whether the process is well, the supervisor sees by its heartbeat.
+			// Late, gone, or invalid. The supervisor watches the process's health by its heartbeat.
 			counts.set(process.name, counts.get(process.name)! + 1);
 			if (!this.#told.has(key)) this.#parts.log?.warn(`${consequence(question, process.name)}: ${(error as Error).message}`);
 			this.#told.add(key);
@@ -128,7 +128,7 @@ export class Questions {
 	}
 }
 
-/** Why an order, or a question that must be answered by all, fails. */
+/** Why an order, or a question that all must answer, fails. */
 function missed({ name, isOrder }: Question<unknown, unknown, unknown>, processes: string): string {
 	return isOrder === true ? `${processes} may not have carried out "${name}"` : `${processes} did not answer "${name}"`;
 }

@@ -5,7 +5,7 @@ import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
 import { order, sum } from "./user-questions.ts";
 
-/** Keeps a change for shards that start later, and on the disk where there is a folder for it. Asked before the shards are told. */
+/** Stores a change for shards that start later, and on disk if there is a folder. Asked before the change is sent to the shards. */
 export const keepRevocationQuestion: Question<RevocationChange, never, KeepOutcome> = {
 	name: "keep_revocation",
 	asks: "nobody",
@@ -14,7 +14,7 @@ export const keepRevocationQuestion: Question<RevocationChange, never, KeepOutco
 	check: (data) => data as never,
 };
 
-/** All that are kept, for a shard that starts. */
+/** All stored revocations, for a starting shard. */
 export const revocationsQuestion: Question<null, never, readonly Revocation[]> = {
 	name: "revocations",
 	asks: "nobody",
@@ -22,10 +22,10 @@ export const revocationsQuestion: Question<null, never, readonly Revocation[]> =
 	check: (data) => data as never,
 };
 
-/** Brings a change into force on all shards, which end the connections and subscriptions that are refused now. Says how many. */
+/** Applies a change on all shards. They end connections and subscriptions that are now refused, and answer how many. */
 export const revokeQuestion = order<RevocationChange>("revoke");
 
-/** For whoever asks: the list, and how the shards' parts become one answer. */
+/** Registers the list, and how the shards' parts are merged into an answer. */
 export function answerRevocations(questions: Pick<Questions, "add">, kept: Pick<KeptRevocations, "change" | "list">): void {
 	questions.add(keepRevocationQuestion, (_, { request }) => kept.change(request));
 	questions.add(revocationsQuestion, () => kept.list);

@@ -1,16 +1,16 @@
-/** Answers under way. Requests for the same meanwhile share one, so that many scrapes at a time cost as much as one; orders share none. */
+/** Answers in progress. Equal requests meanwhile share one, so that many scrapes at a time cost as much as one; orders are never shared. */
 export class SharedAnswers {
 	readonly #underWay = new Map<string, Promise<unknown>>();
 	#orders = 0;
 
-	/** Different questions under way, and orders. */
+	/** Number of different questions and of orders in progress. */
 	get size(): number {
 		return this.#underWay.size + this.#orders;
 	}
 
-	/** @param make as for `of`. */
+	/** Makes an answer that is not shared. @param make as for `of`. */
 	async alone(make: () => Promise<unknown>): Promise<unknown> {
-		// Counted once `make` has looked at the size, as the shared ones are.
+		// Counted only after `make` has checked the size, like shared ones.
 		const answer = make();
 		this.#orders++;
 		try {
@@ -21,8 +21,9 @@ export class SharedAnswers {
 	}
 
 	/**
-	 * @param request as it goes to another process, so JSON holds all of it.
-	 * @param make called when nobody has asked the same; must not throw, but may reject.
+	 * Shares the answer of an equal request in progress, or makes one.
+	 * @param request must be complete in JSON, since it is sent to other processes.
+	 * @param make called if there is no equal request. Must not throw, but may reject.
 	 */
 	of(name: string, request: unknown, make: () => Promise<unknown>): Promise<unknown> {
 		const key = `${name} ${JSON.stringify(request)}`;

@@ -2,23 +2,23 @@ import type { Log } from "@shardcast/telemetry";
 import { type RevocationChange, RevocationFile } from "./revocation-file.ts";
 import { type Revocation, Revocations } from "./revocations.ts";
 
-/** `unwritten`: it is in force, but a restart of the whole server forgets it. */
+/** `unwritten`: it is in effect, but is lost when the whole server restarts. */
 export type KeepOutcome = "kept" | "full" | "unwritten";
 
 export interface KeptRevocationsParts {
-	/** Where they survive a restart of the whole server; "" = nowhere. */
+	/** Folder in which they survive a restart of the whole server; "" = none. */
 	readonly folder: string;
 	readonly log: Pick<Log, "error" | "info">;
 }
 
-/** The list of what is refused, in the process that all shards ask. With a folder it survives the end of that process. */
+/** The list of revocations, in the process that all shards ask. With a folder it survives the end of that process. */
 export class KeptRevocations {
 	readonly #parts: KeptRevocationsParts;
 	readonly #kept = new Revocations();
 	readonly #file: RevocationFile | null;
 	#toldThatItEnds = false;
 
-	/** Reads what is in the folder. Never throws; see `RevocationFile.load`. */
+	/** Loads the list from the folder. Never throws; see `RevocationFile.load`. */
 	constructor(parts: KeptRevocationsParts) {
 		this.#parts = parts;
 		const { folder, log } = parts;
@@ -32,7 +32,7 @@ export class KeptRevocations {
 		return this.#kept.list;
 	}
 
-	/** Resolves when the change survives whatever it can survive. */
+	/** Applies a change. Resolves when it is on disk, if there is a folder. */
 	async change(change: RevocationChange): Promise<KeepOutcome> {
 		if (!this.#apply(change)) return "full";
 		const { log } = this.#parts;
@@ -53,7 +53,7 @@ export class KeptRevocations {
 		}
 	}
 
-	/** False = there are too many. */
+	/** False = too many entries. */
 	#apply(change: RevocationChange): boolean {
 		if ("add" in change) return this.#kept.add(change.add);
 		this.#kept.remove(change.remove.kind, change.remove.id);

@@ -5,41 +5,41 @@ import { dirname, join } from "node:path";
 import type { Log } from "@shardcast/telemetry";
 import type { Revocation, RevocationKind } from "./revocations.ts";
 
-/** One that begins, or ends. */
+/** The addition or removal of a revocation. */
 export type RevocationChange = { readonly add: Revocation } | { readonly remove: { readonly kind: RevocationKind; readonly id: string } };
 
 export interface RevocationFileParts {
 	/** Created if it does not exist. */
 	readonly folder: string;
 	readonly log: Pick<Log, "error">;
-	/** How many are kept. */
+	/** Number of revocations in effect. */
 	readonly count: () => number;
-	/** What is in force now: the file is written again with it when most of its lines are out of date. */
+	/** Revocations in effect. The file is rewritten with them when most of its lines are obsolete. */
 	readonly list: () => readonly Revocation[];
 }
 
 const head = "shardcast revocations 1";
 const checksumLength = 16;
-/** Lines that may be out of date before the file is written again. */
+/** Number of obsolete lines tolerated before the file is rewritten. */
 const slack = 1000;
-/** No file of ours is longer: 100,000 entries with the longest ids have 150 MB, twice as much is written before it shrinks. */
+/** Longest valid file: 100,000 entries with the longest ids take 150 MB, and it grows to twice as much before it is rewritten. */
 const fileBytesMax = 400 * 1024 * 1024;
 
 /**
- * Keeps changes in `revocations` in a folder, a line each with its checksum. A change is on the disk when `write` resolves. One owner: the process
- * that keeps the list. Writes that come together are one.
+ * Stores changes in the file `revocations`, one line with a checksum each. A change is on disk when `write` has resolved. Owned by the process that
+ * has the list. Concurrent changes share a write.
  */
 export class RevocationFile {
 	readonly path: string;
 	readonly #parts: RevocationFileParts;
 	readonly #waiting: string[] = [];
-	/** The writes so far. */
+	/** Settles after all writes so far. */
 	#last: Promise<void> = Promise.resolve();
-	/** The one that has not begun. */
+	/** The write that has not started. */
 	#next: Promise<void> | null = null;
 	#lines = 0;
 	#isWhole = true;
-	/** Why it must not be written: it could not be read. */
+	/** Why the file could not be read, and so must not be written. */
 	#problem: string | null = null;
 
 	constructor(parts: RevocationFileParts) {
@@ -47,7 +47,7 @@ export class RevocationFile {
 		this.path = join(parts.folder, "revocations");
 	}
 
-	/** The changes in it, in order. Never throws: what cannot be read is told in the log. To be called once, before anything else. */
+	/** Returns the changes in the file, in order. Never throws: problems are logged. Call once, first. */
 	load(): readonly RevocationChange[] {
 		let text: string;
 		try {
@@ -71,20 +71,20 @@ export class RevocationFile {
 		return this.#changesIn(text);
 	}
 
-	/** Rejects when it is not on the disk. */
+	/** Writes a change. Rejects if it is not on disk. */
 	write(change: RevocationChange): Promise<void> {
 		this.#waiting.push(lineOf(JSON.stringify(change)));
 		return this.#soon();
 	}
 
-	/** Resolves once everything so far is on the disk, or has failed. */
+	/** Resolves when all writes so far are on disk or have failed. */
 	async settled(): Promise<void> {
 		await this.#last;
 	}
 
 	#changesIn(text: string): readonly RevocationChange[] {
 		const lines = text.split("\n");
-		// Without a line break at its end it has been cut off before anything was answered.
+		// A last line without a line break was truncated before its change was acknowledged.
 		const torn = lines.pop();
 		const hasHead = lines.shift() === head;
 		const changes = lines.map(changeIn);
@@ -94,7 +94,7 @@ export class RevocationFile {
 		if (bad > 0) this.#reportDamage(bad, good.length);
 		if (bad > 0 || torn !== "") {
 			this.#isWhole = false;
-			// After the caller has taken what is in it.
+			// After the caller has taken the changes.
 			queueMicrotask(() => void this.#soon().catch((error) => this.#parts.log.error({ error }, `${this.path} could not be written again`)));
 		}
 		return good;
@@ -131,7 +131,7 @@ export class RevocationFile {
 			await this.#writeAgain(this.#parts.list());
 			return;
 		}
-		// What a write that fails has left is a part of a line.
+		// A failed write may have left part of a line.
 		this.#isWhole = false;
 		await writeAndSync(this.path, "a", lines.join(""));
 		this.#lines += lines.length;
@@ -151,7 +151,7 @@ export class RevocationFile {
 const checksumOf = (json: string): string => createHash("sha256").update(json).digest("hex").slice(0, checksumLength);
 const lineOf = (json: string): string => `${checksumOf(json)} ${json}\n`;
 
-/** Null = it is damaged. */
+/** Null for a damaged line. */
 function changeIn(line: string): RevocationChange | null {
 	const json = line.slice(checksumLength + 1);
 	if (line[checksumLength] !== " " || line.slice(0, checksumLength) !== checksumOf(json)) return null;
@@ -168,7 +168,7 @@ async function writeAndSync(path: string, flags: string, text: string): Promise<
 	}
 }
 
-/** So that the new name is on the disk, too. */
+/** Makes sure that the new name is on disk, too. */
 async function syncFolder(path: string): Promise<void> {
 	const folder = await open(path, "r");
 	try {

@@ -1,9 +1,9 @@
-/** What is refused from now on. Times are in seconds since 1970; `until` absent = until the whole server ends. */
+/** A revocation. Times are in seconds since 1970; `until` absent = until the whole server stops. */
 export type Revocation =
 	| { readonly kind: "user"; readonly id: string; readonly until?: number }
 	/** `id` is a token's `jti`. */
 	| { readonly kind: "token"; readonly id: string; readonly until?: number }
-	/** Tokens of the user `id` that were issued before a time, and those that do not say when. */
+	/** Tokens of the user `id` that were issued before a time, or have no time of issue. */
 	| { readonly kind: "user_tokens"; readonly id: string; readonly before: number; readonly until?: number };
 
 export type RevocationKind = Revocation["kind"];
@@ -16,27 +16,27 @@ export interface RevocableToken {
 	readonly iat: unknown;
 }
 
-/** Most revocations at once: about 200 bytes each. */
+/** Most revocations; each takes about 200 bytes. */
 export const revocationsMax = 100_000;
 
-/** Users that are blocked, and tokens that are revoked. The supervisor keeps one, each shard has a copy. Bound: `revocationsMax`. */
+/** Blocked users and revoked tokens. The supervisor has the list, each shard a copy. Bound: `revocationsMax`. */
 export class Revocations {
 	readonly #entries = new Map<string, Revocation>();
 	readonly #now: () => number;
 	readonly #most: number;
 
-	/** @param now seconds since 1970. */
+	/** @param now returns seconds since 1970. */
 	constructor(now: () => number = () => Date.now() / 1000, most: number = revocationsMax) {
 		this.#now = now;
 		this.#most = most;
 	}
 
-	/** Those in force, and some that have expired. */
+	/** Number of revocations, including some that have expired. */
 	get size(): number {
 		return this.#entries.size;
 	}
 
-	/** Those in force. */
+	/** Revocations in effect. */
 	get list(): readonly Revocation[] {
 		this.#removeExpired();
 		return [...this.#entries.values()];
@@ -48,7 +48,7 @@ export class Revocations {
 		return count;
 	}
 
-	/** In place of one of the same kind and id. False = there are too many. */
+	/** Adds a revocation, or replaces one with the same kind and id. False = too many. */
 	add(entry: Revocation): boolean {
 		const key = keyOf(entry.kind, entry.id);
 		if (!this.#entries.has(key) && this.#entries.size >= this.#most) {
@@ -67,7 +67,7 @@ export class Revocations {
 		return this.#inForce("user", user) !== null;
 	}
 
-	/** Why the token is refused; null = it is not. */
+	/** Why the token is refused; null if it is not. */
 	refusal({ user, jti, iat }: RevocableToken): string | null {
 		if (this.#entries.size === 0) return null;
 		if (this.isBlocked(user)) return "its user is blocked";

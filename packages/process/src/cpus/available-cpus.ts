@@ -5,26 +5,26 @@ import { cgroupLimits } from "./cgroup.ts";
 import { parseCpuList } from "./cpu-list.ts";
 
 export interface AvailableCpus {
-	/** CPUs on which this process may run, ascending: affinity and cpuset. */
+	/** CPUs on which this process may run, by affinity and cpuset, ascending. */
 	readonly cpus: readonly number[];
-	/** CPUs' worth of time that the control group grants, such as 1.5; null = no quota. */
+	/** Quota of the control group in CPUs, such as 1.5; null = no quota. */
 	readonly quota: number | null;
 	/**
-	 * How many processes can run at full speed: the smaller of the two, at least 1. A quota is rounded down: a second process on
-	 * half a CPU would be throttled for half of each period, and its clients would see that as latency.
+	 * Number of processes that can run at full speed: the smaller of the two, at least 1. A quota is rounded down: a second process on half a CPU
+	 * would be throttled for half of each period, which its clients would see as latency.
 	 */
 	readonly count: number;
-	/** Where the number comes from, for the banner. */
+	/** Source of the number, for the banner. */
 	readonly source: string;
 }
 
-/** @param root stands in for "/" in tests. */
+/** @param root replaces "/" in tests. */
 export function availableCpus(root = "/"): AvailableCpus {
 	const affinity = affinityOf(join(root, "proc/self/status"));
 	const limits = cgroupLimits(root);
 	const allowed = affinity ?? osCpus().map((_, cpu) => cpu);
 	const within = limits.cpus === null ? allowed : allowed.filter((cpu) => limits.cpus!.includes(cpu));
-	// An empty intersection is a cpuset that was numbered by someone else; the kernel's affinity is what counts.
+	// An empty intersection means that the cpuset uses other numbers. The kernel's affinity decides.
 	const cpus = within.length === 0 ? allowed : within;
 	const quotaCount = limits.quota === null ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(limits.quota));
 	const count = Math.min(cpus.length, quotaCount);
@@ -37,7 +37,7 @@ export function availableCpus(root = "/"): AvailableCpus {
 	return { cpus, quota: limits.quota, count, source };
 }
 
-/** Cpus_allowed_list of /proc/self/status; null where there is no such thing. */
+/** Cpus_allowed_list of /proc/self/status; null if there is none. */
 function affinityOf(path: string): number[] | null {
 	let status: string;
 	try {

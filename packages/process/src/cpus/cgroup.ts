@@ -2,25 +2,24 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseCpuList } from "./cpu-list.ts";
 
-/** What control groups allow this process; null = no limit. */
+/** Limits of control groups on this process; null = no limit. */
 export interface CgroupLimits {
-	/** CPUs' worth of time, such as 1.5. */
+	/** Quota in CPUs, such as 1.5. */
 	readonly quota: number | null;
 	readonly cpus: readonly number[] | null;
-	/** "cgroup v1" or "cgroup v2", whichever gave the quota or else the CPUs; null = neither. */
+	/** "cgroup v1" or "cgroup v2": the source of the quota, or else of the CPUs; null = neither. */
 	readonly source: string | null;
 }
 
 interface Hierarchy {
-	/** Where it is mounted, and the path of this process's group within it. */
+	/** Mount point, and path of this process's group in it. */
 	readonly mount: string;
 	readonly group: string;
 }
 
 /**
- * Reads the limits of this process's group and of all groups above it (a limit on a parent binds as well), in version 2 and in
- * version 1. Inside a container the group's own path is often not visible, since the container sees its group as the mount's
- * root: folders that are not there are passed over.
+ * Reads the limits of this process's group and of all its parents, whose limits apply too, in versions 2 and 1. Inside a container the path of the
+ * group is often not visible, since the container sees its group as the root of the mount: missing folders are skipped.
  */
 export function cgroupLimits(root: string): CgroupLimits {
 	const groups = groupsOfSelf(root);
@@ -41,7 +40,7 @@ export function cgroupLimits(root: string): CgroupLimits {
 	return { quota: smallest([quotaV2, quotaV1]), cpus: cpusV2 ?? cpusV1, source: any ? (binding ? "cgroup v2" : "cgroup v1") : null };
 }
 
-/** Lines `id:controllers:path` of /proc/self/cgroup; version 2 has no controllers, so its key is "". */
+/** Paths by controller from /proc/self/cgroup, with lines `id:controllers:path`. Version 2 has no controllers, so its key is "". */
 function groupsOfSelf(root: string): Map<string, string> {
 	const groups = new Map<string, string>();
 	for (const line of (read(join(root, "proc/self/cgroup")) ?? "").split("\n")) {
@@ -55,17 +54,17 @@ function groupsOfSelf(root: string): Map<string, string> {
 function hierarchy(root: string, mounts: readonly string[], group: string, marker: string): Hierarchy | null {
 	for (const name of mounts) {
 		const mount = join(root, "sys/fs/cgroup", name);
-		// A root group has no quota file of version 1, so its folder is enough there.
+		// In version 1 a root group has no quota file, so its folder is enough.
 		if (existsSync(join(mount, marker)) || (name !== "" && existsSync(mount))) return { mount, group };
 	}
 	return null;
 }
 
-/** The folders of the group and of all above it, innermost first. */
+/** Folders of the group and of its parents, innermost first. */
 function chain(found: Hierarchy | null): string[] {
 	if (found === null) return [];
 	const folders: string[] = [];
-	// "/../x" means a group outside of what this container may see.
+	// "/../x" means a group that this container cannot see.
 	for (let group = join("/", found.group); ; group = dirname(group)) {
 		folders.push(join(found.mount, group));
 		if (group === "/") return folders;
@@ -103,7 +102,7 @@ function smallest(quotas: readonly (number | null)[]): number | null {
 	return limits.length === 0 ? null : Math.min(...limits);
 }
 
-/** undefined when it is not there: which files exist depends on the kernel and on what the container may see. */
+/** Undefined if the file does not exist, which depends on the kernel and the container. */
 function read(path: string): string | undefined {
 	try {
 		return readFileSync(path, "utf8");

@@ -1,9 +1,9 @@
-/** Far above any machine; keeps "0-4000000000" from filling the memory. */
+/** More than any machine has. Keeps "0-4000000000" from filling the memory. */
 const cpuMax = 4096;
 
 /**
- * The kernel's list format, "0-3,8": also what `--cpus` takes.
- * @returns the CPU numbers, ascending, each once.
+ * Parses the kernel's list format, "0-3,8", which `--cpus` uses too.
+ * @returns the CPU numbers, ascending, without repetitions.
  * @throws RangeError whose message completes the sentence `"<text>" …`.
  */
 export function parseCpuList(text: string): number[] {
@@ -21,7 +21,7 @@ export function parseCpuList(text: string): number[] {
 	return [...cpus].sort((a, b) => a - b);
 }
 
-/** "0-3,8" for [0, 1, 2, 3, 8]. Expects them ascending. */
+/** Formats CPU numbers: "0-3,8" for [0, 1, 2, 3, 8]. They must be ascending. */
 export function formatCpuList(cpus: readonly number[]): string {
 	const parts: string[] = [];
 	for (let at = 0; at < cpus.length; ) {
