@@ -199,6 +199,7 @@ const notShown = new Set([
 	"shardcast_commands_over_rate_total", // clients are told error 111; of interest only when a limit is set
 	"shardcast_api_requests_total", // of interest only when keys are changed
 	"shardcast_api_refused_total",
+	"shardcast_api_over_limit_total", // the same
 	"shardcast_revoked_ended_total", // the same
 	"shardcast_hook_requests_total", // of interest only to those who ask a backend
 	"shardcast_hook_statuses_total",

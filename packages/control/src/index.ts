@@ -24,6 +24,8 @@ export {
 	inventoryLimits,
 	type NodeInfo,
 	nodesQuestion,
+	type Page,
+	pageOf,
 } from "./questions/inventory-questions.ts";
 export { metricsQuestion } from "./questions/metrics-question.ts";
 export { PartAnswers } from "./questions/part-answers.ts";

@@ -132,6 +132,11 @@ describe("npm centrifuge on 2 shards: users", () => {
 			],
 		});
 		await both("unsubscribed news");
+		const lines = ['{"method":"presence_stats","params":{"channel":"news"}}', '{"method":"disconnect","params":{"user":"nobody"}}'].join(
+			"\n",
+		);
+		const older = await httpRequest(`${cluster.httpUrl}/api`, { method: "POST", headers: { "x-api-key": key }, body: lines });
+		expect(older.body, "POST /api with several lines").toBe('{"result":{"num_clients":0,"num_users":0}}\n{"result":{}}');
 		await api("disconnect", { user: "dan" });
 		await both("disconnected 3503");
 		expect(other.state).toBe("connected");

@@ -5,6 +5,8 @@ export interface ApiReading {
 	readonly requests: Readonly<Record<string, number>>;
 	/** By reason. */
 	readonly refused: Readonly<Record<string, number>>;
+	/** By limit. */
+	readonly overLimit: Readonly<Record<string, number>>;
 }
 
 /** Metrics of the HTTP API in each shard's memory, with the label `shard`. */
@@ -20,5 +22,11 @@ export const apiMetrics: readonly ReadMetric<ApiReading>[] = [
 		"none",
 		"Requests to the HTTP API that were refused: unauthorized = no valid key; forbidden = the key has no right to the method or the channel.",
 		singleBy("reason", ({ refused }) => refused),
+	),
+	counter(
+		"shardcast_api_over_limit_total",
+		"none",
+		"What the server API refused because of a limit: requests = 256 were under way on the shard (503); replies = commands of a batch behind 16 MiB of replies (error 106).",
+		singleBy("limit", ({ overLimit }) => overLimit),
 	),
 ];

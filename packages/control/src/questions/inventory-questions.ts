@@ -4,11 +4,19 @@ import type { Questions } from "./questions.ts";
 /** Most channels or connections in an answer, and most bytes of their names. */
 export const inventoryLimits = { entries: 32_768, bytes: 4 * 1024 * 1024 } as const;
 
+/** A part of a long list, in the order of its keys by their UTF-16 code units. */
+export interface Page {
+	/** Only what comes after this key; absent = from the start. */
+	readonly after?: string;
+	/** At most so many, from 1; absent = all. Whoever asks wants one more, to know whether there are more. */
+	readonly most?: number;
+}
+
 /** Number of subscribers by channel. Null = more than `inventoryLimits`. */
 export type ChannelCounts = Readonly<Record<string, number>> | null;
 
 /** All channels with subscribers of the Centrifuge protocol whose names match one of these patterns, on all shards. */
-export const channelCountsQuestion: Question<{ readonly patterns: readonly string[] }, ChannelCounts, ChannelCounts> = {
+export const channelCountsQuestion: Question<{ readonly patterns: readonly string[] } & Page, ChannelCounts, ChannelCounts> = {
 	name: "channel_counts",
 	asks: "shards",
 	deadlineMs: 2000,
@@ -34,8 +42,8 @@ export interface ConnectionInfo {
 /** Null = more than `inventoryLimits`. */
 export type ConnectionInfos = readonly ConnectionInfo[] | null;
 
-/** The connections of a user, on all shards. */
-export const connectionsQuestion: Question<{ readonly user: string }, ConnectionInfos, ConnectionInfos> = {
+/** The connections of a user, on all shards, in the order of their client ids when it is asked for a page. */
+export const connectionsQuestion: Question<{ readonly user: string } & Page, ConnectionInfos, ConnectionInfos> = {
 	name: "connections",
 	asks: "shards",
 	deadlineMs: 2000,
@@ -73,20 +81,34 @@ export const nodesQuestion: Question<null, NodeInfo, readonly NodeInfo[]> = {
 
 /** Registers how the parts are merged into an answer. */
 export function answerInventory(questions: Pick<Questions, "add">): void {
-	questions.add(channelCountsQuestion, (parts) => {
+	questions.add(channelCountsQuestion, (parts, { request }) => {
 		const sums = new Map<string, number>();
 		for (const part of parts) {
 			if (part === null) return null;
 			for (const [name, clients] of Object.entries(part)) sums.set(name, (sums.get(name) ?? 0) + clients);
 		}
-		return withinInventory(sums, (name) => name.length) ? Object.fromEntries(sums) : null;
+		// The first of all shards together: each has told its first.
+		const page = pageOf([...sums], ([name]) => name, request);
+		return withinInventory(new Map(page)) ? Object.fromEntries(page) : null;
 	});
-	questions.add(connectionsQuestion, (parts) => {
+	questions.add(connectionsQuestion, (parts, { request }) => {
 		if (parts.includes(null)) return null;
-		const all = parts.flatMap((part) => part!);
+		const all = pageOf(
+			parts.flatMap((part) => part!),
+			({ client }) => client,
+			request,
+		);
 		return connectionsWithin(all) ? all : null;
 	});
 	questions.add(nodesQuestion, (parts) => [...parts]);
+}
+
+/** The page of these; all of them, as they are, if it has no end and no start. */
+export function pageOf<Entry>(entries: readonly Entry[], keyOf: (entry: Entry) => string, { after, most }: Page): readonly Entry[] {
+	if (after === undefined && most === undefined) return entries;
+	const compare = (a: Entry, b: Entry) => (keyOf(a) < keyOf(b) ? -1 : 1);
+	const left = after === undefined ? [...entries] : entries.filter((entry) => keyOf(entry) > after);
+	return left.sort(compare).slice(0, most);
 }
 
 export function connectionsWithin(connections: readonly ConnectionInfo[]): boolean {
@@ -99,9 +121,9 @@ export function connectionsWithin(connections: readonly ConnectionInfo[]): boole
 	return bytes <= inventoryLimits.bytes;
 }
 
-function withinInventory(sums: ReadonlyMap<string, number>, bytesOf: (name: string) => number): boolean {
+function withinInventory(sums: ReadonlyMap<string, number>): boolean {
 	if (sums.size > inventoryLimits.entries) return false;
 	let bytes = 0;
-	for (const name of sums.keys()) bytes += bytesOf(name);
+	for (const name of sums.keys()) bytes += name.length;
 	return bytes <= inventoryLimits.bytes;
 }

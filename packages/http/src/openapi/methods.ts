@@ -15,6 +15,11 @@ const channel = text("Name of the channel.");
 const since = table({ offset: count(), epoch: text() }, ["offset"], "A position in the channel.");
 const info = { info: any("JSON for other clients to see, at most 16 KiB."), b64info: bytes("info") };
 const expireAt = count("Seconds since 1970; 0 = never.");
+const page = {
+	limit: { ...count("Entries of one page, 10,000 at most; 0 = all without `cursor`, 10,000 with it."), maximum: 10_000 },
+	cursor: { ...text("`next_cursor` of the page before."), maxLength: 255 },
+};
+const nextPage = { next_cursor: text("There are more: ask again with it as `cursor`.") };
 const target = {
 	user: text("All connections of this user, on all shards."),
 	client: text("Only this one of them, by its client id."),
@@ -132,13 +137,13 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 		result: nothing,
 	},
 	channels: {
-		summary: "Channels with subscribers, at most 32,768.",
-		request: table({ pattern: { ...text("`*` stands for any text, `?` for one character."), maxLength: 255 } }),
-		result: table({ channels: tableOf(table({ num_clients: count() }, ["num_clients"]), "By name.") }, ["channels"]),
+		summary: "Channels with subscribers: all of them, 32,768 at most, or a page.",
+		request: table({ pattern: { ...text("`*` stands for any text, `?` for one character."), maxLength: 255 }, ...page }),
+		result: table({ channels: tableOf(table({ num_clients: count() }, ["num_clients"]), "By name."), ...nextPage }, ["channels"]),
 	},
 	connections: {
-		summary: "Connections of a user.",
-		request: table({ user: text() }, ["user"]),
+		summary: "Connections of a user: all of them, 32,768 at most, or a page.",
+		request: table({ user: text(), ...page }, ["user"]),
 		result: table(
 			{
 				connections: tableOf(
@@ -153,6 +158,7 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 					),
 					"By client id.",
 				),
+				...nextPage,
 			},
 			["connections"],
 		),

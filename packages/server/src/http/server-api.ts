@@ -8,10 +8,12 @@ import type { Feature } from "../lifecycle/feature.ts";
 import { version } from "../version.ts";
 import { ApiCall, type ApiMethod, ApiRequest } from "./api/api-call.ts";
 import { ApiError } from "./api/api-error.ts";
-import { errorReply, resultReply } from "./api/api-reply.ts";
+import { errorReply, type ResultForm, resultReply } from "./api/api-reply.ts";
 import { batchMethod } from "./api/batch-method.ts";
 import { type ChannelMethodsParts, channelMethods } from "./api/channel-methods.ts";
 import { clusterMethods } from "./api/cluster-methods.ts";
+import { Commands } from "./api/commands.ts";
+import { pipeline } from "./api/pipeline.ts";
 import { publishMethods } from "./api/publish-methods.ts";
 import { revocationMethods } from "./api/revocation-methods.ts";
 import { userMethods } from "./api/user-methods.ts";
@@ -29,22 +31,29 @@ export interface ServerApiParts extends PublishingParts, ChannelMethodsParts {
 
 interface ReplyForm {
 	readonly inStatus: boolean;
-	readonly isBare: boolean;
+	readonly form: ResultForm;
 }
+
+const forms: Readonly<Record<string, ResultForm>> = { batch: "bare", "": "lines" };
 
 const bodyBytesMax = 65_536;
 /** Requests that wait for answers at once; more are told to come again. */
 const underWayMax = 256;
+const busy = refusal("unavailable", `${underWayMax} requests to the server API are under way on this shard; try again`, { close: false });
+/** With the commands of its batch, or of its lines. */
+const manyCommands = new Set(["broadcast", "batch", ""]);
 
 /**
  * What a backend orders and asks at `POST /api/<method>`, on all shards. Answers `{"result":…}`, or `{"error":{"code","message"}}` with the
- * protocol's codes and status 200. `POST /api/publish` is `PublishApi`.
+ * protocol's codes and status 200. `POST /api/publish` is `PublishApi`. `POST /api` takes several at once; see `pipeline`.
  */
 export class ServerApi implements Feature {
 	readonly name = "server API";
 	readonly routes: readonly (BodyRoute | AnswerRoute)[];
 	readonly #parts: ServerApiParts;
 	#underWay = 0;
+	/** What was refused because of a limit, by the limit. */
+	readonly #overLimit = { requests: 0, replies: 0 };
 	#draining = false;
 
 	constructor(parts: ServerApiParts) {
@@ -58,14 +67,21 @@ export class ServerApi implements Feature {
 			...clusterMethods(asking),
 			...revocationMethods(asking),
 		};
-		const all: Readonly<Record<Exclude<ApiMethodName, "publish">, ApiMethod>> = { ...methods, batch: batchMethod({ publish, ...methods }) };
-		const methodRoutes = Object.entries(all).map(
+		const commands = new Commands({
+			methods: { publish, ...methods },
+			onTooLong: () => {
+				this.#overLimit.replies++;
+			},
+		});
+		const all: Readonly<Record<Exclude<ApiMethodName, "publish">, ApiMethod>> = { ...methods, batch: batchMethod(commands) };
+		// The one without a name is Centrifugo's older way.
+		const methodRoutes = Object.entries({ ...all, "": (call: ApiCall) => pipeline(commands, call) }).map(
 			([name, method]): BodyRoute => ({
 				kind: "body",
 				method: "POST",
-				path: `/api/${name}`,
+				path: name === "" ? "/api" : `/api/${name}`,
 				keepAlive: true,
-				bodyBytesMax: name === "broadcast" || name === "batch" ? Math.max(bodyBytesMax, parts.publishBytesMax) : bodyBytesMax,
+				bodyBytesMax: manyCommands.has(name) ? Math.max(bodyBytesMax, parts.publishBytesMax) : bodyBytesMax,
 				begin: (request) => this.#begin(request, name, method),
 			}),
 		);
@@ -73,7 +89,7 @@ export class ServerApi implements Feature {
 	}
 
 	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
-		metrics.addReading(apiMetrics, () => this.#parts.access.counts);
+		metrics.addReading(apiMetrics, () => ({ ...this.#parts.access.counts, overLimit: this.#overLimit }));
 	}
 
 	/** From now on no new request is taken; those under way are finished. */
@@ -87,14 +103,17 @@ export class ServerApi implements Feature {
 
 	#begin(request: HttpRequest, name: string, method: ApiMethod): ReturnType<BodyRoute["begin"]> {
 		if (this.#draining) return refusal("shutting_down");
-		const key = this.#parts.access.keyFor(request, name);
+		const key = this.#parts.access.keyFor(request, name === "" ? "batch" : name);
 		if ("status" in key) return key;
 		const inStatus = request.header("x-centrifugo-error-mode").toLowerCase() === "transport";
-		return (body) => this.#take(request, key, body, method, { inStatus, isBare: name === "batch" });
+		return (body) => this.#take(request, key, body, method, { inStatus, form: forms[name] ?? "result" });
 	}
 
-	async #take(from: HttpRequest, key: ApiKey, body: Uint8Array, method: ApiMethod, { inStatus, isBare }: ReplyForm): Promise<Reply> {
-		if (this.#underWay >= underWayMax) return refusal("unavailable", undefined, { close: false });
+	async #take(from: HttpRequest, key: ApiKey, body: Uint8Array, method: ApiMethod, { inStatus, form }: ReplyForm): Promise<Reply> {
+		if (this.#underWay >= underWayMax) {
+			this.#overLimit.requests++;
+			return busy;
+		}
 		if (!isUtf8(body)) return refusal("bad_request", "the body is no JSON: it is not UTF-8", { close: false });
 		const source = {
 			get address() {
@@ -106,9 +125,9 @@ export class ServerApi implements Feature {
 		try {
 			// The body is valid in this step only. An empty one has no fields.
 			const own = body.length === 0 ? Buffer.from("{}") : Buffer.from(body);
-			return resultReply(await method(new ApiCall(new ApiRequest(key, source), own)), isBare);
+			return resultReply(await method(new ApiCall(new ApiRequest(key, source), own)), form);
 		} catch (error) {
-			return errorReply(error, inStatus);
+			return errorReply(error, inStatus, form);
 		} finally {
 			this.#underWay--;
 		}

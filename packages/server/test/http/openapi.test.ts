@@ -39,9 +39,9 @@ const calls: Readonly<Record<string, { readonly request: object; readonly answer
 	presence_stats: { request: { channel: "chat:1" }, answer: { clients: 1, users: 1 } },
 	history: { request: { channel: "chat:1", limit: -1, since: { offset: 0, epoch: "" }, reverse: false } },
 	history_remove: { request: { channel: "chat:1" } },
-	channels: { request: { pattern: "*" }, answer: { a: 1 } },
+	channels: { request: { pattern: "*", limit: 1, cursor: "a" }, answer: { b: 1, c: 1 } },
 	connections: {
-		request: { user: "ann" },
+		request: { user: "ann", limit: 10, cursor: "b" },
 		answer: [{ client: "c", user: "ann", transport: "sse", protocol: "json", channels: ["a"] }],
 	},
 	info: {

@@ -47,7 +47,7 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 		nowMs: () => 0,
 	});
 	const post = async (method: string, body: unknown, given = "a-secret-key", headers: Readonly<Record<string, string>> = {}) => {
-		const route = api.routes.find(({ path }) => path === `/api/${method}`) as BodyRoute;
+		const route = api.routes.find(({ path }) => path === (method === "" ? "/api" : `/api/${method}`)) as BodyRoute;
 		const request: HttpRequest = {
 			method: "POST",
 			path: route.path,
@@ -58,8 +58,22 @@ export function serverApi(answer: unknown = 1, key: string | null = "a-secret-ke
 		const begun = route.begin(request);
 		const text = typeof body === "string" ? body : JSON.stringify(body);
 		const reply = (typeof begun === "function" ? await begun(Buffer.from(text)) : begun) as Reply;
-		texts.push(Buffer.from(reply.body as string).toString());
-		return { status: reply.status, body: JSON.parse(Buffer.from(reply.body as string).toString()) as unknown };
+		const answer = Buffer.from(reply.body as string).toString();
+		texts.push(answer);
+		// To `POST /api`, lines.
+		const isLines = method === "" && reply.status === 200;
+		const parsed: unknown = isLines ? answer.split("\n").map((line) => JSON.parse(line) as unknown) : JSON.parse(answer);
+		return { status: reply.status, body: parsed };
 	};
-	return { access, api, asked, texts, post, published, log };
+	/** What was refused because of a limit. */
+	const overLimit = () => {
+		let found: unknown;
+		api.measures({
+			addReading: ((_metrics: unknown, read: () => { readonly overLimit: unknown }) => {
+				found = read().overLimit;
+			}) as never,
+		});
+		return found;
+	};
+	return { access, api, asked, texts, post, published, log, overLimit };
 }

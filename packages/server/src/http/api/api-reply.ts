@@ -1,16 +1,17 @@
 import { json, type Reply, refusal } from "@shardcast/http";
 import { ErrorCode } from "@shardcast/protocol";
+import { JsonSyntaxError } from "@shardcast/wire";
 import { FieldError } from "../../json/fields.ts";
 import { NotJsonError, PublishRequestError } from "../publish-request.ts";
 import type { JsonText } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 
-/**
- * To a method that was carried out.
- * @param isBare as Centrifugo answers a batch: without `{"result":…}` around it.
- */
-export function resultReply(result: JsonText, isBare: boolean): Reply {
-	const [before, behind] = isBare ? ["", "\n"] : ['{"result":', "}\n"];
+/** Around a result: `{"result":…}`; bare = nothing, as Centrifugo answers a batch; lines = the same, without a line break at the end. */
+export type ResultForm = "result" | "bare" | "lines";
+
+/** To a method that was carried out. */
+export function resultReply(result: JsonText, form: ResultForm): Reply {
+	const [before, behind] = form === "result" ? ['{"result":', "}\n"] : ["", form === "lines" ? "" : "\n"];
 	return { ...json(200, null), body: Buffer.concat([Buffer.from(before), Buffer.from(result), Buffer.from(behind)]) };
 }
 
@@ -19,11 +20,12 @@ export function resultReply(result: JsonText, isBare: boolean): Reply {
  * @param inStatus the caller wants the HTTP status to say so, too.
  * @throws what is no problem of the request.
  */
-export function errorReply(error: unknown, inStatus: boolean): Reply {
-	if (error instanceof SyntaxError || error instanceof NotJsonError) return refusal("bad_request", "the body is no JSON", { close: false });
+export function errorReply(error: unknown, inStatus: boolean, form: ResultForm): Reply {
+	if (error instanceof SyntaxError || error instanceof NotJsonError || error instanceof JsonSyntaxError)
+		return refusal("bad_request", "the body is no JSON", { close: false });
 	const { code, isForbidden } = apiErrorOf(error);
 	const status = isForbidden ? 403 : inStatus ? statusOf(code) : 200;
-	return { ...json(status, null), body: `${errorText(error)}\n` };
+	return { ...json(status, null), body: `${errorText(error)}${form === "lines" ? "" : "\n"}` };
 }
 
 /** `{"error":{"code","message"}}` */

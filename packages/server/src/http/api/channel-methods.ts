@@ -47,7 +47,7 @@ export function channelMethods({
 			const { name } = channelOf(call, presenceError);
 			const clients = await ask(presenceQuestion, { channel: name });
 			if (clients === null)
-				throw new ApiError(ErrorCode.limitExceeded, "there are more clients than fit into an answer; ask for presence_stats");
+				throw new ApiError(ErrorCode.limitExceeded, "an answer has at most 32768 clients, or 16 MiB of them; ask for presence_stats");
 			return resultOf("presence", { presence: presenceResult(clients) });
 		},
 		presence_stats: async (call) => {

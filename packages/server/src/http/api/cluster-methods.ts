@@ -1,15 +1,12 @@
-import { type Ask, channelCountsQuestion, connectionsQuestion, nodesQuestion } from "@shardcast/control";
-import { ErrorCode } from "@shardcast/protocol";
+import { type Ask, channelCountsQuestion, connectionsQuestion, nodesQuestion, pageOf } from "@shardcast/control";
 import { FieldError, requiredField, textField } from "../../json/fields.ts";
 import type { ApiMethod } from "./api-call.ts";
-import { ApiError } from "./api-error.ts";
+import { pageCut, pageField, pageWanted, tooMany } from "./page-fields.ts";
 
 export interface ClusterMethodsParts {
 	/** Puts a question to all shards; rejects with an ApiError. */
 	readonly ask: Ask;
 }
-
-const tooMany = (what: string) => new ApiError(ErrorCode.limitExceeded, `there are more ${what} than fit into an answer`);
 
 /** What all shards together have. */
 export function clusterMethods({ ask }: ClusterMethodsParts): Readonly<Record<"channels" | "connections" | "info", ApiMethod>> {
@@ -17,20 +14,27 @@ export function clusterMethods({ ask }: ClusterMethodsParts): Readonly<Record<"c
 		channels: async ({ fields, request }) => {
 			const pattern = textField(fields, "pattern") || "*";
 			if (pattern.length > 255) throw new FieldError("pattern has more than 255 characters");
-			const counts = await ask(channelCountsQuestion, { patterns: [pattern] });
-			if (counts === null) throw tooMany("channels: ask with a pattern that fewer names match,");
-			const own = Object.entries(counts).filter(([name]) => request.key.allowsChannel(name));
-			return JSON.stringify({ channels: Object.fromEntries(own.map(([name, clients]) => [name, { num_clients: clients }])) });
+			const page = pageField(fields);
+			const counts = await ask(channelCountsQuestion, { patterns: [pattern], ...pageWanted(page) });
+			if (counts === null) throw tooMany("channels", ", or with a pattern that fewer names match");
+			// JSON has moved names that are numbers to the front.
+			const found = pageOf(Object.entries(counts), ([name]) => name, pageWanted(page));
+			const { own, next } = pageCut(found, ([name]) => name, page);
+			// A page may have fewer: the key has no right to the others.
+			const allowed = own.filter(([name]) => request.key.allowsChannel(name));
+			return JSON.stringify({ channels: Object.fromEntries(allowed.map(([name, clients]) => [name, { num_clients: clients }])), ...next });
 		},
 		connections: async ({ fields }) => {
 			const user = requiredField(fields, "user");
-			const found = await ask(connectionsQuestion, { user });
-			if (found === null) throw tooMany("connections");
-			const entries = found.map(({ client, channels, ...about }) => {
+			const page = pageField(fields);
+			const found = await ask(connectionsQuestion, { user, ...pageWanted(page) });
+			if (found === null) throw tooMany("connections", "");
+			const { own, next } = pageCut(found, ({ client }) => client, page);
+			const entries = own.map(({ client, channels, ...about }) => {
 				const subscribed = Object.fromEntries(channels.map((name) => [name, {}]));
 				return [client, { ...about, state: { channels: subscribed } }] as const;
 			});
-			return JSON.stringify({ connections: Object.fromEntries(entries) });
+			return JSON.stringify({ connections: Object.fromEntries(entries), ...next });
 		},
 		info: async () => {
 			const nodes = await ask(nodesQuestion, null);

@@ -1,5 +1,6 @@
 import {
 	type ChannelCounts,
+	type ConnectionInfo,
 	type ConnectionInfos,
 	channelCountsQuestion,
 	connectionsQuestion,
@@ -7,12 +8,15 @@ import {
 	inventoryLimits,
 	type NodeInfo,
 	nodesQuestion,
+	type Page,
 	type PartAnswers,
+	pageOf,
 } from "@shardcast/control";
 import { globMatches } from "../../json/glob.ts";
 import { version } from "../../version.ts";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
+import { FirstNames } from "./first-names.ts";
 import type { Subscribers } from "./subscribers.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
 import type { UsersParts } from "./users.ts";
@@ -37,34 +41,53 @@ export class Inventory {
 	}
 
 	answers(parts: PartAnswers): void {
-		parts.add(channelCountsQuestion, ({ patterns }) => this.channels(patterns));
-		parts.add(connectionsQuestion, ({ user }) => this.connections(user));
+		parts.add(channelCountsQuestion, ({ patterns, ...page }) => this.channels(patterns, page));
+		parts.add(connectionsQuestion, ({ user, ...page }) => this.connections(user, page));
 		parts.add(nodesQuestion, () => this.node());
 	}
 
 	/** Costs about 2 ms for 20,000 channels. Null = more than fit into an answer. */
-	channels(patterns: readonly string[]): ChannelCounts {
+	channels(patterns: readonly string[], page: Page = {}): ChannelCounts {
+		const found =
+			page.most === undefined ? this.#channels(patterns, page.after ?? "") : this.#firstChannels(patterns, page.after ?? "", page.most);
+		return found === null ? null : Object.fromEntries(found);
+	}
+
+	#firstChannels(patterns: readonly string[], after: string, most: number): Iterable<readonly [string, number]> | null {
+		const first = new FirstNames<number>(most);
+		this.#parts.subscribers.audiences.each((name, subscribers) => {
+			if (name > after && patterns.every((pattern) => globMatches(pattern, name))) first.add(name, subscribers);
+			return true;
+		});
+		const { list } = first;
+		let bytes = 0;
+		for (const [name] of list) bytes += name.length;
+		return bytes <= inventoryLimits.bytes ? list : null;
+	}
+
+	#channels(patterns: readonly string[], after: string): Iterable<readonly [string, number]> | null {
 		const found = new Map<string, number>();
 		let bytes = 0;
 		let fits = true;
 		this.#parts.subscribers.audiences.each((name, subscribers) => {
-			if (!patterns.every((pattern) => globMatches(pattern, name))) return true;
+			if (name <= after || !patterns.every((pattern) => globMatches(pattern, name))) return true;
 			found.set(name, subscribers);
 			bytes += name.length;
 			fits = found.size <= inventoryLimits.entries && bytes <= inventoryLimits.bytes;
 			return fits;
 		});
-		return fits ? Object.fromEntries(found) : null;
+		return fits ? found : null;
 	}
 
-	connections(user: string): ConnectionInfos {
-		const all = this.#parts.connected
+	connections(user: string, page: Page = {}): ConnectionInfos {
+		const all: ConnectionInfo[] = this.#parts.connected
 			.of(user)
 			.filter(({ isGone }) => !isGone)
 			.map((session) => ({ client: session.id, user, ...wayOf(session), channels: session.channels }));
 		for (const { id, channels } of this.#parts.rawClients(user))
 			all.push({ client: id, user, transport: "websocket", protocol: "raw", channels });
-		return connectionsWithin(all) ? all : null;
+		const found = pageOf(all, ({ client }) => client, page);
+		return connectionsWithin(found) ? found : null;
 	}
 
 	node(): NodeInfo {

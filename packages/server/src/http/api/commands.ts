@@ -1,0 +1,91 @@
+import { setImmediate } from "node:timers/promises";
+import { ErrorCode } from "@shardcast/protocol";
+import type { JsonSpan } from "@shardcast/wire";
+import { ApiCall, type ApiMethod } from "./api-call.ts";
+import { ApiError, ApiForbidden } from "./api-error.ts";
+import { errorText } from "./api-reply.ts";
+
+/** Commands of one request. */
+export const commandsMax = 1000;
+/** Of all replies together; the commands behind them get an error. */
+export const repliesBytesMax = 16 * 1024 * 1024;
+/** Those that wait for an answer at once: shards answer 64 questions at a time. */
+const parallelMax = 16;
+
+/** A method with its request: part of a body. */
+export interface ApiCommand {
+	readonly method: string;
+	/** Null = it has none. */
+	readonly params: JsonSpan | null;
+}
+
+export interface CommandsParts {
+	/** By their names. */
+	readonly methods: Readonly<Record<string, ApiMethod>>;
+	/** Told of each command that gets an error because the replies before it are too long. */
+	readonly onTooLong: () => void;
+}
+
+/** What became of a command: the JSON of its result, or `{"error":{…}}`. */
+export type CommandOutcome = { readonly result: string } | { readonly error: string };
+
+/** Carries out the commands of one request. One that fails does not stop the others. */
+export class Commands {
+	readonly #parts: CommandsParts;
+
+	constructor(parts: CommandsParts) {
+		this.#parts = parts;
+	}
+
+	/**
+	 * One after the other, or 16 at a time.
+	 * @param form makes the reply to one. @returns the replies in the order of the commands.
+	 */
+	async run<Command extends ApiCommand>(
+		call: ApiCall,
+		commands: readonly Command[],
+		parallel: boolean,
+		form: (command: Command, outcome: CommandOutcome) => string,
+	): Promise<readonly string[]> {
+		const replies: string[] = [];
+		let bytes = 0;
+		let next = 0;
+		const worker = async (): Promise<void> => {
+			while (next < commands.length) {
+				const index = next++;
+				const command = commands[index]!;
+				const reply = form(command, bytes > repliesBytesMax ? this.#tooLong() : await this.#execute(call, command));
+				replies[index] = reply;
+				bytes += reply.length;
+				// Deliveries go on between the commands.
+				if (index % 16 === 15) await setImmediate();
+			}
+		};
+		await Promise.all(Array.from({ length: parallel ? parallelMax : 1 }, worker));
+		return replies;
+	}
+
+	async #execute(call: ApiCall, { method: name, params }: ApiCommand): Promise<CommandOutcome> {
+		const { methods } = this.#parts;
+		try {
+			const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
+			if (method === undefined) throw new ApiError(ErrorCode.methodNotFound, name.slice(0, 40));
+			if (!call.request.key.allowsMethod(name)) throw new ApiForbidden(ErrorCode.permissionDenied, `this key has no right to ${name}`);
+			const body = params === null ? noParams : call.body.subarray(params.start, params.end);
+			const result = await method(new ApiCall(call.request, body));
+			return { result: Buffer.from(result).toString() };
+		} catch (error) {
+			return { error: errorText(error) };
+		}
+	}
+
+	#tooLong(): CommandOutcome {
+		this.#parts.onTooLong();
+		return tooLong;
+	}
+}
+
+const noParams = Buffer.from("{}");
+const tooLong = {
+	error: errorText(new ApiError(ErrorCode.limitExceeded, "the replies before it have more than 16 MiB; send fewer commands in a request")),
+};
