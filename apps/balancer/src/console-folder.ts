@@ -1,4 +1,4 @@
 import { join } from "node:path";
 
-/** Where the console's files are: from here, as from the one file that the build makes of these sources, it is one folder up. */
+/** Folder of the console's files: one level up from this file, and also from the bundle that the build makes. */
 export const consoleFolder = join(import.meta.dirname, "../console");

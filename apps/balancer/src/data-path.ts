@@ -5,7 +5,7 @@ import { settleMs } from "./pick.ts";
 export interface DataPath {
 	/** @returns the port, once it listens. */
 	open(address: Address): Promise<number>;
-	/** Connections that are neither handed over nor answered yet. */
+	/** Number of connections neither handed over nor answered yet. */
 	readonly pending: number;
 	/** Sets the time limit for request heads, also for connections that exist already. */
 	set headTimeoutMs(value: number);

@@ -40,7 +40,7 @@ export interface Candidate {
 	youngBefore: number;
 	/** Not picked before this time, because its socket or port did not answer. */
 	shunnedUntilMs: number;
-	/** Its connections, including those on the way to it: as of the last look, plus those picked since. The shard with the fewest wins. */
+	/** Its connections, including those in flight: as of the last look, plus those picked since. The shard with the fewest is picked. */
 	load: number;
 	/** How many of them hold, or may yet hold, the slot of a WebSocket. `max` bounds this. */
 	taken: number;
@@ -138,7 +138,7 @@ export class Picker {
 		else if (Number.isNaN(this.#respondsSinceMs)) this.#respondsSinceMs = nowMs;
 	}
 
-	/** @param isLasting it becomes a client, over a WebSocket or a stream. @returns the shard with the fewest connections, which now include this one; null when none has room. */
+	/** @param isLasting the connection is a client's WebSocket or stream. @returns the shard with the fewest connections, which now include this one; null when none has room. */
 	pick(isLasting: boolean): Candidate | null {
 		const candidates = this.#candidates;
 		const count = candidates.length;

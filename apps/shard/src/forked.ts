@@ -25,7 +25,7 @@ export function runForked(): void {
 		drain: async (deadlineMs) => {
 			if (started === null) return { cutOff: 0 };
 			const { shard } = started;
-			// No guard around it: the drain keeps the deadline itself, and the supervisor kills a shard that does not end.
+			// No timeout here: `drain` observes the deadline itself, and the supervisor kills a shard that does not end.
 			const cutOff = await shard.drain(deadlineMs);
 			await shard.stop();
 			return { cutOff };
@@ -70,7 +70,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		connections: () => row.webSockets,
 		messages: () => row.get("messagesIn"),
 		print: (line) => log.debug(line),
-		onError: (error) => log.debug({ error }, "the status line could not be printed"),
+		onError: (error) => log.debug({ error }, "could not print the status line"),
 	});
 	const talk = () => (log.level === "debug" ? statusLine.start() : statusLine.stop());
 	talk();

@@ -4,11 +4,11 @@ import { surviveClosedOutput } from "@shardcast/process";
 
 surviveClosedOutput();
 try {
-	// Only now, since the library for WebSockets may not load.
+	// Imported only now, since the WebSocket library may fail to load.
 	(await import("./forked.ts")).runForked();
 } catch (error) {
 	if (process.send === undefined) process.exit(complain("shardcast", error));
-	// The supervisor says it: for all its shards, once.
+	// The supervisor reports it, once for all its shards.
 	connectToParent({
 		start: () => Promise.reject(error),
 		drain: async () => ({ cutOff: 0 }),

@@ -37,7 +37,7 @@ export interface HandoffPathOptions {
 	readonly handoff: Handoff;
 	readonly headBytesMax: number;
 	readonly headTimeoutMs: number;
-	/** Each connection begins with a PROXY header. It stays unread for the shard, like the request behind it. */
+	/** Each connection begins with a PROXY header. Like the request after it, it stays unread for the shard. */
 	readonly proxyProtocol: boolean;
 	/** How many descriptors this process may have open. */
 	readonly descriptorsMax: number;
@@ -66,9 +66,9 @@ export class HandoffPath implements DataPath {
 	readonly #budget: DescriptorBudget;
 	/** The bytes of the last peek: a PROXY header, if there is one, and the head. */
 	readonly #peeked: Buffer;
-	/** Those of them that begin with the request's head: all, unless there is a PROXY header before it. */
+	/** The part of these bytes that starts with the request's head: all, unless there is a PROXY header. */
 	#bytes: Buffer;
-	/** The client's address in that header; null = there is none. */
+	/** The client's address in that header; null = none. */
 	#told: string | null = null;
 	/** Parses heads that arrive in one piece, as nearly all do. */
 	#parser = new HeadParser();
@@ -233,7 +233,7 @@ export class HandoffPath implements DataPath {
 	#inPlaceOfTheOldest(fd: number): number {
 		const oldest = this.#heads.takeOldest(DataPathLimits.displacedMs);
 		if (oldest === null) return this.#turnAway(fd, Refusals.descriptors);
-		// Its head may have arrived since the last look.
+		// Its head may have arrived since the last check.
 		if (this.#examine(oldest.fd, oldest.sinceMs, oldest.parser, oldest.seen) >= 0)
 			this.#turnAway(oldest.fd, displaced, oldest.parser.isHead);
 		// The lowest free number: that of the oldest, or one below, unless the oldest was just handed to a shard and is still open.
@@ -266,7 +266,7 @@ export class HandoffPath implements DataPath {
 		return -1;
 	}
 
-	/** Finds where the request begins in what was peeked, and what a PROXY header before it says. Costs nothing where none is demanded. */
+	/** Finds the start of the request in the peeked bytes, and reads a PROXY header before it. Costs nothing if none is required. */
 	#skipPrefix(fd: number, length: number): ProxyPrefix {
 		if (!this.#options.proxyProtocol) return noPrefix;
 		const prefix = proxyPrefix(this.#peeked, length, this.#responder.isTrusted(peerText(fd)));
@@ -276,7 +276,7 @@ export class HandoffPath implements DataPath {
 		return prefix;
 	}
 
-	/** Of the connection that was examined last: the address it comes from, or that its PROXY header has. */
+	/** Address of the connection examined last: that of its PROXY header, or of the connection itself. */
 	#peer(fd: number): string {
 		return this.#told ?? peerText(fd);
 	}

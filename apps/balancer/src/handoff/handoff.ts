@@ -23,7 +23,7 @@ export interface HandoffOptions {
 	readonly handoffMs: Pick<HistogramWords, "observe">;
 	/** Gets a connection that its shard has not received, to give it to another. */
 	readonly onReturn: (fd: number, sinceMs: number) => void;
-	/** The shard does not answer. */
+	/** Called when the shard does not answer. */
 	readonly onGone: (candidate: Candidate) => void;
 }
 

@@ -8,20 +8,20 @@ export interface WaitingHead {
 	readonly parser: HeadParser;
 	/** Number of bytes parsed so far. */
 	seen: number;
-	/** Pause before the next look. */
+	/** Pause before the next check. */
 	intervalMs: number;
-	/** Time of the next look. */
+	/** Time of the next check. */
 	dueMs: number;
 }
 
 export interface WaitingHeadsOptions {
 	readonly headsMax: number;
-	/** Read at each look. */
+	/** Called at each check. */
 	readonly timeoutMs: () => number;
 	readonly nowMs: () => number;
-	/** Peeks again; false when the connection needs no further look. */
+	/** Peeks again; false when the connection needs no further check. */
 	readonly look: (head: WaitingHead) => boolean;
-	/** Called before and after a run of looks. */
+	/** Called before a run of checks; `end` is called after it. */
 	readonly begin: () => void;
 	readonly end: () => void;
 	/** Gets a connection whose head took too long, or whose place was needed. */

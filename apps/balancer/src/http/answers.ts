@@ -24,7 +24,7 @@ export class Answers {
 		);
 	}
 
-	/** Whether the request target in `bytes` is one of these. */
+	/** Whether the request target in `bytes` belongs to one of these routes. */
 	has(bytes: Uint8Array, start: number, end: number): boolean {
 		let pathEnd = start;
 		while (pathEnd < end && bytes[pathEnd] !== questionMark) pathEnd++;
@@ -45,7 +45,7 @@ export class Answers {
 		else void this.#answerUnknown(connection, method, target);
 	}
 
-	/** A method for which node:http has no name: it would say 400 and nothing more. */
+	/** Answers a request with a method unknown to node:http, which would only answer 400. */
 	async #answerUnknown(connection: OneRequest, method: string, target: string): Promise<void> {
 		const { path, query } = divided(target);
 		connection.end(replyBytes(await this.#router.route({ method, path, query, address: connection.remoteAddress, header: () => "" })));

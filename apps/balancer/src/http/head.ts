@@ -122,7 +122,7 @@ export class HeadParser {
 		return this.#isGet && this.#upgrade && this.#connection && this.#key === true && this.#version === true;
 	}
 
-	/** Asks for a connection that stays: a WebSocket, or a stream of a client. It needs room in a shard like any client. */
+	/** The request is for a WebSocket or a client's stream. The connection stays, so it needs room in a shard. */
 	get isLasting(): boolean {
 		return this.isUpgrade || this.#isStream;
 	}
@@ -292,10 +292,10 @@ export class HeadParser {
 }
 
 const pathsOfStreams = streamPaths.map(latin1);
-/** What all of them begin with, so that nearly all other requests cost one comparison. */
+/** Common prefix of all stream paths, so that nearly all other requests cost one comparison. */
 const streamPrefix = latin1("/connection/");
 
-/** Whether the target is the path of a stream, with a query or without. */
+/** Whether the target is the path of a stream, with or without a query. */
 function isStreamPath(bytes: Uint8Array, start: number, end: number): boolean {
 	if (!startsWith(bytes, start, end, streamPrefix)) return false;
 	return pathsOfStreams.some(

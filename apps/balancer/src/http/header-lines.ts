@@ -1,7 +1,7 @@
 /**
- * The values of all lines of a header, in their order and with commas between them; "" when there are none. For the few requests of which the
- * balancer needs more than its parser keeps.
- * @param headBytes length of the head, which was found valid, at the start of `bytes`. @param name in lower case.
+ * The values of all lines of a header, in order and joined by commas; "" when there are none. For the few requests where the balancer needs
+ * more than its parser stores.
+ * @param headBytes length of the valid head at the start of `bytes`. @param name in lower case.
  */
 export function headerLines(bytes: Buffer, headBytes: number, name: string): string {
 	const values: string[] = [];

@@ -11,7 +11,7 @@ import { Duplex } from "node:stream";
 export class OneRequest extends Duplex {
 	readonly #socket: Socket;
 
-	/** Of the client, which may be behind a proxy. */
+	/** Address of the client, which may be behind a proxy. */
 	readonly remoteAddress: string;
 
 	constructor(socket: Socket, head: Buffer, address: string) {

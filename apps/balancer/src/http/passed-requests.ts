@@ -12,9 +12,9 @@ export interface PassedRequestsOptions {
 	readonly judge: (bytes: Buffer, head: HeadParser) => Refusal | null;
 	/** Writes to the shard. */
 	readonly write: (bytes: Buffer) => void;
-	/** A head has been written. */
+	/** Called when a head has been written. */
 	readonly onPassed: (isHeadRequest: boolean) => void;
-	/** Nothing more is passed on. A head is refused once all earlier responses are complete, a body before its own response is. */
+	/** Called when nothing more is passed on. A head is refused when all earlier responses are complete, a body before its response is complete. */
 	readonly onRefused: (refusal: Refusal, what: "head" | "body", isHeadRequest: boolean) => void;
 }
 
@@ -42,7 +42,7 @@ export class PassedRequests {
 		return this.#state === "head" || this.#state === "body";
 	}
 
-	/** A request has been passed on in full and is not answered yet. */
+	/** Whether a complete request has been passed on and is not answered yet. */
 	get awaitsAnswer(): boolean {
 		return this.#state === "answer";
 	}
@@ -60,7 +60,7 @@ export class PassedRequests {
 		this.#advance();
 	}
 
-	/** The response to the current request is complete. */
+	/** Call when the response to the current request is complete. */
 	answered(): void {
 		if (this.#state === "body") this.#answeredEarly = true;
 		if (this.#state !== "answer") return;

@@ -1,19 +1,19 @@
 import { readProxyHeader } from "@shardcast/http";
 import { because, type Refusal, Refusals } from "./refusal.ts";
 
-/** What a connection begins with where a PROXY header is demanded. */
+/** The start of a connection on a port that requires a PROXY header. */
 export type ProxyPrefix =
 	| { readonly status: "incomplete" }
 	| { readonly status: "refused"; readonly refusal: Refusal }
-	/** `address` of the client; null = the connection's own. */
+	/** `address` of the client; null = that of the connection. */
 	| { readonly status: "complete"; readonly bytes: number; readonly address: string | null };
 
 const incomplete: ProxyPrefix = { status: "incomplete" };
 
-/** What each connection begins with where none is. */
+/** The start of a connection on a port without PROXY headers. */
 export const noPrefix: ProxyPrefix & { readonly status: "complete" } = { status: "complete", bytes: 0, address: null };
 
-/** Reads it. The header counts from a trusted proxy only. @param length of `bytes` so many have come. */
+/** Reads the start of a connection. Only trusted proxies may send a header. @param length number of valid bytes in `bytes`. */
 export function proxyPrefix(bytes: Uint8Array, length: number, isTrusted: boolean): ProxyPrefix {
 	if (!isTrusted) return { status: "refused", refusal: Refusals.proxyHeader };
 	const header = readProxyHeader(bytes, length);
@@ -21,6 +21,6 @@ export function proxyPrefix(bytes: Uint8Array, length: number, isTrusted: boolea
 	if (header.status === "complete") return { status: "complete", bytes: header.bytes, address: header.address };
 	return {
 		status: "refused",
-		refusal: because(Refusals.proxyHeader, `this port takes connections with a PROXY header only: it ${header.problem}`),
+		refusal: because(Refusals.proxyHeader, `this port accepts only connections with a PROXY header: it ${header.problem}`),
 	};
 }

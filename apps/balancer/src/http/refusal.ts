@@ -34,11 +34,11 @@ export function because(refusal: Refusal, message: string): Refusal {
 }
 
 /** For a connection whose head is incomplete, when no descriptors are left. */
-export const displaced = because(Refusals.headTimeout, "the request head did not come, and others need this connection's place");
+export const displaced = because(Refusals.headTimeout, "the request head did not arrive, and others need this connection's place");
 
 /**
  * The complete response, after which the connection is closed.
- * @param isHead the request is a HEAD, as far as the head has come: the answer has no body then.
+ * @param isHead the request is a HEAD, as far as is known: then the answer has no body.
  */
 export function refusalAnswer({ code, message }: Refusal, isHead: boolean): Buffer {
 	return replyBytes(refusal(code, message), isHead);

@@ -1,4 +1,4 @@
-/** What a head says about the body after it; `HeadParser` implements it. */
+/** The length of a body, as given in the head; `HeadParser` implements it. */
 export interface BodyLength {
 	/** -1 = no Content-Length. */
 	readonly contentLength: number;
@@ -23,7 +23,7 @@ type State = (typeof State)[keyof typeof State];
 
 /** Eight hex digits are 4 GiB. */
 const sizeDigitsMax = 8;
-/** How many bytes of extensions and trailers a body may have. They are dropped. */
+/** Most bytes of extensions and trailers of a body. They are dropped. */
 const extrasMax = 8192;
 
 const Byte = { tab: 9, lf: 10, cr: 13, space: 32, semicolon: 59 } as const;

@@ -15,7 +15,7 @@ const answeringMax = 1024;
 /** How long a client may take to read its response and close, before its connection is dropped. */
 const answerMs = 5000;
 
-/** What both data paths share: checking a head, answering, refusing. One owner, the balancer's loop. */
+/** The common part of both data paths: checking heads, answering, refusing. Owned by the balancer's loop. */
 export class Responder {
 	readonly count: (counter: BalancerCounter, amount: number) => void;
 	/** Connections that get a response from the balancer and then close. A client that is dropped here did not read it. */
@@ -74,12 +74,12 @@ export class Responder {
 		return head.isLasting && !this.rates.isOff ? this.#overRate(addressKeyOf(this.clientAddress(head, bytes, peer()))) : null;
 	}
 
-	/** Whether the connection comes from a proxy whose PROXY header is believed. */
+	/** Whether the connection comes from a proxy whose PROXY header is trusted. */
 	isTrusted(peer: string): boolean {
 		return this.#trustedProxies.has(peer);
 	}
 
-	/** The client's address: that of the connection, or what a trusted proxy says. @param peer the address that the connection comes from. */
+	/** The client's address: that of the connection, or the one reported by a trusted proxy. @param peer the address that the connection comes from. */
 	clientAddress(head: HeadParser, bytes: Buffer, peer: string): string {
 		return this.#trustedProxies.client(peer, () => headerLines(bytes, head.bytes, "x-forwarded-for"));
 	}

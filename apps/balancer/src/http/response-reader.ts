@@ -2,7 +2,7 @@ import { GrowingBytes } from "@shardcast/http";
 
 /**
  * The state of a response. `switched`: the shard has accepted a WebSocket, and HTTP is over. `stream`: it has begun, is the last one, and may
- * take any time; said once.
+ * take any time; returned once.
  */
 export type Progress = "more" | "complete" | "switched" | "stream";
 
@@ -19,13 +19,13 @@ export class ResponseReader {
 	#isHeadRequest = false;
 	#bodyLeft = 0;
 
-	/** A request has been passed on. */
+	/** Call when a request has been passed on. */
 	expect(isHeadRequest: boolean): void {
 		this.#isHeadRequest = isHeadRequest;
 		if (this.#state === "none") this.#state = "head";
 	}
 
-	/** Looks at what the shard has sent. */
+	/** Processes bytes from the shard. */
 	take(bytes: Buffer): Progress {
 		let rest = bytes;
 		while (this.#state === "head") {

@@ -7,11 +7,11 @@ export const proxyTokenHeader = "X-Shardcast-Proxy";
 /** Headers that the balancer sets itself; those of the client are removed. */
 const ownHeaders: ReadonlySet<string> = new Set(["x-forwarded-for", "x-real-ip", proxyTokenHeader.toLowerCase()]);
 
-/** What a shard is told about a request that is passed on. */
+/** What the balancer tells a shard about a request. */
 export interface Forwarding {
 	/** The address that the connection comes from. */
 	readonly peer: string;
-	/** The client's, which is another one behind a trusted proxy. */
+	/** The address of the client, which differs behind a trusted proxy. */
 	readonly client: string;
 	readonly token: string;
 }

@@ -38,14 +38,14 @@ export interface ProxyPathOptions {
 interface ProxiedConnection {
 	readonly socket: Socket;
 	/**
-	 * The address that the connection comes from, or that its PROXY header has. As it was when the connection was accepted: a broken
-	 * connection has none, and what the client claims must not replace it.
+	 * Address of the PROXY header, or of the connection itself. Read when the connection was accepted: a broken connection has none, and an
+	 * address that the client claims must not replace it.
 	 */
 	address: string;
 	readonly head: HeadParser;
-	/** From the request's head on. */
+	/** Received bytes, from the request's head on. */
 	bytes: GrowingBytes;
-	/** Its PROXY header has not come. */
+	/** Its PROXY header has not arrived yet. */
 	awaitsPrefix: boolean;
 	/** The turn of the loop in which it was accepted. */
 	readonly turn: number;
@@ -59,11 +59,11 @@ interface ProxiedConnection {
 interface Spliced {
 	readonly connection: ProxiedConnection;
 	readonly candidate: Candidate;
-	/** The splice has given the client's connection back. */
+	/** The splice has returned the client's connection. */
 	isReleased: boolean;
 }
 
-/** In the header to a shard: the client's address follows in the head of each request. */
+/** In the PROXY header to a shard: the client's address is in the head of each request. */
 const noAddress = new Uint8Array(16);
 
 /** A port that does not answer is skipped for a moment, so few attempts per client are enough. */
@@ -191,7 +191,7 @@ export class ProxyPath implements DataPath {
 			onData: (piece) => this.#onData(connection, piece),
 			onEnd: () => this.#onEarlyEnd(connection),
 		};
-		// A client for whom there is no room is told so once its request is known: /health must be answered even when no client fits.
+		// A client without room is refused only when its request is known: /health must be answered even when no client fits.
 		if (this.#isFull() && !this.#displaceOldest()) this.#responder.cutOldest();
 		if (this.#isFull()) {
 			this.#responder.turnAway(socket, Refusals.descriptors, false);
@@ -257,7 +257,7 @@ export class ProxyPath implements DataPath {
 		else if (head.status === HeadStatus.complete) this.#settle(connection);
 	}
 
-	/** False while the PROXY header has not come, or nothing behind it, and when the connection was refused. */
+	/** False while the PROXY header and the first byte after it have not arrived, and when the connection was refused. */
 	#skipPrefix(connection: ProxiedConnection): boolean {
 		const { bytes, address } = connection;
 		const prefix = proxyPrefix(bytes.buffer, bytes.length, this.#responder.isTrusted(address));
@@ -306,7 +306,7 @@ export class ProxyPath implements DataPath {
 		return enough();
 	}
 
-	/** Stops waiting for its head, and stops reading from it for now. */
+	/** Stops waiting for the connection's head, and stops reading from it for now. */
 	#letGo(connection: ProxiedConnection): void {
 		this.#waiting.delete(connection);
 		const { socket, onData, onEnd } = connection;

@@ -10,10 +10,10 @@ export interface SpliceOptions extends Pick<PassedRequestsOptions, "headBytesMax
 	/** The complete head of the first request; `bytes` is everything received so far. */
 	readonly head: HeadParser;
 	readonly bytes: Buffer;
-	/** Written to the shard before everything else; null = nothing. */
+	/** Bytes to write to the shard first; null = none. */
 	readonly preface: Uint8Array | null;
 	readonly onConnected: () => void;
-	/** A later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
+	/** Called when a later request is refused. The client's connection belongs to the caller again; all earlier responses are written. */
 	readonly onRefused: (refusal: Refusal, isHead: boolean) => void;
 	/** Called once. `wasConnected` is false when the shard's port did not answer; the client's connection is then untouched. */
 	readonly onShardClosed: (wasConnected: boolean) => void;
@@ -124,7 +124,7 @@ export class Splice {
 		this.#flow();
 	}
 
-	/** Nothing that the client sends is wanted any more, but its end: the stream is for nobody then. */
+	/** Ignores further bytes of the client, but notices when it closes: then the stream has no reader. */
 	#watchClient(): void {
 		const client = this.#client;
 		this.#requests.end();
