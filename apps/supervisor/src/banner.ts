@@ -6,13 +6,13 @@ import type { Plan } from "./preflight/preflight.ts";
 export interface BannerFacts {
 	readonly version: string;
 	readonly plan: Plan;
-	/** Clients that a process's open files allow; Infinity = any number. */
+	/** Most clients by a process's limit of open files; Infinity = no limit. */
 	readonly connectionsFit: number;
-	/** Where the balancer listens, with the port that it really got. */
+	/** The balancer's address, with its actual port. */
 	readonly balancer: Address;
 }
 
-/** What `multi` prints on stdout once the cluster serves. */
+/** The text that `multi` prints on stdout when the cluster serves. */
 export function banner({ version, plan, connectionsFit, balancer }: BannerFacts): string {
 	const { config, topology, mode, pin } = plan;
 	const http = `http://${urlHost(balancer)}`;

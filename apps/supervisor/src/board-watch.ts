@@ -2,17 +2,17 @@ import type { EventLog } from "@shardcast/control";
 import type { Scoreboard } from "@shardcast/scoreboard";
 
 const everyMs = 1000;
-/** One kind of event of one shard is told at most this often; what comes in between is summed up in the next. */
+/** Minimum interval between events of one kind and shard. Counts in between are added to the next event. */
 const quietMs = 10_000;
-/** Lost connections within one look that are worth an event: this many, or this part of those that were open. */
+/** Connections lost since the last check that cause an event: at least this many, and this share of those that were open. */
 const stormMin = 20;
 const stormShare = 0.1;
 
-/** A counter of a shard whose growth people should know of. */
+/** Counters of a shard whose growth causes an event. */
 const watched = [
 	["closedSlow", "warn", (count: number) => `closed ${count} clients that read too slowly`],
 	["backpressured", "warn", (count: number) => `${count} publishes found the bus full and were held or refused`],
-	["closedBusFull", "bad", (count: number) => `closed ${count} clients whose messages the full bus could not take`],
+	["closedBusFull", "bad", (count: number) => `closed ${count} clients because the full bus had no room for their messages`],
 	["closedRateLimited", "warn", (count: number) => `closed ${count} clients that sent more messages than --message-rate allows`],
 	["closedReceiveOnly", "warn", (count: number) => `closed ${count} clients that sent a message though clients only receive`],
 	["refused", "warn", (count: number) => `refused ${count} connections: it was full`],
@@ -28,8 +28,8 @@ interface Seen {
 }
 
 /**
- * Turns what the scoreboard's counters say into events: clients that were too slow, a bus that is full, storms of disconnects. Reads
- * one row per shard and second; nothing is reported to it.
+ * Turns growing counters of the scoreboard into events: slow clients, a full bus, disconnect storms. Reads each shard's row once a second;
+ * shards report nothing to it.
  */
 export class BoardWatch {
 	readonly #board: Scoreboard;
@@ -55,7 +55,7 @@ export class BoardWatch {
 		clearInterval(this.#timer);
 	}
 
-	/** To be called at intervals. */
+	/** Call periodically. */
 	look(): void {
 		const nowMs = this.#nowMs();
 		for (const row of this.#board.rows()) {

@@ -6,32 +6,32 @@ import { DescriptorChannel, SharedFile } from "@shardcast/native";
 import { type BoardReading, ClusterDirectory, type ClusterState, Role, readBoard, Scoreboard, ShardState } from "@shardcast/scoreboard";
 import type { LogCapacity } from "@shardcast/wire";
 
-/** The table is laid out once, and the limit of connections may rise later. */
+/** Minimum size of the table, which is created once, while the limit of connections may be raised later. */
 const addressesLeast = 4096;
 
 export interface MemorySizes {
 	readonly shards: number;
-	/** Of each member's ring. */
+	/** Capacity of each member's ring. */
 	readonly ringCapacityBytes: number;
 	/** The logs of channels with history. */
 	readonly history: LogCapacity;
-	/** Whether shards read Kafka: then there is a position table. */
+	/** Whether to create a position table, for shards that read Kafka. */
 	readonly positions: boolean;
 }
 
 /**
- * The supervisor's part of the cluster's shared memory: makes the directory, the scoreboard and the members' files, keeps the rows' own
- * words true, clears up after dead processes. One instance, one writer.
+ * The supervisor's part of the cluster's shared memory: creates the directory, the scoreboard and the members' files, updates its words in the
+ * rows, and cleans up after dead processes. One instance.
  */
 export class ClusterMemory {
 	readonly #directory: ClusterDirectory;
 	readonly #board: Scoreboard;
 	readonly #members: OpenMemberFiles;
-	/** Finds processes that keep a log's lock, and frees the locks of dead ones. */
+	/** Finds processes that do not release a log's lock, and frees the locks of dead ones. */
 	readonly logs: LogKeeper;
-	/** Where each shard's connections lie until it takes them, by slot; none in proxy mode. */
+	/** Sockets that hold connections until their shard receives them, by slot; none in proxy mode. */
 	#handoffs: readonly DescriptorChannel[] = [];
-	/** Null while nobody limits the connections of an address. */
+	/** Null while connections per address are not limited. */
 	#addresses: AddressTable | null = null;
 
 	private constructor(directory: ClusterDirectory, board: Scoreboard) {
@@ -41,9 +41,7 @@ export class ClusterMemory {
 		this.logs = new LogKeeper(openLogFiles(directory.path).memories);
 	}
 
-	/**
-	 * @throws NativeError or BusError when the shared memory can't be made; nothing is left behind then.
-	 */
+	/** @throws NativeError or BusError when the shared memory cannot be created. Then nothing is left behind. */
 	static create(base: string, { shards, ringCapacityBytes, history, positions }: MemorySizes): ClusterMemory {
 		const directory = ClusterDirectory.create(base);
 		try {
@@ -60,7 +58,7 @@ export class ClusterMemory {
 		}
 	}
 
-	/** For those that only read it. */
+	/** The scoreboard, for reading. */
 	get board(): Scoreboard {
 		return this.#board;
 	}
@@ -69,7 +67,7 @@ export class ClusterMemory {
 		return this.#directory.path;
 	}
 
-	/** A new process of this shard exists and is about to be told to start. */
+	/** Call when a new process of this shard exists, before its start message is sent. */
 	shardStarts(
 		slot: number,
 		process: { incarnation: number; pid: number; core: number | null; port: number; connectionsMax: number },
@@ -84,18 +82,18 @@ export class ClusterMemory {
 		row.state = ShardState.starting;
 	}
 
-	/** Holds at once, for the balancer that picks and the shard that takes. */
+	/** Sets the shards' limits. Takes effect at once, in the balancer and in the shards. */
 	limitShards(connectionsMax: number): void {
 		for (const row of this.#board.rows()) row.connectionsGiven = connectionsMax;
 	}
 
 	/**
-	 * Makes the table in which shards count the connections of each address and of each user, if there is none yet. Before a shard is told of the limit.
+	 * Creates the table in which shards count the connections per address and user, if it does not exist. Call before a shard gets the limit.
 	 * @throws NativeError ENOSPC when the shared memory has no room for it.
 	 */
 	countAddresses(connectionsPerShard: number): void {
 		if (this.#addresses !== null) return;
-		// Each connection may be counted twice.
+		// A connection may be counted twice, by address and by user.
 		const connections = 2 * Math.max(connectionsPerShard, addressesLeast);
 		const used = this.#board.slots().length;
 		const slots = Math.max(used, AddressTable.slotsThatFit(this.#board.slotsMax, connections));
@@ -107,25 +105,25 @@ export class ClusterMemory {
 	}
 
 	/**
-	 * Makes the sockets over which connections are handed to the shards. They are the cluster's, and not the shards': what a shard has not
-	 * taken when it dies waits for its successor, or is taken back by the balancer.
+	 * Creates the handoff sockets. They belong to the cluster, not to the shards: connections that a shard has not received when it dies wait for its
+	 * successor, or the balancer takes them back.
 	 */
 	openHandoffs(): void {
 		this.#handoffs = this.#board.slots().map((slot) => DescriptorChannel.bind(this.#directory.handoffPath(slot)));
 	}
 
-	/** The ends of these sockets that a shard is to inherit; without a slot all of them, for the balancer. */
+	/** The receiving ends that a shard inherits; without a slot, all of them, for the balancer. */
 	handoffDescriptors(slot?: number): readonly number[] {
 		const channels = slot === undefined ? this.#handoffs : this.#handoffs.slice(slot, slot + 1);
 		return channels.map(({ descriptor }) => descriptor);
 	}
 
 	shardDied(slot: number): void {
-		// First, so that whoever sees the state "dead" sees no pid that may soon be somebody else's.
+		// First, so that readers who see the state "dead" do not see a pid that may be reused.
 		const row = this.#board.row(slot);
 		row.pid = 0;
 		this.#addresses?.clear(slot);
-		// Before the others are woken: they are to read what it had published.
+		// Before the others are woken, since they will read what it had published.
 		this.logs.memberDied(slot, row.incarnation);
 		releaseMember(this.#directory, this.#board, slot, this.#members);
 	}
@@ -151,12 +149,12 @@ export class ClusterMemory {
 		return this.#board.balancer.get("heartbeatMs");
 	}
 
-	/** Connections that it has neither handed on nor answered; those that it proxies count at their shards. */
+	/** Connections that the balancer has neither passed on nor answered. Proxied ones count at their shards. */
 	balancerPending(): number {
 		return this.#board.balancer.pending;
 	}
 
-	/** Its listener is closed, though it may still carry connections. */
+	/** Whether the balancer's listener is closed, although it may still carry connections. */
 	get balancerDrains(): boolean {
 		return this.#board.balancer.state === ShardState.draining;
 	}
@@ -165,17 +163,17 @@ export class ClusterMemory {
 		this.#board.clusterState = state;
 	}
 
-	/** Everything, for the metrics. */
+	/** The whole scoreboard, for the metrics. */
 	reading(): BoardReading {
 		return readBoard(this.#board);
 	}
 
-	/** Clients that are connected now. */
+	/** Number of connected clients. */
 	connections(): number {
 		return this.#board.rows().reduce((sum, row) => sum + row.connections, 0);
 	}
 
-	/** The last thing. The scoreboard stays mapped until this process ends: someone may be about to read it. */
+	/** Removes all files. Call last. The scoreboard stays mapped until this process ends, since it may still be read. */
 	remove(): void {
 		for (const channel of this.#handoffs) channel.close();
 		this.#directory.remove();

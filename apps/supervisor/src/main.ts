@@ -7,7 +7,7 @@ if (problem !== null) {
 	process.exit(2);
 }
 
-// Only now, since on an older Node the imports themselves may fail.
+// Imported only now, since the imports may fail on an older Node.
 const { complain, runCommandLine } = await import("@shardcast/config");
 const { surviveClosedOutput } = await import("@shardcast/process");
 surviveClosedOutput();

@@ -1,8 +1,8 @@
 const oldest = [20, 11] as const;
 
 /**
- * What is wrong with this version of Node, in one line; null = nothing that is known here. Newer ones are not judged by their number:
- * the library for WebSockets has a binary for them or not, which the shard sees when it loads it.
+ * Why this version of Node is too old, in one line; null if it is not. Newer versions are not checked by number: whether the WebSocket library has
+ * a binary for them shows when it is loaded.
  * @param version as in `process.versions.node`.
  */
 export function tooOldNode(version: string): string | null {

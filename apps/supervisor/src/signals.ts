@@ -6,12 +6,11 @@ export interface Stoppable {
 }
 
 /**
- * The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP reads all options again, unless it says that the terminal is
- * gone: then it stops as well. For the rest of the process's life: a signal that came between the end of the cluster and that of
- * the process would otherwise take the exit status away.
+ * The first SIGINT or SIGTERM stops in order, the second at once. SIGHUP reloads all options, or stops if the terminal is gone. The handlers stay for
+ * the rest of the process's life: otherwise a signal between the end of the cluster and that of the process would change the exit status.
  */
 export function stopOnSignals(stoppable: Stoppable, reload: () => void): void {
-	// An error here is a bug; it must end the process rather than leave it half stopped.
+	// An error here is a bug. It must end the process instead of leaving it half stopped.
 	const failing = (told: Promise<void>) =>
 		void told.catch((error: unknown) => {
 			queueMicrotask(() => {
@@ -23,6 +22,6 @@ export function stopOnSignals(stoppable: Stoppable, reload: () => void): void {
 		force: (signal) => failing(stoppable.kill(`second signal (${signal})`)),
 	});
 	signals.listen();
-	// One that is stopping needs no new option values.
+	// No reload while stopping.
 	onHangUp({ reload: () => signals.stopping || reload(), leave: () => signals.handle("SIGHUP") });
 }

@@ -21,19 +21,19 @@ import { Watchdog } from "./children/watchdog.ts";
 
 export interface Ended {
 	readonly status: number;
-	/** What forced the end; null when it was asked for. */
+	/** The error that forced the end; null if the stop was requested. */
 	readonly failure: StartupError | null;
 }
 
-/** Share of the stop's time for the balancer, before the shards are told to drain. */
+/** Share of the stop's time for the balancer, before the shards drain. */
 const balancerShare = 0.25;
 
-/** After this time, a process that keeps the lock of a log is killed. */
+/** A process that holds the lock of a log for longer is killed. */
 const lockHeldMsMax = 1000;
 
 /**
- * Runs one cluster: starts the balancer and the shards, keeps them alive, stops them in order. `start` once, then `stop` or `kill`
- * at any time; `finished` resolves with how it ended.
+ * Runs a cluster: starts the balancer and the shards, keeps them alive, and stops them in order. Call `start` once, then `stop` or `kill` at any
+ * time. `finished` resolves with the outcome.
  */
 export class Supervisor {
 	readonly #facts: ClusterFacts;
@@ -43,11 +43,11 @@ export class Supervisor {
 	readonly #children: readonly SupervisedChild[];
 	readonly #watchdog: Watchdog;
 	readonly #questions: Questions;
-	/** Attempts to change options. */
+	/** Number of reloads by result. */
 	readonly reloads: ReloadCounts = noReloads();
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
-	/** Names of the children that have never been ready. */
+	/** Names of children that were never ready. */
 	readonly #awaited: Set<string>;
 	readonly #ready = withResolvers<boolean>();
 	readonly #finished = withResolvers<Ended>();
@@ -55,7 +55,7 @@ export class Supervisor {
 	#failure: StartupError | null = null;
 	/** `announced`: /ready answers 503, and everything else continues for `--drain-delay`. */
 	#ending: "no" | "announced" | "draining" | "killing" = "no";
-	/** Ends the delay early. */
+	/** Aborted to end the delay early. */
 	readonly #drainDelay = new AbortController();
 
 	constructor(facts: ClusterFacts, log: Log) {
@@ -85,17 +85,17 @@ export class Supervisor {
 		this.#boardWatch = new BoardWatch(facts.memory.board, this.#events);
 	}
 
-	/** True once every child serves; false when the cluster ends before. */
+	/** Resolves with true when every child serves, with false if the cluster ends before that. */
 	get ready(): Promise<boolean> {
 		return this.#ready.promise;
 	}
 
-	/** Resolves once all processes have ended and their files are removed. */
+	/** Resolves when all processes have ended and their files are removed. */
 	get finished(): Promise<Ended> {
 		return this.#finished.promise;
 	}
 
-	/** The port that the balancer really listens on; undefined until it is ready. */
+	/** The balancer's actual port; undefined until it is ready. */
 	get balancerPort(): number | undefined {
 		return this.#balancerPort;
 	}
@@ -126,19 +126,19 @@ export class Supervisor {
 		for (const child of this.#children) child.reload(config);
 	}
 
-	/** Tells the shards to load the route module again. */
+	/** Makes the shards load the route module again. */
 	reloadRoute(): void {
 		if (this.#ending === "no") for (const shard of this.#shards) shard.send({ type: "reloadRoute" });
 	}
 
-	/** Events for the console. */
+	/** Adds an event to the console. */
 	tell(level: ClusterEvent["level"], text: string): void {
 		this.#events.add(level, text);
 	}
 
 	/**
-	 * Stops in order. First only /ready answers 503, for `--drain-delay`. Then the balancer accepts no more, then the shards drain beside
-	 * each other, then the shared memory is removed: all within `--shutdown-timeout`, and no longer than needed.
+	 * Stops in order. First only /ready answers 503, for `--drain-delay`. Then the balancer stops accepting, all shards drain at the same time, and the
+	 * shared memory is removed: all within `--shutdown-timeout`, and no longer than needed.
 	 */
 	async stop(reason: string): Promise<void> {
 		if (this.#ending !== "no") return;
@@ -164,7 +164,7 @@ export class Supervisor {
 		await this.#listenerClosed(balancerDrained, firstStepMs);
 		const shardsDrained = this.#shards.map((shard) => shard.drain(deadline.leftMs()));
 		const outcomes = await Promise.all([balancerDrained, ...shardsDrained]);
-		// A second signal came in between, and ends the process.
+		// A second signal arrived meanwhile, and ends the process.
 		if (this.#ending !== "draining") return;
 		this.#end(this.#conclude(outcomes, performance.now() - beganMs));
 	}
@@ -177,7 +177,7 @@ export class Supervisor {
 		}
 	}
 
-	/** Kills everything at once; what was under way is lost. */
+	/** Kills all processes at once. Unfinished work is lost. */
 	async kill(reason: string): Promise<void> {
 		if (this.#ending === "killing") return;
 		const connections = this.#facts.memory.connections();
@@ -185,7 +185,7 @@ export class Supervisor {
 		await this.#killAll(1);
 	}
 
-	/** Logs how an ordered stop went. @returns the exit status. */
+	/** Logs the result of an ordered stop. @returns the exit status. */
 	#conclude(outcomes: readonly ChildDrained[], tookMs: number): number {
 		const cutOff = outcomes.reduce((sum, outcome) => sum + outcome.cutOff, 0);
 		const finished = outcomes.every((outcome) => outcome.finished);
@@ -205,7 +205,7 @@ export class Supervisor {
 		this.#end(status);
 	}
 
-	/** No child is left. */
+	/** Finishes when no child is left. */
 	#end(status: number): void {
 		this.#watchdog.stop();
 		this.#facts.memory.remove();
@@ -214,8 +214,8 @@ export class Supervisor {
 	}
 
 	/**
-	 * In proxy mode the balancer goes on carrying its connections until the shards have closed them, so there only its listener is waited
-	 * for; in handoff mode it has handed everything over when it has drained.
+	 * Waits until the balancer accepts no more. In proxy mode it carries its connections until the shards have closed them, so only its listener is
+	 * waited for. In handoff mode it has handed over everything when it has drained.
 	 */
 	async #listenerClosed(drained: Promise<unknown>, deadlineMs: number): Promise<void> {
 		const over = { yes: false };
@@ -241,16 +241,16 @@ export class Supervisor {
 	}
 
 	#onNotReloaded(name: string, problem: string): void {
-		const text = `${name} keeps its old option values until the next reload or its next restart: ${problem}`;
+		const text = `${name} keeps its old options until the next reload or its next restart: ${problem}`;
 		this.#log.error(text);
 		this.#events.add("bad", text);
 	}
 
 	#onDeath(name: string): void {
-		if (this.#ending === "no") this.#events.add("bad", `${name} died; it is started again`);
+		if (this.#ending === "no") this.#events.add("bad", `${name} died; restarting it`);
 	}
 
-	/** A cluster that serves is stopped in order, for its clients' sake; one that never did has none. */
+	/** Stops a serving cluster in order, for its clients' sake. A cluster that never served has none. */
 	#onFailure(error: StartupError): void {
 		this.#failure ??= error;
 		if (this.#ending === "announced") this.#drainDelay.abort();
@@ -258,14 +258,14 @@ export class Supervisor {
 		void (this.#awaited.size === 0 ? this.stop(error.message) : this.#killAll(error.exitStatus));
 	}
 
-	/** Has a process killed that keeps the lock of a log: it is held for a microsecond, so its holder is paused, and all publishers wait for it. */
+	/** Kills a process that does not release the lock of a log. It is normally held for a microsecond, so the process is paused, and all publishers wait for it. */
 	#lookAtLocks(passedMs: number): void {
 		const { memory, topology } = this.#facts;
 		for (const { slot, heldMs } of memory.logs.heldLocks(passedMs, lockHeldMsMax))
 			this.#shards[topology.shards.findIndex((shard) => shard.slot === slot)]?.onLockHeld(heldMs);
 	}
 
-	/** A restarted shard has a new socket, which is opened again. */
+	/** Tells all children that members have changed. A restarted shard has a new socket, which must be opened. */
 	#announceMembership(): void {
 		for (const child of this.#children) child.send({ type: "membership" });
 	}

@@ -1,4 +1,4 @@
-/** Of a call of the operating system: a NativeError, or what Node's own file functions throw. */
+/** Whether the error is from a system call: a NativeError, or an error of Node's file functions. */
 export function isSystemError(error: unknown): error is Error {
 	return error instanceof Error && "syscall" in error;
 }

@@ -3,27 +3,27 @@ import { ConfigError } from "@shardcast/config";
 import type { AvailableCpus } from "@shardcast/process";
 import { formatCpuList } from "@shardcast/process";
 
-/** Which shard runs on which CPU. */
+/** The CPU of each shard. */
 export interface Topology {
 	readonly shards: readonly { readonly slot: number; readonly core: number }[];
-	/** CPUs to choose from. */
+	/** Available CPUs. */
 	readonly cpus: readonly number[];
-	/** How many CPUs the cluster may keep busy, by quota as well; fewer than `cpus` means that shards are throttled. */
+	/** Number of CPUs that the cluster may keep busy, also by quota. If it is less than `cpus`, shards are throttled. */
 	readonly cpuCount: number;
-	/** Why that many, for the banner. */
+	/** The source of that number, for the banner. */
 	readonly source: string;
-	/** More shards than CPUs: some share one. */
+	/** There are more shards than CPUs, so some share one. */
 	readonly wraps: boolean;
 }
 
 /**
- * Plans shards and pins. A shard per available CPU unless `--shards` says otherwise; when there are more, pins wrap around.
+ * Plans shards and their CPUs: one shard per available CPU, unless `--shards` is set. With more shards than CPUs, CPUs are used several times.
  *
- * Where a quota and no cpuset limits the process, the machine has more CPUs than we may keep busy, and usually other containers
- * that plan just like us. If each began with CPU 0 they would all pile up there, so the first core is then drawn at random.
+ * If a quota and no cpuset limits the process, the machine has more CPUs than it may keep busy, and often other containers with the same plan. If
+ * all started with CPU 0, they would share the same CPUs, so the first one is chosen at random.
  *
  * @param nodeCpus CPUs of the chosen NUMA node; null = all nodes.
- * @param name how a message names an option.
+ * @param name returns an option's name for messages.
  * @throws ConfigError when `--cpus` names a CPU that is not available.
  */
 export function planTopology(

@@ -1,4 +1,4 @@
 import { readFileSync } from "node:fs";
 
-/** As in package.json beside `dist`. */
+/** The version in package.json next to `dist`. */
 export const version: string = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version;

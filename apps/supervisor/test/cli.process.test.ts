@@ -52,7 +52,7 @@ describe("every wrong value ends with status 2 and exactly one line", () => {
 		[
 			["config", "check", "--lb-addr", ":3003", "--shards", "3", "--base-port", "3002"],
 			{},
-			"shardcast: --lb-addr: port 3003 is the one of shard 1; choose one outside of 3002 to 3004",
+			"shardcast: --lb-addr: port 3003 is that of shard 1; choose one outside of 3002 to 3004",
 		],
 		[["multi", "--numa", "200"], {}, expect.stringMatching(/^shardcast: --numa: node 200 does not exist; this machine has /)],
 		[["top", "--pid", "1"], {}, "shardcast: --pid: no cluster has the supervisor 1; none runs"],
@@ -233,7 +233,9 @@ it("top of a cluster that another build runs is one line, which names the pid an
 	expect(await run(["top", "--once", "--cluster-directory", folder])).toEqual({
 		code: 1,
 		lines: [
-			expect.stringMatching(new RegExp(`^shardcast: the cluster of supervisor ${process.pid} can't be read: .*; is it just stopping`)),
+			expect.stringMatching(
+				new RegExp(`^shardcast: cannot read the cluster of supervisor ${process.pid}: .*; if it is starting or stopping, try again`),
+			),
 		],
 	});
 	made.remove();

@@ -41,7 +41,7 @@ describe("the shards' ports", () => {
 
 	it("are an error when somebody has", () => {
 		expect(() => firstShardPort(ports, 4, true, name)).toThrow(
-			"--lbAddr: port 3005 is the one of shard 3; choose one outside of 3002 to 3005",
+			"--lbAddr: port 3005 is that of shard 3; choose one outside of 3002 to 3005",
 		);
 	});
 
@@ -93,7 +93,7 @@ describe("shared memory", () => {
 			/^--clusterDirectory: the path is \d+ bytes; the most is 51/,
 		);
 		expect(sharedMemoryProblem(config({ clusterDirectory: join(folder, "file") }), 3, name)).toBe(
-			`--clusterDirectory: ${folder}/file is no directory; ${fix}`,
+			`--clusterDirectory: ${folder}/file is not a directory; ${fix}`,
 		);
 		expect(sharedMemoryProblem(config({ clusterDirectory: "/proc/self" }), 3, name)).toBe(
 			`--clusterDirectory: /proc/self can't be written to; ${fix}`,
@@ -138,7 +138,7 @@ describe("--lb-mode", () => {
 	});
 
 	it("is what was asked for, or an error", () => {
-		expect(choose("proxy", works)).toEqual({ mode: "proxy", why: "asked for by --lbMode" });
+		expect(choose("proxy", works)).toEqual({ mode: "proxy", why: "set by --lbMode" });
 		expect(choose("handoff", works).mode).toBe("handoff");
 		expect(() => choose("handoff", fails)).toThrow("--lbMode: handoff is not possible here (not permitted); use proxy or auto");
 	});

@@ -35,7 +35,7 @@ describe("restart", () => {
 		cluster = await FakeCluster.start({ faults: { "shard 1": { noReload: true } } });
 		await cluster.ready();
 		cluster.process.signal("SIGUSR2");
-		const line = /shard 1 keeps its old option values until the next reload or its next restart: Error: no more files/;
+		const line = /shard 1 keeps its old options until the next reload or its next restart: Error: no more files/;
 		await waitFor(() => line.test(cluster.process.log()), { deadlineMs: 5000, what: "the line about shard 1" });
 		expect(cluster.events("shard 1", "started")).toHaveLength(1);
 		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
@@ -159,7 +159,7 @@ describe("a child that cannot start", () => {
 		await cluster.ready();
 		process.kill((await cluster.event("shard 1", "started")).pid, "SIGKILL");
 		await cluster.event("shard 1", "started", 3);
-		expect(cluster.process.log()).toMatch(/shard 1 died by its own choice \(port 1 is taken; choose another\); restarting it/);
+		expect(cluster.process.log()).toMatch(/shard 1 died by a fatal error \(port 1 is taken; choose another\); restarting it/);
 	});
 });
 

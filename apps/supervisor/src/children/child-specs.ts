@@ -7,32 +7,32 @@ import { inheritedDescriptors, launch, type Pinning } from "./launch.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 import type { ChildSpec } from "./supervised-child.ts";
 
-/** What the processes of one cluster have in common. */
+/** Values common to all processes of a cluster. */
 export interface ClusterFacts {
-	/** Replaced as a whole by a reload: look it up at each use. */
+	/** A reload replaces it: read it at each use. */
 	config: Config;
 	readonly topology: Topology;
 	readonly mode: "handoff" | "proxy";
 	readonly memory: ClusterMemory;
 	/** Paths of the programs. */
 	readonly entries: { readonly shard: string; readonly balancer: string };
-	/** How a process is pinned; `core` is null for the balancer, which may run on any. */
+	/** Returns how to pin a process; `core` is null for the balancer, which may run on any core. */
 	readonly pin: (core: number | null) => Pinning;
 }
 
-/** Where children report to. */
+/** Callbacks of all children. */
 export interface ChildHooks {
 	onReady(name: string, port: number | undefined): void;
 	onFailure(error: StartupError): void;
-	/** A shard has come or gone. */
+	/** A shard was added or removed. */
 	onMembership(): void;
-	/** A process does not respond, or does again. */
+	/** A process does not respond, or responds again. */
 	onSilent(name: string, silent: boolean): void;
-	/** A process could not apply new option values, and keeps its old values. */
+	/** A process could not apply new options, and keeps the old ones. */
 	onNotReloaded(name: string, problem: string): void;
 	/** A process has died. */
 	onDeath(name: string): void;
-	/** A child puts a question to all processes. */
+	/** Answers a child's question to all processes. */
 	answer(question: string, request: unknown): Promise<unknown>;
 }
 
@@ -74,7 +74,7 @@ export function balancerSpec(facts: ClusterFacts, hooks: ChildHooks): ChildSpec 
 		launch: () => launch(facts.entries.balancer, pinning, memory.handoffDescriptors()),
 		prepare: (incarnation, pid) => {
 			memory.balancerStarts(incarnation, pid);
-			// It is no member of the bus, so it has no slot.
+			// The balancer is not a member of the bus, so it has no slot.
 			return startMessage(facts, { role: "balancer", slot: -1, incarnation, core: null, connectionsMax: facts.config.maxConnections });
 		},
 		lastBeatMs: () => memory.balancerBeatMs(),

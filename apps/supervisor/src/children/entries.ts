@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 
-/** Where the programs of the other processes are, wherever npm has put them. */
+/** Paths of the other processes' programs, as installed by npm. */
 export function entries(): { readonly shard: string; readonly balancer: string } {
 	return {
 		shard: fileURLToPath(import.meta.resolve("@shardcast/shard")),

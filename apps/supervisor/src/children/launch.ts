@@ -7,12 +7,11 @@ export type Pinning =
 	| { readonly kind: "numactl"; readonly core: number | null; readonly node: number };
 
 /**
- * Forks `entry` with IPC, pinned before its first instruction so that all its memory is touched first on its own core. taskset and
- * numactl replace themselves by node, so the child's pid is that of the fork.
+ * Forks `entry` with IPC, pinned before its first instruction, so that its core is the first to touch its memory. taskset and numactl exec
+ * node, so the child keeps the pid of the fork.
  *
- * SHARDCAST_SINGLE, left over in someone's environment, would turn a shard into a single server.
- * @param inherited open descriptors that the child gets: see `inheritedDescriptors`.
- * The child gets a separate process group: Ctrl-C in a terminal then reaches the supervisor only, which orders the stop.
+ * The child gets a separate process group, so that Ctrl-C in a terminal reaches only the supervisor, which stops all processes in order.
+ * @param inherited open descriptors for the child: see `inheritedDescriptors`.
  */
 export function launch(entry: string, pinning: Pinning, inherited: readonly number[] = []): ChildProcess {
 	const [execPath, ...execArgv] = [...pinCommand(pinning), process.execPath, ...inheritedExecArgv()];
@@ -25,8 +24,8 @@ export function launch(entry: string, pinning: Pinning, inherited: readonly numb
 }
 
 /**
- * Node tells most reasons for which there is no new process by the event "error", but throws for some, such as ENOMEM. Here all are
- * reported the same way, since a restart that fails must not end the supervisor.
+ * A child process that emits `error`. Node reports most failures to start a process with that event, but throws for some, such as ENOMEM. All
+ * must be reported the same way, since a failed restart must not end the supervisor.
  */
 function failed(error: unknown): ChildProcess {
 	const child = new ChildProcess();
@@ -36,7 +35,7 @@ function failed(error: unknown): ChildProcess {
 
 const ownStdio = ["ignore", "inherit", "inherit", "ipc"] as const;
 
-/** The descriptors that `count` inherited ones have in the child, in their order. */
+/** The numbers of `count` inherited descriptors in the child, in order. */
 export function inheritedDescriptors(count: number): number[] {
 	return Array.from({ length: count }, (_, index) => ownStdio.length + index);
 }
@@ -56,7 +55,7 @@ function pinCommand(pinning: Pinning): string[] {
 	}
 }
 
-/** What the supervisor's node was told, such as heap sizes; a debugger's port can't be shared. */
+/** The supervisor's Node flags, such as heap sizes, without those of a debugger, whose port cannot be shared. */
 function inheritedExecArgv(): string[] {
 	return process.execArgv.filter((argument) => !argument.startsWith("--inspect"));
 }

@@ -7,11 +7,11 @@ export type Verdict =
 	| { readonly kind: "giveUp"; readonly deaths: number; readonly withinMs: number | null };
 
 /**
- * Decides what follows the death of one child: a pause that doubles with each death, then a restart; or, in a crash loop, the end
- * of the cluster. One per child; keeps no more than `crashLimit + 1` times of death.
+ * Decides what follows the death of a child: a restart after a pause that doubles with each death, or the end of the cluster in a crash loop. One
+ * per child. Bound: `crashLimit + 1` times of death.
  *
- * A child that lived for a whole crash window counts as stable: its next death is a first one again. A child that dies without ever
- * having become ready may take longer for each try than the window is (`--ready-timeout`), so such deaths are counted in a row as well.
+ * A child that ran for a whole crash window is stable: its next death counts as the first again. Attempts that never become ready may take longer
+ * than the window (`--ready-timeout`), so consecutive deaths before readiness are counted separately.
  */
 export class RestartPolicy {
 	readonly #config: () => RestartConfig;
@@ -20,13 +20,13 @@ export class RestartPolicy {
 	#deathsInARow = 0;
 	#failedStartsInARow = 0;
 
-	/** @param config looked up at each death, since they may change meanwhile. */
+	/** @param config called at each death, since options may change. */
 	constructor(config: () => RestartConfig, random: () => number = Math.random) {
 		this.#config = config;
 		this.#random = random;
 	}
 
-	/** @param servedMs how long the child had been ready; null = it never was. */
+	/** Call when the child has died. @param servedMs how long it was ready; null = never. */
 	died(nowMs: number, servedMs: number | null): Verdict {
 		const { crashLimit, crashWindowMs, restartBackoffMinMs, restartBackoffMaxMs } = this.#config();
 		if (servedMs !== null && servedMs >= crashWindowMs) this.#deathsInARow = 0;
@@ -38,7 +38,7 @@ export class RestartPolicy {
 		if (this.#failedStartsInARow > crashLimit) return { kind: "giveUp", deaths: this.#failedStartsInARow, withinMs: null };
 
 		const pauseMs = Math.min(restartBackoffMaxMs, restartBackoffMinMs * 2 ** (this.#deathsInARow - 1));
-		// Half of the pause is drawn, so that children that died together do not come back together.
+		// Half of the pause is random, so that children that died together do not restart together.
 		return { kind: "restart", afterMs: pauseMs * (0.5 + this.#random() / 2) };
 	}
 }

@@ -8,43 +8,43 @@ import { monotonicMs } from "@shardcast/wire";
 import type { RestartPolicy } from "./restart-policy.ts";
 import type { Watched } from "./watchdog.ts";
 
-/** What is particular to one child; the supervisor provides it. */
+/** Properties and callbacks of a child, provided by the supervisor. */
 export interface ChildSpec {
 	/** "shard 0" or "balancer". */
 	readonly name: string;
-	/** Looked up at each use, since they may change. */
+	/** Called at each use, since options may change. */
 	timeouts(): Pick<Config, "readyTimeoutMs" | "heartbeatTimeoutMs">;
 	readonly policy: RestartPolicy;
 	launch(): ChildProcess;
-	/** Called when the process exists and before it is told to start. */
+	/** Called when the process exists, before the start message is sent. */
 	prepare(incarnation: number, pid: number): StartMessage;
 	/** `monotonicMs()` of its last heartbeat in the scoreboard. */
 	lastBeatMs(): number;
-	/** Connections that it has now, as its part of the scoreboard says; asked before `onDeath` as well. */
+	/** Its current connections by the scoreboard. Also called before `onDeath`. */
 	connections(): number;
-	/** It serves. */
+	/** The child serves. */
 	onReady(port: number | undefined): void;
-	/** It does not respond, or does again. */
+	/** The child does not respond, or responds again. */
 	onSilent(silent: boolean): void;
-	/** It could not apply new option values, and keeps its old values. */
+	/** The child could not apply new options, and keeps the old ones. */
 	onNotReloaded(problem: string): void;
-	/** The process is certainly dead. */
+	/** The process has ended and was reaped. */
 	onDeath(): void;
-	/** Puts a question of the child to all processes. */
+	/** Answers the child's question to all processes. */
 	answer(question: string, request: unknown): Promise<unknown>;
-	/** It can't be kept alive: the cluster has to stop. */
+	/** The child cannot be kept alive: the cluster must stop. */
 	onFailure(error: StartupError): void;
 }
 
 export interface ChildDrained {
-	/** What was cut off: clients, publishes, messages. */
+	/** Number of unfinished items: clients, publishes, messages. */
 	readonly cutOff: number;
 	readonly detail?: string;
-	/** False when the process had to be killed or died: whether it had worked off all else nobody knows. */
+	/** False when the process died or had to be killed: then the rest may be unfinished too. */
 	readonly finished: boolean;
 }
 
-/** After a process has exited, what it said last may still be in the channel. */
+/** After a process has exited, its last messages may still be in the channel. */
 const lastWordsMs = 500;
 
 type State =
@@ -55,25 +55,22 @@ type State =
 	| { readonly kind: "leaving"; readonly life: Life }
 	| { readonly kind: "gone" };
 
-/** One process, from fork to exit. */
+/** A process, from fork to exit. */
 interface Life {
 	readonly process: ChildProcess;
 	readonly link: ChildLink;
 	readonly exited: Promise<void>;
 	fatal: Extract<FromChild, { type: "fatal" }> | null;
 	drained: Omit<ChildDrained, "finished"> | null;
-	/** Connections that it had when it was found dead. */
+	/** Its connections when it was found dead. */
 	connectionsLost: number;
-	/** It hung, and has been sent SIGKILL. */
+	/** It hung and was sent SIGKILL. */
 	killed: boolean;
-	/** Why there is no process. */
+	/** Why the process could not be started. */
 	startError: Error | null;
 }
 
-/**
- * Keeps one child alive through all its incarnations: starts it, restarts it when it dies or hangs, drains it at the end. One owner,
- * the supervisor.
- */
+/** Keeps a child alive: starts it, restarts it when it dies or hangs, and drains it at the end. Owned by the supervisor. */
 export class SupervisedChild implements Watched {
 	readonly #spec: ChildSpec;
 	readonly #log: Log;
@@ -104,11 +101,11 @@ export class SupervisedChild implements Watched {
 			life.process.kill("SIGKILL");
 		}, readyTimeoutMs);
 		this.#state = { kind: "starting", life, readyTimer };
-		// Without a pid the fork failed, and the exit says so.
+		// Without a pid the fork failed, which the exit handler reports.
 		if (life.process.pid !== undefined) life.link.send(this.#spec.prepare(this.#incarnation, life.process.pid));
 	}
 
-	/** A child that works off what it has beats as one that serves. */
+	/** A draining child also sends heartbeats. */
 	get beatMs(): number | null {
 		return this.#state.kind === "serving" || this.#state.kind === "leaving" ? this.#spec.lastBeatMs() : null;
 	}
@@ -126,13 +123,13 @@ export class SupervisedChild implements Watched {
 		this.#spec.onSilent(false);
 	}
 
-	/** Its siblings wait for it: until it is dead and reaped nobody may take away what it may still touch. */
+	/** Kills the hung child, since others wait for it. What it may still use can be freed only after it was reaped. */
 	onHung(silentMs: number): void {
 		if (this.#state.kind === "serving" || this.#state.kind === "leaving")
 			this.#killHung(this.#state.life, `no heartbeat for ${Math.round(silentMs)} ms`);
 	}
 
-	/** It keeps the lock of a log, which nobody may take from it before it is dead and reaped. */
+	/** Kills the child because it does not release the lock of a log, which cannot be freed before it was reaped. */
 	onLockHeld(heldMs: number): void {
 		if (this.#state.kind === "starting" || this.#state.kind === "serving" || this.#state.kind === "leaving")
 			this.#killHung(this.#state.life, `it has held the lock of a log for ${Math.round(heldMs)} ms`);
@@ -145,28 +142,28 @@ export class SupervisedChild implements Watched {
 		life.process.kill("SIGKILL");
 	}
 
-	/** False when there is no process that could hear it. */
+	/** False when there is no process. */
 	send(message: ToChild): boolean {
 		return this.#state.kind === "serving" && this.#state.life.link.send(message);
 	}
 
 	/**
-	 * Options that hold from now on. A child that is still starting hears of them as well, since it was started with those before; one
-	 * that will be started gets them then.
+	 * Sends new options to the child, also if it is still starting, since its start message has the old ones. A child that is started later gets the
+	 * new ones then.
 	 */
 	reload(config: Config): void {
 		if (this.#state.kind === "starting" || this.#state.kind === "serving") this.#state.life.link.send({ type: "config", config });
 	}
 
-	/** Rejects when it does not serve, or does not answer within the deadline. */
+	/** Rejects when the child does not serve, or does not answer within the deadline. */
 	async request(question: string, request: unknown, deadlineMs: number): Promise<unknown> {
 		if (this.#state.kind !== "serving") throw new Error(`${this.name} does not serve`);
 		return this.#state.life.link.request(question, request, deadlineMs);
 	}
 
 	/**
-	 * Lets the child work off what it has and waits until it has exited; kills it after the deadline. It is not started again.
-	 * A child that does not serve has nothing to work off and is killed at once.
+	 * Lets the child finish its work and exit; kills it after the deadline. It is not started again. A child that does not serve has no work and is
+	 * killed at once.
 	 */
 	async drain(deadlineMs: number): Promise<ChildDrained> {
 		if (this.#state.kind !== "serving") {
@@ -175,7 +172,7 @@ export class SupervisedChild implements Watched {
 		}
 		const { life } = this.#state;
 		this.#state = { kind: "leaving", life };
-		// Its own deadline is a little shorter, so that it can still say what it cut off.
+		// The child's deadline is a little shorter, so that it can still report what it cut off.
 		life.link.send({ type: "drain", deadlineMs: deadlineMs - Math.min(500, deadlineMs / 10) });
 		const timer = setTimeout(() => life.process.kill("SIGKILL"), deadlineMs);
 		await life.exited;
@@ -186,7 +183,7 @@ export class SupervisedChild implements Watched {
 		return { cutOff: connectionsLost, detail, finished: false };
 	}
 
-	/** Ends the child at once, and for good. Resolves when the process is gone. */
+	/** Kills the child without a restart. Resolves when the process is gone. */
 	async kill(): Promise<void> {
 		const state = this.#state;
 		switch (state.kind) {
@@ -291,12 +288,12 @@ export class SupervisedChild implements Watched {
 }
 
 function causeOf(life: Life): string {
-	if (life.startError !== null) return `a start that failed (${life.startError.message})`;
-	if (life.fatal !== null) return `its own choice (${life.fatal.message.split("\n")[0]})`;
+	if (life.startError !== null) return `a failed start (${life.startError.message})`;
+	if (life.fatal !== null) return `a fatal error (${life.fatal.message.split("\n")[0]})`;
 	return life.process.signalCode ?? `exit status ${life.process.exitCode}`;
 }
 
-/** Resolves once the process is gone and its channel has been read to the end. */
+/** Resolves when the process is gone and its channel has been read to the end. */
 async function exitOf(child: ChildProcess): Promise<void> {
 	// "error" without a pid: the fork itself failed, and no exit follows.
 	await new Promise<void>((resolve) => {

@@ -1,21 +1,21 @@
 import { Heartbeat, monotonicMs } from "@shardcast/wire";
 
-/** What the watchdog needs of a child. */
+/** A child, as the watchdog sees it. */
 export interface Watched {
-	/** `monotonicMs()` of its last heartbeat; null = it has no reason to beat now. */
+	/** `monotonicMs()` of its last heartbeat; null = none is expected now. */
 	readonly beatMs: number | null;
-	/** It does not respond; told once, until it does again. */
+	/** The child does not respond. Called once, until it responds again. */
 	onSilent(silentMs: number): void;
-	/** It responds again. */
+	/** The child responds again. */
 	onRecovered(silentMs: number): void;
-	/** It has been silent for too long and is to be killed; told again at each look. */
+	/** The child has been silent for too long and must be killed. Called at each check. */
 	onHung(silentMs: number): void;
 }
 
-/** What was seen of one child. */
+/** State of a watched child. */
 interface Seen {
 	beatMs: number | null;
-	/** When this heartbeat came, by the watchdog's own clock. */
+	/** Time of the last heartbeat by the watchdog's own clock. */
 	sinceMs: number;
 	toldSilent: boolean;
 }
@@ -25,22 +25,21 @@ export interface WatchdogParts {
 	/** `--heartbeat-timeout`. */
 	readonly heartbeatTimeoutMs: number;
 	/**
-	 * What else is looked at each time. Told how much time the children have had since the last look: less than has passed when this process
-	 * stood still, or the whole machine did.
+	 * Called at each check, with the run time that the children have had since the last one. This is less than the elapsed time if this process or
+	 * the whole machine was paused.
 	 */
 	readonly onLook: (passedMs: number) => void;
 	readonly now?: () => number;
 }
 
-/** A tenth of the time-out when that is shorter. */
+/** Longest interval between checks; a tenth of the timeout if that is shorter. */
 const everyMsMax = 200;
 
 /**
- * Looks for children that hang. It measures their silence with a separate clock that goes on by at most two intervals per look: when
- * this process stood still, or the whole machine did, the children have not had the time to beat either. A child is therefore found up to an
- * interval later than its silence alone says.
+ * Finds hung children. It measures their silence with a separate clock that advances by at most two intervals per check: if this process or the
+ * whole machine was paused, the children had no time for heartbeats either. So a hung child may be found up to one interval later.
  *
- * One timer serves all that the supervisor has to look at several times a second: its wake-ups are what an idle supervisor costs.
+ * One timer serves everything that the supervisor checks several times a second, since wake-ups are most of the cost of an idle supervisor.
  */
 export class Watchdog {
 	readonly #watched: ReadonlyMap<Watched, Seen>;
@@ -59,7 +58,7 @@ export class Watchdog {
 		this.heartbeatTimeoutMs = heartbeatTimeoutMs;
 	}
 
-	/** How often it looks follows from it. */
+	/** Also sets the interval between checks. */
 	set heartbeatTimeoutMs(value: number) {
 		this.#timeoutMs = value;
 		this.#everyMs = Math.min(everyMsMax, value / 10);
@@ -93,7 +92,7 @@ export class Watchdog {
 		if (beatMs === null || beatMs !== seen.beatMs) {
 			if (seen.toldSilent && beatMs !== null) child.onRecovered(silentMs);
 			seen.beatMs = beatMs;
-			// It came since the last look.
+			// The heartbeat arrived since the last check.
 			seen.sinceMs = this.#clockMs - (beatMs === null ? 0 : Math.min(Math.max(0, nowMs - beatMs), passedMs));
 			seen.toldSilent = false;
 			return;

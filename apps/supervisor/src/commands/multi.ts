@@ -28,20 +28,20 @@ import { Supervisor } from "../supervisor.ts";
 import { isSystemError } from "../system-error.ts";
 import { version } from "../version.ts";
 
-/** Runs a cluster until it is told to stop. */
+/** Runs a cluster until it is stopped. */
 export async function multi({ loaded, input }: CommandInput): Promise<number> {
 	process.title = "shardcast supervisor";
 	const { logLevel, logFormat, clusterDirectory } = loaded.config;
 	const log = createLog({ name: "supervisor", level: logLevel, format: logFormat });
 
-	// First, since dead clusters hold memory that the check counts.
+	// First, since dead clusters use memory that the checks count.
 	for (const path of ClusterDirectory.removeStale(clusterDirectory)) log.warn(`removed ${path}, left behind by a killed cluster`);
 	const plan = await preflight(loaded);
 	const { config } = plan;
 	for (const warning of plan.warnings) log.warn(warning);
 
 	const memory = createMemory(loaded, plan);
-	// However this process ends short of a kill: an error that nobody foresaw leaves no files either.
+	// Runs however this process ends, except by SIGKILL, so that unexpected errors leave no files either.
 	process.once("exit", () => memory.remove());
 	const { topology, pin } = plan;
 	const supervisor = new Supervisor({ config, topology, mode: plan.mode.mode, memory, entries: entries(), pin }, log);
@@ -99,7 +99,7 @@ function warnOfOpenFiles(config: Config, { topology, mode }: Plan, log: Log): vo
 	for (const warning of openFilesWarnings(wanted)) log.warn(warning);
 }
 
-/** The checks have looked whether there is room; what fails here has changed since, or could not be foreseen. */
+/** The checks have found enough room, so an error here means that this has changed since, or was not foreseen. */
 function createMemory({ config, layers }: LoadedConfig, plan: Plan): ClusterMemory {
 	let memory: ClusterMemory | null = null;
 	try {

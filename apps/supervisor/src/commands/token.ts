@@ -14,7 +14,7 @@ export async function tokenCreate({ loaded, own }: CommandInput): Promise<number
 	return 0;
 }
 
-/** Reads a token from stdin, and says what it says and whether it is valid. Status 1 = it is not. */
+/** Reads a token from stdin, prints its contents and whether it is valid. Exit status 1 = it is not. */
 export async function tokenCheck({ loaded }: CommandInput): Promise<number> {
 	if (process.stdin.isTTY) process.stderr.write("paste the token, then Enter and Ctrl-D:\n");
 	const token = (await text(process.stdin)).trim();
@@ -30,7 +30,7 @@ export async function tokenCheck({ loaded }: CommandInput): Promise<number> {
 	return problem === null ? 0 : 1;
 }
 
-/** As the configuration wants them: audience and issuer are filled in. */
+/** The claims, with audience and issuer from the configuration. */
 function claimsOf(config: Config, own: Own): Record<string, unknown> {
 	const isSubscription = own.channel !== undefined;
 	const hasOwnRules = isSubscription && config.subscriptionTokenEnabled;

@@ -11,7 +11,7 @@ import { formatTable } from "../top/table.ts";
 const refreshMs = 1000;
 const firstMs = 250;
 
-/** Shows a running cluster, read off its scoreboard: the cluster itself does nothing for it. */
+/** Shows a running cluster by reading its scoreboard. The cluster itself does nothing for it. */
 export async function top({ loaded, own }: CommandInput): Promise<number> {
 	const base = loaded.config.clusterDirectory;
 	const pid = typeof own.pid === "string" ? own.pid : undefined;
@@ -21,7 +21,7 @@ export async function top({ loaded, own }: CommandInput): Promise<number> {
 	return watch(board, () => ClusterDirectory.running(base).own.some(({ path }) => path === cluster.path));
 }
 
-/** @throws StartupError when another build runs the cluster, or it ends just then. */
+/** @throws StartupError when the cluster runs another build, or just ended. */
 function openBoard({ path, supervisorPid }: FoundCluster): Scoreboard {
 	try {
 		return Scoreboard.open(ClusterDirectory.open(path).boardPath);
@@ -32,7 +32,7 @@ function openBoard({ path, supervisorPid }: FoundCluster): Scoreboard {
 			throw new StartupError(`${whose} runs another build: ${why}; use the \`shardcast top\` that belongs to it`, { exitStatus: 2 });
 		}
 		if (!(error instanceof BusError || isSystemError(error))) throw error;
-		throw new StartupError(`${whose} can't be read: ${error.message}; is it just stopping, or starting? Try again`, { cause: error });
+		throw new StartupError(`cannot read ${whose}: ${error.message}; if it is starting or stopping, try again`, { cause: error });
 	}
 }
 
@@ -48,18 +48,18 @@ async function watch(board: Scoreboard, stillRuns: () => boolean): Promise<numbe
 	const stop = new AbortController();
 	void screen.quit.then(() => stop.abort());
 	const onSignal = () => stop.abort();
-	// The terminal is gone, and its SIGHUP may have gone to somebody else.
+	// The terminal is gone, and this process may not have got its SIGHUP.
 	process.stdout.once("error", onSignal);
 	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, onSignal);
 	try {
 		let before: Sample = takeSample(board);
-		// Rates need two samples; the first table must not take a whole second to come.
+		// Rates need two samples, but the first table should appear sooner than after a second.
 		await sleep(firstMs, undefined, { signal: stop.signal });
 		for (;;) {
-			// The scoreboard stays mapped here when the cluster is gone; nothing in it would move any more.
+			// The scoreboard stays mapped when the cluster is gone, but no longer changes.
 			if (!stillRuns()) break;
 			const now = takeSample(board);
-			screen.draw([...formatTable(before, now), "", "q leaves"]);
+			screen.draw([...formatTable(before, now), "", "press q to quit"]);
 			before = now;
 			await sleep(refreshMs, undefined, { signal: stop.signal });
 		}

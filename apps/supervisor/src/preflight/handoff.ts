@@ -5,23 +5,23 @@ import { closeDescriptor, DescriptorChannel } from "@shardcast/native";
 
 export interface ModeChoice {
 	readonly mode: "handoff" | "proxy";
-	/** Why, for the banner. */
+	/** The reason, for the banner. */
 	readonly why: string;
 }
 
 /**
- * Settles `--lb-mode`. Handoff is tried rather than guessed: some sandboxes and container runtimes refuse to pass descriptors.
- * @throws ConfigError when handoff is asked for and impossible.
+ * Chooses the mode by `--lb-mode`. Tests handoff by doing it, since some sandboxes and container runtimes refuse to pass descriptors.
+ * @throws ConfigError when handoff is required but impossible.
  */
 export function chooseMode(config: Pick<Config, "lbMode" | "clusterDirectory">, name: NameOf, probe = handoffProblem): ModeChoice {
-	if (config.lbMode === "proxy") return { mode: "proxy", why: `asked for by ${name("lbMode")}` };
+	if (config.lbMode === "proxy") return { mode: "proxy", why: `set by ${name("lbMode")}` };
 	const problem = probe(config.clusterDirectory);
 	if (problem === null) return { mode: "handoff", why: "connections are passed to the shards, no byte goes through the balancer" };
 	if (config.lbMode === "auto") return { mode: "proxy", why: `descriptors can't be passed here: ${problem}` };
 	throw new ConfigError([`${name("lbMode")}: handoff is not possible here (${problem}); use proxy or auto`]);
 }
 
-/** Passes a descriptor to this very process. Null = it works. */
+/** Passes a descriptor to this process itself. Returns null if that works. */
 function handoffProblem(base: string): string | null {
 	let folder: string | null = null;
 	try {

@@ -1,6 +1,6 @@
 import { StartupError } from "@shardcast/process";
 
-/** Why the library for WebSockets does not load, in one line; null = it does. It takes about 100 ms and stays in memory, so this is for a process that ends. */
+/** Why the WebSocket library does not load, in one line; null if it does. Takes about 100 ms, and the library stays in memory, so call it only in a process that will exit. */
 export async function libraryProblemHere(): Promise<string | null> {
 	try {
 		await import("@shardcast/server");

@@ -4,8 +4,8 @@ import { ConfigError, type NameOf } from "@shardcast/config";
 import { formatCpuList, parseCpuList } from "@shardcast/process";
 
 /**
- * CPUs of a NUMA node. `root` stands in for "/" in tests.
- * @throws ConfigError when there is no such node.
+ * CPUs of a NUMA node. `root` replaces "/" in tests.
+ * @throws ConfigError when the node does not exist.
  */
 export function cpusOfNode(node: number, name: NameOf, root = "/"): number[] {
 	const folder = join(root, "sys/devices/system/node");

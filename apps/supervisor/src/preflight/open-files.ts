@@ -1,7 +1,7 @@
 import { openFilesLimit, reservedDescriptors } from "@shardcast/process";
 
 export interface FilesWanted {
-	/** Of the cluster. */
+	/** Connections of the whole cluster. */
 	readonly connections: number;
 	readonly connectionsPerShard: number;
 	readonly mode: "handoff" | "proxy";
@@ -9,7 +9,7 @@ export interface FilesWanted {
 
 /** A warning for each kind of process that may run out of descriptors before the cluster is full. */
 export function openFilesWarnings(wanted: FilesWanted, limitsPath?: string): string[] {
-	// Node raises its own limit to the hard one when it starts, and so will the children.
+	// Node raises its limit to the hard limit when it starts, also in the children.
 	const most = openFilesLimit(limitsPath)?.hard ?? Number.POSITIVE_INFINITY;
 	const warnings: string[] = [];
 	const check = (needed: number, who: string, orElse: string): void => {

@@ -21,19 +21,19 @@ import { hasProgram } from "./programs.ts";
 import { firstShardPort } from "./shard-ports.ts";
 import { sharedMemoryProblem, sharedMemoryWarnings } from "./shared-memory.ts";
 
-/** What a cluster will look like on this machine. */
+/** The plan of a cluster on this machine. */
 export interface Plan {
-	/** The options with what the machine decides filled in: the number of shards and their first port. */
+	/** The options, with the values that depend on the machine: the number of shards and their first port. */
 	readonly config: Config;
 	readonly topology: Topology;
 	readonly mode: ModeChoice;
 	readonly pin: (core: number | null) => Pinning;
-	/** What will work less well than it could, one line each. */
+	/** Problems that do not prevent a start, one line each. */
 	readonly warnings: readonly string[];
 }
 
 /**
- * Looks at the machine before anything is started, so that a wrong option is one line and no half-started cluster.
+ * Checks the machine before anything is started, so that a wrong option gives one line and not a half-started cluster.
  * @throws ConfigError or StartupError with one line per problem.
  */
 export async function preflight({ config, layers, warnings }: LoadedConfig): Promise<Plan> {
@@ -62,7 +62,7 @@ export async function preflight({ config, layers, warnings }: LoadedConfig): Pro
 		})),
 	]);
 	if (mistakes.length > 0) {
-		// A shard would tell it later, once these are put right.
+		// Otherwise a shard would report it only after these are fixed.
 		const library = await libraryProblemHere();
 		throw new ConfigError(library === null ? mistakes : [library, ...mistakes]);
 	}
@@ -78,7 +78,7 @@ export async function preflight({ config, layers, warnings }: LoadedConfig): Pro
 	};
 }
 
-/** @throws ConfigError when `--numa` can't be done. */
+/** @throws ConfigError when `--numa` is not possible. */
 function choosePinner(node: number, name: NameOf): Pick<Plan, "pin" | "warnings"> {
 	if (node >= 0) {
 		if (!hasProgram("numactl")) throw new ConfigError([`${name("numa")}: numactl is not installed; install it or leave the option out`]);

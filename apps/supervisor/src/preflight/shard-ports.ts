@@ -1,10 +1,10 @@
 import { type Config, ConfigError, type NameOf, parseAddress } from "@shardcast/config";
 
 /**
- * The port of the first shard. The shards' ports lie in a row and must not hit the balancer's; with the default ports (3002 and on,
- * balancer at 3005) a fourth shard would. When nobody has chosen the shards' ports they then move behind the balancer's.
+ * The port of the first shard. The shards' ports are consecutive and must not include the balancer's. With the default ports (3002 and up,
+ * balancer at 3005) a fourth shard would collide. Unless `--base-port` is set, the shards' ports are then moved after the balancer's.
  *
- * @param chosen somebody has set `--base-port`.
+ * @param chosen whether `--base-port` is set.
  * @throws ConfigError when the chosen ports collide, or there are too few.
  */
 export function firstShardPort(config: Pick<Config, "basePort" | "lbAddr">, shards: number, chosen: boolean, name: NameOf): number {
@@ -13,7 +13,7 @@ export function firstShardPort(config: Pick<Config, "basePort" | "lbAddr">, shar
 	const first = collides && !chosen ? balancer + 1 : config.basePort;
 	const last = first + shards - 1;
 	if (collides && chosen) {
-		const taken = `port ${balancer} is the one of shard ${balancer - first}`;
+		const taken = `port ${balancer} is that of shard ${balancer - first}`;
 		throw new ConfigError([`${name("lbAddr")}: ${taken}; choose one outside of ${first} to ${last}`]);
 	}
 	if (last > 65_535) {

@@ -4,25 +4,25 @@ import { positionFileBytes } from "@shardcast/kafka";
 import { RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 
-/** Ring heads, bells, sockets and the like, per shard, with room to spare. */
+/** Upper bound per shard for ring headers, bells, sockets and similar. */
 const perShardBytes = 65_536;
 
-/** A Unix socket's path has 107 bytes at most; ours take up to 56 of them: `/shardcast-<uid>-<pid>-<random>/handoff-<slot>.sock`. */
+/** The path of a Unix socket has at most 107 bytes, of which up to 56 are used by `/shardcast-<uid>-<pid>-<random>/handoff-<slot>.sock`. */
 const pathBytesMax = 107 - 56;
 
-/** tmpfs and ramfs: the rings would go to a disk again and again from any other. */
+/** tmpfs and ramfs. Any other file system would write the rings to disk again and again. */
 const memoryFileSystems = [0x01021994, 0x858458f6];
 
 const othersMayWrite = 0o022;
-/** Each file may be removed by its owner only, as in /dev/shm. */
+/** Sticky bit: only its owner can remove a file, as in /dev/shm. */
 const sticky = 0o1000;
 
-/** What is wrong with the place for the shared memory, in one line; null = nothing. */
+/** What is wrong with the directory for the shared memory, in one line; null if nothing is. */
 export function sharedMemoryProblem(config: Config, shards: number, name: NameOf): string | null {
 	const path = config.clusterDirectory;
 	const fix = "name a writable directory in a memory file system";
 	try {
-		if (!statSync(path).isDirectory()) return `${name("clusterDirectory")}: ${path} is no directory; ${fix}`;
+		if (!statSync(path).isDirectory()) return `${name("clusterDirectory")}: ${path} is not a directory; ${fix}`;
 		accessSync(path, constants.W_OK | constants.X_OK);
 	} catch (error) {
 		const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
@@ -42,7 +42,7 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 	return `${name("ring")}: ${shards} rings and ${history} need ${Math.ceil(needed / 1_048_576)}MiB and ${path} has ${free} free; give a smaller --ring, a smaller --history-memory or more shared memory (docker run --shm-size=…)`;
 }
 
-/** What is not safe about the place, one line each. */
+/** Security problems of the directory, one line each. */
 export function sharedMemoryWarnings(config: Pick<Config, "clusterDirectory">, name: NameOf): string[] {
 	const path = config.clusterDirectory;
 	const { mode } = statSync(path);

@@ -2,8 +2,8 @@ import { StartupError } from "@shardcast/process";
 import type { FoundCluster, RunningClusters } from "@shardcast/scoreboard";
 
 /**
- * The one cluster to look at.
- * @throws StartupError when there is none of this user's, or several and no pid says which.
+ * Chooses the cluster to show.
+ * @throws StartupError when this user has none, or several and no pid is given.
  */
 export function chooseCluster({ own, others }: RunningClusters, base: string, pid: string | undefined): FoundCluster {
 	if (pid !== undefined) {
@@ -20,7 +20,7 @@ export function chooseCluster({ own, others }: RunningClusters, base: string, pi
 	throw new StartupError(`no cluster runs in ${base}; start one with \`shardcast multi\``, { exitStatus: 1 });
 }
 
-/** What other users' files say is not to be believed, not even by root. */
+/** Files of other users are not trusted, not even by root. */
 function whose({ uid }: FoundCluster): string {
 	return `belongs to user ${uid}; look at it as that user, such as with sudo -u '#${uid}' shardcast top`;
 }

@@ -1,7 +1,7 @@
 import { type BalancerSnapshot, ClusterState, type RowSnapshot, type Scoreboard } from "@shardcast/scoreboard";
 import { monotonicMs } from "@shardcast/wire";
 
-/** What `top` reads off the scoreboard at one moment; two of them make the rates. */
+/** A snapshot of the scoreboard. Rates are computed from two of them. */
 export interface Sample {
 	readonly atMs: number;
 	readonly supervisorPid: number;

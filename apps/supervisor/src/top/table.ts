@@ -4,7 +4,7 @@ import type { Sample } from "./sample.ts";
 const stateNames = invert(ShardState);
 const modeNames = invert(BalancerMode);
 
-/** One line per shard, one for the balancer, totals above: what happened between the two samples. */
+/** Formats the changes between two samples: totals, one line per shard, and one for the balancer. */
 export function formatTable(before: Sample, now: Sample): string[] {
 	const seconds = Math.max((now.atMs - before.atMs) / 1000, 0.001);
 	const shards = now.rows.map((row) =>
