@@ -1,4 +1,3 @@
-import { connectKafka, KafkaBroker } from "@shardcast/testkit/kafka";
 import type { KafkaTarget } from "./thread/kafka-source.ts";
 
 /** What a load test with `--source kafka` needs besides the cluster: a topic, and a broker unless one runs already. */
@@ -13,6 +12,8 @@ const partitions = 4;
 
 /** @param channels whether messages go to channels, by their key, or to everybody. */
 export async function prepareKafka(brokers: string | null, topic: string, channels: boolean): Promise<KafkaSubject> {
+	// Only now: a load test without Kafka, and each of its threads, starts quicker without that library.
+	const { connectKafka, KafkaBroker } = await import("@shardcast/testkit/kafka");
 	const broker = brokers === null ? await KafkaBroker.run({ lasting: true }) : null;
 	const target = { brokers: brokers ?? broker!.brokers, topic, partitions };
 	try {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { connectKafka, type KafkaClient } from "@shardcast/testkit/kafka";
+import type { KafkaClient } from "@shardcast/testkit/kafka";
 import { type Audience, channelName } from "../audience.ts";
 import type { MessageSource } from "./message-source.ts";
 
@@ -37,7 +37,10 @@ export class KafkaMessageSource implements MessageSource {
 	}
 
 	async open(): Promise<void> {
-		this.#client ??= await connectKafka(this.#target.brokers);
+		if (this.#client !== null) return;
+		// Only now: all threads of all load tests load this module.
+		const { connectKafka } = await import("@shardcast/testkit/kafka");
+		this.#client = await connectKafka(this.#target.brokers);
 	}
 
 	send(sender: number, payload: Buffer): boolean {
