@@ -11,7 +11,12 @@ const entries = {
 	"apps/shard": { main: "main.ts" },
 	"apps/supervisor": { main: "main.ts", supervisor: "supervisor.ts", "cluster-memory": "cluster-memory.ts", signals: "signals.ts" },
 	"packages/kafka": { index: "index.ts", "ingest-worker": "worker/ingest-worker.ts", "position-table": "positions/position-table.ts" },
-	"packages/server": { index: "index.ts", library: "library/index.ts", tokens: "sessions/centrifuge/tokens/index.ts" },
+	"packages/server": {
+		index: "index.ts",
+		library: "library/index.ts",
+		tokens: "sessions/centrifuge/tokens/index.ts",
+		webhooks: "webhooks/webhook-backend.ts",
+	},
 };
 /** The load test and the test kit start many of their files as programs: tsc writes those one by one. */
 const fileByFile = ["packages/testkit"];

@@ -327,6 +327,18 @@ const channels = dashboard(
 		lines("Clients without WebSocket", "Frames from POST /emulation, by outcome.", "short", [
 			query(`sum by (result) (${rate("shardcast_emulation_frames_total")})`, "{{result}}"),
 		]),
+		lines("Webhook events", "Events that receivers of webhooks have got, and those that were dropped because a queue was full.", "short", [
+			query(`sum by (webhook, result) (${rate("shardcast_webhook_events_total")})`, "{{webhook}}: {{result}}"),
+		]),
+		lines("Webhook failures", "Requests of webhooks that failed, by result; their events are sent again.", "short", [
+			query(`sum by (webhook, result) (${rate("shardcast_webhook_requests_total", 'result!="ok"')})`, "{{webhook}}: {{result}}"),
+		]),
+		lines("Webhooks waiting", "Events that a receiver has not got yet.", "short", [
+			query(`sum by (webhook) (shardcast_webhook_waiting_events${on})`, "{{webhook}}"),
+		]),
+		lines("Webhooks behind", "How long the oldest event that a receiver has not got has waited.", "s", [
+			query(`max by (webhook) (shardcast_webhook_oldest_seconds${on})`, "{{webhook}}"),
+		]),
 		lines(
 			"Consumers",
 			"Acknowledgements of durable channels; deliveries repeated for want of one, and consumers whose next publication was lost.",

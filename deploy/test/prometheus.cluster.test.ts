@@ -25,6 +25,7 @@ interface Rules {
 /** Queries that have nothing to show in a cluster that is well and consumes nothing, with why. */
 const mayBeEmpty = [
 	/shardcast(_|:)kafka_/, // no Kafka here
+	/shardcast_webhook_/, // no webhook here
 	/shardcast_deliveries_total\{[^}]*\}\[[^\]]*\]\) > 0/, // a shard may have nothing to deliver in the last seconds
 ];
 

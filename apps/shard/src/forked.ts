@@ -7,6 +7,7 @@ import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { proxyTokenCheck, Shard, StatusLine } from "@shardcast/server";
+import { EventWriter, openEventRing } from "@shardcast/webhooks";
 import { useChannelHashKey } from "@shardcast/wire";
 
 /** A shard as a child of the supervisor, which starts, drains and restarts it. */
@@ -56,6 +57,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		handoff: handoff === undefined ? null : DescriptorChannel.inherited(handoff, directory.handoffPath(slot)),
 		rates: new RateTable(SharedFile.open(directory.ratesPath).buffer),
 		openAddresses: () => new AddressTable(SharedFile.open(directory.addressesPath).buffer),
+		openClientEvents: () => new EventWriter(openEventRing(directory.path, slot)),
 		isProxy: mode === "proxy" ? proxyTokenCheck(directory.proxyToken) : null,
 		log,
 		sample: (beatLateMs) => monitor.sample(beatLateMs),

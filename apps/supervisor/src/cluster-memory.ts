@@ -4,6 +4,7 @@ import { createPositionFile } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, SharedFile } from "@shardcast/native";
 import { type BoardReading, ClusterDirectory, type ClusterState, Role, readBoard, Scoreboard, ShardState } from "@shardcast/scoreboard";
+import { createEventRing, EventReader } from "@shardcast/webhooks";
 import type { LogCapacity } from "@shardcast/wire";
 
 /** Minimum size of the table, which is created once, while the limit of connections may be raised later. */
@@ -31,6 +32,8 @@ export class ClusterMemory {
 	readonly logs: LogKeeper;
 	/** Sockets that hold connections until their shard receives them, by slot; none in proxy mode. */
 	#handoffs: readonly DescriptorChannel[] = [];
+	/** Reading ends of the rings for the events of clients, by slot; null while there is no webhook. */
+	#eventReaders: ReadonlyMap<number, EventReader> | null = null;
 	/** Null while connections per address are not limited. */
 	#addresses: AddressTable | null = null;
 
@@ -102,6 +105,16 @@ export class ClusterMemory {
 		const file = SharedFile.create(this.#directory.addressesPath, bytes(slots), format, bytes(used));
 		this.#addresses = new AddressTable(file.buffer);
 		this.#addresses.useSlots(used);
+	}
+
+	/**
+	 * The reading ends of the rings for the events of clients. Creates the rings if there are none yet. Call it before a shard hears of a webhook.
+	 * @throws NativeError ENOSPC when shared memory is too small for them.
+	 */
+	eventReaders(): ReadonlyMap<number, EventReader> {
+		const { path } = this.#directory;
+		this.#eventReaders ??= new Map(this.#board.slots().map((slot) => [slot, new EventReader(createEventRing(path, slot))]));
+		return this.#eventReaders;
 	}
 
 	/**

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Config, connectionsPerShard, countsConnections, formatDuration } from "@shardcast/config";
 import {
@@ -10,10 +11,13 @@ import {
 	Questions,
 	type ReloadCounts,
 	reloadMetrics,
+	webhookMetrics,
 } from "@shardcast/control";
 import { Deadline, type StartupError, until } from "@shardcast/process";
 import { ClusterState } from "@shardcast/scoreboard";
+import { openWebhookBackend } from "@shardcast/server/webhooks";
 import { type Log, ProcessMetrics } from "@shardcast/telemetry";
+import { Webhooks } from "@shardcast/webhooks";
 import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
@@ -47,6 +51,7 @@ export class Supervisor {
 	readonly reloads: ReloadCounts = noReloads();
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
+	readonly #webhooks: Webhooks;
 	/** Names of children that were never ready. */
 	readonly #awaited: Set<string>;
 	readonly #ready = withResolvers<boolean>();
@@ -64,6 +69,15 @@ export class Supervisor {
 		const own = new ProcessMetrics("supervisor");
 		own.addReading(reloadMetrics, () => this.reloads);
 		own.addReading(historyMetrics, () => ({ ...facts.memory.logs.counts(), fill: facts.memory.logs.fill() }));
+		this.#webhooks = new Webhooks({
+			config: facts.config,
+			open: openWebhookBackend,
+			readers: () => facts.memory.eventReaders(),
+			log,
+			tell: (level, text) => this.#events.add(level, text),
+			stream: randomUUID(),
+		});
+		own.addReading(webhookMetrics, () => this.#webhooks.readings());
 		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
 		const revocations = { folder: facts.config.durableStorePath, log };
 		answerCluster({ questions: this.#questions, board: () => facts.memory.reading(), own, events: this.#events, revocations });
@@ -74,6 +88,7 @@ export class Supervisor {
 			onSilent: (name, silent) => this.#onSilent(name, silent),
 			onNotReloaded: (name, problem) => this.#onNotReloaded(name, problem),
 			onDeath: (name) => this.#onDeath(name),
+			onShardGone: (slot) => this.#webhooks.shardDied(slot),
 			answer: (question, request) => this.#questions.answer(question, request),
 		};
 		this.#shards = facts.topology.shards.map(({ slot, core }) => new SupervisedChild(shardSpec(facts, hooks, slot, core), log));
@@ -119,6 +134,8 @@ export class Supervisor {
 		if (this.#ending !== "no") return;
 		const perShard = connectionsPerShard(config, this.#shards.length);
 		if (countsConnections(config)) this.#facts.memory.countAddresses(perShard);
+		// Before the shards write.
+		this.#webhooks.reload(config);
 		this.#facts.config = config;
 		this.#log.level = config.logLevel;
 		this.#watchdog.heartbeatTimeoutMs = config.heartbeatTimeoutMs;
@@ -164,9 +181,16 @@ export class Supervisor {
 		await this.#listenerClosed(balancerDrained, firstStepMs);
 		const shardsDrained = this.#shards.map((shard) => shard.drain(deadline.leftMs()));
 		const outcomes = await Promise.all([balancerDrained, ...shardsDrained]);
+		// The shards have ended, and their last events are in the rings.
+		outcomes.push(await this.#drainWebhooks(deadline.leftMs()));
 		// A second signal arrived meanwhile, and ends the process.
 		if (this.#ending !== "draining") return;
 		this.#end(this.#conclude(outcomes, performance.now() - beganMs));
+	}
+
+	async #drainWebhooks(leftMs: number): Promise<ChildDrained> {
+		const cutOff = await this.#webhooks.drain(leftMs);
+		return { cutOff, finished: true, ...(cutOff > 0 && { detail: `${cutOff} events of webhooks were not delivered` }) };
 	}
 
 	async #delay(ms: number): Promise<void> {
@@ -208,6 +232,7 @@ export class Supervisor {
 	/** Finishes when no child is left. */
 	#end(status: number): void {
 		this.#watchdog.stop();
+		this.#webhooks.stop();
 		this.#facts.memory.remove();
 		this.#ready.resolve(false);
 		this.#finished.resolve({ status: this.#failure?.exitStatus ?? status, failure: this.#failure });

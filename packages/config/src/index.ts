@@ -42,6 +42,8 @@ export type { ApiKeyOptions } from "./options/sections/http-api.ts";
 export { type EnabledProxyOptions, ownProxy, type ProxyOptions, proxyFields, type StatusTransform } from "./options/sections/proxy.ts";
 export type { CommandRates, RateBucket, RateOperation } from "./options/sections/rate-limit.ts";
 export { jwksNames, jwksPart } from "./options/sections/token.ts";
+export { type WebhookOptions, withoutNamespace } from "./options/sections/webhooks.ts";
+export { type WebhookEventType, webhookEventTypes } from "./options/webhook-events.ts";
 export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";
 export { type Address, parseAddress, urlHost } from "./units/address.ts";
 export { formatBytes, parseBytes } from "./units/bytes.ts";

@@ -9,6 +9,7 @@ export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
 export { type RevocationReading, revocationMetrics } from "./metrics/revocation-table.ts";
+export { type WebhookNumbers, webhookMetrics } from "./metrics/webhook-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
 export { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "./questions/channels-question.ts";
 export { answerCluster } from "./questions/cluster-questions.ts";

@@ -6,6 +6,7 @@ import { AddressTable, RateTable } from "@shardcast/limits";
 import { type BoardRow, Role, Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
 import { freePorts, LibraryClient, RawClient } from "@shardcast/testkit";
+import { EventWriter, eventRingInMemory } from "@shardcast/webhooks";
 import { Shard } from "../src/lifecycle/shard.ts";
 import type { ShardOptions } from "../src/lifecycle/shard-options.ts";
 
@@ -77,6 +78,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				isProxy: null,
 				rates,
 				openAddresses: () => addresses,
+				openClientEvents: () => new EventWriter(eventRingInMemory()),
 				openHistory: (committed) => new ChannelLog(openLogBuffers(logs), { slot, incarnation: 1 }, { committed }),
 				ingest: null,
 				log: silentLog(),

@@ -32,6 +32,8 @@ export interface ChildHooks {
 	onNotReloaded(name: string, problem: string): void;
 	/** A process has died. */
 	onDeath(name: string): void;
+	/** Called when nothing of this shard runs any more, and its shared memory is cleared. */
+	onShardGone(slot: number): void;
 	/** Answers a child's question to all processes. */
 	answer(question: string, request: unknown): Promise<unknown>;
 }
@@ -58,6 +60,7 @@ export function shardSpec(facts: ClusterFacts, hooks: ChildHooks, slot: number, 
 		},
 		onDeath: () => {
 			memory.shardDied(slot);
+			hooks.onShardGone(slot);
 			hooks.onDeath(name);
 			hooks.onMembership();
 		},

@@ -54,6 +54,7 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		apply: (options) => {
 			if (options.maxConnections !== supervisor.config.maxConnections) warnOfOpenFiles(options, plan, log);
 			const opened = newlyOpen(supervisor.config, options);
+			if (options.webhooks.length > 0) openEvents(memory);
 			const withdraw = withdrawn.prepare(supervisor.config, options);
 			try {
 				supervisor.reload(options);
@@ -93,6 +94,16 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 	return status;
 }
 
+/** @throws ConfigError when there is no room for what webhooks need. */
+function openEvents(memory: ClusterMemory): void {
+	try {
+		memory.eventReaders();
+	} catch (error) {
+		if (!(error instanceof NativeError)) throw error;
+		throw new ConfigError([`webhooks: ${error.message}`]);
+	}
+}
+
 function warnOfOpenFiles(config: Config, { topology, mode }: Plan, log: Log): void {
 	const perShard = connectionsPerShard(config, topology.shards.length);
 	const wanted = { connections: config.maxConnections, connectionsPerShard: perShard, mode: mode.mode };
@@ -112,6 +123,7 @@ function createMemory({ config, layers }: LoadedConfig, plan: Plan): ClusterMemo
 		});
 		if (plan.mode.mode === "handoff") memory.openHandoffs();
 		if (countsConnections(config)) memory.countAddresses(connectionsPerShard(config, shards));
+		if (config.webhooks.length > 0) memory.eventReaders();
 		return memory;
 	} catch (error) {
 		memory?.remove();

@@ -3,6 +3,7 @@ import { type Config, formatBytes, type NameOf, ringCapacityBytes } from "@shard
 import { positionFileBytes } from "@shardcast/kafka";
 import { RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
+import { eventRingBytes } from "@shardcast/webhooks";
 
 /** Upper bound per shard for ring headers, bells, sockets and similar. */
 const perShardBytes = 65_536;
@@ -35,7 +36,8 @@ export function sharedMemoryProblem(config: Config, shards: number, name: NameOf
 		return `${name("clusterDirectory")}: the path is ${Buffer.byteLength(path)} bytes; the most is ${pathBytesMax}, since it holds sockets; name a shorter one`;
 	const positions = config.kafkaBrokers.length > 0 ? positionFileBytes : 0;
 	const fixed = Scoreboard.bytes() + RateTable.bytes + positions + config.historyMemoryBytes;
-	const needed = fixed + shards * (ringCapacityBytes(config) + perShardBytes);
+	const events = config.webhooks.length > 0 ? eventRingBytes : 0;
+	const needed = fixed + shards * (ringCapacityBytes(config) + events + perShardBytes);
 	if (bavail * bsize >= needed) return null;
 	const free = formatBytes(Math.floor((bavail * bsize) / 1024) * 1024);
 	const history = `${formatBytes(config.historyMemoryBytes)} of history (${name("historyMemoryBytes")})`;

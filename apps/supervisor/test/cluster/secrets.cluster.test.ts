@@ -21,10 +21,16 @@ function tokenOf(claims: object, secret: string): string {
 }
 
 /** Secrets within a list of the file, and what a reload brings. */
-const listed = { key: "canary-of-a-key-1a9c", former: "canary-of-a-former-key-1a9c", next: "canary-of-a-next-key-1a9c" };
+const listed = {
+	key: "canary-of-a-key-1a9c",
+	former: "canary-of-a-former-key-1a9c",
+	next: "canary-of-a-next-key-1a9c",
+	webhook: "canary-of-a-webhook-1a9c",
+};
 const fileWith = (key: string, former: string) => `log: { level: debug }
 client: { subscription_token: { enabled: true } }
 http_api: { keys: [{ name: backend, key: ${key}, former_key: ${former}, methods: [publish] }] }
+webhooks: { targets: [{ name: nobody, endpoint: "http://127.0.0.1:1/", secret: ${listed.webhook}, former_secret: ${listed.webhook}-former }] }
 `;
 
 let cluster: Cluster;

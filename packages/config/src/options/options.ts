@@ -11,6 +11,7 @@ import { networkOptions } from "./sections/network.ts";
 import { proxiesOptions, rpcOptions } from "./sections/proxy.ts";
 import { shardOptions } from "./sections/shard.ts";
 import { shutdownOptions, supervisionOptions } from "./sections/supervision.ts";
+import { webhookOptions } from "./sections/webhooks.ts";
 import { shapeOf } from "./shape.ts";
 
 /**
@@ -29,6 +30,7 @@ export const sections = {
 	rpc: { about: "Calls of clients, for clients of the Centrifuge protocol.", options: rpcOptions },
 	proxies: { about: "Backends with names, which namespaces may ask.", options: proxiesOptions },
 	http_api: { about: "Publishing and other orders over HTTP.", options: httpApiOptions },
+	webhooks: { about: "Who is told of clients and channels.", options: webhookOptions },
 	console: { about: "The console in the browser.", options: consoleOptions },
 	limits: { about: "Limits on number, size and rate.", options: limitOptions },
 	kafka: { about: "Reading from Kafka, and publishing through it. Without brokers, these options have no effect.", options: kafkaOptions },
@@ -50,6 +52,7 @@ export const options = {
 	...rpcOptions,
 	...proxiesOptions,
 	...httpApiOptions,
+	...webhookOptions,
 	...consoleOptions,
 	...limitOptions,
 	...kafkaOptions,

@@ -23,6 +23,7 @@ export interface RunningClusters {
  * addresses            the number of connections per address, if it is limited
  * handoff-<slot>.sock  socket on which the balancer hands connections to it
  * kafka-positions      how far each shard has delivered each partition, if Kafka is used
+ * events-<slot>        what its clients do, if there is a webhook
  * log-<n>              one of the logs of channels with history
  * ```
  * The supervisor creates and removes it; all others open it. If a supervisor was killed, the next one to start removes its directory.

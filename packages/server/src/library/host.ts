@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
@@ -13,14 +14,17 @@ import {
 	Questions,
 	type ReloadCounts,
 	reloadMetrics,
+	webhookMetrics,
 } from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
+import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
 import { Shard } from "../lifecycle/shard.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
+import { openWebhookBackend } from "../webhooks/webhook-backend.ts";
 
 export interface HostParts {
 	readonly config: Config;
@@ -45,6 +49,7 @@ export class Host {
 	readonly #board = Scoreboard.inMemory(1);
 	readonly #monitor = new ProcessMonitor();
 	readonly #own = new ProcessMetrics("shard-0", 0);
+	readonly #webhooks: Webhooks;
 
 	constructor(parts: HostParts) {
 		const { config, log, events, handlerDeadlineMs } = parts;
@@ -61,6 +66,17 @@ export class Host {
 		const revocations = { folder: config.durableStorePath, log };
 		answerCluster({ questions, board: () => readBoard(this.#board), own: this.#own, events: this.events, revocations });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
+		let ring: ReturnType<typeof eventRingInMemory> | null = null;
+		const eventRing = () => (ring ??= eventRingInMemory());
+		this.#webhooks = new Webhooks({
+			config,
+			open: openWebhookBackend,
+			readers: () => new Map([[0, new EventReader(eventRing())]]),
+			log,
+			tell: (level, text) => this.events.add(level, text),
+			stream: randomUUID(),
+		});
+		this.#own.addReading(webhookMetrics, () => this.#webhooks.readings());
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);
 		this.#ingest = ShardIngest.create({
 			config,
@@ -88,6 +104,7 @@ export class Host {
 			handoff: null,
 			isProxy: null,
 			rates: RateTable.inMemory(),
+			openClientEvents: () => new EventWriter(eventRing()),
 			openAddresses: () => AddressTable.inMemory(2 * config.maxConnections),
 			log,
 			sample: (beatLateMs) => this.#monitor.sample(beatLateMs),
@@ -103,6 +120,7 @@ export class Host {
 	reload(config: Config): void {
 		const commit = this.shard.prepare(config);
 		this.#board.row(0).connectionsGiven = config.maxConnections;
+		this.#webhooks.reload(config);
 		commit();
 	}
 
@@ -130,6 +148,7 @@ export class Host {
 			await this.shard.start();
 		} catch (error) {
 			this.#monitor.stop();
+			this.#webhooks.stop();
 			await this.shard.stop();
 			throw cannotListen(error, parseAddress(addr), "--addr");
 		}
@@ -145,8 +164,11 @@ export class Host {
 		this.#board.clusterState = ClusterState.stopping;
 		if (drainDelayMs > 0) await sleep(drainDelayMs);
 		try {
-			return await this.shard.drain(timeoutMs);
+			const endMs = performance.now() + timeoutMs;
+			const cutOff = await this.shard.drain(timeoutMs);
+			return cutOff + (await this.#webhooks.drain(endMs - performance.now()));
 		} finally {
+			this.#webhooks.stop();
 			await this.shard.stop();
 			this.#monitor.stop();
 		}

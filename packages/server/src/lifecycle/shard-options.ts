@@ -8,6 +8,7 @@ import type { DescriptorChannel } from "@shardcast/native";
 import type { ProcessSample } from "@shardcast/process";
 import type { BoardRow, Scoreboard } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
+import type { EventWriter } from "@shardcast/webhooks";
 import type { SharedRedis } from "../redis/shared-redis.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 
@@ -38,6 +39,8 @@ export interface ShardOptions {
 	readonly openAddresses: () => AddressTable;
 	/** Redis, through which several machines are one; null = this is the only one. Closed with the shard. */
 	readonly redis?: SharedRedis | null;
+	/** Opens the ring in which the collector of webhooks hears of this shard's clients; asked for when there is a webhook first. */
+	readonly openClientEvents: () => EventWriter;
 	/** Kafka; null = it is not used. */
 	readonly ingest: ShardIngest | null;
 	readonly log: Log;

@@ -25,6 +25,7 @@ import { Clients } from "../sessions/clients.ts";
 import { RawEndpoint } from "../sessions/raw/raw-endpoint.ts";
 import { SenderIds } from "../sessions/sender-ids.ts";
 import { Listener } from "../transports/websocket/listener.ts";
+import { ClientEvents } from "../webhooks/client-events.ts";
 import type { Commit, Feature } from "./feature.ts";
 import { Features } from "./features.ts";
 import { kafkaFeature } from "./kafka-feature.ts";
@@ -60,10 +61,12 @@ export class Shard {
 		this.#options = options;
 		this.#live = live;
 		const check = new ConnectionCheck({ options, live, clients: () => clients.sessions.all });
+		const events = new ClientEvents({ config, open: options.openClientEvents }, () => clients.sessions.all);
 		const clients = new Clients({
 			options,
 			live,
 			check,
+			events,
 			delivered: async () => {
 				await inbound.handlers.whenNone();
 				await delivery.engine.whenEmpty();
@@ -127,6 +130,7 @@ export class Shard {
 			...(redis !== null && { kept: redis }),
 			kafka: ingest?.history ?? null,
 			rawClients: raw.clientsOf,
+			events,
 			onCommit,
 		});
 		const access = new ApiAccess(live);
@@ -224,6 +228,7 @@ export class Shard {
 				...kafka,
 				delivery,
 				console,
+				events,
 				raw,
 				centrifuge,
 				clients,

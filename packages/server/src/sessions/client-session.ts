@@ -5,6 +5,7 @@ import type { Audience } from "../hub/audience.ts";
 import { noAddressSlot } from "../limits/admission.ts";
 import type { Admitted } from "../limits/connection-check.ts";
 import type { Transport } from "../transports/transport.ts";
+import type { ClientDescription } from "../webhooks/client-events.ts";
 import type { TokenId } from "./centrifuge/tokens/token-id.ts";
 import type { LaneOwner } from "./lanes/lane.ts";
 import type { LaneRule } from "./lanes/lane-queue.ts";
@@ -44,6 +45,8 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 	abstract readonly token: TokenId | null;
 	/** Those that it listens to, for people. */
 	abstract get channels(): readonly string[];
+	/** Who it is, for others; null = it has not connected yet. */
+	abstract describe(): ClientDescription | null;
 	/** All sessions, of which this is one. */
 	abstract get sessions(): Sessions;
 	abstract frame(message: ArrayBuffer, isBinary: boolean): void;

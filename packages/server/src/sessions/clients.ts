@@ -7,6 +7,7 @@ import { inTime } from "../lifecycle/in-time.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import { Pacing } from "../pacing/pacing.ts";
+import type { ClientEvents } from "../webhooks/client-events.ts";
 import { Lanes } from "./lanes/lanes.ts";
 import { LeavingSessions } from "./leaving-sessions.ts";
 import { Sessions, type SessionsParts } from "./sessions.ts";
@@ -15,6 +16,7 @@ export interface ClientsParts {
 	readonly options: Pick<ShardOptions, "row" | "bus" | "log" | "events">;
 	readonly live: LiveConfig;
 	readonly check: SessionsParts["check"];
+	readonly events: Pick<ClientEvents, "opened" | "closed">;
 	/** Resolves when all that was published has been delivered. */
 	readonly delivered: () => Promise<void>;
 	/** Files that were open before there were any clients. */
@@ -71,11 +73,13 @@ export class Clients implements Feature {
 				opened: (session) => {
 					live.entered(session);
 					options.events?.opened(session);
+					parts.events.opened(session);
 					if (log.level === "debug") log.debug({ address: session.address }, "client connected");
 				},
 				closed: (session, code) => {
 					live.left(session);
 					options.events?.closed(session, code);
+					parts.events.closed(session, code);
 				},
 			},
 			soon: setImmediate,

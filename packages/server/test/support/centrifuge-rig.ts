@@ -16,6 +16,7 @@ import type { KafkaHistory } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
+import { EventWriter, eventRingInMemory } from "@shardcast/webhooks";
 import {
 	channelList,
 	noExtensions,
@@ -40,8 +41,12 @@ import { Lanes } from "../../src/sessions/lanes/lanes.ts";
 import { LeavingSessions } from "../../src/sessions/leaving-sessions.ts";
 import { SenderIds } from "../../src/sessions/sender-ids.ts";
 import { Sessions } from "../../src/sessions/sessions.ts";
+import { ClientEvents } from "../../src/webhooks/client-events.ts";
 import { FakeTopics, FakeTransport } from "./fake-transport.ts";
 import { rawRequest } from "./raw-request.ts";
+
+/** Small, so that a few hundred events fill it. */
+const eventRingBytes = 16_384;
 
 /** An endpoint of the Centrifuge protocol with sockets in memory. */
 export class CentrifugeRig {
@@ -57,6 +62,9 @@ export class CentrifugeRig {
 	readonly sessions: Sessions;
 	readonly hub = new Hub();
 	readonly endpoint: CentrifugeEndpoint;
+	readonly events: ClientEvents;
+	/** What the collector of webhooks reads. */
+	readonly eventRing = eventRingInMemory(eventRingBytes);
 	/** One shard. */
 	readonly questions: Questions;
 	readonly log = new ChannelLog(openLogBuffers(createLogBuffers({ memoryBytes: 1_048_576 })), { slot: 0, incarnation: 1 });
@@ -124,8 +132,9 @@ export class CentrifugeRig {
 				// As `LiveConfig` does it.
 				opened: (session) => {
 					session.bufferedBytesMax = FakeTransport.bufferedBytesMax;
+					this.events.opened(session);
 				},
-				closed: () => {},
+				closed: (session, code) => this.events.closed(session, code),
 			},
 			soon: (callback) => this.#soon.push(callback),
 		});
@@ -138,7 +147,13 @@ export class CentrifugeRig {
 		answerInventory(this.questions);
 		answerRevocations(this.questions, new KeptRevocations({ folder: "", log: silentLog() }));
 		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, life: 1, log: silentLog() });
+		this.events = new ClientEvents(
+			{ config, open: () => new EventWriter(this.eventRing), now: () => this.seconds * 1000 },
+			() => this.sessions.all,
+		);
+		this.events.start();
 		this.endpoint = new CentrifugeEndpoint({
+			events: this.events,
 			sessions: this.sessions,
 			hub: this.hub,
 			senders: this.senders,
@@ -203,6 +218,7 @@ export class CentrifugeRig {
 		this.#live.config = { ...this.config, ...settings };
 		this.#live.namespaces = new Namespaces(this.config);
 		this.endpoint.reload(this.config)();
+		this.events.reload(this.config)();
 	}
 
 	session(query = "", headers: Readonly<Record<string, string>> = {}): CentrifugeSession {

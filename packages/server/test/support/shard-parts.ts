@@ -5,6 +5,7 @@ import { PartAnswers } from "@shardcast/control";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { Scoreboard } from "@shardcast/scoreboard";
 import { silentLog } from "@shardcast/telemetry";
+import { EventWriter, eventRingInMemory } from "@shardcast/webhooks";
 import { everybody, monotonicMs, RecordKind, recordBytes, writeRecordHead } from "@shardcast/wire";
 import { Console } from "../../src/console/console.ts";
 import { Delivery } from "../../src/delivery/delivery.ts";
@@ -21,6 +22,7 @@ import type { ClientSession } from "../../src/sessions/client-session.ts";
 import { Clients } from "../../src/sessions/clients.ts";
 import { RawEndpoint } from "../../src/sessions/raw/raw-endpoint.ts";
 import { SenderIds } from "../../src/sessions/sender-ids.ts";
+import { ClientEvents } from "../../src/webhooks/client-events.ts";
 import { FakeTopics, FakeTransport } from "./fake-transport.ts";
 import { rawRequest } from "./raw-request.ts";
 
@@ -58,6 +60,7 @@ export class ShardParts {
 			isProxy: null,
 			rates: RateTable.inMemory(),
 			openAddresses: () => this.openAddresses(),
+			openClientEvents: () => new EventWriter(eventRingInMemory()),
 			openHistory: () => this.history,
 			ingest: null,
 			log: silentLog(),
@@ -70,10 +73,12 @@ export class ShardParts {
 		const { options, live } = this;
 		this.row.connectionsGiven = 100;
 		this.check = new ConnectionCheck({ options, live, clients: () => this.clients.sessions.all });
+		const events = new ClientEvents({ config, open: options.openClientEvents }, () => this.clients.sessions.all);
 		this.clients = new Clients({
 			options,
 			live,
 			check: this.check,
+			events,
 			delivered: () => Promise.resolve(),
 			openAtStart: () => Number.POSITIVE_INFINITY,
 		});
@@ -118,6 +123,7 @@ export class ShardParts {
 			history,
 			reader,
 			kafka: null,
+			events,
 			onCommit,
 		});
 		this.rate = new PublishRate(options.rates, config.messageRate);

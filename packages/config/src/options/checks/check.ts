@@ -8,6 +8,7 @@ import { jwksNames } from "../sections/token.ts";
 import { channelRules } from "./check-channel.ts";
 import { kafkaRules } from "./check-kafka.ts";
 import { proxyRules } from "./check-proxies.ts";
+import { webhookRules } from "./check-webhooks.ts";
 
 /** Names an option by where its value came from, such as "--base-port"; with a path, a value within it. */
 export type NameOf = (key: ConfigKey, within?: ValuePath) => string;
@@ -109,7 +110,7 @@ export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<Conf
 		},
 	});
 	const lines: string[] = [];
-	for (const rule of [...rules, ...kafkaRules, ...channelRules, ...proxyRules]) {
+	for (const rule of [...rules, ...kafkaRules, ...channelRules, ...proxyRules, ...webhookRules]) {
 		watched.touched = false;
 		const broken = rule(readable, name) ?? [];
 		if (!watched.touched) lines.push(...(typeof broken === "string" ? [broken] : broken));

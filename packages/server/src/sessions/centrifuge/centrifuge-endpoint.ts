@@ -17,6 +17,7 @@ import { UserLimit } from "../../limits/user-limit.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
 import type { UpgradeRequest } from "../../transports/upgrade-request.ts";
 import { version } from "../../version.ts";
+import type { ClientEvents } from "../../webhooks/client-events.ts";
 import type { ClientSession } from "../client-session.ts";
 import type { SenderIds } from "../sender-ids.ts";
 import type { Connecting, SessionFactory, TransportLimits } from "../session.ts";
@@ -56,6 +57,8 @@ export interface CentrifugeEndpointParts extends CommandSetParts {
 	readonly senders: SenderIds<ClientSession>;
 	readonly incoming: Pick<Incoming, "fromClient" | "announce">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit"> & StreamRoutesParts["check"];
+	/** Hears of each client that connects, subscribes and unsubscribes. */
+	readonly events: Pick<ClientEvents, "connected" | "subscribed" | "unsubscribed" | "cacheEmpty" | "wantsCacheEmpty">;
 	/** Called after each record that is in the ring. */
 	readonly onCommit: () => void;
 	/** Monotonic, in seconds; replaced in tests. */
@@ -81,7 +84,8 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	/** Of all clients. */
 	readonly senders: SenderIds<ClientSession>;
 	readonly subscribers: Subscribers;
-	readonly connected = new ConnectedUsers();
+	readonly connected: ConnectedUsers;
+	readonly events: CentrifugeEndpointParts["events"];
 	readonly heartbeats: Heartbeats;
 	readonly emulation: Emulation;
 	readonly rate: MessageRate;
@@ -107,6 +111,9 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.sessions = parts.sessions;
 		this.hub = parts.hub;
 		this.senders = parts.senders;
+		const { events } = parts;
+		this.events = events;
+		this.connected = new ConnectedUsers((session) => events.connected(session));
 		this.#namespaces = live.namespaces;
 		this.subscribers = new Subscribers(parts.hub, () => live.namespaces);
 		this.revocations = new ShardRevocations({ ask: options.ask, log, clients: () => this.sessions.snapshot() });
@@ -226,6 +233,21 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	/** Tells the subscribers of a channel, on all shards, that one of them has come or gone. */
 	announce(type: AnnouncementType, channel: string, info: Uint8Array): void {
 		if (!this.#isStopped) this.#parts.incoming.announce(type, channel, info);
+	}
+
+	/** A client has been subscribed. */
+	subscribed(session: CentrifugeSession, channel: string): void {
+		const { events } = this;
+		events.subscribed(session, channel);
+		if (events.wantsCacheEmpty && this.#isEmpty(channel)) events.cacheEmpty(channel);
+	}
+
+	/** Whether it keeps a history and has no publication, as far as can be told without waiting. */
+	#isEmpty(name: string): boolean {
+		const { history, reader } = this.#parts;
+		const channel = this.subscribers.channel(name);
+		if (channel.history === null || channel.isPattern) return false;
+		return history.history(name, { limit: 1, reverse: true, asOf: reader })?.publications.length === 0;
 	}
 
 	stop(): void {

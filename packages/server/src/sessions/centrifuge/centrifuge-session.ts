@@ -9,6 +9,7 @@ import { type ClientHeaders, noHeaders } from "../../hooks/forwarded-headers.ts"
 import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import type { Transport } from "../../transports/transport.ts";
+import type { ClientDescription } from "../../webhooks/client-events.ts";
 import { ClientSession } from "../client-session.ts";
 import type { Timed } from "../deadlines.ts";
 import { type ChannelRule, droppingRule, joinRule, recoveringRule } from "../lanes/lane-rules.ts";
@@ -19,6 +20,7 @@ import { PatternEncoder } from "./audience/pattern-encoder.ts";
 import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
+import { wayOf } from "./session-way.ts";
 import type { TokenId } from "./tokens/token-id.ts";
 
 /** `new`: no connect yet, or its token is being verified. `failed`: connect was answered with an error; no other command is accepted. */
@@ -103,6 +105,10 @@ export class CentrifugeSession extends ClientSession implements Timed {
 
 	override get channels(): readonly string[] {
 		return [...this.subscriptions.keys()];
+	}
+
+	override describe(): ClientDescription | null {
+		return this.id === "" ? null : { client: this.id, user: this.user, ...wayOf(this) };
 	}
 
 	override get sessions(): Sessions {
@@ -227,6 +233,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (subscription.isAnnounced) this.#announce(RecordType.join, channel);
 		if (subscribers.channel(channel).options.slowClient !== "disconnect") this.sessions.lanes.watch(this);
 		this.#expects(subscription);
+		this.endpoint.subscribed(this, channel);
 	}
 
 	#audience(channel: string, { filter, delta }: SubscriptionView, offset: number): Audience {
@@ -245,7 +252,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 
 	/** Ends the subscription and tells the client. */
 	endSubscription(channel: string, unsubscribe: Unsubscribe): void {
-		this.unsubscribe(channel);
+		this.unsubscribe(channel, unsubscribe.code);
 		this.push({ channel, unsubscribe });
 	}
 
@@ -310,8 +317,8 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		subscription.audience = followers;
 	}
 
-	/** Does nothing if the client is not subscribed. */
-	unsubscribe(channel: string): void {
+	/** Does nothing if the client is not subscribed. @param code why, as the client is told; 0 = it asked for it. */
+	unsubscribe(channel: string, code = 0): void {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;
 		this.#leave(subscription);
@@ -320,6 +327,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (subscription.isAnnounced) this.#announce(RecordType.leave, channel);
 		this.#subscriptions!.delete(channel);
 		subscription.waiting?.delete(subscription);
+		this.endpoint.events.unsubscribed(this, channel, code);
 	}
 
 	override disconnect(code: number, reason: string): void {

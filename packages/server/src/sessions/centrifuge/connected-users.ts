@@ -6,6 +6,12 @@ import type { CentrifugeSession } from "./centrifuge-session.ts";
  */
 export class ConnectedUsers {
 	readonly #sessions = new Map<string, CentrifugeSession | Set<CentrifugeSession>>();
+	readonly #onConnected: (session: CentrifugeSession) => void;
+
+	/** @param onConnected told of each client, anonymous ones as well. */
+	constructor(onConnected: (session: CentrifugeSession) => void = () => {}) {
+		this.#onConnected = onConnected;
+	}
 
 	/** Users with at least one connection. */
 	get count(): number {
@@ -15,6 +21,7 @@ export class ConnectedUsers {
 	/** The client has connected. Its user must not change from now on. */
 	add(session: CentrifugeSession): void {
 		const { user } = session;
+		this.#onConnected(session);
 		if (user === "") return;
 		const present = this.#sessions.get(user);
 		if (present === undefined) this.#sessions.set(user, session);

@@ -14,9 +14,9 @@ import {
 } from "@shardcast/control";
 import { globMatches } from "../../json/glob.ts";
 import { version } from "../../version.ts";
-import type { CentrifugeSession } from "./centrifuge-session.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
 import { FirstNames } from "./first-names.ts";
+import { wayOf } from "./session-way.ts";
 import type { Subscribers } from "./subscribers.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
 import type { UsersParts } from "./users.ts";
@@ -104,14 +104,4 @@ export class Inventory {
 			uptime: Math.floor(process.uptime()),
 		};
 	}
-}
-
-/** By Centrifugo's names. */
-function wayOf({ framing, sessionId }: CentrifugeSession): { readonly transport: string; readonly protocol: string } {
-	const protocol = framing.codec.binary ? "protobuf" : "json";
-	const { isUni, name } = framing;
-	const isStream = name.includes("stream");
-	if (isUni) return { transport: name.includes("sse") ? "uni_sse" : isStream ? "uni_http_stream" : "uni_websocket", protocol };
-	if (sessionId === "") return { transport: "websocket", protocol };
-	return { transport: isStream ? "http_stream" : "sse", protocol };
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { MessageDetails } from "@shardcast/bus";
 import { type DisconnectCode, disconnects } from "@shardcast/protocol";
 import { type CloseCode, closeReasons } from "@shardcast/wire";
@@ -5,6 +6,7 @@ import type { DeliveredRecord } from "../../delivery/delivered-record.ts";
 import type { Audience } from "../../hub/audience.ts";
 import type { Admitted } from "../../limits/connection-check.ts";
 import type { TopicTransport, Transport } from "../../transports/transport.ts";
+import type { ClientDescription } from "../../webhooks/client-events.ts";
 import type { TokenId } from "../centrifuge/tokens/token-id.ts";
 import { ClientSession } from "../client-session.ts";
 import type { ChannelRule } from "../lanes/lane-rules.ts";
@@ -48,6 +50,15 @@ export class RawSession extends ClientSession<TopicTransport> {
 
 	override get channels(): readonly string[] {
 		return this.channelSet?.channels.names ?? [];
+	}
+
+	override describe(): ClientDescription {
+		return { client: this.clientId, user: this.user, transport: "websocket", protocol: "raw" };
+	}
+
+	/** Random at each use: one that has not shown who it is has no id that anybody else sees. */
+	protected get clientId(): string {
+		return randomUUID();
 	}
 
 	override get sessions(): Sessions {

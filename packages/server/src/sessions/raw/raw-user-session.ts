@@ -54,6 +54,10 @@ export class RawUserSession extends RawSession implements Timed {
 		return this.#identity.subscriptions.get(channel)?.info ?? null;
 	}
 
+	protected override get clientId(): string {
+		return this.id;
+	}
+
 	/** Seconds since 1970; Infinity = never. */
 	get expiresAt(): number {
 		return this.#identity.expiresAt;

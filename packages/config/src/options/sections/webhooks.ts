@@ -1,0 +1,111 @@
+import { parseEndpoint } from "../../units/endpoint.ts";
+import { field } from "../kind.ts";
+import { checkedText, duration, integer, list, secret, text } from "../kinds.ts";
+import { type Item, objects } from "../objects.ts";
+import { option } from "../option.ts";
+import { webhookEventTypes } from "../webhook-events.ts";
+
+/** In `namespaces` of a webhook: channels without a namespace. */
+export const withoutNamespace = "without_namespace";
+
+/** One receiver of events. */
+const webhookFields = {
+	name: field({
+		key: "name",
+		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9_.]{1,64}$/, expected: "a name of letters, digits, - _ and ." }),
+		help: "For logs and metrics, and in a header of each request.",
+	}),
+	endpoint: field({
+		key: "endpoint",
+		kind: checkedText({ argument: "<url>", check: checkWebhookEndpoint }),
+		help: "Where events are sent by POST; redirects are not followed.",
+	}),
+	secret: field({
+		key: "secret",
+		kind: secret({ argument: "<key>", charactersMin: 16 }),
+		default: undefined,
+		help: "Key of the signature of each request, at least 16 characters; required.",
+	}),
+	formerSecret: field({
+		key: "former_secret",
+		kind: secret({ argument: "<key>", charactersMin: 16 }),
+		default: undefined,
+		help: "Signs as well, while you change to another key.",
+	}),
+	events: field({
+		key: "events",
+		kind: list({ argument: "<names>", item: webhookEvent }),
+		default: [],
+		help: `Which events: ${webhookEventTypes.join(", ")}; none = all.`,
+	}),
+	namespaces: field({
+		key: "namespaces",
+		kind: list({ argument: "<names>" }),
+		default: [],
+		help: `Only events of channels in these namespaces, and events without a channel; ${withoutNamespace} = channels without one; none = all.`,
+	}),
+	timeoutMs: field({
+		key: "timeout",
+		kind: duration({ minMs: 10, maxMs: 60_000 }),
+		default: 5000,
+		help: "For each request; a later reply is a failure.",
+	}),
+	batchMax: field({ key: "batch_max", kind: integer({ min: 1, max: 10_000 }), default: 500, help: "Events of one request." }),
+	batchDelayMs: field({
+		key: "batch_delay",
+		kind: duration({ minMs: 1, maxMs: 60_000, zero: true }),
+		default: 100,
+		help: "How long the first event of a request waits for more; 0 = not at all.",
+	}),
+	queueMax: field({
+		key: "queue_max",
+		kind: integer({ min: 1, max: 1_000_000 }),
+		default: 100_000,
+		help: "Events that may wait; then the oldest are dropped.",
+	}),
+	retryMinMs: field({
+		key: "retry_min",
+		kind: duration({ minMs: 10, maxMs: 3_600_000 }),
+		default: 500,
+		help: "Pause after the first failure; it doubles with each further one.",
+	}),
+	retryMaxMs: field({
+		key: "retry_max",
+		kind: duration({ minMs: 10, maxMs: 3_600_000 }),
+		default: 30_000,
+		help: "The longest pause between two attempts.",
+	}),
+} as const;
+
+function checkWebhookEndpoint(url: string): void {
+	if (url === "") throw new RangeError("is not a URL that begins with https:// or http://");
+	parseEndpoint(url);
+}
+
+function webhookEvent(name: string): string {
+	if (!(webhookEventTypes as readonly string[]).includes(name))
+		throw new RangeError(`is no event of webhooks: ${webhookEventTypes.join(", ")}`);
+	return name;
+}
+
+/** Section `webhooks`. */
+export const webhookOptions = {
+	webhooks: option({
+		flag: "webhooks",
+		key: "targets",
+		kind: objects({ identity: "name", fields: webhookFields }),
+		default: [],
+		live: true,
+		help: "Who is told when clients connect and leave, subscribe and unsubscribe, and channels get their first subscriber and lose their last: a list of tables.",
+	}),
+	webhookVacatedDelayMs: option({
+		flag: "webhook-vacated-delay",
+		key: "vacated_delay",
+		kind: duration({ minMs: 1, maxMs: 3_600_000, zero: true }),
+		default: 5000,
+		live: true,
+		help: "How long a channel must be without subscribers before it is vacated, so that a client that reconnects vacates nothing; 0 = not at all.",
+	}),
+} as const;
+
+export type WebhookOptions = Item<typeof webhookFields>;

@@ -1,0 +1,3 @@
+/** What a webhook can tell, with Centrifugo's names where it has one. */
+export const webhookEventTypes = ["connect", "disconnect", "subscribe", "unsubscribe", "occupied", "vacated", "cache_empty"] as const;
+export type WebhookEventType = (typeof webhookEventTypes)[number];

@@ -1,0 +1,56 @@
+import { counter, gauge, type ReadMetric, type Sampler } from "@shardcast/telemetry";
+
+/** What a webhook has done so far. */
+export interface WebhookNumbers {
+	readonly name: string;
+	readonly delivered: number;
+	readonly dropped: number;
+	/** By result. */
+	readonly requests: Readonly<Record<string, number>>;
+	readonly waiting: number;
+	readonly oldestSeconds: number;
+}
+
+type Reading = readonly WebhookNumbers[];
+
+/** Several values for each webhook, which differ in `label`. */
+const eachBy = (label: string, read: (webhook: WebhookNumbers) => Readonly<Record<string, number>>): Sampler<Reading> => ({
+	labels: ["webhook", label],
+	sample: (reading) =>
+		reading.flatMap((webhook) =>
+			Object.entries(read(webhook)).map(([value, count]) => ({ labels: { webhook: webhook.name, [label]: value }, value: count })),
+		),
+});
+
+const each = (read: (webhook: WebhookNumbers) => number): Sampler<Reading> => ({
+	labels: ["webhook"],
+	sample: (reading) => reading.map((webhook) => ({ labels: { webhook: webhook.name }, value: read(webhook) })),
+});
+
+/** What the process that sends webhooks keeps of them; no values without a webhook. */
+export const webhookMetrics: readonly ReadMetric<Reading>[] = [
+	counter(
+		"shardcast_webhook_events_total",
+		"none",
+		"Events of webhooks by result: delivered = the receiver has them; dropped = the queue was full, or a shard had more events than its ring holds; the receiver sees the gap in their numbers.",
+		eachBy("result", ({ delivered, dropped }) => ({ delivered, dropped })),
+	),
+	counter(
+		"shardcast_webhook_requests_total",
+		"none",
+		"Requests of webhooks by result: ok = a status from 200 to 299; every other result is a failure, and its events are sent again.",
+		eachBy("result", ({ requests }) => requests),
+	),
+	gauge(
+		"shardcast_webhook_waiting_events",
+		"none",
+		"Events that the receiver has not got yet.",
+		each(({ waiting }) => waiting),
+	),
+	gauge(
+		"shardcast_webhook_oldest_seconds",
+		"seconds",
+		"How long the oldest event that the receiver has not got has waited; 0 = none waits.",
+		each(({ oldestSeconds }) => oldestSeconds),
+	),
+];

@@ -1,0 +1,156 @@
+import type { Config } from "@shardcast/config";
+import { type ClientRecord, EventReader } from "@shardcast/webhooks";
+import { describe, expect, it } from "vitest";
+import { CentrifugeRig } from "../support/centrifuge-rig.ts";
+
+const all = [{ name: "all", events: [], namespaces: [] }] as never as Config["webhooks"];
+const connections = [{ name: "few", events: ["connect"], namespaces: [] }] as never as Config["webhooks"];
+
+function rigWith(webhooks: Config["webhooks"], more: Partial<Config> = {}) {
+	const rig = new CentrifugeRig({ webhooks, ...more });
+	const reader = new EventReader(rig.eventRing);
+	/** What has been written since, without times. */
+	const told = (): unknown[][] => {
+		const records: ClientRecord[] = [];
+		while (reader.read(100, (record) => records.push(record)) > 0);
+		return records.map(([kind, , ...rest]) => [kind, ...rest]);
+	};
+	/** Until the snapshot has ended. */
+	const snapshot = async (): Promise<unknown[][]> => {
+		const records: unknown[][] = [];
+		for (const end = Date.now() + 10_000; records.at(-1)?.[0] !== "snapshotEnd"; ) {
+			if (Date.now() > end) throw new Error(`no end of the snapshot among ${JSON.stringify(records.slice(-5))}`);
+			await new Promise((resolve) => setTimeout(resolve, 5));
+			records.push(...told());
+		}
+		return records;
+	};
+	return { rig, told, snapshot };
+}
+
+describe("what a shard tells the collector of webhooks", () => {
+	it("a client that connects, subscribes, unsubscribes and leaves", () => {
+		const { rig, told } = rigWith(all);
+		const client = rig.open();
+		expect(told(), "one that has not connected is nobody").toEqual([]);
+		client.send({ connect: {}, id: 1 });
+		client.send({ subscribe: { channel: "news" }, id: 2 });
+		client.send({ subscribe: { channel: "chat" }, id: 3 });
+		client.send({ unsubscribe: { channel: "news" }, id: 4 });
+		client.session.endSubscription("chat", { code: 2500, reason: "insufficient state" });
+		client.session.closed(1000);
+		expect(told()).toEqual([
+			["connect", 1, client.session.id, "", "websocket", "json"],
+			["subscribe", 1, "news"],
+			["subscribe", 1, "chat"],
+			["unsubscribe", 1, "news", 0],
+			["unsubscribe", 1, "chat", 2500],
+			["disconnect", 1, 1000],
+		]);
+		rig.open().session.closed(1000);
+		expect(told(), "one that never connected").toEqual([]);
+	});
+
+	it("nothing without a webhook, and nothing of subscriptions when nobody wants to hear of them", () => {
+		const without = rigWith([]);
+		without.rig.connected().send({ subscribe: { channel: "news" }, id: 2 });
+		expect(without.told()).toEqual([]);
+		const few = rigWith(connections);
+		few.rig.connected().send({ subscribe: { channel: "news" }, id: 2 });
+		expect(few.told().map(([kind]) => kind)).toEqual(["connect"]);
+	});
+
+	it("a channel with history and without a publication is empty; others are not", () => {
+		const history = { historySize: 10, historyTtlMs: 60_000 };
+		const { rig, told } = rigWith(all);
+		const plain = rig.config.channelWithoutNamespace;
+		rig.reload({ channelWithoutNamespace: { ...plain, ...history } });
+		const client = rig.connected();
+		told();
+		client.send({ subscribe: { channel: "news" }, id: 2 });
+		expect(told()).toEqual([
+			["subscribe", 1, "news"],
+			["cache_empty", "news"],
+		]);
+		rig.reload({ channelWithoutNamespace: plain });
+		client.send({ subscribe: { channel: "none" }, id: 3 });
+		expect(told(), "a channel without history").toEqual([["subscribe", 1, "none"]]);
+	});
+
+	it("when webhooks are switched on: all that is there, quietly; then events again", async () => {
+		const { rig, told, snapshot } = rigWith([]);
+		const client = rig.connected();
+		client.send({ subscribe: { channel: "news" }, id: 2 });
+		rig.open();
+		rig.reload({ webhooks: all });
+		client.send({ subscribe: { channel: "late" }, id: 3 });
+		const own = [1, client.session.id, "", "websocket", "json"];
+		expect(await snapshot()).toEqual([
+			["snapshot", 1, true],
+			["client", ...own],
+			["channel", 1, "news"],
+			["channel", 1, "late"],
+			["clientEnd", 1],
+			["snapshotEnd"],
+		]);
+		client.send({ subscribe: { channel: "news2" }, id: 4 });
+		expect(told()).toEqual([["subscribe", 1, "news2"]]);
+		rig.reload({ webhooks: [] });
+		client.send({ subscribe: { channel: "unheard" }, id: 5 });
+		expect(told(), "switched off").toEqual([]);
+	});
+
+	it("a full ring holds up nobody: a snapshot tells the rest, and how many events were lost", async () => {
+		const { rig, told, snapshot } = rigWith(all);
+		const clients = [rig.connected(), rig.connected(), rig.connected()];
+		const channel = (n: number) => `${"a-long-name-of-a-channel-".repeat(6)}${n}`;
+		// The ring holds 16 KiB: fewer than 100 of them.
+		for (let n = 0; n < 100; n++) clients[n % 2]!.send({ subscribe: { channel: channel(n) }, id: n + 10 });
+		clients[1]!.session.closed(1000);
+		const before = told();
+		const written = before.filter(([kind]) => kind === "subscribe").length;
+		expect(written).toBeLessThan(100);
+		const after = await snapshot();
+		expect(after[0], "100 - written subscriptions, and a disconnect").toEqual(["snapshot", 101 - written, false]);
+		expect(
+			after.filter(([kind]) => kind === "client").map(([, key]) => key),
+			"those that are still there",
+		).toEqual([1, 3]);
+		expect(after.filter(([kind]) => kind === "channel").map(([, , name]) => name)).toEqual(
+			Array.from({ length: 50 }, (_, n) => channel(2 * n)),
+		);
+		clients[2]!.session.closed(1000);
+		expect(told(), "events again").toEqual([["disconnect", 3, 1000]]);
+	});
+
+	it("a client with more channels than the ring holds is told in parts, and what happens to it meanwhile is not lost", async () => {
+		const { rig, told, snapshot } = rigWith([]);
+		const [changes, leaves] = [rig.connected(), rig.connected()];
+		const channel = (n: number) => `${"a-long-name-of-a-channel-".repeat(6)}${n}`;
+		for (const client of [changes, leaves]) for (let n = 0; n < 120; n++) client.send({ subscribe: { channel: channel(n) }, id: n + 10 });
+		rig.reload({ webhooks: all });
+		const first: unknown[][] = [];
+		for (const end = Date.now() + 10_000; first.length < 20 && Date.now() < end; ) {
+			await new Promise((resolve) => setTimeout(resolve, 1));
+			first.push(...told());
+		}
+		expect(first.at(-1)![0], "a part of the first client").toBe("channel");
+		changes.send({ unsubscribe: { channel: channel(0) }, id: 500 });
+		const second: unknown[][] = [];
+		const leftAfter = () => second.findIndex(([kind, key]) => kind === "client" && key === 2);
+		for (const end = Date.now() + 10_000; leftAfter() < 0 && Date.now() < end; ) {
+			await new Promise((resolve) => setTimeout(resolve, 1));
+			second.push(...told());
+		}
+		leaves.session.closed(1000);
+		const records = [...first, ...second, ...(await snapshot())];
+		const ends = records.flatMap(([kind, key], index) => (kind === "clientEnd" && key === 1 ? [index] : []));
+		expect(ends, "it is told twice").toHaveLength(2);
+		const channels = records.slice(ends[0], ends[1]).filter(([kind, key]) => kind === "channel" && key === 1);
+		expect(channels, "all but the one that it has left").toHaveLength(119);
+		expect(
+			records.filter(([, key]) => key === 2).map(([kind]) => kind),
+			"the half that was told is taken back",
+		).toEqual(expect.arrayContaining(["client", "disconnect"]));
+	});
+});

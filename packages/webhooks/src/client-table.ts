@@ -1,0 +1,155 @@
+import type { ClientRecord } from "./client-record.ts";
+import type { Occupancy } from "./occupancy.ts";
+import { disconnected, type WebhookEvent } from "./webhook-event.ts";
+
+interface KnownClient {
+	readonly client: string;
+	readonly user: string;
+	readonly channels: Set<string>;
+}
+
+interface Snapshot {
+	readonly lost: number;
+	readonly isQuiet: boolean;
+	/** Clients that it has not named so far. */
+	readonly unseen: Set<number>;
+	/** Of the client that it is at: channels that it has not named so far. */
+	unseenChannels: Set<string>;
+	/** Events that it has made up for. */
+	found: number;
+}
+
+export interface ClientTableParts {
+	readonly tell: (event: WebhookEvent) => void;
+	readonly occupancy: Pick<Occupancy, "enter" | "leave">;
+	/** So many events of a shard are not known. */
+	readonly lost: (events: number) => void;
+}
+
+/** How the clients of a shard that died, or that were gone when a snapshot came, have left. */
+const cut = 1006;
+
+/**
+ * The clients of one shard and their subscriptions, as its records tell. It outlives the shard: what the shard can no longer tell, the end of
+ * its clients, is told from here.
+ *
+ * One owner, the collector. Bounds: the connections of the shard, and their channels.
+ */
+export class ClientTable {
+	readonly #parts: ClientTableParts;
+	readonly #clients = new Map<number, KnownClient>();
+	#snapshot: Snapshot | null = null;
+
+	constructor(parts: ClientTableParts) {
+		this.#parts = parts;
+	}
+
+	get size(): number {
+		return this.#clients.size;
+	}
+
+	readonly take = (record: ClientRecord): void => {
+		const [kind, at] = record;
+		switch (kind) {
+			case "connect":
+				this.#connect(record);
+				return;
+			case "disconnect":
+				this.#disconnect(record[2], at, record[3]);
+				return;
+			case "subscribe":
+				this.#subscribe(record[2], at, record[3]);
+				return;
+			case "unsubscribe":
+				this.#unsubscribe(record[2], at, record[3], record[4]);
+				return;
+			case "cache_empty":
+				this.#parts.tell({ type: kind, at, channel: record[2] });
+				return;
+			case "snapshot":
+				this.#snapshot = {
+					lost: record[2],
+					isQuiet: record[3],
+					unseen: new Set(this.#clients.keys()),
+					unseenChannels: new Set(),
+					found: 0,
+				};
+				return;
+			case "client":
+				this.#snapshot?.unseen.delete(record[2]);
+				if (!this.#clients.has(record[2])) this.#connect(record);
+				if (this.#snapshot !== null) this.#snapshot.unseenChannels = new Set(this.#clients.get(record[2])!.channels);
+				return;
+			case "channel":
+				this.#snapshot?.unseenChannels.delete(record[3]);
+				this.#subscribe(record[2], at, record[3]);
+				return;
+			case "clientEnd":
+				for (const channel of this.#snapshot?.unseenChannels ?? []) this.#unsubscribe(record[2], at, channel, 0);
+				return;
+			case "snapshotEnd":
+				this.#endSnapshot(at);
+				return;
+			default:
+				kind satisfies never;
+		}
+	};
+
+	/** The shard has died, or has ended without a word about these clients. */
+	died(at: number): void {
+		this.#snapshot = null;
+		for (const key of [...this.#clients.keys()]) this.#disconnect(key, at, cut);
+	}
+
+	/** No webhook is left. */
+	forget(): void {
+		this.#clients.clear();
+		this.#snapshot = null;
+	}
+
+	#connect([, at, key, client, user, transport, protocol]: Extract<ClientRecord, readonly ["connect" | "client", ...unknown[]]>): void {
+		this.#clients.set(key, { client, user, channels: new Set() });
+		this.#tell({ type: "connect", at, client, user, transport, protocol });
+	}
+
+	#disconnect(key: number, at: number, code: number): void {
+		const known = this.#clients.get(key);
+		if (known === undefined) return;
+		for (const channel of known.channels) this.#unsubscribe(key, at, channel, disconnected);
+		this.#clients.delete(key);
+		this.#tell({ type: "disconnect", at, client: known.client, user: known.user, code });
+	}
+
+	#subscribe(key: number, at: number, channel: string): void {
+		const known = this.#clients.get(key);
+		if (known === undefined || known.channels.has(channel)) return;
+		known.channels.add(channel);
+		this.#tell({ type: "subscribe", at, client: known.client, user: known.user, channel });
+		this.#parts.occupancy.enter(channel, at, this.#snapshot?.isQuiet === true);
+	}
+
+	#unsubscribe(key: number, at: number, channel: string, code: number): void {
+		const known = this.#clients.get(key);
+		if (!known?.channels.delete(channel)) return;
+		this.#tell({ type: "unsubscribe", at, client: known.client, user: known.user, channel, code });
+		this.#parts.occupancy.leave(channel, at);
+	}
+
+	#tell(event: WebhookEvent): void {
+		const snapshot = this.#snapshot;
+		if (snapshot !== null) {
+			snapshot.found++;
+			if (snapshot.isQuiet) return;
+		}
+		this.#parts.tell(event);
+	}
+
+	#endSnapshot(at: number): void {
+		const snapshot = this.#snapshot;
+		if (snapshot === null) return;
+		for (const key of snapshot.unseen) this.#disconnect(key, at, cut);
+		this.#snapshot = null;
+		const missing = snapshot.lost - snapshot.found;
+		if (missing > 0 && !snapshot.isQuiet) this.#parts.lost(missing);
+	}
+}

@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import { SharedFile } from "@shardcast/native";
+import { attachRing, createRing, type Ring, RingReader, RingWriter, registerReader, ringBytes } from "@shardcast/ring";
+import type { ClientRecord } from "./client-record.ts";
+
+/** About 15,000 events: those of more than 0.2 s in which clients connect as fast as they can. */
+export const eventRingBytes = 2 * 1024 * 1024;
+/** The collector alone. */
+const readersMax = 1;
+const collectorSlot = 0;
+
+/** Where the ring of a shard lies in the cluster's directory. */
+const pathOf = (directory: string, slot: number): string => join(directory, `events-${slot}`);
+
+/**
+ * Makes the ring of a shard, with the collector as its reader from the first record on. For the supervisor.
+ * @throws NativeError ENOSPC when shared memory has no room for it.
+ */
+export function createEventRing(directory: string, slot: number): Ring {
+	const format = (buffer: ArrayBuffer): void => formatRing(buffer);
+	return attachRing(SharedFile.create(pathOf(directory, slot), ringBytes(eventRingBytes, readersMax), format).buffer);
+}
+
+/** @throws NativeError ENOENT when the supervisor has made none. */
+export function openEventRing(directory: string, slot: number): Ring {
+	return attachRing(SharedFile.open(pathOf(directory, slot)).buffer);
+}
+
+/** Within one process: for a shard without siblings, and for tests. */
+export function eventRingInMemory(capacityBytes = eventRingBytes): Ring {
+	const buffer = new SharedArrayBuffer(ringBytes(capacityBytes, readersMax));
+	formatRing(buffer, capacityBytes);
+	return attachRing(buffer);
+}
+
+function formatRing(buffer: ArrayBufferLike, capacityBytes = eventRingBytes): void {
+	registerReader(createRing(buffer, { capacityBytes, readersMax }), collectorSlot);
+}
+
+/**
+ * The end of a shard. Writing takes about a microsecond and never waits. What is written survives the death of the shard. One owner, the
+ * shard's loop.
+ */
+export class EventWriter {
+	readonly #ring: Ring;
+	readonly #bytes: Buffer;
+	readonly #writer: RingWriter;
+
+	constructor(ring: Ring) {
+		this.#ring = ring;
+		this.#bytes = Buffer.from(ring.u8.buffer, ring.u8.byteOffset, ring.u8.byteLength);
+		this.#writer = new RingWriter(ring);
+	}
+
+	/** False = the ring is full. A record that no ring could hold is left out. */
+	write(record: ClientRecord): boolean {
+		const text = JSON.stringify(record);
+		const bytes = Buffer.byteLength(text);
+		if (bytes > this.#ring.recordBytesMax) return true;
+		const at = this.#writer.claim(bytes);
+		if (at < 0) return false;
+		this.#bytes.write(text, at, bytes, "utf8");
+		this.#writer.commit();
+		return true;
+	}
+
+	/** Snapshots leave the other half to events. */
+	get isHalfFull(): boolean {
+		return this.#writer.depthBytes() > this.#ring.capacityBytes / 2;
+	}
+}
+
+/** The end of the collector. One owner. */
+export class EventReader {
+	readonly #bytes: Buffer;
+	readonly #reader: RingReader;
+
+	constructor(ring: Ring) {
+		this.#bytes = Buffer.from(ring.u8.buffer, ring.u8.byteOffset, ring.u8.byteLength);
+		this.#reader = new RingReader(ring, collectorSlot);
+		this.#reader.resume();
+	}
+
+	/** Visits up to `max` records, in order. @returns how many. */
+	read(max: number, visit: (record: ClientRecord) => void): number {
+		return this.#reader.read(max, (_u8, _view, start, end) => visit(JSON.parse(this.#bytes.toString("utf8", start, end)) as ClientRecord));
+	}
+}

@@ -1,0 +1,193 @@
+import type { WebhookOptions } from "@shardcast/config";
+import type { Log } from "@shardcast/telemetry";
+import { type Caller, failureOf, type OpenCaller } from "./caller.ts";
+import { EventQueue, type QueuedEvent } from "./event-queue.ts";
+import { signatures, webhookHeaders } from "./signature.ts";
+import { eventMembers, type WebhookEvent } from "./webhook-event.ts";
+
+export interface WebhookParts {
+	readonly open: OpenCaller;
+	readonly log: Pick<Log, "info" | "warn" | "error">;
+	/** For the console. */
+	readonly tell: (level: "info" | "warn" | "bad", text: string) => void;
+	/** Names this run of the server. */
+	readonly stream: string;
+	/** Milliseconds, monotonic. */
+	readonly nowMs: () => number;
+	/** Milliseconds since 1970. */
+	readonly unixMs: () => number;
+	/** From 0 to 1, for the jitter. */
+	readonly random: () => number;
+}
+
+/** Of a request's body, about. */
+const bodyCharactersMax = 1024 * 1024;
+const queueCharactersMax = 64 * 1024 * 1024;
+/** While the server stops, no pause between two attempts is longer. */
+const drainRetryMsMax = 250;
+
+/**
+ * One receiver: keeps the events that it has not got yet, and sends them in order, one request at a time. What fails is sent again, with the same
+ * events, until the receiver has it: a request that came through and whose reply was lost comes twice, and the ids tell.
+ *
+ * One owner, `Webhooks`. Bounds: `queue_max` events and 64 Mi characters that wait, besides the one request that is tried.
+ */
+export class Webhook {
+	delivered = 0;
+	/** Requests by their result. */
+	readonly requests: Record<string, number> = { ok: 0 };
+	#options: WebhookOptions;
+	readonly #parts: WebhookParts;
+	readonly #queue: EventQueue;
+	#caller: Caller;
+	/** Tried, and not delivered yet. */
+	#batch: QueuedEvent[] = [];
+	#isSending = false;
+	/** Attempts in a row that have failed. */
+	#failures = 0;
+	#retryMs = 0;
+	#isDraining = false;
+	#isStopped = false;
+	#hasToldDrops = false;
+
+	constructor(options: WebhookOptions, parts: WebhookParts) {
+		this.#options = options;
+		this.#parts = parts;
+		this.#queue = new EventQueue(options.queueMax, queueCharactersMax);
+		this.#caller = parts.open(options);
+		this.add(eventMembers({ type: "start", at: parts.unixMs() }));
+	}
+
+	get options(): WebhookOptions {
+		return this.#options;
+	}
+
+	/** Events that the receiver has not got. */
+	get waiting(): number {
+		return this.#queue.size + this.#batch.length;
+	}
+
+	get dropped(): number {
+		return this.#queue.dropped;
+	}
+
+	/** Since when the oldest of these waits, in seconds. */
+	get oldestSeconds(): number {
+		const oldestMs = this.#batch[0]?.queuedMs ?? this.#queue.oldestMs;
+		return oldestMs === undefined ? 0 : (this.#parts.nowMs() - oldestMs) / 1000;
+	}
+
+	/** @param namespace of the event's channel, or null when it has none. */
+	wants(type: WebhookEvent["type"], namespace: string | null): boolean {
+		const { events, namespaces } = this.#options;
+		if (events.length > 0 && !(events as readonly string[]).includes(type)) return false;
+		return namespace === null || namespaces.length === 0 || namespaces.includes(namespace);
+	}
+
+	add(members: string): void {
+		this.#queue.add(members, this.#parts.nowMs());
+		this.#tellDrops();
+	}
+
+	/** So many events never came here. */
+	lost(events: number): void {
+		this.#queue.skip(events);
+	}
+
+	/** Takes other options, of the same name. What waits stays. */
+	change(options: WebhookOptions): void {
+		const { endpoint, timeoutMs } = this.#options;
+		this.#options = options;
+		this.#queue.max = options.queueMax;
+		this.#retryMs = 0;
+		if (options.endpoint === endpoint && options.timeoutMs === timeoutMs) return;
+		this.#caller.retire();
+		this.#caller = this.#parts.open(options);
+	}
+
+	/** Sends if it is time. Called often. */
+	tick(): void {
+		if (this.#isSending || this.#isStopped || this.waiting === 0) return;
+		const { batchMax, batchDelayMs } = this.#options;
+		const nowMs = this.#parts.nowMs();
+		if (nowMs < this.#retryMs) return;
+		if (this.#batch.length === 0) {
+			if (this.#queue.size < batchMax && nowMs - this.#queue.oldestMs! < batchDelayMs && !this.#isDraining) return;
+			this.#batch = this.#queue.take(batchMax, bodyCharactersMax);
+		}
+		this.#isSending = true;
+		void this.#send();
+	}
+
+	/** From now on everything is sent at once. */
+	drain(): void {
+		this.#isDraining = true;
+		this.#retryMs = 0;
+		this.tick();
+	}
+
+	/** @returns how many events the receiver has not got. */
+	stop(): number {
+		this.#isStopped = true;
+		this.#caller.stop();
+		return this.waiting;
+	}
+
+	async #send(): Promise<void> {
+		const { name, secret, formerSecret } = this.#options;
+		const { stream, unixMs } = this.#parts;
+		const now = unixMs();
+		const events = this.#batch.map(({ seq, members }) => `{"id":"${stream}-${seq}","seq":${seq},${members}}`);
+		const body = Buffer.from(`{"stream":"${stream}","time_ms":${now},"dropped":${this.dropped},"events":[${events.join(",")}]}`);
+		const timestamp = String(Math.floor(now / 1000));
+		const secrets = [secret, formerSecret].filter((each) => each !== undefined);
+		const headers = {
+			[webhookHeaders.name]: name,
+			[webhookHeaders.timestamp]: timestamp,
+			...(secrets.length > 0 && { [webhookHeaders.signature]: signatures(secrets, timestamp, body) }),
+		};
+		const outcome = await this.#caller.call({ body, headers, isRepeatable: true });
+		this.#isSending = false;
+		if (this.#isStopped) return;
+		const failure = failureOf(outcome);
+		const result = failure?.kind ?? "ok";
+		this.requests[result] = (this.requests[result] ?? 0) + 1;
+		if (failure === null) this.#done();
+		else this.#failed(failure.kind, failure.detail);
+		this.tick();
+	}
+
+	#done(): void {
+		this.delivered += this.#batch.length;
+		this.#batch = [];
+		this.#retryMs = 0;
+		this.#hasToldDrops = false;
+		if (this.#failures === 0) return;
+		this.#failures = 0;
+		const text = `webhook "${this.#options.name}" is delivered again; ${this.waiting} events wait`;
+		this.#parts.log.info(text);
+		this.#parts.tell("info", text);
+	}
+
+	/** Twice the pause after each failure, with the jitter of a half: receivers that come back are not met by all at once. */
+	#failed(kind: string, detail: string): void {
+		const { name, retryMinMs, retryMaxMs } = this.#options;
+		const pauseMs = Math.min(retryMaxMs, retryMinMs * 2 ** Math.min(this.#failures, 30));
+		const bounded = this.#isDraining ? Math.min(pauseMs, drainRetryMsMax) : pauseMs;
+		this.#retryMs = this.#parts.nowMs() + bounded * (0.5 + this.#parts.random() / 2);
+		this.#failures++;
+		if (this.#failures > 1) return;
+		const text = `webhook "${name}" cannot be delivered: ${detail === "" ? kind : `${kind} (${detail})`}; it is tried again, and ${this.waiting} events wait`;
+		this.#parts.log.warn(text);
+		this.#parts.tell("warn", text);
+	}
+
+	#tellDrops(): void {
+		if (this.#hasToldDrops || this.#queue.size < this.#options.queueMax) return;
+		this.#hasToldDrops = true;
+		const { name, queueMax } = this.#options;
+		const text = `webhook "${name}": ${queueMax} events wait (queue_max); from now on the oldest are dropped`;
+		this.#parts.log.error(text);
+		this.#parts.tell("bad", text);
+	}
+}
