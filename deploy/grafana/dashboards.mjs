@@ -88,6 +88,13 @@ const overview = dashboard("shardcast-overview", "shardcast: overview", "Health,
 		query(quantile(0.99, "shardcast_handoff_seconds"), "p99"),
 	]),
 	lines(
+		"TLS reloads",
+		"New TLS certificates, by result; rejected = they could not be used, the old ones stay.",
+		"short",
+		[query(`sum by (result) (${rate("shardcast_tls_reloads_total")})`, "{{result}}")],
+		{ stack: true },
+	),
+	lines(
 		"Drops",
 		"Messages not delivered or not published, by reason.",
 		"short",

@@ -1,6 +1,6 @@
 import { Doorbells } from "@shardcast/bus";
-import { type AuthConfig, authRequired, type Config, parseAddress } from "@shardcast/config";
-import { type AnswerRoute, allowedOrigins, clusterRoutes, openAccess, Router } from "@shardcast/http";
+import { type AuthConfig, authRequired, type Certificate, type Config, parseAddress } from "@shardcast/config";
+import { type AnswerRoute, allowedOrigins, clusterRoutes, consoleRoutes, openAccess, Router } from "@shardcast/http";
 import { type ConnectionRateConfig, ConnectionRates, LimitAudit, RateTable } from "@shardcast/limits";
 import { closeDescriptor, DescriptorChannel, SharedFile } from "@shardcast/native";
 import { cannotListen, HeartbeatTimer, openFilesLimit, ProcessMonitor } from "@shardcast/process";
@@ -11,10 +11,10 @@ import type { DataPath } from "./data-path.ts";
 import { Handoff, laneDescriptorsMax } from "./handoff/handoff.ts";
 import { HandoffPath } from "./handoff/handoff-path.ts";
 import { Answers } from "./http/answers.ts";
-import { consoleRoutes } from "./http/console-routes.ts";
 import { Responder } from "./http/responder.ts";
 import { measureHandoff, measureProxy, Picker, type PickerOptions } from "./pick.ts";
 import { ProxyPath } from "./proxy/proxy-path.ts";
+import { TlsEnd } from "./tls/tls-end.ts";
 
 export interface BalancerOptions {
 	readonly board: Scoreboard;
@@ -25,6 +25,8 @@ export interface BalancerOptions {
 	/** The text of GET /metrics, which the supervisor collects from all processes. */
 	readonly collectMetrics: () => Promise<string>;
 	readonly config: BalancerConfig;
+	/** For TLS, the first for clients without a known server name; none = connections are not encrypted. */
+	readonly certificates: readonly Certificate[];
 	readonly log: Log;
 }
 
@@ -45,12 +47,13 @@ export class Balancer {
 	readonly #doorbells: Doorbells;
 	readonly #responder: Responder;
 	readonly #dataPath: DataPath;
+	readonly #tls: TlsEnd | null;
 	readonly #heartbeat: HeartbeatTimer;
 	#config: BalancerConfig;
 	#port = 0;
 
 	constructor(options: BalancerOptions) {
-		const { board, directory, mode, config, log } = options;
+		const { board, directory, mode, config, certificates, log } = options;
 		this.#options = options;
 		this.#config = config;
 		this.#doorbells = new Doorbells(directory, board);
@@ -64,10 +67,13 @@ export class Balancer {
 			audit: new LimitAudit(log),
 		});
 		this.#responder = responder;
+		const { headBytesMax, headTimeoutMs } = config;
+		this.#tls = certificates.length === 0 ? null : new TlsEnd({ certificates, responder, headBytesMax, headTimeoutMs });
 		const shared = {
 			responder,
-			headBytesMax: config.headBytesMax,
-			headTimeoutMs: config.headTimeoutMs,
+			headBytesMax,
+			headTimeoutMs,
+			tls: this.#tls,
 			proxyProtocol: config.proxyProtocol,
 			descriptorsMax: openFilesLimit()?.soft ?? usualOpenFiles,
 		};
@@ -104,6 +110,12 @@ export class Balancer {
 		this.#responder.trustedProxies = config.trustedProxies;
 		this.#responder.rates.change(config);
 		this.#dataPath.headTimeoutMs = config.headTimeoutMs;
+		if (this.#tls !== null) this.#tls.headTimeoutMs = config.headTimeoutMs;
+	}
+
+	/** New connections get these. @throws Error when one cannot be used; nothing has changed then. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		this.#tls?.useCertificates(certificates);
 	}
 
 	async drain(deadlineMs: number): Promise<number> {
@@ -173,6 +185,7 @@ interface SharedOptions {
 	readonly headBytesMax: number;
 	readonly headTimeoutMs: number;
 	readonly proxyProtocol: boolean;
+	readonly tls: TlsEnd | null;
 	readonly descriptorsMax: number;
 }
 

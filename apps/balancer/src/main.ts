@@ -13,11 +13,11 @@ let log: Log | null = null;
 
 const control = connectToParent({
 	async start(message) {
-		const { config, mode, handoffDescriptors } = message;
+		const { config, certificates, mode, handoffDescriptors } = message;
 		const joined = joinCluster(message, "balancer", parts);
 		log = joined.log;
 		const collectMetrics = () => control.ask(metricsQuestion, null);
-		balancer = new Balancer({ ...joined, mode, handoffDescriptors, config, collectMetrics });
+		balancer = new Balancer({ ...joined, mode, handoffDescriptors, config, certificates, collectMetrics });
 		await balancer.start();
 		return { port: balancer.port };
 	},
@@ -25,6 +25,7 @@ const control = connectToParent({
 		if (log !== null) log.level = config.logLevel;
 		balancer?.reload(config);
 	},
+	useCertificates: (certificates) => balancer?.useCertificates(certificates),
 	async drain(deadlineMs) {
 		const cutOff = (await balancer?.drain(deadlineMs)) ?? 0;
 		await balancer?.stop();

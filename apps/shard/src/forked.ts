@@ -1,6 +1,6 @@
 import { SharedMemoryBus } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
-import type { Config } from "@shardcast/config";
+import type { Certificate, Config } from "@shardcast/config";
 import { type ChildControl, connectToParent, joinCluster, PartAnswers, type StartMessage } from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
@@ -13,7 +13,12 @@ import { useChannelHashKey } from "@shardcast/wire";
 /** A shard as a child of the supervisor, which starts, drains and restarts it. */
 export function runForked(): void {
 	dieWithParent();
-	let started: { readonly shard: Shard; reload(config: Config): void; reloadRoute(): void } | null = null;
+	let started: {
+		readonly shard: Shard;
+		reload(config: Config): void;
+		reloadRoute(): void;
+		useCertificates(certificates: readonly Certificate[]): void;
+	} | null = null;
 	const parts = new PartAnswers();
 	const control = connectToParent({
 		parts,
@@ -22,6 +27,7 @@ export function runForked(): void {
 			return { port: started.shard.port };
 		},
 		reload: (config) => started?.reload(config),
+		useCertificates: (certificates) => started?.useCertificates(certificates),
 		reloadRoute: () => started?.reloadRoute(),
 		drain: async (deadlineMs) => {
 			if (started === null) return { cutOff: 0 };
@@ -35,7 +41,7 @@ export function runForked(): void {
 }
 
 async function startShard(message: StartMessage, control: ChildControl, parts: PartAnswers) {
-	const { slot, incarnation, shardsTotal, config, mode, handoffDescriptors } = message;
+	const { slot, incarnation, shardsTotal, config, certificates, mode, handoffDescriptors } = message;
 	const { directory, board, log, metrics } = joinCluster(message, `shard ${slot}`, parts);
 	useChannelHashKey(board.channelHashKey);
 	const row = board.row(slot);
@@ -53,6 +59,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		bus,
 		openHistory: (committed) => ChannelLog.open(directory.path, { slot, incarnation }, { committed }),
 		ingest,
+		certificates,
 		address: { host: config.host, port },
 		handoff: handoff === undefined ? null : DescriptorChannel.inherited(handoff, directory.handoffPath(slot)),
 		rates: new RateTable(SharedFile.open(directory.ratesPath).buffer),
@@ -82,5 +89,6 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		log.level = options.logLevel;
 		talk();
 	};
-	return { shard, reload, reloadRoute: () => ingest?.reloadRoute() };
+	const useCertificates = (next: readonly Certificate[]) => shard.useCertificates(next);
+	return { shard, reload, reloadRoute: () => ingest?.reloadRoute(), useCertificates };
 }

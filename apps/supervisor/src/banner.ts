@@ -1,4 +1,4 @@
-import { type Address, connectionsPerShard, kafkaLine, urlHost } from "@shardcast/config";
+import { type Address, connectionsPerShard, kafkaLine, urlHost, usesTls } from "@shardcast/config";
 import { openToClients, whoPublishes } from "@shardcast/http";
 import { formatCpuList } from "@shardcast/process";
 import type { Plan } from "./preflight/preflight.ts";
@@ -15,17 +15,18 @@ export interface BannerFacts {
 /** The text that `multi` prints on stdout when the cluster serves. */
 export function banner({ version, plan, connectionsFit, balancer }: BannerFacts): string {
 	const { config, topology, mode, pin } = plan;
-	const http = `http://${urlHost(balancer)}`;
+	const s = usesTls(config) ? "s" : "";
+	const http = `http${s}://${urlHost(balancer)}`;
 	const perShard = Math.min(connectionsPerShard(config, topology.shards.length), connectionsFit);
 	const rows: [string, string][] = [
-		["clients", `ws://${urlHost(balancer)}`],
+		["clients", `ws${s}://${urlHost(balancer)}`],
 		["publish", `POST ${http}/api/publish`],
 		["health", `${http}/health  ${http}/ready`],
 		["console", `${http}/console`],
 		["mode", `${mode.mode}: ${mode.why}`],
 		...kafkaRow(kafkaLine(config, topology.shards.length)),
 		...topology.shards.map(({ slot, core }): [string, string] => {
-			const url = `ws://${urlHost({ host: config.host, port: config.basePort + slot })}`;
+			const url = `ws${s}://${urlHost({ host: config.host, port: config.basePort + slot })}`;
 			const where = pin(core).kind === "none" ? "not pinned" : `CPU ${core}`;
 			return [`shard ${slot}`, `${url}  ${where}  up to ${perShard} clients`];
 		}),

@@ -1,16 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Config, connectionsPerShard, countsConnections, formatDuration } from "@shardcast/config";
+import { type Certificate, type Config, connectionsPerShard, countsConnections, formatDuration } from "@shardcast/config";
 import {
 	type AskedProcess,
 	answerCluster,
 	type ClusterEvent,
 	EventLog,
 	historyMetrics,
+	noCertificateReloads,
 	noReloads,
 	Questions,
 	type ReloadCounts,
 	reloadMetrics,
+	tlsMetrics,
 	webhookMetrics,
 } from "@shardcast/control";
 import { Deadline, type StartupError, until } from "@shardcast/process";
@@ -49,6 +51,7 @@ export class Supervisor {
 	readonly #questions: Questions;
 	/** Number of reloads by result. */
 	readonly reloads: ReloadCounts = noReloads();
+	readonly certificateReloads = noCertificateReloads();
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
 	readonly #webhooks: Webhooks;
@@ -68,6 +71,7 @@ export class Supervisor {
 		this.#log = log;
 		const own = new ProcessMetrics("supervisor");
 		own.addReading(reloadMetrics, () => this.reloads);
+		own.addReading(tlsMetrics, () => ({ certificates: facts.certificates, reloads: this.certificateReloads }));
 		own.addReading(historyMetrics, () => ({ ...facts.memory.logs.counts(), fill: facts.memory.logs.fill() }));
 		this.#webhooks = new Webhooks({
 			config: facts.config,
@@ -141,6 +145,13 @@ export class Supervisor {
 		this.#watchdog.heartbeatTimeoutMs = config.heartbeatTimeoutMs;
 		this.#facts.memory.limitShards(perShard);
 		for (const child of this.#children) child.reload(config);
+	}
+
+	/** New connections get these, in all processes and in those that start later. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		if (this.#ending !== "no") return;
+		this.#facts.certificates = certificates;
+		for (const child of this.#children) child.useCertificates(certificates);
 	}
 
 	/** Makes the shards load the route module again. */

@@ -9,6 +9,7 @@ function text(changes: Partial<Config>, plan: Partial<Plan> = {}, connectionsFit
 	const topology = { shards, cpus: [0, 1], cpuCount: 2, source: "CPU affinity", wraps: true };
 	const whole: Plan = {
 		config,
+		certificates: [],
 		topology,
 		mode: { mode: "handoff", why: "it works" },
 		pin: (core) => ({ kind: "taskset", core: core! }),

@@ -96,7 +96,7 @@ describe("a file of Centrifugo's", () => {
 		);
 		expect(places.toSorted()).toEqual(
 			[
-				"f.yaml:2: http_server",
+				"f.yaml:3: http_server.port",
 				"f.yaml:19: client.proxy.connect.grpc_metadata",
 				"f.yaml:53: channel.namespaces[0].force_recovery_mode",
 				"f.yaml:61: http_api.handler_prefix",
@@ -122,9 +122,10 @@ describe("a file of Centrifugo's", () => {
 	});
 
 	it("names what shardcast has in place of an option", () => {
-		const { warnings } = load("http_server: { port: 8000 }\nclient:\n  connection_limit: 5\n");
+		const { warnings } = load("http_server: { port: 8000, tls: { client_ca_pem: x } }\nclient:\n  connection_limit: 5\n");
 		expect(warnings).toEqual([
-			expect.stringMatching(/:1: http_server: this option of Centrifugo has no effect; shardcast has balancer\.address instead$/),
+			expect.stringMatching(/:1: http_server\.port: this option of Centrifugo has no effect; shardcast has balancer\.address instead$/),
+			expect.stringMatching(/:1: http_server\.tls\.client_ca_pem: Centrifugo has this option/),
 			expect.stringMatching(/:3: client\.connection_limit: .* shardcast has limits\.max_connections instead$/),
 		]);
 		const paths = configKeys.map(filePath);

@@ -1,4 +1,4 @@
-import type { Config } from "@shardcast/config";
+import type { Certificate, Config } from "@shardcast/config";
 import { StartupError } from "@shardcast/process";
 import type { FromChild, StartMessage, ToChild } from "./messages.ts";
 import type { PartAnswers } from "./questions/part-answers.ts";
@@ -17,6 +17,8 @@ export interface ChildHandlers {
 	 * and the child keeps its options.
 	 */
 	reload?(config: Config): void;
+	/** New connections get these from now on; may throw like `reload`. */
+	useCertificates?(certificates: readonly Certificate[]): void;
 	/** Loads the route module again; may throw like `reload`. */
 	reloadRoute?(): void;
 	membership?(): void;
@@ -90,6 +92,9 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 			case "config":
 				// A failed start is reported elsewhere.
 				if (await succeeds(starting)) await change(() => handlers.reload?.(message.config));
+				return;
+			case "certificates":
+				if (await succeeds(starting)) await change(() => handlers.useCertificates?.(message.certificates));
 				return;
 			case "reloadRoute":
 				if (await succeeds(starting)) await change(() => handlers.reloadRoute?.());

@@ -1,3 +1,4 @@
+export { type CertificateReloads, CertificateWatch, type CertificateWatchParts, noCertificateReloads } from "./certificate-watch.ts";
 export { type ChildControl, connectToParent } from "./child-end.ts";
 export { type ClusterEvent, EventLog } from "./event-log.ts";
 export { joinCluster } from "./join-cluster.ts";
@@ -9,6 +10,7 @@ export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
 export { type RevocationReading, revocationMetrics } from "./metrics/revocation-table.ts";
+export { tlsMetrics } from "./metrics/tls-table.ts";
 export { type WebhookNumbers, webhookMetrics } from "./metrics/webhook-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
 export { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "./questions/channels-question.ts";

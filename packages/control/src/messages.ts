@@ -1,4 +1,4 @@
-import type { Config } from "@shardcast/config";
+import type { Certificate, Config } from "@shardcast/config";
 import type { Reply } from "./questions/pending-replies.ts";
 
 /** The start parameters of a child. Sent once, right after the fork. */
@@ -13,6 +13,8 @@ export interface StartMessage {
 	/** Path of the cluster directory. */
 	readonly cluster: string;
 	readonly config: Config;
+	/** For TLS, the first for clients without a known server name; none = connections are not encrypted. */
+	readonly certificates: readonly Certificate[];
 	readonly mode: "handoff" | "proxy";
 	readonly shardsTotal: number;
 	/**
@@ -31,6 +33,8 @@ export type ToChild =
 	| { readonly type: "drain"; readonly deadlineMs: number }
 	/** Apply these options. Those that cannot change while a process runs are as at its start. */
 	| { readonly type: "config"; readonly config: Config }
+	/** New connections get these from now on; they have been checked. */
+	| { readonly type: "certificates"; readonly certificates: readonly Certificate[] }
 	/** Load the module of `--kafka-route` again. It was checked before. */
 	| { readonly type: "reloadRoute" }
 	/** Members have changed: read the scoreboard. */

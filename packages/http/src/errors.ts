@@ -21,6 +21,12 @@ export const httpErrors = {
 		retryAfterSeconds: 0,
 		close: true,
 	},
+	tls_required: {
+		status: 400,
+		message: "this port speaks TLS only: use https:// or wss://",
+		retryAfterSeconds: 0,
+		close: true,
+	},
 	unauthorized: { status: 401, message: "an API key is required", retryAfterSeconds: 0, close: false },
 	forbidden: { status: 403, message: "this is not allowed", retryAfterSeconds: 0, close: false },
 	origin_not_allowed: {

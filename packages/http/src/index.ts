@@ -1,5 +1,6 @@
 export { type ConsoleRules, consoleToken, isLoopback, isLoopbackName, mayUseConsole, secretMatches } from "./access.ts";
 export { type ClusterRoutesParts, clusterRoutes } from "./cluster-routes.ts";
+export { consoleRoutes } from "./console/console-routes.ts";
 export { type ErrorCode, httpErrors } from "./errors.ts";
 export { GrowingBytes } from "./growing-bytes.ts";
 export { type MayPublish, mayPublish, newlyOpen, openAccess, whoPublishes } from "./may-publish.ts";

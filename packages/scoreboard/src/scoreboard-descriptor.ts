@@ -266,6 +266,7 @@ export const shardCounters = [
 	["usersUncounted", "clients not counted towards client.user_connection_limit because the table was full"],
 	["commandsOverClientRate", "commands beyond client.rate_limit.client_command"],
 	["commandsOverUserRate", "commands beyond client.rate_limit.user_command"],
+	["refusedNoTls", "connections refused because they did not begin with TLS"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 
@@ -282,7 +283,7 @@ export const balancerCounters = [
 	["proxied", "connections proxied to a shard"],
 	["answered", "requests that the balancer answered itself"],
 	["refusedBusy", "connections answered 503 because no shard had room"],
-	["refusedBadRequest", "connections answered 400 because they did not speak HTTP"],
+	["refusedBadRequest", "connections answered 400 because they did not speak HTTP, or not over TLS"],
 	["refusedHeadTimeout", "connections answered 408 because their head did not arrive in time"],
 	["refusedHeadTooLong", "connections answered 431 because their head was too long"],
 	["refusedForbidden", "connections answered 403 because of their origin"],

@@ -74,6 +74,7 @@ export async function startShards(count: number, options: TestShardsOptions = {}
 				connectionsFit: Number.POSITIVE_INFINITY,
 				bus: bus.link(slot),
 				address: { host: "127.0.0.1", port },
+				certificates: [],
 				handoff: null,
 				isProxy: null,
 				rates,

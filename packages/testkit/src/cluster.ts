@@ -18,6 +18,8 @@ export interface ClusterOptions {
 	readonly readyMs?: number;
 	/** What connections to the cluster begin with before their request, such as a PROXY header. */
 	readonly opening?: string;
+	/** It is started with a certificate. */
+	readonly tls?: boolean;
 }
 
 /** What a test needs of GET /health. */
@@ -56,18 +58,20 @@ export class Cluster {
 	readonly basePort: number;
 
 	readonly #opening: string | undefined;
+	readonly #scheme: string;
 
-	constructor(process: ManagedProcess, basePort: number, balancerPort: number, opening?: string) {
+	constructor(process: ManagedProcess, basePort: number, balancerPort: number, { opening, tls = false }: ClusterOptions = {}) {
 		this.process = process;
 		this.#opening = opening;
 		this.basePort = basePort;
-		this.url = `ws://127.0.0.1:${balancerPort}`;
-		this.httpUrl = `http://127.0.0.1:${balancerPort}`;
+		this.#scheme = tls ? "wss" : "ws";
+		this.url = `${this.#scheme}://127.0.0.1:${balancerPort}`;
+		this.httpUrl = `${tls ? "https" : "http"}://127.0.0.1:${balancerPort}`;
 	}
 
 	/** A shard's own port, past the balancer. */
 	shardUrl(shard: number): string {
-		return `ws://127.0.0.1:${this.basePort + shard}`;
+		return `${this.#scheme}://127.0.0.1:${this.basePort + shard}`;
 	}
 
 	health(): Promise<ClusterHealth> {
@@ -144,7 +148,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 		...(env === undefined ? {} : { env }),
 		...(openFiles === undefined ? {} : { openFiles }),
 	});
-	const cluster = new Cluster(process, basePort, balancerPort, options.opening);
+	const cluster = new Cluster(process, basePort, balancerPort, options);
 	try {
 		await cluster.ready(options.readyMs ?? 60_000);
 	} catch (error) {

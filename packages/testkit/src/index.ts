@@ -1,3 +1,4 @@
+export * from "./certificates.ts";
 export * from "./cluster.ts";
 export * from "./delivery-checker.ts";
 export * from "./exposition.ts";

@@ -2,6 +2,7 @@ export * from "./as-json.ts";
 export * from "./bus-record.ts";
 export * from "./channel-hash.ts";
 export * from "./channel-list.ts";
+export * from "./client-hello.ts";
 export * from "./close-codes.ts";
 export * from "./coded-error.ts";
 export * from "./heartbeat.ts";

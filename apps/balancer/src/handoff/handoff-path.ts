@@ -14,7 +14,7 @@ import {
 	sayAndClose,
 } from "@shardcast/native";
 import { openFiles, until } from "@shardcast/process";
-import { monotonicMs } from "@shardcast/wire";
+import { clientHelloBytesMax, monotonicMs, readClientHello } from "@shardcast/wire";
 import { type DataPath, DataPathLimits } from "../data-path.ts";
 import { DescriptorBudget } from "../descriptor-budget.ts";
 import { HeadParser, HeadStatus } from "../http/head.ts";
@@ -25,6 +25,7 @@ import { type Responder, whyNotPlaced } from "../http/responder.ts";
 import { type Accepted, backlog, Listener } from "../listener.ts";
 import type { Picker } from "../pick.ts";
 import { PlacementQueue, placementRules } from "../placement-queue.ts";
+import type { TlsEnd } from "../tls/tls-end.ts";
 import type { Handoff } from "./handoff.ts";
 import { WaitingHeads } from "./waiting-heads.ts";
 
@@ -39,6 +40,8 @@ export interface HandoffPathOptions {
 	readonly headTimeoutMs: number;
 	/** Each connection begins with a PROXY header. Like the request after it, it stays unread for the shard. */
 	readonly proxyProtocol: boolean;
+	/** Connections are encrypted, up to their shard; this is for those that no shard takes. Null = they are not encrypted. */
+	readonly tls: TlsEnd | null;
 	/** How many descriptors this process may have open. */
 	readonly descriptorsMax: number;
 }
@@ -47,9 +50,12 @@ export interface HandoffPathOptions {
 interface WaitingConnection {
 	readonly fd: number;
 	readonly sinceMs: number;
-	readonly isLasting: boolean;
+	readonly kind: RequestKind;
 	readonly isHead: boolean;
 }
+
+/** What the connection is for, as far as its head tells. `encrypted`: only its shard will know. */
+type RequestKind = "lasting" | "short" | "encrypted";
 
 /**
  * Accept, peek, pick, hand over. Here a connection is just its descriptor, a number, until it is handed over or needs an answer. Peeking
@@ -82,7 +88,7 @@ export class HandoffPath implements DataPath {
 		this.#picker = options.picker;
 		this.#handoff = options.handoff;
 		this.#budget = new DescriptorBudget(options.descriptorsMax);
-		this.#peeked = Buffer.allocUnsafeSlow(options.headBytesMax + (options.proxyProtocol ? proxyHeaderBytesMax : 0));
+		this.#peeked = Buffer.allocUnsafeSlow(peekBytes(options));
 		this.#bytes = this.#peeked;
 		this.#heads = new WaitingHeads({
 			headsMax: DataPathLimits.headsMax,
@@ -98,14 +104,14 @@ export class HandoffPath implements DataPath {
 		});
 		this.#unplaced = new PlacementQueue({
 			...placementRules(this.#picker),
-			place: ({ fd, sinceMs, isLasting }) => this.#place(fd, sinceMs, isLasting),
+			place: ({ fd, sinceMs, kind }) => this.#place(fd, sinceMs, kind !== "short"),
 			placed: () => this.#handoff.flush(),
-			refuse: ({ fd, isHead }) => this.#refuse(fd, whyNotPlaced(this.#picker, this.#isStopping), isHead),
+			refuse: (connection) => this.#giveUp(connection),
 		});
 	}
 
 	get pending(): number {
-		return this.#heads.size + this.#unplaced.size + this.#handoff.waiting + this.#responder.leaving;
+		return this.#heads.size + this.#unplaced.size + this.#handoff.waiting + this.#responder.leaving + (this.#options.tls?.pending ?? 0);
 	}
 
 	async open(address: Address): Promise<number> {
@@ -119,8 +125,12 @@ export class HandoffPath implements DataPath {
 			this.#turnAway(fd, Refusals.descriptors);
 			return;
 		}
+		if (this.#options.tls !== null) {
+			this.#unplaced.add({ fd, sinceMs, kind: "encrypted", isHead: false });
+			return;
+		}
 		const { isLasting, isHead } = this.#parsed(fd);
-		this.#unplaced.add({ fd, sinceMs, isLasting, isHead });
+		this.#unplaced.add({ fd, sinceMs, kind: isLasting ? "lasting" : "short", isHead });
 	}
 
 	/** Its head is still unread. If the client has disconnected in the meantime, it is placed like any other, and its shard notices. */
@@ -170,7 +180,7 @@ export class HandoffPath implements DataPath {
 		this.#listener = null;
 		const fds = [...this.#heads.take(), ...this.#unplaced.take()].map(({ fd }) => fd);
 		for (const fd of fds) closeDescriptor(fd);
-		return fds.length + this.#handoff.close() + this.#responder.close();
+		return fds.length + this.#handoff.close() + this.#responder.close() + (this.#options.tls?.close() ?? 0);
 	}
 
 	#onConnection(listenFd: number, connection: Accepted | null): void {
@@ -254,6 +264,7 @@ export class HandoffPath implements DataPath {
 		if (length === 0) return this.#closedEarly(fd);
 		if (length === -1) return seen;
 		if (length === seen) return hasHungUp(fd) ? this.#closedEarly(fd) : seen;
+		if (this.#options.tls !== null) return this.#examineHello(fd, sinceMs, length);
 		const prefix = this.#skipPrefix(fd, length);
 		if (prefix.status === "refused") return this.#refuse(fd, prefix.refusal, false);
 		if (prefix.status === "incomplete" || length === prefix.bytes) return length;
@@ -263,6 +274,15 @@ export class HandoffPath implements DataPath {
 		if (refusal !== null) return this.#refuse(fd, refusal, parser.isHead);
 		if (parser.status !== HeadStatus.complete) return length;
 		this.#settle(fd, sinceMs, parser);
+		return -1;
+	}
+
+	/** As `examine`, where connections are encrypted. The shard would wait longer for a handshake that does not come. */
+	#examineHello(fd: number, sinceMs: number, length: number): number {
+		const { status } = readClientHello(this.#peeked, length);
+		if (status === "incomplete") return length;
+		if (status === "complete") this.#placeOrWait({ fd, sinceMs, kind: "encrypted", isHead: false });
+		else this.#refuse(fd, Refusals.noTls, false);
 		return -1;
 	}
 
@@ -314,13 +334,24 @@ export class HandoffPath implements DataPath {
 			this.#refuse(fd, refusal, isHead);
 			return;
 		}
+		this.#placeOrWait({ fd, sinceMs, kind: isLasting ? "lasting" : "short", isHead });
+	}
+
+	#placeOrWait(connection: WaitingConnection): void {
+		const { fd, sinceMs, kind, isHead } = connection;
 		// A connection that is handed over at once needs no place here; one that has to wait does.
 		const mayWait = fd <= this.#budget.heldMax;
 		if (!mayWait && this.#handoff.isBehind) this.#turnAway(fd, Refusals.descriptors, isHead);
-		else if (!this.#place(fd, sinceMs, isLasting)) {
-			if (mayWait) this.#unplaced.add({ fd, sinceMs, isLasting, isHead });
+		else if (!this.#place(fd, sinceMs, kind !== "short")) {
+			if (mayWait) this.#unplaced.add(connection);
 			else this.#turnAway(fd, whyNotPlaced(this.#picker, this.#isStopping), isHead);
 		}
+	}
+
+	/** No shard has room for it as a client. If it is encrypted it may be a short request after all; a shard refuses it if not. */
+	#giveUp({ fd, sinceMs, kind, isHead }: WaitingConnection): void {
+		if (kind === "encrypted" && this.#place(fd, sinceMs, false)) this.#handoff.flush();
+		else this.#refuse(fd, whyNotPlaced(this.#picker, this.#isStopping), isHead);
 	}
 
 	#place(fd: number, sinceMs: number, isLasting: boolean): boolean {
@@ -331,17 +362,33 @@ export class HandoffPath implements DataPath {
 	}
 
 	#refuse(fd: number, refusal: Refusal, isHead: boolean): -1 {
-		if (fd > this.#budget.heldMax) return this.#turnAway(fd, refusal, isHead);
+		const { tls } = this.#options;
+		// Without a whole handshake there is nobody to tell.
+		if (fd > this.#budget.heldMax || (tls !== null && refusal.code === "head_timeout")) return this.#turnAway(fd, refusal, isHead);
+		if (tls !== null && refusal.code !== "tls_required") {
+			const address = peerText(fd);
+			tls.refuse(new Socket({ fd, allowHalfOpen: true }), refusal, address);
+			return -1;
+		}
 		this.#responder.refuse(new Socket({ fd }), refusal, isHead);
 		return -1;
 	}
 
-	/** Refuses without waiting for the client to disconnect: there is no descriptor for that. */
+	/** Refuses without waiting for the client to disconnect: there is no descriptor for that, nor for a TLS handshake. */
 	#turnAway(fd: number, refusal: Refusal, isHead = false): -1 {
 		this.#responder.count(refusal.counter, 1);
-		sayAndClose(fd, refusalAnswer(refusal, isHead), this.#peeked);
+		const isReadable = this.#options.tls === null || refusal.code === "tls_required";
+		sayAndClose(fd, isReadable ? refusalAnswer(refusal, isHead) : nothing, this.#peeked);
 		return -1;
 	}
+}
+
+const nothing = new Uint8Array(0);
+
+/** Enough for what a connection may begin with. */
+function peekBytes({ headBytesMax, proxyProtocol, tls }: HandoffPathOptions): number {
+	if (tls !== null) return clientHelloBytesMax;
+	return headBytesMax + (proxyProtocol ? proxyHeaderBytesMax : 0);
 }
 
 /** "" when the client is gone. */

@@ -10,6 +10,7 @@ export interface Refusal {
 
 export const Refusals = {
 	badRequest: counted("bad_request", "refusedBadRequest"),
+	noTls: counted("tls_required", "refusedBadRequest"),
 	oldVersion: counted("http_version_not_supported", "refusedBadRequest"),
 	forbidden: counted("origin_not_allowed", "refusedForbidden"),
 	headTimeout: counted("head_timeout", "refusedHeadTimeout"),

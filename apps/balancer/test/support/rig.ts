@@ -165,7 +165,16 @@ export class Rig {
 		const { mode } = this;
 		const handoffDescriptors = inherited.map((_, slot) => stdio.length + slot);
 		const place = { slot: -1, incarnation: 1, core: null, shardsTotal: this.board.slotsMax, connectionsMax: 0 };
-		this.#link!.send({ type: "start", role: "balancer", cluster: this.directory.path, config: whole, mode, handoffDescriptors, ...place });
+		this.#link!.send({
+			type: "start",
+			role: "balancer",
+			cluster: this.directory.path,
+			config: whole,
+			certificates: [],
+			mode,
+			handoffDescriptors,
+			...place,
+		});
 		const first = await report;
 		if (first.type === "ready") this.port = first.port ?? 0;
 		return first;

@@ -1,4 +1,4 @@
-import { type Config, connectionsPerShard } from "@shardcast/config";
+import { type Certificate, type Config, connectionsPerShard } from "@shardcast/config";
 import type { StartMessage } from "@shardcast/control";
 import type { StartupError } from "@shardcast/process";
 import type { ClusterMemory } from "../cluster-memory.ts";
@@ -11,6 +11,8 @@ import type { ChildSpec } from "./supervised-child.ts";
 export interface ClusterFacts {
 	/** A reload replaces it: read it at each use. */
 	config: Config;
+	/** Likewise. */
+	certificates: readonly Certificate[];
 	readonly topology: Topology;
 	readonly mode: "handoff" | "proxy";
 	readonly memory: ClusterMemory;
@@ -103,9 +105,18 @@ function common(name: string, facts: ClusterFacts, hooks: ChildHooks) {
 }
 
 function startMessage(
-	{ config, memory, mode, topology }: ClusterFacts,
+	{ config, certificates, memory, mode, topology }: ClusterFacts,
 	own: Pick<StartMessage, "role" | "slot" | "incarnation" | "core" | "connectionsMax">,
 ): StartMessage {
 	const handoffDescriptors = inheritedDescriptors(memory.handoffDescriptors(own.role === "shard" ? own.slot : undefined).length);
-	return { type: "start", ...own, cluster: memory.path, config, mode, handoffDescriptors, shardsTotal: topology.shards.length };
+	return {
+		type: "start",
+		...own,
+		cluster: memory.path,
+		config,
+		certificates,
+		mode,
+		handoffDescriptors,
+		shardsTotal: topology.shards.length,
+	};
 }

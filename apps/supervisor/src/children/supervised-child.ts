@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import type { Config } from "@shardcast/config";
+import type { Certificate, Config } from "@shardcast/config";
 import { ChildLink, type ChildReport, type FromChild, type StartMessage, type ToChild } from "@shardcast/control";
 import { StartupError } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
@@ -153,6 +153,12 @@ export class SupervisedChild implements Watched {
 	 */
 	reload(config: Config): void {
 		if (this.#state.kind === "starting" || this.#state.kind === "serving") this.#state.life.link.send({ type: "config", config });
+	}
+
+	/** As `reload`, for what new connections get. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		if (this.#state.kind === "starting" || this.#state.kind === "serving")
+			this.#state.life.link.send({ type: "certificates", certificates });
 	}
 
 	/** Rejects when the child does not serve, or does not answer within the deadline. */

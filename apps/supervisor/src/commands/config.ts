@@ -1,4 +1,4 @@
-import { type CommandInput, checkRoute, configJson, formatConfig, optionNames } from "@shardcast/config";
+import { type CommandInput, checkRoute, configJson, formatConfig, loadCertificates, optionNames } from "@shardcast/config";
 import { print } from "@shardcast/process";
 import { libraryProblemHere } from "../preflight/library.ts";
 import { firstShardPort } from "../preflight/shard-ports.ts";
@@ -15,9 +15,11 @@ export async function configCheck({ loaded }: CommandInput): Promise<number> {
 	const name = optionNames(layers);
 	// With 0 the number depends on the machine.
 	if (config.shards > 0) firstShardPort(config, config.shards, layers.basePort.kind !== "default", name);
+	const { warnings } = loadCertificates(config, name);
 	await checkRoute(config, name);
 	const library = await libraryProblemHere();
-	for (const warning of [...loaded.warnings, ...(library === null ? [] : [library])]) process.stderr.write(`shardcast: ${warning}\n`);
+	for (const warning of [...loaded.warnings, ...warnings, ...(library === null ? [] : [library])])
+		process.stderr.write(`shardcast: ${warning}\n`);
 	await print(`all options are valid${loaded.file === null ? "" : ` (config file ${loaded.file})`}\n`);
 	return 0;
 }

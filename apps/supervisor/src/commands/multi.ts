@@ -12,7 +12,7 @@ import {
 	ringCapacityBytes,
 	WithdrawnHistories,
 } from "@shardcast/config";
-import { ConfigReloader, RouteReloader } from "@shardcast/control";
+import { CertificateWatch, type CertificateWatchParts, ConfigReloader, RouteReloader } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
 import { NativeError } from "@shardcast/native";
 import { clientsThatFit, StartupError } from "@shardcast/process";
@@ -43,8 +43,19 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 	const memory = createMemory(loaded, plan);
 	// Runs however this process ends, except by SIGKILL, so that unexpected errors leave no files either.
 	process.once("exit", () => memory.remove());
-	const { topology, pin } = plan;
-	const supervisor = new Supervisor({ config, topology, mode: plan.mode.mode, memory, entries: entries(), pin }, log);
+	const { topology, pin, certificates } = plan;
+	const mode = plan.mode.mode;
+	const supervisor = new Supervisor({ config, certificates, topology, mode, memory, entries: entries(), pin }, log);
+	const tell: CertificateWatchParts["tell"] = (level, text) => supervisor.tell(level, text);
+	const certificateWatch = new CertificateWatch({
+		config: () => supervisor.config,
+		certificates,
+		reloads: supervisor.certificateReloads,
+		name: optionNames(loaded.layers),
+		apply: (next) => supervisor.useCertificates(next),
+		log,
+		tell,
+	});
 	const withdrawn = new WithdrawnHistories();
 	const reloader = new ConfigReloader({
 		command: "multi",
@@ -56,9 +67,11 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 			const opened = newlyOpen(supervisor.config, options);
 			if (options.webhooks.length > 0) openEvents(memory);
 			const withdraw = withdrawn.prepare(supervisor.config, options);
+			const useCertificates = certificateWatch.prepare(options);
 			try {
 				supervisor.reload(options);
 				withdraw();
+				useCertificates();
 				for (const line of opened) {
 					log.error(line);
 					supervisor.tell("bad", line);
@@ -70,19 +83,21 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		},
 		counts: supervisor.reloads,
 		log,
-		tell: (level, text) => supervisor.tell(level, text),
+		tell,
 	});
 	const routeReloader = new RouteReloader({
 		path: config.kafkaRoute,
 		apply: () => supervisor.reloadRoute(),
 		log,
-		tell: (level, text) => supervisor.tell(level, text),
+		tell,
 	});
 	stopOnSignals(supervisor, () => {
 		reloader.reload();
+		certificateWatch.reload();
 		void routeReloader.reload();
 	});
 	supervisor.start();
+	certificateWatch.start();
 	if (await supervisor.ready) {
 		const { port, ...host } = parseAddress(config.lbAddr);
 		process.stdout.write(
@@ -90,6 +105,7 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		);
 	}
 	const { status, failure } = await supervisor.finished;
+	certificateWatch.stop();
 	if (failure !== null) complain("shardcast", failure);
 	return status;
 }

@@ -1,9 +1,11 @@
 import {
+	type Certificate,
 	type Config,
 	ConfigError,
 	checkRoute,
 	connectionsPerShard,
 	type LoadedConfig,
+	loadCertificates,
 	type NameOf,
 	optionNames,
 	parseAddress,
@@ -25,6 +27,7 @@ import { sharedMemoryProblem, sharedMemoryWarnings } from "./shared-memory.ts";
 export interface Plan {
 	/** The options, with the values that depend on the machine: the number of shards and their first port. */
 	readonly config: Config;
+	readonly certificates: readonly Certificate[];
 	readonly topology: Topology;
 	readonly mode: ModeChoice;
 	readonly pin: (core: number | null) => Pinning;
@@ -45,6 +48,7 @@ export async function preflight({ config, layers, warnings }: LoadedConfig): Pro
 		});
 	}
 	const name = optionNames(layers);
+	const { certificates, warnings: tlsWarnings } = loadCertificates(config, name);
 	await checkRoute(config, name);
 	const topology = planTopology(config, availableCpus(), config.numa >= 0 ? cpusOfNode(config.numa, name) : null, name);
 	const pinner = choosePinner(config.numa, name);
@@ -68,13 +72,16 @@ export async function preflight({ config, layers, warnings }: LoadedConfig): Pro
 	}
 
 	const mode = chooseMode(config, name);
+	if (mode.mode === "proxy" && certificates.length > 0)
+		throw new ConfigError([`${name("lbMode")}: TLS does not work in proxy mode (${mode.why}); use handoff`]);
 	const files = { connections: config.maxConnections, connectionsPerShard: connectionsPerShard(config, shards), mode: mode.mode };
 	return {
 		config: Object.freeze({ ...config, shards, basePort }),
+		certificates,
 		topology,
 		mode,
 		pin: pinner.pin,
-		warnings: [...warnings, ...sharedMemoryWarnings(config, name), ...pinner.warnings, ...openFilesWarnings(files)],
+		warnings: [...warnings, ...tlsWarnings, ...sharedMemoryWarnings(config, name), ...pinner.warnings, ...openFilesWarnings(files)],
 	};
 }
 

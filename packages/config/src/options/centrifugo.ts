@@ -7,7 +7,7 @@ const under = (section: string, keys: string) => keys.split(/\s+/).map((key) => 
 
 /** By their path in the file; a section stands for all that is in it. */
 export const centrifugoOnly: ReadonlySet<string> = new Set([
-	...`admin broker consumers debug dev emulation enable_unreleased_features engine graphite grpc_api health http_server http_stream init
+	...`admin broker consumers debug dev emulation enable_unreleased_features engine graphite grpc_api health http_stream init
 		map_broker node opentelemetry pid_file presence_manager prometheus shared_poll sse swagger uni_grpc uni_http_stream uni_sse
 		uni_websocket usage_stats websocket webtransport`.split(/\s+/),
 	...under("channel.proxy", "cache_empty map_publish map_remove shared_poll_refresh state subscribe_stream"),
@@ -19,6 +19,11 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 		presence_update_interval user_id_http_header`,
 	),
 	...under("client.rate_limit", "client_error ip_connect redis_user_command"),
+	...under("http_server", "address external_address http3 internal_address internal_port internal_tls port tls_autocert tls_external"),
+	...under(
+		"http_server.tls",
+		"client_ca_pem client_ca_pem_b64 client_ca_pem_file insecure_skip_verify server_ca_pem server_ca_pem_b64 server_ca_pem_file server_name",
+	),
 	...under("http_api", "disabled error_mode external handler_prefix insecure"),
 	"log.file",
 ]);
@@ -43,7 +48,8 @@ export const instead: ReadonlyMap<string, string> = new Map([
 	["client.rate_limit.redis_user_command", "client.rate_limit.user_command, which counts over all shards"],
 	["consumers", "the section kafka"],
 	["health", "/health and /ready"],
-	["http_server", "balancer.address"],
+	["http_server.address", "balancer.address"],
+	["http_server.port", "balancer.address"],
 	["prometheus", "/metrics"],
 ]);
 

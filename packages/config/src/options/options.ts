@@ -4,6 +4,7 @@ import { channelOptions } from "./sections/channel.ts";
 import { clientOptions, consoleOptions } from "./sections/client.ts";
 import { balancerOptions, clusterOptions, singleOptions } from "./sections/cluster.ts";
 import { httpApiOptions } from "./sections/http-api.ts";
+import { httpServerOptions } from "./sections/http-server.ts";
 import { kafkaOptions } from "./sections/kafka.ts";
 import { limitOptions } from "./sections/limits.ts";
 import { logOptions } from "./sections/log.ts";
@@ -22,6 +23,7 @@ export const sections = {
 	cluster: { about: "Processes, cores, ports and shared memory.", options: clusterOptions },
 	balancer: { about: "The address that clients connect to.", options: balancerOptions },
 	network: { about: "Load balancers and proxies in front of the server.", options: networkOptions },
+	http_server: { about: "Encryption (TLS).", options: httpServerOptions },
 	single: { about: "The server that `shardcast single` runs.", options: singleOptions },
 	shard: { about: "How each shard delivers.", options: shardOptions },
 	auth: { about: "Who must show who they are.", options: authOptions },
@@ -44,6 +46,7 @@ export const options = {
 	...clusterOptions,
 	...balancerOptions,
 	...networkOptions,
+	...httpServerOptions,
 	...singleOptions,
 	...shardOptions,
 	...authOptions,

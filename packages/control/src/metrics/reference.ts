@@ -7,6 +7,7 @@ import { collectorMetrics } from "./collector-table.ts";
 import { historyMetrics } from "./history-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics } from "./revocation-table.ts";
+import { tlsMetrics } from "./tls-table.ts";
 import { webhookMetrics } from "./webhook-table.ts";
 
 /** All metrics defined by shardcast, in the order of the reference. */
@@ -19,14 +20,15 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"HTTP API": [...apiMetrics, ...revocationMetrics],
 	"Backends that are asked about clients": backendMetrics,
 	Webhooks: webhookMetrics,
-	Reloads: reloadMetrics,
+	Reloads: [...reloadMetrics, ...tlsMetrics],
 	"The scrape itself": collectorMetrics,
 };
 
 /** The additional label of metrics that are in a process's memory: see `ProcessMetrics`. */
 const labelOfKeeper = new Map<MetricDescriptor, string>();
 for (const metric of [...kafkaMetrics, ...apiMetrics, ...revocationMetrics, ...backendMetrics]) labelOfKeeper.set(metric, "shard");
-for (const metric of [...historyMetrics, ...webhookMetrics, ...reloadMetrics, ...collectorMetrics]) labelOfKeeper.set(metric, "process");
+for (const metric of [...historyMetrics, ...webhookMetrics, ...reloadMetrics, ...tlsMetrics, ...collectorMetrics])
+	labelOfKeeper.set(metric, "process");
 
 /** The metrics reference as Markdown, a table per group, as written by `npm run docs:metrics`. */
 export async function metricsReference(): Promise<string> {

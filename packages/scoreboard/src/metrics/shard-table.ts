@@ -60,13 +60,14 @@ export const shardMetrics: readonly BoardMetric[] = [
 	counter(
 		"shardcast_connections_refused_total",
 		"connections",
-		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy, per_user = client.user_connection_limit, unauthorized and forbidden = a raw client without a valid token, or without permission for its channels.",
+		"Connections that a shard refused, by limit: full = the shard's connections, per_ip = --max-connections-per-ip, rate and rate_per_ip = --connection-rate and --connection-rate-per-ip, proxy_header = no PROXY header of a trusted proxy, no_tls = plain HTTP, or a TLS handshake that did not come, where TLS is on, per_user = client.user_connection_limit, unauthorized and forbidden = a raw client without a valid token, or without permission for its channels.",
 		perShardBy("reason", ({ counters }) => ({
 			full: counters.refused,
 			rate: counters.refusedRate,
 			rate_per_ip: counters.refusedRatePerIp,
 			per_ip: counters.refusedPerIp,
 			proxy_header: counters.refusedProxyHeader,
+			no_tls: counters.refusedNoTls,
 			per_user: counters.refusedPerUser,
 			unauthorized: counters.refusedUnauthorized,
 			forbidden: counters.refusedForbidden,

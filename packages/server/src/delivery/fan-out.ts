@@ -9,9 +9,11 @@ import { Lane } from "../sessions/lanes/lane.ts";
 import { hasTopics, type TopicTransport, type Transport } from "../transports/transport.ts";
 import { DeliveredRecord } from "./delivered-record.ts";
 
-/** What hands a message to all subscribers of a topic: the uWebSockets.js app. */
+/** What hands a message to all subscribers of a topic: uWebSockets.js. */
 export interface TopicPublisher {
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean;
+	/** To all of them but one. */
+	publishToOthers(sender: TopicTransport, topic: string, message: Uint8Array, isBinary: boolean): void;
 }
 
 /** A client that does not get its own message. */
@@ -132,7 +134,7 @@ export class FanOut {
 			if (sender === undefined || !sender.isIn(audience)) topics.publish(audience.topic, payload, isBinary);
 			else {
 				plain--;
-				(sender.transport as TopicTransport).publish(audience.topic, payload, isBinary);
+				topics.publishToOthers(sender.transport as TopicTransport, audience.topic, payload, isBinary);
 			}
 		}
 		const reached = plain + others;
@@ -168,7 +170,7 @@ export class FanOut {
 		if (frame === null) return 0;
 		const isBinary = encoder === null ? record.head.kind === RecordKind.binary : encoder.isBinary;
 		const left = sender?.isIn(audience) ? sender.transport : undefined;
-		if (left !== undefined && hasTopics(left)) left.publish(topic, frame, isBinary);
+		if (left !== undefined && hasTopics(left)) this.#parts.topics.publishToOthers(left, topic, frame, isBinary);
 		else if (size > 0) this.#parts.topics.publish(topic, frame, isBinary);
 		for (const transport of listed) {
 			if (transport === left) continue;

@@ -5,6 +5,7 @@ export interface ControlParts {
 	readonly probes: DebugProbes;
 	readonly reload: (changes: Partial<Config>) => void;
 	readonly reloadRoute: () => Promise<void>;
+	readonly reloadCertificates: () => void;
 	readonly metrics: () => Promise<string>;
 }
 
@@ -40,6 +41,14 @@ export class Control {
 	 */
 	reloadRoute(): Promise<void> {
 		return this.#parts.reloadRoute();
+	}
+
+	/**
+	 * Reads the certificates (`tlsCert` and others) again at once; otherwise a change is seen within two seconds. What cannot be used is
+	 * logged, and the old ones stay.
+	 */
+	reloadCertificates(): void {
+		this.#parts.reloadCertificates();
 	}
 
 	/** What `GET /metrics` answers: Prometheus' text format. */

@@ -2,18 +2,20 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryBus } from "@shardcast/bus";
 import { ChannelLog } from "@shardcast/channel-log";
-import { type Config, checkRoute, historyCapacity, parseAddress, ringCapacityBytes } from "@shardcast/config";
+import { type Certificate, type Config, checkRoute, historyCapacity, parseAddress, ringCapacityBytes } from "@shardcast/config";
 import {
 	type Ask,
 	answerCluster,
 	EventLog,
 	historyMetrics,
 	metricsQuestion,
+	noCertificateReloads,
 	noReloads,
 	PartAnswers,
 	Questions,
 	type ReloadCounts,
 	reloadMetrics,
+	tlsMetrics,
 	webhookMetrics,
 } from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
@@ -28,6 +30,7 @@ import { openWebhookBackend } from "../webhooks/webhook-backend.ts";
 
 export interface HostParts {
 	readonly config: Config;
+	readonly certificates: readonly Certificate[];
 	readonly log: Log;
 	readonly events: SessionEvents;
 	readonly handlerDeadlineMs: number | undefined;
@@ -45,6 +48,8 @@ export class Host {
 	readonly events = new EventLog();
 	/** Attempts to change options. */
 	readonly reloads: ReloadCounts = noReloads();
+	readonly certificateReloads = noCertificateReloads();
+	#certificates: readonly Certificate[];
 	readonly #parts: HostParts;
 	readonly #board = Scoreboard.inMemory(1);
 	readonly #monitor = new ProcessMonitor();
@@ -52,8 +57,9 @@ export class Host {
 	readonly #webhooks: Webhooks;
 
 	constructor(parts: HostParts) {
-		const { config, log, events, handlerDeadlineMs } = parts;
+		const { config, certificates, log, events, handlerDeadlineMs } = parts;
 		this.#parts = parts;
+		this.#certificates = certificates;
 		const row = this.#board.row(0);
 		row.role = Role.shard;
 		row.core = -1;
@@ -66,6 +72,7 @@ export class Host {
 		const revocations = { folder: config.durableStorePath, log };
 		answerCluster({ questions, board: () => readBoard(this.#board), own: this.#own, events: this.events, revocations });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
+		this.#own.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
 		let ring: ReturnType<typeof eventRingInMemory> | null = null;
 		const eventRing = () => (ring ??= eventRingInMemory());
 		this.#webhooks = new Webhooks({
@@ -100,6 +107,7 @@ export class Host {
 				return history;
 			},
 			ingest: this.#ingest,
+			certificates,
 			address: parseAddress(config.addr),
 			handoff: null,
 			isProxy: null,
@@ -122,6 +130,12 @@ export class Host {
 		this.#board.row(0).connectionsGiven = config.maxConnections;
 		this.#webhooks.reload(config);
 		commit();
+	}
+
+	/** New connections get these certificates. @throws Error when one cannot be used; nothing has changed then. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		this.shard.useCertificates(certificates);
+		this.#certificates = certificates;
 	}
 
 	get connections(): number {

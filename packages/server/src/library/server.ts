@@ -1,6 +1,16 @@
 import { captureRejectionSymbol, EventEmitter } from "node:events";
-import { type Config, ConfigError, type ConfigInput, parseAddress, sameValue, urlHost, WithdrawnHistories } from "@shardcast/config";
-import { type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
+import {
+	type Config,
+	ConfigError,
+	type ConfigInput,
+	loadCertificates,
+	parseAddress,
+	sameValue,
+	urlHost,
+	usesTls,
+	WithdrawnHistories,
+} from "@shardcast/config";
+import { CertificateWatch, type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
 import { Deadline } from "@shardcast/process";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
@@ -83,6 +93,7 @@ export class Server extends EventEmitter<ServerEvents> {
 	readonly #connections = new Connections();
 	readonly #statusLine: StatusLine | null;
 	readonly #sinkFeed: SinkFeed | null;
+	readonly #certificateWatch: CertificateWatch;
 	readonly #withdrawn = new WithdrawnHistories();
 	readonly #listenerErrors = new BoundedLines(listenerErrorEveryMs);
 	readonly #statusErrors = new BoundedLines(statusErrorEveryMs);
@@ -97,8 +108,11 @@ export class Server extends EventEmitter<ServerEvents> {
 		const { middlewareTimeoutMs } = options;
 		if (middlewareTimeoutMs !== undefined) checkMs("middlewareTimeoutMs", middlewareTimeoutMs);
 		if (options.metricSink !== undefined) checkSink(options.metricSink);
+		const { certificates, warnings } = loadCertificates(config, (key) => key);
+		for (const warning of warnings) this.#log.warn(warning);
 		this.#host = new Host({
 			config,
+			certificates,
 			log: this.#log,
 			handlerDeadlineMs: middlewareTimeoutMs,
 			events: {
@@ -110,6 +124,15 @@ export class Server extends EventEmitter<ServerEvents> {
 					if (connection !== undefined) this.#tell("close", connection, code);
 				},
 			},
+		});
+		this.#certificateWatch = new CertificateWatch({
+			config: () => this.#config,
+			certificates,
+			reloads: this.#host.certificateReloads,
+			name: (key) => key,
+			apply: (next) => this.#host.useCertificates(next),
+			log: this.#log,
+			tell: (level, text) => this.#host.events.add(level, text),
 		});
 		const { statusLine = (line) => console.log(line), metricSink } = options;
 		const connections = () => this.#host.connections;
@@ -126,6 +149,7 @@ export class Server extends EventEmitter<ServerEvents> {
 			probes,
 			reload: (changes) => this.#reload(changes),
 			reloadRoute: () => this.#reloadRoute(),
+			reloadCertificates: () => this.#certificateWatch.reload(),
 			metrics: () => this.#host.metrics(),
 		});
 		this.users = new Users((question, request) => this.#host.ask(question, request));
@@ -142,9 +166,9 @@ export class Server extends EventEmitter<ServerEvents> {
 		return this.#host.shard.port;
 	}
 
-	/** Such as "ws://127.0.0.1:9002". */
+	/** Such as "ws://127.0.0.1:9002", or "wss://…" with TLS. */
 	get url(): string {
-		return `ws://${urlHost({ ...parseAddress(this.#config.addr), port: this.port })}`;
+		return `${usesTls(this.#config) ? "wss" : "ws"}://${urlHost({ ...parseAddress(this.#config.addr), port: this.port })}`;
 	}
 
 	/** Reads all options again from where they came from, as `shardcast single` does on SIGHUP. */
@@ -233,6 +257,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
 	async #start(): Promise<void> {
 		await this.#host.start();
+		this.#certificateWatch.start();
 		this.#statusLine?.start();
 		this.#sinkFeed?.start();
 	}
@@ -242,6 +267,7 @@ export class Server extends EventEmitter<ServerEvents> {
 			() => true,
 			() => false,
 		);
+		this.#certificateWatch.stop();
 		if (started !== true) return 0;
 		this.#statusLine?.stop();
 		const { drainDelayMs } = this.#config;
@@ -275,7 +301,9 @@ export class Server extends EventEmitter<ServerEvents> {
 	#apply(config: Config): void {
 		// First, since they may fail.
 		const withdraw = this.#withdrawn.prepare(this.#config, config);
+		const useCertificates = this.#certificateWatch.prepare(config);
 		this.#host.reload(config);
+		useCertificates();
 		withdraw();
 		for (const line of newlyOpen(this.#config, config)) {
 			this.#log.error(line);

@@ -1,6 +1,6 @@
 import type { BusLink } from "@shardcast/bus";
 import type { ChannelLog } from "@shardcast/channel-log";
-import type { Address, Config } from "@shardcast/config";
+import type { Address, Certificate, Config } from "@shardcast/config";
 import type { Ask, PartAnswers } from "@shardcast/control";
 import type { ShardIngest } from "@shardcast/kafka";
 import type { AddressTable, RateTable } from "@shardcast/limits";
@@ -27,6 +27,8 @@ export interface ShardOptions {
 	 * @param committed to be called after each publication.
 	 */
 	readonly openHistory: (committed: () => void) => ChannelLog;
+	/** For TLS, the first for clients without a known server name; none = connections are not encrypted. */
+	readonly certificates: readonly Certificate[];
 	/** Where it listens; null = it only gets connections handed over. */
 	readonly address: Address | null;
 	/** Through which connections are handed over; null = there is no balancer that could. */

@@ -1,7 +1,7 @@
 import type { MessageDetails } from "@shardcast/bus";
-import type { Config } from "@shardcast/config";
+import type { Certificate, Config } from "@shardcast/config";
 import { metricsQuestion } from "@shardcast/control";
-import { clusterRoutes, openAccess } from "@shardcast/http";
+import { clusterRoutes, consoleRoutes, openAccess } from "@shardcast/http";
 import { openFiles } from "@shardcast/process";
 import { ShardState } from "@shardcast/scoreboard";
 import { type ChannelList, monotonicMs, type Publishing, type RecordKind, shardLife } from "@shardcast/wire";
@@ -154,6 +154,10 @@ export class Shard {
 		});
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const routes = clusterRoutes({ board, access: () => openAccess(live.config), metrics: () => ask(metricsQuestion, null) });
+		// The balancer answers with the console's page, unless it cannot see what is asked for.
+		const isBehindBalancer = options.handoff !== null || options.isProxy !== null;
+		if (isBehindBalancer && options.certificates.length > 0)
+			routes.push(...consoleRoutes(() => ({ token: live.config.consoleToken, authRequired: live.authRequired })));
 		const listener = new Listener({
 			options,
 			live,
@@ -277,6 +281,11 @@ export class Shard {
 	/** Prepares and commits. @throws as `prepare`. */
 	reload(config: Config): void {
 		this.prepare(config)();
+	}
+
+	/** New connections get these certificates. @throws Error when one cannot be used; nothing has changed then. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		this.#listener.useCertificates(certificates);
 	}
 
 	async start(): Promise<void> {

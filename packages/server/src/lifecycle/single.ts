@@ -1,4 +1,4 @@
-import { type Config, type ConfigInput, formatDuration, kafkaLine, parseAddress, urlHost } from "@shardcast/config";
+import { type Config, type ConfigInput, formatDuration, kafkaLine, parseAddress, urlHost, usesTls } from "@shardcast/config";
 import { openToClients, whoPublishes } from "@shardcast/http";
 import { onHangUp, StopSignals } from "@shardcast/process";
 import { createLog, type Log, shapeOf } from "@shardcast/telemetry";
@@ -29,6 +29,7 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 	};
 	stopOnSignals(log, stopInOrder, () => {
 		reloader.reload();
+		server.control.reloadCertificates();
 		// It has told what is wrong by itself.
 		server.control.reloadRoute().catch(() => undefined);
 	});
@@ -60,7 +61,8 @@ function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number
 
 function banner(config: Config, port: number): string {
 	const host = urlHost({ ...parseAddress(config.addr), port });
-	const urls = `ws://${host}, POST http://${host}/api/publish, http://${host}/health`;
+	const s = usesTls(config) ? "s" : "";
+	const urls = `ws${s}://${host}, POST http${s}://${host}/api/publish, http${s}://${host}/health`;
 	const kafka = kafkaLine(config, 1);
 	const lines = [
 		`shardcast single, pid ${process.pid}: ${urls}; ${whoPublishes(config)}`,

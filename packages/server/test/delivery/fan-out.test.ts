@@ -26,7 +26,10 @@ function setup() {
 		life: 1,
 		hub,
 		senders: new SenderIds<RawSession>(),
-		topics: { publish: (_topic, message) => published.push(Buffer.from(message).toString()) > 0 },
+		topics: {
+			publish: (_topic, message) => published.push(Buffer.from(message).toString()) > 0,
+			publishToOthers: (sender, topic, message, isBinary) => sender.publish(topic, message, isBinary),
+		},
 		logged: null,
 		counters: row,
 		console: { watching: false, onRecord: () => {} },

@@ -12,6 +12,10 @@ export class FakeTopics {
 		return subscribers.length > 0;
 	}
 
+	publishToOthers(sender: TopicTransport, topic: string, message: Uint8Array, isBinary: boolean): void {
+		sender.publish(topic, message, isBinary);
+	}
+
 	subscribe(topic: string, subscriber: FakeTransport): boolean {
 		let subscribers = this.#subscribers.get(topic);
 		if (subscribers === undefined) {

@@ -56,6 +56,7 @@ export class ShardParts {
 			connectionsFit: 100,
 			bus: this.#bus.link(0),
 			address: null,
+			certificates: [],
 			handoff: null,
 			isProxy: null,
 			rates: RateTable.inMemory(),

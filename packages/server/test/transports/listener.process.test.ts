@@ -40,7 +40,7 @@ function create(...more: Feature[]) {
 	};
 	const address = { host: "127.0.0.1", port: 0 };
 	const listener = new Listener({
-		options: { config, row, log, address, handoff: null, isProxy: null },
+		options: { config, row, log, address, handoff: null, certificates: [], isProxy: null },
 		live,
 		check,
 		rules: live,

@@ -47,7 +47,7 @@ class Rig {
 				},
 			],
 		};
-		const options = { ...shared, address: { host: "127.0.0.1", port: 0 }, handoff: null };
+		const options = { ...shared, address: { host: "127.0.0.1", port: 0 }, handoff: null, certificates: [] };
 		this.listener = new Listener({ options, live, check, rules: live, served: [answers] });
 	}
 

@@ -1,5 +1,6 @@
 import { LogSize, leavesRoom, logSizes } from "@shardcast/wire";
 import type { ValuePath } from "../../load/layer.ts";
+import { usesTls } from "../../tls/certificate.ts";
 import { formatBytes } from "../../units/bytes.ts";
 import { formatDuration } from "../../units/duration.ts";
 import { historyCapacity } from "../derive.ts";
@@ -77,6 +78,17 @@ const rules: readonly Rule[] = [
 	function proxyHeadersComeFromSomebody(config, name) {
 		if (!config.proxyProtocol || config.trustedProxies.length > 0) return null;
 		return `${name("proxyProtocol")}: nobody may send a PROXY header; give the addresses of the load balancers in ${name("trustedProxies")}`;
+	},
+	function certificateForTls(config, name) {
+		if (config.tlsEnabled === true && config.tlsCert === "")
+			return `${name("tlsEnabled")}: there is no certificate; name its file in ${name("tlsCert")}`;
+		if (config.tlsCert !== "") return null;
+		const given = (["tlsKey", "tlsCertificates"] as const).find((key) => config[key].length > 0);
+		return given === undefined ? null : `${name(given)}: there is no first certificate; name its file in ${name("tlsCert")}`;
+	},
+	function proxyHeadersAreNotBeforeTls(config, name) {
+		if (!config.proxyProtocol || !usesTls(config)) return null;
+		return `${name("proxyProtocol")}: PROXY headers and TLS do not go together here; end TLS in the load balancer, or let it pass connections without a header`;
 	},
 	function apiKeysAreKeys({ apiKey, apiKeys }, name) {
 		if (apiKeys.length > apiKeysMax) return `${name("apiKeys")}: there are ${apiKeys.length} keys; the most is ${apiKeysMax}`;

@@ -1,4 +1,4 @@
-import type { Config } from "@shardcast/config";
+import type { Certificate, Config } from "@shardcast/config";
 import type { TrustedProxies } from "@shardcast/http";
 import { nativeSupport } from "@shardcast/native";
 import { StartupError } from "@shardcast/process";
@@ -9,11 +9,13 @@ import { inTime } from "../../lifecycle/in-time.ts";
 import type { ShardOptions } from "../../lifecycle/shard-options.ts";
 import type { ConnectionCheck } from "../../limits/connection-check.ts";
 import { HandoffIntake } from "../handoff-intake.ts";
+import type { PeekedConnections } from "../peeked-connections.ts";
 import { PrefixedConnections } from "../prefixed-connections.ts";
+import { TlsConnections } from "../tls-connections.ts";
 import { type SocketOptions, Sockets } from "./sockets.ts";
 
 export interface ListenerParts {
-	readonly options: Pick<ShardOptions, "row" | "log" | "address" | "handoff" | "isProxy"> & {
+	readonly options: Pick<ShardOptions, "row" | "log" | "address" | "handoff" | "isProxy" | "certificates"> & {
 		readonly config: Pick<Config, "proxyProtocol" | "headTimeoutMs">;
 	};
 	readonly live: { readonly config: Pick<Config, "headTimeoutMs">; readonly trustedProxies: Pick<TrustedProxies, "has"> };
@@ -30,8 +32,8 @@ const failureLineEveryMs = 1000;
 export class Listener implements Feature {
 	readonly name = "requests";
 	readonly sockets: Sockets;
-	/** Null = connections do not begin with a PROXY header. */
-	readonly #prefixed: PrefixedConnections | null;
+	/** Connections that begin with a PROXY header or with TLS; null = none do. */
+	readonly #peeked: PeekedConnections | null;
 	/** Null = nobody hands connections over. */
 	readonly intake: HandoffIntake | null;
 	/** The port; 0 = it does not listen. */
@@ -63,28 +65,36 @@ export class Listener implements Feature {
 			},
 			proxyProtocol: options.config.proxyProtocol,
 			counters: row,
+			certificates: options.certificates,
 		});
-		this.#prefixed = options.config.proxyProtocol ? this.#takePrefixes(failures) : null;
+		if (options.config.proxyProtocol) this.#peeked = this.#takePrefixes(failures);
+		else this.#peeked = options.certificates.length > 0 ? this.#takeTls(failures) : null;
 		this.intake = this.#takeHandoffs();
 	}
 
 	async start(): Promise<void> {
 		const { address } = this.#parts.options;
-		if (address !== null) this.port = await (this.#prefixed ?? this.sockets).listen(address);
+		if (address !== null) this.port = await (this.#peeked ?? this.sockets).listen(address);
 	}
 
 	reload(): Commit {
 		return () => this.sockets.limit();
 	}
 
+	/** New connections get these certificates. @throws Error when the library does not take one; nothing has changed then. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		this.sockets.useCertificates(certificates);
+	}
+
 	everySecond(): void {
+		this.sockets.tidy();
 		this.intake?.look();
 	}
 
 	/** Takes no new connections from the port, and waits for bodies that are on their way. */
 	drain(leftMs: number): Promise<void> {
 		this.sockets.stopListening();
-		this.#prefixed?.stopListening();
+		this.#peeked?.stopListening();
 		return inTime(this.sockets.bodies.whenNone(), leftMs);
 	}
 
@@ -95,25 +105,40 @@ export class Listener implements Feature {
 
 	stop(): void {
 		this.intake?.close();
-		this.#prefixed?.close();
+		this.#peeked?.close();
 		this.sockets.close();
 	}
 
 	#takePrefixes(failures: BoundedLines): PrefixedConnections {
-		const support = nativeSupport();
-		if (!support.available) throw new StartupError(`--proxy-protocol ${support.reason}`, { exitStatus: 2 });
-		const { options, live, check } = this.#parts;
-		const { row, log, isProxy } = options;
+		const { options, live } = this.#parts;
 		return new PrefixedConnections({
+			...this.#peekedParts("--proxy-protocol", failures),
 			isTrusted: (peer) => live.trustedProxies.has(peer),
-			isProxy,
+			isProxy: options.isProxy,
 			adopt: (descriptor, address) => this.sockets.adoptTold(descriptor, address),
+		});
+	}
+
+	#takeTls(failures: BoundedLines): TlsConnections {
+		return new TlsConnections({
+			...this.#peekedParts("--tls-cert", failures),
+			adopt: (descriptor, serverName) => this.sockets.adopt(descriptor, serverName),
+		});
+	}
+
+	#peekedParts(flag: string, failures: BoundedLines) {
+		const support = nativeSupport();
+		if (!support.available) throw new StartupError(`${flag} ${support.reason}`, { exitStatus: 2 });
+		const { options, live, check } = this.#parts;
+		const { row, log } = options;
+		return {
 			full: () => (row.connections < row.socketsMax ? null : check.full()),
 			timeoutMs: () => live.config.headTimeoutMs,
 			nowMs: monotonicMs,
 			counters: row,
-			onError: (error) => failures.offer((leftOut) => log.error({ error, leftOut }, "a connection could not be taken; it was closed")),
-		});
+			onError: (error: unknown) =>
+				failures.offer((leftOut) => log.error({ error, leftOut }, "a connection could not be taken; it was closed")),
+		};
 	}
 
 	#takeHandoffs(): HandoffIntake | null {
@@ -122,7 +147,7 @@ export class Listener implements Feature {
 		const lost = new BoundedLines(failureLineEveryMs);
 		return new HandoffIntake({
 			channel: handoff,
-			adopt: (descriptor) => (this.#prefixed ?? this.sockets).adopt(descriptor),
+			adopt: (descriptor) => (this.#peeked ?? this.sockets).adopt(descriptor),
 			counters: row,
 			words: row,
 			onError: (error) => lost.offer((leftOut) => log.error({ error, leftOut }, "a connection that was handed over is lost")),

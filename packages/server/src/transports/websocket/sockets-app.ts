@@ -1,5 +1,7 @@
+import type { Certificate } from "@shardcast/config";
 import { refusal } from "@shardcast/http";
 import { CloseCode, closeReasons } from "@shardcast/wire";
+import { LibraryApps, type OfApp } from "./sockets-apps.ts";
 import { sendReply } from "./sockets-http.ts";
 import {
 	App,
@@ -54,55 +56,86 @@ const internalError = refusal("internal");
  * Cost: one more call and a try block per callback, no allocation.
  */
 export class GuardedApp {
-	readonly #app = App();
+	readonly #apps: LibraryApps;
 	readonly #onError: (callback: GuardedCallback, error: unknown) => void;
 
-	/** @param onError is told of each exception, and must not throw. */
-	constructor(onError: (callback: GuardedCallback, error: unknown) => void) {
+	/**
+	 * @param onError is told of each exception, and must not throw.
+	 * @param certificates for TLS, the first for clients without a known server name; none = connections are not encrypted.
+	 */
+	constructor(onError: (callback: GuardedCallback, error: unknown) => void, certificates: readonly Certificate[] = []) {
 		this.#onError = onError;
+		this.#apps = new LibraryApps(certificates.length === 0 ? App() : null, certificates);
+	}
+
+	/** New connections get these certificates. @throws Error when the library does not take one; nothing has changed then. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		this.#apps.use(certificates);
+	}
+
+	/** About once a second, outside of callbacks: gives up what served former certificates and has no connections left. */
+	tidy(): void {
+		this.#apps.tidy();
 	}
 
 	/** Hears of each connection that opens (1) or ends (-1). */
 	filter(handler: (response: Response, change: number) => void): void {
-		const guarded = (response: HttpResponse, change: number): void => {
-			try {
-				handler(response, change);
-			} catch (error) {
-				this.#onError("filter", error);
-				if (change > 0) response.close();
-			}
-		};
-		this.#app.filter(guarded);
+		this.#apps.configure("filter", (served) => {
+			const guarded = (response: HttpResponse, change: number): void => {
+				served.open += change;
+				try {
+					handler(response, change);
+				} catch (error) {
+					this.#onError("filter", error);
+					if (change > 0) response.close();
+				}
+			};
+			served.app.filter(guarded);
+		});
 	}
 
 	any(path: string, handler: (response: Response, request: HttpRequest) => void): void {
-		this.#app.any(path, (response, request) => {
+		const guarded = (response: HttpResponse, request: HttpRequest): void => {
 			try {
 				handler(response, request);
 			} catch (error) {
 				this.#giveUp("request", response, error, request.getMethod() === "head");
 			}
-		});
+		};
+		this.#apps.configure(`any ${path}`, ({ app }) => app.any(path, guarded));
 	}
 
 	/** Of several for one path the last counts. */
 	ws<Socket>(path: string, webSocket: WebSocketConfig, callbacks: SocketCallbacks<Socket>): void {
 		const { dropped, drain } = callbacks;
-		this.#app.ws(path, {
+		const guarded = {
 			...webSocket,
-			upgrade: (response, request, context) => {
+			upgrade: (response: HttpResponse, request: HttpRequest, context: us_socket_context_t) => {
 				try {
 					callbacks.upgrade(response, request, context);
 				} catch (error) {
 					this.#giveUp("upgrade", response, error);
 				}
 			},
-			open: this.#guarded("open", callbacks.open, end),
 			message: this.#guarded("message", callbacks.message, end),
-			close: this.#guarded("close", callbacks.close, nothing),
 			...(dropped && { dropped: this.#guarded("dropped", dropped, cutSoon) }),
 			...(drain && { drain: this.#guarded("drain", drain, end) }),
-		} as WebSocketBehavior<unknown>);
+		};
+		const open = this.#guarded("open", callbacks.open, end);
+		const close = this.#guarded("close", callbacks.close, nothing);
+		this.#apps.configure(`ws ${path}`, (served) => {
+			const counted = (socket: Socket, code: number, reason: ArrayBuffer): void => {
+				// The library does not tell `filter` of the end of a WebSocket.
+				served.open--;
+				close(socket, code, reason);
+			};
+			const { app, certificate } = served;
+			const known = (socket: Socket): void => {
+				(socket as OfApp).app = app;
+				open(socket, undefined, undefined);
+			};
+			app.ws(path, { ...guarded, open: certificate === null ? open : known, close: counted } as WebSocketBehavior<unknown>);
+		});
 	}
 
 	/** Sets both callbacks of a request, once: the library would free the one that is running. */
@@ -161,22 +194,30 @@ export class GuardedApp {
 				this.#onError("listen", error);
 			}
 		};
-		if (host === undefined) this.#app.listen(port, options, guarded);
-		else this.#app.listen(host, port, options, guarded);
+		if (host === undefined) this.#apps.first.listen(port, options, guarded);
+		else this.#apps.first.listen(host, port, options, guarded);
 	}
 
-	/** Serves a connection that was accepted elsewhere; the descriptor is the library's from now on. */
-	adopt(descriptor: number): void {
-		this.#app.adoptSocket(descriptor);
+	/**
+	 * Serves a connection that was accepted elsewhere; the descriptor is the library's from now on.
+	 * @param serverName that the client asks for, with TLS; null = none.
+	 */
+	adopt(descriptor: number, serverName: string | null = null): void {
+		this.#apps.for(serverName).adoptSocket(descriptor);
 	}
 
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
-		return this.#app.publish(topic, message, isBinary);
+		return this.#apps.publish(topic, message, isBinary);
+	}
+
+	/** To all subscribers but one. */
+	publishToOthers(sender: OfApp, topic: string, message: Uint8Array, isBinary: boolean): void {
+		this.#apps.publishToOthers(sender, topic, message, isBinary);
 	}
 
 	/** Cuts whatever is still open. */
 	close(): void {
-		this.#app.close();
+		this.#apps.close();
 	}
 
 	/** One closure for all sockets of a path. The callbacks have at most two arguments beside the socket. */

@@ -1,8 +1,8 @@
 import type { us_listen_socket } from "uWebSockets.js";
 import { library } from "./sockets-library.ts";
 
-export type { HttpRequest, HttpResponse, us_listen_socket, us_socket_context_t, WebSocketBehavior } from "uWebSockets.js";
-export const { App, DISABLED, LIBUS_LISTEN_EXCLUSIVE_PORT, us_listen_socket_close, us_socket_local_port } = library;
+export type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t, WebSocketBehavior } from "uWebSockets.js";
+export const { App, SSLApp, DISABLED, LIBUS_LISTEN_EXCLUSIVE_PORT, us_listen_socket_close, us_socket_local_port } = library;
 
 // What the library has and its own declarations lack.
 declare module "uWebSockets.js" {

@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { isDeepStrictEqual } from "node:util";
-import type { Address } from "@shardcast/config";
+import type { Address, Certificate } from "@shardcast/config";
 import { type Reply, type Route, Router, type RouterRules, type ToldAddress } from "@shardcast/http";
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
@@ -48,6 +48,8 @@ export interface SocketOptions {
 	readonly handlers: SocketHandlers;
 	/** Every connection comes by `adoptTold`. */
 	readonly proxyProtocol: boolean;
+	/** For TLS: every connection comes by `adopt`. None = connections are not encrypted. */
+	readonly certificates?: readonly Certificate[];
 	readonly counters: Counters;
 }
 
@@ -84,8 +86,8 @@ export class Sockets implements TopicPublisher {
 
 	constructor(options: SocketOptions) {
 		this.#options = options;
-		const { routes, rules, sessions, counters, handlers, proxyProtocol } = options;
-		this.#app = new GuardedApp((callback, error) => handlers.failed(callback, error));
+		const { routes, rules, sessions, counters, handlers, proxyProtocol, certificates } = options;
+		this.#app = new GuardedApp((callback, error) => handlers.failed(callback, error), certificates);
 		this.#toldSockets = proxyProtocol ? this.#told(handlers) : null;
 		const toldSockets = this.#toldSockets;
 		const router = new Router([...routes, ...sessions.flatMap(({ paths }) => paths.map(upgradeOnly))], rules);
@@ -123,9 +125,22 @@ export class Sockets implements TopicPublisher {
 		for (const [factory, limits] of this.#limits) if (!isDeepStrictEqual(factory.limits(), limits)) this.#serve(factory);
 	}
 
-	/** Serves a connection whose descriptor was handed over. It is the library's from now on. */
-	adopt(descriptor: number): void {
-		this.#app.adopt(descriptor);
+	/**
+	 * Serves a connection whose descriptor was handed over. It is the library's from now on.
+	 * @param serverName that the client asks for, with TLS; null = none.
+	 */
+	adopt(descriptor: number, serverName: string | null = null): void {
+		this.#app.adopt(descriptor, serverName);
+	}
+
+	/** New connections get these certificates. @throws Error when the library does not take one; nothing has changed then. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		this.#app.useCertificates(certificates);
+	}
+
+	/** About once a second, outside of the library's callbacks. */
+	tidy(): void {
+		this.#app.tidy();
 	}
 
 	/** As `adopt`, for a client at this address. @throws NativeError without descriptors to spare: the descriptor is the caller's then. */
@@ -135,6 +150,10 @@ export class Sockets implements TopicPublisher {
 
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
 		return this.#app.publish(topic, message, isBinary);
+	}
+
+	publishToOthers(sender: TopicTransport, topic: string, message: Uint8Array, isBinary: boolean): void {
+		this.#app.publishToOthers(sender, topic, message, isBinary);
 	}
 
 	/** No new connections come from the port any more. */

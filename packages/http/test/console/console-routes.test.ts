@@ -1,6 +1,6 @@
-import type { AnswerRoute, HttpRequest, Reply } from "@shardcast/http";
 import { describe, expect, it } from "vitest";
-import { consoleRoutes } from "../../src/http/console-routes.ts";
+import { consoleRoutes } from "../../src/console/console-routes.ts";
+import type { AnswerRoute, HttpRequest, Reply } from "../../src/index.ts";
 
 function ask(path: string, query: string, token: string | undefined, address = "127.0.0.1", authRequired = false): Reply {
 	const route = consoleRoutes(() => ({ token, authRequired })).find((each: AnswerRoute) => each.path === path);

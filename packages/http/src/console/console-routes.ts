@@ -1,13 +1,8 @@
-import {
-	type AnswerRoute,
-	type ConsoleRules,
-	consoleToken,
-	type HttpRequest,
-	mayUseConsole,
-	notStored,
-	type Reply,
-	refusal,
-} from "@shardcast/http";
+import { type ConsoleRules, consoleToken, mayUseConsole } from "../access.ts";
+import { type Reply, refusal } from "../reply.ts";
+import type { HttpRequest } from "../request.ts";
+import type { AnswerRoute } from "../route.ts";
+import { notStored } from "../router.ts";
 import { type Asset, consoleHeaders, loadConsoleAssets } from "./console-assets.ts";
 
 /**

@@ -1,0 +1,116 @@
+import type { Socket } from "node:net";
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import { type Certificate, certificateFor } from "@shardcast/config";
+import { GrowingBytes } from "@shardcast/http";
+import { DeadlineSet } from "../deadline-set.ts";
+import { HeadParser, HeadStatus } from "../http/head.ts";
+import { headRefusal } from "../http/head-refusal.ts";
+import type { Refusal } from "../http/refusal.ts";
+import type { Responder } from "../http/responder.ts";
+
+export interface TlsEndParts {
+	/** At least one; the first is for clients without a known server name. */
+	readonly certificates: readonly Certificate[];
+	readonly responder: Responder;
+	readonly headBytesMax: number;
+	readonly headTimeoutMs: number;
+}
+
+/** The most handshakes at once; one more drops the oldest. */
+const handshakesMax = 256;
+
+interface Usable {
+	readonly serverNames: readonly string[];
+	readonly context: SecureContext;
+}
+
+/**
+ * Where TLS ends in the balancer: only for connections that no shard takes, so that their clients get an answer that they can read, and so that
+ * /health answers when all shards are down. All other connections are decrypted in their shard.
+ *
+ * One owner, the balancer's loop. Bound: `handshakesMax`.
+ */
+export class TlsEnd {
+	readonly #parts: TlsEndParts;
+	readonly #handshakes: DeadlineSet<TLSSocket>;
+	#usable: readonly Usable[];
+
+	constructor(parts: TlsEndParts) {
+		this.#parts = parts;
+		this.#usable = parts.certificates.map(usable);
+		this.#handshakes = new DeadlineSet({
+			lifetimeMs: parts.headTimeoutMs,
+			itemsMax: handshakesMax,
+			expire: (socket) => {
+				parts.responder.count("closedEarly", 1);
+				socket.destroy();
+			},
+		});
+	}
+
+	/** Connections whose request has not come. */
+	get pending(): number {
+		return this.#handshakes.size;
+	}
+
+	set headTimeoutMs(value: number) {
+		this.#handshakes.lifetimeMs = value;
+	}
+
+	/** New connections get these. @throws Error when one cannot be used; nothing has changed then. */
+	useCertificates(certificates: readonly Certificate[]): void {
+		this.#usable = certificates.map(usable);
+	}
+
+	/** Takes over a connection that no shard takes. What the balancer answers itself it answers, anything else gets the refusal. */
+	refuse(connection: Socket, refusal: Refusal, address: string): void {
+		const { responder, headBytesMax } = this.#parts;
+		const usables = this.#usable;
+		const socket = new TLSSocket(connection, {
+			isServer: true,
+			secureContext: usables[0]!.context,
+			SNICallback: (name, callback) => callback(null, certificateFor(usables, name).context),
+		});
+		const head = new HeadParser();
+		const bytes = new GrowingBytes();
+		const early = () => {
+			if (settle()) responder.count("closedEarly", 1);
+			socket.destroy();
+		};
+		/** False when it is settled already. */
+		const settle = (): boolean => {
+			socket.off("data", onData).off("end", early);
+			return this.#handshakes.delete(socket);
+		};
+		const onData = (piece: Buffer): void => {
+			bytes.append(piece);
+			head.parse(bytes.buffer, bytes.length);
+			const problem = headRefusal(head, bytes.length, headBytesMax);
+			if (problem === null && head.status !== HeadStatus.complete) return;
+			settle();
+			if (problem === null && responder.isOurs(head, bytes.buffer)) {
+				const client = responder.clientAddress(head, bytes.buffer, address);
+				responder.answer(socket, Buffer.from(bytes.buffer.subarray(0, head.bytes)), client);
+			} else responder.refuse(socket, problem ?? refusal, head.isHead);
+		};
+		this.#handshakes.add(socket);
+		// After an error the client is gone, or speaks no TLS that we know.
+		socket.on("error", early);
+		socket.once("close", early);
+		// Before its request: it does not want an answer.
+		socket.once("end", early);
+		connection.on("error", early);
+		socket.on("data", onData);
+	}
+
+	/** Drops all of them; returns how many. */
+	close(): number {
+		const sockets = this.#handshakes.take();
+		for (const socket of sockets) socket.destroy();
+		return sockets.length;
+	}
+}
+
+function usable({ chain, key, serverNames }: Certificate): Usable {
+	return { serverNames, context: createSecureContext({ cert: chain, key, minVersion: "TLSv1.2" }) };
+}

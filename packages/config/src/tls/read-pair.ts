@@ -1,0 +1,152 @@
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
+import type { Certificate } from "./certificate.ts";
+import { readPemFile } from "./pem-file.ts";
+
+export interface PairFiles {
+	readonly certFile: string;
+	/** "" = the same file. */
+	readonly keyFile: string;
+	/** None = those in the certificate. */
+	readonly serverNames: readonly string[];
+	readonly passphrase: string | undefined;
+}
+
+/** What is wrong with a pair: which file, and the rest of a sentence that begins with its path. */
+export interface PairProblem {
+	readonly file: "cert" | "key";
+	readonly text: string;
+}
+
+export interface Pair {
+	readonly certificate: Certificate;
+	/** What will not stop the server but some clients, a sentence each. */
+	readonly warnings: readonly string[];
+}
+
+const block = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+const keyTypes: ReadonlySet<string> = new Set(["rsa", "ec"]);
+const curves: ReadonlySet<string> = new Set(["prime256v1", "secp384r1", "secp521r1"]);
+/** Clients refuse shorter ones. */
+const rsaBitsMin = 2048;
+const derStart = "\x30";
+
+/** Reads a certificate and its key, and checks that they work and belong together. */
+export function readPair({ certFile, keyFile, serverNames, passphrase }: PairFiles): Pair | PairProblem {
+	const certText = readPemFile(certFile);
+	if ("problem" in certText) return { file: "cert", text: `${certFile} ${certText.problem}` };
+	const chain = readChain(certText.text);
+	if (typeof chain === "string") return { file: "cert", text: `${certFile} ${chain}` };
+	const keyPath = keyFile === "" ? certFile : keyFile;
+	const keyText = keyFile === "" || keyFile === certFile ? certText : readPemFile(keyFile);
+	if ("problem" in keyText) return { file: "key", text: `${keyPath} ${keyText.problem}` };
+	const key = readKey(keyText.text, passphrase);
+	if (typeof key === "string") return { file: "key", text: `${keyPath} ${key}` };
+	const [leaf] = chain.certificates as [X509Certificate];
+	if (!leaf.checkPrivateKey(key)) return { file: "key", text: `${keyPath} is not the key of the certificate in ${certFile}` };
+	const keyPem = key.export({ type: "pkcs8", format: "pem" }) as string;
+	const refused = refusedPair(chain.pem, keyPem);
+	if (refused !== null) return { file: "cert", text: `${certFile} can't be used: ${refused}` };
+	const names = (serverNames.length > 0 ? [...serverNames] : namesIn(leaf)).map((name) => name.toLowerCase());
+	return {
+		certificate: {
+			path: certFile,
+			chain: chain.pem,
+			key: keyPem,
+			serverNames: names,
+			expiresMs: Date.parse(leaf.validTo),
+			fingerprint: createHash("sha256").update(`${chain.pem}\0${keyPem}\0${names.join()}`).digest("base64url"),
+		},
+		warnings: [
+			...validity(certFile, leaf),
+			...order(certFile, chain.certificates),
+			...((keyText.mode & 0o007) === 0 ? [] : [`${keyPath} may be read by every user of this machine; run chmod o= on it`]),
+		],
+	};
+}
+
+/** The certificates in the text, or what is wrong with them. */
+function readChain(text: string): { readonly pem: string; readonly certificates: readonly X509Certificate[] } | string {
+	const blocks = text.match(block) ?? [];
+	const begun = text.split("-----BEGIN CERTIFICATE-----").length - 1;
+	if (begun > blocks.length) return "ends in the middle of a certificate";
+	if (text.startsWith(derStart)) return "is in DER, not in PEM; convert it with openssl x509 -inform der";
+	if (blocks.length === 0)
+		return text.includes("PRIVATE KEY-----")
+			? "has a private key and no certificate; have the two files been swapped?"
+			: "has no certificate in PEM (-----BEGIN CERTIFICATE-----)";
+	const certificates: X509Certificate[] = [];
+	for (const [index, each] of blocks.entries()) {
+		try {
+			certificates.push(new X509Certificate(each));
+		} catch (error) {
+			return `has a certificate that can't be read, number ${index + 1} of ${blocks.length}: ${(error as Error).message}`;
+		}
+	}
+	return { pem: `${blocks.join("\n")}\n`, certificates };
+}
+
+/** The key in the text, or what is wrong with it. */
+function readKey(text: string, passphrase: string | undefined): KeyObject | string {
+	if (!text.includes("PRIVATE KEY-----"))
+		return text.includes("-----BEGIN CERTIFICATE-----")
+			? "has a certificate and no private key; have the two files been swapped?"
+			: "has no private key in PEM (-----BEGIN PRIVATE KEY-----)";
+	let key: KeyObject;
+	try {
+		key = createPrivateKey({ key: text, ...(passphrase !== undefined && { passphrase }) });
+	} catch (error) {
+		const { code, message } = error as NodeJS.ErrnoException;
+		const isEncrypted = /ENCRYPTED/.test(text);
+		if (isEncrypted && passphrase === undefined)
+			return "is encrypted; give its passphrase in SHARDCAST_TLS_KEY_PASSPHRASE or http_server.tls.key_passphrase";
+		if (isEncrypted) return "can't be decrypted; is the passphrase the right one?";
+		return `has a private key that can't be read: ${code ?? message}`;
+	}
+	const type = key.asymmetricKeyType ?? "";
+	const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+	if (!keyTypes.has(type)) return `has a key of type ${type}; use RSA or ECDSA`;
+	if (type === "ec" && !curves.has(namedCurve ?? "")) return `has a key on the curve ${namedCurve}; use P-256, P-384 or P-521`;
+	if (type === "rsa" && modulusLength < rsaBitsMin) return `has an RSA key of ${modulusLength} bits; use ${rsaBitsMin} or more`;
+	return key;
+}
+
+/** Why a TLS library does not take them; null = it does. A signature that is too weak is such a reason. */
+function refusedPair(cert: string, key: string): string | null {
+	try {
+		createSecureContext({ cert, key, minVersion: "TLSv1.2" });
+		return null;
+	} catch (error) {
+		return (error as Error).message;
+	}
+}
+
+/** DNS names of the certificate. */
+function namesIn({ subjectAltName }: X509Certificate): string[] {
+	return (subjectAltName ?? "").split(/,\s*/).flatMap((name) => (name.startsWith("DNS:") ? [name.slice("DNS:".length)] : []));
+}
+
+function validity(path: string, { validFrom, validTo }: X509Certificate): string[] {
+	const now = Date.now();
+	if (Date.parse(validFrom) > now) return [`${path} is not valid before ${day(Date.parse(validFrom))}`];
+	return expiryWarning(path, Date.parse(validTo), now) ?? [];
+}
+
+const dayMs = 86_400_000;
+const warnedDays = 14;
+
+/** Before the end, and after it; null while it is far. */
+export function expiryWarning(path: string, expiresMs: number, nowMs: number): [string] | null {
+	if (expiresMs <= nowMs) return [`${path} expired on ${day(expiresMs)}: clients refuse it`];
+	const days = Math.floor((expiresMs - nowMs) / dayMs);
+	return days > warnedDays ? null : [`${path} expires on ${day(expiresMs)}, in ${days} days`];
+}
+
+function day(ms: number): string {
+	return new Date(ms).toISOString().slice(0, "2026-01-31".length);
+}
+
+function order(path: string, [leaf, issuer]: readonly X509Certificate[]): string[] {
+	if (leaf === undefined || issuer === undefined || leaf.checkIssued(issuer)) return [];
+	return [`${path}: the second certificate has not issued the first; write the server's first, then its issuer's`];
+}

@@ -1,0 +1,200 @@
+import { createServer, type Server, type Socket } from "node:net";
+import type { Address } from "@shardcast/config";
+import { type Reply, replyBytes } from "@shardcast/http";
+import { addressText } from "@shardcast/limits";
+import { closeDescriptor, duplicate, hasHungUp, NativeError, peek, peerAddress, sayAndClose } from "@shardcast/native";
+
+/** What comes of a connection by what it begins with. */
+export type Beginning =
+	| { readonly kind: "incomplete" }
+	| { readonly kind: "refused"; readonly reply: Reply }
+	/** `take` serves it and takes its descriptor over. */
+	| { readonly kind: "complete"; readonly take: (descriptor: number) => void };
+
+export interface PeekedConnectionsParts {
+	/** Most bytes that are looked at. */
+	readonly bytesMax: number;
+	/** Why a connection from this address is refused whatever it begins with; null = it is looked at. */
+	readonly refuses: (peer: string) => Reply | null;
+	/** @param isChecked the balancer has looked at it: what it begins with is there. */
+	readonly read: (bytes: Buffer, length: number, peer: string, isChecked: boolean) => Beginning;
+	/** To a connection whose beginning does not come. */
+	readonly late: Reply;
+	/** Counts a connection that is refused or late. */
+	readonly refused: () => void;
+	/** Why there is no room for one more; null = there is. */
+	readonly full: () => Reply | null;
+	/** Read at each look. */
+	readonly timeoutMs: () => number;
+	readonly nowMs: () => number;
+	readonly onError: (error: unknown) => void;
+}
+
+/** A connection whose beginning has not come whole. */
+interface Pending {
+	readonly descriptor: number;
+	readonly peer: string;
+	readonly sinceMs: number;
+	intervalMs: number;
+	dueMs: number;
+}
+
+/** As many as the balancer waits for. */
+const pendingMax = 4096;
+const intervalMsMin = 1;
+const intervalMsMax = 50;
+
+/**
+ * Connections that are looked at before the library for WebSockets gets them. They come from the shard's own port, where it waits for what they
+ * begin with, and from the balancer, which has seen it.
+ *
+ * A connection is peeked at, and nothing is read. One owner, the shard's loop. Bound: `pendingMax`; one more closes the oldest.
+ */
+export class PeekedConnections {
+	readonly #parts: PeekedConnectionsParts;
+	readonly #bytes: Buffer;
+	/** In order of arrival. */
+	readonly #pending = new Set<Pending>();
+	#server: Server | null = null;
+	#timer: NodeJS.Timeout | null = null;
+
+	constructor(parts: PeekedConnectionsParts) {
+		this.#parts = parts;
+		this.#bytes = Buffer.allocUnsafeSlow(parts.bytesMax);
+	}
+
+	/** Connections whose beginning has not come. */
+	get pending(): number {
+		return this.#pending.size;
+	}
+
+	/** @returns the port. @throws Error with the reason as its code, such as EADDRINUSE. */
+	listen(address: Address): Promise<number> {
+		return new Promise((resolve, reject) => {
+			const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
+			this.#server = server;
+			server.once("error", reject);
+			server.listen({ ...address, exclusive: true, backlog: 4096 }, () => {
+				server.off("error", reject);
+				server.on("error", this.#parts.onError);
+				const bound = server.address();
+				resolve(bound !== null && typeof bound === "object" ? bound.port : 0);
+			});
+		});
+	}
+
+	stopListening(): void {
+		this.#server?.close();
+		this.#server = null;
+	}
+
+	close(): void {
+		this.stopListening();
+		if (this.#timer !== null) clearTimeout(this.#timer);
+		for (const { descriptor } of this.#pending) closeDescriptor(descriptor);
+		this.#pending.clear();
+	}
+
+	/** Serves a connection that the balancer has looked at. */
+	adopt(descriptor: number): void {
+		this.#take(descriptor, addressText(peerAddress(descriptor)), true);
+	}
+
+	#accept(socket: Socket): void {
+		const { full, refuses, nowMs, onError } = this.#parts;
+		const handle = (socket as unknown as { _handle: { fd: number } | null })._handle;
+		const peer = socket.remoteAddress;
+		if (handle === null || peer === undefined) {
+			socket.destroy();
+			return;
+		}
+		let descriptor: number;
+		try {
+			descriptor = duplicate(handle.fd);
+		} catch (error) {
+			onError(error);
+			return;
+		} finally {
+			// That sends nothing: the connection has another descriptor.
+			socket.destroy();
+		}
+		const noRoom = full();
+		if (noRoom !== null) {
+			this.#answer(descriptor, noRoom);
+			return;
+		}
+		const refused = refuses(peer);
+		if (refused !== null) {
+			this.#refuse(descriptor, refused);
+			return;
+		}
+		const sinceMs = nowMs();
+		if (this.#take(descriptor, peer, false)) return;
+		for (const oldest of this.#pending) {
+			if (this.#pending.size < pendingMax) break;
+			this.#expire(oldest);
+		}
+		this.#pending.add({ descriptor, peer, sinceMs, intervalMs: intervalMsMin, dueMs: sinceMs + intervalMsMin });
+		this.#timer ??= setTimeout(this.#onTimer, intervalMsMin);
+	}
+
+	/** False = it has to be looked at again. */
+	#take(descriptor: number, peer: string, isChecked: boolean): boolean {
+		const { read, onError } = this.#parts;
+		try {
+			const length = peek(descriptor, this.#bytes);
+			if (length < 0 && !isChecked) return false;
+			if (length <= 0) {
+				closeDescriptor(descriptor);
+				return true;
+			}
+			const beginning = read(this.#bytes, length, peer, isChecked);
+			if (beginning.kind === "complete") beginning.take(descriptor);
+			else if (beginning.kind === "refused") this.#refuse(descriptor, beginning.reply);
+			else if (!isChecked && !hasHungUp(descriptor)) return false;
+			else closeDescriptor(descriptor);
+		} catch (error) {
+			closeDescriptor(descriptor);
+			// The client has broken the connection.
+			if (!(error instanceof NativeError && error.code === "ECONNRESET")) onError(error);
+		}
+		return true;
+	}
+
+	readonly #onTimer = (): void => {
+		this.#timer = null;
+		const now = this.#parts.nowMs();
+		const timeoutMs = this.#parts.timeoutMs();
+		let nextMs = Number.POSITIVE_INFINITY;
+		for (const pending of this.#pending) {
+			if (pending.dueMs <= now) {
+				if (this.#take(pending.descriptor, pending.peer, false)) {
+					this.#pending.delete(pending);
+					continue;
+				}
+				if (now - pending.sinceMs >= timeoutMs) {
+					this.#expire(pending);
+					continue;
+				}
+				pending.intervalMs = Math.min(2 * pending.intervalMs, intervalMsMax);
+				pending.dueMs = now + pending.intervalMs;
+			}
+			nextMs = Math.min(nextMs, pending.dueMs);
+		}
+		if (this.#pending.size > 0) this.#timer = setTimeout(this.#onTimer, Math.max(1, nextMs - now));
+	};
+
+	#expire(pending: Pending): void {
+		this.#pending.delete(pending);
+		this.#refuse(pending.descriptor, this.#parts.late);
+	}
+
+	#refuse(descriptor: number, reply: Reply): void {
+		this.#parts.refused();
+		this.#answer(descriptor, reply);
+	}
+
+	#answer(descriptor: number, reply: Reply): void {
+		sayAndClose(descriptor, replyBytes(reply, false), this.#bytes);
+	}
+}

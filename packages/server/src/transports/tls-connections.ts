@@ -1,0 +1,35 @@
+import { refusal } from "@shardcast/http";
+import type { Counters } from "@shardcast/scoreboard";
+import { clientHelloBytesMax, readClientHello } from "@shardcast/wire";
+import { type Beginning, PeekedConnections, type PeekedConnectionsParts } from "./peeked-connections.ts";
+
+export interface TlsConnectionsParts extends Pick<PeekedConnectionsParts, "full" | "timeoutMs" | "nowMs" | "onError"> {
+	/** Serves a connection; the descriptor is taken over. @param serverName that its client asks for; null = none. */
+	readonly adopt: (descriptor: number, serverName: string | null) => void;
+	readonly counters: Pick<Counters, "add">;
+}
+
+const incomplete: Beginning = { kind: "incomplete" };
+const refused: Beginning = { kind: "refused", reply: refusal("tls_required") };
+
+/**
+ * Connections that begin with TLS: looks at the client's first message for the server name, which says which certificate it gets. Whoever
+ * speaks plain HTTP is told so in plain HTTP.
+ */
+export class TlsConnections extends PeekedConnections {
+	constructor(parts: TlsConnectionsParts) {
+		super({
+			...parts,
+			bytesMax: clientHelloBytesMax,
+			refuses: () => null,
+			read: (bytes, length) => {
+				const hello = readClientHello(bytes, length);
+				if (hello.status === "incomplete") return incomplete;
+				if (hello.status === "other") return refused;
+				return { kind: "complete", take: (descriptor) => parts.adopt(descriptor, hello.serverName) };
+			},
+			late: refusal("head_timeout", "the first message of the TLS handshake did not arrive in time"),
+			refused: () => parts.counters.add("refusedNoTls", 1),
+		});
+	}
+}

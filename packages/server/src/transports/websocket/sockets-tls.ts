@@ -1,0 +1,29 @@
+import { createPrivateKey, randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Certificate } from "@shardcast/config";
+import { SSLApp, type TemplatedApp } from "./sockets-native.ts";
+
+/**
+ * uWebSockets.js with a certificate: TLS 1.2 and 1.3, with the ciphers of its BoringSSL. It takes certificates and keys only from files, and
+ * reads them at once. So it gets files that exist for this moment, and the key in them is encrypted with a passphrase that nobody keeps: what
+ * was checked is what is used, whatever happens to the user's files meanwhile, and no disk ever has a key in clear.
+ * @throws Error when the library takes neither; the checks of `@shardcast/config` should have found that.
+ */
+export function createTlsApp({ path, chain, key }: Pick<Certificate, "path" | "chain" | "key">): TemplatedApp {
+	const passphrase = randomBytes(24).toString("base64url");
+	const folder = mkdtempSync(join(tmpdir(), "shardcast-tls-"));
+	try {
+		const certFile = join(folder, "cert.pem");
+		const keyFile = join(folder, "key.pem");
+		const sealed = createPrivateKey(key).export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase });
+		writeFileSync(certFile, chain, { mode: 0o600, flag: "wx" });
+		writeFileSync(keyFile, sealed, { mode: 0o600, flag: "wx" });
+		return SSLApp({ cert_file_name: certFile, key_file_name: keyFile, passphrase });
+	} catch (error) {
+		throw new Error(`uWebSockets.js does not take the certificate in ${path}: ${(error as Error).message}`);
+	} finally {
+		rmSync(folder, { recursive: true, force: true });
+	}
+}
