@@ -39,7 +39,14 @@ export {
 } from "./options/options.ts";
 export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/channel.ts";
 export type { ApiKeyOptions } from "./options/sections/http-api.ts";
-export { type EnabledProxyOptions, ownProxy, type ProxyOptions, proxyFields, type StatusTransform } from "./options/sections/proxy.ts";
+export {
+	type EnabledProxyOptions,
+	ownProxy,
+	type ProxyOptions,
+	type ProxyTlsOptions,
+	proxyFields,
+	type StatusTransform,
+} from "./options/sections/proxy.ts";
 export type { CommandRates, RateBucket, RateOperation } from "./options/sections/rate-limit.ts";
 export { jwksNames, jwksPart } from "./options/sections/token.ts";
 export { type WebhookOptions, withoutNamespace } from "./options/sections/webhooks.ts";

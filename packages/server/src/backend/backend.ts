@@ -3,6 +3,17 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { BackendCounts, type CallFailure } from "./backend-counts.ts";
 import { CallSlots } from "./call-slots.ts";
 
+/** All in PEM. */
+export interface BackendTls {
+	/** Certificates that are trusted instead of those that Node.js knows. */
+	readonly ca?: string;
+	/** What the backend is shown, if it asks. */
+	readonly cert?: string;
+	readonly key?: string;
+	/** The name that its certificate must have, instead of that of the endpoint. */
+	readonly servername?: string;
+}
+
 export interface BackendOptions {
 	/** For logs and metrics. */
 	readonly name: string;
@@ -16,8 +27,8 @@ export interface BackendOptions {
 	readonly queueMax: number;
 	/** Of the reply's body. */
 	readonly replyBytesMax: number;
-	/** Certificates that are trusted instead of those that Node.js knows, in PEM. */
-	readonly ca?: string | undefined;
+	/** For https. */
+	readonly tls?: BackendTls;
 }
 
 export interface Call {
@@ -71,9 +82,9 @@ export class Backend {
 		this.options = options;
 		this.counts = counts;
 		this.#url = new URL(options.endpoint);
-		const { concurrency, queueMax, ca } = options;
+		const { concurrency, queueMax, tls } = options;
 		const common = { keepAlive: true, maxSockets: concurrency, maxFreeSockets: concurrency, timeout: idleMsMax };
-		this.#agent = this.#url.protocol === "https:" ? new HttpsAgent({ ...common, ...(ca !== undefined && { ca }) }) : new HttpAgent(common);
+		this.#agent = this.#url.protocol === "https:" ? new HttpsAgent({ ...common, ...tls }) : new HttpAgent(common);
 		this.#slots = new CallSlots(concurrency, queueMax);
 	}
 

@@ -1,3 +1,5 @@
+import type { MessageDetails } from "@shardcast/bus";
+import { tagsBytesMax } from "../http/publish-request.ts";
 import {
 	bytesField,
 	FieldError,
@@ -36,7 +38,7 @@ export interface SubscribeResult extends GrantedSubscription {
 export interface PublishResult {
 	/** Published instead of what the client sent; null = that. */
 	readonly data: Uint8Array | null;
-	readonly skipHistory: boolean;
+	readonly details: Pick<MessageDetails, "tags" | "idempotencyKey" | "delta" | "skipHistory">;
 }
 
 export interface HookResults {
@@ -73,7 +75,7 @@ export const hookResults: { readonly [H in keyof HookResults]: ReadResult<H> } =
 	subscribe: (fields, written) => ({ ...grantIn(fields ?? nothing, written), expiresAt: expiryIn(fields ?? nothing) }),
 	publish: (fields, written) => ({
 		data: dataIn(fields ?? nothing, written),
-		skipHistory: flagField(fields ?? nothing, "skip_history"),
+		details: detailsIn(fields ?? nothing),
 	}),
 	rpc: (fields, written) => ({ data: dataIn(fields ?? nothing, written) }),
 };
@@ -96,6 +98,20 @@ function subscriptionsIn(fields: Fields): ReadonlyMap<string, GrantedSubscriptio
 	const plain = channels.map((name: string) => [name, grantIn(nothing, null)] as const);
 	const named = Object.keys(subs).map((name) => [name, grantIn(tableField(subs, name) ?? nothing, null)] as const);
 	return new Map([...plain, ...named]);
+}
+
+function detailsIn(fields: Fields): PublishResult["details"] {
+	const tags = tableField(fields, "tags") ?? nothing;
+	const texts = Object.entries(tags).flat();
+	if (!texts.every((text) => typeof text === "string" && text.isWellFormed())) throw new FieldError("tags is not an object of strings");
+	if (Buffer.byteLength(JSON.stringify(tags)) > tagsBytesMax) throw new FieldError(`tags has more than ${tagsBytesMax} bytes`);
+	const idempotencyKey = textField(fields, "idempotency_key");
+	return {
+		...(texts.length > 0 && { tags: tags as Readonly<Record<string, string>> }),
+		...(idempotencyKey !== "" && { idempotencyKey }),
+		...(flagField(fields, "delta") && { delta: true }),
+		...(flagField(fields, "skip_history") && { skipHistory: true }),
+	};
 }
 
 /** `data` stays as it is written, where that is known; `b64data` may hold any bytes there. */

@@ -129,10 +129,12 @@ export class Hooks {
 		return { hooks, ofRequest: names("httpHeaders"), emulated: names("emulatedHeaders"), takesCalls, config };
 	}
 
-	/** The present one, with its connections, if nothing has changed; else another one that goes on counting. */
+	/** The present one, with its connections, if nothing has changed, not even the files that its options name; else another one that goes on counting. */
 	#keep(present: KeptHook | undefined, { name, proxyName, proxy }: Wanted): KeptHook {
-		if (present !== undefined && isDeepStrictEqual(present.proxy, proxy)) return present;
-		const backend = new Backend(backendOptions(proxyName, proxy), present?.hook.backend.counts);
+		const options = backendOptions(proxyName, proxy);
+		const before = present?.hook.backend;
+		if (before !== undefined && isDeepStrictEqual([present!.proxy, before.options], [proxy, options])) return present!;
+		const backend = new Backend(options, before?.counts);
 		return { hook: new Hook(name, backend, hookOptions(proxy), this.#log), proxy };
 	}
 }

@@ -321,8 +321,9 @@ describe("a backend", () => {
 		const port = await listening(server);
 		cleanups.push(() => server.closeAllConnections());
 		expect(await backendAt(`https://localhost:${port}/`).call(call)).toMatchObject({ failure: "tls" });
-		expect(await backendAt(`https://127.0.0.1:${port}/`, { ca }).call(call), "another name").toMatchObject({ failure: "tls" });
+		expect(await backendAt(`https://127.0.0.1:${port}/`, { tls: { ca } }).call(call), "another name").toMatchObject({ failure: "tls" });
 		expect(requests, "requests that were sent to a server that is not trusted").toBe(0);
-		expect(await backendAt(`https://localhost:${port}/`, { ca }).call(call)).toHaveProperty("body");
+		expect(await backendAt(`https://localhost:${port}/`, { tls: { ca } }).call(call)).toHaveProperty("body");
+		expect(await backendAt(`https://127.0.0.1:${port}/`, { tls: { ca, servername: "localhost" } }).call(call)).toHaveProperty("body");
 	});
 });

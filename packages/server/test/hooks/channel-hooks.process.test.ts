@@ -89,7 +89,10 @@ describe("with a subscribe hook", () => {
 	});
 
 	it("a status may stand for an error", async () => {
-		const http = { staticHeaders: {}, statusTransforms: [transform(404, { toError: { code: 404, message: "gone", temporary: false } })] };
+		const http = {
+			...backend.at("").http,
+			statusTransforms: [transform(404, { toError: { code: 404, message: "gone", temporary: false } })],
+		};
 		const rig = rigWith({ subscribeProxyEnabled: true }, { subscribeProxy: backend.at("/subscribe", { http }) });
 		backend.replies.set("/subscribe", 404);
 		expect(await told(connected(rig), { subscribe: { channel: "a" } })).toEqual([{ id: 2, error: { code: 404, message: "gone" } }]);
@@ -162,6 +165,22 @@ describe("with a publish hook", () => {
 		await vi.waitFor(() => expect(backend.gone).toBe(1));
 		expect([rig.published.length, rig.kept]).toEqual([2, 0]);
 	});
+});
+
+it("a drain waits for the answers of its moment, but no longer than it may", async () => {
+	const rig = rigWith({ publishProxyEnabled: true });
+	let answer!: () => void;
+	backend.replies.set("/publish", new Promise((resolve) => (answer = () => resolve({}))));
+	const client = connected(rig);
+	client.send({ id: 2, publish: { channel: "a", data: 1 } });
+	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	await rig.endpoint.drain(1);
+	expect(rig.published, "with an answer outstanding").toEqual([]);
+	const drained = rig.endpoint.drain(20_000);
+	answer();
+	await drained;
+	await client.settled();
+	expect(client.replies()).toEqual([{ id: 2, publish: {} }]);
 });
 
 describe("with a sub_refresh hook", () => {

@@ -56,14 +56,18 @@ it("a subscription or connection that the backend does not confirm has expired",
 
 it("subscribe, publish and rpc may be answered with nothing", () => {
 	expect(read("subscribe", {})).toEqual({ result: { info: null, data: null, override: {}, expiresAt: never } });
-	expect(read("publish", { result: null })).toEqual({ result: { data: null, skipHistory: false } });
+	expect(read("publish", { result: null })).toEqual({ result: { data: null, details: {} } });
 	expect(read("rpc", {})).toEqual({ result: { data: null } });
 });
 
 it("data stays byte for byte as it is written, and b64data takes precedence", () => {
 	const written = '{ "n": 12345678901234567890,\t"t": "\\u00e9" }';
-	const result = resultOf("publish", `{"result": {"skip_history": true, "data": ${written}}}`);
-	expect([text(result.data), result.skipHistory]).toEqual([written, true]);
+	const result = resultOf(
+		"publish",
+		`{"result": {"skip_history": true, "tags": {"a": "b"}, "delta": true, "idempotency_key": "k", "data": ${written}}}`,
+	);
+	expect(text(result.data)).toBe(written);
+	expect(result.details).toEqual({ skipHistory: true, tags: { a: "b" }, delta: true, idempotencyKey: "k" });
 	expect(text(resultOf("rpc", { result: { data: 1, b64data: base64('{"a":2}') } }).data)).toBe('{"a":2}');
 	expect(text(resultOf("subscribe", { result: { b64info: base64('"x"') } }).info)).toBe('"x"');
 });
@@ -94,6 +98,8 @@ it.each<[why: string, hook: HookName, reply: unknown]>([
 	["expire_at is not a number", "subscribe", { result: { expire_at: "soon" } }],
 	["b64data is not Base64", "rpc", { result: { b64data: "*" } }],
 	["skip_history is neither true nor false", "publish", { result: { skip_history: "yes" } }],
+	["tags is not an object of strings", "publish", { result: { tags: { a: 1 } } }],
+	["tags has more than 8192 bytes", "publish", { result: { tags: { a: "x".repeat(8185) } } }],
 	["expired is neither true nor false", "refresh", { result: { expired: "yes" } }],
 ])("is refused: %s (%s: %j)", (why, hook, reply) => {
 	expect(() => read(hook, reply)).toThrow(why);

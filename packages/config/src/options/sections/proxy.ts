@@ -44,7 +44,41 @@ const transformFields = {
 /** What a status other than 200 stands for. */
 export type StatusTransform = Item<typeof transformFields>;
 
+const pemText = text({ argument: "<pem>", matches: /^[^\0]*$/, expected: "PEM, or the path of a file with it" });
+const pem = (key: string, help: string) => field({ key, kind: pemText, default: "", help });
+const hidden = {
+	...pemText,
+	secret: true,
+	show: (value: string) => (value === "" ? "not set" : "set (hidden)"),
+	toFile: () => undefined,
+};
+
+const tlsFields = {
+	enabled: field({ key: "enabled", kind: toggle(), default: false, help: "Whether the other options of http.tls count." }),
+	serverCa: pem(
+		"server_ca_pem",
+		"Certificates that are trusted instead of the usual ones; PEM, or a file with it, which is read again when an option changes.",
+	),
+	cert: pem("cert_pem", "Certificate that shardcast shows the backend; PEM, or a file with it."),
+	key: field({ key: "key_pem", kind: hidden, default: "", help: "Its private key; PEM, or a file with it." }),
+	serverName: field({
+		key: "server_name",
+		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9.]{0,253}$/, expected: "the name of a host" }),
+		default: "",
+		help: "The name that the backend's certificate must have; empty = that of the endpoint.",
+	}),
+} as const satisfies Fields;
+
+/** How the connection to a backend is secured. */
+export type ProxyTlsOptions = Item<typeof tlsFields>;
+
 const httpFields = {
+	tls: field({
+		key: "tls",
+		kind: table({ fields: tlsFields, foreign: new Set(["client_ca_pem", "insecure_skip_verify"]) }),
+		default: emptyTable(tlsFields),
+		help: "For endpoints with https.",
+	}),
 	staticHeaders: field({
 		key: "static_headers",
 		kind: headers(),
@@ -94,7 +128,7 @@ export const proxyFields = {
 	}),
 	http: field({
 		key: "http",
-		kind: table({ fields: httpFields, foreign: new Set(["tls"]) }),
+		kind: table({ fields: httpFields }),
 		default: emptyTable(httpFields),
 		help: "Of requests over HTTP.",
 	}),

@@ -12,6 +12,7 @@ import type { ClientHeaders } from "../../hooks/forwarded-headers.ts";
 import { Hooks } from "../../hooks/hooks.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Commit, Feature } from "../../lifecycle/feature.ts";
+import { inTime } from "../../lifecycle/in-time.ts";
 import type { Admitted, ConnectionCheck } from "../../limits/connection-check.ts";
 import { UserLimit } from "../../limits/user-limit.ts";
 import type { TopicTransport } from "../../transports/transport.ts";
@@ -228,6 +229,11 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			this.rate.set(config);
 			this.#useNamespaces();
 		};
+	}
+
+	/** What backends are asked now is answered first, so that no client is closed in the middle of its command. */
+	drain(leftMs: number): Promise<void> {
+		return inTime(this.calls.whenAnswered(), leftMs);
 	}
 
 	/** Tells the subscribers of a channel, on all shards, that one of them has come or gone. */

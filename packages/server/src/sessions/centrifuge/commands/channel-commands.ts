@@ -64,12 +64,11 @@ export class ChannelCommands {
 		const { rules, calls } = this.#parts;
 		const answer = await calls.ask(hook, session, { channel: channel.name, data });
 		if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
-		const { data: replaced, skipHistory } = answer.result;
+		const { data: replaced, details } = answer.result;
 		const payload = replaced ?? data;
 		if (payload.length > rules.payloadBytesMax) return fails(ErrorCode.limitExceeded);
 		const kind = isUtf8(payload) ? RecordKind.text : RecordKind.binary;
-		const details = session.publishDetails(channel.name);
-		return this.#publish(session, channel, kind, payload, skipHistory ? { ...details, skipHistory } : details);
+		return this.#publish(session, channel, kind, payload, { ...session.publishDetails(channel.name), ...details });
 	}
 
 	#publish(

@@ -18,6 +18,8 @@ interface Pending {
  */
 export class HookCalls {
 	readonly #pending = new Map<CentrifugeSession, Pending>();
+	/** Of the same questions. None of them rejects. */
+	readonly #answers = new Set<Promise<unknown>>();
 
 	/** Clients with questions that wait for an answer. */
 	get count(): number {
@@ -29,10 +31,18 @@ export class HookCalls {
 		const pending = this.#pending.get(session) ?? { aborting: new AbortController(), count: 0 };
 		pending.count++;
 		this.#pending.set(session, pending);
-		const answer = await hook.ask(aboutClient(session), fields, session.headers, pending.aborting.signal);
+		const answering = hook.ask(aboutClient(session), fields, session.headers, pending.aborting.signal);
+		this.#answers.add(answering);
+		const answer = await answering;
+		this.#answers.delete(answering);
 		pending.count--;
 		if (pending.count === 0 && this.#pending.get(session) === pending) this.#pending.delete(session);
 		return session.isGone ? "abandoned" : answer;
+	}
+
+	/** Resolves when the questions of this moment have their answers. */
+	async whenAnswered(): Promise<void> {
+		await Promise.all(this.#answers);
 	}
 
 	/** The client has gone. */
