@@ -138,7 +138,7 @@ export class Webhooks {
 		for (const slot of this.#shards.keys()) this.shardDied(slot);
 		this.#occupancy.tick(this.#clock.unixMs(), true);
 		for (const webhook of this.#webhooks.values()) webhook.drain();
-		while (this.#waiting() > 0 && performance.now() < end) {
+		while (!this.#isStopped && this.#waiting() > 0 && performance.now() < end) {
 			for (const webhook of this.#webhooks.values()) webhook.tick();
 			await new Promise((resolve) => setTimeout(resolve, drainStepMs));
 		}

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Webhook } from "../src/webhook.ts";
 import { configOf, Receivers, secret } from "./support/receiver.ts";
@@ -195,6 +197,12 @@ describe("a webhook", () => {
 		expect(isFromShardcast(after.headers, after.text, secret), "the former secret").toBe(true);
 		expect(isFromShardcast(after.headers, after.text, former), "the new secret").toBe(true);
 		expect(after.headers["x-shardcast-webhook"]).toBe("main");
+	});
+
+	it("is checked as the guide says: its example is the one that these tests use", () => {
+		const read = (path: string) => readFileSync(join(import.meta.dirname, "../../..", path), "utf8");
+		const example = /export function isFromShardcast[\s\S]*?\n\}\n/.exec(read("examples/webhook-receiver.mjs"))![0];
+		expect(read("docs/how-to/webhooks.md")).toContain(example);
 	});
 
 	it("an old request is no valid one, though its signature is right", async () => {

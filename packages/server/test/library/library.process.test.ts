@@ -1,4 +1,5 @@
-import { createServer as createTcpServer } from "node:net";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { type Config, ConfigError, defaultConfig } from "@shardcast/config";
 import { StartupError } from "@shardcast/process";
 import { silentLog } from "@shardcast/telemetry";
@@ -48,6 +49,37 @@ describe("a server in the program's own process", () => {
 		expect((await one.closed).code).toBe(1001);
 		expect((await other.closed).code).toBe(1001);
 		await expect(LibraryClient.open(server.url)).rejects.toThrow();
+	});
+
+	it("sends webhooks by itself, from their options or a reload, and the last events before it ends", async () => {
+		const told: string[] = [];
+		const receiver = createHttpServer(async (request, response) => {
+			let text = "";
+			for await (const part of request) text += part;
+			for (const event of (JSON.parse(text) as { events: { type: string; channel?: string }[] }).events)
+				told.push([request.url, event.type, event.channel].filter(Boolean).join(" "));
+			response.writeHead(204).end();
+		});
+		await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+		const { port } = receiver.address() as AddressInfo;
+		const one = (name: string, events: readonly string[] = []) =>
+			({ name, endpoint: `http://127.0.0.1:${port}/${name}`, secret: "a-secret-of-16-characters", batchDelayMs: 0, events }) as never;
+		try {
+			const server = await running({ webhooks: [one("first")] });
+			const client = await connect(server, "?channels=a");
+			await waitFor(() => told.includes("/first occupied a"), { deadlineMs: 10_000, what: `events among ${told}` });
+			server.control.reload({ webhooks: [one("first"), one("second", ["vacated"])] });
+			await waitFor(() => told.includes("/second start"), { deadlineMs: 10_000, what: `the other webhook among ${told}` });
+			expect(await server.shutdown(), "cut off").toBe(0);
+			await client.closed;
+			expect(told.filter((line) => line.startsWith("/first"))).toEqual(
+				["start", "connect", "subscribe a", "occupied a", "unsubscribe a", "disconnect", "vacated a"].map((line) => `/first ${line}`),
+			);
+			expect(told.filter((line) => line.startsWith("/second"))).toEqual(["/second start", "/second vacated a"]);
+		} finally {
+			receiver.closeAllConnections();
+			receiver.close();
+		}
 	});
 
 	it("keeps as much history as --history-memory says; what is gone is counted, and a client that needs it is not recovered", async () => {

@@ -153,4 +153,20 @@ describe("what a shard tells the collector of webhooks", () => {
 			"the half that was told is taken back",
 		).toEqual(expect.arrayContaining(["client", "disconnect"]));
 	});
+
+	it("a client that has changed while it was told is told again before the snapshot ends, also when it is the last one left", async () => {
+		const { rig, told, snapshot } = rigWith([]);
+		const [changes] = [rig.connected(), rig.connected()];
+		for (let n = 0; n < 120; n++) changes.send({ subscribe: { channel: `${"a-long-name-of-a-channel-".repeat(6)}${n}` }, id: n + 10 });
+		rig.reload({ webhooks: all });
+		const first: unknown[][] = [];
+		for (const end = Date.now() + 10_000; first.length < 20 && Date.now() < end; ) {
+			await new Promise((resolve) => setTimeout(resolve, 1));
+			first.push(...told());
+		}
+		changes.send({ subscribe: { channel: "late" }, id: 500 });
+		const records = [...first, ...(await snapshot())];
+		expect(records).toContainEqual(["channel", 1, "late"]);
+		expect(records.filter(([kind]) => kind === "client").map(([, key]) => key)).toEqual([1, 2, 1]);
+	});
 });
