@@ -98,7 +98,7 @@ describe("load test against the bare server", () => {
 	});
 
 	it("fails, and does not wait, when the server dies under it", async () => {
-		const startedMs = performance.now();
+		let diedMs = 0;
 		await withServer(bareServer, [], async (port, server) => {
 			const { status, output } = await loadTest(
 				port,
@@ -106,12 +106,14 @@ describe("load test against the bare server", () => {
 				async (run) => {
 					await run.waitForOutput(/send\s+0 of/, 10_000);
 					server.signal("SIGKILL");
+					diedMs = performance.now();
 				},
 			);
 			expect(status).toBe(1);
 			expect(output).toMatch(/20 connections ended during the test: .*closed with 1006/);
 		});
-		expect(performance.now() - startedMs).toBeLessThan(15_000);
+		// Of sending and settling 2.5 s are left; to wait for the end of connections would take 20 s more.
+		expect(performance.now() - diedMs).toBeLessThan(20_000);
 	});
 
 	it("fails with the reason when the server refuses what is published", async () => {

@@ -5,7 +5,7 @@ import { Socket } from "node:net";
 import { SharedMemoryBus } from "@shardcast/bus";
 import { DescriptorChannel } from "@shardcast/native";
 import { ClusterDirectory, Scoreboard, ShardState } from "@shardcast/scoreboard";
-import { monotonicMs } from "@shardcast/wire";
+import { Heartbeat, monotonicMs } from "@shardcast/wire";
 import { WebSocketServer } from "ws";
 
 const { cluster, slot, mode, aheadMs } = JSON.parse(process.argv[2]);
@@ -57,7 +57,12 @@ http.on("connection", (socket) => {
 	});
 });
 
+let beatMs = monotonicMs();
 function beat() {
+	const beforeMs = beatMs;
+	beatMs = monotonicMs();
+	// On a busy machine. The balancer may have passed it over meanwhile, as it should.
+	if (beatMs - beforeMs > Heartbeat.silentMs + aheadMs - 300) process.send("late");
 	row.set("heartbeatMs", monotonicMs() + aheadMs);
 }
 setInterval(beat, 100);

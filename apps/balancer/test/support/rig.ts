@@ -43,6 +43,8 @@ export class Rig {
 	/** What the balancer has told its supervisor. */
 	readonly reports: ChildReport[] = [];
 	port = 0;
+	/** How often a shard has noticed that it could not keep up its heartbeat. */
+	lateBeats = 0;
 	/** How often the balancer has asked for the text of the metrics. */
 	metricsAsked = 0;
 	readonly #base: string;
@@ -112,6 +114,9 @@ export class Rig {
 		const child = fork(shardEntry, [argument], { stdio: [...stdio, ...inherited], execArgv: [] });
 		row.pid = child.pid!;
 		this.#shards.set(slot, child);
+		child.on("message", (message) => {
+			if (message === "late") this.lateBeats++;
+		});
 		const message = await Promise.race([
 			once(child, "message").then(([first]) => first as unknown),
 			once(child, "exit").then(() => "ended"),
