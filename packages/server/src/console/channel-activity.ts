@@ -1,7 +1,7 @@
 import { ChannelEntry, nextChannelEntry, type RecordHead } from "@shardcast/wire";
 
 export interface BusyChannel {
-	/** Empty for messages to everybody. */
+	/** "" for messages to everybody. */
 	readonly name: string;
 	readonly perSecond: number;
 }
@@ -12,17 +12,17 @@ interface Tally {
 }
 
 const decoder = new TextDecoder();
-/** "lobby.2" before "lobby.10". */
+/** Sorts "lobby.2" before "lobby.10". */
 const byName = new Intl.Collator("en", { numeric: true });
 /** The key of messages without a channel; hashes are 32 bits wide and never negative. */
 const everybodyKey = -1;
 
 /**
- * Which channels are busiest. It counts every record that this shard reads, which is every record of the cluster, but only while somebody
- * watches the console: otherwise nothing calls it.
+ * Finds the busiest channels. Counts every record that this shard reads, which is every record of the cluster. Called only while a console is
+ * open.
  *
- * One owner, the shard's loop. Bound: `channelsMax` names per interval; what exceeds it is counted in `others`, not lost from the sum.
- * Two names with one hash in the same interval are counted as the first of them: a view for people, not an account.
+ * Owned by the shard's loop. Bound: `channelsMax` names per interval; records of further channels are counted in `others`. If two names in an
+ * interval have the same hash, both count as the first one: the numbers are approximate.
  */
 export class ChannelActivity {
 	readonly #channelsMax: number;
@@ -35,7 +35,7 @@ export class ChannelActivity {
 		this.#channelsMax = channelsMax;
 	}
 
-	/** Costs a map look-up per channel of the record; a name is decoded once per interval. */
+	/** Counts a record. Costs a map look-up per channel; a name is decoded once per interval. */
 	count(u8: Uint8Array, view: DataView, head: RecordHead): void {
 		if (head.channelCount === 0) {
 			this.#add(everybodyKey, u8, 0, 0);
@@ -49,7 +49,7 @@ export class ChannelActivity {
 		}
 	}
 
-	/** The channels since the last call, busiest first, and a fresh start. */
+	/** Returns the channels since the last call, busiest first, and starts a new interval. */
 	take(nowMs: number): { readonly channels: readonly BusyChannel[]; readonly othersPerSecond: number } {
 		const seconds = Math.max(0.001, (nowMs - this.#sinceMs) / 1000);
 		const channels = [...this.#tallies.values()]

@@ -1,8 +1,8 @@
 import { type ConsoleRules, hostName, isLoopbackName, isOwnPage, mayUseConsole } from "@shardcast/http";
 
-/** What a request for the console's feed is judged by. Header values are as sent, "" when absent. */
+/** The parts of a request for the console's feed that decide about access. Header values are as sent, "" when absent. */
 export interface ConsoleHead {
-	/** As shown; null when none is. */
+	/** The token as sent; null when absent. */
 	readonly token: string | null;
 	readonly origin: string;
 	readonly host: string;
@@ -10,9 +10,9 @@ export interface ConsoleHead {
 }
 
 /**
- * Whether a page may be fed. It must be our own, loaded under the name and port that it connects to: neither --allowed-origins nor another
- * page of this machine opens the console. Without a token the connection must also come from this machine, for a name that is this
- * machine's whatever a name server says: a browser here would otherwise let any page read along whose name is made to point at 127.0.0.1.
+ * Whether a page may read the feed. It must be the server's own page, loaded from the name and port that it connects to: --allowed-origins does not
+ * apply, nor may other pages of this machine read it. Without a token, the connection must come from this machine, and use a name that means this
+ * machine whatever a name server says. Otherwise a page whose name was made to point at 127.0.0.1 could read the feed in a browser here.
  */
 export function mayWatch(head: ConsoleHead, rules: ConsoleRules): boolean {
 	if (!mayUseConsole(head.address, head.token, rules)) return false;
@@ -21,4 +21,4 @@ export function mayWatch(head: ConsoleHead, rules: ConsoleRules): boolean {
 }
 
 export const consoleForbidden =
-	"the console answers pages of this server, opened on this machine, unless it is given its token (--console-token)";
+	"without its token (--console-token), the console answers only pages of this server that are opened on this machine";

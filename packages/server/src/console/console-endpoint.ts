@@ -10,14 +10,14 @@ import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts
 export interface ConsoleEndpointParts {
 	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "request">;
 	readonly check: Pick<ConnectionCheck, "stopping" | "address" | "overRate">;
-	/** As they are now. */
+	/** Returns the current rules. */
 	readonly rules: () => ConsoleRules;
 }
 
-/** A request of the console's page is a channel name in JSON. */
+/** The console's page only sends a channel name in JSON. */
 const limits: TransportLimits = { frameBytesMax: 4096, bufferedBytesMax: 4 * 1024 * 1024, idleTimeoutMs: 60_000 };
 
-/** Pages that show the console: few, and none of the clients' rules but the ends of connections apply to them. */
+/** The WebSocket endpoint of console pages. There are few, and the rules for clients do not apply to them, except those for closing. */
 export class ConsoleEndpoint implements SessionFactory<TopicTransport> {
 	readonly paths = ["/console/feed"];
 	readonly #parts: ConsoleEndpointParts;
@@ -47,7 +47,7 @@ export class ConsoleEndpoint implements SessionFactory<TopicTransport> {
 	}
 }
 
-/** One page that shows the console. */
+/** A console page. */
 class ConsoleSession implements Session<TopicTransport>, ConsoleViewer {
 	watched: string | null = noWatch.watched;
 	watchedBytes: Uint8Array = noWatch.watchedBytes;
@@ -70,7 +70,7 @@ class ConsoleSession implements Session<TopicTransport>, ConsoleViewer {
 		this.#feed.request(this, message);
 	}
 
-	/** The feed looks at what waits before it sends. */
+	/** The feed checks the buffered bytes before it sends. */
 	writable(): void {}
 
 	/** A page that misses a snapshot gets the next one. */

@@ -16,13 +16,13 @@ import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts
 export interface ConsoleEventsParts {
 	readonly feed: Pick<ConsoleFeed, "add" | "remove" | "watch" | "isFull">;
 	readonly check: Pick<ConnectionCheck, "stopping" | "overRate">;
-	/** As they are now. */
+	/** Returns the current rules. */
 	readonly rules: () => ConsoleRules;
 }
 
 /**
- * `GET /api/console/events`: the console's feed as server-sent events, for `curl -N` and EventSource. The same rules as for its WebSocket;
- * `?tail=` names the channel whose messages are shown as well.
+ * `GET /api/console/events`: the console's feed as server-sent events, for `curl -N` and EventSource. The same access rules as for its WebSocket.
+ * `?tail=` names a channel whose messages to include.
  */
 export function consoleEvents({ feed, check, rules }: ConsoleEventsParts): StreamRoute {
 	const judge = (request: HttpRequest): Reply | null => {
@@ -41,10 +41,10 @@ export function consoleEvents({ feed, check, rules }: ConsoleEventsParts): Strea
 	return { kind: "stream", method: "GET", path: "/api/console/events", query: ["tail", "token"], begin };
 }
 
-/** One program that reads the feed. */
+/** A program that reads the feed. */
 class EventViewer implements StreamStart, ConsoleViewer {
 	readonly type = "text/event-stream";
-	/** A comment. */
+	/** A comment, which clients ignore. */
 	readonly idlePart = ":\n\n";
 	watched: string | null = noWatch.watched;
 	watchedBytes: Uint8Array = noWatch.watchedBytes;

@@ -11,16 +11,16 @@ import {
 import { type BusyChannel, ChannelActivity } from "./channel-activity.ts";
 import type { ConsoleChannel, ConsoleSnapshot } from "./console-snapshot.ts";
 
-/** A browser that shows the console, or a program that reads its feed: the connection, as far as the feed needs it. */
+/** A browser with the console, or a program that reads its feed. */
 export interface ConsoleViewer {
-	/** The channel it watches; null = none, "" = messages to everybody. */
+	/** The watched channel; null = none, "" = messages to everybody. */
 	watched: string | null;
-	/** That channel's name in UTF-8 and its hash, made once. */
+	/** That channel's name in UTF-8, and its hash. */
 	watchedBytes: Uint8Array;
 	watchedHash: number;
-	/** It wants the channels whose names contain this; null = none. */
+	/** Search text for channel names; null = none. */
 	search: string | null;
-	/** Messages shown in the current second. */
+	/** Messages sent in the current second. */
 	shown: number;
 	send(text: string): void;
 	getBufferedAmount(): number;
@@ -28,20 +28,20 @@ export interface ConsoleViewer {
 }
 
 export interface ConsoleFeedParts {
-	/** Gathers the snapshot; may take its time, and may reject: then this second is left out. */
+	/** Collects a snapshot. May take a while. If it rejects, this second is left out. */
 	snapshot(busy: readonly BusyChannel[]): Promise<ConsoleSnapshot>;
-	/** The channels whose names contain `search`. May reject likewise. */
+	/** Finds the channels whose names contain `search`. May reject, too. */
 	find(search: string, busy: readonly BusyChannel[]): Promise<readonly ConsoleChannel[]>;
 	nowMs(): number;
 }
 
-/** Messages of the watched channel shown per second and viewer; a person cannot read more. */
+/** Most messages of the watched channel per second and viewer; people cannot read more. */
 const shownPerSecondMax = 20;
-/** Characters of a message that are shown. */
+/** Most characters shown of a message. */
 const shownCharactersMax = 500;
-/** A viewer that has more than this waiting gets nothing until it has read: the feed is worth nothing late. */
+/** A viewer with more buffered bytes gets nothing until it has read, since a late feed is useless. */
 const bufferedBytesMax = 1_048_576;
-/** Longest message that a viewer may send: a channel name or a part of one in JSON. */
+/** Longest message of a viewer: a channel name, or a part of one, in JSON. */
 const requestBytesMax = 2048;
 
 export const noWatch = { watched: null, watchedBytes: new Uint8Array(0), watchedHash: 0, search: null, shown: 0 } as const;
@@ -50,10 +50,10 @@ const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
 /**
- * Feeds the consoles that are open on this shard: a snapshot of the cluster once a second, and the messages of the channel that each of them
- * watches. Without viewers it costs nothing: no timer runs and `onRecord` is not called (see `watching`).
+ * Feeds the consoles that are open on this shard: a snapshot of the cluster once a second, and the messages of each viewer's watched channel.
+ * Without viewers it costs nothing: no timer runs, and `onRecord` is not called (see `watching`).
  *
- * One owner, the shard's loop. Bound: the viewers are connections and count as such; `viewersMax` of them.
+ * Owned by the shard's loop. Bound: `viewersMax` viewers, which also count as connections.
  */
 export class ConsoleFeed {
 	readonly #parts: ConsoleFeedParts;
@@ -68,17 +68,17 @@ export class ConsoleFeed {
 		this.#parts = parts;
 	}
 
-	/** Whether records are to be shown to `onRecord`. */
+	/** Whether to pass records to `onRecord`. */
 	get watching(): boolean {
 		return this.#activity !== null;
 	}
 
-	/** Whether there are too many viewers for one more. */
+	/** Whether there is no room for another viewer. */
 	get isFull(): boolean {
 		return this.#viewers.size >= ConsoleFeed.viewersMax;
 	}
 
-	/** False when there are too many already. */
+	/** False when there are too many viewers. */
 	add(viewer: ConsoleViewer): boolean {
 		if (this.isFull) return false;
 		this.#viewers.add(viewer);
@@ -97,7 +97,7 @@ export class ConsoleFeed {
 		this.#activity = null;
 	}
 
-	/** A viewer's request: `{"tail": "channel" | null}` or `{"search": "text" | null}`. Anything else is ignored: the page sends nothing else. */
+	/** Handles a viewer's request: `{"tail": "channel" | null}` or `{"search": "text" | null}`. Ignores anything else, which the page never sends. */
 	request(viewer: ConsoleViewer, message: ArrayBuffer): void {
 		if (message.byteLength > requestBytesMax) return;
 		const { tail, search } = requestIn(decoder.decode(message));
@@ -107,7 +107,7 @@ export class ConsoleFeed {
 		void this.#tick();
 	}
 
-	/** Shows this viewer the messages of a channel from now on; null = of none, "" = those to everybody. */
+	/** Sets the viewer's watched channel; null = none, "" = messages to everybody. */
 	watch(viewer: ConsoleViewer, channel: string | null): void {
 		viewer.watched = channel;
 		viewer.watchedBytes = encoder.encode(channel ?? "");
@@ -115,7 +115,7 @@ export class ConsoleFeed {
 		viewer.shown = 0;
 	}
 
-	/** Each record that this shard reads, while `watching`. */
+	/** Call for each record that this shard reads, while `watching`. */
 	onRecord(u8: Uint8Array, view: DataView, head: RecordHead): void {
 		this.#activity?.count(u8, view, head);
 		let text: string | undefined;
@@ -134,7 +134,7 @@ export class ConsoleFeed {
 		}
 	}
 
-	/** Sends the viewers away; their pages come back by themselves. */
+	/** Closes all viewers. Their pages reconnect by themselves. */
 	close(): void {
 		for (const viewer of [...this.#viewers]) viewer.end(CloseCode.goingAway, closeReasons[CloseCode.goingAway]);
 	}
@@ -150,7 +150,7 @@ export class ConsoleFeed {
 			for (const viewer of this.#viewers) if (viewer.getBufferedAmount() < bufferedBytesMax) viewer.send(snapshot);
 			for (const viewer of this.#viewers) await this.#answer(viewer, busy);
 		} catch {
-			// The supervisor did not answer in time, or is gone: the page says that it is stale by the time of its last snapshot.
+			// The supervisor did not answer in time, or is gone: the page shows by the time of its last snapshot that it is stale.
 		} finally {
 			this.#busy = false;
 		}
@@ -185,7 +185,7 @@ function shownText(u8: Uint8Array, head: RecordHead): string {
 	return text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}…` : text;
 }
 
-/** What the message asks for; undefined = not that. */
+/** Parses a request; undefined fields were not given. */
 function requestIn(text: string): { readonly tail?: string | null | undefined; readonly search?: string | null | undefined } {
 	const textOf = (value: unknown) => (value === null || typeof value === "string" ? value : undefined);
 	try {

@@ -4,11 +4,11 @@ import type { MayPublish } from "@shardcast/http";
 import { type BoardRow, type HealthReport, healthReport, type RowSnapshot, type Scoreboard } from "@shardcast/scoreboard";
 import type { BusyChannel } from "./channel-activity.ts";
 
-/** Kafka at a glance; absent when no broker is configured. */
+/** A summary of Kafka ingest; absent when no broker is configured. */
 export interface ConsoleKafka {
 	readonly status: string;
 	readonly reason?: string;
-	/** Records read: the most that any one shard has read, since in per-shard mode each reads all. */
+	/** Records read: in per-shard mode those of the shard that has read most, since each reads all. */
 	readonly records: number;
 	readonly lag: number;
 	readonly pauses: number;
@@ -18,13 +18,13 @@ export interface ConsoleKafka {
 
 export interface ConsoleChannel extends BusyChannel {
 	readonly subscribers: number;
-	/** Clients that presence lists. */
+	/** Number of clients in presence. */
 	readonly present: number;
-	/** Offset of its last publication, and how many are kept; null = it has no history. */
+	/** Offset of its last publication, and number of publications kept; null = no history. */
 	readonly history: HistoryGlance | null;
 }
 
-/** What the console is sent once a second. Counters are totals; the page makes rates of them. */
+/** What the console gets once a second. Counters are totals; the page computes rates. */
 export interface ConsoleSnapshot {
 	readonly type: "snapshot";
 	/** Milliseconds since 1970, for clocks on the page. */
@@ -38,7 +38,7 @@ export interface ConsoleSnapshot {
 	};
 	readonly shards: readonly (HealthReport["shards"][number] & { readonly counters: RowSnapshot["counters"] })[];
 	readonly balancer: HealthReport["balancer"] & { readonly counters: Readonly<Record<string, number>> };
-	/** Publish to send, all shards: upper bounds in ms (null = no bound) and how many deliveries lie in each bucket. */
+	/** Time from publish to send, over all shards: upper bounds in ms (null = no bound), and number of deliveries in each bucket. */
 	readonly latency: { readonly uppersMs: readonly (number | null)[]; readonly counts: readonly number[] };
 	readonly rings: readonly { readonly name: string; readonly depthBytes: number; readonly capacityBytes: number }[];
 	readonly kafka: ConsoleKafka | null;
@@ -58,7 +58,7 @@ export interface SnapshotFacts {
 	readonly parts: readonly ConsolePart[];
 }
 
-/** Reads the whole cluster off the scoreboard: any shard can make it. */
+/** Reads the state of the whole cluster from the scoreboard. Any shard can do it. */
 export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): ConsoleSnapshot {
 	const { shards, balancer, ...cluster } = healthReport(board, {
 		auth: facts.auth,
@@ -91,7 +91,7 @@ export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): Consol
 	};
 }
 
-/** The rows' cumulated counts as one histogram of plain buckets. */
+/** Combines the rows' cumulative histograms into one with plain buckets. */
 function latencyOf(rows: readonly BoardRow[]): ConsoleSnapshot["latency"] {
 	const readings = rows.map((row) => row.histograms.publishToSendMs.read());
 	const bounds = readings[0]?.bounds ?? [];
@@ -102,7 +102,7 @@ function latencyOf(rows: readonly BoardRow[]): ConsoleSnapshot["latency"] {
 	return { uppersMs: [...bounds, null], counts: cumulated.map((count, index) => count - (index === 0 ? 0 : cumulated[index - 1]!)) };
 }
 
-/** In per-shard mode each shard reads every record, so the one that is furthest, or most behind, speaks for all; in shared mode each has its part. */
+/** In per-shard mode each shard reads every record, so the highest count and lag are shown; in shared mode the sums. */
 function kafkaOf(shards: HealthReport["shards"], { parts, kafkaMode }: SnapshotFacts): ConsoleKafka | null {
 	const readers = parts.flatMap(({ kafka }) => kafka ?? []);
 	if (readers.length === 0) return null;

@@ -25,17 +25,17 @@ export interface ConsoleParts {
 	readonly options: Pick<ShardOptions, "row" | "board" | "ask" | "ingest">;
 	readonly live: LiveConfig;
 	readonly hub: Hub;
-	/** Channels of the clients of the Centrifuge protocol on this shard. */
+	/** Channels of this shard's clients of the Centrifuge protocol. */
 	readonly channels: {
 		list(search: string, most: number): readonly ListedChannel[];
-		/** Clients that presence lists. */
+		/** Number of clients in presence. */
 		present(channel: string): number;
 	};
 	readonly history: Pick<ChannelLog, "glance">;
 	readonly check: Pick<ConnectionCheck, "stopping" | "address" | "overRate">;
 }
 
-/** The console, as far as this shard serves it: its feed, and what only this shard knows of what the others show. */
+/** The shard's part of the console: its feed, and this shard's values for the feeds of others. */
 export class Console implements Feature {
 	readonly name = "console";
 	readonly feed: ConsoleFeed;
@@ -70,7 +70,7 @@ export class Console implements Feature {
 		parts.add(channelsQuestion, ({ search }) => ours.list(search, listedChannelsMax));
 	}
 
-	/** Its pages come back by themselves, before the clients are told. */
+	/** Closes the console pages before the clients. They reconnect by themselves. */
 	drain(): void {
 		this.feed.close();
 	}
@@ -79,7 +79,7 @@ export class Console implements Feature {
 		this.feed.close();
 	}
 
-	/** The busiest channels; while fewer are busy, those with the most subscribers as well. */
+	/** A snapshot with the busiest channels, filled up with those that have the most subscribers. */
 	async #snapshot(busy: readonly BusyChannel[]): Promise<ConsoleSnapshot> {
 		const { options, live } = this.#parts;
 		const { board, ask } = options;
@@ -98,7 +98,7 @@ export class Console implements Feature {
 		});
 	}
 
-	/** The channels whose names contain a text, on any shard: busy ones, and those with subscribers. */
+	/** Finds channels on all shards whose names contain a text: busy ones, and those with subscribers. */
 	async #find(search: string, busy: readonly BusyChannel[]): Promise<readonly ConsoleChannel[]> {
 		const matching = busy.filter(({ name }) => name !== "" && name.includes(search));
 		const listed = await this.#parts.options.ask(channelsQuestion, { search });
@@ -127,7 +127,7 @@ export class Console implements Feature {
 
 const busiestMax = 10;
 
-/** `most` channels at most, each once. */
+/** At most `most` channels, without repetitions. */
 function withOthers(
 	first: readonly BusyChannel[],
 	others: readonly { readonly name: string; readonly perSecond?: number }[],
