@@ -7,31 +7,31 @@ const empty = new Uint8Array(0);
 const nothing: RecordExtensions = {};
 
 /**
- * The record that is being delivered, for the encoders of the protocols: what they need of it is worked out once, for whoever asks first.
- * One per shard, filled again for each record: nothing of it may be kept.
+ * The record being delivered, for the encoders of the protocols. Derived values are computed on first use. One per shard, reused for each record:
+ * do not keep references to its parts.
  */
 export class DeliveredRecord {
-	/** Filled in by whoever delivers. */
+	/** Filled in by the caller. */
 	readonly head = createRecordHead();
 	u8: Uint8Array = empty;
 	view: DataView = new DataView(empty.buffer);
 	payload: Uint8Array = empty;
-	/** Counts the records: another number for each. */
+	/** A different number for each record. */
 	serial = 0;
-	/** Who made the last frame of this record, and the frame: for encoders that make the same one. */
+	/** The encoder of the last frame of this record, and the frame, for encoders that make the same one. */
 	framedBy: Encoder | null = null;
 	frame: Uint8Array = empty;
-	/** What its log knows about it; null = it came over the bus. */
+	/** Its head in the log; null = it came over the bus. */
 	#logged: LogRecordHead | null = null;
 	#extensions: RecordExtensions | undefined;
 	#tags: ReadonlyMap<string, string> | null | undefined;
 	#publisher: PublisherInfo | null | undefined;
 	#json: Uint8Array | null = null;
-	/** The frame that was copied last, and its copy. */
+	/** The last copied frame, and its copy. */
 	#copied: Uint8Array | null = null;
 	#copy = empty;
 
-	/** The next one; its head has been read. */
+	/** Starts with the next record, whose head has been read. */
 	set(u8: Uint8Array, view: DataView, payload: Uint8Array, logged: LogRecordHead | null): void {
 		this.u8 = u8;
 		this.view = view;
@@ -48,7 +48,7 @@ export class DeliveredRecord {
 		this.#copy = empty;
 	}
 
-	/** A copy of a frame of this record, which lies in the ring: one for all that keep the same frame. Nobody may change it. */
+	/** A copy of a frame of this record, whose bytes are in the ring. Shared by all callers with the same frame: do not change it. */
 	copyOf(frame: Uint8Array): Uint8Array {
 		if (this.#copied !== frame) {
 			this.#copied = frame;
@@ -57,7 +57,7 @@ export class DeliveredRecord {
 		return this.#copy;
 	}
 
-	/** The client that published it; null = it was no client of a protocol. */
+	/** The client that published it; null = not a client of a protocol. */
 	get publisher(): PublisherInfo | null {
 		if (this.#publisher === undefined) {
 			const info = this.#loggedPart(this.#logged?.infoBytes, 0) ?? this.#carried.info;
@@ -66,7 +66,7 @@ export class DeliveredRecord {
 		return this.#publisher;
 	}
 
-	/** Null = it has none. */
+	/** Null without tags. */
 	get tags(): ReadonlyMap<string, string> | null {
 		if (this.#tags === undefined) {
 			const logged = this.#loggedPart(this.#logged?.tagsBytes, this.#logged?.infoBytes);
@@ -76,22 +76,22 @@ export class DeliveredRecord {
 		return this.#tags;
 	}
 
-	/** Its place in the history of its channel; 0 = the channel keeps none. */
+	/** Offset in the history of its channel; 0 = the channel has no history. */
 	get offset(): number {
 		return this.#logged?.offset ?? 0;
 	}
 
-	/** Of the publication before it in its channel; 0 = it is the first. */
+	/** Offset of the previous publication in its channel; 0 for the first. */
 	get previousOffset(): number {
 		return this.#logged?.previous ?? 0;
 	}
 
-	/** It may go out as the difference to the one before. */
+	/** Whether it may be sent as a delta to the previous publication. */
 	get isDelta(): boolean {
 		return this.#logged !== null && hasFlag(this.#logged, RecordFlag.delta);
 	}
 
-	/** Info, then tags lie behind the event. */
+	/** Info and tags follow the event. */
 	#loggedPart(bytes = 0, behind = 0): Uint8Array | undefined {
 		const start = this.head.payloadEnd + behind;
 		return bytes === 0 ? undefined : this.u8.subarray(start, start + bytes);
@@ -105,8 +105,8 @@ export class DeliveredRecord {
 	}
 
 	/**
-	 * The payload as JSON: as it is when that is what it is, another text as a string, other bytes as a string in Base64. Costs one look at
-	 * each byte, once per record and shard, and only where somebody listens by a protocol that is JSON.
+	 * The payload as JSON: valid JSON stays as it is, other text becomes a string, and binary data becomes a Base64 string. Reads each byte once per
+	 * record and shard, and only if a subscriber uses a JSON protocol.
 	 */
 	get json(): Uint8Array {
 		this.#json ??= asJson(this.payload, this.head.kind);

@@ -13,7 +13,7 @@ export interface DeliveryParts {
 	readonly options: Pick<ShardOptions, "bus" | "row">;
 	readonly live: LiveConfig;
 	readonly hub: Hub;
-	/** The reader of the channels' logs; null = there are none. */
+	/** The reader of the logs; null = there are no logs. */
 	readonly logged: LogReader | null;
 	readonly senders: FanOutParts["senders"];
 	readonly topics: TopicPublisher;
@@ -21,25 +21,25 @@ export interface DeliveryParts {
 	readonly asked: FanOutParts["asked"];
 	readonly toldOfChannels?: FanOutParts["toldOfChannels"];
 	readonly pacing: TurnPacing;
-	/** Messages that wait for room in the own ring. */
+	/** Number of messages that wait for room in this shard's ring. */
 	readonly held: () => number;
 	/** Called at the start of each turn, before anything is delivered. */
 	readonly beforeTurn: () => void;
 }
 
 /**
- * A pause as a multiple of the flush before it: with three, flushing takes a quarter of the loop's time at most. At 500 messages/s to
- * 1,000 clients on two shards this costs 0.68 of what a bare server does per delivery, with the same p99; one costs 0.85
+ * Pause as a multiple of the flush before it: with three, flushing takes at most a quarter of the loop's time. At 500 messages/s to 1,000 clients on
+ * two shards, a delivery then takes 0.68 of the CPU time of a bare server, with the same p99; with a factor of one it takes 0.85
  * (`npm run bench:fanout`).
  */
 const pauseRatio = 3;
 /**
- * Of `--flush-max`, what the pause may take. The rest is for the flush that follows, whose writes a message waits for as well. A flush that
- * is preempted takes long and asks for a long pause: measured with the whole of it, p99 was 1.17 of the bare server's, with half of it 0.97.
+ * Share of `--flush-max` for the pause. The rest is for the flush after it, whose writes a message also waits for. A preempted flush takes long and
+ * causes a long pause: with the whole of `--flush-max`, p99 was 1.17 of the bare server's, with half of it 0.97.
  */
 const pauseShare = 0.5;
 
-/** Brings what is in the rings to the clients: the flush engine, its policy, and the fan-out. */
+/** Delivers records from the rings to the clients: the flush engine, its policy, and the fan-out. */
 export class Delivery implements Feature {
 	readonly name = "delivery";
 	readonly engine: FlushEngine;
@@ -88,7 +88,7 @@ export class Delivery implements Feature {
 		return inTime(this.engine.whenEmpty(), leftMs);
 	}
 
-	/** Messages that found no room yet. */
+	/** Messages that have found no room yet. */
 	unfinished(): number {
 		return this.#parts.held();
 	}

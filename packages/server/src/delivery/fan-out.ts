@@ -9,36 +9,36 @@ import { Lane } from "../sessions/lanes/lane.ts";
 import { hasTopics, type TopicTransport, type Transport } from "../transports/transport.ts";
 import { DeliveredRecord } from "./delivered-record.ts";
 
-/** What hands a message to all subscribers of a topic: uWebSockets.js. */
+/** Sends a message to all subscribers of a topic: uWebSockets.js. */
 export interface TopicPublisher {
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean;
-	/** To all of them but one. */
+	/** Sends to all of them except one. */
 	publishToOthers(sender: TopicTransport, topic: string, message: Uint8Array, isBinary: boolean): void;
 }
 
-/** A client that does not get its own message. */
+/** A client that must not get its own message. */
 interface Sender {
 	readonly transport: Transport;
 	isIn(audience: Audience): boolean;
 }
 
 export interface FanOutParts {
-	/** This shard's number on the bus. */
+	/** This shard's slot. */
 	readonly member: number;
-	/** This shard in its present life, see `shardLife`. */
+	/** This shard's incarnation, see `shardLife`. */
 	readonly life: number;
 	readonly hub: Hub;
-	/** Finds a client of this shard by the number that it publishes under. */
+	/** Finds a client of this shard by its sender number. */
 	readonly senders: { find(sender: number): Sender | undefined };
 	readonly topics: TopicPublisher;
-	/** The reader of the channels' logs; null = there are none. */
+	/** The reader of the logs; null = there are no logs. */
 	readonly logged: Pick<LogReader, "current"> | null;
 	readonly counters: Counters;
-	/** Sees every record while somebody watches the console. */
+	/** Gets every record while a console is open. */
 	readonly console: Pick<ConsoleFeed, "watching" | "onRecord">;
-	/** Takes a question to this shard. @param payload lies in the ring. */
+	/** Takes a question to this shard. @param payload is in the ring. */
 	readonly asked: (payload: Uint8Array) => void;
-	/** Takes what shards tell each other about channels of other machines; absent = there are none. @param payload lies in the ring. */
+	/** Takes messages between shards about channels of other machines; absent = there are none. @param payload is in the ring. */
 	readonly toldOfChannels?: ((type: ChannelNews, origin: number, payload: Uint8Array) => void) | undefined;
 }
 
@@ -46,18 +46,18 @@ export interface FanOutParts {
 export type ChannelNews = typeof RecordType.follow | typeof RecordType.followed | typeof RecordType.lost;
 
 /**
- * Brings one record to this shard's clients. The payload goes to uWebSockets.js straight from the ring that it lies in; between
- * receipt and fan-out the application copies it once, into that ring.
+ * Delivers a record to this shard's clients. The payload is passed to uWebSockets.js directly from the ring, so the application copies it only once
+ * between receipt and fan-out, into that ring.
  *
- * One owner, the shard's loop. It holds nothing: what a slow client cannot take is bounded by `--max-buffered`.
+ * Owned by the shard's loop. It holds nothing: `--max-buffered` bounds what waits for a slow client.
  */
 export class FanOut {
 	readonly #parts: FanOutParts;
 	readonly #record = new DeliveredRecord();
-	/** This shard as a record's target. */
+	/** The value of a record's target for this shard. */
 	readonly #target: number;
 	readonly #logged = createLogRecordHead();
-	/** Of the record that is being delivered; null = it came over the bus. */
+	/** Log head of the record being delivered; null = it came over the bus. */
 	#loggedHead: LogRecordHead | null = null;
 	#deliveries = 0;
 	#deliveredBytes = 0;
@@ -67,17 +67,17 @@ export class FanOut {
 		this.#target = recordTarget(parts.member);
 	}
 
-	/** For records of the bus. */
+	/** Delivers a record of the bus. */
 	readonly deliver: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.publishToSendMs);
 	};
 
-	/** For records that this shard took from its own record source. */
+	/** Delivers a record of this shard's own record source. */
 	readonly deliverIngested: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#deliver(origin, u8, view, start, end, this.#parts.counters.histograms.ingestToSendMs);
 	};
 
-	/** For records of the channels' logs. */
+	/** Delivers a record of a log. */
 	readonly deliverLogged: VisitOrigin = (origin, u8, view, start, end) => {
 		this.#parts.logged!.current(this.#logged);
 		this.#loggedHead = this.#logged;
@@ -93,7 +93,7 @@ export class FanOut {
 		return this.#deliveries > 0;
 	}
 
-	/** Once per flush: the counters lie in shared memory. */
+	/** Updates the counters, once per flush, since they are in shared memory. */
 	count(): void {
 		if (this.#deliveries === 0) return;
 		this.#parts.counters.add("deliveries", this.#deliveries);
@@ -115,17 +115,17 @@ export class FanOut {
 		if (this.#parts.console.watching) this.#parts.console.onRecord(u8, view, head);
 		const audiences = hub.select(u8, view, head);
 		if (audiences.length === 0) return;
-		// A view per record, not per delivery. What publishes copies the bytes before it returns.
+		// One view per record, not per delivery. Publishing copies the bytes before it returns.
 		const payload = u8.subarray(head.payloadStart, head.payloadEnd);
 		const isBinary = head.kind === RecordKind.binary;
-		// Only at its origin does the sender's number mean one of our clients.
+		// The sender's number means one of our clients only if this shard is its origin.
 		const isOurs = head.senderShard === 0 ? origin === member : head.senderShard === life;
 		const sender = isOurs && head.sender !== 0 ? senders.find(head.sender) : undefined;
 		let plain = 0;
 		let others = 0;
 		for (const audience of audiences) {
 			if (!audience.isPlain) {
-				// Once per record, and only for encoders.
+				// Once per record, and only if there are encoders.
 				if (record.payload !== payload) record.set(u8, view, payload, this.#loggedHead);
 				others += this.#deliverEncoded(audience, record, sender);
 				continue;
@@ -144,7 +144,7 @@ export class FanOut {
 		waited.observe(monotonicMs() - head.publishedMs, reached);
 	}
 
-	/** A record that is no publication; its head has been read. */
+	/** Handles a record other than a publication. Its head has been read. */
 	#deliverOther(origin: number, u8: Uint8Array, view: DataView): void {
 		const { hub, counters, asked, toldOfChannels } = this.#parts;
 		const record = this.#record;
@@ -153,7 +153,7 @@ export class FanOut {
 			const payload = u8.subarray(head.payloadStart, head.payloadEnd);
 			if (head.type === RecordType.question && head.target === this.#target) asked(payload);
 			else if (isChannelNews(head.type)) toldOfChannels?.(head.type, origin, payload);
-			// From a shard with newer code.
+			// A type from a shard with newer code.
 			else counters.add("recordsUnknown", 1);
 			return;
 		}
@@ -163,7 +163,7 @@ export class FanOut {
 		for (const audience of audiences) this.#deliveries += this.#deliverEncoded(audience, record, undefined);
 	}
 
-	/** To an audience of a protocol, or with clients on other transports than WebSockets. Encodes once. Returns how many clients it has. */
+	/** Delivers to an audience with an encoder, or with clients on other transports than WebSockets. Encodes once. Returns the number of its clients. */
 	#deliverEncoded(audience: Audience, record: DeliveredRecord, sender: Sender | undefined): number {
 		const { topic, size, listed, encoder } = audience;
 		const frame = encoder === null ? record.payload : encoder.encode(record);

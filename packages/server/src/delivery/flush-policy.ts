@@ -1,31 +1,31 @@
-/** Below this a pause costs more than it saves: a timer fires no earlier than a millisecond later anyway. */
+/** A shorter pause costs more than it saves, and timers have a resolution of a millisecond. */
 const pauseMsMin = 1;
-/** A pause is to leave the rings no fuller than this: whatever fills them must not have to wait until it is over. */
+/** A pause must not let the rings become fuller than this, so that publishers need not wait for its end. */
 const fillMax = 0.25;
-/** How much longer than the last pause the next may be, after one that had to be cut. */
+/** Limit on the growth of pauses after one was cut short. */
 const growth = 1.25;
 
 export interface FlushPolicyOptions {
 	/** Longest pause (`--flush-max`); 0 = never pause. */
 	readonly pauseMsMax: number;
-	/** Pause as a multiple of what the last flush took. */
+	/** Pause as a multiple of the duration of the last flush. */
 	readonly pauseRatio: number;
 }
 
 /**
- * When the next flush may begin. What a flush costs is a system call for each client, hardly the messages in it, so the fewer
- * flushes the better, as long as nobody notices the wait:
+ * Decides when the next flush may begin. The cost of a flush is a system call per client, almost independent of the number of messages. So fewer
+ * flushes are better, as long as nobody notices the delay:
  *
- *   idle → the last flush is long past, the next begins at once: no delay is added
- *   busy → it waits in proportion to what the last one took, so flushing takes a bounded share of the loop's time, and the slower
- *          the flushes get the more messages each of them carries; but never so long that a ring fills up meanwhile
+ *   idle → the last flush was long ago, so the next one begins at once: no added delay
+ *   busy → it waits in proportion to the duration of the last flush, so flushing takes a bounded share of the loop's time, and slower
+ *          flushes carry more messages each; but never so long that a ring fills up
  *
- * Pure: times go in, a pause comes out.
+ * Pure: computes a pause from times.
  */
 export class FlushPolicy {
 	readonly #options: FlushPolicyOptions;
 	#pauseMs = 0;
-	/** What the rings allow, learned from how full they were after a pause. */
+	/** Limit by the rings, learned from their fill level after each pause. */
 	#limitMs = Number.POSITIVE_INFINITY;
 	#notBeforeMs = Number.NEGATIVE_INFINITY;
 
@@ -39,9 +39,9 @@ export class FlushPolicy {
 	}
 
 	/**
-	 * A flush has begun and ended; what uWebSockets.js wrote at the end of the turn is part of it.
-	 * @param fill how full the rings were when it began, as a share of one: a pause that let them fill up is shortened in
-	 * proportion, since a full ring slows down whoever publishes, and grows again by steps.
+	 * Call after a flush, including the writes of uWebSockets.js at the end of the turn.
+	 * @param fill fill level of the rings when it began, from 0 to 1. If a pause let them fill up, the next ones are shortened in proportion, since a
+	 * full ring slows down publishers, and grow again step by step.
 	 */
 	flushed(beganMs: number, endedMs: number, fill = 0): void {
 		const { pauseMsMax, pauseRatio } = this.#options;
@@ -51,7 +51,7 @@ export class FlushPolicy {
 		this.#notBeforeMs = endedMs + this.#pauseMs;
 	}
 
-	/** How long to wait from now on; 0 = begin at once. */
+	/** How long to wait from now; 0 = begin at once. */
 	waitMs(nowMs: number): number {
 		const waitMs = this.#notBeforeMs - nowMs;
 		return waitMs < pauseMsMin ? 0 : waitMs;

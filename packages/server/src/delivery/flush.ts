@@ -5,7 +5,7 @@ import type { FlushPolicy } from "./flush-policy.ts";
 /** Node's loop, or a fake of it. */
 export interface Scheduler {
 	nowMs(): number;
-	/** After the loop's next look at its sockets. */
+	/** Runs the callback after the loop has next polled its sockets. */
 	soon(callback: () => void): void;
 	later(callback: () => void, afterMs: number): void;
 }
@@ -38,70 +38,70 @@ export interface FlushEngineParts {
 	readonly scheduler?: Scheduler;
 }
 
-/** How much the sockets can take. */
+/** Limits a turn by what the sockets can take. */
 export interface TurnPacing {
 	/**
-	 * Bytes of records after which a turn ends. What a turn publishes is written before the loop next looks at its sockets, so a turn that
-	 * exceeded `--max-buffered` would turn clients that read as fast as they can into slow clients.
+	 * Bytes of records after which a turn ends. Everything published in a turn is written before the loop next polls its sockets, so a turn above
+	 * `--max-buffered` would make slow clients of those that read as fast as they can.
 	 */
 	readonly turnBytesMax: number;
-	/** Whether clients have to read before the next turn. Asked again every millisecond while it says so. */
+	/** Whether clients have to read before the next turn. Called again every millisecond while it returns true. */
 	mustWait(backlogBytes: () => number): boolean;
-	/** A turn has ended; it delivered records of so many bytes. */
+	/** Called after a turn that delivered `bytes` bytes of records. */
 	published(bytes: number): void;
 }
 
 /**
- * `asleep`: the doorbell wakes us. `pausing`: a timer does. `due`: a turn is scheduled, or waits for clients to read. `settling`: the last
- * turn's writes are under way.
+ * `asleep`: waits for the doorbell. `pausing`: waits for a timer. `due`: a turn is scheduled, or waits for clients to read. `settling`: the last
+ * turn's writes are in progress.
  */
 type State = "asleep" | "pausing" | "due" | "settling";
 
-/** Records between two looks at how many bytes a turn has come to; one when a record takes more than this share of a turn. */
+/** Records between two checks of the bytes of a turn; one, if a record takes more than this share of a turn. */
 const recordsPerLook = 4;
 const largeRecordShare = 1 / 8;
 
-/** How soon to ask again whether clients have read enough. */
+/** Pause before checking again whether clients have read enough. */
 const pacingRetryMs = 1;
 
-/** How soon to try again to put held messages into a ring that is full. */
+/** Pause before retrying held messages when the ring is full. */
 const holdRetryMs = 1;
 
 /**
  * The core of a shard: reads records from all rings and delivers them to the clients, in flushes (see `FlushPolicy`).
  *
- * A flush is one or more turns of at most `batch` records each; between turns the loop looks at its sockets, so that accepting,
- * closing and pings go on. A turn always runs as an immediate or a timer, never within a socket's callback: uWebSockets.js
- * writes what was published before it next looks at sockets, so between a message that a slow client could not take and the
- * close of that client nothing else can be written to it. `Pacing` says how much a turn delivers and whether it must wait.
+ * A flush has one or more turns of at most `batch` records. Between turns the loop polls its sockets, so that accepting, closing and pings continue.
+ * A turn always runs as an immediate or a timer, never in a socket's callback: uWebSockets.js writes what was published before it next polls
+ * sockets. So nothing is written to a slow client between the message that it could not take and its close. `Pacing` limits how much a turn delivers
+ * and whether it must wait.
  *
- * One owner, the shard's loop. After a flush that found records it looks again after the pause, without arming the doorbell:
- * under load there is no system call per message. When a look finds nothing it sleeps until the doorbell.
+ * Owned by the shard's loop. After a flush that found records, it checks again after the pause, without arming the doorbell: under load there is no
+ * system call per message. If there are no records, it sleeps until the doorbell rings.
  */
 export class FlushEngine {
 	readonly #parts: FlushEngineParts;
 	readonly #scheduler: Scheduler;
 	readonly #sources: RecordSource[] = [];
-	/** Of each source, in the same order: what brings its records to the clients. */
+	/** Delivery function of each source, in the same order. */
 	readonly #visits: VisitOrigin[] = [];
 	#state: State = "asleep";
 	#beganMs = 0;
-	/** When the turn started to wait for clients to read; NaN = it does not wait. */
+	/** When the turn started to wait for clients to read; NaN = not waiting. */
 	#waitsSinceMs = Number.NaN;
-	/** Of this flush. */
+	/** Records in this flush. */
 	#records = 0;
 	#turnNumber = 0;
 	#turnRecords = 0;
 	#turnBytes = 0;
 	#turnBytesMax = 0;
 	#recordsPerLook = recordsPerLook;
-	/** Of the fullest ring when this flush began. */
+	/** Fill level of the fullest ring when this flush began. */
 	#fill = 0;
-	/** Tells the timer of this pause from those of pauses that were cut short. */
+	/** Distinguishes the timer of this pause from those of pauses cut short. */
 	#pauseNumber = 0;
 	#mustRing = false;
 	#ringScheduled = false;
-	/** Waiting for the rings to be empty, and of these the ones that have waited since before the last turn. */
+	/** Callers that wait for empty rings, and those that have waited since before the last turn. */
 	#waiting: (() => void)[] = [];
 	#covered: (() => void)[] = [];
 	#started = false;
@@ -118,7 +118,7 @@ export class FlushEngine {
 		this.wake();
 	}
 
-	/** Adds a ring to read. @param deliver brings its records to the clients; without it, as records that this shard took in itself. */
+	/** Adds a ring to read. @param deliver delivers its records; by default like records that this shard ingests itself. */
 	addSource(source: RecordSource, deliver: VisitOrigin = this.#parts.deliverIngested): void {
 		this.#sources.push(source);
 		this.#visits.push((origin, u8, view, start, end) => {
@@ -138,16 +138,16 @@ export class FlushEngine {
 	/** Call when there may be records: after a doorbell or a write. Cheap; may be called at any time. */
 	wake(): void {
 		if (this.#state !== "asleep" || !this.#started || this.#stopped) return;
-		// Or this shard would wake itself once more, for the record that it is about to publish.
+		// Otherwise this shard would wake itself for the record that it is about to publish.
 		this.#parts.bus.awake();
 		this.#schedule(this.#parts.policy.waitMs(this.#scheduler.nowMs()));
 	}
 
-	/** A record was written to this shard's ring: all shards, this one included, have something to read. */
+	/** Call after a record was written to this shard's ring: all shards, this one included, can read it. */
 	committed(): void {
 		this.#mustRing = true;
 		this.wake();
-		// The others do not wait for our pause. One look at who sleeps, at the end of this turn of the loop, for all its records.
+		// Other shards do not wait for our pause. Sleeping ones are woken once, at the end of this turn of the loop, for all its records.
 		if (this.#state === "due" || this.#ringScheduled) return;
 		this.#ringScheduled = true;
 		this.#scheduler.soon(this.#ringSoon);
@@ -158,15 +158,15 @@ export class FlushEngine {
 		if (this.#state === "pausing" && !this.#stopped) this.#schedule(0);
 	}
 
-	/** Resolves when all rings have been empty and no message held, at least for a moment: everything from before has been delivered. */
+	/** Resolves when all rings were empty and no message was held for a moment: everything from before the call is delivered. */
 	whenEmpty(): Promise<void> {
-		// The ring of the doorbell may be on its way.
+		// The doorbell may be about to ring.
 		if (this.#state === "asleep" && this.#hasRecords()) this.wake();
 		if (this.#state === "asleep" || this.#stopped) return Promise.resolve();
 		return new Promise((resolve) => this.#waiting.push(resolve));
 	}
 
-	/** No further turn runs. */
+	/** Stops: no further turn runs. */
 	stop(): void {
 		this.#stopped = true;
 		release(this.#waiting);
@@ -184,14 +184,14 @@ export class FlushEngine {
 			this.#scheduler.later(this.#turn, pacingRetryMs);
 			return;
 		}
-		// The time that clients take to read does not count as time of the flush.
+		// Waiting for clients to read does not count as time of the flush.
 		if (!Number.isNaN(this.#waitsSinceMs)) this.#beganMs += this.#scheduler.nowMs() - this.#waitsSinceMs;
 		this.#waitsSinceMs = Number.NaN;
 		this.#covered.push(...this.#waiting.splice(0));
 		this.#turnBytes = 0;
 		this.#turnRecords = 0;
 		this.#turnBytesMax = pacing.turnBytesMax;
-		// Another ring comes first each time: a busy one may fill the turn, but not every turn.
+		// Starts with another ring each time, so that a busy one may fill one turn, but not every turn.
 		const rings = this.#sources.length + 1;
 		const first = this.#turnNumber++ % rings;
 		for (let place = first; place < first + rings; place++) this.#read(place % rings);
@@ -206,13 +206,13 @@ export class FlushEngine {
 		}
 	};
 
-	/** Nothing has to be written, so the flush ends without another turn of the loop. New records wait for the next turn, or sockets would starve. */
+	/** Ends a flush that has written nothing, without another turn of the loop. New records wait for the next turn; otherwise sockets would starve. */
 	#lookOnce(): void {
 		if (this.#mayRest()) this.#rest();
 		else this.#scheduler.soon(this.#turn);
 	}
 
-	/** Reads the bus (place 0) or a source until it is empty or the turn is full. */
+	/** Reads the bus (`place` 0) or a source until it is empty or the turn is full. */
 	#read(place: number): void {
 		const ring = place === 0 ? this.#parts.bus : this.#sources[place - 1];
 		const visit = place === 0 ? this.#deliver : this.#visits[place - 1];
@@ -236,17 +236,17 @@ export class FlushEngine {
 		this.#parts.deliver(origin, u8, view, start, end);
 	};
 
-	/** The loop has made a turn: what the flush published has been written. */
+	/** Runs after a turn of the loop, when everything that the flush published has been written. */
 	readonly #settleAndLook = (): void => {
 		if (!this.#stopped && this.#settle(true)) this.#look();
 	};
 
-	/** Ends the flush. @returns whether to look for more at once; else a pause has begun. */
+	/** Ends the flush. @returns whether to check for more at once; otherwise a pause has begun. */
 	#settle(hasPublished: boolean): boolean {
 		const { policy, counters } = this.#parts;
 		if (this.#records > 0) {
 			const nowMs = this.#scheduler.nowMs();
-			// A flush that wrote nothing saved no write by its pause, so the next one needs none.
+			// A flush that wrote nothing gains nothing from a pause, so none follows.
 			policy.flushed(hasPublished ? this.#beganMs : nowMs, nowMs, this.#fill);
 			counters.add("recordsRead", this.#records);
 			counters.add("flushes", 1);
@@ -268,7 +268,7 @@ export class FlushEngine {
 		else this.#turn();
 	};
 
-	/** Nothing is left to do, and the other processes know that this shard wants to be woken. */
+	/** Whether there is nothing left to do and the other processes know that this shard must be woken. */
 	#mayRest(): boolean {
 		return !this.#parts.holds() && !this.#hasRecords() && this.#sleep();
 	}
@@ -322,7 +322,7 @@ export class FlushEngine {
 		return this.#parts.bus.hasRecords() || this.#sources.some((source) => source.hasRecords());
 	}
 
-	/** Every ring is asked to wake us, so all of them must be asked. */
+	/** Requests a wake-up from every ring, so all of them must be called. */
 	#sleep(): boolean {
 		let sleeps = this.#parts.bus.sleep();
 		for (const source of this.#sources) sleeps = source.sleep() && sleeps;

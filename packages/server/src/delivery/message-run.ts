@@ -1,9 +1,9 @@
 import type { Publishing } from "@shardcast/wire";
 import type { MessageContext, Middleware } from "./incoming/middleware.ts";
 
-/** One message on its way through the handlers, the first of them outermost. */
+/** The run of a message through the handlers; the first one is outermost. */
 export class MessageRun {
-	/** What `last` has said; null until then. */
+	/** The result of `last`; null before that. */
 	published: Publishing | null = null;
 	readonly #handlers: readonly Middleware[];
 	readonly #context: MessageContext;
@@ -18,14 +18,14 @@ export class MessageRun {
 	}
 
 	/**
-	 * Calls the handlers, once. @returns a promise when one of them waits.
-	 * @throws what a handler or `last` throws, and when a handler calls `next` twice (it would publish twice) or too late.
+	 * Calls the handlers, once. @returns a promise if one of them waits.
+	 * @throws errors of a handler or of `last`, and when a handler calls `next` twice (this would publish twice) or too late.
 	 */
 	start(): Promise<void> | undefined {
 		return this.#call(0);
 	}
 
-	/** From now on no handler can let the message through. */
+	/** Ends the run: no handler can let the message through any more. */
 	end(): void {
 		this.#over = true;
 	}
@@ -40,7 +40,7 @@ export class MessageRun {
 		let inner: InnerPromise<void> | undefined;
 		const next = (): Promise<void> | undefined => {
 			if (called) throw new Error("a handler called next() twice for one message");
-			if (!open || this.#over) throw new Error("a handler called next() too late: it had returned, or its time was over");
+			if (!open || this.#over) throw new Error("a handler called next() too late: it had returned, or its deadline had passed");
 			called = true;
 			const waits = this.#call(index + 1);
 			if (waits !== undefined) inner = InnerPromise.of(waits);
@@ -60,16 +60,16 @@ export class MessageRun {
 			} finally {
 				open = false;
 			}
-			// A handler that did not wait for those inside must not make their failure unheard; one that it caught is its business.
+			// If a handler did not wait for the inner ones, their failure must still be reported. A failure that it caught is handled.
 			if (inner?.needsWait) await inner;
 		};
 		return wait(returned);
 	}
 }
 
-/** What `next` returns: it knows whether the handler outside has taken notice of it. Made only for a handler that waits. */
+/** The result of `next`, which records whether the outer handler uses it. Created only if a handler waits. */
 class InnerPromise<T> extends Promise<T> {
-	/** What `then` returns, and so `await`, `catch` and `finally`, is an ordinary promise. */
+	/** `then`, and so `await`, `catch` and `finally`, return ordinary promises. */
 	static override readonly [Symbol.species] = Promise;
 	#isHeard = false;
 	#isSettled = false;
@@ -79,12 +79,12 @@ class InnerPromise<T> extends Promise<T> {
 		const settled = () => {
 			inner.#isSettled = true;
 		};
-		// Without this a failure that nobody hears would end the process.
+		// Otherwise an unhandled rejection would end the process.
 		void Promise.prototype.then.call(inner, settled, settled);
 		return inner;
 	}
 
-	/** Whether the handlers inside still wait, or the handler outside cannot know how they ended. */
+	/** Whether the inner handlers still wait, or the outer handler does not know their result. */
 	get needsWait(): boolean {
 		return !this.#isSettled || !this.#isHeard;
 	}
@@ -99,7 +99,7 @@ class InnerPromise<T> extends Promise<T> {
 	}
 }
 
-/** Of any kind: a handler may use another library's. */
+/** Accepts any thenable, since handlers may use other libraries' promises. */
 export function isPromise(value: unknown): value is PromiseLike<void> {
 	return typeof (value as { then?: unknown } | undefined | null)?.then === "function";
 }

@@ -2,39 +2,39 @@ import type { RecordHead } from "@shardcast/wire";
 import type { DeliveredRecord } from "../delivery/delivered-record.ts";
 import { hasTopics, type Transport } from "../transports/transport.ts";
 
-/** What makes the frames of one protocol around a payload. */
+/** Encodes payloads into frames of a protocol. */
 export interface Encoder {
 	readonly isBinary: boolean;
 	/**
-	 * The frame for one audience. Called once for each record and audience, however many clients that has.
-	 * Null = this audience does not get the record.
-	 * @param record lies in the ring; it and the result are used up before the next call.
+	 * Returns the frame for an audience, or null if the audience does not get the record. Called once per record and audience, however many clients it
+	 * has.
+	 * @param record is in the ring. It and the result are valid until the next call.
 	 */
 	encode(record: DeliveredRecord): Uint8Array | null;
 }
 
-/** One array for all audiences that are topics only; nothing is ever put into it. */
+/** Shared by all audiences that have only a topic; always empty. */
 const nobody: Transport[] = [];
 
 export interface AudienceOptions {
-	/** Null = its clients get the payload as it was published. */
+	/** Null = clients get the payload as published. */
 	readonly encoder?: Encoder | null;
-	/** All clients of the audience are in this one as well; the provider never selects both for a record. */
+	/** An audience that contains all clients of this one. The provider never selects both for a record. */
 	readonly wider?: Audience | null;
 }
 
 /**
- * Clients that get the same bytes: those of a channel set, or of one channel in one variant of a protocol. `Hub.subscribe` puts a client into
- * one. One class, so that the fan-out's reads of it are monomorphic.
+ * Clients that get the same bytes: those of a channel set, or of a channel in one variant of a protocol. `Hub.subscribe` adds a client. There is only
+ * one class, so that reads in the fan-out are monomorphic.
  */
 export class Audience {
-	/** Of uWebSockets.js, for clients on WebSockets: one call reaches all of them. Never a topic that was used before. */
+	/** Topic of uWebSockets.js for clients on WebSockets: one call sends to all of them. Never reused. */
 	readonly topic: string;
-	/** How many clients those are. One writer, the hub. */
+	/** Number of these clients. Written by the hub. */
 	size = 0;
-	/** Clients on transports without topics, each with a call. One writer, the hub. */
+	/** Clients on transports without topics, which need a call each. Written by the hub. */
 	listed = nobody;
-	/** Its clients get the payload as it was published, by the topic alone. One word for the fan-out to look at, instead of three. */
+	/** Whether all clients get the payload as published, through the topic. Saves the fan-out two checks. */
 	isPlain: boolean;
 	readonly encoder: Encoder | null;
 	readonly provider: AudienceProvider;
@@ -48,12 +48,12 @@ export class Audience {
 		this.wider = wider;
 	}
 
-	/** All of its clients. */
+	/** Number of all clients. */
 	get clients(): number {
 		return this.size + this.listed.length;
 	}
 
-	/** Counts a client in. For the hub only. */
+	/** Adds a client. Called by the hub only. */
 	add(client: Transport): void {
 		if (hasTopics(client)) {
 			this.size++;
@@ -64,7 +64,7 @@ export class Audience {
 		else this.listed.push(client);
 	}
 
-	/** Counts a client out. For the hub only. Of a list it costs a search. */
+	/** Removes a client. Called by the hub only. Costs a search in `listed`. */
 	remove(client: Transport): void {
 		if (hasTopics(client)) {
 			this.size--;
@@ -75,22 +75,22 @@ export class Audience {
 	}
 }
 
-/** Finds audiences by what their clients listen to, for one kind of session. It makes them; who is in them is the hub's. One owner, the shard's loop. */
+/** Creates the audiences of one kind of session, and finds them by what their clients listen to. The hub manages their clients. Owned by the shard's loop. */
 export interface AudienceProvider {
-	/** Subscriptions to its audiences at present. One writer, the hub. */
+	/** Current subscriptions to its audiences. Written by the hub. */
 	subscriptions: number;
 	/**
-	 * Adds the audiences that get the record: no client in two of them for the same thing. Called for each record: nothing may be allocated
-	 * in here.
+	 * Adds the audiences that get the record to `into`. No client may be in two of them for the same subscription. Called for each record: must not
+	 * allocate.
 	 */
 	select(u8: Uint8Array, view: DataView, head: RecordHead, into: Audience[]): void;
-	/** Clients that get a message of this channel; "" = one to everybody. For people, not for the hot path. */
+	/** Number of clients that get a message of this channel; "" = to everybody. For display, not for hot paths. */
 	reach(channel: string): number;
-	/** The last client has left this audience. */
+	/** Called when the last client has left an audience. */
 	emptied(audience: Audience): void;
 }
 
-/** Gets to know which channels have subscribers among the audiences of one provider. */
+/** Is notified which channels have subscribers among the audiences of a provider. */
 export interface ChannelWatch {
 	subscribed(channel: string): void;
 	unsubscribed(channel: string): void;

@@ -3,52 +3,51 @@ import { hasTopics, type Transport } from "../transports/transport.ts";
 import type { Audience, AudienceProvider } from "./audience.ts";
 
 /**
- * Which clients get a record, over all kinds of sessions: sessions subscribe here to audiences, which they get from their provider. One owner,
- * the shard's loop.
+ * Knows which clients get a record, over all kinds of sessions. A session gets audiences from its provider and subscribes clients to them here. Owned
+ * by the shard's loop.
  *
- * Cost of `select`: one call for each provider that has clients, no allocation. The call sees as many classes as there are such providers, which
- * V8 keeps apart inline up to four.
+ * `select` makes one call per provider that has clients, and does not allocate. V8 inlines the call for up to four different classes.
  */
 export class Hub {
 	readonly #providers: AudienceProvider[] = [];
 	readonly #audiences: Audience[] = [];
 	readonly #forJoins: AudienceProvider[] = [];
 
-	/** Asked for each record, after those that were added before. */
+	/** Adds a provider, which is called for each record, in order of addition. */
 	add(provider: AudienceProvider): void {
 		this.#providers.push(provider);
 	}
 
-	/** Asked for records that say who subscribes and unsubscribes, and for no others. */
+	/** Adds a provider that is called only for join and leave records. */
 	addForJoins(provider: AudienceProvider): void {
 		this.#forJoins.push(provider);
 	}
 
-	/** The client, which is open and not in the audience, gets from now on what the audience gets. */
+	/** Adds a client to an audience. It must be open and not in the audience. */
 	subscribe(client: Transport, audience: Audience): void {
 		audience.provider.subscriptions++;
-		// All are counted before anything can fail: `forget` takes the client out of all.
+		// Count all before anything can fail: `forget` removes the client from all.
 		for (let each: Audience | null = audience; each !== null; each = each.wider) each.add(client);
 		if (!hasTopics(client)) return;
 		for (let each: Audience | null = audience; each !== null; each = each.wider) client.subscribe(each.topic);
 	}
 
-	/** The client, which is open and in the audience, gets nothing more through it. */
+	/** Removes a client from an audience. It must be open and in the audience. */
 	unsubscribe(client: Transport, audience: Audience): void {
 		if (hasTopics(client)) for (let each: Audience | null = audience; each !== null; each = each.wider) client.unsubscribe(each.topic);
 		this.forget(client, audience);
 	}
 
 	/**
-	 * The client gets from now on by another transport, or as one of another audience, what it got before, in one step: nothing is missed, nothing
-	 * comes twice. The new comes before the old ends, since uWebSockets.js forgets what waits for a client without topics.
+	 * Moves a client to another transport or audience in one step, so that it misses nothing and gets nothing twice. It joins the new one before it leaves
+	 * the old one, since uWebSockets.js discards what waits for a client without topics.
 	 */
 	move(from: Transport, audience: Audience, to: Transport, into: Audience = audience): void {
 		this.subscribe(to, into);
 		this.unsubscribe(from, audience);
 	}
 
-	/** As `unsubscribe`, for a client whose connection is gone: its topics went with it. */
+	/** Like `unsubscribe`, for a client whose connection, and so its topics, are gone. */
 	forget(client: Transport, audience: Audience): void {
 		audience.provider.subscriptions--;
 		for (let each: Audience | null = audience; each !== null; each = each.wider) {
@@ -60,7 +59,7 @@ export class Hub {
 	/** The audiences of a record, valid until the next call. */
 	select(u8: Uint8Array, view: DataView, head: RecordHead): readonly Audience[] {
 		const audiences = this.#audiences;
-		// Setting the length to 0 would give the array's memory away, and the next push ask for new: garbage for every record.
+		// Setting the length to 0 would free the array's memory, and the next push would allocate: garbage for every record.
 		while (audiences.length > 0) audiences.pop();
 		const providers = this.#providers;
 		for (let index = 0; index < providers.length; index++) {
@@ -70,14 +69,14 @@ export class Hub {
 		return audiences;
 	}
 
-	/** The audiences of a record that says who subscribes or unsubscribes. */
+	/** The audiences of a join or leave record. */
 	selectForJoins(u8: Uint8Array, view: DataView, head: RecordHead): readonly Audience[] {
 		const audiences: Audience[] = [];
 		for (const provider of this.#forJoins) provider.select(u8, view, head, audiences);
 		return audiences;
 	}
 
-	/** Clients that get a message of this channel; "" = one to everybody. */
+	/** Number of clients that get a message of this channel; "" = to everybody. */
 	reach(channel: string): number {
 		let clients = 0;
 		for (const provider of this.#providers) clients += provider.reach(channel);

@@ -57,13 +57,17 @@ describe("handlers", () => {
 			published.push("x");
 			return publishTaken;
 		});
-		expect({ published, errors }).toEqual({ published: [], errors: ["a handler put a string into payload; it takes a Uint8Array"] });
+		expect({ published, errors }).toEqual({ published: [], errors: ["a handler put a string into payload; it must be a Uint8Array"] });
 	});
 
 	const invalid = Buffer.from([0xff]);
 	it.each<[string, (handlers: Handlers) => void, string]>([
-		["that the last handler put in", (handlers) => handlers.setLast((message) => Object.assign(message, { payload: invalid })), "no UTF-8"],
-		["that the last handler changed", (handlers) => handlers.setLast(({ payload }) => payload.fill(0xff)), "no UTF-8"],
+		[
+			"that the last handler put in",
+			(handlers) => handlers.setLast((message) => Object.assign(message, { payload: invalid })),
+			"not UTF-8",
+		],
+		["that the last handler changed", (handlers) => handlers.setLast(({ payload }) => payload.fill(0xff)), "not UTF-8"],
 		[
 			"that is too long, of the last handler",
 			(handlers) => handlers.setLast((message) => Object.assign(message, { payload: Buffer.alloc(101) })),
@@ -76,7 +80,7 @@ describe("handlers", () => {
 					Object.assign(message, { kind: RecordKind.binary, payload: invalid });
 					return next();
 				}),
-			"no UTF-8",
+			"not UTF-8",
 		],
 		[
 			"that reads differently the second time",
@@ -88,7 +92,7 @@ describe("handlers", () => {
 				});
 				handlers.setLast(() => {});
 			},
-			"no UTF-8",
+			"not UTF-8",
 		],
 	])("a payload %s is held to the limits", (_, change, problem) => {
 		const { handlers, take, published, errors } = setup();
@@ -115,7 +119,7 @@ describe("handlers", () => {
 			return turn().then(next);
 		});
 		expect(await take("x")).toEqual({ outcome: "failed" });
-		expect([published, errors]).toEqual([[], ["a handler put a string into payload; it takes a Uint8Array"]]);
+		expect([published, errors]).toEqual([[], ["a handler put a string into payload; it must be a Uint8Array"]]);
 	});
 
 	it("a context that cannot be changed costs the message of a handler that waits and fails, nothing more", async () => {

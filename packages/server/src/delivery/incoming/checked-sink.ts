@@ -4,16 +4,16 @@ import type { Namespaces, PublicationRules } from "@shardcast/channels";
 import { type ChannelList, isJson, type Publishing, type PublishRefused, type RecordKind } from "@shardcast/wire";
 
 /**
- * Refuses what a channel does not take by the rules of its namespace, whoever publishes: clients, HTTP, the program. A message to several
- * channels must suit all of them.
+ * Refuses messages that break the rules of a channel's namespace, from clients, HTTP and the program. A message to several channels must obey the
+ * rules of all of them.
  *
- * Costs a comparison while no namespace has such rules; otherwise a look at a table for each channel, and with `json` one at each byte.
+ * Costs a comparison while no namespace has such rules, otherwise a table look-up per channel, and with `json` a read of each byte.
  */
 export class CheckedSink implements MessageSink {
 	readonly #sink: MessageSink;
 	readonly #namespaces: () => Namespaces;
 
-	/** @param namespaces looked up at each message. */
+	/** @param namespaces called for each message. */
 	constructor(sink: MessageSink, namespaces: () => Namespaces) {
 		this.#sink = sink;
 		this.#namespaces = namespaces;
@@ -47,5 +47,5 @@ function refusalOf(name: string, { bytesMax, format }: PublicationRules, payload
 		};
 	if (format === "any" || (isUtf8(payload) && isJson(payload, format === "json_object"))) return null;
 	const wanted = format === "json" ? "JSON" : "JSON objects";
-	return { outcome: "invalid", detail: `channel ${JSON.stringify(name)} takes only ${wanted}` };
+	return { outcome: "invalid", detail: `channel ${JSON.stringify(name)} accepts only ${wanted}` };
 }

@@ -6,36 +6,36 @@ import { isPromise, MessageRun } from "../message-run.ts";
 import type { MessageContext, MessageHandler, Middleware } from "./middleware.ts";
 import { WaitingMessages, type WaitingMessagesLimits } from "./waiting-messages.ts";
 
-/** Messages of one sender that are published in order, up to the first that finds no room. */
+/** Messages of a sender that are published in order, up to the first that finds no room. */
 export interface MessageBatch {
-	/** Set by `Handlers` when a message found no room: those behind it are `full` as well, and no handler sees them. */
+	/** Set by `Handlers` when a message found no room. The messages after it are `full` too, and no handler gets them. */
 	isOver: boolean;
 }
 
 export interface HandlersParts {
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
-	/** How long one message may wait behind others and for its handlers, in milliseconds from its arrival. */
+	/** Time limit for a message, in milliseconds from its arrival: for waiting behind others and for its handlers. */
 	readonly deadlineMs: number;
 	readonly limits: WaitingMessagesLimits;
-	/** Told about an exception of a handler, and about one that did not settle in time. */
+	/** Called with an exception of a handler, and when one did not finish in time. */
 	readonly onError: (error: unknown) => void;
 }
 
 /**
- * Middleware around the publishing of messages, the first one added outermost. Without any, nothing is called and no context is made: look at
- * `isEmpty` first. As long as no handler waits, a message costs its context, a run and a `next` for each handler: no promise, no copy.
+ * Middleware around the publishing of messages; the first one added is outermost. Check `isEmpty` first, so that without handlers no context is
+ * created. As long as no handler waits, a message costs its context, a run, and a `next` per handler: no promise, no copy.
  *
- * One owner, the shard's loop. A handler may wait: messages of the same sender then wait behind it (`WaitingMessages`). A message
- * that is not through within the deadline, counted from its arrival, is lost and counted, so a sender's queue is bounded in time; what its
- * handlers do later has no effect.
+ * Owned by the shard's loop. A handler may be asynchronous: then later messages of the same sender wait behind it (`WaitingMessages`). A message that
+ * is not published within the deadline, counted from its arrival, is lost and counted, so that a sender's queue is bounded in time. Later actions of
+ * its handlers have no effect.
  */
 export class Handlers {
 	readonly #parts: HandlersParts;
 	readonly #waiting: WaitingMessages;
 	readonly #handlers: Middleware[] = [];
 	#last: MessageHandler | null = null;
-	/** Whether a handler has waited, or may: then messages are copied before the first one sees them. */
+	/** Whether a handler has waited, or may wait: then messages are copied before the first handler gets them. */
 	#mayWait = false;
 
 	constructor(parts: HandlersParts) {
@@ -43,13 +43,13 @@ export class Handlers {
 		this.#waiting = new WaitingMessages(parts.limits);
 	}
 
-	/** Adds a handler inside those that are there. */
+	/** Adds a handler inside the existing ones. */
 	use(handler: Middleware): void {
 		this.#handlers.push(handler);
 		if (handler.constructor.name === "AsyncFunction") this.#mayWait = true;
 	}
 
-	/** Sets the function that sees each message that passes all handlers. */
+	/** Sets the function that gets each message that passes all handlers. */
 	setLast(handler: MessageHandler): void {
 		this.#last = handler;
 	}
@@ -58,7 +58,7 @@ export class Handlers {
 		return this.#handlers.length === 0 && this.#last === null;
 	}
 
-	/** Messages whose handlers wait, and those behind them. */
+	/** Number of messages whose handlers wait, and of those behind them. */
 	get waiting(): number {
 		return this.#waiting.count;
 	}
@@ -69,15 +69,15 @@ export class Handlers {
 	}
 
 	/**
-	 * Takes a message through the handlers, behind those of the same sender that wait.
-	 * @param sender whose order is kept.
-	 * @param publish is given what the handlers made of the message, once, and not at all when they stopped it.
-	 * @param batch that the message is part of.
-	 * @returns what came of it; `full` when no more may wait.
+	 * Passes a message through the handlers, after waiting messages of the same sender.
+	 * @param sender the order of its messages is kept.
+	 * @param publish gets the payload after all handlers, once; not called if a handler stops the message.
+	 * @param batch the batch of the message.
+	 * @returns the result; `full` when no more messages may wait.
 	 */
 	take(sender: object, context: MessageContext, publish: (payload: Uint8Array) => Publishing, batch?: MessageBatch): Publishing {
 		const payloadBytes = context.payload.length;
-		// A handler may write into its context, but what goes out keeps the kind that came in.
+		// A handler may change its context, but the message keeps its kind.
 		const { kind } = context;
 		if (!this.#waiting.hasRoom(sender, payloadBytes)) {
 			this.#parts.counters.add("handlersFull", 1);
@@ -105,14 +105,14 @@ export class Handlers {
 		return resultOf(run, handled);
 	}
 
-	/** Of a message that has waited. When its time is over no handler sees it. */
+	/** Starts a message that has waited. After its deadline no handler gets it. */
 	#startBehind(run: MessageRun, context: MessageContext, leftMs: number): Promise<void> | undefined {
 		if (leftMs > 0) return this.#start(run, context, leftMs, true);
 		this.#failed(run, new DeadlineError("the handlers of earlier messages", this.#parts.deadlineMs));
 		return undefined;
 	}
 
-	/** @returns a promise, which never rejects, while handlers wait. */
+	/** @returns a promise that never rejects, if handlers wait. */
 	#start(run: MessageRun, context: MessageContext, leftMs: number, isCopy: boolean): Promise<void> | undefined {
 		const copiesFirst = this.#mayWait && !isCopy;
 		if (copiesFirst) context.payload = new Uint8Array(context.payload);
@@ -123,7 +123,7 @@ export class Handlers {
 				run.end();
 				return undefined;
 			}
-			// The socket's bytes are gone when this returns. What is no bytes is refused when it is to go out.
+			// The socket's bytes are invalid when this returns. A payload that is not bytes is refused when it is published.
 			const { payload } = context;
 			if (!copiesFirst && !isCopy && payload instanceof Uint8Array) context.payload = new Uint8Array(payload);
 			this.#mayWait = true;
@@ -146,12 +146,12 @@ export class Handlers {
 
 	#failed(run: MessageRun, error: unknown): void {
 		run.end();
-		// One that failed behind the publishing has not taken it back.
+		// A failure after the publishing does not undo it.
 		run.published ??= publishFailed;
 		this.#tell(error);
 	}
 
-	/** Never throws: a value that was thrown may throw when somebody looks at it, and messages wait behind this one. */
+	/** Reports an error. Never throws: a thrown value may throw when it is inspected, and messages wait behind this one. */
 	#tell(error: unknown): void {
 		let counter: "handlerTimeouts" | "handlerErrors" = "handlerErrors";
 		try {
@@ -165,27 +165,27 @@ export class Handlers {
 
 	#publish(context: MessageContext, kind: RecordKind, publish: (payload: Uint8Array) => Publishing, batch?: MessageBatch): Publishing {
 		if (this.#last !== null) {
-			// It sees only what may go out; it may change that, so the payload is checked again. Each check reads the bytes of a text once.
+			// The handler gets only a valid payload, but may change it, so it is checked again. A check reads the bytes of a text once.
 			this.#check(context.payload, kind);
 			const returned: unknown = this.#last(context);
-			// Nobody waits for it, but unheard it would end the process.
+			// Nothing waits for the promise, but an unhandled rejection would end the process.
 			if (isPromise(returned)) returned.then(undefined, (error: unknown) => this.#tell(error));
 		}
 		const { payload } = context;
 		this.#check(payload, kind);
 		const result = publish(payload);
-		// Here and not when the result is read: the next message of the batch may be handled before that.
+		// Set here and not when the result is used, since the next message of the batch may be handled before that.
 		if (batch !== undefined && !(result instanceof Promise) && result.outcome === "full") batch.isOver = true;
 		return result;
 	}
 
-	/** What handlers put in goes out, so it is held to the same limits as what came in. */
+	/** Checks a payload from a handler by the same limits as for incoming messages. */
 	#check(payload: Uint8Array, kind: RecordKind): void {
-		if (!(payload instanceof Uint8Array)) throw new TypeError(`a handler put a ${typeof payload} into payload; it takes a Uint8Array`);
+		if (!(payload instanceof Uint8Array)) throw new TypeError(`a handler put a ${typeof payload} into payload; it must be a Uint8Array`);
 		if (payload.length > this.#parts.payloadBytesMax) throw new RangeError(`a handler made a message of ${payload.length} bytes`);
-		// A text frame that is no UTF-8 would make every client close its connection.
+		// Clients would close their connection on a text frame that is not UTF-8.
 		if (kind === RecordKind.text && !isUtf8(payload))
-			throw new TypeError("a handler made a text message that is no UTF-8; change strings, not bytes");
+			throw new TypeError("a handler made a text message that is not UTF-8; change strings, not bytes");
 	}
 }
 

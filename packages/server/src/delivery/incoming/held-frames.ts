@@ -2,7 +2,7 @@ import type { MessageDetails } from "@shardcast/bus";
 import type { ChannelList, RecordKind } from "@shardcast/wire";
 import type { AnnouncementType } from "../publishing/publisher.ts";
 
-/** A client's message that found the ring full. `payload` is a copy: the socket's bytes are gone once its callback returns. */
+/** A client's message that found the ring full. `payload` is a copy: the socket's bytes are invalid after its callback. */
 export interface HeldFrame {
 	/** Absent = a publication. */
 	readonly type?: AnnouncementType;
@@ -14,27 +14,26 @@ export interface HeldFrame {
 }
 
 export interface HeldFramesLimits {
-	/** Bytes of all clients together. */
+	/** Most bytes of all clients together. */
 	readonly bytesMax: number;
-	/** Bytes of one client, so that one that floods the shard is refused before it takes the room of the others. */
+	/** Most bytes of a client, so that one that floods the shard is refused before it takes room from others. */
 	readonly clientBytesMax: number;
 }
 
-/** What a held frame costs besides what it carries, so that a flood of empty frames is bounded as well. */
+/** Bytes counted per frame besides its contents, so that a flood of empty frames is bounded too. */
 const overheadBytes = 128;
 
 /**
- * Client messages that wait for room in the ring, first in, first out: the order of each sender is kept, and a large message
- * is not passed for ever by small ones. A client cannot be told to wait (uWebSockets.js has no way to stop reading from one
- * WebSocket), so the choice is between holding its message and closing it.
+ * Client messages that wait for room in the ring. First in, first out, so that the order of each sender is kept, and small messages cannot overtake a
+ * large one forever. uWebSockets.js cannot stop reading from a WebSocket, so the only choices are to hold a client's message or to close the client.
  *
- * One owner. When a bound is reached `hold` answers false; the caller closes that client with 1013, counted as `closedBusFull`.
+ * One owner. When a bound is reached, `hold` returns false, and the caller closes that client with 1013, counted as `closedBusFull`.
  */
 export class HeldFrames<Frame extends HeldFrame = HeldFrame> {
 	readonly #limits: HeldFramesLimits;
 	readonly #bytesOf = new Map<number | object, number>();
 	#frames: Frame[] = [];
-	/** Frames before this one have gone; the array is cut when all have. */
+	/** Index of the first frame. Earlier ones were released; the array is cleared when all were. */
 	#first = 0;
 	#bytes = 0;
 
@@ -61,7 +60,7 @@ export class HeldFrames<Frame extends HeldFrame = HeldFrame> {
 		return true;
 	}
 
-	/** Offers the frames to `write` in order until it answers false; returns how many went. */
+	/** Passes the frames to `write` in order until it returns false. Returns how many were released. */
 	release(write: (frame: Frame) => boolean): number {
 		const before = this.#first;
 		while (this.#first < this.#frames.length && write(this.#frames[this.#first])) {
@@ -95,7 +94,7 @@ function bytesOf({ payload, details }: HeldFrame): number {
 	return bytes;
 }
 
-/** Whose share it counts towards. */
+/** The client or holder whose share it counts towards. */
 function holderOf({ sender, details }: HeldFrame): number | object {
 	return details?.holder ?? sender;
 }

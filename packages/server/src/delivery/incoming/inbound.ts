@@ -19,27 +19,24 @@ export interface InboundParts {
 	readonly live: { readonly namespaces: Namespaces };
 	/** The channels' logs. */
 	readonly history: Pick<ChannelLog, "publish" | "once">;
-	/** Absent = no channel is durable. */
+	/** Absent without durable channels. */
 	readonly durable?: DurableChannels | null;
-	/** Absent = there are no other machines. */
+	/** Absent without other machines. */
 	readonly redis?: Pick<RedisChannels, "has" | "publish"> | null;
-	/** Called after each record that is in the ring. */
+	/** Called after each record written to the ring. */
 	readonly onCommit: () => void;
-	/** Called when a message found no room. */
+	/** Called when a message finds no room. */
 	readonly onFull: () => void;
 }
 
-/**
- * Client messages held for a full ring. uWebSockets.js reads about 5 MB from one socket before the loop goes on, so that a client's
- * share is a few such gulps.
- */
+/** Limits for client messages held while the ring is full. uWebSockets.js reads about 5 MB from a socket at once, so a client's share is a few such reads. */
 const heldLimits = { bytesMax: 64 * 1024 * 1024, clientBytesMax: 16 * 1024 * 1024 };
-/** Messages whose handlers wait, for the same reason. */
+/** Limits for messages whose handlers wait, chosen for the same reason. */
 const waitingLimits = { bytesMax: 64 * 1024 * 1024, senderBytesMax: 16 * 1024 * 1024, senderMessagesMax: 4096 };
-/** How long a handler may take, if nothing else is said. */
+/** Default time limit for handlers. */
 export const defaultHandlerDeadlineMs = 10_000;
 
-/** Messages on their way in: through the handlers into the ring or to Kafka, and those that wait for one of them. */
+/** The way in for messages: through the handlers to the ring or to Kafka, including those that wait. */
 export class Inbound implements Feature {
 	readonly name = "messages";
 	readonly incoming: Incoming;
@@ -58,7 +55,7 @@ export class Inbound implements Feature {
 			held: this.#heldForLogs,
 			counters: row,
 			life: shardLife(bus.member, row.incarnation),
-			// A turn gives them another try.
+			// The next turn retries them.
 			onHeld: onCommit,
 		});
 		const router = new ChannelRouter({
@@ -84,22 +81,22 @@ export class Inbound implements Feature {
 		this.incoming = new Incoming({ publisher, announcer: this.#publisher, handlers: this.handlers });
 	}
 
-	/** Waits for handlers that have messages. */
+	/** Waits for handlers with messages. */
 	drain(leftMs: number): Promise<void> {
 		return inTime(this.handlers.whenNone(), leftMs);
 	}
 
-	/** Messages that wait for a handler. */
+	/** Number of messages that wait for a handler. */
 	unfinished(): number {
 		return this.handlers.waiting;
 	}
 
-	/** Messages that wait for room in the ring, or for a log. */
+	/** Number of messages that wait for room in the ring, or for a log. */
 	get held(): number {
 		return this.#held.count + this.#heldForLogs.count;
 	}
 
-	/** Gives them another try. */
+	/** Retries held messages. */
 	retry(): void {
 		this.#publisher.retry();
 		this.#history.retry();

@@ -6,30 +6,30 @@ import type { MessageContext } from "./middleware.ts";
 
 export interface IncomingParts {
 	readonly publisher: MessageSink;
-	/** Joins and leaves go onto the bus, wherever messages go. */
+	/** Puts joins and leaves on the bus, wherever messages go. */
 	readonly announcer: Pick<Publisher, "announce">;
 	readonly handlers: Handlers;
 }
 
-/** A client whose messages come one after the other and keep their order. */
+/** A client, whose messages keep their order. */
 export interface MessageSender {
-	/** Under which its messages go out, so that it does not get them back; 0 = nobody. */
+	/** Sender number of its messages, so that it does not get them back; 0 = none. */
 	readonly sender: number;
 	readonly address: string;
 }
 
-/** Who publishes over HTTP, or the program that runs the server. */
+/** A publisher over HTTP, or the program that runs the server. */
 export interface MessageSource {
 	readonly address: string;
-	/** When the messages are one batch. */
+	/** Set if the messages are one batch. */
 	readonly batch?: MessageBatch;
 }
 
 /**
- * What comes in, from clients, over HTTP or from the program that runs the server: through the handlers into the ring, or to Kafka. Who may
- * publish what is for the callers to know.
+ * Takes messages from clients, from HTTP and from the program that runs the server, and passes them through the handlers to the ring or to Kafka.
+ * Callers check permissions.
  *
- * One owner, the shard's loop.
+ * Owned by the shard's loop.
  */
 export class Incoming {
 	readonly #parts: IncomingParts;
@@ -39,8 +39,8 @@ export class Incoming {
 	}
 
 	/**
-	 * A message of a client, which is held when there is no room. Its bytes may be reused when this returns.
-	 * @param toSender the client gets its own message if it listens to the channel.
+	 * Takes a message of a client. It is held while there is no room. The caller may reuse its bytes when this returns.
+	 * @param toSender whether the client gets its own message if it listens to the channel.
 	 */
 	fromClient(
 		client: MessageSender,
@@ -55,14 +55,14 @@ export class Incoming {
 		return handlers.take(
 			client,
 			{ source: "websocket", kind, channels: channels.names, address: client.address, payload },
-			// Nobody is the sender any more of a message whose client has left meanwhile.
+			// If the client has left meanwhile, the message has no sender.
 			(handled) => publisher.publishOrHold(kind, toSender ? 0 : client.sender, channels, handled, details),
 		);
 	}
 
 	/**
-	 * A message over HTTP, or of the program that runs the server.
-	 * @param from whose messages keep their order; its address is asked for only while there are handlers.
+	 * Takes a message from HTTP, or of the program that runs the server.
+	 * @param from the publisher, whose messages keep their order. Its address is read only if there are handlers.
 	 */
 	publish(
 		kind: RecordKind,

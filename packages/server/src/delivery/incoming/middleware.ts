@@ -1,33 +1,32 @@
 import type { RecordKind } from "@shardcast/wire";
 
 /**
- * A message on its way in. Valid until the last handler has returned, and its promise has settled if it gave one. `payload` lies in the socket's
- * own buffer until a handler waits; then it is a copy, so a handler reads it again after it has waited. (A handler that is an async function
- * gets a copy from the start.)
+ * An incoming message. Valid until the last handler has returned, and its promise, if any, has settled. `payload` is in the socket's buffer until a
+ * handler waits. Then it becomes a copy, so read it again after waiting. (An async function gets a copy from the start.)
  */
 export interface MessageContext {
 	/** `host`: the program that runs the server, by `server.publish`. */
 	readonly source: "websocket" | "http" | "host";
 	readonly kind: RecordKind;
-	/** None = to everybody. */
+	/** Empty = to everybody. */
 	readonly channels: readonly string[];
-	/** Where it came from: an IP address. */
+	/** IP address of the publisher. */
 	readonly address: string;
-	/** A handler may put other bytes here; those go out. */
+	/** A handler may replace it; the new bytes are published. */
 	payload: Uint8Array;
 }
 
-/** Lets the message through to the handlers inside, once. A promise when one of them waits: it settles when they are done. */
+/** Passes the message on to the inner handlers, once. Returns a promise if one of them waits; it settles when they are done. */
 export type Next = () => Promise<void> | undefined;
 
 /**
- * Sees each message before it is published: calls `next` to let it through, or does not. It may wait: then it returns a promise, and later
- * messages of the same connection wait behind this one. An exception, or a promise that rejects, costs this one message.
+ * Gets each message before it is published. Call `next` to let it through. If it returns a promise, later messages of the same connection wait for it.
+ * An exception or rejected promise loses this message only.
  */
 export type Middleware = (context: MessageContext, next: Next) => void | Promise<void>;
 
 /**
- * Sees each message that all middleware let through, just before it goes out. It cannot wait: a promise that it returns and that rejects is
- * counted, but the message has gone out.
+ * Gets each message that all middleware let through, just before it is published. It cannot wait: if it returns a promise that rejects, this is
+ * counted, but the message is published.
  */
 export type MessageHandler = (message: MessageContext) => void;

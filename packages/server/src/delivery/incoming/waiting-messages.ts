@@ -1,35 +1,34 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 export interface WaitingMessagesLimits {
-	/** Bytes of all messages that wait. */
+	/** Most bytes of all waiting messages. */
 	readonly bytesMax: number;
-	/** Bytes of one sender's, so that one that floods the shard is refused before it takes the room of the others. */
+	/** Most bytes of a sender, so that one that floods the shard is refused before it takes room from others. */
 	readonly senderBytesMax: number;
-	/** Messages of one sender: small ones cost the heap more than their bytes say. */
+	/** Most messages of a sender, since small ones take more heap than their bytes. */
 	readonly senderMessagesMax: number;
 }
 
-/** Handles one message. @returns a promise, which never rejects, when its handlers wait. */
+/** Handles a message. @returns a promise that never rejects, if its handlers wait. */
 export type Handle = () => Promise<void> | undefined;
 
 interface Line {
-	/** In order; null once it is being handled. */
+	/** In order; null for the one being handled. */
 	readonly messages: ({ readonly handle: Handle; readonly bytes: number } | null)[];
 	bytes: number;
-	/** Messages that wait, and the one that is being handled. */
+	/** Number of waiting messages, including the one being handled. */
 	count: number;
 }
 
-/** What a message that waits costs besides its payload, so that a flood of empty ones is bounded as well. */
+/** Bytes counted per waiting message besides its payload, so that a flood of empty ones is bounded too. */
 const overheadBytes = 256;
-/** Messages in a row whose handlers did not wait, after which the loop looks at its sockets. */
+/** Consecutive messages whose handlers did not wait, after which the loop polls its sockets. */
 const messagesPerTurn = 64;
 
 /**
- * Messages whose handlers wait, and those that wait behind them: each sender has its own queue, so its order is kept and nobody else
- * waits. One owner, the shard's loop. A WebSocket cannot be told to wait (uWebSockets.js has no way to stop reading from one), so its
- * frames are kept here. Bounds: bytes of all, bytes and number of one sender's; when one is reached `hasRoom` answers false and the caller refuses the
- * message. How long a message may wait the caller bounds.
+ * Messages whose handlers wait, and those behind them. Each sender has a queue, so its order is kept and other senders do not wait. uWebSockets.js
+ * cannot stop reading from a WebSocket, so its frames are kept here. Owned by the shard's loop. Bounds: bytes of all, bytes and number of a sender's
+ * messages; when one is reached, `hasRoom` returns false and the caller refuses the message. The caller limits how long a message waits.
  */
 export class WaitingMessages {
 	readonly #limits: WaitingMessagesLimits;
@@ -42,7 +41,7 @@ export class WaitingMessages {
 		this.#limits = limits;
 	}
 
-	/** Messages that wait, for a handler or behind another one. */
+	/** Number of messages that wait for a handler or behind another message. */
 	get count(): number {
 		return this.#count;
 	}
@@ -56,7 +55,7 @@ export class WaitingMessages {
 		return this.#lines.size > 0 && this.#lines.has(sender);
 	}
 
-	/** Whether one more may wait. */
+	/** Whether another message may wait. */
 	hasRoom(sender: object, payloadBytes: number): boolean {
 		if (this.#bytes === 0) return true;
 		const bytes = payloadBytes + overheadBytes;
@@ -66,11 +65,11 @@ export class WaitingMessages {
 		return line.count < this.#limits.senderMessagesMax && line.bytes + bytes <= this.#limits.senderBytesMax;
 	}
 
-	/** The handlers of a message wait. @param handled never rejects. */
+	/** Adds a message whose handlers wait. @param handled never rejects. */
 	add(sender: object, payloadBytes: number, handled: Promise<void>): void {
 		const known = this.#lines.get(sender);
 		if (known !== undefined) {
-			// Its handlers have published a message of the same sender, which waits too. What comes next waits behind both.
+			// Its handlers have published a message of the same sender, which waits too. Later messages wait behind both.
 			known.messages.push({ handle: () => handled, bytes: this.#keep(known, payloadBytes) });
 			return;
 		}
@@ -80,7 +79,7 @@ export class WaitingMessages {
 		void this.#work(sender, line, handled, bytes);
 	}
 
-	/** Handles a message when all of its sender before it have been; `isBehind` has said that it must wait. */
+	/** Handles a message after all earlier ones of its sender. Call only if `isBehind` is true. */
 	addBehind(sender: object, payloadBytes: number, handle: Handle): void {
 		const line = this.#lines.get(sender)!;
 		line.messages.push({ handle, bytes: this.#keep(line, payloadBytes) });
@@ -102,7 +101,7 @@ export class WaitingMessages {
 			if (handled !== undefined) await handled;
 			else if (at % messagesPerTurn === messagesPerTurn - 1) await nextTurn();
 			this.#release(line, bytes);
-			// Those that are done are let go in large pieces: an array gives up its first element slowly.
+			// Handled messages are removed in large pieces, since removing the first element of an array is slow.
 			if (at === 1023) {
 				line.messages.splice(0, 1024);
 				at = -1;

@@ -3,19 +3,19 @@ import { type ChannelList, channelList, type Publishing, type PublishResult, pub
 import type { HistoryPublisher, PublishLimits } from "./history-publisher.ts";
 
 export interface ChannelRouterParts {
-	/** For channels without a history, and for messages to everybody. */
+	/** Takes messages for channels without history, and those to everybody. */
 	readonly plain: MessageSink;
 	readonly history: Pick<HistoryPublisher, "publish">;
-	/** What a channel keeps; null = nothing. Asked for each channel of each message. */
+	/** Limits of a channel's history; null = none. Called for each channel of each message. */
 	readonly limitsOf: (channel: string) => PublishLimits | null;
 }
 
 /**
- * Sends each message on the way of its channels: into their log when they keep a history, else onto the bus. A publication with history belongs
- * to one channel, so a message to several becomes one for each of those that keep one, and one for all others: a raw client that listens to
- * two of them gets it twice.
+ * Publishes each message to the log of its channel if that has a history, otherwise to the bus. A publication with history belongs to one channel, so
+ * a message to several channels becomes one publication for each channel with history, plus one for all others: a raw client that listens to two of
+ * them gets it twice.
  *
- * Costs a look at a table for each channel of a message.
+ * Costs a table look-up per channel of a message.
  */
 export class ChannelRouter implements MessageSink {
 	readonly #parts: ChannelRouterParts;
@@ -52,7 +52,7 @@ export class ChannelRouter implements MessageSink {
 		return this.#plain(kind, sender, channels, payload, hold, details);
 	}
 
-	/** What has a history may wait for it: a part of a message is not refused once another part is on its way. */
+	/** Publishes to each channel with history, then to the rest. The parts may wait for a log, so that no part is refused after another was published. */
 	#divide(
 		kind: RecordKind,
 		sender: number,
@@ -91,7 +91,7 @@ export class ChannelRouter implements MessageSink {
 
 const needsOneChannel: PublishResult = { outcome: "invalid", detail: "a message with an idempotency key goes to one channel" };
 
-/** The first refusal; or else the position, if there is only one. */
+/** The first refusal, or else the position if there is only one. */
 function together(results: readonly PublishResult[]): PublishResult {
 	const refused = results.find(({ outcome }) => outcome !== "taken");
 	if (refused !== undefined) return refused;

@@ -15,45 +15,44 @@ import type { HeldFrame, HeldFrames } from "../incoming/held-frames.ts";
 
 /** A message that waits for the log of its channel. */
 export interface HeldPublication extends HeldFrame {
-	/** Null = its channel keeps none. */
+	/** Null without history. */
 	readonly limits: PublishLimits | null;
 	/** Whether it may wait for readers, and not only for the lock. */
 	readonly forRoom: boolean;
-	/** Then it is refused. */
+	/** When it is refused. */
 	readonly untilMs: number;
 	readonly done: (result: PublishResult) => void;
 }
 
-/** `delta`: as if each publication asked for it. */
+/** `delta`: as if it were set for each publication. */
 export type PublishLimits = HistoryLimits & { readonly delta?: boolean };
 
 export interface HistoryPublisherParts {
 	readonly log: Pick<ChannelLog, "publish" | "once">;
-	/** For channels without a history. */
+	/** Publishes to channels without history. */
 	readonly plain: Pick<MessageSink, "publish">;
 	readonly held: HeldFrames<HeldPublication>;
 	readonly counters: Pick<Counters, "add">;
-	/** This shard in its present life, see `shardLife`. */
+	/** This shard's incarnation, see `shardLife`. */
 	readonly life: number;
-	/** Called when a message has to wait: it is to be tried again soon. */
+	/** Called when a message has to wait. The caller must call `retry` soon. */
 	readonly onHeld: () => void;
-	/** CLOCK_MONOTONIC; tests have their own. */
+	/** Returns CLOCK_MONOTONIC. Tests pass another clock. */
 	readonly nowMs?: () => number;
 }
 
-/** Clients give a publish up after 5 s. */
+/** Shorter than 5 s, after which clients give up a publish. */
 const waitMsMax = 4000;
 const locked: PublishRefused = Object.freeze({ outcome: "full", reason: "locked" });
 const idempotencyTtlMs = 300_000;
 const duplicate: PublishResult = { outcome: "taken", duplicate: true };
 
 /**
- * Publishes into the logs of channels that keep a history. A publication that is answered `taken` has its position, and survives the death of
- * any process.
+ * Publishes to the logs of channels with history. A publication that is answered `taken` has a position, and survives the death of any process.
  *
- * One owner, the shard's loop. While another process holds the log, for a microsecond mostly, messages wait here, first in, first out; while
- * readers are behind, clients' messages wait as well, and others are refused. A message that has waited for four seconds is refused. When the
- * machine's memory or the table of idempotency keys is full, nothing waits: that takes minutes. Each refusal is counted.
+ * Owned by the shard's loop. While another process holds the log's lock, usually for a microsecond, messages wait here, first in, first out. While
+ * readers are behind, clients' messages wait too, and others are refused. A message is refused after waiting four seconds. If the machine's memory or
+ * the table of idempotency keys is full, messages are refused at once, since that lasts for minutes. Each refusal is counted.
  */
 export class HistoryPublisher {
 	readonly #parts: HistoryPublisherParts;
@@ -63,8 +62,8 @@ export class HistoryPublisher {
 	}
 
 	/**
-	 * @param channels one. @param limits null = the channel keeps no history, and the message has an idempotency key, which the logs know.
-	 * @param hold whether it may wait for room, too.
+	 * @param channels exactly one. @param limits null = the channel has no history, but the message has an idempotency key, which the logs check.
+	 * @param hold whether it may also wait for room.
 	 */
 	publish(
 		kind: RecordKind,
@@ -93,7 +92,7 @@ export class HistoryPublisher {
 		});
 	}
 
-	/** Gives messages that wait another try. */
+	/** Retries waiting messages. */
 	retry(): void {
 		if (this.#parts.held.count > 0) this.#parts.held.release(this.#writeHeld);
 	}
@@ -101,13 +100,13 @@ export class HistoryPublisher {
 	readonly #writeHeld = ({ kind, sender, channels, payload, limits, details, forRoom, untilMs, done }: HeldPublication): boolean => {
 		const result = this.#write(kind, sender, channels, payload, limits, details);
 		if (mayWait(result, forRoom) && this.#nowMs() < untilMs) return false;
-		// One that waited for readers was counted when it came.
+		// A message that waited for readers was counted on arrival.
 		if (result === locked) this.#parts.counters.add("backpressured", 1);
 		done(result);
 		return true;
 	};
 
-	/** Refusals by the log are not counted yet. */
+	/** Writes a message. Does not count refusals by the log. */
 	#write(
 		kind: RecordKind,
 		id: number,
@@ -138,7 +137,7 @@ export class HistoryPublisher {
 		return published;
 	}
 
-	/** Onto the bus, unless the key was used before. */
+	/** Publishes to the bus, unless the key was used before. */
 	#writeOnce(
 		kind: RecordKind,
 		id: number,
@@ -157,7 +156,7 @@ export class HistoryPublisher {
 			case "locked":
 				return locked;
 			case "refused":
-				// The bus has counted it.
+				// Counted by the bus.
 				return publishFull;
 			default:
 				return { outcome: "full", reason: outcome };
@@ -169,7 +168,7 @@ export class HistoryPublisher {
 	}
 }
 
-/** For the lock everybody waits, for readers, and for the bus, who may: what is lacking otherwise does not come back soon. */
+/** All messages wait for the lock, and those with `forRoom` also for readers and the bus. Other shortages last longer. */
 function mayWait(result: PublishResult, forRoom: boolean): boolean {
 	if (result.outcome !== "full") return false;
 	return result.reason === "locked" || (forRoom && (result.reason === "readers" || result.reason === undefined));

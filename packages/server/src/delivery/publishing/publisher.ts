@@ -17,27 +17,26 @@ import {
 } from "@shardcast/wire";
 import type { HeldFrame, HeldFrames } from "../incoming/held-frames.ts";
 
-/** Records that say that a subscriber has come or gone. */
+/** Records that announce that a subscriber has joined or left. */
 export type AnnouncementType = typeof RecordType.join | typeof RecordType.leave;
 
-/** What the publisher needs of the bus. */
+/** The part of the bus that the publisher uses. */
 export type RingEnd = Pick<BusLink, "claim" | "commit" | "u8" | "view">;
 
 export interface PublisherParts {
 	readonly ring: RingEnd;
 	readonly held: HeldFrames;
 	readonly counters: Counters;
-	/** Called after each record that is in the ring: wake whoever reads it. */
+	/** Called after each record written to the ring, to wake its readers. */
 	readonly onCommit: () => void;
-	/** Called when a message found no room: this shard reads the ring as well, and should not wait with it. */
+	/** Called when a message finds no room: this shard reads the ring too, and should do so at once. */
 	readonly onFull: () => void;
 }
 
 /**
- * Puts messages of clients and of HTTP into this shard's own ring, from where every shard, this one included, takes them. One
- * copy per message and no allocation.
+ * Writes messages from clients and HTTP to this shard's ring, which every shard, including this one, reads. One copy per message, no allocation.
  *
- * One owner, the shard's loop. A full ring: an HTTP publish is refused (429, the caller tries again), a client's message is held.
+ * Owned by the shard's loop. When the ring is full, an HTTP publish is refused (429, the caller tries again), and a client's message is held.
  */
 export class Publisher implements MessageSink {
 	readonly #ring: RingEnd;
@@ -54,13 +53,13 @@ export class Publisher implements MessageSink {
 		this.#onFull = parts.onFull;
 	}
 
-	/** `full` when the ring is, or when held messages come first. */
+	/** `full` when the ring is full, or when held messages must go first. */
 	publish(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): PublishResult {
 		if (this.#held.count > 0 || !this.#write(kind, sender, channels, payload, details)) return this.#backpressured();
 		return this.#taken(payload);
 	}
 
-	/** As `publish`, but holds the message when there is no room; `full` when it cannot be held either. */
+	/** Like `publish`, but holds the message when there is no room; `full` when it cannot be held either. */
 	publishOrHold(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): PublishResult {
 		if (this.publish(kind, sender, channels, payload, details) === publishTaken) return publishTaken;
 		if (!this.#held.hold({ kind, sender, channels, payload: new Uint8Array(payload), details })) return publishFull;
@@ -68,9 +67,9 @@ export class Publisher implements MessageSink {
 	}
 
 	/**
-	 * Tells the subscribers of a channel that one of them has come or gone, behind all messages so far. False = there is no room, nor to hold it:
-	 * nobody is told.
-	 * @param info who it is, encoded.
+	 * Announces to the subscribers of a channel that one of them has joined or left, after all messages so far. False = there is no room to send or hold
+	 * it, so nothing is announced.
+	 * @param info the encoded client.
 	 */
 	announce(type: AnnouncementType, channels: ChannelList, info: Uint8Array): boolean {
 		if (this.#held.count === 0 && this.#writeRecord(type, noExtensions, RecordKind.binary, 0, channels, info)) return true;
@@ -78,7 +77,7 @@ export class Publisher implements MessageSink {
 		return this.#held.hold({ type, kind: RecordKind.binary, sender: 0, channels, payload: info });
 	}
 
-	/** Gives held messages another try. */
+	/** Retries held messages. */
 	retry(): void {
 		if (this.#held.count > 0) this.#held.release(this.#writeHeld);
 	}
