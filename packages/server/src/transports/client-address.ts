@@ -1,28 +1,28 @@
 import type { ToldAddress, TrustedProxies } from "@shardcast/http";
 
-/** What a request says about the proxies that it came through. Values are as sent, "" when absent. */
+/** What a request says about the proxies on its way. Values are as sent, "" when absent. */
 export interface ForwardedHead {
-	/** X-Shardcast-Proxy: the cluster's secret token, when it was our balancer. */
+	/** X-Shardcast-Proxy: the cluster's secret token, if it came through the balancer. */
 	readonly proxyToken: string;
 	readonly realIp: string;
-	/** The address in the PROXY header with which the connection began; null = there was none. */
+	/** The address in the connection's PROXY header; null = there was none. */
 	readonly announced: string | null;
-	/** All lines of X-Forwarded-For in their order, with commas between them. */
+	/** All lines of X-Forwarded-For, in order and joined by commas. */
 	readonly forwardedFor: string;
 }
 
-/** Whose word is taken for a client's address. */
+/** Who may report a client's address. */
 export interface AddressTrust {
-	/** Knows our own balancer by its token; null = nobody forwards. */
+	/** Recognises the balancer by its token; null = there is none that forwards. */
 	readonly isProxy: ((given: string) => boolean) | null;
 	readonly trustedProxies: TrustedProxies;
 }
 
 /**
- * The client's address as a proxy told it: our own balancer in proxy mode, a PROXY header, or
- * X-Forwarded-For of one of `--trusted-proxies`. Null = the connection's address is
- * the client's. Anybody can write these headers: X-Real-IP counts with the balancer's token only, X-Forwarded-For from trusted addresses only.
- * @param peer the address that the connection comes from; asked for only when it matters.
+ * The client's address as reported by a proxy: the balancer in proxy mode, a PROXY header, or X-Forwarded-For of one of `--trusted-proxies`. Null = the
+ * connection's address is the client's. Anybody can write these headers, so X-Real-IP counts only with the balancer's token, and X-Forwarded-For only
+ * from trusted addresses.
+ * @param peer returns the address that the connection comes from. Called only if needed.
  */
 export function toldAddress(head: ForwardedHead, peer: () => string, { isProxy, trustedProxies }: AddressTrust): ToldAddress | null {
 	if (isProxy !== null) {

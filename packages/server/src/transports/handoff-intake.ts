@@ -3,52 +3,50 @@ import type { Counters } from "@shardcast/scoreboard";
 
 export interface HandoffIntakeParts {
 	readonly channel: Pick<DescriptorChannel, "receive" | "close">;
-	/** Serves a connection; its descriptor is taken over. */
+	/** Serves a connection, and takes ownership of its descriptor. */
 	readonly adopt: (descriptor: number) => void;
 	readonly counters: Counters;
-	/** Of this shard's row: its part of what tells the balancer how many connections are on their way, and how many messages the balancer has sent. */
+	/** Words of this shard's row: the number of connections received, and of messages sent by the balancer. */
 	readonly words: { handoffsReceived: number; readonly handoffBatches: number };
 	readonly onError: (error: unknown) => void;
 }
 
-/** Messages taken in one turn: as many as the socket's queue and its refill hold, at up to 64 connections each. */
+/** Most messages received in a turn, with up to 64 connections each: as many as the socket's queue and one refill hold. */
 const messagesMax = 16;
 
 /**
- * Takes in the connections that the balancer hands over. Node cannot poll the socket that they come through, so it is looked at
- * in each turn of the flush engine, which the balancer's doorbell starts, if the balancer has announced a message since the last look: a
- * look that finds nothing is a system call.
+ * Receives the connections that the balancer hands over. Node cannot poll their socket, so each turn of the flush engine checks it, if the balancer has
+ * announced a message since the last check. The balancer's doorbell starts such a turn. Without the announcement each check would cost a system call.
  *
- * One owner, the shard's loop. Bound: a turn takes `messagesMax` messages; what is left stays in the socket's queue, and when
- * that is full the balancer waits.
+ * Owned by the shard's loop. Bound: `messagesMax` messages per turn. The rest stays in the socket's queue, and when that is full, the balancer waits.
  */
 export class HandoffIntake {
 	readonly #parts: HandoffIntakeParts;
 	#scheduled = false;
 	#closed = false;
-	/** Messages that had been announced at the last look; NaN = look whatever is announced. */
+	/** Number of announced messages at the last check; NaN = check in any case. */
 	#announced = Number.NaN;
 
 	constructor(parts: HandoffIntakeParts) {
 		this.#parts = parts;
 	}
 
-	/** Looks if a message was announced. */
+	/** Checks the socket if a message was announced. */
 	readonly take = (): void => {
 		if (this.#parts.words.handoffBatches !== this.#announced) this.look();
 	};
 
-	/** Looks in any case: for a balancer that died between a message and its announcement. */
+	/** Checks the socket in any case, since the balancer may have died between a message and its announcement. */
 	look(): void {
 		if (this.#closed) return;
-		// Before the look: a message is there when it is announced, and one that is announced from now on makes for another look.
+		// Read before the check: announced messages are in the socket, and later announcements cause another check.
 		this.#announced = this.#parts.words.handoffBatches;
 		for (let message = 0; message < messagesMax; message++) {
 			const descriptors = this.#receive();
 			if (descriptors === null) continue;
 			if (descriptors.length === 0) return;
 			for (const descriptor of descriptors) this.#adopt(descriptor);
-			// After they count as connections: in between they count twice, never not at all.
+			// After they count as connections: in between they count twice rather than not at all.
 			const { words } = this.#parts;
 			words.handoffsReceived = (words.handoffsReceived + descriptors.length) | 0;
 		}
@@ -66,14 +64,14 @@ export class HandoffIntake {
 		this.#parts.channel.close();
 	}
 
-	/** Null when a message's descriptors were lost: this process may open no more files. The balancer sets its count right. */
+	/** Null when a message's descriptors were lost because this process has no free ones. The balancer corrects its count. */
 	#receive(): number[] | null {
 		try {
 			return this.#parts.channel.receive();
 		} catch (error) {
 			this.#parts.counters.add("handoffErrors", error instanceof LostDescriptors ? error.count : 1);
 			this.#parts.onError(error);
-			// Any other error may have left the message where it is, and looking again at once would never end.
+			// After any other error the message may still be in the socket, and retrying at once would never end.
 			if (error instanceof LostDescriptors) return null;
 			this.#announced = Number.NaN;
 			return [];

@@ -4,33 +4,33 @@ import { type Reply, replyBytes } from "@shardcast/http";
 import { addressText } from "@shardcast/limits";
 import { closeDescriptor, duplicate, hasHungUp, NativeError, peek, peerAddress, sayAndClose } from "@shardcast/native";
 
-/** What comes of a connection by what it begins with. */
+/** The decision about a connection, from its first bytes. */
 export type Beginning =
 	| { readonly kind: "incomplete" }
 	| { readonly kind: "refused"; readonly reply: Reply }
-	/** `take` serves it and takes its descriptor over. */
+	/** `take` serves the connection, and takes ownership of its descriptor. */
 	| { readonly kind: "complete"; readonly take: (descriptor: number) => void };
 
 export interface PeekedConnectionsParts {
-	/** Most bytes that are looked at. */
+	/** Most bytes to peek at. */
 	readonly bytesMax: number;
-	/** Why a connection from this address is refused whatever it begins with; null = it is looked at. */
+	/** The refusal for connections from this address, whatever their first bytes; null = check them. */
 	readonly refuses: (peer: string) => Reply | null;
-	/** @param isChecked the balancer has looked at it: what it begins with is there. */
+	/** @param isChecked the balancer has checked the connection, so its first bytes are complete. */
 	readonly read: (bytes: Buffer, length: number, peer: string, isChecked: boolean) => Beginning;
-	/** To a connection whose beginning does not come. */
+	/** The answer to a connection whose first bytes do not arrive in time. */
 	readonly late: Reply;
-	/** Counts a connection that is refused or late. */
+	/** Called for a connection that is refused or late. */
 	readonly refused: () => void;
-	/** Why there is no room for one more; null = there is. */
+	/** The refusal if there is no room for another connection; null if there is. */
 	readonly full: () => Reply | null;
-	/** Read at each look. */
+	/** Called at each check. */
 	readonly timeoutMs: () => number;
 	readonly nowMs: () => number;
 	readonly onError: (error: unknown) => void;
 }
 
-/** A connection whose beginning has not come whole. */
+/** A connection whose first bytes are incomplete. */
 interface Pending {
 	readonly descriptor: number;
 	readonly peer: string;
@@ -39,16 +39,16 @@ interface Pending {
 	dueMs: number;
 }
 
-/** As many as the balancer waits for. */
+/** Same limit as in the balancer. */
 const pendingMax = 4096;
 const intervalMsMin = 1;
 const intervalMsMax = 50;
 
 /**
- * Connections that are looked at before the library for WebSockets gets them. They come from the shard's own port, where it waits for what they
- * begin with, and from the balancer, which has seen it.
+ * Connections whose first bytes are checked before the WebSocket library gets them. They come from the shard's port, where it waits for these bytes, or
+ * from the balancer, which has already checked them.
  *
- * A connection is peeked at, and nothing is read. One owner, the shard's loop. Bound: `pendingMax`; one more closes the oldest.
+ * It only peeks and reads nothing. Owned by the shard's loop. Bound: `pendingMax`; one more closes the oldest.
  */
 export class PeekedConnections {
 	readonly #parts: PeekedConnectionsParts;
@@ -63,7 +63,7 @@ export class PeekedConnections {
 		this.#bytes = Buffer.allocUnsafeSlow(parts.bytesMax);
 	}
 
-	/** Connections whose beginning has not come. */
+	/** Number of connections whose first bytes are incomplete. */
 	get pending(): number {
 		return this.#pending.size;
 	}
@@ -95,7 +95,7 @@ export class PeekedConnections {
 		this.#pending.clear();
 	}
 
-	/** Serves a connection that the balancer has looked at. */
+	/** Serves a connection that the balancer has checked. */
 	adopt(descriptor: number): void {
 		this.#take(descriptor, addressText(peerAddress(descriptor)), true);
 	}
@@ -115,7 +115,7 @@ export class PeekedConnections {
 			onError(error);
 			return;
 		} finally {
-			// That sends nothing: the connection has another descriptor.
+			// This sends nothing, since the connection has another descriptor.
 			socket.destroy();
 		}
 		const noRoom = full();
@@ -138,7 +138,7 @@ export class PeekedConnections {
 		this.#timer ??= setTimeout(this.#onTimer, intervalMsMin);
 	}
 
-	/** False = it has to be looked at again. */
+	/** False = it must be checked again. */
 	#take(descriptor: number, peer: string, isChecked: boolean): boolean {
 		const { read, onError } = this.#parts;
 		try {

@@ -4,11 +4,11 @@ import type { Counters } from "@shardcast/scoreboard";
 import { type Beginning, PeekedConnections, type PeekedConnectionsParts } from "./peeked-connections.ts";
 
 export interface PrefixedConnectionsParts extends Pick<PeekedConnectionsParts, "full" | "timeoutMs" | "nowMs" | "onError"> {
-	/** Whether a connection from this address may say whose it is. */
+	/** Whether connections from this address may have a PROXY header. */
 	readonly isTrusted: (peer: string) => boolean;
-	/** Knows our own balancer by what its header shows; null = it does not connect here. */
+	/** Recognises the balancer by the token in its header; null = it does not connect here. */
 	readonly isProxy: ((given: string) => boolean) | null;
-	/** Serves a connection for a client at this address; the descriptor is taken over. */
+	/** Serves a connection of a client at this address, and takes ownership of the descriptor. */
 	readonly adopt: (descriptor: number, address: string) => void;
 	readonly counters: Pick<Counters, "add">;
 }
@@ -16,8 +16,8 @@ export interface PrefixedConnectionsParts extends Pick<PeekedConnectionsParts, "
 const carriageReturn = 0x0d;
 
 /**
- * Connections that begin with a PROXY header (`--proxy-protocol`): takes the header off and hands on the rest with the address that the header
- * has. Nothing behind the header is read. From the balancer the whole header is there, and it was a trusted proxy's.
+ * Connections that begin with a PROXY header (`--proxy-protocol`). Removes the header and passes the connection on with the address in it. Reads nothing
+ * after the header. The balancer has already checked the header of its connections: it is complete and from a trusted proxy.
  */
 export class PrefixedConnections extends PeekedConnections {
 	constructor(parts: PrefixedConnectionsParts) {
@@ -25,7 +25,7 @@ export class PrefixedConnections extends PeekedConnections {
 		super({
 			...parts,
 			bytesMax: proxyHeaderBytesMax + 1,
-			// Our own balancer is known by its header only.
+			// The balancer can be recognised only by its header.
 			refuses: (peer) => (isTrusted(peer) || isProxy !== null ? null : refusal("proxy_header")),
 			read: (bytes, length, peer, isChecked) => readPrefix(parts, bytes, length, peer, isChecked),
 			late: refusal("head_timeout", "the PROXY header did not arrive in time"),
@@ -39,7 +39,7 @@ function readPrefix(parts: PrefixedConnectionsParts, bytes: Buffer, length: numb
 	const header = readProxyHeader(bytes, length);
 	if (header.status === "incomplete" && !isChecked) return { kind: "incomplete" };
 	const mayTell = isChecked || isTrusted(peer) || (header.status === "complete" && header.token !== "" && isProxy?.(header.token) === true);
-	// A second header would be the client's.
+	// A second header would come from the client.
 	if (header.status !== "complete" || !mayTell || (length > header.bytes && bytes[header.bytes] === carriageReturn))
 		return { kind: "refused", reply: notPrefixed };
 	return {

@@ -1,6 +1,6 @@
 import { secretMatches } from "@shardcast/http";
 
-/** Knows our own balancer by the secret in the cluster directory. */
+/** Returns a check for the balancer's token, the secret in the cluster directory. */
 export function proxyTokenCheck(token: string): (given: string) => boolean {
 	return (given) => secretMatches(given, token);
 }

@@ -3,17 +3,17 @@ import type { Session } from "../sessions/session.ts";
 import { Sent, type Transport } from "./transport.ts";
 
 export interface StreamTransportOptions {
-	/** Bytes that may wait for the client; a message beyond them is dropped. */
+	/** Most buffered bytes; a message that exceeds them is dropped. */
 	readonly bufferedBytesMax: number;
-	/** What the client is told at the end: a stream has no close code. */
+	/** Encodes the last part, which tells the client code and reason, since a stream has no close frame. */
 	readonly farewell: (code: number, reason: string) => Uint8Array;
 }
 
 const cutCode = 1006;
 
 /**
- * An HTTP answer in parts as the connection of a client: server-sent events, or a stream of messages. One way only: what the client says comes
- * by other requests. Messages are written as they are, so whoever sends puts them into the format of the stream.
+ * An HTTP stream as the transport of a client: server-sent events, or a stream of messages. One way only: the client sends its messages in other
+ * requests. Messages are written unchanged, so the sender must encode them in the format of the stream.
  */
 export class StreamTransport implements Transport {
 	readonly #stream: ReplyStream;
@@ -53,7 +53,7 @@ export class StreamTransport implements Transport {
 		return this.#stream.remoteAddress();
 	}
 
-	/** To be called when the stream is over, whichever side ended it. */
+	/** Call when the stream has ended, whichever side ended it. */
 	over(): void {
 		this.#session.closed(this.#endCode);
 	}

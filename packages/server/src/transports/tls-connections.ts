@@ -4,7 +4,7 @@ import { clientHelloBytesMax, readClientHello } from "@shardcast/wire";
 import { type Beginning, PeekedConnections, type PeekedConnectionsParts } from "./peeked-connections.ts";
 
 export interface TlsConnectionsParts extends Pick<PeekedConnectionsParts, "full" | "timeoutMs" | "nowMs" | "onError"> {
-	/** Serves a connection; the descriptor is taken over. @param serverName that its client asks for; null = none. */
+	/** Serves a connection, and takes ownership of its descriptor. @param serverName requested by the client; null = none. */
 	readonly adopt: (descriptor: number, serverName: string | null) => void;
 	readonly counters: Pick<Counters, "add">;
 }
@@ -13,8 +13,7 @@ const incomplete: Beginning = { kind: "incomplete" };
 const refused: Beginning = { kind: "refused", reply: refusal("tls_required") };
 
 /**
- * Connections that begin with TLS: looks at the client's first message for the server name, which says which certificate it gets. Whoever
- * speaks plain HTTP is told so in plain HTTP.
+ * TLS connections. Reads the server name in the client's first message, to choose the certificate. Plain HTTP requests are refused in plain HTTP.
  */
 export class TlsConnections extends PeekedConnections {
 	constructor(parts: TlsConnectionsParts) {

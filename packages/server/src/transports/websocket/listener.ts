@@ -21,22 +21,22 @@ export interface ListenerParts {
 	readonly live: { readonly config: Pick<Config, "headTimeoutMs">; readonly trustedProxies: Pick<TrustedProxies, "has"> };
 	readonly check: Pick<ConnectionCheck, "full" | "told">;
 	readonly rules: SocketOptions["rules"];
-	/** Whatever has endpoints or routes. */
+	/** The features with endpoints or routes. */
 	readonly served: readonly Feature[];
 }
 
-/** Out of files, every connection is lost, and one defect may show with every frame: a line each would fill the disk as well. */
+/** Minimum interval between lines: without free descriptors every connection is lost, and a bug may show with every frame. */
 const failureLineEveryMs = 1000;
 
-/** Where connections come from, the shard's own port and the balancer, and what they may ask for. */
+/** Accepts connections from the shard's port and from the balancer, and serves the endpoints and routes. */
 export class Listener implements Feature {
 	readonly name = "requests";
 	readonly sockets: Sockets;
 	/** Connections that begin with a PROXY header or with TLS; null = none do. */
 	readonly #peeked: PeekedConnections | null;
-	/** Null = nobody hands connections over. */
+	/** Null = no connections are handed over. */
 	readonly intake: HandoffIntake | null;
-	/** The port; 0 = it does not listen. */
+	/** The port; 0 = not listening. */
 	port = 0;
 	readonly #parts: ListenerParts;
 
@@ -91,14 +91,14 @@ export class Listener implements Feature {
 		this.intake?.look();
 	}
 
-	/** Takes no new connections from the port, and waits for bodies that are on their way. */
+	/** Stops accepting connections from the port, and waits for request bodies in progress. */
 	drain(leftMs: number): Promise<void> {
 		this.sockets.stopListening();
 		this.#peeked?.stopListening();
 		return inTime(this.sockets.bodies.whenNone(), leftMs);
 	}
 
-	/** Bodies that did not come. */
+	/** Number of incomplete bodies. */
 	unfinished(): number {
 		return this.sockets.bodies.count;
 	}
@@ -137,7 +137,7 @@ export class Listener implements Feature {
 			nowMs: monotonicMs,
 			counters: row,
 			onError: (error: unknown) =>
-				failures.offer((leftOut) => log.error({ error, leftOut }, "a connection could not be taken; it was closed")),
+				failures.offer((leftOut) => log.error({ error, leftOut }, "could not serve a connection; it was closed")),
 		};
 	}
 

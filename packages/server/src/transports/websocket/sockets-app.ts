@@ -12,55 +12,55 @@ import {
 	type WebSocketBehavior,
 } from "./sockets-native.ts";
 
-/** An answer under way. Its events are had from `GuardedApp` only. */
+/** A response in progress. Its events are available only through `GuardedApp`. */
 export type Response = Omit<HttpResponse, "onAborted" | "onData" | "onWritable">;
 
-/** Where an exception was caught, by the library's own names; `later` is an answer that comes when its request's callback is over. */
+/** Where an exception was caught, by the library's names; `later` is an answer after its request's callback has returned. */
 export type GuardedCallback =
 	| ("listen" | "filter" | "request" | "onData" | "onAborted" | "onWritable" | "later")
 	| ("upgrade" | "open" | "message" | "dropped" | "drain" | "close");
 
-/** What a WebSocket's callbacks do with it when one of them has failed. */
+/** The part of a WebSocket that is used when one of its callbacks has failed. */
 interface Closable {
 	end(code: number, reason: string): void;
 	close(): void;
 }
 
-/** The callbacks that shardcast uses, with `Socket` for the library's WebSocket and its data. */
+/** The callbacks that shardcast uses. `Socket` is the library's WebSocket with its data. */
 export interface SocketCallbacks<Socket> {
 	upgrade(response: Response, request: HttpRequest, context: us_socket_context_t): void;
 	open(socket: Socket): void;
 	message(socket: Socket, message: ArrayBuffer, isBinary: boolean): void;
 	close(socket: Socket, code: number, reason: ArrayBuffer): void;
-	/** A message was not written. Nothing of the socket may be changed in here. */
+	/** A message was not written. Do not change the socket in here. */
 	dropped?(socket: Socket): void;
 	drain?(socket: Socket): void;
 }
 export type WebSocketConfig = Omit<WebSocketBehavior<unknown>, keyof SocketCallbacks<unknown>>;
 
 export interface RequestCallbacks {
-	/** A part of the body; its memory is the library's again when this returns. */
+	/** A part of the body. Its memory is valid until this returns. */
 	data(chunk: ArrayBuffer, isLast: boolean): void;
-	/** The client is gone: the response may not be used any more. */
+	/** The client is gone: the response must not be used any more. */
 	aborted(): void;
 }
 
 const internalError = refusal("internal");
 
 /**
- * uWebSockets.js with one guard around everything that it calls; no other file gives it a callback. An exception that left a callback
- * would end the process, and with it every client of the shard, whichever request raised it. Here it costs only what it is about: a
- * request is answered 500, a WebSocket is closed with 1011, a connection that is neither yet is cut.
+ * Wraps uWebSockets.js with a guard around all callbacks; no other file passes callbacks to it. Without the guard, an exception in a callback would end
+ * the process and all clients of the shard. With it, only the request is answered 500, the WebSocket is closed with 1011, or a connection that is
+ * neither yet is closed.
  *
- * What fails outside of callbacks, in a flush or a timer say, still ends the process: no request raised it, and a restart repairs it.
- * Cost: one more call and a try block per callback, no allocation.
+ * An error outside of callbacks, such as in a flush or a timer, still ends the process: no request caused it, and a restart repairs it. Cost: one more
+ * call and a try block per callback, no allocation.
  */
 export class GuardedApp {
 	readonly #apps: LibraryApps;
 	readonly #onError: (callback: GuardedCallback, error: unknown) => void;
 
 	/**
-	 * @param onError is told of each exception, and must not throw.
+	 * @param onError called with each exception; must not throw.
 	 * @param certificates for TLS, the first for clients without a known server name; none = connections are not encrypted.
 	 */
 	constructor(onError: (callback: GuardedCallback, error: unknown) => void, certificates: readonly Certificate[] = []) {
@@ -78,7 +78,7 @@ export class GuardedApp {
 		this.#apps.tidy();
 	}
 
-	/** Hears of each connection that opens (1) or ends (-1). */
+	/** Sets a handler for each connection that opens (1) or ends (-1). */
 	filter(handler: (response: Response, change: number) => void): void {
 		this.#apps.configure("filter", (served) => {
 			const guarded = (response: HttpResponse, change: number): void => {
@@ -105,7 +105,7 @@ export class GuardedApp {
 		this.#apps.configure(`any ${path}`, ({ app }) => app.any(path, guarded));
 	}
 
-	/** Of several for one path the last counts. */
+	/** Serves WebSockets at a path. A later call for the same path replaces an earlier one. */
 	ws<Socket>(path: string, webSocket: WebSocketConfig, callbacks: SocketCallbacks<Socket>): void {
 		const { dropped, drain } = callbacks;
 		const guarded = {
@@ -138,7 +138,7 @@ export class GuardedApp {
 		});
 	}
 
-	/** Sets both callbacks of a request, once: the library would free the one that is running. */
+	/** Sets both callbacks of a request. Call only once: replacing a running callback would free it. */
 	receive(response: Response, callbacks: RequestCallbacks): void {
 		this.aborted(response, () => callbacks.aborted());
 		(response as HttpResponse).onData((chunk, isLast) => {
@@ -150,7 +150,7 @@ export class GuardedApp {
 		});
 	}
 
-	/** Sets the one callback for a client that is gone: the response may not be used any more. Once for each request. */
+	/** Sets the callback for a client that is gone, after which the response must not be used. Once per request. */
 	aborted(response: Response, callback: () => void): void {
 		(response as HttpResponse).onAborted(() => {
 			try {
@@ -161,7 +161,7 @@ export class GuardedApp {
 		});
 	}
 
-	/** Sets what is called when the socket of an answer in parts takes more, once. What fails in it ends the connection. */
+	/** Sets the callback for when the socket of a stream accepts more, once. An exception in it ends the connection. */
 	writable(response: Response, callback: () => void): void {
 		(response as HttpResponse).onWritable(() => {
 			try {
@@ -174,7 +174,7 @@ export class GuardedApp {
 		});
 	}
 
-	/** Hands on what was promised, unless the client has gone by then. */
+	/** Passes on the value of a promise, unless the client is gone by then. */
 	async later<T>(response: Response, promised: Promise<T>, isGone: () => boolean, then: (value: T) => void): Promise<void> {
 		try {
 			const value = await promised;
@@ -185,7 +185,7 @@ export class GuardedApp {
 		}
 	}
 
-	/** Whether it listens now is told to `onListen` before this returns. An empty host would be taken for the port. */
+	/** Calls `onListen` with the result before this returns. An empty host would be taken for the port. */
 	listen(host: string | undefined, port: number, options: number, onListen: (socket: us_listen_socket | false) => void): void {
 		const guarded = (socket: us_listen_socket | false): void => {
 			try {
@@ -215,12 +215,12 @@ export class GuardedApp {
 		this.#apps.publishToOthers(sender, topic, message, isBinary);
 	}
 
-	/** Cuts whatever is still open. */
+	/** Closes all open connections. */
 	close(): void {
 		this.#apps.close();
 	}
 
-	/** One closure for all sockets of a path. The callbacks have at most two arguments beside the socket. */
+	/** Makes one closure for all sockets of a path. Callbacks have at most two arguments besides the socket. */
 	#guarded<Socket, First, Second>(
 		name: GuardedCallback,
 		callback: (socket: Socket, first: First, second: Second) => void,
@@ -241,7 +241,7 @@ export class GuardedApp {
 		try {
 			sendReply(response, internalError, isHead);
 		} catch {
-			// It has its answer already, or was upgraded.
+			// It has been answered already, or upgraded.
 		}
 	}
 }
@@ -254,7 +254,7 @@ function end(socket: Closable): void {
 	}
 }
 
-/** Not at once, since the library is in the middle of its topics; and without a close frame, for which there is no room. */
+/** Closes a socket later, since the library is iterating over its topics, and without a close frame, for which there is no room. */
 function cutSoon(socket: Closable): void {
 	setImmediate(() => {
 		try {

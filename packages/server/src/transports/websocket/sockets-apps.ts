@@ -2,42 +2,42 @@ import { type Certificate, certificateFor } from "@shardcast/config";
 import type { TemplatedApp } from "./sockets-native.ts";
 import { createTlsApp } from "./sockets-tls.ts";
 
-/** One app of the library. */
+/** An app of the library. */
 export interface LibraryApp {
 	readonly app: TemplatedApp;
-	/** Null = its connections are not encrypted. */
+	/** Null without TLS. */
 	readonly certificate: Certificate | null;
-	/** Connections that it has. */
+	/** Number of its connections. */
 	open: number;
 }
 
-/** A WebSocket as far as it matters which app it belongs to. */
+/** A WebSocket and its app. */
 export interface OfApp {
-	/** To the other subscribers of its app. */
+	/** Sends to the other subscribers of its app. */
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean;
-	/** Undefined = there is one app only. */
+	/** Undefined if there is only one app. */
 	app?: TemplatedApp;
 }
 
-/** What an app is told before it gets connections. */
+/** Sets up an app before it gets connections. */
 type SetUp = (served: LibraryApp) => void;
 
-/** Apps whose certificate is no longer in force and that still have clients; one more closes the oldest, and its clients connect again. */
+/** Most apps with an old certificate that still have clients; one more closes the oldest, and its clients reconnect. */
 const formerMax = 32;
 
 /**
- * The apps of the library that serve one shard. Without TLS it is one. With TLS each certificate has one, since the library cannot replace the
- * certificate of an app: a new certificate gets a new app, which takes the new connections, and the old app stays until its clients have gone.
+ * The library's apps of a shard. Without TLS there is one. With TLS there is one per certificate, since the library cannot replace an app's certificate:
+ * a new certificate gets a new app for new connections, and the old app stays until its clients are gone.
  *
- * One owner, the shard's loop. A publish costs a look-up in each app that has connections.
+ * Owned by the shard's loop. A publish costs a look-up in each app that has connections.
  */
 export class LibraryApps {
 	readonly #setUps = new Map<string, SetUp>();
-	/** In the order of their certificates. */
+	/** In order of their certificates. */
 	#current: LibraryApp[];
 	#former: LibraryApp[] = [];
 
-	/** @param plain the app without TLS, which is used while there are no certificates. */
+	/** @param plain the app without TLS, used while there are no certificates. */
 	constructor(plain: TemplatedApp | null, certificates: readonly Certificate[]) {
 		this.#current =
 			plain === null
@@ -49,18 +49,18 @@ export class LibraryApps {
 		return this.#former.length === 0 ? this.#current : [...this.#former, ...this.#current];
 	}
 
-	/** The first of those that get new connections. */
+	/** The first of the apps that get new connections. */
 	get first(): TemplatedApp {
 		return this.#current[0]!.app;
 	}
 
-	/** Tells all apps, and those that come later. Of several with one key the last counts; later apps are told in the order in which the keys came. */
+	/** Sets up all apps, including later ones, in order of the keys' first use. A later call with the same key replaces an earlier one. */
 	configure(key: string, setUp: SetUp): void {
 		this.#setUps.set(key, setUp);
 		for (const served of this.#all) setUp(served);
 	}
 
-	/** @param serverName that the client asks for; null = none. */
+	/** @param serverName requested by the client; null = none. */
 	for(serverName: string | null): TemplatedApp {
 		if (this.#current.length === 1) return this.first;
 		const certificate = certificateFor(
@@ -70,7 +70,7 @@ export class LibraryApps {
 		return this.#current.find((served) => served.certificate === certificate)!.app;
 	}
 
-	/** New connections get these certificates. @throws Error when the library does not take one; nothing has changed then. */
+	/** Sets the certificates for new connections. @throws Error when the library does not accept one. Then nothing has changed. */
 	use(certificates: readonly Certificate[]): void {
 		const added: LibraryApp[] = [];
 		const next = certificates.map((certificate) => {
@@ -86,7 +86,7 @@ export class LibraryApps {
 		this.tidy(formerMax);
 	}
 
-	/** Closes apps that have nothing left to do. @param keptMax how many others may stay. Not to be called within a callback of the library. */
+	/** Closes old apps without connections. @param keptMax most other old apps to keep. Do not call in a callback of the library. */
 	tidy(keptMax = formerMax): void {
 		if (this.#former.length === 0) return;
 		const busy = this.#former.filter(({ open }) => open > 0);
@@ -103,14 +103,14 @@ export class LibraryApps {
 		return isHeard;
 	}
 
-	/** To all but the sender, which has its app as `app` unless there is one only. */
+	/** Sends to all subscribers except the sender, whose app is in `app` unless there is only one. */
 	publishToOthers(sender: OfApp, topic: string, message: Uint8Array, isBinary: boolean): void {
 		sender.publish(topic, message, isBinary);
 		if (sender.app === undefined) return;
 		for (const { app, open } of this.#all) if (open > 0 && app !== sender.app) app.publish(topic, message, isBinary);
 	}
 
-	/** Cuts whatever is still open. */
+	/** Closes all open connections. */
 	close(): void {
 		for (const { app } of this.#all) app.close();
 	}

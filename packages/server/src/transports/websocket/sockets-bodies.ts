@@ -5,43 +5,43 @@ import { type BodySlot, BodySlots } from "../../limits/body-slots.ts";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 
 export interface BodyReaderOptions {
-	/** Longest body of any route. */
+	/** Longest body of all routes. */
 	readonly bodyBytesMax: number;
 	readonly counters: Pick<Counters, "add">;
 }
 
-/** Whether the client of a request is gone, from its body on: the library has one callback for that. */
+/** Reports that the client of a request is gone, after its body was read: the library has only one callback for that. */
 export interface Aborts {
 	readonly isGone: boolean;
-	/** Called when it goes, once the body is there. */
+	/** Called when the client goes after the body is complete. */
 	onGone: (() => void) | null;
 }
 
 export interface BodyHandlers {
-	/** The whole body; the bytes are gone when this returns. */
+	/** The complete body. Its bytes are valid until this returns. */
 	whole(body: Uint8Array, aborts: Aborts): void;
-	/** It got too long; there is no room for it now; or it came more slowly than any other, and another body needed its room. */
+	/** The body is too long, has no room, or was the slowest when another body needed its room. */
 	failed(problem: BodyProblem): void;
 }
 
 /**
- * How much of a body that nobody wants is read and thrown away before the answer: a client that is still sending when the
- * connection is closed gets a reset, which can wipe out the answer before it is read.
+ * Most bytes of an unwanted body that are read and discarded before the answer. If a client still sends when the connection is closed, it gets a
+ * reset, and may lose the answer.
  */
 const discardedBytesMax = 1024 * 1024;
 
 const bodiesMax = 256;
-/** Half: an address that stalls what it sends leaves as much to all others. */
+/** Half of all, so that an address that stalls its bodies leaves room for others. */
 const bodiesPerAddressMax = 128;
 const bytesAllMin = 64 * 1024 * 1024;
-/** A body of 64 KiB has come by then at 2 Mbit/s. */
+/** Enough for a body of 64 KiB at 2 Mbit/s. */
 const graceMs = 250;
 
 /**
- * Collects request bodies. One that comes whole, as nearly all do, is passed on as it lies in the library's memory, and takes no room here.
+ * Collects request bodies. A body that arrives in one piece, as nearly all do, is passed on in the library's memory, without a copy.
  *
- * One owner, the shard's loop. Bounds: `BodySlots` for those that come in parts; when it is full the slowest body is answered `too_slow`, or the
- * new one `unavailable`. A client that sends slowly, or nothing, is cut by uWebSockets.js in any case (10 s without 16 KiB/s).
+ * Owned by the shard's loop. Bounds: `BodySlots` for bodies in several pieces; when it is full, the slowest body fails with `too_slow`, or the new one
+ * with `unavailable`. uWebSockets.js closes slow or silent clients in any case (10 s below 16 KiB/s).
  */
 export class BodyReader {
 	readonly #app: Pick<GuardedApp, "receive">;
@@ -63,17 +63,17 @@ export class BodyReader {
 		});
 	}
 
-	/** Bodies of which a part, or all, is still to come. */
+	/** Number of incomplete bodies. */
 	get count(): number {
 		return this.#count;
 	}
 
 	/**
-	 * Exactly one of the handlers is called, or none when the client goes away.
-	 * @param address of the client; asked for when its body comes in parts.
+	 * Reads a body. Calls exactly one of the handlers, or none if the client goes away.
+	 * @param address returns the client's address. Called only if the body arrives in parts.
 	 */
 	read(response: Response, address: () => AddressKey, bodyBytesMax: number, handlers: BodyHandlers): void {
-		// One buffer, not a list: a client may cut its body into chunks of one byte, and each object costs hundreds.
+		// One buffer, not a list: a client may send chunks of one byte, and each object takes hundreds of bytes.
 		let held = new GrowingBytes();
 		let slot: BodySlot | null = null;
 		const evicted = (): void => {
@@ -89,7 +89,7 @@ export class BodyReader {
 				if (slot === null) return () => handlers.failed("unavailable");
 				if (slot.bytes + chunk.byteLength > bodyBytesMax) return () => handlers.failed("too_large");
 				if (!this.#slots.grow(slot, chunk.byteLength)) return () => handlers.failed("unavailable");
-				// The chunk's memory is the library's again when this returns.
+				// A copy: the chunk's memory is valid only until this returns.
 				held.append(held.length === 0 ? Buffer.from(new Uint8Array(chunk)) : Buffer.from(chunk));
 				return null;
 			},
@@ -107,12 +107,12 @@ export class BodyReader {
 		});
 	}
 
-	/** Reads what is left of a body, keeps none of it, then answers; at once when there is too much of it. */
+	/** Reads and discards the rest of a body, then answers. Answers at once if the rest is too long. */
 	discard(response: Response, answer: () => void): void {
 		collect(this.#app, response, { chunk: () => answer, last: answer, release: () => {} });
 	}
 
-	/** Resolves when no body is being read. */
+	/** Resolves when no body is incomplete. */
 	whenNone(): Promise<void> {
 		if (this.#count === 0) return Promise.resolve();
 		return new Promise((resolve) => this.#whenNone.push(resolve));
@@ -125,14 +125,14 @@ export class BodyReader {
 }
 
 interface Collector {
-	/** A part, not the last; what to answer when no more is wanted. */
+	/** Takes a part that is not the last. Returns a function that answers if no more is wanted. */
 	chunk(chunk: ArrayBuffer): (() => void) | null;
 	last(chunk: ArrayBuffer, aborts: Aborts): void;
-	/** Nothing more is kept. Called once, unless it was stopped. */
+	/** Releases what was kept. Called once, unless the collection was stopped. */
 	release(): void;
 }
 
-/** @returns what stops it: from then on nothing is called any more, the collector's release included. */
+/** @returns a function that stops it: after that nothing is called, not even the collector's `release`. */
 function collect(app: Pick<GuardedApp, "receive">, response: Response, collector: Collector): () => void {
 	let open = true;
 	const aborts = { isGone: false, onGone: null as (() => void) | null };

@@ -1,5 +1,5 @@
 /**
- * uWebSockets.js reads this when it is loaded, and allows 4 KiB without it: less than `--head-max` may be, which the balancer
- * keeps. This is the most that can be set there. Must be imported before the library.
+ * uWebSockets.js reads this variable when it is loaded. Its default of 4 KiB is less than `--head-max`, which the balancer enforces, can be. This is
+ * the maximum of `--head-max`. Import this file before the library.
  */
 process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= "65536";

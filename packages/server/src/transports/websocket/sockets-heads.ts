@@ -2,7 +2,7 @@ import type { ForwardedHead } from "../client-address.ts";
 import { type Handshake, hasWord, type UpgradeHead } from "../upgrade-request.ts";
 import type { HttpRequest } from "./sockets-native.ts";
 
-/** What the shard looks at in a request that uWebSockets.js takes for an upgrade: a GET with a key of 24 characters, and nothing else. */
+/** Reads the head of a request that uWebSockets.js treats as an upgrade: it only checks for a GET with a key of 24 characters. */
 export function upgradeHead(request: HttpRequest): UpgradeHead {
 	return {
 		query: request.getQuery() ?? "",
@@ -27,7 +27,7 @@ export function hasBody(request: HttpRequest): boolean {
 	return !/^0*$/.test(request.getHeader("content-length")) || request.getHeader("transfer-encoding") !== "";
 }
 
-/** Asks the library only for what is looked at: where nobody forwards, that is nothing. */
+/** Reads headers lazily, since without forwarding proxies none is needed. */
 export function forwardedHead(request: HttpRequest, announced: string | null): ForwardedHead {
 	return {
 		announced,
@@ -43,13 +43,13 @@ export function forwardedHead(request: HttpRequest, announced: string | null): F
 	};
 }
 
-/** A header that is a list. It may come in several lines, of which the library gives the first; mostly the word is there. */
+/** A list header, which may have several lines. The library returns the first, which usually contains the word. */
 function listWith(request: HttpRequest, name: string, word: string): string {
 	const first = request.getHeader(name);
 	return hasWord(first, word) ? first : allLines(request, name);
 }
 
-/** The values of all lines of a header, with commas between them. */
+/** The values of all lines of a header, joined by commas. */
 function allLines(request: HttpRequest, name: string): string {
 	const all: string[] = [];
 	request.forEach((key, value) => {

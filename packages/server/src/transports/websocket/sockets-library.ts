@@ -3,8 +3,8 @@ import { StartupError } from "@shardcast/process";
 import { libraryProblem } from "../../lifecycle/library-problem.ts";
 
 /**
- * uWebSockets.js. Whether it has a binary for this Node, this processor and this C library only loading it can tell.
- * @throws StartupError at import, in one line that says what to do.
+ * uWebSockets.js. Only loading it shows whether it has a binary for this Node, processor and C library.
+ * @throws StartupError at import, with one line that says how to fix it.
  */
 export const library = await import("uWebSockets.js").catch((error: unknown) => {
 	throw new StartupError(libraryProblem(error, process), { exitStatus: 2, cause: error });

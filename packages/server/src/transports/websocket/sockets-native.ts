@@ -4,10 +4,10 @@ import { library } from "./sockets-library.ts";
 export type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t, WebSocketBehavior } from "uWebSockets.js";
 export const { App, SSLApp, DISABLED, LIBUS_LISTEN_EXCLUSIVE_PORT, us_listen_socket_close, us_socket_local_port } = library;
 
-// What the library has and its own declarations lack.
+// Missing in the library's declarations.
 declare module "uWebSockets.js" {
 	interface TemplatedApp {
-		/** Serves a connection that was accepted elsewhere; the descriptor is the app's from now on. */
+		/** Serves a connection accepted elsewhere. The app owns the descriptor from now on. */
 		adoptSocket(descriptor: number): TemplatedApp;
 		listen(host: string, port: number, options: number, callback: (socket: us_listen_socket | false) => void): TemplatedApp;
 	}

@@ -14,13 +14,13 @@ export interface RequestsParts {
 	readonly app: GuardedApp;
 	readonly router: Router;
 	readonly counters: Pick<Counters, "add">;
-	/** The connections that began with a PROXY header; null = none does. */
+	/** The connections with a PROXY header; null = there are none. */
 	readonly toldSockets: ToldSockets | null;
-	/** The address of a client behind a proxy; null when it came directly. */
+	/** The address of a client behind a proxy; null if it connected directly. */
 	readonly told: (head: ForwardedHead, peer: () => string) => ToldAddress | null;
 }
 
-/** Serves the HTTP requests of a shard's connections: what the router says of them is done here, in uWebSockets.js's terms. One owner, the shard's loop. */
+/** Serves HTTP requests: carries out the router's decisions with uWebSockets.js. Owned by the shard's loop. */
 export class Requests {
 	readonly bodies: BodyReader;
 	readonly #parts: RequestsParts;
@@ -47,8 +47,8 @@ export class Requests {
 	}
 
 	/**
-	 * The address in the PROXY header of the connection; null = it began without one. Undefined = every connection begins with one, but this
-	 * client has sent another one later, to be taken for somebody else: the connection is closed.
+	 * The address in the PROXY header of the connection; null = it began without one. Undefined = this client has sent another header later, to pose as
+	 * another client: the connection is closed.
 	 */
 	announced(response: Response): string | null | undefined {
 		const { toldSockets, counters } = this.#parts;
@@ -60,13 +60,13 @@ export class Requests {
 		return undefined;
 	}
 
-	/** Answers a request that the router did not see. */
+	/** Answers a request that was not routed. */
 	answer(response: Response, request: HttpRequest, reply: Reply): void {
 		this.#parts.counters.add("httpRequests", 1);
 		this.#reply(response, request, reply, false);
 	}
 
-	/** As `answer`, for a request that has no body and that may not be read any more. */
+	/** Like `answer`, for a request without a body that can no longer be read. */
 	answerLater(response: Response, reply: Reply): void {
 		this.#parts.counters.add("httpRequests", 1);
 		sendReply(response, reply);
@@ -93,12 +93,12 @@ export class Requests {
 
 	#reply(response: Response, request: HttpRequest, reply: Reply | Promise<Reply>, isHead: boolean): void {
 		if (reply instanceof Promise) this.#replyLater(response, reply, isHead);
-		// An answer that ends a connection with bytes unread would be lost with it.
+		// If the connection is closed with unread bytes, the answer may be lost.
 		else if (hasBody(request)) this.bodies.discard(response, () => sendReply(response, reply, isHead));
 		else sendReply(response, reply, isHead);
 	}
 
-	/** Nothing when the client has gone by then. */
+	/** Sends the reply later. Does nothing if the client is gone by then. */
 	#replyLater(response: Response, promised: Promise<Reply>, isHead: boolean): void {
 		const { app } = this.#parts;
 		let gone = false;
@@ -117,7 +117,7 @@ export class Requests {
 	}
 }
 
-/** uWebSockets.js's request as a handler sees it; each field is asked of the library when it is read. */
+/** Adapts a request of uWebSockets.js for handlers. Each field is read from the library on access. */
 class SeenRequest implements Request {
 	readonly method: string;
 	readonly path: string;
@@ -126,7 +126,7 @@ class SeenRequest implements Request {
 	readonly told: ToldAddress | null;
 	#address: string | null;
 
-	/** @param told of a client behind a proxy. */
+	/** @param told the address of a client behind a proxy. */
 	constructor(response: Response, request: HttpRequest, told: ToldAddress | null) {
 		this.method = request.getCaseSensitiveMethod();
 		this.path = request.getUrl();

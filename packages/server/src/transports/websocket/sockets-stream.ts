@@ -1,21 +1,21 @@
 import type { ReplyStream, StreamStart } from "@shardcast/http";
 import type { Response } from "./sockets-app.ts";
 
-/** What is given to the library in one write. While a client does not read, so much at most lies there, uncounted; all else waits here. */
+/** Most bytes passed to the library in one write. While a client does not read, at most this much is in the library, uncounted; the rest waits here. */
 const sliceBytesMax = 64 * 1024;
-/** Parts of one turn leave together, unless they are already so long. */
+/** Parts of a turn are sent together, but no later than at this length. */
 const turnBytesMax = 32 * 1024;
 
-/** What the streams of a shard share. */
+/** Shared by all streams of a shard. */
 export interface StreamTurns {
-	/** Calls `flush` of the stream when the present callback is over. */
+	/** Calls the stream's `flush` when the current callback has returned. */
 	flushLater(stream: SocketStream): void;
 	over(stream: SocketStream): void;
 }
 
 /**
- * One answer in parts. The library tells neither how many bytes it holds nor when it has written them: it only says of each write whether
- * something was left. So parts queue up here while something is, and it gets the next slice when the socket is writable.
+ * An answer in parts. The library reports neither how many bytes it holds nor when it has written them, only whether a write left something. While it
+ * did, parts are queued here, and the library gets the next slice when the socket is writable.
  *
  * Cost: a copy of each part, and one system call for all parts of a turn.
  */
@@ -25,7 +25,7 @@ export class SocketStream implements ReplyStream {
 	readonly #turns: StreamTurns;
 	#parts: Uint8Array[] = [];
 	#partsBytes = 0;
-	/** Of the slice that the library could not write as a whole, at most; 0 = it could. */
+	/** Upper bound on the unwritten bytes of the last slice; 0 = it was written completely. */
 	#leftBytes = 0;
 	#isOver = false;
 	#isIdle = false;
@@ -59,7 +59,7 @@ export class SocketStream implements ReplyStream {
 		const rest = Buffer.concat(this.#parts);
 		this.#response.cork(() => {
 			if (rest.length > 0) this.#response.write(rest);
-			// Asked to close as well, the library would write that header here, into the body. The client has been told; it has 10 s.
+			// With `closeConnection` the library would write that header here, into the body. The client knows that it must close, and has 10 s.
 			this.#response.end();
 		});
 		this.#over();
@@ -71,16 +71,16 @@ export class SocketStream implements ReplyStream {
 		this.#response.close();
 	}
 
-	/** Writes what waits, as far as the client reads it. */
+	/** Writes waiting parts, as far as the client reads. */
 	flush(): void {
 		while (!this.#isOver && this.#leftBytes === 0 && this.#parts.length > 0) this.#write(this.#slice());
 	}
 
-	/** The socket takes more. */
+	/** Call when the socket accepts more. */
 	writable(): void {
 		if (this.#isOver) return;
 		this.#leftBytes = 0;
-		// The library leaves it to the next write to send what it has left; a cork without one will do.
+		// The library sends its rest only with the next write; an empty cork has the same effect.
 		if (this.#parts.length === 0) this.#response.cork(() => {});
 		else this.flush();
 		this.#start.writable?.();
@@ -90,7 +90,7 @@ export class SocketStream implements ReplyStream {
 		if (!this.#isOver) this.#over();
 	}
 
-	/** Some seconds have passed. */
+	/** Called every few seconds. */
 	tick(): void {
 		const { idlePart } = this.#start;
 		if (idlePart === undefined) return;
@@ -98,7 +98,7 @@ export class SocketStream implements ReplyStream {
 		this.#isIdle = true;
 	}
 
-	/** Takes out what one write may have. */
+	/** Removes and returns the bytes for one write. */
 	#slice(): Uint8Array {
 		const parts = this.#parts;
 		let count = 0;

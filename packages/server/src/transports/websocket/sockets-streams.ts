@@ -4,12 +4,12 @@ import type { Aborts } from "./sockets-bodies.ts";
 import { writeHead } from "./sockets-http.ts";
 import { SocketStream, type StreamTurns } from "./sockets-stream.ts";
 
-/** Proxies in between cut an answer that is silent for long, most of them after a minute; an idle part is written after one to two of these. */
+/** Proxies close answers that are silent for long, most of them after a minute. An idle part is written after one to two of these intervals. */
 const usualIdleMs = 10_000;
 
 /**
- * Answers that come in parts. One owner, the shard's loop. Bound: each is a connection and counts as such; how much waits for one is its
- * writer's to bound (`ReplyStream.bufferedBytes`). One timer for all that have an idle part, while there are any.
+ * Answers in parts. Owned by the shard's loop. Bound: each counts as a connection, and its writer must limit what waits (`ReplyStream.bufferedBytes`).
+ * One timer serves all streams with an idle part, while there are any.
  */
 export class Streams implements StreamTurns {
 	readonly #app: Pick<GuardedApp, "aborted" | "writable">;
@@ -23,7 +23,7 @@ export class Streams implements StreamTurns {
 		this.#idleMs = idleMs;
 	}
 
-	/** @param aborts of a request whose body was read; null = nobody hears yet that the client goes. */
+	/** @param aborts of a request whose body was read; null = there is no callback yet for a client that goes. */
 	open(response: Response, { head, start }: StreamWanted, aborts: Aborts | null = null): void {
 		const stream = new SocketStream(response, start, this);
 		if (start.idlePart !== undefined) {
@@ -46,7 +46,7 @@ export class Streams implements StreamTurns {
 		}
 	}
 
-	/** A microtask: whatever is running, a flush, a timer or a callback of the library, writes all of its parts first. */
+	/** In a microtask, so that the current flush, timer or callback of the library writes all of its parts first. */
 	flushLater(stream: SocketStream): void {
 		if (this.#unflushed.push(stream) > 1) return;
 		queueMicrotask(() => {

@@ -6,10 +6,10 @@ import type { Certificate } from "@shardcast/config";
 import { SSLApp, type TemplatedApp } from "./sockets-native.ts";
 
 /**
- * uWebSockets.js with a certificate: TLS 1.2 and 1.3, with the ciphers of its BoringSSL. It takes certificates and keys only from files, and
- * reads them at once. So it gets files that exist for this moment, and the key in them is encrypted with a passphrase that nobody keeps: what
- * was checked is what is used, whatever happens to the user's files meanwhile, and no disk ever has a key in clear.
- * @throws Error when the library takes neither; the checks of `@shardcast/config` should have found that.
+ * Creates an app with a certificate: TLS 1.2 and 1.3, with the ciphers of the library's BoringSSL. The library accepts certificates and keys only as
+ * files, and reads them at once. So it gets temporary files, with the key encrypted by a passphrase that is not stored. The app thus uses exactly what was
+ * checked, even if the user's files change meanwhile, and no clear-text key is written to a disk.
+ * @throws Error when the library does not accept them, which the checks of `@shardcast/config` should have found.
  */
 export function createTlsApp({ path, chain, key }: Pick<Certificate, "path" | "chain" | "key">): TemplatedApp {
 	const passphrase = randomBytes(24).toString("base64url");
@@ -22,7 +22,7 @@ export function createTlsApp({ path, chain, key }: Pick<Certificate, "path" | "c
 		writeFileSync(keyFile, sealed, { mode: 0o600, flag: "wx" });
 		return SSLApp({ cert_file_name: certFile, key_file_name: keyFile, passphrase });
 	} catch (error) {
-		throw new Error(`uWebSockets.js does not take the certificate in ${path}: ${(error as Error).message}`);
+		throw new Error(`uWebSockets.js does not accept the certificate in ${path}: ${(error as Error).message}`);
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
 	}

@@ -5,19 +5,19 @@ import type { GuardedApp, Response } from "./sockets-app.ts";
 
 export interface ToldSocketsParts {
 	readonly app: Pick<GuardedApp, "adopt">;
-	/** A connection is served now; its client may be too many. */
+	/** Called when a connection is served. It may exceed the limit of clients. */
 	readonly served: (response: Response) => void;
 	readonly onError: (error: unknown) => void;
 }
 
 const labelBytes = 16;
-/** The library reads the label in the next turn of the loop; after so many something is wrong. */
+/** The library reads the label in the next turn of the loop. If it has not after this many turns, something is wrong. */
 const turnsMax = 100;
 
-/** A connection that the library does not have yet. */
+/** A connection that was not given to the library yet. */
 interface Waiting {
 	readonly descriptor: number;
-	/** The descriptor that the library has. */
+	/** The descriptor given to the library. */
 	readonly held: number;
 	readonly far: number;
 	readonly label: string;
@@ -26,23 +26,23 @@ interface Waiting {
 }
 
 /**
- * Connections whose clients' addresses PROXY headers have told. uWebSockets.js knows such headers of version 2 only, believes any number of
- * them on one connection, and gives no other way to recognise a connection whose requests it hands over. So it gets a header from us, in which
- * a random label stands for the address: whatever else a client sends as a header is no label that we know.
+ * Connections whose client address comes from a PROXY header. uWebSockets.js supports only version 2 of such headers, accepts any number of them on a
+ * connection, and has no other way to recognise the connection of a request. So it gets a header with a random label instead of the address: a header
+ * that a client sends itself has no known label.
  *
- * The client's connection cannot be written to for the library to read. So the library first gets a socket of this machine that holds the
- * header and nothing else. When it has read that, it is paused for a moment, and its descriptor becomes the client's connection.
+ * The shard cannot insert bytes into the client's connection for the library to read. So the library first gets a local socket that contains only the
+ * header. After it has read the header, it is paused for a moment, and its descriptor is made to refer to the client's connection.
  *
- * One owner, the shard's loop. Bound: one entry for each descriptor. Costs five system calls and a turn of the
- * loop for each connection, and nothing for connections without a told address.
+ * Owned by the shard's loop. Bound: one entry per descriptor. Costs five system calls and a turn of the loop per connection, and nothing for connections
+ * without a PROXY header.
  */
 export class ToldSockets {
 	readonly #parts: ToldSocketsParts;
 	readonly #addresses = new Map<string, string>();
-	/** The last label that each descriptor had. A client that sends another header hides its label from us: the descriptor's next user finds it. */
+	/** Last label of each descriptor. If a client sends another header, its label cannot be read; the descriptor's next user then removes it. */
 	readonly #labels = new Map<number, string>();
 	readonly #waiting = new Set<Waiting>();
-	/** Set while the library is given a connection: it tells of it before it returns. */
+	/** Set by the library's callback while a connection is given to it. */
 	#opened: Response | null = null;
 	#opening = false;
 	#closed = false;
@@ -51,12 +51,12 @@ export class ToldSockets {
 		this.#parts = parts;
 	}
 
-	/** Connections that are known: open and not upgraded. */
+	/** Number of known connections: open and not upgraded. */
 	get count(): number {
 		return this.#addresses.size;
 	}
 
-	/** Serves a connection whose descriptor is taken over. @throws NativeError without one to spare: the descriptor is the caller's then. */
+	/** Serves a connection and takes ownership of its descriptor. @throws NativeError without a free descriptor: then the caller still owns it. */
 	adopt(descriptor: number, address: string): void {
 		const label = randomBytes(labelBytes);
 		const [held, far] = socketPair();
@@ -84,23 +84,23 @@ export class ToldSockets {
 		setImmediate(() => this.#look(waiting));
 	}
 
-	/** A connection has opened; true when it is one that is being adopted. */
+	/** Call when a connection has opened. True if it is being adopted. */
 	opened(response: Response): boolean {
 		if (this.#opening) this.#opened = response;
 		return this.#opening;
 	}
 
-	/** The client's address; null = the connection has no label, so its client has sent a header itself. */
+	/** The client's address; null = the connection has no known label, so its client has sent a header itself. */
 	addressOf(response: Response): string | null {
 		return this.#addresses.get(labelOf(response)) ?? null;
 	}
 
-	/** The connection has ended, or is a WebSocket from now on. */
+	/** Call when the connection has ended or was upgraded. */
 	forget(response: Response): void {
 		this.#addresses.delete(labelOf(response));
 	}
 
-	/** The library is about to close all that it has. */
+	/** Call before the library closes all connections. */
 	close(): void {
 		this.#closed = true;
 		for (const waiting of this.#waiting) this.#giveUp(waiting);
@@ -111,7 +111,7 @@ export class ToldSockets {
 		try {
 			if (unreadBytes(waiting.held) === 0) this.#replace(waiting);
 			else if (waiting.turns++ < turnsMax) setImmediate(() => this.#look(waiting));
-			else throw new Error("uWebSockets.js does not read what a connection begins with");
+			else throw new Error("uWebSockets.js does not read the start of a connection");
 		} catch (error) {
 			this.#giveUp(waiting);
 			waiting.response.close();
@@ -121,7 +121,7 @@ export class ToldSockets {
 
 	#replace(waiting: Waiting): void {
 		const { response, held, descriptor, far } = waiting;
-		// While it is paused the library does not wait for the descriptor; then it waits for what the descriptor has become.
+		// While paused, the library does not poll the descriptor. After that it polls the new connection.
 		response.pause();
 		replaceDescriptor(held, descriptor);
 		this.#waiting.delete(waiting);

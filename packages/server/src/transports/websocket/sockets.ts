@@ -25,62 +25,62 @@ import {
 import { Requests, remoteAddress } from "./sockets-requests.ts";
 import { ToldSockets } from "./sockets-told.ts";
 
-/** What the shard does with what is no session's. */
+/** Handlers for everything that does not belong to a session. */
 export interface SocketHandlers {
-	/** Connections that are open now, WebSockets and others. */
+	/** Called with the number of open connections, WebSockets and others. */
 	connections(count: number): void;
-	/** How many of them there may be at once. */
+	/** Returns the limit for open connections. */
 	readonly socketsMax: () => number;
-	/** One more than that has come: what to tell it. */
+	/** Returns the answer to a connection beyond the limit. */
 	overfull(): Reply;
-	/** The address of a client behind a proxy; null when it came directly. */
+	/** The address of a client behind a proxy; null if it connected directly. */
 	told(head: ForwardedHead, peer: () => string): ToldAddress | null;
-	/** One of these handlers threw, or something else within a callback of the library. */
+	/** Called when one of these handlers, or other code in a callback of the library, threw. */
 	failed(callback: GuardedCallback, error: unknown): void;
 }
 
 export interface SocketOptions {
-	/** Each at its paths. */
+	/** Session factories, each served at its paths. */
 	readonly sessions: readonly SessionFactory<TopicTransport>[];
-	/** What is answered over HTTP. */
+	/** HTTP routes. */
 	readonly routes: readonly Route[];
 	readonly rules: RouterRules;
 	readonly handlers: SocketHandlers;
-	/** Every connection comes by `adoptTold`. */
+	/** Every connection comes through `adoptTold`. */
 	readonly proxyProtocol: boolean;
-	/** For TLS: every connection comes by `adopt`. None = connections are not encrypted. */
+	/** For TLS: every connection comes through `adopt`. Empty = no TLS. */
 	readonly certificates?: readonly Certificate[];
 	readonly counters: Counters;
 }
 
-/** What the library keeps of a WebSocket beside its own: a pointer to the session. */
+/** A WebSocket with its user data: a pointer to the session. */
 interface OpenSocket extends TopicTransport {
 	readonly session: Session<TopicTransport>;
 }
 
-/** Connections that have been told that there are too many and have not closed yet; the next one is cut. */
+/** Most connections that were answered because of the limit and are not closed yet; further ones are closed without an answer. */
 const turnedAwayMax = 32;
 
-/** How uWebSockets.js explains the cut. */
+/** The library's reason for closing such a connection. */
 const tooBigReason = /^Received too big message/;
 
 /**
- * The only user of uWebSockets.js: listens, adopts connections that the balancer hands over, upgrades, and hands all that happens
- * to the shard's parts. One per shard, on its loop.
+ * The only user of uWebSockets.js: listens, adopts connections from the balancer, upgrades, and passes events to the shard's parts. One per shard, on
+ * its loop.
  *
- * A connection that is not upgraded ends with its answer unless the route keeps it: one that was kept would bring the browser's
- * next request, for the console say, to this shard.
+ * A connection that is not upgraded is closed after its answer unless the route keeps it. Otherwise the browser's next request, for example for the
+ * console, would come to this shard.
  */
 export class Sockets implements TopicPublisher {
 	readonly #app: GuardedApp;
 	readonly #requests: Requests;
-	/** Null = no connection begins with a PROXY header. */
+	/** Null = connections have no PROXY header. */
 	readonly #toldSockets: ToldSockets | null;
 	readonly #options: SocketOptions;
-	/** What each factory was served with last. */
+	/** Current limits of each factory. */
 	readonly #limits = new Map<SessionFactory<TopicTransport>, TransportLimits>();
 	#listening: us_listen_socket | null = null;
-	/** Opened minus closed; the library does not count an upgrade as closed, nor the end of a WebSocket. */
+	/** Opened minus closed connections. The library counts neither an upgrade nor the end of a WebSocket as closed. */
 	#filtered = 0;
 	#webSocketsClosed = 0;
 
@@ -97,13 +97,13 @@ export class Sockets implements TopicPublisher {
 		this.#app.any("/*", (response, request) => this.#requests.serve(response, request));
 	}
 
-	/** Request bodies that are on their way. */
+	/** Reads request bodies. */
 	get bodies(): BodyReader {
 		return this.#requests.bodies;
 	}
 
 	/**
-	 * Listens on a port that nobody else listens on; port 0 lets the kernel choose. Returns the port.
+	 * Listens exclusively on a port; with port 0 the kernel chooses one. Returns the port.
 	 * @throws Error with the reason as its code, such as EADDRINUSE.
 	 */
 	async listen(address: Address): Promise<number> {
@@ -118,32 +118,32 @@ export class Sockets implements TopicPublisher {
 	}
 
 	/**
-	 * Looks at the factories' limits again. They hold for clients that connect from now on: the library keeps each to the limits that it
-	 * came under. A change leaves some hundred bytes behind in it; the same limits change nothing.
+	 * Applies changed limits of the factories to clients that connect from now on; others keep their limits. Each change leaks some hundred bytes in the
+	 * library; unchanged limits have no effect.
 	 */
 	limit(): void {
 		for (const [factory, limits] of this.#limits) if (!isDeepStrictEqual(factory.limits(), limits)) this.#serve(factory);
 	}
 
 	/**
-	 * Serves a connection whose descriptor was handed over. It is the library's from now on.
-	 * @param serverName that the client asks for, with TLS; null = none.
+	 * Serves a connection that was handed over. The library owns its descriptor from now on.
+	 * @param serverName requested by the client, with TLS; null = none.
 	 */
 	adopt(descriptor: number, serverName: string | null = null): void {
 		this.#app.adopt(descriptor, serverName);
 	}
 
-	/** New connections get these certificates. @throws Error when the library does not take one; nothing has changed then. */
+	/** Sets the certificates for new connections. @throws Error when the library does not accept one. Then nothing has changed. */
 	useCertificates(certificates: readonly Certificate[]): void {
 		this.#app.useCertificates(certificates);
 	}
 
-	/** About once a second, outside of the library's callbacks. */
+	/** Call about once a second, outside of the library's callbacks. */
 	tidy(): void {
 		this.#app.tidy();
 	}
 
-	/** As `adopt`, for a client at this address. @throws NativeError without descriptors to spare: the descriptor is the caller's then. */
+	/** Like `adopt`, for a client at this address. @throws NativeError without free descriptors: then the caller still owns the descriptor. */
 	adoptTold(descriptor: number, address: string): void {
 		this.#toldSockets!.adopt(descriptor, address);
 	}
@@ -156,20 +156,20 @@ export class Sockets implements TopicPublisher {
 		this.#app.publishToOthers(sender, topic, message, isBinary);
 	}
 
-	/** No new connections come from the port any more. */
+	/** Stops accepting connections from the port. */
 	stopListening(): void {
 		if (this.#listening !== null) us_listen_socket_close(this.#listening);
 		this.#listening = null;
 	}
 
-	/** Cuts whatever is still open. */
+	/** Closes all open connections. */
 	close(): void {
 		this.#listening = null;
 		this.#toldSockets?.close();
 		this.#app.close();
 	}
 
-	/** The last one that was given to the library for a path counts. */
+	/** Serves a factory's paths. The library uses the last registration for a path. */
 	#serve(factory: SessionFactory<TopicTransport>): void {
 		const limits = factory.limits();
 		const { frameBytesMax, bufferedBytesMax, idleTimeoutMs } = limits;
@@ -224,7 +224,7 @@ export class Sockets implements TopicPublisher {
 		response.upgrade({ session }, keys.key, subprotocol ?? keys.subprotocol, keys.extensions, context);
 	}
 
-	/** Nothing of the request may be read any more. */
+	/** Upgrades later, when the request can no longer be read. */
 	#upgradeLater(response: Response, keys: WebSocketKeys, judging: Judging<TopicTransport>, context: us_socket_context_t): void {
 		let isGone = false;
 		this.#app.aborted(response, () => {
@@ -242,7 +242,7 @@ export class Sockets implements TopicPublisher {
 	readonly #onConnection = (response: Response, change: number): void => {
 		this.#filtered += change;
 		this.#tellConnections();
-		// One that is being adopted is no client's yet.
+		// A connection being adopted does not belong to a client yet.
 		if (change > 0) this.#toldSockets?.opened(response) || this.#bound(response);
 		else this.#toldSockets?.forget(response);
 	};
@@ -256,8 +256,8 @@ export class Sockets implements TopicPublisher {
 	}
 
 	/**
-	 * Keeps within what the process may open. Idle connections count as well, so this cannot wait for a request: one too many is answered at
-	 * once, and when too many of those do not leave, cut. The balancer hands none over to a shard that is so full.
+	 * Enforces the limit of open connections. Idle ones count too, so it does not wait for a request: a connection beyond the limit is answered at once, or
+	 * closed if too many answered ones are still open. The balancer hands no connections to a shard that is this full.
 	 */
 	#bound(response: Response): void {
 		const { socketsMax, overfull } = this.#options.handlers;
@@ -277,7 +277,7 @@ export class Sockets implements TopicPublisher {
 	}
 }
 
-/** What the answer to an upgrade is made of. */
+/** Headers needed for the answer to an upgrade. */
 interface WebSocketKeys {
 	readonly key: string;
 	readonly subprotocol: string;
@@ -287,28 +287,28 @@ interface WebSocketKeys {
 function webSocketKeys(request: HttpRequest): WebSocketKeys {
 	return {
 		key: request.getHeader("sec-websocket-key"),
-		// A program that offers sub-protocols insists on being given one of them.
+		// A client that offers sub-protocols requires one of them in the answer.
 		subprotocol: firstOf(request.getHeader("sec-websocket-protocol")),
 		extensions: request.getHeader("sec-websocket-extensions"),
 	};
 }
 
-/** Of a list with commas. */
+/** The first item of a comma-separated list. */
 function firstOf(list: string): string {
 	return list.split(",", 1)[0]!.trim();
 }
 
-/** To plain HTTP on a session's path. */
+/** The route for plain HTTP requests on a session's path. */
 function upgradeOnly(path: string): Route {
 	return { kind: "answer", path, answer: upgradeRequired };
 }
 
-/** Whether the connection was cut because of a frame's length. */
+/** Whether the connection was closed because of a frame's length. */
 function isTooBig(reason: ArrayBuffer): boolean {
 	return tooBigReason.test(Buffer.from(reason).toString("latin1"));
 }
 
-/** The library says only that it could not; Node says why. */
+/** Finds out why the library could not listen, with Node's error. */
 function reasonNotToListen(address: Address): Promise<Error> {
 	return new Promise((resolve) => {
 		const probe = createServer();
