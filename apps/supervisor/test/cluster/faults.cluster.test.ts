@@ -310,7 +310,7 @@ describe("faults under load", () => {
 			expect(scrape.labels("process_open_fds", "process").sort()).toEqual(["balancer", "shard-0", "shard-1", "supervisor"]);
 			expect(scrape.sum("shardcast_websockets_opened_total") - scrape.sum("shardcast_websockets_closed_total")).toBe(fit);
 			expect(await cluster.pids(), "all of them live").toEqual(pids);
-			expect(cluster.log()).toMatch(/takes 1300 clients instead of 6000: it may not open more files/);
+			expect(cluster.log()).toMatch(/accepts 1300 clients instead of 6000: it may not open more files/);
 			for (const client of open) client.socket.reset();
 		} finally {
 			await cluster.stop();

@@ -2,13 +2,13 @@ import { CloseCode } from "@shardcast/wire";
 import type { ClientSession } from "../sessions/client-session.ts";
 
 export interface ClosingParts {
-	/** All clients, now. */
+	/** Returns all current clients. */
 	readonly clients: () => ClientSession[];
-	/** Tells a client to go; it may still take a while to be written. */
+	/** Closes a client. Writing the close may take a while. */
 	readonly close: (client: ClientSession, code: CloseCode) => void;
-	/** Lowest number of clients per second (`--drain-rate`). */
+	/** Minimum number of clients per second (`--drain-rate`). */
 	readonly clientsPerSecond: number;
-	/** In all; half of it is for the last client to be told, the rest for those that read slowly. */
+	/** Total time: all clients are closed in the first half; the second half is for those that read slowly. */
 	readonly deadlineMs: number;
 	readonly nowMs: () => number;
 	readonly pause: (ms: number) => Promise<void>;
@@ -18,21 +18,21 @@ export interface ClosingParts {
 const tickMs = 20;
 
 /**
- * Tells all clients to reconnect elsewhere, spread over time: a cluster's worth of clients that reconnect in one instant would
- * hit the other shards, or the next start, all at once. In random order, `clientsPerSecond` of them or as many as it takes to be
- * done in half of the time, with the pauses between ticks jittered. Few clients are told at once; so are all when hardly any time is left.
+ * Closes all clients, spread over time, so that they do not all reconnect to the other shards, or to the next start, at the same moment. They are
+ * closed in random order with jittered pauses: `clientsPerSecond`, or more if needed to finish in half of the time. Few clients are closed at once, and
+ * so are all if hardly any time is left.
  *
- * A client with unwritten messages is told last: it gets those first. Resolves when no client is left, or when the time is up.
+ * Clients with unwritten messages are closed last, so that they get those first. Resolves when no client is left, or when the time is over.
  */
 export async function closeAll(parts: ClosingParts): Promise<void> {
 	const { close, deadlineMs, nowMs, pause, random } = parts;
 	const endsMs = nowMs() + deadlineMs;
 	let waiting = shuffled(parts.clients(), random);
-	// With no time left, everybody is told in the first tick.
+	// With no time left, all are closed in the first tick.
 	const spreadMs = Math.max(1, deadlineMs / 2);
 	const perMs = Math.max(parts.clientsPerSecond / 1000, waiting.length / spreadMs);
 	let sinceMs = nowMs();
-	// What the rate allows and has not been used; the first may go at once.
+	// Unused allowance of the rate. The first client may be closed at once.
 	let credit = Math.max(1, tickMs * perMs);
 	while (waiting.length > 0) {
 		const tickAtMs = nowMs();
@@ -48,7 +48,7 @@ export async function closeAll(parts: ClosingParts): Promise<void> {
 				told++;
 			} else rest.push(client);
 		}
-		// Clients that read slowly leave credit behind; it must not become a burst.
+		// Slow clients leave unused credit, which must not become a burst.
 		credit = Math.min(credit - told, Math.max(1, tickMs * perMs));
 		waiting = rest;
 		if (waiting.length === 0 || nowMs() >= endsMs) break;
@@ -57,8 +57,8 @@ export async function closeAll(parts: ClosingParts): Promise<void> {
 }
 
 /**
- * Waits for connections to end that have been told to go. One that this process leaves behind with something unread from its
- * client is reset by the kernel, and what the client has not received of our messages is lost with it.
+ * Waits until closed connections have ended. If the process exits while a connection has unread bytes of its client, the kernel resets it, and
+ * messages that the client has not received are lost.
  */
 export async function lingered(
 	openAtMost: number,

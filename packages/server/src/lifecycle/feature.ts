@@ -5,48 +5,48 @@ import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { SessionFactory } from "../sessions/session.ts";
 import type { TopicTransport } from "../transports/transport.ts";
 
-/** Brings what was prepared into force. */
+/** Applies prepared options. */
 export type Commit = () => void;
 
 /**
- * A part of the shard that starts, drains and stops. It gets what it needs by its constructor; `Features` calls all of them in the order in
- * which the shard lists them. Every member but the name is optional.
+ * A part of the shard that starts, drains and stops. It gets its dependencies in its constructor. `Features` calls the features in the order of the
+ * shard's list. All members except the name are optional.
  */
 export interface Feature {
 	/** Its name in the log. */
 	readonly name: string;
-	/** What it answers over HTTP. */
+	/** HTTP routes. */
 	readonly routes?: readonly Route[];
 	/** WebSocket endpoints. */
 	readonly endpoints?: readonly SessionFactory<TopicTransport>[];
 	/** Registers its answers to questions. Called once, before anything starts. */
 	answers?(parts: PartAnswers): void;
 	/**
-	 * All features start at once: what comes before the first await runs in their order, before any event is handled. Rejects when the shard
-	 * cannot serve.
+	 * All features start concurrently. The code before the first await runs in list order, before any event is handled. Rejects if the shard cannot
+	 * serve.
 	 */
 	start?(): void | Promise<void>;
-	/** Adds its metrics. Called once, when all have started. */
+	/** Adds its metrics. Called once, when all features have started. */
 	measures?(metrics: Pick<ProcessMetrics, "addReading">): void;
-	/** All have started, and the shard serves. */
+	/** Called when all features have started and the shard serves. */
 	serving?(): void;
 	/**
-	 * Prepares for options that change at run time, and changes nothing that anybody can see.
-	 * @throws when it cannot work with them: then none of the features gets them.
-	 * @returns what brings them into force. It must not fail. It is called at once when all features could prepare, and never otherwise.
+	 * Prepares for new live options, without any visible effect.
+	 * @throws when it cannot use them: then no feature gets them.
+	 * @returns a function that applies them and must not fail. It is called at once if all features could prepare, otherwise never.
 	 */
 	reload?(config: Config): Commit;
-	/** About once a second while it serves. */
+	/** Called about once a second while the shard serves. */
 	everySecond?(): void;
 	/**
-	 * Refuses new work and finishes what it has; the features before it have done so. Returns within the given time, finished or not;
-	 * `unfinished` then says how much is left.
+	 * Refuses new work and finishes accepted work. The features before it have done so already. Resolves within the given time, finished or not;
+	 * `unfinished` returns what is left.
 	 */
 	drain?(leftMs: number): void | Promise<void>;
-	/** The share of the whole drain's time by whose end it must be done; a quarter if not given, so that the last ones have time. */
+	/** It must finish within this share of the whole drain's time; a quarter by default, so that time is left for the last features. */
 	readonly drainShare?: number;
-	/** Accepted work that is not finished: what a drain has cut off. */
+	/** Number of unfinished items, which a drain cuts off. */
 	unfinished?(): number;
-	/** Releases everything, finished or not. The features after it have stopped. Also called when it never started. */
+	/** Releases everything, finished or not. The features after it have stopped already. Also called if it never started. */
 	stop?(): void | Promise<void>;
 }

@@ -4,11 +4,11 @@ import { withDeadline } from "@shardcast/process";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import type { Commit, Feature } from "./feature.ts";
 
-/** By which share of a drain a feature must be done that does not say otherwise. */
+/** Default of `Feature.drainShare`. */
 const usualDrainShare = 0.25;
-/** A feature keeps the time itself, and its last step may come after it: only one that hangs is not waited for. */
+/** Features observe their time limit themselves, but their last step may exceed it. After this extra time a hung feature is not waited for. */
 const graceMs = 1000;
-/** How long a feature may take to stop. */
+/** Longest wait for a feature to stop. */
 const stopMsMax = 5000;
 
 export interface FeaturesParts {
@@ -23,7 +23,7 @@ export class Features {
 	readonly #metrics: FeaturesParts["metrics"];
 	readonly #log: FeaturesParts["log"];
 
-	/** @param parts of the shard: where they register what they have to say to questions, and their metrics. */
+	/** @param parts the shard's registries for answers to questions and for metrics. */
 	constructor(features: readonly Feature[], { parts, metrics, log }: FeaturesParts) {
 		this.#features = features;
 		this.#metrics = metrics;
@@ -31,7 +31,7 @@ export class Features {
 		for (const feature of features) feature.answers?.(parts);
 	}
 
-	/** Rejects when one of them cannot; all of them are to be stopped then. */
+	/** Rejects when a feature cannot start. Then all of them must be stopped. */
 	async start(): Promise<void> {
 		await Promise.all(this.#features.map(async (feature) => feature.start?.()));
 		for (const feature of this.#features) feature.measures?.(this.#metrics);
@@ -41,7 +41,7 @@ export class Features {
 		for (const feature of this.#features) feature.serving?.();
 	}
 
-	/** All of them or none get the options. @throws when one of them cannot work with them. */
+	/** Either all features get the options or none. @throws when one of them cannot use them. */
 	reload(config: Config): Commit {
 		const commits = this.#features.flatMap((feature) => feature.reload?.(config) ?? []);
 		return () => {
@@ -53,7 +53,7 @@ export class Features {
 		for (const feature of this.#features) feature.everySecond?.();
 	}
 
-	/** One after the other, first to last. Each keeps its time. Resolves with what was cut off, by feature; names without any are left out. */
+	/** Drains one after the other, first to last. Resolves with the number of items cut off, by feature; features without any are left out. */
 	async drain(deadlineMs: number): Promise<Readonly<Record<string, number>>> {
 		const began = performance.now();
 		for (const feature of this.#features) {
@@ -64,10 +64,10 @@ export class Features {
 				const drained = feature.drain(leftMs);
 				if (drained !== undefined) await withDeadline(drained, leftMs + graceMs, "draining");
 			} catch (error) {
-				this.#log.error({ feature: feature.name, error }, `${feature.name} could not be drained`);
+				this.#log.error({ feature: feature.name, error }, `could not drain ${feature.name}`);
 			}
 		}
-		// What one of them had not done in its time may have been done since.
+		// Work that was unfinished at a feature's deadline may be done by now.
 		const left: Record<string, number> = {};
 		for (const feature of this.#features) {
 			const count = feature.unfinished?.() ?? 0;
@@ -76,14 +76,14 @@ export class Features {
 		return left;
 	}
 
-	/** One after the other, last to first. Never rejects: a feature that cannot stop does not keep the others from it. */
+	/** Stops one after the other, last to first. Never rejects: if a feature cannot stop, the others still do. */
 	async stop(): Promise<void> {
 		for (const feature of this.#features.toReversed()) {
 			try {
 				const stopped = feature.stop?.();
 				if (stopped !== undefined) await withDeadline(stopped, stopMsMax, "stopping");
 			} catch (error) {
-				this.#log.error({ feature: feature.name, error }, `${feature.name} could not be stopped`);
+				this.#log.error({ feature: feature.name, error }, `could not stop ${feature.name}`);
 			}
 		}
 	}

@@ -2,7 +2,7 @@ import type { RecordLoop } from "@shardcast/bus";
 import type { ChannelHistory, ShardIngest } from "@shardcast/kafka";
 import type { Feature } from "./feature.ts";
 
-/** Kafka's part of the shard. Its thread and connections take a while to start, which the rest does not wait for. */
+/** Kafka ingest as a feature. Its thread and connections take a while to start; other features do not wait for them. */
 export function kafkaFeature(ingest: ShardIngest, loop: RecordLoop, history: ChannelHistory): Feature {
 	return {
 		name: "kafka",

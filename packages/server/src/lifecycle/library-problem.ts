@@ -1,17 +1,17 @@
 import { relative } from "node:path";
 
-/** The Node for which uWebSockets.js certainly has binaries, and which npm can fetch for one command. */
+/** A version of Node for which uWebSockets.js has binaries, and which npm can fetch for one command. */
 const bestNode = "22";
 const platforms = "Linux with glibc on x64 or arm64";
 
-/** What of the process decides. */
+/** The properties of the process that matter. */
 export type Host = Pick<NodeJS.Process, "argv" | "arch" | "platform" | "send" | "versions">;
 
-/** Why uWebSockets.js does not load, and what to do, in one line. */
+/** Why uWebSockets.js does not load and how to fix it, in one line. */
 export function libraryProblem(error: unknown, host: Host): string {
 	const { code, message } = error as NodeJS.ErrnoException;
 	if (code === "ERR_MODULE_NOT_FOUND") return "uWebSockets.js is not installed; run npm ci";
-	// Its own words begin with a list of versions and end with what the loader said.
+	// The library's message begins with a list of versions and ends with the loader's error.
 	const reason = message
 		.split("\n\n")
 		.at(-1)!
@@ -24,7 +24,7 @@ export function libraryProblem(error: unknown, host: Host): string {
 	return `uWebSockets.js has no binary for Node ${node}; run it with Node ${bestNode}: npx -y -p node@${bestNode} ${sameCommand(host)}`;
 }
 
-/** The command that was given, without its arguments, which may hold secrets. A child of the supervisor knows only its own. */
+/** The user's command, without arguments, which may contain secrets. A child of the supervisor does not know it. */
 function sameCommand({ argv, send }: Host): string {
 	if (send !== undefined) return "npm start";
 	const [, program = "", command = ""] = argv;

@@ -5,14 +5,13 @@ import type { ClientSession } from "../sessions/client-session.ts";
 import type { Commit } from "./feature.ts";
 
 /**
- * The options of a shard that may change while it serves. Its parts look them up at each use, so that a new one holds from the
- * next message on. One writer, the shard.
+ * The live options of a shard. Its parts read them at each use, so that new values apply from the next message on. Written by the shard only.
  */
 export class LiveConfig {
 	#config: Config;
-	/** By the limit of buffered bytes that they came under: how many clients there are. Bound: the clients, since none has 0. */
+	/** Number of clients by their limit of buffered bytes. Bounded by the number of clients, since entries with 0 are removed. */
 	readonly #limited = new Map<number, number>();
-	/** The least of those, and of what new clients get. */
+	/** The lowest of these limits, including that of new clients. */
 	#bufferedBytesLeast: number;
 	#allowedOrigins: AllowedOrigins = allowedOrigins([]);
 	#mayPublish: MayPublish;
@@ -29,7 +28,7 @@ export class LiveConfig {
 		this.prepare(config)();
 	}
 
-	/** As `Feature.reload`. */
+	/** See `Feature.reload`. */
 	prepare(config: Config): Commit {
 		const changed = namespaceKeys.some((key) => !sameValue(this.#config[key], config[key]));
 		const namespaces = changed ? new Namespaces(config) : this.#namespaces;
@@ -47,14 +46,14 @@ export class LiveConfig {
 		};
 	}
 
-	/** A client has come, whose transport keeps the limit of this moment. */
+	/** Call when a client has connected. Its transport keeps the current limit. */
 	entered(session: ClientSession): void {
 		const { maxBufferedBytes } = this.#config;
 		session.bufferedBytesMax = maxBufferedBytes;
 		this.#limited.set(maxBufferedBytes, (this.#limited.get(maxBufferedBytes) ?? 0) + 1);
 	}
 
-	/** A client is gone; nothing for one that never came. */
+	/** Call when a client is gone. Does nothing for one that never connected. */
 	left({ bufferedBytesMax }: ClientSession): void {
 		const count = this.#limited.get(bufferedBytesMax);
 		if (count === undefined) return;
@@ -69,7 +68,7 @@ export class LiveConfig {
 		this.#bufferedBytesLeast = Math.min(this.#config.maxBufferedBytes, ...this.#limited.keys());
 	}
 
-	/** Beside the server's own. */
+	/** Allowed origins besides the server's own. */
 	get allowedOrigins(): AllowedOrigins {
 		return this.#allowedOrigins;
 	}
@@ -78,7 +77,7 @@ export class LiveConfig {
 		return this.#trustedProxies;
 	}
 
-	/** Everybody must show who they are. */
+	/** Whether authentication is required. */
 	get authRequired(): boolean {
 		return this.#authRequired;
 	}
@@ -87,17 +86,17 @@ export class LiveConfig {
 		return this.#mayPublish;
 	}
 
-	/** What holds for a channel by its name. */
+	/** The namespaces, which give the options of a channel by its name. */
 	get namespaces(): Namespaces {
 		return this.#namespaces;
 	}
 
-	/** What may wait for any client at least: uWebSockets.js keeps a client to the limit that it came under. */
+	/** The lowest limit of buffered bytes of any client: uWebSockets.js keeps the limit with which a client connected. */
 	get bufferedBytesLeast(): number {
 		return this.#bufferedBytesLeast;
 	}
 
-	/** Everything else, as it is. */
+	/** All current options. */
 	get config(): Config {
 		return this.#config;
 	}

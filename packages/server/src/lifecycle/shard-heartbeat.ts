@@ -7,15 +7,15 @@ import type { Feature } from "./feature.ts";
 export interface ShardHeartbeatParts {
 	readonly counters: Counters;
 	readonly bus: Pick<BusLink, "depthBytes" | "backlogBytes" | "overslept">;
-	/** There is something that nobody could ring for. */
+	/** Called when there is work for which the doorbell could not be rung. */
 	readonly onOverslept: () => void;
-	/** CPU, memory and loop of the process that hosts this shard; it is given how late the latest heartbeat was since the last call. */
+	/** Measures CPU, memory and loop of the process. Gets the largest delay of a heartbeat since the last call. */
 	readonly sample: (beatLateMs: number) => ProcessSample;
-	/** What else is due about once a second. */
+	/** Called about once a second. */
 	readonly onSecond: () => void;
 }
 
-/** The shard's heartbeat, and what it costs: in its row of the scoreboard. */
+/** Writes the shard's heartbeat and resource usage to its row of the scoreboard. */
 export class ShardHeartbeat implements Feature {
 	readonly name = "heartbeat";
 	readonly #counters: Counters;

@@ -12,50 +12,50 @@ import type { EventWriter } from "@shardcast/webhooks";
 import type { SharedRedis } from "../redis/shared-redis.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 
-/** What a shard gets from whoever hosts it. */
+/** What a shard gets from its host. */
 export interface ShardOptions {
 	readonly config: Config;
 	readonly board: Scoreboard;
-	/** Its `connectionsMax` is how many WebSockets this shard takes; whoever hosts it may change what it gives at any time. */
+	/** Its `connectionsMax` limits this shard's clients. The host may change it at any time. */
 	readonly row: BoardRow;
-	/** Clients that the open files of the process allow; Infinity = any number. */
+	/** Most clients by the process's limit of open files; Infinity = no limit. */
 	readonly connectionsFit: number;
-	/** This shard's end of the bus; closed with it. */
+	/** This shard's end of the bus. Closed with the shard. */
 	readonly bus: BusLink;
 	/**
-	 * Opens the logs of channels that keep a history, once; closed with the shard.
-	 * @param committed to be called after each publication.
+	 * Opens the logs of channels with history. Called once; closed with the shard.
+	 * @param committed must be called after each publication.
 	 */
 	readonly openHistory: (committed: () => void) => ChannelLog;
 	/** For TLS, the first for clients without a known server name; none = connections are not encrypted. */
 	readonly certificates: readonly Certificate[];
-	/** Where it listens; null = it only gets connections handed over. */
+	/** Address to listen on; null = it gets only connections handed over. */
 	readonly address: Address | null;
-	/** Through which connections are handed over; null = there is no balancer that could. */
+	/** The handoff socket; null = there is no balancer. */
 	readonly handoff: Pick<DescriptorChannel, "receive" | "close"> | null;
-	/** Knows our own balancer by what it shows when it forwards; null = nobody forwards. */
+	/** Recognises the balancer by its token; null = there is none that forwards. */
 	readonly isProxy: ((given: string) => boolean) | null;
-	/** What addresses may still do this second, over all shards. */
+	/** Rate limits of addresses, shared by all shards. */
 	readonly rates: RateTable;
-	/** Counts the connections of each address, over all shards; asked for when that is limited first. */
+	/** Opens the table of connections per address, shared by all shards. Called when they are first limited. */
 	readonly openAddresses: () => AddressTable;
-	/** Redis, through which several machines are one; null = this is the only one. Closed with the shard. */
+	/** Redis, which connects several machines; null = only one machine. Closed with the shard. */
 	readonly redis?: SharedRedis | null;
 	/** Opens the ring in which the collector of webhooks hears of this shard's clients; asked for when there is a webhook first. */
 	readonly openClientEvents: () => EventWriter;
-	/** Kafka; null = it is not used. */
+	/** Kafka ingest; null = not used. */
 	readonly ingest: ShardIngest | null;
 	readonly log: Log;
-	/** CPU, memory and loop of the process that hosts this shard. */
+	/** Measures CPU, memory and loop of the process. */
 	readonly sample: (beatLateMs: number) => ProcessSample;
 	/** Puts a question to all processes of the cluster. */
 	readonly ask: Ask;
-	/** Where this shard's features register what they have to say to questions. */
+	/** The features register their answers to questions here. */
 	readonly parts: PartAnswers;
-	/** How long the handlers of one message may wait, in milliseconds; 10 s if not given. */
+	/** Time limit for the handlers of a message, in milliseconds; 10 s by default. */
 	readonly handlerDeadlineMs?: number;
-	/** Where this shard's features add their metrics. */
+	/** The features add their metrics here. */
 	readonly metrics: Pick<ProcessMetrics, "addReading">;
-	/** Told as clients come and go. */
+	/** Called when clients connect and disconnect. */
 	readonly events?: SessionEvents;
 }

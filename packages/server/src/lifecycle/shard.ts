@@ -34,19 +34,19 @@ import { LiveConfig } from "./live-config.ts";
 import { ShardHeartbeat } from "./shard-heartbeat.ts";
 import type { ShardOptions } from "./shard-options.ts";
 
-/** What a publication may take in Redis besides its payload: who published it, and its tags. */
+/** Most bytes of a publication in Redis besides its payload: publisher and tags. */
 const publicationOverheadBytes = 262_144;
-/** It has no address. */
+/** The program itself, which has no address. */
 const ownProgram = { address: "" };
 
 /**
- * One shard: clients, their channels, its end of the bus, and the flushes between them. Knows neither in which process it runs
- * nor what its bus connects; one process can hold several. This file only assembles the features.
+ * A shard: its clients, their channels, its end of the bus, and the flushes between them. It is independent of its process and of what the bus connects;
+ * a process can have several. This file only assembles the features.
  */
 export class Shard {
 	readonly #options: ShardOptions;
 	readonly #live: LiveConfig;
-	/** Of the commands rpc and send. */
+	/** Handlers of the commands rpc and send. */
 	readonly clientHandlers: Pick<ClientHandlers, "onRpc" | "onMessage">;
 	readonly #inbound: Inbound;
 	readonly #check: ConnectionCheck;
@@ -201,8 +201,8 @@ export class Shard {
 		this.clientHandlers = centrifuge.set.handlers;
 		this.#check = check;
 		this.#listener = listener;
-		// Drain in this order: refuse new work, finish accepted work, close the clients. Stop in reverse order: the supervisor, which waits for this
-		// process to end, must see its heartbeat until the end.
+		// Drained in this order: refuse new work, finish accepted work, close the clients. Stopped in reverse order, so that the supervisor sees the
+		// heartbeat until the end.
 		const kept = {
 			log: history,
 			isUsed: () => live.namespaces.keepHistory,
@@ -241,30 +241,30 @@ export class Shard {
 		);
 	}
 
-	/** The port; 0 = it does not listen. */
+	/** The port; 0 = not listening. */
 	get port(): number {
 		return this.#listener.port;
 	}
 
-	/** Adds a handler for all later messages. */
+	/** Adds middleware for later messages. */
 	use(middleware: Middleware): void {
 		this.#inbound.handlers.use(middleware);
 	}
 
-	/** Sets the function that sees each message that passes all handlers. */
+	/** Sets the function that gets each message that passes all handlers. */
 	onMessage(handler: MessageHandler): void {
 		this.#inbound.handlers.setLast(handler);
 	}
 
-	/** Publishes a message of the program that runs this shard; it passes through the handlers like any other. */
+	/** Publishes a message of the program that runs this shard. It passes through the handlers like any other. */
 	publish(kind: RecordKind, channels: ChannelList, payload: Uint8Array, details?: MessageDetails): Publishing {
 		return this.#inbound.incoming.publish(kind, channels, payload, ownProgram, "host", details);
 	}
 
 	/**
-	 * Prepares for new values of the options that may change at run time; all others keep theirs.
-	 * @returns what brings them into force.
-	 * @throws when a part of the shard cannot work with them, such as for want of a descriptor; nothing has changed then.
+	 * Prepares for new values of the live options; the others keep their values.
+	 * @returns a function that applies them.
+	 * @throws when a part of the shard cannot use them, for example without a free descriptor. Then nothing has changed.
 	 */
 	prepare(config: Config): Commit {
 		const isDurable = [config.channelWithoutNamespace, ...config.channelNamespaces].some(({ durable }) => durable);
@@ -278,7 +278,7 @@ export class Shard {
 		};
 	}
 
-	/** Prepares and commits. @throws as `prepare`. */
+	/** Prepares and commits. @throws like `prepare`. */
 	reload(config: Config): void {
 		this.prepare(config)();
 	}
@@ -299,8 +299,8 @@ export class Shard {
 	}
 
 	/**
-	 * Refuses new work, finishes what it has, closes the clients. Resolves with how much was cut off: messages that found no room,
-	 * publishes whose body had not arrived, clients that did not read what was waiting for them.
+	 * Refuses new work, finishes accepted work, and closes the clients. Resolves with the number of items cut off: messages that found no room, publishes
+	 * whose body had not arrived, clients that did not read their last messages.
 	 */
 	async drain(deadlineMs: number): Promise<number> {
 		this.#options.row.state = ShardState.draining;

@@ -5,8 +5,8 @@ import { createLog, type Log, shapeOf } from "@shardcast/telemetry";
 import { createServer } from "../library/server.ts";
 
 /**
- * One shard as a separate program: no supervisor, no balancer, no shared memory; it stops on a signal, and reads all options again on
- * SIGHUP. @param given.input what they were read from.
+ * Runs one shard as a separate program: no supervisor, no balancer, no shared memory. It stops on a signal, and reloads all options on SIGHUP.
+ * @param given.input the sources of the options.
  */
 export async function runSingle({ config, input }: { readonly config: Config; readonly input: ConfigInput }): Promise<void> {
 	process.title = "shardcast single";
@@ -30,14 +30,14 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 	stopOnSignals(log, stopInOrder, () => {
 		reloader.reload();
 		server.control.reloadCertificates();
-		// It has told what is wrong by itself.
+		// Errors were already logged.
 		server.control.reloadRoute().catch(() => undefined);
 	});
-	// Last: whoever reads it may send a signal at once.
+	// Last, since a reader of the banner may send a signal at once.
 	process.stdout.write(banner(config, server.port));
 }
 
-/** Where the status line goes: to people who read text, unless they asked for less; among JSON lines it is for debugging. */
+/** Where the status line goes: to stdout with text logs, unless a lower log level is set; with JSON logs, to the debug log. */
 function statusLine({ logFormat }: Config, log: Log): (line: string) => void {
 	if (shapeOf(logFormat) === "json") return (line) => log.debug(line);
 	return (line) => {
@@ -45,7 +45,7 @@ function statusLine({ logFormat }: Config, log: Log): (line: string) => void {
 	};
 }
 
-/** The first SIGINT or SIGTERM stops in order, the second forces. SIGHUP stops as well if it says that the terminal is gone. */
+/** The first SIGINT or SIGTERM stops in order, the second at once. SIGHUP also stops if the terminal is gone. */
 function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number>, reload: () => void): void {
 	const signals = new StopSignals({
 		stop: (signal) => void stopInOrder(signal).then((status) => process.exit(status)),
@@ -55,7 +55,7 @@ function stopOnSignals(log: Log, stopInOrder: (reason: string) => Promise<number
 		},
 	});
 	signals.listen();
-	// One that is stopping needs no new option values.
+	// No reload while stopping.
 	onHangUp({ reload: () => signals.stopping || reload(), leave: () => signals.handle("SIGHUP") });
 }
 

@@ -1,15 +1,15 @@
 export interface StatusLineParts {
 	readonly connections: () => number;
-	/** Messages taken in since the start. */
+	/** Returns the number of messages accepted since the start. */
 	readonly messages: () => number;
 	readonly print: (line: string) => void;
-	/** Told when `print` throws, or a promise that it returned rejects. */
+	/** Called when `print` throws, or its promise rejects. */
 	readonly onError: (error: unknown) => void;
 }
 
 const everyMs = 2000;
 
-/** `[<time>] Conns: N, Msgs: M` every two seconds. */
+/** Prints `[<time>] Conns: N, Msgs: M` every two seconds. */
 export class StatusLine {
 	readonly #parts: StatusLineParts;
 	#timer: NodeJS.Timeout | null = null;
@@ -27,7 +27,7 @@ export class StatusLine {
 		this.#timer = null;
 	}
 
-	/** Never rejects: `print` is the program's, and its failure must not end the process. */
+	/** Never rejects: `print` belongs to the program, and its failure must not end the process. */
 	async #print(): Promise<void> {
 		const { connections, messages, print, onError } = this.#parts;
 		try {

@@ -1,6 +1,5 @@
 /**
- * Time that may be spent on something: at most `msMax` at once, and in the long run `share` of the time. One owner; times come from the
- * caller and never go back.
+ * A time budget: at most `msMax` at once, and `share` of the time in the long run. One owner. The caller passes the time, which must not go back.
  */
 export class Allowance {
 	readonly #msMax: number;
@@ -14,12 +13,12 @@ export class Allowance {
 		this.#leftMs = msMax;
 	}
 
-	/** Spends this much of the time. What is more than was left is owed. */
+	/** Spends time. If it exceeds what is left, the rest is owed. */
 	spend(ms: number): void {
 		this.#leftMs -= ms;
 	}
 
-	/** What is left now; negative when some is owed. */
+	/** Time left; negative if some is owed. */
 	leftMs(nowMs: number): number {
 		if (nowMs > this.#atMs) this.#leftMs = Math.min(this.#msMax, this.#leftMs + (nowMs - this.#atMs) * this.#share);
 		this.#atMs = nowMs;

@@ -2,30 +2,30 @@ import type { ClientSession } from "../sessions/client-session.ts";
 import { Lane } from "../sessions/lanes/lane.ts";
 import { Recently } from "./recently.ts";
 
-/** Nobody waits for a client that would rather miss something. */
+/** Delivery does not wait for a client whose subscriptions drop messages. */
 const dropsByItself = ({ transport }: ClientSession): boolean => transport instanceof Lane && transport.isSlow;
 
-/** `behind`: it has much unread. `awaited`: so much that delivery waits for it. `givenUp`: it was awaited for too long. */
+/** `behind`: it has much unread. `awaited`: it has so much unread that delivery waits for it. `givenUp`: delivery has waited too long for it. */
 type Standing = "behind" | "awaited" | "givenUp";
 
 interface Lag {
 	standing: Standing;
-	/** When it was awaited first. */
+	/** When delivery started to wait for it. */
 	sinceMs: number;
 }
 
-/** Of `--max-buffered`: a client with more waiting is behind, and no longer given up when it has less. */
+/** Share of `--max-buffered`. A client with more buffered is behind; with less, it is no longer given up. */
 const behindShare = 0.25;
-/** A client with more waiting is awaited. What a turn, and what is published between two looks, adds to it still fits. */
+/** Share of `--max-buffered`. A client with more buffered is awaited. What a turn and the bytes between two checks add still fits. */
 const awaitedShare = 0.5;
-/** Over which it is counted how many different clients were awaited, at least; at most twice as long. */
+/** Minimum window for counting different awaited clients; the maximum is twice as long. */
 const windowMs = 2500;
-/** What the latest one counts for in the mean time that clients take. */
+/** Weight of the latest client in the mean reading time. */
 const latestShare = 1 / 16;
 
 /**
- * The clients that have much unread, as uWebSockets.js tells it: what it holds for each. One owner, the shard's loop. Bound: the number of
- * clients; each leaves when it has read, or is closed.
+ * Clients with much unread data, by the bytes that uWebSockets.js holds for each. Owned by the shard's loop. Bound: the number of clients. A client is
+ * removed when it has read or is closed.
  */
 export class LaggingClients {
 	readonly #bufferedBytesMax: () => number;
@@ -38,22 +38,22 @@ export class LaggingClients {
 		this.#bufferedBytesMax = bufferedBytesMax;
 	}
 
-	/** Clients that delivery waits for. */
+	/** Number of clients that delivery waits for. */
 	get awaited(): number {
 		return this.#awaited;
 	}
 
-	/** Different clients that were awaited in the last seconds. */
+	/** Number of different clients awaited in the last seconds. */
 	get lately(): number {
 		return this.#lately.count;
 	}
 
-	/** How long clients take that are awaited, those included that were given up and have read since: a mean in which the latest count most. */
+	/** Weighted mean of the reading times of awaited clients, including those given up that have read since. The latest have the highest weight. */
 	get meanMs(): number {
 		return this.#meanMs;
 	}
 
-	/** Looks at all clients: about 0.1 µs for each. Returns how many more are awaited than before. */
+	/** Checks all clients, at about 0.1 µs each. Returns how many more are awaited than before. */
 	look(clients: readonly ClientSession[], nowMs: number): number {
 		const max = this.#bufferedBytesMax();
 		const before = this.#awaited;
@@ -76,7 +76,7 @@ export class LaggingClients {
 		return this.#awaited - before;
 	}
 
-	/** The client has read something. True when it was behind. */
+	/** Call when a client has read something. True if it was behind. */
 	writable(client: ClientSession, nowMs: number): boolean {
 		const lag = this.#lags.get(client);
 		if (lag === undefined) return false;
@@ -91,14 +91,14 @@ export class LaggingClients {
 		return true;
 	}
 
-	/** The client gets nothing any more, or is gone. */
+	/** Call when a client gets no more messages, or is gone. */
 	forget(client: ClientSession): void {
 		if (this.#lags.get(client)?.standing === "awaited") this.#awaited--;
 		this.#lags.delete(client);
 		this.#lately.forget(client);
 	}
 
-	/** Those that are awaited are so no longer, until they have read. Returns how many. */
+	/** Gives up the awaited clients until they have read. Returns their number. */
 	giveUp(): number {
 		const given = this.#awaited;
 		for (const lag of this.#lags.values()) if (lag.standing === "awaited") lag.standing = "givenUp";

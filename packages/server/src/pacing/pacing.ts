@@ -4,72 +4,72 @@ import { Allowance } from "./allowance.ts";
 import { LaggingClients } from "./lagging-clients.ts";
 
 export interface PacingParts {
-	/** All clients, read in place. */
+	/** Returns all clients. */
 	readonly clients: () => readonly ClientSession[];
-	/** `--max-buffered`, the least that any client was let in with. */
+	/** Returns the lowest `--max-buffered` of any client. */
 	readonly bufferedBytesMax: () => number;
-	/** Of one ring. */
+	/** Capacity of a ring. */
 	readonly ringBytes: number;
 	readonly counters: Pick<Counters, "add">;
 	readonly nowMs: () => number;
-	/** A turn has handed so many bytes to clients. */
+	/** Called with the bytes that a turn has sent to each client at most. */
 	readonly onPublished?: (bytes: number) => void;
 }
 
 /** A turn's bytes as a share of `--max-buffered`. */
 const turnShare = 0.25;
-/** A turn's bytes to all clients together: a shard that has thousands must not be busy with one turn for so long that it seems to hang. */
+/** Most bytes of a turn to all clients together: with thousands of clients, a turn must not take so long that the shard seems to hang. */
 const turnBytesAll = 128 * 1024 * 1024;
-/** Of a usual turn, after delivery has given up on many. */
+/** Share of a normal turn that is delivered after delivery has given up on many clients. */
 const smallTurnShare = 0.25;
-/** Bytes to a client, as a share of `--max-buffered`, after which clients are looked at again. */
+/** Bytes to a client, as a share of `--max-buffered`, after which clients are checked again. */
 const lookShare = 1 / 16;
-/** Of a ring: so much waiting is a burst, if it is not a turn's worth already. */
+/** A backlog of this share of a ring is a burst, or one of a turn's bytes if that is less. */
 const burstRingShare = 0.25;
-/** How long after that it still is. */
+/** How long a burst lasts after that. */
 const burstMs = 1000;
-/** Delivery waits so long at once. */
+/** Longest single wait of delivery. */
 const waitMsMax = 2000;
-/** It does not wait on when nobody has read anything for so many times the time that clients take usually, but at least: */
+/** Delivery stops waiting when no client has read for this many times the usual reading time, but at least `patienceMsMin`. */
 const patience = 4;
 const patienceMsMin = 500;
-/** The same when at least this share of the clients is awaited: it takes the machine some time to serve so many. */
+/** Higher minimum when at least this share of the clients is awaited, since the machine needs time to serve so many. */
 const crowdPatienceMsMin = 1500;
 const crowdShare = 0.25;
-/** Shares are of at least so many clients: one of two is not half of an audience. */
+/** Shares are computed from at least this many clients: one of two is not half of an audience. */
 const audienceMin = 16;
-/** What a minority may cost all others: so much at once, and in the long run a tenth of the time. From this share on it is no minority. */
+/** Limit on waiting for a minority: this much at once, and a tenth of the time in the long run. From `minorityShare` on it is not a minority. */
 const minorityMsMax = 3000;
 const minorityTimeShare = 0.1;
 const majorityShare = 0.5;
-/** When delivery has given up on at least this share of the clients, it goes on in small turns; for fewer it waits no longer. */
+/** If delivery has given up on at least this share of the clients, it continues in small turns; for fewer it no longer waits. */
 const worthShare = 1 / 16;
 
 /**
- * Paces bursts by what clients read. uWebSockets.js sends nothing more to a client for which `--max-buffered` waits, and then it is closed
- * with 3008. When more waits in the rings than a turn takes (a burst, or a shard that has to catch up), no client has had the
- * time to read it, however fast it reads; so delivery waits while some have half of that unread.
+ * Paces bursts by what clients read. uWebSockets.js drops messages to a client that has `--max-buffered` unread, and that client is closed with 3008.
+ * When more waits in the rings than a turn takes (a burst, or a shard that catches up), even fast clients have had no time to read it. So delivery waits
+ * while some clients have half of the limit unread.
  *
- * What a client that does not read can cost the others is bounded:
- * - Without a burst delivery waits for nobody. There, whoever has so much unread has not read for a while.
- * - It waits no longer when none of those that it waits for has read anything for 0.5 s, or four times as long as clients have taken lately:
- *   a crowded machine needs longer than a quiet one (1.5 s when it waits for a quarter of all). A client that did not read meanwhile is waited for again only once it has read.
- * - A minority, such as a single client that reads slowly, costs 3 s at once and 10 % of the time at most. It counts as one the more, the
- *   fewer different clients were awaited in the last seconds; when half of all were, it is the burst and not the client.
- * - It waits at most 2 s at once. When it has given up on many, they set the pace, and publishers have to wait (429): a
- *   quarter of a turn goes out, and it waits again.
+ * The cost of a client that does not read is bounded:
+ * - Without a burst, delivery waits for nobody. A client with that much unread has not read for a while.
+ * - Delivery stops waiting when none of the awaited clients has read anything for 0.5 s, or for four times the recent reading time, since a busy machine
+ *   needs longer (1.5 s when a quarter of all clients are awaited). It waits again for such a client only after that has read.
+ * - A minority, such as a single slow client, costs at most 3 s at once and 10 % of the time. The fewer different clients were awaited in the last
+ *   seconds, the more they count as a minority; if half of all were awaited, the burst is the cause and not the client.
+ * - A wait takes at most 2 s. If delivery has given up on many clients, they set the pace, and publishers have to wait (429): a quarter of a turn is
+ *   delivered, then it waits again.
  *
- * One owner, the shard's loop. Nothing is kept back here: what waits stays in the rings. Cost: without a burst two comparisons for each
- * turn; in a burst a look at each client, 0.1 µs, for every sixteenth of `--max-buffered`.
+ * Owned by the shard's loop. It holds no messages: they stay in the rings. Cost: two comparisons per turn without a burst; in a burst a check of each
+ * client, 0.1 µs, for every sixteenth of `--max-buffered`.
  */
 export class Pacing {
 	readonly #parts: PacingParts;
 	readonly #lagging: LaggingClients;
 	readonly #minority = new Allowance(minorityMsMax, minorityTimeShare);
-	/** Bytes to each client at most since the last look. */
+	/** Upper bound on the bytes sent to each client since the last check. */
 	#published = 0;
 	#burstAtMs = Number.NEGATIVE_INFINITY;
-	/** When the present wait began, and up to when it is accounted for; NaN = delivery does not wait. */
+	/** Start of the current wait, and the time up to which it is accounted for; NaN = not waiting. */
 	#beganMs = Number.NaN;
 	#countedMs = 0;
 	#headwayMs = 0;
@@ -86,14 +86,14 @@ export class Pacing {
 		return this.#small ? bytes * smallTurnShare : bytes;
 	}
 
-	/** A turn has handed records of so many bytes to sockets: no client was sent more. */
+	/** Call after a turn, with the bytes of its records, which is the most that any client was sent. */
 	published(bytes: number): void {
 		this.#published += bytes;
 		this.#parts.onPublished?.(bytes);
 		this.#small = false;
 	}
 
-	/** Whether the next turn has to wait; to be asked again about every millisecond. @param backlogBytes what waits in all rings. */
+	/** Whether the next turn has to wait. Call again about every millisecond. @param backlogBytes returns the bytes that wait in all rings. */
 	mustWait(backlogBytes: () => number): boolean {
 		const mustLook = this.#published > this.#parts.bufferedBytesMax() * lookShare;
 		if (!mustLook && this.#lagging.awaited === 0) return this.#goOn();
@@ -105,13 +105,13 @@ export class Pacing {
 		return this.#lagging.awaited > 0 ? this.#waits(nowMs) : this.#goOn();
 	}
 
-	/** The client has read something. */
+	/** Call when a client has read something. */
 	writable(client: ClientSession): void {
 		const nowMs = this.#parts.nowMs();
 		if (this.#lagging.writable(client, nowMs)) this.#headwayMs = nowMs;
 	}
 
-	/** The client is being closed, or gone. */
+	/** Call when a client is being closed, or is gone. */
 	forget(client: ClientSession): void {
 		this.#lagging.forget(client);
 	}

@@ -1,6 +1,6 @@
 /**
- * How many different things were seen lately: in the current window and the whole one before it, whichever is more. One owner. Bound: the
- * things that there are; one that is gone must be forgotten.
+ * Counts different items seen recently: the maximum of the current window and the one before. One owner. Bound: the number of existing items; call
+ * `forget` for one that is gone.
  */
 export class Recently<T> {
 	readonly #windowMs: number;
@@ -16,7 +16,7 @@ export class Recently<T> {
 		return Math.max(this.#before, this.#seen.size);
 	}
 
-	/** Begins another window when it is time for it. */
+	/** Starts a new window if it is time. */
 	advance(nowMs: number): void {
 		const ageMs = nowMs - this.#beganMs;
 		if (ageMs < this.#windowMs) return;
