@@ -279,6 +279,47 @@ const kafka = dashboard("shardcast-kafka", "shardcast: Kafka", "How ingest keeps
 	]),
 ]);
 
+const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which machines there are, and how they reach Redis.", [
+	lines("Machines", "As each machine knows them, by health. Where the lines of two machines differ, one of them is cut off.", "none", [
+		query(`shardcast_nodes${on}`, "{{instance}} {{health}}"),
+	]),
+	lines("State", "Where a line is not there, the machine is no member: to the others it is gone.", "none", [
+		query(`shardcast_node_state${by('state="member"')} == 1`, "{{instance}}"),
+	]),
+	lines("Connections of all machines", "As of their last heartbeats.", "none", [query(`max(shardcast_nodes_connections${on})`)]),
+	lines("Messages of all machines", "Messages and payload bytes per second that they take from clients and HTTP.", "short", [
+		query(`max(shardcast_nodes_messages_per_second${on})`, "messages"),
+		query(`max(shardcast_nodes_bytes_per_second${on})`, "bytes"),
+	]),
+	lines("Joined and left", "What each machine was told of the others.", "short", [
+		query(`sum by (event, instance) (${rate("shardcast_node_events_total")})`, "{{instance}} {{event}}"),
+	]),
+	lines("Heartbeats", "By result; those that fail while Redis is not reached are tried again.", "short", [
+		query(`sum by (result, instance) (${rate("shardcast_node_heartbeats_total")})`, "{{instance}} {{result}}"),
+	]),
+	lines("Cut off", "Share of the time for which a machine could not tell the others that it is there, and how often that began.", "percentunit", [
+		query(rate("shardcast_node_cut_off_seconds_total"), "{{instance}}"),
+		query(rate("shardcast_node_cut_off_total"), "{{instance}} began"),
+	]),
+	lines("Commands to Redis", "By process and result.", "short", [
+		query(`sum by (result, instance, process) (${rate("shardcast_redis_commands_total")})`, "{{instance}} {{process}} {{result}}"),
+	]),
+	lines("Answers of Redis", "Time from sending a command to its answer.", "s", [
+		query(quantile(0.5, "shardcast_redis_command_seconds"), "p50"),
+		query(quantile(0.99, "shardcast_redis_command_seconds"), "p99"),
+	]),
+	lines("Connections to Redis lost", "Times per second.", "short", [
+		query(rate("shardcast_redis_connections_lost_total"), "{{instance}} {{process}}"),
+	]),
+	lines("Waiting for Redis", "Commands that wait until it is reached.", "none", [
+		query(`shardcast_redis_waiting${on}`, "{{instance}} {{process}}"),
+	]),
+	lines("Messages from Redis", "Messages received from the channels that a process has subscribed to.", "short", [
+		query(rate("shardcast_redis_messages_total"), "{{instance}} {{process}}"),
+		query(`shardcast_redis_subscriptions${on}`, "{{instance}} {{process}}: channels"),
+	]),
+]);
+
 const channels = dashboard(
 	"shardcast-channels",
 	"shardcast: channels",
@@ -479,7 +520,7 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	]),
 ]);
 
-export const dashboards = { overview, channels, shards, latency, kafka, faults };
+export const dashboards = { overview, nodes, channels, shards, latency, kafka, faults };
 
 /** The file of each dashboard as it should be. */
 export const files = Object.fromEntries(

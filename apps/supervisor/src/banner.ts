@@ -1,4 +1,13 @@
-import { type Address, connectionsPerShard, kafkaLine, urlHost, usesTls } from "@shardcast/config";
+import {
+	type Address,
+	type Config,
+	connectionsPerShard,
+	kafkaLine,
+	parseRedisAddress,
+	redisAddressText,
+	urlHost,
+	usesTls,
+} from "@shardcast/config";
 import { openToClients, whoPublishes } from "@shardcast/http";
 import { formatCpuList } from "@shardcast/process";
 import type { Plan } from "./preflight/preflight.ts";
@@ -24,6 +33,7 @@ export function banner({ version, plan, connectionsFit, balancer }: BannerFacts)
 		["health", `${http}/health  ${http}/ready`],
 		["console", `${http}/console`],
 		["mode", `${mode.mode}: ${mode.why}`],
+		...redisRow(config),
 		...kafkaRow(kafkaLine(config, topology.shards.length)),
 		...topology.shards.map(({ slot, core }): [string, string] => {
 			const url = `ws${s}://${urlHost({ host: config.host, port: config.basePort + slot })}`;
@@ -36,6 +46,10 @@ export function banner({ version, plan, connectionsFit, balancer }: BannerFacts)
 	const open = openToClients(config);
 	if (open !== null) lines.push(`  ${open}`);
 	return `${lines.join("\n")}\n`;
+}
+
+function redisRow({ redisAddress }: Config): [string, string][] {
+	return redisAddress === undefined ? [] : [["redis", redisAddressText(parseRedisAddress(redisAddress))]];
 }
 
 function kafkaRow(line: string | null): [string, string][] {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Certificate, type Config, connectionsPerShard, countsConnections, formatDuration } from "@shardcast/config";
+import { type Certificate, type Config, connectionsPerShard, countsConnections, formatDuration, parseAddress } from "@shardcast/config";
 import {
 	type AskedProcess,
 	answerCluster,
@@ -15,6 +15,7 @@ import {
 	tlsMetrics,
 	webhookMetrics,
 } from "@shardcast/control";
+import { ThisNode } from "@shardcast/nodes";
 import { Deadline, type StartupError, until } from "@shardcast/process";
 import { ClusterState } from "@shardcast/scoreboard";
 import { openWebhookBackend } from "@shardcast/server/webhooks";
@@ -24,6 +25,7 @@ import { BoardWatch } from "./board-watch.ts";
 import { balancerName, balancerSpec, type ChildHooks, type ClusterFacts, shardSpec } from "./children/child-specs.ts";
 import { type ChildDrained, SupervisedChild } from "./children/supervised-child.ts";
 import { Watchdog } from "./children/watchdog.ts";
+import { version } from "./version.ts";
 
 export interface Ended {
 	readonly status: number;
@@ -55,6 +57,8 @@ export class Supervisor {
 	readonly #events = new EventLog();
 	readonly #boardWatch: BoardWatch;
 	readonly #webhooks: Webhooks;
+	/** Null where it works alone. */
+	readonly #node: ThisNode | null;
 	/** Names of children that were never ready. */
 	readonly #awaited: Set<string>;
 	readonly #ready = withResolvers<boolean>();
@@ -83,8 +87,16 @@ export class Supervisor {
 		});
 		own.addReading(webhookMetrics, () => this.#webhooks.readings());
 		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
-		const revocations = { folder: facts.config.durableStorePath, log };
-		answerCluster({ questions: this.#questions, board: () => facts.memory.reading(), own, events: this.#events, revocations });
+		answerCluster({
+			questions: this.#questions,
+			board: () => facts.memory.reading(),
+			own,
+			events: this.#events,
+			revocations: { folder: facts.config.durableStorePath, log },
+			nodes: () => this.#node?.nodes() ?? null,
+		});
+		const { board } = facts.memory;
+		this.#node = ThisNode.create({ config: facts.config, version, board, metrics: own, log, console: this.#events });
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),
 			onFailure: (error) => this.#onFailure(error),
@@ -124,7 +136,16 @@ export class Supervisor {
 		return this.#facts.config;
 	}
 
+	/**
+	 * Before `start`: joins the other machines, where there is Redis.
+	 * @throws StartupError when it may not.
+	 */
+	async join(): Promise<void> {
+		await this.#node?.join();
+	}
+
 	start(): void {
+		if (this.#ending !== "no") return;
 		for (const child of this.#children) child.start();
 		this.#watchdog.start();
 		this.#boardWatch.start();
@@ -175,6 +196,7 @@ export class Supervisor {
 		// A cluster that is still starting has no clients yet, and one that failed should end at once.
 		const drainDelayMs = this.#awaited.size > 0 || this.#failure !== null ? 0 : config.drainDelayMs;
 		memory.state = ClusterState.stopping;
+		this.#node?.draining();
 		const connections = memory.connections();
 		const fields = { connections, drainDelayMs, timeoutMs: config.shutdownTimeoutMs };
 		const on = `${connections} connections on ${this.#shards.length} shards`;
@@ -196,6 +218,7 @@ export class Supervisor {
 		outcomes.push(await this.#drainWebhooks(deadline.leftMs()));
 		// A second signal arrived meanwhile, and ends the process.
 		if (this.#ending !== "draining") return;
+		await this.#node?.leave();
 		this.#end(this.#conclude(outcomes, performance.now() - beganMs));
 	}
 
@@ -236,7 +259,7 @@ export class Supervisor {
 		this.#ending = "killing";
 		this.#drainDelay.abort();
 		this.#boardWatch.stop();
-		await Promise.all(this.#children.map((child) => child.kill()));
+		await Promise.all([this.#node?.leave(), ...this.#children.map((child) => child.kill())]);
 		this.#end(status);
 	}
 
@@ -268,6 +291,8 @@ export class Supervisor {
 		this.#events.add("info", `${name} serves`);
 		if (this.#awaited.size > 0) return;
 		this.#facts.memory.state = ClusterState.serving;
+		const listens = parseAddress(this.#facts.config.lbAddr);
+		this.#node?.serving({ ...listens, port: this.#balancerPort ?? listens.port });
 		this.#ready.resolve(true);
 	}
 

@@ -7,6 +7,8 @@ export { apiMetrics } from "./metrics/api-table.ts";
 export { type BackendReading, backendMetrics } from "./metrics/backend-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
+export { type NodeCounts, nodeMetrics, nodeStates } from "./metrics/node-table.ts";
+export { type RedisReading, redisMetrics } from "./metrics/redis-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
 export { reloadMetrics } from "./metrics/reload-table.ts";
 export { type RevocationReading, revocationMetrics } from "./metrics/revocation-table.ts";
@@ -14,6 +16,15 @@ export { tlsMetrics } from "./metrics/tls-table.ts";
 export { type WebhookNumbers, webhookMetrics } from "./metrics/webhook-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
 export { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "./questions/channels-question.ts";
+export {
+	type ClusterNode,
+	type ClusterNodes,
+	type ClusterTotals,
+	clusterNodesQuestion,
+	type NodeFacts,
+	type NodeLoad,
+	type NodeState,
+} from "./questions/cluster-nodes-question.ts";
 export { answerCluster } from "./questions/cluster-questions.ts";
 export { type ConsoleAnswer, type ConsolePart, consoleQuestion, type KafkaGlance } from "./questions/console-question.ts";
 export {

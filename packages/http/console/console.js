@@ -58,6 +58,7 @@ function show(snapshot) {
 	showHead(snapshot);
 	showTiles(snapshot);
 	drawCharts(series);
+	showNodes(snapshot);
 	showShards(snapshot);
 	showRings(snapshot);
 	showKafka(snapshot);
@@ -112,6 +113,37 @@ function publishers({ auth, mayPublish: { http, webSocket } }) {
 	return webSocket === "everyone"
 		? "publishing needs the key over HTTP, clients need none"
 		: "publishing needs the key, clients only receive";
+}
+
+/** Which machines there are, as the one that shows this page knows them. */
+function showNodes({ nodes: known }) {
+	byId("nodes").hidden = known === null;
+	if (known === null) return;
+	const { id: own, state, reason, nodes, totals } = known;
+	text(
+		byId("node-totals"),
+		state === "member" ? `${exact(totals.connections)} connections on ${nodes.length} machines` : `${own}: ${reason}. As last known:`,
+	);
+	byId("node-rows").replaceChildren(
+		...nodes.map((node) => {
+			const cell = (...children) => element("td", {}, ...children);
+			return element(
+				"tr",
+				{ "data-node": node.id },
+				cell(element("strong", {}, node.id), " ", element("small", {}, node.id === own ? `${node.address} · this one` : node.address)),
+				cell(element("span", { class: `pill state ${node.health}` }, node.status === "serving" ? node.health : node.status)),
+				cell(node.region === "" ? "–" : node.region),
+				cell(exact(node.shards)),
+				cell(meter(node.cpu, percent(node.cpu))),
+				cell(ms(node.loopLagMs)),
+				cell(
+					meter(node.maxConnections > 0 ? node.connections / node.maxConnections : 0, `${exact(node.connections)} / ${exact(node.maxConnections)}`),
+				),
+				cell(rate(node.messagesPerSecond)),
+				cell(rate(node.deliveriesPerSecond)),
+			);
+		}),
+	);
 }
 
 function showShards({ shards }) {

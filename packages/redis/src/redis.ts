@@ -40,7 +40,7 @@ export class Redis {
 	readonly #log: Pick<Log, "info" | "warn">;
 	readonly #waiting: WaitingCommands;
 	readonly #sent = new SentCommands();
-	readonly #subscriptions = new Subscriptions();
+	readonly #subscriptions: Subscriptions;
 	readonly #listeners = new Set<() => void>();
 	#connection: Connection | null = null;
 	#state: "connecting" | "ready" | "closed" = "connecting";
@@ -59,6 +59,7 @@ export class Redis {
 		this.#log = log;
 		this.where = redisAddressText(options.address);
 		this.#waiting = new WaitingCommands(options.waitingMax);
+		this.#subscriptions = new Subscriptions(options.connectTimeoutMs + options.answerTimeoutMs);
 	}
 
 	get state(): "connecting" | "ready" | "closed" {
@@ -164,7 +165,7 @@ export class Redis {
 	}
 
 	/**
-	 * Receives the messages of a channel until `unsubscribe`, on a connection beside that of the commands. Resolves when Redis has confirmed it. When that fails,
+	 * Receives the messages of a channel until `unsubscribe`, on a connection beside that of the commands. Resolves when Redis has confirmed it. When that fails, or takes too long,
 	 * the promise rejects, but the subscription remains wanted and is tried again. After a loss of the connection it is restored, and messages in
 	 * between are lost: `onRestored` tells.
 	 * @param sharded of a Redis Cluster's one slot (SSUBSCRIBE), for what SPUBLISH sends.

@@ -1,4 +1,5 @@
 import type { Connection, MessageListener } from "./connection.ts";
+import { RedisError } from "./redis-error.ts";
 
 interface Subscription {
 	readonly channel: string;
@@ -10,7 +11,13 @@ interface Subscription {
 
 /** What is to be received: kept over all connections. One owner. */
 export class Subscriptions {
+	readonly #deadlineMs: number;
 	readonly #subscriptions = new Map<string, Subscription>();
+
+	/** @param deadlineMs for Redis to confirm a subscription, and for the connection that it needs. */
+	constructor(deadlineMs: number) {
+		this.#deadlineMs = deadlineMs;
+	}
 
 	get size(): number {
 		return this.#subscriptions.size;
@@ -33,12 +40,14 @@ export class Subscriptions {
 
 	/** Tells Redis of one. Rejects when it cannot; the next `tellAll` tries again. */
 	tell(connection: Connection, subscription: Subscription): Promise<void> {
+		if (subscription.told !== null) return subscription.told;
 		const { channel, sharded, listener } = subscription;
-		subscription.told ??= connection.subscribe(channel, sharded, listener).catch((error: unknown) => {
-			subscription.told = null;
-			throw error;
+		const told = this.#inTime(connection.subscribe(channel, sharded, listener), channel);
+		told.catch(() => {
+			if (subscription.told === told) subscription.told = null;
 		});
-		return subscription.told;
+		subscription.told = told;
+		return told;
 	}
 
 	/** Tells Redis of all of which it has not been told. Rejects when one fails. */
@@ -49,5 +58,15 @@ export class Subscriptions {
 	/** The connections are gone for good: new ones know of none. */
 	forgotten(): void {
 		for (const subscription of this.#subscriptions.values()) subscription.told = null;
+	}
+
+	/** The library's promise may never settle when its connection is ended at the wrong moment. */
+	#inTime(subscribing: Promise<void>, channel: string): Promise<void> {
+		return new Promise((resolve, reject) => {
+			const late = () =>
+				reject(new RedisError("interrupted", `the subscription to ${channel} was not confirmed within ${this.#deadlineMs} ms`));
+			const timer = setTimeout(late, this.#deadlineMs);
+			subscribing.then(resolve, reject).finally(() => clearTimeout(timer));
+		});
 	}
 }

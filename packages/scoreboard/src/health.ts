@@ -22,8 +22,20 @@ export interface HealthReport {
 	readonly maxConnections: number;
 	/** Connections in use, 0 to 1. */
 	readonly utilisation: number;
+	/** This machine among several; absent where it works alone. */
+	readonly node?: NodeGlance;
 	readonly shards: readonly ShardHealth[];
 	readonly balancer: { readonly pid: number; readonly status: MemberStatus | "none" };
+}
+
+/** What a machine among several knows of itself, at a glance. */
+export interface NodeGlance {
+	readonly id: string;
+	readonly state: "joining" | "member" | "cutOff" | "taken" | "left";
+	/** Why it is no member. */
+	readonly reason?: string;
+	/** Machines that it knows, itself included. */
+	readonly nodes: number;
 }
 
 export interface ShardHealth {
@@ -71,6 +83,8 @@ export function healthReport(board: Scoreboard, { auth, mayPublish, nowMs = mono
 	if (connections > utilisationMax * maxConnections) reasons.push(`${percent(connections, maxConnections)} of all connections are in use`);
 	for (const shard of shards) if (shard.status !== "healthy") reasons.push(`shard ${shard.id}: ${shard.reason}`);
 	if (balancer.reason !== undefined) reasons.push(`balancer: ${balancer.reason}`);
+	const { node } = board;
+	if (node?.reason !== undefined) reasons.push(`node ${node.id}: ${node.reason}`);
 	const serves = shards.some(({ status }) => status === "healthy" || status === "degraded");
 	if (!serves) reasons.push("no shard serves");
 	return {
@@ -82,9 +96,15 @@ export function healthReport(board: Scoreboard, { auth, mayPublish, nowMs = mono
 		connections,
 		maxConnections,
 		utilisation: ratio(connections, maxConnections),
+		...(node === null ? {} : { node }),
 		shards,
 		balancer: { pid: board.balancer.pid, status: balancer.status },
 	};
+}
+
+/** Only the status, without what depends on who asks. */
+export function healthStatus(board: Scoreboard): HealthStatus {
+	return healthReport(board, { auth: "open", mayPublish: { http: "nobody", webSocket: "nobody" } }).status;
 }
 
 /** Whether every shard serves. Orchestrators ask this before they send traffic. */

@@ -1,10 +1,15 @@
 import { SharedFile } from "@shardcast/native";
 import { type ChannelHashKey, randomChannelHashKey } from "@shardcast/wire";
 import { boardBytes, describeLayout, readLayout, rowOffset } from "./board-layout.ts";
+import { BoardText } from "./board-text.ts";
 import { BusError, BusErrorCode } from "./bus-error.ts";
+import type { NodeGlance } from "./health.ts";
 import { BalancerRow } from "./rows/balancer-row.ts";
 import { BoardRow } from "./rows/board-row.ts";
 import { BoardLayout, ClusterState, HeaderWord, Role, type RowLayout, ServiceRow, SupervisorWord } from "./scoreboard-descriptor.ts";
+
+/** In characters; JSON writes each as one or two bytes. */
+const reasonMax = 400;
 
 /**
  * The scoreboard of a cluster: its processes and their states. The supervisor creates it, and every process maps it. The balancer picks shards
@@ -14,6 +19,8 @@ export class Scoreboard {
 	/** Number of slots, members or not. */
 	readonly slotsMax: number;
 	readonly balancer: BalancerRow;
+	/** What the supervisor tells of itself: see `node`. */
+	readonly #told: BoardText;
 	readonly #file: SharedFile | null;
 	readonly #words: Int32Array;
 	readonly #layout: RowLayout;
@@ -26,6 +33,8 @@ export class Scoreboard {
 		this.#layout = layout;
 		this.slotsMax = this.#words[HeaderWord.slots]!;
 		this.balancer = new BalancerRow(buffer, rowOffset(layout, this.slotsMax + ServiceRow.balancer), layout);
+		const supervisor = rowOffset(layout, this.slotsMax + ServiceRow.supervisor);
+		this.#told = new BoardText(buffer, supervisor + layout.troubleText, layout.troubleTextBytes);
 	}
 
 	static bytes(slots: number = BoardLayout.slotsMax): number {
@@ -66,6 +75,18 @@ export class Scoreboard {
 	}
 	set clusterState(value: ClusterState) {
 		Atomics.store(this.#words, HeaderWord.clusterState, value);
+	}
+
+	/** This machine among several; null where it works alone. Written by the supervisor. */
+	get node(): NodeGlance | null {
+		const { text } = this.#told;
+		return text === "" ? null : (JSON.parse(text) as NodeGlance);
+	}
+	set node(node: NodeGlance) {
+		const { reason, ...glance } = node;
+		// What is too long would be cut off, and no JSON.
+		const short = reason?.replace(/[^ -~]/g, "?").slice(0, reasonMax);
+		this.#told.text = JSON.stringify(short === undefined ? glance : { ...glance, reason: short });
 	}
 
 	/** The secret key with which all members hash channel names: see `useChannelHashKey`. Chosen at creation; never changes. */

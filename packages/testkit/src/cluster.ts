@@ -16,6 +16,8 @@ export interface ClusterOptions {
 	readonly openFiles?: number;
 	/** How long until every shard must serve (60 s: on a busy machine a start takes more than 20). */
 	readonly readyMs?: number;
+	/** Address of this machine on which its balancer listens; 127.0.0.1 */
+	readonly host?: string;
 	/** What connections to the cluster begin with before their request, such as a PROXY header. */
 	readonly opening?: string;
 	/** It is started with a certificate. */
@@ -29,6 +31,7 @@ export interface ClusterHealth {
 	readonly mode: "handoff" | "proxy";
 	readonly connections: number;
 	readonly maxConnections: number;
+	readonly node?: { readonly id: string; readonly state: string; readonly reason?: string; readonly nodes: number };
 	readonly shards: readonly ShardHealth[];
 	readonly balancer: { readonly pid: number; readonly status: string };
 }
@@ -60,13 +63,13 @@ export class Cluster {
 	readonly #opening: string | undefined;
 	readonly #scheme: string;
 
-	constructor(process: ManagedProcess, basePort: number, balancerPort: number, { opening, tls = false }: ClusterOptions = {}) {
+	constructor(process: ManagedProcess, basePort: number, balancerPort: number, { opening, tls = false, host = "127.0.0.1" }: ClusterOptions = {}) {
 		this.process = process;
 		this.#opening = opening;
 		this.basePort = basePort;
 		this.#scheme = tls ? "wss" : "ws";
-		this.url = `${this.#scheme}://127.0.0.1:${balancerPort}`;
-		this.httpUrl = `${tls ? "https" : "http"}://127.0.0.1:${balancerPort}`;
+		this.url = `${this.#scheme}://${host}:${balancerPort}`;
+		this.httpUrl = `${tls ? "https" : "http"}://${host}:${balancerPort}`;
 	}
 
 	/** A shard's own port, past the balancer. */
@@ -138,12 +141,12 @@ export class Cluster {
 
 /** Starts `shardcast multi` from apps/supervisor/dist and waits until every shard serves. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+	const { env, openFiles, host = "127.0.0.1" } = options;
 	const shards = options.shards ?? 2;
 	const basePort = await freePorts(shards + sparePorts + 1);
 	const balancerPort = basePort + shards + sparePorts;
-	const ports = ["--base-port", String(basePort), "--lb-addr", `127.0.0.1:${balancerPort}`];
+	const ports = ["--base-port", String(basePort), "--lb-addr", `${host}:${balancerPort}`];
 	const args = ["multi", "--shards", String(shards), ...ports, ...(options.flags ?? [])];
-	const { env, openFiles } = options;
 	const process = await ManagedProcess.start(bin, args, {
 		...(env === undefined ? {} : { env }),
 		...(openFiles === undefined ? {} : { openFiles }),

@@ -31,6 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/http": ["config", "scoreboard", "telemetry"],
 	"packages/redis": ["config", "telemetry"],
 	"packages/redis-broker": ["channel-log", "redis", "wire"],
+	"packages/nodes": ["config", "control", "native", "process", "redis", "scoreboard", "telemetry"],
 	"packages/kafka": ["bus", "channel-log", "config", "control", "native", "process", "ring", "scoreboard", "telemetry", "wire"],
 	"packages/webhooks": ["channels", "config", "native", "ring", "telemetry"],
 	"packages/server": [
@@ -44,6 +45,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"kafka",
 		"limits",
 		"native",
+		"nodes",
 		"process",
 		"protocol",
 		"redis",
@@ -79,6 +81,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"kafka",
 		"limits",
 		"native",
+		"nodes",
 		"process",
 		"scoreboard",
 		"telemetry",

@@ -96,6 +96,7 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 		certificateWatch.reload();
 		void routeReloader.reload();
 	});
+	await supervisor.join();
 	supervisor.start();
 	certificateWatch.start();
 	if (await supervisor.ready) {

@@ -1,4 +1,4 @@
-import { type ConfigKey, configKeys, environmentName, filePath } from "../options/options.ts";
+import { type ConfigKey, configKeys, environmentName, filePath, optionOf } from "../options/options.ts";
 import type { Found, FoundByKey } from "./layer.ts";
 import { nearest } from "./nearest.ts";
 
@@ -9,9 +9,11 @@ const reserved = ["SHARDCAST_CONFIG"];
 export function fromEnvironment(environment: NodeJS.ProcessEnv): FoundByKey {
 	const found = new Map<ConfigKey, Found>();
 	for (const key of configKeys) {
-		const name = environmentName(key);
-		const raw = environment[name];
-		if (raw !== undefined && raw !== "") found.set(key, { raw, layer: { kind: "environment", name } });
+		const { variable } = optionOf(key);
+		for (const name of variable === null ? [environmentName(key)] : [variable, environmentName(key)]) {
+			const raw = environment[name];
+			if (raw !== undefined && raw !== "") found.set(key, { raw, layer: { kind: "environment", name } });
+		}
 	}
 	return found;
 }

@@ -8,7 +8,7 @@ const under = (section: string, keys: string) => keys.split(/\s+/).map((key) => 
 /** By their path in the file; a section stands for all that is in it. */
 export const centrifugoOnly: ReadonlySet<string> = new Set([
 	...`admin broker consumers debug dev emulation enable_unreleased_features engine graphite grpc_api health http_stream init
-		map_broker node opentelemetry pid_file presence_manager prometheus shared_poll sse swagger uni_grpc uni_http_stream uni_sse
+		map_broker opentelemetry pid_file presence_manager prometheus shared_poll sse swagger uni_grpc uni_http_stream uni_sse
 		uni_websocket usage_stats websocket webtransport`.split(/\s+/),
 	...under("channel.proxy", "cache_empty map_publish map_remove shared_poll_refresh state subscribe_stream"),
 	"rpc.ping",
@@ -26,6 +26,7 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 	),
 	...under("http_api", "disabled error_mode external handler_prefix insecure"),
 	"log.file",
+	...under("node", "info_metrics_aggregate_interval name"),
 ]);
 
 /** Sections of endpoints that shardcast has and that cannot be switched off. */
@@ -50,6 +51,7 @@ export const instead: ReadonlyMap<string, string> = new Map([
 	["health", "/health and /ready"],
 	["http_server.address", "balancer.address"],
 	["http_server.port", "balancer.address"],
+	["node.name", "node.id"],
 	["prometheus", "/metrics"],
 ]);
 

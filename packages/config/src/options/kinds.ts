@@ -107,6 +107,11 @@ export function choice<const C extends readonly string[]>(choices: C): Kind<C[nu
 	});
 }
 
+/** As the kind says, or empty. */
+export function optional(of: Kind<string>): Kind<string> {
+	return { ...of, schema: z.union([z.literal(""), of.schema]) as unknown as z.ZodType<string> };
+}
+
 export interface TextRules {
 	readonly argument: string;
 	readonly matches: RegExp;
@@ -154,6 +159,31 @@ export function secret({ argument, charactersMin }: { argument: string; characte
 				throw new RangeError(`must have at least ${charactersMin} characters and no white space`);
 			return value;
 		}),
+	});
+}
+
+/** Text that a parser understands, and that may hold a password. @param shown what may be shown of it. */
+export function secretText({
+	argument,
+	check,
+	shown,
+}: {
+	readonly argument: string;
+	readonly check: (value: string) => unknown;
+	readonly shown: (value: string) => string;
+}): Kind<string | undefined> {
+	return kind<string | undefined>({
+		argument,
+		secret: true,
+		show: (value) => (value === undefined ? "not set" : shown(value)),
+		toFile: () => undefined,
+		schema: listOr(
+			parsedBy<string | undefined>((value) => {
+				if (value === noSecret) return undefined;
+				check(value);
+				return value;
+			}),
+		),
 	});
 }
 

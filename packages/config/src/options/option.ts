@@ -6,6 +6,8 @@ export type ServingCommand = "multi" | "single";
 export interface Option<T> extends Kind<T> {
 	/** Without the dashes. The environment variable is spelt from it. */
 	readonly flag: string;
+	/** Another environment variable for it, which counts where the one with SHARDCAST_ is not set; null = none. */
+	readonly variable: string | null;
 	/** Its key within its section of the file, such as "base_port", or "tls.ca" in a table there; "" = it is the whole section. */
 	readonly key: string;
 	readonly default: T;
@@ -20,6 +22,8 @@ export interface Option<T> extends Kind<T> {
 export interface OptionRow<T> {
 	readonly flag: string;
 	readonly key: string;
+	/** None if not given. */
+	readonly variable?: string;
 	readonly kind: Kind<T>;
 	readonly default: NoInfer<T>;
 	readonly help: string;
@@ -30,5 +34,5 @@ export interface OptionRow<T> {
 }
 
 export function option<T>({ kind, ...row }: OptionRow<T>): Option<T> {
-	return { live: false, commands: ["multi", "single"], ...row, ...kind };
+	return { live: false, variable: null, commands: ["multi", "single"], ...row, ...kind };
 }

@@ -9,7 +9,9 @@ import { kafkaOptions } from "./sections/kafka.ts";
 import { limitOptions } from "./sections/limits.ts";
 import { logOptions } from "./sections/log.ts";
 import { networkOptions } from "./sections/network.ts";
+import { nodeOptions } from "./sections/node.ts";
 import { proxiesOptions, rpcOptions } from "./sections/proxy.ts";
+import { redisOptions } from "./sections/redis.ts";
 import { shardOptions } from "./sections/shard.ts";
 import { shutdownOptions, supervisionOptions } from "./sections/supervision.ts";
 import { webhookOptions } from "./sections/webhooks.ts";
@@ -36,6 +38,8 @@ export const sections = {
 	console: { about: "The console in the browser.", options: consoleOptions },
 	limits: { about: "Limits on number, size and rate.", options: limitOptions },
 	kafka: { about: "Reading from Kafka, and publishing through it. Without brokers, these options have no effect.", options: kafkaOptions },
+	redis: { about: "The server that several machines share. Without an address, this machine works alone.", options: redisOptions },
+	node: { about: "This machine among several. Without Redis, these options have no effect.", options: nodeOptions },
 	supervision: { about: "When processes are restarted, and when the supervisor gives up.", options: supervisionOptions },
 	shutdown: { about: "How a server stops.", options: shutdownOptions },
 	log: { about: "What is written to stderr.", options: logOptions },
@@ -59,6 +63,8 @@ export const options = {
 	...consoleOptions,
 	...limitOptions,
 	...kafkaOptions,
+	...redisOptions,
+	...nodeOptions,
 	...supervisionOptions,
 	...shutdownOptions,
 	...logOptions,

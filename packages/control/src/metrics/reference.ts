@@ -5,6 +5,8 @@ import { apiMetrics } from "./api-table.ts";
 import { backendMetrics } from "./backend-table.ts";
 import { collectorMetrics } from "./collector-table.ts";
 import { historyMetrics } from "./history-table.ts";
+import { nodeMetrics } from "./node-table.ts";
+import { redisMetrics } from "./redis-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
 import { revocationMetrics } from "./revocation-table.ts";
 import { tlsMetrics } from "./tls-table.ts";
@@ -18,6 +20,8 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
 	"History of channels": historyMetrics,
 	"HTTP API": [...apiMetrics, ...revocationMetrics],
+	"Several machines": nodeMetrics,
+	Redis: redisMetrics,
 	"Backends that are asked about clients": backendMetrics,
 	Webhooks: webhookMetrics,
 	Reloads: [...reloadMetrics, ...tlsMetrics],
@@ -27,7 +31,7 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 /** The additional label of metrics that are in a process's memory: see `ProcessMetrics`. */
 const labelOfKeeper = new Map<MetricDescriptor, string>();
 for (const metric of [...kafkaMetrics, ...apiMetrics, ...revocationMetrics, ...backendMetrics]) labelOfKeeper.set(metric, "shard");
-for (const metric of [...historyMetrics, ...webhookMetrics, ...reloadMetrics, ...tlsMetrics, ...collectorMetrics])
+for (const metric of [...historyMetrics, ...nodeMetrics, ...redisMetrics, ...webhookMetrics, ...reloadMetrics, ...tlsMetrics, ...collectorMetrics])
 	labelOfKeeper.set(metric, "process");
 
 /** The metrics reference as Markdown, a table per group, as written by `npm run docs:metrics`. */

@@ -1,4 +1,5 @@
 import type { ClusterEvent } from "../event-log.ts";
+import type { ClusterNodes } from "./cluster-nodes-question.ts";
 import type { Question } from "./question.ts";
 
 /** A summary of a shard's Kafka ingest. Counts since its process started. */
@@ -29,6 +30,8 @@ export interface ConsoleAnswer {
 	readonly events: readonly ClusterEvent[];
 	/** The parts of all shards that answered in time. */
 	readonly parts: readonly ConsolePart[];
+	/** Null where this machine works alone. */
+	readonly nodes: ClusterNodes | null;
 }
 
 /** The console's values that no single shard has: recent events, and each shard's part. */

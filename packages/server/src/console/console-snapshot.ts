@@ -1,5 +1,5 @@
 import type { HistoryGlance } from "@shardcast/channel-log";
-import type { ClusterEvent, ConsolePart } from "@shardcast/control";
+import type { ClusterEvent, ClusterNodes, ConsolePart } from "@shardcast/control";
 import type { MayPublish } from "@shardcast/http";
 import { type BoardRow, type HealthReport, healthReport, type RowSnapshot, type Scoreboard } from "@shardcast/scoreboard";
 import type { BusyChannel } from "./channel-activity.ts";
@@ -31,7 +31,7 @@ export interface ConsoleSnapshot {
 	readonly at: number;
 	/** For differences between snapshots. */
 	readonly monotonicMs: number;
-	readonly cluster: Omit<HealthReport, "shards" | "balancer"> & {
+	readonly cluster: Omit<HealthReport, "shards" | "balancer" | "node"> & {
 		readonly version: string;
 		readonly node: string;
 		readonly uptimeSeconds: number;
@@ -44,6 +44,8 @@ export interface ConsoleSnapshot {
 	readonly kafka: ConsoleKafka | null;
 	readonly events: readonly ClusterEvent[];
 	readonly channels: readonly ConsoleChannel[];
+	/** Null where this machine works alone. */
+	readonly nodes: ClusterNodes | null;
 }
 
 export interface SnapshotFacts {
@@ -56,11 +58,17 @@ export interface SnapshotFacts {
 	readonly kafkaMode: "per-shard" | "shared";
 	readonly events: readonly ClusterEvent[];
 	readonly parts: readonly ConsolePart[];
+	readonly nodes: ClusterNodes | null;
 }
 
 /** Reads the state of the whole cluster from the scoreboard. Any shard can do it. */
 export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): ConsoleSnapshot {
-	const { shards, balancer, ...cluster } = healthReport(board, {
+	const {
+		shards,
+		balancer,
+		node: _,
+		...cluster
+	} = healthReport(board, {
 		auth: facts.auth,
 		mayPublish: facts.mayPublish,
 		nowMs: facts.monotonicMs,
@@ -88,6 +96,7 @@ export function consoleSnapshot(board: Scoreboard, facts: SnapshotFacts): Consol
 		kafka: kafkaOf(shards, facts),
 		events: facts.events,
 		channels: facts.channels,
+		nodes: facts.nodes,
 	};
 }
 

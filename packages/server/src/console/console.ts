@@ -95,6 +95,7 @@ export class Console implements Feature {
 			kafkaMode: live.config.kafkaMode,
 			events: answer.events,
 			parts: answer.parts,
+			nodes: answer.nodes,
 		});
 	}
 

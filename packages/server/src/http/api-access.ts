@@ -36,6 +36,13 @@ export class ApiAccess {
 		return this.#keyFor(request, "publish", "publishing needs the key: send it as X-API-Key or Authorization: Bearer");
 	}
 
+	/** The key of a request that may read about the machines, as the method info. Without a key everybody may, unless everybody must show who they are. */
+	reader(request: HttpRequest): ApiKey | Reply {
+		const { config } = this.#parts;
+		if (!hasApiKey(config)) return authRequired(config) ? noKey : anybody;
+		return this.keyFor(request, "info");
+	}
+
 	/** The key of a request that may use this method, or why it may not. Without a key nobody may. */
 	keyFor(request: HttpRequest, method: string): ApiKey | Reply {
 		if (!hasApiKey(this.#parts.config)) return noKey;

@@ -6,6 +6,7 @@ import { type Certificate, type Config, checkRoute, historyCapacity, parseAddres
 import {
 	type Ask,
 	answerCluster,
+	type ClusterNodes,
 	EventLog,
 	historyMetrics,
 	metricsQuestion,
@@ -20,11 +21,13 @@ import {
 } from "@shardcast/control";
 import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
+import { type NodeEvents, ThisNode } from "@shardcast/nodes";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
 import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardcast/scoreboard";
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
 import { Shard } from "../lifecycle/shard.ts";
+import { version } from "../lifecycle/version.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 import { openWebhookBackend } from "../webhooks/webhook-backend.ts";
 
@@ -34,6 +37,8 @@ export interface HostParts {
 	readonly log: Log;
 	readonly events: SessionEvents;
 	readonly handlerDeadlineMs: number | undefined;
+	/** Told what other machines do, where there is Redis. */
+	readonly nodeEvents: NodeEvents;
 }
 
 /**
@@ -53,6 +58,8 @@ export class Host {
 	readonly #parts: HostParts;
 	readonly #board = Scoreboard.inMemory(1);
 	readonly #monitor = new ProcessMonitor();
+	/** Null where it works alone. */
+	readonly #node: ThisNode | null;
 	readonly #own = new ProcessMetrics("shard-0", 0);
 	readonly #webhooks: Webhooks;
 
@@ -69,8 +76,16 @@ export class Host {
 		const answers = new PartAnswers();
 		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
 		this.#questions = questions;
-		const revocations = { folder: config.durableStorePath, log };
-		answerCluster({ questions, board: () => readBoard(this.#board), own: this.#own, events: this.events, revocations });
+		answerCluster({
+			questions,
+			board: () => readBoard(this.#board),
+			own: this.#own,
+			events: this.events,
+			revocations: { folder: config.durableStorePath, log },
+			nodes: () => this.nodes(),
+		});
+		const board = this.#board;
+		this.#node = ThisNode.create({ config, version, board, metrics: this.#own, log, console: this.events, events: parts.nodeEvents });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		this.#own.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
 		let ring: ReturnType<typeof eventRingInMemory> | null = null;
@@ -147,27 +162,35 @@ export class Host {
 		return this.#board.row(0).get("messagesIn");
 	}
 
+	/** Null where it works alone. */
+	nodes(): ClusterNodes | null {
+		return this.#node?.nodes() ?? null;
+	}
+
 	/** The route module has changed, and can be loaded. */
 	reloadRoute(): void {
 		this.#ingest?.reloadRoute();
 	}
 
-	/** @throws StartupError when it cannot listen, ConfigError when the route module cannot be loaded. */
+	/** @throws StartupError when it cannot listen or may not join the other machines, ConfigError when the route module cannot be loaded. */
 	async start(): Promise<void> {
 		const { config } = this.#parts;
 		const { addr } = config;
 		await checkRoute(config, (key) => key);
+		await this.#node?.join();
 		this.#monitor.start();
 		try {
 			await this.shard.start();
 		} catch (error) {
 			this.#monitor.stop();
 			this.#webhooks.stop();
+			await this.#node?.leave();
 			await this.shard.stop();
 			throw cannotListen(error, parseAddress(addr), "--addr");
 		}
 		this.#board.row(0).port = this.shard.port;
 		this.#board.clusterState = ClusterState.serving;
+		this.#node?.serving({ ...parseAddress(addr), port: this.shard.port });
 	}
 
 	/**
@@ -176,6 +199,7 @@ export class Host {
 	 */
 	async stop(drainDelayMs: number, timeoutMs: number): Promise<number> {
 		this.#board.clusterState = ClusterState.stopping;
+		this.#node?.draining();
 		if (drainDelayMs > 0) await sleep(drainDelayMs);
 		try {
 			const endMs = performance.now() + timeoutMs;
@@ -183,6 +207,7 @@ export class Host {
 			return cutOff + (await this.#webhooks.drain(endMs - performance.now()));
 		} finally {
 			this.#webhooks.stop();
+			await this.#node?.leave();
 			await this.shard.stop();
 			this.#monitor.stop();
 		}

@@ -10,7 +10,7 @@ import {
 	usesTls,
 	WithdrawnHistories,
 } from "@shardcast/config";
-import { CertificateWatch, type ClusterEvent, ConfigReloader, RouteReloader } from "@shardcast/control";
+import { CertificateWatch, type ClusterEvent, type ClusterNode, type ClusterNodes, ConfigReloader, RouteReloader } from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
 import { Deadline } from "@shardcast/process";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
@@ -63,6 +63,12 @@ export interface ServerEvents {
 	open: [connection: Connection];
 	/** Of a connection that opened while somebody listened for open or close. */
 	close: [connection: Connection, code: number];
+	/** Another machine is there, where `redisAddress` is given. Each is told of once, those that are there already as well. */
+	nodeJoined: [node: ClusterNode];
+	/** It is gone: its heartbeats stopped ("timeout"), it was "stopped", or another process has taken its place ("replaced"). */
+	nodeLeft: [node: ClusterNode, reason: "timeout" | "stopped" | "replaced"];
+	/** Something but its load has changed, such as its status. */
+	nodeUpdated: [node: ClusterNode];
 }
 
 const optionKeys = Object.keys({
@@ -82,7 +88,7 @@ const lastNumbersMsMin = 1000;
  * One shard in the program's own process: the same code that a cluster runs, without supervisor, balancer and fork. Any number
  * of them may run in one process. It handles no signals: that is the program's business.
  *
- * Used on one thread. Events: `open` and `close` of connections; a listener that throws, or whose promise rejects, costs a log line.
+ * Used on one thread. Events: `open` and `close` of connections, `nodeJoined`, `nodeLeft` and `nodeUpdated` of other machines; a listener that throws, or whose promise rejects, costs a log line.
  */
 export class Server extends EventEmitter<ServerEvents> {
 	readonly control: Control;
@@ -115,6 +121,11 @@ export class Server extends EventEmitter<ServerEvents> {
 			certificates,
 			log: this.#log,
 			handlerDeadlineMs: middlewareTimeoutMs,
+			nodeEvents: {
+				joined: (node) => this.#tell("nodeJoined", node),
+				left: (node, reason) => this.#tell("nodeLeft", node, reason),
+				updated: (node) => this.#tell("nodeUpdated", node),
+			},
 			events: {
 				opened: (session) => {
 					if (this.listenerCount("open") + this.listenerCount("close") > 0) this.#tell("open", this.#connections.add(session));
@@ -184,6 +195,11 @@ export class Server extends EventEmitter<ServerEvents> {
 			log: this.#log,
 			tell: (level, text) => events.add(level, text),
 		});
+	}
+
+	/** Which machines there are, as this one knows them, itself included; null without Redis. */
+	nodes(): ClusterNodes | null {
+		return this.#host.nodes();
 	}
 
 	/** Adds a handler inside those that are there, for all messages from now on. */

@@ -11,6 +11,7 @@ import { Inbound } from "../delivery/incoming/inbound.ts";
 import type { MessageHandler, Middleware } from "../delivery/incoming/middleware.ts";
 import { DurableChannels } from "../durable/durable-channels.ts";
 import { ApiAccess } from "../http/api-access.ts";
+import { nodesRoute } from "../http/nodes-route.ts";
 import { PublishApi } from "../http/publish-api.ts";
 import { ServerApi } from "../http/server-api.ts";
 import { Hub } from "../hub/hub.ts";
@@ -153,6 +154,7 @@ export class Shard {
 			ask,
 		});
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
+		const nodes = nodesRoute({ ask, access });
 		const routes = clusterRoutes({ board, access: () => openAccess(live.config), metrics: () => ask(metricsQuestion, null) });
 		// The balancer answers with the console's page, unless it cannot see what is asked for.
 		const isBehindBalancer = options.handoff !== null || options.isProxy !== null;
@@ -163,7 +165,7 @@ export class Shard {
 			live,
 			check,
 			rules: live,
-			served: [raw, centrifuge, publish, serverApi, console, { name: "cluster", routes }],
+			served: [raw, centrifuge, publish, serverApi, console, { name: "cluster", routes: [...routes, nodes] }],
 		});
 		const delivery = new Delivery({
 			options,

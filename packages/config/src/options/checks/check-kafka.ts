@@ -1,6 +1,6 @@
-import { accessSync, constants, statSync } from "node:fs";
 import { parseSubscription } from "../../kafka/subscription.ts";
 import type { Rule } from "./check.ts";
+import { fileProblem } from "./file-problem.ts";
 
 /** What must hold between the options of Kafka. */
 export const kafkaRules: readonly Rule[] = [
@@ -50,15 +50,3 @@ export const kafkaRules: readonly Rule[] = [
 			},
 	),
 ];
-
-function fileProblem(path: string): string | null {
-	try {
-		if (!statSync(path).isFile()) return "is no regular file; name one";
-		accessSync(path, constants.R_OK);
-		return null;
-	} catch (error) {
-		const { code, message } = error as NodeJS.ErrnoException;
-		if (code === "ENOENT") return "does not exist; name a file that does";
-		return `${code === "EACCES" ? "may not be read by this user" : `can't be read (${code ?? message})`}; change its mode or name another`;
-	}
-}

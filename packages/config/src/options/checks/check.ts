@@ -8,6 +8,7 @@ import type { Config, ConfigKey } from "../options.ts";
 import { jwksNames } from "../sections/token.ts";
 import { channelRules } from "./check-channel.ts";
 import { kafkaRules } from "./check-kafka.ts";
+import { nodeRules } from "./check-nodes.ts";
 import { proxyRules } from "./check-proxies.ts";
 import { webhookRules } from "./check-webhooks.ts";
 
@@ -122,7 +123,7 @@ export function checkAcross(config: Config, name: NameOf, open: ReadonlySet<Conf
 		},
 	});
 	const lines: string[] = [];
-	for (const rule of [...rules, ...kafkaRules, ...channelRules, ...proxyRules, ...webhookRules]) {
+	for (const rule of [...rules, ...kafkaRules, ...nodeRules, ...channelRules, ...proxyRules, ...webhookRules]) {
 		watched.touched = false;
 		const broken = rule(readable, name) ?? [];
 		if (!watched.touched) lines.push(...(typeof broken === "string" ? [broken] : broken));

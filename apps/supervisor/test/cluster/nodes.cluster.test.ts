@@ -1,0 +1,181 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import {
+	type Cluster,
+	getJson,
+	httpRequest,
+	LibraryClient,
+	ManagedProcess,
+	RedisServer,
+	redisForTests,
+	startCluster,
+	waitFor,
+} from "@shardcast/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+interface Nodes {
+	readonly id: string;
+	readonly state: string;
+	readonly nodes: readonly { id: string; address: string; region: string; status: string; health: string; shards: number }[];
+	readonly totals: Readonly<Record<string, number>>;
+}
+
+const waitMs = 20_000;
+const heartbeat = ["--node-heartbeat", "400ms", "--redis-timeout", "1s"];
+/** n3 is the one that is killed and stopped; the others must not expire on a busy machine. */
+const timeouts: Readonly<Record<string, number>> = { n1: 5000, n2: 5000, n3: 1500, n4: 5000 };
+const bin = join(import.meta.dirname, "../../dist/main.js");
+
+describe.skipIf(!redisForTests())("several machines with Redis", () => {
+	let redis: RedisServer;
+	const running = new Map<string, Cluster>();
+
+	const start = async (id: string): Promise<Cluster> => {
+		const cluster = await startCluster({
+			shards: 1,
+			host: `127.0.0.${10 + Number(id.slice(1))}`,
+			flags: ["--node-region", `region-${id}`, "--node-timeout", `${timeouts[id]}ms`, ...heartbeat],
+			env: { REDIS_URL: `redis://:hunter2@127.0.0.1:${redis.port}`, NODE_ID: id },
+		});
+		running.set(id, cluster);
+		return cluster;
+	};
+	const seenBy = (id: string) => getJson<Nodes>(`${running.get(id)!.httpUrl}/cluster/nodes`);
+	const cli = (...args: readonly string[]) =>
+		spawnSync("redis-cli", ["-p", String(redis.port), "-a", "hunter2", "--no-auth-warning", ...args], { encoding: "utf8" }).stdout.trim();
+	const logged = (id: string, text: string) => running.get(id)!.log().split(text).length - 1;
+	/** Waits until these, and no others, are there, as each of them sees it. */
+	const together = (...ids: readonly string[]) =>
+		waitFor(
+			async () => {
+				for (const id of ids) {
+					const { state, nodes } = await seenBy(id);
+					const all = nodes.map((node) => `${node.id} ${node.status}`).join(", ");
+					if (state !== "member" || all !== ids.map((each) => `${each} serving`).join(", "))
+						throw new Error(`${id} is ${state}, and sees ${all}`);
+				}
+				return true;
+			},
+			{ deadlineMs: waitMs, what: `${ids.join(", ")} together`, everyMs: 50 },
+		);
+
+	beforeAll(async () => {
+		redis = await RedisServer.start({ password: "hunter2" });
+		await Promise.all(["n1", "n2", "n3"].map(start));
+	});
+	afterAll(async () => {
+		try {
+			await Promise.all([...running.values()].map((cluster) => cluster.stop()));
+		} finally {
+			await redis.stop();
+		}
+	});
+
+	it("they find each other, and each tells of all: over HTTP, in /health, in the metrics, in Redis", async () => {
+		await together("n1", "n2", "n3");
+		const { nodes, totals } = await seenBy("n2");
+		expect(nodes.map(({ id, address, region, shards }) => ({ id, address, region, shards }))).toEqual(
+			["n1", "n2", "n3"].map((id) => ({ id, address: new URL(running.get(id)!.httpUrl).host, region: `region-${id}`, shards: 1 })),
+		);
+		expect(totals).toMatchObject({ nodes: 3 });
+		await waitFor(async () => (await running.get("n1")!.health()).status === "healthy", { deadlineMs: waitMs, what: "a healthy n1" });
+		expect((await running.get("n1")!.health()).node).toEqual({ id: "n1", state: "member", nodes: 3 });
+		const metrics = (await httpRequest(`${running.get("n3")!.httpUrl}/metrics`)).body;
+		expect(metrics).toMatch(/shardcast_node_state\{state="member",process="supervisor"\} 1/);
+		expect(metrics).toMatch(/shardcast_redis_state\{state="ready",process="supervisor"\} 1/);
+		expect(JSON.parse(cli("GET", "ws:cluster:node:n3"))).toMatchObject({ id: "n3", region: "region-n3", status: "serving" });
+		expect(Number(cli("PTTL", "ws:cluster:node:n3")), "the entry expires").toBeLessThanOrEqual(timeouts.n3);
+		expect(cli("ZRANGE", "ws:cluster:nodes", "0", "-1").split("\n").toSorted()).toEqual(["n1", "n2", "n3"]);
+		await waitFor(() => cli("HGET", "ws:cluster:metrics", "nodes") === "3", { deadlineMs: waitMs, what: "the totals in Redis" });
+	});
+
+	it("the password of Redis is in no log, no error and no process list", async () => {
+		for (const cluster of running.values()) {
+			expect(cluster.log()).not.toContain("hunter2");
+			expect(
+				spawnSync("ps", ["-eo", "args"], { encoding: "utf8" })
+					.stdout.split("\n")
+					.filter((line) => /hunter2/.test(line) && !/redis-(server|cli)/.test(line)),
+			).toEqual([]);
+		}
+	});
+
+	it("a second machine with the same id is refused, with what to do", async () => {
+		const second = await ManagedProcess.start(
+			bin,
+			["multi", "--shards", "1", "--base-port", "1", "--lb-addr", "127.0.0.1:0", "--node-id", "n1", ...heartbeat],
+			{
+				env: { REDIS_URL: `redis://:hunter2@127.0.0.1:${redis.port}` },
+			},
+		);
+		expect((await second.exited).code).toBe(2);
+		expect(second.log()).toMatch(/--node-id: another machine has the id "n1", 127\.0\.0\.11:\d+, which is there; give each its own id/);
+		await together("n1", "n2", "n3");
+	});
+
+	it("one that is killed has left within the node timeout, is told of once, and may start again at once", async () => {
+		await running.get("n3")!.kill9("supervisor");
+		await waitFor(() => logged("n1", "node n3 left: its heartbeats stopped") === 1, { deadlineMs: waitMs, what: "that n1 tells of it" });
+		await together("n1", "n2");
+		expect(cli("ZRANGE", "ws:cluster:nodes", "0", "-1").split("\n").toSorted()).toEqual(["n1", "n2"]);
+		await start("n3");
+		await together("n1", "n2", "n3");
+		expect(logged("n2", "node n3 left:")).toBe(1);
+		expect(logged("n2", "node n3 joined:")).toBe(2);
+	});
+
+	it("one that is stopped for longer than the node timeout has left, and comes back once, when it goes on", async () => {
+		const before = { left: logged("n1", "node n3 left:"), joined: logged("n1", "node n3 joined:") };
+		const n3 = running.get("n3")!;
+		const pids = [...(await n3.pids()).values()];
+		for (const pid of pids) process.kill(pid, "SIGSTOP");
+		try {
+			await together("n1", "n2");
+		} finally {
+			for (const pid of pids) process.kill(pid, "SIGCONT");
+		}
+		await together("n1", "n2", "n3");
+		expect({ left: logged("n1", "node n3 left:"), joined: logged("n1", "node n3 joined:") }).toEqual({
+			left: before.left + 1,
+			joined: before.joined + 1,
+		});
+		expect(n3.log()).toMatch(/node n3: it is cut off from the others: [^"]*; its own clients are served on/);
+		expect(n3.log()).toMatch(/node n3 is back among the other nodes after \d/);
+		expect(logged("n3", "node n1 left:"), "to n3 the others were there all the time").toBe(0);
+	});
+
+	it("while Redis is away each serves its clients alone and says so, one may start, and afterwards nobody has left or joined twice", async () => {
+		const events = () => ["n1", "n2", "n3"].map((id) => [logged(id, " left:"), logged(id, " joined:")]);
+		const before = events();
+		await redis.end();
+		for (const id of ["n1", "n2", "n3"])
+			await waitFor(async () => (await running.get(id)!.health()).node?.state === "cutOff", { deadlineMs: waitMs, what: `${id} cut off` });
+		const { status, reasons, node } = await running.get("n1")!.health();
+		expect(status).toBe("degraded");
+		expect(reasons).toEqual([expect.stringMatching(/^node n1: it is cut off from the others: .*ECONNREFUSED/)]);
+		expect(node).toMatchObject({ nodes: 3 });
+
+		const [sender, receiver] = await Promise.all([LibraryClient.open(running.get("n1")!.url), LibraryClient.open(running.get("n1")!.url)]);
+		sender.send("still here");
+		await receiver.waitForMessages(1);
+		expect(receiver.texts(), "clients of one machine reach each other").toEqual(["still here"]);
+		await Promise.all([sender.close(), receiver.close()]);
+
+		const n4 = await start("n4");
+		expect(n4.log()).toMatch(/cannot use Redis at redis:\/\/127\.0\.0\.1:\d+: .*; node n4 serves its clients alone until then/);
+		expect((await n4.health()).node?.state).toBe("joining");
+
+		await redis.start();
+		await together("n1", "n2", "n3", "n4");
+		expect(events(), "only n4 has joined").toEqual(before.map(([left, joined]) => [left, joined + 1]));
+	});
+
+	it("one that stops in order tells the others at once", async () => {
+		const n4 = running.get("n4")!;
+		running.delete("n4");
+		const stopped = n4.stop();
+		await waitFor(() => logged("n1", "node n4 left: it was stopped") === 1, { deadlineMs: waitMs, what: "that n1 knows it" });
+		expect((await stopped).code).toBe(0);
+		expect(n4.log()).toMatch(/shutting down/);
+	});
+});

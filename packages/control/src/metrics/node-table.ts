@@ -1,0 +1,84 @@
+import { counter, gauge, oneOf, type ReadMetric, seconds, single, singleBy } from "@shardcast/telemetry";
+import type { ClusterNodes, NodeState } from "../questions/cluster-nodes-question.ts";
+
+export const nodeStates = ["joining", "member", "cutOff", "taken", "left"] as const satisfies readonly NodeState[];
+
+/** What a machine counts of its membership, since its start. */
+export interface NodeCounts {
+	/** Heartbeats. */
+	readonly sent: number;
+	readonly failed: number;
+	/** Answered that another machine has the id. */
+	readonly taken: number;
+	/** Other machines that have joined, left or changed. */
+	readonly joined: number;
+	readonly left: number;
+	readonly updated: number;
+	/** Times that it was cut off, and for how long in all. */
+	readonly cutOff: number;
+	readonly cutOffMs: number;
+}
+
+export interface NodeReading extends NodeCounts {
+	readonly seen: ClusterNodes;
+}
+
+export const nodeMetrics: readonly ReadMetric<NodeReading>[] = [
+	gauge(
+		"shardcast_node_state",
+		"none",
+		"1 for this machine's state among several, 0 for the others: joining = Redis was not reached since the start, member, cutOff = the others take it for gone, taken = another machine has its id, left = it is stopping.",
+		singleBy("state", ({ seen }) => oneOf(nodeStates, seen.state)),
+	),
+	gauge(
+		"shardcast_nodes",
+		"none",
+		"Machines that there are, as this one knows them, itself included, by health.",
+		singleBy("health", ({ seen: { nodes } }) => {
+			const count = (wanted: string) => nodes.filter(({ health }) => health === wanted).length;
+			return { healthy: count("healthy"), degraded: count("degraded"), unhealthy: count("unhealthy") };
+		}),
+	),
+	gauge(
+		"shardcast_nodes_connections",
+		"connections",
+		"Connections of all machines together, as of their last heartbeats.",
+		single(({ seen }) => seen.totals.connections),
+	),
+	gauge(
+		"shardcast_nodes_messages_per_second",
+		"messages",
+		"Messages that all machines together take from clients and HTTP per second, as of their last heartbeats.",
+		single(({ seen }) => seen.totals.messagesPerSecond),
+	),
+	gauge(
+		"shardcast_nodes_bytes_per_second",
+		"bytes",
+		"Payload of these messages per second.",
+		single(({ seen }) => seen.totals.bytesPerSecond),
+	),
+	counter(
+		"shardcast_node_events_total",
+		"none",
+		"Other machines that joined, left, or changed in something but their load.",
+		singleBy("event", ({ joined, left, updated }) => ({ joined, left, updated })),
+	),
+	counter(
+		"shardcast_node_heartbeats_total",
+		"none",
+		"Heartbeats of this machine by result; taken = refused, since another machine has the id.",
+		singleBy("result", ({ sent, failed, taken }) => ({ ok: sent - failed - taken, failed, taken })),
+	),
+	counter(
+		"shardcast_node_cut_off_total",
+		"none",
+		"Times that this machine could not tell the others for --node-timeout that it is there.",
+		single(({ cutOff }) => cutOff),
+	),
+	counter(
+		"shardcast_node_cut_off_seconds_total",
+		"seconds",
+		"How long it was cut off, in all.",
+		single(({ cutOffMs }) => seconds(cutOffMs)),
+	),
+];

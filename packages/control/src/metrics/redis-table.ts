@@ -1,0 +1,64 @@
+import { counter, gauge, type HistogramReading, histogram, oneOf, type ReadMetric, seconds, single, singleBy } from "@shardcast/telemetry";
+
+const redisStates = ["connecting", "ready", "closed"] as const;
+
+/** What a process counts of its connection to Redis, since its start: the counters of `packages/redis`. */
+export interface RedisReading {
+	readonly state: (typeof redisStates)[number];
+	readonly waiting: number;
+	readonly subscriptions: number;
+	readonly counts: {
+		readonly answered: number;
+		readonly failed: Readonly<Record<"unavailable" | "interrupted" | "refused" | "full" | "closed", number>>;
+		readonly lost: number;
+		readonly messages: number;
+		/** In milliseconds. */
+		latency(): HistogramReading;
+	};
+}
+
+export const redisMetrics: readonly ReadMetric<RedisReading>[] = [
+	gauge(
+		"shardcast_redis_state",
+		"none",
+		"1 for the current state of the connection to Redis, 0 for the others.",
+		singleBy("state", ({ state }) => oneOf(redisStates, state)),
+	),
+	counter(
+		"shardcast_redis_commands_total",
+		"none",
+		"Commands by result: unavailable = not sent, Redis was not reached; interrupted = no answer, they may have been carried out; refused = answered with an error; full = not sent, too many waited; closed = not sent, this process stops.",
+		singleBy("result", ({ counts: { answered, failed } }) => ({ ok: answered - failed.refused, ...failed })),
+	),
+	histogram("shardcast_redis_command_seconds", "seconds", "Time from sending a command to its answer.", {
+		labels: [],
+		sample: ({ counts }: RedisReading) => {
+			const latency = counts.latency();
+			return [{ labels: {}, value: { ...latency, bounds: latency.bounds.map(seconds), sum: seconds(latency.sum) } }];
+		},
+	}),
+	gauge(
+		"shardcast_redis_waiting",
+		"none",
+		"Commands that wait until Redis is reached.",
+		single(({ waiting }) => waiting),
+	),
+	counter(
+		"shardcast_redis_connections_lost_total",
+		"none",
+		"Times that the connection to Redis was lost.",
+		single(({ counts }) => counts.lost),
+	),
+	gauge(
+		"shardcast_redis_subscriptions",
+		"none",
+		"Channels of Redis that this process receives.",
+		single(({ subscriptions }) => subscriptions),
+	),
+	counter(
+		"shardcast_redis_messages_total",
+		"messages",
+		"Messages received from them.",
+		single(({ counts }) => counts.messages),
+	),
+];

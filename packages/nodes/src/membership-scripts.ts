@@ -1,0 +1,60 @@
+import { Script } from "@shardcast/redis";
+
+/**
+ * A heartbeat, which joins as well. All times are those of Redis, so the machines' clocks do not matter.
+ *
+ * KEYS: the machine's key, the index, the counter of terms. ARGV: 1 id, 2 instance, 3 its JSON, 4 node timeout in ms, 5 channel of events, 6 an instance
+ * that may be replaced, or "", 7 "updated" if something has changed, or "".
+ *
+ * Answers {"taken", JSON of the machine that has the id, ms until it expires}, or
+ * {"ok", now, term, 1 if it joined with this, id, expiry, id, expiry …}.
+ *
+ * It also removes those that have expired, and tells of it, once for all machines. A machine that had expired itself removes nobody: Redis may have
+ * been away for all of them.
+ */
+export const beatScript = new Script(`
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local held = redis.call('GET', KEYS[1])
+local term = nil
+local joined = 1
+if held then
+	local holder = cjson.decode(held)
+	if holder.instance == ARGV[2] then
+		term = holder.term
+		joined = 0
+	elseif holder.instance ~= ARGV[6] then
+		return { 'taken', held, redis.call('PTTL', KEYS[1]) }
+	end
+end
+if not term then term = redis.call('INCR', KEYS[3]) end
+local json = string.sub(ARGV[3], 1, -2) .. ',"term":' .. string.format('%d', term) .. ',"heartbeatAt":' .. string.format('%d', now) .. '}'
+redis.call('SET', KEYS[1], json, 'PX', ARGV[4])
+redis.call('ZADD', KEYS[2], now + ARGV[4], ARGV[1])
+if joined == 0 then
+	for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
+		redis.call('ZREM', KEYS[2], id)
+		redis.call('PUBLISH', ARGV[5], cjson.encode({ type = 'left', node = id, reason = 'timeout', at = now }))
+	end
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[4] * 10)
+local event = joined == 1 and 'joined' or ARGV[7]
+if event ~= '' then
+	redis.call('PUBLISH', ARGV[5], cjson.encode({ type = event, node = ARGV[1], at = now }))
+end
+local answer = { 'ok', now, term, joined }
+for _, each in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')) do answer[#answer + 1] = each end
+return answer
+`);
+
+/** The machine leaves. KEYS: its key, the index. ARGV: 1 id, 2 instance, 3 channel of events. Does nothing when another machine has the id. */
+export const leaveScript = new Script(`
+local held = redis.call('GET', KEYS[1])
+if held and cjson.decode(held).instance ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1])
+if redis.call('ZREM', KEYS[2], ARGV[1]) == 0 then return 0 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('PUBLISH', ARGV[3], cjson.encode({ type = 'left', node = ARGV[1], reason = 'stopped', at = now }))
+return 1
+`);

@@ -1,0 +1,322 @@
+import type { ClusterNodes, NodeCounts, NodeFacts, NodeLoad, NodeState } from "@shardcast/control";
+import { type Redis, RedisError } from "@shardcast/redis";
+import { beatScript, leaveScript } from "./membership-scripts.ts";
+import type { NodeKeys } from "./node-keys.ts";
+import { isDeadHere, type NodeProcess, type NodeRecord, parseNodeRecord, publicNode } from "./node-record.ts";
+import { type LeftReason, type NodeChanges, NodeView } from "./node-view.ts";
+import { totalsOf } from "./totals.ts";
+
+export interface OwnNode {
+	readonly id: string;
+	/** Random. */
+	readonly instance: string;
+	readonly process: NodeProcess;
+}
+
+export interface MembershipParts {
+	readonly redis: Pick<Redis, "run" | "pipeline" | "send" | "subscribe" | "onRestored" | "state" | "problem">;
+	readonly keys: NodeKeys;
+	readonly own: OwnNode;
+	readonly heartbeatMs: number;
+	readonly timeoutMs: number;
+	/** What the others are told with each heartbeat. */
+	readonly describe: () => { readonly facts: NodeFacts; readonly load: NodeLoad };
+	/** @param after how long it was in the state before, in milliseconds. */
+	readonly onState: (state: NodeState, after: number) => void;
+	readonly onChanges: (changes: NodeChanges) => void;
+}
+
+/** Another machine has the id. */
+export class NodeIdTaken extends Error {
+	readonly holder: NodeRecord | null;
+
+	constructor(holder: NodeRecord | null) {
+		super("another machine has the id");
+		this.holder = holder;
+	}
+}
+
+/** Heartbeats come this much earlier at most, at random, so that many machines do not send theirs at once. */
+const jitter = 0.1;
+/** How often a start looks whether a machine with its id is there, or gone. */
+const claimEveryMs = 200;
+/** Several events of Redis are one look. */
+const lookSoonMs = 20;
+const metricsHeartbeats = 3;
+
+/**
+ * Keeps this machine's entry among all machines, and knows the others. The entry is a lease: it expires in Redis when no heartbeat comes for the node
+ * timeout, and this machine counts the same time by its own monotonic clock, from when it sent the last heartbeat that succeeded. So it knows that it
+ * is cut off at the latest when the others do. Clocks of different machines are never compared. One owner.
+ */
+export class Membership {
+	readonly #parts: MembershipParts;
+	readonly #view = new NodeView();
+	readonly #counts = { sent: 0, failed: 0, taken: 0, joined: 0, left: 0, updated: 0, cutOff: 0, cutOffMs: 0 };
+	#state: NodeState = "joining";
+	#stateMs = performance.now();
+	#problem: string | null = null;
+	#holder: NodeRecord | null = null;
+	/** In which the holder expires. */
+	#holderLeftMs = 0;
+	/** By `performance.now()`. */
+	#leaseEndsMs = 0;
+	/** Until then, machines that are missing may be late. By `performance.now()`. */
+	#lateUntilMs = 0;
+	#lastFacts = "";
+	#ownRecord: NodeRecord | null = null;
+	#beating: Promise<void> | null = null;
+	#beatAgain = false;
+	#timer: NodeJS.Timeout | undefined;
+	#lease: NodeJS.Timeout | undefined;
+	#look: NodeJS.Timeout | undefined;
+	/** When it is due, by `performance.now()`. */
+	#lookMs = Number.POSITIVE_INFINITY;
+	#endWatch: (() => void) | null = null;
+
+	constructor(parts: MembershipParts) {
+		this.#parts = parts;
+	}
+
+	get state(): NodeState {
+		return this.#state;
+	}
+
+	/** One sentence, without the machine's name; null while it is a member. */
+	get reason(): string | null {
+		const problem = this.#parts.redis.problem ?? this.#problem ?? "no answer yet";
+		switch (this.#state) {
+			case "member":
+				return null;
+			case "joining":
+				return `it has not joined the others: ${problem}`;
+			case "cutOff":
+				return `it is cut off from the others: ${problem}`;
+			case "taken":
+				return `another machine has this id${this.#holder === null ? "" : `: ${this.#holder.address}`}`;
+			default:
+				return "it has left";
+		}
+	}
+
+	get counts(): NodeCounts {
+		const cutOffMs = this.#counts.cutOffMs + (this.#state === "cutOff" ? performance.now() - this.#stateMs : 0);
+		return { ...this.#counts, cutOffMs };
+	}
+
+	/** As last known, this machine included. */
+	nodes(): ClusterNodes {
+		const { own } = this.#parts;
+		const all = [...this.#view.nodes, ...(this.#ownRecord === null ? [] : [this.#ownRecord])];
+		const nodes = all.sort((a, b) => (a.id < b.id ? -1 : 1)).map(publicNode);
+		const { reason } = this;
+		return { id: own.id, state: this.#state, ...(reason === null ? {} : { reason }), nodes, totals: totalsOf(nodes) };
+	}
+
+	/**
+	 * Joins, if Redis is reached; otherwise `start` goes on trying. When the id is taken by a process of this machine that is dead, it replaces it at once; by one of
+	 * another machine, it waits until that one has expired.
+	 * @throws NodeIdTaken when the holder goes on with its heartbeats.
+	 */
+	async claim(): Promise<void> {
+		let replaces = "";
+		let first: NodeRecord | null = null;
+		let endsMs = Number.POSITIVE_INFINITY;
+		for (;;) {
+			try {
+				await this.#beat(replaces);
+			} catch (error) {
+				if (error instanceof RedisError) return;
+				throw error;
+			}
+			if (this.#state !== "taken") return;
+			const holder = this.#holder;
+			if (holder === null || (first !== null && (holder.instance !== first.instance || holder.heartbeatAt > first.heartbeatAt)))
+				throw new NodeIdTaken(holder);
+			if (performance.now() > endsMs) throw new NodeIdTaken(holder);
+			if (first === null) {
+				first = holder;
+				endsMs = performance.now() + this.#holderLeftMs + claimEveryMs;
+				if (isDeadHere(holder.process, this.#parts.own.process)) replaces = holder.instance;
+			}
+			if (replaces === "") await new Promise((resolve) => setTimeout(resolve, claimEveryMs));
+		}
+	}
+
+	/** Begins with the heartbeats. Once, after `claim`. */
+	start(): void {
+		const { redis, keys } = this.#parts;
+		this.#endWatch = redis.onRestored(() => {
+			this.#lateUntilMs = performance.now() + this.#parts.timeoutMs;
+			this.#beatSoon();
+		});
+		// If it fails, it is tried again when Redis is reached; until then the heartbeats find out.
+		redis.subscribe(keys.events, (message) => this.#onEvent(message)).catch(() => undefined);
+		this.#schedule();
+	}
+
+	/** Something has changed that the others should know of at once. */
+	changed(): void {
+		if (this.#timer !== undefined) this.#beatSoon();
+	}
+
+	/** Tells the others that it leaves. Resolves when Redis knows it, or cannot be told; the entry expires then. */
+	async leave(): Promise<void> {
+		const { redis, keys, own } = this.#parts;
+		clearTimeout(this.#timer);
+		clearTimeout(this.#lease);
+		clearTimeout(this.#look);
+		this.#endWatch?.();
+		this.#timer = undefined;
+		const was = this.#state;
+		this.#setState("left");
+		await this.#beating?.catch(() => undefined);
+		if (was !== "member" || redis.state !== "ready") return;
+		// An answer that does not come: the entry expires.
+		await redis.run(leaveScript, [keys.node(own.id), keys.nodes], [own.id, own.instance, keys.events]).catch(() => undefined);
+	}
+
+	#schedule(): void {
+		const ms = this.#parts.heartbeatMs * (1 - jitter * Math.random());
+		this.#timer = setTimeout(() => {
+			this.#beatSoon();
+			this.#schedule();
+		}, ms);
+	}
+
+	/** One heartbeat at a time; another one follows if something has happened meanwhile. */
+	#beatSoon(): void {
+		if (this.#state === "left") return;
+		if (this.#beating !== null) {
+			this.#beatAgain = true;
+			return;
+		}
+		this.#beating = this.#beat("")
+			.catch(() => undefined)
+			.finally(() => {
+				this.#beating = null;
+				if (!this.#beatAgain) return;
+				this.#beatAgain = false;
+				this.#beatSoon();
+			});
+	}
+
+	/** @throws RedisError */
+	async #beat(replaces: string): Promise<void> {
+		const { redis, keys, own, timeoutMs } = this.#parts;
+		const { facts, load } = this.#parts.describe();
+		const told = JSON.stringify(facts);
+		const json = JSON.stringify({ id: own.id, instance: own.instance, ...facts, ...load, process: own.process });
+		const sentMs = performance.now();
+		// What is told from now on needs another look.
+		clearTimeout(this.#look);
+		this.#lookMs = Number.POSITIVE_INFINITY;
+		this.#counts.sent++;
+		let answer: readonly unknown[];
+		try {
+			const args = [own.id, own.instance, json, String(timeoutMs), keys.events, replaces, told === this.#lastFacts ? "" : "updated"];
+			answer = (await redis.run(beatScript, [keys.node(own.id), keys.nodes, keys.term], args)) as readonly unknown[];
+		} catch (error) {
+			this.#counts.failed++;
+			this.#problem = (error as Error).message;
+			throw error;
+		}
+		if (this.#state === "left") return;
+		if (answer[0] === "taken") {
+			this.#counts.taken++;
+			this.#holder = parseNodeRecord(answer[1]);
+			this.#holderLeftMs = Number(answer[2]);
+			this.#setState("taken");
+			return;
+		}
+		this.#lastFacts = told;
+		this.#problem = null;
+		const [, now, term, joined, ...entries] = answer;
+		if (joined === 1 && this.#state !== "joining") this.#lateUntilMs = performance.now() + timeoutMs;
+		this.#ownRecord = parseNodeRecord(`${json.slice(0, -1)},"term":${term},"heartbeatAt":${now}}`);
+		this.#leaseEndsMs = sentMs + timeoutMs;
+		this.#watchLease();
+		if (performance.now() < this.#leaseEndsMs) this.#setState("member");
+		await this.#lookAtOthers(Number(now), entries.map(String));
+	}
+
+	/** @param entries id, expiry, id, expiry … */
+	async #lookAtOthers(now: number, entries: readonly string[]): Promise<void> {
+		const { redis, keys, own } = this.#parts;
+		const others: string[] = [];
+		let nextMs = Number.POSITIVE_INFINITY;
+		for (let at = 0; at + 1 < entries.length; at += 2) {
+			if (entries[at] === own.id) continue;
+			others.push(entries[at]);
+			nextMs = Math.min(nextMs, Number(entries[at + 1]) - now);
+		}
+		const records = others.length === 0 ? [] : ((await redis.send(keys.nodes, ["MGET", ...others.map(keys.node)])) as readonly unknown[]);
+		if (this.#state === "left") return;
+		const there = records.flatMap((json) => parseNodeRecord(json) ?? []);
+		const changes = this.#view.update(there, performance.now() < this.#lateUntilMs);
+		this.#counts.joined += changes.joined.length;
+		this.#counts.left += changes.left.length;
+		this.#counts.updated += changes.updated.length;
+		if (changes.joined.length + changes.left.length + changes.updated.length > 0) this.#parts.onChanges(changes);
+		// When the next one may have expired: whoever looks first removes it.
+		if (nextMs < this.#parts.heartbeatMs) this.#lookIn(Math.max(lookSoonMs, nextMs + 1));
+		await this.#writeTotals();
+	}
+
+	/** Once for all machines: the one whose id comes first. */
+	async #writeTotals(): Promise<void> {
+		const { redis, keys, own, heartbeatMs } = this.#parts;
+		const { nodes, totals } = this.nodes();
+		if (nodes[0]?.id !== own.id) return;
+		const fields = Object.entries(totals).flatMap(([name, value]) => [name, String(value)]);
+		await redis.pipeline([
+			{ key: keys.metrics, args: ["HSET", keys.metrics, ...fields] },
+			{ key: keys.metrics, args: ["PEXPIRE", keys.metrics, String(metricsHeartbeats * heartbeatMs)] },
+		]);
+	}
+
+	#onEvent(message: Buffer): void {
+		try {
+			const { type, node, reason } = JSON.parse(message.toString()) as { type?: unknown; node?: unknown; reason?: unknown };
+			if (node === this.#parts.own.id && type !== "left") return;
+			if (type === "left") this.#view.onLeft(String(node), (reason === "stopped" ? "stopped" : "timeout") satisfies LeftReason);
+		} catch {
+			// Somebody else's message. The look does no harm.
+		}
+		this.#lookIn(lookSoonMs);
+	}
+
+	#lookIn(ms: number): void {
+		const dueMs = performance.now() + ms;
+		if (dueMs >= this.#lookMs) return;
+		clearTimeout(this.#look);
+		this.#lookMs = dueMs;
+		this.#look = setTimeout(() => this.#beatSoon(), ms);
+	}
+
+	#watchLease(): void {
+		clearTimeout(this.#lease);
+		// A timer may come up to a millisecond early.
+		this.#lease = setTimeout(() => this.#onLeaseEnd(), Math.max(1, this.#leaseEndsMs - performance.now() + 1));
+	}
+
+	#onLeaseEnd(): void {
+		if (this.#state !== "member") return;
+		if (performance.now() < this.#leaseEndsMs) {
+			this.#watchLease();
+			return;
+		}
+		this.#counts.cutOff++;
+		this.#setState("cutOff");
+	}
+
+	#setState(state: NodeState): void {
+		if (this.#state === state) return;
+		const nowMs = performance.now();
+		const afterMs = nowMs - this.#stateMs;
+		if (this.#state === "cutOff") this.#counts.cutOffMs += afterMs;
+		this.#state = state;
+		this.#stateMs = nowMs;
+		this.#parts.onState(state, afterMs);
+	}
+}

@@ -1,0 +1,25 @@
+/** Keys and channels in Redis. See docs/how-to/several-machines.md. */
+export interface NodeKeys {
+	/** JSON about one machine; it expires after its node timeout. */
+	node(id: string): string;
+	/** Sorted set: ids of machines by when they expire, in milliseconds since 1970 by the clock of Redis. */
+	readonly nodes: string;
+	/** Counts joins. */
+	readonly term: string;
+	/** Hash: totals of all machines. */
+	readonly metrics: string;
+	/** Channel: machines that have joined, left or changed, as JSON. */
+	readonly events: string;
+}
+
+/** @param isCluster all keys then have a hash tag, so that they are in one slot: a script may use only keys of one. */
+export function nodeKeys(prefix: string, isCluster: boolean): NodeKeys {
+	const base = isCluster ? `{${prefix}:cluster}` : `${prefix}:cluster`;
+	return {
+		node: (id) => `${base}:node:${id}`,
+		nodes: `${base}:nodes`,
+		term: `${base}:term`,
+		metrics: `${base}:metrics`,
+		events: `${base}:events`,
+	};
+}

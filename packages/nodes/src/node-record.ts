@@ -1,0 +1,89 @@
+import type { ClusterNode } from "@shardcast/control";
+import { processStartTicks } from "@shardcast/native";
+
+/** The process that keeps a machine's entry, so that its successor on the same machine knows that it is dead. */
+export interface NodeProcess {
+	/** Of this boot of this kernel. */
+	readonly boot: string;
+	readonly pidNamespace: string;
+	readonly pid: number;
+	readonly startTicks: number | null;
+}
+
+/** What stands in Redis about a machine. */
+export interface NodeRecord extends ClusterNode {
+	/** Random: another process with the same id has another one. */
+	readonly instance: string;
+	readonly process: NodeProcess;
+}
+
+const textMax = 256;
+const statuses = ["starting", "serving", "draining"] as const;
+const healths = ["healthy", "degraded", "unhealthy"] as const;
+
+/** Null when it is not what a machine of this version writes. */
+export function parseNodeRecord(json: unknown): NodeRecord | null {
+	if (typeof json !== "string" || json.length > 16_384) return null;
+	try {
+		return checked(JSON.parse(json) as Record<string, unknown>);
+	} catch {
+		// Not JSON, or something is missing in it.
+		return null;
+	}
+}
+
+function checked(raw: Record<string, unknown>): NodeRecord {
+	const text = (name: string): string => {
+		const value = raw[name];
+		if (typeof value !== "string" || value.length > textMax) throw new TypeError(name);
+		return value;
+	};
+	const number = (name: string): number => {
+		const value = raw[name];
+		if (typeof value !== "number" || !Number.isFinite(value) || value < 0) throw new TypeError(name);
+		return value;
+	};
+	const oneOf = <const T extends readonly string[]>(name: string, values: T): T[number] => {
+		const value = text(name);
+		if (!values.includes(value)) throw new TypeError(name);
+		return value;
+	};
+	const { boot, pidNamespace, pid, startTicks } = (raw.process ?? {}) as Record<string, unknown>;
+	return {
+		id: text("id"),
+		instance: text("instance"),
+		address: text("address"),
+		region: text("region"),
+		version: text("version"),
+		status: oneOf("status", statuses),
+		health: oneOf("health", healths),
+		shards: number("shards"),
+		connections: number("connections"),
+		maxConnections: number("maxConnections"),
+		messagesPerSecond: number("messagesPerSecond"),
+		bytesPerSecond: number("bytesPerSecond"),
+		deliveriesPerSecond: number("deliveriesPerSecond"),
+		cpu: number("cpu"),
+		memoryBytes: number("memoryBytes"),
+		loopLagMs: number("loopLagMs"),
+		term: number("term"),
+		heartbeatAt: number("heartbeatAt"),
+		process: {
+			boot: String(boot),
+			pidNamespace: String(pidNamespace),
+			pid: Number(pid),
+			startTicks: startTicks === null ? null : Number(startTicks),
+		},
+	};
+}
+
+/** What others may see of it. */
+export function publicNode({ instance: _, process: __, ...node }: NodeRecord): ClusterNode {
+	return node;
+}
+
+/** Whether the process is certainly dead: it ran on this machine, where processes can be looked at. */
+export function isDeadHere(process: NodeProcess, own: NodeProcess): boolean {
+	if (process.boot !== own.boot || process.pidNamespace !== own.pidNamespace || process.startTicks === null) return false;
+	return processStartTicks(process.pid) !== process.startTicks;
+}

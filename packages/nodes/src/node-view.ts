@@ -1,0 +1,60 @@
+import type { NodeRecord } from "./node-record.ts";
+
+export type LeftReason = "timeout" | "stopped" | "replaced";
+
+export interface NodeChanges {
+	readonly joined: NodeRecord[];
+	readonly left: { readonly node: NodeRecord; readonly reason: LeftReason }[];
+	readonly updated: NodeRecord[];
+}
+
+/** What counts as a change of a machine; its load changes all the time. */
+const factsOf = ({ address, region, version, status, health, shards, maxConnections }: NodeRecord): string =>
+	JSON.stringify([address, region, version, status, health, shards, maxConnections]);
+
+/**
+ * The other machines as this one knows them. Events come from comparing what is there with what was, and not from messages, which may be lost:
+ * so after any outage each machine is told of once, and none twice.
+ */
+export class NodeView {
+	readonly #nodes = new Map<string, NodeRecord>();
+	/** Of machines whose end was announced. */
+	readonly #announced = new Map<string, LeftReason>();
+
+	/** By id. */
+	get nodes(): readonly NodeRecord[] {
+		return [...this.#nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+	}
+
+	/** Redis has told that a machine has left; the next `update` looks whether it has. */
+	onLeft(id: string, reason: LeftReason): void {
+		if (this.#nodes.has(id)) this.#announced.set(id, reason);
+	}
+
+	/**
+	 * @param there all machines that are there now, without this one.
+	 * @param mayBeLate Redis was away, or has lost what it had: machines that are missing may only not have come back yet. Those whose end was
+	 * announced have left all the same.
+	 */
+	update(there: readonly NodeRecord[], mayBeLate: boolean): NodeChanges {
+		const changes: NodeChanges = { joined: [], left: [], updated: [] };
+		const now = new Map(there.map((node) => [node.id, node]));
+		for (const [id, node] of this.#nodes) {
+			const announced = this.#announced.get(id);
+			if (now.has(id) || (mayBeLate && announced === undefined)) continue;
+			this.#nodes.delete(id);
+			changes.left.push({ node, reason: announced ?? "timeout" });
+		}
+		for (const [id, node] of now) {
+			const before = this.#nodes.get(id);
+			this.#nodes.set(id, node);
+			if (before === undefined) changes.joined.push(node);
+			else if (before.instance !== node.instance) {
+				changes.left.push({ node: before, reason: "replaced" });
+				changes.joined.push(node);
+			} else if (factsOf(before) !== factsOf(node)) changes.updated.push(node);
+		}
+		this.#announced.clear();
+		return changes;
+	}
+}

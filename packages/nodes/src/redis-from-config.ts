@@ -1,0 +1,23 @@
+import { type Config, parseRedisAddress } from "@shardcast/config";
+import type { RedisOptions } from "@shardcast/redis";
+
+/** Commands that may wait while Redis is away. */
+const waitingMax = 10_000;
+
+/** How to reach Redis, by the options. @param clientName such as "shardcast:n1"; null when there is no Redis. */
+export function redisOptionsOf(config: Config, clientName: string): RedisOptions | null {
+	if (config.redisAddress === undefined) return null;
+	const address = parseRedisAddress(config.redisAddress);
+	const path = (text: string) => (text === "" ? null : text);
+	const { redisTlsCa, redisTlsCert, redisTlsKey, redisTlsVerify } = config;
+	return {
+		address,
+		tls: address.tls
+			? { caPath: path(redisTlsCa), certPath: path(redisTlsCert), keyPath: path(redisTlsKey), verify: redisTlsVerify }
+			: null,
+		connectTimeoutMs: config.redisConnectTimeoutMs,
+		answerTimeoutMs: config.redisTimeoutMs,
+		clientName,
+		waitingMax,
+	};
+}

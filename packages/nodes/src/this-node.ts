@@ -1,0 +1,224 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { type Address, type Config, formatDuration, parseRedisAddress } from "@shardcast/config";
+import { type ClusterNode, type ClusterNodes, type EventLog, type NodeState, nodeMetrics, redisMetrics } from "@shardcast/control";
+import { pidNamespace, processStartTicks } from "@shardcast/native";
+import { StartupError, withDeadline } from "@shardcast/process";
+import { Redis, type RedisError } from "@shardcast/redis";
+import { healthStatus, type NodeGlance, readBoard, type Scoreboard } from "@shardcast/scoreboard";
+import type { Log, ProcessMetrics } from "@shardcast/telemetry";
+import { LoadMeter } from "./load-meter.ts";
+import { Membership, NodeIdTaken } from "./membership.ts";
+import { nodeKeys } from "./node-keys.ts";
+import { publicNode } from "./node-record.ts";
+import type { LeftReason, NodeChanges } from "./node-view.ts";
+import { ownAddress } from "./own-address.ts";
+import { redisOptionsOf } from "./redis-from-config.ts";
+
+/** What other machines do, for whoever wants to know. */
+export interface NodeEvents {
+	joined(node: ClusterNode): void;
+	left(node: ClusterNode, reason: LeftReason): void;
+	/** Something but its load has changed. */
+	updated(node: ClusterNode): void;
+}
+
+export interface ThisNodeParts {
+	readonly config: Config;
+	readonly version: string;
+	/** Its health and load are read from it, and its state is written to it, for /health. */
+	readonly board: Scoreboard;
+	readonly metrics: Pick<ProcessMetrics, "addReading">;
+	readonly log: Pick<Log, "info" | "warn" | "error">;
+	readonly console: Pick<EventLog, "add">;
+	readonly events?: NodeEvents;
+}
+
+/** The last message to Redis must not hold up the end. */
+const leaveMsMax = 1000;
+const leftBecause: Readonly<Record<LeftReason, string>> = {
+	timeout: "its heartbeats stopped",
+	stopped: "it was stopped",
+	replaced: "another process has taken its place",
+};
+
+/** This machine among several: its connection to Redis, its membership, and what people are told of both. In the process that lives as long as the server. */
+export class ThisNode {
+	readonly id: string;
+	readonly #parts: ThisNodeParts;
+	readonly #redis: Redis;
+	readonly #membership: Membership;
+	readonly #load = new LoadMeter();
+	#address = "";
+	/** `join` is over. */
+	#joined = false;
+	#wasMember = false;
+	#status: "starting" | "serving" | "draining" = "starting";
+
+	/** Null where no Redis is configured. @throws when a certificate cannot be read. */
+	static create(parts: ThisNodeParts): ThisNode | null {
+		return parts.config.redisAddress === undefined ? null : new ThisNode(parts);
+	}
+
+	private constructor(parts: ThisNodeParts) {
+		const { config, metrics, log } = parts;
+		this.#parts = parts;
+		this.id =
+			config.nodeId ||
+			hostname()
+				.replace(/[^\w.-]/g, "-")
+				.slice(0, 64);
+		this.#redis = new Redis(redisOptionsOf(config, `shardcast:${this.id}`)!, log);
+		const { isCluster } = parseRedisAddress(config.redisAddress!);
+		this.#membership = new Membership({
+			redis: this.#redis,
+			keys: nodeKeys(config.redisPrefix, isCluster),
+			own: { id: this.id, instance: randomUUID(), process: ownProcess() },
+			heartbeatMs: config.nodeHeartbeatMs,
+			timeoutMs: config.nodeTimeoutMs,
+			describe: () => this.#describe(),
+			onState: (state, afterMs) => this.#onState(state, afterMs),
+			onChanges: (changes) => this.#onChanges(changes),
+		});
+		metrics.addReading(nodeMetrics, () => ({ ...this.#membership.counts, seen: this.#membership.nodes() }));
+		metrics.addReading(redisMetrics, () => this.#redis);
+		this.#show();
+	}
+
+	/** Which machines there are, as this one knows them. */
+	nodes(): ClusterNodes {
+		return this.#membership.nodes();
+	}
+
+	/**
+	 * Joins the other machines, before it serves: so an id that is taken is found out at once. Without Redis it serves its clients alone, and joins when
+	 * Redis is reached.
+	 * @throws StartupError when Redis refuses the login or will not do, or another machine has the id.
+	 */
+	async join(): Promise<void> {
+		const { config, log } = this.#parts;
+		this.#redis.open();
+		try {
+			await this.#redis.ready(config.redisConnectTimeoutMs);
+		} catch (error) {
+			const { kind, message } = error as RedisError;
+			if (kind === "login" || kind === "unsuitable") {
+				this.#redis.close();
+				throw new StartupError(`--redis-url: ${message}`, { flag: "--redis-url", cause: error });
+			}
+			this.#tell("bad", `${message}; node ${this.id} serves its clients alone until then`);
+		}
+		try {
+			await this.#membership.claim();
+		} catch (error) {
+			if (!(error instanceof NodeIdTaken)) throw error;
+			this.#redis.close();
+			const who = error.holder === null ? "" : `, ${error.holder.address}, which is there`;
+			throw new StartupError(`--node-id: another machine has the id "${this.id}"${who}; give each its own id`, {
+				flag: "--node-id",
+				cause: error,
+			});
+		}
+		this.#joined = true;
+		this.#membership.start();
+		if (this.#redis.server !== null) log.info(`Redis at ${this.#redis.where}: ${this.#redis.server.name} ${this.#redis.server.version}`);
+	}
+
+	/** It serves now. @param listens where, with the port that it really has. */
+	serving(listens: Address): void {
+		this.#address = this.#parts.config.nodeAddress || ownAddress(listens);
+		this.#status = "serving";
+		this.#membership.changed();
+	}
+
+	/** It takes no new clients from now on. */
+	draining(): void {
+		this.#status = "draining";
+		this.#membership.changed();
+	}
+
+	/** Tells the others that it is gone. Takes a second at most. */
+	async leave(): Promise<void> {
+		// The others find out by themselves.
+		await withDeadline(this.#membership.leave(), leaveMsMax, "leaving").catch(() => undefined);
+		this.#redis.close();
+	}
+
+	#describe() {
+		const { board, config, version } = this.#parts;
+		const reading = readBoard(board);
+		// Why it is no member may have changed.
+		this.#show();
+		return {
+			facts: {
+				address: this.#address,
+				region: config.nodeRegion,
+				version,
+				status: this.#status,
+				health: healthStatus(board),
+				shards: reading.shards.length,
+				maxConnections: reading.shards.reduce((sum, { connectionsMax }) => sum + connectionsMax, 0),
+			},
+			load: this.#load.read(reading),
+		};
+	}
+
+	/** Into shared memory, from where any process answers /health. */
+	#show(): void {
+		const { state, reason } = this.#membership;
+		const glance: NodeGlance = { id: this.id, state, nodes: this.#membership.nodes().nodes.length };
+		this.#parts.board.node = reason === null ? glance : { ...glance, reason };
+	}
+
+	#onState(state: NodeState, afterMs: number): void {
+		this.#show();
+		const { reason } = this.#membership;
+		const { config } = this.#parts;
+		const known = `${this.#redis.where}, heartbeat every ${formatDuration(config.nodeHeartbeatMs)}`;
+		if (state === "member") {
+			const again = this.#wasMember ? `is back among the other nodes after ${(afterMs / 1000).toFixed(1)} s` : `has joined: ${known}`;
+			this.#wasMember = true;
+			this.#tell("info", `node ${this.id} ${again}`);
+		} else if (state === "taken" && !this.#joined)
+			this.#tell("warn", `node ${this.id}: ${reason}; waiting to see whether it is still there`);
+		else if (state === "cutOff" || state === "taken") this.#tell("bad", `node ${this.id}: ${reason}; its own clients are served on`);
+	}
+
+	#onChanges({ joined, left, updated }: NodeChanges): void {
+		this.#show();
+		const { events } = this.#parts;
+		for (const { node, reason } of left) {
+			this.#tell(reason === "timeout" ? "warn" : "info", `node ${node.id} left: ${leftBecause[reason]}`);
+			events?.left(publicNode(node), reason);
+		}
+		for (const node of joined) {
+			const { id, address, region, status } = node;
+			this.#tell("info", `node ${id} joined: ${[address || "no address yet", region, status].filter((part) => part !== "").join(", ")}`);
+			events?.joined(publicNode(node));
+		}
+		for (const node of updated) {
+			this.#tell("info", `node ${node.id} is ${node.status} and ${node.health}`);
+			events?.updated(publicNode(node));
+		}
+	}
+
+	#tell(level: "info" | "warn" | "bad", text: string): void {
+		const { log, console } = this.#parts;
+		log[level === "bad" ? "error" : level](text);
+		console.add(level, text);
+	}
+}
+
+function ownProcess() {
+	return { boot: bootId(), pidNamespace: pidNamespace(), pid: process.pid, startTicks: processStartTicks(process.pid) };
+}
+
+/** Changes with each start of the machine, and is the same in all its containers. Random where the kernel has none. */
+function bootId(): string {
+	try {
+		return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+	} catch {
+		return randomUUID();
+	}
+}

@@ -1,0 +1,187 @@
+import { pidNamespace } from "@shardcast/native";
+import { RedisCluster, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { NodeIdTaken } from "../src/membership.ts";
+import { Machine, type MachineOptions, waitMs } from "./support/machines.ts";
+
+describe.skipIf(!redisForTests())("membership", () => {
+	let redis: RedisServer;
+	const machines: Machine[] = [];
+	const machine = (id: string, more: MachineOptions = {}, url = redis.url): Machine => {
+		const made = new Machine(url, id, more);
+		machines.push(made);
+		return made;
+	};
+	const joined = (...ids: readonly string[]) => Promise.all(ids.map((id) => machine(id).join()));
+
+	beforeAll(async () => {
+		redis = await RedisServer.start();
+	});
+	afterEach(async () => {
+		redis.signal("SIGCONT");
+		await Promise.all(machines.splice(0).map((each) => each.leave()));
+	});
+	afterAll(() => redis.stop());
+
+	it("each is told once of the others, of what changes, and at once of one that leaves", async () => {
+		const [a] = await joined("a");
+		const [b] = await joined("b");
+		await a.hears("+b");
+		await b.hears("+a");
+		b.status = "draining";
+		b.membership.changed();
+		await a.hears("~b draining");
+		const leftMs = performance.now();
+		await b.leave();
+		await a.hears("-b stopped");
+		expect(performance.now() - leftMs, "sooner than by the node timeout").toBeLessThan(waitMs);
+		expect(a.told).toEqual(["member", "+b", "~b draining", "-b stopped"]);
+		expect(b.told).toEqual(["member", "+a", "left"]);
+		expect(a.membership.counts).toMatchObject({ joined: 1, updated: 1, left: 1, cutOff: 0, taken: 0 });
+	});
+
+	it("load is told with each heartbeat, and changes of it are no events; totals stand in Redis", async () => {
+		const [a, b] = await joined("a", "b");
+		await a.hears("+b");
+		b.connections = 41;
+		await waitFor(() => a.membership.nodes().totals.connections === 42, { deadlineMs: waitMs, what: "b's connections in a's totals" });
+		expect(a.told).toEqual(["member", "+b"]);
+		await waitFor(async () => (await a.redis.send("m", ["HGET", "ws:cluster:metrics", "connections"])) === "42", {
+			deadlineMs: waitMs,
+			what: "the totals in Redis",
+		});
+	});
+
+	it("one that vanishes has left after the node timeout, and is removed and told of once, though many look", async () => {
+		const [a, b] = await joined("a", "b");
+		const c = await machine("c", { timeoutMs: 500 }).join();
+		await Promise.all([a.hears("+c"), b.hears("+c")]);
+		const events: string[] = [];
+		const watch = machine("watch");
+		await watch.redis.ready(waitMs);
+		await watch.redis.subscribe("ws:cluster:events", (message) => events.push(String(message)));
+		c.vanish();
+		await Promise.all([a.hears("-c timeout"), b.hears("-c timeout")]);
+		expect(await a.redis.send("n", ["ZRANGE", "ws:cluster:nodes", "0", "-1"])).not.toContain("c");
+		expect(events.filter((event) => /"left"/.test(event) && /"c"/.test(event))).toHaveLength(1);
+	});
+
+	it("clocks of the machines do not matter", async () => {
+		const [a] = await joined("a");
+		const now = Date.now();
+		vi.spyOn(Date, "now").mockImplementation(() => now - 86_400_000);
+		const [b] = await joined("b");
+		await a.hears("+b");
+		vi.spyOn(Date, "now").mockImplementation(() => now + 86_400_000);
+		const looks = a.membership.counts.sent;
+		await waitFor(() => a.membership.counts.sent > looks + 10, { deadlineMs: waitMs, what: "ten heartbeats" });
+		expect([a.told, b.told]).toEqual([
+			["member", "+b"],
+			["member", "+a"],
+		]);
+	});
+
+	it("when Redis hangs for longer than the node timeout, each knows that it is cut off; afterwards nobody has left", async () => {
+		const [a, b] = await Promise.all(["a", "b"].map((id) => machine(id, { timeoutMs: 2500 }).join()));
+		await Promise.all([a.hears("+b"), b.hears("+a")]);
+		redis.signal("SIGSTOP");
+		await Promise.all([a.isIn("cutOff"), b.isIn("cutOff")]);
+		expect(a.membership.reason).toMatch(/^it is cut off from the others: /);
+		expect(
+			a.membership.nodes().nodes.map(({ id }) => id),
+			"as last known",
+		).toEqual(["a", "b"]);
+		redis.signal("SIGCONT");
+		await Promise.all([a.isIn("member"), b.isIn("member")]);
+		const looks = a.membership.counts.sent;
+		await waitFor(() => a.membership.counts.sent > looks + 8, { deadlineMs: waitMs, what: "more heartbeats" });
+		expect([a.toldOfOthers, b.toldOfOthers]).toEqual([["+b"], ["+a"]]);
+		expect(a.membership.counts.cutOff).toBeGreaterThan(0);
+		expect(a.membership.counts.cutOffMs).toBeGreaterThan(0);
+	});
+
+	it("when Redis comes back with nothing in it, those that are there are not told of again, and one that is gone has left", async () => {
+		const own = await RedisServer.start();
+		try {
+			const [a, b, c] = ["a", "b", "c"].map((id) => machine(id, { timeoutMs: 2500 }, own.url));
+			await Promise.all([a.join(), b.join(), c.join()]);
+			await Promise.all([a.hears("+c"), b.hears("+c"), a.hears("+b"), b.hears("+a")]);
+			await own.end();
+			c.vanish();
+			await waitFor(() => a.redis.state === "connecting", { deadlineMs: waitMs, what: "the loss of Redis" });
+			await own.start();
+			await Promise.all([a.hears("-c timeout"), b.hears("-c timeout")]);
+			for (const [one, other] of [
+				[a, "b"],
+				[b, "a"],
+			] as const)
+				expect(one.toldOfOthers.filter((line) => line.startsWith(`-${other}`) || line.startsWith(`+${other}`))).toEqual([`+${other}`]);
+			await Promise.all([a.leave(), b.leave(), c.leave()]);
+		} finally {
+			await own.stop();
+		}
+	});
+
+	it("an id is refused while its holder is there, wherever that runs", async () => {
+		await joined("a");
+		const second = machine("a");
+		await expect(second.join()).rejects.toThrow(NodeIdTaken);
+		expect(second.membership.state).toBe("taken");
+	});
+
+	it("an id of a machine that has vanished is free when its entry has expired, and at once when it was a dead process here", async () => {
+		const first = await machine("a", { timeoutMs: 700 }).join();
+		const [watcher] = await joined("w");
+		await watcher.hears("+a");
+		first.vanish();
+		const second = machine("a");
+		await second.join();
+		expect(second.membership.state).toBe("member");
+		await second.leave();
+
+		const boot = { boot: "this one", pidNamespace: pidNamespace() };
+		const dead = machine("d", { process: { ...boot, pid: 2 ** 22 + 1, startTicks: 5 } });
+		await dead.join();
+		await watcher.hears("+d");
+		dead.vanish();
+		const next = machine("d", { process: { ...boot, pid: process.pid, startTicks: 6 } });
+		await next.join();
+		expect(next.membership.state).toBe("member");
+		await watcher.hears("-d replaced");
+	});
+
+	it("one whose id was taken while it was away is no member until it is free again", async () => {
+		const [a] = await joined("a");
+		await a.redis.send("x", ["SET", "ws:cluster:node:a", JSON.stringify({ id: "a", instance: "other" }), "PX", "1000"]);
+		await a.isIn("taken");
+		expect(a.membership.reason).toMatch(/^another machine has this id/);
+		await a.isIn("member");
+	});
+
+	it("what others have written into the keys does no harm", async () => {
+		const [a] = await joined("a");
+		const later = String(Date.now() + 3_600_000);
+		await a.redis.send("x", ["ZADD", "ws:cluster:nodes", later, "no-entry", later, "no-json", later, "bad"]);
+		await a.redis.send("x", ["SET", "ws:cluster:node:no-json", "{", "PX", "5000"]);
+		await a.redis.send("x", ["SET", "ws:cluster:node:bad", '{"id":7}', "PX", "5000"]);
+		await a.redis.send("x", ["PUBLISH", "ws:cluster:events", "not json"]);
+		const looks = a.membership.counts.sent;
+		await waitFor(() => a.membership.counts.sent > looks + 3, { deadlineMs: waitMs, what: "more heartbeats" });
+		expect(a.told).toEqual(["member"]);
+		await a.redis.send("x", ["DEL", "ws:cluster:nodes"]);
+	});
+
+	it("works on a Redis Cluster: all keys are in one slot", async () => {
+		const cluster = await RedisCluster.start(3);
+		try {
+			const [a, b] = ["a", "b"].map((id) => machine(id, {}, cluster.url));
+			await Promise.all([a.join(), b.join()]);
+			await Promise.all([a.hears("+b"), b.hears("+a")]);
+			await b.leave();
+			await a.hears("-b stopped");
+			await a.leave();
+		} finally {
+			await cluster.stop();
+		}
+	});
+});

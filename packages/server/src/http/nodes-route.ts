@@ -1,0 +1,31 @@
+import { type Ask, clusterNodesQuestion } from "@shardcast/control";
+import { type AnswerRoute, json, refusal } from "@shardcast/http";
+import type { ApiAccess } from "./api-access.ts";
+
+export interface NodesRouteParts {
+	readonly ask: Ask;
+	readonly access: Pick<ApiAccess, "reader">;
+}
+
+/** `GET /cluster/nodes`: which machines there are, as this one knows them. */
+export function nodesRoute({ ask, access }: NodesRouteParts): AnswerRoute {
+	return {
+		kind: "answer",
+		method: "GET",
+		path: "/cluster/nodes",
+		answer: async (request) => {
+			const key = access.reader(request);
+			if ("status" in key) return key;
+			try {
+				const nodes = await ask(clusterNodesQuestion, null);
+				return nodes === null
+					? refusal("not_found", "this machine works alone: it has no Redis (--redis-url)")
+					: json(200, nodes, notStored);
+			} catch (error) {
+				return refusal("unavailable", (error as Error).message);
+			}
+		},
+	};
+}
+
+const notStored = { "Cache-Control": "no-store" };
