@@ -26,7 +26,10 @@ function options() {
 				return [
 					`\`${flag}\``,
 					`\`${filePath(key)}\``,
-					[environmentName(key), option.variable].filter((name) => name !== null).map((name) => `\`${name}\``).join(" "),
+					[environmentName(key), option.variable]
+						.filter((name) => name !== null)
+						.map((name) => `\`${name}\``)
+						.join(" "),
 					shown === "" ? "" : `\`${shown}\``,
 					option.live ? "live" : "restart",
 					option.help + only,

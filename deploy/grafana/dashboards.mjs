@@ -297,10 +297,15 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 	lines("Heartbeats", "By result; those that fail while Redis is not reached are tried again.", "short", [
 		query(`sum by (result, instance) (${rate("shardcast_node_heartbeats_total")})`, "{{instance}} {{result}}"),
 	]),
-	lines("Cut off", "Share of the time for which a machine could not tell the others that it is there, and how often that began.", "percentunit", [
-		query(rate("shardcast_node_cut_off_seconds_total"), "{{instance}}"),
-		query(rate("shardcast_node_cut_off_total"), "{{instance}} began"),
-	]),
+	lines(
+		"Cut off",
+		"Share of the time for which a machine could not tell the others that it is there, and how often that began.",
+		"percentunit",
+		[
+			query(rate("shardcast_node_cut_off_seconds_total"), "{{instance}}"),
+			query(rate("shardcast_node_cut_off_total"), "{{instance}} began"),
+		],
+	),
 	lines("Commands to Redis", "By process and result.", "short", [
 		query(`sum by (result, instance, process) (${rate("shardcast_redis_commands_total")})`, "{{instance}} {{process}} {{result}}"),
 	]),
@@ -308,8 +313,9 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 		query(quantile(0.5, "shardcast_redis_command_seconds"), "p50"),
 		query(quantile(0.99, "shardcast_redis_command_seconds"), "p99"),
 	]),
-	lines("Connections to Redis lost", "Times per second.", "short", [
-		query(rate("shardcast_redis_connections_lost_total"), "{{instance}} {{process}}"),
+	lines("Connections to Redis", "1 while a process reaches Redis, and how often it lost the connection.", "short", [
+		query(`shardcast_redis_state${by('state="ready"')}`, "{{instance}} {{process}}"),
+		query(rate("shardcast_redis_connections_lost_total"), "{{instance}} {{process}}: lost"),
 	]),
 	lines("Waiting for Redis", "Commands that wait until it is reached.", "none", [
 		query(`shardcast_redis_waiting${on}`, "{{instance}} {{process}}"),

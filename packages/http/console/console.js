@@ -137,7 +137,10 @@ function showNodes({ nodes: known }) {
 				cell(meter(node.cpu, percent(node.cpu))),
 				cell(ms(node.loopLagMs)),
 				cell(
-					meter(node.maxConnections > 0 ? node.connections / node.maxConnections : 0, `${exact(node.connections)} / ${exact(node.maxConnections)}`),
+					meter(
+						node.maxConnections > 0 ? node.connections / node.maxConnections : 0,
+						`${exact(node.connections)} / ${exact(node.maxConnections)}`,
+					),
 				),
 				cell(rate(node.messagesPerSecond)),
 				cell(rate(node.deliveriesPerSecond)),

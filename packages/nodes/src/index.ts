@@ -1,2 +1,2 @@
-export { redisOptionsOf } from "./redis-from-config.ts";
+export { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
 export { type NodeEvents, ThisNode } from "./this-node.ts";

@@ -1,8 +1,19 @@
+import { hostname } from "node:os";
 import { type Config, parseRedisAddress } from "@shardcast/config";
 import type { RedisOptions } from "@shardcast/redis";
 
 /** Commands that may wait while Redis is away. */
 const waitingMax = 10_000;
+
+/** The id of this machine among several, by the options; its host name if none is given. */
+export function nodeIdOf({ nodeId }: Config): string {
+	return (
+		nodeId ||
+		hostname()
+			.replace(/[^\w.-]/g, "-")
+			.slice(0, 64)
+	);
+}
 
 /** How to reach Redis, by the options. @param clientName such as "shardcast:n1"; null when there is no Redis. */
 export function redisOptionsOf(config: Config, clientName: string): RedisOptions | null {

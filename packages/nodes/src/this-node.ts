@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { type Address, type Config, formatDuration, parseRedisAddress } from "@shardcast/config";
 import { type ClusterNode, type ClusterNodes, type EventLog, type NodeState, nodeMetrics, redisMetrics } from "@shardcast/control";
 import { pidNamespace, processStartTicks } from "@shardcast/native";
@@ -14,7 +13,7 @@ import { nodeKeys } from "./node-keys.ts";
 import { publicNode } from "./node-record.ts";
 import type { LeftReason, NodeChanges } from "./node-view.ts";
 import { ownAddress } from "./own-address.ts";
-import { redisOptionsOf } from "./redis-from-config.ts";
+import { nodeIdOf, redisOptionsOf } from "./redis-from-config.ts";
 
 /** What other machines do, for whoever wants to know. */
 export interface NodeEvents {
@@ -64,11 +63,7 @@ export class ThisNode {
 	private constructor(parts: ThisNodeParts) {
 		const { config, metrics, log } = parts;
 		this.#parts = parts;
-		this.id =
-			config.nodeId ||
-			hostname()
-				.replace(/[^\w.-]/g, "-")
-				.slice(0, 64);
+		this.id = nodeIdOf(config);
 		this.#redis = new Redis(redisOptionsOf(config, `shardcast:${this.id}`)!, log);
 		const { isCluster } = parseRedisAddress(config.redisAddress!);
 		this.#membership = new Membership({

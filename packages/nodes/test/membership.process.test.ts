@@ -62,7 +62,8 @@ describe.skipIf(!redisForTests())("membership", () => {
 		await watch.redis.subscribe("ws:cluster:events", (message) => events.push(String(message)));
 		c.vanish();
 		await Promise.all([a.hears("-c timeout"), b.hears("-c timeout")]);
-		expect(await a.redis.send("n", ["ZRANGE", "ws:cluster:nodes", "0", "-1"])).not.toContain("c");
+		const index = async () => (await a.redis.send("n", ["ZRANGE", "ws:cluster:nodes", "0", "-1"])) as string[];
+		await waitFor(async () => !(await index()).includes("c"), { deadlineMs: waitMs, what: "that c is no more in the index" });
 		expect(events.filter((event) => /"left"/.test(event) && /"c"/.test(event))).toHaveLength(1);
 	});
 

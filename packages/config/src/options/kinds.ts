@@ -84,13 +84,13 @@ export function size({ minBytes, maxBytes }: { readonly minBytes: number; readon
 	});
 }
 
-/** Kept as text, checked here; the code that listens calls `parseAddress`. @param examplePort for the message. */
-export function address({ examplePort }: { readonly examplePort: number }): Kind<string> {
+/** Kept as text, checked here; the code that listens calls `parseAddress`. @param examplePort for the message. @param optional it may be empty. */
+export function address({ examplePort, optional = false }: { readonly examplePort: number; readonly optional?: boolean }): Kind<string> {
 	return kind({
 		argument: "<host:port>",
 		show: String,
 		schema: parsedBy((text) => {
-			parseAddress(text, examplePort);
+			if (text !== "" || !optional) parseAddress(text, examplePort);
 			return text.trim();
 		}),
 	});
@@ -105,11 +105,6 @@ export function choice<const C extends readonly string[]>(choices: C): Kind<C[nu
 			return text;
 		}),
 	});
-}
-
-/** As the kind says, or empty. */
-export function optional(of: Kind<string>): Kind<string> {
-	return { ...of, schema: z.union([z.literal(""), of.schema]) as unknown as z.ZodType<string> };
 }
 
 export interface TextRules {

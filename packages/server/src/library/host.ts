@@ -27,9 +27,8 @@ import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardc
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
 import { Shard } from "../lifecycle/shard.ts";
-import { version } from "../lifecycle/version.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
-import { openWebhookBackend } from "../webhooks/webhook-backend.ts";
+import { version } from "../version.ts";
 
 export interface HostParts {
 	readonly config: Config;

@@ -1,4 +1,4 @@
-import { address, duration, optional, text } from "../kinds.ts";
+import { address, duration, text } from "../kinds.ts";
 import { option } from "../option.ts";
 
 /** Section `node`. */
@@ -18,7 +18,7 @@ export const nodeOptions = {
 	nodeAddress: option({
 		flag: "node-address",
 		key: "address",
-		kind: optional(address({ examplePort: 3005 })),
+		kind: address({ examplePort: 3005, optional: true }),
 		default: "",
 		help: "Address at which clients and other machines reach this one, such as 10.0.0.7:3005; empty = its first network address, and the port of the balancer.",
 	}),

@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError, configJson, formatConfig, loadConfig } from "../src/index.ts";
+
+const environment = (values: Readonly<Record<string, string>>) => loadConfig({ environment: values });
+const mistakes = (values: Readonly<Record<string, string>>): string => {
+	try {
+		environment(values);
+	} catch (error) {
+		if (error instanceof ConfigError) return error.message;
+		throw error;
+	}
+	return "";
+};
+
+describe("options of Redis and of the machine", () => {
+	it("REDIS_URL and NODE_ID count, and the variables of shardcast count more", () => {
+		const short = environment({ REDIS_URL: "redis://a", NODE_ID: "n1" });
+		expect(short.config).toMatchObject({ redisAddress: "redis://a", nodeId: "n1" });
+		expect(short.layers.nodeId).toEqual({ kind: "environment", name: "NODE_ID" });
+		const both = environment({ REDIS_URL: "redis://a", SHARDCAST_REDIS_URL: "redis://b", NODE_ID: "n1", SHARDCAST_NODE_ID: "n2" });
+		expect(both.config).toMatchObject({ redisAddress: "redis://b", nodeId: "n2" });
+		expect(environment({ REDIS_URL: "", NODE_ID: "" }).config.redisAddress).toBeUndefined();
+	});
+
+	it("a password is printed nowhere, the rest of the address is", () => {
+		const loaded = environment({ REDIS_URL: "redis://user:hunter2@a:7000" });
+		expect(formatConfig(loaded)).toContain("# address: redis://a:7000");
+		expect(formatConfig(loaded) + configJson(loaded)).not.toContain("hunter2");
+		expect(mistakes({ REDIS_URL: "redis://user:hunter2@a:99999" })).toMatch(/^REDIS_URL: the value has the port 99999/);
+		expect(mistakes({ REDIS_URL: "redis://user:hunter2" })).not.toContain("hunter2");
+	});
+
+	it("what does not go together is refused with the fix", () => {
+		expect(mistakes({ SHARDCAST_NODE_TIMEOUT: "9s" })).toMatch(/less than two heartbeats of 5s .* give at least 10s/);
+		expect(mistakes({ SHARDCAST_NODE_TIMEOUT: "10s" })).toBe("");
+		expect(mistakes({ REDIS_URL: "redis://a", SHARDCAST_REDIS_TLS_CA: "/dev/null" })).toMatch(/write rediss:\/\/ in REDIS_URL/);
+		expect(mistakes({ REDIS_URL: "rediss://a", SHARDCAST_REDIS_TLS_CA: "/nowhere.pem" })).toMatch(/\/nowhere\.pem does not exist/);
+		expect(mistakes({ REDIS_URL: "rediss://a", SHARDCAST_REDIS_TLS_CERT: "/etc/hostname" })).toMatch(/one without the other; give both/);
+		expect(mistakes({ NODE_ID: "a b" })).toMatch(/^NODE_ID: "a b" is not an id/);
+		expect(mistakes({ SHARDCAST_NODE_ADDRESS: "here" })).toMatch(/is not an address/);
+		expect(environment({ SHARDCAST_NODE_ADDRESS: "here:80" }).config.nodeAddress).toBe("here:80");
+	});
+});
