@@ -63,7 +63,12 @@ export class Cluster {
 	readonly #opening: string | undefined;
 	readonly #scheme: string;
 
-	constructor(process: ManagedProcess, basePort: number, balancerPort: number, { opening, tls = false, host = "127.0.0.1" }: ClusterOptions = {}) {
+	constructor(
+		process: ManagedProcess,
+		basePort: number,
+		balancerPort: number,
+		{ opening, tls = false, host = "127.0.0.1" }: ClusterOptions = {},
+	) {
 		this.process = process;
 		this.#opening = opening;
 		this.basePort = basePort;

@@ -31,7 +31,15 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 /** The additional label of metrics that are in a process's memory: see `ProcessMetrics`. */
 const labelOfKeeper = new Map<MetricDescriptor, string>();
 for (const metric of [...kafkaMetrics, ...apiMetrics, ...revocationMetrics, ...backendMetrics]) labelOfKeeper.set(metric, "shard");
-for (const metric of [...historyMetrics, ...nodeMetrics, ...redisMetrics, ...webhookMetrics, ...reloadMetrics, ...tlsMetrics, ...collectorMetrics])
+for (const metric of [
+	...historyMetrics,
+	...nodeMetrics,
+	...redisMetrics,
+	...webhookMetrics,
+	...reloadMetrics,
+	...tlsMetrics,
+	...collectorMetrics,
+])
 	labelOfKeeper.set(metric, "process");
 
 /** The metrics reference as Markdown, a table per group, as written by `npm run docs:metrics`. */

@@ -29,6 +29,7 @@ import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcas
 import { Shard } from "../lifecycle/shard.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 import { version } from "../version.ts";
+import { openWebhookBackend } from "../webhooks/webhook-backend.ts";
 
 export interface HostParts {
 	readonly config: Config;

@@ -10,7 +10,14 @@ import {
 	usesTls,
 	WithdrawnHistories,
 } from "@shardcast/config";
-import { CertificateWatch, type ClusterEvent, type ClusterNode, type ClusterNodes, ConfigReloader, RouteReloader } from "@shardcast/control";
+import {
+	CertificateWatch,
+	type ClusterEvent,
+	type ClusterNode,
+	type ClusterNodes,
+	ConfigReloader,
+	RouteReloader,
+} from "@shardcast/control";
 import { newlyOpen } from "@shardcast/http";
 import { Deadline } from "@shardcast/process";
 import { BoundedLines, createLog, type Log } from "@shardcast/telemetry";
