@@ -49,7 +49,7 @@ describe("the package that npm pack makes, installed in an empty folder", () => 
 
 	it("holds what runs, and neither sources, tests nor other people's code", () => {
 		expect(names).toContain("package/cli.js");
-		expect(names).toContain("package/node_modules/@shardcast/balancer/console/index.html");
+		expect(names).toContain("package/node_modules/@shardcast/http/console/index.html");
 		const others = names.filter((name) => /^package\/node_modules\/(?!@shardcast\/)/.test(name));
 		expect(others).toEqual([]);
 		expect(names.filter((name) => /\/(src|test)\/|testkit|loadtest|\.tsbuildinfo$/.test(name))).toEqual([]);
