@@ -281,6 +281,58 @@ describe("time", () => {
 		expect(rig.kept).toBe(0);
 	});
 
+	describe("a ping behind something that the client has not read", () => {
+		/** A client that gets a ping behind so many bytes. */
+		function pinged(bytes: number) {
+			const { rig, pass } = clocked();
+			const client = rig.connected();
+			client.transport.peer.pause();
+			client.session.reply(Buffer.alloc(bytes, "x"));
+			for (let second = 0; second < 30 && client.session.pong === 0; second++) pass(1);
+			expect(client.session.pong, "a pong is awaited").toBe(1);
+			return { pass, client };
+		}
+
+		it("is answered when the client gets to it, as long as it reads on", () => {
+			const { pass, client } = pinged(1_000_000);
+			for (let second = 0; second < 24; second++) {
+				pass(1);
+				if (second % 7 === 3) client.session.writable();
+			}
+			expect(client.session.leaving, "0 = it is served").toBe(0);
+			client.transport.peer.resume();
+			// The rest lies in the kernel.
+			pass(4);
+			expect(client.session.leaving).toBe(0);
+			client.send({});
+			pass(20);
+			expect(client.session.leaving).toBe(0);
+		});
+
+		it("closes it with 3012 when it reads nothing in 8 s", () => {
+			const { pass, client } = pinged(1_000_000);
+			client.session.writable();
+			pass(10);
+			expect(client.session.leaving, "it has read something").toBe(0);
+			pass(8);
+			expect(client.session.leaving).toBe(3012);
+		});
+
+		it("closes it with 3012 when it reads less than 32 KiB in a second", () => {
+			const { pass, client } = pinged(20 * 32 * 1024);
+			const passReading = (seconds: number) => {
+				for (let second = 0; second < seconds; second++) {
+					client.session.writable();
+					pass(1);
+				}
+			};
+			passReading(24);
+			expect(client.session.leaving, "after 24 s of 28").toBe(0);
+			passReading(12);
+			expect(client.session.leaving).toBe(3012);
+		});
+	});
+
 	it("with pings of the WebSocket's own kind there are none of the protocol's", () => {
 		const { rig, pass } = clocked();
 		const client = rig.open("cf_ws_frame_ping_pong=true");

@@ -103,7 +103,7 @@ export const clientOptions = {
 		kind: duration({ minMs: 100, maxMs: 3_600_000 }),
 		default: 8000,
 		live: true,
-		help: "Time for the client to answer a ping before it is closed with 3012; must be shorter than --ping-interval.",
+		help: "Time for the client to answer a ping before it is closed with 3012; must be shorter than --ping-interval. A client that has to read a long reply first has longer, as long as it reads 32 KiB per second.",
 	}),
 	staleCloseDelayMs: option({
 		flag: "stale-close-delay",

@@ -21,6 +21,7 @@ import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView 
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
 import type { Framing } from "./framing.ts";
 import { wayOf } from "./session-way.ts";
+import { PongState } from "./timing/pong-state.ts";
 import type { TokenId } from "./tokens/token-id.ts";
 
 /** `new`: no connect yet, or its token is being verified. `failed`: connect was answered with an error; no other command is accepted. */
@@ -79,7 +80,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	/** Commands behind the one that waits now; null = no command waits. */
 	backlog: Backlog | null = null;
 	/** It has not answered the last ping yet. */
-	awaitsPong = false;
+	pong: PongState = PongState.none;
 	/** When to send the next ping, or when the pong is due; in seconds of the wheel's clock. */
 	pingAt = Number.POSITIVE_INFINITY;
 	dueAt = 0;
@@ -205,6 +206,11 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		}
 		this.#release();
 		this.endpoint.rate.forget(this);
+	}
+
+	override writable(): void {
+		if (this.pong === PongState.awaited) this.pong = PongState.reading;
+		super.writable();
 	}
 
 	/** A time limit has run out, or a ping is due. */

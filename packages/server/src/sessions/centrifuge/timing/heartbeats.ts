@@ -2,6 +2,7 @@ import { DisconnectCode } from "@shardcast/protocol";
 import { Deadlines } from "../../deadlines.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { HookRefreshes } from "../hooks/hook-refreshes.ts";
+import { PongState } from "./pong-state.ts";
 
 export interface HeartbeatsParts {
 	/** Read at each use. */
@@ -20,6 +21,9 @@ export interface HeartbeatsParts {
 	readonly refreshes: Pick<HookRefreshes, "isOn" | "begin">;
 }
 
+/** A client that reads more slowly has no pong for it: it could hold the memory of a long reply for as long as it likes. */
+const slowestBytesPerSecond = 32 * 1024;
+
 /**
  * Everything about a client that depends on time: pings and pongs, the time limit for connecting, token expiry. One wheel that turns once a
  * second serves all clients; no client has a timer.
@@ -27,6 +31,8 @@ export interface HeartbeatsParts {
 export class Heartbeats {
 	readonly #parts: HeartbeatsParts;
 	readonly #deadlines: Deadlines;
+	/** Clients with a ping behind something that they had not read: until when they may read before it. */
+	readonly #readUntil = new Map<CentrifugeSession, number>();
 
 	constructor(parts: HeartbeatsParts) {
 		this.#parts = parts;
@@ -56,9 +62,10 @@ export class Heartbeats {
 
 	/** False = there was no ping to answer. */
 	pong(session: CentrifugeSession): boolean {
-		if (!session.awaitsPong) return false;
+		if (session.pong === PongState.none) return false;
 		const { pingIntervalMs, pongTimeoutMs } = this.#parts.times;
-		session.awaitsPong = false;
+		session.pong = PongState.none;
+		this.#readUntil.delete(session);
 		session.pingAt += Math.max(0, pingIntervalMs - pongTimeoutMs) / 1000;
 		this.#plan(session);
 		return true;
@@ -79,13 +86,22 @@ export class Heartbeats {
 			if (session.isGone) return;
 		}
 		if (now >= session.pingAt) {
-			if (session.awaitsPong) {
-				session.close(DisconnectCode.noPong);
+			if (session.pong !== PongState.none) {
+				if (!this.#readsOn(session, now)) {
+					session.close(DisconnectCode.noPong);
+					return;
+				}
+				session.pong = PongState.awaited;
+				session.pingAt = now + times.pongTimeoutMs / 1000;
+				this.#plan(session);
 				return;
 			}
 			// A client that only listens does not answer.
-			session.awaitsPong = !session.framing.isUni;
-			session.pingAt = now + (session.awaitsPong ? times.pongTimeoutMs : times.pingIntervalMs) / 1000;
+			const { isUni } = session.framing;
+			session.pong = isUni ? PongState.none : PongState.awaited;
+			session.pingAt = now + (isUni ? times.pingIntervalMs : times.pongTimeoutMs) / 1000;
+			const ahead = session.transport.getBufferedAmount();
+			if (ahead > 0 && !isUni) this.#readUntil.set(session, session.pingAt + ahead / slowestBytesPerSecond);
 			session.transport.send(session.framing.ping, session.framing.codec.binary);
 		}
 		this.#plan(session);
@@ -93,6 +109,7 @@ export class Heartbeats {
 
 	closed(session: CentrifugeSession): void {
 		this.#deadlines.remove(session);
+		this.#readUntil.delete(session);
 	}
 
 	/** Call it about once a second. */
@@ -104,6 +121,12 @@ export class Heartbeats {
 	#endsAt({ expiresAt }: CentrifugeSession): number {
 		const { refreshes, times } = this.#parts;
 		return refreshes.isOn ? expiresAt : expiresAt + times.expiredCloseDelayMs / 1000;
+	}
+
+	/** Whether the ping still stands behind something that the client reads, if slowly. What the kernel holds of it cannot be seen. */
+	#readsOn(session: CentrifugeSession, now: number): boolean {
+		if (now >= (this.#readUntil.get(session) ?? 0)) return false;
+		return session.pong === PongState.reading || session.transport.getBufferedAmount() === 0;
 	}
 
 	#plan(session: CentrifugeSession): void {
