@@ -25,7 +25,7 @@ export interface BalancerOptions {
 	/** The text of GET /metrics, which the supervisor collects from all processes. */
 	readonly collectMetrics: () => Promise<string>;
 	readonly config: BalancerConfig;
-	/** For TLS, the first for clients without a known server name; none = connections are not encrypted. */
+	/** Certificates for TLS; the first is for clients without a known server name. Empty = no TLS. */
 	readonly certificates: readonly Certificate[];
 	readonly log: Log;
 }
@@ -113,7 +113,7 @@ export class Balancer {
 		if (this.#tls !== null) this.#tls.headTimeoutMs = config.headTimeoutMs;
 	}
 
-	/** New connections get these. @throws Error when one cannot be used; nothing has changed then. */
+	/** Sets the certificates for new connections. @throws Error when one cannot be used. Then nothing has changed. */
 	useCertificates(certificates: readonly Certificate[]): void {
 		this.#tls?.useCertificates(certificates);
 	}

@@ -32,7 +32,7 @@ export class ClusterMemory {
 	readonly logs: LogKeeper;
 	/** Sockets that hold connections until their shard receives them, by slot; none in proxy mode. */
 	#handoffs: readonly DescriptorChannel[] = [];
-	/** Reading ends of the rings for the events of clients, by slot; null while there is no webhook. */
+	/** Reading ends of the rings for client events, by slot; null while there is no webhook. */
 	#eventReaders: ReadonlyMap<number, EventReader> | null = null;
 	/** Null while connections per address are not limited. */
 	#addresses: AddressTable | null = null;
@@ -108,7 +108,7 @@ export class ClusterMemory {
 	}
 
 	/**
-	 * The reading ends of the rings for the events of clients. Creates the rings if there are none yet. Call it before a shard hears of a webhook.
+	 * The reading ends of the rings for client events. Creates the rings if they do not exist. Call it before a shard gets the options of a webhook.
 	 * @throws NativeError ENOSPC when shared memory is too small for them.
 	 */
 	eventReaders(): ReadonlyMap<number, EventReader> {

@@ -168,7 +168,7 @@ export class Supervisor {
 		for (const child of this.#children) child.reload(config);
 	}
 
-	/** New connections get these, in all processes and in those that start later. */
+	/** Sets the certificates for new connections, in all processes and in those that start later. */
 	useCertificates(certificates: readonly Certificate[]): void {
 		if (this.#ending !== "no") return;
 		this.#facts.certificates = certificates;

@@ -35,9 +35,9 @@ export interface PublishOptions {
 
 /** Published, or a duplicate. A publication survives the death of any process, and every reader gets it. */
 export type BrokerTaken = PublishTaken & { readonly position: Position };
-/** Nothing was published: try again in a moment. `broker` = the server that gives the order is not reached, or accepts nothing now. */
+/** Nothing was published: try again in a moment. `broker` = the server that orders publications cannot be reached, or accepts nothing now. */
 export type BrokerFull = PublishRefused & { readonly outcome: "full"; readonly reason: FullReason | "broker" };
-/** The connection broke: it may have been published, or not. */
+/** The connection broke, so it may or may not have been published. */
 export type BrokerUnacknowledged = PublishRefused & {
 	readonly outcome: "unacknowledged";
 	readonly reason: "broker";

@@ -66,7 +66,7 @@ export interface MirrorOptions extends Pick<PublishOptions, "history" | "kind" |
 	readonly offset: number;
 	readonly epoch0: number;
 	readonly epoch1: number;
-	/** Only sets the position of the channel; not delivered. The history that is read here begins behind it. */
+	/** Only sets the position of the channel; not delivered. The history here begins after it. */
 	readonly hidden?: boolean;
 }
 
@@ -232,7 +232,7 @@ export class ChannelLog implements Broker {
 		return this.#names.get(channel).log;
 	}
 
-	/** The shard that brings what other machines publish into a log, as `holderOf` says; 0 = none. */
+	/** The shard that copies publications of other machines into a log, encoded by `holderOf`; 0 = none. */
 	feeder(log: number): number {
 		return feederOf(this.#logs[log]!.memory);
 	}

@@ -3,7 +3,7 @@ import type { HistoryLimits } from "./broker.ts";
 /** Times to live are stored as unsigned 32-bit milliseconds. */
 const ttlMsMax = 2 ** 32 - 1;
 
-/** What no broker takes. @throws RangeError that says which value, and why. */
+/** Checks limits. @throws RangeError for values that no broker accepts, with the value and the reason. */
 export function checkLimits({ size, ttlMs, metaTtlMs }: HistoryLimits): void {
 	if (!Number.isInteger(size) || size < 1 || size >= 2 ** 31) throw new RangeError(`a history of ${size} publications: give 1 or more`);
 	if (metaTtlMs < ttlMs) throw new RangeError(`offset and epoch kept for ${metaTtlMs} ms: give at least the history's ${ttlMs} ms`);
@@ -11,7 +11,7 @@ export function checkLimits({ size, ttlMs, metaTtlMs }: HistoryLimits): void {
 	checkTtl("the time to live of offset and epoch", metaTtlMs);
 }
 
-/** @throws RangeError as `checkLimits`. */
+/** @throws RangeError like `checkLimits`. */
 export function checkKeyTtl(ttlMs: number): void {
 	checkTtl("the idempotency key's time to live", ttlMs);
 }

@@ -4,21 +4,21 @@ import type { Log } from "@shardcast/telemetry";
 import type { ClusterEvent } from "./event-log.ts";
 
 export interface CertificateWatchParts {
-	/** Looked up at each use. */
+	/** Called at each use. */
 	readonly config: () => TlsConfig;
-	/** Those in force at the start. */
+	/** The certificates at the start. */
 	readonly certificates: readonly Certificate[];
 	readonly reloads: CertificateReloads;
-	/** Names an option in messages. */
+	/** Returns an option's name for messages. */
 	readonly name: NameOf;
-	/** Brings them into force for new connections. */
+	/** Applies them to new connections. */
 	readonly apply: (certificates: readonly Certificate[]) => void;
 	readonly log: Pick<Log, "info" | "warn" | "error">;
-	/** Keeps it for the console. */
+	/** Adds an event to the console. */
 	readonly tell: (level: ClusterEvent["level"], text: string) => void;
 }
 
-/** How an attempt to take new certificates ends. */
+/** Outcomes of a reload of certificates. */
 export interface CertificateReloads {
 	applied: number;
 	rejected: number;
@@ -30,15 +30,15 @@ const lookEveryMs = 1000;
 const warnEveryMs = 86_400_000;
 
 /**
- * The certificates in force. Looks at their files once a second, and takes what has changed once it has stayed the same for a second, so that
- * a half-written file is left alone. What cannot be used is refused, and the old ones stay. One for each server, on its main thread.
+ * Watches the certificate files. It checks them once a second, and loads changed files when they have stayed the same for a second, so that half-written
+ * files are not read. If new ones cannot be used, the old ones stay in use. One per server, on its main thread.
  */
 export class CertificateWatch {
 	readonly #parts: CertificateWatchParts;
 	#certificates: readonly Certificate[];
-	/** How the files were when they were read last, taken or refused; null = not known. */
+	/** State of the files when they were last read, whether accepted or refused; null = unknown. */
 	#seen: string | null = null;
-	/** How they were at the last look, if that was different. */
+	/** State of the files at the last check, if that was different. */
 	#changed: string | null = null;
 	#timer: NodeJS.Timeout | null = null;
 	#warnedMs = Date.now();
@@ -48,7 +48,7 @@ export class CertificateWatch {
 		this.#certificates = parts.certificates;
 	}
 
-	/** Begins to look; nothing without TLS. */
+	/** Starts watching. Does nothing without TLS. */
 	start(): void {
 		if (this.#certificates.length === 0) return;
 		this.#timer = setInterval(() => this.look(), lookEveryMs);
@@ -60,19 +60,19 @@ export class CertificateWatch {
 		this.#timer = null;
 	}
 
-	/** Takes what has changed. */
+	/** Loads changed files. */
 	look(): void {
 		this.#warnOfTheEnd();
 		const state = this.#state();
-		// Whether they have changed since they were read for the start only reading them can tell.
+		// Only reading the files shows whether they have changed since the start.
 		if (state === this.#seen) this.#changed = null;
 		else if (state !== this.#changed) this.#changed = state;
 		else this.reload();
 	}
 
 	/**
-	 * For new option values that are about to be applied.
-	 * @returns what brings their certificates into force. @throws ConfigError when there are some that cannot be used.
+	 * Prepares for new options.
+	 * @returns a function that applies their certificates. @throws ConfigError when some cannot be used.
 	 */
 	prepare(config: TlsConfig): () => void {
 		const { name } = this.#parts;
@@ -126,7 +126,7 @@ export class CertificateWatch {
 		}
 	}
 
-	/** Of all files together. */
+	/** State of all files together. */
 	#state(): string {
 		const config = this.#parts.config();
 		if (!usesTls(config)) return "";

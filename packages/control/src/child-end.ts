@@ -17,7 +17,7 @@ export interface ChildHandlers {
 	 * and the child keeps its options.
 	 */
 	reload?(config: Config): void;
-	/** New connections get these from now on; may throw like `reload`. */
+	/** Sets the certificates for new connections; may throw like `reload`. */
 	useCertificates?(certificates: readonly Certificate[]): void;
 	/** Loads the route module again; may throw like `reload`. */
 	reloadRoute?(): void;

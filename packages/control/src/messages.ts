@@ -13,7 +13,7 @@ export interface StartMessage {
 	/** Path of the cluster directory. */
 	readonly cluster: string;
 	readonly config: Config;
-	/** For TLS, the first for clients without a known server name; none = connections are not encrypted. */
+	/** Certificates for TLS; the first is for clients without a known server name. Empty = no TLS. */
 	readonly certificates: readonly Certificate[];
 	readonly mode: "handoff" | "proxy";
 	readonly shardsTotal: number;
@@ -33,7 +33,7 @@ export type ToChild =
 	| { readonly type: "drain"; readonly deadlineMs: number }
 	/** Apply these options. Those that cannot change while a process runs are as at its start. */
 	| { readonly type: "config"; readonly config: Config }
-	/** New connections get these from now on; they have been checked. */
+	/** Use these certificates for new connections. They were checked before. */
 	| { readonly type: "certificates"; readonly certificates: readonly Certificate[] }
 	/** Load the module of `--kafka-route` again. It was checked before. */
 	| { readonly type: "reloadRoute" }

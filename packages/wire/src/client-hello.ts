@@ -1,9 +1,9 @@
-/** The first message of a TLS connection, as far as it matters before anything is decrypted. */
+/** The parts of a TLS connection's first message that are needed before decryption. */
 export type ClientHello =
 	| { readonly status: "incomplete" }
 	/** The connection does not begin with TLS. */
 	| { readonly status: "other" }
-	/** `serverName` that the client asks for (SNI), as sent; null = none. */
+	/** `serverName` requested by the client (SNI), as sent; null = none. */
 	| { readonly status: "complete"; readonly serverName: string | null };
 
 const recordHeadBytes = 5;
@@ -15,7 +15,7 @@ const handshakeRecord = 22;
 const clientHelloMessage = 1;
 const serverNameExtension = 0;
 const hostName = 0;
-/** Of the longest name that DNS has. */
+/** Length of the longest DNS name. */
 const nameBytesMax = 255;
 
 const incomplete: ClientHello = { status: "incomplete" };
@@ -23,9 +23,9 @@ const other: ClientHello = { status: "other" };
 const unnamed: ClientHello = { status: "complete", serverName: null };
 
 /**
- * Reads the first record of a connection. What the TLS library will not like is left for it to refuse; a message that is divided into several
- * records, which no client is known to do, counts as one without a server name.
- * @param length of `bytes` so many have come.
+ * Reads the first record of a connection. It leaves it to the TLS library to refuse invalid messages. A message in several records, which no known client
+ * sends, counts as one without a server name.
+ * @param length number of valid bytes in `bytes`.
  */
 export function readClientHello(bytes: Uint8Array, length: number): ClientHello {
 	if (length > 0 && bytes[0] !== handshakeRecord) return other;
@@ -40,7 +40,7 @@ export function readClientHello(bytes: Uint8Array, length: number): ClientHello 
 	return serverName === null ? unnamed : { status: "complete", serverName };
 }
 
-/** Null = there is none, or the message is not as it should be. */
+/** The server name; null if there is none, or the message is malformed. */
 function serverNameIn(bytes: Uint8Array, end: number): string | null {
 	// Message type and length, version, random; then three fields of any length.
 	let at = recordHeadBytes + 4 + 2 + 32;

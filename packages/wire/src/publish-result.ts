@@ -29,7 +29,7 @@ export interface PublishRefused {
 	 */
 	readonly outcome: "full" | "stopped" | "failed" | "unacknowledged" | "invalid" | "too_large";
 	/**
-	 * With `full`, if the channel's history has no room; `broker` = the server that gives the order is not reached, or accepts nothing now.
+	 * With `full`, if the channel's history has no room; `broker` = the server that orders publications cannot be reached, or accepts nothing now.
 	 * With `unacknowledged`, `broker` if that server did not answer.
 	 */
 	readonly reason?: FullReason | "broker";

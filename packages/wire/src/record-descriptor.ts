@@ -59,11 +59,11 @@ export const RecordType = {
 	question: 4,
 	/** A reply to the shard that asked. */
 	reply: 5,
-	/** To the shard that feeds a log: the sender wants these channels from other machines. */
+	/** To the shard that feeds a log: the sender needs these channels from other machines. */
 	follow: 6,
-	/** To every shard: the logs have all of these channels up to these positions, and get what comes. */
+	/** To all shards: the logs have everything of these channels up to these positions, and will get what follows. */
 	followed: 7,
-	/** To every shard: subscribers of these channels have missed something that nobody can give them. */
+	/** To all shards: subscribers of these channels have missed publications that are lost. */
 	lost: 8,
 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];

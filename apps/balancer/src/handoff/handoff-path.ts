@@ -40,7 +40,7 @@ export interface HandoffPathOptions {
 	readonly headTimeoutMs: number;
 	/** Each connection begins with a PROXY header. Like the request after it, it stays unread for the shard. */
 	readonly proxyProtocol: boolean;
-	/** Connections are encrypted, up to their shard; this is for those that no shard takes. Null = they are not encrypted. */
+	/** Ends TLS for connections that no shard takes; all others stay encrypted up to their shard. Null = no TLS. */
 	readonly tls: TlsEnd | null;
 	/** How many descriptors this process may have open. */
 	readonly descriptorsMax: number;
@@ -54,7 +54,7 @@ interface WaitingConnection {
 	readonly isHead: boolean;
 }
 
-/** What the connection is for, as far as its head tells. `encrypted`: only its shard will know. */
+/** The purpose of a connection, from its head. `encrypted`: only its shard can know. */
 type RequestKind = "lasting" | "short" | "encrypted";
 
 /**
@@ -277,7 +277,7 @@ export class HandoffPath implements DataPath {
 		return -1;
 	}
 
-	/** As `examine`, where connections are encrypted. The shard would wait longer for a handshake that does not come. */
+	/** Like `#examine`, for TLS. It waits for the handshake here, since the shard would wait longer. */
 	#examineHello(fd: number, sinceMs: number, length: number): number {
 		const { status } = readClientHello(this.#peeked, length);
 		if (status === "incomplete") return length;
@@ -348,7 +348,7 @@ export class HandoffPath implements DataPath {
 		}
 	}
 
-	/** No shard has room for it as a client. If it is encrypted it may be a short request after all; a shard refuses it if not. */
+	/** Handles a connection for which no shard has room as a client. With TLS it may be a short request; if not, a shard refuses it. */
 	#giveUp({ fd, sinceMs, kind, isHead }: WaitingConnection): void {
 		if (kind === "encrypted" && this.#place(fd, sinceMs, false)) this.#handoff.flush();
 		else this.#refuse(fd, whyNotPlaced(this.#picker, this.#isStopping), isHead);
@@ -363,7 +363,7 @@ export class HandoffPath implements DataPath {
 
 	#refuse(fd: number, refusal: Refusal, isHead: boolean): -1 {
 		const { tls } = this.#options;
-		// Without a whole handshake there is nobody to tell.
+		// Without a complete handshake there can be no answer.
 		if (fd > this.#budget.heldMax || (tls !== null && refusal.code === "head_timeout")) return this.#turnAway(fd, refusal, isHead);
 		if (tls !== null && refusal.code !== "tls_required") {
 			const address = peerText(fd);
@@ -385,7 +385,7 @@ export class HandoffPath implements DataPath {
 
 const nothing = new Uint8Array(0);
 
-/** Enough for what a connection may begin with. */
+/** Most bytes to peek at. */
 function peekBytes({ headBytesMax, proxyProtocol, tls }: HandoffPathOptions): number {
 	if (tls !== null) return clientHelloBytesMax;
 	return headBytesMax + (proxyProtocol ? proxyHeaderBytesMax : 0);

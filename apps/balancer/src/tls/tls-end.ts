@@ -16,7 +16,7 @@ export interface TlsEndParts {
 	readonly headTimeoutMs: number;
 }
 
-/** The most handshakes at once; one more drops the oldest. */
+/** Most handshakes at once; one more drops the oldest. */
 const handshakesMax = 256;
 
 interface Usable {
@@ -25,10 +25,10 @@ interface Usable {
 }
 
 /**
- * Where TLS ends in the balancer: only for connections that no shard takes, so that their clients get an answer that they can read, and so that
- * /health answers when all shards are down. All other connections are decrypted in their shard.
+ * Ends TLS in the balancer, only for connections that no shard takes, so that their clients get a readable answer, and /health works when all shards are
+ * down. All other connections are decrypted in their shard.
  *
- * One owner, the balancer's loop. Bound: `handshakesMax`.
+ * Owned by the balancer's loop. Bound: `handshakesMax`.
  */
 export class TlsEnd {
 	readonly #parts: TlsEndParts;
@@ -48,7 +48,7 @@ export class TlsEnd {
 		});
 	}
 
-	/** Connections whose request has not come. */
+	/** Number of connections whose request has not arrived yet. */
 	get pending(): number {
 		return this.#handshakes.size;
 	}
@@ -57,12 +57,12 @@ export class TlsEnd {
 		this.#handshakes.lifetimeMs = value;
 	}
 
-	/** New connections get these. @throws Error when one cannot be used; nothing has changed then. */
+	/** Sets the certificates for new connections. @throws Error when one cannot be used. Then nothing has changed. */
 	useCertificates(certificates: readonly Certificate[]): void {
 		this.#usable = certificates.map(usable);
 	}
 
-	/** Takes over a connection that no shard takes. What the balancer answers itself it answers, anything else gets the refusal. */
+	/** Takes over a connection that no shard takes. Answers requests that the balancer handles itself, and refuses all others. */
 	refuse(connection: Socket, refusal: Refusal, address: string): void {
 		const { responder, headBytesMax } = this.#parts;
 		const usables = this.#usable;
@@ -94,16 +94,16 @@ export class TlsEnd {
 			} else responder.refuse(socket, problem ?? refusal, head.isHead);
 		};
 		this.#handshakes.add(socket);
-		// After an error the client is gone, or speaks no TLS that we know.
+		// After an error the client is gone, or its TLS is not supported.
 		socket.on("error", early);
 		socket.once("close", early);
-		// Before its request: it does not want an answer.
+		// The client closed before its request: it does not want an answer.
 		socket.once("end", early);
 		connection.on("error", early);
 		socket.on("data", onData);
 	}
 
-	/** Drops all of them; returns how many. */
+	/** Drops all connections; returns how many. */
 	close(): number {
 		const sockets = this.#handshakes.take();
 		for (const socket of sockets) socket.destroy();

@@ -34,7 +34,7 @@ export interface ChildHooks {
 	onNotReloaded(name: string, problem: string): void;
 	/** A process has died. */
 	onDeath(name: string): void;
-	/** Called when nothing of this shard runs any more, and its shared memory is cleared. */
+	/** Called when a shard's process has ended and its shared memory was cleaned up. */
 	onShardGone(slot: number): void;
 	/** Answers a child's question to all processes. */
 	answer(question: string, request: unknown): Promise<unknown>;

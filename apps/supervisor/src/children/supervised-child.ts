@@ -155,7 +155,7 @@ export class SupervisedChild implements Watched {
 		if (this.#state.kind === "starting" || this.#state.kind === "serving") this.#state.life.link.send({ type: "config", config });
 	}
 
-	/** As `reload`, for what new connections get. */
+	/** Like `reload`, for the certificates of new connections. */
 	useCertificates(certificates: readonly Certificate[]): void {
 		if (this.#state.kind === "starting" || this.#state.kind === "serving")
 			this.#state.life.link.send({ type: "certificates", certificates });

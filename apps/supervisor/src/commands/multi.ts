@@ -111,7 +111,7 @@ export async function multi({ loaded, input }: CommandInput): Promise<number> {
 	return status;
 }
 
-/** @throws ConfigError when there is no room for what webhooks need. */
+/** @throws ConfigError when there is not enough room for webhooks. */
 function openEvents(memory: ClusterMemory): void {
 	try {
 		memory.eventReaders();

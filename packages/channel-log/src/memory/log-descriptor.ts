@@ -10,7 +10,7 @@ import { LogSize } from "@shardcast/wire";
  *     256  holder's  appliedTail f64 | tailIntent f64                                           the holder of the lock
  *     384  tail      tail f64: everything before it is committed                                the holder of the lock
  *     512  reserved  bytes of the data that the file system has reserved                        any process, upwards only
- *     520  feeder    0, or slot and incarnation of the shard that brings what other machines publish   that shard; the supervisor after its death
+ *     520  feeder    0, or slot and incarnation of the shard that copies publications of other machines   that shard; the supervisor after its death
  *     640  counters  i32, see LogCounter                                                        any process, atomically
  *     768  reader 0  cursor f64 | state i32                                                     reader 0, once per batch
  *     896  reader 1  …                                                                          64 readers
@@ -163,7 +163,7 @@ export const RecordFloat = { position: 1, offset: 2, previous: 3, previousPositi
 export const LogRecord = { headBytes: 112, padding: -1, noPosition: -1 } as const;
 /**
  * `renews`: the earlier history had expired when it was published. `fed`: it is from Kafka or, with `stored`, from the durable store.
- * `kafkaOffset`: its offset is that of Kafka or the store. `hidden`: no publication, only sets the position; history ends there. */
+ * `kafkaOffset`: its offset is that of Kafka or the store. `hidden`: not a publication, only sets the position; history ends there. */
 export const RecordFlag = { delta: 1, renews: 2, fed: 4, kafkaOffset: 8, stored: 16, hidden: 32 } as const;
 /** i32 words from the start of a record's feed, then its f64 word. `entry` is the place of the feed in this log. */
 export const FedWord = { feed0: 0, feed1: 1, feedName: 2, entry: 3, leaderEpoch: 4 } as const;

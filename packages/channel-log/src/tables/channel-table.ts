@@ -115,8 +115,8 @@ export class ChannelTable {
 				head.flags |= RecordFlag.kafkaOffset;
 				return;
 			}
-			// A recreated topic continues in its own epoch. Any other source, an earlier topic included, means that the channel has several sources. What
-			// comes from a store has its order from there, whatever was here before.
+			// A recreated topic continues in its own epoch. Any other source, an earlier topic included, means that the channel has several sources. For
+			// records of a store the store defines the order, whatever was here before.
 			this.#begin(head, row, isStored || this.#isRecreated(row, head));
 			return;
 		}

@@ -1,12 +1,12 @@
 import { counter, gauge, type HistogramReading, histogram, type ReadMetric, type Sample } from "@shardcast/telemetry";
 
-/** One question to one backend. */
+/** A kind of request to a backend. */
 export interface BackendReading {
 	/** Such as `connect`. */
 	readonly hook: string;
 	/** The name of the proxy. */
 	readonly proxy: string;
-	/** By what came of them. */
+	/** By outcome. */
 	readonly results: Readonly<Record<string, number>>;
 	readonly statuses: ReadonlyMap<number, number>;
 	readonly repeats: number;
@@ -17,7 +17,7 @@ export interface BackendReading {
 
 type Reading = readonly BackendReading[];
 
-/** Values for each question, with its labels. */
+/** Values for each kind of request, with its labels. */
 const each = (labels: readonly string[], samples: (one: BackendReading) => Sample[]) => ({
 	labels: ["hook", "proxy", ...labels],
 	sample: (reading: Reading) =>
@@ -26,7 +26,7 @@ const each = (labels: readonly string[], samples: (one: BackendReading) => Sampl
 const byName = (label: string, values: Readonly<Record<string, number>>): Sample[] =>
 	Object.entries(values).map(([name, value]) => ({ labels: { [label]: name }, value }));
 
-/** What each shard keeps of the backends that it asks about clients, label `shard`. */
+/** Metrics of requests to backends in each shard's memory, with the label `shard`. */
 export const backendMetrics: readonly ReadMetric<Reading>[] = [
 	counter(
 		"shardcast_hook_requests_total",

@@ -1,6 +1,6 @@
 import { counter, gauge, type ReadMetric, type Sampler } from "@shardcast/telemetry";
 
-/** What a webhook has done so far. */
+/** Counters of a webhook. */
 export interface WebhookNumbers {
 	readonly name: string;
 	readonly delivered: number;
@@ -13,7 +13,7 @@ export interface WebhookNumbers {
 
 type Reading = readonly WebhookNumbers[];
 
-/** Several values for each webhook, which differ in `label`. */
+/** Several values for each webhook, distinguished by `label`. */
 const eachBy = (label: string, read: (webhook: WebhookNumbers) => Readonly<Record<string, number>>): Sampler<Reading> => ({
 	labels: ["webhook", label],
 	sample: (reading) =>
@@ -27,7 +27,7 @@ const each = (read: (webhook: WebhookNumbers) => number): Sampler<Reading> => ({
 	sample: (reading) => reading.map((webhook) => ({ labels: { webhook: webhook.name }, value: read(webhook) })),
 });
 
-/** What the process that sends webhooks keeps of them; no values without a webhook. */
+/** Metrics in the memory of the process that sends webhooks; no values without a webhook. */
 export const webhookMetrics: readonly ReadMetric<Reading>[] = [
 	counter(
 		"shardcast_webhook_events_total",

@@ -4,11 +4,11 @@ import type { Questions } from "./questions.ts";
 /** Most channels or connections in an answer, and most bytes of their names. */
 export const inventoryLimits = { entries: 32_768, bytes: 4 * 1024 * 1024 } as const;
 
-/** A part of a long list, in the order of its keys by their UTF-16 code units. */
+/** A page of a long list, ordered by the UTF-16 code units of its keys. */
 export interface Page {
-	/** Only what comes after this key; absent = from the start. */
+	/** Start after this key; absent = from the start. */
 	readonly after?: string;
-	/** At most so many, from 1; absent = all. Whoever asks wants one more, to know whether there are more. */
+	/** Most entries, at least 1; absent = all. Callers ask for one more than they need, to know whether there are more. */
 	readonly most?: number;
 }
 
@@ -42,7 +42,7 @@ export interface ConnectionInfo {
 /** Null = more than `inventoryLimits`. */
 export type ConnectionInfos = readonly ConnectionInfo[] | null;
 
-/** The connections of a user, on all shards, in the order of their client ids when it is asked for a page. */
+/** The connections of a user, on all shards. A page is ordered by client id. */
 export const connectionsQuestion: Question<{ readonly user: string } & Page, ConnectionInfos, ConnectionInfos> = {
 	name: "connections",
 	asks: "shards",
@@ -87,7 +87,7 @@ export function answerInventory(questions: Pick<Questions, "add">): void {
 			if (part === null) return null;
 			for (const [name, clients] of Object.entries(part)) sums.set(name, (sums.get(name) ?? 0) + clients);
 		}
-		// The first of all shards together: each has told its first.
+		// Each shard has sent its first entries, so the first ones of all shards are among them.
 		const page = pageOf([...sums], ([name]) => name, request);
 		return withinInventory(new Map(page)) ? Object.fromEntries(page) : null;
 	});
@@ -103,7 +103,7 @@ export function answerInventory(questions: Pick<Questions, "add">): void {
 	questions.add(nodesQuestion, (parts) => [...parts]);
 }
 
-/** The page of these; all of them, as they are, if it has no end and no start. */
+/** Returns a page of the items; all of them, unordered, if the page has neither start nor limit. */
 export function pageOf<Entry>(entries: readonly Entry[], keyOf: (entry: Entry) => string, { after, most }: Page): readonly Entry[] {
 	if (after === undefined && most === undefined) return entries;
 	const compare = (a: Entry, b: Entry) => (keyOf(a) < keyOf(b) ? -1 : 1);

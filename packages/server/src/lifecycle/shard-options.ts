@@ -27,7 +27,7 @@ export interface ShardOptions {
 	 * @param committed must be called after each publication.
 	 */
 	readonly openHistory: (committed: () => void) => ChannelLog;
-	/** For TLS, the first for clients without a known server name; none = connections are not encrypted. */
+	/** Certificates for TLS; the first is for clients without a known server name. Empty = no TLS. */
 	readonly certificates: readonly Certificate[];
 	/** Address to listen on; null = it gets only connections handed over. */
 	readonly address: Address | null;
@@ -41,7 +41,7 @@ export interface ShardOptions {
 	readonly openAddresses: () => AddressTable;
 	/** Redis, which connects several machines; null = only one machine. Closed with the shard. */
 	readonly redis?: SharedRedis | null;
-	/** Opens the ring in which the collector of webhooks hears of this shard's clients; asked for when there is a webhook first. */
+	/** Opens the ring for client events, which the sender of webhooks reads. Called when there is a webhook for the first time. */
 	readonly openClientEvents: () => EventWriter;
 	/** Kafka ingest; null = not used. */
 	readonly ingest: ShardIngest | null;

@@ -156,7 +156,7 @@ export class Shard {
 		const console = new Console({ options, live, hub, check, channels: centrifuge.subscribers, history });
 		const nodes = nodesRoute({ ask, access });
 		const routes = clusterRoutes({ board, access: () => openAccess(live.config), metrics: () => ask(metricsQuestion, null) });
-		// The balancer answers with the console's page, unless it cannot see what is asked for.
+		// The balancer serves the console's page, unless it cannot read the request.
 		const isBehindBalancer = options.handoff !== null || options.isProxy !== null;
 		if (isBehindBalancer && options.certificates.length > 0)
 			routes.push(...consoleRoutes(() => ({ token: live.config.consoleToken, authRequired: live.authRequired })));
@@ -285,7 +285,7 @@ export class Shard {
 		this.prepare(config)();
 	}
 
-	/** New connections get these certificates. @throws Error when one cannot be used; nothing has changed then. */
+	/** Sets the certificates for new connections. @throws Error when one cannot be used. Then nothing has changed. */
 	useCertificates(certificates: readonly Certificate[]): void {
 		this.#listener.useCertificates(certificates);
 	}

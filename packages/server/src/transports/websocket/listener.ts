@@ -81,7 +81,7 @@ export class Listener implements Feature {
 		return () => this.sockets.limit();
 	}
 
-	/** New connections get these certificates. @throws Error when the library does not take one; nothing has changed then. */
+	/** Sets the certificates for new connections. @throws Error when the library does not accept one. Then nothing has changed. */
 	useCertificates(certificates: readonly Certificate[]): void {
 		this.sockets.useCertificates(certificates);
 	}

@@ -61,19 +61,19 @@ export class GuardedApp {
 
 	/**
 	 * @param onError called with each exception; must not throw.
-	 * @param certificates for TLS, the first for clients without a known server name; none = connections are not encrypted.
+	 * @param certificates for TLS; the first is for clients without a known server name. Empty = no TLS.
 	 */
 	constructor(onError: (callback: GuardedCallback, error: unknown) => void, certificates: readonly Certificate[] = []) {
 		this.#onError = onError;
 		this.#apps = new LibraryApps(certificates.length === 0 ? App() : null, certificates);
 	}
 
-	/** New connections get these certificates. @throws Error when the library does not take one; nothing has changed then. */
+	/** Sets the certificates for new connections. @throws Error when the library does not accept one. Then nothing has changed. */
 	useCertificates(certificates: readonly Certificate[]): void {
 		this.#apps.use(certificates);
 	}
 
-	/** About once a second, outside of callbacks: gives up what served former certificates and has no connections left. */
+	/** Closes apps with old certificates that have no connections left. Call about once a second, outside of callbacks. */
 	tidy(): void {
 		this.#apps.tidy();
 	}
@@ -125,7 +125,7 @@ export class GuardedApp {
 		const close = this.#guarded("close", callbacks.close, nothing);
 		this.#apps.configure(`ws ${path}`, (served) => {
 			const counted = (socket: Socket, code: number, reason: ArrayBuffer): void => {
-				// The library does not tell `filter` of the end of a WebSocket.
+				// The library does not call `filter` when a WebSocket ends.
 				served.open--;
 				close(socket, code, reason);
 			};
@@ -199,8 +199,8 @@ export class GuardedApp {
 	}
 
 	/**
-	 * Serves a connection that was accepted elsewhere; the descriptor is the library's from now on.
-	 * @param serverName that the client asks for, with TLS; null = none.
+	 * Serves a connection accepted elsewhere. The library owns the descriptor from now on.
+	 * @param serverName requested by the client, with TLS; null = none.
 	 */
 	adopt(descriptor: number, serverName: string | null = null): void {
 		this.#apps.for(serverName).adoptSocket(descriptor);
@@ -210,7 +210,7 @@ export class GuardedApp {
 		return this.#apps.publish(topic, message, isBinary);
 	}
 
-	/** To all subscribers but one. */
+	/** Sends to all subscribers except one. */
 	publishToOthers(sender: OfApp, topic: string, message: Uint8Array, isBinary: boolean): void {
 		this.#apps.publishToOthers(sender, topic, message, isBinary);
 	}
