@@ -8,7 +8,7 @@ import type { LoadTestOptions } from "./options.ts";
 import type { ProgressView } from "./report/progress-view.ts";
 import { generatorWarnings, type LoadTestResult, rampProblems, sendProblems } from "./report/result.ts";
 import { Servers, spreadPercent } from "./servers.ts";
-import { parseTarget } from "./target.ts";
+import { parseTarget, type Target } from "./target.ts";
 import type { KafkaTarget } from "./thread/kafka-source.ts";
 
 /**
@@ -39,7 +39,7 @@ async function runWith(
 ): Promise<void> {
 	const cluster = options.start === null ? null : await startOwnCluster([...options.start, ...(kafka?.clusterFlags ?? [])]);
 	try {
-		const target = cluster === null ? options.target : parseTarget(cluster.url);
+		const target = cluster === null ? options.target : ownTarget(cluster.url);
 		await runOn({ ...options, target }, kafka?.target ?? null, view, result, signal);
 	} finally {
 		if (cluster !== null) {
@@ -54,10 +54,17 @@ export function emptyResult(options: LoadTestOptions): LoadTestResult {
 	return { machine: machineFacts(), options, warnings: [], problems: [] };
 }
 
+/** The certificate that it was started with is not checked. */
+function ownTarget(url: string): Target {
+	const target = parseTarget(url);
+	return target.tls === null ? target : { ...target, tls: { ...target.tls, verify: false } };
+}
+
 async function startOwnCluster(flags: readonly string[]): Promise<Cluster> {
 	const at = flags.indexOf("--shards");
-	if (at < 0) return startCluster({ flags });
-	return startCluster({ shards: Number(flags[at + 1]), flags: flags.toSpliced(at, 2) });
+	const tls = flags.includes("--tls-cert");
+	if (at < 0) return startCluster({ flags, tls });
+	return startCluster({ shards: Number(flags[at + 1]), flags: flags.toSpliced(at, 2), tls });
 }
 
 async function runOn(

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseBytes, parseDuration } from "@shardcast/config";
 import { openFilesLimit } from "@shardcast/process";
@@ -104,6 +105,8 @@ const protocolHelp = Object.entries(protocolKinds)
 
 interface Flags {
 	url: Target;
+	insecure?: boolean;
+	ca?: string;
 	protocol: ProtocolKind;
 	connections: number;
 	scenario: Scenario;
@@ -136,6 +139,8 @@ export function parseOptions(
 			"Opens WebSockets to a cluster on this machine, sends messages and checks that every client gets each exactly once, in order.",
 		)
 		.addOption(defaulted("--url <url>", "server to load, on this machine", checked(parseTarget), "ws://127.0.0.1:3005"))
+		.option("--insecure", "for wss://: the server's certificate is not checked")
+		.option("--ca <file>", "for wss://: certificate authority of the server's certificate, in PEM", checked(readCa))
 		.addOption(
 			new Option("--start <flags>", 'start a cluster with these flags of `shardcast multi` ("--shards 2"), load it, stop it')
 				.argParser(startFlags)
@@ -177,6 +182,21 @@ export function parseOptions(
 	return conclude(command.opts<Flags>(), descriptorsMax);
 }
 
+function readCa(path: string): string {
+	try {
+		return readFileSync(path, "utf8");
+	} catch (error) {
+		throw new RangeError(`can't be read (${(error as NodeJS.ErrnoException).code})`);
+	}
+}
+
+/** The target with what the flags say of its certificate. */
+function secured(target: Target, { insecure = false, ca }: Pick<Flags, "insecure" | "ca">, refuse: (problem: string) => never): Target {
+	const { tls } = target;
+	if (tls === null && (insecure || ca !== undefined)) refuse(`${insecure ? "--insecure" : "--ca"}: the URL has no certificate; use wss://`);
+	return tls === null ? target : { ...target, tls: { ...tls, verify: !insecure, ca: ca ?? null } };
+}
+
 /** What no flag alone can tell. */
 function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 	const { connections, channelSize, protocol } = flags;
@@ -201,7 +221,7 @@ function conclude(flags: Flags, descriptorsMax: number): LoadTestOptions {
 			`--connections ${connections}: this process may open ${descriptorsMax} files; raise the limit (ulimit -n) or give at most ${descriptorsMax - descriptorsKept}`,
 		);
 	return {
-		target: flags.url,
+		target: secured(flags.url, flags, refuse),
 		connections,
 		scenario: flags.scenario,
 		protocol,

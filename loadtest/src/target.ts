@@ -6,10 +6,21 @@ export interface Target {
 	readonly port: number;
 	readonly path: string;
 	readonly httpUrl: string;
+	/** For wss://; null = connections are not encrypted. */
+	readonly tls: TargetTls | null;
+}
+
+export interface TargetTls {
+	/** False = the server's certificate is not checked. */
+	readonly verify: boolean;
+	/** Certificate authority in PEM; null = those that Node knows. */
+	readonly ca: string | null;
+	/** Whether connections resume the session of an earlier one. */
+	readonly resumes: boolean;
 }
 
 /**
- * Reads a ws:// URL and refuses everything that is not this machine: a tool that opens 12,000 connections must not be aimed
+ * Reads a ws:// or wss:// URL and refuses everything that is not this machine: a tool that opens 12,000 connections must not be aimed
  * at somebody else's server by a typing error.
  * @throws RangeError whose message completes the sentence `"<text>" …`.
  */
@@ -20,13 +31,15 @@ export function parseTarget(text: string): Target {
 	} catch {
 		throw new RangeError("is not a URL; write ws://127.0.0.1:3005");
 	}
-	if (url.protocol !== "ws:") throw new RangeError(`has the scheme ${url.protocol}//; only ws:// is supported`);
+	const isSecure = url.protocol === "wss:";
+	if (url.protocol !== "ws:" && !isSecure) throw new RangeError(`has the scheme ${url.protocol}//; only ws:// and wss:// are supported`);
 	const name = url.hostname.replace(/^\[|\]$/g, "");
 	const loopback = name === "localhost" || name === "::1" || (isIPv4(name) && name.startsWith("127."));
 	if (!loopback) throw new RangeError(`is not on this machine; the load test only loads 127.0.0.0/8, ::1 and localhost`);
 	const host = name === "localhost" ? "127.0.0.1" : name;
-	const port = Number(url.port || 80);
-	return { host, port, path: url.pathname + url.search, httpUrl: `http://${host.includes(":") ? `[${host}]` : host}:${port}` };
+	const port = Number(url.port || (isSecure ? 443 : 80));
+	const httpUrl = `http${isSecure ? "s" : ""}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+	return { host, port, path: url.pathname + url.search, httpUrl, tls: isSecure ? { verify: true, ca: null, resumes: false } : null };
 }
 
 /** The client's path with the channel that it listens to. */

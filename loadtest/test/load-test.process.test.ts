@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts, ManagedProcess } from "@shardcast/testkit";
+import { freePorts, ManagedProcess, makeCertificate } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LoadTestResult } from "../src/report/result.ts";
 
@@ -41,8 +41,7 @@ let runs = 0;
 async function loadTest(port: number, flags: readonly string[], disturb?: (run: ManagedProcess) => Promise<void>): Promise<Run> {
 	const json = join(directory, `${runs++}.json`);
 	const run = await ManagedProcess.start(program, [
-		"--url",
-		`ws://127.0.0.1:${port}`,
+		...(flags.includes("--url") ? [] : ["--url", `ws://127.0.0.1:${port}`]),
 		"--hold",
 		"50ms",
 		"--threads",
@@ -225,4 +224,27 @@ it("a command line that is wrong: one clear line and exit status 2", async () =>
 	const run = await ManagedProcess.start(program, ["--what"]);
 	expect(await run.exited).toEqual({ code: 2, signal: null });
 	expect(run.log().trim().split("\n")).toEqual([expect.stringContaining("unknown option '--what'")]);
+});
+
+describe("load test over TLS", () => {
+	it("checks the certificate with --ca, passes with it, and fails without", async () => {
+		const port = await freePorts();
+		const { certFile, keyFile } = makeCertificate(directory, { name: "load" });
+		const tls = ["--tls-cert", certFile, "--tls-key", keyFile];
+		const server = await ManagedProcess.start(shardcast, ["single", "--addr", `127.0.0.1:${port}`, ...tls]);
+		try {
+			await server.waitForOutput(/wss:\/\//, 20_000);
+			const flags = ["--url", `wss://127.0.0.1:${port}`, "--connections", "20", "--rate", "50", "--duration", "500ms"];
+			const [trusting, strict] = await Promise.all([
+				loadTest(port, [...flags, "--ca", certFile]),
+				loadTest(port, [...flags, "--ramp-timeout", "5s"]),
+			]);
+			expect(trusting.output).toContain("passed: every client got every message exactly once, in order");
+			expect(trusting.result.ramp).toMatchObject({ opened: 20, failures: {} });
+			expect(strict.status, strict.output).not.toBe(0);
+			expect(strict.result.ramp).toMatchObject({ opened: 0, failures: { "failed: self-signed certificate": 20 } });
+		} finally {
+			await server.stop();
+		}
+	});
 });

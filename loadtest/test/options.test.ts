@@ -67,6 +67,8 @@ describe("options", () => {
 		[["--start", "--shards 2 --lb-addr :4005"], "--start <flags>' argument '--shards 2 --lb-addr :4005' is invalid. It has --lb-addr, but"],
 		[["--start", "--base-port=4002"], "It has --base-port, but the load test finds free ports itself; leave it out, or"],
 		[["extra"], "too many arguments"],
+		[["--insecure"], "--insecure: the URL has no certificate; use wss://"],
+		[["--url", "wss://127.0.0.1:1", "--ca", "/nowhere"], "It can't be read (ENOENT)"],
 	])("refuses %j and says why", (argv, told) => {
 		expect(refusal(...argv)).toContain(told);
 	});
@@ -107,9 +109,9 @@ describe("target", () => {
 		expect(() => parseTarget(text)).toThrow("is not on this machine");
 	});
 
-	it("refuses what is no ws:// URL", () => {
+	it("refuses what is no ws:// or wss:// URL", () => {
 		expect(() => parseTarget("http://127.0.0.1")).toThrow("only ws://");
-		expect(() => parseTarget("wss://127.0.0.1")).toThrow("only ws://");
+		expect(parseTarget("wss://127.0.0.1")).toMatchObject({ port: 443, httpUrl: "https://127.0.0.1:443", tls: { verify: true } });
 		expect(() => parseTarget("127.0.0.1")).toThrow("is not a URL");
 	});
 

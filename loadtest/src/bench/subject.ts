@@ -27,8 +27,9 @@ export async function startBareServer(): Promise<Subject> {
 export async function startBenchCluster(
 	mode: "handoff" | "proxy",
 	flags: readonly string[] = [],
+	tls = false,
 ): Promise<Subject & { readonly cluster: Cluster }> {
-	const cluster = await startCluster({ shards: benchShards, flags: ["--lb-mode", mode, ...flags] });
+	const cluster = await startCluster({ shards: benchShards, flags: ["--lb-mode", mode, ...flags], tls });
 	const target = parseTarget(cluster.url);
 	const servers = await Servers.find(target.httpUrl);
 	// A supervisor that is not found would make the cluster look cheaper than it is.

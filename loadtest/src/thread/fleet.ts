@@ -5,6 +5,7 @@ import {
 	handshakeKey,
 	RawSocket,
 	type RawSocketHandler,
+	type RawSocketTls,
 	type SocketEnd,
 } from "@shardcast/testkit";
 import { monotonicMs } from "@shardcast/wire";
@@ -12,7 +13,7 @@ import type { Audience } from "../audience.ts";
 import type { ClientProtocol, ServerEvents } from "../protocols/client-protocol.ts";
 import { LatencyRecorder } from "../report/latency.ts";
 import { Progress, type ProgressCounters } from "../report/progress-counters.ts";
-import type { Target } from "../target.ts";
+import type { Target, TargetTls } from "../target.ts";
 
 export interface FleetOptions {
 	/** Number of this thread among the threads of the load test. */
@@ -60,6 +61,8 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 	#frame: Buffer;
 	/** Clients whose end has been noted before it came. */
 	readonly #noted = new Set<RawSocket>();
+	/** That later connections may resume. */
+	#session: Buffer | undefined;
 	#next = 0;
 	#connecting = 0;
 	#inFlight = 0;
@@ -255,11 +258,24 @@ export class Fleet implements RawSocketHandler, ServerEvents {
 					headers: protocol.headers,
 					key: this.#key,
 					readBuffer: this.#readBuffer,
+					...(target.tls !== null && { tls: this.#secured(target.tls) }),
 					...(sourceAddresses.length === 0 ? {} : { localAddress: sourceAddresses[client % sourceAddresses.length] }),
 				},
 				this,
 			);
 		}
+	}
+
+	#secured({ verify, ca, resumes }: TargetTls): RawSocketTls {
+		const checks = { verify, ca: ca ?? undefined };
+		if (!resumes) return checks;
+		return {
+			...checks,
+			session: this.#session,
+			onSession: (session) => {
+				this.#session = session;
+			},
+		};
 	}
 
 	#note(what: string, times: number): void {

@@ -19,6 +19,8 @@ export function haproxyForTests(): boolean {
 export interface HaproxyRoute {
 	readonly port: number;
 	readonly to: number;
+	/** Further words of its `bind` line. */
+	readonly bind?: string;
 	/** How its connections begin, such as "send-proxy-v2"; further words of HAProxy's `server` line. */
 	readonly server: string;
 	/** Further lines of the section. */
@@ -37,8 +39,8 @@ export class Haproxy {
 
 	static async start(routes: readonly HaproxyRoute[]): Promise<Haproxy> {
 		const folder = mkdtempSync(join(tmpdir(), "haproxy-"));
-		const sections = routes.map(({ port, to, server, lines = ["mode tcp"] }, index) =>
-			[`listen route${index}`, `bind 127.0.0.1:${port}`, ...lines, `server one 127.0.0.1:${to} ${server}`].join("\n\t"),
+		const sections = routes.map(({ port, to, server, bind = "", lines = ["mode tcp"] }, index) =>
+			[`listen route${index}`, `bind 127.0.0.1:${port} ${bind}`, ...lines, `server one 127.0.0.1:${to} ${server}`].join("\n\t"),
 		);
 		const times = "defaults\n\ttimeout connect 5s\n\ttimeout client 60s\n\ttimeout server 60s\n\ttimeout tunnel 60s\n";
 		const file = join(folder, "haproxy.cfg");
@@ -52,6 +54,10 @@ export class Haproxy {
 			throw error;
 		}
 		return haproxy;
+	}
+
+	get pid(): number {
+		return this.#child.pid!;
 	}
 
 	async stop(): Promise<void> {

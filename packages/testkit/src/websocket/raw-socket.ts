@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { connect as connectSecure } from "node:tls";
 import { FrameParser } from "./frame-parser.ts";
 import { decodeClose, encodeClose, encodeFrame, Opcode } from "./frames.ts";
 import { type HandshakeKey, parseResponseHead, type ResponseHead, upgradeRequest } from "./handshake.ts";
@@ -15,6 +16,19 @@ export interface RawSocketOptions {
 	readonly localAddress?: string;
 	readonly headers?: Readonly<Record<string, string>>;
 	readonly messageBytesMax?: number;
+	/** The connection is encrypted. */
+	readonly tls?: RawSocketTls;
+}
+
+export interface RawSocketTls {
+	/** False = the server's certificate is not checked. */
+	readonly verify: boolean;
+	/** Certificate authority in PEM; undefined = those that Node knows. */
+	readonly ca?: string | undefined;
+	/** A session to be resumed; undefined = a full handshake. */
+	readonly session?: Buffer | undefined;
+	/** Gets sessions that can be resumed. */
+	readonly onSession?: (session: Buffer) => void;
 }
 
 /** How a connection ended; exactly one is reported for each socket. */
@@ -47,6 +61,8 @@ export class RawSocket {
 	readonly tcp: Socket;
 	/** Set to true, control frames are not answered. */
 	passive = false;
+	/** The TCP socket below an encrypted one. */
+	#wire: Socket | null = null;
 	readonly #handler: RawSocketHandler;
 	readonly #options: RawSocketOptions;
 	readonly #parser: FrameParser;
@@ -69,12 +85,24 @@ export class RawSocket {
 			},
 			options.messageBytesMax,
 		);
-		const buffer = options.readBuffer;
-		this.tcp = connect({
-			host: options.host,
-			port: options.port,
+		this.tcp = options.tls === undefined ? this.#connect() : this.#connectSecure(options.tls);
+		this.tcp.on(options.tls === undefined ? "connect" : "secureConnect", () => {
+			const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+			this.tcp.write(upgradeRequest(options.path, `${host}:${options.port}`, options.key.key, options.headers));
+		});
+		this.tcp.on("error", (error) => {
+			this.#error = error.message;
+		});
+		this.tcp.on("close", () => this.#finish());
+	}
+
+	#connect(): Socket {
+		const { host, port, localAddress, readBuffer: buffer } = this.#options;
+		return connect({
+			host,
+			port,
 			noDelay: true,
-			...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+			...(localAddress !== undefined && { localAddress }),
 			onread: {
 				buffer,
 				callback: (length) => {
@@ -83,14 +111,26 @@ export class RawSocket {
 				},
 			},
 		});
-		this.tcp.on("connect", () => {
-			const host = options.host.includes(":") ? `[${options.host}]` : options.host;
-			this.tcp.write(upgradeRequest(options.path, `${host}:${options.port}`, options.key.key, options.headers));
+	}
+
+	#connectSecure({ verify, ca, session, onSession }: RawSocketTls): Socket {
+		const { host, port, localAddress, readBuffer } = this.#options;
+		const tcp = connect({ host, port, noDelay: true, ...(localAddress !== undefined && { localAddress }) });
+		// It is the owner of the secure socket that hears of errors.
+		tcp.on("error", () => {});
+		this.#wire = tcp;
+		const socket = connectSecure({
+			socket: tcp,
+			rejectUnauthorized: verify,
+			// An address is in no certificate's SNI, but may be in the certificate.
+			host,
+			...(ca !== undefined && { ca }),
+			...(session !== undefined && { session }),
 		});
-		this.tcp.on("error", (error) => {
-			this.#error = error.message;
-		});
-		this.tcp.on("close", () => this.#finish());
+		if (onSession !== undefined) socket.on("session", onSession);
+		// Pieces of TLS records, at most 16 KiB; the owner looks for messages in its buffer.
+		socket.on("data", (piece: Buffer) => this.#read(readBuffer, piece.copy(readBuffer)));
+		return socket;
 	}
 
 	get isOpen(): boolean {
@@ -116,7 +156,11 @@ export class RawSocket {
 
 	/** Ends at once with RST: no closing handshake, and no port left in TIME_WAIT on this side. */
 	reset(): void {
-		this.tcp.resetAndDestroy();
+		if (this.#wire === null) this.tcp.resetAndDestroy();
+		else {
+			this.#wire.resetAndDestroy();
+			this.tcp.destroy();
+		}
 	}
 
 	#read(bytes: Buffer, length: number): void {
