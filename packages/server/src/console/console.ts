@@ -1,4 +1,5 @@
 import type { ChannelLog } from "@shardcast/channel-log";
+import { authRequired, type Config } from "@shardcast/config";
 import {
 	type ConsolePart,
 	channelsQuestion,
@@ -10,7 +11,7 @@ import {
 import { openAccess, type Route } from "@shardcast/http";
 import { monotonicMs } from "@shardcast/wire";
 import type { Hub } from "../hub/hub.ts";
-import type { Feature } from "../lifecycle/feature.ts";
+import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { LiveConfig } from "../lifecycle/live-config.ts";
 import type { ShardOptions } from "../lifecycle/shard-options.ts";
 import type { ConnectionCheck } from "../limits/connection-check.ts";
@@ -68,6 +69,15 @@ export class Console implements Feature {
 			};
 		});
 		parts.add(channelsQuestion, ({ search }) => ours.list(search, listedChannelsMax));
+	}
+
+	/** Pages that came under other rules are closed: they reconnect, and have to show the token. */
+	reload(config: Config): Commit {
+		const { live } = this.#parts;
+		const changes = config.consoleToken !== live.config.consoleToken || (authRequired(config) && !live.authRequired);
+		return () => {
+			if (changes) this.feed.close();
+		};
 	}
 
 	/** Closes the console pages before the clients. They reconnect by themselves. */

@@ -1,8 +1,33 @@
+import { type Config, defaultConfig } from "@shardcast/config";
 import { describe, expect, it } from "vitest";
+import { Console } from "../../src/console/console.ts";
 import { type ConsoleHead, mayWatch } from "../../src/console/console-access.ts";
+import { noWatch } from "../../src/console/console-feed.ts";
+import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 
 const page: ConsoleHead = { token: null, origin: "http://localhost:3005", host: "localhost:3005", address: "127.0.0.1" };
 const token = "look-but-not-touch";
+
+describe("pages that are open when a reload changes who may watch", () => {
+	/** The codes with which a page is closed by a reload. */
+	function reloaded(before: Partial<Config>, after: Partial<Config>): readonly number[] {
+		const live = new LiveConfig(defaultConfig(before));
+		const console = new Console({ options: {}, live, hub: {}, channels: {}, history: {}, check: {} } as never);
+		const codes: number[] = [];
+		const viewer = { ...noWatch, shown: 0, send: () => {}, getBufferedAmount: () => 0, end: (code: number) => void codes.push(code) };
+		console.feed.add(viewer);
+		console.reload(defaultConfig(after))();
+		console.feed.remove(viewer);
+		return codes;
+	}
+
+	it("are closed; otherwise they stay", () => {
+		expect(reloaded({}, { requireAuth: true }), "authentication is required").toEqual([1001]);
+		expect(reloaded({}, { consoleToken: "t" }), "a token is set").toEqual([1001]);
+		expect(reloaded({ consoleToken: "t" }, { consoleToken: "u" }), "another token").toEqual([1001]);
+		expect(reloaded({ consoleToken: "t" }, { consoleToken: "t", messageRate: 5 }), "nothing of it has changed").toEqual([]);
+	});
+});
 
 describe("who may be fed with the console", () => {
 	it.each([

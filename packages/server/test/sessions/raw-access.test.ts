@@ -264,6 +264,18 @@ describe("where authentication is required, a raw client", () => {
 	});
 });
 
+it("a client without a token is told all ways to send one, the cookie included", async () => {
+	const told = async (values: Partial<Config>) => {
+		const answer = (await new RawRig({ ...config, ...values }).ask("")) as { readonly status: number; readonly body: string };
+		return [answer.status, (JSON.parse(answer.body) as { error: { message: string } }).error.message];
+	};
+	expect(await told({})).toEqual([401, "this server needs a token: ?token=…, or Authorization: Bearer"]);
+	expect(await told({ rawTokenCookie: "jwt" })).toEqual([
+		401,
+		"this server needs a token: ?token=…, Authorization: Bearer, or the cookie jwt",
+	]);
+});
+
 describe("others see a raw client with a token", () => {
 	const shown = {
 		...config,

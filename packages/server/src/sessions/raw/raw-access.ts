@@ -52,8 +52,7 @@ export class RawAccess {
 		const { live } = this.#parts;
 		const { config } = live;
 		if (!live.authRequired) return { identity: claims, channels: asked, hearsAll: true };
-		if (claims === null && !config.allowAnonymousConnect)
-			return unauthorized("this server needs a token: ?token=…, or Authorization: Bearer");
+		if (claims === null && !config.allowAnonymousConnect) return unauthorized(needsToken(config.rawTokenCookie));
 		if (connectDisconnect(claims?.user ?? null, config) !== null) return forbidden("the token must name a user");
 		const channels = this.#channels(claims, asked);
 		return "refused" in channels ? channels : { identity: claims, ...channels, hearsAll: false };
@@ -102,6 +101,12 @@ function whyNot(error: ErrorCode): string {
 	if (error === ErrorCode.permissionDenied) return "permission denied";
 	if (error === ErrorCode.unknownChannel) return "unknown channel";
 	return error === ErrorCode.badRequest ? "this is not the name of a channel" : "not available";
+}
+
+/** @param cookie the name of the cookie that may hold it; "" = none may. */
+function needsToken(cookie: string): string {
+	const ways = ["?token=…", "Authorization: Bearer", ...(cookie === "" ? [] : [`the cookie ${cookie}`])];
+	return `this server needs a token: ${ways.slice(0, -1).join(", ")}, or ${ways.at(-1)}`;
 }
 
 export const unauthorized = (message: string) => ({ refused: refusal("unauthorized", message, challenge) });

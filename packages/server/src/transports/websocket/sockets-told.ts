@@ -71,6 +71,12 @@ export class ToldSockets {
 		this.#opened = null;
 		try {
 			this.#parts.app.adopt(held);
+		} catch (error) {
+			closeDescriptor(far);
+			// The library owns the descriptor once it has opened a connection for it.
+			if (this.#opened === null) closeDescriptor(held);
+			else (this.#opened as Response).close();
+			throw error;
 		} finally {
 			this.#opening = false;
 		}
