@@ -324,6 +324,22 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 		query(rate("shardcast_redis_messages_total"), "{{instance}} {{process}}"),
 		query(`shardcast_redis_subscriptions${on}`, "{{instance}} {{process}}: channels"),
 	]),
+	lines("Publications with history", "By what Redis made of them, and those that a machine brought to its clients.", "short", [
+		query(`sum by (outcome, instance) (${rate("shardcast_shared_publications_total")})`, "{{instance}} {{outcome}}"),
+		query(`sum by (way, instance) (${rate("shardcast_shared_brought_total")})`, "{{instance}} brought: {{way}}"),
+	]),
+	lines("Lost publications", "Publications with history that did not reach a machine; their subscribers were told.", "short", [
+		query(`sum by (reason, instance) (${rate("shardcast_shared_lost_total")})`, "{{instance}} {{reason}}"),
+		query(`sum by (instance) (${rate("shardcast_shared_recovery_reads_total")})`, "{{instance}} reads for recovery"),
+	]),
+	lines("Messages without history", "Messages that the machines exchange, and those that were dropped.", "short", [
+		query(`sum by (direction, instance) (${rate("shardcast_node_messages_total")})`, "{{instance}} {{direction}}"),
+		query(`sum by (reason, instance) (${rate("shardcast_node_messages_dropped_total")})`, "{{instance}} dropped: {{reason}}"),
+		query(`sum by (instance) (${rate("shardcast_node_batches_missed_total")})`, "{{instance}} batches lost on the way"),
+	]),
+	lines("Channels of Redis", "Channels with history that a shard brings to its machine, and that its clients need.", "none", [
+		query(`sum by (what, instance) (shardcast_shared_channels${on})`, "{{instance}} {{what}}"),
+	]),
 ]);
 
 const channels = dashboard(

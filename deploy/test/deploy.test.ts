@@ -210,6 +210,7 @@ const notShown = new Set([
 	"shardcast_revocations", // of interest only to those who block and revoke
 	"shardcast_revoked_refused_total",
 	"shardcast_http_requests_total", // of little interest
+	"shardcast_node_batches_total", // shown as messages
 	"shardcast_kafka_history_reads_total", // shown as recoveries
 	"shardcast_kafka_history_records_total", // the same
 	"shardcast_kafka_dead_letters_waiting", // written or lost soon

@@ -6,7 +6,7 @@ import { ShardIngest } from "@shardcast/kafka";
 import { AddressTable, RateTable } from "@shardcast/limits";
 import { DescriptorChannel, dieWithParent, SharedFile } from "@shardcast/native";
 import { cannotListen, clientsThatFit, ProcessMonitor } from "@shardcast/process";
-import { proxyTokenCheck, Shard, StatusLine } from "@shardcast/server";
+import { openRedis, proxyTokenCheck, Shard, StatusLine } from "@shardcast/server";
 import { EventWriter, openEventRing } from "@shardcast/webhooks";
 import { useChannelHashKey } from "@shardcast/wire";
 
@@ -51,6 +51,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 	const [handoff] = handoffDescriptors;
 	const bus = SharedMemoryBus.join(directory, board, slot);
 	const ingest = ShardIngest.create({ config, slot, incarnation, shardsTotal, cluster: { directory, board }, bus, log, row });
+	const redis = openRedis(config, `shard-${slot}`, log);
 	const shard = new Shard({
 		config,
 		board,
@@ -60,6 +61,7 @@ async function startShard(message: StartMessage, control: ChildControl, parts: P
 		openHistory: (committed) => ChannelLog.open(directory.path, { slot, incarnation }, { committed }),
 		ingest,
 		certificates,
+		redis,
 		address: { host: config.host, port },
 		handoff: handoff === undefined ? null : DescriptorChannel.inherited(handoff, directory.handoffPath(slot)),
 		rates: new RateTable(SharedFile.open(directory.ratesPath).buffer),

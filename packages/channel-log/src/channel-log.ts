@@ -227,6 +227,11 @@ export class ChannelLog implements Broker {
 		return outcome;
 	}
 
+	/** 64 bits that stand for these logs: the same in all processes of a cluster, and others after its restart. */
+	identity(): readonly [number, number] {
+		return this.#names.cluster();
+	}
+
 	/** Number of the log that a channel belongs to. */
 	logOf(channel: string): number {
 		return this.#names.get(channel).log;

@@ -37,6 +37,12 @@ export class ChannelNames {
 		this.#secret = new Uint8Array(new Int32Array(secret).buffer);
 	}
 
+	/** 64 bits that stand for this cluster since its start: the same in all its processes, and others after a restart. */
+	cluster(): readonly [number, number] {
+		const digest = createHash("sha256").update(this.#secret).update("cluster").digest();
+		return [digest.readInt32LE(0), digest.readInt32LE(4)];
+	}
+
 	/** @throws RangeError when the name is invalid. */
 	get(name: string): ChannelName {
 		const known = this.#recent.get(name);

@@ -1,5 +1,7 @@
 export { FeedCounts, Feeder, type FeederParts } from "./feed/feeder.ts";
 export { Keys } from "./keys.ts";
-export { type NodeId, newNodeId } from "./node-id.ts";
+export { IncomingCounts, IncomingMessages } from "./messages/incoming-messages.ts";
+export { OutgoingCounts, OutgoingMessages } from "./messages/outgoing-messages.ts";
+export type { NodeId } from "./node-id.ts";
 export { RedisBroker, type RedisBrokerOptions, type StreamPart } from "./redis-broker.ts";
 export { type Announced, decodePublication, readAnnounced, type StoredPublication } from "./stored-publication.ts";

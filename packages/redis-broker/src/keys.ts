@@ -28,8 +28,8 @@ export class Keys {
 		return `${this.#prefix}:publications:${tag(channel)}`;
 	}
 
-	/** The pub/sub channel of messages without a history. */
-	get messages(): string {
-		return `${this.#prefix}:messages`;
+	/** The pub/sub channel of messages without a history that one lane carries. */
+	messages(lane: number): string {
+		return `${this.#prefix}:messages:${lane}`;
 	}
 }

@@ -1,12 +1,5 @@
-import { randomBytes } from "node:crypto";
-
-/** One start of a node: another one after a restart, so that nobody takes what the former one sent for its own. 64 bits. */
+/** A node between its start and its end: a restarted one has another, so that it does not take what the former one sent for its own. 64 bits. */
 export interface NodeId {
 	readonly id0: number;
 	readonly id1: number;
-}
-
-export function newNodeId(): NodeId {
-	const bytes = randomBytes(8);
-	return { id0: bytes.readInt32LE(0), id1: bytes.readInt32LE(4) };
 }

@@ -18,11 +18,11 @@ import { type Redis, RedisError } from "@shardcast/redis";
 import { channelList } from "@shardcast/wire";
 import { Keys } from "./keys.ts";
 import type { NodeId } from "./node-id.ts";
-import { publishScript, readScript } from "./scripts.ts";
+import { publishScript, readScript, removeScript } from "./scripts.ts";
 import { decodePublication, encodePublication } from "./stored-publication.ts";
 
 export interface RedisBrokerOptions {
-	readonly redis: Pick<Redis, "run" | "send">;
+	readonly redis: Pick<Redis, "run">;
 	/** Of all keys and pub/sub channels. */
 	readonly prefix: string;
 	readonly node: NodeId;
@@ -41,6 +41,8 @@ const idleMetaTtlMs = 3_600_000;
 export interface StreamPart {
 	readonly position: Position;
 	readonly entries: readonly { readonly offset: number; readonly bytes: Buffer }[];
+	/** The last offset that was removed; 0 = none. */
+	readonly removed: number;
 }
 
 /**
@@ -86,7 +88,7 @@ export class RedisBroker implements Broker {
 			if (!(error instanceof RedisError)) throw error;
 			const { kind, message: detail } = error;
 			return kind === "interrupted"
-				? { outcome: "unacknowledged", reason: "broker", detail }
+				? { outcome: "unacknowledged", reason: "broker", detail: `Redis did not answer; it may have been published (${detail})` }
 				: { outcome: "full", reason: "broker", detail };
 		}
 	}
@@ -119,10 +121,11 @@ export class RedisBroker implements Broker {
 		];
 		try {
 			const answer = await this.#options.redis.run(readScript, [this.keys.meta(channel), this.keys.stream(channel)], args, { bytes: true });
-			const [epoch, offset, entries] = answer as [Buffer, Buffer, [Buffer, [Buffer, Buffer]][]];
+			const [epoch, offset, entries, removed] = answer as [Buffer, Buffer, [Buffer, [Buffer, Buffer]][], Buffer];
 			return {
 				position: { offset: Number(offset.toString()), epoch: epoch.toString() },
 				entries: entries.map(([id, [, bytes]]) => ({ offset: Number.parseInt(id.toString(), 10), bytes })),
+				removed: Number(removed.toString()),
 			};
 		} catch (error) {
 			if (error instanceof RedisError) return null;
@@ -131,9 +134,9 @@ export class RedisBroker implements Broker {
 	}
 
 	async removeHistory(channel: string): Promise<boolean> {
-		const stream = this.keys.stream(channel);
+		const args = [...this.#common(), String(idleMetaTtlMs), this.keys.topic(channel)];
 		try {
-			await this.#options.redis.send(stream, ["DEL", stream]);
+			await this.#options.redis.run(removeScript, [this.keys.meta(channel), this.keys.stream(channel)], args);
 			return true;
 		} catch (error) {
 			if (error instanceof RedisError) return false;

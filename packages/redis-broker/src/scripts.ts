@@ -2,7 +2,8 @@ import { Script } from "@shardcast/redis";
 
 /**
  * The keys of a channel: 1 its meta hash, 2 its stream, 3 one idempotency key. In the hash: `e` epoch, `s` offset of the last publication, `r` the
- * server that gave it, `m` how long the hash lives after its last use, `z` how many publications are kept.
+ * server that gave it, `m` how long the hash lives after its last use, `z` how many publications are kept, `f` the last offset that was
+ * removed.
  *
  * A restarted server, or one that has taken over, may lack the last publications that it acknowledged. So the channel begins another epoch there,
  * unless `trusts` is 1.
@@ -13,7 +14,7 @@ local function open(trusts, fresh, ttl)
   local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
   if e and (r == run or trusts == '1') then return e, tonumber(s), run, m or ttl, z end
   redis.call('DEL', KEYS[2])
-  redis.call('HSET', KEYS[1], 'e', fresh, 's', '0', 'r', run)
+  redis.call('HSET', KEYS[1], 'e', fresh, 's', '0', 'r', run, 'f', '0')
   return fresh, 0, run, m or ttl, z
 end
 `;
@@ -44,7 +45,7 @@ return {0, s, e}
 
 /**
  * Arguments: trusts, new epoch, meta ttl of a channel without one, epoch ("" = any), offset ("" = from the beginning, or the end), limit (-1 = none), reverse.
- * Answer: epoch, offset of the last publication, publications. Keeps the channel alive.
+ * Answer: epoch, offset of the last publication, publications, last offset that was removed. Keeps the channel alive.
  */
 export const readScript = new Script(`${open}
 local trusts, fresh, meta, epoch, offset, limit, reverse = unpack(ARGV)
@@ -52,7 +53,8 @@ local e, s, _, ttl, z = open(trusts, fresh, meta)
 -- A server that takes no writes now can be read all the same.
 redis.pcall('PEXPIRE', KEYS[1], ttl)
 local last = string.format('%.0f', s)
-if limit == '0' or (epoch ~= '' and epoch ~= e) or not z then return {e, last, {}} end
+local removed = redis.call('HGET', KEYS[1], 'f') or '0'
+if limit == '0' or (epoch ~= '' and epoch ~= e) or not z then return {e, last, {}, removed} end
 local lowest = s - tonumber(z) + 1
 local highest = '+'
 if offset ~= '' then
@@ -62,6 +64,21 @@ end
 if lowest < 1 then lowest = 1 end
 local low = string.format('%.0f', lowest) .. '-0'
 local count = limit == '-1' and {} or {'COUNT', limit}
-if reverse == '1' then return {e, last, redis.call('XREVRANGE', KEYS[2], highest, low, unpack(count))} end
-return {e, last, redis.call('XRANGE', KEYS[2], low, '+', unpack(count))}
+if reverse == '1' then return {e, last, redis.call('XREVRANGE', KEYS[2], highest, low, unpack(count)), removed} end
+return {e, last, redis.call('XRANGE', KEYS[2], low, '+', unpack(count)), removed}
+`);
+
+/**
+ * Arguments: trusts, new epoch, meta ttl of a channel without one, pub/sub channel. Removes the publications. Whoever follows the channel is told by an offset
+ * below 0.
+ */
+export const removeScript = new Script(`${open}
+local trusts, fresh, meta, topic = unpack(ARGV)
+local e, s, _, ttl = open(trusts, fresh, meta)
+local last = string.format('%.0f', s)
+redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[1], 'f', last)
+redis.call('PEXPIRE', KEYS[1], ttl)
+redis.call('SPUBLISH', topic, '-' .. last .. ' ' .. e .. ' ')
+return last
 `);

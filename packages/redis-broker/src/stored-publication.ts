@@ -81,6 +81,7 @@ const space = 32;
 
 /** A publication as pub/sub brings it. */
 export interface Announced {
+	/** Below 0: no publication, but the history was removed. */
 	readonly offset: number;
 	readonly epoch: string;
 	readonly bytes: Buffer;
@@ -92,6 +93,6 @@ export function readAnnounced(message: Buffer): Announced | null {
 	const afterEpoch = message.indexOf(space, afterOffset + 1);
 	if (afterOffset < 1 || afterEpoch < 0 || afterEpoch > 64) return null;
 	const offset = Number(message.toString("latin1", 0, afterOffset));
-	if (!Number.isSafeInteger(offset) || offset < 1) return null;
+	if (!Number.isSafeInteger(offset)) return null;
 	return { offset, epoch: message.toString("latin1", afterOffset + 1, afterEpoch), bytes: message.subarray(afterEpoch + 1) };
 }

@@ -4,9 +4,8 @@ import { redisForTests } from "@shardcast/testkit";
 import { channelNameAt, createRecordHead, readRecordHead } from "@shardcast/wire";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { FeedCounts, Feeder } from "../src/feed/feeder.ts";
-import { newNodeId } from "../src/node-id.ts";
 import type { RedisBroker } from "../src/redis-broker.ts";
-import { RedisRig } from "./redis-rig.ts";
+import { newNodeId, RedisRig } from "./redis-rig.ts";
 
 const limits = { size: 1000, ttlMs: 60_000, metaTtlMs: 600_000 };
 
@@ -191,7 +190,7 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 			first.stop();
 			await node.redis.unsubscribe(node.broker.keys.topic(channel));
 			for (const data of ["b", "c"]) await node.publish(channel, data);
-			await node.broker.removeHistory(channel);
+			await admin.send(null, ["DEL", node.broker.keys.stream(channel)]);
 			await node.publish(channel, "d");
 			node.feeder().follow(channel);
 			await node.isReached(`${channel}@4`);
@@ -217,5 +216,24 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 			expect(node.lost).toEqual([channel]);
 			await vi.waitFor(() => expect(node.reached.at(-1)).toMatch(/@[12]$/), { timeout: 8000 });
 			expect(node.log.position(channel)).toEqual(await node.broker.position(channel));
+		}));
+
+	it("a history that is removed is removed from the log as well, and what comes later is kept", () =>
+		withNode(async (node, channel) => {
+			node.feeder().follow(channel);
+			await node.isReached(`${channel}@0`);
+			await node.publish(channel, "a");
+			await node.publish(channel, "b");
+			await node.gets("1:a", "2:b");
+			expect(node.log.history(channel)!.publications.length).toBe(2);
+			expect(await node.broker.removeHistory(channel)).toBe(true);
+			await vi.waitFor(() => expect(node.log.history(channel)!.publications, "what the log holds after the removal").toEqual([]), {
+				timeout: 8000,
+				interval: 2,
+			});
+			await node.publish(channel, "c");
+			await node.gets("1:a", "2:b", "3:c");
+			expect(node.log.history(channel)!.publications.map(({ offset }) => offset)).toEqual([3]);
+			expect(node.lost).toEqual([]);
 		}));
 });

@@ -3,12 +3,16 @@ import { parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
 import { RedisServer } from "@shardcast/testkit";
-import { newNodeId } from "../src/node-id.ts";
+import type { NodeId } from "../src/node-id.ts";
 import { RedisBroker } from "../src/redis-broker.ts";
 
 /** Times to live are so many times longer than the test says: none ends while a busy machine pauses, and `pass` shortens them all. */
 const slower = 100;
 const slow = ({ size, ttlMs, metaTtlMs }: HistoryLimits): HistoryLimits => ({ size, ttlMs: ttlMs * slower, metaTtlMs: metaTtlMs * slower });
+
+export function newNodeId(): NodeId {
+	return { id0: Math.floor(Math.random() * 2 ** 31), id1: 1 };
+}
 
 /** Brokers on one redis-server. */
 export class RedisRig {

@@ -1,16 +1,17 @@
 import { readFileSync } from "node:fs";
-import {
-	ClientClosedError,
-	ClientOfflineError,
-	createClient,
-	createCluster,
-	ErrorReply,
-	RESP_TYPES,
-	type RedisArgument,
-	RootNodesUnavailableError,
-} from "@redis/client";
+import { createRequire } from "node:module";
+import type { RedisArgument } from "@redis/client";
 import { RedisError } from "./redis-error.ts";
 import type { RedisOptions } from "./redis-options.ts";
+
+const require = createRequire(import.meta.url);
+let loaded: typeof import("@redis/client") | null = null;
+
+/** The library takes about 0.1 s of CPU to load, so that only a process that uses Redis loads it. */
+function library(): typeof import("@redis/client") {
+	loaded ??= require("@redis/client") as typeof import("@redis/client");
+	return loaded;
+}
 
 /** An argument of a command: bytes have to be in a Buffer. */
 export type Argument = string | Buffer;
@@ -42,7 +43,7 @@ const retryMsMax = 2000;
 const redirectionsMax = 16;
 /** When a server of a cluster is not reached, the others are asked which ones there are, after this time. */
 const refreshMs = 500;
-const asBytes = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const;
+const asBytes = () => ({ typeMapping: { [library().RESP_TYPES.BLOB_STRING]: Buffer } }) as const;
 
 export function openConnection(options: RedisOptions, events: ConnectionEvents): Connection {
 	return options.address.isCluster ? clusterConnection(options, events) : serverConnection(options, events);
@@ -55,6 +56,8 @@ export function retryMs(attempt: number, random: () => number = Math.random): nu
 }
 
 function serverConnection(options: RedisOptions, events: ConnectionEvents): Connection {
+	const { createClient } = library();
+	const textAsBytes = asBytes();
 	const { host, port } = options.address.nodes[0];
 	const create = (role: string) => {
 		const common = commonOptions(options, role);
@@ -76,7 +79,7 @@ function serverConnection(options: RedisOptions, events: ConnectionEvents): Conn
 		connect: async () => {
 			await translated(client.connect());
 		},
-		send: (_key, args, bytes) => translated(client.sendCommand(args as readonly RedisArgument[], bytes ? asBytes : {})),
+		send: (_key, args, bytes) => translated(client.sendCommand(args as readonly RedisArgument[], bytes ? textAsBytes : {})),
 		info: () => translated(client.sendCommand<string>(["INFO", "server"])),
 		subscribe: async (channel, sharded, listener) => {
 			subscribing ??= connectSubscriber();
@@ -96,6 +99,8 @@ function serverConnection(options: RedisOptions, events: ConnectionEvents): Conn
 
 function clusterConnection(options: RedisOptions, events: ConnectionEvents): Connection {
 	const common = commonOptions(options, "cluster");
+	const textAsBytes = asBytes();
+	const { createCluster, RootNodesUnavailableError } = library();
 	const cluster = createCluster({
 		rootNodes: options.address.nodes.map(({ host, port }) => ({ ...common, socket: { ...common.socket, host, port } })),
 		defaults: common,
@@ -123,7 +128,7 @@ function clusterConnection(options: RedisOptions, events: ConnectionEvents): Con
 			events.onReady();
 		},
 		send: (key, args, bytes) =>
-			translated(cluster.sendCommand(key ?? undefined, false, args as RedisArgument[], { timeout: 0, ...(bytes ? asBytes : {}) })),
+			translated(cluster.sendCommand(key ?? undefined, false, args as RedisArgument[], { timeout: 0, ...(bytes ? textAsBytes : {}) })),
 		info: async () => {
 			let problem = new RedisError("unavailable", "the cluster has no server");
 			for (const master of cluster.masters)
@@ -184,6 +189,7 @@ const otherLogin = /^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|without any pa
 function redisError(error: unknown): RedisError {
 	if (error instanceof RedisError) return error;
 	const { message, code } = error as NodeJS.ErrnoException;
+	const { ClientClosedError, ClientOfflineError, ErrorReply, RootNodesUnavailableError } = library();
 	if (error instanceof ErrorReply) {
 		if (otherLogin.test(message)) return new RedisError("login", message);
 		if (notNow.test(message)) return new RedisError("unavailable", message);

@@ -30,7 +30,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 	"packages/limits": ["config", "scoreboard", "telemetry", "wire"],
 	"packages/http": ["config", "scoreboard", "telemetry"],
 	"packages/redis": ["config", "telemetry"],
-	"packages/redis-broker": ["channel-log", "redis", "wire"],
+	"packages/redis-broker": ["bus", "channel-log", "redis", "wire"],
 	"packages/nodes": ["config", "control", "native", "process", "redis", "scoreboard", "telemetry"],
 	"packages/kafka": ["bus", "channel-log", "config", "control", "native", "process", "ring", "scoreboard", "telemetry", "wire"],
 	"packages/webhooks": ["channels", "config", "native", "ring", "telemetry"],

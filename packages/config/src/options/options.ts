@@ -12,6 +12,7 @@ import { networkOptions } from "./sections/network.ts";
 import { nodeOptions } from "./sections/node.ts";
 import { proxiesOptions, rpcOptions } from "./sections/proxy.ts";
 import { redisOptions } from "./sections/redis.ts";
+import { redisBrokerOptions } from "./sections/redis-broker.ts";
 import { shardOptions } from "./sections/shard.ts";
 import { shutdownOptions, supervisionOptions } from "./sections/supervision.ts";
 import { webhookOptions } from "./sections/webhooks.ts";
@@ -38,7 +39,10 @@ export const sections = {
 	console: { about: "The console in the browser.", options: consoleOptions },
 	limits: { about: "Limits on number, size and rate.", options: limitOptions },
 	kafka: { about: "Reading from Kafka, and publishing through it. Without brokers, these options have no effect.", options: kafkaOptions },
-	redis: { about: "The server that several machines share. Without an address, this machine works alone.", options: redisOptions },
+	redis: {
+		about: "The server that several machines share. Without an address, this machine works alone.",
+		options: { ...redisOptions, ...redisBrokerOptions },
+	},
 	node: { about: "This machine among several. Without Redis, these options have no effect.", options: nodeOptions },
 	supervision: { about: "When processes are restarted, and when the supervisor gives up.", options: supervisionOptions },
 	shutdown: { about: "How a server stops.", options: shutdownOptions },
@@ -64,6 +68,7 @@ export const options = {
 	...limitOptions,
 	...kafkaOptions,
 	...redisOptions,
+	...redisBrokerOptions,
 	...nodeOptions,
 	...supervisionOptions,
 	...shutdownOptions,

@@ -24,7 +24,7 @@ export interface FeederParts {
 	readonly broker: Pick<RedisBroker, "read" | "keys">;
 	/** This node: only here a sender's number means a client. */
 	readonly node: NodeId;
-	readonly log: Pick<ChannelLog, "position" | "history" | "mirror">;
+	readonly log: Pick<ChannelLog, "position" | "history" | "mirror" | "removeHistory">;
 	/** What a channel keeps; null = nothing. */
 	readonly limitsOf: (channel: string) => HistoryLimits | null;
 	/** The log has all that was published until now, and gets what comes. */
@@ -40,6 +40,7 @@ export interface FeederParts {
 export const wantedMs = 90_000;
 /** Each channel is looked at so often, whatever pub/sub says. */
 const checkEverySeconds = 10;
+const endMsMax = 2000;
 /** Looks that are begun in one turn of the event loop. */
 const looksPerTurn = 200;
 
@@ -51,6 +52,8 @@ export class Feeder {
 	readonly #parts: FeederParts;
 	readonly #channels = new Map<string, FollowedChannel>();
 	readonly #behind = new Set<FollowedChannel>();
+	/** Subscriptions that Redis has not confirmed the end of. */
+	readonly #ending = new Map<string, Promise<unknown>>();
 	readonly #forget: () => void;
 	#second = 0;
 	#stopped = false;
@@ -106,7 +109,6 @@ export class Feeder {
 	}
 
 	#begin(name: string, nowMs: number): void {
-		const { redis, broker } = this.#parts;
 		const channel = new FollowedChannel(
 			name,
 			{
@@ -117,15 +119,25 @@ export class Feeder {
 			nowMs,
 		);
 		this.#channels.set(name, channel);
-		const listener = (message: Buffer) => {
+		void this.#subscribe(channel, (message) => {
 			const announced = readAnnounced(message);
 			if (announced !== null) channel.announced(announced);
-		};
-		// First the subscription, then the look: what comes between the two is seen twice and taken once. When it fails, `onRestored` comes later.
-		redis.subscribe(broker.keys.topic(name), listener, { sharded: true }).then(
-			() => channel.check(),
-			() => {},
-		);
+		});
+	}
+
+	/** First the subscription, then the look: what comes between the two is seen twice and taken once. */
+	async #subscribe(channel: FollowedChannel, listener: (message: Buffer) => void): Promise<void> {
+		const { redis, broker } = this.#parts;
+		const { name } = channel;
+		await this.#ending.get(name);
+		if (this.#channels.get(name) !== channel) return;
+		try {
+			await redis.subscribe(broker.keys.topic(name), listener, { sharded: true });
+		} catch {
+			// `onRestored` comes later.
+			return;
+		}
+		channel.check();
 	}
 
 	#end(name: string, channel: FollowedChannel): void {
@@ -133,9 +145,15 @@ export class Feeder {
 		this.#behind.delete(channel);
 		channel.end();
 		const { redis, broker } = this.#parts;
-		redis.unsubscribe(broker.keys.topic(name)).catch(() => {
-			// The connection is gone, and the subscription with it.
+		// The library mixes up a subscription with one to the same channel that is just being ended.
+		const ended = Promise.race([
+			// Else the connection is gone, and the subscription with it.
+			redis.unsubscribe(broker.keys.topic(name)).catch(() => {}),
+			new Promise((resolve) => setTimeout(resolve, endMsMax).unref()),
+		]).finally(() => {
+			if (this.#ending.get(name) === ended) this.#ending.delete(name);
 		});
+		this.#ending.set(name, ended);
 	}
 
 	async #checkAll(): Promise<void> {

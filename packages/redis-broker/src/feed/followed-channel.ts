@@ -41,6 +41,8 @@ export class FollowedChannel {
 	/** Something has come, or may have, since the reading began. */
 	#mustRead = false;
 	#hasReached = false;
+	/** What was removed up to here is not in the log any more. */
+	#removed = 0;
 	#retry: NodeJS.Timeout | undefined;
 	#stopped = false;
 
@@ -64,7 +66,7 @@ export class FollowedChannel {
 	/** By pub/sub. */
 	announced(publication: Announced): void {
 		if (this.#stopped) return;
-		if (this.#waiting.length < waitingMax) this.#waiting.push(publication);
+		if (publication.offset > 0 && this.#waiting.length < waitingMax) this.#waiting.push(publication);
 		else this.#mustRead = true;
 		if (!this.#reading && this.#retry === undefined) this.#go();
 	}
@@ -142,18 +144,29 @@ export class FollowedChannel {
 			return false;
 		}
 		counts.reads++;
-		const { position, entries } = part;
-		if (position.epoch !== this.#epoch) return this.#enter(position);
+		const { position, entries, removed } = part;
+		if (position.epoch !== this.#epoch) {
+			this.#removed = 0;
+			return this.#enter(position);
+		}
 		if (position.offset < this.#last && !(await this.#goBack(position.offset))) return false;
 		for (const { offset, bytes } of entries) {
 			if (offset <= this.#last) continue;
 			if (offset > this.#last + 1 && !(await this.#skipTo(offset - 1))) return false;
 			while (!this.#bring(offset, bytes)) if (!(await this.#pause())) return false;
-			counts.caughtUp++;
 		}
 		if (this.#last < position.offset && entries.length < readMax && !(await this.#skipTo(position.offset))) return false;
+		if (removed > this.#removed && !(await this.#forget(removed))) return false;
 		if (this.#last < position.offset) this.#mustRead = true;
 		else this.#reach();
+		return true;
+	}
+
+	/** The history was removed, up to an offset that the log has. */
+	async #forget(removed: number): Promise<boolean> {
+		if (this.#last < removed) return true;
+		while (!this.#parts.log.removeHistory(this.name)) if (!(await this.#pause())) return false;
+		this.#removed = removed;
 		return true;
 	}
 
@@ -249,7 +262,10 @@ export class FollowedChannel {
 		// It keeps none any more.
 		if (history === null) return true;
 		const outcome = log.mirror(this.name, data, { ...options, history, epoch0, epoch1 });
-		if (outcome === "published" && options.hidden !== true) counts.brought++;
+		if (outcome === "published" && options.hidden !== true) {
+			counts.brought++;
+			if (this.#reading) counts.caughtUp++;
+		}
 		if (outcome !== "too_large") return outcome === "published" || outcome === "known";
 		counts.unreadable++;
 		lost(this.name);

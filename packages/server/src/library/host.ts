@@ -27,6 +27,7 @@ import { boardMetrics, ClusterState, Role, readBoard, Scoreboard } from "@shardc
 import { type Log, type MetricValues, ProcessMetrics, readValues } from "@shardcast/telemetry";
 import { EventReader, EventWriter, eventRingInMemory, Webhooks } from "@shardcast/webhooks";
 import { Shard } from "../lifecycle/shard.ts";
+import { openRedis } from "../redis/open-redis.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 import { version } from "../version.ts";
 import { openWebhookBackend } from "../webhooks/webhook-backend.ts";
@@ -123,6 +124,7 @@ export class Host {
 			},
 			ingest: this.#ingest,
 			certificates,
+			redis: openRedis(config, "shard-0", log),
 			address: parseAddress(config.addr),
 			handoff: null,
 			isProxy: null,

@@ -9,7 +9,7 @@ import type { ProcessSample } from "@shardcast/process";
 import type { BoardRow, Scoreboard } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import type { EventWriter } from "@shardcast/webhooks";
-import type { SharedRedis } from "../redis/shared-redis.ts";
+import type { SharedRedis } from "../redis/open-redis.ts";
 import type { SessionEvents } from "../sessions/sessions.ts";
 
 /** What a shard gets from its host. */

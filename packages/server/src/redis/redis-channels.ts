@@ -1,8 +1,18 @@
 import type { BusLink, MessageDetails } from "@shardcast/bus";
-import type { Broker, ChannelLog, History, LogHistoryOptions, LogReader, Position } from "@shardcast/channel-log";
+import {
+	type Broker,
+	type ChannelLog,
+	type History,
+	type LogHistoryOptions,
+	LogLayout,
+	type LogReader,
+	type Position,
+} from "@shardcast/channel-log";
 import type { Namespaces } from "@shardcast/channels";
-import type { FeedCounts, Feeder, RedisBroker } from "@shardcast/redis-broker";
+import { redisMetrics, type SharedChannelReading, sharedChannelMetrics } from "@shardcast/control";
+import { FeedCounts, Feeder, IncomingMessages, OutgoingMessages, RedisBroker } from "@shardcast/redis-broker";
 import type { Counters, Scoreboard } from "@shardcast/scoreboard";
+import type { ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs, type PublishResult, type RecordKind, RecordType } from "@shardcast/wire";
 import type { ChannelNews } from "../delivery/fan-out.ts";
 import type { PublishLimits } from "../delivery/publishing/history-publisher.ts";
@@ -10,7 +20,7 @@ import type { KeptChannels } from "../durable/kept-channels.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import { ChannelRecords, listedMax } from "./channel-records.ts";
 import { FedLogs } from "./fed-logs.ts";
-import type { SharedRedis } from "./shared-redis.ts";
+import type { SharedRedis } from "./open-redis.ts";
 import { StreamReads } from "./stream-reads.ts";
 import { WantedChannels } from "./wanted-channels.ts";
 
@@ -26,7 +36,7 @@ export interface RedisChannelsParts {
 	readonly row: Pick<Counters, "add" | "set"> & { readonly slot: number; readonly incarnation: number };
 	/** This shard in its present life, see `shardLife`. */
 	readonly life: number;
-	readonly bus: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
+	readonly bus: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
 	readonly onCommit: () => void;
 	/** Positioned subscribers of these channels on this shard have to begin again. */
 	readonly endSubscriptions: (channels: ReadonlySet<string>) => void;
@@ -52,7 +62,12 @@ export class RedisChannels implements Feature, KeptChannels {
 	readonly #logs: FedLogs;
 	readonly #feeder: Feeder;
 	readonly #reads: StreamReads;
-	readonly #counts: FeedCounts;
+	readonly #outgoing: OutgoingMessages;
+	readonly #incoming: IncomingMessages;
+	/** The lanes of messages without a history that this shard receives: those of the logs that it feeds. */
+	readonly #lanes = new Set<number>();
+	readonly #counts = new FeedCounts();
+	readonly #published = { taken: 0, duplicate: 0, refused: 0, unacknowledged: 0 };
 	readonly #reached = new Map<string, Position>();
 	readonly #lostHere = new Set<string>();
 	readonly #toldLost = new Set<string>();
@@ -62,22 +77,28 @@ export class RedisChannels implements Feature, KeptChannels {
 	constructor(parts: RedisChannelsParts) {
 		const { redis: shared, publicationBytesMax, history: log, board, row, bus, onCommit } = parts;
 		const nowMs = monotonicMs;
-		const { client: redis, library, prefix, trustsReplicas, publishWaitMs: waitMs } = shared;
-		const node = library.newNodeId();
-		this.#counts = new library.FeedCounts();
+		const { client: redis, prefix, trustsReplicas, publishWaitMs: waitMs } = shared;
+		const [id0, id1] = log.identity();
+		const node = { id0, id1 };
 		this.#parts = parts;
-		this.#broker = new library.RedisBroker({ redis, prefix, node, trustsReplicas, waitMs, publicationBytesMax });
+		this.#broker = new RedisBroker({ redis, prefix, node, trustsReplicas, waitMs, publicationBytesMax });
 		this.#records = new ChannelRecords({ ring: bus, onCommit });
 		this.#logs = new FedLogs({ log, board, row, nowMs });
 		this.wanted = new WantedChannels({ log, records: this.#records, has: (channel) => this.has(channel), nowMs });
-		this.#feeder = new library.Feeder({
+		this.#feeder = new Feeder({
 			...{ redis, broker: this.#broker, node, log, counts: this.#counts, nowMs },
 			limitsOf: (channel) => this.#limitsOf(channel),
 			reached: (channel, position) => this.#reached.set(channel, position),
 			lost: (channel) => this.#lostHere.add(channel),
 		});
+		const topic = this.#broker.keys.messages(row.slot % LogLayout.logs);
+		this.#outgoing = new OutgoingMessages({ redis, node, slot: row.slot, topic });
+		this.#incoming = new IncomingMessages({ ring: bus, onCommit, node });
 		this.#reads = new StreamReads({ broker: this.#broker, nowMs });
 	}
+
+	/** A message without a history, which this machine gets by itself. */
+	readonly relay = (record: Uint8Array): void => this.#outgoing.take(record);
 
 	has(channel: string): boolean {
 		return this.#limitsOf(channel) !== null;
@@ -101,10 +122,15 @@ export class RedisChannels implements Feature, KeptChannels {
 			...(key !== undefined && { idempotency: { key, ttlMs: idempotencyTtlMs } }),
 			...(id !== 0 && { sender: { id, life } }),
 		});
-		if (result.outcome === "taken" && result.duplicate !== true) {
+		if (result.outcome === "taken") {
+			this.#published[result.duplicate ? "duplicate" : "taken"]++;
+			if (result.duplicate) return result;
 			row.add("messagesIn", 1);
 			row.add("bytesIn", payload.length);
-		} else if (result.outcome === "full") row.add("backpressured", 1);
+			return result;
+		}
+		this.#published[result.outcome === "unacknowledged" ? "unacknowledged" : "refused"]++;
+		if (result.outcome === "full") row.add("backpressured", 1);
 		return result;
 	}
 
@@ -166,13 +192,40 @@ export class RedisChannels implements Feature, KeptChannels {
 				for (const [channel, position] of ChannelRecords.read(type, payload)) this.wanted.followed(channel, position, origin);
 				return;
 			case RecordType.lost:
-				for (const channel of ChannelRecords.read(type, payload)) this.#toldLost.add(channel);
+				for (const channel of ChannelRecords.read(type, payload)) {
+					this.wanted.lost(channel);
+					this.#toldLost.add(channel);
+				}
 				this.#lostTimer ??= setTimeout(() => this.#endLost(), lostMs);
 		}
 	};
 
+	measures(metrics: Pick<ProcessMetrics, "addReading">): void {
+		const { client } = this.#parts.redis;
+		metrics.addReading(redisMetrics, () => client);
+		metrics.addReading(sharedChannelMetrics, () => this.#reading());
+	}
+
+	#reading(): SharedChannelReading {
+		const { brought, caughtUp, lost: gone, unreadable } = this.#counts;
+		const { counts: sent } = this.#outgoing;
+		const { counts: received } = this.#incoming;
+		return {
+			published: this.#published,
+			...{ followed: this.#feeder.size, wanted: this.wanted.size },
+			brought: { announced: brought - caughtUp, read: caughtUp },
+			lost: { gone, unreadable },
+			recoveryReads: this.#reads.count,
+			messages: { sent: sent.messages, received: received.messages },
+			batches: sent.batches,
+			droppedMessages: { offline: sent.droppedOffline, full: sent.droppedFull + received.droppedFull, unreadable: received.unreadable },
+			missedBatches: received.missed,
+		};
+	}
+
 	start(): void {
 		this.#logs.tick();
+		this.#receive();
 		this.#timer = setInterval(() => this.#tick(), tickMs);
 	}
 
@@ -189,8 +242,11 @@ export class RedisChannels implements Feature, KeptChannels {
 		clearInterval(this.#timer);
 		clearTimeout(this.#lostTimer);
 		this.#feeder.stop();
-		this.#logs.stop();
+		this.#outgoing.stop();
+		this.#incoming.stop();
 		this.#parts.redis.client.close();
+		// Only now may others receive what this shard has received until here.
+		this.#logs.stop();
 	}
 
 	#limitsOf(channel: string): PublishLimits | null {
@@ -212,8 +268,19 @@ export class RedisChannels implements Feature, KeptChannels {
 		return isWhole ? publications.map((each) => ({ ...each, previousOffset: each.offset - 1 })) : "gone";
 	}
 
+	#receive(): void {
+		const { client } = this.#parts.redis;
+		for (let lane = 0; lane < LogLayout.logs; lane++) {
+			if (this.#lanes.has(lane) || !this.#logs.isFedHere(lane)) continue;
+			this.#lanes.add(lane);
+			// When Redis is not reached, it is subscribed to as soon as it is.
+			client.subscribe(this.#broker.keys.messages(lane), (batch) => this.#incoming.take(batch), { sharded: true }).catch(() => {});
+		}
+	}
+
 	#tick(): void {
 		this.#logs.tick();
+		this.#receive();
 		this.wanted.tick();
 		this.#tell();
 	}

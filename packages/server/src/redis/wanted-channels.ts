@@ -81,6 +81,12 @@ export class WantedChannels implements ChannelWatch {
 		return wanted.position;
 	}
 
+	/** Where the channel was does not count any more: the feeder says soon where it is. */
+	lost(channel: string): void {
+		const wanted = this.#wanted.get(channel);
+		if (wanted !== undefined) this.#reopen(wanted);
+	}
+
 	/** The log has lost what it knew of the channel. */
 	askAgain(channel: string): void {
 		const wanted = this.#wanted.get(channel);
@@ -162,11 +168,14 @@ export class WantedChannels implements ChannelWatch {
 		if (this.#feeders[log] === feeder) return;
 		this.#feeders[log] = feeder;
 		for (const wanted of this.#wanted.values()) {
-			if (wanted.log !== log) continue;
-			wanted.position = null;
-			wanted.askedMs = Number.NEGATIVE_INFINITY;
-			this.#open.add(wanted);
+			if (wanted.log === log) this.#reopen(wanted);
 		}
+	}
+
+	#reopen(wanted: Wanted): void {
+		wanted.position = null;
+		wanted.askedMs = Number.NEGATIVE_INFINITY;
+		this.#open.add(wanted);
 	}
 
 	#ask(wanted: Wanted): void {

@@ -22,7 +22,7 @@ export interface InboundParts {
 	/** Absent without durable channels. */
 	readonly durable?: DurableChannels | null;
 	/** Absent without other machines. */
-	readonly redis?: Pick<RedisChannels, "has" | "publish"> | null;
+	readonly redis?: Pick<RedisChannels, "has" | "publish" | "relay"> | null;
 	/** Called after each record written to the ring. */
 	readonly onCommit: () => void;
 	/** Called when a message finds no room. */
@@ -48,7 +48,7 @@ export class Inbound implements Feature {
 
 	constructor({ options, live, history, durable = null, redis = null, onCommit, onFull }: InboundParts) {
 		const { config, row, bus, ingest, log } = options;
-		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, onFull });
+		this.#publisher = new Publisher({ ring: bus, held: this.#held, counters: row, onCommit, onFull, relay: redis?.relay });
 		this.#history = new HistoryPublisher({
 			log: history,
 			plain: this.#publisher,

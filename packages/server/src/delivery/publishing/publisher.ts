@@ -31,6 +31,8 @@ export interface PublisherParts {
 	readonly onCommit: () => void;
 	/** Called when a message finds no room: this shard reads the ring too, and should do so at once. */
 	readonly onFull: () => void;
+	/** Gets a copy of what every shard gets, for other machines; absent = there are none. @param record lies in the ring. */
+	readonly relay?: ((record: Uint8Array) => void) | null | undefined;
 }
 
 /**
@@ -44,6 +46,7 @@ export class Publisher implements MessageSink {
 	readonly #counters: Counters;
 	readonly #onCommit: () => void;
 	readonly #onFull: () => void;
+	readonly #relay: PublisherParts["relay"];
 
 	constructor(parts: PublisherParts) {
 		this.#ring = parts.ring;
@@ -51,6 +54,7 @@ export class Publisher implements MessageSink {
 		this.#counters = parts.counters;
 		this.#onCommit = parts.onCommit;
 		this.#onFull = parts.onFull;
+		this.#relay = parts.relay;
 	}
 
 	/** `full` when the ring is full, or when held messages must go first. */
@@ -90,10 +94,12 @@ export class Publisher implements MessageSink {
 	#write(kind: RecordKind, sender: number, channels: ChannelList, payload: Uint8Array, details: MessageDetails | undefined): boolean {
 		if (details !== undefined) return this.#writeRecord(RecordType.publication, encodeExtensions(details), kind, sender, channels, payload);
 		const ring = this.#ring;
-		const at = ring.claim(recordBytes(channels, payload.length));
+		const bytes = recordBytes(channels, payload.length);
+		const at = ring.claim(bytes);
 		if (at < 0) return false;
 		const { u8 } = ring;
 		u8.set(payload, writeRecordHead(ring.view, u8, at, kind, sender, monotonicMs(), channels));
+		this.#relay?.(u8.subarray(at, at + bytes));
 		ring.commit();
 		this.#onCommit();
 		return true;
@@ -108,11 +114,13 @@ export class Publisher implements MessageSink {
 		payload: Uint8Array,
 	): boolean {
 		const ring = this.#ring;
-		const at = ring.claim(recordBytes(channels, payload.length, extensions.length));
+		const bytes = recordBytes(channels, payload.length, extensions.length);
+		const at = ring.claim(bytes);
 		if (at < 0) return false;
 		const { u8 } = ring;
 		const fields = { type, kind, targetSlot: null, sender, senderShard: 0, publishedMs: monotonicMs() };
 		u8.set(payload, writeRecord(ring.view, u8, at, { ...fields, channels, extensions }));
+		this.#relay?.(ring.u8.subarray(at, at + bytes));
 		ring.commit();
 		this.#onCommit();
 		return true;

@@ -1,0 +1,77 @@
+import { counter, gauge, type ReadMetric, single, singleBy } from "@shardcast/telemetry";
+
+/** What a shard counts of channels that several machines share, since its start. */
+export interface SharedChannelReading {
+	/** Publications that this shard has given to Redis, by what came of them. */
+	readonly published: { readonly taken: number; readonly duplicate: number; readonly refused: number; readonly unacknowledged: number };
+	/** Channels that it brings to its machine, and that its clients want. */
+	readonly followed: number;
+	readonly wanted: number;
+	/** Publications that it has brought to its machine. */
+	readonly brought: { readonly announced: number; readonly read: number };
+	readonly lost: { readonly gone: number; readonly unreadable: number };
+	/** Looks at the history in Redis for clients that come back. */
+	readonly recoveryReads: number;
+	readonly messages: { readonly sent: number; readonly received: number };
+	readonly batches: number;
+	readonly droppedMessages: { readonly offline: number; readonly full: number; readonly unreadable: number };
+	readonly missedBatches: number;
+}
+
+/** Channels of several machines, label `shard`. */
+export const sharedChannelMetrics: readonly ReadMetric<SharedChannelReading>[] = [
+	counter(
+		"shardcast_shared_publications_total",
+		"messages",
+		"Publications of this shard's clients to channels with history, by what Redis made of them: taken, duplicate = the idempotency key was used before, refused = Redis was not reached or accepted nothing, unacknowledged = it did not answer.",
+		singleBy("outcome", ({ published }) => ({ ...published })),
+	),
+	counter(
+		"shardcast_shared_brought_total",
+		"messages",
+		"Publications from all machines that this shard has brought to its machine: announced = by pub/sub, read = from the history in Redis, since pub/sub had not brought them.",
+		singleBy("way", ({ brought }) => ({ ...brought })),
+	),
+	counter(
+		"shardcast_shared_lost_total",
+		"messages",
+		"Publications that did not reach this machine: gone = Redis no longer had them, unreadable = too long, or written by a newer version. Subscribers with a position were told and subscribed again.",
+		singleBy("reason", ({ lost }) => ({ ...lost })),
+	),
+	gauge(
+		"shardcast_shared_channels",
+		"none",
+		"Channels with history that this shard brings to its machine (followed), and that its clients need (wanted).",
+		singleBy("what", ({ followed, wanted }) => ({ followed, wanted })),
+	),
+	counter(
+		"shardcast_shared_recovery_reads_total",
+		"none",
+		"Reads of the history in Redis for clients that came back and had missed more than the machine's memory holds.",
+		single(({ recoveryReads }) => recoveryReads),
+	),
+	counter(
+		"shardcast_node_messages_total",
+		"messages",
+		"Messages without history that this shard exchanged with other machines.",
+		singleBy("direction", ({ messages }) => ({ ...messages })),
+	),
+	counter(
+		"shardcast_node_batches_total",
+		"none",
+		"Batches in which this shard sent them.",
+		single(({ batches }) => batches),
+	),
+	counter(
+		"shardcast_node_messages_dropped_total",
+		"messages",
+		"Messages without history that were not exchanged: offline = not sent, Redis was not reached; full = too many waited to be sent, or to be delivered here; unreadable = received from another version.",
+		singleBy("reason", ({ droppedMessages }) => ({ ...droppedMessages })),
+	),
+	counter(
+		"shardcast_node_batches_missed_total",
+		"none",
+		"Batches of other machines that pub/sub has lost.",
+		single(({ missedBatches }) => missedBatches),
+	),
+];

@@ -1,0 +1,142 @@
+import type { BusLink } from "@shardcast/bus";
+import {
+	BusRecord,
+	ChannelEntry,
+	channelHash,
+	createRecordHead,
+	everyShard,
+	monotonicMs,
+	nextChannelEntry,
+	RecordType,
+	readRecordHead,
+} from "@shardcast/wire";
+import type { NodeId } from "../node-id.ts";
+import { readBatchHead, recordsIn } from "./message-batch.ts";
+
+export interface IncomingMessagesParts {
+	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "recordBytesMax">;
+	/** Called after each record that is in the ring. */
+	readonly onCommit: () => void;
+	/** This node: what it has sent itself it has delivered already. */
+	readonly node: NodeId;
+}
+
+export class IncomingCounts {
+	messages = 0;
+	/** The ring, and the room for what waits for it, were full. */
+	droppedFull = 0;
+	/** From a newer version, or by something else. */
+	unreadable = 0;
+	/** Batches that never came: pub/sub has lost them. */
+	missed = 0;
+}
+
+const waitingBytesMax = 16 * 1024 * 1024;
+const retryMs = 1;
+/** Senders of which the number of the last batch is known. */
+const sendersMax = 4096;
+
+/** Brings messages without a history from other machines onto the bus of this one. **One per shard**, for the lanes that it feeds. */
+export class IncomingMessages {
+	readonly counts = new IncomingCounts();
+	readonly #parts: IncomingMessagesParts;
+	readonly #head = createRecordHead();
+	readonly #numbers = new Map<string, number>();
+	#waiting: Buffer[] = [];
+	#waitingBytes = 0;
+	#timer: NodeJS.Timeout | undefined;
+
+	constructor(parts: IncomingMessagesParts) {
+		this.#parts = parts;
+	}
+
+	/** A batch has come by pub/sub. */
+	take(batch: Buffer): void {
+		const { node } = this.#parts;
+		const head = readBatchHead(batch);
+		if (head === null) {
+			this.counts.unreadable++;
+			return;
+		}
+		if (head.node.id0 === node.id0 && head.node.id1 === node.id1) return;
+		this.#follow(`${head.node.id0} ${head.node.id1} ${head.slot}`, head.number);
+		for (const record of recordsIn(batch)) {
+			if (!this.#isReadable(record)) this.counts.unreadable++;
+			else if (this.#waiting.length > 0 || !this.#write(record)) this.#wait(record);
+		}
+	}
+
+	stop(): void {
+		clearInterval(this.#timer);
+		this.#waiting = [];
+	}
+
+	#follow(sender: string, number: number): void {
+		const last = this.#numbers.get(sender);
+		if (last !== undefined && number > last + 1) this.counts.missed += number - last - 1;
+		if (last === undefined && this.#numbers.size >= sendersMax) this.#numbers.clear();
+		this.#numbers.set(sender, number);
+	}
+
+	#isReadable(record: Buffer): boolean {
+		if (record.length > this.#parts.ring.recordBytesMax) return false;
+		try {
+			readRecordHead(viewOf(record), 0, record.length, this.#head);
+		} catch {
+			return false;
+		}
+		const { type, target } = this.#head;
+		const isOne = type === RecordType.publication || type === RecordType.join || type === RecordType.leave;
+		return isOne && target === everyShard;
+	}
+
+	/** As a record of this shard: hashes of channels have another key on each node, and numbers of clients mean others here. */
+	#write(record: Buffer): boolean {
+		const { ring, onCommit } = this.#parts;
+		const at = ring.claim(record.length);
+		if (at < 0) return false;
+		const { u8, view } = ring;
+		u8.set(record, at);
+		view.setUint32(at + BusRecord.senderOffset, 0, true);
+		view.setUint32(at + BusRecord.senderShardOffset, 0, true);
+		view.setFloat64(at + BusRecord.publishedOffset, monotonicMs(), true);
+		const channels = view.getUint8(at + BusRecord.channelCountOffset);
+		let entry = at + BusRecord.headerBytes;
+		for (let index = 0; index < channels; index++) {
+			const next = nextChannelEntry(u8, entry);
+			view.setUint32(entry + ChannelEntry.hashOffset, channelHash(u8.subarray(entry + ChannelEntry.nameOffset, next)), true);
+			entry = next;
+		}
+		ring.commit();
+		onCommit();
+		this.counts.messages++;
+		return true;
+	}
+
+	#wait(record: Buffer): void {
+		if (this.#waitingBytes + record.length > waitingBytesMax) {
+			this.counts.droppedFull++;
+			return;
+		}
+		this.#waiting.push(Buffer.from(record));
+		this.#waitingBytes += record.length;
+		this.#timer ??= setInterval(() => this.#retry(), retryMs);
+	}
+
+	#retry(): void {
+		let done = 0;
+		for (const record of this.#waiting) {
+			if (!this.#write(record)) break;
+			this.#waitingBytes -= record.length;
+			done++;
+		}
+		this.#waiting = this.#waiting.slice(done);
+		if (this.#waiting.length > 0) return;
+		clearInterval(this.#timer);
+		this.#timer = undefined;
+	}
+}
+
+function viewOf(bytes: Buffer): DataView {
+	return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}

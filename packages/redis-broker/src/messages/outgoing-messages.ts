@@ -1,0 +1,116 @@
+import type { Redis } from "@shardcast/redis";
+import type { NodeId } from "../node-id.ts";
+import { batchedBytes, writeBatch } from "./message-batch.ts";
+
+export interface OutgoingMessagesParts {
+	readonly redis: Pick<Redis, "send" | "state">;
+	readonly node: NodeId;
+	readonly slot: number;
+	/** The pub/sub channel. */
+	readonly topic: string;
+}
+
+export class OutgoingCounts {
+	messages = 0;
+	batches = 0;
+	bytes = 0;
+	/** Redis was not reached, or did not take the batch: other machines do not get them. */
+	droppedOffline = 0;
+	/** More waited than may. */
+	droppedFull = 0;
+}
+
+const batchMessagesMax = 100;
+const batchBytesMax = 262_144;
+/** A message waits no longer for the answer to the batch before it. */
+const waitMsMax = 100;
+/** What may wait, and be on its way. */
+const bytesMax = 16 * 1024 * 1024;
+
+/**
+ * Messages without a history on their way to the other machines. The first one of a turn leaves at its end; those that come before Redis has answered leave
+ * together, 100 at most, and after 100 ms in any case. So nothing waits when there is little to do, and a busy shard sends few commands. **One per shard.**
+ *
+ * At most once: what Redis does not get now, it never gets. Each such message is counted.
+ */
+export class OutgoingMessages {
+	readonly counts = new OutgoingCounts();
+	readonly #parts: OutgoingMessagesParts;
+	#records: Uint8Array[] = [];
+	#waitingBytes = 0;
+	#underWayBytes = 0;
+	#underWay = 0;
+	#number = 0;
+	#isDue = false;
+	#timer: NodeJS.Timeout | undefined;
+	#stopped = false;
+
+	constructor(parts: OutgoingMessagesParts) {
+		this.#parts = parts;
+	}
+
+	/** @param record lies in the ring; it is copied. */
+	take(record: Uint8Array): void {
+		const { counts } = this;
+		if (this.#stopped || this.#parts.redis.state !== "ready") {
+			counts.droppedOffline++;
+			return;
+		}
+		const bytes = batchedBytes(record.length);
+		if (this.#waitingBytes + this.#underWayBytes + bytes > bytesMax) {
+			counts.droppedFull++;
+			return;
+		}
+		if (this.#waitingBytes + bytes > batchBytesMax) this.#send();
+		this.#records.push(Uint8Array.from(record));
+		this.#waitingBytes += bytes;
+		if (this.#records.length >= batchMessagesMax) this.#send();
+		else if (this.#underWay === 0) this.#sendSoon();
+		else this.#timer ??= setTimeout(() => this.#send(), waitMsMax);
+	}
+
+	/** Sends what waits, and nothing more. */
+	stop(): void {
+		this.#send();
+		this.#stopped = true;
+	}
+
+	#sendSoon(): void {
+		if (this.#isDue) return;
+		this.#isDue = true;
+		setImmediate(() => this.#send());
+	}
+
+	#send(): void {
+		this.#isDue = false;
+		clearTimeout(this.#timer);
+		this.#timer = undefined;
+		const records = this.#records;
+		if (records.length === 0) return;
+		this.#records = [];
+		this.#waitingBytes = 0;
+		const { redis, node, slot, topic } = this.#parts;
+		const { counts } = this;
+		const batch = writeBatch({ node, slot, number: ++this.#number }, records);
+		this.#underWay++;
+		this.#underWayBytes += batch.length;
+		redis.send(topic, ["SPUBLISH", topic, batch]).then(
+			() => {
+				counts.messages += records.length;
+				counts.batches++;
+				counts.bytes += batch.length;
+				this.#answered(batch.length);
+			},
+			() => {
+				counts.droppedOffline += records.length;
+				this.#answered(batch.length);
+			},
+		);
+	}
+
+	#answered(bytes: number): void {
+		this.#underWay--;
+		this.#underWayBytes -= bytes;
+		if (this.#underWay === 0) this.#send();
+	}
+}

@@ -1,0 +1,282 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseRedisAddress } from "@shardcast/config";
+import { Redis } from "@shardcast/redis";
+import { silentLog } from "@shardcast/telemetry";
+import { type Cluster, LibraryClient, postJson, RedisServer, redisForTests, startCluster, waitFor } from "@shardcast/testkit";
+import { Centrifuge, type Subscription } from "centrifuge";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+
+const file = `
+client: { insecure: true, recovery_max_publication_limit: 5000 }
+channel:
+  namespaces:
+    - { name: news, history_size: 5000, history_ttl: 10m, force_recovery: true, force_positioning: true, allow_publish_for_client: true }
+`;
+
+/** What one subscriber got, over all its connections. */
+class Listener {
+	readonly client: Centrifuge;
+	readonly subscription: Subscription;
+	readonly got: string[] = [];
+	unrecovered = 0;
+	readonly state = () => `${this.client.state}, ${this.subscription.state}`;
+
+	constructor(url: string, channel: string) {
+		this.client = new Centrifuge(`${url}/connection/websocket`, { websocket: WebSocket, minReconnectDelay: 20, maxReconnectDelay: 200 });
+		this.subscription = this.client.newSubscription(channel, { minResubscribeDelay: 20, maxResubscribeDelay: 200 });
+		this.subscription.on("publication", ({ data, offset }) => this.got.push(`${offset}:${data as string}`));
+		this.subscription.on("subscribed", ({ wasRecovering, recovered }) => {
+			if (wasRecovering && !recovered) this.unrecovered++;
+		});
+		this.subscription.subscribe();
+		this.client.connect();
+	}
+}
+
+describe.skipIf(!redisForTests())("two machines of two shards on one redis-server", () => {
+	let redis: RedisServer;
+	let admin: Redis;
+	let directory: string;
+	let nodes: Cluster[];
+	const listeners: Listener[] = [];
+	let channels = 0;
+	beforeAll(async () => {
+		redis = await RedisServer.start();
+		const address = parseRedisAddress(redis.url);
+		const times = { connectTimeoutMs: 1000, answerTimeoutMs: 2000 };
+		admin = new Redis({ address, tls: null, ...times, clientName: "test", waitingMax: 10 }, silentLog()).open();
+		directory = mkdtempSync(join(tmpdir(), "shardcast-"));
+		writeFileSync(join(directory, "shardcast.yaml"), file);
+		const start = (id: string) =>
+			startCluster({
+				shards: 2,
+				flags: ["--config", join(directory, "shardcast.yaml"), "--node-id", id, "--redis-timeout", "600ms"],
+				env: { REDIS_URL: redis.url },
+			});
+		nodes = await Promise.all([start("n1"), start("n2")]);
+	});
+	afterAll(async () => {
+		for (const { client } of listeners) client.disconnect();
+		for (const node of nodes ?? []) await node.stop();
+		admin?.close();
+		await redis?.stop();
+		rmSync(directory, { recursive: true });
+	});
+
+	const channel = () => `news:${channels++}`;
+	const urls = () => nodes.flatMap((node) => [0, 1].map((shard) => node.shardUrl(shard)));
+	const until = (condition: () => boolean, what: string) => waitFor(condition, { deadlineMs: 20_000, what });
+
+	function listen(url: string, name: string): Listener {
+		const listener = new Listener(url, name);
+		listeners.push(listener);
+		return listener;
+	}
+
+	async function everywhere(name: string): Promise<Listener[]> {
+		const all = urls().map((url) => listen(url, name));
+		await Promise.all(all.map(({ subscription }) => subscription.ready(20_000)));
+		return all;
+	}
+
+	/** Publishes until it is taken: a refusal says that nothing has happened, and the key makes sure that a repetition is harmless. */
+	async function publish(url: string, name: string, data: string, key: string | null = data): Promise<void> {
+		await waitFor(
+			async () => {
+				const reply = await postJson(`${url.replace("ws:", "http:")}/api/publish`, {
+					channel: name,
+					data,
+					...(key !== null && { idempotency_key: key }),
+				});
+				if (reply.status >= 300 || "error" in (JSON.parse(reply.body) as object)) throw new Error(`${reply.status} ${reply.body}`);
+				return true;
+			},
+			{ deadlineMs: 20_000, what: `publishing ${data}` },
+		);
+	}
+
+	/** Each of them got all of them, once, in the same order. */
+	async function allGot(all: readonly Listener[], data: readonly string[]): Promise<void> {
+		await waitFor(
+			() => {
+				const short = all.flatMap(({ got, state }, index) =>
+					got.length >= data.length ? [] : [`subscriber ${index} (${state()}) has ${got.length}, the last ${got.at(-1)}`],
+				);
+				if (short.length > 0) throw new Error(short.join("; "));
+				return true;
+			},
+			{ deadlineMs: 20_000, what: `${data.length} publications at ${all.length} subscribers` },
+		);
+		const [first] = all as [Listener];
+		expect(first.got.map((text) => text.split(":")[1]).sort(), "each publication once").toEqual([...data].sort());
+		for (const { got, unrecovered } of all)
+			expect([got, unrecovered], "one order for all, and nobody lost its place").toEqual([first.got, 0]);
+	}
+
+	it("publish anywhere, receive everywhere once and in one order, recover on the other machine", async () => {
+		const name = channel();
+		const all = await everywhere(name);
+		const data = Array.from({ length: 80 }, (_, index) => `m${index}`);
+		await Promise.all(data.map((text, index) => publish(urls()[index % 4]!, name, text)));
+		await allGot(all, data);
+		expect(all[0]!.got.map((text) => Number(text.split(":")[0]))).toEqual(data.map((_, index) => index + 1));
+
+		// One that was at position 30 on the first machine comes back on the second, where nobody asked for the channel before it.
+		const other = channel();
+		const origin = listen(urls()[0]!, other);
+		await origin.subscription.ready(20_000);
+		const later = Array.from({ length: 60 }, (_, index) => `o${index}`);
+		for (const text of later.slice(0, 30)) await publish(urls()[1]!, other, text);
+		await until(() => origin.got.length === 30, "30 publications on the first machine");
+		for (const text of later.slice(30)) await publish(urls()[1]!, other, text);
+		const back = new Centrifuge(`${urls()[3]!}/connection/websocket`, { websocket: WebSocket });
+		const subscription = back.newSubscription(other, { since: { offset: 30, epoch: "" } });
+		const got: string[] = [];
+		subscription.on("publication", ({ data: text }) => got.push(text as string));
+		const subscribed = new Promise<{ recovered: boolean }>((resolve) => subscription.on("subscribed", resolve));
+		subscription.subscribe();
+		back.connect();
+		expect((await subscribed).recovered, "recovered on the other machine").toBe(true);
+		await until(() => got.length === 30, "the 30 that it missed");
+		expect(got).toEqual(later.slice(30));
+		back.disconnect();
+	});
+
+	it("messages without a history reach every subscriber of every machine once, those of one publisher in order", async () => {
+		const name = `plain-${channels++}`;
+		const all = await everywhere(name);
+		const raw = await Promise.all([0, 1, 2, 3].map((index) => LibraryClient.open(`${urls()[index]!}/?channels=${name}`)));
+		// A shard is a moment late with its subscription to the other machine's messages, and those are not kept.
+		let probes = 0;
+		await waitFor(
+			async () => {
+				for (const url of urls()) await publish(url, name, `probe${probes++}`);
+				return all.every(({ got }) => urls().every((_, publisher) => got.some((text) => Number(text.split("probe")[1]) % 4 === publisher)));
+			},
+			{ deadlineMs: 20_000, what: "a message of each shard at each subscriber" },
+		);
+		const counted = (texts: readonly string[]) => texts.filter((text) => !text.includes("probe"));
+		await Promise.all(
+			urls().map(async (url, publisher) => {
+				for (let index = 0; index < 100; index++) await publish(url, name, `${publisher}-${index}`, null);
+			}),
+		);
+		await until(() => all.every(({ got }) => counted(got).length >= 400), "400 messages at each subscriber");
+		const expected = (publisher: number) => Array.from({ length: 100 }, (_, index) => `${publisher}-${index}`);
+		for (const { got } of all) {
+			const texts = counted(got).map((text) => text.split(":")[1]!);
+			for (let publisher = 0; publisher < 4; publisher++)
+				expect(
+					texts.filter((text) => text.startsWith(`${publisher}-`)),
+					`what publisher ${publisher} sent`,
+				).toEqual(expected(publisher));
+			expect(texts.length).toBe(400);
+		}
+		for (const client of raw) {
+			expect(client.texts().filter((text) => /^"?\d-\d+"?$/.test(text)).length, "messages of a raw client").toBe(400);
+			await client.close();
+		}
+	});
+
+	/** Publishes on both machines until `stop` says so; answers with all that was taken. */
+	function keepPublishing(name: string, prefix: string) {
+		const published: string[] = [];
+		let goesOn = true;
+		const one = async (url: string, publisher: number) => {
+			for (let index = 0; goesOn; index++) {
+				const data = `${prefix}${publisher}-${index}`;
+				await publish(url, name, data);
+				published.push(data);
+			}
+		};
+		const running = Promise.all([one(urls()[0]!, 0), one(urls()[2]!, 1)]);
+		const count = () => published.length;
+		const stop = async () => {
+			goesOn = false;
+			await running;
+			return published;
+		};
+		return { count, stop };
+	}
+
+	it("a shard is killed while both machines publish: whoever feeds the logs after it goes on where it was", async () => {
+		const name = channel();
+		const all = await everywhere(name);
+		const { count, stop } = keepPublishing(name, "k");
+		await until(() => count() > 50, "50 publications");
+		// One of the two has the channel's log; its clients come back to it after its restart.
+		for (const shard of [0, 1]) {
+			await nodes[1]!.kill9(shard);
+			const before = count();
+			await until(() => count() > before + 50, "50 publications after the death of a shard");
+			await nodes[1]!.ready();
+		}
+		await allGot(all, await stop());
+	});
+
+	it("connections of pub/sub are cut: what they have missed is read from the stream", async () => {
+		const name = channel();
+		const all = await everywhere(name);
+		const { count, stop } = keepPublishing(name, "c");
+		for (let round = 0; round < 5; round++) {
+			const before = count();
+			await until(() => count() > before + 30, "30 publications");
+			await admin.send(null, ["CLIENT", "KILL", "TYPE", "PUBSUB"]);
+		}
+		await allGot(all, await stop());
+	});
+
+	it("Redis stops answering: publishers are told, subscribers stay, and nothing is missing afterwards", async () => {
+		const name = channel();
+		const all = await everywhere(name);
+		await publish(urls()[0]!, name, "before");
+		redis.signal("SIGSTOP");
+		try {
+			const refused = await postJson(`${urls()[2]!.replace("ws:", "http:")}/api/publish`, { channel: name, data: "during" });
+			expect([refused.status, refused.body], "a publication while Redis does not answer").toEqual([
+				503,
+				expect.stringContaining("Redis did not answer"),
+			]);
+		} finally {
+			redis.signal("SIGCONT");
+		}
+		await publish(urls()[2]!, name, "after");
+		await until(() => all.every(({ got }) => got.at(-1)?.endsWith(":after") === true), "the publication after it");
+		for (const { got, unrecovered } of all) expect([got, unrecovered]).toEqual([all[0]!.got, 0]);
+	});
+
+	it("Redis is restarted and has lost everything: subscribers are told, and begin again", async () => {
+		const name = channel();
+		const all = await everywhere(name);
+		await publish(urls()[0]!, name, "before");
+		await until(() => all.every(({ got }) => got.length === 1), "the publication before");
+		await redis.end();
+		await redis.start();
+		await publish(urls()[1]!, name, "after");
+		await until(() => all.every(({ unrecovered }) => unrecovered > 0), "each subscriber is told that it cannot be recovered");
+		await publish(urls()[2]!, name, "last");
+		await until(() => all.every(({ got }) => got.at(-1)?.endsWith(":last") === true), "the last publication");
+	});
+
+	it("a machine is killed while both publish: the other one goes on, and its clients recover there", async () => {
+		const name = channel();
+		const all = await everywhere(name);
+		const { count, stop } = keepPublishing(name, "d");
+		await until(() => count() > 50, "50 publications");
+		stop().catch(() => {});
+		await nodes[1]!.kill9("supervisor");
+		for (const folder of nodes.pop()!.sharedDirectories()) rmSync(folder, { recursive: true });
+		const survivors = all.slice(0, 2);
+		const before = survivors[0]!.got.length;
+		for (let index = 0; index < 30; index++) await publish(urls()[0]!, name, `e${index}`);
+		await until(() => survivors.every(({ got }) => got.at(-1)?.endsWith(":e29") === true), `more than ${before} publications`);
+		for (const { got } of survivors) {
+			expect(got).toEqual(survivors[0]!.got);
+			expect(new Set(got).size).toBe(got.length);
+			expect(got.map((text) => Number(text.split(":")[0]))).toEqual(got.map((_, index) => index + 1));
+		}
+	});
+});
