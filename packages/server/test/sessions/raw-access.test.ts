@@ -276,6 +276,21 @@ it("a client without a token is told all ways to send one, the cookie included",
 	]);
 });
 
+it("a raw client that was there before a reload let publications be dropped is looked at from then on", async () => {
+	const rig = new RawRig({ ...config, requireAuth: false });
+	const { transport } = (await rig.ask("channels=news:1")) as RawSession;
+	(transport as FakeTransport).peer.pause();
+	transport.send("x".repeat(30_000), false);
+	const clientsInLanes = () => {
+		rig.lanes.published(1_000_000);
+		rig.lanes.beforeTurn();
+		return rig.lanes.count;
+	};
+	expect(clientsInLanes(), "its namespace lets nothing be dropped").toBe(0);
+	rig.reload({ channelNamespaces: [namespace("news", { slowClient: "drop-oldest" })] });
+	expect(clientsInLanes(), "it lets publications be dropped now").toBe(1);
+});
+
 describe("others see a raw client with a token", () => {
 	const shown = {
 		...config,
