@@ -87,12 +87,18 @@ describe("blocked users and revoked tokens", () => {
 		expect([ids(next()), errors.length]).toEqual([["ann"], 1]);
 	});
 
-	it("cannot be kept in a folder that is none: that is told, and they are in force", async () => {
+	it("cannot be kept in a folder that is none: whoever opens the durable store there tells that first, and they are in force", async () => {
 		writeFileSync(path, "");
 		const kept = new KeptRevocations({ folder: path, log });
-		expect(errors).toEqual([expect.stringContaining("cannot be read (")]);
+		expect(errors).toEqual([]);
 		expect(await kept.change({ add: user("ann") })).toBe("unwritten");
-		expect([ids(kept), errors.length]).toEqual([["ann"], 2]);
+		expect(errors).toEqual([expect.stringContaining("could not be written to")]);
+		expect(ids(kept)).toEqual(["ann"]);
+	});
+
+	it("a file that cannot be read is told", () => {
+		mkdirSync(path);
+		expect([next().list, errors]).toEqual([[], [expect.stringContaining("cannot be read (EISDIR)")]]);
 	});
 
 	it("a write that fails is told; the next that succeeds writes all", async () => {

@@ -52,6 +52,12 @@ export class RevocationFile {
 		let text: string;
 		try {
 			mkdirSync(this.#parts.folder, { recursive: true, mode: 0o700 });
+		} catch (error) {
+			// Whatever opens the durable store in this folder says so in one line, and the start fails.
+			this.#problem = `${this.#parts.folder} cannot be used (${(error as NodeJS.ErrnoException).code})`;
+			return [];
+		}
+		try {
 			if ((statSync(this.path, { throwIfNoEntry: false })?.size ?? 0) > fileBytesMax)
 				throw new Error(`it is longer than ${fileBytesMax} bytes`);
 			text = readFileSync(this.path, "utf8");
