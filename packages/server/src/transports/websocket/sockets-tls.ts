@@ -13,7 +13,7 @@ import { SSLApp, type TemplatedApp } from "./sockets-native.ts";
  */
 export function createTlsApp({ path, chain, key }: Pick<Certificate, "path" | "chain" | "key">): TemplatedApp {
 	const passphrase = randomBytes(24).toString("base64url");
-	const folder = mkdtempSync(join(tmpdir(), "shardcast-tls-"));
+	const folder = newFolder();
 	try {
 		const certFile = join(folder, "cert.pem");
 		const keyFile = join(folder, "key.pem");
@@ -25,5 +25,15 @@ export function createTlsApp({ path, chain, key }: Pick<Certificate, "path" | "c
 		throw new Error(`uWebSockets.js does not accept the certificate in ${path}: ${(error as Error).message}`);
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
+	}
+}
+
+/** In memory if possible. A container with a read-only file system may have no other writable folder. */
+function newFolder(): string {
+	try {
+		return mkdtempSync("/dev/shm/shardcast-tls-");
+	} catch {
+		// There is no such file system, or it is full.
+		return mkdtempSync(join(tmpdir(), "shardcast-tls-"));
 	}
 }
