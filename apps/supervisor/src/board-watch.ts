@@ -84,10 +84,10 @@ export class BoardWatch {
 			seen.closedAbnormal = closedAbnormal;
 			seen.connections = row.webSockets;
 		}
-		this.#lookAtBalancer(nowMs);
+		this.#checkBalancer(nowMs);
 	}
 
-	#lookAtBalancer(nowMs: number): void {
+	#checkBalancer(nowMs: number): void {
 		const refused = this.#board.balancer.get("refusedBusy");
 		if (refused <= this.#refusedBusy || nowMs - this.#refusedToldMs < quietMs) return;
 		this.#log.add("warn", `balancer: refused ${refused - this.#refusedBusy} connections with 503: no shard had room`);

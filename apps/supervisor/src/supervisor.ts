@@ -112,7 +112,7 @@ export class Supervisor {
 		this.#children = [...this.#shards, this.#balancer];
 		this.#awaited = new Set(this.#children.map(({ name }) => name));
 		const { heartbeatTimeoutMs } = facts.config;
-		this.#watchdog = new Watchdog({ children: this.#children, heartbeatTimeoutMs, onLook: (passedMs) => this.#lookAtLocks(passedMs) });
+		this.#watchdog = new Watchdog({ children: this.#children, heartbeatTimeoutMs, onLook: (passedMs) => this.#checkLocks(passedMs) });
 		this.#boardWatch = new BoardWatch(facts.memory.board, this.#events);
 	}
 
@@ -320,7 +320,7 @@ export class Supervisor {
 	}
 
 	/** Kills a process that does not release the lock of a log. It is normally held for a microsecond, so the process is paused, and all publishers wait for it. */
-	#lookAtLocks(passedMs: number): void {
+	#checkLocks(passedMs: number): void {
 		const { memory, topology } = this.#facts;
 		for (const { slot, heldMs } of memory.logs.heldLocks(passedMs, lockHeldMsMax))
 			this.#shards[topology.shards.findIndex((shard) => shard.slot === slot)]?.onLockHeld(heldMs);

@@ -75,7 +75,7 @@ export class HandoffPath implements DataPath {
 	/** The part of these bytes that starts with the request's head: all, unless there is a PROXY header. */
 	#bytes: Buffer;
 	/** The client's address in that header; null = none. */
-	#told: string | null = null;
+	#announcedAddress: string | null = null;
 	/** Parses heads that arrive in one piece, as nearly all do. */
 	#parser = new HeadParser();
 	#listener: Listener | null = null;
@@ -230,7 +230,7 @@ export class HandoffPath implements DataPath {
 		parser.reset();
 		const seen = this.#examine(fd, sinceMs, parser, 0);
 		if (seen < 0) return;
-		const kept = fd > this.#budget.heldMax ? this.#inPlaceOfTheOldest(fd) : fd;
+		const kept = fd > this.#budget.heldMax ? this.#replaceOldest(fd) : fd;
 		if (kept < 0) return;
 		this.#parser = new HeadParser();
 		this.#heads.add(kept, sinceMs, parser, seen);
@@ -240,7 +240,7 @@ export class HandoffPath implements DataPath {
 	 * Makes room for a connection that has to wait for its head, by dropping the one that has waited longest. A client that opens connections and
 	 * sends nothing thus displaces its own. @returns the new descriptor of the connection, which may be kept; -1 when it was turned away.
 	 */
-	#inPlaceOfTheOldest(fd: number): number {
+	#replaceOldest(fd: number): number {
 		const oldest = this.#heads.takeOldest(DataPathLimits.displacedMs);
 		if (oldest === null) return this.#turnAway(fd, Refusals.descriptors);
 		// Its head may have arrived since the last check.
@@ -292,13 +292,13 @@ export class HandoffPath implements DataPath {
 		const prefix = proxyPrefix(this.#peeked, length, this.#responder.isTrusted(peerText(fd)));
 		if (prefix.status !== "complete") return prefix;
 		this.#bytes = this.#peeked.subarray(prefix.bytes);
-		this.#told = prefix.address;
+		this.#announcedAddress = prefix.address;
 		return prefix;
 	}
 
 	/** Address of the connection examined last: that of its PROXY header, or of the connection itself. */
 	#peer(fd: number): string {
-		return this.#told ?? peerText(fd);
+		return this.#announcedAddress ?? peerText(fd);
 	}
 
 	/** Like `peek`, and 0 when the peer has broken the connection. */

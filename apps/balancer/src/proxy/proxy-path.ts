@@ -212,7 +212,7 @@ export class ProxyPath implements DataPath {
 	#displaceOldest(): boolean {
 		const { oldest } = this.#waiting;
 		if (oldest === null || this.#turn - oldest.turn < 2 || this.#waiting.takeOldest(DataPathLimits.displacedMs) === null) return false;
-		this.#letGo(oldest);
+		this.#release(oldest);
 		this.#responder.turnAway(oldest.socket, displaced, oldest.head.isHead);
 		return true;
 	}
@@ -273,7 +273,7 @@ export class ProxyPath implements DataPath {
 	#settle(connection: ProxiedConnection): void {
 		const { socket, head, bytes } = connection;
 		if (this.#responder.isOurs(head, bytes.buffer)) {
-			this.#letGo(connection);
+			this.#release(connection);
 			this.#responder.answer(
 				socket,
 				Buffer.from(bytes.buffer.subarray(0, head.bytes)),
@@ -281,7 +281,7 @@ export class ProxyPath implements DataPath {
 			);
 			return;
 		}
-		this.#letGo(connection);
+		this.#release(connection);
 		const refusal = this.#hasDescriptors() ? this.#judge(connection, bytes.buffer, head) : Refusals.descriptors;
 		if (refusal !== null) {
 			this.#refuse(connection, refusal);
@@ -307,14 +307,14 @@ export class ProxyPath implements DataPath {
 	}
 
 	/** Stops waiting for the connection's head, and stops reading from it for now. */
-	#letGo(connection: ProxiedConnection): void {
+	#release(connection: ProxiedConnection): void {
 		this.#waiting.delete(connection);
 		const { socket, onData, onEnd } = connection;
 		socket.off("data", onData).off("end", onEnd).off("close", onEnd).pause();
 	}
 
 	#refuse(connection: ProxiedConnection, refusal: Refusal): void {
-		this.#letGo(connection);
+		this.#release(connection);
 		this.#responder.refuse(connection.socket, refusal, connection.head.isHead);
 	}
 

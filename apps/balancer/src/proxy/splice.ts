@@ -73,7 +73,7 @@ export class Splice {
 		shard.once("close", () => {
 			// Closed without an end: broken. After an end, the client still gets what is on its way.
 			if (!this.#isReleased && this.#isConnected && !client.writableEnded) client.destroy();
-			this.#letGo();
+			this.#detach();
 			onShardClosed(this.#isConnected);
 		});
 	}
@@ -178,11 +178,11 @@ export class Splice {
 	/** Gives the client's connection back. */
 	#release(): void {
 		this.#isReleased = true;
-		this.#letGo();
+		this.#detach();
 		this.#shard.destroy();
 	}
 
-	#letGo(): void {
+	#detach(): void {
 		this.#stopListening();
 		this.#client.removeListener("close", this.#onClientClosed);
 	}

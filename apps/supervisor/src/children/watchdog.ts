@@ -48,7 +48,7 @@ export class Watchdog {
 	#timeoutMs = 0;
 	#everyMs = 0;
 	#timer: NodeJS.Timeout | undefined;
-	#lookedMs = 0;
+	#checkedMs = 0;
 	#clockMs = 0;
 
 	constructor({ children, heartbeatTimeoutMs, onLook, now = monotonicMs }: WatchdogParts) {
@@ -68,8 +68,8 @@ export class Watchdog {
 	}
 
 	start(): void {
-		this.#lookedMs = this.#now();
-		this.#timer = setInterval(() => this.#look(), this.#everyMs);
+		this.#checkedMs = this.#now();
+		this.#timer = setInterval(() => this.#checkAll(), this.#everyMs);
 	}
 
 	stop(): void {
@@ -77,16 +77,16 @@ export class Watchdog {
 		this.#timer = undefined;
 	}
 
-	#look(): void {
+	#checkAll(): void {
 		const nowMs = this.#now();
-		const passedMs = Math.min(nowMs - this.#lookedMs, 2 * this.#everyMs);
+		const passedMs = Math.min(nowMs - this.#checkedMs, 2 * this.#everyMs);
 		this.#clockMs += passedMs;
-		this.#lookedMs = nowMs;
-		for (const [child, seen] of this.#watched) this.#lookAt(child, seen, nowMs, passedMs);
+		this.#checkedMs = nowMs;
+		for (const [child, seen] of this.#watched) this.#checkChild(child, seen, nowMs, passedMs);
 		this.#onLook(passedMs);
 	}
 
-	#lookAt(child: Watched, seen: Seen, nowMs: number, passedMs: number): void {
+	#checkChild(child: Watched, seen: Seen, nowMs: number, passedMs: number): void {
 		const { beatMs } = child;
 		const silentMs = this.#clockMs - seen.sinceMs;
 		if (beatMs === null || beatMs !== seen.beatMs) {

@@ -46,8 +46,8 @@ export class Questions {
 	/** By question, then by process name. Bounded by the number of names. */
 	readonly #missing = new Map<string, Map<string, number>>();
 	/** `<question> <process>` whose part was missing in the last answer, so that it is logged once, not each time. */
-	readonly #told = new Set<string>();
-	readonly #underWay = new SharedAnswers();
+	readonly #reported = new Set<string>();
+	readonly #pending = new SharedAnswers();
 
 	constructor(parts: QuestionsParts) {
 		this.#parts = parts;
@@ -78,10 +78,10 @@ export class Questions {
 		const entry = this.#entries.get(name);
 		if (entry === undefined) throw new Error(`unknown question "${name.slice(0, 40)}"`);
 		const make = async (): Promise<unknown> => {
-			if (this.#underWay.size >= questionsMax) throw new Error(`${questionsMax} questions are already in progress`);
+			if (this.#pending.size >= questionsMax) throw new Error(`${questionsMax} questions are already in progress`);
 			return this.#collect(entry, request);
 		};
-		return entry.question.isOrder === true ? this.#underWay.alone(make) : this.#underWay.of(name, request, make);
+		return entry.question.isOrder === true ? this.#pending.alone(make) : this.#pending.of(name, request, make);
 	}
 
 	async #collect({ question, merge }: Entry, request: unknown): Promise<unknown> {
@@ -116,13 +116,13 @@ export class Questions {
 		try {
 			const data = await withDeadline(process.request(name, request, deadlineMs), deadlineMs, `the ${name} of ${process.name}`);
 			const value = question.check(data);
-			this.#told.delete(key);
+			this.#reported.delete(key);
 			return { value };
 		} catch (error) {
 			// Late, gone, or invalid. The supervisor watches the process's health by its heartbeat.
 			counts.set(process.name, counts.get(process.name)! + 1);
-			if (!this.#told.has(key)) this.#parts.log?.warn(`${consequence(question, process.name)}: ${(error as Error).message}`);
-			this.#told.add(key);
+			if (!this.#reported.has(key)) this.#parts.log?.warn(`${consequence(question, process.name)}: ${(error as Error).message}`);
+			this.#reported.add(key);
 			return null;
 		}
 	}

@@ -1,11 +1,11 @@
 /** Answers in progress. Equal requests meanwhile share one, so that many scrapes at a time cost as much as one; orders are never shared. */
 export class SharedAnswers {
-	readonly #underWay = new Map<string, Promise<unknown>>();
+	readonly #pending = new Map<string, Promise<unknown>>();
 	#orders = 0;
 
 	/** Number of different questions and of orders in progress. */
 	get size(): number {
-		return this.#underWay.size + this.#orders;
+		return this.#pending.size + this.#orders;
 	}
 
 	/** Makes an answer that is not shared. @param make as for `of`. */
@@ -27,10 +27,10 @@ export class SharedAnswers {
 	 */
 	of(name: string, request: unknown, make: () => Promise<unknown>): Promise<unknown> {
 		const key = `${name} ${JSON.stringify(request)}`;
-		const underWay = this.#underWay.get(key);
+		const underWay = this.#pending.get(key);
 		if (underWay !== undefined) return underWay;
-		const answer = make().finally(() => this.#underWay.delete(key));
-		this.#underWay.set(key, answer);
+		const answer = make().finally(() => this.#pending.delete(key));
+		this.#pending.set(key, answer);
 		return answer;
 	}
 }

@@ -16,7 +16,7 @@ export class KeptRevocations {
 	readonly #parts: KeptRevocationsParts;
 	readonly #kept = new Revocations();
 	readonly #file: RevocationFile | null;
-	#toldThatItEnds = false;
+	#warnedNotStored = false;
 
 	/** Loads the list from the folder. Never throws; see `RevocationFile.load`. */
 	constructor(parts: KeptRevocationsParts) {
@@ -37,11 +37,11 @@ export class KeptRevocations {
 		if (!this.#apply(change)) return "full";
 		const { log } = this.#parts;
 		if (this.#file === null) {
-			if (!this.#toldThatItEnds)
+			if (!this.#warnedNotStored)
 				log.info(
 					"blocked users and revoked tokens hold until this server ends; to keep them, name a folder with channel.durable_store.path",
 				);
-			this.#toldThatItEnds = true;
+			this.#warnedNotStored = true;
 			return "kept";
 		}
 		try {

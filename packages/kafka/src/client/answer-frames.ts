@@ -36,17 +36,17 @@ export class AnswerFrames {
 			if (end < 2 * sizeBytes || end > frameBytesMax)
 				throw new Error(`an answer of ${end - sizeBytes} bytes: the peer does not speak Kafka's protocol`);
 			if (end > this.#filled) {
-				if (end > this.#buffer.length) this.#goOnIn(this.#buffers.take(end), 0);
+				if (end > this.#buffer.length) this.#continueIn(this.#buffers.take(end), 0);
 				return;
 			}
 			const buffer = this.#buffer;
 			// The buffer goes with the answer, so bytes after it (rarely any) move to another one.
-			this.#goOnIn(this.#buffers.take(Math.max(this.#filled - end, sizeBytes)), end);
+			this.#continueIn(this.#buffers.take(Math.max(this.#filled - end, sizeBytes)), end);
 			this.#visit(buffer.subarray(0, end), buffer);
 		}
 	}
 
-	#goOnIn(next: Buffer, from: number): void {
+	#continueIn(next: Buffer, from: number): void {
 		this.#buffer.copy(next, 0, from, this.#filled);
 		this.#filled -= from;
 		this.#buffer = next;

@@ -82,7 +82,7 @@ export class KafkaProducer {
 	/** Waits until all queued records are acknowledged or have failed, then disconnects. */
 	async close(): Promise<void> {
 		this.#closing = true;
-		this.#tellRoom();
+		this.#notifyRoom();
 		while (this.#running !== null) await this.#running;
 		await this.#link?.close();
 	}
@@ -140,7 +140,7 @@ export class KafkaProducer {
 			this.#bytes -= bytes;
 			done(error);
 		}
-		if (this.#hasRoom()) this.#tellRoom();
+		if (this.#hasRoom()) this.#notifyRoom();
 	}
 
 	/** Returns null or an error text. */
@@ -178,7 +178,7 @@ export class KafkaProducer {
 		return this.#closing || (this.#records <= recordsMax / 2 && this.#bytes <= bytesMax / 2);
 	}
 
-	#tellRoom(): void {
+	#notifyRoom(): void {
 		const waiting = this.#whenRoom;
 		this.#whenRoom = [];
 		for (const resolve of waiting) resolve();

@@ -67,8 +67,8 @@ export class KafkaSource implements Source, FetcherOwner {
 	/** A leader has changed or a broker is gone: refresh the metadata soon. */
 	#unsettled = false;
 	/** Consecutive metadata requests in which a partition had no leader. */
-	#looks = 0;
-	#told = "";
+	#leaderlessChecks = 0;
+	#lastTopics = "";
 	/** Time of the last trouble, for kinds that no success ends. */
 	readonly #troubledMs = new Map<TroubleKind, number>();
 	#someDenied = false;
@@ -132,11 +132,11 @@ export class KafkaSource implements Source, FetcherOwner {
 			// Fetchers check `live` before each record, so no more of its records are offered.
 			state.live = false;
 			this.#states.delete(row);
-			void this.#tellRevoked(state);
+			void this.#reportRevoked(state);
 		}
 	}
 
-	async #tellRevoked(state: PartitionState): Promise<void> {
+	async #reportRevoked(state: PartitionState): Promise<void> {
 		await state.settled();
 		while (!this.#sink.revoked(state)) await this.#sink.room();
 	}
@@ -157,12 +157,12 @@ export class KafkaSource implements Source, FetcherOwner {
 				return;
 			}
 			this.#sink.trouble("offsetReset", outOfLog(state.position, to), where);
-			await this.#goOnAt(state, to, -1);
+			await this.#continueAt(state, to, -1);
 			return;
 		}
 		if (errorCode === KafkaError.topicAuthorizationFailed) {
 			this.#unfetchable.set(state.topic, performance.now());
-			this.#tellDenied([state.topic], where);
+			this.#reportDenied([state.topic], where);
 			state.retryAtMs = performance.now() + deniedRetryMs;
 			return;
 		}
@@ -185,10 +185,10 @@ export class KafkaSource implements Source, FetcherOwner {
 		const lost = position - endOffset;
 		const message = `a leader failed, and ${lost} records that no other broker had are lost (unclean election); continuing at ${endOffset}, where the logs diverge`;
 		this.#sink.trouble("truncated", message, { topic, partition, offset: position });
-		await this.#goOnAt(state, endOffset, epoch);
+		await this.#continueAt(state, endOffset, epoch);
 	}
 
-	async #goOnAt(state: PartitionState, offset: number, epoch: number): Promise<void> {
+	async #continueAt(state: PartitionState, offset: number, epoch: number): Promise<void> {
 		state.rewind(offset, epoch);
 		while (state.live && !this.#stopping && !this.#sink.reset(state, offset)) await this.#sink.room();
 	}
@@ -224,7 +224,7 @@ export class KafkaSource implements Source, FetcherOwner {
 			if (this.#unsettled) {
 				// At least this pause between two metadata requests, however many errors leaders return.
 				this.#unsettled = false;
-				await new Promise((resolve) => setTimeout(resolve, backoffMs(this.#looks, this.#options.metadataAgeMs)));
+				await new Promise((resolve) => setTimeout(resolve, backoffMs(this.#leaderlessChecks, this.#options.metadataAgeMs)));
 			} else await this.#pause.sleep(this.#options.metadataAgeMs);
 		}
 	}
@@ -239,18 +239,18 @@ export class KafkaSource implements Source, FetcherOwner {
 			this.#sink.healed(kind);
 		}
 		this.#sink.looked(Date.now());
-		this.#tell(list);
+		this.#reportTopics(list);
 		for (const state of this.#states.values()) this.#findLeader(state);
-		this.#tellLeaderless(list.topics);
+		this.#reportLeaderless(list.topics);
 		this.#startFetchers();
 	}
 
 	/** Reports partitions that stay without a leader. An election takes only a moment and is not reported. */
-	#tellLeaderless(found: readonly TopicFound[]): void {
+	#reportLeaderless(found: readonly TopicFound[]): void {
 		const isThere = ({ topic, topicId }: PartitionState) => found.some((each) => each.topic === topic && each.topicId === topicId);
 		const leaderless = [...this.#states.values()].filter((state) => state.leader === null && isThere(state));
-		this.#looks = leaderless.length === 0 ? 0 : this.#looks + 1;
-		if (this.#looks < looksForLeader) this.#sink.healed("connection");
+		this.#leaderlessChecks = leaderless.length === 0 ? 0 : this.#leaderlessChecks + 1;
+		if (this.#leaderlessChecks < looksForLeader) this.#sink.healed("connection");
 		else
 			this.#sink.trouble(
 				"connection",
@@ -258,7 +258,7 @@ export class KafkaSource implements Source, FetcherOwner {
 			);
 	}
 
-	#tell(list: TopicList): void {
+	#reportTopics(list: TopicList): void {
 		const { topics, denied, missing } = list;
 		if (missing.length === 0) this.#sink.healed("topicMissing");
 		else
@@ -267,19 +267,19 @@ export class KafkaSource implements Source, FetcherOwner {
 				`${namesOf("topic", missing)} ${missing.length === 1 ? "does" : "do"} not exist; create what is missing, or correct --kafka-topics`,
 			);
 		for (const [topic, triedMs] of this.#unfetchable) if (performance.now() - triedMs > quietMs) this.#unfetchable.delete(topic);
-		if (denied.length > 0) this.#tellDenied(denied);
+		if (denied.length > 0) this.#reportDenied(denied);
 		else if (this.#someDenied && this.#unfetchable.size === 0) {
 			this.#troubledMs.delete("authorization");
 			this.#sink.healed("authorization");
 		}
 		this.#someDenied = denied.length > 0;
 		const told = JSON.stringify([topics, denied, missing]);
-		if (told === this.#told) return;
-		this.#told = told;
+		if (told === this.#lastTopics) return;
+		this.#lastTopics = told;
 		this.#sink.topicsFound(list);
 	}
 
-	#tellDenied(topics: readonly string[], where?: { topic: string; partition: number; offset: number }): void {
+	#reportDenied(topics: readonly string[], where?: { topic: string; partition: number; offset: number }): void {
 		const all = [...new Set([...topics, ...this.#unfetchable.keys()])].toSorted();
 		this.#sink.trouble(
 			"authorization",

@@ -32,7 +32,7 @@ export class TopicFinder {
 	readonly #ids = new Map<string, Set<string>>();
 	/** Topics that have been found: ids, or names where there is no id. */
 	readonly #readable = new Set<string>();
-	#lookedMs: number | null = null;
+	#listedMs: number | null = null;
 
 	constructor(cluster: KafkajsCluster, matches: (topic: string) => boolean, subscription: Subscription, events: TopicFinderEvents) {
 		this.#cluster = cluster;
@@ -42,7 +42,7 @@ export class TopicFinder {
 	}
 
 	async find(): Promise<TopicList> {
-		const previousLookMs = this.#lookedMs;
+		const previousLookMs = this.#listedMs;
 		const beganMs = Date.now();
 		const { names, patterns } = this.#subscription;
 		const denied = new Set(patterns.length > 0 ? await this.#findAll() : await this.#findNamed());
@@ -60,7 +60,7 @@ export class TopicFinder {
 		if (this.#readable.size > namesMax) this.#readable.clear();
 		for (const topic of topics) this.#readable.add(topic.topicId ?? topic.topic);
 		const missing = names.filter((name) => !denied.has(name) && !topics.some(({ topic }) => topic === name));
-		this.#lookedMs = beganMs;
+		this.#listedMs = beganMs;
 		return { topics, denied: [...denied].toSorted(), missing, previousLookMs };
 	}
 

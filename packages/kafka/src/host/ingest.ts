@@ -74,12 +74,12 @@ export class Ingest {
 	#worker: WorkerThread | null = null;
 	#poisoned: { row: number; offset: number }[] = [];
 	#timer: NodeJS.Timeout | null = null;
-	#whenHalted: (() => void) | null = null;
+	#onHalted: (() => void) | null = null;
 	readonly #stalls: Stalls;
 	#stallsLookedMs = 0;
 	#stalled = false;
-	#lookMs = firstLookMs;
-	#looksSoon = false;
+	#checkMs = firstLookMs;
+	#checkPending = false;
 	#stopping = false;
 	#stopped: Promise<void> | null = null;
 	#writesDeadLetters = false;
@@ -124,7 +124,7 @@ export class Ingest {
 			wake,
 			onRevoked: (row) => {
 				this.assignment.revoked(row);
-				if (this.assignment.waitsForReaders) this.#lookSoon();
+				if (this.assignment.waitsForReaders) this.#checkSoon();
 			},
 			onReset: (row, position) => this.#reset(row, position),
 		});
@@ -200,7 +200,7 @@ export class Ingest {
 				Promise.race([
 					worker.ended,
 					new Promise<void>((resolve) => {
-						this.#whenHalted = resolve;
+						this.#onHalted = resolve;
 						worker.send({ type: "halt" });
 					}),
 				]),
@@ -350,7 +350,7 @@ export class Ingest {
 				this.missed.answer(message.id, message.parts, message.error);
 				break;
 			case "halted":
-				this.#whenHalted?.();
+				this.#onHalted?.();
 				break;
 			default:
 				message satisfies never;
@@ -362,9 +362,9 @@ export class Ingest {
 		if (this.#replacing || this.#stopping) return;
 		this.assignment.reconcile();
 		this.#noteStarts();
-		this.#lookForStalls();
-		if (this.assignment.waitsForReaders) this.#lookSoon();
-		else this.#lookMs = firstLookMs;
+		this.#checkStalls();
+		if (this.assignment.waitsForReaders) this.#checkSoon();
+		else this.#checkMs = firstLookMs;
 	}
 
 	/** A record produced before its partition's start is known may not be delivered. Health shows this until all starts are known. */
@@ -376,7 +376,7 @@ export class Ingest {
 		this.status.end("starting");
 	}
 
-	#lookForStalls(): void {
+	#checkStalls(): void {
 		const nowMs = performance.now();
 		if (nowMs - this.#stallsLookedMs < stallsEveryMs) return;
 		this.#stallsLookedMs = nowMs;
@@ -392,14 +392,14 @@ export class Ingest {
 	}
 
 	/** Checks again in a few milliseconds, which is what readers need, so that a partition changes owner without a noticeable pause. */
-	#lookSoon(): void {
-		if (this.#looksSoon || this.#lookMs >= reconcileMs) return;
-		this.#looksSoon = true;
+	#checkSoon(): void {
+		if (this.#checkPending || this.#checkMs >= reconcileMs) return;
+		this.#checkPending = true;
 		setTimeout(() => {
-			this.#looksSoon = false;
+			this.#checkPending = false;
 			this.#reconcile();
-		}, this.#lookMs);
-		this.#lookMs *= 2;
+		}, this.#checkMs);
+		this.#checkMs *= 2;
 	}
 
 	#reset(row: number, position: number): void {

@@ -202,13 +202,13 @@ export class FlushEngine {
 		else {
 			this.#state = "settling";
 			if (this.#parts.hasPublished()) this.#scheduler.soon(this.#settleAndLook);
-			else if (this.#settle(false)) this.#lookOnce();
+			else if (this.#settle(false)) this.#checkOnce();
 		}
 	};
 
 	/** Ends a flush that has written nothing, without another turn of the loop. New records wait for the next turn; otherwise sockets would starve. */
-	#lookOnce(): void {
-		if (this.#mayRest()) this.#rest();
+	#checkOnce(): void {
+		if (this.#maySleep()) this.#rest();
 		else this.#scheduler.soon(this.#turn);
 	}
 
@@ -264,12 +264,12 @@ export class FlushEngine {
 
 	readonly #look = (): void => {
 		if (this.#stopped) return;
-		if (this.#mayRest()) this.#rest();
+		if (this.#maySleep()) this.#rest();
 		else this.#turn();
 	};
 
 	/** Whether there is nothing left to do and the other processes know that this shard must be woken. */
-	#mayRest(): boolean {
+	#maySleep(): boolean {
 		return !this.#parts.holds() && !this.#hasRecords() && this.#sleep();
 	}
 

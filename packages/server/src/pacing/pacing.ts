@@ -96,13 +96,13 @@ export class Pacing {
 	/** Whether the next turn has to wait. Call again about every millisecond. @param backlogBytes returns the bytes that wait in all rings. */
 	mustWait(backlogBytes: () => number): boolean {
 		const mustLook = this.#published > this.#parts.bufferedBytesMax() * lookShare;
-		if (!mustLook && this.#lagging.awaited === 0) return this.#goOn();
+		if (!mustLook && this.#lagging.awaited === 0) return this.#continue();
 		const nowMs = this.#parts.nowMs();
 		if (mustLook && this.#isBurst(nowMs, backlogBytes)) {
 			this.#published = 0;
 			if (this.#lagging.look(this.#parts.clients(), nowMs) > 0) this.#headwayMs = nowMs;
 		}
-		return this.#lagging.awaited > 0 ? this.#waits(nowMs) : this.#goOn();
+		return this.#lagging.awaited > 0 ? this.#waits(nowMs) : this.#continue();
 	}
 
 	/** Call when a client has read something. */
@@ -125,7 +125,7 @@ export class Pacing {
 		return nowMs - this.#burstAtMs < burstMs;
 	}
 
-	#goOn(): false {
+	#continue(): false {
 		this.#beganMs = Number.NaN;
 		return false;
 	}
@@ -150,9 +150,9 @@ export class Pacing {
 		if (isPatient && (minority === 0 || this.#minority.leftMs(nowMs) > 0)) {
 			if (nowMs - this.#beganMs < waitMsMax) return true;
 			this.#small = awaited >= worthShare;
-			if (this.#small) return this.#goOn();
+			if (this.#small) return this.#continue();
 		}
 		counters.add("clientsGivenUp", this.#lagging.giveUp());
-		return this.#goOn();
+		return this.#continue();
 	}
 }

@@ -148,11 +148,11 @@ export class Handlers {
 		run.end();
 		// A failure after the publishing does not undo it.
 		run.published ??= publishFailed;
-		this.#tell(error);
+		this.#report(error);
 	}
 
 	/** Reports an error. Never throws: a thrown value may throw when it is inspected, and messages wait behind this one. */
-	#tell(error: unknown): void {
+	#report(error: unknown): void {
 		let counter: "handlerTimeouts" | "handlerErrors" = "handlerErrors";
 		try {
 			if (error instanceof DeadlineError) counter = "handlerTimeouts";
@@ -169,7 +169,7 @@ export class Handlers {
 			this.#check(context.payload, kind);
 			const returned: unknown = this.#last(context);
 			// Nothing waits for the promise, but an unhandled rejection would end the process.
-			if (isPromise(returned)) returned.then(undefined, (error: unknown) => this.#tell(error));
+			if (isPromise(returned)) returned.then(undefined, (error: unknown) => this.#report(error));
 		}
 		const { payload } = context;
 		this.#check(payload, kind);
