@@ -176,9 +176,11 @@ it("a drain waits for the answers of its moment, but no longer than it may", asy
 	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
 	await rig.endpoint.drain(1);
 	expect(rig.published, "with an answer outstanding").toEqual([]);
-	const drained = rig.endpoint.drain(20_000);
+	const drained = rig.endpoint.drain(20_000).then(() => "drained");
+	const aTurn = new Promise((resolve) => setImmediate(resolve, "waits"));
+	expect(await Promise.race([drained, aTurn]), "a drain with a question that has no answer").toBe("waits");
 	answer();
-	await drained;
+	expect(await drained).toBe("drained");
 	await client.settled();
 	expect(client.replies()).toEqual([{ id: 2, publish: {} }]);
 });

@@ -27,7 +27,7 @@ async function connecting(client: CentrifugeClient, connect: object = {}): Promi
 }
 
 it("the backend says who a client is, what it gets and to what it is subscribed", async () => {
-	const rig = rigWith(channels({ presence: true }));
+	const rig = rigWith(channels({ allowSubscribeForClient: true }));
 	const written = '{ "n": 12345678901234567890 }';
 	backend.replies.set(
 		"/connect",
@@ -89,8 +89,8 @@ it("the backend closes a client with its code and reason, or refuses it with an 
 	expect(await closed.ended).toEqual({ code: 4501, reason: "unauthorized" });
 	backend.replies.set("/connect", { error: { code: 1000, message: "no", temporary: true } });
 	const refused = rig.open();
-	refused.send({ id: 1, connect: {} }, { id: 2, subscribe: { channel: "a" } });
-	expect(await refused.ended, "no command is valid after a connect that failed").toMatchObject({ code: 3501 });
+	refused.send({ id: 1, connect: {} }, { id: 2, connect: {} });
+	expect(await refused.ended, "not even another connect is valid after one that failed").toMatchObject({ code: 3501 });
 	expect(refused.replies()).toEqual([{ id: 1, error: { code: 1000, message: "no", temporary: true } }]);
 	expect(rig.kept).toBe(0);
 });
