@@ -1,4 +1,5 @@
 import { pidNamespace } from "@shardcast/native";
+import { Script } from "@shardcast/redis";
 import { RedisCluster, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { NodeIdTaken } from "../src/membership.ts";
@@ -121,6 +122,20 @@ describe.skipIf(!redisForTests())("membership", () => {
 		} finally {
 			await own.stop();
 		}
+	});
+
+	it("one that had expired itself removes nobody with its first heartbeat: Redis may have been away for all", async () => {
+		await joined("a");
+		const events: string[] = [];
+		const watch = machine("watch");
+		await watch.redis.ready(waitMs);
+		await watch.redis.subscribe("ws:cluster:events", (message) => events.push(String(message)));
+		const expire = new Script("redis.call('DEL', KEYS[1]); redis.call('ZADD', KEYS[2], 1, 'ghost')");
+		await watch.redis.run(expire, ["ws:cluster:node:a", "ws:cluster:nodes"], []);
+		const at = (type: string, node: string) => events.findIndex((event) => event.includes(`"${type}"`) && event.includes(`"${node}"`));
+		await waitFor(() => at("left", "ghost") >= 0, { deadlineMs: waitMs, what: "the end of the ghost" });
+		expect(at("joined", "a"), "before it removes others, it joins").toBeLessThan(at("left", "ghost"));
+		expect(at("joined", "a")).toBeGreaterThanOrEqual(0);
 	});
 
 	it("an id is refused while its holder is there, wherever that runs", async () => {

@@ -186,6 +186,9 @@ async function translated<T>(promise: Promise<T>): Promise<T> {
 const notNow = /^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|READONLY)\b/;
 const otherLogin = /^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|without any password configured/i;
 
+/** What Node says of a certificate that it does not accept. */
+const badCertificate = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|ALTNAME/;
+
 function redisError(error: unknown): RedisError {
 	if (error instanceof RedisError) return error;
 	const { message, code } = error as NodeJS.ErrnoException;
@@ -202,5 +205,6 @@ function redisError(error: unknown): RedisError {
 	if (error instanceof ClientOfflineError || error instanceof ClientClosedError)
 		return new RedisError("unavailable", "it is not connected");
 	if (error instanceof RootNodesUnavailableError) return new RedisError("unavailable", "no server of the cluster is reached");
+	if (badCertificate.test(code ?? "")) return new RedisError("unsuitable", `its certificate is not accepted: ${message}`);
 	return new RedisError("interrupted", message === "" || message === undefined ? (code ?? String(error)) : message);
 }

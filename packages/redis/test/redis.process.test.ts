@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeCertificate, RedisServer, redisForTests, waitFor } from "@shardcast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Redis, RedisError, Script } from "../src/index.ts";
 import { openRedis } from "./support/client.ts";
@@ -123,6 +126,30 @@ describe.skipIf(!redisForTests())("Redis", () => {
 		}
 	});
 
+	it("connects with TLS, and says at the start when it does not trust the certificate, or is not spoken to in TLS", async () => {
+		const folder = mkdtempSync(join(tmpdir(), "shardcast-redis-"));
+		const tls = makeCertificate(folder, { name: "redis" });
+		const guarded = await RedisServer.start({ tls });
+		const options = { caPath: tls.certFile, certPath: null, keyPath: null, verify: true };
+		const url = guarded.url.replace("redis:", "rediss:");
+		try {
+			const trusting = open(url, { tls: options });
+			await trusting.ready(5000);
+			const got: string[] = [];
+			await trusting.subscribe("news", (message) => got.push(String(message)));
+			await trusting.send("news", ["PUBLISH", "news", "over TLS"]);
+			await waitFor(() => got.length === 1, { deadlineMs: waitMs, what: "a message over TLS" });
+			const distrusting = await problemOf(open(url, { tls: { ...options, caPath: null } }).ready(5000));
+			expect(distrusting.kind).toBe("unsuitable");
+			expect(distrusting.message).toMatch(/its certificate is not accepted: self-signed certificate/);
+			await open(url, { tls: { ...options, caPath: null, verify: false } }).ready(5000);
+			expect((await problemOf(open(guarded.url).ready(500))).message).toMatch(/^cannot use Redis at redis:/);
+		} finally {
+			await guarded.stop();
+			rmSync(folder, { recursive: true });
+		}
+	});
+
 	it("fails at once while Redis is away, or waits if told to, within bounds and in order; subscriptions come back", async () => {
 		const own = await RedisServer.start();
 		try {
@@ -162,7 +189,9 @@ describe.skipIf(!redisForTests())("Redis", () => {
 			await redis.ready(5000);
 			own.signal("SIGSTOP");
 			const began = performance.now();
-			const problem = await problemOf(redis.send("k", ["SET", "k", "1"]));
+			// Other commands go on meanwhile: the connection is not silent.
+			const traffic = setInterval(() => redis.send("k", ["GET", "k"]).catch(() => undefined), 50);
+			const problem = await problemOf(redis.send("k", ["SET", "k", "1"])).finally(() => clearInterval(traffic));
 			expect(problem.kind).toBe("interrupted");
 			expect(problem.message).toMatch(/no answer within 300 ms to SET; it may have been carried out|Socket timeout/);
 			expect(performance.now() - began).toBeLessThan(5000);

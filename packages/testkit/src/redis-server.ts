@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TestCertificate } from "./certificates.ts";
 import { guardOf } from "./managed-process.ts";
 import { freePorts } from "./ports.ts";
 import { waitFor } from "./wait.ts";
@@ -21,6 +22,8 @@ export function redisForTests(): boolean {
 
 export interface RedisServerOptions {
 	readonly password?: string;
+	/** It speaks only TLS. */
+	readonly tls?: TestCertificate;
 	/** Further options of its command line, such as "--cluster-enabled", "yes". */
 	readonly args?: readonly string[];
 }
@@ -50,15 +53,21 @@ export class RedisServer {
 
 	/** Starts it again, on the same port, with nothing in it. */
 	async start(): Promise<void> {
-		const { password, args = [] } = this.#options;
+		const { password, tls, args = [] } = this.#options;
 		const secret = password === undefined ? [] : ["--requirepass", password];
-		const fixed = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#folder, "--save", "", "--appendonly", "no"];
+		const fixed = [...this.#listen(tls), "--bind", "127.0.0.1", "--dir", this.#folder, "--save", "", "--appendonly", "no"];
 		const child = spawn("redis-server", [...fixed, ...secret, ...args], { stdio: ["ignore", "ignore", "inherit"] });
 		this.#child = child;
 		const guard = guardOf(child.pid!);
 		child.once("exit", () => guard.kill("SIGKILL"));
 		await waitFor(() => child.exitCode !== null || accepts(this.port), { deadlineMs: 10_000, what: `redis-server on port ${this.port}` });
 		if (child.exitCode !== null) throw new Error(`redis-server on port ${this.port} ended with status ${child.exitCode}`);
+	}
+
+	#listen(tls: TestCertificate | undefined): readonly string[] {
+		if (tls === undefined) return ["--port", String(this.port)];
+		const files = ["--tls-cert-file", tls.certFile, "--tls-key-file", tls.keyFile, "--tls-ca-cert-file", tls.certFile];
+		return ["--port", "0", "--tls-port", String(this.port), "--tls-auth-clients", "no", ...files];
 	}
 
 	/** "SIGSTOP" and "SIGCONT". */
