@@ -136,8 +136,10 @@ export class WantedChannels implements ChannelWatch {
 
 	#add(name: string): Wanted {
 		if (this.#unsubscribed >= unsubscribedMax) this.#forgetOne();
+		const log = this.#parts.log.logOf(name);
+		this.#lookAtFeeder(log);
 		const wanted: Wanted = {
-			...{ name, log: this.#parts.log.logOf(name), subscribed: 0 },
+			...{ name, log, subscribed: 0 },
 			...{ usedMs: this.#parts.nowMs(), askedMs: Number.NEGATIVE_INFINITY, position: null, arrival: null },
 		};
 		this.#wanted.set(name, wanted);
