@@ -122,7 +122,7 @@ function showNodes({ nodes: known }) {
 	const { id: own, state, reason, nodes, totals } = known;
 	text(
 		byId("node-totals"),
-		state === "member" ? `${exact(totals.connections)} connections on ${nodes.length} machines` : `${own}: ${reason}. As last known:`,
+		state === "member" ? `${nodes.length} machines, connections: ${exact(totals.connections)}` : `${own}: ${reason}. As last known:`,
 	);
 	byId("node-rows").replaceChildren(
 		...nodes.map((node) => {
