@@ -21,6 +21,7 @@ const supervisor = new Supervisor(
 			positions: false,
 		}),
 		entries: { shard: program, balancer: program },
+		certificates: [],
 		pin: (core) => (core === null ? { kind: "none" } : { kind: "taskset", core }),
 	},
 	createLog({ name: "supervisor", level: "debug", format: "json" }),
