@@ -237,3 +237,22 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 			expect(node.lost).toEqual([]);
 		}));
 });
+
+describe.skipIf(!redisForTests())("Feeder on a Redis Cluster", () => {
+	it("brings channels of all its servers, each with one subscription", async () => {
+		const rig = await RedisRig.start(3);
+		try {
+			const redis = await rig.client();
+			const node = new Node(redis, await rig.broker({ redis }));
+			const feeder = node.feeder();
+			const names = Array.from({ length: 12 }, () => rig.channel());
+			for (const name of names) feeder.follow(name);
+			for (const name of names) await node.isReached(`${name}@0`);
+			await Promise.all(names.map((name) => node.publish(name, name)));
+			await vi.waitFor(() => expect([...node.read()].sort()).toEqual(names.map((name) => `1:${name}`).sort()), { timeout: 8000 });
+			node.stop();
+		} finally {
+			await rig.stop();
+		}
+	});
+});

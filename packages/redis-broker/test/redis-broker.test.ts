@@ -5,32 +5,35 @@ import { brokerContract } from "../../channel-log/test/broker-contract.ts";
 import type { RedisBroker } from "../src/redis-broker.ts";
 import { RedisRig, slowed } from "./redis-rig.ts";
 
-describe.skipIf(!redisForTests())("with a redis-server", () => {
+describe.skipIf(!redisForTests()).each([
+	["a redis-server", 0],
+	["a Redis Cluster", 3],
+] as const)("with %s", (_name, masters) => {
 	let rig: RedisRig;
 	let admin: Redis;
 	let brokers: readonly RedisBroker[];
 	/** Commands of the brokers fail. */
 	let isCutOff = false;
 	beforeAll(async () => {
-		rig = await RedisRig.start();
+		rig = await RedisRig.start(masters);
 		admin = await rig.client();
 		brokers = await Promise.all([0, 1].map(async () => rig.broker({ redis: cuttable(await rig.client()) })));
 	});
 	afterAll(() => rig?.stop());
 
-	const cuttable = (redis: Redis): Pick<Redis, "run" | "send"> => ({
+	const cuttable = (redis: Redis): Pick<Redis, "run"> => ({
 		run: (...args) => (isCutOff ? Promise.reject(new RedisError("unavailable", "cut off")) : redis.run(...args)),
-		send: (...args) => (isCutOff ? Promise.reject(new RedisError("unavailable", "cut off")) : redis.send(...args)),
 	});
-	const set = (key: string, value: string) => admin.send(null, ["CONFIG", "SET", key, value]);
+	const needReplicas = (count: number) => rig.order("CONFIG", "SET", "min-replicas-to-write", String(count));
 
 	brokerContract("RedisBroker", () => ({
 		broker: (member) => slowed(brokers[member]!),
 		pass: (ms) => rig.pass(admin, ms),
 		channel: () => rig.channel(),
-		pausePublishing: async () => {
-			await set("min-replicas-to-write", "1");
-			return async () => void (await set("min-replicas-to-write", "0"));
+		// The servers take no writes.
+		pausePublishing: () => {
+			needReplicas(1);
+			return () => needReplicas(0);
 		},
 		pauseChange: () => {
 			isCutOff = true;

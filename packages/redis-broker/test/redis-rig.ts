@@ -1,8 +1,10 @@
+import { spawnSync } from "node:child_process";
 import type { Broker, HistoryLimits, PublishOptions } from "@shardcast/channel-log";
 import { parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
-import { RedisServer } from "@shardcast/testkit";
+import { RedisCluster, RedisServer } from "@shardcast/testkit";
+import { Keys } from "../src/keys.ts";
 import type { NodeId } from "../src/node-id.ts";
 import { RedisBroker } from "../src/redis-broker.ts";
 
@@ -14,23 +16,32 @@ export function newNodeId(): NodeId {
 	return { id0: Math.floor(Math.random() * 2 ** 31), id1: 1 };
 }
 
-/** Brokers on one redis-server. */
+/** A redis-server, or a Redis Cluster. */
+type Servers = Pick<RedisServer, "url" | "stop"> & { readonly ports: readonly number[] };
+
+/** Brokers on one redis-server, or a Redis Cluster. */
 export class RedisRig {
-	readonly server: RedisServer;
+	readonly #servers: Servers;
 	readonly #clients: Redis[] = [];
 	#channels = 0;
 
-	private constructor(server: RedisServer) {
-		this.server = server;
+	private constructor(servers: Servers) {
+		this.#servers = servers;
 	}
 
-	static async start(): Promise<RedisRig> {
-		return new RedisRig(await RedisServer.start());
+	/** @param masters of a Redis Cluster; 0 = a server alone. */
+	static async start(masters = 0): Promise<RedisRig> {
+		if (masters > 0) {
+			const cluster = await RedisCluster.start(masters);
+			return new RedisRig({ url: cluster.url, stop: () => cluster.stop(), ports: cluster.servers.map(({ port }) => port) });
+		}
+		const server = await RedisServer.start();
+		return new RedisRig({ url: server.url, stop: () => server.stop(), ports: [server.port] });
 	}
 
 	async stop(): Promise<void> {
 		for (const client of this.#clients) client.close();
-		await this.server.stop();
+		await this.#servers.stop();
 	}
 
 	channel(): string {
@@ -40,7 +51,7 @@ export class RedisRig {
 	async client(answerTimeoutMs = 2000): Promise<Redis> {
 		const redis = new Redis(
 			{
-				address: parseRedisAddress(this.server.url),
+				address: parseRedisAddress(this.#servers.url),
 				tls: null,
 				connectTimeoutMs: 2000,
 				answerTimeoutMs,
@@ -63,13 +74,23 @@ export class RedisRig {
 		});
 	}
 
-	/** Brings all that has a time to live nearer to its end. */
+	/** Gives an order to each server. */
+	order(...args: readonly string[]): void {
+		for (const port of this.#servers.ports) {
+			const { stdout, stderr } = spawnSync("redis-cli", ["-p", String(port), ...args], { encoding: "utf8" });
+			if (stdout.trim() !== "OK") throw new Error(`redis-cli ${args.join(" ")}: ${stdout}${stderr}`);
+		}
+	}
+
+	/** Brings the keys of all channels nearer to their ends. */
 	async pass(redis: Redis, ms: number): Promise<void> {
-		const keys = (await redis.send(null, ["KEYS", "test:*"])) as string[];
-		for (const key of keys) {
+		const keys = new Keys("test");
+		const shorten = async (key: string) => {
 			const left = Number(await redis.send(key, ["PTTL", key]));
 			if (left >= 0) await redis.send(key, left <= ms * slower ? ["DEL", key] : ["PEXPIRE", key, String(left - ms * slower)]);
-		}
+		};
+		const channels = Array.from({ length: this.#channels }, (_, index) => `channel-${index}`);
+		await Promise.all(channels.flatMap((channel) => [keys.meta(channel), keys.stream(channel), keys.once(channel, "k")]).map(shorten));
 	}
 }
 
