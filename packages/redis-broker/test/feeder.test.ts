@@ -102,6 +102,15 @@ describe.skipIf(!redisForTests())("Feeder", () => {
 			expect(node.counts.brought).toBe(3);
 		}));
 
+	it("begins behind a given position, if the log does not know the channel", () =>
+		withNode(async (node, channel) => {
+			for (const data of ["a", "b", "c"]) await node.publish(channel, data);
+			const { epoch } = (await node.broker.position(channel))!;
+			node.feeder().follow(channel, { offset: 1, epoch });
+			await node.gets("2:b", "3:c");
+			expect(node.lost).toEqual([]);
+		}));
+
 	it("two feeders of one log bring each publication once", () =>
 		withNode(async (node, channel) => {
 			const other = await rig.client();

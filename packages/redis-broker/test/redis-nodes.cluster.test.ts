@@ -14,6 +14,7 @@ client: { insecure: true, recovery_max_publication_limit: 5000 }
 channel:
   namespaces:
     - { name: news, history_size: 5000, history_ttl: 10m, force_recovery: true, force_positioning: true, allow_publish_for_client: true }
+    - { name: market, history_size: 100, history_ttl: 10m, allow_wildcard: true }
 `;
 
 /** What one subscriber got, over all its connections. */
@@ -179,6 +180,26 @@ describe.skipIf(!redisForTests())("two machines of two shards on one redis-serve
 			expect(client.texts().filter((text) => /^"?\d-\d+"?$/.test(text)).length, "messages of a raw client").toBe(400);
 			await client.close();
 		}
+	});
+
+	it("patterns and raw clients without channels get what other machines publish to channels with history", async () => {
+		const patterns = [0, 3].map((index) => listen(urls()[index]!, "market:eu.*"));
+		const everything = await LibraryClient.open(`${urls()[2]!}/`);
+		await Promise.all(patterns.map(({ subscription }) => subscription.ready(20_000)));
+		for (let index = 0; index < 20; index++) await publish(urls()[index % 4]!, `market:eu.${index % 2}`, `${index}`);
+		const data = Array.from({ length: 20 }, (_, index) => `${index}`);
+		const seen = () => everything.texts().filter((text) => data.includes(text.replaceAll('"', "")));
+		await waitFor(
+			() => {
+				const counts = [...patterns.map(({ got }) => got.length), seen().length];
+				if (counts.some((count) => count < 20)) throw new Error(`they have ${counts.join(", ")}`);
+				return true;
+			},
+			{ deadlineMs: 20_000, what: "20 publications at two patterns and a raw client" },
+		);
+		for (const { got } of patterns) expect(got.map((text) => text.split(":")[1]).sort()).toEqual([...data].sort());
+		expect(seen().length, "once each").toBe(20);
+		await everything.close();
 	});
 
 	/** Publishes on both machines until `stop` says so; answers with all that was taken. */

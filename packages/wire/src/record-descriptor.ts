@@ -65,6 +65,8 @@ export const RecordType = {
 	followed: 7,
 	/** To all shards: subscribers of these channels have missed publications that are lost. */
 	lost: 8,
+	/** To every shard of every machine: these channels with history have been published to. Of none: whoever publishes says so again. */
+	noticed: 9,
 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];
 

@@ -69,13 +69,16 @@ export class Feeder {
 		return this.#channels.size;
 	}
 
-	/** Somebody wants the channel, for `wantedMs` from now. `reached` is called, at once if it is so already. */
-	follow(name: string): void {
+	/**
+	 * Somebody wants the channel, for `wantedMs` from now. `reached` is called, at once if it is so already.
+	 * @param since brings what was published behind it, if nobody has wanted the channel before; null = only what comes.
+	 */
+	follow(name: string, since: Position | null = null): void {
 		if (this.#stopped) return;
 		const nowMs = this.#parts.nowMs();
 		const known = this.#channels.get(name);
 		if (known === undefined) {
-			this.#begin(name, nowMs);
+			this.#begin(name, since, nowMs);
 			return;
 		}
 		known.wantedMs = nowMs;
@@ -108,7 +111,7 @@ export class Feeder {
 		this.#behind.clear();
 	}
 
-	#begin(name: string, nowMs: number): void {
+	#begin(name: string, since: Position | null, nowMs: number): void {
 		const channel = new FollowedChannel(
 			name,
 			{
@@ -116,7 +119,7 @@ export class Feeder {
 				reached: ({ name: reached, position }) => position !== null && this.#parts.reached(reached, position),
 				behind: (of) => this.#behind.add(of),
 			},
-			nowMs,
+			{ since, nowMs },
 		);
 		this.#channels.set(name, channel);
 		void this.#subscribe(channel, (message) => {

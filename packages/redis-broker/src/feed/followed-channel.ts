@@ -41,13 +41,16 @@ export class FollowedChannel {
 	/** Something has come, or may have, since the reading began. */
 	#mustRead = false;
 	#hasReached = false;
+	/** Where to begin, if the log does not know the channel; null = where Redis is. */
+	readonly #since: Position | null;
 	/** What was removed up to here is not in the log any more. */
 	#removed = 0;
 	#retry: NodeJS.Timeout | undefined;
 	#stopped = false;
 
-	constructor(name: string, parts: ChannelParts, nowMs: number) {
+	constructor(name: string, parts: ChannelParts, { since, nowMs }: { readonly since: Position | null; readonly nowMs: number }) {
 		this.name = name;
+		this.#since = since;
 		this.wantedMs = nowMs;
 		this.#parts = parts;
 	}
@@ -190,8 +193,9 @@ export class FollowedChannel {
 		// Whoever was subscribed gets what there is of the new epoch.
 		else if (isNew) this.#last = 0;
 		else {
-			this.#last = position.offset;
-			if (position.offset > 0 && !(await this.#hide())) return false;
+			const since = this.#since?.epoch === position.epoch ? this.#since.offset : position.offset;
+			this.#last = Math.min(since, position.offset);
+			if (this.#last > 0 && !(await this.#hide())) return false;
 		}
 		if (isNew) lost(this.name);
 		return true;

@@ -31,6 +31,8 @@ export class IncomingCounts {
 	missed = 0;
 }
 
+/** Types of records that machines exchange. */
+const carried: ReadonlySet<number> = new Set([RecordType.publication, RecordType.join, RecordType.leave, RecordType.noticed]);
 const waitingBytesMax = 16 * 1024 * 1024;
 const retryMs = 1;
 /** Senders of which the number of the last batch is known. */
@@ -86,8 +88,7 @@ export class IncomingMessages {
 			return false;
 		}
 		const { type, target } = this.#head;
-		const isOne = type === RecordType.publication || type === RecordType.join || type === RecordType.leave;
-		return isOne && target === everyShard;
+		return carried.has(type) && target === everyShard;
 	}
 
 	/** As a record of this shard: hashes of channels have another key on each node, and numbers of clients mean others here. */

@@ -43,7 +43,7 @@ export interface FanOutParts {
 }
 
 /** Records about channels that other machines publish to. */
-export type ChannelNews = typeof RecordType.follow | typeof RecordType.followed | typeof RecordType.lost;
+export type ChannelNews = typeof RecordType.follow | typeof RecordType.followed | typeof RecordType.lost | typeof RecordType.noticed;
 
 /**
  * Delivers a record to this shard's clients. The payload is passed to uWebSockets.js directly from the ring, so the application copies it only once
@@ -184,5 +184,5 @@ export class FanOut {
 }
 
 function isChannelNews(type: number): type is ChannelNews {
-	return type === RecordType.follow || type === RecordType.followed || type === RecordType.lost;
+	return type >= RecordType.follow && type <= RecordType.noticed;
 }

@@ -86,6 +86,10 @@ export class Shard {
 						life: shardLife(bus.member, row.incarnation),
 						publicationBytesMax: config.maxPayloadBytes + publicationOverheadBytes,
 						endSubscriptions: (channels) => endSubscriptions(sessions.all, channels),
+						listeners: {
+							want: (channel) => raw.channelSets.unfiltered.audience.clients > 0 || centrifuge.subscribers.patterns.reach(channel) > 0,
+							version: () => raw.channelSets.unfilteredBegan + centrifuge.subscribers.patterns.audiencesMade,
+						},
 						subscribed: () => [...centrifuge.subscribers.audiences.names(), ...raw.channelSets.names()],
 					});
 		const inbound = new Inbound({

@@ -1,19 +1,23 @@
 import type { BusLink } from "@shardcast/bus";
 import type { Position } from "@shardcast/channel-log";
-import { everybody, monotonicMs, noExtensions, RecordKind, type RecordType, recordBytes, writeRecord } from "@shardcast/wire";
+import { everybody, monotonicMs, noExtensions, RecordKind, RecordType, recordBytes, writeRecord } from "@shardcast/wire";
 import type { ChannelNews } from "../delivery/fan-out.ts";
 
 export interface ChannelRecordsParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view">;
+	/** Brings a record to other machines. @param record lies in the ring. */
+	readonly relay: (record: Uint8Array) => void;
 	/** Called after each record that is in the ring. */
 	readonly onCommit: () => void;
 }
 
 /** What the records carry, as JSON. */
 export interface ChannelNewsOf {
-	readonly [RecordType.follow]: readonly string[];
+	/** With the position behind which the publications are wanted; null = from now on. */
+	readonly [RecordType.follow]: readonly (readonly [channel: string, since: Position | null])[];
 	readonly [RecordType.followed]: readonly (readonly [channel: string, position: Position])[];
 	readonly [RecordType.lost]: readonly string[];
+	readonly [RecordType.noticed]: readonly (readonly [channel: string, position: Position])[];
 }
 
 /** What a record may list, at up to 255 bytes a name. */
@@ -29,12 +33,14 @@ export class ChannelRecords {
 
 	/** @param slot null = to every shard, this one as well. @returns false when the ring has no room. */
 	send<T extends ChannelNews>(type: T, slot: number | null, about: ChannelNewsOf[T]): boolean {
-		const { ring, onCommit } = this.#parts;
+		const { ring, onCommit, relay } = this.#parts;
 		const payload = Buffer.from(JSON.stringify(about));
-		const at = ring.claim(recordBytes(everybody, payload.length));
+		const bytes = recordBytes(everybody, payload.length);
+		const at = ring.claim(bytes);
 		if (at < 0) return false;
 		const fields = { type, kind: RecordKind.text, targetSlot: slot, sender: 0, senderShard: 0, publishedMs: monotonicMs() };
 		ring.u8.set(payload, writeRecord(ring.view, ring.u8, at, { ...fields, channels: everybody, extensions: noExtensions }));
+		if (type === RecordType.noticed) relay(ring.u8.subarray(at, at + bytes));
 		ring.commit();
 		onCommit();
 		return true;

@@ -20,6 +20,7 @@ import type { KeptChannels } from "../durable/kept-channels.ts";
 import type { Feature } from "../lifecycle/feature.ts";
 import { ChannelRecords, listedMax } from "./channel-records.ts";
 import { FedLogs } from "./fed-logs.ts";
+import { type NoticeListeners, Notices } from "./notices.ts";
 import type { SharedRedis } from "./open-redis.ts";
 import { StreamReads } from "./stream-reads.ts";
 import { WantedChannels } from "./wanted-channels.ts";
@@ -40,6 +41,8 @@ export interface RedisChannelsParts {
 	readonly onCommit: () => void;
 	/** Positioned subscribers of these channels on this shard have to begin again. */
 	readonly endSubscriptions: (channels: ReadonlySet<string>) => void;
+	/** Clients that want channels without naming them. */
+	readonly listeners: NoticeListeners;
 	/** All channels with subscribers on this shard, once for each provider of audiences. */
 	readonly subscribed: () => Iterable<string>;
 }
@@ -61,6 +64,7 @@ export class RedisChannels implements Feature, KeptChannels {
 	readonly #records: ChannelRecords;
 	readonly #logs: FedLogs;
 	readonly #feeder: Feeder;
+	readonly #notices: Notices;
 	readonly #reads: StreamReads;
 	readonly #outgoing: OutgoingMessages;
 	readonly #incoming: IncomingMessages;
@@ -82,9 +86,15 @@ export class RedisChannels implements Feature, KeptChannels {
 		const node = { id0, id1 };
 		this.#parts = parts;
 		this.#broker = new RedisBroker({ redis, prefix, node, trustsReplicas, waitMs, publicationBytesMax });
-		this.#records = new ChannelRecords({ ring: bus, onCommit });
+		this.#records = new ChannelRecords({ ring: bus, onCommit, relay: this.relay });
 		this.#logs = new FedLogs({ log, board, row, nowMs });
 		this.wanted = new WantedChannels({ log, records: this.#records, has: (channel) => this.has(channel), nowMs });
+		this.#notices = new Notices({
+			records: this.#records,
+			listeners: parts.listeners,
+			want: (channel, since) => this.has(channel) && this.wanted.noticed(channel, since),
+			nowMs,
+		});
 		this.#feeder = new Feeder({
 			...{ redis, broker: this.#broker, node, log, counts: this.#counts, nowMs },
 			limitsOf: (channel) => this.#limitsOf(channel),
@@ -125,6 +135,7 @@ export class RedisChannels implements Feature, KeptChannels {
 		if (result.outcome === "taken") {
 			this.#published[result.duplicate ? "duplicate" : "taken"]++;
 			if (result.duplicate) return result;
+			this.#notices.published(channel, result.position);
 			row.add("messagesIn", 1);
 			row.add("bytesIn", payload.length);
 			return result;
@@ -184,8 +195,8 @@ export class RedisChannels implements Feature, KeptChannels {
 	readonly told = (type: ChannelNews, origin: number, payload: Uint8Array): void => {
 		switch (type) {
 			case RecordType.follow:
-				for (const channel of ChannelRecords.read(type, payload))
-					if (this.#logs.isFedHere(this.#parts.history.logOf(channel))) this.#feeder.follow(channel);
+				for (const [channel, since] of ChannelRecords.read(type, payload))
+					if (this.#logs.isFedHere(this.#parts.history.logOf(channel))) this.#feeder.follow(channel, since);
 				this.#tell();
 				return;
 			case RecordType.followed:
@@ -197,6 +208,9 @@ export class RedisChannels implements Feature, KeptChannels {
 					this.#toldLost.add(channel);
 				}
 				this.#lostTimer ??= setTimeout(() => this.#endLost(), lostMs);
+				return;
+			case RecordType.noticed:
+				this.#notices.told(ChannelRecords.read(type, payload));
 		}
 	};
 
@@ -281,6 +295,7 @@ export class RedisChannels implements Feature, KeptChannels {
 	#tick(): void {
 		this.#logs.tick();
 		this.#receive();
+		this.#notices.tick();
 		this.wanted.tick();
 		this.#tell();
 	}

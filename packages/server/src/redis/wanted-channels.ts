@@ -19,6 +19,8 @@ interface Wanted {
 	subscribed: number;
 	/** When a command asked for it last. */
 	usedMs: number;
+	/** Publications behind it are wanted as well; null = only those from now on. */
+	since: Position | null;
 	/** When the feeder was asked last; -Infinity = it has to be. */
 	askedMs: number;
 	/** Where the log was when the feeder said that it follows the channel; null = it has not. */
@@ -81,6 +83,12 @@ export class WantedChannels implements ChannelWatch {
 		return wanted.position;
 	}
 
+	/** Whoever wants all channels gets what was published to this one behind `since`. */
+	noticed(channel: string, since: Position): void {
+		const wanted = this.#wanted.get(channel) ?? this.#add(channel, since);
+		wanted.usedMs = this.#parts.nowMs();
+	}
+
 	/** Where the channel was does not count any more: the feeder says soon where it is. */
 	lost(channel: string): void {
 		const wanted = this.#wanted.get(channel);
@@ -102,6 +110,7 @@ export class WantedChannels implements ChannelWatch {
 		if (feeder === 0 || slotOfHolder(feeder) !== slot) return;
 		this.#open.delete(wanted);
 		wanted.position = position;
+		wanted.since = null;
 		wanted.arrival?.resolve();
 		wanted.arrival = null;
 	}
@@ -134,12 +143,12 @@ export class WantedChannels implements ChannelWatch {
 		for (const channel of all) this.subscribed(channel);
 	}
 
-	#add(name: string): Wanted {
+	#add(name: string, since: Position | null = null): Wanted {
 		if (this.#unsubscribed >= unsubscribedMax) this.#forgetOne();
 		const log = this.#parts.log.logOf(name);
 		this.#lookAtFeeder(log);
 		const wanted: Wanted = {
-			...{ name, log, subscribed: 0 },
+			...{ name, log, subscribed: 0, since },
 			...{ usedMs: this.#parts.nowMs(), askedMs: Number.NEGATIVE_INFINITY, position: null, arrival: null },
 		};
 		this.#wanted.set(name, wanted);
@@ -184,7 +193,7 @@ export class WantedChannels implements ChannelWatch {
 		const { log, records, nowMs } = this.#parts;
 		const feeder = log.feeder(wanted.log);
 		if (feeder === 0 || wanted.askedMs + askAgainMs > nowMs()) return;
-		if (records.send(RecordType.follow, slotOfHolder(feeder), [wanted.name])) wanted.askedMs = nowMs();
+		if (records.send(RecordType.follow, slotOfHolder(feeder), [[wanted.name, wanted.since]])) wanted.askedMs = nowMs();
 	}
 
 	/** In as few records as possible: after the death of a feeder there are many. */
@@ -204,7 +213,7 @@ export class WantedChannels implements ChannelWatch {
 			if (feeder === 0) continue;
 			for (let from = 0; from < list.length; from += listedMax) {
 				const part = list.slice(from, from + listedMax);
-				const names = part.map(({ name }) => name);
+				const names = part.map(({ name, since }) => [name, since] as const);
 				// No room: in a moment.
 				if (!records.send(RecordType.follow, slotOfHolder(feeder), names)) return;
 				for (const wanted of part) wanted.askedMs = now;

@@ -17,7 +17,7 @@ function start() {
 		records: {
 			send: (type, slot, about) => {
 				expect(type).toBe(RecordType.follow);
-				if (ring.hasRoom) asked.push(`${slot}: ${(about as readonly string[]).join(" ")}`);
+				if (ring.hasRoom) asked.push(`${slot}: ${(about as readonly (readonly [string, unknown])[]).map(([name]) => name).join(" ")}`);
 				return ring.hasRoom;
 			},
 		},

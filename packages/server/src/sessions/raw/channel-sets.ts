@@ -34,6 +34,8 @@ interface SetsOfChannel {
  */
 export class ChannelSets implements AudienceProvider {
 	subscriptions = 0;
+	/** Counts up with each client without channels that is the only one. */
+	unfilteredBegan = 0;
 	/** Told of the first and the last set that has a channel; null = nobody. */
 	watch: ChannelWatch | null = null;
 	/** Clients without channels: they hear everything. */
@@ -72,7 +74,7 @@ export class ChannelSets implements AudienceProvider {
 	 */
 	enter(channels: ChannelList, hearsAll = true): ChannelSet | null {
 		if (channels.count === 0 && hearsAll) {
-			this.unfiltered.entered++;
+			if (this.unfiltered.entered++ === 0) this.unfilteredBegan++;
 			return this.unfiltered;
 		}
 		const key = keyOf(channels);

@@ -40,6 +40,11 @@ export class PatternAudiences implements AudienceProvider {
 		this.#segments = segments;
 	}
 
+	/** Counts up with each pattern that gets its first subscriber. */
+	get audiencesMade(): number {
+		return this.#topics;
+	}
+
 	/** Patterns with subscribers, one for each encoding. */
 	get audienceCount(): number {
 		return this.#audiences;
