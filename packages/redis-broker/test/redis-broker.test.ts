@@ -1,6 +1,6 @@
 import { type Redis, RedisError } from "@shardcast/redis";
-import { redisForTests } from "@shardcast/testkit";
-import { afterAll, beforeAll, describe } from "vitest";
+import { RedisServer, redisForTests } from "@shardcast/testkit";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { brokerContract } from "../../channel-log/test/broker-contract.ts";
 import type { RedisBroker } from "../src/redis-broker.ts";
 import { RedisRig, slowed } from "./redis-rig.ts";
@@ -42,4 +42,94 @@ describe.skipIf(!redisForTests()).each([
 			};
 		},
 	}));
+});
+
+const kept = { history: { size: 10, ttlMs: 60_000, metaTtlMs: 600_000 } };
+const bytes = (text: string) => Buffer.from(text);
+
+describe.skipIf(!redisForTests())("RedisBroker and its server", () => {
+	let rig: RedisRig;
+	beforeAll(async () => {
+		rig = await RedisRig.start();
+	});
+	afterAll(() => rig?.stop());
+
+	it("another server begins another epoch, without the former publications; one that is trusted goes on", async () => {
+		const admin = await rig.client();
+		for (const trustsReplicas of [false, true]) {
+			const broker = await rig.broker({ trustsReplicas });
+			const channel = rig.channel();
+			for (const data of ["a", "b"]) await broker.publish(channel, bytes(data), kept);
+			const before = await broker.position(channel);
+			// As if another server had given the last offset.
+			await admin.send(null, ["HSET", broker.keys.meta(channel), "r", "another"]);
+			const result = await broker.publish(channel, bytes("c"), kept);
+			const { publications, position } = (await broker.history(channel))!;
+			const offsets = publications.map(({ offset }) => offset);
+			expect(result).toMatchObject({ outcome: "taken", position });
+			if (trustsReplicas) expect([position, offsets]).toEqual([{ ...before, offset: 3 }, [1, 2, 3]]);
+			else {
+				expect([position.offset, offsets]).toEqual([1, [1]]);
+				expect(position.epoch).not.toBe(before!.epoch);
+			}
+		}
+	});
+
+	it("the position of a channel whose server is another one is that of the new epoch as well", async () => {
+		const admin = await rig.client();
+		const broker = await rig.broker();
+		const channel = rig.channel();
+		await broker.publish(channel, bytes("a"), kept);
+		const before = (await broker.position(channel))!;
+		await admin.send(null, ["HSET", broker.keys.meta(channel), "r", "another"]);
+		const after = (await broker.position(channel))!;
+		expect(after.offset).toBe(0);
+		expect(after.epoch).not.toBe(before.epoch);
+		expect(await broker.publish(channel, bytes("b"), kept)).toMatchObject({ position: { offset: 1, epoch: after.epoch } });
+	});
+
+	it("refuses what is longer than publications may be, and says so", async () => {
+		const broker = await rig.broker({ publicationBytesMax: 128 });
+		expect(await broker.publish(rig.channel(), bytes("x".repeat(100)), kept)).toMatchObject({ outcome: "taken" });
+		expect(await broker.publish(rig.channel(), bytes("x".repeat(101)), kept)).toEqual({
+			outcome: "too_large",
+			detail: "a publication of 129 bytes; the most is 128",
+		});
+	});
+
+	it("names with braces stay in one slot of a cluster, and apart from each other", async () => {
+		const broker = await rig.broker();
+		for (const channel of ["a}b", "}", "{}", "}{", "{a}"]) {
+			const tags = [
+				broker.keys.meta(channel),
+				broker.keys.stream(channel),
+				broker.keys.once(channel, "k}"),
+				broker.keys.topic(channel),
+			].map((key) => /\{([^}]+)\}/.exec(key)?.[1]);
+			expect(new Set(tags).size, `tags of ${channel}: ${tags.join(" ")}`).toBe(1);
+			expect(tags[0]).toBeDefined();
+			await broker.publish(channel, bytes(channel), kept);
+		}
+		for (const channel of ["a}b", "}", "{}", "}{", "{a}"])
+			expect((await broker.history(channel))!.publications.map(({ data }) => Buffer.from(data).toString())).toEqual([channel]);
+	});
+
+	it("while Redis is away a publication is refused, or waits as long as it may", async () => {
+		const server = await RedisServer.start();
+		const own = await RedisRig.on(server);
+		try {
+			const redis = await own.client();
+			const [hasty, patient] = [await own.broker({ redis }), await own.broker({ redis, waitMs: 8000 })];
+			await hasty.publish("a", bytes("a"), kept);
+			await server.end();
+			await vi.waitFor(() => expect(redis.state).toBe("connecting"), { timeout: 8000 });
+			expect(await hasty.publish("a", bytes("b"), kept)).toMatchObject({ outcome: "full", reason: "broker" });
+			expect([await hasty.position("a"), await hasty.history("a"), await hasty.removeHistory("a")]).toEqual([null, null, false]);
+			const waiting = patient.publish("a", bytes("c"), kept);
+			await server.start();
+			expect(await waiting).toMatchObject({ outcome: "taken", position: { offset: 1 } });
+		} finally {
+			await own.stop();
+		}
+	});
 });

@@ -35,7 +35,10 @@ export class RedisRig {
 			const cluster = await RedisCluster.start(masters);
 			return new RedisRig({ url: cluster.url, stop: () => cluster.stop(), ports: cluster.servers.map(({ port }) => port) });
 		}
-		const server = await RedisServer.start();
+		return RedisRig.on(await RedisServer.start());
+	}
+
+	static on(server: RedisServer): RedisRig {
 		return new RedisRig({ url: server.url, stop: () => server.stop(), ports: [server.port] });
 	}
 

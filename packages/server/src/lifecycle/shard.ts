@@ -83,6 +83,7 @@ export class Shard {
 				? null
 				: new RedisChannels({
 						...{ redis: options.redis, live, history, others: durable ?? history, board, row, bus, onCommit },
+						isKafkas: ingest !== null,
 						life: shardLife(bus.member, row.incarnation),
 						publicationBytesMax: config.maxPayloadBytes + publicationOverheadBytes,
 						endSubscriptions: (channels) => endSubscriptions(sessions.all, channels),

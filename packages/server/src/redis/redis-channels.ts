@@ -31,6 +31,8 @@ export interface RedisChannelsParts {
 	/** Read at each use. */
 	readonly live: { readonly namespaces: Namespaces };
 	readonly history: ChannelLog;
+	/** Kafka gives the order of channels with a history, on each machine the same. */
+	readonly isKafkas: boolean;
 	/** Channels that other machines do not publish to. */
 	readonly others: Pick<ChannelLog, "history" | "position">;
 	readonly board: Pick<Scoreboard, "members">;
@@ -264,7 +266,9 @@ export class RedisChannels implements Feature, KeptChannels {
 	}
 
 	#limitsOf(channel: string): PublishLimits | null {
-		const { options, history } = this.#parts.live.namespaces.of(channel);
+		const { live, isKafkas } = this.#parts;
+		if (isKafkas) return null;
+		const { options, history } = live.namespaces.of(channel);
 		return options.durable ? null : history;
 	}
 
