@@ -89,7 +89,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 		"wire",
 		"server",
 	],
-	loadtest: ["ring", "native", "wire", "scoreboard", "bus", "channel-log", "testkit", "config", "process"],
+	loadtest: ["ring", "native", "wire", "scoreboard", "bus", "channel-log", "testkit", "config", "process", "redis"],
 };
 
 /** Library → the only files that may import it. */

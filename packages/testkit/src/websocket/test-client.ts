@@ -53,13 +53,19 @@ abstract class CountingClient implements TestClient {
 
 /** A client on the `ws` library: what an application uses. Keeps every message that it gets. */
 export class LibraryClient extends CountingClient {
+	/** Called with each message as it comes. */
+	onMessage: (message: ReceivedMessage) => void = () => {};
 	readonly closed: Promise<{ code: number; reason: string }>;
 	readonly #socket: WebSocket;
 
 	private constructor(socket: WebSocket) {
 		super();
 		this.#socket = socket;
-		socket.on("message", (data: Buffer, binary: boolean) => this.messages.push({ binary, bytes: data }));
+		socket.on("message", (data: Buffer, binary: boolean) => {
+			const message = { binary, bytes: data };
+			this.messages.push(message);
+			this.onMessage(message);
+		});
 		this.closed = new Promise((resolve) => {
 			socket.once("close", (code, reason) => {
 				this.ending = `; closed with ${code}`;
