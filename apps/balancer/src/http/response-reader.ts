@@ -2,7 +2,7 @@ import { GrowingBytes } from "@shardcast/http";
 
 /**
  * The state of a response. `switched`: the shard has accepted a WebSocket, and HTTP is over. `stream`: it has begun, is the last one, and may
- * take any time; returned once.
+ * take any time, or has no body: then a shard leaves it to the client to close the connection. Returned once.
  */
 export type Progress = "more" | "complete" | "switched" | "stream";
 
@@ -66,6 +66,6 @@ export class ResponseReader {
 		const isKnown = !isLast && status !== 0 && !isChunked && (!hasBody || length !== undefined);
 		this.#state = isKnown ? "body" : "endless";
 		this.#bodyLeft = hasBody ? Number(length) : 0;
-		return isLast && isChunked && hasBody ? "stream" : null;
+		return isLast && (isChunked || !hasBody) ? "stream" : null;
 	}
 }

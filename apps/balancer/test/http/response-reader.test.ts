@@ -35,8 +35,13 @@ describe("the end of a response", () => {
 	it("does not come in a stream, which is told once", () => {
 		const stream = answer(200, ["Connection: close", "Transfer-Encoding: chunked"], "3\r\nabc\r\n");
 		expect(read([stream, "3\r\nabc\r\n", "0\r\n\r\n"])).toEqual(["stream", "more", "more"]);
-		expect(read([stream], true)).toEqual(["more"]);
 		expect(read([answer(200, ["Connection: close", "Content-Length: 3"], "abc")])).toEqual(["more"]);
+	});
+
+	it("does not come from the shard after a last answer without a body: the client closes then", () => {
+		expect(read([answer(204, ["Connection: close"])])).toEqual(["stream"]);
+		expect(read([answer(426, ["Connection: close", "Content-Length: 99"])], true)).toEqual(["stream"]);
+		expect(read([answer(204, [])])).toEqual(["complete"]);
 	});
 
 	it("is where the connection becomes a WebSocket", () => {
