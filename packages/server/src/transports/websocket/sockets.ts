@@ -234,7 +234,9 @@ export class Sockets implements TopicPublisher {
 		const finish = (judged: Awaited<typeof judging.judged>): void => {
 			const outcome = judged();
 			if ("refused" in outcome) this.#requests.answerLater(response, outcome.refused);
-			else response.cork(() => this.#upgrade(response, keys, outcome, context));
+			// Not in `cork`: when the WebSocket keeps the memory of the response, the library reads it as the response's afterwards, and closes
+			// the connection if it finds "Connection: close" in it. One in some hundred clients was closed with 1006.
+			else this.#upgrade(response, keys, outcome, context);
 		};
 		void this.#app.later(response, judging.judged, () => isGone, finish);
 	}
