@@ -26,6 +26,7 @@ interface Rules {
 const mayBeEmpty = [
 	/shardcast(_|:)kafka_/, // no Kafka here
 	/shardcast_webhook_/, // no webhook here
+	/shardcast_(redis_|shared_|nodes?[_{])/, // one machine, without Redis
 	/shardcast_deliveries_total\{[^}]*\}\[[^\]]*\]\) > 0/, // a shard may have nothing to deliver in the last seconds
 ];
 

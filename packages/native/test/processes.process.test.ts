@@ -97,7 +97,7 @@ describe("DescriptorChannel between processes", () => {
 		expect(sender.send(new Array(64).fill(0))).toBe(true);
 		receiver.send("ring");
 		const report = await message<{ outcomes: unknown[]; open: number }>(receiver);
-		expect(report.outcomes[0]).toMatch(/^EMFILE: .*64 descriptors were sent, \d+ came.*ulimit -n/);
+		expect(report.outcomes[0]).toMatch(/^EMFILE: .*64 descriptors were sent, \d+ arrived.*ulimit -n/);
 		expect(report.outcomes[1]).toBe(0);
 		expect(report.open).toBe(open);
 		sender.close();

@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { parseRedisAddress } from "@shardcast/config";
 import { Redis } from "@shardcast/redis";
 import { silentLog } from "@shardcast/telemetry";
-import { type Cluster, LibraryClient, postJson, RedisServer, redisForTests, startCluster, waitFor } from "@shardcast/testkit";
+import { type Cluster, LibraryClient, postJson, RedisServer, redisForTests, Scrape, startCluster, waitFor } from "@shardcast/testkit";
 import { Centrifuge, type Subscription } from "centrifuge";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
+import { dashboards } from "../../../deploy/grafana/dashboards.mjs";
+import { metricsOf, queries } from "../../../deploy/test/metric-names.ts";
 
 const file = `
 client: { insecure: true, recovery_max_publication_limit: 5000 }
@@ -280,6 +282,15 @@ describe.skipIf(!redisForTests())("two machines of two shards on one redis-serve
 		await until(() => all.every(({ unrecovered }) => unrecovered > 0), "each subscriber is told that it cannot be recovered");
 		await publish(urls()[2]!, name, "last");
 		await until(() => all.every(({ got }) => got.at(-1)?.endsWith(":last") === true), "the last publication");
+	});
+
+	it("each machine exports every metric that the dashboards show of several machines", async () => {
+		const exported = new Set((await Scrape.of(nodes[0]!.httpUrl)).names());
+		const shown = [...queries(dashboards).values()]
+			.flatMap((expr) => metricsOf(expr))
+			.filter((name) => /^shardcast_(redis|nodes?|shared)(_|$)/.test(name));
+		expect(shown.length).toBeGreaterThan(15);
+		expect(shown.filter((name) => !exported.has(name))).toEqual([]);
 	});
 
 	it("a machine is killed while both publish: the other one goes on, and its clients recover there", async () => {

@@ -236,9 +236,13 @@ describe.skipIf(!hasBrowser)("examples: chat", () => {
 });
 
 it("each file of examples/ is run by a test", () => {
-	const tests = ["docs-examples.cluster.test.ts", "docs-kafka.cluster.test.ts", "../centrifuge-durable.cluster.test.ts"].map((name) =>
-		readFileSync(join(import.meta.dirname, name), "utf8"),
-	);
+	const tests = [
+		"docs-examples.cluster.test.ts",
+		"docs-kafka.cluster.test.ts",
+		"../centrifuge-durable.cluster.test.ts",
+		"../cluster/hooks.cluster.test.ts",
+		"../cluster/webhooks.cluster.test.ts",
+	].map((name) => readFileSync(join(import.meta.dirname, name), "utf8"));
 	expect(readdirSync(examples).filter((name) => !tests.some((test) => test.includes(name)))).toEqual([]);
 });
 
