@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { anyText } from "@shardcast/testkit/arbitraries";
@@ -153,6 +154,23 @@ describe("every wrong value is one line that names its place and the fix", () =>
 		]);
 	});
 
+	it("a key that is given where the path of a file belongs, or as a public key, is not shown", () => {
+		const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+		const pem = privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+		const base64 = Buffer.from(pem).toString("base64");
+		const keys = ["tlsCert", "tlsKey", "kafkaTlsCa", "kafkaTlsCert", "kafkaTlsKey", "redisTlsCa", "redisTlsCert", "redisTlsKey"] as const;
+		for (const key of keys)
+			for (const text of [pem, base64])
+				expect(mistakesOf(() => load({ [key]: text }))).toEqual([
+					`--${optionOf(key).flag}: the value is a key or a certificate, not the path of a file; write it to a file and name that`,
+				]);
+		const more = JSON.stringify([{ cert_pem_file: "/cert.pem", key_pem_file: pem }]);
+		expect(mistakesOf(() => load({ tlsCertificates: more })).join()).not.toContain("BEGIN");
+		expect(mistakesOf(() => load({ tokenEcdsaPublicKey: pem }))).toEqual([
+			"--token-ecdsa-public-key: the value is a private key; give the public key that belongs to it",
+		]);
+	});
+
 	it("a secret is not shown", () => {
 		expect(mistakesOf(() => load({ apiKey: "swordfi" }))).toEqual([
 			"--api-key: the value must have at least 8 characters and no white space",
@@ -221,6 +239,18 @@ describe("the file", () => {
 		expect(mistakesOf(() => load({}, {}, '{\n\t"cluster": {\n\t\t"shards": "x"\n\t}\n}'))).toEqual([
 			'./shardcast.yaml:3: cluster.shards: "x" is not a whole number from 0 to 64',
 		]);
+	});
+
+	it("takes the names of Centrifugo for the files of the certificate, one name at a time", () => {
+		const tls = (...lines: string[]) => `http_server:\n  tls:\n${lines.map((line) => `    ${line}\n`).join("")}`;
+		const { config, layers } = load({}, {}, tls("enabled: true", "cert_pem: /c.pem", "key_pem: /k.pem"));
+		expect(config).toMatchObject({ tlsEnabled: true, tlsCert: "/c.pem", tlsKey: "/k.pem" });
+		expect(describeLayer(layers.tlsKey)).toMatch(/:5: http_server\.tls\.key_pem$/);
+		expect(mistakesOf(() => load({}, {}, tls("cert_pem: /c.pem", "cert_pem_file: /d.pem")))).toEqual([
+			'./shardcast.yaml:4: "http_server.tls.cert_pem_file" and "http_server.tls.cert_pem" are the same option; leave one of them out',
+		]);
+		expect(mistakesOf(() => load({}, {}, tls("cert_pem_fil: /c.pem")))[0]).toContain('did you mean "http_server.tls.cert_pem_file"?');
+		expect(formatConfig(load({}, {}, tls("cert_pem: /c.pem"))), "prints one name").not.toMatch(/^ {4}cert_pem:/m);
 	});
 
 	it("may say a section once and use it twice", () => {

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import type { z } from "zod";
 import { type Field, fieldWithKey, type Kind, type Objects } from "../options/kind.ts";
+import { hasPem } from "../units/pem.ts";
 import { linesMax } from "./config-error.ts";
 import { foreignKey } from "./foreign-key.ts";
 import { describeWithin, type Found, type ValuePath } from "./layer.ts";
@@ -90,7 +91,8 @@ function describe(kind: Kind<unknown>, found: Found, raw: unknown, { path, kind:
 	if (value === undefined) return `${place}: is missing; give it`;
 	const leaf = kindAt(kind, path);
 	// A list or a table may hold a secret.
-	const shown = leaf === null || leaf.secret || leaf.objects !== null ? "the value" : `"${oneLine(value)}"`;
+	const isHidden = leaf === null || leaf.secret || leaf.objects !== null || (typeof value === "string" && hasPem(value));
+	const shown = isHidden ? "the value" : `"${oneLine(value)}"`;
 	return `${place}: ${shown} ${message}`;
 }
 

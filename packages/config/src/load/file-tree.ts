@@ -86,6 +86,11 @@ export class FileTree<K extends string> {
 			// "shards:" with nothing behind it is an option that nobody has filled in: the default.
 			if (raw === null) return;
 			if (typeof raw === "object") this.#twiceWithin(value!);
+			const other = this.#found.get(key)?.layer;
+			if (other?.kind === "file") {
+				this.#add(line, `"${path}" and "${other.key}" are the same option; leave one of them out`);
+				return;
+			}
 			const lineAt = (way: ValuePath) => this.#lineAt(value, way) ?? line;
 			this.#found.set(key, { raw, layer: { kind: "file", path: this.#parts.path, line, key: path, lineAt } });
 		} catch (error) {

@@ -1,6 +1,6 @@
 import type { Tags } from "yaml";
 import { centrifugoOnly } from "../options/centrifugo.ts";
-import { type ConfigKey, configKeys, fileShape, optionOf } from "../options/options.ts";
+import { type ConfigKey, configKeys, optionOf, readableShape } from "../options/options.ts";
 import type { Shape } from "../options/shape.ts";
 import { type FileToRead, readFileText } from "./file-text.ts";
 import { FileTree } from "./file-tree.ts";
@@ -24,7 +24,7 @@ const flags = new Map(configKeys.map((key) => [optionOf(key).flag.replaceAll("-"
 /** The options of a config file, in YAML or JSON. Never throws. */
 export function fromFile(file: FileToRead): FileValues {
 	const content = readFileText(file);
-	return "problem" in content ? unreadable([content.problem]) : fromText(content.text, file.path, fileShape, flags, centrifugoOnly);
+	return "problem" in content ? unreadable([content.problem]) : fromText(content.text, file.path, readableShape, flags, centrifugoOnly);
 }
 
 /**

@@ -5,6 +5,7 @@ import { formatBytes, parseBytes } from "../units/bytes.ts";
 import { formatDuration, parseDuration } from "../units/duration.ts";
 import { each } from "../units/each.ts";
 import { checkHeaderValue, parseHeaderName } from "../units/header.ts";
+import { hasPem } from "../units/pem.ts";
 import type { Kind } from "./kind.ts";
 import { lazily } from "./zod.ts";
 
@@ -120,6 +121,19 @@ export function text({ argument, matches, expected }: TextRules): Kind<string> {
 		show: String,
 		schema: parsedBy((value) => {
 			if (!matches.test(value)) throw new RangeError(`is not ${expected}`);
+			return value;
+		}),
+	});
+}
+
+/** The path of a file with a key or a certificate. Other servers take the key itself here; it is refused without being shown. */
+export function pemFile(argument = "<file>"): Kind<string> {
+	return kind({
+		argument,
+		show: String,
+		schema: parsedBy((value) => {
+			if (hasPem(value)) throw new RangeError("is a key or a certificate, not the path of a file; write it to a file and name that");
+			if (value.includes("\n")) throw new RangeError("is not a path");
 			return value;
 		}),
 	});

@@ -10,6 +10,8 @@ export interface Option<T> extends Kind<T> {
 	readonly variable: string | null;
 	/** Its key within its section of the file, such as "base_port", or "tls.ca" in a table there; "" = it is the whole section. */
 	readonly key: string;
+	/** Another name for `key`, which a file of Centrifugo has; null = none. */
+	readonly otherKey: string | null;
 	readonly default: T;
 	/** One sentence, which says what zero means where zero is special. */
 	readonly help: string;
@@ -24,6 +26,8 @@ export interface OptionRow<T> {
 	readonly key: string;
 	/** None if not given. */
 	readonly variable?: string;
+	/** None if not given. */
+	readonly otherKey?: string;
 	readonly kind: Kind<T>;
 	readonly default: NoInfer<T>;
 	readonly help: string;
@@ -34,5 +38,5 @@ export interface OptionRow<T> {
 }
 
 export function option<T>({ kind, ...row }: OptionRow<T>): Option<T> {
-	return { live: false, variable: null, commands: ["multi", "single"], ...row, ...kind };
+	return { live: false, variable: null, otherKey: null, commands: ["multi", "single"], ...row, ...kind };
 }

@@ -104,6 +104,16 @@ export function filePath(key: ConfigKey): string {
 /** The config file as a tree of sections, tables and options. */
 export const fileShape = shapeOf(configKeys.map((key) => [filePath(key), key]));
 
+const otherPaths = Object.entries(sections).flatMap(([section, { options }]) =>
+	(Object.keys(options) as ConfigKey[]).flatMap((key) => {
+		const { otherKey } = optionOf(key);
+		return otherKey === null ? [] : [[`${section}.${otherKey}`, key] as const];
+	}),
+);
+
+/** The same with the other names that options have. Each option's own name is the last, by which messages call it. */
+export const readableShape = shapeOf([...otherPaths, ...configKeys.map((key) => [filePath(key), key] as const)]);
+
 /** The options of this command that may change while it runs. */
 export function liveKeysOf(command: ServingCommand): ConfigKey[] {
 	return keysOf(command).filter((key) => optionOf(key).live);

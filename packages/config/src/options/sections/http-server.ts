@@ -1,9 +1,9 @@
 import { field } from "../kind.ts";
-import { autoToggle, list, secret, text } from "../kinds.ts";
+import { autoToggle, list, pemFile, secret } from "../kinds.ts";
 import { type Item, objects } from "../objects.ts";
 import { option } from "../option.ts";
 
-const path = () => text({ argument: "<path>", matches: /^[^\n]*$/, expected: "a path" });
+const path = () => pemFile("<path>");
 
 /** A certificate besides the first. */
 const certificateFields = {
@@ -24,6 +24,7 @@ export const httpServerOptions = {
 	tlsCert: option({
 		flag: "tls-cert",
 		key: "tls.cert_pem_file",
+		otherKey: "tls.cert_pem",
 		kind: path(),
 		default: "",
 		live: true,
@@ -32,6 +33,7 @@ export const httpServerOptions = {
 	tlsKey: option({
 		flag: "tls-key",
 		key: "tls.key_pem_file",
+		otherKey: "tls.key_pem",
 		kind: path(),
 		default: "",
 		live: true,

@@ -1,7 +1,7 @@
 import { parseBroker } from "../../kafka/broker.ts";
 import { parseTemplate } from "../../kafka/channel-template.ts";
 import { isTopicName, parseSubscription } from "../../kafka/subscription.ts";
-import { checkedText, choice, duration, integer, list, secret, size, text, toggle } from "../kinds.ts";
+import { checkedText, choice, duration, integer, list, pemFile, secret, size, text, toggle } from "../kinds.ts";
 import { option } from "../option.ts";
 
 const anything = /^/;
@@ -61,21 +61,21 @@ export const kafkaOptions = {
 	kafkaTlsCa: option({
 		flag: "kafka-tls-ca",
 		key: "tls.ca",
-		kind: text({ argument: "<file>", matches: anything, expected: "a file" }),
+		kind: pemFile(),
 		default: "",
 		help: "PEM file of the CA that signed the brokers' certificates; none = the CAs that Node trusts.",
 	}),
 	kafkaTlsCert: option({
 		flag: "kafka-tls-cert",
 		key: "tls.cert",
-		kind: text({ argument: "<file>", matches: anything, expected: "a file" }),
+		kind: pemFile(),
 		default: "",
 		help: "PEM file of the client certificate, for brokers that require one.",
 	}),
 	kafkaTlsKey: option({
 		flag: "kafka-tls-key",
 		key: "tls.key",
-		kind: text({ argument: "<file>", matches: anything, expected: "a file" }),
+		kind: pemFile(),
 		default: "",
 		help: "PEM file of that certificate's key.",
 	}),

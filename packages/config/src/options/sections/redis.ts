@@ -1,8 +1,6 @@
 import { parseRedisAddress, redisAddressText } from "../../redis/redis-address.ts";
-import { duration, secretText, text, toggle } from "../kinds.ts";
+import { duration, pemFile, secretText, text, toggle } from "../kinds.ts";
 import { option } from "../option.ts";
-
-const file = { argument: "<file>", matches: /^/, expected: "a file" };
 
 /** Section `redis`. */
 export const redisOptions = {
@@ -46,21 +44,21 @@ export const redisOptions = {
 	redisTlsCa: option({
 		flag: "redis-tls-ca",
 		key: "tls.ca",
-		kind: text(file),
+		kind: pemFile(),
 		default: "",
 		help: "PEM file of the CA that signed the certificate of Redis, for rediss://; none = the CAs that Node trusts.",
 	}),
 	redisTlsCert: option({
 		flag: "redis-tls-cert",
 		key: "tls.cert",
-		kind: text(file),
+		kind: pemFile(),
 		default: "",
 		help: "PEM file of the client certificate, if Redis requires one.",
 	}),
 	redisTlsKey: option({
 		flag: "redis-tls-key",
 		key: "tls.key",
-		kind: text(file),
+		kind: pemFile(),
 		default: "",
 		help: "PEM file of that certificate's key.",
 	}),

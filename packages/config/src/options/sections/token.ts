@@ -110,6 +110,8 @@ export const subscriptionTokenOptions = {
 
 function checkPublicKey(pem: string, type: "rsa" | "ec"): void {
 	if (pem === "") return;
+	// Its public key could be had from it, but it would be printed like a public key.
+	if (pem.includes("PRIVATE KEY-----")) throw new RangeError("is a private key; give the public key that belongs to it");
 	let found: string | undefined;
 	try {
 		found = createPublicKey(pem).asymmetricKeyType;
