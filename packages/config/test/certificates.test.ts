@@ -89,6 +89,7 @@ describe("certificates", () => {
 				{ tlsCert: one.certFile, tlsKey: other.certFile },
 				`--tlsKey: ${other.certFile} has a certificate and no private key; have the two files been swapped?`,
 			],
+			[pair({ ...one, keyFile: "" }), `--tlsKey: ${one.certFile} has no private key; name the file that has it`],
 			[{ tlsCert: one.certFile, tlsKey: other.keyFile }, `--tlsKey: ${other.keyFile} is not the key of the certificate in ${one.certFile}`],
 			[{ tlsCert: cut, tlsKey: one.keyFile }, `--tlsCert: ${cut} ends in the middle of a certificate`],
 			[{ tlsCert: one.certFile, tlsKey: cutKey }, `--tlsKey: ${cutKey} has a private key that can't be read: `],

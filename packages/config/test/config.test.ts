@@ -435,6 +435,16 @@ describe("proxies in front of the server", () => {
 	});
 });
 
+describe("TLS", () => {
+	it("does not go together with proxy mode, which config check says too", () => {
+		expect(load({ tlsCert: "/c.pem" }).config.lbMode).toBe("auto");
+		expect(load({ lbMode: "proxy", tlsCert: "/c.pem", tlsEnabled: "false" }).config.lbMode).toBe("proxy");
+		expect(mistakesOf(() => load({ lbMode: "proxy", tlsCert: "/c.pem" }))).toEqual([
+			"--lb-mode: TLS does not work in proxy mode; use handoff or auto",
+		]);
+	});
+});
+
 describe("config print", () => {
 	it("shows each value with its layer and hides secrets", () => {
 		const text = formatConfig(load({ apiKey: "swordfish" }, { SHARDCAST_BATCH: "7" }, "kafka:\n  tls:\n    enabled: true\n"));
@@ -462,7 +472,7 @@ describe("config print", () => {
 		];
 		expect(mistakes[0]).toContain('"backend" has no key');
 		expect(mistakes[1]).toContain("at least 8 characters");
-		expect(mistakes[2]).toContain("is no method of the server API");
+		expect(mistakes[2]).toContain('has "publsh", which is not a method of the server API');
 		expect(mistakes[3]).toContain('"other" has the same key as another');
 		expect(mistakes[4]).toContain("the most is 32");
 		for (const text of [formatConfig(loaded), configJson(loaded), ...mistakes]) expect(text).not.toMatch(/swordf/);
@@ -561,7 +571,7 @@ describe("authentication", () => {
 
 	it("cannot be required of clients that need no token", () => {
 		expect(mistakesOf(() => load({ requireAuth: true, clientInsecure: true }))).toEqual([
-			"--require-auth: with --client-insecure clients need no token; take one of the two away",
+			"--require-auth: with --client-insecure clients need no token; remove one of the two",
 		]);
 	});
 

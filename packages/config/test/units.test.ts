@@ -138,11 +138,11 @@ describe("networks", () => {
 	});
 
 	it.each([
-		["", "has no network or address"],
-		["10.0.0/8", "has no network or address"],
-		["proxy.example", "has no network or address"],
-		["fe80::1%eth0", "has no network or address"],
-		["10.0.0.0/", "has no network or address"],
+		["", "is not a network or an address"],
+		["10.0.0/8", "is not a network or an address"],
+		["proxy.example", "is not a network or an address"],
+		["fe80::1%eth0", "is not a network or an address"],
+		["10.0.0.0/", "is not a network or an address"],
 		["10.0.0.0/33", "has the prefix length 33 in 10.0.0.0/33; IPv4 has at most 32"],
 		["::/129", "has the prefix length 129 in ::/129; IPv6 has at most 128"],
 	])("%j is none", (text, problem) => expect(() => parseNetwork(text)).toThrow(problem));

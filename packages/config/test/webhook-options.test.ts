@@ -44,7 +44,11 @@ describe("the options of webhooks", () => {
 		["an endpoint of another kind", { endpoint: "ftp://x" }, "is not a URL that begins with https:// or http://"],
 		["an empty endpoint", { endpoint: "" }, "is not a URL that begins with https:// or http://"],
 		["a password in the endpoint", { endpoint: "https://me:pass@x" }, "has a user or a password in it"],
-		["an event that there is not", { events: ["publish"] }, "is no event of webhooks: connect, disconnect, subscribe"],
+		[
+			"an event that there is not",
+			{ events: ["publish"] },
+			'has "publish", which is not an event of webhooks: connect, disconnect, subscribe',
+		],
 		["a namespace that there is not", { namespaces: ["chat"] }, 'there is no namespace "chat"; add it to channel.namespaces'],
 		["pauses in the wrong order", { retry_min: "2m" }, "retry_min, 2m, is longer than retry_max, 30s"],
 		["no events at once", { batch_max: 0 }, "is not a whole number from 1 to 10000"],

@@ -40,6 +40,8 @@ export function readPair({ certFile, keyFile, serverNames, passphrase }: PairFil
 	const keyPath = keyFile === "" ? certFile : keyFile;
 	const keyText = keyFile === "" || keyFile === certFile ? certText : readPemFile(keyFile);
 	if ("problem" in keyText) return { file: "key", text: `${keyPath} ${keyText.problem}` };
+	if (keyFile === "" && !keyText.text.includes("PRIVATE KEY-----"))
+		return { file: "key", text: `${certFile} has no private key; name the file that has it` };
 	const key = readKey(keyText.text, passphrase);
 	if (typeof key === "string") return { file: "key", text: `${keyPath} ${key}` };
 	const [leaf] = chain.certificates as [X509Certificate];

@@ -16,7 +16,7 @@ export function parseNetwork(text: string): Network {
 	const [, host = "", bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
 	const version = isIP(host);
 	if (version === 0 || host.includes("%"))
-		throw new RangeError(`has no network or address in "${text}"; write such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32`);
+		throw new RangeError(`has "${text}", which is not a network or an address; write it like 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32`);
 	const most = version === 4 ? 32 : 128;
 	const prefix = bits === undefined ? most : Number(bits);
 	if (prefix > most) throw new RangeError(`has the prefix length ${prefix} in ${text}; IPv${version} has at most ${most}`);

@@ -67,7 +67,7 @@ const rules: readonly Rule[] = [
 	},
 	function authIsNotContradicted(config, name) {
 		if (config.requireAuth !== true || !config.clientInsecure) return null;
-		return `${name("requireAuth")}: with ${name("clientInsecure")} clients need no token; take one of the two away`;
+		return `${name("requireAuth")}: with ${name("clientInsecure")} clients need no token; remove one of the two`;
 	},
 	function personalChannelExists(config, name) {
 		const { personalChannelEnabled, personalChannelNamespace: wanted, singleConnection, channelNamespaces } = config;
@@ -86,6 +86,10 @@ const rules: readonly Rule[] = [
 		if (config.tlsCert !== "") return null;
 		const given = (["tlsKey", "tlsCertificates"] as const).find((key) => config[key].length > 0);
 		return given === undefined ? null : `${name(given)}: there is no first certificate; name its file in ${name("tlsCert")}`;
+	},
+	function tlsNeedsHandoff(config, name) {
+		if (config.lbMode !== "proxy" || !usesTls(config)) return null;
+		return `${name("lbMode")}: TLS does not work in proxy mode; use handoff or auto`;
 	},
 	function proxyHeadersAreNotBeforeTls(config, name) {
 		if (!config.proxyProtocol || !usesTls(config)) return null;

@@ -17,7 +17,8 @@ const apiKeyFields = {
 } as const;
 
 function apiMethod(name: string): string {
-	if (!(apiMethods as readonly string[]).includes(name)) throw new RangeError(`is no method of the server API: ${apiMethods.join(", ")}`);
+	if (!(apiMethods as readonly string[]).includes(name))
+		throw new RangeError(`has "${name}", which is not a method of the server API: ${apiMethods.join(", ")}`);
 	return name;
 }
 

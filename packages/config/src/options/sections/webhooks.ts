@@ -84,7 +84,7 @@ function checkWebhookEndpoint(url: string): void {
 
 function webhookEvent(name: string): string {
 	if (!(webhookEventTypes as readonly string[]).includes(name))
-		throw new RangeError(`is no event of webhooks: ${webhookEventTypes.join(", ")}`);
+		throw new RangeError(`has "${name}", which is not an event of webhooks: ${webhookEventTypes.join(", ")}`);
 	return name;
 }
 
