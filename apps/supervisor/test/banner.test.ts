@@ -36,6 +36,11 @@ it("says who may publish, and warns of open mode", () => {
 	expect(text(open)).toMatch(/^ {2}publishing needs the key, over HTTP; WebSocket clients only receive/m);
 	expect(text({ ...open, clientPublish: "on" })).toMatch(/every WebSocket client can publish without it/);
 	expect(text({ apiKey: "swordfish" })).toMatch(/^ {2}authentication is required: no client can connect by a token/m);
+	const connectProxy = { ...defaultConfig().connectProxy, enabled: true, endpoint: "http://backend.example/connect" };
+	expect(text({ connectProxy })).toMatch(
+		/^ {2}authentication is required: your backend decides which clients connect .*raw clients cannot/m,
+	);
+	expect(text({ connectProxy, tokenHmacSecret: "swordfish" })).toMatch(/required: clients need a token, or your backend lets them in/);
 	expect(text({ apiKey: "swordfish" })).not.toContain("open mode");
 	expect(text({ apiKey: "swordfish" })).not.toContain("swordfish");
 });

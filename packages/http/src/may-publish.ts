@@ -66,10 +66,17 @@ export function whoPublishes(config: PublishConfig): string {
 }
 
 function whoIsLetIn(config: PublishConfig): string {
-	const clients = hasTokenKey(config)
-		? "clients need a token"
-		: "no client can connect by a token, since there is no key for tokens (client.token, or --no-require-auth)";
 	const publishers = !hasApiKey(config) ? "nobody can publish over HTTP without an --api-key" : "publishing over HTTP needs the key";
 	const viewers = config.consoleToken === undefined ? "the console is closed without a --console-token" : "the console needs its token";
-	return `authentication is required: ${clients}; ${publishers}; ${viewers}`;
+	return `authentication is required: ${whoConnects(config)}; ${publishers}; ${viewers}`;
+}
+
+function whoConnects(config: PublishConfig): string {
+	if (config.connectProxy.enabled)
+		return hasTokenKey(config)
+			? "clients need a token, or your backend lets them in (client.proxy.connect)"
+			: "your backend decides which clients connect (client.proxy.connect); raw clients cannot, since there is no key for tokens (client.token)";
+	return hasTokenKey(config)
+		? "clients need a token"
+		: "no client can connect by a token, since there is no key for tokens (client.token, or --no-require-auth)";
 }
