@@ -96,7 +96,7 @@ export class ConfigReloader {
 
 /** The result, in one sentence. */
 function reloadSentence({ applied, waiting }: ReloadPlan, file: string): string {
-	const now = applied.length > 0 ? describeChanges(applied) : "nothing that can change while running is different";
+	const now = applied.length > 0 ? describeChanges(applied) : "no option that can change while running has changed";
 	const later = waiting.length > 0 ? `; only a restart brings ${describeChanges(waiting)}: stop shardcast and start it again` : "";
 	return `configuration reloaded from ${file}: ${now}${later}`;
 }

@@ -33,7 +33,7 @@ export class LimitAudit {
 			const from = formatAddressKey(address);
 			const more = leftOut === 0 ? "" : `, and ${leftOut} more since the line before`;
 			const fields = { audit: "connection_refused", limit, address: from, leftOut };
-			this.#log.warn(fields, `${flags[limit]} bites: refused a connection from ${from}${more}`);
+			this.#log.warn(fields, `${flags[limit]} is reached: refused a connection from ${from}${more}`);
 		});
 	}
 }

@@ -140,9 +140,9 @@ describe("audit lines of limits", () => {
 		clock.ms = 10_000;
 		audit.refused("connection_rate_per_ip", addressKeyOf("192.0.2.7"));
 		expect(lines).toEqual([
-			"--connection-rate-per-ip bites: refused a connection from 192.0.2.1",
-			"--max-connections-per-ip bites: refused a connection from 2001:db8:0:0::/64",
-			"--connection-rate-per-ip bites: refused a connection from 192.0.2.7, and 499 more since the line before",
+			"--connection-rate-per-ip is reached: refused a connection from 192.0.2.1",
+			"--max-connections-per-ip is reached: refused a connection from 2001:db8:0:0::/64",
+			"--connection-rate-per-ip is reached: refused a connection from 192.0.2.7, and 499 more since the line before",
 		]);
 	});
 });

@@ -164,7 +164,7 @@ export class Webhook {
 		this.#hasToldDrops = false;
 		if (this.#failures === 0) return;
 		this.#failures = 0;
-		const text = `webhook "${this.#options.name}" is delivered again; ${this.waiting} events wait`;
+		const text = `webhook "${this.#options.name}" is delivered again; events that wait: ${this.waiting}`;
 		this.#parts.log.info(text);
 		this.#parts.tell("info", text);
 	}
@@ -177,7 +177,7 @@ export class Webhook {
 		this.#retryMs = this.#parts.nowMs() + bounded * (0.5 + this.#parts.random() / 2);
 		this.#failures++;
 		if (this.#failures > 1) return;
-		const text = `webhook "${name}" cannot be delivered: ${detail === "" ? kind : `${kind} (${detail})`}; it is tried again, and ${this.waiting} events wait`;
+		const text = `webhook "${name}" cannot be delivered: ${detail === "" ? kind : `${kind} (${detail})`}; trying again, events that wait: ${this.waiting}`;
 		this.#parts.log.warn(text);
 		this.#parts.tell("warn", text);
 	}

@@ -164,8 +164,8 @@ describe("a webhook", () => {
 		receivers.nowMs += 60_000;
 		sent.tick();
 		await receivers.accept();
-		const fails = 'webhook "main" cannot be delivered: unreachable (ECONNREFUSED); it is tried again, and 1 events wait';
-		const again = 'webhook "main" is delivered again; 0 events wait';
+		const fails = 'webhook "main" cannot be delivered: unreachable (ECONNREFUSED); trying again, events that wait: 1';
+		const again = 'webhook "main" is delivered again; events that wait: 0';
 		expect(receivers.told).toEqual([fails, fails, again, again]);
 		expect(receivers.told.join()).not.toMatch(/secret|hidden/);
 	});

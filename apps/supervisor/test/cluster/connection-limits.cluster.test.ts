@@ -130,8 +130,8 @@ describe.each(["handoff", "proxy"] as const)("rates of new connections, %s", (mo
 			expect(scrape.sum("shardcast_balancer_connections_total", { outcome: "refused_rate" })).toBe(0);
 			expect(scrape.sum("shardcast_connections_refused_total", { shard: "1", reason: "rate_per_ip" })).toBeGreaterThanOrEqual(1);
 			// Of all these refusals, one line each.
-			expect(cluster.log().match(/--connection-rate-per-ip bites: refused a connection from 127\.0\.0\.1\b/g)).toHaveLength(1);
-			expect(cluster.log().match(/--connection-rate-per-ip bites: refused a connection from 127\.0\.0\.9\b/g)).toHaveLength(2);
+			expect(cluster.log().match(/--connection-rate-per-ip is reached: refused a connection from 127\.0\.0\.1\b/g)).toHaveLength(1);
+			expect(cluster.log().match(/--connection-rate-per-ip is reached: refused a connection from 127\.0\.0\.9\b/g)).toHaveLength(2);
 		} finally {
 			await cluster.stop();
 		}

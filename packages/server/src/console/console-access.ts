@@ -20,5 +20,9 @@ export function mayWatch(head: ConsoleHead, rules: ConsoleRules): boolean {
 	return rules.token !== undefined || isLoopbackName(hostName(head.host) ?? "");
 }
 
-export const consoleForbidden =
-	"without its token (--console-token), the console answers only pages of this server that are opened on this machine";
+/** Why `mayWatch` says no. */
+export function whyNotWatch({ token, authRequired }: ConsoleRules): string {
+	return token === undefined && authRequired
+		? "the console needs a token here (--require-auth); set --console-token"
+		: "without its token (--console-token), the console answers only pages of this server that are opened on this machine";
+}

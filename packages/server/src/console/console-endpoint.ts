@@ -4,7 +4,7 @@ import type { ConnectionCheck } from "../limits/connection-check.ts";
 import type { Connecting, Session, SessionFactory, TransportLimits } from "../sessions/session.ts";
 import type { TopicTransport } from "../transports/transport.ts";
 import { judgeHandshake, type UpgradeRequest } from "../transports/upgrade-request.ts";
-import { consoleForbidden, mayWatch } from "./console-access.ts";
+import { mayWatch, whyNotWatch } from "./console-access.ts";
 import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts";
 
 export interface ConsoleEndpointParts {
@@ -42,7 +42,7 @@ export class ConsoleEndpoint implements SessionFactory<TopicTransport> {
 		if (refused !== null) return refused;
 		const address = check.address(request);
 		const given = new URLSearchParams(query).get("token");
-		if (!mayWatch({ token: given, origin, host, address }, rules())) return refusal("forbidden", consoleForbidden);
+		if (!mayWatch({ token: given, origin, host, address }, rules())) return refusal("forbidden", whyNotWatch(rules()));
 		return check.overRate(address);
 	}
 }

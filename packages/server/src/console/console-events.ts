@@ -10,7 +10,7 @@ import {
 	type StreamStart,
 } from "@shardcast/http";
 import type { ConnectionCheck } from "../limits/connection-check.ts";
-import { consoleForbidden, mayWatch } from "./console-access.ts";
+import { mayWatch, whyNotWatch } from "./console-access.ts";
 import { type ConsoleFeed, type ConsoleViewer, noWatch } from "./console-feed.ts";
 
 export interface ConsoleEventsParts {
@@ -30,7 +30,7 @@ export function consoleEvents({ feed, check, rules }: ConsoleEventsParts): Strea
 		if (stopping !== null) return stopping;
 		const { address } = request;
 		const head = { token: consoleToken(request), origin: request.header("origin"), host: request.header("host"), address };
-		if (isForeignFetch(request.header("sec-fetch-site")) || !mayWatch(head, rules())) return refusal("forbidden", consoleForbidden);
+		if (isForeignFetch(request.header("sec-fetch-site")) || !mayWatch(head, rules())) return refusal("forbidden", whyNotWatch(rules()));
 		return feed.isFull ? refusal("unavailable", "too many consoles are open") : check.overRate(address);
 	};
 	const begin = (request: HttpRequest): Reply | StreamStart => {

@@ -74,7 +74,7 @@ export class Hook<H extends HookName> {
 		this.#lines.offer((leftOut) =>
 			this.#log.error(
 				{ hook: name, proxy: backend.options.name, failure, ...(status > 0 && { status }), ...(detail !== "" && { detail }), leftOut },
-				`the backend did not answer a question about ${name}`,
+				`the ${name} hook failed: ${detail === "" ? failure : `${failure} (${detail})`}`,
 			),
 		);
 		return "failed";

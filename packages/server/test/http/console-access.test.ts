@@ -1,12 +1,18 @@
 import { type Config, defaultConfig } from "@shardcast/config";
 import { describe, expect, it } from "vitest";
 import { Console } from "../../src/console/console.ts";
-import { type ConsoleHead, mayWatch } from "../../src/console/console-access.ts";
+import { type ConsoleHead, mayWatch, whyNotWatch } from "../../src/console/console-access.ts";
 import { noWatch } from "../../src/console/console-feed.ts";
 import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 
 const page: ConsoleHead = { token: null, origin: "http://localhost:3005", host: "localhost:3005", address: "127.0.0.1" };
 const token = "look-but-not-touch";
+
+it("says that a token must be set where nobody may watch without one", () => {
+	expect(whyNotWatch({ token: undefined, authRequired: true })).toContain("set --console-token");
+	expect(whyNotWatch({ token: undefined, authRequired: false })).toContain("opened on this machine");
+	expect(whyNotWatch({ token, authRequired: true })).toContain("without its token");
+});
 
 describe("pages that are open when a reload changes who may watch", () => {
 	/** The codes with which a page is closed by a reload. */
