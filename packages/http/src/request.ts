@@ -21,4 +21,6 @@ export interface HttpRequest {
 	readonly told?: ToldAddress | null;
 	/** The value as sent, "" when absent; of repeated headers the first. @param name in lower case. */
 	header(name: string): string;
+	/** The same, with the values of all headers of this name joined: a client may send one, and a proxy may add another. Absent = as `header`. */
+	wholeHeader?(name: string): string;
 }

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -98,6 +99,26 @@ describe("a cluster that asks a backend", () => {
 		const closed = new Promise((resolve) => client.once("disconnected", ({ code, reason }) => resolve([code, reason])));
 		client.connect();
 		expect(await closed).toEqual([4501, "unauthorized"]);
+	});
+
+	it.each(["uni_sse", "uni_websocket"])("a header that comes in several lines reaches the backend whole: %s", async (path) => {
+		const lines = ["Host: a.example", "Cookie: theme=dark", "Cookie: session=s-ann"];
+		const upgrade = [
+			"Upgrade: websocket",
+			"Connection: Upgrade",
+			"Sec-WebSocket-Version: 13",
+			"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+		];
+		const head = [`GET /connection/${path}?cf_connect={} HTTP/1.1`, ...lines, ...(path === "uni_websocket" ? upgrade : []), "", ""];
+		const { hostname, port: shardPort } = new URL(cluster.shardUrl(0));
+		const socket = connect(Number(shardPort), hostname, () => socket.write(head.join("\r\n")));
+		let got = "";
+		socket.on("data", (part) => {
+			got += part.toString("latin1");
+		});
+		await waitFor(() => /"client"|unauthorized/.test(got), { deadlineMs, what: "an answer to the connect" });
+		socket.destroy();
+		expect(got).toContain('"chats":["chat:all","chat:team"]');
 	});
 
 	it("the transcript of the page is true", async () => {

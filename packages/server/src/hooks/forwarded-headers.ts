@@ -38,7 +38,9 @@ export function keptHeaders(names: ReadonlySet<string>, header: (name: string) =
 /** The same, with those of the connect command. @param given as the client names them. */
 export function withEmulated(headers: ClientHeaders, names: ReadonlySet<string>, given: HeaderMap): ClientHeaders {
 	if (names.size === 0 || given.size === 0 || headers.areTooLong) return headers;
-	const emulated = new Map([...given].map(([name, value]) => [name.toLowerCase(), value] as const).filter(([name]) => names.has(name)));
+	const emulated = new Map(
+		[...given].map(([name, value]) => [name.toLowerCase(), inBytes(value)] as const).filter(([name]) => names.has(name)),
+	);
 	return bytesOf(emulated) > forwardedBytesMax ? tooLong : { ...headers, emulated };
 }
 
@@ -57,6 +59,9 @@ export function forwardedHeaders(rules: HeaderRules, { ofRequest, emulated, areT
 function add(found: Map<string, string>, name: string, value: string | undefined): void {
 	if (value !== undefined && value !== "" && isHeaderValue(name, value)) found.set(name, value);
 }
+
+/** Each byte of its UTF-8 as a character, as headers are sent. */
+const inBytes = (text: string) => Buffer.from(text).toString("latin1");
 
 function bytesOf(headers: HeaderMap): number {
 	let bytes = 0;

@@ -17,7 +17,7 @@ export interface UpgradeHead extends Handshake {
 	readonly host: string;
 	/** Sub-protocols that the client offers, as a list. */
 	readonly subprotocols: string;
-	/** Any header by its name in lower case; "" when absent. All headers of a request together have at most 4 KiB. */
+	/** Any header by its name in lower case, all its lines as one; "" when absent. All headers of a request together have at most 4 KiB. */
 	readonly header: (name: string) => string;
 }
 

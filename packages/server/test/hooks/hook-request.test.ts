@@ -75,6 +75,15 @@ it("a value that would add a header or end the request is left out", () => {
 	expect(forwarded({ ofRequest: [], emulated: ["x-a"], fixed: {} }, {}, { "x-a": "1\r\nx-b: 2" })).toEqual({});
 });
 
+it("what a page writes is sent as UTF-8", () => {
+	const { "x-a": sent = "" } = forwarded(
+		{ ofRequest: [], emulated: ["x-a"], fixed: { "x-a": "of the server" } },
+		{},
+		{ "x-a": "José 日本" },
+	)!;
+	expect(Buffer.from(sent, "latin1").toString()).toBe("José 日本");
+});
+
 it("headers up to 8 KiB are forwarded, longer ones not even in part, and not kept either", () => {
 	const rules = { ofRequest: ["a"], emulated: ["b"], fixed: {} };
 	const a = "x".repeat(forwardedBytesMax - 3);

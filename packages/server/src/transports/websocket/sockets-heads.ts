@@ -9,7 +9,7 @@ export function upgradeHead(request: HttpRequest): UpgradeHead {
 		origin: request.getHeader("origin"),
 		host: request.getHeader("host"),
 		subprotocols: request.getHeader("sec-websocket-protocol"),
-		header: (name) => request.getHeader(name),
+		header: (name) => wholeHeader(request, name),
 		...handshake(request),
 	};
 }
@@ -49,11 +49,26 @@ function listWith(request: HttpRequest, name: string, word: string): string {
 	return hasWord(first, word) ? first : allLines(request, name);
 }
 
+/**
+ * The values of all lines of a header, as one, each byte as a character. The first alone may be the client's, and a later one that of a proxy.
+ * Costs a look at each header.
+ */
+export function wholeHeader(request: HttpRequest, name: string): string {
+	const lines = linesOf(request, name);
+	if (lines.length <= 1) return request.getHeader(name);
+	// Unlike `getHeader`, the library's `forEach` decodes UTF-8.
+	return lines.map((line) => Buffer.from(line).toString("latin1")).join(name === "cookie" ? "; " : ", ");
+}
+
 /** The values of all lines of a header, joined by commas. */
 function allLines(request: HttpRequest, name: string): string {
-	const all: string[] = [];
+	return linesOf(request, name).join(",");
+}
+
+function linesOf(request: HttpRequest, name: string): string[] {
+	const lines: string[] = [];
 	request.forEach((key, value) => {
-		if (key === name) all.push(value);
+		if (key === name) lines.push(value);
 	});
-	return all.join(",");
+	return lines;
 }

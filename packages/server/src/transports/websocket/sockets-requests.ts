@@ -4,7 +4,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import type { ForwardedHead } from "../client-address.ts";
 import type { GuardedApp, Response } from "./sockets-app.ts";
 import { BodyReader } from "./sockets-bodies.ts";
-import { forwardedHead, hasBody } from "./sockets-heads.ts";
+import { forwardedHead, hasBody, wholeHeader } from "./sockets-heads.ts";
 import { sendReply } from "./sockets-http.ts";
 import type { HttpRequest } from "./sockets-native.ts";
 import { Streams } from "./sockets-streams.ts";
@@ -147,6 +147,10 @@ class SeenRequest implements Request {
 
 	header(name: string): string {
 		return this.#request.getHeader(name);
+	}
+
+	wholeHeader(name: string): string {
+		return wholeHeader(this.#request, name);
 	}
 }
 

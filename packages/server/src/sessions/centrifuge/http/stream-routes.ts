@@ -46,7 +46,7 @@ export function streamRoutes(parts: StreamRoutesParts): Route[] {
 		const stopping = check.stopping();
 		if (stopping !== null) return stopping;
 		const told = request.told ?? null;
-		const headers = parts.headers((name) => request.header(name));
+		const headers = parts.headers((name) => request.wholeHeader?.(name) ?? request.header(name));
 		return (first) => {
 			const admitted = check.admitClient(told, () => addressKeyOf(request.address));
 			if ("refused" in admitted) return admitted.refused;
