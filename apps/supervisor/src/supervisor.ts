@@ -83,7 +83,7 @@ export class Supervisor {
 			readers: () => facts.memory.eventReaders(),
 			log,
 			tell: (level, text) => this.#events.add(level, text),
-			stream: randomUUID(),
+			newStream: randomUUID,
 		});
 		own.addReading(webhookMetrics, () => this.#webhooks.readings());
 		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });

@@ -10,7 +10,7 @@ export interface WebhookParts {
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	/** For the console. */
 	readonly tell: (level: "info" | "warn" | "bad", text: string) => void;
-	/** Names this run of the server. */
+	/** Names its stream of events. Never used twice, as the numbers of the events begin with 1 in each. */
 	readonly stream: string;
 	/** Milliseconds, monotonic. */
 	readonly nowMs: () => number;

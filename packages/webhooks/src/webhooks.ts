@@ -15,8 +15,8 @@ export interface WebhooksParts {
 	readonly readers: () => ReadonlyMap<number, EventReader>;
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	readonly tell: WebhookParts["tell"];
-	/** Names this run of the server; random. */
-	readonly stream: string;
+	/** A name for the events of one more webhook; random. */
+	readonly newStream: () => string;
 	/** Replaced in tests. */
 	readonly clock?: Pick<WebhookParts, "nowMs" | "unixMs" | "random">;
 }
@@ -90,7 +90,8 @@ export class Webhooks {
 		}
 		for (const [name, options] of wanted) {
 			const webhook = this.#webhooks.get(name);
-			if (webhook === undefined) this.#webhooks.set(name, new Webhook(options, { ...this.#parts, ...this.#clock }));
+			if (webhook === undefined)
+				this.#webhooks.set(name, new Webhook(options, { ...this.#parts, ...this.#clock, stream: this.#parts.newStream() }));
 			else if (!sameValue(webhook.options, options)) webhook.change(options);
 		}
 		if (this.#webhooks.size > 0) this.#start();
@@ -170,6 +171,8 @@ export class Webhooks {
 			const table = () => new ClientTable({ tell: this.#tell, occupancy: this.#occupancy, lost });
 			this.#shards = new Map([...this.#parts.readers()].map(([slot, reader]) => [slot, { reader, table: table() }]));
 		}
+		// What the shards wrote after the last webhook was removed, and before they knew. Who is there now, they tell after this.
+		else for (const { reader } of this.#shards.values()) while (reader.read(recordsPerTurn, () => {}) > 0);
 		this.#timer = setInterval(this.look, lookMs);
 		this.#timer.unref();
 	}

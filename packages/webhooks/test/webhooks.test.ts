@@ -156,6 +156,19 @@ describe("the collector of webhooks", () => {
 		expect([rings.opened, rings.webhooks.sizes]).toEqual([1, { clients: 0, channels: 0 }]);
 	});
 
+	it("a webhook that is added again does not tell what happened in between, and its events have other ids", async () => {
+		const rings = new ManualRings();
+		await rings.told();
+		rings.use([]);
+		rings.write(0, ["connect", 1, 1, "old", "", "websocket", "json"], ["subscribe", 1, 1, "news"]);
+		rings.use([{ name: "main", batch_delay: 0 }]);
+		rings.write(0, ["snapshot", 2, 0, true], ["snapshotEnd", 2], ["connect", 3, 2, "new", "", "websocket", "json"]);
+		expect(await rings.told()).toEqual([{ type: "start" }, expect.objectContaining({ type: "connect", client: "new" })]);
+		const ids = rings.receivers.requests.flatMap(({ body }) => body.events.map(({ id }) => id));
+		expect(ids, "start and start, connect").toHaveLength(3);
+		expect(new Set(ids).size, "ids that differ").toBe(3);
+	});
+
 	it("a drain vacates what is empty, sends everything, and says what was not delivered when the time is over", async () => {
 		const rings = new ManualRings({ webhookVacatedDelayMs: 60_000 });
 		rings.write(0, ["connect", 1, 1, "c", "", "websocket", "json"], ["subscribe", 1, 1, "news"]);

@@ -97,7 +97,7 @@ export class Host {
 			readers: () => new Map([[0, new EventReader(eventRing())]]),
 			log,
 			tell: (level, text) => this.events.add(level, text),
-			stream: randomUUID(),
+			newStream: randomUUID,
 		});
 		this.#own.addReading(webhookMetrics, () => this.#webhooks.readings());
 		const bus = new MemoryBus({ members: 1, capacityBytes: ringCapacityBytes(config) }).link(0);

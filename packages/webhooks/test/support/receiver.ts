@@ -40,6 +40,7 @@ export class Receivers {
 	retired = 0;
 	stopped = 0;
 	readonly told: string[] = [];
+	#streams = 0;
 
 	readonly clock = { nowMs: () => this.nowMs, unixMs: () => 1_700_000_000_000 + this.nowMs, random: () => 1 };
 
@@ -64,7 +65,14 @@ export class Receivers {
 	get parts() {
 		const line = (text: string) => void this.told.push(text);
 		const log = { info: line, warn: line, error: (first: unknown, text?: string) => line(text ?? String(first)) };
-		return { open: this.open, log: log as never, tell: (_level: string, text: string) => line(text), stream: "s", ...this.clock };
+		return {
+			open: this.open,
+			log: log as never,
+			tell: (_level: string, text: string) => line(text),
+			stream: "s",
+			newStream: () => `s${this.#streams++ || ""}`,
+			...this.clock,
+		};
 	}
 
 	/** The types of the events of the last request, with their channels. */
