@@ -30,6 +30,11 @@ export class EventQueue {
 		return this.#events.length - this.#first;
 	}
 
+	/** Whether more than half of what may wait waits. */
+	get isHalfFull(): boolean {
+		return this.size > this.#max / 2 || this.#characters > this.#charactersMax / 2;
+	}
+
 	/** When the oldest came; undefined = none waits. */
 	get oldestMs(): number | undefined {
 		return this.#events[this.#first]?.queuedMs;

@@ -85,8 +85,9 @@ export class Webhook {
 	}
 
 	add(members: string): void {
+		const before = this.dropped;
 		this.#queue.add(members, this.#parts.nowMs());
-		this.#tellDrops();
+		if (this.dropped > before) this.#tellDrops();
 	}
 
 	/** So many events never came here. */
@@ -161,7 +162,8 @@ export class Webhook {
 		this.delivered += this.#batch.length;
 		this.#batch = [];
 		this.#retryMs = 0;
-		this.#hasToldDrops = false;
+		// A receiver that is a little too slow makes room for one batch after the other: that is told once.
+		if (!this.#queue.isHalfFull) this.#hasToldDrops = false;
 		if (this.#failures === 0) return;
 		this.#failures = 0;
 		const text = `webhook "${this.#options.name}" is delivered again; events that wait: ${this.waiting}`;
@@ -183,10 +185,11 @@ export class Webhook {
 	}
 
 	#tellDrops(): void {
-		if (this.#hasToldDrops || this.#queue.size < this.#options.queueMax) return;
+		if (this.#hasToldDrops) return;
 		this.#hasToldDrops = true;
 		const { name, queueMax } = this.#options;
-		const text = `webhook "${name}": ${queueMax} events wait (queue_max); from now on the oldest are dropped`;
+		const most = this.#queue.size >= queueMax ? "queue_max" : `the most in ${queueCharactersMax / 2 ** 20} MiB`;
+		const text = `webhook "${name}": ${this.waiting} events wait (${most}); from now on the oldest are dropped`;
 		this.#parts.log.error(text);
 		this.#parts.tell("bad", text);
 	}

@@ -153,6 +153,32 @@ describe("a webhook", () => {
 		).toHaveLength(2);
 	});
 
+	it("tells once that events are dropped, while it stays full, and again after it was half empty", async () => {
+		const { receivers, webhook: sent } = await started({ queue_max: 4, batch_max: 1, batch_delay: 0 });
+		const drops = () => receivers.told.filter((text) => text.includes("the oldest are dropped")).length / 2;
+		sent.add(event(0));
+		sent.tick();
+		for (let n = 0; n < 4; n++) sent.add(event(n));
+		expect(drops(), "full, and nothing is dropped").toBe(0);
+		for (let n = 0; n < 5; n++) {
+			sent.add(event(n));
+			sent.add(event(n));
+			await receivers.accept();
+		}
+		expect(drops(), "always full").toBe(1);
+		for (let n = 0; n < 3; n++) await receivers.accept();
+		for (let n = 0; n < 9; n++) sent.add(event(n));
+		expect(drops()).toBe(2);
+	});
+
+	it("tells that events are dropped when they are too long to wait, though they are few", async () => {
+		const { receivers, webhook: sent } = await started();
+		const long = event("x".repeat(16 * 1024 * 1024));
+		for (let n = 0; n < 5; n++) sent.add(long);
+		expect(sent.dropped).toBe(2);
+		expect(receivers.told[0]).toBe('webhook "main": 3 events wait (the most in 64 MiB); from now on the oldest are dropped');
+	});
+
 	it("tells once that it fails, and once that it is delivered again, without the address, the secret or what the receiver said", async () => {
 		const { receivers, webhook: sent } = await started({ endpoint: "http://secret.host/path?key=hidden" });
 		sent.add(event(1));
