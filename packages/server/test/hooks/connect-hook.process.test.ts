@@ -134,6 +134,22 @@ it("later commands wait for the answer, and come in order", async () => {
 	expect(client.replies()).toMatchObject([{ id: 1 }, { id: 2, subscribe: {} }, { id: 3, subscribe: {} }]);
 });
 
+it("a backend may take longer than a client for its connect", async () => {
+	const rig = rigWith();
+	let answer!: (reply: unknown) => void;
+	backend.replies.set("/connect", new Promise((resolve) => (answer = resolve)));
+	const client = rig.open();
+	client.send({ id: 1, connect: {} });
+	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	for (let second = 0; second < 25; second++) {
+		rig.seconds++;
+		rig.endpoint.heartbeats.tick();
+	}
+	answer({ result: { user: "42" } });
+	await client.settled();
+	expect(client.replies()).toMatchObject([{ id: 1, connect: {} }]);
+});
+
 it("a client that leaves while the backend thinks leaves nothing behind, and the backend sees it", async () => {
 	const rig = rigWith();
 	backend.replies.set("/connect", new Promise(() => {}));

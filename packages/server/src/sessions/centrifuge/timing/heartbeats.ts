@@ -74,7 +74,9 @@ export class Heartbeats {
 	due(session: CentrifugeSession, now: number): void {
 		const { times, unixTime } = this.#parts;
 		if (session.state !== "connected") {
-			session.close(DisconnectCode.stale);
+			// It has sent its connect: a backend, or the keys of its token, take their time, which is bounded.
+			if (session.state === "new" && session.backlog !== null) this.opened(session);
+			else session.close(DisconnectCode.stale);
 			return;
 		}
 		if (unixTime() >= this.#endsAt(session) && !this.#parts.refreshes.begin(session)) {
