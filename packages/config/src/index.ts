@@ -52,6 +52,7 @@ export { jwksNames, jwksPart } from "./options/sections/token.ts";
 export { type WebhookOptions, withoutNamespace } from "./options/sections/webhooks.ts";
 export { type WebhookEventType, webhookEventTypes } from "./options/webhook-events.ts";
 export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";
+export { type BackendTls, readBackendTls } from "./tls/backend-tls.ts";
 export { type Certificate, certificateFor, type TlsConfig, usesTls } from "./tls/certificate.ts";
 export { type LoadedCertificates, loadCertificates } from "./tls/load-certificates.ts";
 export { expiryWarning } from "./tls/read-pair.ts";

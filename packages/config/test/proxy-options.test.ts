@@ -1,7 +1,12 @@
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeCertificate, type TestCertificate } from "@shardcast/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConfigError } from "../src/load/config-error.ts";
 import { loadConfig } from "../src/load/load.ts";
 import { configJson, formatConfig } from "../src/load/print.ts";
+import { readBackendTls } from "../src/tls/backend-tls.ts";
 
 const load = (environment: NodeJS.ProcessEnv) => loadConfig({ environment });
 
@@ -66,5 +71,58 @@ describe("options of backends", () => {
 		expect(mistakes, "one line").toHaveLength(1);
 		expect(mistakes[0]).toMatch(message);
 		expect(mistakes[0]).not.toContain("swordfish");
+	});
+});
+
+describe("certificates for backends", () => {
+	let folder: string;
+	let own: TestCertificate;
+	let other: TestCertificate;
+	const text = (file: string) => readFileSync(file, "utf8");
+	const base64 = (file: string) => readFileSync(file).toString("base64");
+	const connectTls = (tls: object) => connect({ enabled: true, endpoint, http: { tls: { enabled: true, ...tls } } });
+
+	beforeAll(() => {
+		folder = mkdtempSync(join(tmpdir(), "backend-tls-"));
+		own = makeCertificate(folder, { name: "own" });
+		other = makeCertificate(folder, { name: "other" });
+	});
+	afterAll(() => rmSync(folder, { recursive: true }));
+
+	it("are PEM, PEM in Base64, or files with PEM", () => {
+		const cert = text(own.certFile);
+		const tls = { enabled: true, serverCa: base64(own.certFile), cert, key: own.keyFile, serverName: "b" };
+		expect(readBackendTls(tls)).toEqual({ ca: cert, cert, key: text(own.keyFile), servername: "b" });
+		expect(readBackendTls({ ...tls, enabled: false })).toEqual({});
+	});
+
+	it.each<[what: string, tls: () => object, message: RegExp]>([
+		[
+			"a missing file",
+			() => ({ server_ca_pem: join(folder, "none") }),
+			/http\.tls\.server_ca_pem: is no PEM, and the file that it names does not exist/,
+		],
+		["a folder", () => ({ server_ca_pem: folder }), /server_ca_pem: .* is no regular file/],
+		["a key in place of a certificate", () => ({ server_ca_pem: own.keyFile }), /server_ca_pem: has a private key and no certificate/],
+		["a certificate without its key", () => ({ cert_pem: own.certFile }), /cert_pem: .*give cert_pem and key_pem/],
+		["the key of another", () => ({ cert_pem: own.certFile, key_pem: other.keyFile }), /key_pem: can't be used with cert_pem: .*mismatch/],
+	])("are refused when the options are read: %s", (_, tls, message) => {
+		const mistakes = mistakesIn(connectTls(tls()));
+		expect(mistakes, "one line").toHaveLength(1);
+		expect(mistakes[0]).toMatch(message);
+	});
+
+	it("a private key in a form that is not known stands in no message", () => {
+		const key = text(own.keyFile).replace(/-----[A-Z ]+-----|\n/g, "");
+		for (const value of [key, `${base64(own.keyFile).slice(8)}`]) {
+			const mistakes = mistakesIn(connectTls({ cert_pem: own.certFile, key_pem: value }));
+			expect(mistakes, "one line").toHaveLength(1);
+			expect(mistakes[0]).not.toContain(value.slice(0, 16));
+		}
+	});
+
+	it("those of a named backend are named with its place", () => {
+		const proxy = { name: "chat", endpoint, http: { tls: { enabled: true, server_ca_pem: "/none" } } };
+		expect(mistakesIn(named([proxy])).join()).toMatch(/\[0\]\.http\.tls\.server_ca_pem: /);
 	});
 });

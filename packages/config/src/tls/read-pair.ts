@@ -1,6 +1,7 @@
-import { createHash, createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { Certificate } from "./certificate.ts";
+import { readChain } from "./pem-chain.ts";
 import { readPemFile } from "./pem-file.ts";
 
 export interface PairFiles {
@@ -24,12 +25,10 @@ export interface Pair {
 	readonly warnings: readonly string[];
 }
 
-const block = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 const keyTypes: ReadonlySet<string> = new Set(["rsa", "ec"]);
 const curves: ReadonlySet<string> = new Set(["prime256v1", "secp384r1", "secp521r1"]);
 /** Clients refuse shorter ones. */
 const rsaBitsMin = 2048;
-const derStart = "\x30";
 
 /** Reads a certificate and its key, and checks that they work and belong together. */
 export function readPair({ certFile, keyFile, serverNames, passphrase }: PairFiles): Pair | PairProblem {
@@ -65,27 +64,6 @@ export function readPair({ certFile, keyFile, serverNames, passphrase }: PairFil
 			...((keyText.mode & 0o007) === 0 ? [] : [`${keyPath} may be read by every user of this machine; run chmod o= on it`]),
 		],
 	};
-}
-
-/** The certificates in the text, or what is wrong with them. */
-function readChain(text: string): { readonly pem: string; readonly certificates: readonly X509Certificate[] } | string {
-	const blocks = text.match(block) ?? [];
-	const begun = text.split("-----BEGIN CERTIFICATE-----").length - 1;
-	if (begun > blocks.length) return "ends in the middle of a certificate";
-	if (text.startsWith(derStart)) return "is in DER, not in PEM; convert it with openssl x509 -inform der";
-	if (blocks.length === 0)
-		return text.includes("PRIVATE KEY-----")
-			? "has a private key and no certificate; have the two files been swapped?"
-			: "has no certificate in PEM (-----BEGIN CERTIFICATE-----)";
-	const certificates: X509Certificate[] = [];
-	for (const [index, each] of blocks.entries()) {
-		try {
-			certificates.push(new X509Certificate(each));
-		} catch (error) {
-			return `has a certificate that can't be read, number ${index + 1} of ${blocks.length}: ${(error as Error).message}`;
-		}
-	}
-	return { pem: `${blocks.join("\n")}\n`, certificates };
 }
 
 /** The key in the text, or what is wrong with it. */

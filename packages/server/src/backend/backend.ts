@@ -1,18 +1,8 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { BackendTls } from "@shardcast/config";
 import { BackendCounts, type CallFailure } from "./backend-counts.ts";
 import { CallSlots } from "./call-slots.ts";
-
-/** All in PEM. */
-export interface BackendTls {
-	/** Certificates that are trusted instead of those that Node.js knows. */
-	readonly ca?: string;
-	/** What the backend is shown, if it asks. */
-	readonly cert?: string;
-	readonly key?: string;
-	/** The name that its certificate must have, instead of that of the endpoint. */
-	readonly servername?: string;
-}
 
 export interface BackendOptions {
 	/** For logs and metrics. */

@@ -1,28 +1,18 @@
-import { readFileSync } from "node:fs";
-import type { ProxyOptions, ProxyTlsOptions, StatusTransform } from "@shardcast/config";
-import type { BackendOptions, BackendTls } from "../backend/backend.ts";
+import { type BackendTls, type ProxyOptions, type ProxyTlsOptions, readBackendTls, type StatusTransform } from "@shardcast/config";
+import type { BackendOptions } from "../backend/backend.ts";
 import type { HookOptions, StatusMeaning } from "./hook.ts";
 
-/** How a backend is called, from its options. @throws Error when a file that they name cannot be read. */
+/** How a backend is called, from its options. @throws Error when the certificates of http.tls cannot be used. */
 export function backendOptions(name: string, proxy: ProxyOptions): BackendOptions {
 	const { endpoint, timeoutMs, concurrency, queueMax, replyBytesMax, http } = proxy;
 	return { name, endpoint, timeoutMs, concurrency, queueMax, replyBytesMax, tls: tlsOf(http.tls, name) };
 }
 
-function tlsOf({ enabled, serverCa, cert, key, serverName }: ProxyTlsOptions, name: string): BackendTls {
-	if (!enabled) return {};
-	const pem = (field: string, value: string) => (value === "" ? {} : { [field]: pemOf(value, `http.tls of the proxy ${name}`) });
-	return { ...pem("ca", serverCa), ...pem("cert", cert), ...pem("key", key), ...(serverName !== "" && { servername: serverName }) };
-}
-
-/** PEM as it is, or what stands in the file of this name. @throws Error */
-function pemOf(value: string, place: string): string {
-	if (value.includes("-----BEGIN")) return value;
-	try {
-		return readFileSync(value, "utf8");
-	} catch (error) {
-		throw new Error(`${place}: the file ${value} cannot be read (${(error as NodeJS.ErrnoException).code}); give another`);
-	}
+/** The options have been checked when they were read; a file may have changed since. */
+function tlsOf(options: ProxyTlsOptions, name: string): BackendTls {
+	const tls = readBackendTls(options);
+	if ("problem" in tls) throw new Error(`http.tls.${tls.problem.option} of the proxy ${name}: ${tls.problem.text}`);
+	return tls;
 }
 
 /** What it is told, and what its answers stand for. */

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultConfig, type ProxyTlsOptions } from "@shardcast/config";
 import { silentLog } from "@shardcast/telemetry";
+import { makeCertificate } from "@shardcast/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Hooks } from "../../src/hooks/hooks.ts";
 import { backendOptions } from "../../src/hooks/proxy-options.ts";
@@ -21,33 +22,25 @@ const withTls = (tls: Partial<ProxyTlsOptions>) => ({
 	http: { ...connectProxy.http, tls: { ...connectProxy.http.tls, enabled: true, ...tls } },
 });
 
-it("certificates are given as they are, or as the file that they are in", () => {
-	const file = join(directory, "ca.pem");
-	writeFileSync(file, "from a file");
-	const pem = "-----BEGIN CERTIFICATE-----\nx";
-	expect(backendOptions("chat", withTls({ serverCa: file, cert: pem, serverName: "b" })).tls).toEqual({
-		ca: "from a file",
-		cert: pem,
-		servername: "b",
-	});
-	expect(backendOptions("chat", { ...withTls({ serverCa: file, enabled: false }) }).tls).toEqual({});
+it("a file that has gone since the options were read is named by its option, not by its name", () => {
 	const missing = join(directory, "none.pem");
-	expect(() => backendOptions("chat", withTls({ key: missing }))).toThrow(
-		`http.tls of the proxy chat: the file ${missing} cannot be read (ENOENT); give another`,
-	);
+	const begun = () => backendOptions("chat", withTls({ serverCa: missing }));
+	expect(begun).toThrow("http.tls.server_ca_pem of the proxy chat: is no PEM, and the file that it names does not exist");
+	expect(begun).not.toThrow(missing);
 });
 
 it("a reload brings another certificate from the same file, and keeps what is counted", () => {
+	const [first, second] = ["first", "second"].map((name) => makeCertificate(directory, { name }).certFile) as [string, string];
 	const file = join(directory, "ca.pem");
-	writeFileSync(file, "first");
+	copyFileSync(first, file);
 	const config = defaultConfig({ connectProxy: withTls({ serverCa: file }) });
 	const hooks = new Hooks(config, silentLog());
-	const first = hooks.connect!;
+	const before = hooks.connect!;
 	hooks.prepare(config)();
-	expect(hooks.connect, "nothing has changed").toBe(first);
-	first.backend.counts.replies = 7;
-	writeFileSync(file, "second");
+	expect(hooks.connect, "nothing has changed").toBe(before);
+	before.backend.counts.replies = 7;
+	copyFileSync(second, file);
 	hooks.prepare(config)();
-	expect([hooks.connect!.backend.options.tls, hooks.connect!.backend.counts.replies]).toEqual([{ ca: "second" }, 7]);
+	expect([hooks.connect!.backend.options.tls, hooks.connect!.backend.counts.replies]).toEqual([{ ca: readFileSync(second, "utf8") }, 7]);
 	hooks.stop();
 });

@@ -1,6 +1,7 @@
+import { readBackendTls } from "../../tls/backend-tls.ts";
 import type { Config } from "../options.ts";
 import { channelFields } from "../sections/channel.ts";
-import { ownProxy } from "../sections/proxy.ts";
+import { ownProxy, type ProxyOptions } from "../sections/proxy.ts";
 import type { NameOf, Rule } from "./check.ts";
 
 /** Whether a backend is given that a namespace names; what is wrong, or null. @param own where the one that needs no name stands. */
@@ -43,7 +44,20 @@ function rpcProxies(config: Config, name: NameOf): string[] {
 	});
 }
 
-/** Every backend that is to be asked has an address. */
+const ownKeys = ["connectProxy", "refreshProxy", "subscribeProxy", "publishProxy", "subRefreshProxy", "rpcProxy"] as const;
+
+function certificates(config: Config, name: NameOf): string[] {
+	const places = [
+		...ownKeys.map((key) => ({ key, proxy: config[key], way: [] })),
+		...config.proxies.map((proxy, index) => ({ key: "proxies", proxy, way: [index] }) as const),
+	] satisfies { proxy: ProxyOptions }[];
+	return places.flatMap(({ key, proxy, way }) => {
+		const tls = readBackendTls(proxy.http.tls);
+		return "problem" in tls ? [`${name(key, [...way, "http", "tls", tls.problem.option])}: ${tls.problem.text}`] : [];
+	});
+}
+
+/** Every backend that is to be asked has an address, and the certificates for it can be used. */
 export const proxyRules: readonly Rule[] = [
 	function clientProxiesHaveAnEndpoint(config, name) {
 		const kinds = [
@@ -56,4 +70,5 @@ export const proxyRules: readonly Rule[] = [
 	},
 	channelProxies,
 	rpcProxies,
+	certificates,
 ];

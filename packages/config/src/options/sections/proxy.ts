@@ -44,7 +44,7 @@ const transformFields = {
 /** What a status other than 200 stands for. */
 export type StatusTransform = Item<typeof transformFields>;
 
-const pemText = text({ argument: "<pem>", matches: /^[^\0]*$/, expected: "PEM, or the path of a file with it" });
+const pemText = text({ argument: "<pem>", matches: /^[^\0]*$/, expected: "PEM, PEM in Base64, or the path of a file with PEM" });
 const pem = (key: string, help: string) => field({ key, kind: pemText, default: "", help });
 const hidden = {
 	...pemText,
@@ -57,10 +57,10 @@ const tlsFields = {
 	enabled: field({ key: "enabled", kind: toggle(), default: false, help: "Whether the other options of http.tls count." }),
 	serverCa: pem(
 		"server_ca_pem",
-		"Certificates that are trusted instead of the usual ones; PEM, or a file with it, which is read again when an option changes.",
+		"Certificates that are trusted instead of the usual ones; PEM, PEM in Base64, or the path of a file with PEM, which is read again when an option changes.",
 	),
-	cert: pem("cert_pem", "Certificate that shardcast shows the backend; PEM, or a file with it."),
-	key: field({ key: "key_pem", kind: hidden, default: "", help: "Its private key; PEM, or a file with it." }),
+	cert: pem("cert_pem", "Certificate that shardcast shows the backend, in one of the same forms; it needs key_pem."),
+	key: field({ key: "key_pem", kind: hidden, default: "", help: "Its private key, in one of the same forms." }),
 	serverName: field({
 		key: "server_name",
 		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9.]{0,253}$/, expected: "the name of a host" }),
