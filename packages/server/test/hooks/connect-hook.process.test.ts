@@ -1,4 +1,5 @@
 import type { Config } from "@shardcast/config";
+import { type ClientRecord, EventReader } from "@shardcast/webhooks";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.ts";
 import { channels, HookBackend } from "../support/hook-backend.ts";
@@ -179,4 +180,29 @@ it("a reload changes whom clients are asked about with", async () => {
 	const refused = rig.open();
 	refused.send({ id: 1, connect: {} });
 	expect(await refused.ended).toMatchObject({ code: 3501 });
+});
+
+it("webhooks that are switched on while the backend thinks hear of the client when it connects, with its user", async () => {
+	const rig = rigWith();
+	let answer!: () => void;
+	backend.replies.set("/connect", new Promise((resolve) => (answer = () => resolve({ result: { user: "42" } }))));
+	const client = rig.open();
+	client.send({ id: 1, connect: {} });
+	await vi.waitFor(() => expect(backend.asked, "questions").toHaveLength(1));
+	rig.reload({ webhooks: [{ name: "all", events: [], namespaces: [] }] as never as Config["webhooks"] });
+	const reader = new EventReader(rig.eventRing);
+	const told: ClientRecord[] = [];
+	await vi.waitFor(() => {
+		reader.read(100, (record) => told.push(record));
+		expect(told.at(-1)?.[0], "the last record of the snapshot").toBe("snapshotEnd");
+	});
+	expect(
+		told.map(([kind]) => kind),
+		"one that has not connected is nobody",
+	).toEqual(["snapshot", "snapshotEnd"]);
+	answer();
+	await client.settled();
+	told.length = 0;
+	reader.read(100, (record) => told.push(record));
+	expect(told).toMatchObject([["connect", expect.anything(), 1, client.session.id, "42", "websocket", "json"]]);
 });

@@ -19,8 +19,7 @@ import type { JoinEncoder } from "./audience/join-audiences.ts";
 import { PatternEncoder } from "./audience/pattern-encoder.ts";
 import { Subscription, type SubscriptionGrant, type SubscriptionView, wholeView } from "./audience/subscription.ts";
 import type { CentrifugeEndpoint } from "./centrifuge-endpoint.ts";
-import type { Framing } from "./framing.ts";
-import { wayOf } from "./session-way.ts";
+import { type Framing, wayOf } from "./framing.ts";
 import { PongState } from "./timing/pong-state.ts";
 import type { TokenId } from "./tokens/token-id.ts";
 
@@ -109,7 +108,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	override describe(): ClientDescription | null {
-		return this.id === "" ? null : { client: this.id, user: this.user, ...wayOf(this) };
+		return this.state === "connected" ? { client: this.id, user: this.user, ...wayOf(this.framing) } : null;
 	}
 
 	override get sessions(): Sessions {

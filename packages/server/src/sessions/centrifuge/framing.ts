@@ -4,7 +4,7 @@ import { asJson, RecordKind } from "@shardcast/wire";
 /** How messages of the server become frames: one encoding on one kind of transport. There is one object for each pair, so compare them by identity. */
 export interface Framing {
 	readonly name: string;
-	/** What backends are told of how the client has connected. */
+	/** Centrifugo's name for it, for backends and lists of connections. */
 	readonly transport: TransportName;
 	readonly codec: Codec;
 	/** The client only listens: it gets pushes without the reply around them, and answers no pings. */
@@ -61,6 +61,11 @@ export const uniWebSocketProtobuf = uniFraming("uni-protobuf", "uni_websocket", 
 export const uniStreamJson = uniFraming("uni-stream-json", "uni_http_stream", jsonCodec, jsonCodec.streamFrame);
 export const uniStreamProtobuf = uniFraming("uni-stream-protobuf", "uni_http_stream", protobufCodec, protobufCodec.streamFrame);
 export const uniSseJson = uniFraming("uni-sse", "uni_sse", jsonCodec, sseFrame);
+
+/** How a client is connected, by Centrifugo's names. */
+export function wayOf({ transport, codec }: Framing): { readonly transport: TransportName; readonly protocol: "json" | "protobuf" } {
+	return { transport, protocol: codec.binary ? "protobuf" : "json" };
+}
 
 /** Any bytes as a payload of replies: clients of the JSON protocol get JSON. */
 export function payloadFor({ codec }: Framing, bytes: Uint8Array): Uint8Array {

@@ -16,7 +16,6 @@ import { globMatches } from "../../json/glob.ts";
 import { version } from "../../version.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
 import { FirstNames } from "./first-names.ts";
-import { wayOf } from "./session-way.ts";
 import type { Subscribers } from "./subscribers.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
 import type { UsersParts } from "./users.ts";
@@ -80,12 +79,11 @@ export class Inventory {
 	}
 
 	connections(user: string, page: Page = {}): ConnectionInfos {
-		const all: ConnectionInfo[] = this.#parts.connected
-			.of(user)
-			.filter(({ isGone }) => !isGone)
-			.map((session) => ({ client: session.id, user, ...wayOf(session), channels: session.channels }));
-		for (const { id, channels } of this.#parts.rawClients(user))
-			all.push({ client: id, user, transport: "websocket", protocol: "raw", channels });
+		const sessions = [...this.#parts.connected.of(user).filter(({ isGone }) => !isGone), ...this.#parts.rawClients(user)];
+		const all = sessions.flatMap((session): ConnectionInfo[] => {
+			const description = session.describe();
+			return description === null ? [] : [{ ...description, channels: session.channels }];
+		});
 		const found = pageOf(all, ({ client }) => client, page);
 		return connectionsWithin(found) ? found : null;
 	}

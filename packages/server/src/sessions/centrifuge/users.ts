@@ -12,6 +12,7 @@ import {
 	unsubscribeQuestion,
 } from "@shardcast/control";
 import { DisconnectCode, disconnects, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
+import type { ClientDescription } from "../../webhooks/client-events.ts";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 import { expiry } from "./commands/expiry.ts";
 import { type Asked, overridden, type ServerSubscription, type ServerSubscriptions } from "./commands/server-subscriptions.ts";
@@ -31,6 +32,7 @@ export interface UserClient {
 export interface RawUserClient extends UserClient {
 	readonly info: Uint8Array | null;
 	readonly channels: readonly string[];
+	describe(): ClientDescription;
 	refresh(expiresAt: number, info: Uint8Array | null): void;
 }
 
