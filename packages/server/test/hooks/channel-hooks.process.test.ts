@@ -2,6 +2,7 @@ import type { Config } from "@shardcast/config";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CentrifugeClient, CentrifugeRig } from "../support/centrifuge-rig.ts";
 import { channels, HookBackend } from "../support/hook-backend.ts";
+import { tokenOf, tokenSecret } from "../support/tokens.ts";
 
 let backend: HookBackend;
 const rigs: CentrifugeRig[] = [];
@@ -233,6 +234,22 @@ describe("with a sub_refresh hook", () => {
 		pass(rig, 62);
 		await vi.waitFor(() => expect(backend.bodies("/sub_refresh"), "questions").toHaveLength(2));
 		expect(client.session.channels).toEqual(["a"]);
+	});
+
+	it("a token that the client sends while the backend thinks stays, also when the backend fails then", async () => {
+		const rig = rigWith(options, { tokenHmacSecret: tokenSecret });
+		const client = await subscribed(rig);
+		let fail!: () => void;
+		backend.replies.set("/sub_refresh", new Promise((resolve) => (fail = () => resolve(500))));
+		pass(rig, 12);
+		await vi.waitFor(() => expect(backend.bodies("/sub_refresh"), "questions").toHaveLength(1));
+		const token = await tokenOf({ sub: "", channel: "a", jti: "later", exp: now() + 1000 });
+		expect(await told(client, { sub_refresh: { channel: "a", token } })).toMatchObject([{ sub_refresh: { expires: true } }]);
+		const subscription = client.session.subscriptions.get("a")!;
+		const { expiresAt } = subscription.grant!;
+		fail();
+		await vi.waitFor(() => expect(subscription.grant!.expiresAt, "the minute").not.toBe(expiresAt));
+		expect(subscription.grant!.token?.jti, "by which it can be revoked").toBe("later");
 	});
 
 	it("a client that asks by itself gets the backend's answer", async () => {

@@ -95,7 +95,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly rates: CommandRates;
 	readonly userLimit: UserLimit;
 	readonly hooks: Hooks;
-	readonly calls = new HookCalls();
+	readonly calls: HookCalls;
 	readonly subRefreshes: HookSubRefreshes;
 	readonly set: CommandSet;
 	readonly #inventory: Inventory;
@@ -124,7 +124,12 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.rates = new CommandRates({ config, table: options.rates, counters: row, nowMs: () => now() * 1000 });
 		this.userLimit = new UserLimit({ config, slot, openTable: options.openAddresses, counters: row, clients: () => this.sessions.all });
 		const unixTime = () => Date.now() / 1000;
+		const failed = (error: unknown): void => {
+			row.add("callbackErrors", 1);
+			log.error({ error }, "a client's command failed because of a defect in this shard; its connection was closed");
+		};
 		this.hooks = new Hooks(config, log);
+		this.calls = new HookCalls(failed);
 		const { hooks, calls } = this;
 		const refreshes = new HookRefreshes({ hooks, calls, heartbeats: () => this.heartbeats, version, unixTime });
 		this.subRefreshes = new HookSubRefreshes({
@@ -143,10 +148,6 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			unixTime,
 			random: Math.random,
 		});
-		const failed = (error: unknown): void => {
-			row.add("callbackErrors", 1);
-			log.error({ error }, "a client's command failed because of a defect in this shard; its connection was closed");
-		};
 		this.emulation = new Emulation({ board, bus, row, onCommit: parts.onCommit, failed, nowMs: () => performance.now() });
 		const { heartbeats, rate, rates, userLimit, connected, emulation } = this;
 		this.set = new CommandSet(parts, {

@@ -1,15 +1,15 @@
-import { DisconnectCode as Disconnect, ErrorCode } from "@shardcast/protocol";
-import type { HookAnswer } from "../../../hooks/hook.ts";
+import { DisconnectCode as Disconnect } from "@shardcast/protocol";
+import type { RefreshResult } from "../../../hooks/hook-results.ts";
 import type { Hooks } from "../../../hooks/hooks.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
-import { ends, fails, type Outcome } from "../commands/commands.ts";
+import { ends, type Outcome } from "../commands/commands.ts";
 import { expiry } from "../commands/expiry.ts";
 import type { Heartbeats } from "../timing/heartbeats.ts";
 import { type HookCalls, withoutResult } from "./hook-calls.ts";
 
 export interface HookRefreshesParts {
 	readonly hooks: Pick<Hooks, "refresh">;
-	readonly calls: Pick<HookCalls, "ask">;
+	readonly calls: Pick<HookCalls, "ask" | "askAside">;
 	readonly heartbeats: () => Pick<Heartbeats, "refreshed">;
 	/** This server's version, sent to clients. */
 	readonly version: string;
@@ -40,13 +40,11 @@ export class HookRefreshes {
 		if (hook === null) return false;
 		// Until there is an answer, of which the time is bounded.
 		session.expiresAt = Number.POSITIVE_INFINITY;
-		void calls.ask(hook, session, {}).then((answer) => {
-			if (answer === "abandoned") return;
-			if (typeof answer === "object" && "disconnect" in answer) session.disconnect(answer.disconnect.code, answer.disconnect.reason);
-			else if (typeof answer === "string" || "error" in answer) {
+		calls.askAside(hook, session, {}, (result) => {
+			if (result === null) {
 				session.expiresAt = unixTime() + graceSeconds;
 				heartbeats().refreshed(session);
-			} else if (!this.#take(session, answer.result)) session.close(Disconnect.expired);
+			} else if (!this.#take(session, result)) session.close(Disconnect.expired);
 		});
 		return true;
 	}
@@ -57,7 +55,6 @@ export class HookRefreshes {
 		const hook = hooks.refresh;
 		if (hook === null) return null;
 		return calls.ask(hook, session, {}).then((answer): Outcome => {
-			if (answer === "failed") return fails(ErrorCode.internal);
 			if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
 			if (!this.#take(session, answer.result)) return ends(Disconnect.expired);
 			return { refresh: { client: session.id, version, ...expiry(session.expiresAt, unixTime()) } };
@@ -65,7 +62,7 @@ export class HookRefreshes {
 	}
 
 	/** False = it has expired. */
-	#take(session: CentrifugeSession, { expired, expiresAt, info, meta }: ResultOf<HookAnswer<"refresh">>): boolean {
+	#take(session: CentrifugeSession, { expired, expiresAt, info, meta }: RefreshResult): boolean {
 		const { unixTime, heartbeats } = this.#parts;
 		if (expired || expiresAt <= unixTime()) return false;
 		const { user, token } = session;
@@ -74,5 +71,3 @@ export class HookRefreshes {
 		return true;
 	}
 }
-
-type ResultOf<A> = A extends { readonly result: infer R } ? R : never;

@@ -12,7 +12,7 @@ import { graceSeconds } from "./hook-refreshes.ts";
 
 export interface HookSubRefreshesParts {
 	readonly hooks: Pick<Hooks, "subRefresh">;
-	readonly calls: Pick<HookCalls, "ask">;
+	readonly calls: Pick<HookCalls, "ask" | "askAside">;
 	/** Read at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	/** How long a client has to refresh a subscription that has expired. */
@@ -43,12 +43,11 @@ export class HookSubRefreshes {
 		if (hook === null || grant === null) return false;
 		// Until there is an answer, of which the time is bounded.
 		subscription.grant = { ...grant, expiresAt: Number.POSITIVE_INFINITY };
-		void calls.ask(hook, session, { channel }).then((answer) => {
-			if (answer === "abandoned" || session.subscriptions.get(channel) !== subscription) return;
-			if (typeof answer === "object" && "disconnect" in answer) session.disconnect(answer.disconnect.code, answer.disconnect.reason);
-			else if (typeof answer === "string" || "error" in answer)
-				session.setGrant(subscription, { ...grant, expiresAt: unixTime() + graceSeconds });
-			else if (this.#take(session, subscription, answer.result)) return;
+		calls.askAside(hook, session, { channel }, (result) => {
+			if (session.subscriptions.get(channel) !== subscription) return;
+			// The client may have sent a token meanwhile: by that it can be revoked from now on.
+			if (result === null) session.setGrant(subscription, { info: null, ...subscription.grant, expiresAt: unixTime() + graceSeconds });
+			else if (this.#take(session, subscription, result)) return;
 			else if (isServerSide) session.close(DisconnectCode.subscriptionExpired);
 			else session.endSubscription(channel, unsubscribes[UnsubscribeCode.expired]);
 		});
