@@ -1,6 +1,6 @@
 import { Namespaces } from "@shardcast/channels";
 import { type Config, sameValue, withoutNamespace } from "@shardcast/config";
-import type { Log } from "@shardcast/telemetry";
+import { BoundedLines, type Log } from "@shardcast/telemetry";
 import type { OpenCaller } from "./caller.ts";
 import { ClientTable } from "./client-table.ts";
 import type { EventReader } from "./event-ring.ts";
@@ -46,6 +46,8 @@ const cacheEmptyMax = 10_000;
 /** A receiver that does not answer holds up the end of the server for so long at most. */
 const drainMsMax = 5000;
 const drainStepMs = 20;
+/** One line about a ring that cannot be read in this time: it is read 20 times a second. */
+const lineEveryMs = 60_000;
 
 /**
  * The one process of a cluster that sends webhooks: it collects what the shards write into their event rings, knows from it which clients and
@@ -60,6 +62,7 @@ export class Webhooks {
 	readonly #webhooks = new Map<string, Webhook>();
 	/** Channels that were told as empty, and when, in that order. */
 	readonly #cacheEmpty = new Map<string, number>();
+	readonly #lines: BoundedLines;
 	#shards: ReadonlyMap<number, Shard> = new Map();
 	#config: Config;
 	#namespaces: Namespaces;
@@ -70,6 +73,7 @@ export class Webhooks {
 		const { clock } = parts;
 		this.#parts = parts;
 		this.#clock = clock ?? { nowMs: () => performance.now(), unixMs: Date.now, random: Math.random };
+		this.#lines = new BoundedLines(lineEveryMs, this.#clock.nowMs);
 		this.#config = parts.config;
 		this.#namespaces = new Namespaces(parts.config);
 		this.#occupancy = new Occupancy({ tell: this.#tell, nowMs: this.#clock.nowMs, delayMs: () => this.#config.webhookVacatedDelayMs });
@@ -121,16 +125,11 @@ export class Webhooks {
 
 	/** Reads what there is, and sends what is due. Called by a timer; by tests as well. */
 	readonly look = (): void => {
-		try {
-			let isFull = false;
-			for (const shard of this.#shards.values()) isFull = this.#read(shard) === recordsPerTurn || isFull;
-			this.#occupancy.tick(this.#clock.unixMs());
-			for (const webhook of this.#webhooks.values()) webhook.tick();
-			if (isFull) setImmediate(() => this.#timer !== null && this.look());
-		} catch (error) {
-			// A damaged ring. The processes that it belongs to matter more.
-			this.#parts.log.error({ error }, "webhooks cannot read the events of a shard");
-		}
+		let isFull = false;
+		for (const shard of this.#shards.values()) isFull = this.#read(shard) === recordsPerTurn || isFull;
+		this.#occupancy.tick(this.#clock.unixMs());
+		for (const webhook of this.#webhooks.values()) webhook.tick();
+		if (isFull) setImmediate(() => this.#timer !== null && this.look());
 	};
 
 	/** The shards have ended: sends what waits, as long as the time allows. @returns how many events were not sent. */
@@ -185,8 +184,14 @@ export class Webhooks {
 		this.#cacheEmpty.clear();
 	}
 
+	/** A ring that is damaged costs its own events only: this process runs the cluster, and other shards have events as well. */
 	#read({ reader, table }: Shard): number {
-		return reader.read(recordsPerTurn, table.take);
+		try {
+			return reader.read(recordsPerTurn, table.take);
+		} catch (error) {
+			this.#lines.offer((leftOut) => this.#parts.log.error({ error, leftOut }, "webhooks cannot read the events of a shard"));
+			return 0;
+		}
 	}
 
 	readonly #tell = (event: WebhookEvent): void => {

@@ -184,4 +184,19 @@ describe("the collector of webhooks", () => {
 		expect(await other.webhooks.drain(60), "start, connect, disconnect").toBe(3);
 		expect(other.receivers.stopped).toBe(1);
 	});
+
+	it("a ring that is damaged costs its own events only, and one line of the log", async () => {
+		const rings = new ManualRings({}, [{ name: "main", batch_delay: 0 }], [0]);
+		rings.write(1, ["connect", 1, 1, "c1", "ann", "websocket", "json"]);
+		expect(await rings.told()).toEqual([
+			{ type: "start" },
+			{ type: "connect", client: "c1", user: "ann", transport: "websocket", protocol: "json" },
+		]);
+		rings.webhooks.shardDied(0);
+		rings.look();
+		expect(rings.receivers.told, "lines").toEqual(["webhooks cannot read the events of a shard"]);
+		rings.stepMs = 60_000;
+		rings.look();
+		expect(rings.receivers.told, "lines a minute later").toHaveLength(2);
+	});
 });

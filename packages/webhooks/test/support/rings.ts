@@ -21,13 +21,18 @@ export class ManualRings {
 	/** The numbers of the events that were told last. */
 	lastSeqs: number[] = [];
 
-	constructor(settings: Settings = {}, targets: readonly object[] = [{ name: "main", batch_delay: 0 }]) {
+	/** @param damaged slots of rings that something else has written to. */
+	constructor(settings: Settings = {}, targets: readonly object[] = [{ name: "main", batch_delay: 0 }], damaged: readonly number[] = []) {
 		this.#settings = settings;
 		this.webhooks = new Webhooks({
 			...this.receivers.parts,
 			config: this.#config(targets),
 			readers: () => {
 				this.opened++;
+				for (const slot of damaged) {
+					this.write(slot, ["snapshotEnd", 1]);
+					this.#rings[slot]!.u8.fill(0xff, this.#rings[slot]!.dataOffset);
+				}
 				return new Map(this.#rings.map((ring, slot) => [slot, new EventReader(ring)]));
 			},
 			clock: this.receivers.clock,
