@@ -38,8 +38,8 @@ export {
 	sections,
 } from "./options/options.ts";
 export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/channel.ts";
-export type { ApiKeyOptions } from "./options/sections/http-api.ts";
 export {
+	channelHooks,
 	type EnabledProxyOptions,
 	ownProxy,
 	type ProxyOptions,

@@ -5,6 +5,3 @@ export const SubscribeFlag = {
 	/** A subscription that cannot be recovered is refused (error 112). */
 	rejectUnrecovered: 2,
 } as const;
-
-/** The epoch that a client sends when it knows that it has lost its position. */
-export const lostEpoch = "_";

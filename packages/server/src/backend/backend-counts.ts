@@ -1,5 +1,5 @@
 /** Why a call to a backend brought no reply that can be used. */
-export const callFailures = [
+const callFailures = [
 	/** No reply within the time for the call, the wait for a slot included. */
 	"timeout",
 	/** No connection: the address is unknown, or nobody listens there. */

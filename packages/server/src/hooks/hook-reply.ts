@@ -1,10 +1,7 @@
 import type { ReplyError } from "@shardcast/protocol";
 import { FieldError, type Fields, tableField, textField } from "../json/fields.ts";
-import { type HookResults, hookResults } from "./hook-results.ts";
+import { type HookName, type HookResults, hookResults } from "./hook-results.ts";
 import { jsonMembers } from "./json-members.ts";
-
-export const hookNames = ["connect", "refresh", "sub_refresh", "subscribe", "publish", "rpc"] as const;
-export type HookName = (typeof hookNames)[number];
 
 /** Closes the client's connection. */
 export interface HookDisconnect {
@@ -42,7 +39,7 @@ function parsed(body: Uint8Array): Fields {
 }
 
 /** Applications have the codes from 400 to 1999; a backend may also answer as the server itself would. */
-export function errorIn(fields: Fields): Required<ReplyError> {
+function errorIn(fields: Fields): Required<ReplyError> {
 	const { code, temporary = false } = fields;
 	if (!isCode(code, 100, 1999)) throw new FieldError("error.code is no whole number from 100 to 1999");
 	if (typeof temporary !== "boolean") throw new FieldError("error.temporary is neither true nor false");
@@ -50,7 +47,7 @@ export function errorIn(fields: Fields): Required<ReplyError> {
 }
 
 /** The client decides by the code whether it reconnects: from 3500 to 3999 and from 4500 to 4999 it does not. */
-export function disconnectIn(fields: Fields): HookDisconnect {
+function disconnectIn(fields: Fields): HookDisconnect {
 	const { code } = fields;
 	if (!isCode(code, 3000, 4999)) throw new FieldError("disconnect.code is no whole number from 3000 to 4999");
 	const reason = textField(fields, "reason");

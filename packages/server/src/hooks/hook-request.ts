@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { isJson } from "@shardcast/wire";
-import type { HookName } from "./hook-reply.ts";
+import type { HookName } from "./hook-results.ts";
 
 /** Who a hook is about, in each request. */
 export interface HookClient {

@@ -41,6 +41,7 @@ export interface PublishResult {
 	readonly details: Pick<MessageDetails, "tags" | "idempotencyKey" | "delta" | "skipHistory">;
 }
 
+/** What a backend decides, by the name of the hook. */
 export interface HookResults {
 	/** Null = the backend does not know the client: it is treated as one without a token. */
 	readonly connect: ConnectResult | null;
@@ -51,13 +52,15 @@ export interface HookResults {
 	readonly rpc: { readonly data: Uint8Array | null };
 }
 
+export type HookName = keyof HookResults;
+
 /** Reads the `result` of a reply: parsed, and as it is written. Null = there is none. Throws FieldError. */
-type ReadResult<H extends keyof HookResults> = (fields: Fields | null, written: Uint8Array | null) => HookResults[H];
+type ReadResult<H extends HookName> = (fields: Fields | null, written: Uint8Array | null) => HookResults[H];
 
 const nothing: Fields = {};
 
 /** A reply without a result is one with an empty result; but a client that the backend does not confirm has expired. */
-export const hookResults: { readonly [H in keyof HookResults]: ReadResult<H> } = {
+export const hookResults: { readonly [H in HookName]: ReadResult<H> } = {
 	connect: (fields, written) => {
 		if (fields === null) return null;
 		return {

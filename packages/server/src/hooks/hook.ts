@@ -3,8 +3,9 @@ import { BoundedLines, type Log } from "@shardcast/telemetry";
 import type { Backend, CallOutcome } from "../backend/backend.ts";
 import { FieldError } from "../json/fields.ts";
 import { type ClientHeaders, forwardedHeaders, type HeaderRules } from "./forwarded-headers.ts";
-import { type HookDisconnect, type HookName, type HookReply, readHookReply } from "./hook-reply.ts";
+import { type HookDisconnect, type HookReply, readHookReply } from "./hook-reply.ts";
 import { type HookClient, type HookFields, hookRequest } from "./hook-request.ts";
+import type { HookName } from "./hook-results.ts";
 
 /** What a status other than 200 stands for. */
 export type StatusMeaning = { readonly error: Required<ReplyError> } | { readonly disconnect: HookDisconnect };

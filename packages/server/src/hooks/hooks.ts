@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type ChannelOptions, type Config, ownProxy, type ProxyOptions } from "@shardcast/config";
+import { type ChannelOptions, type Config, channelHooks, ownProxy, type ProxyOptions } from "@shardcast/config";
 import { type BackendReading, backendMetrics } from "@shardcast/control";
 import { ErrorCode } from "@shardcast/protocol";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
@@ -7,8 +7,10 @@ import { Backend } from "../backend/backend.ts";
 import type { Commit } from "../lifecycle/feature.ts";
 import { type ClientHeaders, keptHeaders, withEmulated } from "./forwarded-headers.ts";
 import { Hook } from "./hook.ts";
-import type { HookName } from "./hook-reply.ts";
+import type { HookName } from "./hook-results.ts";
 import { backendOptions, hookOptions } from "./proxy-options.ts";
+
+type ChannelHookName = keyof typeof channelHooks;
 
 /** Everything that is made of one configuration. */
 interface HookSet {
@@ -56,16 +58,16 @@ export class Hooks {
 		return this.#find("refresh", ownProxy);
 	}
 
-	subscribe({ subscribeProxyEnabled, subscribeProxyName }: ChannelOptions): Hook<"subscribe"> | null {
-		return subscribeProxyEnabled ? this.#find("subscribe", subscribeProxyName) : null;
+	subscribe(options: ChannelOptions): Hook<"subscribe"> | null {
+		return this.#ofChannel("subscribe", options);
 	}
 
-	publish({ publishProxyEnabled, publishProxyName }: ChannelOptions): Hook<"publish"> | null {
-		return publishProxyEnabled ? this.#find("publish", publishProxyName) : null;
+	publish(options: ChannelOptions): Hook<"publish"> | null {
+		return this.#ofChannel("publish", options);
 	}
 
-	subRefresh({ subRefreshProxyEnabled, subRefreshProxyName }: ChannelOptions): Hook<"sub_refresh"> | null {
-		return subRefreshProxyEnabled ? this.#find("sub_refresh", subRefreshProxyName) : null;
+	subRefresh(options: ChannelOptions): Hook<"sub_refresh"> | null {
+		return this.#ofChannel("sub_refresh", options);
 	}
 
 	/** An error: no backend is asked about this method; null = nor about any other. */
@@ -111,6 +113,11 @@ export class Hooks {
 		for (const hook of this.#all) hook.backend.stop();
 	}
 
+	#ofChannel<H extends ChannelHookName>(name: H, options: ChannelOptions): Hook<H> | null {
+		const { enabled, name: proxyName } = channelHooks[name];
+		return options[enabled] ? this.#find(name, options[proxyName]) : null;
+	}
+
 	#find<H extends HookName>(name: H, proxyName: string): Hook<H> | null {
 		const { hooks } = this.#set;
 		return hooks.size === 0 ? null : ((hooks.get(keyOf(name, proxyName))?.hook ?? null) as Hook<H> | null);
@@ -145,6 +152,8 @@ function readingOf({ name, backend }: Hook<HookName>): BackendReading {
 	return { hook: name, proxy: options.name, results, statuses, repeats, running, waiting, seconds: histogram };
 }
 
+const channelHookEntries = Object.entries(channelHooks) as [ChannelHookName, (typeof channelHooks)[ChannelHookName]][];
+
 const keyOf = (name: HookName, proxyName: string) => `${name} ${proxyName}`;
 
 function wantedBy(config: Config): Wanted[] {
@@ -157,11 +166,9 @@ function wantedBy(config: Config): Wanted[] {
 		const proxy = config[`${name}Proxy`];
 		if (proxy.enabled) wanted.push({ name, proxyName: ownProxy, proxy });
 	}
-	for (const options of [config.channelWithoutNamespace, ...config.channelNamespaces]) {
-		if (options.subscribeProxyEnabled) named("subscribe", options.subscribeProxyName, config.subscribeProxy);
-		if (options.publishProxyEnabled) named("publish", options.publishProxyName, config.publishProxy);
-		if (options.subRefreshProxyEnabled) named("sub_refresh", options.subRefreshProxyName, config.subRefreshProxy);
-	}
+	for (const options of [config.channelWithoutNamespace, ...config.channelNamespaces])
+		for (const [name, { enabled, name: proxyName, own }] of channelHookEntries)
+			if (options[enabled]) named(name, options[proxyName], config[own]);
 	for (const { proxyEnabled, proxyName } of [config.rpcWithoutNamespace, ...config.rpcNamespaces])
 		if (proxyEnabled) named("rpc", proxyName, config.rpcProxy);
 	return wanted;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type HookName, type HookReply, readHookReply } from "../../src/hooks/hook-reply.ts";
-import type { HookResults } from "../../src/hooks/hook-results.ts";
+import { type HookReply, readHookReply } from "../../src/hooks/hook-reply.ts";
+import type { HookName, HookResults } from "../../src/hooks/hook-results.ts";
 
 const read = <H extends HookName>(hook: H, reply: unknown) =>
 	readHookReply(hook, Buffer.from(typeof reply === "string" ? reply : JSON.stringify(reply)));

@@ -1,7 +1,7 @@
 import { readBackendTls } from "../../tls/backend-tls.ts";
 import type { Config } from "../options.ts";
 import { channelFields } from "../sections/channel.ts";
-import { ownProxy, type ProxyOptions } from "../sections/proxy.ts";
+import { channelHooks, ownProxy, type ProxyOptions } from "../sections/proxy.ts";
 import type { NameOf, Rule } from "./check.ts";
 
 /** Whether a backend is given that a namespace names; what is wrong, or null. @param own where the one that needs no name stands. */
@@ -12,19 +12,13 @@ function missing(config: Config, name: string, own: { readonly endpoint: string;
 	return named.endpoint === "" ? `the proxy "${name}" has no endpoint; give it one` : null;
 }
 
-const kinds = [
-	{ enabled: "subscribeProxyEnabled", name: "subscribeProxyName", own: "subscribeProxy", path: "channel.proxy.subscribe" },
-	{ enabled: "publishProxyEnabled", name: "publishProxyName", own: "publishProxy", path: "channel.proxy.publish" },
-	{ enabled: "subRefreshProxyEnabled", name: "subRefreshProxyName", own: "subRefreshProxy", path: "channel.proxy.sub_refresh" },
-] as const;
-
 function channelProxies(config: Config, name: NameOf): string[] {
 	const places = [
 		{ key: "channelWithoutNamespace", options: config.channelWithoutNamespace, way: [] },
 		...config.channelNamespaces.map((options, index) => ({ key: "channelNamespaces", options, way: [index] }) as const),
 	] as const;
 	return places.flatMap(({ key, options, way }) =>
-		kinds.flatMap((kind) => {
+		Object.values(channelHooks).flatMap((kind) => {
 			if (!options[kind.enabled]) return [];
 			const why = missing(config, options[kind.name], { endpoint: config[kind.own].endpoint, path: kind.path });
 			return why === null ? [] : [`${name(key, [...way, channelFields[kind.enabled].key])}: ${why}`];
@@ -44,7 +38,7 @@ function rpcProxies(config: Config, name: NameOf): string[] {
 	});
 }
 
-const ownKeys = ["connectProxy", "refreshProxy", "subscribeProxy", "publishProxy", "subRefreshProxy", "rpcProxy"] as const;
+const ownKeys = ["connectProxy", "refreshProxy", ...Object.values(channelHooks).map(({ own }) => own), "rpcProxy"] as const;
 
 function certificates(config: Config, name: NameOf): string[] {
 	const places = [

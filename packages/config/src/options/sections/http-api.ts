@@ -1,7 +1,7 @@
 import { apiMethods } from "../api-methods.ts";
 import { field } from "../kind.ts";
 import { list, secret, text } from "../kinds.ts";
-import { type Item, objects } from "../objects.ts";
+import { objects } from "../objects.ts";
 import { option } from "../option.ts";
 
 /** One key of the HTTP API besides `http_api.key`. */
@@ -41,5 +41,3 @@ export const httpApiOptions = {
 		help: "More keys, each with a name for logs and metrics: a list of tables with name, key, former_key (valid as well, while you change to another key), methods (none = all) and channels (patterns such as chat:*; none = all).",
 	}),
 } as const;
-
-export type ApiKeyOptions = Item<typeof apiKeyFields>;

@@ -1,6 +1,6 @@
 import { field } from "../kind.ts";
 import { autoToggle, list, pemFile, secret } from "../kinds.ts";
-import { type Item, objects } from "../objects.ts";
+import { objects } from "../objects.ts";
 import { option } from "../option.ts";
 
 const path = () => pemFile("<path>");
@@ -56,5 +56,3 @@ export const httpServerOptions = {
 		help: "More certificates, for clients that ask for other server names (SNI): a list of tables with cert_pem_file, key_pem_file and server_names (none = the names in the certificate).",
 	}),
 } as const;
-
-export type CertificateOptions = Item<typeof certificateFields>;

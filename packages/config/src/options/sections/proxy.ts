@@ -211,6 +211,18 @@ export const channelProxyOptions = {
 	),
 } as const;
 
+/** Hooks of channels by their names: the options of a namespace that switch one on and name its backend, and where the backend stands that needs no name. */
+export const channelHooks = {
+	subscribe: { enabled: "subscribeProxyEnabled", name: "subscribeProxyName", own: "subscribeProxy", path: "channel.proxy.subscribe" },
+	publish: { enabled: "publishProxyEnabled", name: "publishProxyName", own: "publishProxy", path: "channel.proxy.publish" },
+	sub_refresh: {
+		enabled: "subRefreshProxyEnabled",
+		name: "subRefreshProxyName",
+		own: "subRefreshProxy",
+		path: "channel.proxy.sub_refresh",
+	},
+} as const;
+
 /** The proxy that is configured beside the others of its kind, rather than in `proxies`. */
 export const ownProxy = "default";
 

@@ -8,7 +8,7 @@ import { errorText } from "./api-reply.ts";
 /** Commands of one request. */
 export const commandsMax = 1000;
 /** Of all replies together; the commands behind them get an error. */
-export const repliesBytesMax = 16 * 1024 * 1024;
+const repliesBytesMax = 16 * 1024 * 1024;
 /** Those that wait for an answer at once: shards answer 64 questions at a time. */
 const parallelMax = 16;
 

@@ -4,7 +4,7 @@ import { FieldError, type Fields, textField } from "../../json/fields.ts";
 import { ApiError } from "./api-error.ts";
 
 /** Most entries of one page. */
-export const pageMax = 10_000;
+const pageMax = 10_000;
 const cursorLengthMax = 255;
 
 /** `limit` and `cursor`; null = the whole list is wanted. @throws FieldError */

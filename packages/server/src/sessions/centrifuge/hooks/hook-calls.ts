@@ -1,9 +1,8 @@
 import { ErrorCode } from "@shardcast/protocol";
 import { CloseCode } from "@shardcast/wire";
 import type { Hook, HookAnswer } from "../../../hooks/hook.ts";
-import type { HookName } from "../../../hooks/hook-reply.ts";
 import type { HookFields } from "../../../hooks/hook-request.ts";
-import type { HookResults } from "../../../hooks/hook-results.ts";
+import type { HookName, HookResults } from "../../../hooks/hook-results.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { fails, type Outcome } from "../commands/commands.ts";
 import { wayOf } from "../framing.ts";
