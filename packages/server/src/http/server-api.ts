@@ -7,12 +7,12 @@ import type { ProcessMetrics } from "@shardcast/telemetry";
 import type { Feature } from "../lifecycle/feature.ts";
 import { version } from "../version.ts";
 import { ApiCall, type ApiMethod, ApiRequest } from "./api/api-call.ts";
+import { ApiCommands } from "./api/api-commands.ts";
 import { ApiError } from "./api/api-error.ts";
 import { errorReply, type ResultForm, resultReply } from "./api/api-reply.ts";
 import { batchMethod } from "./api/batch-method.ts";
 import { type ChannelMethodsParts, channelMethods } from "./api/channel-methods.ts";
 import { clusterMethods } from "./api/cluster-methods.ts";
-import { Commands } from "./api/commands.ts";
 import { pipeline } from "./api/pipeline.ts";
 import { publishMethods } from "./api/publish-methods.ts";
 import { revocationMethods } from "./api/revocation-methods.ts";
@@ -67,7 +67,7 @@ export class ServerApi implements Feature {
 			...clusterMethods(asking),
 			...revocationMethods(asking),
 		};
-		const commands = new Commands({
+		const commands = new ApiCommands({
 			methods: { publish, ...methods },
 			onTooLong: () => {
 				this.#overLimit.replies++;

@@ -100,8 +100,18 @@ describe("a limit of the server API is named and counted", () => {
 		expect(overLimit()).toEqual({ requests: 1, replies: 0 });
 	});
 
-	it.each(["batch", ""])("16 MiB of replies: the commands behind them get error 106 (%j)", async (method) => {
-		const connection = { client: "c", user: "ann", transport: "sse", protocol: "json", channels: ["x".repeat(4_190_000)] };
+	it.each([
+		["batch", "x"],
+		["", "x"],
+		["batch", "é"],
+	])("16 MiB of replies: the commands behind them get error 106 (%j, names of %s)", async (method, letter) => {
+		const connection = {
+			client: "c",
+			user: "ann",
+			transport: "sse",
+			protocol: "json",
+			channels: [letter.repeat(4_190_000 / Buffer.byteLength(letter))],
+		};
 		const { post, overLimit } = serverApi([connection]);
 		const names = Array.from({ length: 6 }, () => "connections");
 		const body =

@@ -2,11 +2,11 @@ import { ErrorCode } from "@shardcast/protocol";
 import { type JsonSpan, jsonText, scanJson } from "@shardcast/wire";
 import { FieldError } from "../../json/fields.ts";
 import type { ApiMethod } from "./api-call.ts";
+import { type ApiCommand, type ApiCommands, commandsMax } from "./api-commands.ts";
 import { ApiError } from "./api-error.ts";
-import { type ApiCommand, type Commands, commandsMax } from "./commands.ts";
 
 /** The replies of a batch are in the order of its commands. */
-export function batchMethod(all: Pick<Commands, "run">): ApiMethod {
+export function batchMethod(all: Pick<ApiCommands, "run">): ApiMethod {
 	return async (call) => {
 		const { commands, parallel } = parsed(call.body);
 		const replies = await all.run(call, commands, parallel, ({ method }, outcome) =>

@@ -2,8 +2,8 @@ import { ErrorCode } from "@shardcast/protocol";
 import { type JsonShape, type JsonSpan, JsonSyntaxError, type JsonVisitor, jsonText, scanJson } from "@shardcast/wire";
 import { FieldError } from "../../json/fields.ts";
 import type { ApiCall } from "./api-call.ts";
+import { type ApiCommand, type ApiCommands, commandsMax } from "./api-commands.ts";
 import { ApiError } from "./api-error.ts";
-import { type ApiCommand, type Commands, commandsMax } from "./commands.ts";
 
 interface PipelineCommand extends ApiCommand {
 	/** As it was written, to be repeated in the reply; "" = none. */
@@ -17,7 +17,7 @@ const lineFeed = 0x0a;
  * are lines as well, without a line break behind the last one.
  * @throws SyntaxError or FieldError when one of the commands is none; then none has been carried out.
  */
-export async function pipeline(all: Pick<Commands, "run">, call: ApiCall): Promise<string> {
+export async function pipeline(all: Pick<ApiCommands, "run">, call: ApiCall): Promise<string> {
 	const commands = commandsIn(call.body);
 	const replies = await all.run(call, commands, false, ({ id }, outcome) => {
 		const before = id === "" ? "{" : `{"id":${id},`;

@@ -19,7 +19,7 @@ export interface ApiCommand {
 	readonly params: JsonSpan | null;
 }
 
-export interface CommandsParts {
+export interface ApiCommandsParts {
 	/** By their names. */
 	readonly methods: Readonly<Record<string, ApiMethod>>;
 	/** Told of each command that gets an error because the replies before it are too long. */
@@ -27,13 +27,13 @@ export interface CommandsParts {
 }
 
 /** What became of a command: the JSON of its result, or `{"error":{…}}`. */
-export type CommandOutcome = { readonly result: string } | { readonly error: string };
+export type ApiOutcome = { readonly result: string } | { readonly error: string };
 
 /** Carries out the commands of one request. One that fails does not stop the others. */
-export class Commands {
-	readonly #parts: CommandsParts;
+export class ApiCommands {
+	readonly #parts: ApiCommandsParts;
 
-	constructor(parts: CommandsParts) {
+	constructor(parts: ApiCommandsParts) {
 		this.#parts = parts;
 	}
 
@@ -45,7 +45,7 @@ export class Commands {
 		call: ApiCall,
 		commands: readonly Command[],
 		parallel: boolean,
-		form: (command: Command, outcome: CommandOutcome) => string,
+		form: (command: Command, outcome: ApiOutcome) => string,
 	): Promise<readonly string[]> {
 		const replies: string[] = [];
 		let bytes = 0;
@@ -56,7 +56,7 @@ export class Commands {
 				const command = commands[index]!;
 				const reply = form(command, bytes > repliesBytesMax ? this.#tooLong() : await this.#execute(call, command));
 				replies[index] = reply;
-				bytes += reply.length;
+				bytes += Buffer.byteLength(reply);
 				// Deliveries go on between the commands.
 				if (index % 16 === 15) await setImmediate();
 			}
@@ -65,7 +65,7 @@ export class Commands {
 		return replies;
 	}
 
-	async #execute(call: ApiCall, { method: name, params }: ApiCommand): Promise<CommandOutcome> {
+	async #execute(call: ApiCall, { method: name, params }: ApiCommand): Promise<ApiOutcome> {
 		const { methods } = this.#parts;
 		try {
 			const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
@@ -79,7 +79,7 @@ export class Commands {
 		}
 	}
 
-	#tooLong(): CommandOutcome {
+	#tooLong(): ApiOutcome {
 		this.#parts.onTooLong();
 		return tooLong;
 	}
