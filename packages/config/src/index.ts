@@ -49,7 +49,7 @@ export {
 } from "./options/sections/proxy.ts";
 export type { CommandRates, RateBucket, RateOperation } from "./options/sections/rate-limit.ts";
 export { jwksNames, jwksPart } from "./options/sections/token.ts";
-export { type WebhookOptions, withoutNamespace } from "./options/sections/webhooks.ts";
+export { type WebhookOptions, wantsEvent, withoutNamespace } from "./options/sections/webhooks.ts";
 export { type WebhookEventType, webhookEventTypes } from "./options/webhook-events.ts";
 export { parseRedisAddress, type RedisAddress, redisAddressText } from "./redis/redis-address.ts";
 export { type BackendTls, readBackendTls } from "./tls/backend-tls.ts";

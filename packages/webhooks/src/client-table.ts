@@ -1,6 +1,6 @@
 import type { ClientRecord } from "./client-record.ts";
 import type { Occupancy } from "./occupancy.ts";
-import { disconnected, type WebhookEvent } from "./webhook-event.ts";
+import { type ClientEvent, disconnected } from "./webhook-event.ts";
 
 interface KnownClient {
 	readonly client: string;
@@ -20,7 +20,7 @@ interface Snapshot {
 }
 
 export interface ClientTableParts {
-	readonly tell: (event: WebhookEvent) => void;
+	readonly tell: (event: ClientEvent) => void;
 	readonly occupancy: Pick<Occupancy, "enter" | "leave">;
 	/** So many events of a shard are not known. */
 	readonly lost: (events: number) => void;
@@ -135,7 +135,7 @@ export class ClientTable {
 		this.#parts.occupancy.leave(channel, at);
 	}
 
-	#tell(event: WebhookEvent): void {
+	#tell(event: ClientEvent): void {
 		const snapshot = this.#snapshot;
 		if (snapshot !== null) {
 			snapshot.found++;

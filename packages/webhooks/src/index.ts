@@ -2,4 +2,4 @@ export type { Caller, CallOutcome, OpenCaller } from "./caller.ts";
 export type { ClientRecord } from "./client-record.ts";
 export { createEventRing, EventReader, EventWriter, eventRingBytes, eventRingInMemory, openEventRing } from "./event-ring.ts";
 export { signatures, webhookHeaders } from "./signature.ts";
-export { type WebhookReading, Webhooks, type WebhooksParts } from "./webhooks.ts";
+export { Webhooks } from "./webhooks.ts";

@@ -23,6 +23,9 @@ export type WebhookEvent =
 	  }
 	| { readonly type: "occupied" | "vacated" | "cache_empty"; readonly at: number; readonly channel: string };
 
+/** One that comes from the shards. */
+export type ClientEvent = Exclude<WebhookEvent, { readonly type: "start" }>;
+
 type Told = WebhookEvent["type"];
 /** Every event of the options can be told, and nothing else but the beginning. */
 type Missing = Exclude<WebhookEventType, Told> | Exclude<Told, WebhookEventType | "start">;

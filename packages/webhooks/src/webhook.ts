@@ -1,9 +1,9 @@
-import type { WebhookOptions } from "@shardcast/config";
+import { type WebhookEventType, type WebhookOptions, wantsEvent } from "@shardcast/config";
 import type { Log } from "@shardcast/telemetry";
 import { type Caller, failureOf, type OpenCaller } from "./caller.ts";
 import { EventQueue, type QueuedEvent } from "./event-queue.ts";
 import { signatures, webhookHeaders } from "./signature.ts";
-import { eventMembers, type WebhookEvent } from "./webhook-event.ts";
+import { eventMembers } from "./webhook-event.ts";
 
 export interface WebhookParts {
 	readonly open: OpenCaller;
@@ -78,9 +78,9 @@ export class Webhook {
 	}
 
 	/** @param namespace of the event's channel, or null when it has none. */
-	wants(type: WebhookEvent["type"], namespace: string | null): boolean {
-		const { events, namespaces } = this.#options;
-		if (events.length > 0 && !(events as readonly string[]).includes(type)) return false;
+	wants(type: WebhookEventType, namespace: string | null): boolean {
+		const { namespaces } = this.#options;
+		if (!wantsEvent(this.#options, type)) return false;
 		return namespace === null || namespaces.length === 0 || namespaces.includes(namespace);
 	}
 

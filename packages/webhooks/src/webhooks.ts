@@ -6,7 +6,7 @@ import { ClientTable } from "./client-table.ts";
 import type { EventReader } from "./event-ring.ts";
 import { Occupancy } from "./occupancy.ts";
 import { Webhook, type WebhookParts } from "./webhook.ts";
-import { eventMembers, type WebhookEvent } from "./webhook-event.ts";
+import { type ClientEvent, eventMembers } from "./webhook-event.ts";
 
 export interface WebhooksParts {
 	readonly config: Config;
@@ -19,16 +19,6 @@ export interface WebhooksParts {
 	readonly newStream: () => string;
 	/** Replaced in tests. */
 	readonly clock?: Pick<WebhookParts, "nowMs" | "unixMs" | "random">;
-}
-
-/** What webhooks have done so far, by name. */
-export interface WebhookReading {
-	readonly name: string;
-	readonly delivered: number;
-	readonly dropped: number;
-	readonly requests: Readonly<Record<string, number>>;
-	readonly waiting: number;
-	readonly oldestSeconds: number;
 }
 
 interface Shard {
@@ -117,7 +107,8 @@ export class Webhooks {
 		return { clients, channels: this.#occupancy.channels };
 	}
 
-	readings(): WebhookReading[] {
+	/** For the metrics: what each has done so far. */
+	readings() {
 		return [...this.#webhooks].map(([name, { delivered, dropped, requests, waiting, oldestSeconds }]) => ({
 			...{ name, delivered, dropped, requests, waiting, oldestSeconds },
 		}));
@@ -194,7 +185,7 @@ export class Webhooks {
 		}
 	}
 
-	readonly #tell = (event: WebhookEvent): void => {
+	readonly #tell = (event: ClientEvent): void => {
 		if (event.type === "cache_empty" && this.#isRepeated(event.channel)) return;
 		const namespace = "channel" in event ? this.#namespaces.of(event.channel).namespace || withoutNamespace : null;
 		let members: string | null = null;

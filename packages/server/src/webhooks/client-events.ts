@@ -1,4 +1,4 @@
-import type { Config } from "@shardcast/config";
+import { type Config, type WebhookEventType, wantsEvent } from "@shardcast/config";
 import type { ClientRecord, EventWriter } from "@shardcast/webhooks";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
@@ -250,8 +250,8 @@ function membersOf({ client, user, transport, protocol }: ClientDescription): [s
 }
 
 function wantedBy({ webhooks }: Pick<Config, "webhooks">): Wanted {
-	const wants = (...types: readonly string[]): boolean =>
-		webhooks.some(({ events }) => events.length === 0 || types.some((type) => events.includes(type)));
+	const wants = (...types: readonly WebhookEventType[]): boolean =>
+		webhooks.some((webhook) => types.some((type) => wantsEvent(webhook, type)));
 	return {
 		any: webhooks.length > 0,
 		subscriptions: wants("subscribe", "unsubscribe", "occupied", "vacated"),

@@ -3,7 +3,7 @@ import { field } from "../kind.ts";
 import { checkedText, duration, integer, list, secret, text } from "../kinds.ts";
 import { type Item, objects } from "../objects.ts";
 import { option } from "../option.ts";
-import { webhookEventTypes } from "../webhook-events.ts";
+import { type WebhookEventType, webhookEventTypes } from "../webhook-events.ts";
 
 /** In `namespaces` of a webhook: channels without a namespace. */
 export const withoutNamespace = "without_namespace";
@@ -82,10 +82,10 @@ function checkWebhookEndpoint(url: string): void {
 	parseEndpoint(url);
 }
 
-function webhookEvent(name: string): string {
-	if (!(webhookEventTypes as readonly string[]).includes(name))
-		throw new RangeError(`has "${name}", which is not an event of webhooks: ${webhookEventTypes.join(", ")}`);
-	return name;
+function webhookEvent(name: string): WebhookEventType {
+	const type = webhookEventTypes.find((each) => each === name);
+	if (type === undefined) throw new RangeError(`has "${name}", which is not an event of webhooks: ${webhookEventTypes.join(", ")}`);
+	return type;
 }
 
 /** Section `webhooks`. */
@@ -109,3 +109,8 @@ export const webhookOptions = {
 } as const;
 
 export type WebhookOptions = Item<typeof webhookFields>;
+
+/** Whether its receiver is told of such events at all. */
+export function wantsEvent({ events }: Pick<WebhookOptions, "events">, type: WebhookEventType): boolean {
+	return events.length === 0 || events.includes(type);
+}
