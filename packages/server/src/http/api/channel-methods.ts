@@ -4,9 +4,9 @@ import { type Ask, presenceQuestion, presenceStatsQuestion } from "@shardcast/co
 import { ErrorCode, jsonCodec, type Reply } from "@shardcast/protocol";
 import type { KeptChannels } from "../../durable/kept-channels.ts";
 import { FieldError, flagField, requiredField } from "../../json/fields.ts";
-import { readHistory } from "../../sessions/centrifuge/commands/history-read.ts";
-import { presenceResult } from "../../sessions/centrifuge/commands/presence-commands.ts";
-import { publicationFor } from "../../sessions/centrifuge/commands/recovery.ts";
+import { readHistory } from "../../sessions/centrifuge/commands/channel/history-read.ts";
+import { presenceResult } from "../../sessions/centrifuge/commands/channel/presence-commands.ts";
+import { publicationFor } from "../../sessions/centrifuge/commands/recovery/recovery.ts";
 import { webSocketJson } from "../../sessions/centrifuge/framing.ts";
 import { inALaterTurn, waitMsMax } from "../../sessions/centrifuge/timing/in-a-later-turn.ts";
 import type { ApiCall, ApiMethod, JsonText } from "./api-call.ts";

@@ -16,18 +16,18 @@ import { version } from "../../version.ts";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 import { ClientHandlers } from "./client-handlers.ts";
 import type { CommandRates } from "./command-rates.ts";
-import { ChannelCommands } from "./commands/channel-commands.ts";
+import { ChannelCommands } from "./commands/channel/channel-commands.ts";
+import { PresenceCommands } from "./commands/channel/presence-commands.ts";
 import { CommandTurns, usualTurnMs } from "./commands/command-turns.ts";
 import { Commands } from "./commands/commands.ts";
-import { ConnectCommands } from "./commands/connect-commands.ts";
-import { KafkaRecovery } from "./commands/kafka-recovery.ts";
-import { PresenceCommands } from "./commands/presence-commands.ts";
-import { Recovery } from "./commands/recovery.ts";
+import { ConnectCommands } from "./commands/connect/connect-commands.ts";
+import { ServerSubscriptions } from "./commands/connect/server-subscriptions.ts";
+import { UniConnects } from "./commands/connect/uni-connects.ts";
+import { KafkaRecovery } from "./commands/recovery/kafka-recovery.ts";
+import { Recovery } from "./commands/recovery/recovery.ts";
 import { ReplyRoom } from "./commands/reply-room.ts";
-import { ServerSubscriptions } from "./commands/server-subscriptions.ts";
-import { SubscribeCommands } from "./commands/subscribe-commands.ts";
-import { SubscribeResults } from "./commands/subscribe-results.ts";
-import { UniConnects } from "./commands/uni-connects.ts";
+import { SubscribeCommands } from "./commands/subscribe/subscribe-commands.ts";
+import { SubscribeResults } from "./commands/subscribe/subscribe-results.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
 import { Consumers } from "./durable/consumers.ts";
 import type { HookCalls } from "./hooks/hook-calls.ts";
@@ -93,7 +93,7 @@ export interface CommandSetContext {
 	readonly unixTime: () => number;
 }
 
-/** All commands of clients, and the orders of the backend about them, with what these share. Only assembles; each file in `commands` is one part. */
+/** All commands of clients, and the orders of the backend about them, with what these share. Only assembles; each file below `commands` is one part. */
 export class CommandSet {
 	readonly commands: Commands;
 	readonly uniConnects: UniConnects;

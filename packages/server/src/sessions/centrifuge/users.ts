@@ -14,8 +14,8 @@ import {
 import { DisconnectCode, disconnects, UnsubscribeCode, unsubscribes } from "@shardcast/protocol";
 import type { ClientDescription } from "../../webhooks/client-events.ts";
 import type { CentrifugeSession } from "./centrifuge-session.ts";
+import { type Asked, overridden, type ServerSubscription, type ServerSubscriptions } from "./commands/connect/server-subscriptions.ts";
 import { expiry } from "./commands/expiry.ts";
-import { type Asked, overridden, type ServerSubscription, type ServerSubscriptions } from "./commands/server-subscriptions.ts";
 import type { ConnectedUsers } from "./connected-users.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
 import { inALaterTurn, waitMsMax } from "./timing/in-a-later-turn.ts";

@@ -5,7 +5,7 @@ import type { Counters } from "@shardcast/scoreboard";
 import type { DurableChannels } from "../../../durable/durable-channels.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { fails, type Handle, type Outcome } from "../commands/commands.ts";
-import { publicationFor } from "../commands/recovery.ts";
+import { publicationFor } from "../commands/recovery/recovery.ts";
 import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 
 export interface ConsumersParts {

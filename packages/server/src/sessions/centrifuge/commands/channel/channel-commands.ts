@@ -4,15 +4,15 @@ import type { History } from "@shardcast/channel-log";
 import { type Channel, historyError, type Namespaces, publishError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type HistoryRequest, type PublishRequest } from "@shardcast/protocol";
 import { channelList, type PublishResult, RecordKind } from "@shardcast/wire";
-import type { Incoming } from "../../../delivery/incoming/incoming.ts";
-import type { KeptChannels } from "../../../durable/kept-channels.ts";
-import type { Hook } from "../../../hooks/hook.ts";
-import type { Hooks } from "../../../hooks/hooks.ts";
-import type { CentrifugeSession } from "../centrifuge-session.ts";
-import { type HookCalls, withoutResult } from "../hooks/hook-calls.ts";
-import { ends, fails, type Outcome } from "./commands.ts";
+import type { Incoming } from "../../../../delivery/incoming/incoming.ts";
+import type { KeptChannels } from "../../../../durable/kept-channels.ts";
+import type { Hook } from "../../../../hooks/hook.ts";
+import type { Hooks } from "../../../../hooks/hooks.ts";
+import type { CentrifugeSession } from "../../centrifuge-session.ts";
+import { type HookCalls, withoutResult } from "../../hooks/hook-calls.ts";
+import { ends, fails, type Outcome } from "../commands.ts";
+import { publicationFor } from "../recovery/recovery.ts";
 import { readHistory } from "./history-read.ts";
-import { publicationFor } from "./recovery.ts";
 
 export interface ChannelCommandsParts {
 	readonly incoming: Pick<Incoming, "fromClient">;

@@ -10,24 +10,24 @@ import {
 	type RefreshRequest,
 } from "@shardcast/protocol";
 import { monotonicMs } from "@shardcast/wire";
-import type { Hook } from "../../../hooks/hook.ts";
-import type { ConnectResult as HookResult } from "../../../hooks/hook-results.ts";
-import type { Hooks } from "../../../hooks/hooks.ts";
-import type { UserLimit } from "../../../limits/user-limit.ts";
-import type { CentrifugeSession } from "../centrifuge-session.ts";
-import type { CommandRates } from "../command-rates.ts";
-import type { ConnectedUsers } from "../connected-users.ts";
-import { payloadFor } from "../framing.ts";
-import { type HookCalls, withoutResult } from "../hooks/hook-calls.ts";
-import type { HookRefreshes } from "../hooks/hook-refreshes.ts";
-import type { Heartbeats } from "../timing/heartbeats.ts";
-import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
-import { type ConnectionClaims, verifyConnectionToken } from "../tokens/connection-token.ts";
-import type { TokenId } from "../tokens/token-id.ts";
-import type { TokenVerifier } from "../tokens/token-verifier.ts";
-import { ends, fails, type Outcome, orInternal } from "./commands.ts";
-import { expiry } from "./expiry.ts";
-import type { ReplyRoom } from "./reply-room.ts";
+import type { Hook } from "../../../../hooks/hook.ts";
+import type { ConnectResult as HookResult } from "../../../../hooks/hook-results.ts";
+import type { Hooks } from "../../../../hooks/hooks.ts";
+import type { UserLimit } from "../../../../limits/user-limit.ts";
+import type { CentrifugeSession } from "../../centrifuge-session.ts";
+import type { CommandRates } from "../../command-rates.ts";
+import type { ConnectedUsers } from "../../connected-users.ts";
+import { payloadFor } from "../../framing.ts";
+import { type HookCalls, withoutResult } from "../../hooks/hook-calls.ts";
+import type { HookRefreshes } from "../../hooks/hook-refreshes.ts";
+import type { Heartbeats } from "../../timing/heartbeats.ts";
+import { inALaterTurn, waitMsMax } from "../../timing/in-a-later-turn.ts";
+import { type ConnectionClaims, verifyConnectionToken } from "../../tokens/connection-token.ts";
+import type { TokenId } from "../../tokens/token-id.ts";
+import type { TokenVerifier } from "../../tokens/token-verifier.ts";
+import { ends, fails, type Outcome, orInternal } from "../commands.ts";
+import { expiry } from "../expiry.ts";
+import type { ReplyRoom } from "../reply-room.ts";
 import { type Asked, hasOtherChannels, type ServerSubscriptions } from "./server-subscriptions.ts";
 
 export interface ConnectCommandsParts {

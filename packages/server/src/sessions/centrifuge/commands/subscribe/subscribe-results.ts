@@ -8,10 +8,10 @@ import {
 	type SubscribeResult,
 } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
-import { type SubscriptionView, wholeView } from "../audience/subscription.ts";
-import type { Framing } from "../framing.ts";
-import type { KafkaAttempt } from "./kafka-recovery.ts";
-import { type KafkaGap, publicationFor, publicationsFor, type Recovery } from "./recovery.ts";
+import { type SubscriptionView, wholeView } from "../../audience/subscription.ts";
+import type { Framing } from "../../framing.ts";
+import type { KafkaAttempt } from "../recovery/kafka-recovery.ts";
+import { type KafkaGap, publicationFor, publicationsFor, type Recovery } from "../recovery/recovery.ts";
 
 export interface SubscribeResultsParts {
 	readonly recovery: Recovery;

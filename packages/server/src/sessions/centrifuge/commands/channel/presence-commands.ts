@@ -1,8 +1,8 @@
 import { type Channel, type Namespaces, presenceError } from "@shardcast/channels";
 import { type Ask, type PresenceStats, type PresentClient, presenceQuestion, presenceStatsQuestion } from "@shardcast/control";
 import { type ClientInfo, type Codec, DisconnectCode, ErrorCode, type PresenceRequest, type PresenceResult } from "@shardcast/protocol";
-import type { CentrifugeSession } from "../centrifuge-session.ts";
-import { type EncodedReply, ends, fails, type Outcome } from "./commands.ts";
+import type { CentrifugeSession } from "../../centrifuge-session.ts";
+import { type EncodedReply, ends, fails, type Outcome } from "../commands.ts";
 import { RecentAnswers } from "./recent-answers.ts";
 
 export interface PresenceCommandsParts {

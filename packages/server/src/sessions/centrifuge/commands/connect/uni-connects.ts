@@ -1,8 +1,8 @@
 import { type ConnectRequest, type ConnectResult, DisconnectCode, ErrorCode, ProtocolError } from "@shardcast/protocol";
 import type { Counters } from "@shardcast/scoreboard";
 import { CloseCode } from "@shardcast/wire";
-import type { CentrifugeSession } from "../centrifuge-session.ts";
-import { frameBytesMax, type Handle, type Outcome } from "./commands.ts";
+import type { CentrifugeSession } from "../../centrifuge-session.ts";
+import { frameBytesMax, type Handle, type Outcome } from "../commands.ts";
 
 export interface UniConnectsParts {
 	readonly connect: Handle<"connect">;

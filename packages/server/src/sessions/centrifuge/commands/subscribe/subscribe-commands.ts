@@ -7,22 +7,22 @@ import {
 	type SubscribeResult,
 	type UnsubscribeRequest,
 } from "@shardcast/protocol";
-import type { Hook } from "../../../hooks/hook.ts";
-import type { Hooks } from "../../../hooks/hooks.ts";
-import { type SubscriptionGrant, traitsOf, wholeView } from "../audience/subscription.ts";
-import type { CentrifugeSession } from "../centrifuge-session.ts";
-import type { Consumers } from "../durable/consumers.ts";
-import { payloadFor } from "../framing.ts";
-import { type HookCalls, withoutResult } from "../hooks/hook-calls.ts";
-import type { HookSubRefreshes } from "../hooks/hook-sub-refreshes.ts";
-import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
-import { type SubscriptionClaims, verifySubscriptionToken } from "../tokens/subscription-token.ts";
-import type { TokenId } from "../tokens/token-id.ts";
-import type { TokenVerifier } from "../tokens/token-verifier.ts";
-import { ends, fails, type Outcome, orInternal } from "./commands.ts";
-import { expiry } from "./expiry.ts";
-import type { KafkaRecovery } from "./kafka-recovery.ts";
-import { overridden } from "./server-subscriptions.ts";
+import type { Hook } from "../../../../hooks/hook.ts";
+import type { Hooks } from "../../../../hooks/hooks.ts";
+import { type SubscriptionGrant, traitsOf, wholeView } from "../../audience/subscription.ts";
+import type { CentrifugeSession } from "../../centrifuge-session.ts";
+import type { Consumers } from "../../durable/consumers.ts";
+import { payloadFor } from "../../framing.ts";
+import { type HookCalls, withoutResult } from "../../hooks/hook-calls.ts";
+import type { HookSubRefreshes } from "../../hooks/hook-sub-refreshes.ts";
+import { inALaterTurn, waitMsMax } from "../../timing/in-a-later-turn.ts";
+import { type SubscriptionClaims, verifySubscriptionToken } from "../../tokens/subscription-token.ts";
+import type { TokenId } from "../../tokens/token-id.ts";
+import type { TokenVerifier } from "../../tokens/token-verifier.ts";
+import { ends, fails, type Outcome, orInternal } from "../commands.ts";
+import { overridden } from "../connect/server-subscriptions.ts";
+import { expiry } from "../expiry.ts";
+import type { KafkaRecovery } from "../recovery/kafka-recovery.ts";
 import type { SubscribeResults } from "./subscribe-results.ts";
 import { viewOf } from "./subscription-view.ts";
 

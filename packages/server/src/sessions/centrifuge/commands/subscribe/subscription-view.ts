@@ -1,6 +1,6 @@
 import { type Channel, tagFilter } from "@shardcast/channels";
 import { ErrorCode, type SubscribeRequest } from "@shardcast/protocol";
-import { type SubscriptionView, wholeView } from "../audience/subscription.ts";
+import { type SubscriptionView, wholeView } from "../../audience/subscription.ts";
 
 /**
  * What a subscriber gets of what it asked for. A filter that is not allowed or not well-formed is an error; deltas that are not available are

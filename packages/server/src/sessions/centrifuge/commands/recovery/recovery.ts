@@ -2,9 +2,9 @@ import type { ChannelLog, History, KafkaNumbering, Publication as LoggedPublicat
 import type { RecordRange } from "@shardcast/kafka";
 import { type Publication, quoteJson, type StreamPosition } from "@shardcast/protocol";
 import { asJson } from "@shardcast/wire";
-import { decodePublisherInfo } from "../../../delivery/publishing/publisher-info.ts";
-import type { SubscriptionView } from "../audience/subscription.ts";
-import type { Framing } from "../framing.ts";
+import { decodePublisherInfo } from "../../../../delivery/publishing/publisher-info.ts";
+import type { SubscriptionView } from "../../audience/subscription.ts";
+import type { Framing } from "../../framing.ts";
 
 export interface RecoveryParts {
 	readonly log: Pick<ChannelLog, "history" | "position">;

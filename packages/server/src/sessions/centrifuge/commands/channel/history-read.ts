@@ -1,7 +1,7 @@
 import type { Broker, History } from "@shardcast/channel-log";
 import type { HistoryRequest } from "@shardcast/protocol";
-import type { KeptChannels } from "../../../durable/kept-channels.ts";
-import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
+import type { KeptChannels } from "../../../../durable/kept-channels.ts";
+import { inALaterTurn, waitMsMax } from "../../timing/in-a-later-turn.ts";
 
 /**
  * Reads a channel's history as the protocol has it: a negative limit = as many as are allowed, a `since` without an epoch means the present one.

@@ -1,13 +1,13 @@
 import { type Channel, grantedPositions, hearsJoins, type Namespaces, subscribeError } from "@shardcast/channels";
 import { DisconnectCode, ErrorCode, type SubscribeRequest, type SubscribeResult } from "@shardcast/protocol";
-import type { ConnectResult } from "../../../hooks/hook-results.ts";
-import type { Override } from "../../../json/fields.ts";
-import { SubscriptionTrait, traitsOf, wholeView } from "../audience/subscription.ts";
-import type { CentrifugeSession } from "../centrifuge-session.ts";
-import type { Framing } from "../framing.ts";
-import type { ConnectionClaims, GrantedSubscription } from "../tokens/connection-token.ts";
-import { ends, fails, type Outcome } from "./commands.ts";
-import type { SubscribeResults } from "./subscribe-results.ts";
+import type { ConnectResult } from "../../../../hooks/hook-results.ts";
+import type { Override } from "../../../../json/fields.ts";
+import { SubscriptionTrait, traitsOf, wholeView } from "../../audience/subscription.ts";
+import type { CentrifugeSession } from "../../centrifuge-session.ts";
+import type { Framing } from "../../framing.ts";
+import type { ConnectionClaims, GrantedSubscription } from "../../tokens/connection-token.ts";
+import { ends, fails, type Outcome } from "../commands.ts";
+import type { SubscribeResults } from "../subscribe/subscribe-results.ts";
 
 export interface ServerSubscriptionsParts {
 	/** Read at each use: they change when the configuration is reloaded. */

@@ -1,9 +1,9 @@
 import type { KafkaHistory, MissedFailure, RecordRange } from "@shardcast/kafka";
 import type { EncodedPublications } from "@shardcast/protocol";
-import type { CentrifugeSession } from "../centrifuge-session.ts";
+import type { CentrifugeSession } from "../../centrifuge-session.ts";
+import { ReplySlots } from "../reply-slots.ts";
 import { EncodedRanges } from "./encoded-range.ts";
 import type { KafkaGap } from "./recovery.ts";
-import { ReplySlots } from "./reply-slots.ts";
 
 /** Times that Kafka is read for one client: again when what came meanwhile has left the memory before the client could be given both. */
 const readsMax = 3;
