@@ -28,9 +28,12 @@ const listed = {
 	former: "canary-of-a-former-key-1a9c",
 	next: "canary-of-a-next-key-1a9c",
 	webhook: "canary-of-a-webhook-1a9c",
+	header: "canary-of-a-header-1a9c",
 };
 const fileWith = (key: string, former: string) => `log: { level: debug }
 client: { subscription_token: { enabled: true } }
+proxies: [{ name: nobody, endpoint: "http://127.0.0.1:1/", http: { static_headers: { authorization: ${listed.header} } } }]
+rpc: { without_namespace: { proxy_enabled: true, proxy_name: nobody } }
 http_api: { keys: [{ name: backend, key: ${key}, former_key: ${former}, methods: [publish] }] }
 webhooks: { targets: [{ name: nobody, endpoint: "http://127.0.0.1:1/", secret: ${listed.webhook}, former_secret: ${listed.webhook}-former }] }
 `;

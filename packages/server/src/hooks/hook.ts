@@ -22,8 +22,15 @@ export interface HookOptions {
 /** What became of a question: the reply, none that can be used, or the client has gone. */
 export type HookAnswer<H extends HookName> = HookReply<H> | "failed" | "abandoned";
 
-/** What is asked twice does no harm: these change nothing, and the others may. */
-const repeatable: ReadonlySet<HookName> = new Set(["connect", "refresh", "sub_refresh", "subscribe"]);
+/** Whether it does no harm to ask twice: a publication and a call may change something. */
+const isRepeatable: Readonly<Record<HookName, boolean>> = {
+	connect: true,
+	refresh: true,
+	sub_refresh: true,
+	subscribe: true,
+	publish: false,
+	rpc: false,
+};
 
 /** One line about failures in this time: each client may cause one. */
 const lineEveryMs = 10_000;
@@ -53,7 +60,7 @@ export class Hook<H extends HookName> {
 		const forwarded = forwardedHeaders(this.#options.headers, headers);
 		const body = hookRequest(this.name, includesMeta ? client : { ...client, meta: null }, fields, isBinary);
 		if (forwarded === null || body === null) return { error: replyErrors[ErrorCode.badRequest] };
-		const call = { body, headers: forwarded, isRepeatable: repeatable.has(this.name), signal };
+		const call = { body, headers: forwarded, isRepeatable: isRepeatable[this.name], signal };
 		return this.#read(await this.backend.call(call));
 	}
 
