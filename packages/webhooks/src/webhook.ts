@@ -40,9 +40,10 @@ export class Webhook {
 	readonly #parts: WebhookParts;
 	readonly #queue: EventQueue;
 	#caller: Caller;
+	/** Has the request that is under way; null = there is none. */
+	#busy: Caller | null = null;
 	/** Tried, and not delivered yet. */
 	#batch: QueuedEvent[] = [];
-	#isSending = false;
 	/** Attempts in a row that have failed. */
 	#failures = 0;
 	#retryMs = 0;
@@ -108,7 +109,7 @@ export class Webhook {
 
 	/** Sends if it is time. Called often. */
 	tick(): void {
-		if (this.#isSending || this.#isStopped || this.waiting === 0) return;
+		if (this.#busy !== null || this.#isStopped || this.waiting === 0) return;
 		const { batchMax, batchDelayMs } = this.#options;
 		const nowMs = this.#parts.nowMs();
 		if (nowMs < this.#retryMs) return;
@@ -116,7 +117,6 @@ export class Webhook {
 			if (this.#queue.size < batchMax && nowMs - this.#queue.oldestMs! < batchDelayMs && !this.#isDraining) return;
 			this.#batch = this.#queue.take(batchMax, bodyCharactersMax);
 		}
-		this.#isSending = true;
 		void this.#send();
 	}
 
@@ -131,6 +131,8 @@ export class Webhook {
 	stop(): number {
 		this.#isStopped = true;
 		this.#caller.stop();
+		// Of a former address: nothing may hold up the end of the process.
+		if (this.#busy !== this.#caller) this.#busy?.stop();
 		return this.waiting;
 	}
 
@@ -147,8 +149,9 @@ export class Webhook {
 			[webhookHeaders.timestamp]: timestamp,
 			...(secrets.length > 0 && { [webhookHeaders.signature]: signatures(secrets, timestamp, body) }),
 		};
-		const outcome = await this.#caller.call({ body, headers, isRepeatable: true });
-		this.#isSending = false;
+		this.#busy = this.#caller;
+		const outcome = await this.#busy.call({ body, headers, isRepeatable: true });
+		this.#busy = null;
 		if (this.#isStopped) return;
 		const failure = failureOf(outcome);
 		const result = failure?.kind ?? "ok";

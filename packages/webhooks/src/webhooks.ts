@@ -162,7 +162,7 @@ export class Webhooks {
 			this.#shards = new Map([...this.#parts.readers()].map(([slot, reader]) => [slot, { reader, table: table() }]));
 		}
 		// What the shards wrote after the last webhook was removed, and before they knew. Who is there now, they tell after this.
-		else for (const { reader } of this.#shards.values()) while (reader.read(recordsPerTurn, () => {}) > 0);
+		else for (const shard of this.#shards.values()) while (this.#read(shard, () => {}) > 0);
 		this.#timer = setInterval(this.look, lookMs);
 		this.#timer.unref();
 	}
@@ -176,9 +176,9 @@ export class Webhooks {
 	}
 
 	/** A ring that is damaged costs its own events only: this process runs the cluster, and other shards have events as well. */
-	#read({ reader, table }: Shard): number {
+	#read({ reader, table }: Shard, visit = table.take): number {
 		try {
-			return reader.read(recordsPerTurn, table.take);
+			return reader.read(recordsPerTurn, visit);
 		} catch (error) {
 			this.#lines.offer((leftOut) => this.#parts.log.error({ error, leftOut }, "webhooks cannot read the events of a shard"));
 			return 0;

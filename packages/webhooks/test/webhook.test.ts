@@ -254,6 +254,14 @@ describe("a webhook", () => {
 		expect(receivers.requests.at(-1)!.options.endpoint).toBe("http://other");
 	});
 
+	it("that stops ends the request to a former address as well", () => {
+		const { receivers, webhook: sent, one } = webhook({ batch_delay: 0 });
+		sent.tick();
+		sent.change(one({ endpoint: "http://other" }));
+		sent.stop();
+		expect(receivers.stopped, "the new one, and the one with the request under way").toBe(2);
+	});
+
 	it("has events and namespaces of its choice, and events without a channel in any case", () => {
 		const { one, receivers } = webhook();
 		const wants = (target: object, type: never, namespace: string | null) =>
