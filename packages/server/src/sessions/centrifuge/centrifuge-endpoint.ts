@@ -140,6 +140,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			unixTime,
 		});
 		this.heartbeats = new Heartbeats({
+			calls,
 			refreshes,
 			get times() {
 				return live.config;

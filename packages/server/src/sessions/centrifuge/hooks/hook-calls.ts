@@ -34,6 +34,11 @@ export class HookCalls {
 		return this.#pending.size;
 	}
 
+	/** Whether a backend is asked about the client at this moment. */
+	waits(session: CentrifugeSession): boolean {
+		return this.#pending.has(session);
+	}
+
 	/** "abandoned" = the client has gone, even when an answer came. */
 	async ask<H extends HookName>(hook: Hook<H>, session: CentrifugeSession, fields: HookFields): Promise<HookAnswer<H>> {
 		const pending = this.#pending.get(session) ?? { aborting: new AbortController(), count: 0 };

@@ -1,6 +1,7 @@
 import { DisconnectCode } from "@shardcast/protocol";
 import { Deadlines } from "../../deadlines.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
+import type { HookCalls } from "../hooks/hook-calls.ts";
 import type { HookRefreshes } from "../hooks/hook-refreshes.ts";
 import { PongState } from "./pong-state.ts";
 
@@ -17,6 +18,7 @@ export interface HeartbeatsParts {
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 	readonly random: () => number;
+	readonly calls: Pick<HookCalls, "waits">;
 	/** Asks a backend about connections that expire, in place of the client. */
 	readonly refreshes: Pick<HookRefreshes, "isOn" | "begin">;
 }
@@ -74,8 +76,8 @@ export class Heartbeats {
 	due(session: CentrifugeSession, now: number): void {
 		const { times, unixTime } = this.#parts;
 		if (session.state !== "connected") {
-			// It has sent its connect: a backend, or the keys of its token, take their time, which is bounded.
-			if (session.state === "new" && session.backlog !== null) this.opened(session);
+			// It has sent its connect, and a backend takes its time, which is bounded.
+			if (this.#parts.calls.waits(session)) this.opened(session);
 			else session.close(DisconnectCode.stale);
 			return;
 		}
