@@ -9,7 +9,7 @@ const under = (section: string, keys: string) => keys.split(/\s+/).map((key) => 
 export const centrifugoOnly: ReadonlySet<string> = new Set([
 	...`admin broker consumers debug dev emulation enable_unreleased_features engine graphite grpc_api health http_stream init
 		map_broker opentelemetry pid_file presence_manager prometheus shared_poll sse swagger uni_grpc uni_http_stream uni_sse
-		uni_websocket usage_stats websocket webtransport`.split(/\s+/),
+		uni_websocket usage_stats webtransport`.split(/\s+/),
 	...under("channel.proxy", "cache_empty map_publish map_remove shared_poll_refresh state subscribe_stream"),
 	"rpc.ping",
 	...under(
@@ -26,12 +26,16 @@ export const centrifugoOnly: ReadonlySet<string> = new Set([
 	),
 	...under("http_api", "disabled error_mode external handler_prefix insecure"),
 	"log.file",
+	...under(
+		"websocket",
+		`compression_level compression_prepared_message_cache_size disabled handler_prefix message_size_limit read_buffer_size
+		use_write_buffer_pool write_buffer_size write_timeout`,
+	),
 	...under("node", "info_metrics_aggregate_interval name"),
 ]);
 
 /** Sections of endpoints that shardcast has and that cannot be switched off. */
 export const alwaysServed: ReadonlyMap<string, string> = new Map([
-	["websocket", "/connection/websocket"],
 	["http_stream", "/connection/http_stream"],
 	["sse", "/connection/sse"],
 	["emulation", "/emulation"],
@@ -53,6 +57,7 @@ export const instead: ReadonlyMap<string, string> = new Map([
 	["http_server.port", "balancer.address"],
 	["node.name", "node.id"],
 	["prometheus", "/metrics"],
+	["websocket.message_size_limit", "limits.max_payload"],
 ]);
 
 /** In a namespace, and in `channel.without_namespace`. */

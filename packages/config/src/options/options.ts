@@ -16,6 +16,7 @@ import { redisBrokerOptions } from "./sections/redis-broker.ts";
 import { shardOptions } from "./sections/shard.ts";
 import { shutdownOptions, supervisionOptions } from "./sections/supervision.ts";
 import { webhookOptions } from "./sections/webhooks.ts";
+import { webSocketOptions } from "./sections/websocket.ts";
 import { shapeOf } from "./shape.ts";
 
 /**
@@ -27,6 +28,7 @@ export const sections = {
 	balancer: { about: "The address that clients connect to.", options: balancerOptions },
 	network: { about: "Load balancers and proxies in front of the server.", options: networkOptions },
 	http_server: { about: "Encryption (TLS).", options: httpServerOptions },
+	websocket: { about: "Compression of messages to WebSocket clients.", options: webSocketOptions },
 	single: { about: "The server that `shardcast single` runs.", options: singleOptions },
 	shard: { about: "How each shard delivers.", options: shardOptions },
 	auth: { about: "Who must show who they are.", options: authOptions },
@@ -55,6 +57,7 @@ export const options = {
 	...balancerOptions,
 	...networkOptions,
 	...httpServerOptions,
+	...webSocketOptions,
 	...singleOptions,
 	...shardOptions,
 	...authOptions,

@@ -16,7 +16,7 @@ import { type SocketOptions, Sockets } from "./sockets.ts";
 
 export interface ListenerParts {
 	readonly options: Pick<ShardOptions, "row" | "log" | "address" | "handoff" | "isProxy" | "certificates"> & {
-		readonly config: Pick<Config, "proxyProtocol" | "headTimeoutMs">;
+		readonly config: Pick<Config, "proxyProtocol" | "headTimeoutMs" | "webSocketCompression" | "webSocketCompressionBytesMin">;
 	};
 	readonly live: { readonly config: Pick<Config, "headTimeoutMs">; readonly trustedProxies: Pick<TrustedProxies, "has"> };
 	readonly check: Pick<ConnectionCheck, "full" | "told">;
@@ -66,6 +66,7 @@ export class Listener implements Feature {
 			proxyProtocol: options.config.proxyProtocol,
 			counters: row,
 			certificates: options.certificates,
+			compressFrom: options.config.webSocketCompression ? options.config.webSocketCompressionBytesMin : undefined,
 		});
 		if (options.config.proxyProtocol) this.#peeked = this.#takePrefixes(failures);
 		else this.#peeked = options.certificates.length > 0 ? this.#takeTls(failures) : null;

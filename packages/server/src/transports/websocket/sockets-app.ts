@@ -62,10 +62,15 @@ export class GuardedApp {
 	/**
 	 * @param onError called with each exception; must not throw.
 	 * @param certificates for TLS; the first is for clients without a known server name. Empty = no TLS.
+	 * @param compressFrom published messages of at least so many bytes are compressed for clients that can read it.
 	 */
-	constructor(onError: (callback: GuardedCallback, error: unknown) => void, certificates: readonly Certificate[] = []) {
+	constructor(
+		onError: (callback: GuardedCallback, error: unknown) => void,
+		certificates: readonly Certificate[] = [],
+		compressFrom = Number.POSITIVE_INFINITY,
+	) {
 		this.#onError = onError;
-		this.#apps = new LibraryApps(certificates.length === 0 ? App() : null, certificates);
+		this.#apps = new LibraryApps(certificates.length === 0 ? App() : null, certificates, compressFrom);
 	}
 
 	/** Sets the certificates for new connections. @throws Error when the library does not accept one. Then nothing has changed. */

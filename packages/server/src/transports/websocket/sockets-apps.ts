@@ -14,7 +14,7 @@ export interface LibraryApp {
 /** A WebSocket and its app. */
 export interface OfApp {
 	/** Sends to the other subscribers of its app. */
-	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean;
+	publish(topic: string, message: Uint8Array, isBinary: boolean, compress?: boolean): boolean;
 	/** Undefined if there is only one app. */
 	app?: TemplatedApp;
 }
@@ -36,9 +36,15 @@ export class LibraryApps {
 	/** In order of their certificates. */
 	#current: LibraryApp[];
 	#former: LibraryApp[] = [];
+	/** Messages of at least so many bytes are compressed for clients that can read it. */
+	readonly #compressFrom: number;
 
-	/** @param plain the app without TLS, used while there are no certificates. */
-	constructor(plain: TemplatedApp | null, certificates: readonly Certificate[]) {
+	/**
+	 * @param plain the app without TLS, used while there are no certificates.
+	 * @param compressFrom messages of at least so many bytes are compressed for clients that can read it.
+	 */
+	constructor(plain: TemplatedApp | null, certificates: readonly Certificate[], compressFrom: number) {
+		this.#compressFrom = compressFrom;
 		this.#current =
 			plain === null
 				? certificates.map((certificate) => ({ app: createTlsApp(certificate), certificate, open: 0 }))
@@ -97,17 +103,19 @@ export class LibraryApps {
 	}
 
 	publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
-		if (this.#former.length === 0 && this.#current.length === 1) return this.first.publish(topic, message, isBinary);
+		const compress = message.length >= this.#compressFrom;
+		if (this.#former.length === 0 && this.#current.length === 1) return this.first.publish(topic, message, isBinary, compress);
 		let isHeard = false;
-		for (const { app, open } of this.#all) if (open > 0 && app.publish(topic, message, isBinary)) isHeard = true;
+		for (const { app, open } of this.#all) if (open > 0 && app.publish(topic, message, isBinary, compress)) isHeard = true;
 		return isHeard;
 	}
 
 	/** Sends to all subscribers except the sender, whose app is in `app` unless there is only one. */
 	publishToOthers(sender: OfApp, topic: string, message: Uint8Array, isBinary: boolean): void {
-		sender.publish(topic, message, isBinary);
+		const compress = message.length >= this.#compressFrom;
+		sender.publish(topic, message, isBinary, compress);
 		if (sender.app === undefined) return;
-		for (const { app, open } of this.#all) if (open > 0 && app !== sender.app) app.publish(topic, message, isBinary);
+		for (const { app, open } of this.#all) if (open > 0 && app !== sender.app) app.publish(topic, message, isBinary, compress);
 	}
 
 	/** Closes all open connections. */

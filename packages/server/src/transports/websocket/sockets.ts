@@ -7,7 +7,7 @@ import { CloseCode } from "@shardcast/wire";
 import type { TopicPublisher } from "../../delivery/fan-out.ts";
 import type { Connecting, Judging, Session, SessionFactory, TransportLimits } from "../../sessions/session.ts";
 import type { ForwardedHead } from "../client-address.ts";
-import type { TopicTransport } from "../transport.ts";
+import type { Sent, TopicTransport } from "../transport.ts";
 import { upgradeRequired } from "../upgrade-request.ts";
 import { GuardedApp, type GuardedCallback, type Response, type SocketCallbacks, type WebSocketConfig } from "./sockets-app.ts";
 import type { BodyReader } from "./sockets-bodies.ts";
@@ -17,6 +17,8 @@ import {
 	DISABLED,
 	type HttpRequest,
 	LIBUS_LISTEN_EXCLUSIVE_PORT,
+	SHARED_COMPRESSOR,
+	SHARED_DECOMPRESSOR,
 	type us_listen_socket,
 	us_listen_socket_close,
 	type us_socket_context_t,
@@ -50,6 +52,8 @@ export interface SocketOptions {
 	readonly proxyProtocol: boolean;
 	/** For TLS: every connection comes through `adopt`. Empty = no TLS. */
 	readonly certificates?: readonly Certificate[];
+	/** Messages of at least so many bytes are compressed for clients that offer permessage-deflate; absent = none are. */
+	readonly compressFrom?: number | undefined;
 	readonly counters: Counters;
 }
 
@@ -87,7 +91,7 @@ export class Sockets implements TopicPublisher {
 	constructor(options: SocketOptions) {
 		this.#options = options;
 		const { routes, rules, sessions, counters, handlers, proxyProtocol, certificates } = options;
-		this.#app = new GuardedApp((callback, error) => handlers.failed(callback, error), certificates);
+		this.#app = new GuardedApp((callback, error) => handlers.failed(callback, error), certificates, options.compressFrom);
 		this.#toldSockets = proxyProtocol ? this.#told(handlers) : null;
 		const toldSockets = this.#toldSockets;
 		const router = new Router([...routes, ...sessions.flatMap(({ paths }) => paths.map(upgradeOnly))], rules);
@@ -175,7 +179,8 @@ export class Sockets implements TopicPublisher {
 		const { frameBytesMax, bufferedBytesMax, idleTimeoutMs } = limits;
 		this.#limits.set(factory, limits);
 		const webSocket: WebSocketConfig = {
-			compression: DISABLED,
+			// Shared: no context is kept between messages, so a client costs no memory for it.
+			compression: this.#options.compressFrom === undefined ? DISABLED : SHARED_COMPRESSOR | SHARED_DECOMPRESSOR,
 			maxPayloadLength: frameBytesMax,
 			maxBackpressure: bufferedBytesMax,
 			closeOnBackpressureLimit: false,
@@ -187,6 +192,7 @@ export class Sockets implements TopicPublisher {
 	}
 
 	#callbacks(factory: SessionFactory<TopicTransport>): SocketCallbacks<OpenSocket> {
+		const { compressFrom } = this.#options;
 		return {
 			upgrade: (response, request, context) => {
 				const announced = this.#requests.announced(response);
@@ -202,7 +208,10 @@ export class Sockets implements TopicPublisher {
 				if ("session" in outcome) this.#upgrade(response, keys, outcome, context);
 				else this.#upgradeLater(response, keys, outcome, context);
 			},
-			open: (socket) => socket.session.opened(socket),
+			open: (socket) => {
+				if (compressFrom !== undefined) compressSent(socket, compressFrom);
+				socket.session.opened(socket);
+			},
 			message: (socket, message, isBinary) => socket.session.frame(message, isBinary),
 			dropped: (socket) => socket.session.dropped(),
 			drain: (socket) => socket.session.writable(),
@@ -277,6 +286,12 @@ export class Sockets implements TopicPublisher {
 	#tellConnections(): void {
 		this.#options.handlers.connections(this.#open);
 	}
+}
+
+/** Messages to this client alone are compressed too, except those that leave in parts. Costs about 100 bytes for each client. */
+function compressSent(socket: OpenSocket, compressFrom: number): void {
+	const send = socket.send as (message: string | Uint8Array, isBinary: boolean, compress: boolean) => Sent;
+	socket.send = (message, isBinary) => send.call(socket, message, isBinary, message.length >= compressFrom);
 }
 
 /** Headers needed for the answer to an upgrade. */
