@@ -71,6 +71,25 @@ describe("certificates", () => {
 		expect(usesTls(defaultConfig({ tlsCert: "x" }))).toBe(true);
 	});
 
+	it("that OpenSSL takes and the WebSocket library does not are refused", () => {
+		const exponent = makeCertificate(folder, { name: "exponent", key: ["rsa:2048", "-pkeyopt", "rsa_keygen_pubexp:8589934593"] });
+		expect(problems(pair(exponent))).toEqual([
+			`--tlsKey: ${exponent.keyFile} has an RSA key with a public exponent of 34 bits; use 65537, as is usual`,
+		]);
+		const usage = (name: string, keyUsage: string, key?: string[]) =>
+			makeCertificate(folder, { name, extensions: [`keyUsage=${keyUsage}`], ...(key && { key }) });
+		const wrong = usage("usage", "critical,keyEncipherment");
+		expect(problems(pair(wrong))).toEqual([
+			`--tlsCert: ${wrong.certFile} has an ECDSA key that it does not allow to sign; its key usage must have digitalSignature`,
+		]);
+		for (const right of [
+			usage("signs", "digitalSignature"),
+			usage("both", "keyEncipherment,digitalSignature"),
+			usage("rsa", "keyEncipherment", ["rsa:2048"]),
+		])
+			expect(problems(pair(right)), right.certFile).toEqual([]);
+	});
+
 	it("that are missing, cut, swapped or in another format are refused in one line each that names the file and the fix", () => {
 		const cut = file("cut.crt", readFileSync(one.certFile, "utf8").slice(0, 300));
 		const cutKey = file("cut.key", readFileSync(one.keyFile, "utf8").slice(0, 100));

@@ -93,9 +93,10 @@ export class CertificateWatch {
 			const { certificates, warnings } = loadCertificates(config(), name);
 			this.#use(certificates, warnings);
 		} catch (error) {
-			if (!(error instanceof ConfigError)) throw error;
+			// A serving process continues after any error.
+			const foreseen = error instanceof ConfigError;
 			this.#parts.reloads.rejected++;
-			const text = `TLS certificates not reloaded, the old ones stay: ${error.lines.join("; ")}`;
+			const text = `TLS certificates not reloaded, the old ones stay: ${foreseen ? error.lines.join("; ") : (error as Error).message}`;
 			log.error(text);
 			tell("bad", text);
 		}

@@ -21,6 +21,8 @@ describe("the certificates of a running server", () => {
 	const told: string[] = [];
 	const applied: (readonly Certificate[])[] = [];
 	const reloads = noCertificateReloads();
+	/** Thrown when certificates are applied. */
+	let refusal: Error | null;
 	let config: Config;
 	let watch: CertificateWatch;
 	let cert: string;
@@ -32,6 +34,7 @@ describe("the certificates of a running server", () => {
 	beforeEach(() => {
 		for (const list of [logged, told, applied]) list.length = 0;
 		Object.assign(reloads, noCertificateReloads());
+		refusal = null;
 		cert = join(folder, "cert.pem");
 		key = join(folder, "key.pem");
 		put(first);
@@ -42,7 +45,10 @@ describe("the certificates of a running server", () => {
 			certificates: loadCertificates(config, (name) => name).certificates,
 			reloads,
 			name: (name) => name,
-			apply: (certificates) => void applied.push(certificates),
+			apply: (certificates) => {
+				if (refusal !== null) throw refusal;
+				applied.push(certificates);
+			},
 			log: { info: log, warn: log, error: log },
 			tell: (level, text) => void told.push(`${level}: ${text}`),
 		});
@@ -96,6 +102,18 @@ describe("the certificates of a running server", () => {
 		watch.reload();
 		expect(logged.at(-1)).toContain(`${cert} does not exist`);
 		expect(reloads).toEqual({ applied: 1, rejected: 1 });
+	});
+
+	it("stay when a process does not accept the new ones, and the server goes on", () => {
+		refusal = new Error("the disk is full");
+		put(second);
+		watch.look();
+		watch.look();
+		expect(reloads).toEqual({ applied: 0, rejected: 1 });
+		expect(logged).toEqual(["TLS certificates not reloaded, the old ones stay: the disk is full"]);
+		refusal = null;
+		watch.reload();
+		expect(reloads, "they were not taken for those in use").toEqual({ applied: 1, rejected: 1 });
 	});
 
 	it("follow new option values, all or none", () => {

@@ -10,6 +10,8 @@ export interface TestCertificateOptions {
 	readonly days?: number;
 	/** As `openssl req -newkey` takes it: P-256 if not given. */
 	readonly key?: readonly string[];
+	/** More of them, such as `keyUsage=digitalSignature`. */
+	readonly extensions?: readonly string[];
 	/** With it the key is encrypted. */
 	readonly passphrase?: string;
 }
@@ -23,7 +25,7 @@ const ecKey = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
 
 /** A certificate that has signed itself, made by `openssl` in about 20 ms. @throws when there is no openssl, or it does not like the options. */
 export function makeCertificate(folder: string, options: TestCertificateOptions): TestCertificate {
-	const { name, serverNames = [], days = 30, key = ecKey, passphrase } = options;
+	const { name, serverNames = [], days = 30, key = ecKey, extensions = [], passphrase } = options;
 	const certFile = join(folder, `${name}.crt`);
 	const keyFile = join(folder, `${name}.key`);
 	const names = ["IP:127.0.0.1", ...serverNames.map((each) => `DNS:${each}`)].join();
@@ -33,6 +35,7 @@ export function makeCertificate(folder: string, options: TestCertificateOptions)
 		[
 			...["req", "-x509", "-newkey", ...key, ...protection, "-keyout", keyFile, "-out", certFile],
 			...["-days", String(days), "-subj", `/CN=${name}`, "-addext", `subjectAltName=${names}`],
+			...extensions.flatMap((extension) => ["-addext", extension]),
 		],
 		{ encoding: "utf8" },
 	);

@@ -30,6 +30,9 @@ const curves: ReadonlySet<string> = new Set(["prime256v1", "secp384r1", "secp521
 /** Clients refuse shorter ones. */
 const rsaBitsMin = 2048;
 
+/** As BoringSSL, which the WebSocket library uses, accepts it. */
+const exponentBitsMax = 33;
+
 /** Reads a certificate and its key, and checks that they work and belong together. */
 export function readPair({ certFile, keyFile, serverNames, passphrase }: PairFiles): Pair | PairProblem {
 	const certText = readPemFile(certFile);
@@ -45,6 +48,11 @@ export function readPair({ certFile, keyFile, serverNames, passphrase }: PairFil
 	if (typeof key === "string") return { file: "key", text: `${keyPath} ${key}` };
 	const [leaf] = chain.certificates as [X509Certificate];
 	if (!leaf.checkPrivateKey(key)) return { file: "key", text: `${keyPath} is not the key of the certificate in ${certFile}` };
+	if (key.asymmetricKeyType === "ec" && !maySign(leaf))
+		return {
+			file: "cert",
+			text: `${certFile} has an ECDSA key that it does not allow to sign; its key usage must have digitalSignature`,
+		};
 	const keyPem = key.export({ type: "pkcs8", format: "pem" }) as string;
 	const refused = refusedPair(chain.pem, keyPem);
 	if (refused !== null) return { file: "cert", text: `${certFile} can't be used: ${refused}` };
@@ -84,11 +92,22 @@ function readKey(text: string, passphrase: string | undefined): KeyObject | stri
 		return `has a private key that can't be read: ${code ?? message}`;
 	}
 	const type = key.asymmetricKeyType ?? "";
-	const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+	const { namedCurve, modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
 	if (!keyTypes.has(type)) return `has a key of type ${type}; use RSA or ECDSA`;
 	if (type === "ec" && !curves.has(namedCurve ?? "")) return `has a key on the curve ${namedCurve}; use P-256, P-384 or P-521`;
 	if (type === "rsa" && modulusLength < rsaBitsMin) return `has an RSA key of ${modulusLength} bits; use ${rsaBitsMin} or more`;
+	const exponentBits = publicExponent.toString(2).length;
+	if (exponentBits > exponentBitsMax) return `has an RSA key with a public exponent of ${exponentBits} bits; use 65537, as is usual`;
 	return key;
+}
+
+/** The extension keyUsage in DER: its identifier, perhaps `critical`, and a bit string in an octet string. Its first bit is digitalSignature. */
+const keyUsage = /0603551d0f(?:0101ff)?040[34]030[23]0[0-7]([0-9a-f]{2})/;
+
+/** Without it, BoringSSL does not accept a certificate with an ECDSA key; OpenSSL does. */
+function maySign({ raw }: X509Certificate): boolean {
+	const found = keyUsage.exec(raw.toString("hex"));
+	return found === null || (Number.parseInt(found[1]!, 16) & 0x80) !== 0;
 }
 
 /** Why a TLS library does not take them; null = it does. A signature that is too weak is such a reason. */

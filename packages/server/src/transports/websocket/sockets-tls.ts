@@ -13,27 +13,35 @@ import { SSLApp, type TemplatedApp } from "./sockets-native.ts";
  */
 export function createTlsApp({ path, chain, key }: Pick<Certificate, "path" | "chain" | "key">): TemplatedApp {
 	const passphrase = randomBytes(24).toString("base64url");
-	const folder = newFolder();
+	let folder: string | null = null;
 	try {
-		const certFile = join(folder, "cert.pem");
-		const keyFile = join(folder, "key.pem");
-		const sealed = createPrivateKey(key).export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase });
-		writeFileSync(certFile, chain, { mode: 0o600, flag: "wx" });
-		writeFileSync(keyFile, sealed, { mode: 0o600, flag: "wx" });
-		return SSLApp({ cert_file_name: certFile, key_file_name: keyFile, passphrase });
+		const sealed = createPrivateKey(key).export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase }) as string;
+		folder = newFolder({ "cert.pem": chain, "key.pem": sealed });
+		return SSLApp({ cert_file_name: join(folder, "cert.pem"), key_file_name: join(folder, "key.pem"), passphrase });
 	} catch (error) {
 		throw new Error(`uWebSockets.js does not accept the certificate in ${path}: ${(error as Error).message}`);
 	} finally {
-		rmSync(folder, { recursive: true, force: true });
+		if (folder !== null) rmSync(folder, { recursive: true, force: true });
 	}
 }
 
 /** In memory if possible. A container with a read-only file system may have no other writable folder. */
-function newFolder(): string {
+function newFolder(files: Readonly<Record<string, string>>): string {
 	try {
-		return mkdtempSync("/dev/shm/shardcast-tls-");
+		return newFolderIn("/dev/shm", files);
 	} catch {
 		// There is no such file system, or it is full.
-		return mkdtempSync(join(tmpdir(), "shardcast-tls-"));
+		return newFolderIn(tmpdir(), files);
+	}
+}
+
+function newFolderIn(parent: string, files: Readonly<Record<string, string>>): string {
+	const folder = mkdtempSync(join(parent, "shardcast-tls-"));
+	try {
+		for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600, flag: "wx" });
+		return folder;
+	} catch (error) {
+		rmSync(folder, { recursive: true, force: true });
+		throw error;
 	}
 }
