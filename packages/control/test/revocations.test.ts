@@ -34,6 +34,13 @@ describe("revocations", () => {
 		expect([of(100), of(99, "bob")]).toEqual([null, null]);
 	});
 
+	it("are replaced by those of a list", () => {
+		const revocations = new Revocations(() => 1000);
+		revocations.add({ kind: "user", id: "ann" });
+		revocations.replace([{ kind: "user", id: "bob" }]);
+		expect([revocations.isBlocked("ann"), revocations.isBlocked("bob")]).toEqual([false, true]);
+	});
+
 	it("are bounded; those that have expired make room", () => {
 		let now = 1000;
 		const revocations = new Revocations(() => now, 2);

@@ -59,6 +59,12 @@ export class Revocations {
 		return true;
 	}
 
+	/** Drops all revocations and takes those in the list, which has the same bound. */
+	replace(list: readonly Revocation[]): void {
+		this.#entries.clear();
+		for (const entry of list) this.#entries.set(keyOf(entry.kind, entry.id), entry);
+	}
+
 	remove(kind: RevocationKind, id: string): void {
 		this.#entries.delete(keyOf(kind, id));
 	}

@@ -51,6 +51,20 @@ describe("a user that is blocked", () => {
 	});
 });
 
+describe("a user that is unblocked", () => {
+	it("while a shard starts can come in through that shard, too", async () => {
+		const rig = new CentrifugeRig(config);
+		const { revocations } = rig.endpoint;
+		await rig.questions.ask(keepRevocationQuestion, { add: { kind: "user", id: "ann" } });
+		await rig.endpoint.start();
+		expect(revocations.isBlocked("ann")).toBe(true);
+		// The shard is not told, since it does not serve yet.
+		await rig.questions.ask(keepRevocationQuestion, { remove: { kind: "user", id: "ann" } });
+		revocations.everySecond();
+		await vi.waitFor(() => expect(revocations.isBlocked("ann")).toBe(false));
+	});
+});
+
 describe("a token that is revoked", () => {
 	it("by its jti is refused at connect, refresh and subscribe", async () => {
 		const rig = new CentrifugeRig(config);

@@ -108,7 +108,8 @@ export class ShardRevocations {
 			// A change that has come meanwhile may not be in it: then it looks again.
 			if (changes !== this.#changes) return;
 			this.#looksLeft--;
-			for (const entry of entries) this.#revocations.add(entry);
+			// Also without those that have been removed meanwhile.
+			this.#revocations.replace(entries);
 			if (entries.length > 0) this.#end(null);
 		} catch (error) {
 			// It is tried again in a second.
