@@ -31,6 +31,8 @@ describe("orders", () => {
 		["information longer than a token may have", "subscribe", { user: "ann", channel: "chat:1", info: "x".repeat(16_383) }, 107],
 		["the same in Base64", "subscribe", { user: "ann", channel: "chat:1", b64info: btoa("x".repeat(16_385)) }, 107],
 		["a user who is no text", "disconnect", { user: 7 }, 107],
+		["a time that is no finite number", "block_user", '{"user":"ann","expire_at":1e400}', 107],
+		["a time of issue that is none", "invalidate_user_tokens", '{"user":"ann","issued_before":1e400}', 107],
 		["presence that is not kept", "presence", { channel: "news" }, 108],
 		["presence_stats of no namespace", "presence_stats", { channel: "no:where" }, 102],
 	])("%s: status 200 and an error", async (_what, method, body, code) => {

@@ -3,7 +3,9 @@ import { FieldError, type Fields, tableField, textField } from "../../json/field
 /** Seconds since 1970; 0 = there is none. */
 export function expireAtField(fields: Fields): number {
 	const expireAt = fields.expire_at ?? 0;
-	if (typeof expireAt !== "number" || expireAt < 0) throw new FieldError("expire_at is not a number of seconds");
+	// Between processes and in files, JSON has no infinite numbers.
+	if (typeof expireAt !== "number" || !Number.isFinite(expireAt) || expireAt < 0)
+		throw new FieldError("expire_at is not a number of seconds");
 	return expireAt;
 }
 

@@ -30,7 +30,8 @@ export function revocationMethods({
 		revoke_token: ({ fields }) => change({ add: { kind: "token", id: idField(fields, "uid"), ...untilOf(fields) } }),
 		invalidate_user_tokens: ({ fields }) => {
 			const before = fields.issued_before;
-			if (typeof before !== "number" || before < 0) throw new FieldError("issued_before is not a number of seconds");
+			if (typeof before !== "number" || !Number.isFinite(before) || before < 0)
+				throw new FieldError("issued_before is not a number of seconds");
 			return change({ add: { kind: "user_tokens", id: idField(fields, "user"), before, ...untilOf(fields) } });
 		},
 	};
