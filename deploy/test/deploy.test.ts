@@ -205,6 +205,7 @@ const notShown = new Set([
 	"shardcast_hook_requests_total", // of interest only to those who ask a backend
 	"shardcast_hook_statuses_total",
 	"shardcast_hook_repeats_total",
+	"shardcast_hook_passes_total",
 	"shardcast_hook_pending",
 	"shardcast_hook_duration_seconds",
 	"shardcast_revocations", // of interest only to those who block and revoke

@@ -15,24 +15,27 @@ export interface SubscribedAsker extends Asker {
 	readonly subscribed: boolean;
 }
 
+interface ByBackend {
+	readonly backend?: "asked" | "failed";
+}
+
 type Right = "Publish" | "History" | "Presence";
 
 /**
  * May this client subscribe without a token? Null = yes.
  * @param asker.hasToken it has a valid subscription token for this channel, which allows it.
- * @param asker.asksBackend where a backend decides, it is asked; otherwise nobody may.
+ * @param asker.backend where a backend decides: it is going to be asked; or it has failed, and what the options say without it counts. Without
+ * either, nobody may.
  */
-export function subscribeError(
-	channel: Channel,
-	asker: Asker & { readonly hasToken: boolean; readonly asksBackend?: boolean },
-): ErrorCode | null {
+export function subscribeError(channel: Channel, asker: Asker & { readonly hasToken: boolean } & ByBackend): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	if (channel.isPattern && !channel.options.allowWildcard) return ErrorCode.notAvailable;
 	if (asker.hasToken) return null;
 	// Insecure mode does not allow these either.
 	if (channel.needsToken) return ErrorCode.permissionDenied;
 	// Who may subscribe to a channel of users is in its name.
-	if (channel.options.subscribeProxyEnabled && channel.users === null) return asker.asksBackend ? null : ErrorCode.permissionDenied;
+	if (channel.options.subscribeProxyEnabled && channel.users === null && asker.backend !== "failed")
+		return asker.backend === "asked" ? null : ErrorCode.permissionDenied;
 	if (asker.insecure) return null;
 	const { allowSubscribeForClient, allowSubscribeForAnonymous } = channel.options;
 	const allowed =
@@ -42,11 +45,12 @@ export function subscribeError(
 	return allowed ? null : ErrorCode.permissionDenied;
 }
 
-/** May this client publish? Null = yes. @param asker.asksBackend as for `subscribeError`. */
-export function publishError(channel: Channel, asker: SubscribedAsker & { readonly asksBackend?: boolean }): ErrorCode | null {
+/** May this client publish? Null = yes. @param asker.backend as for `subscribeError`. */
+export function publishError(channel: Channel, asker: SubscribedAsker & ByBackend): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	if (channel.isPattern) return ErrorCode.badRequest;
-	if (channel.options.publishProxyEnabled) return asker.asksBackend ? null : ErrorCode.permissionDenied;
+	if (channel.options.publishProxyEnabled && asker.backend !== "failed")
+		return asker.backend === "asked" ? null : ErrorCode.permissionDenied;
 	return permission(channel.options, "Publish", asker);
 }
 

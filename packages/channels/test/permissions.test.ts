@@ -90,6 +90,20 @@ describe.each([
 	});
 });
 
+describe("where a backend decides", () => {
+	const hooks = { subscribeProxyEnabled: true, publishProxyEnabled: true };
+	const permitted = { ...hooks, allowSubscribeForClient: true, allowPublishForClient: true };
+	it.each([
+		["nobody may by the options alone", permitted, {}, 103],
+		["whoever the backend is asked about may, as far as the options go", hooks, { backend: "asked" }, null],
+		["when it has failed, who has the right without it", permitted, { backend: "failed" }, null],
+		["when it has failed, not who has no right", hooks, { backend: "failed" }, 103],
+	] as const)("%s", (_, options, asked, error) => {
+		const asker = { ...user, ...asked };
+		expect([subscribeError(channel(options), asker), publishError(channel(options), asker)]).toEqual([error, error]);
+	});
+});
+
 it("history and presence that are switched off are not available, whoever asks", () => {
 	expect(historyError(channel({ allowHistoryForClient: true }), user)).toBe(108);
 	expect(historyError(channel({}), insecure)).toBe(108);

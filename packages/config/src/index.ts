@@ -39,6 +39,7 @@ export {
 } from "./options/options.ts";
 export { type ChannelOptions, channelFields, type NamespaceOptions } from "./options/sections/channel.ts";
 export {
+	type CallOptions,
 	channelHooks,
 	type EnabledProxyOptions,
 	ownProxy,

@@ -50,6 +50,8 @@ describe("options of backends", () => {
 
 	it.each<[what: string, environment: NodeJS.ProcessEnv, message: RegExp]>([
 		["gRPC", connect({ endpoint: "grpc://a:1" }), /"grpc:\/\/a:1" is an address for gRPC; shardcast asks over HTTP/],
+		["on_failure of calls", { SHARDCAST_RPC_PROXY: JSON.stringify({ endpoint, on_failure: "allow" }) }, /on_failure/],
+		["another failure", connect({ on_failure: "maybe" }), /on_failure: "maybe" is not one of auto, deny, allow/],
 		["no URL", connect({ endpoint: "backend" }), /"backend" is not a URL/],
 		["a password", connect({ endpoint: "http://me:swordfish@a" }), /"http:\/\/…@a" has a user or a password in it; send an Authorization/],
 		["a header of the connection", connect({ http_headers: ["Host"] }), /http_headers: .* has Host, which belongs to one connection/],

@@ -10,6 +10,7 @@ export interface BackendReading {
 	readonly results: Readonly<Record<string, number>>;
 	readonly statuses: ReadonlyMap<number, number>;
 	readonly repeats: number;
+	readonly passes: number;
 	readonly running: number;
 	readonly waiting: number;
 	readonly seconds: HistogramReading;
@@ -45,6 +46,12 @@ export const backendMetrics: readonly ReadMetric<Reading>[] = [
 		"none",
 		"Questions that were sent once more, because a connection that was kept open had been closed by the backend.",
 		each([], ({ repeats }) => [{ labels: {}, value: repeats }]),
+	),
+	counter(
+		"shardcast_hook_passes_total",
+		"none",
+		"Questions that failed after which the client went on all the same, as on_failure of the proxy says.",
+		each([], ({ passes }) => [{ labels: {}, value: passes }]),
 	),
 	gauge(
 		"shardcast_hook_pending",

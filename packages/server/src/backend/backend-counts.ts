@@ -34,6 +34,8 @@ export class BackendCounts {
 	abandoned = 0;
 	/** Calls that were sent a second time, see `Backend`. */
 	repeats = 0;
+	/** Failures after which the client went on all the same, as the options say. */
+	passes = 0;
 	/** Seconds of all calls that ended by themselves, with a reply or not. */
 	seconds = 0;
 	readonly failures = Object.fromEntries(callFailures.map((kind) => [kind, 0])) as Record<CallFailure, number>;

@@ -1,6 +1,8 @@
+import type { ProxyOptions } from "@shardcast/config";
 import { ErrorCode, type ReplyError, replyErrors } from "@shardcast/protocol";
 import { BoundedLines, type Log } from "@shardcast/telemetry";
 import type { Backend, CallOutcome } from "../backend/backend.ts";
+import type { CallFailure } from "../backend/backend-counts.ts";
 import { FieldError } from "../json/fields.ts";
 import { type ClientHeaders, forwardedHeaders, type HeaderRules } from "./forwarded-headers.ts";
 import { type HookDisconnect, type HookReply, readHookReply } from "./hook-reply.ts";
@@ -17,10 +19,14 @@ export interface HookOptions {
 	/** The backend gets what a token or the connect hook gave as `meta`. */
 	readonly includesMeta: boolean;
 	readonly statuses: ReadonlyMap<number, StatusMeaning>;
+	readonly onFailure: ProxyOptions["onFailure"];
 }
 
-/** What became of a question: the reply, none that can be used, or the client has gone. */
-export type HookAnswer<H extends HookName> = HookReply<H> | "failed" | "abandoned";
+/**
+ * What became of a question: the reply; none that can be used, and the client is denied what it is about ("failed"), or goes on without an answer
+ * ("passed"); or the client has gone.
+ */
+export type HookAnswer<H extends HookName> = HookReply<H> | "failed" | "passed" | "abandoned";
 
 /** Whether it does no harm to ask twice: a publication and a call may change something. */
 const isRepeatable: Readonly<Record<HookName, boolean>> = {
@@ -32,8 +38,13 @@ const isRepeatable: Readonly<Record<HookName, boolean>> = {
 	rpc: false,
 };
 
+/** Failures without any answer. One that cannot be used, or a redirect to a page for signing in, may have been meant as a no. */
+const silences: ReadonlySet<string> = new Set<CallFailure>(["timeout", "unreachable", "tls", "reset", "protocol", "queue_full"]);
+
 /** One line about failures in this time: each client may cause one. */
 const lineEveryMs = 10_000;
+
+type Failure = Extract<CallOutcome, { readonly failure: CallFailure }>;
 
 /** One question to one backend, for all clients. */
 export class Hook<H extends HookName> {
@@ -77,14 +88,32 @@ export class Hook<H extends HookName> {
 	}
 
 	/** The line quotes neither the client nor the backend. */
-	#failed({ failure, status, detail }: { readonly failure: string; readonly status: number; readonly detail: string }): "failed" {
+	#failed({ failure, status, detail }: Failure): "failed" | "passed" {
 		const { name, backend } = this;
+		const passes = this.#passes(failure, status);
+		if (passes) backend.counts.passes++;
 		this.#lines.offer((leftOut) =>
 			this.#log.error(
-				{ hook: name, proxy: backend.options.name, failure, ...(status > 0 && { status }), ...(detail !== "" && { detail }), leftOut },
-				`the ${name} hook failed: ${detail === "" ? failure : `${failure} (${detail})`}`,
+				{
+					hook: name,
+					proxy: backend.options.name,
+					failure,
+					...(status > 0 && { status }),
+					...(detail !== "" && { detail }),
+					passes,
+					leftOut,
+				},
+				`the ${name} hook failed: ${detail === "" ? failure : `${failure} (${detail})`}${passes ? "; the client goes on, see on_failure" : ""}`,
 			),
 		);
-		return "failed";
+		return passes ? "passed" : "failed";
+	}
+
+	#passes(failure: CallFailure, status: number): boolean {
+		const { onFailure } = this.#options;
+		if (this.name === "rpc") return false;
+		// What exists already outlives a failure, whatever that was, unless the options say otherwise.
+		if (this.name === "refresh" || this.name === "sub_refresh") return onFailure !== "deny" || failure === "stopped";
+		return onFailure === "allow" && (status >= 500 || silences.has(failure));
 	}
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type ChannelOptions, type Config, channelHooks, ownProxy, type ProxyOptions } from "@shardcast/config";
+import { type CallOptions, type ChannelOptions, type Config, channelHooks, ownProxy } from "@shardcast/config";
 import { type BackendReading, backendMetrics } from "@shardcast/control";
 import { ErrorCode } from "@shardcast/protocol";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
@@ -26,13 +26,13 @@ interface HookSet {
 
 interface KeptHook {
 	readonly hook: Hook<HookName>;
-	readonly proxy: ProxyOptions;
+	readonly proxy: CallOptions;
 }
 
 interface Wanted {
 	readonly name: HookName;
 	readonly proxyName: string;
-	readonly proxy: ProxyOptions;
+	readonly proxy: CallOptions;
 }
 
 /**
@@ -148,8 +148,8 @@ export class Hooks {
 
 function readingOf({ name, backend }: Hook<HookName>): BackendReading {
 	const { counts, running, waiting, options } = backend;
-	const { results, statuses, repeats, histogram } = counts;
-	return { hook: name, proxy: options.name, results, statuses, repeats, running, waiting, seconds: histogram };
+	const { results, statuses, repeats, passes, histogram } = counts;
+	return { hook: name, proxy: options.name, results, statuses, repeats, passes, running, waiting, seconds: histogram };
 }
 
 const channelHookEntries = Object.entries(channelHooks) as [ChannelHookName, (typeof channelHooks)[ChannelHookName]][];
@@ -158,7 +158,7 @@ const keyOf = (name: HookName, proxyName: string) => `${name} ${proxyName}`;
 
 function wantedBy(config: Config): Wanted[] {
 	const wanted: Wanted[] = [];
-	const named = (name: HookName, proxyName: string, own: ProxyOptions) => {
+	const named = (name: HookName, proxyName: string, own: CallOptions) => {
 		const proxy = proxyName === ownProxy ? own : config.proxies.find((each) => each.name === proxyName);
 		if (proxy !== undefined) wanted.push({ name, proxyName, proxy });
 	};

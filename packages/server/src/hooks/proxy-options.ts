@@ -1,9 +1,16 @@
-import { type BackendTls, type ProxyOptions, type ProxyTlsOptions, readBackendTls, type StatusTransform } from "@shardcast/config";
+import {
+	type BackendTls,
+	type CallOptions,
+	type ProxyOptions,
+	type ProxyTlsOptions,
+	readBackendTls,
+	type StatusTransform,
+} from "@shardcast/config";
 import type { BackendOptions } from "../backend/backend.ts";
 import type { HookOptions, StatusMeaning } from "./hook.ts";
 
 /** How a backend is called, from its options. @throws Error when the certificates of http.tls cannot be used. */
-export function backendOptions(name: string, proxy: ProxyOptions): BackendOptions {
+export function backendOptions(name: string, proxy: CallOptions): BackendOptions {
 	const { endpoint, timeoutMs, concurrency, queueMax, replyBytesMax, http } = proxy;
 	return { name, endpoint, timeoutMs, concurrency, queueMax, replyBytesMax, tls: tlsOf(http.tls, name) };
 }
@@ -16,7 +23,8 @@ function tlsOf(options: ProxyTlsOptions, name: string): BackendTls {
 }
 
 /** What it is told, and what its answers stand for. */
-export function hookOptions({ httpHeaders, emulatedHeaders, http, binaryEncoding, includeConnectionMeta }: ProxyOptions): HookOptions {
+export function hookOptions(proxy: CallOptions & Partial<Pick<ProxyOptions, "onFailure">>): HookOptions {
+	const { httpHeaders, emulatedHeaders, http, binaryEncoding, includeConnectionMeta, onFailure = "auto" } = proxy;
 	const lower = (names: readonly string[]) => names.map((name) => name.toLowerCase());
 	return {
 		headers: {
@@ -26,6 +34,7 @@ export function hookOptions({ httpHeaders, emulatedHeaders, http, binaryEncoding
 		},
 		isBinary: binaryEncoding,
 		includesMeta: includeConnectionMeta,
+		onFailure,
 		statuses: new Map(http.statusTransforms.flatMap(meaningOf)),
 	};
 }

@@ -14,7 +14,7 @@ import { Hook, type HookOptions } from "../../src/hooks/hook.ts";
 /** Long enough for a busy machine; a call that is to time out has its own. */
 const standard = { name: "test", timeoutMs: 20_000, concurrency: 4, queueMax: 4, replyBytesMax: 1000 };
 const noRules = { ofRequest: [], emulated: [], fixed: {} };
-const plain: HookOptions = { headers: noRules, isBinary: false, includesMeta: false, statuses: new Map() };
+const plain: HookOptions = { headers: noRules, isBinary: false, includesMeta: false, statuses: new Map(), onFailure: "auto" };
 const client = { client: "c1", transport: "websocket", protocol: "json", user: "42", meta: null } as const;
 const call = { body: Buffer.from("{}"), headers: {}, isRepeatable: false };
 
@@ -185,7 +185,7 @@ describe("a backend", () => {
 		const log = { error: (...line: unknown[]) => void lines.push(line) };
 		const hook = new Hook("publish", backend, plain, log as never);
 		expect(await hook.ask(client, { channel: "c" }, noHeaders)).toBe("failed");
-		const fields = { hook: "publish", proxy: "test", failure: "invalid", detail: "result is not an object", leftOut: 0 };
+		const fields = { hook: "publish", proxy: "test", failure: "invalid", detail: "result is not an object", passes: false, leftOut: 0 };
 		expect(lines).toEqual([[fields, expect.any(String)]]);
 		expect([backend.counts.replies, backend.counts.failures.invalid]).toEqual([0, 1]);
 	});

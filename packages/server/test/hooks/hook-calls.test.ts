@@ -19,10 +19,11 @@ function aside(answer: HookAnswer<"refresh"> | Error, conclude: (result: unknown
 }
 
 describe("a question that no command waits for", () => {
-	it("brings the result, or null when there is none", async () => {
+	it("brings the result, null when things stay as they are, and that it failed when they may not", async () => {
 		for (const [answer, result] of [
 			[{ result: expired }, expired],
-			["failed", null],
+			["passed", null],
+			["failed", "failed"],
 			[{ error: { code: 1000, message: "", temporary: false } }, null],
 		] as const) {
 			const { concluded, calls } = aside(answer);

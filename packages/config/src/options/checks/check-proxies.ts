@@ -1,7 +1,7 @@
 import { readBackendTls } from "../../tls/backend-tls.ts";
 import type { Config } from "../options.ts";
 import { channelFields } from "../sections/channel.ts";
-import { channelHooks, ownProxy, type ProxyOptions } from "../sections/proxy.ts";
+import { type CallOptions, channelHooks, ownProxy } from "../sections/proxy.ts";
 import type { NameOf, Rule } from "./check.ts";
 
 /** Whether a backend is given that a namespace names; what is wrong, or null. @param own where the one that needs no name stands. */
@@ -44,7 +44,7 @@ function certificates(config: Config, name: NameOf): string[] {
 	const places = [
 		...ownKeys.map((key) => ({ key, proxy: config[key], way: [] })),
 		...config.proxies.map((proxy, index) => ({ key: "proxies", proxy, way: [index] }) as const),
-	] satisfies { proxy: ProxyOptions }[];
+	] satisfies { proxy: CallOptions }[];
 	return places.flatMap(({ key, proxy, way }) => {
 		const tls = readBackendTls(proxy.http.tls);
 		return "problem" in tls ? [`${name(key, [...way, "http", "tls", tls.problem.option])}: ${tls.problem.text}`] : [];

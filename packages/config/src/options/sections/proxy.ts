@@ -1,7 +1,7 @@
 import { parseEndpoint } from "../../units/endpoint.ts";
 import { parseHeaderName } from "../../units/header.ts";
 import { type Fields, field } from "../kind.ts";
-import { checkedText, duration, headers, integer, list, size, text, toggle } from "../kinds.ts";
+import { checkedText, choice, duration, headers, integer, list, size, text, toggle } from "../kinds.ts";
 import { emptyTable, type Item, objects, table } from "../objects.ts";
 import { option } from "../option.ts";
 
@@ -95,8 +95,8 @@ const httpFields = {
 
 const names = (key: string, help: string) => field({ key, kind: list({ argument: "<names>", item: parseHeaderName }), default: [], help });
 
-/** How a backend is asked: names and meaning as in Centrifugo v6, and three limits. */
-export const proxyFields = {
+/** How any backend is asked: names and meaning as in Centrifugo v6, and three limits. */
+const callFields = {
 	endpoint: field({
 		key: "endpoint",
 		kind: checkedText({ argument: "<url>", check: parseEndpoint }),
@@ -152,8 +152,20 @@ export const proxyFields = {
 	}),
 } as const satisfies Fields;
 
+/** How a backend is asked that decides about clients. Calls of clients are not decisions: when they fail, there is nothing to answer them with. */
+export const proxyFields = {
+	...callFields,
+	onFailure: field({
+		key: "on_failure",
+		kind: choice(["auto", "deny", "allow"]),
+		default: "auto",
+		help: "What a client gets when the backend fails: deny = error 100, and what expires ends; allow = what it would get without the hook, if the backend did not answer or had a status from 500, and what expires goes on for 60 s; auto = deny, but what expires goes on for 60 s. Calls of clients (rpc) always get error 100.",
+	}),
+} as const satisfies Fields;
+
 /** How a backend is asked. */
 export type ProxyOptions = Item<typeof proxyFields>;
+export type CallOptions = Item<typeof callFields>;
 
 /** Another server asks over gRPC as well. */
 const foreign: ReadonlySet<string> = new Set(["grpc", "grpc_metadata"]);
@@ -250,7 +262,14 @@ const rpcNamespaceFields = {
 
 /** Section `rpc`. */
 export const rpcOptions = {
-	rpcProxy: plain("rpc-proxy", "proxy", "The backend that calls of clients go to."),
+	rpcProxy: option({
+		flag: "rpc-proxy",
+		key: "proxy",
+		kind: table({ fields: callFields, foreign }),
+		default: emptyTable(callFields),
+		live: true,
+		help: "The backend that calls of clients go to.",
+	}),
 	rpcWithoutNamespace: option({
 		flag: "rpc-without-namespace",
 		key: "without_namespace",

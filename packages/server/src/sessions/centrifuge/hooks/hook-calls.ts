@@ -59,17 +59,19 @@ export class HookCalls {
 
 	/**
 	 * Asks about something that no command waits for, such as a connection that expires. If the backend says so, the client is closed.
-	 * @param conclude gets the result; null = the backend failed, or answered with an error. Not called once the client has gone.
+	 * @param conclude gets the result; null = things stay as they are for now, after an error or a failure that passes; "failed" = after one
+	 * that does not. Not called once the client has gone.
 	 */
 	askAside<H extends HookName>(
 		hook: Hook<H>,
 		session: CentrifugeSession,
 		fields: HookFields,
-		conclude: (result: HookResults[H] | null) => void,
+		conclude: (result: HookResults[H] | "failed" | null) => void,
 	): void {
 		const take = (answer: HookAnswer<H>): void => {
 			if (answer === "abandoned") return;
-			if (answer === "failed" || "error" in answer) conclude(null);
+			if (answer === "failed") conclude("failed");
+			else if (answer === "passed" || "error" in answer) conclude(null);
 			else if ("disconnect" in answer) session.disconnect(answer.disconnect.code, answer.disconnect.reason);
 			else conclude(answer.result);
 		};
@@ -95,9 +97,9 @@ export class HookCalls {
 	}
 }
 
-/** What the client is told when a backend gives no result. */
+/** What the client is told when a backend gives no result; where "passed" means something else, the caller handles it. */
 export function withoutResult(answer: Exclude<HookAnswer<HookName>, { readonly result: unknown }>): Outcome {
 	if (answer === "abandoned") return null;
-	if (answer === "failed") return fails(ErrorCode.internal);
+	if (answer === "failed" || answer === "passed") return fails(ErrorCode.internal);
 	return "error" in answer ? { error: answer.error } : { closes: answer.disconnect };
 }

@@ -17,7 +17,7 @@ export interface HookRefreshesParts {
 	readonly unixTime: () => number;
 }
 
-/** How much longer a connection or a subscription lives when the backend does not answer. */
+/** How much longer a connection or a subscription lives when the backend fails, unless the options say that it ends. */
 export const graceSeconds = 60;
 
 /** Connections that expire: a backend says how long each may go on, and the client knows nothing of it. */
@@ -44,7 +44,7 @@ export class HookRefreshes {
 			if (result === null) {
 				session.expiresAt = unixTime() + graceSeconds;
 				heartbeats().refreshed(session);
-			} else if (!this.#take(session, result)) session.close(Disconnect.expired);
+			} else if (result === "failed" || !this.#take(session, result)) session.close(Disconnect.expired);
 		});
 		return true;
 	}

@@ -47,7 +47,7 @@ export class HookSubRefreshes {
 			if (session.subscriptions.get(channel) !== subscription) return;
 			// The client may have sent a token meanwhile: by that it can be revoked from now on.
 			if (result === null) session.setGrant(subscription, { info: null, ...subscription.grant, expiresAt: unixTime() + graceSeconds });
-			else if (this.#take(session, subscription, result)) return;
+			else if (result !== "failed" && this.#take(session, subscription, result)) return;
 			else if (isServerSide) session.close(DisconnectCode.subscriptionExpired);
 			else session.endSubscription(channel, unsubscribes[UnsubscribeCode.expired]);
 		});

@@ -49,20 +49,28 @@ export class ChannelCommands {
 		if (name === "") return badRequest;
 		const channel = this.#parts.namespaces.of(name);
 		if (data.length === 0 && !channel.mayBeEmpty) return badRequest;
-		const refused = publishError(channel, { ...this.#asker(session, channel), asksBackend: true });
+		const refused = publishError(channel, { ...this.#asker(session, channel), backend: "asked" });
 		if (refused !== null) return fails(refused);
 		if (!rules.clientsMayPublish) return fails(ErrorCode.permissionDenied);
 		if (data.length > rules.payloadBytesMax) return fails(ErrorCode.limitExceeded);
 		if (!underRate(session)) return fails(ErrorCode.tooManyRequests);
 		const hook = hooks.publish(channel.options);
 		if (hook !== null) return this.#publishByHook(session, hook, channel, data);
-		const kind = !session.framing.codec.binary || isUtf8(data) ? RecordKind.text : RecordKind.binary;
-		return this.#publish(session, channel, kind, data, session.publishDetails(name));
+		return this.#publishAsSent(session, channel, data);
 	};
+
+	#publishAsSent(session: CentrifugeSession, channel: Channel, data: Uint8Array): Outcome | Promise<Outcome> {
+		const kind = !session.framing.codec.binary || isUtf8(data) ? RecordKind.text : RecordKind.binary;
+		return this.#publish(session, channel, kind, data, session.publishDetails(channel.name));
+	}
 
 	async #publishByHook(session: CentrifugeSession, hook: Hook<"publish">, channel: Channel, data: Uint8Array): Promise<Outcome> {
 		const { rules, calls } = this.#parts;
 		const answer = await calls.ask(hook, session, { channel: channel.name, data });
+		if (answer === "passed") {
+			const refused = publishError(channel, { ...this.#asker(session, channel), backend: "failed" });
+			return refused === null ? this.#publishAsSent(session, channel, data) : fails(refused);
+		}
 		if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
 		const { data: replaced, details } = answer.result;
 		const payload = replaced ?? data;

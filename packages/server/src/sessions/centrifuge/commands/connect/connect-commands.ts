@@ -112,11 +112,12 @@ export class ConnectCommands {
 		return { refresh: { client: session.id, version, ...left } };
 	};
 
-	/** A backend that gives no result does not know the client: it is one without a token. */
+	/** A backend that gives no result does not know the client: it is one without a token. So it is when a failure passes. */
 	async #byHook(session: CentrifugeSession, hook: Hook<"connect">, request: ConnectRequest): Promise<Outcome> {
 		const { name, version, data, subs } = request;
 		session.id = randomUUID();
 		const answer = await this.#parts.calls.ask(hook, session, { name, version, channels: [...subs.keys()], data });
+		if (answer === "passed") return this.#withRoom(session, null, request);
 		if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
 		return this.#withRoom(session, answer.result, request);
 	}

@@ -74,7 +74,7 @@ export class SubscribeCommands {
 			return fails(ErrorCode.alreadySubscribed);
 		if (session.subscriptions.size >= rules.channelLimit) return fails(ErrorCode.limitExceeded);
 		const hasToken = request.token !== "";
-		const refused = subscribeError(channel, { user: session.user, insecure: rules.insecure, hasToken, asksBackend: true });
+		const refused = subscribeError(channel, { user: session.user, insecure: rules.insecure, hasToken, backend: "asked" });
 		if (refused !== null) return fails(refused);
 		const hook = hasToken || channel.users !== null ? null : this.#parts.hooks.subscribe(channel.options);
 		if (hook !== null) return this.#subscribeByHook(session, hook, channel, request);
@@ -125,8 +125,12 @@ export class SubscribeCommands {
 		channel: Channel,
 		request: SubscribeRequest,
 	): Promise<Outcome> {
-		const { name } = channel;
-		const answer = await this.#parts.calls.ask(hook, session, { channel: name, data: request.data });
+		const { calls, rules } = this.#parts;
+		const answer = await calls.ask(hook, session, { channel: channel.name, data: request.data });
+		if (answer === "passed") {
+			const refused = subscribeError(channel, { user: session.user, insecure: rules.insecure, hasToken: false, backend: "failed" });
+			return refused === null ? this.#subscribe(session, channel, request, null) : fails(refused);
+		}
 		if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
 		return this.#subscribe(session, overridden(channel, answer.result.override), request, answer.result);
 	}
