@@ -6,7 +6,8 @@ import { closeDescriptor, duplicate, hasHungUp, NativeError, peek, peerAddress, 
 
 /** The decision about a connection, from its first bytes. */
 export type Beginning =
-	| { readonly kind: "incomplete" }
+	/** `late` is the answer if the rest does not arrive in time, in place of the usual one; the connection does not count as refused then. */
+	| { readonly kind: "incomplete"; readonly late?: Reply }
 	| { readonly kind: "refused"; readonly reply: Reply }
 	/** `take` serves the connection, and takes ownership of its descriptor. */
 	| { readonly kind: "complete"; readonly take: (descriptor: number) => void };
@@ -35,6 +36,7 @@ interface Pending {
 	readonly descriptor: number;
 	readonly peer: string;
 	readonly sinceMs: number;
+	late: Reply | undefined;
 	intervalMs: number;
 	dueMs: number;
 }
@@ -97,7 +99,7 @@ export class PeekedConnections {
 
 	/** Serves a connection that the balancer has checked. */
 	adopt(descriptor: number): void {
-		this.#take(descriptor, addressText(peerAddress(descriptor)), true);
+		this.#take({ descriptor, peer: addressText(peerAddress(descriptor)) }, true);
 	}
 
 	#accept(socket: Socket): void {
@@ -129,18 +131,20 @@ export class PeekedConnections {
 			return;
 		}
 		const sinceMs = nowMs();
-		if (this.#take(descriptor, peer, false)) return;
+		const pending = { descriptor, peer, sinceMs, late: undefined, intervalMs: intervalMsMin, dueMs: sinceMs + intervalMsMin };
+		if (this.#take(pending, false)) return;
 		for (const oldest of this.#pending) {
 			if (this.#pending.size < pendingMax) break;
 			this.#expire(oldest);
 		}
-		this.#pending.add({ descriptor, peer, sinceMs, intervalMs: intervalMsMin, dueMs: sinceMs + intervalMsMin });
+		this.#pending.add(pending);
 		this.#timer ??= setTimeout(this.#onTimer, intervalMsMin);
 	}
 
 	/** False = it must be checked again. */
-	#take(descriptor: number, peer: string, isChecked: boolean): boolean {
+	#take(connection: Pick<Pending, "descriptor" | "peer"> & { late?: Reply | undefined }, isChecked: boolean): boolean {
 		const { read, onError } = this.#parts;
+		const { descriptor, peer } = connection;
 		try {
 			const length = peek(descriptor, this.#bytes);
 			if (length < 0 && !isChecked) return false;
@@ -151,8 +155,10 @@ export class PeekedConnections {
 			const beginning = read(this.#bytes, length, peer, isChecked);
 			if (beginning.kind === "complete") beginning.take(descriptor);
 			else if (beginning.kind === "refused") this.#refuse(descriptor, beginning.reply);
-			else if (!isChecked && !hasHungUp(descriptor)) return false;
-			else closeDescriptor(descriptor);
+			else if (!isChecked && !hasHungUp(descriptor)) {
+				connection.late = beginning.late;
+				return false;
+			} else closeDescriptor(descriptor);
 		} catch (error) {
 			closeDescriptor(descriptor);
 			// The client has broken the connection.
@@ -168,7 +174,7 @@ export class PeekedConnections {
 		let nextMs = Number.POSITIVE_INFINITY;
 		for (const pending of this.#pending) {
 			if (pending.dueMs <= now) {
-				if (this.#take(pending.descriptor, pending.peer, false)) {
+				if (this.#take(pending, false)) {
 					this.#pending.delete(pending);
 					continue;
 				}
@@ -186,7 +192,8 @@ export class PeekedConnections {
 
 	#expire(pending: Pending): void {
 		this.#pending.delete(pending);
-		this.#refuse(pending.descriptor, this.#parts.late);
+		if (pending.late === undefined) this.#refuse(pending.descriptor, this.#parts.late);
+		else this.#answer(pending.descriptor, pending.late);
 	}
 
 	#refuse(descriptor: number, reply: Reply): void {

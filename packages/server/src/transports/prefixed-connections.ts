@@ -1,4 +1,4 @@
-import { proxyHeaderBytesMax, type Reply, readProxyHeader, refusal } from "@shardcast/http";
+import { proxyHeaderBytesMax, readProxyHeader, refusal } from "@shardcast/http";
 import { discard } from "@shardcast/native";
 import type { Counters } from "@shardcast/scoreboard";
 import { type Beginning, PeekedConnections, type PeekedConnectionsParts } from "./peeked-connections.ts";
@@ -13,18 +13,20 @@ export interface PrefixedConnectionsParts extends Pick<PeekedConnectionsParts, "
 	readonly counters: Pick<Counters, "add">;
 }
 
-const carriageReturn = 0x0d;
+/** How a second header begins: in version 1, which no request does, and in version 2. */
+const secondHeaders = ["PROXY ", "\r"].map((text) => Buffer.from(text));
+const secondBytesMax = 6;
 
 /**
- * Connections that begin with a PROXY header (`--proxy-protocol`). Removes the header and passes the connection on with the address in it. Reads nothing
- * after the header. The balancer has already checked the header of its connections: it is complete and from a trusted proxy.
+ * Connections that begin with a PROXY header (`--proxy-protocol`). Removes the header and passes the connection on with the address in it, once the
+ * bytes after it show that the client has sent no header itself. The balancer has already checked the header of its connections: it is complete and from a trusted proxy.
  */
 export class PrefixedConnections extends PeekedConnections {
 	constructor(parts: PrefixedConnectionsParts) {
 		const { isTrusted, isProxy, counters } = parts;
 		super({
 			...parts,
-			bytesMax: proxyHeaderBytesMax + 1,
+			bytesMax: proxyHeaderBytesMax + secondBytesMax,
 			// The balancer can be recognised only by its header.
 			refuses: (peer) => (isTrusted(peer) || isProxy !== null ? null : refusal("proxy_header")),
 			read: (bytes, length, peer, isChecked) => readPrefix(parts, bytes, length, peer, isChecked),
@@ -38,10 +40,14 @@ function readPrefix(parts: PrefixedConnectionsParts, bytes: Buffer, length: numb
 	const { isTrusted, isProxy, adopt } = parts;
 	const header = readProxyHeader(bytes, length);
 	if (header.status === "incomplete" && !isChecked) return { kind: "incomplete" };
-	const mayTell = isChecked || isTrusted(peer) || (header.status === "complete" && header.token !== "" && isProxy?.(header.token) === true);
+	if (header.status !== "complete") return notPrefixed;
+	const isOurs = isChecked || (header.token !== "" && isProxy?.(header.token) === true);
+	if (!isOurs && !isTrusted(peer)) return notPrefixed;
 	// A second header would come from the client.
-	if (header.status !== "complete" || !mayTell || (length > header.bytes && bytes[header.bytes] === carriageReturn))
-		return { kind: "refused", reply: notPrefixed };
+	const rest = bytes.subarray(header.bytes, Math.min(length, header.bytes + secondBytesMax));
+	if (secondHeaders.some((start) => rest.length >= start.length && rest.indexOf(start) === 0)) return notPrefixed;
+	// The balancer may connect before it has a request; it has checked what clients send.
+	if (!isOurs && secondHeaders.some((start) => start.indexOf(rest) === 0)) return withoutRequest;
 	return {
 		kind: "complete",
 		take: (descriptor) => {
@@ -51,4 +57,8 @@ function readPrefix(parts: PrefixedConnectionsParts, bytes: Buffer, length: numb
 	};
 }
 
-const notPrefixed: Reply = refusal("proxy_header");
+const notPrefixed: Beginning = { kind: "refused", reply: refusal("proxy_header") };
+const withoutRequest: Beginning = {
+	kind: "incomplete",
+	late: refusal("head_timeout", "no request arrived in time after the PROXY header"),
+};

@@ -90,6 +90,9 @@ async function answer(socket: Socket, until: RegExp): Promise<string> {
 	return text;
 }
 
+/** Longer than the interval at which the port looks at the first bytes of a connection. */
+const waitForPeek = () => new Promise((resolve) => setTimeout(resolve, 20));
+
 /** Matches nothing. */
 const never = /(?!)/;
 const get = "GET /address HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -194,6 +197,41 @@ describe("connections that begin with a PROXY header", () => {
 		await start();
 		expect(await rig.say(Buffer.concat([Buffer.from(line), binary(7), Buffer.from(get)]))).toMatch(/^HTTP\/1.1 400/);
 		expect(rig.refused()).toBe(1);
+	});
+
+	it.each([
+		["version 1", Buffer.from(line)],
+		["version 2", binary(7)],
+		["version 1 and a request", Buffer.from(line + get)],
+		["version 2 and a request", Buffer.concat([binary(7), Buffer.from(get)])],
+	])("a client behind the proxy cannot send a second header in a later segment: %s", async (_, second) => {
+		await start();
+		const socket = await rig.connect();
+		socket.write(line);
+		await waitForPeek();
+		for (const part of [second.subarray(0, 3), second.subarray(3)]) {
+			socket.write(part);
+			await waitForPeek();
+		}
+		expect(await answer(socket, never)).toMatch(/^HTTP\/1.1 400[\s\S]*"code":"proxy_header"/);
+		expect(rig.refused()).toBe(1);
+	});
+
+	it("without a request after the header they have the time of a head, and are not counted as refused", async () => {
+		await start(["127.0.0.1"], null, 200);
+		expect(await rig.say(line)).toMatch(/^HTTP\/1.1 408/);
+		expect(rig.refused()).toBe(0);
+	});
+
+	it.each(["POST", "PUT", "PROPFIND"])("a request after the header may begin like one, and in pieces: %s", async (method) => {
+		await start();
+		const socket = await rig.connect();
+		for (const part of [line, ...method.slice(0, 4), `${method.slice(4)} /address HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`]) {
+			socket.write(part);
+			await waitForPeek();
+		}
+		expect(await answer(socket, /\r\n\r\n/)).toMatch(/^HTTP\/1.1 40[45]/);
+		expect(rig.refused()).toBe(0);
 	});
 
 	it("without one they are refused with 400, and counted", async () => {
