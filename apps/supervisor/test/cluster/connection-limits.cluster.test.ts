@@ -45,6 +45,12 @@ function ask(port: number, localAddress: string, request: string, skipped = 0): 
 	});
 }
 
+/** Asks for a WebSocket from that address, with these lines of X-Forwarded-For. */
+async function forwarded(port: number, localAddress: string, ...lines: string[]): Promise<number> {
+	const head = upgradeHead.replace("\r\n\r\n", `\r\n${lines.map((line) => `X-Forwarded-For: ${line}\r\n`).join("")}\r\n`);
+	return (await ask(port, localAddress, head)).status;
+}
+
 /** Publishes one message after the other; how many were taken, and how many could have been by then at five per second. */
 async function publishAtFive(ports: readonly number[], localAddress: string, times: number) {
 	const beganMs = performance.now();
@@ -171,7 +177,7 @@ describe.each(["handoff", "proxy"] as const)("rates of new connections, %s", (mo
 		const cluster = await start("--config", file);
 		try {
 			const before = [(await upgrade(shardPort(cluster, 0))).socket, (await upgrade(shardPort(cluster, 1))).socket];
-			writeFileSync(file, "limits: {max_connections: 100, max_connections_per_ip: 6}\n");
+			writeFileSync(file, "limits: {max_connections: 100, max_connections_per_ip: 6}\nnetwork: {trusted_proxies: [127.0.0.96/30]}\n");
 			cluster.process.signal("SIGHUP");
 			await cluster.process.waitForOutput(/limits\.max_connections_per_ip 0 → 6/, 5_000);
 			// The shards have heard of it when one refuses what would be too many.
@@ -207,6 +213,18 @@ describe.each(["handoff", "proxy"] as const)("rates of new connections, %s", (mo
 			const again = admitted(await statuses(shardPort(cluster, 1), 10));
 			expect(again).toBeGreaterThanOrEqual(open[0]! - 1);
 			expect(again).toBeLessThanOrEqual(open[0]!);
+			// Behind a load balancer of the trusted list, the client's address counts, which is the last one that is not in the list.
+			const ports = [balancerPort(cluster), shardPort(cluster, 0), shardPort(cluster, 1)];
+			const through = (index: number, ...lines: string[]) => forwarded(ports[index % 3]!, `127.0.0.${97 + (index % 2)}`, ...lines);
+			const lines = [["203.0.113.5"], ["198.51.100.9, 203.0.113.5"], ["198.51.100.8", "203.0.113.5, 127.0.0.98"]];
+			const behind: number[] = [];
+			for (let index = 0; index < 8; index++) behind.push(await through(index, ...lines[(index >> 1) % 3]!));
+			expect(behind, "connections of one client behind trusted proxies").toEqual([...Array(6).fill(101), 429, 429]);
+			expect(await through(0, "203.0.113.6"), "another client behind the same proxy").toBe(101);
+			const claimed: number[] = [];
+			for (let index = 0; index < 7; index++) claimed.push(await forwarded(ports[index % 3]!, "127.0.0.95", `203.0.113.${10 + index}`));
+			expect(claimed, "what a client outside of the list claims").toEqual([...Array(6).fill(101), 429]);
+
 			const scrape = await Scrape.of(cluster.httpUrl);
 			expect(scrape.sum("shardcast_connections_refused_total", { reason: "per_ip" })).toBeGreaterThanOrEqual(30);
 			expect(scrape.sum("shardcast_addresses_lost_total")).toBe(0);

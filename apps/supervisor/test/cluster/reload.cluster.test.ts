@@ -49,6 +49,13 @@ async function upgradeFrom(url: string, origin: string): Promise<number> {
 	}
 }
 
+/** The statuses of publications with this key, "" = none: through the balancer, and on each shard's port. */
+function publishedWith(cluster: Cluster, key: string): Promise<number[]> {
+	const urls = [cluster.httpUrl, cluster.shardUrl(0), cluster.shardUrl(1)].map((url) => `${url.replace("ws:", "http:")}/api/publish`);
+	const headers = { "content-type": "application/json", ...(key !== "" && { "x-api-key": key }) };
+	return Promise.all(urls.map(async (url) => (await httpRequest(url, { method: "POST", headers, body: '{"data":1}' })).status));
+}
+
 async function closedAboveRate(url: string): Promise<number> {
 	const client = await LibraryClient.open(url);
 	for (let count = 0; count < 20; count++) client.send("x");
@@ -131,6 +138,29 @@ describe("SIGHUP on a running cluster", () => {
 				);
 				await reload(cluster.process, "console: {token: none}\n");
 				expect(cluster.process.log()).toContain("now open: every user of this machine can open the console");
+				// Keys of the server API: set, changed while both are valid, and the former one taken back.
+				const key = { first: "the-first-key", second: "the-second-key", listed: "the-key-of-billing" };
+				for (const [options, answers] of [
+					// Open: nobody asks for a key.
+					["console: {token: none}\n", [200, 200, 200, 200]],
+					[`http_api: {key: ${key.first}}\nconsole: {token: none}\n`, [401, 200, 401, 401]],
+					[
+						`http_api: {key: none, keys: [{name: app, key: ${key.second}, former_key: ${key.first}}, {name: billing, key: ${key.listed}}]}\nconsole: {token: none}\n`,
+						[401, 200, 200, 200],
+					],
+					[`http_api: {key: none, keys: [{name: app, key: ${key.second}}]}\nconsole: {token: none}\n`, [401, 401, 200, 401]],
+				] as const) {
+					expect(await reload(cluster.process, options), options).toMatch(/^configuration reloaded/);
+					const wanted = answers.map((status) => [status, status, status].join()).join(" ");
+					let answered = "";
+					const given = async () =>
+						(answered = (await Promise.all(["", ...Object.values(key)].map((each) => publishedWith(cluster, each)))).join(" "));
+					await waitFor(async () => (await given()) === wanted, {
+						deadlineMs: 5_000,
+						what: `${wanted} without a key and with each of three, after a reload`,
+					}).catch((error: Error) => expect(answered, error.message).toBe(wanted));
+				}
+				for (const secret of Object.values(key)) expect(cluster.process.log(), "a key in the log").not.toContain(secret);
 				await Promise.all([...clients, ...more].map((client) => client.close()));
 			} finally {
 				await cluster.stop();
