@@ -67,6 +67,6 @@ export class BackendCounts {
 
 	failed(kind: CallFailure, status: number): void {
 		this.failures[kind]++;
-		if (status !== 0) this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
+		if (status !== 0 && status !== 200) this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
 	}
 }

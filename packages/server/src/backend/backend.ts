@@ -36,7 +36,7 @@ export interface Call {
 
 export type CallOutcome =
 	| { readonly body: Buffer }
-	/** @property status 0 = none came. @property detail a code such as ECONNREFUSED, never what the backend or the client sent. */
+	/** @property status of the answer that came or began; 0 = none did. @property detail a code such as ECONNREFUSED, never what the backend or the client sent. */
 	| { readonly failure: CallFailure; readonly status: number; readonly detail: string }
 	/** The signal was aborted. */
 	| "abandoned";
@@ -168,6 +168,8 @@ class PendingCall {
 	readonly #open: (body: Uint8Array, headers: Call["headers"]) => ClientRequest;
 	readonly #timer: NodeJS.Timeout;
 	#request: ClientRequest | null = null;
+	/** Of the answer that has begun. */
+	#status = 0;
 	#isOver = false;
 
 	constructor(
@@ -188,7 +190,7 @@ class PendingCall {
 			request = this.#open(this.#call.body, this.#call.headers);
 		} catch (error) {
 			// A header that cannot be sent.
-			this.fail("invalid", 0, (error as NodeJS.ErrnoException).code ?? "");
+			this.fail("invalid", (error as NodeJS.ErrnoException).code ?? "");
 			return;
 		}
 		this.#request = request;
@@ -197,8 +199,8 @@ class PendingCall {
 		request.end(this.#call.body);
 	}
 
-	fail(failure: CallFailure, status = 0, detail = ""): void {
-		this.#end({ failure, status, detail });
+	fail(failure: CallFailure, detail = ""): void {
+		this.#end({ failure, status: this.#status, detail });
 	}
 
 	/** It never begins. */
@@ -212,18 +214,19 @@ class PendingCall {
 
 	#read(response: IncomingMessage): void {
 		const { statusCode: status = 0 } = response;
+		this.#status = status;
 		const parts: Buffer[] = [];
 		let bytes = 0;
 		response.on("data", (part: Buffer) => {
 			bytes += part.length;
-			if (bytes > this.#replyBytesMax) this.fail("too_large", status === 200 ? 0 : status);
+			if (bytes > this.#replyBytesMax) this.fail("too_large");
 			else parts.push(part);
 		});
-		response.on("error", () => this.fail("reset", 0, "ECONNRESET"));
+		response.on("error", () => this.fail("reset", "ECONNRESET"));
 		// The body of a failure is read too, and thrown away: so the connection can be used again.
 		response.on("end", () => {
 			if (status === 200) this.#end({ body: Buffer.concat(parts) });
-			else this.fail(status >= 300 && status < 400 ? "redirect" : "status", status);
+			else this.fail(status >= 300 && status < 400 ? "redirect" : "status");
 		});
 	}
 
@@ -236,7 +239,7 @@ class PendingCall {
 			this.begin();
 			return;
 		}
-		this.fail(failure, 0, error.code ?? "");
+		this.fail(failure, error.code ?? "");
 	}
 
 	#end(outcome: CallOutcome): void {

@@ -38,8 +38,11 @@ const isRepeatable: Readonly<Record<HookName, boolean>> = {
 	rpc: false,
 };
 
-/** Failures without any answer. One that cannot be used, or a redirect to a page for signing in, may have been meant as a no. */
-const silences: ReadonlySet<string> = new Set<CallFailure>(["timeout", "unreachable", "tls", "reset", "protocol", "queue_full"]);
+/**
+ * Failures without any answer, if no status came either. An answer that cannot be used or that is cut off, or a redirect to a page for signing in, may
+ * have been meant as a no.
+ */
+const silences: ReadonlySet<string> = new Set<CallFailure>(["timeout", "unreachable", "tls", "reset", "queue_full"]);
 
 /** One line about failures in this time: each client may cause one. */
 const lineEveryMs = 10_000;
@@ -114,6 +117,6 @@ export class Hook<H extends HookName> {
 		if (this.name === "rpc") return false;
 		// What exists already outlives a failure, whatever that was, unless the options say otherwise.
 		if (this.name === "refresh" || this.name === "sub_refresh") return onFailure !== "deny" || failure === "stopped";
-		return onFailure === "allow" && (status >= 500 || silences.has(failure));
+		return onFailure === "allow" && (status >= 500 || (status === 0 && silences.has(failure)));
 	}
 }

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { type Config, defaultConfig, type EnabledProxyOptions } from "@shardcast/config";
 import type { ReadMetric } from "@shardcast/telemetry";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -98,6 +100,27 @@ describe("on_failure: allow", () => {
 		backend.replies.set("/connect", reply);
 		expect(await told(rig.open(), { connect: {} })).toMatchObject([{ error: { code: 100 } }]);
 		expect(passed(rig).connect).toBe(0);
+	});
+
+	it.each<[what: string, head: string]>([
+		["a status that says no", "HTTP/1.1 403 Forbidden\r\ncontent-length: 10\r\n\r\nno"],
+		["a redirect", "HTTP/1.1 302 Found\r\ncontent-length: 10\r\n\r\n"],
+		["a reply, perhaps an error", 'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"error":'],
+		["a status that says no, and then no HTTP", "HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\nno chunk\r\n"],
+		["a head that is too long", `HTTP/1.1 403 Forbidden\r\nset-cookie: ${"x".repeat(20_000)}\r\n\r\n`],
+	])("is not for a backend whose answer has begun, and does not end or is cut off: %s", async (_, head) => {
+		for (const ends of [true, false]) {
+			const server = createServer((socket) => {
+				socket.on("error", () => {});
+				socket.once("data", () => (ends ? socket.end(head) : socket.write(head)));
+			});
+			await once(server.listen(0, "127.0.0.1"), "listening");
+			const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+			const rig = rigWith({ connectProxy: allow("/connect", { endpoint, timeoutMs: ends ? 20_000 : 500 }) });
+			expect(await told(rig.open(), { connect: {} }), ends ? "cut off" : "too late").toMatchObject([{ error: { code: 100 } }]);
+			expect(passed(rig).connect).toBe(0);
+			server.close();
+		}
 	});
 
 	it.each<[what: string, options: () => Partial<EnabledProxyOptions>]>([
