@@ -105,6 +105,18 @@ it("a message that would be too long once it is inflated ends its connection, ho
 	expect(other.got).toEqual([]);
 });
 
+it("an offer that cannot be kept, such as of a smaller window, is declined", async () => {
+	const { url } = await start();
+	const asked = async (extensions: string) => {
+		const socket = new WebSocket(`${url}/`, { perMessageDeflate: false, headers: { "Sec-WebSocket-Extensions": extensions } });
+		sockets.push(socket);
+		// The client of these tests refuses an extension that it has not offered itself.
+		return once(socket, "open").then(() => "declined", String);
+	};
+	expect(await asked("permessage-deflate; server_max_window_bits=9")).toBe("declined");
+	expect(await asked("permessage-deflate; server_max_window_bits=15")).not.toBe("declined");
+});
+
 it("nothing is offered unless it is switched on", async () => {
 	const { url } = await start({ webSocketCompression: false });
 	expect((await Client.open(`${url}/`)).socket.extensions).toBe("");
