@@ -12,11 +12,24 @@ export const commandLine: CommandLineSpec = {
 	version,
 	groups: { config: "Print or check the configuration.", token: "Create or check tokens of clients." },
 	commands: [
-		{ name: "multi", summary: "Run a cluster: supervisor, balancer and shards.", options: keysOf("multi"), run: multi },
-		{ name: "single", summary: "Run one shard in one process, without a balancer.", options: keysOf("single"), run: single },
+		{
+			name: "multi",
+			summary: "Run a cluster: supervisor, balancer and shards.",
+			example: "shardcast multi --shards 4 --lb-addr :3005 --allowed-origins https://example.com",
+			options: keysOf("multi"),
+			run: multi,
+		},
+		{
+			name: "single",
+			summary: "Run one shard in one process, without a balancer.",
+			example: "shardcast single --addr 127.0.0.1:3000 --allowed-origins https://example.com",
+			options: keysOf("single"),
+			run: single,
+		},
 		{
 			name: "top",
 			summary: "Show the live counters of a running cluster.",
+			example: "shardcast top --once",
 			options: ["clusterDirectory"],
 			ownFlags: [
 				{ name: "once", help: "Print the table once and exit; this is the default if the output is not a terminal." },
@@ -27,6 +40,7 @@ export const commandLine: CommandLineSpec = {
 		{
 			name: "config print",
 			summary: "Print all options and where each value came from, as a config file without secrets.",
+			example: "shardcast config print --config shardcast.yaml --shards 4",
 			options: configKeys,
 			ownFlags: [{ name: "json", help: "Print a config file in JSON, without where the values came from." }],
 			run: configPrint,
@@ -34,6 +48,7 @@ export const commandLine: CommandLineSpec = {
 		{
 			name: "token create",
 			summary: "Sign a token with client.token.hmac_secret_key of the configuration, or with a private key, and print it.",
+			example: "shardcast token create --config shardcast.yaml --user 42 --channels news,chat:team --expires 24h",
 			options: publicTokenKeys(configKeys),
 			ownFlags: [
 				{ name: "user", argument: "<id>", help: "The user; without it the token is for an anonymous one." },
@@ -51,9 +66,16 @@ export const commandLine: CommandLineSpec = {
 		{
 			name: "token check",
 			summary: "Read a token from stdin, print its claims, and say whether it is valid here, or why not (status 1).",
+			example: "shardcast token create --config shardcast.yaml --user 42 | shardcast token check --config shardcast.yaml",
 			options: publicTokenKeys(configKeys),
 			run: async (input) => (await import("./commands/token.ts")).tokenCheck(input),
 		},
-		{ name: "config check", summary: "Check all options without starting anything.", options: configKeys, run: configCheck },
+		{
+			name: "config check",
+			summary: "Check all options without starting anything.",
+			example: "shardcast config check --config shardcast.yaml",
+			options: configKeys,
+			run: configCheck,
+		},
 	],
 };

@@ -1,10 +1,13 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { BoardLayout, ClusterDirectory, HeaderWord, Scoreboard } from "@shardcast/scoreboard";
 import { asAnotherUser, canBeAnotherUser, freePorts, ManagedProcess } from "@shardcast/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { commandLine } from "../src/cli.ts";
 
 const main = join(import.meta.dirname, "../dist/main.js");
 let folder: string;
@@ -167,6 +170,23 @@ it("help lists every option with its default, and is no error", async () => {
 	expect(code).toBe(0);
 	expect(lines.join("\n")).toMatch(/--shutdown-timeout <duration> [\s\S]*\(default:\s+30s\)/);
 	expect((await run(["--help"])).code).toBe(0);
+});
+
+it("the help of each command ends with an example that works", async () => {
+	const { name, example } = commandLine.commands.at(-1)!;
+	expect((await run([...name.split(" "), "--help"])).lines.slice(-2)).toEqual(["Example:", `  ${example}`]);
+	writeFileSync(join(folder, "shardcast.yaml"), "client: {token: {hmac_secret_key: a-long-secret}}\n");
+	writeFileSync(join(folder, "shardcast"), `#!/bin/sh\nexec ${process.execPath} ${main} "$@"\n`, { mode: 0o755 });
+	const env = { PATH: `${folder}:${process.env.PATH}`, SHARDCAST_CLUSTER_DIRECTORY: folder };
+	const tried = commandLine.commands.map(async ({ name, example }) => {
+		// Those that serve are only checked.
+		const command = example.replace(/\bshardcast (multi|single) /, "shardcast config check ");
+		const child = spawn("bash", ["-o", "pipefail", "-c", command], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+		const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+		return [name, example.includes(`shardcast ${name} `) ? "has one" : `none: "${example}"`, code === 0 ? "works" : `${output}${errors}`];
+	});
+	const noCluster = `shardcast: no cluster runs in ${folder}; start one with \`shardcast multi\`\n`;
+	expect(await Promise.all(tried)).toEqual(commandLine.commands.map(({ name }) => [name, "has one", name === "top" ? noCluster : "works"]));
 });
 
 it("config print tells where each value came from, and hides secrets", async () => {

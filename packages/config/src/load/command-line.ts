@@ -25,6 +25,8 @@ export interface CommandSpec {
 	/** "multi" or, for a command of a group, "config print". */
 	readonly name: string;
 	readonly summary: string;
+	/** A command line for a shell, at the end of the help. */
+	readonly example: string;
 	/** The options that it takes as flags. */
 	readonly options: readonly ConfigKey[];
 	readonly ownFlags?: readonly OwnFlag[];
@@ -76,6 +78,7 @@ export async function runCommandLine(
 		const parent = groups.get(words[0]) ?? program;
 		const target = parent.command(words[words.length - 1]).description(command.summary);
 		addFlags(target, command);
+		target.addHelpText("after", `\nExample:\n  ${command.example}`);
 		target.action(async () => {
 			const given = target.opts<Record<string, string | boolean | undefined>>();
 			const input = { flags: flagsOf(command, given), file: given.config as string | undefined, environment };
