@@ -1,5 +1,7 @@
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import { defaultConfig } from "@shardcast/config";
-import { httpRequest, type RawClient, waitFor } from "@shardcast/testkit";
+import { httpRequest, RawClient, waitFor } from "@shardcast/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { startShards, type TestShards } from "../harness.ts";
 
@@ -33,8 +35,8 @@ async function start(): Promise<TestShards> {
 
 /** The number at the begin of what was published. */
 const numbered = (number: number): string => `${number}:`.padEnd(bytes, ".");
-const numbersOf = (client: RawClient): number[] =>
-	client.messages.flatMap((message) => [...message.bytes.toString().matchAll(/(\d+):\.+/g)].map((match) => Number(match[1])));
+const numbersIn = (text: string): number[] => [...text.matchAll(/(\d+):\.+/g)].map((match) => Number(match[1]));
+const numbersOf = (client: RawClient): number[] => client.messages.flatMap((message) => numbersIn(message.bytes.toString()));
 
 class Publisher {
 	sent = 0;
@@ -64,6 +66,54 @@ async function subscriber({ rawClient }: TestShards, channel: string): Promise<R
 	client.send(`{"id":1,"connect":{}}\n${JSON.stringify({ id: 2, subscribe: { channel, recoverable: true } })}`);
 	await waitFor(() => client.texts().join("\n").includes('"id":2'), { deadlineMs: 5000, what: "the reply to the subscribe" });
 	return client;
+}
+
+/** A client of the protocol that has subscribed, and reads nothing until it is told to. */
+interface SlowReader {
+	resume(): void;
+	numbers(): number[];
+	leave(): void;
+}
+
+/** Reads the answer of a stream; of what comes while it is paused, Node.js takes some 64 KiB from the kernel. */
+async function slowStream({ shards }: TestShards, path: string, body: string): Promise<SlowReader> {
+	const asked = request(`${shards[0].httpUrl}${path}`, { method: body === "" ? "GET" : "POST" }).end(body);
+	const [response] = (await once(asked, "response")) as [IncomingMessage];
+	const parts: Buffer[] = [];
+	response.on("data", (part: Buffer) => parts.push(part)).on("error", () => {});
+	const text = () => Buffer.concat(parts).toString("latin1");
+	await waitFor(() => text().includes('"subs"'), { deadlineMs: 5000, what: `the reply on ${path}` });
+	response.pause();
+	return { resume: () => void response.resume(), numbers: () => numbersIn(text()), leave: () => void response.destroy() };
+}
+
+/** {id: 1, connect: {}} and {id: 2, subscribe: {channel}}, each with its length. */
+function protobufCommands(channel: string): Uint8Array {
+	const name = [10, channel.length, ...Buffer.from(channel)];
+	const subscribe = [8, 2, 42, name.length, ...name];
+	return Uint8Array.of(4, 8, 1, 34, 0, subscribe.length, ...subscribe);
+}
+
+async function slowProtobuf({ shards }: TestShards, channel: string): Promise<SlowReader> {
+	const client = await RawClient.open(`${shards[0].url}/connection/websocket`, { "Sec-WebSocket-Protocol": "centrifuge-protobuf" });
+	const replied = Buffer.of(8, 2, 50);
+	client.send(protobufCommands(channel));
+	await waitFor(() => client.messages.some(({ bytes }) => bytes.includes(replied)), {
+		deadlineMs: 5000,
+		what: "the reply to the subscribe",
+	});
+	client.socket.tcp.pause();
+	return { resume: () => void client.socket.tcp.resume(), numbers: () => numbersOf(client), leave: () => void client.socket.tcp.destroy() };
+}
+
+/** One of each transport that drops other than by frames of text. */
+async function slowReaders(cluster: TestShards, channel: string): Promise<Readonly<Record<string, SlowReader>>> {
+	const connect = JSON.stringify({ id: 1, connect: { subs: { [channel]: {} } } });
+	return {
+		"server-sent events": await slowStream(cluster, `/connection/sse?cf_connect=${encodeURIComponent(connect)}`, ""),
+		"HTTP streaming": await slowStream(cluster, "/connection/http_stream", connect),
+		Protobuf: await slowProtobuf(cluster, channel),
+	};
 }
 
 const counts = ({ shards }: TestShards) => {
@@ -131,6 +181,39 @@ describe("a client that reads too slowly", () => {
 		await waitFor(() => numbersOf(slow).length === publisher.sent, { deadlineMs: 5000, what: "the next publication" });
 		expect(numbersOf(slow)).toEqual(Array.from({ length: publisher.sent }, (_, index) => index));
 		expect(counts(cluster)).toMatchObject({ oldest: 0, replaced: 0, gaps: 1 });
+	});
+});
+
+describe("clients of each transport that read too slowly", () => {
+	const symbol = (number: number) => ({ symbol: `s${number % 3}` });
+	it.each([
+		["drop-oldest", "news", "oldest", 1],
+		["keep-latest", "latest:prices", "replaced", 3],
+	] as const)("%s: each misses as much as is counted, none is closed, and all get what is new", async (_, channel, count, newest) => {
+		const cluster = await start();
+		const publisher = new Publisher(cluster, channel);
+		const readers = await slowReaders(cluster, channel);
+		const all = Object.values(readers);
+		while (counts(cluster).clients < all.length && publisher.sent < 5000) await publisher.publish(6, symbol);
+		expect(counts(cluster).clients, "clients that read too slowly").toBe(all.length);
+		// More than any lane holds.
+		await publisher.publish((2 * maxBufferedBytes) / bytes, symbol);
+		for (const reader of all) reader.resume();
+		await waitFor(() => counts(cluster).clients === 0, { deadlineMs: 10_000, what: "all clients out of their lanes" });
+		await publisher.publish(3, symbol);
+		let missed = 0;
+		for (const [name, reader] of Object.entries(readers)) {
+			await waitFor(() => reader.numbers().includes(publisher.sent - 1), { deadlineMs: 5000, what: `${name}: the newest message` });
+			const got = reader.numbers();
+			expect(got, `${name}: in order, none twice`).toEqual([...new Set(got)].sort((one, other) => one - other));
+			expect(got.length, `${name}: messages, of which it missed some`).toBeLessThan(publisher.sent);
+			expect(got.slice(-3 - newest), `${name}: the newest of each key, and what came later`).toEqual(
+				Array.from({ length: 3 + newest }, (_, index) => publisher.sent - 3 - newest + index),
+			);
+			missed += publisher.sent - got.length;
+		}
+		expect(counts(cluster)).toMatchObject({ oldest: 0, replaced: 0, [count]: missed, gaps: 0 });
+		for (const reader of all) reader.leave();
 	});
 });
 
