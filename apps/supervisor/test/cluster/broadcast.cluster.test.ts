@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
 import {
 	allowedCpus,
 	type Cluster,
@@ -10,6 +12,7 @@ import {
 	waitFor,
 } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
 import { Fleet, flawless } from "../support/fleet.ts";
 
 const shards = 3;
@@ -18,7 +21,7 @@ for (const mode of ["handoff", "proxy"] as const)
 	describe(`a cluster of ${shards} shards, ${mode}`, () => {
 		let cluster: Cluster;
 		beforeAll(async () => {
-			cluster = await startCluster({ shards, flags: ["--lb-mode", mode] });
+			cluster = await startCluster({ shards, flags: ["--lb-mode", mode, "--websocket-compression"] });
 		});
 		afterAll(async () => {
 			expect((await cluster.stop()).code, cluster.log()).toBe(0);
@@ -52,6 +55,26 @@ for (const mode of ["handoff", "proxy"] as const)
 				what: "the senders to hear each other",
 			});
 			await fleet.close();
+		});
+
+		it("compresses for clients that offer it, through the balancer and on a shard's port, and reads what they compress", async () => {
+			const open = async (url: string) => {
+				const socket = new WebSocket(url, { perMessageDeflate: { threshold: 0 } });
+				await once(socket, "open");
+				return { socket, got: once(socket, "message").then(([bytes]) => String(bytes)) };
+			};
+			const [sender, ...listeners] = await Promise.all([cluster.url, cluster.url, cluster.shardUrl(1)].map(open));
+			const plain = await LibraryClient.open(cluster.url);
+			const extensions = [sender!, ...listeners].map(({ socket }) => socket.extensions);
+			expect(extensions).toEqual(["permessage-deflate", "permessage-deflate", "permessage-deflate"]);
+			const read = () => listeners.map(({ socket }) => (socket as unknown as { _socket: Socket })._socket.bytesRead);
+			const [before, text] = [read(), "to all ".repeat(2000)];
+			sender!.socket.send(text);
+			expect(await Promise.all(listeners.map(({ got }) => got))).toEqual([text, text]);
+			expect((await plain.waitForMessages(1))[0]!.bytes.toString()).toBe(text);
+			for (const [index, after] of read().entries()) expect(after - before[index]!, "bytes of 14000 that repeat").toBeLessThan(1000);
+			for (const { socket } of [sender!, ...listeners]) socket.terminate();
+			await plain.close();
 		});
 
 		it.each([

@@ -57,7 +57,6 @@ export const instead: ReadonlyMap<string, string> = new Map([
 	["http_server.port", "balancer.address"],
 	["node.name", "node.id"],
 	["prometheus", "/metrics"],
-	["websocket.message_size_limit", "limits.max_payload"],
 ]);
 
 /** In a namespace, and in `channel.without_namespace`. */

@@ -16,6 +16,7 @@ import {
 	waitFor,
 } from "@shardcast/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
 import { createServer, type Server } from "../../src/library/server.ts";
 
 let folder: string;
@@ -40,7 +41,7 @@ beforeAll(async () => {
 	other = makeCertificate(folder, { name: "other", serverNames: ["other.example", "*.other.example"] });
 	put(first);
 	const tlsCertificates = [{ certFile: other.certFile, keyFile: other.keyFile, serverNames: [] }];
-	const tls = { tlsCert: cert(), tlsKey: key(), tlsCertificates, headTimeoutMs: 300 };
+	const tls = { tlsCert: cert(), tlsKey: key(), tlsCertificates, headTimeoutMs: 300, webSocketCompression: true };
 	server = createServer({ addr: "127.0.0.1:0", ...tls }, { log: silentLog(), statusLine: false });
 	await server.run();
 });
@@ -102,6 +103,33 @@ describe("a server with TLS", () => {
 		expect(await nameFor("a.other.example")).toBe("other");
 		expect(await nameFor("nobody.example")).toBe("first");
 		expect(await nameFor()).toBe("first");
+	});
+
+	it("compresses for clients of each certificate, and not for those that do not offer it", async () => {
+		const open = async (servername: string, perMessageDeflate: boolean) => {
+			const options = { servername, perMessageDeflate, rejectUnauthorized: false };
+			const socket = new WebSocket(server.url, options);
+			await once(socket, "open");
+			const got = once(socket, "message").then(([bytes]) => String(bytes));
+			return { socket, got };
+		};
+		const clients = await Promise.all([open("first.example", true), open("other.example", true), open("first.example", false)]);
+		try {
+			expect(clients.map(({ socket }) => socket.extensions)).toEqual(["permessage-deflate", "permessage-deflate", ""]);
+			const connected = clients.map(({ socket }) => (socket as unknown as { _socket: TLSSocket })._socket);
+			expect(connected.map((socket) => socket.getPeerCertificate().subject.CN)).toEqual(["first", "other", "first"]);
+			const read = () => connected.map((socket) => socket.bytesRead);
+			const [before, data] = [read(), "over TLS ".repeat(1000)];
+			await postJson(`${server.url.replace("wss", "https")}/api/publish`, { data });
+			expect(await Promise.all(clients.map(({ got }) => got))).toEqual([data, data, data]);
+			const bytes = read().map((after, index) => after - before[index]!);
+			expect(
+				bytes.map((count) => count < 1000),
+				`bytes on the wire: ${bytes}`,
+			).toEqual([true, true, false]);
+		} finally {
+			for (const { socket } of clients) socket.terminate();
+		}
 	});
 
 	it("speaks TLS 1.2 and 1.3, and nothing older", async () => {
