@@ -1,0 +1,166 @@
+import type { Config } from "@shardcast/config";
+import { keepRevocationQuestion, type RevocationChange, revokeQuestion } from "@shardcast/control";
+import { describe, expect, it, vi } from "vitest";
+import { type CentrifugeClient, CentrifugeRig } from "../../../support/centrifuge-rig.ts";
+import { tokenOf, tokenSecret } from "../../../support/tokens.ts";
+
+const config: Partial<Config> = { clientInsecure: false, tokenHmacSecret: tokenSecret };
+
+async function connect(rig: CentrifugeRig, claims: object): Promise<CentrifugeClient> {
+	const client = rig.open();
+	client.send({ connect: { token: await tokenOf({ ...claims }) }, id: 1 });
+	await vi.waitFor(() => expect(client.session.isGone || client.session.backlog === null, "connect is over").toBe(true), {
+		timeout: 8_000,
+		interval: 1,
+	});
+	return client;
+}
+
+async function change(rig: CentrifugeRig, request: RevocationChange): Promise<number> {
+	expect(await rig.questions.ask(keepRevocationQuestion, request)).toBe("kept");
+	return rig.questions.ask(revokeQuestion, request);
+}
+
+/** 0 = it is connected. */
+const codeOf = ({ session }: CentrifugeClient) => session.leaving;
+
+describe("a user that is blocked", () => {
+	it("is disconnected with 3507 and cannot come back until it is unblocked", async () => {
+		const rig = new CentrifugeRig(config);
+		const [first, second, other] = [
+			await connect(rig, { sub: "ann" }),
+			await connect(rig, { sub: "ann" }),
+			await connect(rig, { sub: "bob" }),
+		];
+		expect(await change(rig, { add: { kind: "user", id: "ann" } })).toBe(2);
+		expect([await first.ended, (await second.ended).code, codeOf(other)]).toEqual([{ code: 3507, reason: "permission denied" }, 3507, 0]);
+		expect((await (await connect(rig, { sub: "ann" })).ended).code).toBe(3500);
+		await change(rig, { remove: { kind: "user", id: "ann" } });
+		expect(codeOf(await connect(rig, { sub: "ann" }))).toBe(0);
+	});
+
+	it("is refused by a shard that starts later", async () => {
+		const rig = new CentrifugeRig(config);
+		// The shard is not told.
+		await rig.questions.ask(keepRevocationQuestion, { add: { kind: "user", id: "ann" } });
+		const early = await connect(rig, { sub: "ann" });
+		expect(codeOf(early)).toBe(0);
+		await rig.endpoint.start();
+		expect((await early.ended).code).toBe(3507);
+		expect((await (await connect(rig, { sub: "ann" })).ended).code).toBe(3500);
+	});
+});
+
+describe("a user that is unblocked", () => {
+	it("while a shard starts can come in through that shard, too", async () => {
+		const rig = new CentrifugeRig(config);
+		const { revocations } = rig.endpoint;
+		await rig.questions.ask(keepRevocationQuestion, { add: { kind: "user", id: "ann" } });
+		await rig.endpoint.start();
+		expect(revocations.isBlocked("ann")).toBe(true);
+		// The shard is not told, since it does not serve yet.
+		await rig.questions.ask(keepRevocationQuestion, { remove: { kind: "user", id: "ann" } });
+		revocations.everySecond();
+		await vi.waitFor(() => expect(revocations.isBlocked("ann")).toBe(false));
+	});
+});
+
+describe("a token that is revoked", () => {
+	it("by its jti is refused at connect, refresh and subscribe", async () => {
+		const rig = new CentrifugeRig(config);
+		const client = await connect(rig, { sub: "ann", jti: "t2" });
+		client.replies();
+		expect(await change(rig, { add: { kind: "token", id: "t1" } })).toBe(0);
+		expect(codeOf(client), "a client with another token stays").toBe(0);
+		expect((await (await connect(rig, { sub: "ann", jti: "t1" })).ended).code).toBe(3500);
+		expect(codeOf(await connect(rig, { sub: "ann", jti: "t2" }))).toBe(0);
+		client.send({ subscribe: { channel: "$a", token: await tokenOf({ sub: "ann", channel: "$a", jti: "t1" }) }, id: 2 });
+		await client.settled();
+		expect(client.replies()).toMatchObject([{ error: { code: 103 } }]);
+		client.send({ refresh: { token: await tokenOf({ sub: "ann", jti: "t1" }) }, id: 3 });
+		expect((await client.ended).code).toBe(3500);
+	});
+
+	it("with those of its user from a time on", async () => {
+		const rig = new CentrifugeRig(config);
+		await change(rig, { add: { kind: "user_tokens", id: "ann", before: 100 } });
+		expect((await (await connect(rig, { sub: "ann", iat: 99 })).ended).code).toBe(3500);
+		expect((await (await connect(rig, { sub: "ann" })).ended).code).toBe(3500);
+		expect([codeOf(await connect(rig, { sub: "ann", iat: 100 })), codeOf(await connect(rig, { sub: "bob", iat: 99 }))]).toEqual([0, 0]);
+	});
+
+	it("closes its connections, whoever has them, and nobody else's", async () => {
+		const rig = new CentrifugeRig(config);
+		const clients = [
+			await connect(rig, { sub: "ann", jti: "t1" }),
+			await connect(rig, { sub: "bob", jti: "t1" }),
+			await connect(rig, { sub: "ann", jti: "t2" }),
+			await connect(rig, { sub: "ann" }),
+		];
+		expect(await change(rig, { add: { kind: "token", id: "t1" } }), "connections closed").toBe(2);
+		expect(await clients[0]!.ended).toEqual({ code: 3500, reason: "invalid token" });
+		expect(clients.map(codeOf)).toEqual([3500, 3500, 0, 0]);
+		expect(rig.ended, "shardcast_revoked_ended_total").toEqual({ connection: 2, subscription: 0 });
+	});
+
+	it("closes the connections of older tokens of its user", async () => {
+		const rig = new CentrifugeRig({ ...config, allowAnonymousConnect: true });
+		const clients = [
+			await connect(rig, { sub: "ann", iat: 99 }),
+			await connect(rig, { sub: "ann" }),
+			await connect(rig, { sub: "ann", iat: 100 }),
+			await connect(rig, { sub: "bob", iat: 99 }),
+			rig.connected(),
+		];
+		expect(await change(rig, { add: { kind: "user_tokens", id: "ann", before: 100 } })).toBe(2);
+		expect(clients.map(codeOf)).toEqual([3500, 3500, 0, 0, 0]);
+	});
+
+	it("counts as the one that a client has refreshed with", async () => {
+		const rig = new CentrifugeRig(config);
+		const client = await connect(rig, { sub: "ann", jti: "t1" });
+		client.send({ refresh: { token: await tokenOf({ sub: "ann", jti: "t2" }) }, id: 2 });
+		await client.settled();
+		expect(await change(rig, { add: { kind: "token", id: "t1" } }), "the token before").toBe(0);
+		expect(await change(rig, { add: { kind: "token", id: "t2" } }), "the token now").toBe(1);
+		expect((await client.ended).code).toBe(3500);
+	});
+
+	it("ends the subscriptions that it has begun; the connection stays", async () => {
+		const rig = new CentrifugeRig(config);
+		const client = await connect(rig, { sub: "ann", jti: "t1" });
+		client.send({ subscribe: { channel: "$a", token: await tokenOf({ sub: "ann", channel: "$a", jti: "s1" }) }, id: 2 });
+		client.send({ subscribe: { channel: "$b", token: await tokenOf({ sub: "ann", channel: "$b", jti: "s2" }) }, id: 3 });
+		await client.settled();
+		client.replies();
+		expect(await change(rig, { add: { kind: "token", id: "s1" } })).toBe(1);
+		expect(client.replies()).toEqual([{ push: { channel: "$a", unsubscribe: { code: 2000, reason: "server unsubscribe" } } }]);
+		expect([codeOf(client), client.session.channels]).toEqual([0, ["$b"]]);
+		expect(rig.ended, "shardcast_revoked_ended_total").toEqual({ connection: 0, subscription: 1 });
+	});
+
+	it("is refused when that happens while the connect waits", async () => {
+		const rig = new CentrifugeRig(config);
+		const client = rig.open();
+		client.send({ connect: { token: await tokenOf({ sub: "ann", jti: "t1" }) }, id: 1 });
+		const { tokens, revocations } = rig.endpoint;
+		const { verify } = tokens.connection;
+		tokens.connection.verify = async (token) => {
+			const verified = await verify.call(tokens.connection, token);
+			revocations.change({ add: { kind: "token", id: "t1" } });
+			return verified;
+		};
+		const late = rig.open();
+		late.send({ connect: { token: await tokenOf({ sub: "ann", jti: "t1" }) }, id: 1 });
+		expect([(await client.ended).code, (await late.ended).code]).toEqual([3500, 3500]);
+	});
+
+	it("is not served by a shard that starts later", async () => {
+		const rig = new CentrifugeRig(config);
+		await rig.questions.ask(keepRevocationQuestion, { add: { kind: "token", id: "t1" } });
+		const early = await connect(rig, { sub: "ann", jti: "t1" });
+		expect(codeOf(early)).toBe(0);
+		await rig.endpoint.start();
+		expect((await early.ended).code).toBe(3500);
+	});
+});

@@ -1,0 +1,165 @@
+import { defaultConfig } from "@shardcast/config";
+import type { ToldAddress } from "@shardcast/http";
+import { Scoreboard } from "@shardcast/scoreboard";
+import { type PublishResult, publishTaken } from "@shardcast/wire";
+import { describe, expect, it } from "vitest";
+import { Hub } from "../../../src/hub/hub.ts";
+import { LiveConfig } from "../../../src/lifecycle/live-config.ts";
+import { noAddressSlot } from "../../../src/limits/admission.ts";
+import type { ClientSession } from "../../../src/sessions/client-session.ts";
+import { Lanes } from "../../../src/sessions/lanes/lanes.ts";
+import { LeavingSessions } from "../../../src/sessions/leaving-sessions.ts";
+import { RawEndpoint } from "../../../src/sessions/raw/raw-endpoint.ts";
+import type { RawSession } from "../../../src/sessions/raw/raw-session.ts";
+import { SenderIds } from "../../../src/sessions/sender-ids.ts";
+import { Sessions } from "../../../src/sessions/sessions.ts";
+import { type SessionRig, sessionContract } from "../../contracts/session-contract.ts";
+import { FakeTopics, FakeTransport } from "../../support/fake-transport.ts";
+import { rawRequest } from "../../support/raw-request.ts";
+
+class Rig implements SessionRig {
+	readonly row = Scoreboard.inMemory(1).row(0);
+	readonly frame = "hello";
+	readonly leaving: LeavingSessions;
+	readonly lanes: Lanes;
+	readonly sessions: Sessions;
+	readonly hub = new Hub();
+	readonly endpoint: RawEndpoint;
+	admitted = 0;
+	#handled = 0;
+	#soon: (() => void)[] = [];
+	#query = "channels=a,b";
+	/** Of the next clients. */
+	told: ToldAddress | null = null;
+	/** What comes of messages. */
+	result: PublishResult = publishTaken;
+
+	constructor() {
+		const { row } = this;
+		row.connectionsGiven = 100;
+		this.leaving = new LeavingSessions({
+			bufferedBytesMax: () => FakeTransport.bufferedBytesMax,
+			deadlineMs: 5000,
+			nowMs: () => 0,
+			resetting: (close) => {
+				close();
+				return 0;
+			},
+			counters: row,
+		});
+		const check = {
+			judge: () => null,
+			stopping: () => null,
+			admit: () => {
+				this.admitted++;
+				return { addressSlot: noAddressSlot, told: this.told };
+			},
+			left: () => {
+				this.admitted--;
+			},
+			full: () => {
+				throw new Error("full");
+			},
+		};
+		const bufferedBytesMax = () => FakeTransport.bufferedBytesMax;
+		this.lanes = new Lanes({ counters: row, bufferedBytesMax, soon: (callback) => this.#soon.push(callback) });
+		this.sessions = new Sessions({
+			lanes: this.lanes,
+			leaving: this.leaving,
+			pacing: { forget: () => {}, writable: () => {} },
+			check,
+			counters: row,
+			words: row,
+			events: { opened: () => {}, closed: () => {} },
+			soon: (callback) => this.#soon.push(callback),
+		});
+		this.endpoint = new RawEndpoint({
+			sessions: this.sessions,
+			hub: this.hub,
+			senders: new SenderIds<ClientSession>(),
+			incoming: {
+				fromClient: () => {
+					this.#handled++;
+					return this.result;
+				},
+			},
+			check,
+			options: { config: { maxPayloadBytes: 1000, messageRate: 100 }, row },
+			live: new LiveConfig(defaultConfig({ maxBufferedBytes: FakeTransport.bufferedBytesMax, idleTimeoutMs: 0 })),
+			tokens: () => {
+				throw new Error("no tokens are looked at");
+			},
+			members: {
+				presence: () => {
+					throw new Error("no user is known");
+				},
+				announce: () => {},
+			},
+			revocations: () => {
+				throw new Error("no user is known");
+			},
+			userLimit: () => {
+				throw new Error("no user is known");
+			},
+		});
+	}
+
+	create(): RawSession {
+		const outcome = this.endpoint.connect(rawRequest(this.#query));
+		if (!("session" in outcome)) throw new Error("not let in at once");
+		return outcome.session as RawSession;
+	}
+
+	soon(): void {
+		for (const callback of this.#soon.splice(0)) callback();
+	}
+
+	handled(): number {
+		return this.#handled;
+	}
+
+	kept(): number {
+		const { channelSets, senders, frames } = this.endpoint;
+		return (
+			channelSets.count + channelSets.subscriptions + channelSets.unfiltered.entered + senders.count + frames.rate.count + this.admitted
+		);
+	}
+}
+
+describe("a raw session", () => {
+	sessionContract(() => new Rig());
+
+	it.each<[PublishResult, number]>([
+		[{ outcome: "too_large", detail: "" }, 1009],
+		[{ outcome: "invalid", detail: "" }, 1007],
+		[{ outcome: "full" }, 1013],
+		[{ outcome: "stopped" }, 0],
+	])("whose message came to %j: closed with %i", (result, code) => {
+		const rig = new Rig();
+		rig.result = result;
+		const session = rig.create();
+		const transport = new FakeTransport(new FakeTopics(), session);
+		session.opened(transport);
+		transport.peer.send("x");
+		expect(session.leaving).toBe(code);
+	});
+
+	it("counts in the row as long as it is there, and with its address only if that came from the balancer", () => {
+		const rig = new Rig();
+		const counts = () => [rig.row.webSockets, rig.row.proxiedSeen];
+		const join = (told: ToldAddress | null) => {
+			rig.told = told;
+			const session = rig.create();
+			session.opened(new FakeTransport(new FakeTopics(), session));
+			return session;
+		};
+		const [proxied, direct] = [join({ address: "1.2.3.4", byBalancer: true }), join(null)];
+		expect(counts()).toEqual([2, 1]);
+		join({ address: "1.2.3.4", byBalancer: false }).closed(1000);
+		expect(counts()).toEqual([2, 1]);
+		proxied.closed(1000);
+		expect(counts()).toEqual([1, 0]);
+		direct.closed(1000);
+		expect(counts()).toEqual([0, 0]);
+	});
+});
