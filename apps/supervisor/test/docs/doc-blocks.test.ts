@@ -65,6 +65,23 @@ describe("blocks of the documentation", () => {
 	});
 });
 
+it("ARCHITECTURE.md takes ten minutes to read: 2,500 words at most", () => {
+	const words = readFileSync(join(root, "ARCHITECTURE.md"), "utf8").split(/\s+/).length;
+	expect(words, "words; move details to docs/explanation").toBeLessThanOrEqual(2500);
+});
+
+it("the index names every page", () => {
+	const index = readFileSync(join(root, "docs/README.md"), "utf8");
+	const pages = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" }).filter(
+		(name) => name.endsWith(".md") && name !== "README.md",
+	);
+	expect(pages.length).toBeGreaterThan(20);
+	expect(
+		pages.filter((name) => !index.includes(`](${name})`)),
+		"pages that docs/README.md does not link to",
+	).toEqual([]);
+});
+
 it("each threat of the security page names a test that exists, by its file and the beginning of its title", () => {
 	const text = readFileSync(join(root, "docs/how-to/security.md"), "utf8");
 	const table = /## Threats\n([\s\S]*?)\n## /.exec(text)![1]!;
