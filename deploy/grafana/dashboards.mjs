@@ -457,11 +457,12 @@ const faults = dashboard("shardcast-faults", "shardcast: faults", "What broke, w
 	),
 	lines(
 		"Refused",
-		"Refused connections, by reason.",
+		"Refused connections, by reason; tokens with a user id of more than 255 bytes.",
 		"short",
 		[
 			query(`sum by (outcome) (${rate("shardcast_balancer_connections_total", 'outcome=~"refused_.*|send_error"')})`, "{{outcome}}"),
 			query(`sum by (reason) (${rate("shardcast_connections_refused_total")})`, "shard: {{reason}}"),
+			query(sumRate("shardcast_user_ids_too_long_total"), "user id too long"),
 		],
 		{ stack: true },
 	),

@@ -267,6 +267,7 @@ export const shardCounters = [
 	["commandsOverClientRate", "commands beyond client.rate_limit.client_command"],
 	["commandsOverUserRate", "commands beyond client.rate_limit.user_command"],
 	["refusedNoTls", "connections refused because they did not begin with TLS"],
+	["userIdsTooLong", "tokens refused because their user id has more than 255 bytes"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

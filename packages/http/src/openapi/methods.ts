@@ -20,8 +20,9 @@ const page = {
 	cursor: { ...text("`next_cursor` of the page before."), maxLength: 255 },
 };
 const nextPage = { next_cursor: text("There are more: ask again with it as `cursor`.") };
+const user = { ...text("Its id, of at most 255 bytes."), maxLength: 255 };
 const target = {
-	user: text("All connections of this user, on all shards."),
+	user: { ...text("All connections of this user, on all shards. At most 255 bytes."), maxLength: 255 },
 	client: text("Only this one of them, by its client id."),
 	session: text("Only this one of them, by its session id."),
 };
@@ -143,7 +144,7 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 	},
 	connections: {
 		summary: "Connections of a user: all of them, 32,768 at most, or a page.",
-		request: table({ user: text(), ...page }, ["user"]),
+		request: table({ user, ...page }, ["user"]),
 		result: table(
 			{
 				connections: tableOf(
@@ -165,12 +166,12 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 	},
 	block_user: {
 		summary: "Closes the connections of a user with 3507, on all shards, and lets nobody in as that user.",
-		request: table({ user: text(), expire_at: expireAt }, ["user"]),
+		request: table({ user, expire_at: expireAt }, ["user"]),
 		result: nothing,
 	},
 	unblock_user: {
 		summary: "Lets a user in again.",
-		request: table({ user: text() }, ["user"]),
+		request: table({ user }, ["user"]),
 		result: nothing,
 	},
 	revoke_token: {
@@ -180,7 +181,7 @@ export const apiMethodDescriptions: Readonly<Record<Exclude<ApiMethodName, "batc
 	},
 	invalidate_user_tokens: {
 		summary: "The same for all tokens of a user that were issued before a time, and those without the claim `iat`.",
-		request: table({ user: text(), issued_before: count("Seconds since 1970."), expire_at: expireAt }, ["user", "issued_before"]),
+		request: table({ user, issued_before: count("Seconds since 1970."), expire_at: expireAt }, ["user", "issued_before"]),
 		result: nothing,
 	},
 	info: {

@@ -74,6 +74,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 		})),
 	),
 	counter(
+		"shardcast_user_ids_too_long_total",
+		"none",
+		"Tokens that were refused because their user id has more than 255 bytes. A reply of the connect hook with such an id counts as invalid.",
+		perShard(({ counters }) => counters.userIdsTooLong),
+	),
+	counter(
 		"shardcast_addresses_lost_total",
 		"none",
 		"Times that a shard could not track a client's address or user because there were too many: forgotten too early for --connection-rate-per-ip, --message-rate or client.rate_limit.user_command, or not counted for --max-connections-per-ip or client.user_connection_limit (users_uncounted).",

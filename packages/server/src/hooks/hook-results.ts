@@ -11,6 +11,7 @@ import {
 	tableField,
 	textField,
 } from "../json/fields.ts";
+import { userField } from "../json/user-id.ts";
 import type { ConnectionClaims, GrantedSubscription } from "../sessions/centrifuge/tokens/connection-token.ts";
 import { expiryClaim } from "../sessions/centrifuge/tokens/expiry-claim.ts";
 import { jsonMembers } from "./json-members.ts";
@@ -64,7 +65,7 @@ export const hookResults: { readonly [H in HookName]: ReadResult<H> } = {
 	connect: (fields, written) => {
 		if (fields === null) return null;
 		return {
-			user: textField(fields, "user"),
+			user: userField(fields),
 			expiresAt: expiryIn(fields),
 			info: infoField(fields),
 			meta: metaIn(fields),

@@ -84,6 +84,7 @@ it.each<[why: string, hook: HookName, reply: unknown]>([
 	["it is not a JSON object", "rpc", "<html>"],
 	["it is not a JSON object", "rpc", "[]"],
 	["it is not a JSON object", "rpc", '{"result":{}} x'],
+	["user has more than 255 bytes", "connect", { result: { user: "x".repeat(256) } }],
 	["result is not an object", "rpc", { result: "ok" }],
 	["error is not an object", "rpc", { error: "no" }],
 	["error.code is no whole number from 100 to 1999", "rpc", { error: { code: 99 } }],

@@ -1,5 +1,6 @@
 import { type Ask, channelCountsQuestion, connectionsQuestion, nodesQuestion, pageOf } from "@shardcast/control";
-import { FieldError, requiredField, textField } from "../../json/fields.ts";
+import { FieldError, textField } from "../../json/fields.ts";
+import { requiredUserField } from "../../json/user-id.ts";
 import type { ApiMethod } from "./api-call.ts";
 import { pageCut, pageField, pageWanted, tooMany } from "./page-fields.ts";
 
@@ -25,7 +26,7 @@ export function clusterMethods({ ask }: ClusterMethodsParts): Readonly<Record<"c
 			return JSON.stringify({ channels: Object.fromEntries(allowed.map(([name, clients]) => [name, { num_clients: clients }])), ...next });
 		},
 		connections: async ({ fields }) => {
-			const user = requiredField(fields, "user");
+			const user = requiredUserField(fields);
 			const page = pageField(fields);
 			const found = await ask(connectionsQuestion, { user, ...pageWanted(page) });
 			if (found === null) throw tooMany("connections", "");

@@ -1,6 +1,7 @@
 import { type Ask, keepRevocationQuestion, type RevocationChange, revocationsMax, revokeQuestion } from "@shardcast/control";
 import { ErrorCode } from "@shardcast/protocol";
 import { FieldError, type Fields, requiredField } from "../../json/fields.ts";
+import { requiredUserField } from "../../json/user-id.ts";
 import { revokedIdLengthMax } from "../../sessions/centrifuge/tokens/token-id.ts";
 import type { ApiMethod } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
@@ -25,21 +26,21 @@ export function revocationMethods({
 		return "{}";
 	};
 	return {
-		block_user: ({ fields }) => change({ add: { kind: "user", id: idField(fields, "user"), ...untilOf(fields) } }),
-		unblock_user: ({ fields }) => change({ remove: { kind: "user", id: idField(fields, "user") } }),
-		revoke_token: ({ fields }) => change({ add: { kind: "token", id: idField(fields, "uid"), ...untilOf(fields) } }),
+		block_user: ({ fields }) => change({ add: { kind: "user", id: requiredUserField(fields), ...untilOf(fields) } }),
+		unblock_user: ({ fields }) => change({ remove: { kind: "user", id: requiredUserField(fields) } }),
+		revoke_token: ({ fields }) => change({ add: { kind: "token", id: tokenIdField(fields), ...untilOf(fields) } }),
 		invalidate_user_tokens: ({ fields }) => {
 			const before = fields.issued_before;
 			if (typeof before !== "number" || !Number.isFinite(before) || before < 0)
 				throw new FieldError("issued_before is not a number of seconds");
-			return change({ add: { kind: "user_tokens", id: idField(fields, "user"), before, ...untilOf(fields) } });
+			return change({ add: { kind: "user_tokens", id: requiredUserField(fields), before, ...untilOf(fields) } });
 		},
 	};
 }
 
-function idField(fields: Fields, name: string): string {
-	const id = requiredField(fields, name);
-	if (id.length > revokedIdLengthMax) throw new FieldError(`${name} has more than ${revokedIdLengthMax} characters`);
+function tokenIdField(fields: Fields): string {
+	const id = requiredField(fields, "uid");
+	if (id.length > revokedIdLengthMax) throw new FieldError(`uid has more than ${revokedIdLengthMax} characters`);
 	return id;
 }
 

@@ -12,6 +12,7 @@ import {
 	tableField,
 	textField,
 } from "../../json/fields.ts";
+import { requiredUserField } from "../../json/user-id.ts";
 import type { ApiMethod } from "./api-call.ts";
 import { ApiError } from "./api-error.ts";
 import { expireAtField, sinceField } from "./api-fields.ts";
@@ -90,6 +91,6 @@ export function userMethods({
 
 /** @throws FieldError without a user. */
 function targetOf(fields: Fields): UserTarget {
-	const [user, client, session] = [requiredField(fields, "user"), textField(fields, "client"), textField(fields, "session")];
+	const [user, client, session] = [requiredUserField(fields), textField(fields, "client"), textField(fields, "session")];
 	return { user, ...(client !== "" && { client }), ...(session !== "" && { session }) };
 }

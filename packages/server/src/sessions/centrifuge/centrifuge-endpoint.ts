@@ -118,7 +118,10 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.#namespaces = live.namespaces;
 		this.subscribers = new Subscribers(parts.hub, () => live.namespaces);
 		this.revocations = new ShardRevocations({ ask: options.ask, log, clients: () => this.sessions.snapshot() });
-		this.tokens = new Verifiers(config, log, this.revocations.refusal);
+		this.tokens = new Verifiers(config, log, {
+			revoked: this.revocations.refusal,
+			userIdTooLong: () => row.add("userIdsTooLong", 1),
+		});
 		this.rate = new MessageRate(config, row);
 		const { slot } = row;
 		this.rates = new CommandRates({ config, table: options.rates, counters: row, nowMs: () => now() * 1000 });

@@ -41,7 +41,6 @@ interface Consumer {
 }
 
 const nameMatches = /^[-a-zA-Z0-9_.]{1,64}$/;
-const userBytesMax = 512;
 /** Publications that a client gets in one turn while it catches up. */
 const turnMax = 100;
 const turnMs = 5;
@@ -100,7 +99,6 @@ export class Consumers {
 		const { durable, reader, counters, config, nowMs } = this.#parts;
 		if (durable === null) return ErrorCode.notAvailable;
 		const { user } = session;
-		if (Buffer.byteLength(user) > userBytesMax) return ErrorCode.badRequest;
 		const { positions } = durable.store;
 		if (!(await durable.ensure(channel.name))) return ErrorCode.tooManyRequests;
 		const start = durable.position(channel.name);
@@ -204,7 +202,7 @@ export class Consumers {
 	#forget(session: CentrifugeSession, durable: DurableChannels, { data }: RpcRequest): Outcome | Promise<Outcome> {
 		const { channel, consumer: name } = (parse(data) ?? {}) as { channel?: unknown; consumer?: unknown };
 		if (typeof channel !== "string" || typeof name !== "string" || !nameMatches.test(name)) return badRequest;
-		if (Buffer.byteLength(session.user) > userBytesMax || Buffer.byteLength(channel) > 255) return badRequest;
+		if (Buffer.byteLength(channel) > 255) return badRequest;
 		return durable.store.positions.remove(session.user, channel, name).then(() => done);
 	}
 

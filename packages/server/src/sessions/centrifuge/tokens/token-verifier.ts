@@ -2,6 +2,7 @@ import { createPublicKey } from "node:crypto";
 import { type Config, parseRegex } from "@shardcast/config";
 import type { CryptoKey, errors, FlattenedJWSInput, JWTHeaderParameters, JWTPayload, KeyObject } from "jose";
 import { FieldError } from "../../../json/fields.ts";
+import { isUserIdTooLong, userIdBytesMax } from "../../../json/user-id.ts";
 import { jose } from "./jose.ts";
 import { KeySets, KeysUnavailable } from "./token-verifier-key-sets.ts";
 import { VerificationTurns } from "./verification-turns.ts";
@@ -60,6 +61,8 @@ export interface TokenEvents {
 	readonly unavailable?: (error: unknown) => void;
 	/** Why a token is revoked that is valid otherwise; null = it is not. */
 	readonly revoked?: (verified: VerifiedToken) => string | null;
+	/** Called for each token whose user id is too long, which makes it invalid. */
+	readonly userIdTooLong?: () => void;
 	/** Called for each invalid token, with the reason: a sentence about its form, never its contents. */
 	readonly invalid?: (why: string) => void;
 }
@@ -69,9 +72,6 @@ export interface VerifiedToken {
 	readonly user: string;
 	readonly claims: JWTPayload;
 }
-
-/** Every publication of the client carries it. */
-const userBytesMax = 4096;
 
 type Key = Uint8Array | KeyObject | CryptoKey;
 
@@ -174,7 +174,10 @@ export class TokenVerifier {
 		const user = claims[userIdClaim || "sub"] ?? "";
 		// A user may be a number in a claim that is not `sub`.
 		if (typeof user !== "string" && (userIdClaim === "" || typeof user !== "number")) return this.invalid("the user is no text");
-		if (Buffer.byteLength(String(user)) > userBytesMax) return this.invalid(`the user has more than ${userBytesMax} bytes`);
+		if (isUserIdTooLong(String(user))) {
+			this.#told.userIdTooLong?.();
+			return this.invalid(`the user id has more than ${userIdBytesMax} bytes`);
+		}
 		const verified = { user: String(user), claims };
 		const revoked = this.#told.revoked?.(verified) ?? null;
 		return revoked === null ? verified : this.invalid(revoked);

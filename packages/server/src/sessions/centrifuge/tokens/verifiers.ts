@@ -8,20 +8,22 @@ import { VerificationTurns } from "./verification-turns.ts";
 /** One line for each kind of problem in this time: everybody can send invalid tokens. */
 const lineEveryMs = 10_000;
 
+/** What others do about tokens. */
+export type VerifierEvents = Pick<TokenEvents, "revoked" | "userIdTooLong">;
+
 /** The verifiers of both kinds of tokens, as of the last reload. Says in the log why tokens are refused; clients learn only that they are. */
 export class Verifiers {
 	readonly #log: Pick<Log, "error" | "warn">;
 	readonly #keyErrors = new BoundedLines(lineEveryMs);
 	readonly #invalidTokens = new BoundedLines(lineEveryMs);
-	readonly #revoked: NonNullable<TokenEvents["revoked"]>;
+	readonly #events: VerifierEvents;
 	readonly #turns = new VerificationTurns();
 	#connection: TokenVerifier;
 	#subscription: TokenVerifier;
 
-	/** @param revoked see `TokenEvents`. */
-	constructor(config: Config, log: Pick<Log, "error" | "warn">, revoked: NonNullable<TokenEvents["revoked"]> = () => null) {
+	constructor(config: Config, log: Pick<Log, "error" | "warn">, events: VerifierEvents = {}) {
 		this.#log = log;
-		this.#revoked = revoked;
+		this.#events = events;
 		this.#connection = this.#verifier(connectionTokenRules(config));
 		this.#subscription = this.#verifier(subscriptionTokenRules(config));
 	}
@@ -50,7 +52,7 @@ export class Verifiers {
 		if (present !== undefined && isDeepStrictEqual(present.rules, rules)) return present;
 		const log = this.#log;
 		const told: TokenEvents = {
-			revoked: this.#revoked,
+			...this.#events,
 			unavailable: (error) =>
 				this.#keyErrors.offer((leftOut) =>
 					log.error({ error, leftOut }, `the keys of tokens could not be fetched from ${rules.jwksEndpoint}`),

@@ -39,6 +39,17 @@ describe("a user that is blocked", () => {
 		expect(codeOf(await connect(rig, { sub: "ann" }))).toBe(0);
 	});
 
+	it("may have an id of 255 bytes; a client with a longer one cannot connect", async () => {
+		const rig = new CentrifugeRig(config);
+		const [longest, longer] = ["x".repeat(255), "x".repeat(256)];
+		const client = await connect(rig, { sub: longest });
+		expect(codeOf(client), "255 bytes").toBe(0);
+		expect(await change(rig, { add: { kind: "user", id: longest } }), "connections closed").toBe(1);
+		expect((await client.ended).code).toBe(3507);
+		expect((await (await connect(rig, { sub: longer })).ended).code, "256 bytes").toBe(3500);
+		expect(rig.row.get("userIdsTooLong"), "shardcast_user_ids_too_long_total").toBe(1);
+	});
+
 	it("is refused by a shard that starts later", async () => {
 		const rig = new CentrifugeRig(config);
 		// The shard is not told.

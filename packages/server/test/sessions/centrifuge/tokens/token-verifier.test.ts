@@ -50,7 +50,9 @@ describe("claims", () => {
 		["a user in another claim", { userIdClaim: "uid" }, { sub: "x", uid: "ann" }, { user: "ann" }],
 		["a user who is a number there", { userIdClaim: "uid" }, { uid: 42 }, { user: "42" }],
 		["a user who is no text", {}, { sub: 42 }, "invalid"],
-		["a user of 5000 bytes", {}, { sub: "x".repeat(5000) }, "invalid"],
+		["a user id of 255 bytes", {}, { sub: "x".repeat(255) }, { user: "x".repeat(255) }],
+		["a user id of 256 bytes", {}, { sub: "x".repeat(256) }, "invalid"],
+		["a user id of 128 characters in 256 bytes", {}, { sub: "ä".repeat(128) }, "invalid"],
 	])("%s", async (_what, changes, claims, expected) => {
 		const verified = await new TokenVerifier({ ...rules, ...changes }).verify(await tokenOf({ ...claims } as never));
 		if (typeof expected === "string") expect(verified).toBe(expected);
