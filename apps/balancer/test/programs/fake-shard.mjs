@@ -73,8 +73,10 @@ if (mode === "handoff") {
 	const take = () => {
 		if (stalled) return;
 		for (let fds = channel.receive(); fds.length > 0; fds = channel.receive()) {
-			for (const fd of fds) http.emit("connection", new Socket({ fd }));
-			row.handoffsReceived = (row.handoffsReceived + fds.length) | 0;
+			for (const fd of fds) {
+				http.emit("connection", new Socket({ fd }));
+				row.handoffsReceived = (row.handoffsReceived + 1) | 0;
+			}
 		}
 		if (!bus.sleep()) setImmediate(take);
 	};

@@ -45,10 +45,13 @@ export class HandoffIntake {
 			const descriptors = this.#receive();
 			if (descriptors === null) continue;
 			if (descriptors.length === 0) return;
-			for (const descriptor of descriptors) this.#adopt(descriptor);
-			// After they count as connections: in between they count twice rather than not at all.
 			const { words } = this.#parts;
-			words.handoffsReceived = (words.handoffsReceived + descriptors.length) | 0;
+			for (const descriptor of descriptors) {
+				this.#adopt(descriptor);
+				// After it counts as a connection, which then counts twice for a moment rather than not at all. One by one: if the whole message
+				// counted twice, the balancer would give the next 64 connections to other shards.
+				words.handoffsReceived = (words.handoffsReceived + 1) | 0;
+			}
 		}
 		if (this.#scheduled) return;
 		this.#scheduled = true;

@@ -3,7 +3,7 @@ import { Scoreboard } from "@shardcast/scoreboard";
 import { describe, expect, it } from "vitest";
 import { HandoffIntake } from "../../src/transports/handoff-intake.ts";
 
-function setup(messages: (number[] | Error)[], onLook = () => {}) {
+function setup(messages: (number[] | Error)[], onLook = () => {}, onAdopt: () => void = () => {}) {
 	const row = Scoreboard.inMemory(1).row(0);
 	const adopted: number[] = [];
 	const errors: unknown[] = [];
@@ -18,7 +18,10 @@ function setup(messages: (number[] | Error)[], onLook = () => {}) {
 	};
 	const intake = new HandoffIntake({
 		channel,
-		adopt: (descriptor) => adopted.push(descriptor),
+		adopt: (descriptor) => {
+			onAdopt();
+			adopted.push(descriptor);
+		},
 		counters: row,
 		words: row,
 		onError: (error) => errors.push(error),
@@ -33,6 +36,18 @@ describe("taking in connections that were handed over", () => {
 		intake.take();
 		expect(adopted).toEqual([10, 11, 12]);
 		expect(row.handoffsReceived).toBe(8);
+	});
+
+	it("counts each connection of a message right after it took it, so that the balancer counts at most one twice", () => {
+		const receivedAtEach: number[] = [];
+		const { row, intake } = setup(
+			[[10, 11, 12], []],
+			() => {},
+			() => receivedAtEach.push(row.handoffsReceived),
+		);
+		intake.take();
+		expect(receivedAtEach, "handoffsReceived when the first, second and third are taken").toEqual([0, 1, 2]);
+		expect(row.handoffsReceived).toBe(3);
 	});
 
 	it("counts each connection of a message that was lost", () => {
