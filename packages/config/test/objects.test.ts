@@ -131,11 +131,11 @@ house:
 	});
 
 	it.each([
-		["house: {rooms: 3}", 'f:1: house.rooms: the value is not a list of tables, such as [{"name": "…"}]'],
-		["house: {rooms: none}", 'f:1: house.rooms: the value is not a list of tables, such as [{"name": "…"}]'],
-		["house:\n  rooms: {hall: {}}", "f:2: house.rooms: the value is not a list of tables"],
+		["house: {rooms: 3}", 'f:1: house.rooms: the value is not a list of objects, such as [{"name": "…"}]'],
+		["house: {rooms: none}", 'f:1: house.rooms: the value is not a list of objects, such as [{"name": "…"}]'],
+		["house:\n  rooms: {hall: {}}", "f:2: house.rooms: the value is not a list of objects"],
 		["house:\n  rooms:\n    - {name: a, tags: x, tags: y}", 'f:3: "tags" is there twice; leave one of them out'],
-		["house:\n  rooms:\n    - &a {name: a, doors: *a}", "f:3: house.rooms[0].doors: the value is not a list of tables"],
+		["house:\n  rooms:\n    - &a {name: a, doors: *a}", "f:3: house.rooms[0].doors: the value is not a list of objects"],
 		["house:\n  rooms:\n    - name: a\n      __proto__: {b: 1}", "f:4: house.rooms[0].__proto__: unknown key"],
 	])("%j", (yaml, line) => {
 		const { mistakes } = read(yaml);

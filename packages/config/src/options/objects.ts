@@ -31,7 +31,7 @@ export function objects<const F extends Fields>({ fields, identity, foreign = no
 		schema: lazily<readonly Item<F>[]>(
 			(z) =>
 				z.array(tableSchema(fields, foreign), {
-					error: `is not a list of tables, such as [{"${fields[identity].key}": "…"}]`,
+					error: `is not a list of objects, such as [{"${fields[identity].key}": "…"}]`,
 				}) as unknown as z.ZodType<readonly Item<F>[]>,
 		),
 	};

@@ -21,6 +21,6 @@ export const authOptions = {
 		}),
 		default: "",
 		live: true,
-		help: "Cookie in which clients of the raw endpoint may send their token, beside ?token= and Authorization: Bearer; empty = none.",
+		help: "Cookie in which clients of the raw endpoint may send their token, as well as in ?token= and Authorization: Bearer; empty = none.",
 	}),
 } as const;

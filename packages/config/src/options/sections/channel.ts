@@ -6,7 +6,7 @@ import { emptyTable, type Item, objects, table } from "../objects.ts";
 import { option } from "../option.ts";
 import { channelProxyOptions, proxyName } from "./proxy.ts";
 
-/** What a position's time to live can be at most, and so anything that ends before it. */
+/** Maximum time to live of a position, and so of anything that must end before it. */
 const longestMs = 49 * 24 * 3_600_000;
 const namespaceName = /^[-a-zA-Z0-9_.]{2,}$/;
 
@@ -20,7 +20,7 @@ function deltaType(text: string): string {
 
 const yes = (key: string, help: string) => field({ key, kind: toggle(), default: false, help });
 
-/** What holds for the channels of one namespace: names and meaning as in Centrifugo v6. */
+/** Options of the channels of one namespace: names and meaning as in Centrifugo v6. */
 export const channelFields = {
 	historySize: field({
 		key: "history_size",
@@ -80,57 +80,57 @@ export const channelFields = {
 	),
 	allowWildcard: yes(
 		"allow_wildcard",
-		"Clients may subscribe to patterns such as BTC.*, with the rights that they have to the channels of the namespace.",
+		"Clients may subscribe to patterns such as BTC.*, with the same rights as to channels of the namespace.",
 	),
 	allowTagsFilter: yes("allow_tags_filter", "Subscribers may give a filter, and get only publications whose tags pass it."),
 	allowedDeltaTypes: field({
 		key: "allowed_delta_types",
 		kind: list({ argument: "<types>", item: deltaType }),
 		default: [],
-		help: "fossil: subscribers that ask for it get a publication as its difference to the one before; needs history.",
+		help: "fossil = subscribers that ask for it get a publication as its difference from the previous one; needs history.",
 	}),
 	deltaPublish: yes("delta_publish", "Every publication may go out as a difference; without it, those that were published with delta."),
 	publicationDataFormat: field({
 		key: "publication_data_format",
 		kind: dataFormat(),
 		default: "",
-		help: "What publications must be: json, json_object, or binary, which may be empty; other ones are refused. Empty = channel.publication_data_format.",
+		help: "Format that publications must have: json, json_object or binary (which may be empty); others are refused. Empty = channel.publication_data_format.",
 	}),
 	publicationBytesMax: field({
 		key: "max_publication_size",
 		kind: size({ minBytes: 0, maxBytes: 16 * 1024 * 1024 }),
 		default: 0,
-		help: "Longest data of a publication, at most limits.max_payload. 0 = limits.max_payload.",
+		help: "Maximum length of a publication's data, at most limits.max_payload; 0 = limits.max_payload.",
 	}),
 	excludePublisher: yes("exclude_publisher", "A client of the Centrifuge protocol does not get its own publications."),
 	slowClient: field({
 		key: "slow_client",
 		kind: choice(["disconnect", "drop-oldest", "keep-latest"]),
 		default: "disconnect",
-		help: "What happens when a client reads too slowly: disconnect = it is closed with 3008, and recovers when it is back; drop-oldest = it misses the oldest publications that wait for it; keep-latest = of each channel, or key, it gets the newest only. A subscription with recovery ends with 2500 instead, and is recovered.",
+		help: "What happens when a client reads too slowly: disconnect = it is closed with 3008, and recovers when it returns; drop-oldest = it misses the oldest publications that wait for it; keep-latest = it gets only the newest publication of each channel or key. A subscription with recovery ends with 2500 instead, and then recovers.",
 	}),
 	slowClientKeyTag: field({
 		key: "slow_client_key_tag",
 		kind: text({ argument: "<tag>", matches: /^.{0,64}$/u, expected: "the name of a tag, 64 characters at most" }),
 		default: "",
-		help: "The tag of publications that is the key for slow_client: keep-latest, such as the symbol of a price. Empty = the channel has one state.",
+		help: "Tag of publications that is the key for slow_client: keep-latest, such as the symbol of a stock. Empty = one key for the whole channel.",
 	}),
 	channelRegex: field({
 		key: "channel_regex",
 		kind: checkedText({ argument: "<regex>", check: parseRegex }),
 		default: "",
-		help: "What the name after the namespace must match; without it, names are ASCII.",
+		help: "Regular expression that the name after the namespace must match; if not given, names must be ASCII.",
 	}),
 } as const satisfies Fields;
 
-/** What holds for the channels of one namespace. */
+/** Options of the channels of one namespace. */
 export type ChannelOptions = Item<typeof channelFields>;
 
 const namespaceFields = {
 	name: field({
 		key: "name",
 		kind: text({ argument: "<name>", matches: namespaceName, expected: "two or more of letters, digits, - _ and ." }),
-		help: "What stands before the first : of its channels.",
+		help: "Name of the namespace: the part of its channels' names before the first colon.",
 	}),
 	...channelFields,
 } as const satisfies Fields;
@@ -154,7 +154,7 @@ const durableOptions = {
 		kind: size({ minBytes: 1024 * 1024, maxBytes: 2 ** 40 }),
 		default: 2 ** 30,
 		live: true,
-		help: "Publications to durable channels are refused once their history takes up this much.",
+		help: "Maximum size of the histories of all durable channels; when it is reached, publications to them are refused.",
 	}),
 	durablePositionsMax: option({
 		flag: "durable-store-max-positions",
@@ -162,7 +162,7 @@ const durableOptions = {
 		kind: integer({ min: 1, max: 100_000_000 }),
 		default: 1_000_000,
 		live: true,
-		help: "Positions of consumers that the store keeps; one more gets error 106.",
+		help: "Maximum number of consumer positions in the store; one more consumer gets error 106.",
 	}),
 	durableAckTimeoutMs: option({
 		flag: "durable-ack-timeout",
@@ -170,7 +170,7 @@ const durableOptions = {
 		kind: duration({ minMs: 1000, maxMs: 24 * 3_600_000 }),
 		default: 30_000,
 		live: true,
-		help: "A consumer that has publications and acknowledges none of them for so long gets them again.",
+		help: "A consumer that acknowledges nothing for this long gets its unacknowledged publications again.",
 	}),
 } as const;
 
@@ -208,7 +208,7 @@ export const channelOptions = {
 		kind: dataFormat(),
 		default: "",
 		live: true,
-		help: "What publications of all channels must be, unless their namespace sets it: json, json_object, binary; empty = anything.",
+		help: "Format that publications must have, unless their namespace sets one: json, json_object or binary; empty = any.",
 	}),
 	channelLengthMax: option({
 		flag: "channel-max-length",
@@ -248,6 +248,6 @@ export const channelOptions = {
 		kind: mark(),
 		default: ",",
 		live: true,
-		help: "Separator between those users; empty = there is only one user.",
+		help: "Separator between those users; empty = one user only.",
 	}),
 } as const;

@@ -29,7 +29,7 @@ export const clientOptions = {
 		kind: duration({ minMs: 8000, maxMs: 960_000, zero: true }),
 		default: 120_000,
 		live: true,
-		help: "How long a client may be silent and leave pings unanswered before it is closed; 0 = for ever.",
+		help: "How long a client may be silent and leave pings unanswered before it is closed; 0 = no limit.",
 	}),
 	maxBufferedBytes: option({
 		flag: "max-buffered",
@@ -37,7 +37,7 @@ export const clientOptions = {
 		kind: size({ minBytes: 1024, maxBytes: 1_073_741_824 }),
 		default: 1_048_576,
 		live: true,
-		help: "Maximum bytes waiting for one slow client; beyond it the client is closed with 3008.",
+		help: "Maximum bytes waiting for one slow client; if there are more, the client is closed with 3008.",
 	}),
 	clientInsecure: option({
 		flag: "client-insecure",
@@ -87,7 +87,7 @@ export const clientOptions = {
 		kind: toggle(),
 		default: false,
 		live: true,
-		help: "A user's earlier connections are closed with 3504 when another one comes; needs the personal channel.",
+		help: "A user's earlier connections are closed with 3504 when the user connects again; needs the personal channel.",
 	}),
 	pingIntervalMs: option({
 		flag: "ping-interval",

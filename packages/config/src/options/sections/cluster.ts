@@ -49,7 +49,7 @@ export const clusterOptions = {
 		kind: text({ argument: "<path>", matches: /^\//, expected: "an absolute path" }),
 		default: "/dev/shm",
 		commands: ["multi"],
-		help: "Where the shared memory files are made; it must be a memory file system.",
+		help: "Folder for the shared memory files; it must be on a memory file system.",
 	}),
 	historyMemoryBytes: option({
 		flag: "history-memory",
@@ -63,14 +63,14 @@ export const clusterOptions = {
 		key: "history_channels",
 		kind: integer({ min: 0, max: 10_000_000 }),
 		default: 0,
-		help: "Channels whose offset and epoch are kept, 180 bytes of --history-memory each. When there are more, the least recently used lose their history and epoch. 0 = one for each 2 KiB.",
+		help: "Channels whose offset and epoch are kept, 180 bytes of --history-memory each. When there are more, the least recently used lose their history and epoch. 0 = one per 2 KiB.",
 	}),
 	idempotencyKeys: option({
 		flag: "idempotency-keys",
 		key: "idempotency_keys",
 		kind: integer({ min: 0, max: 100_000_000 }),
 		default: 0,
-		help: "Idempotency keys that are remembered at once, 45 bytes of --history-memory each. When there are more, publications with a new key are refused until some expire. 0 = one for each 256 bytes.",
+		help: "Idempotency keys that are remembered at once, 45 bytes of --history-memory each. When there are more, publications with a new key are refused until some expire. 0 = one per 256 bytes.",
 	}),
 } as const;
 

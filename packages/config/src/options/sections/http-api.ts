@@ -38,6 +38,6 @@ export const httpApiOptions = {
 		kind: objects({ identity: "name", fields: apiKeyFields }),
 		default: [],
 		live: true,
-		help: "More keys, each with a name for logs and metrics: a list of tables with name, key, former_key (valid as well, while you change to another key), methods (none = all) and channels (patterns such as chat:*; none = all).",
+		help: "More keys, each with a name for logs and metrics: a list of objects with name, key, former_key (the previous key, still valid while you rotate keys), methods (none = all) and channels (patterns such as chat:*; none = all).",
 	}),
 } as const;

@@ -19,7 +19,7 @@ export const httpServerOptions = {
 		key: "tls.enabled",
 		kind: autoToggle(),
 		default: undefined,
-		help: "TLS (https:// and wss://) on the balancer's address and the ports of the shards, which then take nothing else; auto = as soon as a certificate is given.",
+		help: "TLS (https:// and wss://) on the balancer's address and the shards' ports, which then accept nothing else; auto = as soon as a certificate is given.",
 	}),
 	tlsCert: option({
 		flag: "tls-cert",
@@ -28,7 +28,7 @@ export const httpServerOptions = {
 		kind: path(),
 		default: "",
 		live: true,
-		help: "File with the certificate in PEM, the server's first, then those between it and the root; it is read again when it changes, and on SIGHUP.",
+		help: "PEM file with the server's certificate, followed by the intermediate ones; it is read again when it changes, and on SIGHUP.",
 	}),
 	tlsKey: option({
 		flag: "tls-key",
@@ -37,7 +37,7 @@ export const httpServerOptions = {
 		kind: path(),
 		default: "",
 		live: true,
-		help: "File with the certificate's private key in PEM, RSA or ECDSA; it may be the same file.",
+		help: "PEM file with the certificate's private key, RSA or ECDSA; it may be the same file.",
 	}),
 	tlsKeyPassphrase: option({
 		flag: "tls-key-passphrase",
@@ -53,6 +53,6 @@ export const httpServerOptions = {
 		kind: objects({ identity: "certFile", fields: certificateFields }),
 		default: [],
 		live: true,
-		help: "More certificates, for clients that ask for other server names (SNI): a list of tables with cert_pem_file, key_pem_file and server_names (none = the names in the certificate).",
+		help: "More certificates, for clients that ask for other server names (SNI): a list of objects with cert_pem_file, key_pem_file and server_names (none = the names in the certificate).",
 	}),
 } as const;

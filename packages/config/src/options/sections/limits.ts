@@ -56,7 +56,7 @@ export const limitOptions = {
 		kind: duration({ minMs: 100, maxMs: 300_000 }),
 		default: 5000,
 		live: true,
-		help: "Maximum time for a client to send its request head; after it the client gets 408.",
+		help: "Maximum time for a client to send its request head; then the client gets 408.",
 	}),
 	headBytesMax: option({
 		flag: "head-max",

@@ -10,7 +10,7 @@ export const networkOptions = {
 		kind: list({ argument: "<list>", item: networkText }),
 		default: [],
 		live: true,
-		help: "Networks of load balancers and proxies in front of the server, such as 10.0.0.0/8,2001:db8::7: what they say about a client's address in X-Forwarded-For is believed; none = the header is ignored.",
+		help: "Networks of load balancers and proxies in front of the server, such as 10.0.0.0/8,2001:db8::7: X-Forwarded-For is trusted from these addresses only; none = the header is ignored.",
 	}),
 	proxyProtocol: option({
 		flag: "proxy-protocol",

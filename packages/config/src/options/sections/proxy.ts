@@ -12,7 +12,7 @@ const errorFields = {
 		key: "message",
 		kind: text({ argument: "<text>", matches: /^.{0,256}$/u, expected: "one line of at most 256 characters" }),
 		default: "",
-		help: "What the client is told.",
+		help: "Text for the client.",
 	}),
 	temporary: field({ key: "temporary", kind: toggle(), default: false, help: "The client may try again." }),
 } as const satisfies Fields;
@@ -22,26 +22,26 @@ const disconnectFields = {
 		key: "reason",
 		kind: text({ argument: "<text>", matches: /^[ -~]{0,123}$/, expected: "at most 123 ASCII characters" }),
 		default: "",
-		help: "What the client is told.",
+		help: "Text for the client.",
 	}),
 } as const satisfies Fields;
 const transformFields = {
-	statusCode: field({ key: "status_code", kind: status, help: "The status of the backend's reply." }),
+	statusCode: field({ key: "status_code", kind: status, help: "HTTP status of the backend's reply." }),
 	toError: field({
 		key: "to_error",
 		kind: table({ fields: errorFields }),
 		default: emptyTable(errorFields),
-		help: "The error that the client gets.",
+		help: "Error that the client gets.",
 	}),
 	toDisconnect: field({
 		key: "to_disconnect",
 		kind: table({ fields: disconnectFields }),
 		default: emptyTable(disconnectFields),
-		help: "How the client is closed.",
+		help: "Code and reason with which the client is closed.",
 	}),
 } as const satisfies Fields;
 
-/** What a status other than 200 stands for. */
+/** The error or disconnect that a status other than 200 stands for. */
 export type StatusTransform = Item<typeof transformFields>;
 
 const pemText = text({ argument: "<pem>", matches: /^[^\0]*$/, expected: "PEM, PEM in Base64, or the path of a file with PEM" });
@@ -54,18 +54,18 @@ const hidden = {
 };
 
 const tlsFields = {
-	enabled: field({ key: "enabled", kind: toggle(), default: false, help: "Whether the other options of http.tls count." }),
+	enabled: field({ key: "enabled", kind: toggle(), default: false, help: "Use the other options of http.tls." }),
 	serverCa: pem(
 		"server_ca_pem",
 		"Certificates that are trusted instead of the usual ones; PEM, PEM in Base64, or the path of a file with PEM, which is read again when an option changes.",
 	),
 	cert: pem("cert_pem", "Certificate that shardcast shows the backend, in one of the same forms; it needs key_pem."),
-	key: field({ key: "key_pem", kind: hidden, default: "", help: "Its private key, in one of the same forms." }),
+	key: field({ key: "key_pem", kind: hidden, default: "", help: "Private key of that certificate, in one of the same forms." }),
 	serverName: field({
 		key: "server_name",
 		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9.]{0,253}$/, expected: "the name of a host" }),
 		default: "",
-		help: "The name that the backend's certificate must have; empty = that of the endpoint.",
+		help: "Name that the backend's certificate must have; empty = the host name in the endpoint.",
 	}),
 } as const satisfies Fields;
 
@@ -77,37 +77,37 @@ const httpFields = {
 		key: "tls",
 		kind: table({ fields: tlsFields, foreign: new Set(["client_ca_pem", "insecure_skip_verify"]) }),
 		default: emptyTable(tlsFields),
-		help: "For endpoints with https.",
+		help: "TLS options for https:// endpoints.",
 	}),
 	staticHeaders: field({
 		key: "static_headers",
 		kind: headers(),
 		default: {},
-		help: "Headers of each request. A header of the client that may be forwarded takes precedence.",
+		help: "Headers added to each request. A forwarded header of the client takes precedence.",
 	}),
 	statusTransforms: field({
 		key: "status_to_code_transforms",
 		kind: objects({ fields: transformFields, identity: "statusCode" }),
 		default: [],
-		help: "What replies with other statuses than 200 stand for; all others are failures.",
+		help: "Errors and disconnects for replies with a status other than 200; a status that is not listed is a failure.",
 	}),
 } as const satisfies Fields;
 
 const names = (key: string, help: string) => field({ key, kind: list({ argument: "<names>", item: parseHeaderName }), default: [], help });
 
-/** How any backend is asked: names and meaning as in Centrifugo v6, and three limits. */
+/** How requests to any backend are made: names and meaning as in Centrifugo v6, and three limits. */
 const callFields = {
 	endpoint: field({
 		key: "endpoint",
 		kind: checkedText({ argument: "<url>", check: parseEndpoint }),
 		default: "",
-		help: "Where requests are sent by POST; redirects are not followed.",
+		help: "URL to which requests are POSTed; redirects are not followed.",
 	}),
 	timeoutMs: field({
 		key: "timeout",
 		kind: duration({ minMs: 1, maxMs: 60_000 }),
 		default: 1000,
-		help: "For the whole request; a later reply is a failure.",
+		help: "Maximum time for the whole request; a later reply is a failure.",
 	}),
 	httpHeaders: names("http_headers", "Headers of the client's request that the backend gets."),
 	emulatedHeaders: names(
@@ -118,59 +118,59 @@ const callFields = {
 		key: "binary_encoding",
 		kind: toggle(),
 		default: false,
-		help: "Data is sent as b64data, for payloads that are not JSON.",
+		help: "Send data as b64data, for payloads that are not JSON.",
 	}),
 	includeConnectionMeta: field({
 		key: "include_connection_meta",
 		kind: toggle(),
 		default: false,
-		help: "Requests carry the meta of the connection.",
+		help: "Send the meta of the connection with each request.",
 	}),
 	http: field({
 		key: "http",
 		kind: table({ fields: httpFields }),
 		default: emptyTable(httpFields),
-		help: "Of requests over HTTP.",
+		help: "Options for requests over HTTP.",
 	}),
 	concurrency: field({
 		key: "max_requests",
 		kind: integer({ min: 1, max: 10_000 }),
 		default: 128,
-		help: "Requests at once, of each shard.",
+		help: "Maximum concurrent requests per shard.",
 	}),
 	queueMax: field({
 		key: "max_waiting",
 		kind: integer({ min: 0, max: 1_000_000 }),
 		default: 4096,
-		help: "Requests that may wait, of each shard; one more is a failure.",
+		help: "Maximum waiting requests per shard; one more is a failure.",
 	}),
 	replyBytesMax: field({
 		key: "max_reply_size",
 		kind: size({ minBytes: 64, maxBytes: 16 * 1024 * 1024 }),
 		default: 1024 * 1024,
-		help: "A longer reply is a failure.",
+		help: "Maximum length of a reply; a longer one is a failure.",
 	}),
 } as const satisfies Fields;
 
-/** How a backend is asked that decides about clients. Calls of clients are not decisions: when they fail, there is nothing to answer them with. */
+/** For backends that decide about clients. RPC calls are not decisions: when they fail, there is no default answer. */
 export const proxyFields = {
 	...callFields,
 	onFailure: field({
 		key: "on_failure",
 		kind: choice(["auto", "deny", "allow"]),
 		default: "auto",
-		help: "What a client gets when the backend fails: deny = error 100, and what expires ends; allow = what it would get without the hook, if the backend did not answer or had a status from 500, and what expires goes on for 60 s; auto = deny, but what expires goes on for 60 s. Calls of clients (rpc) always get error 100.",
+		help: "What a client gets when the backend fails: deny = error 100, and what expires ends; allow = what it would get without the hook, if the backend did not answer or answered with status 500 or above, and what expires continues for 60 s; auto = deny, but what expires continues for 60 s. RPC calls always get error 100.",
 	}),
 } as const satisfies Fields;
 
-/** How a backend is asked. */
+/** How requests to a backend are made. */
 export type ProxyOptions = Item<typeof proxyFields>;
 export type CallOptions = Item<typeof callFields>;
 
-/** Another server asks over gRPC as well. */
+/** Centrifugo also supports gRPC. */
 const foreign: ReadonlySet<string> = new Set(["grpc", "grpc_metadata"]);
 const enabledFields = {
-	enabled: field({ key: "enabled", kind: toggle(), default: false, help: "Whether it is asked." }),
+	enabled: field({ key: "enabled", kind: toggle(), default: false, help: "Use this backend." }),
 	...proxyFields,
 } as const;
 
@@ -180,7 +180,7 @@ const namedFields = {
 	name: field({
 		key: "name",
 		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9_.]{2,64}$/, expected: "two to 64 letters, digits, - _ and ." }),
-		help: "What namespaces name it by.",
+		help: "Name by which namespaces refer to it.",
 	}),
 	...proxyFields,
 } as const satisfies Fields;
@@ -223,7 +223,7 @@ export const channelProxyOptions = {
 	),
 } as const;
 
-/** Hooks of channels by their names: the options of a namespace that switch one on and name its backend, and where the backend stands that needs no name. */
+/** Channel hooks by name: the namespace options that switch a hook on and name its backend, and the option of the backend that needs no name. */
 export const channelHooks = {
 	subscribe: { enabled: "subscribeProxyEnabled", name: "subscribeProxyName", own: "subscribeProxy", path: "channel.proxy.subscribe" },
 	publish: { enabled: "publishProxyEnabled", name: "publishProxyName", own: "publishProxy", path: "channel.proxy.publish" },
@@ -247,7 +247,7 @@ export const proxyName = (key: string, help: string) =>
 	});
 
 const rpcFields = {
-	proxyEnabled: field({ key: "proxy_enabled", kind: toggle(), default: false, help: "Calls go to a backend." }),
+	proxyEnabled: field({ key: "proxy_enabled", kind: toggle(), default: false, help: "Send calls to a backend." }),
 	proxyName: proxyName("proxy_name", "Which one of proxies; default = rpc.proxy."),
 } as const satisfies Fields;
 
@@ -255,7 +255,7 @@ const rpcNamespaceFields = {
 	name: field({
 		key: "name",
 		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9_.]{2,}$/, expected: "two or more of letters, digits, - _ and ." }),
-		help: "What stands before the first : of its methods.",
+		help: "Name of the namespace: the part of its methods' names before the first colon.",
 	}),
 	...rpcFields,
 } as const satisfies Fields;
@@ -268,7 +268,7 @@ export const rpcOptions = {
 		kind: table({ fields: callFields, foreign }),
 		default: emptyTable(callFields),
 		live: true,
-		help: "The backend that calls of clients go to.",
+		help: "Backend for RPC calls.",
 	}),
 	rpcWithoutNamespace: option({
 		flag: "rpc-without-namespace",
@@ -276,7 +276,7 @@ export const rpcOptions = {
 		kind: table({ fields: rpcFields }),
 		default: emptyTable(rpcFields),
 		live: true,
-		help: "Of methods without a namespace: proxy_enabled and proxy_name.",
+		help: "Options of methods without a namespace: proxy_enabled and proxy_name.",
 	}),
 	rpcNamespaces: option({
 		flag: "rpc-namespaces",
@@ -284,7 +284,7 @@ export const rpcOptions = {
 		kind: objects({ identity: "name", fields: rpcNamespaceFields }),
 		default: [],
 		live: true,
-		help: "Of methods whose names begin with the name of the namespace and a colon: a list of tables with name, proxy_enabled and proxy_name.",
+		help: "Namespaces: options of the methods whose names begin with the name of the namespace and a colon; a list of objects with name, proxy_enabled and proxy_name.",
 	}),
 	rpcNamespaceBoundary: option({
 		flag: "rpc-namespace-boundary",
@@ -304,6 +304,6 @@ export const proxiesOptions = {
 		kind: objects({ identity: "name", fields: namedFields, foreign }),
 		default: [],
 		live: true,
-		help: "Further backends, each with a name, for namespaces that name them.",
+		help: "More backends, each with a name by which namespaces refer to it.",
 	}),
 } as const;

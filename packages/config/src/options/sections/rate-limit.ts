@@ -5,28 +5,32 @@ import { emptyTable, type Item, objects, table } from "../objects.ts";
 import { option } from "../option.ts";
 
 const bucketFields = {
-	intervalMs: field({ key: "interval", kind: duration({ minMs: 1, maxMs: 86_400_000 }), help: "The time in which so many are allowed." }),
+	intervalMs: field({
+		key: "interval",
+		kind: duration({ minMs: 1, maxMs: 86_400_000 }),
+		help: "Interval in which rate commands are allowed.",
+	}),
 	rate: field({
 		key: "rate",
 		kind: integer({ min: 1, max: 1_000_000 }),
-		help: "How many commands are allowed in the interval; so many may come at once.",
+		help: "Commands allowed per interval; all of them may come at once.",
 	}),
 } as const;
 
-/** So many commands in an interval. */
+/** A number of commands per interval. */
 export type RateBucket = Item<typeof bucketFields>;
 
 const operationFields = {
-	enabled: field({ key: "enabled", kind: toggle(), default: false, help: "Whether these buckets count." }),
+	enabled: field({ key: "enabled", kind: toggle(), default: false, help: "Apply these buckets." }),
 	buckets: field({
 		key: "buckets",
 		kind: objects({ fields: bucketFields, identity: "intervalMs" }),
 		default: [],
-		help: "A command must find room in each of them.",
+		help: "Token buckets; a command needs room in each of them.",
 	}),
 } as const;
 
-/** The limits of one kind of command. Further ones that Centrifugo has are about what shardcast has not. */
+/** The limits of one kind of command. Centrifugo has more, for commands that shardcast does not have. */
 export type RateOperation = Item<typeof operationFields>;
 
 const operation = (key: string, help: string) =>
@@ -52,10 +56,10 @@ const commands = {
 	send: operation("send", "Messages without a reply."),
 } as const;
 
-const enabled = field({ key: "enabled", kind: toggle(), default: false, help: "Whether commands are limited." });
+const enabled = field({ key: "enabled", kind: toggle(), default: false, help: "Limit commands." });
 const clientFields = { enabled, ...commands } as const;
 const userFields = { enabled, connect: operation("connect", "Connect commands."), ...commands } as const;
-/** Of Centrifugo's, for commands that shardcast has not, and for a trial without effect. */
+/** Centrifugo's limits for commands that shardcast does not have, and its dry run. */
 const foreign: ReadonlySet<string> = new Set(
 	"disconnect_on_accounted_limit dry_run map_publish map_remove namespace_overrides track untrack".split(" "),
 );

@@ -14,7 +14,7 @@ export const redisOptions = {
 			shown: (value) => redisAddressText(parseRedisAddress(value)),
 		}),
 		default: undefined,
-		help: "Redis 7 or Valkey, such as redis://10.0.0.5:6379; rediss:// = with TLS; redis+cluster://10.0.0.5:6379?addr=10.0.0.6:6379 = a Redis Cluster; none = this machine works alone. Give one with a password in the environment, where ps does not show it.",
+		help: "Redis 7 or Valkey, such as redis://10.0.0.5:6379; rediss:// = with TLS; redis+cluster://10.0.0.5:6379?addr=10.0.0.6:6379 = a Redis Cluster; none = this node works alone. Set an address with a password in the environment, where ps does not show it.",
 	}),
 	redisPrefix: option({
 		flag: "redis-prefix",
@@ -25,21 +25,21 @@ export const redisOptions = {
 			expected: "a prefix: letters, digits, dots, dashes and underscores, 64 at most",
 		}),
 		default: "ws",
-		help: "All keys and channels in Redis begin with this and a colon. Nodes with the same prefix work together.",
+		help: "Prefix, before a colon, of all keys and channels in Redis. Nodes with the same prefix work together.",
 	}),
 	redisConnectTimeoutMs: option({
 		flag: "redis-connect-timeout",
 		key: "connect_timeout",
 		kind: duration({ minMs: 50, maxMs: 60_000 }),
 		default: 1000,
-		help: "Maximum time to connect to Redis, and how long the start waits for it.",
+		help: "Maximum time to connect to Redis; the start waits no longer than this.",
 	}),
 	redisTimeoutMs: option({
 		flag: "redis-timeout",
 		key: "io_timeout",
 		kind: duration({ minMs: 50, maxMs: 60_000 }),
 		default: 4000,
-		help: "Maximum time for an answer of Redis; after it, the connection is closed and made again.",
+		help: "Maximum time for a reply from Redis; then the connection is closed and opened again.",
 	}),
 	redisTlsCa: option({
 		flag: "redis-tls-ca",

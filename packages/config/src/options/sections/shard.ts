@@ -31,6 +31,6 @@ export const shardOptions = {
 		kind: duration({ minMs: 1, maxMs: 1000, zero: true }),
 		default: 10,
 		live: true,
-		help: "Maximum time that a delivery waits under load to be merged with others: at most half of it before the flush, the rest during the flush; 0 = write each message at once.",
+		help: "Maximum time that a shard under load may delay a message in order to write it together with others; 0 = write each message at once.",
 	}),
 } as const;

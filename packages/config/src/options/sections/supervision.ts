@@ -56,7 +56,7 @@ export const supervisionOptions = {
 		default: 20_000,
 		commands: ["multi"],
 		live: true,
-		help: "Maximum time for a process to become ready; after it the process is killed and restarted.",
+		help: "Maximum time for a process to become ready; then it is killed and restarted.",
 	}),
 } as const;
 
@@ -68,7 +68,7 @@ export const shutdownOptions = {
 		kind: duration({ minMs: 1, maxMs: 3_600_000, zero: true }),
 		default: 0,
 		live: true,
-		help: "How long, after the signal to stop, /ready answers 503 while new clients are still accepted, so that a load balancer in front notices; comes before --shutdown-timeout; 0 = none.",
+		help: "How long new clients are still accepted after the signal to stop, while /ready already answers 503, so that a load balancer in front notices; --shutdown-timeout starts afterwards; 0 = none.",
 	}),
 	drainRate: option({
 		flag: "drain-rate",

@@ -3,7 +3,7 @@ import { parseRegex } from "../../units/regex.ts";
 import { checkedText, secret, text, toggle } from "../kinds.ts";
 import { option } from "../option.ts";
 
-/** Where the options of one kind of token stand, and what `--help` calls it. */
+/** The place of the options of one kind of token, and its name in `--help`. */
 interface TokenKind {
 	readonly flag: string;
 	readonly key: string;
@@ -37,7 +37,7 @@ const jwks = ({ flag, key, words }: TokenKind) =>
 		kind: checkedText({ argument: "<url>", check: checkEndpoint }),
 		default: "",
 		live: true,
-		help: `URL of a JSON Web Key Set with the public keys of ${words} (RS*, ES*, EdDSA); the other keys do not count then; {{name}} in its path is what the group of this name in the issuer or audience regex matches; empty = none.`,
+		help: `URL of a JSON Web Key Set with the public keys of ${words} (RS*, ES*, EdDSA); no other key is used then; {{name}} in its path is replaced by what the group of that name matches in the issuer or audience regex; empty = none.`,
 	});
 
 const exactly = ({ flag, key, words }: TokenKind, claim: "audience" | "issuer", jwt: string) =>
@@ -47,7 +47,7 @@ const exactly = ({ flag, key, words }: TokenKind, claim: "audience" | "issuer", 
 		kind: text({ argument: "<text>", matches: /^[^\n]{0,1024}$/, expected: "one line of at most 1024 characters" }),
 		default: "",
 		live: true,
-		help: `What the claim ${jwt} of ${words} must be; empty = not checked.`,
+		help: `Value that the claim ${jwt} of ${words} must have; empty = not checked.`,
 	});
 
 const matching = ({ flag, key, words }: TokenKind, claim: "audience" | "issuer", jwt: string) =>
@@ -57,7 +57,7 @@ const matching = ({ flag, key, words }: TokenKind, claim: "audience" | "issuer",
 		kind: checkedText({ argument: "<regex>", check: parseRegex }),
 		default: "",
 		live: true,
-		help: `What the claim ${jwt} of ${words} must match; empty = not checked.`,
+		help: `Regular expression that the claim ${jwt} of ${words} must match; empty = not checked.`,
 	});
 
 const userClaim = ({ flag, key, words }: TokenKind) =>
@@ -67,7 +67,7 @@ const userClaim = ({ flag, key, words }: TokenKind) =>
 		kind: text({ argument: "<name>", matches: /^([a-zA-Z_]+)?$/, expected: "a name of letters and _" }),
 		default: "",
 		live: true,
-		help: `The claim of ${words} that names the user; empty = sub.`,
+		help: `Claim of ${words} that names the user; empty = sub.`,
 	});
 
 const connection: TokenKind = { flag: "token", key: "token", words: "connection tokens" };
@@ -110,7 +110,7 @@ export const subscriptionTokenOptions = {
 
 function checkPublicKey(pem: string, type: "rsa" | "ec"): void {
 	if (pem === "") return;
-	// Its public key could be had from it, but it would be printed like a public key.
+	// A public key could be derived from a private one, but the private key would be printed as if it were public.
 	if (pem.includes("PRIVATE KEY-----")) throw new RangeError("is a private key; give the public key that belongs to it");
 	let found: string | undefined;
 	try {
@@ -121,10 +121,10 @@ function checkPublicKey(pem: string, type: "rsa" | "ec"): void {
 	if (found !== type) throw new RangeError(`is not a public key of type ${type.toUpperCase()}`);
 }
 
-/** Stands for what a group of that name matches. */
+/** A placeholder for what the group of that name matches. */
 export const jwksPart = /\{\{\s*(\w+)\s*\}\}/g;
 
-/** What groups of the issuer's or the audience's regular expression fill in. */
+/** Placeholders that groups of the issuer's or audience's regular expression fill in. */
 export function jwksNames(endpoint: string): string[] {
 	return [...endpoint.matchAll(jwksPart)].map(([, name]) => name!);
 }
@@ -136,6 +136,6 @@ function checkEndpoint(text: string): void {
 	const url = URL.canParse(filled) ? new URL(filled) : null;
 	if (url === null || !["http:", "https:"].includes(url.protocol))
 		throw new RangeError("is not a URL that begins with https:// or http://");
-	// A token must not choose the server that is asked.
+	// A token must not choose which server is contacted.
 	if (/^[^/]*\/\/[^/]*\{\{/.test(text)) throw new RangeError("has {{ }} before its path; only the path may have any");
 }

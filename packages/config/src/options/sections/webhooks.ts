@@ -13,30 +13,30 @@ const webhookFields = {
 	name: field({
 		key: "name",
 		kind: text({ argument: "<name>", matches: /^[-a-zA-Z0-9_.]{1,64}$/, expected: "a name of letters, digits, - _ and ." }),
-		help: "For logs and metrics, and in a header of each request.",
+		help: "Name in logs, metrics and a header of each request.",
 	}),
 	endpoint: field({
 		key: "endpoint",
 		kind: checkedText({ argument: "<url>", check: checkWebhookEndpoint }),
-		help: "Where events are sent by POST; redirects are not followed.",
+		help: "URL to which events are POSTed; redirects are not followed.",
 	}),
 	secret: field({
 		key: "secret",
 		kind: secret({ argument: "<key>", charactersMin: 16 }),
 		default: undefined,
-		help: "Key of the signature of each request, at least 16 characters; required.",
+		help: "Key that signs each request, at least 16 characters; required.",
 	}),
 	formerSecret: field({
 		key: "former_secret",
 		kind: secret({ argument: "<key>", charactersMin: 16 }),
 		default: undefined,
-		help: "Signs as well, while you change to another key.",
+		help: "Previous key, which also signs while you rotate keys.",
 	}),
 	events: field({
 		key: "events",
 		kind: list({ argument: "<names>", item: webhookEvent }),
 		default: [],
-		help: `Which events: ${webhookEventTypes.join(", ")}; none = all.`,
+		help: `Event types to send: ${webhookEventTypes.join(", ")}; none = all.`,
 	}),
 	namespaces: field({
 		key: "namespaces",
@@ -48,32 +48,37 @@ const webhookFields = {
 		key: "timeout",
 		kind: duration({ minMs: 10, maxMs: 60_000 }),
 		default: 5000,
-		help: "For each request; a later reply is a failure.",
+		help: "Maximum time for each request; a later reply is a failure.",
 	}),
-	batchMax: field({ key: "batch_max", kind: integer({ min: 1, max: 10_000 }), default: 500, help: "Events of one request." }),
+	batchMax: field({
+		key: "batch_max",
+		kind: integer({ min: 1, max: 10_000 }),
+		default: 500,
+		help: "Maximum number of events per request.",
+	}),
 	batchDelayMs: field({
 		key: "batch_delay",
 		kind: duration({ minMs: 1, maxMs: 60_000, zero: true }),
 		default: 100,
-		help: "How long the first event of a request waits for more; 0 = not at all.",
+		help: "How long the first event of a request waits for more events; 0 = no wait.",
 	}),
 	queueMax: field({
 		key: "queue_max",
 		kind: integer({ min: 1, max: 1_000_000 }),
 		default: 100_000,
-		help: "Events that may wait; then the oldest are dropped.",
+		help: "Maximum number of waiting events; when there are more, the oldest are dropped.",
 	}),
 	retryMinMs: field({
 		key: "retry_min",
 		kind: duration({ minMs: 10, maxMs: 3_600_000 }),
 		default: 500,
-		help: "Pause after the first failure; it doubles with each further one.",
+		help: "Pause after the first failure; it doubles with each further failure.",
 	}),
 	retryMaxMs: field({
 		key: "retry_max",
 		kind: duration({ minMs: 10, maxMs: 3_600_000 }),
 		default: 30_000,
-		help: "The longest pause between two attempts.",
+		help: "Maximum pause between two attempts.",
 	}),
 } as const;
 
@@ -96,7 +101,7 @@ export const webhookOptions = {
 		kind: objects({ identity: "name", fields: webhookFields }),
 		default: [],
 		live: true,
-		help: "Who is told when clients connect and leave, subscribe and unsubscribe, and channels get their first subscriber and lose their last: a list of tables.",
+		help: "Receivers of events: clients connect, disconnect, subscribe and unsubscribe; channels get their first subscriber and lose their last. A list of objects.",
 	}),
 	webhookVacatedDelayMs: option({
 		flag: "webhook-vacated-delay",
@@ -104,13 +109,13 @@ export const webhookOptions = {
 		kind: duration({ minMs: 1, maxMs: 3_600_000, zero: true }),
 		default: 5000,
 		live: true,
-		help: "How long a channel must be without subscribers before it is vacated, so that a client that reconnects vacates nothing; 0 = not at all.",
+		help: "How long a channel must have no subscribers before it counts as vacated, so that a reconnecting client causes no event; 0 = no wait.",
 	}),
 } as const;
 
 export type WebhookOptions = Item<typeof webhookFields>;
 
-/** Whether its receiver is told of such events at all. */
+/** Whether the webhook wants events of this type at all. */
 export function wantsEvent({ events }: Pick<WebhookOptions, "events">, type: WebhookEventType): boolean {
 	return events.length === 0 || events.includes(type);
 }

@@ -15,6 +15,6 @@ export const webSocketOptions = {
 		key: "compression_min_size",
 		kind: size({ minBytes: 0, maxBytes: 16 * 1024 * 1024 }),
 		default: 256,
-		help: "Shorter messages are sent as they are, since compressing them saves little or nothing.",
+		help: "Shorter messages are not compressed, since that saves little or nothing.",
 	}),
 } as const;
