@@ -268,6 +268,7 @@ export const shardCounters = [
 	["commandsOverUserRate", "commands beyond client.rate_limit.user_command"],
 	["refusedNoTls", "connections refused because they did not begin with TLS"],
 	["userIdsTooLong", "tokens refused because their user id has more than 255 bytes"],
+	["clientEventsTooLong", "events of clients that webhooks are not told because they are longer than a record"],
 ] as const;
 export type ShardCounter = (typeof shardCounters)[number][0];
 

@@ -37,6 +37,9 @@ function formatRing(buffer: ArrayBufferLike, capacityBytes = eventRingBytes): vo
 	registerReader(createRing(buffer, { capacityBytes, readersMax }), collectorSlot);
 }
 
+/** `tooLong`: no ring could hold it, so it never will be written. */
+export type WriteOutcome = "written" | "full" | "tooLong";
+
 /**
  * The end of a shard. Writing takes about a microsecond and never waits. What is written survives the death of the shard. One owner, the
  * shard's loop.
@@ -52,16 +55,15 @@ export class EventWriter {
 		this.#writer = new RingWriter(ring);
 	}
 
-	/** False = the ring is full. A record that no ring could hold is left out. */
-	write(record: ClientRecord): boolean {
+	write(record: ClientRecord): WriteOutcome {
 		const text = JSON.stringify(record);
 		const bytes = Buffer.byteLength(text);
-		if (bytes > this.#ring.recordBytesMax) return true;
+		if (bytes > this.#ring.recordBytesMax) return "tooLong";
 		const at = this.#writer.claim(bytes);
-		if (at < 0) return false;
+		if (at < 0) return "full";
 		this.#bytes.write(text, at, bytes, "utf8");
 		this.#writer.commit();
-		return true;
+		return "written";
 	}
 
 	/** Snapshots leave the other half to events. */

@@ -80,6 +80,12 @@ export const shardMetrics: readonly BoardMetric[] = [
 		perShard(({ counters }) => counters.userIdsTooLong),
 	),
 	counter(
+		"shardcast_webhook_events_too_long_total",
+		"none",
+		"Events of clients that no webhook is told because they are longer than a record. The limits of user ids and channel names keep them below that: one is a bug.",
+		perShard(({ counters }) => counters.clientEventsTooLong),
+	),
+	counter(
 		"shardcast_addresses_lost_total",
 		"none",
 		"Times that a shard could not track a client's address or user because there were too many: forgotten too early for --connection-rate-per-ip, --message-rate or client.rate_limit.user_command, or not counted for --max-connections-per-ip or client.user_connection_limit (users_uncounted).",

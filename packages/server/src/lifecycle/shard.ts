@@ -62,7 +62,10 @@ export class Shard {
 		this.#options = options;
 		this.#live = live;
 		const check = new ConnectionCheck({ options, live, clients: () => clients.sessions.all });
-		const events = new ClientEvents({ config, open: options.openClientEvents }, () => clients.sessions.all);
+		const events = new ClientEvents(
+			{ config, open: options.openClientEvents, counters: options.row, log: options.log },
+			() => clients.sessions.all,
+		);
 		const clients = new Clients({
 			options,
 			live,

@@ -1,4 +1,6 @@
 import { type Config, type WebhookEventType, wantsEvent } from "@shardcast/config";
+import type { Counters } from "@shardcast/scoreboard";
+import type { Log } from "@shardcast/telemetry";
 import type { ClientRecord, EventWriter } from "@shardcast/webhooks";
 import type { Commit, Feature } from "../lifecycle/feature.ts";
 import type { ClientSession } from "../sessions/client-session.ts";
@@ -15,6 +17,8 @@ export interface ClientEventsParts {
 	readonly config: Config;
 	/** Opens this shard's event ring. Called once, when there is a webhook. @throws when there is none. */
 	readonly open: () => EventWriter;
+	readonly counters: Pick<Counters, "add">;
+	readonly log: Pick<Log, "error">;
 	/** Milliseconds since 1970. */
 	readonly now?: () => number;
 }
@@ -55,6 +59,9 @@ export class ClientEvents implements Feature {
 	/** Clients that have connected. */
 	readonly #keys = new Map<ClientSession, number>();
 	#lastKey = 0;
+	/** Clients whose connect did not fit into a record: the collector does not know them. */
+	readonly #untellable = new WeakSet<ClientSession>();
+	#hasLoggedTooLong = false;
 	/** Clients that a snapshot has still to tell: what happens to them until then is not told by itself. Null = there is no snapshot. */
 	#untold: Set<ClientSession> | null = null;
 	#hasBegun = false;
@@ -107,7 +114,9 @@ export class ClientEvents implements Feature {
 			this.#lost++;
 			return;
 		}
-		this.#write(["connect", this.#now(), key, ...membersOf(description)]);
+		if (this.#write(["connect", this.#now(), key, ...membersOf(description)])) return;
+		this.#keys.delete(session);
+		this.#untellable.add(session);
 	}
 
 	/** A connection has been opened: clients of the raw endpoint are connected by that. */
@@ -158,16 +167,31 @@ export class ClientEvents implements Feature {
 	/** Undefined = the collector does not know the client, or a snapshot will tell of it. */
 	#told(session: ClientSession): number | undefined {
 		const key = this.#keys.get(session);
+		if (key === undefined && this.#untellable.has(session)) this.#isTooLong();
 		if (key === undefined || this.#untold?.has(session) !== true) return key;
 		this.#lost++;
 		if (this.#telling?.session === session) this.#telling.isStale = true;
 		return undefined;
 	}
 
-	#write(record: ClientRecord): void {
-		if (this.#writer!.write(record)) return;
-		this.#lost++;
-		this.#snapshotSoon();
+	/** False = it is too long, and nobody will hear of it. */
+	#write(record: ClientRecord): boolean {
+		const outcome = this.#writer!.write(record);
+		if (outcome === "full") {
+			this.#lost++;
+			this.#snapshotSoon();
+		} else if (outcome === "tooLong") this.#isTooLong();
+		return outcome !== "tooLong";
+	}
+
+	/** The limits of user ids and names of channels keep events far below that. */
+	#isTooLong(): void {
+		this.#parts.counters.add("clientEventsTooLong", 1);
+		if (this.#hasLoggedTooLong) return;
+		this.#hasLoggedTooLong = true;
+		this.#parts.log.error(
+			"an event of a client is longer than a record for webhooks, and is not told to any; shardcast_webhook_events_too_long_total counts such events",
+		);
 	}
 
 	#switchOff(): void {
@@ -207,7 +231,7 @@ export class ClientEvents implements Feature {
 	/** As many as there is time and room for. @returns the pause until it goes on; null = all are told. */
 	#tellClients(untold: Set<ClientSession>, writer: EventWriter): number | null {
 		if (!this.#hasBegun) {
-			if (writer.isHalfFull || !writer.write(["snapshot", this.#now(), this.#lost, this.#isQuiet])) return snapshotPauseMs;
+			if (writer.isHalfFull || writer.write(["snapshot", this.#now(), this.#lost, this.#isQuiet]) === "full") return snapshotPauseMs;
 			this.#hasBegun = true;
 			this.#lost = 0;
 		}
@@ -216,8 +240,10 @@ export class ClientEvents implements Feature {
 			if (this.#telling?.session !== session) this.#telling = this.#beginTelling(session);
 			const { records } = this.#telling;
 			for (let record = records.at(-1); record !== undefined; record = records.at(-1)) {
-				if (writer.isHalfFull || !writer.write(record)) return snapshotPauseMs;
+				const outcome = writer.isHalfFull ? "full" : writer.write(record);
+				if (outcome === "full") return snapshotPauseMs;
 				records.pop();
+				if (outcome === "tooLong") this.#leftOut(session, record, records);
 				left--;
 			}
 			// Something has happened to it meanwhile, so it is told again.
@@ -227,7 +253,16 @@ export class ClientEvents implements Feature {
 		}
 		this.#telling = null;
 		if (untold.size > 0) return 0;
-		return writer.write(["snapshotEnd", this.#now()]) ? null : snapshotPauseMs;
+		return writer.write(["snapshotEnd", this.#now()]) === "full" ? snapshotPauseMs : null;
+	}
+
+	/** Without the client the rest of it means nothing. */
+	#leftOut(session: ClientSession, [kind]: ClientRecord, records: ClientRecord[]): void {
+		this.#isTooLong();
+		if (kind !== "client") return;
+		records.length = 0;
+		this.#keys.delete(session);
+		this.#untellable.add(session);
 	}
 
 	#beginTelling(session: ClientSession): Telling {

@@ -148,7 +148,11 @@ export class CentrifugeRig {
 		answerRevocations(this.questions, new KeptRevocations({ folder: "", log: silentLog() }));
 		this.durable = DurableChannels.open({ live: this.#live, history: this.log, counters: row, life: 1, log: silentLog() });
 		this.events = new ClientEvents(
-			{ config, open: () => new EventWriter(this.eventRing), now: () => this.seconds * 1000 },
+			{
+				...{ config, counters: row, log: silentLog() },
+				open: () => new EventWriter(this.eventRing),
+				now: () => this.seconds * 1000,
+			},
 			() => this.sessions.all,
 		);
 		this.events.start();

@@ -74,7 +74,10 @@ export class ShardParts {
 		const { options, live } = this;
 		this.row.connectionsGiven = 100;
 		this.check = new ConnectionCheck({ options, live, clients: () => this.clients.sessions.all });
-		const events = new ClientEvents({ config, open: options.openClientEvents }, () => this.clients.sessions.all);
+		const events = new ClientEvents(
+			{ config, open: options.openClientEvents, counters: options.row, log: options.log },
+			() => this.clients.sessions.all,
+		);
 		this.clients = new Clients({
 			options,
 			live,

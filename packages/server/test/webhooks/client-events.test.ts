@@ -1,6 +1,8 @@
-import type { Config } from "@shardcast/config";
-import { type ClientRecord, EventReader } from "@shardcast/webhooks";
-import { describe, expect, it } from "vitest";
+import { type Config, defaultConfig } from "@shardcast/config";
+import { type ClientRecord, EventReader, EventWriter, eventRingInMemory } from "@shardcast/webhooks";
+import { describe, expect, it, vi } from "vitest";
+import type { ClientSession } from "../../src/sessions/client-session.ts";
+import { ClientEvents } from "../../src/webhooks/client-events.ts";
 import { CentrifugeRig } from "../support/centrifuge-rig.ts";
 
 const all = [{ name: "all", events: [], namespaces: [] }] as never as Config["webhooks"];
@@ -168,5 +170,54 @@ describe("what a shard tells the collector of webhooks", () => {
 		const records = [...first, ...(await snapshot())];
 		expect(records).toContainEqual(["channel", 1, "late"]);
 		expect(records.filter(([kind]) => kind === "client").map(([, key]) => key)).toEqual([1, 2, 1]);
+	});
+
+	it("an event that is longer than a record is counted, and so is all else of a client that nobody could be told of; the log says so once", () => {
+		// A record has at most an eighth of it.
+		const ring = eventRingInMemory(2048);
+		const counters = { tooLong: 0, add: (_name: string, count: number) => (counters.tooLong += count) };
+		const lines: unknown[] = [];
+		const config = defaultConfig({ webhooks: all });
+		const log = { error: (...line: unknown[]) => lines.push(line) };
+		const events = new ClientEvents({ config, open: () => new EventWriter(ring), counters, log: log as never, now: () => 7 }, () => []);
+		events.start();
+		const session = (user: string) =>
+			({ describe: () => ({ client: "c", user, transport: "websocket", protocol: "json" }), channels: [] }) as never as ClientSession;
+		const [long, short] = [session("x".repeat(250)), session("ann")];
+		events.connected(long);
+		events.subscribed(long, "news");
+		events.closed(long, 1000);
+		expect(counters.tooLong, "connect, subscribe and disconnect").toBe(3);
+		events.connected(short);
+		events.subscribed(short, "y".repeat(250));
+		events.closed(short, 1000);
+		expect(counters.tooLong, "a channel with a long name").toBe(4);
+		expect(lines, "lines in the log").toHaveLength(1);
+		const told: ClientRecord[] = [];
+		new EventReader(ring).read(100, (record) => told.push(record));
+		expect(told).toEqual([
+			["connect", 7, 2, "c", "ann", "websocket", "json"],
+			["disconnect", 7, 2, 1000],
+		]);
+	});
+
+	it("a client that is too long for a record does not hold up a snapshot", async () => {
+		const ring = eventRingInMemory(2048);
+		const counters = { tooLong: 0, add: (_name: string, count: number) => (counters.tooLong += count) };
+		const session = (user: string) =>
+			({ describe: () => ({ client: "c", user, transport: "websocket", protocol: "json" }), channels: ["news"] }) as never as ClientSession;
+		const clients = [session("x".repeat(250)), session("ann")];
+		const parts = { open: () => new EventWriter(ring), counters, log: { error: () => {} } as never, now: () => 7 };
+		const events = new ClientEvents({ ...parts, config: defaultConfig() }, () => clients);
+		events.reload(defaultConfig({ webhooks: all }))();
+		const reader = new EventReader(ring);
+		const told: ClientRecord[] = [];
+		await vi.waitFor(() => {
+			reader.read(100, (record) => told.push(record));
+			expect(told.at(-1)?.[0], "the end of the snapshot").toBe("snapshotEnd");
+		});
+		expect(told.map(([kind]) => kind)).toEqual(["snapshot", "client", "channel", "clientEnd", "snapshotEnd"]);
+		events.closed(clients[0]!, 1000);
+		expect(counters.tooLong, "the client, and its end").toBe(2);
 	});
 });
