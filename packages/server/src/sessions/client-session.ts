@@ -13,25 +13,31 @@ import type { Session } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 
 /**
- * A client's session, whatever its protocol: it counts as a connection, delivery is paced by it, a drain closes it in good order. What a
- * protocol adds: which frames it takes, and what it listens to.
+ * The protocol-independent part of a client's session: it counts as a connection, paces delivery, and closes cleanly during a drain. A subclass
+ * decides which frames the protocol accepts and what the client is subscribed to.
  *
- * One object for each connection: with 12,000 idle clients every word here is 100 KB.
+ * There is one instance per connection: with 12,000 idle clients, each word here costs 100 KB.
  */
 export abstract class ClientSession<T extends Transport = Transport> implements Session<T>, LaneOwner {
-	/** Set by `opened`, before anything else happens; a `Lane` while the client has to read. */
+	/** Set by `opened` before anything else happens. While the client is behind, this is its `Lane`. */
 	transport!: Transport;
-	/** Its place in the list of all sessions; -1 = it is not in there. One writer, `Sessions`. */
+	/** Index in the list of all sessions; -1 = not in the list. Written only by `Sessions`. */
 	place = -1;
-	/** The code that it is being closed with, a `CloseCode` or one of its protocol; 0 = it is served. One writer, `LeavingSessions`, but for one that has dropped a message. */
+	/**
+	 * The code it is being closed with, a `CloseCode` or one of its protocol; 0 = not closing. Written by `LeavingSessions`, except when a
+	 * message was dropped.
+	 */
 	leaving = 0;
-	/** What may wait for it, at most: its transport keeps the limit that it came under. 0 = not served yet. One writer, `LiveConfig`. */
+	/**
+	 * The most bytes that may wait for this client; its transport keeps the limit it was created with. 0 = not served yet. Written only by
+	 * `LiveConfig`.
+	 */
 	bufferedBytesMax = 0;
-	/** Its place in the count of its address's connections, -1 = not counted; see `Admission`. */
+	/** Slot that counts the connections of its address, -1 = not counted; see `Admission`. */
 	addressSlot: number;
-	/** Its place in the count of its user's connections, -1 = not counted; see `UserLimit`. */
+	/** Slot that counts the connections of its user, -1 = not counted; see `UserLimit`. */
 	userSlot = noAddressSlot;
-	/** Its address, as a trusted proxy told it; null = the transport's own remote address. */
+	/** The address that a trusted proxy reported; null = use the transport's remote address. */
 	readonly told: ToldAddress | null;
 
 	constructor({ addressSlot, told }: Admitted) {
@@ -39,33 +45,33 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 		this.told = told;
 	}
 
-	/** "" = anonymous, or not known yet. */
+	/** "" = anonymous or not known yet. */
 	abstract readonly user: string;
-	/** Of the token that it came with; null = it came without one. */
+	/** The token it connected with; null = none. */
 	abstract readonly token: TokenId | null;
-	/** Those that it listens to, for people. */
+	/** The channels it is subscribed to, for display. */
 	abstract get channels(): readonly string[];
-	/** Who it is, for others; null = it has not connected yet. */
+	/** How other clients see it; null = it has not connected yet. */
 	abstract describe(): ClientDescription | null;
-	/** All sessions, of which this is one. */
+	/** The registry that contains this session. */
 	abstract get sessions(): Sessions;
 	abstract frame(message: ArrayBuffer, isBinary: boolean): void;
-	/** Whether it gets what this audience gets. */
+	/** Whether it belongs to this audience. */
 	abstract isIn(audience: Audience): boolean;
-	/** Subscribes to what it listens to from the start. Called once, when it is in the list. */
+	/** Makes its initial subscriptions. Called once, when it is in the list. */
 	abstract join(): void;
-	/** Ends all subscriptions while the connection is open: nothing more is delivered. Called once at most. */
+	/** Ends all subscriptions while the connection is still open: nothing more is delivered. Called at most once. */
 	abstract leave(): void;
-	/** The connection is gone: gives back whatever it still has. Called once, after `leave` or without it. */
+	/** The connection has closed: releases everything it still holds. Called once, whether or not `leave` was called. */
 	abstract gone(): void;
-	/** Gets all that it listens to by another transport, in one step: nothing is missed, nothing comes twice. Only for `Lanes`. */
+	/** Moves all subscriptions to another transport in one step, without a gap or a duplicate. Only for `Lanes`. */
 	abstract moveTo(transport: Transport): void;
 	abstract laneRule(audience: Audience, record: DeliveredRecord): LaneRule;
 	abstract laneChannel(audience: Audience): string;
-	/** Ends the subscription that has a gap, and tells the client. Only for `Lanes`. */
+	/** Ends the subscription that has a gap and tells the client. Only for `Lanes`. */
 	abstract endAfterGap(rule: LaneRule): void;
 
-	/** Ends the subscriptions whose own tokens this says are revoked. @returns how many. */
+	/** Ends the subscriptions whose own tokens have been revoked. @returns how many. */
 	endRevoked(_isRevoked: (token: TokenId) => boolean): number {
 		return 0;
 	}
@@ -91,32 +97,32 @@ export abstract class ClientSession<T extends Transport = Transport> implements 
 		this.sessions.closed(this, code);
 	}
 
-	/** What the client is told when it is closed with this code: a protocol may have its own for the server's. */
+	/** The close frame for this code; a protocol may map the server's codes to its own. */
 	closeFrame(code: number): { readonly code: number; readonly reason: string } {
 		return { code, reason: closeReasons[code as CloseCode] };
 	}
 
-	/** Tells the client why, behind what waits, and ends the connection. Only for `LeavingSessions`. */
+	/** Sends a close frame behind the messages that wait, and ends the connection. Only for `LeavingSessions`. */
 	end(code: number): void {
 		const frame = this.closeFrame(code);
 		this.transport.end(frame.code, frame.reason);
 	}
 
-	/** Closes it in good order: nothing is delivered from now on, and the client is told the code. Nothing if it is being closed already. */
+	/** Closes cleanly: nothing more is delivered, and the client is told the code. Does nothing if it is already closing. */
 	close(code: number): void {
 		this.sessions.close(this, code);
 	}
 
-	/** Closes it with a code, 3000 to 4999, that somebody else has chosen. */
+	/** Closes with a code from 3000 to 4999 that the application or the backend has chosen. */
 	disconnect(code: number, _reason: string): void {
 		this.close(code);
 	}
-	/** It is being closed, or its connection has ended. */
+	/** True when it is closing or its connection has ended. */
 	get isGone(): boolean {
 		return this.leaving !== 0 || this.place < 0;
 	}
 
-	/** Not to be asked for once the connection is closed. */
+	/** Must not be read after the connection has closed. */
 	get address(): string {
 		return this.told?.address ?? Buffer.from(this.transport.getRemoteAddressAsText()).toString("latin1");
 	}

@@ -17,18 +17,18 @@ export interface ClientsParts {
 	readonly live: LiveConfig;
 	readonly check: SessionsParts["check"];
 	readonly events: Pick<ClientEvents, "opened" | "closed">;
-	/** Resolves when all that was published has been delivered. */
+	/** Resolves when everything that was published has been delivered. */
 	readonly delivered: () => Promise<void>;
-	/** Files that were open before there were any clients. */
+	/** The number of files that were open before the first client connected. */
 	readonly openAtStart: () => number;
 }
 
-/** A client that reads slowly is cut if it has not made room for its close frame by then. */
+/** How long a slow client may take to make room for its close frame before its connection is reset. */
 const leavingDeadlineMs = 5000;
-/** How long connections may take to end after their last byte was written. */
+/** How long a connection may take to close after its last byte was written. */
 const lingerMsMax = 250;
 
-/** The clients of the shard, of all protocols: how delivery waits for them, and how they are told to go. */
+/** All clients of the shard, whatever their protocols. Paces delivery to them and closes them during a drain. */
 export class Clients implements Feature {
 	readonly name = "clients";
 	readonly drainShare = 1;
@@ -91,9 +91,9 @@ export class Clients implements Feature {
 	}
 
 	/**
-	 * Tells them to go, while what those publish that are still here is delivered. Then it waits for their connections to end: one that this
-	 * process leaves behind with something unread from its client is reset by the kernel. Those that are still here when the time is over
-	 * are reset and counted.
+	 * Closes all clients while messages from those that are still connected are delivered. Then waits for the connections to close: the kernel
+	 * resets a connection that the process leaves behind with unread data from its client. Clients that remain at the deadline are reset and
+	 * counted.
 	 */
 	async drain(leftMs: number): Promise<void> {
 		const { live, delivered, openAtStart } = this.#parts;
@@ -110,13 +110,13 @@ export class Clients implements Feature {
 		await inTime(delivered(), deadline.leftMs());
 		const lingerMs = Math.min(lingerMsMax, deadline.leftMs());
 		await lingered(openAtStart(), { deadlineMs: lingerMs, open: () => openFiles() ?? 0, ...clock });
-		// Their connections would outlive this process, with all that they did not read.
+		// Otherwise these connections, with all their unread data, would outlive the process.
 		const unread = this.sessions.snapshot();
 		this.#leaving.cut(unread);
 		this.#unread = unread.length;
 	}
 
-	/** Clients that did not read what they had to get; their connections have been reset. */
+	/** The number of clients that did not read in time and were reset. */
 	unfinished(): number {
 		return this.#unread;
 	}

@@ -3,26 +3,25 @@ import { CloseCode } from "@shardcast/wire";
 import type { ClientSession } from "./client-session.ts";
 
 export interface LeavingSessionsOptions {
-	/** `--max-buffered`: above it uWebSockets.js sends nothing to a client any more, not even a close frame. */
+	/** `--max-buffered`: above it, uWebSockets.js sends nothing to a client, not even a close frame. */
 	readonly bufferedBytesMax: () => number;
-	/** How long a client may take to read so much that a close frame fits behind what it already has. */
+	/** How long a client may take to make room for its close frame, in milliseconds. */
 	readonly deadlineMs: number;
 	readonly nowMs: () => number;
-	/** Runs the callback and resets the connections that it closes; returns how many. */
+	/** Runs the callback and resets the connections that it closes. Returns how many. */
 	readonly resetting: (close: () => void) => number;
 	readonly counters: Pick<Counters, "add">;
 }
 
-/** Room for the close frame itself. */
+/** Space for the close frame. */
 const closeFrameBytes = 256;
 
 /**
- * Clients that are being closed but have too much unread to be told why. What they have stays contiguous: they are out of all
- * topics, so after the first message that they could not take comes nothing but the close frame, once there is room for it.
- * A client that does not even read that far is cut when its time is up: its connection is reset, or the kernel would keep what is unsent,
- * some MB, for a minute or more.
+ * Clients that are being closed but have too much unread data for a close frame. What they receive stays without a gap: they are in no topic, so
+ * the close frame follows the last message that they could take. A client that does not even read that far is reset at the deadline; otherwise
+ * the kernel would keep its unsent data, some MB, for a minute or more.
  *
- * One owner, the shard's loop. Bound: the number of clients; each stays `deadlineMs` at most.
+ * Owned by the shard's loop. Bound: the number of clients, each for at most `deadlineMs`.
  */
 export class LeavingSessions {
 	readonly #options: LeavingSessionsOptions;
@@ -36,7 +35,7 @@ export class LeavingSessions {
 		return this.#deadlines.size;
 	}
 
-	/** Closes a client that is out of all topics, now or as soon as it can be told the code. */
+	/** Closes a client that is in no topic, now or as soon as there is room for the close frame. */
 	close(session: ClientSession, code: number): void {
 		session.leaving = code;
 		if (!this.#tell(session)) this.#deadlines.set(session, this.#options.nowMs() + this.#options.deadlineMs);
@@ -47,12 +46,12 @@ export class LeavingSessions {
 		if (this.#deadlines.has(session)) this.#tell(session);
 	}
 
-	/** The connection is gone. */
+	/** The connection has closed. */
 	closed(session: ClientSession): void {
 		this.#deadlines.delete(session);
 	}
 
-	/** Cuts those whose time is up. About once a second. */
+	/** Resets the clients whose deadline has passed. Called about once a second. */
 	expire(): void {
 		const nowMs = this.#options.nowMs();
 		const expired: ClientSession[] = [];
@@ -60,7 +59,7 @@ export class LeavingSessions {
 		this.cut(expired);
 	}
 
-	/** Resets the connections of clients that do not read. Many in one call: each looks at every descriptor of the process. */
+	/** Resets the connections of clients that do not read. Pass many in one call: each call looks at every descriptor of the process. */
 	cut(sessions: readonly ClientSession[]): void {
 		if (sessions.length === 0) return;
 		const reset = this.#options.resetting(() => {

@@ -1,15 +1,15 @@
 /**
- * Numbers for the clients that publish, so that a record can name the one that must not get it back: u32, never 0 (which means
- * nobody), never one that a live client has. A number comes back only after all others have been used, so a record that is
- * still in a ring when its sender is gone leaves nobody else out.
+ * Assigns numbers to clients that publish, so that a record can name the one client that must not get it back. A number is a u32, never 0 (which
+ * means no client), and never that of another connected client. It is reused only after all others, so a record that is still in a ring after
+ * its sender has disconnected excludes nobody else.
  *
- * One owner. Bound: an entry per connected client that has published, freed when it disconnects.
+ * One owner. Bound: an entry for each connected client that has published, removed when it disconnects.
  */
 export class SenderIds<T> {
 	readonly #live = new Map<number, T>();
 	#last: number;
 
-	/** @param first the number before the first one given, for tests of the wrap. */
+	/** @param first the number before the first one assigned; tests use it to reach the wrap-around. */
 	constructor(first = 0) {
 		this.#last = first >>> 0;
 	}
@@ -25,7 +25,7 @@ export class SenderIds<T> {
 		return this.#last;
 	}
 
-	/** The client with this number, or undefined when it is gone. */
+	/** The client with this number, or undefined when it has disconnected. */
 	find(id: number): T | undefined {
 		return this.#live.get(id);
 	}

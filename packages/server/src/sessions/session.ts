@@ -3,9 +3,9 @@ import type { Transport } from "../transports/transport.ts";
 import type { UpgradeRequest } from "../transports/upgrade-request.ts";
 
 /**
- * The protocol state of one connection, from open to close: it gets the events of its transport and owns its subscriptions.
- * Called by the transport on the shard's loop, `opened` first and `closed` last, each once. An exception in one of these ends this connection
- * and is counted; no other connection is affected.
+ * The protocol state of one connection, from open to close. It receives the events of its transport and owns its subscriptions. The transport
+ * calls it on the shard's loop: `opened` first and `closed` last, each once. An exception in one of these calls ends this connection and is
+ * counted; other connections are not affected.
  */
 export interface Session<T extends Transport = Transport> {
 	/** The transport accepts messages from now on. */
@@ -14,41 +14,44 @@ export interface Session<T extends Transport = Transport> {
 	frame(message: ArrayBuffer, isBinary: boolean): void;
 	/** Some of the buffered bytes have been written. */
 	writable(): void;
-	/** A message was dropped because the buffer is full. Nothing may be sent, subscribed or closed in here: the transport is in the middle of it. */
+	/**
+	 * A message was dropped because the buffer is full. The transport is in the middle of an operation, so nothing may be sent, subscribed or
+	 * closed in this call.
+	 */
 	dropped(): void;
-	/** The connection is gone. @param code as the client sent it or as we did; 1006 = it was cut, 1009 = because of a frame's length. */
+	/** The connection has closed. @param code as sent by the client or by us; 1006 = it was cut, 1009 = a frame was too long. */
 	closed(code: number): void;
 }
 
-/** Makes the sessions of some paths: one protocol. */
+/** Creates the sessions of some paths, all of one protocol. */
 export interface SessionFactory<T extends Transport = Transport> {
-	/** Exact paths, without a query. */
+	/** Exact paths, without a query string. */
 	readonly paths: readonly string[];
-	/** Looked up when the factory is installed, and again by `Sockets.limit`: what a connection came under holds for its life. */
+	/** Read when the factory is installed, and again by `Sockets.limit`. A connection keeps the limits it was created with. */
 	limits(): TransportLimits;
-	/** The session of a request that may connect, which is opened at once; the answer for one that may not; or, later, one of the two. */
+	/** Returns the session of an admitted request, which is opened at once; the reply to a refused one; or a `Judging` that decides later. */
 	connect(request: UpgradeRequest): Connecting<T> | { readonly refused: Reply } | Judging<T>;
 }
 
-/** It is not known yet whether a request may connect. */
+/** The decision about a request takes time. */
 export interface Judging<T extends Transport = Transport> {
-	/** Called once it is known, if the client is still there. */
+	/** Called when the decision is known and the client is still connected. */
 	readonly judged: Promise<() => Connecting<T> | { readonly refused: Reply }>;
-	/** The client has gone: gives back what was taken for it. Then nothing of `judged` is called. */
+	/** The client has disconnected: releases what was reserved for it. Nothing of `judged` is called after this. */
 	abandon(): void;
 }
 
 export interface Connecting<T extends Transport = Transport> {
 	readonly session: Session<T>;
-	/** The one of those that the client offers that it is answered; absent = its first. */
+	/** The one of the offered subprotocols that the server selects; absent = the first. */
 	readonly subprotocol?: string | undefined;
 }
 
 export interface TransportLimits {
 	/** A longer frame cuts the connection before it is read. */
 	readonly frameBytesMax: number;
-	/** Bytes that may wait for a client; a message beyond them is dropped. */
+	/** The most bytes that may wait for a client; a message beyond them is dropped. */
 	readonly bufferedBytesMax: number;
-	/** A client that has been silent for so long is closed. */
+	/** A client that sends nothing for this long is closed. */
 	readonly idleTimeoutMs: number;
 }

@@ -7,16 +7,16 @@ import type { ClientSession } from "./client-session.ts";
 import type { Lanes } from "./lanes/lanes.ts";
 import type { LeavingSessions } from "./leaving-sessions.ts";
 
-/** What the registry tells about itself as it changes: the words of the scoreboard's row. */
+/** Where the registry reports its size as it changes: words of the scoreboard's row. */
 export interface SessionWords {
 	webSockets: number;
 	proxiedSeen: number;
 }
 
-/** Told as clients come and go. Must not throw: it is called out of the library's own callbacks. */
+/** Called as clients connect and disconnect. Must not throw, because the library's callbacks call it. */
 export interface SessionEvents {
 	opened(session: ClientSession): void;
-	/** @param code as the client sent it, or as we did. */
+	/** @param code as sent by the client or by us. */
 	closed(session: ClientSession, code: number): void;
 }
 
@@ -28,22 +28,22 @@ export interface SessionsParts {
 	readonly counters: Pick<Counters, "add">;
 	readonly words: SessionWords;
 	readonly events: SessionEvents;
-	/** Runs the callback in a later phase of the loop, when uWebSockets.js is not in the middle of its topics. */
+	/** Runs the callback in a later phase of the loop, when uWebSockets.js is not processing its topics. */
 	readonly soon: (callback: () => void) => void;
 }
 
 /**
- * All clients of this shard, from open to close, whatever their protocols: who is there, and how each of them ends. The row of the
- * scoreboard follows every change.
+ * The registry of this shard's clients, from open to close, whatever their protocols. It also closes them, and updates the row of the scoreboard
+ * on every change.
  *
- * One owner, the shard's loop. Bound: `--max-connections` by shard, checked before an upgrade.
+ * Owned by the shard's loop. Bound: `--max-connections` for each shard, checked before an upgrade.
  */
 export class Sessions {
-	/** Those that have to read before they get the next messages. */
+	/** Clients that are behind. */
 	readonly lanes: Lanes;
 	readonly #parts: SessionsParts;
 	readonly #all: ClientSession[] = [];
-	/** Could not take a message; to be closed before anything else is published. */
+	/** Clients that could not take a message. They are closed before anything else is published. */
 	#slow: ClientSession[] = [];
 	#proxied = 0;
 
@@ -56,12 +56,12 @@ export class Sessions {
 		return this.#all.length;
 	}
 
-	/** In no order; changes with each client that comes or goes. */
+	/** In no particular order; changes when a client connects or disconnects. */
 	get all(): readonly ClientSession[] {
 		return this.#all;
 	}
 
-	/** In no order that a client could rely on. */
+	/** A copy, in no particular order. */
 	snapshot(): ClientSession[] {
 		return [...this.#all];
 	}
@@ -82,8 +82,8 @@ export class Sessions {
 	}
 
 	/**
-	 * A message was not written to this client because it reads too slowly. Nothing may be changed here: uWebSockets.js is going
-	 * through its topics. What it publishes until the next flush is dropped as well, since it looks at sockets in between only.
+	 * A message was not written to this client because it reads too slowly. Nothing may be changed in this call: uWebSockets.js is processing
+	 * its topics. Messages that it publishes until the next flush are dropped as well, since it checks sockets only in between.
 	 */
 	dropped(session: ClientSession): void {
 		this.#parts.counters.add("droppedMessages", 1);
@@ -92,7 +92,7 @@ export class Sessions {
 		if (this.#slow.push(session) === 1) this.#parts.soon(this.closeSlow);
 	}
 
-	/** @param code as the client sent it or as we did. */
+	/** @param code as sent by the client or by us. */
 	closed(session: ClientSession, code: number): void {
 		const { leaving, pacing, check, counters, events } = this.#parts;
 		this.#remove(session);
@@ -110,7 +110,7 @@ export class Sessions {
 		events.closed(session, counted);
 	}
 
-	/** Before anything is published: nothing may follow a gap. */
+	/** Called before anything is published, so that nothing follows a gap. */
 	readonly closeSlow = (): void => {
 		if (this.#slow.length === 0) return;
 		const slow = this.#slow;
@@ -130,7 +130,7 @@ export class Sessions {
 		this.#parts.leaving.close(session, code);
 	}
 
-	/** Nothing for one whose opening failed before it was in the list. */
+	/** Does nothing for a session that failed while it was opened. */
 	#remove(session: ClientSession): void {
 		if (session.place < 0) return;
 		const last = this.#all.pop()!;

@@ -1,16 +1,16 @@
-/** What is done with the publications of one subscription when its client reads too slowly. */
+/** What happens to the publications of one subscription when its client reads too slowly. */
 export interface LaneRule {
 	/**
-	 * The subscription, among those of one client. Two rules with the same one are of the same subscription: its options have changed meanwhile, or its
-	 * channel was forgotten for a while.
+	 * Identifies the subscription among those of one client. Two rules with the same value belong to the same subscription: its options may have
+	 * changed, or its channel may have been forgotten for a while.
 	 */
 	readonly of: string;
 	readonly policy: "disconnect" | "drop-oldest" | "keep-latest";
-	/** The tag whose value tells the publications of a channel apart for keep-latest; "" = the channel has one state. */
+	/** The tag whose value separates the publications of a channel under keep-latest; "" = the channel has a single state. */
 	readonly keyTag: string;
 	/**
-	 * The client can recover what it misses, so nothing of this subscription is dropped in silence: it ends, and the client subscribes again
-	 * when it has read that. False = publications may be dropped.
+	 * True = the client can recover what it misses, so nothing is dropped silently: the subscription ends, and the client subscribes again when
+	 * it has read that. False = publications may be dropped.
 	 */
 	readonly recovers: boolean;
 }
@@ -19,27 +19,29 @@ export interface LaneRule {
 export interface LaneItem {
 	readonly frame: Uint8Array;
 	readonly isBinary: boolean;
-	/** Null = no publication: a reply, a ping, or another push. It is never dropped. */
+	/** Null = not a publication but a reply, a ping or another push. Such a message is never dropped. */
 	readonly rule: LaneRule | null;
-	/** What a newer publication with the same key takes the place of, under keep-latest. */
+	/** Under keep-latest, a newer publication replaces the one with the same key. */
 	readonly key: string | null;
 }
 
-/** A shorter message counts as so many bytes: that is what it takes here besides its own. So the bound in bytes bounds their number as well. */
+/**
+ * The least that a message counts for, in bytes: about what an entry costs in memory. So the limit in bytes also limits the number of messages.
+ */
 const itemBytesMin = 128;
 
 /**
- * What waits for one client, in order. Whoever adds decides what goes: this only finds the oldest publication that may be dropped. All
- * operations but `removeAll` take the same time however much waits.
+ * The messages that wait for one client, in order. The caller decides what to drop; the queue only finds the oldest publication that may be
+ * dropped. All operations except `removeAll` take constant time.
  */
 export class LaneQueue {
 	readonly #items = new Set<LaneItem>();
-	/** Those of them that may be dropped, in the same order. */
+	/** The items that may be dropped, in the same order. */
 	readonly #droppable = new Set<LaneItem>();
-	/** Where the first one is. Kept, since a new iterator of a Set passes over all that were deleted from its front. */
+	/** Points to the first item. Kept, because a new iterator of a Set skips all entries that were deleted from its front. */
 	#first: Iterator<LaneItem> | null = null;
 	#firstDroppable: Iterator<LaneItem> | null = null;
-	/** What `#firstDroppable` has come to. */
+	/** The last result of `#firstDroppable`. */
 	#oldest: LaneItem | undefined;
 	readonly #latest = new Map<string, Map<string, LaneItem>>();
 	#publicationBytes = 0;
@@ -49,17 +51,17 @@ export class LaneQueue {
 		return this.#items.size === 0;
 	}
 
-	/** Bytes of publications, at least 128 for each. */
+	/** Bytes of publications; each counts for at least 128. */
 	get publicationBytes(): number {
 		return this.#publicationBytes;
 	}
 
-	/** Bytes of all else, at least 128 for each. */
+	/** Bytes of other messages; each counts for at least 128. */
 	get otherBytes(): number {
 		return this.#otherBytes;
 	}
 
-	/** Adds one behind all others. Returns whether it took the place of an older one with its key. */
+	/** Appends an item. Returns whether it replaced an older one with the same key. */
 	add(item: LaneItem): boolean {
 		const older = item.key === null ? undefined : this.#latest.get(item.rule!.of)?.get(item.key);
 		if (older !== undefined) this.remove(older);
@@ -74,12 +76,12 @@ export class LaneQueue {
 		return older !== undefined;
 	}
 
-	/** Takes the first one out. */
+	/** Removes and returns the first item. */
 	shift(): LaneItem | undefined {
 		this.#first ??= this.#items.values();
 		const { done, value } = this.#first.next();
 		if (done) {
-			// An iterator that has ended sees nothing of what is added later.
+			// An iterator that has ended does not see items that are added later.
 			this.#first = null;
 			return undefined;
 		}
@@ -107,7 +109,7 @@ export class LaneQueue {
 		if (latest.size === 0) this.#latest.delete(item.rule!.of);
 	}
 
-	/** Takes all publications of one subscription out. */
+	/** Removes all publications of one subscription. */
 	removeAll({ of }: LaneRule): void {
 		for (const item of this.#items) if (item.rule?.of === of) this.remove(item);
 	}

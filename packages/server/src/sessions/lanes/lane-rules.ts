@@ -1,12 +1,12 @@
 import type { Channel } from "@shardcast/channels";
 import type { LaneRule } from "./lane-queue.ts";
 
-/** A rule that knows its channel. */
+/** A rule with the name of its channel. */
 export interface ChannelRule extends LaneRule {
 	readonly channel: string;
 }
 
-/** A rule for each channel's object, of which there is a new one after a reload, and when it has not been used for long. */
+/** Caches a rule for each `Channel` object. There is a new object after a reload, and when the channel was not used for long. */
 function rulePerChannel(rule: (channel: Channel) => ChannelRule): (channel: Channel) => ChannelRule {
 	const rules = new WeakMap<Channel, ChannelRule>();
 	return (channel) => {
@@ -24,13 +24,13 @@ const publicationRule = (of: "drops" | "recovers") =>
 		return { of: `${of} ${name}`, channel: name, policy, keyTag, recovers: of === "recovers" };
 	});
 
-/** What happens to a channel's publications for a client that reads too slowly and recovers nothing. The same object for the same channel. */
+/** What happens to a channel's publications when a client without recovery reads too slowly. The same object for the same channel. */
 export const droppingRule = publicationRule("drops");
 
-/** The same for one that recovers. */
+/** The same for a subscription with recovery. */
 export const recoveringRule = publicationRule("recovers");
 
-/** The same for joins and leaves: none takes the place of another, nor of a publication. Where the newest is kept, the oldest of them are dropped. */
+/** The same for joins and leaves. They never replace each other or a publication: under keep-latest, the oldest of them are dropped. */
 export const joinRule = rulePerChannel(({ name, options: { slowClient } }) => {
 	const policy = slowClient === "keep-latest" ? "drop-oldest" : slowClient;
 	return { of: `joins ${name}`, channel: name, policy, keyTag: "", recovers: false };

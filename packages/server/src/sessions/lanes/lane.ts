@@ -4,41 +4,48 @@ import type { Audience } from "../../hub/audience.ts";
 import { hasTopics, Sent, type Transport } from "../../transports/transport.ts";
 import { type LaneItem, LaneQueue, type LaneRule } from "./lane-queue.ts";
 
-/** How a session lets its lane drop publications. */
+/** What a lane needs from its session. */
 export interface LaneOwner {
-	/** The code that it is being closed with; 0 = it is served. */
+	/** The code the session is being closed with; 0 = not closing. */
 	readonly leaving: number;
-	/** What may wait for it, at most, in bytes. */
+	/** The most bytes that may wait for the client. */
 	readonly bufferedBytesMax: number;
-	/** The rule for the record that is being delivered to this audience, of which it is one. */
+	/** The rule for the record that is being delivered to this audience, to which the session belongs. */
 	laneRule(audience: Audience, record: DeliveredRecord): LaneRule;
-	/** Where one subscription is to many channels: the one of the record that is being delivered to this audience. "" = it is to one. */
+	/**
+	 * For a subscription to several channels: the channel of the record that is being delivered to this audience. "" = a subscription to one
+	 * channel.
+	 */
 	laneChannel(audience: Audience): string;
-	/** A publication of a subscription that recovers had to be dropped: the subscription is to be ended, but not within this call. */
+	/** A publication of a subscription with recovery had to be dropped. The subscription must end, but not within this call. */
 	laneGap(rule: LaneRule): void;
 	/** See `Session.dropped`. */
 	dropped(): void;
 }
 
-/** Bytes of replies and other messages in all lanes of a shard that no client has read. Long messages count until their last part has left. */
+/** Unread bytes of replies and other messages in all lanes of a shard. A long message counts until its last part has been sent. */
 export interface UnreadReplies {
 	bytes: number;
 }
 
-/** What the transport holds when the next message goes out, at most: then little is copied twice, and nothing is waited for. */
+/**
+ * The lane hands over the next message only while the transport holds fewer bytes than this: little is copied twice, and the connection is never
+ * idle.
+ */
 const transportBytesMax = 16 * 1024;
-/** A longer message leaves in parts of this size: the most that uWebSockets.js collects for one write. */
+/** Longer messages are sent in parts of this size, the most that uWebSockets.js collects for one write. */
 export const partBytes = 15 * 1024;
 
 /**
- * The queue of one client, in front of its transport, whose place it takes while the client has to read: because it reads too slowly
- * (`isSlow`), or because a long message leaves in parts. Its session is out of all topics meanwhile, and in the lists of its audiences with this.
+ * One client's queue in front of its transport. It replaces the transport while the client is behind: because it reads too slowly (`isSlow`), or
+ * because a long message is being sent in parts. Meanwhile the session is in no topic, and its audiences send to the lane.
  *
- * A long message goes out in parts since uWebSockets.js keeps for each connection, until its end, the memory of the most that ever waited for it.
- * Nothing comes between two parts but control frames. Streams hold it in parts as well, so that what is unread is counted in one place.
+ * A long message is sent in parts because uWebSockets.js keeps, for the life of a connection, the memory of the most that ever waited for it.
+ * Only control frames may come between two parts. Streams send parts as well, so that unread bytes are counted in one place.
  *
- * Bounds: publications and what the transport holds take `bufferedBytesMax` together, and one publication more. What comes on top is dropped by the rule of its
- * subscription, or, when there is nothing that may be dropped, closes the client (3008). Other messages may wait up to the same size, and one more.
+ * Bounds: publications and the transport's buffer take `bufferedBytesMax` together, plus one publication. Beyond that, the rule of the
+ * subscription decides what is dropped; if nothing may be dropped, the client is closed (3008). Other messages may take the same amount again,
+ * plus one message.
  */
 export class Lane implements Transport {
 	readonly transport: Transport;
@@ -47,12 +54,12 @@ export class Lane implements Transport {
 	readonly #counters: Pick<Counters, "add">;
 	readonly #unread: UnreadReplies;
 	readonly #queue = new LaneQueue();
-	/** Subscriptions that have a gap: they get nothing until they have been ended. */
+	/** Subscriptions that have a gap: they get nothing more until they have ended. */
 	readonly #ended = new Set<string>();
-	/** The message that is leaving in parts, and how much of it has left. */
+	/** The message that is being sent in parts, and how many of its bytes have been sent. */
 	#long: LaneItem | null = null;
 	#left = 0;
-	/** Of `unread`, what is this lane's. */
+	/** This lane's share of `unread`. */
 	#counted = 0;
 
 	constructor(transport: Transport, owner: LaneOwner, counters: Pick<Counters, "add">, unread: UnreadReplies, isSlow: boolean) {
@@ -63,23 +70,23 @@ export class Lane implements Transport {
 		this.#counters = counters;
 	}
 
-	/** Nothing waits here, and the transport takes more. */
+	/** True when the lane is empty and the transport accepts more. */
 	get isDone(): boolean {
 		return this.#long === null && this.#queue.isEmpty && this.#takesMore;
 	}
 
-	/** A message that is no publication. */
+	/** Sends a message that is not a publication. */
 	send(message: string | Uint8Array, isBinary: boolean): Sent {
 		return this.#add(typeof message === "string" ? Buffer.from(message) : Uint8Array.from(message), isBinary);
 	}
 
-	/** As `send`; the bytes are the lane's from now on. */
+	/** Like `send`, but the lane takes ownership of the bytes. */
 	give(frame: Uint8Array, isBinary: boolean): void {
 		this.#add(frame, isBinary);
 		this.pump();
 	}
 
-	/** A publication for this client, among others. @param frame may be reused when this returns. */
+	/** Queues a publication. @param frame may be reused when this returns. */
 	deliver(frame: Uint8Array, isBinary: boolean, audience: Audience, record: DeliveredRecord): void {
 		const owner = this.#owner;
 		if (owner.leaving !== 0) return;
@@ -95,23 +102,23 @@ export class Lane implements Transport {
 				owner.dropped();
 				return;
 			}
-			// The newest waits, however much the transport holds: it may be the last for a long time.
+			// The newest publication is kept, however much the transport holds: it may be the last one for a long time.
 			if (oldest === item && !rule.recovers) return;
 			this.#drop(oldest, oldest.rule!);
 		}
 	}
 
-	/** The subscription has ended; a later one to the same channel is another. */
+	/** The subscription has ended. A later one to the same channel is independent of it. */
 	forget(rule: LaneRule): void {
 		this.#ended.delete(rule.of);
 	}
 
-	/** Its client is gone, or will get no more than what waits. */
+	/** The client has disconnected, or gets nothing beyond what is queued. */
 	dispose(): void {
 		this.#count(-this.#counted);
 	}
 
-	/** Writes what the transport takes. To be called whenever it has written something. */
+	/** Writes what the transport accepts. Must be called whenever the transport has written something. */
 	pump(): void {
 		while (this.#takesMore && this.#next()) {
 			// One more has left.
@@ -123,7 +130,7 @@ export class Lane implements Transport {
 		return this.transport.getBufferedAmount() + publicationBytes + otherBytes + this.#longRest;
 	}
 
-	/** Hands all that waits to the transport. The caller has seen that all of it is within what may wait. */
+	/** Hands the whole queue to the transport. The caller has checked that it fits within the limit. */
 	flush(): void {
 		while (this.#next()) {
 			// One more has left.
@@ -143,12 +150,12 @@ export class Lane implements Transport {
 		return this.transport.getRemoteAddressAsText();
 	}
 
-	/** A transport drops what comes while more than `bufferedBytesMax` waits in it, be it a part of a message. */
+	/** The transport drops any message, even a part of one, that arrives while more than `bufferedBytesMax` waits in it. */
 	get #takesMore(): boolean {
 		return this.transport.getBufferedAmount() <= Math.min(transportBytesMax, this.#owner.bufferedBytesMax);
 	}
 
-	/** Bytes of the long message that have not left. */
+	/** Bytes of the long message that are still to be sent. */
 	get #longRest(): number {
 		return this.#long === null ? 0 : this.#long.frame.length - this.#left;
 	}
@@ -171,21 +178,21 @@ export class Lane implements Transport {
 		this.#unread.bytes += change;
 	}
 
-	/** Makes room: a publication goes, or the subscription that it is of. */
+	/** Frees memory: drops the publication, or ends its subscription. */
 	#drop(item: LaneItem, rule: LaneRule): void {
 		if (!rule.recovers) {
 			this.#queue.remove(item);
 			this.#counters.add("laneDropsOldest", 1);
 			return;
 		}
-		// The client goes on from the last publication that it has got.
+		// The client continues from the last publication that it received.
 		this.#queue.removeAll(rule);
 		this.#ended.add(rule.of);
 		this.#counters.add("laneGaps", 1);
 		this.#owner.laneGap(rule);
 	}
 
-	/** Hands the next message, or a part of it, to the transport. False = there is none. */
+	/** Hands the next message, or the next part of one, to the transport. False = the queue is empty. */
 	#next(): boolean {
 		if (this.#long !== null) {
 			this.#nextPart(this.#long);
@@ -212,7 +219,7 @@ export class Lane implements Transport {
 		const part = frame.subarray(this.#left, this.#left + partBytes);
 		this.#left += part.length;
 		const isLast = this.#left === frame.length;
-		// To a stream a part is bytes like any others.
+		// A stream does not need to tell parts from other bytes.
 		if (!hasTopics(transport)) transport.send(part, isBinary);
 		else if (isLast) transport.sendLastFragment(part);
 		else transport.sendFragment(part);
@@ -222,7 +229,7 @@ export class Lane implements Transport {
 	}
 }
 
-/** No tag, as against an empty one. */
+/** Stands for a missing tag, as opposed to an empty one. */
 const untagged = "-";
 
 function keyOf({ keyTag }: LaneRule, channel: string, record: DeliveredRecord): string {

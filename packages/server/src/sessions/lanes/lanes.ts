@@ -6,32 +6,32 @@ import type { LaneRule } from "./lane-queue.ts";
 
 export interface LanesParts {
 	readonly counters: Pick<Counters, "add" | "set">;
-	/** The least that any client was let in with. */
+	/** The smallest limit of any connected client. */
 	readonly bufferedBytesMax: () => number;
-	/** Runs the callback in a later phase of the loop, when nobody goes through the lists of audiences. */
+	/** Runs the callback in a later phase of the loop, when the lists of audiences are not being iterated. */
 	readonly soon: (callback: () => void) => void;
 }
 
-/** A session that has to read more than this moves to a lane, as a share of what may wait for it. */
+/** A session with more unread than this moves to a lane. A share of its limit. */
 const slowShare = 0.25;
-/** Bytes to each client at most between two looks, as the same share. What a turn publishes on top still fits. */
+/** The most that is published to each client between two checks, as a share of its limit. What one turn adds on top still fits. */
 const lookShare = 1 / 16;
-/** Keeps what uWebSockets.js has not written yet of a client that is in no other topic. Nobody publishes to it. */
+/** A topic that nobody publishes to. It keeps the bytes that uWebSockets.js has not written yet for a client that is in no other topic. */
 const restTopic = "in a lane";
 
 /**
- * Moves clients between the topics of uWebSockets.js, which reach thousands with one call, and a queue for each in JavaScript (`Lane`), which knows
- * what may be dropped. A client is in a lane while it reads too slowly and one of its subscriptions lets publications be dropped, or while a
- * long message leaves in parts.
+ * Moves clients between the topics of uWebSockets.js, which reach thousands of clients with one call, and a queue in JavaScript for each client
+ * (`Lane`), which knows what may be dropped. A client is in a lane while it reads too slowly and one of its subscriptions lets publications be
+ * dropped, or while a long message is being sent in parts.
  *
- * The library tells only when it has dropped a message, which is too late. So clients that may drop are looked at before: whenever as much has
- * been published as could bring one of them near its limit. Cost: 0.1 µs for each of those at a look; nothing for all others.
+ * The library reports only a message that it has already dropped, which is too late. So clients that allow drops are checked whenever enough has
+ * been published to bring one of them near its limit. Cost: 0.1 µs for each such client and check; nothing for other clients.
  *
- * One owner, the shard's loop. Bound: the number of clients.
+ * Owned by the shard's loop. Bound: the number of clients.
  */
 export class Lanes {
 	readonly #parts: LanesParts;
-	/** Clients with a subscription of which publications may be dropped. */
+	/** Clients with a subscription whose publications may be dropped. */
 	readonly #watched = new Set<ClientSession>();
 	readonly #inLanes = new Set<ClientSession>();
 	readonly #unread: UnreadReplies = { bytes: 0 };
@@ -42,27 +42,27 @@ export class Lanes {
 		this.#parts = parts;
 	}
 
-	/** Clients in a lane. */
+	/** The number of clients in a lane. */
 	get count(): number {
 		return this.#inLanes.size;
 	}
 
-	/** Bytes of replies that their clients have not read. */
+	/** Unread bytes of replies, over all lanes. */
 	get unreadBytes(): number {
 		return this.#unread.bytes;
 	}
 
-	/** A subscription of this client lets publications be dropped. */
+	/** One of this client's subscriptions lets publications be dropped. */
 	watch(session: ClientSession): void {
 		this.#watched.add(session);
 	}
 
-	/** A turn has handed records of so many bytes to clients. */
+	/** A turn has sent this many bytes to clients. */
 	published(bytes: number): void {
 		this.#published += bytes;
 	}
 
-	/** Before anything is delivered: whoever is slow leaves the topics. */
+	/** Moves slow clients out of the topics before anything is delivered. */
 	beforeTurn(): void {
 		if (this.#gaps.length > 0) this.#endGaps();
 		if (this.#watched.size === 0 || this.#published <= this.#parts.bufferedBytesMax() * lookShare) return;
@@ -76,7 +76,7 @@ export class Lanes {
 	}
 
 	/**
-	 * Sends a message that is no publication; a long one in parts, as its client reads.
+	 * Sends a message that is not a publication; a long one in parts, as the client reads.
 	 * @returns whether the bytes may be reused.
 	 */
 	send(session: ClientSession, frame: Uint8Array, isBinary: boolean): boolean {
@@ -101,16 +101,16 @@ export class Lanes {
 		const { transport } = session;
 		if (!(transport instanceof Lane)) return;
 		transport.pump();
-		// One that is being closed stays: it is in no topic, and gets its close frame behind what waits.
+		// A closing client stays in its lane: it is in no topic, and gets its close frame behind what waits.
 		if (transport.isDone && session.leaving === 0) this.#leave(session, transport);
 	}
 
-	/** A subscription that recovers has a gap; see `LaneOwner.laneGap`. */
+	/** A subscription with recovery has a gap; see `LaneOwner.laneGap`. */
 	gap(session: ClientSession, rule: LaneRule): void {
 		if (this.#gaps.push({ session, rule }) === 1) this.#parts.soon(this.#endGaps);
 	}
 
-	/** The client gets nothing more, or is gone. */
+	/** The client gets nothing more, or has disconnected. */
 	forget(session: ClientSession): void {
 		this.#watched.delete(session);
 		if (!this.#inLanes.delete(session)) return;

@@ -1,17 +1,17 @@
 import { ChannelEntry, type ChannelList, channelEntryIs, channelHash, nextChannelEntry, type RecordHead } from "@shardcast/wire";
 import { Audience, type AudienceProvider, type ChannelWatch } from "../../hub/audience.ts";
 
-/** All clients with one and the same set of channels. */
+/** All clients with the same set of channels. */
 export interface ChannelSet {
 	readonly audience: Audience;
 	readonly channels: ChannelList;
-	/** Clients that have entered it, and have not left it. */
+	/** The number of clients that have entered and not left. */
 	entered: number;
-	/** Number of the selection that it was last part of: the cheapest way to take a set only once. */
+	/** The last selection that included this set. Comparing numbers is the cheapest way to include each set only once. */
 	selected: number;
 }
 
-/** The channelSets in which one channel is heard. Channels whose hashes are equal form a list. */
+/** The sets that contain one channel. Channels with equal hashes form a list. */
 interface SetsOfChannel {
 	readonly name: Uint8Array;
 	readonly channelSets: Set<ChannelSet>;
@@ -19,28 +19,28 @@ interface SetsOfChannel {
 }
 
 /**
- * Who hears what. Clients are grouped by their *set* of channels, because uWebSockets.js delivers once per topic: with a topic
- * per channel, a client of two channels would get a record for both of them twice. A client is in exactly one set, so:
+ * Finds the raw clients of a record. Clients are grouped by their *set* of channels, because uWebSockets.js delivers once per topic: with one
+ * topic per channel, a client of two channels would get a record for both of them twice. Each client is in exactly one set, so:
  *
- *   record without channels → `unfiltered` and `filtered`: all clients, each in one of the two
- *   record with channels    → `unfiltered` and each set that shares a channel with it: again each client in one of them
+ *   record without channels → `unfiltered` and `filtered`: every client is in one of the two
+ *   record with channels → `unfiltered`, and each set that shares a channel with it
  *
- * Every client gets every record at most once by construction; no table of what has been sent.
+ * So every client gets every record at most once by construction, and no table of deliveries is needed.
  *
- * A client enters a set before it is connected, so that it can be refused. Then it subscribes to the set's audience.
+ * A client enters a set before it is connected, so that it can still be refused. Then it subscribes to the set's audience.
  *
- * One owner, the shard's loop. Bound: `channelSetsMax` distinct sets, and a set goes with its last client; when it is reached
- * `enter` answers null and the connection is refused.
+ * Owned by the shard's loop. Bound: `channelSetsMax` distinct sets; beyond it `enter` returns null and the connection is refused. A set is
+ * removed with its last client.
  */
 export class ChannelSets implements AudienceProvider {
 	subscriptions = 0;
-	/** Counts up with each client without channels that is the only one. */
+	/** Increases whenever a client without channels becomes the only one. */
 	unfilteredBegan = 0;
-	/** Told of the first and the last set that has a channel; null = nobody. */
+	/** Told when a channel gets its first set and loses its last; null = nobody listens. */
 	watch: ChannelWatch | null = null;
-	/** Clients without channels: they hear everything. */
+	/** Clients without channels, which get every record. */
 	readonly unfiltered: ChannelSet;
-	/** All clients that have channels, as one audience for records to everybody. */
+	/** All clients with channels, as one audience for records without channels. */
 	readonly filtered = new Audience("filtered", this);
 	#channelSetsMax: number;
 	readonly #bySet = new Map<string, ChannelSet>();
@@ -53,24 +53,24 @@ export class ChannelSets implements AudienceProvider {
 		this.unfiltered = { audience: new Audience("unfiltered", this), channels: everybody, entered: 0, selected: 0 };
 	}
 
-	/** Holds for sets that come from now on. */
+	/** Applies to sets that are created from now on. */
 	set channelSetsMax(value: number) {
 		this.#channelSetsMax = value;
 	}
 
-	/** Distinct sets of channels at present. */
+	/** The number of distinct sets. */
 	get count(): number {
 		return this.#bySet.size;
 	}
 
-	/** Channels at present, counted by their hashes. */
+	/** The number of distinct channels, by their hashes. */
 	get channelCount(): number {
 		return this.#byChannel.size;
 	}
 
 	/**
-	 * Counts one client in; null when there are `channelSetsMax` sets already and this would be another.
-	 * @param hearsAll a client without channels hears everything; otherwise only what is for everybody.
+	 * Counts a client in. Null when this would need another set and there are already `channelSetsMax`.
+	 * @param hearsAll whether a client without channels gets every record; otherwise it gets only records without channels.
 	 */
 	enter(channels: ChannelList, hearsAll = true): ChannelSet | null {
 		if (channels.count === 0 && hearsAll) {
@@ -90,7 +90,7 @@ export class ChannelSets implements AudienceProvider {
 		return channelSet;
 	}
 
-	/** Counts one client out. */
+	/** Counts a client out. */
 	leave(channelSet: ChannelSet): void {
 		channelSet.entered--;
 		if (channelSet === this.unfiltered || channelSet.entered > 0) return;
@@ -98,7 +98,7 @@ export class ChannelSets implements AudienceProvider {
 		this.#forget(channelSet);
 	}
 
-	/** A set goes when the last client leaves that has entered it. */
+	/** A set is removed when the last client that entered it leaves. */
 	emptied(): void {}
 
 	select(u8: Uint8Array, view: DataView, head: RecordHead, into: Audience[]): void {
@@ -124,7 +124,7 @@ export class ChannelSets implements AudienceProvider {
 		}
 	}
 
-	/** The channels that are in sets. */
+	/** The names of all channels in sets. */
 	*names(): Generator<string> {
 		for (const first of this.#byChannel.values())
 			for (let entry: SetsOfChannel | null = first; entry !== null; entry = entry.next) yield Buffer.from(entry.name).toString();
@@ -168,7 +168,7 @@ export class ChannelSets implements AudienceProvider {
 	}
 }
 
-/** Equal for equal sets, whatever the order in which the client named them. JSON, because a name may hold any character. */
+/** Equal for equal sets, whatever the order of the names. Uses JSON, because a name may contain any character. */
 function keyOf(channels: ChannelList): string {
 	return JSON.stringify([...channels.names].sort());
 }

@@ -1,10 +1,10 @@
 import { queryProblem, type Reply, refusal } from "@shardcast/http";
 import { type ChannelList, channelList, everybody } from "@shardcast/wire";
 
-/** The parameters of a raw client's URL. */
+/** The query parameters of the raw endpoint. */
 const known = ["channels", "token"];
 
-/** The channels of a raw client's URL, or what is wrong with them. */
+/** The channels in the query of a raw client, or the reply that refuses it. */
 export function channelsAsked(query: string): { readonly channels: ChannelList } | { readonly refused: Reply } {
 	const problem = queryProblem(query, known);
 	if (problem !== null) return { refused: refusal("bad_request", problem) };
@@ -17,8 +17,8 @@ export function channelsAsked(query: string): { readonly channels: ChannelList }
 }
 
 /**
- * `?channels=a,b`; none without that parameter.
- * @throws RangeError when a name is empty or too long, or there are too many.
+ * Parses `?channels=a,b`; an empty list without that parameter.
+ * @throws RangeError when a name is empty or too long, or when there are too many.
  */
 export function channelsOf(query: string): ChannelList {
 	if (query === "") return everybody;

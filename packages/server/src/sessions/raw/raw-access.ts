@@ -12,27 +12,30 @@ export interface RawAccessParts {
 	readonly live: {
 		readonly config: Config;
 		readonly namespaces: Pick<Namespaces, "of" | "mayDrop" | "everybody">;
-		/** Everybody must show who they are. */
+		/** Clients must authenticate. */
 		readonly authRequired: boolean;
 	};
-	/** Of connection tokens. */
+	/** Verifies connection tokens. */
 	readonly tokens: () => TokenVerifier;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
 
-/** What a client of the raw endpoint may do. */
+/** What a client of the raw endpoint is permitted. */
 export interface RawGrant {
-	/** Null = it is not known who it is. */
+	/** Null = the client has not authenticated. */
 	readonly identity: RawIdentity | null;
 	readonly channels: ChannelList;
-	/** Without channels it hears everything; otherwise only what is for everybody. */
+	/** Whether a client without channels gets every record; otherwise it gets only records without channels. */
 	readonly hearsAll: boolean;
 }
 
 const challenge = { headers: { "WWW-Authenticate": "Bearer" } };
 
-/** Who may connect to the raw endpoint, what they hear and what they publish: by the same tokens and permissions as clients of the protocol. */
+/**
+ * Decides who may connect to the raw endpoint, subscribe and publish, by the same tokens and permissions as for clients of the Centrifuge
+ * protocol.
+ */
 export class RawAccess {
 	readonly #parts: RawAccessParts;
 
@@ -40,12 +43,12 @@ export class RawAccess {
 		this.#parts = parts;
 	}
 
-	/** Whether this client is let in as it is, without a look at tokens and permissions. */
+	/** Whether a client is admitted without a check of tokens and permissions. */
 	isOpenTo(token: string): boolean {
 		return token === "" && !this.#parts.live.authRequired;
 	}
 
-	/** Never rejects. A token that is given must be valid, also where none is needed. */
+	/** Never rejects. If a token is sent it must be valid, even where none is required. */
 	async judge(token: string, asked: ChannelList): Promise<RawGrant | { readonly refused: Reply }> {
 		const claims = token === "" ? null : await this.#verified(token);
 		if (claims !== null && "refused" in claims) return claims;
@@ -58,11 +61,11 @@ export class RawAccess {
 		return "refused" in channels ? channels : { identity: claims, ...channels, hearsAll: false };
 	}
 
-	/** May it publish to its channels? @param user "" = anonymous. */
+	/** Whether the client may publish to its channels. @param user "" = anonymous. */
 	mayPublish(user: string, { names }: ChannelList): boolean {
 		const { config, namespaces } = this.#parts.live;
 		if (config.clientPublish === "off") return false;
-		// No namespace says who may publish to everybody.
+		// No namespace governs publications without a channel.
 		if (names.length === 0) return config.clientPublish === "on";
 		const asker = { user, insecure: config.clientInsecure, subscribed: true };
 		return names.every((name) => publishError(namespaces.of(name), asker) === null);
@@ -70,13 +73,16 @@ export class RawAccess {
 
 	async #verified(token: string): Promise<ConnectionClaims | { readonly refused: Reply }> {
 		const claims = await verifyConnectionToken(this.#parts.tokens(), token);
-		if (claims === "unavailable") return { refused: refusal("unavailable", "the keys of tokens cannot be had now; try again") };
+		if (claims === "unavailable") return { refused: refusal("unavailable", "the keys for tokens are not available now; try again") };
 		if (claims === "invalid") return unauthorized("the token is invalid; the log of the server says why");
 		if (claims === "expired" || claims.expiresAt <= this.#parts.unixTime()) return unauthorized("the token has expired");
 		return claims;
 	}
 
-	/** Those that it asks for, if it may hear all of them; otherwise those of its token, and its user's own. */
+	/**
+	 * The channels that the client asks for, if it may subscribe to all of them. If it asks for none: those of its token, and its personal
+	 * channel.
+	 */
 	#channels(claims: ConnectionClaims | null, asked: ChannelList): { readonly channels: ChannelList } | { readonly refused: Reply } {
 		const { config, namespaces } = this.#parts.live;
 		const user = claims?.user ?? "";
@@ -103,7 +109,7 @@ function whyNot(error: ErrorCode): string {
 	return error === ErrorCode.badRequest ? "this is not the name of a channel" : "not available";
 }
 
-/** @param cookie the name of the cookie that may hold it; "" = none may. */
+/** @param cookie the name of the cookie that may contain the token; "" = none. */
 function needsToken(cookie: string): string {
 	const ways = ["?token=…", "Authorization: Bearer", ...(cookie === "" ? [] : [`the cookie ${cookie}`])];
 	return `this server needs a token: ${ways.slice(0, -1).join(", ")}, or ${ways.at(-1)}`;

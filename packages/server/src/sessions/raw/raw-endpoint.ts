@@ -32,20 +32,20 @@ import { RawUserSession } from "./raw-user-session.ts";
 type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
 
 export interface RawEndpointParts {
-	/** There may be as many distinct sets of channels as connections. */
+	/** Allows as many distinct channel sets as connections. */
 	readonly options: {
 		readonly config: Pick<Config, "maxPayloadBytes" | "messageRate">;
 		readonly row: Pick<Counters, "add"> & { readonly connectionsMax: number };
 	};
 	readonly live: RawAccessParts["live"] & { readonly mayPublish: Pick<LiveConfig["mayPublish"], "webSocket"> };
-	/** Of connection tokens. */
+	/** Verifies connection tokens. */
 	readonly tokens: () => TokenVerifier;
-	/** Who may not come in, though the token is valid. */
+	/** Users and tokens that are refused although the token is valid. */
 	readonly revocations: () => Pick<ShardRevocations, "isBlocked" | "isRevoked">;
 	/** See `RawMembers`. */
 	readonly members: Omit<RawMembersParts, "namespaces">;
 	readonly userLimit: () => Pick<UserLimit, "admit" | "left">;
-	/** Monotonic, and since 1970, in seconds; replaced in tests. */
+	/** Clocks in seconds, monotonic and since 1970; replaced in tests. */
 	readonly now?: () => number;
 	readonly unixTime?: () => number;
 	readonly sessions: Sessions;
@@ -56,12 +56,12 @@ export interface RawEndpointParts {
 }
 
 /**
- * A frame longer than this cuts the connection before it is read. Up to it a frame that is too long is read, so that the client
- * can be told 1009: the library itself only cuts. No more than a client may have unread on its way out by default.
+ * A longer frame cuts the connection before it is read. A frame within this limit that is still too long is read, so that the client gets close
+ * code 1009; the library would only cut the connection. By default no larger than what may wait for a client.
  */
 const cutBytesMin = 1024 * 1024;
 
-/** The raw endpoint: a WebSocket without a protocol, which listens to the channels in `?channels=`, or to everything. */
+/** The raw endpoint: a WebSocket without a subprotocol that receives the channels in `?channels=`, or everything. */
 export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly name = "raw";
 	readonly endpoints = [this];
@@ -102,14 +102,14 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		);
 	}
 
-	/** Whether publications of one of these channels may be dropped for a slow client; of none = of any. */
+	/** Whether publications to one of these channels may be dropped for a slow client. An empty list = whether those of any channel may. */
 	mayDrop(channels: readonly string[]): boolean {
 		const { namespaces } = this.#parts.live;
 		if (!namespaces.mayDrop) return false;
 		return channels.length === 0 || channels.some((channel) => namespaces.of(channel).options.slowClient !== "disconnect");
 	}
 
-	/** What happens to a record for a client that reads too slowly: the first of its channels decides. */
+	/** The rule for a record when a client reads too slowly. The first of the record's channels decides. */
 	laneRule({ head, u8 }: DeliveredRecord): ChannelRule {
 		const { namespaces } = this.#parts.live;
 		return droppingRule(head.channelCount === 0 ? namespaces.everybody : namespaces.of(channelNameAt(u8, head.channelsStart)));
@@ -170,7 +170,9 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		return refused;
 	}
 
-	/** A drain has begun while the token was checked, others have come, or it has been revoked; null = nothing of this. */
+	/**
+	 * Checks again what may have changed while the token was verified: a drain, the limits, revocations. Null = the client is still admitted.
+	 */
 	#overtaken({ identity }: RawGrant): Reply | null {
 		const { check, options, revocations } = this.#parts;
 		if (identity !== null && (revocations().isBlocked(identity.user) || revocations().isRevoked(identity.user, identity.token)))
@@ -197,7 +199,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		return this.#parts.userLimit();
 	}
 
-	/** Looks at all clients of the shard: not for every message. */
+	/** Iterates over all clients of the shard, so it must not be called per message. */
 	readonly clientsOf = (user: string): RawUserSession[] =>
 		this.sessions.all.filter(
 			(session): session is RawUserSession => session instanceof RawUserSession && session.user === user && session.leaving === 0,
@@ -208,7 +210,7 @@ export class RawEndpoint implements SessionFactory<TopicTransport>, Feature {
 		return live.authRequired ? this.#access.mayPublish(user, channelSet!.channels) : live.mayPublish.webSocket === "everyone";
 	}
 
-	/** Clients that came without showing who they are, before that was required: they come back, and have to. */
+	/** Closes the clients that connected without authentication before it was required. They can reconnect with a token. */
 	#closeUnidentified(): void {
 		for (const session of this.sessions.snapshot())
 			if (session instanceof RawSession && !session.isIdentified) session.close(DisconnectCode.forceReconnect);

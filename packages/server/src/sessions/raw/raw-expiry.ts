@@ -4,13 +4,13 @@ import type { RawUserSession } from "./raw-user-session.ts";
 export interface RawExpiryParts {
 	/** Read at each use. */
 	readonly closeDelayMs: () => number;
-	/** Monotonic, in seconds. */
+	/** Monotonic clock, in seconds. */
 	readonly now: () => number;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
 
-/** When the tokens of raw clients expire: one wheel for all, that turns once a second. */
+/** Closes raw clients when their tokens expire. All share one timer wheel that advances once a second. */
 export class RawExpiry {
 	readonly #parts: RawExpiryParts;
 	readonly #deadlines: Deadlines;
@@ -20,7 +20,7 @@ export class RawExpiry {
 		this.#deadlines = new Deadlines(parts.now());
 	}
 
-	/** Clients whose tokens expire. */
+	/** The number of clients whose tokens expire. */
 	get count(): number {
 		return this.#deadlines.count;
 	}
@@ -34,7 +34,7 @@ export class RawExpiry {
 		this.#deadlines.remove(session);
 	}
 
-	/** Call it about once a second. */
+	/** Must be called about once a second. */
 	tick(): void {
 		this.#deadlines.tick(this.#parts.now());
 	}

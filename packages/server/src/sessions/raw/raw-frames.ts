@@ -11,33 +11,33 @@ export interface RawFramesParts {
 	readonly senders: SenderIds<ClientSession>;
 	readonly counters: Pick<Counters, "add">;
 	readonly payloadBytesMax: number;
-	/** Asked for each frame. */
+	/** Called for each frame. */
 	readonly mayPublish: (client: RawSession) => boolean;
 	readonly nowMs: () => number;
 }
 
 /**
- * What a raw client sends: each frame is a message to its channels.
+ * Publishes what raw clients send: each frame is a message to the channels of its client.
  *
- * One owner, the shard's loop. Each refusal has a code and a counter: a frame that is too long closes its client with 1009, one
- * above the rate with 1008, one of a client that may only receive with 3507, one that found no room in the ring, nor among the held, nor among those
- * that wait for a handler, with 1013, one that its channels do not take with 1007, or 1009 when it is too long for them.
+ * Owned by the shard's loop. Each refusal has a code and a counter: a frame that is too long closes its client with 1009; one above the rate
+ * with 1008; one from a client that may not publish with 3507; one that finds no space in the ring, among the held frames or among those that
+ * wait for a handler with 1013; one that its channels do not accept with 1007, or 1009 if it is too long for them.
  */
 export class RawFrames {
-	/** `--message-rate` by client. */
+	/** Enforces `--message-rate` for each client. */
 	readonly rate: RateLimit<RawSession>;
 	readonly #parts: RawFramesParts;
 
-	/** @param rate messages per second and client, 0 = any number; and for how many clients that is kept. */
+	/** @param rate messages per second and client, 0 = unlimited; and the most clients that are tracked. */
 	constructor(parts: RawFramesParts, rate: { readonly perSecond: number; readonly clientsMax: number }) {
 		this.#parts = parts;
 		this.rate = new RateLimit(rate.perSecond, rate.clientsMax);
 	}
 
-	/** The bytes are gone when this returns. */
+	/** The bytes are not valid after this returns. */
 	take(client: RawSession, message: ArrayBuffer, isBinary: boolean): void {
 		const { incoming, senders, counters } = this.#parts;
-		// A client that is being closed has been told, or is being told, that it is not heard any more.
+		// A client that is closing has been told, or is being told, that it is no longer served.
 		if (client.leaving !== 0 || client.channelSet === null) return;
 		if (!this.#parts.mayPublish(client)) {
 			client.close(CloseCode.receiveOnly);
@@ -60,13 +60,13 @@ export class RawFrames {
 		else closeIfLost(client, result);
 	}
 
-	/** The client is gone. */
+	/** The client has disconnected. */
 	forget(client: RawSession): void {
 		this.rate.forget(client);
 	}
 }
 
-/** What a handler stopped, or failed on, costs no more than the message. */
+/** A message that a handler stopped or failed on is lost, but its client stays connected. */
 function closeIfLost(client: RawSession, { outcome }: PublishResult): void {
 	if (outcome === "full" || outcome === "unacknowledged") client.close(CloseCode.tryAgainLater);
 	else if (outcome === "too_large") client.close(CloseCode.messageTooBig);

@@ -8,19 +8,19 @@ import type { RawUserSession } from "./raw-user-session.ts";
 export interface RawMembersParts {
 	/** Looked up at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
-	/** Of clients of all protocols. */
+	/** Covers clients of all protocols. */
 	readonly presence: () => Pick<Presence, "join" | "leave">;
-	/** Tells the subscribers of a channel, on all shards, that one of them has come or gone. */
+	/** Tells the subscribers of a channel, on all shards, that a client has joined or left. */
 	readonly announce: (type: AnnouncementType, channel: string, info: Uint8Array) => void;
 }
 
-/** The channels where a client is listed, and those whose subscribers have been told of it: by the options when it came. */
+/** The channels that list a client and those that announced it, by the options that applied when it connected. */
 export interface ShownIn {
 	readonly present: readonly string[];
 	readonly announced: readonly string[];
 }
 
-/** Clients of the raw endpoint with a token, as others see them: in presence, and by joins and leaves, where the namespace has these. */
+/** Adds authenticated raw clients to presence, and announces their joins and leaves, where the namespace has these. */
 export class RawMembers {
 	readonly #parts: RawMembersParts;
 
@@ -28,7 +28,7 @@ export class RawMembers {
 		this.#parts = parts;
 	}
 
-	/** It has come. Null = nowhere. */
+	/** The client has connected. Null = no channel lists or announces it. */
 	show(client: RawUserSession): ShownIn | null {
 		const { namespaces, presence } = this.#parts;
 		const channels = client.channels.map((name) => namespaces().of(name)).filter(({ error, isPattern }) => error === null && !isPattern);
@@ -39,7 +39,7 @@ export class RawMembers {
 		return present.length + announced.length === 0 ? null : { present, announced };
 	}
 
-	/** It goes. */
+	/** The client has disconnected. */
 	hide(client: RawUserSession, { present, announced }: ShownIn): void {
 		for (const name of present) this.#parts.presence().leave(name, client);
 		for (const name of announced) this.#announce(RecordType.leave, name, client);

@@ -14,22 +14,22 @@ import type { Sessions } from "../sessions.ts";
 import type { ChannelSet } from "./channel-sets.ts";
 import type { RawEndpoint } from "./raw-endpoint.ts";
 
-/** A client of the raw endpoint: every frame is a message, and what it listens to is fixed by its URL. */
+/** A client of the raw endpoint. Every frame is a message; its URL determines its channels. */
 export class RawSession extends ClientSession<TopicTransport> {
-	/** The clients that hear the same as this one; null once it hears nothing any more. */
+	/** Shared with all clients that have the same channels; null once it gets nothing more. */
 	channelSet: ChannelSet | null;
-	/** The number that it publishes under; 0 until its first message, since most clients only listen. */
+	/** Its number as a sender; 0 until its first message, since most clients only listen. */
 	sender = 0;
 	readonly #endpoint: RawEndpoint;
 
-	/** @param channelSet which it has entered; it leaves it by itself. */
+	/** @param channelSet the set that it has entered; the session leaves it itself. */
 	constructor(endpoint: RawEndpoint, admitted: Admitted, channelSet: ChannelSet) {
 		super(admitted);
 		this.#endpoint = endpoint;
 		this.channelSet = channelSet;
 	}
 
-	/** "" = anonymous, or not known. */
+	/** "" = anonymous, or not authenticated. */
 	get user(): string {
 		return "";
 	}
@@ -38,12 +38,12 @@ export class RawSession extends ClientSession<TopicTransport> {
 		return null;
 	}
 
-	/** It has shown who it is. */
+	/** Whether it has authenticated. */
 	get isIdentified(): boolean {
 		return false;
 	}
 
-	/** Describes it to the receivers of its messages. */
+	/** Describes the client to the receivers of its messages. */
 	get details(): MessageDetails | undefined {
 		return undefined;
 	}
@@ -56,7 +56,7 @@ export class RawSession extends ClientSession<TopicTransport> {
 		return { client: this.clientId, user: this.user, transport: "websocket", protocol: "raw" };
 	}
 
-	/** Random at each use: one that has not shown who it is has no id that anybody else sees. */
+	/** Random at each use: a client that has not authenticated has no id that others see. */
 	protected get clientId(): string {
 		return randomUUID();
 	}
@@ -79,7 +79,7 @@ export class RawSession extends ClientSession<TopicTransport> {
 		this.watch();
 	}
 
-	/** To be called when options of channels have changed. */
+	/** Must be called when options of channels have changed. */
 	watch(): void {
 		if (this.channelSet !== null && this.#endpoint.mayDrop(this.channelSet.channels.names)) this.sessions.lanes.watch(this);
 	}
@@ -88,17 +88,17 @@ export class RawSession extends ClientSession<TopicTransport> {
 		if (this.channelSet !== null) this.#endpoint.hub.move(this.transport, this.channelSet.audience, transport);
 	}
 
-	/** Of the first channel of the record that it listens to. */
+	/** The rule of the record's first channel that the client is subscribed to. */
 	override laneRule(_audience: Audience, record: DeliveredRecord): ChannelRule {
 		return this.#endpoint.laneRule(record);
 	}
 
-	/** The rule is the channel's already. */
+	/** The rule already belongs to one channel. */
 	override laneChannel(): string {
 		return "";
 	}
 
-	/** A raw client recovers nothing. */
+	/** Raw clients have no recovery. */
 	override endAfterGap(): void {}
 
 	override leave(): void {

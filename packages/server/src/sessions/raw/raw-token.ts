@@ -1,9 +1,9 @@
 import type { UpgradeHead } from "../../transports/upgrade-request.ts";
 
 /**
- * The token of a client that asks for the raw endpoint: of `?token=`, else of `Authorization: Bearer`, else of the cookie; "" = none. A browser
- * can send the first and the last only.
- * @param cookie its name; "" = cookies are not looked at.
+ * The token in a request to the raw endpoint: from `?token=`, else from `Authorization: Bearer`, else from the cookie; "" = none. Browsers can
+ * send only the first and the last.
+ * @param cookie the name of the cookie; "" = cookies are ignored.
  */
 export function tokenIn({ query, header }: Pick<UpgradeHead, "query" | "header">, cookie: string): string {
 	const asked = query.includes("token") ? new URLSearchParams(query).get("token") : null;
@@ -12,7 +12,7 @@ export function tokenIn({ query, header }: Pick<UpgradeHead, "query" | "header">
 	return bearer ?? (cookie === "" ? "" : cookieIn(header("cookie"), cookie));
 }
 
-/** The value of a cookie, without the quotes that it may have; "" = there is none. */
+/** The value of a cookie, without quotes around it; "" = there is no such cookie. */
 export function cookieIn(cookies: string, name: string): string {
 	for (const pair of cookies.split(";")) {
 		const at = pair.indexOf("=");

@@ -12,20 +12,20 @@ import type { RawIdentity } from "./raw-identity.ts";
 import type { ShownIn } from "./raw-members.ts";
 import { RawSession } from "./raw-session.ts";
 
-/** A client of the raw endpoint that has shown who it is. It is closed with 3005 some time after its token has expired: it cannot send another. */
+/** An authenticated client of the raw endpoint. It is closed with 3005 some time after its token has expired, since it cannot send another. */
 export class RawUserSession extends RawSession implements Timed {
-	/** A random id; receivers of its messages may see it. */
+	/** A random id that receivers of its messages may see. */
 	readonly id = randomUUID();
-	/** When it came, by the clock that all processes of this machine share. */
+	/** When it connected, by the clock that all processes of this machine share. */
 	readonly connectedAt = monotonicMs();
 	dueAt = 0;
 	duePlace = -1;
 	readonly #endpoint: RawEndpoint;
 	#identity: RawIdentity;
-	/** Where others see that it is there; null = nowhere. */
+	/** Where other clients see it; null = nowhere. */
 	#shown: ShownIn | null = null;
 	#details: MessageDetails | null = null;
-	/** The reason that it is closed with instead of the code's usual one; null = that one. */
+	/** The close reason that replaces the default one of the code; null = the default. */
 	#reason: string | null = null;
 
 	constructor(endpoint: RawEndpoint, admitted: Admitted, channelSet: ChannelSet, identity: RawIdentity) {
@@ -63,7 +63,7 @@ export class RawUserSession extends RawSession implements Timed {
 		return this.#identity.expiresAt;
 	}
 
-	/** Created with its first message: most clients only listen. */
+	/** Created with the first message, since most clients only listen. */
 	override get details(): MessageDetails {
 		const { user, info } = this.#identity;
 		this.#details ??= { info: encodePublisherInfo({ client: this.id, user, ...(info !== null && { connInfo: info }) }), holder: this };
@@ -90,7 +90,10 @@ export class RawUserSession extends RawSession implements Timed {
 		super.gone();
 	}
 
-	/** The backend changes when it expires, in seconds since 1970, and what is said about it. The client is not told: it has no protocol for it. */
+	/**
+	 * Called when the backend changes the expiry, in seconds since 1970, and the client's info. The client is not told: the raw endpoint has no
+	 * message for it.
+	 */
 	refresh(expiresAt: number, info: Uint8Array | null): void {
 		this.#identity = { ...this.#identity, expiresAt, info };
 		this.#details = null;
