@@ -33,11 +33,11 @@ export interface Channel {
 	readonly history: ChannelHistory | null;
 	/** Whether a client of the protocol may publish an empty payload: `binary`. */
 	readonly mayBeEmpty: boolean;
-	/** The rules for its publications, whoever publishes; null = none. */
+	/** The rules for its publications, whoever the publisher is; null = none. */
 	readonly publications: PublicationRules | null;
 	/** Subscribing always requires a subscription token. */
 	readonly needsToken: boolean;
-	/** Not a channel, but a pattern of channels: one of the parts between its dots is `*`. */
+	/** A pattern instead of a channel: one of its segments is `*`. */
 	readonly isPattern: boolean;
 	/** Only these users may subscribe without a token; null = the channel is not limited to users. */
 	readonly users: readonly string[] | null;

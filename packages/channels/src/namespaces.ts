@@ -28,32 +28,32 @@ interface Namespace {
 
 /** The number of names in the cache. When it is full, the half that was not used recently is dropped. */
 const namesMax = 16_384;
-/** Of a pattern, between its dots: the ways through the tree of patterns are bounded by it. */
+/** The most segments of a pattern, which bounds the paths through the tree of patterns. */
 const patternPartsMax = 8;
 const anyPart = "*";
 const ascii = /^[\0-\x7f]*$/;
 
 /**
- * Finds the namespace of a channel and its options. For one set of options: new values need a new instance. Single-threaded, never throws.
+ * Finds the namespace and the options of a channel. Immutable: new options need a new instance. Never throws.
  *
  * Used for every publication: 13 ns for a name in the cache, 0.6 µs for any other.
  */
 export class Namespaces {
-	/** Whether there are channels that keep a history. */
+	/** Whether any channel keeps a history. */
 	readonly keepHistory: boolean;
 	readonly #config: NamespacesConfig;
 	readonly #without: Namespace;
 	readonly #named: ReadonlyMap<string, Namespace>;
-	/** Whether there is a namespace that does not take every publication. */
+	/** Whether any namespace restricts its publications. */
 	readonly hasPublicationRules: boolean;
-	/** Whether there is a namespace whose publications may be dropped for a slow client. */
+	/** Whether any namespace lets publications be dropped for slow clients. */
 	readonly mayDrop: boolean;
-	/** Stands for messages to everybody, which are in no channel: the options of channels without a namespace. */
+	/** Stands for messages without a channel: has the options of channels without a namespace. */
 	readonly everybody: Channel;
 	#recent = new Map<string, Channel>();
 	#older = new Map<string, Channel>();
 
-	/** @param config must have been checked. */
+	/** @param config must be valid. */
 	constructor(config: NamespacesConfig) {
 		const namespace = (options: ChannelOptions) => namespaceOf(options, config);
 		this.#config = config;
@@ -70,8 +70,8 @@ export class Namespaces {
 	}
 
 	/**
-	 * What patterns are compared by: the namespace with the private prefix, and then the parts between the dots of what follows. Null = patterns
-	 * do not match this name: it is none, or it is limited to users.
+	 * The segments that patterns are matched by: the namespace with the private prefix, then the segments of the rest. Null = no pattern can
+	 * match this name: it is invalid, or limited to users.
 	 */
 	segments(name: string): readonly string[] | null {
 		const { channelUserBoundary: boundary } = this.#config;

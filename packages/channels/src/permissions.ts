@@ -6,7 +6,7 @@ import type { Channel } from "./channel.ts";
 export interface Asker {
 	/** "" = anonymous. */
 	readonly user: string;
-	/** `client.insecure`: everything that is switched on is allowed. */
+	/** `client.insecure`: allows everything that is enabled. */
 	readonly insecure: boolean;
 }
 
@@ -22,18 +22,18 @@ interface ByBackend {
 type Right = "Publish" | "History" | "Presence";
 
 /**
- * May this client subscribe without a token? Null = yes.
- * @param asker.hasToken it has a valid subscription token for this channel, which allows it.
- * @param asker.backend where a backend decides: it is going to be asked; or it has failed, and what the options say without it counts. Without
- * either, nobody may.
+ * Checks whether a client may subscribe without a token. Null = yes.
+ * @param asker.hasToken it has a valid subscription token for this channel.
+ * @param asker.backend for channels where a backend decides: `asked` = the backend will be asked; `failed` = it failed, and the options apply as
+ * without a backend. If absent for such a channel, nobody may subscribe.
  */
 export function subscribeError(channel: Channel, asker: Asker & { readonly hasToken: boolean } & ByBackend): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	if (channel.isPattern && !channel.options.allowWildcard) return ErrorCode.notAvailable;
 	if (asker.hasToken) return null;
-	// Insecure mode does not allow these either.
+	// Not allowed in insecure mode either.
 	if (channel.needsToken) return ErrorCode.permissionDenied;
-	// Who may subscribe to a channel of users is in its name.
+	// The name of a user-limited channel says who may subscribe.
 	if (channel.options.subscribeProxyEnabled && channel.users === null && asker.backend !== "failed")
 		return asker.backend === "asked" ? null : ErrorCode.permissionDenied;
 	if (asker.insecure) return null;
@@ -45,7 +45,7 @@ export function subscribeError(channel: Channel, asker: Asker & { readonly hasTo
 	return allowed ? null : ErrorCode.permissionDenied;
 }
 
-/** May this client publish? Null = yes. @param asker.backend as for `subscribeError`. */
+/** Checks whether a client may publish. Null = yes. @param asker.backend see `subscribeError`. */
 export function publishError(channel: Channel, asker: SubscribedAsker & ByBackend): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	if (channel.isPattern) return ErrorCode.badRequest;
@@ -54,19 +54,19 @@ export function publishError(channel: Channel, asker: SubscribedAsker & ByBacken
 	return permission(channel.options, "Publish", asker);
 }
 
-/** May this client read the history? Null = yes. */
+/** Checks whether a client may read the history. Null = yes. */
 export function historyError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	return channel.history === null || channel.isPattern ? ErrorCode.notAvailable : permission(channel.options, "History", asker);
 }
 
-/** May this client ask who is subscribed? Null = yes. */
+/** Checks whether a client may read presence. Null = yes. */
 export function presenceError(channel: Channel, asker: SubscribedAsker): ErrorCode | null {
 	if (channel.error !== null) return channel.error;
 	return channel.options.presence && !channel.isPattern ? permission(channel.options, "Presence", asker) : ErrorCode.notAvailable;
 }
 
-/** Is this subscriber told who comes and goes? @param asked whether it has asked for that. */
+/** Whether this subscriber receives joins and leaves. @param asked whether it asked for them. */
 export function hearsJoins({ options }: Channel, asker: Asker, asked: boolean): boolean {
 	if (!options.joinLeave) return false;
 	return options.forcePushJoinLeave || (asked && permission(options, "Presence", { ...asker, subscribed: true }) === null);
@@ -98,8 +98,8 @@ export function grantedPositions({ options, history, isPattern }: Channel, asker
 export type ConnectConfig = Pick<Config, "clientInsecure" | "allowAnonymousConnect" | "disallowAnonymousTokens">;
 
 /**
- * May this client connect? Null = yes, else the disconnect code.
- * @param user the user of its verified token, "" = anonymous; null = it has no token.
+ * Checks whether a client may connect. Null = yes, otherwise the disconnect code.
+ * @param user the user of its verified token, "" = anonymous; null = no token.
  */
 export function connectDisconnect(user: string | null, config: ConnectConfig): DisconnectCode | null {
 	if (user === null) return config.clientInsecure || config.allowAnonymousConnect ? null : DisconnectCode.badRequest;

@@ -4,18 +4,18 @@ export type Tags = ReadonlyMap<string, string>;
 
 /** Which publications a subscriber gets, by their tags. */
 export interface TagFilter {
-	/** Filters with the same key let the same publications through. */
+	/** Filters with the same key match the same publications. */
 	readonly key: string;
-	/** @param tags null = it has none. */
+	/** @param tags null = the publication has none. */
 	matches(tags: Tags | null): boolean;
 }
 
-/** Bounds of one filter: nodes, levels of them, and bytes of all its texts. A server keeps it as long as its subscriber is there. */
+/** Limits of one filter: nodes, nesting, and bytes of all its strings. The filter is kept for the life of its subscription. */
 export const tagFilterLimits = { nodes: 100, depth: 8, bytes: 4096 } as const;
 
 type Test = (tags: Tags | null) => boolean;
 
-/** The filter of a subscribe request, or what is wrong with it. Never throws. */
+/** Compiles the filter of a subscribe request, or says what is wrong with it. Never throws. */
 export function tagFilter(root: FilterNode): TagFilter | { readonly problem: string } {
 	const compiler = new Compiler();
 	const test = compiler.node(root, 1);
@@ -27,7 +27,7 @@ class Compiler {
 	#nodes = 0;
 	#bytes = 0;
 
-	/** Text = what is wrong. */
+	/** A string = the problem. */
 	node(node: FilterNode, depth: number): Test | string {
 		const { nodes, bytes } = tagFilterLimits;
 		if (++this.#nodes > nodes) return `the filter has more than ${nodes} nodes`;
@@ -39,7 +39,7 @@ class Compiler {
 	}
 
 	#group({ op, nodes }: FilterNode, depth: number): Test | string {
-		if (op !== "and" && op !== "or" && op !== "not") return `"${op}" is no operation of a filter`;
+		if (op !== "and" && op !== "or" && op !== "not") return `"${op}" is not a filter operation`;
 		if (nodes.length === 0 || (op === "not" && nodes.length > 1)) return `"${op}" needs ${op === "not" ? "one node" : "nodes"}`;
 		const tests: Test[] = [];
 		for (const node of nodes) {
@@ -54,7 +54,7 @@ class Compiler {
 	}
 }
 
-/** By the tag's value; undefined = the publication has no such tag. */
+/** Tests the value of a tag; undefined = the publication has no such tag. */
 type Compare = (value: string | undefined) => boolean;
 
 const withValue: Readonly<Record<string, (wanted: string) => Compare>> = {
@@ -68,7 +68,7 @@ const withValue: Readonly<Record<string, (wanted: string) => Compare>> = {
 	lt: (wanted) => byNumber(wanted, (order) => order < 0),
 	lte: (wanted) => byNumber(wanted, (order) => order <= 0),
 };
-/** A tag that is not there counts as an empty one here, as in the reference server. */
+/** A missing tag counts as an empty one here, as in the reference server. */
 const withValues: Readonly<Record<string, (wanted: ReadonlySet<string>) => Compare>> = {
 	in: (wanted) => (value) => wanted.has(value ?? ""),
 	nin: (wanted) => (value) => !wanted.has(value ?? ""),
@@ -94,18 +94,18 @@ function compareOf(cmp: string, val: string, vals: readonly string[]): Compare |
 		if (vals.length === 0 || val !== "") return `"${cmp}" needs vals, and not val`;
 		return withValues[cmp]!(new Set(vals));
 	}
-	if (!Object.hasOwn(withoutValue, cmp)) return `"${cmp}" is no comparison of a filter`;
+	if (!Object.hasOwn(withoutValue, cmp)) return `"${cmp}" is not a filter comparison`;
 	return val !== "" || vals.length > 0 ? `"${cmp}" needs neither val nor vals` : withoutValue[cmp]!;
 }
 
-/** A decimal number as the reference server reads it: no exponent, 19 digits behind the point at most. */
+/** A decimal number in the form that the reference server accepts: no exponent, at most 19 digits after the point. */
 const decimal = /^[-+]?\d+(\.\d{1,19})?$/;
 const decimalLengthMax = 200;
-/** A double tells numbers of so many digits apart, and keeps their order. */
+/** Up to this many characters, doubles distinguish and order the numbers correctly. */
 const exactLength = 15;
 const isDecimal = (text: string): boolean => text.length <= decimalLengthMax && decimal.test(text);
 
-/** False for whatever is no number. */
+/** False for anything that is not a number. */
 function byNumber(wanted: string, holds: (order: number) => boolean): Compare {
 	if (!isDecimal(wanted)) return () => false;
 	const isShort = wanted.length <= exactLength;
@@ -119,13 +119,13 @@ function byNumber(wanted: string, holds: (order: number) => boolean): Compare {
 	};
 }
 
-/** In units of the last digit that there can be. */
+/** As an integer in units of the last possible digit. */
 function scale(text: string): bigint {
 	const [whole, fraction = ""] = text.replace("+", "").split(".");
 	return BigInt(`${whole}${fraction.padEnd(19, "0")}`);
 }
 
-/** Only what counts; the values of a set in one order. */
+/** Only the parts that matter; the values of a set in a fixed order. */
 function canonical({ op, key, cmp, val, vals, nodes }: FilterNode): readonly unknown[] {
 	if (op !== "") return [op, ...nodes.map(canonical)];
 	return ["", key, cmp, val, [...vals].sort()];

@@ -32,7 +32,10 @@ export interface Codec {
 	decodeEmulation(body: Uint8Array): EmulationRequest;
 	/** A reply, or a push in its reply. */
 	encodeReply(reply: Reply): Uint8Array;
-	/** A reply that was encoded without an id, for the command with this id: a large one is encoded once for many clients. It must have a body. */
+	/**
+	 * Adds the id of a command to a reply that was encoded without one, so that a large reply is encoded once for many clients. It must have a
+	 * body.
+	 */
 	replyWithId(id: number, reply: Uint8Array): Uint8Array;
 	/** A bare push, for unidirectional clients. */
 	encodePush(push: Push): Uint8Array;

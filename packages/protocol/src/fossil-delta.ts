@@ -1,23 +1,23 @@
-/** What two texts must have in common to be worth a copy, which takes up to nine characters. */
+/** The shortest match that is worth a copy instruction, which takes up to nine characters. */
 const copyMin = 12;
-/** The parts by which common texts are found. */
+/** The length of the blocks by which matches are found. */
 const blockBytes = 8;
-/** Blocks of the source that are looked up; of a longer source not every one is. */
+/** The most blocks of the source that are indexed; in a longer source, some are skipped. */
 const blocksMax = 16_384;
 
 const digits = Buffer.from("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~");
 const lineFeed = 0x0a;
 const [at, colon, comma, semicolon] = Buffer.from("@:,;") as unknown as readonly [number, number, number, number];
 
-/** Where blocks of the source lie, by their hash; used again for each delta. */
+/** Positions of the source's blocks by their hash. Reused for each delta. */
 let table = new Int32Array(1024);
 
 /**
- * The difference between two values in the format of Fossil's deltas, with which clients of the protocol make `target` out of `source`.
- * Null when it would not be shorter than the target. What it inserts begins and ends at whole characters, so the delta of a text is a text.
+ * Encodes the difference between two values in the format of Fossil's deltas, from which clients reconstruct `target`. Null when the delta would
+ * not be shorter than the target. Inserted text starts and ends at whole characters, so the delta of two texts is a text.
  *
- * Takes time in proportion to both lengths, whatever is in them: 4 µs for 400 bytes of JSON of which a few have changed, 0.3 ms for 54 KiB, and
- * 0.8 ms for 64 KiB that have nothing in common.
+ * The time is proportional to both lengths, whatever the contents: 4 µs for 400 bytes of JSON with a few changes, 0.3 ms for 54 KiB, and 0.8 ms
+ * for 64 KiB that have nothing in common.
  */
 export function fossilDelta(source: Uint8Array, target: Uint8Array): Uint8Array | null {
 	const delta = new Delta(target);
@@ -35,7 +35,7 @@ export function fossilDelta(source: Uint8Array, target: Uint8Array): Uint8Array 
 	return delta.bytes;
 }
 
-/** Copies what the source has anywhere, from where the delta is to before `end`. */
+/** Copies every match with the source, from the delta's present position to before `end`. */
 function copyBlocks(source: Uint8Array, target: Uint8Array, end: number, delta: Delta): void {
 	const mask = index(source);
 	let place = delta.done;
@@ -61,7 +61,7 @@ function copyBlocks(source: Uint8Array, target: Uint8Array, end: number, delta: 
 	}
 }
 
-/** Notes where the blocks of the source lie. Returns the mask of their hashes. */
+/** Indexes the blocks of the source. Returns the mask of their hashes. */
 function index(source: Uint8Array): number {
 	const step = Math.max(blockBytes, Math.ceil(source.length / blocksMax));
 	const wanted = 2 ** Math.ceil(Math.log2((2 * source.length) / step + 2));
@@ -70,7 +70,7 @@ function index(source: Uint8Array): number {
 	const mask = wanted - 1;
 	for (let place = 0; place + blockBytes <= source.length; place += step) {
 		const slot = hash(source, place) & mask;
-		// The first one: of what repeats itself, the longest copy begins there.
+		// Keeps the first of equal blocks, where the longest copy of a repetition starts.
 		if (table[slot]! < 0) table[slot] = place;
 	}
 	return mask;
@@ -102,17 +102,17 @@ function commonSuffix(source: Uint8Array, target: Uint8Array, most: number): num
 	return length;
 }
 
-/** Bytes of a character behind its first. Where there are more the bytes are no text, and no care is needed. */
+/** The most bytes of a character after its first. If there are more, the bytes are not text, and the boundary does not matter. */
 const continuationsMax = 3;
 
-/** The last place up to here at which a character begins, or the end. */
+/** The last position up to here where a character starts, or the end. */
 function wholeBefore(text: Uint8Array, place: number): number {
 	const least = Math.max(0, place - continuationsMax);
 	while (place > least && place < text.length && isContinuation(text[place]!)) place--;
 	return place;
 }
 
-/** The first place from here on at which a character begins, or the end. */
+/** The first position from here on where a character starts, or the end. */
 function wholeAfter(text: Uint8Array, place: number): number {
 	const most = Math.min(text.length, place + continuationsMax);
 	while (place < most && isContinuation(text[place]!)) place++;
@@ -121,7 +121,7 @@ function wholeAfter(text: Uint8Array, place: number): number {
 
 const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80;
 
-/** The sum of its 32-bit words, the first byte of each being the highest. */
+/** The sum of the 32-bit big-endian words. */
 function checksum(bytes: Uint8Array): number {
 	let sum = 0;
 	const whole = bytes.length & ~3;
@@ -131,9 +131,9 @@ function checksum(bytes: Uint8Array): number {
 	return sum >>> 0;
 }
 
-/** A delta as it is written, which gives up when it gets as long as its target. */
+/** A delta under construction. It gives up when it gets as long as its target. */
 class Delta {
-	/** So much of the target is in it. */
+	/** The number of bytes of the target that it covers. */
 	done = 0;
 	readonly #target: Uint8Array;
 	readonly #bytes: Uint8Array;
@@ -144,12 +144,12 @@ class Delta {
 		this.#bytes = Buffer.allocUnsafe(target.length);
 	}
 
-	/** Null = it is not shorter than its target. */
+	/** Null = it would not be shorter than the target. */
 	get bytes(): Uint8Array | null {
 		return this.#length < this.#target.length ? this.#bytes.subarray(0, this.#length) : null;
 	}
 
-	/** What the target has from `from` to `to`, the source has at `offset`. */
+	/** The bytes of the target from `from` to `to` equal those of the source at `offset`. */
 	copy(from: number, to: number, offset: number): void {
 		this.number(to - from);
 		this.byte(at);
@@ -167,14 +167,14 @@ class Delta {
 		this.done = end;
 	}
 
-	/** Below 2^32, in digits of 6 bits, the highest first. */
+	/** Writes a number below 2^32 in base 64, the most significant digit first. */
 	number(value: number): void {
 		let shift = 0;
 		while (value >= 2 ** (shift + 6)) shift += 6;
 		for (; shift >= 0; shift -= 6) this.byte(digits[Math.floor(value / 2 ** shift) & 63]!);
 	}
 
-	/** Bytes beyond its place are only counted. */
+	/** Bytes beyond the capacity are only counted. */
 	byte(byte: number): void {
 		this.#bytes[this.#length++] = byte;
 	}

@@ -1,10 +1,10 @@
 /** See `Codec.replyWithId`. */
 export function jsonReplyWithId(id: number, reply: Uint8Array): Uint8Array {
-	// Instead of the brace that it begins with.
+	// Replaces the opening brace.
 	return joined(Buffer.from(`{"id":${id},`), reply.subarray(1));
 }
 
-/** See `Codec.replyWithId`. The reply begins with its length, which is another one then. */
+/** See `Codec.replyWithId`. The reply starts with its length, which changes. */
 export function protobufReplyWithId(id: number, reply: Uint8Array): Uint8Array {
 	const body = reply.subarray(reply.findIndex((byte) => byte < 0x80) + 1);
 	const field = [idTag, ...varint(id)];

@@ -12,7 +12,7 @@ export function encodeJsonMessage<T extends object>(type: MessageType<T>, messag
 		writeMessage(type as unknown as MessageType<object>, message);
 		return writer.finish();
 	} finally {
-		// After a failure, the next message must not start with half of this one.
+		// After a failure, the next message must not start with a part of this one.
 		writer.reset();
 	}
 }

@@ -38,7 +38,7 @@ function assemble(start: Uint8Array, pub: Publication, closing: string): Uint8Ar
 	return message.subarray(0, at + message.write(end, at, "latin1"));
 }
 
-/** The members behind `data`, with the comma before them and the brace behind them. */
+/** The members after `data`, with the comma before them and the closing brace. */
 function restOf(pub: Publication): Uint8Array {
 	const rest = encodeJsonMessage(publication, { ...pub, data: noBytes });
 	rest[0] = comma;

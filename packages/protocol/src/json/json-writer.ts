@@ -5,7 +5,7 @@
 export class JsonWriter {
 	#buffer: Buffer = Buffer.allocUnsafeSlow(initialSize);
 	#length = 0;
-	/** The memory of the last large message until it is given back; then it is spare for a while. */
+	/** The memory of the last large message until it is released; then it is available for the next one for a while. */
 	#lent: Buffer | null = null;
 	#spare: Buffer | null = null;
 	#forgetting: NodeJS.Timeout | null = null;
@@ -42,12 +42,12 @@ export class JsonWriter {
 		this.#length += this.#buffer.write(text, this.#length, "latin1");
 	}
 
-	/** Returns the written bytes and empties the writer. The caller owns them, and may give a large message back. */
+	/** Returns the written bytes and empties the writer. The caller owns them, and may release a large message. */
 	finish(): Uint8Array {
 		const length = this.#length;
 		this.#length = 0;
 		if (this.#buffer.length <= keptSize) return new Uint8Array(this.#buffer.subarray(0, length));
-		// Not a copy: that would be as much garbage again, which is collected late.
+		// Not a copy: that would double the garbage, which is collected late.
 		const message = this.#buffer.subarray(0, length);
 		this.#lent = this.#buffer;
 		this.#buffer = Buffer.allocUnsafeSlow(initialSize);

@@ -14,7 +14,7 @@ export function encodeProtobufMessage<T extends object>(type: MessageType<T>, me
 		if (encoded.length > keptSize) writer = new BinaryWriter();
 		return encoded;
 	} catch (error) {
-		// The next message must not start with half of this one.
+		// The next message must not start with a part of this one.
 		writer = new BinaryWriter();
 		throw error;
 	}

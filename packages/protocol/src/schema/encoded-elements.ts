@@ -1,6 +1,6 @@
 /**
- * Elements of a list of messages that are encoded already, at their place among the others: in JSON with commas between them, in Protobuf each
- * with its tag and its length. One or more.
+ * Elements of a list of messages that are already encoded: in JSON with commas between them, in Protobuf each with its tag and its length. At
+ * least one.
  */
 export class EncodedElements {
 	readonly bytes: Uint8Array;

@@ -54,15 +54,15 @@ export interface CentrifugeEndpointParts extends CommandSetParts {
 	};
 	readonly sessions: Sessions;
 	readonly hub: Hub;
-	/** Of all clients. */
+	/** Sender numbers of clients of all protocols. */
 	readonly senders: SenderIds<ClientSession>;
 	readonly incoming: Pick<Incoming, "fromClient" | "announce">;
 	readonly check: Pick<ConnectionCheck, "judge" | "admit"> & StreamRoutesParts["check"];
-	/** Hears of each client that connects, subscribes and unsubscribes. */
+	/** Told of each client that connects, subscribes and unsubscribes. */
 	readonly events: Pick<ClientEvents, "connected" | "subscribed" | "unsubscribed" | "cacheEmpty" | "wantsCacheEmpty">;
-	/** Called after each record that is in the ring. */
+	/** Called after each record that was committed to the ring. */
 	readonly onCommit: () => void;
-	/** Monotonic, in seconds; replaced in tests. */
+	/** Monotonic clock in seconds; replaced in tests. */
 	readonly now?: () => number;
 }
 
@@ -74,7 +74,7 @@ const cutBytes = 1024 * 1024;
 
 type Connected = Connecting<TopicTransport> | { readonly refused: Reply };
 
-/** The Centrifuge client protocol over WebSocket, and over HTTP alone, for the existing client libraries. */
+/** Serves the Centrifuge client protocol over WebSocket and over HTTP alone, for the existing client libraries. */
 export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Feature {
 	readonly name = "centrifuge";
 	readonly endpoints: readonly SessionFactory<TopicTransport>[];
@@ -82,7 +82,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	readonly routes: readonly Route[];
 	readonly sessions: Sessions;
 	readonly hub: Hub;
-	/** Of all clients. */
+	/** Sender numbers of clients of all protocols. */
 	readonly senders: SenderIds<ClientSession>;
 	readonly subscribers: Subscribers;
 	readonly connected: ConnectedUsers;
@@ -226,7 +226,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		this.subscribers.writeCounts(this.#parts.options.row);
 	}
 
-	/** Permissions change for later commands only; subscriptions that exist stay, except where the channel's namespace is gone. */
+	/** New permissions apply to later commands. Existing subscriptions stay, unless the namespace of the channel has been removed. */
 	reload(config: Config): Commit {
 		const steps = [this.hooks.prepare(config), this.tokens.reload(config), this.rates.prepare(config), this.userLimit.prepare(config)];
 		return () => {
@@ -236,24 +236,24 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		};
 	}
 
-	/** What backends are asked now is answered first, so that no client is closed in the middle of its command. */
+	/** Waits for the answers of backends, so that no client is closed in the middle of its command. */
 	drain(leftMs: number): Promise<void> {
 		return inTime(this.calls.whenAnswered(), leftMs);
 	}
 
-	/** Tells the subscribers of a channel, on all shards, that one of them has come or gone. */
+	/** Tells the subscribers of a channel, on all shards, that a client has joined or left. */
 	announce(type: AnnouncementType, channel: string, info: Uint8Array): void {
 		if (!this.#isStopped) this.#parts.incoming.announce(type, channel, info);
 	}
 
-	/** A client has been subscribed. */
+	/** Called when a client has been subscribed. */
 	subscribed(session: CentrifugeSession, channel: string): void {
 		const { events } = this;
 		events.subscribed(session, channel);
 		if (events.wantsCacheEmpty && this.#isEmpty(channel)) events.cacheEmpty(channel);
 	}
 
-	/** Whether it keeps a history and has no publication, as far as can be told without waiting. */
+	/** Whether the channel keeps a history that is empty, as far as is known without waiting. */
 	#isEmpty(name: string): boolean {
 		const { history, reader } = this.#parts;
 		const channel = this.subscribers.channel(name);
@@ -262,7 +262,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 	}
 
 	stop(): void {
-		// Connections that are cut from now on are not announced: the bus is closed soon.
+		// Connections that end from now on are not announced, since the bus is about to close.
 		this.#isStopped = true;
 		this.hooks.stop();
 		this.set.stop();
@@ -283,7 +283,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		return { session, subprotocol };
 	}
 
-	/** Of a client that connects by HTTP alone: what it sends, if anything, comes by other requests. */
+	/** Creates the session of a client that connects by HTTP alone. What it sends later arrives in other requests. */
 	#session(admitted: Admitted, framing: Framing, headers: ClientHeaders): CentrifugeSession {
 		const session = framing.isUni
 			? new UniSession(this, admitted, framing, false, null)
@@ -293,7 +293,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 		return session;
 	}
 
-	/** Tells the clients, if options of channels have changed. */
+	/** Applies changed channel options to the sessions. */
 	#useNamespaces(): void {
 		const { namespaces } = this.#parts.live;
 		if (namespaces === this.#namespaces) return;

@@ -35,9 +35,9 @@ export type Identity = Pick<CentrifugeSession, "user" | "info" | "meta" | "expir
 export interface Backlog {
 	readonly frames: {
 		readonly commands: readonly Command[];
-		/** Index of the next command to execute. */
+		/** Index of the next command to run. */
 		readonly at: number;
-		/** The protocol error after these commands. */
+		/** Whether a protocol error follows these commands. */
 		readonly isBroken: boolean;
 		readonly bytes: number;
 	}[];
@@ -45,20 +45,20 @@ export interface Backlog {
 }
 
 /**
- * The state of one client of the Centrifuge protocol. `Commands` executes its commands; `Heartbeats` does what depends on time.
+ * The state of one client of the Centrifuge protocol. `Commands` runs its commands; `Heartbeats` handles its deadlines.
  *
- * One object for each connection: with 12,000 idle clients every word here is 100 KB.
+ * There is one instance per connection: with 12,000 idle clients, each word here costs 100 KB.
  */
 export class CentrifugeSession extends ClientSession implements Timed {
 	readonly framing: Framing;
-	/** The client sends WebSocket pings, which the server answers; the server sends it no pings of the protocol. */
+	/** The client answers WebSocket pings, so the server sends it no pings of the protocol. */
 	readonly framePings: boolean;
-	/** By which its client names it in other requests; "" = its frames come on its own connection. Set before it is opened. */
+	/** The id that other requests use for this session; "" = its frames arrive on its own connection. Set before the session is opened. */
 	sessionId = "";
 	state: ConnectState = "new";
-	/** A random id, chosen when the client connects, or when a backend is asked about it before that. Other clients may see it. */
+	/** A random id, chosen when the client connects or when a backend is first asked about it. Other clients may see it. */
 	id = "";
-	/** What backends may be told of its headers. */
+	/** The headers of the client that may be forwarded to backends. */
 	headers: ClientHeaders = noHeaders;
 	/** When it connected, by the clock that all processes of this machine share. */
 	connectedAt = 0;
@@ -66,21 +66,21 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	user = "";
 	/** The `info` claim of its token, as JSON; null = none. */
 	info: Uint8Array | null = null;
-	/** The `meta` claim of its token, as JSON, for the program that runs the server; null = none. Never sent to clients. */
+	/** The `meta` claim of its token, as JSON, for the application; null = none. Never sent to clients. */
 	meta: Uint8Array | null = null;
-	/** Null = it came without one. */
+	/** Null = it connected without a token. */
 	override token: TokenId | null = null;
 	/** Seconds since 1970; Infinity = never. */
 	expiresAt = Number.POSITIVE_INFINITY;
-	/** When to look for subscriptions that have expired, in the same unit; one that has ended may still count. */
+	/** When the next subscription may expire, in seconds since 1970. May be too early: a subscription that has ended still counts. */
 	subscriptionsDueAt = Number.POSITIVE_INFINITY;
-	/** What it may still send, while that is limited; see `CommandRates`. */
+	/** Its rate limit buckets; null = not limited. See `CommandRates`. */
 	buckets: ConnectionBuckets | null = null;
-	/** Commands behind the one that waits now; null = no command waits. */
+	/** Commands behind the one that waits; null = no command waits. */
 	backlog: Backlog | null = null;
-	/** It has not answered the last ping yet. */
+	/** Whether a pong is due. */
 	pong: PongState = PongState.none;
-	/** When to send the next ping, or when the pong is due; in seconds of the wheel's clock. */
+	/** When to send the next ping, or when the pong is due; in seconds of the timer wheel's clock. */
 	pingAt = Number.POSITIVE_INFINITY;
 	dueAt = 0;
 	duePlace = -1;
@@ -88,7 +88,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	#subscriptions: Map<string, Subscription> | null = null;
 	#details: MessageDetails | null = null;
 	#sender = 0;
-	/** The reason that it is closed with instead of the code's usual one; null = that one. */
+	/** The close reason that replaces the default one of the code; null = the default. */
 	#reason: string | null = null;
 	protected readonly endpoint: CentrifugeEndpoint;
 
@@ -115,7 +115,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return this.endpoint.sessions;
 	}
 
-	/** The sender of messages that it does not get back. Assigned with the first of these; 0 once the client has left. */
+	/** Its sender number, for messages that it must not get back. Assigned with the first such message; 0 once the client has disconnected. */
 	get sender(): number {
 		if (this.#sender === 0 && !this.isGone) this.#sender = this.endpoint.senders.assign(this);
 		return this.#sender;
@@ -130,7 +130,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return this.subscriptions.get(channel)?.grant?.info ?? null;
 	}
 
-	/** Describes the client to the receivers of its publications. Created once, unless a subscription token adds something. */
+	/** Describes the client to the receivers of its publications. Created once, unless a subscription token adds information. */
 	publishDetails(channel: string): MessageDetails {
 		const { id: client, user, info } = this;
 		const chanInfo = this.channelInfo(channel);
@@ -139,7 +139,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		return this.#details;
 	}
 
-	/** The client has connected, or has sent a new token. */
+	/** Called when the client has connected or sent a new token. */
 	identify({ user, info, meta, expiresAt, token }: Identity): void {
 		this.user = user;
 		this.info = info;
@@ -167,7 +167,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	override laneRule(audience: Audience): ChannelRule {
-		// All encoders of clients of the protocol know what is subscribed to.
+		// Every encoder of a Centrifuge session has a channel.
 		const { channel: name } = audience.encoder as ChannelVariant | PatternEncoder | JoinEncoder;
 		const channel = this.endpoint.subscribers.channel(name);
 		const subscription = this.subscriptions.get(name);
@@ -182,11 +182,11 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.endWithoutState(channel);
 	}
 
-	/** The client has missed something: its subscription begins again, and gets what can be got. */
+	/** The client has missed publications: ends the subscription so that it recovers. */
 	endWithoutState(channel: string): void {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;
-		// What the server has subscribed it to is recovered by connecting again.
+		// Server-side subscriptions are recovered by reconnecting.
 		if (subscription.isServerSide) this.close(DisconnectCode.insufficientState);
 		else this.endSubscription(channel, unsubscribes[UnsubscribeCode.insufficientState]);
 	}
@@ -212,15 +212,15 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		super.writable();
 	}
 
-	/** A time limit has run out, or a ping is due. */
+	/** A deadline has passed, or a ping is due. */
 	due(now: number): void {
 		this.endpoint.heartbeats.due(this, now);
 	}
 
 	/**
-	 * Subscribes the client from now on.
-	 * @param traits bits of `SubscriptionTrait`. @param grant the claims of its token; null = no token.
-	 * @param offset of the last publication that it has; 0 = none is known.
+	 * Subscribes the client.
+	 * @param traits bits of `SubscriptionTrait`. @param grant what its token or a backend grants; null = nothing.
+	 * @param offset of the last publication that the client has; 0 = unknown.
 	 */
 	subscribe(channel: string, traits: number, grant: SubscriptionGrant | null, view: SubscriptionView = wholeView, offset = 0): void {
 		const audience = this.#audience(channel, view, offset);
@@ -261,7 +261,10 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		this.push({ channel, unsubscribe });
 	}
 
-	/** Options of channels have changed. Ends the subscriptions to those that cannot exist any more: the namespace is gone, or has other rules for names or patterns. */
+	/**
+	 * Options of channels have changed. Ends subscriptions that are no longer possible: their namespace was removed, or has other rules for
+	 * names or patterns.
+	 */
 	underNew(namespaces: Namespaces): void {
 		for (const channel of [...this.subscriptions.keys()]) {
 			const { error, isPattern, options } = namespaces.of(channel);
@@ -271,7 +274,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 	}
 
 	/**
-	 * Ends the subscriptions whose time is over, or has a backend asked about them. Closes the connection if one of them is server-side.
+	 * Ends the subscriptions that have expired, or asks a backend about them. Closes the connection if one of them is server-side.
 	 * @param now in seconds since 1970.
 	 */
 	expireSubscriptions(now: number): void {
@@ -290,7 +293,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		}
 	}
 
-	/** Ends the subscriptions whose tokens this says are revoked. @returns how many. */
+	/** Ends the subscriptions whose tokens have been revoked. @returns how many. */
 	override endRevoked(isRevoked: (token: TokenId) => boolean): number {
 		let ended = 0;
 		for (const { channel, grant } of [...this.subscriptions.values()]) {
@@ -312,7 +315,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		if (!this.isGone) this.sessions.lanes.send(this, framing.frame([framing.encode({ push })]), framing.codec.binary);
 	}
 
-	/** The subscriber has got a publication, and can follow deltas from now on. */
+	/** The subscriber has received a whole publication and gets deltas from now on. */
 	followDeltas(subscription: Subscription): void {
 		const { hub, subscribers } = this.endpoint;
 		const { audiences } = subscribers;
@@ -322,7 +325,7 @@ export class CentrifugeSession extends ClientSession implements Timed {
 		subscription.audience = followers;
 	}
 
-	/** Does nothing if the client is not subscribed. @param code why, as the client is told; 0 = it asked for it. */
+	/** Does nothing if the client is not subscribed. @param code the reason that the client is told; 0 = the client unsubscribed itself. */
 	unsubscribe(channel: string, code = 0): void {
 		const subscription = this.subscriptions.get(channel);
 		if (subscription === undefined) return;

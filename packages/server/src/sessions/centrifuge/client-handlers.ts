@@ -5,7 +5,7 @@ import type { CentrifugeSession } from "./centrifuge-session.ts";
 import { ends, fails, type Handle, type Outcome } from "./commands/commands.ts";
 import { payloadFor } from "./framing.ts";
 
-/** Who calls. */
+/** The client that sent a call or a message. */
 export interface Caller {
 	/** The id of the connection. */
 	readonly client: string;
@@ -16,12 +16,12 @@ export interface Caller {
 	readonly meta: unknown;
 }
 
-/** What a client sends to the program that runs the server. */
+/** A message or call from a client to the application. */
 export interface ClientMessage {
 	readonly from: Caller;
-	/** As the client sent it: JSON from clients of the JSON protocol, any bytes from those of Protobuf. */
+	/** As the client sent it: JSON from clients of the JSON protocol, any bytes from clients of the Protobuf protocol. */
 	readonly data: Uint8Array;
-	/** The data, parsed. @throws SyntaxError when it is no JSON. */
+	/** The data, parsed. @throws SyntaxError when it is not JSON. */
 	json(): unknown;
 }
 
@@ -30,24 +30,24 @@ export interface RpcCall extends ClientMessage {
 }
 
 /**
- * Answers a call: bytes go out as they are, anything else as JSON, undefined as nothing. What it throws reaches the client as error 100, unless it is
- * an `RpcError`.
+ * Answers a call: bytes are sent as they are, any other value as JSON, undefined as an empty result. If it throws, the client gets error 100, or
+ * the code of an `RpcError`.
  */
 export type RpcHandler = (call: RpcCall) => unknown;
 
 export type ClientMessageHandler = (message: ClientMessage) => unknown;
 
-/** An error for the client that called. */
+/** An error that a call returns to its client. */
 export class RpcError extends Error {
 	/** 400 to 1999. */
 	readonly code: number;
-	/** The client may call again. */
+	/** Whether the client may try again. */
 	readonly temporary: boolean;
 
-	/** @throws RangeError for a code that belongs to the protocol, or is none. */
+	/** @throws RangeError when the code is not in the range for applications. */
 	constructor(code: number, message: string, { temporary = false }: { readonly temporary?: boolean } = {}) {
 		super(message);
-		if (!Number.isInteger(code) || code < 400 || code > 1999) throw new RangeError(`code ${code} is no whole number from 400 to 1999`);
+		if (!Number.isInteger(code) || code < 400 || code > 1999) throw new RangeError(`code ${code} must be an integer from 400 to 1999`);
 		this.code = code;
 		this.temporary = temporary;
 	}
@@ -57,21 +57,21 @@ export interface ClientHandlersParts {
 	readonly counters: Pick<Counters, "add">;
 	/** How long a handler may take, in milliseconds. */
 	readonly deadlineMs: number;
-	/** Whether the client may send one more now. */
+	/** Whether the client may send another message now. */
 	readonly underRate: (session: CentrifugeSession) => boolean;
-	/** Asks a backend about a method without a handler. Null = none is asked about any. */
+	/** Asks a backend about a method without a handler. Null = no backend serves calls. */
 	readonly byBackend: Handle<"rpc">;
-	/** Told what a handler threw, or that it took too long. */
+	/** Called with the error of a handler, or when it took too long. */
 	readonly onError: (error: unknown) => void;
 }
 
-/** Handlers that run at once in a shard; above it calls get error 111, and messages close the client with 3013. */
+/** The most handlers that run at once in a shard. Beyond it, calls get error 111, and messages close the client with 3013. */
 const runningMax = 1024;
 
 const tooManyRequests = fails(ErrorCode.tooManyRequests);
 
 /**
- * The commands rpc and send: they go to the program that runs the server. The commands of a client wait behind its handler, so a client has one at a
+ * The commands `rpc` and `send`, which the application handles. Later commands of a client wait for its handler, so each client runs one at a
  * time. Nothing is copied or parsed unless a handler asks for it.
  */
 export class ClientHandlers {
@@ -84,15 +84,15 @@ export class ClientHandlers {
 		this.#parts = parts;
 	}
 
-	/** @throws when the method has a handler. */
+	/** @throws Error when the method already has a handler. */
 	onRpc(method: string, handler: RpcHandler): void {
-		if (this.#methods.has(method)) throw new Error(`the method "${method}" has a handler already`);
+		if (this.#methods.has(method)) throw new Error(`the method "${method}" already has a handler`);
 		this.#methods.set(method, handler);
 	}
 
-	/** @throws when there is one. */
+	/** @throws Error when there already is a handler. */
 	onMessage(handler: ClientMessageHandler): void {
-		if (this.#onMessage !== null) throw new Error("messages of clients have a handler already");
+		if (this.#onMessage !== null) throw new Error("messages of clients already have a handler");
 		this.#onMessage = handler;
 	}
 
@@ -124,7 +124,7 @@ export class ClientHandlers {
 		return true;
 	}
 
-	/** Never rejects. What the handler does after its time has no effect. */
+	/** Never rejects. Whatever the handler does after its deadline has no effect. */
 	async #run(handle: () => Promise<Outcome>): Promise<Outcome> {
 		const { counters, deadlineMs, onError } = this.#parts;
 		this.#running++;

@@ -9,10 +9,10 @@ type RatesConfig = Pick<Config, "clientCommandRates" | "userCommandRates">;
 
 export interface CommandRatesParts {
 	readonly config: RatesConfig;
-	/** What users may still do, over all shards. */
+	/** The buckets of users, shared by all shards. */
 	readonly table: RateTable;
 	readonly counters: Pick<Counters, "add">;
-	/** `monotonicMs`. */
+	/** See `monotonicMs`. */
 	readonly nowMs: () => number;
 }
 
@@ -30,11 +30,11 @@ const commands: readonly RatedCommand[] = [
 ];
 
 /**
- * `client.rate_limit`: how many commands a connection, and a user over all connections and shards, may send in an interval. Unsubscribe commands
- * are counted and never refused: a client that could not unsubscribe would get what it no longer wants.
+ * Enforces `client.rate_limit`: how many commands a connection, and a user over all connections and shards, may send in an interval. Unsubscribe
+ * commands are counted but never refused: a client that could not unsubscribe would keep getting what it no longer wants.
  *
- * One owner, the shard's loop. While a limit is off it costs one comparison; a connection has buckets from its first command on. A bucket of a
- * connection costs some nanoseconds, one of a user about two microseconds.
+ * Owned by the shard's loop. A limit that is off costs one comparison; a connection gets buckets with its first command. Taking from a
+ * connection's bucket costs some nanoseconds, from a user's about two microseconds.
  */
 export class CommandRates {
 	readonly #parts: CommandRatesParts;
@@ -46,7 +46,7 @@ export class CommandRates {
 		this.prepare(parts.config)();
 	}
 
-	/** As `Feature.reload`. A bucket whose limits stay as they are keeps what is in it only for users. */
+	/** See `Feature.reload`. If its limits stay the same, a user's bucket keeps its content; a connection's starts full. */
 	prepare({ clientCommandRates, userCommandRates }: RatesConfig): Commit {
 		const client = new RatePlan(clientCommandRates, commands);
 		const user = new RatePlan(userCommandRates, ["connect", ...commands]);
@@ -56,13 +56,13 @@ export class CommandRates {
 		};
 	}
 
-	/** Takes one command from the buckets; false when it may not be carried out. Counts a refusal. */
+	/** Takes one command from the buckets. False = the command is over a limit; the refusal is counted. */
 	take(session: CentrifugeSession, command: RatedCommand): boolean {
 		if (this.#client.isOff && this.#user.isOff) return true;
 		return (this.#takeOfClient(session, command) && this.takeOfUser(session.user, command)) || command === "unsubscribe";
 	}
 
-	/** As `take`, for the user alone. @param user "" = anonymous, who is not counted. */
+	/** Like `take`, for the user alone. @param user "" = anonymous, which is not limited. */
 	takeOfUser(user: string, command: RatedCommand): boolean {
 		if (this.#user.isOff || user === "") return true;
 		const { table, counters } = this.#parts;

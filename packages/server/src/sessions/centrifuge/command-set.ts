@@ -40,14 +40,14 @@ import type { ShardRevocations } from "./tokens/shard-revocations.ts";
 import type { Verifiers } from "./tokens/verifiers.ts";
 import { Users, type UsersParts } from "./users.ts";
 
-/** What commands need of the shard. */
+/** What commands need from the shard. */
 export interface CommandSetParts {
 	readonly options: {
 		readonly config: Config;
 		readonly row: Pick<Counters, "add">;
 		readonly log: Pick<Log, "error">;
 		readonly ask: Ask;
-		/** How long a handler may take; see `defaultHandlerDeadlineMs`. */
+		/** How long a handler may run, in milliseconds; see `defaultHandlerDeadlineMs`. */
 		readonly handlerDeadlineMs?: number;
 		/** See `CommandTurns`; replaced in tests. */
 		readonly commandTurnMs?: number;
@@ -57,20 +57,20 @@ export interface CommandSetParts {
 	/** Read at each use. */
 	readonly live: { readonly config: Config; readonly namespaces: Namespaces };
 	readonly incoming: Pick<Incoming, "fromClient">;
-	/** The channel logs, and this shard's reader. */
+	/** The channel logs and this shard's reader of them. */
 	readonly history: ChannelLog;
 	readonly reader: LogReader;
 	/** Absent = no channel is durable. */
 	readonly durable?: DurableChannels | null;
-	/** Where the past of channels is looked for; absent = in the durable store and the logs. */
+	/** How to load the history of channels that is not in the logs; absent = from the durable store. */
 	readonly kept?: KeptChannels;
-	/** The clients of the raw endpoint that are this user's; absent = there are none. */
+	/** The raw endpoint's clients of a user; absent = none. */
 	readonly rawClients?: UsersParts["rawClients"];
-	/** What only Kafka still has; null = it is not used, or not read for clients. */
+	/** Reads history that only Kafka still has; null = Kafka is not used, or not read for clients. */
 	readonly kafka: KafkaHistory | null;
 }
 
-/** What commands need of the endpoint. */
+/** What commands need from the endpoint. */
 export interface CommandSetContext {
 	readonly tokens: Verifiers;
 	readonly revocations: Pick<ShardRevocations, "isBlocked" | "isRevoked">;
@@ -83,22 +83,22 @@ export interface CommandSetContext {
 	readonly userLimit: UserLimit;
 	readonly heartbeats: Heartbeats;
 	readonly connected: ConnectedUsers;
-	/** Of this shard, for clients whose commands come by other requests. */
+	/** Names this shard, for clients whose commands arrive in other requests. */
 	readonly node: string;
-	/** Told when a command failed because of a defect. */
+	/** Called when a command failed because of a defect. */
 	readonly failed: (error: unknown) => void;
-	/** Monotonic, in seconds. */
+	/** Monotonic clock, in seconds. */
 	readonly now: () => number;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
 
-/** All commands of clients, and the orders of the backend about them, with what these share. Only assembles; each file below `commands` is one part. */
+/** Assembles all client commands, and the backend's operations on clients, with what they share. Each file below `commands` holds one part. */
 export class CommandSet {
 	readonly commands: Commands;
 	readonly uniConnects: UniConnects;
 	readonly users: Users;
-	/** Those of the program that runs the server. */
+	/** The handlers of the application. */
 	readonly handlers: ClientHandlers;
 	readonly #presence: PresenceCommands;
 	readonly #fromKafka: KafkaRecovery;
@@ -243,9 +243,9 @@ export class CommandSet {
 	}
 }
 
-/** The user's earlier connections, on any shard. */
+/** Closes the user's earlier connections, on every shard. */
 function closeOthers(ask: Ask, { user, id: client, connectedAt: since }: CentrifugeSession): void {
 	const { code, reason } = disconnects[DisconnectCode.connectionLimit];
-	// A shard that does not answer has none any more, or is killed soon.
+	// A shard that does not answer has no clients any more, or will soon be killed.
 	ask(disconnectQuestion, { user, keep: { client, since }, code, reason }).catch(() => {});
 }

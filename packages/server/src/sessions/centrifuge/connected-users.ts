@@ -1,14 +1,14 @@
 import type { CentrifugeSession } from "./centrifuge-session.ts";
 
 /**
- * The connected clients of this shard by their users. Anonymous clients are not in it. One owner, the shard's loop. Bound: the clients.
- * Most users have one connection, which is kept without a set around it: a set costs 200 bytes.
+ * This shard's connected clients by user, without anonymous ones. Owned by the shard's loop. Bound: the number of clients. Most users have one
+ * connection, which is stored without a set: a set costs 200 bytes.
  */
 export class ConnectedUsers {
 	readonly #sessions = new Map<string, CentrifugeSession | Set<CentrifugeSession>>();
 	readonly #onConnected: (session: CentrifugeSession) => void;
 
-	/** @param onConnected told of each client, anonymous ones as well. */
+	/** @param onConnected called for each client, also for anonymous ones. */
 	constructor(onConnected: (session: CentrifugeSession) => void = () => {}) {
 		this.#onConnected = onConnected;
 	}
@@ -18,7 +18,7 @@ export class ConnectedUsers {
 		return this.#sessions.size;
 	}
 
-	/** The client has connected. Its user must not change from now on. */
+	/** The client has connected. Its user must not change after this. */
 	add(session: CentrifugeSession): void {
 		const { user } = session;
 		this.#onConnected(session);
@@ -29,7 +29,7 @@ export class ConnectedUsers {
 		else if (present !== session) this.#sessions.set(user, new Set([present, session]));
 	}
 
-	/** Nothing if it is not in here. */
+	/** Does nothing if it was not added. */
 	remove(session: CentrifugeSession): void {
 		const { user } = session;
 		const present = this.#sessions.get(user);
@@ -37,7 +37,7 @@ export class ConnectedUsers {
 		else if (present instanceof Set && present.delete(session) && present.size === 1) this.#sessions.set(user, [...present][0]!);
 	}
 
-	/** Those of a user, in the order in which they have connected. */
+	/** The connections of a user, in the order in which they connected. */
 	of(user: string): readonly CentrifugeSession[] {
 		const present = this.#sessions.get(user);
 		if (present === undefined) return [];

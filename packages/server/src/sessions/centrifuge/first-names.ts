@@ -1,11 +1,11 @@
-/** The first of many names, in the order of their UTF-16 code units, kept in little more than twice their number. */
+/** The first of many names, ordered by UTF-16 code units, using memory for little more than twice as many. */
 export class FirstNames<Value> {
 	readonly #most: number;
 	#found: (readonly [string, Value])[] = [];
-	/** Names from here on are not among the first; null = not known yet. */
+	/** Names from this one on are not among the first; null = not known yet. */
 	#end: string | null = null;
 
-	/** @param most from 1. */
+	/** @param most at least 1. */
 	constructor(most: number) {
 		this.#most = most;
 	}

@@ -1,13 +1,13 @@
 import { type Codec, jsonCodec, type Publication, protobufCodec, type Reply, sseFrame } from "@shardcast/protocol";
 import { asJson, RecordKind } from "@shardcast/wire";
 
-/** How messages of the server become frames: one encoding on one kind of transport. There is one object for each pair, so compare them by identity. */
+/** How messages become frames: one encoding on one kind of transport. There is one object for each combination, so compare them by identity. */
 export interface Framing {
 	readonly name: string;
-	/** Centrifugo's name for it, for backends and lists of connections. */
+	/** Centrifugo's name for the transport, used by backends and in lists of connections. */
 	readonly transport: TransportName;
 	readonly codec: Codec;
-	/** The client only listens: it gets pushes without the reply around them, and answers no pings. */
+	/** For unidirectional clients: they get pushes without the reply around them, and send no pongs. */
 	readonly isUni: boolean;
 	/** Packs one or more encoded messages into one frame. */
 	frame(messages: readonly Uint8Array[]): Uint8Array;
@@ -20,7 +20,7 @@ export interface Framing {
 type TransportName = "websocket" | "http_stream" | "sse" | `uni_${"websocket" | "http_stream" | "sse"}`;
 type Frame = Framing["frame"];
 
-/** For clients that also send. */
+/** For bidirectional clients. */
 function framing(name: string, transport: TransportName, codec: Codec, frame: Frame): Framing {
 	return {
 		name,
@@ -34,7 +34,7 @@ function framing(name: string, transport: TransportName, codec: Codec, frame: Fr
 	};
 }
 
-/** For clients that only listen. */
+/** For unidirectional clients. */
 function uniFraming(name: string, transport: TransportName, codec: Codec, frame: Frame): Framing {
 	return {
 		name,
@@ -62,12 +62,12 @@ export const uniStreamJson = uniFraming("uni-stream-json", "uni_http_stream", js
 export const uniStreamProtobuf = uniFraming("uni-stream-protobuf", "uni_http_stream", protobufCodec, protobufCodec.streamFrame);
 export const uniSseJson = uniFraming("uni-sse", "uni_sse", jsonCodec, sseFrame);
 
-/** How a client is connected, by Centrifugo's names. */
+/** The client's transport and protocol, by Centrifugo's names. */
 export function wayOf({ transport, codec }: Framing): { readonly transport: TransportName; readonly protocol: "json" | "protobuf" } {
 	return { transport, protocol: codec.binary ? "protobuf" : "json" };
 }
 
-/** Any bytes as a payload of replies: clients of the JSON protocol get JSON. */
+/** Converts bytes to a payload of a reply: clients of the JSON protocol get JSON. */
 export function payloadFor({ codec }: Framing, bytes: Uint8Array): Uint8Array {
 	return codec.binary ? bytes : asJson(bytes, RecordKind.binary);
 }

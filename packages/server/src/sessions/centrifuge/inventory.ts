@@ -23,15 +23,15 @@ import type { UsersParts } from "./users.ts";
 export interface InventoryParts {
 	readonly subscribers: Pick<Subscribers, "audiences" | "patterns">;
 	readonly connected: Pick<ConnectedUsers, "of" | "count">;
-	/** The user's clients of the raw endpoint, on this shard. */
+	/** The user's clients of the raw endpoint on this shard. */
 	readonly rawClients: UsersParts["rawClients"];
 	readonly heartbeats: Pick<Heartbeats, "count">;
-	/** Of this shard. */
+	/** Identifies this shard. */
 	readonly uid: string;
 	readonly slot: number;
 }
 
-/** What this shard has: channels, connections, and itself at a glance. For the server API. */
+/** Describes this shard for the server API: its channels, its connections, and a summary. */
 export class Inventory {
 	readonly #parts: InventoryParts;
 
@@ -45,7 +45,7 @@ export class Inventory {
 		parts.add(nodesQuestion, () => this.node());
 	}
 
-	/** Costs about 2 ms for 20,000 channels. Null = more than fit into an answer. */
+	/** Takes about 2 ms for 20,000 channels. Null = too many for one answer. */
 	channels(patterns: readonly string[], page: Page = {}): ChannelCounts {
 		const found =
 			page.most === undefined ? this.#channels(patterns, page.after ?? "") : this.#firstChannels(patterns, page.after ?? "", page.most);

@@ -13,12 +13,12 @@ export class MessageRate {
 		this.limit = new RateLimit(config.messageRate, row.connectionsMax);
 	}
 
-	/** Clients whose messages are counted. */
+	/** The number of clients that are tracked. */
 	get count(): number {
 		return this.limit.count;
 	}
 
-	/** Whether the client may send one more now. Counts a refusal. */
+	/** Whether the client may send one more message now. Counts a refusal. */
 	readonly under = (session: CentrifugeSession): boolean => {
 		if (this.limit.isOff || this.limit.take(session, performance.now())) return true;
 		this.#row.add("rateLimited", 1);
@@ -29,7 +29,7 @@ export class MessageRate {
 		this.limit.forget(session);
 	}
 
-	/** Brings new options into force. */
+	/** Applies new options. */
 	set({ messageRate }: Pick<Config, "messageRate">): void {
 		this.limit.perSecond = messageRate;
 		this.limit.clientsMax = this.#row.connectionsMax;

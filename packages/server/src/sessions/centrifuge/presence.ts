@@ -1,12 +1,12 @@
 import { type PresencePart, type PresentClient, type PresentClients, presenceLimits, withinLimits } from "@shardcast/control";
 
-/** A client that may be listed, whatever its protocol. */
+/** A client that presence may list, whatever its protocol. */
 export interface Member {
 	readonly id: string;
 	readonly user: string;
 	/** JSON that other clients may see; null = none. */
 	readonly info: Uint8Array | null;
-	/** The same about its subscription to one channel. */
+	/** The info of its subscription to one channel, likewise JSON or null. */
 	channelInfo(channel: string): Uint8Array | null;
 }
 
@@ -39,7 +39,7 @@ export class Presence {
 		return this.#channels.get(channel)?.size ?? 0;
 	}
 
-	/** Null when they are too many. */
+	/** Null = too many. */
 	clients(channel: string): PresentClients {
 		const present = this.#channels.get(channel);
 		if (present !== undefined && present.size > presenceLimits.clients) return null;

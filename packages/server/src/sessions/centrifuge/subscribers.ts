@@ -8,7 +8,7 @@ import { JoinAudiences } from "./audience/join-audiences.ts";
 import { PatternAudiences } from "./audience/pattern-audiences.ts";
 import { Presence } from "./presence.ts";
 
-/** Who on this shard is subscribed to what: the audiences of channels and patterns, who hears of joins, who is present. */
+/** This shard's subscriptions: audiences of channels and patterns, receivers of joins and leaves, and presence. */
 export class Subscribers {
 	readonly audiences = new ChannelAudiences();
 	readonly patterns: PatternAudiences;
@@ -44,7 +44,7 @@ export class Subscribers {
 		parts.add(presenceStatsQuestion, ({ channel }) => this.presence.part(channel));
 	}
 
-	/** Before anything is delivered: whoever has got a whole publication since the last turn gets deltas from now on. */
+	/** Called before anything is delivered: clients that have received a whole publication since the last turn get deltas from now on. */
 	followDeltas(): void {
 		for (const { encoder } of this.audiences.takeReady())
 			for (const [subscription, session] of (encoder as DeltaEncoder).waiting!) session.followDeltas(subscription);

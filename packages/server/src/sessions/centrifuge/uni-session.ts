@@ -6,13 +6,13 @@ import { CentrifugeSession } from "./centrifuge-session.ts";
 import type { Framing } from "./framing.ts";
 
 /**
- * A client that only listens (`/connection/uni_*`). It says once who it is and what it wants to hear: with its request, or in its first frame.
- * What it sends later is ignored.
+ * A unidirectional client (`/connection/uni_*`). It identifies itself and names its channels once: in its request or in its first frame. What it
+ * sends later is ignored.
  */
 export class UniSession extends CentrifugeSession {
 	readonly #first: Uint8Array | null;
 
-	/** @param first its connect request, if its upgrade request has brought it. */
+	/** @param first its connect request, if the upgrade request contained one. */
 	constructor(endpoint: CentrifugeEndpoint, admitted: Admitted, framing: Framing, framePings: boolean, first: Uint8Array | null) {
 		super(endpoint, admitted, framing, framePings);
 		this.sessionId = endpoint.emulation.newId();
@@ -28,13 +28,13 @@ export class UniSession extends CentrifugeSession {
 		this.endpoint.set.uniConnects.take(this, message);
 	}
 
-	/** Also as a message: programs that only read messages get no close code. A stream does the same by itself. */
+	/** Also sends the reason as a message, for programs that read only messages. A stream does this itself. */
 	override end(code: number): void {
 		const { transport, framing } = this;
 		const disconnect = this.closeFrame(code);
 		let connection = transport;
 		if (transport instanceof Lane) {
-			// A lane takes nothing for one that is being closed.
+			// A lane accepts nothing for a session that is closing.
 			transport.flush();
 			connection = transport.transport;
 		}

@@ -20,7 +20,7 @@ import type { ConnectedUsers } from "./connected-users.ts";
 import type { Heartbeats } from "./timing/heartbeats.ts";
 import { inALaterTurn, waitMsMax } from "./timing/in-a-later-turn.ts";
 
-/** A client that is known to be a user's, whatever its protocol. */
+/** A client whose user is known, whatever its protocol. */
 export interface UserClient {
 	readonly id: string;
 	/** See `CentrifugeSession`. */
@@ -28,7 +28,7 @@ export interface UserClient {
 	disconnect(code: number, reason: string): void;
 }
 
-/** One of the raw endpoint. */
+/** A client of the raw endpoint. */
 export interface RawUserClient extends UserClient {
 	readonly info: Uint8Array | null;
 	readonly channels: readonly string[];
@@ -42,7 +42,7 @@ export interface UsersParts {
 	/** Looked up at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly channelLimit: () => number;
-	/** The user's clients of the raw endpoint, on this shard. */
+	/** The user's clients of the raw endpoint on this shard. */
 	readonly rawClients: (user: string) => readonly RawUserClient[];
 	readonly heartbeats: Pick<Heartbeats, "refreshed">;
 	/** Seconds since 1970. */
@@ -51,7 +51,10 @@ export interface UsersParts {
 
 const nobody: Asked = new Map();
 
-/** What a backend orders about the connections of a user on this shard: subscribe, unsubscribe, disconnect. Each says to how many it was done. */
+/**
+ * The backend's operations on a user's connections on this shard: subscribe, unsubscribe, refresh, disconnect. Each returns the number of
+ * affected clients.
+ */
 export class Users {
 	readonly #parts: UsersParts;
 
@@ -66,7 +69,7 @@ export class Users {
 		parts.add(refreshQuestion, (request) => this.refresh(request));
 	}
 
-	/** Those that are subscribed already stay as they are. One with too many channels is closed with 3505. */
+	/** Existing subscriptions stay as they are. A client with too many channels is closed with 3505. */
 	async subscribe({ channel: name, info, data, expireAt, recoverSince, override, ...target }: SubscribeUser): Promise<number> {
 		const channel = overridden(this.#parts.namespaces().of(name), override ?? {});
 		if (channel.error !== null) return 0;
@@ -83,7 +86,7 @@ export class Users {
 		return sessions.length;
 	}
 
-	/** Changes when they expire, and what is said about them; tells the clients when their connection expires, but for those of the raw endpoint. */
+	/** Changes expiry and info of the connections, and tells the clients when they expire, except those of the raw endpoint. */
 	refresh({ expired, expireAt, info, ...target }: RefreshUser): number {
 		const { unixTime, heartbeats } = this.#parts;
 		const sessions = this.#of(target);
@@ -107,7 +110,7 @@ export class Users {
 		return sessions.length + raw.length;
 	}
 
-	/** Clients of the raw endpoint as well. */
+	/** Includes clients of the raw endpoint. */
 	disconnect({ code, reason, keep, whitelist, ...target }: DisconnectUser): number {
 		const sessions = [...this.#of(target), ...this.#raw(target)].filter(
 			({ id, connectedAt }) =>
@@ -117,7 +120,7 @@ export class Users {
 		return sessions.length;
 	}
 
-	/** They have no session ids. */
+	/** Raw clients have no session ids. */
 	#raw({ user, client, session }: UserTarget): readonly RawUserClient[] {
 		return session === undefined ? this.#parts.rawClients(user).filter(({ id }) => client === undefined || id === client) : [];
 	}
@@ -131,7 +134,7 @@ export class Users {
 			);
 	}
 
-	/** Null = not in time. False = there was nothing to do. */
+	/** Null = not in time. False = nothing to do. */
 	#subscribe(session: CentrifugeSession, wanted: ServerSubscription, asked: Asked): boolean | null | Promise<boolean | null> {
 		const { subscriptions, channelLimit } = this.#parts;
 		const { name } = wanted.channel;

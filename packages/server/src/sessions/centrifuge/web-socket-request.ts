@@ -2,18 +2,18 @@ import type { UpgradeHead } from "../../transports/upgrade-request.ts";
 import { type Framing, uniWebSocketJson, uniWebSocketProtobuf, webSocketJson, webSocketProtobuf } from "./framing.ts";
 import { connectParameter } from "./http/stream-routes.ts";
 
-/** What a client asks for with its upgrade. */
+/** What an upgrade request asks for. */
 export interface WebSocketRequest {
 	readonly framing: Framing;
-	/** It answers pings of the WebSocket's own kind. */
+	/** The client answers WebSocket pings, so it needs no pings of the protocol. */
 	readonly framePings: boolean;
-	/** The one of those that it offers that it is answered; undefined = the server's choice. */
+	/** The one of the offered subprotocols that the server selects; undefined = none of ours was offered. */
 	readonly subprotocol: string | undefined;
-	/** Its connect request, of a client that only listens; null = it comes in its first frame. */
+	/** The connect request of a unidirectional client; null = it arrives in the first frame. */
 	readonly first: Uint8Array | null;
 }
 
-/** Protobuf for those that ask for it, by sub-protocol or in the query. */
+/** Selects Protobuf if the subprotocol or the query asks for it. */
 export function webSocketRequest({ subprotocols, query: text }: UpgradeHead, isUni: boolean): WebSocketRequest {
 	const query = new URLSearchParams(text);
 	const offered = subprotocols.split(",").map((name) => name.trim());

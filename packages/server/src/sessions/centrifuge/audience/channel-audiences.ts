@@ -10,18 +10,18 @@ import { FilteredEncoder, SharedFilter } from "./filtered-encoder.ts";
 /** A channel with subscribers on this shard. Channels with the same hash form a list. */
 interface Channel {
 	readonly name: Uint8Array;
-	/** One for each encoding and variant; those of one encoding lie side by side. */
+	/** One for each encoding and variant; those of the same encoding are adjacent. */
 	readonly audiences: Audience[];
-	/** By their keys; null = there are none. */
+	/** By filter key; null = none. */
 	filters: Map<string, SharedFilter> | null;
-	/** Null = nobody takes deltas. */
+	/** Null = no subscriber takes deltas. */
 	delta: ChannelDelta | null;
 	next: Channel | null;
 }
 
-/** Channels that one look for people goes through: about 2 ms. */
+/** The most channels that `list` looks at: about 2 ms. */
 const listedFromMax = 20_000;
-/** Of all channels together; beyond it, publications are sent whole. */
+/** Memory for deltas over all channels; beyond it, publications are sent whole. */
 const deltaBytesMax = 64 * 1024 * 1024;
 
 /**
@@ -36,7 +36,7 @@ export class ChannelAudiences implements AudienceProvider {
 	subscriptions = 0;
 	/** Those of clients that speak Protobuf. Counted by the sessions. */
 	protobufSubscriptions = 0;
-	/** Told of the first and the last subscriber of each channel; null = nobody. */
+	/** Told of the first and the last subscriber of each channel; null = nobody listens. */
 	watch: ChannelWatch | null = null;
 	readonly #byHash = new Map<number, Channel>();
 	readonly #deltaMemory = new DeltaMemory(deltaBytesMax);
@@ -44,7 +44,7 @@ export class ChannelAudiences implements AudienceProvider {
 	#topics = 0;
 	#channels = 0;
 
-	/** What is kept of publications to make deltas from. */
+	/** Bytes of publications that are kept as bases for deltas. */
 	get deltaBytes(): number {
 		return this.#deltaMemory.bytes;
 	}
@@ -64,13 +64,13 @@ export class ChannelAudiences implements AudienceProvider {
 
 	/**
 	 * The subscribers of a channel in one encoding that take deltas. The caller must subscribe a client at once.
-	 * @param hasLast whether the client has the last publication; `hasLastOf` says which one that is.
+	 * @param hasLast whether the client has the last publication; see `hasLastOf`.
 	 */
 	ofDelta(channel: string, framing: Framing, hasLast: boolean): Audience {
 		const found = this.#channel(channel);
 		for (const audience of found.audiences) {
 			const { encoder } = audience;
-			// Whoever comes after its publication must not go on with those that have got it.
+			// A client that subscribes after its publication must not join those that already have it.
 			if (this.#ready.has(audience)) continue;
 			if (encoder instanceof DeltaEncoder && encoder.framing === framing && (encoder.waiting === null) === hasLast) return audience;
 		}
@@ -91,7 +91,7 @@ export class ChannelAudiences implements AudienceProvider {
 		return find(this.#byHash.get(channelHash(name)), name)?.delta?.isAt(offset) ?? false;
 	}
 
-	/** Audiences whose clients have got their first whole publication since the last call. They can follow deltas from now on. */
+	/** Audiences whose clients have received their first whole publication since the last call. From now on they can receive deltas. */
 	takeReady(): readonly Audience[] {
 		if (this.#ready.size === 0) return nothing;
 		const ready = [...this.#ready];
@@ -135,7 +135,7 @@ export class ChannelAudiences implements AudienceProvider {
 			for (let entry: Channel | null = first; entry !== null; entry = entry.next) yield Buffer.from(entry.name).toString();
 	}
 
-	/** All channels with how many clients are subscribed. Stops when `visit` returns false. */
+	/** Calls `visit` with each channel and its number of subscribers, until it returns false. */
 	each(visit: (name: string, subscribers: number) => boolean): void {
 		for (const first of this.#byHash.values())
 			for (let entry: Channel | null = first; entry !== null; entry = entry.next) {
@@ -144,7 +144,7 @@ export class ChannelAudiences implements AudienceProvider {
 			}
 	}
 
-	/** The channels whose names contain a text, those with the most subscribers first; for people. Of very many channels it looks at the first only. */
+	/** The channels whose names contain a text, those with the most subscribers first, for display. Looks only at the first 20,000 channels. */
 	list(search: string, most: number): { readonly name: string; readonly subscribers: number }[] {
 		const sought = Buffer.from(search);
 		const found: { readonly name: Uint8Array; readonly subscribers: number }[] = [];
@@ -189,7 +189,7 @@ export class ChannelAudiences implements AudienceProvider {
 		return audience;
 	}
 
-	/** Beside those of the same encoding: then one frame serves all that get the same. */
+	/** Places it next to those of the same encoding, so that one frame serves all clients that get the same bytes. */
 	#add({ audiences }: Channel, encoder: ChannelVariant): Audience {
 		const audience = new Audience(`${encoder.framing.name} ${++this.#topics}`, this, { encoder });
 		const last = audiences.findLastIndex((other) => (other.encoder as ChannelVariant).framing === encoder.framing);
@@ -230,7 +230,7 @@ function isPlain({ encoder }: Audience, framing: Framing): boolean {
 	return encoder instanceof ChannelEncoder && encoder.framing === framing;
 }
 
-/** The one that the channel's subscribers have already, or a new one. */
+/** The encoder that the channel's subscribers already use, or a new one. */
 function plainEncoder({ audiences }: Channel, channel: string, framing: Framing): ChannelEncoder {
 	for (const { encoder } of audiences) {
 		const own = encoder instanceof FilteredEncoder ? encoder.plain : encoder;

@@ -1,7 +1,7 @@
 import { fossilDelta } from "@shardcast/protocol";
 import type { DeliveredRecord } from "../../../delivery/delivered-record.ts";
 
-/** What a shard may keep of publications to make deltas from, over all channels. */
+/** The memory for publications that are bases of deltas, shared by all channels of a shard. */
 export class DeltaMemory {
 	readonly #bytesMax: number;
 	#bytes = 0;
@@ -14,7 +14,7 @@ export class DeltaMemory {
 		return this.#bytes;
 	}
 
-	/** False = there is no room, and nothing was taken. */
+	/** False = there is no room, and nothing was reserved. */
 	take(bytes: number): boolean {
 		if (this.#bytes + bytes > this.#bytesMax) return false;
 		this.#bytes += bytes;
@@ -26,24 +26,24 @@ export class DeltaMemory {
 	}
 }
 
-/** Longer publications are sent whole: a delta of these takes milliseconds. */
+/** Longer publications are sent whole: computing their delta takes milliseconds. */
 const deltaBytesMax = 262_144;
 
 /**
- * The last publication of a channel, and the difference between the present one and it: for all subscribers that take deltas, in all encodings.
- * Made while there are such subscribers.
+ * Keeps a channel's last publication and computes the delta of the present one to it, for all subscribers that take deltas, in all encodings.
+ * Exists while there are such subscribers.
  *
- * Costs for each publication a copy of its data and one delta (`fossilDelta`), however many subscribers there are.
+ * Cost for each publication: a copy of its data and one delta (`fossilDelta`), however many subscribers there are.
  */
 export class ChannelDelta {
 	readonly #memory: DeltaMemory;
-	/** Audiences whose clients have the last publication. */
+	/** The number of audiences whose clients have the last publication. */
 	followers = 0;
-	/** Those, and audiences whose clients do not have it yet. */
+	/** Those, plus the audiences whose clients do not have it yet. */
 	audiences = 0;
 	#serial = -1;
 	#base: Uint8Array | null = null;
-	/** Of the base; 0 = none. */
+	/** Offset of the base; 0 = none. */
 	#offset = 0;
 	#isJson = false;
 	#patch: Uint8Array | null = null;
@@ -58,19 +58,19 @@ export class ChannelDelta {
 		return this.#base !== null && this.#offset === offset;
 	}
 
-	/** For whoever gets bytes; null = this publication has to be sent whole. */
+	/** The delta as bytes; null = this publication must be sent whole. */
 	patch(record: DeliveredRecord): Uint8Array | null {
 		this.pass(record);
 		return this.#patch;
 	}
 
-	/** For whoever gets JSON; null = this publication has to be sent whole. It is a text. */
+	/** The delta as a JSON string; null = this publication must be sent whole. */
 	jsonPatch(record: DeliveredRecord): Uint8Array | null {
 		this.pass(record);
 		return this.#jsonPatch;
 	}
 
-	/** The publication is being delivered: it is what the next one is compared with. Called for each one, by each encoder. */
+	/** Makes the publication that is being delivered the base of the next delta. Every encoder calls this for each publication. */
 	pass(record: DeliveredRecord): void {
 		if (record.serial === this.#serial) return;
 		this.#serial = record.serial;
@@ -87,7 +87,7 @@ export class ChannelDelta {
 		this.#offset = offset;
 	}
 
-	/** Gives the base away: the next publication is sent whole. */
+	/** Drops the base: the next publication is sent whole. */
 	forget(): void {
 		if (this.#base !== null) this.#memory.give(this.#base.length);
 		this.#base = null;

@@ -22,7 +22,7 @@ export class ChannelEncoder implements ChannelVariant {
 		this.#publications = framing.publications(channel);
 	}
 
-	/** From memory when it was asked last, for subscribers with a filter. */
+	/** Returns the last result when asked again about the same record, as encoders with a filter do. */
 	encode(record: DeliveredRecord): Uint8Array {
 		if (record.framedBy === this) return record.frame;
 		const { offset, publisher: info, tags } = record;

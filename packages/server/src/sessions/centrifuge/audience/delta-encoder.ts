@@ -7,18 +7,18 @@ import type { ChannelVariant } from "./channel-encoder.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
- * For the subscribers of a channel that take deltas, in one encoding. Those that do not have the last publication form an audience that gets
- * whole ones; after the next publication they join the others. To clients with JSON, data is always a string.
+ * Encodes a channel's publications for subscribers that take deltas, in one encoding. Clients without the last publication form an audience that
+ * gets whole publications; after the next one they join the others. For JSON clients, data is always a string.
  */
 export class DeltaEncoder implements ChannelVariant {
 	readonly isBinary: boolean;
 	readonly channel: string;
 	readonly framing: Framing;
 	readonly delta: ChannelDelta;
-	/** Clients that have to get a whole publication first; null = its clients have the last one. */
+	/** Clients that need a whole publication first; null = the clients of this audience have the last one. */
 	readonly waiting: Map<Subscription, CentrifugeSession> | null;
 	readonly #publications: ReturnType<Framing["publications"]>;
-	/** Called when those that waited have got one. */
+	/** Called when the waiting clients have received one. */
 	readonly #ready: () => void;
 
 	constructor(channel: string, framing: Framing, delta: ChannelDelta, ready: (() => void) | null) {

@@ -4,7 +4,7 @@ import type { Audience } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
 import type { ChannelEncoder, ChannelVariant } from "./channel-encoder.ts";
 
-/** A tag filter in one channel, for its subscribers in all encodings: evaluated once for each publication. */
+/** One tag filter in one channel, shared by its subscribers in all encodings. Evaluated once for each publication. */
 export class SharedFilter {
 	readonly filter: TagFilter;
 	/** One for each encoding. */
@@ -24,7 +24,10 @@ export class SharedFilter {
 	}
 }
 
-/** For the subscribers of a channel with one filter, in one encoding. What passes has the same bytes as for those without a filter. */
+/**
+ * Encodes for the subscribers of a channel with one filter, in one encoding. A publication that matches has the same bytes as for subscribers
+ * without a filter.
+ */
 export class FilteredEncoder implements ChannelVariant {
 	readonly isBinary: boolean;
 	readonly channel: string;

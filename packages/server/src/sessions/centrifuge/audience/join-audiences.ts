@@ -25,10 +25,10 @@ export class JoinEncoder implements Encoder {
 }
 
 /**
- * The subscribers of each channel that are told who comes and goes: one audience per channel and encoding. Not in the hub's list of
- * providers: publications never look here.
+ * The subscribers of each channel that receive joins and leaves: one audience per channel and encoding. Not among the hub's providers, so
+ * publications never pass through it.
  *
- * One owner, the shard's loop. Bounded by the number of subscriptions.
+ * Owned by the shard's loop. Bounded by the number of subscriptions.
  */
 export class JoinAudiences implements AudienceProvider {
 	subscriptions = 0;
@@ -40,7 +40,7 @@ export class JoinAudiences implements AudienceProvider {
 		return this.#byChannel.size;
 	}
 
-	/** The audience of a channel in one encoding. The caller must subscribe a client at once, unless one is in it. */
+	/** The audience of a channel in one encoding. If it is empty, the caller must subscribe a client at once. */
 	of(channel: string, framing: Framing): Audience {
 		let audiences = this.#byChannel.get(channel);
 		if (audiences === undefined) {
@@ -60,7 +60,7 @@ export class JoinAudiences implements AudienceProvider {
 		if (audiences.length === 0) this.#byChannel.delete(channel);
 	}
 
-	/** For records of joins and leaves, which are few: it decodes the name. */
+	/** Selects the audience of a join or leave. These records are rare, so it decodes the channel name. */
 	select(u8: Uint8Array, _view: DataView, head: RecordHead, into: Audience[]): void {
 		if (this.#byChannel.size === 0) return;
 		let at = head.channelsStart;
@@ -72,7 +72,7 @@ export class JoinAudiences implements AudienceProvider {
 		}
 	}
 
-	/** No message of a channel goes this way. */
+	/** No message reaches these audiences. */
 	reach(): number {
 		return 0;
 	}

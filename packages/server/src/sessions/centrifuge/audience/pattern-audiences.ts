@@ -3,32 +3,32 @@ import { Audience, type AudienceProvider } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
 import { PatternEncoder } from "./pattern-encoder.ts";
 
-/** One part of the patterns that begin alike. */
+/** A node of the tree: one segment that patterns have in common. */
 interface Node {
-	/** By the next part of the name; "*" stands for any. */
+	/** Child nodes by the next segment; "*" matches any. */
 	readonly next: Map<string, Node>;
-	/** Of the pattern that ends here, one for each encoding. */
+	/** Audiences of the pattern that ends here, one for each encoding. */
 	readonly audiences: Audience[];
 }
 
-/** Channels whose patterns are remembered. */
+/** The most channels whose matching patterns are cached. */
 const namesMax = 4096;
 const none: readonly Audience[] = [];
 const newNode = (): Node => ({ next: new Map(), audiences: [] });
 
 /**
- * The subscribers of patterns such as `BTC.*`. A publication is looked up part by part in a tree of the patterns, so its cost depends on how many
- * parts its channel has, and not on patterns that do not match. The patterns of a channel are remembered until somebody subscribes to another
- * pattern, or a pattern has lost its last subscriber.
+ * The subscribers of patterns such as `BTC.*`. A publication is looked up segment by segment in a tree of patterns, so the cost depends on the
+ * number of segments and not on patterns that do not match. The result is cached for each channel until a pattern gets its first subscriber or
+ * loses its last.
  *
- * One owner, the shard's loop. Bounded by the number of subscriptions. A look-up costs 0.4 µs for a channel that is remembered, and otherwise 2 to 4 µs:
- * two looks at a table for each part of the name and each way there.
+ * Owned by the shard's loop. Bounded by the number of subscriptions. Cost of a look-up: 0.4 µs for a cached channel, otherwise 2 to 4 µs: two
+ * map look-ups for each segment on each matching path.
  */
 export class PatternAudiences implements AudienceProvider {
 	subscriptions = 0;
-	/** Looks at the tree so far. For tests. */
+	/** Look-ups in the tree so far. For tests. */
 	lookups = 0;
-	/** The parts of a name; null = no pattern matches it. */
+	/** The segments of a channel name; null = no pattern can match it. */
 	readonly #segments: (name: string) => readonly string[] | null;
 	readonly #root = newNode();
 	readonly #found = new Map<string, readonly Audience[]>();
@@ -40,12 +40,12 @@ export class PatternAudiences implements AudienceProvider {
 		this.#segments = segments;
 	}
 
-	/** Counts up with each pattern that gets its first subscriber. */
+	/** Increases whenever a pattern gets its first subscriber. */
 	get audiencesMade(): number {
 		return this.#topics;
 	}
 
-	/** Patterns with subscribers, one for each encoding. */
+	/** The number of patterns with subscribers, counted per encoding. */
 	get audienceCount(): number {
 		return this.#audiences;
 	}
@@ -77,7 +77,7 @@ export class PatternAudiences implements AudienceProvider {
 		this.#found.clear();
 	}
 
-	/** The rules for names have changed. */
+	/** The rules for channel names have changed: clears the cache. */
 	forgetNames(): void {
 		this.#found.clear();
 	}
@@ -89,7 +89,7 @@ export class PatternAudiences implements AudienceProvider {
 			const name = channelNameAt(u8, at);
 			for (const audience of this.#matching(name)) {
 				const encoder = audience.encoder as PatternEncoder;
-				// A message to several channels is one message.
+				// A message to several channels is delivered once.
 				if (encoder.selection === selection) continue;
 				encoder.selection = selection;
 				encoder.name = name;
@@ -127,7 +127,7 @@ export class PatternAudiences implements AudienceProvider {
 		if (any !== undefined) this.#find(any, segments, place + 1, found);
 	}
 
-	/** Takes nodes that lead nowhere away as well. */
+	/** Removes an audience, and nodes that are no longer needed. */
 	#remove(node: Node, segments: readonly string[], place: number, audience: Audience): void {
 		const segment = segments[place];
 		if (segment === undefined) {

@@ -2,15 +2,15 @@ import type { DeliveredRecord } from "../../../delivery/delivered-record.ts";
 import type { Encoder } from "../../../hub/audience.ts";
 import type { Framing } from "../framing.ts";
 
-/** Encodes publications for the subscribers of a pattern in one encoding: pushes of the pattern, which say in which channel they were made. */
+/** Encodes publications for the subscribers of a pattern in one encoding. Each push names the pattern, and the channel of the publication. */
 export class PatternEncoder implements Encoder {
 	readonly isBinary: boolean;
-	/** The pattern, which stands for a channel in the protocol. */
+	/** The pattern, used as the channel in pushes. */
 	readonly channel: string;
 	readonly framing: Framing;
-	/** The parts of the pattern. */
+	/** The segments of the pattern. */
 	readonly segments: readonly string[];
-	/** The last selection that took this audience. Written by `PatternAudiences`, as is the next. */
+	/** The last selection that included this audience. Only `PatternAudiences` writes this and the next field. */
 	selection = 0;
 	/** The channel of the record that is being delivered. */
 	name = "";
@@ -24,7 +24,7 @@ export class PatternEncoder implements Encoder {
 		this.#publications = framing.publications(pattern);
 	}
 
-	/** Without an offset: that of one channel means nothing for the others. */
+	/** Leaves out the offset: a pattern covers several channels, and each has its own offsets. */
 	encode(record: DeliveredRecord): Uint8Array {
 		const { publisher: info, tags } = record;
 		const data = this.isBinary ? record.payload : record.json;

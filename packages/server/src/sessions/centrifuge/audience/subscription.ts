@@ -5,21 +5,21 @@ import type { CentrifugeSession } from "../centrifuge-session.ts";
 import type { TokenId } from "../tokens/token-id.ts";
 import { DeltaEncoder } from "./delta-encoder.ts";
 
-/** The claims of a token about a subscription. */
+/** What a token or a backend grants for a subscription. */
 export interface SubscriptionGrant {
 	/** JSON that other clients may see; null = none. */
 	readonly info: Uint8Array | null;
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
-	/** Of the subscription token; absent = the backend or the connection token grants it. */
+	/** The subscription token; absent = granted by the backend or the connection token. */
 	readonly token?: TokenId;
 }
 
-/** What a subscriber gets of a channel, besides everything as it is. */
+/** What a subscriber has chosen to receive, compared with the plain publications. */
 export interface SubscriptionView {
 	/** Null = all publications. */
 	readonly filter: TagFilter | null;
-	/** It takes deltas. */
+	/** Whether the subscriber takes deltas. */
 	readonly delta: boolean;
 }
 
@@ -27,24 +27,24 @@ export const wholeView: SubscriptionView = { filter: null, delta: false };
 
 /** The bits of `Subscription.traits`. */
 export const SubscriptionTrait = {
-	/** Whether presence lists it. */
+	/** Presence lists it. */
 	present: 1,
-	/** The server subscribed the client; the client did not ask. */
+	/** The server subscribed the client, which did not ask. */
 	serverSide: 2,
-	/** The connection token has the server do so. */
+	/** The connection token requires the subscription. */
 	byConnectionToken: 4,
-	/** Its beginning and its end are announced to others. */
+	/** Joins and leaves of this client are announced to other subscribers. */
 	announced: 8,
-	/** The client is told who comes and goes. */
+	/** The client receives joins and leaves of other subscribers. */
 	hearsJoins: 16,
-	/** It has a position: the client goes without a publication only if it is told. */
+	/** It has a position: the client is told if it misses a publication. */
 	positioned: 32,
 } as const;
 
-/** The subscription of one client to one channel. There are many of these: keep them small. */
+/** One client's subscription to one channel. There are many of these, so they must stay small. */
 export class Subscription {
 	readonly channel: string;
-	/** The audience of the channel in the client's encoding; one that takes deltas moves once. */
+	/** The channel's audience for the client's encoding. It changes once for a subscription with deltas. */
 	audience: Audience;
 	readonly #traits: number;
 	/** Null = no token. */
@@ -62,13 +62,13 @@ export class Subscription {
 		return this.audience.encoder instanceof DeltaEncoder;
 	}
 
-	/** Where it waits for its first whole publication; null = it does not wait for one. */
+	/** The clients among which it waits for its first whole publication; null = it does not wait. */
 	get waiting(): Map<Subscription, CentrifugeSession> | null {
 		const { encoder } = this.audience;
 		return encoder instanceof DeltaEncoder ? encoder.waiting : null;
 	}
 
-	/** Whether the client can get back what it misses: from history, or with the next whole publication. */
+	/** Whether the client can get what it misses: from history, or with the next whole publication. */
 	get recovers(): boolean {
 		return (this.#traits & SubscriptionTrait.positioned) !== 0 || this.takesDeltas;
 	}
@@ -94,7 +94,7 @@ export class Subscription {
 	}
 }
 
-/** The traits that follow from the options of the channel. */
+/** The traits that the options of the channel imply. */
 export function traitsOf(
 	{ presence, joinLeave }: ChannelOptions,
 	hearsJoins: boolean,

@@ -1,33 +1,34 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-/** How long commands may run in one turn of the loop. A shard whose loop stands still for seconds is killed. */
+/** How long commands may run in one turn of the loop, in milliseconds. A shard whose loop does not turn for seconds is killed. */
 export const usualTurnMs = 20;
-/** How often a client with large replies is looked at, and how long the next command waits for it to read them. */
+/** How often to check whether a client has read its large replies, in milliseconds. Its next command waits for that. */
 const lookMs = 5;
 const readMsMax = 10_000;
 
 const nothing = (): undefined => undefined;
 
 /**
- * Divides the time of the loop among the commands of all clients: a frame of 64 KiB may hold a thousand commands with replies of megabytes.
- * When a turn is over, the next command of a client waits for a later turn; first come, first served, and at least one command in each turn.
+ * Divides the loop's time among the commands of all clients: a frame of 64 KiB may hold a thousand commands with replies of megabytes. When the
+ * time of a turn is used up, the next command of each client waits for a later turn. The order is first come, first served, with at least one
+ * command in each turn.
  *
- * One owner, the shard's loop. Bound: one wait for each client. Cost: a look at the clock for each command.
+ * Owned by the shard's loop. Bound: one wait for each client. Cost: a clock read for each command.
  */
 export class CommandTurns {
-	/** When the present turn is over; 0 = it has not begun. */
+	/** When the present turn ends; 0 = it has not started. */
 	#untilMs = 0;
-	/** The one that has waited may go on, however short the turn. */
+	/** The command that has waited may run, however little time is left. */
 	#isGranted = false;
 	readonly #waiting: (() => void)[] = [];
 	readonly #turnMs: number;
 
-	/** @param turnMs replaced in tests. */
+	/** @param turnMs milliseconds; replaced in tests. */
 	constructor(turnMs: number) {
 		this.#turnMs = turnMs;
 	}
 
-	/** The first call after a turn begins the next one. */
+	/** Whether the time is used up. The first call after a turn starts the next one. */
 	get isOver(): boolean {
 		if (this.#untilMs === 0) this.#begin();
 		if (this.#isGranted) {
@@ -37,7 +38,7 @@ export class CommandTurns {
 		return performance.now() > this.#untilMs;
 	}
 
-	/** Resolves in a later turn, at its begin. */
+	/** Resolves at the start of a later turn. */
 	next(): Promise<() => undefined> {
 		if (this.#untilMs === 0) this.#begin();
 		return new Promise((resolve) => {
@@ -45,7 +46,7 @@ export class CommandTurns {
 		});
 	}
 
-	/** Resolves when `isRead`, or after ten seconds, in a later turn. */
+	/** Resolves in a later turn, when `isRead` returns true or after ten seconds. */
 	async read(isRead: () => boolean): Promise<() => undefined> {
 		for (const untilMs = performance.now() + readMsMax; !isRead() && performance.now() < untilMs; ) await pause(lookMs);
 		return this.next();

@@ -6,18 +6,18 @@ import type { CommandRates } from "../command-rates.ts";
 import type { CommandTurns } from "./command-turns.ts";
 import type { ReplyRoom } from "./reply-room.ts";
 
-/** In the session's encoding, without an id. */
+/** A reply in the session's encoding, still without its id. */
 export interface EncodedReply {
 	readonly encoded: Uint8Array;
 }
 
-/** A code, 3000 to 4999, and a reason that a backend has chosen. */
+/** A disconnect that a backend has chosen, with a code from 3000 to 4999. */
 export interface ChosenDisconnect {
 	readonly code: number;
 	readonly reason: string;
 }
 
-/** The result of a command: the body of its reply, encoded already or not, an error reply, or a reason to close the connection. */
+/** The result of a command: the body of its reply, encoded or not; an error; or a disconnect. */
 export type Outcome =
 	| Omit<Reply, "id" | "push">
 	| EncodedReply
@@ -26,48 +26,48 @@ export type Outcome =
 	| { readonly closes: ChosenDisconnect }
 	| null;
 
-/** Executes one method. Null = no reply. A promise when it has to wait; later commands of the client wait behind it. */
+/** Runs one method. Null = no reply. A promise when it has to wait; later commands of the client wait for it. */
 export type Handle<M extends Method> = (session: CentrifugeSession, request: Requests[M]) => Outcome | Promise<Outcome>;
 export type CommandHandlers = { readonly [M in Method]: Handle<M> };
 
 export interface CommandsParts {
 	readonly handlers: CommandHandlers;
 	readonly counters: Pick<Counters, "add">;
-	/** Whether this answers an outstanding ping. */
+	/** Whether this frame answered an outstanding ping. */
 	readonly pong: (session: CentrifugeSession) => boolean;
-	/** A command that had to wait failed because of a defect; the connection is closed. */
+	/** A command that had to wait failed because of a defect. Its connection is closed. */
 	readonly failed: (error: unknown) => void;
-	/** Whether the client, and its user, may send one more of them now. */
+	/** Whether the client, and its user, may send one more command now. */
 	readonly rates: Pick<CommandRates, "take">;
 	/** How long commands may run in one turn of the loop. */
 	readonly turns: CommandTurns;
-	/** For long replies of all clients of a shard. */
+	/** Memory for long replies, shared by all clients of a shard. */
 	readonly room: ReplyRoom;
 }
 
-/** Ends a command that had to wait. A promise = it has to wait again; to be called again then. */
+/** Finishes a command that had to wait. If it returns a promise, the command has to wait again; call it again after that. */
 type Conclude = () => Promise<void> | undefined;
 
 /** Longest frame a client may send. */
 export const frameBytesMax = 65_536;
-/** How many bytes of a client may wait behind one of its commands. */
+/** The most bytes of one client that may wait behind one of its commands. */
 const backlogBytesMax = 1024 * 1024;
-/** Replies of so many bytes leave before the next command is executed, and that waits until the client has read them. */
+/** Replies larger than this are sent before the next command runs, which waits until the client has read them. */
 const replyBytesMax = 256 * 1024;
-/** What a waiting frame costs in addition to its bytes. */
+/** What a waiting frame counts for in addition to its bytes. */
 const overheadBytes = 512;
 
 /**
- * Executes the commands in the frames of clients: strictly in order for each client, even when a command has to wait, and with all replies to
- * a frame in one write. A violation of the protocol closes the connection, after the replies to the commands before it.
+ * Runs the commands in the frames of clients: strictly in order for each client, even when a command has to wait, and with all replies to a
+ * frame in one write. A violation of the protocol closes the connection after the replies to earlier commands.
  *
- * One owner, the shard's loop. Bounds for each client: a frame of 64 KiB (above it 1009), 1 MiB that waits behind a command (above it 3013), and
- * 256 KiB of replies, or one longer reply, until it has read them. Bounds for all clients: the time of a turn, see `CommandTurns`, and 256 MiB of
- * long replies that wait to be read, and one more.
+ * Owned by the shard's loop. Bounds for each client: frames of 64 KiB (beyond that 1009), 1 MiB waiting behind a command (beyond that 3013), and
+ * 256 KiB of unread replies, or one longer reply. Bounds for all clients: the time of a turn, see `CommandTurns`, and 256 MiB of unread long
+ * replies plus one reply.
  */
 export class Commands {
 	readonly #parts: CommandsParts;
-	/** Replies to the client whose commands are being executed; empty again before anything else runs, or they would reach another client. */
+	/** Replies to the client whose commands are running. Must be empty before anything else runs, or they would reach another client. */
 	readonly #replies: Uint8Array[] = [];
 	#repliesBytes = 0;
 	readonly #turns: CommandTurns;
@@ -77,15 +77,15 @@ export class Commands {
 		this.#turns = parts.turns;
 	}
 
-	/** The memory of `message` is not valid after this returns. */
+	/** `message` is not valid after this returns. */
 	take(session: CentrifugeSession, message: ArrayBuffer): void {
-		// The server has closed this connection, or is about to: nothing more is accepted on it.
+		// The server is closing this connection, so it accepts nothing more.
 		if (session.leaving !== 0) return;
 		if (message.byteLength > frameBytesMax) {
 			session.close(CloseCode.messageTooBig);
 			return;
 		}
-		// A copy: payloads point into it, and commands that wait need them later.
+		// Copied, because payloads point into the frame, and commands that wait need them later.
 		const frame = new Uint8Array(message.slice(0));
 		const { commands, error } = session.framing.codec.decodeCommands(frame);
 		const { backlog } = session;
@@ -104,7 +104,7 @@ export class Commands {
 		if (backlog.bytes > backlogBytesMax) session.close(DisconnectCode.tooManyRequests);
 	}
 
-	/** False = a command waits, or the connection is closing. */
+	/** Runs commands from an index. False = a command waits, or the connection is closing. */
 	#work(session: CentrifugeSession, commands: readonly Command[], from: number, isBroken: boolean): boolean {
 		for (let at = from; at < commands.length && session.leaving === 0; ) {
 			const command = commands[at]!;
@@ -127,12 +127,15 @@ export class Commands {
 		return session.leaving === 0;
 	}
 
-	/** Never rejects. From the reply to what has waited up to the flush is one step: several clients may have waited for the same promise. */
+	/**
+	 * Continues after a command that had to wait. Never rejects. The reply and the flush are one step, since several clients may have waited for
+	 * the same promise.
+	 */
 	async #goOn(session: CentrifugeSession, waits: Promise<Conclude>): Promise<void> {
 		try {
 			const conclude = await waits;
 			const { backlog } = session;
-			// The client has gone in the meantime.
+			// The client disconnected in the meantime.
 			if (backlog === null || session.leaving !== 0) return;
 			for (let waitsOn = conclude(); waitsOn !== undefined; waitsOn = conclude()) {
 				await waitsOn;
@@ -154,14 +157,14 @@ export class Commands {
 		}
 	}
 
-	/** Whether the reply may be long, and those that nobody reads take up too much memory already. */
+	/** Whether the reply may be long while unread replies already take too much memory. */
 	#mustWait(session: CentrifugeSession, command: Command): boolean {
 		const { method } = command;
 		const mayBeLong = method === "history" || method === "presence" || (command.method === "subscribe" && command.request.recover);
 		return mayBeLong && this.#parts.room.isFull(session);
 	}
 
-	/** A promise when the command has to wait: of what ends it, to be called in the step that flushes. */
+	/** Runs one command. A promise when it has to wait: its function must be called in the same step as the flush. */
 	#carryOut(session: CentrifugeSession, command: Command): Promise<Conclude> | undefined {
 		if (command.method === "pong") {
 			if (!this.#parts.pong(session)) this.#end(session, DisconnectCode.badRequest);
@@ -174,7 +177,7 @@ export class Commands {
 		const { method } = command;
 		this.#parts.counters.add(commandCounters[method], 1);
 		if (method !== "connect" && !this.#parts.rates.take(session, method)) {
-			// A message has no reply, and is not lost silently.
+			// A message has no reply, so the client is closed instead of losing it silently.
 			const outcome = method === "send" ? ends(DisconnectCode.tooManyRequests) : fails(ErrorCode.tooManyRequests);
 			this.#conclude(session, method, command.id, outcome);
 			return undefined;
@@ -186,7 +189,7 @@ export class Commands {
 			return this.#repliesBytes < replyBytesMax ? undefined : this.#untilRead(session);
 		}
 		return outcome.then((later) => () => {
-			// Many may have waited for one answer. Subscribe and connect reply in the step that subscribes: they look before it.
+			// Many clients may have waited for one answer. Subscribe and connect reply in the step that subscribes, so they check before that.
 			if (method === "presence" && this.#parts.room.isFull(session)) return this.#parts.room.free(session);
 			this.#conclude(session, method, command.id, later);
 			return undefined;
@@ -211,7 +214,10 @@ export class Commands {
 		}
 	}
 
-	/** Large replies leave now. A client that reads none of them for long gets the next ones too, and is closed when too much waits for it. */
+	/**
+	 * Sends large replies now and waits until they are read. A client that reads nothing for long gets further replies anyway, and is closed
+	 * when too many bytes wait for it.
+	 */
 	#untilRead(session: CentrifugeSession): Promise<Conclude> {
 		this.#flush(session);
 		return this.#turns.read(() => session.isGone || session.transport.getBufferedAmount() <= replyBytesMax);
@@ -226,7 +232,7 @@ export class Commands {
 		this.#repliesBytes += encoded.length;
 	}
 
-	/** Closes the connection after the replies that are still to be sent. */
+	/** Closes the connection after the remaining replies. */
 	#end(session: CentrifugeSession, code: DisconnectCode): void {
 		this.#flush(session);
 		session.close(code);
@@ -256,7 +262,7 @@ export const ends = (code: DisconnectCode): Outcome => ({ ends: code });
 /** Created once, so that an error reply allocates nothing. */
 const failures = Object.fromEntries(Object.values(ErrorCode).map((code) => [code, { fails: code }])) as Record<ErrorCode, Outcome>;
 
-/** The outcome of a step that was retried in later turns; null = it did not succeed in time. */
+/** The outcome of a step that was retried in later turns; an internal error if it did not succeed in time. */
 export function orInternal(outcome: Outcome | Promise<Outcome>): Outcome | Promise<Outcome> {
 	const orFailed = (settled: Outcome): Outcome => settled ?? fails(ErrorCode.internal);
 	return outcome instanceof Promise ? outcome.then(orFailed) : orFailed(outcome);

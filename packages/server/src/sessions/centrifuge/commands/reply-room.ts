@@ -5,17 +5,17 @@ import type { CommandTurns } from "./command-turns.ts";
 export interface ReplyRoomParts {
 	readonly turns: CommandTurns;
 	readonly counters: Pick<Counters, "add">;
-	/** Of all clients of a shard. 256 MiB; replaced in tests. */
+	/** Over all clients of a shard. 256 MiB; replaced in tests. */
 	readonly bytesMax?: number | undefined;
 }
 
 const usualBytesMax = 256 * 1024 * 1024;
 
 /**
- * Memory for long replies that clients have not read yet. While it is full, whatever brings more of them waits: a thousand clients that come back
- * together and do not read would take a thousand replies of memory.
+ * Memory for long replies that clients have not read yet. While it is full, commands with long replies wait: otherwise a thousand clients that
+ * reconnect together and do not read would take the memory of a thousand replies.
  *
- * One owner, the shard's loop. Bound: 256 MiB, and one reply more.
+ * Owned by the shard's loop. Bound: 256 MiB, plus one reply.
  */
 export class ReplyRoom {
 	readonly #parts: ReplyRoomParts;
@@ -30,11 +30,11 @@ export class ReplyRoom {
 		return sessions.lanes.unreadBytes > this.#bytesMax;
 	}
 
-	/** Resolves when there is room again, or the client is gone: one client in each turn, who replies before it gives up that turn. */
+	/** Resolves when there is room, or when the client has disconnected. One client in each turn, which must reply before it yields. */
 	async free(session: CentrifugeSession): Promise<void> {
 		if (!this.isFull(session)) return;
 		this.#parts.counters.add("commandsHeldForMemory", 1);
-		// Whoever was first may have filled it again.
+		// An earlier client may have filled it again.
 		while (!session.isGone && this.isFull(session)) await this.#parts.turns.read(() => session.isGone || !this.isFull(session));
 	}
 }

@@ -5,15 +5,15 @@ interface Waiting {
 	readonly take: () => void;
 }
 
-/** How often clients with large replies are looked at. */
+/** How often to check whether clients have read their large replies, in milliseconds. */
 const lookMs = 5;
-/** A client that has not read its reply by then does not hold up the others any longer. */
+/** A client that has not read its reply by then no longer blocks others. */
 const readMsMax = 10_000;
 
 /**
- * Large replies on their way to clients. Each lies in this process until its client has read it, so that a thousand clients that come back together
- * would take a thousand replies of memory: only so many bytes are on their way at a time, and one reply is made in a turn of the loop. First come,
- * first served.
+ * Limits the memory of large replies. Each stays in this process until its client has read it, so a thousand clients that reconnect together
+ * would take the memory of a thousand replies. Only a limited number of bytes is in flight, and one reply is created in each turn of the loop.
+ * First come, first served.
  */
 export class ReplySlots {
 	readonly #bytesMax: number;
@@ -32,12 +32,12 @@ export class ReplySlots {
 		this.#bytesMax = bytesMax;
 	}
 
-	/** Bytes on their way. */
+	/** Bytes in flight. */
 	get bytes(): number {
 		return this.#bytes;
 	}
 
-	/** Resolves in a later turn of the loop, when there is room. The caller gives it back by `sent` or `release`. */
+	/** Resolves in a later turn of the loop, when there is room. The caller must then call `sent` or `release`. */
 	take(bytes: number): Promise<void> {
 		return new Promise((resolve) => {
 			this.#waiting.push({ bytes, take: resolve });
@@ -45,11 +45,11 @@ export class ReplySlots {
 		});
 	}
 
-	/** The reply was handed to the transport: the room is free when the client has read it. */
+	/** The reply was handed to the transport. Its bytes are released when the client has read it. */
 	sent(bytes: number, transport: Transport, isGone: () => boolean): void {
 		this.#reading.add({ transport, isGone, bytes, untilMs: performance.now() + readMsMax });
 		this.#timer ??= setInterval(this.#look, lookMs);
-		// What the kernel has taken at once is not here any more.
+		// Bytes that the kernel took at once are no longer in this process.
 		this.#look();
 	}
 
@@ -79,7 +79,7 @@ export class ReplySlots {
 		setImmediate(() => {
 			this.#scheduled = false;
 			const next = this.#waiting[0];
-			// One that is larger than all of it goes alone.
+			// A reply that is larger than the limit goes alone.
 			if (next === undefined || (this.#bytes > 0 && this.#bytes + next.bytes > this.#bytesMax)) return;
 			this.#waiting.shift();
 			this.#bytes += next.bytes;

@@ -11,51 +11,51 @@ import { inALaterTurn, waitMsMax } from "../timing/in-a-later-turn.ts";
 export interface ConsumersParts {
 	/** Null = there is no durable store. */
 	readonly durable: DurableChannels | null;
-	/** What it has read was delivered to this shard's clients. */
+	/** Everything it has read has been delivered to this shard's clients. */
 	readonly reader: LogReader;
 	readonly counters: Pick<Counters, "add">;
 	/** Read at each use. */
 	readonly config: () => { readonly durableAckTimeoutMs: number; readonly recoveryLimitMax: number };
-	/** Milliseconds, monotonic. */
+	/** Monotonic clock, in milliseconds. */
 	readonly nowMs: () => number;
-	/** Answers other methods. */
+	/** Handles all other methods. */
 	readonly rpc: Handle<"rpc">;
 }
 
-/** A subscription that acknowledges. */
+/** A subscription with acknowledgements. */
 interface Consumer {
 	readonly session: CentrifugeSession;
 	readonly channel: string;
 	readonly user: string;
 	readonly name: string;
-	/** Offset that was acknowledged when we last looked. */
+	/** The acknowledged offset at the last check. */
 	acknowledged: number;
 	/** Since when publications wait for an acknowledgement, in milliseconds. */
 	sinceMs: number;
-	/** When we look again. */
+	/** When to check next. */
 	checkAtMs: number;
-	/** When its row is renewed: one that nothing is published for must not expire while it is connected. */
+	/** When to renew its row in the store: the row must not expire while the consumer is connected, even if nothing is published. */
 	renewAtMs: number;
-	/** It gets older publications first, and is not subscribed yet. */
+	/** It is still getting older publications and is not subscribed yet. */
 	catchesUp: boolean;
 }
 
 const nameMatches = /^[-a-zA-Z0-9_.]{1,64}$/;
-/** Publications that a client gets in one turn while it catches up. */
+/** The most publications that a client gets in one turn while it catches up. */
 const turnMax = 100;
 const turnMs = 5;
 const renewMs = 60_000;
-/** Each consumer is looked at so often within its time: with many of them, a look each second would cost too much. */
+/** How often each consumer is checked within its timeout. Checking many of them every second would cost too much. */
 const checksPerTimeout = 4;
-/** It gets no more while so much waits for it to read. */
+/** It gets no more while this many bytes wait for it. */
 const waitingBytesMax = 65_536;
 const badRequest = fails(ErrorCode.badRequest);
 const done: Outcome = { rpc: { data: Buffer.from("{}") } };
 
 /**
- * Durable subscriptions. A client that names a consumer when it subscribes gets all from that consumer's acknowledged position on, whatever
- * position it has itself. It acknowledges by RPC. When it has not acknowledged anything for a while, it is unsubscribed with 2500: its
- * library subscribes again, and gets all again that was not acknowledged. So nobody keeps a list of what is on its way.
+ * Durable subscriptions. A client that names a consumer when it subscribes gets everything after that consumer's acknowledged position, whatever
+ * its own position. It acknowledges by RPC. If it acknowledges nothing for the timeout, it is unsubscribed with 2500: its library subscribes
+ * again and gets everything that was not acknowledged. So no list of unacknowledged publications is needed.
  */
 export class Consumers {
 	readonly #parts: ConsumersParts;
@@ -73,12 +73,12 @@ export class Consumers {
 		return typeof name === "string" && nameMatches.test(name) ? name : "invalid";
 	}
 
-	/** Whether it catches up, which is a subscription as well. */
+	/** Whether it is catching up, which counts as being subscribed. */
 	catchesUp(session: CentrifugeSession, channel: string): boolean {
 		return this.#consumers.get(session)?.get(channel)?.catchesUp === true;
 	}
 
-	/** The client does not want the channel any more. */
+	/** The client has unsubscribed. */
 	unsubscribe(session: CentrifugeSession, channel: string): void {
 		const consumers = this.#consumers.get(session);
 		consumers?.delete(channel);
@@ -86,8 +86,8 @@ export class Consumers {
 	}
 
 	/**
-	 * @param subscribe called in the step in which the client has got all older publications.
-	 * @returns the reply, an error, or null when it takes too long.
+	 * @param subscribe called in the step in which the client has received all older publications.
+	 * @returns the reply, an error, or null on a timeout.
 	 */
 	async subscribe(
 		session: CentrifugeSession,
@@ -128,7 +128,7 @@ export class Consumers {
 				counters.add("durableLost", 1);
 				consumer.acknowledged = delivered.offset;
 				void positions.jump(user, channel.name, name, delivered).catch(() => {
-					// It is told again when it comes back.
+					// The client is told again when it reconnects.
 				});
 				subscribe();
 				return { ...base, wasRecovering: true, recovered: false, offset: delivered.offset };
@@ -156,7 +156,7 @@ export class Consumers {
 		return fails(ErrorCode.methodNotFound);
 	};
 
-	/** Takes subscriptions back whose client has not acknowledged in time. */
+	/** Unsubscribes clients that have not acknowledged in time. */
 	everySecond(): void {
 		const { durable, config, counters, nowMs } = this.#parts;
 		if (durable === null) return;
@@ -211,7 +211,7 @@ export class Consumers {
 		consumer.renewAtMs = now + renewMs;
 		const { positions } = this.#parts.durable!.store;
 		positions.renew(user, channel, name).catch(() => {
-			// In a minute.
+			// One minute.
 		});
 	}
 
@@ -235,7 +235,7 @@ export class Consumers {
 		setTimeout(() => this.#catchUp(consumer, sent, subscribe), turnMs);
 	}
 
-	/** Sends the next ones, as fast as the client reads; subscribes it in the step that finds no more. */
+	/** Sends the next publications as fast as the client reads. Subscribes it in the step that finds no more. */
 	#catchUp(consumer: Consumer, sent: number, subscribe: () => void): void {
 		if (!this.#isCurrent(consumer)) return;
 		const { durable, reader, counters } = this.#parts;
@@ -246,7 +246,7 @@ export class Consumers {
 			return;
 		}
 		const next = durable!.store.read(channel, sent, delivered.offset, turnMax);
-		// The history has moved on while the client read: what it had not acknowledged is gone.
+		// Publications that it had not acknowledged have left the history while the client read.
 		if (sent < delivered.offset && next[0]?.offset !== sent + 1) {
 			this.#end(consumer);
 			return;
@@ -262,7 +262,7 @@ export class Consumers {
 	}
 }
 
-/** Anything may stand there. */
+/** The data of a client may be anything. */
 function parse(data: Uint8Array): unknown {
 	try {
 		const value: unknown = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString());

@@ -7,39 +7,39 @@ import type { CentrifugeSession } from "../centrifuge-session.ts";
 import { fails, type Outcome } from "../commands/commands.ts";
 import { wayOf } from "../framing.ts";
 
-/** The questions about one client that no backend has answered yet. */
+/** The unanswered requests about one client. */
 interface Pending {
 	readonly aborting: AbortController;
 	count: number;
 }
 
 /**
- * Asks backends about clients. When a client leaves, its questions are given up at once.
+ * Asks backends about clients. When a client disconnects, its requests are cancelled.
  *
- * One owner, the shard's loop. Bound: a client has one command at a time that waits, and one question for each thing of it that expires.
+ * Owned by the shard's loop. Bound: a client has at most one command that waits, and one request for each thing of it that expires.
  */
 export class HookCalls {
 	readonly #failed: (error: unknown) => void;
 	readonly #pending = new Map<CentrifugeSession, Pending>();
-	/** Of the same questions. None of them rejects. */
+	/** Promises of the same requests. None of them rejects. */
 	readonly #answers = new Set<Promise<unknown>>();
 
-	/** @param failed told when what follows an answer failed because of a defect, and no command waits for it; the client is closed. */
+	/** @param failed called when handling an answer failed because of a defect and no command waits for it. The client is closed. */
 	constructor(failed: (error: unknown) => void) {
 		this.#failed = failed;
 	}
 
-	/** Clients with questions that wait for an answer. */
+	/** The number of clients with unanswered requests. */
 	get count(): number {
 		return this.#pending.size;
 	}
 
-	/** Whether a backend is asked about the client at this moment. */
+	/** Whether a request about the client is unanswered. */
 	waits(session: CentrifugeSession): boolean {
 		return this.#pending.has(session);
 	}
 
-	/** "abandoned" = the client has gone, even when an answer came. */
+	/** "abandoned" = the client has disconnected, even if an answer arrived. */
 	async ask<H extends HookName>(hook: Hook<H>, session: CentrifugeSession, fields: HookFields): Promise<HookAnswer<H>> {
 		const pending = this.#pending.get(session) ?? { aborting: new AbortController(), count: 0 };
 		pending.count++;
@@ -58,9 +58,9 @@ export class HookCalls {
 	}
 
 	/**
-	 * Asks about something that no command waits for, such as a connection that expires. If the backend says so, the client is closed.
-	 * @param conclude gets the result; null = things stay as they are for now, after an error or a failure that passes; "failed" = after one
-	 * that does not. Not called once the client has gone.
+	 * Asks about something that no command waits for, such as an expired connection. Closes the client if the backend says so.
+	 * @param conclude gets the result; null = nothing changes for now, after an error or a tolerated failure; "failed" = after any other
+	 * failure. Not called once the client has disconnected.
 	 */
 	askAside<H extends HookName>(
 		hook: Hook<H>,
@@ -83,12 +83,12 @@ export class HookCalls {
 			});
 	}
 
-	/** Resolves when the questions of this moment have their answers. */
+	/** Resolves when all present requests have been answered. */
 	async whenAnswered(): Promise<void> {
 		await Promise.all(this.#answers);
 	}
 
-	/** The client has gone. */
+	/** The client has disconnected. */
 	left(session: CentrifugeSession): void {
 		const pending = this.#pending.get(session);
 		if (pending === undefined) return;
@@ -97,7 +97,7 @@ export class HookCalls {
 	}
 }
 
-/** What the client is told when a backend gives no result; where "passed" means something else, the caller handles it. */
+/** The outcome when a backend returned no result. Callers for which "passed" means something else handle it themselves. */
 export function withoutResult(answer: Exclude<HookAnswer<HookName>, { readonly result: unknown }>): Outcome {
 	if (answer === "abandoned") return null;
 	if (answer === "failed" || answer === "passed") return fails(ErrorCode.internal);

@@ -17,10 +17,10 @@ export interface HookRefreshesParts {
 	readonly unixTime: () => number;
 }
 
-/** How much longer a connection or a subscription lives when the backend fails, unless the options say that it ends. */
+/** How many seconds longer a connection or a subscription lives when the backend fails, unless the options say that it ends. */
 export const graceSeconds = 60;
 
-/** Connections that expire: a backend says how long each may go on, and the client knows nothing of it. */
+/** Refreshes connections that expire by asking a backend. The client is not involved. */
 export class HookRefreshes {
 	readonly #parts: HookRefreshesParts;
 
@@ -28,17 +28,17 @@ export class HookRefreshes {
 		this.#parts = parts;
 	}
 
-	/** Whether a backend is asked, rather than the client for another token. */
+	/** Whether a backend is asked, instead of the client for a new token. */
 	get isOn(): boolean {
 		return this.#parts.hooks.refresh !== null;
 	}
 
-	/** The connection expires now. False = no backend is asked. */
+	/** The connection expires now. False = no backend is configured. */
 	begin(session: CentrifugeSession): boolean {
 		const { hooks, calls, unixTime, heartbeats } = this.#parts;
 		const hook = hooks.refresh;
 		if (hook === null) return false;
-		// Until there is an answer, of which the time is bounded.
+		// Until there is an answer, which has a deadline.
 		session.expiresAt = Number.POSITIVE_INFINITY;
 		calls.askAside(hook, session, {}, (result) => {
 			if (result === null) {
@@ -49,7 +49,7 @@ export class HookRefreshes {
 		return true;
 	}
 
-	/** A client sends a token all the same, such as one that has come before the options changed. Null = no backend is asked. */
+	/** A client sent a token anyway, for example because it connected before the options changed. Null = no backend is configured. */
 	command(session: CentrifugeSession): Promise<Outcome> | null {
 		const { hooks, calls, version, unixTime } = this.#parts;
 		const hook = hooks.refresh;

@@ -8,11 +8,11 @@ import { type HookCalls, withoutResult } from "./hook-calls.ts";
 export interface HookRpcParts {
 	readonly hooks: Pick<Hooks, "rpc">;
 	readonly calls: Pick<HookCalls, "ask">;
-	/** Whether the client may send one more now. */
+	/** Whether the client may send one more call now. */
 	readonly underRate: (session: CentrifugeSession) => boolean;
 }
 
-/** Passes calls of clients on to a backend. Null = none takes any. */
+/** Forwards calls of clients to a backend. Null = no backend serves calls. */
 export function rpcByHook({ hooks, calls, underRate }: HookRpcParts): Handle<"rpc"> {
 	return (session, { method, data }): Outcome | Promise<Outcome> => {
 		const hook = hooks.rpc(method);

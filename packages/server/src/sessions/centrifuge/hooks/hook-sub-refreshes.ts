@@ -15,13 +15,13 @@ export interface HookSubRefreshesParts {
 	readonly calls: Pick<HookCalls, "ask" | "askAside">;
 	/** Read at each use. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
-	/** How long a client has to refresh a subscription that has expired. */
+	/** How many seconds a client has to refresh an expired subscription. */
 	readonly closeDelaySeconds: () => number;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
 
-/** Subscriptions that expire: the client refreshes them, or, where the namespace says so, a backend is asked. */
+/** Refreshes subscriptions that expire: by the client or, where the namespace says so, by asking a backend. */
 export class HookSubRefreshes {
 	readonly #parts: HookSubRefreshesParts;
 
@@ -29,23 +29,23 @@ export class HookSubRefreshes {
 		this.#parts = parts;
 	}
 
-	/** When the subscription ends, or the backend is asked about it; in seconds since 1970, Infinity = never. */
+	/** When the subscription ends or the backend is asked about it, in seconds since 1970; Infinity = never. */
 	dueAt({ channel, grant }: Subscription): number {
 		if (grant === null || grant.expiresAt === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
 		return this.#hookOf(channel) === null ? grant.expiresAt + this.#parts.closeDelaySeconds() : grant.expiresAt;
 	}
 
-	/** The subscription expires now. False = no backend is asked. */
+	/** The subscription expires now. False = no backend is configured. */
 	begin(session: CentrifugeSession, subscription: Subscription): boolean {
 		const { calls, unixTime } = this.#parts;
 		const { channel, grant, isServerSide } = subscription;
 		const hook = this.#hookOf(channel);
 		if (hook === null || grant === null) return false;
-		// Until there is an answer, of which the time is bounded.
+		// Until there is an answer, which has a deadline.
 		subscription.grant = { ...grant, expiresAt: Number.POSITIVE_INFINITY };
 		calls.askAside(hook, session, { channel }, (result) => {
 			if (session.subscriptions.get(channel) !== subscription) return;
-			// The client may have sent a token meanwhile: by that it can be revoked from now on.
+			// The client may have sent a token in the meantime, by which the subscription can now be revoked.
 			if (result === null) session.setGrant(subscription, { info: null, ...subscription.grant, expiresAt: unixTime() + graceSeconds });
 			else if (result !== "failed" && this.#take(session, subscription, result)) return;
 			else if (isServerSide) session.close(DisconnectCode.subscriptionExpired);
@@ -54,7 +54,7 @@ export class HookSubRefreshes {
 		return true;
 	}
 
-	/** A client asks by itself, without a token. Null = no backend is asked. */
+	/** A client asks for a refresh without a token. Null = no backend is configured. */
 	async command(session: CentrifugeSession, subscription: Subscription): Promise<Outcome> {
 		const { calls, unixTime } = this.#parts;
 		const { channel } = subscription;
@@ -62,7 +62,7 @@ export class HookSubRefreshes {
 		if (hook === null) return null;
 		const answer = await calls.ask(hook, session, { channel });
 		if (typeof answer === "string" || !("result" in answer)) return withoutResult(answer);
-		// The server may have ended it in the meantime.
+		// The server may have ended the subscription in the meantime.
 		if (session.subscriptions.get(channel) !== subscription) return fails(ErrorCode.permissionDenied);
 		if (!this.#take(session, subscription, answer.result)) return fails(ErrorCode.expired);
 		return { subRefresh: expiry(answer.result.expiresAt, unixTime()) ?? {} };

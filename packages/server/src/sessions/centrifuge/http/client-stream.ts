@@ -4,21 +4,21 @@ import { StreamTransport } from "../../../transports/stream-transport.ts";
 import type { CentrifugeSession } from "../centrifuge-session.ts";
 
 export interface ClientStreamOptions {
-	/** Content-Type. */
+	/** The Content-Type header. */
 	readonly type: string;
-	/** Written before everything else; "" = nothing. */
+	/** Written first; "" = nothing. */
 	readonly preface: string;
-	/** What the request has brought: the client's first frame. */
+	/** The body of the request: the client's first frame. */
 	readonly first: Uint8Array;
 	readonly bufferedBytesMax: number;
 	/** The stream could not be opened. */
 	readonly notOpened: () => void;
 }
 
-/** Proxies in between would keep back parts until they have some KB. */
+/** Otherwise proxies hold parts back until they have some KB. */
 const headers = { "X-Accel-Buffering": "no" };
 
-/** The stream of one client, from its request to its end. */
+/** One client's stream, from its request to its end. */
 export class ClientStream implements StreamStart {
 	readonly type: string;
 	readonly headers = headers;
@@ -53,7 +53,7 @@ export class ClientStream implements StreamStart {
 		this.#session.writable();
 	}
 
-	/** Codes of WebSockets mean nothing here. */
+	/** Close codes of WebSockets have no meaning here. */
 	#farewell(code: number, reason: string): Uint8Array {
 		const { framing } = this.#session;
 		const disconnect = code < DisconnectCode.connectionClosed ? disconnects[DisconnectCode.serverError] : { code, reason };

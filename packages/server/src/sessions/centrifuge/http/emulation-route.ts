@@ -3,7 +3,7 @@ import { type EmulationRequest, jsonCodec, ProtocolError, protobufCodec } from "
 import { frameBytesMax } from "../commands/commands.ts";
 import type { Emulated, Emulation } from "./emulation.ts";
 
-/** `POST /emulation`: commands of a client whose connection goes one way only. The replies come on that connection. */
+/** `POST /emulation`: commands of a client whose connection goes only from server to client. The replies arrive on that connection. */
 export function emulationRoute(emulation: Pick<Emulation, "take">): BodyRoute {
 	return {
 		kind: "body",
@@ -21,7 +21,7 @@ export function emulationRoute(emulation: Pick<Emulation, "take">): BodyRoute {
 					request = codec.decodeEmulation(body);
 				} catch (error) {
 					if (!(error instanceof ProtocolError)) throw error;
-					return refusal("bad_request", `this is no emulation request: ${error.message}`);
+					return refusal("bad_request", `invalid emulation request: ${error.message}`);
 				}
 				const outcome = emulation.take(request.session, request.data);
 				return outcome instanceof Promise ? outcome.then(replyTo) : replyTo(outcome);
@@ -30,7 +30,7 @@ export function emulationRoute(emulation: Pick<Emulation, "take">): BodyRoute {
 	};
 }
 
-/** The body of a request, or the messages of its answer, are Protobuf. */
+/** Whether a content type says that a body, or the messages of a response, are Protobuf. */
 export function isProtobuf(contentType: string): boolean {
 	return /^application\/octet-stream\b/i.test(contentType);
 }

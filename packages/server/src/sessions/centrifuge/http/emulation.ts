@@ -11,36 +11,40 @@ export interface EmulationParts {
 	readonly board: Pick<Scoreboard, "row" | "slotsMax" | "channelHashKey">;
 	readonly bus: PassedFramesParts["ring"] & Pick<BusLink, "member">;
 	readonly row: Pick<Counters, "add"> & { readonly incarnation: number; readonly connectionsMax: number };
-	/** Called after each record that is in the ring. */
+	/** Called after each record that was committed to the ring. */
 	readonly onCommit: () => void;
-	/** A frame failed by a defect; its connection is ended. */
+	/** A frame failed because of a defect. Its connection is closed. */
 	readonly failed: (error: unknown) => void;
 	readonly nowMs: () => number;
 }
 
-/** What became of a frame. `unknown`: no shard that lives has made this session id. `full`: it could not be passed on in time. */
+/** What happened to a frame. `unknown`: no running shard has created this session id. `full`: it could not be forwarded in time. */
 export type Emulated = "taken" | "unknown" | "full";
 
-/** Frames of one client by other requests; each costs more than one on a WebSocket. A client that comes back has one for each subscription. */
+/**
+ * The most frames per second of one client in separate requests, which cost more than frames on a WebSocket. A reconnecting client sends one for
+ * each subscription.
+ */
 const framesPerSecond = 500;
-/** Before the data of a record for another shard. */
+/** Length of the session id before the data of a record for another shard. */
 const idBytes = 32;
 
 /**
- * Frames of clients whose connections go one way only: they come by other requests, at any shard, and find their way to the session
- * here. In order of arrival: for one client at one shard, that is; a client whose commands depend on each other waits for the replies.
+ * Handles frames of clients whose connections go only from server to client: they arrive in separate requests, at any shard, and are forwarded
+ * to the shard that has the session. Frames of one client that arrive at one shard keep their order; a client whose commands depend on each
+ * other must wait for the replies.
  *
- * One owner, the shard's loop. Bounds: as many sessions as clients; `PassedFrames` for what goes to other shards.
+ * Owned by the shard's loop. Bounds: one session for each client, and `PassedFrames` for what goes to other shards.
  */
 export class Emulation {
-	/** This shard in its present life. */
+	/** Identifies this shard and its present run. */
 	readonly life: number;
 	readonly #parts: EmulationParts;
 	readonly #ids: SessionIds;
 	readonly #passed: PassedFrames;
 	readonly #sessions = new Map<string, CentrifugeSession>();
 	readonly #rate: RateLimit<CentrifugeSession>;
-	/** From other shards, in order: carried out when the flush that brought them is over. */
+	/** Frames from other shards, in order. Handled when the flush that delivered them has ended. */
 	#arrived: Uint8Array[] = [];
 
 	constructor(parts: EmulationParts) {
@@ -52,12 +56,12 @@ export class Emulation {
 		this.#rate = new RateLimit(framesPerSecond, row.connectionsMax);
 	}
 
-	/** Sessions whose frames come this way. */
+	/** The number of sessions whose frames arrive this way. */
 	get sessionCount(): number {
 		return this.#sessions.size;
 	}
 
-	/** Names a session that is about to be opened. */
+	/** Creates the id of a session that is about to be opened. */
 	newId(): string {
 		return this.#ids.create(this.life);
 	}
@@ -66,13 +70,13 @@ export class Emulation {
 		this.#sessions.set(session.sessionId, session);
 	}
 
-	/** Nothing for one that was not opened, or has been closed. */
+	/** Does nothing for a session that was not opened or has been closed. */
 	closed(session: CentrifugeSession): void {
 		this.#sessions.delete(session.sessionId);
 		this.#rate.forget(session);
 	}
 
-	/** A request has brought a frame. A session that is gone takes it and does nothing. @param data is copied. */
+	/** A request has delivered a frame. A closed session ignores it. @param data is copied. */
 	take(id: string, data: Uint8Array): Emulated | Promise<Emulated> {
 		const life = this.#ids.lifeOf(id);
 		if (life === null) return "unknown";
@@ -91,7 +95,7 @@ export class Emulation {
 		return passed instanceof Promise ? passed.then(outcome) : outcome(passed);
 	}
 
-	/** A record from another shard. @param payload lies in the ring. */
+	/** A record from another shard. @param payload points into the ring. */
 	arrived(payload: Uint8Array): void {
 		if (this.#arrived.push(new Uint8Array(payload)) > 1) return;
 		queueMicrotask(() => {
@@ -126,7 +130,7 @@ export class Emulation {
 		session.frame(new Uint8Array(data).buffer);
 	}
 
-	/** Whether the shard in this slot is the one that has made the id, and takes records. */
+	/** Whether the shard in this slot has created the id and accepts records. */
 	#lives(slot: number, life: number): boolean {
 		const { board } = this.#parts;
 		if (slot < 0 || slot >= board.slotsMax) return false;

@@ -3,7 +3,7 @@ import { everybody, monotonicMs, noExtensions, RecordKind, RecordType, recordByt
 
 export interface PassedFramesParts {
 	readonly ring: Pick<BusLink, "claim" | "commit" | "u8" | "view" | "depthBytes" | "capacityBytes" | "recordBytesMax">;
-	/** Called after each record that is in the ring. */
+	/** Called after each record that was committed to the ring. */
 	readonly onCommit: () => void;
 }
 
@@ -14,19 +14,19 @@ interface WaitingFrame {
 	readonly settle: (isPassed: boolean) => void;
 }
 
-/** Of the ring: what clients publish comes first. */
+/** Share of the ring that forwarded frames may use, so that publications have precedence. */
 const ringShare = 0.25;
-/** What may wait for room, and for how long. */
+/** How many bytes may wait for space, and for how long. */
 const bytesMax = 4 * 1024 * 1024;
 const waitMs = 1000;
 const retryMs = 1;
-/** What a frame that waits costs besides its bytes. */
+/** What a waiting frame counts for in addition to its bytes. */
 const overheadBytes = 256;
 
 /**
- * Frames of clients on their way to the shard that has their session, as records of the bus for that shard alone, in order.
+ * Forwards clients' frames to the shard that has their session, as bus records for that shard alone, in order.
  *
- * One owner, the shard's loop. Bounds: a quarter of the own ring; behind it 4 MiB that wait for a second at most. What comes then is refused.
+ * Owned by the shard's loop. Bounds: a quarter of this shard's ring, then 4 MiB that wait for at most a second. Beyond that, frames are refused.
  */
 export class PassedFrames {
 	readonly #parts: PassedFramesParts;
@@ -38,7 +38,7 @@ export class PassedFrames {
 		this.#parts = parts;
 	}
 
-	/** @param payload for the shard in this slot. @returns whether it is on its way; a promise when it has to wait for room. */
+	/** @param payload for the shard in this slot. @returns whether it was forwarded; a promise when it has to wait for space. */
 	pass(slot: number, payload: Uint8Array): boolean | Promise<boolean> {
 		if (this.#waiting.length === 0 && this.#write(slot, payload)) return true;
 		const bytes = payload.length + overheadBytes;
@@ -48,7 +48,7 @@ export class PassedFrames {
 		return new Promise((settle) => this.#waiting.push({ slot, payload, untilMs: monotonicMs() + waitMs, settle }));
 	}
 
-	/** Whatever waits is refused. */
+	/** Refuses everything that waits. */
 	stop(): void {
 		clearInterval(this.#timer);
 		for (const { settle } of this.#waiting.splice(0)) settle(false);

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
-/** A shard in its present life (`shardLife`), bytes that nobody can guess, and a code by which every shard knows an id of this cluster. */
+/** An id consists of the shard and its run (`shardLife`), random bytes, and a code by which every shard recognises ids of this cluster. */
 const lifeBytes = 4;
 const randomPartBytes = 12;
 const codeBytes = 8;
@@ -8,8 +8,8 @@ const codeStart = lifeBytes + randomPartBytes;
 const idPattern = /^[-\w]{32}$/;
 
 /**
- * The ids by which clients name their sessions when their commands come by other requests, at any shard. Whoever knows one may send for its
- * client. One that was made up is found out at once: it costs no other shard anything.
+ * The ids by which clients name their sessions when their commands arrive in separate requests, at any shard. Whoever knows an id may send
+ * commands for its client. A forged id is detected at once and costs other shards nothing.
  */
 export class SessionIds {
 	readonly #key: Buffer;
@@ -19,7 +19,7 @@ export class SessionIds {
 		this.#key = Buffer.from(Uint32Array.from(key).buffer);
 	}
 
-	/** @param life of the shard that has the session. */
+	/** @param life run of the shard that has the session. */
 	create(life: number): string {
 		const bytes = Buffer.alloc(codeStart + codeBytes);
 		bytes.writeUInt32BE(life);
@@ -28,7 +28,7 @@ export class SessionIds {
 		return bytes.toString("base64url");
 	}
 
-	/** The life of the shard that has the session; null = no shard of this cluster has made this id. */
+	/** The run of the shard that has the session; null = no shard of this cluster has created this id. */
 	lifeOf(id: string): number | null {
 		if (!idPattern.test(id)) return null;
 		const bytes = Buffer.from(id, "base64url");

@@ -10,20 +10,20 @@ import { isProtobuf } from "./emulation-route.ts";
 
 export interface StreamRoutesParts {
 	readonly check: Pick<ConnectionCheck, "stopping" | "admitClient" | "left">;
-	/** A session for a client that was let in. */
+	/** Creates the session of an admitted client. */
 	readonly session: (admitted: Admitted, framing: Framing, headers: ClientHeaders) => CentrifugeSession;
-	/** Of a request, what backends may get later. */
+	/** The headers of a request that may be forwarded to backends. */
 	readonly headers: (header: (name: string) => string) => ClientHeaders;
-	/** Bytes that may wait for a client that connects now. */
+	/** The most bytes that may wait for a client that connects now. */
 	readonly bufferedBytesMax: () => number;
 }
 
-/** A kind of stream: its paths differ in their clients. */
+/** A kind of stream, independent of its path. */
 interface StreamKind {
 	readonly framing: Framing;
 	/** Content-Type. */
 	readonly type: string;
-	/** Written before everything else, so that the head leaves at once; "" = nothing. */
+	/** Written first, so that the response head is sent at once; "" = nothing. */
 	readonly preface: string;
 }
 
@@ -35,12 +35,12 @@ const uniProtobufStream: StreamKind = { ...protobufStream, framing: uniStreamPro
 const uniEventStream: StreamKind = { ...eventStream, framing: uniSseJson };
 const asksForNothing = "{}";
 
-/** The query parameter with what a client says first, where the request has no body. */
+/** The query parameter with the connect request, for requests without a body. */
 export const connectParameter = "cf_connect";
 
-/** Where clients connect by HTTP alone: the answer is their connection, and what they say comes by `POST /emulation`. */
+/** The paths where clients connect by HTTP alone: the response is their connection, and their commands arrive by `POST /emulation`. */
 export function streamRoutes(parts: StreamRoutesParts): Route[] {
-	/** @returns what opens the stream, once it is known what the client says first; or why it may not. */
+	/** @returns what opens the stream when the first frame is known, or the reply that refuses it. */
 	const judge = (request: HttpRequest, kind: StreamKind): Reply | ((first: Uint8Array) => Reply | StreamStart) => {
 		const { check, session, bufferedBytesMax } = parts;
 		const stopping = check.stopping();

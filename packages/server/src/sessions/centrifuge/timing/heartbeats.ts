@@ -19,21 +19,21 @@ export interface HeartbeatsParts {
 	readonly unixTime: () => number;
 	readonly random: () => number;
 	readonly calls: Pick<HookCalls, "waits">;
-	/** Asks a backend about connections that expire, in place of the client. */
+	/** Asks a backend about connections that expire, instead of the client. */
 	readonly refreshes: Pick<HookRefreshes, "isOn" | "begin">;
 }
 
-/** A client that reads more slowly has no pong for it: it could hold the memory of a long reply for as long as it likes. */
+/** A client that reads more slowly than this misses its pong deadline; otherwise it could hold the memory of a long reply indefinitely. */
 const slowestBytesPerSecond = 32 * 1024;
 
 /**
- * Everything about a client that depends on time: pings and pongs, the time limit for connecting, token expiry. One wheel that turns once a
- * second serves all clients; no client has a timer.
+ * All deadlines of clients: pings and pongs, the time to connect, expiry of tokens. One timer wheel that advances once a second serves all
+ * clients; there are no timers per client.
  */
 export class Heartbeats {
 	readonly #parts: HeartbeatsParts;
 	readonly #deadlines: Deadlines;
-	/** Clients with a ping behind something that they had not read: until when they may read before it. */
+	/** Clients whose ping is behind something they have not read: when they must have read it. */
 	readonly #readUntil = new Map<CentrifugeSession, number>();
 
 	constructor(parts: HeartbeatsParts) {
@@ -41,7 +41,7 @@ export class Heartbeats {
 		this.#deadlines = new Deadlines(parts.now());
 	}
 
-	/** Clients with a deadline: all that are connected here. */
+	/** The number of clients with a deadline, which are all clients of this endpoint. */
 	get count(): number {
 		return this.#deadlines.count;
 	}
@@ -50,7 +50,10 @@ export class Heartbeats {
 		this.#deadlines.set(session, this.#parts.now() + this.#parts.times.staleCloseDelayMs / 1000);
 	}
 
-	/** The client has connected. Its first ping comes after half to one interval, so that clients that arrive together are not pinged together. */
+	/**
+	 * The client has connected. Its first ping is sent after half an interval to a whole one, so that clients that connect together are not
+	 * pinged together.
+	 */
 	connected(session: CentrifugeSession): void {
 		const { times, now, random } = this.#parts;
 		if (!session.framePings) session.pingAt = now() + (times.pingIntervalMs / 1000) * (0.5 + random() / 2);
@@ -62,7 +65,7 @@ export class Heartbeats {
 		this.#plan(session);
 	}
 
-	/** False = there was no ping to answer. */
+	/** False = no pong was due. */
 	pong(session: CentrifugeSession): boolean {
 		if (session.pong === PongState.none) return false;
 		const { pingIntervalMs, pongTimeoutMs } = this.#parts.times;
@@ -76,7 +79,7 @@ export class Heartbeats {
 	due(session: CentrifugeSession, now: number): void {
 		const { times, unixTime } = this.#parts;
 		if (session.state !== "connected") {
-			// It has sent its connect, and a backend takes its time, which is bounded.
+			// It has sent its connect, and a backend, which has a deadline, has not answered yet.
 			if (this.#parts.calls.waits(session)) this.opened(session);
 			else session.close(DisconnectCode.stale);
 			return;
@@ -100,7 +103,7 @@ export class Heartbeats {
 				this.#plan(session);
 				return;
 			}
-			// A client that only listens does not answer.
+			// Unidirectional clients send no pongs.
 			const { isUni } = session.framing;
 			session.pong = isUni ? PongState.none : PongState.awaited;
 			session.pingAt = now + (isUni ? times.pingIntervalMs : times.pongTimeoutMs) / 1000;
@@ -116,18 +119,18 @@ export class Heartbeats {
 		this.#readUntil.delete(session);
 	}
 
-	/** Call it about once a second. */
+	/** Must be called about once a second. */
 	tick(): void {
 		this.#deadlines.tick(this.#parts.now());
 	}
 
-	/** When a connection that expires is closed, or a backend is asked about it. */
+	/** When an expiring connection is closed or a backend is asked about it. */
 	#endsAt({ expiresAt }: CentrifugeSession): number {
 		const { refreshes, times } = this.#parts;
 		return refreshes.isOn ? expiresAt : expiresAt + times.expiredCloseDelayMs / 1000;
 	}
 
-	/** Whether the ping still stands behind something that the client reads, if slowly. What the kernel holds of it cannot be seen. */
+	/** Whether the ping is still behind something that the client is slowly reading. The part that the kernel holds is not visible. */
 	#readsOn(session: CentrifugeSession, now: number): boolean {
 		if (now >= (this.#readUntil.get(session) ?? 0)) return false;
 		return session.pong === PongState.reading || session.transport.getBufferedAmount() === 0;

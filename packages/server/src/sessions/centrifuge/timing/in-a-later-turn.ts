@@ -1,14 +1,14 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-/** Pause between two attempts. */
+/** Pause between two attempts, in milliseconds. */
 const retryMs = 1;
 
-/** How long a client waits for this shard to catch up with its position, or for a paused process. */
+/** How long a client waits, in milliseconds, until this shard has caught up with its position or a suspended process continues. */
 export const waitMsMax = 5000;
 
 /**
- * Calls `ask` now and then again in later turns of the event loop until it returns a value. Null = no value before the deadline.
- * @param waits what it waits for, if anybody can tell: then it is asked when this resolves. Never rejects.
+ * Calls `ask` now and in later turns of the event loop until it returns a value. Null = no value before the deadline.
+ * @param waits resolves when another attempt is worthwhile, if that is known; it replaces the polling. Never rejects.
  */
 export function inALaterTurn<T>(ask: () => T | null, deadlineMs: number, waits?: () => Promise<void> | null): T | null | Promise<T | null> {
 	return ask() ?? askAgain(ask, deadlineMs, waits);

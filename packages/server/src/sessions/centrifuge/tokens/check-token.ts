@@ -5,22 +5,22 @@ import { verifySubscriptionToken } from "./subscription-token.ts";
 import { decodeToken } from "./token-signer.ts";
 import { connectionTokenRules, subscriptionTokenRules, TokenVerifier } from "./token-verifier.ts";
 
-/** What a server with this configuration thinks of a token. */
+/** How a server with this configuration judges a token. */
 export interface CheckedToken {
-	/** By its claim `channel`. */
+	/** A token with the claim `channel` is a subscription token. */
 	readonly kind: "connection" | "subscription";
-	/** As the token says, valid or not; null = it is no token. */
+	/** The contents of the token, valid or not; null = it cannot be decoded. */
 	readonly header: object | null;
 	readonly claims: object | null;
 	/** Why it is refused; null = it is valid. */
 	readonly problem: string | null;
 	/** The user of a valid token; "" = anonymous. */
 	readonly user: string;
-	/** When what it permits expires, in seconds since 1970; Infinity = never. */
+	/** When its grant expires, in seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
 }
 
-/** Checks a token as a server does, and says why it is refused. Fetches the key set if one is configured. Never rejects. */
+/** Checks a token as a server does, and explains a refusal. Fetches the key set if one is configured. Never rejects. */
 export async function checkToken(token: string, config: Config): Promise<CheckedToken> {
 	const decoded = decodeToken(token);
 	const kind = decoded !== null && typeof decoded.claims.channel === "string" ? "subscription" : "connection";
@@ -44,7 +44,7 @@ export async function checkToken(token: string, config: Config): Promise<Checked
 	return { ...parts, problem, user: "", expiresAt: Number.POSITIVE_INFINITY };
 }
 
-/** A token that is valid in itself may be good for nothing here. */
+/** Checks whether the configuration accepts what a valid token grants. */
 function refusedFor(
 	claims: { readonly user: string; readonly expiresAt: number; readonly channel?: string },
 	config: Config,

@@ -12,9 +12,9 @@ import { expiryClaim } from "./expiry-claim.ts";
 import { type TokenId, tokenIdOf } from "./token-id.ts";
 import { type TokenProblem, type TokenVerifier, type VerifiedToken, verifyClaims } from "./token-verifier.ts";
 
-/** A channel to which a token subscribes the client. */
+/** A channel that a token subscribes its client to. */
 export interface GrantedSubscription {
-	/** JSON for other clients to see; null = none. */
+	/** JSON that other clients may see; null = none. */
 	readonly info: Uint8Array | null;
 	/** Sent to the client; null = none. */
 	readonly data: Uint8Array | null;
@@ -25,7 +25,7 @@ export interface GrantedSubscription {
 export interface ConnectionClaims {
 	/** "" = anonymous. */
 	readonly user: string;
-	/** JSON for other clients to see; null = none. */
+	/** JSON that other clients may see; null = none. */
 	readonly info: Uint8Array | null;
 	/** JSON that is never sent to clients; null = none. */
 	readonly meta: Uint8Array | null;

@@ -1,8 +1,8 @@
 import { FieldError, type Fields } from "../../../json/fields.ts";
 
 /**
- * When the permission that the token gives expires, in seconds since 1970; Infinity = never. `expire_at` takes precedence over `exp`, and
- * 0 means never there.
+ * When a token's grant expires, in seconds since 1970; Infinity = never. `expire_at` takes precedence over `exp`; an `expire_at` of 0 means
+ * never.
  */
 export function expiryClaim(claims: Fields): number {
 	const { exp, expire_at: expireAt } = claims;

@@ -13,22 +13,24 @@ import type { ClientSession } from "../../client-session.ts";
 import type { TokenId } from "./token-id.ts";
 import type { VerifiedToken } from "./token-verifier.ts";
 
-/** What this closes. */
+/** A client that a revocation can close. */
 export type RevocableClient = Pick<ClientSession, "user" | "token" | "isGone" | "disconnect" | "endRevoked">;
 
 export interface ShardRevocationsParts {
 	readonly ask: Ask;
 	readonly log: Pick<Log, "warn">;
-	/** All clients of this shard, whatever their protocols; a copy. */
+	/** A copy of the list of all clients of this shard, whatever their protocols. */
 	readonly clients: () => readonly RevocableClient[];
 }
 
-/** After a start it looks this often, a second apart: a change may have come before the others knew of this shard. */
+/**
+ * After a start, the list is fetched this many times, a second apart: a change may have been sent before the other processes knew of this shard.
+ */
 const looksAfterStart = 5;
 
 /**
- * Blocked users and revoked tokens, as this shard knows them. It gets all of them when it starts, and each change by an order, which is
- * answered when it is in force.
+ * The blocked users and revoked tokens that this shard knows. It fetches the whole list when it starts, and then gets each change in a request,
+ * which is answered when the change is in force.
  */
 export class ShardRevocations {
 	readonly #parts: ShardRevocationsParts;
@@ -38,7 +40,7 @@ export class ShardRevocations {
 	#unsubscribed = 0;
 	#looksLeft = looksAfterStart;
 	#isLooking = false;
-	/** Changes so far by order. */
+	/** Changes received so far. */
 	#changes = 0;
 
 	constructor(parts: ShardRevocationsParts) {
@@ -60,7 +62,7 @@ export class ShardRevocations {
 		}));
 	}
 
-	/** Clients that come before the answer are closed with it, if need be. */
+	/** Clients that connected before the list arrived are closed by it, if necessary. */
 	async start(): Promise<void> {
 		await this.#look();
 	}
@@ -75,27 +77,27 @@ export class ShardRevocations {
 		return true;
 	}
 
-	/** For a token that has been verified, and may have been revoked since then. @param token null = there is none. */
+	/** For a token that was verified earlier and may have been revoked since. @param token null = none. */
 	readonly isRevoked = (user: string, token: TokenId | null): boolean => {
 		if (token === null || !this.#revokes(user, token)) return false;
 		this.#refused++;
 		return true;
 	};
 
-	/** Why a token is refused; null = it is not. */
+	/** Why a token is refused; null = it is not revoked. */
 	readonly refusal = ({ user, claims: { jti, iat } }: VerifiedToken): string | null => {
 		const why = this.#revocations.refusal({ user, jti, iat });
 		if (why !== null) this.#refused++;
 		return why;
 	};
 
-	/** @returns how many connections it closes, and subscriptions it ends. */
+	/** @returns the number of connections closed plus subscriptions ended. */
 	change(change: RevocationChange): number {
 		if ("remove" in change) {
 			this.#revocations.remove(change.remove.kind, change.remove.id);
 			return 0;
 		}
-		// The one that keeps them has the same bound, and has found room.
+		// The process that keeps the list has the same limit and found space.
 		this.#revocations.add(change.add);
 		return this.#end(change.add.kind === "token" ? null : change.add.id);
 	}
@@ -105,10 +107,10 @@ export class ShardRevocations {
 		const changes = this.#changes;
 		try {
 			const entries = await this.#parts.ask(revocationsQuestion, null);
-			// A change that has come meanwhile may not be in it: then it looks again.
+			// The list may lack a change that arrived in the meantime, so it is fetched again.
 			if (changes !== this.#changes) return;
 			this.#looksLeft--;
-			// Also without those that have been removed meanwhile.
+			// Entries that were removed in the meantime are dropped.
 			this.#revocations.replace(entries);
 			if (entries.length > 0) this.#end(null);
 		} catch (error) {
@@ -120,8 +122,8 @@ export class ShardRevocations {
 	}
 
 	/**
-	 * Closes the connections, and ends the subscriptions, that are refused now. Looks at all clients: 1 ms for 12,000.
-	 * @param user only those of this one; null = all. @returns how many.
+	 * Closes the connections and ends the subscriptions that are refused now. Iterates over all clients: 1 ms for 12,000.
+	 * @param user only this user's; null = all. @returns how many.
 	 */
 	#end(user: string | null): number {
 		const before = this.#closed + this.#unsubscribed;
@@ -137,7 +139,7 @@ export class ShardRevocations {
 		return this.#closed + this.#unsubscribed - before;
 	}
 
-	/** Null = it may stay. */
+	/** Null = the client may stay. */
 	#closeCodeOf({ user, token }: RevocableClient): DisconnectCode | null {
 		if (user !== "" && this.#revocations.isBlocked(user)) return DisconnectCode.permissionDenied;
 		return token !== null && this.#revokes(user, token) ? DisconnectCode.invalidToken : null;

@@ -9,7 +9,7 @@ export interface SubscriptionClaims extends GrantedSubscription {
 	/** "" = anonymous. */
 	readonly user: string;
 	readonly channel: string;
-	/** The id of the client that it is for; "" = any client of the user. */
+	/** The id of the client that may use it; "" = any client of the user. */
 	readonly client: string;
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;

@@ -1,17 +1,17 @@
-/** What a token can be revoked by. Kept as long as what the token permits. */
+/** What a token can be revoked by. Kept as long as the token's grant. */
 export interface TokenId {
-	/** Undefined = none, or one that is too long to be revoked. */
+	/** Undefined = none, or too long to be revoked. */
 	readonly jti: string | undefined;
-	/** Seconds since 1970; undefined = it does not say. */
+	/** Seconds since 1970; undefined = the token has no such claim. */
 	readonly iat: number | undefined;
 }
 
-/** An id that is revoked has at most so many characters. */
+/** The most characters of a token id that can be revoked. */
 export const revokedIdLengthMax = 255;
 
 const nameless: TokenId = { jti: undefined, iat: undefined };
 
-/** One object for all tokens that have neither. */
+/** All tokens that have neither share one object. */
 export function tokenIdOf({ jti, iat }: { readonly jti?: unknown; readonly iat?: unknown }): TokenId {
 	const id = typeof jti === "string" && jti.length <= revokedIdLengthMax ? jti : undefined;
 	return id === undefined && typeof iat !== "number" ? nameless : { jti: id, iat: typeof iat === "number" ? iat : undefined };

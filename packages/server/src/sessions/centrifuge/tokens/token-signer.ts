@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, type JWTHeaderParameters, type JWTPayload, SignJWT } from "jose";
 
-/** The key is none that tokens can be signed with; the message completes the sentence `<file> …`. */
+/** The key cannot sign tokens. The message completes the sentence `<file> …`. */
 export class SigningKeyError extends Error {}
 
 export interface SigningKey {
@@ -13,9 +13,9 @@ export interface SigningKey {
 const curves: Readonly<Record<string, string>> = { prime256v1: "ES256", secp384r1: "ES384", secp521r1: "ES512" };
 
 /**
- * The key that tokens are signed with, by an algorithm that fits it.
+ * Reads a key for signing tokens and chooses an algorithm that fits it.
  * @param from the secret for HMAC, or a private key in PEM.
- * @throws SigningKeyError when the PEM is no private key of type RSA, EC or Ed25519.
+ * @throws SigningKeyError when the PEM is not a private key of type RSA, EC or Ed25519.
  */
 export function signingKey(from: { readonly secret: string } | { readonly pem: string }): SigningKey {
 	if ("secret" in from) return { key: Buffer.from(from.secret), algorithm: "HS256" };
@@ -31,13 +31,13 @@ export function signingKey(from: { readonly secret: string } | { readonly pem: s
 	return { key, algorithm };
 }
 
-/** @param keyId the header `kid`; undefined = none. */
+/** @param keyId the `kid` header; undefined = none. */
 export function signToken(claims: JWTPayload, { key, algorithm }: SigningKey, keyId?: string): Promise<string> {
 	const header = { alg: algorithm, typ: "JWT", ...(keyId !== undefined && { kid: keyId }) };
 	return new SignJWT(claims).setProtectedHeader(header).sign(key);
 }
 
-/** What a token says, verified or not; null = it is no token. */
+/** The contents of a token, without verification; null = it cannot be decoded. */
 export function decodeToken(token: string): { readonly header: JWTHeaderParameters; readonly claims: JWTPayload } | null {
 	try {
 		return { header: decodeProtectedHeader(token) as JWTHeaderParameters, claims: decodeJwt(token) };

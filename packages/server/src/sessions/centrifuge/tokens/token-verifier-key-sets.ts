@@ -2,21 +2,21 @@ import { jwksNames, jwksPart } from "@shardcast/config";
 import type { CryptoKey, createRemoteJWKSet, FlattenedJWSInput, JWTHeaderParameters } from "jose";
 import { jose } from "./jose.ts";
 
-/** How long a request for a key set may take. */
+/** How long a request for a key set may take, in milliseconds. */
 const fetchMs = 3000;
-/** A longer key set is not read. */
+/** A longer key set is refused. */
 const replyBytesMax = 1024 * 1024;
-/** Key sets that are kept; beyond it the one that was used least recently is fetched again when it is wanted. */
+/** The most key sets that are kept. Beyond it, the least recently used one is dropped, and fetched again when it is needed. */
 const setsMax = 64;
 
-/** The key set could not be fetched, or is none. */
+/** The key set could not be fetched, or the response is not a key set. */
 export class KeysUnavailable extends Error {}
 
-/** The token fills the address of the key set with something that cannot be part of it. */
+/** The token provides a value for the key set's URL that cannot be part of a URL. */
 export class KeySetUnknown extends Error {}
 
 export interface KeySetsRules {
-	/** With `{{name}}` for what a group of this name matches in one of the two. */
+	/** URL; `{{name}}` stands for the group of this name in `issuer_regex` or `audience_regex`. */
 	readonly endpoint: string;
 	readonly issuer: RegExp | null;
 	readonly audience: RegExp | null;
@@ -25,13 +25,13 @@ export interface KeySetsRules {
 type KeySet = ReturnType<typeof createRemoteJWKSet>;
 
 /**
- * The keys of tokens, fetched when the first token comes, again after ten minutes, and for a key that is not in a set, but at most every 30 s; those
- * who wait share one request. With a name in its address each address has its own set: a key of one is never used for another.
+ * The keys for tokens. They are fetched when the first token arrives, again after ten minutes, and when a key is not in the set, but at most
+ * every 30 s; concurrent requests are shared. If the URL contains a name, each URL has its own set: a key of one is never used for another.
  */
 export class KeySets {
 	readonly #rules: KeySetsRules;
 	readonly #names: readonly string[];
-	/** By address; the one that was used last is the last. */
+	/** By URL, the most recently used last. */
 	readonly #sets = new Map<string, KeySet>();
 
 	constructor(rules: KeySetsRules) {
@@ -40,7 +40,7 @@ export class KeySets {
 	}
 
 	/**
-	 * The key that the token says it is signed with. Nothing of the token is verified yet.
+	 * The key that the token names. Nothing of the token has been verified yet.
 	 * @throws KeysUnavailable; KeySetUnknown; an error of jose when the set has no such key.
 	 */
 	async keyFor(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
@@ -73,15 +73,15 @@ export class KeySets {
 		if (typeof iss === "string") Object.assign(groups, issuer?.exec(iss)?.groups);
 		return endpoint.replace(jwksPart, (_, name: string) => {
 			const value = groups[name] ?? "";
-			// Dots alone would lead to another folder.
+			// Dots alone would lead to another directory.
 			if (!/^[-\w.~]{1,128}$/.test(value) || /^\.+$/.test(value))
-				throw new KeySetUnknown(`its iss and aud say nothing that could be {{${name}}}`);
+				throw new KeySetUnknown(`its iss and aud have no value for {{${name}}} in the URL of the key set`);
 			return value;
 		});
 	}
 }
 
-/** A reply that is too long is refused before it is read to its end. */
+/** Refuses a response that is too long before it has been read completely. */
 async function fetchBounded(url: string, options: RequestInit): Promise<Response> {
 	const response = await fetch(url, options);
 	const parts: Uint8Array[] = [];

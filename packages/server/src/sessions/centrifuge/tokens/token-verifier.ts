@@ -13,14 +13,14 @@ export interface TokenRules {
 	/** PEM; "" = tokens with this algorithm are invalid. */
 	readonly rsaPublicKey: string;
 	readonly ecdsaPublicKey: string;
-	/** URL of a JSON Web Key Set, whose keys count instead of those above; "" = none. */
+	/** URL of a JSON Web Key Set, whose keys replace those above; "" = none. */
 	readonly jwksEndpoint: string;
 	/** "" = not checked. */
 	readonly audience: string;
 	readonly audienceRegex: string;
 	readonly issuer: string;
 	readonly issuerRegex: string;
-	/** The claim that names the user; "" = `sub`. */
+	/** The claim that contains the user; "" = `sub`. */
 	readonly userIdClaim: string;
 }
 
@@ -52,18 +52,20 @@ export const subscriptionTokenRules = (config: Config): TokenRules =>
 			}
 		: connectionTokenRules(config);
 
-/** Why a token is refused. `expired` also means "not valid yet". `unavailable`: the keys could not be fetched, so nobody knows. */
+/**
+ * Why a token is refused. `expired` also means "not valid yet". `unavailable`: the keys could not be fetched, so the token could not be checked.
+ */
 export type TokenProblem = "expired" | "invalid" | "unavailable";
 
-/** What becomes of tokens that the client is not told. */
+/** Events about tokens that clients are not told. */
 export interface TokenEvents {
-	/** Called each time that the key set cannot be fetched. */
+	/** Called each time the key set cannot be fetched. */
 	readonly unavailable?: (error: unknown) => void;
-	/** Why a token is revoked that is valid otherwise; null = it is not. */
+	/** Why a token that is otherwise valid is revoked; null = it is not. */
 	readonly revoked?: (verified: VerifiedToken) => string | null;
 	/** Called for each token whose user id is too long, which makes it invalid. */
 	readonly userIdTooLong?: () => void;
-	/** Called for each invalid token, with the reason: a sentence about its form, never its contents. */
+	/** Called for each invalid token with the reason, which never contains parts of the token. */
 	readonly invalid?: (why: string) => void;
 }
 
@@ -75,14 +77,12 @@ export interface VerifiedToken {
 
 type Key = Uint8Array | KeyObject | CryptoKey;
 
-/** Those of a key set. Never HMAC: its keys are public. */
+/** Algorithms for key sets. Never HMAC, because a key set is public. */
 const publicAlgorithms = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"];
-/**
- * Verifies JWTs of one kind. Without a key no token is valid.
- */
+/** Verifies JWTs of one kind. Without a key, no token is valid. */
 export class TokenVerifier {
 	readonly rules: TokenRules;
-	/** By the start of the algorithm's name. */
+	/** By the prefix of the algorithm's name. */
 	readonly #keys = new Map<string, Key>();
 	readonly #keySets: KeySets | null;
 	readonly #algorithms: string[];
@@ -91,7 +91,7 @@ export class TokenVerifier {
 	readonly #audience: RegExp | null;
 	readonly #issuer: RegExp | null;
 
-	/** @param rules must have been checked. @param turns those of all verifiers of a loop. */
+	/** @param rules must be valid. @param turns shared by all verifiers of a loop. */
 	constructor(rules: TokenRules, told: TokenEvents = {}, turns = new VerificationTurns()) {
 		this.#turns = turns;
 		const { hmacSecret, rsaPublicKey, ecdsaPublicKey, jwksEndpoint, audienceRegex, issuerRegex } = rules;
@@ -107,7 +107,7 @@ export class TokenVerifier {
 			this.#keySets !== null
 				? publicAlgorithms
 				: [...this.#keys.keys()].flatMap((family) => [`${family}256`, `${family}384`, `${family}512`]);
-		// Now, so that the first token does not wait for it.
+		// Loaded now, so that the first token does not have to wait for it.
 		if (this.#algorithms.length > 0) void jose();
 	}
 
@@ -119,7 +119,7 @@ export class TokenVerifier {
 		try {
 			const keyFor = async (header: JWTHeaderParameters, parts: FlattenedJWSInput): Promise<Key> => {
 				const key = await this.#keyFor(header, parts);
-				// Not before: nobody waits behind a token whose key has to be fetched.
+				// Taken only now, so that nobody waits behind a token whose key has to be fetched.
 				await this.#turns.begin();
 				hasBegun = true;
 				return key;
@@ -141,13 +141,13 @@ export class TokenVerifier {
 		}
 	}
 
-	/** Tells why; the client learns only that it is invalid. */
+	/** Reports the reason. The client learns only that the token is invalid. */
 	invalid(why: string): "invalid" {
 		this.#told.invalid?.(why);
 		return "invalid";
 	}
 
-	/** The library's message, unless it does not say what to do. */
+	/** The library's message, or a clearer one. */
 	#whyNot(error: unknown, known: typeof errors): string {
 		if (error instanceof known.JOSEAlgNotAllowed)
 			return `there is no key for the algorithm in its header; there are keys for ${this.#algorithms.join(", ")}`;
@@ -164,7 +164,7 @@ export class TokenVerifier {
 		const { audience, issuer, userIdClaim } = this.rules;
 		const { iss = "", aud = [] } = claims;
 		const audiences = typeof aud === "string" ? [aud] : aud;
-		if (!Array.isArray(audiences) || typeof iss !== "string") return this.invalid("aud is no list of texts, or iss is no text");
+		if (!Array.isArray(audiences) || typeof iss !== "string") return this.invalid("aud is not a list of strings, or iss is not a string");
 		if (audience !== "" && !audiences.includes(audience)) return this.invalid("aud does not contain the audience");
 		if (issuer !== "" && iss !== issuer) return this.invalid("iss is not the issuer");
 		const regex = this.#audience;
@@ -172,8 +172,8 @@ export class TokenVerifier {
 			return this.invalid("aud does not match audience_regex");
 		if (this.#issuer !== null && !this.#issuer.test(iss)) return this.invalid("iss does not match issuer_regex");
 		const user = claims[userIdClaim || "sub"] ?? "";
-		// A user may be a number in a claim that is not `sub`.
-		if (typeof user !== "string" && (userIdClaim === "" || typeof user !== "number")) return this.invalid("the user is no text");
+		// In a claim other than `sub`, the user may be a number.
+		if (typeof user !== "string" && (userIdClaim === "" || typeof user !== "number")) return this.invalid("the user is not a string");
 		if (isUserIdTooLong(String(user))) {
 			this.#told.userIdTooLong?.();
 			return this.invalid(`the user id has more than ${userIdBytesMax} bytes`);

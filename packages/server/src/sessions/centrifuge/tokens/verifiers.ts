@@ -5,13 +5,13 @@ import type { Commit } from "../../../lifecycle/feature.ts";
 import { connectionTokenRules, subscriptionTokenRules, type TokenEvents, type TokenRules, TokenVerifier } from "./token-verifier.ts";
 import { VerificationTurns } from "./verification-turns.ts";
 
-/** One line for each kind of problem in this time: everybody can send invalid tokens. */
+/** At most one log line for each kind of problem in this time, since anybody can send invalid tokens. */
 const lineEveryMs = 10_000;
 
-/** What others do about tokens. */
+/** Events about tokens that other parts of the shard handle. */
 export type VerifierEvents = Pick<TokenEvents, "revoked" | "userIdTooLong">;
 
-/** The verifiers of both kinds of tokens, as of the last reload. Says in the log why tokens are refused; clients learn only that they are. */
+/** The verifiers of both kinds of tokens, as of the last reload. Logs why tokens are refused; clients are not told the reason. */
 export class Verifiers {
 	readonly #log: Pick<Log, "error" | "warn">;
 	readonly #keyErrors = new BoundedLines(lineEveryMs);
@@ -28,12 +28,12 @@ export class Verifiers {
 		this.#subscription = this.#verifier(subscriptionTokenRules(config));
 	}
 
-	/** Of connection tokens. */
+	/** Verifies connection tokens. */
 	get connection(): TokenVerifier {
 		return this.#connection;
 	}
 
-	/** Of subscription tokens. */
+	/** Verifies subscription tokens. */
 	get subscription(): TokenVerifier {
 		return this.#subscription;
 	}
@@ -47,7 +47,7 @@ export class Verifiers {
 		};
 	}
 
-	/** The present one, with the keys that it has fetched, if nothing has changed. */
+	/** The present verifier, with the keys that it has fetched, if its rules have not changed. */
 	#verifier(rules: TokenRules, present?: TokenVerifier): TokenVerifier {
 		if (present !== undefined && isDeepStrictEqual(present.rules, rules)) return present;
 		const log = this.#log;
@@ -55,7 +55,7 @@ export class Verifiers {
 			...this.#events,
 			unavailable: (error) =>
 				this.#keyErrors.offer((leftOut) =>
-					log.error({ error, leftOut }, `the keys of tokens could not be fetched from ${rules.jwksEndpoint}`),
+					log.error({ error, leftOut }, `the keys for tokens could not be fetched from ${rules.jwksEndpoint}`),
 				),
 			invalid: (why) => this.#invalidTokens.offer((leftOut) => log.warn({ leftOut }, `a client's token is invalid: ${why}`)),
 		};

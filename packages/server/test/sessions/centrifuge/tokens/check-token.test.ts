@@ -32,7 +32,7 @@ describe("a token that is checked", () => {
 		["whose expire_at has passed", { expire_at: 1000 }, {}, /^it expired at 1970-01-01T00:16:40\.000Z$/],
 		["that is not valid yet", { nbf: 4_000_000_000 }, {}, /^it is not valid before 2096/],
 		["for another audience", { aud: "web" }, { tokenAudience: "app" }, /^aud does not contain the audience$/],
-		["for a user who is a number", { sub: 42 }, {}, /^the user is no text$/],
+		["for a numeric user", { sub: 42 }, {}, /^the user is not a string$/],
 		["whose info is too long", { info: "x".repeat(20_000) }, {}, /^info has more than 16384 bytes$/],
 		["without a user, which is not allowed", {}, { disallowAnonymousTokens: true }, /disallow_anonymous_connection_tokens/],
 		["for a channel without a namespace", { channel: "x:1" }, {}, /"x:1" cannot be subscribed to \(error 102\)/],

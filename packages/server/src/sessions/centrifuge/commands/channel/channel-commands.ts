@@ -16,18 +16,18 @@ import { readHistory } from "./history-read.ts";
 
 export interface ChannelCommandsParts {
 	readonly incoming: Pick<Incoming, "fromClient">;
-	/** Read at each use: they change when the configuration is reloaded. */
+	/** Read at each use, since a reload changes it. */
 	readonly namespaces: Namespaces;
 	readonly rules: {
 		readonly insecure: boolean;
 		/** The most publications in one history reply. */
 		readonly historyLimit: number;
-		/** False = clients may only receive, whatever the namespaces allow. */
+		/** False = clients may not publish, whatever the namespaces allow. */
 		readonly clientsMayPublish: boolean;
 		readonly payloadBytesMax: number;
 	};
 	readonly log: KeptChannels;
-	/** Whether the client's rate limit allows one more publication now. */
+	/** Whether the client may send another message now. */
 	readonly underRate: (session: CentrifugeSession) => boolean;
 	readonly hooks: Pick<Hooks, "publish">;
 	readonly calls: Pick<HookCalls, "ask">;
@@ -36,7 +36,7 @@ export interface ChannelCommandsParts {
 const badRequest = ends(DisconnectCode.badRequest);
 const taken = { publish: {} } as const;
 
-/** Commands about channels: publish and history. They rarely wait: for a backend, for message handlers, or for a locked log. */
+/** The commands `publish` and `history`. They rarely have to wait: for a backend, for message handlers, or for a locked log. */
 export class ChannelCommands {
 	readonly #parts: ChannelCommandsParts;
 
@@ -86,13 +86,13 @@ export class ChannelCommands {
 		data: Uint8Array,
 		details: MessageDetails,
 	): Outcome | Promise<Outcome> {
-		// Whoever takes deltas must have every publication.
+		// A subscriber that takes deltas needs every publication.
 		const toSender = !options.excludePublisher || session.subscriptions.get(name)?.takesDeltas === true;
 		const result = this.#parts.incoming.fromClient(session, kind, channelList([name]), data, details, toSender);
 		return result instanceof Promise ? result.then(published) : published(result);
 	}
 
-	/** Everything published, including what this shard has not delivered to its clients yet. */
+	/** Returns all publications, including those this shard has not delivered to its clients yet. */
 	readonly history = (session: CentrifugeSession, request: HistoryRequest): Outcome | Promise<Outcome> => {
 		if (request.channel === "") return badRequest;
 		const { namespaces, log, rules } = this.#parts;
@@ -121,7 +121,7 @@ function published(result: PublishResult): Outcome {
 		case "taken":
 			return taken;
 		case "full":
-			// A history without room is the server's matter. Both may be tried again.
+			// A full history is a problem of the server. In both cases the client may try again.
 			return fails(result.reason === undefined ? ErrorCode.tooManyRequests : ErrorCode.internal);
 		case "stopped":
 			return fails(ErrorCode.permissionDenied);

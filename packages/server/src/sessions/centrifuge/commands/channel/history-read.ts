@@ -4,8 +4,8 @@ import type { KeptChannels } from "../../../../durable/kept-channels.ts";
 import { inALaterTurn, waitMsMax } from "../../timing/in-a-later-turn.ts";
 
 /**
- * Reads a channel's history as the protocol has it: a negative limit = as many as are allowed, a `since` without an epoch means the present one.
- * Null = the log was locked for too long, or the broker is not reached.
+ * Reads a channel's history with the protocol's rules: a negative limit means as many as are allowed, and a `since` without an epoch means the
+ * present epoch. Null = the log was locked for too long, or the broker cannot be reached.
  */
 export function readHistory(
 	log: KeptChannels,

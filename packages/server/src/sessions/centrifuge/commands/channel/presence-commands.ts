@@ -13,10 +13,10 @@ export interface PresenceCommandsParts {
 	readonly ask: Ask;
 }
 
-/** The commands presence and presence_stats: who is subscribed, on all shards. They wait for the answers of the other shards. */
+/** The commands `presence` and `presence_stats`: who is subscribed, on all shards. They wait for the answers of the other shards. */
 export class PresenceCommands {
 	readonly #parts: PresenceCommandsParts;
-	/** Null = they are too many. */
+	/** Null = too many clients for one reply. */
 	readonly #presence = new RecentAnswers<PresenceAnswer | null>((answer) => answer === null || answer.count > manyClients);
 	readonly #stats = new RecentAnswers<PresenceStats>(({ clients }) => clients > manyClients);
 
@@ -36,7 +36,7 @@ export class PresenceCommands {
 		return this.#refused(session, channel) ?? orInternal(() => answer().then(statsOf));
 	};
 
-	/** About once a second. */
+	/** Must be called about once a second. */
 	sweep(): void {
 		this.#presence.sweep();
 		this.#stats.sweep();
@@ -51,7 +51,7 @@ export class PresenceCommands {
 	}
 }
 
-/** An answer about more clients than this serves others for a moment. */
+/** An answer with more clients than this is cached for a moment. */
 const manyClients = 100;
 const tooMany = fails(ErrorCode.limitExceeded);
 
@@ -59,7 +59,7 @@ const statsOf = ({ clients, users }: PresenceStats): Outcome => ({
 	presenceStats: { numClients: clients, numUsers: users },
 });
 
-/** Who is subscribed to a channel; encoded once in each encoding. */
+/** The subscribers of a channel, encoded at most once in each encoding. */
 class PresenceAnswer {
 	readonly count: number;
 	readonly #clients: readonly PresentClient[];
@@ -80,7 +80,7 @@ class PresenceAnswer {
 	}
 }
 
-/** A shard did not answer in time. */
+/** Internal error when a shard did not answer in time. */
 function orInternal(outcome: () => Promise<Outcome>): Promise<Outcome> {
 	return outcome().catch(() => fails(ErrorCode.internal));
 }

@@ -1,11 +1,12 @@
-/** How long an answer that is kept serves others. */
+/** How long a cached answer is used, in milliseconds. */
 const keptMs = 250;
 const channelsMax = 32;
 
 /**
- * Answers about channels that cost much: those who ask while one is on its way share it, and large ones serve others for a quarter of a second.
+ * Shares expensive answers about channels: requests that arrive while one is being answered share its answer, and large answers are reused for a
+ * quarter of a second.
  *
- * One owner, the shard's loop. Bound: 32 channels.
+ * Owned by the shard's loop. Bound: 32 channels.
  */
 export class RecentAnswers<Answer> {
 	readonly #entries = new Map<string, { readonly answer: Promise<Answer>; until: number }>();
@@ -30,7 +31,7 @@ export class RecentAnswers<Answer> {
 		return entry.answer;
 	}
 
-	/** Forgets what is too old. About once a second. */
+	/** Removes expired answers. Must be called about once a second. */
 	sweep(): void {
 		const now = performance.now();
 		for (const [channel, { until }] of this.#entries) if (until <= now) this.#entries.delete(channel);

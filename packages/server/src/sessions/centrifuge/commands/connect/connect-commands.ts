@@ -40,12 +40,12 @@ export interface ConnectCommandsParts {
 	readonly hooks: Pick<Hooks, "connect" | "withEmulated">;
 	readonly calls: Pick<HookCalls, "ask">;
 	readonly refreshes: Pick<HookRefreshes, "isOn" | "command">;
-	/** Whether the server lets nobody in as this user. */
+	/** Whether the user is blocked. */
 	readonly isBlocked: (user: string) => boolean;
-	/** Whether the token of a user has been revoked while something waited. */
+	/** Whether a user's token has been revoked in the meantime. */
 	readonly isRevoked: (user: string, token: TokenId | null) => boolean;
 	readonly subscriptions: ServerSubscriptions;
-	/** For long replies: those with what was missed. */
+	/** Memory for long replies: those with missed publications. */
 	readonly room: ReplyRoom;
 	readonly heartbeats: Pick<Heartbeats, "connected" | "refreshed">;
 	readonly connected: Pick<ConnectedUsers, "add">;
@@ -55,20 +55,20 @@ export interface ConnectCommandsParts {
 	readonly onlyOne: (session: CentrifugeSession) => void;
 	/** This server's version, sent to clients. */
 	readonly version: string;
-	/** Of this shard, for clients whose commands come by other requests. */
+	/** Names this shard, for clients whose commands arrive in other requests. */
 	readonly node: string;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
 
-/** Who a client is, by its token or by the connect hook. */
+/** Who a client is, according to its token or the connect hook. */
 type Credentials = ConnectionClaims | HookResult;
 
 const nobody: Asked = new Map();
 
 /**
- * The commands connect and refresh, which establish who a client is. They wait for the check of a token or for the answer of a backend, and for
- * room for a long reply.
+ * The commands `connect` and `refresh`, which establish who a client is. They wait for the verification of a token or the answer of a backend,
+ * and for memory for a long reply.
  */
 export class ConnectCommands {
 	readonly #parts: ConnectCommandsParts;
@@ -105,14 +105,14 @@ export class ConnectCommands {
 		if (left === null) return ends(Disconnect.expired);
 		if (session.isGone) return null;
 		if (this.#parts.isRevoked(claims.user, claims.token)) return ends(Disconnect.invalidToken);
-		// It comes back at once, and gets the channels of its new token.
+		// It reconnects at once and gets the channels of its new token.
 		if (hasOtherChannels(session, claims)) return ends(Disconnect.insufficientState);
 		this.#take(session, claims);
 		heartbeats.refreshed(session);
 		return { refresh: { client: session.id, version, ...left } };
 	};
 
-	/** A backend that gives no result does not know the client: it is one without a token. So it is when a failure passes. */
+	/** If the backend returns no result, or the failure is tolerated, the client is treated like one without a token. */
 	async #byHook(session: CentrifugeSession, hook: Hook<"connect">, request: ConnectRequest): Promise<Outcome> {
 		const { name, version, data, subs } = request;
 		session.id = randomUUID();
@@ -137,13 +137,13 @@ export class ConnectCommands {
 		if (left === null) return fails(ErrorCode.expired);
 		const user = claims?.user ?? "";
 		if (!this.#parts.rates.takeOfUser(user, "connect")) return fails(ErrorCode.tooManyRequests);
-		// A backend that says who the client is has seen the channels that it asks for.
+		// A backend that identifies the client has seen which channels it asks for.
 		const wanted = subscriptions.of(claims, byHook === null ? subs : nobody);
 		if (!(wanted instanceof Map)) return wanted as Outcome;
-		// All that was missed is read, and the client is subscribed, in one step: everything else comes in later turns.
+		// Missed publications are read, and the client is subscribed, in one step. Everything else arrives in later turns.
 		const step = (): Outcome => {
 			if (session.isGone) return ends(Disconnect.connectionClosed);
-			// It may have been blocked while its token was checked, or have none.
+			// The user may have been blocked while the token was verified, or there may be no token.
 			if (user !== "" && this.#parts.isBlocked(user)) return ends(Disconnect.permissionDenied);
 			if (this.#parts.isRevoked(user, claims?.token ?? null)) return ends(Disconnect.invalidToken);
 			const results = subscriptions.results(session.framing, wanted.values(), subs);
@@ -164,7 +164,7 @@ export class ConnectCommands {
 		return orInternal(inALaterTurn(step, waitMsMax, () => subscriptions.waits(wanted.values())));
 	}
 
-	/** A client that only listens cannot send another token, and need not where a backend is asked. */
+	/** A unidirectional client cannot send another token, and does not need to where a backend is asked. */
 	#mustRefresh({ framing }: CentrifugeSession): boolean {
 		return !framing.isUni && !this.#parts.refreshes.isOn;
 	}
@@ -201,7 +201,7 @@ export class ConnectCommands {
 	}
 }
 
-/** Whether its reply may have what the client has missed. */
+/** Whether its reply may contain missed publications. */
 function comesBack({ subs }: ConnectRequest): boolean {
 	for (const { recover } of subs.values()) if (recover) return true;
 	return false;

@@ -10,12 +10,12 @@ import { ends, fails, type Outcome } from "../commands.ts";
 import type { SubscribeResults } from "../subscribe/subscribe-results.ts";
 
 export interface ServerSubscriptionsParts {
-	/** Read at each use: they change when the configuration is reloaded. */
+	/** Read at each use, since a reload changes it. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly rules: {
 		readonly insecure: boolean;
 		readonly channelLimit: number;
-		/** The channel that each user gets; null = none. */
+		/** The personal channel of a user; null = none. */
 		readonly personalChannel: (user: string) => string | null;
 	};
 	readonly results: SubscribeResults;
@@ -23,27 +23,27 @@ export interface ServerSubscriptionsParts {
 	readonly waits: (channel: string) => Promise<void> | null;
 }
 
-/** A channel that the server subscribes a client to, which has not asked by a command. */
+/** A channel that the server subscribes a client to without a command of the client. */
 export interface ServerSubscription extends Pick<GrantedSubscription, "info" | "data"> {
-	/** With what overrides its options. */
+	/** With its options after overrides. */
 	readonly channel: Channel;
 	/** Seconds since 1970; Infinity = never. */
 	readonly expiresAt: number;
-	/** Bits of `SubscriptionTrait`, besides `serverSide` and what the options say. */
+	/** Bits of `SubscriptionTrait`, besides `serverSide` and those that the options imply. */
 	readonly traits: number;
 }
 
-/** From where a client goes on in the channels that it had. */
+/** For each channel that a client had, the position to recover from. */
 export type Asked = ReadonlyMap<string, Pick<SubscribeRequest, "recover" | "offset" | "epoch">>;
 
 const plain = { info: null, data: null, expiresAt: Number.POSITIVE_INFINITY, traits: 0 };
 const badRequest = ends(DisconnectCode.badRequest);
 const nobody = { user: "", insecure: false };
-/** Of publications in one connect reply. */
+/** The most bytes of publications in one connect reply. */
 const recoveredBytesMax = 4 * 1024 * 1024;
 const fresh = { recover: false, offset: 0, epoch: "", flag: 0 };
 
-/** Subscriptions that begin with the connection, or by order of the backend, without a command of the client. */
+/** Subscriptions that start with the connection, or when the backend asks for them, without a command of the client. */
 export class ServerSubscriptions {
 	readonly #parts: ServerSubscriptionsParts;
 
@@ -52,8 +52,8 @@ export class ServerSubscriptions {
 	}
 
 	/**
-	 * Those of a client that connects: what its token or a backend says, its user's own channel, and of the channels that it asks for those that it could
-	 * subscribe to by itself. An outcome when the connection comes to nothing.
+	 * The server-side subscriptions of a client that connects: those of its token or a backend, its personal channel, and those of its requested
+	 * channels that it may subscribe to itself. Returns an outcome when the connection fails.
 	 */
 	of(claims: ConnectionClaims | ConnectResult | null, asked: Asked): ReadonlyMap<string, ServerSubscription> | NonNullable<Outcome> {
 		const { rules, namespaces } = this.#parts;
@@ -82,14 +82,14 @@ export class ServerSubscriptions {
 	}
 
 	/**
-	 * What the client is told of each. Null = not now; see `SubscribeResults.of`. All of it is made in one step and sent in one message, so after
-	 * 4 MiB of publications the other channels where it has missed something are not recovered.
+	 * The subscribe result of each channel. Null = not available now; see `SubscribeResults.of`. All results are created in one step and sent in
+	 * one message, so beyond 4 MiB of publications the remaining channels are not recovered.
 	 */
 	results(framing: Framing, wanted: Iterable<ServerSubscription>, asked: Asked): ReadonlyMap<string, SubscribeResult> | null {
 		const found = new Map<string, SubscribeResult>();
 		let bytes = 0;
 		for (const { channel, data } of wanted) {
-			// The rights of its user do not matter: only what the channel's options grant to all.
+			// The permissions of the user are ignored: only what the channel's options grant to everybody counts.
 			const positions = grantedPositions(channel, nobody, { positioned: false, recoverable: false });
 			const { recover, offset, epoch } = asked.get(channel.name) ?? fresh;
 			const result = this.#parts.results.of(
@@ -101,7 +101,7 @@ export class ServerSubscriptions {
 				wholeView,
 				bytes < recoveredBytesMax ? undefined : 0,
 			);
-			// Never a number: that is only for those who ask for an error by their flag.
+			// Never an error code, which is only for clients that ask for errors by a flag.
 			if (result === null || typeof result === "number") return null;
 			for (const publication of result.publications ?? []) bytes += "data" in publication ? publication.data.length : 0;
 			found.set(channel.name, data === null ? result : { ...result, data });
@@ -109,7 +109,7 @@ export class ServerSubscriptions {
 		return found;
 	}
 
-	/** What the first of them waits for that is not ready; null = none, as far as anybody knows. */
+	/** What the first unavailable channel waits for; null = none, as far as is known. */
 	waits(wanted: Iterable<ServerSubscription>): Promise<void> | null {
 		for (const { channel } of wanted) {
 			const { positioned } = grantedPositions(channel, nobody, { positioned: false, recoverable: false });
@@ -119,7 +119,7 @@ export class ServerSubscriptions {
 		return null;
 	}
 
-	/** In the same step as `results`. */
+	/** Must be called in the same step as `results`. */
 	subscribe(session: CentrifugeSession, wanted: Iterable<ServerSubscription>, results: ReadonlyMap<string, SubscribeResult>): void {
 		for (const { channel, info, expiresAt, traits } of wanted) {
 			const result = results.get(channel.name)!;
@@ -131,7 +131,7 @@ export class ServerSubscriptions {
 	}
 }
 
-/** Whether a new token would subscribe its client to other channels than the one that it came with. */
+/** Whether the new token names other channels than the token that the client connected with. */
 export function hasOtherChannels(session: CentrifugeSession, { subscriptions }: ConnectionClaims): boolean {
 	for (const name of subscriptions.keys()) if (!session.subscriptions.has(name)) return true;
 	for (const { channel, isByConnectionToken } of session.subscriptions.values())

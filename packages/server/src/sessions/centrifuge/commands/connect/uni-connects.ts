@@ -7,11 +7,11 @@ import { frameBytesMax, type Handle, type Outcome } from "../commands.ts";
 export interface UniConnectsParts {
 	readonly connect: Handle<"connect">;
 	readonly counters: Pick<Counters, "add">;
-	/** Connecting failed because of a defect, after it had to wait; the connection is closed. */
+	/** Connecting failed because of a defect, after it had to wait. The connection is closed. */
 	readonly failed: (error: unknown) => void;
 }
 
-/** What a client that gets no replies is told instead of an error. */
+/** The disconnect codes that replace error codes for clients that get no replies. */
 const disconnectOf: Partial<Record<number, DisconnectCode>> = {
 	[ErrorCode.permissionDenied]: DisconnectCode.permissionDenied,
 	[ErrorCode.tokenExpired]: DisconnectCode.expired,
@@ -19,7 +19,7 @@ const disconnectOf: Partial<Record<number, DisconnectCode>> = {
 	[ErrorCode.tooManyRequests]: DisconnectCode.tooManyRequests,
 };
 
-/** Connects clients that only listen: a bare connect request comes in, and the result goes out as the first push. */
+/** Connects unidirectional clients: the request is a bare connect request, and the result is sent as the first push. */
 export class UniConnects {
 	readonly #parts: UniConnectsParts;
 
@@ -27,7 +27,7 @@ export class UniConnects {
 		this.#parts = parts;
 	}
 
-	/** Only the first frame counts. Its memory is not valid after this returns. */
+	/** Only the first frame counts. `message` is not valid after this returns. */
 	take(session: CentrifugeSession, message: ArrayBuffer): void {
 		if (session.isGone || session.state !== "new" || session.backlog !== null) return;
 		if (message.byteLength > frameBytesMax) {
@@ -71,7 +71,7 @@ export class UniConnects {
 	}
 }
 
-/** Null = it is none. Nothing at all is one that asks for nothing. */
+/** Null = not a connect request. An empty body is an empty request. */
 function requestIn({ framing }: CentrifugeSession, bytes: ArrayBuffer): ConnectRequest | null {
 	try {
 		const isEmpty = bytes.byteLength === 0 && !framing.codec.binary;

@@ -8,11 +8,11 @@ const initialBytes = 65_536;
 /** The records of one range in one encoding, as elements of a list. Grows with the range. */
 class EncodedRange {
 	readonly #codec: Codec;
-	/** Between elements. */
+	/** Bytes between two elements. */
 	readonly #separator: number;
 	#bytes = Buffer.allocUnsafeSlow(initialBytes);
 	#length = 0;
-	/** Of each record, where it begins and, behind the last, where the next would. */
+	/** Where each record starts, and where the next one will. */
 	readonly #starts: number[] = [0];
 
 	constructor(codec: Codec) {
@@ -20,7 +20,7 @@ class EncodedRange {
 		this.#separator = codec.binary ? 0 : 1;
 	}
 
-	/** Records `from` up to `to` of the range, which is not part of it. Its bytes stay as they are. */
+	/** The records from `from` to before `to`. Their bytes do not change. */
 	slice({ records }: RecordRange, from: number, to: number): EncodedPublications {
 		for (let index = this.#starts.length - 1; index < to; index++) this.#add(records[index]!);
 		return new EncodedPublications(this.#bytes.subarray(this.#starts[from]!, this.#starts[to]! - this.#separator), to - from);
@@ -46,8 +46,8 @@ class EncodedRange {
 }
 
 /**
- * What was read of Kafka, encoded once for all clients that have missed it, whatever part of it each has missed. Goes when the range does, whose
- * bound holds for both; each encoding takes about as much as the records.
+ * Records read from Kafka, encoded once for all clients that have missed them, whichever part each of them has missed. Freed with the range,
+ * whose bound covers both; each encoding takes about as much as the records.
  */
 export class EncodedRanges {
 	readonly #ranges = new WeakMap<RecordRange, Map<Codec, EncodedRange>>();

@@ -5,22 +5,22 @@ import { ReplySlots } from "../reply-slots.ts";
 import { EncodedRanges } from "./encoded-range.ts";
 import type { KafkaGap } from "./recovery.ts";
 
-/** Times that Kafka is read for one client: again when what came meanwhile has left the memory before the client could be given both. */
+/** How often Kafka is read for one client. It is read again when newer publications have left memory before the client could be served. */
 const readsMax = 3;
 
-/** What clients have missed and only Kafka has. **One per shard**, on its loop. */
+/** Recovers what only Kafka still has. **One per shard**, on its loop. */
 export class KafkaRecovery {
 	readonly #kafka: KafkaHistory | null;
 	readonly slots: ReplySlots;
 	readonly ranges = new EncodedRanges();
 
-	/** @param kafka null = it is not used, or not read for clients that come back. @param replyBytesMax of all replies that are on their way. */
+	/** @param kafka null = not used, or not read for clients. @param replyBytesMax for all replies that clients have not read. */
 	constructor(kafka: KafkaHistory | null, replyBytesMax: number) {
 		this.#kafka = kafka;
 		this.slots = new ReplySlots(replyBytesMax);
 	}
 
-	/** A client comes back; null = Kafka is of no use for it. */
+	/** Starts a recovery; null = Kafka cannot help. */
 	attempt(session: CentrifugeSession, channel: string): KafkaAttempt | null {
 		const kafka = this.#kafka;
 		return kafka === null ? null : new KafkaAttempt(this, kafka, session, channel);
@@ -31,9 +31,9 @@ export class KafkaRecovery {
 	}
 }
 
-/** One client that comes back to one channel. Asked again and again, until it knows. */
+/** The recovery of one client in one channel. Polled until the result is known. */
 export class KafkaAttempt {
-	/** It knows no more before this has resolved; null = ask again at any time. Never rejects. */
+	/** Resolves when there is news; null = may be polled at any time. Never rejects. */
 	waits: Promise<void> | null = null;
 	readonly #shared: KafkaRecovery;
 	readonly #kafka: KafkaHistory;
@@ -42,7 +42,7 @@ export class KafkaAttempt {
 	#reads = 0;
 	#from = Number.NaN;
 	#found: RecordRange | MissedFailure | null = null;
-	/** Of the reply, that it has room for. */
+	/** Bytes reserved for the reply. */
 	#bytes = 0;
 	#isReplied = false;
 	#isDone = false;
@@ -58,7 +58,7 @@ export class KafkaAttempt {
 		return this.#kafka.recordsMax;
 	}
 
-	/** What was read, or why not. Null = it is being read. */
+	/** What was read, or why it failed. Null = still reading. */
 	range({ epoch, from, to }: KafkaGap): RecordRange | MissedFailure | null {
 		if (this.#found === null && this.waits === null) {
 			this.#from = from;
@@ -67,26 +67,26 @@ export class KafkaAttempt {
 		return this.#found;
 	}
 
-	/** More has come than the memory holds. False = that was too often. */
+	/** Reads on, because memory no longer holds what follows the range. False = this happened too often. */
 	readOn({ epoch, to }: KafkaGap): boolean {
 		if (this.#reads >= readsMax) return false;
 		this.#read(epoch, to);
 		return true;
 	}
 
-	/** Part of the range, encoded; null = that is more than may wait for this client. */
+	/** Part of the range, encoded; null = more than may wait for this client. */
 	encoded(range: RecordRange, from: number, to: number): EncodedPublications | null {
 		const { framing, bufferedBytesMax } = this.#session;
 		const encoded = this.#shared.ranges.slice(framing.codec, range, from, to);
 		return encoded.bytes.length > bufferedBytesMax ? null : encoded;
 	}
 
-	/** The client gets what was read, with the reply that is being made. */
+	/** The reply contains the range that was read. */
 	replied(): void {
 		this.#isReplied = true;
 	}
 
-	/** Nobody asks any more; the reply, if there is one, is sent within this turn of the loop. */
+	/** Nobody polls any more. A reply, if any, is sent within this turn of the loop. */
 	done(): void {
 		this.#isDone = true;
 		const bytes = this.#bytes;
@@ -113,7 +113,7 @@ export class KafkaAttempt {
 		const range = await kafka.get(partition, this.#channel, this.#from, to);
 		if (typeof range === "string" || this.#isDone) return range;
 		if (this.#bytes === 0) {
-			// The payloads are about what the reply will be, whatever the encoding; a client of the same range asks for no more of it than this.
+			// The reply is about as large as the payloads in either encoding, and a client of the same range asks for no more than that.
 			const bytes = range.records.reduce(
 				(sum, { offset, data }) => (offset > this.#from ? sum + data.length + recordOverheadBytes : sum),
 				0,
@@ -126,5 +126,5 @@ export class KafkaAttempt {
 	}
 }
 
-/** Of a record in a reply, beside its payload. */
+/** Overhead of a record in a reply, in bytes. */
 const recordOverheadBytes = 24;

@@ -8,45 +8,45 @@ import type { Framing } from "../../framing.ts";
 
 export interface RecoveryParts {
 	readonly log: Pick<ChannelLog, "history" | "position">;
-	/** Whatever it has read has been delivered to this shard's clients. */
+	/** Everything it has read has been delivered to this shard's clients. */
 	readonly reader: LogReader;
-	/** A client that missed more publications than this is not recovered. Read at each use. */
+	/** A client that missed more publications is not recovered. Read at each use. */
 	readonly publicationsMax: () => number;
 }
 
-/** What a returning client gets. */
+/** What a returning client gets from memory. */
 export interface Recovered {
 	readonly recovered: boolean;
-	/** The position of the channel, as this shard's clients have seen it. */
+	/** The channel's position, as this shard's clients have seen it. */
 	readonly position: Position;
-	/** The publications that it missed, in order; empty if it is not recovered. */
+	/** The missed publications, in order; empty if the client is not recovered. */
 	readonly publications: readonly LoggedPublication[];
-	/** What the memory does not hold and Kafka may have; null = nothing. */
+	/** What memory does not hold but Kafka may; null = nothing. */
 	readonly gap: KafkaGap | null;
 }
 
-/** A part of the partition that feeds the channel, by Kafka's offsets. */
+/** A part of the partition that feeds the channel, in Kafka offsets. */
 export interface KafkaGap {
-	/** Stands for the partition. */
+	/** Identifies the partition. */
 	readonly epoch: string;
 	readonly from: number;
-	/** Not part of it. */
+	/** Exclusive. */
 	readonly to: number;
 }
 
-/** What a returning client gets of which Kafka has a part. */
+/** What a returning client gets, partly from Kafka. */
 export interface Joined {
 	readonly position: Position;
-	/** Of the records that were read from Kafka, the first, and the one behind the last. */
+	/** The range of records read from Kafka: the first, and one past the last. */
 	readonly start: number;
 	readonly end: number;
-	/** What follows, from memory. */
+	/** The following publications, from memory. */
 	readonly publications: readonly LoggedPublication[];
 }
 
 /**
- * Answers questions about a channel's past. A shard answers as of what it has delivered to its clients so far, not as of the end of the log.
- * If the client is subscribed in the same step, the answer and the later deliveries have no gap and no duplicate.
+ * Reads a channel's past. A shard answers as of what it has delivered to its clients so far, not as of the end of the log. If the client is
+ * subscribed in the same step, the answer and later deliveries have no gap and no duplicate.
  *
  * Null = the answer is not available now; ask again in a later turn of the loop.
  */
@@ -62,7 +62,7 @@ export class Recovery {
 		return log.position(channel, reader);
 	}
 
-	/** The publications after `since`. A client that comes from a faster shard may be ahead; it waits until this shard has caught up. */
+	/** The publications after `since`. A client from a faster shard may be ahead; it has to wait until this shard has caught up. */
 	recover(channel: string, since: StreamPosition, publicationsMax = this.#parts.publicationsMax()): Recovered | null {
 		const { log, reader } = this.#parts;
 		const now = log.history(channel, { limit: 0, asOf: reader });
@@ -90,8 +90,8 @@ export class Recovery {
 	}
 
 	/**
-	 * What a client has missed, from `range` of Kafka and from there on from memory. A gap = Kafka has to be read further: the memory does not hold
-	 * what has come behind the range.
+	 * The missed publications: `range` from Kafka, the rest from memory. A gap in the result = Kafka must be read further, because memory does
+	 * not hold what follows the range.
 	 */
 	join(
 		channel: string,
@@ -120,20 +120,20 @@ export class Recovery {
 	}
 }
 
-/** An epoch that is not told may be any. Subscribers of a channel that had no publications yet were told another one than Kafka's. */
+/** An empty epoch matches any. Subscribers of a channel that had no publications yet were given an epoch other than Kafka's. */
 function isEpochOf({ position, kafka }: History, epoch: string): boolean {
 	return epoch === "" || epoch === position.epoch || epoch === kafka?.epoch || epoch === kafka?.formerEpoch;
 }
 
-/** What Kafka may have for a client that was at `since`; null = nobody knows whether all that it has missed is there. */
+/** What Kafka may hold for a client at `since`; null = it is not known whether everything it missed is there. */
 function gapIn({ epoch, born, removed }: KafkaNumbering, since: StreamPosition, offset: number): KafkaGap | null {
 	if (since.offset < removed) return null;
-	// It had seen none: all since the channel began to have publications. In Kafka's own epoch 0 is no position.
+	// The client had seen none, so it missed everything since the channel's first publication. In Kafka's own epoch, 0 is not a position.
 	if (since.offset === 0) return since.epoch === epoch ? null : { epoch, from: born - 1, to: offset };
 	return since.offset < born ? null : { epoch, from: since.offset, to: offset };
 }
 
-/** How many of the records, which are in order, come up to this offset. */
+/** The number of records, which are in order, up to this offset. */
 function placeAfter(records: RecordRange["records"], offset: number): number {
 	let from = 0;
 	let to = records.length;
@@ -145,7 +145,7 @@ function placeAfter(records: RecordRange["records"], offset: number): number {
 	return from;
 }
 
-/** Converts what a subscriber missed: without deltas, but in JSON the data of subscribers that take them is a string. */
+/** Converts what a subscriber missed. No deltas, but JSON subscribers that take deltas get data as strings. */
 export function publicationsFor(
 	framing: Framing,
 	publications: readonly LoggedPublication[],
@@ -159,7 +159,7 @@ export function publicationsFor(
 	});
 }
 
-/** Converts a publication to what a client gets. */
+/** Converts a publication to the message that a client gets. */
 export function publicationFor(framing: Framing, { data, kind, offset, info, tags }: LoggedPublication): Publication {
 	return {
 		data: framing.codec.binary ? data : asJson(data, kind),

@@ -27,27 +27,27 @@ import type { SubscribeResults } from "./subscribe-results.ts";
 import { viewOf } from "./subscription-view.ts";
 
 export interface SubscribeCommandsParts {
-	/** Read at each use: they change when the configuration is reloaded. */
+	/** Read at each use, since a reload changes it. */
 	readonly namespaces: () => Pick<Namespaces, "of">;
 	readonly rules: { readonly insecure: boolean; readonly channelLimit: number };
 	readonly tokens: () => TokenVerifier;
-	/** Whether the token of a user has been revoked while something waited. */
+	/** Whether a user's token has been revoked in the meantime. */
 	readonly isRevoked: (user: string, token: TokenId | null) => boolean;
 	readonly hooks: Pick<Hooks, "subscribe" | "subRefresh">;
 	readonly calls: Pick<HookCalls, "ask">;
 	readonly subRefreshes: Pick<HookSubRefreshes, "command">;
 	readonly results: SubscribeResults;
-	/** Gets what the memory does not hold. */
+	/** Recovers what memory does not hold. */
 	readonly fromKafka: Pick<KafkaRecovery, "attempt">;
-	/** Subscribers that acknowledge. */
+	/** Subscriptions with acknowledgements. */
 	readonly consumers: () => Consumers;
-	/** What a channel's position waits for, if that is known; see `KeptChannels`. */
+	/** Resolves when the channel's position is available; see `KeptChannels`. */
 	readonly waits: (channel: string) => Promise<void> | null;
 	/** Seconds since 1970. */
 	readonly unixTime: () => number;
 }
 
-/** What a token or a backend permits. */
+/** What a token or a backend grants. */
 type Granted = Pick<SubscriptionClaims, "info" | "data" | "expiresAt"> & { readonly token?: TokenId };
 
 const badRequest = ends(DisconnectCode.badRequest);
@@ -56,8 +56,8 @@ const gone = ends(DisconnectCode.connectionClosed);
 const unsubscribed = { unsubscribe: {} } as const;
 
 /**
- * The commands subscribe, sub_refresh and unsubscribe. They may wait for the check of a token or the answer of a backend, for a locked log, or for this shard to catch up
- * with the position of a client that comes from another shard.
+ * The commands `subscribe`, `sub_refresh` and `unsubscribe`. They may have to wait: for the verification of a token, the answer of a backend, a
+ * locked log, or until this shard has caught up with the position of a client from another shard.
  */
 export class SubscribeCommands {
 	readonly #parts: SubscribeCommandsParts;
@@ -81,7 +81,7 @@ export class SubscribeCommands {
 		return hasToken ? this.#subscribeByToken(session, channel, request) : this.#subscribe(session, channel, request, null);
 	};
 
-	/** Works for a channel that the client is not subscribed to, too. */
+	/** Also accepts a channel that the client is not subscribed to. */
 	readonly unsubscribe = (session: CentrifugeSession, { channel }: UnsubscribeRequest): Outcome => {
 		if (channel === "") return badRequest;
 		session.unsubscribe(channel);
@@ -104,7 +104,7 @@ export class SubscribeCommands {
 		const grant = this.#grant(claims);
 		const left = expiry(grant.expiresAt, this.#parts.unixTime());
 		if (left === null) return fails(ErrorCode.expired);
-		// The server may have ended it in the meantime.
+		// The server may have ended the subscription in the meantime.
 		if (this.#isRevoked(session, grant)) return invalidToken;
 		if (session.subscriptions.get(channel) === subscription) session.setGrant(subscription, grant);
 		return { subRefresh: left };
@@ -144,7 +144,7 @@ export class SubscribeCommands {
 		const grant = claims === null ? null : this.#grant(claims);
 		const expires = grant === null ? {} : expiry(grant.expiresAt, unixTime());
 		if (expires === null) return fails(ErrorCode.expired);
-		// Where a backend is asked, the client sends no other token.
+		// Where a backend is asked, the client does not send another token.
 		const left = this.#parts.hooks.subRefresh(options) === null ? expires : {};
 		const data = claims?.data ? payloadFor(session.framing, claims.data) : null;
 		const consumer = this.#parts.consumers().nameIn(channel, request.data);
@@ -156,10 +156,10 @@ export class SubscribeCommands {
 			recoverable: request.recoverable || request.recover,
 		});
 		const hears = hearsJoins(channel, asker, request.joinLeave);
-		// What is read from Kafka is encoded once for all, so it is neither filtered nor made of strings.
+		// Records from Kafka are encoded once for all clients, so they can be neither filtered nor turned into strings.
 		const attempt = positions.recoverable && request.recover && view === wholeView ? fromKafka.attempt(session, name) : null;
 		const step = (): Outcome => {
-			// The client has gone while it waited.
+			// The client disconnected while it waited.
 			if (session.isGone) return gone;
 			if (this.#isRevoked(session, grant)) return fails(ErrorCode.permissionDenied);
 			// The server has subscribed it in the meantime.
@@ -168,7 +168,7 @@ export class SubscribeCommands {
 			if (result === null) return null;
 			if (typeof result === "number") return fails(result);
 			results.given(result);
-			// A client that missed nothing may have asked from a position that it was told, without the publication there.
+			// A client that missed nothing may ask from a position that it was given without having the publication there.
 			const offset = result.publications?.at(-1)?.offset;
 			session.subscribe(name, channel.isPattern ? 0 : traitsOf(options, hears, positions), grant, view, offset);
 			return { subscribe: { ...result, ...(view.delta && { delta: true }), ...left, ...(data && { data }) } };
@@ -178,7 +178,7 @@ export class SubscribeCommands {
 		return orInternal(outcome);
 	}
 
-	/** Subscribes a client that acknowledges. It gets everything, as it is. */
+	/** Subscribes a client that acknowledges. It gets every publication, unfiltered. */
 	async #subscribeConsumer(
 		session: CentrifugeSession,
 		channel: Channel,
@@ -200,7 +200,7 @@ export class SubscribeCommands {
 		return { subscribe: { ...result, ...left, ...(data && { data }) } };
 	}
 
-	/** A token that is revoked while its subscription waits: nobody finds it among those that exist. */
+	/** A token that was revoked while its subscription waited: the revocation finds only existing subscriptions. */
 	#isRevoked({ user }: CentrifugeSession, grant: SubscriptionGrant | null): boolean {
 		return this.#parts.isRevoked(user, grant?.token ?? null);
 	}

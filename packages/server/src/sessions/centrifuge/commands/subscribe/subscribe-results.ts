@@ -18,17 +18,17 @@ export interface SubscribeResultsParts {
 	readonly counters: Pick<Counters, "add">;
 }
 
-/** What a returning subscriber asks for. */
+/** The position that a returning subscriber asks to recover from. */
 export interface Returning extends StreamPosition {
 	readonly recover: boolean;
 	/** Bits of `SubscribeFlag`. */
 	readonly flag: number;
 }
 
-/** Null = it has to be told that it is not recovered. */
+/** Null = the client must be told that it is not recovered. */
 type FromKafka = { readonly publications: null } | { readonly publications: readonly Publication[]; readonly position: StreamPosition };
 
-/** What a subscriber is told: the position of the channel, and what it missed. */
+/** Builds the result of a subscribe: the channel's position, and what the client missed. */
 export class SubscribeResults {
 	readonly #parts: SubscribeResultsParts;
 
@@ -37,9 +37,9 @@ export class SubscribeResults {
 	}
 
 	/**
-	 * Subscribe the client in the same step of the loop: whatever is not in the result arrives in later turns. Null = the answer is not
-	 * available now; ask again in a later turn.
-	 * @param attempt to get from Kafka what the memory does not hold; null = that is not read.
+	 * The client must be subscribed in the same step of the loop: whatever is not in the result arrives in later turns. Null = not available
+	 * now; ask again in a later turn.
+	 * @param attempt recovers from Kafka what memory does not hold; null = Kafka is not read.
 	 * @param publicationsMax a client that missed more is not recovered; undefined = as configured.
 	 */
 	of(
@@ -75,12 +75,12 @@ export class SubscribeResults {
 			return ErrorCode.unrecoverablePosition;
 		}
 		const publications = publicationsFor(framing, missed.publications, view);
-		// What a filter holds back moves the position as well.
+		// Publications that a filter holds back advance the position as well.
 		const at = recovered && publications.length > 0 ? { epoch: position.epoch, offset } : position;
 		return { recoverable, positioned: true, wasRecovering: true, recovered, ...at, publications };
 	}
 
-	/** Null = not now. Without publications = Kafka does not have them, or they are too many. */
+	/** Null = not available now. Null publications = Kafka does not have them, or there are too many. */
 	#fromKafka(framing: Framing, channel: string, since: StreamPosition, gap: KafkaGap, attempt: KafkaAttempt): FromKafka | null {
 		const range = attempt.range(gap);
 		if (range === null) return null;
@@ -99,7 +99,7 @@ export class SubscribeResults {
 		return { publications: [encoded, ...live], position };
 	}
 
-	/** The client is subscribed, and gets this. */
+	/** Counts a result that was sent to a subscribed client. */
 	given({ recovered, publications = [] }: SubscribeResult): void {
 		if (recovered === undefined) return;
 		const { counters } = this.#parts;

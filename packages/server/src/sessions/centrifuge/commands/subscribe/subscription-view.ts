@@ -3,8 +3,8 @@ import { ErrorCode, type SubscribeRequest } from "@shardcast/protocol";
 import { type SubscriptionView, wholeView } from "../../audience/subscription.ts";
 
 /**
- * What a subscriber gets of what it asked for. A filter that is not allowed or not well-formed is an error; deltas that are not available are
- * left out. Patterns have neither. With a filter there are no deltas: the subscriber does not have every publication.
+ * Validates what a subscriber asks for. A filter that is not allowed or malformed is an error; unavailable deltas are silently left out.
+ * Patterns support neither. With a filter there are no deltas, since the subscriber does not have every publication.
  */
 export function viewOf(
 	{ options, history, isPattern }: Channel,
@@ -14,7 +14,7 @@ export function viewOf(
 		const filter = options.allowTagsFilter && !isPattern ? tagFilter(tf) : null;
 		return filter === null || "problem" in filter ? ErrorCode.badRequest : { filter, delta: false };
 	}
-	// A publisher that does not get its own publications does not have what the next delta is made from.
+	// A publisher that does not get its own publications lacks the base of the next delta.
 	const takesDeltas = history !== null && !isPattern && options.allowedDeltaTypes.includes(delta) && !options.excludePublisher;
 	return takesDeltas ? { filter: null, delta: true } : wholeView;
 }
