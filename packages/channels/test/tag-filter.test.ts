@@ -118,10 +118,10 @@ describe("operations", () => {
 describe("a filter that is not well-formed is refused", () => {
 	const one = leaf("a", "ex");
 	it.each<[FilterNode, RegExp]>([
-		[node({}), /"" is no comparison/],
-		[leaf("a", "like", "b"), /"like" is no comparison/],
-		[leaf("a", "constructor", "b"), /no comparison/],
-		[group("xor", one), /"xor" is no operation/],
+		[node({}), /"" is not a filter comparison/],
+		[leaf("a", "like", "b"), /"like" is not a filter comparison/],
+		[leaf("a", "constructor", "b"), /not a filter comparison/],
+		[group("xor", one), /"xor" is not a filter operation/],
 		[group("and"), /"and" needs nodes/],
 		[group("or"), /"or" needs nodes/],
 		[group("not"), /"not" needs one node/],
