@@ -200,7 +200,7 @@ export class Supervisor {
 		const connections = memory.connections();
 		const fields = { connections, drainDelayMs, timeoutMs: config.shutdownTimeoutMs };
 		const on = `${connections} connections on ${this.#shards.length} shards`;
-		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are taken for ${formatDuration(drainDelayMs)} more`;
+		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are accepted for another ${formatDuration(drainDelayMs)}`;
 		this.#log.info(fields, `shutting down: ${reason}; ${on}${stillTaken}`);
 		if (drainDelayMs > 0) await this.#delay(drainDelayMs);
 		if (this.#ending !== "announced") return;

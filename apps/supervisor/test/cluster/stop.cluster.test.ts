@@ -47,7 +47,7 @@ describe("stop, announced", () => {
 		for (const client of [before, ...late]) expect(await client.closed).toMatchObject({ code: 1001 });
 		expect(performance.now() - beganMs).toBeGreaterThan(1450);
 		expect(await cluster.process.exited).toEqual({ code: 0, signal: null });
-		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connections on 2 shards; new clients are taken for 1500ms more/);
+		expect(cluster.log()).toMatch(/shutting down: SIGTERM; 1 connections on 2 shards; new clients are accepted for another 1500ms/);
 	});
 
 	it("a second signal does not wait for the end of --drain-delay, nor for its timer", async () => {

@@ -17,7 +17,7 @@ export async function runSingle({ config, input }: { readonly config: Config; re
 	const stopInOrder = async (reason: string): Promise<number> => {
 		const { connections } = server.control.stats();
 		const { drainDelayMs, shutdownTimeoutMs } = server.config;
-		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are taken for ${formatDuration(drainDelayMs)} more`;
+		const stillTaken = drainDelayMs === 0 ? "" : `; new clients are accepted for another ${formatDuration(drainDelayMs)}`;
 		const fields = { connections, drainDelayMs, timeoutMs: shutdownTimeoutMs };
 		log.info(fields, `shutting down: ${reason}; ${connections} connections${stillTaken}`);
 		const beganMs = performance.now();
