@@ -63,6 +63,8 @@ export class Supervisor {
 	readonly #awaited: Set<string>;
 	readonly #ready = withResolvers<boolean>();
 	readonly #finished = withResolvers<Ended>();
+	/** Settles when the processes have answered the last certificates. */
+	#certificatesSet: Promise<void> = Promise.resolve();
 	#balancerPort: number | undefined;
 	#failure: StartupError | null = null;
 	/** `announced`: /ready answers 503, and everything else continues for `--drain-delay`. */
@@ -168,11 +170,32 @@ export class Supervisor {
 		for (const child of this.#children) child.reload(config);
 	}
 
-	/** Sets the certificates for new connections, in all processes and in those that start later. */
-	useCertificates(certificates: readonly Certificate[]): void {
+	/**
+	 * Sets the certificates for new connections, in all processes and in those that start later. Calls are carried out one after the other.
+	 * Rejects when a process does not use them: then all use the old ones.
+	 */
+	useCertificates(certificates: readonly Certificate[]): Promise<void> {
+		const set = (): Promise<void> => this.#setCertificates(certificates);
+		const outcome = this.#certificatesSet.then(set, set);
+		this.#certificatesSet = outcome;
+		return outcome;
+	}
+
+	async #setCertificates(certificates: readonly Certificate[]): Promise<void> {
 		if (this.#ending !== "no") return;
+		const before = this.#facts.certificates;
+		const refusals = await this.#giveCertificates(certificates);
+		if (refusals.length === 0) return;
+		// A process that is started again must not meet certificates that it cannot use.
+		await this.#giveCertificates(before);
+		throw new Error(refusals.join("; "));
+	}
+
+	/** @returns why processes do not use them. */
+	async #giveCertificates(certificates: readonly Certificate[]): Promise<readonly string[]> {
 		this.#facts.certificates = certificates;
-		for (const child of this.#children) child.useCertificates(certificates);
+		const refusals = await Promise.all(this.#children.map((child) => child.useCertificates(certificates)));
+		return refusals.filter((refusal) => refusal !== null);
 	}
 
 	/** Makes the shards load the route module again. */

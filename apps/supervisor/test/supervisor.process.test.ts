@@ -32,11 +32,18 @@ describe("restart", () => {
 	});
 
 	it("says which child could not apply new option values, and leaves it running", async () => {
-		cluster = await FakeCluster.start({ faults: { "shard 1": { noReload: true } } });
+		cluster = await FakeCluster.start({ faults: { "shard 1": { noReload: true, noCertificate: "second" } } });
 		await cluster.ready();
 		cluster.process.signal("SIGUSR2");
 		const line = /shard 1 keeps its old options until the next reload or its next restart: Error: no more files/;
 		await waitFor(() => line.test(cluster.process.log()), { deadlineMs: 5000, what: "the line about shard 1" });
+		await waitFor(() => /certificates used: third/.test(cluster.process.log()), { deadlineMs: 5000, what: "the third certificates" });
+		expect(cluster.process.log(), "certificates that one shard refuses").toMatch(
+			/not used: second: shard 1: the library does not take it$/m,
+		);
+		const used = (name: string) => cluster.events(name, "certificates").map(({ path }) => path);
+		expect(used("shard 0"), "the others go back to those before").toEqual(["first", "second", "first", "third"]);
+		expect(used("shard 1")).toEqual(["first", "first", "third"]);
 		expect(cluster.events("shard 1", "started")).toHaveLength(1);
 		expect(await cluster.process.stop()).toEqual({ code: 0, signal: null });
 		expect(cluster.process.log()).not.toMatch(/shard 0 keeps/);

@@ -11,8 +11,8 @@ export interface CertificateWatchParts {
 	readonly reloads: CertificateReloads;
 	/** Returns an option's name for messages. */
 	readonly name: NameOf;
-	/** Applies them to new connections. */
-	readonly apply: (certificates: readonly Certificate[]) => void;
+	/** Applies them to new connections. When it throws or rejects, the old ones must be in use. */
+	readonly apply: (certificates: readonly Certificate[]) => void | Promise<void>;
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	/** Adds an event to the console. */
 	readonly tell: (level: ClusterEvent["level"], text: string) => void;
@@ -36,6 +36,8 @@ const warnEveryMs = 86_400_000;
 export class CertificateWatch {
 	readonly #parts: CertificateWatchParts;
 	#certificates: readonly Certificate[];
+	/** Those that are being applied; null = none. */
+	#pending: readonly Certificate[] | null = null;
 	/** State of the files when they were last read, whether accepted or refused; null = unknown. */
 	#seen: string | null = null;
 	/** State of the files at the last check, if that was different. */
@@ -85,7 +87,7 @@ export class CertificateWatch {
 
 	/** Reads the files now: SIGHUP. */
 	reload(): void {
-		const { config, name, log, tell } = this.#parts;
+		const { config, name } = this.#parts;
 		if (this.#certificates.length === 0) return;
 		this.#seen = this.#state();
 		this.#changed = null;
@@ -94,18 +96,39 @@ export class CertificateWatch {
 			this.#use(certificates, warnings);
 		} catch (error) {
 			// A serving process continues after any error.
-			const foreseen = error instanceof ConfigError;
-			this.#parts.reloads.rejected++;
-			const text = `TLS certificates not reloaded, the old ones stay: ${foreseen ? error.lines.join("; ") : (error as Error).message}`;
-			log.error(text);
-			tell("bad", text);
+			this.#rejected(error);
 		}
 	}
 
+	#rejected(error: unknown): void {
+		const { log, tell } = this.#parts;
+		this.#parts.reloads.rejected++;
+		const why = error instanceof ConfigError ? error.lines.join("; ") : (error as Error).message;
+		const text = `TLS certificates not reloaded, the old ones stay: ${why}`;
+		log.error(text);
+		tell("bad", text);
+	}
+
 	#use(certificates: readonly Certificate[], warnings: readonly string[]): void {
-		const { apply, log, tell } = this.#parts;
-		if (sameCertificates(certificates, this.#certificates)) return;
-		apply(certificates);
+		if (sameCertificates(certificates, this.#pending ?? this.#certificates)) return;
+		const applying = this.#parts.apply(certificates);
+		if (!(applying instanceof Promise)) {
+			this.#applied(certificates, warnings);
+			return;
+		}
+		this.#pending = certificates;
+		void applying
+			.then(
+				() => this.#applied(certificates, warnings),
+				(error) => this.#rejected(error),
+			)
+			.finally(() => {
+				if (this.#pending === certificates) this.#pending = null;
+			});
+	}
+
+	#applied(certificates: readonly Certificate[], warnings: readonly string[]): void {
+		const { log, tell } = this.#parts;
 		this.#certificates = certificates;
 		this.#parts.reloads.applied++;
 		for (const warning of warnings) log.warn(warning);

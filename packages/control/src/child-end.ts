@@ -1,6 +1,7 @@
 import type { Certificate, Config } from "@shardcast/config";
 import { StartupError } from "@shardcast/process";
 import type { FromChild, StartMessage, ToChild } from "./messages.ts";
+import { certificatesQuestion } from "./questions/certificates-question.ts";
 import type { PartAnswers } from "./questions/part-answers.ts";
 import { PendingReplies, replyOf } from "./questions/pending-replies.ts";
 import type { Ask, Question } from "./questions/question.ts";
@@ -17,7 +18,7 @@ export interface ChildHandlers {
 	 * and the child keeps its options.
 	 */
 	reload?(config: Config): void;
-	/** Sets the certificates for new connections; may throw like `reload`. */
+	/** Sets the certificates for new connections; may throw like `reload`. All processes keep the old ones then. */
 	useCertificates?(certificates: readonly Certificate[]): void;
 	/** Loads the route module again; may throw like `reload`. */
 	reloadRoute?(): void;
@@ -72,6 +73,12 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 		}
 	};
 
+	const answerOf = async (question: string, request: unknown): Promise<unknown> => {
+		if (question !== certificatesQuestion.name) return handlers.parts?.answer(question, request);
+		handlers.useCertificates?.(request as readonly Certificate[]);
+		return null;
+	};
+
 	const handle = async (message: ToChild): Promise<void> => {
 		switch (message.type) {
 			case "start": {
@@ -104,7 +111,7 @@ export function connectToParent(handlers: ChildHandlers): ChildControl {
 				return;
 			case "request": {
 				// If a question cannot be answered, only the answer is lost, not the process.
-				const reply = await replyOf(handlers.parts?.answer(message.question, message.request));
+				const reply = await replyOf(answerOf(message.question, message.request));
 				await tell({ type: "reply", id: message.id, reply });
 				return;
 			}

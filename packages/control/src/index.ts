@@ -16,6 +16,7 @@ export { type SharedChannelReading, sharedChannelMetrics } from "./metrics/share
 export { tlsMetrics } from "./metrics/tls-table.ts";
 export { type WebhookNumbers, webhookMetrics } from "./metrics/webhook-table.ts";
 export { ChildLink, type ChildReport } from "./parent-end.ts";
+export { certificatesQuestion } from "./questions/certificates-question.ts";
 export { answerChannels, channelsQuestion, type ListedChannel, listedChannelsMax } from "./questions/channels-question.ts";
 export {
 	type ClusterNode,

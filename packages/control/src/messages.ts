@@ -33,7 +33,7 @@ export type ToChild =
 	| { readonly type: "drain"; readonly deadlineMs: number }
 	/** Apply these options. Those that cannot change while a process runs are as at its start. */
 	| { readonly type: "config"; readonly config: Config }
-	/** Use these certificates for new connections. They were checked before. */
+	/** For a child that still starts, with others in its start message: use these certificates for new connections. One that serves is asked. */
 	| { readonly type: "certificates"; readonly certificates: readonly Certificate[] }
 	/** Load the module of `--kafka-route` again. It was checked before. */
 	| { readonly type: "reloadRoute" }

@@ -23,6 +23,7 @@ describe("the certificates of a running server", () => {
 	const reloads = noCertificateReloads();
 	/** Thrown when certificates are applied. */
 	let refusal: Error | null;
+	let apply: () => void | Promise<void>;
 	let config: Config;
 	let watch: CertificateWatch;
 	let cert: string;
@@ -35,6 +36,7 @@ describe("the certificates of a running server", () => {
 		for (const list of [logged, told, applied]) list.length = 0;
 		Object.assign(reloads, noCertificateReloads());
 		refusal = null;
+		apply = () => {};
 		cert = join(folder, "cert.pem");
 		key = join(folder, "key.pem");
 		put(first);
@@ -48,6 +50,7 @@ describe("the certificates of a running server", () => {
 			apply: (certificates) => {
 				if (refusal !== null) throw refusal;
 				applied.push(certificates);
+				return apply();
 			},
 			log: { info: log, warn: log, error: log },
 			tell: (level, text) => void told.push(`${level}: ${text}`),
@@ -114,6 +117,23 @@ describe("the certificates of a running server", () => {
 		refusal = null;
 		watch.reload();
 		expect(reloads, "they were not taken for those in use").toEqual({ applied: 1, rejected: 1 });
+	});
+
+	it("stay when a process says later that it does not accept the new ones; SIGHUP meanwhile does not apply them twice", async () => {
+		let settle: { accept(): void; refuse(error: Error): void } | null = null;
+		apply = () => new Promise((accept, refuse) => (settle = { accept, refuse }));
+		put(second);
+		watch.reload();
+		watch.reload();
+		expect([applied.length, logged], "nothing is said before the answer").toEqual([1, []]);
+		settle!.refuse(new Error("shard 1: the library does not take it"));
+		await expect.poll(() => reloads, { message: "counted as rejected" }).toEqual({ applied: 0, rejected: 1 });
+		expect(logged).toEqual(["TLS certificates not reloaded, the old ones stay: shard 1: the library does not take it"]);
+		watch.reload();
+		expect(applied, "it is tried again").toHaveLength(2);
+		settle!.accept();
+		await expect.poll(() => reloads, { message: "counted as applied" }).toEqual({ applied: 1, rejected: 1 });
+		expect(told.at(-1)).toMatch(/^info: TLS certificates reloaded/);
 	});
 
 	it("follow new option values, all or none", () => {

@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Certificate, Config } from "@shardcast/config";
-import { ChildLink, type ChildReport, type FromChild, type StartMessage, type ToChild } from "@shardcast/control";
+import { ChildLink, type ChildReport, certificatesQuestion, type FromChild, type StartMessage, type ToChild } from "@shardcast/control";
 import { StartupError } from "@shardcast/process";
 import type { Log } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
@@ -155,10 +155,18 @@ export class SupervisedChild implements Watched {
 		if (this.#state.kind === "starting" || this.#state.kind === "serving") this.#state.life.link.send({ type: "config", config });
 	}
 
-	/** Like `reload`, for the certificates of new connections. */
-	useCertificates(certificates: readonly Certificate[]): void {
-		if (this.#state.kind === "starting" || this.#state.kind === "serving")
-			this.#state.life.link.send({ type: "certificates", certificates });
+	/** Like `reload`, for the certificates of new connections. @returns why the child does not use them; null = it does, or is not there. Never rejects. */
+	async useCertificates(certificates: readonly Certificate[]): Promise<string | null> {
+		const state = this.#state;
+		if (state.kind === "starting") state.life.link.send({ type: "certificates", certificates });
+		if (state.kind !== "serving") return null;
+		try {
+			await state.life.link.request(certificatesQuestion.name, certificates, certificatesQuestion.deadlineMs);
+			return null;
+		} catch (error) {
+			// One that has died gets them when it is started again.
+			return this.#state === state ? `${this.name}: ${(error as Error).message}` : null;
+		}
 	}
 
 	/** Rejects when the child does not serve, or does not answer within the deadline. */

@@ -57,6 +57,10 @@ const control = connectToParent({
 	reload() {
 		if (fault.noReload) throw new Error("no more files");
 	},
+	useCertificates([{ path }]) {
+		if (fault.noCertificate === path) throw new Error("the library does not take it");
+		tell("certificates", { path });
+	},
 	membership() {
 		tell("membership");
 	},

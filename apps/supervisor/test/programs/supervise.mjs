@@ -27,7 +27,14 @@ const supervisor = new Supervisor(
 	createLog({ name: "supervisor", level: "debug", format: "json" }),
 );
 stopOnSignals(supervisor, () => {});
-process.on("SIGUSR2", () => supervisor.reload({ ...config, messageRate: 7 }));
+process.on("SIGUSR2", () => {
+	supervisor.reload({ ...config, messageRate: 7 });
+	for (const path of ["first", "second", "third"])
+		supervisor.useCertificates([{ path }]).then(
+			() => process.stderr.write(`certificates used: ${path}\n`),
+			(error) => process.stderr.write(`certificates not used: ${path}: ${error.message}\n`),
+		);
+});
 supervisor.start();
 const ready = await supervisor.ready;
 process.stdout.write(`${JSON.stringify({ name: "supervisor", event: ready ? "ready" : "never ready", port: supervisor.balancerPort })}\n`);

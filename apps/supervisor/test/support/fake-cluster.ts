@@ -14,6 +14,7 @@ export interface FakeEvent {
 	readonly atMs?: number;
 	readonly deadlineMs?: number;
 	readonly text?: string;
+	readonly path?: string;
 }
 
 /** A real supervisor over fake children. */
