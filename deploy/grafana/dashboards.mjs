@@ -337,6 +337,16 @@ const nodes = dashboard("shardcast-nodes", "shardcast: several machines", "Which
 		query(`sum by (reason, instance) (${rate("shardcast_node_messages_dropped_total")})`, "{{instance}} dropped: {{reason}}"),
 		query(`sum by (instance) (${rate("shardcast_node_batches_missed_total")})`, "{{instance}} batches lost on the way"),
 	]),
+	lines(
+		"Questions between nodes",
+		"Answers of other nodes, questions that a node answered for others, and messages that it could not read.",
+		"short",
+		[
+			query(`sum by (result, instance) (${rate("shardcast_node_answers_total")})`, "{{instance}} answers: {{result}}"),
+			query(`sum by (result, instance) (${rate("shardcast_node_requests_total")})`, "{{instance}} requests: {{result}}"),
+			query(`sum by (instance) (${rate("shardcast_node_control_unreadable_total")})`, "{{instance}} unreadable"),
+		],
+	),
 	lines("Channels of Redis", "Channels with history that a shard brings to its machine, and that its clients need.", "none", [
 		query(`sum by (what, instance) (shardcast_shared_channels${on})`, "{{instance}} {{what}}"),
 	]),

@@ -88,7 +88,11 @@ export class Supervisor {
 			newStream: randomUUID,
 		});
 		own.addReading(webhookMetrics, () => this.#webhooks.readings());
-		this.#questions = new Questions({ processes: () => this.#children.filter(({ serving }) => serving).map(asked), log });
+		this.#questions = new Questions({
+			processes: () => this.#children.filter(({ serving }) => serving).map(asked),
+			nodes: () => this.#node?.control ?? null,
+			log,
+		});
 		answerCluster({
 			questions: this.#questions,
 			board: () => facts.memory.reading(),
@@ -98,7 +102,8 @@ export class Supervisor {
 			nodes: () => this.#node?.nodes() ?? null,
 		});
 		const { board } = facts.memory;
-		this.#node = ThisNode.create({ config: facts.config, version, board, metrics: own, log, console: this.#events });
+		const questions = this.#questions;
+		this.#node = ThisNode.create({ config: facts.config, version, board, metrics: own, log, console: this.#events, questions });
 		const hooks: ChildHooks = {
 			onReady: (name, port) => this.#onReady(name, port),
 			onFailure: (error) => this.#onFailure(error),

@@ -7,6 +7,7 @@ export { apiMetrics } from "./metrics/api-table.ts";
 export { type BackendReading, backendMetrics } from "./metrics/backend-table.ts";
 export { answerMetrics } from "./metrics/cluster-metrics.ts";
 export { type HistoryCounts, historyMetrics } from "./metrics/history-table.ts";
+export { type ControlCounts, nodeControlMetrics } from "./metrics/node-control-table.ts";
 export { type NodeCounts, nodeMetrics, nodeStates } from "./metrics/node-table.ts";
 export { type RedisReading, redisMetrics } from "./metrics/redis-table.ts";
 export { metricsReference, metricTables } from "./metrics/reference.ts";
@@ -57,7 +58,7 @@ export {
 	withinLimits,
 } from "./questions/presence-questions.ts";
 export type { Ask, Question } from "./questions/question.ts";
-export { type AskedProcess, Questions } from "./questions/questions.ts";
+export { type AskedProcess, type NodeParts, type OtherNodes, Questions } from "./questions/questions.ts";
 export {
 	answerRevocations,
 	keepRevocationQuestion,

@@ -4,7 +4,18 @@ import type { FromChild, ToChild } from "../src/messages.ts";
 import { ChildLink } from "../src/parent-end.ts";
 import { PartAnswers } from "../src/questions/part-answers.ts";
 import type { Question } from "../src/questions/question.ts";
-import { type AskedProcess, Questions } from "../src/questions/questions.ts";
+import { type AskedProcess, type NodeParts, type OtherNodes, Questions } from "../src/questions/questions.ts";
+import {
+	channelCountsRequest,
+	connectionsRequest,
+	disconnectRequest,
+	nothing,
+	presenceRequest,
+	refreshRequest,
+	revocationChange,
+	subscribeRequest,
+	unsubscribeRequest,
+} from "../src/questions/requests.ts";
 
 const count: Question<{ readonly of: string }, number, number> = {
 	name: "count",
@@ -118,6 +129,107 @@ describe("a question to all processes", () => {
 		processes.push(asked("shard-1", () => Promise.reject(new Error("busy"))));
 		await expect(questions.ask(whole, { of: "a" })).rejects.toThrow('shard-1 did not answer "whole"');
 		expect(told).toEqual(['shard-1 did not answer "whole", so nobody gets an answer: busy']);
+	});
+
+	describe("of several nodes", () => {
+		const across = { ...count, name: "across", acrossNodes: { check: presenceRequest as never } };
+		const order = {
+			...across,
+			name: "order",
+			isOrder: true,
+			acrossNodes: { ...across.acrossNodes, when: ({ of }: { of: string }) => of !== "here" },
+		};
+		const whole = { ...across, name: "whole", isWhole: true };
+		const away = { node: "n3", problem: "not connected", isAway: true };
+		const late = { node: "n4", problem: "no answer", isAway: false };
+		function cluster(answers: readonly NodeParts[]) {
+			const requests: unknown[] = [];
+			const nodes: OtherNodes = {
+				ask: async (...request) => {
+					requests.push(request);
+					return answers;
+				},
+			};
+			const questions = new Questions({ processes: () => [answering("shard-0", 1)], nodes: () => nodes });
+			for (const question of [count, across, order, whole]) questions.add(question, (parts) => parts.reduce((sum, part) => sum + part, 0));
+			return { questions, requests };
+		}
+
+		it("is put to the other nodes as well, if it concerns them, and their parts are merged", async () => {
+			const { questions, requests } = cluster([{ node: "n2", parts: [10, 20] }, away]);
+			expect(await questions.ask(across, { of: "a" })).toBe(31);
+			expect(await questions.ask(whole, { of: "a" }), "a node that is away is left out").toBe(31);
+			expect(await questions.ask(count, { of: "a" }), "a question that concerns this node only").toBe(1);
+			expect(requests).toEqual(["across", "whole"].map((name) => [name, { of: "a" }, 300]));
+		});
+
+		it("that must be whole fails without a node that is there; an order fails without any", async () => {
+			const { questions } = cluster([{ node: "n2", parts: [10] }, late]);
+			await expect(questions.ask(whole, { of: "a" })).rejects.toThrow('n4 (no answer) did not answer "whole"');
+			const ordering = cluster([{ node: "n2", parts: [10] }, away, late]).questions;
+			await expect(ordering.ask(order, { of: "a" })).rejects.toThrow('n3 (not connected), n4 (no answer) may not have carried out "order"');
+			expect(await ordering.ask(order, { of: "here" }), "an order for this node only").toBe(1);
+			expect(await cluster([late]).questions.ask(across, { of: "a" })).toBe(1);
+		});
+
+		it("leaves nothing in an answer that is not a part of it", async () => {
+			const { questions } = cluster([{ node: "n2", parts: [10, "two"] }]);
+			await expect(questions.ask(across, { of: "a" })).rejects.toThrow('n2 (it is no number) did not answer "across"');
+		});
+
+		it("is answered for another node only if it concerns nodes, and with a valid request", async () => {
+			const { questions } = cluster([]);
+			expect(await questions.partsForNode("across", { channel: "a" })).toEqual([1]);
+			await expect(questions.partsForNode("across", { channel: 1 })).rejects.toThrow("channel is not a string of at most 4096 characters");
+			await expect(questions.partsForNode("count", { channel: "a" })).rejects.toThrow('nodes do not answer "count" for each other');
+			await expect(questions.partsForNode("riddle", {})).rejects.toThrow('nodes do not answer "riddle" for each other');
+		});
+	});
+
+	it("requests of other nodes: each is taken as it was sent, and none with a field of another kind", () => {
+		const user = { user: "ann" };
+		const valid: readonly (readonly [(data: unknown) => unknown, object])[] = [
+			[presenceRequest, { channel: "news" }],
+			[channelCountsRequest, { patterns: ["a*"], after: "b", most: 3 }],
+			[connectionsRequest, { ...user, after: "b", most: 3 }],
+			[
+				subscribeRequest,
+				{
+					...{ ...user, client: "c", session: "s", channel: "news", info: '{"a":1}', data: "[]", expireAt: 9 },
+					...{ recoverSince: { offset: 1, epoch: "e" }, override: { presence: true } },
+				},
+			],
+			[unsubscribeRequest, { ...user, channel: "news" }],
+			[disconnectRequest, { ...user, code: 3000, reason: "why", whitelist: ["c"] }],
+			[refreshRequest, { ...user, expired: false, expireAt: 9, info: "{}" }],
+			[revocationChange, { add: { kind: "user", id: "ann", until: 9 } }],
+			[revocationChange, { add: { kind: "user_tokens", id: "ann", before: 9 } }],
+			[revocationChange, { remove: { kind: "token", id: "t" } }],
+		];
+		const wrong: readonly unknown[] = [null, [], {}, -1, Number.NaN, "x".repeat(300_000), [1], { a: 1 }, true, "{"];
+		const spoiled = (data: object): unknown[] =>
+			Object.entries(data).flatMap(([name, value]) => [
+				...wrong.map((other) => ({ ...data, [name]: other })),
+				...(typeof value === "object" && !Array.isArray(value)
+					? spoiled(value as object).map((inner) => ({ ...data, [name]: inner }))
+					: []),
+			]);
+		for (const [check, data] of valid) {
+			expect(check(data)).toEqual(data);
+			for (const other of [...wrong, ...spoiled(data)]) {
+				let read: unknown;
+				try {
+					read = check(other);
+				} catch (error) {
+					expect(error, `for ${JSON.stringify(other)?.slice(0, 200)}`).not.toBeInstanceOf(TypeError);
+					continue;
+				}
+				expect(check(read), "what was taken is valid").toEqual(read);
+			}
+		}
+		expect(() => disconnectRequest({ ...user, code: 1000, reason: "" })).toThrow("code is not a whole number from 3000 to 4999");
+		expect(() => unsubscribeRequest({ user: "", channel: "news" })).toThrow("user is empty");
+		expect(() => nothing({})).toThrow("the request is not null");
 	});
 
 	it("is an error when nobody knows it; a name is taken once", async () => {

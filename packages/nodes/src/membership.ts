@@ -104,6 +104,11 @@ export class Membership {
 		return { ...this.#counts, cutOffMs };
 	}
 
+	/** The other machines, as last known. */
+	get others(): readonly NodeRecord[] {
+		return this.#view.nodes;
+	}
+
 	/** As last known, this machine included. */
 	nodes(): ClusterNodes {
 		const { own } = this.#parts;

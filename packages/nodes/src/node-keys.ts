@@ -10,6 +10,10 @@ export interface NodeKeys {
 	readonly metrics: string;
 	/** Channel: machines that have joined, left or changed, as JSON. */
 	readonly events: string;
+	/** Sharded channel: questions and orders for all nodes. */
+	readonly control: string;
+	/** Sharded channel: answers for one process of a node. */
+	answers(instance: string): string;
 }
 
 /** @param isCluster all keys then have a hash tag, so that they are in one slot: a script may use only keys of one. */
@@ -21,5 +25,7 @@ export function nodeKeys(prefix: string, isCluster: boolean): NodeKeys {
 		term: `${base}:term`,
 		metrics: `${base}:metrics`,
 		events: `${base}:events`,
+		control: `${base}:control`,
+		answers: (instance) => `${base}:answers:${instance}`,
 	};
 }

@@ -1,12 +1,22 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type Address, type Config, formatDuration, parseRedisAddress } from "@shardcast/config";
-import { type ClusterNode, type ClusterNodes, type EventLog, type NodeState, nodeMetrics, redisMetrics } from "@shardcast/control";
+import {
+	type ClusterNode,
+	type ClusterNodes,
+	type EventLog,
+	type NodeState,
+	nodeControlMetrics,
+	nodeMetrics,
+	type Questions,
+	redisMetrics,
+} from "@shardcast/control";
 import { pidNamespace, processStartTicks } from "@shardcast/native";
 import { StartupError, withDeadline } from "@shardcast/process";
 import { Redis, type RedisError } from "@shardcast/redis";
 import { healthStatus, type NodeGlance, readBoard, type Scoreboard } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
+import { NodeControl } from "./control/node-control.ts";
 import { LoadMeter } from "./load-meter.ts";
 import { Membership, NodeIdTaken } from "./membership.ts";
 import { nodeKeys } from "./node-keys.ts";
@@ -32,6 +42,8 @@ export interface ThisNodeParts {
 	readonly log: Pick<Log, "info" | "warn" | "error">;
 	readonly console: Pick<EventLog, "add">;
 	readonly events?: NodeEvents;
+	/** Answers questions of other nodes. */
+	readonly questions: Pick<Questions, "partsForNode">;
 }
 
 /** The last message to Redis must not hold up the end. */
@@ -48,6 +60,8 @@ export class ThisNode {
 	readonly #parts: ThisNodeParts;
 	readonly #redis: Redis;
 	readonly #membership: Membership;
+	/** Puts questions to the other nodes. */
+	readonly control: NodeControl;
 	readonly #load = new LoadMeter();
 	#address = "";
 	/** `join` is over. */
@@ -66,16 +80,27 @@ export class ThisNode {
 		this.id = nodeIdOf(config);
 		this.#redis = new Redis(redisOptionsOf(config, `shardcast:${this.id}`)!, log);
 		const { isCluster } = parseRedisAddress(config.redisAddress!);
+		const keys = nodeKeys(config.redisPrefix, isCluster);
+		const own = { id: this.id, instance: randomUUID() };
 		this.#membership = new Membership({
 			redis: this.#redis,
-			keys: nodeKeys(config.redisPrefix, isCluster),
-			own: { id: this.id, instance: randomUUID(), process: ownProcess() },
+			keys,
+			own: { ...own, process: ownProcess() },
 			heartbeatMs: config.nodeHeartbeatMs,
 			timeoutMs: config.nodeTimeoutMs,
 			describe: () => this.#describe(),
 			onState: (state, afterMs) => this.#onState(state, afterMs),
 			onChanges: (changes) => this.#onChanges(changes),
 		});
+		this.control = new NodeControl({
+			redis: this.#redis,
+			keys,
+			own,
+			others: () => this.#membership.others,
+			answer: (question, request) => parts.questions.partsForNode(question, request),
+			log,
+		});
+		metrics.addReading(nodeControlMetrics, () => this.control.counts);
 		metrics.addReading(nodeMetrics, () => ({ ...this.#membership.counts, seen: this.#membership.nodes() }));
 		metrics.addReading(redisMetrics, () => this.#redis);
 		this.#show();
@@ -104,6 +129,8 @@ export class ThisNode {
 			}
 			this.#tell("bad", `${message}; node ${this.id} serves its clients alone until then`);
 		}
+		// Before it has clients that the others could want to reach.
+		await this.control.start();
 		try {
 			await this.#membership.claim();
 		} catch (error) {

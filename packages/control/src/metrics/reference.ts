@@ -5,6 +5,7 @@ import { apiMetrics } from "./api-table.ts";
 import { backendMetrics } from "./backend-table.ts";
 import { collectorMetrics } from "./collector-table.ts";
 import { historyMetrics } from "./history-table.ts";
+import { nodeControlMetrics } from "./node-control-table.ts";
 import { nodeMetrics } from "./node-table.ts";
 import { redisMetrics } from "./redis-table.ts";
 import { reloadMetrics } from "./reload-table.ts";
@@ -21,7 +22,7 @@ export const metricTables: Readonly<Record<string, readonly MetricDescriptor[]>>
 	"Kafka ingest": [...ingestMetrics, ...kafkaMetrics],
 	"History of channels": historyMetrics,
 	"HTTP API": [...apiMetrics, ...revocationMetrics],
-	"Several machines": [...nodeMetrics, ...sharedChannelMetrics],
+	"Several machines": [...nodeMetrics, ...nodeControlMetrics, ...sharedChannelMetrics],
 	Redis: redisMetrics,
 	"Backends that are asked about clients": backendMetrics,
 	Webhooks: webhookMetrics,
@@ -36,6 +37,7 @@ for (const metric of [...kafkaMetrics, ...apiMetrics, ...revocationMetrics, ...b
 for (const metric of [
 	...historyMetrics,
 	...nodeMetrics,
+	...nodeControlMetrics,
 	...redisMetrics,
 	...webhookMetrics,
 	...reloadMetrics,

@@ -1,5 +1,6 @@
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
+import { channelCountsRequest, connectionsRequest, nothing } from "./requests.ts";
 
 /** Most channels or connections in an answer, and most bytes of their names. */
 export const inventoryLimits = { entries: 32_768, bytes: 4 * 1024 * 1024 } as const;
@@ -15,12 +16,13 @@ export interface Page {
 /** Number of subscribers by channel. Null = more than `inventoryLimits`. */
 export type ChannelCounts = Readonly<Record<string, number>> | null;
 
-/** All channels with subscribers of the Centrifuge protocol whose names match one of these patterns, on all shards. */
+/** All channels with subscribers of the Centrifuge protocol whose names match one of these patterns, on all shards of all nodes. */
 export const channelCountsQuestion: Question<{ readonly patterns: readonly string[] } & Page, ChannelCounts, ChannelCounts> = {
 	name: "channel_counts",
 	asks: "shards",
 	deadlineMs: 2000,
 	isWhole: true,
+	acrossNodes: { check: channelCountsRequest },
 	check: (data) => {
 		const isTable = typeof data === "object" && !Array.isArray(data);
 		if (!isTable || Object.values(data ?? {}).some((count) => typeof count !== "number")) throw new Error("it is not a table of channels");
@@ -42,14 +44,15 @@ export interface ConnectionInfo {
 /** Null = more than `inventoryLimits`. */
 export type ConnectionInfos = readonly ConnectionInfo[] | null;
 
-/** The connections of a user, on all shards. A page is ordered by client id. */
+/** The connections of a user, on all shards of all nodes. A page is ordered by client id. */
 export const connectionsQuestion: Question<{ readonly user: string } & Page, ConnectionInfos, ConnectionInfos> = {
 	name: "connections",
 	asks: "shards",
 	deadlineMs: 2000,
 	isWhole: true,
+	acrossNodes: { check: connectionsRequest },
 	check: (data) => {
-		if (data !== null && !Array.isArray(data)) throw new Error("it is not a list of connections");
+		if (data !== null && !(Array.isArray(data) && data.every(isConnection))) throw new Error("it is not a list of connections");
 		return data as ConnectionInfos;
 	},
 };
@@ -67,17 +70,29 @@ export interface NodeInfo {
 	readonly uptime: number;
 }
 
-/** Summaries of all shards. */
+/** Summaries of all shards of all nodes. */
 export const nodesQuestion: Question<null, NodeInfo, readonly NodeInfo[]> = {
 	name: "nodes",
 	asks: "shards",
 	deadlineMs: 2000,
 	isWhole: true,
+	acrossNodes: { check: nothing },
 	check: (data) => {
-		if (typeof (data as Partial<NodeInfo> | null)?.uid !== "string") throw new Error("it is not a shard");
+		const { uid, name, version, ...counts } = (data ?? {}) as Partial<NodeInfo>;
+		const { clients, users, subscriptions, channels, uptime } = counts;
+		const isShard =
+			[uid, name, version].every((each) => typeof each === "string") &&
+			[clients, users, subscriptions, channels, uptime].every((each) => typeof each === "number");
+		if (!isShard) throw new Error("it is not a shard");
 		return data as NodeInfo;
 	},
 };
+
+function isConnection(data: unknown): boolean {
+	const { client, user, transport, protocol, channels } = (data ?? {}) as Readonly<Record<string, unknown>>;
+	const texts = [client, user, transport, protocol, ...(Array.isArray(channels) ? channels : [null])];
+	return texts.every((each) => typeof each === "string");
+}
 
 /** Registers how the parts are merged into an answer. */
 export function answerInventory(questions: Pick<Questions, "add">): void {

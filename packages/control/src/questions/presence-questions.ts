@@ -1,5 +1,6 @@
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
+import { presenceRequest } from "./requests.ts";
 
 /** A subscriber of a channel, of the Centrifuge protocol. */
 export interface PresentClient {
@@ -22,14 +23,15 @@ export const presenceLimits = { clients: 32_768, bytes: 16 * 1024 * 1024 } as co
 /** Null = more than `presenceLimits`. */
 export type PresentClients = readonly PresentClient[] | null;
 
-/** Who is subscribed to a channel, on all shards. */
+/** Who is subscribed to a channel, on all shards of all nodes. */
 export const presenceQuestion: Question<PresenceRequest, PresentClients, PresentClients> = {
 	name: "presence",
 	asks: "shards",
 	deadlineMs: 1000,
 	isWhole: true,
+	acrossNodes: { check: presenceRequest },
 	check: (data) => {
-		if (data !== null && !Array.isArray(data)) throw new Error("it is not a list of clients");
+		if (data !== null && !(Array.isArray(data) && data.every(isClient))) throw new Error("it is not a list of clients");
 		return data as PresentClients;
 	},
 };
@@ -45,18 +47,25 @@ export interface PresenceStats {
 	readonly users: number;
 }
 
-/** The number of subscribers of a channel, over all shards. */
+/** The number of subscribers of a channel, over all shards of all nodes. */
 export const presenceStatsQuestion: Question<PresenceRequest, PresencePart, PresenceStats> = {
 	name: "presence_stats",
 	asks: "shards",
 	deadlineMs: 1000,
 	isWhole: true,
+	acrossNodes: { check: presenceRequest },
 	check: (data) => {
 		const part = data as Partial<PresencePart> | null;
-		if (typeof part?.clients !== "number" || !Array.isArray(part.users)) throw new Error("it is not a part of the presence statistics");
+		if (typeof part?.clients !== "number" || !Array.isArray(part.users) || part.users.some((user) => typeof user !== "string"))
+			throw new Error("it is not a part of the presence statistics");
 		return part as PresencePart;
 	},
 };
+
+function isClient(data: unknown): boolean {
+	const { client, user, info = "", channelInfo = "" } = (data ?? {}) as Readonly<Record<string, unknown>>;
+	return [client, user, info, channelInfo].every((text) => typeof text === "string");
+}
 
 /** Registers how the parts are merged into an answer. */
 export function answerPresence(questions: Pick<Questions, "add">): void {

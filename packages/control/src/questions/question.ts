@@ -20,6 +20,13 @@ export interface Question<Request, Part, Answer> {
 	readonly isOrder?: boolean;
 	/** The question fails if the part of a serving shard is missing, since the answer would be wrong. */
 	readonly isWhole?: boolean;
+	/** It concerns the clients of all nodes, so the other nodes are asked for their parts, too. Absent = only this node. */
+	readonly acrossNodes?: {
+		/** Validates a request that another node has sent. @throws Error that says what is wrong with it. */
+		readonly check: (data: unknown) => Request;
+		/** Whether this request goes to the other nodes; absent = always. */
+		readonly when?: (request: Request) => boolean;
+	};
 	/** Validates a part that a process has sent. @throws Error that says what is wrong with it. */
 	readonly check: (data: unknown) => Part;
 	/** Only for type inference. */

@@ -13,7 +13,25 @@ export interface AskedProcess {
 	request(question: string, request: unknown, deadlineMs: number): Promise<unknown>;
 }
 
+/** What another node has contributed to an answer: the parts of its processes, or why there are none. */
+export type NodeParts =
+	| { readonly node: string; readonly parts: readonly unknown[] }
+	| {
+			readonly node: string;
+			readonly problem: string;
+			/** It is not connected to Redis now, so nobody can know what it has. An answer goes out without it; an order fails. */
+			readonly isAway: boolean;
+	  };
+
+/** The other nodes of a cluster. */
+export interface OtherNodes {
+	/** Puts a question to all of them. Resolves little later than the deadline at most, and never rejects. */
+	ask(question: string, request: unknown, deadlineMs: number): Promise<readonly NodeParts[]>;
+}
+
 export interface QuestionsParts {
+	/** Null = this node works alone. */
+	readonly nodes?: () => OtherNodes | null;
 	/** The other serving processes. */
 	readonly processes: () => readonly AskedProcess[];
 	/** The asking process's own parts. */
@@ -29,8 +47,13 @@ export interface Asked<Request> {
 	readonly beganMs: number;
 }
 
+type AnyQuestion = Question<unknown, unknown, unknown>;
+
+/** Other nodes have so much longer for their answers than their shards: so their answer, or error, is there before the deadline. */
+const nodesDeadlineFactor = 1.5;
+
 interface Entry {
-	readonly question: Question<unknown, unknown, unknown>;
+	readonly question: AnyQuestion;
 	readonly merge: (parts: readonly unknown[], asked: Asked<unknown>) => unknown;
 }
 
@@ -64,7 +87,7 @@ export class Questions {
 		merge: (parts: readonly Part[], asked: Asked<Request>) => Answer | Promise<Answer>,
 	): void {
 		if (this.#entries.has(question.name)) throw new Error(`the question "${question.name}" already exists`);
-		this.#entries.set(question.name, { question, merge: merge as Entry["merge"] });
+		this.#entries.set(question.name, { question: question as unknown as AnyQuestion, merge: merge as Entry["merge"] });
 		this.#missing.set(question.name, new Map());
 	}
 
@@ -84,8 +107,49 @@ export class Questions {
 		return entry.question.isOrder === true ? this.#pending.alone(make) : this.#pending.of(name, request, make);
 	}
 
+	/**
+	 * The parts of this node's processes, for another node that asks.
+	 * @throws Error when the question does not concern other nodes, the request is invalid, or a part is missing that must not be.
+	 */
+	async partsForNode(name: string, request: unknown): Promise<readonly unknown[]> {
+		const question = this.#entries.get(name)?.question;
+		if (question?.acrossNodes === undefined) throw new Error(`nodes do not answer "${name.slice(0, 40)}" for each other`);
+		return this.#local(question, question.acrossNodes.check(request));
+	}
+
 	async #collect({ question, merge }: Entry, request: unknown): Promise<unknown> {
 		const beganMs = performance.now();
+		const [own, others] = await Promise.all([settled(this.#local(question, request)), this.#fromNodes(question, request)]);
+		// Only now, so that an order has reached the other nodes as well.
+		if ("error" in own) throw own.error;
+		return merge([...own.value, ...others], { request, beganMs });
+	}
+
+	/** Resolves with the parts of other nodes. @throws Error when one is missing that must not be. */
+	async #fromNodes(question: AnyQuestion, request: unknown): Promise<readonly unknown[]> {
+		const { acrossNodes, name, deadlineMs, check, isOrder, isWhole } = question;
+		const nodes = this.#parts.nodes?.() ?? null;
+		if (nodes === null || acrossNodes === undefined || acrossNodes.when?.(request) === false) return [];
+		const answers = await nodes.ask(name, request, deadlineMs * nodesDeadlineFactor);
+		const problems: string[] = [];
+		const parts = answers.flatMap((answer) => {
+			if ("problem" in answer) {
+				if (isOrder === true || (isWhole === true && !answer.isAway)) problems.push(`${answer.node} (${answer.problem})`);
+				return [];
+			}
+			try {
+				return answer.parts.map(check);
+			} catch (error) {
+				problems.push(`${answer.node} (${(error as Error).message})`);
+				return [];
+			}
+		});
+		if (problems.length > 0) throw new Error(missed(question, problems.join(", ")));
+		return parts;
+	}
+
+	/** @throws Error when a part is missing that must not be. */
+	async #local(question: AnyQuestion, request: unknown): Promise<readonly unknown[]> {
 		const { processes, own } = this.#parts;
 		const asked: Pick<AskedProcess, "name" | "request">[] = processes().filter(
 			({ isShard }) => question.asks === "everyProcess" || (isShard && question.asks === "shards"),
@@ -96,15 +160,12 @@ export class Questions {
 			const silent = asked.filter((_, index) => parts[index] === null).map(({ name }) => name);
 			throw new Error(missed(question, silent.join(", ")));
 		}
-		return merge(
-			parts.flatMap((part) => (part === null ? [] : [part.value])),
-			{ request, beganMs },
-		);
+		return parts.flatMap((part) => (part === null ? [] : [part.value]));
 	}
 
 	/** A process's part; null when it is missing. */
 	async #part(
-		question: Question<unknown, unknown, unknown>,
+		question: AnyQuestion,
 		process: Pick<AskedProcess, "name" | "request">,
 		request: unknown,
 	): Promise<{ readonly value: unknown } | null> {
@@ -128,12 +189,21 @@ export class Questions {
 	}
 }
 
+type Settled<T> = { readonly value: T } | { readonly error: unknown };
+
+function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
+	return promise.then(
+		(value) => ({ value }),
+		(error: unknown) => ({ error }),
+	);
+}
+
 /** Why an order, or a question that all must answer, fails. */
-function missed({ name, isOrder }: Question<unknown, unknown, unknown>, processes: string): string {
+function missed({ name, isOrder }: AnyQuestion, processes: string): string {
 	return isOrder === true ? `${processes} may not have carried out "${name}"` : `${processes} did not answer "${name}"`;
 }
 
-function consequence(question: Question<unknown, unknown, unknown>, process: string): string {
+function consequence(question: AnyQuestion, process: string): string {
 	if (question.isOrder === true) return missed(question, process);
 	return question.isWhole === true
 		? `${missed(question, process)}, so nobody gets an answer`

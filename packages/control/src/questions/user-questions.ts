@@ -1,5 +1,6 @@
 import type { Question } from "./question.ts";
 import type { Questions } from "./questions.ts";
+import { disconnectRequest, refreshRequest, subscribeRequest, unsubscribeRequest } from "./requests.ts";
 
 /** Connections of the Centrifuge protocol: all of a user's, or one of them. */
 export interface UserTarget {
@@ -52,19 +53,27 @@ const count = (data: unknown): number => {
 	return data;
 };
 
-/** An order to all shards. Each answers the number of connections affected. */
-export const order = <Request>(name: string): Question<Request, number, number> => ({
+/** An order to all shards, of all nodes if it says so. Each answers the number of connections affected. */
+export const order = <Request>(
+	name: string,
+	acrossNodes?: Question<Request, number, number>["acrossNodes"],
+): Question<Request, number, number> => ({
 	name,
 	asks: "shards",
 	deadlineMs: 5000,
 	isOrder: true,
+	...(acrossNodes !== undefined && { acrossNodes }),
 	check: count,
 });
 
-export const subscribeQuestion = order<SubscribeUser>("subscribe");
-export const unsubscribeQuestion = order<UnsubscribeUser>("unsubscribe");
-export const disconnectQuestion = order<DisconnectUser>("disconnect");
-export const refreshQuestion = order<RefreshUser>("refresh");
+export const subscribeQuestion = order<SubscribeUser>("subscribe", { check: subscribeRequest });
+export const unsubscribeQuestion = order<UnsubscribeUser>("unsubscribe", { check: unsubscribeRequest });
+export const disconnectQuestion = order<DisconnectUser>("disconnect", {
+	check: disconnectRequest,
+	// The limit of connections of a user is counted for each machine, by its own clock.
+	when: ({ keep }) => keep === undefined,
+});
+export const refreshQuestion = order<RefreshUser>("refresh", { check: refreshRequest });
 
 /** The number of connections affected on all shards. */
 export const sum = (parts: readonly number[]): number => parts.reduce((all, each) => all + each, 0);

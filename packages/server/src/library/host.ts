@@ -75,7 +75,8 @@ export class Host {
 		row.pid = process.pid;
 		row.connectionsGiven = config.maxConnections;
 		const answers = new PartAnswers();
-		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers } });
+		const nodes = () => this.#node?.control ?? null;
+		const questions = new Questions({ processes: () => [], own: { name: "shard-0", answers }, nodes });
 		this.#questions = questions;
 		answerCluster({
 			questions,
@@ -86,7 +87,8 @@ export class Host {
 			nodes: () => this.nodes(),
 		});
 		const board = this.#board;
-		this.#node = ThisNode.create({ config, version, board, metrics: this.#own, log, console: this.events, events: parts.nodeEvents });
+		const { nodeEvents } = parts;
+		this.#node = ThisNode.create({ config, version, board, metrics: this.#own, log, console: this.events, events: nodeEvents, questions });
 		this.#own.addReading(reloadMetrics, () => this.reloads);
 		this.#own.addReading(tlsMetrics, () => ({ certificates: this.#certificates, reloads: this.certificateReloads }));
 		let ring: ReturnType<typeof eventRingInMemory> | null = null;

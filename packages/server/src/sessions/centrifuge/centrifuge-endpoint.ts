@@ -3,6 +3,7 @@ import type { Config } from "@shardcast/config";
 import type { PartAnswers } from "@shardcast/control";
 import type { Reply, Route } from "@shardcast/http";
 import type { AddressTable, RateTable } from "@shardcast/limits";
+import { nodeIdOf } from "@shardcast/nodes";
 import type { Counters } from "@shardcast/scoreboard";
 import type { Log, ProcessMetrics } from "@shardcast/telemetry";
 import { monotonicMs } from "@shardcast/wire";
@@ -178,6 +179,7 @@ export class CentrifugeEndpoint implements SessionFactory<TopicTransport>, Featu
 			rawClients: parts.rawClients ?? (() => []),
 			uid: String(emulation.life),
 			slot: row.slot,
+			node: config.redisAddress === undefined ? "" : nodeIdOf(config),
 		});
 		this.routes = [
 			...streamRoutes({

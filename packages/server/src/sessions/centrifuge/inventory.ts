@@ -26,9 +26,11 @@ export interface InventoryParts {
 	/** The user's clients of the raw endpoint on this shard. */
 	readonly rawClients: UsersParts["rawClients"];
 	readonly heartbeats: Pick<Heartbeats, "count">;
-	/** Identifies this shard. */
+	/** Identifies this shard on its node. */
 	readonly uid: string;
 	readonly slot: number;
+	/** Id of this node among several; "" = it works alone. */
+	readonly node: string;
 }
 
 /** Describes this shard for the server API: its channels, its connections, and a summary. */
@@ -89,11 +91,12 @@ export class Inventory {
 	}
 
 	node(): NodeInfo {
-		const { subscribers, connected, heartbeats, uid, slot } = this.#parts;
+		const { subscribers, connected, heartbeats, uid, slot, node } = this.#parts;
 		const { audiences, patterns } = subscribers;
+		const prefix = node === "" ? "" : `${node}_`;
 		return {
-			uid,
-			name: `shard-${slot}`,
+			uid: `${prefix}${uid}`,
+			name: `${prefix}shard-${slot}`,
 			version,
 			clients: heartbeats.count,
 			users: connected.count,
