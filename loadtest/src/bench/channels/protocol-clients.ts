@@ -142,6 +142,6 @@ function count(bytes: Buffer, what: Buffer | number): number {
 
 let id = 1;
 /** A command with a new id. */
-export function command(method: "connect" | "subscribe" | "unsubscribe", request: object): string {
+export function command(method: "connect" | "subscribe" | "unsubscribe" | "publish" | "rpc", request: object): string {
 	return `{"id":${++id},"${method}":${JSON.stringify(request)}}`;
 }
