@@ -55,9 +55,9 @@ export class ProtocolClients implements RawSocketHandler {
 
 	async close(): Promise<void> {
 		this.#isClosing = true;
-		let open = this.#sockets.length;
-		const ended = this.#sockets.map((socket) => new Promise((resolve) => socket.tcp.once("close", () => resolve(--open))));
-		for (const socket of this.#sockets) socket.reset();
+		const open = this.#sockets.filter(({ tcp }) => !tcp.closed);
+		const ended = open.map((socket) => new Promise((resolve) => socket.tcp.once("close", resolve)));
+		for (const socket of open) socket.reset();
 		await Promise.all(ended);
 	}
 
