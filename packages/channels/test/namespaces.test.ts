@@ -41,7 +41,7 @@ describe("Namespaces", () => {
 		expect(channel).toMatchObject({ name, namespace: namespaceName, error });
 	});
 
-	it("gives a channel the options of its namespace, and one that is refused none at all", () => {
+	it("gives a channel the options of its namespace, and a refused one none", () => {
 		const checked = config();
 		const namespaces = new Namespaces(checked);
 		expect(namespaces.of("chat:1").options).toBe(checked.channelNamespaces[0]);
@@ -51,7 +51,7 @@ describe("Namespaces", () => {
 		expect(new Namespaces(open).of("é").options.allowPublishForClient).toBe(false);
 	});
 
-	it("says what a broker has to keep", () => {
+	it("tells the broker how much history to keep", () => {
 		const namespaces = new Namespaces(config({ channelHistoryMetaTtlMs: 7000 }));
 		expect(namespaces.of("chat:1").history).toEqual({ size: 10, ttlMs: 60_000, metaTtlMs: 7000, delta: false });
 		expect(namespaces.of("game.1:a:1").history).toEqual({ size: 5, ttlMs: 1000, metaTtlMs: 5000, delta: false });
@@ -69,13 +69,13 @@ describe("Namespaces", () => {
 		expect(new Namespaces(config()).of(name).users).toEqual(users);
 	});
 
-	it("needs a token for what begins with the private prefix", () => {
+	it("requires a token for channels with the private prefix", () => {
 		const namespaces = new Namespaces(config());
 		expect(namespaces.of("$chat:1").needsToken).toBe(true);
 		expect(namespaces.of("chat:$1").needsToken).toBe(false);
 	});
 
-	it("takes other marks, and none", () => {
+	it("accepts other boundary characters, and none", () => {
 		const other = new Namespaces(
 			config({
 				channelPrivatePrefix: "p/",
@@ -96,7 +96,7 @@ describe("Namespaces", () => {
 		expect(single.of("chat:a#1,2").users).toEqual(["1,2"]);
 	});
 
-	it("remembers a name that is used, forgets others when there are many, and never remembers one that is too long", () => {
+	it("caches names that are used, drops others when there are many, and never caches one that is too long", () => {
 		const namespaces = new Namespaces(config());
 		const kept = namespaces.of("chat:kept");
 		const once = namespaces.of("chat:once");

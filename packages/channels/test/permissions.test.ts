@@ -77,13 +77,13 @@ describe.each([
 		expect(errorOf(channel({ ...needed, ...options }), asker)).toBe(error);
 	});
 
-	it("is refused where there is no such channel, whatever is allowed", () => {
+	it("is refused if the channel does not exist, whatever is allowed", () => {
 		const all = { ...needed, ...allow("Client", "Anonymous") };
 		expect(errorOf(channel(all, "other:a"), insecure)).toBe(102);
 		expect(errorOf(channel(all, "ns:é"), insecure)).toBe(107);
 	});
 
-	it("of a private or a limited channel needs the same rights", () => {
+	it("to a private or user-limited channel requires the same permissions", () => {
 		const options = { ...needed, ...allow("Client"), allowUserLimitedChannels: true };
 		expect(errorOf(channel(options, "$ns:a"), user)).toBeNull();
 		expect(errorOf(channel(options, "ns:a#17"), user)).toBeNull();
@@ -104,7 +104,7 @@ describe("where a backend decides", () => {
 	});
 });
 
-it("history and presence that are switched off are not available, whoever asks", () => {
+it("disabled history and presence are not available to anybody", () => {
 	expect(historyError(channel({ allowHistoryForClient: true }), user)).toBe(108);
 	expect(historyError(channel({}), insecure)).toBe(108);
 	expect(presenceError(channel({ allowPresenceForClient: true }), user)).toBe(108);

@@ -70,7 +70,7 @@ describe("a comparison of tags", () => {
 		expect(matches(filter, tags)).toBe(expected);
 	});
 
-	it("without any tags is one with absent tags", () => {
+	it("of a publication without tags treats every tag as absent", () => {
 		expect([matches(leaf("a", "eq", "b"), null), matches(leaf("a", "neq", "b"), null), matches(leaf("a", "nex"), null)]).toEqual([
 			false,
 			true,
@@ -78,7 +78,7 @@ describe("a comparison of tags", () => {
 		]);
 	});
 
-	it("of numbers is exact, however many digits they have", () => {
+	it("of numbers is exact for any number of digits", () => {
 		expect(matches(leaf("n", "gt", "9007199254740992"), { n: "9007199254740993" })).toBe(true);
 		expect(matches(leaf("n", "gt", "0.1"), { n: "0.1000000000000000001" })).toBe(true);
 		expect(matches(leaf("n", "lt", "0.0000000000000000002"), { n: "0.0000000000000000001" })).toBe(true);
@@ -115,7 +115,7 @@ describe("operations", () => {
 	});
 });
 
-describe("a filter that is not well-formed is refused", () => {
+describe("a malformed filter is refused", () => {
 	const one = leaf("a", "ex");
 	it.each<[FilterNode, RegExp]>([
 		[node({}), /"" is not a filter comparison/],
@@ -138,7 +138,7 @@ describe("a filter that is not well-formed is refused", () => {
 		expect(problem(filter)).toMatch(message);
 	});
 
-	it("or beyond its bounds", () => {
+	it("and so is one that exceeds a limit", () => {
 		const { nodes, depth, bytes } = tagFilterLimits;
 		const wide = (count: number) => group("and", ...Array.from({ length: count - 1 }, () => one));
 		expect([problem(wide(nodes)), problem(wide(nodes + 1))]).toEqual(["none", "the filter has more than 100 nodes"]);
@@ -149,7 +149,7 @@ describe("a filter that is not well-formed is refused", () => {
 	});
 });
 
-it("filters that say the same have the same key", () => {
+it("equivalent filters have the same key", () => {
 	const key = (filter: FilterNode) => compiled(filter).key;
 	expect(key(leaf("a", "in", ["x", "y"]))).toBe(key(leaf("a", "in", ["y", "x"])));
 	expect(key(leaf("a", "eq", "x"))).not.toBe(key(leaf("a", "eq", "y")));

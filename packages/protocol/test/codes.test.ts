@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { DisconnectCode, disconnects, ErrorCode, isTerminal, replyErrors, UnsubscribeCode, unsubscribes } from "../src/index.ts";
 
 describe("the codes", () => {
-	it("of disconnects from 3500 on are terminal, and no other", () => {
+	it("of disconnects are terminal from 3500 on, and only those", () => {
 		const terminal = Object.values(DisconnectCode).filter(isTerminal);
 		expect(terminal).toEqual([3500, 3501, 3502, 3503, 3504, 3505, 3506, 3507, 3508, 3509]);
 		expect([3499, 3500, 3999, 4000, 4499, 4500, 4999, 5000].map(isTerminal)).toEqual([false, true, true, false, false, true, true, false]);
 	});
 
-	it("of errors that may pass are 100, 111 and 113", () => {
+	it("of temporary errors are 100, 111 and 113", () => {
 		const temporary = Object.values(ErrorCode).filter((code) => replyErrors[code].temporary);
 		expect(temporary).toEqual([100, 111, 113]);
 		expect(Object.values(ErrorCode)).toEqual(Array.from({ length: 14 }, (_, index) => 100 + index));

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { EncodedPublications, jsonCodec, type Publication, protobufCodec } from "../src/index.ts";
 
-describe("publications that are encoded already", () => {
-	it.each([jsonCodec, protobufCodec])("are the same in a subscribe reply as others, at any place among them: $name", (codec) => {
+describe("already encoded publications", () => {
+	it.each([jsonCodec, protobufCodec])("give the same subscribe reply as others, at any position: $name", (codec) => {
 		const all: Publication[] = Array.from({ length: 6 }, (_, n) => ({ data: Buffer.from(`{"n":${n}}`), offset: n * 300 }));
 		const reply = (publications: readonly Publication[]) =>
 			codec.encodeReply({ id: 2, subscribe: { recovered: true, offset: 7, epoch: "e", publications } });
@@ -23,7 +23,7 @@ describe("publications that are encoded already", () => {
 });
 
 describe("a large message", () => {
-	it("whose memory was given back is used for the next one; one that was not is not touched", () => {
+	it("lends its memory to the next one if it was released, and is not touched otherwise", () => {
 		const encode = (letter: string) => jsonCodec.encodeReply({ id: 2, rpc: { data: Buffer.from(`"${letter.repeat(1_500_000)}"`) } });
 		const letters = (message: Uint8Array) => new Set(Buffer.from(message.subarray(50, 1_400_000)).toString());
 		const [kept, given] = [encode("a"), encode("b")];

@@ -28,13 +28,13 @@ describe("a fossil delta", () => {
 		expect(check(order("67012.25", 1), order("67112.26", 22))).toBeLessThan(60);
 	});
 
-	it("finds what has moved", () => {
+	it("finds text that has moved", () => {
 		const [a, b] = ["the first half of it, which is quite long. ", "and the second half of it, also not short. "];
 		expect(check(bytes(a + b), bytes(b + a))).toBeLessThan(40);
 		expect(check(bytes(a), bytes(b + a + b))).toBeLessThan(b.length * 2 + 30);
 	});
 
-	it("is none when it would not be shorter", () => {
+	it("is not created when it would not be shorter", () => {
 		expect(fossilDelta(bytes("abc"), bytes("xyz"))).toBeNull();
 		expect(fossilDelta(bytes(""), bytes(""))).toBeNull();
 		expect(fossilDelta(bytes("x".repeat(100)), bytes(""))).toBeNull();
@@ -52,7 +52,7 @@ describe("a fossil delta", () => {
 			expect(check(bytes(around + old + around), bytes(around + now + around))).toBeLessThan(40);
 	});
 
-	it("is what the client applies, for any bytes with something in common", () => {
+	it("is applied correctly by the client, for any bytes with something in common", () => {
 		const piece = fc.oneof(
 			fc.uint8Array({ maxLength: 40 }),
 			fc.string({ unit: "grapheme", maxLength: 20 }).map(bytes),
@@ -69,7 +69,7 @@ describe("a fossil delta", () => {
 		);
 	});
 
-	it("takes long values", () => {
+	it("supports long values", () => {
 		const source = Buffer.from(Array.from({ length: 70_000 }, (_, index) => (index * 7919) % 251));
 		const target = Buffer.concat([source.subarray(30_000), bytes("in between"), source.subarray(0, 25_000)]);
 		expect(check(source, target)).toBeLessThan(1000);

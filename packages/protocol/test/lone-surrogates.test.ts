@@ -18,7 +18,7 @@ describe("lone surrogates, which JSON can escape and UTF-8 cannot hold", () => {
 		}
 	});
 
-	it.each(alone)("%s in data passes through byte by byte, also in a publication and quoted for deltas", (escaped) => {
+	it.each(alone)("%s in data passes through unchanged, also in a publication and as a string for deltas", (escaped) => {
 		const data = `{"text":"${escaped}"}`;
 		const { commands: read } = commands(`{"id":1,"publish":{"channel":"c","data":${data}}}`);
 		const payload = (read[0] as unknown as { request: { data: Uint8Array } }).request.data;
@@ -28,14 +28,14 @@ describe("lone surrogates, which JSON can escape and UTF-8 cannot hold", () => {
 		expect(JSON.parse(Buffer.from(quoteJson(payload)).toString())).toBe(data);
 	});
 
-	it("as bytes, which UTF-8 does not allow, are a bad request", () => {
+	it("as raw bytes, which UTF-8 does not allow, are a bad request", () => {
 		const frame = Buffer.concat([Buffer.from('{"id":1,"subscribe":{"channel":"'), Buffer.from([0xed, 0xa0, 0x80]), Buffer.from('"}}')]);
 		const { commands: read, error } = jsonCodec.decodeCommands(frame);
 		expect(read).toEqual([]);
 		expect(error).not.toBeNull();
 	});
 
-	it("in what the server says itself are escaped", () => {
+	it("in the server's own texts are escaped", () => {
 		const reply = Buffer.from(jsonCodec.encodeReply({ id: 1, error: { code: 100, message: "\ud800" } })).toString();
 		expect(reply).toBe('{"id":1,"error":{"code":100,"message":"\\ud800"}}');
 		expect(Buffer.from(protobufCodec.encodeReply({ id: 1, error: { code: 100, message: "\ud800" } })).includes(Buffer.from("\ufffd"))).toBe(

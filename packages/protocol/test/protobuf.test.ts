@@ -37,7 +37,7 @@ describe("our Protobuf and that of npm centrifuge agree", () => {
 		fc.assert(fc.property(messageOf(erased(type)).filter(lossless), agree), { numRuns: stressed(15) });
 	});
 
-	it("on requests that stand alone", () => {
+	it("on bare requests", () => {
 		fc.assert(
 			fc.property(messageOf(emulationRequest), messageOf(connectRequest).filter(lossless), (emulation, connect) => {
 				expect(
@@ -71,7 +71,7 @@ function bodyOf(delimited: Uint8Array): Uint8Array {
 describe("a Protobuf frame", () => {
 	const methods = (frame: Uint8Array) => protobufCodec.decodeCommands(frame).commands.map(({ method }) => method);
 
-	it("holds commands one behind the other; 0x00 is a pong, and our ping", () => {
+	it("contains commands one after the other; 0x00 is a pong, and our ping", () => {
 		const frame = referenceCodec.encodeCommands([
 			{ id: 1, connect: {} },
 			{},
@@ -87,14 +87,14 @@ describe("a Protobuf frame", () => {
 		expect(referenceCodec.decodeReplies(both)).toHaveLength(2);
 	});
 
-	it("carries payloads as views of it", () => {
+	it("gives payloads as views of the frame", () => {
 		const frame = referenceCodec.encodeCommands([{ id: 1, publish: { channel: "c", data: hex("00 ff 0a") } }]);
 		const { request } = protobufCodec.decodeCommands(frame).commands[0] as Extract<Command, { method: "publish" }>;
 		expect(new Uint8Array(request.data)).toEqual(hex("00 ff 0a"));
 		expect(request.data.buffer).toBe(frame.buffer);
 	});
 
-	it("may hold fields that are not known, of any type, and fields twice", () => {
+	it("may contain unknown fields of any type, and repeated fields", () => {
 		// 100 as varint, 101 as 64 bits, 102 as bytes, 103 as 32 bits, 104 as a group; id 1, then id 2.
 		const fields = "a006 01 a906 0102030405060708 b206 02 6162 bd06 01020304 c306 08 01 c406 08 01 08 02";
 		expect(decodeProtobufMessage(commandMessage, hex(fields)).id).toBe(2);
@@ -121,13 +121,13 @@ describe("a Protobuf frame", () => {
 		expect(error!.message).toBe(message);
 	});
 
-	it("keeps the commands before a fault", () => {
+	it("keeps the commands before an error", () => {
 		const { commands, error } = protobufCodec.decodeCommands(hex("04 08 01 2200 05"));
 		expect(commands.map(({ id, method }) => [id, method])).toEqual([[1, "connect"]]);
 		expect(error).toBeInstanceOf(ProtocolError);
 	});
 
-	it("does not disturb the next when one cannot be encoded", () => {
+	it("is not affected by one before it that could not be encoded", () => {
 		expect(() => protobufCodec.encodeReply({ id: 1, connect: { ttl: -1.5 } })).toThrow();
 		expect(protobufCodec.encodeReply({ id: 1 })).toEqual(hex("02 08 01"));
 		const large = new Uint8Array(3_000_000).fill(7);
@@ -145,7 +145,7 @@ describe("damaged Protobuf frames", () => {
 		[{ id: 8, history: { channel: "c", limit: -1, since: { offset: 3, epoch: "x7" } } }, { send: { data: hex("00") } }, {}],
 	].map((commands) => new Uint8Array(referenceCodec.encodeCommands(commands)));
 
-	it("are read or refused: nothing else is thrown, nothing outside is read", () => {
+	it("are decoded or refused: no other error is thrown, and nothing beyond the frame is read", () => {
 		fc.assert(
 			fc.property(damage(frames), (frame) => {
 				const memory = new Uint8Array(Buffer.concat([frame, Buffer.alloc(300, 1)]));

@@ -41,11 +41,11 @@ describe.each([jsonCodec, protobufCodec])("the encoder of one channel's publicat
 		for (const channel of ["chat:42", 'quote" and é', "", "n".repeat(255)]) check(channel, pub);
 	});
 
-	it("writes what the general one writes, whatever the publication", () => {
+	it("writes what the general encoder writes, for any publication", () => {
 		fc.assert(fc.property(fc.string({ unit: "binary" }), messageOf(publication), check), { numRuns: stressed(50) });
 	});
 
-	it("gives every message separate bytes, which no later message changes", () => {
+	it("gives every message its own bytes, which later messages do not change", () => {
 		const encoder = codec.publications("c");
 		const first = encoder.encode({ data, offset: 1 });
 		const before = text(first);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { jsonCodec, protobufCodec } from "../src/codec.ts";
 
-it("a reply that was encoded without an id gets one: the same bytes as with it from the start", () => {
+it("adding an id to an encoded reply gives the same bytes as encoding it with the id", () => {
 	const user = fc.string({ maxLength: 300 });
 	fc.assert(
 		fc.property(fc.integer({ min: 1, max: 2 ** 32 - 1 }), fc.array(user, { maxLength: 5 }), (id, users) => {

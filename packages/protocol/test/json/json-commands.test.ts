@@ -22,7 +22,7 @@ const problem = (frame: string | Uint8Array): string => {
 };
 
 describe("JSON commands", () => {
-	it("are read with every field, whatever the order of the keys", () => {
+	it("are decoded with every field, in any order of keys", () => {
 		const command = one(
 			'{"subscribe":{"flag":3,"channel":"chat:42","recover":true,"epoch":"x7","offset":14,"token":"t","data":{"a":[1, 2]},' +
 				'"positioned":true,"recoverable":true,"join_leave":true,"delta":"fossil",' +
@@ -56,7 +56,7 @@ describe("JSON commands", () => {
 		});
 	});
 
-	it("are read with the subscriptions and headers of a connect, names of which are only names", () => {
+	it("are decoded with the subscriptions and headers of a connect, whatever their names", () => {
 		const { request } = one(
 			'{"connect":{"subs":{"__proto__":{"recover":true}},"headers":{"constructor":"x"},"data":null},"id":1}',
 		) as Extract<Command, { method: "connect" }>;
@@ -86,7 +86,7 @@ describe("JSON commands", () => {
 		expect(one(frame).method).toBe(method);
 	});
 
-	it("come several in a frame, one in a line; those before a fault are there", () => {
+	it("may be several in a frame, one per line; those before an error are returned", () => {
 		const { commands, error } = decode('{"connect":{},"id":1}\n{"subscribe":{"channel":"a"},"id":2}\r\n{"id":');
 		expect(commands.map(({ id, method }) => [id, method])).toEqual([
 			[1, "connect"],
@@ -130,7 +130,7 @@ describe("JSON commands", () => {
 		expect(problem(frame)).toBe(message);
 	});
 
-	it("may nest filters 30 deep, no deeper; a payload as deep as it is long", () => {
+	it("may nest filters 30 levels deep and no deeper, and payloads to any depth", () => {
 		const filter = (depth: number) => `{"id":1,"subscribe":{"tf":${'{"nodes":['.repeat(depth)}${"]}".repeat(depth)}}}`;
 		expect(decode(filter(30)).error).toBeNull();
 		expect(problem(filter(31))).toBe("messages are nested deeper than 32");
@@ -208,7 +208,7 @@ function hasKeyTwice(written: string): boolean {
 }
 
 describe("our decoder and JSON.parse agree", () => {
-	it("on what a command says, and on what is none", () => {
+	it("on the contents of commands, and on what is not a command", () => {
 		fc.assert(
 			fc.property(fc.oneof(text, likely), (written) => {
 				const { commands, error } = decode(written);

@@ -11,7 +11,7 @@ const frames = [
 ].map((frame) => Buffer.from(frame));
 
 describe("damaged JSON frames", () => {
-	it("are read or refused: nothing else is thrown, nothing outside is read", () => {
+	it("are decoded or refused: no other error is thrown, and nothing beyond the frame is read", () => {
 		fc.assert(
 			fc.property(damage(frames), (frame) => {
 				// Behind the frame lies what would complete it.

@@ -83,12 +83,12 @@ describe("JSON replies", () => {
 		if (message.push) expect(push(message.push), "bare").toBe(expected.slice('{"push":'.length, -1));
 	});
 
-	it("carry payloads byte for byte, but in one line", () => {
+	it("carry payloads byte for byte, but on one line", () => {
 		const payload = '{\r\n\t"n": 1.10,\n\t"text": "a\\nb  é"\n}';
 		expect(reply({ id: 1, rpc: { data: bytes(payload) } })).toBe('{"id":1,"rpc":{"data":{\t"n": 1.10,\t"text": "a\\nb  é"}}}');
 	});
 
-	it("are not disturbed by one that could not be encoded, nor by a large one", () => {
+	it("are not affected by a reply that could not be encoded, nor by a large one", () => {
 		expect(() => reply({ id: 1, connect: { subs: new Map([["a", null as never]]) } })).toThrow(TypeError);
 		const large = `"${"é".repeat(1_000_000)}"`;
 		expect(reply({ id: 1, rpc: { data: bytes(large) } })).toBe(`{"id":1,"rpc":{"data":${large}}}`);
@@ -98,7 +98,7 @@ describe("JSON replies", () => {
 		expect(text(first), "its bytes are its own").toBe('{"id":1}');
 	});
 
-	it("are framed as each transport has them", () => {
+	it("are framed as each transport requires", () => {
 		const messages = [bytes('{"id":1}'), bytes("{}")];
 		expect(text(jsonCodec.webSocketFrame(messages))).toBe('{"id":1}\n{}');
 		expect(jsonCodec.webSocketFrame([messages[0]]), "no copy").toBe(messages[0]);

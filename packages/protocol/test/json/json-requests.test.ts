@@ -19,11 +19,11 @@ describe("bare JSON requests", () => {
 		expect(() => jsonCodec.decodeEmulation(Buffer.from(body))).toThrow(ProtocolError);
 	});
 
-	it("that are no UTF-8 are refused", () => {
+	it("that are not UTF-8 are refused", () => {
 		expect(() => jsonCodec.decodeConnect(Buffer.from('{"token":"\xff"}', "latin1"))).toThrow(ProtocolError);
 	});
 
-	it("text becomes a JSON string for clients that take deltas", () => {
+	it("encode text as a JSON string for clients that take deltas", () => {
 		expect(Buffer.from(quoteJson(Buffer.from('{"é":"\n"}'))).toString()).toBe('"{\\"é\\":\\"\\n\\"}"');
 	});
 });

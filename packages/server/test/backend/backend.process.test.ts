@@ -61,7 +61,7 @@ async function behaving(behave: (socket: Socket) => void, options: Partial<Backe
 const result = (data: unknown) => JSON.stringify({ result: { data } });
 
 describe("a backend", () => {
-	it("gets a POST with JSON and the headers of the list, and what it answers is the result", async () => {
+	it("gets a POST with JSON and the listed headers, and its answer is the result", async () => {
 		let got: { method: string; headers: IncomingHttpHeaders; body: string } | undefined;
 		const backend = await answering((request, response) => {
 			let body = "";
@@ -95,7 +95,7 @@ describe("a backend", () => {
 		expect([backend.counts.replies, backend.running]).toEqual([1, 0]);
 	});
 
-	it("gets a client's meta only if it is to", async () => {
+	it("gets a client's meta only if the option says so", async () => {
 		const bodies: string[] = [];
 		const backend = await answering((request, response) => {
 			request.on("data", (body) => bodies.push(String(body))).on("end", () => response.end("{}"));
@@ -157,7 +157,7 @@ describe("a backend", () => {
 		expect(visits, "requests at the address of the redirect").toBe(0);
 	});
 
-	it("whose reply is one byte too long has failed, before the rest of it has come", async () => {
+	it("whose reply is one byte too long has failed before the rest has arrived", async () => {
 		const { replyBytesMax } = standard;
 		const fits = await answering((_, response) => response.end("x".repeat(replyBytesMax)));
 		expect(await fits.call(call)).toHaveProperty("body.length", replyBytesMax);
@@ -166,7 +166,7 @@ describe("a backend", () => {
 		expect(long.counts.failures.too_large).toBe(1);
 	});
 
-	it("that answers with another status has failed, and keeps its connection; a status may stand for an error", async () => {
+	it("that answers with another status has failed, and keeps its connection; a status may be mapped to an error", async () => {
 		const ports = new Set<number>();
 		const backend = await answering((request, response) => {
 			ports.add(request.socket.remotePort!);
@@ -179,7 +179,7 @@ describe("a backend", () => {
 		expect([backend.counts.failures.status, backend.counts.statuses.get(503), ports.size]).toEqual([2, 2, 1]);
 	});
 
-	it("whose reply is wrong has failed, and nothing of the reply is quoted", async () => {
+	it("whose reply is invalid has failed, and the reply is not quoted", async () => {
 		const backend = await answering((_, response) => response.end('{"result": "secret"}'));
 		const lines: unknown[] = [];
 		const log = { error: (...line: unknown[]) => void lines.push(line) };
@@ -201,7 +201,7 @@ describe("a backend", () => {
 		expect([reply, requests]).toMatchObject([{ error: { code: 107 } }, 0]);
 	});
 
-	it("gets so many calls at once and no more; the others wait in order, and one too many is refused", async () => {
+	it("gets a limited number of calls at once; the others wait in order, and one too many is refused", async () => {
 		const held: { answer: () => void; body: string }[] = [];
 		const backend = await answering(
 			(request, response) => void request.on("data", (body) => held.push({ body: String(body), answer: () => response.end("{}") })),
@@ -233,7 +233,7 @@ describe("a backend", () => {
 		expect([backend.running, backend.waiting]).toEqual([0, 0]);
 	});
 
-	it("is not waited for when the client goes, whether the call runs or waits for a slot; nothing is left behind", async () => {
+	it("is not waited for when the client disconnects, whether the call is running or waiting for a slot; nothing is left behind", async () => {
 		let closed = 0;
 		let open = 0;
 		const backend = await behaving(
@@ -255,7 +255,7 @@ describe("a backend", () => {
 		expect([open, backend.running, backend.waiting, backend.counts.abandoned]).toEqual([1, 0, 0, 3]);
 	});
 
-	it("that closed a connection just before it is used is asked once more, if the call does no harm twice", async () => {
+	it("that closed a connection just before it was used is asked once more, if the call may be repeated", async () => {
 		let connections = 0;
 		const sockets = new Set<Socket>();
 		// Answers the first request of each connection and ends the connection with the second.
@@ -280,7 +280,7 @@ describe("a backend", () => {
 		expect([connections, backend.counts.repeats]).toEqual([3, 1]);
 	});
 
-	it("whose options have changed answers the calls that are pending, and then its connections are closed", async () => {
+	it("whose options have changed answers the pending calls, and then its connections are closed", async () => {
 		let closed = 0;
 		let answer: (() => void) | undefined;
 		const backend = await answering((request, response) => {
@@ -295,7 +295,7 @@ describe("a backend", () => {
 		await expect.poll(() => closed, { message: "connections that are closed" }).toBe(1);
 	});
 
-	it("ends its calls when the shard stops, and takes no more", async () => {
+	it("has its calls cancelled when the shard stops, and gets no more", async () => {
 		let open = 0;
 		const backend = await behaving(() => open++, { concurrency: 1 });
 		const calls = [backend.call(call), backend.call(call)];

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { CallSlots } from "../../src/backend/call-slots.ts";
 
-it("so many calls run, so many wait in their order, and one more is refused", () => {
+it("a limited number of calls run, a limited number wait in order, and one more is refused", () => {
 	const slots = new CallSlots(2, 2);
 	const begun: string[] = [];
 	const calls = ["a", "b", "c", "d", "e"].map((name) => () => void begun.push(name));
@@ -11,7 +11,7 @@ it("so many calls run, so many wait in their order, and one more is refused", ()
 	expect([begun, slots.running, slots.waiting]).toEqual([["a", "b", "c"], 2, 1]);
 });
 
-it("a call that is given up while it waits never begins, and frees its place", () => {
+it("a call that is cancelled while it waits never starts, and frees its slot", () => {
 	const slots = new CallSlots(1, 1);
 	const begun: string[] = [];
 	const [a, b, c] = ["a", "b", "c"].map((name) => () => void begun.push(name)) as [() => void, () => void, () => void];

@@ -95,7 +95,7 @@ export function audienceContract(create: () => AudienceRig): void {
 	const ways = fc.constantFrom("stays", "unsubscribes", "is gone") as fc.Arbitrary<"stays" | "unsubscribes" | "is gone">;
 	const client = fc.record({ own: someChannels, kind: kinds, way: ways });
 
-	it("every client that is meant gets a message once, nobody else gets it, whoever else came and went; counted, and encoded once for each group", () => {
+	it("every addressed client gets a message once and nobody else gets it, whichever clients connect and disconnect; it is counted, and encoded once for each group", () => {
 		fc.assert(
 			fc.property(fc.array(client, { maxLength: 20 }), sets, fc.boolean(), fc.boolean(), (clients, channels, ofAClient, echoes) => {
 				const rig = create();
@@ -171,7 +171,7 @@ export function audienceContract(create: () => AudienceRig): void {
 		expect(other.peer.received()).toEqual(all(["b"]));
 	});
 
-	it.each(["topics", "list"])("a client that comes back after all have left hears again: %s", (kind) => {
+	it.each(["topics", "list"])("a client that subscribes again after all have left gets messages again: %s", (kind) => {
 		const rig = create();
 		const bench = new AudienceBench([rig.provider]);
 		const transport = bench.client();
@@ -184,7 +184,7 @@ export function audienceContract(create: () => AudienceRig): void {
 		expect(transport.peer.received()).toEqual(["one", "two"].flatMap((text) => rig.expected(["a"], { channels: ["a"], text })));
 	});
 
-	it("a client whose opening failed in the middle is counted in, so that forgetting it leaves nothing", () => {
+	it("a client that failed while it was opened is counted, so that forgetting it leaves nothing", () => {
 		const rig = create();
 		const bench = new AudienceBench([rig.provider]);
 		const failed = bench.client();

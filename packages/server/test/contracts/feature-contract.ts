@@ -35,7 +35,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		return { ...rig, features, errors };
 	}
 
-	it("starts, drains with nothing to do at once, and stops", async () => {
+	it("starts, drains at once when it has nothing to do, and stops", async () => {
 		const { features, errors, held } = await started();
 		features.everySecond();
 		const beganMs = performance.now();
@@ -46,7 +46,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		expect(errors).toEqual([]);
 	});
 
-	it("takes new work until it drains, runs until it is stopped, and leaves no timer and no listener behind", async () => {
+	it("accepts new work until it drains, runs until it is stopped, and leaves no timer or listener behind", async () => {
 		// Each log of pino adds some for the exit, and takes them away when it is collected.
 		const names = () => process.eventNames().filter((name) => name !== "exit" && name !== "beforeExit");
 		const listeners = () => names().flatMap((name) => process.listeners(name as NodeJS.Signals));
@@ -76,7 +76,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		expect(other.errors).toEqual([]);
 	});
 
-	it("finishes what it has within the drain's time", async () => {
+	it("finishes accepted work within the drain's deadline", async () => {
 		const { features, work, feature, errors } = await started();
 		await work?.begin();
 		// Done long before that, on a busy machine too.
@@ -88,7 +88,7 @@ export function featureContract(create: () => FeatureRig | Promise<FeatureRig>):
 		expect(errors).toEqual([]);
 	});
 
-	it("gives up when the time is over, and says what was cut off", async () => {
+	it("gives up at the deadline, and says what was cut off", async () => {
 		const { features, work, feature, held, errors } = await started();
 		await work?.begin();
 		const beganMs = performance.now();

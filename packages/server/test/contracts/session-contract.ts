@@ -32,7 +32,7 @@ export function sessionContract(create: () => SessionRig): void {
 		return { rig, topics, session, transport, peer: transport.peer };
 	}
 
-	it("counts from its opening, and listens to something; frames are acted on", () => {
+	it("counts from when it is opened, has subscriptions, and handles frames", () => {
 		const { rig, transport, peer } = opened();
 		expect(rig.sessions.count).toBe(1);
 		expect(transport.topics.length).toBeGreaterThan(0);
@@ -40,7 +40,7 @@ export function sessionContract(create: () => SessionRig): void {
 		expect(rig.handled()).toBe(1);
 	});
 
-	it("is closed in good order: it hears nothing, then the client is told the code, and nothing of it is kept", async () => {
+	it("is closed cleanly: it gets nothing more, the client is told the code, and nothing of it is kept", async () => {
 		const { rig, session, transport, peer } = opened();
 		session.close(CloseCode.policyViolation);
 		expect(transport.topics).toEqual([]);
@@ -50,7 +50,7 @@ export function sessionContract(create: () => SessionRig): void {
 		session.close(CloseCode.goingAway);
 	});
 
-	it("is told the code when there is room for it; until then it hears nothing and is not heard", async () => {
+	it("is told the code when there is room for it; until then it gets nothing, and its frames are ignored", async () => {
 		const { rig, session, transport, peer } = opened();
 		const told = session.closeFrame(CloseCode.goingAway);
 		peer.pause();

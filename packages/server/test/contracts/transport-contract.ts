@@ -97,7 +97,7 @@ export function transportContract<T extends Transport, P extends Peer>(start: ()
 		}
 	}
 
-	it("takes whole messages, text and bytes, in order; the bytes may be reused at once", async () => {
+	it("sends whole messages, text and bytes, in order; the bytes may be reused at once", async () => {
 		const { session, peer } = await connected();
 		const bytes = Buffer.from("first");
 		session.transport.send(bytes, true);
@@ -111,7 +111,7 @@ export function transportContract<T extends Transport, P extends Peer>(start: ()
 		expect(session.heard).toEqual(["opened"]);
 	});
 
-	it("says what waits when the peer does not read, drops what is too much, and tells when there is room again: no byte is missing", async () => {
+	it("reports what waits when the peer does not read, drops what exceeds the limit, and reports when there is room again; no byte is missing", async () => {
 		const { session, peer } = await connected();
 		peer.pause();
 		const taken = fill(session);
@@ -129,7 +129,7 @@ export function transportContract<T extends Transport, P extends Peer>(start: ()
 		expect(peer.received()).toEqual([...Array.from({ length: taken }, (_, count) => numbered(count)), "after"]);
 	});
 
-	it("knows the address at the other end while it is open, also when it is full", async () => {
+	it("knows the peer's address while it is open, also when it is full", async () => {
 		const { session, peer } = await connected();
 		expect(session.address()).toBe("127.0.0.1");
 		peer.pause();
@@ -137,7 +137,7 @@ export function transportContract<T extends Transport, P extends Peer>(start: ()
 		expect(session.address()).toBe("127.0.0.1");
 	});
 
-	it("ends with code and reason, after what waits; the session is told once, before end returns", async () => {
+	it("ends with code and reason, after the waiting messages; the session is told once, before end returns", async () => {
 		const { session, peer } = await connected();
 		session.transport.send("last", false);
 		session.transport.end(3008, "slow");
@@ -147,7 +147,7 @@ export function transportContract<T extends Transport, P extends Peer>(start: ()
 		expect(session.heard).toEqual(["opened", "closed 3008"]);
 	});
 
-	it("is cut by close: no code, and what waits is lost", async () => {
+	it("is cut by close: no code, and waiting messages are lost", async () => {
 		const { session, peer } = await connected();
 		peer.pause();
 		const taken = fill(session);
@@ -159,7 +159,7 @@ export function transportContract<T extends Transport, P extends Peer>(start: ()
 		expect(peer.received().length).toBeLessThan(taken);
 	});
 
-	it("tells of the peer's leaving, with its code", async () => {
+	it("reports the peer's close with its code", async () => {
 		const { session, peer } = await connected();
 		peer.leave(4321);
 		await waitFor(() => session.heard.length === 2, { deadlineMs, what: "the end" });
@@ -212,7 +212,7 @@ export function topicsContract(start: () => Promise<TopicRig>): void {
 	}
 	const says = (topic: string, text: string) => rig.publish(topic, Buffer.from(text), false);
 
-	it("hears the topics that it has subscribed to, and no longer those that it has left", async () => {
+	it("gets the topics that it has subscribed to, and no longer those that it has left", async () => {
 		rig = await start();
 		const { session, peer } = await connected();
 		session.transport.subscribe("a");

@@ -68,8 +68,8 @@ function setup(heldBytesMax = 100_000, clientBytesMax = heldBytesMax) {
 	return { clock, router, history, row, held, plain, logged, lock, free, fail, send };
 }
 
-describe("messages on the way of their channels", () => {
-	it("go into the log of a channel that keeps a history, which gives them a position, else onto the bus", () => {
+describe("messages, routed by their channels,", () => {
+	it("go into the log of a channel with history, which gives them a position, and onto the bus otherwise", () => {
 		const { router, plain, logged, send, row } = setup();
 		expect(send(["kept"], "a", 5)).toEqual({ outcome: "taken", position: { offset: 1, epoch: expect.any(String) } });
 		expect(send(["other"], "b")).toBe(publishTaken);
@@ -79,14 +79,14 @@ describe("messages on the way of their channels", () => {
 		expect(row.get("messagesIn")).toBe(1);
 	});
 
-	it("to several channels become one for each that keeps a history, and one for the others", async () => {
+	it("to several channels become one for each with history, and one for the others", async () => {
 		const { plain, logged, send } = setup();
 		expect(await send(["a", "kept1", "b", "kept2"], "x", 2)).toBe(publishTaken);
 		expect(plain).toEqual(["2 a,b x"]);
 		expect(logged()).toEqual(["2/7 x", "2/7 x"]);
 	});
 
-	it("to several channels of which one keeps a history have its position", async () => {
+	it("to several channels, one of them with history, have its position", async () => {
 		const { send } = setup();
 		await send(["kept"], "before");
 		expect(await send(["a", "kept", "b"], "x")).toEqual({ outcome: "taken", position: { offset: 2, epoch: expect.any(String) } });
@@ -101,7 +101,7 @@ describe("messages on the way of their channels", () => {
 });
 
 describe("a message with an idempotency key", () => {
-	it("goes into its log once, and its repetitions get the position of the first", async () => {
+	it("goes into its log once, and repeated ones get the position of the first", async () => {
 		const { send, logged, row, lock, free, history } = setup();
 		const first = send(["kept"], "a", 0, { idempotencyKey: "k" });
 		expect(first).toMatchObject({ outcome: "taken", position: { offset: 1 } });
@@ -116,7 +116,7 @@ describe("a message with an idempotency key", () => {
 		expect(row.get("messagesIn")).toBe(3);
 	});
 
-	it("goes onto the bus once when the channel keeps nothing; what was refused is not remembered", async () => {
+	it("goes onto the bus once when the channel has no history; a refused one is not remembered", async () => {
 		const { send, plain, fail, lock, free, history } = setup();
 		fail();
 		expect(send(["other"], "a", 0, { idempotencyKey: "k" })).toBe(publishFull);
@@ -131,7 +131,7 @@ describe("a message with an idempotency key", () => {
 		expect(plain).toEqual(["0 other a", "0 other b", "0 third d"]);
 	});
 
-	it("goes to one channel", () => {
+	it("may have only one channel", () => {
 		const { send } = setup();
 		for (const names of [[], ["kept", "other"]])
 			expect(send(names, "a", 0, { idempotencyKey: "k" })).toMatchObject({
@@ -142,7 +142,7 @@ describe("a message with an idempotency key", () => {
 });
 
 describe("messages for a log that another process holds", () => {
-	it("wait for it, in order, and are answered when they are in it", async () => {
+	it("wait for it in order, and are answered when they have been appended", async () => {
 		const { lock, free, send, held, history, logged } = setup();
 		lock();
 		const results = ["a", "b", "c"].map((text) => send(["kept"], text));
@@ -159,7 +159,7 @@ describe("messages for a log that another process holds", () => {
 		expect(held.count).toBe(0);
 	});
 
-	it("are refused when too much waits", async () => {
+	it("are refused when too many bytes wait", async () => {
 		const { lock, send, row } = setup(1000);
 		lock();
 		void send(["kept"], "x".repeat(500));
@@ -183,7 +183,7 @@ describe("messages for a log that another process holds", () => {
 		expect([held.count, row.get("backpressured")]).toEqual([0, 2]);
 	});
 
-	it("of one client of the protocol do not take the room of another one", async () => {
+	it("of one client of the protocol do not take another one's share", async () => {
 		const { lock, free, router, history } = setup(2000, 1000);
 		lock();
 		const publish = (holder: object, text: string) =>

@@ -25,7 +25,7 @@ function setup(values: Partial<Config>) {
 
 const namespace = (name: string, more: object) => ({ ...plain, name, ...more });
 
-describe("what channels do not take", () => {
+describe("publications that channels do not accept", () => {
 	it.each([
 		["json", '{"a":1}', "taken"],
 		["json", " [1] ", "taken"],
@@ -56,7 +56,7 @@ describe("what channels do not take", () => {
 		expect(passed.length).toBe(outcome === "taken" ? 4 : 0);
 	});
 
-	it("can be said for all channels, and otherwise for those of a namespace", () => {
+	it("can be configured for all channels, and differently for those of a namespace", () => {
 		const { outcomes } = setup({
 			channelPublicationDataFormat: "json",
 			channelNamespaces: [namespace("json", {}), namespace("bytes", { publicationDataFormat: "binary" })],
@@ -68,7 +68,7 @@ describe("what channels do not take", () => {
 		]);
 	});
 
-	it("to everybody, and in channels of no namespace, everything goes", () => {
+	it("without a channel, and in channels without a namespace, everything is accepted", () => {
 		const { outcomes } = setup({ channelNamespaces: [namespace("json", { publicationDataFormat: "json" })] });
 		expect([outcomes([], "x"), outcomes(["c"], "x"), outcomes(["other:c"], "x")]).toEqual(Array(3).fill(["taken", "taken"]));
 	});

@@ -47,7 +47,7 @@ function setup() {
 }
 
 describe("the fan-out", () => {
-	it("delivers a publication for all and for this shard, not one for another", () => {
+	it("delivers publications for all shards and for this one, not those for another", () => {
 		const { published, deliver, row } = setup();
 		deliver("all", RecordType.publication, null);
 		deliver("ours", RecordType.publication, 2);
@@ -63,7 +63,7 @@ describe("the fan-out", () => {
 		expect(published).toEqual(["payload"]);
 	});
 
-	it("passes over and counts what it does not know: no client gets it", () => {
+	it("skips and counts unknown records: no client gets them", () => {
 		const { published, deliver, row } = setup();
 		for (const type of [...Object.values(RecordType).filter((type) => type !== RecordType.publication), 0, 99, 255])
 			deliver("not for clients", type, null);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FlushPolicy } from "../../src/delivery/flush-policy.ts";
 
 describe("the flush policy", () => {
-	it("adds no delay to the first message, nor to any that comes after the pause is over", () => {
+	it("adds no delay to the first message, nor to any that arrives after the pause", () => {
 		const policy = new FlushPolicy({ pauseMsMax: 10, pauseRatio: 1 });
 		expect(policy.waitMs(1000)).toBe(0);
 		policy.flushed(1000, 1006);
@@ -25,7 +25,7 @@ describe("the flush policy", () => {
 		expect(policy.waitMs(500)).toBe(10);
 	});
 
-	it("does not pause for less than a timer can wait", () => {
+	it("does not pause for less than the resolution of a timer", () => {
 		const policy = new FlushPolicy({ pauseMsMax: 10, pauseRatio: 1 });
 		policy.flushed(1000, 1000.8);
 		expect(policy.waitMs(1000.8)).toBe(0);
@@ -33,7 +33,7 @@ describe("the flush policy", () => {
 		expect(policy.waitMs(2005.5)).toBe(0);
 	});
 
-	it("shortens a pause that lets the rings fill up, as far as it must, and tries longer ones again by steps", () => {
+	it("shortens a pause that lets the rings fill up as far as necessary, and lengthens it again in steps", () => {
 		const policy = new FlushPolicy({ pauseMsMax: 10, pauseRatio: 1 });
 		// The rings fill by a tenth each millisecond: a quarter is full after 2.5.
 		const pauses = Array.from({ length: 12 }, () => {

@@ -135,7 +135,7 @@ describe("the flush engine", () => {
 		expect(loop.timers).toBe(0);
 	});
 
-	it("merges what comes while it pauses, and pauses about as long as a flush takes", () => {
+	it("merges messages that arrive while it pauses, and pauses about as long as a flush takes", () => {
 		const { loop, publish, delivered, atMs, row } = setup({ flushTakesMs: 4 });
 		publish("first");
 		loop.settle();
@@ -174,7 +174,7 @@ describe("the flush engine", () => {
 		expect(loop.turns - turnsBefore).toBeGreaterThanOrEqual(4);
 	});
 
-	it("ends a turn after so many bytes, so that they are written before there are more", () => {
+	it("ends a turn after a limited number of bytes, so that they are written before the next ones", () => {
 		const { loop, put, engine, delivered, turns } = setup({ turnBytesMax: 10_000 });
 		for (let count = 0; count < 30; count++) put("x".repeat(1500));
 		engine.committed();
@@ -191,7 +191,7 @@ describe("the flush engine", () => {
 		expect(turns.filter((count) => count > 0)).toEqual([4, 4, 4]);
 	});
 
-	it("waits while clients have to read: takes nothing out of the rings, but wakes the others and does what is due each turn", () => {
+	it("waits while clients are behind: reads nothing from the rings, but wakes the others and does what is due each turn", () => {
 		const backlogs: number[] = [];
 		let waits = true;
 		const { loop, publish, delivered, published, row, turns, rings } = setup({
@@ -214,7 +214,7 @@ describe("the flush engine", () => {
 		expect(row.get("flushMs")).toBeLessThan(2);
 	});
 
-	it("hears the other members' records when they ring, and rings them once per turn for all it published", () => {
+	it("reads the other members' records when they ring, and rings them once per turn for everything it published", () => {
 		const { loop, put, other, delivered, publish, rings } = setup();
 		put("from the other", other);
 		other.ringWaiters();
@@ -228,7 +228,7 @@ describe("the flush engine", () => {
 		});
 	});
 
-	it("rings the others at once, though its own flush waits", () => {
+	it("rings the others at once, even while its own flush waits", () => {
 		const { loop, publish, rings } = setup({ flushTakesMs: 8 });
 		publish("first");
 		loop.settle();
@@ -266,7 +266,7 @@ describe("the flush engine", () => {
 		expect(delivered.at(-1)).toBe("next");
 	});
 
-	it("drains other sources in the same turns, and asks all of them before it sleeps", () => {
+	it("reads other sources in the same turns, and checks all of them before it sleeps", () => {
 		const { loop, engine, delivered } = setup({ batch: 3 });
 		const waiting = ["x", "y", "z", "last"];
 		let slept = 0;
@@ -301,7 +301,7 @@ describe("the flush engine", () => {
 		expect(waiting).toHaveLength(1);
 	});
 
-	it("counts what a source holds as something that clients have to read", () => {
+	it("counts the contents of a source as something that clients have to read", () => {
 		const backlogs: number[] = [];
 		const { loop, engine } = setup({ mustWait: (backlogBytes) => backlogs.push(backlogBytes) < 0 });
 		loop.settle();
@@ -311,7 +311,7 @@ describe("the flush engine", () => {
 		expect(backlogs.at(-1)).toBeGreaterThan(0);
 	});
 
-	it("does not pause while a source is full: its writer would stand still meanwhile", () => {
+	it("does not pause while a source is full: its writer would be blocked meanwhile", () => {
 		const { loop, engine, publish, row } = setup({ flushTakesMs: 4 });
 		let fill = 1;
 		engine.addSource({ read: () => 0, hasRecords: () => false, fill: () => fill, sleep: () => true });
@@ -325,7 +325,7 @@ describe("the flush engine", () => {
 		expect(row.get("flushIntervalMs")).toBeGreaterThan(0);
 	});
 
-	it("lets no ring starve another: a source is drained though the bus alone could fill every turn", () => {
+	it("lets no ring starve another: a source is read even when the bus alone could fill every turn", () => {
 		const { loop, engine, put, delivered } = setup({ batch: 4 });
 		let waiting = 3;
 		engine.addSource({
@@ -349,7 +349,7 @@ describe("the flush engine", () => {
 		expect(delivered.filter((text) => text === "bus").length).toBeGreaterThan(8);
 	});
 
-	it("tries held messages again about every millisecond, since nobody rings when there is room", () => {
+	it("retries held messages about every millisecond, since nobody rings when there is space", () => {
 		let holds = true;
 		const { loop, turns, publish } = setup({ holds: () => holds });
 		publish("a");
@@ -365,7 +365,7 @@ describe("the flush engine", () => {
 		expect(turns.length).toBe(after);
 	});
 
-	it("says when what was there has been delivered, though more keeps coming", async () => {
+	it("says when everything present has been delivered, even while more keeps arriving", async () => {
 		const { loop, engine, publish, delivered } = setup({ flushTakesMs: 5 });
 		await engine.whenEmpty();
 		publish("a");
@@ -389,7 +389,7 @@ describe("the flush engine", () => {
 		expect(delivered[1]).toBe("b");
 	});
 
-	it("does nothing any more once stopped", async () => {
+	it("does nothing once it has stopped", async () => {
 		const { loop, engine, publish, delivered } = setup();
 		publish("a");
 		const waiting = engine.whenEmpty();
@@ -416,7 +416,7 @@ describe("the flush engine", () => {
 			expect([turnsFor(() => true), turnsFor(() => false)]).toEqual([3, 2]);
 		});
 
-		it("begins the next flush at once: a pause would save no write", () => {
+		it("starts the next flush at once: a pause would save no write", () => {
 			for (const [hasPublished, timers] of [
 				[true, 1],
 				[false, 0],
@@ -445,7 +445,7 @@ describe("the flush engine", () => {
 			});
 		});
 
-		it("gives the loop a turn between two looks, however much comes meanwhile", () => {
+		it("gives the loop a turn between two checks, however much arrives meanwhile", () => {
 			let more = () => {};
 			const { loop, publish, put, delivered, other, engine } = setup({
 				hasPublished: () => {
@@ -473,7 +473,7 @@ describe("the flush engine", () => {
 			expect(delivered.at(-1)).toBe("last");
 		});
 
-		it("tells the waiting ones that the rings are empty, and tries held messages again", async () => {
+		it("tells those who wait that the rings are empty, and retries held messages", async () => {
 			let holds = true;
 			const { loop, publish, engine } = setup({ hasPublished: () => false, holds: () => holds });
 			publish("a");

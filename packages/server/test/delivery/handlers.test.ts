@@ -46,7 +46,7 @@ describe("handlers", () => {
 			return waits;
 		};
 
-	it.each(["text", "binary"] as const)("a payload that is no Uint8Array costs the message, of kind %s", (kind) => {
+	it.each(["text", "binary"] as const)("a payload that is not a Uint8Array loses the message, of kind %s", (kind) => {
 		const { handlers, errors, published } = setup();
 		handlers.use((context, next) => {
 			context.payload = "text" as unknown as Uint8Array;
@@ -101,7 +101,7 @@ describe("handlers", () => {
 		expect([published, errors]).toEqual([[], [expect.stringContaining(problem)]]);
 	});
 
-	it("the last handler sees no message that is not to go out", () => {
+	it("the last handler sees no message that will not be published", () => {
 		const { handlers, take } = setup();
 		let seen = 0;
 		handlers.setLast(() => seen++);
@@ -112,7 +112,7 @@ describe("handlers", () => {
 		expect([take("x"), seen]).toEqual([{ outcome: "failed" }, 0]);
 	});
 
-	it("a payload that is no Uint8Array costs the message of a handler that waits as well", async () => {
+	it("a payload that is not a Uint8Array loses the message of an asynchronous handler as well", async () => {
 		const { handlers, take, published, errors } = setup();
 		handlers.use((message, next) => {
 			message.payload = "text" as unknown as Uint8Array;
@@ -122,7 +122,7 @@ describe("handlers", () => {
 		expect([published, errors]).toEqual([[], ["a handler put a string into payload; it must be a Uint8Array"]]);
 	});
 
-	it("a context that cannot be changed costs the message of a handler that waits and fails, nothing more", async () => {
+	it("a frozen context loses the message of an asynchronous handler that fails, and nothing else", async () => {
 		const { handlers, take, errors } = setup();
 		handlers.use((message) => {
 			Object.freeze(message);
@@ -133,7 +133,7 @@ describe("handlers", () => {
 		await turn();
 	});
 
-	it("are nested in the order in which they were added; the last sees what they let through", () => {
+	it("are nested in the order in which they were added; the last one sees what the others let through", () => {
 		const { handlers, take, published } = setup();
 		const seen: string[] = [];
 		expect(handlers.isEmpty).toBe(true);
@@ -146,7 +146,7 @@ describe("handlers", () => {
 		expect(published).toEqual(["x"]);
 	});
 
-	it("are nested as well when some of them wait", async () => {
+	it("are nested as well when some of them are asynchronous", async () => {
 		const { handlers, take, published } = setup();
 		const seen: string[] = [];
 		handlers.use(tracing(seen, "outer"));
@@ -160,7 +160,7 @@ describe("handlers", () => {
 		expect(seen).toEqual([...before, "middle after", "last", "inner after", "outer after"]);
 	});
 
-	it("cost no promise and no copy as long as none waits", () => {
+	it("create no promise and no copy while all are synchronous", () => {
 		const { handlers, take } = setup();
 		const given: Uint8Array[] = [];
 		handlers.use(({ payload }, next) => {
@@ -173,7 +173,7 @@ describe("handlers", () => {
 		expect(handlers.waiting).toBe(0);
 	});
 
-	it("have their own bytes when they wait: an async function from the start, others when they look again", async () => {
+	it("own their bytes when they wait: an async function from the start, others when they read again", async () => {
 		const { handlers, take, published } = setup();
 		const seen: string[] = [];
 		const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
@@ -201,7 +201,7 @@ describe("handlers", () => {
 		expect([seen, published, other.published]).toEqual([["first", "second"], ["first"], ["second"]]);
 	});
 
-	it("cannot publish a message twice, nor when their time is over", async () => {
+	it("cannot publish a message twice, nor after their deadline", async () => {
 		const { handlers, take, published, errors, row } = setup();
 		let kept: Next | undefined;
 		handlers.use((_context, next) => {
@@ -240,31 +240,34 @@ describe("handlers", () => {
 		expect([published, errors, row.get("handlerErrors")]).toEqual([["four", "more"], ["three bytes", "three bytes"], 2]);
 	});
 
-	it.each(["before", "after"])("a failure inside that nobody waits for counts when it comes %s the handler outside ends", async (when) => {
-		const { handlers, take, errors, row } = setup();
-		let endOutside = () => {};
-		let failInside = () => {};
-		handlers.use((_context, next) => {
-			void next();
-			return new Promise((resolve) => {
-				endOutside = resolve;
+	it.each(["before", "after"])(
+		"an unawaited failure of an inner handler counts when it happens %s the outer handler ends",
+		async (when) => {
+			const { handlers, take, errors, row } = setup();
+			let endOutside = () => {};
+			let failInside = () => {};
+			handlers.use((_context, next) => {
+				void next();
+				return new Promise((resolve) => {
+					endOutside = resolve;
+				});
 			});
-		});
-		handlers.use(
-			() =>
-				new Promise((_, reject) => {
-					failInside = () => reject(new Error("inside"));
-				}),
-		);
-		const result = take("x");
-		const steps = [failInside, endOutside];
-		for (const step of when === "before" ? steps : steps.reverse()) {
-			step();
-			await turn();
-		}
-		expect(await result).toEqual({ outcome: "failed" });
-		expect([row.get("handlerErrors"), errors]).toEqual([1, ["inside"]]);
-	});
+			handlers.use(
+				() =>
+					new Promise((_, reject) => {
+						failInside = () => reject(new Error("inside"));
+					}),
+			);
+			const result = take("x");
+			const steps = [failInside, endOutside];
+			for (const step of when === "before" ? steps : steps.reverse()) {
+				step();
+				await turn();
+			}
+			expect(await result).toEqual({ outcome: "failed" });
+			expect([row.get("handlerErrors"), errors]).toEqual([1, ["inside"]]);
+		},
+	);
 
 	it.each<[string, (inside: Promise<void>) => unknown]>([
 		["catch", (inside) => inside.catch(() => {})],
@@ -285,7 +288,7 @@ describe("handlers", () => {
 		expect(row.get("handlerErrors")).toBe(0);
 	});
 
-	it("what a handler outside catches is its business", async () => {
+	it("an error that an outer handler catches is not counted", async () => {
 		const { handlers, take, row } = setup();
 		handlers.use(async (_context, next) => {
 			await next()?.catch(() => {});
@@ -297,7 +300,7 @@ describe("handlers", () => {
 		expect(row.get("handlerErrors")).toBe(0);
 	});
 
-	it("one that never settles costs its message after the deadline, and those behind it go on", async () => {
+	it("one that never settles loses its message after the deadline, and the ones behind it go on", async () => {
 		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
 		onTestFinished(() => void vi.useRealTimers());
 		const deadlineMs = 200;
@@ -341,7 +344,7 @@ describe("handlers", () => {
 		await handlers.whenNone();
 	});
 
-	it("messages of one sender that wait are bounded in number; another sender's still have room", async () => {
+	it("waiting messages of one sender are limited; another sender still has room", async () => {
 		const { handlers, take, row, published } = setup(10_000);
 		let open = () => {};
 		const opened = new Promise<void>((resolve) => {
@@ -360,7 +363,7 @@ describe("handlers", () => {
 		expect(await take("room again", sender)).toBe(publishTaken);
 	});
 
-	it("wait for what Kafka says only with the result: the next message does not wait for it", async () => {
+	it("wait for Kafka only with the result: the next message does not wait for it", async () => {
 		const { handlers, published } = setup();
 		handlers.use(async (_context, next) => next());
 		const sender = {};
@@ -384,7 +387,7 @@ describe("handlers", () => {
 		expect(await first).toBe(publishTaken);
 	});
 
-	it("keep the order when a handler publishes from inside, and that message waits as well", async () => {
+	it("keep the order when a handler itself publishes, and that message waits as well", async () => {
 		const { handlers, take, published } = setup();
 		const program = {};
 		const open = new Map<string, () => void>();
@@ -407,7 +410,7 @@ describe("handlers", () => {
 		expect([published, handlers.waiting]).toEqual([["audit of A", "A", "C"], 0]);
 	});
 
-	it.each(["at once", "when it has waited"])("a thrown value that cannot be looked at costs one message, thrown %s", async (when) => {
+	it.each(["at once", "when it has waited"])("a thrown value that cannot be inspected loses one message, thrown %s", async (when) => {
 		const { proxy, revoke } = Proxy.revocable({}, {});
 		revoke();
 		const { handlers, take, row, published } = setup(1000, (error) => void (error as Error).message);
@@ -424,7 +427,7 @@ describe("handlers", () => {
 		expect([row.get("handlerErrors"), published]).toEqual([1, ["behind"]]);
 	});
 
-	it("a last handler that waits and fails is counted and told; the message has gone out", async () => {
+	it("a last handler that fails asynchronously is counted and logged; the message has been published", async () => {
 		const { handlers, take, row, errors, published } = setup();
 		handlers.setLast((async () => {
 			await turn();
@@ -435,7 +438,7 @@ describe("handlers", () => {
 		expect([row.get("handlerErrors"), errors, published]).toEqual([1, ["too late to stop it"], ["x"]]);
 	});
 
-	it("keep the order of 5,000 messages behind one that waits, and let the loop turn meanwhile", async () => {
+	it("keep the order of 5,000 messages behind one that waits, without blocking the loop", async () => {
 		const { handlers, take, published } = setup();
 		let turns = 0;
 		handlers.use((message, next) => (Buffer.from(message.payload).toString() === "0" ? turn().then(next) : next()));

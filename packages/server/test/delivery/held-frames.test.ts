@@ -11,7 +11,7 @@ const frame = (sender: number, text: string): HeldFrame => ({
 const text = ({ payload }: HeldFrame) => Buffer.from(payload).toString();
 
 describe("held frames", () => {
-	it("go in the order in which they came, as far as there is room", () => {
+	it("are published in the order in which they arrived, as far as there is space", () => {
 		const held = new HeldFrames({ bytesMax: 1e6, clientBytesMax: 1e6 });
 		for (const name of ["a", "b", "c", "d"]) held.hold(frame(1, name));
 		const gone: string[] = [];
@@ -23,7 +23,7 @@ describe("held frames", () => {
 		expect({ count: held.count, bytes: held.bytes }).toEqual({ count: 0, bytes: 0 });
 	});
 
-	it("are bounded for one client before they are for all, so a flood does not take the others' room", () => {
+	it("are limited for one client before they are for all, so a flood does not take the others' share", () => {
 		const held = new HeldFrames({ bytesMax: 4000, clientBytesMax: 1000 });
 		let ofFlood = 0;
 		while (held.hold(frame(1, "x".repeat(100)))) ofFlood++;
@@ -34,14 +34,14 @@ describe("held frames", () => {
 		expect(held.hold(frame(99, "z".repeat(400)))).toBe(false);
 	});
 
-	it("are bounded by number as well: empty frames cost something", () => {
+	it("are limited in number as well: empty frames cost memory", () => {
 		const held = new HeldFrames({ bytesMax: 100_000, clientBytesMax: 100_000 });
 		let count = 0;
 		while (count < 10_000 && held.hold(frame(1, ""))) count++;
 		expect(count).toBeLessThan(1000);
 	});
 
-	it("forget a client's share with its frames", () => {
+	it("release a client's share with its frames", () => {
 		const held = new HeldFrames({ bytesMax: 10_000, clientBytesMax: 300 });
 		for (let round = 0; round < 5000; round++) {
 			expect(held.hold(frame(7, "abc"))).toBe(true);

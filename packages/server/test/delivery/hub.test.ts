@@ -66,7 +66,7 @@ describe("several kinds of sessions on one shard", () => {
 		expect(bench.row.get("deliveries")).toBe(27);
 	});
 
-	it("a kind without clients is not asked, and an audience is plain again once its clients without topics have left", () => {
+	it("a kind without clients is skipped, and an audience is plain again once its clients without topics have left", () => {
 		const raw = new ChannelSets(everybody, 1000);
 		const channels = new ChannelAudiences();
 		const bench = new AudienceBench([raw, channels]);

@@ -55,8 +55,8 @@ function incoming(payloadBytesMax = 100) {
 	};
 }
 
-describe("what comes in", () => {
-	it("an exception of a handler costs that one message", () => {
+describe("incoming messages", () => {
+	it("an exception of a handler loses that one message", () => {
 		const { make, handlers, client, published, frame, row } = incoming();
 		const all = make();
 		handlers.use(({ payload }, next) => {
@@ -89,7 +89,7 @@ describe("what comes in", () => {
 		expect(handled).toBe(2);
 	});
 
-	it("a handler that makes a text message no UTF-8 breaks that message, not the clients", () => {
+	it("a handler that turns a text into invalid UTF-8 loses that message, and does not affect clients", () => {
 		const { make, handlers, client, published, frame, row } = incoming();
 		const all = make();
 		handlers.use((message, next) => {
@@ -105,7 +105,7 @@ describe("what comes in", () => {
 		expect(all.publish(RecordKind.binary, everybody, Buffer.from("a"), { address: "" })).toEqual({ outcome: "taken" });
 	});
 
-	it("lets handlers stop and change messages, within the limit of their size", () => {
+	it("may be stopped and changed by handlers, within the size limit", () => {
 		const { make, handlers, client, published, frame, row } = incoming(10);
 		const all = make();
 		handlers.use((message, next) => {
@@ -120,7 +120,7 @@ describe("what comes in", () => {
 		expect(all.publish(RecordKind.text, everybody, Buffer.from("stop"), { address: "" })).toEqual({ outcome: "stopped" });
 	});
 
-	it("closes a client for a frame that is too long (1009), above its rate (1008) and when nothing can be held (1013)", () => {
+	it("close their client when they are too long (1009), above its rate (1008) or cannot be held (1013)", () => {
 		const { make, client, closed, frame, row, published } = incoming();
 		make().frame(client, frame("x".repeat(101)), false);
 		make().frame(client, frame("x".repeat(100)), false);
@@ -135,14 +135,14 @@ describe("what comes in", () => {
 		expect(published().length).toBeGreaterThan(0);
 	});
 
-	it("hears nothing more from a client that is being closed", () => {
+	it("are ignored from a client that is being closed", () => {
 		const { make, client, frame, published } = incoming();
 		client.leaving = 3008;
 		make().frame(client, frame("late"), false);
 		expect(published()).toEqual([]);
 	});
 
-	it("keeps a client's order behind a handler that waits, lets others pass, and has its own copy of the bytes", async () => {
+	it("keep a client's order behind a handler that waits, let others pass, and are copied", async () => {
 		const { make, handlers, client, published, frame } = incoming();
 		const all = make();
 		const open: (() => void)[] = [];
@@ -169,7 +169,7 @@ describe("what comes in", () => {
 		expect(published(), "nobody waits any more").toEqual(["at once"]);
 	});
 
-	it("keeps the order of the program's own messages", async () => {
+	it("from the application keep their order", async () => {
 		const { make, handlers, published } = incoming();
 		const all = make();
 		handlers.use(async ({ payload }, next) => {
@@ -182,7 +182,7 @@ describe("what comes in", () => {
 		expect(published()).toEqual(["long", "a", "b", "longer", "c"]);
 	});
 
-	it("1013: a client that sends more than may wait is closed, an HTTP publisher hears that there is no room", async () => {
+	it("1013: a client that sends more than may wait is closed, an HTTP publisher is told that there is no space", async () => {
 		const { make, handlers, client, frame, closed, row, published } = incoming();
 		const all = make();
 		let open = () => {};
@@ -204,7 +204,7 @@ describe("what comes in", () => {
 		expect(published()).toHaveLength(8 + 400 - refused);
 	});
 
-	it("publishes what a client has sent before it left, as nobody's", async () => {
+	it("of a client that has disconnected are published without a sender", async () => {
 		const { make, handlers, client, frame, published } = incoming();
 		const all = make();
 		handlers.use(async (_message, next) => next());

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { decodePublisherInfo, encodePublisherInfo } from "../../src/delivery/publishing/publisher-info.ts";
 
-it("comes back as it was, wherever it lies", () => {
+it("publisher info survives a round trip at any offset", () => {
 	const text = fc.string({ unit: "grapheme", maxLength: 50 });
 	const bytes = fc.uint8Array({ maxLength: 50 });
 	fc.assert(
@@ -23,7 +23,7 @@ it("comes back as it was, wherever it lies", () => {
 	);
 });
 
-it("that was cut short is refused", () => {
+it("truncated publisher info is refused", () => {
 	const info = encodePublisherInfo({ user: "ann", client: "c-1" });
 	for (let length = 0; length < info.length; length++) expect(() => decodePublisherInfo(info.subarray(0, length))).toThrow(RangeError);
 });

@@ -35,7 +35,7 @@ describe("the publisher", () => {
 		expect(row.get("bytesIn")).toBe(5);
 	});
 
-	it("holds clients' messages while the ring is full and keeps the order of each, refuses others until they are through", () => {
+	it("holds clients' messages while the ring is full and keeps the order of each, and refuses others until these are published", () => {
 		const { publisher, read, slow, row, held: waiting } = setup();
 		let sent = 0;
 		const payload = () => Buffer.from(`${sent++}`.padEnd(200, "."));
@@ -60,7 +60,7 @@ describe("the publisher", () => {
 		expect(row.get("messagesIn")).toBe(sent);
 	});
 
-	it("announces behind what is held, and says so when it can hold no more", () => {
+	it("announces behind held messages, and refuses when it can hold no more", () => {
 		const { publisher, read, slow, held: waiting } = setup();
 		const info = Buffer.from("ann");
 		const announce = (name: string) => publisher.announce(RecordType.join, channelList([name]), info);
@@ -81,7 +81,7 @@ describe("the publisher", () => {
 		expect(waiting.bytes).toBeLessThanOrEqual(50_000);
 	});
 
-	it("copies what it holds: the socket's bytes are gone after its callback", () => {
+	it("copies what it holds: the socket's bytes are not valid after its callback", () => {
 		const { publisher, read, slow } = setup();
 		while (publisher.publish(RecordKind.binary, 1, everybody, Buffer.alloc(500)) === publishTaken);
 		publisher.publishOrHold(RecordKind.binary, 1, everybody, Buffer.alloc(500));

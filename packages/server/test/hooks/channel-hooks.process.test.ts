@@ -52,7 +52,7 @@ function pass(rig: CentrifugeRig, seconds: number): void {
 }
 
 describe("with a subscribe hook", () => {
-	it("the backend permits each subscription, and says what goes with it", async () => {
+	it("the backend permits each subscription, and adds data and options", async () => {
 		const rig = rigWith({ subscribeProxyEnabled: true });
 		const result = { data: { hello: 1 }, info: { role: "admin" }, override: { presence: { value: true } }, expire_at: now() + 100 };
 		backend.replies.set("/subscribe", { result });
@@ -64,7 +64,7 @@ describe("with a subscribe hook", () => {
 		expect([String(subscription.grant!.info), subscription.isPresent]).toEqual(['{"role":"admin"}', true]);
 	});
 
-	it("nothing said is consent; an error, a failure or a disconnect is none", async () => {
+	it("an empty reply permits; an error, a failure or a disconnect does not", async () => {
 		const rig = rigWith({ subscribeProxyEnabled: true });
 		const client = connected(rig);
 		expect(await told(client, { subscribe: { channel: "a" } })).toEqual([{ id: 2, subscribe: {} }]);
@@ -79,7 +79,7 @@ describe("with a subscribe hook", () => {
 		expect(rig.kept).toBe(0);
 	});
 
-	it("is not asked about private channels, channels of users, and what the client wants when it connects", async () => {
+	it("the backend is not asked about private channels, user-limited channels, and channels in the connect command", async () => {
 		const rig = rigWith({ subscribeProxyEnabled: true, allowUserLimitedChannels: true, allowSubscribeForClient: true });
 		const client = rig.open();
 		await told(client, { connect: { subs: { a: {} } } });
@@ -89,7 +89,7 @@ describe("with a subscribe hook", () => {
 		expect(backend.asked).toEqual([]);
 	});
 
-	it("a status may stand for an error", async () => {
+	it("a status may be mapped to an error", async () => {
 		const http = {
 			...backend.at("").http,
 			statusTransforms: [transform(404, { toError: { code: 404, message: "gone", temporary: false } })],
@@ -99,7 +99,7 @@ describe("with a subscribe hook", () => {
 		expect(await told(connected(rig), { subscribe: { channel: "a" } })).toEqual([{ id: 2, error: { code: 404, message: "gone" } }]);
 	});
 
-	it("the namespace chooses among backends with names", async () => {
+	it("the namespace chooses one of several named backends", async () => {
 		const rig = rigWith({ subscribeProxyEnabled: true, subscribeProxyName: "named" });
 		await told(connected(rig), { subscribe: { channel: "a" } });
 		expect(backend.asked.map(({ path }) => path)).toEqual(["/named"]);
@@ -137,7 +137,7 @@ describe("with a publish hook", () => {
 		expect(details).toEqual([true]);
 	});
 
-	it("what the backend refuses, or gives that is too long, is not published", async () => {
+	it("a publication that the backend refuses or replaces by one that is too long is not published", async () => {
 		const rig = rigWith({ publishProxyEnabled: true }, { maxPayloadBytes: 100 });
 		const client = connected(rig);
 		backend.replies.set("/publish", { error: { code: 1000, message: "no" } });
@@ -168,7 +168,7 @@ describe("with a publish hook", () => {
 	});
 });
 
-it("a drain waits for the answers of its moment, but no longer than it may", async () => {
+it("a drain waits for pending answers, but only up to its deadline", async () => {
 	const rig = rigWith({ publishProxyEnabled: true });
 	let answer!: () => void;
 	backend.replies.set("/publish", new Promise((resolve) => (answer = () => resolve({}))));
@@ -224,7 +224,7 @@ describe("with a sub_refresh hook", () => {
 		expect(client.session.isGone).toBe(false);
 	});
 
-	it("a backend that fails costs nobody the subscription: it is asked again after a minute", async () => {
+	it("a backend that fails does not end subscriptions: it is asked again after a minute", async () => {
 		const rig = rigWith(options);
 		const client = await subscribed(rig);
 		backend.replies.set("/sub_refresh", 500);
@@ -236,7 +236,7 @@ describe("with a sub_refresh hook", () => {
 		expect(client.session.channels).toEqual(["a"]);
 	});
 
-	it("a token that the client sends while the backend thinks stays, also when the backend fails then", async () => {
+	it("a token that the client sends while the backend is asked stays, even if the backend then fails", async () => {
 		const rig = rigWith(options, { tokenHmacSecret: tokenSecret });
 		const client = await subscribed(rig);
 		let fail!: () => void;

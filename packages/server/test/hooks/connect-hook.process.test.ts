@@ -27,7 +27,7 @@ async function connecting(client: CentrifugeClient, connect: object = {}): Promi
 	return client.replies();
 }
 
-it("the backend says who a client is, what it gets and to what it is subscribed", async () => {
+it("the backend identifies a client, sends it data and subscribes it to channels", async () => {
 	const rig = rigWith(channels({ allowSubscribeForClient: true }));
 	const written = '{ "n": 12345678901234567890 }';
 	backend.replies.set(
@@ -51,7 +51,7 @@ it("the backend says who a client is, what it gets and to what it is subscribed"
 	expect([client.session.user, String(client.session.info)]).toEqual(["42", '{"name":"Ann"}']);
 });
 
-it("the backend gets headers of the lists, of the request and of the connect command", async () => {
+it("the backend gets the listed headers of the request and of the connect command", async () => {
 	const connectProxy = backend.at("/connect", { httpHeaders: ["Cookie"], emulatedHeaders: ["Authorization"] });
 	const rig = rigWith({ connectProxy });
 	backend.replies.set("/connect", { result: { user: "42" } });
@@ -62,13 +62,13 @@ it("the backend gets headers of the lists, of the request and of the connect com
 	expect(client.session.headers.ofRequest, "what is kept of the request").toEqual(new Map([["cookie", "a=1"]]));
 });
 
-it("a client with a token is not asked about", async () => {
+it("the backend is not asked about a client with a token", async () => {
 	const rig = rigWith({ tokenHmacSecret: "a-long-secret" });
 	await connecting(rig.open(), { token: "not.a.token" });
 	expect(backend.asked).toEqual([]);
 });
 
-it("a client that the backend does not know is one without a token", async () => {
+it("a client that the backend does not identify is treated like one without a token", async () => {
 	const closed = rigWith().open();
 	closed.send({ id: 1, connect: {} });
 	expect(await closed.ended).toMatchObject({ code: 3501 });
@@ -77,7 +77,7 @@ it("a client that the backend does not know is one without a token", async () =>
 	expect(anonymous.session.user).toBe("");
 });
 
-it("an empty user of the backend is let in, whatever is said about anonymous tokens", async () => {
+it("an empty user from the backend is admitted, whatever the options for anonymous tokens", async () => {
 	backend.replies.set("/connect", { result: {} });
 	expect(await connecting(rigWith({ disallowAnonymousTokens: true }).open())).toMatchObject([{ connect: {} }]);
 });
@@ -96,7 +96,7 @@ it("the backend closes a client with its code and reason, or refuses it with an 
 	expect(rig.kept).toBe(0);
 });
 
-it("a client that only listens is closed instead of getting an error", async () => {
+it("a unidirectional client is closed instead of getting an error", async () => {
 	const rig = rigWith();
 	for (const [error, code] of [
 		[111, 3013],
@@ -114,14 +114,14 @@ it("a client that only listens is closed instead of getting an error", async () 
 	expect(backend.asked[0]!.body).toMatchObject({ transport: "uni_websocket" });
 });
 
-it("a backend that fails gives error 100, and what is counted says why", async () => {
+it("a backend that fails causes error 100, and the counter says why", async () => {
 	const rig = rigWith();
 	backend.replies.set("/connect", 500);
 	expect(await connecting(rig.open())).toMatchObject([{ error: { code: 100, temporary: true } }]);
 	expect(rig.endpoint.hooks.connect!.backend.counts.failures.status).toBe(1);
 });
 
-it("later commands wait for the answer, and come in order", async () => {
+it("later commands wait for the answer, and run in order", async () => {
 	const rig = rigWith(channels({ allowSubscribeForClient: true }));
 	let answer!: (reply: unknown) => void;
 	backend.replies.set("/connect", new Promise((resolve) => (answer = resolve)));
@@ -135,7 +135,7 @@ it("later commands wait for the answer, and come in order", async () => {
 	expect(client.replies()).toMatchObject([{ id: 1 }, { id: 2, subscribe: {} }, { id: 3, subscribe: {} }]);
 });
 
-it("a backend may take longer than a client for its connect", async () => {
+it("a backend may take longer than a client has for its connect", async () => {
 	const rig = rigWith();
 	let answer!: (reply: unknown) => void;
 	backend.replies.set("/connect", new Promise((resolve) => (answer = resolve)));
@@ -151,7 +151,7 @@ it("a backend may take longer than a client for its connect", async () => {
 	expect(client.replies()).toMatchObject([{ id: 1, connect: {} }]);
 });
 
-it("a client that leaves while the backend thinks leaves nothing behind, and the backend sees it", async () => {
+it("a client that disconnects while the backend is asked leaves nothing behind, and the request is cancelled", async () => {
 	const rig = rigWith();
 	backend.replies.set("/connect", new Promise(() => {}));
 	const client = rig.open();
@@ -164,7 +164,7 @@ it("a client that leaves while the backend thinks leaves nothing behind, and the
 	expect([counts.abandoned, running]).toEqual([1, 0]);
 });
 
-it("a reload changes whom clients are asked about with", async () => {
+it("a reload changes which backend is asked", async () => {
 	const rig = rigWith();
 	backend.replies.set("/connect", { result: { user: "old" } });
 	backend.replies.set("/other", { result: { user: "new" } });
@@ -182,7 +182,7 @@ it("a reload changes whom clients are asked about with", async () => {
 	expect(await refused.ended).toMatchObject({ code: 3501 });
 });
 
-it("webhooks that are switched on while the backend thinks hear of the client when it connects, with its user", async () => {
+it("webhooks that are enabled while the backend is asked report the client when it connects, with its user", async () => {
 	const rig = rigWith();
 	let answer!: () => void;
 	backend.replies.set("/connect", new Promise((resolve) => (answer = () => resolve({ result: { user: "42" } }))));

@@ -18,8 +18,8 @@ function aside(answer: HookAnswer<"refresh"> | Error, conclude: (result: unknown
 	return { calls, failed, session, ended, concluded };
 }
 
-describe("a question that no command waits for", () => {
-	it("brings the result, null when things stay as they are, and that it failed when they may not", async () => {
+describe("a request that no command waits for", () => {
+	it("passes on the result, null when nothing changes, or that it failed", async () => {
 		for (const [answer, result] of [
 			[{ result: expired }, expired],
 			["passed", null],
@@ -32,7 +32,7 @@ describe("a question that no command waits for", () => {
 		}
 	});
 
-	it("closes the client when the backend says so, and brings nothing once it has gone", async () => {
+	it("closes the client when the backend says so, and passes on nothing once it has disconnected", async () => {
 		const { ended, concluded } = aside({ disconnect: { code: 4500, reason: "over" } });
 		expect(await ended).toEqual({ code: 4500, reason: "over" });
 		const other = aside({ result: expired });
@@ -41,7 +41,7 @@ describe("a question that no command waits for", () => {
 		expect([concluded.mock.calls, other.concluded.mock.calls]).toEqual([[], []]);
 	});
 
-	it("a defect costs the one client its connection, not the shard its process", async () => {
+	it("a defect ends the connection of that client, not the process of the shard", async () => {
 		const defect = new Error("a defect");
 		for (const { ended, failed, calls } of [
 			aside(defect),

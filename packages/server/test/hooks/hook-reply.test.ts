@@ -14,7 +14,7 @@ const base64 = (value: string) => Buffer.from(value).toString("base64");
 const never = Number.POSITIVE_INFINITY;
 
 describe("a backend's reply to connect", () => {
-	it("says who the client is, and to which channels it is subscribed", () => {
+	it("identifies the client, and names the channels to subscribe it to", () => {
 		const result = resultOf("connect", {
 			result: {
 				user: "42",
@@ -54,13 +54,13 @@ it("a subscription or connection that the backend does not confirm has expired",
 	expect(read("refresh", { result: { expire_at: 5 } })).toMatchObject({ result: { expired: false, expiresAt: 5, info: null } });
 });
 
-it("subscribe, publish and rpc may be answered with nothing", () => {
+it("the reply to subscribe, publish and rpc may be empty", () => {
 	expect(read("subscribe", {})).toEqual({ result: { info: null, data: null, override: {}, expiresAt: never } });
 	expect(read("publish", { result: null })).toEqual({ result: { data: null, details: {} } });
 	expect(read("rpc", {})).toEqual({ result: { data: null } });
 });
 
-it("data stays byte for byte as it is written, and b64data takes precedence", () => {
+it("data is kept byte for byte, and b64data takes precedence", () => {
 	const written = '{ "n": 12345678901234567890,\t"t": "\\u00e9" }';
 	const result = resultOf(
 		"publish",
@@ -72,7 +72,7 @@ it("data stays byte for byte as it is written, and b64data takes precedence", ()
 	expect(text(resultOf("subscribe", { result: { b64info: base64('"x"') } }).info)).toBe('"x"');
 });
 
-it("a disconnect counts before an error, and an error before a result", () => {
+it("a disconnect takes precedence over an error, and an error over a result", () => {
 	const [result, error, disconnect] = [{ data: 1 }, { code: 1000, message: "no", temporary: true }, { code: 4500, reason: "bye" }];
 	expect(read("rpc", { result, error, disconnect })).toEqual({ disconnect: { code: 4500, reason: "bye" } });
 	expect(read("rpc", { result, error })).toEqual({ error });
@@ -106,7 +106,7 @@ it.each<[why: string, hook: HookName, reply: unknown]>([
 	expect(() => read(hook, reply)).toThrow(why);
 });
 
-it("takes the longest reason and the outermost codes", () => {
+it("the longest reason and the first and last codes are accepted", () => {
 	const reason = "x".repeat(123);
 	for (const code of [3000, 4999]) expect(read("rpc", { disconnect: { code, reason } })).toEqual({ disconnect: { code, reason } });
 	for (const code of [100, 1999]) expect(read("rpc", { error: { code } })).toMatchObject({ error: { code } });

@@ -30,7 +30,7 @@ it("later requests have the user, and meta where there is one", () => {
 	});
 });
 
-it("data stays byte for byte as the client sent it, or is Base64", () => {
+it("data is passed on byte for byte, or as Base64", () => {
 	const data = Buffer.from('{"n": 12345678901234567890}');
 	expect(String(hookRequest("rpc", client, { method: "m", data }, false))).toContain(`"data":${data}`);
 	const bytes = Buffer.from([0, 255]);
@@ -50,7 +50,7 @@ function forwarded(rules: HeaderRules, given: Record<string, string>, emulated: 
 	return forwardedHeaders(rules, withEmulated(kept, new Set(rules.emulated), new Map(Object.entries(emulated))));
 }
 
-it("a backend gets the headers of the lists only: those of the request win over emulated ones, and both over fixed ones", () => {
+it("a backend gets only listed headers: those of the request take precedence over emulated ones, and both over fixed ones", () => {
 	const rules = {
 		ofRequest: ["cookie", "authorization"],
 		emulated: ["authorization", "x-page"],
@@ -71,11 +71,11 @@ it("a backend gets the headers of the lists only: those of the request win over 
 	});
 });
 
-it("a value that would add a header or end the request is left out", () => {
+it("a value that could inject a header or end the request is left out", () => {
 	expect(forwarded({ ofRequest: [], emulated: ["x-a"], fixed: {} }, {}, { "x-a": "1\r\nx-b: 2" })).toEqual({});
 });
 
-it("what a page writes is sent as UTF-8", () => {
+it("emulated headers are sent as UTF-8", () => {
 	const { "x-a": sent = "" } = forwarded(
 		{ ofRequest: [], emulated: ["x-a"], fixed: { "x-a": "of the server" } },
 		{},
@@ -84,7 +84,7 @@ it("what a page writes is sent as UTF-8", () => {
 	expect(Buffer.from(sent, "latin1").toString()).toBe("José 日本");
 });
 
-it("headers up to 8 KiB are forwarded, longer ones not even in part, and not kept either", () => {
+it("headers up to 8 KiB are forwarded; longer ones are neither forwarded in part nor kept", () => {
 	const rules = { ofRequest: ["a"], emulated: ["b"], fixed: {} };
 	const a = "x".repeat(forwardedBytesMax - 3);
 	expect(forwarded(rules, { a }, { b: "y" })).toEqual({ a, b: "y" });

@@ -57,7 +57,7 @@ function passed(rig: CentrifugeRig): Record<string, number> {
 }
 
 describe("on_failure: allow", () => {
-	it("connect: a client goes on as if there were no hook", async () => {
+	it("connect: a client is treated as if there were no hook", async () => {
 		const anonymous = rigWith({ connectProxy: allow("/connect") });
 		backend.replies.set("/connect", 500);
 		const client = anonymous.open();
@@ -68,7 +68,7 @@ describe("on_failure: allow", () => {
 		expect(await closed.ended, "where a client needs a token").toMatchObject({ code: 3501 });
 	});
 
-	it("subscribe and publish: the permissions of the namespace count", async () => {
+	it("subscribe and publish: the permissions of the namespace apply", async () => {
 		const proxies = { subscribeProxy: allow("/subscribe"), publishProxy: allow("/publish") };
 		const hooks = { subscribeProxyEnabled: true, publishProxyEnabled: true };
 		const permitted = {
@@ -134,7 +134,7 @@ describe("on_failure: allow", () => {
 		expect(passed(rig).connect).toBe(1);
 	});
 
-	it("the log says that the client goes on", async () => {
+	it("the log says that the client was allowed", async () => {
 		const lines: unknown[][] = [];
 		const log = { error: (...line: unknown[]) => void lines.push(line) };
 		const hooks = new Hooks(defaultConfig({ connectProxy: allow("/connect") }), log as never);
@@ -153,7 +153,7 @@ describe("on_failure: allow", () => {
 		]);
 	});
 
-	it("nobody is let in because the shard stops", async () => {
+	it("nobody is admitted because the shard stops", async () => {
 		const rig = rigWith({ connectProxy: allow("/connect") });
 		backend.replies.set("/connect", new Promise(() => {}));
 		const client = rig.open();
@@ -164,7 +164,7 @@ describe("on_failure: allow", () => {
 		expect(client.replies()).toMatchObject([{ error: { code: 100 } }]);
 	});
 
-	it("a call of a client gets error 100 all the same: there is nothing to answer it with", async () => {
+	it("an RPC call still gets error 100, since there is no answer", async () => {
 		const { enabled: _, ...named } = allow("/rpc", { onFailure: "allow" });
 		const rpcWithoutNamespace = { proxyEnabled: true, proxyName: "named" };
 		const rig = rigWith({ proxies: [{ name: "named", ...named }], rpcWithoutNamespace });
@@ -199,7 +199,7 @@ describe("on_failure: deny", () => {
 	});
 });
 
-it.each(["auto", "allow"] as const)("on_failure: '%s': what expires goes on for a minute, and is counted", async (onFailure) => {
+it.each(["auto", "allow"] as const)("on_failure: '%s': what expires is prolonged by a minute, and counted", async (onFailure) => {
 	const rig = rigWith({ connectProxy: backend.at("/connect"), refreshProxy: backend.at("/refresh", { onFailure }) });
 	backend.replies.set("/connect", { result: { user: "42", expire_at: Math.floor(now()) + 10 } }).set("/refresh", 403);
 	const client = rig.open("cf_ws_frame_ping_pong=true");

@@ -22,14 +22,14 @@ const withTls = (tls: Partial<ProxyTlsOptions>) => ({
 	http: { ...connectProxy.http, tls: { ...connectProxy.http.tls, enabled: true, ...tls } },
 });
 
-it("a file that has gone since the options were read is named by its option, not by its name", () => {
+it("an error about a file that has disappeared names the option, not the file", () => {
 	const missing = join(directory, "none.pem");
 	const begun = () => backendOptions("chat", withTls({ serverCa: missing }));
 	expect(begun).toThrow("http.tls.server_ca_pem of the proxy chat: is no PEM, and the file that it names does not exist");
 	expect(begun).not.toThrow(missing);
 });
 
-it("a reload brings another certificate from the same file, and keeps what is counted", () => {
+it("a reload reads a new certificate from the same file, and keeps the counters", () => {
 	const [first, second] = ["first", "second"].map((name) => makeCertificate(directory, { name }).certFile) as [string, string];
 	const file = join(directory, "ca.pem");
 	copyFileSync(first, file);

@@ -73,7 +73,7 @@ describe("with a refresh hook", () => {
 		expect(rig.kept).toBe(0);
 	});
 
-	it("a backend that fails costs nobody the connection: it is asked again after a minute", async () => {
+	it("a backend that fails does not end connections: it is asked again after a minute", async () => {
 		const rig = rigWith();
 		const { client } = await connected(rig);
 		backend.replies.set("/refresh", 500);
@@ -86,7 +86,7 @@ describe("with a refresh hook", () => {
 		expect(client.session.isGone).toBe(false);
 	});
 
-	it("while the backend thinks the connection goes on", async () => {
+	it("the connection stays open while the backend is asked", async () => {
 		const rig = rigWith();
 		const { client } = await connected(rig);
 		backend.replies.set("/refresh", new Promise(() => {}));
@@ -99,7 +99,7 @@ describe("with a refresh hook", () => {
 		expect(rig.kept).toBe(0);
 	});
 
-	it("a client that sends a token all the same gets the backend's answer", async () => {
+	it("a client that sends a token anyway gets the backend's answer", async () => {
 		const rig = rigWith();
 		const { client } = await connected(rig);
 		backend.replies.set("/refresh", { result: { expire_at: Math.floor(now()) + 1000 } });

@@ -28,13 +28,13 @@ async function call(rig: CentrifugeRig, method: string, data: unknown = 1, query
 	return client.replies()[0];
 }
 
-it("a call goes to the backend, and its data comes back", async () => {
+it("a call is sent to the backend, and its data is returned", async () => {
 	backend.replies.set("/rpc", { result: { data: { sum: 3 } } });
 	expect(await call(rigWith(), "add", [1, 2])).toEqual({ id: 2, rpc: { data: { sum: 3 } } });
 	expect(backend.asked[0]!.body).toMatchObject({ method: "add", data: [1, 2], user: "" });
 });
 
-it("a reply may have no data, any bytes, an error or a disconnect", async () => {
+it("a reply may contain no data, any bytes, an error or a disconnect", async () => {
 	const rig = rigWith();
 	expect(await call(rig, "m")).toEqual({ id: 2, rpc: {} });
 	backend.replies.set("/rpc", { result: { b64data: Buffer.from("text").toString("base64") } });
@@ -47,7 +47,7 @@ it("a reply may have no data, any bytes, an error or a disconnect", async () => 
 	expect(await client.ended).toEqual({ code: 4000, reason: "out" });
 });
 
-it("data over several lines comes as one message", async () => {
+it("data with line breaks arrives as one message", async () => {
 	backend.replies.set("/rpc", '{"result": {"data": {\n  "a": 1\n}}}');
 	expect(await call(rigWith(), "m")).toEqual({ id: 2, rpc: { data: { a: 1 } } });
 });
@@ -69,7 +69,7 @@ it("namespaces of methods choose the backend", async () => {
 	expect(await call(rig, "unknown:x")).toMatchObject({ error: { code: 104 } });
 });
 
-it("a method that the program itself answers does not reach the backend", async () => {
+it("a method that the application handles does not reach the backend", async () => {
 	const rig = rigWith();
 	rig.endpoint.set.handlers.onRpc("own", () => "here");
 	expect(await call(rig, "own")).toEqual({ id: 2, rpc: { data: "here" } });
@@ -78,7 +78,7 @@ it("a method that the program itself answers does not reach the backend", async 
 	expect(backend.asked).toHaveLength(1);
 });
 
-it("the rate of messages holds for calls", async () => {
+it("the message rate applies to calls", async () => {
 	const rig = rigWith({ messageRate: 1 });
 	const client = rig.connected();
 	client.send({ id: 2, rpc: { method: "m" } }, { id: 3, rpc: { method: "m" } });

@@ -4,8 +4,8 @@ import { serverApi } from "../support/server-api.ts";
 const lines = (...commands: readonly (object | string)[]) =>
 	commands.map((command) => (typeof command === "string" ? command : JSON.stringify(command))).join("\n");
 
-describe("POST /api, as older libraries use it", () => {
-	it("carries out one command", async () => {
+describe("POST /api, for older libraries", () => {
+	it("runs one command", async () => {
 		const { post, texts, published, asked } = serverApi();
 		const body = '{"method": "publish",\n "params": {"channel": "kept", "data": {"n":1e400}}}';
 		expect(await post("", body)).toEqual({ status: 200, body: [{ result: { offset: 7, epoch: "e" } }] });
@@ -18,7 +18,7 @@ describe("POST /api, as older libraries use it", () => {
 		expect(asked).toMatchObject([{ name: "disconnect" }]);
 	});
 
-	it("carries out several, each on a line, in order; one that fails does not stop the others", async () => {
+	it("runs several, one per line, in order; one that fails does not stop the others", async () => {
 		const { post, published } = serverApi();
 		const body = lines(
 			{ method: "publish", params: { channel: "a", data: 1 } },
@@ -64,7 +64,7 @@ describe("POST /api, as older libraries use it", () => {
 		expect([asked, published]).toEqual([[], []]);
 	});
 
-	it("needs a key, which must have the right to each method", async () => {
+	it("requires a key, which must permit each method", async () => {
 		const keys = [{ name: "news", key: "k", formerKey: undefined, methods: ["publish"], channels: [] }] as const;
 		const { post } = serverApi(1, "a-secret-key", keys as never);
 		expect(await post("", { method: "info" }, "wrong")).toMatchObject({ status: 401 });
@@ -73,7 +73,7 @@ describe("POST /api, as older libraries use it", () => {
 		expect(await serverApi(1, null).post("", { method: "info" })).toMatchObject({ status: 403 });
 	});
 
-	it("has 1000 commands at most", async () => {
+	it("accepts at most 1000 commands", async () => {
 		const { post, published } = serverApi();
 		const commands = (count: number) =>
 			lines(...Array.from({ length: count }, () => ({ method: "publish", params: { channel: "a", data: 1 } })));
@@ -87,7 +87,7 @@ describe("POST /api, as older libraries use it", () => {
 });
 
 describe("a limit of the server API is named and counted", () => {
-	it("256 requests that are under way: 503", async () => {
+	it("503 beyond 256 requests in progress", async () => {
 		const { post, overLimit, api } = serverApi(new Promise(() => {}));
 		for (let count = 0; count < 256; count++) void post("disconnect", { user: "ann" });
 		expect(api.unfinished(), "requests under way").toBe(256);
@@ -126,6 +126,6 @@ describe("a limit of the server API is named and counted", () => {
 	});
 });
 
-it.each(["batch", "broadcast"])("%s with a body that is no JSON: 400", async (method) => {
+it.each(["batch", "broadcast"])("%s with a body that is not JSON: 400", async (method) => {
 	expect(await serverApi().post(method, "{")).toMatchObject({ status: 400 });
 });

@@ -21,7 +21,7 @@ describe("requests", () => {
 	const keys = (names: readonly string[]): Config["apiKeys"] =>
 		names.map((name) => ({ name, key: `key-of-${name}`, formerKey: undefined, methods: [], channels: ["orders:*"] }));
 
-	it("are counted by key, and those that are refused by reason", () => {
+	it("are counted by key, and refused ones by reason", () => {
 		const access = new ApiAccess({ config: defaultConfig({ apiKeys: keys(["billing"]) }) });
 		const key = access.publisher(request("key-of-billing")) as ApiKey;
 		expect(key).toBeInstanceOf(ApiKey);
@@ -30,7 +30,7 @@ describe("requests", () => {
 		expect(access.counts).toEqual({ requests: { billing: 1 }, refused: { unauthorized: 1, forbidden: 1 } });
 	});
 
-	it("of more than 1000 keys, over many reloads, are let through, and no further names are counted", () => {
+	it("with more than 1000 keys, over many reloads, are served, but counted without their names", () => {
 		let config = defaultConfig({ apiKeys: [] });
 		const access = new ApiAccess({
 			get config() {

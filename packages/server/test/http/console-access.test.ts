@@ -8,13 +8,13 @@ import { LiveConfig } from "../../src/lifecycle/live-config.ts";
 const page: ConsoleHead = { token: null, origin: "http://localhost:3005", host: "localhost:3005", address: "127.0.0.1" };
 const token = "look-but-not-touch";
 
-it("says that a token must be set where nobody may watch without one", () => {
+it("says that a token must be configured where nobody may watch without one", () => {
 	expect(whyNotWatch({ token: undefined, authRequired: true })).toContain("set --console-token");
 	expect(whyNotWatch({ token: undefined, authRequired: false })).toContain("opened on this machine");
 	expect(whyNotWatch({ token, authRequired: true })).toContain("without its token");
 });
 
-describe("pages that are open when a reload changes who may watch", () => {
+describe("open pages when a reload changes who may watch", () => {
 	/** The codes with which a page is closed by a reload. */
 	function reloaded(before: Partial<Config>, after: Partial<Config>): readonly number[] {
 		const live = new LiveConfig(defaultConfig(before));
@@ -35,7 +35,7 @@ describe("pages that are open when a reload changes who may watch", () => {
 	});
 });
 
-describe("who may be fed with the console", () => {
+describe("the console's feed", () => {
 	it.each([
 		["its own page", {}],
 		["its own page by address", { origin: "http://127.0.0.1:3005", host: "127.0.0.1:3005" }],
@@ -61,7 +61,7 @@ describe("who may be fed with the console", () => {
 		expect(mayWatch({ ...page, ...changes }, { token: undefined, authRequired: false })).toBe(false);
 	});
 
-	it("with a token from anywhere, but still its own page only", () => {
+	it("allows any address with a token, but still only its own page", () => {
 		const away = { ...page, origin: "https://trade.example", host: "trade.example", address: "10.0.0.9", token };
 		expect(mayWatch(away, { token, authRequired: true })).toBe(true);
 		expect(mayWatch({ ...away, token: null }, { token, authRequired: true })).toBe(false);

@@ -36,7 +36,7 @@ class FeedRig {
 const settled = (check: () => void) => vi.waitFor(check, { timeout: 8_000, interval: 1 });
 
 describe("a search for channels in the console", () => {
-	it("is answered to the page that asked, and no more once it is over", async () => {
+	it("is answered to the page that asked, until the page ends it", async () => {
 		const rig = new FeedRig();
 		const [one, other] = [rig.viewer(), rig.viewer()];
 		try {
@@ -53,7 +53,7 @@ describe("a search for channels in the console", () => {
 		}
 	});
 
-	it.each([[{ search: 7 }], [null], ["search"], [[]], [{ search: "x".repeat(3000) }], [{}]])("%j is no request", (request) => {
+	it.each([[{ search: 7 }], [null], ["search"], [[]], [{ search: "x".repeat(3000) }], [{}]])("%j is not a request", (request) => {
 		const rig = new FeedRig();
 		const viewer = rig.viewer();
 		rig.ask(viewer, request);
@@ -61,7 +61,7 @@ describe("a search for channels in the console", () => {
 		rig.feed.remove(viewer);
 	});
 
-	it("costs nothing while nobody looks: no snapshot is made, no channel listed", async () => {
+	it("costs nothing while nobody watches: no snapshot is created, and no channel is listed", async () => {
 		vi.useFakeTimers();
 		try {
 			const rig = new FeedRig();

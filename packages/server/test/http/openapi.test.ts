@@ -59,7 +59,7 @@ const calls: Readonly<Record<string, { readonly request: object; readonly answer
 };
 
 describe("the OpenAPI document", () => {
-	it("is valid, and has each method of the server API", async () => {
+	it("is valid, and contains each method of the server API", async () => {
 		const { valid, errors } = await new Validator().validate(structuredClone(document));
 		expect(errors ?? []).toEqual([]);
 		expect(valid).toBe(true);
@@ -89,7 +89,7 @@ describe("the OpenAPI document", () => {
 		},
 	);
 
-	it("errors are as described", async () => {
+	it("describes the errors", async () => {
 		const { body } = await serverApi().post("disconnect", {});
 		expect(problems("error", body)).toBe("");
 		expect(problems("refusal", (await serverApi().post("disconnect", {}, "wrong")).body)).toBe("");

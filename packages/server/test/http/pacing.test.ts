@@ -171,7 +171,7 @@ describe("a burst of 64 MB to clients that read as fast as their machine can", (
 		expect(burst(50, false, 2 * MiB).shard.dropped.length).toBeGreaterThan(40);
 	});
 
-	it.each([1, 3, 20, 50, 200])("%s of them get all of it, as fast as they read", (count) => {
+	it.each([1, 3, 20, 50, 200])("reaches all of %s clients completely, as fast as they read", (count) => {
 		const { shard, tookMs } = burst(count, true, 2 * MiB);
 		expect(shard.dropped.length).toBe(0);
 		expect(shard.clients.every(({ received }) => received === 64 * MiB)).toBe(true);
@@ -181,15 +181,15 @@ describe("a burst of 64 MB to clients that read as fast as their machine can", (
 		expect(shard.row.get("deliveryWaitedMs")).toBeGreaterThan(0);
 	});
 
-	it("is counted: how often delivery waited, and how long", () => {
+	it("is counted: how often and how long delivery waited", () => {
 		const { shard } = burst(50, true, 2 * MiB);
 		expect(shard.row.get("deliveryWaits")).toBeGreaterThan(0);
 		expect(Math.abs(shard.row.get("deliveryWaitedMs") - shard.waitedMs)).toBeLessThan(shard.row.get("deliveryWaits") + 1);
 	});
 });
 
-describe("what clients that do not read cost the others", () => {
-	it("one that has stalled is closed, and costs less than a second, once", () => {
+describe("clients that do not read delay the others:", () => {
+	it("a stalled one is closed, and costs less than a second, once", () => {
 		const shard = new FakeShard();
 		const fast = shard.add(100, 256 * KiB);
 		const [stalled] = shard.add(1, 0);
@@ -202,7 +202,7 @@ describe("what clients that do not read cost the others", () => {
 		expect(shard.row.get("clientsGivenUp")).toBe(1);
 	});
 
-	it("without a burst nothing waits for it at all", () => {
+	it("without a burst, nothing waits for it at all", () => {
 		const shard = new FakeShard();
 		shard.add(100, 256 * KiB);
 		const [stalled] = shard.add(1, 0);
@@ -211,7 +211,7 @@ describe("what clients that do not read cost the others", () => {
 		expect(shard.waitedMs).toBe(0);
 	});
 
-	it("many that have stalled, as after a network is lost, cost a second and a half", () => {
+	it("many stalled ones, as after a network failure, cost a second and a half", () => {
 		const shard = new FakeShard();
 		const fast = shard.add(100, 256 * KiB);
 		shard.add(60, 0);
@@ -220,7 +220,7 @@ describe("what clients that do not read cost the others", () => {
 		expect(fast.every(({ received }) => received === 64 * MiB)).toBe(true);
 	});
 
-	it("one that reads slowly costs three seconds and a tenth of the time at most", () => {
+	it("one that reads slowly costs at most three seconds plus a tenth of the time", () => {
 		const shard = new FakeShard();
 		// They are never behind: what waits, waits for the slow one.
 		const fast = shard.add(20, 2 * MiB);
@@ -232,7 +232,7 @@ describe("what clients that do not read cost the others", () => {
 		expect(fast.every(({ leaving }) => leaving === 0)).toBe(true);
 	});
 
-	it("nor does it cost more when some take turns at reading slowly", () => {
+	it("it costs no more when several take turns at reading slowly", () => {
 		const shard = new FakeShard();
 		const fast = shard.add(40, 2 * MiB);
 		const slow = shard.add(3, 0);
@@ -247,7 +247,7 @@ describe("what clients that do not read cost the others", () => {
 		expect(fast.every(({ leaving }) => leaving === 0)).toBe(true);
 	});
 
-	it("when most read slowly they set the pace, and something goes out all the time", () => {
+	it("when most read slowly, they set the pace, and messages keep going out", () => {
 		const shard = new FakeShard();
 		const slow = shard.add(100, 4 * KiB);
 		const turns: number[] = [];
@@ -261,7 +261,7 @@ describe("what clients that do not read cost the others", () => {
 		expect(slow[0]!.received).toBeGreaterThan(0.9 * 20 * 2100 * 4 * KiB);
 	});
 
-	it("one that is closed or gone is not waited for", () => {
+	it("one that has been closed is not waited for", () => {
 		const shard = new FakeShard();
 		const [one] = shard.add(1, 0);
 		one!.send(kernelBytes + bufferedBytesMax);
@@ -271,7 +271,7 @@ describe("what clients that do not read cost the others", () => {
 		expect(shard.pacing.mustWait(() => MiB)).toBe(false);
 	});
 
-	it("one that was given up is awaited again once it has read", () => {
+	it("one that was given up is waited for again once it has read", () => {
 		const shard = new FakeShard();
 		const [one] = shard.add(1, 0);
 		const waits = () => {
@@ -290,8 +290,8 @@ describe("what clients that do not read cost the others", () => {
 	});
 });
 
-describe("bytes of a turn", () => {
-	it("are a quarter of --max-buffered, and less when there are thousands of clients: the loop must come round", () => {
+describe("the bytes of a turn", () => {
+	it("are a quarter of --max-buffered, and fewer with thousands of clients, so that the loop keeps turning", () => {
 		const shard = new FakeShard();
 		shard.add(100, 1);
 		expect(shard.pacing.turnBytesMax).toBe(256 * KiB);
@@ -300,8 +300,8 @@ describe("bytes of a turn", () => {
 	});
 });
 
-describe("an allowance of time", () => {
-	it("is so much at once, and a share of the time in the long run", () => {
+describe("a time allowance", () => {
+	it("is a fixed amount at once, and a share of the time in the long run", () => {
 		const allowance = new Allowance(1000, 0.1);
 		expect(allowance.leftMs(0)).toBe(1000);
 		allowance.spend(700);
@@ -321,7 +321,7 @@ describe("an allowance of time", () => {
 	});
 });
 
-describe("what was seen recently", () => {
+describe("a recently seen value", () => {
 	it("is forgotten after one to two windows, and counted once", () => {
 		const recently = new Recently<string>(100);
 		recently.advance(0);

@@ -89,7 +89,7 @@ const head: Head = {
 const error = (body: Reply["body"]) => (JSON.parse(String(body)) as { error: { code: string; message: string } }).error;
 
 describe("POST /api/publish", () => {
-	it("200: takes a message and keeps the connection", async () => {
+	it("200: accepts a message and keeps the connection", async () => {
 		const { api, published } = setup();
 		expect(api.judge(head)).toBeNull();
 		const reply = await api.publish(head, json({ channel: "a", data: "x" }));
@@ -98,7 +98,7 @@ describe("POST /api/publish", () => {
 		expect(published).toMatchObject([{ kind: RecordKind.text, text: "x", address: "10.0.0.1" }]);
 	});
 
-	it("200: tells the position in the history, if there is one, and hands on tags and key", async () => {
+	it("200: returns the position in the history, if there is one, and passes on tags and key", async () => {
 		const given: unknown[] = [];
 		const publish: PublishApiParts["incoming"]["publish"] = (_kind, { names }, _payload, _from, _source, details) => {
 			given.push(details);
@@ -114,7 +114,7 @@ describe("POST /api/publish", () => {
 		expect(given).toEqual([details, undefined, details]);
 	});
 
-	it("400: a message that its channel never takes", async () => {
+	it("400: a message that its channel never accepts", async () => {
 		const { api } = setup({}, { outcome: "invalid", detail: "it is not like that" });
 		const reply = await api.publish(head, json({ data: 1 }));
 		expect(reply.status).toBe(400);
@@ -137,7 +137,7 @@ describe("POST /api/publish", () => {
 		expect(api.judge({ ...head, contentType: "application/octet-stream", query: "channel=a" })).toBeNull();
 	});
 
-	it("401: wants the key when there is one, in any of three ways", () => {
+	it("401: requires the key if one is configured, in any of three ways", () => {
 		const { api } = setup({ access: accessBy("secret-key") });
 		for (const wrong of [{}, { apiKey: "other" }, { authorization: "Bearer other" }, { authorization: "Bearer" }])
 			expect(api.judge({ ...head, ...wrong })?.status).toBe(401);
@@ -145,7 +145,7 @@ describe("POST /api/publish", () => {
 			expect(api.judge({ ...head, ...right })).toBeNull();
 	});
 
-	it("403: the key has no right to the channel, or to publish", async () => {
+	it("403: the key does not permit the channel, or publishing", async () => {
 		const key = { name: "chats", key: "key-of-chats", formerKey: undefined, methods: [], channels: ["chat:*"] };
 		const chats = setup({ access: accessBy(undefined, { apiKeys: [key, { ...key, name: "no", key: "key-of-no", methods: ["info"] }] }) });
 		const publish = async (body: unknown) => (await chats.api.publish({ ...head, apiKey: "key-of-chats" }, json(body))).status;
@@ -167,7 +167,7 @@ describe("POST /api/publish", () => {
 		expect(setup({ access: accessBy(undefined, { requireAuth: false, tokenHmacSecret: "a-secret-key" }) }).api.judge(head)).toBeNull();
 	});
 
-	it("403: keeps out pages of other origins", () => {
+	it("403: refuses pages of other origins", () => {
 		const open = setup().api;
 		expect(open.judge(head), "a program sends no origin").toBeNull();
 		for (const origin of ["http://trade.example", "https://trade.example"]) expect(open.judge({ ...head, origin }), origin).toBeNull();
@@ -179,7 +179,7 @@ describe("POST /api/publish", () => {
 		expect(api.judge({ ...head, origin: "https://ours.example" })).toBeNull();
 	});
 
-	it("204: a browser that asks for an allowed page may send JSON and a key; every answer to the page says that it may be read", async () => {
+	it("204: a preflight for an allowed page permits JSON and a key; every response to the page may be read", async () => {
 		const origin = "https://ours.example";
 		const { api } = setup({ origins: [origin], access: accessBy("secret-key") });
 		expect(api.judge({ ...head, method: "OPTIONS", origin })).toEqual({
@@ -215,12 +215,12 @@ describe("POST /api/publish", () => {
 		expect(api.judge({ ...head, method: "OPTIONS" })).toMatchObject({ status: 204, headers: { Allow: "POST, OPTIONS" } });
 	});
 
-	it("405: takes nothing but POST", () => {
+	it("405: accepts only POST", () => {
 		const { api } = setup();
 		expect(api.judge({ ...head, method: "GET" })).toMatchObject({ status: 405, headers: { Allow: "POST, OPTIONS" } });
 	});
 
-	it("413: by the announced length before a byte is read, by the message's own length afterwards", async () => {
+	it("413: by Content-Length before a byte is read, and by the length of the message afterwards", async () => {
 		const { api, published } = setup();
 		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax + 1) })?.status).toBe(413);
 		expect(api.judge({ ...head, contentLength: String(api.bodyBytesMax) })).toBeNull();
@@ -233,7 +233,7 @@ describe("POST /api/publish", () => {
 		expect(published).toHaveLength(2);
 	});
 
-	it("429: above the rate of one client, and when the bus is full; both say when to come back", async () => {
+	it("429: above the rate of one client, and when the bus is full; both with Retry-After", async () => {
 		const { api, row, clock } = setup({ rate: new PublishRate(RateTable.inMemory(), 2) });
 		const statuses = [];
 		for (let time = 0; time < 3; time++) statuses.push((await api.publish(head, json({ data: 1 }))).status);
@@ -248,7 +248,7 @@ describe("POST /api/publish", () => {
 		});
 	});
 
-	it("503: when the history of the channel has no room; it says when to come back", async () => {
+	it("503: when the history of the channel has no space, with Retry-After", async () => {
 		const { api } = setup({}, { outcome: "full", reason: "readers" });
 		expect(await api.publish(head, json({ data: 1 }))).toMatchObject({ status: 503, headers: { "Retry-After": "1" } });
 	});
@@ -272,7 +272,7 @@ describe("POST /api/publish", () => {
 		expect(String(reply.body)).toContain("too long for it");
 	});
 
-	it("429: above it on all shards together, and for a whole IPv6 /64", async () => {
+	it("429: above the rate over all shards together, and for a whole IPv6 /64", async () => {
 		const table = RateTable.inMemory();
 		const shards = [0, 1].map(() => setup({ rate: new PublishRate(table, 5) }));
 		const taken = async (address: (index: number) => string) => {
@@ -289,7 +289,7 @@ describe("POST /api/publish", () => {
 		expect(await taken((index) => `2001:db8:1:${index}::1`)).toBe(20);
 	});
 
-	it("503: when it drains; a body that was on its way is still taken", async () => {
+	it("503: while it drains; a body that was already arriving is still accepted", async () => {
 		const { api } = setup();
 		const underWay = api.begin(head);
 		api.drain();
@@ -304,7 +304,7 @@ describe("POST /api/publish", () => {
 		expect(await underWay.whole(json({ data: 1 }))).toMatchObject({ status: 200 });
 	});
 
-	it("waits for a result that is not there yet, and passes on what Kafka says", async () => {
+	it("waits for a result that is not available yet, and passes on Kafka's answer", async () => {
 		const later = (result: PublishResult) => setup({}, Promise.resolve(result)).api.publish(head, json({ data: 1 }));
 		expect((await later(publishTaken)).status).toBe(200);
 		const lost = await later({ outcome: "unacknowledged", detail: "too large" });
@@ -335,7 +335,7 @@ describe("POST /api/publish", () => {
 			]);
 		});
 
-		it("400 and 413: one message that is wrong or too long, or too many of them, and none is published", async () => {
+		it("400 and 413: if one message is invalid or too long, or there are too many, none is published", async () => {
 			const { api, published } = setup();
 			const wrong = await api.publish(head, Buffer.from('[{"data":1},{"dat":2}]'));
 			expect(wrong).toMatchObject({ status: 400, close: false });
@@ -350,7 +350,7 @@ describe("POST /api/publish", () => {
 			expect(published).toEqual([]);
 		});
 
-		it("429: the rate counts messages; those behind the first that is above it are not tried", async () => {
+		it("429: the rate counts messages; those after the first one above it are not tried", async () => {
 			const { api, published, row, clock } = setup({ rate: new PublishRate(RateTable.inMemory(), 3) });
 			const reply = await api.publish(head, batch(1, 2, 3, 4, 5));
 			expect(reply).toMatchObject({ status: 429, close: false, headers: { "Retry-After": "1" } });
@@ -364,7 +364,7 @@ describe("POST /api/publish", () => {
 			expect(published.map(({ text }) => text)).toEqual(["1", "2", "3", "4", "5"]);
 		});
 
-		it("429: nothing overtakes a message that found the bus full; 403: but one that a handler stopped", async () => {
+		it("429: nothing overtakes a message that found the bus full; 403: a message that a handler stopped may be overtaken", async () => {
 			const tried: string[] = [];
 			const outcomes: Record<string, PublishResult> = { b: { outcome: "full" }, s: { outcome: "stopped" } };
 			const publish: PublishApiParts["incoming"]["publish"] = (_kind, _channels, payload) => {
@@ -446,7 +446,7 @@ describe("POST /api/publish", () => {
 		});
 	});
 
-	it("tells a handler's refusal from its failure", async () => {
+	it("distinguishes a handler's refusal from its failure", async () => {
 		expect((await setup({}, { outcome: "stopped" }).api.publish(head, json({ data: 1 }))).status).toBe(403);
 		expect((await setup({}, { outcome: "failed" }).api.publish(head, json({ data: 1 }))).status).toBe(500);
 	});

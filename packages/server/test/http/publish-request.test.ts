@@ -19,7 +19,7 @@ const parse = (value: unknown) => {
 };
 
 describe("a publish request", () => {
-	it("carries a string as that text, anything else as its JSON", () => {
+	it("publishes a string as that text, anything else as its JSON", () => {
 		expect(parse({ data: "héllo" })).toEqual({ kind: RecordKind.text, channels: [], text: "héllo" });
 		expect(parse({ channel: "news", data: { a: [1, null] } })).toEqual({
 			kind: RecordKind.text,
@@ -39,7 +39,7 @@ describe("a publish request", () => {
 		expect(payloadOf(`\ufeff\t{"data":${data},"channel":"c"}\n`)).toBe(data);
 	});
 
-	it("carries data however deep it is nested, without a stack", () => {
+	it("publishes data nested to any depth, without recursion", () => {
 		for (const depth of [15_000, 1_000_000]) {
 			const data = "[".repeat(depth) + "]".repeat(depth);
 			expect(payloadOf(`{"data":${data}}`)).toHaveLength(data.length);
@@ -49,13 +49,13 @@ describe("a publish request", () => {
 		}
 	});
 
-	it("reads keys and strings as JavaScript does: escapes decoded, the last of two counts", () => {
+	it("reads keys and strings as JavaScript does: escapes are decoded, and the last of two equal keys counts", () => {
 		expect(payloadOf('{"d\\u0061ta":"\\u0061\\n\\ud83d\\ude00","data":1,"data":"x\\"y"}')).toBe('x"y');
 		expect(payloadOf('{"d\\u0061ta":"\\u0061\\n\\ud83d\\ude00"}')).toBe("a\n😀");
 		expect(one("", "", Buffer.from('{"channel":1,"\\u0063hannel":"a\\u002fb","data":0}')).channels.names).toEqual(["a/b"]);
 	});
 
-	it("carries tags and an idempotency key", () => {
+	it("has tags and an idempotency key", () => {
 		const detailsOf = (more: string) => one("", "", Buffer.from(`{"data":1${more}}`)).details;
 		expect(detailsOf("")).toBeUndefined();
 		expect(detailsOf(',"tags":{"a":"\\u00e9","":"x"},"idempotency_key":"k\\n"')).toEqual({
@@ -80,7 +80,7 @@ describe("a publish request", () => {
 		expect(() => one("", "", Buffer.from(`{"data":1,${member}}`))).toThrow(message);
 	});
 
-	it("carries bytes as a binary message for ?channel=", () => {
+	it("publishes bytes as a binary message for ?channel=", () => {
 		const bytes = Buffer.from([0, 255, 10]);
 		for (const type of ["application/octet-stream", "Application/Octet-Stream; x=y"]) {
 			const request = one(type, "channel=a%2Cb", bytes);
@@ -110,7 +110,7 @@ describe("a publish request", () => {
 		expect(() => parsePublish("application/json", "", body)).toThrow(message);
 	});
 
-	it.each(["application/json", "", "application/x-ndjson"])("is refused with ?channel= in front of a body of JSON (%s)", (type) => {
+	it.each(["application/json", "", "application/x-ndjson"])("is refused with ?channel= and a body of JSON (%s)", (type) => {
 		expect(() => parsePublish(type, "channel=news", json({ data: 1 }))).toThrow(
 			'the channel of JSON is a key of the body: {"channel": "news"',
 		);
@@ -130,7 +130,7 @@ describe("a batch", () => {
 		["lines", asLines],
 	] as const;
 
-	it.each(forms)("as %s carries each message as it would be alone", (_form, batched) => {
+	it.each(forms)("as %s publishes each message as if it were alone", (_form, batched) => {
 		const messages = [
 			'{"data":"a"}',
 			'{ "channel" : "news", "data": {"id":9007199254740993, "x": [ 1 ]} }',
@@ -145,20 +145,20 @@ describe("a batch", () => {
 		]);
 	});
 
-	it("in lines may have blank ones, CR LF, a byte order mark, and no end of the last", () => {
+	it("in lines may have blank lines, CR LF, a byte order mark, and no line feed at the end", () => {
 		const text = '\ufeff{"data":1}\r\n\n \t\r\n{"data":2}';
 		for (const type of ["application/x-ndjson", "application/ndjson; charset=utf-8", "Application/X-NDJSON"])
 			expect(batch(type, text).map((message) => message.text)).toEqual(["1", "2"]);
 	});
 
-	it("in lines is refused for a line that is an array, whatever is in it", () => {
+	it("in lines is refused for a line that is an array, whatever it contains", () => {
 		for (const line of ['[{"data":1},{"data":2}]', ' [{"data":1},{"data":2},5]', '[{"chanel":1}]', `[${Array(1001).fill('{"data":1}')}]`])
 			expect(() => asLines(['{"data":0}', line]), line.slice(0, 40)).toThrow(
 				new PublishRequestError('message 1: it must be an object such as {"channel": "news", "data": "hello"}'),
 			);
 	});
 
-	it.each(forms)("as %s is refused as a whole when one message is wrong, which is named", (_form, batched) => {
+	it.each(forms)("as %s is refused as a whole when one message is invalid, and the error names it", (_form, batched) => {
 		const good = '{"data":1}';
 		for (const [bad, message] of [
 			['{"chanel":"a","data":1}', /^message 2: "chanel" is not known/],
@@ -171,7 +171,7 @@ describe("a batch", () => {
 			expect(() => batched([good, good, bad, good]), bad).toThrow(message);
 	});
 
-	it("in lines tells of a line that is not JSON, and an array that does not end", () => {
+	it("in lines is refused for a line that is not JSON, and for an array that does not end", () => {
 		expect(() => asLines(['{"data":1}', '{"data":1', '{"data":1}'])).toThrow(/^message 1: it is not JSON: it ends too early/);
 		expect(() => batch("application/json", '[{"data":1}')).toThrow(/ends too early/);
 		expect(() => batch("application/json", '[{"data":1},]')).toThrow(/not expected/);
@@ -184,7 +184,7 @@ describe("a batch", () => {
 		expect(() => batched([...most, '{"data":1}'])).toThrow(expect.objectContaining({ code: "too_large" }));
 	});
 
-	it("reads what a list of single messages would, whatever they are", () => {
+	it("is read as a list of single messages would be, whatever they are", () => {
 		const property = fc.property(
 			fc.array(fc.tuple(fc.option(fc.string({ minLength: 1, maxLength: 20 })), fc.json()), { minLength: 1, maxLength: 8 }),
 			(items) => {
@@ -305,7 +305,7 @@ describe("our scanner and JSON.parse agree", () => {
 		expect(taken, "documents that both take").toBeGreaterThan(400);
 	});
 
-	it("on documents with bytes taken out, put in and changed", () => {
+	it("on documents with bytes removed, inserted and changed", () => {
 		const good = fc.tuple(fc.json(), fc.string()).map(([data, channel]) => `{"channel":${JSON.stringify(channel)}, "data":${data}}`);
 		const byte = fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(...Buffer.from('{}[]":,\\ue0-.')));
 		const edits = fc.array(fc.tuple(fc.nat(), fc.constantFrom("out", "in", "change"), byte), { maxLength: 3 });
@@ -319,7 +319,7 @@ describe("our scanner and JSON.parse agree", () => {
 		expect(taken, "documents that both take").toBeGreaterThan(400);
 	});
 
-	it("on every byte at every place of a document", () => {
+	it("on every byte at every position of a document", () => {
 		const body = Buffer.from('{"channel":"c","data":["a\\n\\u00e9",-10.5e+2,true,{"b":null}]} ');
 		for (let at = 0; at < body.length; at++)
 			for (let byte = 0; byte < 256; byte++) {
@@ -329,7 +329,7 @@ describe("our scanner and JSON.parse agree", () => {
 			}
 	});
 
-	it("on every document of a few pieces", () => {
+	it("on every document of a few tokens", () => {
 		const pieces = ["{", "}", "[", "]", ",", ":", '"data"', "0"];
 		const build = (body: string, left: number): void => {
 			agree(Buffer.from(body));

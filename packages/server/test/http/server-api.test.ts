@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { ApiAccess } from "../../src/http/api-access.ts";
 import { serverApi } from "../support/server-api.ts";
 
-describe("orders", () => {
-	it("go to all shards, and are answered with an empty result", async () => {
+describe("methods about users", () => {
+	it("reach all shards, and return an empty result", async () => {
 		const { asked, post } = serverApi();
 		const done = { status: 200, body: { result: {} } };
 		expect(await post("subscribe", { user: "ann", channel: "chat:1", info: { x: 1 }, b64data: "WzFd", expire_at: 7 })).toEqual(done);
@@ -46,7 +46,7 @@ describe("orders", () => {
 		expect(asked).toEqual([]);
 	});
 
-	it("no JSON: 400; no answer from the shards: error 100", async () => {
+	it("400 without JSON; error 100 without an answer from the shards", async () => {
 		expect(await serverApi().post("disconnect", "{")).toMatchObject({ status: 400 });
 		expect(await serverApi(new Error("too late")).post("disconnect", { user: "ann" })).toMatchObject({
 			status: 200,
@@ -54,7 +54,7 @@ describe("orders", () => {
 		});
 	});
 
-	it("without the key: 401; where there is none: 403, to everybody", async () => {
+	it("401 without the key; 403 for everybody where no key is configured", async () => {
 		expect(await serverApi().post("disconnect", { user: "ann" }, "another")).toMatchObject({ status: 401 });
 		expect(await serverApi(1, null).post("disconnect", { user: "ann" })).toMatchObject({ status: 403 });
 	});
@@ -71,7 +71,7 @@ it("presence and presence_stats answer as the protocol does", async () => {
 	});
 });
 
-describe("orders with Centrifugo's other fields", () => {
+describe("methods about users, with Centrifugo's other fields,", () => {
 	it("are passed on to the shards", async () => {
 		const { asked, post } = serverApi();
 		const done = { status: 200, body: { result: {} } };
@@ -139,7 +139,7 @@ describe("broadcast and batch", () => {
 		]);
 	});
 
-	it("a batch has 1000 commands, a request 1000 publications at most", async () => {
+	it("a batch has at most 1000 commands, and a request at most 1000 publications", async () => {
 		const { post, published } = serverApi();
 		const commands = (count: number) => Array.from({ length: count }, () => ({ unsubscribe: { user: "ann", channel: "a" } }));
 		expect(await post("batch", { commands: commands(1000) })).toMatchObject({ status: 200, body: { replies: expect.any(Array) } });
@@ -158,7 +158,7 @@ describe("broadcast and batch", () => {
 });
 
 describe("history and history_remove", () => {
-	it("any shard reads and forgets it", async () => {
+	it("work on any shard", async () => {
 		const { post, log, texts } = serverApi();
 		const history = { size: 10, ttlMs: 60_000, metaTtlMs: 60_000 };
 		for (const text of ['{"n":1e400}', "2", "3"]) log.publish("chat:1", Buffer.from(text), { history });
@@ -207,7 +207,7 @@ describe("the cluster", () => {
 	});
 });
 
-it("X-Centrifugo-Error-Mode: transport says the error in the status as well", async () => {
+it("X-Centrifugo-Error-Mode: transport reports the error in the status as well", async () => {
 	const mode = { "x-centrifugo-error-mode": "transport" };
 	const post = (method: string, body: unknown, answer?: unknown) => serverApi(answer).post(method, body, undefined, mode);
 	expect(await post("subscribe", { user: "ann", channel: "no:where" })).toMatchObject({ status: 404, body: { error: { code: 102 } } });
@@ -215,7 +215,7 @@ it("X-Centrifugo-Error-Mode: transport says the error in the status as well", as
 	expect(await post("info", {}, new Error("late"))).toMatchObject({ status: 500, body: { error: { code: 100 } } });
 });
 
-it("a draining shard takes no new request", async () => {
+it("a draining shard accepts no new request", async () => {
 	const { api, post } = serverApi();
 	api.drain();
 	expect(await post("info", {})).toMatchObject({ status: 503 });
@@ -241,7 +241,7 @@ describe("keys with permissions", () => {
 			expect(await allowed(key, "disconnect", { user: "ann" }), key).toBe(status);
 	});
 
-	it("a method or a channel that the key has no right to is 403; in a batch it is error 103 of that command", async () => {
+	it("a method or a channel that the key does not permit is 403; in a batch it is error 103 of that command", async () => {
 		expect(await allowed("key-of-reader", "history", { channel: "chat:1" })).toBe(200);
 		expect(await allowed("key-of-reader", "disconnect", { user: "ann" })).toBe(403);
 		expect(await allowed("key-of-chats", "history", { channel: "chat:1" })).toBe(200);
@@ -266,7 +266,7 @@ describe("keys with permissions", () => {
 		expect(access.counts).toEqual({ requests: { all: 0, reader: 1, chats: 1 }, refused: { unauthorized: 1, forbidden: 1 } });
 	});
 
-	it("channels lists those that the key has a right to", async () => {
+	it("channels lists those that the key permits", async () => {
 		const { post } = serverApi({ "chat:1": 1, news: 2 }, null, keys);
 		expect(await post("channels", {}, "key-of-chats")).toEqual({
 			status: 200,
@@ -274,14 +274,14 @@ describe("keys with permissions", () => {
 		});
 	});
 
-	it("there is a route for each method but publish, which has its own", () => {
+	it("there is a route for each method; publish has a separate one", () => {
 		const paths = serverApi().api.routes.map(({ path }) => path);
 		expect([...paths, "/api/publish"].toSorted()).toEqual(
 			["/api", ...[...apiMethods, "openapi.json"].map((name) => `/api/${name}`)].toSorted(),
 		);
 	});
 
-	it("a reload brings other keys", async () => {
+	it("a reload changes the keys", async () => {
 		const live = { config: defaultConfig({ apiKeys: keys }) };
 		const access = new ApiAccess(live);
 		const request: HttpRequest = {

@@ -17,7 +17,7 @@ it.each([
 	expect(globMatches(pattern, name)).toBe(expected);
 });
 
-it("costs little for a pattern made to cost much", () => {
+it("costs little even for a pathological pattern", () => {
 	const began = performance.now();
 	expect(globMatches(`${"*a".repeat(127)}b`, "a".repeat(255))).toBe(false);
 	expect(performance.now() - began).toBeLessThan(1000);

@@ -29,7 +29,7 @@ it.each<[unknown, string]>([
 	expect(() => server().publish("x", target as PublishTarget)).toThrow(new TypeError(message));
 });
 
-it("tags have a bound", () => {
+it("tags are limited", () => {
 	expect(() => server().publish("x", { tags: { a: "x".repeat(9000) } })).toThrow(
 		new RangeError("the tags are more than 8192 bytes as JSON"),
 	);
@@ -46,11 +46,11 @@ it.each<[unknown, string]>([
 	expect(() => server().publish(message as string)).toThrow(new TypeError(`publish takes a string or a Uint8Array, not ${what}`));
 });
 
-it("publish before run is an error: nobody would get it", () => {
+it("publish before run is an error, since nobody would get the message", () => {
 	expect(() => server().publish("x")).toThrow("the server does not run yet; await run() first");
 });
 
-it("an option that is not known is an error", () => {
+it("an unknown option is an error", () => {
 	expect(() => createServer({}, { midleware: [] } as object)).toThrow(
 		new TypeError('createServer does not know "midleware"; did you mean "middleware"?'),
 	);
@@ -72,14 +72,14 @@ it.each([
 	expect(() => reloadedConfig(checkedConfig({}), given)).toThrow(new ConfigError([message]));
 });
 
-it.each([Number.NaN, -1, 5e9, "1000", null])("no line can be written every %s ms", (everyMs) => {
+it.each([Number.NaN, -1, 5e9, "1000", null])("%s ms is not a valid interval for log lines", (everyMs) => {
 	for (const [name, make] of Object.entries({ logging, recovery }))
 		expect(() => make({ everyMs } as object)).toThrow(
 			new RangeError(`${name}: everyMs is ${everyMs}; it is a time in milliseconds, from 0 to 2147483647`),
 		);
 });
 
-it("every message may have its line", () => {
+it("0 and fractions are valid intervals for log lines", () => {
 	for (const make of [logging, recovery])
 		for (const options of [{ everyMs: 0 }, { everyMs: 0.5 }, {}]) expect(() => make(options)).not.toThrow();
 });

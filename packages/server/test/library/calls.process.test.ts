@@ -8,7 +8,7 @@ import { createServer, RpcError, type Server } from "../../src/library/index.ts"
 import { tokenOf, tokenSecret } from "../support/tokens.ts";
 
 /** Between the library's own clients and the program that runs the server. */
-describe("npm centrifuge and the program", () => {
+describe("npm centrifuge and the application", () => {
 	let server: Server;
 	const clients: Centrifuge[] = [];
 	const messages: unknown[] = [];

@@ -19,7 +19,7 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
-it.each([Number.NaN, undefined, 0, -1, 5e9, "1000"])("a metric sink cannot be written to every %s ms", (everyMs) => {
+it.each([Number.NaN, undefined, 0, -1, 5e9, "1000"])("%s ms is not a valid interval for a metric sink", (everyMs) => {
 	const metricSink = { everyMs, write: () => {} } as MetricSink;
 	expect(() => create({ metricSink })).toThrow(
 		new RangeError(`metricSink.everyMs is ${everyMs}; it is a time in milliseconds, from 1 to 2147483647`),
@@ -32,7 +32,7 @@ it("a metric sink without write is an error", () => {
 	);
 });
 
-it("the last numbers go to the sink within a deadline", async () => {
+it("the last values reach the sink within a deadline", async () => {
 	const { log, warnings } = listening();
 	const sink = { everyMs: 1000, write: () => new Promise<void>(() => {}) };
 	await new SinkFeed({ sink, values: async () => [], log }).writeLast(20);
@@ -62,7 +62,7 @@ it.each([
 	expect(failures).toEqual(["no terminal", "no terminal"]);
 });
 
-it.each(["open", "close"] as const)("a listener for %s whose promise rejects costs a log line", async (event) => {
+it.each(["open", "close"] as const)("a listener for %s whose promise rejects is logged", async (event) => {
 	const { log, warnings } = listening();
 	const server = create({ log });
 	server.on(event, () => Promise.reject(new Error("in a listener")));
